@@ -127,7 +127,9 @@ class Grid:
             object.__setattr__(self, name, edges)
 
     @classmethod
-    def regular(cls, south: float, north: float, west: float, east: float, dlat: float, dlon: float) -> Grid:
+    def regular(  # noqa: PLR0917
+        cls, south: float, north: float, west: float, east: float, dlat: float, dlon: float
+    ) -> Grid:
         """Make a grid of equal cells.
 
         Parameters
@@ -207,7 +209,7 @@ class Grid:
             raise GridError(f"expected a grid as Grid.to_dict writes it, found {data!r}") from error
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain numbers for metadata: first edge, last edge and count of an even axis, else all edges."""
+        """Return plain numbers for metadata: ends and count of an even axis, else all its edges."""
         return {"lat": _axis_dict(self.lat_edges), "lon": _axis_dict(self.lon_edges)}
 
     @property
@@ -232,13 +234,12 @@ class Grid:
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
-        """(west, south, east, north) in degrees; east exceeds 180 across the dateline."""
-        return (
-            float(self.lon_edges[0]),
-            float(self.lat_edges[0]),
-            float(self.lon_edges[-1]),
-            float(self.lat_edges[-1]),
-        )
+        """(south, north, west, east) in degrees within -180 and 180; west > east across the dateline."""
+        south, north = float(self.lat_edges[0]), float(self.lat_edges[-1])
+        west, east = float(self.lon_edges[0]), float(self.lon_edges[-1])
+        if self.periodic:
+            return south, north, -180.0, 180.0
+        return south, north, west, east if east <= 180.0 else round(east - 360.0, _DECIMALS)
 
     @property
     def periodic(self) -> bool:
@@ -277,9 +278,9 @@ class Grid:
         """
         y = np.asarray(lat, dtype=np.float64)
         x = self.wrap(lon)
-        row = np.where(
-            (y == 90.0) & (self.lat_edges[-1] == 90.0), self.shape[0] - 1, _cells(y, self.lat_edges)
-        )
+        row = _cells(y, self.lat_edges)
+        if self.lat_edges[-1] == 90.0:
+            row = np.where(y == 90.0, self.shape[0] - 1, row)
         column = _cells(x, self.lon_edges)
         return np.where((row < 0) | (column < 0), -1, row * self.shape[1] + column).astype(np.int64)
 
@@ -296,9 +297,8 @@ class Grid:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Grid):
             return NotImplemented
-        return np.array_equal(self.lat_edges, other.lat_edges) and np.array_equal(
-            self.lon_edges, other.lon_edges
-        )
+        same_lat = np.array_equal(self.lat_edges, other.lat_edges)
+        return same_lat and np.array_equal(self.lon_edges, other.lon_edges)
 
     def __hash__(self) -> int:
         return hash(self.hash_id)
@@ -307,9 +307,8 @@ class Grid:
         return Grid, (self.lat_edges, self.lon_edges)
 
     def __repr__(self) -> str:
-        west, south, east, north = self.bounds
-        nlat, nlon = self.shape
-        return f"Grid(lat {south:g} to {north:g} in {nlat}, lon {west:g} to {east:g} in {nlon})"
+        (lat, lon), (nlat, nlon) = (self.lat_edges, self.lon_edges), self.shape
+        return f"Grid(lat {lat[0]:g} to {lat[-1]:g} in {nlat}, lon {lon[0]:g} to {lon[-1]:g} in {nlon})"
 
 
 def centre_order(
@@ -327,8 +326,8 @@ def centre_order(
     Returns
     -------
     lat_order, lon_order : ndarray of int64
-        ``field[..., lat_order, :][..., lon_order]`` is on ``Grid.from_centres(lat, lon)``: south to north, west
-        to east from the widest gap; an axis that goes round starts at the first edge from -180.
+        ``field[..., lat_order, :][..., lon_order]`` is on ``Grid.from_centres(lat, lon)``: south to north,
+        west to east from the widest gap; an axis that goes round starts at the first edge from -180.
     """
     lat, lon = _axis(lat, "latitude"), _axis(lon, "longitude")
     if lon_bounds is None:
@@ -406,8 +405,8 @@ def _edges_of_centres(centres: Floats, name: str, tolerance: float) -> Floats:
     worst = int(np.argmax(np.abs(centres - even)))
     if not step > 0.0 or abs(centres[worst] - even[worst]) > max(tolerance * step, _FLOAT32_DEGREES):
         raise GridError(
-            f"{name} is unevenly spaced: {centres[worst]:g} where steps of {step:.6g} would give {even[worst]:g}; "
-            "give the cell bounds"
+            f"{name} is unevenly spaced: {centres[worst]:g} where steps of {step:.6g} would give "
+            f"{even[worst]:g}; give the cell bounds"
         )
     simple = float(Fraction(step).limit_denominator(2400))
     if abs(simple - step) * (n - 1) <= 2.0 * _FLOAT32_DEGREES:
@@ -452,4 +451,4 @@ def _axis_dict(edges: Floats) -> dict[str, Any]:
 def _axis_edges(axis: dict[str, Any]) -> Floats:
     if "edges" in axis:
         return np.asarray(axis["edges"], dtype=np.float64)
-    return np.round(np.linspace(axis["first"], axis["last"], axis["n"] + 1), _DECIMALS)
+    return np.asarray(np.round(np.linspace(axis["first"], axis["last"], axis["n"] + 1), _DECIMALS))
