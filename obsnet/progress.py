@@ -1,0 +1,52 @@
+"""Progress of long work: a bar on a terminal, one line a minute in a batch log, nothing in between."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+__all__ = ["progress"]
+
+
+@contextlib.contextmanager
+def progress(total: int, what: str, *, every: float = 60.0) -> Iterator[Callable[[int], None]]:
+    """Show how far a loop has come, on standard error.
+
+    Parameters
+    ----------
+    total : int
+        Steps.
+    what : str
+        ``"granules"``.
+    every : float
+        Seconds between lines where standard error is not a terminal.
+
+    Yields
+    ------
+    callable
+        ``advance(n)``.
+    """
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda n=1: bar.advance(task, n)
+        return
+    start = last = time.monotonic()
+    done = 0
+
+    def advance(n: int = 1) -> None:
+        nonlocal done, last
+        done += n
+        now = time.monotonic()
+        if now - last >= every and done < total:
+            last = now
+            left = (now - start) / done * (total - done)
+            print(f"{what}: {done} of {total}, about {left / 60:.0f} min left", file=sys.stderr, flush=True)
+
+    yield advance

@@ -1,0 +1,266 @@
+"""Files that appear whole or not at all, and the Parquet observation store with its granule index."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from obsnet import schema
+from obsnet.errors import FormatError, SchemaError
+from obsnet.times import as_utc, year_month
+
+__all__ = ["GranuleIndex", "ObservationStore", "atomic_path", "file_id", "read_table", "sha256", "write_table", "write_text"]
+
+_PARTITION = ("species", "source", "year", "month")
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary path beside `path` and rename it there when the block ends without an error.
+
+    The temporary name keeps the suffix, begins with a dot and is removed on failure.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
+    try:
+        yield temporary
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a UTF-8 text file atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def sha256(path: str | os.PathLike[str]) -> str:
+    """Return the hex sha256 of a file's bytes."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def file_id(digest: str) -> str:
+    """Return the short name under which a file of this sha256 is known in tables."""
+    return digest[:16]
+
+
+def write_table(table: pa.Table, path: str | os.PathLike[str]) -> None:
+    """Write a Parquet file atomically (zstd 1: level 4 of anything buys nothing over it)."""
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", compression_level=1)
+
+
+def read_table(path: str | os.PathLike[str], contract: schema.Contract) -> pa.Table:
+    """Read a Parquet file and check it against its contract."""
+    try:
+        table = pq.ParquetFile(path).read()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise FormatError(f"{path}: cannot be read as Parquet ({error})") from error
+    return schema.check(table, contract, str(path))
+
+
+class ObservationStore:
+    """A folder of Parquet files ``species=…/source=…/year=…/month=…/<file_id>.parquet``.
+
+    One input file writes one Parquet file a month it touches, named after the input's hash: ingesting it
+    again replaces the same files, so a run that was killed can simply be started again.
+
+    Parameters
+    ----------
+    path : path
+        Made when first written to.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.index = GranuleIndex(self.path / "_index")  # Arrow skips folders that begin with _
+
+    def __repr__(self) -> str:
+        return f"ObservationStore({str(self.path)!r})"
+
+    def write(self, table: pa.Table) -> list[Path]:
+        """Write a table of one input file, split by source and month.
+
+        Parameters
+        ----------
+        table : pyarrow.Table
+            See `schema.check_observations`; one ``file_id``.
+
+        Returns
+        -------
+        list of Path
+            What was written.
+        """
+        table = schema.check_observations(table, str(self.path))
+        if len(table) == 0:
+            return []
+        ids = pc.unique(table["file_id"]).to_pylist()
+        if len(ids) != 1 or not ids[0]:
+            raise SchemaError(f"a table written to the store comes from one file, found file_id {ids[:5]}")
+        years, months = year_month(table["time"].to_numpy())
+        table = table.append_column("year", pa.array(years)).append_column("month", pa.array(months))
+        written = []
+        for keys in table.select(_PARTITION).group_by(list(_PARTITION)).aggregate([]).to_pylist():
+            mask = None
+            for name, value in keys.items():
+                same = pc.equal(table[name], value)
+                mask = same if mask is None else pc.and_(mask, same)
+            part = table.filter(mask).drop_columns(list(_PARTITION))
+            folder = self.path.joinpath(*(f"{k}={v}" for k, v in keys.items()))
+            target = folder / f"{ids[0]}.parquet"
+            write_table(part, target)
+            written.append(target)
+        return written
+
+    def dataset(self) -> ds.Dataset:
+        """Return the whole store as a lazy Arrow dataset.
+
+        Raises
+        ------
+        FormatError
+            The folder does not hold a store.
+        """
+        if not any(self.path.glob("species=*")):
+            raise FormatError(f"{self.path}: no observation store here; make one with `obsnet ingest FILE… --out {self.path}`")
+        fields = [(n, schema.OBSERVATIONS.schema.field(n).type) for n in ("species", "source")]
+        parts = ds.partitioning(pa.schema([*fields, ("year", pa.int32()), ("month", pa.int32())]), flavor="hive")
+        # The schema is the contract's own, so no file has to be opened to find it.
+        full = pa.unify_schemas([schema.OBSERVATIONS.schema, parts.schema])
+        return ds.dataset(self.path, format="parquet", partitioning=parts, schema=full, exclude_invalid_files=False)
+
+    def species(self) -> list[str]:
+        """Return the species the store holds, sorted."""
+        return sorted(p.name.removeprefix("species=") for p in self.path.glob("species=*"))
+
+    def read(
+        self,
+        species: str,
+        *,
+        source: str | Sequence[str] | None = None,
+        start: Any = None,
+        stop: Any = None,
+        bounds: tuple[float, float, float, float] | None = None,
+        good_only: bool = False,
+        columns: Sequence[str] | None = None,
+        where: ds.Expression | None = None,
+    ) -> pa.Table:
+        """Read rows of one species, sorted by time, then identity.
+
+        Parameters
+        ----------
+        species : str
+            Formula.
+        source : str or sequence of str, optional
+            Only these sources.
+        start, stop : time, optional
+            Half-open interval of the middle time, UTC.
+        bounds : (south, north, west, east), optional
+            Degrees, inclusive; west > east crosses the dateline.
+        good_only : bool
+            Only rows with quality 0.
+        columns : sequence of str, optional
+            Only these columns (all of the contract otherwise).
+        where : pyarrow.dataset.Expression, optional
+            A further condition.
+
+        Returns
+        -------
+        pyarrow.Table
+            With the unit in its metadata.
+        """
+        field = ds.field
+        name = schema.species_of(species).name
+        condition = field("species") == name
+        if name not in self.species():
+            raise FormatError(f"{self.path}: no {name} here; the store holds {', '.join(self.species()) or 'nothing'}")
+        if source is not None:
+            condition &= field("source").isin([source] if isinstance(source, str) else list(source))
+        for limit, late in ((start, False), (stop, True)):
+            if limit is not None:
+                instant = as_utc(limit)
+                stamp = pa.scalar(instant, pa.timestamp("us"))
+                (year,), _ = year_month([instant])
+                # The year column prunes folders before any file is opened.
+                condition &= (field("time") < stamp) if late else (field("time") >= stamp)
+                condition &= (field("year") <= int(year)) if late else (field("year") >= int(year))
+        if bounds is not None:
+            south, north, west, east = bounds
+            condition &= (field("latitude") >= south) & (field("latitude") <= north)
+            inside_west, inside_east = field("longitude") >= west, field("longitude") <= east
+            condition &= (inside_west & inside_east) if west <= east else (inside_west | inside_east)
+        if good_only:
+            condition &= field("quality") == 0
+        if where is not None:
+            condition &= where
+        wanted = list(columns) if columns is not None else schema.OBSERVATIONS.schema.names
+        extra = [c for c in ("time", "obs_id") if c not in wanted]
+        table = self.dataset().to_table(columns=[*wanted, *extra], filter=condition)
+        table = table.sort_by([("time", "ascending"), ("obs_id", "ascending")]).select(wanted)
+        return table.replace_schema_metadata(
+            {
+                b"obsnet:contract": schema.OBSERVATIONS.name.encode(),
+                b"obsnet:version": schema.VERSION.encode(),
+                b"obsnet:unit": schema.species_of(name).unit.encode(),
+                b"obsnet:species": name.encode(),
+            }
+        )
+
+
+class GranuleIndex:
+    """What became of each input file: a folder of small Parquet parts, one a writer.
+
+    Several jobs may write at the same time, each to its own part; the latest row of a path wins.
+
+    Parameters
+    ----------
+    path : path
+        Folder of the parts.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+
+    def read(self) -> pa.Table:
+        """Return one row a path, sorted by path; the newest part wins."""
+        rows: dict[str, dict[str, Any]] = {}
+        # Parts are named by the hash of their writer; age decides, then the name for a tie.
+        for part in sorted(self.path.glob("[!.]*.parquet"), key=lambda p: (p.stat().st_mtime_ns, p.name)):
+            for row in read_table(part, schema.GRANULE_INDEX).to_pylist():
+                rows[row["path"]] = row
+        ordered = [rows[k] for k in sorted(rows)]
+        return schema.check(pa.Table.from_pylist(ordered, schema=schema.GRANULE_INDEX.schema), schema.GRANULE_INDEX)
+
+    def done(self) -> dict[str, str]:
+        """Return sha256 by path of the files that need not be read again."""
+        table = self.read()
+        return {
+            path: digest
+            for path, digest, status in zip(*(table[c].to_pylist() for c in ("path", "sha256", "status")), strict=True)
+            if status == "done"
+        }
+
+    def write(self, rows: Sequence[dict[str, Any]], part: str) -> None:
+        """Replace one writer's part.
+
+        Parameters
+        ----------
+        rows : sequence of dict
+            Columns of `schema.GRANULE_INDEX`.
+        part : str
+            Name of the writer, e.g. ``"3of40-20190101T000000"``.
+        """
+        table = pa.Table.from_pylist(list(rows), schema=schema.GRANULE_INDEX.schema)
+        write_table(schema.check(table, schema.GRANULE_INDEX, str(self.path)), self.path / f"{part}.parquet")

@@ -1,0 +1,135 @@
+"""Time: UTC, timezone-naive ``datetime64``, and one way to name months, bins and solar hours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from obsnet.errors import ConfigError
+
+__all__ = ["as_utc", "decimal_year", "from_epoch", "solar_hour", "time_bins", "to_epoch", "year_month"]
+
+EPOCH = np.datetime64("1970-01-01T00:00:00", "us")
+
+
+def as_utc(text: Any) -> np.datetime64:
+    """Read a time given by a person or a file as UTC.
+
+    Parameters
+    ----------
+    text : str, datetime or datetime64
+        ISO 8601, with or without an offset; without one it is UTC.
+
+    Returns
+    -------
+    numpy.datetime64
+        Microseconds, timezone-naive UTC.
+
+    Raises
+    ------
+    ConfigError
+        The text is no time.
+    """
+    import pandas as pd
+
+    try:
+        stamp = pd.Timestamp(text)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{text!r} is not a time; write it as 2019-01-31 or 2019-01-31T06:00Z") from error
+    if stamp is pd.NaT:
+        raise ConfigError(f"{text!r} is not a time")
+    if stamp.tzinfo is not None:
+        stamp = stamp.tz_convert("UTC").tz_localize(None)
+    return np.datetime64(stamp, "us")
+
+
+def from_epoch(seconds: Any, epoch: str = "1970-01-01") -> np.ndarray:
+    """Turn seconds since `epoch` into ``datetime64[us]``; non-finite seconds become NaT."""
+    seconds = np.asarray(seconds, dtype=np.float64)
+    finite = np.isfinite(seconds)
+    micros = np.round(np.where(finite, seconds, 0.0) * 1e6).astype("timedelta64[us]")
+    return np.where(finite, np.datetime64(epoch, "us") + micros, np.datetime64("NaT", "us"))
+
+
+def to_epoch(times: Any) -> np.ndarray:
+    """Turn ``datetime64`` into float64 seconds since 1970-01-01; NaT becomes NaN."""
+    times = np.asarray(times).astype("datetime64[us]")
+    seconds = (times - EPOCH).astype(np.int64) / 1e6
+    return np.where(np.isnat(times), np.nan, seconds)
+
+
+def year_month(times: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return calendar year and month (1-12) of ``datetime64`` values, as int32."""
+    months = np.asarray(times).astype("datetime64[M]").astype(np.int64)
+    return (1970 + months // 12).astype(np.int32), (1 + months % 12).astype(np.int32)
+
+
+def decimal_year(times: Any) -> np.ndarray:
+    """Return decimal years, with the true length of each year.
+
+    Parameters
+    ----------
+    times : ndarray of datetime64
+        UTC.
+
+    Returns
+    -------
+    ndarray of float64
+        ``2020.5`` is the middle of a leap year's 366 days.
+    """
+    times = np.asarray(times).astype("datetime64[us]")
+    start = times.astype("datetime64[Y]")
+    first = start.astype("datetime64[us]")
+    length = (start + 1).astype("datetime64[us]") - first
+    return 1970 + start.astype(np.int64) + (times - first) / length
+
+
+def solar_hour(times: Any, longitude: Any) -> np.ndarray:
+    """Return local mean solar time in hours, 0 <= h < 24.
+
+    Parameters
+    ----------
+    times : ndarray of datetime64
+        UTC.
+    longitude : float or ndarray
+        Degrees east, any convention.
+
+    Returns
+    -------
+    ndarray of float64
+        UTC hour plus longitude / 15. The equation of time (at most 17 minutes) is left out.
+    """
+    return np.mod(to_epoch(times) / 3600.0 + np.asarray(longitude, dtype=np.float64) / 15.0, 24.0)
+
+
+def time_bins(start: Any, stop: Any, step: str) -> np.ndarray:
+    """Return the edges of flux time bins that cover ``[start, stop]``.
+
+    Parameters
+    ----------
+    start, stop : time
+        See `as_utc`.
+    step : str
+        A pandas frequency: ``"3h"``, ``"1D"``, ``"MS"`` (calendar months).
+
+    Returns
+    -------
+    ndarray of datetime64[us], shape (bins + 1,)
+        First edge at `start`; the last edge is at or after `stop`.
+    """
+    import pandas as pd
+
+    first, last = as_utc(start), as_utc(stop)
+    if not last > first:
+        raise ConfigError(f"time bins need stop after start, found {first} to {last}")
+    try:
+        offset = pd.tseries.frequencies.to_offset(step)
+        edges = pd.date_range(first, last, freq=offset)
+    except ValueError as error:
+        raise ConfigError(f"{step!r} is not a time step; write it as 3h, 1D or MS") from error
+    if len(edges) == 0 or edges[0] != pd.Timestamp(first):
+        edges = edges.insert(0, pd.Timestamp(first))
+    if edges[-1] < pd.Timestamp(last):
+        edges = edges.append(pd.DatetimeIndex([edges[-1] + offset]))
+    return edges.to_numpy().astype("datetime64[us]")
