@@ -122,6 +122,9 @@ _OPTIONAL = {
     "vertical": pa.string(),  # level | layer
     "prior_column": pa.float64(),
     **dict.fromkeys(PROFILES, _PROFILE),
+    # The pixel's footprint, corners in order round it (super-observations by overlap need it).
+    "corner_latitude": _PROFILE,
+    "corner_longitude": _PROFILE,
 }
 OBSERVATIONS = Contract(
     "observations",
