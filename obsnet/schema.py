@@ -324,10 +324,10 @@ def observation_table(columns: dict[str, Any], *, species: str, kind: str, sourc
     latitude, longitude = (np.asarray(arrays[k], dtype=np.float64) for k in ("latitude", "longitude"))
     time = np.asarray(arrays["time"]).astype("datetime64[us]")
     with np.errstate(invalid="ignore"):
-        quality[~((value >= low) & (value <= high))] |= Quality.RANGE
-        quality[~((np.abs(latitude) <= 90) & (longitude >= -180) & (longitude <= 360))] |= Quality.GEOLOCATION
+        quality[~((value >= low) & (value <= high))] |= np.uint32(Quality.RANGE)
+        quality[~((np.abs(latitude) <= 90) & (longitude >= -180) & (longitude <= 360))] |= np.uint32(Quality.GEOLOCATION)
         longitude = np.where(longitude >= 180, longitude - 360, longitude)
-    quality[np.isnat(time)] |= Quality.TIME
+    quality[np.isnat(time)] |= np.uint32(Quality.TIME)
     # A row without a time still has to live in some month of the store.
     arrays["time"] = np.where(np.isnat(time), from_epoch(0.0), time)
     arrays |= {"value": value, "quality": quality, "latitude": latitude, "longitude": longitude}
