@@ -1,0 +1,1 @@
+"""Bottom-up: provincial totals with their source, edition and uncertainty."""

@@ -1,0 +1,1 @@
+"""Maps, charts and self-contained HTML pages."""

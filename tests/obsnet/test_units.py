@@ -1,0 +1,80 @@
+"""Units: spellings of real files, and conversions that must not be possible."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from obsnet.errors import UnitError
+from obsnet.units import conversion_factor, convert, is_mole_fraction
+
+SAME = [
+    ("ppm", "1e-6"),
+    ("1E-6", "ppm"),
+    ("10^-6", "ppm"),
+    ("ppmv", "umol mol-1"),
+    ("micromol mol-1", "1e-6"),
+    ("µmol mol⁻¹", "ppm"),
+    ("umol.mol-1", "ppm"),
+    ("nmol.mol-¹", "1e-9"),
+    ("nanomol mol-1", "ppb"),
+    ("1e-12", "ppt"),
+    ("ppm (umol-1 m2 s)", "ppm m2 s umol-1"),
+    ("(mol/mol)/(mol/m2/s)", "ppm / (umol m-2 s-1)"),
+    ("mbar", "hPa"),
+    ("m s**-1", "m s-1"),
+]
+FACTORS = [
+    ("mol mol-1", "ppm", 1e6),
+    ("1e-9", "1e-6", 1e-3),
+    ("atm", "hPa", 1013.25),
+    ("Pa", "hPa", 0.01),
+    ("g m-2 s-1", "kg m-2 s-1", 1e-3),
+    ("µmol m-2 s-1", "mol m-2 s-1", 1e-6),
+    ("km", "m", 1e3),
+]
+
+
+@pytest.mark.parametrize(("unit", "to"), SAME)
+def test_spellings_of_one_unit(unit, to):
+    assert conversion_factor(unit, to) == 1.0
+    assert conversion_factor(to, unit) == 1.0
+
+
+@pytest.mark.parametrize(("unit", "to", "factor"), FACTORS)
+def test_factors(unit, to, factor):
+    assert conversion_factor(unit, to) == pytest.approx(factor, rel=1e-14)
+
+
+@pytest.mark.parametrize(("unit", "to"), [("ppm", "hPa"), ("kg m-2 s-1", "mol m-2 s-1"), ("s", "s m3 kg-1")])
+def test_dimensions_must_agree(unit, to):
+    with pytest.raises(UnitError, match="dimensions differ"):
+        conversion_factor(unit, to)
+
+
+def test_unknown_unit_is_named():
+    with pytest.raises(UnitError, match="'furlongs per fortnite' is not known"):
+        conversion_factor("furlongs per fortnite", "m s-1")
+
+
+def test_offset_units_are_no_factor():
+    with pytest.raises(UnitError):
+        conversion_factor("degC", "K")
+
+
+def test_same_unit_returns_the_same_array():
+    values = np.arange(3, dtype=np.float32)
+    assert convert(values, "ppm", "1e-6") is values
+    assert convert(values, "ppm", "ppb").dtype == np.float64
+
+
+@given(st.floats(-1e6, 1e6), st.sampled_from(["ppm", "ppb", "ppt", "mol mol-1", "1e-6"]), st.sampled_from(["ppm", "ppb", "1"]))
+def test_round_trip(value, unit, to):
+    assert convert(convert(value, unit, to), to, unit) == pytest.approx(value, rel=1e-12, abs=1e-12)
+
+
+def test_is_mole_fraction():
+    assert is_mole_fraction("nmol mol-1")
+    assert is_mole_fraction("1e-6")
+    assert not is_mole_fraction("hPa")
+    assert not is_mole_fraction("no such unit at all")
