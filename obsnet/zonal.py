@@ -1,0 +1,476 @@
+"""Totals of regions: what part of each cell lies in each region, exactly, computed once and kept.
+
+Edges of polygons are straight in longitude and latitude, as map files mean them. Cell-centre masks are not
+offered: they are wrong by percents for small provinces.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import logging
+import os
+import zipfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from obsnet.errors import RangeError, RegionError, UnitError
+from obsnet.field import NanPolicy, fill_nan, values_on
+from obsnet.grid import Grid, strip_area
+
+if TYPE_CHECKING:
+    import geopandas
+
+__all__ = [
+    "OFFSHORE",
+    "OUTSIDE",
+    "ZonalWeights",
+    "assign_points",
+    "cache_folder",
+    "polygon_area",
+    "zonal_weights",
+]
+
+log = logging.getLogger(__name__)
+
+Floats = npt.NDArray[np.float64]
+OUTSIDE = "outside"  # the part of the domain in no region
+OFFSHORE = "offshore"  # a point in no region and near none
+_VERSION = "1"  # of the cache files
+_ROUNDING = 1e-6  # exactextract keeps fractions as float32
+_SLIVER = 0.01  # an overlap below this part of the smaller region is a flaw of digitising
+_STRIP = 0.1  # degrees: within a higher cell the change of area with latitude matters
+
+
+@dataclass(frozen=True, eq=False)
+class ZonalWeights:
+    """The part of each grid cell that lies in each region.
+
+    Parameters
+    ----------
+    regions : tuple of str
+        Keys, in the order of the rows.
+    grid : Grid
+        The cells, flat in the order of `Grid.index`.
+    fraction : scipy.sparse.csr_array, shape (regions, cells)
+        Fraction of the cell's area.
+    outside : ndarray, shape (cells,)
+        Fraction in no region.
+    region_area : ndarray, shape (regions,)
+        Whole area of each polygon, m2, whether or not the grid reaches it.
+    overlaps : tuple of (str, str, float)
+        Pairs of regions that share area, and how much, m2.
+    shared_cells : int
+        Cells whose fractions summed to more than 1 because of slivers and were scaled to 1.
+
+    Notes
+    -----
+    Unless made with ``allow_overlap``, the fractions of a cell and its outside part sum to 1 to rounding.
+    """
+
+    regions: tuple[str, ...]
+    grid: Grid
+    fraction: sp.csr_array
+    outside: Floats
+    region_area: Floats
+    overlaps: tuple[tuple[str, str, float], ...] = ()
+    shared_cells: int = 0
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the rows of `matrix` and of `totals`: the regions, then ``outside``."""
+        return (*self.regions, OUTSIDE)
+
+    @cached_property
+    def matrix(self) -> sp.csr_array:
+        """Area of each cell in each row of `labels`, m2, shape (regions + 1, cells)."""
+        rows = sp.vstack([self.fraction, sp.csr_array(self.outside[None, :])], format="csr")
+        return sp.csr_array(rows.multiply(self.grid.cell_area.ravel()[None, :]))
+
+    @property
+    def area(self) -> Floats:
+        """Area of each region within the grid, m2, shape (regions,)."""
+        return np.asarray(self.matrix.sum(axis=1))[:-1]
+
+    @property
+    def covered(self) -> Floats:
+        """Part of each region that the grid covers, shape (regions,); below 1 its total is of a part only."""
+        return np.minimum(self.area / self.region_area, 1.0)
+
+    def totals(self, flux: Any, *, nan: NanPolicy = "raise") -> Any:
+        """Integrate a flux over each region.
+
+        Parameters
+        ----------
+        flux : ndarray (..., lat, lon) or xarray.DataArray
+            mol m-2 s-1, any sign; a DataArray that names another unit is refused.
+        nan : {'raise', 'zero', 'propagate'}
+            Missing values, see `obsnet.field.fill_nan`; ``propagate`` makes each region missing that
+            contains a part of a missing cell.
+
+        Returns
+        -------
+        ndarray (..., regions + 1) or xarray.DataArray with dimension ``region``
+            mol s-1 in the order of `labels`, the last being what lies outside all regions.
+
+        Raises
+        ------
+        UnitError
+            A DataArray in another unit.
+        GridError
+            The field is on another grid.
+        RangeError
+            Missing values under ``nan='raise'``.
+        """
+        named = hasattr(flux, "dims")
+        if named and flux.attrs.get("units", "mol m-2 s-1") != "mol m-2 s-1":
+            raise UnitError(
+                f"zonal totals are of mol m-2 s-1, {flux.name!r} is in {flux.attrs['units']!r}; "
+                "open the file with obsnet.cf.read_flux, or convert"
+            )
+        values, missing = fill_nan(values_on(flux, self.grid), nan, "zonal totals")
+        out = self._sum(values)
+        if missing is not None:
+            out[self._sum(missing.astype(np.float64)) > 0.0] = np.nan
+        if not named:
+            return out
+        import xarray as xr
+
+        model = flux.transpose(..., "lat", "lon")
+        coords = {k: v for k, v in model.coords.items() if not {"lat", "lon"} & set(v.dims)}
+        coords["region"] = list(self.labels)
+        attrs = {"units": "mol s-1", "cell_methods": "region: sum"}
+        return xr.DataArray(
+            out, dims=(*model.dims[:-2], "region"), coords=coords, name=flux.name, attrs=attrs
+        )
+
+    def _sum(self, values: Floats) -> Floats:
+        flat = values.reshape(-1, self.grid.size)
+        return np.asarray((self.matrix @ flat.T).T).reshape(*values.shape[:-2], len(self.labels))
+
+
+def zonal_weights(
+    regions: geopandas.GeoDataFrame,
+    grid: Grid,
+    *,
+    allow_overlap: bool = False,
+    cache: str | os.PathLike[str] | bool | None = True,
+) -> ZonalWeights:
+    """Compute, or fetch from the cache, the part of each cell that lies in each region.
+
+    Parameters
+    ----------
+    regions : geopandas.GeoDataFrame
+        Index of unique keys, polygons with a known reference system; see `obsnet.regions`.
+    grid : Grid
+        Any: across the dateline, uneven.
+    allow_overlap : bool
+        Take regions that overlap by more than slivers, such as cities beside their provinces: each total
+        then stands alone and they no longer add up to the domain's.
+    cache : path or bool
+        Folder of kept weights; True for `cache_folder`, False or None for none.
+
+    Returns
+    -------
+    ZonalWeights
+        Slivers shared by neighbours are divided between them in the cells they fill to more than 1, and
+        counted.
+
+    Raises
+    ------
+    RegionError
+        Repeated keys, no reference system, regions that overlap.
+
+    Notes
+    -----
+    Coverage by exactextract (Baston, ISciences) on strips of at most 0.1 degree, weighted
+    by the strips' area on the ellipsoid.
+    """
+    import shapely
+
+    keys = tuple(str(k) for k in regions.index)
+    if len(set(keys)) != len(keys) or OUTSIDE in keys:
+        raise RegionError(f"regions need unique keys other than {OUTSIDE!r}, found {', '.join(keys[:10])}")
+    if regions.crs is None:
+        raise RegionError("regions state no coordinate reference system; use obsnet.regions.read_regions")
+    polygons = shapely.force_2d(regions.geometry.to_crs("EPSG:4326").to_numpy())
+    file = _cache_file(cache, keys, polygons, grid, allow_overlap)
+    found = _load(file, keys, grid) if file is not None else None
+    if found is not None:
+        return found
+    overlaps = _overlaps(keys, polygons)
+    wide = [(a, b, area) for a, b, area, part in overlaps if part > _SLIVER]
+    if wide and not allow_overlap:
+        named = "; ".join(f"{a} and {b} share {area / 1e6:.4g} km2" for a, b, area in wide[:5])
+        raise RegionError(
+            f"{len(wide)} pairs of regions overlap: {named}; totals would count this twice, "
+            "say allow_overlap=True if that is meant"
+        )
+    fraction = _coverage(polygons, grid)
+    filled = np.asarray(fraction.sum(axis=0)).ravel()
+    # Scaling also takes out the float32 rounding of cells that are wholly covered.
+    full = (filled > 1.0 - _ROUNDING) & ((filled < 1.0 + _ROUNDING) | (not wide))
+    fraction = sp.csr_array(
+        fraction.multiply(np.where(full, 1.0 / np.where(full, filled, 1.0), 1.0)[None, :])
+    )
+    if wide:
+        covered = np.asarray(_coverage(np.array([shapely.union_all(polygons)]), grid).sum(axis=0)).ravel()
+    else:
+        covered = np.asarray(fraction.sum(axis=0)).ravel()
+    weights = ZonalWeights(
+        regions=keys,
+        grid=grid,
+        fraction=fraction,
+        outside=np.where(covered > 1.0 - _ROUNDING, 0.0, 1.0 - covered),
+        region_area=polygon_area(polygons),
+        overlaps=tuple(row[:3] for row in overlaps),
+        shared_cells=0 if wide else int((filled > 1.0 + _ROUNDING).sum()),
+    )
+    if file is not None:
+        _save(weights, file)
+    return weights
+
+
+def polygon_area(polygons: Any) -> Floats:
+    """Return areas on WGS84 of polygons whose edges are straight in longitude and latitude.
+
+    Parameters
+    ----------
+    polygons : sequence of shapely geometries
+        Degrees.
+
+    Returns
+    -------
+    ndarray of float64
+        m2. Green's theorem with `obsnet.grid.strip_area`, each edge by 5-point Gauss-Legendre quadrature.
+        (A geodesic polygon differs where edges are long.)
+    """
+    import shapely
+
+    parts, owner = shapely.get_parts(np.asarray(polygons, dtype=object), return_index=True)
+    rings, part = shapely.get_rings(parts, return_index=True)
+    coords, ring = shapely.get_coordinates(rings, return_index=True)
+    nodes, weights = np.polynomial.legendre.leggauss(5)
+    same = ring[1:] == ring[:-1]
+    (lon0, lat0), (lon1, lat1) = coords[:-1][same].T, coords[1:][same].T
+    middle, half = 0.5 * (lat0 + lat1), 0.5 * (lat1 - lat0)
+    strips = sum(w * strip_area(middle + x * half) for x, w in zip(nodes, weights, strict=True)) / 2.0
+    enclosed = np.abs(np.bincount(ring[1:][same], strips * np.deg2rad(lon1 - lon0), minlength=len(rings)))
+    shell = np.append(True, part[1:] != part[:-1])  # the first ring of a part, the others are holes
+    of_parts = np.bincount(part, np.where(shell, enclosed, -enclosed), minlength=len(parts))
+    return np.bincount(owner, of_parts, minlength=len(polygons)).astype(np.float64)
+
+
+def assign_points(
+    lat: npt.ArrayLike, lon: npt.ArrayLike, regions: geopandas.GeoDataFrame, *, snap_deg: float = 0.3
+) -> tuple[npt.NDArray[np.str_], Floats]:
+    """Say in which region each point source lies; those just off a coast go to the nearest region.
+
+    Parameters
+    ----------
+    lat, lon : array_like, shape (points,)
+        Degrees, any longitude convention.
+    regions : geopandas.GeoDataFrame
+        As for `zonal_weights`.
+    snap_deg : float
+        Largest distance to a region, degrees of arc.
+
+    Returns
+    -------
+    region : ndarray of str
+        Key, or ``offshore``. A point on a border belongs to the region that comes first.
+    distance : ndarray of float64
+        Degrees of arc to that region: 0 inside, positive where snapped, NaN offshore.
+
+    Raises
+    ------
+    RangeError
+        Points without a position.
+    RegionError
+        No reference system.
+    """
+    import shapely
+
+    y, x = (np.atleast_1d(np.asarray(a, dtype=np.float64)) for a in (lat, lon))
+    lost = ~((np.abs(y) <= 90.0) & np.isfinite(x))
+    if lost.any():
+        row = int(np.argmax(lost))
+        raise RangeError(
+            f"{int(lost.sum())} of {y.size} points have no position; "
+            f"the first is row {row}: {y[row]}, {x[row]}"
+        )
+    if regions.crs is None:
+        raise RegionError("regions state no coordinate reference system; use obsnet.regions.read_regions")
+    x = np.mod(x + 180.0, 360.0) - 180.0
+    polygons, owner = _around(regions.geometry.to_crs("EPSG:4326").to_numpy(), -181.0, 181.0)
+    names = np.array([*map(str, regions.index), OFFSHORE])
+    points = shapely.points(x, y)
+    best = np.full(y.size, len(names) - 1)
+    distance = np.full(y.size, np.nan)
+    tree = shapely.STRtree(polygons)
+    point, polygon = tree.query(points, predicate="intersects")
+    np.minimum.at(best, point, owner[polygon])
+    distance[point] = 0.0
+    bare = np.flatnonzero(np.isnan(distance))
+    # A degree of longitude is short in the north: search wide, then measure on the ground.
+    reach = snap_deg / np.maximum(np.cos(np.deg2rad(np.minimum(np.abs(y[bare]) + snap_deg, 89.9))), 1e-3)
+    point, polygon = tree.query(points[bare], predicate="dwithin", distance=reach)
+    point = bare[point]
+    ends = shapely.get_point(shapely.shortest_line(points[point], polygons[polygon]), -1)
+    east = (shapely.get_x(ends) - x[point]) * np.cos(np.deg2rad(y[point]))
+    away = np.hypot(east, shapely.get_y(ends) - y[point])
+    order = np.lexsort((owner[polygon], away, point))
+    nearest = order[np.diff(point[order], prepend=-1) != 0]
+    nearest = nearest[away[nearest] <= snap_deg]
+    best[point[nearest]], distance[point[nearest]] = owner[polygon[nearest]], away[nearest]
+    return names[best], distance
+
+
+def cache_folder() -> Path:
+    """Return the folder of kept weights: ``$OBSNET_CACHE/zonal``, else the user's cache/obsnet/zonal."""
+    base = os.environ.get("OBSNET_CACHE")
+    if base:
+        return Path(base) / "zonal"
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "obsnet" / "zonal"
+
+
+def _coverage(polygons: npt.NDArray[Any], grid: Grid) -> sp.csr_array:
+    """Return the fraction of each cell's area in each polygon, (polygons, cells)."""
+    import geopandas
+    from exactextract import exact_extract
+    from exactextract.raster import NumPyRasterSource
+
+    shapes, owner = _around(polygons, grid.lon_edges[0], grid.lon_edges[-1])
+    features = geopandas.GeoDataFrame({"owner": owner}, geometry=list(shapes), crs="EPSG:4326")
+    wkt = features.crs.to_wkt()
+    rows, columns, values = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0)]
+    for south, north in _even_runs(grid.lat_edges):
+        step = (grid.lat_edges[north] - grid.lat_edges[south]) / (north - south)
+        parts = max(1, int(np.ceil(step / _STRIP - 1e-9)))
+        strips = np.linspace(grid.lat_edges[south], grid.lat_edges[north], (north - south) * parts + 1)
+        share = np.diff(strip_area(strips))
+        share /= np.repeat(share.reshape(-1, parts).sum(axis=1), parts)
+        for west, east in _even_runs(grid.lon_edges):
+            box = grid.lon_edges[west], strips[0], grid.lon_edges[east], strips[-1]
+            raster = NumPyRasterSource(np.zeros((share.size, east - west), np.uint8), *box, srs_wkt=wkt)
+            near = features.cx[box[0] : box[2], box[1] : box[3]]
+            if len(near) == 0:
+                continue
+            found = exact_extract(
+                raster, near, ["cell_id", "coverage"], include_cols="owner", output="pandas"
+            )
+            for region, cells, coverage in zip(
+                found["owner"], found["cell_id"], found["coverage"], strict=True
+            ):
+                strip = share.size - 1 - cells // (east - west)  # exactextract counts from the north
+                rows.append(np.full(cells.size, region))
+                columns.append((south + strip // parts) * grid.shape[1] + west + cells % (east - west))
+                values.append(coverage * share[strip])
+    index = np.concatenate(rows), np.concatenate(columns)
+    return sp.csr_array((np.concatenate(values), index), shape=(len(polygons), grid.size))
+
+
+def _even_runs(edges: Floats) -> list[tuple[int, int]]:
+    """Return (first, last) edge numbers of the longest stretches of equal cells."""
+    steps = np.diff(edges)
+    breaks = np.flatnonzero(np.abs(np.diff(steps)) > 1e-6 * steps[:-1]) + 1
+    ends = [0, *breaks.tolist(), steps.size]
+    return list(itertools.pairwise(ends))
+
+
+def _around(
+    polygons: npt.NDArray[Any], west: float, east: float
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """Return polygons turned by whole turns to reach into a range of longitudes, and the number of each."""
+    import shapely
+
+    copies, owner = [], []
+    low, _, high, _ = shapely.bounds(polygons).T
+    for turn in (-360.0, 0.0, 360.0):
+        near = np.flatnonzero((low + turn < east) & (high + turn > west))
+        shift = np.array([turn, 0.0])
+        copies.append(shapely.transform(polygons[near], lambda c, shift=shift: c + shift))
+        owner.append(near)
+    return np.concatenate(copies), np.concatenate(owner)
+
+
+def _overlaps(keys: tuple[str, ...], polygons: npt.NDArray[Any]) -> list[tuple[str, str, float, float]]:
+    """Return pairs of regions that share area: keys, area in m2, part of the smaller."""
+    import shapely
+
+    one, two = shapely.STRtree(polygons).query(polygons, predicate="intersects")
+    one, two = one[one < two], two[one < two]
+    common = shapely.intersection(polygons[one], polygons[two])
+    shared = shapely.area(common)
+    part = shared / np.minimum(shapely.area(polygons[one]), shapely.area(polygons[two]))
+    found = np.flatnonzero(shared > 0.0)
+    return [(keys[one[i]], keys[two[i]], float(polygon_area([common[i]])[0]), float(part[i])) for i in found]
+
+
+def _cache_file(
+    cache: str | os.PathLike[str] | bool | None,
+    keys: tuple[str, ...],
+    polygons: npt.NDArray[Any],
+    grid: Grid,
+    allow_overlap: bool,
+) -> Path | None:
+    import shapely
+
+    if cache is None or cache is False:
+        return None
+    digest = hashlib.sha256(f"{_VERSION}|{grid.hash_id}|{allow_overlap}|{'|'.join(keys)}".encode())
+    for wkb in shapely.to_wkb(polygons, byte_order=1):
+        digest.update(wkb)
+    folder = cache_folder() if cache is True else Path(cache)
+    return folder / f"{digest.hexdigest()[:32]}.npz"
+
+
+def _save(weights: ZonalWeights, file: Path) -> None:
+    from obsnet.store import atomic_path
+
+    pairs = np.array([row[:2] for row in weights.overlaps], dtype=np.str_).reshape(-1, 2)
+    try:
+        with atomic_path(file) as temporary:
+            np.savez_compressed(
+                temporary,
+                data=weights.fraction.data,
+                indices=weights.fraction.indices,
+                indptr=weights.fraction.indptr,
+                outside=weights.outside,
+                region_area=weights.region_area,
+                pairs=pairs,
+                shared=np.array([row[2] for row in weights.overlaps]),
+                shared_cells=weights.shared_cells,
+            )
+    except OSError as error:
+        # A home that compute nodes may only read must not stop a run: the weights are already computed.
+        log.warning("zonal weights are not kept: %s", error)
+
+
+def _load(file: Path, keys: tuple[str, ...], grid: Grid) -> ZonalWeights | None:
+    """Read kept weights; None where there are none or the file is damaged."""
+    try:
+        with np.load(file, allow_pickle=False) as kept:
+            shape = len(keys), grid.size
+            pairs = zip(kept["pairs"].tolist(), kept["shared"].tolist(), strict=True)
+            return ZonalWeights(
+                regions=keys,
+                grid=grid,
+                fraction=sp.csr_array((kept["data"], kept["indices"], kept["indptr"]), shape=shape),
+                outside=kept["outside"],
+                region_area=kept["region_area"],
+                overlaps=tuple((a, b, area) for (a, b), area in pairs),
+                shared_cells=int(kept["shared_cells"]),
+            )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        log.warning("%s: damaged, computed anew (%s)", file, error)
+        return None
