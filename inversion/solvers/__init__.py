@@ -1,0 +1,1 @@
+"""Solvers: each turns a `Problem` into a `Posterior`; `choose.solve` picks one."""
