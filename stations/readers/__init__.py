@@ -1,0 +1,170 @@
+"""Read any station file, ``stations.read(path)``: the table of formats and the choice among them by content."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from obsnet.errors import ConfigError, FormatError, nearest
+from stations.readers.source import Source
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["READERS", "Reader", "find_reader", "read", "read_all"]
+
+# Which species of a file is meant where the caller names none.
+PREFERRED = ("CO2", "CH4", "N2O", "CO", "SF6", "H2")
+ALL = "*"
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A format; the module has ``sniff(source) -> bool`` and ``read(source, species) -> list of Dataset``.
+
+    Parameters
+    ----------
+    name : str
+        For ``format=`` and ``--format``.
+    module : str
+        Imported when first asked.
+    about : str
+        For people.
+    """
+
+    name: str
+    module: str
+    about: str
+
+    def sniff(self, source: Source) -> bool:
+        """Tell whether a file is of this format."""
+        return bool(import_module(self.module).sniff(source))
+
+    def read(self, source: Source, species: str | None) -> list[xr.Dataset]:
+        """Return the records of one species, of all (``"*"``), or of the one meant by default (None)."""
+        return import_module(self.module).read(source, species)
+
+
+# Asked in this order; the more particular first.
+READERS = (
+    Reader(
+        "noaa_text",
+        "stations.readers.noaa",
+        "NOAA GML event, hourly, daily, monthly text, since 2021 and before",
+    ),
+)
+
+
+def read(
+    path: str | os.PathLike[str], species: str | None = None, *, format: str | None = None, **options: Any
+) -> xr.Dataset:
+    """Read one species of a station file.
+
+    Parameters
+    ----------
+    path : path
+        A file of any format in `READERS`, plain, ``.gz`` or ``.zip``, or a folder of raw files.
+    species : str, optional
+        Which species of a file that holds several; by default CO2, else CH4, else the file's first.
+        ``attrs["species_available"]`` lists them.
+    format : str, optional
+        A reader's name, where the content must not decide.
+    **options
+        What the file does not say: ``site``, ``scale``, ``stamp`` (``start|middle|end``), ``config``
+        (TOML of a user's own layout), ``precisions``.
+
+    Returns
+    -------
+    xarray.Dataset
+        The layout of `stations.record`.
+
+    Raises
+    ------
+    FormatError
+        The file is missing, of no known format, or broken.
+    ConfigError
+        A species or an option the file does not have.
+    UnitError
+        The values cannot be in the unit the file says.
+
+    Examples
+    --------
+    >>> record = read("co2_wlg_surface-flask_1_ccgg_event.txt")  # doctest: +SKIP
+    >>> record["value"].where(record["quality"] == 0)  # doctest: +SKIP
+    """
+    return _read(path, species, format, options)[0]
+
+
+def read_all(path: str | os.PathLike[str], *, format: str | None = None, **options: Any) -> list[xr.Dataset]:
+    """Read every species of a station file, in the file's order; parameters and errors as in `read`."""
+    return _read(path, ALL, format, options)
+
+
+def _read(
+    path: str | os.PathLike[str], species: str | None, format: str | None, options: dict[str, Any]
+) -> list[xr.Dataset]:
+    source = Source(Path(path), options)
+    return (find_reader(source) if format is None else _named(format)).read(source, species)
+
+
+def _named(name: str) -> Reader:
+    for reader in READERS:
+        if reader.name == name:
+            return reader
+    raise ConfigError(f"unknown format {name!r}{nearest(name, [r.name for r in READERS])}")
+
+
+def find_reader(source: Source) -> Reader:
+    """Find the reader of a file from its content.
+
+    Raises
+    ------
+    FormatError
+        No such file, an empty one, or a format nobody knows.
+    """
+    if not source.path.exists():
+        raise FormatError(f"{source.path}: no such file")
+    if not source.is_folder and source.path.stat().st_size == 0:
+        raise FormatError(f"{source.path}: the file is empty")
+    for reader in READERS:
+        if reader.sniff(source):
+            return reader
+    if source.netcdf is not None:
+        seen = f"its variables are {', '.join(list(source.netcdf.variables)[:8])}"
+    else:
+        first = next((line for line in source.lines if line.strip()), "")[:80]
+        seen = f"it begins {first!r}" if first else "it holds no text"
+    raise FormatError(
+        f"{source.path}: no reader knows this format ({seen}); for a table of your own describe its columns in a TOML "
+        "and give it with --config, or name the format with --format"
+    )
+
+
+def choose(available: list[str], species: str | None, path: Path) -> list[str]:
+    """Return which of a file's species to read.
+
+    Parameters
+    ----------
+    available : list of str
+        What the file holds, in its order.
+    species : str or None
+        A name in any case, ``"*"``, or None for the preferred one.
+    path : Path
+        For the error text.
+
+    Raises
+    ------
+    ConfigError
+        The file does not hold that species.
+    """
+    if species == ALL:
+        return available
+    if species is None:
+        return [next((a for p in PREFERRED for a in available if a.upper() == p), available[0])]
+    for name in available:
+        if name.upper() == species.upper():
+            return [name]
+    raise ConfigError(f"{path}: no {species} in this file{nearest(species, available)}")

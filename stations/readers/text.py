@@ -1,0 +1,210 @@
+"""Tables and times of text files, fast, with every line that cannot be read counted."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+
+from obsnet.errors import FormatError
+from stations.record import Notes
+
+__all__ = ["attributes", "from_parts", "parse_iso", "read_table"]
+
+_NULLS = ["", "nan", "NaN", "NAN", "NA", "N/A", "null", "NULL", "-", "--"]
+
+
+def read_table(
+    data: bytes,
+    names: Sequence[str],
+    *,
+    strings: Collection[str],
+    path: Path,
+    notes: Notes,
+    separator: str = " ",
+    skip: Collection[str] = (),
+) -> dict[str, np.ndarray]:
+    """Parse the rows of a text table.
+
+    Parameters
+    ----------
+    data : bytes
+        Rows only. With the separator ``" "`` any run of blanks or tabs separates.
+    names : sequence of str
+        Column names, unique, in order.
+    strings, skip : collection of str
+        Columns kept as text; columns not wanted. All others are numbers.
+    path, notes
+        For texts and counts.
+
+    Returns
+    -------
+    dict of str to ndarray
+        float64 (NaN where empty) or ``str`` arrays, one row a line.
+
+    Raises
+    ------
+    FormatError
+        More than half of the lines have another number of columns.
+    """
+    data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\0", b"")
+    if separator == " ":
+        data = data.replace(b"\t", b" ")
+        while b"  " in data:
+            data = data.replace(b"  ", b" ")
+        data = data.replace(b"\n ", b"\n").replace(b" \n", b"\n").strip(b" \n")
+    else:
+        data = data.strip(b"\n")
+    wanted = [n for n in names if n not in skip]
+    if not data:
+        return {n: np.zeros(0, dtype="U1" if n in strings else np.float64) for n in wanted}
+    bad: list[str] = []
+
+    def note_bad(row: pacsv.InvalidRow) -> str:
+        bad.append(row.text)
+        return "skip"
+
+    def parse(types: Mapping[str, pa.DataType]) -> pa.Table:
+        bad.clear()
+        return pacsv.read_csv(
+            pa.BufferReader(data),
+            pacsv.ReadOptions(column_names=list(names), block_size=1 << 24),
+            pacsv.ParseOptions(delimiter=separator, quote_char=False, invalid_row_handler=note_bad),
+            pacsv.ConvertOptions(
+                column_types=types,
+                include_columns=wanted,
+                null_values=_NULLS,
+                strings_can_be_null=False,
+                check_utf8=False,
+            ),
+        )
+
+    types = {n: pa.string() if n in strings else pa.float64() for n in wanted}
+    try:
+        table = parse(types)
+    except pa.ArrowInvalid:
+        table = _coerce(_parse_text(parse, wanted, path), types, notes)
+    rows = len(table)
+    if len(bad) > rows:
+        raise FormatError(
+            f"{path}: {len(bad)} of {rows + len(bad)} lines do not have the {len(names)} columns that the header names "
+            f"({', '.join(names[:4])}, …), e.g. {bad[0][:60]!r}"
+        )
+    notes.warn(
+        len(bad),
+        f"lines do not have {len(names)} columns and were left out, e.g. {bad[0][:60]!r}" if bad else "",
+    )
+    return {n: _numpy(table[n], n in strings) for n in wanted}
+
+
+def _parse_text(parse, wanted: Sequence[str], path: Path) -> pa.Table:  # noqa: ANN001
+    try:
+        return parse(dict.fromkeys(wanted, pa.binary()))
+    except pa.ArrowInvalid as error:
+        raise FormatError(f"{path}: the rows cannot be read as a table ({error})") from error
+
+
+def _coerce(table: pa.Table, types: Mapping[str, pa.DataType], notes: Notes) -> pa.Table:
+    """Turn text cells into numbers one by one; what is no number becomes missing and is counted."""
+    columns, faults = {}, 0
+    for name, kind in types.items():
+        cells = [c.decode("utf-8", errors="replace") for c in table[name].to_pylist()]
+        if kind == pa.string():
+            columns[name] = pa.array(cells)
+            continue
+        numbers = np.full(len(cells), np.nan)
+        for row, cell in enumerate(cells):
+            if cell.strip() not in _NULLS:
+                try:
+                    numbers[row] = float(cell)
+                except ValueError:
+                    faults += 1
+        columns[name] = pa.array(numbers)
+    notes.warn(faults, "cells hold text where a number belongs; set to missing")
+    return pa.table(columns)
+
+
+def _numpy(column: pa.ChunkedArray, is_string: bool) -> np.ndarray:
+    if not is_string:
+        return (
+            column.to_numpy().astype(np.float64, copy=True)
+            if column.null_count == 0
+            else pc.fill_null(column, np.nan).to_numpy()
+        )
+    # Few distinct texts in many rows: turn each into a Python string once.
+    coded = column.combine_chunks().dictionary_encode()
+    if isinstance(coded, pa.ChunkedArray):
+        coded = coded.combine_chunks()
+    words = np.array(coded.dictionary.to_pylist() or [""], dtype=str)
+    return words[coded.indices.to_numpy(zero_copy_only=False)]
+
+
+def from_parts(
+    year: np.ndarray,
+    month: np.ndarray,
+    day: np.ndarray | float = 1.0,
+    hour: np.ndarray | float = 0.0,
+    minute: np.ndarray | float = 0.0,
+    second: np.ndarray | float = 0.0,
+) -> np.ndarray:
+    """Join calendar parts to ``datetime64[ns]``; impossible dates and fills become NaT.
+
+    Parameters
+    ----------
+    year, month, day, hour, minute, second : ndarray of float64
+        Hour 24 with minute 0 is the next midnight.
+    """
+    year, month, day, hour, minute, second = np.broadcast_arrays(
+        *(np.asarray(v, dtype=np.float64) for v in (year, month, day, hour, minute, second))
+    )
+    good = (year >= 1800) & (year < 2200) & (month >= 1) & (month < 13) & (day >= 1) & (day < 32)
+    good &= (hour >= 0) & ((hour < 24) | ((hour == 24) & (minute == 0) & (second == 0)))
+    good &= (minute >= 0) & (minute < 60) & (second >= 0) & (second < 61)
+    parts = [
+        np.where(good, v, d)
+        for v, d in zip((year, month, day, hour, minute, second), (1970, 1, 1, 0, 0, 0), strict=True)
+    ]
+    months = ((parts[0].astype(np.int64) - 1970) * 12 + parts[1].astype(np.int64) - 1).astype("datetime64[M]")
+    dates = months.astype("datetime64[D]") + (parts[2].astype(np.int64) - 1)
+    good &= dates.astype("datetime64[M]") == months  # no 31 April
+    seconds = parts[3] * 3600.0 + parts[4] * 60.0 + parts[5]
+    stamp = dates.astype("datetime64[ns]") + np.round(seconds * 1e3).astype("timedelta64[ms]")
+    return np.where(good, stamp, np.datetime64("NaT", "ns"))
+
+
+def parse_iso(texts: np.ndarray) -> np.ndarray:
+    """Read ISO 8601 times in UTC (with or without Z) as ``datetime64[ns]``; what is none becomes NaT."""
+    import pandas as pd
+
+    stamps = pd.to_datetime(
+        pd.Series(np.asarray(texts, dtype=str)), utc=True, errors="coerce", format="ISO8601"
+    )
+    stamps = stamps.dt.tz_localize(None).to_numpy()
+    inside = (stamps >= np.datetime64("1800-01-01")) & (stamps < np.datetime64("2200-01-01"))
+    return np.where(inside, stamps, np.datetime64("NaT")).astype("datetime64[ns]")
+
+
+def attributes(lines: Sequence[str]) -> dict[str, str]:
+    """Read ``# key : value`` header lines; a repeated key collects its lines.
+
+    Returns
+    -------
+    dict
+        ``{"site_code": "WLG", "value:units": "micromol mol-1", ...}``.
+    """
+    found: dict[str, str] = {}
+    for line in lines:
+        key, colon, value = line.lstrip("#").partition(" : ")
+        if not colon:
+            key, colon, value = line.lstrip("#").partition(":")
+        key, value = key.strip(), value.strip()
+        if colon and key and " " not in key:
+            if key not in found:
+                found[key] = value
+            elif value and value not in found[key]:
+                found[key] += f"\n{value}"
+    return found
