@@ -28,6 +28,9 @@ _SPELLINGS = {
     "parts per billion": "ppb",
     "ppm (umol-1 m2 s)": "ppm / (umol m-2 s-1)",
     "ppm m2 s umol-1": "ppm / (umol m-2 s-1)",
+    "ppm per (umol m-2 s-1)": "ppm / (umol m-2 s-1)",
+    "ppm (umol m-2 s-1)-1": "ppm / (umol m-2 s-1)",
+    "ppm (micromol m-2 s-1)-1": "ppm / (umol m-2 s-1)",
     "(mol/mol)/(mol/m2/s)": "(mol/mol) / (mol m-2 s-1)",
 }
 _SUPERSCRIPT = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹µμ·", "-0123456789uu ")
