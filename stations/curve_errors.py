@@ -1,8 +1,8 @@
 """Standard errors of a fitted curve: filter theory with AR(1) residuals, and a Monte-Carlo ensemble.
 
-The least-squares covariance takes residuals for independent. They are not, so trend and growth need more: the
-filter's impulse response with the residuals' autocorrelation (fast, the middle of the record), or an ensemble of
-AR(1) noise on the record's own dates sent through the whole fit (everything, the ends too).
+The least-squares covariance takes residuals for independent. They are not, so trend and growth need more:
+the filter's impulse response with the residuals' autocorrelation (fast, the middle of the record), or an
+ensemble of AR(1) noise on the record's own dates sent through the whole fit (everything, the ends too).
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from obsnet.errors import ConfigError
 from stations import curve_kernel as kernel
 from stations.curve_fit import CurveFit, curve_derivative, filter_residuals
 
+CHUNK = 4_000_000  # values of an ensemble held at a time
+
 __all__ = ["CurveEnsemble", "coefficient_sd", "curve_ensemble", "function_sd", "lag_one", "standard_errors"]
 
 
@@ -28,7 +30,7 @@ def coefficient_sd(fit: CurveFit) -> np.ndarray:
 def function_sd(
     fit: CurveFit, year: np.ndarray, *, polynomial_only: bool = False, derivative: bool = False
 ) -> np.ndarray:
-    """Return the standard deviation of the function at decimal years, from the covariance of the coefficients.
+    """Return the standard error of the function at decimal years, from the covariance of the coefficients.
 
     Parameters
     ----------
@@ -76,12 +78,12 @@ def lag_one(fit: CurveFit, which: str) -> tuple[float, float, float]:
     Returns
     -------
     sd, r, tau : float
-        r is that of neighbouring samples; tau turns it into time by the mean spacing of distinct times,
+        r is that of neighbouring samples; tau turns it into time by the median spacing of distinct times,
         0 where r is not positive.
     """
     rest = _filter_residual(fit, which)
     sd, r = _lag_one(rest)
-    spacing = (fit.x[-1] - fit.x[0]) / max(np.unique(fit.x).size - 1, 1)
+    spacing = float(np.median(np.diff(np.unique(fit.x))))
     return sd, r, float(-spacing / np.log(r)) if 0.0 < r < 1.0 else 0.0
 
 
@@ -114,9 +116,10 @@ def standard_errors(fit: CurveFit) -> dict[str, float]:
     Notes
     -----
     A filter with impulse response w turns residuals of variance s^2 and autocorrelation r^|k| into values of
-    variance ``s^2 sum_ij r^|i-j| w_i w_j``; the growth rate has the derivative of w in its place. Function and
-    polynomial are root mean squares over the record of their standard error; smooth curve and trend add
-    theirs to the filters', which errs on the wide side (the filter takes up much of the function's error).
+    variance ``s^2 sum_ij r^|i-j| w_i w_j``; the growth rate has the derivative of w in its place, the annual
+    increase the difference of two w a year apart. Function and polynomial are root mean squares over the
+    record of their standard error; smooth curve and trend add theirs to the filters', which errs on the wide
+    side (the filter takes up much of the function's error).
 
     NOAA's program differs in four ways, repeated with ``noaa_compatible``: the covariance holds the reduced
     chi-square twice; the function's error is that of the mean date alone, and its cosine terms are evaluated
@@ -252,7 +255,7 @@ def curve_ensemble(fit: CurveFit, *, replicates: int = 200, seed: int = 0) -> Cu
         raise ConfigError(f"an ensemble needs at least 2 replicates, found {replicates}")
     years = np.arange(int(np.ceil(fit.grid[0])), int(np.floor(fit.grid[-1])) + 1, dtype=np.float64)
     sums: dict[str, np.ndarray] = {}
-    chunk = max(1, min(replicates, int(4e6) // fit.x.size))
+    chunk = max(1, min(replicates, CHUNK // fit.x.size))
     for start in range(0, replicates, chunk):
         members = range(start, min(start + chunk, replicates))
         smooth, _, _, _ = _replicate(fit, "short", members, seed)

@@ -1,4 +1,4 @@
-"""The curve fit of Thoning, Tans & Komhyr (1989): function, smooth curve, trend and growth of a station record."""
+"""The curve fit of Thoning, Tans & Komhyr (1989): function, smooth curve, trend and growth of a record."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ class CurveFit:
         return self._on_grid(year, self.function(self.grid) + self.short)
 
     def trend(self, year: Any) -> np.ndarray:
-        """Return polynomial plus long-filtered residuals, the deseasonalised curve; NaN outside the record."""
+        """Return polynomial plus long-filtered residuals, without the season; NaN outside the record."""
         return self._on_grid(year, self.polynomial(self.grid) + self.long)
 
     def cycle(self, year: Any) -> np.ndarray:
@@ -194,15 +194,15 @@ class CurveFit:
         return date(upward), date(downward)
 
     def monthly_means(self) -> list[tuple[int, int, float, float, int]]:
-        """Return (year, month, mean, standard deviation, grid points) of the smooth curve, months of true length.
+        """Return (year, month, mean, standard deviation, grid points) of the smooth curve.
 
-        They are means of the curve, not of the samples; the first and last month may be incomplete.
+        Of the curve, not of the samples; months have true length, the first and last may be incomplete.
         """
         year, month = _calendar(self.grid)
-        return [(key // 12, key % 12 + 1, *rest) for key, *rest in self._means(year * 12 + month - 1)]
+        return [(k // 12, k % 12 + 1, mean, sd, n) for k, mean, sd, n in self._means(year * 12 + month - 1)]
 
     def annual_means(self) -> list[tuple[int, float, float, int]]:
-        """Return (year, mean, standard deviation, grid points) of the smooth curve; end years may be incomplete."""
+        """Return (year, mean, standard deviation, grid points) of the smooth curve."""
         return self._means(np.floor(self.grid).astype(int))
 
     def _means(self, key: np.ndarray) -> list[tuple[int, float, float, int]]:
@@ -284,7 +284,8 @@ def fit_curve(year: Any, value: Any, options: CurveOptions | None = None) -> Cur
     parameters = terms + 2 * harmonics + int(options.gain and harmonics > 0)
     if x.size <= parameters or not x[-1] > x[0]:
         raise RangeError(
-            f"a fit of {parameters} coefficients needs more than {parameters} samples at different times, found {x.size}"
+            f"a fit of {parameters} coefficients needs more than that many samples, at different times; "
+            f"found {x.size}"
         )
     timezero = float(np.floor(x[0])) if options.timezero is None else float(options.timezero)
     t = x - timezero
@@ -294,7 +295,8 @@ def fit_curve(year: Any, value: Any, options: CurveOptions | None = None) -> Cur
         )
     except np.linalg.LinAlgError as error:
         raise SolverError(
-            f"{error}: {x.size} samples from {x[0]:.3f} to {x[-1]:.3f}; fit fewer terms, or no harmonics below a year"
+            f"{error}: {x.size} samples from {x[0]:.3f} to {x[-1]:.3f}; fit fewer terms, and no harmonics to "
+            "less than a year"
         ) from error
     used = CurveOptions(
         options.short_days,
@@ -381,7 +383,7 @@ def filter_residuals(
     grid, values = kernel.resample(t, residual - line(t), step, options.gap_days, average)
     if grid.size < 4:
         raise RangeError(
-            f"the record spans {grid.size} steps of {options.interval_days:g} days; filtering needs at least 4"
+            f"the record has {grid.size} steps of {options.interval_days:g} days; the filter needs at least 4"
         )
     short, long = kernel.lowpass(values, step, (options.short_days, options.long_days))
     return grid, short + line(grid), long + line(grid)

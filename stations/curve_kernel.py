@@ -53,7 +53,7 @@ def design(t: np.ndarray, terms: int, harmonics: int) -> tuple[np.ndarray, np.nd
 
 
 def polynomial_change_of_variable(terms: int, centre: float, half: float) -> np.ndarray:
-    """Return M with ``M @ a`` = coefficients in t of a polynomial with coefficients a in u = (t - centre) / half."""
+    """Return M so that ``M @ a`` are coefficients in t, a those in u = (t - centre) / half."""
     change = np.zeros((terms, terms))
     column = np.array([1.0])
     for k in range(terms):
@@ -153,7 +153,7 @@ def noaa_interval(x: np.ndarray) -> float:
 
 
 def samples_per_day(x: np.ndarray) -> tuple[float, float]:
-    """Return the mean number of distinct times on days that have any, and the median step between such days."""
+    """Return the mean number of distinct times on sampled days, and the median step between such days."""
     distinct = np.unique(x)
     days = np.unique(np.floor(distinct * 365.25))
     step = float(np.median(np.diff(days))) if days.size > 1 else 1.0

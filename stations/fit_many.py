@@ -71,9 +71,9 @@ def summarise(fit: CurveFit, dates: Sequence[float] | np.ndarray | None = None) 
     Returns
     -------
     dict
-        ``n, first, last, coefficients, coefficient_sd, timezero, interval_days, polynomial_terms, harmonics,
-        gain, rsd_function, rsd_smooth, reduced_chi_square, standard_errors, annual_increase, notes`` and, with
-        dates, ``dates, function, smooth, trend, growth``.
+        ``n, first, last, coefficients, coefficient_sd, timezero, interval_days, polynomial_terms,
+        harmonics, gain, rsd_function, rsd_smooth, reduced_chi_square, standard_errors, annual_increase,
+        notes`` and, with dates, ``dates, function, smooth, trend, growth``.
     """
     result: dict[str, Any] = {
         "n": int(fit.x.size),

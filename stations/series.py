@@ -1,4 +1,4 @@
-"""From a record to the plain series that fits and filters want: usable rows, pairs averaged, decimal years."""
+"""From a record to the plain series that fits and filters want: usable rows, pairs averaged, years."""
 
 from __future__ import annotations
 
