@@ -154,10 +154,11 @@ GRANULE_INDEX = Contract(
             "mean_good": pa.float64(),
             "status": pa.string(),  # done | bad: why
             "notes": pa.string(),  # what the reader changed, counted
+            "options": pa.string(),  # hash of how it was read: another one means it must be read again
         }.items()
     ),
     frozenset(
-        "sensor version species unit time_start time_end south north west east mean_good notes".split()
+        "sensor version species unit time_start time_end south north west east mean_good notes options".split()
     ),
 )
 # Sensitivity is extensive per cell: ppm per (umol m-2 s-1) or ppb per (nmol m-2 s-1), so coarsening sums.
@@ -237,7 +238,9 @@ def check(table: pa.Table, contract: Contract, where: str = "") -> pa.Table:
                     f"{place}{contract.name}.{field.name} is {column.type}, not {field.type}: {error}"
                 ) from error
         if column.null_count and field.name not in contract.nullable:
-            raise SchemaError(f"{place}{contract.name}.{field.name} has {column.null_count} nulls; none may be")
+            raise SchemaError(
+                f"{place}{contract.name}.{field.name} has {column.null_count} nulls; none may be"
+            )
         columns.append(column)
     metadata = {
         **(table.schema.metadata or {}),
@@ -257,7 +260,9 @@ def profile_column(values: Any) -> pa.Array:
     """
     values = np.ascontiguousarray(values, dtype=np.float32)
     rows, levels = values.shape
-    offsets = np.arange(0, (rows + 1) * levels, levels, dtype=np.int32) if levels else np.zeros(rows + 1, np.int32)
+    offsets = (
+        np.arange(0, (rows + 1) * levels, levels, dtype=np.int32) if levels else np.zeros(rows + 1, np.int32)
+    )
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.ravel()))
 
 
@@ -281,7 +286,9 @@ def profile_array(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
     return pc.list_flatten(column).to_numpy(zero_copy_only=False).reshape(len(column), lengths[0])
 
 
-def observation_table(columns: dict[str, Any], *, species: str, kind: str, source: str, file_id: str) -> pa.Table:
+def observation_table(
+    columns: dict[str, Any], *, species: str, kind: str, source: str, file_id: str
+) -> pa.Table:
     """Build a checked observation table from arrays.
 
     Parameters
@@ -325,7 +332,9 @@ def observation_table(columns: dict[str, Any], *, species: str, kind: str, sourc
     time = np.asarray(arrays["time"]).astype("datetime64[us]")
     with np.errstate(invalid="ignore"):
         quality[~((value >= low) & (value <= high))] |= np.uint32(Quality.RANGE)
-        quality[~((np.abs(latitude) <= 90) & (longitude >= -180) & (longitude <= 360))] |= np.uint32(Quality.GEOLOCATION)
+        quality[~((np.abs(latitude) <= 90) & (longitude >= -180) & (longitude <= 360))] |= np.uint32(
+            Quality.GEOLOCATION
+        )
         longitude = np.where(longitude >= 180, longitude - 360, longitude)
     quality[np.isnat(time)] |= np.uint32(Quality.TIME)
     # A row without a time still has to live in some month of the store.
@@ -333,7 +342,9 @@ def observation_table(columns: dict[str, Any], *, species: str, kind: str, sourc
     arrays |= {"value": value, "quality": quality, "latitude": latitude, "longitude": longitude}
     for name, fixed in (("species", kinds.name), ("kind", kind), ("source", source), ("file_id", file_id)):
         arrays[name] = pa.repeat(pa.scalar(fixed), rows)
-    table = pa.table({k: v if isinstance(v, pa.Array | pa.ChunkedArray) else pa.array(v) for k, v in arrays.items()})
+    table = pa.table(
+        {k: v if isinstance(v, pa.Array | pa.ChunkedArray) else pa.array(v) for k, v in arrays.items()}
+    )
     table = table.replace_schema_metadata(
         {b"obsnet:unit": kinds.unit.encode(), b"obsnet:species": kinds.name.encode()}
     )
@@ -367,7 +378,9 @@ def check_observations(table: pa.Table, where: str = "") -> pa.Table:
         raise SchemaError(f"{place}an observation table holds one species, found {', '.join(sorted(names))}")
     entry = species_of(names[0])
     if unit_of(table) != entry.unit:
-        raise SchemaError(f"{place}{entry.name} values are kept in {entry.unit}, the table says {unit_of(table)}")
+        raise SchemaError(
+            f"{place}{entry.name} values are kept in {entry.unit}, the table says {unit_of(table)}"
+        )
     for kind in pc.unique(table["kind"]).to_pylist():
         if kind not in {"column", "point"}:
             raise SchemaError(f"{place}kind is 'column' or 'point', found {kind!r}")
@@ -376,7 +389,12 @@ def check_observations(table: pa.Table, where: str = "") -> pa.Table:
             continue
         low, high = entry.valid_range(kind)
         spread = pc.min_max(rows["value"]).as_py()
-        if spread["min"] is None or spread["min"] < low or spread["max"] > high or pc.any(pc.is_nan(rows["value"])).as_py():
+        if (
+            spread["min"] is None
+            or spread["min"] < low
+            or spread["max"] > high
+            or pc.any(pc.is_nan(rows["value"])).as_py()
+        ):
             raise RangeError(
                 f"{place}{entry.name} {kind} values marked for use span {spread['min']} to {spread['max']} "
                 f"{entry.unit_name}, outside {low:g} to {high:g}; check the unit"
