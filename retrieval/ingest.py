@@ -1,0 +1,384 @@
+"""Granules into an observation store: one file one task, bad ones recorded, every run resumable."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from obsnet.constants import species as species_of
+from obsnet.errors import ObsnetError
+from obsnet.parallel import Scheduler, map_unordered, shard
+from obsnet.progress import progress
+from obsnet.schema import Quality
+from obsnet.store import ObservationStore, file_id, sha256, write_table
+from retrieval.plan import Plan, make_plan
+
+__all__ = ["IngestOptions", "Summary", "ingest"]
+
+_SMALL = 64 * 2**20  # bytes below which starting workers costs more than it saves
+_WRITE_EVERY = 20.0  # seconds between writes of the index
+
+
+@dataclass(frozen=True)
+class IngestOptions:
+    """How granules are read; another choice means that a file must be read again.
+
+    Parameters
+    ----------
+    sensor : str, optional
+        Product; recognised by content without it.
+    species : str, optional
+        For files of several; the product's first by default.
+    variant : str, optional
+        E.g. ``"x2019"``: the same soundings on the other scale.
+    screen : str, optional
+        Name of a quality screen, or a TOML file.
+    correction : str, optional
+        TOML file of a bias correction (`retrieval.bias`).
+    profiles : {"all", "good", "none"}
+        Rows whose profiles are kept.
+    extra : tuple of str
+        Variables kept beside the store, see `retrieval.read.read_granule`.
+    sensors, screens : tuple of str
+        Folders of the user's own tables.
+    """
+
+    sensor: str | None = None
+    species: str | None = None
+    variant: str | None = None
+    screen: str | None = None
+    correction: str | None = None
+    profiles: str = "all"
+    extra: tuple[str, ...] = ()
+    sensors: tuple[str, ...] = ()
+    screens: tuple[str, ...] = ()
+
+    def fingerprint(self) -> str:
+        """Return a short hash of the options and of the tables they name."""
+        from retrieval.sensors import load_sensors
+
+        tables = {name: s.model_dump(mode="json") for name, s in load_sensors(self.sensors).items()}
+        if self.sensor is not None:
+            tables = {self.sensor: tables.get(self.sensor)}
+        screen, correction = self.load()
+        parts = [
+            dataclasses.asdict(self),
+            tables,
+            None if screen is None else screen.model_dump(mode="json"),
+            None if correction is None else correction.model_dump(mode="json"),
+        ]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+    def load(self) -> tuple[Any, Any]:
+        """Return the screen and the bias correction the options name."""
+        screen = correction = None
+        if self.screen is not None:
+            from retrieval.screening import find_screen
+
+            screen = find_screen(self.screen, self.screens)
+        if self.correction is not None:
+            from retrieval.bias import read_correction
+
+            correction = read_correction(self.correction)
+        return screen, correction
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What became of a run.
+
+    Parameters
+    ----------
+    files : list of dict
+        Rows of the granule index, sorted by path: those read now and those done before.
+    skipped : int
+        How many of them were done before.
+    counts : dict
+        By path, of the files read now: rows by filter of the screen and by bit of the producer's flag.
+    """
+
+    files: list[dict[str, Any]]
+    skipped: int = 0
+    counts: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
+
+    @property
+    def bad(self) -> list[dict[str, Any]]:
+        """Return the rows of files that could not be used."""
+        return [row for row in self.files if row["status"] != "done"]
+
+    @property
+    def soundings(self) -> int:
+        """Return how many soundings the files hold."""
+        return sum(row["soundings"] for row in self.files)
+
+    @property
+    def good(self) -> int:
+        """Return how many of them may be used."""
+        return sum(row["good"] for row in self.files)
+
+    def totals(self, kind: str) -> dict[str, int]:
+        """Return rows by filter (``"screen"``, ``"screen_alone"``) or bit (``"producer"``) over all files read now."""
+        result: dict[str, int] = {}
+        for counts in self.counts.values():
+            for name, number in counts.get(kind, {}).items():
+                result[name] = result.get(name, 0) + number
+        return dict(sorted(result.items(), key=lambda item: -item[1]))
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One file, what is known of it, and where its rows go."""
+
+    path: str
+    store: str
+    options: IngestOptions
+    fingerprint: str
+    done: tuple[tuple[str, str], ...] = ()  # (sha256, path) of finished files of the same size
+    newer: tuple[str, ...] = ()  # files that may hold the same soundings and win
+
+
+def _ingest_one(task: _Task) -> dict[str, Any]:
+    """Read one granule and write it to the store; a failure becomes the row's status."""
+    path = Path(task.path)
+    row: dict[str, Any] = {
+        "path": task.path,
+        "size": 0,
+        "sha256": "",
+        "file_id": "",
+        "soundings": 0,
+        "good": 0,
+        "options": task.fingerprint,
+        "status": "done",
+    }
+    try:
+        row["size"] = path.stat().st_size
+        row["sha256"] = digest = sha256(path)
+        row["file_id"] = file_id(digest)
+        for known, where in task.done:
+            if known == digest and (where == task.path or not Path(where).exists()):
+                return row | {"status": "skipped", "_as": where}
+            if known == digest:
+                return row | {"status": f"bad: same bytes as {where}, which was read before"}
+        row |= _read_and_write(path, task, digest)
+    except (ObsnetError, OSError) as error:
+        row["status"] = "bad: " + _reason(error, path)
+    except Exception as error:
+        # One granule never ends a run; what went wrong stands in the index.
+        if os.environ.get("OBSNET_DEBUG"):
+            raise
+        row["status"] = f"bad: internal error, {type(error).__name__}: {_reason(error, path)}"
+    return row
+
+
+def _reason(error: Exception, path: Path) -> str:
+    """Return an error text without the path, which the row names already."""
+    text = " ".join(str(error).split())
+    return text.removeprefix(f"{path}: ")
+
+
+def _read_and_write(path: Path, task: _Task, digest: str) -> dict[str, Any]:
+    from retrieval.read import read_granule
+
+    options = task.options
+    screen, correction = options.load()
+    granule = read_granule(
+        path,
+        sensor=options.sensor,
+        species=options.species,
+        variant=options.variant,
+        screen=screen,
+        correction=correction,
+        profiles=options.profiles,  # type: ignore[arg-type]
+        extra=options.extra,
+        folders=options.sensors,
+        digest=digest,
+    )
+    table, notes = granule.table, list(granule.notes)
+    if task.newer:
+        table, repeated = _mark_duplicates(table, task)
+        if repeated == len(table):
+            names = ", ".join(Path(n).name for n in task.newer)
+            return {"status": f"bad: all {repeated} soundings are also in {names}; the newer file is used"}
+        if repeated:
+            notes.append(f"{repeated} rows are also in {', '.join(Path(n).name for n in task.newer)}, flagged duplicate")
+    ObservationStore(task.store).write(table)
+    if granule.extra:
+        _write_extra(table, granule.extra, Path(task.store), granule.source)
+    values = table["value"].filter(pc.equal(table["quality"], 0))
+    entry = species_of(granule.sensor.species)
+    return {
+        "sensor": granule.sensor.name,
+        "version": granule.source.removeprefix(granule.sensor.name).lstrip("_") or None,
+        "species": entry.name,
+        "unit": entry.unit,
+        "soundings": len(table),
+        "good": len(values),
+        "mean_good": pc.mean(values).as_py(),
+        "notes": "; ".join(notes) or None,
+        "_counts": granule.counts,
+        **_extent(table),
+    }
+
+
+def _mark_duplicates(table: pa.Table, task: _Task) -> tuple[pa.Table, int]:
+    """Flag rows whose soundings a newer file holds as well, and give them an identity of their own."""
+    from retrieval.read import read_identities
+
+    options = task.options
+    others = pa.concat_arrays(
+        [
+            read_identities(
+                path, sensor=options.sensor, species=options.species, variant=options.variant, folders=options.sensors
+            )
+            for path in task.newer
+        ]
+    )
+    native = pc.replace_substring_regex(table["obs_id"], "^[^:]*:", "")
+    again = pc.is_in(native, value_set=others)
+    repeated = pc.sum(again).as_py() or 0
+    if repeated:
+        flags = table["quality"].to_numpy() | np.where(again.to_numpy(), Quality.DUPLICATE.value, 0).astype(np.uint32)
+        suffixed = pc.binary_join_element_wise(table["obs_id"], table["file_id"], "#")
+        columns = {"quality": pa.array(flags), "obs_id": pc.if_else(again, suffixed, table["obs_id"])}
+        for name, column in columns.items():
+            table = table.set_column(table.schema.get_field_index(name), name, column)
+    return table, repeated
+
+
+def _write_extra(table: pa.Table, extra: dict[str, np.ndarray], store: Path, source: str) -> None:
+    """Write the further variables of a granule beside the store, one file a granule, rows named by obs_id."""
+    columns = {"obs_id": table["obs_id"]}
+    for name, values in extra.items():
+        columns[name] = pa.array(list(values) if values.ndim == 2 else values)
+    folder = store / "_extra" / f"source={source}"
+    write_table(pa.table(columns), folder / f"{table['file_id'][0].as_py()}.parquet")
+
+
+def _extent(table: pa.Table) -> dict[str, Any]:
+    """Return time range and bounding box of rows that have them; west > east crosses the dateline."""
+    flags = table["quality"].to_numpy()
+    when = table["time"].to_numpy()[(flags & Quality.TIME.value) == 0]
+    placed = (flags & Quality.GEOLOCATION.value) == 0
+    latitude, longitude = (table[c].to_numpy()[placed] for c in ("latitude", "longitude"))
+    result: dict[str, Any] = {}
+    if len(when):
+        first, last = (t.astype("datetime64[us]").item() for t in (when.min(), when.max()))
+        result |= {"time_start": first, "time_end": last}
+    if len(latitude):
+        west, east = _arc(longitude)
+        result |= {"south": float(latitude.min()), "north": float(latitude.max()), "west": west, "east": east}
+    return result
+
+
+def _arc(longitude: np.ndarray) -> tuple[float, float]:
+    """Return west and east of all longitudes; over the dateline where an ocean of others lies empty."""
+    ordered = np.unique(longitude)
+    gaps = np.diff(ordered)
+    widest = int(np.argmax(gaps)) if len(gaps) else 0
+    over = len(gaps) > 0 and gaps[widest] > 90.0 and gaps[widest] > ordered[0] + 360.0 - ordered[-1]
+    return (float(ordered[widest + 1]), float(ordered[widest])) if over else (float(ordered[0]), float(ordered[-1]))
+
+
+def ingest(
+    files: Iterable[str | Path],
+    store: str | Path,
+    options: IngestOptions | None = None,
+    *,
+    scheduler: Scheduler | None = None,
+    workers: int | None = None,
+    address: str | None = None,
+    part: tuple[int, int] | None = None,
+    mixed: bool = False,
+) -> Summary:
+    """Read granules into an observation store.
+
+    Parameters
+    ----------
+    files : iterable of path
+        Granules; see `obsnet.config.resolve_files`.
+    store : path
+        Folder of the observation store.
+    options : IngestOptions, optional
+        How to read.
+    scheduler : {"serial", "processes", "dask"}, optional
+        By default processes, or serial where there is little to read.
+    workers : int, optional
+        Processes; by default the processors at hand.
+    address : str, optional
+        A running Dask scheduler.
+    part : (int, int), optional
+        Shard of the files, from `obsnet.parallel.parse_shard`.
+    mixed : bool
+        Allow several versions of a product, or several calibration scales, in one store.
+
+    Returns
+    -------
+    Summary
+        A bad granule is a row of it, never an exception.
+
+    Raises
+    ------
+    ConfigError
+        Tables or options are faulty, or versions or scales would be mixed.
+    """
+    options = options or IngestOptions()
+    target = ObservationStore(store)
+    everything = sorted({str(f) for f in files})
+    fingerprint = options.fingerprint()
+    before = {row["path"]: row for row in target.index.read().to_pylist()}
+    plan = make_plan(everything, before, options, fingerprint, mixed=mixed)
+    todo = shard(everything, part)
+    tasks = [
+        _Task(path, str(store), options, fingerprint, plan.done.get(path, ()), plan.newer.get(path, ())) for path in todo
+    ]
+    if scheduler is None:
+        scheduler = "serial" if address is None and plan.bytes_to_read(todo) < _SMALL else "processes"
+    shown = "all" if part is None else f"{part[0] + 1}of{part[1]}"
+    writer = f"{time.strftime('%Y%m%dT%H%M%S')}-{shown}-{os.getpid()}"
+    rows, counts, skipped = _run(tasks, target, writer, before, scheduler, workers, address)
+    return Summary(sorted(rows, key=lambda r: r["path"]), skipped, counts)
+
+
+def _run(
+    tasks: Sequence[_Task],
+    target: ObservationStore,
+    writer: str,
+    before: dict[str, dict[str, Any]],
+    scheduler: Scheduler,
+    workers: int | None,
+    address: str | None,
+) -> tuple[list[dict[str, Any]], dict[str, Any], int]:
+    """Run the tasks and keep the index; return rows, counts by path, and how many were done before."""
+    rows: list[dict[str, Any]] = []
+    news: list[dict[str, Any]] = []
+    counts: dict[str, Any] = {}
+    written = time.monotonic()
+    with progress(len(tasks), "granules") as advance:
+        for _, row in map_unordered(_ingest_one, tasks, scheduler=scheduler, workers=workers, address=address):
+            advance(1)
+            if row["status"] == "skipped":
+                moved = row["_as"] != row["path"]
+                rows.append(before[row["_as"]] | {"path": row["path"]})
+                if moved:
+                    news.append(rows[-1])
+                continue
+            counts[row["path"]] = row.pop("_counts", None) or {}
+            rows.append(row)
+            news.append(row)
+            if time.monotonic() - written > _WRITE_EVERY:
+                target.index.write(news, writer)
+                written = time.monotonic()
+    if news:
+        target.index.write(news, writer)
+    return rows, counts, len(rows) - len(counts)
