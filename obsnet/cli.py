@@ -7,19 +7,21 @@ command that is called is imported.
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
-from typing import Any
+from typing import Annotated, Any
 
-import click
+import typer
+from typer.core import TyperGroup
 
 from obsnet import __version__
-from obsnet.errors import ObsnetError, nearest
+from obsnet.errors import DependencyError, ObsnetError, nearest
 
 __all__ = ["emit", "main"]
 
 
-class _Lazy(click.Group):
+class _Lazy(TyperGroup):
     """A group whose commands are entry points, loaded when asked for."""
 
     def _points(self) -> dict[str, Any]:
@@ -27,23 +29,22 @@ class _Lazy(click.Group):
 
         return {e.name: e for e in entry_points(group="obsnet.commands")}
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         return sorted(self._points())
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+    def get_command(self, ctx: Any, name: str) -> Any:
         point = self._points().get(name)
-        return None if point is None else _command(name, point.load())
+        if point is None:
+            raise ObsnetError(f"no command {name!r}{nearest(name, self._points())}")
+        try:
+            return _command(name, point.load())
+        except (ImportError, AttributeError) as error:
+            # One broken command, perhaps somebody else's, must not take the others' help away.
+            return _command(name, _broken(name, f"{point.value} cannot be loaded: {error}"))
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in self._points():
-            raise click.UsageError(f"no command {args[0]!r}{nearest(args[0], self._points())}", ctx)
-        return super().resolve_command(ctx, args)
 
-
-def _command(name: str, target: Any) -> click.Command:
-    """Make a click command of a typer app or of a plain function with typer options."""
-    import typer
-
+def _command(name: str, target: Any) -> Any:
+    """Make a command of a typer app or of a plain function with typer options."""
     if not isinstance(target, typer.Typer):
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
         app.command(name)(target)
@@ -53,14 +54,37 @@ def _command(name: str, target: Any) -> click.Command:
     return command
 
 
-@click.group(
+def _broken(name: str, why: str) -> Any:
+    def fail() -> None:
+        raise DependencyError(f"command {name!r}: {why}")
+
+    fail.__doc__ = f"({why})"
+    return fail
+
+
+app = typer.Typer(
     cls=_Lazy,
+    add_completion=False,
+    rich_markup_mode=None,
+    no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     help="Carbon observation: granules and station records to emissions, tested against inventories.",
 )
-@click.version_option(__version__, prog_name="obsnet")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def _root(debug: bool) -> None:
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"obsnet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
     if debug:
         os.environ["OBSNET_DEBUG"] = "1"
 
@@ -80,7 +104,7 @@ def _plain(value: Any) -> Any:
         kind = getattr(getattr(value, "dtype", None), "kind", "")
         return _plain(value.astype(str).tolist() if kind in "mM" else value.tolist())
     if isinstance(value, float):
-        return value if value == value and abs(value) != float("inf") else None
+        return value if math.isfinite(value) else None
     return value if isinstance(value, int | str | bool | type(None)) else str(value)
 
 
@@ -95,27 +119,29 @@ def main(args: list[str] | None = None) -> None:
     # Shared file systems refuse HDF5 locks; one thread a process leaves the cores to the workers.
     os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
     try:
-        _root.main(args=args, prog_name="obsnet", standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        raise SystemExit(stop.exit_code) from None
-    except click.ClickException as mistake:
-        mistake.show()
-        raise SystemExit(2) from None
-    except (click.Abort, KeyboardInterrupt):
+        code = typer.main.get_command(app).main(args=args, prog_name="obsnet", standalone_mode=False)
+        raise SystemExit(code if isinstance(code, int) else 0)
+    except (typer.Abort, KeyboardInterrupt):
         print("obsnet: interrupted; run the same command again to go on", file=sys.stderr)
         raise SystemExit(130) from None
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
-    except ObsnetError as error:
+    except Exception as error:
+        if hasattr(error, "show") and hasattr(error, "exit_code"):  # of whichever click typer brings
+            error.show()
+            raise SystemExit(error.exit_code) from None
         if os.environ.get("OBSNET_DEBUG"):
             raise
+        raise SystemExit(_explain(error)) from None
+
+
+def _explain(error: Exception) -> int:
+    """Print an error as a user should see it and return the exit code."""
+    if isinstance(error, ObsnetError):
         for line in str(error).splitlines():
             print(f"obsnet: {line}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except Exception as error:
-        if os.environ.get("OBSNET_DEBUG"):
-            raise
-        print(f"obsnet: internal error: {type(error).__name__}: {error}", file=sys.stderr)
-        print("obsnet: run again with `obsnet --debug …` and report the traceback", file=sys.stderr)
-        raise SystemExit(70) from None
+        return 2
+    print(f"obsnet: internal error: {type(error).__name__}: {error}", file=sys.stderr)
+    print("obsnet: run again with `obsnet --debug …` and report the traceback", file=sys.stderr)
+    return 70

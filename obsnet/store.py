@@ -16,10 +16,20 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from obsnet import schema
+from obsnet.constants import species as species_of
 from obsnet.errors import FormatError, SchemaError
 from obsnet.times import as_utc, year_month
 
-__all__ = ["GranuleIndex", "ObservationStore", "atomic_path", "file_id", "read_table", "sha256", "write_table", "write_text"]
+__all__ = [
+    "GranuleIndex",
+    "ObservationStore",
+    "atomic_path",
+    "file_id",
+    "read_table",
+    "sha256",
+    "write_table",
+    "write_text",
+]
 
 _PARTITION = ("species", "source", "year", "month")
 
@@ -134,12 +144,18 @@ class ObservationStore:
             The folder does not hold a store.
         """
         if not any(self.path.glob("species=*")):
-            raise FormatError(f"{self.path}: no observation store here; make one with `obsnet ingest FILE… --out {self.path}`")
+            raise FormatError(
+                f"{self.path}: no observation store here; make one with `obsnet ingest FILE… --out {self.path}`"
+            )
         fields = [(n, schema.OBSERVATIONS.schema.field(n).type) for n in ("species", "source")]
-        parts = ds.partitioning(pa.schema([*fields, ("year", pa.int32()), ("month", pa.int32())]), flavor="hive")
+        parts = ds.partitioning(
+            pa.schema([*fields, ("year", pa.int32()), ("month", pa.int32())]), flavor="hive"
+        )
         # The schema is the contract's own, so no file has to be opened to find it.
         full = pa.unify_schemas([schema.OBSERVATIONS.schema, parts.schema])
-        return ds.dataset(self.path, format="parquet", partitioning=parts, schema=full, exclude_invalid_files=False)
+        return ds.dataset(
+            self.path, format="parquet", partitioning=parts, schema=full, exclude_invalid_files=False
+        )
 
     def species(self) -> list[str]:
         """Return the species the store holds, sorted."""
@@ -182,10 +198,12 @@ class ObservationStore:
             With the unit in its metadata.
         """
         field = ds.field
-        name = schema.species_of(species).name
+        name = species_of(species).name
         condition = field("species") == name
         if name not in self.species():
-            raise FormatError(f"{self.path}: no {name} here; the store holds {', '.join(self.species()) or 'nothing'}")
+            raise FormatError(
+                f"{self.path}: no {name} here; the store holds {', '.join(self.species()) or 'nothing'}"
+            )
         if source is not None:
             condition &= field("source").isin([source] if isinstance(source, str) else list(source))
         for limit, late in ((start, False), (stop, True)):
@@ -213,7 +231,7 @@ class ObservationStore:
             {
                 b"obsnet:contract": schema.OBSERVATIONS.name.encode(),
                 b"obsnet:version": schema.VERSION.encode(),
-                b"obsnet:unit": schema.species_of(name).unit.encode(),
+                b"obsnet:unit": species_of(name).unit.encode(),
                 b"obsnet:species": name.encode(),
             }
         )
@@ -241,14 +259,18 @@ class GranuleIndex:
             for row in read_table(part, schema.GRANULE_INDEX).to_pylist():
                 rows[row["path"]] = row
         ordered = [rows[k] for k in sorted(rows)]
-        return schema.check(pa.Table.from_pylist(ordered, schema=schema.GRANULE_INDEX.schema), schema.GRANULE_INDEX)
+        return schema.check(
+            pa.Table.from_pylist(ordered, schema=schema.GRANULE_INDEX.schema), schema.GRANULE_INDEX
+        )
 
     def done(self) -> dict[str, str]:
         """Return sha256 by path of the files that need not be read again."""
         table = self.read()
         return {
             path: digest
-            for path, digest, status in zip(*(table[c].to_pylist() for c in ("path", "sha256", "status")), strict=True)
+            for path, digest, status in zip(
+                *(table[c].to_pylist() for c in ("path", "sha256", "status")), strict=True
+            )
             if status == "done"
         }
 

@@ -37,7 +37,7 @@ def as_utc(text: Any) -> np.datetime64:
         stamp = pd.Timestamp(text)
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{text!r} is not a time; write it as 2019-01-31 or 2019-01-31T06:00Z") from error
-    if stamp is pd.NaT:
+    if pd.isna(stamp):
         raise ConfigError(f"{text!r} is not a time")
     if stamp.tzinfo is not None:
         stamp = stamp.tz_convert("UTC").tz_localize(None)
@@ -123,6 +123,7 @@ def time_bins(start: Any, stop: Any, step: str) -> np.ndarray:
     first, last = as_utc(start), as_utc(stop)
     if not last > first:
         raise ConfigError(f"time bins need stop after start, found {first} to {last}")
+    edges: pd.Index
     try:
         offset = pd.tseries.frequencies.to_offset(step)
         edges = pd.date_range(first, last, freq=offset)

@@ -199,9 +199,7 @@ def judge(
             wrong = p_adjusted[r] < rule.alpha
             verdicts.append(Verdict.INCONSISTENT if wrong else Verdict.CONSISTENT)
             reasons.append("")
-    return Verdicts(
-        tuple(verdicts), difference, sd, p_value, p_adjusted, response, smallest, tuple(reasons)
-    )
+    return Verdicts(tuple(verdicts), difference, sd, p_value, p_adjusted, response, smallest, tuple(reasons))
 
 
 def _null_variance(kernel: Array, noise: Array, prior: Array, own: Array) -> Array:

@@ -84,8 +84,15 @@ def write_lite(
 
     n = len(time)
     stamp = time.astype("datetime64[ms]").astype(object)
-    sounding = np.array([int(t.strftime("%Y%m%d%H%M%S") + f"{t.microsecond // 100000}{1 + k % 8}") for k, t in enumerate(stamp)])
-    epoch = np.array([(t.year, t.month, t.day, t.hour, t.minute, t.second, t.microsecond // 1000) for t in stamp], np.int16)
+    sounding = np.array(
+        [
+            int(t.strftime("%Y%m%d%H%M%S") + f"{t.microsecond // 100000}{1 + k % 8}")
+            for k, t in enumerate(stamp)
+        ]
+    )
+    epoch = np.array(
+        [(t.year, t.month, t.day, t.hour, t.minute, t.second, t.microsecond // 1000) for t in stamp], np.int16
+    )
     surface = operator["pressure_levels"][:, -1]
     half = 0.01
     corners = (
@@ -109,7 +116,13 @@ def write_lite(
         "xco2_quality_flag": ("i1", ("sounding_id",), flag, "1", 127),
         "pressure_levels": ("f4", ("sounding_id", "levels"), operator["pressure_levels"], "hPa", -999999.0),
         "pressure_weight": ("f4", ("sounding_id", "levels"), operator["pressure_weight"], "1", -999999.0),
-        "xco2_averaging_kernel": ("f4", ("sounding_id", "levels"), operator["averaging_kernel"], "1", -999999.0),
+        "xco2_averaging_kernel": (
+            "f4",
+            ("sounding_id", "levels"),
+            operator["averaging_kernel"],
+            "1",
+            -999999.0,
+        ),
         "co2_profile_apriori": ("f4", ("sounding_id", "levels"), operator["prior_profile"], "ppm", -999999.0),
         "Sounding/operation_mode": ("i1", ("sounding_id",), np.zeros(n), "1", 127),
         "Sounding/land_water_indicator": ("i1", ("sounding_id",), np.zeros(n), "1", 127),
@@ -137,7 +150,9 @@ _COLUMNS = (
 )
 
 
-def write_noaa_event(path: Path, site: Site, time: NDArray[np.datetime64], value: Array, uncertainty: Array, flag: list[str]) -> None:
+def write_noaa_event(
+    path: Path, site: Site, time: NDArray[np.datetime64], value: Array, uncertainty: Array, flag: list[str]
+) -> None:
     """Write one station's samples in the layout of NOAA event text (2021 onwards).
 
     Parameters
@@ -184,7 +199,9 @@ def write_noaa_event(path: Path, site: Site, time: NDArray[np.datetime64], value
     ]
     lines = [f"# header_lines : {len(body) + 2}", *body, _COLUMNS]
     altitude = site.elevation + site.intake
-    for k, (stamp, year) in enumerate(zip(time.astype("datetime64[s]").astype(object), decimal_year(time), strict=True)):
+    for k, (stamp, year) in enumerate(
+        zip(time.astype("datetime64[s]").astype(object), decimal_year(time), strict=True)
+    ):
         lines.append(
             f"{site.code} {stamp:%Y %m %d %H %M %S} {stamp:%Y-%m-%dT%H:%M:%SZ} {year:.9f} {site.code}{k:05d} {value[k]:.3f} "
             f"{uncertainty[k]:.3f} {site.latitude:.4f} {site.longitude:.4f} {altitude:.2f} {site.elevation:.2f} "

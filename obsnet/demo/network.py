@@ -95,7 +95,7 @@ def idealised(provinces: Any, rng: np.random.Generator) -> Network:
     rng : numpy.random.Generator
         Candidates.
     """
-    sites = []
+    sites: list[Site] = []
     for adcode, count in _STATIONS.items():
         for point in _spread(provinces.geometry[adcode], count, rng):
             code = f"{chr(65 + len(sites) // 26)}{chr(65 + len(sites) % 26)}{adcode[0]}"
@@ -125,7 +125,9 @@ def _spread(polygon: Any, count: int, rng: np.random.Generator, candidates: int 
     return points[chosen]
 
 
-def satellite_days(network: Network, days: NDArray[np.datetime64], land: Any, rng: np.random.Generator) -> list[dict[str, Array]]:
+def satellite_days(
+    network: Network, days: NDArray[np.datetime64], land: Any, rng: np.random.Generator
+) -> list[dict[str, Array]]:
     """Return positions and times of each day's soundings.
 
     Parameters

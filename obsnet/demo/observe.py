@@ -77,4 +77,6 @@ def simulate(footprints: Path, world: World) -> Simulated:
 
 def _sum(keys: pa.ChunkedArray, amounts: Array) -> dict[str, float]:
     table = pa.table({"key": keys, "amount": amounts}).group_by("key").aggregate([("amount", "sum")])
-    return dict(zip(table["key"].to_pylist(), pc.fill_null(table["amount_sum"], 0.0).to_pylist(), strict=True))
+    return dict(
+        zip(table["key"].to_pylist(), pc.fill_null(table["amount_sum"], 0.0).to_pylist(), strict=True)
+    )

@@ -18,14 +18,20 @@ from obsnet.times import solar_hour, to_epoch
 __all__ = ["make_weather", "write_weather"]
 
 EARTH_RADIUS = 6371007.2  # m, sphere of the Earth's area
-LEVELS = np.array([1000.0, 950.0, 900.0, 850.0, 800.0, 700.0, 600.0, 500.0, 400.0, 300.0, 200.0, 100.0])  # hPa
+LEVELS = np.array(
+    [1000.0, 950.0, 900.0, 850.0, 800.0, 700.0, 600.0, 500.0, 400.0, 300.0, 200.0, 100.0]
+)  # hPa
 SURFACE_PRESSURE = 101325.0  # Pa; the invented world is flat
 
 Array = NDArray[np.float64]
 
 
 def make_weather(
-    times: NDArray[np.datetime64], bounds: tuple[float, float, float, float], rng: np.random.Generator, *, step: float = 2.0
+    times: NDArray[np.datetime64],
+    bounds: tuple[float, float, float, float],
+    rng: np.random.Generator,
+    *,
+    step: float = 2.0,
 ) -> Any:
     """Make meteorological fields in the layout of ERA5 on pressure levels.
 
@@ -118,8 +124,7 @@ def _wind(seconds: Array, latitude: Array, longitude: Array, rng: np.random.Gene
 
 def write_weather(weather: Any, path: Path) -> None:
     """Write the fields as netCDF-4, atomically."""
-    encoding = {name: {"zlib": True, "complevel": 1} for name in weather.data_vars}
+    encoding: dict[str, Any] = {name: {"zlib": True, "complevel": 1} for name in weather.data_vars}
     encoding["time"] = {"units": "hours since 1970-01-01", "dtype": "float64"}
     with atomic_path(path) as temporary:
         weather.to_netcdf(temporary, engine="netcdf4", encoding=encoding)
-

@@ -130,7 +130,9 @@ def _with_totals(density: Array, totals: Array, weights: Any, share: Array) -> A
 def _correlated(grid: Grid, length_km: float, rng: np.random.Generator, draws: int) -> Array:
     """Draw fields of unit variance with correlation exp(-chord / length), shape (draws, cells)."""
     phi, lam = np.meshgrid(np.deg2rad(grid.lat), np.deg2rad(grid.lon), indexing="ij")
-    xyz = 6371.0 * np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], -1).reshape(-1, 3)
+    xyz = 6371.0 * np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], -1).reshape(
+        -1, 3
+    )
     from scipy.linalg import cholesky
     from scipy.spatial.distance import pdist, squareform
 
@@ -207,5 +209,14 @@ def make_world(
     period = np.minimum((np.arange(bins) * bin_days / settings.inflow_days).astype(int), periods - 1)
     inflow = BACKGROUND_PPM + draws[:, period]
     return World(
-        grid, regions, weights, prior_fossil, prior_biosphere, true_fossil, true_biosphere, inflow, reported, planted
+        grid,
+        regions,
+        weights,
+        prior_fossil,
+        prior_biosphere,
+        true_fossil,
+        true_biosphere,
+        inflow,
+        reported,
+        planted,
     )

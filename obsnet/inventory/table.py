@@ -17,7 +17,18 @@ from obsnet.units import conversion_factor
 
 __all__ = ["COLUMNS", "builtin", "mole_rate", "read_inventory"]
 
-COLUMNS = ("region", "period", "gas", "category", "terminology", "value", "unit", "uncertainty", "source", "edition")
+COLUMNS = (
+    "region",
+    "period",
+    "gas",
+    "category",
+    "terminology",
+    "value",
+    "unit",
+    "uncertainty",
+    "source",
+    "edition",
+)
 _OPTIONAL = {"category": "total", "terminology": "", "uncertainty": None, "source": "", "edition": ""}
 _BUILTIN = {"ceads-2019": "china_provinces_co2_2019.csv"}
 
@@ -77,14 +88,18 @@ def read_inventory(path: str | Path, *, gas: str | None = None) -> Any:
         return builtin(str(path))
     path = Path(path)
     try:
-        frame = pd.read_csv(path, dtype={"region": str, "period": str}, encoding="utf-8-sig", skipinitialspace=True)
+        frame = pd.read_csv(
+            path, dtype={"region": str, "period": str}, encoding="utf-8-sig", skipinitialspace=True
+        )
     except FileNotFoundError:
         raise FormatError(f"{path}: no such inventory; built in: {', '.join(_BUILTIN)}") from None
     except (ValueError, UnicodeDecodeError) as error:
         raise FormatError(f"{path}: not a CSV table in UTF-8: {error}") from error
     missing = [c for c in COLUMNS if c not in frame.columns and c not in _OPTIONAL]
     if missing:
-        raise FormatError(f"{path}: inventory lacks column {', '.join(missing)}; found {', '.join(frame.columns)}")
+        raise FormatError(
+            f"{path}: inventory lacks column {', '.join(missing)}; found {', '.join(frame.columns)}"
+        )
     for column, default in _OPTIONAL.items():
         if column not in frame.columns:
             frame[column] = default
@@ -119,7 +134,18 @@ def read_inventory(path: str | Path, *, gas: str | None = None) -> Any:
 def _mass_factor(unit: str) -> float:
     """Return kg of a mass unit, written with or without ``yr-1``: Mt is a million tonnes, not a megatesla."""
     plain = unit.strip().replace("/yr", "").replace(" yr-1", "").replace("/a", "").replace(" a-1", "").strip()
-    tonnes = {"t": 1e3, "kt": 1e6, "Mt": 1e9, "Gt": 1e12, "万吨": 1e7, "吨": 1e3, "亿吨": 1e11, "Tg": 1e9, "Gg": 1e6, "Pg": 1e12}
+    tonnes = {
+        "t": 1e3,
+        "kt": 1e6,
+        "Mt": 1e9,
+        "Gt": 1e12,
+        "万吨": 1e7,
+        "吨": 1e3,
+        "亿吨": 1e11,
+        "Tg": 1e9,
+        "Gg": 1e6,
+        "Pg": 1e12,
+    }
     return tonnes[plain] if plain in tonnes else conversion_factor(plain, "kg")
 
 

@@ -28,7 +28,10 @@ def chinese_font() -> str | None:
     files = sorted(font_manager.findSystemFonts())
     for family in _FAMILIES:
         for file in files:
-            if family in Path(file).name.lower().replace("-", "").replace("_", "") or family in Path(file).name.lower():
+            if (
+                family in Path(file).name.lower().replace("-", "").replace("_", "")
+                or family in Path(file).name.lower()
+            ):
                 return file
     return None
 

@@ -1,0 +1,248 @@
+"""Build the twin experiment: inputs as files, observations of the truth, the case that is run on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from obsnet.cf import flux_dataset, write_netcdf
+from obsnet.demo.files import column_operator, write_lite, write_noaa_event
+from obsnet.demo.network import Network, existing, idealised, satellite_days
+from obsnet.demo.observe import Simulated
+from obsnet.demo.weather import SURFACE_PRESSURE, make_weather, write_weather
+from obsnet.demo.world import BACKGROUND_PPM, SETTINGS, Settings, World, make_world
+from obsnet.errors import ConfigError
+from obsnet.grid import Grid
+from obsnet.regions import provinces
+from obsnet.store import ObservationStore, write_text
+from obsnet.zonal import zonal_weights
+
+__all__ = ["Twin", "make_twin"]
+
+Array = NDArray[np.float64]
+GRID = Grid.regular(17.0, 54.0, 73.0, 136.0, 1.0, 1.0)
+START = np.datetime64("2019-01-06", "D")
+HOURS_BACK = 72
+BIN_DAYS = 3.0
+_BAD_SHARE = 0.1  # of soundings carry a bad flag and a wrong value, as real files do
+_POINT_SD, _COLUMN_SD = 0.1, 0.7  # ppm, what the instruments claim and do
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A twin experiment on disk.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the case file; inputs are in ``input/``.
+    network : Network
+        Who observes.
+    world : World
+        The truth.
+    days : int
+        Observed days; fluxes begin three days before.
+    seed : int
+        Of every draw.
+    soundings : list of dict
+        Positions and times by day.
+    settings : Settings
+        Assumptions of truth and inversion.
+    """
+
+    folder: Path
+    network: Network
+    world: World
+    days: int
+    seed: int
+    soundings: list[dict[str, Any]]
+    settings: Settings
+
+    @property
+    def stop(self) -> np.datetime64:
+        """End of the fluxes."""
+        return START + self.days
+
+    def write_observations(self, simulated: Simulated | None, store: ObservationStore | None = None) -> None:
+        """Write granules and station text.
+
+        Parameters
+        ----------
+        simulated : Simulated, optional
+            Values of the truth by obs_id; without it the files say when and where, with the background as value.
+        store : ObservationStore, optional
+            The store made of the files without values; gives each row its obs_id.
+        """
+        rng = np.random.default_rng([self.seed, 3])
+        stations, columns = ({}, {}) if simulated is None or store is None else _identities(store)
+        for site in self.network.sites:
+            time = self._afternoons(site.longitude)
+            keys = [stations.get((site.code, t)) for t in time]
+            value = self._values(keys, simulated, self.settings.point_transport_sd, _POINT_SD, rng)
+            path = (
+                self.folder / "input" / "stations" / f"co2_{site.code.lower()}_surface-flask_1_ccgg_event.txt"
+            )
+            write_noaa_event(path, site, time, value, np.full(len(time), _POINT_SD), ["..."] * len(time))
+        for number, day in enumerate(self.soundings):
+            n = len(day["time"])
+            operator = column_operator(n, SURFACE_PRESSURE / 100.0)
+            ident = _sounding_ids(day["time"])
+            keys = [columns.get(i) for i in ident]
+            value = self._values(keys, simulated, self.settings.column_transport_sd, _COLUMN_SD, rng)
+            flag = (rng.random(n) < _BAD_SHARE).astype(np.int8)
+            value = value + flag * rng.normal(0.0, 6.0, n)
+            stamp = (START + number).astype(object).strftime("%y%m%d")
+            write_lite(
+                self.folder / "input" / "granules" / f"oco2_LtCO2_{stamp}_TWIN_000000000000s.nc4",
+                time=day["time"],
+                latitude=day["latitude"],
+                longitude=day["longitude"],
+                xco2=np.clip(value, 301.0, 599.0),
+                uncertainty=np.full(n, _COLUMN_SD),
+                flag=flag,
+                operator=operator,
+            )
+
+    def _afternoons(self, longitude: float) -> NDArray[np.datetime64]:
+        seconds = round((14.0 - longitude / 15.0) * 3600.0)
+        days = START + np.arange(self.days)
+        return days.astype("datetime64[us]") + np.timedelta64(seconds, "s")
+
+    def _values(
+        self,
+        keys: list[str | None],
+        simulated: Simulated | None,
+        transport: float,
+        instrument: float,
+        rng: Any,
+    ) -> Array:
+        """Return truth plus errors whose variances are the ones the inversion is told of."""
+        noise = rng.standard_normal((2, len(keys)))
+        if simulated is None:
+            return np.full(len(keys), BACKGROUND_PPM)
+        lost = [k for k in keys if k is None or k not in simulated.value]
+        if lost:
+            raise ConfigError(f"{len(lost)} of {len(keys)} observations have no simulated value")
+        value = np.array([simulated.value[k] for k in keys])
+        # The particles that made the truth scatter already; the rest of the transport error is drawn.
+        drawn = np.sqrt(np.maximum(transport**2 - np.array([simulated.scatter[k] for k in keys]) ** 2, 0.0))
+        return value + drawn * noise[0] + instrument * noise[1]
+
+    def write_case(
+        self, name: str, seed: int, stages: tuple[str, ...], *, scheduler: str, workers: int | None
+    ) -> Path:
+        """Write a case file with some of the stages and return its path."""
+        tables = _tables(self, seed, scheduler, workers)
+        parts = [
+            "# Written by `obsnet demo`; run it again with `obsnet run`.",
+            *(tables[s] for s in ("run", *stages)),
+        ]
+        path = self.folder / f"{name}.toml"
+        write_text(path, "\n".join(parts))
+        return path
+
+
+def _sounding_ids(time: NDArray[np.datetime64]) -> list[str]:
+    stamp = time.astype("datetime64[ms]").astype(object)
+    return [t.strftime("%Y%m%d%H%M%S") + f"{t.microsecond // 100000}{1 + k % 8}" for k, t in enumerate(stamp)]
+
+
+def _identities(store: ObservationStore) -> tuple[dict[Any, str], dict[str, str]]:
+    """Return obs_id by (station, time) and by sounding number."""
+    table = store.read("CO2", columns=["obs_id", "kind", "platform", "time"])
+    stations, columns = {}, {}
+    rows = zip(
+        *(table[c].to_pylist() for c in ("obs_id", "kind", "platform")), table["time"].to_numpy(), strict=True
+    )
+    for ident, kind, platform, time in rows:
+        if kind == "point":
+            stations[platform, time.astype("datetime64[us]")] = ident
+        else:
+            columns[ident.rsplit(":", 1)[-1]] = ident
+    return stations, columns
+
+
+def make_twin(
+    folder: Path, *, network: str, days: int, seed: int, planted: str, settings: Settings = SETTINGS
+) -> Twin:
+    """Draw the world and write everything that does not depend on what is observed.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if absent.
+    network : {"idealised", "existing"}
+        Who observes.
+    days : int
+        How many, from 2019-01-06.
+    seed : int
+        Of every draw.
+    planted : str
+        Adcode of the province whose bottom-up total is 25 % too low.
+    settings : Settings
+        Sizes of all errors.
+    """
+    rng = np.random.default_rng([seed, 2])
+    frame = provinces()
+    zones = zonal_weights(frame, GRID)
+    bins = int(np.ceil((days + BIN_DAYS) / BIN_DAYS))
+    world = make_world(
+        GRID,
+        list(frame.index),
+        zones.matrix[: len(frame)],
+        bins,
+        BIN_DAYS,
+        seed=seed,
+        planted=planted,
+        settings=settings,
+    )
+    place = idealised(frame, rng) if network == "idealised" else existing()
+    land = frame.union_all().simplify(0.05)
+    soundings = satellite_days(place, START + np.arange(days), land, rng)
+    twin = Twin(folder, place, world, days, seed, soundings, settings)
+    inputs = folder / "input"
+    hours = np.arange(-HOURS_BACK - 3, days * 24 + 3, 3)
+    times = START.astype("datetime64[h]") + hours
+    bounds = (GRID.lat_edges[0], GRID.lat_edges[-1], GRID.lon_edges[0], GRID.lon_edges[-1])
+    write_weather(make_weather(times, bounds, rng), inputs / "weather.nc")
+    _write_prior(world, inputs / "prior.nc")
+    _write_inventory(world, settings, inputs / "inventory.csv")
+    return twin
+
+
+def _edges(world: World) -> NDArray[np.datetime64]:
+    step = np.timedelta64(round(BIN_DAYS * 86400), "s")
+    return (START - 3).astype("datetime64[us]") + step * np.arange(world.inflow.shape[1] + 1)
+
+
+def _write_prior(world: World, path: Path) -> None:
+    bins = world.inflow.shape[1]
+    fossil = np.tile(world.prior_fossil, (bins, 1))
+    flux = np.stack([fossil, world.prior_biosphere], axis=1).reshape(bins, 2, *world.grid.shape)
+    made = flux_dataset(
+        flux,
+        world.grid,
+        _edges(world),
+        ["fossil", "biosphere"],
+        species="CO2",
+        title="Prior of a twin experiment: the reported inventory on a grid, and a winter biosphere",
+        source="obsnet demo, synthetic",
+    )
+    write_netcdf(made, path)
+
+
+def _write_inventory(world: World, settings: Settings, path: Path) -> None:
+    from obsnet.inventory.table import mole_rate
+
+    lines = ["region,period,gas,category,terminology,value,unit,uncertainty,source,edition"]
+    for code, rate in zip(world.regions, world.reported, strict=True):
+        if np.isfinite(rate):
+            lines.append(
+                f"{code},2019,CO2,total,CEADs,{rate / mole_rate(1.0, 'Mt', 'CO2'):.3f},Mt,{settings.inventory_sd},"
+                "CEADs 2019 with one province altered for a twin experiment,demo"
+            )
+    write_text(path, "\n".join(lines) + "\n")

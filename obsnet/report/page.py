@@ -1,0 +1,208 @@
+"""The report: one self-contained HTML page with maps, a chart, the province table and what it rests on."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from obsnet.report.maps import VERDICT_COLOURS, figure_png, grid_map, map_axes, region_map
+from obsnet.store import write_text
+
+__all__ = ["write_report"]
+
+_VERDICTS_ZH = {"consistent": "一致", "inconsistent": "不一致", "not testable": "无法检验"}
+
+
+def _number(value: float, digits: int = 0) -> str:
+    return f"{value:,.{digits}f}" if math.isfinite(value) else "–"
+
+
+def _percent(value: float) -> str:
+    return "–" if not math.isfinite(value) else (f"{value:.0%}" if value < 10 else "> 1000%")
+
+
+def _row(entry: Mapping[str, Any]) -> dict[str, Any]:
+    verdict = str(entry["verdict"])
+    share = entry["minimum_detectable"] / abs(entry["inventory"]) if entry["inventory"] else math.nan
+    return {
+        "name_en": entry["name_en"],
+        "name_zh": entry["name_zh"],
+        "inventory": _number(entry["inventory"]),
+        "posterior": _number(entry["posterior"]),
+        "posterior_sd": _number(entry["posterior_sd"]),
+        "difference": f"{entry['difference']:+,.0f}" if math.isfinite(entry["inventory"]) else "–",
+        "difference_sd": _number(entry["difference_sd"]),
+        "response": _percent(entry["response"]),
+        "detectable": _percent(share),
+        "p": f"{entry['p_adjusted']:.2g}" if math.isfinite(entry["p_adjusted"]) else "–",
+        "verdict": verdict,
+        "verdict_zh": _VERDICTS_ZH[verdict],
+        "colour": VERDICT_COLOURS[verdict],
+        "dark": verdict == "not testable",
+        "reason": "" if entry["reason"] != entry["reason"] else entry["reason"],
+    }
+
+
+def _verdict_map(table: Any, stations: Sequence[tuple[float, float]]) -> bytes:
+    import matplotlib.pyplot as plt
+    from matplotlib.patches import Patch
+
+    figure = plt.figure(figsize=(8.5, 6.2))
+    axes = map_axes(figure)
+    region_map(axes, {k: VERDICT_COLOURS[v] for k, v in zip(table["region"], table["verdict"], strict=True)})
+    handles: list[Any] = [Patch(color=c, label=v) for v, c in VERDICT_COLOURS.items()]
+    if stations:
+        import cartopy.crs as ccrs
+
+        lat, lon = zip(*stations, strict=True)
+        style = {"marker": "^", "s": 14, "color": "k", "transform": ccrs.PlateCarree(), "zorder": 5}
+        handles.append(axes.scatter(lon, lat, label="station", **style))
+    axes.legend(handles=handles, loc="lower left", frameon=True, fontsize=9)
+    return figure_png(figure)
+
+
+def _chart(table: Any, unit: str) -> bytes:
+    import matplotlib.pyplot as plt
+    import numpy as np
+
+    shown = table[np.isfinite(table["inventory"])].copy()
+    shown["rank"] = (shown["verdict"] == "not testable").astype(int)
+    shown = shown.sort_values(["rank", "inventory"], ascending=[True, False])
+    y = np.arange(len(shown))[::-1]
+    figure, axes = plt.subplots(figsize=(8.5, 0.21 * len(shown) + 1.0))
+    axes.errorbar(
+        shown["inventory"], y + 0.15, xerr=1.96 * shown["inventory_sd"], fmt="s", ms=4, color="0.35", lw=1, label="inventory"
+    )
+    for verdict, colour in VERDICT_COLOURS.items():
+        part = (shown["verdict"] == verdict).to_numpy()
+        style = {"fmt": "o", "ms": 5, "lw": 1.4, "color": "0.7" if verdict == "not testable" else colour}
+        axes.errorbar(
+            shown["posterior"][part],
+            y[part] - 0.15,
+            xerr=1.96 * shown["posterior_sd"][part],
+            label=f"inversion, {verdict}",
+            **style,
+        )
+    axes.set_yticks(y, shown["name_en"], fontsize=8)
+    axes.set_ylim(-1, len(shown))
+    axes.set_xlim(left=min(0.0, float((shown["posterior"] - 1.96 * shown["posterior_sd"]).min())))
+    axes.set_xlabel(f"{unit} a year")
+    axes.grid(axis="x", lw=0.4)
+    axes.legend(fontsize=8, loc="lower right")
+    return figure_png(figure)
+
+
+def _flux_map(prior: Any, posterior: Any, grid: Any) -> bytes:
+    import matplotlib.pyplot as plt
+    import numpy as np
+
+    figure = plt.figure(figsize=(13, 4.8))
+    grid_map(
+        map_axes(figure, 121),
+        grid,
+        1e6 * posterior,
+        label="posterior, µmol m$^{-2}$ s$^{-1}$",
+        cmap="YlOrRd",
+        limits=(0.0, float(np.nanpercentile(1e6 * posterior, 99))),
+    )
+    change = 1e6 * (posterior - prior)
+    bound = float(np.nanpercentile(np.abs(change), 99)) or 1.0
+    grid_map(
+        map_axes(figure, 122),
+        grid,
+        change,
+        label="posterior − prior, µmol m$^{-2}$ s$^{-1}$",
+        cmap="RdBu_r",
+        limits=(-bound, bound),
+    )
+    return figure_png(figure)
+
+
+def write_report(
+    path: Path,
+    table: Any,
+    *,
+    prior: Any,
+    posterior: Any,
+    grid: Any,
+    title: str,
+    title_zh: str,
+    notes: Sequence[str],
+    facts: Sequence[tuple[str, str]],
+    sector: str,
+    period: str,
+    alpha: float,
+    power: float,
+    limit: float,
+    stations: Sequence[tuple[float, float]] = (),
+) -> None:
+    """Write the page.
+
+    Parameters
+    ----------
+    path : Path
+        ``report.html``; written whole or not at all.
+    table : pandas.DataFrame
+        As in ``provinces.csv``, see `obsnet.crosscheck.table`.
+    prior, posterior : ndarray, shape (lat, lon)
+        Mean flux of the sector, mol m-2 s-1.
+    grid : obsnet.grid.Grid
+        Their cells.
+    title, title_zh : str
+        Heading.
+    notes : sequence of str
+        Shown in boxes at the top.
+    facts : sequence of (str, str)
+        Shown at the end.
+    sector, period : str
+        Named under the map.
+    alpha, power, limit : float
+        The rule of the verdicts.
+    stations : sequence of (latitude, longitude)
+        Marked on the map.
+    """
+    from jinja2 import Environment, PackageLoader, select_autoescape
+
+    names = list(_VERDICTS_ZH)
+    counts = [
+        {
+            "number": int((table["verdict"] == v).sum()),
+            "en": v,
+            "zh": _VERDICTS_ZH[v],
+            "colour": VERDICT_COLOURS[v],
+            "dark": v == "not testable",
+        }
+        for v in names
+    ]
+    order = table.assign(rank=table["verdict"].map({"inconsistent": 0, "consistent": 1, "not testable": 2}))
+    rows = [_row(r) for r in order.sort_values(["rank", "inventory"], ascending=[True, False]).to_dict("records")]
+    unit = str(table["unit"].iloc[0])
+
+    def encoded(image: bytes) -> str:
+        return base64.b64encode(image).decode("ascii")
+
+    environment = Environment(
+        loader=PackageLoader("obsnet.report"), autoescape=select_autoescape(default=True, default_for_string=True)
+    )
+    html = environment.get_template("report.html.j2").render(
+        title=title,
+        title_zh=title_zh,
+        notes=notes,
+        facts=facts,
+        counts=counts,
+        rows=rows,
+        unit=unit,
+        gas=str(table["gas"].iloc[0]),
+        sector=sector,
+        period=period,
+        alpha=_percent(alpha),
+        power=_percent(power),
+        limit=_percent(limit),
+        verdict_map=encoded(_verdict_map(table, stations)),
+        chart=encoded(_chart(table, unit)),
+        flux_map=encoded(_flux_map(prior, posterior, grid)),
+    )
+    write_text(path, html)
