@@ -1,0 +1,302 @@
+"""The uncertainty of a mean of soundings whose errors are correlated.
+
+Members of a super-observation lie in consecutive rows; ``offsets`` (groups + 1) says where each group begins.
+Weights are those of the mean itself: not negative, summing to one in each group.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from obsnet.errors import ConfigError, RangeError, nearest
+
+__all__ = [
+    "PRESETS",
+    "ErrorModel",
+    "effective_number",
+    "error_model",
+    "exponential_weights",
+    "thinning_coefficient",
+]
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ErrorModel:
+    """How the errors of soundings combine.
+
+    ``sigma^2 = mean's own + representativity * (1 - coverage) * variability^2 * sum w^2 + transport^2``,
+    and never below ``floor``.
+
+    Parameters
+    ----------
+    correlation : {"constant", "exponential"}
+        Of the errors of two members: one number, or ``exp(-distance / length_km)`` with every member given
+        the group's root mean square uncertainty.
+    r : float
+        The constant, 0 (independent) to 1 (nothing averages out).
+    length_km : float
+        The length of the exponential.
+    floor : float
+        Least uncertainty, unit of the values.
+    transport : float
+        Standard deviation of the transport model's error at the scale of a super-observation, unit of the
+        values; 0 where the inversion adds its own.
+    variability : float
+        Standard deviation of the true field inside a cell, unit of the values; 0 leaves representativity out.
+    representativity : float
+        1 where the pixels that are missing are missing at random, more where they are missing together.
+    source : str
+        Where the numbers come from.
+
+    Notes
+    -----
+    Equal uncertainties inside a group are not a simplification that may be undone: with an exponential
+    correlation and unequal ones the best weights go negative and the mean's uncertainty becomes absurdly
+    small (Baker et al. 2022, doi:10.5194/gmd-15-649-2022, use equal ones). The representativity term is
+    sampling without replacement, after Rijsdijk et al. (2025), doi:10.5194/gmd-18-483-2025.
+    """
+
+    correlation: str = "constant"
+    r: float = 0.0
+    length_km: float = 20.0
+    floor: float = 0.0
+    transport: float = 0.0
+    variability: float = 0.0
+    representativity: float = 1.0
+    source: str = "chosen by the user"
+
+    def __post_init__(self) -> None:
+        if self.correlation not in {"constant", "exponential"}:
+            raise ConfigError(f"correlation is 'constant' or 'exponential', found {self.correlation!r}")
+        if not 0.0 <= self.r <= 1.0:
+            raise ConfigError(f"the correlation r must lie within 0 and 1, found {self.r}")
+        if not self.length_km > 0.0:
+            raise ConfigError(f"length_km must be positive, found {self.length_km}")
+        for name in ("floor", "transport", "variability", "representativity"):
+            if not getattr(self, name) >= 0.0:
+                raise ConfigError(f"{name} must not be negative, found {getattr(self, name)}")
+
+    def uncertainty(
+        self,
+        sigma: Floats,
+        weight: Floats,
+        offsets: Ints,
+        *,
+        position_km: Floats | None = None,
+        coverage: Floats | None = None,
+    ) -> Floats:
+        """Return the standard deviation of each group's mean.
+
+        Parameters
+        ----------
+        sigma : ndarray, shape (members,)
+            Uncertainty of each member, unit of the values.
+        weight : ndarray, shape (members,)
+            Of the mean.
+        offsets : ndarray of int64, shape (groups + 1,)
+        position_km : ndarray, shape (members, 3), optional
+            On the sphere, km; needed by the exponential correlation.
+        coverage : ndarray, shape (groups,), optional
+            Share of the cell that the members cover; without it no representativity is added.
+
+        Returns
+        -------
+        ndarray of float64, shape (groups,)
+
+        Raises
+        ------
+        RangeError
+            A member without a positive uncertainty.
+        """
+        if not (sigma > 0.0).all():
+            bad = int(np.sum(~(sigma > 0.0)))
+            raise RangeError(f"{bad} soundings have no positive uncertainty; screen them out first")
+        if self.correlation == "constant":
+            variance = _constant(sigma, weight, offsets, self.r)
+        elif position_km is None:
+            raise ConfigError("an exponential correlation needs the members' positions")
+        else:
+            variance = _exponential(sigma, weight, offsets, position_km, self.length_km)
+        if coverage is not None:
+            missing = 1.0 - np.minimum(coverage, 1.0)
+            variance += (
+                self.representativity * missing * self.variability**2 * _sum_of_squares(weight, offsets)
+            )
+        return np.asarray(np.maximum(np.sqrt(variance + self.transport**2), self.floor))
+
+
+# Only numbers read in a source. Constant correlations of 10-s OCO-2 means differ between land and ocean and
+# between product versions: give them yourself.
+PRESETS = {
+    "independent": ErrorModel(source="errors of soundings independent"),
+    "correlated": ErrorModel(r=1.0, source="errors of soundings fully correlated"),
+    "chen2023_ch4": ErrorModel(
+        r=0.55, transport=4.5, source="Chen et al. 2023, eq. 5, as used by IMI; TROPOMI CH4"
+    ),
+    "baker2022_co2": ErrorModel(
+        "exponential",
+        length_km=20.0,
+        source="Baker et al. 2022, doi:10.5194/gmd-15-649-2022; OCO-2 along track",
+    ),
+}
+
+
+def error_model(name: str, **changes: float | None) -> ErrorModel:
+    """Return a preset with some numbers replaced; those given as None stay.
+
+    Raises
+    ------
+    ConfigError
+        An unknown preset.
+    """
+    from dataclasses import replace
+
+    if name not in PRESETS:
+        raise ConfigError(f"unknown error model {name!r}{nearest(name, PRESETS)}")
+    given = {k: v for k, v in changes.items() if v is not None}
+    if not given:
+        return PRESETS[name]
+    changed = ", ".join(f"{k} = {v:g}" for k, v in given.items())
+    return replace(PRESETS[name], **given, source=f"{PRESETS[name].source}; with {changed}")  # type: ignore[arg-type]
+
+
+@numba.njit(cache=True)
+def _constant(sigma: Floats, weight: Floats, offsets: Ints, r: float) -> Floats:
+    """``r (sum w s)^2 + (1 - r) sum (w s)^2``."""
+    out = np.empty(offsets.shape[0] - 1)
+    for g in range(out.shape[0]):
+        total = squares = 0.0
+        for k in range(offsets[g], offsets[g + 1]):
+            term = weight[k] * sigma[k]
+            total += term
+            squares += term * term
+        out[g] = r * total * total + (1.0 - r) * squares
+    return out
+
+
+@numba.njit(cache=True)
+def _exponential(sigma: Floats, weight: Floats, offsets: Ints, position: Floats, length: float) -> Floats:
+    """``s^2 sum_kl w_k w_l exp(-d_kl / L)`` with s the group's root mean square."""
+    out = np.empty(offsets.shape[0] - 1)
+    for g in range(out.shape[0]):
+        first, last = offsets[g], offsets[g + 1]
+        square = total = 0.0
+        for k in range(first, last):
+            square += weight[k] * sigma[k] * sigma[k]
+            total += weight[k] * weight[k]
+            for m in range(first, k):
+                d = 0.0
+                for axis in range(3):
+                    d += (position[k, axis] - position[m, axis]) ** 2
+                total += 2.0 * weight[k] * weight[m] * np.exp(-np.sqrt(d) / length)
+        out[g] = square * total
+    return out
+
+
+def _sum_of_squares(weight: Floats, offsets: Ints) -> Floats:
+    return np.asarray(np.add.reduceat(weight**2, offsets[:-1])) if len(weight) else np.zeros(0)
+
+
+def exponential_weights(distance: npt.ArrayLike, length: float) -> tuple[Floats, float]:
+    """Return the best weights of equally uncertain points on a line, and their effective number.
+
+    Parameters
+    ----------
+    distance : array_like, shape (n - 1,)
+        From each point to the next, unit of `length`, not negative.
+    length : float
+        Of the exponential correlation.
+
+    Returns
+    -------
+    weight : ndarray of float64, shape (n,)
+        Positive, summing to one.
+    number : float
+        ``n_eff = 1 + sum (1 - rho) / (1 + rho)``; the mean's variance is ``s^2 / n_eff``.
+
+    Notes
+    -----
+    The exponential correlation is that of a Markov chain, so its inverse is tridiagonal and the generalised
+    least-squares mean has a closed form: with ``t_k = (1 - rho_k) / (1 + rho_k)`` between k and k + 1, each
+    gap gives half of its t to either end, and each end of the chain half of one.
+    """
+    rho = np.exp(-np.asarray(distance, dtype=np.float64) / length)
+    gain = (1.0 - rho) / (1.0 + rho)
+    raw = np.zeros(len(gain) + 1)
+    raw[:-1] += 0.5 * gain
+    raw[1:] += 0.5 * gain
+    raw[0] += 0.5
+    raw[-1] += 0.5
+    return raw / raw.sum(), float(raw.sum())
+
+
+def effective_number(distance: npt.ArrayLike, length: float) -> float:
+    """Return how many independent soundings equal these; see `exponential_weights`."""
+    return exponential_weights(distance, length)[1]
+
+
+def thinning_coefficient(
+    value: npt.ArrayLike,
+    position_km: npt.ArrayLike,
+    offsets: npt.ArrayLike,
+    *,
+    keep: float = 0.3,
+    pattern: str = "edge",
+    repeats: int = 20,
+    seed: int = 0,
+) -> float:
+    """Calibrate `ErrorModel.representativity` by thinning groups that cover their cells.
+
+    Parameters
+    ----------
+    value : array_like, shape (members,)
+        Of groups that are full.
+    position_km : array_like, shape (members, 3)
+        On the sphere.
+    offsets : array_like of int, shape (groups + 1,)
+        Groups of fewer than 10 members are passed over.
+    keep : float
+        Share of the members kept.
+    pattern : {"edge", "random"}
+        Which are kept: those on one side of a line (a cloud's edge), or any.
+    repeats, seed : int
+        Draws a group, and the seed of their directions.
+
+    Returns
+    -------
+    float
+        Mean square change of the mean over what sampling at random predicts; near 1 for ``random``.
+
+    Raises
+    ------
+    RangeError
+        No group of 10 members.
+    """
+    if pattern not in {"edge", "random"}:
+        raise ConfigError(f"pattern is 'edge' or 'random', found {pattern!r}")
+    value, position = np.asarray(value, np.float64), np.asarray(position_km, np.float64)
+    offsets = np.asarray(offsets, dtype=np.int64)
+    rng = np.random.default_rng(seed)
+    ratios = []
+    for first, last in pairwise(offsets):
+        n = int(last - first)
+        left = round(keep * n)
+        y, place = value[first:last], position[first:last]
+        if n < 10 or left < 2 or y.var() == 0.0:
+            continue
+        expected = y.var(ddof=1) / left * (1.0 - left / n)
+        for _ in range(repeats):
+            score = rng.normal(size=n) if pattern == "random" else place @ rng.normal(size=3)
+            kept = np.argpartition(score, left - 1)[:left]
+            ratios.append((y[kept].mean() - y.mean()) ** 2 / expected)
+    if not ratios:
+        raise RangeError("thinning needs groups of at least 10 soundings that differ")
+    return float(np.mean(ratios))
