@@ -65,6 +65,8 @@ class Jacobian:
         ``inside`` is air that was still in the domain where the particles end.
     background, background_uncertainty : ndarray of float64 or None, shape (n_obs,)
         Known background value, NaN where there is none.
+    fixed : ndarray of float64 or None, shape (n_obs,)
+        Part of the modelled value that is neither inflow nor flux: what a column takes from its retrieval's prior.
 
     Raises
     ------
@@ -81,6 +83,7 @@ class Jacobian:
     boundary: sparse.csr_array | None = None
     background: npt.NDArray[np.float64] | None = None
     background_uncertainty: npt.NDArray[np.float64] | None = None
+    fixed: npt.NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         _check_unit(self.unit)
@@ -93,6 +96,7 @@ class Jacobian:
             "boundary": (n, len(SIDES) * self.n_time),
             "background": (n,),
             "background_uncertainty": (n,),
+            "fixed": (n,),
         }
         for name, shape in wanted.items():
             value = getattr(self, name)
@@ -168,6 +172,7 @@ class Jacobian:
             boundary=None if self.boundary is None else _sum_columns(self.boundary, sides, len(SIDES) * n),
             background=self.background,
             background_uncertainty=self.background_uncertainty,
+            fixed=self.fixed,
         )
 
     def tables(self) -> tuple[pa.Table, pa.Table | None]:
@@ -211,14 +216,15 @@ class Jacobian:
             "time_bin": (column % self.n_time).astype(np.int32),
             "share": np.concatenate([shares.data, np.zeros(bare.size)]).astype(np.float64),
         }
-        for name in ("background", "background_uncertainty"):
+        for name in _VALUES:
             value = getattr(self, name)
             if value is not None:
                 beside[name] = pa.array(np.asarray(value, dtype=np.float64)[row], from_pandas=True)
         return pa.table(data), pa.table(beside)
 
 
-_BESIDE = ("stderr", "boundary", "background", "background_uncertainty")
+_VALUES = ("background", "background_uncertainty", "fixed")
+_BESIDE = ("stderr", "boundary", *_VALUES)
 
 
 class JacobianStore:
@@ -481,7 +487,7 @@ class _Index:
         """Read boundary shares and background values of the observations that `where` places."""
         n_time = self.time_edges.size - 1
         place = {str(name): int(where[i]) for i, name in enumerate(self.obs_id) if where[i] >= 0}
-        values = {name: np.full(n, np.nan) for name in ("background", "background_uncertainty")}
+        values = {name: np.full(n, np.nan) for name in _VALUES}
         row, column, share = [], [], []
         for part in sorted(parts):
             path = self.store.path / "background" / f"{part}.parquet"
@@ -553,9 +559,8 @@ def _checked_background(table: pa.Table, n_time: int, where: str) -> pa.Table:
         raise SchemaError(f"{where}: background time_bin must lie within 0 and {n_time - 1}")
     if not (np.isfinite(share).all() and (share >= -1e-9).all()):
         raise SchemaError(f"{where}: shares must be finite and not negative")
-    values = table.select(["obs_id", "background", "background_uncertainty"]).group_by(
-        ["obs_id", "background", "background_uncertainty"]
-    )
+    names = ["obs_id", *_VALUES]
+    values = table.select(names).group_by(names)
     _refuse_repeats(
         np.asarray(values.aggregate([])["obs_id"].to_pylist(), np.str_), f"{where} (two background values)"
     )

@@ -175,7 +175,9 @@ SENSITIVITY = Contract(
     ),
     frozenset({"stderr"}),
 )
-# Shares of particles that left through each side before the run's end; the rest was still inside.
+# A modelled value is ``fixed + sum share * inflow + sum sensitivity * flux``. Shares are of the air that left through
+# each side (backward in time) in each bin, or was still inside at the end; they sum to 1 at a station and to sum h a
+# in a column, whose `fixed` is what it takes from the retrieval's prior. A known `background` stands for the first two.
 BACKGROUND = Contract(
     "background",
     pa.schema(
@@ -183,12 +185,13 @@ BACKGROUND = Contract(
             "obs_id": pa.string(),
             "background": pa.float64(),
             "background_uncertainty": pa.float64(),
+            "fixed": pa.float64(),
             "side": pa.string(),  # north | east | south | west | top | inside
             "time_bin": pa.int32(),
             "share": pa.float64(),
         }.items()
     ),
-    frozenset({"background", "background_uncertainty"}),
+    frozenset({"background", "background_uncertainty", "fixed"}),
 )
 
 
