@@ -96,7 +96,9 @@ def validate(model: type[Model], data: Mapping[str, Any], where: str = "") -> Mo
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        lines = [_fault(model, fault, where) for fault in error.errors(include_url=False, include_context=False)]
+        lines = [
+            _fault(model, fault, where) for fault in error.errors(include_url=False, include_context=False)
+        ]
         raise ConfigError("\n".join(lines)) from error
 
 
@@ -143,7 +145,9 @@ def resolve_files(patterns: Iterable[str | Path], base: str | Path = ".") -> lis
         path = base / Path(pattern).expanduser()
         if path.is_dir():
             matches = [
-                p for p in path.rglob("*") if p.is_file() and not any(x.startswith(".") for x in p.relative_to(path).parts)
+                p
+                for p in path.rglob("*")
+                if p.is_file() and not any(x.startswith(".") for x in p.relative_to(path).parts)
             ]
         elif path.exists():
             matches = [path]

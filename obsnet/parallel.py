@@ -19,9 +19,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 Scheduler = Literal["serial", "processes", "dask"]
 
-_ONE_THREAD = {
-    name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-}
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+_ONE_THREAD = dict.fromkeys(_THREAD_VARIABLES, "1")
 
 
 def cpu_count() -> int:

@@ -28,7 +28,9 @@ class RunOptions(Options):
 
     name: str = Field(description="what the run is called in its outputs")
     out: str = Field("run", description="folder of all outputs, relative to the case file")
-    scheduler: str = Field("processes", description="serial, processes or dask", pattern="^(serial|processes|dask)$")
+    scheduler: str = Field(
+        "processes", description="serial, processes or dask", pattern="^(serial|processes|dask)$"
+    )
     workers: int | None = Field(None, ge=1, description="worker processes; by default the processors at hand")
     seed: int = Field(0, ge=0, description="seed of every random number of the run")
 
@@ -220,7 +222,9 @@ def run_case(
             text = {"fingerprint": prints[stage.name], "outputs": outputs, "record": record}
             write_text(mark, json.dumps(text, indent=1, default=str))
         results[stage.name] = {**record, "skipped": False}
-        report(f"{stage.name}: {record['seconds']} s" + (f", {result.failed} failed" if result.failed else ""))
+        report(
+            f"{stage.name}: {record['seconds']} s" + (f", {result.failed} failed" if result.failed else "")
+        )
     return results
 
 
@@ -230,5 +234,7 @@ def _finished(mark: Path, fingerprint: str, out: Path) -> dict[str, Any] | None:
         content = json.loads(mark.read_text(encoding="utf-8"))
     except (FileNotFoundError, json.JSONDecodeError):
         return None
-    same = content.get("fingerprint") == fingerprint and all((out / p).exists() for p in content.get("outputs", ()))
+    same = content.get("fingerprint") == fingerprint and all(
+        (out / p).exists() for p in content.get("outputs", ())
+    )
     return content["record"] if same else None

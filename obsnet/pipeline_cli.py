@@ -13,7 +13,9 @@ __all__ = ["run"]
 
 def run(
     case: Annotated[Path, typer.Argument(help="Case file, TOML; see `obsnet config schema`.")],
-    assignments: Annotated[list[str] | None, typer.Option("--set", help="Override, e.g. --set run.workers=4.")] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", help="Override, e.g. --set run.workers=4.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the run record as JSON.")] = False,
 ) -> None:
     """Run the stages of a case; started again after a kill, it goes on where it was."""

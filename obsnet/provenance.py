@@ -31,7 +31,9 @@ def peak_memory() -> int:
     import resource
 
     unit = 1 if sys.platform == "darwin" else 1024
-    return unit * max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return unit * max(
+        resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
 
 
 def available_memory() -> int:
@@ -43,7 +45,10 @@ def available_memory() -> int:
     except OSError:  # no /proc: not Linux
         limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     group = Path("/sys/fs/cgroup")
-    for maximum, current in (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
+    for maximum, current in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
         try:
             limit = (group / maximum).read_text(encoding="ascii").strip()
             if limit != "max":

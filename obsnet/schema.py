@@ -158,7 +158,8 @@ GRANULE_INDEX = Contract(
         }.items()
     ),
     frozenset(
-        "sensor version species unit time_start time_end south north west east mean_good notes options".split()
+        {"sensor", "version", "species", "unit", "time_start", "time_end", "south", "north", "west", "east"}
+        | {"mean_good", "notes", "options"}
     ),
 )
 # Sensitivity is extensive per cell: ppm per (umol m-2 s-1) or ppb per (nmol m-2 s-1), so coarsening sums.
@@ -175,9 +176,10 @@ SENSITIVITY = Contract(
     ),
     frozenset({"stderr"}),
 )
-# A modelled value is ``fixed + sum share * inflow + sum sensitivity * flux``. Shares are of the air that left through
-# each side (backward in time) in each bin, or was still inside at the end; they sum to 1 at a station and to sum h a
-# in a column, whose `fixed` is what it takes from the retrieval's prior. A known `background` stands for the first two.
+# A modelled value is ``fixed + sum share * inflow + sum sensitivity * flux``. Shares are of the air that left
+# through each side (backward in time) in each bin, or was still inside at the end; they sum to 1 at a station and
+# to sum h a in a column, whose `fixed` is what it takes from the retrieval's prior. A known `background` stands
+# for the first two.
 BACKGROUND = Contract(
     "background",
     pa.schema(
@@ -225,7 +227,8 @@ def check(table: pa.Table, contract: Contract, where: str = "") -> pa.Table:
     unknown = sorted(names - set(contract.schema.names))
     if unknown:
         raise SchemaError(
-            f"{place}{contract.name} table has unknown column {unknown[0]!r}{nearest(unknown[0], contract.schema.names)}"
+            f"{place}{contract.name} table has unknown column {unknown[0]!r}"
+            f"{nearest(unknown[0], contract.schema.names)}"
         )
     columns = []
     for field in contract.schema:

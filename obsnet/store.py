@@ -145,7 +145,7 @@ class ObservationStore:
         """
         if not any(self.path.glob("species=*")):
             raise FormatError(
-                f"{self.path}: no observation store here; make one with `obsnet ingest FILE… --out {self.path}`"
+                f"{self.path}: no observation store; make one with `obsnet ingest FILE… --out {self.path}`"
             )
         fields = [(n, schema.OBSERVATIONS.schema.field(n).type) for n in ("species", "source")]
         parts = ds.partitioning(

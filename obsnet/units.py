@@ -61,7 +61,9 @@ def _parse(text: str) -> Any:
         plain = f"1e-{number.group(1) or number.group(2)}"
     # "umol.mol-1", "umol mol-1", "m2 s" -> products and powers pint understands
     plain = re.sub(r"(?<=[A-Za-z0-9)])\.(?=[A-Za-z(])", " ", plain)
-    plain = re.sub(r"\b(nano|micro|pico)mole?\b", lambda m: {"nano": "n", "micro": "u", "pico": "p"}[m[1]] + "mol", plain)
+    plain = re.sub(
+        r"\b(nano|micro|pico)mole?\b", lambda m: {"nano": "n", "micro": "u", "pico": "p"}[m[1]] + "mol", plain
+    )
     if not re.match(r"^[\d.]+e?-?\d*$", plain):
         plain = _EXPONENT.sub(r"**(\1)", plain)
         plain = re.sub(r"(?<=[\w)])\s+(?=[A-Za-z(])", " * ", plain)
@@ -125,7 +127,7 @@ def convert(values: Any, unit: str, to: str) -> Any:
 
 
 def is_mole_fraction(unit: str) -> bool:
-    """Tell whether a unit is dimensionless (``ppm``, ``1e-9``, ``nmol mol-1``); False where it cannot be read."""
+    """Tell whether a unit is dimensionless (``ppm``, ``nmol mol-1``); False where it cannot be read."""
     try:
         return bool(_parse(unit).dimensionless)
     except UnitError:

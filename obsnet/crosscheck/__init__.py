@@ -1,1 +1,1 @@
-"""Top-down against bottom-up: is an inventory consistent with the observations, or can nobody tell?"""
+"""Top-down against bottom-up: whether observations support an inventory, contradict it, or cannot tell."""

@@ -87,7 +87,7 @@ class Verdicts:
 
 
 def benjamini_hochberg(p: Array) -> Array:
-    """Return p-values adjusted for false discovery (Benjamini & Hochberg 1995); NaN stays NaN and is not counted."""
+    """Return p-values adjusted for false discovery (Benjamini & Hochberg 1995); NaN is not counted."""
     from scipy.stats import false_discovery_control
 
     adjusted = np.full(p.shape, np.nan)

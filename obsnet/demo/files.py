@@ -145,7 +145,8 @@ def write_lite(
 
 
 _COLUMNS = (
-    "site_code year month day hour minute second datetime time_decimal air_sample_container_id value value_unc latitude "
+    "site_code year month day hour minute second datetime time_decimal air_sample_container_id value value_unc "
+    "latitude "
     "longitude altitude elevation intake_height method event_number instrument analysis_datetime qcflag"
 )
 
@@ -203,8 +204,9 @@ def write_noaa_event(
         zip(time.astype("datetime64[s]").astype(object), decimal_year(time), strict=True)
     ):
         lines.append(
-            f"{site.code} {stamp:%Y %m %d %H %M %S} {stamp:%Y-%m-%dT%H:%M:%SZ} {year:.9f} {site.code}{k:05d} {value[k]:.3f} "
-            f"{uncertainty[k]:.3f} {site.latitude:.4f} {site.longitude:.4f} {altitude:.2f} {site.elevation:.2f} "
+            f"{site.code} {stamp:%Y %m %d %H %M %S} {stamp:%Y-%m-%dT%H:%M:%SZ} {year:.9f} {site.code}{k:05d} "
+            f"{value[k]:.3f} {uncertainty[k]:.3f} "
+            f"{site.latitude:.4f} {site.longitude:.4f} {altitude:.2f} {site.elevation:.2f} "
             f"{site.intake:.2f} S {100000 + k} TWIN {stamp:%Y-%m-%dT%H:%M:%S} {flag[k]}"
         )
     write_text(path, "\n".join(lines) + "\n")

@@ -101,14 +101,14 @@ def idealised(provinces: Any, rng: np.random.Generator) -> Network:
             code = f"{chr(65 + len(sites) // 26)}{chr(65 + len(sites) % 26)}{adcode[0]}"
             sites.append(Site(code, round(float(point[1]), 4), round(float(point[0]), 4), 100.0, 50.0))
     note = (
-        f"an idealised network that does not exist: {len(sites)} stations in {len(_STATIONS)} provinces and 110 good "
-        "soundings a day east of 101 E"
+        f"an idealised network that does not exist: {len(sites)} stations in {len(_STATIONS)} provinces and "
+        "110 good soundings a day east of 101 E"
     )
     return Network("idealised", tuple(sites), 110, _SATELLITE_BOUNDS, note)
 
 
 def _spread(polygon: Any, count: int, rng: np.random.Generator, candidates: int = 60) -> Array:
-    """Return (count, 2) points (lon, lat) inside a polygon, each the candidate farthest from those before it."""
+    """Return (count, 2) points (lon, lat) inside a polygon, each as far as can be from those before it."""
     from shapely import contains_xy
 
     west, south, east, north = polygon.bounds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,16 +62,16 @@ def simulate(footprints: Path, world: World) -> Simulated:
     amount = rows["sensitivity"].to_numpy().astype(np.float64) * flux[at]
     stderr = np.nan_to_num(rows["stderr"].to_numpy().astype(np.float64)) * np.abs(flux[at])
     value = _sum(rows["obs_id"], amount)
-    # Errors of the cells of one observation come from the same particles; adding squares treats them as apart.
+    # Cells of one observation share their particles; adding squares treats them as apart.
     scatter = {k: v**0.5 for k, v in _sum(rows["obs_id"], stderr**2).items()}
     air = ds.dataset(footprints / "background", format="parquet").to_table()
     side = np.array([SIDES.index(s) for s in air["side"].to_pylist()])
     inflow = air["share"].to_numpy() * world.inflow[side, air["time_bin"].to_numpy()]
     for key, extra in _sum(air["obs_id"], inflow).items():
         value[key] = value.get(key, 0.0) + extra
-    known = air.group_by("obs_id").aggregate([("background", "max")])
-    for key, extra in zip(known["obs_id"].to_pylist(), known["background_max"].to_pylist(), strict=True):
-        if extra is not None and extra == extra:
+    known = air.group_by("obs_id").aggregate([("fixed", "max")])
+    for key, extra in zip(known["obs_id"].to_pylist(), known["fixed_max"].to_pylist(), strict=True):
+        if extra is not None and math.isfinite(extra):
             value[key] += extra
     return Simulated(value, scatter)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,7 @@ class Twin:
         Parameters
         ----------
         simulated : Simulated, optional
-            Values of the truth by obs_id; without it the files say when and where, with the background as value.
+            Values of the truth by obs_id; without it the files say when and where, and the background.
         store : ObservationStore, optional
             The store made of the files without values; gives each row its obs_id.
         """
@@ -238,11 +238,12 @@ def _write_prior(world: World, path: Path) -> None:
 def _write_inventory(world: World, settings: Settings, path: Path) -> None:
     from obsnet.inventory.table import mole_rate
 
+    per_megatonne = mole_rate(1.0, "Mt", "CO2")
     lines = ["region,period,gas,category,terminology,value,unit,uncertainty,source,edition"]
     for code, rate in zip(world.regions, world.reported, strict=True):
         if np.isfinite(rate):
             lines.append(
-                f"{code},2019,CO2,total,CEADs,{rate / mole_rate(1.0, 'Mt', 'CO2'):.3f},Mt,{settings.inventory_sd},"
+                f"{code},2019,CO2,total,CEADs,{rate / per_megatonne:.3f},Mt,{settings.inventory_sd},"
                 "CEADs 2019 with one province altered for a twin experiment,demo"
             )
     write_text(path, "\n".join(lines) + "\n")

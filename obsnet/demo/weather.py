@@ -49,7 +49,8 @@ def make_weather(
     Returns
     -------
     xarray.Dataset
-        ``u, v`` (m s-1), ``w`` (Pa s-1, zero), ``t`` (K), ``q`` (kg kg-1) on (time, level, latitude, longitude);
+        ``u, v`` (m s-1), ``w`` (Pa s-1, zero), ``t`` (K), ``q`` (kg kg-1) on (time, level, latitude,
+        longitude);
         ``sp`` (Pa), ``z`` (m2 s-2, zero), ``blh`` (m), ``t2m`` (K) on (time, latitude, longitude).
     """
     import xarray as xr

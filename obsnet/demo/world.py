@@ -38,8 +38,8 @@ class Settings:
     inflow_sigma, inflow_days : float
         Inflow at each side: ppm, length of a period in days.
     point_transport_sd, column_transport_sd : float
-        Transport error of a modelled value at a station and in a column, ppm; the scatter of the particles that
-        make the truth is counted in it.
+        Transport error of a modelled value at a station and in a column, ppm; the scatter of the particles
+        that make the truth is counted in it.
     """
 
     inventory_sd: float = 0.05

@@ -7,6 +7,7 @@ Columns: ``region`` (GB/T 2260 adcode or the user's own key), ``period`` (year, 
 
 from __future__ import annotations
 
+import math
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,7 @@ def read_inventory(path: str | Path, *, gas: str | None = None) -> Any:
     frame["region"] = frame["region"].str.strip()
     for column in ("value", "uncertainty"):
         frame[column] = pd.to_numeric(frame[column], errors="coerce").astype(float)
-    bad = frame.index[~frame["value"].map(lambda v: v == v and abs(v) != float("inf"))]
+    bad = frame.index[~frame["value"].map(math.isfinite)]
     if len(bad):
         raise RangeError(f"{path}: row {bad[0] + 2}: value is not a number")
     if (frame["uncertainty"] < 0).any():
@@ -114,7 +115,8 @@ def read_inventory(path: str | Path, *, gas: str | None = None) -> Any:
     if (frame["uncertainty"] > 3).any():
         row = frame.index[frame["uncertainty"] > 3][0]
         raise RangeError(
-            f"{path}: row {row + 2}: uncertainty {frame['uncertainty'][row]:g} is above 3; it is a share (0.1), not percent"
+            f"{path}: row {row + 2}: uncertainty {frame['uncertainty'][row]:g} is above 3; "
+            "it is a share (0.1), not percent"
         )
     if gas is not None:
         frame = frame[frame["gas"].str.upper() == gas.upper()].reset_index(drop=True)
@@ -126,7 +128,8 @@ def read_inventory(path: str | Path, *, gas: str | None = None) -> Any:
     if len(doubled):
         first = doubled.iloc[0]
         raise SchemaError(
-            f"{path}: {len(doubled)} rows share region, period, gas and category (first: {first['region']} {first['period']})"
+            f"{path}: {len(doubled)} rows share region, period, gas and category "
+            f"(first: {first['region']} {first['period']})"
         )
     return frame[list(COLUMNS)]
 

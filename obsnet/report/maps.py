@@ -26,7 +26,7 @@ def _outline(tolerance: float) -> Any:
 
 
 def map_axes(figure: Any, position: Any = 111, *, tolerance: float = 0.02) -> Any:
-    """Add a map of China in an equal-area projection, with province borders and the line in the South China Sea.
+    """Add an equal-area map of China with province borders and the line in the South China Sea.
 
     Parameters
     ----------

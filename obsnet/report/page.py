@@ -74,7 +74,14 @@ def _chart(table: Any, unit: str) -> bytes:
     y = np.arange(len(shown))[::-1]
     figure, axes = plt.subplots(figsize=(8.5, 0.21 * len(shown) + 1.0))
     axes.errorbar(
-        shown["inventory"], y + 0.15, xerr=1.96 * shown["inventory_sd"], fmt="s", ms=4, color="0.35", lw=1, label="inventory"
+        shown["inventory"],
+        y + 0.15,
+        xerr=1.96 * shown["inventory_sd"],
+        fmt="s",
+        ms=4,
+        color="0.35",
+        lw=1,
+        label="inventory",
     )
     for verdict, colour in VERDICT_COLOURS.items():
         part = (shown["verdict"] == verdict).to_numpy()
@@ -178,14 +185,17 @@ def write_report(
         for v in names
     ]
     order = table.assign(rank=table["verdict"].map({"inconsistent": 0, "consistent": 1, "not testable": 2}))
-    rows = [_row(r) for r in order.sort_values(["rank", "inventory"], ascending=[True, False]).to_dict("records")]
+    rows = [
+        _row(r) for r in order.sort_values(["rank", "inventory"], ascending=[True, False]).to_dict("records")
+    ]
     unit = str(table["unit"].iloc[0])
 
     def encoded(image: bytes) -> str:
         return base64.b64encode(image).decode("ascii")
 
     environment = Environment(
-        loader=PackageLoader("obsnet.report"), autoescape=select_autoescape(default=True, default_for_string=True)
+        loader=PackageLoader("obsnet.report"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
     )
     html = environment.get_template("report.html.j2").render(
         title=title,

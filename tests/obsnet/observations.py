@@ -11,7 +11,8 @@ def columns(rows=4, levels=0, seed=0, **changes):
     made = {
         "obs_id": [f"t:{seed}:{k}" for k in range(rows)],
         "platform": ["TEST"] * rows,
-        "time": np.datetime64("2019-01-30T00:00", "us") + (np.arange(rows) * 86400_000_000).astype("timedelta64[us]"),
+        "time": np.datetime64("2019-01-30T00:00", "us")
+        + (np.arange(rows) * 86400_000_000).astype("timedelta64[us]"),
         "latitude": rng.uniform(-60, 60, rows),
         "longitude": rng.uniform(-180, 180, rows),
         "value": rng.uniform(400, 420, rows),
@@ -32,4 +33,6 @@ def columns(rows=4, levels=0, seed=0, **changes):
 def table(rows=4, levels=0, seed=0, kind=None, source="test_v1", file_id="f00d", species="CO2", **changes):
     """Return a checked table."""
     kind = kind or ("column" if levels else "point")
-    return observation_table(columns(rows, levels, seed, **changes), species=species, kind=kind, source=source, file_id=file_id)
+    return observation_table(
+        columns(rows, levels, seed, **changes), species=species, kind=kind, source=source, file_id=file_id
+    )

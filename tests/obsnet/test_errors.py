@@ -9,7 +9,9 @@ from obsnet import errors
 def test_every_error_is_ours_and_a_builtin(name):
     kind = getattr(errors, name)
     assert issubclass(kind, errors.ObsnetError)
-    bases = [b for b in kind.__mro__ if b.__module__ == "builtins" and b not in (object, BaseException, Exception)]
+    bases = [
+        b for b in kind.__mro__ if b.__module__ == "builtins" and b not in (object, BaseException, Exception)
+    ]
     assert bases, f"{name} should also be a builtin error"
 
 

@@ -29,7 +29,11 @@ def test_table_has_the_contract_in_order():
     assert pc.unique(made["species"]).to_pylist() == ["CO2"]
 
 
-@given(hnp.arrays(np.float32, st.tuples(st.integers(1, 6), st.integers(1, 8)), elements=st.floats(-1e3, 1e3, width=32)))
+@given(
+    hnp.arrays(
+        np.float32, st.tuples(st.integers(1, 6), st.integers(1, 8)), elements=st.floats(-1e3, 1e3, width=32)
+    )
+)
 def test_profiles_round_trip(values):
     np.testing.assert_array_equal(schema.profile_array(schema.profile_column(values)), values)
     chunked = pa.chunked_array([schema.profile_column(values), schema.profile_column(values)])
@@ -50,7 +54,10 @@ def test_profiles_of_several_lengths_are_refused():
         ({"latitude": [np.nan, 0, 0, 0]}, Quality.GEOLOCATION),
         ({"latitude": [91, 0, 0, 0]}, Quality.GEOLOCATION),
         ({"longitude": [-999.0, 0, 0, 0]}, Quality.GEOLOCATION),
-        ({"time": np.array(["NaT", "2019-01-01", "2019-01-01", "2019-01-01"], "datetime64[us]")}, Quality.TIME),
+        (
+            {"time": np.array(["NaT", "2019-01-01", "2019-01-01", "2019-01-01"], "datetime64[us]")},
+            Quality.TIME,
+        ),
     ],
 )
 def test_impossible_rows_are_flagged_and_kept(changes, bit):
@@ -88,7 +95,9 @@ def test_types_and_nulls():
 
 
 def test_one_species_one_unit():
-    both = pa.concat_tables([table(), table(species="CH4", kind="column", value=[1800.0] * 4)], promote_options="permissive")
+    both = pa.concat_tables(
+        [table(), table(species="CH4", kind="column", value=[1800.0] * 4)], promote_options="permissive"
+    )
     with pytest.raises(SchemaError, match="holds one species, found CH4, CO2"):
         schema.check_observations(both)
     wrong = table().replace_schema_metadata({b"obsnet:unit": b"1e-9"})
@@ -101,7 +110,10 @@ def test_one_species_one_unit():
 def test_a_good_row_out_of_range_is_an_error():
     good = table(kind="column")
     bad = good.set_column(good.column_names.index("value"), "value", pa.array([410e-6] * 4))
-    with pytest.raises(RangeError, match="CO2 column values marked for use span 0.00041 to 0.00041 ppm, outside 300 to 600; check the unit"):
+    with pytest.raises(
+        RangeError,
+        match="marked for use span 0.00041 to 0.00041 ppm, outside 300 to 600; check the unit",
+    ):
         schema.check_observations(bad)
 
 
@@ -122,5 +134,7 @@ def test_order_of_rows_does_not_matter(order):
     base = columns(rows=6)
     mixed = {k: np.asarray(v)[list(order)] for k, v in base.items()}
     one = table(rows=6).sort_by("obs_id")
-    other = schema.observation_table(mixed, species="CO2", kind="point", source="test_v1", file_id="f00d").sort_by("obs_id")
+    other = schema.observation_table(
+        mixed, species="CO2", kind="point", source="test_v1", file_id="f00d"
+    ).sort_by("obs_id")
     assert one.equals(other)

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from obsnet import schema
 from obsnet.errors import FormatError, SchemaError
-from obsnet.store import GranuleIndex, ObservationStore, atomic_path, file_id, read_table, sha256, write_table, write_text
+from obsnet.store import (
+    GranuleIndex,
+    ObservationStore,
+    atomic_path,
+    file_id,
+    read_table,
+    sha256,
+    write_table,
+    write_text,
+)
 from tests.obsnet.observations import table
 
 
@@ -78,11 +87,18 @@ def test_order_and_chunking_of_writes_do_not_matter(tmp_path_factory, order, chu
 
 def test_filters(tmp_path):
     store = ObservationStore(tmp_path)
-    made = table(rows=6, latitude=[0, 10, 20, 30, 40, 50.0], longitude=[170, 175, -175, -170, 0, 10.0], quality=[0, 1, 0, 0, 0, 0])
+    made = table(
+        rows=6,
+        latitude=[0, 10, 20, 30, 40, 50.0],
+        longitude=[170, 175, -175, -170, 0, 10.0],
+        quality=[0, 1, 0, 0, 0, 0],
+    )
     store.write(made)
 
     def ids(**kwargs):
-        return [i.split(":")[-1] for i in store.read("CO2", columns=["obs_id"], **kwargs)["obs_id"].to_pylist()]
+        return [
+            i.split(":")[-1] for i in store.read("CO2", columns=["obs_id"], **kwargs)["obs_id"].to_pylist()
+        ]
 
     assert ids() == list("012345")
     assert ids(good_only=True) == list("02345")
@@ -124,7 +140,15 @@ def test_an_empty_table_writes_nothing(tmp_path):
 
 
 def index_row(path, status="done", digest="d"):
-    return {"path": path, "size": 1, "sha256": digest, "file_id": digest[:16], "soundings": 3, "good": 1, "status": status}
+    return {
+        "path": path,
+        "size": 1,
+        "sha256": digest,
+        "file_id": digest[:16],
+        "soundings": 3,
+        "good": 1,
+        "status": status,
+    }
 
 
 def test_index_latest_part_wins(tmp_path):

@@ -63,13 +63,21 @@ def test_solar_hour():
 
 def test_time_bins_cover():
     edges = time_bins("2019-01-01", "2019-01-03T12:00", "1D")
-    assert list(edges) == list(np.array(["2019-01-01", "2019-01-02", "2019-01-03", "2019-01-04"], "datetime64[us]"))
+    assert list(edges) == list(
+        np.array(["2019-01-01", "2019-01-02", "2019-01-03", "2019-01-04"], "datetime64[us]")
+    )
     months = time_bins("2019-01-15", "2019-03-02", "MS")
     assert months[0] == np.datetime64("2019-01-15")
     assert list(months[1:]) == list(np.array(["2019-02-01", "2019-03-01", "2019-04-01"], "datetime64[us]"))
 
 
-@pytest.mark.parametrize(("start", "stop", "step", "text"), [("2019-02-01", "2019-01-01", "1D", "stop after start"), ("2019-01-01", "2019-02-01", "fortnight", "not a time step")])
+@pytest.mark.parametrize(
+    ("start", "stop", "step", "text"),
+    [
+        ("2019-02-01", "2019-01-01", "1D", "stop after start"),
+        ("2019-01-01", "2019-02-01", "fortnight", "not a time step"),
+    ],
+)
 def test_time_bins_refuse(start, stop, step, text):
     with pytest.raises(ConfigError, match=text):
         time_bins(start, stop, step)

@@ -81,7 +81,9 @@ def test_a_region_without_an_inventory():
     assert found.reason[0] == "no inventory"
 
 
-@pytest.mark.parametrize(("inventory", "inversion", "percent"), [(5, 5, 20), (5, 30, 85), (10, 10, 40), (10, 30, 89), (15, 20, 70)])
+@pytest.mark.parametrize(
+    ("inventory", "inversion", "percent"), [(5, 5, 20), (5, 30, 85), (10, 10, 40), (10, 30, 89), (15, 20, 70)]
+)
 def test_arithmetic_of_minimum_detectable(inventory, inversion, percent):
     """Sd of 5 and 5 percent detect 20 percent, and so on: (1.96 + 0.84) times the sd of the difference."""
     sd = np.hypot(inventory, inversion)
@@ -102,15 +104,13 @@ def test_false_alarms_and_power_are_as_stated():
     inventory, own_sd = prior.copy(), 0.05 * prior
     # one-region tests, so that no adjustment for many comes in
     rule = Rule(alpha=0.05, detectable=10.0)
-    false, found, n = 0, 0, 3000
+    false, found, n, size = 0, 0, 3000, 0.0
     for _ in range(n):
         truth = prior + 0.3 * prior * rng.standard_normal(5)  # neighbours may be anything
         truth[2] = inventory[2] + own_sd[2] * rng.standard_normal()
         epsilon = 0.6 * rng.standard_normal(40)
         for planted in (False, True):
-            if planted:
-                truth = truth.copy()
-                truth[2] += size
+            truth[2] += size if planted else 0.0
             posterior = prior + gain @ (jacobian @ (truth - prior) + epsilon)
             only = np.where(np.arange(5) == 2, inventory, np.nan)
             result = judge(
@@ -222,7 +222,9 @@ def test_shapes_and_finite_values():
         "inventory_sd": np.ones(2),
     }
     judge(**good)
-    with pytest.raises(SchemaError, match=r"averaging_kernel has shape \(2,\), \(2, 2\) is needed for 2 regions"):
+    with pytest.raises(
+        SchemaError, match=r"averaging_kernel has shape \(2,\), \(2, 2\) is needed for 2 regions"
+    ):
         judge(**good | {"averaging_kernel": np.ones(2)})
     with pytest.raises(SchemaError, match="posterior of the inversion has values that are not finite"):
         judge(**good | {"posterior": np.array([1.0, np.nan])})
