@@ -212,7 +212,7 @@ class DenseCovariance(Covariance):
     """
 
     def __init__(self, matrix: npt.ArrayLike, name: str = "the covariance matrix") -> None:
-        self._factor = cholesky(matrix, name)
+        self.root = cholesky(matrix, name)
         self._matrix = np.asarray(matrix, dtype=np.float64)
 
     @property
@@ -226,16 +226,16 @@ class DenseCovariance(Covariance):
         return self._matrix @ x
 
     def factor(self, z: Floats) -> Floats:  # noqa: D102
-        return self._factor @ z
+        return self.root @ z
 
     def factor_transposed(self, x: Floats) -> Floats:  # noqa: D102
-        return self._factor.T @ x
+        return self.root.T @ x
 
     def solve(self, x: Floats) -> Floats:  # noqa: D102
-        return np.asarray(la.cho_solve((self._factor, True), x, check_finite=False))
+        return np.asarray(la.cho_solve((self.root, True), x, check_finite=False))
 
     def logdet(self) -> float:  # noqa: D102
-        return 2.0 * float(np.log(np.diagonal(self._factor)).sum())
+        return 2.0 * float(np.log(np.diagonal(self.root)).sum())
 
     def scaled(self, factor: float) -> DenseCovariance:  # noqa: D102
         return DenseCovariance(factor * self._matrix)
@@ -279,14 +279,15 @@ class KroneckerCovariance(Covariance):
         self.sigma = _deviations(sigma, self.shape[0] * self.shape[1], "the prior standard deviation")
         if not sp.issparse(self.space):
             _correlation(self.space, "the space correlation")
-            _ = self._factors  # positive definite, or an error now
+            _ = self.factors  # positive definite, or an error now
 
     @property
     def size(self) -> int:  # noqa: D102
         return self.sigma.size
 
     @cached_property
-    def _factors(self) -> tuple[Floats, Floats]:
+    def factors(self) -> tuple[Floats, Floats]:
+        """Lower Cholesky factors of E and D."""
         if sp.issparse(self.space):
             raise SolverError("a sparse space correlation has no factor; use method 'dual' or 'cg'")
         return cholesky(self.time, "the time correlation"), cholesky(self.space, "the space correlation")
@@ -315,25 +316,26 @@ class KroneckerCovariance(Covariance):
         return _rows(self._apply(_rows(x, self.sigma), self.time, self.space), self.sigma)
 
     def factor(self, z: Floats) -> Floats:  # noqa: D102
-        return _rows(self._apply(z, *self._factors), self.sigma)
+        return _rows(self._apply(z, *self.factors), self.sigma)
 
     def factor_transposed(self, x: Floats) -> Floats:  # noqa: D102
-        time, space = self._factors
+        time, space = self.factors
         return self._apply(_rows(x, self.sigma), time.T, space.T)
 
     def solve(self, x: Floats) -> Floats:  # noqa: D102
         weight = 1.0 / _positive(self.sigma)
-        time, space = self._inverses
+        time, space = self.inverses
         return _rows(self._apply(_rows(x, weight), time, space), weight)
 
     @cached_property
-    def _inverses(self) -> tuple[Floats, Floats]:
-        time, space = (la.cho_solve((f, True), np.eye(f.shape[0]), check_finite=False) for f in self._factors)
+    def inverses(self) -> tuple[Floats, Floats]:
+        """Inverses of E and D."""
+        time, space = (la.cho_solve((f, True), np.eye(f.shape[0]), check_finite=False) for f in self.factors)
         return time, space
 
     def logdet(self) -> float:  # noqa: D102
         nt, ns = self.shape
-        time, space = (float(np.log(np.diagonal(f)).sum()) for f in self._factors)
+        time, space = (float(np.log(np.diagonal(f)).sum()) for f in self.factors)
         return 2.0 * (float(np.log(_positive(self.sigma)).sum()) + ns * time + nt * space)
 
     def scaled(self, factor: float) -> KroneckerCovariance:  # noqa: D102

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import scipy.linalg as la
 import scipy.sparse as sp
 
+from inversion.covariance import BlockDiagonalCovariance, DiagonalCovariance
 from inversion.problem import Problem
 from obsnet.errors import SolverError
 
@@ -196,8 +197,6 @@ class Posterior:
         For an observation error with correlations the diagonal is computed from ``I - R S^-1``.
         """
         error = self.problem.observation_error
-        from inversion.covariance import DiagonalCovariance
-
         if isinstance(error, DiagonalCovariance):
             return 1.0 - error.diagonal() * self.system.solve_diagonal()
         out = np.empty(self.problem.n_obs)
@@ -219,6 +218,35 @@ class Posterior:
         labels = self.problem.labels(group)
         return {str(k): float(self.influence[labels == k].sum()) for k in np.unique(labels)}
 
+    def dofs_by_block(self) -> dict[str, float]:
+        """Return the degrees of freedom for signal of each block of the state; they sum to `dofs`.
+
+        Raises
+        ------
+        SolverError
+            The problem names no blocks, or its prior error has other blocks.
+        """
+        problem = self.problem
+        state, error = problem.state, problem.prior_error
+        if state is None or not isinstance(error, BlockDiagonalCovariance) or not state.fits(error.blocks):
+            raise SolverError("degrees of freedom by block need a state and a prior error of the same blocks")
+        signal = getattr(self.system, "signal", None)
+        if signal is not None:
+            parts = signal()
+            sizes = [b.size if parts.size == problem.n_state else b.factor_size for b in error.blocks]
+            sums = [float(p.sum()) for p in np.split(parts, np.cumsum(sizes)[:-1])]
+            return dict(zip(state.names, sums, strict=True))
+        total = dict.fromkeys(state.names, 0.0)
+        for start in range(0, problem.n_obs, 512):
+            stop = min(start + 512, problem.n_obs)
+            unit = np.zeros((problem.n_obs, stop - start))
+            unit[np.arange(start, stop), np.arange(stop - start)] = 1.0
+            there, seen = problem.adjoint(unit), problem.adjoint(self.system.solve(unit))
+            for name, block in zip(state.names, error.blocks, strict=True):
+                span = state.span(name)
+                total[name] += float(np.sum(there[span] * block.matmul(seen[span])))
+        return total
+
     def leave_out(self, group: str, weights: Any = None) -> list[LeftOut]:
         """Predict each group of observations from all others, without solving again.
 
@@ -237,8 +265,8 @@ class Posterior:
         Notes
         -----
         With b the rows of a group, the residual is ``(S^-1)_bb^-1 (S^-1 d)_b``, its covariance
-        ``(S^-1)_bb^-1``: the conditional of a joint normal distribution, so exact for any R. The totals change by
-        ``-G K_b`` times the residual and their covariance grows by ``G K_b (S^-1)_bb^-1 K_b' G'``.
+        ``(S^-1)_bb^-1``: the conditional of a joint normal distribution, so exact for any R. The totals
+        change by ``-G K_b`` times the residual and their covariance grows by ``G K_b (S^-1)_bb^-1 K_b' G'``.
         """
         labels = self.problem.labels(group)
         weighted = self.system.solve(self.problem.innovation)

@@ -111,6 +111,10 @@ class State:
             start += block.size
         return slice(start, start + block.size)
 
+    def fits(self, parts: Sequence[Any]) -> bool:
+        """Tell whether a sequence has one part of the right size for each block."""
+        return [p.size for p in parts] == [b.size for b in self.blocks]
+
     def unstack(self, vector: npt.ArrayLike) -> dict[str, Floats]:
         """Return the blocks of a state vector, each in its own shape.
 

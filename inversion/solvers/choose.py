@@ -5,11 +5,12 @@ from __future__ import annotations
 from inversion.posterior import Posterior
 from inversion.problem import Problem
 from inversion.solvers.dual import solve_dual
+from inversion.solvers.primal import solve_primal
 from obsnet.errors import ConfigError, nearest
 
 __all__ = ["solve"]
 
-_METHODS = {"dual": solve_dual}
+_METHODS = {"dual": solve_dual, "primal": solve_primal}
 
 
 def solve(problem: Problem, method: str = "auto", **options: object) -> Posterior:
@@ -24,7 +25,9 @@ def solve(problem: Problem, method: str = "auto", **options: object) -> Posterio
     **options
         Of the method.
     """
-    name = "dual" if method == "auto" else method
+    name = method
+    if method == "auto":
+        name = "dual" if problem.n_obs <= problem.n_state else "primal"
     if name not in _METHODS:
         raise ConfigError(f"unknown method {method!r}{nearest(method, ['auto', *_METHODS])}")
     return _METHODS[name](problem, **options)

@@ -19,6 +19,7 @@ from inversion.covariance import (
     cholesky,
     project,
 )
+from inversion.observation_error import MarkovError, subset
 from obsnet.errors import RangeError, SolverError
 
 
@@ -182,3 +183,67 @@ def test_a_matrix_with_nan_is_refused():
 def test_flux_units_of_1e_minus_18_are_no_special_case():
     c = DenseCovariance(1e-18 * spd(4))
     np.testing.assert_allclose(c.solve(c @ np.ones(4)), np.ones(4), rtol=1e-10)
+
+
+def markov(seed=0, white=True, n=15):
+    rng = np.random.default_rng(seed)
+    position = rng.integers(0, 8, n).astype(float) if white else rng.permutation(n) * 1.5
+    independent = 0.2 + rng.random(n) if white else np.zeros(n)
+    return MarkovError(independent, 0.5 + rng.random(n), rng.integers(0, 3, n), position, 2.5)
+
+
+@given(st.integers(0, 200), st.booleans())
+def test_markov_error_is_its_full_matrix(seed, white):
+    error = markov(seed, white)
+    same = error.group[:, None] == error.group
+    near = same * np.exp(-np.abs(error.position[:, None] - error.position) / error.length)
+    full = np.diag(error.independent) + error.common[:, None] * near * error.common
+    x = np.random.default_rng(seed).standard_normal((15, 2))
+    np.testing.assert_allclose(error.dense(), full, atol=1e-12)
+    np.testing.assert_allclose(error.solve(full @ x), x, atol=1e-8)
+    np.testing.assert_allclose(error.solve(full @ x[:, 0]), x[:, 0], atol=1e-8)
+    np.testing.assert_allclose(error.diagonal(), np.diagonal(full))
+    assert error.logdet() == pytest.approx(np.linalg.slogdet(full)[1], rel=1e-9, abs=1e-9)
+    root = error.factor(np.eye(error.factor_size))
+    np.testing.assert_allclose(root @ root.T, full, atol=1e-12)
+    np.testing.assert_allclose(error.factor_transposed(x), root.T @ x, atol=1e-12)
+    np.testing.assert_allclose(error.scaled(3.0).dense(), 3 * full, atol=1e-12)
+    rows = np.array([3, 1, 7])
+    np.testing.assert_allclose(subset(error, rows).dense(), full[np.ix_(rows, rows)], atol=1e-12)
+
+
+def test_markov_error_of_even_steps_is_ar1():
+    error = MarkovError(np.zeros(5), np.full(5, 2.0), np.zeros(5), np.arange(5.0), 1 / np.log(2))
+    np.testing.assert_allclose(
+        error.dense(), 4 * 0.5 ** np.abs(np.subtract.outer(range(5), range(5))), rtol=1e-12
+    )
+
+
+def test_markov_error_needs_no_square_matrix():
+    n = 200_000
+    error = MarkovError(np.ones(n), np.ones(n), np.arange(n) % 7, np.arange(n) / 7, 24.0)
+    x = np.random.default_rng(0).standard_normal(n)
+    np.testing.assert_allclose(error.solve(error @ x), x, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        (
+            ([1.0, 0.0], [1.0, 1.0], [0, 0], [0.0, 1.0], 1.0),
+            SolverError,
+            "independent variance above zero, or none",
+        ),
+        (
+            ([0.0, 0.0], [1.0, 1.0], [0, 0], [1.0, 1.0], 1.0),
+            SolverError,
+            "1 observations share group and position",
+        ),
+        (([1.0, 1.0], [1.0, np.nan], [0, 0], [1.0, 1.0], 1.0), RangeError, "deviation must be finite"),
+        (([1.0, 1.0], [1.0, 1.0], [0, 0], [1.0, 1.0], 0.0), RangeError, "length .* is positive"),
+        (([1.0], [1.0, 1.0], [0, 0], [1.0, 1.0], 1.0), SolverError, "one value an observation"),
+    ],
+)
+def test_markov_faults_are_named(arguments, error, text):
+    with pytest.raises(error, match=text):
+        MarkovError(*arguments)

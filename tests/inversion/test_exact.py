@@ -13,7 +13,7 @@ from inversion.covariance import DenseCovariance
 from obsnet.errors import SolverError
 from tests.inversion.cases import KNOWN, case, dense_answer
 
-EXACT = ["dual"]
+EXACT = ["dual", "primal"]
 
 
 def tiny(seed=0, n=12, m=8, correlated=False):
@@ -33,11 +33,13 @@ def tiny(seed=0, n=12, m=8, correlated=False):
     )
 
 
-@pytest.mark.parametrize("name", KNOWN)
-def test_known_answers(name):
+@pytest.mark.parametrize(
+    ("name", "method"), [("T", "dual"), ("T", "primal"), ("S", "dual"), ("S", "primal"), ("M", "primal")]
+)
+def test_known_answers(name, method):
     chi_square, dofs, evidence, before, after, calibration = KNOWN[name]
     c = case(name)
-    posterior = solve(c.problem)
+    posterior = solve(c.problem, method=method)
     assert posterior.chi_square == pytest.approx(chi_square, abs=6e-5)
     assert posterior.dofs == pytest.approx(dofs, abs=6e-4)
     assert posterior.log_evidence == pytest.approx(evidence, abs=6e-4)

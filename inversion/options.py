@@ -1,0 +1,175 @@
+"""Options of `obsnet invert`: the table ``[invert]`` of a case."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from obsnet.config import Options
+
+__all__ = [
+    "BoundaryOptions",
+    "ErrorOptions",
+    "ForeignOptions",
+    "InvertOptions",
+    "OffsetOptions",
+    "SectorOptions",
+]
+
+Kernel = Literal["exponential", "matern32", "wendland"]
+Side = Literal["north", "east", "south", "west", "top", "inside"]
+
+
+class SectorOptions(Options):
+    """How well one component of the prior flux is known."""
+
+    prescribed: bool = Field(
+        default=False, description="keep the prior; its flux is simulated but not solved"
+    )
+    relative: float | None = Field(
+        default=None, gt=0, description="standard deviation as a share of the prior flux"
+    )
+    sigma: float | None = Field(default=None, gt=0, description="standard deviation of the flux, mol m-2 s-1")
+    correlation_km: float = Field(
+        default=0.0, ge=0, description="correlation length between cells; 0 for none"
+    )
+    correlation_days: float = Field(
+        default=0.0, ge=0, description="correlation time between time bins; 0 for none"
+    )
+    kernel: Kernel = Field(
+        default="exponential", description="shape of the spatial correlation (chordal distance)"
+    )
+    regional_relative: float = Field(
+        default=0.0, ge=0, description="further error common to a whole region, as a share of its prior flux"
+    )
+    step: str | None = Field(
+        default=None, description="time bins of this sector, where not those of [invert]"
+    )
+    profile: Literal["prior", "flat"] | None = Field(
+        default=None,
+        description="how a change is spread over a time bin: as the prior (default where relative) or evenly",
+    )
+
+    @model_validator(mode="after")
+    def _one_error(self) -> SectorOptions:
+        given = [n for n in ("relative", "sigma") if getattr(self, n) is not None]
+        if self.prescribed and (given or self.regional_relative):
+            raise ValueError("a prescribed sector has no error; remove prescribed or the error")
+        if not self.prescribed and not given and not self.regional_relative:
+            raise ValueError("give relative (a share of the prior), sigma (mol m-2 s-1) or prescribed = true")
+        if len(given) == 2:
+            raise ValueError("give relative or sigma, not both")
+        return self
+
+
+class BoundaryOptions(Options):
+    """What is known of the air that flows in."""
+
+    background: float | None = Field(
+        default=None,
+        description="mole fraction of inflowing air in the species' unit, where the footprints bring none",
+    )
+    sigma: float | dict[Side, float] = Field(
+        default=0.0,
+        description="standard deviation of the inflow's correction, one or by side; 0 keeps the background",
+    )
+    step: str = Field(
+        default="all", description="time bins of the correction: a frequency such as 7D or MS, or all"
+    )
+    correlation_days: float = Field(default=0.0, ge=0, description="correlation time between these bins")
+
+    @field_validator("sigma")
+    @classmethod
+    def _not_negative(cls, value: float | dict[str, float]) -> float | dict[str, float]:
+        if min(value.values() if isinstance(value, dict) else [value], default=0.0) < 0:
+            raise ValueError("a standard deviation is not negative")
+        return value
+
+
+class ErrorOptions(Options):
+    """Errors of the model beside the measurements' own, in the species' unit."""
+
+    point: float | None = Field(
+        default=None, ge=0, description="transport and representation error at stations"
+    )
+    column: float | None = Field(default=None, ge=0, description="the same for column averages")
+    source: dict[str, float] = Field(default_factory=dict, description="the same by source, before kind")
+    monte_carlo: bool = Field(
+        default=True, description="add the footprints' sampling error times the prior flux"
+    )
+    correlation_hours: float = Field(
+        default=0.0, ge=0, description="correlation time of the model error within a platform; 0 for none"
+    )
+
+
+class OffsetOptions(Options):
+    """Constant offsets of instruments that are solved with the fluxes."""
+
+    sigma: dict[str, float] = Field(
+        default_factory=dict, description="standard deviation by source, in the species' unit"
+    )
+    by: Literal["source", "platform"] = Field(
+        default="source", description="one offset a source, or one a platform of it"
+    )
+
+
+class ForeignOptions(Options):
+    """A ready-made Jacobian and how well its state is known."""
+
+    files: list[str] = Field(description="netCDF files, relative to the case file", min_length=1)
+    prior_relative: float = Field(default=0.5, gt=0, description="standard deviation of each scale factor")
+    boundary_relative: float = Field(default=0.02, gt=0, description="the same for boundary scale factors")
+    model_error: float = Field(
+        default=0.0, ge=0, description="transport and representation error, unit of the rows"
+    )
+    mean_offset: float = Field(
+        default=0.0, ge=0, description="standard deviation of one offset common to all rows, unit of the rows"
+    )
+    set_aside_bad_rows: bool = Field(
+        default=False, description="solve without rows in another unit or beyond belief, and report them"
+    )
+
+
+class InvertOptions(Options):
+    """The table ``[invert]``."""
+
+    species: str = Field(default="CO2", description="formula")
+    store: str | None = Field(default=None, description="observation store")
+    sources: list[str] | None = Field(default=None, description="use only these sources")
+    start: str | None = Field(default=None, description="first time of observations, UTC")
+    stop: str | None = Field(default=None, description="end of observations, UTC")
+    footprints: str | None = Field(default=None, description="folder of the sparse Jacobian")
+    prior: str | None = Field(default=None, description="CF file with the prior flux(time, sector, lat, lon)")
+    prior_name: str | None = Field(
+        default=None, description="what the prior is called; by default the file says"
+    )
+    sector: dict[str, SectorOptions] = Field(
+        default_factory=dict, description="one table a sector of the prior"
+    )
+    step: str = Field(
+        default="all", description="time bins of the solved fluxes: a frequency such as MS or 7D, or all"
+    )
+    boundary: BoundaryOptions = BoundaryOptions()
+    error: ErrorOptions = ErrorOptions()
+    offset: OffsetOptions = OffsetOptions()
+    regions: str | None = Field(
+        default=None, description="polygon file; by default China's 34 province-level regions"
+    )
+    region_key: str = Field(default="adcode", description="column of that file that names the regions")
+    periods: str = Field(
+        default="all", description="time bins of the region totals: a frequency such as MS, or all"
+    )
+    method: str = Field(default="auto", description="solver")
+    out: str = Field(default="posterior.nc", description="output file, relative to the run's folder")
+    foreign: ForeignOptions | None = Field(default=None, description="solve a ready-made Jacobian instead")
+
+    @model_validator(mode="after")
+    def _whole(self) -> InvertOptions:
+        if self.foreign is None:
+            missing = [n for n in ("store", "footprints", "prior") if getattr(self, n) is None]
+            if missing:
+                raise ValueError(
+                    f"{', '.join(missing)} missing (or give [invert.foreign] a ready-made Jacobian)"
+                )
+        return self

@@ -1,0 +1,292 @@
+"""The posterior file: fluxes and totals with all that a fair comparison needs, in CF netCDF.
+
+Variables of ``posterior.nc`` (contract *Posterior*); `total` is the flat axis of (sector, region, period),
+the last running fastest, with the labels ``total_sector``, ``total_region`` and ``total_period``; the last
+region is ``outside``, the part of the domain in no region:
+
+``flux``, ``flux_uncertainty``, ``flux_prior``, ``flux_prior_uncertainty`` (time, sector, lat, lon), mol m-2
+s-1
+    Mean flux of a time bin and its standard deviation.
+``region_total`` and the same with ``_uncertainty``, ``_prior``, ``_prior_uncertainty`` (sector, region,
+period), mol s-1
+    Mean rate over the period. ``region_total_mass…`` is the same in Mt of substance a year.
+``region_response`` (sector, region, period), 1
+    Diagonal of the kernel below: share of a true change that the posterior follows; 0 means nobody observed
+    it.
+``total_covariance``, ``total_prior_covariance`` (total, total_2), mol2 s-2
+    Of posterior and prior totals.
+``total_averaging_kernel`` (total, total_2), 1
+    Answer of a posterior total (row) to a change of a true total (column) spread as the prior.
+``total_noise_covariance``, ``total_pattern_covariance``, ``total_nuisance_covariance`` (total, total_2),
+mol2 s-2
+    Parts of the posterior totals' error: observations; redistribution inside regions; inflow and offsets.
+``total_test_covariance`` (total, total_2), mol2 s-2
+    For an inventory of **one** sector s: covariance of ``t_a - [t_b + A_ss (t_I - t_b)]`` where the
+    inventory is right; add ``A_ss C_I A_ss'`` for the inventory's own. It is noise + pattern + nuisance +
+    all other sectors with their prior error; zero between sectors. See `inversion.totals`.
+``state_dofs`` (component)
+    Degrees of freedom for signal of each block of the state.
+``source_*`` (source)
+    Observations by source: count, degrees of freedom for signal, bias and rmse before and after.
+
+Global attributes name the prior, solver, its stopping state, chi-square per observation, degrees of freedom
+and what was left out. Beside it ``fit.parquet`` has one row an observation.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from inversion.invert import Assembled
+from inversion.posterior import Posterior
+from inversion.totals import Totals
+from obsnet.constants import SECONDS_PER_YEAR
+
+__all__ = ["fit_table", "posterior_dataset"]
+
+Floats = npt.NDArray[np.float64]
+
+
+def fit_table(posterior: Posterior, observations: pa.Table) -> pa.Table:
+    """Return what each observation was, was expected to be and became.
+
+    Parameters
+    ----------
+    posterior : Posterior
+        Solved.
+    observations : pyarrow.Table
+        Rows in the problem's order.
+
+    Returns
+    -------
+    pyarrow.Table
+        Identity and place; ``value``, ``error`` (root of R's diagonal), ``background``, ``prior``,
+        ``posterior`` (simulated), ``influence`` (self-sensitivity), in the unit of the observations.
+    """
+    problem = posterior.problem
+    columns = ["obs_id", "source", "platform", "kind", "time", "latitude", "longitude", "value"]
+    table = observations.select([c for c in columns if c in observations.column_names])
+    more = {
+        "error": np.sqrt(problem.observation_error.diagonal()),
+        "background": problem.background,
+        "prior": problem.simulate(problem.prior),
+        "posterior": problem.simulate(posterior.mean),
+        "influence": posterior.influence,
+    }
+    for name, values in more.items():
+        table = table.append_column(name, pa.array(values))
+    return table.replace_schema_metadata({b"obsnet:contract": b"fit", b"obsnet:version": b"1"})
+
+
+def posterior_dataset(
+    made: Assembled, posterior: Posterior, totals: Totals, *, region_names: dict[str, str]
+) -> Any:
+    """Return the posterior as a dataset of the contract.
+
+    Parameters
+    ----------
+    made : Assembled
+        The problem and its labels.
+    posterior : Posterior
+        Its answer.
+    totals : Totals
+        From `inversion.totals.region_totals`.
+    region_names : dict of str to str
+        Names of region keys for people.
+
+    Returns
+    -------
+    xarray.Dataset
+        See the module's text.
+    """
+    from obsnet.cf import flux_dataset
+
+    edges, fields = _flux_fields(made, posterior)
+    attributes = _attributes(made, posterior)
+    data = flux_dataset(
+        fields.pop("flux"),
+        made.grid,
+        edges,
+        list(made.sectors),
+        species=made.species.name,
+        title=f"Posterior {made.species.name} fluxes",
+        source=f"obsnet inversion ({posterior.method}) of {posterior.problem.n_obs} observations",
+    )
+    flux_dims, flux_attrs = data["flux"].dims, data["flux"].attrs
+    for name, values in fields.items():
+        role = {"flux_uncertainty": "posterior standard deviation", "flux_prior": "prior mean"}
+        what = role.get(name, "prior standard deviation")
+        data[name] = (flux_dims, values, {"units": "mol m-2 s-1", "long_name": f"{what} of surface flux"})
+    data["flux"].attrs = {**flux_attrs, "ancillary_variables": "flux_uncertainty"}
+    data = data.assign_coords(
+        region=("region", list(totals.weights.region), {"long_name": "region key"}),
+        period=(
+            "period",
+            _middle(totals.weights.period),
+            {"bounds": "period_bnds", "long_name": "middle of period"},
+        ),
+    )
+    names = [region_names.get(r, r) for r in totals.weights.region]
+    data["region_name"] = ("region", names, {"long_name": "region name"})
+    ends = np.stack([totals.weights.period[:-1], totals.weights.period[1:]], axis=1)
+    data["period_bnds"] = (("period", "bnds"), ends)
+    _add_totals(data, totals, made)
+    _add_diagnostics(data, posterior)
+    data.attrs |= attributes
+    return data
+
+
+def _middle(edges: npt.NDArray[np.datetime64]) -> npt.NDArray[np.datetime64]:
+    return np.asarray(edges[:-1] + (edges[1:] - edges[:-1]) // 2)
+
+
+def _flux_fields(
+    made: Assembled, posterior: Posterior
+) -> tuple[npt.NDArray[np.datetime64], dict[str, Floats]]:
+    """Return the common time edges of all sectors and the four flux fields on them."""
+    problem = posterior.problem
+    assert problem.state is not None
+    edges = np.unique(np.concatenate([b.edges for b in made.bins.values()]))
+    prior_sd = np.sqrt(problem.prior_error.diagonal())
+    sd = np.sqrt(np.maximum(posterior.variance(), 0.0))
+    shape = (edges.size - 1, len(made.sectors), *made.grid.shape)
+    names = ("flux", "flux_uncertainty", "flux_prior", "flux_prior_uncertainty")
+    fields = {n: np.zeros(shape) for n in names}
+    for number, sector in enumerate(made.sectors):
+        bins = made.bins[sector]
+        at = np.searchsorted(bins.edges, edges[:-1], side="right") - 1
+        fields["flux_prior"][:, number] = made.prior_mean[sector][at].reshape(-1, *made.grid.shape)
+        if sector not in problem.state.names:
+            fields["flux"][:, number] = fields["flux_prior"][:, number]
+            continue
+        span = problem.state.span(sector)
+        for name, vector in (
+            ("flux", posterior.mean),
+            ("flux_uncertainty", sd),
+            ("flux_prior_uncertainty", prior_sd),
+        ):
+            cube = vector[span].reshape(bins.size, *made.grid.shape)
+            fields[name][:, number] = cube[at] / made.flux_scale
+    return edges, fields
+
+
+def _add_totals(data: Any, totals: Totals, made: Assembled) -> None:
+    weights = totals.weights
+    shape, dims = weights.shape, ("sector", "region", "period")
+    to_mass = made.species.molar_mass * SECONDS_PER_YEAR * 1e-9  # mol s-1 -> Mt a year
+    values = {
+        "": (totals.posterior.mean, "posterior mean"),
+        "_uncertainty": (_sd(totals.posterior.covariance), "posterior standard deviation"),
+        "_prior": (totals.prior.mean, "prior mean"),
+        "_prior_uncertainty": (_sd(totals.prior.covariance), "prior standard deviation"),
+    }
+    for suffix, (flat, role) in values.items():
+        text = f"{role} of the mean rate over region and period"
+        data[f"region_total{suffix}"] = (dims, flat.reshape(shape), {"units": "mol s-1", "long_name": text})
+        mass = {"units": "Mt yr-1", "long_name": f"{text}, mass of {made.species.name}"}
+        data[f"region_total_mass{suffix}"] = (dims, (to_mass * flat).reshape(shape), mass)
+    response = np.diagonal(totals.kernel).reshape(shape)
+    note = {"units": "1", "long_name": "share of a true change of the total that the posterior follows"}
+    data["region_response"] = (dims, response, note)
+    sector, region, period = (a.ravel() for a in np.indices(shape))
+    data["total_sector"] = ("total", np.asarray(weights.sector)[sector])
+    data["total_region"] = ("total", np.asarray(weights.region)[region])
+    data["total_period"] = ("total", period.astype(np.int32), {"long_name": "index along period"})
+    square = ("total", "total_2")
+    data["total_averaging_kernel"] = (
+        square,
+        totals.kernel,
+        {
+            "units": "1",
+            "long_name": "response of posterior totals (rows) to true totals spread as the prior (columns)",
+        },
+    )
+    matrices = {
+        "total_covariance": (totals.posterior.covariance, "posterior covariance of totals"),
+        "total_prior_covariance": (totals.prior.covariance, "prior covariance of totals"),
+        "total_noise_covariance": (totals.noise, "observation error in posterior totals"),
+        "total_pattern_covariance": (
+            totals.pattern,
+            "error of posterior totals from patterns inside regions",
+        ),
+        "total_nuisance_covariance": (totals.nuisance, "error of posterior totals from inflow and offsets"),
+        "total_test_covariance": (totals.test, "covariance for a test of one sector's inventory"),
+    }
+    for name, (matrix, text) in matrices.items():
+        data[name] = (square, matrix, {"units": "mol2 s-2", "long_name": text})
+
+
+def _sd(covariance: Floats) -> Floats:
+    return np.sqrt(np.maximum(np.diagonal(covariance), 0.0))
+
+
+def _add_diagnostics(data: Any, posterior: Posterior) -> None:
+    problem = posterior.problem
+    assert problem.state is not None
+    dofs = posterior.dofs_by_block()
+    data["component"] = ("component", list(dofs))
+    data["state_dofs"] = (
+        "component",
+        list(dofs.values()),
+        {"units": "1", "long_name": "degrees of freedom for signal"},
+    )
+    data["state_size"] = ("component", [problem.state.block(n).size for n in dofs], {"long_name": "elements"})
+    source = problem.labels("source")
+    names = np.unique(source)
+    before, after = problem.innovation, posterior.residual
+    sigma = np.sqrt(problem.observation_error.diagonal())
+    keys = ("count", "dofs", "bias_prior", "bias_posterior", "rmse_prior", "rmse_posterior", "chi")
+    rows: dict[str, list[float]] = {k: [] for k in keys}
+    for name in names:
+        at = source == name
+        rows["count"].append(int(at.sum()))
+        rows["dofs"].append(float(posterior.influence[at].sum()))
+        for when, residual in (("prior", before), ("posterior", after)):
+            rows[f"bias_{when}"].append(float(residual[at].mean()))
+            rows[f"rmse_{when}"].append(float(np.sqrt(np.mean(residual[at] ** 2))))
+        rows["chi"].append(float(np.mean((after[at] / sigma[at]) ** 2)))
+    data["source"] = ("source", list(names))
+    for key, values in rows.items():
+        data[f"source_{key}"] = ("source", values)
+
+
+def _attributes(made: Assembled, posterior: Posterior) -> dict[str, Any]:
+    """Return the global attributes: prior, solver, stopping state, fit, what was left out."""
+    problem = posterior.problem
+    return {
+        "obsnet_contract": "posterior",
+        "obsnet_version": "1",
+        "prior_name": made.prior.name,
+        "prior_notes": "; ".join(made.prior.notes),
+        "solver": posterior.method,
+        "solver_state": json.dumps({k: _plain(v) for k, v in posterior.stopping.items()}),
+        "n_observations": problem.n_obs,
+        "n_state": problem.n_state,
+        "n_state_unobserved": int(problem.unseen.sum()),
+        "chi_square": float(posterior.chi_square),
+        "degrees_of_freedom_for_signal": float(posterior.dofs),
+        "log_evidence": float(posterior.log_evidence),
+        "observations_counts": json.dumps(made.counts),
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def write_posterior(data: Any, fit: pa.Table, path: Path) -> list[Path]:
+    """Write the posterior file and the table of the fit beside it, each whole or not at all."""
+    from obsnet.cf import write_netcdf
+
+    from obsnet.store import write_table
+
+    beside = path.with_name("fit.parquet")
+    write_table(fit, beside)
+    write_netcdf(data, path)
+    return [path, beside]

@@ -1,0 +1,248 @@
+"""The exact solution in state space: ``P^-1 = H' R^-1 H + B^-1``, summed over blocks of observations.
+
+Two forms, same answer. Where B^-1 is cheap and well conditioned it is used; else the problem is solved for
+``chi`` with ``x = x_b + L chi``, ``B = L L'``, which needs no inverse and takes known (sigma = 0) elements
+and errors common to a region.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.linalg as la
+import scipy.sparse as sp
+
+from inversion.covariance import (
+    BlockDiagonalCovariance,
+    Covariance,
+    DenseCovariance,
+    DiagonalCovariance,
+    KroneckerCovariance,
+)
+from inversion.posterior import Posterior
+from inversion.problem import Problem
+from inversion.solvers.normal import add_normal, row_quadratics
+from obsnet.errors import SolverError
+
+__all__ = ["PrimalSystem", "normal_matrix", "solve_primal"]
+
+Floats = npt.NDArray[np.float64]
+_BLOCK = 512
+_WELL_CONDITIONED = 1e6
+
+
+def normal_matrix(problem: Problem) -> Floats:
+    """Return ``H' R^-1 H``, read block by block from the Jacobian.
+
+    Parameters
+    ----------
+    problem : Problem
+        With independent errors a lazy Jacobian is read once; correlated ones need it once for each 512 state
+        elements.
+
+    Returns
+    -------
+    ndarray, shape (n_state, n_state)
+        Symmetric.
+    """
+    m, error = problem.n_state, problem.observation_error
+    total = np.zeros((m, m))
+    if isinstance(error, DiagonalCovariance):
+        weight = 1.0 / error.diagonal()
+        for span, block in problem.row_blocks():
+            if sp.issparse(block):
+                rows = sp.csr_array(block)
+                rows.sort_indices()
+                add_normal(rows.data, rows.indices, rows.indptr, weight[span], total)
+            else:
+                scaled = np.asarray(block, dtype=np.float64) * np.sqrt(weight[span])[:, None]
+                total += scaled.T @ scaled
+    else:
+        for start in range(0, m, _BLOCK):
+            stop = min(start + _BLOCK, m)
+            unit = np.zeros((m, stop - start))
+            unit[np.arange(start, stop), np.arange(stop - start)] = 1.0
+            total[:, start:stop] = problem.adjoint(error.solve(problem.forward(unit)))
+    _mirror(total)
+    return total
+
+
+def _mirror(a: Floats) -> None:
+    """Copy the lower triangle to the upper, a block at a time."""
+    for start in range(0, a.shape[0], _BLOCK):
+        stop = min(start + _BLOCK, a.shape[0])
+        a[start:stop, stop:] = a[stop:, start:stop].T
+        square = a[start:stop, start:stop]
+        square[...] = np.tril(square) + np.tril(square, -1).T
+
+
+def precision(error: Covariance) -> Floats | None:
+    """Return B^-1 as a matrix where that is cheap and accurate, else None."""
+    if isinstance(error, DiagonalCovariance):
+        return np.diag(1.0 / error.diagonal()) if error.diagonal().all() else None
+    if isinstance(error, KroneckerCovariance):
+        if sp.issparse(error.space) or not error.sigma.all():
+            return None
+        condition = np.prod([_condition(f) for f in error.factors])
+        if condition > _WELL_CONDITIONED:
+            return None
+        time, space = error.inverses
+        weight = 1.0 / error.sigma
+        full = np.asarray(np.kron(time, space), dtype=np.float64)
+        full *= weight[:, None]
+        full *= weight
+        return full
+    if isinstance(error, DenseCovariance):
+        return None if _condition(error.root) > _WELL_CONDITIONED else error.solve(np.eye(error.size))
+    if isinstance(error, BlockDiagonalCovariance):
+        parts = [precision(b) for b in error.blocks]
+        return None if any(p is None for p in parts) else np.asarray(la.block_diag(*parts))
+    return None
+
+
+def _condition(factor: Floats) -> float:
+    """Return a cheap estimate of the condition of ``F F'`` from the diagonal of F."""
+    diagonal = np.diagonal(factor)
+    return float((diagonal.max() / diagonal.min()) ** 2)
+
+
+class PrimalSystem:
+    """Cholesky factor of the posterior's inverse covariance, in the state or in chi.
+
+    Parameters
+    ----------
+    problem : Problem
+        With ``n_state`` elements: n_state^2 numbers are held, three times that when variances are asked for.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self._normal = normal_matrix(problem)
+        inverse = precision(problem.prior_error)
+        self.square_root = inverse is None
+        if inverse is None:
+            matrix = self._compress(self._normal)
+            matrix[np.diag_indices_from(matrix)] += 1.0
+        else:
+            inverse += self._normal
+            matrix = inverse
+        try:
+            # The transpose of a symmetric C-ordered matrix is the Fortran one LAPACK works on in place.
+            self.factor = la.cholesky(matrix.T, lower=True, overwrite_a=True, check_finite=False)
+        except la.LinAlgError as error:
+            raise SolverError(
+                f"H' R^-1 H + B^-1 is not positive definite ({error}): an error covariance is wrong or rows "
+                "are of "
+                "different units"
+            ) from None
+
+    def _compress(self, matrix: Floats) -> Floats:
+        """Return ``L' M L`` for a symmetric M."""
+        error = self.problem.prior_error
+        half = error.factor_transposed(matrix)
+        return np.ascontiguousarray(error.factor_transposed(np.ascontiguousarray(half.T)))
+
+    def _expand(self, v: Floats) -> Floats:
+        return self.problem.prior_error.factor(v) if self.square_root else v
+
+    def _inner(self, v: Floats) -> Floats:
+        return self.problem.prior_error.factor_transposed(v) if self.square_root else v
+
+    @cached_property
+    def _inverse(self) -> Floats:
+        """Inverse of the factored matrix."""
+        full, info = la.lapack.dpotri(self.factor, lower=1)
+        if info:
+            raise SolverError(f"the posterior covariance could not be formed (LAPACK potri: {info})")
+        full = full.T
+        _mirror_upper(full)
+        return full
+
+    @cached_property
+    def _full(self) -> Floats:
+        """P as a matrix."""
+        if not self.square_root:
+            return self._inverse
+        half = self.problem.prior_error.factor(self._inverse)
+        return self.problem.prior_error.factor(np.ascontiguousarray(half.T))
+
+    def covariance(self, v: Floats) -> Floats:
+        """Return ``P v``."""
+        return self._expand(np.asarray(la.cho_solve((self.factor, True), self._inner(v), check_finite=False)))
+
+    def solve(self, v: Floats) -> Floats:
+        """Return ``S^-1 v = R^-1 v - R^-1 H P H' R^-1 v``."""
+        error, problem = self.problem.observation_error, self.problem
+        y = error.solve(v)
+        column = y[:, None] if y.ndim == 1 else y
+        moved = error.solve(problem.forward(self.covariance(problem.adjoint(column))))
+        return y - (moved[:, 0] if y.ndim == 1 else moved)
+
+    def variance(self) -> Floats:
+        """Return the diagonal of P."""
+        return np.diagonal(self._full).copy()
+
+    def signal(self) -> Floats:
+        """Return degrees of freedom for signal by element of the state (or of chi); their sum is `dofs`."""
+        if self.square_root:
+            return 1.0 - np.diagonal(self._inverse)
+        return np.einsum("ij,ij->i", self._inverse, self._normal)
+
+    def dofs(self) -> float:
+        """Return tr(P H' R^-1 H)."""
+        return float(self.signal().sum())
+
+    def solve_diagonal(self) -> Floats:
+        """Return the diagonal of ``S^-1``."""
+        problem, error = self.problem, self.problem.observation_error
+        result = np.empty(problem.n_obs)
+        if isinstance(error, DiagonalCovariance):
+            weight = 1.0 / error.diagonal()
+            for span, block in problem.row_blocks():
+                if sp.issparse(block):
+                    quadratic = row_quadratics(block.data, block.indices, block.indptr, self._full)
+                else:
+                    quadratic = np.einsum("ij,ij->i", block @ self._full, block)
+                result[span] = weight[span] - weight[span] ** 2 * quadratic
+            return result
+        for start in range(0, problem.n_obs, _BLOCK):
+            stop = min(start + _BLOCK, problem.n_obs)
+            unit = np.zeros((problem.n_obs, stop - start))
+            unit[np.arange(start, stop), np.arange(stop - start)] = 1.0
+            result[start:stop] = np.einsum("ij,ij->j", unit, self.solve(unit))
+        return result
+
+    def logdet(self) -> float:
+        """Return ln det S."""
+        total = 2.0 * float(np.log(np.diagonal(self.factor)).sum()) + self.problem.observation_error.logdet()
+        return total if self.square_root else total + self.problem.prior_error.logdet()
+
+
+def _mirror_upper(a: Floats) -> None:
+    """Copy the upper triangle to the lower, a block at a time."""
+    _mirror(a.T)
+
+
+def solve_primal(problem: Problem) -> Posterior:
+    """Solve exactly in state space.
+
+    Parameters
+    ----------
+    problem : Problem
+        Costs n_state^3 / 3 operations, 16 n_state^2 bytes and one pass over the Jacobian; best where there
+        are more observations than state elements.
+
+    Returns
+    -------
+    Posterior
+        ``x_a = x_b + P H' R^-1 d``.
+    """
+    system = PrimalSystem(problem)
+    right = problem.adjoint(problem.observation_error.solve(problem.innovation))
+    step = system.covariance(right[:, None])[:, 0]
+    form = "square root" if system.square_root else "precision"
+    stopping: dict[str, Any] = {"converged": True, "iterations": 1, "form": form}
+    return Posterior(problem, problem.prior + step, system, "primal", stopping)
