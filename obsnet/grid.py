@@ -21,7 +21,7 @@ __all__ = ["WGS84_AREA", "Grid", "axis_cell", "centre_order", "strip_area"]
 
 WGS84_A = 6378137.0  # m, semi-major axis; NIMA TR8350.2
 WGS84_F = 1.0 / 298.257223563  # flattening; NIMA TR8350.2
-_E = float(np.sqrt(WGS84_F * (2.0 - WGS84_F)))  # first eccentricity
+WGS84_E = float(np.sqrt(WGS84_F * (2.0 - WGS84_F)))  # first eccentricity
 _DECIMALS = 9
 _FLOAT32_DEGREES = 2e-5  # a float32 longitude near 180 is known to no better than this
 
@@ -48,8 +48,8 @@ def strip_area(lat: npt.ArrayLike) -> Floats:
     ``a^2 (1 - e^2) / 2 * [s / (1 - e^2 s^2) + atanh(e s) / e]``.
     """
     s = np.sin(np.deg2rad(np.asarray(lat, dtype=np.float64)))
-    half = 0.5 * WGS84_A**2 * (1.0 - _E**2)
-    return np.asarray(half * (s / (1.0 - (_E * s) ** 2) + np.arctanh(_E * s) / _E))
+    half = 0.5 * WGS84_A**2 * (1.0 - WGS84_E**2)
+    return np.asarray(half * (s / (1.0 - (WGS84_E * s) ** 2) + np.arctanh(WGS84_E * s) / WGS84_E))
 
 
 WGS84_AREA = float(4.0 * np.pi * strip_area(90.0))  # m2, the whole ellipsoid
@@ -127,9 +127,7 @@ class Grid:
             object.__setattr__(self, name, edges)
 
     @classmethod
-    def regular(  # noqa: PLR0917
-        cls, south: float, north: float, west: float, east: float, dlat: float, dlon: float
-    ) -> Grid:
+    def regular(cls, south: float, north: float, west: float, east: float, dlat: float, dlon: float) -> Grid:
         """Make a grid of equal cells.
 
         Parameters

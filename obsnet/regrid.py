@@ -76,8 +76,8 @@ def overlap(source: Grid, target: Grid) -> Overlap:
     lat = _overlap(source.lat_edges, target.lat_edges, strip_area)
     # Both first edges lie in [-180, 180), so a turn either way brings together all that can meet.
     turns = (np.round(source.lon_edges + turn, 9) for turn in (-360.0, 0.0, 360.0))
-    lon = sum((_overlap(edges, target.lon_edges, np.deg2rad) for edges in turns), start=0)
-    return Overlap(source, target, lat, sp.csr_array(lon))
+    lon = sum((_overlap(edges, target.lon_edges, np.asarray) for edges in turns), start=0)
+    return Overlap(source, target, lat, sp.csr_array(lon * np.deg2rad(1.0)))
 
 
 def regrid_flux(

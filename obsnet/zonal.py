@@ -1,13 +1,11 @@
 """Totals of regions: what part of each cell lies in each region, exactly, computed once and kept.
 
-Edges of polygons are straight in longitude and latitude, as map files mean them. Cell-centre masks are not
-offered: they are wrong by percents for small provinces.
+Cell-centre masks are not offered: they are wrong by percents for small provinces, and have no Macao.
 """
 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import logging
 import os
 import zipfile
@@ -20,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from obsnet.coverage import around, coverage, polygon_area
 from obsnet.errors import RangeError, RegionError, UnitError
 from obsnet.field import NanPolicy, fill_nan, values_on
-from obsnet.grid import Grid, strip_area
+from obsnet.grid import Grid
 
 if TYPE_CHECKING:
     import geopandas
@@ -33,7 +32,6 @@ __all__ = [
     "ZonalWeights",
     "assign_points",
     "cache_folder",
-    "polygon_area",
     "zonal_weights",
 ]
 
@@ -43,9 +41,8 @@ Floats = npt.NDArray[np.float64]
 OUTSIDE = "outside"  # the part of the domain in no region
 OFFSHORE = "offshore"  # a point in no region and near none
 _VERSION = "1"  # of the cache files
-_ROUNDING = 1e-6  # exactextract keeps fractions as float32
+_ROUNDING = 1e-9  # a cell covered to within this is wholly covered
 _SLIVER = 0.01  # an overlap below this part of the smaller region is a flaw of digitising
-_STRIP = 0.1  # degrees: within a higher cell the change of area with latitude matters
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,11 +183,6 @@ def zonal_weights(
     ------
     RegionError
         Repeated keys, no reference system, regions that overlap.
-
-    Notes
-    -----
-    Coverage by exactextract (Baston, ISciences) on strips of at most 0.1 degree, weighted
-    by the strips' area on the ellipsoid.
     """
     import shapely
 
@@ -212,15 +204,14 @@ def zonal_weights(
             f"{len(wide)} pairs of regions overlap: {named}; totals would count this twice, "
             "say allow_overlap=True if that is meant"
         )
-    fraction = _coverage(polygons, grid)
+    fraction = coverage(polygons, grid)
     filled = np.asarray(fraction.sum(axis=0)).ravel()
-    # Scaling also takes out the float32 rounding of cells that are wholly covered.
     full = (filled > 1.0 - _ROUNDING) & ((filled < 1.0 + _ROUNDING) | (not wide))
     fraction = sp.csr_array(
         fraction.multiply(np.where(full, 1.0 / np.where(full, filled, 1.0), 1.0)[None, :])
     )
     if wide:
-        covered = np.asarray(_coverage(np.array([shapely.union_all(polygons)]), grid).sum(axis=0)).ravel()
+        covered = np.asarray(coverage(np.array([shapely.union_all(polygons)]), grid).sum(axis=0)).ravel()
     else:
         covered = np.asarray(fraction.sum(axis=0)).ravel()
     weights = ZonalWeights(
@@ -235,36 +226,6 @@ def zonal_weights(
     if file is not None:
         _save(weights, file)
     return weights
-
-
-def polygon_area(polygons: Any) -> Floats:
-    """Return areas on WGS84 of polygons whose edges are straight in longitude and latitude.
-
-    Parameters
-    ----------
-    polygons : sequence of shapely geometries
-        Degrees.
-
-    Returns
-    -------
-    ndarray of float64
-        m2. Green's theorem with `obsnet.grid.strip_area`, each edge by 5-point Gauss-Legendre quadrature.
-        (A geodesic polygon differs where edges are long.)
-    """
-    import shapely
-
-    parts, owner = shapely.get_parts(np.asarray(polygons, dtype=object), return_index=True)
-    rings, part = shapely.get_rings(parts, return_index=True)
-    coords, ring = shapely.get_coordinates(rings, return_index=True)
-    nodes, weights = np.polynomial.legendre.leggauss(5)
-    same = ring[1:] == ring[:-1]
-    (lon0, lat0), (lon1, lat1) = coords[:-1][same].T, coords[1:][same].T
-    middle, half = 0.5 * (lat0 + lat1), 0.5 * (lat1 - lat0)
-    strips = sum(w * strip_area(middle + x * half) for x, w in zip(nodes, weights, strict=True)) / 2.0
-    enclosed = np.abs(np.bincount(ring[1:][same], strips * np.deg2rad(lon1 - lon0), minlength=len(rings)))
-    shell = np.append(True, part[1:] != part[:-1])  # the first ring of a part, the others are holes
-    of_parts = np.bincount(part, np.where(shell, enclosed, -enclosed), minlength=len(parts))
-    return np.bincount(owner, of_parts, minlength=len(polygons)).astype(np.float64)
 
 
 def assign_points(
@@ -308,7 +269,7 @@ def assign_points(
     if regions.crs is None:
         raise RegionError("regions state no coordinate reference system; use obsnet.regions.read_regions")
     x = np.mod(x + 180.0, 360.0) - 180.0
-    polygons, owner = _around(regions.geometry.to_crs("EPSG:4326").to_numpy(), -181.0, 181.0)
+    polygons, owner = around(regions.geometry.to_crs("EPSG:4326").to_numpy(), -181.0, 181.0)
     names = np.array([*map(str, regions.index), OFFSHORE])
     points = shapely.points(x, y)
     best = np.full(y.size, len(names) - 1)
@@ -339,66 +300,6 @@ def cache_folder() -> Path:
         return Path(base) / "zonal"
     home = os.environ.get("XDG_CACHE_HOME")
     return (Path(home) if home else Path.home() / ".cache") / "obsnet" / "zonal"
-
-
-def _coverage(polygons: npt.NDArray[Any], grid: Grid) -> sp.csr_array:
-    """Return the fraction of each cell's area in each polygon, (polygons, cells)."""
-    import geopandas
-    from exactextract import exact_extract
-    from exactextract.raster import NumPyRasterSource
-
-    shapes, owner = _around(polygons, grid.lon_edges[0], grid.lon_edges[-1])
-    features = geopandas.GeoDataFrame({"owner": owner}, geometry=list(shapes), crs="EPSG:4326")
-    wkt = features.crs.to_wkt()
-    rows, columns, values = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0)]
-    for south, north in _even_runs(grid.lat_edges):
-        step = (grid.lat_edges[north] - grid.lat_edges[south]) / (north - south)
-        parts = max(1, int(np.ceil(step / _STRIP - 1e-9)))
-        strips = np.linspace(grid.lat_edges[south], grid.lat_edges[north], (north - south) * parts + 1)
-        share = np.diff(strip_area(strips))
-        share /= np.repeat(share.reshape(-1, parts).sum(axis=1), parts)
-        for west, east in _even_runs(grid.lon_edges):
-            box = grid.lon_edges[west], strips[0], grid.lon_edges[east], strips[-1]
-            raster = NumPyRasterSource(np.zeros((share.size, east - west), np.uint8), *box, srs_wkt=wkt)
-            near = features.cx[box[0] : box[2], box[1] : box[3]]
-            if len(near) == 0:
-                continue
-            found = exact_extract(
-                raster, near, ["cell_id", "coverage"], include_cols="owner", output="pandas"
-            )
-            for region, cells, coverage in zip(
-                found["owner"], found["cell_id"], found["coverage"], strict=True
-            ):
-                strip = share.size - 1 - cells // (east - west)  # exactextract counts from the north
-                rows.append(np.full(cells.size, region))
-                columns.append((south + strip // parts) * grid.shape[1] + west + cells % (east - west))
-                values.append(coverage * share[strip])
-    index = np.concatenate(rows), np.concatenate(columns)
-    return sp.csr_array((np.concatenate(values), index), shape=(len(polygons), grid.size))
-
-
-def _even_runs(edges: Floats) -> list[tuple[int, int]]:
-    """Return (first, last) edge numbers of the longest stretches of equal cells."""
-    steps = np.diff(edges)
-    breaks = np.flatnonzero(np.abs(np.diff(steps)) > 1e-6 * steps[:-1]) + 1
-    ends = [0, *breaks.tolist(), steps.size]
-    return list(itertools.pairwise(ends))
-
-
-def _around(
-    polygons: npt.NDArray[Any], west: float, east: float
-) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-    """Return polygons turned by whole turns to reach into a range of longitudes, and the number of each."""
-    import shapely
-
-    copies, owner = [], []
-    low, _, high, _ = shapely.bounds(polygons).T
-    for turn in (-360.0, 0.0, 360.0):
-        near = np.flatnonzero((low + turn < east) & (high + turn > west))
-        shift = np.array([turn, 0.0])
-        copies.append(shapely.transform(polygons[near], lambda c, shift=shift: c + shift))
-        owner.append(near)
-    return np.concatenate(copies), np.concatenate(owner)
 
 
 def _overlaps(keys: tuple[str, ...], polygons: npt.NDArray[Any]) -> list[tuple[str, str, float, float]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import geopandas
 import numpy as np
+import shapely
 from hypothesis import strategies as st
 
 from obsnet.grid import Grid
@@ -61,3 +63,23 @@ def fields(draw, shape: tuple[int, ...]):
     seed = draw(st.integers(0, 2**32 - 1))
     random = np.random.default_rng(seed)
     return random.normal(size=shape) * 10.0 ** random.uniform(-3, 2, size=shape)
+
+
+@st.composite
+def partitions(draw, west: float, south: float, east: float, north: float):
+    """Regions that fill a box without gap or overlap: Voronoi cells of random points."""
+    count = draw(st.integers(2, 6))
+    spots = draw(
+        st.lists(
+            st.tuples(st.integers(1, 99), st.integers(1, 99)), min_size=count, max_size=count, unique=True
+        )
+    )
+    box = shapely.box(west, south, east, north)
+    points = shapely.MultiPoint(
+        [(west + (east - west) * x / 100, south + (north - south) * y / 100) for x, y in spots]
+    )
+    cells = shapely.get_parts(shapely.voronoi_polygons(points, extend_to=box))
+    pieces = [p for p in shapely.intersection(cells, box) if p.area > 0]
+    return geopandas.GeoDataFrame(
+        index=[f"r{i}" for i in range(len(pieces))], geometry=pieces, crs="EPSG:4326"
+    )

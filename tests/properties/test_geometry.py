@@ -7,14 +7,17 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from obsnet.coverage import polygon_area
 from obsnet.grid import WGS84_AREA, Grid, axis_cell, centre_order
 from obsnet.regrid import overlap, regrid_flux, regrid_total
+from obsnet.zonal import assign_points, zonal_weights
 from tests.properties.strategies import (
     fields,
     global_grids,
     grids,
     latitudes,
     longitudes,
+    partitions,
     regular_grids,
     uneven_grids,
 )
@@ -119,7 +122,7 @@ class TestRegrid:
     @given(grids())
     def test_onto_itself_is_the_identity(self, grid):
         assert np.allclose(
-            overlap(grid, grid).matrix().toarray(), np.diag(grid.cell_area.ravel()), rtol=1e-13
+            overlap(grid, grid).matrix().toarray(), np.diag(grid.cell_area.ravel()), rtol=1e-12
         )
 
     @given(grids(), global_grids(), st.data())
@@ -128,3 +131,60 @@ class TestRegrid:
         shared = overlap(source, target)
         by_matrix = (shared.matrix() @ field.ravel()).reshape(target.shape)
         assert np.allclose(shared.apply(field), by_matrix, rtol=1e-11, atol=1e-9 * np.abs(by_matrix).max())
+
+
+def _box(grid, margin=0.0):
+    """West, south, east, north of a grid, drawn in by a part of its size."""
+    lat, lon = grid.lat_edges, grid.lon_edges
+    dx, dy = margin * (lon[-1] - lon[0]), margin * (lat[-1] - lat[0])
+    return lon[0] + dx, lat[0] + dy, lon[-1] - dx, lat[-1] - dy
+
+
+class TestZonal:
+    @given(regular_grids(12), st.data())
+    def test_regions_and_outside_close(self, grid, data):
+        frame = data.draw(partitions(*_box(grid, data.draw(st.sampled_from([-0.2, 0.0, 0.17])))))
+        flux = data.draw(fields(grid.shape))
+        found = zonal_weights(frame, grid, cache=None)
+        assert np.abs(np.asarray(found.fraction.sum(axis=0)).ravel() + found.outside - 1.0).max() < 1e-14
+        assert found.outside.min() >= 0.0
+        scale = (np.abs(flux) * grid.cell_area).sum()
+        assert abs(found.totals(flux).sum() - (flux * grid.cell_area).sum()) <= 1e-12 * scale
+
+    @given(uneven_grids(8), st.data())
+    def test_a_partition_of_an_uneven_domain_leaves_nothing_outside(self, grid, data):
+        found = zonal_weights(data.draw(partitions(*_box(grid))), grid, cache=None)
+        assert found.outside.max() < 1e-6
+        assert abs(found.area.sum() / grid.cell_area.sum() - 1.0) < 1e-9
+
+    @given(regular_grids(12), st.data())
+    def test_areas_are_the_polygons_own(self, grid, data):
+        frame = data.draw(partitions(*_box(grid)))
+        found = zonal_weights(frame, grid, cache=None)
+        expected = polygon_area(frame.geometry)
+        assert np.abs(found.area - expected).max() < 1e-9 * expected.sum()
+
+    @given(regular_grids(8), st.sampled_from([-360.0, 360.0]), st.data())
+    def test_turned_polygons_are_the_same_regions(self, grid, turn, data):
+        frame = data.draw(partitions(*_box(grid)))
+        turned = frame.set_geometry(frame.translate(turn))
+        one, two = (zonal_weights(f, grid, cache=None).matrix for f in (frame, turned))
+        assert abs(one - two).max() <= 1e-9 * grid.cell_area.max()
+
+    @given(regular_grids(8), st.randoms(use_true_random=False), st.data())
+    def test_order_of_regions_does_not_matter(self, grid, random, data):
+        frame = data.draw(partitions(*_box(grid, 0.1)))
+        order = random.sample(range(len(frame)), len(frame))
+        flux = data.draw(fields(grid.shape))
+        one = zonal_weights(frame, grid, cache=None).totals(flux)[:-1]
+        two = zonal_weights(frame.iloc[order], grid, cache=None).totals(flux)[:-1]
+        assert np.allclose(one[order], two, rtol=1e-9, atol=1e-9 * np.abs(one).max())
+
+    @given(st.data())
+    def test_every_point_of_a_partition_has_a_region_that_holds_it(self, data):
+        west = float(data.draw(st.integers(-180, 179)))
+        frame = data.draw(partitions(west, 20.0, west + 10.0, 30.0))
+        lat, lon = data.draw(st.floats(20.0, 30.0)), data.draw(st.floats(west, west + 10.0))
+        (region,), (distance,) = assign_points([lat], [lon], frame)
+        assert region in frame.index
+        assert distance < 1e-9
