@@ -1,0 +1,261 @@
+"""Backward particles in a well-mixed boundary layer: mean wind, re-drawn height, horizontal random walk.
+
+The kernel knows arrays only. Positions are fractional nodes of the meteorological grid (`x` along longitude),
+heights are metres above ground, times seconds since 1970.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from inversion.transport.gridding import add, deposit, finish, grow, new_table
+from inversion.transport.random import normal, philox, uniform
+from obsnet.constants import MOLAR_MASS_DRY_AIR
+
+__all__ = ["RELEASE", "SIDES", "mixed_layer"]
+
+F4 = npt.NDArray[np.float32]
+F8 = npt.NDArray[np.float64]
+I8 = npt.NDArray[np.int64]
+
+SIDES = ("north", "east", "south", "west", "top", "inside")
+NORTH, EAST, SOUTH, WEST, TOP, INSIDE = range(6)
+# Columns of a release: its ends in time, in the horizontal (nodes), in height (m), the ratio of the pressures at
+# its upper and lower end, the weight at each end, the particles.
+RELEASE = ("t0", "t1", "x0", "x1", "y0", "y1", "z0", "z1", "ratio", "w0", "w1", "count")
+METRES_PER_DEGREE = np.deg2rad(1.0) * 6371008.8
+SCALE_HEIGHT = 9500.0  # m, of density in the lowest kilometres
+_STEP, _RELEASE, _SPARE = np.uint64(1), np.uint64(2), np.uint64(3)
+
+_jit = numba.njit(cache=True, nogil=True, error_model="numpy")
+
+
+@_jit
+def locate(position: float, size: int) -> tuple[int, float]:
+    """Return the node below a position and the fraction beyond it; positions outside are clamped."""
+    position = min(max(position, 0.0), size - 1.0)
+    low = min(int(position), max(size - 2, 0))
+    return low, position - low
+
+
+@_jit
+def wind_at(wind: F4, axes: F8, t: float, x: float, y: float, z: float) -> tuple[float, float, float, float]:
+    """Return u, v, w (m s-1) and density (kg m-3), linear in time and space."""
+    nt, ny, nx, nz = wind.shape[0], wind.shape[1], wind.shape[2], wind.shape[3]
+    n, ft = locate((t - axes[0]) * axes[1], nt)
+    i, fx = locate(x, nx)
+    j, fy = locate(y, ny)
+    # Levels stand at top * (k / (nz - 1))^2.
+    s = np.sqrt(max(z, 0.0) * axes[6]) * (nz - 1)
+    k = min(int(s), nz - 2)
+    below, above = axes[7] * k * k, axes[7] * (k + 1.0) * (k + 1.0)
+    fz = min(max((z - below) / (above - below), 0.0), 1.0)
+    u = v = w = d = 0.0
+    later = 1 if nt > 1 else 0
+    for a in range(1 + later):
+        wa = (1.0 - ft) if a == 0 else ft
+        for b in range(2):
+            wb = wa * ((1.0 - fy) if b == 0 else fy)
+            for c in range(2):
+                wc = wb * ((1.0 - fx) if c == 0 else fx)
+                low, high = wind[n + a, j + b, i + c, k], wind[n + a, j + b, i + c, k + 1]
+                w0, w1 = wc * (1.0 - fz), wc * fz
+                u += w0 * low[0] + w1 * high[0]
+                v += w0 * low[1] + w1 * high[1]
+                w += w0 * low[2] + w1 * high[2]
+                d += w0 * low[3] + w1 * high[3]
+    return u, v, w, d
+
+
+@_jit
+def mixed_at(surface: F4, axes: F8, t: float, x: float, y: float) -> tuple[float, float]:
+    """Return boundary-layer height (m) and the mass of dry air in it (kg m-2)."""
+    nt, ny, nx = surface.shape[0], surface.shape[1], surface.shape[2]
+    n, ft = locate((t - axes[0]) * axes[1], nt)
+    i, fx = locate(x, nx)
+    j, fy = locate(y, ny)
+    h = m = 0.0
+    later = 1 if nt > 1 else 0
+    for a in range(1 + later):
+        wa = (1.0 - ft) if a == 0 else ft
+        for b in range(2):
+            wb = wa * ((1.0 - fy) if b == 0 else fy)
+            for c in range(2):
+                wc = wb * ((1.0 - fx) if c == 0 else fx)
+                cell = surface[n + a, j + b, i + c]
+                h += wc * cell[0]
+                m += wc * cell[1]
+    return h, m
+
+
+@_jit
+def release_point(release: F8, share: float, word: np.uint64) -> tuple[float, float, float, float, float]:
+    """Return t, x, y, z and weight of a particle at a share (0-1) of its release.
+
+    Heights are even in pressure between the ends; the weight falls linearly from one end to the other.
+    """
+    t = release[0] + (release[1] - release[0]) * uniform(word)
+    x = release[2] + (release[3] - release[2]) * share
+    y = release[4] + (release[5] - release[4]) * share
+    ratio = release[8]
+    rise = share if abs(ratio - 1.0) < 1e-9 else np.log(1.0 + (ratio - 1.0) * share) / np.log(ratio)
+    z = release[6] + (release[7] - release[6]) * rise
+    return t, x, y, z, 2.0 * (release[9] * (1.0 - share) + release[10] * share)
+
+
+@_jit
+def crossing(
+    x0: float, y0: float, z0: float, x1: float, y1: float, z1: float, xe: F8, ye: F8, top: float
+) -> tuple[float, int]:
+    """Return the fraction of a step at which it leaves the domain, and through which side (1, INSIDE if not)."""
+    west, east, south, north = xe[0], xe[-1], ye[0], ye[-1]
+    if west <= x1 < east and south <= y1 < north and z1 <= top:
+        return 1.0, INSIDE
+    best, side = 2.0, INSIDE
+    if x1 >= east:
+        best, side = (east - x0) / (x1 - x0), EAST
+    elif x1 < west:
+        best, side = (west - x0) / (x1 - x0), WEST
+    if y1 >= north:
+        f = (north - y0) / (y1 - y0)
+        if f < best:
+            best, side = f, NORTH
+    elif y1 < south:
+        f = (south - y0) / (y1 - y0)
+        if f < best:
+            best, side = f, SOUTH
+    if z1 > top:
+        f = (top - z0) / (z1 - z0)
+        if f < best:
+            best, side = f, TOP
+    return min(max(best, 0.0), 1.0), side
+
+
+@_jit
+def last_bin(t: float, edges: F8) -> int:
+    """Return the bin in which a backward path at time `t` goes on: edges[b] < t <= edges[b + 1]."""
+    b = edges.shape[0] - 2
+    while b > 0 and t <= edges[b]:
+        b -= 1
+    return b
+
+
+@_jit
+def mixed_layer(
+    wind: F4,
+    surface: F4,
+    axes: F8,
+    xe: F8,
+    ye: F8,
+    edges: F8,
+    releases: F8,
+    key: np.uint64,
+    hours: float,
+    timestep: float,
+    diffusivity: float,
+    floor: float,
+) -> tuple[I8, F8, F8, F8, F8]:
+    """Run one receptor's particles backward.
+
+    Parameters
+    ----------
+    wind, surface : ndarray of float32
+        Of `obsnet.met.Met`, shapes (nt, ny, nx, nz, 4) and (nt, ny, nx, 6).
+    axes : ndarray of float64, shape (8,)
+        First time (s), 1 / time step, first latitude, latitude step, first longitude, longitude step (degrees),
+        1 / top, top / (nz - 1)^2.
+    xe, ye, edges : ndarray of float64
+        Edges of the flux cells in nodes of the meteorological grid, and of the time bins in seconds.
+    releases : ndarray of float64, shape (n, 12)
+        `RELEASE`.
+    key : uint64
+        Of the random numbers.
+    hours, timestep : float
+        Length of the run (h) and longest step (s).
+    diffusivity : float
+        Horizontal, within the boundary layer, m2 s-1.
+    floor : float
+        Least depth of the mixed layer, m.
+
+    Returns
+    -------
+    keys, total, error : ndarray
+        Flat (bin, cell), sensitivity and its standard error, in ppm / (umol m-2 s-1).
+    ends : ndarray of float64, shape (particles, 6)
+        Where each path ended: t, x, y, z, side, weight / particles of its release.
+    summary : ndarray of float64, shape (3,)
+        Total sensitivity, its standard error, weighted residence time (s).
+
+    Notes
+    -----
+    A particle below h is re-drawn evenly in mass within h at every step, and takes up
+    ``M dt / (mass of the layer)``; above h it follows the mean wind. Advection is Petterssen's scheme.
+    """
+    counts = releases[:, 11].copy()
+    keys, sums, owners = new_table(1024)
+    whole_keys, whole_sums, whole_owners = new_table(2)
+    used = 0
+    ends = np.empty((int(counts.sum()), 6))
+    residence = 0.0
+    top = 1.0 / axes[6] * 0.999999
+    cy = 1.0 / (METRES_PER_DEGREE * axes[3])
+    particle = 0
+    for stratum in range(releases.shape[0]):
+        count = int(counts[stratum])
+        for q in range(count):
+            number = np.uint64(particle)
+            words = philox(key, number, np.uint64(0), np.uint64(0), _RELEASE)
+            t, x, y, z, weight = release_point(releases[stratum], (q + uniform(words[0])) / count, words[1])
+            stop = t - hours * 3600.0
+            b = last_bin(t, edges)
+            side = INSIDE
+            step = np.uint64(0)
+            while t > stop + 1e-6:
+                dt = min(timestep, t - stop, t - edges[b])
+                step += np.uint64(1)
+                words = philox(key, number, step, np.uint64(0), _STEP)
+                h, mass = mixed_at(surface, axes, t - 0.5 * dt, x, y)
+                if h < floor:
+                    mass *= floor / h
+                    h = floor
+                mixed = z < h
+                if mixed:
+                    z = -SCALE_HEIGHT * np.log(1.0 - uniform(words[0]) * (1.0 - np.exp(-h / SCALE_HEIGHT)))
+                u, v, w, _ = wind_at(wind, axes, t, x, y, z)
+                cx = cy * axes[3] / (axes[5] * np.cos(np.deg2rad(axes[2] + axes[3] * y)))
+                u1, v1, w1, _ = wind_at(wind, axes, t - dt, x - u * cx * dt, y - v * cy * dt, z - w * dt)
+                x1, y1 = x - 0.5 * (u + u1) * cx * dt, y - 0.5 * (v + v1) * cy * dt
+                z1 = abs(z - 0.5 * (w + w1) * dt)
+                if mixed:
+                    spread = np.sqrt(2.0 * diffusivity * dt)
+                    x1 += cx * spread * normal(words[1], key, number, step, _SPARE)
+                    y1 += cy * spread * normal(words[2], key, number, step, _SPARE)
+                f, side = crossing(x, y, z, x1, y1, z1, xe, ye, top)
+                x1, y1, z1 = x + f * (x1 - x), y + f * (y1 - y), z + f * (z1 - z)
+                residence += f * dt * weight / count
+                if mixed:
+                    value = weight * MOLAR_MASS_DRY_AIR * f * dt / mass
+                    used += deposit(
+                        keys, sums, owners, counts, xe, ye, b, x, y, x1, y1, value, particle, stratum
+                    )
+                    add(whole_keys, whole_sums, whole_owners, counts, 0, value, particle, stratum)
+                    if 2 * used > keys.shape[0]:
+                        keys, sums, owners = grow(keys, sums, owners)
+                x, y, z = x1, y1, z1
+                t -= f * dt
+                if side != INSIDE:
+                    break
+                if t <= edges[b] + 1e-6 and b > 0:
+                    b -= 1
+            ends[particle, 0], ends[particle, 1], ends[particle, 2], ends[particle, 3] = t, x, y, z
+            ends[particle, 4], ends[particle, 5] = side, weight / count
+            particle += 1
+    found, total, error = finish(keys, sums, owners, counts)
+    _, whole, whole_error = finish(whole_keys, whole_sums, whole_owners, counts)
+    summary = np.zeros(3)
+    if whole.size:
+        summary[0], summary[1] = whole[0], whole_error[0]
+    summary[2] = residence
+    return found, total, error, ends, summary

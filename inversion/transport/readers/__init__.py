@@ -1,0 +1,64 @@
+"""Footprints of every make: `open_footprints` finds out by content which reader a file needs."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from inversion.transport.readers.common import Options, Probe, Receptor, probe
+from obsnet.errors import ConfigError, FormatError, nearest
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from inversion.transport.footprint import Footprints
+
+__all__ = ["FORMATS", "Options", "Probe", "Receptor", "open_footprints", "read"]
+
+# In this order: the first whose `matches(probe)` holds reads the file with its `open(probe, options)`.
+FORMATS = ("store", "cf", "pystilt", "stilt", "flexpart", "openghg", "ctlagrange", "hysplit")
+
+
+def open_footprints(
+    path: str | Path, options: Options | None = None, *, format: str | None = None
+) -> Footprints:
+    """Open a footprint file without reading its values.
+
+    Parameters
+    ----------
+    path : path
+        netCDF, Parquet, cdump, or the folder of a sparse Jacobian.
+    options : Options, optional
+        What the file does not say and the user knows.
+    format : str, optional
+        Name of a reader; found out by content otherwise.
+
+    Returns
+    -------
+    Footprints
+
+    Raises
+    ------
+    FormatError
+        No reader knows the file, or it breaks its format.
+    UnitError
+        The unit is missing or unknown.
+    """
+    options = options or Options()
+    found = probe(path)
+    if format is not None and format not in FORMATS:
+        raise ConfigError(f"no footprint format {format!r}{nearest(format, FORMATS)}")
+    for name in FORMATS if format is None else (format,):
+        module = import_module(f"{__name__}.{name}")
+        if format is not None or module.matches(found):
+            opened: Footprints = module.open(found, options)
+            return opened
+    raise FormatError(
+        f"{path}: no footprint format known here ({found.describe()}); formats: {', '.join(FORMATS)}"
+    )
+
+
+def read(path: str | Path, options: Options | None = None, **kwargs: Any) -> xr.Dataset:
+    """Open a footprint file and read all of it; see `open_footprints` and `inversion.transport.footprint`."""
+    return open_footprints(path, options, **kwargs).read()

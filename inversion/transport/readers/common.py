@@ -1,0 +1,371 @@
+"""What the footprint readers share: looking into a file, units, axes, times and receptors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from inversion.transport.footprint import UNIT, Weighting
+from obsnet.errors import FormatError, GridError, MissingVariableError, UnitError, nearest
+from obsnet.grid import Grid, centre_order
+from obsnet.times import as_utc
+from obsnet.units import conversion_factor
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "Axes",
+    "Options",
+    "Probe",
+    "Receptor",
+    "axes",
+    "check_values",
+    "factor",
+    "open_netcdf",
+    "probe",
+    "receptors",
+    "text",
+    "times",
+    "values",
+    "variable",
+]
+
+HOUR = np.timedelta64(3_600_000_000, "us")
+FALLBACK_LABEL = "the hour's end"
+
+
+@dataclass(frozen=True)
+class Receptor:
+    """Where and when an observation was made, where the file cannot tell.
+
+    Parameters
+    ----------
+    time : str or datetime64
+        UTC.
+    latitude, longitude : float
+        Degrees.
+    height_m : float
+        Above ground; NaN for a column.
+    """
+
+    time: Any
+    latitude: float
+    longitude: float
+    height_m: float = float("nan")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user knows of a file that does not say it.
+
+    Parameters
+    ----------
+    unit : str, optional
+        Unit of the values, where it is missing.
+    label : {"begin", "end"}, optional
+        What the time stamps of the steps mean.
+    weighting : str, optional
+        Whether column footprints are weighted: ``none``, ``pressure`` or ``kernel`` (kernel and pressure
+        weights).
+    receptor : Receptor, optional
+        For files whose name does not say it.
+    emulated : bool
+        The footprint comes from an emulator.
+    part : {"high", "low"}, optional
+        Which of two nested grids; the outer one by default.
+    integrated : bool
+        Take the time-integrated field although the file also has a time-resolved one.
+    grid : Grid, optional
+        Latitude-longitude grid onto which a footprint on a projected grid is binned.
+    source_density, receptor_density : float or "standard", optional
+        Air density, kg m-3, for FLEXPART and HYSPLIT output that needs it: a number or the ICAO standard
+        atmosphere.
+    released_mass : float, optional
+        Mass released, for HYSPLIT concentrations.
+    species_index : int
+        Which FLEXPART species, from 1.
+    """
+
+    unit: str | None = None
+    label: Literal["begin", "end"] | None = None
+    weighting: Weighting | None = None
+    receptor: Receptor | None = None
+    emulated: bool = False
+    part: Literal["high", "low"] | None = None
+    integrated: bool = False
+    grid: Grid | None = None
+    source_density: float | Literal["standard"] | None = None
+    receptor_density: float | Literal["standard"] | None = None
+    released_mass: float | None = None
+    species_index: int = 1
+
+    @property
+    def kind(self) -> str:
+        """What the Jacobian calls the source of its numbers."""
+        return "emulated" if self.emulated else "read"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What can be seen of a file without reading its values.
+
+    Parameters
+    ----------
+    path : Path
+        File or folder.
+    container : str
+        ``netcdf``, ``parquet``, ``fortran``, ``folder`` or ``other``.
+    variables : mapping
+        netCDF variables (or Parquet columns) and their dimensions.
+    attributes : mapping
+        Global attributes, or the Parquet schema's metadata.
+    """
+
+    path: Path
+    container: str
+    variables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    def describe(self) -> str:
+        """Say what it is, for an error text."""
+        names = ", ".join(list(self.variables)[:8])
+        return f"{self.container} with {names}" if names else self.container
+
+
+def probe(path: str | Path) -> Probe:
+    """Look into a file.
+
+    Raises
+    ------
+    FormatError
+        The file is absent, empty, or damaged.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return Probe(path, "folder")
+    try:
+        with open(path, "rb") as stream:
+            magic = stream.read(8)
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read ({error.strerror})") from error
+    if magic[:3] == b"CDF" or magic[:4] == b"\x89HDF":
+        with open_netcdf(path) as nc:
+            attributes = {name: nc.getncattr(name) for name in nc.ncattrs()}
+            return Probe(path, "netcdf", {k: v.dimensions for k, v in nc.variables.items()}, attributes)
+    if magic[:4] == b"PAR1":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            schema = pq.read_schema(path)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise FormatError(f"{path}: cannot be read as Parquet ({error})") from error
+        metadata = {k.decode(): v for k, v in (schema.metadata or {}).items()}
+        return Probe(path, "parquet", dict.fromkeys(schema.names, ()), metadata)
+    # HYSPLIT writes unformatted big-endian records; the first is 32 bytes long.
+    return Probe(path, "fortran" if magic[:4] == b"\x00\x00\x00\x20" else "other")
+
+
+def open_netcdf(path: Path) -> Any:
+    """Open a netCDF file; its damage is a `FormatError`."""
+    import netCDF4
+
+    try:
+        return netCDF4.Dataset(path)
+    except (OSError, RuntimeError) as error:
+        raise FormatError(f"{path}: cannot be read as netCDF ({error}); is the file cut off?") from error
+
+
+def variable(nc: Any, path: Path, *names: str) -> Any:
+    """Return the first of these variables that the file has.
+
+    Raises
+    ------
+    MissingVariableError
+        None is there.
+    """
+    for name in names:
+        if name in nc.variables:
+            return nc.variables[name]
+    raise MissingVariableError(
+        f"{path}: no variable {' or '.join(map(repr, names))}{nearest(names[0], nc.variables)}"
+    )
+
+
+def text(nc_or_variable: Any, name: str) -> str | None:
+    """Return an attribute as text, None where absent or empty."""
+    if name not in nc_or_variable.ncattrs():
+        return None
+    value = nc_or_variable.getncattr(name)
+    found = value.strip() if isinstance(value, str) else str(value)
+    return found or None
+
+
+def values(variable: Any, order: Sequence[str], **slices: slice) -> npt.NDArray[Any]:
+    """Read a netCDF variable, or a slab of it, with its dimensions in this order; missing is NaN.
+
+    Parameters
+    ----------
+    variable : netCDF4.Variable
+        Whose dimensions are those in `order`, in any order.
+    order : sequence of str
+        Dimensions of the result.
+    slices : slice
+        By dimension name.
+    """
+    if sorted(variable.dimensions) != sorted(order):
+        raise FormatError(
+            f"variable {variable.name!r} has dimensions {variable.dimensions}, expected {tuple(order)} in "
+            "any order"
+        )
+    try:
+        raw = variable[tuple(slices.get(d, slice(None)) for d in variable.dimensions)]
+    except (OSError, RuntimeError) as error:
+        raise FormatError(
+            f"variable {variable.name!r} cannot be read ({error}); is the file cut off?"
+        ) from error
+    if np.ma.isMaskedArray(raw):
+        raw = (
+            raw.filled(np.nan)
+            if raw.dtype.kind == "f"
+            else (raw.astype(np.float64).filled(np.nan) if raw.mask.any() else raw.data)
+        )
+    return np.transpose(raw, [variable.dimensions.index(d) for d in order])
+
+
+def times(variable: Any, path: Path) -> npt.NDArray[np.datetime64]:
+    """Read a time axis as ``datetime64[us]``, UTC.
+
+    Raises
+    ------
+    FormatError
+        No unit, a calendar without real dates, or values that are none.
+    """
+    import xarray as xr
+
+    units = text(variable, "units")
+    calendar = text(variable, "calendar") or "standard"
+    if units is None or " since " not in units:
+        raise FormatError(
+            f"{path}: variable {variable.name!r} needs a unit such as 'hours since 1970-01-01', found "
+            f"{units!r}"
+        )
+    if calendar not in {"standard", "gregorian", "proleptic_gregorian"}:
+        raise FormatError(
+            f"{path}: variable {variable.name!r} has calendar {calendar!r}; footprints need real dates"
+        )
+    raw = np.asarray(values(variable, variable.dimensions), dtype=np.float64)
+    plain = re.sub(r"\s*(Z|UTC|GMT)\s*$", "", units)
+    try:
+        coded = xr.Dataset({"t": (("n",), np.atleast_1d(raw), {"units": plain, "calendar": calendar})})
+        return np.asarray(xr.decode_cf(coded)["t"].values).astype("datetime64[us]").reshape(raw.shape)
+    except (ValueError, OverflowError) as error:
+        raise FormatError(f"{path}: variable {variable.name!r} holds no times ({error})") from error
+
+
+def factor(unit: str | None, options: Options, path: Path, name: str) -> tuple[float, str]:
+    """Return what turns values into ppm / (umol m-2 s-1), and the unit they had.
+
+    Raises
+    ------
+    UnitError
+        The unit is missing or is no sensitivity.
+    """
+    said = options.unit or unit
+    if said is None:
+        raise UnitError(
+            f"{path}: variable {name!r} has no unit; if you know it, say so (unit='(mol/mol)/(mol/m2/s)', "
+            f"on the command line --unit)"
+        )
+    try:
+        return conversion_factor(said, UNIT), said
+    except UnitError as error:
+        raise UnitError(
+            f"{path}: variable {name!r}: {error}; a footprint is in {UNIT} or the like"
+        ) from error
+
+
+class Axes(NamedTuple):
+    """A grid and the order that brings a file's rows and columns onto it."""
+
+    grid: Grid
+    rows: npt.NDArray[np.int64]
+    columns: npt.NDArray[np.int64]
+
+    def sort(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Reorder ``(..., lat, lon)``."""
+        return array[..., self.rows, :][..., self.columns]
+
+
+def axes(lat: npt.ArrayLike, lon: npt.ArrayLike, path: Path) -> Axes:
+    """Make the grid of a file's cell centres.
+
+    Raises
+    ------
+    GridError
+        Centres that make no grid; the file is named.
+    """
+    try:
+        rows, columns = centre_order(lat, lon)
+        return Axes(Grid.from_centres(lat, lon), rows, columns)
+    except GridError as error:
+        raise GridError(f"{path}: {error}") from error
+
+
+def check_values(array: npt.NDArray[Any], path: Path, *, signed: bool) -> npt.NDArray[np.float32]:
+    """Refuse what no footprint can hold.
+
+    Raises
+    ------
+    FormatError
+        Negative sensitivities of an unweighted footprint.
+    """
+    array = np.asarray(array, dtype=np.float32)
+    if not signed and array.size and np.nanmin(array, initial=0.0) < 0.0:
+        raise FormatError(
+            f"{path}: sensitivities go down to {np.nanmin(array):g}; only a kernel-weighted column may have "
+            "negative ones. Is a fill value undeclared?"
+        )
+    return array
+
+
+def receptors(rows: Iterable[Mapping[str, Any]], source: str, path: Path) -> pd.DataFrame:
+    """Make the receptor table.
+
+    Parameters
+    ----------
+    rows : iterable of mapping
+        ``time, time_start, time_end, latitude, longitude, height_m`` and optionally ``site`` or ``obs_id``.
+    source : str
+        First part of ``obs_id``; the second is the site (or place), the third the time.
+
+    Raises
+    ------
+    FormatError
+        A position that is none.
+    """
+    import pandas as pd
+
+    out = []
+    for row in rows:
+        lat, lon, height = (float(row[k]) for k in ("latitude", "longitude", "height_m"))
+        if not (-90 <= lat <= 90 and -180 <= lon <= 360):
+            raise FormatError(f"{path}: receptor at latitude {lat:g}, longitude {lon:g} is nowhere")
+        if height < 0:
+            raise FormatError(f"{path}: receptor at {height:g} m is below ground")
+        lon = (lon + 180) % 360 - 180 if lon >= 180 else lon
+        stamps = {k: as_utc(row[k]) for k in ("time", "time_start", "time_end")}
+        place = row.get("site") or f"{lat:.4f},{lon:.4f}" + ("" if np.isnan(height) else f",{height:g}m")
+        name = row.get("obs_id") or f"{source}:{place}:{stamps['time'].astype('datetime64[s]')}"
+        out.append({"obs_id": name, **stamps, "latitude": lat, "longitude": lon, "height_m": height})
+    frame = pd.DataFrame(out)
+    for k in ("time", "time_start", "time_end"):
+        frame[k] = frame[k].to_numpy().astype("datetime64[us]") if out else pd.Series(dtype="datetime64[us]")
+    return frame

@@ -1,0 +1,240 @@
+"""Where and when particles are released, made from observation tables.
+
+A point sample releases at its height, over the time it was taken. A column releases along its averaging kernel:
+each level stands for the air it represents, weighted by ``averaging_kernel * pressure_weight``. Levels whose
+kernel is given per level are interpolated linearly between levels; those given per layer hold over the layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from inversion.transport.particles import RELEASE
+from obsnet.errors import SchemaError
+from obsnet.met import Met
+from obsnet.times import from_epoch, to_epoch
+
+__all__ = ["Receptors", "from_observations"]
+
+F8 = npt.NDArray[np.float64]
+_AT = {name: k for k, name in enumerate(RELEASE)}
+
+
+@dataclass(frozen=True, eq=False)
+class Receptors:
+    """Releases of several receptors.
+
+    Parameters
+    ----------
+    obs_id : ndarray of str, shape (n,)
+        Unique.
+    offsets : ndarray of int64, shape (n + 1,)
+        Receptor i has the releases ``offsets[i]:offsets[i + 1]``.
+    releases : ndarray of float64, shape (m, 12)
+        Columns as in `inversion.transport.particles.RELEASE`; x and y in degrees, z in metres above ground.
+    known : ndarray of float64, shape (n,)
+        Part of the modelled value that no flux and no boundary touches, in the species' unit: a column's prior
+        where the kernel does not see and above the meteorology. 0 for points.
+    skipped : dict of str to str
+        Observations that cannot be modelled, with the reason.
+    """
+
+    obs_id: npt.NDArray[np.str_]
+    offsets: npt.NDArray[np.int64]
+    releases: F8
+    known: F8
+    skipped: dict[str, str]
+
+    def __len__(self) -> int:
+        return int(self.obs_id.size)
+
+
+def _release(time: tuple[float, float], lat: float, lon: float, z: tuple[float, float], **more: float) -> list[float]:
+    values = {"t0": time[0], "t1": time[1], "x0": lon, "x1": lon, "y0": lat, "y1": lat, "z0": z[0], "z1": z[1]}
+    values |= {"ratio": 1.0, "w0": 0.5, "w1": 0.5, "count": 1.0, **more}
+    return [values[name] for name in RELEASE]
+
+
+def from_observations(
+    table: pa.Table,
+    met: Met,
+    *,
+    particles: int,
+    hours: float,
+    height: str = "ground",
+    domain: tuple[float, float, float, float] | None = None,
+) -> Receptors:
+    """Turn observations into releases.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        `obsnet.schema.OBSERVATIONS`, points and columns mixed.
+    met : Met
+        Gives the height of pressures and the ground.
+    particles : int
+        Per receptor.
+    hours : float
+        Length of the run; what would need earlier meteorology is skipped.
+    height : {"ground", "sea"}
+        Points: intake height above the model's ground, or altitude above the sea less the model's ground (at
+        least the intake height), for mountains that the model's terrain does not resolve.
+    domain : (south, north, west, east), optional
+        Of the fluxes; receptors outside are skipped.
+
+    Returns
+    -------
+    Receptors
+        What cannot be modelled stands in ``skipped`` with the reason; nothing is dropped silently.
+    """
+    if height not in {"ground", "sea"}:
+        raise SchemaError(f"height = {height!r} is not one of ground, sea")
+    names, offsets, rows, known, skipped = [], [0], [], [], {}
+    for row in table.to_pylist():
+        reason, releases, part = _one(row, met, particles, hours, height, domain)
+        if reason:
+            skipped[row["obs_id"]] = reason
+            continue
+        names.append(row["obs_id"])
+        rows.extend(releases)
+        offsets.append(len(rows))
+        known.append(part)
+    releases_array = np.array(rows, dtype=np.float64).reshape(-1, len(RELEASE))
+    return Receptors(
+        np.array(names, dtype=np.str_), np.array(offsets), releases_array, np.array(known, dtype=np.float64), skipped
+    )
+
+
+def _one(
+    row: dict[str, Any],
+    met: Met,
+    particles: int,
+    hours: float,
+    height: str,
+    domain: tuple[float, float, float, float] | None,
+) -> tuple[str, list[list[float]], float]:
+    """Return the reason for skipping ("" if none), releases and the known part of one observation."""
+    lat, lon = float(row["latitude"]), float(met.wrap(row["longitude"]))
+    moment = float(to_epoch(np.datetime64(row["time"])))
+    ends = (moment, moment)
+    if row["kind"] == "point" and row["time_start"] is not None and row["time_end"] is not None:
+        ends = tuple(float(to_epoch(np.datetime64(row[k]))) for k in ("time_start", "time_end"))
+        if not 0.0 <= ends[1] - ends[0] <= 7 * 86400.0:
+            ends = (moment, moment)
+    if not met.inside(lat, lon):
+        return f"outside the meteorology ({lat:.2f} N {lon:.2f} E)", [], 0.0
+    if domain is not None:
+        south, north, west, east = domain
+        if not (south <= lat < north and west <= lon < east):
+            return f"outside the grid of fluxes ({lat:.2f} N {lon:.2f} E)", [], 0.0
+    if ends[1] > met.times[-1] or ends[0] - hours * 3600.0 < met.times[0] - 1e-3:
+        return (
+            f"needs meteorology from {from_epoch(ends[0] - hours * 3600.0)} to {from_epoch(ends[1])}, "
+            f"which covers {met.start} to {met.stop}"
+        ), [], 0.0
+    if row["kind"] == "point":
+        return _point(row, met, particles, height, ends, lat, lon)
+    return _column(row, met, particles, ends, lat, lon)
+
+
+def _point(
+    row: dict[str, Any], met: Met, particles: int, height: str, ends: Any, lat: float, lon: float
+) -> tuple[str, list[list[float]], float]:
+    intake = row["intake_height_m"]
+    altitude = row["altitude_m"]
+    if height == "sea" and altitude is not None:
+        ground = float(met.profile(from_epoch(ends[0]), lat, lon)["terrain"][0])
+        z = max(altitude - ground, intake or 0.0)
+    elif intake is not None:
+        z = float(intake)
+    else:
+        return "no intake height above ground", [], 0.0
+    if not z >= 0.0:
+        return f"below ground ({z:g} m)", [], 0.0
+    if z > met.top:
+        return f"above the meteorology ({z:g} m, top {met.top:.0f} m)", [], 0.0
+    return "", [_release(ends, lat, lon, (z, z), count=float(particles))], 0.0
+
+
+def _column(
+    row: dict[str, Any], met: Met, particles: int, ends: Any, lat: float, lon: float
+) -> tuple[str, list[list[float]], float]:
+    if row["averaging_kernel"] is None or row["pressure_weight"] is None or row["prior_profile"] is None:
+        return "no averaging kernel, pressure weights and prior profile", [], 0.0
+    kernel, share, prior = (np.asarray(row[k], float) for k in ("averaging_kernel", "pressure_weight", "prior_profile"))
+    layered = row["pressure_edges"] is not None
+    axis = row["pressure_edges"] if layered else row["pressure_levels"]
+    if axis is None:
+        return "no pressures of the profile", [], 0.0
+    pressure = 100.0 * np.asarray(axis, float)
+    n = kernel.size
+    if share.size != n or prior.size != n or pressure.size != n + int(layered):
+        return f"profiles of {n}, {share.size}, {prior.size} and {pressure.size} entries do not fit together", [], 0.0
+    if not (np.isfinite(pressure).all() and np.isfinite(kernel * share * prior).all() and (np.diff(pressure) < 0).all()):
+        return "profiles are not finite, or pressures do not fall from the surface up", [], 0.0
+    profile = met.profile(from_epoch(ends[0]), lat, lon)
+    model = profile["pressure"][0]
+    # The retrieval's ground is the model's ground: pressures scale with the surface pressure.
+    pressure = np.maximum(pressure * model[0] / pressure[0], 0.0)
+    top = float(model[-1])
+    weight = kernel * share
+    above = np.zeros(n)
+    pieces: list[list[float]] = []  # lower and upper pressure, weight at the lower and the upper end
+    if layered:
+        for k in range(n):
+            low, high = pressure[k], pressure[k + 1]
+            inside = np.clip((low - max(high, top)) / (low - high), 0.0, 1.0)
+            above[k] = 1.0 - inside
+            if inside > 0.0:
+                pieces.append([low, max(high, top), 0.5 * weight[k] * inside, 0.5 * weight[k] * inside])
+    else:
+        span = np.empty(n)  # the air that belongs to a level: half of each neighbouring layer
+        gaps = -np.diff(pressure)
+        span[0], span[-1], span[1:-1] = gaps[0], gaps[-1], gaps[1:] + gaps[:-1]
+        above = np.ones(n)
+        for k in range(n - 1):
+            low, high = pressure[k], pressure[k + 1]
+            if low <= top:
+                break
+            ends_w = [weight[k] * gaps[k] / span[k], weight[k + 1] * gaps[k] / span[k + 1]]
+            inside = np.clip((low - top) / (low - high), 0.0, 1.0)
+            # A layer cut by the top keeps the linear weight up to the cut.
+            kept = [inside * (2.0 - inside), inside**2]
+            above[k] -= kept[0] * gaps[k] / span[k]
+            above[k + 1] -= kept[1] * gaps[k] / span[k + 1]
+            cut = (1.0 - inside) * ends_w[0] + inside * ends_w[1]
+            pieces.append([low, max(high, top), inside * ends_w[0], inside * cut])
+    known = float(np.sum((share - weight) * prior) + np.sum(above * weight * prior))
+    if not pieces:
+        return "no level below the top of the meteorology", [], 0.0
+    lower, upper, w0, w1 = np.array(pieces).T
+    heights = [np.interp(-np.log(p), -np.log(model), met.height) for p in (lower, upper)]
+    return "", _allocate(lower, upper, heights, w0, w1, particles, ends, lat, lon), known
+
+
+def _allocate(
+    lower: F8, upper: F8, heights: Sequence[F8], w0: F8, w1: F8, particles: int, ends: Any, lat: float, lon: float
+) -> list[list[float]]:
+    """Share particles among releases by weight, at least one each; lower air gets more of them."""
+    size = np.abs(w0) + np.abs(w1)
+    # Air near the ground meets fluxes soonest, so its share of the variance is larger than its weight.
+    wish = size * (0.25 + np.exp(-0.5 * (heights[0] + heights[1]) / 3000.0))
+    wish = wish / wish.sum() * particles
+    count = np.maximum(np.floor(wish), (size > 0.0).astype(float))
+    rest = np.argsort(-(wish - np.floor(wish)), kind="stable")
+    spare = int(particles - count.sum())
+    if spare > 0:
+        count[rest[:spare]] += 1.0
+    return [
+        _release(
+            ends, lat, lon, (heights[0][k], heights[1][k]), ratio=upper[k] / lower[k], w0=w0[k], w1=w1[k], count=count[k]
+        )
+        for k in range(lower.size)
+        if count[k] > 0.0
+    ]

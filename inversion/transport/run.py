@@ -1,0 +1,469 @@
+"""From observations and meteorology to the sparse Jacobian: batches, workers, restart.
+
+One task is a batch of receptors in time order. Workers share the prepared meteorology through the page cache,
+so memory does not grow with their number or with the number of receptors. What is finished is never redone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from inversion.jacobian import JacobianStore
+from inversion.transport.particles import SIDES, mixed_layer
+from inversion.transport.random import key_of
+from inversion.transport.receptors import Receptors, from_observations
+from obsnet.errors import ConfigError, GridError, RangeError, nearest
+from obsnet.grid import Grid
+from obsnet.met import Met, build_met
+from obsnet.parallel import Scheduler, map_unordered, parse_shard, shard
+from obsnet.progress import progress
+from obsnet.store import write_table, write_text
+from obsnet.times import EPOCH, time_bins, to_epoch
+
+__all__ = ["Footprints", "Settings", "flux_bins", "run_footprints", "simulate"]
+
+TURBULENCE = ("mixed-layer",)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How particles are run.
+
+    Parameters
+    ----------
+    hours : float
+        Length of the backward run.
+    particles : int
+        Per receptor.
+    timestep : float
+        Longest step, s.
+    turbulence : str
+        ``"mixed-layer"``: boundary layer stirred at every step.
+    seed : int
+        Of the random numbers.
+    height : {"ground", "sea"}
+        See `receptors.from_observations`.
+    diffusivity : float
+        Horizontal, m2 s-1, mixed-layer only.
+    floor : float
+        Least boundary-layer height, m.
+    """
+
+    hours: float = 72.0
+    particles: int = 200
+    timestep: float = 1200.0
+    turbulence: str = "mixed-layer"
+    seed: int = 0
+    height: str = "ground"
+    diffusivity: float = 2000.0
+    floor: float = 100.0
+
+    def __post_init__(self) -> None:
+        if self.turbulence not in TURBULENCE:
+            raise ConfigError(f"turbulence {self.turbulence!r} is unknown{nearest(self.turbulence, TURBULENCE)}")
+        for name, low in (("hours", 0.0), ("timestep", 0.0), ("diffusivity", -1e-12), ("particles", 0)):
+            if not getattr(self, name) > low:
+                raise ConfigError(f"{name} must be positive, found {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class Footprints:
+    """What `simulate` found, as tables.
+
+    Parameters
+    ----------
+    sensitivity, background : pyarrow.Table
+        Contracts `obsnet.schema.SENSITIVITY` and `BACKGROUND`.
+    receptors : pyarrow.Table
+        One row a receptor: obs_id, total and total_stderr (ppm / (umol m-2 s-1)), residence_hours (mean time in
+        the domain per unit of weight), particles.
+    """
+
+    sensitivity: pa.Table
+    background: pa.Table
+    receptors: pa.Table
+
+
+def flux_bins(first: Any, last: Any, step: str) -> npt.NDArray[np.datetime64]:
+    """Return flux time bins on round times that cover first to last.
+
+    Parameters
+    ----------
+    first, last : datetime64
+        Earliest moment a particle reaches and latest receptor.
+    step : str
+        pandas frequency such as ``"3h"``, ``"1D"``, ``"MS"``, or ``"whole"`` for a single bin.
+    """
+    import pandas as pd
+
+    if step == "whole":
+        return np.array([first, last]).astype("datetime64[us]")
+    try:
+        offset = pd.tseries.frequencies.to_offset(step)
+        start = pd.Timestamp(first)
+        start = offset.rollback(start.normalize()) if not hasattr(offset, "nanos") else start.floor(offset)
+    except ValueError as error:
+        raise ConfigError(f"step {step!r} is not a time step; write it as 3h, 1D, MS or whole") from error
+    return time_bins(start, last, step)
+
+
+def _in_nodes(met: Met, grid: Grid) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the flux grid's edges in nodes of the meteorological grid, or say that it is too small."""
+    turn = 360.0 * np.round((0.5 * (met.lon[0] + met.lon[-1]) - 0.5 * (grid.lon_edges[0] + grid.lon_edges[-1])) / 360.0)
+    xe = (grid.lon_edges + turn - met.lon[0]) / (met.lon[1] - met.lon[0])
+    ye = (grid.lat_edges - met.lat[0]) / (met.lat[1] - met.lat[0])
+    reach = 0.5 + 1e-6
+    if xe[0] < -reach or xe[-1] > met.lon.size - 1 + reach or ye[0] < -reach or ye[-1] > met.lat.size - 1 + reach:
+        south, north, west, east = met.bounds
+        raise GridError(
+            f"the grid of fluxes ({grid}) runs beyond the meteorology ({south:g} to {north:g} N, {west:g} to {east:g} E)"
+        )
+    return np.ascontiguousarray(xe), np.ascontiguousarray(ye)
+
+
+def simulate(
+    met: Met,
+    receptors: Receptors,
+    grid: Grid,
+    edges: npt.NDArray[np.datetime64],
+    settings: Settings,
+    *,
+    threads: int = 1,
+) -> Footprints:
+    """Run particles backward from every receptor.
+
+    Parameters
+    ----------
+    met : Met
+        Must cover `grid` and the period.
+    receptors : Receptors
+        See `from_observations`.
+    grid : Grid
+        Of the fluxes; its outer edges are the domain that particles leave.
+    edges : ndarray of datetime64, shape (n_time + 1,)
+        Flux time bins.
+    settings : Settings
+        Physics and size.
+    threads : int
+        Receptors at a time; the result does not depend on it.
+
+    Returns
+    -------
+    Footprints
+        Sensitivity in ppm / (umol m-2 s-1), extensive per cell and time bin, with Monte-Carlo standard errors;
+        shares of the receptor's air by side and time bin of exit (their sum is the sum of its weights).
+
+    Raises
+    ------
+    GridError, RangeError
+        The meteorology does not cover the grid or the period.
+    """
+    xe, ye = _in_nodes(met, grid)
+    bins = to_epoch(edges)
+    releases = receptors.releases.copy()
+    if len(releases):
+        # Time in the kernel is small, so that differences keep their digits.
+        first = releases[:, 0].min() - settings.hours * 3600.0
+        if first < met.times[0] - 1e-3 or releases[:, 1].max() > met.times[-1] + 1e-3:
+            raise RangeError(f"the meteorology covers {met.start} to {met.stop}, the particles need more")
+        if first < bins[0] - 1e-3 or releases[:, 1].max() > bins[-1] + 1e-3:
+            raise RangeError(f"the flux time bins {edges[0]} to {edges[-1]} do not cover the particles' paths")
+    for column, axis in ((2, met.lon), (3, met.lon), (4, met.lat), (5, met.lat)):
+        releases[:, column] = (releases[:, column] - axis[0]) / (axis[1] - axis[0])
+    spacing = 1.0 / met.step if met.step else 0.0
+    geometry = (met.lat[0], met.lat[1] - met.lat[0], met.lon[0], met.lon[1] - met.lon[0])
+    axes = np.array([met.times[0], spacing, *geometry, 1.0 / met.top, met.top / (met.height.size - 1) ** 2])
+
+    def one(n: int) -> Any:
+        part = releases[receptors.offsets[n] : receptors.offsets[n + 1]]
+        key = np.uint64(key_of(settings.seed, str(receptors.obs_id[n])))
+        return mixed_layer(
+            met.wind,
+            met.surface,
+            axes,
+            xe,
+            ye,
+            bins,
+            part,
+            key,
+            float(settings.hours),
+            float(settings.timestep),
+            float(settings.diffusivity),
+            float(settings.floor),
+        )
+
+    if threads > 1:
+        with ThreadPoolExecutor(threads) as pool:
+            results = list(pool.map(one, range(len(receptors))))
+    else:
+        results = [one(n) for n in range(len(receptors))]
+    return _tables(receptors, results, grid, bins)
+
+
+def _tables(
+    receptors: Receptors, results: Sequence[Any], grid: Grid, bins: npt.NDArray[np.float64]
+) -> Footprints:
+    """Collect kernel results into the contracts' tables."""
+    n_time = bins.size - 1
+    sizes = [max(len(r[0]), 1) for r in results]
+    keys = [r[0] if len(r[0]) else np.zeros(1, np.int64) for r in results]
+    values = [r[1] if len(r[0]) else np.zeros(1) for r in results]
+    errors = [r[2] if len(r[0]) else np.zeros(1) for r in results]
+    flat = np.concatenate([*keys, np.zeros(0, np.int64)])
+    sensitivity = pa.table(
+        {
+            "obs_id": pa.array(np.repeat(receptors.obs_id, sizes).tolist(), pa.string()),
+            "time_bin": (flat // grid.size).astype(np.int32),
+            "cell": (flat % grid.size).astype(np.int32),
+            "sensitivity": np.concatenate([*values, np.zeros(0)]).astype(np.float32),
+            "stderr": np.concatenate([*errors, np.zeros(0)]).astype(np.float32),
+        }
+    )
+    ids, sides, when, share, known = [], [], [], [], []
+    for n, (_, _, _, ends, _) in enumerate(results):
+        # A path that stops at a bin's lower edge belongs to the bin it came from.
+        at = np.clip(np.searchsorted(bins, ends[:, 0], side="right") - 1, 0, n_time - 1)
+        total = np.bincount(ends[:, 4].astype(np.int64) * n_time + at, weights=ends[:, 5], minlength=len(SIDES) * n_time)
+        found = np.flatnonzero(total)
+        ids.extend([str(receptors.obs_id[n])] * found.size)
+        sides.extend(SIDES[k] for k in found // n_time)
+        when.extend((found % n_time).tolist())
+        share.extend(np.maximum(total[found], 0.0).tolist())
+        value = float(receptors.known[n])
+        known.extend([value if value != 0.0 else None] * found.size)
+    background = pa.table(
+        {
+            "obs_id": pa.array(ids, pa.string()),
+            "background": pa.array(known, pa.float64()),
+            "side": pa.array(sides, pa.string()),
+            "time_bin": pa.array(when, pa.int32()),
+            "share": pa.array(share, pa.float64()),
+        }
+    )
+    summary = np.array([r[4] for r in results]).reshape(-1, 3)
+    return Footprints(
+        sensitivity,
+        background,
+        pa.table(
+            {
+                "obs_id": pa.array(receptors.obs_id.tolist(), pa.string()),
+                "total": summary[:, 0],
+                "total_stderr": summary[:, 1],
+                "residence_hours": summary[:, 2] / 3600.0,
+                "particles": pa.array([len(r[3]) for r in results], pa.int32()),
+            }
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A batch of receptors: all a worker needs to know."""
+
+    out: str
+    met: str
+    start: int
+    stop: int
+    settings: Settings
+
+    @property
+    def part(self) -> str:
+        return f"{self.start:07d}"
+
+
+@lru_cache(maxsize=1)
+def _shared(out: str, met: str) -> tuple[Met, JacobianStore, pa.Table]:
+    """Open what all tasks of a worker share."""
+    return Met.load(met), JacobianStore(out), pq.ParquetFile(Path(out) / "observations.parquet").read()
+
+
+def _do(task: _Task) -> dict[str, str]:
+    """Run one batch and write its part; return what was skipped."""
+    met, store, table = _shared(task.out, task.met)
+    grid, edges, settings = store.grid, store.time_edges, task.settings
+    south, north, west, east = grid.lat_edges[0], grid.lat_edges[-1], grid.lon_edges[0], grid.lon_edges[-1]
+    turn = float(met.wrap(0.5 * (west + east))) - 0.5 * (west + east)
+    receptors = from_observations(
+        table.slice(task.start, task.stop - task.start),
+        met,
+        particles=settings.particles,
+        hours=settings.hours,
+        height=settings.height,
+        domain=(south, north, west + turn, east + turn),
+    )
+    found = simulate(met, receptors, grid, edges, settings)
+    write_table(found.receptors, store.path / "receptors" / f"{task.part}.parquet")
+    write_text(store.path / "skipped" / f"{task.part}.json", json.dumps(receptors.skipped, indent=1))
+    store.write_part(task.part, found.sensitivity, found.background)
+    return receptors.skipped
+
+
+def run_footprints(
+    table: pa.Table,
+    met_files: Sequence[str | Path],
+    out: str | Path,
+    *,
+    grid: Grid,
+    step: str,
+    settings: Settings,
+    batch: int = 100,
+    scheduler: Scheduler = "processes",
+    workers: int | None = None,
+    part: str | None = None,
+    met_folder: str | Path | None = None,
+    met_options: dict[str, Any] | None = None,
+    report: Callable[[str], None] = lambda _line: None,
+) -> dict[str, Any]:
+    """Compute the footprints of an observation table into a sparse Jacobian on disk.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        `obsnet.schema.OBSERVATIONS`, one species.
+    met_files : sequence of path
+        See `obsnet.met.build_met`.
+    out : path
+        Folder of the Jacobian (`inversion.jacobian.JacobianStore`); parts that are there are not made again.
+    grid : Grid
+        Of the fluxes and of the domain.
+    step : str
+        Flux time bins, see `flux_bins`.
+    settings : Settings
+        Physics and size.
+    batch : int
+        Receptors a task.
+    scheduler, workers
+        See `obsnet.parallel.map_unordered`.
+    part : str, optional
+        ``"3/40"``: only this shard of the batches, for job arrays; every shard may share `out`.
+    met_folder : path, optional
+        Of the prepared meteorology; by default ``met`` within `out`.
+    met_options : dict, optional
+        ``trim``, ``winds``, ``top``, ``levels`` of `build_met`.
+    report : callable
+        Takes lines for people.
+
+    Returns
+    -------
+    dict
+        ``receptors``, ``skipped`` (count by reason), ``parts``, ``made`` (parts made now), ``notes``.
+
+    Raises
+    ------
+    ConfigError
+        No observation, or `out` holds footprints of other observations or settings.
+    """
+    if len(table) == 0:
+        raise ConfigError("no observation to make a footprint for; check species, start, stop and select")
+    if batch < 1:
+        raise ConfigError(f"batch must be positive, found {batch}")
+    out = Path(out)
+    table = table.sort_by([("time", "ascending"), ("obs_id", "ascending")])
+    first, last = _span(table)
+    edges = flux_bins(first - np.timedelta64(round(settings.hours * 3600), "s"), last, step)
+    store = JacobianStore(out).create(
+        {
+            "grid": grid,
+            "time_edges": edges,
+            "kind": "computed",
+            "model": f"obsnet {settings.turbulence}",
+            "species": table["species"][0].as_py(),
+            "settings": asdict(settings),
+            "boundary": "absolute",
+        }
+    )
+    _claim(out, table, settings, batch)
+    prepared = Path(met_folder) if met_folder is not None else out / "met"
+    met = build_met(
+        met_files,
+        prepared,
+        bounds=grid.bounds,
+        start=first - np.timedelta64(round(settings.hours * 3600), "s"),
+        stop=last,
+        **(met_options or {}),
+    )
+    notes = list(met.meta.get("notes", []))
+    if met.step > 3 * 3600.0 + 1.0:
+        notes.append(f"meteorology every {met.step / 3600:g} h: coarser than 3 h blurs fronts and the daily cycle")
+    for line in notes:
+        report(f"meteorology: {line}")
+    starts = range(0, len(table), batch)
+    tasks = [_Task(str(out), str(prepared), k, min(k + batch, len(table)), settings) for k in starts]
+    mine = shard(tasks, parse_shard(part) if part else None)
+    done = set(store.parts())
+    todo = [t for t in mine if t.part not in done]
+    if todo and scheduler != "serial":
+        _compile()
+    with progress(sum(t.stop - t.start for t in todo), "receptors") as advance:
+        for task, _ in map_unordered(_do, todo, scheduler=scheduler, workers=workers):
+            advance(task.stop - task.start)
+    return {**_summary(store, mine), "made": len(todo), "notes": notes}
+
+
+def _span(table: pa.Table) -> tuple[np.datetime64, np.datetime64]:
+    """Return the earliest and latest moment at which a receptor releases particles."""
+    times = table["time"].to_numpy().astype("datetime64[us]")
+    first, last = times, times
+    for name in ("time_start", "time_end"):
+        bound = table[name].to_numpy(zero_copy_only=False).astype("datetime64[us]")
+        bound = np.where(np.isnat(bound) | (np.abs(bound - times) > np.timedelta64(7, "D")), times, bound)
+        first, last = np.minimum(first, bound), np.maximum(last, bound)
+    return first.min(), last.max()
+
+
+def _claim(out: Path, table: pa.Table, settings: Settings, batch: int) -> None:
+    """Write the observations that the tasks read, or refuse a folder that holds those of another run."""
+    target = out / "observations.parquet"
+    claim = out / "claim.json"
+    mine = {"observations": table["obs_id"].to_pylist(), "batch": batch, **asdict(settings)}
+    mine = json.loads(json.dumps(mine))
+    if claim.exists() and target.exists():
+        theirs = json.loads(claim.read_text(encoding="utf-8"))
+        for name, value in mine.items():
+            if theirs.get(name) != value:
+                shown = "" if name == "observations" else f" ({theirs.get(name)} there, {value} now)"
+                raise ConfigError(f"{out}: holds footprints of other {name}{shown}; write to another folder or delete it")
+        return
+    write_table(table, target)
+    write_text(claim, json.dumps(mine))
+
+
+def _summary(store: JacobianStore, tasks: Sequence[_Task]) -> dict[str, Any]:
+    reasons: dict[str, int] = {}
+    receptors = 0
+    for task in tasks:
+        skipped = json.loads((store.path / "skipped" / f"{task.part}.json").read_text(encoding="utf-8"))
+        for reason in skipped.values():
+            kind = reason.split(" (")[0].split(" from ")[0]
+            reasons[kind] = reasons.get(kind, 0) + 1
+        receptors += task.stop - task.start - len(skipped)
+    return {"receptors": receptors, "skipped": reasons, "parts": len(tasks)}
+
+
+def _compile() -> None:
+    """Compile (or load) the kernels once before workers start, so that they find them in the cache."""
+    met = Met(
+        np.array([0.0, 7200.0]),
+        np.array([0.0, 1.0]),
+        np.array([0.0, 1.0]),
+        np.array([0.0, 1000.0, 4000.0]),
+        np.ones((2, 2, 2, 3, 4), np.float32),
+        np.ones((2, 2, 2, 3, 3), np.float32),
+        np.full((2, 2, 2, 6), 500.0, np.float32),
+        np.zeros((2, 2), np.float32),
+    )
+    release = np.array([[7200.0, 7200.0, 0.5, 0.5, 0.5, 0.5, 10.0, 10.0, 1.0, 0.5, 0.5, 1.0]])
+    one = Receptors(np.array(["x"]), np.array([0, 1]), release, np.zeros(1), {})
+    edges = EPOCH + np.array([0, 7200]).astype("timedelta64[s]")
+    simulate(met, one, Grid(np.array([0.0, 1.0]), np.array([0.0, 1.0])), edges, Settings(hours=1.0, particles=1))

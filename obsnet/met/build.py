@@ -1,0 +1,411 @@
+"""Files in, `Met` out: complete the fields of each time, turn them to heights above ground, write them once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from obsnet.constants import GRAVITY, R_DRY_AIR, VON_KARMAN
+from obsnet.errors import FormatError, MissingVariableError, RangeError, nearest
+from obsnet.met.fields import STATE, SURFACE, VERSION, WIND, Met
+from obsnet.met.horizontal import Horizontal, Resampler
+from obsnet.met.names import VARIABLES
+from obsnet.met.vertical import (
+    VAPOUR,
+    _horizontal,
+    air_velocity,
+    heights_from_pressure,
+    level_heights,
+    surface_layer,
+    to_terrain_following,
+)
+from obsnet.times import as_utc, from_epoch, to_epoch
+
+__all__ = ["Reader", "build_met", "open_met"]
+
+Fields = dict[str, npt.NDArray[np.float32]]
+ROUGHNESS = 0.1  # m, where the file gives none: open country with crops
+_VECTORS = ("u", "v", "u10", "v10", "stress_u", "stress_v")
+LAPSE = 0.0065  # K m-1, to carry temperature to the ground where there is no 2 m temperature
+
+
+class Reader(Protocol):
+    """What a format must offer; see `obsnet.met.readers.netcdf.NetcdfReader`."""
+
+    times: npt.NDArray[np.float64]
+    horizontal: Horizontal
+    notes: list[str]
+
+    def variables(self) -> set[str]:
+        """Canonical names there are."""
+        ...
+
+    def read(self, time: float) -> Fields:
+        """Fields of one time, canonical units, surface first."""
+        ...
+
+    def close(self) -> None:
+        """Close the files."""
+        ...
+
+
+def open_met(
+    files: Sequence[str | Path],
+    *,
+    bounds: tuple[float, float, float, float] | None = None,
+    start: Any = None,
+    stop: Any = None,
+    top: float = 20000.0,
+    levels: int = 48,
+    trim: bool = False,
+    winds: str = "auto",
+) -> Met:
+    """Read meteorological files into memory; see `build_met` for the parameters."""
+    with _source(files, winds) as reader:
+        return _build(reader, None, bounds, start, stop, top, levels, trim)
+
+
+def build_met(
+    files: Sequence[str | Path],
+    folder: str | Path,
+    *,
+    bounds: tuple[float, float, float, float] | None = None,
+    start: Any = None,
+    stop: Any = None,
+    top: float = 20000.0,
+    levels: int = 48,
+    trim: bool = False,
+    winds: str = "auto",
+    advance: Callable[[int], None] = lambda _n: None,
+) -> Met:
+    """Prepare meteorological files once, as memory-mapped arrays that all workers share.
+
+    Parameters
+    ----------
+    files : sequence of path
+        In any order; surface and level fields together or apart.
+    folder : path
+        Of the arrays. A folder prepared from the same files with the same options is used as it is.
+    bounds : (south, north, west, east), optional
+        Part of the domain to keep, degrees.
+    start, stop : time, optional
+        Period to keep; the times around it are kept too.
+    top : float
+        Highest level above ground, m; lower where the files end lower.
+    levels : int
+        Terrain-following levels.
+    trim : bool
+        Cut off edge rows and columns that hold NaN (and say so) instead of refusing them.
+    winds : {"auto", "earth", "grid"}
+        What the wind components of a projected grid are along; auto believes the file.
+    advance : callable
+        Told of each time prepared.
+
+    Returns
+    -------
+    Met
+        Mapped from `folder`.
+
+    Raises
+    ------
+    MissingVariableError, FormatError, GridError, RangeError, UnitError
+        Missing variables or hours, uneven times, NaN, a domain or period too small; the text says which.
+    """
+    folder = Path(folder)
+    options = {"bounds": bounds, "start": str(start), "stop": str(stop), "top": top, "levels": levels}
+    options |= {"trim": trim, "winds": winds, "version": VERSION}
+    stats = [(str(Path(f).resolve()), Path(f).stat().st_size, Path(f).stat().st_mtime_ns) for f in files]
+    mark = hashlib.sha256(json.dumps([options, sorted(stats)]).encode()).hexdigest()[:16]
+    try:
+        found = Met.load(folder)
+        if found.meta.get("fingerprint") == mark:
+            return found
+    except FormatError:
+        pass
+    shutil.rmtree(folder, ignore_errors=True)
+    with _source(files, winds) as reader:
+        met = _build(reader, folder, bounds, start, stop, top, levels, trim, advance)
+    met.meta["fingerprint"] = mark
+    met.save(folder)
+    return Met.load(folder)
+
+
+class _source:  # noqa: N801
+    """The reader that fits the files, closed at the end."""
+
+    def __init__(self, files: Sequence[str | Path], winds: str = "auto") -> None:
+        from obsnet.met.readers import reader_for
+
+        if winds not in {"auto", "earth", "grid"}:
+            raise FormatError(f"winds = {winds!r} is not one of auto, earth, grid")
+        self.reader = reader_for([Path(f) for f in files])
+        if winds != "auto":
+            h = self.reader.horizontal
+            self.reader.horizontal = Horizontal(h.y, h.x, h.crs, winds == "grid")
+
+    def __enter__(self) -> Reader:
+        return self.reader
+
+    def __exit__(self, *_: object) -> None:
+        self.reader.close()
+
+
+def _build(
+    reader: Reader,
+    folder: Path | None,
+    bounds: tuple[float, float, float, float] | None,
+    start: Any,
+    stop: Any,
+    top: float,
+    levels: int,
+    trim: bool,
+    advance: Callable[[int], None] = lambda _n: None,
+) -> Met:
+    times = _period(reader.times, start, stop)
+    notes = list(reader.notes)
+    first = reader.read(float(times[0]))
+    resampler = Resampler(reader.horizontal, bounds, _edges(first, trim, notes))
+    lat, lon = resampler.lat, resampler.lon
+    _announce(reader.variables(), notes)
+    states = _states(reader, resampler, times, first)
+    heights: npt.NDArray[np.float64] | None = None
+    out: dict[str, Any] = {}
+    terrain: npt.NDArray[np.float32] | None = None
+    for n, (before, now, after) in enumerate(_windows(states)):
+        if heights is None or terrain is None:
+            terrain = now["terrain"]
+            reach = float((now["height"][-1] - terrain).min())
+            if reach < 3000.0:
+                raise RangeError(f"the fields end {reach:.0f} m above ground; 3000 m are needed at least")
+            heights = level_heights(min(top, 0.995 * reach), levels)
+            slope = [s.astype(np.float32) for s in _horizontal(terrain.astype(np.float64), lat, lon)]
+            shape = (times.size, lat.size, lon.size)
+            for name, dims in (("wind", (levels, len(WIND))), ("state", (levels, len(STATE))), ("surface", (len(SURFACE),))):
+                out[name] = _array(folder, name, (*shape, *dims))
+        w = _vertical_velocity(before, now, after, lat, lon)
+        to_terrain_following(
+            heights,
+            *(np.ascontiguousarray(x) for x in (now["p"], now["height"], now["u"], now["v"], w, now["t"], now["q"])),
+            *(now[k] for k in ("sp", "terrain")),
+            *slope,
+            *(now[k] for k in ("t2m", "u10", "v10", "roughness")),
+            bool(now["has_10m"]),
+            out["wind"][n],
+            out["state"][n],
+        )
+        ustar = now.get("ustar")
+        if ustar is None:
+            ustar = _log_law(out["wind"][n], heights, now["roughness"])
+        surface_layer(heights, out["wind"][n], out["state"][n], now["blh"], ustar, now["heat_flux"], out["surface"][n])
+        advance(1)
+    assert heights is not None
+    assert terrain is not None
+    for name in ("wind", "state", "surface"):
+        if not np.isfinite(out[name][..., :1]).all():
+            raise RangeError(f"internal: prepared {name} is not finite")
+    return Met(times, lat, lon, heights, out["wind"], out["state"], out["surface"], terrain, {"notes": notes}, folder)
+
+
+def _array(folder: Path | None, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    if folder is None:
+        return np.empty(shape, np.float32)
+    folder.mkdir(parents=True, exist_ok=True)
+    return np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=np.float32, shape=shape)
+
+
+def _period(times: npt.NDArray[np.float64], start: Any, stop: Any) -> npt.NDArray[np.float64]:
+    """Return the times that cover start to stop; they must be evenly spaced."""
+    first = times[0] if start is None else float(to_epoch(as_utc(start)))
+    last = times[-1] if stop is None else float(to_epoch(as_utc(stop)))
+    if first < times[0] - 1e-3 or last > times[-1] + 1e-3:
+        raise RangeError(
+            f"the meteorology covers {from_epoch(times[0])} to {from_epoch(times[-1])}; "
+            f"asked for {from_epoch(first)} to {from_epoch(last)}"
+        )
+    low = int(np.searchsorted(times, first + 1e-3) - 1)
+    high = int(np.searchsorted(times, last - 1e-3))
+    kept = times[max(low, 0) : min(high, times.size - 1) + 1]
+    if kept.size > 1:
+        steps = np.diff(kept)
+        usual = float(np.median(steps))
+        gap = np.flatnonzero(np.abs(steps - usual) > 1.0)
+        if gap.size:
+            k = int(gap[0])
+            raise FormatError(
+                f"the meteorology is every {usual / 3600:g} h but {from_epoch(kept[k])} is followed by "
+                f"{from_epoch(kept[k + 1])}; add the missing hours"
+            )
+    return kept
+
+
+def _edges(first: Fields, trim: bool, notes: list[str]) -> tuple[slice, slice]:
+    """Find edge rows and columns with NaN; refuse or cut them."""
+    bad = np.zeros(first["u"].shape[-2:], dtype=bool)
+    for values in first.values():
+        if values.ndim >= 2:
+            bad |= ~np.isfinite(values).reshape(-1, *bad.shape).all(axis=0)
+    if not bad.any():
+        return slice(None), slice(None)
+    rows, columns = [0, bad.shape[0]], [0, bad.shape[1]]
+    # Take off the edge with the largest share of NaN until none is left.
+    while True:
+        part = bad[rows[0] : rows[1], columns[0] : columns[1]]
+        if not part.size:
+            raise RangeError("the meteorological fields hold no block without NaN")
+        if not part.any():
+            break
+        edges = [part[0].mean(), part[-1].mean(), part[:, 0].mean(), part[:, -1].mean()]
+        worst = int(np.argmax(edges))
+        if edges[worst] == 0.0:
+            raise RangeError(f"{int(part.sum())} of {part.size} nodes inside the meteorological domain are NaN")
+        if worst == 0:
+            rows[0] += 1
+        elif worst == 1:
+            rows[1] -= 1
+        elif worst == 2:
+            columns[0] += 1
+        else:
+            columns[1] -= 1
+    lost = (
+        f"{rows[0]} rows at the start and {bad.shape[0] - rows[1]} at the end, {columns[0]} columns at the start "
+        f"and {bad.shape[1] - columns[1]} at the end"
+    )
+    if not trim:
+        raise RangeError(f"{int(bad.sum())} nodes at the edge of the meteorological domain are NaN; to cut off {lost}, set trim")
+    notes.append(f"NaN edges cut off: {lost}")
+    return slice(*rows), slice(*columns)
+
+
+def _announce(names: set[str], notes: list[str]) -> None:
+    """Refuse what cannot be done without, and note what is assumed instead of the rest."""
+    for wanted in ({"u"}, {"v"}, {"t"}, {"sp", "lnsp"}, {"omega", "w"}):
+        if not wanted & names:
+            what = " or ".join(VARIABLES[v].text for v in sorted(wanted))
+            raise MissingVariableError(f"meteorology without {what} ({'/'.join(sorted(wanted))}); found {', '.join(sorted(names))}")
+    if "blh" not in names:
+        raise MissingVariableError(f"meteorology without boundary-layer height (blh){nearest('blh', names)}")
+    if not {"height", "geopotential"} & names and not {"terrain", "surface_geopotential"} & names:
+        raise MissingVariableError("meteorology without terrain: a surface geopotential, or geopotential on levels, is needed")
+    for wanted, text in (
+        ({"q", "rh"}, "no humidity: dry air assumed"),
+        ({"u10"}, "no 10 m wind: logarithmic profile from the lowest level"),
+        ({"t2m"}, "no 2 m temperature: carried down from the lowest level at 6.5 K/km"),
+        ({"ustar", "stress_u", "stress_u_accumulated"}, "no friction velocity or stress: logarithmic law with the lowest wind"),
+        ({"heat_flux", "heat_flux_accumulated"}, "no sensible heat flux: neutral stability assumed"),
+        ({"roughness"}, f"no roughness length: {ROUGHNESS:g} m assumed"),
+    ):
+        if not wanted & names:
+            notes.append(text)
+
+
+def _states(
+    reader: Reader, resampler: Resampler, times: npt.NDArray[np.float64], first: Fields
+) -> Iterator[Fields]:
+    for n, time in enumerate(times):
+        raw = first if n == 0 else reader.read(float(time))
+        yield _complete(raw, resampler, float(time))
+
+
+def _windows(states: Iterator[Fields]) -> Iterator[tuple[Fields, Fields, Fields]]:
+    """Yield each time with the ones before and after it; the ends stand in for what is missing."""
+    before = now = next(states)
+    for after in states:
+        yield before, now, after
+        before, now = now, after
+    yield before, now, now
+
+
+def _complete(raw: Fields, resampler: Resampler, time: float) -> Fields:
+    """Bring one time to the target grid and fill in what follows from the rest."""
+    out: Fields = {}
+    for name, values in raw.items():
+        if name not in _VECTORS:
+            out[name] = resampler(values) if values.ndim > 1 else values
+    for a, b in zip(_VECTORS[::2], _VECTORS[1::2], strict=True):
+        if a in raw and b in raw:
+            out[a], out[b] = resampler.wind(raw[a], raw[b])
+    shape = out["u"].shape
+    out["time"], out["on_pressure"] = np.array(time), np.array(out["p"].ndim == 1)
+    if out["p"].ndim == 1:
+        out["p"] = np.broadcast_to(out["p"][:, None, None], shape).astype(np.float32)
+    if "sp" not in out:
+        out["sp"] = np.exp(out["lnsp"])
+    if "q" not in out:
+        out["q"] = _specific_humidity(out["rh"], out["t"], out["p"]) if "rh" in out else np.zeros(shape, np.float32)
+    for variable in ("geopotential", "surface_geopotential"):
+        target = {"geopotential": "height", "surface_geopotential": "terrain"}[variable]
+        if target not in out and variable in out:
+            out[target] = out[variable] / np.float32(GRAVITY)
+    for name, values in out.items():
+        limits = VARIABLES.get(name)
+        if limits is None:
+            continue
+        low, high = float(np.min(values)), float(np.max(values))
+        if not (low >= limits.low and high <= limits.high):
+            raise RangeError(
+                f"{limits.text} at {from_epoch(time)} spans {low:g} to {high:g} {limits.unit}, outside "
+                f"{limits.low:g} to {limits.high:g}"
+            )
+    if "terrain" not in out:
+        out["terrain"] = _height_at(out["sp"], out["p"], out["height"])
+    if "height" not in out:
+        out["height"] = heights_from_pressure(out["p"], out["t"], out["q"], out["sp"], out["terrain"])
+    out["density"] = out["p"] / (np.float32(R_DRY_AIR) * out["t"] * (1.0 + np.float32(VAPOUR) * out["q"]))
+    flat = shape[1:]
+    out["has_10m"] = np.array("u10" in out and "v10" in out)
+    for name in ("u10", "v10"):
+        out.setdefault(name, np.zeros(flat, np.float32))
+    if "t2m" not in out:
+        k = (out["height"] <= out["terrain"]).sum(axis=0)[None].clip(0, shape[0] - 1)
+        lowest, at = (np.take_along_axis(out[n], k, 0)[0] for n in ("t", "height"))
+        out["t2m"] = (lowest + LAPSE * (at - out["terrain"])).astype(np.float32)
+    out.setdefault("roughness", np.full(flat, ROUGHNESS, np.float32))
+    out["roughness"] = np.clip(out["roughness"], 1e-5, 3.0).astype(np.float32)
+    out.setdefault("heat_flux", np.zeros(flat, np.float32))
+    if "ustar" not in out and "stress_u" in out:
+        stress = np.hypot(out["stress_u"], out["stress_v"])
+        ground = out["sp"] / (R_DRY_AIR * out["t2m"])
+        out["ustar"] = np.sqrt(stress / ground).astype(np.float32)
+    return out
+
+
+def _specific_humidity(rh: npt.NDArray, t: npt.NDArray, p: npt.NDArray) -> npt.NDArray[np.float32]:
+    """Return specific humidity from relative humidity over water (Bolton 1980, eq. 10), in %."""
+    vapour = 0.01 * np.clip(rh, 0.0, 100.0) * 611.2 * np.exp(17.67 * (t - 273.15) / (t - 29.65))
+    vapour = np.minimum(vapour, 0.3 * p)
+    return np.asarray(0.622 * vapour / (p - 0.378 * vapour), dtype=np.float32)
+
+
+def _height_at(sp: npt.NDArray, p: npt.NDArray, height: npt.NDArray) -> npt.NDArray[np.float32]:
+    """Return the height where the pressure is the surface's, linear in log p, carried on below the lowest level."""
+    k = np.clip((p > sp).sum(axis=0), 1, p.shape[0] - 1)[None]
+    low, high = (np.take_along_axis(np.log(p), n, 0)[0] for n in (k - 1, k))
+    za, zb = (np.take_along_axis(height, n, 0)[0] for n in (k - 1, k))
+    return np.asarray(za + (np.log(sp) - low) / (high - low) * (zb - za), dtype=np.float32)
+
+
+def _vertical_velocity(
+    before: Fields, now: Fields, after: Fields, lat: npt.NDArray[np.float64], lon: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float32]:
+    """Return dz/dt relative to the sea, from the file's own or from pressure velocity."""
+    if "w" in now:
+        return now["w"]
+    span = float(after["time"] - before["time"])
+    rates = [(after[k] - before[k]) / span if span else np.zeros_like(now[k]) for k in ("height", "p")]
+    on_pressure = bool(now["on_pressure"])
+    fields = (now[k] for k in ("omega", "u", "v", "density", "height"))
+    return air_velocity(*fields, rates[0], 0.0 if on_pressure else rates[1], now["p"], lat, lon)
+
+
+def _log_law(wind: npt.NDArray, heights: npt.NDArray[np.float64], roughness: npt.NDArray) -> npt.NDArray[np.float32]:
+    """Return friction velocity from the wind at the lowest level above ground, neutral."""
+    speed = np.hypot(wind[..., 1, 0], wind[..., 1, 1])
+    return np.asarray(VON_KARMAN * speed / np.log((heights[1] + roughness) / roughness), dtype=np.float32)
+
