@@ -230,7 +230,7 @@ def _tables(
             "stderr": np.concatenate([*errors, np.zeros(0)]).astype(np.float32),
         }
     )
-    ids, sides, when, share, known = [], [], [], [], []
+    ids, sides, when, share, fixed = [], [], [], [], []
     for n, (_, _, _, ends, _) in enumerate(results):
         # A path that stops at a bin's lower edge belongs to the bin it came from.
         at = np.clip(np.searchsorted(bins, ends[:, 0], side="right") - 1, 0, n_time - 1)
@@ -240,12 +240,11 @@ def _tables(
         sides.extend(SIDES[k] for k in found // n_time)
         when.extend((found % n_time).tolist())
         share.extend(np.maximum(total[found], 0.0).tolist())
-        value = float(receptors.known[n])
-        known.extend([value if value != 0.0 else None] * found.size)
+        fixed.extend([float(receptors.known[n])] * found.size)
     background = pa.table(
         {
             "obs_id": pa.array(ids, pa.string()),
-            "background": pa.array(known, pa.float64()),
+            "fixed": pa.array(fixed, pa.float64()),
             "side": pa.array(sides, pa.string()),
             "time_bin": pa.array(when, pa.int32()),
             "share": pa.array(share, pa.float64()),
