@@ -41,11 +41,11 @@ import numpy as np
 import xarray as xr
 
 from obsnet.constants import SPECIES
-from obsnet.errors import UnitError
+from obsnet.errors import ConfigError, UnitError
 from obsnet.schema import Quality
 from obsnet.units import conversion_factor, is_mole_fraction
 
-__all__ = ["Notes", "build", "intervals", "pair_means", "species_name", "summary"]
+__all__ = ["Notes", "build", "intervals", "pair_means", "species_name", "spread", "summary"]
 
 STRINGS = ("quality_original", "sample_id")
 CONVENTIONS = ("instant", "start", "middle", "end")
@@ -124,6 +124,7 @@ def build(
     scale: str = "",
     kind: str = "point",
     extras: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
     """Make a record of plain arrays; see the module's table for its layout.
 
@@ -147,6 +148,8 @@ def build(
         Decides the physical range.
     extras : mapping of str to (dims, array) or array, optional
         Variables of the dialect; one dimension is ``time``.
+    options : mapping, optional
+        What the caller says where the file does not: ``site``, ``scale``.
 
     Returns
     -------
@@ -158,10 +161,9 @@ def build(
     UnitError
         Unknown unit, or more than half of the usable values outside the species' physical range.
     """
-    from stations.scale_names import canonical_scale
-
     path = attrs.get("path", "")
     species = species_name(species)
+    attrs, scale = _complete(attrs, scale, options or {})
     entry = SPECIES.get(species)
     factor, unit_name, unit_cf = _unit(species, unit, path)
     rows = len(middle)
@@ -171,6 +173,7 @@ def build(
     }
     mole_fraction = is_mole_fraction(unit)
     _missing(data, mole_fraction, notes)
+    _locate(data, attrs["site"], notes)
     if factor != 1.0:
         for name in ("value", "uncertainty", "sd"):
             data[name] *= factor
@@ -202,7 +205,7 @@ def build(
     dataset.attrs = {
         "species": species,
         "unit": unit_name,
-        "scale": canonical_scale(scale, species),
+        "scale": _scale(scale, species, extras or {}, notes),
         "scale_original": scale,
         "kind": kind,
         "interval": interval,
@@ -216,6 +219,56 @@ def build(
     for name in ("value", "uncertainty", "sd"):
         dataset[name].attrs["units"] = unit_cf
     return dataset
+
+
+def _complete(attrs: Mapping[str, Any], scale: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """Fill in site and scale that the file does not give; contradict the file never."""
+    attrs = dict(attrs)
+    for name, said, asked in (
+        ("site", attrs["site"], options.get("site")),
+        ("scale", scale, options.get("scale")),
+    ):
+        if asked and said and said.upper() != asked.upper():
+            raise ConfigError(f"{attrs.get('path')}: {name} {asked!r} was given, but the file says {said!r}")
+    attrs["site"] = (attrs["site"] or options.get("site", "")).upper()
+    return attrs, scale or options.get("scale", "")
+
+
+def _locate(data: dict[str, np.ndarray], code: str, notes: Notes) -> None:
+    """Give a file without any position that of its site in the station table."""
+    from stations.sites import sites
+
+    site = sites().get(code)
+    if (
+        site is None
+        or not site.verified
+        or np.isfinite(data["latitude"]).any()
+        or np.isfinite(data["longitude"]).any()
+    ):
+        return
+    data["latitude"][:], data["longitude"][:] = site.latitude, site.longitude
+    if site.altitude_m is not None and not np.isfinite(data["altitude_m"]).any():
+        height = data["intake_height_m"]
+        data["altitude_m"][:] = site.altitude_m + np.where(np.isfinite(height), height, 0.0)
+    notes.changed(len(data["value"]), f"positions taken from the station table ({site.code}, {site.name})")
+
+
+def _scale(text: str, species: str, extras: Mapping[str, Any], notes: Notes) -> str:
+    """Return the canonical scale; ``mixed`` where ``scale_row`` names several."""
+    from stations.scale_names import UNKNOWN, canonical_scale, is_known
+
+    if "scale_row" in extras:
+        several = {canonical_scale(t, species) for t in np.unique(extras["scale_row"]).tolist()}
+        if len(several) > 1:
+            notes.warn(
+                len(several), f"scales in one record ({', '.join(sorted(several))}); convert before use"
+            )
+            return "mixed"
+        return several.pop() if several else UNKNOWN
+    name = canonical_scale(text, species)
+    if name != UNKNOWN and not is_known(name):
+        notes.warn(1, f"unknown scale {text!r}; kept as given, no conversion will accept it")
+    return name
 
 
 def _unit(species: str, unit: str, path: Any) -> tuple[float, str, str]:
@@ -306,6 +359,13 @@ def _place(data: dict[str, np.ndarray], quality: np.ndarray, notes: Notes) -> No
         wrong = (abs(data["latitude"]) > 90.0) | (abs(longitude) > 180.0)
     notes.warn(wrong.sum(), "rows have an impossible position (flagged 'geolocation')")
     missing = ~(np.isfinite(data["latitude"]) & np.isfinite(longitude))
+    if len(missing) and missing.all():
+        # Nothing is wrong with the values: what needs a position (the observation table) flags the rows itself.
+        notes.warn(
+            len(missing),
+            "rows without a position: the file gives none; name the site to take it from the station table",
+        )
+        missing[:] = False
     quality[wrong | missing] |= np.uint32(Quality.GEOLOCATION)
 
 
@@ -315,7 +375,7 @@ def _order(time: np.ndarray, notes: Notes) -> np.ndarray | None:
     backward = int((steps < np.timedelta64(0)).sum()) if len(steps) else 0
     if backward == 0 and not np.isnat(time).any():
         return None
-    notes.warn(backward, "steps back in time; rows were sorted")
+    notes.warn(backward, "step(s) back in time; rows were sorted")
     return np.argsort(time, kind="stable")  # NaT sorts last
 
 
@@ -330,8 +390,7 @@ def _mark_duplicates(dataset: xr.Dataset, identity: Any, order: np.ndarray | Non
 
     same_time[:-1] |= same_time[1:]
     rows = np.flatnonzero(same_time)
-    names = [n for n in ("time", "intake_height_m", "sample_id", "instrument", "method") if n in dataset]
-    key = pd.DataFrame({n: dataset[n].values[rows] for n in names})
+    key = pd.DataFrame({n: dataset[n].values[rows] for n in ("time", "intake_height_m", "sample_id")})
     discrete = dataset["sample_id"].values[rows] != ""
     key["value"] = np.where(discrete, dataset["value"].values[rows], 0.0)
     if identity is not None:
@@ -369,6 +428,23 @@ def pair_means(record: xr.Dataset) -> xr.Dataset:
     )
     result.attrs = dict(record.attrs)
     return result
+
+
+def spread(value: np.ndarray, n: np.ndarray | None) -> dict[str, np.ndarray]:
+    """Split a ``value_unc`` that its file documents as a standard deviation wherever n exceeds 1.
+
+    Parameters
+    ----------
+    value, n : ndarray, shape (rows,)
+        n may hold NaN, or be absent, where nobody counted.
+
+    Returns
+    -------
+    dict
+        ``sd`` and ``uncertainty`` (of single measurements), each NaN where the other stands.
+    """
+    single = np.zeros(len(value), bool) if n is None else np.asarray(n == 1)
+    return {"sd": np.where(single, np.nan, value), "uncertainty": np.where(single, value, np.nan)}
 
 
 def summary(record: xr.Dataset) -> dict[str, Any]:

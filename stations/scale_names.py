@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["UNKNOWN", "canonical_scale", "is_known"]
+__all__ = ["UNCALIBRATED", "UNKNOWN", "canonical_scale", "is_known"]
 
 UNKNOWN = "unknown"
-# Scale families and the species they are defined for; '' means any species of the laboratory.
+UNCALIBRATED = "uncalibrated"
+_SILENT = {"", "UNKNOWN", "NA", "N/A", "NONE", "--", "-", "NOT KNOWN", "NOT"}
+# WMO scales by substance: those of the WMO Central Calibration Laboratories' scale tables.
 _WMO = {
-    "X2007": "CO2", "X2019": "CO2", "X2004": "CH4", "X2004A": "CH4", "X2006": "N2O SF6", "X2006A": "N2O", "X2000": "N2O CO SF6",
-    "X2004CO": "CO", "X2014": "SF6", "X2014A": "CO", "X2009": "H2", "X2005": "CO2", "X2003": "CO2", "X2001": "CO2",
-    "X1993": "CO2", "X1995": "CO2", "X1997": "CO2", "X1999": "CO2", "X1987": "CO2", "X1974": "CO2", "X85": "CO2", "X83": "CO2",
-}  # fmt: skip
-_LABORATORY = re.compile(
-    r"^(SIO|TU|CSIRO|NOAA|CMDL|METAS|UB|NIES|NIST|SOGE|WCC|MPI|KRISS|AES|NIWA|IMAU)[ _-]?(\d{2,4}[A-Z]?)$"
+    "CO2": "X74 X81 X83 X85 X87 X93 X1974 X1983 X1985 X1987 X1993 X1995 X1997 X1999 X2001 X2003 X2005 X2007 X2019",
+    "CH4": "X2004 X2004A",
+    "N2O": "X2000 X2006 X2006A",
+    "CO": "X2000 X2004 X2014 X2014A",
+    "SF6": "X2000 X2006 X2014",
+    "H2": "X2009",
+}
+_YEAR = r"((?:19|20)?\d\d[A-Z]?)"
+_WMO_FORMS = (
+    # "WMO CO2 X2019", "CO2_X2019", "WMO-X2004A", "WMO CH4-X2004A", "X2007"
+    re.compile(
+        rf"^(?:(?:WMO|NOAA|GAW)[ /_-]*)*(?:(?P<gas>[A-Z]+[0-9]*[A-Z]*[0-9]*)[ /_-]+)?X[ _-]?(?P<year>{_YEAR[1:-1]})$"
+    ),
+    # "NOAA 2004A CH4"
+    re.compile(rf"^(?:NOAA|WMO) (?P<year>{_YEAR[1:-1]}) (?P<gas>[A-Z]+[0-9]*)$"),
 )
-_WMO_NAME = re.compile(
-    r"^(?:(?:WMO|NOAA|GAW)?[\s_/-]*)(?:([A-Z0-9]+?)[\s_/-]+)?X[\s_-]?((?:19|20)\d\d[A-Z]?|8[35])$"
-)
+_LABORATORY = re.compile(rf"^(SIO|TU|TOHOKU|CSIRO|CMDL|NOAA|METAS|EMPA|UB|NIES|SCRIPPS|KRISS)[ _-]?{_YEAR}$")
 
 
 def canonical_scale(text: str, species: str) -> str:
@@ -27,7 +36,7 @@ def canonical_scale(text: str, species: str) -> str:
     Parameters
     ----------
     text : str
-        ``"CO2_X2019"``, ``"WMO X2004A"``, ``"WMO-CH4-X2004A"``, ``"TU1987"`` ...
+        ``"CO2_X2019"``, ``"WMO X2004A"``, ``"NOAA 2004A CH4"``, ``"TU1987"`` …
     species : str
         Formula; completes a WMO scale that does not name it.
 
@@ -36,34 +45,26 @@ def canonical_scale(text: str, species: str) -> str:
     str
         The text itself where the scale is not recognised, ``"unknown"`` where the file says nothing.
     """
-    plain = text.strip().upper().replace("SCALE", "").strip(" .;,:()")
-    if plain in {"", "UNKNOWN", "NA", "N/A", "NONE", "--", "-", "NOT KNOWN"}:
+    plain = " ".join(text.upper().replace("SCALE", "").split()).strip(" .;,:()")
+    if plain in _SILENT:
         return UNKNOWN
-    match = _WMO_NAME.match(plain)
-    if match:
-        named = match.group(1)
-        gas = named if named and named not in {"WMO", "NOAA", "GAW", "MOLE", "CCL"} else species
-        return f"WMO {gas} X{match.group(2)}"
+    if plain == UNCALIBRATED.upper():
+        return UNCALIBRATED
+    for form in _WMO_FORMS:
+        match = form.match(plain)
+        if match:
+            return f"WMO {match['gas'] or species} X{match['year']}"
     match = _LABORATORY.match(plain)
     if match:
         laboratory, year = match.groups()
-        # TU1987 and TU-87 are one scale
-        year = year[2:] if re.fullmatch(r"(19|20)\d\d[A-Z]?", year) else year
-        return f"{laboratory}-{year}" if laboratory != "NOAA" else f"NOAA{year}"
+        year = year[2:] if len(year) > 3 else year  # TU1987 is TU-87
+        return f"NOAA{year}" if laboratory == "NOAA" else f"{laboratory.replace('TOHOKU', 'TU')}-{year}"
     return text.strip()
 
 
 def is_known(scale: str) -> bool:
-    """Tell whether a canonical name is a scale this package knows by name."""
+    """Tell whether a canonical name is that of a scale, and not merely kept as the file wrote it."""
     match = re.fullmatch(r"WMO (\w+) (X\w+)", scale)
     if match:
-        return match.group(1) in _WMO.get(match.group(2), "").split() or scale in {
-            "WMO CO X2004",
-            "WMO N2O X2006",
-        }
-    return bool(
-        re.fullmatch(
-            r"(SIO|TU|CSIRO|METAS|UB|NIES|NIST|SOGE|WCC|MPI|KRISS|AES|NIWA|IMAU|CMDL)-\d\d[A-Z]?|NOAA\d\d[A-Z]?",
-            scale,
-        )
-    )
+        return match[2] in _WMO.get(match[1], "").split()
+    return scale in {UNKNOWN, UNCALIBRATED} or _LABORATORY.match(scale.upper()) is not None

@@ -19,6 +19,7 @@ __all__ = ["READERS", "Reader", "find_reader", "read", "read_all"]
 # Which species of a file is meant where the caller names none.
 PREFERRED = ("CO2", "CH4", "N2O", "CO", "SF6", "H2")
 ALL = "*"
+OPTIONS = ("site", "scale", "stamp", "config", "precisions")
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,31 @@ class Reader:
 
 # Asked in this order; the more particular first.
 READERS = (
+    Reader("custom", "stations.readers.custom", "a table of your own that a TOML describes"),
+    Reader("obspack", "stations.readers.obspack", "ObsPack netCDF, NOAA and European dialect"),
+    Reader("tccon", "stations.readers.tccon", "TCCON public netCDF, GGG2014 and GGG2020 (columns)"),
+    Reader("agage", "stations.readers.agage", "AGAGE archive netCDF"),
+    Reader(
+        "picarro",
+        "stations.readers.picarro",
+        "raw Picarro DataLog_User: file, .gz, .zip or folder of hourly files",
+    ),
     Reader(
         "noaa_text",
         "stations.readers.noaa",
         "NOAA GML event, hourly, daily, monthly text, since 2021 and before",
+    ),
+    Reader("wdcgg", "stations.readers.wdcgg", "WDCGG text, 2021 and present layout"),
+    Reader("wdcgg_monthly", "stations.readers.wdcgg_monthly", "WDCGG's old monthly files with REM header"),
+    Reader("icos", "stations.readers.icos", "ICOS ATC Level 2 and flask text, older .dat, portal CSV"),
+    Reader(
+        "gcwerks",
+        "stations.readers.gcwerks",
+        "GCWerks .C of gas chromatographs, with the .precisions.C beside it",
+    ),
+    Reader("gcwerks_crds", "stations.readers.gcwerks_crds", "GCWerks .dat of laser analysers"),
+    Reader(
+        "coccon", "stations.readers.coccon", "COCCON/PROFFAST csv (columns; from the format's description)"
     ),
 )
 
@@ -106,7 +128,10 @@ def read_all(path: str | os.PathLike[str], *, format: str | None = None, **optio
 def _read(
     path: str | os.PathLike[str], species: str | None, format: str | None, options: dict[str, Any]
 ) -> list[xr.Dataset]:
-    source = Source(Path(path), options)
+    for name in options:
+        if name not in OPTIONS:
+            raise ConfigError(f"unknown option {name!r}{nearest(name, OPTIONS)}")
+    source = Source(Path(path), {k: v for k, v in options.items() if v is not None})
     return (find_reader(source) if format is None else _named(format)).read(source, species)
 
 

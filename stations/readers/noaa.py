@@ -15,10 +15,19 @@ import numpy as np
 import xarray as xr
 
 from obsnet.errors import FormatError
-from obsnet.schema import Quality
 from stations.readers import choose
+from stations.readers.flags import noaa_quality
 from stations.readers.source import Source, decode
-from stations.readers.text import attributes, from_parts, parse_iso, read_table
+from stations.readers.text import (
+    attributes,
+    check_header_count,
+    check_span,
+    from_parts,
+    number,
+    parse_iso,
+    read_table,
+    without_fill,
+)
 from stations.record import Notes, build, intervals
 
 __all__ = ["read", "sniff"]
@@ -93,7 +102,7 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     if len(set(names)) != len(names):
         raise FormatError(f"{source.path}: the column line names a column twice: {' '.join(names)}")
     attrs = attributes(lines[:index])
-    _check_header_count(attrs, index + 1, notes)
+    check_header_count(attrs, index + 1, notes)
     table = read_table(
         "\n".join(lines[index + 1 :]).encode(),
         names,
@@ -107,14 +116,6 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     return [record]
 
 
-def _check_header_count(attrs: dict[str, str], actual: int, notes: Notes) -> None:
-    said = attrs.get("header_lines", attrs.get("number_of_header_lines"))
-    if said is not None and said.strip() != str(actual):
-        notes.warn(
-            1, f"header count is wrong: it says {said.strip()} lines, the column names are in line {actual}"
-        )
-
-
 def _record(
     source: Source, attrs: dict[str, str], table: dict[str, np.ndarray], notes: Notes, header_lines: int
 ) -> xr.Dataset:
@@ -126,9 +127,10 @@ def _record(
             f"{source.path}: the header gives no value:units and {species!r} has no customary unit"
         )
     for name in [n for n, v in table.items() if v.dtype.kind == "f"]:
-        table[name] = _without_fill(table[name], attrs.get(f"{name}:_FillValue"))
+        table[name] = without_fill(table[name], number(attrs.get(f"{name}:_FillValue"), -999.999))
     stamp = from_parts(*(table.get(n, np.zeros(len(table["value"]))) for n in _TIME))
     _compare_times(stamp, table, notes)
+    check_span(stamp, attrs.get("dataset_start_date", ""), attrs.get("dataset_stop_date", ""), notes)
     product = _product(attrs, dataset_name, table)
     start, middle, end = intervals(
         stamp, "start" if product in _LENGTHS else "instant", _LENGTHS.get(product)
@@ -140,11 +142,11 @@ def _record(
         "uncertainty": table.get("value_unc", np.nan),
         "sd": table.get("value_std_dev", np.nan),
         "n": table.get("nvalue"),
-        "quality": _quality(flags, notes),
+        "quality": noaa_quality(flags, notes),
         "quality_original": flags,
-        "latitude": table.get("latitude", _number(attrs.get("site_latitude"))),
-        "longitude": table.get("longitude", _number(attrs.get("site_longitude"))),
-        "altitude_m": table.get("altitude", _number(attrs.get("site_elevation"))),
+        "latitude": table.get("latitude", number(attrs.get("site_latitude"))),
+        "longitude": table.get("longitude", number(attrs.get("site_longitude"))),
+        "altitude_m": table.get("altitude", number(attrs.get("site_elevation"))),
         "intake_height_m": table.get("intake_height", np.nan),
         "sample_id": _sample_id(table),
         "identity": _analysis(table),
@@ -161,6 +163,7 @@ def _record(
         interval="start" if product in _LENGTHS else "instant",
         notes=notes,
         extras=extras,
+        options=source.options,
         attrs={
             "site": site,
             "site_name": attrs.get("site_name", ""),
@@ -199,19 +202,6 @@ def _product(attrs: dict[str, str], dataset_name: str, table: dict[str, np.ndarr
     return "event" if "air_sample_container_id" in table else "hourly"
 
 
-def _without_fill(values: np.ndarray, fill: str | None) -> np.ndarray:
-    """Set the declared fill to NaN (``-999.999`` where the header declares none)."""
-    number = _number(fill, -999.999)
-    return np.where(np.isclose(values, number, rtol=1e-6, atol=0.0), np.nan, values)
-
-
-def _number(text: str | None, default: float = np.nan) -> float:
-    try:
-        return float(text) if text else default
-    except ValueError:
-        return default
-
-
 def _sample_id(table: dict[str, np.ndarray]) -> np.ndarray | str:
     """Return flask name and event, which together name one filling of one flask."""
     flask, event = table.get("air_sample_container_id"), table.get("event_number")
@@ -228,22 +218,6 @@ def _analysis(table: dict[str, np.ndarray]) -> np.ndarray | None:
         table[n] for n in ("analysis_month", "analysis_day", "analysis_hour", "analysis_minute") if n in table
     ]
     return np.array([" ".join(map(str, p)) for p in zip(*parts, strict=True)]) if parts else None
-
-
-def _quality(flags: np.ndarray, notes: Notes) -> np.ndarray:
-    """Read NOAA's three characters: rejection, selection, information."""
-    letters, inverse = np.unique(flags, return_inverse=True)
-    bits = np.zeros(len(letters), np.uint32)
-    for i, flag in enumerate(letters):
-        if len(flag) != 3:
-            bits[i] |= np.uint32(Quality.PRODUCER)
-            notes.warn(
-                (inverse == i).sum(), f"flags {str(flag)!r} are not three characters; taken as rejected"
-            )
-            continue
-        bits[i] |= np.uint32(Quality.PRODUCER if flag[0] != "." else 0)
-        bits[i] |= np.uint32(Quality.SELECTION if flag[1] != "." else 0)
-    return bits[inverse]
 
 
 def _compare_times(stamp: np.ndarray, table: dict[str, np.ndarray], notes: Notes) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import io
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -72,7 +72,7 @@ class Source:
         """First 64 KiB as text; empty for netCDF and folders."""
         if self.is_folder or self.is_netcdf:
             return ""
-        return decode(self._open(HEAD_BYTES))[0]
+        return decode(self._first())[0]
 
     @cached_property
     def lines(self) -> list[str]:
@@ -80,45 +80,33 @@ class Source:
         return self.head.splitlines()
 
     def read_bytes(self) -> bytes:
-        """Return the whole content, unpacked."""
-        return self._open(MAX_BYTES)
+        """Return the content of the one file that the path, or the archive, holds."""
+        parts = self.parts()
+        if len(parts) != 1:
+            raise FormatError(f"{self.path}: holds {len(parts)} files; give them one by one")
+        return parts[0][1]
 
-    def _open(self, limit: int) -> bytes:
-        """Return up to `limit` bytes; a file that holds more than `MAX_BYTES` is refused."""
-        whole = limit >= MAX_BYTES
-        try:
-            if self.magic.startswith(b"\x1f\x8b"):
-                with gzip.open(self.path) as stream:
-                    data = stream.read(limit + whole)
-            elif self.magic.startswith(b"PK\x03\x04"):
-                data = self._unzip(limit, whole)
-            else:
-                with self.path.open("rb") as stream:
-                    data = stream.read(limit + whole)
-        except (OSError, EOFError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
-            raise FormatError(f"{self.path}: cannot be read ({error})") from error
-        except Exception as error:  # zlib.error has no common base with the others
-            if type(error).__module__ != "zlib":
-                raise
-            raise FormatError(f"{self.path}: the compressed data are broken ({error})") from error
-        if whole and len(data) > MAX_BYTES:
-            raise FormatError(f"{self.path}: unpacks to more than {MAX_BYTES >> 20} MiB; split the file")
-        return data
+    def parts(self) -> list[tuple[str, bytes]]:
+        """Return (name, content) of the file, of each member of an archive, or of each file of a folder.
 
-    def _unzip(self, limit: int, whole: bool) -> bytes:
-        """Return the members of an archive one after another, in the order of their names."""
-        out = io.BytesIO()
-        with zipfile.ZipFile(self.path) as archive:
-            names = sorted(
-                n for n in archive.namelist() if not n.endswith("/") and not Path(n).name.startswith(".")
-            )
-            for name in names:
-                with archive.open(name) as member:
-                    out.write(member.read(limit + whole - out.tell()))
-                if out.tell() >= limit + whole:
-                    break
-                out.write(b"\n")
-        return out.getvalue()
+        Archives are unpacked in memory only; together no more than `MAX_BYTES` are taken.
+        """
+        paths = (
+            sorted(p for p in self.path.iterdir() if p.is_file() and p.name[0] != ".")
+            if self.is_folder
+            else [self.path]
+        )
+        found: list[tuple[str, bytes]] = []
+        left = MAX_BYTES
+        for path in paths:
+            for name, data in _members(path, left):
+                found.append((name, data))
+                left -= len(data)
+        return found
+
+    def _first(self) -> bytes:
+        """Return the first bytes of the file or of the first member."""
+        return next(iter(_members(self.path, HEAD_BYTES, cut=True)), ("", b""))[1]
 
     @cached_property
     def netcdf(self) -> NetcdfHeader | None:
@@ -136,6 +124,37 @@ class Source:
                 )
         except (OSError, RuntimeError, UnicodeDecodeError) as error:
             raise FormatError(f"{self.path}: cannot be opened as netCDF ({error})") from error
+
+
+def _members(path: Path, limit: int, *, cut: bool = False) -> Iterator[tuple[str, bytes]]:
+    """Yield (name, content) of a plain, gzipped or zipped file; more than `limit` bytes are cut or refused."""
+    with path.open("rb") as stream:
+        magic = stream.read(4)
+    try:
+        if magic == b"PK\x03\x04":
+            with zipfile.ZipFile(path) as archive:
+                names = sorted(n for n in archive.namelist() if n[-1] != "/" and Path(n).name[0] != ".")
+                for name in names:
+                    with archive.open(name) as member:
+                        data = _take(member, limit, path, cut)
+                    yield Path(name).name, data
+                    if cut:
+                        return
+                    limit -= len(data)
+        else:
+            gzipped = magic[:2] == b"\x1f\x8b"
+            with gzip.open(path) if gzipped else path.open("rb") as stream:
+                yield path.name.removesuffix(".gz") if gzipped else path.name, _take(stream, limit, path, cut)
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
+        raise FormatError(f"{path}: cannot be read ({error})") from error
+
+
+def _take(stream: Any, limit: int, path: Path, cut: bool) -> bytes:
+    # One byte more than allowed is asked for: an archive's own word on its size is not believed.
+    data = stream.read(limit if cut else limit + 1)
+    if len(data) > limit:
+        raise FormatError(f"{path}: holds more than {MAX_BYTES >> 20} MiB; split it")
+    return data
 
 
 def decode(data: bytes) -> tuple[str, bool]:

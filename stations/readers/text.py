@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -13,7 +14,18 @@ import pyarrow.csv as pacsv
 from obsnet.errors import FormatError
 from stations.record import Notes
 
-__all__ = ["attributes", "from_parts", "parse_iso", "read_table"]
+__all__ = [
+    "attributes",
+    "check_header_count",
+    "check_span",
+    "from_parts",
+    "local_to_utc",
+    "number",
+    "parse_iso",
+    "read_table",
+    "usual_step",
+    "without_fill",
+]
 
 _NULLS = ["", "nan", "NaN", "NAN", "NA", "N/A", "null", "NULL", "-", "--"]
 
@@ -186,6 +198,84 @@ def parse_iso(texts: np.ndarray) -> np.ndarray:
     stamps = stamps.dt.tz_localize(None).to_numpy()
     inside = (stamps >= np.datetime64("1800-01-01")) & (stamps < np.datetime64("2200-01-01"))
     return np.where(inside, stamps, np.datetime64("NaT")).astype("datetime64[ns]")
+
+
+def check_header_count(attrs: Mapping[str, str], actual: int, notes: Notes) -> None:
+    """Say so where a header's word on its own length is wrong; the column line itself decides."""
+    said = attrs.get("header_lines", attrs.get("number_of_header_lines"))
+    if said is not None and said.strip() != str(actual):
+        notes.warn(
+            1, f"header count is wrong: it says {said.strip()} lines, the column names are in line {actual}"
+        )
+
+
+def number(text: str | None, default: float = np.nan) -> float:
+    """Return a header's text as a number, or the default."""
+    try:
+        return float(text) if text else default
+    except ValueError:
+        return default
+
+
+def without_fill(values: np.ndarray, fill: float) -> np.ndarray:
+    """Set a declared fill to NaN."""
+    return np.where(np.isclose(values, fill, rtol=1e-6, atol=0.0), np.nan, values)
+
+
+def local_to_utc(stamp: np.ndarray, zone: str, notes: Notes) -> np.ndarray:
+    """Bring stamps to UTC by an offset such as ``UTC+08:00``, ``UTC +8`` or ``UTC``; each shifted row is counted.
+
+    Raises
+    ------
+    FormatError
+        The zone is no offset from UTC.
+    """
+    match = re.fullmatch(
+        r"(?:UTC|GMT)?\s*(?:([+-])\s*(\d{1,2})(?::?(\d{2}))?)?|Z", zone.strip(), re.IGNORECASE
+    )
+    if match is None:
+        raise FormatError(f"time zone {zone!r} is no offset from UTC; write it as UTC+08:00")
+    minutes = int(match[2] or 0) * 60 + int(match[3] or 0)
+    if minutes == 0:
+        return stamp
+    minutes = -minutes if match[1] == "-" else minutes
+    notes.changed(len(stamp), f"times brought from {zone} to UTC ({-minutes / 60:+g} h)")
+    return stamp - np.timedelta64(minutes, "m")
+
+
+def usual_step(stamp: np.ndarray, notes: Notes) -> np.timedelta64 | None:
+    """Return the step between stamps that more than half of them have, or None."""
+    steps, counts = np.unique(np.diff(np.unique(stamp[~np.isnat(stamp)])), return_counts=True)
+    if counts.size == 0 or 2 * counts.max() < counts.sum() or counts.sum() < 2:
+        return None
+    usual = steps[counts.argmax()].astype("timedelta64[s]")
+    notes.changed(
+        1, f"averaging interval that the file does not give taken from the usual step, {usual.astype(int)} s"
+    )
+    return usual
+
+
+def check_span(stamp: np.ndarray, first: str, last: str, notes: Notes) -> None:
+    """Say so where all times are off the header's first and last by the same hours: local time labelled UTC.
+
+    Parameters
+    ----------
+    stamp : ndarray of datetime64
+        As read, UTC.
+    first, last : str
+        The header's start and stop, ISO 8601; nothing is said where they are absent.
+    """
+    said = parse_iso(np.array([first, last]))
+    good = stamp[~np.isnat(stamp)]
+    if np.isnat(said).any() or good.size < 2:
+        return
+    hours = (np.array([good.min(), good.max()]) - said) / np.timedelta64(1, "h")
+    shift = round(float(hours[0]) * 2.0) / 2.0
+    if 0.5 <= abs(shift) <= 14.0 and np.abs(hours - shift).max() < 0.02:
+        notes.warn(
+            len(stamp),
+            f"rows have times {shift:+g} h from the header's start and stop: they may be local, not UTC",
+        )
 
 
 def attributes(lines: Sequence[str]) -> dict[str, str]:
