@@ -66,7 +66,8 @@ class Jacobian:
     background, background_uncertainty : ndarray of float64 or None, shape (n_obs,)
         Known background value, NaN where there is none.
     fixed : ndarray of float64 or None, shape (n_obs,)
-        Part of the modelled value that is neither inflow nor flux: what a column takes from its retrieval's prior.
+        Part of the modelled value that is neither inflow nor flux: what a column takes from its retrieval's
+        prior.
 
     Raises
     ------
@@ -198,7 +199,7 @@ class Jacobian:
                 raise SchemaError("standard errors must stand at the positions of the sensitivities")
             filled = np.concatenate([stderr.data, np.zeros(empty.size)]).astype(np.float32)
             data["stderr"] = pa.array(filled, from_pandas=True)
-        if self.boundary is None and self.background is None:
+        if self.boundary is None and all(getattr(self, name) is None for name in _VALUES):
             return pa.table(data), None
         shares = (
             self.boundary
