@@ -177,9 +177,9 @@ SENSITIVITY = Contract(
     frozenset({"stderr"}),
 )
 # A modelled value is ``fixed + sum share * inflow + sum sensitivity * flux``. Shares are of the air that left
-# through each side (backward in time) in each bin, or was still inside at the end; they sum to 1 at a station and
-# to sum h a in a column, whose `fixed` is what it takes from the retrieval's prior. A known `background` stands
-# for the first two.
+# through each side (backward in time) in each bin, or was still inside at the end; they sum to 1 at a station
+# and to sum h a in a column, whose `fixed` is what it takes from the retrieval's prior. A known `background`
+# stands for the first two.
 BACKGROUND = Contract(
     "background",
     pa.schema(

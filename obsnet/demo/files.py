@@ -145,8 +145,8 @@ def write_lite(
 
 
 _COLUMNS = (
-    "site_code year month day hour minute second datetime time_decimal air_sample_container_id value value_unc "
-    "latitude "
+    "site_code year month day hour minute second datetime time_decimal air_sample_container_id value "
+    "value_unc latitude "
     "longitude altitude elevation intake_height method event_number instrument analysis_datetime qcflag"
 )
 

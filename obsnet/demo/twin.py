@@ -24,10 +24,12 @@ from obsnet.zonal import zonal_weights
 __all__ = ["Twin", "make_twin"]
 
 Array = NDArray[np.float64]
-GRID = Grid.regular(17.0, 54.0, 73.0, 136.0, 1.0, 1.0)
-START = np.datetime64("2019-01-06", "D")
+CELL = 1.0  # degree
+GRID = Grid.regular(17.0, 54.0, 73.0, 136.0, CELL, CELL)
+START = np.datetime64("2019-01-08", "D")  # the flux bins before it begin on a multiple of three days
 HOURS_BACK = 72
 BIN_DAYS = 3.0
+PARTICLES = 200
 _BAD_SHARE = 0.1  # of soundings carry a bad flag and a wrong value, as real files do
 _POINT_SD, _COLUMN_SD = 0.1, 0.7  # ppm, what the instruments claim and do
 
@@ -132,17 +134,41 @@ class Twin:
         drawn = np.sqrt(np.maximum(transport**2 - np.array([simulated.scatter[k] for k in keys]) ** 2, 0.0))
         return value + drawn * noise[0] + instrument * noise[1]
 
-    def write_case(
-        self, name: str, seed: int, stages: tuple[str, ...], *, scheduler: str, workers: int | None
-    ) -> Path:
-        """Write a case file with some of the stages and return its path."""
-        tables = _tables(self, seed, scheduler, workers)
-        parts = [
-            "# Written by `obsnet demo`; run it again with `obsnet run`.",
-            *(tables[s] for s in ("run", *stages)),
-        ]
+    def write_case(self, name: str, seed: int, *, workers: int | None, only_footprints: bool = False) -> Path:
+        """Write the case file and return its path; outputs go beside it, or below `name` for part of a case."""
+        from jinja2 import Environment, PackageLoader
+
+        south, north, west, east = GRID.bounds
+        wrong = f"{self.settings.planted_error:.0%}"
+        environment = Environment(loader=PackageLoader("obsnet.demo", "."), autoescape=False)
+        environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
+        text = environment.get_template("case.toml.j2").render(
+            out=name if only_footprints else ".",
+            only_footprints=only_footprints,
+            scheduler="processes",
+            workers=workers,
+            seed=seed,
+            south=south,
+            north=north,
+            west=west,
+            east=east,
+            dlat=CELL,
+            dlon=CELL,
+            bin_days=int(BIN_DAYS),
+            hours=HOURS_BACK,
+            particles=PARTICLES,
+            background=BACKGROUND_PPM,
+            sizes=self.settings,
+            title=f"Twin experiment over China, {self.network.name} network",
+            title_zh="中国区域孪生实验",
+            notes=[
+                f"Twin experiment, not an observation of the atmosphere: {self.network.note}. Truth, weather and "
+                f"measurements are invented; the reported total of one province is planted {wrong} too low.",
+                f"这是孪生实验，并非真实大气观测：观测网、天气与“真值”均为虚构，其中一个省的清单值被人为设低 {wrong}。",
+            ],
+        )
         path = self.folder / f"{name}.toml"
-        write_text(path, "\n".join(parts))
+        write_text(path, text)
         return path
 
 
@@ -178,7 +204,7 @@ def make_twin(
     network : {"idealised", "existing"}
         Who observes.
     days : int
-        How many, from 2019-01-06.
+        How many, from 2019-01-08.
     seed : int
         Of every draw.
     planted : str

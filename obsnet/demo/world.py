@@ -133,11 +133,10 @@ def _correlated(grid: Grid, length_km: float, rng: np.random.Generator, draws: i
     xyz = 6371.0 * np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], -1).reshape(
         -1, 3
     )
-    from scipy.linalg import cholesky
     from scipy.spatial.distance import pdist, squareform
 
     correlation = np.exp(-squareform(pdist(xyz)) / length_km)
-    factor = cholesky(correlation + 1e-9 * np.eye(len(xyz)), lower=True, overwrite_a=True)
+    factor = np.linalg.cholesky(correlation + 1e-9 * np.eye(len(xyz)))
     return (factor @ rng.standard_normal((len(xyz), draws))).T
 
 
