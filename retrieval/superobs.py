@@ -1,0 +1,405 @@
+"""Super-observations: many soundings as one, with the operator and the uncertainty that belong to it.
+
+Value, kernel, prior, weights and pressures are averaged with the same weights. The mean of products is not
+the product of means, so the averaged operator is not quite the mean of the operators: what is left is
+reported for two profiles, see `SuperObservations.report`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from obsnet.errors import ConfigError, RangeError, ScaleError, SchemaError
+from obsnet.grid import Grid
+from obsnet.schema import observation_table, profile_array
+from retrieval.along_track import along_track_groups
+from retrieval.polygon_overlap import EARTH_RADIUS
+from retrieval.superobs_errors import ErrorModel
+from retrieval.superobs_groups import Groups, area_groups, circle_corners, group_mean, unit_vectors
+
+__all__ = ["SUFFIX", "SuperObservations", "Superobs", "average", "groups_of", "super_observe"]
+
+Floats = npt.NDArray[np.float64]
+SUFFIX = "_superobs"
+_SURFACE = ((0.2, "sea"), (0.8, "coast"), (1.0001, "land"))
+_PLUME = 0.025  # relative enhancement of the test profile
+_PLUME_TOP = 0.8  # below this share of the surface pressure
+
+
+@dataclass(frozen=True)
+class Superobs:
+    """How soundings are combined.
+
+    Parameters
+    ----------
+    method : {"along-track", "area"}
+        See `along_track_groups` and `area_groups`.
+    errors : ErrorModel
+        How their errors combine.
+    grid : Grid, optional
+        For ``area``.
+    window_s : float, optional
+        10 s along track, 3600 s for areas by default.
+    inner_s, max_gap_s : float
+        Along track: seconds averaged first; longest gap inside a group.
+    weighting : {"share", "area"}
+        Area: the share of the pixel that lies in the cell, or its area.
+    footprint_km : float, optional
+        Area: diameter of round footprints, for products without corners.
+    minimum : int
+        Fewest soundings of a super-observation.
+    """
+
+    method: str = "along-track"
+    errors: ErrorModel = field(default_factory=ErrorModel)
+    grid: Grid | None = None
+    window_s: float | None = None
+    inner_s: float = 1.0
+    max_gap_s: float = 3.0
+    weighting: str = "share"
+    footprint_km: float | None = None
+    minimum: int = 1
+
+    def __post_init__(self) -> None:
+        if self.method not in {"along-track", "area"}:
+            raise ConfigError(f"method is 'along-track' or 'area', found {self.method!r}")
+        if self.method == "area" and self.grid is None:
+            raise ConfigError("super-observations by area need a grid")
+        if self.minimum < 1:
+            raise ConfigError(f"minimum must be at least 1, found {self.minimum}")
+
+    @property
+    def window(self) -> float:
+        """Length of the time windows, s."""
+        return (
+            self.window_s if self.window_s is not None else 10.0 if self.method == "along-track" else 3600.0
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """Return the settings as plain values."""
+        return asdict(self) | {"grid": self.grid.to_dict() if self.grid else None, "window_s": self.window}
+
+
+@dataclass(frozen=True)
+class SuperObservations:
+    """What `super_observe` makes.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Observation table; ``n`` counts the soundings, ``source`` ends in ``_superobs``.
+    report : pyarrow.Table
+        One row each: ``coverage``, ``effective_n`` (1 / sum w^2), ``total_weight``, ``spread`` (weighted
+        standard deviation of the members), and the residual of averaging the operator, in the unit of the
+        value: ``residual_prior`` where the true profile is the mean prior, ``residual_plume`` where it has
+        2.5 % more in the lowest fifth of the air.
+    problems : dict of str to int
+        Soundings left out, by reason.
+    """
+
+    table: pa.Table
+    report: pa.Table
+    problems: dict[str, int]
+
+    def residuals(self) -> dict[str, float]:
+        """Return root mean square and largest size of both residuals; empty without kernels."""
+        out: dict[str, float] = {}
+        for name in ("residual_prior", "residual_plume"):
+            values = self.report[name].to_numpy()
+            values = values[np.isfinite(values)]
+            if len(values):
+                out |= {
+                    f"{name}_rms": float(np.sqrt(np.mean(values**2))),
+                    f"{name}_max": float(np.abs(values).max()),
+                }
+        return out
+
+
+def super_observe(table: pa.Table, settings: Superobs, *, file_id: str | None = None) -> SuperObservations:
+    """Combine the good soundings of one source.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Observation table of columns from one source; rows with ``quality`` other than 0 are left out.
+    settings : Superobs
+        What belongs together and how errors combine.
+    file_id : str, optional
+        Sixteen hex digits that name the result; by default a hash of its inputs and the settings.
+
+    Returns
+    -------
+    SuperObservations
+        Sorted by window; the same for any order of the rows.
+
+    Raises
+    ------
+    SchemaError
+        Several sources, points instead of columns, no pixel corners where areas are asked for.
+    ScaleError
+        Several calibration scales among the good rows.
+    RangeError
+        A good row without uncertainty.
+    """
+    sources = pc.unique(table["source"]).to_pylist()
+    if len(sources) > 1:
+        raise SchemaError(f"super-observations are made of one source at a time, found {', '.join(sources)}")
+    good = table.filter(pc.equal(table["quality"], 0))
+    flagged = {"flagged": len(table) - len(good)}
+    kinds = pc.unique(good["kind"]).to_pylist()
+    if "point" in kinds:
+        raise SchemaError("super-observations are made of columns; this table holds station samples")
+    scales = [s for s in pc.unique(good["scale"]).to_pylist() if s is not None]
+    if len(scales) > 1:
+        raise ScaleError(f"soundings on several scales may not be averaged: {', '.join(sorted(scales))}")
+    groups, labels = groups_of(good, settings)
+    kept = groups.at_least(settings.minimum)
+    problems = flagged | kept.problems
+    if len(kept) < len(groups):
+        problems["in groups smaller than the minimum"] = int(groups.size.sum() - kept.size.sum())
+    if len(kept) == 0:
+        return SuperObservations(good.slice(0, 0), _report(None, kept), problems)
+    return average(good, kept, labels, settings, problems, file_id)
+
+
+def groups_of(table: pa.Table, settings: Superobs) -> tuple[Groups, list[tuple[str, str, str]]]:
+    """Return the groups of soundings, and what each class of `Groups.part` is: (platform, mode, surface)."""
+    kind, labels = _classes(table)
+    time = table["time"].to_numpy().astype("datetime64[us]")
+    lat, lon = table["latitude"].to_numpy(), table["longitude"].to_numpy()
+    if settings.method == "along-track":
+        length = settings.errors.length_km if settings.errors.correlation == "exponential" else None
+        groups = along_track_groups(
+            time,
+            lat,
+            lon,
+            kind,
+            window_s=settings.window,
+            inner_s=settings.inner_s,
+            max_gap_s=settings.max_gap_s,
+            length_km=length,
+        )
+        return groups, labels
+    assert settings.grid is not None
+    if settings.footprint_km is not None:
+        corners = circle_corners(lat, lon, settings.footprint_km)
+    elif table["corner_latitude"].null_count < len(table):
+        corners = (profile_array(table["corner_latitude"]), profile_array(table["corner_longitude"]))
+    elif len(table) == 0:
+        corners = (np.zeros((0, 4)), np.zeros((0, 4)))
+    else:
+        raise SchemaError(
+            "these soundings have no pixel corners, which area overlap needs; give the footprint's diameter "
+            "in km, or average along the track"
+        )
+    groups = area_groups(
+        *corners, time, kind, settings.grid, window_s=settings.window, weighting=settings.weighting
+    )
+    return groups, labels
+
+
+def _classes(table: pa.Table) -> tuple[npt.NDArray[np.int64], list[tuple[str, str, str]]]:
+    """Return a number for each row's platform, mode and surface, and what the numbers mean, sorted."""
+    fraction = table["land_fraction"].to_numpy().astype(np.float64)
+    known = fraction[np.isfinite(fraction)]
+    if known.size and not (known.min() >= 0.0 and known.max() <= 1.0):
+        raise RangeError(f"land_fraction must lie within 0 and 1, found {known.min():g} to {known.max():g}")
+    surface = np.full(len(table), "", dtype="<U5")
+    for limit, name in reversed(_SURFACE):
+        surface[fraction < limit] = name
+    text = [np.asarray(pc.fill_null(table[c], "").to_pylist(), dtype=str) for c in ("platform", "mode")]
+    if len(table) == 0:
+        return np.zeros(0, dtype=np.int64), []
+    columns, number = np.unique(np.stack([*text, surface]), axis=1, return_inverse=True)
+    return number.reshape(-1).astype(np.int64), [(str(p), str(m), str(s)) for p, m, s in columns.T]
+
+
+def average(
+    table: pa.Table,
+    groups: Groups,
+    labels: list[tuple[str, str, str]],
+    settings: Superobs,
+    problems: dict[str, int],
+    file_id: str | None = None,
+) -> SuperObservations:
+    """Average a table over groups; see `super_observe`, which makes them."""
+    source = table["source"][0].as_py() + SUFFIX
+    member = groups.row
+    sigma = table["uncertainty"].to_numpy().astype(np.float64)[member]
+    lat, lon = table["latitude"].to_numpy(), table["longitude"].to_numpy()
+    xyz = unit_vectors(lat, lon)
+    uncertainty = settings.errors.uncertainty(
+        sigma,
+        groups.weight,
+        groups.offsets,
+        position_km=xyz[member] * (EARTH_RADIUS / 1e3),
+        coverage=groups.coverage,
+    )
+    number = groups.part if settings.method == "area" else groups.part // 1000
+    latitude, longitude = _mean_place(xyz, groups, settings.grid if settings.method == "area" else None)
+    time, start, end = _times(table, groups)
+    value = table["value"].to_numpy()
+    columns: dict[str, Any] = {
+        "platform": [labels[k][0] for k in number],
+        "mode": pa.array([labels[k][1] or None for k in number], pa.string()),
+        "time": time,
+        "time_start": start,
+        "time_end": end,
+        "latitude": latitude,
+        "longitude": longitude,
+        "value": group_mean(value, groups),
+        "uncertainty": uncertainty,
+        "n": groups.size.astype(np.int32),
+    }
+    for name in ("uncertainty_systematic", "altitude_m", "land_fraction"):
+        if table[name].null_count < len(table):
+            columns[name] = group_mean(table[name].to_numpy().astype(np.float64), groups)
+    scale = [s for s in pc.unique(table["scale"]).to_pylist() if s is not None]
+    if scale:
+        columns["scale"] = pa.repeat(pa.scalar(scale[0]), len(groups))
+    if settings.method == "area" and settings.grid is not None:
+        columns |= _cell_corners(settings.grid, groups)
+    operator, residual = _operator(table, groups)
+    columns |= operator
+    columns["obs_id"] = _identifiers(source, groups, labels, number, settings)
+    result = observation_table(
+        columns,
+        species=table["species"][0].as_py(),
+        kind="column",
+        source=source,
+        file_id=file_id or _file_id(table, settings),
+    )
+    anomaly = value - value.mean()  # else the squares lose the digits that matter
+    variance = group_mean(anomaly**2, groups) - group_mean(anomaly, groups) ** 2
+    spread = np.sqrt(np.maximum(variance, 0.0))
+    report = _report(result["obs_id"], groups, spread=spread, **residual)
+    return SuperObservations(result, report, problems)
+
+
+def _mean_place(xyz: Floats, groups: Groups, grid: Grid | None) -> tuple[Floats, Floats]:
+    """Return the mean position on the sphere; inside its cell where there is a grid."""
+    mean = group_mean(xyz, groups)
+    latitude = np.rad2deg(np.arctan2(mean[:, 2], np.hypot(mean[:, 0], mean[:, 1])))
+    longitude = np.rad2deg(np.arctan2(mean[:, 1], mean[:, 0]))
+    if grid is not None:
+        row, column = np.divmod(groups.cell, grid.shape[1])
+        south, north = grid.lat_edges[row], grid.lat_edges[row + 1]
+        west, east = grid.lon_edges[column], grid.lon_edges[column + 1]
+        # a pixel's centre may lie outside the cell it reaches into; a cell does not own its northern edge
+        latitude = np.clip(latitude, south, north - 1e-6 * (north - south))
+        middle = 0.5 * (west + east)
+        longitude = middle + np.mod(longitude - middle + 180.0, 360.0) - 180.0
+        longitude = np.clip(longitude, west, east - 1e-6 * (east - west))
+        longitude = np.mod(longitude + 180.0, 360.0) - 180.0
+    return latitude, longitude
+
+
+def _cell_corners(grid: Grid, groups: Groups) -> dict[str, Floats]:
+    row, column = np.divmod(groups.cell, grid.shape[1])
+    south, north = grid.lat_edges[row], grid.lat_edges[row + 1]
+    west, east = grid.lon_edges[column], grid.lon_edges[column + 1]
+    return {
+        "corner_latitude": np.stack([south, south, north, north], axis=1),
+        "corner_longitude": np.stack([west, east, east, west], axis=1),
+    }
+
+
+def _times(table: pa.Table, groups: Groups) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return mean, first start and last end of each group."""
+    time = table["time"].to_numpy().astype("datetime64[us]").astype(np.int64)
+    origin = time.min()
+    mean = origin + np.round(group_mean((time - origin).astype(np.float64), groups)).astype(np.int64)
+    ends = []
+    for name, reduce in (("time_start", np.minimum), ("time_end", np.maximum)):
+        if table[name].null_count == 0:
+            time = table[name].to_numpy().astype("datetime64[us]").astype(np.int64)
+        ends.append(reduce.reduceat(time[groups.row], groups.offsets[:-1]))
+    return mean.astype("datetime64[us]"), ends[0].astype("datetime64[us]"), ends[1].astype("datetime64[us]")
+
+
+def _operator(table: pa.Table, groups: Groups) -> tuple[dict[str, Any], dict[str, Floats]]:
+    """Return the averaged profiles, and what averaging them apart loses; nothing without kernels."""
+    if table["averaging_kernel"].null_count == len(table):
+        return {}, {}
+    verticals = pc.unique(table["vertical"]).to_pylist()
+    if len(verticals) != 1:
+        raise SchemaError(f"levels and layers may not be averaged together, found {verticals}")
+    grid_name = "pressure_edges" if verticals[0] == "layer" else "pressure_levels"
+    h, a, prior, pressure = (
+        profile_array(table[name]).astype(np.float64)
+        for name in ("pressure_weight", "averaging_kernel", "prior_profile", grid_name)
+    )
+    mean_h, mean_a, mean_prior = (group_mean(x, groups) for x in (h, a, prior))
+    mean_pressure = group_mean(pressure, groups)
+    column = table["prior_column"].to_numpy().astype(np.float64)
+    column = np.where(np.isnan(column), np.sum(h * prior, axis=1), column)
+    # sum_i (mean(h a) - mean(h) mean(a)) x_i, less the same with the priors inside the mean
+    response = group_mean(h * a, groups) - mean_h * mean_a
+    at_prior = group_mean(np.sum(h * a * prior, axis=1), groups) - np.sum(
+        mean_h * mean_a * mean_prior, axis=1
+    )
+    residual = np.sum(response * mean_prior, axis=1) - at_prior
+    if verticals[0] == "layer":
+        middle = 0.5 * (mean_pressure[:, 1:] + mean_pressure[:, :-1])
+    else:
+        middle = mean_pressure
+    plume = _PLUME * mean_prior * (middle > _PLUME_TOP * mean_pressure[:, :1])
+    columns = {
+        "vertical": pa.repeat(pa.scalar(verticals[0]), len(groups)),
+        "pressure_weight": mean_h,
+        "averaging_kernel": mean_a,
+        "prior_profile": mean_prior,
+        grid_name: mean_pressure,
+        "prior_column": group_mean(column, groups),
+    }
+    # averaged operator minus mean of the operators
+    return columns, {
+        "residual_prior": -residual,
+        "residual_plume": -residual - np.sum(response * plume, axis=1),
+    }
+
+
+def _report(ids: Any, groups: Groups, **columns: Floats) -> pa.Table:
+    nothing = np.full(len(groups), np.nan)
+    return pa.table(
+        {
+            "obs_id": ids if ids is not None else pa.array([], pa.string()),
+            "coverage": groups.coverage,
+            "effective_n": groups.effective_size,
+            "total_weight": groups.total,
+            **{name: columns.get(name, nothing) for name in ("spread", "residual_prior", "residual_plume")},
+        }
+    )
+
+
+def _identifiers(
+    source: str,
+    groups: Groups,
+    labels: list[tuple[str, str, str]],
+    number: npt.NDArray[np.int64],
+    settings: Superobs,
+) -> list[str]:
+    """Return names that are unique in a store and the same however the work was cut up."""
+    start = np.datetime_as_string(groups.window, unit="s" if settings.window >= 1 else "us")
+    if settings.method == "area" and settings.grid is not None:
+        place = [f"{settings.grid.hash_id[:8]}:{c}" for c in groups.cell]
+    else:
+        place = [f"{settings.window:g}s:{p % 1000}" for p in groups.part]
+    kinds = ["-".join(x for x in labels[k] if x) for k in number]
+    return [f"{source}:{p}:{t}Z:{k}" for p, t, k in zip(place, start, kinds, strict=True)]
+
+
+def _file_id(table: pa.Table, settings: Superobs) -> str:
+    """Return 16 hex digits of what the super-observations were made of and how."""
+    inputs = sorted(pc.unique(table["file_id"]).to_pylist())
+    day = str(pc.min(table["time"]).as_py())[:10]
+    text = json.dumps([inputs, day, settings.describe()], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
