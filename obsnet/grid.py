@@ -338,10 +338,15 @@ def centre_order(
     order = np.argsort(turned, kind="stable")
     west, width = turned[order], width[order]
     gaps = np.append(west[1:], west[0] + 360.0) - (west + width)
-    if lon.size > 1 and lon_bounds is None and gaps.min() < _FLOAT32_DEGREES:
-        twice = lon[order][np.argmin(gaps)]
-        raise GridError(f"longitude {twice:g} occurs twice; drop the cyclic column")
-    if gaps.max() - gaps.min() > max(1e-3 * gaps.max(), 2.0 * _FLOAT32_DEGREES):
+    step = np.sort(gaps)[(lon.size - 1) // 2]  # the lower median: two cells have one step and one gap
+    if lon.size > 1 and lon_bounds is None and gaps.min() < 0.5 * step:
+        at = int(np.argmin(gaps))
+        one, two = lon[order[at]], lon[order[(at + 1) % lon.size]]
+        raise GridError(
+            f"longitudes {one:g} and {two:g} are {gaps[at]:.4g} degrees apart where others are {step:.4g}: "
+            "drop the cyclic column, or give the cell bounds"
+        )
+    if gaps.max() - step > max(1e-3 * step, 2.0 * _FLOAT32_DEGREES):
         start = int(np.argmax(gaps)) + 1
     elif lon_bounds is None:
         edge = np.mod(west - 180.0 / lon.size, 360.0)

@@ -186,7 +186,12 @@ class TestFromCentres:
         [
             ([0], [0, 1], {}, "latitude has one centre"),
             ([0, 1], [0, 1, 3], {}, "longitude is unevenly spaced"),
-            ([0, 1], [0, 90, 180, 270, 360], {}, "occurs twice; drop the cyclic column"),
+            (
+                [0, 1],
+                [0, 90, 180, 270, 360],
+                {},
+                "longitudes 0 and 360 are 0 degrees apart where others are 90: drop",
+            ),
             ([0, 95], [0, 1], {}, "latitude must lie within -90 and 90, found 0 to 95"),
             ([0, 0], [0, 1], {}, "latitude is unevenly spaced"),
             ([0, 1], [0, 1], {"lat_bounds": [[0, 1]]}, r"latitude bounds must be finite, of shape \(2, 2\)"),
