@@ -18,7 +18,7 @@ from pydantic import Field
 
 from obsnet.config import Options, validate
 from obsnet.errors import ConfigError, nearest
-from obsnet.store import sha256, write_text
+from obsnet.store import sha256, sweep, write_text
 
 __all__ = ["Case", "RunOptions", "Stage", "StageResult", "load_stages", "read_case", "run_case"]
 
@@ -202,6 +202,7 @@ def run_case(
     """
     import time
 
+    sweep(case.out)
     results: dict[str, dict[str, Any]] = {}
     prints: dict[str, str] = {}
     for stage, options in steps:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import platform
+import re
 import secrets
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -27,6 +29,7 @@ __all__ = [
     "file_id",
     "read_table",
     "sha256",
+    "sweep",
     "write_table",
     "write_text",
 ]
@@ -34,20 +37,54 @@ __all__ = [
 _PARTITION = ("species", "source", "year", "month")
 
 
+_HOST = re.sub(r"[^A-Za-z0-9]", "", platform.node()) or "host"
+_TEMPORARY = re.compile(r"\.tmp-(?P<host>[A-Za-z0-9]+)-(?P<pid>\d+)-[0-9a-f]{8}-")
+
+
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary path beside `path` and rename it there when the block ends without an error.
 
-    The temporary name keeps the suffix, begins with a dot and is removed on failure.
+    The temporary name is hidden, keeps the suffix and is removed on failure. After a kill it stays until
+    `sweep` finds it.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
+    temporary = target.with_name(f".tmp-{_HOST}-{os.getpid()}-{secrets.token_hex(4)}-{target.name}")
     try:
         yield temporary
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: str | os.PathLike[str]) -> int:
+    """Remove temporary files that killed processes of this machine left below a folder.
+
+    Files of processes that still run, here or on another node of a shared file system, are left alone.
+
+    Returns
+    -------
+    int
+        How many were removed.
+    """
+    removed = 0
+    for path in Path(folder).rglob(".tmp-*"):
+        match = _TEMPORARY.match(path.name)
+        if match and match["host"] == _HOST and not _alive(int(match["pid"])):
+            path.unlink(missing_ok=True)
+            removed += 1
+    return removed
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
