@@ -15,17 +15,31 @@ _Text = Optional[str]  # noqa: UP045 - typer reads the annotation when the comma
 def ingest(
     files: _Files,
     out: Annotated[str, typer.Option(help="folder of the observation store; made when absent")],
-    sensor: Annotated[_Text, typer.Option(help="product, e.g. oco2_lite; recognised by content without it")] = None,
+    sensor: Annotated[
+        _Text, typer.Option(help="product, e.g. oco2_lite; recognised by content without it")
+    ] = None,
     species: Annotated[_Text, typer.Option(help="for files of several, e.g. CO of WFMD")] = None,
     screen: Annotated[_Text, typer.Option(help="quality screen: a name, or a .toml of your own")] = None,
-    correction: Annotated[_Text, typer.Option(help="bias correction (.toml) to apply to the raw values")] = None,
-    x2019: Annotated[bool, typer.Option("--x2019", help="take XCO2 on the WMO X2019 scale (Lite v10, v11)")] = False,
-    profiles: Annotated[str, typer.Option(help="whose kernels and priors are kept: all, good or none")] = "all",
-    extra: Annotated[_Text, typer.Option(help="keep further variables beside the store: names with commas, or *")] = None,
+    correction: Annotated[
+        _Text, typer.Option(help="bias correction (.toml) to apply to the raw values")
+    ] = None,
+    x2019: Annotated[
+        bool, typer.Option("--x2019", help="take XCO2 on the WMO X2019 scale (Lite v10, v11)")
+    ] = False,
+    profiles: Annotated[
+        str, typer.Option(help="whose kernels and priors are kept: all, good or none")
+    ] = "all",
+    extra: Annotated[
+        _Text, typer.Option(help="keep further variables beside the store: names with commas, or *")
+    ] = None,
     sensors: Annotated[_Text, typer.Option(help="folder of your own sensor tables")] = None,
-    mixed: Annotated[bool, typer.Option("--mixed", help="allow several versions or scales in one store")] = False,
+    mixed: Annotated[
+        bool, typer.Option("--mixed", help="allow several versions or scales in one store")
+    ] = False,
     shard: Annotated[_Text, typer.Option(help="i/n: only the i-th of n parts, for job arrays")] = None,
-    scheduler: Annotated[_Text, typer.Option(help="serial, processes or dask; chosen by size without it")] = None,
+    scheduler: Annotated[
+        _Text, typer.Option(help="serial, processes or dask; chosen by size without it")
+    ] = None,
     workers: Annotated[Optional[int], typer.Option(min=1, help="worker processes")] = None,  # noqa: UP045
     address: Annotated[_Text, typer.Option(help="a running Dask scheduler, e.g. tcp://node1:8786")] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,

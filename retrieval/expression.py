@@ -16,9 +16,23 @@ import numpy as np
 
 from obsnet.errors import FormatError, nearest
 
-__all__ = ["Binary", "Call", "Name", "Node", "Number", "evaluate", "names", "parse"]
+__all__ = [
+    "Binary",
+    "Call",
+    "Name",
+    "Node",
+    "Number",
+    "Term",
+    "evaluate",
+    "names",
+    "parse",
+    "terms",
+    "unparse",
+]
 
-_TOKEN = re.compile(r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eEdD][+-]?\d+)?)|(?P<name>[A-Za-z_]\w*)|(?P<op>[-+*/^()<>,]))")
+_TOKEN = re.compile(
+    r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eEdD][+-]?\d+)?)|(?P<name>[A-Za-z_]\w*)|(?P<op>[-+*/^()<>,]))"
+)
 _LONGEST = 4000  # characters; the longest formula seen has 200
 _DEEPEST = 60  # brackets
 
@@ -181,7 +195,9 @@ class _Parser:
         self.take(")")
         wanted = _FUNCTIONS[text.lower()][0]
         if len(arguments) != wanted:
-            raise self.error(f"{text} takes {wanted} argument{'s' if wanted > 1 else ''}, found {len(arguments)}")
+            raise self.error(
+                f"{text} takes {wanted} argument{'s' if wanted > 1 else ''}, found {len(arguments)}"
+            )
         return Call(text.lower(), tuple(arguments))
 
 
@@ -225,8 +241,8 @@ def names(tree: Node) -> list[str]:
     return list(dict.fromkeys(n for part in parts for n in names(part)))
 
 
-def evaluate(tree: Node, lookup: Callable[[str], Any]) -> Any:
-    """Evaluate an expression in float64.
+def evaluate(tree: Node, lookup: Callable[[str], Any], precision: type[np.floating] = np.float64) -> Any:
+    """Evaluate an expression.
 
     Parameters
     ----------
@@ -234,21 +250,89 @@ def evaluate(tree: Node, lookup: Callable[[str], Any]) -> Any:
         From `parse`.
     lookup : callable
         Returns the array or number of a name.
+    precision : type
+        ``numpy.float64`` or ``numpy.float32``: of every operand, constant and result.
 
     Returns
     -------
-    float or ndarray of float64
+    ndarray or scalar of that type
         NaN where an operand is NaN or a function is undefined; no warning is raised for these.
     """
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        return _evaluate(tree, lookup)
+        return _evaluate(tree, lookup, precision)
 
 
-def _evaluate(tree: Node, lookup: Callable[[str], Any]) -> Any:
+def _evaluate(tree: Node, lookup: Callable[[str], Any], precision: type[np.floating]) -> Any:
     if isinstance(tree, Number):
-        return tree.value
+        return precision(tree.value)
     if isinstance(tree, Name):
-        return np.asarray(lookup(tree.name), dtype=np.float64)
+        return np.asarray(lookup(tree.name), dtype=precision)
     if isinstance(tree, Binary):
-        return _OPERATIONS[tree.op](_evaluate(tree.left, lookup), _evaluate(tree.right, lookup))
-    return _FUNCTIONS[tree.function][1](*(_evaluate(a, lookup) for a in tree.arguments))
+        left, right = (_evaluate(t, lookup, precision) for t in (tree.left, tree.right))
+        return _OPERATIONS[tree.op](left, right)
+    return _FUNCTIONS[tree.function][1](*(_evaluate(a, lookup, precision) for a in tree.arguments))
+
+
+_RANK = {"+": 1, "-": 1, ">": 1, "<": 1, "*": 2, "/": 2, "^": 3}
+
+
+def unparse(tree: Node) -> str:
+    """Write an expression as text that parses to the same tree."""
+    if isinstance(tree, Number):
+        return repr(tree.value)
+    if isinstance(tree, Name):
+        return tree.name
+    if isinstance(tree, Call):
+        return f"{tree.function}({', '.join(unparse(a) for a in tree.arguments)})"
+    rank = _RANK[tree.op]
+    left, right = unparse(tree.left), unparse(tree.right)
+    # All operations of one rank are read from the left; a power takes an atom on its left.
+    if _rank(tree.left) < rank + (tree.op == "^"):
+        left = f"({left})"
+    if _rank(tree.right) <= rank:
+        right = f"({right})"
+    return f"{left} {tree.op} {right}"
+
+
+def _rank(tree: Node) -> int:
+    if isinstance(tree, Binary):
+        return _RANK[tree.op]
+    return 0 if isinstance(tree, Number) and (tree.value < 0 or "e" in repr(tree.value)) else 4
+
+
+@dataclass(frozen=True)
+class Term:
+    """One summand of a sum: a coefficient and what it multiplies (None for a constant)."""
+
+    coefficient: float
+    factor: Node | None
+
+
+def terms(tree: Node) -> tuple[list[Term], float]:
+    """Split an expression into summands and the number the whole is divided by.
+
+    Parameters
+    ----------
+    tree : Node
+        E.g. of ``(raw + 0.9*(a + 1) - b)/0.9954``.
+
+    Returns
+    -------
+    list of Term, float
+        ``[(1, raw), (0.9, a + 1), (-1, b)]`` and 0.9954; the divisor is 1 where there is none.
+    """
+    if isinstance(tree, Binary) and tree.op == "/" and isinstance(tree.right, Number):
+        return _summands(tree.left, 1.0), tree.right.value
+    return _summands(tree, 1.0), 1.0
+
+
+def _summands(tree: Node, sign: float) -> list[Term]:
+    if isinstance(tree, Number):
+        return [Term(sign * tree.value, None)]
+    if isinstance(tree, Binary) and tree.op in "+-":
+        return _summands(tree.left, sign) + _summands(tree.right, sign if tree.op == "+" else -sign)
+    if isinstance(tree, Binary) and tree.op == "*":
+        for number, other in ((tree.left, tree.right), (tree.right, tree.left)):
+            if isinstance(number, Number):
+                return [Term(sign * number.value, other)]
+    return [Term(sign, tree)]

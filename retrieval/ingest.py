@@ -211,7 +211,9 @@ def _read_and_write(path: Path, task: _Task, digest: str) -> dict[str, Any]:
             names = ", ".join(Path(n).name for n in task.newer)
             return {"status": f"bad: all {repeated} soundings are also in {names}; the newer file is used"}
         if repeated:
-            notes.append(f"{repeated} rows are also in {', '.join(Path(n).name for n in task.newer)}, flagged duplicate")
+            notes.append(
+                f"{repeated} rows are also in {', '.join(Path(n).name for n in task.newer)}, flagged duplicate"
+            )
     ObservationStore(task.store).write(table)
     if granule.extra:
         _write_extra(table, granule.extra, Path(task.store), granule.source)
@@ -239,7 +241,11 @@ def _mark_duplicates(table: pa.Table, task: _Task) -> tuple[pa.Table, int]:
     others = pa.concat_arrays(
         [
             read_identities(
-                path, sensor=options.sensor, species=options.species, variant=options.variant, folders=options.sensors
+                path,
+                sensor=options.sensor,
+                species=options.species,
+                variant=options.variant,
+                folders=options.sensors,
             )
             for path in task.newer
         ]
@@ -248,7 +254,9 @@ def _mark_duplicates(table: pa.Table, task: _Task) -> tuple[pa.Table, int]:
     again = pc.is_in(native, value_set=others)
     repeated = pc.sum(again).as_py() or 0
     if repeated:
-        flags = table["quality"].to_numpy() | np.where(again.to_numpy(), Quality.DUPLICATE.value, 0).astype(np.uint32)
+        flags = table["quality"].to_numpy() | np.where(again.to_numpy(), Quality.DUPLICATE.value, 0).astype(
+            np.uint32
+        )
         suffixed = pc.binary_join_element_wise(table["obs_id"], table["file_id"], "#")
         columns = {"quality": pa.array(flags), "obs_id": pc.if_else(again, suffixed, table["obs_id"])}
         for name, column in columns.items():
@@ -287,7 +295,11 @@ def _arc(longitude: np.ndarray) -> tuple[float, float]:
     gaps = np.diff(ordered)
     widest = int(np.argmax(gaps)) if len(gaps) else 0
     over = len(gaps) > 0 and gaps[widest] > 90.0 and gaps[widest] > ordered[0] + 360.0 - ordered[-1]
-    return (float(ordered[widest + 1]), float(ordered[widest])) if over else (float(ordered[0]), float(ordered[-1]))
+    return (
+        (float(ordered[widest + 1]), float(ordered[widest]))
+        if over
+        else (float(ordered[0]), float(ordered[-1]))
+    )
 
 
 def ingest(
@@ -340,7 +352,8 @@ def ingest(
     plan = make_plan(everything, before, options, fingerprint, mixed=mixed)
     todo = shard(everything, part)
     tasks = [
-        _Task(path, str(store), options, fingerprint, plan.done.get(path, ()), plan.newer.get(path, ())) for path in todo
+        _Task(path, str(store), options, fingerprint, plan.done.get(path, ()), plan.newer.get(path, ()))
+        for path in todo
     ]
     if scheduler is None:
         scheduler = "serial" if address is None and plan.bytes_to_read(todo) < _SMALL else "processes"
@@ -365,7 +378,9 @@ def _run(
     counts: dict[str, Any] = {}
     written = time.monotonic()
     with progress(len(tasks), "granules") as advance:
-        for _, row in map_unordered(_ingest_one, tasks, scheduler=scheduler, workers=workers, address=address):
+        for _, row in map_unordered(
+            _ingest_one, tasks, scheduler=scheduler, workers=workers, address=address
+        ):
             advance(1)
             if row["status"] == "skipped":
                 moved = row["_as"] != row["path"]

@@ -72,7 +72,11 @@ def sniff(path: str, options: IngestOptions) -> Sniffed | None:
 
     try:
         fields = open_fields(
-            path, sensor=options.sensor, species=options.species, variant=options.variant, folders=options.sensors
+            path,
+            sensor=options.sensor,
+            species=options.species,
+            variant=options.variant,
+            folders=options.sensors,
         )
         with fields.source:
             sensor = fields.sensor
@@ -118,7 +122,13 @@ def make_plan(
         done[path] = tuple((r["sha256"], r["path"]) for r in finished if r["size"] == size)
     for first, again, digest in _equal_files(sizes):
         done[again] = (*done[again], (digest, first))
-    seen = {p: found for p in paths if not _surely_done(p, before, fingerprint, sizes) for found in [sniff(p, options)] if found}
+    seen = {
+        p: found
+        for p in paths
+        if not _surely_done(p, before, fingerprint, sizes)
+        for found in [sniff(p, options)]
+        if found
+    }
     kept = {r["path"]: r for r in before.values() if r["status"] == "done" and r["path"] not in seen}
     if not mixed:
         _refuse_mixture(seen, kept, options)
@@ -130,7 +140,12 @@ def _surely_done(
 ) -> bool:
     """Tell whether a file looks done, so that a glance is saved; its task still compares the hash."""
     row = before.get(path)
-    return bool(row) and row["status"] == "done" and row["options"] == fingerprint and row["size"] == sizes.get(path)
+    return (
+        bool(row)
+        and row["status"] == "done"
+        and row["options"] == fingerprint
+        and row["size"] == sizes.get(path)
+    )
 
 
 def _equal_files(sizes: Mapping[str, int]) -> list[tuple[str, str, str]]:
@@ -178,9 +193,15 @@ def _refuse_mixture(
         f"versions of {sensor} would be mixed: {_shown(sources)}"
         for (sensor, _), sources in versions.items()
         if len(sources) > 1
-    ] + [f"calibration scales of {name} would be mixed: {_shown(found)}" for name, found in scales.items() if len(found) > 1]
+    ] + [
+        f"calibration scales of {name} would be mixed: {_shown(found)}"
+        for name, found in scales.items()
+        if len(found) > 1
+    ]
     if faults:
-        raise ConfigError("; ".join(faults) + "; name one version or use another store, or allow it with --mixed")
+        raise ConfigError(
+            "; ".join(faults) + "; name one version or use another store, or allow it with --mixed"
+        )
 
 
 def _shown(groups: Mapping[str, list[str]]) -> str:

@@ -225,12 +225,19 @@ def _read(
         fault[where] = found.fault
         quality[fault] |= Quality.OPERATOR.value
         columns |= {name: _spread(array, rows, len(quality)) for name, array in found.columns.items()}
-        columns["vertical"] = pa.repeat(pa.scalar(chosen.vertical), len(quality))
+        vertical = "layer" if "pressure_edges" in found.columns else "level"
+        columns["vertical"] = pa.repeat(pa.scalar(vertical), len(quality))
     if chosen.untested:
         fields.note(f"the table of {chosen.name} was never tested on a real file")
-    table = observation_table(columns, species=chosen.species, kind="column", source=source, file_id=file_id(digest))
+    table = observation_table(
+        columns, species=chosen.species, kind="column", source=source, file_id=file_id(digest)
+    )
     names = [*chosen.extra, *(e for e in extra if e != "*")] if "*" in extra else list(extra)
-    kept = {n: fields.raw(fields.find(n)) for n in names if n not in chosen.extra or chosen.extra[n] in fields.source}
+    kept = {
+        n: fields.raw(fields.find(n))
+        for n in names
+        if n not in chosen.extra or chosen.extra[n] in fields.source
+    }
     return Granule(table, chosen, version, source, tuple(fields.notes), counts, kept)
 
 
@@ -318,12 +325,16 @@ def _mark_repeats(fields: Fields, columns: dict[str, Any], quality: np.ndarray, 
         again[first] = False
         quality[again] |= Quality.DUPLICATE.value
         fields.note(f"{int(again.sum())} rows repeat a sounding of the same file")
-        numbered = pc.binary_join_element_wise(identity, pa.array(np.arange(len(native))).cast(pa.string()), "#")
+        numbered = pc.binary_join_element_wise(
+            identity, pa.array(np.arange(len(native))).cast(pa.string()), "#"
+        )
         identity = pc.if_else(pa.array(again), numbered, identity)
     columns["obs_id"] = identity
 
 
-def _profile_rows(columns: dict[str, Any], quality: np.ndarray, species: str, profiles: ProfileChoice) -> np.ndarray | None:
+def _profile_rows(
+    columns: dict[str, Any], quality: np.ndarray, species: str, profiles: ProfileChoice
+) -> np.ndarray | None:
     """Return the rows whose profiles are wanted; None for all."""
     if profiles == "all":
         return None

@@ -17,16 +17,22 @@ from obsnet.errors import ConfigError, MissingVariableError, nearest
 from retrieval.expression import evaluate, parse
 from retrieval.readers.fields import Fields
 
-__all__ = ["Filter", "Screen", "ScreenResult", "bit_names", "count_bits", "decode_bits", "find_screen", "load_screens"]
+__all__ = [
+    "Condition",
+    "Filter",
+    "Screen",
+    "ScreenResult",
+    "bit_names",
+    "count_bits",
+    "decode_bits",
+    "find_screen",
+    "load_screens",
+]
 
 
-class Filter(Options):
-    """One condition a sounding must meet.
+class Condition(Options):
+    """What must hold of one variable, or of one expression; a missing value never passes."""
 
-    Exactly one of `variable` and `expression` says what is looked at; a missing value never passes.
-    """
-
-    name: str
     variable: str | None = Field(None, description="role, path, or last part of a path")
     expression: str | None = Field(None, description="arithmetic of variables, see retrieval.expression")
     at_least: float | None = None
@@ -37,18 +43,16 @@ class Filter(Options):
     none_of: tuple[float | str, ...] | None = None
     mask: int | None = Field(None, ge=1, description="bits looked at before one_of and none_of")
     bits_clear: int | None = Field(None, ge=1, description="bits that must be 0")
-    optional: bool = Field(False, description="passes where the file lacks the variable; that is counted")
-    where: dict[str, float | str] = Field({}, description="only soundings with these values; the others pass")
 
     @model_validator(mode="after")
-    def _sound(self) -> Filter:
+    def _sound(self) -> Condition:
         if (self.variable is None) == (self.expression is None):
             raise ValueError("give either variable or expression")
         limits = ("at_least", "at_most", "above", "below", "one_of", "none_of", "bits_clear")
         if all(getattr(self, k) is None for k in limits):
             raise ValueError(f"a filter needs one of {', '.join(limits)}")
         if self.expression is not None:
-            parse(self.expression, f"filter {self.name!r}")
+            parse(self.expression)
         return self
 
     def passes(self, fields: Fields) -> np.ndarray:
@@ -61,23 +65,23 @@ class Filter(Options):
         """
         values = self._values(fields)
         if values.dtype.kind in "US":
-            good = _among(values, self.one_of, True) & ~_among(values, self.none_of, False)
-        else:
-            good = self._within(values)
-        for name, wanted in self.where.items():
-            good |= ~_equal(fields.raw(fields.find(name)), wanted)
-        return good
+            return _among(values, self.one_of, True) & ~_among(values, self.none_of, False)
+        return self._within(values)
 
     def _values(self, fields: Fields) -> np.ndarray:
         if self.variable is not None:
             # A role comes in the unit inside; any other variable as it is stored.
-            if self.variable in fields.sensor.variables and self.variable not in ("mode", "time", "time_offset"):
+            if self.variable in fields.sensor.variables and self.variable not in (
+                "mode",
+                "time",
+                "time_offset",
+            ):
                 values = fields.number(self.variable)
                 if values is not None:
                     return values
             return fields.raw(fields.find(self.variable))
         assert self.expression is not None
-        tree = parse(self.expression, f"filter {self.name!r}")
+        tree = parse(self.expression)
         return np.broadcast_to(evaluate(tree, lambda n: fields.raw(fields.find(n))), (len(fields),))
 
     def _within(self, values: np.ndarray) -> np.ndarray:
@@ -98,15 +102,24 @@ class Filter(Options):
         return good
 
 
+class Filter(Condition):
+    """A named condition that a sounding must meet, or those of one kind of sounding."""
+
+    name: str
+    where: Condition | None = Field(None, description="only soundings for which this holds; the others pass")
+    optional: bool = Field(False, description="passes where the file lacks the variable; a note says so")
+
+    def passes(self, fields: Fields) -> np.ndarray:
+        """Return which soundings meet the condition or are not concerned by it."""
+        good = super().passes(fields)
+        return good if self.where is None else good | ~self.where.passes(fields)
+
+
 def _among(values: np.ndarray, choices: tuple[float | str, ...] | None, otherwise: bool) -> np.ndarray:
     if choices is None:
         return np.full(len(values), otherwise)
     kind = str if values.dtype.kind in "US" else float
     return np.isin(values, [kind(c) for c in choices])
-
-
-def _equal(values: np.ndarray, wanted: float | str) -> np.ndarray:
-    return values == (str(wanted) if values.dtype.kind in "US" else float(wanted))
 
 
 @dataclass(frozen=True)
@@ -142,7 +155,9 @@ class Screen(Options):
         seen = [f.name for f in self.filter]
         twice = sorted({n for n in seen if seen.count(n) > 1})
         if twice or "any" in seen:
-            raise ValueError(f"filter names must differ and not be 'any'; look at {', '.join(twice) or 'any'}")
+            raise ValueError(
+                f"filter names must differ and not be 'any'; look at {', '.join(twice) or 'any'}"
+            )
         return self
 
     def apply(self, fields: Fields) -> ScreenResult:
@@ -165,10 +180,16 @@ class Screen(Options):
                 failures[rule.name] = ~rule.passes(fields)
             except MissingVariableError as error:
                 if not rule.optional:
-                    raise MissingVariableError(f"screen {self.name!r}, filter {rule.name!r}: {error}") from error
+                    raise MissingVariableError(
+                        f"screen {self.name!r}, filter {rule.name!r}: {error}"
+                    ) from error
                 fields.note(f"screen {self.name}: filter {rule.name} left out, the file lacks its variable")
                 failures[rule.name] = np.zeros(len(fields), dtype=bool)
-        times = np.sum([f for f in failures.values()], axis=0, dtype=np.int32) if failures else np.zeros(len(fields), np.int32)
+        times = (
+            np.sum([f for f in failures.values()], axis=0, dtype=np.int32)
+            if failures
+            else np.zeros(len(fields), np.int32)
+        )
         rejected = times > 0
         counts = {name: int(f.sum()) for name, f in failures.items()} | {"any": int(rejected.sum())}
         alone = {name: int((f & (times == 1)).sum()) for name, f in failures.items()}
@@ -241,7 +262,11 @@ def decode_bits(values: np.ndarray, names: Iterable[str]) -> dict[str, np.ndarra
     dict of str to ndarray of bool
     """
     known = list(names)
-    wide = values.astype(np.int64, copy=False).view(np.uint64) if values.dtype.kind == "i" else values.astype(np.uint64)
+    wide = (
+        values.astype(np.int64, copy=False).view(np.uint64)
+        if values.dtype.kind == "i"
+        else values.astype(np.uint64)
+    )
     if values.dtype.kind == "i" and values.dtype.itemsize < 8:
         wide = wide & np.uint64(2 ** (8 * values.dtype.itemsize) - 1)
     used = int(np.bitwise_or.reduce(wide)) if len(wide) else 0

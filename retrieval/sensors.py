@@ -57,14 +57,16 @@ ROLES: dict[str, str | None] = {
 class Variable(Options):
     """Where a role is found in the file."""
 
-    path: tuple[str, ...] = Field(min_length=1, description="variable, or several of which the first there is taken")
+    path: tuple[str, ...] = Field(
+        min_length=1, description="variable, or several of which the first there is taken"
+    )
     unit: str | None = Field(None, description="unit as stored, where the file names none")
     wrong_unit: bool = Field(False, description="the file's own unit text is known to be wrong: take `unit`")
     fill: tuple[float, ...] = Field((), description="fill values that the file does not declare")
     optional: bool = Field(False, description="the product has versions without it")
     codes: dict[str, str] = Field({}, description="name of each stored code")
-    sum_squares: bool = Field(False, description="several variables whose squares add up (parts of an uncertainty)")
-    sum: bool = Field(False, description="several variables that add up")
+    mask: int | None = Field(None, ge=1, description="bits of the stored code that count")
+    parts: bool = Field(False, description="a time in several variables: year, month, day, hour …")
 
     @model_validator(mode="before")
     @classmethod
@@ -101,19 +103,25 @@ class QualityRule(Options):
     good: tuple[float | str, ...] | None = None
     suspect: tuple[float | str, ...] = ()
     at_least: float | None = None
-    bits: str | None = Field(None, description="variable of one bit a filter, named in its attribute `qf_variables`")
+    bits: str | None = Field(
+        None, description="variable of one bit a filter, named in its attribute `qf_variables`"
+    )
 
     @model_validator(mode="after")
     def _one_sense(self) -> QualityRule:
         if (self.good is None) == (self.at_least is None):
-            raise ValueError("give either `good` (flag values) or `at_least` (a quality that is high when good)")
+            raise ValueError(
+                "give either `good` (flag values) or `at_least` (a quality that is high when good)"
+            )
         return self
 
 
 class VersionRule(Options):
     """Where the version is written; the first rule that matches counts."""
 
-    attribute: str | None = Field(None, description="global attribute or scalar variable; the file's name without it")
+    attribute: str | None = Field(
+        None, description="global attribute or scalar variable; the file's name without it"
+    )
     pattern: str = Field(description="its first group is the version")
 
 
@@ -157,14 +165,18 @@ class Sensor(Options):
     species: str
     scale: str | None = None
     untested: bool = Field(False, description="no real file was at hand when the table was written")
-    vertical: Literal["level", "layer"] | None = None
-    order: Literal["surface_first", "top_first"] = "surface_first"
+    vertical: Literal["level", "layer", "by_shape"] | None = None
+    order: Literal["surface_first", "top_first", "by_pressure"] = "surface_first"
     skip_fill: bool = Field(False, description="pixels without a value are no soundings (swaths)")
-    id: tuple[str, ...] = Field(min_length=1, description="variables, or @row, @time, @attr:NAME, @name:PATTERN")
+    id: tuple[str, ...] = Field(
+        min_length=1, description="variables, or @row, @time, @attr:NAME, @name:PATTERN"
+    )
     stamp: Literal["start", "middle", "end"] = "middle"
     duration: float = Field(0.0, ge=0, description="seconds a sounding takes")
     reference_prior: float | None = Field(None, description="prior where the product has none and needs none")
-    join: tuple[str, str] | None = Field(None, description="ids of the retrieved soundings, ids of all soundings")
+    join: tuple[str, str] | None = Field(
+        None, description="ids of the retrieved soundings, ids of all soundings"
+    )
     detect: Detect
     version: tuple[VersionRule, ...] = ()
     quality: QualityRule | None = None
@@ -188,8 +200,8 @@ class Sensor(Options):
         missing = [n for n in ("time", "latitude", "longitude", "value") if n not in self.variables]
         if missing:
             raise ValueError(f"variables lack {', '.join(missing)}")
-        if "averaging_kernel" in self.variables and self.vertical is None:
-            raise ValueError("a product with kernels needs vertical = 'level' or 'layer'")
+        if {"averaging_kernel", "weighting_function"} & set(self.variables) and self.vertical is None:
+            raise ValueError("a product with kernels needs vertical = 'level', 'layer' or 'by_shape'")
         return self
 
     def all_species(self) -> list[str]:

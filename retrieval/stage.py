@@ -16,11 +16,15 @@ __all__ = ["STAGE", "IngestStage"]
 class IngestStage(Options):
     """The table ``[ingest]`` of a case."""
 
-    files: list[str] = Field(min_length=1, description="granules, folders or globs, relative to the case file")
+    files: list[str] = Field(
+        min_length=1, description="granules, folders or globs, relative to the case file"
+    )
     store: str = Field("store", description="observation store, relative to the run's outputs")
     sensor: str | None = Field(None, description="product; recognised by content without it")
     species: str | None = Field(None, description="for files of several species")
-    screen: str | None = Field(None, description="quality screen: a name, or a .toml relative to the case file")
+    screen: str | None = Field(
+        None, description="quality screen: a name, or a .toml relative to the case file"
+    )
     correction: str | None = Field(None, description="bias correction, a .toml relative to the case file")
     x2019: bool = Field(False, description="XCO2 on the WMO X2019 scale")
     profiles: str = Field("all", pattern="^(all|good|none)$", description="whose kernels and priors are kept")
@@ -61,7 +65,11 @@ def _run(options: IngestStage, case: Case) -> StageResult:
         workers=case.run.workers,
         mixed=options.mixed,
     )
-    figures: dict[str, Any] = {"files": len(summary.files), "soundings": summary.soundings, "good": summary.good}
+    figures: dict[str, Any] = {
+        "files": len(summary.files),
+        "soundings": summary.soundings,
+        "good": summary.good,
+    }
     outputs = (store,) if store.exists() else ()
     return StageResult(outputs=outputs, summary=figures, failed=len(summary.bad))
 

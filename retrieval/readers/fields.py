@@ -17,8 +17,23 @@ from retrieval.sensors import ROLES, QualityRule, Sensor, Variable
 __all__ = ["Fields", "parse_times"]
 
 _NO_UNIT = {"", "none", "1", "dimensionless", "unitless"}
-_SECONDS = {"microseconds": 1e-6, "milliseconds": 1e-3, "seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0}
-_SHORT = {"ms": "milliseconds", "s": "seconds", "sec": "seconds", "second": "seconds", "min": "minutes", "h": "hours", "d": "days"}
+_SECONDS = {
+    "microseconds": 1e-6,
+    "milliseconds": 1e-3,
+    "seconds": 1.0,
+    "minutes": 60.0,
+    "hours": 3600.0,
+    "days": 86400.0,
+}
+_SHORT = {
+    "ms": "milliseconds",
+    "s": "seconds",
+    "sec": "seconds",
+    "second": "seconds",
+    "min": "minutes",
+    "h": "hours",
+    "d": "days",
+}
 
 
 class Fields:
@@ -107,13 +122,7 @@ class Fields:
         entry = self.declared(role)
         if entry is None:
             return None
-        if entry.sum or entry.sum_squares:
-            power = 2 if entry.sum_squares else 1
-            total = sum(self._number(role, entry, path, rows) ** power for path in entry.path)
-            return np.sqrt(total) if entry.sum_squares else np.asarray(total)
-        return self._number(role, entry, self._path(entry), rows)
-
-    def _number(self, role: str, entry: Variable, path: str, rows: np.ndarray | None) -> np.ndarray:
+        path = self._path(entry)
         attributes = self.source.attributes(path)
         values = self._floats(path, attributes, entry.fill, rows)
         factor = self._factor(role, path, entry, attributes)
@@ -130,7 +139,9 @@ class Fields:
         values = stored.astype(np.float64 if wide and stored.ndim == 1 else np.float32, copy=False)
         scale, offset = attributes.get("scale_factor"), attributes.get("add_offset")
         if scale is not None or offset is not None:
-            values = values * float(scale if scale is not None else 1.0) + float(offset if offset is not None else 0.0)
+            values = values * float(scale if scale is not None else 1.0) + float(
+                offset if offset is not None else 0.0
+            )
         if bad is not None:
             values[bad] = np.nan
         return values
@@ -162,11 +173,13 @@ class Fields:
     def text(self, role: str) -> np.ndarray | None:
         """Return a role as strings, stored codes translated by the table, or None."""
         entry = self.declared(role)
-        return None if entry is None else self.labels(self._path(entry), entry.codes)
+        return None if entry is None else self.labels(self._path(entry), entry.codes, entry.mask)
 
-    def labels(self, path: str, codes: dict[str, str] | None = None) -> np.ndarray:
-        """Return a variable as strings; `codes` translates some of them."""
+    def labels(self, path: str, codes: dict[str, str] | None = None, mask: int | None = None) -> np.ndarray:
+        """Return a variable as strings; `mask` picks bits of a number, `codes` translates."""
         stored = self._load(path, None)
+        if mask is not None:
+            stored = stored & stored.dtype.type(mask)
         if stored.dtype.kind == "O":
             stored = np.array([v.decode() if isinstance(v, bytes) else str(v) for v in stored.ravel()])
         elif stored.dtype.kind == "S":
@@ -230,7 +243,13 @@ class Fields:
         entry = self.declared("time")
         assert entry is not None
         path = self._path(entry)
-        time = parse_times(self._load(path, None), self._time_unit(path, entry), f"{self.where}: {path}", self._fills(path, entry))
+        if entry.parts:
+            stored = np.column_stack([self._load(p, None) for p in entry.path])
+        else:
+            stored = self._load(path, None)
+        time = parse_times(
+            stored, self._time_unit(path, entry), f"{self.where}: {path}", self._fills(path, entry)
+        )
         offset = self.declared("time_offset")
         if offset is not None:
             path = self._path(offset)
@@ -277,7 +296,11 @@ class Fields:
                 stored = self._load(rule, None)
                 if stored.dtype.kind == "f":
                     stored = stored.astype(np.int64)
-                labels = pa.array(stored).cast(pa.string()) if stored.dtype.kind in "iu" else pa.array(self.labels(rule))
+                labels = (
+                    pa.array(stored).cast(pa.string())
+                    if stored.dtype.kind in "iu"
+                    else pa.array(self.labels(rule))
+                )
                 parts.append(labels)
         return parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, "-")
 
@@ -329,14 +352,22 @@ class Fields:
             quality = self._floats(rule.variable, self.source.attributes(rule.variable), (), None)
             with np.errstate(invalid="ignore"):
                 rejected = ~(quality >= rule.at_least - 1e-9)
-            return rejected, np.zeros(len(rejected), dtype=bool), pa.array(np.round(quality, 6)).cast(pa.string())
+            return (
+                rejected,
+                np.zeros(len(rejected), dtype=bool),
+                pa.array(np.round(quality, 6)).cast(pa.string()),
+            )
         stored = self._load(rule.variable, None)
         if stored.dtype.kind in "iuf":
-            good, suspect = (np.isin(stored, [float(v) for v in values]) for values in (rule.good or (), rule.suspect))
+            good, suspect = (
+                np.isin(stored, [float(v) for v in values]) for values in (rule.good or (), rule.suspect)
+            )
             text = pa.array(stored.astype(np.int64) if stored.dtype.kind == "f" else stored).cast(pa.string())
         else:
             plain = self.labels(rule.variable)
-            good, suspect = (np.isin(plain, [str(v) for v in values]) for values in (rule.good or (), rule.suspect))
+            good, suspect = (
+                np.isin(plain, [str(v) for v in values]) for values in (rule.good or (), rule.suspect)
+            )
             text = pa.array(plain)
         return ~(good | suspect), suspect, text
 
@@ -358,23 +389,41 @@ class Fields:
         if shape[: len(lead)] == lead:
             values = self._read_rows(path, shape, wanted)
         elif int(np.prod(shape)) == 1:
-            values = np.repeat(self.source.read(path).reshape(1), self.total if wanted is None else len(wanted))
+            values = np.repeat(
+                self.source.read(path).reshape(1), self.total if wanted is None else len(wanted)
+            )
         elif len(lead) > 1 and shape == lead[:-1]:  # one value a scan line
             values = self.source.read(path).reshape(-1)
             lines = (np.arange(self.total) if wanted is None else wanted) // lead[-1]
             values = values[lines]
-        elif len(shape) == 1 and len(lead) == 1 and shape[0] <= 256 and shape != lead and self._is_profile(path):
-            values = np.broadcast_to(self.source.read(path), (self.total if wanted is None else len(wanted), shape[0]))
+        elif (
+            len(shape) == 1
+            and len(lead) == 1
+            and shape[0] <= 256
+            and shape != lead
+            and self._is_profile(path)
+        ):
+            values = np.broadcast_to(
+                self.source.read(path), (self.total if wanted is None else len(wanted), shape[0])
+            )
         elif self.sensor.join is not None and shape[0] == self.source.shape(self.sensor.join[1])[0]:
             values = self.source.read(path)[self._joined()]
             values = values if wanted is None else values[wanted]
         else:
             main = self._path(self.sensor.variables["value"])
-            raise FormatError(f"{self.where}: {path} has shape {shape}, which does not fit {main} with {lead}")
+            raise FormatError(
+                f"{self.where}: {path} has shape {shape}, which does not fit {main} with {lead}"
+            )
         return values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))
 
     def _is_profile(self, path: str) -> bool:
-        profiles = ("pressure_levels", "pressure_edges", "pressure_weight", "weighting_function", "averaging_kernel")
+        profiles = (
+            "pressure_levels",
+            "pressure_edges",
+            "pressure_weight",
+            "weighting_function",
+            "averaging_kernel",
+        )
         return any(path in e.path for r, e in self.sensor.variables.items() if r in profiles)
 
     def _read_rows(self, path: str, shape: tuple[int, ...], wanted: np.ndarray | None) -> np.ndarray:
@@ -460,8 +509,8 @@ def parse_times(values: np.ndarray, unit: str, where: str, fills: tuple[float, .
     Parameters
     ----------
     values : ndarray
-        Numbers counted in `unit`; text in ISO 8601; or (rows, 6 or 7) integers: year, month, day, hour,
-        minute, second and, in the seventh, millisecond.
+        Numbers counted in `unit`; text in ISO 8601; or (rows, 3 to 7) integers: year, month, day, hour,
+        minute, second, millisecond (Lite files have 6 or 7).
     unit : str
         ``"seconds since 1970-01-01 00:00:00"`` and the like; not used for text and columns.
     where : str
@@ -498,8 +547,10 @@ def parse_times(values: np.ndarray, unit: str, where: str, fills: tuple[float, .
 
 
 def _from_columns(values: np.ndarray, where: str) -> np.ndarray:
-    if values.shape[1] not in (6, 7):
-        raise FormatError(f"{where}: {values.shape[1]} columns of a date; year to second (6) or to millisecond (7) are known")
+    if not 3 <= values.shape[1] <= 7:
+        raise FormatError(
+            f"{where}: {values.shape[1]} columns of a date; year to day (3) … millisecond (7) are known"
+        )
     if not np.isfinite(values).all():
         raise FormatError(f"{where}: dates that are not finite")
     part = values.astype(np.int64)

@@ -62,29 +62,33 @@ def read_profiles(fields: Fields, rows: np.ndarray | None = None) -> Profiles | 
         Parts of the operator are missing or have different numbers of levels.
     """
     sensor = fields.sensor
-    kernel = _oriented(fields, "averaging_kernel", rows)
-    function = _oriented(fields, "weighting_function", rows)
-    if kernel is None and function is None:
+    if not {"averaging_kernel", "weighting_function"} & set(sensor.variables):
         return None
-    pressure_name, pressure = _pressure(fields, rows)
-    weight = _oriented(fields, "pressure_weight", rows)
-    subcolumn = _oriented(fields, "subcolumn", rows)
+    pressure, top_first = _pressure(fields, rows)
+
+    def oriented(role: str) -> np.ndarray | None:
+        return _oriented(fields, role, rows, top_first)
+
+    kernel, function = oriented("averaging_kernel"), oriented("weighting_function")
+    weight, subcolumn = oriented("pressure_weight"), oriented("subcolumn")
     if weight is None and subcolumn is not None:
         weight = subcolumn / subcolumn.sum(axis=1, dtype=np.float64, keepdims=True).astype(np.float32)
     if function is not None:
         # An integrated-path lidar: the weights are its weighting function and nothing of a prior is left.
         weight = function / function.sum(axis=1, dtype=np.float64, keepdims=True).astype(np.float32)
         kernel = np.ones_like(weight)
-    prior = _oriented(fields, "prior_profile", rows)
+    prior = oriented("prior_profile")
     if prior is None:
-        prior = _prior_of_amounts(fields, subcolumn, rows, weight)
+        prior = _prior_of_amounts(fields, oriented("prior_subcolumn"), subcolumn, weight)
     assert kernel is not None
     if weight is None or prior is None:
-        raise FormatError(f"{fields.where}: {sensor.name} has a kernel but no {'weights' if weight is None else 'prior'}")
+        raise FormatError(
+            f"{fields.where}: {sensor.name} has a kernel but no {'weights' if weight is None else 'prior'}"
+        )
     active = fields.number("active_levels", rows)
     if active is not None:
         pressure, weight, kernel, prior = _pad_inactive(fields, active, pressure, weight, kernel, prior)
-    _check_lengths(fields, pressure_name, pressure, weight, kernel, prior)
+    pressure_name = _check_lengths(fields, pressure, weight, kernel, prior)
     column = fields.number("prior_column", rows)
     faults = check_identities(
         pressure,
@@ -116,28 +120,33 @@ def read_profiles(fields: Fields, rows: np.ndarray | None = None) -> Profiles | 
     return Profiles(columns, fault)
 
 
-def _oriented(fields: Fields, role: str, rows: np.ndarray | None) -> np.ndarray | None:
+def _oriented(fields: Fields, role: str, rows: np.ndarray | None, top_first: bool) -> np.ndarray | None:
     """Read a profile and bring it surface first."""
     values = fields.number(role, rows)
     if values is None:
         return None
     if values.ndim != 2:
         raise FormatError(f"{fields.where}: {fields.sensor.variables[role].path[0]} ({role}) is no profile")
-    return values[:, ::-1] if fields.sensor.order == "top_first" else values
+    return values[:, ::-1] if top_first else values
 
 
-def _pressure(fields: Fields, rows: np.ndarray | None) -> tuple[str, np.ndarray]:
-    """Return the name and values of the pressures the profile stands on, hPa."""
-    name = "pressure_levels" if fields.sensor.vertical == "level" else "pressure_edges"
-    pressure = _oriented(fields, name, rows)
-    if pressure is not None:
-        return name, pressure
+def _pressure(fields: Fields, rows: np.ndarray | None) -> tuple[np.ndarray, bool]:
+    """Return the pressures the profile stands on, surface first, hPa, and whether the product is top first."""
+    top_first = fields.sensor.order == "top_first"
+    for role in ("pressure_levels", "pressure_edges"):
+        pressure = fields.number(role, rows)
+        if pressure is None:
+            continue
+        if fields.sensor.order == "by_pressure":
+            with np.errstate(invalid="ignore"):
+                rises = pressure[:, -1] > pressure[:, 0]
+            top_first = bool(rises.sum() * 2 > len(rises))
+        return pressure[:, ::-1] if top_first else pressure, top_first
     surface, interval = fields.number("surface_pressure", rows), fields.number("pressure_interval", rows)
     if surface is None or interval is None:
         raise FormatError(f"{fields.where}: {fields.sensor.name} has a kernel but no pressures")
-    layers = _layers(fields)
-    edges = surface[:, None] - interval[:, None] * np.arange(layers + 1)
-    return name, edges.astype(np.float32)
+    edges = surface[:, None] - interval[:, None] * np.arange(_layers(fields) + 1)
+    return edges.astype(np.float32), top_first
 
 
 def _layers(fields: Fields) -> int:
@@ -147,10 +156,9 @@ def _layers(fields: Fields) -> int:
 
 
 def _prior_of_amounts(
-    fields: Fields, subcolumn: np.ndarray | None, rows: np.ndarray | None, weight: np.ndarray | None
+    fields: Fields, amount: np.ndarray | None, subcolumn: np.ndarray | None, weight: np.ndarray | None
 ) -> np.ndarray | None:
     """Turn a prior given as an amount per layer (mol m-2) into a dry mole fraction."""
-    amount = _oriented(fields, "prior_subcolumn", rows)
     if amount is not None and subcolumn is not None:
         return (amount / subcolumn) / np.float32(float(species_of(fields.sensor.species).unit))
     if fields.sensor.reference_prior is not None and weight is not None:
@@ -179,20 +187,27 @@ def _pad_inactive(
     moved[1], moved[2] = (np.where(inside, p, np.float32(0)) for p in moved[1:3])
     padded = int((~inside).any(axis=1).sum())
     if padded:
-        fields.note(f"{padded} rows have fewer active levels; levels without weight were put above the top")
+        fields.note(
+            f"{padded} rows have fewer active levels, filled up above the top with levels of no weight"
+        )
     return moved[0], moved[1], moved[2], moved[3]
 
 
 def _check_lengths(
-    fields: Fields, name: str, pressure: np.ndarray, weight: np.ndarray, kernel: np.ndarray, prior: np.ndarray
-) -> None:
-    levels = kernel.shape[1]
-    wanted = levels if name == "pressure_levels" else levels + 1
-    sizes = {name: pressure.shape[1], "pressure_weight": weight.shape[1], "prior_profile": prior.shape[1]}
-    right = {name: wanted, "pressure_weight": levels, "prior_profile": levels}
-    wrong = [f"{k} has {v}, not {right[k]}" for k, v in sizes.items() if v != right[k]]
+    fields: Fields, pressure: np.ndarray, weight: np.ndarray, kernel: np.ndarray, prior: np.ndarray
+) -> str:
+    """Check that the parts of the operator fit and return the column the pressures belong in."""
+    levels, vertical = kernel.shape[1], fields.sensor.vertical
+    if vertical == "by_shape":
+        vertical = "layer" if pressure.shape[1] == levels + 1 else "level"
+    right = {"pressure": levels + (vertical == "layer"), "weights": levels, "prior": levels}
+    found = {"pressure": pressure.shape[1], "weights": weight.shape[1], "prior": prior.shape[1]}
+    wrong = [f"{found[k]} of {k}, not {right[k]}" for k in right if found[k] != right[k]]
     if wrong:
-        raise FormatError(f"{fields.where}: the kernel has {levels} {fields.sensor.vertical}s but {'; '.join(wrong)}")
+        raise FormatError(
+            f"{fields.where}: the kernel has {levels} {vertical}s but there are {', '.join(wrong)}"
+        )
+    return "pressure_edges" if vertical == "layer" else "pressure_levels"
 
 
 def _dot(weight: np.ndarray, profile: np.ndarray) -> np.ndarray:
@@ -232,7 +247,9 @@ def check_identities(
     total = weight.sum(axis=1, dtype=np.float64)
     column = _dot(weight, prior)
     with np.errstate(invalid="ignore"):
-        finite = np.isfinite(total) & np.isfinite(column) & np.isfinite(kernel.sum(axis=1)) & np.isfinite(pressure.sum(axis=1))
+        finite = np.isfinite(total) & np.isfinite(column)
+        finite &= np.isfinite(kernel.sum(axis=1)) & np.isfinite(pressure.sum(axis=1))
+        finite &= ~((prior <= 0) & (weight > 0)).any(axis=1)  # some builds fill with 0
         step = np.diff(pressure, axis=1)
         monotone = (step < 0).all(axis=1) & (pressure[:, -1] >= 0)
         reversed_ = (step > 0).all(axis=1)
@@ -247,12 +264,17 @@ def check_identities(
     if prior_column is not None:
         apart = np.abs(column - prior_column)[finite & ~agrees].max(initial=0.0)
     return {
-        "missing values in kernel, weights, prior or pressures": ~finite,
-        "pressure rises away from the surface: the order is the reverse of what the sensor table says": finite & reversed_,
+        "missing values (or a prior of 0) in kernel, weights, prior or pressures": ~finite,
+        "pressure rises away from the surface: the order is the reverse of what the sensor table says": finite
+        & reversed_,
         "pressure is not monotone": finite & ~monotone & ~reversed_,
         f"pressure weights sum to 1 only within {off:.2g}": finite & monotone & ~sums,
         "negative pressure weights": finite & monotone & sums & ~positive,
-        f"weights . prior differ from the prior column by up to {apart:.2g}": finite & monotone & sums & positive & ~agrees,
+        f"weights . prior differ from the prior column by up to {apart:.2g}": finite
+        & monotone
+        & sums
+        & positive
+        & ~agrees,
     }
 
 
@@ -268,9 +290,7 @@ def _dry_weights(pressure: np.ndarray, levels: int) -> np.ndarray:
     return weight
 
 
-def orientation_fault(
-    pressure: np.ndarray, weight: np.ndarray, prior: np.ndarray, faulty: np.ndarray
-) -> str:
+def orientation_fault(pressure: np.ndarray, weight: np.ndarray, prior: np.ndarray, faulty: np.ndarray) -> str:
     """Say whether weights or priors run against the pressures of a whole granule.
 
     A reversed profile of CO2 weights passes ``h . x_a = prior column``: on real soundings it changes the sum
@@ -295,10 +315,10 @@ def orientation_fault(
     rows = rows[:: max(1, len(rows) // _SAMPLE)]
     p, h, x = (a[rows].astype(np.float64) for a in (pressure, weight, prior))
     dry = _dry_weights(p, h.shape[1])
-    if np.abs(h - dry).max() > 0.01:
-        # Weights by another rule than trapezoids; reversed ones would be far off if layers are uneven.
-        flipped = np.abs(h[:, ::-1] - dry).max()
-        return "" if flipped > 0.01 else "pressure weights run against the pressures"
+    direct, flipped = (np.abs(w - dry).max(axis=1).mean() for w in (h, h[:, ::-1]))
+    if direct > 0.002:
+        # Uneven layers tell the order at once; else the weights follow a rule of their own.
+        return "pressure weights run against the pressures" if flipped < 0.5 * direct else ""
     height = p[:, : h.shape[1]] / p[:, :1]
     if float(np.mean(((h - dry) * height).sum(axis=1))) > _LEAN:
         return "pressure weights run against the pressures (they lean to the surface)"

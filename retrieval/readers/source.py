@@ -137,7 +137,9 @@ class _Hdf5(_Base):
         import h5py
 
         found: list[str] = []
-        self._file.visititems(lambda name, node: found.append(name) if isinstance(node, h5py.Dataset) else None)
+        self._file.visititems(
+            lambda name, node: found.append(name) if isinstance(node, h5py.Dataset) else None
+        )
         return found
 
     def shape(self, name: str) -> tuple[int, ...]:
@@ -153,7 +155,9 @@ class _Hdf5(_Base):
         try:
             return {key: _plain(node.attrs[key]) for key in node.attrs if key not in skip}
         except (OSError, RuntimeError) as error:
-            raise FormatError(f"{self.path}: attributes of {name or 'the file'} cannot be read ({_short(error)})") from error
+            raise FormatError(
+                f"{self.path}: attributes of {name or 'the file'} cannot be read ({_short(error)})"
+            ) from error
 
     def read(self, name: str, part: tuple[slice, ...] | None = None) -> np.ndarray:
         dataset = self._get(name)
