@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from inversion.posterior import Posterior
 from inversion.problem import Problem
 from inversion.solvers.dual import solve_dual
@@ -13,7 +15,13 @@ __all__ = ["solve"]
 _METHODS = {"dual": solve_dual, "primal": solve_primal}
 
 
-def solve(problem: Problem, method: str = "auto", **options: object) -> Posterior:
+def solve(
+    problem: Problem,
+    method: str = "auto",
+    *,
+    report: Callable[[str], None] = lambda _line: None,
+    **options: object,
+) -> Posterior:
     """Solve a problem.
 
     Parameters
@@ -22,6 +30,8 @@ def solve(problem: Problem, method: str = "auto", **options: object) -> Posterio
         What is to be solved.
     method : str
         ``"dual"``; ``"auto"`` chooses.
+    report : callable
+        Takes lines for people.
     **options
         Of the method.
     """
@@ -30,4 +40,5 @@ def solve(problem: Problem, method: str = "auto", **options: object) -> Posterio
         name = "dual" if problem.n_obs <= problem.n_state else "primal"
     if name not in _METHODS:
         raise ConfigError(f"unknown method {method!r}{nearest(method, ['auto', *_METHODS])}")
+    report(f"method {name}")
     return _METHODS[name](problem, **options)
