@@ -390,23 +390,25 @@ def check_observations(table: pa.Table, where: str = "") -> pa.Table:
     for kind in pc.unique(table["kind"]).to_pylist():
         if kind not in {"column", "point"}:
             raise SchemaError(f"{place}kind is 'column' or 'point', found {kind!r}")
-        rows = table.filter(pc.and_(pc.equal(table["kind"], kind), pc.equal(table["quality"], 0)))
-        if len(rows) == 0:
+        # Masks, not table.filter: that would copy the profiles of every good row.
+        use = pc.and_(pc.equal(table["kind"], kind), pc.equal(table["quality"], 0))
+        value = table["value"].filter(use)
+        if len(value) == 0:
             continue
         low, high = entry.valid_range(kind)
-        spread = pc.min_max(rows["value"]).as_py()
+        spread = pc.min_max(value).as_py()
         if (
             spread["min"] is None
             or spread["min"] < low
             or spread["max"] > high
-            or pc.any(pc.is_nan(rows["value"])).as_py()
+            or pc.any(pc.is_nan(value)).as_py()
         ):
             raise RangeError(
                 f"{place}{entry.name} {kind} values marked for use span {spread['min']} to {spread['max']} "
                 f"{entry.unit_name}, outside {low:g} to {high:g}; check the unit"
             )
-        if kind == "column" and rows["averaging_kernel"].null_count < len(rows):
+        if kind == "column" and pc.any(pc.and_(use, pc.is_valid(table["averaging_kernel"]))).as_py():
             for name in ("pressure_weight", "prior_profile", "vertical"):
-                if rows[name].null_count:
+                if table[name].null_count and pc.any(pc.and_(use, pc.is_null(table[name]))).as_py():
                     raise SchemaError(f"{place}rows with an averaging kernel also need {name}")
     return table
