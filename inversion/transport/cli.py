@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from inversion.transport import commands_convert
+
 app = typer.Typer(
     name="footprints",
     help="Footprints: what each observation feels of each flux.",
@@ -14,6 +16,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
+app.registered_commands += commands_convert.app.registered_commands
 
 
 @app.callback()

@@ -47,7 +47,7 @@ __all__ = [
     "UNIT",
     "Binned",
     "Block",
-    "Footprints",
+    "FootprintFile",
     "Unresolved",
     "Weighting",
     "sparse_tables",
@@ -80,7 +80,7 @@ class Block(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Footprints:
+class FootprintFile:
     """A footprint file, opened: what it says of itself, and its values a few receptors at a time.
 
     Parameters
@@ -101,6 +101,8 @@ class Footprints:
         ``load(start, stop) -> Block`` of these receptors.
     bytes_per_receptor : int
         Size of one receptor's values when dense, which decides the batches.
+    span : tuple of datetime64
+        Earliest known begin and latest end of the steps of all receptors.
     column : bool
         The receptors are columns.
     weighting : str
@@ -123,6 +125,7 @@ class Footprints:
     unit: str
     load: Callable[[int, int], Block]
     bytes_per_receptor: int
+    span: tuple[np.datetime64, np.datetime64]
     column: bool = False
     weighting: Weighting = "none"
     kind: str = "read"
@@ -165,7 +168,7 @@ class Footprints:
             yield self.read(start, start + size)
 
 
-def _dataset(head: Footprints, receptors: pd.DataFrame, block: Block) -> xr.Dataset:
+def _dataset(head: FootprintFile, receptors: pd.DataFrame, block: Block) -> xr.Dataset:
     import xarray as xr
 
     values = np.asarray(block.sensitivity, dtype=np.float32)
@@ -401,8 +404,7 @@ def _middle(data: xr.Dataset, r: int) -> int:
 
 
 def _boundary_table(data: xr.Dataset, edges: npt.NDArray[np.int64]) -> pa.Table | None:
-    """Return shares by side and the bin in which the air entered; what entered earlier is in the first "
-    "bin."""
+    """Return shares by side and the bin in which the air came in; what came earlier is in the first bin."""
     import pyarrow as pa
 
     sides = [s for s in CURTAINS if f"share_{s}" in data]
@@ -514,7 +516,7 @@ class _Tally:
     left: list[float] = field(default_factory=list)
 
 
-def summary(footprints: Footprints) -> dict[str, Any]:
+def summary(footprints: FootprintFile) -> dict[str, Any]:
     """Return what a user wants to know of a footprint file, as plain values.
 
     Returns

@@ -7,10 +7,10 @@ Kernel code: plain arrays, positions in fractional nodes of the meteorological g
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from inversion.transport.interpolation import jit
 from obsnet.grid import axis_cell
 
 __all__ = ["add", "deposit", "finish", "grow", "new_table"]
@@ -18,20 +18,19 @@ __all__ = ["add", "deposit", "finish", "grow", "new_table"]
 F8 = npt.NDArray[np.float64]
 I8 = npt.NDArray[np.int64]
 
-_jit = numba.njit(cache=True, nogil=True, error_model="numpy")
-_axis_cell = _jit(axis_cell)
+_axis_cell = jit(axis_cell)
 
 # Columns of `sums`: finished strata, their variance, this stratum's sum and sum of squares, this particle's share.
 TOTAL, VARIANCE, SUM, SQUARES, SHARE = range(5)
 
 
-@_jit
+@jit
 def new_table(capacity: int) -> tuple[I8, F8, I8]:
     """Return keys (-1 empty), sums (capacity, 5) and owners (capacity, 2: particle, stratum)."""
     return np.full(capacity, -1, np.int64), np.zeros((capacity, 5)), np.zeros((capacity, 2), np.int64)
 
 
-@_jit
+@jit
 def _slot(keys: I8, key: int) -> int:
     mask = keys.shape[0] - 1
     mixed = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
@@ -41,7 +40,7 @@ def _slot(keys: I8, key: int) -> int:
     return at
 
 
-@_jit
+@jit
 def grow(keys: I8, sums: F8, owners: I8) -> tuple[I8, F8, I8]:
     """Return a table of twice the capacity with the same entries."""
     bigger, more_sums, more_owners = new_table(2 * keys.shape[0])
@@ -54,14 +53,14 @@ def grow(keys: I8, sums: F8, owners: I8) -> tuple[I8, F8, I8]:
     return bigger, more_sums, more_owners
 
 
-@_jit
+@jit
 def _end_particle(entry: F8) -> None:
     entry[SUM] += entry[SHARE]
     entry[SQUARES] += entry[SHARE] ** 2
     entry[SHARE] = 0.0
 
 
-@_jit
+@jit
 def _end_stratum(entry: F8, count: float) -> None:
     """Add a stratum of `count` particles: mean, and variance of the mean."""
     entry[TOTAL] += entry[SUM] / count
@@ -74,7 +73,7 @@ def _end_stratum(entry: F8, count: float) -> None:
     entry[SQUARES] = 0.0
 
 
-@_jit
+@jit
 def add(keys: I8, sums: F8, owners: I8, counts: F8, key: int, value: float, particle: int, stratum: int) -> int:
     """Add a particle's contribution to a key; return 1 where the key is new, else 0."""
     at = _slot(keys, key)
@@ -93,7 +92,7 @@ def add(keys: I8, sums: F8, owners: I8, counts: F8, key: int, value: float, part
     return 0
 
 
-@_jit
+@jit
 def finish(keys: I8, sums: F8, owners: I8, counts: F8) -> tuple[I8, F8, F8]:
     """Return keys in order, totals and their standard errors."""
     used = np.flatnonzero(keys >= 0)
@@ -107,7 +106,7 @@ def finish(keys: I8, sums: F8, owners: I8, counts: F8) -> tuple[I8, F8, F8]:
     return keys[used], total, error
 
 
-@_jit
+@jit
 def deposit(
     keys: I8,
     sums: F8,

@@ -6,15 +6,15 @@ heights are metres above ground, times seconds since 1970.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from inversion.transport.gridding import add, deposit, finish, grow, new_table
+from inversion.transport.interpolation import DLAT, DLON, PER_TOP, SOUTH, jit, surface_at, wind_at
 from inversion.transport.random import normal, philox, uniform
 from obsnet.constants import MOLAR_MASS_DRY_AIR
 
-__all__ = ["RELEASE", "SIDES", "mixed_layer"]
+__all__ = ["RELEASE", "SIDES", "bin_ahead", "crossing", "mixed_layer", "release_point"]
 
 F4 = npt.NDArray[np.float32]
 F8 = npt.NDArray[np.float64]
@@ -29,68 +29,8 @@ METRES_PER_DEGREE = np.deg2rad(1.0) * 6371008.8
 SCALE_HEIGHT = 9500.0  # m, of density in the lowest kilometres
 _STEP, _RELEASE, _SPARE = np.uint64(1), np.uint64(2), np.uint64(3)
 
-_jit = numba.njit(cache=True, nogil=True, error_model="numpy")
 
-
-@_jit
-def locate(position: float, size: int) -> tuple[int, float]:
-    """Return the node below a position and the fraction beyond it; positions outside are clamped."""
-    position = min(max(position, 0.0), size - 1.0)
-    low = min(int(position), max(size - 2, 0))
-    return low, position - low
-
-
-@_jit
-def wind_at(wind: F4, axes: F8, t: float, x: float, y: float, z: float) -> tuple[float, float, float, float]:
-    """Return u, v, w (m s-1) and density (kg m-3), linear in time and space."""
-    nt, ny, nx, nz = wind.shape[0], wind.shape[1], wind.shape[2], wind.shape[3]
-    n, ft = locate((t - axes[0]) * axes[1], nt)
-    i, fx = locate(x, nx)
-    j, fy = locate(y, ny)
-    # Levels stand at top * (k / (nz - 1))^2.
-    s = np.sqrt(max(z, 0.0) * axes[6]) * (nz - 1)
-    k = min(int(s), nz - 2)
-    below, above = axes[7] * k * k, axes[7] * (k + 1.0) * (k + 1.0)
-    fz = min(max((z - below) / (above - below), 0.0), 1.0)
-    u = v = w = d = 0.0
-    later = 1 if nt > 1 else 0
-    for a in range(1 + later):
-        wa = (1.0 - ft) if a == 0 else ft
-        for b in range(2):
-            wb = wa * ((1.0 - fy) if b == 0 else fy)
-            for c in range(2):
-                wc = wb * ((1.0 - fx) if c == 0 else fx)
-                low, high = wind[n + a, j + b, i + c, k], wind[n + a, j + b, i + c, k + 1]
-                w0, w1 = wc * (1.0 - fz), wc * fz
-                u += w0 * low[0] + w1 * high[0]
-                v += w0 * low[1] + w1 * high[1]
-                w += w0 * low[2] + w1 * high[2]
-                d += w0 * low[3] + w1 * high[3]
-    return u, v, w, d
-
-
-@_jit
-def mixed_at(surface: F4, axes: F8, t: float, x: float, y: float) -> tuple[float, float]:
-    """Return boundary-layer height (m) and the mass of dry air in it (kg m-2)."""
-    nt, ny, nx = surface.shape[0], surface.shape[1], surface.shape[2]
-    n, ft = locate((t - axes[0]) * axes[1], nt)
-    i, fx = locate(x, nx)
-    j, fy = locate(y, ny)
-    h = m = 0.0
-    later = 1 if nt > 1 else 0
-    for a in range(1 + later):
-        wa = (1.0 - ft) if a == 0 else ft
-        for b in range(2):
-            wb = wa * ((1.0 - fy) if b == 0 else fy)
-            for c in range(2):
-                wc = wb * ((1.0 - fx) if c == 0 else fx)
-                cell = surface[n + a, j + b, i + c]
-                h += wc * cell[0]
-                m += wc * cell[1]
-    return h, m
-
-
-@_jit
+@jit
 def release_point(release: F8, share: float, word: np.uint64) -> tuple[float, float, float, float, float]:
     """Return t, x, y, z and weight of a particle at a share (0-1) of its release.
 
@@ -105,7 +45,7 @@ def release_point(release: F8, share: float, word: np.uint64) -> tuple[float, fl
     return t, x, y, z, 2.0 * (release[9] * (1.0 - share) + release[10] * share)
 
 
-@_jit
+@jit
 def crossing(
     x0: float, y0: float, z0: float, x1: float, y1: float, z1: float, xe: F8, ye: F8, top: float
 ) -> tuple[float, int]:
@@ -133,16 +73,16 @@ def crossing(
     return min(max(best, 0.0), 1.0), side
 
 
-@_jit
-def last_bin(t: float, edges: F8) -> int:
-    """Return the bin in which a backward path at time `t` goes on: edges[b] < t <= edges[b + 1]."""
+@jit
+def bin_ahead(t: float, edges: F8, sign: float) -> int:
+    """Return the bin in which a path at time `t` goes on: back from its upper edge, or on from its lower."""
     b = edges.shape[0] - 2
-    while b > 0 and t <= edges[b]:
+    while b > 0 and (t < edges[b] + 1e-6 if sign < 0.0 else t < edges[b] - 1e-6):
         b -= 1
     return b
 
 
-@_jit
+@jit
 def mixed_layer(
     wind: F4,
     surface: F4,
@@ -193,14 +133,16 @@ def mixed_layer(
     A particle below h is re-drawn evenly in mass within h at every step, and takes up
     ``M dt / (mass of the layer)``; above h it follows the mean wind. Advection is Petterssen's scheme.
     """
+    shape = (wind.shape[0], wind.shape[1], wind.shape[2], wind.shape[3])
+    flat, ground = wind.reshape(-1), surface.reshape(-1)
     counts = releases[:, 11].copy()
     keys, sums, owners = new_table(1024)
     whole_keys, whole_sums, whole_owners = new_table(2)
     used = 0
     ends = np.empty((int(counts.sum()), 6))
     residence = 0.0
-    top = 1.0 / axes[6] * 0.999999
-    cy = 1.0 / (METRES_PER_DEGREE * axes[3])
+    top = 0.999999 / axes[PER_TOP]
+    cy = 1.0 / (METRES_PER_DEGREE * axes[DLAT])
     particle = 0
     for stratum in range(releases.shape[0]):
         count = int(counts[stratum])
@@ -209,23 +151,23 @@ def mixed_layer(
             words = philox(key, number, np.uint64(0), np.uint64(0), _RELEASE)
             t, x, y, z, weight = release_point(releases[stratum], (q + uniform(words[0])) / count, words[1])
             stop = t - hours * 3600.0
-            b = last_bin(t, edges)
+            b = bin_ahead(t, edges, -1.0)
             side = INSIDE
             step = np.uint64(0)
             while t > stop + 1e-6:
                 dt = min(timestep, t - stop, t - edges[b])
                 step += np.uint64(1)
                 words = philox(key, number, step, np.uint64(0), _STEP)
-                h, mass = mixed_at(surface, axes, t - 0.5 * dt, x, y)
+                h, mass, _, _, _, _ = surface_at(ground, shape, axes, t - 0.5 * dt, x, y)
                 if h < floor:
                     mass *= floor / h
                     h = floor
                 mixed = z < h
                 if mixed:
                     z = -SCALE_HEIGHT * np.log(1.0 - uniform(words[0]) * (1.0 - np.exp(-h / SCALE_HEIGHT)))
-                u, v, w, _ = wind_at(wind, axes, t, x, y, z)
-                cx = cy * axes[3] / (axes[5] * np.cos(np.deg2rad(axes[2] + axes[3] * y)))
-                u1, v1, w1, _ = wind_at(wind, axes, t - dt, x - u * cx * dt, y - v * cy * dt, z - w * dt)
+                u, v, w, _, _ = wind_at(flat, shape, axes, t, x, y, z)
+                cx = cy * axes[DLAT] / (axes[DLON] * np.cos(np.deg2rad(axes[SOUTH] + axes[DLAT] * y)))
+                u1, v1, w1, _, _ = wind_at(flat, shape, axes, t - dt, x - u * cx * dt, y - v * cy * dt, z - w * dt)
                 x1, y1 = x - 0.5 * (u + u1) * cx * dt, y - 0.5 * (v + v1) * cy * dt
                 z1 = abs(z - 0.5 * (w + w1) * dt)
                 if mixed:

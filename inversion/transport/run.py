@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from inversion.jacobian import JacobianStore
+from inversion.transport.langevin import FREE_DIFFUSIVITY, OPTIONS, langevin
 from inversion.transport.particles import SIDES, mixed_layer
 from inversion.transport.random import key_of
 from inversion.transport.receptors import Receptors, from_observations
@@ -33,7 +34,10 @@ from obsnet.times import EPOCH, time_bins, to_epoch
 
 __all__ = ["Footprints", "Settings", "flux_bins", "run_footprints", "simulate"]
 
-TURBULENCE = ("mixed-layer",)
+TURBULENCE = ("mixed-layer", "hanna", "none")
+NEAR_FIELD = ("none", "taylor", "stilt")
+# What suits each: longest step (s) and particles.
+_USUAL = {"mixed-layer": (1800.0, 200), "hanna": (120.0, 1000), "none": (120.0, 1)}
 
 
 @dataclass(frozen=True)
@@ -42,39 +46,75 @@ class Settings:
 
     Parameters
     ----------
+    turbulence : {"mixed-layer", "hanna", "none"}
+        Boundary layer stirred at every step (cheap); Hanna (1982) with Langevin steps; mean wind only.
     hours : float
-        Length of the backward run.
+        Length of the run.
     particles : int
-        Per receptor.
+        Per receptor; 0 means what suits the turbulence.
     timestep : float
-        Longest step, s.
-    turbulence : str
-        ``"mixed-layer"``: boundary layer stirred at every step.
+        Longest step of the mean wind, s; 0 means what suits the turbulence.
     seed : int
         Of the random numbers.
     height : {"ground", "sea"}
         See `receptors.from_observations`.
-    diffusivity : float
-        Horizontal, m2 s-1, mixed-layer only.
     floor : float
         Least boundary-layer height, m.
+    ctl : float
+        Hanna: vertical steps per Lagrangian time scale, at least.
+    veght : float
+        Hanna: share of the boundary layer below which particles feel the surface.
+    near_field : {"taylor", "stilt", "none"}
+        Hanna: depth of the young plume, in Taylor's form or as STILT publishes it.
+    least_tl : float
+        Hanna: least vertical Lagrangian time scale, s.
+    diffusivity : float
+        Mixed-layer: horizontal, m2 s-1.
+    smooth : float
+        Kernel smoothing factor, 0 for none, 1 as STILT's default.
+    direction : {-1, 1}
+        Backward or forward in time.
+    layer : float
+        Count time below this height (m) instead of below `veght` of the boundary layer; 0 for the latter.
     """
 
-    hours: float = 72.0
-    particles: int = 200
-    timestep: float = 1200.0
     turbulence: str = "mixed-layer"
+    hours: float = 72.0
+    particles: int = 0
+    timestep: float = 0.0
     seed: int = 0
     height: str = "ground"
-    diffusivity: float = 2000.0
     floor: float = 100.0
+    ctl: float = 10.0
+    veght: float = 0.5
+    near_field: str = "taylor"
+    least_tl: float = 3.0
+    diffusivity: float = 2000.0
+    smooth: float = 0.0
+    direction: int = -1
+    layer: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.turbulence not in TURBULENCE:
-            raise ConfigError(f"turbulence {self.turbulence!r} is unknown{nearest(self.turbulence, TURBULENCE)}")
-        for name, low in (("hours", 0.0), ("timestep", 0.0), ("diffusivity", -1e-12), ("particles", 0)):
-            if not getattr(self, name) > low:
+        for name, known in (("turbulence", TURBULENCE), ("near_field", NEAR_FIELD), ("height", ("ground", "sea"))):
+            value = getattr(self, name)
+            if value not in known:
+                raise ConfigError(f"{name} {value!r} is unknown{nearest(value, known)}")
+        usual = dict(zip(("timestep", "particles"), _USUAL[self.turbulence], strict=True))
+        for name, value in usual.items():
+            if getattr(self, name) == 0:
+                object.__setattr__(self, name, value)
+        for name in ("hours", "particles", "timestep", "floor", "ctl", "least_tl"):
+            if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be positive, found {getattr(self, name)}")
+        for name in ("diffusivity", "smooth", "layer"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"{name} must not be negative, found {getattr(self, name)}")
+        if not 0.0 < self.veght <= 1.0:
+            raise ConfigError(f"veght must lie within 0 and 1, found {self.veght}")
+        if self.direction not in {-1, 1}:
+            raise ConfigError(f"direction is -1 (backward) or 1 (forward), found {self.direction}")
+        if self.turbulence == "mixed-layer" and (self.direction > 0 or self.layer > 0 or self.smooth > 0):
+            raise ConfigError("direction, layer and smooth need turbulence 'hanna' or 'none'")
 
 
 @dataclass(frozen=True)
@@ -172,12 +212,15 @@ def simulate(
     xe, ye = _in_nodes(met, grid)
     bins = to_epoch(edges)
     releases = receptors.releases.copy()
+    if met.times.size < 2:
+        raise RangeError(f"particles need two times of meteorology at least, found {met.times.size}")
     if len(releases):
-        # Time in the kernel is small, so that differences keep their digits.
-        first = releases[:, 0].min() - settings.hours * 3600.0
-        if first < met.times[0] - 1e-3 or releases[:, 1].max() > met.times[-1] + 1e-3:
+        reach = settings.direction * settings.hours * 3600.0
+        first = min(releases[:, 0].min(), releases[:, 0].min() + reach)
+        last = max(releases[:, 1].max(), releases[:, 1].max() + reach)
+        if first < met.times[0] - 1e-3 or last > met.times[-1] + 1e-3:
             raise RangeError(f"the meteorology covers {met.start} to {met.stop}, the particles need more")
-        if first < bins[0] - 1e-3 or releases[:, 1].max() > bins[-1] + 1e-3:
+        if first < bins[0] - 1e-3 or last > bins[-1] + 1e-3:
             raise RangeError(f"the flux time bins {edges[0]} to {edges[-1]} do not cover the particles' paths")
     for column, axis in ((2, met.lon), (3, met.lon), (4, met.lat), (5, met.lat)):
         releases[:, column] = (releases[:, column] - axis[0]) / (axis[1] - axis[0])
@@ -185,23 +228,12 @@ def simulate(
     geometry = (met.lat[0], met.lat[1] - met.lat[0], met.lon[0], met.lon[1] - met.lon[0])
     axes = np.array([met.times[0], spacing, *geometry, 1.0 / met.top, met.top / (met.height.size - 1) ** 2])
 
+    kernel, arguments = _kernel(settings)
+
     def one(n: int) -> Any:
         part = releases[receptors.offsets[n] : receptors.offsets[n + 1]]
         key = np.uint64(key_of(settings.seed, str(receptors.obs_id[n])))
-        return mixed_layer(
-            met.wind,
-            met.surface,
-            axes,
-            xe,
-            ye,
-            bins,
-            part,
-            key,
-            float(settings.hours),
-            float(settings.timestep),
-            float(settings.diffusivity),
-            float(settings.floor),
-        )
+        return kernel(met.wind, met.surface, axes, xe, ye, bins, part, key, *arguments)
 
     if threads > 1:
         with ThreadPoolExecutor(threads) as pool:
@@ -209,6 +241,20 @@ def simulate(
     else:
         results = [one(n) for n in range(len(receptors))]
     return _tables(receptors, results, grid, bins)
+
+
+def _kernel(settings: Settings) -> tuple[Any, tuple[Any, ...]]:
+    """Return the kernel of a turbulence and its last arguments."""
+    if settings.turbulence == "mixed-layer":
+        names = ("hours", "timestep", "diffusivity", "floor")
+        return mixed_layer, tuple(float(getattr(settings, name)) for name in names)
+    values = {
+        "sign": settings.direction,
+        "near_field": NEAR_FIELD.index(settings.near_field),
+        "turbulent": settings.turbulence == "hanna",
+        "spread": FREE_DIFFUSIVITY,
+    }
+    return langevin, (np.array([float(values.get(n, getattr(settings, n, 0.0))) for n in OPTIONS]),)
 
 
 def _tables(
@@ -250,7 +296,7 @@ def _tables(
             "share": pa.array(share, pa.float64()),
         }
     )
-    summary = np.array([r[4] for r in results]).reshape(-1, 3)
+    summary = np.array([r[4][:3] for r in results]).reshape(-1, 3)
     return Footprints(
         sensitivity,
         background,
@@ -403,7 +449,7 @@ def run_footprints(
     done = set(store.parts())
     todo = [t for t in mine if t.part not in done]
     if todo and scheduler != "serial":
-        _compile()
+        _compile(settings.turbulence)
     with progress(sum(t.stop - t.start for t in todo), "receptors") as advance:
         for task, _ in map_unordered(_do, todo, scheduler=scheduler, workers=workers):
             advance(task.stop - task.start)
@@ -450,7 +496,7 @@ def _summary(store: JacobianStore, tasks: Sequence[_Task]) -> dict[str, Any]:
     return {"receptors": receptors, "skipped": reasons, "parts": len(tasks)}
 
 
-def _compile() -> None:
+def _compile(turbulence: str) -> None:
     """Compile (or load) the kernels once before workers start, so that they find them in the cache."""
     met = Met(
         np.array([0.0, 7200.0]),
@@ -465,4 +511,5 @@ def _compile() -> None:
     release = np.array([[7200.0, 7200.0, 0.5, 0.5, 0.5, 0.5, 10.0, 10.0, 1.0, 0.5, 0.5, 1.0]])
     one = Receptors(np.array(["x"]), np.array([0, 1]), release, np.zeros(1), {})
     edges = EPOCH + np.array([0, 7200]).astype("timedelta64[s]")
-    simulate(met, one, Grid(np.array([0.0, 1.0]), np.array([0.0, 1.0])), edges, Settings(hours=1.0, particles=1))
+    settings = Settings(turbulence=turbulence, hours=1.0, particles=1)
+    simulate(met, one, Grid(np.array([0.0, 1.0]), np.array([0.0, 1.0])), edges, settings)

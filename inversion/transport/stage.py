@@ -47,7 +47,7 @@ class FootprintOptions(Options):
     hours: float = Field(72.0, gt=0, description="length of the backward run")
     particles: int | None = Field(None, gt=0, description="per receptor; by default what suits the turbulence")
     timestep: float | None = Field(None, gt=0, description="longest step in seconds; by default what suits the turbulence")
-    turbulence: str = Field("mixed-layer", description="mixed-layer (cheap)")
+    turbulence: str = Field("mixed-layer", description="mixed-layer (cheap), hanna (full) or none (mean wind)")
     seed: int | None = Field(None, ge=0, description="of the random numbers; by default the run's")
     height: Literal["ground", "sea"] = Field("ground", description="points: intake above ground, or altitude above sea")
     batch: int = Field(100, gt=0, description="receptors a task")

@@ -12,7 +12,7 @@ from obsnet.errors import ConfigError, FormatError, nearest
 if TYPE_CHECKING:
     import xarray as xr
 
-    from inversion.transport.footprint import Footprints
+    from inversion.transport.footprint import FootprintFile
 
 __all__ = ["FORMATS", "Options", "Probe", "Receptor", "open_footprints", "read"]
 
@@ -22,7 +22,7 @@ FORMATS = ("store", "cf", "pystilt", "stilt", "flexpart", "openghg", "ctlagrange
 
 def open_footprints(
     path: str | Path, options: Options | None = None, *, format: str | None = None
-) -> Footprints:
+) -> FootprintFile:
     """Open a footprint file without reading its values.
 
     Parameters
@@ -36,7 +36,7 @@ def open_footprints(
 
     Returns
     -------
-    Footprints
+    FootprintFile
 
     Raises
     ------
@@ -52,7 +52,7 @@ def open_footprints(
     for name in FORMATS if format is None else (format,):
         module = import_module(f"{__name__}.{name}")
         if format is not None or module.matches(found):
-            opened: Footprints = module.open(found, options)
+            opened: FootprintFile = module.open(found, options)
             return opened
     raise FormatError(
         f"{path}: no footprint format known here ({found.describe()}); formats: {', '.join(FORMATS)}"

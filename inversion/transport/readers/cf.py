@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from inversion.transport.footprint import CURTAINS, Block, Footprints
+from inversion.transport.footprint import CURTAINS, Block, FootprintFile
 from inversion.transport.readers.common import (
     Options,
     Probe,
@@ -31,7 +31,7 @@ def matches(found: Probe) -> bool:
     return found.container == "netcdf" and "footprint_contract" in found.attributes
 
 
-def open(found: Probe, options: Options) -> Footprints:
+def open(found: Probe, options: Options) -> FootprintFile:
     """Open a footprint of our own; see `inversion.transport.readers.open_footprints`."""
     path, attributes = found.path, found.attributes
     order = ("receptor", "step", "lat", "lon")
@@ -55,6 +55,9 @@ def open(found: Probe, options: Options) -> Footprints:
         resolved = np.asarray(nc["resolved"][:]).astype(bool)
         curtains = [s for s in CURTAINS if f"share_{s}" in nc.variables]
         height = np.asarray(nc["height"][:], float) if curtains else None
+        ends = times(nc["step_end"], path)
+        begins = times(nc["step_start"], path)[:, resolved]
+        span = (begins.min() if begins.size else stamps["time_start"].min(), ends.max())
         size = field.shape[field.dimensions.index("step")] * grid.size
     if len(ids) != len(set(ids)):
         raise FormatError(f"{path}: an obs_id occurs more than once")
@@ -82,7 +85,7 @@ def open(found: Probe, options: Options) -> Footprints:
         {"obs_id": ids[i], **{k: v[i] for k, v in {**stamps, **place}.items()}} for i in range(len(ids))
     ]
     species = str(attributes.get("species", "inert"))
-    return Footprints(
+    return FootprintFile(
         path=path,
         format="cf",
         model=str(attributes.get("model", "")),
@@ -91,6 +94,7 @@ def open(found: Probe, options: Options) -> Footprints:
         unit=unit,
         load=load,
         bytes_per_receptor=8 * size,
+        span=span,
         column=bool(attributes.get("column", 0)),
         weighting=options.weighting or attributes.get("weighting", "unknown"),
         kind="emulated" if options.emulated else str(attributes.get("kind", "read")),

@@ -264,7 +264,7 @@ def times(variable: Any, path: Path) -> npt.NDArray[np.datetime64]:
     raw = np.asarray(values(variable, variable.dimensions), dtype=np.float64)
     plain = re.sub(r"\s*(Z|UTC|GMT)\s*$", "", units)
     try:
-        coded = xr.Dataset({"t": (("n",), np.atleast_1d(raw), {"units": plain, "calendar": calendar})})
+        coded = xr.Dataset({"t": (("n",), raw.ravel(), {"units": plain, "calendar": calendar})})
         return np.asarray(xr.decode_cf(coded)["t"].values).astype("datetime64[us]").reshape(raw.shape)
     except (ValueError, OverflowError) as error:
         raise FormatError(f"{path}: variable {variable.name!r} holds no times ({error})") from error
@@ -307,11 +307,18 @@ class Axes(NamedTuple):
 def axes(lat: npt.ArrayLike, lon: npt.ArrayLike, path: Path) -> Axes:
     """Make the grid of a file's cell centres.
 
+    Centres kept in float32 are rounded to 1e-5 degree (1 m) first, so that the same domain is the same grid
+    whatever precision a file has.
+
     Raises
     ------
     GridError
         Centres that make no grid; the file is named.
     """
+    lat, lon = (
+        np.round(np.asarray(a, dtype=np.float64), 5 if np.asarray(a).dtype == np.float32 else 9)
+        for a in (lat, lon)
+    )
     try:
         rows, columns = centre_order(lat, lon)
         return Axes(Grid.from_centres(lat, lon), rows, columns)
@@ -342,7 +349,8 @@ def receptors(rows: Iterable[Mapping[str, Any]], source: str, path: Path) -> pd.
     Parameters
     ----------
     rows : iterable of mapping
-        ``time, time_start, time_end, latitude, longitude, height_m`` and optionally ``site`` or ``obs_id``.
+        ``time, time_start, time_end, latitude, longitude, height_m`` and optionally ``site`` or ``obs_id``;
+        NaN where a place is not known.
     source : str
         First part of ``obs_id``; the second is the site (or place), the third the time.
 
@@ -356,7 +364,8 @@ def receptors(rows: Iterable[Mapping[str, Any]], source: str, path: Path) -> pd.
     out = []
     for row in rows:
         lat, lon, height = (float(row[k]) for k in ("latitude", "longitude", "height_m"))
-        if not (-90 <= lat <= 90 and -180 <= lon <= 360):
+        unknown = np.isnan(lat) and np.isnan(lon)
+        if not unknown and not (-90 <= lat <= 90 and -180 <= lon <= 360):
             raise FormatError(f"{path}: receptor at latitude {lat:g}, longitude {lon:g} is nowhere")
         if height < 0:
             raise FormatError(f"{path}: receptor at {height:g} m is below ground")

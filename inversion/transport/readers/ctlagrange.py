@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from inversion.transport.footprint import Block, Footprints
+from inversion.transport.footprint import Block, FootprintFile
 from inversion.transport.readers.common import (
     Options,
     Probe,
@@ -48,7 +48,7 @@ def matches(found: Probe) -> bool:
     return found.container == "netcdf" and {"foot1", "foot1lat", "foot1lon"} <= set(found.variables)
 
 
-def open(found: Probe, options: Options) -> Footprints:
+def open(found: Probe, options: Options) -> FootprintFile:
     """Open a ``foot1`` footprint; see `inversion.transport.readers.open_footprints`."""
     path = found.path
     receptor = options.receptor or parse_name(path)
@@ -97,7 +97,7 @@ def open(found: Probe, options: Options) -> Footprints:
         "longitude": receptor.longitude,
         "height_m": receptor.height_m,
     }
-    return Footprints(
+    return FootprintFile(
         path=path,
         format="ctlagrange",
         model=str(found.attributes.get("title") or found.attributes.get("source") or "STILT").strip(),
@@ -106,6 +106,7 @@ def open(found: Probe, options: Options) -> Footprints:
         unit=unit,
         load=load,
         bytes_per_receptor=8 * stamps.size * where.grid.size,
+        span=(begin[0], begin[-1] + length),
         weighting=options.weighting or "none",
         kind=options.kind,
         notes=tuple(notes),

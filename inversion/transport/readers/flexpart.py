@@ -26,7 +26,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from inversion.transport.footprint import Block, Footprints
+from inversion.transport.footprint import Block, FootprintFile
 from inversion.transport.readers.common import (
     Options,
     Probe,
@@ -58,7 +58,7 @@ def matches(found: Probe) -> bool:
     return found.container == "netcdf" and species and "ind_source" in found.attributes
 
 
-def open(found: Probe, options: Options) -> Footprints:
+def open(found: Probe, options: Options) -> FootprintFile:
     """Open FLEXPART backward output; see `inversion.transport.readers.open_footprints`."""
     path, attributes = found.path, found.attributes
     if int(attributes.get("ldirect", -1)) != -1:
@@ -136,7 +136,7 @@ def open(found: Probe, options: Options) -> Footprints:
             np.ones(start.size, dtype=bool),
         )
 
-    return Footprints(
+    return FootprintFile(
         path=path,
         format="flexpart",
         model=str(attributes.get("source", "FLEXPART")).strip(),
@@ -145,6 +145,7 @@ def open(found: Probe, options: Options) -> Footprints:
         unit=unit,
         load=load,
         bytes_per_receptor=8 * far.size * where.grid.size,
+        span=(start[-1], end_of_run),
         column=False,
         weighting=options.weighting or "none",
         kind=options.kind,

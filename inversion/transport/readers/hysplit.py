@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from inversion.transport.footprint import UNIT, Block, Footprints
+from inversion.transport.footprint import UNIT, Block, FootprintFile
 from inversion.transport.readers.common import Options, Probe, axes, check_values, factor, receptors
 from inversion.transport.readers.flexpart import standard_density
 from obsnet.constants import MOLAR_MASS_DRY_AIR
@@ -68,7 +68,7 @@ def matches(found: Probe) -> bool:
     return found.container == "fortran"
 
 
-def open(found: Probe, options: Options) -> Footprints:
+def open(found: Probe, options: Options) -> FootprintFile:
     """Open a backward cdump; see `inversion.transport.readers.open_footprints`."""
     path = found.path
     dump = read_dump(path)
@@ -123,7 +123,7 @@ def open(found: Probe, options: Options) -> Footprints:
     def load(_start: int, _stop: int) -> Block:
         return Block(values, begin[None], end[None], np.ones(begin.size, dtype=bool))
 
-    return Footprints(
+    return FootprintFile(
         path=path,
         format="hysplit",
         model=f"HYSPLIT {dump.model}",
@@ -132,6 +132,7 @@ def open(found: Probe, options: Options) -> Footprints:
         unit=unit,
         load=load,
         bytes_per_receptor=values.nbytes,
+        span=(begin[0], end[-1]),
         weighting=options.weighting or "none",
         kind=options.kind,
         notes=tuple(notes),

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from inversion.transport.footprint import CURTAINS, Block, Footprints, Weighting
+from inversion.transport.footprint import CURTAINS, Block, FootprintFile, Weighting
 from inversion.transport.readers.common import (
     Options,
     Probe,
@@ -55,7 +55,7 @@ def matches(found: Probe) -> bool:
     )
 
 
-def open(found: Probe, options: Options) -> Footprints:
+def open(found: Probe, options: Options) -> FootprintFile:
     """Open an openghg footprint; see `inversion.transport.readers.open_footprints`."""
     path, attributes = found.path, found.attributes
     notes: list[str] = []
@@ -63,7 +63,7 @@ def open(found: Probe, options: Options) -> Footprints:
         plan = _plan(nc, found, options, notes)
         where = axes(nc[plan.lat][:], nc[plan.lon][:], path)
         stamp = variable(nc, path, "time")
-        begin, end, period = _release_times(stamp, path, plan, options, notes)
+        begin, end = _release_times(stamp, path, plan, options, notes)
         rows, column = _rows(nc, found, begin, end)
         lifetime = _lifetime(nc[plan.fields[-1]])
         curtains = [
@@ -101,7 +101,7 @@ def open(found: Probe, options: Options) -> Footprints:
 
     n_step = resolved.size
     species = str(attributes.get("species", "")).strip()
-    return Footprints(
+    return FootprintFile(
         path=path,
         format="openghg",
         model=" ".join(
@@ -113,6 +113,7 @@ def open(found: Probe, options: Options) -> Footprints:
         unit=plan.unit,
         load=load,
         bytes_per_receptor=8 * n_step * where.grid.size,
+        span=(start[:, resolved].min() if resolved.any() else begin.min(), end.max()),
         column=column,
         weighting=weighting,
         kind=options.kind,
@@ -130,7 +131,6 @@ class _Plan:
         self.fields: list[str] = []
         self.back: npt.NDArray[np.float64] | None = None  # H_back in hours, rising; None: integrated only
         self.width = 0.0
-        self.period: float | None = None
         self.residual = False
         self.scale, self.unit = 1.0, ""
 
@@ -258,7 +258,7 @@ def _adds_up(plan: _Plan, nc: Any, whole: str) -> bool:
 
 def _release_times(
     stamp: Any, path: Path, plan: _Plan, options: Options, notes: list[str]
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any], float]:
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Return begin and end of each release."""
     found = np.atleast_1d(times(stamp, path))
     said = text(stamp, "period")
@@ -278,7 +278,7 @@ def _release_times(
         )
     length = np.timedelta64(round(period * 3.6e9), "us")
     begin = found - {"left": length * 0, "right": length}.get(label, length // 2)
-    return begin, begin + length, period
+    return begin, begin + length
 
 
 def _rows(nc: Any, found: Probe, begin: Any, end: Any) -> tuple[list[dict[str, Any]], bool]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from inversion.transport.footprint import Block, Footprints, Weighting
+from inversion.transport.footprint import Block, FootprintFile, Weighting
 from inversion.transport.readers.common import (
     HOUR,
     Options,
@@ -49,12 +49,12 @@ def matches(found: Probe) -> bool:
     return False
 
 
-def open(found: Probe, options: Options) -> Footprints:
+def open(found: Probe, options: Options) -> FootprintFile:
     """Open a PYSTILT footprint; see `inversion.transport.readers.open_footprints`."""
     return _open_parquet(found, options) if found.container == "parquet" else _open_netcdf(found, options)
 
 
-def _open_netcdf(found: Probe, options: Options) -> Footprints:
+def _open_netcdf(found: Probe, options: Options) -> FootprintFile:
     path = found.path
     with open_netcdf(path) as nc:
         foot = variable(nc, path, "foot")
@@ -77,12 +77,17 @@ def _open_netcdf(found: Probe, options: Options) -> Footprints:
     integrated = bool(settings.get("time_integrate", False))
     head = _head(receptor, settings, options, path)
     signed = head["weighting"] != "none"
-    return Footprints(
-        **head, grid=where.grid, unit=unit, load=load, bytes_per_receptor=4 * stamps.size * where.grid.size
+    return FootprintFile(
+        **head,
+        grid=where.grid,
+        unit=unit,
+        load=load,
+        bytes_per_receptor=4 * stamps.size * where.grid.size,
+        span=_span(stamps, time, integrated),
     )
 
 
-def _open_parquet(found: Probe, options: Options) -> Footprints:
+def _open_parquet(found: Probe, options: Options) -> FootprintFile:
     import pyarrow.parquet as pq
 
     path = found.path
@@ -115,7 +120,18 @@ def _open_parquet(found: Probe, options: Options) -> Footprints:
         return _block(check_values(field * scale, path, signed=signed), stamps, time, integrated)
 
     signed = head["weighting"] != "none"
-    return Footprints(**head, grid=grid, unit=unit, load=load, bytes_per_receptor=4 * layers.size * grid.size)
+    return FootprintFile(
+        **head,
+        grid=grid,
+        unit=unit,
+        load=load,
+        bytes_per_receptor=4 * layers.size * grid.size,
+        span=_span(time + layers * HOUR, time, integrated),
+    )
+
+
+def _span(stamps: np.ndarray, time: np.datetime64, integrated: bool) -> tuple[np.datetime64, np.datetime64]:
+    return (time, time) if integrated else (stamps[0], stamps[-1] + HOUR)
 
 
 def _block(field: np.ndarray, stamps: np.ndarray, time: np.datetime64, integrated: bool) -> Block:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from inversion.transport.footprint import Block, Footprints, Weighting
+from inversion.transport.footprint import Block, FootprintFile, Weighting
 from inversion.transport.readers.common import (
     HOUR,
     Axes,
@@ -48,7 +48,7 @@ def matches(found: Probe) -> bool:
     return found.container == "netcdf" and "time" in dims and ({"lat", "lon"} < dims or {"y", "x"} < dims)
 
 
-def open(found: Probe, options: Options) -> Footprints:
+def open(found: Probe, options: Options) -> FootprintFile:
     """Open a STILT footprint; see `inversion.transport.readers.open_footprints`."""
     path = found.path
     notes: list[str] = []
@@ -75,8 +75,9 @@ def open(found: Probe, options: Options) -> Footprints:
     weighting: Weighting = options.weighting or ("unknown" if column else "none")
     if weighting == "unknown":
         notes.append(
-            "column footprint of X-STILT: the file does not say whether averaging kernel and pressure weights are in "
-            "it; say weighting='kernel' (X-STILT's default run), 'pressure' or 'none' before using it"
+            "column footprint of X-STILT: the file does not say whether averaging kernel and "
+            "pressure weights "
+            "are in it; say weighting='kernel' (X-STILT's default run), 'pressure' or 'none' before using it"
         )
 
     def load(_start: int, _stop: int) -> Block:
@@ -89,8 +90,9 @@ def open(found: Probe, options: Options) -> Footprints:
         begin = start if resolved else np.full(1, np.datetime64("NaT"))
         return Block(field[None], begin[None], end[None], np.full(start.size, resolved))
 
+    span = (start[0], start[-1] + HOUR) if resolved else (time, time)
     row = {"time": time, "time_start": time, "time_end": time, **vars_of(receptor)}
-    return Footprints(
+    return FootprintFile(
         path=path,
         format="stilt",
         model="X-STILT" if column else "STILT",
@@ -99,6 +101,7 @@ def open(found: Probe, options: Options) -> Footprints:
         unit=unit,
         load=load,
         bytes_per_receptor=4 * shape[0] * max(where.grid.size, shape[1] * shape[2]),
+        span=span,
         column=column,
         weighting=weighting,
         kind=options.kind,
@@ -117,8 +120,8 @@ def parse_name(path: Path, grid: Grid) -> tuple[Receptor, bool]:
     Parameters
     ----------
     path : Path
-        ``yyyymmddHH[MM]_lon_lat_height_foot.nc``. Some versions of the documentation print latitude first; the
-        order that puts the receptor inside `grid` is taken, longitude first where both do.
+        ``yyyymmddHH[MM]_lon_lat_height_foot.nc``. Some versions of the documentation print latitude first;
+        the order that puts the receptor inside `grid` is taken, longitude first where both do.
 
     Raises
     ------
@@ -129,7 +132,8 @@ def parse_name(path: Path, grid: Grid) -> tuple[Receptor, bool]:
     if match is None:
         raise FormatError(
             f"{path}: the receptor of a STILT footprint stands only in its name, "
-            "yyyymmddHHMM_lon_lat_height_foot.nc, and this is none; give the receptor (--receptor TIME,LAT,LON,HEIGHT)"
+            "yyyymmddHHMM_lon_lat_height_foot.nc, and this is none; give the receptor "
+            "(--receptor TIME,LAT,LON,HEIGHT)"
         )
     a, b = float(match["a"]), float(match["b"])
     digits = match["time"].ljust(12, "0")
@@ -163,7 +167,7 @@ def hours(stamps: np.ndarray, receptor: np.datetime64, path: Path) -> tuple[np.n
     last = receptor - stamps[-1]
     if not np.timedelta64(0) < last:
         raise FormatError(
-            f"{path}: the receptor's time {receptor} is not after the beginning of the last hour {stamps[-1]}; "
-            "is it another footprint's name?"
+            f"{path}: the receptor's time {receptor} is not after the beginning of the last hour "
+            f"{stamps[-1]}; is it another footprint's name?"
         )
     return stamps, True

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from inversion.jacobian import JacobianStore
-from inversion.transport.footprint import Block, Footprints
+from inversion.transport.footprint import Block, FootprintFile
 from inversion.transport.readers.common import Options, Probe
 from obsnet.errors import FormatError
 
@@ -18,7 +18,7 @@ def matches(found: Probe) -> bool:
     return found.container == "folder" and (found.path / "meta.json").is_file()
 
 
-def open(found: Probe, options: Options) -> Footprints:
+def open(found: Probe, options: Options) -> FootprintFile:
     """Open a Jacobian as footprints; receptors have no place here, only their identity.
 
     The receptor's time is the end of the last bin that it feels.
@@ -38,12 +38,19 @@ def open(found: Probe, options: Options) -> Footprints:
             first[at], last[at] = mine.min(), mine.max()
             at += 1
 
+    # Every receptor gets as many steps as the longest footprint needs.
+    length = int((last - first + 1).max())
+    low = np.minimum(first, edges.size - 1 - length)
+
     def load(start: int, stop: int) -> Block:
-        low, high = int(first[start:stop].min()), int(last[start:stop].max()) + 1
-        dense = store.read(ids[start:stop]).matrix[:, low * grid.size : high * grid.size].toarray()
-        n = stop - start
-        begin, end = (np.broadcast_to(e[low:high], (n, high - low)) for e in (edges[:-1], edges[1:]))
-        return Block(dense.reshape(n, high - low, *grid.shape), begin, end, np.ones(high - low, dtype=bool))
+        matrix = store.read(ids[start:stop]).matrix
+        dense = np.zeros((stop - start, length * grid.size), dtype=np.float32)
+        for r, at in enumerate(low[start:stop]):
+            own = slice(matrix.indptr[r], matrix.indptr[r + 1])
+            dense[r, matrix.indices[own] - at * grid.size] = matrix.data[own]
+        bins = low[start:stop, None] + np.arange(length)
+        field = dense.reshape(stop - start, length, *grid.shape)
+        return Block(field, edges[bins], edges[bins + 1], np.ones(length, dtype=bool))
 
     time = edges[1:][last]
     nowhere = np.full(ids.size, np.nan)
@@ -58,7 +65,7 @@ def open(found: Probe, options: Options) -> Footprints:
             "height_m": nowhere,
         }
     )
-    return Footprints(
+    return FootprintFile(
         path=found.path,
         format="store",
         model=str(meta["model"]),
@@ -66,7 +73,8 @@ def open(found: Probe, options: Options) -> Footprints:
         receptors=table,
         unit=meta["unit"],
         load=load,
-        bytes_per_receptor=4 * grid.size * int((last - first + 1).max()),
+        bytes_per_receptor=4 * grid.size * length,
+        span=(edges[first.min()], edges[last.max() + 1]),
         weighting=options.weighting or meta.get("weighting", "unknown"),
         kind="emulated" if options.emulated else meta["kind"],
         species=meta["species"],

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inversion.transport.gridding import add, finish, grow, new_table
-from inversion.transport.particles import RELEASE, crossing, wind_at
+from inversion.transport.interpolation import wind_at
+from inversion.transport.particles import RELEASE, crossing
 from inversion.transport.random import key_of, normal, philox
 from inversion.transport.receptors import Receptors
 from inversion.transport.run import Settings, simulate
@@ -93,11 +94,14 @@ def test_wind_is_linear_in_time_and_space():
         met.wind[n, ..., 0] = 0.1 * lat + 0.2 * lon + 0.5 * n
         met.wind[n, ..., 1] = z / 1000.0
     axes = np.array([met.times[0], 1 / met.step, 20.0, 1.0, 100.0, 1.0, 1 / met.top, met.top / 39**2])
-    u, v, _, _ = wind_at(met.wind, axes, met.times[0] + 4000.0, 7.3, 2.6, met.height[7])
+    flat, shape = met.wind.reshape(-1), met.wind.shape[:4]
+    u, v, _, density, slope = wind_at(flat, shape, axes, met.times[0] + 4000.0, 7.3, 2.6, met.height[7])
     assert u == pytest.approx(0.1 * 22.6 + 0.2 * 107.3 + 0.5 * 4000 / 10800, abs=2e-5)
     assert v == pytest.approx(met.height[7] / 1000.0, abs=1e-5)
     middle = 0.3 * met.height[11] + 0.7 * met.height[12]
-    assert wind_at(met.wind, axes, met.times[0], 7.3, 2.6, middle)[1] == pytest.approx(middle / 1000.0, abs=1e-5)
+    assert wind_at(flat, shape, axes, met.times[0], 7.3, 2.6, middle)[1] == pytest.approx(middle / 1000.0, abs=1e-5)
+    assert density == pytest.approx(1.2 * np.exp(-met.height[7] / 9500.0), rel=1e-5)
+    assert slope == pytest.approx(-density / 9500.0, rel=0.02)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,108 @@
+"""Fields at a particle, linear in time and space, without a search: kernel code on flat float32 arrays.
+
+Positions are fractional nodes (`x` along longitude), heights metres above ground, times seconds since 1970. The
+arrays are C-ordered ``(time, lat, lon, level, 4)`` and ``(time, lat, lon, 6)``, passed flat: two levels of a
+column lie together, so one particle touches eight cache lines. Outside the domain the edge value holds.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["jit", "node", "surface_at", "wind_at"]
+
+F4 = npt.NDArray[np.float32]
+F8 = npt.NDArray[np.float64]
+Shape = tuple[int, int, int, int]
+
+# Instant functions of the kernel; `nogil` lets threads run receptors side by side.
+jit = numba.njit(cache=True, nogil=True, error_model="numpy")
+
+# Entries of `axes`.
+T0, PER_SECOND, SOUTH, DLAT, WEST, DLON, PER_TOP, LEVEL_SCALE = range(8)
+
+
+@jit
+def node(position: float, size: int) -> tuple[int, np.float32]:
+    """Return the node below a position, and the fraction beyond it within 0 and 1."""
+    inside = min(max(position, 0.0), size - 1.0)
+    low = min(int(inside), size - 2)
+    return low, np.float32(inside - low)
+
+
+@jit
+def wind_at(
+    wind: F4, shape: Shape, axes: F8, t: float, x: float, y: float, z: float
+) -> tuple[np.float32, np.float32, np.float32, np.float32, np.float32]:
+    """Return u, v, w (m s-1), density of dry air (kg m-3) and its vertical gradient (kg m-4)."""
+    nt, ny, nx, nz = shape
+    n, ft = node((t - axes[T0]) * axes[PER_SECOND], nt)
+    i, fx = node(x, nx)
+    j, fy = node(y, ny)
+    # Levels stand at scale * k^2.
+    k = min(int(np.sqrt(max(z, 0.0) * axes[PER_TOP]) * (nz - 1)), nz - 2)
+    depth = axes[LEVEL_SCALE] * (2.0 * k + 1.0)
+    fz = np.float32(min(max((z - axes[LEVEL_SCALE] * k * k) / depth, 0.0), 1.0))
+    one = np.float32(1.0)
+    u = v = w = lower = upper = np.float32(0.0)
+    column = 4 * nz
+    row = nx * column
+    first = ((n * ny + j) * nx + i) * column + 4 * k
+    w00, w01, w10, w11 = (one - fy) * (one - fx), (one - fy) * fx, fy * (one - fx), fy * fx
+    for a in range(2):
+        at = first + a * ny * row
+        wt = ft if a else one - ft
+        for c in range(4):
+            if c == 0:
+                share, q = wt * w00, at
+            elif c == 1:
+                share, q = wt * w01, at + column
+            elif c == 2:
+                share, q = wt * w10, at + row
+            else:
+                share, q = wt * w11, at + row + column
+            high = share * fz
+            low = share - high
+            u += low * wind[q] + high * wind[q + 4]
+            v += low * wind[q + 1] + high * wind[q + 5]
+            w += low * wind[q + 2] + high * wind[q + 6]
+            lower += share * wind[q + 3]
+            upper += share * wind[q + 7]
+    return u, v, w, lower + fz * (upper - lower), (upper - lower) / np.float32(depth)
+
+
+@jit
+def surface_at(
+    surface: F4, shape: Shape, axes: F8, t: float, x: float, y: float
+) -> tuple[float, float, float, float, float, float]:
+    """Return boundary-layer height (m), dry mass in it (kg m-2), u*, 1/L, w*, density at the ground."""
+    nt, ny, nx, _ = shape
+    n, ft = node((t - axes[T0]) * axes[PER_SECOND], nt)
+    i, fx = node(x, nx)
+    j, fy = node(y, ny)
+    one = np.float32(1.0)
+    first = ((n * ny + j) * nx + i) * 6
+    row = nx * 6
+    w00, w01, w10, w11 = (one - fy) * (one - fx), (one - fy) * fx, fy * (one - fx), fy * fx
+    h = m = us = il = ws = d = np.float32(0.0)
+    for a in range(2):
+        at = first + a * ny * row
+        wt = ft if a else one - ft
+        for c in range(4):
+            if c == 0:
+                share, q = wt * w00, at
+            elif c == 1:
+                share, q = wt * w01, at + 6
+            elif c == 2:
+                share, q = wt * w10, at + row
+            else:
+                share, q = wt * w11, at + row + 6
+            h += share * surface[q]
+            m += share * surface[q + 1]
+            us += share * surface[q + 2]
+            il += share * surface[q + 3]
+            ws += share * surface[q + 4]
+            d += share * surface[q + 5]
+    return h, m, us, il, ws, d
