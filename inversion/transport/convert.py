@@ -220,8 +220,9 @@ def convert_files(
         raise ConfigError(f"none of {len(paths)} files could be opened; the first: {failed[0]['error']}")
     grid = grid or _common_grid(opened)
     store = JacobianStore(out)
-    resumed = (store.path / "meta.json").exists() and start is None and stop is None
-    edges = store.time_edges if resumed else _edges(opened, step, start, stop)
+    fresh = not (store.path / "meta.json").exists()
+    given = fresh or start is not None or stop is not None
+    edges = _edges(opened, step, start, stop) if given else store.time_edges
     store.create(
         {
             "grid": grid,
@@ -274,6 +275,9 @@ def convert_files(
                 report["lost"][reason] = report["lost"].get(reason, 0.0) + amount
             for note in result["notes"]:
                 report["notes"][note] = report["notes"].get(note, 0) + 1
+    if fresh and not store.parts():
+        # Nothing came of it, so nothing binds the next attempt.
+        (store.path / "meta.json").unlink()
     return report
 
 

@@ -375,7 +375,7 @@ def _step_weights(
                 raise FormatError(
                     f"{data.attrs.get('source_file', 'footprint')}: {100 * sums[s] / sums.sum():.0f} % of "
                     "the "
-                    f"sensitivity of {data['obs_id'].values[r]!r} is integrated over hours that the file "
+                    f"sensitivity of {str(data['obs_id'].values[r])!r} is integrated over hours that the file "
                     "does not "
                     "tell apart, and the flux time bins would; say unresolved='release' to take the flux of "
                     "the receptor's own bin (right for monthly fluxes), or 'drop'"
