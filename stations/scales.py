@@ -112,8 +112,8 @@ def _load(path: Path) -> tuple[Conversion, ...]:
             start, goal = (canonical_scale(e, row.species) for e in ends)
             steps.append(
                 Conversion(
-                    row.species, start, goal, row.polynomial, inverse, *row.range, row.uncertainty, row.relative,
-                    row.verified, row.source, row.note,
+                    row.species, start, goal, row.polynomial, inverse, *row.range,
+                    row.uncertainty, row.relative, row.verified, row.source, row.note,
                 )
             )  # fmt: skip
     return tuple(steps)
@@ -246,8 +246,8 @@ def convert_scale(
     if record.attrs.get("kind") == "column":
         raise ScaleError(
             f"{path}: total columns are not converted from scale to scale: their scale enters through the "
-            "airmass-independent correction and the prior, and the formula of a column's mean is not the mean of "
-            "the formula. TCCON files carry both versions (xco2 and xco2_x2019): read the one you want"
+            "airmass-independent correction and the prior, and a column's mean of the formula is not "
+            "the formula of its mean. TCCON files carry both versions (xco2 and xco2_x2019): read the one you want"
         )
     if species not in SPECIES:
         raise ScaleError(f"{path}: no scales are known for {species!r}{nearest(species, SPECIES)}")

@@ -195,7 +195,7 @@ def stuck(
 
 
 def steps(hours: np.ndarray, value: np.ndarray, per_hour: float, gap_hours: float = 3.0) -> np.ndarray:
-    """Flag both ends of changes faster than `per_hour`, between neighbours no further apart than `gap_hours`."""
+    """Flag both ends of changes faster than `per_hour` between neighbours at most `gap_hours` apart."""
     flag = np.zeros(value.size, dtype=bool)
     finite = np.flatnonzero(np.isfinite(value))
     if finite.size < 2:

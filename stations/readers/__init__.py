@@ -52,6 +52,7 @@ class Reader:
 # Asked in this order; the more particular first.
 READERS = (
     Reader("custom", "stations.readers.custom", "a table of your own that a TOML describes"),
+    Reader("obsnet_record", "stations.readers.obsnet_record", "a record processed and written by this package"),
     Reader("obspack", "stations.readers.obspack", "ObsPack netCDF, NOAA and European dialect"),
     Reader("tccon", "stations.readers.tccon", "TCCON public netCDF, GGG2014 and GGG2020 (columns)"),
     Reader("agage", "stations.readers.agage", "AGAGE archive netCDF"),

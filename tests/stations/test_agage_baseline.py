@@ -67,7 +67,7 @@ def test_thin_records_are_left_alone():
 
 
 def test_agrees_with_agages_own_flags(sample_data):
-    """Cape Grim CH3CCl3 1995: AGAGE's file carries the flags of the method's authors, B and P, value by value."""
+    """Cape Grim CH3CCl3 1995: AGAGE's file carries the flags of the method's authors, value by value."""
     import xarray as xr
 
     with xr.open_dataset(

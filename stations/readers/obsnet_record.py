@@ -1,0 +1,25 @@
+"""Records that this package itself wrote, for instance after quality control."""
+
+from __future__ import annotations
+
+import xarray as xr
+
+from obsnet.errors import ConfigError
+from stations.readers.source import Source
+from stations.record_file import MARK, read_record
+
+__all__ = ["read", "sniff"]
+
+
+def sniff(source: Source) -> bool:
+    """Tell whether a file is a record of this package."""
+    header = source.netcdf
+    return header is not None and MARK in header.attrs
+
+
+def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
+    """Read a processed record; see `stations.readers.read`."""
+    record = read_record(source.path)
+    if species not in {None, "*"} and str(species).upper() != str(record.attrs.get("species", "")).upper():
+        raise ConfigError(f"{source.path}: holds {record.attrs.get('species')}, not {species}")
+    return [record]
