@@ -174,7 +174,7 @@ def read_prior(path: Path, jacobian: Jacobian, gas: Species, name: str | None = 
 
     data = read_flux(path)
     field = data["flux"]
-    substance = str(field.attrs.get("species", data.attrs.get("species", gas.name))).upper()
+    substance = str(field.attrs["substance"]).upper()
     if substance != gas.name:
         raise ConfigError(f"{path}: the prior flux is of {substance}, the inversion of {gas.name}")
     notes = []

@@ -113,9 +113,11 @@ def posterior_dataset(
         fields.pop("flux"),
         made.grid,
         edges,
-        list(made.sectors),
-        species=made.species.name,
+        sectors=list(made.sectors),
+        substance=made.species.name,
         title=f"Posterior {made.species.name} fluxes",
+        summary=f"Fluxes of {made.species.name} and region totals with their covariance, prior {made.prior.name}",
+        license="as its inputs",
         source=f"obsnet inversion ({posterior.method}) of {posterior.problem.n_obs} observations",
     )
     flux_dims, flux_attrs = data["flux"].dims, data["flux"].attrs
@@ -260,8 +262,7 @@ def _attributes(made: Assembled, posterior: Posterior) -> dict[str, Any]:
     """Return the global attributes: prior, solver, stopping state, fit, what was left out."""
     problem = posterior.problem
     return {
-        "obsnet_contract": "posterior",
-        "obsnet_version": "1",
+        "obsnet_contract": "posterior 1",
         "prior_name": made.prior.name,
         "prior_notes": "; ".join(made.prior.notes),
         "solver": posterior.method,

@@ -6,7 +6,9 @@ so memory does not grow with their number or with the number of receptors. What 
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -95,7 +97,11 @@ class Settings:
     layer: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, known in (("turbulence", TURBULENCE), ("near_field", NEAR_FIELD), ("height", ("ground", "sea"))):
+        for name, known in (
+            ("turbulence", TURBULENCE),
+            ("near_field", NEAR_FIELD),
+            ("height", ("ground", "sea")),
+        ):
             value = getattr(self, name)
             if value not in known:
                 raise ConfigError(f"{name} {value!r} is unknown{nearest(value, known)}")
@@ -160,11 +166,18 @@ def flux_bins(first: Any, last: Any, step: str) -> npt.NDArray[np.datetime64]:
 
 def _in_nodes(met: Met, grid: Grid) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return the flux grid's edges in nodes of the meteorological grid, or say that it is too small."""
-    turn = 360.0 * np.round((0.5 * (met.lon[0] + met.lon[-1]) - 0.5 * (grid.lon_edges[0] + grid.lon_edges[-1])) / 360.0)
+    turn = 360.0 * np.round(
+        (0.5 * (met.lon[0] + met.lon[-1]) - 0.5 * (grid.lon_edges[0] + grid.lon_edges[-1])) / 360.0
+    )
     xe = (grid.lon_edges + turn - met.lon[0]) / (met.lon[1] - met.lon[0])
     ye = (grid.lat_edges - met.lat[0]) / (met.lat[1] - met.lat[0])
     reach = 0.5 + 1e-6
-    if xe[0] < -reach or xe[-1] > met.lon.size - 1 + reach or ye[0] < -reach or ye[-1] > met.lat.size - 1 + reach:
+    if (
+        xe[0] < -reach
+        or xe[-1] > met.lon.size - 1 + reach
+        or ye[0] < -reach
+        or ye[-1] > met.lat.size - 1 + reach
+    ):
         south, north, west, east = met.bounds
         raise GridError(
             f"the grid of fluxes ({grid}) runs beyond the meteorology ({south:g} to {north:g} N, {west:g} to {east:g} E)"
@@ -221,7 +234,9 @@ def simulate(
         if first < met.times[0] - 1e-3 or last > met.times[-1] + 1e-3:
             raise RangeError(f"the meteorology covers {met.start} to {met.stop}, the particles need more")
         if first < bins[0] - 1e-3 or last > bins[-1] + 1e-3:
-            raise RangeError(f"the flux time bins {edges[0]} to {edges[-1]} do not cover the particles' paths")
+            raise RangeError(
+                f"the flux time bins {edges[0]} to {edges[-1]} do not cover the particles' paths"
+            )
     for column, axis in ((2, met.lon), (3, met.lon), (4, met.lat), (5, met.lat)):
         releases[:, column] = (releases[:, column] - axis[0]) / (axis[1] - axis[0])
     spacing = 1.0 / met.step if met.step else 0.0
@@ -280,7 +295,9 @@ def _tables(
     for n, (_, _, _, ends, _) in enumerate(results):
         # A path that stops at a bin's lower edge belongs to the bin it came from.
         at = np.clip(np.searchsorted(bins, ends[:, 0], side="right") - 1, 0, n_time - 1)
-        total = np.bincount(ends[:, 4].astype(np.int64) * n_time + at, weights=ends[:, 5], minlength=len(SIDES) * n_time)
+        total = np.bincount(
+            ends[:, 4].astype(np.int64) * n_time + at, weights=ends[:, 5], minlength=len(SIDES) * n_time
+        )
         found = np.flatnonzero(total)
         ids.extend([str(receptors.obs_id[n])] * found.size)
         sides.extend(SIDES[k] for k in found // n_time)
@@ -368,6 +385,7 @@ def run_footprints(
     part: str | None = None,
     met_folder: str | Path | None = None,
     met_options: dict[str, Any] | None = None,
+    replace: bool = False,
     report: Callable[[str], None] = lambda _line: None,
 ) -> dict[str, Any]:
     """Compute the footprints of an observation table into a sparse Jacobian on disk.
@@ -396,6 +414,8 @@ def run_footprints(
         Of the prepared meteorology; by default ``met`` within `out`.
     met_options : dict, optional
         ``trim``, ``winds``, ``top``, ``levels`` of `build_met`.
+    replace : bool
+        Remove footprints of other observations or settings from `out` instead of refusing.
     report : callable
         Takes lines for people.
 
@@ -415,6 +435,12 @@ def run_footprints(
         raise ConfigError(f"batch must be positive, found {batch}")
     out = Path(out)
     table = table.sort_by([("time", "ascending"), ("obs_id", "ascending")])
+    claim = _claim(table, settings, batch)
+    other = _other_claim(out, claim)
+    if other and replace:
+        shutil.rmtree(out)
+    elif other:
+        raise ConfigError(f"{out}: holds footprints of {other}; write to another folder or delete it")
     first, last = _span(table)
     edges = flux_bins(first - np.timedelta64(round(settings.hours * 3600), "s"), last, step)
     store = JacobianStore(out).create(
@@ -428,7 +454,9 @@ def run_footprints(
             "boundary": "absolute",
         }
     )
-    _claim(out, table, settings, batch)
+    if not (out / "claim.json").exists():
+        write_table(table, out / "observations.parquet")
+        write_text(out / "claim.json", json.dumps(claim))
     prepared = Path(met_folder) if met_folder is not None else out / "met"
     met = build_met(
         met_files,
@@ -440,7 +468,9 @@ def run_footprints(
     )
     notes = list(met.meta.get("notes", []))
     if met.step > 3 * 3600.0 + 1.0:
-        notes.append(f"meteorology every {met.step / 3600:g} h: coarser than 3 h blurs fronts and the daily cycle")
+        notes.append(
+            f"meteorology every {met.step / 3600:g} h: coarser than 3 h blurs fronts and the daily cycle"
+        )
     for line in notes:
         report(f"meteorology: {line}")
     starts = range(0, len(table), batch)
@@ -467,21 +497,30 @@ def _span(table: pa.Table) -> tuple[np.datetime64, np.datetime64]:
     return first.min(), last.max()
 
 
-def _claim(out: Path, table: pa.Table, settings: Settings, batch: int) -> None:
-    """Write the observations that the tasks read, or refuse a folder that holds those of another run."""
-    target = out / "observations.parquet"
-    claim = out / "claim.json"
-    mine = {"observations": table["obs_id"].to_pylist(), "batch": batch, **asdict(settings)}
-    mine = json.loads(json.dumps(mine))
-    if claim.exists() and target.exists():
-        theirs = json.loads(claim.read_text(encoding="utf-8"))
-        for name, value in mine.items():
-            if theirs.get(name) != value:
-                shown = "" if name == "observations" else f" ({theirs.get(name)} there, {value} now)"
-                raise ConfigError(f"{out}: holds footprints of other {name}{shown}; write to another folder or delete it")
-        return
-    write_table(table, target)
-    write_text(claim, json.dumps(mine))
+def _claim(table: pa.Table, settings: Settings, batch: int) -> dict[str, Any]:
+    """Return what decides the footprints: where, when and how the observations look, and the settings."""
+    seen = table.drop_columns(
+        ["value", "uncertainty", "uncertainty_systematic", "quality", "quality_original"]
+    )
+    digest = hashlib.sha256()
+    for batch_of_rows in seen.combine_chunks().to_batches():
+        digest.update(batch_of_rows.serialize())
+    return {"observations": digest.hexdigest(), "batch": batch, **json.loads(json.dumps(asdict(settings)))}
+
+
+def _other_claim(out: Path, mine: dict[str, Any]) -> str:
+    """Return in what a folder's footprints differ from what is wanted; empty if they do not, or there are none."""
+    try:
+        theirs = json.loads((out / "claim.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return ""
+    differ = [name for name in mine if theirs.get(name) != mine[name]]
+    if not differ:
+        return ""
+    name = differ[0]
+    return f"other {name}" + (
+        "" if name == "observations" else f" ({theirs.get(name)} there, {mine[name]} now)"
+    )
 
 
 def _summary(store: JacobianStore, tasks: Sequence[_Task]) -> dict[str, Any]:

@@ -45,11 +45,19 @@ class FootprintOptions(Options):
     grid: GridOptions
     step: str = Field("1D", description="flux time bins: 3h, 1D, MS, or whole for a single one")
     hours: float = Field(72.0, gt=0, description="length of the backward run")
-    particles: int | None = Field(None, gt=0, description="per receptor; by default what suits the turbulence")
-    timestep: float | None = Field(None, gt=0, description="longest step in seconds; by default what suits the turbulence")
-    turbulence: str = Field("mixed-layer", description="mixed-layer (cheap), hanna (full) or none (mean wind)")
+    particles: int | None = Field(
+        None, gt=0, description="per receptor; by default what suits the turbulence"
+    )
+    timestep: float | None = Field(
+        None, gt=0, description="longest step in seconds; by default what suits the turbulence"
+    )
+    turbulence: str = Field(
+        "mixed-layer", description="mixed-layer (cheap), hanna (full) or none (mean wind)"
+    )
     seed: int | None = Field(None, ge=0, description="of the random numbers; by default the run's")
-    height: Literal["ground", "sea"] = Field("ground", description="points: intake above ground, or altitude above sea")
+    height: Literal["ground", "sea"] = Field(
+        "ground", description="points: intake above ground, or altitude above sea"
+    )
     batch: int = Field(100, gt=0, description="receptors a task")
     trim: bool = Field(False, description="cut off edge rows of the meteorology that hold NaN")
     out: str = Field("footprints", description="folder of the Jacobian")
@@ -76,6 +84,7 @@ def run_with(
     workers: int | None,
     seed: int,
     part: str | None = None,
+    replace: bool = False,
     report: Any = lambda _line: None,
 ) -> dict[str, Any]:
     """Run footprints from checked options; the command and the stage both come here."""
@@ -119,6 +128,7 @@ def run_with(
         workers=workers,
         part=part,
         met_options={"trim": options.trim},
+        replace=replace,
         report=report,
     )
 
@@ -139,6 +149,7 @@ def _run(options: FootprintOptions, case: Case) -> StageResult:
         scheduler=case.run.scheduler,
         workers=case.run.workers,
         seed=case.run.seed,
+        replace=True,
     )
     summary = {k: found[k] for k in ("receptors", "skipped", "parts", "made", "notes")}
     return StageResult(outputs=(out / "meta.json",), summary=summary)
@@ -147,7 +158,10 @@ def _run(options: FootprintOptions, case: Case) -> StageResult:
 def _inputs(options: FootprintOptions, case: Case) -> Iterable[Path]:
     from obsnet.config import resolve_files
 
-    return [*resolve_files(options.met, case.folder), *sorted(_store(options, case).glob("species=*/**/*.parquet"))]
+    return [
+        *resolve_files(options.met, case.folder),
+        *sorted(_store(options, case).glob("species=*/**/*.parquet")),
+    ]
 
 
 STAGE = Stage("footprints", FootprintOptions, _run, needs=("ingest", "stations"), inputs=_inputs)
