@@ -400,6 +400,8 @@ def foreign_problem(data: ForeignJacobian, options: ForeignOptions) -> tuple[Pro
         )
     bad = {(b.file, b.row) for b in data.bad}
     keep = np.array([(f, int(r)) not in bad for f, r in zip(data.file, data.row, strict=True)])
+    if not keep.any():
+        raise UnitError("no row is left: all are in another unit than the rest")
     h = np.concatenate([data.matrix, data.boundary], axis=1)[keep]
     blocks = [StateBlock("flux", "other", ("region",), {"region": np.arange(data.matrix.shape[1])}, "1")]
     errors: list[Covariance] = [DiagonalCovariance(np.full(data.matrix.shape[1], options.prior_relative**2))]
@@ -407,16 +409,11 @@ def foreign_problem(data: ForeignJacobian, options: ForeignOptions) -> tuple[Pro
         count = data.boundary.shape[1]
         blocks.append(StateBlock("boundary", "boundary", ("side",), {"side": np.arange(count)}, "1"))
         errors.append(DiagonalCovariance(np.full(count, options.boundary_relative**2)))
-    variance = (data.error**2 + data.model_error**2 + options.model_error**2)[keep]
-    error: Covariance = DiagonalCovariance(variance)
-    if options.mean_offset > 0.0:
-        error = SumCovariance(
-            error, LowRankCovariance(np.ones((variance.size, 1)), [[options.mean_offset**2]])
-        )
+    own = (data.error**2 + data.model_error**2)[keep]
     problem = Problem(
         h,
         data.value[keep],
-        error,
+        _error(own, options.model_error or 0.0, options),
         np.ones(h.shape[1]),
         BlockDiagonalCovariance(errors),
         # What scale factors of 1 do not explain stays as it is.
@@ -425,7 +422,13 @@ def foreign_problem(data: ForeignJacobian, options: ForeignOptions) -> tuple[Pro
         groups={"source": data.label[keep], "file": data.file[keep]},
         obs_id=np.array([f"{f}:{r}" for f, r in zip(data.file[keep], data.row[keep], strict=True)]),
     )
+    model_error = options.model_error
+    if model_error is None:
+        model_error = _likely_model_error(problem, own, options)
+        problem = problem.with_(observation_error=_error(own, model_error, options))
     report = {
+        "model_error": model_error,
+        "model_error_estimated": options.model_error is None,
         "system": data.system,
         "unit": data.unit,
         "rows": int(data.value.size),
@@ -435,3 +438,28 @@ def foreign_problem(data: ForeignJacobian, options: ForeignOptions) -> tuple[Pro
         "notes": list(data.notes),
     }
     return problem, report
+
+
+def _error(own: Floats, model_error: float, options: ForeignOptions) -> Covariance:
+    independent = DiagonalCovariance(own + model_error**2)
+    if options.mean_offset <= 0.0:
+        return independent
+    common = LowRankCovariance(np.ones((own.size, 1)), [[options.mean_offset**2]])
+    return SumCovariance(independent, common)
+
+
+def _likely_model_error(problem: Problem, own: Floats, options: ForeignOptions) -> float:
+    """Return the model error of the greatest marginal likelihood: what misfits are too large by."""
+    from scipy.optimize import minimize_scalar
+
+    from inversion.solvers.choose import solve
+
+    scale = float(np.sqrt(np.mean(problem.innovation**2)))
+
+    def loss(log_error: float) -> float:
+        error = _error(own, float(np.exp(log_error)), options)
+        return -solve(problem.with_(observation_error=error)).log_evidence
+
+    low, high = np.log(1e-3 * scale), np.log(3.0 * scale)
+    found = minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 0.01})
+    return float(np.exp(found.x))

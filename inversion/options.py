@@ -120,8 +120,10 @@ class ForeignOptions(Options):
     files: list[str] = Field(description="netCDF files, relative to the case file", min_length=1)
     prior_relative: float = Field(default=0.5, gt=0, description="standard deviation of each scale factor")
     boundary_relative: float = Field(default=0.02, gt=0, description="the same for boundary scale factors")
-    model_error: float = Field(
-        default=0.0, ge=0, description="transport and representation error, unit of the rows"
+    model_error: float | None = Field(
+        default=None,
+        ge=0,
+        description="transport and representation error, unit of the rows; estimated if absent",
     )
     mean_offset: float = Field(
         default=0.0, ge=0, description="standard deviation of one offset common to all rows, unit of the rows"

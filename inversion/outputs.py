@@ -116,7 +116,7 @@ def posterior_dataset(
         sectors=list(made.sectors),
         substance=made.species.name,
         title=f"Posterior {made.species.name} fluxes",
-        summary=f"Fluxes of {made.species.name} and region totals with their covariance, prior {made.prior.name}",
+        summary=f"Fluxes of {made.species.name}, region totals, their covariance; prior {made.prior.name}",
         license="as its inputs",
         source=f"obsnet inversion ({posterior.method}) of {posterior.problem.n_obs} observations",
     )
@@ -135,7 +135,7 @@ def posterior_dataset(
         ),
     )
     names = [region_names.get(r, r) for r in totals.weights.region]
-    data["region_name"] = ("region", names, {"long_name": "region name"})
+    data["region_label"] = ("region", names, {"long_name": "name of the region for people"})
     ends = np.stack([totals.weights.period[:-1], totals.weights.period[1:]], axis=1)
     data["period_bnds"] = (("period", "bnds"), ends)
     _add_totals(data, totals, made)
@@ -284,7 +284,6 @@ def _plain(value: Any) -> Any:
 def write_posterior(data: Any, fit: pa.Table, path: Path) -> list[Path]:
     """Write the posterior file and the table of the fit beside it, each whole or not at all."""
     from obsnet.cf import write_netcdf
-
     from obsnet.store import write_table
 
     beside = path.with_name("fit.parquet")

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from inversion.options import InvertOptions
-from obsnet.errors import ConfigError
 
 __all__ = ["run_invert"]
 
@@ -118,10 +117,10 @@ def _foreign(
     import json
 
     import xarray as xr
-    from obsnet.cf import write_netcdf
 
     from inversion.jacobian_door import foreign_problem, read_foreign
     from inversion.solvers.choose import solve
+    from obsnet.cf import write_netcdf
     from obsnet.config import resolve_files
 
     assert options.foreign is not None
@@ -131,13 +130,20 @@ def _foreign(
         report(line)
     for row in found["set_aside"]:
         report(f"set aside {row['file']} row {row['row']} ({row['label']}): {row['reason']}")
-    if problem.n_obs == 0:
-        raise ConfigError("no row is left")
+    if found["model_error_estimated"]:
+        report(f"model error {found['model_error']:.3g} {found['unit']}, estimated from the misfits")
     posterior = solve(problem, method=options.method, report=report)
     assert problem.state is not None
     parts = problem.state.unstack(posterior.mean)
     spread = problem.state.unstack(np.sqrt(np.maximum(posterior.variance(), 0.0)))
-    result = xr.Dataset(attrs={"title": "Posterior scale factors", "source": f"{found['system']} Jacobian"})
+    result = xr.Dataset(
+        attrs={
+            "title": "Posterior scale factors",
+            "summary": "Factors of prior fluxes and inflow with their standard deviations",
+            "source": f"{found['system']} Jacobian",
+            "license": "as its inputs",
+        }
+    )
     for block in problem.state.blocks:
         dim = f"{block.name}_{block.dims[0]}"
         result[f"{block.name}_scale"] = (
