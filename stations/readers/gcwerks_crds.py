@@ -66,21 +66,27 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     unwanted = {n for n in names if " " in n and n.split()[0].upper() not in wanted}
     start = 0
     for _ in range(index + 1):
-        start = data.index(b"\n", start) + 1 if b"\n" in data[start:] else len(data)
+        start = data.find(b"\n", start) + 1 or len(data)
     table = read_table(data[start:], names, strings={"type"}, path=source.path, notes=notes, skip=unwanted)
-    stamp = yymmdd(table["date"]) + _hhmmss(table["time"])
+    stamp = _stamp(table["date"], table["time"])
     return [
         _record(source, table, stamp, gas, gases, Notes(list(notes.changes), list(notes.warnings)))
         for gas in wanted
     ]
 
 
-def _hhmmss(numbers: np.ndarray) -> np.ndarray:
-    """Return the time of day of numbers such as 111030; NaT where there is no such time."""
-    hour, minute, second = numbers // 10000, numbers // 100 % 100, numbers % 100
-    good = (hour >= 0) & (hour < 24) & (minute < 60) & (second < 60)
-    seconds = np.where(good, hour * 3600 + minute * 60 + second, 0)
-    return np.where(good, seconds.astype("timedelta64[s]"), np.timedelta64("NaT"))
+def _stamp(date: np.ndarray, clock: np.ndarray) -> np.ndarray:
+    """Return the time of numbers such as 140130 and 111030; NaT where there is no such time."""
+    # A day has many rows: its date is made once.
+    first = np.flatnonzero(np.diff(date, prepend=np.nan) != 0)
+    days = np.repeat(yymmdd(date[first]), np.diff(first, append=len(date)))
+    digits = np.where((clock >= 0) & (clock < 240000), clock, 999999).astype(np.int32)
+    hour, rest = np.divmod(digits, 10000)
+    minute, second = np.divmod(rest, 100)
+    good = (minute < 60) & (second < 60)
+    stamp = days + (hour * 3600 + minute * 60 + second).astype("timedelta64[s]")
+    stamp[~good] = np.datetime64("NaT")
+    return stamp
 
 
 def _record(

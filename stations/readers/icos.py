@@ -32,7 +32,7 @@ from stations.record import Notes, build, intervals
 
 __all__ = ["read", "sniff"]
 
-_FILLS = (-999.99, -9.99)
+_FILL, _SD_FILL = -999.99, -9.99
 _STRINGS = {
     "Site",
     "FlaskId",
@@ -101,11 +101,10 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     table = read_table(
         "\n".join(rows).encode(), names, strings=_STRINGS, path=source.path, notes=notes, separator=separator
     )
-    for name, values in table.items():
-        if values.dtype.kind == "f":
-            for fill in _FILLS:
-                values = without_fill(values, fill)
-            table[name] = values
+    for name in [n for n, v in table.items() if v.dtype.kind == "f"]:
+        table[name] = without_fill(table[name], _FILL)
+        if name.startswith("Stdev"):
+            table[name] = without_fill(table[name], _SD_FILL)
     return [_record(source, attrs, table, gas, "\n".join(lines[:index]), notes, index + 1)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -150,11 +151,18 @@ def _members(path: Path, limit: int, *, cut: bool = False) -> Iterator[tuple[str
 
 
 def _take(stream: Any, limit: int, path: Path, cut: bool) -> bytes:
-    # One byte more than allowed is asked for: an archive's own word on its size is not believed.
-    data = stream.read(limit if cut else limit + 1)
-    if len(data) > limit:
-        raise FormatError(f"{path}: holds more than {MAX_BYTES >> 20} MiB; split it")
-    return data
+    """Return all of a stream, chunk by chunk: an archive's own word on its size is not believed."""
+    if cut:
+        return stream.read(limit)
+    if isinstance(stream, io.BufferedReader) and path.stat().st_size <= limit:
+        return stream.read()
+    chunks, size = [], 0
+    while chunk := stream.read(1 << 24):
+        size += len(chunk)
+        if size > limit:
+            raise FormatError(f"{path}: holds more than {MAX_BYTES >> 20} MiB; split it")
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
 def decode(data: bytes) -> tuple[str, bool]:

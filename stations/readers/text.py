@@ -63,16 +63,16 @@ def read_table(
     FormatError
         More than half of the lines have another number of columns.
     """
-    data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\0", b"")
-    if separator == " ":
-        data = data.replace(b"\t", b" ")
-        while b"  " in data:
-            data = data.replace(b"  ", b" ")
-        data = data.replace(b"\n ", b"\n").replace(b" \n", b"\n").strip(b" \n")
+    if b"\r" in data or b"\0" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\0", b"")
+    fixed = _with_commas(data, len(names)) if separator == " " else None
+    if fixed is not None:
+        buffer, separator = pa.py_buffer(fixed), ","
     else:
-        data = data.strip(b"\n")
+        data = _single_blanks(data.replace(b"\t", b" ")) if separator == " " else data.strip(b"\n")
+        buffer = pa.py_buffer(data)
     wanted = [n for n in names if n not in skip]
-    if not data:
+    if not data or data.isspace():
         return {n: np.zeros(0, dtype="U1" if n in strings else np.float64) for n in wanted}
     bad: list[str] = []
 
@@ -83,7 +83,7 @@ def read_table(
     def parse(types: Mapping[str, pa.DataType]) -> pa.Table:
         bad.clear()
         return pacsv.read_csv(
-            pa.BufferReader(data),
+            pa.BufferReader(buffer),
             pacsv.ReadOptions(column_names=list(names), block_size=1 << 24),
             pacsv.ParseOptions(delimiter=separator, quote_char=False, invalid_row_handler=note_bad),
             pacsv.ConvertOptions(
@@ -111,6 +111,47 @@ def read_table(
         f"lines do not have {len(names)} columns and were left out, e.g. {bad[0][:60]!r}" if bad else "",
     )
     return {n: _numpy(table[n], n in strings) for n in wanted}
+
+
+def _with_commas(data: bytes, fields: int) -> bytearray | None:
+    """Return a table of fixed width with a comma in one blank between columns; None where it is no such table.
+
+    Nothing has to be moved, which halves the time of reading a year of minutes.
+    """
+    width = data.find(b"\n") + 1
+    if width < 2 or b"," in data[:width]:
+        return None
+    whole = bytearray(data)
+    if not data.endswith(b"\n"):
+        whole += b"\n"
+    if len(whole) % width:
+        return None
+    rows = np.frombuffer(whole, dtype=np.uint8).reshape(-1, width)
+    blank = (rows[:: max(len(rows) // 500, 1)] == 32).all(axis=0)
+    # The first blank after each word: numbers are flush right and grow to the left.
+    ends = [c for c in range(1, width) if (blank[c] or c == width - 1) and not blank[c - 1]]
+    gaps = ends[:-1]
+    if len(ends) != fields or not (rows[:, -1] == 10).all() or not all((rows[:, c] == 32).all() for c in gaps):
+        return None
+    rows[:, gaps] = 44
+    return whole
+
+
+def _single_blanks(data: bytes) -> bytes:
+    """Return text with one blank between words and none at either end of a line.
+
+    A mask over the bytes does in one pass what repeated replacing does in many.
+    """
+    blank, line_end = 32, 10
+    codes = np.frombuffer(data, dtype=np.uint8)
+    if codes.size > 1:
+        is_blank = codes == blank
+        before_gap = np.empty_like(is_blank)
+        np.logical_or(is_blank[1:], codes[1:] == line_end, out=before_gap[:-1])
+        before_gap[-1] = True
+        drop = is_blank & before_gap
+        data = codes[~drop].tobytes() if drop.any() else data
+    return data.replace(b"\n ", b"\n").strip(b" \n")
 
 
 def _parse_text(parse, wanted: Sequence[str], path: Path) -> pa.Table:  # noqa: ANN001
@@ -151,7 +192,7 @@ def _numpy(column: pa.ChunkedArray, is_string: bool) -> np.ndarray:
     coded = column.combine_chunks().dictionary_encode()
     if isinstance(coded, pa.ChunkedArray):
         coded = coded.combine_chunks()
-    words = np.array(coded.dictionary.to_pylist() or [""], dtype=str)
+    words = np.array([w.strip() for w in coded.dictionary.to_pylist()] or [""], dtype=str)
     return words[coded.indices.to_numpy(zero_copy_only=False)]
 
 

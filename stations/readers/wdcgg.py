@@ -81,14 +81,13 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
 def _record(
     source: Source, attrs: dict[str, str], table: dict[str, np.ndarray], notes: Notes, header_lines: int
 ) -> xr.Dataset:
-    for name, values in table.items():
+    for name in table:
         fills = attrs.get(f"{name}:_FillValue", "").split(" or ")
-        if values.dtype.kind == "f":
+        if table[name].dtype.kind == "f":
             for fill in fills:
-                values = without_fill(values, number(fill, -999.999))
-            table[name] = values
+                table[name] = without_fill(table[name], number(fill, -999.999))
         else:
-            table[name] = np.where(np.isin(values, [*fills, "-999.999"]), "", values)
+            table[name] = np.where(np.isin(table[name], [*fills, "-999.999"]), "", table[name])
     start, middle, end, interval = _times(attrs, table, notes)
     check_span(start, attrs.get("dataset_start_date", ""), attrs.get("dataset_end_date", ""), notes)
     n = table.get("nvalue")
