@@ -106,14 +106,15 @@ def fill_nan(values: Floats, policy: NanPolicy, what: str) -> tuple[Floats, npt.
 
 
 def grid_of(data: Any) -> Grid:
-    """Return the grid of a Dataset or DataArray with coordinates ``lat`` and ``lon`` in grid order.
+    """Return the grid of a Dataset or DataArray with coordinates ``lat`` and ``lon``.
 
     Bounds ``lat_bnds`` and ``lon_bnds`` are used where present.
 
     Raises
     ------
     GridError
-        Coordinates missing, uneven without bounds, or not in grid order (`obsnet.grid.centre_order`).
+        Coordinates missing, uneven without bounds, or not in order: south to north and eastward; an axis
+        around the globe may start anywhere.
     """
     names = set(getattr(data, "variables", data.coords))
     missing = {"lat", "lon"} - names
@@ -123,7 +124,15 @@ def grid_of(data: Any) -> Grid:
         )
     lat, lon = (np.asarray(data[name], dtype=np.float64) for name in ("lat", "lon"))
     lat_bounds, lon_bounds = (data[n].values if n in names else None for n in ("lat_bnds", "lon_bnds"))
-    for order in centre_order(lat, lon, lon_bounds=lon_bounds):
-        if not np.array_equal(order, np.arange(order.size)):
-            raise GridError("lat must ascend and lon run eastward; reorder with obsnet.grid.centre_order")
-    return Grid.from_centres(lat, lon, lat_bounds=lat_bounds, lon_bounds=lon_bounds)
+    rows, columns = centre_order(lat, lon, lon_bounds=lon_bounds)
+    grid = Grid.from_centres(lat, lon, lat_bounds=lat_bounds, lon_bounds=lon_bounds)
+    start = int(np.argmin(columns))  # where the first column of the data lies in the grid
+    if np.array_equal(columns, np.arange(lon.size)) or not grid.periodic:
+        start = 0
+    edges = np.concatenate([grid.lon_edges[start:], grid.lon_edges[1 : start + 1] + 360.0])
+    if not (
+        np.array_equal(rows, np.arange(lat.size))
+        and np.array_equal(np.roll(columns, -start), np.arange(lon.size))
+    ):
+        raise GridError("lat must ascend and lon run eastward; reorder with obsnet.grid.centre_order")
+    return Grid(grid.lat_edges, edges)
