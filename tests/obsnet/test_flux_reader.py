@@ -88,9 +88,7 @@ class TestEdgarLayout:
     def test_the_real_sample_is_refused_with_its_reason(self, sample_data):
         # Every 53rd cell of the 0.1 degree file: points 5.14 degrees apart that overlap at Greenwich.
         path = sample_data / "inventory/edgar_sample/v6.0_CO2_excl_short-cycle_org_C_2015_TOTALS.5.3x5.1.nc"
-        with pytest.raises(
-            GridError, match=r"TOTALS.*longitudes 359\.95 and 0\.05 are 0\.09999 degrees apart"
-        ):
+        with pytest.raises(GridError, match=r"TOTALS.*longitudes 359\.95 and 0\.05 are 0\.09999 degrees"):
             read_flux(path, period=YEAR)
 
 
@@ -112,9 +110,7 @@ class TestModelLayout:
 
     def test_choice_is_asked_for(self, tmp_path):
         path = model(tmp_path / "m.nc")
-        with pytest.raises(
-            MissingVariableError, match=r"2 variables could be the flux.*on the grid: fossil, fire"
-        ):
+        with pytest.raises(MissingVariableError, match=r"2 variables could be the flux.*grid: fossil, fire"):
             read_flux(path, time_is="start")
         with pytest.raises(MissingVariableError, match="no variable 'fosil' on the grid; nearest: 'fossil'"):
             read_flux(path, variable="fosil", time_is="start")
@@ -144,9 +140,7 @@ class TestModelLayout:
         assert np.allclose(data["flux"][0, 0], 1e-9 * pattern())
 
     def test_wrong_unit_is_found_by_its_size(self, tmp_path):
-        with pytest.raises(
-            RangeError, match=r"m\.nc: flux of CO2: values up to .* larger than any flux on Earth"
-        ):
+        with pytest.raises(RangeError, match=r"m\.nc: flux of CO2: values up to .* larger than any flux"):
             read_flux(model(tmp_path / "m.nc"), variable="fossil", time_is="start", units="Gmol m-2 s-1")
 
     def test_missing_values(self, tmp_path):
