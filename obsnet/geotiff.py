@@ -62,7 +62,7 @@ def write_geotiff(
     if values.ndim != 2:
         raise GridError(f"{path}: a GeoTIFF holds one map (lat, lon), found shape {values.shape}")
     steps = np.diff(grid.lat_edges), np.diff(grid.lon_edges)
-    if any(np.ptp(s) > 1e-6 * s[0] for s in steps):
+    if any(np.ptp(s) > max(1e-6 * s[0], 5e-9) for s in steps):
         raise GridError(f"{path}: a GeoTIFF needs even cells, {grid!r} is uneven; regrid first")
     lost = np.zeros(values.shape, bool) if missing is None else missing
     if (values[~lost] == nodata).any():

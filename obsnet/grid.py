@@ -406,17 +406,20 @@ def _edges_of_centres(centres: Floats, name: str, tolerance: float) -> Floats:
     step = (centres[-1] - centres[0]) / (n - 1)
     even = centres[0] + step * np.arange(n)
     worst = int(np.argmax(np.abs(centres - even)))
-    if not step > 0.0 or abs(centres[worst] - even[worst]) > max(tolerance * step, _FLOAT32_DEGREES):
+    if not step > 0.0 or abs(centres[worst] - even[worst]) > max(
+        tolerance * step, min(_FLOAT32_DEGREES, 0.05 * step)
+    ):
         raise GridError(
             f"{name} is unevenly spaced: {centres[worst]:g} where steps of {step:.6g} would give "
             f"{even[worst]:g}; give the cell bounds"
         )
+    near = min(_FLOAT32_DEGREES, 0.01 * step)
     simple = float(Fraction(step).limit_denominator(2400))
-    if abs(simple - step) * (n - 1) <= 2.0 * _FLOAT32_DEGREES:
+    if abs(simple - step) * (n - 1) <= 2.0 * near:
         step = simple
     first = centres[0] - 0.5 * step
     aligned = round(first / (0.5 * step)) * 0.5 * step
-    if abs(aligned - first) <= _FLOAT32_DEGREES:
+    if abs(aligned - first) <= near:
         first = aligned
     return np.asarray(first + step * np.arange(n + 1))
 

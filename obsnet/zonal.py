@@ -26,14 +26,7 @@ from obsnet.grid import Grid
 if TYPE_CHECKING:
     import geopandas
 
-__all__ = [
-    "OFFSHORE",
-    "OUTSIDE",
-    "ZonalWeights",
-    "assign_points",
-    "cache_folder",
-    "zonal_weights",
-]
+__all__ = ["OFFSHORE", "OUTSIDE", "ZonalWeights", "assign_points", "cache_folder", "zonal_weights"]
 
 log = logging.getLogger(__name__)
 
@@ -142,7 +135,8 @@ class ZonalWeights:
         model = flux.transpose(..., "lat", "lon")
         coords = {k: v for k, v in model.coords.items() if not {"lat", "lon"} & set(v.dims)}
         coords["region"] = list(self.labels)
-        attrs = {"units": "mol s-1", "cell_methods": "region: sum"}
+        kept = {k: v for k, v in flux.attrs.items() if k in {"substance", "molar_mass", "molar_mass_units"}}
+        attrs = {"units": "mol s-1", **kept}
         return xr.DataArray(
             out, dims=(*model.dims[:-2], "region"), coords=coords, name=flux.name, attrs=attrs
         )
@@ -182,7 +176,7 @@ def zonal_weights(
     Raises
     ------
     RegionError
-        Repeated keys, no reference system, regions that overlap.
+        Repeated keys, no reference system, invalid or empty polygons, regions that overlap.
     """
     import shapely
 
@@ -192,6 +186,13 @@ def zonal_weights(
     if regions.crs is None:
         raise RegionError("regions state no coordinate reference system; use obsnet.regions.read_regions")
     polygons = shapely.force_2d(regions.geometry.to_crs("EPSG:4326").to_numpy())
+    # A line that crosses itself would count area twice.
+    bad = ~(shapely.is_valid(polygons) & (shapely.area(polygons) > 0.0))
+    if bad.any():
+        named = ", ".join(keys[i] for i in np.flatnonzero(bad)[:5])
+        raise RegionError(
+            f"no valid polygon for {named}; obsnet.regions.read_regions repairs what can be repaired"
+        )
     file = _cache_file(cache, keys, polygons, grid, allow_overlap)
     found = _load(file, keys, grid) if file is not None else None
     if found is not None:
@@ -269,7 +270,10 @@ def assign_points(
     if regions.crs is None:
         raise RegionError("regions state no coordinate reference system; use obsnet.regions.read_regions")
     x = np.mod(x + 180.0, 360.0) - 180.0
-    polygons, owner = around(regions.geometry.to_crs("EPSG:4326").to_numpy(), -181.0, 181.0)
+    # A degree of longitude is short in the north: search wide, then measure on the ground.
+    reach = snap_deg / np.maximum(np.cos(np.deg2rad(np.minimum(np.abs(y) + snap_deg, 89.9))), 1e-3)
+    margin = 180.0 + min(float(reach.max(initial=0.0)), 180.0)
+    polygons, owner = around(regions.geometry.to_crs("EPSG:4326").to_numpy(), -margin, margin)
     names = np.array([*map(str, regions.index), OFFSHORE])
     points = shapely.points(x, y)
     best = np.full(y.size, len(names) - 1)
@@ -279,9 +283,7 @@ def assign_points(
     np.minimum.at(best, point, owner[polygon])
     distance[point] = 0.0
     bare = np.flatnonzero(np.isnan(distance))
-    # A degree of longitude is short in the north: search wide, then measure on the ground.
-    reach = snap_deg / np.maximum(np.cos(np.deg2rad(np.minimum(np.abs(y[bare]) + snap_deg, 89.9))), 1e-3)
-    point, polygon = tree.query(points[bare], predicate="dwithin", distance=reach)
+    point, polygon = tree.query(points[bare], predicate="dwithin", distance=reach[bare])
     point = bare[point]
     ends = shapely.get_point(shapely.shortest_line(points[point], polygons[polygon]), -1)
     east = (shapely.get_x(ends) - x[point]) * np.cos(np.deg2rad(y[point]))
@@ -326,7 +328,7 @@ def _cache_file(
 
     if cache is None or cache is False:
         return None
-    digest = hashlib.sha256(f"{_VERSION}|{grid.hash_id}|{allow_overlap}|{'|'.join(keys)}".encode())
+    digest = hashlib.sha256(f"{_VERSION}|{grid.hash_id}|{allow_overlap}|{keys}".encode())
     for wkb in shapely.to_wkb(polygons, byte_order=1):
         digest.update(wkb)
     folder = cache_folder() if cache is True else Path(cache)

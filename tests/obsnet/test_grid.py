@@ -159,6 +159,13 @@ class TestFromCentres:
         grid = Grid.regular(30, 40, 100, 110, 1 / 3, 1 / 3)
         assert Grid.from_centres(grid.lat.astype(np.float32), grid.lon.astype(np.float32)) == grid
 
+    @pytest.mark.parametrize("step", [1e-3, 1e-4, 1e-5])
+    def test_very_fine_grid_is_not_moved_to_round_numbers(self, step):
+        centres = 30.0123456 + step * np.arange(5)
+        grid = Grid.from_centres(centres, centres)
+        assert np.allclose(grid.lat, centres, atol=0.01 * step, rtol=0)
+        assert np.allclose(np.diff(grid.lon_edges), step, rtol=1e-3)
+
     def test_uneven_axis_needs_bounds(self):
         lat = np.array(
             [-89.5, *np.arange(-88.0, 89.0, 2.0), 89.5]

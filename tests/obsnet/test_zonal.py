@@ -169,11 +169,11 @@ class TestTotals:
             coords={"time": [1, 2], "lat": UNIT.lat, "lon": UNIT.lon},
             dims=("time", "lat", "lon"),
             name="flux",
-            attrs={"units": "mol m-2 s-1"},
+            attrs={"units": "mol m-2 s-1", "substance": "CO2", "comment": "not of totals"},
         )
         out = found.totals(flux)
         assert out.dims == ("time", "region")
-        assert out.attrs["units"] == "mol s-1"
+        assert out.attrs == {"units": "mol s-1", "substance": "CO2"}
         assert out.sel(region="b", time=2) == pytest.approx(found.area[1])
         assert out["region"].values.tolist() == ["a", "b", "outside"]
 
@@ -220,6 +220,13 @@ class TestInput:
             weights(frame.set_crs(None, allow_override=True), UNIT)
         metres = frame.to_crs("EPSG:3857")
         assert weights(metres, UNIT).area[0] == pytest.approx(weights(frame, UNIT).area[0], rel=1e-6)
+
+    @pytest.mark.parametrize(
+        "shape", [shapely.Polygon([(0, 0), (1, 1), (1, 0), (0, 1)]), shapely.Polygon(), shapely.Point(1, 1)]
+    )
+    def test_polygons_must_be_valid_and_have_an_area(self, shape):
+        with pytest.raises(RegionError, match="no valid polygon for b; obsnet.regions.read_regions repairs"):
+            weights(regions(a=shapely.box(0, 0, 1, 1), b=shape), UNIT)
 
     def test_numeric_keys_become_text(self):
         frame = regions(a=shapely.box(0, 0, 1, 1)).set_axis([110000])
@@ -326,6 +333,12 @@ class TestPoints:
             assert assign_points([-15.0], [lon], pacific)[0][0] == "fiji"
         assert assign_points([-15.0], [-176.9], pacific)[0][0] == "fiji"  # snapped
         assert assign_points([30.5], [460.5], self.frame)[0][0] == "west"
+
+    def test_snapping_across_the_dateline_far_north(self):
+        arctic = regions(island=shapely.box(-179.5, 75, -178, 76))
+        region, distance = assign_points([75.5], [179.6], arctic)
+        assert region[0] == "island"
+        assert distance[0] == pytest.approx(0.9 * np.cos(np.deg2rad(75.5)), rel=1e-9)
 
     def test_no_points_and_scalars(self):
         region, distance = assign_points([], [], self.frame)
