@@ -1,0 +1,184 @@
+"""Kriging: against dense algebra, exact where it must be, and its standard deviation is honest."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from obsnet.errors import RangeError
+from obsnet.grid import Grid
+from retrieval.mapping.kriging import Samples, krige_cells, krige_points
+from retrieval.mapping.variogram import ProductSum
+from tests.retrieval.mapping.fields import MODEL, START, covariance, draw, places
+
+DAY = np.timedelta64(1, "D")
+GRID = Grid.regular(26, 38, 102, 118, 4, 4)
+
+
+def dense(samples, model, target, target_nugget=0.0):
+    """Ordinary kriging of the mean of target points by the textbook's bordered system."""
+    n = len(samples)
+    places_ = (samples.latitude, samples.longitude, samples.time)
+    matrix = np.ones((n + 1, n + 1))
+    matrix[:n, :n] = covariance(model, places_) + np.diag(model.nugget + samples.uncertainty**2)
+    matrix[n, n] = 0
+    right = np.append(covariance(model, places_, target).mean(axis=1), 1)
+    solved = np.linalg.solve(matrix, right)
+    block = covariance(model, target).mean() + target_nugget
+    return solved[:n] @ samples.value, np.sqrt(block - solved @ right), solved[:n]
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=15)
+def test_points_against_the_bordered_system(seed):
+    samples, _ = draw(MODEL, places(40, seed), seed)
+    lat, lon, time = places(3, seed + 1)
+    found = krige_points(samples, MODEL, lat, lon, time, neighbours=40)
+    for m in range(3):
+        mean, sd, weight = dense(
+            samples, MODEL, (lat[m : m + 1], lon[m : m + 1], time[m : m + 1]), MODEL.nugget
+        )
+        assert found.mean[m] == pytest.approx(mean, abs=1e-5)
+        assert found.sd[m] == pytest.approx(sd, abs=1e-5)
+        assert weight.sum() == pytest.approx(1)
+
+
+def test_blocks_against_the_bordered_system():
+    samples, _ = draw(MODEL, places(50, 0), 0)
+    cell = Grid.regular(30, 30.02, 110, 110.02, 0.02, 0.02)
+    found = krige_cells(samples, MODEL, cell, START, START + 4 * DAY, neighbours=50, points=1, moments=4)
+    moments = START + np.array([0.5, 1.5, 2.5, 3.5]) * 86400e6 * np.timedelta64(1, "us")
+    target = (np.full(4, 30.01), np.full(4, 110.01), moments.astype("datetime64[us]"))
+    mean, sd, _ = dense(samples, MODEL, target)
+    assert found.mean[0, 0] == pytest.approx(mean, abs=1e-5)
+    assert found.sd[0, 0] == pytest.approx(sd, abs=1e-5)
+
+
+def test_without_errors_the_data_are_met():
+    exact = ProductSum(1, 400, 0.5, 4, 0.6, 0)
+    points = places(30, 1)
+    samples, truth = draw(exact, points, 1, error=(1e-6, 2e-6))
+    found = krige_points(samples, exact, *points, neighbours=30)
+    np.testing.assert_allclose(found.mean, truth, atol=1e-4)
+    assert found.sd.max() < 1e-3
+
+
+def test_measurement_error_is_on_the_data_and_not_on_the_prediction():
+    """One datum: weight 1, variance C00 - 2 c + C0 + nugget + error; the field's own sd where c = C0."""
+    one = Samples([30.0], [110.0], [START], [2.0], [0.7])
+    found = krige_points(one, MODEL, [30.0], [110.0], [START])
+    assert found.mean[0] == 2.0
+    assert found.sd[0] ** 2 == pytest.approx(2 * MODEL.nugget + 0.7**2, rel=1e-9)
+
+
+@given(st.integers(0, 10**6), st.floats(-50, 50), st.floats(-3, 3))
+@settings(max_examples=15)
+def test_linear_and_faithful_to_a_constant(seed, constant, factor):
+    samples, _ = draw(MODEL, places(30, seed), seed)
+    other = Samples(
+        samples.latitude,
+        samples.longitude,
+        samples.time,
+        factor * samples.value + constant,
+        samples.uncertainty,
+    )
+    one, two = (krige_cells(s, MODEL, GRID, START, START + DAY, neighbours=12) for s in (samples, other))
+    np.testing.assert_allclose(two.mean, factor * one.mean + constant, atol=1e-9)
+    np.testing.assert_array_equal(two.sd, one.sd)
+
+
+def test_order_does_not_matter():
+    samples, _ = draw(MODEL, places(60, 3), 3)
+    order = np.random.default_rng(0).permutation(60)
+    one, two = (
+        krige_cells(s, MODEL, GRID, START, START + DAY, neighbours=20) for s in (samples, samples.take(order))
+    )
+    np.testing.assert_allclose(one.mean, two.mean, rtol=1e-10)
+    np.testing.assert_allclose(one.sd, two.sd, rtol=1e-10)
+
+
+def test_standard_deviations_are_honest():
+    """Held-out truth of a field that has the model: errors are as large as said."""
+    points = places(1200, 4)
+    _, truth = draw(MODEL, points, 4)
+    rng = np.random.default_rng(5)
+    sigma = rng.uniform(0.2, 0.6, 1200)
+    seen = np.arange(1200) < 800
+    samples = Samples(*(p[seen] for p in points), (truth + sigma * rng.normal(size=1200))[seen], sigma[seen])
+    found = krige_points(samples, MODEL, *(p[~seen] for p in points), neighbours=48)
+    z = (found.mean - truth[~seen]) / found.sd
+    assert np.mean(np.abs(z) < 1.96) == pytest.approx(0.95, abs=0.03)
+    assert z.std() == pytest.approx(1, abs=0.1)
+    assert abs(z.mean()) < 0.15
+
+
+def test_few_neighbours_are_nearly_as_good_as_all():
+    samples, _ = draw(MODEL, places(300, 6), 6)
+    few, many = (krige_cells(samples, MODEL, GRID, START, START + DAY, neighbours=k) for k in (48, 300))
+    assert np.abs(few.mean - many.mean).max() < 0.5 * many.sd.max()
+    assert (few.sd >= many.sd - 1e-9).all()
+
+
+def test_far_from_all_data_the_field_is_unknown():
+    samples, _ = draw(MODEL, places(40, 7), 7)
+    far = krige_points(samples, MODEL, [-40.0], [-60.0], [START], neighbours=40)
+    assert far.sd[0] ** 2 > MODEL.sill + MODEL.nugget
+    masked = krige_points(samples, MODEL, [-40.0], [-60.0], [START], reach_km=2000)
+    assert np.isnan(masked.mean[0])
+    assert masked.used[0] == 0
+
+
+def test_across_the_dateline():
+    lat, lon, time = places(40, 8, lon=(-10, 10))
+    samples, _ = draw(MODEL, (lat, lon, time), 8)
+    turned = Samples(lat, np.mod(lon + 360, 360) - 180, time, samples.value, samples.uncertainty)
+    grid, pacific = Grid.regular(26, 38, -8, 8, 4, 4), Grid.regular(26, 38, 172, -172, 4, 4)
+    one = krige_cells(samples, MODEL, grid, START, START + DAY)
+    two = krige_cells(turned, MODEL, pacific, START, START + DAY)
+    np.testing.assert_allclose(one.mean, two.mean, rtol=1e-8)
+
+
+def test_blocks_are_better_known_than_points():
+    samples, _ = draw(MODEL, places(60, 9), 9)
+    blocks = krige_cells(samples, MODEL, GRID, START, START + 10 * DAY)
+    points = krige_points(
+        samples, MODEL, GRID.lat.repeat(4), np.tile(GRID.lon, 3), np.full(12, START + 5 * DAY)
+    )
+    assert (blocks.sd.ravel() < points.sd).all()
+
+
+def test_no_samples():
+    none = Samples(*(np.zeros(0) for _ in range(2)), np.zeros(0, "datetime64[us]"), np.zeros(0), np.zeros(0))
+    assert np.isnan(krige_cells(none, MODEL, GRID, START, START + DAY).mean).all()
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: Samples([1.0], [1.0], [START], [np.nan], [1.0]), "finite value"),
+        (lambda: Samples([1.0], [1.0], [START], [1.0], [0.0]), "1 samples have no positive uncertainty"),
+        (lambda: Samples([1.0, 2], [1.0, 2], [START, START], [1.0], [1.0]), "finite latitude"),
+        (lambda: Samples([1.0], [1.0], [np.datetime64("NaT")], [1.0], [1.0]), "need a time"),
+        (
+            lambda: krige_points(
+                Samples([1.0], [1.0], [START], [1.0], [1.0]), MODEL, [1.0], [1.0], [START], neighbours=0
+            ),
+            "at least one neighbour",
+        ),
+        (
+            lambda: krige_points(
+                Samples([1.0] * 2, [1.0] * 2, [START] * 2, [1.0, 2], [1e-12] * 2),
+                ProductSum(1, 1, 1, 1, 0),
+                [1.0],
+                [1.0],
+                [START],
+            ),
+            "not positive definite",
+        ),
+    ],
+)
+def test_refusals(call, text):
+    with pytest.raises(RangeError, match=text):
+        call()
