@@ -22,7 +22,7 @@ from obsnet.grid import Grid, strip_area
 __all__ = ["Overlap", "overlap", "regrid_flux", "regrid_total"]
 
 Floats = npt.NDArray[np.float64]
-_WHOLE = 1.0 - 1e-9  # a cell covered to this fraction is covered
+_WHOLE = 1.0 - 1e-6  # a cell covered to this fraction is covered: edges are kept to 1e-9 degree
 
 
 @dataclass(frozen=True, eq=False)
