@@ -26,7 +26,15 @@ from obsnet.geotiff import write_geotiff
 from obsnet.grid import WGS84_A, WGS84_F, Grid
 from obsnet.store import atomic_path
 
-__all__ = ["check_flux", "flux_dataset", "read_flux", "read_netcdf", "write_geotiff", "write_netcdf"]
+__all__ = [
+    "check_flux",
+    "flux_dataset",
+    "grid_frame",
+    "read_flux",
+    "read_netcdf",
+    "write_geotiff",
+    "write_netcdf",
+]
 
 UNITS = "mol m-2 s-1"
 # The only surface mole flux in the CF standard name table (version 93).
@@ -132,7 +140,7 @@ def flux_dataset(
         variable[2].update(shared)
     if len(set(names)) != len(names):
         raise SchemaError(f"sectors need different names, found {', '.join(names)}")
-    data = xr.Dataset({**variables, **_frame(grid)})
+    data = xr.Dataset({**variables, **grid_frame(grid)})
     data["time_bnds"] = (("time", "nv"), bounds)
     middle = bounds[:, 0] + (bounds[:, 1] - bounds[:, 0]) // 2
     data["time"] = ("time", middle, _TIME)
@@ -359,8 +367,8 @@ def _range(values: npt.NDArray[np.float64], what: str) -> None:
         )
 
 
-def _frame(grid: Grid) -> dict[str, Any]:
-    """Return coordinates, bounds, areas and the reference system of a grid."""
+def grid_frame(grid: Grid) -> dict[str, Any]:
+    """Return coordinates, bounds, areas and the reference system of a grid, for `xarray.Dataset`."""
     frame: dict[str, Any] = {}
     for name, standard, unit, axis, edges, centres in (
         ("lat", "latitude", "degrees_north", "Y", grid.lat_edges, grid.lat),
