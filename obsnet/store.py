@@ -104,10 +104,43 @@ def file_id(digest: str) -> str:
     return digest[:16]
 
 
-def write_table(table: pa.Table, path: str | os.PathLike[str]) -> None:
-    """Write a Parquet file atomically (zstd 1: level 4 of anything buys nothing over it)."""
+def write_table(table: pa.Table, path: str | os.PathLike[str], *, distinct: Sequence[str] = ()) -> None:
+    """Write a Parquet file atomically.
+
+    Bytes of floats are split by significance before zstd 1 (half the size and half the time of dictionaries),
+    times are stored as differences, strings as dictionaries.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Any.
+    path : path
+        File.
+    distinct : sequence of str
+        String columns that hardly repeat, such as identities: stored as differences too.
+    """
+    encodings: dict[str, str] = {}
+    dictionaries = []
+    for field in table.schema:
+        nested = pa.types.is_list(field.type)
+        kind = field.type.value_type if nested else field.type
+        if pa.types.is_floating(kind) and not pa.types.is_float16(kind):
+            encodings[f"{field.name}.list.element" if nested else field.name] = "BYTE_STREAM_SPLIT"
+        elif pa.types.is_timestamp(kind) and not nested:
+            encodings[field.name] = "DELTA_BINARY_PACKED"
+        elif field.name in distinct:
+            encodings[field.name] = "DELTA_BYTE_ARRAY"
+        elif not nested:
+            dictionaries.append(field.name)
     with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", compression_level=1)
+        pq.write_table(
+            table,
+            temporary,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=dictionaries or False,
+            column_encoding=encodings or None,
+        )
 
 
 def read_table(path: str | os.PathLike[str], contract: schema.Contract) -> pa.Table:
@@ -160,15 +193,16 @@ class ObservationStore:
         years, months = year_month(table["time"].to_numpy())
         table = table.append_column("year", pa.array(years)).append_column("month", pa.array(months))
         written = []
-        for keys in table.select(_PARTITION).group_by(list(_PARTITION)).aggregate([]).to_pylist():
+        groups = table.select(_PARTITION).group_by(list(_PARTITION)).aggregate([]).to_pylist()
+        for keys in groups:
             mask = None
             for name, value in keys.items():
                 same = pc.equal(table[name], value)
                 mask = same if mask is None else pc.and_(mask, same)
-            part = table.filter(mask).drop_columns(list(_PARTITION))
+            part = (table if len(groups) == 1 else table.filter(mask)).drop_columns(list(_PARTITION))
             folder = self.path.joinpath(*(f"{k}={v}" for k, v in keys.items()))
             target = folder / f"{ids[0]}.parquet"
-            write_table(part, target)
+            write_table(part, target, distinct=("obs_id",))
             written.append(target)
         return written
 
