@@ -120,9 +120,11 @@ def write_table(table: pa.Table, path: str | os.PathLike[str], *, distinct: Sequ
         String columns that hardly repeat, such as identities: stored as differences too.
     """
     encodings: dict[str, str] = {}
-    dictionaries = []
+    dictionaries, statistics = [], []
     for field in table.schema:
         nested = pa.types.is_list(field.type)
+        if not nested:  # nobody looks for a row by its profile
+            statistics.append(field.name)
         kind = field.type.value_type if nested else field.type
         if pa.types.is_floating(kind) and not pa.types.is_float16(kind):
             encodings[f"{field.name}.list.element" if nested else field.name] = "BYTE_STREAM_SPLIT"
@@ -139,6 +141,7 @@ def write_table(table: pa.Table, path: str | os.PathLike[str], *, distinct: Sequ
             compression="zstd",
             compression_level=1,
             use_dictionary=dictionaries or False,
+            write_statistics=statistics,
             column_encoding=encodings or None,
         )
 
