@@ -61,7 +61,8 @@ def _run(options: IngestStage, case: Case) -> StageResult:
             extra=tuple(options.extra),
             sensors=(str(case.folder / options.sensors),) if options.sensors else (),
         ),
-        scheduler=case.run.scheduler,  # type: ignore[arg-type]
+        # little is read faster than processes start
+        scheduler=None if case.run.scheduler == "processes" else case.run.scheduler,  # type: ignore[arg-type]
         workers=case.run.workers,
         mixed=options.mixed,
     )

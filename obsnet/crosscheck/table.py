@@ -80,18 +80,14 @@ def read_totals(path: str | Path, sector: str | None = None, period: int | None 
     ConfigError
         The sector or period does not exist, or has to be chosen.
     """
-    import xarray as xr
+    from obsnet.cf import read_netcdf
 
-    try:
-        data = xr.load_dataset(path)
-    except (OSError, ValueError) as error:
-        raise FormatError(f"{path}: cannot be read as netCDF ({error})") from error
-    if data.attrs.get("obsnet_contract") != "posterior":
+    data = read_netcdf(path)
+    contract = str(data.attrs.get("obsnet_contract", ""))
+    if not contract.startswith("posterior"):
         raise FormatError(f"{path}: not a posterior file; make one with `obsnet invert`")
-    if data.attrs.get("obsnet_version") != "1":
-        raise FormatError(
-            f"{path}: posterior contract {data.attrs.get('obsnet_version')!r}, this program reads '1'"
-        )
+    if contract != "posterior 1":
+        raise FormatError(f"{path}: contract {contract!r}, this program reads 'posterior 1'")
     sectors = [str(s) for s in data["sector"].values]
     sector = _choose("sector", sector, sectors, path)
     number = int(
@@ -102,7 +98,7 @@ def read_totals(path: str | Path, sector: str | None = None, period: int | None 
             path,
         )
     )
-    gas = species(str(data.attrs.get("species", data["flux"].attrs.get("species", "CO2"))))
+    gas = species(str(data["flux"].attrs["substance"]))
     # mol s-1 -> Mt a year
     mass = gas.molar_mass * SECONDS_PER_YEAR * 1e-9
     mine = (data["total_sector"].values.astype(str) == sector) & (data["total_period"].values == number)

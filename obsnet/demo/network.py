@@ -102,9 +102,9 @@ def idealised(provinces: Any, rng: np.random.Generator) -> Network:
             sites.append(Site(code, round(float(point[1]), 4), round(float(point[0]), 4), 100.0, 50.0))
     note = (
         f"an idealised network that does not exist: {len(sites)} stations in {len(_STATIONS)} provinces and "
-        "110 good soundings a day east of 101 E"
+        "80 good soundings a day east of 101 E"
     )
-    return Network("idealised", tuple(sites), 110, _SATELLITE_BOUNDS, note)
+    return Network("idealised", tuple(sites), 80, _SATELLITE_BOUNDS, note)
 
 
 def _spread(polygon: Any, count: int, rng: np.random.Generator, candidates: int = 60) -> Array:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from obsnet import __version__
 from obsnet.config import read_toml
 from obsnet.demo.observe import simulate
 from obsnet.demo.twin import make_twin
 from obsnet.errors import ConfigError, nearest
 from obsnet.pipeline import read_case, run_case
 from obsnet.provenance import record, write_record
-from obsnet.store import ObservationStore
+from obsnet.store import ObservationStore, write_text
 
 __all__ = ["run_demo"]
 
@@ -30,7 +32,7 @@ def run_demo(
     workers: int | None,
     say: Callable[[str], None],
 ) -> tuple[dict[str, Any], Any]:
-    """Make the world, observe it, and run the case on the files.
+    """Make the world, observe it, and run the case on the files; what is done already is not done again.
 
     Parameters
     ----------
@@ -59,24 +61,26 @@ def run_demo(
     if network not in _NETWORKS:
         raise ConfigError(f"--network {network!r}{nearest(network, _NETWORKS)}")
     start = time.monotonic()
+    _claim(out, {"network": network, "planted": planted, "days": days, "seed": seed, "version": __version__})
     say("writing the invented world …")
     twin = make_twin(out, network=network, days=days, seed=seed, planted=planted)
-    twin.write_observations(None)
     say("observing the truth …")
+    truth = out / "truth"
     truth_seed, model_seed = 2 * seed + 1000, 2 * seed + 1001
 
-    def run(name: str, run_seed: int, **more: bool) -> tuple[dict[str, Any], Any, Any]:
-        path = twin.write_case(name, run_seed, workers=workers, **more)
+    def run(folder: Path, run_seed: int, **more: bool) -> tuple[dict[str, Any], Any, Any]:
+        path = twin.write_case(folder, run_seed, workers=workers, **more)
         data = read_toml(path)
         case, steps = read_case(data, path)
         results = run_case(case, steps, report=lambda line: say(f"  {line}"))
         return results, data, sorted({p for stage, options in steps for p in stage.inputs(options, case)})
 
-    truth = out / "truth"
-    run("truth", truth_seed, only_footprints=True)
-    twin.write_observations(simulate(truth / "footprints", twin.world), ObservationStore(truth / "store"))
+    twin.write_observations(truth / "input")
+    run(truth, truth_seed, only_footprints=True)
+    seen = simulate(truth / "footprints", twin.world)
+    twin.write_observations(out / "input", seen, ObservationStore(truth / "store"))
     say("running the case on the files …")
-    results, data, inputs = run("case", model_seed)
+    results, data, inputs = run(out, model_seed)
     table = pd.read_csv(out / "provinces.csv", dtype={"region": str})
     table["reason"] = table["reason"].fillna("")
     content = record(
@@ -93,3 +97,19 @@ def run_demo(
     )
     write_record(out / "run.json", content)
     return content, table
+
+
+def _claim(out: Path, settings: dict[str, Any]) -> None:
+    """Mark a folder as that of one twin experiment, or refuse one that holds another."""
+    mark = out / "demo.json"
+    if not mark.exists():
+        write_text(mark, json.dumps(settings, indent=1))
+        return
+    there = json.loads(mark.read_text(encoding="utf-8"))
+    differ = [k for k, v in settings.items() if there.get(k) != v]
+    if differ:
+        k = differ[0]
+        raise ConfigError(
+            f"{out} holds another twin experiment ({k} {there.get(k)!r}, now {settings[k]!r}); "
+            "take another folder or delete it"
+        )

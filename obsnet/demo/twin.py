@@ -24,8 +24,8 @@ from obsnet.zonal import zonal_weights
 __all__ = ["Twin", "make_twin"]
 
 Array = NDArray[np.float64]
-CELL = 1.0  # degree
-GRID = Grid.regular(17.0, 54.0, 73.0, 136.0, CELL, CELL)
+CELL = 1.25  # degrees
+GRID = Grid.regular(17.0, 54.5, 73.0, 135.5, CELL, CELL)
 START = np.datetime64("2019-01-08", "D")  # the flux bins before it begin on a multiple of three days
 HOURS_BACK = 72
 BIN_DAYS = 3.0
@@ -40,8 +40,6 @@ class Twin:
 
     Parameters
     ----------
-    folder : Path
-        Of the case file; inputs are in ``input/``.
     network : Network
         Who observes.
     world : World
@@ -56,7 +54,6 @@ class Twin:
         Assumptions of truth and inversion.
     """
 
-    folder: Path
     network: Network
     world: World
     days: int
@@ -69,11 +66,15 @@ class Twin:
         """End of the fluxes."""
         return START + self.days
 
-    def write_observations(self, simulated: Simulated | None, store: ObservationStore | None = None) -> None:
-        """Write granules and station text.
+    def write_observations(
+        self, folder: Path, simulated: Simulated | None = None, store: ObservationStore | None = None
+    ) -> None:
+        """Write granules and station text, unless they are there.
 
         Parameters
         ----------
+        folder : Path
+            Gets ``stations/`` and ``granules/``.
         simulated : Simulated, optional
             Values of the truth by obs_id; without it the files say when and where, and the background.
         store : ObservationStore, optional
@@ -85,21 +86,26 @@ class Twin:
             time = self._afternoons(site.longitude)
             keys = [stations.get((site.code, t)) for t in time]
             value = self._values(keys, simulated, self.settings.point_transport_sd, _POINT_SD, rng)
-            path = (
-                self.folder / "input" / "stations" / f"co2_{site.code.lower()}_surface-flask_1_ccgg_event.txt"
-            )
+            path = folder / "stations" / f"co2_{site.code.lower()}_surface-flask_1_ccgg_event.txt"
+            if path.exists():
+                continue
             write_noaa_event(path, site, time, value, np.full(len(time), _POINT_SD), ["..."] * len(time))
         for number, day in enumerate(self.soundings):
             n = len(day["time"])
             operator = column_operator(n, SURFACE_PRESSURE / 100.0)
             ident = _sounding_ids(day["time"])
             keys = [columns.get(i) for i in ident]
-            value = self._values(keys, simulated, self.settings.column_transport_sd, _COLUMN_SD, rng)
             flag = (rng.random(n) < _BAD_SHARE).astype(np.int8)
+            value = self._values(
+                keys, simulated, self.settings.column_transport_sd, _COLUMN_SD, rng, flag == 0
+            )
             value = value + flag * rng.normal(0.0, 6.0, n)
             stamp = (START + number).astype(object).strftime("%y%m%d")
+            path = folder / "granules" / f"oco2_LtCO2_{stamp}_TWIN_000000000000s.nc4"
+            if path.exists():
+                continue
             write_lite(
-                self.folder / "input" / "granules" / f"oco2_LtCO2_{stamp}_TWIN_000000000000s.nc4",
+                path,
                 time=day["time"],
                 latitude=day["latitude"],
                 longitude=day["longitude"],
@@ -120,22 +126,34 @@ class Twin:
         simulated: Simulated | None,
         transport: float,
         instrument: float,
-        rng: Any,
+        rng: np.random.Generator,
+        good: NDArray[np.bool_] | None = None,
     ) -> Array:
-        """Return truth plus errors whose variances are the ones the inversion is told of."""
+        """Return truth plus errors whose variances are the ones the inversion is told of.
+
+        Rows that are not `good` have no footprint, hence no truth; they get the background.
+        """
         noise = rng.standard_normal((2, len(keys)))
         if simulated is None:
             return np.full(len(keys), BACKGROUND_PPM)
-        lost = [k for k in keys if k is None or k not in simulated.value]
+        lost = [
+            k for k, needed in zip(keys, np.ones(len(keys)) if good is None else good, strict=True) if needed
+        ]
+        lost = [k for k in lost if k not in simulated.value]
         if lost:
-            raise ConfigError(f"{len(lost)} of {len(keys)} observations have no simulated value")
-        value = np.array([simulated.value[k] for k in keys])
+            raise ConfigError(
+                f"{len(lost)} of {len(keys)} observations have no simulated value, first {lost[0]!r}"
+            )
+        value = np.array([simulated.value.get(str(k), BACKGROUND_PPM) for k in keys])
+        scatter = np.array([simulated.scatter.get(str(k), 0.0) for k in keys])
         # The particles that made the truth scatter already; the rest of the transport error is drawn.
-        drawn = np.sqrt(np.maximum(transport**2 - np.array([simulated.scatter[k] for k in keys]) ** 2, 0.0))
+        drawn = np.sqrt(np.maximum(transport**2 - scatter**2, 0.0))
         return value + drawn * noise[0] + instrument * noise[1]
 
-    def write_case(self, name: str, seed: int, *, workers: int | None, only_footprints: bool = False) -> Path:
-        """Write the case file and return its path; outputs go beside it, or below `name` for part of a case."""
+    def write_case(
+        self, folder: Path, seed: int, *, workers: int | None, only_footprints: bool = False
+    ) -> Path:
+        """Write ``case.toml`` into a folder and return its path; its outputs go beside it."""
         from jinja2 import Environment, PackageLoader
 
         south, north, west, east = GRID.bounds
@@ -143,7 +161,7 @@ class Twin:
         environment = Environment(loader=PackageLoader("obsnet.demo", "."), autoescape=False)
         environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
         text = environment.get_template("case.toml.j2").render(
-            out=name if only_footprints else ".",
+            weather="../input/weather.nc" if only_footprints else "input/weather.nc",
             only_footprints=only_footprints,
             scheduler="processes",
             workers=workers,
@@ -162,12 +180,12 @@ class Twin:
             title=f"Twin experiment over China, {self.network.name} network",
             title_zh="中国区域孪生实验",
             notes=[
-                f"Twin experiment, not an observation of the atmosphere: {self.network.note}. Truth, weather and "
-                f"measurements are invented; the reported total of one province is planted {wrong} too low.",
-                f"这是孪生实验，并非真实大气观测：观测网、天气与“真值”均为虚构，其中一个省的清单值被人为设低 {wrong}。",
+                f"Twin experiment, not an observation of the atmosphere: {self.network.note}.",
+                f"Truth, weather and measurements are invented; one province's total is planted {wrong} too low.",
+                f"孪生实验，并非真实大气观测：观测网、天气与“真值”均为虚构，一个省的清单值被人为设低 {wrong}。",
             ],
         )
-        path = self.folder / f"{name}.toml"
+        path = folder / "case.toml"
         write_text(path, text)
         return path
 
@@ -200,7 +218,7 @@ def make_twin(
     Parameters
     ----------
     folder : Path
-        Made if absent.
+        Inputs go to ``input/`` in it; those that are there are left alone.
     network : {"idealised", "existing"}
         Who observes.
     days : int
@@ -229,14 +247,17 @@ def make_twin(
     place = idealised(frame, rng) if network == "idealised" else existing()
     land = frame.union_all().simplify(0.05)
     soundings = satellite_days(place, START + np.arange(days), land, rng)
-    twin = Twin(folder, place, world, days, seed, soundings, settings)
+    twin = Twin(place, world, days, seed, soundings, settings)
     inputs = folder / "input"
     hours = np.arange(-HOURS_BACK - 3, days * 24 + 3, 3)
     times = START.astype("datetime64[h]") + hours
     bounds = (GRID.lat_edges[0], GRID.lat_edges[-1], GRID.lon_edges[0], GRID.lon_edges[-1])
-    write_weather(make_weather(times, bounds, rng), inputs / "weather.nc")
-    _write_prior(world, inputs / "prior.nc")
-    _write_inventory(world, settings, inputs / "inventory.csv")
+    if not (inputs / "weather.nc").exists():
+        write_weather(make_weather(times, bounds, rng), inputs / "weather.nc")
+    if not (inputs / "prior.nc").exists():
+        _write_prior(world, inputs / "prior.nc")
+    if not (inputs / "inventory.csv").exists():
+        _write_inventory(world, settings, inputs / "inventory.csv")
     return twin
 
 
@@ -253,10 +274,12 @@ def _write_prior(world: World, path: Path) -> None:
         flux,
         world.grid,
         _edges(world),
-        ["fossil", "biosphere"],
-        species="CO2",
+        sectors=["fossil", "biosphere"],
+        substance="CO2",
         title="Prior of a twin experiment: the reported inventory on a grid, and a winter biosphere",
-        source="obsnet demo, synthetic",
+        summary="Synthetic: reported provincial totals as plants and areas, and winter respiration",
+        source="obsnet demo",
+        license="Apache-2.0",
     )
     write_netcdf(made, path)
 

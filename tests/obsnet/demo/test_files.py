@@ -78,7 +78,14 @@ def test_event_text_through_the_station_reader(tmp_path):
 
 def test_header_count_is_true(tmp_path):
     path = tmp_path / "x.txt"
-    write_noaa_event(path, Site("ABC", 1.0, 2.0, 3.0, 4.0), np.array(["2019-01-08"], "datetime64[us]"), np.ones(1), np.ones(1), ["..."])
+    write_noaa_event(
+        path,
+        Site("ABC", 1.0, 2.0, 3.0, 4.0),
+        np.array(["2019-01-08"], "datetime64[us]"),
+        np.ones(1),
+        np.ones(1),
+        ["..."],
+    )
     lines = path.read_text().splitlines()
     count = int(lines[0].split(":")[1])
     assert lines[count - 1].startswith("site_code year")

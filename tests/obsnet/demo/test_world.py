@@ -125,8 +125,12 @@ def test_weather_has_no_divergence_and_blows_like_winter():
     # the part without the uniform winds must be free of divergence on the sphere
     u0, v0 = 2.0 + 22.0 * 0.0, -2.5
     cos = np.cos(lat)[:, None]
-    divergence = (np.gradient(u - u0, lon, axis=1) + np.gradient((v - v0) * cos, lat, axis=0)) / (EARTH_RADIUS * cos)
-    vorticity = (np.gradient(v - v0, lon, axis=1) - np.gradient((u - u0) * cos, lat, axis=0)) / (EARTH_RADIUS * cos)
+    divergence = (np.gradient(u - u0, lon, axis=1) + np.gradient((v - v0) * cos, lat, axis=0)) / (
+        EARTH_RADIUS * cos
+    )
+    vorticity = (np.gradient(v - v0, lon, axis=1) - np.gradient((u - u0) * cos, lat, axis=0)) / (
+        EARTH_RADIUS * cos
+    )
     inner = (slice(2, -2), slice(2, -2))
     assert np.abs(divergence[inner]).mean() < 0.05 * np.abs(vorticity[inner]).mean()
     assert 4 < np.hypot(weather.u, weather.v).sel(level=850).mean() < 15

@@ -1,0 +1,179 @@
+"""Twenty truths: claimed uncertainties are true, and false alarms stay at the stated rate.
+
+Footprints are computed twice, from the same observations with other particles: one set makes the truth, the
+other inverts it, so the scatter of the particles is part of what is tested.
+"""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from inversion.covariance import SumCovariance
+from inversion.invert import assemble, load
+from inversion.options import InvertOptions
+from inversion.prior import state_bins
+from inversion.solvers.choose import solve
+from inversion.totals import region_totals, total_weights
+from obsnet.config import read_toml, validate
+from obsnet.crosscheck.verdict import Rule, judge
+from obsnet.demo.twin import make_twin
+from obsnet.demo.world import SETTINGS
+from obsnet.pipeline import read_case, run_case
+from obsnet.regions import provinces
+from obsnet.zonal import zonal_weights
+
+SEEDS = 20
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def twins(tmp_path_factory):
+    """Two problems on the same observations: footprints of the truth, footprints of the model."""
+    folder = tmp_path_factory.mktemp("twin")
+    twin = make_twin(folder, network="idealised", days=6, seed=7, planted="410000")
+    twin.write_observations(folder / "input")
+    made = []
+    for name, seed in (("truth", 1), ("model", 2)):
+        path = twin.write_case(folder, seed, workers=None)
+        data = read_toml(path, [f"run.out={name}", "footprints.particles=120"])
+        case, steps = read_case({k: data[k] for k in ("run", "ingest", "stations", "footprints")}, path)
+        run_case(case, steps)
+        options = validate(InvertOptions, data["invert"])
+        made.append((options, *load(options, folder, case.out)))
+    frame = provinces()
+    zones = zonal_weights(frame, twin.world.grid)
+    problems = [
+        assemble(options, jacobian, table, prior, fraction=sp.csr_array(zones.fraction), counts=counts)
+        for options, jacobian, table, prior, counts in made
+    ]
+    # R without the particles' scatter: what is drawn as instrument and transport error
+    bare = made[0][0].model_copy(update={"error": made[0][0].error.model_copy(update={"monte_carlo": False})})
+    quiet = assemble(bare, *made[0][1:4], fraction=sp.csr_array(zones.fraction), counts=made[0][4])
+    jacobian = made[1][1]
+    model = problems[1]
+    weights = total_weights(
+        model.problem.state,
+        model.sectors,
+        model.prior_mean,
+        bins=model.bins,
+        area=zones.matrix,
+        regions=zones.labels,
+        periods=state_bins(jacobian.time_edges, "all").edges,
+        scale=model.flux_scale,
+    )
+    return SimpleNamespace(
+        truth=problems[0].problem, quiet=quiet.problem, model=model.problem, weights=weights
+    )
+
+
+@pytest.fixture(scope="module")
+def experiments(twins):
+    """Draw truths from the prior, observe them, invert; totals of the fossil sector."""
+    truth, model, weights = twins.truth, twins.model, twins.weights
+    claimed = twins.quiet.observation_error.diagonal()
+    # What the truth's own particles scatter is drawn already; only the rest of the claimed error is added.
+    scatter = truth.observation_error.diagonal() - claimed
+    drawn = np.sqrt(np.maximum(claimed - scatter, 0.0))
+    assert (scatter < claimed).mean() > 0.99
+    first = solve(model, method="dual")
+    totals = region_totals(first, weights)
+    fossil = np.flatnonzero(weights.sector_of == 0)
+    g = weights.weights[fossil]
+    errors, posteriors, truths = [], [], []
+    prior_error = truth.prior_error
+    for seed in range(SEEDS):
+        rng = np.random.default_rng([99, seed])
+        x = truth.prior + prior_error.factor(rng.standard_normal(prior_error.factor_size))
+        y = truth.simulate(x) + drawn * rng.standard_normal(truth.n_obs)
+        # Linear: the gain does not depend on the observations.
+        mean = model.prior + first.gain(y - model.simulate(model.prior))
+        errors.append(g @ (mean - x))
+        posteriors.append(g @ mean)
+        truths.append(g @ x)
+    return SimpleNamespace(
+        errors=np.array(errors),
+        posterior=np.array(posteriors),
+        truth=np.array(truths),
+        prior=g @ model.prior,
+        totals=totals,
+        fossil=fossil,
+        weights=weights,
+        first=first,
+    )
+
+
+def emitting(experiments):
+    """Return the provinces that have an inventory."""
+    prior = experiments.prior
+    return np.flatnonzero(prior[:-1] > 0.002 * prior.sum())
+
+
+def test_the_gain_is_the_solver(twins, experiments):
+    """The shortcut above is the same as solving again."""
+    model = twins.model
+    y = model.simulate(1.1 * model.prior)
+    again = solve(replace(model, observations=y), method="dual")
+    np.testing.assert_allclose(
+        again.mean,
+        model.prior + experiments.first.gain(y - model.simulate(model.prior)),
+        rtol=1e-6,
+        atol=1e-9,
+    )
+
+
+def test_claimed_uncertainties_are_true(experiments):
+    there = emitting(experiments)
+    sd = np.sqrt(np.diag(experiments.totals.posterior.covariance)[experiments.fossil])[there]
+    z = experiments.errors[:, there] / sd
+    per_seed = (z**2).mean(1)
+    error = per_seed.std(ddof=1) / np.sqrt(SEEDS)
+    assert per_seed.mean() == pytest.approx(1.0, abs=3.5 * error + 0.03)
+    assert error < 0.12
+    assert abs(z.mean()) < 0.25
+
+
+def test_the_observations_teach(experiments):
+    """Uncertainties that are true because nothing was learnt would pass the test above."""
+    there = emitting(experiments)
+    before = experiments.truth - experiments.prior
+    assert (experiments.errors[:, there] ** 2).sum() < 0.25 * (before[:, there] ** 2).sum()
+
+
+def test_false_alarms_stay_at_the_stated_rate(experiments):
+    """Every region in turn has a right inventory while all others are off as the prior allows."""
+    totals, fossil = experiments.totals, experiments.fossil
+    square = np.ix_(fossil, fossil)
+    there = emitting(experiments)
+    rule = Rule(alpha=0.1, detectable=1.0)
+    alarms = tests = 0
+    for seed in range(SEEDS):
+        rng = np.random.default_rng([55, seed])
+        for r in there:
+            inventory = np.full(len(fossil), np.nan)
+            own = SETTINGS.inventory_sd * abs(experiments.truth[seed, r])
+            inventory[r] = experiments.truth[seed, r] + own * rng.standard_normal()
+            found = judge(
+                prior=experiments.prior,
+                posterior=experiments.posterior[seed],
+                averaging_kernel=totals.kernel[square],
+                noise_covariance=totals.test[square],
+                prior_covariance=totals.prior.covariance[square],
+                inventory=inventory,
+                inventory_sd=np.full(len(fossil), own),
+                rule=rule,
+            )
+            if found.verdict[r] != "not testable":
+                tests += 1
+                alarms += found.p_value[r] < rule.alpha
+    assert tests > 200
+    # regions of one truth are correlated: allow for a third of the tests being independent
+    assert alarms / tests < rule.alpha + 3 * np.sqrt(rule.alpha * (1 - rule.alpha) / (tests / 3))
+    assert alarms / tests > rule.alpha / 4
+
+
+def test_the_prior_error_has_a_regional_part(twins):
+    """The draw above must move whole provinces, or the test of totals would be empty."""
+    assert any(isinstance(b, SumCovariance) for b in twins.model.prior_error.blocks)

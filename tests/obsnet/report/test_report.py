@@ -1,0 +1,156 @@
+"""The report: self-contained, escaped, both languages, pictures that are pictures."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from obsnet.errors import FormatError
+from obsnet.grid import Grid
+from obsnet.report import fonts
+from obsnet.report.maps import VERDICT_COLOURS, figure_png, grid_map, map_axes, region_map
+from obsnet.report.page import draw, write_report
+
+GRID = Grid.regular(20, 50, 80, 130, 5, 5)
+
+
+@pytest.fixture(scope="module")
+def table():
+    verdicts = ["consistent", "inconsistent", "not testable", "not testable"]
+    return pd.DataFrame(
+        {
+            "region": ["110000", "410000", "540000", "650000"],
+            "name_en": ["Beijing", "Henan <b>", "Tibet", "Xinjiang"],
+            "name_zh": ["北京", "河南", "西藏", "新疆"],
+            "gas": "CO2",
+            "sector": "fossil",
+            "unit": "Mt",
+            "inventory": [89.0, 346.0, np.nan, 455.0],
+            "inventory_sd": [4.0, 17.0, np.nan, 23.0],
+            "posterior": [92.0, 440.0, 3.0, 460.0],
+            "posterior_sd": [5.0, 20.0, 3.0, 120.0],
+            "difference": [3.0, 90.0, 0.0, 4.0],
+            "difference_sd": [6.0, 22.0, 1.0, 30.0],
+            "response": [0.8, 0.95, 0.0, 0.1],
+            "minimum_detectable": [20.0, 65.0, np.inf, 900.0],
+            "p_adjusted": [0.6, 1e-5, np.nan, np.nan],
+            "verdict": verdicts,
+            "reason": ["", "", "no inventory", "<script>alert(1)</script>"],
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def pictures(table):
+    rng = np.random.default_rng(0)
+    prior = rng.uniform(0, 1e-6, GRID.shape)
+    return draw(table, prior, 1.1 * prior, GRID, [(36.3, 100.9), (40.6, 117.1)])
+
+
+@pytest.fixture(scope="module")
+def page(table, pictures, tmp_path_factory):
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    write_report(
+        path,
+        table,
+        pictures,
+        title="A <title> & more",
+        title_zh="标题",
+        notes=["first note"],
+        facts=[("Prior", "the <prior>")],
+        period="2019-01-05 to 2019-01-20",
+        alpha=0.05,
+        power=0.8,
+        limit=0.3,
+    )
+    return path.read_text(encoding="utf-8")
+
+
+def test_pictures_are_png(pictures):
+    assert set(pictures) == {"verdicts", "totals", "flux"}
+    assert all(p.startswith(b"\x89PNG") and len(p) > 10_000 for p in pictures.values())
+
+
+def test_page_needs_nothing_from_outside(page):
+    assert not re.search(r"(src|href)=\"(?!data:)", page)
+    assert "http://" not in page
+    assert "https://" not in page
+    assert "<script" not in page
+    assert page.count("data:image/png;base64,") == 3
+    assert "Content-Security-Policy" in page
+
+
+def test_text_is_escaped(page):
+    assert "Henan &lt;b&gt;" in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "A &lt;title&gt; &amp; more" in page
+    assert "the &lt;prior&gt;" in page
+
+
+def test_both_languages_and_all_regions(page):
+    for text in (
+        "Beijing",
+        "北京",
+        "河南",
+        "不一致",
+        "无法检验",
+        "not testable",
+        "no inventory",
+        "first note",
+    ):
+        assert text in page
+    assert page.count('<td class="name">') == 8
+
+
+def test_counts_and_numbers(page):
+    assert re.search(r"<b>2</b>not testable", page)
+    assert "+90" in page
+    assert "19%" in page  # 65 of 346
+    assert "1e-05" in page
+    assert "–" in page  # nothing where there is no inventory
+
+
+def test_inconsistent_comes_first(page):
+    assert page.index("Henan") < page.index("Beijing") < page.index("Xinjiang")
+
+
+def test_colours_are_told_apart_without_red_and_green():
+    def luminance(colour):
+        r, g, b = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+    values = sorted(luminance(c) for c in VERDICT_COLOURS.values())
+    assert len(set(VERDICT_COLOURS.values())) == 3
+    assert min(np.diff(values)) > 5
+
+
+def test_map_with_missing_values():
+    import matplotlib.pyplot as plt
+
+    figure = plt.figure(figsize=(3, 3))
+    axes = map_axes(figure)
+    values = np.full(GRID.shape, np.nan)
+    grid_map(axes, GRID, values, label="nothing")
+    region_map(axes, {"110000": "red", "999999": "blue"})
+    assert figure_png(figure, dpi=40).startswith(b"\x89PNG")
+
+
+def test_fonts(monkeypatch):
+    from matplotlib import font_manager
+
+    fonts.chinese_font.cache_clear()
+    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: ["/f/DejaVuSans.ttf", "/f/wqy-microhei.ttc"])
+    assert fonts.chinese_font() == "/f/wqy-microhei.ttc"
+    fonts.chinese_font.cache_clear()
+    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: ["/f/DejaVuSans.ttf"])
+    assert fonts.chinese_font() is None
+    assert fonts.use_fonts() is False
+    fonts.chinese_font.cache_clear()
+
+
+def test_report_command_says_what_is_missing(tmp_path):
+    from obsnet.report.cli import report
+
+    with pytest.raises(FormatError, match=r"posterior.nc is missing; `obsnet invert`"):
+        report(tmp_path)
