@@ -377,7 +377,9 @@ class JacobianStore:
         index = _Index(self)
         return index.load(index.rows(obs_ids))
 
-    def batches(self, size: int, obs_ids: Sequence[str] | None = None) -> Iterator[Jacobian]:
+    def batches(
+        self, size: int, obs_ids: Sequence[str] | npt.NDArray[np.str_] | None = None
+    ) -> Iterator[Jacobian]:
         """Yield the Jacobian `size` observations at a time, in the order of `read`."""
         index = _Index(self)
         rows = index.rows(obs_ids)
@@ -416,10 +418,8 @@ class _Index:
                 runs.append((number, *place, starts, lengths))
         self.obs_id = np.asarray(names, dtype=np.str_)
         _refuse_repeats(self.obs_id, f"{store.path} (in two parts)")
-        joined_runs = (
-            [np.concatenate(c) for c in zip(*runs, strict=True)] if runs else [np.zeros(0, np.int64)] * 5
-        )
-        self.run_obs, self.run_part, self.run_group, self.run_start, self.run_length = joined_runs
+        table = np.concatenate([np.stack(r) for r in runs], axis=1) if runs else np.zeros((5, 0), np.int64)
+        self.run_obs, self.run_part, self.run_group, self.run_start, self.run_length = table
 
     def _open(self, part: str) -> pq.ParquetFile:
         path = self.store.path / "sensitivity" / f"{part}.parquet"

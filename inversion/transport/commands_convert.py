@@ -254,10 +254,9 @@ def _tell(report: dict[str, Any], out: Path) -> None:
             print(f"left out: {100 * amount / report['total']:.1f} % of all sensitivity is {where[reason]}")
     extra = f", {report['unmatched']} observations without a receptor" if report["unmatched"] else ""
     print(
-        f"{out}: {report['observations']} observations from {report['done']} files, "
-        f"{report['skipped']} files were there "
-        f"already, {report['missing']} receptors without a footprint{extra}; {len(report['failed'])} "
-        "files failed"
+        f"{out}: {report['observations']} observations from {report['done']} files, {report['skipped']} "
+        f"files were there already, {report['missing']} receptors without a footprint{extra}; "
+        f"{len(report['failed'])} files failed"
     )
 
 

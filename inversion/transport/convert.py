@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from inversion.jacobian import JacobianStore
-from inversion.transport.footprint import UNIT, FootprintFile, Unresolved, sparse_tables
+from inversion.transport.binning import Unresolved, sparse_tables
+from inversion.transport.footprint import UNIT, FootprintFile
 from inversion.transport.readers import open_footprints
 from inversion.transport.readers.common import Options
 from obsnet.errors import ConfigError, FormatError, GridError, ObsnetError, SchemaError
@@ -44,7 +45,7 @@ class Task:
     format : str or None
         Reader, found out by content otherwise.
     unresolved : str
-        See `inversion.transport.footprint.sparse_tables`.
+        See `inversion.transport.binning.sparse_tables`.
     names : mapping of str to tuple of str, or None
         Observations that each receptor stands for; None leaves receptors their own identity.
     curtain : tuple of str or None
@@ -118,9 +119,8 @@ def _convert(task: Task) -> dict[str, Any]:
 def _usable(source: FootprintFile) -> FootprintFile:
     if source.weighting == "unknown" and source.format != "store":
         raise FormatError(
-            f"{source.path}: it is not known whether this column footprint is weighted; say "
-            "--weighting kernel, pressure "
-            "or none"
+            f"{source.path}: it is not known whether this column footprint is weighted; say --weighting "
+            "kernel, pressure or none"
         )
     return source
 
@@ -188,7 +188,7 @@ def convert_files(
     start, stop : time, optional
         Flux times to cover; by default all that the files know.
     unresolved : {"refuse", "release", "drop"}
-        See `inversion.transport.footprint.sparse_tables`.
+        See `inversion.transport.binning.sparse_tables`.
     observations : pyarrow.Table, optional
         Observation table; receptors get the identity of the observations they stand for, and those that stand
         for none are left out.
@@ -308,9 +308,9 @@ def _common_grid(opened: Sequence[FootprintFile]) -> Grid:
     for other in opened[1:]:
         if other.grid != first.grid:
             raise GridError(
-                f"{first.path} is on {first.grid!r}, {other.path} on {other.grid!r}; say on which "
-                "grid all shall be "
-                "(--grid south,north,west,east,dlat,dlon): sensitivities are shared out by area, sums kept"
+                f"{first.path} is on {first.grid!r}, {other.path} on {other.grid!r}; say on which grid all "
+                "shall be (--grid south,north,west,east,dlat,dlon): sensitivities are shared out by area, "
+                "sums kept"
             )
     return first.grid
 
@@ -326,7 +326,7 @@ def _edges(opened: Sequence[FootprintFile], step: str, start: Any, stop: Any) ->
     last = as_utc(stop) if stop is not None else max(o.span[1] for o in opened)
     if start is None:
         try:
-            first = first.floor(offset)
+            first = first.floor(step)
         except ValueError:  # months and the like
             first = offset.rollback(first.normalize())
     return time_bins(first, max(last, np.datetime64(first, "us") + np.timedelta64(1, "h")), step)
@@ -355,9 +355,8 @@ def _names(
         out[receptor] = (*out.get(receptor, ()), obs_id)
     if not out:
         raise ConfigError(
-            f"none of {len(observations)} observations lies within {max_km:g} km and {max_minutes:g} "
-            "min of one of "
-            f"{len(receptors)} receptors ({receptors['time'].min()} to {receptors['time'].max()})"
+            f"none of {len(observations)} observations lies within {max_km:g} km and {max_minutes:g} min of "
+            f"one of {len(receptors)} receptors ({receptors['time'].min()} to {receptors['time'].max()})"
         )
     return out, len(observations) - len(matched)
 

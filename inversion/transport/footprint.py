@@ -30,36 +30,28 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
-from inversion.jacobian import SIDES, UNIT
-from obsnet.errors import FormatError, GridError, SchemaError
+from inversion.jacobian import UNIT
+from obsnet.errors import FormatError, SchemaError
 from obsnet.grid import Grid
 from obsnet.times import as_utc
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
     import xarray as xr
 
 __all__ = [
     "CURTAINS",
     "UNIT",
-    "Binned",
     "Block",
     "FootprintFile",
-    "Unresolved",
     "Weighting",
-    "sparse_tables",
     "summary",
-    "weigh_levels",
 ]
 
 CURTAINS = ("north", "east", "south", "west")
 # What has been done to a column footprint already; only "none" may still be weighted.
 Weighting = Literal["none", "pressure", "kernel", "unknown"]
-# Where the flux of an integrated or residual part is taken: see `sparse_tables`.
-Unresolved = Literal["refuse", "release", "drop"]
 RECEPTOR_COLUMNS = ("obs_id", "time", "time_start", "time_end", "latitude", "longitude", "height_m")
 _BATCH_BYTES = 128 * 2**20
 
@@ -252,256 +244,6 @@ _RECEPTOR_ATTRS = {
 }
 
 
-class Binned(NamedTuple):
-    """Footprints in the sparse contract, and what did not fit.
-
-    Parameters
-    ----------
-    sensitivity : pyarrow.Table
-        Contract ``sensitivity``.
-    background : pyarrow.Table or None
-        Contract ``background``, where the footprints have curtains.
-    total : float
-        Sum of all sensitivities before, in ppm / (umol m-2 s-1).
-    lost : dict of str to float
-        How much of it fell outside the time bins (``time``), outside the grid (``grid``) or was dropped
-        (``unresolved``).
-    """
-
-    sensitivity: pa.Table
-    background: pa.Table | None
-    total: float
-    lost: dict[str, float]
-
-
-def sparse_tables(
-    data: xr.Dataset,
-    grid: Grid,
-    time_edges: npt.ArrayLike,
-    *,
-    unresolved: Unresolved = "refuse",
-) -> Binned:
-    """Put footprints into flux cells and flux time bins.
-
-    Parameters
-    ----------
-    data : xarray.Dataset
-        As in the module's docstring.
-    grid : Grid
-        Flux cells. Where the footprints' own grid differs, each of their cells is split by shared area.
-    time_edges : array_like of datetime64, shape (n + 1,)
-        Edges of the flux time bins, UTC.
-    unresolved : {"refuse", "release", "drop"}
-        What becomes of parts integrated over hours that the file does not tell apart, unless those hours lie
-        in one bin anyway: an error; the bin of the receptor's time (what is done for long-lived gases with
-        monthly fluxes); or they are left out and counted.
-
-    Returns
-    -------
-    Binned
-        A step that crosses an edge is shared out by time. An observation that nothing reaches has one row of
-        sensitivity 0.
-
-    Raises
-    ------
-    FormatError
-        Unresolved parts under ``refuse``.
-    """
-    import pyarrow as pa
-
-    from obsnet.field import grid_of
-    from obsnet.regrid import overlap
-
-    edges = np.asarray(time_edges).astype("datetime64[us]").astype(np.int64)
-    own = grid_of(data)
-    shared = None if own == grid else overlap(own, grid)
-    spread = (
-        None
-        if shared is None
-        else sparse.csr_array(shared.matrix() / own.cell_area.ravel()[None, :]).T.tocsr()
-    )
-    lost = dict.fromkeys(("time", "grid", "unresolved"), 0.0)
-    total = 0.0
-    columns: dict[str, list[Any]] = {name: [] for name in ("obs_id", "time_bin", "cell", "sensitivity")}
-    ids = data["obs_id"].values
-    for r, obs_id in enumerate(ids):
-        values = sparse.csr_array(
-            data["sensitivity"].values[r].reshape(data.sizes["step"], -1).astype(np.float64)
-        )
-        sums = values.sum(axis=1)
-        total += float(sums.sum())
-        weights, dropped = _step_weights(data, r, sums, edges, unresolved)
-        lost["unresolved"] += float(sums[dropped].sum())
-        inside = weights @ values
-        lost["time"] += float(sums[~dropped].sum() - inside.sum())
-        if spread is not None:
-            before = float(inside.sum())
-            inside = sparse.csr_array(inside @ spread)
-            lost["grid"] += before - float(inside.sum())
-        inside = sparse.coo_array(inside)
-        bins, cells, data_ = inside.coords[0], inside.coords[1], inside.data
-        keep = data_ != 0.0
-        if not keep.any():
-            bins, cells, data_, keep = np.zeros(1, int), np.zeros(1, int), np.zeros(1), np.ones(1, bool)
-        columns["obs_id"].append(np.full(int(keep.sum()), obs_id))
-        columns["time_bin"].append(bins[keep].astype(np.int32))
-        columns["cell"].append(cells[keep].astype(np.int32))
-        columns["sensitivity"].append(data_[keep].astype(np.float32))
-    empty = {"obs_id": np.zeros(0, "U1"), "sensitivity": np.zeros(0, np.float32)}
-    table = pa.table(
-        {k: np.concatenate(v) if v else empty.get(k, np.zeros(0, np.int32)) for k, v in columns.items()}
-    )
-    return Binned(table, _boundary_table(data, edges), total, lost)
-
-
-def _step_weights(
-    data: xr.Dataset, r: int, sums: Floats, edges: npt.NDArray[np.int64], unresolved: Unresolved
-) -> tuple[sparse.csr_array, npt.NDArray[np.bool_]]:
-    """Return the share of each step that lies in each bin, (bin, step), and which steps are dropped."""
-    start, end = (
-        data[name].values[r].astype("datetime64[us]").astype(np.int64) for name in ("step_start", "step_end")
-    )
-    known = ~np.isnat(data["step_start"].values[r])
-    resolved = data["resolved"].values
-    n_bin = edges.size - 1
-    receptor = _middle(data, r)
-    dropped = np.zeros(start.size, dtype=bool)
-    rows, columns, shares = [], [], []
-    for s in np.flatnonzero(sums != 0.0):
-        first = int(np.searchsorted(edges, start[s], side="right")) - 1 if known[s] else -2
-        last = int(np.searchsorted(edges, end[s], side="left")) - 1
-        if not resolved[s] and first != last:
-            if unresolved == "refuse":
-                raise FormatError(
-                    f"{data.attrs.get('source_file', 'footprint')}: {100 * sums[s] / sums.sum():.0f} % of "
-                    "the "
-                    f"sensitivity of {str(data['obs_id'].values[r])!r} is integrated over hours that the file "
-                    "does not "
-                    "tell apart, and the flux time bins would; say unresolved='release' to take the flux of "
-                    "the receptor's own bin (right for monthly fluxes), or 'drop'"
-                )
-            if unresolved == "drop":
-                dropped[s] = True
-                continue
-            first = last = int(np.searchsorted(edges, receptor, side="right")) - 1
-        if first == last:
-            # One bin, or outside all of them.
-            pairs = [(first, 1.0)]
-        else:
-            cut = np.clip(edges, start[s], end[s])
-            part = np.diff(cut) / (end[s] - start[s])
-            pairs = [(b, float(part[b])) for b in range(max(first, 0), min(last, n_bin - 1) + 1)]
-        for b, share in pairs:
-            if 0 <= b < n_bin:
-                rows.append(b)
-                columns.append(s)
-                shares.append(share)
-    return sparse.csr_array((shares, (rows, columns)), shape=(n_bin, start.size)), dropped
-
-
-def _middle(data: xr.Dataset, r: int) -> int:
-    return int(data["receptor_time"].values[r].astype("datetime64[us]").astype(np.int64))
-
-
-def _boundary_table(data: xr.Dataset, edges: npt.NDArray[np.int64]) -> pa.Table | None:
-    """Return shares by side and the bin in which the air came in; what came earlier is in the first bin."""
-    import pyarrow as pa
-
-    sides = [s for s in CURTAINS if f"share_{s}" in data]
-    if not sides:
-        return None
-    rows: list[dict[str, Any]] = []
-    last = edges.size - 2
-    for r, obs_id in enumerate(data["obs_id"].values):
-        now = _middle(data, r)
-        left = 0.0
-        for side in sides:
-            share = data[f"share_{side}"].values[r].ravel().astype(np.float64)
-            hours = data[f"age_{side}"].values[r].ravel() if f"age_{side}" in data else np.zeros(share.size)
-            there = np.flatnonzero(share > 0.0)
-            if not there.size:
-                continue
-            age = np.nan_to_num(hours[there].astype(np.float64))
-            entered = np.searchsorted(edges, now - age * 3.6e9, side="right") - 1
-            by_bin = np.bincount(np.clip(entered, 0, last), weights=share[there], minlength=last + 1)
-            left += float(share[there].sum())
-            rows.extend(
-                {"obs_id": str(obs_id), "side": side, "time_bin": int(b), "share": float(by_bin[b])}
-                for b in np.flatnonzero(by_bin)
-            )
-        # A column's shares add up to its pressure weights within the model, so their rest is not known.
-        rest = max(0.0, 1.0 - left) if data.attrs.get("weighting") == "none" else 0.0
-        rows.append({"obs_id": str(obs_id), "side": SIDES[-1], "time_bin": 0, "share": rest})
-    return pa.Table.from_pylist(rows, schema=_BOUNDARY_SCHEMA()) if rows else None
-
-
-def _BOUNDARY_SCHEMA() -> pa.Schema:
-    import pyarrow as pa
-
-    return pa.schema(
-        [("obs_id", pa.string()), ("side", pa.string()), ("time_bin", pa.int32()), ("share", pa.float64())]
-    )
-
-
-def weigh_levels(data: xr.Dataset, weights: npt.ArrayLike, column: npt.ArrayLike) -> xr.Dataset:
-    """Combine the footprints of release levels into those of columns.
-
-    Parameters
-    ----------
-    data : xarray.Dataset
-        Footprints of points at several heights; the levels of one column share their steps.
-    weights : array_like, shape (receptor,)
-        Averaging kernel times pressure weight of the level each receptor stands for. Levels that are left out
-        (above the model's top) count with their prior in the observation operator.
-    column : array_like of str, shape (receptor,)
-        Observation to which each level belongs.
-
-    Returns
-    -------
-    xarray.Dataset
-        One receptor a column, ``weighting = "kernel"``: ``sum_k A_k w_k F_k``.
-
-    Raises
-    ------
-    FormatError
-        The footprints are weighted already, or it is not known whether they are.
-    GridError
-        Shapes do not fit, or the levels of a column have different steps.
-    """
-    import xarray as xr
-
-    done = data.attrs.get("weighting", "unknown")
-    if done != "none":
-        said = "it is not known whether it is" if done == "unknown" else f"it is already ({done})"
-        raise FormatError(
-            f"{data.attrs.get('source_file', 'footprint')}: a kernel may be applied only to an unweighted "
-            f"footprint; {said}. Say weighting='none' when opening the file if the values are unweighted"
-        )
-    weights, column = np.asarray(weights, dtype=np.float64), np.asarray(column, dtype=np.str_)
-    n = data.sizes["receptor"]
-    if weights.shape != (n,) or column.shape != (n,):
-        raise GridError(
-            f"weights and column need one value a receptor ({n}), found {weights.shape}, {column.shape}"
-        )
-    names, first = np.unique(column, return_index=True)
-    out = data.isel(receptor=first).assign_coords(obs_id=("receptor", names))
-    out["receptor_height"] = ("receptor", np.full(names.size, np.nan), data["receptor_height"].attrs)
-    fields = [k for k in data.data_vars if k == "sensitivity" or str(k).startswith("share_")]
-    values = {k: np.zeros(out[k].shape) for k in fields}
-    for i, name in enumerate(names):
-        levels = np.flatnonzero(column == name)
-        for axis in ("step_start", "step_end"):
-            if not (data[axis].values[levels] == data[axis].values[levels[0]]).all():
-                raise GridError(f"the levels of {name!r} have different steps")
-        for k in fields:
-            values[k][i] = np.tensordot(weights[levels], data[k].values[levels], axes=1)
-    drop = [k for k in data.data_vars if str(k).startswith("age_")]
-    new = {k: (data[k].dims, v.astype(data[k].dtype), data[k].attrs) for k, v in values.items()}
-    return xr.Dataset(
-        out.drop_vars(drop).assign(new), attrs={**data.attrs, "column": 1, "weighting": "kernel"}
-    )
-
-
 @dataclass
 class _Tally:
     """Running sums over the receptors of a file."""
@@ -556,7 +298,7 @@ def summary(footprints: FootprintFile) -> dict[str, Any]:
         "unit_in_file": footprints.unit,
         "receptors": len(footprints),
         "receptors_missing": tally.missing,
-        "receptor": {k: (_iso(v) if k.startswith("time") else v) for k, v in first.items()},
+        "receptor": {str(k): (_iso(v) if str(k).startswith("time") else v) for k, v in first.items()},
         "receptor_last_time": _iso(footprints.receptors["time"].max()),
         "column": footprints.column,
         "weighting": footprints.weighting,

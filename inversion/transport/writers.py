@@ -145,15 +145,14 @@ def write_paris(path: str | Path, source: FootprintFile, *, site: str | None = N
     """
     if source.column and source.weighting != "kernel":
         raise FormatError(
-            f"{source.path}: a column in the PARIS layout is weighted with averaging kernel and "
-            "pressure weights; this "
-            f"one is {source.weighting!r}"
+            f"{source.path}: a column in the PARIS layout is weighted with averaging kernel and pressure "
+            f"weights; this one is {source.weighting!r}"
         )
     stamps = source.receptors["time_start"].to_numpy()
     if (np.diff(stamps) <= np.timedelta64(0)).any():
         raise FormatError(
-            f"{source.path}: receptors are not in order of time, or two have one time; the PARIS "
-            "layout holds one site"
+            f"{source.path}: receptors are not in order of time, or two have one time; the PARIS layout "
+            "holds one site"
         )
     if source.receptors["latitude"].isna().any():
         raise FormatError(
@@ -200,9 +199,8 @@ class _Paris:
         same = np.allclose(back, back[0], atol=1e-6) and np.allclose(widths, width)
         if not same or not np.allclose(back, np.round(back), atol=1e-6) or not np.allclose(length, length[0]):
             raise GridError(
-                f"{path}: the PARIS layout needs the same whole hours back for every receptor; found "
-                "steps that end "
-                f"{np.unique(np.round(back, 3))[:6]} h back"
+                f"{path}: the PARIS layout needs the same whole hours back for every receptor; found steps "
+                f"that end {np.unique(np.round(back, 3))[:6]} h back"
             )
         return cls(np.round(back[0][::-1]), width, period)
 
@@ -219,7 +217,7 @@ class _Paris:
         stamp = nc.createVariable("time", "f8", ("time",))
         stamp.setncatts({**_SECONDS, "standard_name": "time", "label": "left", "period": period})
         lifetime = source.lifetime_hours if source.lifetime_hours is not None else -9.0
-        fields = {"srr": ("time", *space)}
+        fields: dict[str, tuple[str, ...]] = {"srr": ("time", *space)}
         if self.back.size:
             nc.createDimension("H_back", self.back.size)
             _put(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "Options", "Probe", "Receptor", "open_footprints", "read"]
 
-# In this order: the first whose `matches(probe)` holds reads the file with its `open(probe, options)`.
+# In this order: the first whose `matches(probe)` holds reads the file with its `open_file(probe, options)`.
 FORMATS = ("store", "cf", "pystilt", "stilt", "flexpart", "openghg", "ctlagrange", "hysplit")
 
 
@@ -51,9 +51,11 @@ def open_footprints(
         raise ConfigError(f"no footprint format {format!r}{nearest(format, FORMATS)}")
     for name in FORMATS if format is None else (format,):
         module = import_module(f"{__name__}.{name}")
-        if format is not None or module.matches(found):
-            opened: FootprintFile = module.open(found, options)
+        if module.matches(found):
+            opened: FootprintFile = module.open_file(found, options)
             return opened
+    if format is not None:
+        raise FormatError(f"{path}: no {format} footprint ({found.describe()})")
     raise FormatError(
         f"{path}: no footprint format known here ({found.describe()}); formats: {', '.join(FORMATS)}"
     )

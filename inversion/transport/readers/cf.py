@@ -21,7 +21,7 @@ from inversion.transport.readers.common import (
 from obsnet.errors import FormatError
 from obsnet.grid import Grid
 
-__all__ = ["matches", "open"]
+__all__ = ["matches", "open_file"]
 
 _NAN = float("nan")
 
@@ -31,7 +31,7 @@ def matches(found: Probe) -> bool:
     return found.container == "netcdf" and "footprint_contract" in found.attributes
 
 
-def open(found: Probe, options: Options) -> FootprintFile:
+def open_file(found: Probe, options: Options) -> FootprintFile:
     """Open a footprint of our own; see `inversion.transport.readers.open_footprints`."""
     path, attributes = found.path, found.attributes
     order = ("receptor", "step", "lat", "lon")

@@ -222,20 +222,20 @@ def values(variable: Any, order: Sequence[str], **slices: slice) -> npt.NDArray[
     """
     if sorted(variable.dimensions) != sorted(order):
         raise FormatError(
-            f"variable {variable.name!r} has dimensions {variable.dimensions}, expected {tuple(order)} in "
-            "any order"
+            f"{variable.group().filepath()}: variable {variable.name!r} has dimensions "
+            f"{variable.dimensions}, expected {tuple(order)} in any order"
         )
     try:
-        raw = variable[tuple(slices.get(d, slice(None)) for d in variable.dimensions)]
+        raw: Any = variable[tuple(slices.get(d, slice(None)) for d in variable.dimensions)]
     except (OSError, RuntimeError) as error:
         raise FormatError(
-            f"variable {variable.name!r} cannot be read ({error}); is the file cut off?"
+            f"{variable.group().filepath()}: variable {variable.name!r} cannot be read ({error}); is the "
+            "file cut off?"
         ) from error
     if np.ma.isMaskedArray(raw):
-        raw = (
-            raw.filled(np.nan)
-            if raw.dtype.kind == "f"
-            else (raw.astype(np.float64).filled(np.nan) if raw.mask.any() else raw.data)
+        holes = raw.dtype.kind != "f" and np.ma.is_masked(raw)
+        raw = np.ma.filled(
+            raw.astype(np.float64) if holes else raw, np.nan if holes or raw.dtype.kind == "f" else 0
         )
     return np.transpose(raw, [variable.dimensions.index(d) for d in order])
 
@@ -281,8 +281,8 @@ def factor(unit: str | None, options: Options, path: Path, name: str) -> tuple[f
     said = options.unit or unit
     if said is None:
         raise UnitError(
-            f"{path}: variable {name!r} has no unit; if you know it, say so (unit='(mol/mol)/(mol/m2/s)', "
-            f"on the command line --unit)"
+            f"{path}: variable {name!r} has no unit; if you know it, say so (unit='(mol/mol)/(mol/m2/s)', on "
+            "the command line --unit)"
         )
     try:
         return conversion_factor(said, UNIT), said

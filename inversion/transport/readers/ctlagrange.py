@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -32,8 +32,9 @@ from inversion.transport.readers.common import (
     variable,
 )
 from obsnet.errors import FormatError
+from obsnet.times import as_utc
 
-__all__ = ["matches", "open", "parse_name", "step_label"]
+__all__ = ["matches", "open_file", "parse_name", "step_label"]
 
 _NAME = re.compile(
     r"(?P<y>\d{4})x(?P<mo>\d{2})x(?P<d>\d{2})x(?P<h>\d{2})(?:x(?P<mi>\d{2}))?"
@@ -48,11 +49,11 @@ def matches(found: Probe) -> bool:
     return found.container == "netcdf" and {"foot1", "foot1lat", "foot1lon"} <= set(found.variables)
 
 
-def open(found: Probe, options: Options) -> FootprintFile:
+def open_file(found: Probe, options: Options) -> FootprintFile:
     """Open a ``foot1`` footprint; see `inversion.transport.readers.open_footprints`."""
     path = found.path
     receptor = options.receptor or parse_name(path)
-    time = np.datetime64(receptor.time, "us")
+    time = as_utc(receptor.time)
     notes: list[str] = []
     with open_netcdf(path) as nc:
         foot = variable(nc, path, "foot1")
@@ -68,14 +69,16 @@ def open(found: Probe, options: Options) -> FootprintFile:
     order = np.argsort(stamps, kind="stable")
     stamps = stamps[order]
     length = _step(stamps, path)
-    last = (
-        time
-        if abs(stamps[-1] - time) <= _SLACK
-        else stamps[-1].astype("datetime64[m]").astype("datetime64[us]")
+    # Stamps in float32 days miss by up to a minute; the receptor's time and whole hours are exact.
+    anchors = (
+        time,
+        time - length,
+        (stamps[-1] + length // 2).astype("datetime64[h]").astype("datetime64[us]"),
     )
+    last = next((a for a in anchors if abs(stamps[-1] - a) <= _SLACK), stamps[-1])
     label = options.label or step_label(last, length, time, path)
     back = np.arange(stamps.size)[::-1] * length
-    begin = last - back if label == "begin" else last - length - back
+    begin: npt.NDArray[np.datetime64] = np.asarray(last - back if label == "begin" else last - length - back)
     if nearfield:
         notes.append(
             f"{', '.join(nearfield)} (fine grid near the receptor) is not read: foot1 holds the same air "
@@ -87,7 +90,8 @@ def open(found: Probe, options: Options) -> FootprintFile:
             field = values(nc["foot1"], (step_dim, "foot1lat", "foot1lon"))[order]
         field = np.where(field < -1e30, np.nan, field)
         field = check_values(where.sort(field) * scale, path, signed=False)
-        return Block(field[None], begin[None], (begin + length)[None], np.ones(begin.size, dtype=bool))
+        end = begin + length
+        return Block(field[None], begin[None], end[None], np.ones(begin.size, dtype=bool))
 
     row = {
         "time": time,
@@ -125,8 +129,8 @@ def parse_name(path: Path) -> Receptor:
     if match is None:
         raise FormatError(
             f"{path}: the receptor of a foot1 file stands only in its name, "
-            "foot2013x01x31x08x45.95Nx090.27Wx00011.nc, "
-            "and this is none; give the receptor (--receptor TIME,LAT,LON,HEIGHT)"
+            "foot2013x01x31x08x45.95Nx090.27Wx00011.nc, and this is none; give the receptor (--receptor "
+            "TIME,LAT,LON,HEIGHT)"
         )
     stamp = f"{match['y']}-{match['mo']}-{match['d']}T{match['h']}:{match['mi'] or '00'}"
     try:
@@ -154,8 +158,7 @@ def step_label(
         return "end"
     raise FormatError(
         f"{path}: the last foot1date {last} is neither the beginning nor the end of the hour of the "
-        "receptor's time "
-        f"{receptor}; say which it is (label='begin' or 'end', --label)"
+        f"receptor's time {receptor}; say which it is (label='begin' or 'end', --label)"
     )
 
 
@@ -163,7 +166,7 @@ def _step(stamps: npt.NDArray[np.datetime64], path: Path) -> np.timedelta64:
     if stamps.size < 2:
         return np.timedelta64(3_600_000_000, "us")
     steps = np.diff(stamps)
-    length = np.timedelta64(round(float(np.median(steps) / np.timedelta64(1, "m"))), "m").astype(
+    length: Any = np.timedelta64(round(float(np.median(steps) / np.timedelta64(1, "m"))), "m").astype(
         "timedelta64[us]"
     )
     if length <= np.timedelta64(0) or (np.abs(steps - length) > _SLACK).any():

@@ -72,8 +72,7 @@ def read_curtain(path: str | Path, species: str, *, unit: str | None = None) -> 
             if said is None:
                 raise FormatError(
                     f"{path}: {var.name} has no unit; old openghg files are in mol mol-1: say unit='mol "
-                    "mol-1' "
-                    "(--background-unit)"
+                    "mol-1' (--background-unit)"
                 )
             dims = ("time", "height", across) if "time" in var.dimensions else ("height", across)
             field = values(var, dims)[..., order] * conversion_factor(said, kind.unit)
@@ -86,8 +85,7 @@ def read_curtain(path: str | Path, species: str, *, unit: str | None = None) -> 
             if not (field.min() >= low and field.max() <= high):
                 raise RangeError(
                     f"{path}: {var.name} spans {field.min():g} to {field.max():g} {kind.unit_name}, outside "
-                    f"{low:g} to "
-                    f"{high:g}; is it {kind.name}, and in {said}?"
+                    f"{low:g} to {high:g}; is it {kind.name}, and in {said}?"
                 )
         coords = {
             "time": stamps.astype("datetime64[ns]"),
@@ -131,15 +129,13 @@ def background(data: xr.Dataset, curtain: xr.Dataset) -> pd.DataFrame:
     if data.attrs.get("weighting") != "none":
         raise FormatError(
             f"{data.attrs.get('source_file')}: the background of a weighted column needs the prior above the "
-            "model's "
-            "top, which is not in a footprint file"
+            "model's top, which is not in a footprint file"
         )
     when = np.searchsorted(curtain["time"].values, data["receptor_time"].values, side="right") - 1
     if (when < 0).any():
         raise FormatError(
             f"{curtain.attrs.get('source_file')}: curtains begin {curtain['time'].values[0]}, after the "
-            "receptor at "
-            f"{data['receptor_time'].values[when < 0][0]}"
+            f"receptor at {data['receptor_time'].values[when < 0][0]}"
         )
     lifetime = data.attrs.get("lifetime_hours")
     value, share = np.zeros(data.sizes["receptor"]), np.zeros(data.sizes["receptor"])
@@ -169,7 +165,6 @@ def _nearest(have: Any, want: Any, name: str, data: xr.Dataset) -> Any:
         worst = int(off.argmax())
         raise GridError(
             f"{data.attrs.get('source_file')}: curtain cell at {name} {want[worst]:g} is not among those of "
-            "the boundary "
-            f"file (nearest {have[at][worst]:g})"
+            f"the boundary file (nearest {have[at][worst]:g})"
         )
     return at

@@ -41,7 +41,7 @@ from inversion.transport.readers.common import (
 from obsnet.constants import GRAVITY, MOLAR_MASS_DRY_AIR, R_DRY_AIR
 from obsnet.errors import ConfigError, FormatError, UnitError, nearest
 
-__all__ = ["UNITS", "matches", "open", "standard_density"]
+__all__ = ["UNITS", "matches", "open_file", "standard_density"]
 
 # (ind_source, ind_receptor): unit, divided by source density, divided by receptor density
 UNITS = {
@@ -58,7 +58,7 @@ def matches(found: Probe) -> bool:
     return found.container == "netcdf" and species and "ind_source" in found.attributes
 
 
-def open(found: Probe, options: Options) -> FootprintFile:
+def open_file(found: Probe, options: Options) -> FootprintFile:
     """Open FLEXPART backward output; see `inversion.transport.readers.open_footprints`."""
     path, attributes = found.path, found.attributes
     if int(attributes.get("ldirect", -1)) != -1:
@@ -161,9 +161,8 @@ def _notes(found: Probe) -> list[str]:
     if ctl < 0:
         notes.append(
             f"CTL was negative (file attribute ctl = {ctl:g}): turbulence was stepped with the "
-            "synchronisation "
-            "time, which lowers surface footprints by tens of per cent; a run with CTL of 10 and IFINE of 4 "
-            "does not"
+            "synchronisation time, which lowers surface footprints by tens of per cent; a run with CTL of "
+            "10 and IFINE of 4 does not"
         )
     step, average = (abs(int(found.attributes.get(k, 0))) for k in ("loutstep", "loutaver"))
     if average and average != step:
@@ -189,8 +188,7 @@ def _unit(found: Probe, stated: str | None, options: Options) -> tuple[str, bool
     if said is None or "".join(said.split()) != "".join(expected.split()):
         raise UnitError(
             f"{found.path}: unit is {said!r}, but ind_source = {key[0]}, ind_receptor = {key[1]} make "
-            f"{expected!r}; "
-            "the file contradicts itself"
+            f"{expected!r}; the file contradicts itself"
         )
     return expected, by_source, by_receptor
 

@@ -28,7 +28,7 @@ from inversion.transport.readers.flexpart import standard_density
 from obsnet.constants import MOLAR_MASS_DRY_AIR
 from obsnet.errors import FormatError, UnitError
 
-__all__ = ["Dump", "matches", "open", "read_dump"]
+__all__ = ["Dump", "matches", "open_file", "read_dump"]
 
 
 class Dump(NamedTuple):
@@ -68,7 +68,7 @@ def matches(found: Probe) -> bool:
     return found.container == "fortran"
 
 
-def open(found: Probe, options: Options) -> FootprintFile:
+def open_file(found: Probe, options: Options) -> FootprintFile:
     """Open a backward cdump; see `inversion.transport.readers.open_footprints`."""
     path = found.path
     dump = read_dump(path)
@@ -108,10 +108,8 @@ def open(found: Probe, options: Options) -> FootprintFile:
     else:
         raise UnitError(
             f"{path}: a cdump does not say its unit. Say unit={UNIT!r} if the run made footprints (STILT "
-            "mode), or "
-            "released_mass and source_density if it holds mass concentrations (--unit, or --released-mass "
-            "and "
-            "--source-density)"
+            "mode), or released_mass and source_density if it holds mass concentrations (--unit, or "
+            "--released-mass and --source-density)"
         )
     order = np.argsort(dump.end)
     values = check_values(field[order], path, signed=False)[None]
@@ -158,10 +156,13 @@ def read_dump(path: Path) -> Dump:
     nlat, nlon, dlat, dlon, lat0, lon0 = struct.unpack(">2i4f", records.next(24))
     levels = _counted(records.next(), ">i4", path)
     names = [n.decode("ascii", "replace") for n in _counted(records.next(), "S4", path)]
-    start, end, fields = [], [], []
+    start: list[np.datetime64] = []
+    end: list[np.datetime64] = []
+    fields: list[npt.NDArray[np.float32]] = []
     while not records.done:
-        start.append(_time(*struct.unpack(">5i", records.next(24)[:20]), path))
-        end.append(_time(*struct.unpack(">5i", records.next(24)[:20]), path))
+        for stamps in (start, end):
+            y, mo, d, h, mi, _ = struct.unpack(">6i", records.next(24))
+            stamps.append(_time(y, mo, d, h, mi, path))
         fields.append(np.zeros((len(names), levels.size, nlat, nlon), dtype=np.float32))
         for _ in range(len(names) * levels.size):
             body = records.next()

@@ -34,7 +34,7 @@ from inversion.transport.readers.common import (
 )
 from obsnet.errors import FormatError, UnitError
 
-__all__ = ["matches", "open"]
+__all__ = ["matches", "open_file"]
 
 _INTEGRATED = ("fp", "srr")
 _RESOLVED = (("fp_time_resolved", "fp_residual"), ("srr_time_resolved", "srr_residual"))
@@ -55,7 +55,7 @@ def matches(found: Probe) -> bool:
     )
 
 
-def open(found: Probe, options: Options) -> FootprintFile:
+def open_file(found: Probe, options: Options) -> FootprintFile:
     """Open an openghg footprint; see `inversion.transport.readers.open_footprints`."""
     path, attributes = found.path, found.attributes
     notes: list[str] = []
@@ -228,8 +228,8 @@ def _share_unit(plan: _Plan, nc: Any, path: Path, options: Options, name: str, w
     if own is None and options.unit is None and whole is not None and text(nc[whole], "units"):
         raise UnitError(
             f"{path}: {name} has no unit, and it does not add up to {whole} (unit "
-            f"{text(nc[whole], 'units')!r}); "
-            "say the unit, or read the integrated field (integrated=True, --integrated)"
+            f"{text(nc[whole], 'units')!r}); say the unit, or read the integrated field (integrated=True, "
+            "--integrated)"
         )
     plan.scale, plan.unit = factor(own, options, path, name)
 
@@ -328,7 +328,8 @@ def _lifetime(field: Any) -> float | None:
 def _curtains(
     nc: Any, path: Path, sides: list[str], where: Any, plan: _Plan, slab: slice
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    share, age = {}, {}
+    share: dict[str, Any] = {}
+    age: dict[str, Any] = {}
     for side in sides:
         across, order = (plan.lon, where.columns) if side in {"north", "south"} else (plan.lat, where.rows)
         for name, out in ((f"particle_locations_{side[0]}", share), (f"mean_age_particles_{side[0]}", age)):

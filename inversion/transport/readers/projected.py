@@ -43,8 +43,7 @@ def projected_axes(nc: Any, path: Path, grid: Grid | None) -> Projected:
     if crs is None:
         raise GridError(
             f"{path}: the footprint is on a projected grid (y, x), but the file has no projection (a PROJ "
-            "string in "
-            "the global attribute crs, or a grid mapping with crs_wkt)"
+            "string in the global attribute crs, or a grid mapping with crs_wkt)"
         )
     if grid is None:
         raise GridError(
@@ -104,9 +103,8 @@ def spread_matrix(
     if (cell < 0).any():
         raise GridError(
             f"{path}: {np.unique(source[cell < 0]).size} of {x.size * y.size} projected cells reach outside "
-            f"{grid!r}; "
-            f"the footprint spans latitude {lat.min():.2f} to {lat.max():.2f}, longitude {lon.min():.2f} to "
-            f"{lon.max():.2f}"
+            f"{grid!r}; the footprint spans latitude {lat.min():.2f} to {lat.max():.2f}, longitude "
+            f"{lon.min():.2f} to {lon.max():.2f}"
         )
     share = np.full(cell.size, 1.0 / _SPLIT**2)
     return sparse.csr_array(sparse.coo_array((share, (cell, source)), shape=(grid.size, x.size * y.size)))

@@ -34,7 +34,7 @@ from obsnet.errors import FormatError, GridError
 from obsnet.grid import Grid
 from obsnet.times import as_utc
 
-__all__ = ["matches", "open"]
+__all__ = ["matches", "open_file"]
 
 _PARQUET_UNIT = "ppm m2 s umol-1"  # PYSTILT writes it into netCDF only; the table has no unit column
 
@@ -49,7 +49,7 @@ def matches(found: Probe) -> bool:
     return False
 
 
-def open(found: Probe, options: Options) -> FootprintFile:
+def open_file(found: Probe, options: Options) -> FootprintFile:
     """Open a PYSTILT footprint; see `inversion.transport.readers.open_footprints`."""
     return _open_parquet(found, options) if found.container == "parquet" else _open_netcdf(found, options)
 
@@ -134,7 +134,7 @@ def _span(stamps: np.ndarray, time: np.datetime64, integrated: bool) -> tuple[np
     return (time, time) if integrated else (stamps[0], stamps[-1] + HOUR)
 
 
-def _block(field: np.ndarray, stamps: np.ndarray, time: np.datetime64, integrated: bool) -> Block:
+def _block(field: np.ndarray, stamps: Any, time: np.datetime64, integrated: bool) -> Block:
     if integrated:
         nat = np.full((1, 1), np.datetime64("NaT", "us"))
         return Block(field[None], nat, np.full((1, 1), time), np.zeros(1, dtype=bool))

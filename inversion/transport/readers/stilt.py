@@ -34,8 +34,9 @@ from inversion.transport.readers.common import (
 from inversion.transport.readers.projected import Projected, projected_axes
 from obsnet.errors import FormatError
 from obsnet.grid import Grid
+from obsnet.times import as_utc
 
-__all__ = ["matches", "open", "parse_name"]
+__all__ = ["matches", "open_file", "parse_name"]
 
 _NAME = re.compile(
     r"(?P<time>\d{10}(?:\d{2})?)_(?P<a>-?\d+(?:\.\d*)?)_(?P<b>-?\d+(?:\.\d*)?)_(?P<height>X|\d+(?:\.\d*)?)(?:_|$)"
@@ -48,7 +49,7 @@ def matches(found: Probe) -> bool:
     return found.container == "netcdf" and "time" in dims and ({"lat", "lon"} < dims or {"y", "x"} < dims)
 
 
-def open(found: Probe, options: Options) -> FootprintFile:
+def open_file(found: Probe, options: Options) -> FootprintFile:
     """Open a STILT footprint; see `inversion.transport.readers.open_footprints`."""
     path = found.path
     notes: list[str] = []
@@ -70,14 +71,14 @@ def open(found: Probe, options: Options) -> FootprintFile:
     else:
         receptor = options.receptor
         column = bool(np.isnan(receptor.height_m))
-    time = np.datetime64(receptor.time, "us")
+    time = as_utc(receptor.time)
     start, resolved = hours(stamps, time, path)
     weighting: Weighting = options.weighting or ("unknown" if column else "none")
     if weighting == "unknown":
         notes.append(
-            "column footprint of X-STILT: the file does not say whether averaging kernel and "
-            "pressure weights "
-            "are in it; say weighting='kernel' (X-STILT's default run), 'pressure' or 'none' before using it"
+            "column footprint of X-STILT: the file does not say whether averaging kernel and pressure "
+            "weights are in it; say weighting='kernel' (X-STILT's default run), 'pressure' or 'none' before "
+            "using it"
         )
 
     def load(_start: int, _stop: int) -> Block:
@@ -86,7 +87,7 @@ def open(found: Probe, options: Options) -> FootprintFile:
         # STILT's fill is -1 whether or not the attribute survived.
         raw = np.where(raw == -1.0, np.nan, raw)
         field = check_values(where.sort(raw) * scale, path, signed=weighting != "none")
-        end = start + HOUR if resolved else np.array([time])
+        end = np.asarray(start + HOUR if resolved else [time])
         begin = start if resolved else np.full(1, np.datetime64("NaT"))
         return Block(field[None], begin[None], end[None], np.full(start.size, resolved))
 
@@ -132,8 +133,8 @@ def parse_name(path: Path, grid: Grid) -> tuple[Receptor, bool]:
     if match is None:
         raise FormatError(
             f"{path}: the receptor of a STILT footprint stands only in its name, "
-            "yyyymmddHHMM_lon_lat_height_foot.nc, and this is none; give the receptor "
-            "(--receptor TIME,LAT,LON,HEIGHT)"
+            "yyyymmddHHMM_lon_lat_height_foot.nc, and this is none; give the receptor (--receptor "
+            "TIME,LAT,LON,HEIGHT)"
         )
     a, b = float(match["a"]), float(match["b"])
     digits = match["time"].ljust(12, "0")

@@ -10,7 +10,7 @@ from inversion.transport.footprint import Block, FootprintFile
 from inversion.transport.readers.common import Options, Probe
 from obsnet.errors import FormatError
 
-__all__ = ["matches", "open"]
+__all__ = ["matches", "open_file"]
 
 
 def matches(found: Probe) -> bool:
@@ -18,7 +18,7 @@ def matches(found: Probe) -> bool:
     return found.container == "folder" and (found.path / "meta.json").is_file()
 
 
-def open(found: Probe, options: Options) -> FootprintFile:
+def open_file(found: Probe, options: Options) -> FootprintFile:
     """Open a Jacobian as footprints; receptors have no place here, only their identity.
 
     The receptor's time is the end of the last bin that it feels.
