@@ -142,8 +142,13 @@ class ZonalWeights:
         )
 
     def _sum(self, values: Floats) -> Floats:
-        flat = values.reshape(-1, self.grid.size)
-        return np.asarray((self.matrix @ flat.T).T).reshape(*values.shape[:-2], len(self.labels))
+        layers = values.reshape(-1, self.grid.size)
+        out = np.empty((len(layers), len(self.labels)))
+        for layer, total in zip(
+            layers, out, strict=True
+        ):  # all at once would transpose, and so copy, them all
+            total[...] = self.matrix @ layer
+        return out.reshape(*values.shape[:-2], len(self.labels))
 
 
 def zonal_weights(
