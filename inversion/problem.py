@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from inversion import products
 from inversion.covariance import as_covariance
 from inversion.state import State
 from obsnet.errors import RangeError, SolverError, nearest
@@ -154,12 +155,16 @@ class Problem:
 
     def forward(self, x: Floats) -> Floats:
         """Return ``H x`` for a state (n_state,) or several (n_state, k)."""
+        if sp.issparse(self.jacobian):
+            return products.forward(self.jacobian, x)
         if not self.is_chunked:
             return np.asarray(self.jacobian @ x)
         return np.concatenate([np.asarray(block @ x) for _, block in self.row_blocks()])
 
     def adjoint(self, v: Floats) -> Floats:
         """Return ``H' v`` for a vector (n_obs,) or several (n_obs, k)."""
+        if sp.issparse(self.jacobian):
+            return products.adjoint(self.jacobian, v)
         if not self.is_chunked:
             return np.asarray(self.jacobian.T @ v)
         total = np.zeros((self.n_state, *v.shape[1:]))
@@ -241,6 +246,8 @@ def _matrix(given: Any) -> Any:
             at = int(np.argmax(bad))
             row = int(np.searchsorted(matrix.indptr, at, side="right") - 1)
             raise _not_finite("the Jacobian", int(bad.sum()), f"row {row}, column {matrix.indices[at]}")
+        if not matrix.has_sorted_indices:
+            matrix = matrix.sorted_indices()
         return matrix
     array = np.asarray(given)
     if array.ndim != 2:

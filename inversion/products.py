@@ -24,17 +24,25 @@ def _forward(
     data: npt.NDArray[np.floating],
     indices: npt.NDArray[np.integer],
     indptr: npt.NDArray[np.integer],
+    cuts: npt.NDArray[np.int64],
     x: Floats,
     out: Floats,
 ) -> None:  # pragma: no cover - compiled
     k = x.shape[1]
-    for i in numba.prange(indptr.size - 1):
-        row = out[i]
-        for a in range(indptr[i], indptr[i + 1]):
-            value = np.float64(data[a])
-            source = x[indices[a]]
-            for j in range(k):
-                row[j] += value * source[j]
+    # One band of columns after the other, so that its part of x stays in the cache.
+    for part in range(cuts.size - 1):
+        low, high = cuts[part], cuts[part + 1]
+        for i in numba.prange(indptr.size - 1):
+            start, stop = indptr[i], indptr[i + 1]
+            row = out[i]
+            for a in range(start + np.searchsorted(indices[start:stop], low), stop):
+                column = indices[a]
+                if column >= high:
+                    break
+                value = np.float64(data[a])
+                source = x[column]
+                for j in range(k):
+                    row[j] += value * source[j]
 
 
 @numba.njit(cache=True, parallel=True)
@@ -71,17 +79,17 @@ def forward(matrix: Any, x: Floats) -> Floats:
         float32 or float64.
     x : ndarray of float64, shape (m,) or (m, k)
     """
-    if matrix.nnz < _LARGE and matrix.dtype == np.float64:
+    if (matrix.nnz < _LARGE or x.ndim == 1) and matrix.dtype == np.float64:
         return np.asarray(matrix @ x)
     block = np.ascontiguousarray(x if x.ndim == 2 else x[:, None])
     out = np.zeros((matrix.shape[0], block.shape[1]))
-    _forward(matrix.data, matrix.indices, matrix.indptr, block, out)
+    _forward(matrix.data, matrix.indices, matrix.indptr, _cuts(matrix), block, out)
     return out if x.ndim == 2 else out[:, 0]
 
 
 def adjoint(matrix: Any, v: Floats) -> Floats:
     """Return ``H' v`` for a CSR matrix with sorted columns and v of shape (n,) or (n, k)."""
-    if matrix.nnz < _LARGE and matrix.dtype == np.float64:
+    if (matrix.nnz < _LARGE or v.ndim == 1) and matrix.dtype == np.float64:
         return np.asarray(matrix.T @ v)
     block = np.ascontiguousarray(v if v.ndim == 2 else v[:, None])
     m = matrix.shape[1]
@@ -93,6 +101,7 @@ def adjoint(matrix: Any, v: Floats) -> Floats:
 def _cuts(matrix: sp.csr_array) -> npt.NDArray[np.int64]:
     """Return column limits of parts with about as many entries each."""
     parts = 16
-    ends = np.cumsum(np.bincount(matrix.indices, minlength=matrix.shape[1]))
+    # a sample is enough to balance the parts
+    ends = np.cumsum(np.bincount(matrix.indices[::61], minlength=matrix.shape[1]))
     inner = np.searchsorted(ends, ends[-1] * np.arange(1, parts) / parts)
     return np.concatenate([[0], np.maximum.accumulate(inner), [matrix.shape[1]]]).astype(np.int64)
