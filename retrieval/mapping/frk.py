@@ -1,0 +1,401 @@
+"""Fixed-rank kriging: a field as a sum of a few hundred bumps, fitted to any number of observations by EM.
+
+``z = X beta + S eta + xi + error``: a mean, bisquare functions S of several widths in space and time with
+random coefficients eta, fine-scale variation xi that is independent from cell to cell, and measurement
+errors of known size. Coefficients of one resolution have an exponential covariance with its own variance and
+lengths, so that the model holds also where there are no data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from scipy import linalg, optimize, sparse
+
+from obsnet.errors import RangeError
+from retrieval.mapping.variogram import RADIUS_KM
+from retrieval.superobs_groups import unit_vectors
+
+__all__ = ["Basis", "FixedRank", "fit_fixed_rank", "make_basis"]
+
+Floats = npt.NDArray[np.float64]
+_APERTURE = 1.5  # radius of a bisquare over the spacing of its centres
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """Bisquares of one width.
+
+    Parameters
+    ----------
+    centres : ndarray, shape (m, 3)
+        Unit vectors.
+    radius_km : float
+        Where the spatial functions reach zero.
+    days : ndarray, shape (k,)
+        Centres in time.
+    radius_days : float
+        Where the temporal functions reach zero.
+    """
+
+    centres: Floats
+    radius_km: float
+    days: Floats
+    radius_days: float
+
+    def __len__(self) -> int:
+        return len(self.centres) * len(self.days)
+
+
+@dataclass(frozen=True)
+class Basis:
+    """Products of bisquares in space and in time, at several resolutions.
+
+    Parameters
+    ----------
+    resolutions : tuple of Resolution
+        From wide to narrow.
+    """
+
+    resolutions: tuple[Resolution, ...]
+
+    def __len__(self) -> int:
+        return sum(len(r) for r in self.resolutions)
+
+    def evaluate(
+        self, latitude: npt.ArrayLike, longitude: npt.ArrayLike, days: npt.ArrayLike
+    ) -> sparse.csr_array:
+        """Return S, shape (points, functions); the function's index runs fastest over time."""
+        from scipy.spatial import cKDTree
+
+        xyz, when = unit_vectors(latitude, longitude), np.asarray(days, dtype=np.float64)
+        points = cKDTree(xyz)
+        blocks = []
+        for r in self.resolutions:
+            reach = 2.0 * np.sin(min(r.radius_km / RADIUS_KM / 2.0, np.pi / 2))
+            pairs = points.sparse_distance_matrix(cKDTree(r.centres), reach, output_type="coo_matrix")
+            km = 2.0 * RADIUS_KM * np.arcsin(np.minimum(pairs.data / 2.0, 1.0))
+            row, column = pairs.row, pairs.col
+            space = (1.0 - np.minimum(km / r.radius_km, 1.0) ** 2) ** 2
+            lag = np.abs(when[row][:, None] - r.days[None]) / r.radius_days
+            time = np.where(lag < 1.0, (1.0 - np.minimum(lag, 1.0) ** 2) ** 2, 0.0)
+            k = len(r.days)
+            index = column[:, None] * k + np.arange(k)
+            blocks.append(
+                sparse.coo_array(
+                    ((space[:, None] * time).ravel(), (np.repeat(row, k), index.ravel())),
+                    shape=(len(xyz), len(r)),
+                )
+            )
+        matrix = sparse.csr_array(sparse.hstack(blocks, format="csr"))
+        matrix.eliminate_zeros()
+        return matrix
+
+
+def make_basis(
+    bounds: tuple[float, float, float, float],
+    days: tuple[float, float],
+    *,
+    spacing_km: tuple[float, ...] = (1600.0, 800.0, 400.0),
+    spacing_days: float = 4.0,
+) -> Basis:
+    """Spread bisquares over a region and a time.
+
+    Parameters
+    ----------
+    bounds : (south, north, west, east)
+        Degrees; west > east crosses the dateline.
+    days : (first, last)
+        In the clock of the observations.
+    spacing_km : tuple of float
+        Distance of the centres, one a resolution.
+    spacing_days : float
+        Distance of the centres in time, all resolutions.
+
+    Returns
+    -------
+    Basis
+        Centres in rows along parallels, every other row shifted by half a step.
+    """
+    south, north, west, east = bounds
+    if west > east:
+        east += 360.0
+    if not (north > south and east > west and days[1] >= days[0]):
+        raise RangeError(f"a basis needs a region and a time, found {bounds} and {days}")
+    count = max(round((days[1] - days[0]) / spacing_days), 1)
+    step_days = (days[1] - days[0]) / count if days[1] > days[0] else spacing_days
+    times = days[0] + step_days * np.arange(count + 1)
+    resolutions = []
+    for spacing in spacing_km:
+        step = np.rad2deg(spacing / RADIUS_KM)
+        rows = max(round((north - south) / (step * np.sqrt(0.75))), 1)
+        places = []
+        for i, lat in enumerate(np.linspace(south, north, rows + 1)):
+            wide = step / max(np.cos(np.deg2rad(lat)), 0.05)
+            columns = max(round((east - west) / wide), 1)
+            lon = np.linspace(west, east, columns + 1) + (0.5 * (east - west) / columns if i % 2 else 0.0)
+            places.append(unit_vectors(np.full(columns + 1, lat), lon))
+        centres = np.asarray(np.unique(np.round(np.concatenate(places), 9), axis=0), np.float64)
+        resolutions.append(
+            Resolution(centres, _APERTURE * spacing, np.asarray(times, np.float64), _APERTURE * step_days)
+        )
+    return Basis(tuple(resolutions))
+
+
+@dataclass
+class _Block:
+    """The prior of one resolution's coefficients: a variance times exponentials in space and time."""
+
+    distance_km: Floats
+    lag: Floats
+    variance: float
+    length_km: float
+    length_days: float
+
+    @classmethod
+    def start(cls, r: Resolution, variance: float) -> _Block:
+        chord = np.linalg.norm(r.centres[:, None] - r.centres[None], axis=2)
+        km = 2.0 * RADIUS_KM * np.arcsin(np.minimum(chord / 2.0, 1.0))
+        lag = np.abs(r.days[:, None] - r.days[None])
+        return cls(km, lag, variance, r.radius_km, r.radius_days)
+
+    def parts(self, length_km: float, length_days: float) -> tuple[Floats, Floats]:
+        return np.exp(-self.distance_km / length_km), np.exp(-self.lag / length_days)
+
+    def inverse(self) -> tuple[Floats, float]:
+        """Return K^-1 and log |K|."""
+        space, time = self.parts(self.length_km, self.length_days)
+        m, k = len(space), len(time)
+        inverse = np.kron(np.linalg.inv(space), np.linalg.inv(time)) / self.variance
+        log = k * np.linalg.slogdet(space)[1] + m * np.linalg.slogdet(time)[1] + m * k * np.log(self.variance)
+        return inverse, float(log)
+
+    def update(self, moment: Floats) -> None:
+        """Take the parameters that best explain the second moment of the coefficients (M step)."""
+        m, k = len(self.distance_km), len(self.lag)
+        cube = moment.reshape(m, k, m, k)
+
+        def cost(p: Floats) -> float:
+            # the variance that is best for given lengths is known, which leaves two numbers to search
+            space, time = self.parts(*np.exp(p))
+            inverse_time = np.linalg.inv(time)
+            summed = np.einsum("iajb,ab->ij", cube, inverse_time)
+            variance = float(np.sum(np.linalg.inv(space) * summed)) / (m * k)
+            logs = k * np.linalg.slogdet(space)[1] + m * np.linalg.slogdet(time)[1]
+            return float(logs + m * k * np.log(max(variance, 1e-300)))
+
+        here = np.log([self.length_km, self.length_days])
+        low = np.log([0.05 * self.length_limit_km, 0.05 * self.length_limit_days])
+        high = np.log([20.0 * self.length_limit_km, 20.0 * self.length_limit_days])
+        found = optimize.minimize(
+            cost, here, method="L-BFGS-B", bounds=list(zip(low, high, strict=True)), options={"maxiter": 4}
+        )
+        # a step that does not help is not taken, so that the likelihood never falls
+        best = found.x if found.fun <= cost(here) else here
+        self.length_km, self.length_days = (float(v) for v in np.exp(best))
+        space, time = self.parts(self.length_km, self.length_days)
+        summed = np.einsum("iajb,ab->ij", cube, np.linalg.inv(time))
+        self.variance = max(float(np.sum(np.linalg.inv(space) * summed)) / (m * k), 1e-12)
+
+    @property
+    def length_limit_km(self) -> float:
+        """A length to bound the search by: the extent of the centres, or any where there is one."""
+        return float(self.distance_km.max()) / 4.0 or 1000.0
+
+    @property
+    def length_limit_days(self) -> float:
+        return float(self.lag.max()) / 4.0 or 1.0
+
+
+@dataclass(frozen=True)
+class FixedRank:
+    """A fitted model.
+
+    Parameters
+    ----------
+    basis : Basis
+        S.
+    mean : ndarray, shape (functions + columns of X,)
+        Posterior mean of (eta, beta).
+    covariance : ndarray
+        Its posterior covariance.
+    fine_variance : float
+        Of xi.
+    likelihood : tuple of float
+        Restricted log-likelihood after each iteration; never falls.
+    lengths : tuple of dict
+        Prior of each resolution: ``variance``, ``length_km``, ``length_days``.
+    """
+
+    basis: Basis
+    mean: Floats
+    covariance: Floats
+    fine_variance: float
+    likelihood: tuple[float, ...] = field(repr=False)
+    lengths: tuple[dict[str, float], ...]
+
+    def predict(
+        self,
+        latitude: npt.ArrayLike,
+        longitude: npt.ArrayLike,
+        days: npt.ArrayLike,
+        design: npt.ArrayLike,
+        *,
+        value: npt.ArrayLike | None = None,
+        error: npt.ArrayLike | None = None,
+        block: int = 2048,
+    ) -> tuple[Floats, Floats]:
+        """Return mean and standard deviation of the field, fine scale included, at cells.
+
+        Parameters
+        ----------
+        latitude, longitude, days : array_like, shape (m,)
+            Cells, in the clock of the fit.
+        design : array_like, shape (m, p)
+            X there.
+        value, error : array_like, shape (m,), optional
+            What was observed of the cell itself, NaN where nothing was, and the standard deviation of its
+            error: the cell's own xi is learnt from it.
+        block : int
+            Cells at a time.
+
+        Returns
+        -------
+        mean, sd : ndarray of float64, shape (m,)
+        """
+        lat, lon, when = (np.asarray(x, np.float64) for x in (latitude, longitude, days))
+        x = np.asarray(design, np.float64)
+        mean, variance = np.empty(len(lat)), np.empty(len(lat))
+        r = len(self.basis)
+        for a in range(0, len(lat), block):
+            piece = slice(a, a + block)
+            s = np.hstack([self.basis.evaluate(lat[piece], lon[piece], when[piece]).toarray(), x[piece]])
+            assert s.shape[1] == r + x.shape[1]
+            mean[piece] = s @ self.mean
+            variance[piece] = np.einsum("ij,ij->i", s @ self.covariance, s)
+        smooth = np.maximum(variance, 0.0)
+        share = np.zeros(len(lat))
+        if value is not None and error is not None:
+            z, e = np.asarray(value, np.float64), np.asarray(error, np.float64)
+            seen = np.isfinite(z) & np.isfinite(e)
+            share[seen] = self.fine_variance / (self.fine_variance + e[seen] ** 2)
+            mean = np.where(seen, share * np.where(seen, z, 0.0) + (1.0 - share) * mean, mean)
+        return mean, np.sqrt((1.0 - share) ** 2 * smooth + self.fine_variance * (1.0 - share))
+
+
+def fit_fixed_rank(
+    basis: Basis,
+    latitude: npt.ArrayLike,
+    longitude: npt.ArrayLike,
+    days: npt.ArrayLike,
+    value: npt.ArrayLike,
+    uncertainty: npt.ArrayLike,
+    design: npt.ArrayLike,
+    *,
+    iterations: int = 25,
+    tolerance: float = 1e-3,
+    start: FixedRank | None = None,
+) -> FixedRank:
+    """Fit the model by expectation and maximisation.
+
+    Parameters
+    ----------
+    basis : Basis
+        See `make_basis`.
+    latitude, longitude, days, value, uncertainty : array_like, shape (n,)
+        One observation a cell: average several of one cell first. Uncertainties are positive.
+    design : array_like, shape (n, p)
+        X, columns of the mean.
+    iterations : int
+        At most.
+    tolerance : float
+        Stop when the log-likelihood gains less than this times the number of observations over 1000.
+    start : FixedRank, optional
+        A fit with the same basis whose parameters to begin from; with no iteration they are kept.
+
+    Returns
+    -------
+    FixedRank
+
+    Raises
+    ------
+    RangeError
+        Fewer observations than columns of X, values or errors that cannot be used.
+
+    Notes
+    -----
+    Cressie and Johannesson (2008), doi:10.1111/j.1467-9868.2007.00633.x; EM after Katzfuss and Cressie
+    (2011), doi:10.1111/j.1467-9892.2011.00732.x, with exponential covariances of the coefficients within a
+    resolution as in Zammit-Mangion and Cressie (2021), doi:10.18637/jss.v098.i04. beta has a flat
+    prior, so its uncertainty is in every prediction.
+    """
+    z, sigma = np.asarray(value, np.float64), np.asarray(uncertainty, np.float64)
+    x = np.asarray(design, np.float64)
+    if not (np.isfinite(z).all() and (sigma > 0).all() and np.isfinite(x).all()):
+        raise RangeError("fixed-rank kriging needs finite values and positive uncertainties")
+    if len(z) <= x.shape[1]:
+        raise RangeError(f"{len(z)} observations cannot fit the {x.shape[1]} coefficients of the mean")
+    r, p = len(basis), x.shape[1]
+    matrix = sparse.csr_array(sparse.hstack([basis.evaluate(latitude, longitude, days), sparse.csr_array(x)]))
+    noise = sigma**2
+    guess = np.linalg.lstsq(x, z, rcond=None)[0]
+    spread = max(float(np.var(z - x @ guess) - np.mean(noise)), 0.1 * float(np.mean(noise)))
+    blocks = [_Block.start(res, 0.5 * spread / len(basis.resolutions)) for res in basis.resolutions]
+    fine = 0.3 * spread
+    if start is not None:
+        fine = start.fine_variance
+        for block, known in zip(blocks, start.lengths, strict=True):
+            block.variance, block.length_km = known["variance"], known["length_km"]
+            block.length_days = known["length_days"]
+    edges = np.append(0, np.cumsum([len(res) for res in basis.resolutions]))
+    history: list[float] = []
+    for step in range(iterations + 1):
+        weight = 1.0 / (fine + noise)
+        scaled = matrix.multiply(weight[:, None])
+        precision = (matrix.T @ scaled).toarray()
+        log_prior = 0.0
+        for block, a, b in zip(blocks, edges[:-1], edges[1:], strict=True):
+            inverse, log = block.inverse()
+            precision[a:b, a:b] += inverse
+            log_prior += log
+        factor = linalg.cho_factor(precision, lower=True)
+        right = matrix.T @ (weight * z)
+        mean = linalg.cho_solve(factor, right)
+        covariance = linalg.cho_solve(factor, np.eye(r + p))
+        log_precision = 2.0 * float(np.sum(np.log(np.diag(factor[0]))))
+        history.append(
+            -0.5
+            * (
+                log_prior
+                + log_precision
+                - float(np.sum(np.log(weight)))
+                + float(z @ (weight * z) - right @ mean)
+            )
+        )
+        gain = history[-1] - history[-2] if step else np.inf
+        if step == iterations or gain < tolerance * len(z) / 1000.0:
+            break
+        for block, a, b in zip(blocks, edges[:-1], edges[1:], strict=True):
+            block.update(covariance[a:b, a:b] + np.outer(mean[a:b], mean[a:b]))
+        fine = _fine_variance(matrix, z, mean, covariance, fine, noise)
+    lengths = tuple(
+        {"variance": b.variance, "length_km": b.length_km, "length_days": b.length_days} for b in blocks
+    )
+    return FixedRank(basis, mean, covariance, fine, tuple(history), lengths)
+
+
+def _fine_variance(
+    matrix: sparse.csr_array, z: Floats, mean: Floats, covariance: Floats, fine: float, noise: Floats
+) -> float:
+    """Return the mean of E[xi^2 | z] (M step)."""
+    share = fine / (fine + noise)
+    residual = z - matrix @ mean
+    total = 0.0
+    for a in range(0, len(z), 2048):
+        rows = matrix[a : a + 2048].toarray()
+        spread = np.einsum("ij,ij->i", rows @ covariance, rows)
+        w = share[a : a + 2048]
+        total += float(np.sum((w * residual[a : a + 2048]) ** 2 + w**2 * spread + fine * (1.0 - w)))
+    return max(total / len(z), 1e-12)

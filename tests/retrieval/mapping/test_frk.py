@@ -1,0 +1,198 @@
+"""Fixed-rank kriging: the algebra against dense matrices, EM that never falls, errors as large as said."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from obsnet.errors import RangeError
+from retrieval.mapping.frk import Basis, FixedRank, Resolution, _Block, fit_fixed_rank, make_basis
+from retrieval.mapping.variogram import RADIUS_KM
+from retrieval.superobs_groups import unit_vectors
+
+BOX = (25.0, 40.0, 100.0, 120.0)
+SMALL = make_basis(BOX, (0.0, 8.0), spacing_km=(1500.0, 700.0), spacing_days=4.0)
+
+
+def places(n, seed, days=(0.0, 8.0)):
+    rng = np.random.default_rng(seed)
+    return rng.uniform(25, 40, n), rng.uniform(100, 120, n), rng.uniform(*days, n)
+
+
+def world(n, seed, *, fine=0.04, basis=SMALL):
+    """Return observations of a field that has the model, its truth and X."""
+    rng = np.random.default_rng(seed)
+    lat, lon, days = places(n, seed)
+    s = basis.evaluate(lat, lon, days)
+    parts = []
+    for r, variance in zip(basis.resolutions, (1.0, 0.5), strict=True):
+        block = _Block.start(r, variance)
+        space, time = block.parts(800.0, 5.0)
+        parts.append(np.linalg.cholesky(variance * np.kron(space, time)) @ rng.normal(size=len(r)))
+    x = np.column_stack([np.ones(n), lat / 10])
+    truth = x @ [410.0, -0.5] + s @ np.concatenate(parts) + np.sqrt(fine) * rng.normal(size=n)
+    sigma = rng.uniform(0.2, 0.5, n)
+    return (lat, lon, days), truth + sigma * rng.normal(size=n), sigma, truth, x
+
+
+@given(st.integers(0, 10**6))
+def test_basis_is_bisquares(seed):
+    lat, lon, days = places(20, seed)
+    s = SMALL.evaluate(lat, lon, days).toarray()
+    assert s.shape == (20, len(SMALL))
+    assert (s >= 0).all()
+    assert (s <= 1).all()
+    column = 0
+    xyz = unit_vectors(lat, lon)
+    for r in SMALL.resolutions:
+        km = 2 * RADIUS_KM * np.arcsin(np.linalg.norm(xyz[:, None] - r.centres[None], axis=2) / 2)
+        space = np.where(km < r.radius_km, (1 - (km / r.radius_km) ** 2) ** 2, 0)
+        lag = np.abs(days[:, None] - r.days[None]) / r.radius_days
+        time = np.where(lag < 1, (1 - lag**2) ** 2, 0)
+        full = (space[:, :, None] * time[:, None, :]).reshape(20, -1)
+        np.testing.assert_allclose(s[:, column : column + len(r)], full, atol=1e-12)
+        column += len(r)
+
+
+def test_centres_cover_the_region():
+    lat, lon, days = places(500, 0)
+    s = SMALL.evaluate(lat, lon, days)
+    assert (s.sum(axis=1) > 0.5).all()
+    assert np.diff(s.indptr).min() > 3
+    pacific = make_basis((-10, 10, 170, -170), (0, 0))
+    assert (pacific.evaluate([0.0], [179.0], [0.0]).sum(axis=1) > 0.3).all()
+    globe = make_basis((-90, 90, -180, 180), (0.0, 1.0), spacing_km=(4000.0,))
+    assert len(np.unique(np.round(globe.resolutions[0].centres, 6), axis=0)) == len(
+        globe.resolutions[0].centres
+    )
+
+
+def test_posterior_against_dense_kriging():
+    """With no iteration the fit is kriging with covariance S K S' + fine + noise and a flat mean."""
+    (lat, lon, days), z, sigma, _, x = world(80, 1)
+    fit = fit_fixed_rank(SMALL, lat, lon, days, z, sigma, x, iterations=0)
+    s = SMALL.evaluate(lat, lon, days).toarray()
+    prior = np.zeros((len(SMALL), len(SMALL)))
+    a = 0
+    for r, p in zip(SMALL.resolutions, fit.lengths, strict=True):
+        space, time = _Block.start(r, 1).parts(p["length_km"], p["length_days"])
+        prior[a : a + len(r), a : a + len(r)] = p["variance"] * np.kron(space, time)
+        a += len(r)
+    data = s @ prior @ s.T + np.diag(fit.fine_variance + sigma**2)
+    inverse = np.linalg.inv(data)
+    beta_covariance = np.linalg.inv(x.T @ inverse @ x)
+    beta = beta_covariance @ x.T @ inverse @ z
+    np.testing.assert_allclose(fit.mean[-2:], beta, rtol=1e-7)
+    np.testing.assert_allclose(fit.covariance[-2:, -2:], beta_covariance, rtol=1e-6)
+    new = places(5, 99)
+    s_new = SMALL.evaluate(*new).toarray()
+    x_new = np.column_stack([np.ones(5), new[0] / 10])
+    cross = s_new @ prior @ s.T
+    mean = x_new @ beta + cross @ inverse @ (z - x @ beta)
+    gap = x_new - cross @ inverse @ x
+    smooth = s_new @ prior @ s_new.T - cross @ inverse @ cross.T + gap @ beta_covariance @ gap.T
+    found, sd = fit.predict(*new, x_new)
+    np.testing.assert_allclose(found, mean, atol=1e-6)
+    np.testing.assert_allclose(sd, np.sqrt(np.diag(smooth) + fit.fine_variance), rtol=1e-6)
+    # at an observed cell the fine scale is learnt too: the same by dense conditioning
+    full = s @ prior @ s.T + fit.fine_variance * np.eye(80)
+    gap = x - full @ inverse @ x
+    dense_mean = x @ beta + full @ inverse @ (z - x @ beta)
+    dense_sd = np.sqrt(np.diag(full - full @ inverse @ full + gap @ beta_covariance @ gap.T))
+    found, sd = fit.predict(lat, lon, days, x, value=z, error=sigma)
+    np.testing.assert_allclose(found, dense_mean, atol=1e-6)
+    np.testing.assert_allclose(sd, dense_sd, rtol=1e-5)
+
+
+def test_likelihood_is_the_restricted_one():
+    (lat, lon, days), z, sigma, _, x = world(60, 2)
+    one, two = (fit_fixed_rank(SMALL, lat, lon, days, z, s, x, iterations=0) for s in (sigma, 1.3 * sigma))
+
+    def dense(fit, s_error):
+        s = SMALL.evaluate(lat, lon, days).toarray()
+        a, prior = 0, np.zeros((len(SMALL),) * 2)
+        for r, p in zip(SMALL.resolutions, fit.lengths, strict=True):
+            space, time = _Block.start(r, 1).parts(p["length_km"], p["length_days"])
+            prior[a : a + len(r), a : a + len(r)] = p["variance"] * np.kron(space, time)
+            a += len(r)
+        data = s @ prior @ s.T + np.diag(fit.fine_variance + s_error**2)
+        inverse = np.linalg.inv(data)
+        middle = x.T @ inverse @ x
+        beta = np.linalg.solve(middle, x.T @ inverse @ z)
+        rest = z - x @ beta
+        return -0.5 * (np.linalg.slogdet(data)[1] + np.linalg.slogdet(middle)[1] + rest @ inverse @ rest)
+
+    difference = one.likelihood[0] - two.likelihood[0]
+    assert difference == pytest.approx(dense(one, sigma) - dense(two, 1.3 * sigma), abs=1e-6)
+
+
+@given(st.integers(0, 10**4))
+@settings(max_examples=5)
+def test_em_never_falls(seed):
+    (lat, lon, days), z, sigma, _, x = world(150, seed)
+    fit = fit_fixed_rank(SMALL, lat, lon, days, z, sigma, x, iterations=8, tolerance=-np.inf)
+    assert len(fit.likelihood) == 9
+    assert (np.diff(fit.likelihood) > -1e-6 * np.abs(fit.likelihood[0])).all()
+
+
+def test_errors_are_as_large_as_said():
+    (lat, lon, days), z, sigma, truth, x = world(900, 3)
+    seen = np.arange(900) < 600
+    fit = fit_fixed_rank(SMALL, lat[seen], lon[seen], days[seen], z[seen], sigma[seen], x[seen])
+    mean, sd = fit.predict(lat[~seen], lon[~seen], days[~seen], x[~seen])
+    score = (mean - truth[~seen]) / sd
+    assert np.mean(np.abs(score) < 1.96) == pytest.approx(0.95, abs=0.035)
+    assert score.std() == pytest.approx(1, abs=0.12)
+    assert np.sqrt(np.mean((mean - truth[~seen]) ** 2)) < 0.6 * truth.std()
+    assert fit.fine_variance == pytest.approx(0.04, abs=0.025)
+
+
+def test_unseen_region_falls_back_to_the_prior():
+    """Data in the west only: in the east the standard deviation is that of the field."""
+    (lat, lon, days), z, sigma, _, x = world(400, 4)
+    west = lon < 106
+    fit = fit_fixed_rank(SMALL, lat[west], lon[west], days[west], z[west], sigma[west], x[west])
+    _, near = fit.predict([30.0], [103.0], [4.0], [[1, 3.0]])
+    _, far = fit.predict([30.0], [119.0], [4.0], [[1, 3.0]])
+    assert far[0] > 2.5 * near[0]
+
+
+def test_linear_in_the_values_for_given_parameters():
+    (lat, lon, days), z, sigma, _, x = world(80, 5)
+    one = fit_fixed_rank(SMALL, lat, lon, days, z, sigma, x, iterations=0)
+    two = fit_fixed_rank(SMALL, lat, lon, days, z + 7.0, sigma, x, iterations=0)
+    new = places(4, 6)
+    design = np.column_stack([np.ones(4), new[0] / 10])
+    np.testing.assert_allclose(two.predict(*new, design)[0] - one.predict(*new, design)[0], 7.0, atol=1e-6)
+
+
+def test_prediction_in_pieces_is_the_same():
+    (lat, lon, days), z, sigma, _, x = world(80, 7)
+    fit = fit_fixed_rank(SMALL, lat, lon, days, z, sigma, x, iterations=1)
+    for whole, pieces in zip(
+        fit.predict(lat, lon, days, x), fit.predict(lat, lon, days, x, block=7), strict=True
+    ):
+        np.testing.assert_allclose(whole, pieces, rtol=1e-12)
+    assert isinstance(fit, FixedRank)
+
+
+def test_a_fit_can_go_on_from_another():
+    (lat, lon, days), z, sigma, _, x = world(100, 8)
+    first = fit_fixed_rank(SMALL, lat, lon, days, z, sigma, x, iterations=6, tolerance=-np.inf)
+    same = fit_fixed_rank(SMALL, lat, lon, days, z, sigma, x, iterations=0, start=first)
+    assert same.likelihood[0] == pytest.approx(first.likelihood[-1], rel=1e-12)
+    assert same.lengths == first.lengths
+    np.testing.assert_allclose(same.mean, first.mean)
+
+
+def test_refusals():
+    lat, lon, days = places(3, 0)
+    with pytest.raises(RangeError, match="positive uncertainties"):
+        fit_fixed_rank(SMALL, lat, lon, days, np.ones(3), np.zeros(3), np.ones((3, 1)))
+    with pytest.raises(RangeError, match="3 observations cannot fit the 3"):
+        fit_fixed_rank(SMALL, lat, lon, days, np.ones(3), np.ones(3), np.eye(3))
+    with pytest.raises(RangeError, match="a basis needs a region"):
+        make_basis((10, 0, 0, 10), (0, 1))
+    assert len(Basis((Resolution(np.eye(3), 1.0, np.zeros(2), 1.0),))) == 6
