@@ -2,8 +2,9 @@
 
 Layers, each importing only from those before it::
 
-    errors, constants <- units, times <- grid <- regrid, regions, zonal <- schema <- store, cf
-    config, provenance, parallel <- met, inventory, crosscheck, report, demo <- pipeline, cli
+    errors, constants <- units, times <- schema <- grid, field, store, config
+    <- coverage, regions, regrid <- zonal <- conventions, flux_reader, geotiff, cf; provenance, parallel
+    <- pipeline <- inventory, met <- crosscheck, report <- demo; cli collects
 """
 
 __obsnet__ = True

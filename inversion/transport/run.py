@@ -32,7 +32,7 @@ from obsnet.met import Met, build_met
 from obsnet.parallel import Scheduler, map_unordered, parse_shard, shard
 from obsnet.progress import progress
 from obsnet.store import write_table, write_text
-from obsnet.times import EPOCH, time_bins, to_epoch
+from obsnet.times import EPOCH, from_epoch, time_bins, to_epoch
 
 __all__ = ["Footprints", "Settings", "flux_bins", "run_footprints", "simulate"]
 
@@ -134,11 +134,15 @@ class Footprints:
     receptors : pyarrow.Table
         One row a receptor: obs_id, total and total_stderr (ppm / (umol m-2 s-1)), residence_hours (mean time in
         the domain per unit of weight), particles.
+    endpoints : pyarrow.Table
+        One row a particle: obs_id, time, latitude, longitude, height_m, side, weight; where its path left the
+        domain or, on side ``inside``, where the run ended.
     """
 
     sensitivity: pa.Table
     background: pa.Table
     receptors: pa.Table
+    endpoints: pa.Table
 
 
 def flux_bins(first: Any, last: Any, step: str) -> npt.NDArray[np.datetime64]:
@@ -255,7 +259,7 @@ def simulate(
             results = list(pool.map(one, range(len(receptors))))
     else:
         results = [one(n) for n in range(len(receptors))]
-    return _tables(receptors, results, grid, bins)
+    return _tables(receptors, results, grid, bins, met)
 
 
 def _kernel(settings: Settings) -> tuple[Any, tuple[Any, ...]]:
@@ -273,14 +277,14 @@ def _kernel(settings: Settings) -> tuple[Any, tuple[Any, ...]]:
 
 
 def _tables(
-    receptors: Receptors, results: Sequence[Any], grid: Grid, bins: npt.NDArray[np.float64]
+    receptors: Receptors, results: Sequence[Any], grid: Grid, bins: npt.NDArray[np.float64], met: Met
 ) -> Footprints:
     """Collect kernel results into the contracts' tables."""
     n_time = bins.size - 1
     sizes = [max(len(r[0]), 1) for r in results]
     keys = [r[0] if len(r[0]) else np.zeros(1, np.int64) for r in results]
     values = [r[1] if len(r[0]) else np.zeros(1) for r in results]
-    errors = [r[2] if len(r[0]) else np.zeros(1) for r in results]
+    errors = [r[2] * _together(r[2], r[4][1]) if len(r[0]) else np.zeros(1) for r in results]
     flat = np.concatenate([*keys, np.zeros(0, np.int64)])
     sensitivity = pa.table(
         {
@@ -313,6 +317,21 @@ def _tables(
             "share": pa.array(share, pa.float64()),
         }
     )
+    ends = np.concatenate([np.zeros((0, 6)), *(r[3] for r in results)])
+    lon = met.lon[0] + (met.lon[1] - met.lon[0]) * ends[:, 1]
+    endpoints = pa.table(
+        {
+            "obs_id": pa.array(
+                np.repeat(receptors.obs_id, [len(r[3]) for r in results]).tolist(), pa.string()
+            ),
+            "time": from_epoch(ends[:, 0]),
+            "latitude": met.lat[0] + (met.lat[1] - met.lat[0]) * ends[:, 2],
+            "longitude": (lon + 180.0) % 360.0 - 180.0,
+            "height_m": ends[:, 3],
+            "side": pa.DictionaryArray.from_arrays(ends[:, 4].astype(np.int8), list(SIDES)),
+            "weight": ends[:, 5],
+        }
+    )
     summary = np.array([r[4][:3] for r in results]).reshape(-1, 3)
     return Footprints(
         sensitivity,
@@ -326,7 +345,18 @@ def _tables(
                 "particles": pa.array([len(r[3]) for r in results], pa.int32()),
             }
         ),
+        endpoints,
     )
+
+
+def _together(errors: npt.NDArray[np.float64], total: float) -> float:
+    """Return the factor that makes the squares of one receptor's standard errors add up to that of its total.
+
+    A particle that lingers is felt in many cells, so the cells' errors go together and their squares alone
+    would fall short of the error of a modelled value.
+    """
+    apart = float(np.sqrt(np.sum(errors**2)))
+    return max(total / apart, 1.0) if apart > 0.0 else 1.0
 
 
 @dataclass(frozen=True)

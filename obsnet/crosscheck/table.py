@@ -114,7 +114,7 @@ def read_totals(path: str | Path, sector: str | None = None, period: int | None 
         gas=gas.name,
         sector=sector,
         regions=regions,
-        names=dict(zip(regions, data["region_name"].values.astype(str), strict=True)),
+        names=dict(zip(regions, data["region_label"].values.astype(str), strict=True)),
         start=start,
         stop=stop,
         prior=total("region_total_prior"),

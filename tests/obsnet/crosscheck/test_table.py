@@ -34,7 +34,7 @@ def posterior(path, sectors=("fossil",), response=0.9, sd=5.0, periods=1):
             "total_averaging_kernel": (square, response * np.eye(size)),
             "total_test_covariance": (square, (sd / MT) ** 2 * np.eye(size)),
             "total_prior_covariance": (square, np.diag((0.3 * prior.ravel()) ** 2)),
-            "region_name": ("region", ["Beijing", "Tianjin", "outside"]),
+            "region_label": ("region", ["Beijing", "Tianjin", "outside"]),
             "period_bnds": (("period", "bnds"), np.stack([edges[:-1], edges[1:]], 1)),
             "flux": ((), 0.0, {"substance": "CO2"}),
         },
