@@ -65,7 +65,7 @@ def write_record(record: xr.Dataset, path: str | os.PathLike[str]) -> Path:
         for n in data.variables
         if data[n].dtype.kind in "fiu"
     }
-    for name in data.variables:
+    for name in map(str, data.variables):
         data[name].encoding = {}
     with atomic_path(path) as temporary:
         data.to_netcdf(temporary, engine="netcdf4", encoding=encoding)
@@ -91,7 +91,7 @@ def read_record(path: str | os.PathLike[str]) -> xr.Dataset:
         raise FormatError(f"{path}: not a station record of this package (no attribute {MARK!r})") from error
     for name in ("flag_masks", "flag_meanings"):
         data["quality"].attrs.pop(name, None)
-    for name in data.variables:
+    for name in map(str, data.variables):
         if data[name].dtype.kind == "M":
             data[name] = data[name].astype("datetime64[ns]")
         if data[name].dtype.kind in "OT":
