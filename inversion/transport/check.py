@@ -388,7 +388,7 @@ def stilt(reference: Path, particles: int = 2000, scratch: Path | None = None) -
     # STILT drops particles half a degree before the edge of its meteorology.
     grid = Grid.regular(31.0, 44.5, 106.0, 124.0, 0.1, 0.1)
     edges = (EPOCH + np.round((end + 3600.0 * np.arange(-24, 1)) * 1e6).astype("timedelta64[us]")).astype("datetime64[us]")
-    run = Settings(turbulence="hanna", hours=24.0, particles=particles, near_field="stilt", floor=150.0, timestep=60.0)
+    run = Settings(turbulence="stilt", hours=24.0, particles=particles)
     found = simulate(met, release("stilt", end, 39.9, 116.4, 10.0, particles), grid, edges, run)
     ours = np.zeros((24, *grid.shape))
     flat = found.sensitivity

@@ -74,7 +74,9 @@ def _end_stratum(entry: F8, count: float) -> None:
 
 
 @jit
-def add(keys: I8, sums: F8, owners: I8, counts: F8, key: int, value: float, particle: int, stratum: int) -> int:
+def add(
+    keys: I8, sums: F8, owners: I8, counts: F8, key: int, value: float, particle: int, stratum: int
+) -> int:
     """Add a particle's contribution to a key; return 1 where the key is new, else 0."""
     at = _slot(keys, key)
     if keys[at] == -1:

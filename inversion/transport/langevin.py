@@ -37,8 +37,9 @@ OPTIONS = (
     "layer",
     "turbulent",
     "spread",
+    "horizontal_tl",
 )
-SIGN, HOURS, TIMESTEP, CTL, VEGHT, FLOOR, LEAST_TL, NEAR, LAYER, TURBULENT, SPREAD = range(11)
+SIGN, HOURS, TIMESTEP, CTL, VEGHT, FLOOR, LEAST_TL, NEAR, LAYER, TURBULENT, SPREAD, HORIZONTAL_TL = range(12)
 SHORTEST = 0.1  # s, of a vertical step
 YOUNGEST = 10.0  # s, first interval of a plume whose own depth matters
 FREE_DIFFUSIVITY = 50.0  # m2 s-1, horizontal, above the boundary layer (Stohl et al. 2005, section 4)
@@ -177,7 +178,7 @@ def langevin(
     ----------
     wind, surface, axes, xe, ye, edges, releases, key
         As in `inversion.transport.particles.mixed_layer`.
-    options : ndarray of float64, shape (11,)
+    options : ndarray of float64, shape (12,)
         `OPTIONS`.
 
     Returns
@@ -282,6 +283,8 @@ def langevin(
                     n1 = normal(words[1], key, number, step, _SPARE)
                     if mixed:
                         su, sv, tu, tv = horizontal_scales(mean, h, ustar, il, regime(h, il))
+                        if options[HORIZONTAL_TL] > 0.0:
+                            tu = tv = options[HORIZONTAL_TL]
                         n2 = normal(words[2], key, number, step, _SPARE)
                         n3 = normal(words[3], key, number, step, _SPARE)
                         mu, along = ornstein_uhlenbeck(mu, su, tu, dt, n0, n2)

@@ -167,7 +167,9 @@ def mixed_layer(
                     z = -SCALE_HEIGHT * np.log(1.0 - uniform(words[0]) * (1.0 - np.exp(-h / SCALE_HEIGHT)))
                 u, v, w, _, _ = wind_at(flat, shape, axes, t, x, y, z)
                 cx = cy * axes[DLAT] / (axes[DLON] * np.cos(np.deg2rad(axes[SOUTH] + axes[DLAT] * y)))
-                u1, v1, w1, _, _ = wind_at(flat, shape, axes, t - dt, x - u * cx * dt, y - v * cy * dt, z - w * dt)
+                u1, v1, w1, _, _ = wind_at(
+                    flat, shape, axes, t - dt, x - u * cx * dt, y - v * cy * dt, z - w * dt
+                )
                 x1, y1 = x - 0.5 * (u + u1) * cx * dt, y - 0.5 * (v + v1) * cy * dt
                 z1 = abs(z - 0.5 * (w + w1) * dt)
                 if mixed:

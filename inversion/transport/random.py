@@ -75,7 +75,9 @@ _MANTISSA = 2.0**-23
 
 
 @numba.njit(cache=True, error_model="numpy")
-def normal(word: np.uint64, key: np.uint64, particle: np.uint64, step: np.uint64, purpose: np.uint64) -> float:
+def normal(
+    word: np.uint64, key: np.uint64, particle: np.uint64, step: np.uint64, purpose: np.uint64
+) -> float:
     """Return a standard normal number.
 
     Parameters

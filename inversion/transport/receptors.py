@@ -55,8 +55,19 @@ class Receptors:
         return int(self.obs_id.size)
 
 
-def _release(time: tuple[float, float], lat: float, lon: float, z: tuple[float, float], **more: float) -> list[float]:
-    values = {"t0": time[0], "t1": time[1], "x0": lon, "x1": lon, "y0": lat, "y1": lat, "z0": z[0], "z1": z[1]}
+def _release(
+    time: tuple[float, float], lat: float, lon: float, z: tuple[float, float], **more: float
+) -> list[float]:
+    values = {
+        "t0": time[0],
+        "t1": time[1],
+        "x0": lon,
+        "x1": lon,
+        "y0": lat,
+        "y1": lat,
+        "z0": z[0],
+        "z1": z[1],
+    }
     values |= {"ratio": 1.0, "w0": 0.5, "w1": 0.5, "count": 1.0, **more}
     return [values[name] for name in RELEASE]
 
@@ -107,7 +118,11 @@ def from_observations(
         known.append(part)
     releases_array = np.array(rows, dtype=np.float64).reshape(-1, len(RELEASE))
     return Receptors(
-        np.array(names, dtype=np.str_), np.array(offsets), releases_array, np.array(known, dtype=np.float64), skipped
+        np.array(names, dtype=np.str_),
+        np.array(offsets),
+        releases_array,
+        np.array(known, dtype=np.float64),
+        skipped,
     )
 
 
@@ -135,9 +150,13 @@ def _one(
             return f"outside the grid of fluxes ({lat:.2f} N {lon:.2f} E)", [], 0.0
     if ends[1] > met.times[-1] or ends[0] - hours * 3600.0 < met.times[0] - 1e-3:
         return (
-            f"needs meteorology from {from_epoch(ends[0] - hours * 3600.0)} to {from_epoch(ends[1])}, "
-            f"which covers {met.start} to {met.stop}"
-        ), [], 0.0
+            (
+                f"needs meteorology from {from_epoch(ends[0] - hours * 3600.0)} to {from_epoch(ends[1])}, "
+                f"which covers {met.start} to {met.stop}"
+            ),
+            [],
+            0.0,
+        )
     if row["kind"] == "point":
         return _point(row, met, particles, height, ends, lat, lon)
     return _column(row, met, particles, ends, lat, lon)
@@ -167,7 +186,9 @@ def _column(
 ) -> tuple[str, list[list[float]], float]:
     if row["averaging_kernel"] is None or row["pressure_weight"] is None or row["prior_profile"] is None:
         return "no averaging kernel, pressure weights and prior profile", [], 0.0
-    kernel, share, prior = (np.asarray(row[k], float) for k in ("averaging_kernel", "pressure_weight", "prior_profile"))
+    kernel, share, prior = (
+        np.asarray(row[k], float) for k in ("averaging_kernel", "pressure_weight", "prior_profile")
+    )
     layered = row["pressure_edges"] is not None
     axis = row["pressure_edges"] if layered else row["pressure_levels"]
     if axis is None:
@@ -175,8 +196,16 @@ def _column(
     pressure = 100.0 * np.asarray(axis, float)
     n = kernel.size
     if share.size != n or prior.size != n or pressure.size != n + int(layered):
-        return f"profiles of {n}, {share.size}, {prior.size} and {pressure.size} entries do not fit together", [], 0.0
-    if not (np.isfinite(pressure).all() and np.isfinite(kernel * share * prior).all() and (np.diff(pressure) < 0).all()):
+        return (
+            f"profiles of {n}, {share.size}, {prior.size} and {pressure.size} entries do not fit together",
+            [],
+            0.0,
+        )
+    if not (
+        np.isfinite(pressure).all()
+        and np.isfinite(kernel * share * prior).all()
+        and (np.diff(pressure) < 0).all()
+    ):
         return "profiles are not finite, or pressures do not fall from the surface up", [], 0.0
     profile = met.profile(from_epoch(ends[0]), lat, lon)
     model = profile["pressure"][0]
@@ -219,7 +248,15 @@ def _column(
 
 
 def _allocate(
-    lower: F8, upper: F8, heights: Sequence[F8], w0: F8, w1: F8, particles: int, ends: Any, lat: float, lon: float
+    lower: F8,
+    upper: F8,
+    heights: Sequence[F8],
+    w0: F8,
+    w1: F8,
+    particles: int,
+    ends: Any,
+    lat: float,
+    lon: float,
 ) -> list[list[float]]:
     """Share particles among releases by weight, at least one each; lower air gets more of them."""
     size = np.abs(w0) + np.abs(w1)
@@ -233,7 +270,14 @@ def _allocate(
         count[rest[:spare]] += 1.0
     return [
         _release(
-            ends, lat, lon, (heights[0][k], heights[1][k]), ratio=upper[k] / lower[k], w0=w0[k], w1=w1[k], count=count[k]
+            ends,
+            lat,
+            lon,
+            (heights[0][k], heights[1][k]),
+            ratio=upper[k] / lower[k],
+            w0=w0[k],
+            w1=w1[k],
+            count=count[k],
         )
         for k in range(lower.size)
         if count[k] > 0.0
