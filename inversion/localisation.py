@@ -1,0 +1,1 @@
+"""Localisation: geodesic Gaspari-Cohn weights between columns of the state and observations."""
