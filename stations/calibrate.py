@@ -63,8 +63,8 @@ def calibrate(raw: xr.Dataset, plan: Plan) -> Calibrated:
 
     Runs of one gas are found from the valve, their first minutes left out. Each calibration episode gives a
     response from readings to assigned values; between episodes the calibrated value goes linearly in time
-    from one response to the next (or is the mean of both). Before the first and after the last episode the nearest
-    one is taken and the rows are flagged ``calibration``. Target tanks are calibrated like air.
+    from one response to the next (or is the mean of both). Before the first and after the last episode the
+    nearest one is taken and the rows are flagged ``calibration``. Target tanks are calibrated like air.
 
     Parameters
     ----------
