@@ -131,7 +131,7 @@ def _print(found: dict[str, Any]) -> None:
     for name, value in found["optional"].items():
         print(f"optional {name}: {value or 'not installed (' + _OPTIONAL[name] + ')'}")
     print(
-        f"Chinese font: {found['chinese_font'] or 'none found, labels are English; WenQuanYi Micro Hei has all'}"
+        f"Chinese font: {found['chinese_font'] or 'none, labels are English (WenQuanYi Micro Hei has all)'}"
     )
     print(f"batch system: {found['batch_system'] or 'none'}")
     for line in found["names_taken"]:

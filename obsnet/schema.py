@@ -162,8 +162,8 @@ GRANULE_INDEX = Contract(
         | {"mean_good", "notes", "options"}
     ),
 )
-# Sensitivity is extensive per cell: ppm per (umol m-2 s-1) or ppb per (nmol m-2 s-1), so coarsening sums. Standard
-# errors of one observation add in squares to that of its total.
+# Sensitivity is extensive per cell: ppm per (umol m-2 s-1) or ppb per (nmol m-2 s-1), so coarsening sums.
+# Standard errors of one observation add in squares to that of its total.
 SENSITIVITY = Contract(
     "sensitivity",
     pa.schema(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -61,22 +62,26 @@ def crosscheck(
     print(f"written: {target}")
 
 
+def _cell(value: float, form: str) -> str:
+    return format(value, form) if math.isfinite(value) else "-"
+
+
 def print_table(table: Any) -> None:
     """Print the verdicts, testable regions first."""
     order = {"inconsistent": 0, "consistent": 1, "not testable": 2}
     shown = table.assign(rank=table["verdict"].map(order)).sort_values(
         ["rank", "inventory"], ascending=[True, False]
     )
-    print(
-        f"{'region':<16}{'inventory':>10}{'inversion':>11}{'sd':>6}{'difference':>12}{'detectable':>12}  verdict"
-    )
+    print(f"{'region':<16}{'inventory':>10}{'inversion':>11}{'sd':>6}", end="")
+    print(f"{'difference':>12}{'detectable':>12}  verdict")
     for row in shown.to_dict("records"):
-        known = row["inventory"] == row["inventory"]
-        share = f"{row['minimum_detectable'] / abs(row['inventory']):.0%}" if known else "-"
+        known = math.isfinite(row["inventory"])
+        share = row["minimum_detectable"] / abs(row["inventory"]) if known else math.nan
         print(
-            f"{row['name_en']:<16}{row['inventory']:>10.0f}{row['posterior']:>11.0f}{row['posterior_sd']:>6.0f}"
-            f"{row['difference'] if known else float('nan'):>+12.0f}"
-            f"{share if len(share) < 7 else '> 1000%':>12}  "
+            f"{row['name_en']:<16}"
+            f"{_cell(row['inventory'], '.0f'):>10}{row['posterior']:>11.0f}{row['posterior_sd']:>6.0f}"
+            f"{_cell(row['difference'] if known else math.nan, '+.0f'):>12}"
+            f"{_cell(share, '.0%') if not share >= 10 else '> 1000%':>12}  "
             f"{row['verdict']}{': ' + row['reason'] if row['reason'] else ''}"
         )
     counts = table["verdict"].value_counts()

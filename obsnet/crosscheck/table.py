@@ -178,8 +178,8 @@ def _inventory_totals(
         relative = row["uncertainty"] if math.isfinite(row["uncertainty"]) else uncertainty
         if relative is None:
             raise ConfigError(
-                f"the inventory states no uncertainty for {row['region']}, and without one nothing can be tested: "
-                "fill the column `uncertainty` (relative standard deviation), or give one for all (--uncertainty)"
+                f"the inventory states no uncertainty for {row['region']}, without which nothing can be tested: "
+                "fill the column `uncertainty` (relative standard deviation) or give --uncertainty for all"
             )
         sd[at] = relative * abs(value[at])
     return value, sd

@@ -181,8 +181,8 @@ class Twin:
             title_zh="中国区域孪生实验",
             notes=[
                 f"Twin experiment, not an observation of the atmosphere: {self.network.note}.",
-                f"Truth, weather and measurements are invented; one province's total is planted {wrong} too low.",
-                f"孪生实验，并非真实大气观测：观测网、天气与“真值”均为虚构，一个省的清单值被人为设低 {wrong}。",
+                f"Truth, weather and data are invented; one province's total is planted {wrong} too low.",
+                f"孪生实验，并非真实大气观测：观测网、天气与真值均为虚构。一个省的清单值被设低 {wrong}。",
             ],
         )
         path = folder / "case.toml"

@@ -35,6 +35,8 @@ class Settings:
         the latter reaches.
     biosphere_sigma, biosphere_length_km, biosphere_days : float
         Biosphere: umol m-2 s-1, km, days.
+    biosphere_bins : int
+        Flux time bins over which its error stays the same.
     inflow_sigma, inflow_days : float
         Inflow at each side: ppm, length of a period in days.
     point_transport_sd, column_transport_sd : float
@@ -50,6 +52,7 @@ class Settings:
     biosphere_sigma: float = 0.30
     biosphere_length_km: float = 500.0
     biosphere_days: float = 7.0
+    biosphere_bins: int = 2
     inflow_sigma: float = 1.5
     inflow_days: float = 3.0
     point_transport_sd: float = 1.5
@@ -198,11 +201,13 @@ def make_world(
     pattern = 1.0 + settings.cell_sigma * _correlated(grid, settings.cell_length_km, rng, 1)[0]
     true_fossil = _with_totals(prior_fossil * np.maximum(pattern, 0.0), true_totals, weights, share)
     prior_biosphere = np.tile(_biosphere(grid, land), (bins, 1))
-    fields = _correlated(grid, settings.biosphere_length_km, rng, bins)
-    memory = np.exp(-bin_days / settings.biosphere_days)
-    for k in range(1, bins):
+    group = np.arange(bins) // settings.biosphere_bins
+    middle = bin_days * np.array([np.flatnonzero(group == g).mean() for g in np.unique(group)])
+    fields = _correlated(grid, settings.biosphere_length_km, rng, len(middle))
+    for k in range(1, len(middle)):
+        memory = np.exp(-(middle[k] - middle[k - 1]) / settings.biosphere_days)
         fields[k] = memory * fields[k - 1] + np.sqrt(1 - memory**2) * fields[k]
-    true_biosphere = prior_biosphere + 1e-6 * settings.biosphere_sigma * land * fields
+    true_biosphere = prior_biosphere + 1e-6 * settings.biosphere_sigma * land * fields[group]
     periods = int(np.ceil(bins * bin_days / settings.inflow_days))
     draws = settings.inflow_sigma * rng.standard_normal((len(SIDES), periods))
     period = np.minimum((np.arange(bins) * bin_days / settings.inflow_days).astype(int), periods - 1)

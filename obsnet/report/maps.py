@@ -110,15 +110,9 @@ def grid_map(
 
     values = np.ma.masked_invalid(values)
     low, high = limits or tuple(np.percentile(values.compressed(), (1, 99)) if values.count() else (0, 1))
-    mesh = axes.pcolormesh(
-        grid.lon_edges,
-        grid.lat_edges,
-        values,
-        transform=ccrs.PlateCarree(),
-        cmap=cmap,
-        vmin=low,
-        vmax=high,
-        zorder=0,
+    style = {"transform": ccrs.PlateCarree(), "cmap": cmap, "vmin": low, "vmax": high, "zorder": 0}
+    mesh, _ = (
+        p.pcolormesh(grid.lon_edges, grid.lat_edges, values, **style) for p in (axes, axes.south_china_sea)
     )
     axes.figure.colorbar(mesh, ax=axes, shrink=0.75, pad=0.02, label=label, extend="both")
 
