@@ -20,7 +20,7 @@ from obsnet.errors import ConfigError, MissingVariableError, nearest
 from obsnet.schema import Quality
 from obsnet.times import decimal_year, solar_hour
 
-__all__ = ["KINDS", "Found", "Kind", "Rows", "SkipRule"]
+__all__ = ["KINDS", "Found", "Kind", "Rows", "SkipRule", "in_sector", "nearest_times"]
 
 PerSpecies = float | dict[str, float]
 
@@ -363,14 +363,14 @@ def _gradient(rows: Rows, o: GradientOptions) -> list[Found]:
             f"{rows.species} on {rows.record.attrs.get('scale')!r}: they cannot be compared"
         )
     theirs = np.where(other["quality"].values == 0, other["value"].values, np.nan)
-    place = _nearest(rows.record["time"].values, other["time"].values, o.tolerance_minutes)
+    place = nearest_times(rows.record["time"].values, other["time"].values, o.tolerance_minutes)
     partner = np.where(place >= 0, theirs[np.maximum(place, 0)], np.nan)
     limit = rows.number(o.limit)
     with np.errstate(invalid="ignore"):
         return [Found(f"differs from {o.partner}", Quality.GRADIENT, np.abs(rows.value - partner) > limit)]
 
 
-def _nearest(times: np.ndarray, among: np.ndarray, minutes: float) -> np.ndarray:
+def nearest_times(times: np.ndarray, among: np.ndarray, minutes: float) -> np.ndarray:
     """Return the index of the nearest of `among` (ascending) for each time, -1 beyond `minutes`."""
     if among.size == 0:
         return np.full(times.size, -1)
