@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import xarray as xr
 
@@ -16,10 +17,13 @@ from obsnet.constants import SPECIES
 from obsnet.errors import ConfigError, ObsnetError
 from obsnet.schema import PROFILES, observation_table
 from obsnet.store import ObservationStore, file_id, sha256
-from stations.readers import read_all
-from stations.record import summary
+from stations.readers import read, read_all
+from stations.readers.gcwerks import is_companion
+from stations.summary import summary
 
 __all__ = ["ingest", "observations"]
+
+_INDEX_EVERY = 5.0  # seconds: a killed run loses no more, and many files cost no more than one
 
 
 def observations(record: xr.Dataset, *, digest: str) -> pa.Table:
@@ -37,7 +41,7 @@ def observations(record: xr.Dataset, *, digest: str) -> pa.Table:
     pyarrow.Table
         `obsnet.schema.OBSERVATIONS`; every row of the record, flagged ones too. ``obs_id`` is
         ``<source>:<site>:<time>``, then the flask, or the intake height of continuous data, then ``#2`` …
-        where a row repeats another.
+        where a row repeats another. An uncertainty that the file does not give is null.
 
     Raises
     ------
@@ -45,47 +49,53 @@ def observations(record: xr.Dataset, *, digest: str) -> pa.Table:
         The species is not one that `obsnet.constants` keeps ranges for.
     """
     attrs = record.attrs
-    data = {n: record[n].values for n in record.variables}
+    data = {str(n): record[n].values for n in record.variables}
     rows = record.sizes["time"]
     columns: dict[str, Any] = {
         "obs_id": _identities(record),
-        "platform": pa.repeat(pa.scalar(attrs["site"]), rows),
-        "scale": pa.repeat(pa.scalar(attrs["scale"]), rows),
+        "platform": _repeated(attrs["site"], rows),
+        "scale": _texts(data["scale_row"]) if "scale_row" in data else _repeated(attrs["scale"], rows),
         "quality": data["quality"],
-        "quality_original": pa.array(data["quality_original"].astype(object)),
+        "quality_original": _texts(data["quality_original"]),
         "n": pa.array(data["n"], mask=data["n"] < 0),
     }
-    for name in ("time", "time_start", "time_end"):
-        columns[name] = data[name].astype("datetime64[us]")
-    for name in ("value", "latitude", "longitude"):
-        columns[name] = data[name]
-    for name in ("uncertainty", "altitude_m", "intake_height_m", "uncertainty_systematic", "prior_column"):
+    columns |= {n: data[n].astype("datetime64[us]") for n in ("time", "time_start", "time_end")}
+    columns |= {n: data[n] for n in ("value", "latitude", "longitude")}
+    for name in ("uncertainty", "altitude_m", "intake_height_m", "prior_column"):
         if name in data:
             columns[name] = pa.array(data[name], from_pandas=True)
     if attrs["kind"] == "column":
         columns |= {n: data[n] for n in PROFILES if n in data}
-        columns["vertical"] = pa.repeat(pa.scalar(attrs["vertical"]), rows)
+        columns["vertical"] = _repeated(attrs["vertical"], rows)
     return observation_table(
-        columns, species=attrs["species"], kind=attrs["kind"], source=attrs["source"], file_id=file_id(digest)
+        columns,
+        species=attrs["species"],
+        kind=attrs["kind"],
+        source=attrs["source"],
+        file_id=file_id(digest),
     )
+
+
+def _repeated(text: str, rows: int) -> pa.Array:
+    return pa.repeat(pa.scalar(text), rows)
+
+
+def _texts(values: np.ndarray) -> pa.Array:
+    return pa.array(values.astype(object), pa.string())
 
 
 def _identities(record: xr.Dataset) -> pa.Array:
     """Return one identity a row, unique within source and site."""
-    import pandas as pd
-
     times = np.datetime_as_string(record["time"].values.astype("datetime64[ms]"))
-    text = pd.Series(times).str.removesuffix(".000") + "Z"
-    sample = pd.Series(record["sample_id"].values.astype(object))
+    text = pd.Series(times, dtype=object).str.removesuffix(".000") + "Z"
+    sample = pd.Series(record["sample_id"].values, dtype=object)
     if record.attrs["kind"] == "point":
-        height = record["intake_height_m"].values
-        labels, inverse = np.unique(height, return_inverse=True)
-        names = np.array([f"{h:g}m" if np.isfinite(h) else "" for h in labels], dtype=object)
-        sample = sample.where(sample != "", pd.Series(names[inverse] if len(names) else [], dtype=object))
+        heights, inverse = np.unique(record["intake_height_m"].values, return_inverse=True)
+        names = np.array([f"{h:g}m" if np.isfinite(h) else "" for h in heights] or [""], dtype=object)
+        sample = sample.where(sample != "", pd.Series(names[inverse], dtype=object))
     text = f"{record.attrs['source']}:{record.attrs['site']}:" + text + (":" + sample).where(sample != "", "")
     again = text.groupby(text, sort=False).cumcount()
-    text = text.where(again == 0, text + "#" + (again + 1).astype(str))
-    return pa.array(text.to_numpy(dtype=object), pa.string())
+    return _texts(text.where(again == 0, text + "#" + (again + 1).astype(str)).to_numpy())
 
 
 def ingest(
@@ -93,6 +103,7 @@ def ingest(
     store: ObservationStore,
     *,
     base: str | os.PathLike[str] = ".",
+    species: Sequence[str] = ("*",),
     options: Mapping[str, Any] | None = None,
     report: Callable[[str], None] = lambda _line: None,
 ) -> dict[str, Any]:
@@ -105,11 +116,13 @@ def ingest(
     store : ObservationStore
         Written file by file, so that a run that was killed can be started again.
     base : path
-        Paths in the index are relative to it where they can be.
+        Paths in the index are relative to it.
+    species : sequence of str
+        Which of a file's species; by default all that the observation contract knows.
     options : mapping
-        For the readers: ``site``, ``scale``, ``stamp``, ``config`` …
+        For `stations.readers.read`: ``format, site, scale, stamp, config`` …
     report : callable
-        Takes one line a bad file and one a counted warning.
+        Takes one line a bad file, and one a file of which something was changed or is doubtful.
 
     Returns
     -------
@@ -121,22 +134,28 @@ def ingest(
     index: list[dict[str, Any]] = []
     total: dict[str, Any] = {"files": 0, "skipped": 0, "failed": 0, "rows": 0, "good": 0, "species": {}}
     saved = time.monotonic()
-    for path in files:
-        name = os.path.relpath(path, base)
-        digest = sha256(path)
+    for path in (p for p in files if not is_companion(p)):
         total["files"] += 1
-        if done.get(name) == digest:
+        entry: dict[str, Any] = {
+            "path": os.path.relpath(path, base),
+            "size": path.stat().st_size,
+            "sha256": sha256(path),
+        }
+        if done.get(entry["path"]) == entry["sha256"]:
             total["skipped"] += 1
             continue
-        row = _ingest_one(path, name, digest, store, options or {}, total)
+        row, tables = _ingest_one(path, entry, store, species, options or {})
         index.append(row)
         if row["status"] != "done":
             total["failed"] += 1
             report(row["status"])
         elif row["notes"]:
-            report(f"{name}: {row['notes']}")
-        # Often enough that a killed run loses seconds, seldom enough that many files cost no more than one.
-        if time.monotonic() - saved > 5.0:
+            report(f"{row['path']}: {row['notes']}")
+        total["rows"] += row["soundings"]
+        total["good"] += row["good"]
+        for name, rows in tables.items():
+            total["species"][name] = total["species"].get(name, 0) + rows
+        if time.monotonic() - saved > _INDEX_EVERY:
             store.index.write(index, part)
             saved = time.monotonic()
     if index:
@@ -146,67 +165,63 @@ def ingest(
 
 def _ingest_one(
     path: Path,
-    name: str,
-    digest: str,
+    entry: Mapping[str, Any],
     store: ObservationStore,
+    species: Sequence[str],
     options: Mapping[str, Any],
-    total: dict[str, Any],
-) -> dict[str, Any]:
-    """Write one file's records and return its row of the index."""
-    row: dict[str, Any] = {
-        "path": name, "size": path.stat().st_size, "sha256": digest, "file_id": file_id(digest), "sensor": "station",
-        "soundings": 0, "good": 0, "status": "done",
-    }  # fmt: skip
+) -> tuple[dict[str, Any], dict[str, int]]:
+    """Write one file's records; return its row of the index and the rows by species."""
+    row = {**entry, "file_id": file_id(entry["sha256"]), "sensor": "station", "soundings": 0, "good": 0}
     try:
-        records = read_all(path, **options)
-        kept = [r for r in records if r.attrs["species"] in SPECIES]
-        if not kept:
-            found = ", ".join(r.attrs["species"] for r in records)
+        if "*" in species:
+            found = read_all(path, **options)
+        else:
+            found = [read(path, name, **options) for name in species]
+        records = [r for r in found if r.attrs["species"] in SPECIES]
+        if not records:
+            names = ", ".join(r.attrs["species"] for r in found)
             raise ConfigError(
-                f"{path}: {found}: no species of the observation contract ({', '.join(SPECIES)})"
+                f"{path}: {names}: no species of the observation contract ({', '.join(SPECIES)})"
             )
-        tables = [observations(r, digest=digest) for r in kept]
+        tables = [observations(r, digest=entry["sha256"]) for r in records]
         for table in tables:
             store.write(table)
     except ObsnetError as error:
-        return row | {"status": f"bad: {error}"}
-    notes = [n for r in kept for n in (*r.attrs["changes"], *r.attrs["warnings"])]
-    left_out = [r.attrs["species"] for r in records if r.attrs["species"] not in SPECIES]
-    if left_out:
-        notes.append(
-            f"{len(left_out)} species are not in the observation contract and were left out: {', '.join(left_out)}"
-        )
-    for table in tables:
-        species = table["species"][0].as_py() if len(table) else ""
-        total["species"][species] = total["species"].get(species, 0) + len(table)
+        return row | {"status": f"bad: {error}"}, {}
+    notes = list(dict.fromkeys(n for r in records for n in (*r.attrs["changes"], *r.attrs["warnings"])))
+    others = [r.attrs["species"] for r in found if r.attrs["species"] not in SPECIES]
+    if others:
+        text = "species are not in the observation contract and were left out"
+        notes.append(f"{len(others)} {text}: {', '.join(others)}")
+    units = (SPECIES[r.attrs["species"]].unit for r in records)
     row |= {
-        "version": kept[0].attrs["source"],
-        "species": ",".join(r.attrs["species"] for r in kept),
-        "unit": ",".join(SPECIES[r.attrs["species"]].unit for r in kept),
-        "soundings": sum(len(t) for t in tables),
-        "good": sum(int((r["quality"].values == 0).sum()) for r in kept),
+        "version": records[0].attrs["source"],
+        "species": ",".join(r.attrs["species"] for r in records),
+        "unit": ",".join(units),
+        "soundings": sum(map(len, tables)),
+        "good": sum(int((r["quality"].values == 0).sum()) for r in records),
+        "mean_good": summary(records[0])["mean_good"] if len(records) == 1 else None,
+        "status": "done",
         "notes": "; ".join(notes) or None,
-        **_extent(kept),
+        **_extent(records),
     }
-    if len(kept) == 1:
-        row["mean_good"] = summary(kept[0])["mean_good"]
-    total["rows"] += row["soundings"]
-    total["good"] += row["good"]
-    return row
+    return row, {r.attrs["species"]: r.sizes["time"] for r in records}
 
 
 def _extent(records: Sequence[xr.Dataset]) -> dict[str, Any]:
-    """Return time range and bounding box of the rows that have them; None where none has."""
+    """Return time range and bounding box of the rows that have them."""
     found: dict[str, Any] = {}
-    for name, variable, reduce in (
-        ("time_start", "time_start", np.nanmin), ("time_end", "time_end", np.nanmax), ("south", "latitude", np.nanmin),
-        ("north", "latitude", np.nanmax), ("west", "longitude", np.nanmin), ("east", "longitude", np.nanmax),
-    ):  # fmt: skip
+    for variable, low, high in (
+        ("time_start", "time_start", None),
+        ("time_end", None, "time_end"),
+        ("latitude", "south", "north"),
+        ("longitude", "west", "east"),
+    ):
         values = np.concatenate([r[variable].values for r in records])
-        values = values[~(np.isnat(values) if values.dtype.kind == "M" else np.isnan(values))]
-        if values.size:
-            extreme = reduce(values)
-            found[name] = (
-                extreme.astype("datetime64[us]").item() if values.dtype.kind == "M" else float(extreme)
-            )
+        is_time = values.dtype.kind == "M"
+        values = values[~(np.isnat(values) if is_time else np.isnan(values))]
+        for name, extreme in ((low, np.min), (high, np.max)):
+            if name and values.size:
+                value = extreme(values)
+                found[name] = value.astype("datetime64[us]").item() if is_time else float(value)
     return found

@@ -1,86 +1,124 @@
-"""What ``obsnet station read`` does: summaries on standard output, notes on standard error, a store on demand."""
+"""``obsnet station read``: summaries on standard output, notes on standard error, a store on demand."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
-from obsnet.cli import emit
 from obsnet.errors import ObsnetError
-from obsnet.store import ObservationStore
-from stations.observations import ingest
-from stations.readers import read as read_record
-from stations.record import summary
 
-__all__ = ["run"]
+__all__ = ["read"]
+
+Files = Annotated[
+    list[Path],
+    typer.Argument(help="Files, or folders of raw hourly files; the format is found from the content."),
+]
+Species = Annotated[str | None, typer.Option(help="Which species of a file that holds several.")]
+Format = Annotated[str | None, typer.Option(help="A reader's name, where the content must not decide.")]
+Config = Annotated[Path | None, typer.Option(help="TOML that describes the columns of a table of your own.")]
+Site = Annotated[str | None, typer.Option(help="Site code, where the file has none.")]
+Scale = Annotated[str | None, typer.Option(help="Calibration scale, where the file has none.")]
+Stamp = Annotated[
+    str | None, typer.Option(help="What a time stamp names, where the file does not say: start, middle, end.")
+]
+Out = Annotated[
+    Path | None, typer.Option(help="Observation store to write to: every species, or the one named.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def run(
-    files: Sequence[Path],
-    *,
-    species: str | None,
-    format: str | None,
-    options: Mapping[str, Any],
-    out: Path | None,
-    as_json: bool,
+def read(
+    files: Files,
+    species: Species = None,
+    format: Format = None,
+    config: Config = None,
+    site: Site = None,
+    scale: Scale = None,
+    stamp: Stamp = None,
+    out: Out = None,
+    as_json: Json = False,
 ) -> None:
-    """Print a summary of each file; a bad one among several is reported and the rest goes on (exit code 1)."""
-    found: list[dict[str, Any]] = []
-    failed: list[dict[str, str]] = []
+    """Read station files of any network and say what is in them; with --out, write them to a store.
+
+    One file gives one JSON object; several give them as "files". A file that cannot be read among several is
+    reported and the rest goes on.
+    """
+    from obsnet.cli import emit
+    from stations.readers import read as read_record
+    from stations.summary import summary
+
+    options: dict[str, Any] = {
+        "format": format,
+        "config": config,
+        "site": site,
+        "scale": scale,
+        "stamp": stamp,
+    }
+    found, bad = [], []
     for path in files:
         try:
-            found.append(summary(read_record(path, species, format=format, **options)))
+            found.append(summary(read_record(path, species, **options)))
         except ObsnetError as error:
             if len(files) == 1:
                 raise
-            failed.append({"path": str(path), "error": str(error)})
-    result: dict[str, Any] = (
-        dict(found[0]) if len(files) == 1 else {"files": found, "bad": failed, "failed": len(failed)}
-    )
+            bad.append({"path": str(path), "error": str(error)})
+    result = found[0] if len(files) == 1 else {"files": found, "bad": bad, "failed": len(bad)}
     if out is not None:
-        good = [path for path in files if str(path) not in {f["path"] for f in failed}]
-        store = ingest(good, ObservationStore(out), base=Path.cwd(), options={**options, "format": format})
-        result["store"] = {"path": str(out), **store}
+        broken = {b["path"] for b in bad}
+        store = _store([p for p in files if str(p) not in broken], out, species, options)
+        result |= {"store": store}
     if as_json:
         emit(result)
     else:
         for item in found:
             print(_text(item))
         if out is not None:
-            print(
-                f"{out}: {store['rows']} rows of {store['files']} files written, {store['skipped']} files there before"
-            )
+            read_now = _count(store["files"] - store["skipped"], "file")
+            skipped = f"{store['skipped']} unchanged since the last time"
+            print(f"{out}: {store['rows']} rows of {read_now}, {skipped}")
     for item in found:
         for note in (*item["changes"], *item["warnings"]):
             print(f"{item['path']}: {note}", file=sys.stderr)
-    for bad in failed:
-        print(f"bad: {bad['error']}", file=sys.stderr)
-    if failed:
-        print(f"{len(failed)} of {len(files)} files could not be read", file=sys.stderr)
+    for item in bad:
+        print(f"bad: {item['error']}", file=sys.stderr)
+    if bad:
+        print(f"{len(bad)} of {_count(len(files), 'file')} could not be read", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _store(files: list[Path], out: Path, species: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
+    from obsnet.store import ObservationStore
+    from stations.observations import ingest
+
+    wanted = ("*",) if species is None else (species,)
+    counts = ingest(files, ObservationStore(out), base=Path.cwd(), species=wanted, options=options)
+    return {"path": str(out), **counts}
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _text(item: Mapping[str, Any]) -> str:
     """Return a summary for people."""
+    others = [s for s in item["species_available"] if s != item["species"]]
+    also = f"; the file also holds {', '.join(others)}" if others else ""
+    stamps = {"instant": "the instant"}.get(item["interval"], f"the {item['interval']} of the interval")
+    length = f", {item['interval_seconds']:g} s" if item["interval_seconds"] else ""
     flags = ", ".join(f"{k} {v}" for k, v in item["flags"].items()) or "none in the file"
     quality = ", ".join(f"{k} {v}" for k, v in item["quality"].items())
-    lines = [
-        f"{item['path']}",
-        f"  format    {item['format']} ({item['network']}), {item['rows']} rows",
-        f"  species   {item['species']} in {item['unit']}, scale {item['scale']}"
-        + (
-            f"; the file also holds {', '.join(others)}"
-            if (others := [s for s in item["species_available"] if s != item["species"]])
-            else ""
-        ),
-        f"  site      {item['site']} {item['site_name']}".rstrip(),
-        f"  time      {item['first_time']} to {item['last_time']} UTC, stamps name the {item['interval']}"
-        + (f", interval {item['interval_seconds']:g} s" if item["interval_seconds"] else ""),
-        f"  flags     {flags}",
-        f"  quality   {quality}",
-    ]
-    return "\n".join(lines)
+    return "\n".join(
+        [
+            f"{item['path']}",
+            f"  format    {item['format']} ({item['network']}), {item['rows']} rows",
+            f"  species   {item['species']} in {item['unit']}, scale {item['scale']}{also}",
+            f"  site      {item['site'] or 'not named'} {item['site_name']}".rstrip(),
+            f"  time      {item['first_time']} to {item['last_time']} UTC, stamps name {stamps}{length}",
+            f"  flags     {flags}",
+            f"  quality   {quality}",
+        ]
+    )

@@ -34,7 +34,6 @@ Attributes: ``species, unit, scale, scale_original, site, site_name, network, so
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -44,34 +43,25 @@ from obsnet.constants import SPECIES
 from obsnet.errors import ConfigError, UnitError
 from obsnet.schema import Quality
 from obsnet.units import conversion_factor, is_mole_fraction
-
-__all__ = ["Notes", "build", "intervals", "pair_means", "species_name", "spread", "summary"]
-
-STRINGS = ("quality_original", "sample_id")
-CONVENTIONS = ("instant", "start", "middle", "end")
-_UNIT_NAMES = {1e-6: "ppm", 1e-9: "ppb", 1e-12: "ppt"}
-# Numbers that stand for "missing" in some file or other, whatever the header says: -99, -99.9, ... -999999.999
-_FILLS = np.unique(
-    [-(10.0**i - 10.0**-d) if d else -(10.0**i - 1.0) for i in range(2, 10) for d in range(10)]
+from stations.checks import (
+    Notes,
+    check_range,
+    drop_fills,
+    drop_placeholders,
+    flag_positions,
+    repeated,
+    time_order,
 )
+from stations.scale_names import UNKNOWN, canonical_scale, is_known
+from stations.sites import sites
 
+__all__ = ["Notes", "build", "intervals", "pair_means", "species_name", "spread"]
 
-@dataclass
-class Notes:
-    """What a reader changed (`changes`) and what it doubts (`warnings`), each with its count."""
-
-    changes: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-    def changed(self, count: Any, text: str) -> None:
-        """Note that `count` things were changed; nothing is noted for 0."""
-        if count:
-            self.changes.append(f"{int(count)} {text}")
-
-    def warn(self, count: Any, text: str) -> None:
-        """Note that `count` things are doubtful; nothing is noted for 0."""
-        if count:
-            self.warnings.append(f"{int(count)} {text}")
+CONVENTIONS = ("instant", "start", "middle", "end")
+_MEASURED = ("value", "uncertainty", "sd")
+_PLACE = ("latitude", "longitude", "altitude_m", "intake_height_m")
+_TEXTS = ("quality_original", "sample_id")
+_UNIT_NAMES = {1e-6: "ppm", 1e-9: "ppb", 1e-12: "ppt"}
 
 
 def species_name(text: str) -> str:
@@ -88,8 +78,9 @@ def intervals(stamp: Any, convention: str, length: Any = None) -> tuple[np.ndarr
         UTC.
     convention : {"instant", "start", "middle", "end"}
         What part of its interval a stamp names.
-    length : timedelta64 or ndarray of timedelta64, or "month", optional
-        Length of the interval; ``"month"`` is the stamp's calendar month. Without it the interval is the instant.
+    length : timedelta64, ndarray of timedelta64, or "month", optional
+        Length of the interval; ``"month"`` is the stamp's calendar month. Without it the interval is the
+        instant.
 
     Returns
     -------
@@ -98,7 +89,7 @@ def intervals(stamp: Any, convention: str, length: Any = None) -> tuple[np.ndarr
     """
     stamp = np.asarray(stamp).astype("datetime64[ns]")
     if convention not in CONVENTIONS:
-        raise ValueError(f"interval convention {convention!r} is not one of {', '.join(CONVENTIONS)}")
+        raise ConfigError(f"interval convention {convention!r} is not one of {', '.join(CONVENTIONS)}")
     if isinstance(length, str):
         months = stamp.astype("datetime64[M]")
         start, end = months.astype("datetime64[ns]"), (months + 1).astype("datetime64[ns]")
@@ -132,8 +123,8 @@ def build(
     ----------
     columns : mapping of str to array
         ``value`` and any other variable of the layout, shape (rows,) or scalar; numbers in `unit` or in
-        degrees and metres. What is absent is filled with NaN, -1 or the empty string. ``identity``
-        (str) tells repeated analyses of one sample apart; it is not kept.
+        degrees and metres. What is absent is filled with NaN, -1 or the empty string. ``identity`` (str)
+        tells repeated analyses of one sample apart; it is not kept.
     species, unit, scale : str
         As the file says; the values come out in the species' customary unit.
     start, middle, end : ndarray of datetime64, shape (rows,)
@@ -143,11 +134,11 @@ def build(
     notes : Notes
         Extended here and written into the attributes.
     attrs : mapping
-        ``site, network, source, format, path, ...``.
+        ``site, network, source, format, path`` and others.
     kind : {"point", "column"}
         Decides the physical range.
     extras : mapping of str to (dims, array) or array, optional
-        Variables of the dialect; one dimension is ``time``.
+        Variables of the dialect; their first dimension is ``time``. ``scale_row`` names each row's scale.
     options : mapping, optional
         What the caller says where the file does not: ``site``, ``scale``.
 
@@ -160,52 +151,52 @@ def build(
     ------
     UnitError
         Unknown unit, or more than half of the usable values outside the species' physical range.
+    ConfigError
+        An option that contradicts the file.
     """
-    path = attrs.get("path", "")
-    species = species_name(species)
+    path, species = attrs.get("path", ""), species_name(species)
     attrs, scale = _complete(attrs, scale, options or {})
-    entry = SPECIES.get(species)
     factor, unit_name, unit_cf = _unit(species, unit, path)
-    rows = len(middle)
-    data: dict[str, np.ndarray] = {
-        name: np.array(np.broadcast_to(np.asarray(columns.get(name, np.nan), dtype=np.float64), (rows,)))
-        for name in ("value", "uncertainty", "sd", "latitude", "longitude", "altitude_m", "intake_height_m")
-    }
-    mole_fraction = is_mole_fraction(unit)
-    _missing(data, mole_fraction, notes)
-    _locate(data, attrs["site"], notes)
-    if factor != 1.0:
-        for name in ("value", "uncertainty", "sd"):
-            data[name] *= factor
-    data["n"] = _counts(columns.get("n"), rows)
-    for name in STRINGS:
-        data[name] = np.array(np.broadcast_to(np.asarray(columns.get(name, ""), dtype=str), (rows,)))
-    quality = np.array(np.broadcast_to(np.asarray(columns.get("quality", 0), dtype=np.uint32), (rows,)))
-    if entry is not None:
-        low, high = entry.valid_range(kind)
-        _check_range(data["value"], quality, low, high, f"{species} in {unit_name}", path, notes)
-    quality[~np.isfinite(data["value"])] |= np.uint32(Quality.RANGE)
-    _place(data, quality, notes)
     times = {"time_start": start, "time_end": end, "time": middle}
-    times = {k: np.asarray(v).astype("datetime64[ns]") for k, v in times.items()}
-    bad_time = np.isnat(times["time"])
-    quality[bad_time] |= np.uint32(Quality.TIME)
-    notes.warn(bad_time.sum(), "rows have no possible time (flagged 'time')")
-    order = _order(times["time"], notes)
-    data["quality"] = quality
-    variables: dict[str, Any] = {}
-    for name, values in (data | times).items():
-        variables[name] = ("time", values if order is None else values[order])
-    for name, extra in (extras or {}).items():
-        dims, values = extra if isinstance(extra, tuple) else (("time",), extra)
-        variables[name] = (dims, values if order is None or dims[0] != "time" else np.asarray(values)[order])
-    dataset = xr.Dataset(variables)
+    data = {name: np.asarray(v).astype("datetime64[ns]") for name, v in times.items()}
+    data |= _columns(columns, len(data["time"]))
+    quality = data["quality"]
+    # An isotope ratio of -99 is a measurement, a mole fraction of -99 is none.
+    drop_fills(data, (*(_MEASURED if is_mole_fraction(unit) else _MEASURED[1:]), *_PLACE), notes)
+    drop_placeholders(data, notes)
+    for name in _MEASURED:
+        data[name] *= factor
+    if species in SPECIES:
+        limits = SPECIES[species].valid_range(kind)
+        check_range(data["value"], quality, limits, f"{species} in {unit_name}", path, notes)
+    quality[~np.isfinite(data["value"])] |= np.uint32(Quality.RANGE)
+    _locate(data, attrs["site"], notes)
+    flag_positions(data["latitude"], data["longitude"], quality, notes)
+    lost = np.isnat(data["time"])
+    notes.warn(lost.sum(), "rows have no possible time (flagged 'time')")
+    quality[lost] |= np.uint32(Quality.TIME)
+    scale_name, by_row = _scale(scale, species, extras or {}, notes)
+    variables: dict[str, tuple[Any, np.ndarray]] = {
+        name: (("time",), values) for name, values in data.items()
+    }
+    for name, more in {**(extras or {}), **by_row}.items():
+        variables[name] = more if isinstance(more, tuple) else (("time",), more)
+    identity = columns.get("identity")
+    order = time_order(data["time"], notes)
+    if order is not None:
+        variables = {name: (dims, np.asarray(values)[order]) for name, (dims, values) in variables.items()}
+        identity = None if identity is None else identity[order]
     if kind == "point":
-        _mark_duplicates(dataset, columns.get("identity"), order, notes)
+        again = repeated(_keys(variables, identity))
+        notes.warn(
+            len(again), "rows repeat the time, intake and sample of an earlier row (flagged 'duplicate')"
+        )
+        variables["quality"][1][again] |= np.uint32(Quality.DUPLICATE)
+    dataset = xr.Dataset(variables)
     dataset.attrs = {
         "species": species,
         "unit": unit_name,
-        "scale": _scale(scale, species, extras or {}, notes),
+        "scale": scale_name,
         "scale_original": scale,
         "kind": kind,
         "interval": interval,
@@ -213,62 +204,38 @@ def build(
         "changes": notes.changes,
         "warnings": notes.warnings,
     }
-    length = np.unique((dataset["time_end"] - dataset["time_start"]).values[~bad_time])
+    length = np.unique((data["time_end"] - data["time_start"])[~lost])
     if len(length) == 1:
         dataset.attrs["interval_seconds"] = float(length[0] / np.timedelta64(1, "s"))
-    for name in ("value", "uncertainty", "sd"):
+    for name in _MEASURED:
         dataset[name].attrs["units"] = unit_cf
     return dataset
 
 
+def _columns(columns: Mapping[str, Any], rows: int) -> dict[str, np.ndarray]:
+    """Return every variable of the layout but the times, each with an array of its own."""
+
+    def filled(value: Any, kind: Any) -> np.ndarray:
+        return np.array(np.broadcast_to(np.asarray(value, dtype=kind), (rows,)))
+
+    found = {name: filled(columns.get(name, np.nan), np.float64) for name in (*_MEASURED, *_PLACE)}
+    found |= {name: filled(columns.get(name, ""), str) for name in _TEXTS}
+    counts = filled(np.nan if columns.get("n") is None else columns["n"], np.float64)
+    counted = (counts >= 0) & (counts < 2**31)
+    found["n"] = np.where(counted, counts, -1).astype(np.int32)
+    found["quality"] = filled(columns.get("quality", 0), np.uint32)
+    return found
+
+
 def _complete(attrs: Mapping[str, Any], scale: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """Fill in site and scale that the file does not give; contradict the file never."""
-    attrs = dict(attrs)
-    for name, said, asked in (
-        ("site", attrs["site"], options.get("site")),
-        ("scale", scale, options.get("scale")),
-    ):
-        if asked and said and said.upper() != asked.upper():
-            raise ConfigError(f"{attrs.get('path')}: {name} {asked!r} was given, but the file says {said!r}")
-    attrs["site"] = (attrs["site"] or options.get("site", "")).upper()
-    return attrs, scale or options.get("scale", "")
-
-
-def _locate(data: dict[str, np.ndarray], code: str, notes: Notes) -> None:
-    """Give a file without any position that of its site in the station table."""
-    from stations.sites import sites
-
-    site = sites().get(code)
-    if (
-        site is None
-        or not site.verified
-        or np.isfinite(data["latitude"]).any()
-        or np.isfinite(data["longitude"]).any()
-    ):
-        return
-    data["latitude"][:], data["longitude"][:] = site.latitude, site.longitude
-    if site.altitude_m is not None and not np.isfinite(data["altitude_m"]).any():
-        height = data["intake_height_m"]
-        data["altitude_m"][:] = site.altitude_m + np.where(np.isfinite(height), height, 0.0)
-    notes.changed(len(data["value"]), f"positions taken from the station table ({site.code}, {site.name})")
-
-
-def _scale(text: str, species: str, extras: Mapping[str, Any], notes: Notes) -> str:
-    """Return the canonical scale; ``mixed`` where ``scale_row`` names several."""
-    from stations.scale_names import UNKNOWN, canonical_scale, is_known
-
-    if "scale_row" in extras:
-        several = {canonical_scale(t, species) for t in np.unique(extras["scale_row"]).tolist()}
-        if len(several) > 1:
-            notes.warn(
-                len(several), f"scales in one record ({', '.join(sorted(several))}); convert before use"
-            )
-            return "mixed"
-        return several.pop() if several else UNKNOWN
-    name = canonical_scale(text, species)
-    if name != UNKNOWN and not is_known(name):
-        notes.warn(1, f"unknown scale {text!r}; kept as given, no conversion will accept it")
-    return name
+    said = {"site": attrs["site"], "scale": scale}
+    for name, value in said.items():
+        asked = options.get(name)
+        if asked and value and value.upper() != asked.upper():
+            raise ConfigError(f"{attrs.get('path')}: {name} {asked!r} was given, but the file says {value!r}")
+        said[name] = value or asked or ""
+    return {**attrs, "site": said["site"].upper()}, said["scale"]
 
 
 def _unit(species: str, unit: str, path: Any) -> tuple[float, str, str]:
@@ -287,117 +254,44 @@ def _unit(species: str, unit: str, path: Any) -> tuple[float, str, str]:
         raise UnitError(f"{path}: {species}: {error}") from error
 
 
-def _missing(data: dict[str, np.ndarray], mole_fraction: bool, notes: Notes) -> None:
-    """Turn undeclared fills and placeholder zeros into NaN."""
-    for name in ("value", "uncertainty", "sd", "latitude", "longitude", "altitude_m", "intake_height_m"):
-        values = data[name]
-        if name == "value" and not mole_fraction:
-            continue  # an isotope ratio of -99 is a measurement
-        low = np.flatnonzero(values <= -99.0)
-        if low.size and name != "longitude" and name != "altitude_m":
-            near = _FILLS[np.clip(np.searchsorted(_FILLS, values[low]), 0, len(_FILLS) - 1)]
-            before = _FILLS[np.clip(np.searchsorted(_FILLS, values[low]) - 1, 0, len(_FILLS) - 1)]
-            fill = np.minimum(abs(values[low] - near), abs(values[low] - before)) <= 1e-6 * abs(values[low])
-        else:
-            fill = values[low] < (-900.0 if name == "altitude_m" else -360.0)
-        notes.changed(fill.sum(), f"fill values of {name} that the header does not declare set to missing")
-        values[low[fill]] = np.nan
-    for name in ("uncertainty", "sd"):
-        zero = data[name] == 0.0
-        notes.changed(
-            zero.sum(),
-            f"values of {name} exactly 0 set to missing (a placeholder, not a perfect measurement)",
-        )
-        negative = data[name] < 0.0
-        notes.changed(negative.sum(), f"negative values of {name} set to missing")
-        data[name][zero | negative] = np.nan
-
-
-def _counts(values: Any, rows: int) -> np.ndarray:
-    if values is None:
-        return np.full(rows, -1, np.int32)
-    values = np.broadcast_to(np.asarray(values, dtype=np.float64), (rows,))
-    good = (values >= 0) & (values < 2**31)
-    return np.where(good, values, -1).astype(np.int32)
-
-
-def _check_range(
-    value: np.ndarray, quality: np.ndarray, low: float, high: float, what: str, path: Any, notes: Notes
-) -> None:
-    usable = np.isfinite(value) & ((quality & np.uint32(Quality.PRODUCER)) == 0)
-    outside = usable & ~((value >= low) & (value <= high))
-    count = int(outside.sum())
-    if count == 0:
+def _locate(data: Mapping[str, np.ndarray], code: str, notes: Notes) -> None:
+    """Give a file without any position that of its site in the station table."""
+    site = sites().get(code)
+    known = np.isfinite(data["latitude"]).any() or np.isfinite(data["longitude"]).any()
+    if site is None or not site.verified or known:
         return
-    first = int(np.flatnonzero(outside)[0])
-    if 2 * count > usable.sum():
-        raise UnitError(
-            f"{path}: {count} of {int(usable.sum())} values of {what} are outside {low:g} to {high:g}, the first in row "
-            f"{first + 1} ({value[first]:g}); the file's unit is wrong or not what it says"
-        )
-    for power in (-12, -9, -6, -3, 3, 6, 9, 12):
-        scaled = value[outside] * 10.0**power
-        # Half a range is no proof; a value that lands between the file's own extremes is.
-        inside = value[usable & ~outside]
-        alike = (scaled >= inside.min()) & (scaled <= inside.max())
-        notes.warn(
-            alike.sum(),
-            f"rows look as if in another unit (10^{-power} times {what}); flagged 'range', not converted",
-        )
-    notes.warn(
-        count, f"values of {what} outside {low:g} to {high:g}, the first in row {first + 1}; flagged 'range'"
-    )
-    quality[outside] |= np.uint32(Quality.RANGE)
-    quality[np.isfinite(value) & ~usable & ~((value >= low) & (value <= high))] |= np.uint32(Quality.RANGE)
+    data["latitude"][:], data["longitude"][:] = site.latitude, site.longitude
+    if site.altitude_m is not None and not np.isfinite(data["altitude_m"]).any():
+        data["altitude_m"][:] = site.altitude_m + np.nan_to_num(data["intake_height_m"])
+    notes.changed(len(data["value"]), f"positions taken from the station table ({site.code}, {site.name})")
 
 
-def _place(data: dict[str, np.ndarray], quality: np.ndarray, notes: Notes) -> None:
-    longitude = data["longitude"]
-    east = longitude >= 180.0
-    longitude[east & (longitude <= 360.0)] -= 360.0
-    with np.errstate(invalid="ignore"):
-        wrong = (abs(data["latitude"]) > 90.0) | (abs(longitude) > 180.0)
-    notes.warn(wrong.sum(), "rows have an impossible position (flagged 'geolocation')")
-    missing = ~(np.isfinite(data["latitude"]) & np.isfinite(longitude))
-    if len(missing) and missing.all():
-        # Nothing is wrong with the values: what needs a position (the observation table) flags the rows itself.
-        notes.warn(
-            len(missing),
-            "rows without a position: the file gives none; name the site to take it from the station table",
-        )
-        missing[:] = False
-    quality[wrong | missing] |= np.uint32(Quality.GEOLOCATION)
+def _scale(
+    text: str, species: str, extras: Mapping[str, Any], notes: Notes
+) -> tuple[str, dict[str, np.ndarray]]:
+    """Return the canonical scale, ``mixed`` where rows are on several, and those rows' scales."""
+    if "scale_row" not in extras:
+        name = canonical_scale(text, species)
+        if not is_known(name) and name != "mixed":
+            notes.warn(1, f"unknown scale {text!r}; kept as given, no conversion will accept it")
+        return name, {}
+    raw, inverse = np.unique(extras["scale_row"], return_inverse=True)
+    names = [canonical_scale(t, species) for t in raw.tolist()]
+    several = sorted(set(names))
+    by_row = {"scale_row": np.array(names or [UNKNOWN])[inverse]}
+    if len(several) > 1:
+        notes.warn(len(several), f"scales in one record ({', '.join(several)}); convert before use")
+        return "mixed", by_row
+    return "".join(several) or UNKNOWN, by_row
 
 
-def _order(time: np.ndarray, notes: Notes) -> np.ndarray | None:
-    """Return the stable order by time, or None where the rows are in order."""
-    steps = np.diff(time)
-    backward = int((steps < np.timedelta64(0)).sum()) if len(steps) else 0
-    if backward == 0 and not np.isnat(time).any():
-        return None
-    notes.warn(backward, "step(s) back in time; rows were sorted")
-    return np.argsort(time, kind="stable")  # NaT sorts last
-
-
-def _mark_duplicates(dataset: xr.Dataset, identity: Any, order: np.ndarray | None, notes: Notes) -> None:
-    """Flag every later row of the same time, intake and sample; two analyses of one flask are two measurements."""
-    time = dataset["time"].values
-    same_time = np.zeros(len(time), dtype=bool)
-    same_time[1:] = time[1:] == time[:-1]
-    if not same_time.any():
-        return
-    import pandas as pd
-
-    same_time[:-1] |= same_time[1:]
-    rows = np.flatnonzero(same_time)
-    key = pd.DataFrame({n: dataset[n].values[rows] for n in ("time", "intake_height_m", "sample_id")})
-    discrete = dataset["sample_id"].values[rows] != ""
-    key["value"] = np.where(discrete, dataset["value"].values[rows], 0.0)
-    if identity is not None:
-        key["identity"] = (identity if order is None else identity[order])[rows]
-    again = rows[key.duplicated().to_numpy()]
-    notes.warn(len(again), "rows repeat the time, intake and sample of an earlier row (flagged 'duplicate')")
-    dataset["quality"].values[again] |= np.uint32(Quality.DUPLICATE)
+def _keys(
+    variables: Mapping[str, tuple[Any, np.ndarray]], identity: np.ndarray | None
+) -> dict[str, np.ndarray]:
+    """Return what makes rows distinct: two analyses of one flask are two measurements, two hours are not."""
+    keys = {name: variables[name][1] for name in ("time", "intake_height_m", "sample_id")}
+    keys["value"] = np.where(keys["sample_id"] != "", variables["value"][1], 0.0)
+    return keys if identity is None else keys | {"identity": identity}
 
 
 def pair_means(record: xr.Dataset) -> xr.Dataset:
@@ -411,7 +305,8 @@ def pair_means(record: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        ``time``, ``value`` (mean), ``n`` (members) and ``difference`` (largest minus smallest, NaN for single members).
+        ``time``, ``value`` (mean), ``n`` (members) and ``difference`` (largest minus smallest member, NaN
+        for a single one).
     """
     use = record["quality"].values == 0
     time, inverse = np.unique(record["time"].values[use], return_inverse=True)
@@ -445,62 +340,3 @@ def spread(value: np.ndarray, n: np.ndarray | None) -> dict[str, np.ndarray]:
     """
     single = np.zeros(len(value), bool) if n is None else np.asarray(n == 1)
     return {"sd": np.where(single, np.nan, value), "uncertainty": np.where(single, value, np.nan)}
-
-
-def summary(record: xr.Dataset) -> dict[str, Any]:
-    """Return what ``obsnet station read`` prints of a record.
-
-    Parameters
-    ----------
-    record : xarray.Dataset
-        See the module's table.
-
-    Returns
-    -------
-    dict
-        ``rows, first_time, last_time, start, end, flags`` (the producer's, counted), ``quality`` (bits,
-        counted), ``species, unit, scale, interval, ...``.
-    """
-    time = record["time"].values
-    good_time = time[~np.isnat(time)]
-    starts, ends = record["time_start"].values, record["time_end"].values
-    quality = record["quality"].values
-    letters, counts = np.unique(record["quality_original"].values, return_counts=True)
-    flags = {str(k): int(v) for k, v in sorted(zip(letters, counts, strict=True), key=lambda kv: -kv[1]) if k}
-    value = record["value"].values[quality == 0]
-    keys = (
-        "species",
-        "unit",
-        "scale",
-        "site",
-        "site_name",
-        "network",
-        "source",
-        "format",
-        "kind",
-        "interval",
-    )
-    return {
-        "path": str(record.attrs.get("path", "")),
-        "rows": int(time.size),
-        "first_time": _iso(good_time.min()) if good_time.size else None,
-        "last_time": _iso(good_time.max()) if good_time.size else None,
-        "start": _iso(np.nanmin(starts)) if good_time.size else None,
-        "end": _iso(np.nanmax(ends)) if good_time.size else None,
-        **{k: record.attrs.get(k, "") for k in keys},
-        "interval_seconds": record.attrs.get("interval_seconds"),
-        "flags": flags,
-        "quality": {"use": int((quality == 0).sum())}
-        | {f.name.lower(): int((quality & f > 0).sum()) for f in Quality if (quality & f).any()},
-        "mean_good": float(value.mean()) if value.size else None,
-        "species_available": list(record.attrs.get("species_available", [record.attrs.get("species", "")])),
-        **({"header_lines": record.attrs["header_lines"]} if "header_lines" in record.attrs else {}),
-        "changes": list(record.attrs.get("changes", [])),
-        "warnings": list(record.attrs.get("warnings", [])),
-    }
-
-
-def _iso(time: np.datetime64) -> str:
-    """Return ISO 8601 UTC, seconds where they suffice."""
-    text = str(time.astype("datetime64[ms]"))
-    return text.removesuffix(".000") + "Z"

@@ -11,23 +11,23 @@ UNCALIBRATED = "uncalibrated"
 _SILENT = {"", "UNKNOWN", "NA", "N/A", "NONE", "--", "-", "NOT KNOWN", "NOT"}
 # WMO scales by substance: those of the WMO Central Calibration Laboratories' scale tables.
 _WMO = {
-    "CO2": "X74 X81 X83 X85 X87 X93 X1974 X1983 X1985 X1987 X1993 X1995 X1997 X1999 X2001 X2003 X2005 X2007 X2019",
+    "CO2": "X85 X87 X93 X2003 X2005 X2007 X2019",
     "CH4": "X2004 X2004A",
     "N2O": "X2000 X2006 X2006A",
     "CO": "X2000 X2004 X2014 X2014A",
     "SF6": "X2000 X2006 X2014",
     "H2": "X2009",
 }
-_YEAR = r"((?:19|20)?\d\d[A-Z]?)"
+_YEAR = r"(?:19|20)?\d\d[A-Z]?"
+_GAS = r"[A-Z]+[0-9]*[A-Z]*[0-9]*"
 _WMO_FORMS = (
     # "WMO CO2 X2019", "CO2_X2019", "WMO-X2004A", "WMO CH4-X2004A", "X2007"
-    re.compile(
-        rf"^(?:(?:WMO|NOAA|GAW)[ /_-]*)*(?:(?P<gas>[A-Z]+[0-9]*[A-Z]*[0-9]*)[ /_-]+)?X[ _-]?(?P<year>{_YEAR[1:-1]})$"
-    ),
+    re.compile(rf"^(?:(?:WMO|NOAA|GAW)[ /_-]*)*(?:(?P<gas>{_GAS})[ /_-]+)?X[ _-]?(?P<year>{_YEAR})$"),
     # "NOAA 2004A CH4"
-    re.compile(rf"^(?:NOAA|WMO) (?P<year>{_YEAR[1:-1]}) (?P<gas>[A-Z]+[0-9]*)$"),
+    re.compile(rf"^(?:NOAA|WMO) (?P<year>{_YEAR}) (?P<gas>{_GAS})$"),
 )
-_LABORATORY = re.compile(rf"^(SIO|TU|TOHOKU|CSIRO|CMDL|NOAA|METAS|EMPA|UB|NIES|SCRIPPS|KRISS)[ _-]?{_YEAR}$")
+_LABORATORIES = "SIO|TU|TOHOKU|CSIRO|CMDL|NOAA|METAS|EMPA|UB|NIES|SCRIPPS|KRISS"
+_LABORATORY = re.compile(rf"^({_LABORATORIES})[ _-]?({_YEAR})$")
 
 
 def canonical_scale(text: str, species: str) -> str:

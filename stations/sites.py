@@ -6,6 +6,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from obsnet.errors import ConfigError, FormatError, nearest
 
@@ -68,7 +69,10 @@ class Site:
 def sites() -> dict[str, Site]:
     """Return the whole table by code."""
     rows = tomllib.loads(TABLE.read_text(encoding="utf-8"))["site"]
-    found = [Site(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}) for row in rows]
+    lists: list[dict[str, Any]] = [
+        {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()} for row in rows
+    ]
+    found = [Site(**row) for row in lists]
     table = {s.code: s for s in found}
     if len(table) != len(found):
         raise FormatError(f"{TABLE.name}: a code appears twice")
@@ -90,7 +94,7 @@ def site(name: str) -> Site:
 
 
 def by_name(name: str) -> Site | None:
-    """Return the station of a name or alias (``"shangdianzi"``, ``"Mt. Waliguan"``); None where there is none."""
+    """Return the station of a name or alias (``"shangdianzi"``, ``"Mt. Waliguan"``), or None."""
     plain = _plain(name)
     return next(
         (s for s in sites().values() if plain and plain in map(_plain, (s.name, s.name_zh, *s.aliases))), None

@@ -18,6 +18,7 @@ class StationOptions(Options):
 
     files: list[str] = Field(description="files, folders or globs, relative to the case file")
     store: str = Field("store", description="observation store, relative to the run's folder of outputs")
+    species: list[str] = Field(["*"], description="which of a file's species; by default all")
     format: str | None = Field(None, description="a reader's name, where the content must not decide")
     config: str | None = Field(None, description="TOML that describes the columns of tables of your own")
     site: str | None = Field(None, description="site code, where the files have none")
@@ -48,6 +49,7 @@ def _run(options: StationOptions, case: Case) -> StageResult:
         resolve_files(options.files, case.folder),
         store,
         base=case.folder,
+        species=options.species,
         options=said,
         report=lambda line: print(line, file=sys.stderr),
     )

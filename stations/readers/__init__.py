@@ -1,4 +1,4 @@
-"""Read any station file, ``stations.read(path)``: the table of formats and the choice among them by content."""
+"""Read any station file, ``stations.read(path)``: a table of formats and the choice among them by content."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ class Reader:
 # Asked in this order; the more particular first.
 READERS = (
     Reader("custom", "stations.readers.custom", "a table of your own that a TOML describes"),
-    Reader("obsnet_record", "stations.readers.obsnet_record", "a record processed and written by this package"),
+    Reader(
+        "obsnet_record", "stations.readers.obsnet_record", "a record processed and written by this package"
+    ),
     Reader("obspack", "stations.readers.obspack", "ObsPack netCDF, NOAA and European dialect"),
     Reader("tccon", "stations.readers.tccon", "TCCON public netCDF, GGG2014 and GGG2020 (columns)"),
     Reader("agage", "stations.readers.agage", "AGAGE archive netCDF"),
@@ -164,8 +166,8 @@ def find_reader(source: Source) -> Reader:
         first = next((line for line in source.lines if line.strip()), "")[:80]
         seen = f"it begins {first!r}" if first else "it holds no text"
     raise FormatError(
-        f"{source.path}: no reader knows this format ({seen}); for a table of your own describe its columns in a TOML "
-        "and give it with --config, or name the format with --format"
+        f"{source.path}: no reader knows this format ({seen}); for a table of your own describe its columns in a "
+        "TOML and give it with --config, or name the format with --format"
     )
 
 
@@ -186,6 +188,8 @@ def choose(available: list[str], species: str | None, path: Path) -> list[str]:
     ConfigError
         The file does not hold that species.
     """
+    if not available:
+        raise FormatError(f"{path}: holds no species that its format knows")
     if species == ALL:
         return available
     if species is None:

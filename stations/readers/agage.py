@@ -7,8 +7,6 @@ Source: the files' attributes; Prinn et al. 2018, doi:10.5194/essd-10-985-2018.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import xarray as xr
 
@@ -21,9 +19,13 @@ from stations.record import Notes, build, intervals
 
 __all__ = ["read", "sniff"]
 
-_REJECTED = {"": 0, "F": Quality.PRODUCER}
-_POLLUTED = {"": 0, "B": 0, "P": Quality.SELECTION}
-_FLAGS = ("data_flag", "integration_flag", "git_pollution_flag", "met_office_baseline_flag")
+# What the letters of a flag mean; the other flags are kept but decide nothing.
+_MEANINGS = {
+    "data_flag": {"": 0, "F": Quality.PRODUCER},
+    "integration_flag": None,
+    "git_pollution_flag": {"": 0, "B": 0, "P": Quality.SELECTION},
+    "met_office_baseline_flag": None,
+}
 
 
 def sniff(source: Source) -> bool:
@@ -35,7 +37,8 @@ def sniff(source: Source) -> bool:
 def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     """Read an AGAGE file; see `stations.readers.read`."""
     with opened(source.path) as file:
-        gas = file.attr("species") or file.of("mf", "long_name").split("_in_")[0].rsplit("_", 1)[-1]
+        # "mole_fraction_of_ch4_in_air"
+        gas = file.attr("species") or file.of("mf", "long_name").partition("_in_")[0].rpartition("_")[2]
         choose([gas.upper()], species, source.path)
         return [_record(source, file, gas)]
 
@@ -45,30 +48,22 @@ def _record(source: Source, file: File, gas: str) -> xr.Dataset:
     stamp = file.times("time")
     interval, length = _interval(source, file, len(stamp))
     start, middle, end = intervals(stamp, interval, length)
-    letters = {name: _letters(file.raw(name)) for name in _FLAGS if name in file}
-    quality = np.zeros(len(stamp), np.uint32)
-    for name, table in (("data_flag", _REJECTED), ("git_pollution_flag", _POLLUTED)):
-        if name in letters:
-            quality |= decode(letters[name], by_letter(table), notes)
-    original = np.full(len(stamp), "")
-    for name in letters:
-        original = np.char.add(original, np.where(letters[name] == "", "-", letters[name]))
-    height = file.numbers("inlet_height") if "inlet_height" in file else np.array(np.nan)
-    columns: dict[str, Any] = {
-        "value": file.numbers("mf"),
-        "uncertainty": _first(file, "mf_repeatability"),
-        "sd": _first(file, "mf_variability", "mf_mean_stdev"),
-        "n": _first(file, "mf_count", "mf_mean_N"),
-        "quality": quality,
-        "quality_original": original,
-        "latitude": attribute_number(file.attr("inlet_latitude")),
-        "longitude": attribute_number(file.attr("inlet_longitude")),
-        "altitude_m": attribute_number(file.attr("inlet_base_elevation_masl")) + height,
-        "intake_height_m": height,
-    }
-    folder = file.attr("data_dir").rstrip("/").rsplit("/", 1)[-1]
+    quality, flags = _flags(file, len(stamp), notes)
+    height = _first(file, "inlet_height")
+    instrument, code = _from_name(source.name)
     return build(
-        columns,
+        {
+            "value": file.numbers("mf"),
+            "uncertainty": _first(file, "mf_repeatability"),
+            "sd": _first(file, "mf_variability", "mf_mean_stdev"),
+            "n": _first(file, "mf_count", "mf_mean_N"),
+            "quality": quality,
+            "quality_original": flags,
+            "latitude": attribute_number(file.attr("inlet_latitude")),
+            "longitude": attribute_number(file.attr("inlet_longitude")),
+            "altitude_m": attribute_number(file.attr("inlet_base_elevation_masl")) + height,
+            "intake_height_m": height,
+        },
         species=gas,
         unit=file.of("mf", "units") or file.attr("units"),
         scale=file.attr("calibration_scale") or file.of("mf", "scale"),
@@ -79,13 +74,13 @@ def _record(source: Source, file: File, gas: str) -> xr.Dataset:
         notes=notes,
         options=source.options,
         attrs={
-            "site": (file.attr("site_code") or _code(source.name)).upper(),
+            "site": file.attr("site_code") or code,
             "site_name": file.attr("station_long_name"),
             "network": "AGAGE",
-            "source": f"agage_{(file.attr('instrument') or _instrument(source.name)).lower()}_{gas.lower()}",
+            "source": f"agage_{(file.attr('instrument') or instrument).lower()}_{gas.lower()}",
             "format": "agage_netcdf",
             "path": str(source.path),
-            "dataset": folder or source.name,
+            "dataset": file.attr("data_dir").rstrip("/").rpartition("/")[2] or source.name,
         },
     )
 
@@ -95,12 +90,24 @@ def _interval(source: Source, file: File, rows: int) -> tuple[str, np.ndarray | 
     seconds = np.full(rows, attribute_number(file.of("time", "sampling_time_seconds")))
     if "sampling_period" in file:
         seconds = np.broadcast_to(file.numbers("sampling_period"), (rows,))
-    said = source.options.get("stamp") or (
-        "start" if "start" in file.of("time", "comment").lower() else "instant"
-    )
-    if said == "instant" or not np.isfinite(seconds).any():
-        return said, None
-    return said, np.round(np.nan_to_num(seconds)).astype("timedelta64[s]")
+    starts = "start" in file.of("time", "comment").lower()
+    convention = source.options.get("stamp") or ("start" if starts else "instant")
+    if convention == "instant" or not np.isfinite(seconds).any():
+        return convention, None
+    return convention, np.round(np.nan_to_num(seconds)).astype("timedelta64[s]")
+
+
+def _flags(file: File, rows: int, notes: Notes) -> tuple[np.ndarray, np.ndarray]:
+    """Return quality bits, and the letters of all flags side by side with ``-`` for none."""
+    quality, together = np.zeros(rows, np.uint32), np.full(rows, "")
+    for name, meaning in _MEANINGS.items():
+        if name not in file:
+            continue
+        letters = _letters(file.raw(name))
+        if meaning is not None:
+            quality |= decode(letters, by_letter(meaning), notes)
+        together = np.char.add(together, np.where(letters == "", "-", letters))
+    return quality, together
 
 
 def _letters(codes: np.ndarray) -> np.ndarray:
@@ -109,15 +116,12 @@ def _letters(codes: np.ndarray) -> np.ndarray:
     return np.array([chr(c) if 32 < c < 127 else "" for c in known.tolist()] or [""])[inverse]
 
 
-def _first(file: File, *names: str) -> Any:
-    return next((file.numbers(n) for n in names if n in file), np.nan)
+def _first(file: File, *names: str) -> np.ndarray:
+    """Return the first of several variables that is there, else NaN."""
+    return next((file.numbers(n) for n in names if n in file), np.array(np.nan))
 
 
-def _code(name: str) -> str:
-    """Return the site from ``AGAGE-Picarro_TAC_ch4.nc``."""
+def _from_name(name: str) -> tuple[str, str]:
+    """Return instrument and site from ``AGAGE-Picarro_TAC_ch4.nc``."""
     parts = name.split("_")
-    return parts[1] if len(parts) > 2 else ""
-
-
-def _instrument(name: str) -> str:
-    return name.split("_")[0].split("-", 1)[-1]
+    return parts[0].partition("-")[2], parts[1] if len(parts) > 2 else ""

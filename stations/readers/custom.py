@@ -67,10 +67,10 @@ _SEPARATORS = {"tab": "\t", "space": r"\s+"}
 
 class _File(Options):
     separator: str = ","
-    skip_lines: int = Field(0, ge=0)
+    skip_lines: int = Field(default=0, ge=0)
     comment: str = "#"
     encoding: str = "utf-8"
-    columns: list[str] | None = Field(None, description="names, where the file has no line of them")
+    columns: list[str] | None = Field(default=None, description="names, where the file has no line of them")
     missing: list[float] = Field(default_factory=list)
 
 
@@ -78,7 +78,7 @@ class _Site(Options):
     code: str
     name: str = ""
     network: str = "user"
-    latitude: float | str | None = Field(None, description="a number or a column")
+    latitude: float | str | None = Field(default=None, description="a number or a column")
     longitude: float | str | None = None
     altitude_m: float | str | None = None
     intake_height_m: float | str | None = None
@@ -264,11 +264,13 @@ def _record(
         columns["sample_id"] = _column(table, series.sample_id, source).to_numpy(dtype=str)
     if series.flag:
         flags = _column(table, series.flag, source).to_numpy(dtype=str)
-        what = layout.flags
-        meaning = (
-            dict.fromkeys(what.good, 0) | dict.fromkeys(what.selection, int(Quality.SELECTION))
-            | dict.fromkeys(what.suspect, int(Quality.SUSPECT)) | dict.fromkeys(what.rejected, int(Quality.PRODUCER))
-        )  # fmt: skip
+        said = {
+            0: layout.flags.good,
+            int(Quality.SELECTION): layout.flags.selection,
+            int(Quality.SUSPECT): layout.flags.suspect,
+            int(Quality.PRODUCER): layout.flags.rejected,
+        }
+        meaning = {text: bits for bits, texts in said.items() for text in texts}
         columns |= {"quality": decode(flags, meaning.get, notes), "quality_original": flags}
     return build(
         columns,

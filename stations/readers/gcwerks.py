@@ -10,6 +10,7 @@ or ``P`` polluted.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,108 +21,115 @@ from obsnet.schema import Quality
 from stations.readers import choose
 from stations.readers.flags import decode
 from stations.readers.source import Source
-from stations.readers.source import decode as decode_text
-from stations.readers.text import from_parts, read_table
+from stations.readers.table import read_table, require
+from stations.readers.text import from_parts, split_header
 from stations.record import Notes, build, intervals
+from stations.sites import by_name
 
-__all__ = ["read", "sniff"]
+__all__ = ["is_companion", "read", "sniff", "yymmdd"]
 
 _TIME = ("yyyy", "mm", "dd", "hh", "mi")
-_COLUMNS = ["Year", *_TIME]
+_TEXTS = ("Inlet", "Standard")
+_TOP = 12  # lines within which the header rows stand
 
 
 def sniff(source: Source) -> bool:
-    """Tell whether a text file has GCWerks' rows of scale, unit and columns."""
-    return any(_is_header(source.lines, i) for i in range(min(len(source.lines), 12))) or _is_precisions(
-        source
-    )
+    """Tell whether a text file has GCWerks' rows of scale, unit and columns, or is one of precisions."""
+    return _header(source.lines[:_TOP]) is not None or _is_precisions(source)
 
 
-def _is_header(lines: list[str], i: int) -> bool:
-    return lines[i].split()[:6] == _COLUMNS and i >= 2 and lines[i - 2].split()[:1] == ["Scale:"]
+def _header(lines: list[str]) -> tuple[int, list[str]] | None:
+    """Return the index of the row of names, and the names."""
+    for i in range(2, min(len(lines), _TOP)):
+        if lines[i].split()[:6] == ["Year", *_TIME] and lines[i - 2].split()[:1] == ["Scale:"]:
+            return i, lines[i].split()
+    return None
 
 
 def _is_precisions(source: Source) -> bool:
     return len(source.lines) > 4 and source.lines[4].split()[:4] == ["#", "Date", "s", "n"]
 
 
+def is_companion(path: Path) -> bool:
+    """Tell whether a file is read together with another one beside it, and not by itself."""
+    return path.name.endswith(".precisions.C") and _beside(path, "").exists()
+
+
 def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     """Read a GCWerks ``.C`` file; see `stations.readers.read`."""
     if _is_precisions(source):
-        raise FormatError(
-            f"{source.path}: holds precisions only; read the file beside it, {_beside(source.path, '')}"
-        )
-    text, _ = decode_text(source.read_bytes())
-    lines = text.splitlines()
-    index = next((i for i in range(min(len(lines), 12)) if _is_header(lines, i)), None)
-    if index is None:
-        raise FormatError(f"{source.path}: no rows 'Scale:', 'Unit:' and 'Year yyyy mm dd …' at the top")
-    names, scales, units = (lines[i].split() for i in (index, index - 2, index - 1))
+        other = _beside(source.path, "")
+        raise FormatError(f"{source.path}: holds precisions only; read the file beside it, {other}")
+    notes = Notes()
+    header, names, rows = split_header(source, _header, notes)
+    scales, units = header[-2].split(), header[-1].split()
     if not len(names) == len(scales) == len(units):
         raise FormatError(
-            f"{source.path}: the rows of scales ({len(scales)}), units ({len(units)}) and columns ({len(names)}) differ in length"
+            f"{source.path}: the rows of scales ({len(scales)}), units ({len(units)}) and columns "
+            f"({len(names)}) differ in length"
         )
-    gases = [n for n, after in zip(names, names[1:], strict=False) if after == "Flag"]
+    # A flag belongs to the gas on its left.
+    columns = [f"{before} Flag" if n == "Flag" else n for before, n in pairwise(["", *names])]
+    require(columns, (), source.path)
+    gases = [c.removesuffix(" Flag") for c in columns if c.endswith(" Flag")]
     if not gases:
         raise FormatError(f"{source.path}: no species with a Flag column after it")
-    # A flag belongs to the gas on its left.
-    unique = [f"{names[i - 1]} Flag" if n == "Flag" else n for i, n in enumerate(names)]
-    notes = Notes()
-    table = read_table(
-        "\n".join(lines[index + 1 :]).encode(),
-        unique,
-        strings={"Inlet", "Standard"} | {f"{g} Flag" for g in gases},
-        path=source.path,
-        notes=notes,
-    )
-    stamp = from_parts(*(table[n] for n in _TIME))
-    precisions = _precisions(source)
-    return [
-        _record(source, table, stamp, gas, lines[index - 3].strip() if index >= 3 else "", units[names.index(gas)],
-                scales[names.index(gas)], precisions, gases, Notes(list(notes.changes), list(notes.warnings)))
-        for gas in choose(gases, species, source.path)
-    ]  # fmt: skip
+    wanted = choose(gases, species, source.path)
+    unwanted = [c for c in columns if c.removesuffix(" Flag") in set(gases) - set(wanted)]
+    texts = (*_TEXTS, *(f"{g} Flag" for g in gases))
+    table = read_table(rows, columns, strings=texts, path=source.path, notes=notes, skip=unwanted)
+    station = header[-3].strip() if len(header) > 2 else ""
+    days, precisions = _precisions(source)
+    records = []
+    for gas in wanted:
+        at = names.index(gas)
+        uncertainty = _on_days(from_parts(*(table[n] for n in _TIME)), days, precisions.get(gas))
+        record = _record(source, table, gas, (units[at], scales[at]), uncertainty, station, notes.copy())
+        record.attrs["species_available"] = gases
+        records.append(record)
+    return records
 
 
 def _record(
-    source: Source, table: dict[str, np.ndarray], stamp: np.ndarray, gas: str, station: str, unit: str, scale: str,
-    precisions: dict[str, tuple[np.ndarray, np.ndarray]], gases: list[str], notes: Notes,
-) -> xr.Dataset:  # fmt: skip
-    from stations.sites import by_name
-
-    convention = source.options.get("stamp", "middle")
-    start, middle, end = intervals(stamp, "instant")
+    source: Source,
+    table: dict[str, np.ndarray],
+    gas: str,
+    unit_and_scale: tuple[str, str],
+    uncertainty: np.ndarray,
+    station: str,
+    notes: Notes,
+) -> xr.Dataset:
+    start, middle, end = intervals(from_parts(*(table[n] for n in _TIME)), "instant")
+    name, _, instrument = station.partition("-")
+    site = by_name(name)
     flags = table[f"{gas} Flag"]
-    days, values = precisions.get(gas, (np.zeros(0, "datetime64[D]"), np.zeros(0)))
-    site = by_name(station.split("-")[0])
-    inlet = table.get("Inlet", np.full(len(stamp), ""))
+    unit, scale = unit_and_scale
     return build(
         {
             "value": table[gas],
-            "uncertainty": _on_days(stamp, days, values),
+            "uncertainty": uncertainty,
             "quality": decode(flags, _meaning, notes),
             "quality_original": flags,
-            "intake_height_m": _heights(inlet),
+            "intake_height_m": _heights(table["Inlet"]) if "Inlet" in table else np.nan,
         },
         species=gas,
         unit=unit,
-        scale="" if scale == "--" else scale,
+        scale=scale,
         start=start,
         middle=middle,
         end=end,
-        interval=convention,
+        interval=source.options.get("stamp", "middle"),
         notes=notes,
-        extras={"inlet": inlet, "standard": table.get("Standard", inlet)},
+        extras={t.lower(): table[t] for t in _TEXTS if t in table},
         options=source.options,
         attrs={
             "site": site.code if site else "",
-            "site_name": site.name if site else station.split("-")[0],
+            "site_name": site.name if site else name,
             "network": "AGAGE (GCWerks)",
-            "source": f"gcwerks_{station.split('-', 1)[-1] or 'gc'}_{gas.lower()}",
+            "source": f"gcwerks_{instrument or 'gc'}_{gas.lower()}",
             "format": "gcwerks_c",
             "path": str(source.path),
             "dataset": station,
-            "species_available": gases,
         },
     )
 
@@ -145,23 +153,25 @@ def _beside(path: Path, part: str) -> Path:
     return path.with_name(f"{stem}{part}.C")
 
 
-def _precisions(source: Source) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return days and standard deviations by species of the file named, or the one beside; empty without."""
+def _precisions(source: Source) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return days and, by species, standard deviations of the file named, or the one beside; else nothing."""
     asked = source.options.get("precisions")
     path = Path(asked) if asked else _beside(source.path, ".precisions")
     if not path.exists():
         if asked:
             raise FormatError(f"{path}: no such file of precisions")
-        return {}
-    lines = decode_text(Source(path).read_bytes())[0].splitlines()
-    if not _is_precisions(Source(path)):
+        return np.zeros(0, "datetime64[D]"), {}
+    other = Source(path)
+    if not _is_precisions(other):
         raise FormatError(f"{path}: not a GCWerks file of precisions (line 5 must begin '# Date s n')")
-    gases = lines[3].lstrip("#").split()
+    gases = other.lines[3].lstrip("#").split()
     names = ["day", *(f"{kind} {g}" for g in gases for kind in ("s", "n"))]
-    table = read_table("\n".join(lines[5:]).encode(), names, strings=(), path=path, notes=Notes())
+    require(names, (), path)
+    rows = other.read_bytes().split(b"\n", 5)[-1]
+    table = read_table(rows, names, strings=(), path=path, notes=Notes())
     days = yymmdd(table["day"])
     order = np.argsort(days, kind="stable")
-    return {g: (days[order].astype("datetime64[D]"), table[f"s {g}"][order]) for g in gases}
+    return days[order].astype("datetime64[D]"), {g: table[f"s {g}"][order] for g in gases}
 
 
 def yymmdd(numbers: np.ndarray) -> np.ndarray:
@@ -170,11 +180,12 @@ def yymmdd(numbers: np.ndarray) -> np.ndarray:
     return from_parts(np.where(year >= 70, 1900, 2000) + year, numbers // 100 % 100, numbers % 100)
 
 
-def _on_days(stamp: np.ndarray, days: np.ndarray, values: np.ndarray) -> np.ndarray:
+def _on_days(stamp: np.ndarray, days: np.ndarray, values: np.ndarray | None) -> np.ndarray:
     """Return each sample's precision: that of its day, else of the last day before that has one."""
-    good = np.isfinite(values) & ~np.isnat(days)
-    days, values = days[good], values[good]
-    if not days.size:
+    if values is None:
         return np.full(len(stamp), np.nan)
-    found = np.searchsorted(days, stamp.astype("datetime64[D]"), side="right") - 1
-    return np.where(found >= 0, values[np.maximum(found, 0)], np.nan)
+    good = np.isfinite(values) & ~np.isnat(days)
+    if not good.any():
+        return np.full(len(stamp), np.nan)
+    found = np.searchsorted(days[good], stamp.astype("datetime64[D]"), side="right") - 1
+    return np.where(found >= 0, values[good][np.maximum(found, 0)], np.nan)

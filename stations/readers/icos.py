@@ -18,13 +18,14 @@ from obsnet.constants import SPECIES
 from obsnet.errors import FormatError
 from stations.readers import choose
 from stations.readers.flags import icos_quality
-from stations.readers.source import Source, decode
+from stations.readers.source import Source
+from stations.readers.table import read_table, require
 from stations.readers.text import (
     from_parts,
     local_to_utc,
     number,
     parse_iso,
-    read_table,
+    split_header,
     usual_step,
     without_fill,
 )
@@ -33,7 +34,8 @@ from stations.record import Notes, build, intervals
 __all__ = ["read", "sniff"]
 
 _FILL, _SD_FILL = -999.99, -9.99
-_STRINGS = {
+_PARTS = ("Year", "Month", "Day", "Hour", "Minute")
+_STRINGS = [
     "Site",
     "FlaskId",
     "SamplerId",
@@ -44,11 +46,17 @@ _STRINGS = {
     "InstrumentId",
     "QualityId",
     "DateTime",
-}
+]
 _EXTRAS = {
-    "LTR": "icos_ltr", "CMR": "icos_cmr", "STTB": "icos_sttb", "QcBias": "qc_bias", "QcBiasUncertainty": "qc_bias_uncertainty",
-    "EstRep": "estimated_reproducibility", "ScalLink": "scale_link_uncertainty",
-}  # fmt: skip
+    "LTR": "icos_ltr",
+    "CMR": "icos_cmr",
+    "STTB": "icos_sttb",
+    "QcBias": "qc_bias",
+    "QcBiasUncertainty": "qc_bias_uncertainty",
+    "EstRep": "estimated_reproducibility",
+    "ScalLink": "scale_link_uncertainty",
+    "InstrumentId": "instrument",
+}
 _LENGTHS = {
     "hourly": np.timedelta64(1, "h"),
     "daily": np.timedelta64(1, "D"),
@@ -61,124 +69,104 @@ def sniff(source: Source) -> bool:
     return _column_line(source.lines) is not None
 
 
-def _column_line(lines: list[str]) -> tuple[int, list[str], str] | None:
+def _column_line(lines: list[str]) -> tuple[int, tuple[list[str], str]] | None:
     """Return the index of the column line, its names and the separator."""
     for index, line in enumerate(lines):
         if line.startswith("#Site;SamplingHeight;"):
-            return index, line.strip("#; ").split(";"), ";"
+            return index, (line.strip("#; \r").split(";"), ";")
         if line.startswith("DateTime,#Site,"):
-            return index, [n.lstrip("#") for n in line.split(",")], ","
-        if line.split()[:6] == ["Site", "Year", "Month", "Day", "Hour", "Minute"]:
-            return index, line.split(), " "
+            return index, ([n.lstrip("#").strip() for n in line.split(",")], ",")
+        if line.split()[:6] == ["Site", *_PARTS]:
+            return index, (line.split(), " ")
     return None
 
 
 def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     """Read an ICOS ATC text file; see `stations.readers.read`."""
     notes = Notes()
-    text, latin = decode(source.read_bytes())
-    notes.changed(latin, "file is not UTF-8 and was read as Latin-1")
-    lines = text.splitlines()
-    found = _column_line(lines)
-    if found is None:
-        raise FormatError(
-            f"{source.path}: the header ends before the line of column names; the file is cut off"
-        )
-    index, names, separator = found
+    header, (names, separator), rows = split_header(source, _column_line, notes)
     gas = _gas(names, source)
+    times = next((t for t in (("SamplingStart", "SamplingEnd"), ("DateTime",)) if t[0] in names), _PARTS)
+    require(names, ("Site", *times, gas), source.path)
     choose([gas.upper()], species, source.path)
-    attrs = {
-        k.strip(): v.strip()
-        for k, c, v in (li.lstrip("# ").partition(":") for li in lines[:index])
-        if c and "- " not in k
-    }
-    rows = lines[index + 1 :]
+    attrs = _attributes(header)
+    _check_lengths(attrs, len(header) + 1, rows, notes)
     if separator == " ":
         # The descriptive flags at the end of a line are often empty, so lines differ in length.
+        require(names, ("Flag",), source.path)
         names = names[: names.index("Flag") + 1]
-        rows = [" ".join(line.split()[: len(names)]) for line in rows]
-    _check_lengths(attrs, index + 1, rows, notes)
-    table = read_table(
-        "\n".join(rows).encode(), names, strings=_STRINGS, path=source.path, notes=notes, separator=separator
-    )
+        rows = b"\n".join(b" ".join(line.split()[: len(names)]) for line in rows.splitlines())
+    table = read_table(rows, names, strings=_STRINGS, path=source.path, notes=notes, separator=separator)
     for name in [n for n, v in table.items() if v.dtype.kind == "f"]:
         table[name] = without_fill(table[name], _FILL)
         if name.startswith("Stdev"):
             table[name] = without_fill(table[name], _SD_FILL)
-    return [_record(source, attrs, table, gas, "\n".join(lines[:index]), notes, index + 1)]
+    attrs["says UTC"] = "yes" if "Times are UTC" in "\n".join(header) else ""
+    record = _record(source, attrs, table, gas, notes)
+    record.attrs["header_lines"] = len(header) + 1
+    return [record]
+
+
+def _attributes(header: list[str]) -> dict[str, str]:
+    """Read ``# KEY: value`` lines; the comment's bullets are left out."""
+    pairs = (line.lstrip("# ").partition(":") for line in header if not line.lstrip("# ").startswith("-"))
+    return {k.strip(): v.strip() for k, colon, v in pairs if colon}
 
 
 def _gas(names: list[str], source: Source) -> str:
     """Return the column of the species: the one before its standard deviation, or the last."""
     for after in ("Stdev", "MeasUnc"):
-        if after in names and names.index(after) > 0:
+        if after in names[1:]:
             return names[names.index(after) - 1]
     if names[0] == "DateTime":
         return names[-1]
     raise FormatError(f"{source.path}: no column of values before 'Stdev' or 'MeasUnc' in {' '.join(names)}")
 
 
-def _check_lengths(attrs: dict[str, str], header_lines: int, rows: list[str], notes: Notes) -> None:
-    said = number(attrs.get("HEADER LINES", ""))
+def _check_lengths(attrs: dict[str, str], header_lines: int, rows: bytes, notes: Notes) -> None:
+    said, total = number(attrs.get("HEADER LINES")), number(attrs.get("TOTAL LINES"))
     if np.isfinite(said) and said != header_lines:
-        notes.warn(
-            1, f"header count is wrong: it says {said:g} lines, the column names are in line {header_lines}"
-        )
-    total = number(attrs.get("TOTAL LINES", ""))
-    if np.isfinite(total):
-        notes.warn(
-            max(total - header_lines - sum(bool(r.strip()) for r in rows), 0),
-            "lines fewer than the header promises: the file is cut off",
-        )
+        what = f"it says {said:g} lines, the column names are in line {header_lines}"
+        notes.warn(1, f"header count is wrong: {what}")
+    held = header_lines + len(rows.rstrip().splitlines())
+    if total > held:
+        notes.warn(total - held, "lines fewer than the header promises: the file is cut off")
 
 
 def _record(
-    source: Source,
-    attrs: dict[str, str],
-    table: dict[str, np.ndarray],
-    gas: str,
-    header: str,
-    notes: Notes,
-    header_lines: int,
+    source: Source, attrs: dict[str, str], table: dict[str, np.ndarray], gas: str, notes: Notes
 ) -> xr.Dataset:
-    start, middle, end, interval = _times(source, attrs, table, header, notes)
+    start, middle, end, interval = _times(source, attrs, table, notes)
     rows = len(middle)
     flags = table.get("Flag", np.full(rows, ""))
-    quality = icos_quality(flags, notes) if "Flag" in table else np.zeros(rows, np.uint32)
     height = table.get("SamplingHeight", np.array(_height(source.name)))
-    elevation = number(attrs.get("ALTITUDE", "").split()[0] if attrs.get("ALTITUDE") else "")
     extras: dict[str, Any] = {new: table[old] for old, new in _EXTRAS.items() if old in table}
     if "icos_ltr" in extras:
         extras["icos_ltr"] = np.where(extras["icos_ltr"] == 0.0, np.nan, extras["icos_ltr"])
-    if f"{gas}-WithoutSpikes" in table:
-        extras["value_without_spikes"] = table[f"{gas}-WithoutSpikes"]
-        extras["sd_without_spikes"] = table["Stdev-WithoutSpikes"]
-    if "InstrumentId" in table:
-        extras["instrument"] = table["InstrumentId"]
-    scales = dict(re.findall(r"(\w+)\s*:\s*([^;]+)", attrs.get("MEASUREMENT SCALE", "")))
-    if scales and "InstrumentId" in table:
-        used = [i for i in np.unique(table["InstrumentId"][np.isfinite(table[gas])]).tolist() if i in scales]
-        scale = "; ".join(dict.fromkeys(scales[i].strip() for i in used))
-        if len(used) > 1 and ";" in scale:
-            words, inverse = np.unique(table["InstrumentId"], return_inverse=True)
-            extras["scale_row"] = np.array([scales.get(w, "").strip() for w in words.tolist()])[inverse]
-    else:
-        scale = attrs.get("MEASUREMENT SCALE", "")
-    combined = table.get("CombUnc", np.full(rows, np.nan))
+    for old, new in ((gas, "value"), ("Stdev", "sd")):
+        if f"{old}-WithoutSpikes" in table:
+            extras[f"{new}_without_spikes"] = table[f"{old}-WithoutSpikes"]
+    scale, by_row = _scales(attrs.get("MEASUREMENT SCALE", ""), table, gas)
+    if by_row is not None:
+        extras["scale_row"] = by_row
+    single, combined = (
+        table.get("MeasUnc", np.full(rows, np.nan)),
+        table.get("CombUnc", np.full(rows, np.nan)),
+    )
     kind = "flask" if "FlaskId" in table else "continuous"
     entry = SPECIES.get(gas.upper())
     unit = attrs.get("MEASUREMENT UNIT") or (entry.unit_name if entry else "")
     return build(
         {
             "value": table[gas],
-            "uncertainty": np.where(np.isnan(combined), table.get("MeasUnc", np.nan), combined),
+            "uncertainty": np.where(np.isnan(combined), single, combined),
             "sd": table.get("Stdev", np.nan),
             "n": table.get("NbPoints"),
-            "quality": quality,
+            "quality": icos_quality(flags, notes) if "Flag" in table else 0,
             "quality_original": flags,
-            "latitude": number(attrs.get("LATITUDE", "").split()[0] if attrs.get("LATITUDE") else ""),
-            "longitude": number(attrs.get("LONGITUDE", "").split()[0] if attrs.get("LONGITUDE") else ""),
-            "altitude_m": elevation + height,
+            "latitude": _first_number(attrs, "LATITUDE"),
+            "longitude": _first_number(attrs, "LONGITUDE"),
+            "altitude_m": _first_number(attrs, "ALTITUDE") + height,
             "intake_height_m": height,
             "sample_id": table.get("FlaskId", ""),
         },
@@ -193,50 +181,63 @@ def _record(
         extras=extras,
         options=source.options,
         attrs={
-            "site": attrs.get("STATION CODE") or (str(table["Site"][0]) if rows else ""),
+            "site": attrs.get("STATION CODE") or "".join(table["Site"][:1]),
             "site_name": attrs.get("STATION NAME", ""),
             "network": "ICOS ATC",
             "source": f"icos_{kind}_{gas.lower()}",
-            "format": f"icos_{kind}" if attrs else "icos_plain",
+            "format": f"icos_{kind}" if "FILE NAME" in attrs else "icos_plain",
             "path": str(source.path),
             "dataset": attrs.get("FILE NAME", source.name),
-            "header_lines": header_lines,
         },
     )
 
 
+def _first_number(attrs: dict[str, str], name: str) -> float:
+    return number(attrs.get(name, "").partition(" ")[0])
+
+
+def _scales(text: str, table: dict[str, np.ndarray], gas: str) -> tuple[str, np.ndarray | None]:
+    """Return the scale, and each row's where instruments on several scales gave values.
+
+    ``530: Unknown; 115: WMO X2004A`` lists instruments; anything else is the one scale of the file.
+    """
+    scales = dict(re.findall(r"(\w+)\s*:\s*([^;]+)", text))
+    if not scales or "InstrumentId" not in table:
+        return text, None
+    instrument = table["InstrumentId"]
+    used = [scales.get(i, "").strip() for i in np.unique(instrument[np.isfinite(table[gas])]).tolist()]
+    names = list(dict.fromkeys(s for s in used if s))
+    if len(names) < 2:
+        return "".join(names), None
+    known, inverse = np.unique(instrument, return_inverse=True)
+    return "; ".join(names), np.array([scales.get(i, "").strip() for i in known.tolist()])[inverse]
+
+
 def _times(
-    source: Source, attrs: dict[str, str], table: dict[str, np.ndarray], header: str, notes: Notes
+    source: Source, attrs: dict[str, str], table: dict[str, np.ndarray], notes: Notes
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
     """Return start, middle, end and what the stamp named."""
     zone = attrs.get("TIME ZONE", "UTC")
+    shifted = bool(re.search(r"[+-]\s*0*[1-9]", zone))
     if "SamplingStart" in table:
         start, end = parse_iso(table["SamplingStart"]), parse_iso(table["SamplingEnd"])
-        if _is_offset(zone):
-            notes.changed(
-                len(start),
-                f"stamps end in Z and were taken as UTC although the header's TIME ZONE says {zone!r}",
-            )
+        if shifted:
+            text = f"stamps end in Z and were taken as UTC although the header's TIME ZONE says {zone!r}"
+            notes.changed(len(start), text)
         return start, start + (end - start) // 2, end, "start"
     if "DateTime" in table:
         stamp = parse_iso(table["DateTime"])
     else:
-        stamp = from_parts(*(table[n] for n in ("Year", "Month", "Day", "Hour", "Minute")))
-    if _is_offset(zone) and "Times are UTC" not in header:
+        stamp = from_parts(*(table[n] for n in _PARTS))
+    if shifted and attrs["says UTC"]:
+        text = f"rows are UTC by the header's comment and {zone!r} by its TIME ZONE; taken as UTC"
+        notes.warn(len(stamp), text)
+    elif shifted:
         stamp = local_to_utc(stamp, zone, notes)
-    elif _is_offset(zone):
-        notes.warn(
-            len(stamp), f"rows are UTC by the header's comment and {zone!r} by its TIME ZONE; taken as UTC"
-        )
-    text = attrs.get("TIME INTERVAL", "") or source.name
-    length = next((v for k, v in _LENGTHS.items() if k in text), None) or usual_step(stamp, notes)
-    stated = source.options.get("stamp", "start")
-    return *intervals(stamp, stated, length), stated
-
-
-def _is_offset(zone: str) -> bool:
-    digits = re.search(r"[+-]\s*(\d+)", zone)
-    return bool(digits and int(digits[1]))
+    said = attrs.get("TIME INTERVAL", "") or source.name
+    length = next((v for k, v in _LENGTHS.items() if k in said), None)
+    convention = source.options.get("stamp", "start")
+    return *intervals(stamp, convention, length or usual_step(stamp, notes)), convention
 
 
 def _height(name: str) -> float:

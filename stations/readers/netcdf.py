@@ -10,22 +10,29 @@ from typing import Any
 import netCDF4
 import numpy as np
 
-from obsnet.errors import FormatError, MissingVariableError, nearest
-from obsnet.times import from_epoch
+from obsnet.errors import ConfigError, FormatError, MissingVariableError, ObsnetError, nearest
+from obsnet.times import as_utc, from_epoch
 
-__all__ = ["File", "opened"]
+__all__ = ["File", "attribute_number", "opened"]
+
+_SECONDS = {"seconds": 1.0, "second": 1.0, "s": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0}
+_THREE_CENTURIES = 1e10  # seconds
 
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[File]:
-    """Open a file for reading; whatever the library raises becomes a `FormatError` that names the file."""
+    """Open a file for reading; what breaks because of the file becomes a `FormatError` that names it."""
     try:
         with netCDF4.Dataset(path) as dataset:
             dataset.set_auto_maskandscale(False)
             dataset.set_auto_chartostring(False)
             yield File(path, dataset)
+    except ObsnetError:
+        raise
     except (OSError, RuntimeError, UnicodeDecodeError) as error:
         raise FormatError(f"{path}: cannot be read as netCDF ({error})") from error
+    except (IndexError, TypeError, ValueError) as error:
+        raise FormatError(f"{path}: its variables do not fit together ({error})") from error
 
 
 class File:
@@ -54,6 +61,11 @@ class File:
         """Return a variable's dimensions."""
         return self._variable(variable).dimensions
 
+    def kind(self, variable: str) -> str:
+        """Return the kind of a variable's numbers: ``"f"``, ``"i"``, ``"u"``; ``"S"`` for texts."""
+        dtype = self._variable(variable).dtype
+        return "S" if dtype is str else dtype.kind
+
     def _variable(self, name: str) -> netCDF4.Variable:
         try:
             return self._dataset.variables[name]
@@ -69,7 +81,7 @@ class File:
     def numbers(self, name: str) -> np.ndarray:
         """Return float64 with ``_FillValue`` and ``missing_value`` as NaN, scaled as the file says."""
         variable = self._variable(name)
-        if variable.dtype is str or variable.dtype.kind not in "iuf":
+        if self.kind(name) not in "iuf":
             raise FormatError(f"{self.path}: variable {name!r} holds {variable.dtype}, not numbers")
         raw = np.asarray(variable[...])
         values = raw.astype(np.float64)
@@ -82,21 +94,21 @@ class File:
 
     def times(self, name: str) -> np.ndarray:
         """Return ``datetime64[us]`` of a variable in units of ``<unit> since <epoch>``."""
-        words = self.of(name, "units").split()
-        seconds = {"seconds": 1.0, "second": 1.0, "s": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0}
-        if len(words) < 3 or words[1] != "since" or words[0].lower() not in seconds:
-            raise FormatError(f"{self.path}: {name} has units {' '.join(words)!r}, not '<unit> since <date>'")
-        epoch = "T".join(words[2:4])[:19].rstrip("Z").rstrip("T")
+        unit, since, epoch = self.of(name, "units").partition(" since ")
+        length = _SECONDS.get(unit.strip().lower())
+        if not since or length is None:
+            said = self.of(name, "units")
+            raise FormatError(f"{self.path}: {name} has units {said!r}, not '<unit> since <date>'")
         try:
-            np.datetime64(epoch, "us")
-        except ValueError as error:
+            start = as_utc(epoch)
+        except ConfigError as error:
             raise FormatError(f"{self.path}: {name} counts from {epoch!r}, which is no date") from error
-        values = self.numbers(name) * seconds[words[0].lower()]
-        values[np.abs(values) > 1e10] = np.nan  # three centuries: a fill nobody declared
-        return from_epoch(values, epoch)
+        values = self.numbers(name) * length
+        values[np.abs(values) > _THREE_CENTURIES] = np.nan  # a fill nobody declared
+        return from_epoch(values, str(start))
 
     def texts(self, name: str) -> np.ndarray:
-        """Return ``str`` of a character or string variable, blanks and padding stripped; each distinct text is decoded once."""
+        """Return ``str`` of a character or string variable, stripped; each distinct text is decoded once."""
         raw = np.asarray(self._variable(name)[...])
         if raw.dtype.kind in "OU":
             return np.char.strip(raw.astype(str))

@@ -128,7 +128,7 @@ class Source:
 
 
 def _members(path: Path, limit: int, *, cut: bool = False) -> Iterator[tuple[str, bytes]]:
-    """Yield (name, content) of a plain, gzipped or zipped file; more than `limit` bytes are cut or refused."""
+    """Yield (name, content) of a plain, gzipped or zipped file; beyond `limit` bytes it is cut or refused."""
     with path.open("rb") as stream:
         magic = stream.read(4)
     try:

@@ -1,17 +1,15 @@
-"""Tables and times of text files, fast, with every line that cannot be read counted."""
+"""Headers and times of text files: what a file says of itself, checked against what it holds."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as pacsv
 
 from obsnet.errors import FormatError
+from stations.readers.source import Source, decode
 from stations.record import Notes
 
 __all__ = [
@@ -22,178 +20,53 @@ __all__ = [
     "local_to_utc",
     "number",
     "parse_iso",
-    "read_table",
+    "split_header",
     "usual_step",
     "without_fill",
 ]
 
-_NULLS = ["", "nan", "NaN", "NAN", "NA", "N/A", "null", "NULL", "-", "--"]
+Columns = TypeVar("Columns")
+_HEADER_BYTES = 1 << 20  # no header is longer
 
 
-def read_table(
-    data: bytes,
-    names: Sequence[str],
-    *,
-    strings: Collection[str],
-    path: Path,
-    notes: Notes,
-    separator: str = " ",
-    skip: Collection[str] = (),
-) -> dict[str, np.ndarray]:
-    """Parse the rows of a text table.
+def split_header(
+    source: Source, find: Callable[[list[str]], tuple[int, Columns] | None], notes: Notes
+) -> tuple[list[str], Columns, bytes]:
+    """Split a text file at its line of column names.
 
     Parameters
     ----------
-    data : bytes
-        Rows only. With the separator ``" "`` any run of blanks or tabs separates.
-    names : sequence of str
-        Column names, unique, in order.
-    strings, skip : collection of str
-        Columns kept as text; columns not wanted. All others are numbers.
-    path, notes
-        For texts and counts.
+    source : Source
+        The file.
+    find : callable
+        Takes lines and returns the index of the column line and whatever it says, or None.
+    notes : Notes
+        Told where the header is not UTF-8.
 
     Returns
     -------
-    dict of str to ndarray
-        float64 (NaN where empty) or ``str`` arrays, one row a line.
+    tuple
+        Header lines before the column line, what `find` said of it, and the rows below as bytes.
 
     Raises
     ------
     FormatError
-        More than half of the lines have another number of columns.
+        There is no such line.
     """
-    if b"\r" in data or b"\0" in data:
-        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\0", b"")
-    fixed = _with_commas(data, len(names)) if separator == " " else None
-    if fixed is not None:
-        buffer, separator = pa.py_buffer(fixed), ","
-    else:
-        data = _single_blanks(data.replace(b"\t", b" ")) if separator == " " else data.strip(b"\n")
-        buffer = pa.py_buffer(data)
-    wanted = [n for n in names if n not in skip]
-    if not data or data.isspace():
-        return {n: np.zeros(0, dtype="U1" if n in strings else np.float64) for n in wanted}
-    bad: list[str] = []
-
-    def note_bad(row: pacsv.InvalidRow) -> str:
-        bad.append(row.text)
-        return "skip"
-
-    def parse(types: Mapping[str, pa.DataType]) -> pa.Table:
-        bad.clear()
-        return pacsv.read_csv(
-            pa.BufferReader(buffer),
-            pacsv.ReadOptions(column_names=list(names), block_size=1 << 24),
-            pacsv.ParseOptions(delimiter=separator, quote_char=False, invalid_row_handler=note_bad),
-            pacsv.ConvertOptions(
-                column_types=types,
-                include_columns=wanted,
-                null_values=_NULLS,
-                strings_can_be_null=False,
-                check_utf8=False,
-            ),
-        )
-
-    types = {n: pa.string() if n in strings else pa.float64() for n in wanted}
-    try:
-        table = parse(types)
-    except pa.ArrowInvalid:
-        table = _coerce(_parse_text(parse, wanted, path), types, notes)
-    rows = len(table)
-    if len(bad) > rows:
+    data = source.read_bytes()
+    text, latin = decode(data[:_HEADER_BYTES])
+    notes.changed(latin, "file is not UTF-8 and was read as Latin-1")
+    lines = text.split("\n")
+    found = find(lines)
+    if found is None:
         raise FormatError(
-            f"{path}: {len(bad)} of {rows + len(bad)} lines do not have the {len(names)} columns that the header names "
-            f"({', '.join(names[:4])}, …), e.g. {bad[0][:60]!r}"
+            f"{source.path}: the header ends before the line of column names; the file is cut off"
         )
-    notes.warn(
-        len(bad),
-        f"lines do not have {len(names)} columns and were left out, e.g. {bad[0][:60]!r}" if bad else "",
-    )
-    return {n: _numpy(table[n], n in strings) for n in wanted}
-
-
-def _with_commas(data: bytes, fields: int) -> bytearray | None:
-    """Return a table of fixed width with a comma in one blank between columns; None where it is no such table.
-
-    Nothing has to be moved, which halves the time of reading a year of minutes.
-    """
-    width = data.find(b"\n") + 1
-    if width < 2 or b"," in data[:width]:
-        return None
-    whole = bytearray(data)
-    if not data.endswith(b"\n"):
-        whole += b"\n"
-    if len(whole) % width:
-        return None
-    rows = np.frombuffer(whole, dtype=np.uint8).reshape(-1, width)
-    blank = (rows[:: max(len(rows) // 500, 1)] == 32).all(axis=0)
-    # The first blank after each word: numbers are flush right and grow to the left.
-    ends = [c for c in range(1, width) if (blank[c] or c == width - 1) and not blank[c - 1]]
-    gaps = ends[:-1]
-    if len(ends) != fields or not (rows[:, -1] == 10).all() or not all((rows[:, c] == 32).all() for c in gaps):
-        return None
-    rows[:, gaps] = 44
-    return whole
-
-
-def _single_blanks(data: bytes) -> bytes:
-    """Return text with one blank between words and none at either end of a line.
-
-    A mask over the bytes does in one pass what repeated replacing does in many.
-    """
-    blank, line_end = 32, 10
-    codes = np.frombuffer(data, dtype=np.uint8)
-    if codes.size > 1:
-        is_blank = codes == blank
-        before_gap = np.empty_like(is_blank)
-        np.logical_or(is_blank[1:], codes[1:] == line_end, out=before_gap[:-1])
-        before_gap[-1] = True
-        drop = is_blank & before_gap
-        data = codes[~drop].tobytes() if drop.any() else data
-    return data.replace(b"\n ", b"\n").strip(b" \n")
-
-
-def _parse_text(parse, wanted: Sequence[str], path: Path) -> pa.Table:  # noqa: ANN001
-    try:
-        return parse(dict.fromkeys(wanted, pa.binary()))
-    except pa.ArrowInvalid as error:
-        raise FormatError(f"{path}: the rows cannot be read as a table ({error})") from error
-
-
-def _coerce(table: pa.Table, types: Mapping[str, pa.DataType], notes: Notes) -> pa.Table:
-    """Turn text cells into numbers one by one; what is no number becomes missing and is counted."""
-    columns, faults = {}, 0
-    for name, kind in types.items():
-        cells = [c.decode("utf-8", errors="replace") for c in table[name].to_pylist()]
-        if kind == pa.string():
-            columns[name] = pa.array(cells)
-            continue
-        numbers = np.full(len(cells), np.nan)
-        for row, cell in enumerate(cells):
-            if cell.strip() not in _NULLS:
-                try:
-                    numbers[row] = float(cell)
-                except ValueError:
-                    faults += 1
-        columns[name] = pa.array(numbers)
-    notes.warn(faults, "cells hold text where a number belongs; set to missing")
-    return pa.table(columns)
-
-
-def _numpy(column: pa.ChunkedArray, is_string: bool) -> np.ndarray:
-    if not is_string:
-        return (
-            column.to_numpy().astype(np.float64, copy=True)
-            if column.null_count == 0
-            else pc.fill_null(column, np.nan).to_numpy()
-        )
-    # Few distinct texts in many rows: turn each into a Python string once.
-    coded = column.combine_chunks().dictionary_encode()
-    if isinstance(coded, pa.ChunkedArray):
-        coded = coded.combine_chunks()
-    words = np.array([w.strip() for w in coded.dictionary.to_pylist()] or [""], dtype=str)
-    return words[coded.indices.to_numpy(zero_copy_only=False)]
+    index, columns = found
+    start = 0
+    for _ in range(index + 1):
+        start = data.find(b"\n", start) + 1 or len(data)
+    return lines[:index], columns, data[start:]
 
 
 def from_parts(
@@ -233,10 +106,10 @@ def parse_iso(texts: np.ndarray) -> np.ndarray:
     """Read ISO 8601 times in UTC (with or without Z) as ``datetime64[ns]``; what is none becomes NaT."""
     import pandas as pd
 
-    stamps = pd.to_datetime(
+    series = pd.to_datetime(
         pd.Series(np.asarray(texts, dtype=str)), utc=True, errors="coerce", format="ISO8601"
     )
-    stamps = stamps.dt.tz_localize(None).to_numpy()
+    stamps = series.dt.tz_localize(None).to_numpy()
     inside = (stamps >= np.datetime64("1800-01-01")) & (stamps < np.datetime64("2200-01-01"))
     return np.where(inside, stamps, np.datetime64("NaT")).astype("datetime64[ns]")
 
@@ -264,7 +137,7 @@ def without_fill(values: np.ndarray, fill: float) -> np.ndarray:
 
 
 def local_to_utc(stamp: np.ndarray, zone: str, notes: Notes) -> np.ndarray:
-    """Bring stamps to UTC by an offset such as ``UTC+08:00``, ``UTC +8`` or ``UTC``; each shifted row is counted.
+    """Bring stamps to UTC by an offset such as ``UTC+08:00``, ``UTC +8`` or ``UTC``; shifted rows are counted.
 
     Raises
     ------

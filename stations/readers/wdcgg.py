@@ -1,9 +1,10 @@
 """WDCGG text of the current site (2018 on): the layout of 2021 files and that of present ones.
 
-Both begin ``# header_lines : N``; the column names are the last ``#`` line. In 2021 files start and end of the
-interval share the names ``year … second``, and ``value_unc`` is documented as a standard deviation. Present
-files have ``st_``/``end_`` names, ``value_sd`` and up to three uncertainties. ``scale`` is a code that the
-header decodes, and may change within a file. Some old sets are in local time: ``dataset_time_zone`` says so.
+Both begin ``# header_lines : N``; the column names are the last ``#`` line. In 2021 files start and end of
+the interval share the names ``year … second``, and ``value_unc`` is documented as a standard deviation.
+Present files have ``st_``/``end_`` names, ``value_sd`` and up to three uncertainties. ``scale`` is a code that
+the header decodes, and may change within a file. Some old sets are in local time: ``dataset_time_zone``.
+Source: the files' own headers.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from obsnet.schema import Quality
 from stations.readers import choose
 from stations.readers.flags import decode
 from stations.readers.source import Source
-from stations.readers.source import decode as decode_text
+from stations.readers.table import read_table, require
 from stations.readers.text import (
     attributes,
     check_header_count,
@@ -26,7 +27,7 @@ from stations.readers.text import (
     from_parts,
     local_to_utc,
     number,
-    read_table,
+    split_header,
     without_fill,
 )
 from stations.record import Notes, build, intervals, spread
@@ -34,9 +35,11 @@ from stations.record import Notes, build, intervals, spread
 __all__ = ["read", "sniff"]
 
 _PARTS = ("year", "month", "day", "hour", "minute", "second")
-_STRINGS = {"site", "flask_no", "ORG_QCflag"}
+_NEEDED = (*_PARTS, "value", "latitude", "longitude", "QCflag")
+_STRINGS = ("site", "flask_no", "ORG_QCflag")
+_FILL = "-999.999"  # where the header declares none
 _LENGTHS = {"hourly": np.timedelta64(1, "h"), "daily": np.timedelta64(1, "D"), "monthly": "month"}
-_FLAGS = {"1": 0, "2": Quality.SELECTION, "3": Quality.PRODUCER, "-9": 0, "": 0}
+_FLAGS = {"1": 0, "2": Quality.SELECTION, "3": Quality.PRODUCER, "-9": 0}
 
 
 def sniff(source: Source) -> bool:
@@ -48,7 +51,7 @@ def _column_line(lines: list[str]) -> tuple[int, list[str]] | None:
     """Return the index of the column line and its names, those of the interval's end made distinct."""
     for index, line in enumerate(lines):
         words = line.lstrip("#").split()
-        if words[:1] in (["site_gaw_id"], ["site_wdcgg_id"]) and len(words) > 20 and "value" in words:
+        if words[:1] in (["site_gaw_id"], ["site_wdcgg_id"]) and "value" in words:
             names = ["site", *(w.removeprefix("st_") for w in words[1:])]
             return index, [f"end_{n}" if n in names[:i] else n for i, n in enumerate(names)]
     return None
@@ -57,111 +60,95 @@ def _column_line(lines: list[str]) -> tuple[int, list[str]] | None:
 def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     """Read a WDCGG text file; see `stations.readers.read`."""
     notes = Notes()
-    text, latin = decode_text(source.read_bytes())
-    notes.changed(latin, "file is not UTF-8 and was read as Latin-1")
-    lines = text.split("\n")
-    found = _column_line(lines)
-    if found is None:
-        raise FormatError(
-            f"{source.path}: the header ends before the line of column names; the file is cut off"
-        )
-    index, names = found
-    attrs = attributes(lines[:index])
-    check_header_count(attrs, index + 1, notes)
+    header, names, rows = split_header(source, _column_line, notes)
+    require(names, _NEEDED, source.path)
+    attrs = attributes(header)
+    check_header_count(attrs, len(header) + 1, notes)
     gas = attrs.get("dataset_parameter", "")
     if not gas or "value:units" not in attrs:
         raise FormatError(f"{source.path}: the header lacks dataset_parameter or value:units")
     choose([gas.upper()], species, source.path)
-    table = read_table(
-        "\n".join(lines[index + 1 :]).encode(), names, strings=_STRINGS, path=source.path, notes=notes
-    )
-    return [_record(source, attrs, table, notes, index + 1)]
-
-
-def _record(
-    source: Source, attrs: dict[str, str], table: dict[str, np.ndarray], notes: Notes, header_lines: int
-) -> xr.Dataset:
+    table = read_table(rows, names, strings=_STRINGS, path=source.path, notes=notes)
     for name in table:
-        fills = attrs.get(f"{name}:_FillValue", "").split(" or ")
+        fills = [*attrs.get(f"{name}:_FillValue", _FILL).split(" or ")]
         if table[name].dtype.kind == "f":
             for fill in fills:
-                table[name] = without_fill(table[name], number(fill, -999.999))
+                table[name] = without_fill(table[name], number(fill, float(_FILL)))
         else:
-            table[name] = np.where(np.isin(table[name], [*fills, "-999.999"]), "", table[name])
-    start, middle, end, interval = _times(attrs, table, notes)
+            table[name] = np.where(np.isin(table[name], [*fills, _FILL]), "", table[name])
+    record = _record(source, attrs, table, notes)
+    record.attrs["header_lines"] = len(header) + 1
+    return [record]
+
+
+def _record(source: Source, attrs: dict[str, str], table: dict[str, np.ndarray], notes: Notes) -> xr.Dataset:
+    tag = attrs.get("dataset_selection_tag", "event").lower()
+    start, middle, end, interval = _times(attrs, table, tag, notes)
     check_span(start, attrs.get("dataset_start_date", ""), attrs.get("dataset_end_date", ""), notes)
     n = table.get("nvalue")
     if "value_unc" in table:  # 2021
         spreads = spread(table["value_unc"], n)
     else:
-        spreads = {"sd": table.get("value_sd", np.nan), "uncertainty": table.get("value_unc_1", np.nan)}
-    codes = np.where(np.isnan(table["QCflag"]), -9, table["QCflag"]).astype(int).astype(str)
+        names = {"sd": "value_sd", "uncertainty": "value_unc_1"}
+        spreads = {k: table[v] for k, v in names.items() if v in table}
+    codes = np.nan_to_num(table["QCflag"], nan=-9.0).astype(int).astype(str)
     own = table.get("ORG_QCflag", np.full(len(codes), ""))
-    gas, tag = attrs["dataset_parameter"], attrs.get("dataset_selection_tag", "event").lower()
+    scale = _decoded(attrs, "scale_{}_name", table.get("scale"), "scale_{}_code")
     extras: dict[str, Any] = {
-        "scale_row": _decoded(attrs, "scale_{}_name", table.get("scale"), "scale_{}_code")
+        "wdcgg_flag": codes.astype(np.int8, casting="unsafe"),
+        "instrument": _decoded(attrs, "instrument_{}", table.get("instrument")),
+        "scale_row": scale,
     }
-    extras["instrument"] = _decoded(attrs, "instrument_{}", table.get("instrument"))
-    extras["wdcgg_flag"] = codes.astype(np.int8)
-    if "value_wmo_scale" in table:
-        extras["value_wmo_scale"] = table["value_wmo_scale"]
-    columns = {
-        "value": table["value"],
-        **spreads,
-        "n": n,
-        "quality": decode(codes, _FLAGS.get, notes),
-        "quality_original": np.where(own == "", np.where(codes == "-9", "", codes), own),
-        "latitude": _or_site(table, "latitude", attrs),
-        "longitude": _or_site(table, "longitude", attrs),
-        "altitude_m": table.get("altitude", np.nan),
-        "intake_height_m": table.get("intake_height", np.nan),
-        "sample_id": table.get("flask_no", ""),
-    }
-    site = (
-        attrs.get("site_gaw_id")
-        or attrs.get("site_wdcgg_id")
-        or (str(table["site"][0]) if len(middle) else "")
-    )
+    extras |= {name: table[name] for name in ("value_wmo_scale",) if name in table}
+    lab, gas = attrs.get("contributor_acronym", "unknown"), attrs["dataset_parameter"]
     return build(
-        columns,
+        {
+            "value": table["value"],
+            **spreads,
+            "n": n,
+            "quality": decode(codes, _FLAGS.get, notes),
+            "quality_original": np.where(own == "", np.where(codes == "-9", "", codes), own),
+            "latitude": _or_site(table, "latitude", attrs),
+            "longitude": _or_site(table, "longitude", attrs),
+            "altitude_m": table.get("altitude", np.nan),
+            "intake_height_m": table.get("intake_height", np.nan),
+            "sample_id": table.get("flask_no", ""),
+        },
         species=gas,
         unit=attrs["value:units"],
-        scale="; ".join(dict.fromkeys(t for t in extras["scale_row"].tolist() if t)),
+        scale="; ".join(dict.fromkeys(t for t in scale.tolist() if t)),
         start=start,
         middle=middle,
         end=end,
         interval=interval,
         notes=notes,
-        extras=extras,
+        extras={k: v for k, v in extras.items() if len(v) == len(middle)},
         options=source.options,
         attrs={
-            "site": site,
+            "site": attrs.get("site_gaw_id") or attrs.get("site_wdcgg_id") or "".join(table["site"][:1]),
             "site_name": attrs.get("site_name", ""),
-            "network": f"WDCGG ({attrs.get('contributor_acronym', 'contributor unknown')})",
-            "source": f"wdcgg_{attrs.get('contributor_acronym', '').lower().replace(' ', '-') or 'x'}_{tag}_{gas.lower()}",
+            "network": f"WDCGG ({lab})",
+            "source": f"wdcgg_{lab.lower().replace(' ', '-')}_{tag}_{gas.lower()}",
             "format": "wdcgg_2021" if "value_unc" in table else "wdcgg",
             "path": str(source.path),
-            "dataset": attrs.get("Data_Set_Name", attrs.get("dataset_name", "")),
-            "header_lines": header_lines,
+            "dataset": attrs.get("Data_Set_Name", source.name),
             "utc_to_local_hours": attrs.get("site_lst2utc", ""),
         },
     )
 
 
 def _times(
-    attrs: dict[str, str], table: dict[str, np.ndarray], notes: Notes
+    attrs: dict[str, str], table: dict[str, np.ndarray], tag: str, notes: Notes
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
     """Return start, middle, end: the file's own end where it gives one, else by the kind of mean."""
     stamp = from_parts(*(table[n] for n in _PARTS))
-    finish = (
-        from_parts(*(table[f"end_{n}"] for n in _PARTS))
-        if "end_year" in table
-        else np.full_like(stamp, "NaT")
-    )
+    finish = np.full_like(stamp, "NaT")
+    if {f"end_{n}" for n in _PARTS} <= set(table):
+        finish = from_parts(*(table[f"end_{n}"] for n in _PARTS))
     zone = attrs.get("dataset_time_zone", "UTC")
-    zone = attrs.get("site_lst2utc", zone) if zone.upper() in {"LST", "LOCAL"} else zone
+    if zone.upper() in {"LST", "LOCAL"}:
+        zone = attrs.get("site_lst2utc", zone)
     stamp, finish = local_to_utc(stamp, zone, notes), local_to_utc(finish, zone, Notes())
-    tag = attrs.get("dataset_selection_tag", "event").lower()
     length = next((v for k, v in _LENGTHS.items() if tag.startswith(k[:4])), None)
     start, middle, end = intervals(stamp, "instant" if length is None else "start", length)
     given = finish > start
@@ -181,18 +168,17 @@ def _decoded(
         Patterns of the header's keys; without `code_name` the entry's number is the code.
     """
     if codes is None:
-        return np.array("")
-    words = {}
+        return np.zeros(0, dtype=str)
+    words: dict[float, str] = {}
     for entry in range(1, 100):
         if name.format(entry) not in attrs:
             break
-        words[number(attrs.get(code_name.format(entry), ""), entry) if code_name else float(entry)] = attrs[
-            name.format(entry)
-        ]
-    known, inverse = np.unique(np.nan_to_num(codes, nan=-9), return_inverse=True)
+        code = number(attrs.get(code_name.format(entry)), entry) if code_name else float(entry)
+        words[code] = attrs[name.format(entry)]
+    known, inverse = np.unique(np.nan_to_num(codes, nan=-9.0), return_inverse=True)
     return np.array([words.get(k, "") for k in known.tolist()] or [""], dtype=str)[inverse]
 
 
 def _or_site(table: dict[str, np.ndarray], name: str, attrs: dict[str, str]) -> np.ndarray:
-    site = number(attrs.get(f"site_{name}", ""))
-    return np.where(np.isnan(table[name]), site, table[name]) if name in table else np.array(site)
+    """Return a coordinate of the rows, the site's where a row has none."""
+    return np.where(np.isnan(table[name]), number(attrs.get(f"site_{name}")), table[name])

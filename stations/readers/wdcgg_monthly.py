@@ -1,7 +1,7 @@
-"""WDCGG's old monthly ``.dat``: a header of lines REM01 to REM25 or REM32, then ``YYYY MM value V ND SD F …``.
+"""WDCGG's old monthly ``.dat``: header lines REM01 to REM25 or REM32, then ``YYYY MM value V ND SD F …``.
 
 Position is in degrees and minutes (``36 17' N``), fills are -99, -9999, -999999. The values are monthly means
-as the contributor made them; the scale is named with its period.
+as the contributor made them; the scale is named with its period. Source: the files' own headers.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import xarray as xr
 from obsnet.errors import FormatError
 from stations.readers import choose
 from stations.readers.source import Source, decode
-from stations.readers.text import from_parts, number, read_table
+from stations.readers.table import read_table, require
+from stations.readers.text import from_parts, number
 from stations.record import Notes, build, intervals
 
 __all__ = ["read", "sniff"]
 
-_LINE = re.compile(r"^REM(\d\d) ?(.*)$")
-_TAIL = ("V", "ND", "SD", "F", "RATIO_A", "RATIO_B")
+_LINE = re.compile(r"^REM\d\d ?(.*)$")
 
 
 def sniff(source: Source) -> bool:
@@ -34,7 +34,7 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     text, latin = decode(source.read_bytes())
     notes.changed(latin, "file is not UTF-8 and was read as Latin-1")
     lines = text.splitlines()
-    header = [m[2].strip() for line in lines if (m := _LINE.match(line))]
+    header = [m[1].strip() for line in lines if (m := _LINE.match(line))]
     attrs = {k.strip(): v.strip() for k, colon, v in (h.partition(":") for h in header) if colon}
     missing = [k for k in ("PARAMETER", "UNIT") if not attrs.get(k)]
     if missing:
@@ -44,62 +44,66 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     names = _names(header, source)
     rows = "\n".join(line for line in lines if not line.startswith("REM")).encode()
     table = read_table(rows, names, strings={"F"}, path=source.path, notes=notes)
-    value = table["value"]
-    for name, values in table.items():
-        if values.dtype.kind == "f":
-            table[name] = np.where(values <= -99.0, np.nan, values)
-    notes.changed((np.isnan(table["value"]) & np.isfinite(value)).sum(), "fill values set to missing")
-    stamp = from_parts(table["year"], table["month"])
-    start, middle, end = intervals(stamp, "start", "month")
-    ratio = [table[k] for k in ("RATIO_A", "RATIO_B") if k in table]
-    if len(ratio) == 2:
-        differs = (ratio[0] != 1.0) | (ratio[1] != 0.0)
-        notes.warn(
-            differs.sum(), "rows have a ratio to the WMO scale that is not 1; values are the contributor's"
-        )
-    flags = np.where(table["F"] == "-99", "", table["F"]) if "F" in table else ""
-    return [
-        build(
-            {
-                "value": table["value"],
-                "sd": table.get("SD", np.nan),
-                "n": table.get("ND"),
-                "quality_original": flags,
-                "latitude": _degrees(attrs.get("LATITUDE", "")),
-                "longitude": _degrees(attrs.get("LONGITUDE", "")),
-                "altitude_m": number(attrs.get("ALTITUDE", "").split()[0] if attrs.get("ALTITUDE") else ""),
-            },
-            species=gas,
-            unit=attrs["UNIT"],
-            scale=_scale(attrs.get("CALIBRATION", ""), notes),
-            start=start,
-            middle=middle,
-            end=end,
-            interval="start",
-            notes=notes,
-            options=source.options,
-            attrs={
-                "site": _site(attrs),
-                "site_name": attrs.get("STATION", ""),
-                "network": f"WDCGG ({attrs.get('SUBMITTED BY', '')})",
-                "source": f"wdcgg_rem_monthly_{gas.lower()}",
-                "format": "wdcgg_rem",
-                "path": str(source.path),
-                "dataset": attrs.get("TABLENAME", ""),
-                "header_lines": len(header),
-            },
-        )
-    ]
+    record = _record(source, attrs, table, gas, notes)
+    record.attrs["header_lines"] = len(header)
+    return [record]
 
 
 def _names(header: list[str], source: Source) -> list[str]:
     """Return column names from the line that names ND and SD."""
     for line in header:
         words = line.split()
-        if {"ND", "SD"} <= set(words):
+        if {"V", "ND", "SD"} <= set(words):
             # "YYYY MM CO2 V ND …", of which the width of REMnn may have eaten the beginning
-            return ["year", "month", "value", *words[words.index("ND") - 1 :]]
-    raise FormatError(f"{source.path}: the REM header does not name the columns ({', '.join(_TAIL)})")
+            names = ["year", "month", "value", *words[words.index("V") :]]
+            require(names, ("ND", "SD"), source.path)
+            return names
+    raise FormatError(f"{source.path}: the REM header does not name the columns V, ND, SD")
+
+
+def _record(
+    source: Source, attrs: dict[str, str], table: dict[str, np.ndarray], gas: str, notes: Notes
+) -> xr.Dataset:
+    fill = table["value"] <= -99.0
+    notes.changed(fill.sum(), "fill values set to missing")
+    for name in ("value", "ND", "SD"):
+        table[name] = np.where(table[name] <= -99.0, np.nan, table[name])
+    start, middle, end = intervals(from_parts(table["year"], table["month"]), "start", "month")
+    if {"RATIO_A", "RATIO_B"} <= set(table):
+        differs = (table["RATIO_A"] != 1.0) | (table["RATIO_B"] != 0.0)
+        notes.warn(
+            differs.sum(), "rows have a ratio to the WMO scale other than 1; values are the contributor's"
+        )
+    flags = table.get("F", np.full(len(middle), ""))
+    return build(
+        {
+            "value": table["value"],
+            "sd": table["SD"],
+            "n": table["ND"],
+            "quality_original": np.where(flags == "-99", "", flags),
+            "latitude": _degrees(attrs.get("LATITUDE", "")),
+            "longitude": _degrees(attrs.get("LONGITUDE", "")),
+            "altitude_m": number(attrs.get("ALTITUDE", "").partition(" ")[0]),
+        },
+        species=gas,
+        unit=attrs["UNIT"],
+        scale=_scale(attrs.get("CALIBRATION", ""), notes),
+        start=start,
+        middle=middle,
+        end=end,
+        interval="start",
+        notes=notes,
+        options=source.options,
+        attrs={
+            "site": _site(attrs),
+            "site_name": attrs.get("STATION", ""),
+            "network": f"WDCGG ({attrs.get('SUBMITTED BY', 'unknown')})",
+            "source": f"wdcgg_rem_monthly_{gas.lower()}",
+            "format": "wdcgg_rem",
+            "path": str(source.path),
+            "dataset": attrs.get("TABLENAME", source.name),
+        },
+    )
 
 
 def _degrees(text: str) -> float:
@@ -112,18 +116,15 @@ def _degrees(text: str) -> float:
 
 
 def _scale(text: str, notes: Notes) -> str:
-    """Return the scale without its period; several periods are named together."""
-    names = list(
-        dict.fromkeys(n.strip(" ,;") for n in re.sub(r"\([^)]*\)", ";", text).split(";") if n.strip(" ,;"))
-    )
+    """Return the scale without its period; ``mixed`` where there are several: no row says which it is on."""
+    parts = (p.strip(" ,;") for p in re.sub(r"\([^)]*\)", ";", text).split(";"))
+    names = list(dict.fromkeys(p for p in parts if p))
     if len(names) > 1:
-        notes.warn(
-            len(names), f"scales in one record ({', '.join(names)}) without saying which row is on which"
-        )
+        notes.warn(len(names), f"scales in one record ({', '.join(names)}); no row says which it is on")
         return "mixed"
-    return names[0] if names else ""
+    return "".join(names)
 
 
 def _site(attrs: dict[str, str]) -> str:
     parts = attrs.get("FILENAME", "").split("_")
-    return (parts[1] if len(parts) > 2 else attrs.get("TABLENAME", "")[:3]).upper()
+    return parts[1] if len(parts) > 2 else attrs.get("TABLENAME", "")[:3]

@@ -1,4 +1,5 @@
-"""Writers of the text and netCDF dialects, for round trips. All files are SYNTHETIC: right in layout, made-up in content."""
+# ruff: noqa: E501  (a line of a file's layout is one line here)
+"""Writers of the text and netCDF dialects, for round trips; SYNTHETIC: right in layout, made-up in content."""
 
 from __future__ import annotations
 
@@ -68,8 +69,16 @@ def noaa_text(rows: Rows, tag="event", header=None) -> str:
         f"# dataset_calibration_scale : {rows.scale}",
     ]  # fmt: skip
     if len(rows.time):
-        head += [f"# dataset_start_date : {iso(rows.time.min())}", f"# dataset_stop_date : {iso(rows.time.max())}"]
-    head += [f"# value:_FillValue : -999.999", f"# value:units : {rows.unit}", "# value_unc:_FillValue : -999.999", "#"]
+        head += [
+            f"# dataset_start_date : {iso(rows.time.min())}",
+            f"# dataset_stop_date : {iso(rows.time.max())}",
+        ]
+    head += [
+        "# value:_FillValue : -999.999",
+        f"# value:units : {rows.unit}",
+        "# value_unc:_FillValue : -999.999",
+        "#",
+    ]
     if tag == "event":
         columns = (
             "site_code year month day hour minute second datetime time_decimal air_sample_container_id value value_unc "
@@ -149,7 +158,8 @@ def wdcgg(rows: Rows, layout="2021", tag="event", zone="UTC", scales=None) -> st
         )
         none = "-999999.999 -9 -9"
         values = [
-            f"{rows.value[i]} {rows.value[i]} {rows.sd[i]} {rows.uncertainty[i]} 1 10 {none} {none}" for i in range(len(rows.time))
+            f"{rows.value[i]} {rows.value[i]} {rows.sd[i]} {rows.uncertainty[i]} 1 10 {none} {none}"
+            for i in range(len(rows.time))
         ]
     body = [
         f"{rows.site} {' '.join(rows.parts(i))} {ends[i]} {values[i]} {rows.n[i]} {rows.latitude} {rows.longitude} {rows.altitude} "
@@ -177,7 +187,9 @@ def rem_monthly(rows: Rows, lines=25, calibration="WMO CO2 X2007(1990-08-01 - 20
     return "\n".join([*head, *body]) + "\n"
 
 
-def icos_l2(rows: Rows, scale="115: WMO X2004A", instruments=None, zone="UTC +0", comment="Times are UTC", total=None) -> str:
+def icos_l2(
+    rows: Rows, scale="115: WMO X2004A", instruments=None, zone="UTC +0", comment="Times are UTC", total=None
+) -> str:
     """ICOS ATC Level 2 continuous series."""
     gas = rows.species
     head = [
@@ -232,12 +244,21 @@ def gcwerks_c(rows: Rows, gases=("SF6", "CFC-11"), flags=None, inlet="10m") -> s
             cells += [f"{rows.value[i]}", flags[i]]
         body.append(" ".join(f"{c:>13}" for c in cells))
     lines = ["Created:  1 Feb 21 21:06 GMT", "shangdianzi-medusa"]
-    return "\n".join([*lines, *(" ".join(f"{c:>13}" for c in line) for line in (scale, unit, names)), *body]) + "\n"
+    return (
+        "\n".join([*lines, *(" ".join(f"{c:>13}" for c in line) for line in (scale, unit, names)), *body])
+        + "\n"
+    )
 
 
 def gcwerks_precisions(days: list[str], values: list[float], gases=("SF6", "CFC-11")) -> str:
     """The .precisions.C beside a .C."""
-    head = ["# Created:  1 Feb 21 21:06 GMT", "# Standard reported", "#", "#        " + "   ".join(gases), "# Date   " + "  s   n" * len(gases)]
+    head = [
+        "# Created:  1 Feb 21 21:06 GMT",
+        "# Standard reported",
+        "#",
+        "#        " + "   ".join(gases),
+        "# Date   " + "  s   n" * len(gases),
+    ]
     body = [f" {d} " + " ".join(f"{v} 7" for _ in gases) for d, v in zip(days, values, strict=True)]
     return "\n".join([*head, *body]) + "\n"
 
@@ -245,7 +266,9 @@ def gcwerks_precisions(days: list[str], values: list[float], gases=("SF6", "CFC-
 def gcwerks_crds(rows: Rows, gases=("ch4", "co2"), types=None) -> str:
     """GCWerks .dat of a laser analyser; the last gas has the rows' values."""
     top = f"{'-':>6} {'-':>6} {'-':>8} {'-':>4}" + "".join(f" {g:>9} {g:>7} {g:>5}" for g in gases)
-    names = f"{'date':>6} {'time':>6} {'type':>8} {'port':>4}" + f" {'C':>9} {'stdev':>7} {'N':>5}" * len(gases)
+    names = f"{'date':>6} {'time':>6} {'type':>8} {'port':>4}" + f" {'C':>9} {'stdev':>7} {'N':>5}" * len(
+        gases
+    )
     body = []
     for i in range(len(rows.time)):
         y, mo, d, h, mi, s = rows.parts(i)
@@ -310,7 +333,16 @@ def read_text(text: str | bytes, name="file.txt", all_species=False, species=Non
         return read_all(path, **options) if all_species else stations.read(path, species, **options)
 
 
-def obspack(path: Path, rows: Rows, european=False, unit=None, start="beginning", solar_shift=0.0, attrs=None, fill=-1e34) -> Path:
+def obspack(
+    path: Path,
+    rows: Rows,
+    european=False,
+    unit=None,
+    start="beginning",
+    solar_shift=0.0,
+    attrs=None,
+    fill=-1e34,
+) -> Path:
     """ObsPack netCDF; values are written in `unit` from the rows' ppm."""
     unit = unit or "mol mol-1"
     factor = {"mol mol-1": 1e-6, "nanomol mol-1": 1e3, "micromol mol-1": 1.0}[unit]
@@ -332,15 +364,32 @@ def obspack(path: Path, rows: Rows, european=False, unit=None, start="beginning"
             comment=f"POSIX time. Time-averaged values are reported at the {where} of the averaging interval.")  # fmt: skip
         if european:
             add("start_time", "i4", seconds, units="seconds since 1970-01-01T00:00:00Z")
-        add("value", "f8", np.where(np.isnan(rows.value), np.nan if european else fill, rows.value * factor), fill_value=np.nan if european else fill, units=unit)
-        add("value_std_dev", "f8", np.where(np.isnan(rows.sd), np.nan if european else -99.99, rows.sd * factor), fill_value=np.nan if european else -99.99, units=unit)
+        add(
+            "value",
+            "f8",
+            np.where(np.isnan(rows.value), np.nan if european else fill, rows.value * factor),
+            fill_value=np.nan if european else fill,
+            units=unit,
+        )
+        add(
+            "value_std_dev",
+            "f8",
+            np.where(np.isnan(rows.sd), np.nan if european else -99.99, rows.sd * factor),
+            fill_value=np.nan if european else -99.99,
+            units=unit,
+        )
         add("nvalue", "i4", rows.n, fill_value=-9)
         for name in ("latitude", "longitude", "altitude"):
             add(name, "f4", np.full(len(seconds), getattr(rows, name)))
         add("intake_height", "f4", np.full(len(seconds), rows.intake))
         solar = seconds + round((rows.longitude / 15.0 + solar_shift) * 3600.0)
         times = solar.astype("datetime64[s]")
-        add("solartime_components", "i4", np.array([Rows(times, rows.value).parts(i) for i in range(len(times))], dtype=int).reshape(-1, 6), (dim, "calendar_components"))
+        add(
+            "solartime_components",
+            "i4",
+            np.array([Rows(times, rows.value).parts(i) for i in range(len(times))], dtype=int).reshape(-1, 6),
+            (dim, "calendar_components"),
+        )
         if european:
             variable = nc.createVariable("qc_flag", "S1", (dim,))
             variable[:] = np.array(rows.flag, dtype="S1")
@@ -358,7 +407,13 @@ def obspack(path: Path, rows: Rows, european=False, unit=None, start="beginning"
     return path
 
 
-def agage(path: Path, rows: Rows, comment="Time stamp corresponds to the start of the 1-minute mean.", flags=None, period=60) -> Path:
+def agage(
+    path: Path,
+    rows: Rows,
+    comment="Time stamp corresponds to the start of the 1-minute mean.",
+    flags=None,
+    period=60,
+) -> Path:
     """AGAGE archive netCDF of CH4 (ppb)."""
     with netCDF4.Dataset(path, "w") as nc:
         nc.createDimension("time", len(rows.time))

@@ -17,7 +17,9 @@ icos_flags = st.sampled_from(list("OURNKH"))
 @st.composite
 def rows(draw, step=60, flags=noaa_flags, max_size=12, latest=4_000_000_000, **kwargs):
     """Return distinct, ascending times on a grid of `step` seconds from 1970 to `latest`, with values and flags."""
-    starts = draw(st.lists(st.integers(0, latest // step), min_size=1, max_size=max_size, unique=True).map(sorted))
+    starts = draw(
+        st.lists(st.integers(0, latest // step), min_size=1, max_size=max_size, unique=True).map(sorted)
+    )
     size = len(starts)
     times = (np.array(starts, dtype=np.int64) * step).astype("datetime64[s]")
 

@@ -7,7 +7,7 @@ import pytest
 
 from obsnet.schema import Quality
 from stations import read
-from stations.record import summary
+from stations.summary import summary
 from tests.stations.dialects import agage, simple
 
 

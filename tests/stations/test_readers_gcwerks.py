@@ -10,7 +10,7 @@ from obsnet.errors import ConfigError, FormatError
 from obsnet.schema import Quality
 from stations import read
 from stations.readers import read_all
-from stations.record import summary
+from stations.summary import summary
 from tests.stations.dialects import gcwerks_c, gcwerks_crds, gcwerks_precisions, read_text, simple
 from tests.stations.strategies import rows
 
@@ -74,7 +74,9 @@ def test_inlet_heights_from_inlet_names():
 
 def test_header_rows_of_different_length_are_an_error():
     text = gcwerks_c(simple()).replace("SIO-05", "", 1)
-    with pytest.raises(FormatError, match=r"rows of scales .16., units .17. and columns .17. differ in length"):
+    with pytest.raises(
+        FormatError, match=r"rows of scales .16., units .17. and columns .17. differ in length"
+    ):
         read_text(text, "x.C")
 
 
@@ -131,7 +133,12 @@ def test_two_digit_years_belong_to_two_centuries():
 
 def test_rows_that_are_not_air_are_flagged():
     record = read_text(gcwerks_crds(simple(), types=["air", "std", "air", "air"]), "a.dat")
-    assert (record["quality"].values & np.uint32(Quality.PRODUCER) != 0).tolist() == [False, True, False, False]
+    assert (record["quality"].values & np.uint32(Quality.PRODUCER) != 0).tolist() == [
+        False,
+        True,
+        False,
+        False,
+    ]
     assert "1 rows are not of type 'air' (flagged 'producer')" in record.attrs["warnings"]
 
 

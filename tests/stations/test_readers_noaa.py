@@ -9,7 +9,8 @@ from hypothesis import given
 from obsnet.errors import ConfigError, FormatError, UnitError
 from obsnet.schema import Quality
 from stations import read
-from stations.record import pair_means, summary
+from stations.record import pair_means
+from stations.summary import summary
 from tests.stations.dialects import iso, noaa_old, noaa_text, read_text, simple
 from tests.stations.strategies import rows
 
@@ -34,7 +35,12 @@ def test_waliguan_event_file_gives_the_known_numbers(sample_data):
     assert found["rows"] == 3397
     assert found["header_lines"] == 158
     assert (found["first_time"], found["last_time"]) == ("1990-08-05T08:57:00Z", "2022-12-28T00:15:00Z")
-    assert (found["species"], found["unit"], found["scale"], found["site"]) == ("CO2", "ppm", "WMO CO2 X2019", "WLG")
+    assert (found["species"], found["unit"], found["scale"], found["site"]) == (
+        "CO2",
+        "ppm",
+        "WMO CO2 X2019",
+        "WLG",
+    )
     assert found["interval"] == "instant"
     assert found["quality"] == {"use": 2676, "producer": 576, "range": 4, "selection": 145}
     # The header declares -999.999 and the rows hold -999.99.
@@ -113,8 +119,12 @@ def test_old_event_round_trip(rows):
 def test_hourly_round_trip_moves_the_stamp_to_the_middle(rows):
     record = read_text(noaa_text(rows, tag="hourly"), "co2_wlg_surface-insitu_1_ccgg_hourly.txt")
     np.testing.assert_array_equal(record["time_start"].values.astype("datetime64[s]"), rows.time)
-    np.testing.assert_array_equal(record["time"].values.astype("datetime64[s]"), rows.time + np.timedelta64(1800, "s"))
-    np.testing.assert_array_equal(record["time_end"].values.astype("datetime64[s]"), rows.time + np.timedelta64(3600, "s"))
+    np.testing.assert_array_equal(
+        record["time"].values.astype("datetime64[s]"), rows.time + np.timedelta64(1800, "s")
+    )
+    np.testing.assert_array_equal(
+        record["time_end"].values.astype("datetime64[s]"), rows.time + np.timedelta64(3600, "s")
+    )
     np.testing.assert_array_equal(record["sd"].values, rows.sd)
     np.testing.assert_array_equal(record["n"].values, rows.n)
     assert np.isnan(record["uncertainty"].values).all()
@@ -144,7 +154,10 @@ def test_a_header_count_that_lies_is_counted_and_the_column_line_believed(lie):
     count = honest.split("\n")[0].split(": ")[1]
     record = read_text(honest.replace(f"# header_lines : {count}", f"# header_lines : {lie}", 1))
     assert record.sizes["time"] == 4
-    assert f"1 header count is wrong: it says {lie} lines, the column names are in line {count}" in record.attrs["warnings"]
+    assert (
+        f"1 header count is wrong: it says {lie} lines, the column names are in line {count}"
+        in record.attrs["warnings"]
+    )
 
 
 def test_mixed_units_in_one_file_are_found_flagged_and_left_alone():
@@ -155,13 +168,18 @@ def test_mixed_units_in_one_file_are_found_flagged_and_left_alone():
     assert np.flatnonzero(wrong).tolist() == [3, 4]
     assert record["value"].values[3] == rows.value[3]
     assert any(w.startswith("2 rows look as if in another unit") for w in record.attrs["warnings"])
-    assert any("2 values of CO2 in ppm outside 150 to 5000, the first in row 4" in w for w in record.attrs["warnings"])
+    assert any(
+        "2 values of CO2 in ppm outside 150 to 5000, the first in row 4" in w
+        for w in record.attrs["warnings"]
+    )
 
 
 def test_a_file_all_in_another_unit_is_refused():
     rows = simple(10)
     rows.value *= 1e-6
-    with pytest.raises(UnitError, match="10 of 10 values of CO2 in ppm are outside 150 to 5000, the first in row 1"):
+    with pytest.raises(
+        UnitError, match="10 of 10 values of CO2 in ppm are outside 150 to 5000, the first in row 1"
+    ):
         read_text(noaa_text(rows))
 
 
@@ -176,7 +194,10 @@ def test_duplicate_and_backward_times_are_counted():
     record = read_text(noaa_text(rows, tag="hourly"))
     assert (np.diff(record["time"].values) >= np.timedelta64(0)).all()
     assert "1 step(s) back in time; rows were sorted" in record.attrs["warnings"]
-    assert "1 rows repeat the time, intake and sample of an earlier row (flagged 'duplicate')" in record.attrs["warnings"]
+    assert (
+        "1 rows repeat the time, intake and sample of an earlier row (flagged 'duplicate')"
+        in record.attrs["warnings"]
+    )
     assert np.flatnonzero(record["quality"].values & np.uint32(Quality.DUPLICATE)).tolist() == [2]
     assert record["value"].values.tolist() == [400.0, 400.5, 401.0, 402.0, 401.5, 402.5]
 
@@ -196,7 +217,9 @@ def test_a_fill_under_another_name_is_missing(fill):
     record = read_text(noaa_text(rows))
     assert np.isnan(record["value"].values[2])
     assert record["quality"].values[2] == np.uint32(Quality.RANGE)
-    expected = [] if fill == -999.999 else ["1 fill values of value that the header does not declare set to missing"]
+    expected = (
+        [] if fill == -999.999 else ["1 fill values of value that the header does not declare set to missing"]
+    )
     assert record.attrs["changes"] == expected
 
 
@@ -205,7 +228,10 @@ def test_standard_deviations_of_exactly_zero_are_placeholders():
     rows.sd[1:3] = 0.0
     record = read_text(noaa_text(rows, tag="hourly"))
     assert np.isnan(record["sd"].values).tolist() == [False, True, True, False, False]
-    assert "2 values of sd exactly 0 set to missing (a placeholder, not a perfect measurement)" in record.attrs["changes"]
+    assert (
+        "2 values of sd exactly 0 set to missing (a placeholder, not a perfect measurement)"
+        in record.attrs["changes"]
+    )
 
 
 def test_unknown_flags_are_taken_as_rejected_and_counted():
@@ -224,16 +250,25 @@ def test_preliminary_rows_may_be_used_and_are_counted():
 def test_an_unknown_scale_is_kept_and_said():
     record = read_text(noaa_text(simple(scale="Home-made 7")))
     assert record.attrs["scale"] == record.attrs["scale_original"] == "Home-made 7"
-    assert "1 unknown scale 'Home-made 7'; kept as given, no conversion will accept it" in record.attrs["warnings"]
+    assert (
+        "1 unknown scale 'Home-made 7'; kept as given, no conversion will accept it"
+        in record.attrs["warnings"]
+    )
 
 
 def test_local_time_labelled_utc_shows_against_the_header():
     rows = simple(6)
     text = noaa_text(rows)
     for name, time in (("start", rows.time.min()), ("stop", rows.time.max())):
-        text = text.replace(f"dataset_{name}_date : {iso(time)}", f"dataset_{name}_date : {iso(time - np.timedelta64(8, 'h'))}")
+        text = text.replace(
+            f"dataset_{name}_date : {iso(time)}",
+            f"dataset_{name}_date : {iso(time - np.timedelta64(8, 'h'))}",
+        )
     record = read_text(text)
-    assert "6 rows have times +8 h from the header's start and stop: they may be local, not UTC" in record.attrs["warnings"]
+    assert (
+        "6 rows have times +8 h from the header's start and stop: they may be local, not UTC"
+        in record.attrs["warnings"]
+    )
 
 
 def test_calendar_columns_that_disagree_with_datetime_are_counted():
@@ -242,7 +277,10 @@ def test_calendar_columns_that_disagree_with_datetime_are_counted():
     for time in rows.time:
         text = text.replace(f"{iso(time)} 2020.5", f"{iso(time - np.timedelta64(8, 'h'))} 2020.5")
     record = read_text(text)
-    assert any(w.startswith("4 rows have year…second and datetime that differ by +8 h") for w in record.attrs["warnings"])
+    assert any(
+        w.startswith("4 rows have year…second and datetime that differ by +8 h: one is not UTC")
+        for w in record.attrs["warnings"]
+    )
 
 
 def test_impossible_dates_are_flagged_not_dropped():
@@ -258,7 +296,10 @@ def test_a_cut_last_line_is_left_out_and_counted():
     text = noaa_text(simple())
     record = read_text(text[: text.rindex("402") if "402" in text else len(text) - 60])
     assert record.sizes["time"] == 3
-    assert any(w.startswith("1 lines do not have 22 columns and were left out, e.g. 'WLG 2020") for w in record.attrs["warnings"])
+    assert any(
+        w.startswith("1 lines do not have 22 columns and were left out, e.g. 'WLG 2020")
+        for w in record.attrs["warnings"]
+    )
 
 
 def test_text_where_a_number_belongs_is_missing_and_counted():

@@ -10,7 +10,7 @@ from obsnet.errors import ConfigError, FormatError
 from obsnet.schema import Quality
 from stations import read
 from stations.readers.netcdf import File
-from stations.record import summary
+from stations.summary import summary
 from tests.stations.dialects import obspack, simple
 
 
@@ -24,7 +24,10 @@ def test_cabauw_207_m(sample_data):
     assert record["time"].values[0] == np.datetime64("1992-10-23T13:30")
     assert record["time_start"].values[0] == np.datetime64("1992-10-23T13:00")
     assert record["time_end"].values[0] == np.datetime64("1992-10-23T14:00")
-    assert "6103 values of sd exactly 0 set to missing (a placeholder, not a perfect measurement)" in found["changes"]
+    assert (
+        "6103 values of sd exactly 0 set to missing (a placeholder, not a perfect measurement)"
+        in found["changes"]
+    )
     assert "184817 counts of 0 set to missing (nobody counted; the values stand)" in found["changes"]
     assert np.nanmin(record["sd"].values) > 0
     # obs_flag declares its only meaningful value, 1, as the fill
@@ -44,8 +47,15 @@ def test_cabauw_27_m_repeats_one_hour(sample_data):
 def test_estevan_point_mole_fractions_and_fills(sample_data):
     record = read(sample_data / "stations/obspack/ch4_esp_surface-flask_2_representative.nc")
     found = summary(record)
-    assert (found["rows"], found["format"], found["interval"], found["unit"]) == (109, "obspack_noaa", "instant", "ppb")
-    assert 1760 < np.nanmin(record["value"].values) < np.nanmax(record["value"].values) < 1870  # stored in mol mol-1
+    assert (found["rows"], found["format"], found["interval"], found["unit"]) == (
+        109,
+        "obspack_noaa",
+        "instant",
+        "ppb",
+    )
+    assert (
+        1760 < np.nanmin(record["value"].values) < np.nanmax(record["value"].values) < 1870
+    )  # stored in mol mol-1
     assert np.isnan(record["sd"].values).sum() == 13  # -99.99 in a mol mol-1 variable
     assert np.nanmin(record["sd"].values) > 0.05
     assert found["changes"] == []
@@ -54,7 +64,11 @@ def test_estevan_point_mole_fractions_and_fills(sample_data):
 def test_boulder_tower_hours_begin_at_their_stamp(sample_data):
     record = read(sample_data / "stations/obspack/ch4_bao_tower-insitu_1_ccgg_all.nc")
     found = summary(record)
-    assert (found["interval"], found["interval_seconds"], found["scale"]) == ("start", 3600.0, "WMO CH4 X2004A")
+    assert (found["interval"], found["interval_seconds"], found["scale"]) == (
+        "start",
+        3600.0,
+        "WMO CH4 X2004A",
+    )
     assert record["time"].values[0] == np.datetime64("2012-05-04T00:30")
     assert sorted(set(record["intake_height_m"].values)) == [22.0, 100.0, 300.0]
     assert not (record["quality"].values & np.uint32(Quality.DUPLICATE)).any()  # three heights an hour
@@ -83,7 +97,9 @@ def test_round_trip_in_every_unit(tmp_path, unit, european):
     np.testing.assert_allclose(record["value"].values, rows.value, rtol=1e-12)
     np.testing.assert_allclose(record["sd"].values, rows.sd, rtol=1e-12)
     np.testing.assert_array_equal(record["time_start"].values.astype("datetime64[s]"), rows.time)
-    np.testing.assert_array_equal(record["time"].values.astype("datetime64[s]"), rows.time + np.timedelta64(1800, "s"))
+    np.testing.assert_array_equal(
+        record["time"].values.astype("datetime64[s]"), rows.time + np.timedelta64(1800, "s")
+    )
     assert (record.attrs["interval"] == "middle") == european
     assert record.attrs["warnings"] == []
 
@@ -107,13 +123,18 @@ def test_local_time_labelled_utc_shows_against_solar_time(tmp_path, shift, warne
     said = [w for w in record.attrs["warnings"] if "may be local, not UTC" in w]
     assert bool(said) == warned
     if warned:
-        assert said[0].startswith(f"10 rows have a time {-shift:+.1f} h from what solar time and longitude give")
+        assert said[0].startswith(
+            f"10 rows have a time {-shift:+.1f} h from what solar time and longitude give"
+        )
 
 
 def test_all_times_off_the_headers_range_by_the_same_hours(tmp_path):
     attrs = {"dataset_start_date": "2019-12-31T16:00:00Z", "dataset_stop_date": "2019-12-31T19:00:00Z"}
     record = read(obspack(tmp_path / "a.nc", simple(4), attrs=attrs))
-    assert "4 rows have times +8 h from the header's start and stop: they may be local, not UTC" in record.attrs["warnings"]
+    assert (
+        "4 rows have times +8 h from the header's start and stop: they may be local, not UTC"
+        in record.attrs["warnings"]
+    )
 
 
 def test_an_interval_that_no_attribute_gives_is_taken_from_the_usual_step(tmp_path):
@@ -122,7 +143,10 @@ def test_an_interval_that_no_attribute_gives_is_taken_from_the_usual_step(tmp_pa
         nc.delncattr("dataset_data_frequency")
     record = read(path)
     assert record.attrs["interval_seconds"] == 3600.0
-    assert "1 averaging interval that the file does not give taken from the usual step, 3600 s" in record.attrs["changes"]
+    assert (
+        "1 averaging interval that the file does not give taken from the usual step, 3600 s"
+        in record.attrs["changes"]
+    )
 
 
 def test_unknown_letters_and_another_species(tmp_path):

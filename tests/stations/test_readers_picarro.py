@@ -40,7 +40,9 @@ def test_real_log_has_three_measurements_of_each_gas(sample_data):
 def test_repeats_in_another_gas_turn_are_left_out_and_counted():
     record = read_text(log(), "a-DataLog_User.dat")
     assert record["value"].values.tolist() == [600.0, 601.0, 602.0]
-    assert "6 rows that repeat the last value of CO2 in another gas's turn left out" in record.attrs["changes"]
+    assert (
+        "6 rows that repeat the last value of CO2 in another gas's turn left out" in record.attrs["changes"]
+    )
     assert set(record["species_code"].values) == {3.0}
 
 
@@ -75,7 +77,10 @@ def test_a_number_cut_short_never_becomes_a_value():
 def test_date_and_time_in_beijing_time_are_seen_and_epoch_time_used():
     record = read_text(log(local_hours=8.0), "a.dat")
     assert record["time"].values[0] == np.datetime64("2018-08-01T00:37:00")
-    assert "9 rows have DATE and TIME +8 h from EPOCH_TIME (local time); EPOCH_TIME was used as UTC" in record.attrs["changes"]
+    assert (
+        "9 rows have DATE and TIME +8 h from EPOCH_TIME (local time); EPOCH_TIME was used as UTC"
+        in record.attrs["changes"]
+    )
 
 
 def test_status_and_alarm_reject():
@@ -89,7 +94,9 @@ def test_status_and_alarm_reject():
 
 def hours(folder, count=3):
     for i in range(count):
-        (folder / f"CFADS-2018080{1 + i}-DataLog_User.dat").write_text(log(START + 3600.0 * i, value=600.0 + 10 * i), newline="")
+        (folder / f"CFADS-2018080{1 + i}-DataLog_User.dat").write_text(
+            log(START + 3600.0 * i, value=600.0 + 10 * i), newline=""
+        )
     return sorted(folder.iterdir())
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from obsnet.errors import FormatError
 from obsnet.schema import Quality
 from stations import read
-from stations.record import summary
+from stations.summary import summary
 from tests.stations.dialects import read_text, rem_monthly, simple, wdcgg
 from tests.stations.strategies import rows
 
@@ -17,9 +17,17 @@ from tests.stations.strategies import rows
 def test_syowa_events(sample_data):
     record = read(sample_data / "stations/wdcgg/ch4_syo_surface-flask_2_3001-9999_event.txt")
     found = summary(record)
-    assert (found["rows"], found["header_lines"], found["site"], found["species"]) == (1565, 226, "SYO", "CH4")
+    assert (found["rows"], found["header_lines"], found["site"], found["species"]) == (
+        1565,
+        226,
+        "SYO",
+        "CH4",
+    )
     assert (found["unit"], found["scale"], found["format"]) == ("ppb", "WMO CH4 X2004A", "wdcgg_2021")
-    assert (found["first_time"], found["last_time"]) == ("1986-01-25T18:00:00Z", "2020-12-23T06:15:00Z")  # as the header says
+    assert (found["first_time"], found["last_time"]) == (
+        "1986-01-25T18:00:00Z",
+        "2020-12-23T06:15:00Z",
+    )  # as the header says
     assert found["flags"]["..."] == 1457  # the contributor's own flag is the original
     assert found["quality"] == {"use": 1458, "producer": 105, "range": 2, "selection": 2}
     assert record["value"].values[0] == 1618.24
@@ -41,7 +49,11 @@ def test_syowa_monthly_means_are_of_calendar_months(sample_data):
 
 def test_a_species_nobody_keeps_a_range_for_keeps_its_unit(sample_data):
     record = read(sample_data / "stations/wdcgg/hfc134a_mhd_surface-insitu_4_2023-2021_monthly.txt")
-    assert (record.attrs["species"], record.attrs["unit"], record.attrs["scale"]) == ("hfc134a", "ppt", "SIO-05")
+    assert (record.attrs["species"], record.attrs["unit"], record.attrs["scale"]) == (
+        "hfc134a",
+        "ppt",
+        "SIO-05",
+    )
     assert record["value"].values[0] == 32.587
     assert record["n"].values[0] == 129
     assert np.isnan(record["altitude_m"].values).all()  # -999.999 in the file
@@ -53,8 +65,12 @@ def test_2021_round_trip_tells_start_from_end(rows):
     rows.extra = {"end": rows.time + np.timedelta64(1200, "s")}
     record = read_text(wdcgg(rows))
     np.testing.assert_array_equal(record["time_start"].values.astype("datetime64[s]"), rows.time)
-    np.testing.assert_array_equal(record["time_end"].values.astype("datetime64[s]"), rows.time + np.timedelta64(1200, "s"))
-    np.testing.assert_array_equal(record["time"].values.astype("datetime64[s]"), rows.time + np.timedelta64(600, "s"))
+    np.testing.assert_array_equal(
+        record["time_end"].values.astype("datetime64[s]"), rows.time + np.timedelta64(1200, "s")
+    )
+    np.testing.assert_array_equal(
+        record["time"].values.astype("datetime64[s]"), rows.time + np.timedelta64(600, "s")
+    )
     np.testing.assert_array_equal(record["value"].values, rows.value)
     single = rows.n == 1
     np.testing.assert_array_equal(record["sd"].values, np.where(single, np.nan, rows.sd))
@@ -82,7 +98,13 @@ def test_means_without_an_end_last_as_long_as_their_name_says(tag, hours):
 
 def test_quality_codes():
     record = read_text(wdcgg(simple(5, flag=["-999.999"] * 5, extra={"qc": [1, 2, 3, -9, 7]})))
-    assert record["quality"].values.tolist() == [0, int(Quality.SELECTION), int(Quality.PRODUCER), 0, int(Quality.PRODUCER)]
+    assert record["quality"].values.tolist() == [
+        0,
+        int(Quality.SELECTION),
+        int(Quality.PRODUCER),
+        0,
+        int(Quality.PRODUCER),
+    ]
     assert record["quality_original"].values.tolist() == ["1", "2", "3", "", "7"]
     assert "1 rows have the unknown flag '7'; taken as rejected" in record.attrs["warnings"]
 
@@ -99,17 +121,23 @@ def test_sets_in_local_time_are_brought_to_utc_and_counted(zone, hours):
 
 
 def test_a_time_zone_that_is_none_is_an_error():
-    with pytest.raises(FormatError, match=r"time zone 'Beijing' is no offset from UTC; write it as UTC\+08:00"):
+    with pytest.raises(
+        FormatError, match=r"time zone 'Beijing' is no offset from UTC; write it as UTC\+08:00"
+    ):
         read_text(wdcgg(simple(), zone="Beijing"))
 
 
 def test_scales_by_code_and_a_change_of_scale_inside_a_file():
     one = read_text(wdcgg(simple(scale="WMO CO2 X2007")))
     assert one.attrs["scale"] == "WMO CO2 X2007"
-    two = read_text(wdcgg(simple(extra={"scale": [7, 7, 19, 19]}), scales=[(7, "WMO CO2 X2007"), (19, "WMO CO2 X2019")]))
+    two = read_text(
+        wdcgg(simple(extra={"scale": [7, 7, 19, 19]}), scales=[(7, "WMO CO2 X2007"), (19, "WMO CO2 X2019")])
+    )
     assert two.attrs["scale"] == "mixed"
     assert two["scale_row"].values.tolist() == ["WMO CO2 X2007"] * 2 + ["WMO CO2 X2019"] * 2
-    assert "2 scales in one record (WMO CO2 X2007, WMO CO2 X2019); convert before use" in two.attrs["warnings"]
+    assert (
+        "2 scales in one record (WMO CO2 X2007, WMO CO2 X2019); convert before use" in two.attrs["warnings"]
+    )
 
 
 def test_a_code_the_header_does_not_decode_is_unknown():
@@ -137,7 +165,12 @@ def test_a_cut_header_and_a_header_without_its_species_are_errors():
 def test_waliguan_monthly_with_rem_header(sample_data):
     record = read(sample_data / "stations/wdcgg/wlg236n0.dat")
     found = summary(record)
-    assert (found["rows"], found["site"], found["scale"], found["unit"]) == (329, "WLG", "WMO CO2 X2007", "ppm")
+    assert (found["rows"], found["site"], found["scale"], found["unit"]) == (
+        329,
+        "WLG",
+        "WMO CO2 X2007",
+        "ppm",
+    )
     assert record["value"].values[[0, -1]].tolist() == [348.93, 409.52]
     assert record["time_start"].values[0] == np.datetime64("1990-08-01")
     # 36 17' N, 100 54' E is degrees and minutes
@@ -160,7 +193,14 @@ def test_monthly_round_trip_with_either_header(lines):
 
 
 @pytest.mark.parametrize(
-    ("text", "degrees"), [("36 17' N", 36 + 17 / 60), ("36 17 30 S", -(36 + 17.5 / 60)), ("100 54' W", -100.9), ("", np.nan), ("12.5 N", 12.5)]
+    ("text", "degrees"),
+    [
+        ("36 17' N", 36 + 17 / 60),
+        ("36 17 30 S", -(36 + 17.5 / 60)),
+        ("100 54' W", -100.9),
+        ("", np.nan),
+        ("12.5 N", 12.5),
+    ],
 )
 def test_degrees_and_minutes(text, degrees):
     from stations.readers.wdcgg_monthly import _degrees
@@ -177,7 +217,9 @@ def test_fills_of_the_old_files_are_missing_and_counted():
 
 
 def test_several_calibrations_in_one_old_file_are_mixed():
-    record = read_text(rem_monthly(simple(2), calibration="WMO CO2 X2007(1990 - 2010) WMO CO2 X2019(2011 - 2017)"))
+    record = read_text(
+        rem_monthly(simple(2), calibration="WMO CO2 X2007(1990 - 2010) WMO CO2 X2019(2011 - 2017)")
+    )
     assert record.attrs["scale"] == "mixed"
     assert any(w.startswith("2 scales in one record") for w in record.attrs["warnings"])
 

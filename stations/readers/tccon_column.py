@@ -1,0 +1,106 @@
+"""What a gas has in a TCCON file, whichever release, and the weights of dry air on levels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from obsnet.constants import MOLAR_MASS_DRY_AIR, MOLAR_MASS_WATER
+
+__all__ = ["Column", "interpolate_columns", "level_weights"]
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Column:
+    """The columns of one gas and their operators.
+
+    Parameters
+    ----------
+    stamp : ndarray of datetime64, shape (rows,)
+        UTC.
+    value, error : ndarray, shape (rows,)
+        In `unit`.
+    unit, scale : str
+        As the file says.
+    kernel, prior, weight, pressure : ndarray, shape (rows, levels)
+        Normalised averaging kernel, dry prior in `unit`, share of the dry air (sums to one), hPa; surface first.
+    operator_sum : ndarray, shape (rows,)
+        What the file's own weights of dry air sum to.
+    bad : ndarray of bool, shape (rows,)
+        Rows whose operator breaks its identities.
+    file_prior : ndarray, shape (rows,), optional
+        The file's own prior column, in `unit`.
+    extras, attrs : dict
+        More for the record.
+    """
+
+    stamp: np.ndarray
+    value: Floats
+    error: Floats
+    unit: str
+    scale: str
+    kernel: Floats
+    prior: Floats
+    weight: Floats
+    pressure: Floats
+    operator_sum: Floats
+    bad: npt.NDArray[np.bool_]
+    file_prior: Floats | None = None
+    extras: dict[str, Any] = field(default_factory=dict)
+    attrs: dict[str, Any] = field(default_factory=dict)
+
+
+def level_weights(pressure: Floats, water: Floats, gravity: Floats, surface: Floats) -> Floats:
+    """Return the share of a column's dry air that each level stands for.
+
+    Parameters
+    ----------
+    pressure, water, gravity : ndarray, shape (rows, levels)
+        hPa, surface first (levels below the ground are allowed); wet mole fraction of water; m s-2.
+    surface : ndarray, shape (rows,)
+        Surface pressure, hPa.
+
+    Returns
+    -------
+    ndarray, shape (rows, levels)
+        Sums to one; 0 on levels below the ground that no air lies next to; NaN where an input is missing.
+
+    Notes
+    -----
+    Profiles are linear in pressure between levels. A layer's dry air is ``dp (1 - q) / (g M)`` with M of the
+    moist air; its mean profile is that at the middle of the part above the ground (O'Dell et al. 2012,
+    doi:10.5194/amt-5-99-2012, appendix A).
+    """
+    low, high = pressure[:, :-1], pressure[:, 1:]
+    bottom = np.minimum(low, surface[:, None])
+    bottom[:, 0] = np.where(surface > low[:, 0], surface, bottom[:, 0])  # air below the lowest level
+    thickness = np.maximum(bottom - high, 0.0)
+    filled = thickness > 0.0
+    share = np.where(filled, (0.5 * (bottom + high) - high) / (low - high), 0.0)  # of the lower level
+
+    def middle(profile: Floats) -> Floats:
+        return share * profile[:, :-1] + (1.0 - share) * profile[:, 1:]
+
+    q = middle(water)
+    moist_mass = MOLAR_MASS_DRY_AIR * (1.0 - q) + MOLAR_MASS_WATER * q
+    air = np.where(filled, thickness * (1.0 - q) / (middle(gravity) * moist_mass), 0.0)
+    weight = np.zeros_like(pressure)
+    weight[:, :-1] += air * share
+    weight[:, 1:] += air * (1.0 - share)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        weight = weight / weight.sum(axis=1, keepdims=True)
+    return np.where(np.isfinite(surface)[:, None], weight, np.nan)
+
+
+def interpolate_columns(nodes: Floats, table: Floats, at: Floats) -> Floats:
+    """Return (levels, len(at)) of a table (levels, nodes), linear between nodes, clamped outside."""
+    order = np.argsort(nodes)
+    nodes, table = nodes[order], table[:, order]
+    high = np.clip(np.searchsorted(nodes, at), 1, len(nodes) - 1)
+    share = np.clip((at - nodes[high - 1]) / (nodes[high] - nodes[high - 1]), 0.0, 1.0)
+    return table[:, high - 1] * (1.0 - share) + table[:, high] * share

@@ -1,0 +1,96 @@
+"""`obsnet station read` as a newcomer meets it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from obsnet.cli import main
+from obsnet.store import ObservationStore
+from tests.stations.dialects import gcwerks_crds, noaa_text, simple
+
+
+@pytest.fixture
+def station(capsys):
+    """Run ``obsnet station …``; return (exit code, standard output, standard error)."""
+
+    def run(*args):
+        with pytest.raises(SystemExit) as stop:
+            main(["station", *map(str, args)])
+        out, err = capsys.readouterr()
+        return stop.value.code or 0, out, err
+
+    def call(*args):
+        try:
+            return run(*args)
+        except BaseException as error:  # `main` returns where all is well
+            if "DID NOT RAISE" not in str(error):
+                raise
+            out, err = capsys.readouterr()
+            return 0, out, err
+
+    return call
+
+
+def test_waliguan_as_json(station, sample_data):
+    code, out, err = station(
+        "read", sample_data / "stations/noaa_flask/co2_wlg_surface-flask_1_ccgg_event.txt", "--json"
+    )
+    found = json.loads(out)
+    assert code == 0
+    assert (found["rows"], found["header_lines"]) == (3397, 158)
+    assert found["flags"] == {"...": 2676, "C..": 572, ".S.": 145, "M..": 4}
+    assert (found["first_time"], found["last_time"]) == ("1990-08-05T08:57:00Z", "2022-12-28T00:15:00Z")
+    assert (found["unit"], found["scale"], found["interval"]) == ("ppm", "WMO CO2 X2019", "instant")
+    assert "4 fill values of value" in err
+
+
+def test_for_people(station, tmp_path):
+    (tmp_path / "sdz.picarro.hourly.10m.dat").write_text(gcwerks_crds(simple(5)))
+    code, out, _ = station("read", tmp_path / "sdz.picarro.hourly.10m.dat")
+    assert code == 0
+    assert "species   CO2 in ppm, scale unknown; the file also holds CH4" in out
+    assert "stamps name the start of the interval, 3600 s" in out
+    assert "site      SDZ" in out
+
+
+def test_options(station, tmp_path):
+    path = tmp_path / "sdz.picarro.hourly.10m.dat"
+    path.write_text(gcwerks_crds(simple(5)))
+    _, out, _ = station("read", path, "--species", "CH4", "--stamp", "end", "--scale", "WMO X2004A", "--json")
+    found = json.loads(out)
+    assert (found["species"], found["interval"], found["scale"]) == ("CH4", "end", "WMO CH4 X2004A")
+    assert found["first_time"] == "2019-12-31T23:30:00Z"
+
+
+def test_one_bad_file_is_a_mistake_and_one_of_several_is_counted(station, tmp_path):
+    good, bad = tmp_path / "good.txt", tmp_path / "bad.txt"
+    good.write_text(noaa_text(simple()))
+    bad.write_text("hello")
+    code, _, err = station("read", bad)
+    assert code == 2
+    assert "no reader knows this format (it begins 'hello')" in err
+    code, out, err = station("read", good, bad, "--json")
+    found = json.loads(out)
+    assert code == 1
+    assert (len(found["files"]), found["failed"]) == (1, 1)
+    assert err.strip().endswith("1 of 2 files could not be read")
+
+
+def test_into_a_store(station, tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text(noaa_text(simple(6)))
+    code, out, _ = station("read", path, "--out", tmp_path / "store")
+    assert code == 0
+    assert f"{tmp_path / 'store'}: 6 rows of 1 file, 0 unchanged since the last time" in out
+    _, out, _ = station("read", path, "--out", tmp_path / "store", "--json")
+    assert json.loads(out)["store"]["skipped"] == 1
+    assert len(ObservationStore(tmp_path / "store").read("CO2")) == 6
+
+
+def test_formats_are_listed_in_the_help(station):
+    code, out, _ = station("read", "--help")
+    assert code == 0
+    assert "--config" in out
+    assert "--stamp" in out

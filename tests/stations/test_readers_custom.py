@@ -1,0 +1,157 @@
+"""A user's own table through a TOML."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from obsnet.errors import ConfigError, FormatError
+from obsnet.schema import Quality
+from stations import read
+
+TOML = """
+[file]
+missing = [-1]
+[site]
+code = "LAN"
+latitude = 30.30
+longitude = 119.73
+altitude_m = 138.0
+intake_height_m = 10.0
+[time]
+columns = ["date", "clock"]
+format = "%Y/%m/%d %H:%M"
+zone = "UTC+08:00"
+stamp = "start"
+interval = "1h"
+[[series]]
+species = "CO2"
+unit = "ppm"
+scale = "WMO CO2 X2019"
+value = "co2"
+sd = "sd"
+flag = "flag"
+[[series]]
+species = "CH4"
+unit = "ppm"
+value = "ch4"
+[flags]
+good = ["0"]
+rejected = ["1"]
+selection = ["2"]
+suspect = ["3"]
+"""
+
+TABLE = """# synthetic
+date,clock,co2,sd,ch4,flag
+2020/01/01,08:00,410.1,0.2,1.95,0
+2020/01/01,09:00,411.2,0.3,1.96,1
+2020/01/01,10:00,-1,0.0,1.97,2
+2020/01/01,11:00,413.4,0.4,n/k,3
+2020/01/01,12:00,414.5,0.5,1.99,9
+"""
+
+
+def mine(tmp_path, table=TABLE, toml=TOML, species=None, encoding="utf-8", **options):
+    (tmp_path / "mine.csv").write_bytes(table.encode(encoding))
+    (tmp_path / "mine.toml").write_text(toml, encoding="utf-8")
+    return read(tmp_path / "mine.csv", species, config=tmp_path / "mine.toml", **options)
+
+
+def test_a_described_table(tmp_path):
+    record = mine(tmp_path)
+    assert record["time_start"].values[0] == np.datetime64("2020-01-01T00:00")  # 08:00 in Beijing
+    assert record["time"].values[0] == np.datetime64("2020-01-01T00:30")
+    np.testing.assert_array_equal(record["value"].values, [410.1, 411.2, np.nan, 413.4, 414.5])
+    np.testing.assert_array_equal(record["sd"].values, [0.2, 0.3, np.nan, 0.4, 0.5])
+    assert (record.attrs["scale"], record.attrs["site"], record.attrs["format"]) == (
+        "WMO CO2 X2019",
+        "LAN",
+        "custom",
+    )
+    assert record["latitude"].values[0] == 30.30
+    bits = [0, Quality.PRODUCER, Quality.SELECTION | Quality.RANGE, Quality.SUSPECT, Quality.PRODUCER]
+    assert record["quality"].values.tolist() == [int(b) for b in bits]
+    assert record["quality_original"].values.tolist() == ["0", "1", "2", "3", "9"]
+    assert "1 rows have the unknown flag '9'; taken as rejected" in record.attrs["warnings"]
+    assert "5 times brought from UTC+08:00 to UTC (-8 h)" in record.attrs["changes"]
+    assert "1 fill values of co2 set to missing" in record.attrs["changes"]
+
+
+def test_another_series_of_the_table(tmp_path):
+    record = mine(tmp_path, species="CH4")
+    assert record["value"].values[0] == pytest.approx(1950.0)
+    assert "1 cells of ch4 are no numbers; set to missing" in record.attrs["warnings"]
+
+
+def test_a_named_zone_knows_the_summer_time_of_1986_to_1991(tmp_path):
+    table = "date,clock,co2,sd,ch4,flag\n1988/01/15,12:00,350,0.1,1.8,0\n1988/07/15,12:00,351,0.1,1.8,0\n"
+    record = mine(tmp_path, table, TOML.replace("UTC+08:00", "Asia/Shanghai"))
+    assert record["time_start"].values.tolist() == [
+        np.datetime64(t, "ns").astype(int) for t in ("1988-01-15T04:00", "1988-07-15T03:00")
+    ]
+
+
+def test_tabs_chinese_encoding_lines_above_and_columns_without_names(tmp_path):
+    names = '["date", "clock", "co2", "sd", "ch4", "flag"]'
+    lines = ["[file]", 'separator = "tab"', 'encoding = "gbk"', "skip_lines = 2", f"columns = {names}"]
+    toml = TOML.replace("[file]", "\n".join(lines))
+    table = "临安站\n二氧化碳\n2020/01/01\t08:00\t410.1\t0.2\t1.95\t0\n"
+    assert mine(tmp_path, table, toml, encoding="gbk")["value"].values.tolist() == [410.1]
+    with pytest.raises(FormatError, match="is not 'utf-8' text"):
+        mine(tmp_path, table, toml.replace("gbk", "utf-8"), encoding="gbk")
+
+
+def test_months_and_iso_times_with_an_offset(tmp_path):
+    toml = TOML.replace(
+        'columns = ["date", "clock"]\nformat = "%Y/%m/%d %H:%M"', 'columns = ["date"]'
+    ).replace('"1h"', '"month"')
+    table = "date,co2,sd,ch4,flag\n2020-02-01T00:00:00+00:00,410.1,0.2,1.9,0\n"
+    record = mine(tmp_path, table, toml)
+    assert record["time_end"].values[0] == np.datetime64("2020-03-01")
+
+
+def test_every_fault_of_the_description_at_once(tmp_path):
+    bad = (
+        TOML.replace('code = "LAN"', "")
+        .replace('stamp = "start"', 'stamp = "begin"')
+        .replace("[flags]", "[flag]")
+    )
+    with pytest.raises(ConfigError) as error:
+        mine(tmp_path, toml=bad)
+    text = str(error.value)
+    assert "'site.code' is missing" in text
+    assert "time.stamp = 'begin'" in text
+    assert "unknown key 'flag'; nearest: 'flags'" in text
+
+
+def test_a_column_that_is_not_there_names_the_nearest(tmp_path):
+    with pytest.raises(ConfigError, match="no column 'co'; nearest: 'co2'"):
+        mine(tmp_path, toml=TOML.replace('value = "co2"', 'value = "co"'))
+
+
+def test_times_that_do_not_fit_are_flagged(tmp_path):
+    record = mine(tmp_path, TABLE.replace("2020/01/01,09:00", "1 January,nine"))
+    assert np.isnat(record["time"].values).sum() == 1
+    assert "1 rows have no possible time (flagged 'time')" in record.attrs["warnings"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('interval = "1h"', 'interval = "soon"', "time.interval 'soon' is no length of time"),
+        ('zone = "UTC+08:00"', 'zone = "Mars/Base"', "time zone 'Mars/Base' is not known here"),
+        ('species = "CH4"', 'species = "CO2"', "a species is described twice"),
+    ],
+)
+def test_mistakes_say_how_to_mend_them(tmp_path, old, new, message):
+    with pytest.raises(ConfigError, match=message):
+        mine(tmp_path, toml=TOML.replace(old, new))
+
+
+def test_without_a_description_there_is_a_hint(tmp_path):
+    (tmp_path / "mine.csv").write_text(TABLE)
+    with pytest.raises(FormatError, match="describe its columns in a TOML and give it with --config"):
+        read(tmp_path / "mine.csv")
+    with pytest.raises(ConfigError, match="needs a TOML that describes it"):
+        read(tmp_path / "mine.csv", format="custom")
