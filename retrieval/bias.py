@@ -93,7 +93,7 @@ class Correction(Options):
     name: str = Field(pattern=r"^[a-z0-9]+$")
     sensor: str
     classes: tuple[CorrectionClass, ...] = Field(min_length=1)
-    provenance: dict[str, Any] = {}
+    provenance: dict[str, Any] = Field({}, description="data, counts, errors of coefficients")
 
     def split(self, fields: Fields) -> np.ndarray:
         """Return the number of each sounding's class, -1 where none fits."""
@@ -186,10 +186,12 @@ def producer_correction(fields: Fields) -> Correction:
         if rule.attribute not in attributes:
             continue
         text = str(attributes[rule.attribute])
+        formula = text.partition("=")[2].strip() or text.strip()
+        parse(formula, f"{fields.where}: {rule.attribute}", unit=True)  # an error that names the file
         classes.append(
             CorrectionClass(
                 name=rule.attribute.removeprefix("Bias_Correction_"),
-                formula=text.partition("=")[2].strip() or text.strip(),
+                formula=formula,
                 when=rule.when,
                 footprint=_offsets(attributes, rule.footprint, fields.where),
             )

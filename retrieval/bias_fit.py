@@ -138,10 +138,11 @@ def collect(fields: Fields, correction: Correction, *, length: float = 100.0, ga
         good &= (which != number) | np.isfinite(table).all(axis=1)
         factors.append(table)
     latitude, longitude = (fields.number(k) for k in ("latitude", "longitude"))
-    assert latitude is not None and longitude is not None
+    assert latitude is not None
+    assert longitude is not None
     area = np.full(len(raw), -1, dtype=np.int64)
     area[good] = small_areas(time[good], latitude[good], longitude[good], length=length, gap=gap)
-    identity = np.asarray(fields.identifiers(time), dtype=str)
+    identity = np.asarray(fields.identifiers(time).cast("string"), dtype=str)
     rows = [table[good & (which == number)] for number, table in enumerate(factors)]
     return Samples(identity[good], which[good], raw[good].astype(np.float64), offset[good], rows, area[good])
 
@@ -156,9 +157,12 @@ def concatenate(parts: Iterable[Samples]) -> Samples:
         areas.append(np.where(piece.area >= 0, piece.area + top, -1))
         top = max(top, int(areas[-1].max(initial=-1)) + 1)
     return Samples(
-        *(np.concatenate([getattr(p, k) for p in pieces]) for k in ("obs_id", "which", "raw", "offset")),
-        [np.concatenate([p.factors[k] for p in pieces]) for k in range(len(pieces[0].factors))],
-        np.concatenate(areas),
+        obs_id=np.concatenate([p.obs_id for p in pieces]),
+        which=np.concatenate([p.which for p in pieces]),
+        raw=np.concatenate([p.raw for p in pieces]),
+        offset=np.concatenate([p.offset for p in pieces]),
+        factors=[np.concatenate([p.factors[k] for p in pieces]) for k in range(len(pieces[0].factors))],
+        area=np.concatenate(areas),
     )
 
 
@@ -283,7 +287,7 @@ def refit(
         classes.append(entry.model_copy(update={"formula": formula}))
     if not fits:
         raise SolverError(
-            f"no class of {correction.name} has {minimum} soundings in small areas or with a known truth; nothing to fit"
+            f"no class of {correction.name} has {minimum} soundings in small areas or with a known truth"
         )
     record = {
         "origin": f"refit of {correction.name} on {'given truths' if truth is not None else 'small areas'}",

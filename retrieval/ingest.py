@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from obsnet.constants import species as species_of
-from obsnet.errors import ObsnetError
+from obsnet.errors import ConfigError, ObsnetError
 from obsnet.parallel import Scheduler, map_unordered, shard
 from obsnet.progress import progress
 from obsnet.schema import Quality
 from obsnet.store import ObservationStore, file_id, sha256, write_table
-from retrieval.plan import Plan, make_plan
+from retrieval.plan import make_plan
 
 __all__ = ["IngestOptions", "Summary", "ingest"]
 
@@ -64,13 +64,24 @@ class IngestOptions:
     sensors: tuple[str, ...] = ()
     screens: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Refuse what no file could be read with."""
+        from retrieval.sensors import sensor_named
+
+        if self.profiles not in ("all", "good", "none"):
+            raise ConfigError(f"profiles {self.profiles!r}: choose all, good or none")
+        if self.species is not None:
+            species_of(self.species)
+        if self.sensor is not None:
+            sensor_named(self.sensor, self.sensors).for_species(self.species).for_variant(self.variant)
+
     def fingerprint(self) -> str:
         """Return a short hash of the options and of the tables they name."""
         from retrieval.sensors import load_sensors
 
         tables = {name: s.model_dump(mode="json") for name, s in load_sensors(self.sensors).items()}
         if self.sensor is not None:
-            tables = {self.sensor: tables.get(self.sensor)}
+            tables = {self.sensor: tables[self.sensor]}
         screen, correction = self.load()
         parts = [
             dataclasses.asdict(self),
@@ -345,6 +356,8 @@ def ingest(
         Tables or options are faulty, or versions or scales would be mixed.
     """
     options = options or IngestOptions()
+    if scheduler not in (None, "serial", "processes", "dask"):
+        raise ConfigError(f"scheduler {scheduler!r} is not one of serial, processes, dask")
     target = ObservationStore(store)
     everything = sorted({str(f) for f in files})
     fingerprint = options.fingerprint()

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from obsnet.errors import ConfigError, ObsnetError
 from obsnet.store import sha256
 
@@ -82,7 +84,7 @@ def sniff(path: str, options: IngestOptions) -> Sniffed | None:
             sensor = fields.sensor
             source = source_name(sensor, fields.version(), options.variant)
             time, _, _ = fields.times()
-            known = time[time == time]  # no NaT
+            known = time[~np.isnat(time)]
             span = (str(known.min()), str(known.max())) if len(known) else ("", "")
         return Sniffed(source, sensor.name, sensor.species, sensor.scale, *span)
     except (ObsnetError, OSError):
@@ -120,7 +122,8 @@ def make_plan(
     done: dict[str, tuple[tuple[str, str], ...]] = {}
     for path, size in sizes.items():
         done[path] = tuple((r["sha256"], r["path"]) for r in finished if r["size"] == size)
-    for first, again, digest in _equal_files(sizes):
+    copies = _equal_files(sizes)
+    for first, again, digest in copies:
         done[again] = (*done[again], (digest, first))
     seen = {
         p: found
@@ -132,7 +135,8 @@ def make_plan(
     kept = {r["path"]: r for r in before.values() if r["status"] == "done" and r["path"] not in seen}
     if not mixed:
         _refuse_mixture(seen, kept, options)
-    return Plan(done, _newer(seen, kept), {p: s for p, s in sizes.items() if p in seen})
+    originals = {p: f for p, f in seen.items() if p not in {again for _, again, _ in copies}}
+    return Plan(done, _newer(originals, kept), {p: s for p, s in sizes.items() if p in seen})
 
 
 def _surely_done(
@@ -141,7 +145,7 @@ def _surely_done(
     """Tell whether a file looks done, so that a glance is saved; its task still compares the hash."""
     row = before.get(path)
     return (
-        bool(row)
+        row is not None
         and row["status"] == "done"
         and row["options"] == fingerprint
         and row["size"] == sizes.get(path)

@@ -122,6 +122,7 @@ def read_identities(path: str | os.PathLike[str], **choice: Any) -> pa.Array:
             assert value is not None
             fields.keep(np.isfinite(value))
         identity = fields.identifiers(fields.times()[0])
+    identity = identity.cast(pa.string())
     return identity.combine_chunks() if isinstance(identity, pa.ChunkedArray) else identity
 
 
@@ -268,7 +269,7 @@ def _plain_columns(fields: Fields) -> tuple[dict[str, Any], np.ndarray]:
     mode = fields.text("mode")
     if mode is not None:
         columns["mode"] = mode
-    corners = [fields.number(f"corner_{c}") for c in ("latitude", "longitude")]
+    corners = [fields.profile(f"corner_{c}") for c in ("latitude", "longitude")]
     if corners[0] is not None and corners[1] is not None:
         columns["corner_latitude"] = corners[0]
         columns["corner_longitude"] = _around(corners[1], columns["longitude"])
@@ -277,8 +278,10 @@ def _plain_columns(fields: Fields) -> tuple[dict[str, Any], np.ndarray]:
 
 def _around(corner: np.ndarray, centre: np.ndarray) -> np.ndarray:
     """Bring corner longitudes within 180 degrees of the centre, so that a pixel on the dateline stays whole."""
-    turns = np.round((corner - centre[:, None].astype(np.float32)) / 360.0)
-    return corner - 360.0 * turns if turns.any() else corner
+    if corner.size == 0 or corner.max() - corner.min() < 180.0:
+        return corner
+    turns = np.round((corner - centre[:, None].astype(np.float32)) / np.float32(360.0))
+    return corner - np.float32(360.0) * turns if turns.any() else corner
 
 
 def _check_plausible(fields: Fields, value: np.ndarray, quality: np.ndarray) -> None:
@@ -318,11 +321,8 @@ def _mark_repeats(fields: Fields, columns: dict[str, Any], quality: np.ndarray, 
     if isinstance(native, pa.ChunkedArray):
         native = native.combine_chunks()
     identity = pc.binary_join_element_wise(pa.scalar(source), native.cast(pa.string()), ":")
-    codes = native.dictionary_encode()
-    if len(codes.dictionary) < len(native):
-        _, first = np.unique(codes.indices.to_numpy(), return_index=True)
-        again = np.ones(len(native), dtype=bool)
-        again[first] = False
+    again = _repeated(native)
+    if again is not None:
         quality[again] |= Quality.DUPLICATE.value
         fields.note(f"{int(again.sum())} rows repeat a sounding of the same file")
         numbered = pc.binary_join_element_wise(
@@ -330,6 +330,21 @@ def _mark_repeats(fields: Fields, columns: dict[str, Any], quality: np.ndarray, 
         )
         identity = pc.if_else(pa.array(again), numbered, identity)
     columns["obs_id"] = identity
+
+
+def _repeated(native: pa.Array) -> np.ndarray | None:
+    """Return which identities stood earlier in the list already, None where none did."""
+    if pa.types.is_integer(native.type):
+        number = native.to_numpy(zero_copy_only=False)
+        if (number[1:] > number[:-1]).all():
+            return None
+    codes = native.dictionary_encode()
+    if len(codes.dictionary) == len(native):
+        return None
+    _, first = np.unique(codes.indices.to_numpy(), return_index=True)
+    again = np.ones(len(native), dtype=bool)
+    again[first] = False
+    return again
 
 
 def _profile_rows(

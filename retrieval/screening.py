@@ -185,11 +185,7 @@ class Screen(Options):
                     ) from error
                 fields.note(f"screen {self.name}: filter {rule.name} left out, the file lacks its variable")
                 failures[rule.name] = np.zeros(len(fields), dtype=bool)
-        times = (
-            np.sum([f for f in failures.values()], axis=0, dtype=np.int32)
-            if failures
-            else np.zeros(len(fields), np.int32)
-        )
+        times = sum((f.astype(np.int32) for f in failures.values()), np.zeros(len(fields), np.int32))
         rejected = times > 0
         counts = {name: int(f.sum()) for name, f in failures.items()} | {"any": int(rejected.sum())}
         alone = {name: int((f & (times == 1)).sum()) for name, f in failures.items()}
@@ -261,21 +257,18 @@ def decode_bits(values: np.ndarray, names: Iterable[str]) -> dict[str, np.ndarra
     -------
     dict of str to ndarray of bool
     """
-    known = list(names)
-    wide = (
-        values.astype(np.int64, copy=False).view(np.uint64)
-        if values.dtype.kind == "i"
-        else values.astype(np.uint64)
-    )
-    if values.dtype.kind == "i" and values.dtype.itemsize < 8:
-        wide = wide & np.uint64(2 ** (8 * values.dtype.itemsize) - 1)
+    wide, labels = _bits(values, names)
+    return {name: (wide >> np.uint64(k) & np.uint64(1)).astype(bool) for name, k in labels.items()}
+
+
+def _bits(values: np.ndarray, names: Iterable[str]) -> tuple[np.ndarray, dict[str, int]]:
+    """Return flags as unsigned 64-bit numbers and the place of each named bit, and of each unnamed one in use."""
+    wide = values.astype(np.int64).view(np.uint64) if values.dtype.kind == "i" else values.astype(np.uint64)
+    if values.dtype.kind == "i" and values.dtype.itemsize < 8:  # the sign was extended
+        wide &= np.uint64(2 ** (8 * values.dtype.itemsize) - 1)
+    labels = {name: k for k, name in enumerate(names)}
     used = int(np.bitwise_or.reduce(wide)) if len(wide) else 0
-    labels = known + [f"bit_{k}" for k in range(len(known), used.bit_length())]
-    return {
-        name: (wide >> np.uint64(k) & np.uint64(1)).astype(bool)
-        for k, name in enumerate(labels)
-        if k < len(known) or used >> k & 1
-    }
+    return wide, labels | {f"bit_{k}": k for k in range(len(labels), used.bit_length()) if used >> k & 1}
 
 
 def count_bits(fields: Fields, path: str) -> dict[str, int]:
@@ -287,6 +280,7 @@ def count_bits(fields: Fields, path: str) -> dict[str, int]:
     attributes = fields.source.attributes(path)
     missing = attributes.get("missing_value")
     absent = np.zeros(len(values), dtype=bool) if missing is None else values == missing
-    decoded = decode_bits(values[~absent], bit_names(attributes))
-    counts = {name: int(mask.sum()) for name, mask in decoded.items()} | {"missing": int(absent.sum())}
+    wide, labels = _bits(values[(values != 0) & ~absent], bit_names(attributes))
+    counts = {name: int(np.count_nonzero(wide & np.uint64(1 << k))) for name, k in labels.items()}
+    counts["missing"] = int(absent.sum())
     return {name: n for name, n in counts.items() if n}

@@ -180,10 +180,10 @@ class Sensor(Options):
     detect: Detect
     version: tuple[VersionRule, ...] = ()
     quality: QualityRule | None = None
-    identity: Identity = Identity()
+    identity: Identity = Field(default_factory=lambda: Identity.model_validate({}))
     variables: dict[str, Variable]
-    variants: dict[str, Variant] = {}
-    other: dict[str, Other] = {}
+    variants: dict[str, Variant] = Field({}, description="other values of the same soundings")
+    other: dict[str, Other] = Field({}, description="other species of the same file")
     bias: tuple[BiasRule, ...] = ()
     raw: str | None = Field(None, description="variable with the value before its bias correction")
     extra: dict[str, str] = Field({}, description="further variables worth keeping, by name")
@@ -193,7 +193,8 @@ class Sensor(Options):
         species_of(self.species)
         for name in self.other:
             species_of(name)
-        groups = [self.variables, *(v.variables for v in [*self.variants.values(), *self.other.values()])]
+        groups = [self.variables]
+        groups += [v.variables for v in self.variants.values()] + [o.variables for o in self.other.values()]
         for name in (n for group in groups for n in group):
             if name not in ROLES:
                 raise ValueError(f"unknown variable {name!r}{nearest(name, ROLES)}")
@@ -351,29 +352,36 @@ def recognise(source: Source, sensors: Mapping[str, Sensor]) -> Sensor:
     """
     attributes = source.attributes()
     scores: dict[str, tuple[int, int]] = {}
-    nearly: list[tuple[int, str, list[str]]] = []
+    unmarked: list[str] = []
+    nearly: list[tuple[float, str, list[str]]] = []
     for name, sensor in sensors.items():
         rule = sensor.detect
         marks = _marks(rule, attributes, source.path.name)
-        if marks == 0:
-            continue
         lacking = [v for v in rule.variables if v not in source]
-        if lacking:
-            nearly.append((len(rule.variables) - len(lacking), name, lacking))
-        elif not any(v in source for v in rule.absent):
+        if any(v in source for v in rule.absent):
+            continue
+        if not lacking and marks:
             scores[name] = (marks, len(rule.variables))
-    if scores:
-        best = max(scores.values())
-        names = [n for n, score in scores.items() if score == best]
-        if len(names) == 1:
-            return sensors[names[0]]
-        raise FormatError(f"{source.path}: could be {' or '.join(names)}; say which with --sensor")
-    if nearly and max(nearly)[0] > 0:
+        elif not lacking:
+            unmarked.append(name)
+        elif marks:
+            nearly.append((1 - len(lacking) / len(rule.variables) + 0.1 * marks, name, lacking))
+    best = [n for n, score in scores.items() if score == max(scores.values())]
+    if len(best) == 1:
+        return sensors[best[0]]
+    fullest = max((len(sensors[n].detect.variables) for n in unmarked), default=0)
+    unmarked = [n for n in unmarked if len(sensors[n].detect.variables) == fullest]
+    if best or unmarked:
+        why = "" if best else " by its variables, but neither its name nor its attributes tell"
+        raise FormatError(
+            f"{source.path}: could be {' or '.join(best or unmarked)}{why}; say which with --sensor"
+        )
+    if nearly and max(nearly)[0] > 0.7:
         _, name, lacking = max(nearly)
         raise FormatError(f"{source.path}: looks like {name} but has no variable {', '.join(lacking)}")
     raise FormatError(
         f"{source.path}: no sensor table fits; known are {', '.join(sorted(sensors))} (name one with --sensor, "
-        "or write a table of your own: see retrieval/sensors)"
+        "or write a table of your own as in retrieval/sensors)"
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from obsnet.constants import species as species_of
-from obsnet.errors import ConfigError, FormatError, MissingVariableError, UnitError, nearest
+from obsnet.errors import FormatError, MissingVariableError, UnitError, nearest
 from obsnet.times import from_epoch
 from obsnet.units import conversion_factor
 from retrieval.readers.source import Source, block_rows
@@ -16,7 +17,10 @@ from retrieval.sensors import ROLES, QualityRule, Sensor, Variable
 
 __all__ = ["Fields", "parse_times"]
 
-_NO_UNIT = {"", "none", "1", "dimensionless", "unitless"}
+_NO_UNIT = {"", "none", "dimensionless", "unitless"}
+_SINCE = re.compile(
+    r"(\w+)\s+since\s+(\d{4}-\d{2}-\d{2})(?:[T\s]+(\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?))?\s*(?:UTC|Z|[+-]?0{1,2}:?00)?"
+)
 _SECONDS = {
     "microseconds": 1e-6,
     "milliseconds": 1e-3,
@@ -56,9 +60,11 @@ class Fields:
         self.sensor = sensor
         self.notes: list[str] = []
         self.rows: np.ndarray | None = None
-        self.shape = source.shape(self._path(sensor.variables["value"]))
         self._match: np.ndarray | None = None
         self._all: list[str] | None = None
+        main = self.declared("value")
+        assert main is not None  # not optional in any table
+        self.shape = source.shape(self._path(main))
 
     @property
     def where(self) -> str:
@@ -117,31 +123,68 @@ class Fields:
 
         Returns
         -------
-        ndarray, shape (rows,) float64 or (rows, levels) float32
+        ndarray of float64, shape (rows,)
         """
         entry = self.declared(role)
         if entry is None:
             return None
         path = self._path(entry)
         attributes = self.source.attributes(path)
-        values = self._floats(path, attributes, entry.fill, rows)
+        values = self._floats(path, self._load(path, rows), attributes, entry.fill)
+        if values.ndim != 1:
+            raise FormatError(
+                f"{self.where}: {path} ({role}) has {values.shape[1]} values a sounding, not one"
+            )
         factor = self._factor(role, path, entry, attributes)
-        return values if factor == 1.0 else values * values.dtype.type(factor)
+        return values if factor == 1.0 else values * factor
+
+    def profile(self, role: str, rows: np.ndarray | None = None, *, flip: bool = False) -> np.ndarray | None:
+        """Return a role with several values a sounding, fills as NaN, or None where the product lacks it.
+
+        Parameters
+        ----------
+        role, rows
+            See `number`.
+        flip : bool
+            Turn each profile round.
+
+        Returns
+        -------
+        ndarray of float32, shape (rows, levels)
+        """
+        from retrieval.readers.profile_kernel import orient
+
+        entry = self.declared(role)
+        if entry is None:
+            return None
+        path = self._path(entry)
+        attributes = self.source.attributes(path)
+        stored = self._load(path, rows)
+        if stored.ndim != 2:
+            raise FormatError(f"{self.where}: {path} ({role}) has one value a sounding, not a profile")
+        fills = _fills(attributes, entry.fill)
+        if stored.dtype != np.float32 or {"scale_factor", "add_offset"} & set(attributes):
+            stored = self._floats(path, stored, attributes, entry.fill).astype(np.float32)
+            fills = []
+        values = orient(stored, np.array(fills, dtype=np.float32), flip)
+        factor = self._factor(role, path, entry, attributes)
+        if factor != 1.0:
+            values *= np.float32(factor)
+        return values
 
     def _floats(
-        self, path: str, attributes: dict[str, Any], fill: tuple[float, ...], rows: np.ndarray | None
+        self, path: str, stored: np.ndarray, attributes: dict[str, Any], fill: tuple[float, ...]
     ) -> np.ndarray:
-        stored = self._load(path, rows)
+        """Turn stored numbers into float64, scaled, with fills as NaN."""
         if stored.dtype.kind not in "fiub":
             raise FormatError(f"{self.where}: {path} holds {stored.dtype}, not numbers")
-        bad = _fill_mask(stored, attributes, fill)
-        wide = stored.ndim == 1 or stored.dtype.kind != "f"
-        values = stored.astype(np.float64 if wide and stored.ndim == 1 else np.float32, copy=False)
+        bad = _fill_mask(stored, _fills(attributes, fill))
+        values = stored.astype(np.float64)
         scale, offset = attributes.get("scale_factor"), attributes.get("add_offset")
-        if scale is not None or offset is not None:
-            values = values * float(scale if scale is not None else 1.0) + float(
-                offset if offset is not None else 0.0
-            )
+        if scale is not None:
+            values *= float(scale)
+        if offset is not None:
+            values += float(offset)
         if bad is not None:
             values[bad] = np.nan
         return values
@@ -155,13 +198,11 @@ class Fields:
             return 1.0
         text = str(next((attributes[k] for k in ("units", "Units", "unit") if k in attributes), "")).strip()
         declared = entry.unit or target
-        if text.lower() in _NO_UNIT and target != "1":
+        if text.lower() in _NO_UNIT:
             text = declared
         elif entry.wrong_unit:
             if _factor_or_none(text, declared) != 1.0:
                 self.note(f"{path}: unit {text!r} in the file is known to be wrong, taken as {declared}")
-            text = declared
-        elif text.lower() in _NO_UNIT:
             text = declared
         elif text != declared and _factor_or_none(text, declared) not in (1.0, None):
             self.note(f"{path}: converted from {text!r}, where {declared} was expected")
@@ -170,40 +211,40 @@ class Fields:
         except UnitError as error:
             raise FormatError(f"{self.where}: {path}: {error}") from error
 
-    def text(self, role: str) -> np.ndarray | None:
-        """Return a role as strings, stored codes translated by the table, or None."""
+    def text(self, role: str) -> Any:
+        """Return a role as an Arrow string array, stored codes translated by the table, or None."""
         entry = self.declared(role)
-        return None if entry is None else self.labels(self._path(entry), entry.codes, entry.mask)
+        return None if entry is None else self.arrow_labels(self._path(entry), entry.codes, entry.mask)
 
     def labels(self, path: str, codes: dict[str, str] | None = None, mask: int | None = None) -> np.ndarray:
         """Return a variable as strings; `mask` picks bits of a number, `codes` translates."""
+        return np.asarray(self.arrow_labels(path, codes, mask), dtype=str)
+
+    def arrow_labels(self, path: str, codes: dict[str, str] | None = None, mask: int | None = None) -> Any:
+        """Return the same as an Arrow string array, which is much faster to make of numbers."""
+        import pyarrow as pa
+
         stored = self._load(path, None)
         if mask is not None:
             stored = stored & stored.dtype.type(mask)
-        if stored.dtype.kind == "O":
-            stored = np.array([v.decode() if isinstance(v, bytes) else str(v) for v in stored.ravel()])
-        elif stored.dtype.kind == "S":
-            if stored.dtype.itemsize == 1 and stored.ndim == 2:  # characters along the last axis
-                stored = np.ascontiguousarray(stored).view(f"S{stored.shape[1]}").ravel()
-            stored = np.char.decode(stored, "utf-8", "replace")
-        if stored.dtype.kind == "U":
-            plain = np.char.strip(stored, " \0")
+        if stored.dtype.kind in "iufb":
+            distinct, where = _distinct(stored)
+            shown = [f"{v:g}" if stored.dtype.kind == "f" else str(int(v)) for v in distinct]
         else:
-            return _number_labels(stored, codes or {})
-        for code, name in (codes or {}).items():
-            plain = np.where(plain == code, name, plain)
-        return plain
+            distinct, where = np.unique(_plain_text(stored), return_inverse=True)
+            shown = distinct.tolist()
+        names = pa.array([(codes or {}).get(v, v) for v in shown], pa.string())
+        return pa.DictionaryArray.from_arrays(pa.array(where.astype(np.int32)), names).cast(pa.string())
 
     def raw(self, path: str) -> np.ndarray:
         """Return a variable by path on the rows: numbers with fills as NaN, integers and text as they are."""
         stored = self._load(path, None)
-        if stored.dtype.kind == "f":
-            attributes = self.source.attributes(path)
-            return self._floats(path, attributes, self._table_fill(path), None)
+        attributes = self.source.attributes(path)
         if stored.dtype.kind in "OS":
             return self.labels(path)
-        scale = self.source.attributes(path).get("scale_factor")
-        return stored if scale is None else self._floats(path, self.source.attributes(path), (), None)
+        if stored.dtype.kind == "f" or "scale_factor" in attributes:
+            return self._floats(path, stored, attributes, self._table_fill(path))
+        return stored
 
     def _table_fill(self, path: str) -> tuple[float, ...]:
         fills = [entry.fill for entry in self.sensor.variables.values() if entry.fill]
@@ -248,7 +289,7 @@ class Fields:
         else:
             stored = self._load(path, None)
         time = parse_times(
-            stored, self._time_unit(path, entry), f"{self.where}: {path}", self._fills(path, entry)
+            stored, self._time_unit(path, entry), f"{self.where}: {path}", self._time_fills(path, entry)
         )
         offset = self.declared("time_offset")
         if offset is not None:
@@ -256,7 +297,7 @@ class Fields:
             unit = self._time_unit(path, offset)
             values = self._load(path, None)
             if " since " in unit:  # later versions count from their own reference
-                time = parse_times(values, unit, f"{self.where}: {path}", self._fills(path, offset))
+                time = parse_times(values, unit, f"{self.where}: {path}", self._time_fills(path, offset))
             else:
                 scale = _seconds(unit.split()[0] if unit else "", f"{self.where}: {path}")
                 time = time + (np.round(values.astype(np.float64) * scale * 1e6)).astype("timedelta64[us]")
@@ -271,13 +312,11 @@ class Fields:
         text = next((str(attributes[k]) for k in ("units", "Units", "unit") if k in attributes), "")
         return entry.unit or "" if text.lower() in _NO_UNIT else text
 
-    def _fills(self, path: str, entry: Variable) -> tuple[float, ...]:
-        attributes = self.source.attributes(path)
-        found = [_as_float(attributes.get(k)) for k in ("_FillValue", "missing_value")]
-        return (*entry.fill, *(f for f in found if f is not None))
+    def _time_fills(self, path: str, entry: Variable) -> list[float]:
+        return _fills(self.source.attributes(path), entry.fill)
 
     def identifiers(self, time: np.ndarray) -> Any:
-        """Return the product's own identity of each sounding as an Arrow string array."""
+        """Return the product's own identity of each sounding as an Arrow array of strings or integers."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -296,13 +335,11 @@ class Fields:
                 stored = self._load(rule, None)
                 if stored.dtype.kind == "f":
                     stored = stored.astype(np.int64)
-                labels = (
-                    pa.array(stored).cast(pa.string())
-                    if stored.dtype.kind in "iu"
-                    else pa.array(self.labels(rule))
-                )
-                parts.append(labels)
-        return parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, "-")
+                number = stored.dtype.kind in "iu"
+                parts.append(pa.array(stored if number else _plain_text(stored)))
+        if len(parts) == 1:
+            return parts[0]
+        return pc.binary_join_element_wise(*(p.cast(pa.string()) for p in parts), "-")
 
     def _constant(self, kind: str, argument: str) -> str:
         if kind == "@attr":
@@ -349,7 +386,9 @@ class Fields:
                 f"{nearest(rule.variable, self.source.names())}"
             )
         if rule.at_least is not None:
-            quality = self._floats(rule.variable, self.source.attributes(rule.variable), (), None)
+            quality = self._floats(
+                rule.variable, self._load(rule.variable, None), self.source.attributes(rule.variable), ()
+            )
             with np.errstate(invalid="ignore"):
                 rejected = ~(quality >= rule.at_least - 1e-9)
             return (
@@ -357,18 +396,15 @@ class Fields:
                 np.zeros(len(rejected), dtype=bool),
                 pa.array(np.round(quality, 6)).cast(pa.string()),
             )
-        stored = self._load(rule.variable, None)
-        if stored.dtype.kind in "iuf":
-            good, suspect = (
-                np.isin(stored, [float(v) for v in values]) for values in (rule.good or (), rule.suspect)
-            )
-            text = pa.array(stored.astype(np.int64) if stored.dtype.kind == "f" else stored).cast(pa.string())
-        else:
-            plain = self.labels(rule.variable)
-            good, suspect = (
-                np.isin(plain, [str(v) for v in values]) for values in (rule.good or (), rule.suspect)
-            )
-            text = pa.array(plain)
+        import pyarrow.compute as pc
+
+        text = self.arrow_labels(rule.variable)
+        good, suspect = (
+            pc.is_in(
+                text, pa.array([f"{v:g}" if isinstance(v, float) else v for v in values], pa.string())
+            ).to_numpy(zero_copy_only=False)
+            for values in (rule.good or (), rule.suspect)
+        )
         return ~(good | suspect), suspect, text
 
     # -- from the file ----------------------------------------------------------------------------------
@@ -451,18 +487,36 @@ class Fields:
             found = order[place] if len(everything) else place
             lost = np.flatnonzero(everything[found] != reference) if len(everything) else reference
             if len(lost):
+                retrieved, all_ids = self.sensor.join
                 raise FormatError(
-                    f"{self.where}: {len(lost)} of {len(reference)} ids of {self.sensor.join[0]} are not in {self.sensor.join[1]}"
+                    f"{self.where}: {len(lost)} of {len(reference)} ids of {retrieved} are not in {all_ids}"
                 )
             self._match = found
         return self._match
 
 
-def _number_labels(stored: np.ndarray, codes: dict[str, str]) -> np.ndarray:
-    """Return integers as strings; each distinct one is translated once."""
-    distinct, where = np.unique(stored, return_inverse=True)
-    names = [codes.get(f"{v:g}" if stored.dtype.kind == "f" else str(v), str(v)) for v in distinct]
-    return np.array(names, dtype=str)[where] if len(names) else np.array([], dtype=str)
+def _plain_text(stored: np.ndarray) -> np.ndarray:
+    """Return text of any storage as a numpy string array without padding."""
+    if stored.dtype.kind == "O":
+        stored = np.array(
+            [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in stored.ravel()]
+        )
+    elif stored.dtype.kind == "S":
+        if stored.dtype.itemsize == 1 and stored.ndim == 2:  # characters along the last axis
+            stored = np.ascontiguousarray(stored).view(f"S{stored.shape[1]}").ravel()
+        stored = np.char.decode(stored, "utf-8", "replace")
+    return np.char.strip(stored, " \0") if stored.size else stored.astype(str)
+
+
+def _distinct(stored: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return distinct numbers and which of them each element is; without sorting where they are small."""
+    if stored.dtype.itemsize == 1 and stored.dtype.kind in "iu":
+        codes = stored.view(np.uint8)
+        distinct = np.flatnonzero(np.bincount(codes, minlength=256)).astype(np.uint8)
+        place = np.zeros(256, dtype=np.int32)
+        place[distinct] = np.arange(len(distinct))
+        return distinct.view(stored.dtype), place[codes]
+    return np.unique(stored, return_inverse=True)
 
 
 def _as_float(value: Any) -> float | None:
@@ -472,17 +526,25 @@ def _as_float(value: Any) -> float | None:
         return None
 
 
-def _fill_mask(stored: np.ndarray, attributes: dict[str, Any], fill: tuple[float, ...]) -> np.ndarray | None:
+def _fills(attributes: dict[str, Any], more: tuple[float, ...]) -> list[float]:
+    """Return all numbers that mean "missing": those the file declares under either name, and the table's."""
+    declared = (_as_float(attributes.get(k)) for k in ("_FillValue", "missing_value"))
+    return list({*more, *(v for v in declared if v is not None)})
+
+
+def _fill_mask(stored: np.ndarray, fills: list[float]) -> np.ndarray | None:
     """Return where a stored array holds a fill value, None where it nowhere does."""
     bad: np.ndarray | None = None
-    values = [_as_float(attributes.get(k)) for k in ("_FillValue", "missing_value")]
-    for value in {*fill, *(v for v in values if v is not None)}:
+    if stored.size == 0:
+        return None
+    for value in fills:
         if stored.dtype.kind == "f":
-            found = stored == stored.dtype.type(value)
+            wanted = stored.dtype.type(value)
         elif value == int(value) and np.iinfo(stored.dtype).min <= value <= np.iinfo(stored.dtype).max:
-            found = stored == stored.dtype.type(int(value))
+            wanted = stored.dtype.type(int(value))
         else:  # a fill that the type cannot hold (-1 of uint8) marks nothing
             continue
+        found = stored == wanted
         if found.any():
             bad = found if bad is None else bad | found
     return bad
@@ -503,7 +565,7 @@ def _seconds(name: str, where: str) -> float:
     return _SECONDS[name]
 
 
-def parse_times(values: np.ndarray, unit: str, where: str, fills: tuple[float, ...] = ()) -> np.ndarray:
+def parse_times(values: np.ndarray, unit: str, where: str, fills: Iterable[float] = ()) -> np.ndarray:
     """Turn stored times into ``datetime64[us]`` UTC.
 
     Parameters
@@ -515,7 +577,7 @@ def parse_times(values: np.ndarray, unit: str, where: str, fills: tuple[float, .
         ``"seconds since 1970-01-01 00:00:00"`` and the like; not used for text and columns.
     where : str
         File and variable, for error texts.
-    fills : tuple of float
+    fills : iterable of float
         Values that mean "no time".
 
     Returns
@@ -532,16 +594,15 @@ def parse_times(values: np.ndarray, unit: str, where: str, fills: tuple[float, .
             return np.array([v or "NaT" for v in plain], dtype="datetime64[us]")
         except ValueError as error:
             raise FormatError(f"{where}: not times in ISO 8601 ({error})") from error
-    match = re.match(r"\s*(\w+)\s+since\s+(.+)", unit)
+    match = _SINCE.fullmatch(unit.strip())
     if not match:
-        raise FormatError(f"{where}: unit {unit!r} does not say since when it counts")
-    epoch = match[2].strip().removesuffix("UTC").strip().removesuffix("Z").replace(" ", "T")
-    epoch = re.sub(r"(\.\d*)?([+-]00:?00)?$", "", epoch)
+        raise FormatError(f"{where}: unit {unit!r} does not say since when it counts (unit since date, UTC)")
     seconds = values.astype(np.float64) * _seconds(match[1], where)
     for fill in fills:
         seconds[values == fill] = np.nan
+    clock = match[3] or "00:00:00"
     try:
-        return from_epoch(seconds, epoch)
+        return from_epoch(seconds, f"{match[2]}T{clock}")
     except ValueError as error:
         raise FormatError(f"{where}: {unit!r} names no date ({error})") from error
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from obsnet.constants import species as species_of
 from obsnet.errors import FormatError
+from retrieval.readers import profile_kernel as k
 from retrieval.readers.fields import Fields
 
 __all__ = ["Profiles", "check_identities", "orientation_fault", "read_profiles"]
@@ -67,7 +68,7 @@ def read_profiles(fields: Fields, rows: np.ndarray | None = None) -> Profiles | 
     pressure, top_first = _pressure(fields, rows)
 
     def oriented(role: str) -> np.ndarray | None:
-        return _oriented(fields, role, rows, top_first)
+        return fields.profile(role, rows, flip=top_first)
 
     kernel, function = oriented("averaging_kernel"), oriented("weighting_function")
     weight, subcolumn = oriented("pressure_weight"), oriented("subcolumn")
@@ -90,7 +91,7 @@ def read_profiles(fields: Fields, rows: np.ndarray | None = None) -> Profiles | 
         pressure, weight, kernel, prior = _pad_inactive(fields, active, pressure, weight, kernel, prior)
     pressure_name = _check_lengths(fields, pressure, weight, kernel, prior)
     column = fields.number("prior_column", rows)
-    faults = check_identities(
+    faults, dot = check_identities(
         pressure,
         weight,
         kernel,
@@ -101,15 +102,14 @@ def read_profiles(fields: Fields, rows: np.ndarray | None = None) -> Profiles | 
     )
     fault = np.zeros(len(weight), dtype=bool)
     for name, mask in faults.items():
-        if mask.any():
-            fields.note(f"{int(mask.sum())} rows: {name}")
-            fault |= mask
+        fields.note(f"{int(mask.sum())} rows: {name}")
+        fault |= mask
     whole = orientation_fault(pressure, weight, prior, fault)
     if whole:
         fields.note(f"all rows: {whole}")
         fault[:] = True
     if column is None:
-        column = _dot(weight, prior)
+        column = dot
     columns = {
         pressure_name: pressure,
         "pressure_weight": weight,
@@ -120,28 +120,19 @@ def read_profiles(fields: Fields, rows: np.ndarray | None = None) -> Profiles | 
     return Profiles(columns, fault)
 
 
-def _oriented(fields: Fields, role: str, rows: np.ndarray | None, top_first: bool) -> np.ndarray | None:
-    """Read a profile and bring it surface first."""
-    values = fields.number(role, rows)
-    if values is None:
-        return None
-    if values.ndim != 2:
-        raise FormatError(f"{fields.where}: {fields.sensor.variables[role].path[0]} ({role}) is no profile")
-    return values[:, ::-1] if top_first else values
-
-
 def _pressure(fields: Fields, rows: np.ndarray | None) -> tuple[np.ndarray, bool]:
     """Return the pressures the profile stands on, surface first, hPa, and whether the product is top first."""
     top_first = fields.sensor.order == "top_first"
     for role in ("pressure_levels", "pressure_edges"):
-        pressure = fields.number(role, rows)
+        pressure = fields.profile(role, rows, flip=top_first)
         if pressure is None:
             continue
         if fields.sensor.order == "by_pressure":
             with np.errstate(invalid="ignore"):
                 rises = pressure[:, -1] > pressure[:, 0]
             top_first = bool(rises.sum() * 2 > len(rises))
-        return pressure[:, ::-1] if top_first else pressure, top_first
+            pressure = np.ascontiguousarray(pressure[:, ::-1]) if top_first else pressure
+        return pressure, top_first
     surface, interval = fields.number("surface_pressure", rows), fields.number("pressure_interval", rows)
     if surface is None or interval is None:
         raise FormatError(f"{fields.where}: {fields.sensor.name} has a kernel but no pressures")
@@ -175,7 +166,7 @@ def _pad_inactive(
     shifted out and levels without weight, kernel and with ever lower pressure are put above the top.
     """
     pressure, weight, kernel, prior = profiles
-    rows, levels = weight.shape
+    _rows, levels = weight.shape
     count = np.where(np.isfinite(active), active, levels).astype(int).clip(1, levels)
     source = np.arange(levels)[None, :] + (levels - count)[:, None]
     inside = source < levels
@@ -210,10 +201,6 @@ def _check_lengths(
     return "pressure_edges" if vertical == "layer" else "pressure_levels"
 
 
-def _dot(weight: np.ndarray, profile: np.ndarray) -> np.ndarray:
-    return np.einsum("ij,ij->i", weight, profile, dtype=np.float64, casting="same_kind")
-
-
 def check_identities(
     pressure: np.ndarray,
     weight: np.ndarray,
@@ -223,7 +210,7 @@ def check_identities(
     *,
     weight_sum: float = 1e-4,
     prior_relative: float = 5e-5,
-) -> dict[str, np.ndarray]:
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Tell which rows break an identity that every operator must obey.
 
     Parameters
@@ -242,40 +229,25 @@ def check_identities(
     Returns
     -------
     dict of str to ndarray of bool, shape (rows,)
-        Rows by fault; a row stands under the first that applies.
+        Rows by fault, faults that occur only; a row stands under the first that applies.
+    ndarray of float64, shape (rows,)
+        ``h . x_a``.
     """
-    total = weight.sum(axis=1, dtype=np.float64)
-    column = _dot(weight, prior)
-    with np.errstate(invalid="ignore"):
-        finite = np.isfinite(total) & np.isfinite(column)
-        finite &= np.isfinite(kernel.sum(axis=1)) & np.isfinite(pressure.sum(axis=1))
-        finite &= ~((prior <= 0) & (weight > 0)).any(axis=1)  # some builds fill with 0
-        step = np.diff(pressure, axis=1)
-        monotone = (step < 0).all(axis=1) & (pressure[:, -1] >= 0)
-        reversed_ = (step > 0).all(axis=1)
-        sums = np.abs(total - 1.0) <= weight_sum
-        positive = (weight >= -weight_sum).all(axis=1)
-        agrees = np.ones(len(weight), dtype=bool)
-        if prior_column is not None:
-            agrees = np.abs(column - prior_column) <= prior_relative * np.abs(prior_column)
-            agrees |= ~np.isfinite(prior_column)
-    off = np.abs(total - 1.0)[finite & ~sums].max(initial=0.0)
-    apart = 0.0
-    if prior_column is not None:
-        apart = np.abs(column - prior_column)[finite & ~agrees].max(initial=0.0)
-    return {
-        "missing values (or a prior of 0) in kernel, weights, prior or pressures": ~finite,
-        "pressure rises away from the surface: the order is the reverse of what the sensor table says": finite
-        & reversed_,
-        "pressure is not monotone": finite & ~monotone & ~reversed_,
-        f"pressure weights sum to 1 only within {off:.2g}": finite & monotone & ~sums,
-        "negative pressure weights": finite & monotone & sums & ~positive,
-        f"weights . prior differ from the prior column by up to {apart:.2g}": finite
-        & monotone
-        & sums
-        & positive
-        & ~agrees,
+    column = (
+        np.full(len(weight), np.nan) if prior_column is None else np.asarray(prior_column, dtype=np.float64)
+    )
+    code, total, dot = k.check(pressure, weight, kernel, prior, column, weight_sum, prior_relative)
+    off = np.abs(total - 1.0)[code == k.WEIGHT_SUM].max(initial=0.0)
+    apart = np.abs(dot - column)[code == k.PRIOR].max(initial=0.0)
+    texts = {
+        k.MISSING: "missing values (or a prior of 0) in kernel, weights, prior or pressures",
+        k.REVERSED: "pressure rises away from the surface: the order is the reverse of what the sensor table says",
+        k.NOT_MONOTONE: "pressure is not monotone",
+        k.WEIGHT_SUM: f"pressure weights sum to 1 only within {off:.2g}",
+        k.NEGATIVE: "negative pressure weights",
+        k.PRIOR: f"weights . prior differ from the prior column by up to {apart:.2g}",
     }
+    return {texts[number]: code == number for number in np.unique(code).tolist() if number != k.SOUND}, dot
 
 
 def _dry_weights(pressure: np.ndarray, levels: int) -> np.ndarray:

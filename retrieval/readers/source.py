@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -26,7 +26,7 @@ class Source(Protocol):
 
     path: Path
 
-    def __enter__(self) -> Source: ...
+    def __enter__(self) -> Self: ...
     def __exit__(self, *_error: object) -> None: ...
     def __contains__(self, name: str) -> bool: ...
 
@@ -111,27 +111,34 @@ class _Hdf5(_Base):
         self.path = path
         try:
             self._file = h5py.File(path, "r")
+            self._open: dict[str, Any] = {}
+            self._attributes: dict[str | None, dict[str, Any]] = {}
         except OSError as error:
             raise FormatError(f"{path}: broken HDF5 file ({_short(error)})") from error
 
     def close(self) -> None:
         self._file.close()
 
-    def _get(self, name: str) -> Any:
-        import h5py
+    def _find(self, name: str) -> Any:
+        """Return a dataset, None where there is none; looking one up costs more than asking a dictionary."""
+        if name not in self._open:
+            import h5py
 
-        try:
-            found = self._file.get(name)
-        except (OSError, RuntimeError) as error:
-            raise FormatError(f"{self.path}: {name} cannot be found ({_short(error)})") from error
-        if not isinstance(found, h5py.Dataset):
+            try:
+                found = self._file.get(name)
+            except (OSError, RuntimeError) as error:
+                raise FormatError(f"{self.path}: {name} cannot be found ({_short(error)})") from error
+            self._open[name] = found if isinstance(found, h5py.Dataset) else None
+        return self._open[name]
+
+    def _get(self, name: str) -> Any:
+        found = self._find(name)
+        if found is None:
             raise self._missing(name)
         return found
 
     def __contains__(self, name: str) -> bool:
-        import h5py
-
-        return self._file.get(name, getclass=True) is h5py.Dataset
+        return self._find(name) is not None
 
     def names(self) -> list[str]:
         import h5py
@@ -150,6 +157,11 @@ class _Hdf5(_Base):
         return _BLOCK if chunks is None else int(chunks[axis])
 
     def attributes(self, name: str | None = None) -> dict[str, Any]:
+        if name not in self._attributes:
+            self._attributes[name] = self._read_attributes(name)
+        return self._attributes[name]
+
+    def _read_attributes(self, name: str | None) -> dict[str, Any]:
         node = self._file if name is None else self._get(name)
         skip = {"DIMENSION_LIST", "REFERENCE_LIST", "CLASS", "NAME", "_Netcdf4Dimid", "_Netcdf4Coordinates"}
         try:

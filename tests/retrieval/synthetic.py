@@ -30,8 +30,8 @@ def write(path, variables, attributes=None, *, chunk=None, compress=None):
     with h5py.File(path, "w") as file:
         for key, value in (attributes or {}).items():
             file.attrs[key] = value
-        for name, (values, own) in variables.items():
-            values = np.asarray(values)
+        for name, (given, own) in variables.items():
+            values = np.asarray(given)
             options = {}
             if chunk and values.ndim and len(values) > 1:
                 options = {"chunks": (min(chunk, len(values)), *values.shape[1:])}
@@ -220,7 +220,7 @@ def wfmd(n=30, seed=2):
     variables, _ = cci("ch4", n, seed=seed, levels=21, layers=True)
     del variables["exposure_id"]
     carbon_monoxide, _ = cci("co", n, seed=seed, levels=21, layers=True)
-    variables |= {k: v for k, v in carbon_monoxide.items() if "co" in k and k not in ("exposure_id",)}
+    variables |= {k: v for k, v in carbon_monoxide.items() if "co" in k and k != "exposure_id"}
     latitude, longitude = variables["latitude"][0], variables["longitude"][0]
     spread = np.array([-0.03, -0.03, 0.03, 0.03], np.float32)
     turn = np.array([-0.04, 0.04, 0.04, -0.04], np.float32)
@@ -274,7 +274,7 @@ def s5p(lines=6, pixels=5, *, seed=3, valid=0.6, delta="milliseconds"):
             {"units": "degrees_east", **everywhere},
         ),
         "PRODUCT/time": (
-            np.array([290_044_800], np.int32),
+            np.array([289_958_400], np.int32),
             {"units": "seconds since 2010-01-01 00:00:00", "_FillValue": np.int32(-2147483647)},
         ),
         "PRODUCT/delta_time": (
