@@ -168,7 +168,6 @@ def read_prior(path: Path, jacobian: Jacobian, gas: Species, name: str | None = 
         Another substance, or a time the prior does not cover.
     """
     from obsnet.cf import read_flux
-
     from obsnet.field import grid_of
     from obsnet.regrid import regrid_flux
 

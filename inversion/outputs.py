@@ -272,7 +272,7 @@ def _attributes(made: Assembled, posterior: Posterior) -> dict[str, Any]:
         "n_state_unobserved": int(problem.unseen.sum()),
         "chi_square": float(posterior.chi_square),
         "degrees_of_freedom_for_signal": float(posterior.dofs),
-        "log_evidence": float(posterior.log_evidence),
+        **({"log_evidence": float(posterior.log_evidence)} if posterior.method != "cg" else {}),
         "observations_counts": json.dumps(made.counts),
     }
 

@@ -6,7 +6,7 @@ No matrix of the state's size is made. Everything follows from one factorisation
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
@@ -199,6 +199,9 @@ class Posterior:
         error = self.problem.observation_error
         if isinstance(error, DiagonalCovariance):
             return 1.0 - error.diagonal() * self.system.solve_diagonal()
+        probes = getattr(self.system, "probes", None)
+        if probes is not None:
+            return 1.0 - np.mean(probes[0] * error.matmul(probes[1]), axis=1)
         out = np.empty(self.problem.n_obs)
         for start in range(0, out.size, 512):
             stop = min(start + 512, out.size)
@@ -237,15 +240,26 @@ class Posterior:
             sums = [float(p.sum()) for p in np.split(parts, np.cumsum(sizes)[:-1])]
             return dict(zip(state.names, sums, strict=True))
         total = dict.fromkeys(state.names, 0.0)
-        for start in range(0, problem.n_obs, 512):
-            stop = min(start + 512, problem.n_obs)
-            unit = np.zeros((problem.n_obs, stop - start))
-            unit[np.arange(start, stop), np.arange(stop - start)] = 1.0
-            there, seen = problem.adjoint(unit), problem.adjoint(self.system.solve(unit))
+        for unit, solved in self._probes():
+            there, seen = problem.adjoint(unit), problem.adjoint(solved)
             for name, block in zip(state.names, error.blocks, strict=True):
                 span = state.span(name)
                 total[name] += float(np.sum(there[span] * block.matmul(seen[span])))
         return total
+
+    def _probes(self) -> Iterator[tuple[Floats, Floats]]:
+        """Yield blocks z and ``S^-1 z`` with sum of ``z z'`` the identity: unit vectors, or the solver's samples."""
+        sampled = getattr(self.system, "probes", None)
+        if sampled is not None:
+            count = sampled[0].shape[1]
+            yield sampled[0] / np.sqrt(count), sampled[1] / np.sqrt(count)
+            return
+        n = self.problem.n_obs
+        for start in range(0, n, 512):
+            stop = min(start + 512, n)
+            unit = np.zeros((n, stop - start))
+            unit[np.arange(start, stop), np.arange(stop - start)] = 1.0
+            yield unit, self.system.solve(unit)
 
     def leave_out(self, group: str, weights: Any = None) -> list[LeftOut]:
         """Predict each group of observations from all others, without solving again.

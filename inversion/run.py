@@ -69,7 +69,6 @@ def _own(
     )
     zones = zonal_weights(frame, jacobian.grid)
     made = assemble(options, jacobian, table, prior, fraction=sp.csr_array(zones.fraction), counts=counts)
-    posterior = solve(made.problem, method=options.method, report=report)
     assert made.problem.state is not None
     periods = state_bins(jacobian.time_edges, options.periods).edges
     weights = total_weights(
@@ -82,6 +81,7 @@ def _own(
         periods=periods,
         scale=made.flux_scale,
     )
+    posterior = solve(made.problem, method=options.method, report=report, weights=weights.weights)
     totals = region_totals(posterior, weights)
     names = {k: v[0] for k, v in PROVINCES.items()} if not options.regions else {}
     data = posterior_dataset(made, posterior, totals, region_names=names)
@@ -107,7 +107,7 @@ def _summary(posterior: Any) -> dict[str, Any]:
         "unobserved": int(problem.unseen.sum()),
         "chi_square": posterior.chi_square,
         "dofs": posterior.dofs,
-        "log_evidence": posterior.log_evidence,
+        **({"log_evidence": posterior.log_evidence} if posterior.method != "cg" else {}),
     }
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import scipy.linalg as la
+import scipy.sparse as sp
 
 from inversion.covariance import Covariance, DiagonalCovariance
 from inversion.observation_error import MarkovError
@@ -222,6 +223,13 @@ class CGSystem:
         )
         self.iterations: list[int] = []
         self.residual = 0.0
+        self._known: list[tuple[Floats, Floats]] = []
+
+    def solve_together(self, *blocks: Floats) -> None:
+        """Solve several blocks of right-hand sides in one Krylov space and keep the answers."""
+        joined = np.concatenate(blocks, axis=1)
+        cuts = np.cumsum([b.shape[1] for b in blocks])[:-1]
+        self._known += list(zip(blocks, np.split(self.solve(joined), cuts, axis=1), strict=True))
 
     def apply(self, v: Floats) -> Floats:
         """Return ``S v``."""
@@ -239,6 +247,9 @@ class CGSystem:
             No convergence within the limit of iterations.
         """
         block = v[:, None] if v.ndim == 1 else v
+        for right, solution in self._known:
+            if np.array_equal(right, block):
+                return solution[:, 0] if v.ndim == 1 else solution
         parts = [self._solve_block(block[:, i : i + _BLOCK]) for i in range(0, block.shape[1], _BLOCK)]
         result = np.concatenate(parts, axis=1)
         return result[:, 0] if v.ndim == 1 else result
@@ -305,28 +316,26 @@ class CGSystem:
             result -= np.einsum("ij,ij->i", moved, moved)
         return np.maximum(result, 0.0)
 
-    def _probes(self, count: int = 32) -> tuple[Floats, Floats, Floats]:
-        """Return random signs, ``S^-1 R`` of them and ``M^-1 R`` of them."""
-        rng = np.random.default_rng([self.seed, 1])
-        signs = rng.choice([-1.0, 1.0], (self.problem.n_obs, count))
-        moved = self.problem.observation_error.matmul(signs)
-        return signs, self.solve(moved), self.preconditioner.solve(moved)
+    @cached_property
+    def probes(self) -> tuple[Floats, Floats]:
+        """Random signs z (n_obs, 32) and ``S^-1 z``, from which traces are estimated."""
+        signs = np.random.default_rng([self.seed, 1]).choice([-1.0, 1.0], (self.problem.n_obs, 32))
+        return signs, self.solve(signs)
 
     def dofs(self) -> float:
         """Return an estimate of tr(H B H' S^-1) = n - tr(S^-1 R), sampled about what the sketch knows."""
-        signs, exact, near = self._probes()
-        known = self.preconditioner.trace_of_error(self.problem.observation_error)
-        return self.problem.n_obs - known - float(np.sum(signs * (exact - near)) / signs.shape[1])
+        signs, solved = self.probes
+        error, c = self.problem.observation_error, self.preconditioner
+        sampled = float(np.sum((solved - c.solve(signs)) * error.matmul(signs)) / signs.shape[1])
+        return self.problem.n_obs - c.trace_of_error(error) - sampled
 
     def solve_diagonal(self) -> Floats:
         """Return an unbiased estimate of the diagonal of ``S^-1``, good for sums over many rows."""
-        rng = np.random.default_rng([self.seed, 2])
-        signs = rng.choice([-1.0, 1.0], (self.problem.n_obs, 32))
+        signs, solved = self.probes
         c = self.preconditioner
-        near = c.solve(signs)
         kept = c.values / (1.0 + c.values)
         known = (1.0 - (c.vectors**2) @ kept) / c.scale**2
-        return known + np.mean(signs * (self.solve(signs) - near), axis=1)
+        return known + np.mean(signs * (solved - c.solve(signs)), axis=1)
 
     def logdet(self) -> float:
         """Raise: the determinant is not known without a factorisation."""
@@ -342,6 +351,7 @@ def solve_cg(
     tolerance: float = 1e-8,
     limit: int = 500,
     seed: int = 0,
+    weights: Any = None,
     report: Callable[[str], None] = lambda _line: None,
 ) -> Posterior:
     """Solve without any matrix of the size of observations or state.
@@ -352,6 +362,8 @@ def solve_cg(
         The Jacobian is read once for each iteration and each 64 columns of the sketch.
     rank, tolerance, limit, seed, report
         See `CGSystem`.
+    weights : array_like or sparse, shape (p, n_state), optional
+        Totals that will be asked for: solved together with the mean, which saves most of their cost.
 
     Returns
     -------
@@ -359,6 +371,11 @@ def solve_cg(
         Totals are exact to the tolerance; `variance` is an upper bound, `dofs` and `influence` are sampled.
     """
     system = CGSystem(problem, rank=rank, tolerance=tolerance, limit=limit, seed=seed, report=report)
+    if weights is not None:
+        columns = np.ascontiguousarray(weights.toarray().T if sp.issparse(weights) else np.asarray(weights).T)
+        system.solve_together(
+            problem.innovation[:, None], problem.forward(problem.prior_error.matmul(columns))
+        )
     step = problem.prior_error.matmul(problem.adjoint(system.solve(problem.innovation)))
     stopping: dict[str, Any] = {
         "converged": True,

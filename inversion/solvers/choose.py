@@ -119,6 +119,7 @@ def solve(
     *,
     report: Callable[[str], None] = lambda _line: None,
     memory: float | None = None,
+    weights: Any = None,
     **options: Any,
 ) -> Posterior:
     """Solve a problem by any method.
@@ -137,6 +138,8 @@ def solve(
         Takes lines for people: the choice and its forecast come **before** anything is allocated.
     memory : float, optional
         Bytes that may be used; by default what the machine has free.
+    weights : array_like or sparse, shape (p, n_state), optional
+        Totals that will be asked for; ``cg`` solves them together with the mean.
     **options
         Of the method.
 
@@ -167,5 +170,5 @@ def solve(
                 "'auto' takes one that does"
             )
     if plan.method == "cg":
-        options.setdefault("report", report)
+        options = {"report": report, "weights": weights} | options
     return METHODS[plan.method](problem, **options)

@@ -146,3 +146,15 @@ def test_stopping_state_is_reported(small):
 def test_an_observation_that_sees_nothing():
     p = Problem(np.zeros((3, 2)), np.ones(3), np.ones(3), [1.0, 2.0], [1.0, 1.0])
     np.testing.assert_array_equal(solve_cg(p).mean, [1.0, 2.0])
+
+
+def test_totals_solved_with_the_mean_are_not_solved_again(small, exact):
+    a = solve_cg(small.problem, rank=30, weights=small.regions)
+    spent = len(a.system.iterations)
+    known = exact.aggregate(small.regions)
+    found = a.aggregate(small.regions)
+    assert len(a.system.iterations) == spent
+    np.testing.assert_allclose(found.covariance, known.covariance, atol=1e-9)
+    np.testing.assert_allclose(found.mean, known.mean, atol=1e-7)
+    alone = solve_cg(small.problem, rank=30)
+    assert a.stopping["iterations"] < alone.stopping["iterations"]

@@ -182,6 +182,14 @@ def test_command_line_and_json(case, tmp_path, capsys):
     assert read_netcdf(tmp_path / "posterior.nc").sizes["total"] == 2 * 3 * 2
 
 
+def test_the_matrix_free_method_gives_the_same_totals(case, tmp_path, done, capsys):
+    assert run(case / "case.toml", "--out", tmp_path, "--set", "invert.method=cg") == 0
+    data = read_netcdf(tmp_path / "posterior.nc")
+    np.testing.assert_allclose(data["region_total"], done[0]["region_total"], rtol=1e-5)
+    np.testing.assert_allclose(data["total_covariance"], done[0]["total_covariance"], rtol=1e-5, atol=1e-3)
+    assert "log_evidence" not in data.attrs
+
+
 def test_a_stage_is_not_run_twice(case, monkeypatch):
     import tomllib
 
