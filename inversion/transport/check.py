@@ -25,7 +25,7 @@ from obsnet.constants import GRAVITY, MOLAR_MASS_DRY_AIR, VON_KARMAN
 from obsnet.grid import Grid
 from obsnet.met import Met, build_met
 from obsnet.met.vertical import EARTH_RADIUS, level_heights, surface_layer
-from obsnet.times import EPOCH, from_epoch, to_epoch
+from obsnet.times import from_epoch, to_epoch
 
 __all__ = ["Row", "plain_world", "run_checks"]
 
@@ -121,7 +121,9 @@ def plain_world(
     )
     surface = np.empty((*wind.shape[:3], 6), np.float32)
     surface[...] = scales
-    return Met(times, lat, lon, z, wind, state, surface, np.zeros((lat.size, lon.size), np.float32), {"notes": []})
+    return Met(
+        times, lat, lon, z, wind, state, surface, np.zeros((lat.size, lon.size), np.float32), {"notes": []}
+    )
 
 
 def release(
@@ -146,7 +148,15 @@ def _edges(hours: float, step: float) -> npt.NDArray[np.datetime64]:
 
 @jit
 def _ensemble(
-    n: int, groups: int, spans: int, span: float, scales: F8, slope: float, ctl: float, least_tl: float, layers: int
+    n: int,
+    groups: int,
+    spans: int,
+    span: float,
+    scales: F8,
+    slope: float,
+    ctl: float,
+    least_tl: float,
+    layers: int,
 ) -> F8:
     """Return time spent per layer of evenly mixed particles, shape (groups, layers)."""
     h, ustar, inverse_obukhov, wstar = scales[0], scales[1], scales[2], scales[3]
@@ -229,7 +239,9 @@ def taylor(particles: int = 100000) -> Iterator[Row]:
         if off.max() > worst:
             worst, text = float(off.max()), f"after {t[off.argmax()]:.0f} s in steps of {dt:.0f} s"
     noise = np.sqrt(2.0 / particles)
-    yield Row("Taylor diffusion", 100 * worst, 100 * (0.01 + 3 * noise), "%", f"{particles} particles, worst {text}")
+    yield Row(
+        "Taylor diffusion", 100 * worst, 100 * (0.01 + 3 * noise), "%", f"{particles} particles, worst {text}"
+    )
 
 
 def _rotation(spacing: float = 0.05) -> Met:
@@ -261,17 +273,23 @@ def rotation() -> Iterator[Row]:
     errors = []
     for step in steps:
         run = Settings(turbulence="none", hours=24.0, timestep=step, particles=1)
-        end = simulate(met, release("turn", start, 33.0, 115.0, 500.0, 1), grid, _edges(24, 24), run).endpoints
+        end = simulate(
+            met, release("turn", start, 33.0, 115.0, 500.0, 1), grid, _edges(24, 24), run
+        ).endpoints
         north = np.deg2rad(end["latitude"][0].as_py() - 33.0) * EARTH_RADIUS
         east = np.deg2rad(end["longitude"][0].as_py() - 115.0) * EARTH_RADIUS * np.cos(np.deg2rad(33.0))
         errors.append(float(np.hypot(north, east)))
     order = float(np.polyfit(np.log(steps), np.log(errors), 1)[0])
-    detail = f"closure {errors[0] / 1000:.2f}, {errors[1] / 1000:.2f}, {errors[2] / 1000:.2f} km at 80, 40, 20 min"
-    yield Row("solid-body rotation, order below 2", max(2.0 - order, 0.0), 0.2, "", f"order {order:.2f}; {detail}")
+    detail = (
+        f"closure {errors[0] / 1000:.2f}, {errors[1] / 1000:.2f}, {errors[2] / 1000:.2f} km at 80, 40, 20 min"
+    )
+    yield Row(
+        "solid-body rotation, order below 2", max(2.0 - order, 0.0), 0.2, "", f"order {order:.2f}; {detail}"
+    )
 
 
 def uniform_flux(particles: int = 400) -> Iterator[Row]:
-    """A uniform flux under a well-mixed layer adds M F t / (mass of the layer); and every second is accounted for."""
+    """Check M F t / (mass of the layer) for a uniform flux, and that every second is accounted for."""
     for turbulence, options in (("mixed-layer", {}), ("hanna", {"heat": 150.0, "h": 1200.0})):
         met = plain_world(u=1.0, v=0.5, **options)
         h = options.get("h", 1000.0)
@@ -299,7 +317,8 @@ def uniform_flux(particles: int = 400) -> Iterator[Row]:
         )
         shares = float(np.sum(found.background["share"].to_numpy()))
         off = abs(row["residence_hours"] / 60.0 - 1.0) + abs(shares - 1.0)
-        yield Row(f"residence time and exits, {turbulence}", off, 1e-9, "", "time inside = N t, shares of exits sum to 1")
+        text = "time inside = N t, shares of exits sum to 1"
+        yield Row(f"residence time and exits, {turbulence}", off, 1e-9, "", text)
 
 
 def reciprocity(particles: int = 40000) -> Iterator[Row]:
@@ -344,7 +363,7 @@ def reciprocity(particles: int = 40000) -> Iterator[Row]:
 
 
 def convergence(particles: int = 3000) -> Iterator[Row]:
-    """The default steps against steps four times finer, from a point at 10 m: what the step itself costs."""
+    """Compare the default steps with steps four times finer, from a point at 10 m."""
     met = plain_world(u=3.0, v=0.0, h=1200.0, heat=150.0)
     grid = Grid.regular(22, 38, 102, 128, 0.5, 0.5)
     start = float(to_epoch(START)) + 40 * 3600.0
@@ -352,7 +371,9 @@ def convergence(particles: int = 3000) -> Iterator[Row]:
     for factor in (1.0, 4.0):
         usual = Settings(turbulence="hanna", hours=6.0, particles=particles)
         run = replace(usual, ctl=usual.ctl * factor, timestep=usual.timestep / factor)
-        row = simulate(met, release("p", start, 30.0, 115.0, 10.0, particles), grid, _edges(72, 6), run).receptors
+        row = simulate(
+            met, release("p", start, 30.0, 115.0, 10.0, particles), grid, _edges(72, 6), run
+        ).receptors
         totals.append((row["total"][0].as_py(), row["total_stderr"][0].as_py()))
     noise = float(np.hypot(totals[0][1], totals[1][1]) / totals[1][0])
     yield Row(
@@ -378,8 +399,10 @@ def stilt(reference: Path, particles: int = 2000, scratch: Path | None = None) -
 
     from obsnet.met import open_met
 
-    met = open_met([reference / "met" / "synt.nc"]) if scratch is None else build_met(
-        [reference / "met" / "synt.nc"], scratch / "synt"
+    met = (
+        open_met([reference / "met" / "synt.nc"])
+        if scratch is None
+        else build_met([reference / "met" / "synt.nc"], scratch / "synt")
     )
     folder = reference / "stilt_synthetic"
     ages = pd.read_csv(folder / "synt_surf_2000_byage.csv", header=[0, 1], index_col=0)
@@ -387,12 +410,14 @@ def stilt(reference: Path, particles: int = 2000, scratch: Path | None = None) -
     met = _with_mixing_height(met, reference / "met" / "synt.nc", ages["mlht"]["mean"], end)
     # STILT drops particles half a degree before the edge of its meteorology.
     grid = Grid.regular(31.0, 44.5, 106.0, 124.0, 0.1, 0.1)
-    edges = (EPOCH + np.round((end + 3600.0 * np.arange(-24, 1)) * 1e6).astype("timedelta64[us]")).astype("datetime64[us]")
+    edges = from_epoch(end + 3600.0 * np.arange(-24, 1))
     run = Settings(turbulence="stilt", hours=24.0, particles=particles)
     found = simulate(met, release("stilt", end, 39.9, 116.4, 10.0, particles), grid, edges, run)
     ours = np.zeros((24, *grid.shape))
     flat = found.sensitivity
-    ours.reshape(24, -1)[flat["time_bin"].to_numpy(), flat["cell"].to_numpy()] = flat["sensitivity"].to_numpy()
+    ours.reshape(24, -1)[flat["time_bin"].to_numpy(), flat["cell"].to_numpy()] = flat[
+        "sensitivity"
+    ].to_numpy()
     ours = ours[:, :130]
     theirs = {
         name: xr.load_dataset(folder / f"synt_surf_{name}_foot.nc")["foot"].to_numpy()
@@ -409,7 +434,11 @@ def stilt(reference: Path, particles: int = 2000, scratch: Path | None = None) -
         "sigma",
         f"ours {ours.sum():.3f}, STILT {sums['2000']:.3f} (2000), {sums['1000']:.3f} (1000), {sums['100']:.2f} and "
         f"{sums['100_rep2']:.2f} (100); noise of each at 2000: {noise:.3f}",
-        {"kind": "hours", "ours": ours.sum(axis=(1, 2)), **{k: f.sum(axis=(1, 2)) for k, f in theirs.items()}},
+        {
+            "kind": "hours",
+            "ours": ours.sum(axis=(1, 2)),
+            **{k: f.sum(axis=(1, 2)) for k, f in theirs.items()},
+        },
     )
     hourly, reference_hourly = ours.sum(axis=(1, 2))[::-1], theirs["2000_nosmooth"].sum(axis=(1, 2))[::-1]
     other = theirs["1000"].sum(axis=(1, 2))[::-1]
@@ -470,7 +499,11 @@ def _plume(
     rows = []
     for hours in (3, 6, 12):
         cloud = simulate(
-            met, release("stilt", end, 39.9, 116.4, 10.0, particles), grid, edges, replace(run, hours=float(hours))
+            met,
+            release("stilt", end, 39.9, 116.4, 10.0, particles),
+            grid,
+            edges,
+            replace(run, hours=float(hours)),
         ).endpoints.to_pandas()
         row = ages.loc[-60.0 * hours]
         north = np.deg2rad(cloud["latitude"].mean() - row["lat"]["mean"]) * EARTH_RADIUS / 1000
@@ -516,11 +549,10 @@ def mptrac(reference: Path) -> Iterator[Row]:
     profile = met.profile(from_epoch(np.full(lon.size, start)), lat, lon)
     # Altitude in these files is log-pressure: 7 km ln(1013.25 hPa / p).
     pressure = 101325.0 * np.exp(-first[:, 1] / 7.0)
-    z = np.array([np.interp(-np.log(p), -np.log(c), met.height) for p, c in zip(pressure, profile["pressure"], strict=True)])
-    rows = np.stack(
-        [np.full(z.size, start)] * 2 + [lon, lon, lat, lat, z, z, np.ones(z.size)] + [np.full(z.size, 0.5)] * 2 + [np.ones(z.size)],
-        axis=1,
-    )
+    columns = zip(pressure, profile["pressure"], strict=True)
+    z = np.array([np.interp(-np.log(p), -np.log(c), met.height) for p, c in columns])
+    times, ones = np.full(z.size, start), np.ones(z.size)
+    rows = np.stack([times, times, lon, lon, lat, lat, z, z, ones, 0.5 * ones, 0.5 * ones, ones], axis=1)
     receptor = Receptors(np.array(["m"]), np.array([0, z.size]), rows, np.zeros(1), {})
     south, north, west, east = met.bounds
     grid = Grid(np.linspace(south, north, 5), np.linspace(west, east, 5))
@@ -537,7 +569,7 @@ def mptrac(reference: Path) -> Iterator[Row]:
         float(np.hypot(*off)),
         1.0,
         "km",
-        f"{int(inside.sum())} parcels moved {moved:.1f} km on average; median distance of a parcel {np.median(each):.2f} km",
+        f"{int(inside.sum())} parcels moved {moved:.1f} km on average; median distance {np.median(each):.2f} km",
         {"kind": "parcels", "x": x, "y": y, "rx": last[:, 2], "ry": last[:, 3]},
     )
 
@@ -597,5 +629,3 @@ def run_checks(
 def plain(row: Row) -> dict[str, Any]:
     """Return a row as plain data for JSON, without its series."""
     return {**{k: v for k, v in asdict(row).items() if k != "series"}, "passed": row.passed}
-
-

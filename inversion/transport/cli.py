@@ -44,10 +44,14 @@ def run(
     seed: Annotated[int, typer.Option(help="Of the random numbers.")] = 0,
     height: Annotated[str, typer.Option(help="Points: ground (intake height) or sea (altitude).")] = "ground",
     batch: Annotated[int, typer.Option(help="Receptors a task.")] = 100,
-    trim: Annotated[bool, typer.Option("--trim", help="Cut off edges of the meteorology that hold NaN.")] = False,
+    trim: Annotated[
+        bool, typer.Option("--trim", help="Cut off edges of the meteorology that hold NaN.")
+    ] = False,
     scheduler: Annotated[str, typer.Option(help="serial, processes or dask.")] = "processes",
     workers: Annotated[int | None, typer.Option(help="Worker processes.")] = None,
-    shard: Annotated[str | None, typer.Option(help="i/n: only this part of the batches, for job arrays.")] = None,
+    shard: Annotated[
+        str | None, typer.Option(help="i/n: only this part of the batches, for job arrays.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compute footprints of the observations in a store with the built-in particle model."""
@@ -94,7 +98,9 @@ def run(
         return
     for reason, count in found["skipped"].items():
         print(f"skipped {count}: {reason}")
-    print(f"{out}: {found['receptors']} receptors in {found['parts']} parts, {found['made']} of them made now")
+    print(
+        f"{out}: {found['receptors']} receptors in {found['parts']} parts, {found['made']} of them made now"
+    )
 
 
 def _grid(text: str) -> dict[str, Any]:

@@ -13,12 +13,21 @@ import numpy.typing as npt
 from inversion.transport.interpolation import jit
 from obsnet.grid import axis_cell
 
-__all__ = ["add", "deposit", "finish", "grow", "new_table"]
+__all__ = ["add", "deposit", "finish", "grow", "new_table", "smear"]
 
 F8 = npt.NDArray[np.float64]
 I8 = npt.NDArray[np.int64]
 
 _axis_cell = jit(axis_cell)
+
+# Points and weights of Gaussian averages: sqrt(2) times the roots of H5, and their weights / sqrt(pi).
+_HERMITE = np.stack(
+    [
+        np.sqrt(2.0) * np.polynomial.hermite.hermgauss(5)[0],
+        np.polynomial.hermite.hermgauss(5)[1] / np.sqrt(np.pi),
+    ],
+    axis=1,
+)
 
 # Columns of `sums`: finished strata, their variance, this stratum's sum and sum of squares, this particle's share.
 TOTAL, VARIANCE, SUM, SQUARES, SHARE = range(5)
@@ -139,4 +148,42 @@ def deposit(
         if i >= 0 and j >= 0:
             key = (time_bin * ny + j) * nx + i
             new += add(keys, sums, owners, counts, key, value / pieces, particle, stratum)
+    return new
+
+
+@jit
+def smear(
+    keys: I8,
+    sums: F8,
+    owners: I8,
+    counts: F8,
+    xe: F8,
+    ye: F8,
+    time_bin: int,
+    x: float,
+    y: float,
+    wide_x: float,
+    wide_y: float,
+    value: float,
+    particle: int,
+    stratum: int,
+) -> int:
+    """Spread a contribution as a Gaussian of standard deviations `wide_x`, `wide_y`; return new keys.
+
+    Five points a side share it (Gauss-Hermite: exact to the ninth moment), so nothing is lost but what falls
+    outside the grid.
+    """
+    nx = xe.shape[0] - 1
+    ny = ye.shape[0] - 1
+    new = 0
+    for a in range(5):
+        j = _axis_cell(y + wide_y * _HERMITE[a, 0], ye)
+        if j < 0:
+            continue
+        for b in range(5):
+            i = _axis_cell(x + wide_x * _HERMITE[b, 0], xe)
+            if i >= 0:
+                key = (time_bin * ny + j) * nx + i
+                part = value * _HERMITE[a, 1] * _HERMITE[b, 1]
+                new += add(keys, sums, owners, counts, key, part, particle, stratum)
     return new

@@ -21,7 +21,7 @@ Shape = tuple[int, int, int, int]
 jit = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 # Entries of `axes`.
-T0, PER_SECOND, SOUTH, DLAT, WEST, DLON, PER_TOP, LEVEL_SCALE = range(8)
+T0, PER_SECOND, LAT0, DLAT, LON0, DLON, PER_TOP, LEVEL_SCALE = range(8)
 
 
 @jit

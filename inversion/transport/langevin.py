@@ -10,14 +10,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from inversion.transport.gridding import add, deposit, finish, grow, new_table
-from inversion.transport.interpolation import DLAT, DLON, PER_TOP, SOUTH, jit, surface_at, wind_at
+from inversion.transport.gridding import add, deposit, finish, grow, new_table, smear
+from inversion.transport.interpolation import DLAT, DLON, LAT0, PER_TOP, jit, surface_at, wind_at
 from inversion.transport.particles import INSIDE, METRES_PER_DEGREE, bin_ahead, crossing, release_point
 from inversion.transport.random import normal, philox, uniform
 from inversion.transport.turbulence import horizontal_scales, ornstein_uhlenbeck, regime, vertical_scales
 from obsnet.constants import MOLAR_MASS_DRY_AIR
 
-__all__ = ["OPTIONS", "langevin", "vertical_walk"]
+__all__ = ["CLOUD", "OPTIONS", "langevin", "vertical_walk"]
 
 F4 = npt.NDArray[np.float32]
 F8 = npt.NDArray[np.float64]
@@ -40,6 +40,7 @@ OPTIONS = (
     "horizontal_tl",
 )
 SIGN, HOURS, TIMESTEP, CTL, VEGHT, FLOOR, LEAST_TL, NEAR, LAYER, TURBULENT, SPREAD, HORIZONTAL_TL = range(12)
+CLOUD = 48  # ages at which the cloud's place and size are kept
 SHORTEST = 0.1  # s, of a vertical step
 YOUNGEST = 10.0  # s, first interval of a plume whose own depth matters
 FREE_DIFFUSIVITY = 50.0  # m2 s-1, horizontal, above the boundary layer (Stohl et al. 2005, section 4)
@@ -171,7 +172,8 @@ def langevin(
     releases: F8,
     key: np.uint64,
     options: F8,
-) -> tuple[I8, F8, F8, F8, F8]:
+    widths: F8,
+) -> tuple[I8, F8, F8, F8, F8, F8]:
     """Run one receptor's particles through resolved turbulence, backward or forward.
 
     Parameters
@@ -180,6 +182,8 @@ def langevin(
         As in `inversion.transport.particles.mixed_layer`.
     options : ndarray of float64, shape (12,)
         `OPTIONS`.
+    widths : ndarray of float64, shape (CLOUD + 1,) or (0,)
+        Kernel bandwidth (degrees) at even ages from 0 to the end; empty for no smoothing.
 
     Returns
     -------
@@ -187,6 +191,8 @@ def langevin(
         As in `mixed_layer`.
     summary : ndarray of float64, shape (5,)
         Total sensitivity, its standard error, weighted residence time (s), intervals, vertical steps.
+    cloud : ndarray of float64, shape (CLOUD + 1, 5)
+        At even ages: particles still inside, sums of x, y, x^2, y^2 relative to the first release.
 
     Notes
     -----
@@ -208,6 +214,9 @@ def langevin(
     ends = np.empty((int(counts.sum()), 6))
     residence = 0.0
     intervals = vertical = 0
+    cloud = np.zeros((CLOUD + 1, 5))
+    per_node = CLOUD / (options[HOURS] * 3600.0)
+    x_first, y_first = releases[0, 2], releases[0, 4]
     top = 0.999999 / axes[PER_TOP]
     cy = 1.0 / (METRES_PER_DEGREE * axes[DLAT])
     particle = 0
@@ -269,12 +278,12 @@ def langevin(
                     vertical += n
                 elif z < layer:
                     below = dt
-                cx = cy * axes[DLAT] / (axes[DLON] * np.cos(np.deg2rad(axes[SOUTH] + axes[DLAT] * y)))
+                cx = cy * axes[DLAT] / (axes[DLON] * np.cos(np.deg2rad(axes[LAT0] + axes[DLAT] * y)))
                 half = 0.5 * sign * dt
                 y_mid = y + v * cy * half
                 z_mid = max(mean + w * half, 0.0)
                 u, v, w, rho, gradient = wind_at(flat, shape, axes, t + half, x + u * cx * half, y_mid, z_mid)
-                cx = cy * axes[DLAT] / (axes[DLON] * np.cos(np.deg2rad(axes[SOUTH] + axes[DLAT] * y_mid)))
+                cx = cy * axes[DLAT] / (axes[DLON] * np.cos(np.deg2rad(axes[LAT0] + axes[DLAT] * y_mid)))
                 dx, dy = sign * u * dt, sign * v * dt
                 z1 = abs(z1 + sign * w * dt)
                 if turbulent:
@@ -332,7 +341,16 @@ def langevin(
                         keys, sums, owners = grow(keys, sums, owners)
                 x, y, z = x1, y1, z1
                 t += sign * f * dt
+                node = int(age * per_node) + 1
                 age += f * dt
+                while node <= CLOUD and node <= age * per_node + 1e-9:
+                    dx, dy = x - x_first, y - y_first
+                    cloud[node, 0] += 1.0
+                    cloud[node, 1] += dx
+                    cloud[node, 2] += dy
+                    cloud[node, 3] += dx * dx
+                    cloud[node, 4] += dy * dy
+                    node += 1
                 left -= f * dt
                 if side != INSIDE:
                     break
@@ -347,4 +365,4 @@ def langevin(
     if whole.size:
         summary[0], summary[1] = whole[0], whole_error[0]
     summary[2], summary[3], summary[4] = residence, intervals, vertical
-    return found, total, error, ends, summary
+    return found, total, error, ends, summary, cloud

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inversion.transport.gridding import add, deposit, finish, grow, new_table
-from inversion.transport.interpolation import DLAT, DLON, PER_TOP, SOUTH, jit, surface_at, wind_at
+from inversion.transport.interpolation import DLAT, DLON, LAT0, PER_TOP, jit, surface_at, wind_at
 from inversion.transport.random import normal, philox, uniform
 from obsnet.constants import MOLAR_MASS_DRY_AIR
 
@@ -166,7 +166,7 @@ def mixed_layer(
                 if mixed:
                     z = -SCALE_HEIGHT * np.log(1.0 - uniform(words[0]) * (1.0 - np.exp(-h / SCALE_HEIGHT)))
                 u, v, w, _, _ = wind_at(flat, shape, axes, t, x, y, z)
-                cx = cy * axes[DLAT] / (axes[DLON] * np.cos(np.deg2rad(axes[SOUTH] + axes[DLAT] * y)))
+                cx = cy * axes[DLAT] / (axes[DLON] * np.cos(np.deg2rad(axes[LAT0] + axes[DLAT] * y)))
                 u1, v1, w1, _, _ = wind_at(
                     flat, shape, axes, t - dt, x - u * cx * dt, y - v * cy * dt, z - w * dt
                 )

@@ -109,13 +109,17 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.turbulence not in TURBULENCE:
-            raise ConfigError(f"turbulence {self.turbulence!r} is unknown{nearest(self.turbulence, TURBULENCE)}")
+            raise ConfigError(
+                f"turbulence {self.turbulence!r} is unknown{nearest(self.turbulence, TURBULENCE)}"
+            )
         for name, value in _USUAL[self.turbulence].items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
         for name, known in (("near_field", NEAR_FIELD), ("height", ("ground", "sea"))):
             if getattr(self, name) not in known:
-                raise ConfigError(f"{name} {getattr(self, name)!r} is unknown{nearest(getattr(self, name), known)}")
+                raise ConfigError(
+                    f"{name} {getattr(self, name)!r} is unknown{nearest(getattr(self, name), known)}"
+                )
         for name in ("hours", "particles", "timestep", "floor", "ctl", "least_tl"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be positive, found {getattr(self, name)}")
@@ -191,7 +195,8 @@ def _in_nodes(met: Met, grid: Grid) -> tuple[npt.NDArray[np.float64], npt.NDArra
     ):
         south, north, west, east = met.bounds
         raise GridError(
-            f"the grid of fluxes ({grid}) runs beyond the meteorology ({south:g} to {north:g} N, {west:g} to {east:g} E)"
+            f"the grid of fluxes ({grid}) runs beyond the meteorology "
+            f"({south:g} to {north:g} N, {west:g} to {east:g} E)"
         )
     return np.ascontiguousarray(xe), np.ascontiguousarray(ye)
 
@@ -259,7 +264,11 @@ def simulate(
     def one(n: int) -> Any:
         part = releases[receptors.offsets[n] : receptors.offsets[n + 1]]
         key = np.uint64(key_of(settings.seed, str(receptors.obs_id[n])))
-        return kernel(met.wind, met.surface, axes, xe, ye, bins, part, key, *arguments)
+        given = (met.wind, met.surface, axes, xe, ye, bins, part, key, *arguments)
+        if kernel is mixed_layer:
+            return kernel(*given)
+        found = kernel(*given, np.zeros(0))
+        return kernel(*given, _widths(found[5], part, axes, settings)) if settings.smooth else found
 
     if threads > 1:
         with ThreadPoolExecutor(threads) as pool:
@@ -267,6 +276,26 @@ def simulate(
     else:
         results = [one(n) for n in range(len(receptors))]
     return _tables(receptors, results, grid, bins, met)
+
+
+def _widths(
+    cloud: npt.NDArray[np.float64],
+    part: npt.NDArray[np.float64],
+    axes: npt.NDArray[np.float64],
+    settings: Settings,
+) -> npt.NDArray[np.float64]:
+    """Return the smoothing kernel's bandwidth (degrees) by age.
+
+    ``0.06 smooth (var lon + var lat)^(1/4) (age / day)^(1/2) / cos(lat)`` (Fasoli et al. 2018,
+    doi:10.5194/gmd-11-2813-2018, eq. 5, as their code has it), from the cloud itself.
+    """
+    count = np.maximum(cloud[:, 0], 1.0)
+    mean_x, mean_y = cloud[:, 1] / count, cloud[:, 2] / count
+    variance = np.maximum(cloud[:, 3] / count - mean_x**2, 0.0) * axes[5] ** 2
+    variance += np.maximum(cloud[:, 4] / count - mean_y**2, 0.0) * axes[3] ** 2
+    lat = axes[2] + axes[3] * (part[0, 4] + mean_y)
+    days = np.linspace(0.0, settings.hours / 24.0, cloud.shape[0])
+    return np.asarray(0.06 * settings.smooth * variance**0.25 * np.sqrt(days) / np.cos(np.deg2rad(lat)))
 
 
 def _kernel(settings: Settings) -> tuple[Any, tuple[Any, ...]]:
@@ -303,7 +332,8 @@ def _tables(
         }
     )
     ids, sides, when, share, fixed = [], [], [], [], []
-    for n, (_, _, _, ends, _) in enumerate(results):
+    for n, result in enumerate(results):
+        ends = result[3]
         # A path that stops at a bin's lower edge belongs to the bin it came from.
         at = np.clip(np.searchsorted(bins, ends[:, 0], side="right") - 1, 0, n_time - 1)
         total = np.bincount(

@@ -134,7 +134,7 @@ def run_with(
 
 
 def _store(options: FootprintOptions, case: Case) -> Path:
-    """An observation store that an earlier stage wrote, or one of the user's."""
+    """Return the observation store that an earlier stage wrote, or the user's own."""
     inside = _beneath(case.out, options.store)
     return inside if inside.exists() else _beneath(case.folder, options.store)
 

@@ -47,7 +47,7 @@ _SHAPES = _shapes()
 
 @jit
 def regime(h: float, inverse_obukhov: float) -> int:
-    """Return the stability regime: neutral where the layer is shallower than \\|L\\|."""
+    """Return the stability regime: neutral where the layer is shallower than the size of L."""
     if h * abs(inverse_obukhov) < 1.0:
         return NEUTRAL
     return UNSTABLE if inverse_obukhov < 0.0 else STABLE

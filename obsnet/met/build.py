@@ -12,8 +12,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from obsnet.constants import GRAVITY, R_DRY_AIR, VON_KARMAN
-from obsnet.errors import FormatError, MissingVariableError, RangeError, nearest
+from obsnet.constants import GRAVITY, R_DRY_AIR
+from obsnet.errors import FormatError, MissingVariableError, RangeError
+from obsnet.met.boundary_layer import log_law_ustar, richardson_height, ustar_of_stress
 from obsnet.met.fields import STATE, SURFACE, VERSION, WIND, Met
 from obsnet.met.horizontal import Horizontal, Resampler
 from obsnet.met.names import VARIABLES
@@ -32,7 +33,8 @@ __all__ = ["Reader", "build_met", "open_met"]
 
 Fields = dict[str, npt.NDArray[np.float32]]
 ROUGHNESS = 0.1  # m, where the file gives none: open country with crops
-_VECTORS = ("u", "v", "u10", "v10", "stress_u", "stress_v")
+_VECTORS = ("u", "v", "u10", "v10", "stress_u", "stress_v", "stress_u_accumulated", "stress_v_accumulated")
+ACCUMULATION = 3600.0  # s, over which ERA5 sums its accumulated fluxes before the time they carry
 LAPSE = 0.0065  # K m-1, to carry temperature to the ground where there is no 2 m temperature
 
 
@@ -137,7 +139,7 @@ def build_met(
     return Met.load(folder)
 
 
-class _source:  # noqa: N801
+class _source:
     """The reader that fits the files, closed at the end."""
 
     def __init__(self, files: Sequence[str | Path], winds: str = "auto") -> None:
@@ -187,12 +189,19 @@ def _build(
             heights = level_heights(min(top, 0.995 * reach), levels)
             slope = [s.astype(np.float32) for s in _horizontal(terrain.astype(np.float64), lat, lon)]
             shape = (times.size, lat.size, lon.size)
-            for name, dims in (("wind", (levels, len(WIND))), ("state", (levels, len(STATE))), ("surface", (len(SURFACE),))):
+            for name, dims in (
+                ("wind", (levels, len(WIND))),
+                ("state", (levels, len(STATE))),
+                ("surface", (len(SURFACE),)),
+            ):
                 out[name] = _array(folder, name, (*shape, *dims))
         w = _vertical_velocity(before, now, after, lat, lon)
         to_terrain_following(
             heights,
-            *(np.ascontiguousarray(x) for x in (now["p"], now["height"], now["u"], now["v"], w, now["t"], now["q"])),
+            *(
+                np.ascontiguousarray(x)
+                for x in (now["p"], now["height"], now["u"], now["v"], w, now["t"], now["q"])
+            ),
             *(now[k] for k in ("sp", "terrain")),
             *slope,
             *(now[k] for k in ("t2m", "u10", "v10", "roughness")),
@@ -200,17 +209,26 @@ def _build(
             out["wind"][n],
             out["state"][n],
         )
-        ustar = now.get("ustar")
+        wind, state = out["wind"][n], out["state"][n]
+        ustar, blh, heat = now.get("ustar"), now.get("blh"), now["heat_flux"]
+        if now["accumulated"]:
+            # Means over the hour before: this moment lies between it and the next.
+            heat = np.asarray(0.5 * (heat + after["heat_flux"]), np.float32)
+            ustar = ustar if ustar is None else np.asarray(0.5 * (ustar + after["ustar"]), np.float32)
         if ustar is None:
-            ustar = _log_law(out["wind"][n], heights, now["roughness"])
-        surface_layer(heights, out["wind"][n], out["state"][n], now["blh"], ustar, now["heat_flux"], out["surface"][n])
+            ustar = log_law_ustar(np.hypot(wind[..., 1, 0], wind[..., 1, 1]), heights[1], now["roughness"])
+        if blh is None:
+            blh = richardson_height(heights, wind, state, ustar, heat)
+        surface_layer(heights, wind, state, blh, ustar, heat, out["surface"][n])
         advance(1)
     assert heights is not None
     assert terrain is not None
     for name in ("wind", "state", "surface"):
         if not np.isfinite(out[name][..., :1]).all():
             raise RangeError(f"internal: prepared {name} is not finite")
-    return Met(times, lat, lon, heights, out["wind"], out["state"], out["surface"], terrain, {"notes": notes}, folder)
+    return Met(
+        times, lat, lon, heights, out["wind"], out["state"], out["surface"], terrain, {"notes": notes}, folder
+    )
 
 
 def _array(folder: Path | None, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
@@ -264,7 +282,9 @@ def _edges(first: Fields, trim: bool, notes: list[str]) -> tuple[slice, slice]:
         edges = [part[0].mean(), part[-1].mean(), part[:, 0].mean(), part[:, -1].mean()]
         worst = int(np.argmax(edges))
         if edges[worst] == 0.0:
-            raise RangeError(f"{int(part.sum())} of {part.size} nodes inside the meteorological domain are NaN")
+            raise RangeError(
+                f"{int(part.sum())} of {part.size} nodes inside the meteorological domain are NaN"
+            )
         if worst == 0:
             rows[0] += 1
         elif worst == 1:
@@ -278,7 +298,9 @@ def _edges(first: Fields, trim: bool, notes: list[str]) -> tuple[slice, slice]:
         f"and {bad.shape[1] - columns[1]} at the end"
     )
     if not trim:
-        raise RangeError(f"{int(bad.sum())} nodes at the edge of the meteorological domain are NaN; to cut off {lost}, set trim")
+        raise RangeError(
+            f"{int(bad.sum())} nodes at the edge of the meteorological domain are NaN; to cut off {lost}, set trim"
+        )
     notes.append(f"NaN edges cut off: {lost}")
     return slice(*rows), slice(*columns)
 
@@ -288,21 +310,29 @@ def _announce(names: set[str], notes: list[str]) -> None:
     for wanted in ({"u"}, {"v"}, {"t"}, {"sp", "lnsp"}, {"omega", "w"}):
         if not wanted & names:
             what = " or ".join(VARIABLES[v].text for v in sorted(wanted))
-            raise MissingVariableError(f"meteorology without {what} ({'/'.join(sorted(wanted))}); found {', '.join(sorted(names))}")
-    if "blh" not in names:
-        raise MissingVariableError(f"meteorology without boundary-layer height (blh){nearest('blh', names)}")
+            raise MissingVariableError(
+                f"meteorology without {what} ({'/'.join(sorted(wanted))}); found {', '.join(sorted(names))}"
+            )
     if not {"height", "geopotential"} & names and not {"terrain", "surface_geopotential"} & names:
-        raise MissingVariableError("meteorology without terrain: a surface geopotential, or geopotential on levels, is needed")
+        raise MissingVariableError(
+            "meteorology without terrain: a surface geopotential, or geopotential on levels, is needed"
+        )
     for wanted, text in (
         ({"q", "rh"}, "no humidity: dry air assumed"),
+        ({"blh"}, "no boundary-layer height: bulk Richardson number (critical 0.25)"),
         ({"u10"}, "no 10 m wind: logarithmic profile from the lowest level"),
         ({"t2m"}, "no 2 m temperature: carried down from the lowest level at 6.5 K/km"),
-        ({"ustar", "stress_u", "stress_u_accumulated"}, "no friction velocity or stress: logarithmic law with the lowest wind"),
+        (
+            {"ustar", "stress_u", "stress_u_accumulated"},
+            "no friction velocity or stress: logarithmic law with the lowest wind",
+        ),
         ({"heat_flux", "heat_flux_accumulated"}, "no sensible heat flux: neutral stability assumed"),
         ({"roughness"}, f"no roughness length: {ROUGHNESS:g} m assumed"),
     ):
         if not wanted & names:
             notes.append(text)
+    if "heat_flux_accumulated" in names and "heat_flux" not in names:
+        notes.append("accumulated fluxes taken as sums over the hour before their time, as in ERA5")
 
 
 def _states(
@@ -338,7 +368,9 @@ def _complete(raw: Fields, resampler: Resampler, time: float) -> Fields:
     if "sp" not in out:
         out["sp"] = np.exp(out["lnsp"])
     if "q" not in out:
-        out["q"] = _specific_humidity(out["rh"], out["t"], out["p"]) if "rh" in out else np.zeros(shape, np.float32)
+        out["q"] = (
+            _specific_humidity(out["rh"], out["t"], out["p"]) if "rh" in out else np.zeros(shape, np.float32)
+        )
     for variable in ("geopotential", "surface_geopotential"):
         target = {"geopotential": "height", "surface_geopotential": "terrain"}[variable]
         if target not in out and variable in out:
@@ -368,11 +400,15 @@ def _complete(raw: Fields, resampler: Resampler, time: float) -> Fields:
         out["t2m"] = (lowest + LAPSE * (at - out["terrain"])).astype(np.float32)
     out.setdefault("roughness", np.full(flat, ROUGHNESS, np.float32))
     out["roughness"] = np.clip(out["roughness"], 1e-5, 3.0).astype(np.float32)
+    out["accumulated"] = np.array(False)
+    for name in ("heat_flux", "stress_u", "stress_v"):
+        total = out.pop(f"{name}_accumulated", None)
+        if total is not None and name not in out:
+            out[name] = total / np.float32(ACCUMULATION)
+            out["accumulated"] = np.array(True)
     out.setdefault("heat_flux", np.zeros(flat, np.float32))
     if "ustar" not in out and "stress_u" in out:
-        stress = np.hypot(out["stress_u"], out["stress_v"])
-        ground = out["sp"] / (R_DRY_AIR * out["t2m"])
-        out["ustar"] = np.sqrt(stress / ground).astype(np.float32)
+        out["ustar"] = ustar_of_stress(out["stress_u"], out["stress_v"], out["sp"], out["t2m"])
     return out
 
 
@@ -402,10 +438,3 @@ def _vertical_velocity(
     on_pressure = bool(now["on_pressure"])
     fields = (now[k] for k in ("omega", "u", "v", "density", "height"))
     return air_velocity(*fields, rates[0], 0.0 if on_pressure else rates[1], now["p"], lat, lon)
-
-
-def _log_law(wind: npt.NDArray, heights: npt.NDArray[np.float64], roughness: npt.NDArray) -> npt.NDArray[np.float32]:
-    """Return friction velocity from the wind at the lowest level above ground, neutral."""
-    speed = np.hypot(wind[..., 1, 0], wind[..., 1, 1])
-    return np.asarray(VON_KARMAN * speed / np.log((heights[1] + roughness) / roughness), dtype=np.float32)
-

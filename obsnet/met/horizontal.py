@@ -42,7 +42,8 @@ class Horizontal:
             return False
         steps = [float(np.abs(np.diff(a)).min()) if a.size > 1 else 1.0 for a in (self.y, self.x)]
         return bool(
-            np.abs(self.y - other.y).max() <= 1e-3 * steps[0] and np.abs(self.x - other.x).max() <= 1e-3 * steps[1]
+            np.abs(self.y - other.y).max() <= 1e-3 * steps[0]
+            and np.abs(self.x - other.x).max() <= 1e-3 * steps[1]
         )
 
 
@@ -75,7 +76,9 @@ class Resampler:
         self.source, self.keep = source, keep
         y, x = source.y[keep[0]], source.x[keep[1]]
         if y.size < 2 or x.size < 2:
-            raise GridError(f"a meteorological grid needs two rows and columns at least, found {y.size} x {x.size}")
+            raise GridError(
+                f"a meteorological grid needs two rows and columns at least, found {y.size} x {x.size}"
+            )
         self.rotation: tuple[Floats, Floats] | None = None
         self._rows = np.argsort(y)
         y = y[self._rows]
@@ -147,7 +150,9 @@ def _even(axis: Floats) -> Floats:
     return np.asarray(even)
 
 
-def _crop(lat: Floats, lon: Floats, bounds: tuple[float, float, float, float] | None) -> tuple[Floats, Floats]:
+def _crop(
+    lat: Floats, lon: Floats, bounds: tuple[float, float, float, float] | None
+) -> tuple[Floats, Floats]:
     if bounds is None:
         return lat, lon
     south, north, west, east = bounds
@@ -170,7 +175,9 @@ def _crop(lat: Floats, lon: Floats, bounds: tuple[float, float, float, float] | 
     if faults:
         raise GridError(f"the meteorological domain is too small: {', '.join(faults)}")
     rows = np.flatnonzero((lat > south - (lat[1] - lat[0]) - 1e-9) & (lat < north + (lat[1] - lat[0]) + 1e-9))
-    columns = np.flatnonzero((lon > west - (lon[1] - lon[0]) - 1e-9) & (lon < east + (lon[1] - lon[0]) + 1e-9))
+    columns = np.flatnonzero(
+        (lon > west - (lon[1] - lon[0]) - 1e-9) & (lon < east + (lon[1] - lon[0]) + 1e-9)
+    )
     return lat[rows[0] : rows[-1] + 1], lon[columns[0] : columns[-1] + 1]
 
 
@@ -199,9 +206,13 @@ def _inscribed(crs: Any, y: Floats, x: Floats) -> tuple[Floats, Floats]:
     middle = transform.transform([x[0], x[-1]], [y[y.size // 2]] * 2)
     dlat = (float(np.mean(north[1])) - float(np.mean(south[1]))) / (y.size - 1)
     dlon = (middle[0][1] - middle[0][0]) / (x.size - 1)
-    nlat, nlon = (int(np.floor(span / step)) + 1 for span, step in ((last - first, dlat), (right - left, dlon)))
+    nlat, nlon = (
+        int(np.floor(span / step)) + 1 for span, step in ((last - first, dlat), (right - left, dlon))
+    )
     if nlat < 2 or nlon < 2:
-        raise GridError("the projected meteorological domain is smaller than two cells of latitude and longitude")
+        raise GridError(
+            "the projected meteorological domain is smaller than two cells of latitude and longitude"
+        )
     return np.linspace(first, last, max(nlat, 2)), np.linspace(left, right, max(nlon, 2))
 
 

@@ -24,13 +24,25 @@ def reader_for(files: Sequence[Path]) -> Any:
     kinds = {path: _kind(path) for path in files}
     found = set(kinds.values())
     if len(found) > 1:
-        raise FormatError(f"meteorological files of several formats: {', '.join(sorted(found))}; give one at a time")
+        raise FormatError(
+            f"meteorological files of several formats: {', '.join(sorted(found))}; give one at a time"
+        )
     kind = found.pop()
     if kind == "netcdf":
         from obsnet.met.readers.netcdf import NetcdfReader
 
         return NetcdfReader(files)
-    raise FormatError(f"{files[0]}: format not known")
+    if kind == "wrf":
+        from obsnet.met.readers.wrf import WrfReader
+
+        return WrfReader(files)
+    if kind == "grib":
+        from obsnet.met.readers.grib import GribReader
+
+        return GribReader(files)
+    from obsnet.met.readers.arl import ArlReader
+
+    return ArlReader(files)
 
 
 def _kind(path: Path) -> str:
@@ -40,5 +52,20 @@ def _kind(path: Path) -> str:
     except OSError as error:
         raise FormatError(f"{path}: cannot be opened ({error.strerror})") from None
     if head[:3] == b"CDF" or head[1:4] == b"HDF":
-        return "netcdf"
+        return "wrf" if _is_wrf(path) else "netcdf"
+    if b"GRIB" in head:
+        return "grib"
+    # An ARL file begins with the label of its index: date, level 0, grid 99 or letters, INDX.
+    if head[14:18] == b"INDX":
+        return "arl"
     raise FormatError(f"{path}: neither netCDF, GRIB nor ARL; it begins with {head[:8]!r}")
+
+
+def _is_wrf(path: Path) -> bool:
+    import netCDF4
+
+    try:
+        with netCDF4.Dataset(path) as data:
+            return "WRF" in str(getattr(data, "TITLE", "")) or "bottom_top" in data.dimensions
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read as netCDF ({error})") from None

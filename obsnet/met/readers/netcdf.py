@@ -13,14 +13,16 @@ from obsnet.errors import FormatError, GridError, MissingVariableError, UnitErro
 from obsnet.met.horizontal import Horizontal
 from obsnet.met.names import ALIASES, STANDARD_NAMES, VARIABLES, Alias, factor
 
-__all__ = ["NetcdfReader", "canonical"]
+__all__ = ["NetcdfReader", "canonical", "hybrid_pressure"]
 
 _PRESSURE_AXES = {"level", "lev", "plev", "pressure_level", "isobaricInhPa", "pressure", "isobaric"}
-_HYBRID_AXES = {"hybrid", "model_level", "nhym", "lev", "level"}
+_HYBRID_AXES = {"hybrid", "model_level", "nhym"}
 _LAT, _LON = {"latitude", "lat"}, {"longitude", "lon"}
 
 
-def canonical(name: str, standard_name: str, unit: str | None, levels: bool, where: str) -> tuple[Alias, float] | None:
+def canonical(
+    name: str, standard_name: str, unit: str | None, levels: bool, where: str
+) -> tuple[Alias, float] | None:
     """Return our name of a file's variable and the factor to our unit, or None where it is of no use.
 
     Parameters
@@ -54,6 +56,26 @@ def canonical(name: str, standard_name: str, unit: str | None, levels: bool, whe
         return Alias(key, unit, alias.sign), factor(unit, key) * alias.sign
     except UnitError as error:
         raise UnitError(f"{where}: variable {name!r}: {error}") from None
+
+
+def hybrid_pressure(
+    coefficients: npt.NDArray[np.float64], fields: dict[str, npt.NDArray[np.float32]]
+) -> npt.NDArray[np.float32]:
+    """Return pressure on hybrid levels, ``a + b * sp``, shape (lev, y, x).
+
+    Raises
+    ------
+    MissingVariableError
+        Neither surface pressure nor its logarithm is there.
+    """
+    if "sp" in fields:
+        surface = fields["sp"].astype(np.float64)
+    elif "lnsp" in fields:
+        surface = np.exp(fields["lnsp"].astype(np.float64))
+    else:
+        raise MissingVariableError("model levels need the surface pressure (sp or lnsp)")
+    a, b = coefficients
+    return np.asarray(a[:, None, None] + b[:, None, None] * surface, dtype=np.float32)
 
 
 class NetcdfReader:
@@ -119,8 +141,12 @@ class NetcdfReader:
             if len(dims) < 2 or not (_is_y(dims[-2]) and _is_x(dims[-1])):
                 continue
             level = _level_dim(dims)
+            if level is not None and data.dimensions[level].size == 1:
+                level = None  # one level of a surface field, as lnsp comes from MARS
             unit = getattr(variable, "units", None)
-            known = canonical(name, getattr(variable, "standard_name", ""), unit, level is not None, str(path))
+            known = canonical(
+                name, getattr(variable, "standard_name", ""), unit, level is not None, str(path)
+            )
             if known is None:
                 continue
             alias, scale = known
@@ -132,7 +158,9 @@ class NetcdfReader:
             places = self._index.setdefault(alias.variable, {})
             for k, stamp in enumerate(stamps):
                 if stamp in places and places[stamp][0] != path:
-                    raise FormatError(f"{path}: {name!r} at {_iso(stamp)} is also in {places[stamp][0]}; give each time once")
+                    raise FormatError(
+                        f"{path}: {name!r} at {_iso(stamp)} is also in {places[stamp][0]}; give each time once"
+                    )
                 places[stamp] = (path, k)
             self._spec[path, alias.variable] = (name, scale)
 
@@ -140,7 +168,7 @@ class NetcdfReader:
         found = _levels(path, data, dim)
         if self._levels is None:
             self._levels = found
-        elif found[0] != self._levels[0] or not np.allclose(found[1][0], self._levels[1][0]):
+        elif found[0] != self._levels[0] or not np.array_equal(found[1][0], self._levels[1][0]):
             raise FormatError(f"{path}: its vertical levels differ from those of {self.files[0]}")
 
     def variables(self) -> set[str]:
@@ -171,15 +199,21 @@ class NetcdfReader:
         kind, (values, order) = self._levels
         if kind == "pressure":
             out["p"] = np.asarray(values[order], dtype=np.float32)
+        else:
+            out["p"] = hybrid_pressure(values[:, order], out)
         return out
 
-    def _field(self, path: Path, name: str, scale: float, k: int | None, levels: bool) -> npt.NDArray[np.float32]:
+    def _field(
+        self, path: Path, name: str, scale: float, k: int | None, levels: bool
+    ) -> npt.NDArray[np.float32]:
         variable = self._open[path].variables[name]
         dims = list(variable.dimensions)
         index: list[Any] = []
         for dim in dims[:-2]:
             is_level = levels and dim == _level_dim(variable.dimensions)
-            index.append(slice(None) if is_level else (k if _is_time(dim) else 0))
+            index.append(
+                slice(None) if is_level else (k if _is_time(dim) else 0)
+            )  # other dimensions have one entry
         try:
             raw = variable[(*index, slice(None), slice(None))]
         except (RuntimeError, OSError) as error:
@@ -229,10 +263,14 @@ def _times(path: Path, data: Any) -> npt.NDArray[np.float64]:
     unit = getattr(variable, "units", "")
     calendar = getattr(variable, "calendar", "standard")
     try:
-        moments = cftime.num2date(np.atleast_1d(np.asarray(variable[:])), unit, calendar, only_use_cftime_datetimes=False)
+        moments = cftime.num2date(
+            np.atleast_1d(np.asarray(variable[:])), unit, calendar, only_use_cftime_datetimes=False
+        )
         return np.array([np.datetime64(m, "us").astype(np.int64) / 1e6 for m in np.atleast_1d(moments)])
     except (ValueError, TypeError, OverflowError) as error:
-        raise FormatError(f"{path}: time {unit!r} with calendar {calendar!r} cannot be read ({error})") from None
+        raise FormatError(
+            f"{path}: time {unit!r} with calendar {calendar!r} cannot be read ({error})"
+        ) from None
 
 
 def _horizontal(path: Path, data: Any) -> Horizontal:
@@ -244,7 +282,9 @@ def _horizontal(path: Path, data: Any) -> Horizontal:
     if {"x", "y"} <= names and data.variables["x"].ndim == 1:
         y, x = (np.asarray(data.variables[n][:], dtype=np.float64) for n in ("y", "x"))
         return Horizontal(y, x, _crs(path, data), _grid_winds(data))
-    raise GridError(f"{path}: neither latitude and longitude axes nor x and y of a projection; found {', '.join(sorted(names))[:200]}")
+    raise GridError(
+        f"{path}: neither latitude and longitude axes nor x and y of a projection; found {', '.join(sorted(names))[:200]}"
+    )
 
 
 def _crs(path: Path, data: Any) -> Any:
@@ -280,20 +320,48 @@ def _grid_winds(data: Any) -> bool:
 
 
 def _levels(path: Path, data: Any, dim: str) -> tuple[str, Any]:
+    """Return ("pressure", (Pa, order)) or ("hybrid", (a and b stacked, order)); order puts the surface first."""
+    coefficients = _hybrid(path, data, dim)
+    if coefficients is not None:
+        return "hybrid", (coefficients, np.argsort(-(coefficients[0] + coefficients[1] * 101325.0)))
     if dim not in data.variables:
         raise FormatError(f"{path}: the vertical dimension {dim!r} has no coordinate variable")
     variable = data.variables[dim]
     values = np.asarray(variable[:], dtype=np.float64)
     unit = getattr(variable, "units", None)
-    standard = getattr(variable, "standard_name", "")
-    if unit is None and dim == "lev" and "PRSS" in data.variables:
+    if dim in {"hybrid", "model_level", "nhym"} or (
+        unit in {None, "1", "level"} and "PRSS" not in data.variables
+    ):
+        raise FormatError(
+            f"{path}: model levels in {dim!r} without their coefficients; add variables hyam (Pa) and hybm on "
+            f"{dim!r} (GRIB files carry them), or interpolate to pressure levels"
+        )
+    if unit is None:
         unit = "hPa"  # ARL-named files keep no units
-    if standard in {"hybrid_sigma_pressure", "atmosphere_hybrid_sigma_pressure_coordinate"} or dim in {"hybrid", "model_level"}:
-        raise FormatError(f"{path}: hybrid levels")
     try:
-        pressure = values * factor(unit or "", "p")
+        pressure = values * factor(unit, "p")
     except UnitError as error:
         raise UnitError(f"{path}: vertical axis {dim!r}: {error}") from None
     if not ((pressure > 0).all() and np.unique(pressure).size == pressure.size):
         raise FormatError(f"{path}: vertical axis {dim!r} must hold distinct positive pressures")
     return "pressure", (pressure, np.argsort(-pressure))
+
+
+def _hybrid(path: Path, data: Any, dim: str) -> npt.NDArray[np.float64] | None:
+    """Return coefficients a (Pa) and b of full levels, shape (2, lev), where the file has them."""
+    for names in (("hyam", "hybm"), ("ap", "b"), ("a", "b"), ("hyai", "hybi")):
+        if not set(names) <= set(data.variables):
+            continue
+        a, b = (np.asarray(data.variables[n][:], dtype=np.float64) for n in names)
+        if names[0] in {"a", "hyam"} and a.max() < 2.0:
+            # CF's dimensionless a stands for a * p0.
+            p0 = data.variables.get("p0", data.variables.get("P0"))
+            a = a * (float(np.asarray(p0[...])) if p0 is not None else 1e5)
+        if names[0] == "hyai":
+            a, b = 0.5 * (a[1:] + a[:-1]), 0.5 * (b[1:] + b[:-1])
+        if a.ndim != 1 or a.size != data.dimensions[dim].size:
+            raise FormatError(
+                f"{path}: {names[0]} has {a.size} entries, the levels {data.dimensions[dim].size}"
+            )
+        return np.stack([a, b])
+    return None

@@ -1,0 +1,69 @@
+"""Boundary-layer height where the file has none, and surface scales from what it has."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from obsnet.constants import CP_DRY_AIR, GRAVITY, R_DRY_AIR, VON_KARMAN
+
+__all__ = ["log_law_ustar", "richardson_height", "ustar_of_stress"]
+
+F4 = npt.NDArray[np.float32]
+CRITICAL = 0.25
+LEAST_HEIGHT = 20.0  # m
+
+
+def ustar_of_stress(stress_u: F4, stress_v: F4, sp: F4, t2m: F4) -> F4:
+    """Return friction velocity (m s-1) from surface stress (N m-2)."""
+    density = sp / (np.float32(R_DRY_AIR) * t2m)
+    return np.asarray(np.sqrt(np.hypot(stress_u, stress_v) / density), dtype=np.float32)
+
+
+def log_law_ustar(speed: F4, height: float, roughness: F4) -> F4:
+    """Return friction velocity from the wind speed at a height (m), neutral."""
+    return np.asarray(VON_KARMAN * speed / np.log((height + roughness) / roughness), dtype=np.float32)
+
+
+def richardson_height(height: npt.NDArray[np.float64], wind: F4, state: F4, ustar: F4, heat_flux: F4) -> F4:
+    """Return boundary-layer height by the bulk Richardson number.
+
+    Parameters
+    ----------
+    height : ndarray of float64, shape (nz,)
+        Above ground, m, from 0.
+    wind, state : ndarray of float32, shape (ny, nx, nz, 4) and (ny, nx, nz, 3)
+        As in `obsnet.met.Met`.
+    ustar, heat_flux : ndarray of float32, shape (ny, nx)
+        m s-1, W m-2 upward.
+
+    Returns
+    -------
+    ndarray of float32, shape (ny, nx)
+        Metres, where ``Ri = (g / tv_s) (tv - tv_s) z / (u^2 + v^2 + 100 u*^2)`` first reaches 0.25.
+
+    Notes
+    -----
+    Vogelezang & Holtslag (1996, doi:10.1007/BF02430331) with the parcel excess of a convective layer,
+    ``8.5 H / (rho cp w*)``, found by three rounds as w* needs the height (Troen & Mahrt 1986). Wind at the
+    ground is 0.
+    """
+    tv = state[..., 1] * (1.0 + 0.608 * state[..., 2])
+    theta = tv * (state[..., :1, 0] / state[..., 0]) ** (R_DRY_AIR / CP_DRY_AIR)
+    # The lowest level above ground stands for the surface air: level 0 is 2 m air, which may be far off.
+    ground = theta[..., 1]
+    speed = wind[..., 0] ** 2 + wind[..., 1] ** 2 + 100.0 * ustar[..., None] ** 2
+    flux = heat_flux / (wind[..., 0, 3] * CP_DRY_AIR)
+    excess = np.zeros_like(ground)
+    for _ in range(3):
+        parcel = ground + excess
+        ri = GRAVITY / parcel[..., None] * (theta - parcel[..., None]) * height / np.maximum(speed, 1e-2)
+        ri[..., :2] = np.minimum(ri[..., :2], 0.0)
+        above = ri >= CRITICAL
+        k = np.where(above.any(axis=-1), above.argmax(axis=-1), height.size - 1)[..., None]
+        low, high = np.take_along_axis(ri, k - 1, -1)[..., 0], np.take_along_axis(ri, k, -1)[..., 0]
+        share = np.clip((CRITICAL - low) / np.maximum(high - low, 1e-6), 0.0, 1.0)
+        found = height[k[..., 0] - 1] + share * (height[k[..., 0]] - height[k[..., 0] - 1])
+        wstar = np.maximum(GRAVITY * flux * found / ground, 0.0) ** (1.0 / 3.0)
+        excess = np.where(wstar > 0.05, np.minimum(8.5 * flux / np.maximum(wstar, 0.05), 3.0), 0.0)
+    return np.maximum(found, LEAST_HEIGHT).astype(np.float32)

@@ -1,0 +1,314 @@
+"""GRIB 1 and 2 on pressure or hybrid levels: ERA5 from MARS, GFS, CMA-GFS, NAM. Needs the extra ``grib``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from obsnet.errors import DependencyError, FormatError, GridError, MissingVariableError
+from obsnet.met.horizontal import Horizontal
+from obsnet.met.names import VARIABLES
+from obsnet.met.readers.netcdf import canonical, hybrid_pressure
+
+__all__ = ["GribReader"]
+
+_LEVELS = {"isobaricInhPa": "pressure", "isobaricInPa": "pressure", "hybrid": "hybrid"}
+_SURFACE = {"surface", "heightAboveGround", "atmosphere", "depthBelowLandLayer", "meanSea"}
+# GFS keeps the boundary layer and fluxes under these; the two fluxes are upward positive there.
+_SPECIAL = {"hpbl": "blh", "fricv": "zust", "sr": "fsr", "hgtsfc": "orog"}
+_UPWARD = {"ishf": "shtfl", "shtfl": "shtfl"}
+
+
+@dataclass(frozen=True)
+class _Message:
+    """Where a field stands; `part` counts the fields of one message."""
+
+    path: Path
+    offset: int
+    part: int
+    factor: float
+    level: float
+
+
+class GribReader:
+    """Fields of GRIB files, time by time, decoded when asked for.
+
+    Parameters
+    ----------
+    files : sequence of path
+        Any order and split.
+    """
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._codes = _eccodes()
+        self.notes: list[str] = []
+        self.horizontal: Horizontal | None = None
+        self._fields: dict[str, dict[float, list[_Message]]] = {}
+        self._kind = ""
+        self._pv: npt.NDArray[np.float64] | None = None
+        self._shape = (0, 0)
+        self._flags = (0, 0)
+        for path in files:
+            self._scan(path)
+        moments = sorted(self._fields.get("u", {}))
+        if not moments:
+            found = ", ".join(sorted(self._fields)) or "nothing known"
+            raise MissingVariableError(f"{files[0]}: no wind on pressure or hybrid levels; found {found}")
+        self.times = np.array(moments)
+        self._levels = self._check_levels()
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def variables(self) -> set[str]:
+        """Return the canonical names there are."""
+        return set(self._fields)
+
+    def _messages(self, path: Path) -> Iterator[tuple[int, int, Any]]:
+        """Yield offset, number within the message, and handle of each field of a file."""
+        codes = self._codes
+        size = path.stat().st_size
+        with path.open("rb") as stream:
+            before, part = -1, 0
+            # Without this the second wind component of a multi-field message is never seen.
+            codes.codes_grib_multi_support_on()
+            codes.codes_grib_multi_support_reset_file(stream)
+            while True:
+                try:
+                    handle = codes.codes_grib_new_from_file(stream)
+                except codes.CodesInternalError as error:
+                    raise FormatError(
+                        f"{path}: damaged GRIB message after byte {max(before, 0)} of {size} ({error})"
+                    ) from None
+                if handle is None:
+                    break
+                try:
+                    offset = int(codes.codes_get(handle, "offset"))
+                    part = part + 1 if offset == before else 0
+                    before = offset
+                    yield offset, part, handle
+                finally:
+                    codes.codes_release(handle)
+        if before < 0:
+            raise FormatError(f"{path}: no whole GRIB message in {size} bytes")
+
+    def _scan(self, path: Path) -> None:
+        codes = self._codes
+
+        def get(handle: Any, key: str, kind: type | None = None) -> Any:
+            return codes.codes_get(handle, key, kind)
+
+        for offset, part, handle in self._messages(path):
+            surface = get(handle, "typeOfLevel")
+            short = get(handle, "shortName")
+            level = _LEVELS.get(surface)
+            if level is None and surface not in _SURFACE:
+                continue
+            if level is None and surface == "heightAboveGround" and int(get(handle, "level")) not in {2, 10}:
+                continue
+            if short in {"lnsp"}:
+                level = None
+            name = _SPECIAL.get(short, short)
+            if get(handle, "centre") in {"kwbc", "babj"}:
+                name = _UPWARD.get(name, name)
+            known = canonical(name, "", get(handle, "units"), level is not None, str(path))
+            if known is None:
+                continue
+            self._check_grid(path, handle)
+            if level is not None and self._kind not in {"", level}:
+                raise FormatError(f"{path}: both pressure and hybrid levels; give files of one kind")
+            if level is not None:
+                self._kind = level
+            if level == "hybrid" and self._pv is None and int(get(handle, "NV")) > 0:
+                self._pv = np.asarray(codes.codes_get_array(handle, "pv"), dtype=np.float64)
+            alias, scale = known
+            if alias.variable.endswith("_accumulated"):
+                scale *= _hours_summed(str(get(handle, "stepRange")))
+            value = float(get(handle, "level")) * (
+                1.0 if surface == "isobaricInPa" or level == "hybrid" else 100.0
+            )
+            stamp = _valid_time(path, get(handle, "validityDate"), get(handle, "validityTime"))
+            rows = self._fields.setdefault(alias.variable, {}).setdefault(stamp, [])
+            if any(m.level == value for m in rows):
+                raise FormatError(
+                    f"{path}: {short!r} at level {get(handle, 'level')} is there twice for one time (also in "
+                    f"{rows[0].path}); give each forecast once"
+                )
+            rows.append(_Message(path, offset, part, scale, value))
+
+    def _check_grid(self, path: Path, handle: Any) -> None:
+        grid, shape, flags = _grid(path, handle, self._codes)
+        if self.horizontal is None:
+            self.horizontal, self._shape, self._flags = grid, shape, flags
+        elif not self.horizontal.same_as(grid):
+            raise GridError(
+                f"{path}: fields on two grids ({self._shape} and {shape} nodes); bring them to one first"
+            )
+
+    def _check_levels(self) -> npt.NDArray[np.float64]:
+        """Return the levels that every level variable has, or say which lacks one."""
+        three = {n: t for n, t in self._fields.items() if VARIABLES[n].levels}
+        levels = sorted({m.level for m in next(iter(three["u"].values()))}, reverse=self._kind == "pressure")
+        if self._kind == "hybrid":
+            levels = levels[::-1]  # level 1 is the top
+        for name, times in three.items():
+            for stamp, rows in times.items():
+                missing = set(levels) - {m.level for m in rows}
+                if not missing:
+                    continue
+                if name in {"u", "v", "t", "omega", "w"}:
+                    shown = ", ".join(
+                        f"{v / 100 if self._kind == 'pressure' else v:g}" for v in sorted(missing)[:5]
+                    )
+                    raise FormatError(
+                        f"{rows[0].path}: {VARIABLES[name].text} lacks {len(missing)} of {len(levels)} levels "
+                        f"({shown}) at {np.datetime64(int(stamp), 's')}"
+                    )
+                self.notes.append(f"{VARIABLES[name].text} is not on all levels: left out")
+                del self._fields[name]
+                break
+        return np.array(levels)
+
+    def read(self, time: float) -> dict[str, npt.NDArray[np.float32]]:
+        """Return all fields of one time, canonical names and units, surface first.
+
+        Raises
+        ------
+        FormatError
+            A variable is missing at this time, or its message is damaged.
+        """
+        out: dict[str, npt.NDArray[np.float32]] = {}
+        wanted: dict[tuple[Path, int, int], tuple[str, _Message]] = {}
+        for name, times in self._fields.items():
+            rows = times.get(time)
+            if rows is None:
+                if len(times) == 1 and name in {"terrain", "surface_geopotential", "roughness"}:
+                    rows = next(iter(times.values()))
+                else:
+                    raise FormatError(f"{VARIABLES[name].text} is missing at {np.datetime64(int(time), 's')}")
+            wanted |= {(m.path, m.offset, m.part): (name, m) for m in rows}
+        stacks: dict[str, dict[float, npt.NDArray[np.float32]]] = {}
+        for path in sorted({key[0] for key in wanted}):
+            for offset, part, handle in self._messages(path):
+                found = wanted.get((path, offset, part))
+                if found is not None:
+                    name, message = found
+                    stacks.setdefault(name, {})[message.level] = self._values(path, handle, message.factor)
+        for name, fields in stacks.items():
+            if VARIABLES[name].levels:
+                out[name] = np.stack([fields[v] for v in self._levels])
+            else:
+                out[name] = next(iter(fields.values()))
+        out["p"] = self._pressure(out)
+        return out
+
+    def _values(self, path: Path, handle: Any, scale: float) -> npt.NDArray[np.float32]:
+        codes = self._codes
+        try:
+            values = np.asarray(codes.codes_get_values(handle), dtype=np.float64)
+        except codes.CodesInternalError as error:
+            raise FormatError(f"{path}: damaged GRIB message ({error})") from None
+        if int(codes.codes_get(handle, "bitmapPresent")):
+            values[values == float(codes.codes_get(handle, "missingValue"))] = np.nan
+        return np.asarray(values.reshape(self._shape) * scale, dtype=np.float32)
+
+    def _pressure(self, out: dict[str, npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+        if self._kind == "pressure":
+            return self._levels.astype(np.float32)
+        if self._pv is None:
+            raise FormatError("hybrid levels without their coefficients (pv) in the GRIB messages")
+        half = self._pv.size // 2
+        a, b = self._pv[:half], self._pv[half:]
+        n = self._levels.astype(np.int64)
+        full = np.stack([0.5 * (a[n] + a[n - 1]), 0.5 * (b[n] + b[n - 1])])
+        return hybrid_pressure(full, out)
+
+
+def _eccodes() -> Any:
+    try:
+        import eccodes
+    except (ImportError, RuntimeError, OSError) as error:
+        raise DependencyError(f"GRIB files need ecCodes ({error}); pip install 'obsnet[grib]'") from None
+    return eccodes
+
+
+def _hours_summed(step: str) -> float:
+    """Return what brings a sum over a range of steps ("0-12") to the sum over one hour."""
+    first, dash, last = step.partition("-")
+    if not dash or not (first.isdigit() and last.isdigit()):
+        return 1.0
+    return 1.0 / max(int(last) - int(first), 1)
+
+
+def _valid_time(path: Path, date: int, time: int) -> float:
+    text = f"{int(date):08d}T{int(time):04d}"
+    try:
+        iso = f"{text[:4]}-{text[4:6]}-{text[6:8]}T{text[9:11]}:{text[11:13]}"
+        return float(np.datetime64(iso, "s").astype(np.int64))
+    except ValueError:
+        raise FormatError(f"{path}: validity time {date} {time} is no time") from None
+
+
+def _grid(path: Path, handle: Any, codes: Any) -> tuple[Horizontal, tuple[int, int], tuple[int, int]]:
+    """Return axes in the file's order, shape (ny, nx) and scanning flags."""
+
+    def get(key: str) -> Any:
+        return codes.codes_get(handle, key)
+
+    kind = get("gridType")
+    flags = (int(get("iScansNegatively")), int(get("jScansPositively")))
+    if kind in {"regular_ll", "regular_gg"}:
+        nx, ny = int(get("Ni")), int(get("Nj"))
+        lat = np.asarray(codes.codes_get_array(handle, "distinctLatitudes"), dtype=np.float64)
+        lon = np.asarray(codes.codes_get_array(handle, "distinctLongitudes"), dtype=np.float64)
+        lat = np.sort(lat) if flags[1] else np.sort(lat)[::-1]
+        west = float(get("longitudeOfFirstGridPointInDegrees"))
+        lon = np.sort((lon - west) % 360.0) + west
+        lon = lon[::-1] if flags[0] else lon
+        return Horizontal(lat, lon, None, False), (ny, nx), flags
+    if kind not in {"lambert", "polar_stereographic", "mercator"}:
+        raise GridError(f"{path}: GRIB grid {kind!r} is not known; bring it to a regular grid (cdo remapbil)")
+    return _projected(path, kind, get, flags)
+
+
+def _projected(
+    path: Path, kind: str, get: Any, flags: tuple[int, int]
+) -> tuple[Horizontal, tuple[int, int], tuple[int, int]]:
+    from pyproj import CRS, Transformer
+
+    nx, ny = (
+        int(get("Nx") if kind != "mercator" else get("Ni")),
+        int(get("Ny") if kind != "mercator" else get("Nj")),
+    )
+    sphere = (
+        "+a=6371229 +b=6371229 +units=m +no_defs"
+        if int(get("shapeOfTheEarth")) in {0, 6}
+        else "+ellps=WGS84 +units=m"
+    )
+    if kind == "lambert":
+        text = f"+proj=lcc +lat_1={get('Latin1InDegrees')} +lat_2={get('Latin2InDegrees')} +lat_0={get('LaDInDegrees')}"
+        text += f" +lon_0={get('LoVInDegrees')} {sphere}"
+    elif kind == "polar_stereographic":
+        text = f"+proj=stere +lat_0=90 +lat_ts={get('LaDInDegrees')} +lon_0={get('orientationOfTheGridInDegrees')} {sphere}"
+    else:
+        text = f"+proj=merc +lat_ts={get('LaDInDegrees')} {sphere}"
+    crs = CRS.from_proj4(text)
+    transform = Transformer.from_crs(crs.geodetic_crs, crs, always_xy=True)
+    x0, y0 = transform.transform(
+        float(get("longitudeOfFirstGridPointInDegrees")), float(get("latitudeOfFirstGridPointInDegrees"))
+    )
+    dx, dy = (
+        (float(get("DxInMetres")), float(get("DyInMetres")))
+        if kind != "mercator"
+        else (float(get("DiInMetres")), float(get("DjInMetres")))
+    )
+    if not (nx > 1 and ny > 1 and dx > 0 and dy > 0):
+        raise GridError(f"{path}: {kind} grid of {nx} x {ny} nodes at {dx:g} x {dy:g} m makes no sense")
+    x = x0 + (-dx if flags[0] else dx) * np.arange(nx)
+    y = y0 + (dy if flags[1] else -dy) * np.arange(ny)
+    return Horizontal(y, x, crs, bool(int(get("uvRelativeToGrid")))), (ny, nx), flags
