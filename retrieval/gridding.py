@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from obsnet.constants import species as species_of
-from obsnet.errors import GridError, RangeError
+from obsnet.errors import GridError, RangeError, ScaleError
 from obsnet.grid import Grid, axis_cell
 from obsnet.store import ObservationStore
 
@@ -296,8 +296,14 @@ def bin_store(
     Returns
     -------
     BinSums
+
+    Raises
+    ------
+    ScaleError
+        Columns on several calibration scales.
     """
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.dataset as ds
 
     bins = empty_bins(grid, time_edges, species=species)
@@ -311,6 +317,12 @@ def bin_store(
         condition &= (ds.field("time") < stamp) if late else (ds.field("time") >= stamp)
         condition &= (ds.field("year") <= year) if late else (ds.field("year") >= year)
     names = ["time", "latitude", "longitude", "value", "uncertainty"]
-    for part in store.dataset().to_batches(columns=names, filter=condition, batch_size=batch):
+    scales: set[str] = set()
+    for part in store.dataset().to_batches(columns=[*names, "scale"], filter=condition, batch_size=batch):
+        scales |= set(pc.unique(part.column("scale")).to_pylist()) - {None}
+        if len(scales) > 1:
+            raise ScaleError(
+                f"columns on several scales may not be binned together: {', '.join(sorted(scales))}"
+            )
         accumulate(bins, **{name: part.column(name).to_numpy(zero_copy_only=False) for name in names})
     return bins

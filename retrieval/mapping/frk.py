@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 from scipy import linalg, optimize, sparse
+from threadpoolctl import threadpool_limits
 
 from obsnet.errors import RangeError
 from retrieval.mapping.variogram import RADIUS_KM
@@ -349,41 +350,47 @@ def fit_fixed_rank(
         for block, known in zip(blocks, start.lengths, strict=True):
             block.variance, block.length_km = known["variance"], known["length_km"]
             block.length_days = known["length_days"]
-    edges = np.append(0, np.cumsum([len(res) for res in basis.resolutions]))
     history: list[float] = []
-    for step in range(iterations + 1):
-        weight = 1.0 / (fine + noise)
-        scaled = matrix.multiply(weight[:, None])
-        precision = (matrix.T @ scaled).toarray()
-        log_prior = 0.0
-        for block, a, b in zip(blocks, edges[:-1], edges[1:], strict=True):
-            inverse, log = block.inverse()
-            precision[a:b, a:b] += inverse
-            log_prior += log
-        factor = linalg.cho_factor(precision, lower=True)
-        right = matrix.T @ (weight * z)
-        mean = linalg.cho_solve(factor, right)
-        covariance = linalg.cho_solve(factor, np.eye(r + p))
-        log_precision = 2.0 * float(np.sum(np.log(np.diag(factor[0]))))
-        history.append(
-            -0.5
-            * (
-                log_prior
-                + log_precision
-                - float(np.sum(np.log(weight)))
-                + float(z @ (weight * z) - right @ mean)
-            )
-        )
-        gain = history[-1] - history[-2] if step else np.inf
-        if step == iterations or gain < tolerance * len(z) / 1000.0:
-            break
-        for block, a, b in zip(blocks, edges[:-1], edges[1:], strict=True):
-            block.update(covariance[a:b, a:b] + np.outer(mean[a:b], mean[a:b]))
-        fine = _fine_variance(matrix, z, mean, covariance, fine, noise)
+    # up to a thousand functions, the threads of a linear algebra library mostly wait for each other
+    with threadpool_limits(1 if r + p < 1000 else None):
+        for step in range(iterations + 1):
+            mean, covariance, likelihood = _posterior(matrix, z, fine + noise, blocks)
+            history.append(likelihood)
+            gain = history[-1] - history[-2] if step else np.inf
+            if step == iterations or gain < tolerance * len(z) / 1000.0:
+                break
+            a = 0
+            for block, res in zip(blocks, basis.resolutions, strict=True):
+                piece = slice(a, a + len(res))
+                block.update(covariance[piece, piece] + np.outer(mean[piece], mean[piece]))
+                a += len(res)
+            fine = _fine_variance(matrix, z, mean, covariance, fine, noise)
     lengths = tuple(
         {"variance": b.variance, "length_km": b.length_km, "length_days": b.length_days} for b in blocks
     )
     return FixedRank(basis, mean, covariance, fine, tuple(history), lengths)
+
+
+def _posterior(
+    matrix: sparse.csr_array, z: Floats, variance: Floats, blocks: list[_Block]
+) -> tuple[Floats, Floats, float]:
+    """Return mean and covariance of (eta, beta), and the restricted log-likelihood (E step)."""
+    weight = 1.0 / variance
+    precision = (matrix.T @ matrix.multiply(weight[:, None])).toarray()
+    a, log_prior = 0, 0.0
+    for block in blocks:
+        inverse, log = block.inverse()
+        b = a + len(inverse)
+        precision[a:b, a:b] += inverse
+        log_prior += log
+        a = b
+    factor = linalg.cho_factor(precision, lower=True)
+    right = matrix.T @ (weight * z)
+    mean = np.asarray(linalg.cho_solve(factor, right), np.float64)
+    covariance = np.asarray(linalg.cho_solve(factor, np.eye(len(mean))), np.float64)
+    log_precision = 2.0 * float(np.sum(np.log(np.diag(factor[0]))))
+    misfit = float(z @ (weight * z) - right @ mean)
+    return mean, covariance, -0.5 * (log_prior + log_precision - float(np.sum(np.log(weight))) + misfit)
 
 
 def _fine_variance(

@@ -244,8 +244,8 @@ def fit_product_sum(empirical: EmpiricalVariogram, *, fewest: int = 20) -> Produ
     Notes
     -----
     Residuals relative to the model's semivariance, weighted by the root of the number of pairs (Cressie 1985,
-    doi:10.1007/BF01032109), with a soft L1 loss, from several first guesses. A weak pull towards the first
-    guess decides what the data leave open: samples of one overpass say nothing about time.
+    doi:10.1007/BF01032109) and by nearness, with a soft L1 loss, from several first guesses. A weak pull
+    towards the first guess decides what the data leave open: samples of one overpass say nothing about time.
     """
     from scipy.optimize import least_squares
 
@@ -257,7 +257,10 @@ def fit_product_sum(empirical: EmpiricalVariogram, *, fewest: int = 20) -> Produ
         )
     h, t, gamma = empirical.distance_km[use], empirical.days[use], empirical.gamma[use]
     level = float(np.median(np.maximum(gamma, 0.0))) or float(np.median(empirical.error[use])) or 1.0
-    weight = np.sqrt(empirical.pairs[use] / empirical.pairs[use].max())
+    # kriging lives on the short lags; the long ones are trend as much as covariance
+    far = h / max(float(h.max()), 1e-9) + t / max(float(t.max()), 1.0)
+    weight = np.sqrt(empirical.pairs[use] / empirical.pairs[use].max()) / (0.2 + far)
+    weight *= np.sqrt(len(weight) / np.sum(weight**2))
 
     def model(p: Floats) -> ProductSum:
         a, length, b, days, nugget = np.exp(p[:5])
@@ -268,8 +271,9 @@ def fit_product_sum(empirical: EmpiricalVariogram, *, fewest: int = 20) -> Produ
         misfit = weight * (gamma - fitted) / (fitted + 0.05 * level)
         return np.append(misfit, _PULL * (p - guess))
 
-    low = np.log([1e-6 * level, h.min() / 5, 1e-6 * level, 0.05, 1e-6 * level])
-    high = np.log([20 * level, 4 * h.max(), 20 * level, 4 * max(t.max(), 5.0), 5 * level])
+    most = 3.0 * max(float(gamma.max()), level)
+    low = np.log([1e-6 * level, h.min() / 5, 1e-6 * level, 0.5, 1e-6 * level])
+    high = np.log([most, 4 * h.max(), most, 4 * max(t.max(), 5.0), most])
     guess = np.append(np.log([level, 0.3 * h.max(), 0.3 * level, max(0.3 * t.max(), 3.0), 0.05 * level]), 0.0)
     best = None
     for length in (0.1, 0.4):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obsnet.errors import GridError, RangeError
+from obsnet.errors import GridError, RangeError, ScaleError
 from obsnet.grid import Grid
 from obsnet.store import ObservationStore
 from obsnet.times import time_bins
@@ -219,6 +219,9 @@ def test_store_as_a_stream(tmp_path):
     value = tables[0]["value"].to_numpy()
     assert np.nansum(found.mean[0] * found.count[0]) == pytest.approx(value.sum(), rel=1e-12)
     assert bin_store(store, "CO2", grid, DAYS, sources=("other",)).sums.sum() == 0
+    store.write(make_table(10, seed=11, scale=["WMO-CO2-X2019"] * 10))
+    with pytest.raises(ScaleError, match="X2007, WMO-CO2-X2019"):
+        bin_store(store, "CO2", grid, DAYS)
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def test_fit_finds_the_model_back():
     noisy = MODEL.gamma(h, t) * (1 + 0.1 * np.random.default_rng(0).normal(size=h.shape))
     noisy[3, 4] *= 8
     fitted = fit_product_sum(EmpiricalVariogram(h, t, noisy, pairs, np.zeros(h.shape)))
-    assert np.median(np.abs(fitted.gamma(h, t) / MODEL.gamma(h, t) - 1)) < 0.06
+    assert np.median(np.abs(fitted.gamma(h, t) / MODEL.gamma(h, t) - 1)) < 0.1
 
 
 def test_fit_of_one_time_is_a_field_in_space():

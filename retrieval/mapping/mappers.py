@@ -1,0 +1,279 @@
+"""The two ways from scattered columns to a field: a trend with local kriging, and fixed-rank kriging."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from obsnet.grid import Grid
+from retrieval.gridding import BinStatistics, accumulate, bin_statistics, empty_bins
+from retrieval.mapping.crossvalidation import Scores, cross_validate, fold_numbers
+from retrieval.mapping.frk import FixedRank, fit_fixed_rank, make_basis
+from retrieval.mapping.kriging import Samples, krige_cells, krige_points
+from retrieval.mapping.trend import Trend, choose_terms, design, fit_trend
+from retrieval.mapping.variogram import ProductSum, empirical_variogram, fit_product_sum
+
+if TYPE_CHECKING:
+    from retrieval.mapping.maps import MapSettings
+
+__all__ = ["MAPPERS", "Columns", "FixedRankMapper", "KrigingMapper", "Mapper", "near_grid"]
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+_DAY = np.timedelta64(1, "D")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns a map is made of, in order of time; arrays of shape (n,)."""
+
+    latitude: Floats
+    longitude: Floats
+    time: npt.NDArray[np.datetime64]
+    value: Floats
+    uncertainty: Floats
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def take(self, rows: npt.ArrayLike) -> Columns:
+        """Return some of them."""
+        r = np.asarray(rows)
+        return Columns(self.latitude[r], self.longitude[r], self.time[r], self.value[r], self.uncertainty[r])
+
+
+class Mapper(Protocol):
+    """What `make_map` needs of a method that was given all columns and the settings."""
+
+    def period(self, columns: Columns, start: np.datetime64, stop: np.datetime64) -> dict[str, npt.ArrayLike]:
+        """Return ``value``, ``uncertainty`` and ``count`` (lat, lon) of one period."""
+        ...
+
+    def report(self) -> dict[str, Any]:
+        """Return what was fitted."""
+        ...
+
+    def validate(self, columns: Columns) -> Scores:
+        """Return how well held-out blocks are predicted."""
+        ...
+
+
+def near_grid(columns: Columns, grid: Grid) -> npt.NDArray[np.bool_]:
+    """Tell which columns lie on the grid or within 5 degrees of it."""
+    lat, lon = grid.lat_edges, grid.lon_edges
+    turned = lon[0] - 5.0 + np.mod(columns.longitude - lon[0] + 5.0, 360.0)
+    return (columns.latitude >= lat[0] - 5) & (columns.latitude <= lat[-1] + 5) & (turned <= lon[-1] + 5)
+
+
+class KrigingMapper:
+    """One trend and one variogram for all periods, kriging for each."""
+
+    def __init__(self, columns: Columns, settings: MapSettings) -> None:
+        self.settings = settings
+        self.trend: Trend = fit_trend(columns.latitude, columns.time, columns.value)
+        residual = columns.value - self.trend.at(columns.latitude, columns.time)
+        self.model: ProductSum = fit_product_sum(
+            empirical_variogram(
+                columns.latitude, columns.longitude, columns.time, residual, columns.uncertainty
+            )
+        )
+
+    def report(self) -> dict[str, Any]:
+        """Return the trend and the variogram."""
+        m = self.model
+        names = ("sill_space", "range_km", "sill_time", "range_days", "k", "nugget")
+        return {
+            "trend": {"terms": ", ".join(self.trend.terms)},
+            "variogram": {name: float(getattr(m, name)) for name in names},
+        }
+
+    def samples(self, columns: Columns, trend: Trend) -> Samples:
+        """Return the columns with a trend taken off."""
+        residual = columns.value - trend.at(columns.latitude, columns.time)
+        return Samples(columns.latitude, columns.longitude, columns.time, residual, columns.uncertainty)
+
+    def period(self, columns: Columns, start: np.datetime64, stop: np.datetime64) -> dict[str, npt.ArrayLike]:
+        """Krige the cells of a period."""
+        s = self.settings
+        found = krige_cells(
+            self.samples(columns, self.trend),
+            self.model,
+            s.grid,
+            start,
+            stop,
+            neighbours=s.neighbours,
+            reach_km=s.reach_km,
+            moments=3 if stop - start > _DAY // 2 else 1,
+        )
+        mean = self.trend.at(
+            s.grid.lat[:, None], np.broadcast_to(start + (stop - start) // 2, (1, s.grid.shape[1]))
+        )
+        own = _own(columns, s, start, stop)
+        return {"value": mean + found.mean, "uncertainty": found.sd, "count": own.count[0]}
+
+    def validate(self, columns: Columns) -> Scores:
+        """Hold blocks out; the trend is fitted anew, the variogram is not."""
+
+        def predict(training: Ints, held: Ints) -> tuple[Floats, Floats]:
+            known, asked = columns.take(training), columns.take(held)
+            trend = fit_trend(known.latitude, known.time, known.value, terms=self.trend.terms)
+            found = krige_points(
+                self.samples(known, trend),
+                self.model,
+                asked.latitude,
+                asked.longitude,
+                asked.time,
+                neighbours=self.settings.neighbours,
+            )
+            return trend.at(asked.latitude, asked.time) + found.mean, found.sd
+
+        return _held_out(columns, self.settings, predict)
+
+
+class FixedRankMapper:
+    """A fixed-rank model for each period, from the window around it."""
+
+    def __init__(self, columns: Columns, settings: MapSettings) -> None:
+        self.settings = settings
+        self.last: FixedRank | None = None
+
+    def report(self) -> dict[str, Any]:
+        """Return the last period's model."""
+        last = self.last
+        if last is None:
+            return {}
+        return {
+            "functions": len(last.basis),
+            "iterations": len(last.likelihood) - 1,
+            "fine_variance": last.fine_variance,
+            "resolutions": {str(i): dict(p) for i, p in enumerate(last.lengths)},
+        }
+
+    def period(self, columns: Columns, start: np.datetime64, stop: np.datetime64) -> dict[str, npt.ArrayLike]:
+        """Fit the window of a period and predict its cells."""
+        s = self.settings
+        terms = choose_terms(columns.latitude, columns.time)
+        cells = _average_cells(columns, s.grid, start, stop - start)
+        fit = self._fit(cells, terms, start)
+        self.last = fit
+        lat, lon = (x.ravel() for x in np.meshgrid(s.grid.lat, s.grid.lon, indexing="ij"))
+        middle = np.broadcast_to(start + (stop - start) // 2, lat.shape)
+        own = _own(columns, s, start, stop)
+        mean, sd = fit.predict(
+            lat,
+            lon,
+            _days(middle, start),
+            design(terms, lat, middle, start),
+            value=own.mean.ravel(),
+            error=own.uncertainty.ravel(),
+        )
+        shape = s.grid.shape
+        return {
+            "value": mean.reshape(shape),
+            "uncertainty": sd.reshape(shape),
+            "count": own.count[0].astype(float),
+        }
+
+    def _fit(
+        self, columns: Columns, terms: tuple[str, ...], origin: np.datetime64, start: FixedRank | None = None
+    ) -> FixedRank:
+        s = self.settings
+        when = _days(columns.time, origin)
+        south, north, west, east = s.grid.bounds
+        if start is not None:
+            basis, iterations = start.basis, 0
+        else:
+            basis = make_basis(
+                (max(south - 2, -90), min(north + 2, 90), west, east),
+                (float(when.min()), float(when.max())),
+                spacing_km=s.spacing_km,
+                spacing_days=s.spacing_days,
+            )
+            iterations = 25
+        return fit_fixed_rank(
+            basis,
+            columns.latitude,
+            columns.longitude,
+            when,
+            columns.value,
+            columns.uncertainty,
+            design(terms, columns.latitude, columns.time, origin),
+            iterations=iterations,
+            start=start,
+        )
+
+    def validate(self, columns: Columns) -> Scores:
+        """Hold blocks out of the middle window; covariances are those of all its data."""
+        s = self.settings
+        window = np.timedelta64(round(s.window_days * 86400e6), "us")
+        k = (len(s.time_edges) - 1) // 2
+        origin, stop = s.time_edges[k], s.time_edges[k + 1]
+        near = columns.take((columns.time >= origin - window) & (columns.time < stop + window))
+        if len(near) < 10:
+            return Scores(0, *(float("nan"),) * 6, len(near))
+        terms = choose_terms(near.latitude, near.time)
+        whole = self._fit(_average_cells(near, s.grid, origin, stop - origin), terms, origin)
+
+        def predict(training: Ints, held: Ints) -> tuple[Floats, Floats]:
+            asked = near.take(held)
+            fit = self._fit(
+                _average_cells(near.take(training), s.grid, origin, stop - origin), terms, origin, start=whole
+            )
+            return fit.predict(
+                asked.latitude,
+                asked.longitude,
+                _days(asked.time, origin),
+                design(terms, asked.latitude, asked.time, origin),
+            )
+
+        return _held_out(near, s, predict)
+
+
+def _own(columns: Columns, settings: MapSettings, start: np.datetime64, stop: np.datetime64) -> BinStatistics:
+    """Return what lies in each cell in the period itself."""
+    bins = accumulate(
+        empty_bins(settings.grid, np.array([start, stop]), species=settings.species),
+        time=columns.time,
+        latitude=columns.latitude,
+        longitude=columns.longitude,
+        value=columns.value,
+        uncertainty=columns.uncertainty,
+    )
+    return bin_statistics(bins, r=settings.r)
+
+
+def _held_out(columns: Columns, settings: MapSettings, predict: Any) -> Scores:
+    fold = fold_numbers(columns.latitude, columns.longitude, columns.time, folds=settings.folds)
+    return cross_validate(predict, columns.value, columns.uncertainty, fold)[0]
+
+
+def _days(time: npt.NDArray[np.datetime64], origin: np.datetime64) -> Floats:
+    return np.asarray((time - origin) / _DAY, dtype=np.float64)
+
+
+def _average_cells(columns: Columns, grid: Grid, origin: np.datetime64, step: np.timedelta64) -> Columns:
+    """Average what lies in one cell and period, since the model has one fine-scale value there."""
+    index = grid.index(columns.latitude, columns.longitude)
+    period = np.floor_divide(
+        (columns.time - origin).astype(np.int64), step.astype("timedelta64[us]").astype(np.int64)
+    )
+    # outside the grid each column is a cell of its own
+    own = np.where(index < 0, -1 - np.arange(len(columns)), index)
+    _, group, number = np.unique(np.stack([own, period]), axis=1, return_inverse=True, return_counts=True)
+    group = group.reshape(-1)
+
+    def mean(x: npt.ArrayLike) -> Floats:
+        return np.asarray(np.bincount(group, np.asarray(x, np.float64)) / number)
+
+    offset = (columns.time - origin).astype("timedelta64[us]").astype(np.int64)
+    reference = columns.longitude[0]
+    lon = reference + mean(np.mod(columns.longitude - reference + 180.0, 360.0) - 180.0)
+    sigma = np.sqrt(np.bincount(group, columns.uncertainty**2)) / number
+    time = origin + np.round(mean(offset)).astype("timedelta64[us]")
+    return Columns(mean(columns.latitude), lon, time.astype("datetime64[us]"), mean(columns.value), sigma)
+
+
+MAPPERS: dict[str, Any] = {"kriging": KrigingMapper, "frk": FixedRankMapper}

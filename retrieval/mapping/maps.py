@@ -1,0 +1,256 @@
+"""From a store of columns to a map: bin means, local kriging or fixed-rank kriging, with a held-out check."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.compute as pc
+import xarray as xr
+
+from obsnet.constants import species as species_of
+from obsnet.errors import ConfigError, RangeError, ScaleError, nearest
+from obsnet.grid import Grid
+from obsnet.store import ObservationStore
+from retrieval.gridding import LEFT_OUT, bin_statistics, bin_store
+from retrieval.mapping.dataset import column_map
+from retrieval.mapping.mappers import MAPPERS, Columns, near_grid
+
+__all__ = ["Map", "MapSettings", "make_map", "read_columns"]
+
+Floats = npt.NDArray[np.float64]
+_METHODS = {
+    "bin": "means of the soundings in each cell and period",
+    "kriging": "local ordinary kriging in space and time, averaged over the cell",
+    "frk": "fixed-rank kriging with bisquares of several widths",
+}
+
+
+@dataclass(frozen=True)
+class MapSettings:
+    """What is mapped and how.
+
+    Parameters
+    ----------
+    species : str
+        Formula.
+    grid : Grid
+        Cells.
+    time_edges : ndarray of datetime64, shape (periods + 1,)
+        UTC, see `obsnet.times.time_bins`.
+    method : {"bin", "kriging", "frk"}
+        Bin means, local kriging, fixed-rank kriging.
+    source : str, optional
+        Of the store; needed where it holds several for the species.
+    r : float
+        Correlation of the errors of soundings in one cell and period, for means.
+    window_days : float
+        Observations so long before and after a period are used for it (kriging and frk).
+    neighbours : int
+        Observations a cell is kriged from.
+    reach_km : float
+        Cells farther than this from any observation stay empty (kriging).
+    spacing_km : tuple of float
+        Of the bisquares' centres (frk).
+    spacing_days : float
+        The same in time.
+    folds : int
+        Of the cross-validation; 0 leaves it out.
+    """
+
+    species: str
+    grid: Grid
+    time_edges: npt.NDArray[np.datetime64]
+    method: str = "bin"
+    source: str | None = None
+    r: float = 0.0
+    window_days: float = 8.0
+    neighbours: int = 64
+    reach_km: float = np.inf
+    spacing_km: tuple[float, ...] = (1600.0, 800.0, 400.0)
+    spacing_days: float = 4.0
+    folds: int = 10
+
+    def __post_init__(self) -> None:
+        if self.method not in _METHODS:
+            raise ConfigError(f"unknown method {self.method!r}{nearest(self.method, _METHODS)}")
+        if not self.window_days > 0.0:
+            raise ConfigError(f"window_days must be positive, found {self.window_days}")
+        if self.folds != 0 and self.folds < 2:
+            raise ConfigError(f"folds must be 0 or at least 2, found {self.folds}")
+
+
+@dataclass(frozen=True)
+class Map:
+    """A map and what is to be known about it.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        See `column_map`.
+    report : dict
+        ``observations``, ``cells``, ``left_out``, the mean and the covariance that were fitted, and
+        ``cross_validation`` (see `Scores`).
+    """
+
+    data: xr.Dataset
+    report: dict[str, Any]
+
+
+def make_map(store: ObservationStore, settings: MapSettings) -> Map:
+    """Map the good columns of a store.
+
+    Parameters
+    ----------
+    store : ObservationStore
+        Soundings or super-observations.
+    settings : MapSettings
+        What and how.
+
+    Returns
+    -------
+    Map
+
+    Raises
+    ------
+    ConfigError
+        The store holds several sources and none was named.
+    RangeError
+        Nothing to map.
+    ScaleError
+        Columns on several calibration scales.
+    """
+    source = _source(store, settings)
+    fields, report = (
+        _bin_map(store, settings, source) if settings.method == "bin" else _field_map(store, settings, source)
+    )
+    value = np.asarray(fields["value"])
+    report["cells"] = int(np.isfinite(value).sum())
+    report["cells_of"] = value.size
+    entry = species_of(settings.species)
+    first, last = (np.datetime_as_string(t, unit="D") for t in settings.time_edges[[0, -1]])
+    attrs = {
+        "title": f"X{entry.name} from {source}, {first} to {last}",
+        "summary": f"Column-average dry air mole fraction of {entry.name} mapped by "
+        f"{_METHODS[settings.method]}, with the standard deviation of the mapped value's error.",
+        "source": source,
+        "license": "terms of the producer of the columns",
+        **_flat(report),
+    }
+    data = column_map(
+        settings.grid,
+        settings.time_edges,
+        settings.species,
+        fields,
+        method=_METHODS[settings.method],
+        attrs=attrs,
+    )
+    return Map(data, {"method": settings.method, "source": source, **report})
+
+
+def _flat(report: dict[str, Any]) -> dict[str, Any]:
+    """Return the report as global attributes of plain numbers and text."""
+    out: dict[str, Any] = {}
+    for key, value in report.items():
+        if isinstance(value, dict):
+            out |= {f"{key}_{k}": v for k, v in _flat(value).items()}
+        elif isinstance(value, str | int | float):
+            out[key] = value
+        elif value is not None:
+            out[key] = str(value)
+    return out
+
+
+def _source(store: ObservationStore, settings: MapSettings) -> str:
+    name = species_of(settings.species).name
+    folder = store.path / f"species={name}"
+    known = sorted(p.name.removeprefix("source=") for p in folder.glob("source=*"))
+    if not known:
+        raise ConfigError(
+            f"{store.path} holds no {name}; there is: {', '.join(store.species()) or 'nothing'}"
+        )
+    if settings.source is None:
+        if len(known) > 1:
+            raise ConfigError(f"{store.path} holds several sources of {name}, name one: {', '.join(known)}")
+        return known[0]
+    if settings.source not in known:
+        raise ConfigError(
+            f"{store.path} has no {name} source {settings.source!r}{nearest(settings.source, known)}"
+        )
+    return settings.source
+
+
+def read_columns(
+    store: ObservationStore, species: str, source: str, start: Any, stop: Any
+) -> tuple[Columns, str | None]:
+    """Read the good columns of a source and their calibration scale.
+
+    Raises
+    ------
+    ScaleError
+        There are several scales.
+    """
+    names = ["latitude", "longitude", "time", "value", "uncertainty", "scale", "kind"]
+    table = store.read(species, source=source, start=start, stop=stop, good_only=True, columns=names)
+    table = table.filter(pc.equal(table["kind"], "column"))
+    scales = [s for s in pc.unique(table["scale"]).to_pylist() if s is not None]
+    if len(scales) > 1:
+        raise ScaleError(f"columns on several scales may not be mapped together: {', '.join(sorted(scales))}")
+    lat, lon, value, sigma = (
+        table[n].to_numpy().astype(np.float64) for n in ("latitude", "longitude", "value", "uncertainty")
+    )
+    time = table["time"].to_numpy().astype("datetime64[us]")
+    return Columns(lat, lon, time, value, sigma), (scales[0] if scales else None)
+
+
+def _bin_map(
+    store: ObservationStore, settings: MapSettings, source: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    bins = bin_store(store, settings.species, settings.grid, settings.time_edges, sources=(source,))
+    found = bin_statistics(bins, r=settings.r)
+    n = int(found.count.sum())
+    if n == 0:
+        raise RangeError(f"no good {settings.species} column of {source} lies on the grid and in the periods")
+    report: dict[str, Any] = {
+        "observations": n,
+        "left_out": {k: int(v) for k, v in zip(LEFT_OUT, bins.left_out, strict=True) if v},
+    }
+    spread, count = found.sd[found.count > 1], found.count[found.count > 1].astype(np.float64)
+    if len(spread):
+        report["spread_in_cells"] = float(np.sqrt(np.average(spread**2, weights=count - 1)))
+        # each sounding against the mean of its cell's others: n / (n - 1) times its distance from the mean
+        left_out = np.sum((count / (count - 1)) ** 2 * (count - 1) * spread**2)
+        report["leave_one_out_rmse"] = float(np.sqrt(left_out / count.sum()))
+    fields = {"value": found.mean, "uncertainty": found.uncertainty, "spread": found.sd, "count": found.count}
+    return fields, report
+
+
+def _field_map(
+    store: ObservationStore, settings: MapSettings, source: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Map by kriging of either kind."""
+    window = np.timedelta64(round(settings.window_days * 86400e6), "us")
+    edges = settings.time_edges.astype("datetime64[us]")
+    columns, scale = read_columns(store, settings.species, source, edges[0] - window, edges[-1] + window)
+    columns = columns.take(near_grid(columns, settings.grid))
+    if len(columns) < 10:
+        raise RangeError(
+            f"{len(columns)} good {settings.species} columns of {source} lie near the grid and the periods; "
+            "a field needs at least 10"
+        )
+    mapper = MAPPERS[settings.method](columns, settings)
+    shape = (len(edges) - 1, *settings.grid.shape)
+    fields = {name: np.full(shape, np.nan) for name in ("value", "uncertainty")}
+    fields["count"] = np.zeros(shape)
+    for k in range(shape[0]):
+        near = (columns.time >= edges[k] - window) & (columns.time < edges[k + 1] + window)
+        if near.sum() < 10:
+            continue
+        for name, field in mapper.period(columns.take(near), edges[k], edges[k + 1]).items():
+            fields[name][k] = field
+    report = {"observations": len(columns), "scale": scale, **mapper.report()}
+    if settings.folds:
+        report["cross_validation"] = mapper.validate(columns).to_dict()
+    return fields, report

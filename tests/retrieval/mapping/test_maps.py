@@ -1,0 +1,254 @@
+"""Maps from a store: three methods, their files, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import typer
+import xarray as xr
+from typer.testing import CliRunner
+
+from obsnet.cf import write_netcdf
+from obsnet.errors import ConfigError, RangeError, ScaleError, SchemaError
+from obsnet.grid import Grid
+from obsnet.pipeline import Case, RunOptions
+from obsnet.store import ObservationStore
+from obsnet.times import time_bins
+from retrieval.commands_grid import STAGE, GridStage, grid
+from retrieval.mapping.dataset import column_map, variable_of, write_geotiffs
+from retrieval.mapping.figures import write_pictures
+from retrieval.mapping.maps import MapSettings, make_map, read_columns
+from tests.retrieval.mapping.fields import MODEL, draw, places
+from tests.retrieval.soundings import make_table
+
+GRID = Grid.regular(26, 40, 100, 120, 2, 2)
+DAYS = time_bins("2020-06-04", "2020-06-06", "1D")
+FOLDS = 3
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """400 columns of a known field over ten days."""
+    made = ObservationStore(tmp_path_factory.mktemp("maps") / "store")
+    points = places(400, 0)
+    samples, _ = draw(MODEL, points, 0)
+    order = np.argsort(points[2])
+    table = make_table(
+        400,
+        profiles=False,
+        corners=False,
+        latitude=points[0][order],
+        longitude=points[1][order],
+        time=points[2][order],
+        value=412 - 0.05 * points[0][order] + samples.value[order],
+        uncertainty=samples.uncertainty[order],
+    )
+    made.write(table)
+    return made
+
+
+@pytest.fixture(scope="module")
+def maps(store):
+    return {
+        method: make_map(
+            store,
+            MapSettings("CO2", GRID, DAYS, method, folds=FOLDS, spacing_km=(1500.0, 700.0), neighbours=40),
+        )
+        for method in ("bin", "kriging", "frk")
+    }
+
+
+@pytest.mark.parametrize("method", ["bin", "kriging", "frk"])
+def test_every_map_has_values_errors_and_counts(maps, method):
+    data = maps[method].data
+    assert data["xco2"].dims == ("time", "lat", "lon")
+    assert data["xco2"].attrs["units"] == "1e-6"
+    assert data["xco2"].attrs["standard_name"] == "dry_atmosphere_mole_fraction_of_carbon_dioxide"
+    assert data["xco2_uncertainty"].attrs["standard_name"].endswith(" standard_error")
+    value, sd = data["xco2"].values, data["xco2_uncertainty"].values
+    known = np.isfinite(value)
+    assert (known == np.isfinite(sd)).all()
+    assert (sd[known] > 0).all()
+    assert ((value[known] > 405) & (value[known] < 416)).all()
+    assert known.all() == (method != "bin")
+    assert maps[method].report["cells"] == known.sum()
+
+
+def test_counts_are_those_of_the_bins(maps):
+    count = maps["bin"].data["xco2_count"].values
+    assert count.sum() == maps["bin"].report["observations"]
+    np.testing.assert_array_equal(maps["kriging"].data["xco2_count"], count)
+    np.testing.assert_array_equal(maps["frk"].data["xco2_count"], count)
+
+
+@pytest.mark.parametrize("method", ["kriging", "frk"])
+def test_held_out_check_is_honest(maps, method):
+    found = maps[method].report["cross_validation"]
+    assert found["n"] > 300
+    assert abs(found["bias"]) < 0.2
+    assert 0.3 < found["rmse"] < 0.95
+    assert 0.88 < found["coverage95"] <= 1
+
+
+def test_the_two_fields_agree_within_their_errors(maps):
+    a, b = maps["kriging"].data, maps["frk"].data
+    z = (a["xco2"] - b["xco2"]) / np.hypot(a["xco2_uncertainty"], b["xco2_uncertainty"])
+    assert float(np.abs(z).mean()) < 0.8
+
+
+def test_leave_one_out_of_bins_by_hand(store):
+    one = Grid.regular(20, 50, 90, 130, 30, 40)
+    report = make_map(store, MapSettings("CO2", one, time_bins("2020-06-01", "2020-06-30", "29D"))).report
+    value = read_columns(store, "CO2", "test_lite", None, None)[0].value
+    others = (value.sum() - value) / (len(value) - 1)
+    assert report["leave_one_out_rmse"] == pytest.approx(np.sqrt(np.mean((value - others) ** 2)), rel=1e-9)
+    assert report["spread_in_cells"] == pytest.approx(value.std(ddof=1), rel=1e-9)
+
+
+def test_files(maps, tmp_path):
+    data = maps["kriging"].data
+    path = write_netcdf(data, tmp_path / "map.nc")
+    with xr.open_dataset(path) as again:
+        np.testing.assert_array_equal(again["xco2"].values, data["xco2"].values)
+        assert again.attrs["variogram_range_km"] > 0
+        assert again.attrs["cross_validation_coverage95"] <= 1
+    tiffs = write_geotiffs(data, GRID, "CO2", tmp_path / "tif")
+    assert len(tiffs) == 4
+    import rasterio
+
+    with rasterio.open(tiffs[0]) as image:
+        assert image.crs.to_epsg() == 4326
+        np.testing.assert_array_equal(image.read(1)[::-1], data["xco2"].values[0])
+        assert image.bounds == (100, 26, 120, 40)
+
+
+def test_pictures_need_no_network(maps, tmp_path):
+    """The whole test run has its sockets closed."""
+    pictures = write_pictures(maps["kriging"].data, GRID, "CO2", tmp_path, dpi=40)
+    assert [p.name for p in pictures] == ["xco2_2020-06-04.png", "xco2_2020-06-05.png"]
+    assert all(p.read_bytes().startswith(b"\x89PNG") for p in pictures)
+    globe = Grid.regular(-90, 90, -180, 180, 30, 30)
+    field = np.full((1, *globe.shape), 410.0)
+    data = column_map(
+        globe,
+        DAYS[:2],
+        "CO2",
+        {"value": field, "uncertainty": field * 0 + 1},
+        method="t",
+        attrs={"source": "s"},
+    )
+    assert len(write_pictures(data, globe, "CO2", tmp_path / "globe", dpi=40)) == 1
+    data["xco2"][:] = np.nan
+    assert write_pictures(data, globe, "CO2", tmp_path / "none", dpi=40) == []
+
+
+def test_reach_leaves_far_cells_empty(store):
+    wide = Grid.regular(0, 60, 60, 160, 10, 10)
+    near = make_map(store, MapSettings("CO2", wide, DAYS, "kriging", folds=0, reach_km=800.0))
+    assert 0 < near.report["cells"] < near.report["cells_of"] / 2
+    assert "cross_validation" not in near.report
+
+
+def test_periods_without_data_stay_empty(store):
+    late = time_bins("2020-06-09", "2020-07-20", "20D")
+    made = make_map(store, MapSettings("CO2", GRID, late, "kriging", folds=0, window_days=2.0))
+    assert np.isfinite(made.data["xco2"].values[0]).all()
+    assert np.isnan(made.data["xco2"].values[-1]).all()
+
+
+def test_what_a_store_must_hold(tmp_path):
+    store = ObservationStore(tmp_path / "s")
+    store.write(make_table(20, source="a", profiles=False))
+    box = Grid.regular(29, 35, 109, 112, 1, 1)
+    edges = time_bins("2020-06-01", "2020-06-02", "1D")
+    with pytest.raises(RangeError, match="no good CO2 column of a lies on the grid"):
+        make_map(store, MapSettings("CO2", box, time_bins("2021-06-01", "2021-06-02", "1D")))
+    with pytest.raises(RangeError, match="a field needs at least 10"):
+        make_map(store, MapSettings("CO2", Grid.regular(-30, -20, 0, 10, 1, 1), edges, "kriging"))
+    with pytest.raises(ConfigError, match="holds no CH4; there is: CO2"):
+        make_map(store, MapSettings("CH4", box, edges))
+    store.write(make_table(20, source="b", seed=1, profiles=False))
+    with pytest.raises(ConfigError, match="name one: a, b"):
+        make_map(store, MapSettings("CO2", box, edges))
+    with pytest.raises(ConfigError, match="no CO2 source 'c'"):
+        make_map(store, MapSettings("CO2", box, edges, source="c"))
+    store.write(make_table(20, source="a", seed=2, profiles=False, scale=["WMO-CO2-X2019"] * 20))
+    for method in ("bin", "kriging"):
+        with pytest.raises(ScaleError, match="several scales"):
+            make_map(store, MapSettings("CO2", box, edges, method, source="a"))
+
+
+def test_settings_are_checked():
+    for change, match in (
+        ({"method": "idw"}, "unknown method 'idw'"),
+        ({"window_days": 0.0}, "window_days"),
+        ({"folds": 1}, "folds must be 0 or at least 2"),
+    ):
+        with pytest.raises(ConfigError, match=match):
+            MapSettings("CO2", GRID, DAYS, **change)
+
+
+def test_datasets_are_checked():
+    field = np.full((2, *GRID.shape), 410.0)
+    good = {"value": field, "uncertainty": field * 0}
+    keywords = {"method": "t", "attrs": {}}
+    with pytest.raises(RangeError, match="spans 0.41 to 0.41 ppm"):
+        column_map(GRID, DAYS, "CO2", {**good, "value": field * 1e-3}, **keywords)
+    with pytest.raises(RangeError, match="must not be negative"):
+        column_map(GRID, DAYS, "CO2", {**good, "uncertainty": -field}, **keywords)
+    with pytest.raises(SchemaError, match="must have shape"):
+        column_map(GRID, DAYS, "CO2", {**good, "value": field[0]}, **keywords)
+    with pytest.raises(SchemaError, match="needs value and uncertainty"):
+        column_map(GRID, DAYS, "CO2", {"value": field}, **keywords)
+    assert variable_of("CH4", "uncertainty") == "xch4_uncertainty"
+
+
+def run(*args):
+    app = typer.Typer()
+    app.command()(grid)
+    return CliRunner().invoke(app, [str(a) for a in args])
+
+
+def test_command(store, tmp_path):
+    common = (
+        "--species",
+        "CO2",
+        "--grid",
+        "26,40,100,120,2",
+        "--start",
+        "2020-06-04",
+        "--stop",
+        "2020-06-06",
+    )
+    done = run(store.path, "--out", tmp_path / "a.nc", *common, "--geotiff", tmp_path / "t")
+    assert done.exit_code == 0, done.output
+    assert "columns against the others of their cell" in done.output
+    assert done.output.count("wrote ") == 5
+    data = run(
+        store.path, "--out", tmp_path / "b.nc", *common, "--method", "kriging", "--folds", "3", "--json"
+    )
+    report = json.loads(data.output)
+    assert report["cross_validation"]["n"] == 400
+    assert report["files"] == [str(tmp_path / "b.nc")]
+    wrong = run(store.path, "--out", tmp_path / "c.nc", *common, "--method", "idw")
+    assert isinstance(wrong.exception, ConfigError)
+    assert not (tmp_path / "c.nc").exists()
+
+
+def test_stage(store, tmp_path):
+    case = Case(tmp_path, tmp_path, RunOptions(name="t", out="."))
+    options = GridStage(
+        store=str(store.path),
+        out="m/x.nc",
+        species="CO2",
+        grid="26,40,100,120,2",
+        start="2020-06-04",
+        stop="2020-06-05",
+        geotiff=True,
+    )
+    result = STAGE.run(options, case)
+    assert result.outputs == (tmp_path / "m/x.nc",)
+    assert result.summary["observations"] > 10
+    assert sorted(p.suffix for p in (tmp_path / "m").iterdir()) == [".nc", ".tif", ".tif"]
