@@ -35,7 +35,11 @@ def progress(total: int, what: str, *, every: float = 60.0) -> Iterator[Callable
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task(what, total=total)
-            yield lambda n=1: bar.advance(task, n)
+
+            def step(n: int = 1) -> None:
+                bar.advance(task, n)
+
+            yield step
         return
     start = last = time.monotonic()
     done = 0

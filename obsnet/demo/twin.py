@@ -118,7 +118,7 @@ class Twin:
     def _afternoons(self, longitude: float) -> NDArray[np.datetime64]:
         seconds = round((14.0 - longitude / 15.0) * 3600.0)
         days = START + np.arange(self.days)
-        return days.astype("datetime64[us]") + np.timedelta64(seconds, "s")
+        return np.asarray(days.astype("datetime64[us]") + np.timedelta64(seconds, "s"))
 
     def _values(
         self,

@@ -1,0 +1,50 @@
+"""Make the golden files of tests/golden again; look at the difference before committing it.
+
+usage: python scripts/make_golden.py
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+FOLDER = Path(__file__).resolve().parents[1] / "tests" / "golden"
+
+
+def province_areas():
+    """Measure the 34 provinces on the ellipsoid, directly and by cells of half a degree."""
+    from obsnet.coverage import polygon_area
+    from obsnet.grid import Grid
+    from obsnet.regions import provinces
+    from obsnet.zonal import zonal_weights
+
+    frame = provinces()
+    zones = zonal_weights(frame, Grid.regular(0, 56, 70, 138, 0.5, 0.5), cache=False)
+    table = pd.DataFrame(
+        {
+            "name": frame["name_en"],
+            "area_km2": polygon_area(frame.geometry) / 1e6,
+            "zonal_km2": zones.matrix.sum(axis=1)[: len(frame)] / 1e6,
+        },
+        index=frame.index,
+    )
+    return table.rename_axis("region").round(4)
+
+
+def inventory_rates():
+    """Turn the reported totals of 2019 into mean rates."""
+    from obsnet.inventory.table import builtin, mole_rate
+
+    table = builtin("ceads-2019")
+    rate = [mole_rate(v, u, g) for v, u, g in zip(table["value"], table["unit"], table["gas"], strict=True)]
+    return pd.DataFrame({"mol_s": rate}, index=table["region"]).round(3)
+
+
+def main():
+    for make in (province_areas, inventory_rates):
+        path = FOLDER / f"{make.__name__}.csv"
+        make().to_csv(path)
+        print(path)
+
+
+if __name__ == "__main__":
+    main()

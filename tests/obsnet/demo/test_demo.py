@@ -1,0 +1,93 @@
+"""The whole demo on a sparse network: it runs, it resumes, and it admits what it cannot know."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+import xarray as xr
+
+pytestmark = pytest.mark.slow
+
+
+def demo(folder, *more):
+    command = [
+        sys.executable,
+        "-m",
+        "obsnet",
+        "demo",
+        "--out",
+        str(folder),
+        "--network",
+        "existing",
+        "--days",
+        "6",
+        *more,
+    ]
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo") / "out"
+    done = demo(folder, "--json")
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+def test_record(run):
+    folder, done = run
+    record = json.loads(done.stdout)
+    assert record == json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    assert record["planted"] == "410000"
+    assert len(record["verdicts"]) == 34
+    assert record["seeds"] == {"world": 1, "truth_particles": 1002, "model_particles": 1003}
+    assert "six background stations" in record["network"]
+
+
+def test_a_sparse_network_admits_that_it_cannot_tell(run):
+    folder, _ = run
+    table = pd.read_csv(folder / "provinces.csv", dtype={"region": str})
+    counts = table["verdict"].value_counts()
+    assert counts["not testable"] >= 31
+    # a province with a verdict had a small enough detection limit, by the rule
+    tested = table[table["verdict"] != "not testable"]
+    assert (tested["minimum_detectable"] <= 0.3 * tested["inventory"]).all()
+    unobserved = table[table["reason"] == "not observed"]
+    assert (unobserved["response"] < 0.05).all()
+    assert (unobserved["posterior_sd"] > 0.8 * unobserved["prior_sd"]).all()
+
+
+def test_outputs_open(run):
+    import rasterio
+
+    folder, _ = run
+    posterior = xr.open_dataset(folder / "posterior.nc")
+    assert posterior.attrs["Conventions"].startswith("CF-1.")
+    assert posterior["flux"].attrs["units"] == "mol m-2 s-1"
+    with rasterio.open(folder / "flux.tif") as image:
+        assert image.crs.to_epsg() == 4326
+        assert (image.height, image.width) == (30, 50)
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "does not exist" not in page
+    assert "无法检验" in page
+
+
+def test_again_is_done_before_and_quick(run):
+    folder, _ = run
+    begin = time.monotonic()
+    done = demo(folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("done before") == 9
+    assert time.monotonic() - begin < 120
+    assert "not testable" in done.stdout
+
+
+def test_another_experiment_needs_another_folder(run):
+    folder, _ = run
+    done = demo(folder, "--seed", "2")
+    assert done.returncode == 2
+    assert "holds another twin experiment (seed 1, now 2)" in done.stderr
+    assert "Traceback" not in done.stderr
