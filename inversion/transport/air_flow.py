@@ -1,4 +1,4 @@
-"""Air and its motion on a grid of columns, balanced to rounding: what the Eulerian model moves tracers with."""
+"""Air and its motion, balanced to rounding: what moves the tracer of the Eulerian model."""
 
 from __future__ import annotations
 

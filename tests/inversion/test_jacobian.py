@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from inversion import jacobian as module
+from inversion import jacobian_parts as module
 from inversion.jacobian import SIDES, UNIT, Jacobian, JacobianStore
 from obsnet.errors import FormatError, GridError, SchemaError, UnitError
 from obsnet.grid import Grid
@@ -158,7 +158,7 @@ def test_coarsening_refuses_to_cut_cells(kwargs, text):
 
 
 def test_rows_that_span_row_groups_are_joined(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_ROW_GROUP", 7)
+    monkeypatch.setattr(module, "ROW_GROUP", 7)
     whole = make(5, 9, 0.2)
     store = JacobianStore(tmp_path / "j").create(META)
     store.write("a", whole)

@@ -10,13 +10,13 @@ from inversion.transport.footprint import CURTAINS, Block, FootprintFile
 from inversion.transport.readers.common import (
     Options,
     Probe,
+    axis,
     factor,
     open_netcdf,
     receptors,
     text,
     times,
     values,
-    variable,
 )
 from obsnet.errors import FormatError
 from obsnet.grid import Grid
@@ -36,7 +36,7 @@ def open_file(found: Probe, options: Options) -> FootprintFile:
     path, attributes = found.path, found.attributes
     order = ("receptor", "step", "lat", "lon")
     with open_netcdf(path) as nc:
-        field = variable(nc, path, "sensitivity")
+        field = nc["sensitivity"]
         scale, unit = factor(text(field, "units"), options, path, "sensitivity")
         edges = [
             np.append(b[:, 0], b[-1, 1])
@@ -54,9 +54,9 @@ def open_file(found: Probe, options: Options) -> FootprintFile:
         }
         resolved = np.asarray(nc["resolved"][:]).astype(bool)
         curtains = [s for s in CURTAINS if f"share_{s}" in nc.variables]
-        height = np.asarray(nc["height"][:], float) if curtains else None
+        height = axis(nc, "height") if curtains else None
         ends = times(nc["step_end"], path)
-        begins = times(nc["step_start"], path)[:, resolved]
+        begins = times(nc["step_start"], path, missing=True)[:, resolved]
         span = (begins.min() if begins.size else stamps["time_start"].min(), ends.max())
         size = field.shape[field.dimensions.index("step")] * grid.size
     if len(ids) != len(set(ids)):
@@ -66,7 +66,9 @@ def open_file(found: Probe, options: Options) -> FootprintFile:
         slab = {"receptor": slice(first, stop)}
         with open_netcdf(path) as nc:
             field = values(nc["sensitivity"], order, **slab) * scale
-            begin, end = (times(nc[n], path)[first:stop] for n in ("step_start", "step_end"))
+            begin, end = (
+                times(nc[n], path, missing=n == "step_start")[first:stop] for n in ("step_start", "step_end")
+            )
             share, age = (
                 {
                     s: values(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ __all__ = [
     "Probe",
     "Receptor",
     "axes",
+    "axis",
     "check_values",
     "factor",
     "open_netcdf",
@@ -34,7 +35,6 @@ __all__ = [
     "text",
     "times",
     "values",
-    "variable",
 ]
 
 HOUR = np.timedelta64(3_600_000_000, "us")
@@ -173,30 +173,48 @@ def probe(path: str | Path) -> Probe:
     return Probe(path, "fortran" if magic[:4] == b"\x00\x00\x00\x20" else "other")
 
 
-def open_netcdf(path: Path) -> Any:
-    """Open a netCDF file; its damage is a `FormatError`."""
-    import netCDF4
+class NetCDF:
+    """A netCDF file whose damage is a `FormatError` and whose absent variables are a `MissingVariableError`.
 
-    try:
-        return netCDF4.Dataset(path)
-    except (OSError, RuntimeError) as error:
-        raise FormatError(f"{path}: cannot be read as netCDF ({error}); is the file cut off?") from error
-
-
-def variable(nc: Any, path: Path, *names: str) -> Any:
-    """Return the first of these variables that the file has.
-
-    Raises
-    ------
-    MissingVariableError
-        None is there.
+    Parameters
+    ----------
+    path : Path
+        Opened at once; closed at the end of a ``with`` block.
     """
-    for name in names:
-        if name in nc.variables:
-            return nc.variables[name]
-    raise MissingVariableError(
-        f"{path}: no variable {' or '.join(map(repr, names))}{nearest(names[0], nc.variables)}"
-    )
+
+    def __init__(self, path: Path) -> None:
+        import netCDF4
+
+        self.path = path
+        try:
+            self._file = netCDF4.Dataset(path)
+        except (OSError, RuntimeError) as error:
+            raise FormatError(f"{path}: cannot be read as netCDF ({error}); is the file cut off?") from error
+        self.variables, self.dimensions = self._file.variables, self._file.dimensions
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.variables:
+            raise MissingVariableError(f"{self.path}: no variable {name!r}{nearest(name, self.variables)}")
+        return self.variables[name]
+
+    def ncattrs(self) -> list[str]:
+        """Return the names of the global attributes."""
+        return list(self._file.ncattrs())
+
+    def getncattr(self, name: str) -> Any:
+        """Return a global attribute."""
+        return self._file.getncattr(name)
+
+
+def open_netcdf(path: Path) -> NetCDF:
+    """Open a netCDF file."""
+    return NetCDF(path)
 
 
 def text(nc_or_variable: Any, name: str) -> str | None:
@@ -240,8 +258,22 @@ def values(variable: Any, order: Sequence[str], **slices: slice) -> npt.NDArray[
     return np.transpose(raw, [variable.dimensions.index(d) for d in order])
 
 
-def times(variable: Any, path: Path) -> npt.NDArray[np.datetime64]:
-    """Read a time axis as ``datetime64[us]``, UTC.
+def axis(nc: NetCDF, name: str) -> npt.NDArray[np.float64]:
+    """Read a coordinate in float64.
+
+    Raises
+    ------
+    FormatError
+        Values that are missing or infinite.
+    """
+    out = np.asarray(values(nc[name], nc[name].dimensions), dtype=np.float64)
+    if not np.isfinite(out).all():
+        raise FormatError(f"{nc.path}: {name!r} has values that are missing or infinite")
+    return out
+
+
+def times(variable: Any, path: Path, *, missing: bool = False) -> npt.NDArray[np.datetime64]:
+    """Read a time axis as ``datetime64[us]``, UTC; NaT only where `missing` allows it.
 
     Raises
     ------
@@ -262,6 +294,8 @@ def times(variable: Any, path: Path) -> npt.NDArray[np.datetime64]:
             f"{path}: variable {variable.name!r} has calendar {calendar!r}; footprints need real dates"
         )
     raw = np.asarray(values(variable, variable.dimensions), dtype=np.float64)
+    if not (missing or np.isfinite(raw).all()):
+        raise FormatError(f"{path}: variable {variable.name!r} has times that are missing or infinite")
     plain = re.sub(r"\s*(Z|UTC|GMT)\s*$", "", units)
     try:
         coded = xr.Dataset({"t": (("n",), raw.ravel(), {"units": plain, "calendar": calendar})})

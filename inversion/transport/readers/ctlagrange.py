@@ -29,7 +29,6 @@ from inversion.transport.readers.common import (
     text,
     times,
     values,
-    variable,
 )
 from obsnet.errors import FormatError
 from obsnet.times import as_utc
@@ -56,7 +55,7 @@ def open_file(found: Probe, options: Options) -> FootprintFile:
     time = as_utc(receptor.time)
     notes: list[str] = []
     with open_netcdf(path) as nc:
-        foot = variable(nc, path, "foot1")
+        foot = nc["foot1"]
         step_dim = next((d for d in foot.dimensions if d not in {"foot1lat", "foot1lon"}), None)
         if step_dim is None or len(foot.dimensions) != 3:
             raise FormatError(
@@ -64,7 +63,7 @@ def open_file(found: Probe, options: Options) -> FootprintFile:
             )
         scale, unit = factor(text(foot, "units"), options, path, "foot1")
         where = axes(nc["foot1lat"][:], nc["foot1lon"][:], path)
-        stamps = times(variable(nc, path, "foot1date"), path)
+        stamps = times(nc["foot1date"], path)
         nearfield = sorted(n for n in nc.variables if n.startswith("footnearfield") and nc[n].ndim == 3)
     order = np.argsort(stamps, kind="stable")
     stamps = stamps[order]

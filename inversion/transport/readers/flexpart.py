@@ -31,12 +31,12 @@ from inversion.transport.readers.common import (
     Options,
     Probe,
     axes,
+    axis,
     check_values,
     open_netcdf,
     receptors,
     text,
     values,
-    variable,
 )
 from obsnet.constants import GRAVITY, MOLAR_MASS_DRY_AIR, R_DRY_AIR
 from obsnet.errors import ConfigError, FormatError, UnitError, nearest
@@ -75,18 +75,18 @@ def open_file(found: Probe, options: Options) -> FootprintFile:
     order = ("nageclass", "pointspec", "time", "height", "latitude", "longitude")
     notes = _notes(found)
     with open_netcdf(path) as nc:
-        field = variable(nc, path, name)
+        field = nc[name]
         missing = [d for d in order if d not in field.dimensions]
         if missing:
             raise FormatError(
                 f"{path}: {name} lacks dimension {', '.join(missing)}; it has {field.dimensions}"
             )
         unit, by_source, by_receptor = _unit(found, text(field, "units"), options)
-        tops = np.asarray(nc["height"][:], dtype=np.float64)
+        tops = axis(nc, "height")
         where = axes(nc["latitude"][:], nc["longitude"][:], path)
         far = np.asarray(nc["time"][:], dtype=np.int64)
         end_of_run = _end(attributes, path)
-        step = abs(int(attributes["loutstep"]))
+        step = _number(found, "loutstep")
         table = _releases(nc, path, end_of_run, field.shape[field.dimensions.index("pointspec")], notes)
         ground = (
             where.sort(np.asarray(values(nc["ORO"], ("latitude", "longitude")), float))
@@ -193,6 +193,13 @@ def _unit(found: Probe, stated: str | None, options: Options) -> tuple[str, bool
     return expected, by_source, by_receptor
 
 
+def _number(found: Probe, name: str) -> int:
+    try:
+        return abs(int(found.attributes[name]))
+    except (KeyError, ValueError) as error:
+        raise FormatError(f"{found.path}: global attribute {name!r} is missing or no number") from error
+
+
 def _end(attributes: Any, path: Path) -> np.datetime64:
     try:
         date, time = str(attributes["iedate"]), str(attributes["ietime"]).zfill(6)
@@ -217,7 +224,7 @@ def _releases(nc: Any, path: Path, end: np.datetime64, n: int, notes: list[str])
         "RELEND",
         "RELKINDZ",
     )
-    r = {k: np.asarray(variable(nc, path, k)[:]) for k in wanted}
+    r = {k: np.asarray(nc[k][:]) for k in wanted}
     names = [
         b"".join(row).decode("ascii", "replace").strip("\x00 ") for row in np.ma.filled(nc["RELCOM"][:], b" ")
     ]

@@ -23,6 +23,7 @@ from inversion.transport.readers.common import (
     Options,
     Probe,
     axes,
+    axis,
     check_values,
     factor,
     open_netcdf,
@@ -30,7 +31,6 @@ from inversion.transport.readers.common import (
     text,
     times,
     values,
-    variable,
 )
 from obsnet.errors import FormatError, UnitError
 
@@ -62,14 +62,14 @@ def open_file(found: Probe, options: Options) -> FootprintFile:
     with open_netcdf(path) as nc:
         plan = _plan(nc, found, options, notes)
         where = axes(nc[plan.lat][:], nc[plan.lon][:], path)
-        stamp = variable(nc, path, "time")
+        stamp = nc["time"]
         begin, end = _release_times(stamp, path, plan, options, notes)
         rows, column = _rows(nc, found, begin, end)
         lifetime = _lifetime(nc[plan.fields[-1]])
         curtains = [
             s for s in CURTAINS if plan.high is False and f"particle_locations_{s[0]}" in nc.variables
         ]
-        height = np.asarray(nc["height"][:], float) if curtains and "height" in nc.variables else None
+        height = axis(nc, "height") if curtains and "height" in nc.variables else None
     weighting: Weighting = options.weighting or ("kernel" if column else "none")
     if column:
         level = (
@@ -217,7 +217,7 @@ def _hours_back(nc: Any, name: str, path: Path, notes: list[str]) -> npt.NDArray
         unit = "hours"
     if unit[0].lower() not in _HOURS or " since " in unit:
         raise FormatError(f"{path}: {dims[0]} is in {unit!r}, not in hours or the like")
-    return np.asarray(values(coordinate, dims), dtype=np.float64) * _HOURS[unit[0].lower()]
+    return axis(nc, dims[0]) * _HOURS[unit[0].lower()]
 
 
 def _share_unit(plan: _Plan, nc: Any, path: Path, options: Options, name: str, whole: str | None) -> None:

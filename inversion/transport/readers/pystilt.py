@@ -27,7 +27,6 @@ from inversion.transport.readers.common import (
     text,
     times,
     values,
-    variable,
 )
 from inversion.transport.readers.projected import projected_axes
 from obsnet.errors import FormatError, GridError
@@ -57,9 +56,9 @@ def open_file(found: Probe, options: Options) -> FootprintFile:
 def _open_netcdf(found: Probe, options: Options) -> FootprintFile:
     path = found.path
     with open_netcdf(path) as nc:
-        foot = variable(nc, path, "foot")
+        foot = nc["foot"]
         scale, unit = factor(text(foot, "units"), options, path, "foot")
-        stamps = times(variable(nc, path, "time"), path)
+        stamps = times(nc["time"], path)
         receptor = _json(text(foot, "stilt_receptor"), path, "stilt_receptor")
         settings = _json(text(foot, "stilt_footprint"), path, "stilt_footprint")
         geographic = "lat" in foot.dimensions

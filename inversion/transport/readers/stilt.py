@@ -29,7 +29,6 @@ from inversion.transport.readers.common import (
     text,
     times,
     values,
-    variable,
 )
 from inversion.transport.readers.projected import Projected, projected_axes
 from obsnet.errors import FormatError
@@ -54,9 +53,9 @@ def open_file(found: Probe, options: Options) -> FootprintFile:
     path = found.path
     notes: list[str] = []
     with open_netcdf(path) as nc:
-        foot = variable(nc, path, "foot")
+        foot = nc["foot"]
         scale, unit = factor(text(foot, "units"), options, path, "foot")
-        stamps = times(variable(nc, path, "time"), path)
+        stamps = times(nc["time"], path)
         where: Axes | Projected
         if "lat" in foot.dimensions:
             where = axes(nc["lat"][:], nc["lon"][:], path)
