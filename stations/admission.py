@@ -225,7 +225,7 @@ def _targets(path: Path) -> np.ndarray:
                 f"{path}: target runs need the column {name!r}{nearest(name, table.columns)}"
             )
     try:
-        time = pd.to_datetime(table["time"], utc=True).dt.tz_localize(None).to_numpy()
+        time = pd.to_datetime(table["time"], utc=True, format="ISO8601").dt.tz_localize(None).to_numpy()
         bias = table["bias"].to_numpy(dtype=np.float64)
         sd = table["sd"].to_numpy(dtype=np.float64) if "sd" in table else np.full(bias.size, np.nan)
     except (ValueError, TypeError) as error:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import typer
 
+from stations.fit_command import fit
+from stations.process_commands import budget, calibrate, qc, scale
 from stations.read_command import read
+from stations.show_commands import admit, plot
 
 __all__ = ["app"]
 
@@ -18,7 +21,8 @@ app = typer.Typer(
 
 @app.callback()
 def _station() -> None:
-    """Keep `app` a group while it has one command."""
+    """Keep `app` a group whatever it has."""
 
 
-app.command()(read)
+for command in (read, scale, qc, calibrate, budget, fit, plot, admit):
+    app.command()(command)
