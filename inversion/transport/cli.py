@@ -40,7 +40,22 @@ def run(
     hours: Annotated[float, typer.Option(help="Length of the backward run.")] = 72.0,
     particles: Annotated[int | None, typer.Option(help="Per receptor.")] = None,
     timestep: Annotated[float | None, typer.Option(help="Longest step, seconds.")] = None,
-    turbulence: Annotated[str, typer.Option(help="mixed-layer (cheap).")] = "mixed-layer",
+    turbulence: Annotated[
+        str, typer.Option(help="mixed-layer (cheap), hanna (full), stilt or none.")
+    ] = "mixed-layer",
+    near_field: Annotated[str | None, typer.Option(help="hanna: taylor, stilt or none.")] = None,
+    ctl: Annotated[float, typer.Option(help="hanna: vertical steps per Lagrangian time scale.")] = 10.0,
+    smooth: Annotated[float, typer.Option(help="hanna: kernel smoothing factor; 0 for none.")] = 0.0,
+    background: Annotated[
+        str | None,
+        typer.Option(help="Incoming air: a number, a baseline .csv, or fields or curtains in netCDF."),
+    ] = None,
+    background_uncertainty: Annotated[
+        float, typer.Option(help="Of that source, in the species' unit.")
+    ] = 0.0,
+    endpoints: Annotated[
+        bool, typer.Option("--endpoints", help="Also write where every particle ended.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of the random numbers.")] = 0,
     height: Annotated[str, typer.Option(help="Points: ground (intake height) or sea (altitude).")] = "ground",
     batch: Annotated[int, typer.Option(help="Receptors a task.")] = 100,
@@ -76,6 +91,12 @@ def run(
             "particles": particles,
             "timestep": timestep,
             "turbulence": turbulence,
+            "near_field": near_field,
+            "ctl": ctl,
+            "smooth": smooth,
+            "background": background,
+            "background_uncertainty": background_uncertainty,
+            "endpoints": endpoints,
             "height": height,
             "batch": batch,
             "trim": trim,
@@ -112,3 +133,37 @@ def _grid(text: str) -> dict[str, Any]:
         return dict(zip(names, map(float, values), strict=True))
     except ValueError:
         raise ConfigError(f"--grid {text!r}: write it as {','.join(names)}, e.g. 18,54,73,135,1,1") from None
+
+
+@app.command("check")
+def check(
+    reference: Annotated[
+        Path | None, typer.Option(help="Folder with met, stilt_synthetic and mptrac_era5 to compare with.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the table and the pictures.")] = None,
+    scale: Annotated[float, typer.Option(help="Multiplies the numbers of particles.")] = 1.0,
+    only: Annotated[str, typer.Option(help="Only tests whose name contains this.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Test the particle model against known answers, STILT and MPTRAC."""
+    from inversion.transport.check import plain, run_checks
+    from obsnet.cli import emit
+
+    def report(row: Any) -> None:
+        if not as_json:
+            mark = {True: "ok  ", False: "FAIL", None: "    "}[row.passed]
+            limit = "" if row.passed is None else f" (accepted {row.accepted:.3g})"
+            print(f"{mark} {row.test}: {row.measured:.3g} {row.unit}{limit}; {row.detail}", flush=True)
+
+    rows = run_checks(reference, scale=scale, only=only, report=report)
+    if out is not None:
+        from inversion.transport.check_pictures import write_report
+
+        write_report(rows, out)
+    failed = sum(row.passed is False for row in rows)
+    if as_json:
+        emit({"tests": [plain(row) for row in rows], "failed": failed})
+    else:
+        print(f"{len(rows)} tests, {failed} failed" + (f"; table and pictures in {out}" if out else ""))
+    if failed:
+        raise typer.Exit(1)

@@ -333,9 +333,18 @@ def langevin(
                         else:
                             near = near_field == 2
                     value = weight * MOLAR_MASS_DRY_AIR * f * below / (dilution * rho_mean)
-                    used += deposit(
-                        keys, sums, owners, counts, xe, ye, b, x, y, x1, y1, value, particle, stratum
-                    )
+                    if widths.size:
+                        place = (age + 0.5 * dt) * per_node
+                        k = min(int(place), CLOUD - 1)
+                        wide = widths[k] + (place - k) * (widths[k + 1] - widths[k])
+                        xm, ym, wx, wy = 0.5 * (x + x1), 0.5 * (y + y1), wide / axes[DLON], wide / axes[DLAT]
+                        used += smear(
+                            keys, sums, owners, counts, xe, ye, b, xm, ym, wx, wy, value, particle, stratum
+                        )
+                    else:
+                        used += deposit(
+                            keys, sums, owners, counts, xe, ye, b, x, y, x1, y1, value, particle, stratum
+                        )
                     add(whole_keys, whole_sums, whole_owners, counts, 0, value, particle, stratum)
                     if 2 * used > keys.shape[0]:
                         keys, sums, owners = grow(keys, sums, owners)

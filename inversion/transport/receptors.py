@@ -18,9 +18,10 @@ import pyarrow as pa
 from inversion.transport.particles import RELEASE
 from obsnet.errors import SchemaError
 from obsnet.met import Met
+from obsnet.met.vertical import EARTH_RADIUS
 from obsnet.times import from_epoch, to_epoch
 
-__all__ = ["Receptors", "from_observations"]
+__all__ = ["Receptors", "from_observations", "line", "slant"]
 
 F8 = npt.NDArray[np.float64]
 _AT = {name: k for k, name in enumerate(RELEASE)}
@@ -124,6 +125,84 @@ def from_observations(
         np.array(known, dtype=np.float64),
         skipped,
     )
+
+
+def line(
+    obs_id: str, times: Any, lat: npt.ArrayLike, lon: npt.ArrayLike, height: npt.ArrayLike, *, particles: int
+) -> Receptors:
+    """Return one receptor along a path: a flight leg, a car, a long open path.
+
+    Parameters
+    ----------
+    obs_id : str
+        Its name.
+    times : array_like of datetime64, shape (n,)
+        When the path's corners were passed.
+    lat, lon, height : array_like, shape (n,)
+        Degrees, metres above ground; n >= 2.
+    particles : int
+        Spread over the pieces by their duration, at least one each.
+
+    Raises
+    ------
+    SchemaError
+        Fewer than two corners, or times that do not increase.
+    """
+    seconds = to_epoch(times)
+    lat, lon, height = (np.asarray(a, dtype=np.float64) for a in (lat, lon, height))
+    if (
+        seconds.size < 2
+        or not (np.diff(seconds) > 0).all()
+        or not lat.size == lon.size == height.size == seconds.size
+    ):
+        raise SchemaError(f"{obs_id}: a line needs two corners or more, with increasing times")
+    share = np.diff(seconds) / (seconds[-1] - seconds[0])
+    count = np.maximum(np.round(share * particles), 1.0)
+    rows = []
+    for k in range(share.size):
+        ends = {"x0": lon[k], "x1": lon[k + 1], "y0": lat[k], "y1": lat[k + 1]}
+        row = _release((seconds[k], seconds[k + 1]), 0.0, 0.0, (height[k], height[k + 1]), **ends)
+        row[_AT["w0"]] = row[_AT["w1"]] = 0.5 * share[k]
+        row[_AT["count"]] = count[k]
+        rows.append(row)
+    return Receptors(np.array([obs_id]), np.array([0, len(rows)]), np.array(rows), np.zeros(1), {})
+
+
+def slant(receptors: Receptors, zenith: npt.ArrayLike, azimuth: npt.ArrayLike) -> Receptors:
+    """Lean columns along the line of sight.
+
+    Parameters
+    ----------
+    receptors : Receptors
+        Columns.
+    zenith, azimuth : array_like, shape (len(receptors),)
+        Of the instrument or the sun as seen from the ground, degrees; azimuth clockwise from north.
+
+    Returns
+    -------
+    Receptors
+        Releases at height z stand ``z tan(zenith)`` away in the direction of `azimuth`.
+
+    Raises
+    ------
+    SchemaError
+        A zenith angle outside 0 to 85 degrees.
+    """
+    zenith, azimuth = (np.broadcast_to(np.asarray(a, np.float64), len(receptors)) for a in (zenith, azimuth))
+    if len(receptors) and not ((zenith >= 0.0) & (zenith <= 85.0)).all():
+        raise SchemaError(
+            f"zenith angles must lie within 0 and 85 degrees, found {zenith.min():g} to {zenith.max():g}"
+        )
+    releases = receptors.releases.copy()
+    owner = np.repeat(np.arange(len(receptors)), np.diff(receptors.offsets))
+    away = np.tan(np.deg2rad(zenith[owner])) / (np.deg2rad(1.0) * EARTH_RADIUS)
+    turn = np.deg2rad(azimuth[owner])
+    for x, y, z in (("x0", "y0", "z0"), ("x1", "y1", "z1")):
+        step = releases[:, _AT[z]] * away
+        shrink = np.cos(np.deg2rad(releases[:, _AT[y]]))
+        releases[:, _AT[x]] += step * np.sin(turn) / shrink
+        releases[:, _AT[y]] += step * np.cos(turn)
+    return Receptors(receptors.obs_id, receptors.offsets, releases, receptors.known, receptors.skipped)
 
 
 def _one(

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from inversion.jacobian import JacobianStore
+from inversion.transport.background import Background, open_background
 from inversion.transport.langevin import FREE_DIFFUSIVITY, OPTIONS, langevin
 from inversion.transport.particles import SIDES, mixed_layer
 from inversion.transport.random import key_of
@@ -405,6 +406,8 @@ class _Task:
     start: int
     stop: int
     settings: Settings
+    background: tuple[str, float] | None = None
+    endpoints: bool = False
 
     @property
     def part(self) -> str:
@@ -412,14 +415,20 @@ class _Task:
 
 
 @lru_cache(maxsize=1)
-def _shared(out: str, met: str) -> tuple[Met, JacobianStore, pa.Table]:
+def _shared(
+    out: str, met: str, background: tuple[str, float] | None
+) -> tuple[Met, JacobianStore, pa.Table, Background | None]:
     """Open what all tasks of a worker share."""
-    return Met.load(met), JacobianStore(out), pq.ParquetFile(Path(out) / "observations.parquet").read()
+    table = pq.ParquetFile(Path(out) / "observations.parquet").read()
+    source = None
+    if background is not None:
+        source = open_background(background[0], table["species"][0].as_py(), uncertainty=background[1])
+    return Met.load(met), JacobianStore(out), table, source
 
 
 def _do(task: _Task) -> dict[str, str]:
     """Run one batch and write its part; return what was skipped."""
-    met, store, table = _shared(task.out, task.met)
+    met, store, table, source = _shared(task.out, task.met, task.background)
     grid, edges, settings = store.grid, store.time_edges, task.settings
     south, north, west, east = grid.lat_edges[0], grid.lat_edges[-1], grid.lon_edges[0], grid.lon_edges[-1]
     turn = float(met.wrap(0.5 * (west + east))) - 0.5 * (west + east)
@@ -432,10 +441,25 @@ def _do(task: _Task) -> dict[str, str]:
         domain=(south, north, west + turn, east + turn),
     )
     found = simulate(met, receptors, grid, edges, settings)
+    background = found.background if source is None else _with_background(found, receptors, source, met)
     write_table(found.receptors, store.path / "receptors" / f"{task.part}.parquet")
+    if task.endpoints:
+        write_table(found.endpoints, store.path / "endpoints" / f"{task.part}.parquet")
     write_text(store.path / "skipped" / f"{task.part}.json", json.dumps(receptors.skipped, indent=1))
-    store.write_part(task.part, found.sensitivity, found.background)
+    store.write_part(task.part, found.sensitivity, background)
     return receptors.skipped
+
+
+def _with_background(found: Footprints, receptors: Receptors, source: Background, met: Met) -> pa.Table:
+    """Return the background table with the value that the particles' ends bring."""
+    names, value, error = source.of(found.endpoints, met)
+    place = {name: k for k, name in enumerate(names.tolist())}
+    known = dict(zip(receptors.obs_id.tolist(), receptors.known.tolist(), strict=True))
+    ids = found.background["obs_id"].to_pylist()
+    total = pa.array([value[place[name]] + known[name] for name in ids], pa.float64())
+    spread = pa.array([error[place[name]] for name in ids], pa.float64())
+    table = found.background.drop_columns(["background"])
+    return table.append_column("background", total).append_column("background_uncertainty", spread)
 
 
 def run_footprints(
@@ -450,6 +474,9 @@ def run_footprints(
     scheduler: Scheduler = "processes",
     workers: int | None = None,
     part: str | None = None,
+    background: str | float | None = None,
+    background_uncertainty: float = 0.0,
+    endpoints: bool = False,
     met_folder: str | Path | None = None,
     met_options: dict[str, Any] | None = None,
     replace: bool = False,
@@ -477,6 +504,13 @@ def run_footprints(
         See `obsnet.parallel.map_unordered`.
     part : str, optional
         ``"3/40"``: only this shard of the batches, for job arrays; every shard may share `out`.
+    background : str or float, optional
+        Known mole fraction of incoming air, see `inversion.transport.background.open_background`; the boundary
+        shares then stand for deviations from it. Without it they multiply the whole value.
+    background_uncertainty : float
+        Of that source, in the species' unit.
+    endpoints : bool
+        Also write where every particle ended, to ``endpoints/<part>.parquet``.
     met_folder : path, optional
         Of the prepared meteorology; by default ``met`` within `out`.
     met_options : dict, optional
@@ -518,7 +552,8 @@ def run_footprints(
             "model": f"obsnet {settings.turbulence}",
             "species": table["species"][0].as_py(),
             "settings": asdict(settings),
-            "boundary": "absolute",
+            "boundary": "absolute" if background is None else "deviation",
+            "background": None if background is None else str(background),
         }
     )
     if not (out / "claim.json").exists():
@@ -541,7 +576,13 @@ def run_footprints(
     for line in notes:
         report(f"meteorology: {line}")
     starts = range(0, len(table), batch)
-    tasks = [_Task(str(out), str(prepared), k, min(k + batch, len(table)), settings) for k in starts]
+    known = None if background is None else (str(background), background_uncertainty)
+    if known is not None:
+        open_background(known[0], table["species"][0].as_py())  # a bad one is told before any work
+    tasks = [
+        _Task(str(out), str(prepared), k, min(k + batch, len(table)), settings, known, endpoints)
+        for k in starts
+    ]
     mine = shard(tasks, parse_shard(part) if part else None)
     done = set(store.parts())
     todo = [t for t in mine if t.part not in done]

@@ -74,6 +74,14 @@ def _beneath(base: Path, name: str) -> Path:
     return path if path.is_absolute() else base / path
 
 
+def _number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def run_with(
     options: FootprintOptions,
     *,
@@ -108,14 +116,14 @@ def run_with(
         good_only=options.good_only,
         where=where,
     )
-    chosen = {k: v for k in ("particles", "timestep") if (v := getattr(options, k)) is not None}
+    names = ("hours", "turbulence", "height", "particles", "timestep", "near_field", "ctl", "smooth")
     settings = Settings(
-        hours=options.hours,
-        turbulence=options.turbulence,
         seed=seed if options.seed is None else options.seed,
-        height=options.height,
-        **chosen,
+        **{name: getattr(options, name) for name in names},
     )
+    background = options.background
+    if isinstance(background, str) and not _number(background):
+        background = str(_beneath(folder, background))
     return run_footprints(
         table,
         resolve_files(options.met, folder),
@@ -127,6 +135,9 @@ def run_with(
         scheduler=scheduler,
         workers=workers,
         part=part,
+        background=background,
+        background_uncertainty=options.background_uncertainty,
+        endpoints=options.endpoints,
         met_options={"trim": options.trim},
         replace=replace,
         report=report,
