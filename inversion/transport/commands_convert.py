@@ -88,25 +88,31 @@ def info(
     as_json: Json = False,
 ) -> None:
     """Say what a footprint file holds: kind, unit, receptor, total sensitivity, hours, grid."""
-    from inversion.transport.footprint import summary
+    from inversion.jacobian import JacobianStore
     from inversion.transport.readers import open_footprints
+    from inversion.transport.summary import store_summary, summary
     from obsnet.cli import emit
 
-    options = _options(locals())
-    found = summary(open_footprints(file, options, format=format))
+    if (file / "meta.json").is_file():
+        found = store_summary(JacobianStore(file))
+    else:
+        found = summary(open_footprints(file, _options(locals()), format=format))
     if as_json:
         emit(found)
         return
     hours, first = found["hours"], found["receptor"]
     steps = f"{hours['resolved_steps']} of {hours['step_hours']:g} h" if hours["resolved_steps"] else "none"
     share = f", {100 * hours['unresolved_share']:.0f} % integrated" if hours["unresolved_share"] else ""
+    column = {True: "yes", False: "no", None: "not known"}[found["column"]]
+    place = ""
+    if first["latitude"] is not None:
+        place = f", {first['latitude']:.4f}, {first['longitude']:.4f}, {first['height_m']:g} m"
     rows = {
         "format": f"{found['format']} ({found['kind']}), {found['model']}",
         "unit": f"{found['unit']} (in the file: {found['unit_in_file']})",
         "receptors": f"{found['receptors']} ({found['receptors_missing']} without a footprint)",
-        "first": f"{first['obs_id']}, {first['latitude']:.4f}, {first['longitude']:.4f}, "
-        f"{first['height_m']:g} m",
-        "column": f"{'yes' if found['column'] else 'no'}, weighting {found['weighting']}",
+        "first": f"{first['obs_id']}{place}",
+        "column": f"{column}, weighting {found['weighting']}",
         "total sensitivity": "mean {:.6g}, {:.6g} to {:.6g}".format(
             found["total_sensitivity"], *found["total_sensitivity_range"]
         ),

@@ -24,7 +24,7 @@ In memory an `xarray.Dataset` with dimensions ``receptor, step, lat, lon``:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -34,7 +34,6 @@ import numpy.typing as npt
 from inversion.jacobian import UNIT
 from obsnet.errors import FormatError, SchemaError
 from obsnet.grid import Grid
-from obsnet.times import as_utc
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +45,6 @@ __all__ = [
     "Block",
     "FootprintFile",
     "Weighting",
-    "summary",
 ]
 
 CURTAINS = ("north", "east", "south", "west")
@@ -242,87 +240,3 @@ _RECEPTOR_ATTRS = {
     "receptor_lon": {"units": "degrees_east"},
     "receptor_height": {"units": "m", "long_name": "height above ground"},
 }
-
-
-@dataclass
-class _Tally:
-    """Running sums over the receptors of a file."""
-
-    totals: list[float] = field(default_factory=list)
-    first: Any = None
-    last: Any = None
-    steps: int = 0
-    step_hours: float | None = None
-    missing: int = 0
-    unresolved: float = 0.0
-    left: list[float] = field(default_factory=list)
-
-
-def summary(footprints: FootprintFile) -> dict[str, Any]:
-    """Return what a user wants to know of a footprint file, as plain values.
-
-    Returns
-    -------
-    dict
-        ``kind, format, model, unit, unit_in_file, receptor`` (the first), ``receptors`` (how many),
-        ``total_sensitivity`` (mean over receptors) with its range, ``hours`` (resolved steps, their length,
-        first and last hour, share unresolved), ``grid``, ``weighting``, ``boundary_share``, ``notes``.
-    """
-    tally = _Tally()
-    for data in footprints.batches():
-        values = data["sensitivity"].values
-        by_step = values.sum(axis=(2, 3), dtype=np.float64)
-        tally.totals += by_step.sum(axis=1).tolist()
-        tally.missing += int(data.attrs["missing_receptors"])
-        resolved = data["resolved"].values
-        tally.unresolved += float(by_step[:, ~resolved].sum())
-        tally.steps = max(tally.steps, int(resolved.sum()))
-        if resolved.any() and len(values):
-            start, end = data["step_start"].values[:, resolved], data["step_end"].values[:, resolved]
-            tally.first = start.min() if tally.first is None else min(tally.first, start.min())
-            tally.last = end.max() if tally.last is None else max(tally.last, end.max())
-            tally.step_hours = float((end - start).flat[0] / np.timedelta64(1, "s")) / 3600.0
-        sides = [data[f"share_{s}"] for s in CURTAINS if f"share_{s}" in data]
-        if sides:
-            tally.left += sum(s.values.sum(axis=(1, 2), dtype=np.float64) for s in sides).tolist()
-    total = float(np.sum(tally.totals))
-    first = footprints.receptors.iloc[0].to_dict()
-    return {
-        "file": str(footprints.path),
-        "format": footprints.format,
-        "kind": footprints.kind,
-        "model": footprints.model,
-        "species": footprints.species or "inert",
-        "lifetime_hours": footprints.lifetime_hours,
-        "unit": UNIT,
-        "unit_in_file": footprints.unit,
-        "receptors": len(footprints),
-        "receptors_missing": tally.missing,
-        "receptor": {str(k): (_iso(v) if str(k).startswith("time") else v) for k, v in first.items()},
-        "receptor_last_time": _iso(footprints.receptors["time"].max()),
-        "column": footprints.column,
-        "weighting": footprints.weighting,
-        "total_sensitivity": float(np.mean(tally.totals)) if tally.totals else float("nan"),
-        "total_sensitivity_range": [
-            min(tally.totals, default=float("nan")),
-            max(tally.totals, default=float("nan")),
-        ],
-        "hours": {
-            "resolved_steps": tally.steps,
-            "step_hours": tally.step_hours,
-            "first": None if tally.first is None else _iso(tally.first),
-            "last": None if tally.last is None else _iso(tally.last),
-            "unresolved_share": tally.unresolved / total if total else 0.0,
-        },
-        "grid": {
-            **footprints.grid.to_dict(),
-            "shape": list(footprints.grid.shape),
-            "bounds": list(footprints.grid.bounds),
-        },
-        "boundary_share": float(np.mean(tally.left)) if tally.left else None,
-        "notes": list(footprints.notes),
-    }
-
-
-def _iso(time: Any) -> str:
-    return str(as_utc(time).astype("datetime64[s]"))

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from inversion.jacobian import JacobianStore
 from inversion.transport.binning import sparse_tables
-from inversion.transport.footprint import Block, FootprintFile, summary
+from inversion.transport.footprint import Block, FootprintFile
+from inversion.transport.summary import store_summary, summary
 from obsnet.errors import FormatError, SchemaError
 from obsnet.grid import Grid
 from tests.inversion.transport import formats
@@ -158,6 +159,25 @@ def test_summary_says_what_the_issue_asks():
         "resolved_steps": 3, "step_hours": 1.0, "first": "2024-04-02T03:00:00", "last": "2024-04-02T06:00:00",
         "unresolved_share": 0.0,
     }  # fmt: skip
+
+
+def test_a_store_says_the_same_as_its_files(tmp_path):
+    values = np.stack([formats.field(k, 3) for k in (9, 10)])
+    source = footprints(values)
+    meta = {"grid": GRID, "time_edges": hours(-3, 0), "kind": "emulated", "model": "test"}
+    store = JacobianStore(tmp_path).create(meta)
+    with pytest.raises(FormatError, match="holds no observation yet"):
+        store_summary(store)
+    store.write_part("a", sparse_tables(source.read(), GRID, hours(-3, 0)).sensitivity)
+    one, other = summary(source), store_summary(store)
+    assert set(one) == set(other)
+    assert other["total_sensitivity"] == pytest.approx(one["total_sensitivity"], rel=1e-6)
+    assert (other["hours"], other["grid"], other["receptors"]) == (
+        one["hours"],
+        one["grid"],
+        one["receptors"],
+    )
+    assert other["kind"] == "emulated"
 
 
 def test_receptors_are_unique():

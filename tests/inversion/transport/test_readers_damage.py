@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inversion.transport.footprint import summary
 from inversion.transport.readers import Options, open_footprints
+from inversion.transport.summary import summary
 from inversion.transport.writers import write_cf
 from obsnet.errors import ObsnetError
 from tests.inversion.transport import formats

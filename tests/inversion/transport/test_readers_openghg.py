@@ -7,9 +7,9 @@ import pytest
 import xarray as xr
 
 from inversion.transport.binning import sparse_tables
-from inversion.transport.footprint import summary
 from inversion.transport.readers import Options, open_footprints, read
 from inversion.transport.readers.curtain import background, read_curtain
+from inversion.transport.summary import summary
 from obsnet.errors import FormatError, GridError, MissingVariableError, RangeError, UnitError
 from obsnet.field import grid_of
 from tests.inversion.transport import formats

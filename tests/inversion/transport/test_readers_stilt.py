@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inversion.transport.footprint import UNIT, summary
+from inversion.transport.footprint import UNIT
 from inversion.transport.levels import weigh_levels
 from inversion.transport.readers import Options, Receptor, open_footprints, read
 from inversion.transport.readers.stilt import parse_name
+from inversion.transport.summary import summary
 from obsnet.errors import ConfigError, FormatError, GridError, UnitError
 from obsnet.grid import Grid
 from tests.inversion.transport import formats
