@@ -134,7 +134,7 @@ def ingest(
     index: list[dict[str, Any]] = []
     total: dict[str, Any] = {"files": 0, "skipped": 0, "failed": 0, "rows": 0, "good": 0, "species": {}}
     saved = time.monotonic()
-    for path in (p for p in files if not is_companion(p)):
+    for path in _single_files(files):
         total["files"] += 1
         entry: dict[str, Any] = {
             "path": os.path.relpath(path, base),
@@ -161,6 +161,12 @@ def ingest(
     if index:
         store.index.write(index, part)
     return total
+
+
+def _single_files(paths: Iterable[Path]) -> list[Path]:
+    """Return files one by one, those of folders too, without companions that are read with another file."""
+    flat = (f for p in paths for f in (sorted(p.iterdir()) if p.is_dir() else [p]))
+    return [f for f in flat if f.is_file() and f.name[0] != "." and not is_companion(f)]
 
 
 def _ingest_one(

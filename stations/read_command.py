@@ -13,6 +13,8 @@ from obsnet.errors import ObsnetError
 
 __all__ = ["read"]
 
+_SHOWN = 6  # names of other species in the summary for people
+
 Files = Annotated[
     list[Path],
     typer.Argument(help="Files, or folders of raw hourly files; the format is found from the content."),
@@ -48,6 +50,7 @@ def read(
     reported and the rest goes on.
     """
     from obsnet.cli import emit
+    from stations.readers import expand
     from stations.readers import read as read_record
     from stations.summary import summary
 
@@ -59,25 +62,27 @@ def read(
         "stamp": stamp,
     }
     found, bad = [], []
-    for path in files:
+    paths = expand(files)
+    for path in paths:
         try:
             found.append(summary(read_record(path, species, **options)))
         except ObsnetError as error:
-            if len(files) == 1:
+            if len(paths) == 1:
                 raise
             bad.append({"path": str(path), "error": str(error)})
-    result = found[0] if len(files) == 1 else {"files": found, "bad": bad, "failed": len(bad)}
+    result = found[0] if len(paths) == 1 else {"files": found, "bad": bad, "failed": len(bad)}
+    store: dict[str, Any] = {}
     if out is not None:
         broken = {b["path"] for b in bad}
-        store = _store([p for p in files if str(p) not in broken], out, species, options)
+        store = _store([p for p in paths if str(p) not in broken], out, species, options)
         result |= {"store": store}
     if as_json:
         emit(result)
     else:
         for item in found:
             print(_text(item))
-        if out is not None:
-            read_now = _count(store["files"] - store["skipped"], "file")
+        if store:
+            read_now = _count(store["files"] - store["skipped"] - store["failed"], "file")
             skipped = f"{store['skipped']} unchanged since the last time"
             print(f"{out}: {store['rows']} rows of {read_now}, {skipped}")
     for item in found:
@@ -86,16 +91,26 @@ def read(
     for item in bad:
         print(f"bad: {item['error']}", file=sys.stderr)
     if bad:
-        print(f"{len(bad)} of {_count(len(files), 'file')} could not be read", file=sys.stderr)
+        print(f"{len(bad)} of {_count(len(paths), 'file')} could not be read", file=sys.stderr)
+    if store.get("failed"):
+        print(f"{_count(store['failed'], 'file')} could not be stored", file=sys.stderr)
+    if bad or store.get("failed"):
         raise typer.Exit(1)
 
 
 def _store(files: list[Path], out: Path, species: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Write files to a store; those that cannot be are told on standard error."""
     from obsnet.store import ObservationStore
     from stations.observations import ingest
 
+    def tell(line: str) -> None:
+        if line.startswith("bad: "):  # the other notes are those of the summaries
+            print(line, file=sys.stderr)
+
     wanted = ("*",) if species is None else (species,)
-    counts = ingest(files, ObservationStore(out), base=Path.cwd(), species=wanted, options=options)
+    counts = ingest(
+        files, ObservationStore(out), base=Path.cwd(), species=wanted, options=options, report=tell
+    )
     return {"path": str(out), **counts}
 
 
@@ -106,7 +121,8 @@ def _count(number: int, what: str) -> str:
 def _text(item: Mapping[str, Any]) -> str:
     """Return a summary for people."""
     others = [s for s in item["species_available"] if s != item["species"]]
-    also = f"; the file also holds {', '.join(others)}" if others else ""
+    more = f", … ({len(others)} in all)" if len(others) > _SHOWN else ""
+    also = f"; the file also holds {', '.join(others[:_SHOWN])}{more}" if others else ""
     stamps = {"instant": "the instant"}.get(item["interval"], f"the {item['interval']} of the interval")
     length = f", {item['interval_seconds']:g} s" if item["interval_seconds"] else ""
     flags = ", ".join(f"{k} {v}" for k, v in item["flags"].items()) or "none in the file"

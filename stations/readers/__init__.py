@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from obsnet.config import resolve_files
 from obsnet.errors import ConfigError, FormatError, nearest
 from stations.readers.source import Source
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["READERS", "Reader", "find_reader", "read", "read_all"]
+__all__ = ["ALL", "READERS", "Reader", "choose", "expand", "find_reader", "read", "read_all"]
 
 # Which species of a file is meant where the caller names none.
 PREFERRED = ("CO2", "CH4", "N2O", "CO", "SF6", "H2")
@@ -169,6 +171,28 @@ def find_reader(source: Source) -> Reader:
         f"{source.path}: no reader knows this format ({seen}); for a table of your own describe its columns in a "
         "TOML and give it with --config, or name the format with --format"
     )
+
+
+def expand(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """Turn folders into their files, unless a whole folder is one record (raw hourly logs).
+
+    Parameters
+    ----------
+    paths : iterable of path
+        Files and folders.
+
+    Returns
+    -------
+    list of Path
+        What can be given to `read` one by one; companions that are read with another file are left out.
+    """
+    from stations.readers.gcwerks import is_companion
+
+    found: list[Path] = []
+    for path in map(Path, paths):
+        whole = not path.is_dir() or any(r.sniff(Source(path)) for r in READERS)
+        found += [path] if whole else [p for p in resolve_files([path]) if not is_companion(p)]
+    return found
 
 
 def choose(available: list[str], species: str | None, path: Path) -> list[str]:

@@ -126,9 +126,14 @@ def _record(
             "site": named["site"] if named else "",
             "site_name": "",
             "network": "GCWerks",
-            "source": f"gcwerks_{named['instrument'].lower() if named else 'crds'}_{gas.lower()}",
+            "source": f"gcwerks_{_product(named)}_{gas.lower()}",
             "format": "gcwerks_crds",
             "path": str(source.path),
             "dataset": source.name,
         },
     )
+
+
+def _product(named: re.Match[str] | None) -> str:
+    """Return ``picarro-1minute`` and its like: minutes and hours of one analyser are two products."""
+    return f"{named['instrument']}-{named['count']}{named['mean']}".lower() if named else "crds"

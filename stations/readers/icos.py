@@ -153,7 +153,7 @@ def _record(
         table.get("MeasUnc", np.full(rows, np.nan)),
         table.get("CombUnc", np.full(rows, np.nan)),
     )
-    kind = "flask" if "FlaskId" in table else "continuous"
+    kind = "flask" if "FlaskId" in table else _mean(source, attrs)
     entry = SPECIES.get(gas.upper())
     unit = attrs.get("MEASUREMENT UNIT") or (entry.unit_name if entry else "")
     return build(
@@ -185,7 +185,11 @@ def _record(
             "site_name": attrs.get("STATION NAME", ""),
             "network": "ICOS ATC",
             "source": f"icos_{kind}_{gas.lower()}",
-            "format": f"icos_{kind}" if "FILE NAME" in attrs else "icos_plain",
+            "format": "icos_flask"
+            if kind == "flask"
+            else "icos_l2"
+            if "FILE NAME" in attrs
+            else "icos_plain",
             "path": str(source.path),
             "dataset": attrs.get("FILE NAME", source.name),
         },
@@ -234,10 +238,15 @@ def _times(
         notes.warn(len(stamp), text)
     elif shifted:
         stamp = local_to_utc(stamp, zone, notes)
-    said = attrs.get("TIME INTERVAL", "") or source.name
-    length = next((v for k, v in _LENGTHS.items() if k in said), None)
+    length = _LENGTHS.get(_mean(source, attrs)) or usual_step(stamp, notes)
     convention = source.options.get("stamp", "start")
-    return *intervals(stamp, convention, length or usual_step(stamp, notes)), convention
+    return *intervals(stamp, convention, length), convention
+
+
+def _mean(source: Source, attrs: dict[str, str]) -> str:
+    """Return what kind of mean the header, or else the file's name, says it holds."""
+    said = attrs.get("TIME INTERVAL", "") or source.name
+    return next((k for k in _LENGTHS if k in said), "continuous")
 
 
 def _height(name: str) -> float:

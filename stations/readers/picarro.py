@@ -126,9 +126,13 @@ def _own_turn(value: np.ndarray, code: np.ndarray | None) -> np.ndarray:
     """Return the rows in which the analyser measured a gas, and did not just repeat its last value."""
     changed = np.ones(len(value), dtype=bool)
     changed[1:] = value[1:] != value[:-1]
-    if code is None or not changed[1:].any():
+    if code is None:
         return changed
     codes, inverse = np.unique(code, return_inverse=True)
+    if len(codes) == 1:
+        return np.ones(len(value), dtype=bool)  # no turns: every row is a measurement
+    if not changed[1:].any():
+        return changed
     counts = np.bincount(inverse[1:][changed[1:]], minlength=len(codes))
     own = counts.argmax()
     return inverse == own if counts[own] >= _OWN_SHARE * counts.sum() else changed

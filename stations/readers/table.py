@@ -67,10 +67,13 @@ def read_table(
     data = _plain(data)
     if not data or data.isspace():
         return {n: np.zeros(0, dtype="U1" if n in strings else np.float64) for n in wanted}
-    body: bytes | bytearray = data.strip(b"\n")
-    if separator == " ":
-        fixed = _with_commas(data, len(names))
-        body, separator = (fixed, ",") if fixed is not None else (_single_blanks(data), " ")
+    body: bytes | bytearray | None
+    if separator != " ":
+        body = data.strip(b"\n")
+    elif (body := _with_commas(data, len(names))) is not None:
+        separator = ","
+    else:
+        body = _single_blanks(data)
     bad: list[str] = []
 
     def note_bad(row: pacsv.InvalidRow) -> str:
@@ -157,7 +160,8 @@ def _single_blanks(data: bytes) -> bytes:
     drop = blank & before_gap
     if drop.any():
         data = codes[~drop].tobytes()
-    return data.replace(b"\n ", b"\n").strip(b" \n")
+    data = data.replace(b"\n ", b"\n")
+    return data.strip(b" \n") if data[0] in b" \n" or data[-1] in b" \n" else data
 
 
 def _cell_by_cell(

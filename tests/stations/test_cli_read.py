@@ -94,3 +94,35 @@ def test_formats_are_listed_in_the_help(station):
     assert code == 0
     assert "--config" in out
     assert "--stamp" in out
+
+
+def test_a_folder_of_files_is_each_of_them_and_a_folder_of_logs_one_record(station, tmp_path):
+    from tests.stations.dialects import picarro
+
+    mixed, logs = tmp_path / "mixed", tmp_path / "logs"
+    mixed.mkdir()
+    logs.mkdir()
+    for name in ("a.txt", "b.txt"):
+        (mixed / name).write_text(noaa_text(simple()))
+    for hour in range(3):
+        text = picarro([1.5e9 + 3600 * hour, 1.5e9 + 3600 * hour + 2], [400.0 + hour, 401.0 + hour])
+        (logs / f"{hour}-DataLog_User.dat").write_text(text, newline="")
+    _, out, _ = station("read", mixed, "--json", "--out", tmp_path / "store")
+    found = json.loads(out)
+    assert [f["rows"] for f in found["files"]] == [4, 4]
+    assert found["store"]["rows"] == 8
+    _, out, _ = station("read", logs, "--json", "--site", "WLG", "--out", tmp_path / "store")
+    found = json.loads(out)
+    assert (found["rows"], found["files"]) == (6, 3)
+    assert found["store"]["species"] == {"CH4": 6, "CO2": 6}
+
+
+def test_what_cannot_be_stored_is_told_and_counted(station, tmp_path):
+    from tests.stations.dialects import gcwerks_c
+
+    (tmp_path / "x.C").write_text(gcwerks_c(simple(), gases=("CFC-11",)))
+    code, out, err = station("read", tmp_path / "x.C", "--out", tmp_path / "store")
+    assert code == 1
+    assert "CFC-11 in ppt" in out
+    assert "CFC-11: no species of the observation contract" in err
+    assert err.strip().endswith("1 file could not be stored")

@@ -149,3 +149,10 @@ def test_both_x2007_and_x2019_of_tccon_by_name_only(sample_data, tmp_path):
     ingest([path], other, base=tmp_path, species=["CO2_X2019"])
     assert set(other.read("CO2")["scale"].to_pylist()) == {"WMO CO2 X2019"}
     assert other.species() == ["CO2"]
+
+
+def test_minutes_and_hours_of_one_analyser_are_two_products():
+    minutes = read_text(gcwerks_crds(simple(step=60)), "sdz.picarro.1minute.10m.dat")
+    hours = read_text(gcwerks_crds(simple()), "sdz.picarro.hourly.10m.dat")
+    assert minutes.attrs["source"] == "gcwerks_picarro-1minute_co2"
+    assert hours.attrs["source"] == "gcwerks_picarro-hourly_co2"
