@@ -1,4 +1,4 @@
-"""From files to a posterior: put the problem together, solve it, write what was learnt.
+"""Put a problem together from what was read.
 
 A modelled observation is ``H x + shares x correction + offset + background``: fluxes of each component in the
 species' customary flux unit (umol m-2 s-1 for ppm), corrections of the air that came in through each side,
@@ -9,49 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import scipy.sparse as sp
 
 from inversion.covariance import BlockDiagonalCovariance, Covariance, DiagonalCovariance, KroneckerCovariance
-from inversion.jacobian import SIDES, Jacobian, JacobianStore
+from inversion.inputs import PriorFlux
+from inversion.jacobian import SIDES, Jacobian
 from inversion.kernels import time_correlation
-from inversion.observation_error import MarkovError
+from inversion.model_error import observation_error
 from inversion.options import BoundaryOptions, InvertOptions, OffsetOptions, SectorOptions
-from inversion.prior import TimeBins, bin_matrix, flux_operator, sector_error, state_bins
+from inversion.prior import TimeBins, flux_operator, sector_error, state_bins
 from inversion.problem import Problem
 from inversion.state import State, StateBlock
 from obsnet.constants import Species, species
-from obsnet.errors import ConfigError, SchemaError, nearest
+from obsnet.errors import ConfigError, nearest
 from obsnet.grid import Grid
 
-__all__ = ["Assembled", "PriorFlux", "assemble", "load", "match_observations", "read_prior"]
+__all__ = ["Assembled", "assemble", "background"]
 
 Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class PriorFlux:
-    """Prior flux of each sector in the footprints' cells and bins.
-
-    Parameters
-    ----------
-    name : str
-        What the prior is called.
-    flux : dict of str to ndarray (flux bins, cells)
-        mol m-2 s-1, by sector.
-    notes : tuple of str
-        What was changed on the way: regridding, a constant prior taken for all times.
-    """
-
-    name: str
-    flux: dict[str, Floats]
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,99 +78,6 @@ class Assembled:
         """Sectors that have a block in the state."""
         assert self.problem.state is not None
         return tuple(s for s in self.sectors if s in self.problem.state.names)
-
-
-def match_observations(table: pa.Table, obs_ids: npt.NDArray[np.str_]) -> tuple[pa.Table, dict[str, int]]:
-    """Keep the observations that have a footprint and may be used.
-
-    Parameters
-    ----------
-    table : pyarrow.Table
-        Observation table.
-    obs_ids : ndarray of str
-        Observations in the Jacobian.
-
-    Returns
-    -------
-    pyarrow.Table, dict
-        Rows sorted as in the table; counts of ``used``, ``flagged``, ``without_uncertainty``,
-        ``without_footprint``, ``footprints_without_observation``.
-
-    Raises
-    ------
-    SchemaError
-        An observation stands in the store twice, or none is left.
-    """
-    ids = table["obs_id"].to_numpy(zero_copy_only=False).astype(str)
-    names, times = np.unique(ids, return_counts=True)
-    if (times > 1).any():
-        raise SchemaError(
-            f"{np.count_nonzero(times > 1)} observations stand in the store more than once, first "
-            f"{names[times > 1][0]!r}; the same file was ingested under two names"
-        )
-    footed = np.isin(ids, obs_ids)
-    good = table["quality"].to_numpy() == 0
-    sigma = table["uncertainty"].to_numpy(zero_copy_only=False).astype(np.float64)
-    known = np.isfinite(sigma) & (sigma > 0)
-    keep = footed & good & known
-    counts = {
-        "used": int(keep.sum()),
-        "flagged": int((footed & ~good).sum()),
-        "without_uncertainty": int((footed & good & ~known).sum()),
-        "without_footprint": int((good & ~footed).sum()),
-        "footprints_without_observation": int((~np.isin(obs_ids, ids)).sum()),
-    }
-    if not keep.any():
-        raise SchemaError(
-            f"no observation is left to invert: {len(ids)} in the store, {len(obs_ids)} footprints, "
-            + ", ".join(f"{v} {k.replace('_', ' ')}" for k, v in counts.items() if k != "used")
-        )
-    return table.filter(pa.array(keep)), counts
-
-
-def read_prior(path: Path, jacobian: Jacobian, gas: Species, name: str | None = None) -> PriorFlux:
-    """Read a prior flux and bring it onto the footprints' cells and time bins.
-
-    Parameters
-    ----------
-    path : Path
-        CF file with ``flux(time, sector, lat, lon)``.
-    jacobian : Jacobian
-        Gives grid and time bins.
-    gas : Species
-        What the flux must be of.
-    name : str, optional
-        What the prior is called; by default the file's title, then its name.
-
-    Raises
-    ------
-    ConfigError
-        Another substance, or a time the prior does not cover.
-    """
-    from obsnet.cf import read_flux
-    from obsnet.field import grid_of
-    from obsnet.regrid import regrid_flux
-
-    data = read_flux(path)
-    field = data["flux"]
-    substance = str(field.attrs["substance"]).upper()
-    if substance != gas.name:
-        raise ConfigError(f"{path}: the prior flux is of {substance}, the inversion of {gas.name}")
-    notes = []
-    grid = grid_of(data)
-    values = field.transpose("time", "sector", "lat", "lon")
-    if grid != jacobian.grid:
-        values = regrid_flux(values, grid, jacobian.grid)
-        notes.append(f"prior regridded conservatively from {grid!r}")
-    bounds = data["time_bnds"].values
-    average = bin_matrix(bounds, jacobian.time_edges)
-    if len(bounds) == 1:
-        notes.append("prior has one time, taken as constant")
-    cube = np.asarray(values.values, dtype=np.float64)
-    sectors = [str(s) for s in data["sector"].values]
-    flux = {s: average @ cube[:, i].reshape(len(bounds), -1) for i, s in enumerate(sectors)}
-    title = name or str(data.attrs.get("title") or Path(path).name)
-    return PriorFlux(title, flux, tuple(notes))
 
 
 def assemble(
@@ -403,117 +290,3 @@ def _offset_block(options: OffsetOptions, table: pa.Table, gas: Species) -> Bloc
     spread = np.array([options.sigma[source[labels == n][0]] for n in names])
     block = StateBlock("offset", "offset", (options.by,), {options.by: names}, gas.unit_name)
     return block, matrix, DiagonalCovariance(spread**2)
-
-
-def observation_error(
-    options: InvertOptions, jacobian: Jacobian, table: pa.Table, total_flux: Floats
-) -> Covariance:
-    """Return R: measurement, transport and representation, and the footprints' sampling error.
-
-    Parameters
-    ----------
-    options : InvertOptions
-        ``error`` gives the model's part.
-    jacobian : Jacobian
-        With standard errors where it has them.
-    table : pyarrow.Table
-        Observations in the same order.
-    total_flux : ndarray, shape (flux bins, cells)
-        Prior flux in the state's unit: the sampling error is taken for the prior signal.
-
-    Raises
-    ------
-    ConfigError
-        No model error for a kind of observation that is there.
-    """
-    source, kind, platform = (
-        table[n].to_numpy(zero_copy_only=False).astype(str) for n in ("source", "kind", "platform")
-    )
-    model = np.full(len(table), np.nan)
-    for name in ("column", "point"):
-        value = getattr(options.error, name)
-        if value is not None:
-            model[kind == name] = value
-    for name, value in options.error.source.items():
-        if name not in source:
-            raise ConfigError(
-                f"[invert.error.source] no observation is from {name!r}{nearest(name, set(source))}"
-            )
-        model[source == name] = value
-    bare = np.isnan(model)
-    if bare.any():
-        raise ConfigError(
-            f"set invert.error.{kind[bare][0]} (transport and representation error): "
-            f"{int(bare.sum())} observations are of that kind, first of {source[bare][0]!r}"
-        )
-    own = table["uncertainty"].to_numpy(zero_copy_only=False).astype(np.float64) ** 2
-    if options.error.monte_carlo and jacobian.stderr is not None:
-        own = own + sampling_variance(jacobian, total_flux)
-    if options.error.correlation_hours <= 0.0:
-        return DiagonalCovariance(own + model**2)
-    hours = table["time"].to_numpy().astype("datetime64[us]").astype(np.int64) / 3.6e9
-    return MarkovError(own, model, platform, hours, options.error.correlation_hours)
-
-
-def sampling_variance(jacobian: Jacobian, flux: Floats) -> Floats:
-    """Return the variance of ``H f`` that comes from a finite number of particles, shape (n_obs,).
-
-    Parameters
-    ----------
-    jacobian : Jacobian
-        With ``stderr``; entries without one count as exact.
-    flux : ndarray, shape (flux bins, cells)
-        In the Jacobian's flux unit. Cells are taken as independent.
-    """
-    if jacobian.stderr is None:
-        return np.zeros(jacobian.obs_id.size)
-    squares = sp.csr_array(jacobian.stderr, dtype=np.float64, copy=True)
-    squares.data = np.nan_to_num(squares.data, nan=0.0) ** 2
-    return np.asarray(squares @ (flux.ravel() ** 2))
-
-
-def load(
-    options: InvertOptions, folder: Path, out: Path
-) -> tuple[Jacobian, pa.Table, PriorFlux, dict[str, int]]:
-    """Read what an inversion needs.
-
-    Parameters
-    ----------
-    options : InvertOptions
-        Names of the inputs.
-    folder, out : Path
-        Inputs are looked for in the run's folder first (an earlier stage wrote them), then beside the case.
-
-    Raises
-    ------
-    ObsnetError
-        Whatever is wrong with the files.
-    """
-    from obsnet.store import ObservationStore
-
-    gas = species(options.species)
-    store = ObservationStore(locate(str(options.store), folder, out))
-    table = store.read(gas.name, source=options.sources, start=options.start, stop=options.stop)
-    footprints = JacobianStore(locate(str(options.footprints), folder, out))
-    made_for = footprints.meta.get("species")
-    if made_for is not None and str(made_for).upper() != gas.name:
-        raise ConfigError(f"{footprints.path}: these footprints are for {made_for}, not for {gas.name}")
-    used, counts = match_observations(table, footprints.obs_ids())
-    jacobian = footprints.read(used["obs_id"].to_numpy(zero_copy_only=False).astype(str))
-    prior = read_prior(locate(str(options.prior), folder, out), jacobian, gas, options.prior_name)
-    return jacobian, used, prior, counts
-
-
-def locate(name: str, folder: Path, out: Path) -> Path:
-    """Return where an input is: in the run's folder if it was made there, else beside the case file."""
-    path = Path(name).expanduser()
-    if path.is_absolute():
-        return path
-    made = out / path
-    return made if made.exists() else folder / path
-
-
-def first_and_last(table: pa.Table) -> tuple[Any, Any]:
-    """Return the times of the first and last observation."""
-    span = pc.min_max(table["time"]).as_py()
-    return span["min"], span["max"]

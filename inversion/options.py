@@ -10,11 +10,14 @@ from obsnet.config import Options
 
 __all__ = [
     "BoundaryOptions",
+    "EnsembleOptions",
     "ErrorOptions",
     "ForeignOptions",
     "InvertOptions",
+    "MemberOptions",
     "OffsetOptions",
     "SectorOptions",
+    "WithholdOptions",
 ]
 
 Kernel = Literal["exponential", "matern32", "wendland"]
@@ -133,6 +136,29 @@ class ForeignOptions(Options):
     )
 
 
+class WithholdOptions(Options):
+    """Observations kept out of the inversion to test it with."""
+
+    platforms: list[str] = Field(default_factory=list, description="stations or satellites")
+    sources: list[str] = Field(default_factory=list, description="products or networks, such as TCCON")
+    every: int | None = Field(default=None, ge=2, description="every n-th orbit, day or observation")
+    by: Literal["orbit", "day", "observation"] = Field(default="orbit", description="what is counted")
+
+
+class MemberOptions(Options):
+    """One member of an ensemble: the same inversion with something else assumed."""
+
+    name: str = Field(description="what the member is called")
+    axis: str = Field(description="what it varies: prior, background, instrument, met, …")
+    set: list[str] = Field(description="assignments within [invert], such as prior=other.nc", min_length=1)
+
+
+class EnsembleOptions(Options):
+    """Inversions whose spread goes into the covariance."""
+
+    member: list[MemberOptions] = Field(description="one table a member beside the base", min_length=1)
+
+
 class InvertOptions(Options):
     """The table ``[invert]``."""
 
@@ -164,6 +190,17 @@ class InvertOptions(Options):
     )
     method: str = Field(default="auto", description="solver")
     out: str = Field(default="posterior.nc", description="output file, relative to the run's folder")
+    modes: list[str] | None = Field(
+        default=None, description="use only these observation modes, such as land or glint"
+    )
+    withhold: WithholdOptions | None = Field(
+        default=None, description="observations held back to test the answer"
+    )
+    restart: bool = Field(default=True, description="keep the solved problem and go on from it after a kill")
+    page: bool = Field(default=True, description="write inversion.html with diagnostics and pictures")
+    ensemble: EnsembleOptions | None = Field(
+        default=None, description="members whose spread joins the covariance"
+    )
     foreign: ForeignOptions | None = Field(default=None, description="solve a ready-made Jacobian instead")
 
     @model_validator(mode="after")

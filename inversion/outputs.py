@@ -243,7 +243,15 @@ def _add_diagnostics(data: Any, posterior: Posterior) -> None:
     names = np.unique(source)
     before, after = problem.innovation, posterior.residual
     sigma = np.sqrt(problem.observation_error.diagonal())
-    keys = ("count", "dofs", "bias_prior", "bias_posterior", "rmse_prior", "rmse_posterior", "chi")
+    keys = (
+        "count",
+        "dofs",
+        "bias_prior",
+        "bias_posterior",
+        "rmse_prior",
+        "rmse_posterior",
+        "residual_chi_square",
+    )
     rows: dict[str, list[float]] = {k: [] for k in keys}
     for name in names:
         at = source == name
@@ -252,7 +260,7 @@ def _add_diagnostics(data: Any, posterior: Posterior) -> None:
         for when, residual in (("prior", before), ("posterior", after)):
             rows[f"bias_{when}"].append(float(residual[at].mean()))
             rows[f"rmse_{when}"].append(float(np.sqrt(np.mean(residual[at] ** 2))))
-        rows["chi"].append(float(np.mean((after[at] / sigma[at]) ** 2)))
+        rows["residual_chi_square"].append(float(np.mean((after[at] / sigma[at]) ** 2)))
     data["source"] = ("source", list(names))
     for key, values in rows.items():
         data[f"source_{key}"] = ("source", values)

@@ -3,16 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from inversion.options import InvertOptions
+from obsnet.errors import ConfigError
 
-__all__ = ["run_invert"]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from inversion.invert import Assembled
+    from inversion.posterior import Posterior
+    from inversion.totals import Totals
+
+__all__ = ["SolvedCase", "run_invert", "solve_case"]
 
 Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class SolvedCase:
+    """A case that has been read and solved.
+
+    Attributes
+    ----------
+    made : Assembled
+        The problem that was solved, without observations held back.
+    posterior : Posterior
+    totals : Totals
+    evaluation : pyarrow.Table or None
+        How well observations held back are predicted.
+    region_names : dict of str to str
+    regions_source : str
+        Which boundaries.
+    """
+
+    made: Assembled
+    posterior: Posterior
+    totals: Totals
+    evaluation: pa.Table | None
+    region_names: dict[str, str]
+    regions_source: str
 
 
 def run_invert(
@@ -25,7 +59,7 @@ def run_invert(
     options : InvertOptions
         The table ``[invert]``.
     folder, out : Path
-        Folder of the case and of the run; see `inversion.invert.locate`.
+        Folder of the case and of the run; see `inversion.inputs.locate`.
     report : callable
         Takes lines for people: what was read, which solver was chosen and why.
 
@@ -42,15 +76,13 @@ def run_invert(
     return _foreign(options, folder, out, report) if options.foreign else _own(options, folder, out, report)
 
 
-def _own(
-    options: InvertOptions, folder: Path, out: Path, report: Report
-) -> tuple[list[Path], dict[str, Any]]:
+def solve_case(options: InvertOptions, folder: Path, out: Path, report: Report) -> SolvedCase:
+    """Read and solve a case; parameters as of `run_invert`, nothing is written but a restart file."""
     import scipy.sparse as sp
 
-    from inversion.invert import assemble, load, locate
-    from inversion.outputs import fit_table, posterior_dataset, write_posterior
+    from inversion.inputs import load, locate
+    from inversion.invert import assemble
     from inversion.prior import state_bins
-    from inversion.solvers.choose import solve
     from inversion.totals import region_totals, total_weights
     from obsnet.regions import PROVINCES, provinces, read_regions
     from obsnet.zonal import zonal_weights
@@ -62,15 +94,13 @@ def _own(
     )
     for note in prior.notes:
         report(note)
+    own = options.regions is not None
     frame = (
-        read_regions(locate(options.regions, folder, out), options.region_key)
-        if options.regions
-        else provinces()
+        read_regions(locate(str(options.regions), folder, out), options.region_key) if own else provinces()
     )
     zones = zonal_weights(frame, jacobian.grid)
     made = assemble(options, jacobian, table, prior, fraction=sp.csr_array(zones.fraction), counts=counts)
     assert made.problem.state is not None
-    periods = state_bins(jacobian.time_edges, options.periods).edges
     weights = total_weights(
         made.problem.state,
         made.sectors,
@@ -78,26 +108,129 @@ def _own(
         bins=made.bins,
         area=zones.matrix,
         regions=zones.labels,
-        periods=periods,
+        periods=state_bins(jacobian.time_edges, options.periods).edges,
         scale=made.flux_scale,
     )
-    posterior = solve(made.problem, method=options.method, report=report, weights=weights.weights)
-    totals = region_totals(posterior, weights)
-    names = {k: v[0] for k, v in PROVINCES.items()} if not options.regions else {}
-    data = posterior_dataset(made, posterior, totals, region_names=names)
-    data.attrs["regions_source"] = str(frame.attrs.get("source", options.regions))
+    made, held = _withhold(options, made)
+    posterior = _solve(options, made, weights.weights, out, report)
+    evaluation = None if held is None else _evaluate(posterior, *held)
+    names = {} if own else {k: v[0] for k, v in PROVINCES.items()}
+    source = str(frame.attrs.get("source", options.regions))
+    return SolvedCase(made, posterior, region_totals(posterior, weights), evaluation, names, source)
+
+
+def _solve(options: InvertOptions, made: Assembled, weights: Any, out: Path, report: Report) -> Posterior:
+    """Solve, or go on from the restart file of the same problem."""
+    from inversion.restart import load_posterior, save_posterior
+    from inversion.solvers.choose import solve
+
+    path = out / "restart.npz"
+    if options.restart:
+        kept = load_posterior(path, made.problem, options.method)
+        if kept is not None:
+            report(f"solved before: taken from {path}")
+            return kept
+    posterior = solve(made.problem, method=options.method, report=report, weights=weights)
+    if options.restart:
+        save_posterior(posterior, path)
+    return posterior
+
+
+def _withhold(options: InvertOptions, made: Assembled) -> tuple[Assembled, tuple[Any, Any] | None]:
+    """Split off the observations that are held back."""
+    from dataclasses import replace
+
+    import pyarrow as pa
+
+    from inversion.evaluation import withheld
+
+    if options.withhold is None:
+        return made, None
+    held = withheld(made.observations, options.withhold)
+    if not held.any():
+        raise ConfigError("[invert.withhold] holds back no observation; name platforms, sources or every")
+    counts = made.counts | {"used": int((~held).sum()), "withheld": int(held.sum())}
+    kept = replace(
+        made,
+        problem=made.problem.select(~held),
+        observations=made.observations.filter(pa.array(~held)),
+        counts=counts,
+    )
+    return kept, (made.problem.select(held), made.observations.filter(pa.array(held)))
+
+
+def _evaluate(posterior: Posterior, test: Any, table: Any) -> Any:
+    from inversion.evaluation import evaluate
+
+    return evaluate(posterior, test, table)
+
+
+def _own(
+    options: InvertOptions, folder: Path, out: Path, report: Report
+) -> tuple[list[Path], dict[str, Any]]:
+    from inversion.outputs import fit_table, posterior_dataset, write_posterior
+    from obsnet.store import write_table
+
+    case = solve_case(options, folder, out, report)
+    data = posterior_dataset(case.made, case.posterior, case.totals, region_names=case.region_names)
+    data.attrs["regions_source"] = case.regions_source
     target = out / options.out
-    written = write_posterior(data, fit_table(posterior, table), target)
-    report(f"chi-square {posterior.chi_square:.3g}, degrees of freedom for signal {posterior.dofs:.3g}")
-    return written, _summary(posterior) | {
-        "prior": prior.name,
-        "counts": counts,
-        "dofs_by_component": posterior.dofs_by_block(),
+    fit = fit_table(case.posterior, case.made.observations)
+    written = write_posterior(data, fit, target)
+    summary = _summary(case.posterior) | {
+        "prior": case.made.prior.name,
+        "counts": case.made.counts,
+        "dofs_by_component": case.posterior.dofs_by_block(),
         "posterior": str(target),
     }
+    if case.evaluation is not None:
+        write_table(case.evaluation, out / "evaluation.parquet")
+        written.append(out / "evaluation.parquet")
+        summary["evaluation"] = [r for r in case.evaluation.to_pylist() if r["season"] == "all"]
+    if options.ensemble is not None:
+        path, spread = _ensemble(options, case, folder, out, report)
+        written.append(path)
+        summary["ensemble"] = spread
+    if options.page:
+        from inversion.page import write_page
+
+        written.append(write_page(out / "inversion.html", data, fit, case.evaluation))
+    report(
+        f"chi-square {case.posterior.chi_square:.3g}, degrees of freedom for signal {case.posterior.dofs:.3g}"
+    )
+    return written, summary
 
 
-def _summary(posterior: Any) -> dict[str, Any]:
+def _ensemble(
+    options: InvertOptions, base: SolvedCase, folder: Path, out: Path, report: Report
+) -> tuple[Path, dict[str, Any]]:
+    """Run the other members and combine them with the base."""
+    from inversion.ensemble import Member, combine, ensemble_dataset, member_options
+    from obsnet.cf import write_netcdf
+    from obsnet.config import validate
+
+    assert options.ensemble is not None
+    plain = options.model_dump(exclude={"ensemble", "withhold", "restart", "page"}, exclude_unset=True)
+    listed = [m.model_dump() for m in options.ensemble.member]
+    members = [Member("base", "base", base.totals.posterior)]
+    for name, axis, table in member_options(plain, listed)[1:]:
+        report(f"member {name} ({axis})")
+        changed = validate(InvertOptions, table, f"[invert.ensemble] member {name!r}")
+        members.append(Member(name, axis, solve_case(changed, folder, out, report).totals.posterior))
+    combined = combine(members)
+    data = ensemble_dataset(members, combined, base.totals.weights)
+    data.attrs = {
+        "title": "Ensemble of inversions",
+        "summary": "Region totals of each member, their mean, and covariance within and between members",
+        "source": f"obsnet inversions of {len(members)} members",
+        "license": "as its inputs",
+    }
+    path = write_netcdf(data, out / "ensemble.nc")
+    spread = {axis: float(np.sqrt(np.mean(v**2))) for axis, v in combined.axis_spread.items()}
+    return path, {"members": [m.name for m in members], "axis_spread_mol_s": spread}
+
+
+def _summary(posterior: Posterior) -> dict[str, Any]:
     problem = posterior.problem
     return {
         "method": posterior.method,
@@ -146,18 +279,13 @@ def _foreign(
     )
     for block in problem.state.blocks:
         dim = f"{block.name}_{block.dims[0]}"
-        result[f"{block.name}_scale"] = (
-            dim,
-            parts[block.name],
-            {"units": "1", "long_name": "posterior scale factor"},
-        )
-        result[f"{block.name}_scale_uncertainty"] = (
-            dim,
-            spread[block.name],
-            {"units": "1", "long_name": "posterior standard deviation of the scale factor"},
-        )
+        for suffix, values, text in (
+            ("", parts[block.name], "posterior scale factor"),
+            ("_uncertainty", spread[block.name], "posterior standard deviation of the scale factor"),
+        ):
+            result[f"{block.name}_scale{suffix}"] = (dim, values, {"units": "1", "long_name": text})
     summary = _summary(posterior) | {"dofs_by_component": posterior.dofs_by_block()} | found
-    result.attrs["summary"] = json.dumps(summary, default=str)
+    result.attrs["inversion_summary"] = json.dumps(summary, default=str)
     target = out / options.out
     write_netcdf(result, target)
     report(f"chi-square {posterior.chi_square:.3g}, degrees of freedom for signal {posterior.dofs:.3g}")

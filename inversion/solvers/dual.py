@@ -26,11 +26,13 @@ class DualSystem:
     ----------
     problem : Problem
         With ``n_obs`` observations: n_obs^2 numbers are held.
+    factor : ndarray, optional
+        The factor, where it was kept from before.
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, factor: Floats | None = None) -> None:
         self.problem = problem
-        self.factor = _factor(innovation_covariance(problem))
+        self.factor = _factor(innovation_covariance(problem)) if factor is None else factor
 
     def solve(self, v: Floats) -> Floats:
         """Return ``S^-1 v``."""

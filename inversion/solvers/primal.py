@@ -116,26 +116,32 @@ class PrimalSystem:
     ----------
     problem : Problem
         With ``n_state`` elements: n_state^2 numbers are held, three times that when variances are asked for.
+    normal : ndarray, optional
+        ``H' R^-1 H`` where it is known already.
+    factor : ndarray, optional
+        The factor, where it was kept from before.
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, normal: Floats | None = None, factor: Floats | None = None) -> None:
         self.problem = problem
-        self._normal = normal_matrix(problem)
+        self.normal = normal_matrix(problem) if normal is None else normal
         inverse = precision(problem.prior_error)
         self.square_root = inverse is None
+        if factor is not None:
+            self.factor = factor
+            return
         if inverse is None:
-            matrix = self._compress(self._normal)
+            matrix = self._compress(self.normal)
             matrix[np.diag_indices_from(matrix)] += 1.0
         else:
-            inverse += self._normal
+            inverse += self.normal
             matrix = inverse
         try:
             # The transpose of a symmetric C-ordered matrix is the Fortran one LAPACK works on in place.
             self.factor = la.cholesky(matrix.T, lower=True, overwrite_a=True, check_finite=False)
         except la.LinAlgError as error:
             raise SolverError(
-                f"H' R^-1 H + B^-1 is not positive definite ({error}): an error covariance is wrong or rows "
-                "are of "
+                f"H' R^-1 H + B^-1 is not positive definite ({error}): an error covariance is wrong or rows are of "
                 "different units"
             ) from None
 
@@ -189,7 +195,7 @@ class PrimalSystem:
         """Return degrees of freedom for signal by element of the state (or of chi); their sum is `dofs`."""
         if self.square_root:
             return 1.0 - np.diagonal(self._inverse)
-        return np.einsum("ij,ij->i", self._inverse, self._normal)
+        return np.einsum("ij,ij->i", self._inverse, self.normal)
 
     def dofs(self) -> float:
         """Return tr(P H' R^-1 H)."""

@@ -8,7 +8,8 @@ import scipy.sparse as sp
 
 from inversion import solve
 from inversion.covariance import BlockDiagonalCovariance
-from inversion.invert import background, match_observations
+from inversion.inputs import match_observations
+from inversion.invert import background
 from inversion.jacobian import SIDES
 from inversion.observation_error import MarkovError
 from inversion.options import InvertOptions

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
 
-from inversion.invert import Assembled, PriorFlux, assemble
+from inversion.inputs import PriorFlux
+from inversion.invert import Assembled, assemble
 from inversion.jacobian import Jacobian
 from inversion.options import InvertOptions
 from inversion.totals import TotalWeights, total_weights

@@ -1,0 +1,234 @@
+"""Many inversions of one question: how far the answer moves with what was assumed.
+
+Members differ in priors, backgrounds, instruments or meteorology. Their spread is an error that no single posterior
+covariance contains; the combined covariance is the mean of the members' own plus the covariance between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from inversion.posterior import Aggregate, Posterior
+from inversion.problem import Problem
+from obsnet.errors import ConfigError, SolverError
+
+__all__ = ["Combined", "Member", "combine", "ensemble_dataset", "hyper_ensemble", "member_options"]
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """One inversion of an ensemble.
+
+    Parameters
+    ----------
+    name : str
+    axis : str
+        What it varies: ``"prior"``, ``"background"``, ``"instrument"``, ``"met"``, …; ``"base"`` for the reference.
+    totals : Aggregate
+        Its posterior totals and their covariance.
+    """
+
+    name: str
+    axis: str
+    totals: Aggregate
+
+
+@dataclass(frozen=True, eq=False)
+class Combined:
+    """What an ensemble says together.
+
+    Attributes
+    ----------
+    mean : ndarray, shape (p,)
+        Mean over members, each of equal weight.
+    within, between, covariance : ndarray, shape (p, p)
+        Mean of the members' covariances, covariance between their means, and the sum of the two.
+    axis_spread : dict of str to ndarray (p,)
+        Root mean square difference from the base member along each axis.
+    """
+
+    mean: Floats
+    within: Floats
+    between: Floats
+    covariance: Floats
+    axis_spread: dict[str, Floats]
+
+
+def combine(members: Sequence[Member]) -> Combined:
+    """Combine members of equal weight.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        At least two, of the same totals; one of axis ``"base"`` if spreads by axis are wanted.
+
+    Returns
+    -------
+    Combined
+
+    Raises
+    ------
+    SolverError
+        Fewer than two members, or members of different totals.
+    """
+    if len(members) < 2:
+        raise SolverError(f"an ensemble needs two members or more, found {len(members)}")
+    sizes = {m.totals.mean.size for m in members}
+    if len(sizes) != 1:
+        raise SolverError(
+            f"members have different totals: {sorted(sizes)} of them; regions and sectors must agree"
+        )
+    means = np.stack([m.totals.mean for m in members])
+    within = np.mean([m.totals.covariance for m in members], axis=0)
+    between = np.atleast_2d(np.cov(means, rowvar=False))
+    base = [m for m in members if m.axis == "base"]
+    spread: dict[str, Floats] = {}
+    if base:
+        for axis in dict.fromkeys(m.axis for m in members if m.axis != "base"):
+            away = np.stack([m.totals.mean - base[0].totals.mean for m in members if m.axis == axis])
+            spread[axis] = np.sqrt(np.mean(away**2, axis=0))
+    return Combined(means.mean(axis=0), within, between, within + between, spread)
+
+
+def member_options(
+    options: Mapping[str, Any], members: Sequence[Mapping[str, Any]]
+) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return name, axis and full options of each member, the base first.
+
+    Parameters
+    ----------
+    options : mapping
+        The table ``[invert]`` as plain data, without its ensemble.
+    members : sequence of mapping
+        ``name``, ``axis`` and ``set`` (assignments such as ``"boundary.background=411"``).
+
+    Raises
+    ------
+    ConfigError
+        A name given twice, or an assignment that is none.
+    """
+    from obsnet.config import apply_overrides
+
+    names = ["base", *(str(m["name"]) for m in members)]
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise ConfigError(f"[invert.ensemble] members need different names, {twice[0]!r} is given twice")
+    return [
+        ("base", "base", dict(options)),
+        *((str(m["name"]), str(m["axis"]), apply_overrides(options, m["set"])) for m in members),
+    ]
+
+
+def ensemble_dataset(members: Sequence[Member], combined: Combined, labels: Any) -> Any:
+    """Return members and combination as a dataset.
+
+    Parameters
+    ----------
+    members : sequence of Member
+    combined : Combined
+    labels : inversion.totals.TotalWeights
+        What the totals are of.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``region_total(member, total)`` and their uncertainties, mol s-1; ``ensemble_mean``; covariances
+        ``within``, ``between`` and ``total_covariance`` (total, total_2), mol2 s-2; ``axis_spread(axis, total)``.
+    """
+    import xarray as xr
+
+    sector, region, period = (a.ravel() for a in np.indices(labels.shape))
+    square = ("total", "total_2")
+    unit, unit2 = {"units": "mol s-1"}, {"units": "mol2 s-2"}
+    means = np.stack([m.totals.mean for m in members])
+    spread = np.stack([np.sqrt(np.maximum(np.diagonal(m.totals.covariance), 0.0)) for m in members])
+    data = xr.Dataset(
+        {
+            "member_total": (("member", "total"), means, unit | {"long_name": "posterior total of a member"}),
+            "member_uncertainty": (
+                ("member", "total"),
+                spread,
+                unit | {"long_name": "its standard deviation"},
+            ),
+            "member_axis": ("member", [m.axis for m in members], {"long_name": "what the member varies"}),
+            "ensemble_mean": ("total", combined.mean, unit | {"long_name": "mean over members"}),
+            "within_covariance": (
+                square,
+                combined.within,
+                unit2 | {"long_name": "mean covariance of members"},
+            ),
+            "between_covariance": (
+                square,
+                combined.between,
+                unit2 | {"long_name": "covariance between members"},
+            ),
+            "total_covariance": (
+                square,
+                combined.covariance,
+                unit2 | {"long_name": "within plus between members"},
+            ),
+            "total_sector": ("total", np.asarray(labels.sector)[sector]),
+            "total_region": ("total", np.asarray(labels.region)[region]),
+            "total_period": ("total", period.astype(np.int32)),
+        },
+        coords={"member": [m.name for m in members]},
+    )
+    if combined.axis_spread:
+        data["axis"] = ("axis", list(combined.axis_spread))
+        rows = np.stack(list(combined.axis_spread.values()))
+        note = unit | {"long_name": "root mean square difference from the base member"}
+        data["axis_spread"] = (("axis", "total"), rows, note)
+    return data
+
+
+def hyper_ensemble(
+    problem: Problem, members: Sequence[Mapping[str, float]], weights: Any
+) -> tuple[list[Posterior], list[Aggregate]]:
+    """Solve one problem with several sizes of its errors, reading the Jacobian once.
+
+    Parameters
+    ----------
+    problem : Problem
+        With independent observation errors.
+    members : sequence of mapping
+        ``prior_error`` and ``observation_error``: factors on the standard deviations (1 where absent).
+    weights : array_like or sparse, shape (p, n_state)
+        Totals to compute for each.
+
+    Returns
+    -------
+    list of Posterior, list of Aggregate
+
+    Notes
+    -----
+    ``H' R^-1 H`` and ``H' R^-1 d`` are summed once; a factor on R only scales them. Each member then costs one
+    Cholesky factor.
+    """
+    from inversion.solvers.primal import PrimalSystem, normal_matrix
+
+    normal = normal_matrix(problem)
+    right = problem.adjoint(problem.observation_error.solve(problem.innovation))
+    found, totals = [], []
+    for member in members:
+        unknown = set(member) - {"prior_error", "observation_error"}
+        if unknown:
+            raise ConfigError(f"a member of a hyper-parameter ensemble has no {min(unknown)!r}")
+        noise = float(member.get("observation_error", 1.0)) ** 2
+        prior = float(member.get("prior_error", 1.0)) ** 2
+        changed = problem.with_(
+            observation_error=problem.observation_error.scaled(noise),
+            prior_error=problem.prior_error.scaled(prior),
+        )
+        system = PrimalSystem(changed, normal=normal / noise)
+        step = system.covariance(right[:, None] / noise)[:, 0]
+        posterior = Posterior(changed, problem.prior + step, system, "primal", {"converged": True})
+        found.append(posterior)
+        totals.append(posterior.aggregate(weights))
+    return found, totals

@@ -1,0 +1,265 @@
+"""Withheld observations, ensembles, restart files and the diagnostics page."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from inversion import solve
+from inversion.ensemble import Member, combine, hyper_ensemble, member_options
+from inversion.evaluation import evaluate, orbits, season, withheld
+from inversion.options import InvertOptions, WithholdOptions
+from inversion.posterior import Aggregate
+from inversion.restart import fingerprint, load_posterior, save_posterior
+from inversion.run import run_invert
+from obsnet.cf import read_netcdf
+from obsnet.errors import ConfigError, SolverError
+from tests.inversion.cases import case as problem_case
+from tests.inversion.test_invert_files import CASE, case  # noqa: F401
+from tests.inversion.world import make_world
+
+
+def test_orbits_are_runs_without_a_gap():
+    minute = np.timedelta64(1, "m")
+    time = np.datetime64("2019-01-01", "s") + np.array([0, 5, 98, 99, 3, 30]) * minute
+    platform = np.array(["A", "A", "A", "A", "B", "B"])
+    assert orbits(platform, time).tolist() == [0, 0, 1, 1, 2, 3]
+    order = np.array([3, 5, 0, 2, 4, 1])
+    assert orbits(platform[order], time[order]).tolist() == [1, 3, 0, 1, 2, 0]
+
+
+def test_seasons():
+    months = np.array(["2018-12", "2019-02", "2019-03", "2019-08", "2019-11"], dtype="datetime64[M]")
+    assert season(months).tolist() == ["DJF", "DJF", "MAM", "JJA", "SON"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "count"),
+    [
+        ({"platforms": ["AAA"]}, 30),
+        ({"sources": ["test_column"]}, 20),
+        ({"every": 5, "by": "observation"}, 12),
+        ({"every": 2, "by": "day"}, 24),
+        ({"platforms": ["AAA"], "sources": ["test_column"]}, 40),
+    ],
+)
+def test_rules_hold_back(rule, count):
+    assert withheld(make_world().table, WithholdOptions(**rule)).sum() == count
+
+
+def test_faulty_rules_are_named():
+    table = make_world().table
+    with pytest.raises(ConfigError, match="no observation is of platform 'AAB'; nearest: 'AAA'"):
+        withheld(table, WithholdOptions(platforms=["AAB"]))
+    with pytest.raises(ConfigError, match="holds back all 60"):
+        withheld(table, WithholdOptions(platforms=["AAA", "BBB"]))
+
+
+def test_predictions_of_withheld_observations_are_as_good_as_they_claim():
+    """Truth drawn from the prior: chi-square is 1 before and after, rmse falls."""
+    c = problem_case("S")
+    held = np.arange(c.problem.n_obs) % 4 == 0
+    posterior = solve(c.problem.select(~held))
+    n = int(held.sum())
+    table = pa.table({"platform": ["S"] * n, "time": np.full(n, np.datetime64("2019-07-01", "us"))})
+    (jja, everything) = evaluate(posterior, c.problem.select(held), table).to_pylist()
+    assert (jja["season"], everything["season"]) == ("JJA", "all")
+    assert jja["n"] == n
+    assert jja["chi_square_posterior"] == pytest.approx(1.0, abs=0.3)
+    assert 0.6 < jja["chi_square_prior"] < 1.6
+    assert jja["rmse_posterior"] < 0.7 * jja["rmse_prior"]
+    # the same as leaving the group out
+    p = c.problem.with_(groups={"held": held.astype(int)})
+    (_, left) = solve(p).leave_out("held")
+    assert np.sqrt(np.mean(left.residual**2)) == pytest.approx(jja["rmse_posterior"], rel=1e-8)
+
+
+def members():
+    one, two = np.array([[1.0, 0.5], [0.5, 2.0]]), np.eye(2)
+    return [
+        Member("base", "base", Aggregate(np.array([1.0, 2.0]), one)),
+        Member("other prior", "prior", Aggregate(np.array([3.0, 2.0]), two)),
+        Member("other wind", "met", Aggregate(np.array([2.0, 5.0]), one)),
+    ]
+
+
+def test_the_spread_between_members_joins_the_covariance():
+    c = combine(members())
+    np.testing.assert_allclose(c.mean, [2.0, 3.0])
+    np.testing.assert_allclose(c.between, [[1.0, 0.0], [0.0, 3.0]])
+    np.testing.assert_allclose(c.within, [[1.0, 1 / 3], [1 / 3, 5 / 3]])
+    np.testing.assert_allclose(c.covariance, c.within + c.between)
+    assert c.axis_spread["prior"].tolist() == [2.0, 0.0]
+    assert c.axis_spread["met"].tolist() == [1.0, 3.0]
+
+
+def test_equal_members_add_nothing():
+    same = [Member(str(i), "x", members()[0].totals) for i in range(3)]
+    np.testing.assert_allclose(combine(same).covariance, members()[0].totals.covariance)
+
+
+def test_ensemble_faults_are_named():
+    with pytest.raises(SolverError, match="two members or more, found 1"):
+        combine(members()[:1])
+    with pytest.raises(SolverError, match="different totals"):
+        combine([members()[0], Member("x", "x", Aggregate(np.zeros(3), np.eye(3)))])
+    with pytest.raises(ConfigError, match="'base' is given twice"):
+        member_options({}, [{"name": "base", "axis": "x", "set": []}])
+    with pytest.raises(ConfigError, match="has no 'size'"):
+        hyper_ensemble(problem_case("T").problem, [{"size": 1.0}], np.ones((1, 60)))
+
+
+def test_hyper_parameter_ensemble_equals_solving_each():
+    c = problem_case("S")
+    sizes = [
+        {},
+        {"prior_error": 2.0},
+        {"observation_error": 1.5},
+        {"prior_error": 0.5, "observation_error": 0.7},
+    ]
+    posteriors, totals = hyper_ensemble(c.problem, sizes, c.regions)
+    for size, posterior, total in zip(sizes, posteriors, totals, strict=True):
+        alone = solve(
+            c.problem.with_(
+                prior_error=c.problem.prior_error.scaled(size.get("prior_error", 1.0) ** 2),
+                observation_error=c.problem.observation_error.scaled(size.get("observation_error", 1.0) ** 2),
+            )
+        )
+        np.testing.assert_allclose(posterior.mean, alone.mean, atol=1e-10)
+        np.testing.assert_allclose(total.covariance, alone.aggregate(c.regions).covariance, rtol=1e-8)
+        assert posterior.log_evidence == pytest.approx(alone.log_evidence, rel=1e-10)
+
+
+def test_the_jacobian_of_a_hyper_parameter_ensemble_is_read_once():
+    import dask
+    import dask.array as da
+
+    c, reads = problem_case("S").problem, []
+    full = c.jacobian.toarray()
+
+    def load(block_id=None):
+        reads.append(block_id)
+        return full[block_id[0] * 100 : (block_id[0] + 1) * 100]
+
+    lazy = da.map_blocks(load, chunks=((100,) * 5, (100,)), dtype=float, meta=np.zeros((0, 0)))
+    p = c.with_(jacobian=lazy)
+    with dask.config.set(scheduler="synchronous"):
+        hyper_ensemble(p, [{"prior_error": f} for f in (0.5, 1.0, 2.0, 3.0)], np.ones((1, 100)))
+    counts = {b: reads.count(b) for b in reads}
+    # innovation, normal matrix, right-hand side: three passes whatever the number of members
+    assert max(counts.values()) <= 3
+
+
+@pytest.mark.parametrize("method", ["dual", "primal"])
+def test_a_posterior_is_kept_and_taken_up(tmp_path, method):
+    c = problem_case("S")
+    first = solve(c.problem, method)
+    assert save_posterior(first, tmp_path / "restart.npz")
+    again = load_posterior(tmp_path / "restart.npz", c.problem, "auto")
+    assert again.stopping["restarted"]
+    np.testing.assert_array_equal(again.mean, first.mean)
+    np.testing.assert_array_equal(
+        again.aggregate(c.regions).covariance, first.aggregate(c.regions).covariance
+    )
+    assert again.dofs == first.dofs
+    assert load_posterior(tmp_path / "restart.npz", c.problem, "cg") is None
+    other = c.problem.with_(observations=c.problem.observations + 1e-12)
+    assert load_posterior(tmp_path / "restart.npz", other) is None
+    (tmp_path / "restart.npz").write_bytes(b"PK\x03\x04 half a file")
+    assert load_posterior(tmp_path / "restart.npz", c.problem) is None
+    assert load_posterior(tmp_path / "nothing.npz", c.problem) is None
+
+
+def test_the_fingerprint_is_of_everything():
+    p = problem_case("T").problem
+    known = fingerprint(p)
+    assert fingerprint(p.with_(prior=p.prior.copy())) == known
+    for change in (
+        {"prior": p.prior * 1.1},
+        {"prior_error": p.prior_error.scaled(1.1)},
+        {"observation_error": p.observation_error.scaled(1.1)},
+        {"background": 0.1},
+        {"jacobian": p.jacobian * 1.1},
+    ):
+        assert fingerprint(p.with_(**change)) != known
+
+
+MORE = """
+[invert.withhold]
+platforms = ["AAA"]
+
+[[invert.ensemble.member]]
+name = "low background"
+axis = "background"
+set = ["boundary.background=409.5"]
+
+[[invert.ensemble.member]]
+name = "points only"
+axis = "instrument"
+set = ["sources=['test_point']"]
+"""
+
+
+@pytest.fixture(scope="module")
+def full(case):  # noqa: F811
+    options = InvertOptions.model_validate(tomllib.loads(CASE + MORE)["invert"])
+    lines = []
+    written, summary = run_invert(options, case, case / "full", lines.append)
+    return case / "full", written, summary, lines
+
+
+def test_one_command_withholds_and_runs_the_members(full):
+    folder, written, summary, lines = full
+    assert {p.name for p in written} == {
+        "posterior.nc",
+        "fit.parquet",
+        "evaluation.parquet",
+        "ensemble.nc",
+        "inversion.html",
+    }
+    assert summary["counts"]["withheld"] == 30
+    assert summary["observations"] == 30
+    assert summary["evaluation"][0]["platform"] == "AAA"
+    assert pq.read_table(folder / "evaluation.parquet").num_rows == 2
+    data = read_netcdf(folder / "ensemble.nc")
+    assert list(data["member"].values) == ["base", "low background", "points only"]
+    assert list(data["axis"].values) == ["background", "instrument"]
+    spread = data["total_covariance"] - data["within_covariance"]
+    np.testing.assert_allclose(spread, data["between_covariance"], rtol=1e-9, atol=1e-6)
+    assert "member points only (instrument)" in lines
+
+
+def test_the_second_run_starts_from_the_first(case):  # noqa: F811
+    options = InvertOptions.model_validate(tomllib.loads(CASE)["invert"] | {"page": False})
+    run_invert(options, case, case / "again")
+    lines = []
+    run_invert(options, case, case / "again", lines.append)
+    assert any("solved before" in line for line in lines)
+
+
+def test_the_page_is_whole_and_escaped(full):
+    folder = full[0]
+    text = (folder / "inversion.html").read_text(encoding="utf-8")
+    assert text.count("data:image/png;base64,") == 3
+    assert "http://" not in text
+    assert "https://" not in text
+    assert "<script" not in text
+    for words in ("Fit by source", "Information by component", "Withheld observations", "expected 1 ±"):
+        assert words in text
+
+
+def test_names_from_files_cannot_inject(full, tmp_path):
+    from inversion.page import write_page
+
+    data = read_netcdf(full[0] / "posterior.nc")
+    data.attrs["prior_name"] = "<script>alert(1)</script>"
+    fit = pq.read_table(full[0] / "fit.parquet")
+    text = write_page(tmp_path / "x.html", data, fit).read_text(encoding="utf-8")
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+    assert json.loads(data.attrs["observations_counts"])["withheld"] == 30
