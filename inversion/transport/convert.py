@@ -223,32 +223,27 @@ def convert_files(
     fresh = not (store.path / "meta.json").exists()
     given = fresh or start is not None or stop is not None
     edges = _edges(opened, step, start, stop) if given else store.time_edges
+    lifetime = _common(opened, "lifetime_hours")
     store.create(
         {
             "grid": grid,
             "time_edges": edges,
             "unit": UNIT,
-            "kind": options.kind if all(o.kind == options.kind for o in opened) else _mixed(opened),
+            "kind": _common(opened, "kind"),
             "model": " + ".join(sorted({o.model for o in opened})),
-            "species": None,
+            # Without loss a footprint is the same for every species.
+            "species": None if lifetime is None else _common(opened, "species"),
+            "lifetime_hours": lifetime,
             "weighting": " + ".join(sorted({o.weighting for o in opened})),
         }
     )
     names, unmatched = _names(opened, observations, max_km, max_minutes)
     done = set(store.parts())
     todo = [o for o in opened if part_name(o.path) not in done]
-    tasks = [
-        Task(
-            str(o.path),
-            str(out),
-            options,
-            format,
-            unresolved,
-            None if names is None else {k: v for k, v in names.items() if k in set(o.receptors["obs_id"])},
-            curtain,
-        )
-        for o in todo
-    ]
+    tasks = []
+    for source in todo:
+        own = None if names is None else {k: names[k] for k in source.receptors["obs_id"] if k in names}
+        tasks.append(Task(str(source.path), str(out), options, format, unresolved, own, curtain))
     report: dict[str, Any] = {
         "files": len(paths),
         "done": 0,
@@ -332,13 +327,16 @@ def _edges(opened: Sequence[FootprintFile], step: str, start: Any, stop: Any) ->
     return time_bins(first, max(last, np.datetime64(first, "us") + np.timedelta64(1, "h")), step)
 
 
-def _mixed(opened: Sequence[FootprintFile]) -> str:
-    kinds = sorted({o.kind for o in opened})
-    if len(kinds) > 1:
+def _common(opened: Sequence[FootprintFile], name: str) -> Any:
+    """Return what all files say, or refuse to put them into one Jacobian."""
+    found = {getattr(o, name): o.path for o in opened}
+    if len(found) > 1:
+        (a, first), (b, second) = list(found.items())[:2]
         raise SchemaError(
-            f"footprints that were {' and '.join(kinds)} do not go into one Jacobian; convert them apart"
+            f"footprints of different {name.replace('_', ' ')} do not go into one Jacobian: {a!r} in "
+            f"{first}, {b!r} in {second}; convert them apart"
         )
-    return kinds[0]
+    return next(iter(found))
 
 
 def _names(

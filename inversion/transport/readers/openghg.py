@@ -46,13 +46,8 @@ _IDENTITY = 0.01  # how well parts must add up to their sum to share its unit
 def matches(found: Probe) -> bool:
     """Tell an openghg footprint by its variables."""
     names = set(found.variables)
-    field = names & {"fp", "srr", "fp_low"}
-    return (
-        found.container == "netcdf"
-        and bool(field)
-        and "time" in names
-        and any(names >= set(s) for s in _SPACE)
-    )
+    placed = "time" in names and any(names >= set(s) for s in _SPACE)
+    return found.container == "netcdf" and placed and bool(names & {"fp", "srr", "fp_low"})
 
 
 def open_file(found: Probe, options: Options) -> FootprintFile:
@@ -62,8 +57,7 @@ def open_file(found: Probe, options: Options) -> FootprintFile:
     with open_netcdf(path) as nc:
         plan = _plan(nc, found, options, notes)
         where = axes(nc[plan.lat][:], nc[plan.lon][:], path)
-        stamp = nc["time"]
-        begin, end = _release_times(stamp, path, plan, options, notes)
+        begin, end = _release_times(nc["time"], path, plan, options, notes)
         rows, column = _rows(nc, found, begin, end)
         lifetime = _lifetime(nc[plan.fields[-1]])
         curtains = [
@@ -72,17 +66,11 @@ def open_file(found: Probe, options: Options) -> FootprintFile:
         height = axis(nc, "height") if curtains and "height" in nc.variables else None
     weighting: Weighting = options.weighting or ("kernel" if column else "none")
     if column:
-        level = (
-            f"up to level {attributes['max_level']}; above, the prior counts"
-            if "max_level" in attributes
-            else ""
-        )
-        notes.append(
-            f"column footprint: averaging kernel and pressure weights are in the values {level}".strip()
-        )
-    comment = attributes.get("comment")
-    if comment:
-        notes.append(f"comment in the file: {comment}")
+        top = attributes.get("max_level")
+        above = "" if top is None else f" up to level {top}; above, the prior counts"
+        notes.append(f"column footprint: averaging kernel and pressure weights are in the values{above}")
+    if attributes.get("comment"):
+        notes.append(f"comment in the file: {attributes['comment']}")
     start, stop, resolved = plan.steps(end)
 
     def load(first: int, last: int) -> Block:
@@ -116,7 +104,7 @@ def open_file(found: Probe, options: Options) -> FootprintFile:
         span=(start[:, resolved].min() if resolved.any() else begin.min(), end.max()),
         column=column,
         weighting=weighting,
-        kind=options.kind,
+        kind="emulated" if attributes.get("emulated") else options.kind,
         species=None if species.lower() in {"", "inert"} else species.upper(),
         lifetime_hours=lifetime,
         notes=tuple(notes),
@@ -286,8 +274,8 @@ def _rows(nc: Any, found: Probe, begin: Any, end: Any) -> tuple[list[dict[str, A
     name = re.match(r"(?P<site>[A-Za-z0-9-]+?)-(?P<inlet>\d+(?:\.\d+)?m[a-z]*|column)_", path.name)
     inlet = str(attributes.get("inlet_height") or (name["inlet"] if name else ""))
     site = str(attributes.get("site") or (name["site"] if name else "")).strip()
-    marks = " ".join(str(nc["lev"][0]) for _ in (0,)) if "lev" in nc.variables else ""
-    column = "max_level" in attributes or inlet == "column" or "column" in marks
+    level = str(nc["lev"][0]) if "lev" in nc.variables else ""
+    column = "max_level" in attributes or "column" in {inlet, level}
     n = begin.size
     if not {"release_lat", "release_lon"} <= set(nc.variables):
         raise FormatError(f"{path}: no release_lat and release_lon, so the receptor is not known")

@@ -108,6 +108,16 @@ def test_read_and_emulated_do_not_mix(tmp_path):
         convert_files(paths, tmp_path / "j", scheduler="serial")
 
 
+def test_short_lived_and_inert_do_not_mix(tmp_path, sample_data):
+    radon = next((sample_data / "transport/openghg").glob("WAO*"))
+    inert = next((sample_data / "transport/openghg").glob("MHD*"))
+    with pytest.raises(SchemaError, match=r"different lifetime hours .*: 132.3768 in .*, None in "):
+        convert_files([radon, inert], tmp_path / "j", step="MS", unresolved="release", scheduler="serial")
+    convert_files([radon], tmp_path / "j", step="MS", unresolved="release", scheduler="serial")
+    meta = JacobianStore(tmp_path / "j").meta
+    assert (meta["species"], meta["lifetime_hours"]) == ("RN", 132.3768)
+
+
 def test_an_undeclared_column_is_refused_and_leaves_nothing(tmp_path):
     path = formats.stilt(tmp_path / "202404020600_113.3_33.4_X_foot.nc", formats.field(1, 3))
     report = convert_files([path], tmp_path / "j", scheduler="serial")

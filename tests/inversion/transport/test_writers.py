@@ -113,6 +113,13 @@ def test_paris_round_trip(tmp_path):
         assert nc["H_back"][:].tolist() == [0, 1, 2, 3]
 
 
+def test_an_emulated_footprint_stays_marked(tmp_path):
+    source = sources(tmp_path)["pystilt"]
+    for write, name in ((write_cf, "c.nc"), (write_paris, "p.nc")):
+        write(tmp_path / name, source)
+        assert open_footprints(tmp_path / name).kind == "emulated"
+
+
 def test_an_instantaneous_receptor_pairs_with_the_hours_before_it(tmp_path):
     """openghg multiplies element h with the flux of the hour beginning at time - h."""
     source = sources(tmp_path)["stilt"]
