@@ -138,18 +138,12 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     series = {s.species: s for s in layout.series}
     if len(series) != len(layout.series):
         raise ConfigError(f"{config}: a species is described twice")
-    return [
-        _record(
-            source,
-            layout,
-            series[gas],
-            table,
-            stamp,
-            list(series),
-            Notes(list(notes.changes), list(notes.warnings)),
-        )
-        for gas in choose(list(series), species, source.path)
-    ]
+    records = []
+    for gas in choose(list(series), species, source.path):
+        record = _record(source, layout, series[gas], table, stamp, notes.copy())
+        record.attrs["species_available"] = list(series)
+        records.append(record)
+    return records
 
 
 def _table(source: Source, layout: Layout) -> pd.DataFrame:
@@ -161,12 +155,10 @@ def _table(source: Source, layout: Layout) -> pd.DataFrame:
         raise FormatError(
             f"{source.path}: is not {what.encoding!r} text ({error}); set file.encoding"
         ) from error
-    lines = [
-        line for line in text.lstrip("\ufeff").splitlines()[what.skip_lines :]
-        if line.strip() and not (what.comment and line.startswith(what.comment))
-    ]  # fmt: skip
+    below = text.lstrip("\ufeff").splitlines()[what.skip_lines :]
+    lines = [x for x in below if x.strip() and not (what.comment and x.startswith(what.comment))]
     try:
-        return pd.read_csv(
+        table = pd.read_csv(
             io.StringIO("\n".join(lines)),
             sep=_SEPARATORS.get(what.separator, what.separator),
             header=None if what.columns else 0,
@@ -175,11 +167,14 @@ def _table(source: Source, layout: Layout) -> pd.DataFrame:
             keep_default_na=False,
             skipinitialspace=True,
             engine="c",
-        ).rename(columns=str.strip)
+        )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         raise FormatError(
             f"{source.path}: cannot be read as the table that the TOML describes ({error})"
         ) from error
+    if not isinstance(table.index, pd.RangeIndex):
+        raise FormatError(f"{source.path}: its rows have more columns than the {len(table.columns)} names")
+    return table.rename(columns=str.strip)
 
 
 def _column(table: pd.DataFrame, name: str, source: Source) -> pd.Series:
@@ -232,7 +227,6 @@ def _record(
     series: _Series,
     table: pd.DataFrame,
     stamp: np.ndarray,
-    gases: list[str],
     notes: Notes,
 ) -> xr.Dataset:
     length: Any = None
@@ -291,6 +285,5 @@ def _record(
             "format": "custom",
             "path": str(source.path),
             "dataset": source.name,
-            "species_available": gases,
         },
     )

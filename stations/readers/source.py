@@ -16,7 +16,7 @@ from obsnet.errors import FormatError
 
 __all__ = ["HEAD_BYTES", "MAX_BYTES", "NetcdfHeader", "Source"]
 
-HEAD_BYTES = 1 << 16
+HEAD_BYTES = 1 << 18
 MAX_BYTES = 2 << 30  # a station's file is never larger; a small archive that unpacks to more is an attack
 _NETCDF_MAGIC = (b"\x89HDF", b"CDF\x01", b"CDF\x02", b"CDF\x05")
 
@@ -70,7 +70,7 @@ class Source:
 
     @cached_property
     def head(self) -> str:
-        """First 64 KiB as text; empty for netCDF and folders."""
+        """First 256 KiB as text; empty for netCDF and folders."""
         if self.is_folder or self.is_netcdf:
             return ""
         return decode(self._first())[0]
@@ -92,11 +92,9 @@ class Source:
 
         Archives are unpacked in memory only; together no more than `MAX_BYTES` are taken.
         """
-        paths = (
-            sorted(p for p in self.path.iterdir() if p.is_file() and p.name[0] != ".")
-            if self.is_folder
-            else [self.path]
-        )
+        paths = [self.path]
+        if self.is_folder:
+            paths = sorted(p for p in self.path.iterdir() if p.is_file() and p.name[0] != ".")
         found: list[tuple[str, bytes]] = []
         left = MAX_BYTES
         for path in paths:

@@ -155,3 +155,8 @@ def test_without_a_description_there_is_a_hint(tmp_path):
         read(tmp_path / "mine.csv")
     with pytest.raises(ConfigError, match="needs a TOML that describes it"):
         read(tmp_path / "mine.csv", format="custom")
+
+
+def test_rows_longer_than_the_line_of_names_are_refused(tmp_path):
+    with pytest.raises(FormatError, match="its rows have more columns than the 6 names"):
+        mine(tmp_path, TABLE.replace(",0\n", ",0,x\n").replace(",1\n", ",1,x\n").replace(",2\n", ",2,x\n"))

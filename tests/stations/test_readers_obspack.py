@@ -161,3 +161,20 @@ def test_a_broken_file_is_a_format_error(tmp_path):
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(FormatError, match=r"a\.nc: cannot be opened as netCDF"):
         read(path)
+
+
+def test_variables_that_do_not_fit_together_are_a_format_error(tmp_path):
+    path = obspack(tmp_path / "a.nc", simple(4))
+    with netCDF4.Dataset(path, "a") as nc:
+        nc.createDimension("other", 3)
+        nc.createVariable("value_unc", "f4", ("other",))[:] = 1.0
+    with pytest.raises(FormatError, match=r"a\.nc: its variables do not fit together"):
+        read(path)
+
+
+def test_a_time_without_an_epoch_is_a_format_error(tmp_path):
+    path = obspack(tmp_path / "a.nc", simple(4))
+    with netCDF4.Dataset(path, "a") as nc:
+        nc["time"].units = "fortnights"
+    with pytest.raises(FormatError, match="time has units 'fortnights', not '<unit> since <date>'"):
+        read(path)
