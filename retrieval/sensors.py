@@ -62,7 +62,6 @@ class Variable(Options):
     )
     unit: str | None = Field(None, description="unit as stored, where the file names none")
     wrong_unit: bool = Field(False, description="the file's own unit text is known to be wrong: take `unit`")
-    fill: tuple[float, ...] = Field((), description="fill values that the file does not declare")
     optional: bool = Field(False, description="the product has versions without it")
     codes: dict[str, str] = Field({}, description="name of each stored code")
     mask: int | None = Field(None, ge=1, description="bits of the stored code that count")
@@ -173,6 +172,7 @@ class Sensor(Options):
     )
     stamp: Literal["start", "middle", "end"] = "middle"
     duration: float = Field(0.0, ge=0, description="seconds a sounding takes")
+    fill: tuple[float, ...] = Field((), description="fill values that the files do not declare")
     reference_prior: float | None = Field(None, description="prior where the product has none and needs none")
     join: tuple[str, str] | None = Field(
         None, description="ids of the retrieved soundings, ids of all soundings"

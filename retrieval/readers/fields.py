@@ -10,34 +10,14 @@ import numpy as np
 
 from obsnet.constants import species as species_of
 from obsnet.errors import FormatError, MissingVariableError, UnitError, nearest
-from obsnet.times import from_epoch
 from obsnet.units import conversion_factor
 from retrieval.readers.source import Source, block_rows
+from retrieval.readers.time_values import parse_times, seconds_of
 from retrieval.sensors import ROLES, QualityRule, Sensor, Variable
 
-__all__ = ["Fields", "parse_times"]
+__all__ = ["Fields"]
 
 _NO_UNIT = {"", "none", "dimensionless", "unitless"}
-_SINCE = re.compile(
-    r"(\w+)\s+since\s+(\d{4}-\d{2}-\d{2})(?:[T\s]+(\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?))?\s*(?:UTC|Z|[+-]?0{1,2}:?00)?"
-)
-_SECONDS = {
-    "microseconds": 1e-6,
-    "milliseconds": 1e-3,
-    "seconds": 1.0,
-    "minutes": 60.0,
-    "hours": 3600.0,
-    "days": 86400.0,
-}
-_SHORT = {
-    "ms": "milliseconds",
-    "s": "seconds",
-    "sec": "seconds",
-    "second": "seconds",
-    "min": "minutes",
-    "h": "hours",
-    "d": "days",
-}
 
 
 class Fields:
@@ -130,7 +110,7 @@ class Fields:
             return None
         path = self._path(entry)
         attributes = self.source.attributes(path)
-        values = self._floats(path, self._load(path, rows), attributes, entry.fill)
+        values = self._floats(path, self._load(path, rows))
         if values.ndim != 1:
             raise FormatError(
                 f"{self.where}: {path} ({role}) has {values.shape[1]} values a sounding, not one"
@@ -159,26 +139,29 @@ class Fields:
             return None
         path = self._path(entry)
         attributes = self.source.attributes(path)
-        stored = self._load(path, rows)
+        if len(self.source.shape(path)) == 1 and len(self.shape) == 1:  # one profile for the whole file
+            stored = np.tile(self.source.read(path), (len(self) if rows is None else len(rows), 1))
+        else:
+            stored = self._load(path, rows)
         if stored.ndim != 2:
             raise FormatError(f"{self.where}: {path} ({role}) has one value a sounding, not a profile")
-        fills = _fills(attributes, entry.fill)
+        fills = self._fills(path)
         if stored.dtype != np.float32 or {"scale_factor", "add_offset"} & set(attributes):
-            stored = self._floats(path, stored, attributes, entry.fill).astype(np.float32)
+            stored = self._floats(path, stored).astype(np.float32)
             fills = []
-        values = orient(stored, np.array(fills, dtype=np.float32), flip)
+        values = stored if stored.flags.writeable and stored.flags.c_contiguous else stored.copy()
+        orient(values, np.array(fills, dtype=np.float32), flip)
         factor = self._factor(role, path, entry, attributes)
         if factor != 1.0:
             values *= np.float32(factor)
         return values
 
-    def _floats(
-        self, path: str, stored: np.ndarray, attributes: dict[str, Any], fill: tuple[float, ...]
-    ) -> np.ndarray:
+    def _floats(self, path: str, stored: np.ndarray) -> np.ndarray:
         """Turn stored numbers into float64, scaled, with fills as NaN."""
         if stored.dtype.kind not in "fiub":
             raise FormatError(f"{self.where}: {path} holds {stored.dtype}, not numbers")
-        bad = _fill_mask(stored, _fills(attributes, fill))
+        attributes = self.source.attributes(path)
+        bad = _fill_mask(stored, self._fills(path))
         values = stored.astype(np.float64)
         scale, offset = attributes.get("scale_factor"), attributes.get("add_offset")
         if scale is not None:
@@ -224,6 +207,12 @@ class Fields:
         """Return the same as an Arrow string array, which is much faster to make of numbers."""
         import pyarrow as pa
 
+        shown, where = self._distinct_labels(path, mask)
+        names = pa.array([(codes or {}).get(v, v) for v in shown], pa.string())
+        return pa.DictionaryArray.from_arrays(pa.array(where), names).cast(pa.string())
+
+    def _distinct_labels(self, path: str, mask: int | None) -> tuple[list[str], np.ndarray]:
+        """Return the distinct values of a variable as strings, and which of them each sounding has."""
         stored = self._load(path, None)
         if mask is not None:
             stored = stored & stored.dtype.type(mask)
@@ -231,10 +220,9 @@ class Fields:
             distinct, where = _distinct(stored)
             shown = [f"{v:g}" if stored.dtype.kind == "f" else str(int(v)) for v in distinct]
         else:
-            distinct, where = np.unique(_plain_text(stored), return_inverse=True)
-            shown = distinct.tolist()
-        names = pa.array([(codes or {}).get(v, v) for v in shown], pa.string())
-        return pa.DictionaryArray.from_arrays(pa.array(where.astype(np.int32)), names).cast(pa.string())
+            names, where = np.unique(_plain_text(stored), return_inverse=True)
+            shown = names.tolist()
+        return shown, where.astype(np.int32, copy=False)
 
     def raw(self, path: str) -> np.ndarray:
         """Return a variable by path on the rows: numbers with fills as NaN, integers and text as they are."""
@@ -243,13 +231,14 @@ class Fields:
         if stored.dtype.kind in "OS":
             return self.labels(path)
         if stored.dtype.kind == "f" or "scale_factor" in attributes:
-            return self._floats(path, stored, attributes, self._table_fill(path))
+            return self._floats(path, stored)
         return stored
 
-    def _table_fill(self, path: str) -> tuple[float, ...]:
-        fills = [entry.fill for entry in self.sensor.variables.values() if entry.fill]
-        own = [entry.fill for entry in self.sensor.variables.values() if path in entry.path]
-        return own[0] if own and own[0] else (fills[0] if fills else ())
+    def _fills(self, path: str) -> list[float]:
+        """Return all numbers that mean "missing": those the file declares under either name, and the table's."""
+        attributes = self.source.attributes(path)
+        declared = (_as_float(attributes.get(k)) for k in ("_FillValue", "missing_value"))
+        return list({*self.sensor.fill, *(v for v in declared if v is not None)})
 
     def find(self, name: str) -> str:
         """Return the path of a variable by role, extra name, path or last part of its path, any case.
@@ -288,32 +277,29 @@ class Fields:
             stored = np.column_stack([self._load(p, None) for p in entry.path])
         else:
             stored = self._load(path, None)
-        time = parse_times(
-            stored, self._time_unit(path, entry), f"{self.where}: {path}", self._time_fills(path, entry)
-        )
+        time = parse_times(stored, self._time_unit(path, entry), f"{self.where}: {path}", self._fills(path))
         offset = self.declared("time_offset")
         if offset is not None:
             path = self._path(offset)
             unit = self._time_unit(path, offset)
             values = self._load(path, None)
             if " since " in unit:  # later versions count from their own reference
-                time = parse_times(values, unit, f"{self.where}: {path}", self._time_fills(path, offset))
+                time = parse_times(values, unit, f"{self.where}: {path}", self._fills(path))
             else:
-                scale = _seconds(unit.split()[0] if unit else "", f"{self.where}: {path}")
-                time = time + (np.round(values.astype(np.float64) * scale * 1e6)).astype("timedelta64[us]")
+                scale = seconds_of(unit.split()[0] if unit else "", f"{self.where}: {path}")
+                later = np.round(self._floats(path, values) * scale * 1e6)
+                length = np.where(np.isfinite(later), later, 0.0).astype("timedelta64[us]")
+                time = np.where(np.isfinite(later), time + length, np.datetime64("NaT", "us"))
         if not self.sensor.duration:
             return time, None, None
-        length = np.timedelta64(round(self.sensor.duration * 1e6), "us")
-        start = time - {"start": length * 0, "middle": length // 2, "end": length}[self.sensor.stamp]
-        return start + length // 2, start, start + length
+        whole = np.timedelta64(round(self.sensor.duration * 1e6), "us")
+        start = time - {"start": whole * 0, "middle": whole // 2, "end": whole}[self.sensor.stamp]
+        return start + whole // 2, start, start + whole
 
     def _time_unit(self, path: str, entry: Variable) -> str:
         attributes = self.source.attributes(path)
         text = next((str(attributes[k]) for k in ("units", "Units", "unit") if k in attributes), "")
         return entry.unit or "" if text.lower() in _NO_UNIT else text
-
-    def _time_fills(self, path: str, entry: Variable) -> list[float]:
-        return _fills(self.source.attributes(path), entry.fill)
 
     def identifiers(self, time: np.ndarray) -> Any:
         """Return the product's own identity of each sounding as an Arrow array of strings or integers."""
@@ -360,18 +346,14 @@ class Fields:
             if rule.attribute is None:
                 text = self.source.path.name
             elif rule.attribute in self.source:
-                text = str(self.labels_of_file(rule.attribute))
+                first = self.source.read(rule.attribute).ravel()[0]
+                text = first.decode("utf-8", "replace") if isinstance(first, bytes) else str(first)
             else:
                 text = str(attributes.get(rule.attribute, ""))
             match = re.search(rule.pattern, text)
             if match:
                 return match[1].lstrip("0") or "0"
         return ""
-
-    def labels_of_file(self, path: str) -> str:
-        """Return the one text or number of a variable that describes the whole file."""
-        value = self.source.read(path).ravel()[0]
-        return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
     def flags(self, rule: QualityRule) -> tuple[np.ndarray, np.ndarray, Any]:
         """Return rejected, doubted (bool) and the producer's own flag as text.
@@ -386,9 +368,7 @@ class Fields:
                 f"{nearest(rule.variable, self.source.names())}"
             )
         if rule.at_least is not None:
-            quality = self._floats(
-                rule.variable, self._load(rule.variable, None), self.source.attributes(rule.variable), ()
-            )
+            quality = self._floats(rule.variable, self._load(rule.variable, None))
             with np.errstate(invalid="ignore"):
                 rejected = ~(quality >= rule.at_least - 1e-9)
             return (
@@ -396,26 +376,19 @@ class Fields:
                 np.zeros(len(rejected), dtype=bool),
                 pa.array(np.round(quality, 6)).cast(pa.string()),
             )
-        import pyarrow.compute as pc
-
-        text = self.arrow_labels(rule.variable)
+        names, where = self._distinct_labels(rule.variable, None)
         good, suspect = (
-            pc.is_in(
-                text, pa.array([f"{v:g}" if isinstance(v, float) else v for v in values], pa.string())
-            ).to_numpy(zero_copy_only=False)
-            for values in (rule.good or (), rule.suspect)
+            np.array([n in values for n in names], dtype=bool)[where]
+            for values in (_as_labels(rule.good or ()), _as_labels(rule.suspect))
         )
+        text = pa.DictionaryArray.from_arrays(pa.array(where), pa.array(names, pa.string())).cast(pa.string())
         return ~(good | suspect), suspect, text
 
     # -- from the file ----------------------------------------------------------------------------------
 
     def _path(self, entry: Variable) -> str:
-        for path in entry.path:
-            if path in self.source:
-                return path
-        raise MissingVariableError(
-            f"{self.source.path}: no variable {entry.path[0]!r}{nearest(entry.path[0], self.source.names())}"
-        )
+        """Return where an entry that `declared` gave is found."""
+        return next(path for path in entry.path if path in self.source)
 
     def _load(self, path: str, rows: np.ndarray | None) -> np.ndarray:
         """Read a variable as stored, on the rows: shape (rows,) or (rows, k)."""
@@ -432,16 +405,6 @@ class Fields:
             values = self.source.read(path).reshape(-1)
             lines = (np.arange(self.total) if wanted is None else wanted) // lead[-1]
             values = values[lines]
-        elif (
-            len(shape) == 1
-            and len(lead) == 1
-            and shape[0] <= 256
-            and shape != lead
-            and self._is_profile(path)
-        ):
-            values = np.broadcast_to(
-                self.source.read(path), (self.total if wanted is None else len(wanted), shape[0])
-            )
         elif self.sensor.join is not None and shape[0] == self.source.shape(self.sensor.join[1])[0]:
             values = self.source.read(path)[self._joined()]
             values = values if wanted is None else values[wanted]
@@ -451,16 +414,6 @@ class Fields:
                 f"{self.where}: {path} has shape {shape}, which does not fit {main} with {lead}"
             )
         return values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))
-
-    def _is_profile(self, path: str) -> bool:
-        profiles = (
-            "pressure_levels",
-            "pressure_edges",
-            "pressure_weight",
-            "weighting_function",
-            "averaging_kernel",
-        )
-        return any(path in e.path for r, e in self.sensor.variables.items() if r in profiles)
 
     def _read_rows(self, path: str, shape: tuple[int, ...], wanted: np.ndarray | None) -> np.ndarray:
         lead = self.shape
@@ -519,17 +472,16 @@ def _distinct(stored: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.unique(stored, return_inverse=True)
 
 
+def _as_labels(values: Iterable[float | str]) -> set[str]:
+    """Return flag values of a table as the labels that stored values have."""
+    return {f"{v:g}" if isinstance(v, float) else str(v) for v in values}
+
+
 def _as_float(value: Any) -> float | None:
     try:
         return None if value is None else float(value)
     except (TypeError, ValueError):  # a fill of another type, such as 'Missing', marks nothing here
         return None
-
-
-def _fills(attributes: dict[str, Any], more: tuple[float, ...]) -> list[float]:
-    """Return all numbers that mean "missing": those the file declares under either name, and the table's."""
-    declared = (_as_float(attributes.get(k)) for k in ("_FillValue", "missing_value"))
-    return list({*more, *(v for v in declared if v is not None)})
 
 
 def _fill_mask(stored: np.ndarray, fills: list[float]) -> np.ndarray | None:
@@ -540,7 +492,11 @@ def _fill_mask(stored: np.ndarray, fills: list[float]) -> np.ndarray | None:
     for value in fills:
         if stored.dtype.kind == "f":
             wanted = stored.dtype.type(value)
-        elif value == int(value) and np.iinfo(stored.dtype).min <= value <= np.iinfo(stored.dtype).max:
+        elif (
+            np.isfinite(value)
+            and value == int(value)
+            and np.iinfo(stored.dtype).min <= value <= np.iinfo(stored.dtype).max
+        ):
             wanted = stored.dtype.type(int(value))
         else:  # a fill that the type cannot hold (-1 of uint8) marks nothing
             continue
@@ -555,70 +511,3 @@ def _factor_or_none(unit: str, to: str) -> float | None:
         return conversion_factor(unit, to)
     except UnitError:
         return None
-
-
-def _seconds(name: str, where: str) -> float:
-    name = _SHORT.get(name.lower(), name.lower())
-    name = name if name.endswith("s") else name + "s"
-    if name not in _SECONDS:
-        raise FormatError(f"{where}: unit of time {name!r} is not one of {', '.join(_SECONDS)}")
-    return _SECONDS[name]
-
-
-def parse_times(values: np.ndarray, unit: str, where: str, fills: Iterable[float] = ()) -> np.ndarray:
-    """Turn stored times into ``datetime64[us]`` UTC.
-
-    Parameters
-    ----------
-    values : ndarray
-        Numbers counted in `unit`; text in ISO 8601; or (rows, 3 to 7) integers: year, month, day, hour,
-        minute, second, millisecond (Lite files have 6 or 7).
-    unit : str
-        ``"seconds since 1970-01-01 00:00:00"`` and the like; not used for text and columns.
-    where : str
-        File and variable, for error texts.
-    fills : iterable of float
-        Values that mean "no time".
-
-    Returns
-    -------
-    ndarray of datetime64[us]
-        NaT where there is no time.
-    """
-    if values.ndim == 2 and values.dtype.kind in "iuf":
-        return _from_columns(values, where)
-    if values.dtype.kind in "OSU":
-        plain = [v.decode("ascii", "replace") if isinstance(v, bytes) else str(v) for v in values.ravel()]
-        plain = [v.strip(" \0").removesuffix("Z").replace(" ", "T") for v in plain]
-        try:
-            return np.array([v or "NaT" for v in plain], dtype="datetime64[us]")
-        except ValueError as error:
-            raise FormatError(f"{where}: not times in ISO 8601 ({error})") from error
-    match = _SINCE.fullmatch(unit.strip())
-    if not match:
-        raise FormatError(f"{where}: unit {unit!r} does not say since when it counts (unit since date, UTC)")
-    seconds = values.astype(np.float64) * _seconds(match[1], where)
-    for fill in fills:
-        seconds[values == fill] = np.nan
-    clock = match[3] or "00:00:00"
-    try:
-        return from_epoch(seconds, f"{match[2]}T{clock}")
-    except ValueError as error:
-        raise FormatError(f"{where}: {unit!r} names no date ({error})") from error
-
-
-def _from_columns(values: np.ndarray, where: str) -> np.ndarray:
-    if not 3 <= values.shape[1] <= 7:
-        raise FormatError(
-            f"{where}: {values.shape[1]} columns of a date; year to day (3) … millisecond (7) are known"
-        )
-    if not np.isfinite(values).all():
-        raise FormatError(f"{where}: dates that are not finite")
-    part = values.astype(np.int64)
-    sane = (part[:, 0] >= 1900) & (part[:, 0] < 2200) & (part[:, 1] >= 1) & (part[:, 1] <= 12)
-    months = np.where(sane, (part[:, 0] - 1970) * 12 + part[:, 1] - 1, 0)
-    time = months.astype("datetime64[M]").astype("datetime64[us]")
-    for column, unit in zip(range(2, part.shape[1]), ("D", "h", "m", "s", "ms"), strict=False):
-        count = part[:, column] - (1 if unit == "D" else 0)
-        time = time + count.astype(f"timedelta64[{unit}]").astype("timedelta64[us]")
-    return np.where(sane, time, np.datetime64("NaT", "us"))

@@ -22,28 +22,47 @@ SOUND, MISSING, REVERSED, NOT_MONOTONE, WEIGHT_SUM, NEGATIVE, PRIOR = range(7)
 
 
 @numba.njit(cache=True)
-def orient(stored: NDArray[np.float32], fills: NDArray[np.float32], flip: bool) -> NDArray[np.float32]:
-    """Copy profiles, turned round if `flip`, with fill values made NaN.
+def orient(profiles: NDArray[np.float32], fills: NDArray[np.float32], flip: bool) -> None:
+    """Turn profiles round in place if `flip`, and make fill values NaN.
 
     Parameters
     ----------
-    stored : ndarray, shape (rows, levels)
-        As in the file.
+    profiles : ndarray, shape (rows, levels)
+        As in the file; changed.
     fills : ndarray, shape (k,)
         Values that mean "missing".
     flip : bool
         The file runs from the top down.
     """
-    rows, levels = stored.shape
-    result = np.empty((rows, levels), dtype=np.float32)
+    rows, levels = profiles.shape
     for i in range(rows):
-        for k in range(levels):
-            value = stored[i, levels - 1 - k] if flip else stored[i, k]
-            for fill in fills:
-                if value == fill:
-                    value = np.float32(np.nan)
-            result[i, k] = value
-    return result
+        if flip:
+            for k in range(levels // 2):
+                profiles[i, k], profiles[i, levels - 1 - k] = profiles[i, levels - 1 - k], profiles[i, k]
+        for fill in fills:
+            for k in range(levels):
+                if profiles[i, k] == fill:
+                    profiles[i, k] = np.float32(np.nan)
+
+
+# The order of a sum of twenty is free, so that it may run in lanes. Only sums live here: where their order is
+# free, a compiler may also take x - x for 0, which a test for NaN must not see.
+@numba.njit(cache=True, fastmath={"reassoc", "contract", "nsz"})
+def _sums(
+    pressure: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    kernel: NDArray[np.float32],
+    prior: NDArray[np.float32],
+) -> tuple[float, float, float]:
+    """Return ``sum h``, ``h . x_a`` and the sum of all the rest of one row."""
+    total, dot, others = 0.0, 0.0, 0.0
+    for k in range(len(weight)):
+        total += weight[k]
+        dot += np.float64(weight[k]) * prior[k]
+        others += kernel[k]
+    for k in range(len(pressure)):
+        others += pressure[k]
+    return total, dot, others
 
 
 @numba.njit(cache=True)
@@ -77,39 +96,27 @@ def check(
         ``sum h`` and ``h . x_a``.
     """
     rows, levels = weight.shape
+    steps = pressure.shape[1] - 1
     code = np.zeros(rows, dtype=np.int8)
     total = np.zeros(rows)
     dot = np.zeros(rows)
     for i in range(rows):
-        kernels = 0.0
-        negative = False
-        empty = False
+        sum_h, sum_hx, others = _sums(pressure[i], weight[i], kernel[i], prior[i])
+        total[i], dot[i] = sum_h, sum_hx
+        negative, empty = 0, 0
         for k in range(levels):
-            h = np.float64(weight[i, k])
-            total[i] += h
-            dot[i] += h * np.float64(prior[i, k])
-            kernels += kernel[i, k]
-            if h < -weight_sum:
-                negative = True
-            if h > 0.0 and prior[i, k] <= 0.0:  # some builds fill with 0
-                empty = True
-        pressures = np.float64(pressure[i, 0])
-        falls = True
-        rises = True
-        for k in range(1, pressure.shape[1]):
-            pressures += pressure[i, k]
-            if not pressure[i, k] < pressure[i, k - 1]:
-                falls = False
-            if not pressure[i, k] > pressure[i, k - 1]:
-                rises = False
-        if not pressure[i, -1] >= 0.0:
-            falls = False
+            negative += weight[i, k] < -weight_sum
+            empty += (weight[i, k] > 0.0) & (prior[i, k] <= 0.0)  # some builds fill with 0
+        falling, rising = 0, 0
+        for k in range(steps):
+            falling += pressure[i, k + 1] < pressure[i, k]
+            rising += pressure[i, k + 1] > pressure[i, k]
         apart = abs(dot[i] - column[i])
-        if empty or not (np.isfinite(total[i]) and np.isfinite(dot[i]) and np.isfinite(kernels + pressures)):
+        if empty or not (np.isfinite(sum_h) and np.isfinite(sum_hx) and np.isfinite(others)):
             code[i] = MISSING
-        elif rises:
+        elif rising == steps:
             code[i] = REVERSED
-        elif not falls:
+        elif falling != steps or pressure[i, steps] < 0.0:
             code[i] = NOT_MONOTONE
         elif abs(total[i] - 1.0) > weight_sum:
             code[i] = WEIGHT_SUM

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from obsnet.errors import FormatError, MissingVariableError
+from obsnet.schema import Quality
 from retrieval.read import open_fields, read_granule
-from retrieval.readers.fields import parse_times
+from retrieval.readers.time_values import parse_times
 from tests.retrieval import synthetic
 
 
@@ -32,7 +33,6 @@ def test_fill_that_the_type_cannot_hold_marks_nothing(tmp_path, fill):
     variables["Sounding/land_fraction"] = (np.array([0, 50, 100, 255, 7], np.uint8), {"missing_value": fill})
     fields = fields_of(tmp_path, variables, attributes)
     with fields.source:
-        fields.sensor.variables["land_fraction"]
         found = fields.raw("Sounding/land_fraction")
     assert found.tolist() == [0, 50, 100, 255, 7]
 
@@ -76,7 +76,7 @@ def test_profile_where_one_number_is_expected_and_the_other_way(tmp_path):
         read_granule(synthetic.write(tmp_path / "a.nc4", variables, attributes))
     variables, attributes = synthetic.lite(9)
     variables["pressure_weight"] = variables["latitude"]
-    with pytest.raises(FormatError, match="has one value a sounding, not a profile"):
+    with pytest.raises(FormatError, match="the kernel has 20 levels but there are 9 of weights"):
         read_granule(synthetic.write(tmp_path / "b.nc4", variables, attributes))
 
 
@@ -166,3 +166,39 @@ def test_dates_count_days_and_leap_years():
         "2020-02-29T23:59:58.007",
         "2019-12-31T00:00:00.000",
     ]
+
+
+def test_one_profile_for_the_whole_file_even_with_as_many_soundings_as_levels(tmp_path):
+    """Twenty soundings on twenty levels: a weight profile must not be taken for one weight a sounding."""
+    variables, attributes = synthetic.lite(20)
+    variables["pressure_weight"] = (variables["pressure_weight"][0][3], variables["pressure_weight"][1])
+    fields = fields_of(tmp_path, variables, attributes)
+    with fields.source:
+        found = fields.profile("pressure_weight", flip=True)
+        part = fields.profile("pressure_weight", np.array([2, 5]))
+    np.testing.assert_array_equal(found, np.tile(variables["pressure_weight"][0][::-1], (20, 1)))
+    assert part.shape == (2, 20)
+
+
+def test_nan_as_declared_fill(tmp_path):
+    variables, attributes = synthetic.lite(5)
+    variables["Sounding/land_fraction"] = (
+        np.array([0, 50, 100, 100, 7], np.uint8),
+        {"_FillValue": np.nan, "units": "percent"},
+    )
+    values = variables["xco2"][0].copy()
+    values[2] = np.nan
+    variables["xco2"] = (values, {"units": "ppm", "_FillValue": np.float32(np.nan)})
+    table = read_granule(synthetic.write(tmp_path / "a.nc4", variables, attributes)).table
+    assert table["land_fraction"].to_pylist() == pytest.approx([0, 0.5, 1, 1, 0.07])
+    assert np.flatnonzero(np.isnan(table["value"].to_numpy(zero_copy_only=False))).tolist() == [2]
+
+
+def test_scan_line_without_time(tmp_path):
+    variables, attributes, _ = synthetic.s5p(3, 2, valid=2.0)
+    delta = variables["PRODUCT/delta_time"][0].copy()
+    delta[0, 1] = -2147483647
+    variables["PRODUCT/delta_time"] = (delta, variables["PRODUCT/delta_time"][1])
+    table = read_granule(synthetic.write(tmp_path / "a.nc", variables, attributes)).table
+    flags = table["quality"].to_numpy() & int(Quality.TIME)
+    assert np.flatnonzero(flags).tolist() == [2, 3]

@@ -28,13 +28,34 @@ value = "own_x"
 
 def test_all_shipped_tables_are_sound_and_whole():
     sensors = load_sensors()
-    wanted = set(
-        "oco2_lite oco3_lite acos_lite acos_l2s s5p_ch4 s5p_ch4_blended "
-        "wfmd gosat_ocpr gosat_ocfp gosat_srfp_co2 gosat_srfp_ch4 gosat_srpr_ch4 "
-        "gosat2_srfp_co2 gosat2_srfp_ch4 gosat2_srpr_ch4 tansat_ocfp tansat_iap oco2_focal "
-        "nies_gosat_co2 nies_gosat_ch4 nies_gosat2 gosat_gw co2m acdl "
-        "generic_column generic_weighting ".split()
-    )
+    wanted = {
+        "oco2_lite",
+        "oco3_lite",
+        "acos_lite",
+        "acos_l2s",
+        "s5p_ch4",
+        "s5p_ch4_blended",
+        "wfmd",
+        "gosat_ocpr",
+        "gosat_ocfp",
+        "gosat_srfp_co2",
+        "gosat_srfp_ch4",
+        "gosat_srpr_ch4",
+        "gosat2_srfp_co2",
+        "gosat2_srfp_ch4",
+        "gosat2_srpr_ch4",
+        "tansat_ocfp",
+        "tansat_iap",
+        "oco2_focal",
+        "nies_gosat_co2",
+        "nies_gosat_ch4",
+        "nies_gosat2",
+        "gosat_gw",
+        "co2m",
+        "acdl",
+        "generic_column",
+        "generic_weighting",
+    }
     assert wanted == set(sensors)
     for sensor in sensors.values():
         assert sensor.title
