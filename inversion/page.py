@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from inversion.likelihood import LikelihoodSurface
+from obsnet.constants import species
 from obsnet.store import write_text
 
 __all__ = ["write_page"]
@@ -20,7 +22,13 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _MOST_STATIONS = 6
 
 
-def write_page(path: Path, data: Any, fit: pa.Table, evaluation: pa.Table | None = None) -> Path:
+def write_page(
+    path: Path,
+    data: Any,
+    fit: pa.Table,
+    evaluation: pa.Table | None = None,
+    surface: LikelihoodSurface | None = None,
+) -> Path:
     """Write a self-contained page of an inversion's diagnostics.
 
     Parameters
@@ -33,6 +41,8 @@ def write_page(path: Path, data: Any, fit: pa.Table, evaluation: pa.Table | None
         See `inversion.outputs.fit_table`.
     evaluation : pyarrow.Table, optional
         See `inversion.evaluation.evaluate`.
+    surface : LikelihoodSurface, optional
+        See `inversion.likelihood`.
 
     Returns
     -------
@@ -52,7 +62,7 @@ def write_page(path: Path, data: Any, fit: pa.Table, evaluation: pa.Table | None
         notes=_notes(data),
         facts=_facts(data),
         tables=tables,
-        pictures=_pictures(data, fit),
+        pictures=_pictures(data, fit, surface),
     )
     write_text(path, text)
     return path
@@ -168,7 +178,7 @@ def _evaluation_table(evaluation: pa.Table) -> dict[str, Any]:
     return {"title": "Withheld observations", "text": text, "head": head, "rows": rows}
 
 
-def _pictures(data: Any, fit: pa.Table) -> list[dict[str, str]]:
+def _pictures(data: Any, fit: pa.Table, surface: LikelihoodSurface | None) -> list[dict[str, str]]:
     from obsnet.report.fonts import use_fonts
 
     use_fonts()
@@ -176,7 +186,7 @@ def _pictures(data: Any, fit: pa.Table) -> list[dict[str, str]]:
     made = [
         (
             "Fit before and after",
-            _fit_picture(columns),
+            _fit_picture(columns, species(str(data["flux"].attrs["substance"])).unit_name),
             "Observed (black), simulated with prior (grey) and posterior (blue), where most observations are.",
         ),
         (
@@ -190,13 +200,20 @@ def _pictures(data: Any, fit: pa.Table) -> list[dict[str, str]]:
             "Degrees of freedom for signal of each observation (left), response of each region's total (right).",
         ),
     ]
+    if surface is not None:
+        caption = (
+            "Log likelihood of the observations for other sizes of the errors, below its maximum. The cross is what "
+            f"was assumed; the maximum (dot) is at {surface.best[0]:.2f} times the prior error and "
+            f"{surface.best[1]:.2f} times the observation error."
+        )
+        made.append(("Are the errors right?", _likelihood_picture(surface), caption))
     return [
         {"title": title, "data": base64.b64encode(picture).decode("ascii"), "caption": caption}
         for title, picture, caption in made
     ]
 
 
-def _fit_picture(columns: dict[str, Any]) -> bytes:
+def _fit_picture(columns: dict[str, Any], unit: str) -> bytes:
     from matplotlib.figure import Figure
 
     from obsnet.report.maps import figure_png
@@ -213,8 +230,9 @@ def _fit_picture(columns: dict[str, Any]) -> bytes:
         ax.plot(time, columns["value"][at], "k.", markersize=4, label="observed")
         ax.plot(time, columns["posterior"][at], ".", color="#2166ac", markersize=4, label="posterior")
         ax.set_title(str(name), loc="left", fontsize=9)
+        ax.set_ylabel(unit, fontsize=8)
         ax.tick_params(labelsize=8)
-    axes[0].legend(loc="upper right", ncols=3, fontsize=8, frameon=False)
+    axes[0].legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, fontsize=8, frameon=False, borderpad=0)
     return figure_png(figure)
 
 
@@ -241,6 +259,33 @@ def _residual_picture(columns: dict[str, Any]) -> bytes:
     ax.plot(middle, np.exp(-0.5 * middle**2) / np.sqrt(2 * np.pi), "k-", linewidth=1)
     ax.set_xlabel("(observation − model) / assumed error; ends hold all beyond")
     ax.legend(frameon=False, fontsize=9)
+    return figure_png(figure)
+
+
+def _likelihood_picture(surface: LikelihoodSurface) -> bytes:
+    from matplotlib.figure import Figure
+
+    from obsnet.report.maps import figure_png
+
+    figure = Figure(figsize=(6, 4.2), layout="constrained")
+    ax = figure.subplots()
+    below = surface.log_evidence - surface.log_evidence.max()
+    levels = [-1000, -300, -100, -30, -10, -3, -1, 0]
+    drawn = ax.contourf(
+        surface.observation_factor, surface.prior_factor, np.maximum(below, -999), levels, cmap="viridis"
+    )
+    figure.colorbar(drawn, ax=ax, label="log likelihood below its maximum")
+    ax.plot(1, 1, "x", color="white", markersize=10, markeredgewidth=2)
+    ax.plot(surface.best[1], surface.best[0], "o", color="#d73027", markersize=7)
+    ax.set(
+        xscale="log",
+        yscale="log",
+        xlabel="factor on the observation error",
+        ylabel="factor on the prior error",
+    )
+    for axis, ticks in ((ax.xaxis, (0.5, 1, 2)), (ax.yaxis, (0.25, 0.5, 1, 2, 4))):
+        axis.set_ticks(ticks, [f"{t:g}" for t in ticks])
+        axis.set_ticks([], minor=True)
     return figure_png(figure)
 
 

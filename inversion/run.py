@@ -192,9 +192,11 @@ def _own(
         written.append(path)
         summary["ensemble"] = spread
     if options.page:
+        from inversion.likelihood import likelihood_surface
         from inversion.page import write_page
 
-        written.append(write_page(out / "inversion.html", data, fit, case.evaluation))
+        surface = likelihood_surface(case.made.problem)
+        written.append(write_page(out / "inversion.html", data, fit, case.evaluation, surface))
     report(
         f"chi-square {case.posterior.chi_square:.3g}, degrees of freedom for signal {case.posterior.dofs:.3g}"
     )

@@ -13,6 +13,7 @@ import pytest
 from inversion import solve
 from inversion.ensemble import Member, combine, hyper_ensemble, member_options
 from inversion.evaluation import evaluate, orbits, season, withheld
+from inversion.likelihood import likelihood_surface
 from inversion.options import InvertOptions, WithholdOptions
 from inversion.posterior import Aggregate
 from inversion.restart import fingerprint, load_posterior, save_posterior
@@ -245,12 +246,30 @@ def test_the_second_run_starts_from_the_first(case):  # noqa: F811
 def test_the_page_is_whole_and_escaped(full):
     folder = full[0]
     text = (folder / "inversion.html").read_text(encoding="utf-8")
-    assert text.count("data:image/png;base64,") == 3
+    assert text.count("data:image/png;base64,") == 4
     assert "http://" not in text
     assert "https://" not in text
     assert "<script" not in text
     for words in ("Fit by source", "Information by component", "Withheld observations", "expected 1 ±"):
         assert words in text
+
+
+@pytest.mark.parametrize("rows", [60, 500])
+def test_the_likelihood_surface_is_the_evidence_of_each_pair(rows):
+    p = problem_case("S").problem.select(np.arange(rows))
+    surface = likelihood_surface(p, [0.5, 1.0, 3.0], [0.8, 1.0])
+    for i, a in enumerate(surface.prior_factor):
+        for j, b in enumerate(surface.observation_factor):
+            changed = p.with_(
+                prior_error=p.prior_error.scaled(a * a), observation_error=p.observation_error.scaled(b * b)
+            )
+            assert surface.log_evidence[i, j] == pytest.approx(solve(changed).log_evidence, rel=1e-9)
+
+
+def test_the_likelihood_finds_errors_that_are_right():
+    best = likelihood_surface(problem_case("S").problem).best
+    assert best[0] == pytest.approx(1.0, rel=0.3)
+    assert best[1] == pytest.approx(1.0, rel=0.1)
 
 
 def test_names_from_files_cannot_inject(full, tmp_path):
