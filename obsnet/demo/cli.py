@@ -18,7 +18,7 @@ def demo(
     ] = "idealised",
     planted: Annotated[
         str, typer.Option(help="adcode of the province whose inventory is 25 % too low")
-    ] = "410000",
+    ] = "370000",
     days: Annotated[int, typer.Option(min=3, max=60, help="observed days")] = 12,
     seed: Annotated[int, typer.Option(min=0, help="of every draw")] = 1,
     workers: Annotated[

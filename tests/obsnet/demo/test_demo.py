@@ -41,7 +41,7 @@ def test_record(run):
     folder, done = run
     record = json.loads(done.stdout)
     assert record == json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    assert record["planted"] == "410000"
+    assert record["planted"] == "370000"
     assert len(record["verdicts"]) == 34
     assert record["seeds"] == {"world": 1, "truth_particles": 1002, "model_particles": 1003}
     assert "six background stations" in record["network"]
