@@ -32,6 +32,7 @@ def along_track_groups(
     window_s: float = 10.0,
     inner_s: float = 1.0,
     max_gap_s: float = 3.0,
+    max_gap_km: float = 50.0,
     length_km: float | None = None,
 ) -> Groups:
     """Group soundings along a track.
@@ -48,8 +49,8 @@ def along_track_groups(
         Length of the windows, which begin at full multiples since 1970-01-01.
     inner_s : float
         Length of the averages made first, inside the windows; must divide them.
-    max_gap_s : float
-        A longer time without a sounding of the same class ends a group.
+    max_gap_s, max_gap_km : float
+        A longer time, or a larger step, to the next sounding of the same class ends a group.
     length_km : float, optional
         Correlation length: seconds are then weighted by `exponential_weights`; alike without it.
 
@@ -76,7 +77,9 @@ def along_track_groups(
         times = np.zeros(0, dtype="datetime64[us]")
         return Groups(np.zeros(1, np.int64), empty, nothing, nothing, nothing, times, empty, empty)
     changed = (np.diff(group_kind) != 0) | (np.diff(window) != 0)
-    gap = np.diff(stamp) > max_gap_s * 1e6
+    xyz = unit_vectors(lat[rows], lon[rows])
+    step = np.linalg.norm(np.diff(xyz, axis=0), axis=1) * (EARTH_RADIUS / 1e3)
+    gap = (np.diff(stamp) > max_gap_s * 1e6) | (step > max_gap_km)
     first = np.flatnonzero(np.append(True, changed | gap))
     offsets = np.append(first, len(rows)).astype(np.int64)
     group = np.repeat(np.arange(len(first)), np.diff(offsets))
@@ -88,7 +91,7 @@ def along_track_groups(
     if length_km is None:
         node_weight = 1.0 / nodes_of_group[node_group]
     else:
-        place = np.add.reduceat(unit_vectors(lat[rows], lon[rows]), node_start, axis=0)
+        place = np.add.reduceat(xyz, node_start, axis=0)
         place *= EARTH_RADIUS / 1e3 / np.linalg.norm(place, axis=1, keepdims=True)
         node_weight = _line_weights(place, np.append(0, np.cumsum(nodes_of_group)), length_km)
     piece = _count_up(np.stack([window[first], group_kind[first]]))

@@ -31,6 +31,7 @@ class SuperobsStage(Options):
     grid: str | None = Field(None, description="south,north,west,east,dlat[,dlon] for areas")
     window: float | None = Field(None, gt=0, description="seconds; 10 along track, 3600 for areas")
     max_gap: float = Field(3.0, gt=0, description="seconds without a sounding that end a group")
+    max_gap_km: float = Field(50.0, gt=0, description="a step to the next sounding that ends a group")
     weighting: str = Field("share", pattern="^(share|area)$", description="share of the pixel, or its area")
     footprint_km: float | None = Field(None, gt=0, description="diameter, for products without pixel corners")
     minimum: int = Field(1, ge=1, description="fewest soundings of a super-observation")
@@ -55,6 +56,7 @@ def superobs(
     grid: Annotated[_Text, typer.Option(help="south,north,west,east,dlat[,dlon] for areas")] = None,
     window: Annotated[_Number, typer.Option(help="seconds; 10 along track, 3600 for areas")] = None,
     max_gap: Annotated[float, typer.Option(help="seconds without a sounding that end a group")] = 3.0,
+    max_gap_km: Annotated[float, typer.Option(help="a step to the next sounding that ends a group")] = 50.0,
     weighting: Annotated[str, typer.Option(help="share: of the pixel in the cell; area: its m2")] = "share",
     footprint_km: Annotated[_Number, typer.Option(help="diameter, for products without corners")] = None,
     minimum: Annotated[int, typer.Option(help="fewest soundings of a super-observation")] = 1,
@@ -95,6 +97,7 @@ def superobs(
             grid=grid,
             window=window,
             max_gap=max_gap,
+            max_gap_km=max_gap_km,
             weighting=weighting,
             footprint_km=footprint_km,
             minimum=minimum,
@@ -180,7 +183,17 @@ def _run(options: SuperobsStage, case: Case) -> StageResult:
             include={"r", "length_km", "floor", "transport", "variability", "representativity"}
         ),
         **options.model_dump(
-            include={"method", "grid", "window", "max_gap", "weighting", "footprint_km", "minimum", "errors"}
+            include={
+                "method",
+                "grid",
+                "window",
+                "max_gap",
+                "max_gap_km",
+                "weighting",
+                "footprint_km",
+                "minimum",
+                "errors",
+            }
         ),
     )
     summary = combine_store(

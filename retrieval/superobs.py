@@ -48,8 +48,8 @@ class Superobs:
         For ``area``.
     window_s : float, optional
         10 s along track, 3600 s for areas by default.
-    inner_s, max_gap_s : float
-        Along track: seconds averaged first; longest gap inside a group.
+    inner_s, max_gap_s, max_gap_km : float
+        Along track: seconds averaged first; longest gap in time and in space inside a group.
     weighting : {"share", "area"}
         Area: the share of the pixel that lies in the cell, or its area.
     footprint_km : float, optional
@@ -64,6 +64,7 @@ class Superobs:
     window_s: float | None = None
     inner_s: float = 1.0
     max_gap_s: float = 3.0
+    max_gap_km: float = 50.0
     weighting: str = "share"
     footprint_km: float | None = None
     minimum: int = 1
@@ -185,6 +186,7 @@ def groups_of(table: pa.Table, settings: Superobs) -> tuple[Groups, list[tuple[s
             window_s=settings.window,
             inner_s=settings.inner_s,
             max_gap_s=settings.max_gap_s,
+            max_gap_km=settings.max_gap_km,
             length_km=length,
         )
         return groups, labels

@@ -20,14 +20,15 @@ def make_table(
     source="test_lite",
     platform="OCO-2",
     seconds=60.0,
-    lat=(30.0, 34.0),
-    lon=(110.0, 111.0),
+    lat=None,
+    lon=(110.0, 110.1),
     corners=True,
     profiles=True,
     start=START,
     **columns,
 ) -> pa.Table:
-    """Return a track of soundings northward, 8 footprints wide; keywords replace columns."""
+    """Return a track of soundings northward at the speed of a satellite; keywords replace columns."""
+    lat = (30.0, 30.0 + 0.06 * seconds) if lat is None else lat
     rng = np.random.default_rng(seed)
     when = np.sort(rng.uniform(0, seconds, n))
     latitude = lat[0] + (lat[1] - lat[0]) * when / seconds

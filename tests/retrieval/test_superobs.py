@@ -151,7 +151,7 @@ def test_mean_place_across_the_dateline():
 def test_time_of_exposures_is_kept():
     time = START + np.arange(4).astype("timedelta64[s]")
     second = np.timedelta64(1, "s")
-    table = make_table(4, time=time, time_start=time - second, time_end=time + second)
+    table = make_table(4, seconds=4.0, time=time, time_start=time - second, time_end=time + second)
     row = super_observe(table, Superobs(max_gap_s=9)).table
     assert column(row, "time_start")[0] == START - second
     assert column(row, "time_end")[0] == START + 4 * second

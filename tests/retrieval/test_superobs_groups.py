@@ -166,6 +166,16 @@ def test_a_strait_does_not_join_its_shores():
     assert sorted(groups.size.tolist()) == [2, 3, 5]
 
 
+def test_a_jump_in_space_ends_a_group():
+    """GOSAT's points lie 150 km apart, seconds after each other: no mean of two places."""
+    time = ZERO + (np.array([1.0, 2.0, 3.0]) * 1e6).astype("timedelta64[us]")
+    lon = np.array([110.0, 110.1, 111.8])
+    groups = along_track_groups(time, np.full(3, 30.0), lon, np.zeros(3, int))
+    assert groups.size.tolist() == [2, 1]
+    wide = along_track_groups(time, np.full(3, 30.0), lon, np.zeros(3, int), max_gap_km=200.0)
+    assert wide.size.tolist() == [3]
+
+
 def test_windows_are_those_of_sounding_identifiers():
     """Ten-second windows are floor(t / 10 s): the digit of tens of seconds in YYYYMMDDhhmmss."""
     time = ZERO + np.array([9_999_999, 10_000_000]).astype("timedelta64[us]")
