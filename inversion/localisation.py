@@ -6,10 +6,11 @@ a side, an instrument's offset) form one further column that sees every observat
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -18,10 +19,21 @@ from inversion.state import State
 from obsnet.errors import RangeError, SolverError
 from obsnet.grid import Grid
 
-__all__ = ["Localisation", "gaspari_cohn", "state_columns"]
+__all__ = ["Localisation", "gaspari_cohn", "nearby", "state_columns"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+
+
+@numba.vectorize(cache=True)
+def _taper(r: float) -> float:  # pragma: no cover - compiled
+    if r <= 1.0:
+        return 1.0 + r * r * (-5.0 / 3.0 + r * (5.0 / 8.0 + r * (0.5 - 0.25 * r)))
+    if r >= 2.0:
+        return 0.0
+    s = max(r, 1.0)  # both branches are computed where a loop is vectorised
+    far = 4.0 - 5.0 * s + s * s * (5.0 / 3.0 + s * (5.0 / 8.0 + s * (-0.5 + s / 12.0))) - 2.0 / (3.0 * s)
+    return max(far, 0.0)
 
 
 def gaspari_cohn(distance: npt.ArrayLike, radius: float) -> Floats:
@@ -43,11 +55,56 @@ def gaspari_cohn(distance: npt.ArrayLike, radius: float) -> Floats:
     -----
     Gaspari & Cohn (1999), Q. J. R. Meteorol. Soc. 125, 723, eq. 4.10, doi:10.1002/qj.49712555417.
     """
-    r = np.abs(np.asarray(distance, dtype=np.float64)) * (2.0 / radius)
-    near = 1.0 + r**2 * (-5.0 / 3.0 + r * (5.0 / 8.0 + r * (0.5 - 0.25 * r)))
-    s = np.clip(r, 1.0, 2.0)
-    far = 4.0 - 5.0 * s + s**2 * (5.0 / 3.0 + s * (5.0 / 8.0 + s * (-0.5 + s / 12.0))) - 2.0 / (3.0 * s)
-    return np.where(r <= 1.0, near, np.where(r < 2.0, np.clip(far, 0.0, 1.0), 0.0))
+    return np.asarray(_taper(np.asarray(distance, dtype=np.float64) * (2.0 / radius)))
+
+
+@numba.njit(cache=True)
+def nearby(
+    place: Floats, points: Floats, radius: float, limit: int
+) -> tuple[Ints, Floats]:  # pragma: no cover - compiled
+    """Return which points are near a place, in their order, and their weights.
+
+    Parameters
+    ----------
+    place : ndarray, shape (3,)
+        On the unit sphere; the zero vector for everywhere: all points with weight 1.
+    points : ndarray, shape (n, 3)
+        On the unit sphere, sorted by the third coordinate.
+    radius : float
+        Angle at which the weight is 0, radians; infinite for all points with weight 1.
+    limit : int
+        Most points, the nearest first; 0 for all.
+
+    Returns
+    -------
+    index, weight : ndarray
+    """
+    n = points.shape[0]
+    if place[0] == 0.0 and place[1] == 0.0 and place[2] == 0.0:
+        return np.arange(n), np.ones(n)
+    # a hair wider, so that rounding of the chord loses nobody; their weight is 0
+    chord = 2.0 * np.sin(0.5 * min(radius, np.pi)) + 1e-12
+    z = points[:, 2]
+    low = np.searchsorted(z, place[2] - chord)
+    high = np.searchsorted(z, place[2] + chord, side="right")
+    index, weight, distance = np.empty(high - low, np.int64), np.empty(high - low), np.empty(high - low)
+    count = 0
+    for i in range(low, high):
+        square = 0.0
+        for axis in range(3):
+            square += (points[i, axis] - place[axis]) ** 2
+        if square > chord * chord:
+            continue
+        angle = 2.0 * np.arcsin(min(0.5 * np.sqrt(square), 1.0))
+        taper = _taper(2.0 * angle / radius)
+        if taper > 0.0:
+            index[count], weight[count], distance[count] = i, taper, angle
+            count += 1
+    index, weight = index[:count], weight[:count]
+    if 0 < limit < count:
+        kept = np.sort(np.argsort(distance[:count], kind="mergesort")[:limit])
+        return index[kept], weight[kept]
+    return index, weight
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +137,7 @@ class Localisation:
     obs_lat: Any
     obs_lon: Any
     radius_km: float
-    limit: int | None = field(default=None)
+    limit: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "column", np.asarray(self.column, dtype=np.int64))
@@ -105,55 +162,35 @@ class Localisation:
             raise RangeError(f"a column needs at least one observation, limit = {self.limit}")
 
     @cached_property
-    def _trees(self) -> tuple[Any, Any]:
-        from scipy.spatial import cKDTree
+    def order(self) -> Ints:
+        """Observations from south to north, as `nearby` wants its points."""
+        return np.argsort(self.points[:, 2], kind="stable")
 
-        places = ((self.lat, self.lon), (self.obs_lat, self.obs_lon))
-        columns, observations = (cKDTree(unit_vectors(lat, lon)) for lat, lon in places)
-        return columns, observations
+    @cached_property
+    def points(self) -> Floats:
+        """Observations on the unit sphere, in their own order."""
+        return unit_vectors(self.obs_lat, self.obs_lon)
 
-    def neighbours(self, columns: Ints) -> tuple[Ints, Ints, Floats]:
-        """Return the observations of some columns as rows of a sparse matrix, in ascending order.
+    @cached_property
+    def places(self) -> Floats:
+        """Columns on the unit sphere; the last row, all zero, stands for elements without a place."""
+        return np.vstack([unit_vectors(self.lat, self.lon), np.zeros((1, 3))])
+
+    @property
+    def angle(self) -> float:
+        """The radius in radians."""
+        return self.radius_km / EARTH_RADIUS_KM
+
+    def neighbours(self, column: int) -> tuple[Ints, Floats]:
+        """Return the observations of one column from south to north, and their weights.
 
         Parameters
         ----------
-        columns : ndarray of int
-            Which; -1 for the one without a place.
-
-        Returns
-        -------
-        start (len(columns) + 1,), observation, weight : ndarray
-            Entries ``start[i]:start[i + 1]`` belong to ``columns[i]``; the same numbers whatever other columns
-            are asked for with it.
+        column : int
+            -1 for the one without a place.
         """
-        from scipy.spatial import cKDTree
-
-        placed, bare = np.flatnonzero(columns >= 0), np.flatnonzero(columns < 0)
-        row, obs, weight = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
-        if placed.size:
-            tree, others = self._trees
-            # a hair wider, so that rounding of the chord loses nobody; their weight is 0
-            angle = min(self.radius_km / EARTH_RADIUS_KM, np.pi)
-            pairs = cKDTree(tree.data[columns[placed]]).sparse_distance_matrix(
-                others, 2.0 * np.sin(0.5 * angle) + 1e-12, output_type="ndarray"
-            )
-            row, obs = placed[pairs["i"]], pairs["j"].astype(np.int64)
-            distance = 2.0 * EARTH_RADIUS_KM * np.arcsin(np.minimum(0.5 * pairs["v"], 1.0))
-            weight = gaspari_cohn(distance, self.radius_km)
-            keep = weight > 0.0
-            if self.limit is not None:
-                order = np.lexsort((obs, distance, row))
-                rank = np.arange(row.size) - np.searchsorted(row[order], row[order], side="left")
-                keep[order[rank >= self.limit]] = False
-            row, obs, weight = row[keep], obs[keep], weight[keep]
-        if bare.size:
-            n_obs = self.obs_lat.size
-            row = np.concatenate([row, np.repeat(bare, n_obs)])
-            obs = np.concatenate([obs, np.tile(np.arange(n_obs), bare.size)])
-            weight = np.concatenate([weight, np.ones(bare.size * n_obs)])
-        order = np.lexsort((obs, row))
-        start = np.searchsorted(row[order], np.arange(columns.size + 1))
-        return start.astype(np.int64), obs[order].astype(np.int64), weight[order]
+        index, weight = nearby(self.places[column], self.points[self.order], self.angle, self.limit or 0)
+        return self.order[index], weight
 
 
 def state_columns(state: State, grid: Grid) -> tuple[Ints, Floats, Floats]:

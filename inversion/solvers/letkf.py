@@ -20,7 +20,7 @@ import scipy.sparse as sp
 from threadpoolctl import threadpool_limits
 
 from inversion.covariance import DiagonalCovariance
-from inversion.localisation import Localisation
+from inversion.localisation import Localisation, nearby
 from inversion.observation_error import subset
 from inversion.posterior import Posterior
 from inversion.problem import Problem
@@ -31,7 +31,6 @@ __all__ = ["analyse", "solve_letkf", "transform"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-_PAIRS = 4_000_000  # of columns and observations held at a time
 
 
 @numba.njit(cache=True)
@@ -68,31 +67,48 @@ def _information(
     total, right = np.zeros((k, k)), np.zeros(k)
     whole = n - n % 4
     for i in range(0, whole, 4):
-        a, b, c, e = y[obs[i]], y[obs[i + 1]], y[obs[i + 2]], y[obs[i + 3]]
-        wa, wb = precision[obs[i]] * weight[i], precision[obs[i + 1]] * weight[i + 1]
-        wc, we = precision[obs[i + 2]] * weight[i + 2], precision[obs[i + 3]] * weight[i + 3]
+        ia, ib, ic, ie = obs[i], obs[i + 1], obs[i + 2], obs[i + 3]
+        a, b, c, e = y[ia], y[ib], y[ic], y[ie]
+        wa, wb = precision[ia] * weight[i], precision[ib] * weight[i + 1]
+        wc, we = precision[ic] * weight[i + 2], precision[ie] * weight[i + 3]
         for r in range(k):
             sa, sb, sc, se = wa * a[r], wb * b[r], wc * c[r], we * e[r]
             row = total[r]
             for s in range(r + 1):
                 row[s] += sa * a[s] + sb * b[s] + sc * c[s] + se * e[s]
-            right[r] += (
-                sa * innovation[obs[i]]
-                + sb * innovation[obs[i + 1]]
-                + sc * innovation[obs[i + 2]]
-                + se * innovation[obs[i + 3]]
-            )
+            right[r] += sa * innovation[ia] + sb * innovation[ib] + sc * innovation[ic] + se * innovation[ie]
     for i in range(whole, n):
         a, w = y[obs[i]], precision[obs[i]] * weight[i]
         for r in range(k):
-            sa = w * a[r]
             for s in range(r + 1):
-                total[r, s] += sa * a[s]
-            right[r] += sa * innovation[obs[i]]
+                total[r, s] += w * a[r] * a[s]
+            right[r] += w * a[r] * innovation[obs[i]]
     for r in range(k):
         for s in range(r):
             total[s, r] = total[r, s]
     return total, right
+
+
+@numba.njit(cache=True)
+def _update(
+    x: Floats, mean: Floats, rows: Ints, step: Floats, root: Floats, relaxation: float
+) -> Floats:  # pragma: no cover - compiled
+    """Change the rows of one column in place; return their old perturbations."""
+    k = x.shape[1]
+    old = np.empty((rows.size, k))
+    for i in range(rows.size):
+        old[i] = x[rows[i]]
+    new, moved = np.dot(old, root), np.dot(old, step)
+    for i in range(rows.size):
+        factor = 1.0
+        if relaxation > 0.0:
+            before, after = np.dot(old[i], old[i]), np.dot(new[i], new[i])
+            if after > 0.0:
+                factor += relaxation * (np.sqrt(before / after) - 1.0)
+        mean[rows[i]] += moved[i]
+        for j in range(k):
+            x[rows[i], j] = factor * new[i, j]
+    return old
 
 
 @numba.njit(cache=True, parallel=True)
@@ -100,14 +116,15 @@ def _columns(
     y: Floats,
     innovation: Floats,
     precision: Floats,
-    start: Ints,
-    obs: Ints,
-    weight: Floats,
+    points: Floats,
+    places: Floats,
+    radius: float,
+    limit: int,
     first: Ints,
     rows: Ints,
     x: Floats,
     mean: Floats,
-    relax: float,
+    relaxation: float,
     h_data: Floats,
     h_rows: Ints,
     h_start: Ints,
@@ -115,32 +132,25 @@ def _columns(
 ) -> None:  # pragma: no cover - compiled
     """Analyse columns in place; `h_*` is H by columns, empty where its trace is not wanted."""
     k = y.shape[1]
-    for column in numba.prange(start.size - 1):
-        these, taper = obs[start[column] : start[column + 1]], weight[start[column] : start[column + 1]]
-        if these.size == 0:
+    for column in numba.prange(places.shape[0]):
+        obs, weight = nearby(places[column], points, radius, limit)
+        if obs.size == 0:
             continue
-        information, right = _information(y, innovation, precision, these, taper)
+        information, right = _information(y, innovation, precision, obs, weight)
         step, root = transform(information, right, k)
-        square = (root @ root) / (k - 1.0)
-        local = np.zeros(y.shape[0] if h_start.size > 1 else 0)
-        if local.size:
-            for i in range(these.size):
-                local[these[i]] = taper[i] * precision[these[i]]
-        for position in range(first[column], first[column + 1]):
-            row = rows[position]
-            old = x[row].copy()
-            mean[row] += np.dot(old, step)
-            new = np.dot(old, root)
-            before, after = np.dot(old, old), np.dot(new, new)
-            if relax > 0.0 and after > 0.0:
-                new *= 1.0 + relax * (np.sqrt(before / after) - 1.0)
-            x[row] = new
-            if local.size:
-                gain = np.dot(old, square)
-                for e in range(h_start[row], h_start[row + 1]):
-                    j = h_rows[e]
-                    if local[j] > 0.0:
-                        trace[row] += h_data[e] * local[j] * np.dot(gain, y[j])
+        these = rows[first[column] : first[column + 1]]
+        old = _update(x, mean, these, step, root, relaxation)
+        if trace.size == 0:
+            continue
+        local = np.zeros(y.shape[0])
+        for i in range(obs.size):
+            local[obs[i]] = weight[i] * precision[obs[i]]
+        gain = np.dot(old, np.dot(root, root)) / (k - 1.0)
+        for i in range(these.size):
+            for e in range(h_start[these[i]], h_start[these[i] + 1]):
+                j = h_rows[e]
+                if local[j] > 0.0:
+                    trace[these[i]] += h_data[e] * local[j] * np.dot(gain[i], y[j])
 
 
 def analyse(
@@ -152,7 +162,6 @@ def analyse(
     relaxation: float = 0.0,
     open_rows: Ints | None = None,
     trace: Floats | None = None,
-    pairs: int = _PAIRS,
 ) -> Floats:
     """Let an ensemble learn from the observations of a problem, in place.
 
@@ -171,105 +180,78 @@ def analyse(
     open_rows : ndarray of int, optional
         State elements that may change; by default all.
     trace : ndarray, shape (n_state,), optional
-        The diagonal of the averaging kernel is added to it; needs a sparse Jacobian.
-    pairs : int
-        Columns and observations held at a time; the answer does not depend on it.
+        The diagonal of the averaging kernel is added to it; needs a sparse Jacobian and independent errors.
 
     Returns
     -------
     ndarray, shape (n_obs, k)
         ``H X`` of the prior perturbations.
+
+    Raises
+    ------
+    SolverError
+        A localisation of another state or other observations.
     """
     y = np.ascontiguousarray(problem.forward(x))
     innovation = np.asarray(problem.observations) - problem.simulate(mean)
+    near = localisation or _everywhere(mean.size, problem.n_obs)
+    if near.column.shape != mean.shape or near.obs_lat.size != problem.n_obs:
+        raise SolverError(
+            f"localisation is of {near.column.size} state elements and {near.obs_lat.size} observations, "
+            f"the problem has {mean.size} and {problem.n_obs}"
+        )
     rows = np.arange(mean.size) if open_rows is None else open_rows
-    column = np.full(mean.size, -1) if localisation is None else localisation.column
-    if column.shape != mean.shape:
-        raise SolverError(
-            f"localisation: {column.size} state elements have a column, the state has {mean.size}"
-        )
-    if localisation is not None and localisation.obs_lat.size != problem.n_obs:
-        raise SolverError(
-            f"localisation: {localisation.obs_lat.size} observations have a position, there are {problem.n_obs}"
-        )
-    rows = rows[np.argsort(column[rows], kind="stable")]
-    columns, first = np.unique(column[rows], return_index=True)
+    rows = rows[np.argsort(near.column[rows], kind="stable")]
+    columns, first = np.unique(near.column[rows], return_index=True)
     first = np.append(first, rows.size).astype(np.int64)
-    error = problem.observation_error
-    precision = 1.0 / error.diagonal() if isinstance(error, DiagonalCovariance) else None
-    by_column = (np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int64))
-    if trace is not None and precision is not None:
-        h = sp.csc_array(problem.jacobian)
-        by_column = (h.data.astype(np.float64), h.indices.astype(np.int64), h.indptr.astype(np.int64))
-    else:
-        trace = np.zeros(0)
-    step = columns.size if localisation is None else max(1, pairs // max(problem.n_obs, 1))
-    with threadpool_limits(1):  # columns are the parallel work; and sums do not depend on threads
-        for low in range(0, columns.size, step):
-            high = min(low + step, columns.size)
-            start, obs, weight = _neighbours(localisation, columns[low:high], problem.n_obs)
-            if precision is None:
-                _correlated(
-                    problem, y, innovation, start, obs, weight, first[low:], rows, x, mean, relaxation
-                )
-                continue
-            _columns(
-                y,
-                innovation,
-                precision,
-                start,
-                obs,
-                weight,
-                first[low : high + 1],
-                rows,
-                x,
-                mean,
-                relaxation,
-                *by_column,
-                trace,
-            )
+    error, order = problem.observation_error, near.order
+    with threadpool_limits(1):  # columns are the parallel work, and sums do not depend on the threads
+        if not isinstance(error, DiagonalCovariance):
+            for column, low, high in zip(columns, first[:-1], first[1:], strict=True):
+                obs, weight = near.neighbours(int(column))
+                if obs.size:
+                    step, root = _correlated(problem, y, innovation, obs, weight)
+                    _update(x, mean, rows[low:high], step, root, relaxation)
+            return y
+        by_column = (np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int64))
+        if trace is not None:
+            h = sp.csc_array(problem.jacobian[order])
+            by_column = (h.data.astype(np.float64), h.indices.astype(np.int64), h.indptr.astype(np.int64))
+        _columns(
+            y[order],
+            innovation[order],
+            1.0 / error.diagonal()[order],
+            near.points[order],
+            near.places[columns],
+            near.angle,
+            near.limit or 0,
+            first,
+            rows,
+            x,
+            mean,
+            relaxation,
+            *by_column,
+            np.zeros(0) if trace is None else trace,
+        )
     return y
 
 
-def _neighbours(localisation: Localisation | None, columns: Ints, n_obs: int) -> tuple[Ints, Ints, Floats]:
-    if localisation is not None:
-        return localisation.neighbours(columns)
-    return np.array([0, n_obs]), np.arange(n_obs), np.ones(n_obs)
+def _everywhere(n_state: int, n_obs: int) -> Localisation:
+    """Return the localisation that is none: one column that sees all."""
+    return Localisation(np.full(n_state, -1), [], [], np.zeros(n_obs), np.zeros(n_obs), np.inf)
 
 
 def _correlated(
-    problem: Problem,
-    y: Floats,
-    innovation: Floats,
-    start: Ints,
-    obs: Ints,
-    weight: Floats,
-    first: Ints,
-    rows: Ints,
-    x: Floats,
-    mean: Floats,
-    relaxation: float,
-) -> None:
-    """Analyse columns whose observations have correlated errors: ``w^1/2 R^-1 w^1/2`` of the column's rows."""
-    error, k = problem.observation_error, x.shape[1]
-    for number in range(start.size - 1):
-        these, root_weight = (a[start[number] : start[number + 1]] for a in (obs, np.sqrt(weight)))
-        if these.size == 0:
-            continue
-        part = error if these.size == error.size else subset(error, these)
-        tapered = root_weight[:, None] * np.column_stack([y[these], innovation[these]])
-        solved = part.solve(tapered)
-        both = tapered[:, :k].T @ solved
-        step, root = transform(np.ascontiguousarray(both[:, :k]), np.ascontiguousarray(both[:, k]), k)
-        inside = rows[first[number] : first[number + 1]]
-        old = x[inside]
-        new = old @ root
-        if relaxation > 0.0:
-            before, after = (np.einsum("ij,ij->i", a, a) for a in (old, new))
-            ratio = np.sqrt(before / np.where(after > 0.0, after, 1.0))
-            new *= np.where(after > 0.0, 1.0 + relaxation * (ratio - 1.0), 1.0)[:, None]
-        mean[inside] += old @ step
-        x[inside] = new
+    problem: Problem, y: Floats, innovation: Floats, obs: Ints, weight: Floats
+) -> tuple[Floats, Floats]:
+    """Return the weights of a column whose observations' errors hang together: ``w^1/2 R^-1 w^1/2``."""
+    error, k = problem.observation_error, y.shape[1]
+    inside = np.argsort(obs)  # the order in which the error knows its rows
+    obs, root = obs[inside], np.sqrt(weight[inside])
+    part = error if obs.size == error.size else subset(error, obs)
+    tapered = root[:, None] * np.column_stack([y[obs], innovation[obs]])
+    both = tapered[:, :k].T @ part.solve(tapered)
+    return transform(np.ascontiguousarray(both[:, :k]), np.ascontiguousarray(both[:, k]), k)
 
 
 def solve_letkf(
@@ -282,7 +264,6 @@ def solve_letkf(
     seed: int = 0,
     ensemble: npt.ArrayLike | None = None,
     exact: bool | None = None,
-    pairs: int = _PAIRS,
 ) -> Posterior:
     """Solve with an ensemble.
 
@@ -306,8 +287,6 @@ def solve_letkf(
         Prior perturbations instead of drawn ones; their mean is taken off.
     exact : bool, optional
         See `prior_ensemble`.
-    pairs : int
-        Columns times observations held at a time.
 
     Returns
     -------
@@ -338,9 +317,13 @@ def solve_letkf(
     x *= np.sqrt(inflation)
     mean = np.array(problem.prior, dtype=np.float64)
     solved = problem if localisation is not None else problem.with_(prior_error=EnsembleCovariance(x.copy()))
-    local = localisation is not None and sp.issparse(problem.jacobian)
-    trace = np.zeros(problem.n_state) if local else None
-    y = analyse(problem, mean, x, localisation, relaxation=relaxation, trace=trace, pairs=pairs)
+    traced = (
+        localisation is not None
+        and sp.issparse(problem.jacobian)
+        and isinstance(problem.observation_error, DiagonalCovariance)
+    )
+    trace = np.zeros(problem.n_state) if traced else None
+    y = analyse(problem, mean, x, localisation, relaxation=relaxation, trace=trace)
     system = EnsembleSystem(solved, y, x) if localisation is None else LocalSystem(x, trace)
     stopping = {"converged": True, "iterations": 1, "members": x.shape[1], "seed": seed}
     return Posterior(solved, mean, system, "letkf", stopping)
