@@ -29,14 +29,14 @@ def verify(
 ) -> None:
     """Recompute values from raw ones and compare; exit 1 where they differ or a file cannot be used."""
     from obsnet.cli import emit
-    from obsnet.config import resolve_files
     from obsnet.errors import ObsnetError
     from retrieval import bias
+    from retrieval.ingest import granule_files
     from retrieval.read import open_fields
 
     wanted = None if correction is None else bias.read_correction(correction)
     rows: list[dict[str, Any]] = []
-    for path in resolve_files(files):
+    for path in granule_files(files):
         try:
             fields = open_fields(path)
             with fields.source:
@@ -92,12 +92,12 @@ def fit(
     import numpy as np
 
     from obsnet.cli import emit
-    from obsnet.config import resolve_files
     from retrieval import bias, bias_fit
+    from retrieval.ingest import granule_files
     from retrieval.read import open_fields
 
     correction = None if start is None else bias.read_correction(start)
-    paths = resolve_files(files)
+    paths = granule_files(files)
     parts = []
     for path in paths:
         fields = open_fields(path)

@@ -8,7 +8,7 @@ import typer
 
 __all__ = ["ingest"]
 
-_Files = Annotated[list[str], typer.Argument(help="granules, folders (all files below) or globs")]
+_Files = Annotated[list[str], typer.Argument(help="granules, folders (all granules below) or globs")]
 _Text = Optional[str]  # noqa: UP045 - typer reads the annotation when the command is made
 
 
@@ -24,8 +24,9 @@ def ingest(
         _Text, typer.Option(help="bias correction (.toml) to apply to the raw values")
     ] = None,
     x2019: Annotated[
-        bool, typer.Option("--x2019", help="take XCO2 on the WMO X2019 scale (Lite v10, v11)")
+        bool, typer.Option("--x2019", help="XCO2 on the WMO X2019 scale (Lite v10, v11): --variant x2019")
     ] = False,
+    variant: Annotated[_Text, typer.Option(help="another value of the product, e.g. raw of s5p_ch4")] = None,
     profiles: Annotated[
         str, typer.Option(help="whose kernels and priors are kept: all, good or none")
     ] = "all",
@@ -50,15 +51,14 @@ def ingest(
     Files that are done already are left alone, so a killed run is simply started again.
     """
     from obsnet.cli import emit
-    from obsnet.config import resolve_files
     from obsnet.parallel import parse_shard
-    from retrieval.ingest import IngestOptions
+    from retrieval.ingest import IngestOptions, granule_files
     from retrieval.ingest import ingest as run
 
     options = IngestOptions(
         sensor=sensor,
         species=species,
-        variant="x2019" if x2019 else None,
+        variant="x2019" if x2019 else variant,
         screen=screen,
         correction=correction,
         profiles=profiles,
@@ -66,7 +66,7 @@ def ingest(
         sensors=(sensors,) if sensors else (),
     )
     summary = run(
-        resolve_files(files),
+        granule_files(files),
         out,
         options,
         scheduler="dask" if address else scheduler,  # type: ignore[arg-type]

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from obsnet.config import resolve_files
 from obsnet.constants import species as species_of
 from obsnet.errors import ConfigError, ObsnetError
 from obsnet.parallel import Scheduler, map_unordered, shard
@@ -24,7 +25,9 @@ from obsnet.schema import Quality
 from obsnet.store import ObservationStore, file_id, sha256, write_table
 from retrieval.plan import make_plan
 
-__all__ = ["IngestOptions", "Summary", "ingest"]
+__all__ = ["IngestOptions", "Summary", "granule_files", "ingest"]
+
+_SUFFIXES = {".nc", ".nc4", ".h5", ".he5", ".hdf", ".hdf5", ".csv"}
 
 _SMALL = 64 * 2**20  # bytes below which starting workers costs more than it saves
 _WRITE_EVERY = 20.0  # seconds between writes of the index
@@ -50,8 +53,8 @@ class IngestOptions:
         Rows whose profiles are kept.
     extra : tuple of str
         Variables kept beside the store, see `retrieval.read.read_granule`.
-    sensors, screens : tuple of str
-        Folders of the user's own tables.
+    sensors : tuple of str
+        Folders of the user's own sensor tables.
     """
 
     sensor: str | None = None
@@ -62,7 +65,6 @@ class IngestOptions:
     profiles: str = "all"
     extra: tuple[str, ...] = ()
     sensors: tuple[str, ...] = ()
-    screens: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what no file could be read with."""
@@ -70,6 +72,11 @@ class IngestOptions:
 
         if self.profiles not in ("all", "good", "none"):
             raise ConfigError(f"profiles {self.profiles!r}: choose all, good or none")
+        if self.correction is not None and self.variant is not None:
+            raise ConfigError(
+                f"bias correction {self.correction} starts from the raw value: it cannot be combined with "
+                f"variant {self.variant}"
+            )
         if self.species is not None:
             species_of(self.species)
         if self.sensor is not None:
@@ -97,7 +104,7 @@ class IngestOptions:
         if self.screen is not None:
             from retrieval.screening import find_screen
 
-            screen = find_screen(self.screen, self.screens)
+            screen = find_screen(self.screen)
         if self.correction is not None:
             from retrieval.bias import read_correction
 
@@ -226,7 +233,7 @@ def _read_and_write(path: Path, task: _Task, digest: str) -> dict[str, Any]:
                 f"{repeated} rows are also in {', '.join(Path(n).name for n in task.newer)}, flagged duplicate"
             )
     ObservationStore(task.store).write(table)
-    if granule.extra:
+    if granule.extra and len(table):
         _write_extra(table, granule.extra, Path(task.store), granule.source)
     values = table["value"].filter(pc.equal(table["quality"], 0))
     entry = species_of(granule.sensor.species)
@@ -313,6 +320,35 @@ def _arc(longitude: np.ndarray) -> tuple[float, float]:
     )
 
 
+def granule_files(patterns: Iterable[str | Path], base: str | Path = ".") -> list[Path]:
+    """Expand files, folders and globs into granules.
+
+    Of a folder only files with a suffix of granules are taken, because download tools leave others beside
+    them; a file or glob that is named is taken whatever its suffix.
+
+    Parameters
+    ----------
+    patterns, base
+        See `obsnet.config.resolve_files`.
+
+    Raises
+    ------
+    ConfigError
+        A pattern matches nothing.
+    """
+    found: set[Path] = set()
+    for pattern in patterns:
+        files = resolve_files([pattern], base)
+        if (Path(base) / Path(pattern).expanduser()).is_dir():
+            files = [f for f in files if f.suffix.lower() in _SUFFIXES]
+            if not files:
+                raise ConfigError(
+                    f"{pattern}: no granules in this folder (suffixes {' '.join(sorted(_SUFFIXES))})"
+                )
+        found.update(files)
+    return sorted(found)
+
+
 def ingest(
     files: Iterable[str | Path],
     store: str | Path,
@@ -329,7 +365,7 @@ def ingest(
     Parameters
     ----------
     files : iterable of path
-        Granules; see `obsnet.config.resolve_files`.
+        Granules; see `granule_files`.
     store : path
         Folder of the observation store.
     options : IngestOptions, optional

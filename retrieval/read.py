@@ -173,6 +173,10 @@ def read_granule(
     """
     if profiles not in ("all", "good", "none"):
         raise ConfigError(f"profiles {profiles!r}: choose all, good or none")
+    if correction is not None and variant is not None:
+        raise ConfigError(
+            f"bias correction {correction.name} starts from the raw value: it cannot be combined with variant {variant}"
+        )
     fields = open_fields(path, sensor=sensor, species=species, variant=variant, folders=folders)
     with fields.source:
         return _read(fields, variant, screen, correction, profiles, extra, digest or sha256(path))

@@ -3,6 +3,34 @@
 A table is a TOML file. The shipped ones lie beside this module in ``sensors/``; an institute adds its own
 folder with ``--sensors`` or the environment variable ``OBSNET_SENSORS``, and a table there replaces a shipped
 one of the same name. A file is recognised by its content: the variables it has and what its attributes say.
+
+A table of one's own may be as short as this; ``base`` takes over what another table says::
+
+    title = "our proxy retrieval"
+    platform = "GOSAT-2"
+    species = "CH4"
+    id = ["@time", "@row"]          # variables, or the time, or the number of the row
+    vertical = "layer"              # level | layer | by_shape: what kernel and prior stand on
+    order = "top_first"             # surface_first | top_first | by_pressure
+    fill = [-999.0]                 # missing values that the files do not declare
+
+    [detect]
+    variables = ["xch4_proxy", "ak"]
+
+    [quality]
+    variable = "flag"
+    good = [0]                      # or at_least = 0.5
+
+    [variables]                     # role = path, or { path = …, unit = …, optional = true }
+    time = "time"
+    latitude = "lat"
+    longitude = "lon"
+    value = { path = "xch4_proxy", unit = "ppb" }
+    uncertainty = { path = "xch4_error", unit = "ppb" }
+    pressure_edges = { path = "p", unit = "hPa" }
+    pressure_weight = "h"
+    averaging_kernel = "ak"
+    prior_profile = { path = "prior", unit = "ppb" }
 """
 
 from __future__ import annotations
@@ -380,8 +408,8 @@ def recognise(source: Source, sensors: Mapping[str, Sensor]) -> Sensor:
         _, name, lacking = max(nearly)
         raise FormatError(f"{source.path}: looks like {name} but has no variable {', '.join(lacking)}")
     raise FormatError(
-        f"{source.path}: no sensor table fits; known are {', '.join(sorted(sensors))} (name one with --sensor, "
-        "or write a table of your own as in retrieval/sensors)"
+        f"{source.path}: no sensor table of {len(sensors)} fits; name one with --sensor, or write a table of your "
+        "own as in retrieval/sensors and give its folder with --sensors"
     )
 
 

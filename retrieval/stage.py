@@ -27,6 +27,7 @@ class IngestStage(Options):
     )
     correction: str | None = Field(None, description="bias correction, a .toml relative to the case file")
     x2019: bool = Field(False, description="XCO2 on the WMO X2019 scale")
+    variant: str | None = Field(None, description="another value of the product, e.g. raw of s5p_ch4")
     profiles: str = Field("all", pattern="^(all|good|none)$", description="whose kernels and priors are kept")
     extra: list[str] = Field([], description="further variables to keep beside the store")
     sensors: str | None = Field(None, description="folder of your own sensor tables")
@@ -34,27 +35,26 @@ class IngestStage(Options):
 
 
 def _inputs(options: IngestStage, case: Case) -> list[Path]:
-    from obsnet.config import resolve_files
+    from retrieval.ingest import granule_files
 
     tables = [case.folder / t for t in (options.screen, options.correction) if t and t.endswith(".toml")]
-    return [*resolve_files(options.files, case.folder), *tables]
+    return [*granule_files(options.files, case.folder), *tables]
 
 
 def _run(options: IngestStage, case: Case) -> StageResult:
-    from obsnet.config import resolve_files
-    from retrieval.ingest import IngestOptions, ingest
+    from retrieval.ingest import IngestOptions, granule_files, ingest
 
     def beside(name: str | None) -> str | None:
         return str(case.folder / name) if name and name.endswith(".toml") else name
 
     store = case.out / options.store
     summary = ingest(
-        resolve_files(options.files, case.folder),
+        granule_files(options.files, case.folder),
         store,
         IngestOptions(
             sensor=options.sensor,
             species=options.species,
-            variant="x2019" if options.x2019 else None,
+            variant="x2019" if options.x2019 else options.variant,
             screen=beside(options.screen),
             correction=beside(options.correction),
             profiles=options.profiles,

@@ -14,7 +14,7 @@ from obsnet.errors import ConfigError
 from obsnet.schema import Quality
 from obsnet.store import ObservationStore, sha256
 from retrieval.bias import Correction, CorrectionClass, write_correction
-from retrieval.ingest import IngestOptions, ingest
+from retrieval.ingest import IngestOptions, granule_files, ingest
 from tests.retrieval import synthetic
 
 
@@ -326,6 +326,7 @@ def test_shards_together_are_the_whole(tmp_path, capsys):
     assert "write it as i/n" in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheduler", ["processes", "dask"])
 def test_workers_give_the_same_store(tmp_path, scheduler):
     files = week(tmp_path / "in", 3)
@@ -477,3 +478,42 @@ def test_pipeline_stage_with_tables_of_the_case(tmp_path):
     assert set(table["scale"].to_pylist()) == {"X2019"}
     assert table["uncertainty"].to_numpy()[table["quality"].to_numpy() == 0].max() <= 0.6 + 1e-6
     assert tmp_path / "mine.toml" in STAGE.inputs(options, case)
+
+
+def test_what_download_tools_leave_beside_granules_is_not_read(tmp_path):
+    path = granule(tmp_path / "in")
+    for name in ("README", "list.xml", "oco2.nc4.md5", ".hidden.nc4"):
+        (tmp_path / "in" / name).write_text("x")
+    assert granule_files([tmp_path / "in"]) == [path]
+    assert granule_files([str(tmp_path / "in" / "*.xml"), path]) == sorted(
+        [tmp_path / "in" / "list.xml", path]
+    )
+    path.unlink()
+    with pytest.raises(ConfigError, match="no granules in this folder"):
+        granule_files([tmp_path / "in"])
+
+
+def test_correction_and_another_scale_do_not_go_together(tmp_path):
+    path = granule(tmp_path / "in", version=11)
+    correction = Correction(
+        name="mine", sensor="oco2_lite", classes=(CorrectionClass(name="a", formula="raw + 1.5"),)
+    )
+    write_correction(correction, tmp_path / "c.toml")
+    with pytest.raises(
+        ConfigError, match="starts from the raw value: it cannot be combined with variant x2019"
+    ):
+        ingest(
+            [path], tmp_path / "store", IngestOptions(correction=str(tmp_path / "c.toml"), variant="x2019")
+        )
+
+
+def test_an_orbit_without_a_retrieval(tmp_path):
+    variables, attributes, _ = synthetic.s5p()
+    for name, (values, own) in variables.items():
+        if "methane_mixing_ratio" in name:
+            variables[name] = (np.full_like(values, 9.96921e36), own)
+    path = synthetic.write(tmp_path / "S5P.nc", variables, attributes)
+    summary = ingest([path], tmp_path / "store", IngestOptions(extra=("*",)))
+    assert not summary.bad
+    assert (summary.soundings, summary.good) == (0, 0)
+    assert ingest([path], tmp_path / "store", IngestOptions(extra=("*",))).skipped == 1
