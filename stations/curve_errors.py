@@ -295,11 +295,7 @@ def _replicate(
     noise = _autoregressive(np.diff(t), draws, sd, tau)
     gain = float(fit.coefficients[-1]) if options.gain else 0.0
     terms, harmonics = options.polynomial_terms, options.harmonics
-    coefficients, _ = kernel.least_squares(t, noise, terms, harmonics, gain)
-    powers, waves = kernel.design(t, terms, harmonics)
-    residual = (
-        noise - powers @ coefficients[:terms] - (waves * (1.0 + gain * t)[:, None]) @ coefficients[terms:]
-    )
+    coefficients, _, residual = kernel.least_squares(t, noise, terms, harmonics, gain)
     grid, short, long = filter_residuals(t, residual, options, fit.averaged)
     powers, waves = kernel.design(grid, terms, harmonics)
     polynomial = powers @ coefficients[:terms]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -290,7 +290,7 @@ def fit_curve(year: Any, value: Any, options: CurveOptions | None = None) -> Cur
     timezero = float(np.floor(x[0])) if options.timezero is None else float(options.timezero)
     t = x - timezero
     try:
-        coefficients, inverse = kernel.least_squares(
+        coefficients, inverse, residual = kernel.least_squares(
             t, y, terms, harmonics, None if options.gain and harmonics else 0.0
         )
     except np.linalg.LinAlgError as error:
@@ -298,43 +298,30 @@ def fit_curve(year: Any, value: Any, options: CurveOptions | None = None) -> Cur
             f"{error}: {x.size} samples from {x[0]:.3f} to {x[-1]:.3f}; fit fewer terms, and no harmonics to "
             "less than a year"
         ) from error
-    used = CurveOptions(
-        options.short_days,
-        options.long_days,
-        interval,
-        terms,
-        harmonics,
-        timezero,
-        options.gap_days,
-        options.gain and harmonics > 0,
-        options.noaa_compatible,
-    )
-    bare = CurveFit(used, coefficients, inverse, 0.0, 0.0, 0.0, x, y, t[:0], t[:0], t[:0])
-    residual = y - bare.function(x)
+    gain = options.gain and harmonics > 0
+    used = replace(options, interval_days=interval, harmonics=harmonics, timezero=timezero, gain=gain)
     chi_square = float(residual @ residual) / (x.size - parameters)
     grid, short, long = filter_residuals(t, residual, used, several)
-    grid = grid + timezero
     for note in notes:
         warnings.warn(note, CurveWarning, stacklevel=2)
-    partial = CurveFit(
-        used,
-        coefficients,
-        inverse * (chi_square**2 if options.noaa_compatible else chi_square),
-        float(residual.std(ddof=1)),
-        0.0,
-        chi_square,
-        x,
-        y,
-        grid,
-        short,
-        long,
-        several,
-        dropped,
-        tuple(notes),
-        curve_derivative(grid - timezero, long, coefficients[:terms]),
+    fit = CurveFit(
+        options=used,
+        coefficients=coefficients,
+        covariance=inverse * (chi_square**2 if options.noaa_compatible else chi_square),
+        rsd_function=float(residual.std(ddof=1)),
+        rsd_smooth=0.0,
+        reduced_chi_square=chi_square,
+        x=x,
+        y=y,
+        grid=grid + timezero,
+        short=short,
+        long=long,
+        averaged=several,
+        dropped=dropped,
+        notes=tuple(notes),
+        _growth=curve_derivative(grid, long, coefficients[:terms]),
     )
-    object.__setattr__(partial, "rsd_smooth", float(partial.residual().std(ddof=1)))
-    return partial
+    return replace(fit, rsd_smooth=float(fit.residual().std(ddof=1)))
 
 
 def _clean(year: Any, value: Any) -> tuple[np.ndarray, np.ndarray, int]:

@@ -35,11 +35,12 @@ def design(t: np.ndarray, terms: int, harmonics: int) -> tuple[np.ndarray, np.nd
 
     The multiples come from the angle-addition formulas: two trigonometric calls whatever the number.
     """
-    powers = np.empty((t.size, terms))
+    # Columns are written and read one by one: Fortran order.
+    matrix = np.empty((t.size, terms + 2 * harmonics), order="F")
+    powers, waves = matrix[:, :terms], matrix[:, terms:]
     powers[:, 0] = 1.0
     for k in range(1, terms):
         powers[:, k] = powers[:, k - 1] * t
-    waves = np.empty((t.size, 2 * harmonics))
     if harmonics:
         # The whole turns go first, or the sine of a large angle loses digits.
         angle = 2.0 * np.pi * (t - np.floor(t))
@@ -64,7 +65,7 @@ def polynomial_change_of_variable(terms: int, centre: float, half: float) -> np.
 
 def least_squares(
     t: np.ndarray, y: np.ndarray, terms: int, harmonics: int, gain: float | None = 0.0
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Fit polynomial and harmonics by ordinary least squares.
 
     Parameters
@@ -84,6 +85,8 @@ def least_squares(
         Polynomial, then sine and cosine of each harmonic, then g where it was fitted.
     inverse : ndarray, shape (p, p)
         (X^T X)^-1; times the variance of the residuals it is the covariance.
+    residual : ndarray, shape of y
+        y minus the fitted function.
 
     Raises
     ------
@@ -93,15 +96,13 @@ def least_squares(
     # In u the powers are of one size and nearly orthogonal, so the normal equations lose nothing.
     centre, half = 0.5 * (t[0] + t[-1]), max(0.5 * (t[-1] - t[0]), 1e-12)
     powers, waves = design((t - centre) / half, terms, 0)[0], design(t, 1, harmonics)[1]
-    fitted = gain is None
     g = 0.0 if gain is None else gain
-    solution, inverse = solve(np.hstack([powers, waves * (1.0 + g * t)[:, None]]), y)
-    if fitted:
+    matrix = _columns(powers, waves, t, g)
+    solution, inverse, residual = solve(matrix, y)
+    if gain is None:
         for _ in range(60):  # Gauss-Newton; the problem is bilinear and converges in a few steps
             wave = waves @ solution[terms : terms + 2 * harmonics]
-            solution, inverse = solve(
-                np.hstack([powers, waves * (1.0 + g * t)[:, None], (t * wave)[:, None]]), y
-            )
+            solution, inverse, residual = solve(_columns(powers, waves, t, g, (t * wave)[:, None]), y)
             g += solution[-1]  # the last column's coefficient is the change of g
             if abs(solution[-1]) <= 1e-13 * max(1.0, abs(g)):
                 break
@@ -110,11 +111,25 @@ def least_squares(
         solution[-1] = g
     change = np.eye(inverse.shape[0])
     change[:terms, :terms] = polynomial_change_of_variable(terms, centre, half)
-    return change @ solution, change @ inverse @ change.T
+    return change @ solution, change @ inverse @ change.T, residual
 
 
-def solve(matrix: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the least-squares solution and (X^T X)^-1, by Cholesky of scaled normal equations."""
+def _columns(
+    powers: np.ndarray, waves: np.ndarray, t: np.ndarray, g: float, extra: np.ndarray | None = None
+) -> np.ndarray:
+    """Return the design matrix of polynomial, harmonics with gain g, and an extra column."""
+    more = 0 if extra is None else extra.shape[1]
+    matrix = np.empty((t.size, powers.shape[1] + waves.shape[1] + more), order="F")
+    matrix[:, : powers.shape[1]] = powers
+    scaled = matrix[:, powers.shape[1] : powers.shape[1] + waves.shape[1]]
+    scaled[:] = waves if g == 0.0 else waves * (1.0 + g * t)[:, None]
+    if extra is not None:
+        matrix[:, -more:] = extra
+    return matrix
+
+
+def solve(matrix: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the least-squares solution, (X^T X)^-1 and the residual, by Cholesky of scaled normal equations."""
     normal = matrix.T @ matrix
     scale = 1.0 / np.sqrt(np.maximum(np.diag(normal), 1e-300))
     scaled = normal * scale[:, None] * scale[None, :]
@@ -127,8 +142,9 @@ def solve(matrix: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     side = scale[:, None] if y.ndim == 2 else scale
     first = side * scipy.linalg.cho_solve(factor, side * (matrix.T @ y))
     # One step of iterative refinement brings the normal equations to the accuracy of QR.
-    rest = matrix.T @ (y - matrix @ first)
-    return first + side * scipy.linalg.cho_solve(factor, side * rest), inverse
+    residual = y - matrix @ first
+    step = side * scipy.linalg.cho_solve(factor, side * (matrix.T @ residual))
+    return first + step, inverse, residual - matrix @ step
 
 
 def noaa_interval(x: np.ndarray) -> float:
@@ -153,9 +169,10 @@ def noaa_interval(x: np.ndarray) -> float:
 
 
 def samples_per_day(x: np.ndarray) -> tuple[float, float]:
-    """Return the mean number of distinct times on sampled days, and the median step between such days."""
-    distinct = np.unique(x)
-    days = np.unique(np.floor(distinct * 365.25))
+    """Return the mean number of distinct times (x ascends) on sampled days, and the median step of such days."""
+    distinct = x[np.concatenate([[True], x[1:] != x[:-1]])]
+    days = np.floor(distinct * 365.25)
+    days = days[np.concatenate([[True], days[1:] != days[:-1]])]
     step = float(np.median(np.diff(days))) if days.size > 1 else 1.0
     return distinct.size / days.size, step
 

@@ -26,7 +26,7 @@ TEXT: dict[str, dict[str, str]] = {
         "growth": "Growth rate", "band": "± 1 standard error", "increase": "annual increase",
         "cycle": "Seasonal cycle", "month": "Month", "curve": "mean of the years", "spread": "± 1 sd of years",
         "hour": "Hour of day, mean solar time", "diurnal": "Diurnal cycle", "flags": "Share of rows", "use": "use",
-        "no diurnal": "no diurnal cycle: fewer than\nsix hours of day have data", "per year": "yr⁻¹",
+        "no diurnal": "no diurnal cycle: fewer than\nsix hours of day have data", "per year": " yr⁻¹",
         "DJF": "Dec–Feb", "MAM": "Mar–May", "JJA": "Jun–Aug", "SON": "Sep–Nov",
     },
     "zh": {
@@ -35,9 +35,17 @@ TEXT: dict[str, dict[str, str]] = {
         "growth": "增长率", "band": "±1倍标准误差", "increase": "年增量",
         "cycle": "季节变化", "month": "月份", "curve": "多年平均", "spread": "±1倍年际标准差",
         "hour": "地方平太阳时(时)", "diurnal": "日变化", "flags": "数据比例", "use": "可用",
-        "no diurnal": "无日变化:\n有数据的小时不足六个", "per year": "每年",
+        "no diurnal": "无日变化:\n有数据的小时不足六个", "per year": "/年",
         "DJF": "12–2月", "MAM": "3–5月", "JJA": "6–8月", "SON": "9–11月",
     },
+}  # fmt: skip
+
+
+FLAG_ZH = {
+    "producer": "提供者剔除", "range": "超出范围", "geolocation": "位置", "time": "时间", "operator": "算子",
+    "uncertainty": "不确定度", "screen": "筛选", "selection": "非本底", "pair": "平行样不符", "outlier": "离群",
+    "spike": "尖峰", "variability": "变化过大", "stuck": "数值不变", "wind": "风", "gradient": "垂直梯度",
+    "hours": "时段外", "calibration": "标定", "duplicate": "重复", "suspect": "可疑",
 }  # fmt: skip
 
 
@@ -139,7 +147,7 @@ def draw_growth(
             label=t["increase"],
             zorder=3,
         )
-    axes.set_ylabel(f"{t['growth']} ({record.attrs['unit']} {t['per year']})")
+    axes.set_ylabel(f"{t['growth']} ({record.attrs['unit']}{t['per year']})")
     low, high = axes.get_ylim()
     axes.set_ylim(low, high + 0.2 * (high - low))  # room for the legend
     axes.legend(loc="upper left", fontsize=8, ncol=3, framealpha=0.9)
@@ -248,7 +256,10 @@ def draw_flags(axes: Any, record: xr.Dataset, t: dict[str, str]) -> None:
         mine = left & ((quality & np.uint32(flag)) != 0)
         left &= ~mine
         if mine.any():
-            shares[str(flag.name).lower()] = np.array([((year == y) & mine).sum() for y in years]) / counts
+            name = str(flag.name).lower()
+            shares[FLAG_ZH[name] if t is TEXT["zh"] else name] = (
+                np.array([((year == y) & mine).sum() for y in years]) / counts
+            )
     palette = [BLUE, *mpl.colormaps["tab20"](np.arange(2, 20))]
     bottom = np.zeros(years.size)
     for colour, (name, share) in zip(palette, shares.items(), strict=False):

@@ -44,9 +44,10 @@ def test_least_squares_equals_qr_on_a_hard_problem():
     y = rng.standard_normal(t.size) + 0.02 * t**2
     powers, waves = kernel.design(t, 4, 4)
     expected, *_ = np.linalg.lstsq(np.hstack([powers, waves]), y)
-    ours, inverse = kernel.least_squares(t, y, 4, 4)
+    ours, inverse, residual = kernel.least_squares(t, y, 4, 4)
     np.testing.assert_allclose(ours, expected, rtol=1e-9, atol=1e-12)
     matrix = np.hstack([powers, waves])
+    np.testing.assert_allclose(residual, y - matrix @ expected, atol=1e-9)
     np.testing.assert_allclose(inverse, np.linalg.inv(matrix.T @ matrix), rtol=1e-6)
 
 
@@ -54,7 +55,7 @@ def test_replicates_are_columns():
     rng = np.random.default_rng(1)
     t = np.sort(rng.uniform(0, 20, 400))
     y = rng.standard_normal((t.size, 3))
-    together, _ = kernel.least_squares(t, y, 3, 2)
+    together, _, _ = kernel.least_squares(t, y, 3, 2)
     for k in range(3):
         np.testing.assert_allclose(together[:, k], kernel.least_squares(t, y[:, k], 3, 2)[0], atol=1e-12)
     grid, values = kernel.resample(t, y, 0.02, 30.0, False)

@@ -9,7 +9,8 @@ import pytest
 
 import stations
 from obsnet.errors import ConfigError, ObsnetError
-from stations.plot_parts import TEXT, diurnal_cycle, formula
+from obsnet.schema import Quality
+from stations.plot_parts import FLAG_ZH, TEXT, diurnal_cycle, formula
 from stations.plots import PICTURES, plot_record
 from tests.stations.made import make_record
 
@@ -97,6 +98,7 @@ def test_chinese_labels_are_drawn_where_a_font_is(tmp_path, monkeypatch, flasks)
 def test_both_languages_have_the_same_words():
     assert set(TEXT["zh"]) == set(TEXT["en"])
     assert all(TEXT["zh"].values())
+    assert set(FLAG_ZH) == {str(f.name).lower() for f in Quality}
 
 
 def test_formula():
