@@ -46,11 +46,11 @@ def fingerprint(problem: Problem) -> str:
 
 
 def save_posterior(posterior: Posterior, path: Path) -> bool:
-    """Keep a posterior of an exact method; returns False where that would not pay."""
+    """Keep a posterior that an exact method has just made; returns False where that would not pay."""
     system = posterior.system
     if isinstance(system, DualSystem):
         arrays = {"factor": system.factor}
-    elif isinstance(system, PrimalSystem):
+    elif isinstance(system, PrimalSystem) and system.factor is not None:
         arrays = {"factor": system.factor, "normal": system.normal}
     else:
         return False

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from obsnet import __version__
-from obsnet.store import sha256, write_text
 
 __all__ = ["available_memory", "config_hash", "peak_memory", "record", "write_record"]
 
@@ -106,6 +105,8 @@ def record(
     """
     from importlib.metadata import PackageNotFoundError, version
 
+    from obsnet.store import sha256
+
     versions = {"obsnet": __version__, "python": sys.version.split()[0]}
     for name in _PACKAGES:
         try:
@@ -130,4 +131,6 @@ def record(
 
 def write_record(path: str | Path, content: Mapping[str, Any]) -> None:
     """Write a run record as JSON, atomically."""
+    from obsnet.store import write_text  # brings Arrow along, which asking for free memory should not
+
     write_text(path, json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n")

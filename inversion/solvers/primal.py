@@ -91,7 +91,10 @@ def precision(error: Covariance) -> Floats | None:
             return None
         time, space = error.inverses
         weight = 1.0 / error.sigma
-        full = np.asarray(np.kron(time, space), dtype=np.float64)
+        (nt, ns), m = error.shape, error.size
+        full = np.empty((m, m))
+        # straight into its place: np.kron would need the memory twice
+        np.multiply(time[:, None, :, None], space[None, :, None, :], out=full.reshape(nt, ns, nt, ns))
         full *= weight[:, None]
         full *= weight
         return full
@@ -115,7 +118,8 @@ class PrimalSystem:
     Parameters
     ----------
     problem : Problem
-        With ``n_state`` elements: n_state^2 numbers are held, three times that when variances are asked for.
+        With ``n_state`` elements: twice n_state^2 numbers are held. Once a variance is asked for, the inverse takes
+        the place of the factor.
     normal : ndarray, optional
         ``H' R^-1 H`` where it is known already.
     factor : ndarray, optional
@@ -125,46 +129,34 @@ class PrimalSystem:
     def __init__(self, problem: Problem, normal: Floats | None = None, factor: Floats | None = None) -> None:
         self.problem = problem
         self.normal = normal_matrix(problem) if normal is None else normal
-        inverse = precision(problem.prior_error)
-        self.square_root = inverse is None
-        if factor is not None:
-            self.factor = factor
-            return
-        if inverse is None:
-            matrix = self._compress(self.normal)
-            matrix[np.diag_indices_from(matrix)] += 1.0
+        if factor is None:
+            inverse = precision(problem.prior_error)
+            self.square_root = inverse is None
+            factor = _factor(
+                self._compressed() if inverse is None else np.add(inverse, self.normal, out=inverse)
+            )
         else:
-            inverse += self.normal
-            matrix = inverse
-        try:
-            # The transpose of a symmetric C-ordered matrix is the Fortran one LAPACK works on in place.
-            self.factor = la.cholesky(matrix.T, lower=True, overwrite_a=True, check_finite=False)
-        except la.LinAlgError as error:
-            raise SolverError(
-                f"H' R^-1 H + B^-1 is not positive definite ({error}): an error covariance is wrong or rows are of "
-                "different units"
-            ) from None
+            self.square_root = precision(problem.prior_error) is None
+        self.factor: Floats | None = factor
+        self._half_logdet = float(np.log(np.diagonal(factor)).sum())
 
-    def _compress(self, matrix: Floats) -> Floats:
-        """Return ``L' M L`` for a symmetric M."""
+    def _compressed(self) -> Floats:
+        """Return ``I + L' H' R^-1 H L``."""
         error = self.problem.prior_error
-        half = error.factor_transposed(matrix)
-        return np.ascontiguousarray(error.factor_transposed(np.ascontiguousarray(half.T)))
-
-    def _expand(self, v: Floats) -> Floats:
-        return self.problem.prior_error.factor(v) if self.square_root else v
-
-    def _inner(self, v: Floats) -> Floats:
-        return self.problem.prior_error.factor_transposed(v) if self.square_root else v
+        half = error.factor_transposed(self.normal)
+        matrix = np.ascontiguousarray(error.factor_transposed(np.ascontiguousarray(half.T)))
+        matrix[np.diag_indices_from(matrix)] += 1.0
+        return matrix
 
     @cached_property
     def _inverse(self) -> Floats:
-        """Inverse of the factored matrix."""
-        full, info = la.lapack.dpotri(self.factor, lower=1)
+        """Inverse of the factored matrix, in the factor's memory."""
+        full, info = la.lapack.dpotri(self.factor, lower=1, overwrite_c=1)
+        self.factor = None
         if info:
             raise SolverError(f"the posterior covariance could not be formed (LAPACK potri: {info})")
         full = full.T
-        _mirror_upper(full)
+        _mirror(full.T)
         return full
 
     @cached_property
@@ -177,7 +169,13 @@ class PrimalSystem:
 
     def covariance(self, v: Floats) -> Floats:
         """Return ``P v``."""
-        return self._expand(np.asarray(la.cho_solve((self.factor, True), self._inner(v), check_finite=False)))
+        error = self.problem.prior_error
+        inner = error.factor_transposed(v) if self.square_root else v
+        if self.factor is None:
+            moved = self._inverse @ inner
+        else:
+            moved = np.asarray(la.cho_solve((self.factor, True), inner, check_finite=False))
+        return error.factor(moved) if self.square_root else moved
 
     def solve(self, v: Floats) -> Floats:
         """Return ``S^-1 v = R^-1 v - R^-1 H P H' R^-1 v``."""
@@ -223,13 +221,19 @@ class PrimalSystem:
 
     def logdet(self) -> float:
         """Return ln det S."""
-        total = 2.0 * float(np.log(np.diagonal(self.factor)).sum()) + self.problem.observation_error.logdet()
+        total = 2.0 * self._half_logdet + self.problem.observation_error.logdet()
         return total if self.square_root else total + self.problem.prior_error.logdet()
 
 
-def _mirror_upper(a: Floats) -> None:
-    """Copy the upper triangle to the lower, a block at a time."""
-    _mirror(a.T)
+def _factor(matrix: Floats) -> Floats:
+    try:
+        # The transpose of a symmetric C-ordered matrix is the Fortran one LAPACK works on in place.
+        return np.asarray(la.cholesky(matrix.T, lower=True, overwrite_a=True, check_finite=False))
+    except la.LinAlgError as error:
+        raise SolverError(
+            f"H' R^-1 H + B^-1 is not positive definite ({error}): an error covariance is wrong or rows are of "
+            "different units"
+        ) from None
 
 
 def solve_primal(problem: Problem) -> Posterior:
