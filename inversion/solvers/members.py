@@ -129,14 +129,16 @@ class LocalSystem:
     def dofs(self) -> float:
         """Return the trace of the averaging kernel of all columns' analyses."""
         if self.trace is None:
-            raise SolverError("degrees of freedom of a localised ensemble need a sparse Jacobian in memory")
+            raise SolverError(
+                "degrees of freedom of an ensemble analysed by columns need a sparse Jacobian and independent errors"
+            )
         return float(self.trace.sum())
 
     def solve(self, v: Floats) -> Floats:
-        """Raise: each column has a covariance of its own."""
+        """Raise: each column or time step has a covariance of its own."""
         raise SolverError(
-            "a localised ensemble has no single innovation covariance, so no chi-square, gain or influence; "
-            "solve without localisation or by 'dual', 'primal' or 'cg'"
+            "an ensemble analysed by columns or time steps has no single innovation covariance, so no "
+            "chi-square, gain or influence; take all at once without localisation, or an exact method"
         )
 
     def solve_diagonal(self) -> Floats:
