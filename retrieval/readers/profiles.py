@@ -16,7 +16,7 @@ from obsnet.errors import FormatError
 from retrieval.readers import profile_kernel as k
 from retrieval.readers.fields import Fields
 
-__all__ = ["Profiles", "check_identities", "orientation_fault", "read_profiles"]
+__all__ = ["Profiles", "check_identities", "kernel_fault", "orientation_fault", "read_profiles"]
 
 # A row whose weights differ from those of its pressures by gravity and humidity leans the way below;
 # reversed weights lean the other way. Both were measured at 5e-4 to 2e-3 on real soundings.
@@ -104,7 +104,7 @@ def read_profiles(fields: Fields, rows: np.ndarray | None = None) -> Profiles | 
     for name, mask in faults.items():
         fields.note(f"{int(mask.sum())} rows: {name}")
         fault |= mask
-    whole = orientation_fault(pressure, weight, prior, fault)
+    whole = orientation_fault(pressure, weight, prior, fault) or kernel_fault(kernel, fault)
     if whole:
         fields.note(f"all rows: {whole}")
         fault[:] = True
@@ -298,3 +298,32 @@ def orientation_fault(pressure: np.ndarray, weight: np.ndarray, prior: np.ndarra
     if scale > 0 and float(np.mean(x[:, -1] - x[:, 0])) > 0.02 * scale:
         return "the prior is far higher at the top than at the surface: it runs against the pressures"
     return ""
+
+
+def kernel_fault(kernel: np.ndarray, faulty: np.ndarray) -> str:
+    """Say whether the kernels of a whole granule hold the pressure weights already.
+
+    A normalised column kernel is near 1 where the retrieval sees the air, so it sums to about the number of
+    levels; one that was never divided by the weights sums to about 1. Multiplying the weights in once more
+    would make the operator blind.
+
+    Parameters
+    ----------
+    kernel : ndarray, shape (rows, levels)
+        As read.
+    faulty : ndarray of bool
+        Rows that are broken otherwise and say nothing.
+
+    Returns
+    -------
+    str
+        Empty when all is well, or where there are too few levels to tell.
+    """
+    levels = kernel.shape[1]
+    rows = np.flatnonzero(~faulty)[:_SAMPLE]
+    if len(rows) == 0 or levels < 8:
+        return ""
+    total = float(kernel[rows].sum(axis=1, dtype=np.float64).mean())
+    if abs(total) > 2.0:
+        return ""
+    return f"the kernels sum to {total:.2g} over {levels} levels: they hold the pressure weights already"

@@ -1,5 +1,6 @@
 """Identities of the operator and its orientation: what a reader must catch, row by row and for a whole file."""
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from obsnet.errors import FormatError
 from obsnet.schema import Quality, profile_array
 from retrieval.read import read_granule
 from retrieval.readers import profile_kernel as k
-from retrieval.readers.profiles import check_identities, orientation_fault
+from retrieval.readers.profiles import check_identities, kernel_fault, orientation_fault
 from tests.retrieval import synthetic
 
 
@@ -159,3 +160,25 @@ def test_orient_equals_numpy(seed, flip):
     k.orient(found, np.float32([-999999.0, 9.96921e36]), flip)
     wanted = np.where((stored == np.float32(-999999)) | (stored == np.float32(9.96921e36)), np.nan, stored)
     np.testing.assert_array_equal(found, wanted[:, ::-1] if flip else wanted)
+
+
+def test_kernels_that_hold_the_weights_already_are_caught(tmp_path):
+    variables, _ = synthetic.lite(40)
+    weight = variables["pressure_weight"][0]
+    granule = lite_with(tmp_path, xco2_averaging_kernel=lambda v: v * weight)
+    assert operator_rows(granule) == list(range(40))
+    assert any("they hold the pressure weights already" in note for note in granule.notes)
+
+
+def test_both_kernels_of_the_real_l2_standard_are_told_apart(sample_data):
+    path = next((sample_data / "satellite" / "acos_l2s").glob("*.h5"))
+    with h5py.File(path) as file:
+        plain, normalised = (file[f"RetrievalResults/xco2_avg_kernel{n}"][()] for n in ("", "_norm"))
+    clean = np.zeros(len(plain), dtype=bool)
+    assert kernel_fault(normalised, clean) == ""
+    assert "hold the pressure weights already" in kernel_fault(plain, clean)
+
+
+def test_few_layers_cannot_tell():
+    assert kernel_fault(np.full((5, 4), 0.3), np.zeros(5, dtype=bool)) == ""
+    assert kernel_fault(np.full((5, 20), 0.05), np.ones(5, dtype=bool)) == ""
