@@ -104,12 +104,62 @@ def gridding(n):
     }
 
 
+def kriging(n, seed=0):
+    """Return times of the steps of a daily map of China at half a degree."""
+    from retrieval.mapping.frk import fit_fixed_rank, make_basis
+    from retrieval.mapping.kriging import Samples, krige_cells
+    from retrieval.mapping.trend import design, fit_trend
+    from retrieval.mapping.variogram import ProductSum, empirical_variogram, fit_product_sum
+
+    rng = np.random.default_rng(seed)
+    start, day = np.datetime64("2020-06-01", "us"), np.timedelta64(1, "D")
+    lat, lon = rng.uniform(18, 54, n), rng.uniform(73, 135, n)
+    when = start + rng.integers(0, 17 * 86_400_000_000, n).astype("timedelta64[us]")
+    days = (when - start) / day
+    sigma = rng.uniform(0.3, 0.8, n)
+    wave = np.sin(lat / 6) * np.cos(lon / 8 + days / 5) + 0.4 * np.sin(lat) * np.cos(1.3 * lon)
+    value = 412 - 0.04 * lat + wave + sigma * rng.normal(size=n)
+    grid = Grid.regular(18, 54, 73, 135, 0.5, 0.5)
+    seconds = {}
+
+    def timed(name, function):
+        wall, begin = time.perf_counter(), time.process_time()
+        result = function()
+        seconds[name] = [round(time.process_time() - begin, 2), round(time.perf_counter() - wall, 2)]
+        return result
+
+    few = Samples(lat[:99], lon[:99], when[:99], value[:99], sigma[:99])
+    krige_cells(few, ProductSum(1, 400, 0.5, 4, 0.5), Grid.regular(18, 19, 73, 74, 1, 1), start, start + day)
+    empirical_variogram(lat[:99], lon[:99], when[:99], value[:99])
+
+    trend = timed("trend", lambda: fit_trend(lat, when, value))
+    rest = value - trend.at(lat, when)
+    empirical = timed(
+        "variogram, 5000 of the points", lambda: empirical_variogram(lat, lon, when, rest, sigma)
+    )
+    model = timed("product-sum fit", lambda: fit_product_sum(empirical))
+    samples = Samples(lat, lon, when, rest, sigma)
+    middle = start + 8 * day
+    for k in (32, 64, 100):
+        timed(
+            f"kriging, {k} neighbours",
+            lambda k=k: krige_cells(samples, model, grid, middle, middle + day, neighbours=k),
+        )
+    basis = make_basis(grid.bounds, (0.0, 17.0))
+    x = design(trend.terms, lat, when, start)
+    timed(
+        f"fixed-rank fit, {len(basis)} functions, 10 iterations",
+        lambda: fit_fixed_rank(basis, lat, lon, days, value, sigma, x, iterations=10, tolerance=-np.inf),
+    )
+    return {"super-observations": n, "cells": grid.size, "processor s, wall s": seconds}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--soundings", type=int, default=10_000_000)
     parser.add_argument("--superobs", type=int, default=10_000)
     options = parser.parse_args()
-    report = {"gridding": gridding(options.soundings)}
+    report = {"gridding": gridding(options.soundings), "kriging": kriging(options.superobs)}
     print(json.dumps(report, indent=1))
 
 
