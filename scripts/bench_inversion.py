@@ -1,0 +1,179 @@
+#!/usr/bin/env python
+"""Time and memory of the inversion's solvers on the seeded cases, beside the arithmetic they cannot do without.
+
+    python scripts/bench_inversion.py [M L K ensemble …] [--fips PYTHON] [--json FILE]
+
+Each measurement runs in a process of its own, so that memory is its own peak. The floor beside it is a bare LAPACK
+Cholesky factorisation of the same size, timed in the same process. ``--fips`` names the interpreter of an environment
+that has the PyPI package fips, to time its dense solver on the same numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+REPEAT = 3
+
+
+def write_case(name, folder):
+    sys.path.insert(0, str(ROOT))
+    from tests.inversion.cases import case
+
+    made = case(name)
+    problem = made.problem
+    h, b = problem.jacobian, problem.prior_error
+    np.savez(
+        folder / f"{name}.npz",
+        data=h.data,
+        indices=h.indices.astype(np.int32),
+        indptr=h.indptr.astype(np.int32),
+        shape=h.shape,
+        y=problem.observations,
+        r=problem.observation_error.diagonal(),
+        prior=problem.prior,
+        sigma=b.sigma,
+        time=b.time,
+        space=b.space,
+        regions=made.regions,
+    )
+
+
+def load(path):
+    import scipy.sparse as sp
+
+    from inversion import KroneckerCovariance, Problem
+
+    z = np.load(path)
+    h = sp.csr_array((z["data"], z["indices"], z["indptr"]), shape=tuple(z["shape"]))
+    return Problem(h, z["y"], z["r"], z["prior"], KroneckerCovariance(z["sigma"], z["time"], z["space"])), z[
+        "regions"
+    ]
+
+
+def bare_cholesky(n):
+    import scipy.linalg as la
+
+    a = np.eye(n, order="F") * n + 1.0
+    start = time.perf_counter()
+    la.cholesky(a, lower=True, overwrite_a=True, check_finite=False)
+    return time.perf_counter() - start
+
+
+def everything(problem, regions):
+    """Mean, all variances, degrees of freedom, 31 totals with their covariance."""
+    from inversion import solve
+
+    posterior = solve(problem)
+    posterior.variance()
+    posterior.aggregate(regions)
+    return {"method": posterior.method, "dofs": posterior.dofs, "chi_square": posterior.chi_square}
+
+
+def measure(task, path):
+    problem, regions = load(path)
+    loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    times, extra = [], {}
+    if task == "cg":
+        from inversion.solvers.cg import solve_cg
+
+        start = time.perf_counter()
+        posterior = solve_cg(problem, weights=regions)
+        total = posterior.aggregate(regions)
+        times = [time.perf_counter() - start]
+        extra = {k: posterior.stopping[k] for k in ("iterations", "residual", "rank")}
+        extra["national_sd"] = float(np.sqrt(total.covariance.sum()))
+    elif task == "ensemble":
+        from inversion.ensemble import hyper_ensemble
+
+        members = [{"prior_error": f} for f in (0.5, 0.75, 1.0, 1.5, 2.0)]
+        everything(problem, regions)
+        for _ in range(REPEAT):
+            start = time.perf_counter()
+            everything(problem, regions)
+            middle = time.perf_counter()
+            hyper_ensemble(problem, members, regions)
+            times.append((time.perf_counter() - middle) / (middle - start))
+        extra = {"what": "five members over one solve"}
+    else:
+        everything(problem, regions)  # compile and warm up
+        for _ in range(REPEAT if problem.n_state < 5000 else 1):
+            start = time.perf_counter()
+            extra = everything(problem, regions)
+            times.append(time.perf_counter() - start)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    size = min(problem.n_obs, problem.n_state)
+    floor = min(bare_cholesky(size) for _ in range(REPEAT)) if task == "exact" else None
+    print(
+        json.dumps(
+            {"seconds": min(times), "peak_mb": peak, "loaded_mb": loaded, "cholesky_s": floor, **extra}
+        )
+    )
+
+
+FIPS = """
+import json, resource, sys, time
+import numpy as np
+z = np.load(sys.argv[1])
+import scipy.sparse as sp
+h = sp.csr_array((z["data"], z["indices"], z["indptr"]), shape=tuple(z["shape"])).toarray()
+b = (z["sigma"][:, None] * np.kron(z["time"], z["space"])) * z["sigma"]
+from fips.estimators import BayesianSolver
+start = time.perf_counter()
+solver = BayesianSolver(z=z["y"], x_0=z["prior"], H=h, S_0=b, S_z=np.diag(z["r"]))
+x, p = solver.x_hat, solver.S_hat
+g = z["regions"]
+g @ p @ g.T
+dofs = float(solver.DOFS)
+out = {"seconds": time.perf_counter() - start, "dofs": dofs}
+out["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps(out))
+"""
+
+
+def child(arguments, interpreter=sys.executable):
+    done = subprocess.run([interpreter, *arguments], capture_output=True, text=True, check=False, cwd=ROOT)
+    if done.returncode:
+        return {"failed": done.stderr.strip().splitlines()[-1] if done.stderr.strip() else done.returncode}
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", nargs="*", default=["S", "M", "ensemble", "L", "K"])
+    parser.add_argument("--fips", help="Python interpreter of an environment with fips")
+    parser.add_argument("--json", type=Path, help="also write the numbers here")
+    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.child:
+        sys.path.insert(0, str(ROOT))
+        measure(*given.child)
+        return
+    results = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for what in given.what:
+            name = "M" if what == "ensemble" else what
+            path = Path(folder) / f"{name}.npz"
+            if not path.exists():
+                write_case(name, Path(folder))
+            task = {"ensemble": "ensemble", "K": "cg"}.get(what, "exact")
+            results[what] = child([__file__, "--child", task, str(path)])
+            print(what, json.dumps(results[what]), flush=True)
+            if given.fips and what in {"S", "M"}:
+                results[f"{what} fips"] = child(["-c", FIPS, str(path)], given.fips)
+                print(f"{what} fips", json.dumps(results[f"{what} fips"]), flush=True)
+    if given.json:
+        given.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
