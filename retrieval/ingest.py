@@ -82,20 +82,12 @@ class IngestOptions:
         if self.sensor is not None:
             sensor_named(self.sensor, self.sensors).for_species(self.species).for_variant(self.variant)
 
-    def fingerprint(self) -> str:
-        """Return a short hash of the options and of the tables they name."""
+    def fingerprint(self, sensor: str | None) -> str:
+        """Return a short hash of how a file of this product is read; another one means it must be read again."""
         from retrieval.sensors import load_sensors
 
-        tables = {name: s.model_dump(mode="json") for name, s in load_sensors(self.sensors).items()}
-        if self.sensor is not None:
-            tables = {self.sensor: tables[self.sensor]}
-        screen, correction = self.load()
-        parts = [
-            dataclasses.asdict(self),
-            tables,
-            None if screen is None else screen.model_dump(mode="json"),
-            None if correction is None else correction.model_dump(mode="json"),
-        ]
+        tables = [load_sensors(self.sensors).get(sensor or ""), *self.load()]
+        parts = [dataclasses.asdict(self), *(t and t.model_dump(mode="json") for t in tables)]
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
     def load(self) -> tuple[Any, Any]:
@@ -161,7 +153,6 @@ class _Task:
     path: str
     store: str
     options: IngestOptions
-    fingerprint: str
     done: tuple[tuple[str, str], ...] = ()  # (sha256, path) of finished files of the same size
     newer: tuple[str, ...] = ()  # files that may hold the same soundings and win
 
@@ -176,7 +167,7 @@ def _ingest_one(task: _Task) -> dict[str, Any]:
         "file_id": "",
         "soundings": 0,
         "good": 0,
-        "options": task.fingerprint,
+        "options": None,
         "status": "done",
     }
     try:
@@ -242,6 +233,7 @@ def _read_and_write(path: Path, task: _Task, digest: str) -> dict[str, Any]:
         "version": granule.source.removeprefix(granule.sensor.name).lstrip("_") or None,
         "species": entry.name,
         "unit": entry.unit,
+        "options": options.fingerprint(granule.sensor.name),
         "soundings": len(table),
         "good": len(values),
         "mean_good": pc.mean(values).as_py(),
@@ -396,13 +388,12 @@ def ingest(
         raise ConfigError(f"scheduler {scheduler!r} is not one of serial, processes, dask")
     target = ObservationStore(store)
     everything = sorted({str(f) for f in files})
-    fingerprint = options.fingerprint()
+    options.load()  # faulty tables stop the run before it begins
     before = {row["path"]: row for row in target.index.read().to_pylist()}
-    plan = make_plan(everything, before, options, fingerprint, mixed=mixed)
+    plan = make_plan(everything, before, options, mixed=mixed)
     todo = shard(everything, part)
     tasks = [
-        _Task(path, str(store), options, fingerprint, plan.done.get(path, ()), plan.newer.get(path, ()))
-        for path in todo
+        _Task(path, str(store), options, plan.done.get(path, ()), plan.newer.get(path, ())) for path in todo
     ]
     if scheduler is None:
         scheduler = "serial" if address is None and plan.bytes_to_read(todo) < _SMALL else "processes"

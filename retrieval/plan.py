@@ -95,7 +95,6 @@ def make_plan(
     paths: Sequence[str],
     before: Mapping[str, Mapping[str, Any]],
     options: IngestOptions,
-    fingerprint: str,
     *,
     mixed: bool,
 ) -> Plan:
@@ -107,7 +106,7 @@ def make_plan(
         All files of the run, sorted, before sharding: every shard makes the same plan.
     before : mapping
         Rows of the granule index by path.
-    options, fingerprint
+    options : IngestOptions
         Of this run.
     mixed : bool
         Allow several versions or scales.
@@ -118,38 +117,28 @@ def make_plan(
         Versions or scales would be mixed; the text counts the files of each.
     """
     sizes = {p: Path(p).stat().st_size for p in paths if Path(p).is_file()}
-    finished = [r for r in before.values() if r["status"] == "done" and r["options"] == fingerprint]
-    done: dict[str, tuple[tuple[str, str], ...]] = {}
-    for path, size in sizes.items():
-        done[path] = tuple((r["sha256"], r["path"]) for r in finished if r["size"] == size)
-    copies = _equal_files(sizes)
-    for first, again, digest in copies:
-        done[again] = (*done[again], (digest, first))
-    seen = {
-        p: found
-        for p in paths
-        if not _surely_done(p, before, fingerprint, sizes)
-        for found in [sniff(p, options)]
-        if found
+    prints = {name: options.fingerprint(name) for name in {row["sensor"] for row in before.values()}}
+    finished = {
+        path: row
+        for path, row in before.items()
+        if row["status"] == "done" and row["options"] == prints[row["sensor"]]
     }
+    of_size: dict[int, list[tuple[str, str]]] = {}
+    for row in finished.values():
+        of_size.setdefault(row["size"], []).append((row["sha256"], row["path"]))
+    done = {path: tuple(of_size.get(size, ())) for path, size in sizes.items()}
+    copies = _equal_files(sizes)
+    for first, later, digest in copies:
+        done[later] = (*done[later], (digest, first))
+    # What looks done is not even opened; its task still compares the hash.
+    news = [p for p in paths if p not in finished or finished[p]["size"] != sizes.get(p)]
+    seen = {p: found for p in news for found in [sniff(p, options)] if found}
     kept = {r["path"]: r for r in before.values() if r["status"] == "done" and r["path"] not in seen}
     if not mixed:
         _refuse_mixture(seen, kept, options)
-    originals = {p: f for p, f in seen.items() if p not in {again for _, again, _ in copies}}
+    again = {path for _, path, _ in copies}
+    originals = {p: f for p, f in seen.items() if p not in again}
     return Plan(done, _newer(originals, kept), {p: s for p, s in sizes.items() if p in seen})
-
-
-def _surely_done(
-    path: str, before: Mapping[str, Mapping[str, Any]], fingerprint: str, sizes: Mapping[str, int]
-) -> bool:
-    """Tell whether a file looks done, so that a glance is saved; its task still compares the hash."""
-    row = before.get(path)
-    return (
-        row is not None
-        and row["status"] == "done"
-        and row["options"] == fingerprint
-        and row["size"] == sizes.get(path)
-    )
 
 
 def _equal_files(sizes: Mapping[str, int]) -> list[tuple[str, str, str]]:

@@ -37,7 +37,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -290,9 +290,14 @@ def _merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _folders(folders: Iterable[str | Path]) -> tuple[Path, ...]:
+def _files(folders: Iterable[str | Path]) -> Iterator[tuple[Path, int]]:
+    """Yield all table files and when each was last changed; later ones win."""
     own = [Path(p) for p in os.environ.get("OBSNET_SENSORS", "").split(os.pathsep) if p]
-    return (Path(__file__).parent / "sensors", *own, *map(Path, folders))
+    for folder in (Path(__file__).parent / "sensors", *own, *map(Path, folders)):
+        if not folder.is_dir():
+            raise ConfigError(f"{folder}: no such folder of sensor tables")
+        for path in sorted(folder.glob("*.toml")):
+            yield path, path.stat().st_mtime_ns
 
 
 def load_sensors(folders: Iterable[str | Path] = ()) -> dict[str, Sensor]:
@@ -313,24 +318,25 @@ def load_sensors(folders: Iterable[str | Path] = ()) -> dict[str, Sensor]:
     ConfigError
         One line a fault of any table.
     """
-    return dict(_load(_folders(folders)))
+    return dict(_load(tuple(_files(folders))))
+
+
+_Raw = dict[str, list[tuple[Path, dict[str, Any]]]]  # by name, the last one wins
 
 
 @lru_cache(maxsize=8)
-def _load(folders: tuple[Path, ...]) -> Mapping[str, Sensor]:
-    raw: dict[str, tuple[Path, dict[str, Any]]] = {}
-    for folder in folders:
-        if not folder.is_dir():
-            raise ConfigError(f"{folder}: no such folder of sensor tables")
-        for path in sorted(folder.glob("*.toml")):
-            raw[path.stem] = (path, read_toml(path))
+def _load(files: tuple[tuple[Path, int], ...]) -> Mapping[str, Sensor]:
+    raw: _Raw = {}
+    for path, _ in files:
+        raw.setdefault(path.stem, []).append((path, read_toml(path)))
     sensors: dict[str, Sensor] = {}
     faults: list[str] = []
-    for stem, (path, _) in sorted(raw.items()):
+    for stem, tables in sorted(raw.items()):
         if stem.startswith("_"):  # a base, no product of its own
             continue
         try:
-            sensors[stem] = validate(Sensor, {"name": stem, **_with_base(stem, raw)}, path.name)
+            whole = {"name": stem, **_with_base(stem, len(tables) - 1, raw, ())}
+            sensors[stem] = validate(Sensor, whole, tables[-1][0].name)
         except ConfigError as error:
             faults.append(str(error))
     if faults:
@@ -338,15 +344,19 @@ def _load(folders: tuple[Path, ...]) -> Mapping[str, Sensor]:
     return sensors
 
 
-def _with_base(stem: str, raw: Mapping[str, tuple[Path, dict[str, Any]]]) -> dict[str, Any]:
-    path, own = raw[stem]
+def _with_base(stem: str, number: int, raw: _Raw, seen: tuple[tuple[str, int], ...]) -> dict[str, Any]:
+    """Return a table laid over its base; a table of the same name may lie over the shipped one."""
+    path, own = raw[stem][number]
     own = dict(own)
     base = own.pop("base", None)
     if base is None:
         return own
-    if base == stem or base not in raw:
+    below = number - 1 if base == stem else len(raw.get(base, ())) - 1
+    if below < 0:
         raise ConfigError(f"{path.name}: base {base!r} does not exist{nearest(str(base), raw)}")
-    return _merge(_with_base(base, raw), own)
+    if (base, below) in seen:
+        raise ConfigError(f"{path.name}: base {base!r} is built on {stem!r} itself")
+    return _merge(_with_base(base, below, raw, (*seen, (stem, number))), own)
 
 
 def sensor_named(name: str, folders: Iterable[str | Path] = ()) -> Sensor:

@@ -517,3 +517,19 @@ def test_an_orbit_without_a_retrieval(tmp_path):
     assert not summary.bad
     assert (summary.soundings, summary.good) == (0, 0)
     assert ingest([path], tmp_path / "store", IngestOptions(extra=("*",))).skipped == 1
+
+
+def test_a_new_table_of_another_product_leaves_the_store_alone(tmp_path):
+    path = granule(tmp_path / "in")
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    options = IngestOptions(sensors=(str(tables),))
+    ingest([path], tmp_path / "store", options)
+    (tables / "mine.toml").write_text(
+        'base = "_lite"\ntitle = "x"\nplatform = "X"\n[detect]\nname = "never"\n'
+    )
+    assert ingest([path], tmp_path / "store", options).skipped == 1
+    (tables / "oco2_lite.toml").write_text('base = "oco2_lite"\n[quality]\ngood = [0, 1]\n')
+    again = ingest([path], tmp_path / "store", options)
+    assert again.skipped == 0
+    assert again.good == 40

@@ -207,3 +207,26 @@ def test_merge_keeps_what_the_table_does_not_touch():
         "variables": {"a": {"path": "z"}, "b": "y"},
         "detect": {"name": "n", "variables": ["v"]},
     }
+
+
+def test_a_table_over_the_shipped_one_of_the_same_name(tmp_path):
+    (tmp_path / "acos_lite.toml").write_text('base = "acos_lite"\ntitle = "ours"\nduration = 0.0\n')
+    ours, shipped = load_sensors([tmp_path])["acos_lite"], load_sensors()["acos_lite"]
+    assert ours.title == "ours"
+    assert ours.duration == 0
+    assert ours.variables == shipped.variables
+
+
+def test_tables_that_stand_on_each_other(tmp_path):
+    (tmp_path / "one.toml").write_text('base = "two"')
+    (tmp_path / "two.toml").write_text('base = "one"')
+    with pytest.raises(ConfigError, match=r"two.toml: base 'one' is built on 'two' itself"):
+        load_sensors([tmp_path])
+
+
+def test_a_changed_table_is_seen_at_once(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(OWN.format(more=""))
+    assert load_sensors([tmp_path])["mine"].scale is None
+    path.write_text(OWN.format(more='scale = "X2007"'))
+    assert load_sensors([tmp_path])["mine"].scale == "X2007"
