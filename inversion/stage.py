@@ -16,7 +16,7 @@ def _run(options: InvertOptions, case: Case) -> StageResult:
     from inversion.run import run_invert
 
     written, summary = run_invert(options, case.folder, case.out, lambda line: print(line, file=sys.stderr))
-    return StageResult(tuple(written), summary)
+    return StageResult(tuple(written), summary, failed=len(summary.get("damaged", ())))
 
 
 def _inputs(options: InvertOptions, case: Case) -> Iterable[Path]:
@@ -34,4 +34,6 @@ def _inputs(options: InvertOptions, case: Case) -> Iterable[Path]:
     return found
 
 
-STAGE = Stage("invert", InvertOptions, _run, needs=("ingest", "stations", "footprints"), inputs=_inputs)
+STAGE = Stage(
+    "invert", InvertOptions, _run, needs=("ingest", "superobs", "stations", "footprints"), inputs=_inputs
+)

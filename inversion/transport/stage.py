@@ -52,8 +52,17 @@ class FootprintOptions(Options):
         None, gt=0, description="longest step in seconds; by default what suits the turbulence"
     )
     turbulence: str = Field(
-        "mixed-layer", description="mixed-layer (cheap), hanna (full) or none (mean wind)"
+        "mixed-layer",
+        description="mixed-layer (cheap), hanna (full), stilt (full, its choices) or none (mean wind)",
     )
+    near_field: str | None = Field(None, description="hanna: taylor, stilt or none")
+    ctl: float = Field(10.0, gt=0, description="hanna: vertical steps per Lagrangian time scale")
+    smooth: float = Field(0.0, ge=0, description="hanna: kernel smoothing factor, 0 for none")
+    background: str | float | None = Field(
+        None, description="incoming air: a number, a baseline (.csv) or fields or curtains (netCDF)"
+    )
+    background_uncertainty: float = Field(0.0, ge=0, description="of that source, in the species' unit")
+    endpoints: bool = Field(False, description="also write where every particle ended")
     seed: int | None = Field(None, ge=0, description="of the random numbers; by default the run's")
     height: Literal["ground", "sea"] = Field(
         "ground", description="points: intake above ground, or altitude above sea"
@@ -169,10 +178,12 @@ def _run(options: FootprintOptions, case: Case) -> StageResult:
 def _inputs(options: FootprintOptions, case: Case) -> Iterable[Path]:
     from obsnet.config import resolve_files
 
+    background = options.background
+    extra = [background] if isinstance(background, str) and not _number(background) else []
     return [
-        *resolve_files(options.met, case.folder),
+        *resolve_files([*options.met, *extra], case.folder),
         *sorted(_store(options, case).glob("species=*/**/*.parquet")),
     ]
 
 
-STAGE = Stage("footprints", FootprintOptions, _run, needs=("ingest", "stations"), inputs=_inputs)
+STAGE = Stage("footprints", FootprintOptions, _run, needs=("ingest", "superobs", "stations"), inputs=_inputs)
