@@ -13,7 +13,7 @@ import numpy.typing as npt
 from inversion.transport.gridding import add, deposit, finish, grow, new_table, smear
 from inversion.transport.interpolation import DLAT, DLON, LAT0, PER_TOP, jit, surface_at, wind_at
 from inversion.transport.particles import INSIDE, METRES_PER_DEGREE, bin_ahead, crossing, release_point
-from inversion.transport.random import normal, philox, uniform
+from inversion.transport.random import normal, philox
 from inversion.transport.turbulence import horizontal_scales, ornstein_uhlenbeck, regime, vertical_scales
 from obsnet.constants import MOLAR_MASS_DRY_AIR
 
@@ -225,7 +225,7 @@ def langevin(
         for q in range(count):
             number = np.uint64(particle)
             words = philox(key, number, np.uint64(0), np.uint64(0), _RELEASE)
-            t, x, y, z, weight = release_point(releases[stratum], (q + uniform(words[0])) / count, words[1])
+            t, x, y, z, weight = release_point(releases[stratum], q, words[0], words[1])
             z_release = z
             left = options[HOURS] * 3600.0
             age = 0.0
@@ -312,7 +312,6 @@ def langevin(
                 residence += f * dt * weight / count
                 if below > 0.0:
                     rho_top = 2.0 * mass / h - rho_ground
-                    rho_mean = rho_ground + 0.5 * (layer / h) * (rho_top - rho_ground)
                     dilution = layer
                     if near:
                         if near_field == 2:
@@ -332,6 +331,7 @@ def langevin(
                             dilution = z_release + depth
                         else:
                             near = near_field == 2
+                    rho_mean = rho_ground + 0.5 * (dilution / h) * (rho_top - rho_ground)
                     value = weight * MOLAR_MASS_DRY_AIR * f * below / (dilution * rho_mean)
                     if widths.size:
                         place = (age + 0.5 * dt) * per_node

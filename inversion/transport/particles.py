@@ -31,18 +31,23 @@ _STEP, _RELEASE, _SPARE = np.uint64(1), np.uint64(2), np.uint64(3)
 
 
 @jit
-def release_point(release: F8, share: float, word: np.uint64) -> tuple[float, float, float, float, float]:
-    """Return t, x, y, z and weight of a particle at a share (0-1) of its release.
+def release_point(
+    release: F8, number: int, word: np.uint64, other: np.uint64
+) -> tuple[float, float, float, float, float]:
+    """Return t, x, y, z and weight of particle `number` of a release.
 
-    Heights are even in pressure between the ends; the weight falls linearly from one end to the other.
+    Particles share the release evenly, each somewhere within its share, even in pressure. Weights fall linearly
+    from one end to the other and are those of the middle of the share, so that their sum is exact.
     """
-    t = release[0] + (release[1] - release[0]) * uniform(word)
+    share = (number + uniform(word)) / release[11]
+    middle = (number + 0.5) / release[11]
+    t = release[0] + (release[1] - release[0]) * uniform(other)
     x = release[2] + (release[3] - release[2]) * share
     y = release[4] + (release[5] - release[4]) * share
     ratio = release[8]
     rise = share if abs(ratio - 1.0) < 1e-9 else np.log(1.0 + (ratio - 1.0) * share) / np.log(ratio)
     z = release[6] + (release[7] - release[6]) * rise
-    return t, x, y, z, 2.0 * (release[9] * (1.0 - share) + release[10] * share)
+    return t, x, y, z, 2.0 * (release[9] * (1.0 - middle) + release[10] * middle)
 
 
 @jit
@@ -149,7 +154,7 @@ def mixed_layer(
         for q in range(count):
             number = np.uint64(particle)
             words = philox(key, number, np.uint64(0), np.uint64(0), _RELEASE)
-            t, x, y, z, weight = release_point(releases[stratum], (q + uniform(words[0])) / count, words[1])
+            t, x, y, z, weight = release_point(releases[stratum], q, words[0], words[1])
             stop = t - hours * 3600.0
             b = bin_ahead(t, edges, -1.0)
             side = INSIDE

@@ -322,6 +322,8 @@ def _column(
     if not pieces:
         return "no level below the top of the meteorology", [], 0.0
     lower, upper, w0, w1 = np.array(pieces).T
+    if not np.any(w0) and not np.any(w1):
+        return "the averaging kernel is zero below the top of the meteorology", [], 0.0
     heights = [np.interp(-np.log(p), -np.log(model), met.height) for p in (lower, upper)]
     return "", _allocate(lower, upper, heights, w0, w1, particles, ends, lat, lon), known
 

@@ -174,7 +174,8 @@ def flux_bins(first: Any, last: Any, step: str) -> npt.NDArray[np.datetime64]:
     try:
         offset = pd.tseries.frequencies.to_offset(step)
         start = pd.Timestamp(first)
-        start = offset.rollback(start.normalize()) if not hasattr(offset, "nanos") else start.floor(offset)
+        fixed = isinstance(offset, pd.tseries.offsets.Tick | pd.tseries.offsets.Day)
+        start = start.floor(offset) if fixed else offset.rollback(start.normalize())
     except ValueError as error:
         raise ConfigError(f"step {step!r} is not a time step; write it as 3h, 1D, MS or whole") from error
     return time_bins(start, last, step)
@@ -458,8 +459,7 @@ def _with_background(found: Footprints, receptors: Receptors, source: Background
     ids = found.background["obs_id"].to_pylist()
     total = pa.array([value[place[name]] + known[name] for name in ids], pa.float64())
     spread = pa.array([error[place[name]] for name in ids], pa.float64())
-    table = found.background.drop_columns(["background"])
-    return table.append_column("background", total).append_column("background_uncertainty", spread)
+    return found.background.append_column("background", total).append_column("background_uncertainty", spread)
 
 
 def run_footprints(
@@ -505,8 +505,8 @@ def run_footprints(
     part : str, optional
         ``"3/40"``: only this shard of the batches, for job arrays; every shard may share `out`.
     background : str or float, optional
-        Known mole fraction of incoming air, see `inversion.transport.background.open_background`; the boundary
-        shares then stand for deviations from it. Without it they multiply the whole value.
+        Known mole fraction of incoming air, see `inversion.transport.background.open_background`. Its value at
+        the particles' ends, with a column's fixed part, becomes each observation's background value.
     background_uncertainty : float
         Of that source, in the species' unit.
     endpoints : bool
@@ -536,7 +536,15 @@ def run_footprints(
         raise ConfigError(f"batch must be positive, found {batch}")
     out = Path(out)
     table = table.sort_by([("time", "ascending"), ("obs_id", "ascending")])
-    claim = _claim(table, settings, batch)
+    decides = {
+        "grid": grid.hash_id,
+        "step": step,
+        "batch": batch,
+        "background": [str(background), background_uncertainty],
+        "meteorology": sorted([Path(f).name, Path(f).stat().st_size] for f in met_files),
+        **asdict(settings),
+    }
+    claim = _claim(table, decides)
     other = _other_claim(out, claim)
     if other and replace:
         shutil.rmtree(out)
@@ -552,7 +560,6 @@ def run_footprints(
             "model": f"obsnet {settings.turbulence}",
             "species": table["species"][0].as_py(),
             "settings": asdict(settings),
-            "boundary": "absolute" if background is None else "deviation",
             "background": None if background is None else str(background),
         }
     )
@@ -605,15 +612,15 @@ def _span(table: pa.Table) -> tuple[np.datetime64, np.datetime64]:
     return first.min(), last.max()
 
 
-def _claim(table: pa.Table, settings: Settings, batch: int) -> dict[str, Any]:
-    """Return what decides the footprints: where, when and how the observations look, and the settings."""
+def _claim(table: pa.Table, decides: dict[str, Any]) -> dict[str, Any]:
+    """Return what decides the footprints: where, when and how the observations look, and all settings."""
     seen = table.drop_columns(
         ["value", "uncertainty", "uncertainty_systematic", "quality", "quality_original"]
     )
     digest = hashlib.sha256()
     for batch_of_rows in seen.combine_chunks().to_batches():
         digest.update(batch_of_rows.serialize())
-    return {"observations": digest.hexdigest(), "batch": batch, **json.loads(json.dumps(asdict(settings)))}
+    return {"observations": digest.hexdigest(), **json.loads(json.dumps(decides))}
 
 
 def _other_claim(out: Path, mine: dict[str, Any]) -> str:
@@ -626,9 +633,8 @@ def _other_claim(out: Path, mine: dict[str, Any]) -> str:
     if not differ:
         return ""
     name = differ[0]
-    return f"other {name}" + (
-        "" if name == "observations" else f" ({theirs.get(name)} there, {mine[name]} now)"
-    )
+    plain = isinstance(mine[name], str | int | float) and name not in {"observations", "grid"}
+    return f"other {name}" + (f" ({theirs.get(name)} there, {mine[name]} now)" if plain else "")
 
 
 def _summary(store: JacobianStore, tasks: Sequence[_Task]) -> dict[str, Any]:

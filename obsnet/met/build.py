@@ -172,10 +172,10 @@ def _build(
 ) -> Met:
     times = _period(reader.times, start, stop)
     notes = list(reader.notes)
+    _announce(reader.variables(), notes)
     first = reader.read(float(times[0]))
     resampler = Resampler(reader.horizontal, bounds, _edges(first, trim, notes))
     lat, lon = resampler.lat, resampler.lon
-    _announce(reader.variables(), notes)
     states = _states(reader, resampler, times, first)
     heights: npt.NDArray[np.float64] | None = None
     out: dict[str, Any] = {}

@@ -9,23 +9,15 @@ from hypothesis import strategies as st
 
 from inversion.transport.gridding import add, finish, grow, new_table
 from inversion.transport.interpolation import wind_at
-from inversion.transport.particles import RELEASE, crossing
+from inversion.transport.particles import crossing
 from inversion.transport.random import key_of, normal, philox
-from inversion.transport.receptors import Receptors
 from inversion.transport.run import Settings, simulate
 from obsnet.constants import MOLAR_MASS_DRY_AIR
 from obsnet.errors import ConfigError, GridError, RangeError
 from obsnet.grid import Grid
-from tests.inversion.transport.worlds import bins, seconds, world
+from tests.inversion.transport.worlds import bins, receptors, seconds, world
 
 GRID = Grid.regular(22, 38, 102, 128, 1, 1)
-
-
-def receptors(n=1, *, at=70.0, lat=30.0, lon=115.0, z=20.0, count=50, weight=1.0, names=None):
-    row = dict.fromkeys(RELEASE, 0.0) | {"t0": seconds(at), "t1": seconds(at), "x0": lon, "x1": lon}
-    row |= {"y0": lat, "y1": lat, "z0": z, "z1": z, "ratio": 1.0, "w0": weight / 2, "w1": weight / 2, "count": count}
-    names = names or [f"r{k}" for k in range(n)]
-    return Receptors(np.array(names), np.arange(n + 1), np.array([list(row.values())] * n, float), np.zeros(n), {})
 
 
 def total(found, name="r0"):
@@ -99,7 +91,9 @@ def test_wind_is_linear_in_time_and_space():
     assert u == pytest.approx(0.1 * 22.6 + 0.2 * 107.3 + 0.5 * 4000 / 10800, abs=2e-5)
     assert v == pytest.approx(met.height[7] / 1000.0, abs=1e-5)
     middle = 0.3 * met.height[11] + 0.7 * met.height[12]
-    assert wind_at(flat, shape, axes, met.times[0], 7.3, 2.6, middle)[1] == pytest.approx(middle / 1000.0, abs=1e-5)
+    assert wind_at(flat, shape, axes, met.times[0], 7.3, 2.6, middle)[1] == pytest.approx(
+        middle / 1000.0, abs=1e-5
+    )
     assert density == pytest.approx(1.2 * np.exp(-met.height[7] / 9500.0), rel=1e-5)
     assert slope == pytest.approx(-density / 9500.0, rel=0.02)
 
@@ -191,7 +185,9 @@ def test_mean_path_follows_the_wind():
     metres = np.deg2rad(1.0) * 6371008.8
     assert np.average(lat, weights=weight) == pytest.approx(30.0 + 4.0 * 11.5 * 3600 / metres, abs=0.02)
     middle = np.cos(np.deg2rad(30.0 + 2.0 * 11.5 * 3600 / metres))
-    assert np.average(lon, weights=weight) == pytest.approx(115.0 - 6.0 * 11.5 * 3600 / metres / middle, abs=0.02)
+    assert np.average(lon, weights=weight) == pytest.approx(
+        115.0 - 6.0 * 11.5 * 3600 / metres / middle, abs=0.02
+    )
 
 
 def test_horizontal_spread_is_the_random_walks():
@@ -213,7 +209,9 @@ def test_results_do_not_depend_on_order_threads_or_batches(names, threads, cut):
     run = Settings(hours=24, particles=20)
     alone = {n: simulate(met, receptors(names=[n], count=20), GRID, bins(), run) for n in names}
     for part in (names[:cut], names[cut:]):
-        together = simulate(met, receptors(len(part), names=part, count=20), GRID, bins(), run, threads=threads)
+        together = simulate(
+            met, receptors(len(part), names=part, count=20), GRID, bins(), run, threads=threads
+        )
         for name in part:
             for table in ("sensitivity", "background", "receptors"):
                 mine = getattr(together, table).to_pandas().query("obs_id == @name").reset_index(drop=True)
@@ -229,7 +227,10 @@ def test_footprints_are_linear_in_weight(weight):
     more = simulate(met, receptors(weight=weight), GRID, bins(), run)
     for name in ("sensitivity", "stderr"):
         np.testing.assert_allclose(
-            more.sensitivity[name].to_numpy(), weight * one.sensitivity[name].to_numpy(), rtol=1e-5, atol=1e-12
+            more.sensitivity[name].to_numpy(),
+            weight * one.sensitivity[name].to_numpy(),
+            rtol=1e-5,
+            atol=1e-12,
         )
 
 
@@ -238,7 +239,8 @@ def test_standard_errors_are_true():
     met = world(h=300.0)
     met.wind[..., 0] += np.linspace(0, 8, met.height.size, dtype=np.float32)  # shear makes paths differ
     found = [
-        simulate(met, receptors(count=100), GRID, bins(step=72), Settings(hours=48, seed=seed)) for seed in range(60)
+        simulate(met, receptors(count=100), GRID, bins(step=72), Settings(hours=48, seed=seed))
+        for seed in range(60)
     ]
     frames = [f.sensitivity.to_pandas().set_index("cell") for f in found]
     cells = set.intersection(*(set(f.index) for f in frames))

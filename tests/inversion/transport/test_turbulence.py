@@ -1,0 +1,287 @@
+"""Hanna's scales, the Langevin walk and the kernel with resolved turbulence, against known answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inversion.transport.check import (
+    REGIMES,
+    START,
+    convergence,
+    plain_world,
+    reciprocity,
+    release,
+    rotation,
+    taylor,
+    uniform_flux,
+    well_mixed,
+)
+from inversion.transport.langevin import decay, vertical_walk
+from inversion.transport.run import Settings, simulate
+from inversion.transport.turbulence import (
+    NEUTRAL,
+    STABLE,
+    UNSTABLE,
+    horizontal_scales,
+    ornstein_uhlenbeck,
+    regime,
+    vertical_scales,
+)
+from obsnet.constants import MOLAR_MASS_DRY_AIR
+from obsnet.errors import ConfigError
+from obsnet.grid import Grid
+from obsnet.times import to_epoch
+from tests.inversion.transport.worlds import bins, receptors, world
+
+GRID = Grid.regular(22, 38, 102, 128, 1, 1)
+T0 = float(to_epoch(START))
+
+
+def edges(hours=72, step=6):
+    return START + np.arange(0, hours + 1, step).astype("timedelta64[h]")
+
+
+def test_regimes():
+    assert regime(1000.0, 0.0005) == NEUTRAL
+    assert regime(1000.0, -0.02) == UNSTABLE
+    assert regime(100.0, 0.02) == STABLE
+
+
+def test_unstable_scales_follow_hanna():
+    """Stohl et al. 2005, eqs. 29-33, at a quarter of the layer."""
+    h, ustar, inverse, wstar = 1500.0, 0.45, -0.03, 2.2
+    sigma, _, tl = vertical_scales(375.0, h, ustar, inverse, wstar, UNSTABLE, 1.0)
+    variance = 1.2 * wstar**2 * (1 - 0.9 * 0.25) * 0.25 ** (2 / 3) + (1.8 - 1.4 * 0.25) * ustar**2
+    assert sigma == pytest.approx(np.sqrt(variance) + 0.01, rel=1e-4)
+    assert tl == pytest.approx(0.15 * h / sigma * (1 - np.exp(-5 * 0.25)), rel=1e-4)
+    su, sv, tu, tv = horizontal_scales(375.0, h, ustar, inverse, UNSTABLE)
+    assert su == sv == pytest.approx(0.01 + ustar * (12 + h * 0.03 / 2) ** (1 / 3))
+    assert tu == tv == pytest.approx(0.15 * h / su)
+
+
+def test_unstable_time_scale_near_the_ground():
+    """Below the Obukhov length and below a tenth of the layer it has forms of its own."""
+    low = vertical_scales(20.0, 1500.0, 0.45, -0.03, 2.2, UNSTABLE, 0.1)
+    assert low[2] == pytest.approx(0.1 * 20.0 / (low[0] * (0.55 - 0.38 * 0.6)))
+    middle = vertical_scales(100.0, 1500.0, 0.45, -0.03, 2.2, UNSTABLE, 0.1)
+    assert middle[2] == pytest.approx(0.59 * 100.0 / middle[0])
+    assert vertical_scales(0.5, 1500.0, 0.45, -0.03, 2.2, UNSTABLE, 3.0)[2] == 3.0
+
+
+def test_stable_and_neutral_scales():
+    sigma, slope, tl = vertical_scales(50.0, 200.0, 0.2, 0.02, 0.0, STABLE, 1.0)
+    assert sigma == pytest.approx(1.3 * 0.2 * 0.75 + 0.01)
+    assert slope == pytest.approx(-1.3 * 0.2 / 200.0)
+    assert tl == pytest.approx(0.1 * 200.0 / sigma * 0.25**0.8, rel=1e-3)
+    su, sv, tu, tv = horizontal_scales(50.0, 200.0, 0.2, 0.02, STABLE)
+    assert (su, sv) == pytest.approx((0.01 + 0.4 * 0.75, 0.01 + 0.26 * 0.75))
+    assert (tu, tv) == pytest.approx((0.15 * 200 / su * 0.5, 0.07 * 200 / sv * 0.5))
+    sigma, slope, tl = vertical_scales(100.0, 600.0, 0.5, 0.0, 0.0, NEUTRAL, 1.0)
+    assert sigma == pytest.approx(1.3 * 0.5 * np.exp(-2e-4 * 200) + 0.01)
+    assert tl == pytest.approx(0.5 * 100 / sigma / (1 + 1.5e-3 * 200))
+
+
+@settings(max_examples=60)
+@given(st.sampled_from(sorted(REGIMES)), st.floats(0.02, 0.98))
+def test_the_slope_is_the_derivative_of_sigma(name, share):
+    h, ustar, inverse, wstar = REGIMES[name]
+    kind = regime(h, inverse)
+    z, dz = share * h, 1e-4 * h
+    low, high = (vertical_scales(z + s * dz, h, ustar, inverse, wstar, kind, 1.0)[0] for s in (-1, 1))
+    slope = vertical_scales(z, h, ustar, inverse, wstar, kind, 1.0)[1]
+    # Between two nodes of the table sigma is a straight line, its tabled slope is not.
+    assert slope == pytest.approx((high - low) / (2 * dz), rel=0.02, abs=2e-2 * ustar / h)
+
+
+@given(st.floats(0.0, 5.0))
+def test_the_cheap_exponential(x):
+    assert decay(x) == pytest.approx(np.exp(-x), rel=5e-5)
+
+
+@pytest.mark.parametrize("dt", [1.0, 50.0, 400.0])
+def test_ornstein_uhlenbeck_moments_are_exact_for_any_step(dt):
+    """Velocity stays standard; displacement has Taylor's variance and the right covariance with velocity."""
+    sigma, tl = 0.8, 100.0
+    rng = np.random.default_rng(3)
+    draws = rng.normal(size=(20000, 3))
+    out = np.array([ornstein_uhlenbeck(v, sigma, tl, dt, a, b) for v, a, b in draws])
+    r = np.exp(-dt / tl)
+    assert out[:, 0].var() == pytest.approx(1.0, rel=0.04)
+    exact = 2 * sigma**2 * tl * (dt - tl * (1 - r))
+    assert out[:, 1].var() == pytest.approx(exact, rel=0.04)
+    shared = np.mean(out[:, 0] * out[:, 1])
+    assert shared == pytest.approx(sigma * tl * (1 - r), rel=0.05)
+
+
+def test_the_walk_stays_in_the_layer_and_counts_its_time():
+    key, z, memory = np.uint64(5), 300.0, 0.3
+    heights, below = [], 0.0
+    for step in range(400):
+        z, memory, mean, low, sigma, tl, steps = vertical_walk(
+            z,
+            memory,
+            60.0,
+            1200.0,
+            0.4,
+            -0.02,
+            2.0,
+            -1e-4,
+            10.0,
+            3.0,
+            600.0,
+            key,
+            np.uint64(0),
+            np.uint64(step),
+        )
+        assert 0.0 <= z <= 1200.0
+        assert 0.0 <= mean <= 1200.0
+        assert 0.0 <= low <= 60.0 + 1e-9
+        assert steps >= 60.0 / (tl / 10.0) * 0.2
+        assert sigma > 0.3
+        heights.append(z)
+        below += low
+    # Half the layer by height holds about half of the time.
+    assert 0.35 < below / (400 * 60.0) < 0.65
+    assert max(heights) > 900.0
+    assert min(heights) < 200.0
+
+
+def test_well_mixed_in_every_regime():
+    rows = list(well_mixed(2000))
+    assert len(rows) == len(REGIMES)
+    for row in rows:
+        assert row.passed, row
+
+
+def test_euler_steps_would_fail_the_same_test():
+    """The test can tell: three steps a time scale are too few."""
+    coarse = Settings(turbulence="hanna", ctl=0.5, timestep=600.0, least_tl=200.0)
+    assert any(not row.passed for row in well_mixed(1000, coarse))
+
+
+@pytest.mark.parametrize("test", [lambda: taylor(20000), rotation, lambda: uniform_flux(100), lambda: reciprocity(2000),
+                                  lambda: convergence(500)])  # fmt: skip
+def test_known_answers(test):
+    for row in test():
+        assert row.passed, row
+
+
+def test_shear_turbulence_and_floor_shape_the_footprint():
+    met = plain_world(h=40.0)
+    start = T0 + 40 * 3600.0
+
+    def total(**options):
+        run = Settings(turbulence="hanna", hours=5.0, particles=200, near_field="none", **options)
+        return (
+            simulate(met, release("p", start, 30.0, 115.0, 10.0, 200), GRID, edges(), run)
+            .receptors["total"][0]
+            .as_py()
+        )
+
+    shallow, floored = total(floor=40.0), total(floor=200.0)
+    assert shallow == pytest.approx(MOLAR_MASS_DRY_AIR * 5 * 3600 / (1.2 * 40.0), rel=0.1)
+    assert floored == pytest.approx(shallow / 5.0, rel=0.15)
+
+
+def test_near_field_raises_the_first_minutes_only():
+    met = plain_world(h=1500.0, heat=200.0)
+    start = T0 + 40 * 3600.0
+    grid = Grid.regular(29.9, 30.1, 114.9, 115.1, 0.1, 0.1)
+
+    def curve(near):
+        run = Settings(turbulence="hanna", hours=2.0, particles=500, near_field=near, timestep=60.0)
+        wide = simulate(met, release("p", start, 30.0, 115.0, 10.0, 500), GRID, edges(step=1), run)
+        close = simulate(met, release("p", start, 30.0, 115.0, 10.0, 500), grid, edges(step=1), run)
+        hour = wide.sensitivity.to_pandas().groupby("time_bin")["sensitivity"].sum()
+        return hour.loc[39], hour.loc[38], close.receptors["total"][0].as_py()
+
+    none, right, stilt = (curve(n) for n in ("none", "taylor", "stilt"))
+    assert right[0] > 2.0 * none[0]
+    assert stilt[0] > 1.3 * none[0]
+    assert right[1] == pytest.approx(none[1], rel=0.1)
+    assert right[2] > none[2]
+
+
+def test_the_near_field_of_the_first_step_is_the_plumes_own_depth():
+    """After one short step the dilution depth is z0 + sqrt(2 s^2 T (t - T (1 - e^-t/T)))."""
+    met = plain_world(h=1500.0, heat=200.0)
+    start = T0 + 40 * 3600.0
+    run = Settings(turbulence="hanna", hours=5.0 / 3600, particles=4000)
+    row = simulate(
+        met, release("p", start, 30.0, 115.0, 50.0, 4000), GRID, edges(), run
+    ).receptors.to_pylist()[0]
+    scales = met.surface[0, 0, 0].astype(float)
+    sigma, _, tl = vertical_scales(50.0, 1500.0, scales[2], scales[3], scales[4], UNSTABLE, 3.0)
+    t = 2.5
+    depth = 50.0 + np.sqrt(2 * sigma**2 * tl * (t - tl * (1 - np.exp(-t / tl))))
+    assert row["total"] == pytest.approx(MOLAR_MASS_DRY_AIR * 5.0 / (depth * 1.2), rel=0.03)
+
+
+def test_smoothing_moves_nothing_but_spreads():
+    met = plain_world(heat=100.0)
+    start = T0 + 40 * 3600.0
+    grid = Grid.regular(25, 35, 105, 120, 0.1, 0.1)
+    plain, smooth = (
+        simulate(
+            met,
+            release("p", start, 30.0, 115.0, 10.0, 300),
+            grid,
+            edges(),
+            Settings(turbulence="hanna", hours=18.0, particles=300, smooth=s),
+        )
+        for s in (0.0, 1.0)
+    )
+    a, b = (f.sensitivity.to_pandas() for f in (plain, smooth))
+    assert b["sensitivity"].sum() == pytest.approx(a["sensitivity"].sum(), rel=1e-3)
+    assert len(b) > 1.3 * len(a)
+    for values, weights in (
+        (grid.lat, lambda f: f["cell"] // grid.shape[1]),
+        (grid.lon, lambda f: f["cell"] % grid.shape[1]),
+    ):
+        means = [np.average(values[weights(f)], weights=f["sensitivity"]) for f in (a, b)]
+        assert means[0] == pytest.approx(means[1], abs=0.02)
+
+
+@settings(max_examples=6)
+@given(st.integers(1, 3), st.permutations(["a", "b", "c"]))
+def test_turbulent_results_do_not_depend_on_threads_or_order(threads, names):
+    met = world(heat=120.0)
+    run = Settings(turbulence="hanna", hours=4.0, particles=20)
+    together = simulate(met, receptors(3, names=names, count=20), GRID, bins(), run, threads=threads)
+    for name in names:
+        alone = simulate(met, receptors(names=[name], count=20), GRID, bins(), run)
+        for table in ("sensitivity", "background", "receptors", "endpoints"):
+            mine = getattr(together, table).to_pandas().query("obs_id == @name").reset_index(drop=True)
+            assert mine.equals(getattr(alone, table).to_pandas())
+
+
+def test_forward_and_backward_mean_wind_retrace_the_path():
+    met = plain_world(u=7.0, v=4.0)
+    there = Settings(turbulence="none", hours=12.0, direction=1)
+    back = Settings(turbulence="none", hours=12.0)
+    end = simulate(
+        met, release("p", T0 + 3600, 28.0, 106.0, 500.0, 1), GRID, edges(), there
+    ).endpoints.to_pylist()[0]
+    assert end["longitude"] > 108.5
+    start = float(to_epoch(np.datetime64(end["time"])))
+    home = simulate(
+        met, release("p", start, end["latitude"], end["longitude"], end["height_m"], 1), GRID, edges(), back
+    ).endpoints.to_pylist()[0]
+    assert home["latitude"] == pytest.approx(28.0, abs=1e-4)
+    assert home["longitude"] == pytest.approx(106.0, abs=1e-4)
+
+
+def test_settings_that_do_not_fit_together():
+    with pytest.raises(ConfigError, match="need turbulence 'hanna'"):
+        Settings(turbulence="mixed-layer", smooth=1.0)
+    with pytest.raises(ConfigError, match=r"near_field 'taylr' is unknown; nearest: 'taylor'"):
+        Settings(turbulence="hanna", near_field="taylr")
+    with pytest.raises(ConfigError, match="veght must lie within 0 and 1"):
+        Settings(turbulence="hanna", veght=1.5)
+    with pytest.raises(ConfigError, match="direction is -1"):
+        Settings(turbulence="hanna", direction=2)
+    stilt = Settings(turbulence="stilt")
+    assert (stilt.near_field, stilt.floor, stilt.horizontal_tl) == ("stilt", 150.0, 10800.0)

@@ -1,0 +1,266 @@
+"""Readers of other formats: WRF, GRIB, ARL, hybrid levels, projections."""
+
+from __future__ import annotations
+
+import netCDF4
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from obsnet.constants import GRAVITY, R_DRY_AIR
+from obsnet.errors import FormatError, GridError, MissingVariableError
+from obsnet.met import open_met
+from obsnet.met.horizontal import Horizontal, Resampler
+from obsnet.met.readers.arl import unpack
+from tests.obsnet.met import arl
+from tests.obsnet.met.worlds import ISOTHERMAL, era5
+
+SCALE = R_DRY_AIR * ISOTHERMAL / GRAVITY
+LAT, LON = np.arange(20.0, 50.0), np.arange(100.0, 130.0)
+ARL_LEVELS = (1000.0, 925.0, 850.0, 700.0, 500.0, 300.0, 150.0)
+
+
+# ---- horizontal
+
+
+def test_a_projected_grid_keeps_a_plane_and_turns_its_winds():
+    """Wind along the y axis of a Lambert grid, seen from the earth, is turned by the meridians' convergence."""
+    from pyproj import CRS
+
+    crs = CRS.from_proj4("+proj=lcc +lat_1=30 +lat_2=60 +lat_0=40 +lon_0=105 +a=6370000 +b=6370000 +units=m")
+    x, y = np.arange(-1e6, 1.01e6, 5e4), np.arange(-8e5, 8.1e5, 5e4)
+    resample = Resampler(Horizontal(y, x, crs, grid_winds=True))
+    zero, ten = np.zeros((y.size, x.size)), np.full((y.size, x.size), 10.0)
+    u, v = resample.wind(zero, ten)
+    np.testing.assert_allclose(np.hypot(u, v), 10.0, rtol=1e-5)
+    n = np.log(np.cos(np.deg2rad(30)) / np.cos(np.deg2rad(60))) / np.log(
+        np.tan(np.deg2rad(75)) / np.tan(np.deg2rad(60))
+    )
+    turn = n * np.deg2rad(resample.lon - 105.0)
+    # East of the central meridian grid north leans to the east of true north... seen from true north.
+    np.testing.assert_allclose(u, np.broadcast_to(10.0 * np.sin(turn), u.shape), atol=0.02)
+    np.testing.assert_allclose(v, np.broadcast_to(10.0 * np.cos(turn), v.shape), atol=0.02)
+    earth = Resampler(Horizontal(y, x, crs, grid_winds=False)).wind(zero, ten)
+    np.testing.assert_allclose(earth[0], 0.0)
+
+
+def test_resampling_reproduces_a_bilinear_field():
+    from pyproj import CRS, Transformer
+
+    crs = CRS.from_epsg(32632)
+    x, y = np.arange(4e5, 7.5e5, 2e4), np.arange(5.0e6, 5.55e6, 2e4)
+    resample = Resampler(Horizontal(y, x, crs))
+    field = (1.0 + x / 1e5)[None, :] + (y / 1e6)[:, None]
+    px, py = Transformer.from_crs(crs.geodetic_crs, crs, always_xy=True).transform(
+        *np.meshgrid(resample.lon, resample.lat)
+    )
+    np.testing.assert_allclose(resample(field), 1.0 + px / 1e5 + py / 1e6, rtol=3e-5)
+    spacing = np.deg2rad(resample.lat[1] - resample.lat[0]) * 6371000
+    assert spacing == pytest.approx(20000, rel=0.05)  # neither wasted nor blurred
+
+
+def test_gaussian_latitudes_become_even():
+    gauss = np.rad2deg(np.arcsin(np.polynomial.legendre.leggauss(32)[0]))
+    resample = Resampler(Horizontal(gauss[::-1], np.arange(0.0, 360.0, 5.0)[:30]))
+    assert np.ptp(np.diff(resample.lat)) < 1e-9
+    np.testing.assert_allclose(
+        resample(np.repeat(gauss[::-1][:, None], 30, 1)), resample.lat[:, None] + np.zeros(30), atol=1e-4
+    )
+
+
+def test_domains_with_a_hole():
+    with pytest.raises(GridError, match="have a gap"):
+        Resampler(Horizontal(np.arange(3.0), np.array([10.0, 11.0, 12.0, 100.0])))
+    with pytest.raises(GridError, match="two rows and columns"):
+        Resampler(Horizontal(np.arange(1.0), np.arange(5.0)))
+
+
+def test_a_projected_grid_without_a_projection(tmp_path):
+    path = tmp_path / "a.nc"
+    with netCDF4.Dataset(path, "w") as data:
+        for name, n in (("time", 1), ("y", 5), ("x", 5)):
+            data.createDimension(name, n)
+            data.createVariable(name, "f8", (name,))[:] = np.arange(n)
+        data["time"].units = "hours since 2020-01-01"
+    with pytest.raises(
+        GridError, match=r"a.nc: the grid is in x and y but no variable describes the projection"
+    ):
+        open_met([path])
+
+
+# ---- hybrid levels
+
+
+def hybrid(path, *, names=("hyam", "hybm"), p0=None, surface=101325.0):
+    """ERA5-like file on 20 hybrid levels."""
+    b = np.linspace(0.02, 0.997, 20) ** 1.5
+    a = 8000.0 * np.linspace(0.3, 0.0, 20)
+    era5(path, levels=np.arange(1.0, 21.0), change=lambda n, v: v, drop=("z",))
+    with netCDF4.Dataset(path, "a") as data:
+        data["level"].units = "1"
+        data["sp"][:] = surface
+        if names is not None:
+            for name, values in zip(names, (a if p0 is None else a / p0, b), strict=True):
+                data.createVariable(name, "f8", ("level",))[:] = values
+            if p0 is not None:
+                data.createVariable("p0", "f8", ())[...] = p0
+        variable = data.createVariable("orog", "f4", ("latitude", "longitude"))
+        variable.units = "m"
+        variable[:] = 0.0
+    return path
+
+
+@pytest.mark.parametrize(("names", "p0"), [(("hyam", "hybm"), None), (("ap", "b"), None), (("a", "b"), 1e5)])
+def test_hybrid_levels(tmp_path, names, p0):
+    met = open_met([hybrid(tmp_path / "a.nc", names=names, p0=p0)])
+    np.testing.assert_allclose(met.state[0, 0, 0, :, 0], 101325 * np.exp(-met.height / SCALE), rtol=2e-4)
+    assert met.top > 5000.0
+
+
+def test_hybrid_levels_without_coefficients(tmp_path):
+    with pytest.raises(
+        FormatError, match=r"model levels in 'level' without their coefficients; add variables hyam"
+    ):
+        open_met([hybrid(tmp_path / "a.nc", names=None)])
+
+
+# ---- WRF
+
+
+def test_wrf_sample(sample_data):
+    path = sample_data / "transport" / "wrf" / "wrf_mercator_sample.nc"
+    met = open_met([path])
+    assert met.times.size == 4
+    assert met.step == 3 * 3600.0
+    with netCDF4.Dataset(path) as data:
+        lat, lon = data["XLAT"][0], data["XLONG"][0]
+        j, i = 24, 24
+        u = 0.5 * (data["U"][2, :, j, i] + data["U"][2, :, j, i + 1])
+        z = (data["PH"][2, :, j, i] + data["PHB"][2, :, j, i]) / GRAVITY - data["HGT"][2, j, i]
+        middle = 0.5 * (z[1:] + z[:-1])
+        surface = data["PSFC"][2, j, i]
+    column = met.profile(met.times[2].astype("datetime64[s]"), float(lat[j, i]), float(lon[j, i]))
+    assert column["pressure"][0, 0] == pytest.approx(float(surface), rel=2e-4)
+    inside = (met.height > middle[0]) & (met.height < 4000.0)
+    expected = np.interp(met.height[inside], middle, u)
+    # Mercator: nothing to turn. The column lies between nodes by less than a cell.
+    np.testing.assert_allclose(column["u"][0, inside], expected, atol=0.8)
+
+
+def test_wrf_without_a_variable(tmp_path):
+    path = tmp_path / "wrfout.nc"
+    with netCDF4.Dataset(path, "w") as data:
+        data.TITLE = " OUTPUT FROM WRF V4.0 MODEL"
+        data.createDimension("Time", 1)
+    with pytest.raises(MissingVariableError, match=r"WRF file without U, V, W, PH"):
+        open_met([path])
+
+
+# ---- GRIB
+
+
+def test_grib_sample_on_a_lambert_grid(sample_data):
+    pytest.importorskip("eccodes", reason="the extra 'grib' is not installed")
+    met = open_met([sample_data / "transport" / "grib" / "nam.t00z.awp21100.tm00.grib2"])
+    assert met.times.size == 1
+    assert "v" not in met.meta["notes"]
+    column = met.profile("2018-09-17T00", 40.0, -105.0)
+    # Boulder: 1.6 km up in the model's terrain, about 840 hPa.
+    assert 1200.0 < column["terrain"][0] < 2500.0
+    assert 75000 < column["pressure"][0, 0] < 88000
+    assert np.abs(met.wind[..., 1]).max() > 20.0  # the second wind component of multi-field messages is there
+
+
+def test_grib_that_is_damaged_or_incomplete(sample_data, tmp_path):
+    pytest.importorskip("eccodes", reason="the extra 'grib' is not installed")
+    folder = sample_data / "transport"
+    whole = (folder / "grib" / "nam.t00z.awp21100.tm00.grib2").read_bytes()
+    cut = tmp_path / "cut.grib2"
+    cut.write_bytes(whole[: len(whole) // 2 + 1000])
+    with pytest.raises(FormatError, match=r"cut.grib2: (damaged GRIB message|.* lacks)"):
+        open_met([cut])
+    with pytest.raises(MissingVariableError, match=r"no wind on pressure or hybrid levels; found t"):
+        open_met([folder / "grib" / "regular_gg_ml_g2.grib"])
+    with pytest.raises(MissingVariableError, match="without terrain"):
+        open_met(sorted((folder / "flexpart11" / "met_grib1").glob("EN*")))
+
+
+def test_grib_without_a_level_of_one_variable(sample_data, tmp_path):
+    eccodes = pytest.importorskip("eccodes", reason="the extra 'grib' is not installed")
+    source = sample_data / "transport" / "flexpart11" / "met_grib1" / "EN2024010100"
+    target = tmp_path / "EN2024010100"
+    with source.open("rb") as stream, target.open("wb") as out:
+        while (handle := eccodes.codes_grib_new_from_file(stream)) is not None:
+            if (eccodes.codes_get(handle, "shortName"), eccodes.codes_get(handle, "level")) != ("t", 5):
+                eccodes.codes_write(handle, out)
+            eccodes.codes_release(handle)
+    with pytest.raises(FormatError, match=r"temperature lacks 1 of 12 levels \(5\) at 2024-01-01"):
+        open_met([target])
+
+
+# ---- ARL
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 2**32 - 1), st.floats(0.01, 1000.0))
+def test_unpacking_is_within_the_formats_precision(seed, size):
+    values = size * np.cumsum(np.random.default_rng(seed).normal(size=(6, 9)), axis=1)
+    exponent, first, data = arl.pack(values)
+    found = unpack(np.frombuffer(data, np.uint8).reshape(values.shape), exponent, first)
+    np.testing.assert_allclose(found, values, atol=2.0 ** (exponent - 7) * 1.01)
+
+
+def arl_file(path, *, times=("2024-04-01T00", "2024-04-01T03"), **options):
+    shape = (LAT.size, LON.size)
+    height = SCALE * np.log(1013.25 / np.array(ARL_LEVELS))
+
+    def surface(_n):
+        flat = {"PRSS": 1013.25, "SHGT": 0.0, "T02M": 270.0, "PBLH": 700.0, "USTR": 0.3, "SHTF": 100.0}
+        return {name: np.full(shape, value) for name, value in flat.items()}
+
+    def upper(n):
+        ramp = 5.0 + 0.1 * np.arange(shape[1]) + n + np.zeros(shape)
+        return {
+            "HGTS": height[:, None, None] + np.zeros(shape),
+            "TEMP": np.full((len(height), *shape), 270.0),
+            "UWND": np.stack([ramp] * len(height)),
+            "VWND": np.full((len(height), *shape), -3.0),
+            "WWND": np.full((len(height), *shape), -0.01),
+            "RELH": np.full((len(height), *shape), 0.0),
+        }
+
+    return arl.write(path, times, ARL_LEVELS, surface, upper, lat=LAT, lon=LON, **options)
+
+
+def test_arl_files_are_read(tmp_path):
+    met = open_met([arl_file(tmp_path / "arl")])
+    assert met.bounds == (20.0, 49.0, 100.0, 129.0)
+    assert met.step == 3 * 3600.0
+    column = met.profile("2024-04-01T03", 30.0, 110.0)
+    aloft = met.height > 300.0
+    np.testing.assert_allclose(column["u"][0, aloft], 7.0, atol=0.02)
+    np.testing.assert_allclose(column["v"][0, aloft], -3.0, atol=0.01)
+    # -0.01 hPa/s is upward.
+    np.testing.assert_allclose(column["w"][0, aloft], 1.0 / (column["density"][0, aloft] * GRAVITY), rtol=0.1)
+    assert column["blh"][0] == pytest.approx(700.0)
+    assert column["inverse_obukhov"][0] < 0.0
+
+
+def test_arl_files_that_are_cut_or_differ(tmp_path):
+    path = arl_file(tmp_path / "arl")
+    (tmp_path / "cut").write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(FormatError, match="cut at byte"):
+        open_met([tmp_path / "cut"])
+    with pytest.raises(FormatError, match="a time that another file has too"):
+        open_met([path, arl_file(tmp_path / "again")])
+    noise = bytearray(path.read_bytes())
+    noise[100:110] = b"##########"
+    (tmp_path / "noise").write_bytes(noise)
+    with pytest.raises(FormatError, match="ARL index record cannot be read"):
+        open_met([tmp_path / "noise"])
+
+
+def test_formats_are_not_mixed(tmp_path):
+    with pytest.raises(FormatError, match="several formats: arl, netcdf"):
+        open_met([arl_file(tmp_path / "arl"), era5(tmp_path / "a.nc")])
