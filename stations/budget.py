@@ -112,9 +112,9 @@ def apply_budget(record: xr.Dataset, budget: Budget) -> tuple[xr.Dataset, list[T
     record : xarray.Dataset
         ``uncertainty``: random error of the row as an observation, the root of the sum of squares of random
         terms and representation, at least the floor. ``uncertainty_systematic``: common to rows, does not
-        average out. Beside them ``uncertainty_measurement`` (random terms alone) and
-        ``uncertainty_representation``. Rows without any random term, or without a required one, are NaN and
-        flagged ``uncertainty``.
+        average out, and holds what the record had before (of a scale conversion). Beside them
+        ``uncertainty_measurement`` (random terms alone) and ``uncertainty_representation``. Rows without any
+        random term, or without a required one, are NaN and flagged ``uncertainty``.
     reports : list of TermReport
         One a term.
 
@@ -130,6 +130,11 @@ def apply_budget(record: xr.Dataset, budget: Budget) -> tuple[xr.Dataset, list[T
     rows = record.sizes["time"]
     usable = record["quality"].values == 0
     variance = {kind: np.zeros(rows) for kind in KINDS}
+    if "uncertainty_systematic" in record and all(
+        t.variable != "uncertainty_systematic" for t in budget.term
+    ):
+        # what earlier steps brought (a scale conversion) is never lost
+        variance["systematic"] += np.nan_to_num(record["uncertainty_systematic"].values) ** 2
     known_random, missing = np.zeros(rows, dtype=bool), np.zeros(rows, dtype=bool)
     parts: list[tuple[str, str, np.ndarray]] = []
     names = list(dict.fromkeys((t.name, t.kind) for t in budget.term))

@@ -17,6 +17,7 @@ from obsnet.constants import SPECIES
 from obsnet.errors import ConfigError, ObsnetError
 from obsnet.schema import PROFILES, observation_table
 from obsnet.store import ObservationStore, file_id, sha256
+from stations.process import MixedScalesError, Process
 from stations.readers import read, read_all
 from stations.readers.gcwerks import is_companion
 from stations.summary import summary
@@ -61,7 +62,7 @@ def observations(record: xr.Dataset, *, digest: str) -> pa.Table:
     }
     columns |= {n: data[n].astype("datetime64[us]") for n in ("time", "time_start", "time_end")}
     columns |= {n: data[n] for n in ("value", "latitude", "longitude")}
-    for name in ("uncertainty", "altitude_m", "intake_height_m", "prior_column"):
+    for name in ("uncertainty", "uncertainty_systematic", "altitude_m", "intake_height_m", "prior_column"):
         if name in data:
             columns[name] = pa.array(data[name], from_pandas=True)
     if attrs["kind"] == "column":
@@ -105,6 +106,7 @@ def ingest(
     base: str | os.PathLike[str] = ".",
     species: Sequence[str] = ("*",),
     options: Mapping[str, Any] | None = None,
+    process: Process | None = None,
     report: Callable[[str], None] = lambda _line: None,
 ) -> dict[str, Any]:
     """Read station files into a store; what is there already with the same content is skipped.
@@ -121,6 +123,8 @@ def ingest(
         Which of a file's species; by default all that the observation contract knows.
     options : mapping
         For `stations.readers.read`: ``format, site, scale, stamp, config`` …
+    process : Process, optional
+        Scale, rules and budget on the way; files done otherwise before are done again.
     report : callable
         Takes one line a bad file, and one a file of which something was changed or is doubtful.
 
@@ -129,7 +133,9 @@ def ingest(
     dict
         ``files, skipped, failed, rows, good`` and ``species`` (rows by species).
     """
-    done = store.index.done()
+    sensor = _sensor(process)
+    known = store.index.read().to_pylist()
+    done = {r["path"]: r["sha256"] for r in known if r["status"] == "done" and r["sensor"] == sensor}
     part = f"stations-{time.time_ns():x}"
     index: list[dict[str, Any]] = []
     total: dict[str, Any] = {"files": 0, "skipped": 0, "failed": 0, "rows": 0, "good": 0, "species": {}}
@@ -144,7 +150,7 @@ def ingest(
         if done.get(entry["path"]) == entry["sha256"]:
             total["skipped"] += 1
             continue
-        row, tables = _ingest_one(path, entry, store, species, options or {})
+        row, tables = _ingest_one(path, entry, store, species, options or {}, process)
         index.append(row)
         if row["status"] != "done":
             total["failed"] += 1
@@ -163,6 +169,11 @@ def ingest(
     return total
 
 
+def _sensor(process: Process | None) -> str:
+    """Return what the index calls a station's file: with the name of what was done to it, if anything."""
+    return f"station {process.fingerprint}".strip() if process is not None else "station"
+
+
 def _single_files(paths: Iterable[Path]) -> list[Path]:
     """Return files one by one, those of folders too, without companions that are read with another file."""
     flat = (f for p in paths for f in (sorted(p.iterdir()) if p.is_dir() else [p]))
@@ -175,9 +186,16 @@ def _ingest_one(
     store: ObservationStore,
     species: Sequence[str],
     options: Mapping[str, Any],
+    process: Process | None,
 ) -> tuple[dict[str, Any], dict[str, int]]:
     """Write one file's records; return its row of the index and the rows by species."""
-    row = {**entry, "file_id": file_id(entry["sha256"]), "sensor": "station", "soundings": 0, "good": 0}
+    row = {
+        **entry,
+        "file_id": file_id(entry["sha256"]),
+        "sensor": _sensor(process),
+        "soundings": 0,
+        "good": 0,
+    }
     try:
         if "*" in species:
             found = read_all(path, **options)
@@ -189,9 +207,13 @@ def _ingest_one(
             raise ConfigError(
                 f"{path}: {names}: no species of the observation contract ({', '.join(SPECIES)})"
             )
+        if process is not None:
+            records = [process(r) for r in records]
         tables = [observations(r, digest=entry["sha256"]) for r in records]
         for table in tables:
             store.write(table)
+    except MixedScalesError:
+        raise  # this is not one file's fault
     except ObsnetError as error:
         return row | {"status": f"bad: {error}"}, {}
     notes = list(dict.fromkeys(n for r in records for n in (*r.attrs["changes"], *r.attrs["warnings"])))

@@ -243,6 +243,11 @@ def convert_scale(
         Total-column data, an unknown scale, no conversion, or an unverified one not accepted.
     """
     species, path = record.attrs["species"], record.attrs.get("path", "record")
+    by_row = sorted(set(record["scale_row"].values.tolist())) if "scale_row" in record else []
+    if len(by_row) > 1:
+        raise ScaleError(
+            f"{path}: its rows are on several scales ({', '.join(map(str, by_row))}); select those of one first"
+        )
     if record.attrs.get("kind") == "column":
         raise ScaleError(
             f"{path}: total columns are not converted from scale to scale: their scale enters through the "
@@ -259,7 +264,7 @@ def convert_scale(
     new, slope, extra, inside = convert_values(
         value, species, source, target, accept_unverified=accept_unverified, table=table
     )
-    result = record.copy()
+    result = record.drop_vars("scale_row", errors="ignore")
     result["value"] = record["value"].copy(data=new)
     for name in ("uncertainty", "sd"):
         result[name] = record[name].copy(data=record[name].values * slope)

@@ -29,10 +29,29 @@ class StationOptions(Options):
         pattern="^(start|middle|end)$",
     )
 
+    to_scale: dict[str, str] = Field(
+        default_factory=dict, description="scale to convert each species to: CO2 = 'X2019'"
+    )
+    rules: list[str] = Field(
+        default_factory=list, description="rule tables: names, or .toml files relative to the case file"
+    )
+    budget: str | None = Field(
+        None, description="error budget: a name, or a .toml file relative to the case file"
+    )
+    accept_unverified: bool = Field(False, description="use scale conversions whose source is not checked")
+    mixed_scales: bool = Field(False, description="allow records of one species on several scales")
+
+
+def _tables(options: StationOptions, case: Case) -> list[str]:
+    """Return rule tables and the budget, files with their folder."""
+    names = [*options.rules, *([options.budget] if options.budget else [])]
+    return [str(case.folder / n) if n.endswith(".toml") else n for n in names]
+
 
 def _inputs(options: StationOptions, case: Case) -> Iterable[Path]:
     config = [case.folder / options.config] if options.config else []
-    return [*resolve_files(options.files, case.folder), *config]
+    tables = [Path(n) for n in _tables(options, case) if n.endswith(".toml")]
+    return [*resolve_files(options.files, case.folder), *config, *tables]
 
 
 def _run(options: StationOptions, case: Case) -> StageResult:
@@ -40,10 +59,19 @@ def _run(options: StationOptions, case: Case) -> StageResult:
 
     from obsnet.store import ObservationStore
     from stations.observations import ingest
+    from stations.process import Process
 
     said = options.model_dump(include={"format", "site", "scale", "stamp"}, exclude_none=True)
     if options.config:
         said["config"] = case.folder / options.config
+    tables = _tables(options, case)
+    process = Process(
+        options.to_scale,
+        tuple(tables[: len(options.rules)]),
+        tables[-1] if options.budget else None,
+        options.accept_unverified,
+        options.mixed_scales,
+    )
     store = ObservationStore(case.out / options.store)
     summary = ingest(
         resolve_files(options.files, case.folder),
@@ -51,6 +79,7 @@ def _run(options: StationOptions, case: Case) -> StageResult:
         base=case.folder,
         species=options.species,
         options=said,
+        process=process,
         report=lambda line: print(line, file=sys.stderr),
     )
     return StageResult(outputs=(store.path,), summary=summary, failed=summary["failed"])

@@ -118,6 +118,17 @@ def test_floor_is_the_scatter_about_the_smooth_curve(sample_data, name, scatter)
     assert np.isfinite(good).all()
 
 
+def test_what_a_scale_conversion_brought_is_not_lost(tmp_path):
+    record = make_record([400.0]).assign(uncertainty_systematic=("time", [0.03]))
+    assert apply_budget(record, budget(tmp_path, TERMS))[0]["uncertainty_systematic"].values[
+        0
+    ] == pytest.approx(0.05)
+    named = TERMS + '[[term]]\nname="conversion"\nkind="systematic"\nvariable="uncertainty_systematic"\n'
+    assert apply_budget(record, budget(tmp_path, named))[0]["uncertainty_systematic"].values[
+        0
+    ] == pytest.approx(0.05)
+
+
 def test_a_budget_is_applied_once(tmp_path):
     got, _ = apply_budget(make_record([400.0], sd=[0.1]), budget(tmp_path, TERMS))
     with pytest.raises(ConfigError, match="has a budget already"):
@@ -145,7 +156,6 @@ def test_a_calibrated_record_gets_its_whole_budget(tmp_path):
     by_name = {r.name: r for r in reports}
     assert by_name["tanks"].median == pytest.approx(0.0115, abs=0.004)
     assert by_name["repeatability"].median < 0.005
-    assert by_name["conversion"].rows == 0
     measured = got["uncertainty_measurement"].values
     total = got["uncertainty"].values
     assert (total >= measured).all()

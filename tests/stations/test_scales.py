@@ -138,6 +138,14 @@ def test_unverified_needs_the_users_word():
     assert new[0] == pytest.approx((100 + 3.17) / 0.9898, rel=1e-9)
 
 
+def test_rows_on_several_scales_are_refused_and_on_one_they_are_not():
+    mixed = record([400.0, 400.0]).assign(scale_row=("time", ["WMO CO2 X2007", "WMO CO2 X2019"]))
+    with pytest.raises(ScaleError, match=r"several scales \(WMO CO2 X2007, WMO CO2 X2019\)"):
+        convert_scale(mixed, "X2019")
+    plain = record([400.0]).assign(scale_row=("time", ["WMO CO2 X2007"]))
+    assert "scale_row" not in convert_scale(plain, "X2019")
+
+
 def test_isotopes_have_no_scales_here():
     with pytest.raises(ScaleError, match="no scales are known for 'd13C'"):
         convert_scale(record([400.0], species="d13C"), "X2019")

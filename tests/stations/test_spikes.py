@@ -168,7 +168,7 @@ def test_members_of_three_all_go():
         (lambda h, v: hampel(h, v, 0, 3), "a window and a limit above 0"),
         (lambda h, v: sd_spikes(h, v, alpha=0), "alpha is above 0"),
         (lambda h, v: quartile_sd(h, v, -1), "a window above 0 is needed"),
-        (lambda h, v: stuck(h, v, 1), "a run of at least 2"),
+        (lambda h, v: stuck(h, v, 1), "a run has at least 2 values"),
     ],
 )
 def test_refusals(call, text):
