@@ -111,7 +111,7 @@ class GribReader:
                 continue
             if level is None and surface == "heightAboveGround" and int(get(handle, "level")) not in {2, 10}:
                 continue
-            if short in {"lnsp"}:
+            if short == "lnsp":
                 level = None
             name = _SPECIAL.get(short, short)
             if get(handle, "centre") in {"kwbc", "babj"}:
@@ -294,7 +294,8 @@ def _projected(
         text = f"+proj=lcc +lat_1={get('Latin1InDegrees')} +lat_2={get('Latin2InDegrees')} +lat_0={get('LaDInDegrees')}"
         text += f" +lon_0={get('LoVInDegrees')} {sphere}"
     elif kind == "polar_stereographic":
-        text = f"+proj=stere +lat_0=90 +lat_ts={get('LaDInDegrees')} +lon_0={get('orientationOfTheGridInDegrees')} {sphere}"
+        middle = get("orientationOfTheGridInDegrees")
+        text = f"+proj=stere +lat_0=90 +lat_ts={get('LaDInDegrees')} +lon_0={middle} {sphere}"
     else:
         text = f"+proj=merc +lat_ts={get('LaDInDegrees')} {sphere}"
     crs = CRS.from_proj4(text)

@@ -117,7 +117,8 @@ class NetcdfReader:
         if self.times.size == 0:
             found = sorted(self._index) or ["nothing known"]
             raise MissingVariableError(
-                f"{self.files[0]}{' …' if len(self.files) > 1 else ''}: no wind on levels (u, v); found {', '.join(found)}"
+                f"{self.files[0]}{' …' if len(self.files) > 1 else ''}: no wind on levels (u, v); "
+                f"found {', '.join(found)}"
             )
 
     def close(self) -> None:
@@ -283,7 +284,8 @@ def _horizontal(path: Path, data: Any) -> Horizontal:
         y, x = (np.asarray(data.variables[n][:], dtype=np.float64) for n in ("y", "x"))
         return Horizontal(y, x, _crs(path, data), _grid_winds(data))
     raise GridError(
-        f"{path}: neither latitude and longitude axes nor x and y of a projection; found {', '.join(sorted(names))[:200]}"
+        f"{path}: neither latitude and longitude axes nor x and y of a projection; "
+        f"found {', '.join(sorted(names))[:200]}"
     )
 
 

@@ -144,8 +144,13 @@ def test_the_lowest_layer_keeps_the_mean_of_the_logarithmic_profile():
 
 
 def test_levels_below_ground_are_not_used():
-    levels, wind, state = columns(u=[99.0, 99.0, 10.0, 10.0, 10.0], z=[100.0, 900.0, 2000.0, 5000.0, 9000.0], terrain=1500.0,
-                                  u10=4.0, top=7000.0)  # fmt: skip
+    levels, wind, state = columns(
+        u=[99.0, 99.0, 10.0, 10.0, 10.0],
+        z=[100.0, 900.0, 2000.0, 5000.0, 9000.0],
+        terrain=1500.0,
+        u10=4.0,
+        top=7000.0,
+    )
     assert wind[:, 0].max() < 11.0
     scale = R_DRY_AIR * 280.0 / GRAVITY
     np.testing.assert_allclose(state[:, 0], 101325.0 * np.exp(-(levels + 1500.0) / scale), rtol=2e-4)

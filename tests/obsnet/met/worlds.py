@@ -70,7 +70,6 @@ def era5(
                     values = np.full(shape, value)
                 variable = data.createVariable(name, "f4", dims)
                 variable[:] = change(name, np.array(values))
-                unit = units.get(name, unit)
-                if unit is not None:
-                    variable.units = unit
+                if units.get(name, unit) is not None:
+                    variable.units = units.get(name, unit)
     return path
