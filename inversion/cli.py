@@ -60,3 +60,7 @@ def invert(
         emit(summary)
     else:
         print(f"{summary['posterior']}: {summary['observations']} observations, {summary['state']} unknowns")
+    damaged = summary.get("damaged", [])
+    if damaged:
+        print(f"obsnet: {len(damaged)} parts of the footprints could not be read; see above", file=sys.stderr)
+        raise typer.Exit(1)

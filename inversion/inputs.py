@@ -11,12 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from inversion.jacobian import Jacobian, JacobianStore
+from inversion.jacobian_parts import RunIndex
 from inversion.options import InvertOptions
 from inversion.prior import bin_matrix
 from obsnet.constants import Species, species
-from obsnet.errors import ConfigError, SchemaError
+from obsnet.errors import ConfigError, FormatError, SchemaError
 
-__all__ = ["PriorFlux", "load", "locate", "match_observations", "read_prior"]
+__all__ = ["Inputs", "PriorFlux", "load", "locate", "match_observations", "read_prior"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -133,9 +134,51 @@ def read_prior(path: Path, jacobian: Jacobian, gas: Species, name: str | None = 
     return PriorFlux(title, flux, tuple(notes))
 
 
-def load(
-    options: InvertOptions, folder: Path, out: Path
-) -> tuple[Jacobian, pa.Table, PriorFlux, dict[str, int]]:
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What `load` read.
+
+    Attributes
+    ----------
+    jacobian : Jacobian
+        Rows in the order of `table`.
+    table : pyarrow.Table
+        Observations to use.
+    prior : PriorFlux
+    counts : dict of str to int
+        See `match_observations`.
+    damaged : tuple of str
+        Parts of the footprints that could not be read, and why; the rest is used.
+    """
+
+    jacobian: Jacobian
+    table: pa.Table
+    prior: PriorFlux
+    counts: dict[str, int]
+    damaged: tuple[str, ...]
+
+
+class _WholeParts(JacobianStore):
+    """A Jacobian without the parts that cannot be read, such as files cut short when a disk was full."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        whole, self.damaged = [], []
+        for part in super().parts():
+            try:
+                RunIndex(path, [part], self.grid.size, self.time_edges.size - 1)
+                whole.append(part)
+            except (FormatError, SchemaError) as error:
+                self.damaged.append(str(error))
+        if self.damaged and not whole:
+            raise FormatError(f"{path}: no part of the footprints can be read; the first: {self.damaged[0]}")
+        self._whole = whole
+
+    def parts(self) -> list[str]:
+        return self._whole
+
+
+def load(options: InvertOptions, folder: Path, out: Path) -> Inputs:
     """Read what an inversion needs.
 
     Parameters
@@ -157,14 +200,14 @@ def load(
     table = store.read(gas.name, source=options.sources, start=options.start, stop=options.stop)
     if options.modes is not None:
         table = table.filter(pc.is_in(table["mode"], pa.array(options.modes)))
-    footprints = JacobianStore(locate(str(options.footprints), folder, out))
+    footprints = _WholeParts(locate(str(options.footprints), folder, out))
     made_for = footprints.meta.get("species")
     if made_for is not None and str(made_for).upper() != gas.name:
         raise ConfigError(f"{footprints.path}: these footprints are for {made_for}, not for {gas.name}")
     used, counts = match_observations(table, footprints.obs_ids())
     jacobian = footprints.read(used["obs_id"].to_numpy(zero_copy_only=False).astype(str))
     prior = read_prior(locate(str(options.prior), folder, out), jacobian, gas, options.prior_name)
-    return jacobian, used, prior, counts
+    return Inputs(jacobian, used, prior, counts, tuple(footprints.damaged))
 
 
 def locate(name: str, folder: Path, out: Path) -> Path:

@@ -39,6 +39,8 @@ class SolvedCase:
     region_names : dict of str to str
     regions_source : str
         Which boundaries.
+    damaged : tuple of str
+        Parts of the footprints that could not be read.
     """
 
     made: Assembled
@@ -47,6 +49,7 @@ class SolvedCase:
     evaluation: pa.Table | None
     region_names: dict[str, str]
     regions_source: str
+    damaged: tuple[str, ...]
 
 
 def run_invert(
@@ -87,7 +90,10 @@ def solve_case(options: InvertOptions, folder: Path, out: Path, report: Report) 
     from obsnet.regions import PROVINCES, provinces, read_regions
     from obsnet.zonal import zonal_weights
 
-    jacobian, table, prior, counts = load(options, folder, out)
+    read = load(options, folder, out)
+    jacobian, counts, prior = read.jacobian, read.counts, read.prior
+    for fault in read.damaged:
+        report(f"left out: {fault}")
     report(
         f"{counts['used']} observations with footprints on {jacobian.grid!r}; left out: "
         + ", ".join(f"{v} {k.replace('_', ' ')}" for k, v in counts.items() if k != "used")
@@ -99,7 +105,9 @@ def solve_case(options: InvertOptions, folder: Path, out: Path, report: Report) 
         read_regions(locate(str(options.regions), folder, out), options.region_key) if own else provinces()
     )
     zones = zonal_weights(frame, jacobian.grid)
-    made = assemble(options, jacobian, table, prior, fraction=sp.csr_array(zones.fraction), counts=counts)
+    made = assemble(
+        options, jacobian, read.table, prior, fraction=sp.csr_array(zones.fraction), counts=counts
+    )
     assert made.problem.state is not None
     weights = total_weights(
         made.problem.state,
@@ -116,7 +124,8 @@ def solve_case(options: InvertOptions, folder: Path, out: Path, report: Report) 
     evaluation = None if held is None else _evaluate(posterior, *held)
     names = {} if own else {k: v[0] for k, v in PROVINCES.items()}
     source = str(frame.attrs.get("source", options.regions))
-    return SolvedCase(made, posterior, region_totals(posterior, weights), evaluation, names, source)
+    totals = region_totals(posterior, weights)
+    return SolvedCase(made, posterior, totals, evaluation, names, source, read.damaged)
 
 
 def _solve(options: InvertOptions, made: Assembled, weights: Any, out: Path, report: Report) -> Posterior:
@@ -182,6 +191,7 @@ def _own(
         "counts": case.made.counts,
         "dofs_by_component": case.posterior.dofs_by_block(),
         "posterior": str(target),
+        "damaged": list(case.damaged),
     }
     if case.evaluation is not None:
         write_table(case.evaluation, out / "evaluation.parquet")

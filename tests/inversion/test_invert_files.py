@@ -224,6 +224,24 @@ def test_mistakes_are_one_line(case, tmp_path, capsys, arguments, text):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_part_that_ends_early_is_reported_and_the_rest_is_used(case, tmp_path, capsys):
+    import shutil
+
+    copy = tmp_path / "footprints"
+    shutil.copytree(case / "footprints", copy)
+    whole = copy / "sensitivity" / "part.parquet"
+    (copy / "sensitivity" / "half.parquet").write_bytes(whole.read_bytes()[:400])
+    code = run(case / "case.toml", "--out", tmp_path / "out", "--set", f"invert.footprints={copy}", "--json")
+    captured = capsys.readouterr()
+    assert code == 1
+    assert "half.parquet: cannot be read as Parquet" in captured.err
+    assert captured.err.strip().endswith("1 parts of the footprints could not be read; see above")
+    assert json.loads(captured.out)["observations"] == 60
+    whole.unlink()
+    assert run(case / "case.toml", "--out", tmp_path / "none", "--set", f"invert.footprints={copy}") == 2
+    assert "no part of the footprints can be read" in capsys.readouterr().err
+
+
 def test_the_real_gosat_jacobian_is_refused_and_then_solved(sample_data, tmp_path, capsys):
     files = [str(p) for p in sorted((sample_data / "inversion" / "gosat_jacobian").glob("*.nc"))]
     given = [a for f in files for a in ("--jacobian", f)]
