@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -146,6 +146,19 @@ class Summary:
         return dict(sorted(result.items(), key=lambda item: -item[1]))
 
 
+class _Kept(NamedTuple):
+    """Under which names the rows of a file lie in the store."""
+
+    species: str
+    sensor: str
+    version: str | None
+    file_id: str
+
+    @property
+    def source(self) -> str:
+        return f"{self.sensor}_{self.version}" if self.version else self.sensor
+
+
 @dataclass(frozen=True)
 class _Task:
     """One file, what is known of it, and where its rows go."""
@@ -155,6 +168,7 @@ class _Task:
     options: IngestOptions
     done: tuple[tuple[str, str], ...] = ()  # (sha256, path) of finished files of the same size
     newer: tuple[str, ...] = ()  # files that may hold the same soundings and win
+    before: _Kept | None = None  # what the store holds of this path
 
 
 def _ingest_one(task: _Task) -> dict[str, Any]:
@@ -187,6 +201,9 @@ def _ingest_one(task: _Task) -> dict[str, Any]:
         if os.environ.get("OBSNET_DEBUG"):
             raise
         row["status"] = f"bad: internal error, {type(error).__name__}: {_reason(error, path)}"
+    if row["status"] != "done" and task.before is not None:
+        # What was read of it earlier stays, and the index still knows where.
+        row |= task.before._asdict() | {"notes": "the store keeps what the file held when it was last read"}
     return row
 
 
@@ -224,6 +241,8 @@ def _read_and_write(path: Path, task: _Task, digest: str) -> dict[str, Any]:
                 f"{repeated} rows are also in {', '.join(Path(n).name for n in task.newer)}, flagged duplicate"
             )
     ObservationStore(task.store).write(table)
+    if task.before is not None:
+        _remove_older(Path(task.store), task.before, table, granule.source)
     if granule.extra and len(table):
         _write_extra(table, granule.extra, Path(task.store), granule.source)
     values = table["value"].filter(pc.equal(table["quality"], 0))
@@ -272,6 +291,16 @@ def _mark_duplicates(table: pa.Table, task: _Task) -> tuple[pa.Table, int]:
         for name, column in columns.items():
             table = table.set_column(table.schema.get_field_index(name), name, column)
     return table, repeated
+
+
+def _remove_older(store: Path, before: _Kept, table: pa.Table, source: str) -> None:
+    """Delete what an earlier run made of a file that was read again and now goes by another name."""
+    species, name = (table[c][0].as_py() if len(table) else None for c in ("species", "file_id"))
+    if before.species != species or (before.source, before.file_id) == (source, name):
+        return  # the other species of a file stays; the same names were overwritten
+    for part in (f"species={species}/source={before.source}/*/*", f"_extra/source={before.source}"):
+        for old in store.glob(f"{part}/{before.file_id}.parquet"):
+            old.unlink()
 
 
 def _write_extra(table: pa.Table, extra: dict[str, np.ndarray], store: Path, source: str) -> None:
@@ -393,7 +422,15 @@ def ingest(
     plan = make_plan(everything, before, options, mixed=mixed)
     todo = shard(everything, part)
     tasks = [
-        _Task(path, str(store), options, plan.done.get(path, ()), plan.newer.get(path, ())) for path in todo
+        _Task(
+            path,
+            str(store),
+            options,
+            plan.done.get(path, ()),
+            plan.newer.get(path, ()),
+            _earlier(before.get(path)),
+        )
+        for path in todo
     ]
     if scheduler is None:
         scheduler = "serial" if address is None and plan.bytes_to_read(todo) < _SMALL else "processes"
@@ -401,6 +438,12 @@ def ingest(
     writer = f"{time.strftime('%Y%m%dT%H%M%S')}-{shown}-{os.getpid()}"
     rows, counts, skipped = _run(tasks, target, writer, before, scheduler, workers, address)
     return Summary(sorted(rows, key=lambda r: r["path"]), skipped, counts)
+
+
+def _earlier(row: dict[str, Any] | None) -> _Kept | None:
+    if row is None or row["species"] is None:
+        return None
+    return _Kept(row["species"], row["sensor"], row["version"], row["file_id"])
 
 
 def _run(

@@ -160,6 +160,9 @@ def test_a_changed_file_is_read_again_though_its_size_is_the_same(tmp_path):
     summary = ingest([path], tmp_path / "store")
     assert summary.skipped == 0
     assert summary.files[0]["good"] == 0
+    table = ObservationStore(tmp_path / "store").read("CO2")
+    assert len(table) == 40  # the rows of the earlier bytes are gone
+    assert set(table["file_id"].to_pylist()) == {sha256(path)[:16]}
 
 
 def test_other_options_mean_reading_again(tmp_path):
@@ -533,3 +536,38 @@ def test_a_new_table_of_another_product_leaves_the_store_alone(tmp_path):
     again = ingest([path], tmp_path / "store", options)
     assert again.skipped == 0
     assert again.good == 40
+
+
+def test_reading_again_on_the_other_scale_replaces_the_rows(tmp_path):
+    path = granule(tmp_path / "in", version=11)
+    ingest([path], tmp_path / "store", IngestOptions(extra=("raw",)))
+    ingest([path], tmp_path / "store", IngestOptions(variant="x2019", extra=("raw",)))
+    table = ObservationStore(tmp_path / "store").read("CO2")
+    assert len(table) == 40
+    assert set(table["scale"].to_pylist()) == {"X2019"}
+    assert [p.parent.name for p in (tmp_path / "store" / "_extra").rglob("*.parquet")] == [
+        "source=oco2_lite_v11_x2019"
+    ]
+
+
+def test_both_species_of_a_file_in_one_store(tmp_path):
+    name = "ESACCI-GHG-L2-CH4_CO-TROPOMI-WFMD-20171110-fv2.nc"
+    path = synthetic.write(tmp_path / name, *synthetic.wfmd())
+    ingest([path], tmp_path / "store")
+    ingest([path], tmp_path / "store", IngestOptions(species="CO"))
+    store = ObservationStore(tmp_path / "store")
+    assert store.species() == ["CH4", "CO"]
+    assert len(store.read("CH4")) == len(store.read("CO")) == 30
+
+
+def test_a_file_that_breaks_keeps_its_rows_until_it_is_mended(tmp_path):
+    path = granule(tmp_path / "in")
+    ingest([path], tmp_path / "store")
+    path.write_bytes(b"")
+    (row,) = ingest([path], tmp_path / "store").files
+    assert row["status"] == "bad: empty file (0 bytes)"
+    assert row["notes"] == "the store keeps what the file held when it was last read"
+    assert len(ObservationStore(tmp_path / "store").read("CO2")) == 40
+    granule(tmp_path / "in", n=25)
+    assert not ingest([path], tmp_path / "store").bad
+    assert len(ObservationStore(tmp_path / "store").read("CO2")) == 25
