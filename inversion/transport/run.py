@@ -203,6 +203,36 @@ def _in_nodes(met: Met, grid: Grid) -> tuple[npt.NDArray[np.float64], npt.NDArra
     return np.ascontiguousarray(xe), np.ascontiguousarray(ye)
 
 
+def _geometry(met: Met, grid: Grid, receptors: Receptors) -> tuple[npt.NDArray[np.float64], ...]:
+    """Return what kernels need to know of the axes, the flux grid's edges, and releases in nodes."""
+    xe, ye = _in_nodes(met, grid)
+    releases = receptors.releases.copy()
+    for column, axis in ((2, met.lon), (3, met.lon), (4, met.lat), (5, met.lat)):
+        releases[:, column] = (releases[:, column] - axis[0]) / (axis[1] - axis[0])
+    spacing = 1.0 / met.step if met.step else 0.0
+    geometry = (met.lat[0], met.lat[1] - met.lat[0], met.lon[0], met.lon[1] - met.lon[0])
+    axes = np.array([met.times[0], spacing, *geometry, 1.0 / met.top, met.top / (met.height.size - 1) ** 2])
+    return axes, xe, ye, releases
+
+
+def _check_period(
+    met: Met, bins: npt.NDArray[np.float64], releases: npt.NDArray[np.float64], settings: Settings
+) -> None:
+    """Refuse meteorology or time bins that do not cover the particles' paths."""
+    if met.times.size < 2:
+        raise RangeError(f"particles need two times of meteorology at least, found {met.times.size}")
+    if not len(releases):
+        return
+    reach = settings.direction * settings.hours * 3600.0
+    first = min(releases[:, 0].min(), releases[:, 0].min() + reach)
+    last = max(releases[:, 1].max(), releases[:, 1].max() + reach)
+    if first < met.times[0] - 1e-3 or last > met.times[-1] + 1e-3:
+        raise RangeError(f"the meteorology covers {met.start} to {met.stop}, the particles need more")
+    if first < bins[0] - 1e-3 or last > bins[-1] + 1e-3:
+        covered = f"{from_epoch(bins[0])} to {from_epoch(bins[-1])}"
+        raise RangeError(f"the flux time bins {covered} do not cover the particles' paths")
+
+
 def simulate(
     met: Met,
     receptors: Receptors,
@@ -240,27 +270,9 @@ def simulate(
     GridError, RangeError
         The meteorology does not cover the grid or the period.
     """
-    xe, ye = _in_nodes(met, grid)
+    axes, xe, ye, releases = _geometry(met, grid, receptors)
     bins = to_epoch(edges)
-    releases = receptors.releases.copy()
-    if met.times.size < 2:
-        raise RangeError(f"particles need two times of meteorology at least, found {met.times.size}")
-    if len(releases):
-        reach = settings.direction * settings.hours * 3600.0
-        first = min(releases[:, 0].min(), releases[:, 0].min() + reach)
-        last = max(releases[:, 1].max(), releases[:, 1].max() + reach)
-        if first < met.times[0] - 1e-3 or last > met.times[-1] + 1e-3:
-            raise RangeError(f"the meteorology covers {met.start} to {met.stop}, the particles need more")
-        if first < bins[0] - 1e-3 or last > bins[-1] + 1e-3:
-            raise RangeError(
-                f"the flux time bins {edges[0]} to {edges[-1]} do not cover the particles' paths"
-            )
-    for column, axis in ((2, met.lon), (3, met.lon), (4, met.lat), (5, met.lat)):
-        releases[:, column] = (releases[:, column] - axis[0]) / (axis[1] - axis[0])
-    spacing = 1.0 / met.step if met.step else 0.0
-    geometry = (met.lat[0], met.lat[1] - met.lat[0], met.lon[0], met.lon[1] - met.lon[0])
-    axes = np.array([met.times[0], spacing, *geometry, 1.0 / met.top, met.top / (met.height.size - 1) ** 2])
-
+    _check_period(met, bins, releases, settings)
     kernel, arguments = _kernel(settings)
 
     def one(n: int) -> Any:

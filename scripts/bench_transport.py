@@ -1,0 +1,150 @@
+"""Speed and size of the particle model: footprints per core-hour, ns a step, threads, memory.
+
+    python scripts/bench_transport.py [--receptors 6] [--json]
+
+The setting is hourly meteorology at 0.25 degrees over China (145 x 249 nodes, 48 levels, 75 hours; 2 GB), 1000
+particles for 72 hours, ten vertical steps a Lagrangian time scale: the settings at which
+`obsnet footprints check` is passed. CPU seconds are counted, for machines are shared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from inversion.transport.check import release
+from inversion.transport.receptors import Receptors
+from inversion.transport.run import Settings, _geometry, _kernel, flux_bins, simulate
+from obsnet.grid import Grid
+from obsnet.met import Met
+from obsnet.met.vertical import level_heights, surface_layer
+from obsnet.times import to_epoch
+
+START = np.datetime64("2020-06-01T00:00:00", "us")
+HOURS = 75
+
+
+def china() -> Met:
+    """Return made-up weather of the true size: a westerly with waves and shear, a daily boundary layer."""
+    lat, lon = np.arange(18.0, 54.01, 0.25), np.arange(73.0, 135.01, 0.25)
+    z = level_heights(16000.0, 48)
+    times = float(to_epoch(START)) + 3600.0 * np.arange(HOURS)
+    shape = (times.size, lat.size, lon.size)
+    wind = np.empty((*shape, z.size, 4), np.float32)
+    surface = np.empty((*shape, 6), np.float32)
+    density = 1.2 * np.exp(-z / 9500.0)
+    wave = np.sin(np.deg2rad(6 * lon))[None, :] * np.cos(np.deg2rad(8 * lat))[:, None]
+    column = np.zeros((lat.size, lon.size, z.size, 3), np.float32)
+    column[..., 1] = 288.0
+    for n in range(times.size):
+        turn = np.cos(2 * np.pi * n / 48.0)
+        wind[n, ..., 0] = 2.0 + 0.0018 * z + 3.0 * wave[..., None] * turn
+        wind[n, ..., 1] = 3.0 * wave[..., None] - 1.0
+        wind[n, ..., 2] = 0.005 * wave[..., None] * np.minimum(z / 1500.0, 1.0)
+        wind[n, ..., 3] = density
+        sun = np.maximum(np.sin(2 * np.pi * (n / 24.0 + lon / 360.0 - 0.25)), 0.0) + 0.0 * wave
+        depth, heat, ustar = 150.0 + 1400.0 * sun, 280.0 * sun - 25.0, 0.18 + 0.27 * sun
+        surface_layer(z, wind[n], column, *(a.astype(np.float32) for a in (depth, ustar, heat)), surface[n])
+    state = np.zeros((*shape, z.size, 3), np.float32)  # never touched by the kernels, so never in memory
+    return Met(times, lat, lon, z, wind, state, surface, np.zeros(shape[1:], np.float32), {"notes": []})
+
+
+def many(n: int, particles: int) -> Receptors:
+    """Return point receptors over the east of the domain, at hours 72 to 74."""
+    rng = np.random.default_rng(1)
+    first = float(to_epoch(START))
+    rows = []
+    for _ in range(n):
+        t, lat, lon = first + 3600.0 * rng.uniform(72, 74), rng.uniform(25, 45), rng.uniform(100, 125)
+        rows.append(release("x", t, lat, lon, 50.0, particles).releases[0])
+    names = np.array([f"r{k}" for k in range(n)])
+    return Receptors(names, np.arange(n + 1), np.array(rows), np.zeros(n), {})
+
+
+def steps_of(
+    met: Met, grid: Grid, edges: Any, receptors: Receptors, settings: Settings
+) -> tuple[float, float, float]:
+    """Return CPU seconds, intervals and vertical steps of one receptor."""
+    axes, xe, ye, releases = _geometry(met, grid, receptors)
+    kernel, arguments = _kernel(settings)
+    start = time.process_time()
+    found = kernel(
+        met.wind,
+        met.surface,
+        axes,
+        xe,
+        ye,
+        to_epoch(edges),
+        releases[:1],
+        np.uint64(7),
+        *arguments,
+        np.zeros(0),
+    )
+    return time.process_time() - start, float(found[4][3]), float(found[4][4])
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--receptors", type=int, default=6)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    met = china()
+    grid = Grid.regular(18, 54, 73, 135, 0.25, 0.25)
+    edges = flux_bins(START, START + np.timedelta64(HOURS - 1, "h"), "1h")
+    hanna, mixed = Settings(turbulence="hanna"), Settings()
+    for warm in (hanna, mixed):  # compile, and bring the fields into memory
+        simulate(met, many(2, 100), grid, edges, replace(warm, particles=100))
+    out: dict[str, Any] = {"particles": hanna.particles, "hours": hanna.hours, "ctl": hanna.ctl}
+
+    receptors = many(options.receptors, int(hanna.particles or 0))
+    start, wall = time.process_time(), time.perf_counter()
+    found = simulate(met, receptors, grid, edges, hanna)
+    each = (time.process_time() - start) / options.receptors
+    one_thread = time.perf_counter() - wall
+    out["hanna_cpu_s_per_footprint"] = round(each, 3)
+    out["hanna_footprints_per_core_hour"] = round(3600.0 / each)
+    out["mean_rows_per_footprint"] = round(len(found.sensitivity) / options.receptors)
+
+    coarse = replace(hanna, least_tl=30.0)  # the least time scale that FLEXPART allows
+    start = time.process_time()
+    simulate(met, receptors, grid, edges, coarse)
+    out["hanna_least_tl_30_footprints_per_core_hour"] = round(
+        3600.0 * options.receptors / (time.process_time() - start)
+    )
+
+    # Two unknowns, two equations: CTL 10 and 20 at the same intervals.
+    a, b = (steps_of(met, grid, edges, receptors, replace(hanna, ctl=c)) for c in (10.0, 20.0))
+    vertical = (b[0] - a[0]) / (b[2] - a[2])
+    out["ns_per_vertical_step"] = round(1e9 * vertical, 1)
+    out["ns_per_interval"] = round(1e9 * (a[0] - vertical * a[2]) / a[1], 1)
+    out["vertical_steps_per_interval"] = round(a[2] / a[1], 1)
+
+    cpu, wall = time.process_time(), time.perf_counter()
+    simulate(met, receptors, grid, edges, hanna, threads=2)
+    two_threads, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    out["two_threads_speedup_wall"] = round(one_thread / two_threads, 2)
+    out["two_threads_cores_used"] = round(cpu / two_threads, 2)
+    out["two_threads_cpu_per_footprint"] = round(cpu / options.receptors, 3)
+
+    peak = []
+    for n in (50, 500):
+        some = many(n, int(mixed.particles or 0))
+        start = time.process_time()
+        simulate(met, some, grid, edges, mixed)
+        each = (time.process_time() - start) / n
+        peak.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0)
+    out["mixed_layer_particles"] = mixed.particles
+    out["mixed_layer_cpu_ms_per_footprint"] = round(1e3 * each, 2)
+    out["peak_memory_mb_50_and_500_receptors_in_one_task"] = [round(p) for p in peak]
+    print(json.dumps(out, indent=1) if options.json else "\n".join(f"{k:50s} {v}" for k, v in out.items()))
+
+
+if __name__ == "__main__":
+    main()
