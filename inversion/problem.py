@@ -17,6 +17,7 @@ import scipy.sparse as sp
 
 from inversion import products
 from inversion.covariance import as_covariance
+from inversion.distributed import BlockJacobian
 from inversion.state import State
 from obsnet.errors import RangeError, SolverError, nearest
 
@@ -31,7 +32,7 @@ class Problem:
 
     Parameters
     ----------
-    jacobian : ndarray, scipy sparse or dask array, shape (n_obs, n_state)
+    jacobian : ndarray, scipy sparse, dask array or BlockJacobian, shape (n_obs, n_state)
         H: change of each observation for a unit of each state element. A dask array is read a block of rows
         at a time and never as a whole.
     observations : array_like, shape (n_obs,)
@@ -121,12 +122,12 @@ class Problem:
     @property
     def is_chunked(self) -> bool:
         """Whether the Jacobian is a lazy array that is read block by block."""
-        return hasattr(self.jacobian, "dask")
+        return hasattr(self.jacobian, "dask") or isinstance(self.jacobian, BlockJacobian)
 
     @property
     def nnz(self) -> int:
         """Stored entries of the Jacobian."""
-        return int(self.jacobian.nnz) if sp.issparse(self.jacobian) else self.n_obs * self.n_state
+        return int(getattr(self.jacobian, "nnz", self.n_obs * self.n_state))
 
     def row_blocks(self, rows: int | None = None) -> Iterator[tuple[slice, Any]]:
         """Yield the Jacobian in blocks of rows.
@@ -140,6 +141,9 @@ class Problem:
         ------
         (slice, ndarray or csr_array)
         """
+        if isinstance(self.jacobian, BlockJacobian):
+            yield from self.jacobian
+            return
         if self.is_chunked:
             start = 0
             for count in self.jacobian.chunks[0]:
@@ -157,6 +161,8 @@ class Problem:
         """Return ``H x`` for a state (n_state,) or several (n_state, k)."""
         if sp.issparse(self.jacobian):
             return products.forward(self.jacobian, x)
+        if isinstance(self.jacobian, BlockJacobian):
+            return self.jacobian.forward(x)
         if not self.is_chunked:
             return np.asarray(self.jacobian @ x)
         return np.concatenate([np.asarray(block @ x) for _, block in self.row_blocks()])
@@ -165,6 +171,8 @@ class Problem:
         """Return ``H' v`` for a vector (n_obs,) or several (n_obs, k)."""
         if sp.issparse(self.jacobian):
             return products.adjoint(self.jacobian, v)
+        if isinstance(self.jacobian, BlockJacobian):
+            return self.jacobian.adjoint(v)
         if not self.is_chunked:
             return np.asarray(self.jacobian.T @ v)
         total = np.zeros((self.n_state, *v.shape[1:]))
@@ -230,6 +238,8 @@ class Problem:
 
 def _matrix(given: Any) -> Any:
     """Return a Jacobian as float array, csr_array or dask array; finite where it is in memory."""
+    if isinstance(given, BlockJacobian):
+        return given
     if hasattr(given, "dask"):
         if given.ndim != 2 or any(np.isnan(c) for axis in given.chunks for c in axis):
             raise SolverError(

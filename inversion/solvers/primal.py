@@ -22,6 +22,7 @@ from inversion.covariance import (
     DiagonalCovariance,
     KroneckerCovariance,
 )
+from inversion.distributed import BlockJacobian
 from inversion.posterior import Posterior
 from inversion.problem import Problem
 from inversion.solvers.normal import add_normal, row_quadratics
@@ -49,6 +50,10 @@ def normal_matrix(problem: Problem) -> Floats:
         Symmetric.
     """
     m, error = problem.n_state, problem.observation_error
+    if isinstance(problem.jacobian, BlockJacobian) and isinstance(error, DiagonalCovariance):
+        total = problem.jacobian.normal(1.0 / error.diagonal())
+        _mirror(total)
+        return total
     total = np.zeros((m, m))
     if isinstance(error, DiagonalCovariance):
         weight = 1.0 / error.diagonal()
