@@ -231,10 +231,11 @@ def solve_smoother(
     steps, obs_steps = _steps(problem, step, lag)
     count = int(steps.max(initial=0)) + 1
     window = _Window(problem, _weights(weights, problem.n_state))
-    parts = {k: p for k, *p in split_error(problem.observation_error, obs_steps, "time step")}
+    split = split_error(problem.observation_error, obs_steps, "time step")
+    parts = {int(k): (rows, error) for k, rows, error in split}
     window.enter(np.flatnonzero(steps < 0))
     h = sp.csr_array(problem.jacobian, dtype=np.float64)
-    closed, empty = np.zeros(problem.n_state, dtype=bool), (np.zeros(0, dtype=np.int64), None)
+    closed = np.zeros(problem.n_state, dtype=bool)
     square = determinant = cut = 0.0
     cut_rows = 0
     for now in range(count):
@@ -243,8 +244,8 @@ def solve_smoother(
         leaving = (steps[window.open] >= 0) & (steps[window.open] <= now - lag)
         closed[window.open[leaving]] = True
         window.close(leaving)
-        rows, error = parts.get(now, empty)
-        if error is not None:
+        if now in parts:
+            rows, error = parts[now]
             block = h[rows]
             state = window.mean.copy()  # closed elements at their last value
             state[window.open] = window.z[window.p :]
@@ -256,7 +257,7 @@ def solve_smoother(
             total = error.dense() + np.diag(extra)
             one, two = window.learn(block[:, window.open], np.asarray(innovation), total)
             square, determinant = square + one, determinant + two
-        report(f"step {now + 1} of {count}: {rows.size} observations, {window.open.size} open elements")
+        report(f"step {now + 1} of {count}: {window.open.size} open elements")
     window.close(np.ones(window.open.size, dtype=bool))
     n = problem.n_obs
     return Smoothed(
