@@ -75,7 +75,7 @@ def along_track_groups(
         empty = np.zeros(0, dtype=np.int64)
         nothing = np.zeros(0)
         times = np.zeros(0, dtype="datetime64[us]")
-        return Groups(np.zeros(1, np.int64), empty, nothing, nothing, nothing, times, empty, empty)
+        return Groups(np.zeros(1, np.int64), empty, nothing, nothing, nothing, nothing, times, empty, empty)
     changed = (np.diff(group_kind) != 0) | (np.diff(window) != 0)
     xyz = unit_vectors(lat[rows], lon[rows])
     step = np.linalg.norm(np.diff(xyz, axis=0), axis=1) * (EARTH_RADIUS / 1e3)
@@ -100,6 +100,7 @@ def along_track_groups(
         rows,
         np.repeat(node_weight / node_size, node_size),
         nodes_of_group / round(steps),
+        np.diff(offsets).astype(np.float64),
         np.diff(offsets).astype(np.float64),
         (window[first] * round(window_s * 1e6)).astype("datetime64[us]"),
         np.full(len(first), -1, dtype=np.int64),

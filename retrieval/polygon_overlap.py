@@ -72,9 +72,7 @@ def _area(x: Floats, y: Floats, n: int) -> float:
 
 
 @numba.njit(cache=True)
-def _clip(  # noqa: PLR0917
-    a: Floats, b: Floats, n: int, limit: float, sign: float, a_out: Floats, b_out: Floats
-) -> int:
+def _clip(a: Floats, b: Floats, n: int, limit: float, sign: float, a_out: Floats, b_out: Floats) -> int:
     """Keep the part of a polygon where ``sign * (a - limit) >= 0``; return its corners.
 
     Sutherland and Hodgman (1974), doi:10.1145/360767.360802.
@@ -136,7 +134,7 @@ def _first_cell(value: float, edges: Floats) -> int:
 
 
 @numba.njit(cache=True)
-def _clip_all(  # noqa: PLR0917
+def _clip_all(
     lat: Floats,
     lon: Floats,
     lat_edges: Floats,

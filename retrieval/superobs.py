@@ -98,10 +98,10 @@ class SuperObservations:
     table : pyarrow.Table
         Observation table; ``n`` counts the soundings, ``source`` ends in ``_superobs``.
     report : pyarrow.Table
-        One row each: ``coverage``, ``effective_n`` (1 / sum w^2), ``total_weight``, ``spread`` (weighted
-        standard deviation of the members), and the residual of averaging the operator, in the unit of the
-        value: ``residual_prior`` where the true profile is the mean prior, ``residual_plume`` where it has
-        2.5 % more in the lowest fifth of the air.
+        One row each: ``coverage``, ``effective_n`` (1 / sum w^2), ``total_weight``, ``soundings`` (whole ones,
+        shares of pixels added up), ``spread`` (weighted standard deviation of the members), and the residual
+        of averaging the operator, in the unit of the value: ``residual_prior`` where the true profile is the
+        mean prior, ``residual_plume`` where it has 2.5 % more in the lowest fifth of the air.
     problems : dict of str to int
         Soundings left out, by reason.
     """
@@ -244,6 +244,7 @@ def average(
         groups.offsets,
         position_km=xyz[member] * (EARTH_RADIUS / 1e3),
         coverage=groups.coverage,
+        soundings=groups.soundings,
     )
     number = groups.part if settings.method == "area" else groups.part // 1000
     latitude, longitude = _mean_place(xyz, groups, settings.grid if settings.method == "area" else None)
@@ -377,6 +378,7 @@ def _report(ids: Any, groups: Groups, **columns: Floats) -> pa.Table:
             "coverage": groups.coverage,
             "effective_n": groups.effective_size,
             "total_weight": groups.total,
+            "soundings": groups.soundings,
             **{name: columns.get(name, nothing) for name in ("spread", "residual_prior", "residual_plume")},
         }
     )

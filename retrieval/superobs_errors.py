@@ -33,7 +33,9 @@ class ErrorModel:
     """How the errors of soundings combine.
 
     ``sigma^2 = mean's own + representativity * (1 - coverage) * variability^2 * sum w^2 + transport^2``,
-    and never below ``floor``.
+    and never below ``floor``. The mean's own is ``r (sum w s)^2 + (1 - r) sum w^2 s^2 / p``, where p, at most
+    1, is the share of its members that a group may call its own: a sliver of a pixel holds a sliver of its
+    information.
 
     Parameters
     ----------
@@ -92,6 +94,7 @@ class ErrorModel:
         *,
         position_km: Floats | None = None,
         coverage: Floats | None = None,
+        soundings: Floats | None = None,
     ) -> Floats:
         """Return the standard deviation of each group's mean.
 
@@ -106,6 +109,8 @@ class ErrorModel:
             On the sphere, km; needed by the exponential correlation.
         coverage : ndarray, shape (groups,), optional
             Share of the cell that the members cover; without it no representativity is added.
+        soundings : ndarray, shape (groups,), optional
+            Whole soundings in a group, see `Groups.soundings`; the members, without it.
 
         Returns
         -------
@@ -119,17 +124,19 @@ class ErrorModel:
         if not (sigma > 0.0).all():
             bad = int(np.sum(~(sigma > 0.0)))
             raise RangeError(f"{bad} soundings have no positive uncertainty; screen them out first")
+        squares = _sum_of_squares(weight, offsets)
+        dilution = np.ones(len(squares))
+        if soundings is not None:
+            dilution = np.maximum(1.0 / (squares * soundings), 1.0)
         if self.correlation == "constant":
-            variance = _constant(sigma, weight, offsets, self.r)
+            variance = _constant(sigma, weight, offsets, self.r, dilution)
         elif position_km is None:
             raise ConfigError("an exponential correlation needs the members' positions")
         else:
-            variance = _exponential(sigma, weight, offsets, position_km, self.length_km)
+            variance = _exponential(sigma, weight, offsets, position_km, self.length_km, dilution)
         if coverage is not None:
             missing = 1.0 - np.minimum(coverage, 1.0)
-            variance += (
-                self.representativity * missing * self.variability**2 * _sum_of_squares(weight, offsets)
-            )
+            variance += self.representativity * missing * self.variability**2 * squares
         return np.asarray(np.maximum(np.sqrt(variance + self.transport**2), self.floor))
 
 
@@ -169,8 +176,8 @@ def error_model(name: str, **changes: float | None) -> ErrorModel:
 
 
 @numba.njit(cache=True)
-def _constant(sigma: Floats, weight: Floats, offsets: Ints, r: float) -> Floats:
-    """``r (sum w s)^2 + (1 - r) sum (w s)^2``."""
+def _constant(sigma: Floats, weight: Floats, offsets: Ints, r: float, dilution: Floats) -> Floats:
+    """``r (sum w s)^2 + (1 - r) sum (w s)^2 / p``."""
     out = np.empty(offsets.shape[0] - 1)
     for g in range(out.shape[0]):
         total = squares = 0.0
@@ -178,20 +185,22 @@ def _constant(sigma: Floats, weight: Floats, offsets: Ints, r: float) -> Floats:
             term = weight[k] * sigma[k]
             total += term
             squares += term * term
-        out[g] = r * total * total + (1.0 - r) * squares
+        out[g] = r * total * total + (1.0 - r) * squares * dilution[g]
     return out
 
 
 @numba.njit(cache=True)
-def _exponential(sigma: Floats, weight: Floats, offsets: Ints, position: Floats, length: float) -> Floats:
-    """``s^2 sum_kl w_k w_l exp(-d_kl / L)`` with s the group's root mean square."""
+def _exponential(
+    sigma: Floats, weight: Floats, offsets: Ints, position: Floats, length: float, dilution: Floats
+) -> Floats:
+    """``s^2 sum_kl w_k w_l exp(-d_kl / L)``, k = l over p, with s the group's root mean square."""
     out = np.empty(offsets.shape[0] - 1)
     for g in range(out.shape[0]):
         first, last = offsets[g], offsets[g + 1]
         square = total = 0.0
         for k in range(first, last):
             square += weight[k] * sigma[k] * sigma[k]
-            total += weight[k] * weight[k]
+            total += weight[k] * weight[k] * dilution[g]
             for m in range(first, k):
                 d = 0.0
                 for axis in range(3):

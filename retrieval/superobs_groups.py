@@ -34,6 +34,9 @@ class Groups:
         Share of the cell's area, or of the window's seconds, that has a sounding; at most 1.
     total : ndarray of float64, shape (groups,)
         Sum of the weights before they were made to sum to one: halves merge with it.
+    soundings : ndarray of float64, shape (groups,)
+        How many whole soundings a group holds: pixels count by the share of them that lies in the cell, so
+        that a sounding divided among cells is counted once in all.
     window : ndarray of datetime64[us], shape (groups,)
         Start of the time window.
     cell : ndarray of int64, shape (groups,)
@@ -49,6 +52,7 @@ class Groups:
     weight: Floats
     coverage: Floats
     total: Floats
+    soundings: Floats
     window: npt.NDArray[np.datetime64]
     cell: Ints
     part: Ints
@@ -90,6 +94,7 @@ class Groups:
             self.weight[mask],
             self.coverage[keep],
             self.total[keep],
+            self.soundings[keep],
             self.window[keep],
             self.cell[keep],
             self.part[keep],
@@ -211,23 +216,26 @@ def area_groups(
     kind = np.asarray(kind, dtype=np.int64)
     pieces: Overlap = overlap(corner_latitude, corner_longitude, grid)
     used = kind[pieces.pixel] >= 0
-    row, cell, area = pieces.pixel[used], pieces.cell[used], pieces.area[used]
-    weight = pieces.share[used] if weighting == "share" else area
+    row, cell, area, share = pieces.pixel[used], pieces.cell[used], pieces.area[used], pieces.share[used]
+    weight = share if weighting == "share" else area
     window = window_of(time, window_s)[row]
     order = np.lexsort((row, kind[row], cell, window))
-    row, cell, window, area, weight = row[order], cell[order], window[order], area[order], weight[order]
+    row, cell, window = row[order], cell[order], window[order]
+    area, weight, share = area[order], weight[order], share[order]
     key = np.stack([window, cell, kind[row]])
     first = np.flatnonzero(np.append(True, (np.diff(key, axis=1) != 0).any(axis=0))) if len(row) else row
     offsets = np.append(first, len(row)).astype(np.int64)
-    total = np.add.reduceat(weight, first) if len(row) else np.zeros(0)
-    covered = np.add.reduceat(area, first) / cell_areas(grid)[cell[first]] if len(row) else np.zeros(0)
+    total, soundings, covered = (
+        np.add.reduceat(x, first) if len(row) else np.zeros(0) for x in (weight, share, area)
+    )
     outside = len(np.asarray(time)) - len(np.unique(pieces.pixel)) - sum(list(pieces.problems.values())[:3])
     return Groups(
         offsets,
         row,
         weight / np.repeat(total, np.diff(offsets)),
-        np.minimum(covered, 1.0),
+        np.minimum(covered / cell_areas(grid)[cell[first]], 1.0),
         total,
+        soundings,
         (window[first] * round(window_s * 1e6)).astype("datetime64[us]"),
         cell[first],
         kind[row[first]],

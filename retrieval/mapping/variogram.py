@@ -184,7 +184,8 @@ def empirical_variogram(
     value : array_like, shape (n,)
         With the mean taken off.
     uncertainty : array_like, shape (n,), optional
-        Standard deviations of the measurement errors, taken to be independent.
+        Standard deviations of the measurement errors, taken to be independent. Values more than twice as
+        uncertain as the median tell little and cost much, so they are left out.
     distance_edges, day_edges : array_like
         Edges of the bins, km and days.
     most, seed : int
@@ -206,6 +207,8 @@ def empirical_variogram(
     )
     sigma = np.zeros(len(days)) if uncertainty is None else np.asarray(uncertainty, np.float64)
     usable = np.isfinite(np.stack([*parts, days, sigma])).all(axis=0)
+    if usable.any():
+        usable &= sigma <= 2.0 * np.median(sigma[usable])
     if usable.sum() < 2:
         raise RangeError(f"a variogram needs at least two values, found {int(usable.sum())}")
     rows = np.flatnonzero(usable)

@@ -99,6 +99,33 @@ def test_chen_preset_by_hand():
     assert found[0] == pytest.approx(np.sqrt(100 * (0.45 / 25 + 0.55) + 4.5**2), rel=1e-14)
 
 
+@given(st.integers(0, 10**6), st.integers(1, 40), st.floats(0, 1))
+def test_shares_of_pixels_count_as_shares(seed, n, r):
+    """With equal s and shares a: s^2 [(1 - r) / sum a + r], as IMI counts its fractional observations."""
+    share = np.random.default_rng(seed).uniform(0.01, 1, n)
+    found = ErrorModel(r=r).uncertainty(
+        np.full(n, 2.0), share / share.sum(), np.array([0, n]), soundings=np.array([share.sum()])
+    )
+    assert found[0] ** 2 == pytest.approx(4 * ((1 - r) / share.sum() + r), rel=1e-9)
+
+
+def test_a_sliver_holds_a_sliver_of_the_information():
+    one, offsets = np.ones(1), np.array([0, 1])
+    for model in (ErrorModel(), ErrorModel("exponential")):
+        sliver = model.uncertainty(
+            one, one, offsets, position_km=np.zeros((1, 3)), soundings=np.array([0.01])
+        )
+        whole = model.uncertainty(one, one, offsets, position_km=np.zeros((1, 3)), soundings=np.array([1.0]))
+        assert sliver[0] == pytest.approx(10)
+        assert whole[0] == 1
+        # information of a pixel cut in two adds up to the pixel's
+        parts = [
+            model.uncertainty(one, one, offsets, position_km=np.zeros((1, 3)), soundings=np.array([a]))[0]
+            for a in (0.3, 0.7)
+        ]
+        assert sum(p**-2 for p in parts) == pytest.approx(1)
+
+
 def test_floor_transport_and_representativity():
     s, w, offsets = np.full(4, 1.0), np.full(4, 0.25), np.array([0, 4])
     assert ErrorModel(floor=2.0).uncertainty(s, w, offsets)[0] == 2.0

@@ -64,6 +64,7 @@ def test_pixel_shares_add_up_over_cells(seed):
     groups = area_groups(*swath(seed), GRID)
     given_away = np.bincount(groups.row, groups.weight * np.repeat(groups.total, groups.size))
     np.testing.assert_allclose(given_away, 1, rtol=1e-9)
+    assert groups.soundings.sum() == pytest.approx(len(given_away), rel=1e-9)
 
 
 @given(st.integers(0, 10**6))
@@ -244,6 +245,7 @@ def test_group_mean_of_profiles():
         np.array([0.25, 0.75, 1.0]),
         np.ones(2),
         np.ones(2),
+        np.ones(2),
         np.full(2, ZERO),
         np.array([-1, -1]),
         np.array([0, 0]),
@@ -264,12 +266,16 @@ def test_group_mean_of_profiles():
         (lambda: area_groups(*swath(0), GRID, window_s=0.0), ConfigError, "time window must be positive"),
         (lambda: circle_corners([0.0], [0.0], 0.0), ConfigError, "diameter must be positive"),
         (
-            lambda: Groups(*(np.array(x) for x in ([0, 1], [0], [-1.0], [1.0], [1.0], [ZERO], [0], [0]))),
+            lambda: Groups(
+                *(np.array(x) for x in ([0, 1], [0], [-1.0], [1.0], [1.0], [1.0], [ZERO], [0], [0]))
+            ),
             SchemaError,
             "must not be negative",
         ),
         (
-            lambda: Groups(*(np.array(x) for x in ([0, 1], [0], [0.5], [1.0], [1.0], [ZERO], [0], [0]))),
+            lambda: Groups(
+                *(np.array(x) for x in ([0, 1], [0], [0.5], [1.0], [1.0], [1.0], [ZERO], [0], [0]))
+            ),
             SchemaError,
             "must sum to one",
         ),

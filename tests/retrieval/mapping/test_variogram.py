@@ -45,7 +45,7 @@ def test_limits_of_the_model():
 def test_estimate_against_a_plain_loop():
     lat, lon, time = places(60, 0)
     value, sigma = np.random.default_rng(0).normal(size=(2, 60))
-    sigma = np.abs(sigma)
+    sigma = 0.5 + 0.1 * np.abs(sigma)
     found = empirical_variogram(
         lat, lon, time, value, sigma, distance_edges=(0, 500, 2500), day_edges=(0, 3, 11)
     )
@@ -117,6 +117,19 @@ def test_negative_semivariances_near_the_origin_are_survived():
     model = fit_product_sum(EmpiricalVariogram(h, t, gamma, np.full(h.shape, 99), np.full(h.shape, 0.5)))
     assert model.gamma(25, 0.2) < 0.35
     assert model.gamma(1400, 14) == pytest.approx(gamma[-1, -1], rel=0.1)
+
+
+def test_very_uncertain_values_do_not_spoil_it():
+    """Taking the mean error off would drive the semivariance below zero where a few errors are huge."""
+    points = places(300, 8)
+    samples, _ = draw(MODEL, points, 8)
+    sigma, value = samples.uncertainty.copy(), samples.value.copy()
+    sigma[::20] = 30.0
+    value[::20] += 30 * np.random.default_rng(0).normal(size=15)
+    found = empirical_variogram(*points, value, sigma)
+    kept = np.arange(300) % 20 > 0
+    alone = empirical_variogram(*(p[kept] for p in points), value[kept], sigma[kept])
+    np.testing.assert_array_equal(found.gamma, alone.gamma)
 
 
 def test_thinning_is_reproducible():
