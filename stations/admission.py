@@ -13,7 +13,9 @@ import numpy as np
 
 from obsnet.config import Options, read_toml, validate
 from obsnet.errors import ConfigError, FormatError, MissingVariableError, nearest
-from stations.admission_kinds import KINDS, Applicant, Outcome
+from stations.admission_base import Applicant, Outcome
+from stations.admission_kinds import KINDS
+from stations.kind_tables import find_table, read_kinds
 
 __all__ = [
     "Admission",
@@ -31,7 +33,6 @@ __all__ = [
 
 FOLDER = Path(__file__).with_name("requirements")
 TEMPLATES = Path(__file__).with_name("templates")
-COMMON = ("kind", "label", "label_zh", "required")
 VERDICTS_ZH = {"pass": "通过", "fail": "未通过", "not testable": "无法判定"}
 
 
@@ -143,38 +144,14 @@ def load_requirements(name: str | Path) -> Requirements:
     ConfigError
         Every fault on its own line.
     """
-    path = Path(name)
-    if path.suffix != ".toml":
-        path = FOLDER / f"{name}.toml"
-        if not path.exists():
-            raise ConfigError(
-                f"no table of requirements {str(name)!r}{nearest(str(name), requirement_tables())}; "
-                "or give a .toml file"
-            )
-    data = read_toml(path)
-    entries = data.pop("criterion", [])
+    path = find_table(name, FOLDER, "table of requirements")
+    data, entries = read_kinds(path, "criterion", _Common, KINDS)
     head = validate(_Head, data, path.name)
-    if not isinstance(entries, list) or not entries:
-        raise ConfigError(f"{path.name}: requirements need at least one [[criterion]]")
-    criteria, faults = [], []
-    for number, entry in enumerate(entries, 1):
-        try:
-            criteria.append(_criterion(entry, f"{path.name}: criterion {number}"))
-        except ConfigError as fault:
-            faults.append(str(fault))
-    if faults:
-        raise ConfigError("\n".join(faults))
-    return Requirements(
-        path.stem, tuple(criteria), head.title or path.stem, head.title_zh, head.note, head.note_zh
+    criteria = tuple(
+        Criterion(common.kind, common.label or common.kind, common.label_zh, common.required, own)
+        for common, own in entries
     )
-
-
-def _criterion(entry: Mapping[str, Any], where: str) -> Criterion:
-    common = validate(_Common, {k: v for k, v in entry.items() if k in COMMON}, where)
-    if common.kind not in KINDS:
-        raise ConfigError(f"{where}: unknown kind {common.kind!r}{nearest(common.kind, KINDS)}")
-    own = validate(KINDS[common.kind].options, {k: v for k, v in entry.items() if k not in COMMON}, where)
-    return Criterion(common.kind, common.label or common.kind, common.label_zh, common.required, own)
+    return Requirements(path.stem, criteria, head.title or path.stem, head.title_zh, head.note, head.note_zh)
 
 
 def load_applicant(path: str | Path) -> Applicant:

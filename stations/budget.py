@@ -14,6 +14,7 @@ from obsnet.config import Options, read_toml, validate
 from obsnet.errors import ConfigError, MissingVariableError, ObsnetError, nearest
 from obsnet.schema import Quality
 from obsnet.times import as_utc
+from stations.kind_tables import find_table
 
 __all__ = ["Budget", "Term", "TermReport", "apply_budget", "budget_tables", "load_budget", "mean_uncertainty"]
 
@@ -87,13 +88,7 @@ def budget_tables() -> list[str]:
 
 def load_budget(name: str | Path) -> Budget:
     """Read a budget: by name of one that comes with the package, or a TOML file of one's own."""
-    path = Path(name)
-    if path.suffix != ".toml":
-        path = FOLDER / f"{name}.toml"
-        if not path.exists():
-            raise ConfigError(
-                f"no budget {str(name)!r}{nearest(str(name), budget_tables())}; or give a .toml file"
-            )
+    path = find_table(name, FOLDER, "budget")
     return validate(Budget, read_toml(path), path.name)
 
 

@@ -90,6 +90,9 @@ def calibrate(raw: xr.Dataset, plan: Plan) -> Calibrated:
     path = raw.attrs.get("path", "record")
     if raw.attrs.get("species") != plan.species:
         raise ConfigError(f"{path}: the plan is for {plan.species}, the record is {raw.attrs.get('species')}")
+    raw = raw.isel(time=np.flatnonzero(~np.isnat(raw["time"].values)))
+    if raw.sizes["time"] == 0:
+        raise RangeError(f"{path}: no reading has a time")
     value, water_sd = _readings(raw, plan)
     time = raw["time"].values
     hours = (time - time[0]) / np.timedelta64(1, "h")

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from obsnet.config import Options, read_toml, validate
+from obsnet.config import Options, validate
 from obsnet.errors import ConfigError, nearest
 from obsnet.schema import Quality
+from stations.kind_tables import find_table, read_kinds
 from stations.qc_kinds import KINDS, Found, Rows, SkipRule
 from stations.series import USE
 
@@ -23,11 +24,11 @@ __all__ = [
     "apply_rules",
     "compare_with_keeper",
     "load_rules",
+    "report_lines",
     "rule_tables",
 ]
 
 FOLDER = Path(__file__).with_name("rules")
-COMMON = ("kind", "name", "flag", "on", "species")
 
 
 class _Common(Options):
@@ -133,41 +134,22 @@ def load_rules(name: str | Path) -> RuleTable:
     ConfigError
         Not a table; every fault on its own line, with rule, key and nearest choice.
     """
-    path = Path(name)
-    if path.suffix != ".toml":
-        path = FOLDER / f"{name}.toml"
-        if not path.exists():
-            raise ConfigError(
-                f"no rule table {str(name)!r}{nearest(str(name), rule_tables())}; or give a .toml file"
-            )
-    data = read_toml(path)
-    entries = data.pop("rule", [])
+    path = find_table(name, FOLDER, "rule table")
+    data, entries = read_kinds(path, "rule", _Common, KINDS)
     head = validate(_Head, data, path.name)
-    if not isinstance(entries, list) or not entries:
-        raise ConfigError(f"{path.name}: a rule table needs at least one [[rule]]")
-    rules, faults = [], []
-    for number, entry in enumerate(entries, 1):
-        try:
-            rules.append(_rule(entry, f"{path.name}: rule {number}"))
-        except ConfigError as fault:
-            faults.append(str(fault))
-    if faults:
-        raise ConfigError("\n".join(faults))
+    rules = [_rule(common, own, f"{path.name}: rule {k}") for k, (common, own) in enumerate(entries, 1)]
     return RuleTable(path.stem, tuple(rules), head.title, head.source, head.note)
 
 
-def _rule(entry: Mapping[str, Any], where: str) -> Rule:
-    common = validate(_Common, {k: v for k, v in entry.items() if k in COMMON}, where)
-    if common.kind not in KINDS:
-        raise ConfigError(f"{where}: unknown kind {common.kind!r}{nearest(common.kind, KINDS)}")
+def _rule(common: _Common, own: Options, where: str) -> Rule:
     if common.on not in USE:
         raise ConfigError(f"{where}: on = {common.on!r}{nearest(common.on, USE)}")
     bits = {f.name.lower(): f for f in Quality if f.name}
     if common.flag and common.flag not in bits:
         raise ConfigError(f"{where}: unknown flag {common.flag!r}{nearest(common.flag, bits)}")
-    own = validate(KINDS[common.kind].options, {k: v for k, v in entry.items() if k not in COMMON}, where)
-    name = common.name or common.kind
-    return Rule(common.kind, name, own, bits.get(common.flag), common.on, common.species)
+    return Rule(
+        common.kind, common.name or common.kind, own, bits.get(common.flag), common.on, common.species
+    )
 
 
 def apply_rules(

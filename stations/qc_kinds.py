@@ -16,7 +16,7 @@ from pydantic import Field
 
 from obsnet.config import Options
 from obsnet.constants import SPECIES
-from obsnet.errors import ConfigError, MissingVariableError, nearest
+from obsnet.errors import ConfigError, MissingVariableError, ObsnetError, nearest
 from obsnet.schema import Quality
 from obsnet.times import decimal_year, solar_hour
 
@@ -148,9 +148,12 @@ def _outlier(rows: Rows, o: OutlierOptions) -> list[Found]:
     options = CurveOptions(
         interval_days=o.interval_days, harmonics=o.harmonics, polynomial_terms=o.polynomial_terms
     )
-    found = reject_outliers(
-        decimal_year(times), mean, above=o.above, below=o.below, options=options, passes=o.passes
-    )
+    try:
+        found = reject_outliers(
+            decimal_year(times), mean, above=o.above, below=o.below, options=options, passes=o.passes
+        )
+    except ObsnetError as error:
+        raise SkipRule(f"found no curve to judge by ({error})") from error
     flag = np.zeros(rows.value.size, dtype=bool)
     flag[judged] = found.flag[member]
     return [Found("far from the smooth curve", Quality.OUTLIER, flag)]
@@ -330,9 +333,11 @@ def _wind(rows: Rows, o: WindOptions) -> list[Found]:
         weak = np.zeros_like(sector)
         if o.minimum_speed > 0:
             weak = rows.variable("wind_speed") < o.minimum_speed
-    if o.previous:
+    if o.previous and rows.value.size > 1:
+        apart = np.diff(rows.hours)
+        near = apart <= 1.5 * np.nanmedian(apart)  # after a gap there is no row before
         for mask in (sector, weak):
-            mask[1:] |= mask[:-1].copy()
+            mask[1:] |= mask[:-1] & near
     judged = rows.judged
     return [
         Found("wind from an excluded sector", Quality.WIND, sector & judged),

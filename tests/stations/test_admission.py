@@ -23,7 +23,8 @@ from stations.admission import (
     load_requirements,
     requirement_tables,
 )
-from stations.admission_kinds import KINDS, Applicant
+from stations.admission_base import Applicant
+from stations.admission_kinds import KINDS
 from stations.record_file import write_record
 from tests.stations.made import make_record
 
@@ -219,7 +220,7 @@ def test_the_whole_verdict(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"at least one \[\[criterion\]\]"),
+        ("", r"at least one \[\[criterion\]\] is needed"),
         ('[[criterion]]\nkind="span"\nmonth=1', "unknown key 'month'; nearest: 'months'"),
         ('[[criterion]]\nkind="spann"', "unknown kind 'spann'; nearest: 'span'"),
         ('[[criterion]]\nkind="coverage"\nminimum=2', "minimum = 2"),

@@ -223,9 +223,7 @@ def test_calibrate_to_budget_to_plot(capsys, tmp_path):
 
 
 def test_plot(capsys, waliguan, tmp_path):
-    code, out, _ = run(
-        capsys, "station", "plot", waliguan, "--out", tmp_path / "w.png", "--picture", "record"
-    )
+    code, _, _ = run(capsys, "station", "plot", waliguan, "--out", tmp_path / "w.png", "--picture", "record")
     assert code == 0
     assert (tmp_path / "w.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     code, _, err = run(capsys, "station", "plot", waliguan, "--out", tmp_path / "w.png", "--language", "fr")

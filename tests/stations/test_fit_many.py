@@ -44,7 +44,7 @@ def test_options_and_use_reach_the_fit(sample_data):
     assert fit_record(record, pairs=False).x.size == 2676
 
 
-@pytest.mark.parametrize("scheduler", ["serial", "processes"])
+@pytest.mark.parametrize("scheduler", ["serial", "processes", pytest.param("dask", marks=pytest.mark.slow)])
 def test_many_go_on_past_a_bad_one(scheduler):
     done = {s.name: s for s in fit_many([1, -1, 3], make, dates=[2003.0], scheduler=scheduler, workers=2)}
     assert done["-1"].error == "RangeError: nothing here"

@@ -103,7 +103,7 @@ def test_nothing_left_to_judge(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"needs at least one \[\[rule\]\]"),
+        ("", r"at least one \[\[rule\]\] is needed"),
         ('[[rule]]\nkind="hampl"\nlimit=3', "rule 1: unknown kind 'hampl'; nearest: 'hampel'"),
         ('[[rule]]\nkind="hampel"\nlimit=3', "'window_hours' is missing"),
         ('[[rule]]\nkind="hampel"\nlimit=3\nwindow_hours=1\nwidth=2', "unknown key 'width'"),
@@ -150,6 +150,12 @@ def test_outlier_judges_pairs_by_their_mean(tmp_path):
     value[100] += 5
     after, _ = run(tmp_path, '[[rule]]\nkind="outlier"', make_record(value, hours=hours))
     assert np.flatnonzero(after["quality"].values & Quality.OUTLIER).tolist()[:2] == [100, 101]
+
+
+def test_outlier_skips_what_cannot_be_fitted(tmp_path):
+    after, reports = run(tmp_path, '[[rule]]\nkind="outlier"', make_record([400.0, 401.0, 999.0]))
+    assert "found no curve to judge by (a fit of 11 coefficients needs" in reports[0].skipped
+    assert (after["quality"].values == 0).all()
 
 
 def test_spike_stuck_step_hampel(tmp_path):
@@ -235,6 +241,8 @@ def test_wind(tmp_path):
     text = '[[rule]]\nkind="wind"\nkeep=[20, 110]\nminimum_speed=1\nprevious=true'
     after, reports = run(tmp_path, text, record)
     assert [b == {"wind"} for b in bits(after)] == [False, True, True, True, False, False]
+    gap = make_record([400.0] * 4, hours=[0, 1, 9, 10], wind_direction=[60, 200, 60, 60.0], wind_speed=5.0)
+    assert [b == {"wind"} for b in bits(run(tmp_path, text, gap)[0])] == [False, True, False, False]
     assert [r.flagged for r in reports] == [2, 2]
     with pytest.raises(MissingVariableError, match=r"needs 'wind_direction'.*--met"):
         run(tmp_path, text, make_record([400.0]))
