@@ -20,7 +20,7 @@ from inversion.transport.particles import RELEASE
 from inversion.transport.random import normal, philox
 from inversion.transport.receptors import Receptors
 from inversion.transport.run import Settings, simulate
-from inversion.transport.turbulence import ornstein_uhlenbeck
+from inversion.transport.turbulence import ou_coefficients
 from obsnet.constants import GRAVITY, MOLAR_MASS_DRY_AIR, VON_KARMAN
 from obsnet.grid import Grid
 from obsnet.met import Met, build_met
@@ -211,6 +211,7 @@ def _taylor(n: int, steps: int, dt: float, sigma: float, tl: float) -> F8:
     """Return the variance of displacement after each step."""
     out = np.zeros(steps)
     key = np.uint64(7)
+    decay, noise, reach, shared, rest = ou_coefficients(tl, dt)
     for p in range(n):
         number = np.uint64(p)
         words = philox(key, number, np.uint64(0), np.uint64(0), np.uint64(1))
@@ -221,7 +222,8 @@ def _taylor(n: int, steps: int, dt: float, sigma: float, tl: float) -> F8:
             words = philox(key, number, step, np.uint64(0), np.uint64(1))
             first = normal(words[0], key, number, step, np.uint64(2))
             second = normal(words[1], key, number, step, np.uint64(3))
-            velocity, way = ornstein_uhlenbeck(velocity, sigma, tl, dt, first, second)
+            way = sigma * (reach * velocity + shared * first + rest * second)
+            velocity = decay * velocity + noise * first
             x += way
             out[s] += x * x
     return out / n

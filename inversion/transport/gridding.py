@@ -13,7 +13,7 @@ import numpy.typing as npt
 from inversion.transport.interpolation import jit
 from obsnet.grid import axis_cell
 
-__all__ = ["add", "deposit", "finish", "grow", "new_table", "smear"]
+__all__ = ["add", "deposit", "end_particle", "end_stratum", "finish", "grow", "new_table", "smear"]
 
 F8 = npt.NDArray[np.float64]
 I8 = npt.NDArray[np.int64]
@@ -63,14 +63,15 @@ def grow(keys: I8, sums: F8, owners: I8) -> tuple[I8, F8, I8]:
 
 
 @jit
-def _end_particle(entry: F8) -> None:
+def end_particle(entry: F8) -> None:
+    """Add a particle's share to its stratum's sums."""
     entry[SUM] += entry[SHARE]
     entry[SQUARES] += entry[SHARE] ** 2
     entry[SHARE] = 0.0
 
 
 @jit
-def _end_stratum(entry: F8, count: float) -> None:
+def end_stratum(entry: F8, count: float) -> None:
     """Add a stratum of `count` particles: mean, and variance of the mean."""
     entry[TOTAL] += entry[SUM] / count
     if count > 1.0:
@@ -94,10 +95,10 @@ def add(
         sums[at, SHARE] = value
         return 1
     if owners[at, 0] != particle:
-        _end_particle(sums[at])
+        end_particle(sums[at])
         owners[at, 0] = particle
         if owners[at, 1] != stratum:
-            _end_stratum(sums[at], counts[owners[at, 1]])
+            end_stratum(sums[at], counts[owners[at, 1]])
             owners[at, 1] = stratum
     sums[at, SHARE] += value
     return 0
@@ -111,8 +112,8 @@ def finish(keys: I8, sums: F8, owners: I8, counts: F8) -> tuple[I8, F8, F8]:
     total, error = np.empty(used.size), np.empty(used.size)
     for n in range(used.size):
         entry = sums[used[n]]
-        _end_particle(entry)
-        _end_stratum(entry, counts[owners[used[n], 1]])
+        end_particle(entry)
+        end_stratum(entry, counts[owners[used[n], 1]])
         total[n], error[n] = entry[TOTAL], np.sqrt(entry[VARIANCE])
     return keys[used], total, error
 

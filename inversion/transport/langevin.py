@@ -10,11 +10,22 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from inversion.transport.gridding import add, deposit, finish, grow, new_table, smear
+from inversion.transport.gridding import (
+    SHARE,
+    TOTAL,
+    VARIANCE,
+    deposit,
+    end_particle,
+    end_stratum,
+    finish,
+    grow,
+    new_table,
+    smear,
+)
 from inversion.transport.interpolation import DLAT, DLON, LAT0, PER_TOP, jit, surface_at, wind_at
 from inversion.transport.particles import INSIDE, METRES_PER_DEGREE, bin_ahead, crossing, release_point
 from inversion.transport.random import normal, philox
-from inversion.transport.turbulence import horizontal_scales, ornstein_uhlenbeck, regime, vertical_scales
+from inversion.transport.turbulence import horizontal_scales, ou_coefficients, regime, vertical_scales
 from obsnet.constants import MOLAR_MASS_DRY_AIR
 
 __all__ = ["CLOUD", "OPTIONS", "langevin", "vertical_walk"]
@@ -209,7 +220,7 @@ def langevin(
     near_field = int(options[NEAR])
     counts = releases[:, 11].copy()
     keys, sums, owners = new_table(1024)
-    whole_keys, whole_sums, whole_owners = new_table(2)
+    whole = np.zeros(5)
     used = 0
     ends = np.empty((int(counts.sum()), 6))
     residence = 0.0
@@ -296,8 +307,13 @@ def langevin(
                             tu = tv = options[HORIZONTAL_TL]
                         n2 = normal(words[2], key, number, step, _SPARE)
                         n3 = normal(words[3], key, number, step, _SPARE)
-                        mu, along = ornstein_uhlenbeck(mu, su, tu, dt, n0, n2)
-                        mv, across = ornstein_uhlenbeck(mv, sv, tv, dt, n1, n3)
+                        r, noise, way, shared, rest = ou_coefficients(tu, dt)
+                        along = su * (way * mu + shared * n0 + rest * n2)
+                        mu = r * mu + noise * n0
+                        if tv != tu:
+                            r, noise, way, shared, rest = ou_coefficients(tv, dt)
+                        across = sv * (way * mv + shared * n1 + rest * n3)
+                        mv = r * mv + noise * n1
                         # sigma_u is along the mean wind, sigma_v across it.
                         speed = np.sqrt(u * u + v * v) + 1e-6
                         dx += (u * along - v * across) / speed
@@ -345,7 +361,7 @@ def langevin(
                         used += deposit(
                             keys, sums, owners, counts, xe, ye, b, x, y, x1, y1, value, particle, stratum
                         )
-                    add(whole_keys, whole_sums, whole_owners, counts, 0, value, particle, stratum)
+                    whole[SHARE] += value
                     if 2 * used > keys.shape[0]:
                         keys, sums, owners = grow(keys, sums, owners)
                 x, y, z = x1, y1, z1
@@ -367,11 +383,11 @@ def langevin(
                     b += int(sign)
             ends[particle, 0], ends[particle, 1], ends[particle, 2], ends[particle, 3] = t, x, y, z
             ends[particle, 4], ends[particle, 5] = side, weight / count
+            end_particle(whole)
             particle += 1
+        end_stratum(whole, counts[stratum])
     found, total, error = finish(keys, sums, owners, counts)
-    _, whole, whole_error = finish(whole_keys, whole_sums, whole_owners, counts)
     summary = np.zeros(5)
-    if whole.size:
-        summary[0], summary[1] = whole[0], whole_error[0]
+    summary[0], summary[1] = whole[TOTAL], np.sqrt(whole[VARIANCE])
     summary[2], summary[3], summary[4] = residence, intervals, vertical
     return found, total, error, ends, summary, cloud

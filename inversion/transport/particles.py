@@ -9,7 +9,17 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from inversion.transport.gridding import add, deposit, finish, grow, new_table
+from inversion.transport.gridding import (
+    SHARE,
+    TOTAL,
+    VARIANCE,
+    deposit,
+    end_particle,
+    end_stratum,
+    finish,
+    grow,
+    new_table,
+)
 from inversion.transport.interpolation import DLAT, DLON, LAT0, PER_TOP, jit, surface_at, wind_at
 from inversion.transport.random import normal, philox, uniform
 from obsnet.constants import MOLAR_MASS_DRY_AIR
@@ -142,7 +152,7 @@ def mixed_layer(
     flat, ground = wind.reshape(-1), surface.reshape(-1)
     counts = releases[:, 11].copy()
     keys, sums, owners = new_table(1024)
-    whole_keys, whole_sums, whole_owners = new_table(2)
+    whole = np.zeros(5)
     used = 0
     ends = np.empty((int(counts.sum()), 6))
     residence = 0.0
@@ -189,7 +199,7 @@ def mixed_layer(
                     used += deposit(
                         keys, sums, owners, counts, xe, ye, b, x, y, x1, y1, value, particle, stratum
                     )
-                    add(whole_keys, whole_sums, whole_owners, counts, 0, value, particle, stratum)
+                    whole[SHARE] += value
                     if 2 * used > keys.shape[0]:
                         keys, sums, owners = grow(keys, sums, owners)
                 x, y, z = x1, y1, z1
@@ -200,11 +210,11 @@ def mixed_layer(
                     b -= 1
             ends[particle, 0], ends[particle, 1], ends[particle, 2], ends[particle, 3] = t, x, y, z
             ends[particle, 4], ends[particle, 5] = side, weight / count
+            end_particle(whole)
             particle += 1
+        end_stratum(whole, counts[stratum])
     found, total, error = finish(keys, sums, owners, counts)
-    _, whole, whole_error = finish(whole_keys, whole_sums, whole_owners, counts)
     summary = np.zeros(3)
-    if whole.size:
-        summary[0], summary[1] = whole[0], whole_error[0]
+    summary[0], summary[1] = whole[TOTAL], np.sqrt(whole[VARIANCE])
     summary[2] = residence
     return found, total, error, ends, summary

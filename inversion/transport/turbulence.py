@@ -18,7 +18,7 @@ __all__ = [
     "STABLE",
     "UNSTABLE",
     "horizontal_scales",
-    "ornstein_uhlenbeck",
+    "ou_coefficients",
     "regime",
     "vertical_scales",
 ]
@@ -123,35 +123,27 @@ def horizontal_scales(
 
 
 @jit
-def ornstein_uhlenbeck(
-    velocity: float, sigma: float, tl: float, dt: float, first: float, second: float
-) -> tuple[float, float]:
-    """Step velocity and displacement of homogeneous turbulence exactly, for a step of any length.
+def ou_coefficients(tl: float, dt: float) -> tuple[float, float, float, float, float]:
+    """Return the coefficients of one exact step of homogeneous turbulence (Ornstein-Uhlenbeck).
 
     Parameters
     ----------
-    velocity : float
-        Normalised by sigma.
-    sigma, tl, dt : float
-        m s-1, s, s.
-    first, second : float
-        Independent standard normal numbers.
+    tl, dt : float
+        Lagrangian time scale and step, s; the step may be of any length.
 
     Returns
     -------
-    velocity, displacement : float
-        Normalised velocity at the end, and the distance gone, m (Gillespie 1996,
-        doi:10.1103/PhysRevE.54.2084, eqs. 2.47).
+    decay, noise : float
+        ``velocity' = decay * velocity + noise * first``, velocities normalised by sigma.
+    way, shared, rest : float
+        ``displacement = sigma * (way * velocity + shared * first + rest * second)``, m, with `first` and `second`
+        independent standard normal numbers (Gillespie 1996, doi:10.1103/PhysRevE.54.2084, eqs. 2.47).
     """
     x = dt / tl
     r = np.exp(-x)
-    keep = np.sqrt(max(1.0 - r * r, 0.0))
-    after = r * velocity + keep * first
-    # Displacement in units of sigma T: its variance, and its covariance with the velocity.
-    if x < 1e-2:
-        variance = 2.0 / 3.0 * x * x * x
-    else:
-        variance = 2.0 * x - 3.0 + 4.0 * r - r * r
-    shared = (1.0 - r) ** 2 / keep
+    noise = np.sqrt(max(1.0 - r * r, 1e-30))
+    # Variance of the displacement in units of (sigma T)^2, and its covariance with the velocity.
+    variance = 2.0 / 3.0 * x * x * x if x < 1e-2 else 2.0 * x - 3.0 + 4.0 * r - r * r
+    shared = (1.0 - r) * (1.0 - r) / noise
     rest = np.sqrt(max(variance - shared * shared, 0.0))
-    return after, sigma * tl * ((1.0 - r) * velocity + shared * first + rest * second)
+    return r, noise, tl * (1.0 - r), tl * shared, tl * rest
