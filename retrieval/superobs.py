@@ -29,7 +29,7 @@ __all__ = ["SUFFIX", "SuperObservations", "Superobs", "average", "groups_of", "s
 
 Floats = npt.NDArray[np.float64]
 SUFFIX = "_superobs"
-_SURFACE = ((0.2, "sea"), (0.8, "coast"), (1.0001, "land"))
+_SURFACES, _SURFACE_LIMITS = ("sea", "coast", "land"), (0.2, 0.8, 1.0001)  # of the land fraction
 _PLUME = 0.025  # relative enhancement of the test profile
 _PLUME_TOP = 0.8  # below this share of the surface pressure
 
@@ -214,14 +214,20 @@ def _classes(table: pa.Table) -> tuple[npt.NDArray[np.int64], list[tuple[str, st
     known = fraction[np.isfinite(fraction)]
     if known.size and not (known.min() >= 0.0 and known.max() <= 1.0):
         raise RangeError(f"land_fraction must lie within 0 and 1, found {known.min():g} to {known.max():g}")
-    surface = np.full(len(table), "", dtype="<U5")
-    for limit, name in reversed(_SURFACE):
-        surface[fraction < limit] = name
-    text = [np.asarray(pc.fill_null(table[c], "").to_pylist(), dtype=str) for c in ("platform", "mode")]
     if len(table) == 0:
         return np.zeros(0, dtype=np.int64), []
-    columns, number = np.unique(np.stack([*text, surface]), axis=1, return_inverse=True)
-    return number.reshape(-1).astype(np.int64), [(str(p), str(m), str(s)) for p, m, s in columns.T]
+    names, columns = [], []
+    for column in ("platform", "mode"):
+        text = pc.fill_null(table[column], "")
+        names.append(sorted(pc.unique(text).to_pylist()))
+        columns.append(pc.index_in(text, value_set=pa.array(names[-1])).to_numpy())
+    names.append([*_SURFACES, ""])
+    columns.append(np.searchsorted(_SURFACE_LIMITS, fraction, side="right"))  # NaN comes last: no surface
+    shape = [len(n) for n in names]
+    present, number = np.unique(np.ravel_multi_index(columns, shape), return_inverse=True)
+    parts = np.unravel_index(present, shape)
+    labels = [(names[0][p], names[1][m], names[2][s]) for p, m, s in zip(*parts, strict=True)]
+    return number.astype(np.int64), labels
 
 
 def average(
