@@ -365,14 +365,15 @@ def reciprocity(particles: int = 40000) -> Iterator[Row]:
 
 
 def convergence(particles: int = 3000) -> Iterator[Row]:
-    """Compare the default steps with steps four times finer, from a point at 10 m."""
+    """Compare the default steps and least time scale with four times finer ones, from a point at 10 m."""
     met = plain_world(u=3.0, v=0.0, h=1200.0, heat=150.0)
     grid = Grid.regular(22, 38, 102, 128, 0.5, 0.5)
     start = float(to_epoch(START)) + 40 * 3600.0
     totals = []
     for factor in (1.0, 4.0):
         usual = Settings(turbulence="hanna", hours=6.0, particles=particles)
-        run = replace(usual, ctl=usual.ctl * factor, timestep=usual.timestep / factor)
+        finer = {name: getattr(usual, name) / factor for name in ("timestep", "least_tl")}
+        run = replace(usual, ctl=usual.ctl * factor, **finer)
         row = simulate(
             met, release("p", start, 30.0, 115.0, 10.0, particles), grid, _edges(72, 6), run
         ).receptors
