@@ -93,7 +93,13 @@ def gridding(n):
         return grouped["value"].agg(["count", "mean", "std"]), grouped["uncertainty"].sum()
 
     run_bare(), run_ours()
-    seconds = {"bare numba": best(run_bare), "obsnet": best(run_ours), "pandas": best(run_pandas, 1)}
+    # in turn, so that whatever else the machine does strikes all alike
+    pairs = [(best(run_bare, 1), best(run_ours, 1)) for _ in range(7)]
+    seconds = {
+        "bare numba": min(p[0] for p in pairs),
+        "obsnet": min(p[1] for p in pairs),
+        "pandas": best(run_pandas, 2),
+    }
     found, sums = bin_statistics(run_ours()), run_bare()
     return {
         "soundings": n,
