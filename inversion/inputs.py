@@ -76,9 +76,9 @@ def match_observations(table: pa.Table, obs_ids: npt.NDArray[np.str_]) -> tuple[
     keep = footed & good & known
     counts = {
         "used": int(keep.sum()),
-        "flagged": int((footed & ~good).sum()),
-        "without_uncertainty": int((footed & good & ~known).sum()),
-        "without_footprint": int((good & ~footed).sum()),
+        "flagged": int((~good).sum()),
+        "without_uncertainty": int((good & ~known).sum()),
+        "without_footprint": int((good & known & ~footed).sum()),
         "footprints_without_observation": int((~np.isin(obs_ids, ids)).sum()),
     }
     if not keep.any():

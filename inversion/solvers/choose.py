@@ -12,7 +12,7 @@ from inversion.covariance import BlockDiagonalCovariance, Covariance, KroneckerC
 from inversion.posterior import Posterior
 from inversion.problem import Problem
 from inversion.solvers.cg import solve_cg
-from inversion.solvers.dual import solve_dual
+from inversion.solvers.dual import KEPT, solve_dual
 from inversion.solvers.primal import solve_primal
 from obsnet.errors import ConfigError, ResourceError, nearest
 from obsnet.provenance import available_memory
@@ -69,7 +69,7 @@ def forecast(problem: Problem) -> list[Forecast]:
     return [
         Forecast(
             "dual",
-            8 * (2 * n * n + 4 * m * strip),
+            8 * (2 * n * n + 4 * m * strip) + (8 * n * m if 8 * n * m <= KEPT else 0.0),
             n**3 / 3 + n * (product + 2 * nnz) + m * n * n,
         ),
         Forecast(

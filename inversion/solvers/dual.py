@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import numpy.typing as npt
 import scipy.linalg as la
@@ -12,11 +14,12 @@ from inversion.posterior import Posterior
 from inversion.problem import Problem
 from obsnet.errors import SolverError
 
-__all__ = ["DualSystem", "solve_dual"]
+__all__ = ["KEPT", "DualSystem", "innovation_covariance", "solve_dual"]
 
 Floats = npt.NDArray[np.float64]
 
 _BLOCK = 512
+KEPT = 4e8  # bytes of H B that are held on to, rather than made again for the variances
 
 
 class DualSystem:
@@ -32,7 +35,9 @@ class DualSystem:
 
     def __init__(self, problem: Problem, factor: Floats | None = None) -> None:
         self.problem = problem
-        self.factor = _factor(innovation_covariance(problem)) if factor is None else factor
+        small = 8.0 * problem.n_state * problem.n_obs <= KEPT
+        self._moved = np.empty((problem.n_obs, problem.n_state)) if small and factor is None else None
+        self.factor = _factor(innovation_covariance(problem, self._moved)) if factor is None else factor
 
     def solve(self, v: Floats) -> Floats:
         """Return ``S^-1 v``."""
@@ -44,31 +49,41 @@ class DualSystem:
         bv = prior_error.matmul(v)
         return bv - prior_error.matmul(self.problem.adjoint(self.solve(self.problem.forward(bv))))
 
-    def variance(self) -> Floats:
-        """Return the diagonal of P, a block of state elements at a time."""
+    @cached_property
+    def _diagonals(self) -> tuple[Floats, Floats]:
+        """Diagonals of P and of the averaging kernel, both (n_state,).
+
+        With V = L^-1 H B and U = L^-1 H (S = L L') they are ``B_ii - sum V_ni^2`` and ``sum V_ni U_ni``.
+        """
         prior_error, m = self.problem.prior_error, self.problem.n_state
-        result = prior_error.diagonal().copy()
+        variance, signal = prior_error.diagonal().copy(), np.empty(m)
+        moved = self._moved
         for start in range(0, m, _BLOCK):
             stop = min(start + _BLOCK, m)
             unit = np.zeros((m, stop - start))
             unit[np.arange(start, stop), np.arange(stop - start)] = 1.0
-            hb = self.problem.forward(prior_error.matmul(unit))
-            half = la.solve_triangular(self.factor, hb, lower=True, overwrite_b=True, check_finite=False)
-            result[start:stop] -= np.einsum("ij,ij->j", half, half)
-        return result
+            hb = self.problem.forward(prior_error.matmul(unit)) if moved is None else moved[:, start:stop]
+            both = np.asfortranarray(np.concatenate([hb, self.problem.forward(unit)], axis=1))
+            half = la.solve_triangular(self.factor, both, lower=True, overwrite_b=True, check_finite=False)
+            v, u = half[:, : stop - start], half[:, stop - start :]
+            variance[start:stop] -= np.einsum("ij,ij->j", v, v)
+            signal[start:stop] = np.einsum("ij,ij->j", v, u)
+        return variance, signal
+
+    def variance(self) -> Floats:
+        """Return the diagonal of P."""
+        return self._diagonals[0].copy()
+
+    def signal(self) -> Floats:
+        """Return the diagonal of the averaging kernel; its sum is the degrees of freedom for signal."""
+        return self._diagonals[1].copy()
 
     def dofs(self) -> float:
         """Return tr(H B H' S^-1) = n - tr(R S^-1)."""
         error = self.problem.observation_error
         if isinstance(error, DiagonalCovariance):
             return self.problem.n_obs - float(error.diagonal() @ self.solve_diagonal())
-        trace = 0.0
-        for start in range(0, self.problem.n_obs, _BLOCK):
-            stop = min(start + _BLOCK, self.problem.n_obs)
-            unit = np.zeros((self.problem.n_obs, stop - start))
-            unit[np.arange(start, stop), np.arange(stop - start)] = 1.0
-            trace += float(np.sum(error.matmul(unit) * self.solve(unit)))
-        return self.problem.n_obs - trace
+        return float(self.signal().sum())
 
     def solve_diagonal(self) -> Floats:
         """Return the diagonal of ``S^-1``."""
@@ -80,8 +95,15 @@ class DualSystem:
         return 2.0 * float(np.log(np.diagonal(self.factor)).sum())
 
 
-def innovation_covariance(problem: Problem) -> Floats:
-    """Return ``S = H B H' + R``, shape (n_obs, n_obs)."""
+def innovation_covariance(problem: Problem, moved: Floats | None = None) -> Floats:
+    """Return ``S = H B H' + R``, shape (n_obs, n_obs).
+
+    Parameters
+    ----------
+    problem : Problem
+    moved : ndarray, shape (n_obs, n_state), optional
+        Where to leave ``H B``, which is made on the way.
+    """
     n = problem.n_obs
     s = np.empty((n, n), order="F")
     for span, block in problem.row_blocks(_BLOCK):
@@ -91,6 +113,8 @@ def innovation_covariance(problem: Problem) -> Floats:
             bh = problem.prior_error.matmul(np.ascontiguousarray(strip.T, dtype=np.float64))
             first = span.start + start
             s[:, first : first + strip.shape[0]] = problem.forward(bh)
+            if moved is not None:
+                moved[first : first + strip.shape[0]] = bh.T
     error = problem.observation_error
     if isinstance(error, DiagonalCovariance):
         s[np.diag_indices(n)] += error.diagonal()
