@@ -89,7 +89,7 @@ class Background:
             share**2 * np.maximum(spread, 0.0) / np.maximum(count - 1, 1) + (share * self.uncertainty) ** 2
         )
         order = np.argsort(first)
-        return names[order], total[order], error[order]
+        return np.asarray(names[order], np.str_), np.asarray(total[order]), np.asarray(error[order])
 
 
 def _along(height: F8, column: F8, z: F8) -> F8:
@@ -254,22 +254,24 @@ def _fields(path: Path, data: Any, entry: Species) -> Callable[..., F8]:
         "lat": {"lat", "latitude"},
         "lon": {"lon", "longitude"},
     }
-    names = {axis: next((d for d in variable.dims if d in options), None) for axis, options in known.items()}
-    if None in (names["level"], names["lat"], names["lon"]):
+    axis_of = {
+        axis: next((d for d in variable.dims if d in options), None) for axis, options in known.items()
+    }
+    if None in (axis_of["level"], axis_of["lat"], axis_of["lon"]):
         raise FormatError(
             f"{path}: {variable.name!r} needs levels, latitude and longitude, found {variable.dims}"
         )
-    level = data[names["level"]]
+    level = data[axis_of["level"]]
     unit = str(level.attrs.get("units", ""))
     in_height = unit in {"m", "km"}
     vertical = np.asarray(level, dtype=float) * conversion_factor(unit, "m" if in_height else "Pa")
-    dims = [d for d in (names["time"], names["level"], names["lat"], names["lon"]) if d]
+    dims = [d for d in (axis_of["time"], axis_of["level"], axis_of["lat"], axis_of["lon"]) if d]
     values = np.asarray(variable.transpose(*dims), dtype=float) * _scale(path, variable, entry)
     _in_range(values, entry, str(path))
-    axes = [vertical if in_height else -np.log(vertical), np.asarray(data[names["lat"]], dtype=float)]
-    axes.append((np.asarray(data[names["lon"]], dtype=float) + 180.0) % 360.0 - 180.0)
-    if names["time"]:
-        axes.insert(0, to_epoch(np.asarray(data[names["time"]])))
+    axes = [vertical if in_height else -np.log(vertical), np.asarray(data[axis_of["lat"]], dtype=float)]
+    axes.append((np.asarray(data[axis_of["lon"]], dtype=float) + 180.0) % 360.0 - 180.0)
+    if axis_of["time"]:
+        axes.insert(0, to_epoch(np.asarray(data[axis_of["time"]])))
     else:
         values = values[None]
         axes.insert(0, np.zeros(1))

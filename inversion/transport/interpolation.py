@@ -35,7 +35,7 @@ def node(position: float, size: int) -> tuple[int, np.float32]:
 @jit
 def wind_at(
     wind: F4, shape: Shape, axes: F8, t: float, x: float, y: float, z: float
-) -> tuple[np.float32, np.float32, np.float32, np.float32, np.float32]:
+) -> tuple[float, float, float, float, float]:
     """Return u, v, w (m s-1), density of dry air (kg m-3) and its vertical gradient (kg m-4)."""
     nt, ny, nx, nz = shape
     n, ft = node((t - axes[T0]) * axes[PER_SECOND], nt)
@@ -70,7 +70,8 @@ def wind_at(
             w += low * wind[q + 2] + high * wind[q + 6]
             lower += share * wind[q + 3]
             upper += share * wind[q + 7]
-    return u, v, w, lower + fz * (upper - lower), (upper - lower) / np.float32(depth)
+    density = float(lower + fz * (upper - lower))
+    return float(u), float(v), float(w), density, float(upper - lower) / depth
 
 
 @jit
@@ -105,4 +106,4 @@ def surface_at(
             il += share * surface[q + 3]
             ws += share * surface[q + 4]
             d += share * surface[q + 5]
-    return h, m, us, il, ws, d
+    return float(h), float(m), float(us), float(il), float(ws), float(d)

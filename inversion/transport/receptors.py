@@ -218,7 +218,8 @@ def _one(
     moment = float(to_epoch(np.datetime64(row["time"])))
     ends = (moment, moment)
     if row["kind"] == "point" and row["time_start"] is not None and row["time_end"] is not None:
-        ends = tuple(float(to_epoch(np.datetime64(row[k]))) for k in ("time_start", "time_end"))
+        first, last = (float(to_epoch(np.datetime64(row[k]))) for k in ("time_start", "time_end"))
+        ends = (first, last)
         if not 0.0 <= ends[1] - ends[0] <= 7 * 86400.0:
             ends = (moment, moment)
     if not met.inside(lat, lon):

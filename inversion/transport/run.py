@@ -175,7 +175,7 @@ def flux_bins(first: Any, last: Any, step: str) -> npt.NDArray[np.datetime64]:
         offset = pd.tseries.frequencies.to_offset(step)
         start = pd.Timestamp(first)
         fixed = isinstance(offset, pd.tseries.offsets.Tick | pd.tseries.offsets.Day)
-        start = start.floor(offset) if fixed else offset.rollback(start.normalize())
+        start = start.floor(step) if fixed else offset.rollback(start.normalize())
     except ValueError as error:
         raise ConfigError(f"step {step!r} is not a time step; write it as 3h, 1D, MS or whole") from error
     return time_bins(start, last, step)
@@ -345,7 +345,11 @@ def _tables(
             "stderr": np.concatenate([*errors, np.zeros(0)]).astype(np.float32),
         }
     )
-    ids, sides, when, share, fixed = [], [], [], [], []
+    ids: list[str] = []
+    sides: list[str] = []
+    when: list[int] = []
+    share: list[float] = []
+    fixed: list[float] = []
     for n, result in enumerate(results):
         ends = result[3]
         # A path that stops at a bin's lower edge belongs to the bin it came from.
@@ -448,7 +452,7 @@ def _do(task: _Task) -> dict[str, str]:
     receptors = from_observations(
         table.slice(task.start, task.stop - task.start),
         met,
-        particles=settings.particles,
+        particles=int(settings.particles or 0),
         hours=settings.hours,
         height=settings.height,
         domain=(south, north, west + turn, east + turn),

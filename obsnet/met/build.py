@@ -196,19 +196,20 @@ def _build(
             ):
                 out[name] = _array(folder, name, (*shape, *dims))
         w = _vertical_velocity(before, now, after, lat, lon)
-        to_terrain_following(
+        upper = [
+            np.ascontiguousarray(x)
+            for x in (*(now[k] for k in ("p", "height", "u", "v")), w, now["t"], now["q"])
+        ]
+        lower = [now["sp"], now["terrain"], *slope, *(now[k] for k in ("t2m", "u10", "v10", "roughness"))]
+        arguments: list[Any] = [
             heights,
-            *(
-                np.ascontiguousarray(x)
-                for x in (now["p"], now["height"], now["u"], now["v"], w, now["t"], now["q"])
-            ),
-            *(now[k] for k in ("sp", "terrain")),
-            *slope,
-            *(now[k] for k in ("t2m", "u10", "v10", "roughness")),
+            *upper,
+            *lower,
             bool(now["has_10m"]),
             out["wind"][n],
             out["state"][n],
-        )
+        ]
+        to_terrain_following(*arguments)
         wind, state = out["wind"][n], out["state"][n]
         ustar, blh, heat = now.get("ustar"), now.get("blh"), now["heat_flux"]
         if now["accumulated"]:
@@ -265,13 +266,14 @@ def _period(times: npt.NDArray[np.float64], start: Any, stop: Any) -> npt.NDArra
 
 def _edges(first: Fields, trim: bool, notes: list[str]) -> tuple[slice, slice]:
     """Find edge rows and columns with NaN; refuse or cut them."""
-    bad = np.zeros(first["u"].shape[-2:], dtype=bool)
+    ny, nx = (int(n) for n in first["u"].shape[-2:])
+    bad = np.zeros((ny, nx), dtype=bool)
     for values in first.values():
         if values.ndim >= 2:
-            bad |= ~np.isfinite(values).reshape(-1, *bad.shape).all(axis=0)
+            bad |= ~np.isfinite(values).reshape(-1, ny, nx).all(axis=0)
     if not bad.any():
         return slice(None), slice(None)
-    rows, columns = [0, bad.shape[0]], [0, bad.shape[1]]
+    rows, columns = [0, ny], [0, nx]
     # Take off the edge with the largest share of NaN until none is left.
     while True:
         part = bad[rows[0] : rows[1], columns[0] : columns[1]]
@@ -294,8 +296,8 @@ def _edges(first: Fields, trim: bool, notes: list[str]) -> tuple[slice, slice]:
         else:
             columns[1] -= 1
     lost = (
-        f"{rows[0]} rows at the start and {bad.shape[0] - rows[1]} at the end, {columns[0]} columns at the start "
-        f"and {bad.shape[1] - columns[1]} at the end"
+        f"{rows[0]} rows at the start and {ny - rows[1]} at the end, {columns[0]} columns at the start "
+        f"and {nx - columns[1]} at the end"
     )
     if not trim:
         raise RangeError(
@@ -389,7 +391,8 @@ def _complete(raw: Fields, resampler: Resampler, time: float) -> Fields:
         out["terrain"] = _height_at(out["sp"], out["p"], out["height"])
     if "height" not in out:
         out["height"] = heights_from_pressure(out["p"], out["t"], out["q"], out["sp"], out["terrain"])
-    out["density"] = out["p"] / (np.float32(R_DRY_AIR) * out["t"] * (1.0 + np.float32(VAPOUR) * out["q"]))
+    virtual = out["t"] * (1.0 + np.float32(VAPOUR) * out["q"])
+    out["density"] = np.asarray(out["p"] / (np.float32(R_DRY_AIR) * virtual), dtype=np.float32)
     flat = shape[1:]
     out["has_10m"] = np.array("u10" in out and "v10" in out)
     for name in ("u10", "v10"):
@@ -436,5 +439,15 @@ def _vertical_velocity(
     span = float(after["time"] - before["time"])
     rates = [(after[k] - before[k]) / span if span else np.zeros_like(now[k]) for k in ("height", "p")]
     on_pressure = bool(now["on_pressure"])
-    fields = (now[k] for k in ("omega", "u", "v", "density", "height"))
-    return air_velocity(*fields, rates[0], 0.0 if on_pressure else rates[1], now["p"], lat, lon)
+    return air_velocity(
+        omega=now["omega"],
+        u=now["u"],
+        v=now["v"],
+        density=now["density"],
+        height=now["height"],
+        height_rate=rates[0],
+        pressure_rate=0.0 if on_pressure else rates[1],
+        pressure=now["p"],
+        lat=lat,
+        lon=lon,
+    )

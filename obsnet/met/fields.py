@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from obsnet.errors import FormatError, RangeError
 from obsnet.store import write_text
-from obsnet.times import from_epoch, to_epoch
+from obsnet.times import as_utc, from_epoch, to_epoch
 
 __all__ = ["STATE", "SURFACE", "WIND", "Met"]
 
@@ -75,12 +75,12 @@ class Met:
     @property
     def start(self) -> np.datetime64:
         """First time, UTC."""
-        return from_epoch(self.times[0])[()]
+        return as_utc(from_epoch(self.times[0])[()])
 
     @property
     def stop(self) -> np.datetime64:
         """Last time, UTC."""
-        return from_epoch(self.times[-1])[()]
+        return as_utc(from_epoch(self.times[-1])[()])
 
     @property
     def step(self) -> float:
@@ -221,8 +221,11 @@ class Met:
         # Copy-on-write maps share the page cache as read-only ones do, and numba compiles for one kind of array.
         names = ("wind", "state", "surface", "terrain")
         arrays = {name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="c")) for name in names}
+        evenly: dict[str, Any] = {
+            n: np.asarray(axes[n], dtype=np.float64) for n in ("times", "lat", "lon", "height")
+        }
         return cls(
-            **{name: np.asarray(axes[name], dtype=np.float64) for name in ("times", "lat", "lon", "height")},
+            **evenly,
             **arrays,
             meta=axes["meta"],
             folder=folder,

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from obsnet.errors import FormatError, GridError, MissingVariableError
 from obsnet.met.horizontal import Horizontal
-from obsnet.met.names import ALIASES, VARIABLES, factor
+from obsnet.met.names import ALIASES, VARIABLES, Alias, factor
 
 __all__ = ["ArlReader", "unpack"]
 
@@ -85,11 +85,13 @@ class ArlReader:
         self.horizontal = _grid(files[0], self._index)
         lower = {name for _, names in self._index.levels[:1] for name in names}
         upper = {name for _, names in self._index.levels[1:] for name in names}
-        self._surface = {
+        self._surface: dict[str, Alias] = {
             n: ALIASES[n] for n in lower if n in ALIASES and not VARIABLES[ALIASES[n].variable].levels
         }
-        self._upper = {n: ALIASES[n] for n in upper if n in ALIASES and VARIABLES[ALIASES[n].variable].levels}
-        self._numbers = self._common_levels(files[0])
+        self._upper: dict[str, Alias] = {
+            n: ALIASES[n] for n in upper if n in ALIASES and VARIABLES[ALIASES[n].variable].levels
+        }
+        self._numbers: list[int] = self._common_levels(files[0])
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -253,4 +255,7 @@ def _grid(path: Path, index: _Index) -> Horizontal:
         )
     crs = CRS.from_proj4(text)
     x0, y0 = Transformer.from_crs(crs.geodetic_crs, crs, always_xy=True).transform(sync_lon, sync_lat)
-    return Horizontal(y0 + 1000.0 * size * steps_y, x0 + 1000.0 * size * steps_x, crs, grid_winds=True)
+    y, x = (
+        np.asarray(a, dtype=np.float64) for a in (y0 + 1000.0 * size * steps_y, x0 + 1000.0 * size * steps_x)
+    )
+    return Horizontal(y, x, crs, grid_winds=True)

@@ -279,7 +279,8 @@ def _horizontal(path: Path, data: Any) -> Horizontal:
     lat = next((n for n in _LAT if n in names and data.variables[n].ndim == 1), None)
     lon = next((n for n in _LON if n in names and data.variables[n].ndim == 1), None)
     if lat and lon:
-        return Horizontal(*(np.asarray(data.variables[n][:], dtype=np.float64) for n in (lat, lon)))
+        y, x = (np.asarray(data.variables[n][:], dtype=np.float64) for n in (lat, lon))
+        return Horizontal(y, x)
     if {"x", "y"} <= names and data.variables["x"].ndim == 1:
         y, x = (np.asarray(data.variables[n][:], dtype=np.float64) for n in ("y", "x"))
         return Horizontal(y, x, _crs(path, data), _grid_winds(data))
@@ -351,7 +352,8 @@ def _levels(path: Path, data: Any, dim: str) -> tuple[str, Any]:
 
 def _hybrid(path: Path, data: Any, dim: str) -> npt.NDArray[np.float64] | None:
     """Return coefficients a (Pa) and b of full levels, shape (2, lev), where the file has them."""
-    for names in (("hyam", "hybm"), ("ap", "b"), ("a", "b"), ("hyai", "hybi")):
+    pairs: tuple[tuple[str, str], ...] = (("hyam", "hybm"), ("ap", "b"), ("a", "b"), ("hyai", "hybi"))
+    for names in pairs:
         if not set(names) <= set(data.variables):
             continue
         a, b = (np.asarray(data.variables[n][:], dtype=np.float64) for n in names)

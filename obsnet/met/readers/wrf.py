@@ -108,11 +108,11 @@ def _middle(values: npt.NDArray[np.float64], axis: int) -> npt.NDArray[np.float6
 def _times(path: Path, data: Any) -> list[float]:
     if "Times" not in data.variables:
         raise FormatError(f"{path}: WRF file without Times")
-    stamps = []
+    stamps: list[float] = []
     for row in np.ma.filled(data.variables["Times"][:], b" "):
         text = b"".join(np.atleast_1d(row)).decode("ascii", "replace").strip()
         try:
-            stamps.append(np.datetime64(text.replace("_", "T"), "us").astype(np.int64) / 1e6)
+            stamps.append(float(np.datetime64(text.replace("_", "T"), "us").astype(np.int64)) / 1e6)
         except ValueError:
             raise FormatError(f"{path}: time {text!r} cannot be read") from None
     return stamps
