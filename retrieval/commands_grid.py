@@ -1,4 +1,4 @@
-"""The command ``obsnet grid`` and the pipeline stage ``[grid]``."""
+"""The command ``obsnet grid``."""
 
 from __future__ import annotations
 
@@ -6,36 +6,11 @@ from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
-from pydantic import Field
 
-from obsnet.config import Options
-from obsnet.pipeline import Case, Stage, StageResult
-
-__all__ = ["STAGE", "GridStage", "grid"]
+__all__ = ["grid", "make_files"]
 
 _Text = Optional[str]  # noqa: UP045 - typer reads the annotation when the command is made
 _Number = Optional[float]  # noqa: UP045
-
-
-class GridStage(Options):
-    """The table ``[grid]`` of a case."""
-
-    store: str = Field("superobs", description="observation store, relative to the run's outputs")
-    out: str = Field("maps/columns.nc", description="netCDF file, relative to the run's outputs")
-    species: str = Field(description="CO2 or CH4")
-    source: str | None = Field(None, description="source of the store; needed where there are several")
-    grid: str = Field(description="south,north,west,east,dlat[,dlon]")
-    start: str = Field(description="first time, UTC")
-    stop: str = Field(description="time after the last, UTC")
-    step: str = Field("1D", description="length of a period: 1D, 8D, MS")
-    method: str = Field("bin", pattern="^(bin|kriging|frk)$", description="bin, kriging or frk")
-    r: float = Field(0.0, ge=0, le=1, description="correlation of errors inside a cell, for means")
-    window_days: float = Field(8.0, gt=0, description="days before and after a period that are used")
-    neighbours: int = Field(64, ge=1, description="columns that a cell is kriged from")
-    reach_km: float | None = Field(None, gt=0, description="cells farther from any column stay empty")
-    folds: int = Field(10, ge=0, description="of the cross-validation; 0 leaves it out")
-    geotiff: bool = Field(False, description="write GeoTIFFs beside the netCDF file")
-    pictures: bool = Field(False, description="write PNG maps beside the netCDF file")
 
 
 def grid(
@@ -64,7 +39,7 @@ def grid(
     """
     from obsnet.cli import emit
 
-    report = _make(
+    report = make_files(
         Path(store),
         Path(out),
         cells=cells,
@@ -88,7 +63,7 @@ def grid(
         _print(report, species)
 
 
-def _make(
+def make_files(
     store: Path,
     out: Path,
     *,
@@ -163,20 +138,10 @@ def _print(report: dict[str, Any], species: str) -> None:
         print(f"wrote {name}")
 
 
-def _run(options: GridStage, case: Case) -> StageResult:
-    out = case.out / options.out
-    report = _make(
-        case.out / options.store,
-        out,
-        cells=options.grid,
-        geotiff=out.parent if options.geotiff else None,
-        pictures=out.parent if options.pictures else None,
-        **options.model_dump(exclude={"store", "out", "grid", "geotiff", "pictures"}),
-    )
-    summary = {key: report[key] for key in ("observations", "cells")} | {
-        f"cross_validation_{k}": v for k, v in report.get("cross_validation", {}).items()
-    }
-    return StageResult(outputs=(out,), summary=summary)
+def __getattr__(name: str) -> Any:
+    """Give ``STAGE`` to an entry point that asks here, without loading the pipeline for the command alone."""
+    if name == "STAGE":
+        from retrieval.stage_grid import STAGE
 
-
-STAGE = Stage("grid", GridStage, _run, needs=("ingest", "superobs"))
+        return STAGE
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,47 +1,17 @@
-"""The command ``obsnet superobs`` and the pipeline stage ``[superobs]``."""
+"""The command ``obsnet superobs``."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
-from pydantic import Field
 
-from obsnet.config import Options
 from obsnet.errors import ConfigError
-from obsnet.pipeline import Case, Stage, StageResult
 
-__all__ = ["STAGE", "SuperobsStage", "superobs"]
+__all__ = ["combine_settings", "superobs"]
 
 _Text = Optional[str]  # noqa: UP045 - typer reads the annotation when the command is made
 _Number = Optional[float]  # noqa: UP045
-
-
-class SuperobsStage(Options):
-    """The table ``[superobs]`` of a case."""
-
-    store: str = Field("store", description="store of soundings, relative to the run's outputs")
-    out: str = Field("superobs", description="store of super-observations, relative to the run's outputs")
-    species: str = Field(description="CO2 or CH4")
-    sources: list[str] = Field([], description="sources of the store; all by default")
-    start: str | None = Field(None, description="first time, UTC")
-    stop: str | None = Field(None, description="time after the last, UTC")
-    method: str = Field("along-track", pattern="^(along-track|area)$", description="along-track or area")
-    grid: str | None = Field(None, description="south,north,west,east,dlat[,dlon] for areas")
-    window: float | None = Field(None, gt=0, description="seconds; 10 along track, 3600 for areas")
-    max_gap: float = Field(3.0, gt=0, description="seconds without a sounding that end a group")
-    max_gap_km: float = Field(50.0, gt=0, description="a step to the next sounding that ends a group")
-    weighting: str = Field("share", pattern="^(share|area)$", description="share of the pixel, or its area")
-    footprint_km: float | None = Field(None, gt=0, description="diameter, for products without pixel corners")
-    minimum: int = Field(1, ge=1, description="fewest soundings of a super-observation")
-    errors: str = Field("independent", description="independent, correlated, chen2023_ch4 or baker2022_co2")
-    r: float | None = Field(None, ge=0, le=1, description="constant correlation of errors")
-    length_km: float | None = Field(None, gt=0, description="length of the exponential correlation")
-    floor: float | None = Field(None, ge=0, description="least uncertainty, unit of the values")
-    transport: float | None = Field(None, ge=0, description="transport error, unit of the values")
-    variability: float | None = Field(None, ge=0, description="spread of the true field inside a cell")
-    representativity: float | None = Field(None, ge=0, description="1: missing pixels are missing at random")
 
 
 def superobs(
@@ -92,7 +62,7 @@ def superobs(
         Selection(
             species, tuple(source.split(",")) if source else (), start, stop, parse_box(box) if box else None
         ),
-        _settings(
+        combine_settings(
             method=method,
             grid=grid,
             window=window,
@@ -124,7 +94,7 @@ def superobs(
         raise SystemExit(1)
 
 
-def _settings(
+def combine_settings(
     *,
     grid: str | None,
     errors: str,
@@ -133,6 +103,7 @@ def _settings(
     max_gap: float,
     **rest: Any,
 ) -> Any:
+    """Return `retrieval.superobs.Superobs` from the options of the command or of the stage."""
     from retrieval.option_text import parse_grid
     from retrieval.superobs import Superobs
     from retrieval.superobs_errors import error_model
@@ -175,38 +146,10 @@ def _print(summary: Any, species: str) -> None:
         print(f"{len(summary.bad)} of {len(summary.days)} days bad")
 
 
-def _run(options: SuperobsStage, case: Case) -> StageResult:
-    from retrieval.superobs_store import Selection, combine_store
+def __getattr__(name: str) -> Any:
+    """Give ``STAGE`` to an entry point that asks here, without loading the pipeline for the command alone."""
+    if name == "STAGE":
+        from retrieval.stage_superobs import STAGE
 
-    settings = _settings(
-        changes=options.model_dump(
-            include={"r", "length_km", "floor", "transport", "variability", "representativity"}
-        ),
-        **options.model_dump(
-            include={
-                "method",
-                "grid",
-                "window",
-                "max_gap",
-                "max_gap_km",
-                "weighting",
-                "footprint_km",
-                "minimum",
-                "errors",
-            }
-        ),
-    )
-    summary = combine_store(
-        case.out / options.store,
-        case.out / options.out,
-        Selection(options.species, tuple(options.sources), options.start, options.stop),
-        settings,
-        scheduler=case.run.scheduler,  # type: ignore[arg-type]
-        workers=case.run.workers,
-    )
-    number = sum(total["superobs"] for total in summary.by_source().values())
-    outputs: tuple[Path, ...] = (case.out / options.out,)
-    return StageResult(outputs=outputs, summary={"superobs": number}, failed=len(summary.bad))
-
-
-STAGE = Stage("superobs", SuperobsStage, _run, needs=("ingest",))
+        return STAGE
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""The command ``obsnet validate`` and the pipeline stage ``[validate]``."""
+"""The command ``obsnet validate``."""
 
 from __future__ import annotations
 
@@ -6,39 +6,12 @@ from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
-from pydantic import Field
 
-from obsnet.config import Options
-from obsnet.pipeline import Case, Stage, StageResult
-
-__all__ = ["STAGE", "ValidateStage", "validate"]
+__all__ = ["make_files", "validate"]
 
 _Text = Optional[str]  # noqa: UP045 - typer reads the annotation when the command is made
 _Number = Optional[float]  # noqa: UP045
 _CUTS = (("site",), ("mode",), ("season",), ("site", "mode"), ("site", "season"))
-
-
-class ValidateStage(Options):
-    """The table ``[validate]`` of a case."""
-
-    store: str = Field(
-        "store", description="observation store of the satellite, relative to the run's outputs"
-    )
-    reference: str = Field("store", description="store of the ground network, relative to the run's outputs")
-    out: str = Field("validation", description="folder of tables and pictures, relative to the run's outputs")
-    species: str = Field(description="CO2 or CH4")
-    source: str = Field(description="satellite product")
-    reference_source: str | None = Field(None, description="needed where the reference store has several")
-    half_latitude: float = Field(2.5, gt=0, description="half the box round a site, degrees")
-    half_longitude: float = Field(5.0, gt=0, description="half the box round a site, degrees")
-    hours: float = Field(1.0, gt=0, description="reference columns before and after the overpass")
-    minimum: int = Field(5, ge=1, description="fewest soundings of an overpass")
-    altitude: float | None = Field(None, gt=0, description="largest difference in height, m")
-    adjust: str = Field(
-        "kernel", pattern="^(kernel|none)$", description="see through the satellite's kernels"
-    )
-    start: str | None = Field(None, description="first time, UTC")
-    stop: str | None = Field(None, description="time after the last, UTC")
 
 
 def validate(
@@ -65,7 +38,7 @@ def validate(
     """
     from obsnet.cli import emit
 
-    report = _make(
+    report = make_files(
         Path(store),
         Path(reference),
         Path(out),
@@ -87,7 +60,7 @@ def validate(
         _print(report, species)
 
 
-def _make(
+def make_files(
     store: Path,
     reference: Path,
     out: Path,
@@ -148,15 +121,10 @@ def _print(report: dict[str, Any], species: str) -> None:
         print(f"wrote {name}")
 
 
-def _run(options: ValidateStage, case: Case) -> StageResult:
-    out = case.out / options.out
-    report = _make(
-        case.out / options.store,
-        case.out / options.reference,
-        out,
-        **options.model_dump(exclude={"store", "reference", "out"}),
-    )
-    return StageResult(outputs=(out,), summary=report["summary"])
+def __getattr__(name: str) -> Any:
+    """Give ``STAGE`` to an entry point that asks here, without loading the pipeline for the command alone."""
+    if name == "STAGE":
+        from retrieval.stage_validate import STAGE
 
-
-STAGE = Stage("validate", ValidateStage, _run, needs=("ingest", "superobs", "stations"))
+        return STAGE
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

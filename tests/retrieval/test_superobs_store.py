@@ -14,8 +14,9 @@ from obsnet.errors import ConfigError, FormatError, GridError
 from obsnet.grid import Grid
 from obsnet.pipeline import Case, RunOptions
 from obsnet.store import ObservationStore
-from retrieval.commands_superobs import STAGE, SuperobsStage, superobs
+from retrieval.commands_superobs import superobs
 from retrieval.option_text import parse_box, parse_grid
+from retrieval.stage_superobs import STAGE, SuperobsStage
 from retrieval.superobs import Superobs
 from retrieval.superobs_errors import error_model
 from retrieval.superobs_store import Selection, combine_store
@@ -181,6 +182,10 @@ def test_stage(store, tmp_path):
     assert result.failed == 0
     assert result.summary["superobs"] == len(ObservationStore(tmp_path / "superobs").read("CO2"))
     assert STAGE.needs == ("ingest",)
+    # the index of the store decides whether the stage must run again
+    index = list(STAGE.inputs(options, case))
+    store.index.write([], "another")
+    assert len(list(STAGE.inputs(options, case))) == len(index) + 1
     with pytest.raises(ValidationError, match="method"):
         SuperobsStage(species="CO2", method="cells")
 

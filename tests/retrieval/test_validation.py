@@ -17,7 +17,8 @@ from obsnet.errors import ConfigError, RangeError
 from obsnet.pipeline import Case, RunOptions
 from obsnet.store import ObservationStore
 from retrieval.collocation import PAIRS
-from retrieval.commands_validate import STAGE, ValidateStage, validate
+from retrieval.commands_validate import validate
+from retrieval.stage_validate import STAGE, ValidateStage
 from retrieval.superobs import Superobs, super_observe
 from retrieval.validation import season_of, statistics, summary, validate_stores, write_figures
 from tests.retrieval.ground import make_ground, make_overpasses

@@ -16,10 +16,11 @@ from obsnet.grid import Grid
 from obsnet.pipeline import Case, RunOptions
 from obsnet.store import ObservationStore
 from obsnet.times import time_bins
-from retrieval.commands_grid import STAGE, GridStage, grid
+from retrieval.commands_grid import grid
 from retrieval.mapping.dataset import column_map, variable_of, write_geotiffs
 from retrieval.mapping.figures import write_pictures
 from retrieval.mapping.maps import MapSettings, make_map, read_columns
+from retrieval.stage_grid import STAGE, GridStage
 from tests.retrieval.mapping.fields import MODEL, draw, places
 from tests.retrieval.soundings import make_table
 
