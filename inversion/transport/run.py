@@ -30,7 +30,7 @@ from inversion.transport.receptors import Receptors, from_observations
 from obsnet.errors import ConfigError, GridError, RangeError, nearest
 from obsnet.grid import Grid
 from obsnet.met import Met, build_met
-from obsnet.parallel import Scheduler, map_unordered, parse_shard, shard
+from obsnet.parallel import Scheduler, cpu_count, map_unordered, parse_shard, shard
 from obsnet.progress import progress
 from obsnet.store import write_table, write_text
 from obsnet.times import EPOCH, from_epoch, time_bins, to_epoch
@@ -47,6 +47,8 @@ _USUAL: dict[str, dict[str, Any]] = {
     "none": {**_HANNA, "particles": 1},
 }
 TURBULENCE = tuple(_USUAL)
+# CPU seconds a particle-hour on a server of 2023, from scripts/bench_transport.py, for the estimate before a run.
+_SECONDS = {"mixed-layer": 8e-7, "hanna": 2.8e-5, "stilt": 3.5e-5, "none": 1e-5}
 
 
 @dataclass(frozen=True)
@@ -611,10 +613,22 @@ def run_footprints(
     todo = [t for t in mine if t.part not in done]
     if todo and scheduler != "serial":
         _compile(settings.turbulence)
+    if todo:
+        report(_estimate(todo, settings, cpu_count() if workers is None else workers))
     with progress(sum(t.stop - t.start for t in todo), "receptors") as advance:
         for task, _ in map_unordered(_do, todo, scheduler=scheduler, workers=workers):
             advance(task.stop - task.start)
     return {**_summary(store, mine), "made": len(todo), "notes": notes}
+
+
+def _estimate(tasks: Sequence[_Task], settings: Settings, workers: int) -> str:
+    """Return how long the particles will take, for people."""
+    receptors = sum(t.stop - t.start for t in tasks)
+    each = _SECONDS[settings.turbulence] * (settings.particles or 0) * settings.hours
+    passes = 2.0 if settings.smooth else 1.0
+    seconds = passes * each * receptors / max(min(workers, len(tasks)), 1)
+    shown = f"{seconds / 3600:.1f} h" if seconds > 7200 else f"{seconds / 60:.1f} min"
+    return f"{receptors} receptors in {len(tasks)} parts, about {shown} on {workers} workers"
 
 
 def _span(table: pa.Table) -> tuple[np.datetime64, np.datetime64]:

@@ -11,6 +11,8 @@ from pydantic import Field, model_validator
 from obsnet.config import Options
 from obsnet.pipeline import Case, Stage, StageResult
 
+_OUTSIDE = "outside the grid of fluxes"
+
 __all__ = ["STAGE", "FootprintOptions", "GridOptions"]
 
 
@@ -116,15 +118,16 @@ def run_with(
     where = None
     if options.select.kinds:
         where = ds.field("kind").isin(options.select.kinds)
-    table = ObservationStore(store).read(
-        options.species,
-        source=options.select.sources,
-        start=options.start,
-        stop=options.stop,
-        bounds=grid.bounds,
-        good_only=options.good_only,
-        where=where,
-    )
+    chosen = {
+        "source": options.select.sources,
+        "start": options.start,
+        "stop": options.stop,
+        "good_only": options.good_only,
+        "where": where,
+    }
+    observations = ObservationStore(store)
+    table = observations.read(options.species, bounds=grid.bounds, **chosen)
+    outside = len(observations.read(options.species, columns=["obs_id"], **chosen)) - len(table)
     names = ("hours", "turbulence", "height", "particles", "timestep", "near_field", "ctl", "smooth")
     settings = Settings(
         seed=seed if options.seed is None else options.seed,
@@ -133,7 +136,7 @@ def run_with(
     background = options.background
     if isinstance(background, str) and not _number(background):
         background = str(_beneath(folder, background))
-    return run_footprints(
+    found = run_footprints(
         table,
         resolve_files(options.met, folder),
         out,
@@ -151,6 +154,9 @@ def run_with(
         replace=replace,
         report=report,
     )
+    if outside:
+        found["skipped"] = {**found["skipped"], _OUTSIDE: found["skipped"].get(_OUTSIDE, 0) + outside}
+    return found
 
 
 def _store(options: FootprintOptions, case: Case) -> Path:

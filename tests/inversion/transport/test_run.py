@@ -222,6 +222,18 @@ def test_the_stage(case):
     assert len(list(STAGE.inputs(options, place))) == 2
 
 
+def test_observations_outside_the_grid_are_counted(case):
+    options, place = case
+    far = table(n=2, first=10)
+    far = far.set_column(0, "obs_id", [["far:1", "far:2"]])
+    far = far.set_column(far.column_names.index("latitude"), "latitude", [[50.0, 60.0]])
+    far = far.set_column(far.column_names.index("file_id"), "file_id", [["e" * 16] * 2])
+    ObservationStore(place.out / "observations").write(far)
+    summary = STAGE.run(options, place).summary
+    assert summary["skipped"] == {"outside the grid of fluxes": 2}
+    assert summary["receptors"] == 7
+
+
 def test_options_that_make_no_sense():
     base = {
         "met": ["a.nc"],
@@ -257,10 +269,13 @@ def test_the_command(met_file, tmp_path, capsys):
     ]
     arguments += ["--scheduler", "serial", "--out", str(tmp_path / "fp")]
     assert ended(arguments + ["--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["receptors"] == 7
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["receptors"] == 7
+    assert "7 receptors in 3 parts, about 0.0 min" in captured.err
     assert ended(arguments) == 0
     captured = capsys.readouterr()
     assert "7 receptors in 3 parts, 0 of them made now" in captured.out
     assert "no roughness length" in captured.err
+    assert "receptors in" not in captured.err  # nothing was left to estimate
     assert ended([*arguments[:8], "22,29,102", *arguments[9:]]) == 2
     assert "write it as south,north,west,east,dlat,dlon" in capsys.readouterr().err
