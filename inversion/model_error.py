@@ -8,7 +8,9 @@ import pyarrow as pa
 import scipy.sparse as sp
 
 from inversion.covariance import Covariance, DiagonalCovariance
+from inversion.evaluation import orbits
 from inversion.jacobian import Jacobian
+from inversion.kernels import EARTH_RADIUS_KM, unit_vectors
 from inversion.observation_error import MarkovError
 from inversion.options import InvertOptions
 from obsnet.errors import ConfigError, nearest
@@ -62,10 +64,38 @@ def observation_error(
     own = table["uncertainty"].to_numpy(zero_copy_only=False).astype(np.float64) ** 2
     if options.error.monte_carlo and jacobian.stderr is not None:
         own = own + sampling_variance(jacobian, total_flux)
-    if options.error.correlation_hours <= 0.0:
+    if options.error.correlation_hours <= 0.0 and options.error.along_track_km <= 0.0:
         return DiagonalCovariance(own + model**2)
-    hours = table["time"].to_numpy().astype("datetime64[us]").astype(np.int64) / 3.6e9
-    return MarkovError(own, model, platform, hours, options.error.correlation_hours)
+    group, position = _neighbours(options, table, kind, platform)
+    return MarkovError(own, model, group, position, 1.0)
+
+
+def _neighbours(
+    options: InvertOptions, table: pa.Table, kind: npt.NDArray[np.str_], platform: npt.NDArray[np.str_]
+) -> tuple[npt.NDArray[np.int64], Floats]:
+    """Return what each observation shares its model error with, and where it lies in correlation lengths.
+
+    Stations are groups in time, orbits groups along the track (straight distance from the orbit's first sounding);
+    kinds without a correlation are groups of one.
+    """
+    n = len(table)
+    time = table["time"].to_numpy()
+    group, position = np.arange(n), np.zeros(n)
+    hours, km = options.error.correlation_hours, options.error.along_track_km
+    points = np.flatnonzero(kind == "point")
+    if hours > 0.0 and points.size:
+        group[points] = n + np.unique(platform[points], return_inverse=True)[1]
+        position[points] = time[points].astype("datetime64[us]").astype(np.int64) / 3.6e9 / hours
+    columns = np.flatnonzero(kind == "column")
+    if km > 0.0 and columns.size:
+        number = orbits(platform[columns], time[columns])
+        group[columns] = 2 * n + number
+        place = unit_vectors(table["latitude"].to_numpy()[columns], table["longitude"].to_numpy()[columns])
+        order = np.lexsort((time[columns], number))
+        first = order[np.flatnonzero(np.diff(number[order], prepend=-1))]
+        away = np.linalg.norm(place - place[first][number], axis=1) * EARTH_RADIUS_KM
+        position[columns] = away / km
+    return group, position
 
 
 def sampling_variance(jacobian: Jacobian, flux: Floats) -> Floats:

@@ -102,7 +102,10 @@ class ErrorOptions(Options):
         default=True, description="add the footprints' sampling error times the prior flux"
     )
     correlation_hours: float = Field(
-        default=0.0, ge=0, description="correlation time of the model error within a platform; 0 for none"
+        default=0.0, ge=0, description="correlation time of the model error at a station; 0 for none"
+    )
+    along_track_km: float = Field(
+        default=0.0, ge=0, description="correlation length of the model error along an orbit; 0 for none"
     )
 
 

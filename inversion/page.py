@@ -55,6 +55,8 @@ def write_page(
         loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
     )
     tables = [_source_table(data), _component_table(data), _region_table(data)]
+    if len(_solved(data)) > 1:
+        tables.insert(2, _separation_table(data))
     if evaluation is not None:
         tables.append(_evaluation_table(evaluation))
     text = environment.get_template("inversion.html.j2").render(
@@ -139,6 +141,41 @@ def _component_table(data: Any) -> dict[str, Any]:
         "head": ["component", "unknowns", "information"],
         "rows": rows,
     }
+
+
+def _solved(data: Any) -> list[str]:
+    """Return the sectors that were solved."""
+    spread = data["region_total_prior_uncertainty"]
+    return [str(s) for s in data["sector"].values if float(spread.sel(sector=s).max()) > 0]
+
+
+def _separation_table(data: Any) -> dict[str, Any]:
+    """Return what the domain's total of each component answers to: its own truth, and that of the others."""
+    sector = data["total_sector"].values.astype(str)
+    kernel, covariance = data["total_averaging_kernel"].values, data["total_covariance"].values
+    prior = data["total_prior_covariance"].values
+    solved = _solved(data)
+    rows = []
+    for name in solved:
+        mine = sector == name
+        cells = []
+        for other in solved:
+            theirs = sector == other
+            # a change of the other's total, divided among its regions as the prior doubts them
+            share = np.sqrt(np.diagonal(prior)[theirs])
+            cells.append(f"{float(kernel[np.ix_(mine, theirs)].sum(axis=0) @ (share / share.sum())):.2f}")
+        for other in solved:
+            theirs = sector == other
+            both = covariance[np.ix_(mine, theirs)].sum()
+            own = covariance[np.ix_(mine, mine)].sum() * covariance[np.ix_(theirs, theirs)].sum()
+            cells.append(f"{both / np.sqrt(own):.2f}" if own > 0 else "")
+        rows.append([name, *cells])
+    head = ["total of", *(f"answers to {s}" for s in solved), *(f"correlation with {s}" for s in solved)]
+    text = (
+        "A total should answer to its own truth (1) and not to another's (0). Where it answers to another, or its "
+        "error is strongly correlated with another's, the observations see only the sum."
+    )
+    return {"title": "Can the components be told apart?", "text": text, "head": head, "rows": rows}
 
 
 def _region_table(data: Any) -> dict[str, Any]:
@@ -307,11 +344,7 @@ def _information_picture(data: Any, columns: dict[str, Any]) -> bytes:
     left.set(xlabel="longitude", ylabel="latitude")
     left.set_aspect(1.0 / np.cos(np.deg2rad(np.mean(columns["latitude"]))))
     figure.colorbar(points, ax=left, label="information of an observation", shrink=0.8)
-    solved = [
-        s
-        for s in data["sector"].values
-        if float(data["region_total_prior_uncertainty"].sel(sector=s).max()) > 0
-    ]
+    solved = _solved(data)
     labels = [str(v) for v in data["region_label"].values]
     best = np.max([np.asarray(data["region_response"].sel(sector=s).isel(period=0)) for s in solved], axis=0)
     shown = np.argsort(best)[-20:]
@@ -326,5 +359,5 @@ def _information_picture(data: Any, columns: dict[str, Any]) -> bytes:
         )
     right.set_yticks(np.arange(shown.size), [labels[k] for k in shown], fontsize=7)
     right.set_xlabel("response of the total (1: follows the truth)")
-    right.legend(frameon=False, fontsize=8)
+    right.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(solved), frameon=False, fontsize=8)
     return figure_png(figure)

@@ -250,7 +250,13 @@ def test_the_page_is_whole_and_escaped(full):
     assert "http://" not in text
     assert "https://" not in text
     assert "<script" not in text
-    for words in ("Fit by source", "Information by component", "Withheld observations", "expected 1 ±"):
+    for words in (
+        "Fit by source",
+        "Information by component",
+        "Withheld observations",
+        "expected 1 ±",
+        "told apart",
+    ):
         assert words in text
 
 

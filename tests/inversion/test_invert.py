@@ -200,8 +200,34 @@ def test_observation_error_has_three_parts(world):
     assert isinstance(tied.observation_error, MarkovError)
     np.testing.assert_allclose(tied.observation_error.diagonal(), sampled, rtol=1e-6)
     full = tied.observation_error.dense()
-    assert full[0, 2] > 0  # the same platform two hours apart
-    assert full[0, 1] == 0
+    assert kind[[1, 5, 7]].tolist() == ["point"] * 3
+    assert full[5, 7] == pytest.approx(0.64 * np.exp(-2 / 6))  # the same station two hours apart
+    assert full[1, 4] == 0  # another station
+    assert full[0, 6] == 0  # columns are not meant
+
+
+def test_columns_of_an_orbit_share_their_model_error():
+    import pyarrow as pa
+
+    world = make_world()
+    n = len(world.table)
+    column = np.flatnonzero(world.table["kind"].to_numpy(zero_copy_only=False) == "column")
+    time = np.array(world.table["time"].to_numpy())
+    time[column] = EDGES[3] + np.arange(column.size) * np.timedelta64(10, "s")
+    time[column[10:]] += np.timedelta64(100, "m")
+    latitude = np.full(n, 32.0)
+    latitude[column] = 30.0 + 0.1 * np.arange(column.size)
+    names = world.table.column_names
+    table = world.table.set_column(names.index("time"), "time", pa.array(time))
+    table = table.set_column(names.index("latitude"), "latitude", pa.array(latitude))
+    table = table.set_column(names.index("platform"), "platform", pa.array(np.full(n, "SAT")))
+    from dataclasses import replace
+
+    choice = options(error={"point": 0.8, "column": 0.5, "monte_carlo": False, "along_track_km": 50.0})
+    error = replace(world, table=table).assemble(choice).problem.observation_error.dense()
+    assert error[column[0], column[1]] == pytest.approx(0.25 * np.exp(-11.12 / 50), rel=1e-3)
+    assert error[column[0], column[12]] == 0  # the next orbit
+    assert error[1, 2] == 0  # stations are not meant
 
 
 def test_background_is_own_value_or_shares_times_inflow(world):
