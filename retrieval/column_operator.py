@@ -18,7 +18,7 @@ from obsnet.constants import species as species_of
 from obsnet.errors import ObsnetError, RangeError, SchemaError
 from obsnet.schema import profile_array
 from obsnet.units import conversion_factor
-from retrieval.pressure_weights import half_split
+from retrieval.pressure_weights import check_pressure, half_split
 from retrieval.vertical_remap import (
     interpolate_levels,
     interpolate_levels_adjoint,
@@ -64,7 +64,8 @@ class ColumnOperator:
     SchemaError
         Shapes that do not fit.
     RangeError
-        Pressure that does not decrease (a profile top first), weights that do not sum to one within 1e-3.
+        Pressure that does not decrease (a profile top first) or is not in hPa, weights that do not sum to
+        one within 1e-3.
     """
 
     pressure: Floats
@@ -94,15 +95,9 @@ class ColumnOperator:
                 raise SchemaError(f"{name} must have shape {shape} for {self.vertical}s, found {found}")
         if rows == 0:
             return
+        check_pressure(self.pressure, "pressure")
         with np.errstate(invalid="ignore"):
-            rising = ~(np.diff(self.pressure, axis=1) < 0).all(axis=1)
             off = ~(np.abs(self.weight.sum(axis=1) - 1.0) < 1e-3)
-        if rising.any():
-            row = int(np.argmax(rising))
-            raise RangeError(
-                f"row {row}: pressure must decrease (surface first), found {self.pressure[row]}; "
-                "reverse kernel, weights and prior together with it"
-            )
         if off.any():
             row = int(np.argmax(off))
             raise RangeError(

@@ -15,6 +15,7 @@ from obsnet.errors import ConfigError, RangeError, SchemaError
 
 __all__ = [
     "PressureWeights",
+    "check_pressure",
     "dry_air_columns",
     "half_split",
     "half_split_adjoint",
@@ -42,17 +43,44 @@ class PressureWeights:
     basis: str
 
 
-def _surface_first(pressure: npt.ArrayLike, name: str) -> Floats:
+def check_pressure(pressure: npt.ArrayLike, name: str) -> Floats:
+    """Return pressures as float64 after checking that they are in hPa and decrease along the last axis.
+
+    Parameters
+    ----------
+    pressure : array_like, shape (..., n)
+        hPa, surface first.
+    name : str
+        Named in the error text.
+
+    Raises
+    ------
+    SchemaError
+        Fewer than two values.
+    RangeError
+        Top first, not finite, or outside 0 to 1100 hPa.
+    """
     p = np.asarray(pressure, dtype=np.float64)
     if p.ndim == 0 or p.shape[-1] < 2:
         raise SchemaError(f"{name} needs at least two values along its last axis, found shape {p.shape}")
+    if p.size == 0:
+        return p
+    rows = p.reshape(-1, p.shape[-1])
     with np.errstate(invalid="ignore"):
-        if not (np.diff(p, axis=-1) < 0).all():
-            raise RangeError(
-                f"{name} must decrease along the last axis (surface first), found "
-                f"{p.reshape(-1, p.shape[-1])[0]}; "
-                "reverse the profile, and every profile on the same levels with it"
-            )
+        rising = ~(np.diff(rows, axis=1) < 0).all(axis=1)
+        outside = ~((rows[:, 0] <= 1100.0) & (rows[:, -1] >= 0.0))
+    if rising.any():
+        row = int(np.argmax(rising))
+        raise RangeError(
+            f"row {row}: {name} must decrease (surface first), found {rows[row]}; reverse kernel, weights and "
+            "prior together with it"
+        )
+    if outside.any():
+        row = int(np.argmax(outside))
+        raise RangeError(
+            f"row {row}: {name} must lie within 0 and 1100 hPa, found {rows[row, -1]:g} to {rows[row, 0]:g}; "
+            "Pa must be divided by 100"
+        )
     return p
 
 
@@ -87,7 +115,7 @@ def dry_air_columns(
     -----
     O'Dell et al. (2012), doi:10.5194/amt-5-99-2012, eq. A2: ``c = dp (1 - q) / (g M_dry)``.
     """
-    edges = _surface_first(pressure_edges, "pressure_edges")
+    edges = check_pressure(pressure_edges, "pressure_edges")
     thickness = -np.diff(edges, axis=-1) * 100.0
     if specific_humidity is None:
         q: Floats = np.zeros(1)
@@ -154,7 +182,7 @@ def level_weights(
     ACOS build 2 has fixed levels, the surface anywhere, and is linear in the logarithm (Connor et al. 2008,
     doi:10.1029/2006JD008336).
     """
-    levels = _surface_first(pressure_levels, "pressure_levels")
+    levels = check_pressure(pressure_levels, "pressure_levels")
     edges = levels
     if surface_pressure is not None:
         surface = np.asarray(surface_pressure, dtype=np.float64)

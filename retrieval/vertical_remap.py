@@ -10,7 +10,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from obsnet.errors import ConfigError, RangeError, SchemaError
+from obsnet.errors import ConfigError, SchemaError
+from retrieval.pressure_weights import check_pressure
 
 __all__ = ["interpolate_levels", "interpolate_levels_adjoint", "overlap_layers", "overlap_layers_adjoint"]
 
@@ -97,11 +98,7 @@ def _pressures(model: npt.ArrayLike, product: npt.ArrayLike) -> tuple[Floats, Fl
     rows = max(product.shape[0], np.atleast_2d(np.asarray(model)).shape[0])
     pair = (_rows(model, rows, "model pressure"), _rows(product, rows, "product pressure"))
     for name, p in zip(("model", "product"), pair, strict=True):
-        with np.errstate(invalid="ignore"):
-            if p.shape[1] < 2 or not (np.diff(p, axis=1) < 0).all() or not np.isfinite(p).all():
-                raise RangeError(
-                    f"{name} pressures must decrease along the last axis (surface first), found {p[0]}"
-                )
+        check_pressure(p, f"{name} pressure")
     return pair
 
 

@@ -14,7 +14,7 @@ from obsnet.constants import species as species_of
 from obsnet.errors import RangeError, SchemaError
 from obsnet.grid import Grid
 
-__all__ = ["column_map", "variable_of", "write_geotiffs"]
+__all__ = ["column_map", "stamp_of", "variable_of", "write_geotiffs"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -128,6 +128,12 @@ def column_map(
     return data
 
 
+def stamp_of(start: np.datetime64) -> str:
+    """Return the start of a period for a file's name: the day, with the time of day where it is not midnight."""
+    text = str(np.datetime_as_string(start, unit="m"))
+    return text.removesuffix("T00:00").replace(":", "")
+
+
 def write_geotiffs(data: xr.Dataset, grid: Grid, species: str, folder: str | Path) -> list[Path]:
     """Write value and uncertainty of each period as cloud-optimised GeoTIFF.
 
@@ -140,7 +146,7 @@ def write_geotiffs(data: xr.Dataset, grid: Grid, species: str, folder: str | Pat
     species : str
         Formula.
     folder : path
-        Files are named ``<variable>_<first day>.tif``.
+        Files are named ``<variable>_<start>.tif``.
 
     Returns
     -------
@@ -156,7 +162,7 @@ def write_geotiffs(data: xr.Dataset, grid: Grid, species: str, folder: str | Pat
             field = data[name].values[k].astype(np.float64)
             if not np.isfinite(field).any():
                 continue
-            stamp = np.datetime_as_string(start, unit="D")
+            stamp = stamp_of(start)
             path = Path(folder) / f"{name}_{stamp}.tif"
             text = f"{data[name].attrs['long_name']}, {entry.unit_name}, from {stamp}"
             written.append(write_geotiff(field, grid, path, units=entry.unit_name, description=text))

@@ -12,7 +12,7 @@ import xarray as xr
 from obsnet.constants import species as species_of
 from obsnet.grid import Grid
 from obsnet.store import atomic_path
-from retrieval.mapping.dataset import variable_of
+from retrieval.mapping.dataset import stamp_of, variable_of
 
 __all__ = ["draw_field", "map_figure", "write_pictures"]
 
@@ -146,7 +146,7 @@ def write_pictures(
     species : str
         Formula.
     folder : path
-        Files are named ``<variable>_<first day>.png``.
+        Files are named ``<variable>_<start>.png``.
     dpi : int
         Dots an inch.
 
@@ -163,7 +163,7 @@ def write_pictures(
         value, uncertainty = (data[n].values[k] for n in names)
         if not np.isfinite(value).any():
             continue
-        stamp = np.datetime_as_string(start, unit="D")
+        stamp = stamp_of(start)
         figure = map_figure(grid, value, uncertainty, species, title=f"{data.attrs['source']}, {stamp}")
         path = Path(folder) / f"{names[0]}_{stamp}.png"
         with atomic_path(path) as temporary:

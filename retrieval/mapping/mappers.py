@@ -156,7 +156,7 @@ class FixedRankMapper:
         """Fit the window of a period and predict its cells."""
         s = self.settings
         terms = choose_terms(columns.latitude, columns.time)
-        cells = _average_cells(columns, s.grid, start, stop - start)
+        cells = _average_cells(columns, s.grid, start, stop - start, s.r)
         fit = self._fit(cells, terms, start)
         self.last = fit
         lat, lon = (x.ravel() for x in np.meshgrid(s.grid.lat, s.grid.lon, indexing="ij"))
@@ -215,12 +215,15 @@ class FixedRankMapper:
         if len(near) < 10:
             return Scores(0, *(float("nan"),) * 6, len(near))
         terms = choose_terms(near.latitude, near.time)
-        whole = self._fit(_average_cells(near, s.grid, origin, stop - origin), terms, origin)
+        whole = self._fit(_average_cells(near, s.grid, origin, stop - origin, s.r), terms, origin)
 
         def predict(training: Ints, held: Ints) -> tuple[Floats, Floats]:
             asked = near.take(held)
             fit = self._fit(
-                _average_cells(near.take(training), s.grid, origin, stop - origin), terms, origin, start=whole
+                _average_cells(near.take(training), s.grid, origin, stop - origin, s.r),
+                terms,
+                origin,
+                start=whole,
             )
             return fit.predict(
                 asked.latitude,
@@ -254,7 +257,9 @@ def _days(time: npt.NDArray[np.datetime64], origin: np.datetime64) -> Floats:
     return np.asarray((time - origin) / _DAY, dtype=np.float64)
 
 
-def _average_cells(columns: Columns, grid: Grid, origin: np.datetime64, step: np.timedelta64) -> Columns:
+def _average_cells(
+    columns: Columns, grid: Grid, origin: np.datetime64, step: np.timedelta64, r: float
+) -> Columns:
     """Average what lies in one cell and period, since the model has one fine-scale value there."""
     index = grid.index(columns.latitude, columns.longitude)
     period = np.floor_divide(
@@ -271,7 +276,8 @@ def _average_cells(columns: Columns, grid: Grid, origin: np.datetime64, step: np
     offset = (columns.time - origin).astype("timedelta64[us]").astype(np.int64)
     reference = columns.longitude[0]
     lon = reference + mean(np.mod(columns.longitude - reference + 180.0, 360.0) - 180.0)
-    sigma = np.sqrt(np.bincount(group, columns.uncertainty**2)) / number
+    square = np.bincount(group, columns.uncertainty**2) / number**2
+    sigma = np.sqrt(r * mean(columns.uncertainty) ** 2 + (1.0 - r) * square)
     time = origin + np.round(mean(offset)).astype("timedelta64[us]")
     return Columns(mean(columns.latitude), lon, time.astype("datetime64[us]"), mean(columns.value), sigma)
 

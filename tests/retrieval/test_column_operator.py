@@ -218,7 +218,7 @@ def test_mean_of_products_is_not_product_of_means():
 def test_model_above_its_top_leaves_the_prior(sample_data):
     op, _ = lite(sample_data)
     model = np.full((len(op), 2), 1e4)
-    low = op.forward_model(model, [2000.0, 1500.0])
+    low = op.forward_model(model, [1100.0, 1090.0])
     np.testing.assert_allclose(low, op.prior_column, atol=1e-12)
 
 
@@ -326,6 +326,11 @@ def test_tccon_wet_and_dry(sample_data):
         ({"vertical": "layer"}, SchemaError, r"pressure must have shape \(5, 21\) for layers"),
         ({"weight": np.full((5, 20), 0.06)}, RangeError, "sum to 1.2, not 1"),
         ({"weight": np.full((5, 20), np.nan)}, RangeError, "sum to nan"),
+        (
+            {"pressure": 1e5 * np.tile(np.linspace(1, 1e-4, 20), (5, 1))},
+            RangeError,
+            "Pa must be divided by 100",
+        ),
         ({"kernel": np.ones((5, 19))}, SchemaError, "kernel must have shape"),
         ({"prior_column": np.ones(4)}, SchemaError, "prior_column must have shape"),
         ({"weight": np.ones(5)}, SchemaError, r"weight must be \(rows, n\)"),

@@ -23,7 +23,7 @@ EDGES = np.array([1000.0, 700.0, 400.0, 100.0, 0.0])
 
 @st.composite
 def pressure_profiles(draw, most=30):
-    steps = draw(arrays(np.float64, st.integers(1, most), elements=st.floats(0.5, 80.0)))
+    steps = draw(arrays(np.float64, st.integers(1, most), elements=st.floats(0.5, 26.0)))
     return np.append(np.cumsum(steps[::-1])[::-1] + 0.1, 0.1)
 
 
@@ -157,6 +157,8 @@ def test_humidity_on_levels_is_averaged():
         (lambda: level_weights([1000.0, 900.0, 900.0]), RangeError, "must decrease"),
         (lambda: level_weights([1000.0]), SchemaError, "at least two"),
         (lambda: level_weights([1000.0, np.nan, 1.0]), RangeError, "must decrease"),
+        (lambda: layer_weights(EDGES * 100), RangeError, "Pa must be divided by 100"),
+        (lambda: layer_weights([1000.0, -1.0]), RangeError, "within 0 and 1100 hPa"),
         (lambda: layer_weights(EDGES, [8.0, 2.0, 0.0, 0.0]), RangeError, "divided by 1000"),
         (lambda: layer_weights(EDGES, [-0.01, 0.0, 0.0, 0.0]), RangeError, "specific humidity"),
         (lambda: level_weights(EDGES, surface_pressure=650.0), RangeError, "drop the levels under ground"),

@@ -143,16 +143,25 @@ def test_one_model_grid_serves_many_soundings():
         (
             lambda: overlap_layers([[1.0]], [0.0, 1000.0], [1000.0, 0.0]),
             RangeError,
-            "model pressures must decrease",
+            "model pressure must decrease",
         ),
-        (lambda: overlap_layers([[1.0]], [1000.0, 0.0], [0.0, 1000.0]), RangeError, "product pressures"),
-        (lambda: overlap_layers([[1.0]], [1000.0, np.nan], [1000.0, 0.0]), RangeError, "model pressures"),
+        (
+            lambda: overlap_layers([[1.0]], [1000.0, 0.0], [0.0, 1000.0]),
+            RangeError,
+            "product pressure must decrease",
+        ),
+        (lambda: overlap_layers([[1.0]], [1000.0, np.nan], [1000.0, 0.0]), RangeError, "model pressure"),
         (
             lambda: overlap_layers([[1.0, 2.0]], [1000.0, 0.0], [1000.0, 0.0]),
             SchemaError,
             "model values must have",
         ),
         (lambda: overlap_layers([[1.0]], [1000.0, 0.0], [1000.0, 0.0], surface="cut"), ConfigError, "'cut'"),
+        (
+            lambda: overlap_layers([[1.0]], [101325.0, 0.0], [1000.0, 0.0]),
+            RangeError,
+            "Pa must be divided by 100",
+        ),
         (lambda: interpolate_levels([[1.0, 1.0]], [9.0, 1.0], [9.0, 1.0], linear_in="z"), ConfigError, "'z'"),
     ],
 )

@@ -17,7 +17,7 @@ from obsnet.pipeline import Case, RunOptions
 from obsnet.store import ObservationStore
 from obsnet.times import time_bins
 from retrieval.commands_grid import grid
-from retrieval.mapping.dataset import column_map, variable_of, write_geotiffs
+from retrieval.mapping.dataset import column_map, stamp_of, variable_of, write_geotiffs
 from retrieval.mapping.figures import write_pictures
 from retrieval.mapping.maps import MapSettings, make_map, read_columns
 from retrieval.stage_grid import STAGE, GridStage
@@ -204,6 +204,11 @@ def test_datasets_are_checked():
     with pytest.raises(SchemaError, match="needs value and uncertainty"):
         column_map(GRID, DAYS, "CO2", {"value": field}, **keywords)
     assert variable_of("CH4", "uncertainty") == "xch4_uncertainty"
+
+
+def test_periods_shorter_than_a_day_have_their_own_files():
+    assert stamp_of(np.datetime64("2020-06-04T00:00", "us")) == "2020-06-04"
+    assert stamp_of(np.datetime64("2020-06-04T06:30", "us")) == "2020-06-04T0630"
 
 
 def run(*args):
