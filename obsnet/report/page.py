@@ -85,7 +85,12 @@ def _chart(table: Any, unit: str) -> bytes:
     )
     for verdict, colour in VERDICT_COLOURS.items():
         part = (shown["verdict"] == verdict).to_numpy()
-        style: dict[str, Any] = {"fmt": "o", "ms": 5, "lw": 1.4, "color": "0.7" if verdict == "not testable" else colour}
+        style: dict[str, Any] = {
+            "fmt": "o",
+            "ms": 5,
+            "lw": 1.4,
+            "color": "0.7" if verdict == "not testable" else colour,
+        }
         axes.errorbar(
             shown["posterior"][part],
             y[part] - 0.15,
