@@ -136,12 +136,3 @@ def _print(report: dict[str, Any], species: str) -> None:
         )
     for name in report["files"]:
         print(f"wrote {name}")
-
-
-def __getattr__(name: str) -> Any:
-    """Give ``STAGE`` to an entry point that asks here, without loading the pipeline for the command alone."""
-    if name == "STAGE":
-        from retrieval.stage_grid import STAGE
-
-        return STAGE
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -144,12 +144,3 @@ def _print(summary: Any, species: str) -> None:
         print(f"{day['source']} {day['day']}: {day['status']}")
     if summary.bad:
         print(f"{len(summary.bad)} of {len(summary.days)} days bad")
-
-
-def __getattr__(name: str) -> Any:
-    """Give ``STAGE`` to an entry point that asks here, without loading the pipeline for the command alone."""
-    if name == "STAGE":
-        from retrieval.stage_superobs import STAGE
-
-        return STAGE
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
