@@ -388,6 +388,32 @@ def convergence(particles: int = 3000) -> Iterator[Row]:
     )
 
 
+def adjoint() -> Iterator[Row]:
+    """Forward and adjoint of the Eulerian reference model must agree to rounding: <H z, y> = <z, H' y>."""
+    from inversion.transport.air_flow import from_winds
+    from inversion.transport.eulerian import EulerianModel, Observation
+
+    rng = np.random.default_rng(0)
+    shape = (3, 4, 6, 7)  # times, levels, rows, columns
+    u, v = 6.0 + 3.0 * rng.standard_normal(shape), 4.0 * rng.standard_normal(shape)
+    kz = rng.uniform(0.0, 40.0, (3, 3, 6, 7))
+    flow = from_winds(Grid.regular(30, 36, 110, 117, 1, 1), _edges(3, 1), np.linspace(1000, 700, 5), u, v, kz)
+    model = EulerianModel(flow, scheme="fromm")
+    seen = [Observation(f"o{i}", 1 + i % 3, rng.random(model.shape)) for i in range(5)]
+    z = [
+        rng.standard_normal(size)
+        for size in ((model.n_time, *model.shape[1:]), (model.n_time, model.n_boundary), model.shape)
+    ]
+    y = rng.standard_normal(len(seen))
+    pairs = [(a, g @ y) for a, g in zip(z, model.adjoint(seen), strict=True)]
+    right = sum(float(np.vdot(a, b)) for a, b in pairs)
+    scale = sum(float(np.abs(a * b).sum()) for a, b in pairs)
+    off = abs(float(model.observe(seen, *z) @ y) - right) / scale
+    yield Row(
+        "Eulerian adjoint", off, 1e-12, "", "random winds, mixing and observations, second-order scheme"
+    )
+
+
 def stilt(reference: Path, particles: int = 2000, scratch: Path | None = None) -> Iterator[Row]:
     """Against STILT on the very same meteorology, with STILT's own mixing height, beside STILT's own noise."""
     import pandas as pd
@@ -605,6 +631,7 @@ def run_checks(
         ("uniform_flux", lambda: uniform_flux(int(400 * scale))),
         ("reciprocity", lambda: reciprocity(int(40000 * scale))),
         ("convergence", lambda: convergence(int(3000 * scale))),
+        ("adjoint", adjoint),
     ]
     if reference is not None:
         tests.append(("stilt", lambda: stilt(reference, int(2000 * scale))))

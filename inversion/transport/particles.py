@@ -23,6 +23,7 @@ from inversion.transport.gridding import (
 from inversion.transport.interpolation import DLAT, DLON, LAT0, PER_TOP, jit, surface_at, wind_at
 from inversion.transport.random import normal, philox, uniform
 from obsnet.constants import MOLAR_MASS_DRY_AIR
+from obsnet.met.vertical import EARTH_RADIUS
 
 __all__ = ["RELEASE", "SIDES", "bin_ahead", "crossing", "mixed_layer", "release_point"]
 
@@ -35,7 +36,7 @@ NORTH, EAST, SOUTH, WEST, TOP, INSIDE = range(6)
 # Columns of a release: its ends in time, in the horizontal (nodes), in height (m), the ratio of the pressures at
 # its upper and lower end, the weight at each end, the particles.
 RELEASE = ("t0", "t1", "x0", "x1", "y0", "y1", "z0", "z1", "ratio", "w0", "w1", "count")
-METRES_PER_DEGREE = np.deg2rad(1.0) * 6371008.8
+METRES_PER_DEGREE = float(np.deg2rad(1.0) * EARTH_RADIUS)
 SCALE_HEIGHT = 9500.0  # m, of density in the lowest kilometres
 _STEP, _RELEASE, _SPARE = np.uint64(1), np.uint64(2), np.uint64(3)
 

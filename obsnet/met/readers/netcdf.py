@@ -78,6 +78,33 @@ def hybrid_pressure(
     return np.asarray(a[:, None, None] + b[:, None, None] * surface, dtype=np.float32)
 
 
+class Datasets:
+    """Open netCDF files, a few at a time: a month of hourly files is more than a process may hold open."""
+
+    def __init__(self, most: int = 32) -> None:
+        self._most = most
+        self._open: dict[Path, Any] = {}
+
+    def __getitem__(self, path: Path) -> Any:
+        import netCDF4
+
+        if path in self._open:
+            self._open[path] = self._open.pop(path)  # the latest goes last
+            return self._open[path]
+        while len(self._open) >= self._most:
+            self._open.pop(next(iter(self._open))).close()
+        try:
+            self._open[path] = netCDF4.Dataset(path)
+        except OSError as error:
+            raise FormatError(f"{path}: cannot be read as netCDF ({error})") from None
+        return self._open[path]
+
+    def close(self) -> None:
+        """Close what is open."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+
 class NetcdfReader:
     """Fields of one or more netCDF files, time by time.
 
@@ -95,23 +122,16 @@ class NetcdfReader:
     """
 
     def __init__(self, files: Sequence[Path]) -> None:
-        import netCDF4
-
         self.files = list(files)
         self.notes: list[str] = []
-        self._open: dict[Path, Any] = {}
+        self._data = Datasets()
         self._index: dict[str, dict[float, tuple[Path, int]]] = {}
         self._spec: dict[tuple[Path, str], tuple[str, float]] = {}
         self._constant: dict[str, tuple[Path, str, float]] = {}
         self.horizontal: Horizontal | None = None
         self._levels: tuple[str, Any] | None = None
         for path in self.files:
-            try:
-                data = netCDF4.Dataset(path)
-            except OSError as error:
-                raise FormatError(f"{path}: cannot be read as netCDF ({error})") from None
-            self._open[path] = data
-            self._scan(path, data)
+            self._scan(path, self._data[path])
         moments = {t for name in ("u", "v") for t in self._index.get(name, {})}
         self.times = np.array(sorted(moments))
         if self.times.size == 0:
@@ -123,9 +143,7 @@ class NetcdfReader:
 
     def close(self) -> None:
         """Close the files."""
-        for data in self._open.values():
-            data.close()
-        self._open.clear()
+        self._data.close()
 
     def _scan(self, path: Path, data: Any) -> None:
         stamps = _times(path, data)
@@ -207,7 +225,7 @@ class NetcdfReader:
     def _field(
         self, path: Path, name: str, scale: float, k: int | None, levels: bool
     ) -> npt.NDArray[np.float32]:
-        variable = self._open[path].variables[name]
+        variable = self._data[path].variables[name]
         dims = list(variable.dimensions)
         index: list[Any] = []
         for dim in dims[:-2]:

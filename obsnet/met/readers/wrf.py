@@ -12,6 +12,7 @@ import numpy.typing as npt
 from obsnet.constants import GRAVITY
 from obsnet.errors import FormatError, GridError, MissingVariableError
 from obsnet.met.horizontal import Horizontal
+from obsnet.met.readers.netcdf import Datasets
 
 __all__ = ["WrfReader"]
 
@@ -41,13 +42,12 @@ class WrfReader:
     """
 
     def __init__(self, files: Sequence[Path]) -> None:
-        import netCDF4
-
         self.notes: list[str] = []
-        self._open = {path: netCDF4.Dataset(path) for path in files}
+        self._data = Datasets()
         self._place: dict[float, tuple[Path, int]] = {}
         self.horizontal: Horizontal | None = None
-        for path, data in self._open.items():
+        for path in files:
+            data = self._data[path]
             missing = [n for n in _REQUIRED if n not in data.variables]
             if missing:
                 raise MissingVariableError(f"{path}: WRF file without {', '.join(missing)}")
@@ -62,12 +62,11 @@ class WrfReader:
                     )
                 self._place[stamp] = (path, k)
         self.times = np.array(sorted(self._place))
-        self._names = set(next(iter(self._open.values())).variables)
+        self._names = set(self._data[files[0]].variables)
 
     def close(self) -> None:
         """Close the files."""
-        for data in self._open.values():
-            data.close()
+        self._data.close()
 
     def variables(self) -> set[str]:
         """Return the canonical names there are."""
@@ -76,7 +75,7 @@ class WrfReader:
     def read(self, time: float) -> dict[str, npt.NDArray[np.float32]]:
         """Return all fields of one time; WRF's levels begin at the surface already."""
         path, k = self._place[time]
-        data = self._open[path]
+        data = self._data[path]
 
         def field(name: str) -> npt.NDArray[np.float64]:
             return np.ma.filled(np.ma.asarray(data.variables[name][k], dtype=np.float64), np.nan)

@@ -28,6 +28,11 @@ def test_tests_can_be_chosen():
     assert told == rows
 
 
+def test_the_adjoint_is_exact():
+    (row,) = run_checks(only="adjoint")
+    assert row.passed, row
+
+
 def test_mptrac(sample_data):
     (row,) = mptrac(sample_data / "transport")
     assert row.passed, row

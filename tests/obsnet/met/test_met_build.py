@@ -217,6 +217,14 @@ def test_missing_hours_name_the_gap(tmp_path):
         open_met([era5(tmp_path / "a.nc", hours=(0, 1, 2, 4, 5))])
 
 
+def test_more_files_than_may_be_open(tmp_path, monkeypatch):
+    from obsnet.met.readers import netcdf
+
+    monkeypatch.setattr(netcdf.Datasets.__init__, "__defaults__", (2,))
+    files = [era5(tmp_path / f"{h}.nc", hours=(h,)) for h in range(5)]
+    assert open_met(files).times.size == 5
+
+
 def test_a_variable_missing_at_one_time(tmp_path):
     files = [era5(tmp_path / "a.nc", hours=(0, 1)), era5(tmp_path / "b.nc", hours=(2,), drop=("t",))]
     with pytest.raises(
