@@ -63,7 +63,7 @@ def test_solved_jointly_the_bias_nearly_goes():
 def test_inflow_first_and_fluxes_then_is_biased_and_overconfident():
     rng = np.random.default_rng(572)
     joint, sequential = [], []
-    for _ in range(300):
+    for _ in range(120):
         truth = 1.0 + SIGMA_FLUX * rng.standard_normal(CELLS)
         error = SIGMA_INFLOW * rng.standard_normal()
         y = observations(truth, error, SIGMA_OBS * rng.standard_normal(CELLS * PER_CELL))
@@ -74,10 +74,10 @@ def test_inflow_first_and_fluxes_then_is_biased_and_overconfident():
         weight = SIGMA_INFLOW**2 / (SIGMA_INFLOW**2 + SIGMA_OBS**2 / rest.size)
         b = solve(problem(y, with_inflow=False, inflow=INFLOW + weight * rest.mean()))
         sequential.append((b.mean - truth) / np.sqrt(b.variance()))
-    assert np.std(joint) == pytest.approx(1.0, abs=0.03)
+    assert np.std(joint) == pytest.approx(1.0, abs=0.05)
     first = np.std(np.array(sequential)[:, 0])
     assert first > 1.5
-    assert np.std(np.array(joint)[:, 0]) == pytest.approx(1.0, abs=0.1)
+    assert np.std(np.array(joint)[:, 0]) == pytest.approx(1.0, abs=0.2)
 
 
 def test_information_is_divided_between_fluxes_and_inflow():
