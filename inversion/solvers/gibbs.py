@@ -13,7 +13,7 @@ parameters (logarithms) and the alternative are drawn together by independence M
 of t-distributions about the mode of each alternative (Tierney 1994, Ann. Stat. 22, 1701,
 doi:10.1214/aos/1176325750): proposals do not depend on the chain, so they are computed many at a time, and
 draws are nearly independent. The state follows from its normal distribution given each draw, the last step
-of a collapsed Gibbs sampler (Liu 1994, doi:10.1080/01621459.1994.10476829).
+of a collapsed Gibbs sampler (Liu 1994, doi:10.2307/2290921).
 """
 
 from __future__ import annotations

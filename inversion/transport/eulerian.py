@@ -4,7 +4,7 @@ Finite volumes on a latitude-longitude domain with open sides. The unknown is th
 cell; air moves between cells with given molar flows that balance in every cell, so a uniform x stays
 uniform. One step is a Strang sequence of one-dimensional sweeps (east, north, up, north, east; Strang 1968,
 doi:10.1137/0705041), each with a linear second-order face value (Fromm 1968,
-doi:10.1016/0021-9991(68)90015-6) or first-order upwind, then emission into the lowest layer and implicit
+J. Comput. Phys. 3, 176) or first-order upwind, then emission into the lowest layer and implicit
 vertical exchange. There is no limiter: the model is linear, each sweep is a sparse matrix, and the adjoint
 is the product of their transposes, exact to rounding.
 

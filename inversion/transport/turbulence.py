@@ -3,7 +3,7 @@
 Scales follow Hanna (1982, in Nieuwstadt & van Dop, Atmospheric Turbulence and Air Pollution Modelling, ch. 7) in
 the form of Stohl et al. (2005, doi:10.5194/acp-5-2461-2005) with the Coriolis parameter at 1e-4 s-1. The
 vertical step is the well-mixed solution for Gaussian turbulence (Thomson 1987, doi:10.1017/S0022112087001940)
-in normalised velocity with the density term of Stohl & Thomson (1999, doi:10.1023/A:1001914209371).
+in normalised velocity with the density term of Stohl & Thomson (1999, Boundary-Layer Meteorol. 90, 155).
 """
 
 from __future__ import annotations
