@@ -46,11 +46,21 @@ import pyarrow as pa
 from inversion.invert import Assembled
 from inversion.posterior import Posterior
 from inversion.totals import Totals
-from obsnet.constants import SECONDS_PER_YEAR
+from obsnet.constants import SECONDS_PER_YEAR, species
 
 __all__ = ["fit_table", "posterior_dataset"]
 
 Floats = npt.NDArray[np.float64]
+# Unit (empty: that of the observations) and meaning of each number by source.
+_SOURCE_NOTES = {
+    "count": ("1", "observations used"),
+    "dofs": ("1", "degrees of freedom for signal from these observations"),
+    "bias_prior": ("", "mean of observation minus prior simulation"),
+    "bias_posterior": ("", "mean of observation minus posterior simulation"),
+    "rmse_prior": ("", "root mean square of observation minus prior simulation"),
+    "rmse_posterior": ("", "root mean square of observation minus posterior simulation"),
+    "residual_chi_square": ("1", "mean square of posterior difference over assumed error"),
+}
 
 
 def fit_table(posterior: Posterior, observations: pa.Table) -> pa.Table:
@@ -119,13 +129,16 @@ def posterior_dataset(
         summary=f"Fluxes of {made.species.name}, region totals, their covariance; prior {made.prior.name}",
         license="as its inputs",
         source=f"obsnet inversion ({posterior.method}) of {posterior.problem.n_obs} observations",
+        uncertainty=fields.pop("flux_uncertainty"),
     )
-    flux_dims, flux_attrs = data["flux"].dims, data["flux"].attrs
-    for name, values in fields.items():
-        role = {"flux_uncertainty": "posterior standard deviation", "flux_prior": "prior mean"}
-        what = role.get(name, "prior standard deviation")
-        data[name] = (flux_dims, values, {"units": "mol m-2 s-1", "long_name": f"{what} of surface flux"})
-    data["flux"].attrs = {**flux_attrs, "ancillary_variables": "flux_uncertainty"}
+    dims, attrs = data["flux"].dims, data["flux"].attrs
+    shared = {
+        k: v
+        for k, v in attrs.items()
+        if k not in {"standard_name", "long_name", "ancillary_variables", "comment"}
+    }
+    for name, text in (("flux_prior", "mean"), ("flux_prior_uncertainty", "standard deviation")):
+        data[name] = (dims, fields[name], {**shared, "long_name": f"prior {text} of surface flux"})
     data = data.assign_coords(
         region=("region", list(totals.weights.region), {"long_name": "region key"}),
         period=(
@@ -243,16 +256,7 @@ def _add_diagnostics(data: Any, posterior: Posterior) -> None:
     names = np.unique(source)
     before, after = problem.innovation, posterior.residual
     sigma = np.sqrt(problem.observation_error.diagonal())
-    keys = (
-        "count",
-        "dofs",
-        "bias_prior",
-        "bias_posterior",
-        "rmse_prior",
-        "rmse_posterior",
-        "residual_chi_square",
-    )
-    rows: dict[str, list[float]] = {k: [] for k in keys}
+    rows: dict[str, list[float]] = {k: [] for k in _SOURCE_NOTES}
     for name in names:
         at = source == name
         rows["count"].append(int(at.sum()))
@@ -263,7 +267,9 @@ def _add_diagnostics(data: Any, posterior: Posterior) -> None:
         rows["residual_chi_square"].append(float(np.mean((after[at] / sigma[at]) ** 2)))
     data["source"] = ("source", list(names))
     for key, values in rows.items():
-        data[f"source_{key}"] = ("source", values)
+        unit, text = _SOURCE_NOTES[key]
+        attrs = {"units": unit or species(str(data["flux"].attrs["substance"])).unit, "long_name": text}
+        data[f"source_{key}"] = ("source", values, attrs)
 
 
 def _attributes(made: Assembled, posterior: Posterior) -> dict[str, Any]:

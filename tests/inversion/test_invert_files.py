@@ -116,6 +116,17 @@ def test_the_file_keeps_both_contracts(done):
     assert any("60 observations with footprints" in line for line in lines)
 
 
+def test_the_file_passes_the_compliance_checker(case, done, tmp_path):
+    from tests.obsnet.test_cf import check_with_compliance_checker
+
+    assert done[1]["posterior"].endswith("posterior.nc")
+    found, broke = check_with_compliance_checker(
+        case / "run" / "posterior.nc", "cf:1.11", tmp_path / "report.json"
+    )
+    assert not broke
+    assert found["high_priorities"] == []
+
+
 def test_totals_are_what_the_fluxes_say(done):
     data = done[0]
     part_of_a = np.where(np.arange(6) < 2, 1.0, np.where(np.arange(6) == 2, 0.5, 0.0))
