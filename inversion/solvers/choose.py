@@ -22,6 +22,7 @@ __all__ = ["METHODS", "Forecast", "forecast", "solve"]
 METHODS: dict[str, Callable[..., Posterior]] = {"dual": solve_dual, "primal": solve_primal, "cg": solve_cg}
 _FLOPS = 2e10  # a second, of one core at matrix work; the forecast of time is good to a factor of three
 _SAFE = 0.8  # of the free memory may be planned for
+_PATIENCE = 2e12  # operations, about two minutes: below that an exact answer is always worth waiting for
 
 
 @dataclass(frozen=True)
@@ -99,11 +100,13 @@ def _product_cost(error: Covariance) -> float:
 
 def _choose(problem: Problem, memory: float) -> tuple[Forecast, list[Forecast]]:
     plans = forecast(problem)
-    exact = [p for p in plans[:2] if p.memory <= _SAFE * memory]
-    if exact:
-        return min(exact, key=lambda p: p.operations), plans
-    if plans[2].memory <= _SAFE * memory:
-        return plans[2], plans
+    fits = [p for p in plans if p.memory <= _SAFE * memory]
+    exact = min((p for p in fits if p.method != "cg"), key=lambda p: p.operations, default=None)
+    free = next((p for p in fits if p.method == "cg"), None)
+    if exact and (free is None or exact.operations <= max(_PATIENCE, 3.0 * free.operations)):
+        return exact, plans
+    if free:
+        return free, plans
     raise ResourceError(
         f"{problem.n_obs} observations x {problem.n_state} unknowns do not fit: {memory / 1e9:.2g} GB "
         "are free, "

@@ -31,6 +31,17 @@ def test_what_does_not_fit_goes_matrix_free():
     assert plans["cg"].memory < 5e8
 
 
+def test_time_decides_where_memory_would_not():
+    """Case K fits a large machine as a factorisation of an hour; nobody should wait for that unasked."""
+    from inversion.covariance import KroneckerCovariance
+    from inversion.solvers.choose import _choose
+
+    prior = KroneckerCovariance(1.0, np.eye(40), sp.eye_array(2400, format="csr"))
+    p = Problem(sp.csr_array((20000, 96000)), np.zeros(20000), np.ones(20000), np.zeros(96000), prior)
+    assert _choose(p, 1e12)[0].method == "cg"
+    assert _choose(empty(10000, 8000), 1e12)[0].method == "primal"
+
+
 def test_memory_decides():
     p = empty(6000, 5000)
     plans = {f.method: f.memory for f in forecast(p)}
