@@ -17,7 +17,8 @@ F4 = npt.NDArray[np.float32]
 F8 = npt.NDArray[np.float64]
 Shape = tuple[int, int, int, int]
 
-# Instant functions of the kernel; `nogil` lets threads run receptors side by side.
+# `nogil` lets threads run receptors side by side. The cache looks at a kernel's own file only: after a change to
+# a function that another module's kernel calls, delete the .nbi files in __pycache__ (an installation is fresh).
 jit = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 # Entries of `axes`.
