@@ -20,22 +20,26 @@ import numpy.typing as npt
 import scipy.linalg as la
 import scipy.sparse as sp
 
-from inversion.covariance import KroneckerCovariance, project
+from inversion.covariance import BlockDiagonalCovariance, DiagonalCovariance, KroneckerCovariance, project
 from inversion.kernels import chord_km
 from inversion.posterior import Posterior
-from obsnet.errors import ConfigError, SolverError, nearest
+from inversion.problem import Problem
+from obsnet.errors import ConfigError, ResourceError, SolverError, nearest
 
 __all__ = [
     "ErrorModel",
     "HyperFit",
+    "MatrixTerm",
     "ObservationTerm",
     "PriorTerm",
     "desroziers",
     "fit_hyperparameters",
+    "fit_sizes",
     "prior_term",
 ]
 
 Floats = npt.NDArray[np.float64]
+_MOST_OBSERVATIONS = 4000
 
 
 def _exponential(r: Floats) -> tuple[Floats, Floats]:
@@ -101,6 +105,21 @@ class PriorTerm:
 
 
 @dataclass(frozen=True, eq=False)
+class MatrixTerm:
+    """A component of the innovations' covariance that is known but for its size.
+
+    Parameters
+    ----------
+    name : str
+    matrix : ndarray, shape (n_obs, n_obs)
+        H B H' of one component, or an observation error with correlations.
+    """
+
+    name: str
+    matrix: Floats
+
+
+@dataclass(frozen=True, eq=False)
 class ObservationTerm:
     """One part of the observation error, independent between observations.
 
@@ -123,14 +142,14 @@ class ErrorModel:
     ----------
     innovation : ndarray, shape (n_obs,)
         Observation minus prior simulation.
-    prior : sequence of PriorTerm
+    prior : sequence of PriorTerm or MatrixTerm
     observation : sequence of ObservationTerm
     trend : ndarray, shape (n_obs, q), optional
         H X of trend coefficients that are integrated out (restricted likelihood).
     """
 
     innovation: Floats
-    prior: Sequence[PriorTerm]
+    prior: Sequence[PriorTerm | MatrixTerm]
     observation: Sequence[ObservationTerm]
     trend: Floats | None = None
 
@@ -140,6 +159,8 @@ class ErrorModel:
         found = {}
         for term in self.prior:
             found[f"{term.name}.sigma"] = 1.0
+            if isinstance(term, MatrixTerm):
+                continue
             if term.length_km > 0.0:
                 found[f"{term.name}.length_km"] = term.length_km
             if term.days > 0.0:
@@ -152,6 +173,10 @@ class ErrorModel:
         total, slopes = np.zeros((n, n)), {}
         for term in self.prior:
             factor = values[f"{term.name}.sigma"] ** 2
+            if isinstance(term, MatrixTerm):
+                total += factor * term.matrix
+                slopes[f"{term.name}.sigma"] = 2.0 * factor * term.matrix
+                continue
             length, days = (values.get(f"{term.name}.{k}", 0.0) for k in ("length_km", "days"))
             e, d, de, dd = term.correlations(length, days)
             part = factor * _project(term, e, d)
@@ -330,6 +355,56 @@ def _restricted_quadratic(s: Floats, model: ErrorModel) -> float:
     beta = np.linalg.solve(model.trend.T @ moved, moved.T @ d)
     rest = d - model.trend @ beta
     return float(rest @ la.solve(s, rest, assume_a="pos"))
+
+
+def fit_sizes(problem: Problem, *, factor: float = 10.0) -> tuple[HyperFit, Problem]:
+    """Estimate how many times too small or too large each assumed error is, by maximum likelihood.
+
+    Parameters
+    ----------
+    problem : Problem
+        With a state and a prior error of the same blocks, and at most 4000 observations.
+    factor : float
+        Each size stays within 1 / factor and factor.
+
+    Returns
+    -------
+    HyperFit, Problem
+        Factors on the standard deviations, ``<block>.sigma`` and ``observations.sigma``; the problem with these errors.
+
+    Raises
+    ------
+    SolverError
+        No blocks.
+    ResourceError
+        More observations: each block takes n_obs^2 numbers.
+    """
+    state, error = problem.state, problem.prior_error
+    if state is None or not isinstance(error, BlockDiagonalCovariance) or not state.fits(error.blocks):
+        raise SolverError(
+            "sizes of errors are estimated by block: a state and a prior error of the same blocks are needed"
+        )
+    if problem.n_obs > _MOST_OBSERVATIONS:
+        raise ResourceError(
+            f"sizes of errors can be estimated from {_MOST_OBSERVATIONS} observations at most, found {problem.n_obs}; "
+            "thin them with invert.start, invert.stop or invert.sources for the estimate"
+        )
+    terms: list[PriorTerm | MatrixTerm] = []
+    for name, block in zip(state.names, error.blocks, strict=True):
+        columns = problem.jacobian[:, state.span(name)]
+        terms.append(MatrixTerm(name, project(columns, block)))
+    noise = problem.observation_error
+    if isinstance(noise, DiagonalCovariance):
+        model = ErrorModel(problem.innovation, terms, [ObservationTerm("observations", noise.diagonal())])
+    else:
+        model = ErrorModel(problem.innovation, [*terms, MatrixTerm("observations", noise.dense())], [])
+    fit = fit_hyperparameters(model, factor=factor)
+    blocks = [b.scaled(fit.values[f"{n}.sigma"] ** 2) for n, b in zip(state.names, error.blocks, strict=True)]
+    changed = problem.with_(
+        prior_error=BlockDiagonalCovariance(blocks),
+        observation_error=noise.scaled(fit.values["observations.sigma"] ** 2),
+    )
+    return fit, changed
 
 
 def desroziers(posterior: Posterior, group: str | None = None) -> dict[str, dict[str, float]]:

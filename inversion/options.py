@@ -199,6 +199,10 @@ class InvertOptions(Options):
     withhold: WithholdOptions | None = Field(
         default=None, description="observations held back to test the answer"
     )
+    estimate: Literal["no", "report", "apply"] = Field(
+        default="no",
+        description="estimate factors on the assumed errors by maximum likelihood, and report or use them",
+    )
     restart: bool = Field(default=True, description="keep the solved problem and go on from it after a kill")
     page: bool = Field(default=True, description="write inversion.html with diagnostics and pictures")
     ensemble: EnsembleOptions | None = Field(

@@ -41,6 +41,8 @@ class SolvedCase:
         Which boundaries.
     damaged : tuple of str
         Parts of the footprints that could not be read.
+    sizes : dict of str to float
+        Estimated factors on the assumed standard deviations, where asked for.
     """
 
     made: Assembled
@@ -50,6 +52,7 @@ class SolvedCase:
     region_names: dict[str, str]
     regions_source: str
     damaged: tuple[str, ...]
+    sizes: dict[str, float]
 
 
 def run_invert(
@@ -120,12 +123,13 @@ def solve_case(options: InvertOptions, folder: Path, out: Path, report: Report) 
         scale=made.flux_scale,
     )
     made, held = _withhold(options, made)
+    made, sizes = _estimate(options, made, report)
     posterior = _solve(options, made, weights.weights, out, report)
     evaluation = None if held is None else _evaluate(posterior, *held)
     names = {} if own else {k: v[0] for k, v in PROVINCES.items()}
     source = str(frame.attrs.get("source", options.regions))
     totals = region_totals(posterior, weights)
-    return SolvedCase(made, posterior, totals, evaluation, names, source, read.damaged)
+    return SolvedCase(made, posterior, totals, evaluation, names, source, read.damaged, sizes)
 
 
 def _solve(options: InvertOptions, made: Assembled, weights: Any, out: Path, report: Report) -> Posterior:
@@ -143,6 +147,21 @@ def _solve(options: InvertOptions, made: Assembled, weights: Any, out: Path, rep
     if options.restart:
         save_posterior(posterior, path)
     return posterior
+
+
+def _estimate(options: InvertOptions, made: Assembled, report: Report) -> tuple[Assembled, dict[str, float]]:
+    """Estimate factors on the assumed errors, and use them where asked to."""
+    from dataclasses import replace
+
+    from inversion.hyperparameters import fit_sizes
+
+    if options.estimate == "no":
+        return made, {}
+    fit, changed = fit_sizes(made.problem)
+    for name, value in fit.values.items():
+        limit = ", at a limit: the observations do not determine it" if name in fit.at_bounds else ""
+        report(f"{name}: {value:.2f} times what was assumed (± {fit.relative_error[name]:.0%}{limit})")
+    return (replace(made, problem=changed) if options.estimate == "apply" else made), fit.values
 
 
 def _withhold(options: InvertOptions, made: Assembled) -> tuple[Assembled, tuple[Any, Any] | None]:
@@ -192,6 +211,7 @@ def _own(
         "dofs_by_component": case.posterior.dofs_by_block(),
         "posterior": str(target),
         "damaged": list(case.damaged),
+        "error_factors": case.sizes,
     }
     if case.evaluation is not None:
         write_table(case.evaluation, out / "evaluation.parquet")

@@ -6,18 +6,20 @@ import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 
-from inversion import KroneckerCovariance, Problem, solve
+from inversion import BlockDiagonalCovariance, KroneckerCovariance, Problem, State, solve
 from inversion.covariance import LowRankCovariance, SumCovariance
 from inversion.hyperparameters import (
     ErrorModel,
     ObservationTerm,
     desroziers,
     fit_hyperparameters,
+    fit_sizes,
     prior_term,
 )
 from inversion.kernels import space_correlation, time_correlation
 from inversion.solvers.geostatistical import select_trend, solve_geostatistical
-from obsnet.errors import ConfigError, SolverError
+from inversion.state import StateBlock
+from obsnet.errors import ConfigError, ResourceError, SolverError
 from tests.inversion.cases import case
 
 
@@ -178,3 +180,42 @@ def test_desroziers_confirms_right_errors_and_points_at_wrong_ones():
     assert set(desroziers(solve(p), "station")) == {str(i) for i in range(12)}
     wrong = desroziers(solve(p.with_(observation_error=p.observation_error.scaled(4.0))))["all"]
     assert wrong["observation_error"] < 0.8 * wrong["assumed_observation_error"]
+
+
+def blocks_problem(seed, sizes, observation):
+    """Two components and observations drawn with errors `sizes` times the assumed ones."""
+    rng = np.random.default_rng(seed)
+    n, cells = 400, 36
+    parts = [
+        KroneckerCovariance(1.0, np.eye(1), space_correlation(LAT, LON, length)) for length in (100.0, 2000.0)
+    ]
+    h = np.zeros((n, 2 * cells))
+    for i in range(n):
+        h[i, rng.choice(cells, 4, replace=False)] = rng.random(4)
+        h[i, cells + rng.choice(cells, 4, replace=False)] = rng.random(4)
+    x = np.concatenate([s * p.factor(rng.standard_normal(cells)) for s, p in zip(sizes, parts, strict=True)])
+    blocks = [
+        StateBlock(k, "flux", ("cell",), {"cell": np.arange(cells)}, "1") for k in ("fossil", "biosphere")
+    ]
+    y = h @ x + observation * 0.5 * rng.standard_normal(n)
+    error = BlockDiagonalCovariance(parts)
+    return Problem(h, y, np.full(n, 0.25), np.zeros(2 * cells), error, state=State(blocks))
+
+
+def test_sizes_of_components_are_found_apart():
+    true = {"fossil.sigma": 2.0, "biosphere.sigma": 0.5, "observations.sigma": 1.4}
+    fit, changed = fit_sizes(blocks_problem(0, (2.0, 0.5), 1.4))
+    for name, value in true.items():
+        assert abs(np.log(fit.values[name] / value)) < 4 * fit.relative_error[name]
+        assert fit.relative_error[name] < 0.6
+    assert solve(changed).chi_square == pytest.approx(1.0, abs=0.01)
+    assert solve(changed).log_evidence == pytest.approx(fit.log_likelihood, rel=1e-9)
+
+
+def test_sizes_need_blocks_and_a_moderate_number_of_observations():
+    p = blocks_problem(0, (1.0, 1.0), 1.0)
+    with pytest.raises(SolverError, match="a state and a prior error of the same blocks"):
+        fit_sizes(p.with_(state=None))
+    many = p.select(np.tile(np.arange(400), 11))
+    with pytest.raises(ResourceError, match="4000 observations at most, found 4400"):
+        fit_sizes(many)

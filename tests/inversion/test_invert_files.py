@@ -193,6 +193,21 @@ def test_command_line_and_json(case, tmp_path, capsys):
     assert read_netcdf(tmp_path / "posterior.nc").sizes["total"] == 2 * 3 * 2
 
 
+def test_errors_can_be_estimated_and_used(case, tmp_path, capsys):
+    more = ["--set", "invert.estimate=apply", "--set", "invert.page=false"]
+    assert run(case / "case.toml", "--out", tmp_path, "--json", *more) == 0
+    captured = capsys.readouterr()
+    summary = json.loads(captured.out)
+    assert set(summary["error_factors"]) == {
+        "fossil.sigma",
+        "biosphere.sigma",
+        "boundary.sigma",
+        "observations.sigma",
+    }
+    assert "times what was assumed" in captured.err
+    assert 0.5 < summary["chi_square"] < 1.5
+
+
 def test_the_matrix_free_method_gives_the_same_totals(case, tmp_path, done, capsys):
     assert run(case / "case.toml", "--out", tmp_path, "--set", "invert.method=cg") == 0
     data = read_netcdf(tmp_path / "posterior.nc")
