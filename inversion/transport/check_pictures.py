@@ -110,11 +110,9 @@ def _maps(figure: Any, rows: list[Row]) -> None:
             values, origin="lower", extent=(106, 124, 31, 44), norm=LogNorm(1e-4, 0.5), aspect=1.3
         )
         ax.plot(116.4, 39.9, "k*", ms=8)
-        ax.set(title=title, xlabel="longitude, degrees east")
+        ax.set(title=title, xlabel="longitude, degrees east", xlim=(107, 119), ylim=(38, 44))
     panels[0].set_ylabel("latitude, degrees north")
-    figure.colorbar(
-        picture, ax=panels, shrink=0.7, label="24 h sensitivity per 0.5 degree cell, ppm / (umol m-2 s-1)"
-    )
+    figure.colorbar(picture, ax=panels, shrink=0.7, label="24 h, per 0.5 degree cell: ppm / (umol m-2 s-1)")
 
 
 def _parcels(figure: Any, rows: list[Row]) -> None:
