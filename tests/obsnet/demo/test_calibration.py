@@ -12,7 +12,8 @@ import pytest
 import scipy.sparse as sp
 
 from inversion.covariance import SumCovariance
-from inversion.invert import assemble, load
+from inversion.inputs import load
+from inversion.invert import assemble
 from inversion.options import InvertOptions
 from inversion.prior import state_bins
 from inversion.solvers.choose import solve
@@ -42,7 +43,8 @@ def twins(tmp_path_factory):
         case, steps = read_case({k: data[k] for k in ("run", "ingest", "stations", "footprints")}, path)
         run_case(case, steps)
         options = validate(InvertOptions, data["invert"])
-        made.append((options, *load(options, folder, case.out)))
+        found = load(options, folder, case.out)
+        made.append((options, found.jacobian, found.table, found.prior, found.counts))
     frame = provinces()
     zones = zonal_weights(frame, twin.world.grid)
     problems = [
