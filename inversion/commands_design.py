@@ -44,10 +44,9 @@ def design(
         emit(summary)
         return
     for row in summary["choice"]:
-        place = "" if row["latitude"] is None else f" ({row['latitude']:.1f} N, {row['longitude']:.1f} E)"
         national = f", China {row['national_sd']:.4g} {row['unit']}" if "national_sd" in row else ""
         print(
-            f"{row['number']:3d} {row['added']}{place}: {row['information_nats']:.4g} nats, "
+            f"{row['number']:3d} {row['added']}: {row['information_nats']:.4g} nats, "
             f"{row['dofs']:.4g} degrees of freedom{national}"
         )
     print(f"written: {', '.join(p.name for p in written)} in {target}")

@@ -22,6 +22,14 @@ def osse(
         list[str] | None, typer.Option("--set", help="Override, e.g. --set osse.twins=500.")
     ] = None,
     networks: Annotated[bool, typer.Option("--networks", help="List the networks that come along.")] = False,
+    observations: Annotated[
+        Path | None,
+        typer.Option(
+            "--observations",
+            help="Only write the observations that the networks of [osse.world] would make into this new store, "
+            "for obsnet footprints.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Twin experiments: what an observing system would know of each province, and whether its errors hold.
@@ -29,7 +37,7 @@ def osse(
     Truths are drawn from the prior, observed and solved, many times. The table [osse.world] makes an idealised
     world for networks that do not exist yet; without it the footprints of the case's [invert] are used.
     """
-    from inversion.run_osse import run_osse
+    from inversion.run_osse import run_osse, write_observations
     from inversion.study_options import OsseOptions
     from obsnet.cli import emit
     from obsnet.config import read_toml, validate
@@ -44,6 +52,13 @@ def osse(
         raise ConfigError(f"{case}: no table [osse]; there is: {', '.join(data) or 'nothing'}")
     options = validate(OsseOptions, data["osse"], f"{case.name} [osse]")
     folder = case.resolve().parent
+    if observations is not None:
+        counts = write_observations(options, folder, observations)
+        if as_json:
+            emit({"store": str(observations), "observations": counts})
+        else:
+            print(f"{observations}: " + ", ".join(f"{n} of {k}" for k, n in counts.items()))
+        return
     run = data.get("run", {})
     target = out or folder / (run.get("out", "run") if isinstance(run, dict) else "run")
     written, summary = run_osse(options, data, folder, target, lambda line: print(line, file=sys.stderr))

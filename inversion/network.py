@@ -297,7 +297,7 @@ def station_positions(network: NetworkOptions, area: Any) -> dict[str, tuple[flo
     more = (network.count or 0) - len(places)
     if more > 0:
         spread = spread_sites(area, more, list(places.values()))
-        places |= {f"N{i + 1:03d}": place for i, place in enumerate(spread)}
+        places |= {f"{lat:.1f}N {lon:.1f}E": (lat, lon) for lat, lon in spread}
     return places
 
 
@@ -426,7 +426,12 @@ def _average(
         [f"{name}-{k + 1}" if network.satellites > 1 else name for k in range(network.satellites)]
     )
     platform = codes[groups[0]]
-    orbit = np.char.add(np.char.add(platform, ":"), groups[1].astype(str))
+    # An overpass is known by satellite and time of its first sounding.
+    _, flight = np.unique(groups[:2], axis=1, return_inverse=True)
+    began = np.full(int(flight.max(initial=0)) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(began, flight.ravel()[member], micros)
+    stamp = began[flight.ravel()].astype("datetime64[us]").astype("datetime64[m]").astype(str)
+    orbit = np.char.add(np.char.add(platform, ":"), stamp)
     n = int(drawn.sum())
     return Sampling.join(
         [

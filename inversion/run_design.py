@@ -64,7 +64,7 @@ def run_design(
     )
     from inversion.study_maps import design_picture
 
-    ranking, choice = _ranking(study, design), _choice(study, design)
+    ranking, choice, regions = _ranking(study, design), _choice(study, design), _regions(study, design)
     summary = {
         "criterion": options.criterion,
         "by": options.by,
@@ -72,7 +72,7 @@ def run_design(
         "chosen": design.chosen,
         "choice": choice,
         "ranking": ranking,
-        "regions": _regions(study, design),
+        "regions": regions,
         "assumptions": list(study.notes),
     }
     base = out / options.out
@@ -82,7 +82,7 @@ def run_design(
     }
     write_text(paths["_ranking.csv"], table_text(ranking or [{"candidate": ""}]))
     write_text(paths["_choice.csv"], table_text(choice))
-    write_text(paths["_regions.csv"], table_text(summary["regions"]))
+    write_text(paths["_regions.csv"], table_text(regions))
     with atomic_path(paths[".png"]) as temporary:
         temporary.write_bytes(design_picture(study, design, existing))
     text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False, default=float)
@@ -95,8 +95,7 @@ def _study(
 ) -> tuple[Study, list[str]]:
     """Return the study and the labels of what is there."""
     if options.world is None:
-        study = case_study(case, folder, out, options.sector, report, "design")
-        return study, list(options.existing)
+        return case_study(case, folder, out, options.sector, report, "design"), list(options.existing)
     study = World(options.world).study([*options.existing_networks, *options.candidate_networks], folder)
     labels = study.problem.labels(options.by).astype(str)
     there = np.isin(

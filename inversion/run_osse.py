@@ -18,7 +18,7 @@ from inversion.study_options import OsseOptions, ScenarioOptions
 from obsnet.errors import ConfigError, nearest
 from obsnet.store import atomic_path, write_text
 
-__all__ = ["run_osse", "select_observations", "table_text"]
+__all__ = ["run_osse", "select_observations", "table_text", "write_observations"]
 
 Report = Callable[[str], None]
 # Useful for inversion fluxes of regions of 100-1000 km, a year: GCOS product table (NOAA NCEI).
@@ -55,7 +55,7 @@ def run_osse(
     scenarios, regions, pictures, notes = [], [], [], []
     for scenario, study in _studies(options, case, folder, out, report):
         report(f"{scenario.name}: {study.problem.n_obs} observations x {study.problem.n_state} unknowns")
-        twins = _twins(options, study, report)
+        twins = _twins(options, study)
         row, rows = _rows(scenario.name, study, twins)
         scenarios.append(row)
         regions += rows
@@ -92,11 +92,13 @@ def _studies(
     options: OsseOptions, case: dict[str, Any], folder: Path, out: Path, report: Report
 ) -> Iterable[tuple[ScenarioOptions, Study]]:
     if options.world is not None:
+        _check_bias(options, {Path(n).stem for s in options.scenario for n in s.networks}, "network")
         world = World(options.world)
         for scenario in options.scenario:
             yield scenario, world.study(scenario.networks, folder)
         return
     study = case_study(case, folder, out, options.sector, report, "osse")
+    _check_bias(options, set(study.problem.labels("source").astype(str)), "source")
     for scenario in options.scenario:
         problem = select_observations(study.problem, scenario.keep, scenario.drop, scenario.name)
         seen = set(problem.groups["platform"].astype(str))
@@ -114,6 +116,45 @@ def _studies(
                 study.notes,
             ),
         )
+
+
+def write_observations(options: OsseOptions, folder: Path, store: Path) -> dict[str, int]:
+    """Write what all networks of all scenarios would observe into a new store.
+
+    Parameters
+    ----------
+    options : OsseOptions
+        With an idealised world: its domain and time are used.
+    folder : Path
+        Of the case.
+    store : Path
+        A folder that does not exist.
+
+    Returns
+    -------
+    dict of str to int
+        Observations by source.
+
+    Raises
+    ------
+    ConfigError
+        No world, or the store exists.
+    """
+    from inversion.virtual import write_virtual
+
+    if options.world is None:
+        raise ConfigError(
+            "virtual observations are made by the networks of [osse.world]; there is no such table"
+        )
+    names = [name for scenario in options.scenario for name in scenario.networks]
+    made, _ = World(options.world).observe(names, folder)
+    return write_virtual(made, options.world.species, store)
+
+
+def _check_bias(options: OsseOptions, known: set[str], what: str) -> None:
+    for label in options.bias:
+        if label not in known:
+            raise ConfigError(f"[osse.bias] there is no {what} {label!r}{nearest(label, known)}")
 
 
 def case_study(
@@ -155,7 +196,7 @@ def select_observations(
     return problem if rows.all() else problem.select(rows)
 
 
-def _twins(options: OsseOptions, study: Study, report: Report) -> Twins:
+def _twins(options: OsseOptions, study: Study) -> Twins:
     problem = study.problem
     bias = np.zeros(problem.n_obs)
     for label, value in options.bias.items():
@@ -171,7 +212,6 @@ def _twins(options: OsseOptions, study: Study, report: Report) -> Twins:
         true_prior_error=problem.prior_error.scaled(options.true_prior_factor**2),
         true_observation_error=problem.observation_error.scaled(options.true_error_factor**2),
         bias=bias,
-        report=report,
     )
 
 
@@ -203,7 +243,7 @@ def _rows(name: str, study: Study, twins: Twins) -> tuple[dict[str, Any], list[d
         rows.append(row)
     chi = twins.innovation_chi_square
     known = [r for r in rows if r["coverage"] != "known beforehand"]
-    parts = [r for r in known if r["region"] != "national"]
+    parts = [r for r in known if r["region"] not in {"national", "outside"}]
     national = next((r for r in rows if r["region"] == "national"), None)
     line = {
         "scenario": name,

@@ -150,8 +150,8 @@ class World:
         spread = float(np.sqrt(national @ error.matmul(national)))
         return error.scaled((self.setting("national_sd") / spread) ** 2)
 
-    def study(self, networks: Sequence[str], folder: Path) -> Study:
-        """Return the study of some networks together.
+    def observe(self, networks: Sequence[str], folder: Path) -> tuple[Sampling, list[str]]:
+        """Return what networks would observe, and what of them was assumed; shared stations are there twice.
 
         Parameters
         ----------
@@ -161,42 +161,46 @@ class World:
             What files are relative to.
         """
         o = self.options
-        parts, notes, positions = [], list(self.notes()), {}
+        parts, notes = [], []
         for name in dict.fromkeys(networks):
             network = read_network(name, folder)
-            key = Path(name).stem
-            made = sample(
-                network,
-                key,
-                species=self.gas.name,
-                start=self.start,
-                stop=self.stop,
-                area=self.area,
-                bounds=(o.south, o.north, o.west, o.east),
-                cell_deg=o.super_deg,
-                seed=o.seed,
+            parts.append(
+                sample(
+                    network,
+                    Path(name).stem,
+                    species=self.gas.name,
+                    start=self.start,
+                    stop=self.stop,
+                    area=self.area,
+                    bounds=(o.south, o.north, o.west, o.east),
+                    cell_deg=o.super_deg,
+                    seed=o.seed,
+                )
             )
-            parts.append(made)
             notes += [f"{network.title}: {k} assumed: {why}" for k, why in network.assumed.items()]
-            if network.kind == "stations":
-                for code in np.unique(made.platform):
-                    at = int(np.argmax(made.platform == code))
-                    positions[str(code)] = (float(made.latitude[at]), float(made.longitude[at]))
-        problem = self._problem(_without_repeats(Sampling.join(parts)))
-        weights = sp.csr_array(
-            sp.hstack(
-                [self.weights, sp.csr_array((len(self.zones.regions) + 1, self.edges.size - 1))], format="csr"
-            )
-        )
+        return Sampling.join(parts), notes
+
+    def study(self, networks: Sequence[str], folder: Path) -> Study:
+        """Return the study of some networks together; parameters as of `observe`."""
+        made, notes = self.observe(networks, folder)
+        made = _without_repeats(made)
+        _, first = np.unique(made.platform, return_index=True)
+        positions = {
+            str(made.platform[i]): (float(made.latitude[i]), float(made.longitude[i]))
+            for i in first
+            if not made.column[i]
+        }
+        of_flux = self.weights
+        inflow = sp.csr_array((of_flux.shape[0], self.edges.size - 1))
         return Study(
-            problem,
-            weights,
+            self._problem(made),
+            sp.csr_array(sp.hstack([of_flux, inflow], format="csr")),
             (*self.zones.regions, NATIONAL),
             self.names,
             positions,
             None,
             self.gas.unit_name,
-            tuple(dict.fromkeys(notes)),
+            tuple(dict.fromkeys([*self.notes(), *notes])),
         )
 
     def notes(self) -> list[str]:
@@ -253,9 +257,11 @@ class World:
 
 def _without_repeats(made: Sampling) -> Sampling:
     """Drop observations that two networks share: the same platform at the same time."""
-    keys = np.char.add(np.char.add(made.platform, "@"), made.time.astype(str))
-    point = np.where(made.column, np.char.add(keys, made.latitude.astype(str)), keys)
-    _, first = np.unique(point, return_index=True)
+    parts = (made.platform, made.time.astype(str), made.latitude.astype(str), made.longitude.astype(str))
+    keys = parts[0]
+    for part in parts[1:]:
+        keys = np.char.add(np.char.add(keys, "@"), part)
+    _, first = np.unique(keys, return_index=True)
     keep = np.sort(first)
     return Sampling(**{name: getattr(made, name)[keep] for name in Sampling.__dataclass_fields__})
 

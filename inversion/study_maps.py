@@ -66,10 +66,11 @@ def scenario_picture(studies: Sequence[tuple[str, Study, Floats]]) -> bytes:
     columns = min(len(studies), 3)
     rows = -(-len(studies) // columns)
     figure = plt.figure(figsize=(5.2 * columns + 1.0, 4.2 * rows), layout="constrained")
+    places = figure.add_gridspec(rows, columns)
     norm = Normalize(0.0, 100.0)
     drawn = []
     for number, (name, study, reduction) in enumerate(studies):
-        axes = map_axes(figure, (rows, columns, number + 1))
+        axes = map_axes(figure, places[number // columns, number % columns])
         drawn.append(axes)
         is_province = np.array([r != NATIONAL for r in study.regions])
         kept = [r for r in study.regions if r != NATIONAL]
@@ -105,8 +106,8 @@ def design_picture(study: Study, design: Design, existing: Sequence[str]) -> byt
     from obsnet.report.maps import figure_png, map_axes
 
     figure = plt.figure(figsize=(12.5, 5.4), layout="constrained")
-    left, right = figure.add_gridspec(1, 2, width_ratios=(1.7, 1.0))
-    axes = map_axes(figure, left)
+    places = figure.add_gridspec(1, 2, width_ratios=(1.7, 1.0))
+    axes = map_axes(figure, places[0, 0])
     norm = Normalize(0.0, 100.0)
     kept = [r for r in study.regions if r != NATIONAL]
     inside = np.array([r != NATIONAL for r in study.regions])
@@ -135,7 +136,7 @@ def design_picture(study: Study, design: Design, existing: Sequence[str]) -> byt
     if study.positions:
         axes.legend(loc="lower left", fontsize=8)
     axes.set_title(f"chosen by {design.criterion}", fontsize=10)
-    _curves(figure.add_subplot(right), design)
+    _curves(figure.add_subplot(places[0, 1]), design)
     return figure_png(figure)
 
 
