@@ -190,11 +190,11 @@ class World:
             for i in first
             if not made.column[i]
         }
-        of_flux = self.weights
-        inflow = sp.csr_array((of_flux.shape[0], self.edges.size - 1))
+        problem = self._problem(made)
+        assert problem.state is not None
         return Study(
-            self._problem(made),
-            sp.csr_array(sp.hstack([of_flux, inflow], format="csr")),
+            problem,
+            problem.state.embed("flux", self.weights),
             (*self.zones.regions, NATIONAL),
             self.names,
             positions,
@@ -238,10 +238,13 @@ class World:
         )
         blocks, matrices = [flux], [sp.csr_array(average @ h)]
         errors: list[Covariance] = [self.prior_error()]
-        spread = np.full(bins, self.setting("inflow_sigma"))
-        blocks.append(StateBlock("inflow", "boundary", ("period",), {"period": middle}, self.gas.unit_name))
-        matrices.append(sp.csr_array(average @ inflow))
-        errors.append(DiagonalCovariance(spread**2))
+        sigma = self.setting("inflow_sigma")
+        if sigma > 0.0:
+            blocks.append(
+                StateBlock("inflow", "boundary", ("period",), {"period": middle}, self.gas.unit_name)
+            )
+            matrices.append(sp.csr_array(average @ inflow))
+            errors.append(DiagonalCovariance(np.full(bins, sigma**2)))
         state = State(blocks)
         groups = {name: getattr(made, name)[first] for name in ("network", "platform", "orbit")}
         return Problem(
