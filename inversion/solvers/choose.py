@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import scipy.sparse as sp
@@ -17,9 +18,19 @@ from inversion.solvers.primal import solve_primal
 from obsnet.errors import ConfigError, ResourceError, nearest
 from obsnet.provenance import available_memory
 
-__all__ = ["METHODS", "Forecast", "forecast", "solve"]
+__all__ = ["APART", "METHODS", "Forecast", "forecast", "solve"]
 
 METHODS: dict[str, Callable[..., Posterior]] = {"dual": solve_dual, "primal": solve_primal, "cg": solve_cg}
+# Other questions: each has options of its own, and some a result of their own. Loaded when asked for.
+APART = {
+    "ensemble-smoother": ("smoother", "solve_ensemble_smoother"),
+    "geostatistical": ("geostatistical", "solve_geostatistical"),
+    "gibbs": ("gibbs", "solve_gibbs"),
+    "lbfgsb": ("lbfgsb", "solve_bounded"),
+    "letkf": ("letkf", "solve_letkf"),
+    "lognormal": ("lognormal", "solve_lognormal"),
+    "smoother": ("smoother", "solve_smoother"),
+}
 _FLOPS = 2e10  # a second, of one core at matrix work; the forecast of time is good to a factor of three
 _SAFE = 0.8  # of the free memory may be planned for
 _PATIENCE = 2e12  # operations, about two minutes: below that an exact answer is always worth waiting for
@@ -133,10 +144,10 @@ def solve(
         What is to be solved.
     method : str
         ``"dual"`` and ``"primal"`` are exact, in observation or state space; ``"cg"`` is matrix-free;
-        ``"auto"`` takes the cheapest exact one that fits into memory, else ``"cg"``. Methods for other
-        problems have functions of their own: bounds (`inversion.solvers.lbfgsb`), lognormal fluxes
-        (`lognormal`), ensembles (`letkf`, `smoother`), trends (`geostatistical`), unknown error sizes
-        (`gibbs`).
+        ``"auto"`` takes the cheapest exact one that fits into memory, else ``"cg"``. Other questions go to
+        the function of that name with its own options, and return what it returns: bounds (``"lbfgsb"``),
+        lognormal fluxes (``"lognormal"``), ensembles (``"letkf"``), time steps (``"smoother"``,
+        ``"ensemble-smoother"``), trends (``"geostatistical"``), unknown error sizes (``"gibbs"``).
     report : callable
         Takes lines for people: the choice and its forecast come **before** anything is allocated.
     memory : float, optional
@@ -157,8 +168,11 @@ def solve(
     ResourceError
         Nothing fits; the text says what would.
     """
+    if method in APART:
+        module, name = APART[method]
+        return getattr(import_module(f"inversion.solvers.{module}"), name)(problem, **options)
     if method != "auto" and method not in METHODS:
-        raise ConfigError(f"unknown method {method!r}{nearest(method, ['auto', *METHODS])}")
+        raise ConfigError(f"unknown method {method!r}{nearest(method, ['auto', *METHODS, *APART])}")
     free = float(available_memory()) if memory is None else memory
     if method == "auto":
         plan, plans = _choose(problem, free)

@@ -139,6 +139,25 @@ def test_enough_members_are_exact(name):
     )
 
 
+def test_one_call_reaches_every_method():
+    from inversion.solvers.choose import APART
+    from inversion.solvers.gibbs import Hierarchical
+
+    p = case("T").problem
+    step = np.arange(60) // 20
+    exact = solve(p)
+    for method, options in {
+        "letkf": {"members": 61},
+        "smoother": {"step": step, "lag": 3},
+        "ensemble-smoother": {"step": step, "lag": 3, "ahead": 3, "members": 61},
+    }.items():
+        np.testing.assert_allclose(solve(p, method, **options).mean, exact.mean, atol=1e-9)
+    assert isinstance(solve(p, "gibbs", draws=20), Hierarchical)
+    assert {"letkf", "smoother", "gibbs"} <= set(APART)
+    with pytest.raises(ConfigError, match="unknown method 'letk'; nearest: 'letkf'"):
+        solve(p, "letk")
+
+
 def test_a_full_radius_is_no_localisation():
     c = case("T")
     one = solve_letkf(c.problem, members=61)
