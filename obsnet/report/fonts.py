@@ -46,6 +46,6 @@ def use_fonts() -> bool:
         return False
     font_manager.fontManager.addfont(path)
     name = font_manager.FontProperties(fname=path).get_name()
-    mpl.rcParams["font.sans-serif"] = [name, *[f for f in mpl.rcParams["font.sans-serif"] if f != name]]
-    mpl.rcParams["axes.unicode_minus"] = False
+    # A list of families falls back glyph by glyph: Chinese fonts lack superscripts, Latin ones Chinese.
+    mpl.rcParams["font.family"] = ["DejaVu Sans", name]
     return True

@@ -76,7 +76,8 @@ def test_gradient_against_differences_and_taylor():
         gradient, approx_fprime(x, lambda z: cost_and_gradient(p, z)[0], 1e-7), rtol=1e-4
     )
     rest = [
-        abs(cost_and_gradient(p, x + h * direction)[0] - value - h * gradient @ direction) for h in (1e-2, 1e-3)
+        abs(cost_and_gradient(p, x + h * direction)[0] - value - h * gradient @ direction)
+        for h in (1e-2, 1e-3)
     ]
     assert np.log10(rest[0] / rest[1]) == pytest.approx(2.0, abs=1e-3)
 
