@@ -1,0 +1,55 @@
+"""Make the pictures and the table of docs/design.md from docs/design_case.toml.
+
+python scripts/make_design_figures.py            # rewrites docs/design_osse.png, docs/design_choice.png, the table
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+from inversion.run_design import run_design
+from inversion.run_osse import run_osse
+from inversion.study_options import DesignOptions, OsseOptions
+from obsnet.config import read_toml, validate
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+START, END = "<!-- scenarios: made by scripts/make_design_figures.py -->", "<!-- /scenarios -->"
+
+
+def main() -> None:
+    data = read_toml(DOCS / "design_case.toml")
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        _, found = run_osse(
+            validate(OsseOptions, data["osse"]), data, DOCS, out, lambda t: print(t, file=sys.stderr)
+        )
+        run_design(
+            validate(DesignOptions, data["design"]), data, DOCS, out, lambda t: print(t, file=sys.stderr)
+        )
+        for source, target in (("osse.png", "design_osse.png"), ("design.png", "design_choice.png")):
+            picture = Image.open(out / source).convert("RGB")
+            small = picture.resize(
+                (1100, round(1100 * picture.height / picture.width)), Image.Resampling.LANCZOS
+            )
+            small.quantize(256, kmeans=2).save(DOCS / target, optimize=True)
+    rows = [
+        "| network | observations | China, Mt CO₂ a⁻¹ | mean reduction of a province | inside 68 % | inside 95 % |",
+        "|---|---|---|---|---|---|",
+    ]
+    rows += [
+        f"| {row['scenario']} | {row['observations']:,} | {row['national_sd']:,.0f} | {row['mean_reduction']:.0%} "
+        f"| {row['inside_68']:.1%} | {row['inside_95']:.1%} |"
+        for row in found["scenarios"]
+    ]
+    page = DOCS / "design.md"
+    text = page.read_text(encoding="utf-8")
+    head, rest = text.split(START)
+    page.write_text(f"{head}{START}\n" + "\n".join(rows) + f"\n{END}{rest.split(END)[1]}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
