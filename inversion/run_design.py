@@ -95,7 +95,7 @@ def _study(
 ) -> tuple[Study, list[str]]:
     """Return the study and the labels of what is there."""
     if options.world is None:
-        return case_study(case, folder, out, options.sector, report, "design"), list(options.existing)
+        return case_study(options, case, folder, out, report), list(options.existing)
     study = World(options.world).study([*options.existing_networks, *options.candidate_networks], folder)
     labels = study.problem.labels(options.by).astype(str)
     there = np.isin(

@@ -14,11 +14,11 @@ import numpy as np
 from inversion.osse import Twins, run_twins
 from inversion.problem import Problem
 from inversion.study import Study, World, study_of_case
-from inversion.study_options import OsseOptions, ScenarioOptions
+from inversion.study_options import DesignOptions, OsseOptions, ScenarioOptions
 from obsnet.errors import ConfigError, nearest
 from obsnet.store import atomic_path, write_text
 
-__all__ = ["run_osse", "select_observations", "table_text", "write_observations"]
+__all__ = ["case_study", "run_osse", "select_observations", "table_text", "write_observations"]
 
 Report = Callable[[str], None]
 # Useful for inversion fluxes of regions of 100-1000 km, a year: GCOS product table (NOAA NCEI).
@@ -97,7 +97,7 @@ def _studies(
         for scenario in options.scenario:
             yield scenario, world.study(scenario.networks, folder)
         return
-    study = case_study(case, folder, out, options.sector, report, "osse")
+    study = case_study(options, case, folder, out, report)
     _check_bias(options, set(study.problem.labels("source").astype(str)), "source")
     for scenario in options.scenario:
         problem = select_observations(study.problem, scenario.keep, scenario.drop, scenario.name)
@@ -158,17 +158,38 @@ def _check_bias(options: OsseOptions, known: set[str], what: str) -> None:
 
 
 def case_study(
-    case: dict[str, Any], folder: Path, out: Path, sectors: Sequence[str], report: Report, table: str
+    options: OsseOptions | DesignOptions, case: dict[str, Any], folder: Path, out: Path, report: Report
 ) -> Study:
-    """Return the study of a case's ``[invert]``, or say that there is neither that nor a world."""
-    from inversion.options import InvertOptions
-    from obsnet.config import validate
+    """Return the study of a case's ``[invert]``.
 
+    Parameters
+    ----------
+    options : OsseOptions or DesignOptions
+        May name another case file; its inputs are then beside that file and in its run's folder.
+    case, folder, out, report
+        See `run_osse`.
+
+    Raises
+    ------
+    ConfigError
+        There is neither a world nor a table ``[invert]``.
+    """
+    from inversion.options import InvertOptions
+    from obsnet.config import read_toml, validate
+
+    where = "[invert]"
+    if options.case is not None:
+        path = folder / options.case
+        case, folder, where = read_toml(path), path.resolve().parent, f"{path.name} [invert]"
+        run = case.get("run", {})
+        out = folder / (run.get("out", "run") if isinstance(run, dict) else "run")
     if "invert" not in case:
+        table = "osse" if isinstance(options, OsseOptions) else "design"
         raise ConfigError(
-            f"give an idealised world [{table}.world], or the case's table [invert] with footprints"
+            f"there is no table [invert] with footprints{f' in {options.case}' if options.case else ''}: add it, name "
+            f"another case file ({table}.case), or give an idealised world [{table}.world]"
         )
-    return study_of_case(validate(InvertOptions, case["invert"], "[invert]"), folder, out, sectors, report)
+    return study_of_case(validate(InvertOptions, case["invert"], where), folder, out, options.sector, report)
 
 
 def select_observations(

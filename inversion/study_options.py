@@ -62,10 +62,18 @@ class ScenarioOptions(Options):
     )
 
 
+def _one_of(world: WorldOptions | None, case: str | None) -> None:
+    if world is not None and case is not None:
+        raise ValueError("give a world or a case, not both")
+
+
 class OsseOptions(Options):
     """The table ``[osse]``."""
 
     world: WorldOptions | None = Field(default=None, description="idealised world; else the case's [invert]")
+    case: str | None = Field(
+        default=None, description="case file whose [invert] is used; by default this one"
+    )
     scenario: list[ScenarioOptions] = Field(description="observing systems to compare", min_length=1)
     twins: int = Field(default=200, ge=2, description="experiments for each")
     seed: int = Field(default=0, ge=0, description="of truths and errors")
@@ -84,6 +92,7 @@ class OsseOptions(Options):
 
     @model_validator(mode="after")
     def _names(self) -> OsseOptions:
+        _one_of(self.world, self.case)
         names = [s.name for s in self.scenario]
         if len(set(names)) < len(names):
             raise ValueError(f"scenarios need different names, found {', '.join(names)}")
@@ -101,6 +110,9 @@ class DesignOptions(Options):
     """The table ``[design]``."""
 
     world: WorldOptions | None = Field(default=None, description="idealised world; else the case's [invert]")
+    case: str | None = Field(
+        default=None, description="case file whose [invert] is used; by default this one"
+    )
     existing_networks: list[str] = Field(
         default_factory=list, description="networks that are there; in a world"
     )
@@ -125,6 +137,7 @@ class DesignOptions(Options):
 
     @model_validator(mode="after")
     def _networks(self) -> DesignOptions:
+        _one_of(self.world, self.case)
         if self.world is not None and not self.candidate_networks:
             raise ValueError("candidate_networks are missing, since [design.world] is given")
         if self.world is None and (self.candidate_networks or self.existing_networks):

@@ -363,8 +363,36 @@ def test_design_of_a_case(case):
 
 def test_neither_world_nor_case(tmp_path):
     options = validate(OsseOptions, {"scenario": [{"name": "a"}]})
-    with pytest.raises(ConfigError, match=r"give an idealised world \[osse.world\]"):
+    with pytest.raises(ConfigError, match=r"no table \[invert\] with footprints: add it, .*\[osse.world\]"):
         run_osse(options, {}, tmp_path, tmp_path)
+    (tmp_path / "other.toml").write_text("[ingest]\n")
+    elsewhere = validate(DesignOptions, {"case": "other.toml"})
+    with pytest.raises(ConfigError, match=r"footprints in other.toml: add it, .*design.case"):
+        run_design(elsewhere, {}, tmp_path, tmp_path)
+
+
+def test_a_case_in_another_file(tmp_path, case):
+    """A study has a file of its own, so that `obsnet run` of the case does not meet its tables."""
+    import tomllib
+
+    data, folder = case
+
+    def toml(table, name):
+        lines = [f"[{name}]"]
+        inner = []
+        for key, value in table.items():
+            if isinstance(value, dict):
+                inner += toml(value, f"{name}.{key}")
+            else:
+                lines.append(f"{key} = {json.dumps(value)}")
+        return lines + inner
+
+    text = "\n".join(toml(data["invert"], "invert"))
+    assert tomllib.loads(text) == data
+    (folder / "case.toml").write_text(text)
+    options = validate(OsseOptions, {"case": "case.toml", "twins": 20, "scenario": [{"name": "all"}]})
+    _, summary = run_osse(options, {}, folder, folder / "out")
+    assert summary["scenarios"][0]["observations"] == 30
 
 
 def test_nothing_left():
@@ -385,6 +413,7 @@ def test_nothing_left():
         ({"world": {}, "scenario": [{"name": "a"}]}, "give networks"),
         ({"scenario": [{"name": "a", "networks": ["oco2"]}]}, r"networks need \[osse.world\]"),
         ({"world": {"species": "N2O"}, "scenario": [{"name": "a", "networks": ["oco2"]}]}, "world.species"),
+        ({"world": {}, "case": "a.toml", "scenario": [{"name": "a"}]}, "a world or a case, not both"),
         ({"scenario": [{"name": "a"}], "twin": 3}, "unknown key 'twin'; nearest: 'twins'"),
     ],
 )
