@@ -64,7 +64,7 @@ def solve_lognormal(
     *,
     method: str = "auto",
     tolerance: float = 1e-9,
-    limit: int = 50,
+    limit: int = 500,
 ) -> LognormalPosterior:
     """Find the mode of ``z`` and the linear posterior there.
 
