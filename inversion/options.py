@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from obsnet.config import Options
+from obsnet.errors import nearest
 
 __all__ = [
     "BoundaryOptions",
@@ -191,7 +192,7 @@ class InvertOptions(Options):
     periods: str = Field(
         default="all", description="time bins of the region totals: a frequency such as MS, or all"
     )
-    method: str = Field(default="auto", description="solver")
+    method: str = Field(default="auto", description="solver: auto, dual, primal or cg")
     out: str = Field(default="posterior.nc", description="output file, relative to the run's folder")
     modes: list[str] | None = Field(
         default=None, description="use only these observation modes, such as land or glint"
@@ -209,6 +210,14 @@ class InvertOptions(Options):
         default=None, description="members whose spread joins the covariance"
     )
     foreign: ForeignOptions | None = Field(default=None, description="solve a ready-made Jacobian instead")
+
+    @field_validator("method")
+    @classmethod
+    def _known_method(cls, value: str) -> str:
+        # other solvers take options that no table has; they are called from Python
+        if value not in (known := ("auto", "dual", "primal", "cg")):
+            raise ValueError(f"unknown method {value!r}{nearest(value, known)}")
+        return value
 
     @model_validator(mode="after")
     def _whole(self) -> InvertOptions:

@@ -77,7 +77,7 @@ class OsseOptions(Options):
     scenario: list[ScenarioOptions] = Field(description="observing systems to compare", min_length=1)
     twins: int = Field(default=200, ge=2, description="experiments for each")
     seed: int = Field(default=0, ge=0, description="of truths and errors")
-    method: str = Field(default="auto", description="solver: auto, dual, primal or cg")
+    method: Literal["auto", "dual", "primal", "cg"] = Field(default="auto", description="solver")
     sector: list[str] = Field(default_factory=list, description="sectors of a case to report; by default all")
     true_prior_factor: float = Field(
         default=1.0, gt=0, description="true prior errors over those assumed, standard deviations"

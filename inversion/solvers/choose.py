@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from inspect import signature
 from typing import Any
 
 import scipy.sparse as sp
@@ -170,7 +171,12 @@ def solve(
     """
     if method in APART:
         module, name = APART[method]
-        return getattr(import_module(f"inversion.solvers.{module}"), name)(problem, **options)
+        function = getattr(import_module(f"inversion.solvers.{module}"), name)
+        try:
+            signature(function).bind(problem, **options)
+        except TypeError as error:
+            raise ConfigError(f"method {method!r} ({name}): {error}") from None
+        return function(problem, **options)
     if method != "auto" and method not in METHODS:
         raise ConfigError(f"unknown method {method!r}{nearest(method, ['auto', *METHODS, *APART])}")
     free = float(available_memory()) if memory is None else memory

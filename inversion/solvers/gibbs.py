@@ -1,19 +1,13 @@
 """Hierarchical inversion: sizes and lengths of the errors are sampled, the state integrated out.
 
 The prior error of each component b is ``tau_b^2 B_b``, the observation error of each group g is
-``s_g^2 R_g``, and B may be one of several alternatives a, for instance a grid of correlation lengths. With
-``B = L L'``, T the factors tau on the columns of L, and ``M_g = L' H_g' R_g^-1 H_g L`` computed once, the
-density of the observations without the state is::
-
-    -2 ln p(y | a, tau, s) = sum_g [n_g ln s_g^2 + ln det R_g + d_g' R_g^-1 d_g / s_g^2] + ln det A - u' A^-1 u
-    A = I + T (sum_g M_g / s_g^2) T,     u = T sum_g L' H_g' R_g^-1 d_g / s_g^2
-
-so a draw costs one Cholesky factor of the size of the state, whatever the number of observations. The
-parameters (logarithms) and the alternative are drawn together by independence Metropolis steps from a mixture
-of t-distributions about the mode of each alternative (Tierney 1994, Ann. Stat. 22, 1701,
-doi:10.1214/aos/1176325750): proposals do not depend on the chain, so they are computed many at a time, and
-draws are nearly independent. The state follows from its normal distribution given each draw, the last step
-of a collapsed Gibbs sampler (Liu 1994, doi:10.2307/2290921).
+``s_g^2 R_g``, and B may be one of several alternatives, for instance a grid of correlation lengths. Without the
+state the likelihood costs one Cholesky factor (`inversion.solvers.marginal`). The parameters (logarithms) and
+the alternative are drawn together by independence Metropolis steps from a mixture of t-distributions about the
+mode of each alternative (Tierney 1994, Ann. Stat. 22, 1701, doi:10.1214/aos/1176325750): proposals do not depend
+on the chain, so they are computed many at a time, and draws are nearly independent. The state follows from its
+normal distribution given each draw, the last step of a collapsed Gibbs sampler (Liu 1994,
+doi:10.1080/01621459.1994.10476829).
 """
 
 from __future__ import annotations
@@ -32,149 +26,16 @@ from inversion.covariance import BlockDiagonalCovariance, Covariance
 from inversion.posterior import Aggregate
 from inversion.problem import Problem
 from inversion.solvers.chains import effective_size, split_rhat
-from inversion.solvers.split import split_error
+from inversion.solvers.marginal import Marginal, marginalise
 from obsnet.errors import ConfigError, ResourceError, SolverError
 
-__all__ = ["Hierarchical", "Reduction", "solve_gibbs"]
+__all__ = ["Hierarchical", "solve_gibbs"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 _LARGEST = 2000  # state elements
 _TAIL = 20.0  # degrees of freedom of the proposals' t-distribution; the target's tails are those of a normal
 _FLOOR = 0.02  # share of the proposals given to all alternatives alike
-
-
-@dataclass(frozen=True, eq=False)
-class Reduction:
-    """All that the likelihood needs of the observations, for each alternative prior.
-
-    Parameters
-    ----------
-    priors : tuple of Covariance
-        The alternatives.
-    normal : tuple of ndarray, shape (groups, q * q)
-        M_g, for each alternative; q columns of L.
-    right : tuple of ndarray, shape (groups, q)
-        ``L' H_g' R_g^-1 d_g``.
-    block : tuple of ndarray of int, shape (q,)
-        Component of each column of L.
-    square, count, logdet : ndarray, shape (groups,)
-        ``d_g' R_g^-1 d_g``, observations, ``ln det R_g``.
-    components : int
-        Number of factors tau.
-    """
-
-    priors: tuple[Covariance, ...]
-    normal: tuple[Floats, ...]
-    right: tuple[Floats, ...]
-    block: tuple[Ints, ...]
-    square: Floats
-    count: Floats
-    logdet: Floats
-    components: int
-
-    @property
-    def size(self) -> int:
-        """Number of parameters: tau of each component, then s of each group."""
-        return self.components + self.count.size
-
-    def system(self, alternative: int, theta: Floats) -> tuple[Floats, Floats, Floats]:
-        """Return A (n, q, q), u (n, q) and T (n, q) of parameters theta (n, size)."""
-        scale = np.exp(theta[:, : self.components])[:, self.block[alternative]]
-        weight = np.exp(-2.0 * theta[:, self.components :])
-        q = scale.shape[1]
-        a = (weight @ self.normal[alternative]).reshape(-1, q, q)
-        a *= scale[:, :, None]
-        a *= scale[:, None, :]
-        a[:, np.arange(q), np.arange(q)] += 1.0
-        return a, (weight @ self.right[alternative]) * scale, scale
-
-    def log_likelihood(self, alternative: int, theta: Floats) -> Floats:
-        """Return ``ln p(y | a, theta)`` of each row of theta, shape (n,)."""
-        out = np.empty(len(theta))
-        step = max(1, int(4e6) // max(self.right[alternative].shape[1], 1) ** 2)
-        for start in range(0, len(theta), step):
-            part = theta[start : start + step]
-            a, u, _ = self.system(alternative, part)
-            n, q = u.shape
-            # One factor of A bordered by u: its last row is the root of A times the inverse of A times u.
-            bordered = np.empty((n, q + 1, q + 1))
-            bordered[:, :q, :q] = a
-            bordered[:, q, :q] = bordered[:, :q, q] = u
-            bordered[:, q, q] = 1.0 + np.einsum("ij,ij->i", u, u)
-            root = np.linalg.cholesky(bordered)
-            inner = 2.0 * np.log(np.einsum("ijj->ij", root)[:, :q]).sum(axis=1)
-            quadratic = np.einsum("ij,ij->i", root[:, q, :q], root[:, q, :q])
-            out[start : start + step] = -0.5 * (self._outer(part) + inner - quadratic)
-        return out
-
-    def _outer(self, theta: Floats) -> Floats:
-        logs = 2.0 * theta[:, self.components :]
-        known = self.logdet.sum() + self.count.sum() * np.log(2.0 * np.pi)
-        return np.asarray(logs @ self.count + np.exp(-logs) @ self.square + known)
-
-    def gradient(self, alternative: int, theta: Floats) -> tuple[float, Floats]:
-        """Return ``ln p(y | a, theta)`` of one theta and its gradient."""
-        a, u, scale = (x[0] for x in self.system(alternative, theta[None]))
-        q, block = u.size, self.block[alternative]
-        root = la.cholesky(a, lower=True, check_finite=False)
-        inverse = la.cho_solve((root, True), np.eye(q), check_finite=False)
-        half = la.solve_triangular(root, u, lower=True, check_finite=False)
-        v = la.solve_triangular(root, half, lower=True, trans=1, check_finite=False)
-        inner = 2.0 * float(np.log(np.diagonal(root)).sum()) - float(half @ half)
-        value = -0.5 * (float(self._outer(theta[None])[0]) + inner)
-        weight = np.exp(-2.0 * theta[self.components :])
-        spread = (np.outer(scale, scale) * inverse + np.outer(scale * v, scale * v)).ravel()
-        of_groups = weight * (
-            self.normal[alternative] @ spread + self.square - 2.0 * self.right[alternative] @ (scale * v)
-        )
-        of_components = np.bincount(block, v**2 - 1.0 + np.diagonal(inverse), minlength=self.components)
-        return value, np.concatenate([of_components, of_groups - self.count])
-
-
-def reduce_problem(problem: Problem, priors: tuple[Covariance, ...], labels: npt.NDArray[Any]) -> Reduction:
-    """Compute what the likelihood needs.
-
-    Parameters
-    ----------
-    problem : Problem
-        Its observation error, background and prior mean.
-    priors : tuple of Covariance
-        Alternatives for its prior error.
-    labels : ndarray, shape (n_obs,)
-        Groups of observations whose error has one size.
-
-    Raises
-    ------
-    SolverError
-        Errors correlated between groups.
-    """
-    parts = split_error(problem.observation_error, labels, "group")
-    rows = {k: problem.select(r) for k, r, _ in parts}
-    innovation = {k: part.innovation for k, part in rows.items()}
-    normal, right, block = [], [], []
-    for prior in priors:
-        q = prior.factor_size
-        root = prior.factor(np.eye(q))
-        m, b = np.empty((len(parts), q * q)), np.empty((len(parts), q))
-        for i, (label, _, error) in enumerate(parts):
-            seen = rows[label].forward(root)
-            white = error.solve(seen)
-            m[i], b[i] = (seen.T @ white).ravel(), white.T @ innovation[label]
-        normal.append(m)
-        right.append(b)
-        sizes = [p.factor_size for p in prior.blocks] if isinstance(prior, BlockDiagonalCovariance) else [q]
-        block.append(np.repeat(np.arange(len(sizes)), sizes))
-    return Reduction(
-        priors,
-        tuple(normal),
-        tuple(right),
-        tuple(block),
-        np.array([innovation[k] @ e.solve(innovation[k]) for k, _, e in parts]),
-        np.array([float(r.size) for _, r, _ in parts]),
-        np.array([e.logdet() for _, _, e in parts]),
-        int(block[0][-1]) + 1,
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +46,7 @@ class Hierarchical:
     ----------
     problem : Problem
         What was solved; its errors are those of factor 1.
-    reduction : Reduction
+    marginal : Marginal
         Behind it.
     names : tuple of str
         Of the parameters: ``prior …`` and ``error …``, factors on standard deviations.
@@ -204,7 +65,7 @@ class Hierarchical:
     """
 
     problem: Problem
-    reduction: Reduction
+    marginal: Marginal
     names: tuple[str, ...]
     draws: Floats
     labels: tuple[Any, ...]
@@ -258,7 +119,7 @@ class Hierarchical:
         which = self.alternative.ravel()
         found = []
         for i in np.unique(np.linspace(0, len(theta) - 1, self.states).astype(np.int64)):
-            a, u, scale = (x[0] for x in self.reduction.system(int(which[i]), theta[i : i + 1]))
+            a, u, scale = (x[0] for x in self.marginal.system(int(which[i]), theta[i : i + 1]))
             inverse = la.cho_solve((la.cholesky(a, lower=True), True), np.diag(scale))
             found.append((int(which[i]), scale * la.solve(a, u, assume_a="pos"), scale[:, None] * inverse))
         return found
@@ -271,13 +132,13 @@ class Hierarchical:
     @cached_property
     def _states(self) -> Floats:
         """Conditional means minus the prior at the kept draws, shape (n_state, states)."""
-        columns = [self.reduction.priors[k].factor(chi) for k, chi, _ in self._conditionals]
+        columns = [self.marginal.priors[k].factor(chi) for k, chi, _ in self._conditionals]
         return np.stack(columns, axis=1)
 
     def variance(self) -> Floats:
         """Return the posterior variance of each state element: within draws plus between them."""
         total = np.zeros(self.problem.n_state)
-        for k, prior in enumerate(self.reduction.priors):
+        for k, prior in enumerate(self.marginal.priors):
             covariances = [c for which, _, c in self._conditionals if which == k]
             if covariances:
                 root = prior.factor(la.cholesky(np.sum(covariances, axis=0), lower=True))
@@ -295,7 +156,7 @@ class Hierarchical:
         g = weights.toarray() if sp.issparse(weights) else np.atleast_2d(np.asarray(weights, np.float64))
         if g.shape[1] != self.problem.n_state:
             raise SolverError(f"weights must have shape (totals, {self.problem.n_state}), found {g.shape}")
-        rows = [prior.factor_transposed(np.ascontiguousarray(g.T)).T for prior in self.reduction.priors]
+        rows = [prior.factor_transposed(np.ascontiguousarray(g.T)).T for prior in self.marginal.priors]
         inside = sum(rows[k] @ c @ rows[k].T for k, _, c in self._conditionals) / len(self._conditionals)
         means = g @ self._states
         covariance = inside + np.atleast_2d(np.cov(means))
@@ -355,12 +216,12 @@ def solve_gibbs(
     priors, labels = tuple(given.values()), tuple(given)
     _check(problem, priors, labels)
     group = np.zeros(problem.n_obs, np.int64) if errors_by is None else problem.labels(errors_by)
-    reduction = reduce_problem(problem, priors, group)
+    marginal = marginalise(problem, priors, group)
     names = (
-        *(f"prior {b}" for b in _components(problem, reduction.components)),
+        *(f"prior {b}" for b in _components(problem, marginal.components)),
         *(["error"] if errors_by is None else [f"error {k}" for k in np.unique(group)]),
     )
-    proposal = _Proposal(reduction, spread)
+    proposal = _Proposal(marginal, spread)
     report(f"{len(names)} parameters, {len(priors)} alternatives; modes found")
     rng = np.random.default_rng(seed)
     count = chains * draws
@@ -371,7 +232,7 @@ def solve_gibbs(
     at = (taken + (first + draws) * np.arange(chains)[:, None])[:, first:]
     result = Hierarchical(
         problem,
-        reduction,
+        marginal,
         names,
         np.exp(theta[at]),
         labels,
@@ -432,19 +293,19 @@ class _Proposal:
 
     Parameters
     ----------
-    reduction : Reduction
+    marginal : Marginal
         The likelihood.
     spread : float
         Standard deviation of each parameter beforehand.
     """
 
-    def __init__(self, reduction: Reduction, spread: float) -> None:
+    def __init__(self, marginal: Marginal, spread: float) -> None:
         from scipy.optimize import minimize
 
-        self.reduction, self.precision = reduction, 1.0 / spread**2
+        self.marginal, self.precision = marginal, 1.0 / spread**2
         modes, roots, heights = [], [], []
-        start = np.zeros(reduction.size)
-        for k in range(len(reduction.priors)):
+        start = np.zeros(marginal.size)
+        for k in range(len(marginal.priors)):
             cost = partial(self._cost, k)
             found = minimize(cost, start, jac=True, method="L-BFGS-B", bounds=[(-5.0, 5.0)] * start.size)
             start = found.x  # the next alternative's mode is near
@@ -459,7 +320,7 @@ class _Proposal:
 
     def _cost(self, alternative: int, theta: Floats) -> tuple[float, Floats]:
         """Return -ln of the target and its gradient."""
-        value, slope = self.reduction.gradient(alternative, theta)
+        value, slope = self.marginal.gradient(alternative, theta)
         return -value + 0.5 * self.precision * float(theta @ theta), self.precision * theta - slope
 
     def draw(self, count: int, rng: np.random.Generator) -> tuple[Ints, Floats, Floats, Floats]:
@@ -472,7 +333,7 @@ class _Proposal:
         target = np.empty(count)
         for k in np.unique(which):
             at = which == k
-            target[at] = self.reduction.log_likelihood(int(k), theta[at])
+            target[at] = self.marginal.log_likelihood(int(k), theta[at])
         target -= 0.5 * self.precision * np.einsum("ij,ij->i", theta, theta)
         return which, theta, target, target - self._log_density(which, theta)
 

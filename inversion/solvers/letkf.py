@@ -205,7 +205,7 @@ def analyse(
     columns, first = np.unique(near.column[rows], return_index=True)
     first = np.append(first, rows.size).astype(np.int64)
     error, order = problem.observation_error, near.order
-    with threadpool_limits(1):  # columns are the parallel work, and sums do not depend on the threads
+    with threadpool_limits(1, user_api="blas"):  # columns are the parallel work
         if not isinstance(error, DiagonalCovariance):
             for column, low, high in zip(columns, first[:-1], first[1:], strict=True):
                 obs, weight = near.neighbours(int(column))

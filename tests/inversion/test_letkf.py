@@ -156,6 +156,10 @@ def test_one_call_reaches_every_method():
     assert {"letkf", "smoother", "gibbs"} <= set(APART)
     with pytest.raises(ConfigError, match="unknown method 'letk'; nearest: 'letkf'"):
         solve(p, "letk")
+    with pytest.raises(
+        ConfigError, match=r"method 'smoother' \(solve_smoother\): missing a required argument: 'step'"
+    ):
+        solve(p, "smoother")
 
 
 def test_a_full_radius_is_no_localisation():
