@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,19 +104,7 @@ def _studies(
         problem = select_observations(study.problem, scenario.keep, scenario.drop, scenario.name)
         seen = set(problem.groups["platform"].astype(str))
         places = {k: v for k, v in study.positions.items() if k in seen}
-        yield (
-            scenario,
-            Study(
-                problem,
-                study.weights,
-                study.regions,
-                study.names,
-                places,
-                study.prior_total,
-                study.unit,
-                study.notes,
-            ),
-        )
+        yield scenario, replace(study, problem=problem, positions=places)
 
 
 def write_observations(options: OsseOptions, folder: Path, store: Path) -> dict[str, int]:
