@@ -256,8 +256,10 @@ def _matrix(given: Any) -> Any:
             at = int(np.argmax(bad))
             row = int(np.searchsorted(matrix.indptr, at, side="right") - 1)
             raise _not_finite("the Jacobian", int(bad.sum()), f"row {row}, column {matrix.indices[at]}")
-        if not matrix.has_sorted_indices:
-            matrix = matrix.sorted_indices()
+        if not matrix.has_canonical_format:
+            # Kernels take each entry once; a column given twice in a row means the sum. The caller's stays as it is.
+            matrix = matrix.copy()
+            matrix.sum_duplicates()
         return matrix
     array = np.asarray(given)
     if array.ndim != 2:

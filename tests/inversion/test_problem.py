@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from inversion import DiagonalCovariance, Problem, State
+from inversion import DiagonalCovariance, Problem, State, solve
 from inversion.covariance import BlockDiagonalCovariance, DenseCovariance
 from inversion.observation_error import subset
 from inversion.state import StateBlock
@@ -49,6 +49,16 @@ def test_adjoint_is_the_adjoint():
     x, v = rng.standard_normal(200), rng.standard_normal(300)
     left, right = v @ p.forward(x), p.adjoint(v) @ x
     assert abs(left - right) <= 1e-13 * abs(left)
+
+
+@pytest.mark.parametrize("method", ["dual", "primal", "cg"])
+def test_an_entry_in_two_parts_is_their_sum(method):
+    given = sp.csr_array((np.array([1.0, 2.0, 3.0]), np.array([1, 0, 0]), np.array([0, 3])), shape=(1, 2))
+    parts = ([1.0], [1.0], [0.0, 0.0], [1.0, 1.0])
+    split, whole = (solve(Problem(h, *parts), method) for h in (given, np.array([[5.0, 1.0]])))
+    np.testing.assert_allclose(split.mean, whole.mean, rtol=1e-12)
+    np.testing.assert_allclose(split.variance(), whole.variance(), rtol=1e-12)
+    assert given.data.tolist() == [1.0, 2.0, 3.0]  # the caller's own is not touched
 
 
 def test_innovation_takes_the_background_away():
