@@ -33,6 +33,7 @@ def _adjoint(block: sp.csr_array, v: Floats) -> Floats:
 
 def _normal(block: sp.csr_array, weight: Floats) -> Floats:
     out = np.zeros((block.shape[1], block.shape[1]))
+    block = products.canonical(block)
     add_normal(block.data, block.indices, block.indptr, weight, out)
     return out
 
@@ -150,14 +151,14 @@ class BlockJacobian:
 
 
 def _checked(block: Any, rows: int, columns: int) -> sp.csr_array:
-    matrix = sp.csr_array(block)
+    matrix = products.canonical(block)
     if matrix.shape != (rows, columns):
         raise SolverError(f"a block of the Jacobian has shape {matrix.shape}, expected {(rows, columns)}")
     if not np.isfinite(matrix.data).all():
         raise SolverError(
             f"a block of the Jacobian has {np.count_nonzero(~np.isfinite(matrix.data))} values not finite"
         )
-    return matrix if matrix.has_sorted_indices else matrix.sorted_indices()
+    return matrix
 
 
 def _read(path: str, ids: npt.NDArray[np.str_]) -> sp.csr_array:

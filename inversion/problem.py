@@ -256,11 +256,7 @@ def _matrix(given: Any) -> Any:
             at = int(np.argmax(bad))
             row = int(np.searchsorted(matrix.indptr, at, side="right") - 1)
             raise _not_finite("the Jacobian", int(bad.sum()), f"row {row}, column {matrix.indices[at]}")
-        if not matrix.has_canonical_format:
-            # Kernels take each entry once; a column given twice in a row means the sum. The caller's stays as it is.
-            matrix = matrix.copy()
-            matrix.sum_duplicates()
-        return matrix
+        return products.canonical(matrix)
     array = np.asarray(given)
     if array.ndim != 2:
         raise SolverError(f"the Jacobian has two dimensions (observations, state), found shape {array.shape}")

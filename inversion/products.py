@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-__all__ = ["adjoint", "forward"]
+__all__ = ["adjoint", "canonical", "forward"]
 
 Floats = npt.NDArray[np.float64]
 _LARGE = 2_000_000  # stored entries below which scipy's start is quicker
@@ -68,6 +68,18 @@ def _adjoint(
                 target = out[column]
                 for j in range(k):
                     target[j] += value * source[j]
+
+
+def canonical(matrix: Any) -> sp.csr_array:
+    """Return a sparse matrix as CSR with sorted columns, each once; what is given stays as it is.
+
+    The kernels here and in `inversion.solvers.normal` take each entry once; a column twice in a row means the sum.
+    """
+    csr = sp.csr_array(matrix)
+    if not csr.has_canonical_format:
+        csr = csr.copy()
+        csr.sum_duplicates()
+    return csr
 
 
 def forward(matrix: Any, x: Floats) -> Floats:

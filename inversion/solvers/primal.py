@@ -59,9 +59,7 @@ def normal_matrix(problem: Problem) -> Floats:
         weight = 1.0 / error.diagonal()
         for span, block in problem.row_blocks():
             if sp.issparse(block):
-                rows = sp.csr_array(block)
-                rows.sort_indices()
-                add_normal(rows.data, rows.indices, rows.indptr, weight[span], total)
+                add_normal(block.data, block.indices, block.indptr, weight[span], total)
             else:
                 scaled = np.asarray(block, dtype=np.float64) * np.sqrt(weight[span])[:, None]
                 total += scaled.T @ scaled

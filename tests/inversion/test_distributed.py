@@ -42,6 +42,13 @@ def test_products_are_the_whole_matrix(lazy):
 
 
 @pytest.mark.parametrize("lazy", [False, True])
+def test_an_entry_in_two_parts_is_their_sum(lazy):
+    block = sp.csr_array((np.array([1.0, 2.0, 3.0]), np.array([1, 0, 0]), np.array([0, 3])), shape=(1, 2))
+    b = BlockJacobian([dask.delayed(block) if lazy else block], [1], 2)
+    np.testing.assert_allclose(np.tril(b.normal(np.array([0.5]))), [[12.5, 0.0], [2.5, 0.5]])
+
+
+@pytest.mark.parametrize("lazy", [False, True])
 @pytest.mark.parametrize("method", ["primal", "dual", "cg"])
 def test_solvers_agree_to_rounding(lazy, method):
     c = case("S")
