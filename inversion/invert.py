@@ -144,6 +144,7 @@ def assemble(
     for extra in (
         _boundary_block(options.boundary, jacobian, gas),
         _offset_block(options.offset, table, gas),
+        _systematic_block(options.offset, table, gas),
     ):
         if extra is not None:
             block, matrix, error = extra
@@ -289,4 +290,21 @@ def _offset_block(options: OffsetOptions, table: pa.Table, gas: Species) -> Bloc
     matrix = sp.csr_array((np.ones(rows.size), (rows, column)), shape=(len(table), names.size))
     spread = np.array([options.sigma[source[labels == n][0]] for n in names])
     block = StateBlock("offset", "offset", (options.by,), {options.by: names}, gas.unit_name)
+    return block, matrix, DiagonalCovariance(spread**2)
+
+
+def _systematic_block(options: OffsetOptions, table: pa.Table, gas: Species) -> Block | None:
+    """Return the error that all observations of a platform share, as large as each of them says.
+
+    Averaging does not make it smaller, so it is an unknown of its own and not a part of R's diagonal.
+    """
+    source, platform = (table[n].to_numpy(zero_copy_only=False).astype(str) for n in ("source", "platform"))
+    size = np.nan_to_num(table["uncertainty_systematic"].to_numpy(zero_copy_only=False).astype(np.float64))
+    rows = np.flatnonzero((size > 0.0) & ~np.isin(source, list(options.sigma)))
+    if not options.systematic or not rows.size:
+        return None
+    names, column = np.unique(platform[rows], return_inverse=True)
+    spread = np.sqrt(np.bincount(column, size[rows] ** 2) / np.bincount(column))
+    matrix = sp.csr_array((size[rows] / spread[column], (rows, column)), shape=(len(table), names.size))
+    block = StateBlock("systematic", "offset", ("platform",), {"platform": names}, gas.unit_name)
     return block, matrix, DiagonalCovariance(spread**2)

@@ -119,6 +119,10 @@ class OffsetOptions(Options):
     by: Literal["source", "platform"] = Field(
         default="source", description="one offset a source, or one a platform of it"
     )
+    systematic: bool = Field(
+        default=True,
+        description="platforms that state a systematic uncertainty get an offset of that size, unless named above",
+    )
 
 
 class ForeignOptions(Options):

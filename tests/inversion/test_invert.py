@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
+import pyarrow as pa
 import pytest
 import scipy.sparse as sp
 
@@ -184,6 +187,28 @@ def test_offsets_of_an_instrument(world):
     )
     with pytest.raises(ConfigError, match="no observation is from 'test_colum'; nearest: 'test_column'"):
         world.assemble(options(offset={"sigma": {"test_colum": 1.0}}))
+
+
+def test_a_platform_may_be_wrong_by_what_it_says_of_itself(world):
+    """An error that all rows of a platform share adds s s' to the covariance of what was observed."""
+    said = np.where(world.table["kind"].to_numpy(zero_copy_only=False) == "column", np.nan, 0.2)
+    said[1] = 0.4  # rows may differ
+    at = world.table.schema.get_field_index("uncertainty_systematic")
+    table = world.table.set_column(at, "uncertainty_systematic", pa.array(said, from_pandas=True))
+    stated = dataclasses.replace(world, table=table)
+    with_it = stated.assemble().problem
+    without = stated.assemble(options(offset={"systematic": False})).problem
+    platform = table["platform"].to_numpy(zero_copy_only=False).astype(str)
+    common = np.nan_to_num(np.outer(said, said)) * (platform[:, None] == platform)
+    innovation = [p.jacobian @ p.prior_error.matmul(p.jacobian.toarray().T) for p in (with_it, without)]
+    np.testing.assert_allclose(innovation[0] - innovation[1], common, atol=1e-9)
+    assert without.n_state == world.assemble().problem.n_state
+    # a source that is named has its own offset instead, once
+    named = stated.assemble(options(offset={"sigma": {"test_point": 1.0}})).problem.state
+    assert "systematic" not in named.names
+    spread = [solve(p).variance()[: p.state.span("boundary").start] for p in (with_it, without)]
+    assert (spread[0] > spread[1]).any()
+    assert (spread[0] >= spread[1] * (1 - 1e-12)).all()
 
 
 def test_observation_error_has_three_parts(world):
