@@ -7,7 +7,7 @@ import typer
 from stations.fit_command import fit
 from stations.process_commands import budget, calibrate, qc, scale
 from stations.read_command import read
-from stations.show_commands import admit, plot
+from stations.show_commands import admit, plot, sites
 
 __all__ = ["app"]
 
@@ -24,5 +24,5 @@ def _station() -> None:
     """Keep `app` a group whatever it has."""
 
 
-for command in (read, scale, qc, calibrate, budget, fit, plot, admit):
+for command in (read, scale, qc, calibrate, budget, fit, plot, admit, sites):
     app.command()(command)

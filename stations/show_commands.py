@@ -1,4 +1,4 @@
-"""``obsnet station plot`` and ``obsnet station admit``: a record to look at, a station to judge."""
+"""``obsnet station plot``, ``admit``, ``sites``: a record to look at, a station to judge or to look up."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from obsnet.errors import ObsnetError
 from stations.command_options import File, Json, Scale, Site, Species, load, notes
 
-__all__ = ["admit", "plot"]
+__all__ = ["admit", "plot", "sites"]
 
 Picture = Annotated[str, typer.Option(help="overview, record, growth, season, diurnal or flags.")]
 PictureOut = Annotated[Path, typer.Option("--out", help="*.png, *.svg or *.pdf.")]
@@ -88,3 +88,28 @@ def admit(
     if failed:
         notes([f"{failed} of {len(stations)} stations do not pass"])
         raise typer.Exit(1)
+
+
+def sites(
+    name: Annotated[str | None, typer.Argument(help="Code, name or alias; all stations without it.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the station table: codes, checked positions, networks and their sources."""
+    from dataclasses import asdict
+
+    from obsnet.cli import emit
+    from stations import sites as table
+
+    found = [table.site(name)] if name else list(table.sites().values())
+    if as_json:
+        emit({"sites": [asdict(s) for s in found]})
+        return
+    for s in found:
+        height = "" if s.altitude_m is None else f"{s.altitude_m:g}"
+        check = "" if s.verified else " (unverified)"
+        names = f"{s.name} {s.name_zh}".strip()
+        print(
+            f"{s.code:<9} {s.latitude:8.4f} {s.longitude:9.4f} {height:>6}  {names}{check}; {', '.join(s.networks)}"
+        )
+        if name:
+            print(f"  {s.country}, {s.setting}; {s.source}")

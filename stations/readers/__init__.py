@@ -80,7 +80,9 @@ READERS = (
     ),
     Reader("gcwerks_crds", "stations.readers.gcwerks_crds", "GCWerks .dat of laser analysers"),
     Reader(
-        "coccon", "stations.readers.coccon", "COCCON/PROFFAST csv (columns; from the format's description)"
+        "coccon",
+        "stations.readers.coccon",
+        "COCCON/PROFFAST csv (columns), with kernels and priors from the folder beside it",
     ),
 )
 

@@ -1,26 +1,32 @@
-"""COCCON column records as PROFFAST and its pylot write them: ``combined_invparms…csv``.
+"""COCCON column records as PROFFAST and its pylot write them: ``comb_invparms…csv``.
 
-Written from the description of the format (columns ``UTC, LocalTime, JulianDate, gndP, latdeg, londeg, altim,
-appSZA, XAIR, XCO2, XCH4, XCO …``; XCO2 and XCH4 in ppm, XCO in ppb); it has not met a real file yet. The table
-holds no kernels and no priors: those columns of the observation contract stay empty. Times are the middle of
-a measurement, UTC. Sources: Frey et al. 2019, doi:10.5194/amt-12-1513-2019; PROFFASTpylot.
+Columns are ``UTC, LocalTime, spectrum, JulianDate, gndP, latdeg, londeg, altim, appSZA, XAIR, XCO2, XCH4, XCO …``,
+separated by commas or tabs; XCO2, XCH4 and XCO are in ppm, altim in m; an instrument without a second channel
+has XCO exactly 0. Times are the middle of a measurement, UTC. Kernels and priors are not in the table: they come
+from the folder ``raw_output_proffast`` beside it (`proffast_profiles`) where there is one, and stay empty else.
+Sources: Frey et al. 2019, doi:10.5194/amt-12-1513-2019; the reference output in PROFFASTpylot's repository.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from obsnet.schema import Quality
 from stations.readers import choose
+from stations.readers.proffast_profiles import FOLDER, profiles
 from stations.readers.source import Source
 from stations.readers.table import read_table, require
+from stations.readers.tccon_column import in_unit
 from stations.readers.text import parse_iso, split_header
 from stations.record import Notes, build, intervals
 
 __all__ = ["read", "sniff"]
 
-_GASES = {"CO2": ("XCO2", "ppm"), "CH4": ("XCH4", "ppm"), "CO": ("XCO", "ppb")}
+_UNIT = "ppm"
+_GASES = {"CO2": "XCO2", "CH4": "XCH4", "CO": "XCO"}
 _NEEDED = ("JulianDate", "gndP", "XAIR", "latdeg", "londeg")
 _STRINGS = ("UTC", "LocalTime", "spectrum", "HHMMSS_ID")
 _FILL = -90000.0  # everything below is a fill: -900000 and its like
@@ -33,19 +39,21 @@ def sniff(source: Source) -> bool:
     return _header(source.lines[:1]) is not None
 
 
-def _header(lines: list[str]) -> tuple[int, list[str]] | None:
-    names = [n.strip() for n in lines[0].split(",")] if lines else []
-    found = {"JulianDate", "gndP", "XAIR"} <= set(names) and {"XCO2", "XCH4", "XCO"} & set(names)
-    return (0, names) if found else None
+def _header(lines: list[str]) -> tuple[int, tuple[list[str], str]] | None:
+    """Return the index of the column line, its names and the separator."""
+    separator = "\t" if lines and "\t" in lines[0] else ","
+    names = [n.strip() for n in lines[0].split(separator)] if lines else []
+    found = {"JulianDate", "gndP", "XAIR"} <= set(names) and set(_GASES.values()) & set(names)
+    return (0, (names, separator)) if found else None
 
 
 def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     """Read a table of PROFFAST results; see `stations.readers.read`."""
     notes = Notes()
-    _, names, rows = split_header(source, _header, notes)
+    _, (names, separator), rows = split_header(source, _header, notes)
     require(names, _NEEDED, source.path)
-    gases = [gas for gas, (column, _) in _GASES.items() if column in names]
-    table = read_table(rows, names, strings=_STRINGS, path=source.path, notes=notes, separator=",")
+    gases = [gas for gas, column in _GASES.items() if column in names]
+    table = read_table(rows, names, strings=_STRINGS, path=source.path, notes=notes, separator=separator)
     julian = _from_julian(table["JulianDate"])
     stamp = parse_iso(table["UTC"]) if "UTC" in table else julian
     off = np.abs(stamp - julian) > np.timedelta64(120, "s")
@@ -71,8 +79,8 @@ def _from_julian(days: np.ndarray) -> np.ndarray:
 def _record(
     source: Source, table: dict[str, np.ndarray], stamp: np.ndarray, gas: str, notes: Notes
 ) -> xr.Dataset:
-    column, unit = _GASES[gas]
-    fill = table[column] < _FILL
+    column = _GASES[gas]
+    fill = (table[column] < _FILL) | (table[column] == 0.0)
     notes.changed(fill.sum(), "fill values set to missing")
     value = np.where(fill, np.nan, table[column])
     xair = table["XAIR"]
@@ -80,17 +88,21 @@ def _record(
     notes.warn(odd.sum(), f"rows have XAIR outside {_XAIR[0]} to {_XAIR[1]} (flagged 'suspect')")
     start, middle, end = intervals(stamp, "instant")
     altitude = table.get("altim", np.array(np.nan))
-    return build(
+    quality = np.where(odd, np.uint32(Quality.SUSPECT), np.uint32(0))
+    operator = _operator(source, table, stamp, gas, notes)
+    if operator:
+        quality[np.isnan(operator["prior_column"])] |= np.uint32(Quality.OPERATOR)
+    dataset = build(
         {
             "value": value,
-            "quality": np.where(odd, np.uint32(Quality.SUSPECT), np.uint32(0)),
+            "quality": quality,
             "latitude": table["latdeg"],
             "longitude": table["londeg"],
             # km in some versions, m in others; an instrument stands neither below 9 m nor above 9 km
             "altitude_m": np.where(np.abs(altitude) < 9.0, altitude * 1000.0, altitude),
         },
         species=gas,
-        unit=unit,
+        unit=_UNIT,
         scale="",
         start=start,
         middle=middle,
@@ -98,7 +110,7 @@ def _record(
         interval="middle",
         notes=notes,
         kind="column",
-        extras={"xair": xair, "surface_pressure": table["gndP"]},
+        extras={"xair": xair, "surface_pressure": table["gndP"], **operator},
         options=source.options,
         attrs={
             "site": "",
@@ -111,3 +123,21 @@ def _record(
             "vertical": "level",
         },
     )
+    in_unit(dataset, _UNIT)
+    return dataset
+
+
+def _operator(
+    source: Source, table: dict[str, np.ndarray], stamp: np.ndarray, gas: str, notes: Notes
+) -> dict[str, Any]:
+    """Return the variables of the contract's column operator from the files beside the table, if any."""
+    folder = source.path.parent / FOLDER
+    if not folder.is_dir() or "appSZA" not in table:
+        notes.warn(len(stamp), f"rows without kernels and priors (no folder {FOLDER} beside the table)")
+        return {}
+    local = parse_iso(table["LocalTime"]) if "LocalTime" in table else stamp
+    found = profiles(folder, gas, local.astype("datetime64[D]"), table["appSZA"], table["gndP"], notes)
+    operator: dict[str, Any] = {name: (("time", "level"), values) for name, values in found.items()}
+    if found:
+        operator["prior_column"] = (found["pressure_weight"] * found["prior_profile"]).sum(axis=1)
+    return operator

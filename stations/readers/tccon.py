@@ -14,11 +14,10 @@ import xarray as xr
 
 from obsnet.errors import FormatError
 from obsnet.schema import Quality
-from obsnet.units import convert
 from stations.readers import ALL, choose, tccon_ggg2014, tccon_ggg2020
 from stations.readers.netcdf import File, opened
 from stations.readers.source import Source
-from stations.readers.tccon_column import Column
+from stations.readers.tccon_column import Column, in_unit
 from stations.record import Notes, build, intervals
 
 __all__ = ["read", "sniff"]
@@ -94,11 +93,7 @@ def _record(source: Source, file: File, column: Column, name: str, release: str,
             **column.attrs,
         },
     )
-    # `build` has brought value and uncertainty to the species' unit; priors follow them.
-    factor = float(convert(1.0, column.unit, dataset["value"].attrs["units"]))
-    for variable in ("prior_profile", "prior_column", "prior_column_file"):
-        if variable in dataset:
-            dataset[variable] = dataset[variable] * factor
+    in_unit(dataset, column.unit)
     return dataset
 
 

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import xarray as xr
 
 from obsnet.constants import MOLAR_MASS_DRY_AIR, MOLAR_MASS_WATER
+from obsnet.units import convert
 
-__all__ = ["Column", "interpolate_columns", "level_weights"]
+__all__ = ["Column", "in_unit", "interpolate_columns", "level_weights"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -104,3 +106,11 @@ def interpolate_columns(nodes: Floats, table: Floats, at: Floats) -> Floats:
     high = np.clip(np.searchsorted(nodes, at), 1, len(nodes) - 1)
     share = np.clip((at - nodes[high - 1]) / (nodes[high] - nodes[high - 1]), 0.0, 1.0)
     return table[:, high - 1] * (1.0 - share) + table[:, high] * share
+
+
+def in_unit(dataset: xr.Dataset, unit: str) -> None:
+    """Bring the priors of a record from the file's unit to that which `build` gave its values."""
+    factor = float(convert(1.0, unit, dataset["value"].attrs["units"]))
+    for name in ("prior_profile", "prior_column", "prior_column_file"):
+        if name in dataset:
+            dataset[name] = dataset[name] * factor

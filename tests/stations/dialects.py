@@ -297,16 +297,70 @@ def picarro(epoch, co2, code=None, status=963, alarm=0, local_hours=0.0, valve=N
     return "\r\n".join(lines) + "\r\n"
 
 
-def coccon(rows: Rows) -> str:
-    """PROFFAST results as PROFFASTpylot combines them."""
-    names = "UTC, LocalTime, spectrum, JulianDate, UTtimeh, gndP, gndT, latdeg, londeg, altim, appSZA, azimuth, XH2O, XAIR, XCO2, XCH4, XCO, XCH4_S5P"
+def coccon(rows: Rows, separator=", ") -> str:
+    """PROFFAST results as PROFFASTpylot combines them; local time is UTC+8."""
+    names = [
+        "UTC",
+        "LocalTime",
+        "spectrum",
+        "JulianDate",
+        "UTtimeh",
+        "gndP",
+        "gndT",
+        "latdeg",
+        "londeg",
+        "altim",
+        "appSZA",
+        "azimuth",
+        "XH2O",
+        "XAIR",
+        "XCO2",
+        "XCH4",
+        "XCO",
+        "XCH4_S5P",
+    ]
     body = []
     for i in range(len(rows.time)):
-        julian = 2440587.5 + rows.time[i].astype("datetime64[s]").astype(np.int64) / 86400.0
-        text = str(rows.time[i]).replace("T", " ")
-        body.append(f"{text}, {text}, x.bin, {julian:.6f}, 5.0, 1010.2, 290.1, 39.9, 116.4, 0.06, 45.1, 120.0, 2500.0, "
-                    f"{rows.extra.get('xair', 0.999)}, {rows.value[i]}, 1.9, 110.0, 1.91")  # fmt: skip
-    return "\n".join([names, *body]) + "\n"
+        time = rows.time[i].astype("datetime64[s]")
+        julian = 2440587.5 + time.astype(np.int64) / 86400.0
+        utc, local = (str(t).replace("T", " ") for t in (time, time + np.timedelta64(8, "h")))
+        xair = f"{rows.extra.get('xair', 0.999):.5e}"
+        numbers = [f"{julian:.5f}", "  5.0", "1010.20", "290.10", "39.90000", "116.40000", "60.000", "45.10", "-77.41",
+                   "1.89954e+03", xair, f"{rows.value[i]:.7e}", "1.90000e+00", "1.10000e-01", "1.91000e+00"]  # fmt: skip
+        body.append(separator.join([utc, local, "170608_054549SN.BIN", *numbers]))
+    return "\n".join([separator.join(names), *body]) + "\n"
+
+
+COLSENS_ANGLES = (0.0, 0.3965, 0.793, 1.189, 1.484)
+
+
+def proffast_day(folder: Path, day="200101", site="Beijing", levels=20, kernel=lambda z, a: 1.0 + 0.1 * a):
+    """What PROFFAST leaves of a day: pT, priors and column sensitivities; the kernel is a function of km and rad."""
+    folder.mkdir(exist_ok=True)
+    height = np.linspace(0.05, 60.0, levels)  # km
+    pressure = 1013.0 * np.exp(-height / 7.4)
+    state = ["Index Altitude Temperature Pressure Column H2O HDO"]
+    priors = []
+    for i, (z, p) in enumerate(zip(height, pressure, strict=True)):
+        state.append(f" {i} {z * 1e3:.2f} 250.0 {p * 100:.4f} 1.0E+24 {8000.0 * np.exp(-z / 2):.4f} 1.0")
+        priors.append(f" {i} {z * 1e3:.2f} 1.0 1.0 {400.0 + z:.4f} 1.9 0.33 0.11 0.2095 0.0")
+    blocks = []
+    for gas in ("H2O", "HDO", "CO2", "CH4", "N2O", "CO", "O2", "HF"):
+        scale = {"CO2": 1.0, "CH4": 2.0}.get(gas, 3.0)
+        blocks += [
+            "",
+            f" column sensitivities of {gas}",
+            "",
+            " alt p " + " ".join(f"{a:.3E}" for a in COLSENS_ANGLES),
+            "",
+            "",
+        ]
+        for z, p in zip(height, pressure, strict=True):
+            blocks.append(
+                f" {z:.4E} {p:.4E} " + " ".join(f"{scale * kernel(z, a):.4E}" for a in COLSENS_ANGLES)
+            )
+    for kind, lines in (("pT_fast_out", state), ("VMR_fast_out", priors), ("colsens", blocks)):
+        (folder / f"{site}{day}-{kind}.dat").write_text("\n".join(lines) + "\n")
 
 
 TEXTS = {
@@ -321,7 +375,7 @@ TEXTS = {
     "gcwerks_c": (lambda: gcwerks_c(simple()), "shangdianzi-medusa.18.C"),
     "gcwerks_crds": (lambda: gcwerks_crds(simple()), "sdz.picarro.hourly.10m.dat"),
     "picarro": (lambda: picarro([1.5e9, 1.5e9 + 2, 1.5e9 + 4], [400.0, 401.0, 402.0]), "X-DataLog_User.dat"),
-    "coccon": (lambda: coccon(simple()), "combined_invparms.csv"),
+    "coccon": (lambda: coccon(simple()), "comb_invparms.csv"),
 }
 
 

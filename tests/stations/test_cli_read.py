@@ -4,33 +4,8 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
-from obsnet.cli import main
 from obsnet.store import ObservationStore
 from tests.stations.dialects import gcwerks_crds, noaa_text, simple
-
-
-@pytest.fixture
-def station(capsys):
-    """Run ``obsnet station …``; return (exit code, standard output, standard error)."""
-
-    def run(*args):
-        with pytest.raises(SystemExit) as stop:
-            main(["station", *map(str, args)])
-        out, err = capsys.readouterr()
-        return stop.value.code or 0, out, err
-
-    def call(*args):
-        try:
-            return run(*args)
-        except BaseException as error:  # `main` returns where all is well
-            if "DID NOT RAISE" not in str(error):
-                raise
-            out, err = capsys.readouterr()
-            return 0, out, err
-
-    return call
 
 
 def test_waliguan_as_json(station, sample_data):

@@ -9,7 +9,6 @@ import sys
 import numpy as np
 import pytest
 
-from obsnet.cli import main
 from obsnet.errors import ConfigError
 from stations.command_options import decimal_years, named_files
 from stations.record_file import read_record, write_record
@@ -18,25 +17,10 @@ from tests.stations.made import make_record
 from tests.stations.references import reference
 
 
-def run(capsys, *words) -> tuple[int, str, str]:
-    code = 0
-    try:
-        main([str(w) for w in words])
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    out = capsys.readouterr()
-    return code, out.out, out.err
-
-
-@pytest.fixture
-def waliguan(sample_data):
-    return sample_data / "stations/noaa_flask/co2_wlg_surface-flask_1_ccgg_event.txt"
-
-
-def test_fit_json_holds_noaas_numbers(capsys, waliguan, sample_data):
+def test_fit_json_holds_noaas_numbers(station, waliguan, sample_data):
     case = reference(sample_data, "noaa_curve_fit.json")["cases"][0]
     dates = ",".join(repr(d) for d in case["dates"])
-    code, out, _ = run(capsys, "station", "fit", waliguan, "--json", "--dates", dates)
+    code, out, _ = station("fit", waliguan, "--json", "--dates", dates)
     got = json.loads(out)
     assert code == 0
     np.testing.assert_allclose(got["coefficients"], case["params"], atol=1e-5)
@@ -54,18 +38,18 @@ def test_fit_json_holds_noaas_numbers(capsys, waliguan, sample_data):
     assert got["unit"] == "ppm"
 
 
-def test_fit_text_and_ensemble(capsys, waliguan):
-    code, out, _ = run(capsys, "station", "fit", waliguan, "--dates", "2015-07-02", "--errors", "20")
+def test_fit_text_and_ensemble(station, waliguan):
+    code, out, _ = station("fit", waliguan, "--dates", "2015-07-02", "--errors", "20")
     assert code == 0
     assert "1369 values" in out
     assert "2015.4986: function" in out
-    _, out, _ = run(capsys, "station", "fit", waliguan, "--dates", "2015.5", "--errors", "20", "--json")
+    _, out, _ = station("fit", waliguan, "--dates", "2015.5", "--errors", "20", "--json")
     ensemble = json.loads(out)["ensemble"]
     assert 0.1 < ensemble["trend_sd"][0] < 1.0
     assert len(ensemble["coefficient_sd"]) == 11
 
 
-def test_fit_options_reach_the_fit(capsys, waliguan):
+def test_fit_options_reach_the_fit(station, waliguan):
     words = [
         "--terms",
         "2",
@@ -79,17 +63,15 @@ def test_fit_options_reach_the_fit(capsys, waliguan):
         "valid",
         "--no-pairs",
     ]
-    _, out, _ = run(capsys, "station", "fit", waliguan, "--json", *words)
+    _, out, _ = station("fit", waliguan, "--json", *words)
     got = json.loads(out)
     assert (got["timezero"], got["interval_days"], len(got["coefficients"])) == (2000, 7, 6)
     assert got["n"] == 2821
 
 
-def test_fit_of_many_goes_on_and_says_how_many_failed(capsys, sample_data, tmp_path):
+def test_fit_of_many_goes_on_and_says_how_many_failed(station, sample_data, tmp_path):
     files = sorted((sample_data / "stations/noaa_flask").glob("co2_*.txt"))
-    code, out, err = run(
-        capsys, "station", "fit", *files, tmp_path / "no.txt", "--json", "--scheduler", "serial"
-    )
+    code, out, err = station("fit", *files, tmp_path / "no.txt", "--json", "--scheduler", "serial")
     got = json.loads(out)
     assert code == 1
     assert len(got["files"]) == 3
@@ -97,8 +79,8 @@ def test_fit_of_many_goes_on_and_says_how_many_failed(capsys, sample_data, tmp_p
     assert err.strip().splitlines()[-1] == "1 of 4 files could not be fitted"
 
 
-def test_one_bad_file_is_a_mistake_of_the_user(capsys, tmp_path):
-    code, _, err = run(capsys, "station", "fit", tmp_path / "no.txt")
+def test_one_bad_file_is_a_mistake_of_the_user(station, tmp_path):
+    code, _, err = station("fit", tmp_path / "no.txt")
     assert code == 2
     assert "no.txt" in err
 
@@ -111,58 +93,54 @@ def test_dates_as_people_write_them(tmp_path):
         decimal_years(["soon"])
 
 
-def test_scale(capsys, tmp_path):
+def test_scale(station, tmp_path):
     write_record(make_record([400.0, 410.0], scale="WMO CO2 X2007"), tmp_path / "a.nc")
-    code, out, err = run(
-        capsys, "station", "scale", tmp_path / "a.nc", "--to", "X2019", "--out", tmp_path / "b.nc", "--json"
+    code, out, err = station(
+        "scale", tmp_path / "a.nc", "--to", "X2019", "--out", tmp_path / "b.nc", "--json"
     )
     got = json.loads(out)
     assert code == 0
     assert got["mean_change"] == pytest.approx(0.178, abs=1e-3)
     assert "values from WMO CO2 X2007 to WMO CO2 X2019" in err
     assert read_record(tmp_path / "b.nc").attrs["scale"] == "WMO CO2 X2019"
-    code, out, _ = run(capsys, "station", "scale", tmp_path / "a.nc", "--to", "X2019")
+    code, out, _ = station("scale", tmp_path / "a.nc", "--to", "X2019")
     assert "mean change +0.17" in out
-    code, _, err = run(capsys, "station", "scale", tmp_path / "a.nc", "--to", "X2050")
+    code, _, err = station("scale", tmp_path / "a.nc", "--to", "X2050")
     assert code == 2
     assert "no conversion of CO2" in err
 
 
-def test_scale_only_with_a_netcdf_name(capsys, tmp_path):
+def test_scale_only_with_a_netcdf_name(station, tmp_path):
     write_record(make_record([400.0], scale="WMO CO2 X2007"), tmp_path / "a.nc")
-    code, _, err = run(
-        capsys, "station", "scale", tmp_path / "a.nc", "--to", "X2019", "--out", tmp_path / "b.csv"
-    )
+    code, _, err = station("scale", tmp_path / "a.nc", "--to", "X2019", "--out", tmp_path / "b.csv")
     assert code == 2
     assert "name it *.nc" in err
 
 
-def test_qc_and_what_it_writes(capsys, tmp_path):
+def test_qc_and_what_it_writes(station, tmp_path):
     value = np.full(200, 400.0) + 0.01 * np.arange(200)
     value[50] = 460
     write_record(make_record(value), tmp_path / "a.nc")
-    code, out, _ = run(
-        capsys, "station", "qc", tmp_path / "a.nc", "--rules", "continuous_hours", "--out", tmp_path / "q.nc"
-    )
+    code, out, _ = station("qc", tmp_path / "a.nc", "--rules", "continuous_hours", "--out", tmp_path / "q.nc")
     assert code == 0
     assert "199 of 200 rows to use" in out
     assert (read_record(tmp_path / "q.nc")["quality"].values != 0).nonzero()[0].tolist() == [50]
-    _, out, _ = run(capsys, "station", "qc", tmp_path / "a.nc", "--rules", "continuous_hours", "--json")
+    _, out, _ = station("qc", tmp_path / "a.nc", "--rules", "continuous_hours", "--json")
     got = json.loads(out)
     assert got["usable"] == 199
     assert {r["kind"] for r in got["rules"]} == {"range", "stuck", "hampel"}
 
 
-def test_qc_against_the_keeper(capsys, waliguan):
-    code, out, _ = run(capsys, "station", "qc", waliguan, "--rules", "noaa_flask", "--compare", "--json")
+def test_qc_against_the_keeper(station, waliguan):
+    code, out, _ = station("qc", waliguan, "--rules", "noaa_flask", "--compare", "--json")
     got = json.loads(out)
     assert code == 0
     assert got["both"] + got["ours_only"] + got["keeper_only"] + got["neither"] == got["rows"]
-    _, out, _ = run(capsys, "station", "qc", waliguan, "--rules", "noaa_flask", "--compare")
+    _, out, _ = station("qc", waliguan, "--rules", "noaa_flask", "--compare")
     assert "keeper keeps" in out
 
 
-def test_qc_with_wind_and_another_intake(capsys, tmp_path):
+def test_qc_with_wind_and_another_intake(station, tmp_path):
     write_record(make_record(np.full(6, 400.0)), tmp_path / "high.nc")
     write_record(make_record([400, 400, 403, 400, 400, 400.0]), tmp_path / "low.nc")
     (tmp_path / "met.csv").write_text(
@@ -180,33 +158,29 @@ def test_qc_with_wind_and_another_intake(capsys, tmp_path):
         "--with",
         f"low={tmp_path / 'low.nc'}",
     ]
-    _, out, _ = run(capsys, "station", "qc", tmp_path / "high.nc", *words, "--json")
+    _, out, _ = station("qc", tmp_path / "high.nc", *words, "--json")
     assert [r["flagged"] for r in json.loads(out)["rules"]] == [1, 0, 1]
     with pytest.raises(ConfigError, match="write it as NAME=FILE"):
         named_files(["low"])
 
 
-def test_calibrate_to_budget_to_plot(capsys, tmp_path):
+def test_calibrate_to_budget_to_plot(station, tmp_path):
     write_record(sequence(days=6, step_seconds=60.0), tmp_path / "raw.nc")
     (tmp_path / "plan.toml").write_text(PLAN)
     raw, out_nc = tmp_path / "raw.nc", tmp_path / "hours.nc"
-    code, out, err = run(
-        capsys, "station", "calibrate", raw, "--plan", tmp_path / "plan.toml", "--out", out_nc, "--json"
-    )
+    code, out, err = station("calibrate", raw, "--plan", tmp_path / "plan.toml", "--out", out_nc, "--json")
     got = json.loads(out)
     assert code == 0
     assert len(got["episodes"]) == 3
     assert got["targets"]["target"]["alarms"] == []
     assert abs(got["targets"]["target"]["mean_bias"]) < 0.02
     assert "not checked against the original" in err
-    _, out, _ = run(capsys, "station", "calibrate", raw, "--plan", tmp_path / "plan.toml")
+    _, out, _ = station("calibrate", raw, "--plan", tmp_path / "plan.toml")
     assert "3 calibrations" in out
     text = '[[term]]\nname="tanks"\nkind="systematic"\nvariable="uncertainty_tank"\n'
     text += '[[term]]\nname="fit"\nkind="random"\nvariable="uncertainty_fit"\n'
     (tmp_path / "b.toml").write_text(text)
-    code, out, _ = run(
-        capsys,
-        "station",
+    code, out, _ = station(
         "budget",
         out_nc,
         "--budget",
@@ -218,21 +192,21 @@ def test_calibrate_to_budget_to_plot(capsys, tmp_path):
     got = json.loads(out)
     assert code == 0
     assert got["median"]["uncertainty_systematic"] > got["median"]["uncertainty_measurement"] > 0
-    code, out, _ = run(capsys, "station", "budget", out_nc, "--budget", tmp_path / "b.toml")
+    code, out, _ = station("budget", out_nc, "--budget", tmp_path / "b.toml")
     assert "of the variance" in out
 
 
-def test_plot(capsys, waliguan, tmp_path):
-    code, _, _ = run(capsys, "station", "plot", waliguan, "--out", tmp_path / "w.png", "--picture", "record")
+def test_plot(station, waliguan, tmp_path):
+    code, _, _ = station("plot", waliguan, "--out", tmp_path / "w.png", "--picture", "record")
     assert code == 0
     assert (tmp_path / "w.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-    code, _, err = run(capsys, "station", "plot", waliguan, "--out", tmp_path / "w.png", "--language", "fr")
+    code, _, err = station("plot", waliguan, "--out", tmp_path / "w.png", "--language", "fr")
     assert code == 2
     assert "'fr'" in err
 
 
-def test_admit(capsys, waliguan, tmp_path):
-    code, _, err = run(capsys, "station", "admit", waliguan, "--out", tmp_path / "report")
+def test_admit(station, waliguan, tmp_path):
+    code, _, err = station("admit", waliguan, "--out", tmp_path / "report")
     assert code == 1
     assert err.strip().splitlines()[-1] == "1 of 1 stations do not pass"
     assert {p.name for p in (tmp_path / "report").iterdir()} == {
@@ -241,16 +215,23 @@ def test_admit(capsys, waliguan, tmp_path):
         "evidence.csv",
     }
     (tmp_path / "easy.toml").write_text('[[criterion]]\nkind="span"\nmonths=12\n')
-    code, out, _ = run(
-        capsys, "station", "admit", waliguan, "--requirements", tmp_path / "easy.toml", "--json"
-    )
+    code, out, _ = station("admit", waliguan, "--requirements", tmp_path / "easy.toml", "--json")
     assert code == 0
     assert json.loads(out)["stations"][0]["verdict"] == "pass"
-    code, _, err = run(
-        capsys, "station", "admit", waliguan, tmp_path / "no.nc", "--requirements", tmp_path / "easy.toml"
-    )
+    code, _, err = station("admit", waliguan, tmp_path / "no.nc", "--requirements", tmp_path / "easy.toml")
     assert code == 1
     assert "no.nc" in err
+
+
+def test_sites(station):
+    code, out, _ = station("sites")
+    assert code == 0
+    assert "WLG        36.2879  100.8964   3810  Mt. Waliguan 瓦里关; GAW global, NOAA, CMA" in out
+    assert "AKD        47.1000   87.9700    563  Akedala 阿克达拉 (unverified); CMA" in out
+    code, out, _ = station("sites", "hefei", "--json")
+    assert [(s["code"], s["verified"]) for s in json.loads(out)["sites"]] == [("HF", True)]
+    assert "TCCON public files" in station("sites", "合肥")[1]
+    assert station("sites", "WLQ")[0] == 2
 
 
 def test_help_imports_nothing_heavy():

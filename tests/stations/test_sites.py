@@ -56,6 +56,44 @@ def test_the_table_agrees_with_the_files_of_the_networks(sample_data, code, name
     assert distance_km(place, (site(code).latitude, site(code).longitude)) < 2.0
 
 
+# A second source for each: other hands' lists of the same stations (decimal degrees).
+SECOND = {
+    "TAP": (36.72, 126.12),
+    "AMY": (36.539, 126.329),
+    "GSN": (33.30, 126.16),
+    "RYO": (39.03, 141.82),
+    "MNM": (24.28, 153.98),
+    "YON": (24.47, 123.02),
+    "UUM": (44.452, 111.096),
+    "KZD": (44.0839, 76.8712),
+    "KZM": (43.25, 77.88),
+    "CRI": (15.08, 73.83),
+    "DSI": (20.70, 116.73),
+    "LLN": (23.47, 120.87),
+    "HF": (31.90, 117.17),
+    "RJ": (43.46, 143.77),
+    "TK": (36.05, 140.12),
+    "JS": (33.24, 130.29),
+    "AN": (36.54, 126.33),
+    "BU": (18.53, 120.65),
+}
+
+
+@pytest.mark.parametrize("code", SECOND)
+def test_two_sources_agree_on_the_neighbours(code):
+    found = site(code)
+    assert found.verified
+    assert distance_km((found.latitude, found.longitude), SECOND[code]) < 2.5
+
+
+def test_the_column_networks_of_the_region():
+    on = {n: {s.code for s in sites().values() if n in s.networks} for n in ("TCCON", "COCCON")}
+    assert on["TCCON"] == {"XH", "HF", "RJ", "TK", "JS", "AN", "BU"}
+    assert on["COCCON"] == {"TK", "BEIJING", "DUNHUANG"}
+    xianghe = (site("XH").latitude, site("XH").longitude)
+    assert distance_km(xianghe, (39.80, 116.96)) < 6  # TCCON's own list; the paper's is kept
+
+
 def test_names_in_any_spelling():
     assert site("wlg") is site("Mt. Waliguan") is site("waliguan") is site("瓦里关")
     assert by_name("shangdianzi").code == "SDZ"
@@ -66,7 +104,13 @@ def test_names_in_any_spelling():
 
 
 def test_rows_quoted_without_a_check_are_marked_and_never_fill_in_a_position():
-    assert {s.code for s in sites().values() if not s.verified} == {"AKD", "HF"}
+    assert {s.code for s in sites().values() if not s.verified} == {
+        "AKD",
+        "HAT",
+        "COI",
+        "BEIJING",
+        "DUNHUANG",
+    }
     from tests.stations.dialects import gcwerks_crds, read_text, simple
 
     checked = read_text(gcwerks_crds(simple()), "lan.picarro.hourly.50m.dat")
