@@ -1,7 +1,10 @@
 """Many inversions of one question: how far the answer moves with what was assumed.
 
 Members differ in priors, backgrounds, instruments or meteorology. Their spread is an error that no single posterior
-covariance contains; the combined covariance is the mean of the members' own plus the covariance between them.
+covariance contains, so the covariance between them is added to each.
+
+A test of an inventory looks at ``t_a - [t_b + A (t_I - t_b)]``, in which another prior cancels where nobody looked.
+What members disagree on there is therefore counted apart from what their posteriors disagree on.
 """
 
 from __future__ import annotations
@@ -33,11 +36,14 @@ class Member:
         What it varies: ``"prior"``, ``"background"``, ``"instrument"``, ``"met"``, …; ``"base"`` for the reference.
     totals : Aggregate
         Its posterior totals and their covariance.
+    difference : ndarray, shape (p,)
+        What a test of the base's prior totals would look at, see `inversion.totals.Totals.differences`.
     """
 
     name: str
     axis: str
     totals: Aggregate
+    difference: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +56,8 @@ class Combined:
         Mean over members, each of equal weight.
     within, between, covariance : ndarray, shape (p, p)
         Mean of the members' covariances, covariance between their means, and the sum of the two.
+    test : ndarray, shape (p, p)
+        Covariance between the members' differences from the same inventory.
     axis_spread : dict of str to ndarray (p,)
         Root mean square difference from the base member along each axis.
     """
@@ -58,6 +66,7 @@ class Combined:
     within: Floats
     between: Floats
     covariance: Floats
+    test: Floats
     axis_spread: dict[str, Floats]
 
 
@@ -87,14 +96,16 @@ def combine(members: Sequence[Member]) -> Combined:
         )
     means = np.stack([m.totals.mean for m in members])
     within = np.mean([m.totals.covariance for m in members], axis=0)
-    between = np.atleast_2d(np.cov(means, rowvar=False))
+    between, test = (
+        np.atleast_2d(np.cov(v, rowvar=False)) for v in (means, np.stack([m.difference for m in members]))
+    )
     base = [m for m in members if m.axis == "base"]
     spread: dict[str, Floats] = {}
     if base:
         for axis in dict.fromkeys(m.axis for m in members if m.axis != "base"):
             away = np.stack([m.totals.mean - base[0].totals.mean for m in members if m.axis == axis])
             spread[axis] = np.sqrt(np.mean(away**2, axis=0))
-    return Combined(means.mean(axis=0), within, between, within + between, spread)
+    return Combined(means.mean(axis=0), within, between, within + between, test, spread)
 
 
 def member_options(
@@ -140,7 +151,8 @@ def ensemble_dataset(members: Sequence[Member], combined: Combined, labels: Any)
     -------
     xarray.Dataset
         ``region_total(member, total)`` and their uncertainties, mol s-1; ``ensemble_mean``; covariances
-        ``within``, ``between`` and ``total_covariance`` (total, total_2), mol2 s-2; ``axis_spread(axis, total)``.
+        ``within``, ``between``, ``total`` and ``test_covariance`` (total, total_2), mol2 s-2; ``axis_spread(axis,
+        total)``.
     """
     import xarray as xr
 
@@ -173,6 +185,11 @@ def ensemble_dataset(members: Sequence[Member], combined: Combined, labels: Any)
                 square,
                 combined.covariance,
                 unit2 | {"long_name": "within plus between members"},
+            ),
+            "test_covariance": (
+                square,
+                combined.test,
+                unit2 | {"long_name": "covariance between members of differences from one inventory"},
             ),
             "total_sector": ("total", np.asarray(labels.sector)[sector]),
             "total_region": ("total", np.asarray(labels.region)[region]),

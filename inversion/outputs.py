@@ -17,6 +17,7 @@ period), mol s-1
     Of posterior and prior totals.
 ``total_averaging_kernel`` (total, total_2), 1
     Answer of a posterior total (row) to a change of a true total (column) spread as the prior.
+    With an ensemble, the base's plus the covariance between members, here and in ``total_test_covariance``.
 ``total_noise_covariance``, ``total_pattern_covariance``, ``total_nuisance_covariance`` (total, total_2),
 mol2 s-2
     Parts of the posterior totals' error: observations; redistribution inside regions; inflow and offsets.

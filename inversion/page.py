@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from inversion.likelihood import LikelihoodSurface
-from obsnet.constants import species
+from obsnet.constants import SECONDS_PER_YEAR, species
 from obsnet.store import write_text
 
 __all__ = ["write_page"]
@@ -28,6 +28,7 @@ def write_page(
     fit: pa.Table,
     evaluation: pa.Table | None = None,
     surface: LikelihoodSurface | None = None,
+    ensemble: Any = None,
 ) -> Path:
     """Write a self-contained page of an inversion's diagnostics.
 
@@ -43,6 +44,8 @@ def write_page(
         See `inversion.evaluation.evaluate`.
     surface : LikelihoodSurface, optional
         See `inversion.likelihood`.
+    ensemble : xarray.Dataset, optional
+        See `inversion.ensemble.ensemble_dataset`.
 
     Returns
     -------
@@ -59,6 +62,8 @@ def write_page(
         tables.insert(2, _separation_table(data))
     if evaluation is not None:
         tables.append(_evaluation_table(evaluation))
+    if ensemble is not None:
+        tables.append(_ensemble_table(data, ensemble))
     text = environment.get_template("inversion.html.j2").render(
         title=str(data.attrs["title"]),
         notes=_notes(data),
@@ -213,6 +218,27 @@ def _evaluation_table(evaluation: pa.Table) -> dict[str, Any]:
     head = ["withheld", "n", "bias before", "after", "rmse before", "after", "chi-square before", "after"]
     text = "Observations that the inversion has not seen, against what it predicts for them."
     return {"title": "Withheld observations", "text": text, "head": head, "rows": rows}
+
+
+def _ensemble_table(data: Any, ensemble: Any) -> dict[str, Any]:
+    """Return the domain's total of each sector by member, in the first period."""
+    gas = species(str(data["flux"].attrs["substance"]))
+    mass = gas.molar_mass * SECONDS_PER_YEAR * 1e-9
+    sector = ensemble["total_sector"].values.astype(str)
+    first = ensemble["total_period"].values == 0
+    solved = _solved(data)
+    means = {s: mass * ensemble["member_total"].values[:, (sector == s) & first].sum(axis=1) for s in solved}
+    rows = []
+    for i, (name, axis) in enumerate(
+        zip(ensemble["member"].values, ensemble["member_axis"].values, strict=True)
+    ):
+        cells = [f"{means[s][i]:.1f} ({means[s][i] - means[s][0]:+.1f})" for s in solved]
+        rows.append([str(name), str(axis), *cells])
+    head = ["member", "varies", *(f"{s}, Mt/yr (against base)" for s in solved)]
+    text = (
+        "The same question with something else assumed. What members differ by is in the uncertainties above."
+    )
+    return {"title": "Ensemble", "text": text, "head": head, "rows": rows}
 
 
 def _pictures(data: Any, fit: pa.Table, surface: LikelihoodSurface | None) -> list[dict[str, str]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from inversion.options import InvertOptions
 from obsnet.errors import ConfigError
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from inversion.invert import Assembled
-    from inversion.posterior import Posterior
     from inversion.totals import Totals
 
 __all__ = ["SolvedCase", "run_invert", "solve_case"]
@@ -41,8 +41,12 @@ class SolvedCase:
         Which boundaries.
     damaged : tuple of str
         Parts of the footprints that could not be read.
+    basis : Basis or None
+        Regions that were solved for, where not cells.
     sizes : dict of str to float
         Estimated factors on the assumed standard deviations, where asked for.
+    held_back : ndarray of str
+        Observations that were not used, to evaluate with.
     """
 
     made: Assembled
@@ -52,7 +56,9 @@ class SolvedCase:
     region_names: dict[str, str]
     regions_source: str
     damaged: tuple[str, ...]
+    basis: Basis | None
     sizes: dict[str, float]
+    held_back: npt.NDArray[np.str_]
 
 
 def run_invert(
@@ -82,10 +88,25 @@ def run_invert(
     return _foreign(options, folder, out, report) if options.foreign else _own(options, folder, out, report)
 
 
-def solve_case(options: InvertOptions, folder: Path, out: Path, report: Report) -> SolvedCase:
-    """Read and solve a case; parameters as of `run_invert`, nothing is written but a restart file."""
+def solve_case(
+    options: InvertOptions,
+    folder: Path,
+    out: Path,
+    report: Report,
+    held_back: npt.NDArray[np.str_] | None = None,
+) -> SolvedCase:
+    """Read and solve a case; nothing is written but a restart file.
+
+    Parameters
+    ----------
+    options, folder, out, report
+        As of `run_invert`.
+    held_back : ndarray of str, optional
+        Observations not to use, in place of what the options hold back.
+    """
     import scipy.sparse as sp
 
+    from inversion.basis import make_basis
     from inversion.inputs import load, locate
     from inversion.invert import assemble
     from inversion.prior import state_bins
@@ -122,31 +143,49 @@ def solve_case(options: InvertOptions, folder: Path, out: Path, report: Report) 
         periods=state_bins(jacobian.time_edges, options.periods).edges,
         scale=made.flux_scale,
     )
-    made, held = _withhold(options, made)
+    held = _held(options, made, held_back)
+    ids, test = made.problem.obs_id[held], (made.problem.select(held), made.observations.filter(held))
+    made = _without(made, held)
     made, sizes = _estimate(options, made, report)
-    posterior = _solve(options, made, weights.weights, out, report)
-    evaluation = None if held is None else _evaluate(posterior, *held)
+    basis = None if options.basis is None else make_basis(options.basis, made, zones.matrix)
+    posterior = _solve(options, made.problem, basis, weights.weights, out, report)
+    evaluation = _evaluate(posterior, *test) if ids.size and held_back is None else None
     names = {} if own else {k: v[0] for k, v in PROVINCES.items()}
     source = str(frame.attrs.get("source", options.regions))
     totals = region_totals(posterior, weights)
-    return SolvedCase(made, posterior, totals, evaluation, names, source, read.damaged, sizes)
+    return SolvedCase(made, posterior, totals, evaluation, names, source, read.damaged, sizes, ids)
 
 
-def _solve(options: InvertOptions, made: Assembled, weights: Any, out: Path, report: Report) -> Posterior:
-    """Solve, or go on from the restart file of the same problem."""
+def _solve(
+    options: InvertOptions, problem: Problem, basis: Basis | None, weights: Any, out: Path, report: Report
+) -> Posterior:
+    """Solve for cells or regions, or go on from the restart file of the same problem."""
+    from inversion.reduction import reduce_problem
     from inversion.restart import load_posterior, save_posterior
     from inversion.solvers.choose import solve
 
     path = out / "restart.npz"
-    if options.restart:
-        kept = load_posterior(path, made.problem, options.method)
+
+    def go(problem: Problem, weights: Any = None) -> Posterior:
+        kept = load_posterior(path, problem, options.method) if options.restart else None
         if kept is not None:
             report(f"solved before: taken from {path}")
             return kept
-    posterior = solve(made.problem, method=options.method, report=report, weights=weights)
-    if options.restart:
-        save_posterior(posterior, path)
-    return posterior
+        posterior = solve(problem, method=options.method, report=report, weights=weights)
+        if options.restart:
+            save_posterior(posterior, path)
+        return posterior
+
+    if basis is None or options.basis is None:
+        return go(problem, weights)
+    reduction = reduce_problem(
+        problem, basis.restriction, aggregation_error=options.basis.aggregation_error
+    )
+    report(
+        f"basis {basis.kind}: {reduction.problem.n_state} unknowns in the place of {problem.n_state}; it leaves "
+        f"{reduction.unresolved:.1%} of the prior's variance in the observations to the aggregation error"
+    )
+    return reduction.solve(go)
 
 
 def _estimate(options: InvertOptions, made: Assembled, report: Report) -> tuple[Assembled, dict[str, float]]:
@@ -164,27 +203,32 @@ def _estimate(options: InvertOptions, made: Assembled, report: Report) -> tuple[
     return (replace(made, problem=changed) if options.estimate == "apply" else made), fit.values
 
 
-def _withhold(options: InvertOptions, made: Assembled) -> tuple[Assembled, tuple[Any, Any] | None]:
-    """Split off the observations that are held back."""
-    from dataclasses import replace
-
-    import pyarrow as pa
-
+def _held(
+    options: InvertOptions, made: Assembled, held_back: npt.NDArray[np.str_] | None
+) -> npt.NDArray[np.bool_]:
+    """Say which observations are held back."""
     from inversion.evaluation import withheld
 
+    if held_back is not None:
+        return np.isin(made.problem.obs_id, held_back)
     if options.withhold is None:
-        return made, None
+        return np.zeros(made.problem.n_obs, dtype=bool)
     held = withheld(made.observations, options.withhold)
     if not held.any():
         raise ConfigError("[invert.withhold] holds back no observation; name platforms, sources or every")
+    return held
+
+
+def _without(made: Assembled, held: npt.NDArray[np.bool_]) -> Assembled:
+    """Return the problem of the observations that are not held back."""
+    from dataclasses import replace
+
+    if not held.any():
+        return made
     counts = made.counts | {"used": int((~held).sum()), "withheld": int(held.sum())}
-    kept = replace(
-        made,
-        problem=made.problem.select(~held),
-        observations=made.observations.filter(pa.array(~held)),
-        counts=counts,
+    return replace(
+        made, problem=made.problem.select(~held), observations=made.observations.filter(~held), counts=counts
     )
-    return kept, (made.problem.select(held), made.observations.filter(pa.array(held)))
 
 
 def _evaluate(posterior: Posterior, test: Any, table: Any) -> Any:
@@ -200,11 +244,15 @@ def _own(
     from obsnet.store import write_table
 
     case = solve_case(options, folder, out, report)
-    data = posterior_dataset(case.made, case.posterior, case.totals, region_names=case.region_names)
+    totals, written, spread, ensemble = case.totals, [], None, None
+    if options.ensemble is not None:
+        totals, ensemble, spread = _ensemble(options, case, folder, out, report)
+        written.append(out / "ensemble.nc")
+    data = posterior_dataset(case.made, case.posterior, totals, region_names=case.region_names)
     data.attrs["regions_source"] = case.regions_source
     target = out / options.out
     fit = fit_table(case.posterior, case.made.observations)
-    written = write_posterior(data, fit, target)
+    written = [*write_posterior(data, fit, target), *written]
     summary = _summary(case.posterior) | {
         "prior": case.made.prior.name,
         "counts": case.made.counts,
@@ -217,16 +265,14 @@ def _own(
         write_table(case.evaluation, out / "evaluation.parquet")
         written.append(out / "evaluation.parquet")
         summary["evaluation"] = [r for r in case.evaluation.to_pylist() if r["season"] == "all"]
-    if options.ensemble is not None:
-        path, spread = _ensemble(options, case, folder, out, report)
-        written.append(path)
+    if spread is not None:
         summary["ensemble"] = spread
     if options.page:
         from inversion.likelihood import likelihood_surface
         from inversion.page import write_page
 
         surface = likelihood_surface(case.made.problem)
-        written.append(write_page(out / "inversion.html", data, fit, case.evaluation, surface))
+        written.append(write_page(out / "inversion.html", data, fit, case.evaluation, surface, ensemble))
     report(
         f"chi-square {case.posterior.chi_square:.3g}, degrees of freedom for signal {case.posterior.dofs:.3g}"
     )
@@ -235,8 +281,8 @@ def _own(
 
 def _ensemble(
     options: InvertOptions, base: SolvedCase, folder: Path, out: Path, report: Report
-) -> tuple[Path, dict[str, Any]]:
-    """Run the other members and combine them with the base."""
+) -> tuple[Totals, Any, dict[str, Any]]:
+    """Run the other members, write ``ensemble.nc`` and return the base's totals with the spread in their errors."""
     from inversion.ensemble import Member, combine, ensemble_dataset, member_options
     from obsnet.cf import write_netcdf
     from obsnet.config import validate
@@ -244,11 +290,20 @@ def _ensemble(
     assert options.ensemble is not None
     plain = options.model_dump(exclude={"ensemble", "withhold", "restart", "page"}, exclude_unset=True)
     listed = [m.model_dump() for m in options.ensemble.member]
-    members = [Member("base", "base", base.totals.posterior)]
+    inventory = base.totals.prior.mean
+
+    def member(name: str, axis: str, totals: Totals) -> Member:
+        same = totals.prior.mean.shape == inventory.shape
+        difference = totals.differences(inventory) if same else totals.posterior.mean
+        return Member(name, axis, totals.posterior, difference)
+
+    members = [member("base", "base", base.totals)]
     for name, axis, table in member_options(plain, listed)[1:]:
         report(f"member {name} ({axis})")
         changed = validate(InvertOptions, table, f"[invert.ensemble] member {name!r}")
-        members.append(Member(name, axis, solve_case(changed, folder, out, report).totals.posterior))
+        members.append(
+            member(name, axis, solve_case(changed, folder, out, report, held_back=base.held_back).totals)
+        )
     combined = combine(members)
     data = ensemble_dataset(members, combined, base.totals.weights)
     data.attrs = {
@@ -257,9 +312,10 @@ def _ensemble(
         "source": f"obsnet inversions of {len(members)} members",
         "license": "as its inputs",
     }
-    path = write_netcdf(data, out / "ensemble.nc")
+    write_netcdf(data, out / "ensemble.nc")
     spread = {axis: float(np.sqrt(np.mean(v**2))) for axis, v in combined.axis_spread.items()}
-    return path, {"members": [m.name for m in members], "axis_spread_mol_s": spread}
+    totals = base.totals.with_spread(combined.between, combined.test)
+    return totals, data, {"members": [m.name for m in members], "axis_spread_mol_s": spread}
 
 
 def _summary(posterior: Posterior) -> dict[str, Any]:

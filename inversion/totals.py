@@ -31,7 +31,7 @@ doi:10.1029/2002JD002299, applied to fluxes)::
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -111,6 +111,36 @@ class Totals:
     pattern: Floats
     nuisance: Floats
     test: Floats
+
+    def differences(self, inventory: Floats) -> Floats:
+        """Return what an inventory of each sector is tested by, ``t_a - [t_b + A_ss (t_I - t_b)]``, mol s-1.
+
+        Parameters
+        ----------
+        inventory : ndarray, shape (totals,)
+            t_I, mol s-1.
+        """
+        own = np.where(self.same_sector, self.kernel, 0.0)
+        return self.posterior.mean - self.prior.mean - own @ (inventory - self.prior.mean)
+
+    @property
+    def same_sector(self) -> npt.NDArray[np.bool_]:
+        """Which pairs of totals are of one sector, shape (totals, totals)."""
+        sector = self.weights.sector_of
+        return sector[:, None] == sector
+
+    def with_spread(self, between: Floats, test: Floats) -> Totals:
+        """Return the totals with an error that the inversion itself cannot know added to theirs.
+
+        Parameters
+        ----------
+        between : ndarray, shape (totals, totals)
+            Added to the posterior's covariance, mol2 s-2.
+        test : ndarray, shape (totals, totals)
+            Added to that of the test, between totals of one sector.
+        """
+        after = Aggregate(self.posterior.mean, self.posterior.covariance + between)
+        return replace(self, posterior=after, test=self.test + np.where(self.same_sector, test, 0.0))
 
 
 def total_weights(

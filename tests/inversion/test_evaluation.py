@@ -17,7 +17,7 @@ from inversion.likelihood import likelihood_surface
 from inversion.options import InvertOptions, WithholdOptions
 from inversion.posterior import Aggregate
 from inversion.restart import fingerprint, load_posterior, save_posterior
-from inversion.run import run_invert
+from inversion.run import run_invert, solve_case
 from obsnet.cf import read_netcdf
 from obsnet.errors import ConfigError, SolverError
 from tests.inversion.cases import case as problem_case
@@ -83,9 +83,9 @@ def test_predictions_of_withheld_observations_are_as_good_as_they_claim():
 def members():
     one, two = np.array([[1.0, 0.5], [0.5, 2.0]]), np.eye(2)
     return [
-        Member("base", "base", Aggregate(np.array([1.0, 2.0]), one)),
-        Member("other prior", "prior", Aggregate(np.array([3.0, 2.0]), two)),
-        Member("other wind", "met", Aggregate(np.array([2.0, 5.0]), one)),
+        Member("base", "base", Aggregate(np.array([1.0, 2.0]), one), np.array([0.0, 0.0])),
+        Member("other prior", "prior", Aggregate(np.array([3.0, 2.0]), two), np.array([0.0, 0.0])),
+        Member("other wind", "met", Aggregate(np.array([2.0, 5.0]), one), np.array([3.0, 0.0])),
     ]
 
 
@@ -95,12 +95,13 @@ def test_the_spread_between_members_joins_the_covariance():
     np.testing.assert_allclose(c.between, [[1.0, 0.0], [0.0, 3.0]])
     np.testing.assert_allclose(c.within, [[1.0, 1 / 3], [1 / 3, 5 / 3]])
     np.testing.assert_allclose(c.covariance, c.within + c.between)
+    np.testing.assert_allclose(c.test, [[3.0, 0.0], [0.0, 0.0]])
     assert c.axis_spread["prior"].tolist() == [2.0, 0.0]
     assert c.axis_spread["met"].tolist() == [1.0, 3.0]
 
 
 def test_equal_members_add_nothing():
-    same = [Member(str(i), "x", members()[0].totals) for i in range(3)]
+    same = [Member(str(i), "x", members()[0].totals, np.zeros(2)) for i in range(3)]
     np.testing.assert_allclose(combine(same).covariance, members()[0].totals.covariance)
 
 
@@ -108,7 +109,7 @@ def test_ensemble_faults_are_named():
     with pytest.raises(SolverError, match="two members or more, found 1"):
         combine(members()[:1])
     with pytest.raises(SolverError, match="different totals"):
-        combine([members()[0], Member("x", "x", Aggregate(np.zeros(3), np.eye(3)))])
+        combine([members()[0], Member("x", "x", Aggregate(np.zeros(3), np.eye(3)), np.zeros(3))])
     with pytest.raises(ConfigError, match="'base' is given twice"):
         member_options({}, [{"name": "base", "axis": "x", "set": []}])
     with pytest.raises(ConfigError, match="has no 'size'"):
@@ -206,6 +207,21 @@ set = ["sources=['test_point']"]
 """
 
 
+def held_of(folder):
+    from obsnet.store import ObservationStore
+
+    table = ObservationStore(folder.parent / "store").read("CO2")
+    platform = table["platform"].to_numpy(zero_copy_only=False)
+    return table["obs_id"].to_numpy(zero_copy_only=False)[platform == "AAA"].astype(str)
+
+
+def solve_case_of(folder, *, without, held_back):
+    options = {k: v for k, v in tomllib.loads(CASE + MORE)["invert"].items() if k not in without}
+    return solve_case(
+        InvertOptions.model_validate(options), folder.parent, folder, print, held_back=held_back
+    )
+
+
 @pytest.fixture(scope="module")
 def full(case):  # noqa: F811
     options = InvertOptions.model_validate(tomllib.loads(CASE + MORE)["invert"])
@@ -233,6 +249,19 @@ def test_one_command_withholds_and_runs_the_members(full):
     spread = data["total_covariance"] - data["within_covariance"]
     np.testing.assert_allclose(spread, data["between_covariance"], rtol=1e-9, atol=1e-6)
     assert "member points only (instrument)" in lines
+    # the posterior's errors hold the spread, and members were refused what the base was
+    base = solve_case_of(folder, without=("withhold", "ensemble"), held_back=held_of(folder))
+    after = read_netcdf(folder / "posterior.nc")
+    np.testing.assert_allclose(
+        after["total_covariance"], base.totals.posterior.covariance + data["between_covariance"], rtol=1e-9
+    )
+    same = base.totals.same_sector
+    np.testing.assert_allclose(
+        after["total_test_covariance"],
+        base.totals.test + np.where(same, data["test_covariance"], 0.0),
+        rtol=1e-9,
+    )
+    assert "Ensemble" in (folder / "inversion.html").read_text(encoding="utf-8")
 
 
 def test_the_second_run_starts_from_the_first(case):  # noqa: F811

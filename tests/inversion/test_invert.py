@@ -159,6 +159,28 @@ def test_test_covariance_is_its_parts(world, made):
     assert not totals.test[:3, 3:].any()
 
 
+def test_another_prior_is_no_difference_where_nobody_looks(world, made):
+    """A member with another prior moves the posterior, but not what an inventory is tested by."""
+    blind = made.problem.with_(observation_error=np.full(made.problem.n_obs, 1e12))
+    weights = world.weights(made)
+    one = region_totals(solve(blind), weights)
+    other = region_totals(solve(blind.with_(prior=1.5 * np.asarray(blind.prior))), weights)
+    inventory = one.prior.mean
+    assert np.abs(other.posterior.mean - one.posterior.mean).max() > 0.4 * np.abs(inventory).max()
+    apart = other.differences(inventory) - one.differences(inventory)
+    assert np.abs(apart).max() < 1e-6 * np.abs(inventory).max()
+
+
+def test_spread_is_added_within_a_sector(world, made):
+    totals = region_totals(solve(made.problem), world.weights(made))
+    np.testing.assert_allclose(
+        totals.differences(totals.prior.mean), totals.posterior.mean - totals.prior.mean, rtol=1e-12
+    )
+    more = totals.with_spread(np.ones_like(totals.test), np.full_like(totals.test, 2.0))
+    np.testing.assert_allclose(more.posterior.covariance - totals.posterior.covariance, 1.0, atol=1e-3)
+    np.testing.assert_allclose(more.test - totals.test, 2.0 * totals.same_sector, atol=1e-3)
+
+
 def test_time_steps_by_sector(world):
     made = world.assemble(
         options(
