@@ -2,7 +2,9 @@
 
     python scripts/bench_stations_fit.py                         # one fit, then 1,000 stations of 30 years hourly
     python scripts/bench_stations_fit.py --stations 100 --workers 2 --scheduler dask
+    python scripts/bench_stations_fit.py --stations 0 --noaa ../ccg/ccg_filter.py   # beside NOAA's own program
 
+NOAA's program is public (github.com/noaa-gml/ccg_dataProcessing); give the path of your copy of ccg_filter.py.
 Prints milliseconds a fit of Waliguan's flasks (1,369 pair means; needs the sample data), rows/s of many hourly
 records, and the peak memory of each worker after its first and after its last record.
 """
@@ -10,9 +12,11 @@ records, and the peak memory of each worker after its first and after its last r
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import resource
 import statistics
+import sys
 import time
 import warnings
 from dataclasses import dataclass
@@ -66,7 +70,7 @@ def task(number: int, years: int) -> Done:
     return Done(os.getpid(), seconds, x.size, peak, numbers["coefficients"][1])
 
 
-def one_fit() -> None:
+def one_fit(noaa: Path | None) -> None:
     root = Path(os.environ.get("OBSNET_SAMPLE_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
     path = root / "stations/noaa_flask/co2_wlg_surface-flask_1_ccgg_event.txt"
     if not path.exists():
@@ -76,15 +80,24 @@ def one_fit() -> None:
     from stations.series import series
 
     data = series(stations.read(path))
-    times = []
-    for _ in range(50):
-        start = time.perf_counter()
-        fit_curve(data.year, data.value)
-        times.append(time.perf_counter() - start)
-    print(
-        f"Waliguan: {data.value.size} values, best {1e3 * min(times):.2f} ms, median "
-        f"{1e3 * statistics.median(times):.2f} ms"
-    )
+    programs = {"obsnet": fit_curve} | ({"NOAA": _class_of(noaa)} if noaa else {})
+    times: dict[str, list[float]] = {name: [] for name in programs}
+    for _ in range(50):  # in turns, so that all meet the same load
+        for name, fit in programs.items():
+            start = time.perf_counter()
+            fit(data.year, data.value)
+            times[name].append(1e3 * (time.perf_counter() - start))
+    for name, found in times.items():
+        print(
+            f"Waliguan, {name}: {data.value.size} values, best {min(found):.2f} ms, median "
+            f"{statistics.median(found):.2f} ms"
+        )
+
+
+def _class_of(path: Path):
+    """Return the class ``ccgFilter`` of a file of NOAA's."""
+    sys.path.insert(0, str(path.parent))  # its own imports
+    return importlib.import_module(path.stem).ccgFilter
 
 
 def many(stations: int, years: int, workers: int, scheduler: str) -> None:
@@ -119,9 +132,11 @@ def main() -> None:
     parser.add_argument("--years", type=int, default=30)
     parser.add_argument("--workers", type=int, default=cpu_count())
     parser.add_argument("--scheduler", choices=("serial", "processes", "dask"), default="processes")
+    parser.add_argument("--noaa", type=Path, help="NOAA's ccg_filter.py, to be timed beside ours")
     arguments = parser.parse_args()
-    one_fit()
-    many(arguments.stations, arguments.years, arguments.workers, arguments.scheduler)
+    one_fit(arguments.noaa)
+    if arguments.stations:
+        many(arguments.stations, arguments.years, arguments.workers, arguments.scheduler)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,9 @@ def canonical_scale(text: str, species: str) -> str:
     for form in _WMO_FORMS:
         match = form.match(plain)
         if match:
-            return f"WMO {match['gas'] or species} X{match['year']}"
+            name = f"WMO {match['gas'] or species} X{match['year']}"
+            # Scripps has an X08A and an X12 of its own: two digits are WMO's only where WMO's name or table says so.
+            return name if len(match["year"]) > 3 or "WMO" in plain or is_known(name) else text.strip()
     match = _LABORATORY.match(plain)
     if match:
         laboratory, year = match.groups()

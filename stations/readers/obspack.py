@@ -26,6 +26,7 @@ __all__ = ["read", "sniff"]
 
 _SECONDS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}
 _NUMBERS = ("icos_LTR", "icos_SMR", "icos_STTB", "CT_MDM", "mdm")
+_REPEATABILITY = {"icos_ltr", "icos_smr"}  # no instrument is perfect; STTB is a bias and may be 0
 _CODES = ("icos_datalevel", "instrument", "quality_id", "obs_flag")
 
 
@@ -79,7 +80,7 @@ def _record(source: Source, file: File) -> xr.Dataset:
         end=end,
         interval=interval,
         notes=notes,
-        extras=_extras(file),
+        extras=_extras(file, notes),
         options=source.options,
         attrs={
             "site": file.attr("site_code"),
@@ -170,13 +171,17 @@ def _compare_solar(file: File, stamp: np.ndarray, notes: Notes) -> None:
         notes.warn(len(stamp), f"{off}: it may be local, not UTC")
 
 
-def _extras(file: File) -> dict[str, Any]:
+def _extras(file: File, notes: Notes) -> dict[str, Any]:
     """Return what else a judge of the data wants, small numbers only."""
 
     def has(name: str, kinds: str) -> bool:
         return name in file and len(file.dims(name)) == 1 and file.kind(name) in kinds
 
     found: dict[str, Any] = {n.lower(): file.numbers(n) for n in _NUMBERS if has(n, "fiu")}
+    for name in sorted(_REPEATABILITY & set(found)):
+        zero = found[name] == 0.0
+        notes.changed(zero.sum(), f"values of {name} exactly 0 set to missing (a placeholder)")
+        found[name][zero] = np.nan
     found |= {n: file.raw(n) for n in _CODES if has(n, "iu")}
     if "assimilation_concerns" in file:
         found["assimilation_concern"] = file.raw("assimilation_concerns").any(axis=1)

@@ -147,3 +147,16 @@ def test_a_stamp_option_moves_the_plain_csv():
     assert read_text(text)["time"].values[0] == np.datetime64("2020-01-01T00:30")
     assert read_text(text, stamp="end")["time"].values[0] == np.datetime64("2019-12-31T23:30")
     assert read_text(text, stamp="middle")["time"].values[0] == np.datetime64("2020-01-01T00:00")
+
+
+def test_fills_of_values_spreads_and_the_dummy_instrument():
+    rows = simple(4, flag=["O", "O", "K", "O"])
+    rows.value[2], rows.sd[2], rows.n[2] = -999.990, -9.990, 0
+    text = icos_l2(rows, scale="82: Unknown; 115: WMO X2004A", instruments=["115", "115", "82", "115"])
+    record = read_text(text)
+    assert np.isnan(record["value"].values).tolist() == [False, False, True, False]
+    assert np.isnan(record["sd"].values).tolist() == [False, False, True, False]
+    assert (
+        record.attrs["scale"] == "WMO CO2 X2004A"
+    )  # the dummy measured nothing, so its scale does not count
+    assert "scale_row" not in record

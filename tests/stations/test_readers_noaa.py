@@ -350,3 +350,44 @@ def test_two_species_in_one_old_file_are_refused():
     text = noaa_old(simple()).replace("     co2     CCGG", "     ch4     CCGG", 1)
     with pytest.raises(FormatError, match=r"several species in one file .ch4, co2.; split it"):
         read_text(text)
+
+
+def test_what_a_flask_file_says_beside_the_values_is_kept(waliguan):
+    record = read(waliguan)
+    letters, counts = np.unique(record["method"].values, return_counts=True)
+    assert set(letters) == {"P", "N"}  # portable pump, nothing of the in-situ intake
+    assert counts.sum() == 3397
+    assert record.attrs["utc_to_local_hours"] == "8.0"
+    assert record["instrument"].values[0] != ""
+
+
+def test_the_laboratory_s_local_clock_never_becomes_a_time():
+    text = noaa_text(simple())
+    late = text.replace("2020-02-01T", "2031-02-01T")
+    assert late != text
+    np.testing.assert_array_equal(read_text(late)["time"].values, read_text(text)["time"].values)
+
+
+def test_a_fill_among_the_parts_of_a_time_leaves_no_time():
+    record = read_text(noaa_text(simple()).replace("WLG 2020 1 1 1 0 0", "WLG 2020 1 1 -9 -9 -9", 1))
+    assert np.isnat(record["time"].values).sum() == 1
+    assert "1 rows have no possible time (flagged 'time')" in record.attrs["warnings"]
+
+
+def test_the_old_layout_counts_its_header_under_another_name():
+    text = noaa_old(simple())
+    assert read_text(text).attrs["warnings"] == []
+    record = read_text(text.replace("number_of_header_lines: 4", "number_of_header_lines: 40"))
+    assert (
+        "1 header count is wrong: it says 40 lines, the column names are in line 4"
+        in record.attrs["warnings"]
+    )
+
+
+def test_in_situ_means_of_2020_have_no_datetime_and_fills_of_two_lengths(sample_data):
+    path = sample_data / "stations/noaa_insitu/co2_mlo_surface-insitu_1_ccgg_DailyData.txt"
+    assert "datetime" not in path.read_text().split("\n", 1)[0].split()
+    record = read(path)
+    lost = np.isnan(record["value"].values)
+    assert set(record["quality_original"].values[lost]) == {"*.."}
+    assert np.isnan(record["sd"].values[lost]).all()

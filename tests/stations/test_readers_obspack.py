@@ -178,3 +178,22 @@ def test_a_time_without_an_epoch_is_a_format_error(tmp_path):
         nc["time"].units = "fortnights"
     with pytest.raises(FormatError, match="time has units 'fortnights', not '<unit> since <date>'"):
         read(path)
+
+
+def test_what_other_builds_add_is_kept(tmp_path):
+    path = obspack(tmp_path / "a.nc", simple(3))
+    with netCDF4.Dataset(path, "a") as nc:
+        nc["assimilation_concerns"][1, 2] = 1
+        error = nc.createVariable("CT_MDM", "f4", ("obs",), fill_value=-1e34)
+        error.units = "mol mol-1"
+        error[:] = [1e-6, 2e-6, -1e34]
+    record = read(path)
+    assert record["assimilation_concern"].values.tolist() == [False, True, False]
+    np.testing.assert_allclose(record["ct_mdm"].values, [1e-6, 2e-6, np.nan], rtol=1e-6)
+
+
+def test_a_european_record_of_the_file_s_own_statistics(sample_data):
+    record = read(sample_data / "stations/obspack_icos/co2_cbw_tower-insitu_445_allvalid-207magl.nc")
+    by_hand = record["icos_datalevel"].values == 0
+    assert np.isnan(record["icos_ltr"].values[by_hand]).all()  # masked, not 0
+    assert np.nanmin(record["icos_ltr"].values) > 0

@@ -344,3 +344,16 @@ def test_stronger_gravity_means_less_air_a_hectopascal():
     weights = level_weights(P, DRY, gravity, np.array([1000.0]))
     assert weights[0, 0] < 1 / 6
     assert weights[0, 3] > 1 / 6
+
+
+def test_kernels_clamped_at_the_end_of_their_table_are_counted(harwell, tmp_path):
+    assert (np.abs(read(harwell)["kernel_extrapolation"].values) <= 1).all()
+
+    def clamp(name, values):
+        if name == "extrapolation_flags_ak_xco2":
+            values[:3] = 2
+        return values
+
+    record = read(copy(harwell, tmp_path / "hw.nc", clamp))
+    assert record["kernel_extrapolation"].values[:3].tolist() == [2, 2, 2]
+    assert "3 rows have a kernel clamped at the end of its table" in record.attrs["warnings"]

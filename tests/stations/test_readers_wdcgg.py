@@ -229,3 +229,26 @@ def test_an_old_header_without_unit_or_columns_is_an_error():
         read_text(rem_monthly(simple(2)).replace("UNIT: ppm", ""))
     with pytest.raises(FormatError, match="does not name the columns"):
         read_text(rem_monthly(simple(2)).replace("    ND ", "    XX "))
+
+
+@pytest.mark.parametrize("fill", ["-999", "-9999", "-999.999", "-999999.999", "-999.999999999"])
+@pytest.mark.parametrize("layout", ["2021", "now"])
+def test_every_fill_of_the_data_centre_is_missing(layout, fill):
+    rows = simple(3)
+    rows.value = rows.value.astype(object)
+    rows.value[1] = fill
+    rows.sd = rows.sd.astype(object)
+    rows.sd[2] = fill
+    record = read_text(wdcgg(rows, layout))
+    assert np.isnan(record["value"].values).tolist() == [False, True, False]
+    assert np.isnan(record["sd"].values).tolist() == [False, False, True]
+    assert not record["sample_id"].values[0]  # flask_no is a fill too
+
+
+def test_the_interval_s_end_shares_the_names_of_its_start(sample_data):
+    path = sample_data / "stations/wdcgg/ch4_syo_surface-flask_2_3001-9999_event.txt"
+    line = next(
+        x for x in path.read_text(encoding="utf-8").splitlines() if x.startswith("# site_gaw_id year")
+    )
+    assert line.split().count("year") == 2
+    assert (read(path)["time_end"].values >= read(path)["time_start"].values).all()

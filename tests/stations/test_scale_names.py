@@ -36,6 +36,9 @@ from stations.scale_names import canonical_scale, is_known
         ("--", "NF3", "unknown"),
         ("uncalibrated", "CO2", "uncalibrated"),
         ("Oxalic acid 2", "14C", "Oxalic acid 2"),
+        ("X12", "CO2", "X12"),  # Scripps', not one of WMO's
+        ("X08A", "CO2", "X08A"),
+        ("Scripps X12", "CO2", "Scripps X12"),
     ],
 )
 def test_spellings_found_in_files(text, species, name):
@@ -49,7 +52,7 @@ def test_known(name):
     assert is_known(name)
 
 
-@pytest.mark.parametrize("name", ["WMO CO2 X2004A", "WMO CO2 X2020", "Home-made 7", "X"])
+@pytest.mark.parametrize("name", ["WMO CO2 X2004A", "WMO CO2 X2020", "Home-made 7", "X", "X12"])
 def test_not_known(name):
     assert not is_known(name)
 
