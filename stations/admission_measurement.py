@@ -165,7 +165,7 @@ def repeatability(a: Applicant, o: RepeatabilityOptions) -> Outcome:
         f"{first['median']:.3g} {a.unit}",
         limit,
         f"median of {first['rows']} values of {first['source']}",
-        f"{first['source']}的{first['rows']}个数值的中位数",
+        f"{first['source'].replace('target runs', '目标气测量')}的{first['rows']}个数值的中位数",
         rows,
     )
 

@@ -99,5 +99,6 @@ class Process:
         if scale != first and not self.mixed_scales:
             raise MixedScalesError(
                 f"{species} is on {first!r} in {where} and on {scale!r} in {path}; a run keeps to one scale: convert "
-                f'with to_scale = {{ {species} = "…" }}, or allow it with mixed_scales = true'
+                f'with to_scale = {{ {species} = "…" }} (obsnet station scale), or allow it with mixed_scales = true '
+                "(--mixed-scales)"
             )

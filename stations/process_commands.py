@@ -16,7 +16,12 @@ Accept = Annotated[
     bool, typer.Option("--accept-unverified", help="Use conversions whose source is not checked.")
 ]
 Table = Annotated[Path | None, typer.Option(help="A table of scales of your own (TOML).")]
-Rules = Annotated[str, typer.Option(help="Rule table: a name (see --list) or a .toml file.")]
+Rules = Annotated[
+    str,
+    typer.Option(
+        help="Rule table: noaa_flask, noaa_mountain_co2, continuous_minutes, continuous_hours, rebs_background, agage_background, model_plain, model_mountain, or a .toml file."
+    ),
+]
 With = Annotated[
     list[str] | None, typer.Option("--with", help="NAME=FILE: another intake that a rule names.")
 ]
@@ -248,10 +253,8 @@ def budget(
     else:
         unit = record.attrs["unit"]
         for r in reports:
-            print(
-                f"{r.name:<22} {r.kind:<15} {r.rows:>8} rows, median {r.median:.4g} {unit}, "
-                f"{r.share:.0%} of the variance"
-            )
+            what = f"median {r.median:.4g} {unit}, {r.share:.0%} of the variance" if r.rows else "nothing to add"
+            print(f"{r.name:<22} {r.kind:<15} {r.rows:>8} rows, {what}")
         print(
             ", ".join(f"{k} {v:.4g}" for k, v in medians.items())
             + f" {unit} (medians of {int(usable.sum())} rows)"

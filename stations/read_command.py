@@ -30,6 +30,10 @@ Stamp = Annotated[
 Out = Annotated[
     Path | None, typer.Option(help="Observation store to write to: every species, or the one named.")
 ]
+Mixed = Annotated[
+    bool,
+    typer.Option("--mixed-scales", help="Let a species be on several scales; else a run that mixes stops."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -42,6 +46,7 @@ def read(
     scale: Scale = None,
     stamp: Stamp = None,
     out: Out = None,
+    mixed_scales: Mixed = False,
     as_json: Json = False,
 ) -> None:
     """Read station files of any network and say what is in them; with --out, write them to a store.
@@ -74,7 +79,7 @@ def read(
     store: dict[str, Any] = {}
     if out is not None:
         broken = {b["path"] for b in bad}
-        store = _store([p for p in paths if str(p) not in broken], out, species, options)
+        store = _store([p for p in paths if str(p) not in broken], out, species, options, mixed_scales)
         result |= {"store": store}
     if as_json:
         emit(result)
@@ -98,10 +103,13 @@ def read(
         raise typer.Exit(1)
 
 
-def _store(files: list[Path], out: Path, species: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
+def _store(
+    files: list[Path], out: Path, species: str | None, options: Mapping[str, Any], mixed_scales: bool
+) -> dict[str, Any]:
     """Write files to a store; those that cannot be are told on standard error."""
     from obsnet.store import ObservationStore
     from stations.observations import ingest
+    from stations.process import Process
 
     def tell(line: str) -> None:
         if line.startswith("bad: "):  # the other notes are those of the summaries
@@ -109,7 +117,13 @@ def _store(files: list[Path], out: Path, species: str | None, options: Mapping[s
 
     wanted = ("*",) if species is None else (species,)
     counts = ingest(
-        files, ObservationStore(out), base=Path.cwd(), species=wanted, options=options, report=tell
+        files,
+        ObservationStore(out),
+        base=Path.cwd(),
+        species=wanted,
+        options=options,
+        process=Process(mixed_scales=mixed_scales),
+        report=tell,
     )
     return {"path": str(out), **counts}
 

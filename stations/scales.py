@@ -145,7 +145,7 @@ def route(species: str, source: str, target: str, table: str | Path | None = Non
     if UNKNOWN in {start, goal}:
         which = "record's" if start == UNKNOWN else "wanted"
         raise ScaleError(
-            f"the {which} {species} scale is not known; say which it is with scale=... when reading"
+            f"the {which} {species} scale is not known; say which it is when reading (--scale, scale=…)"
         )
     if start == goal:
         return ()
