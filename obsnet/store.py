@@ -9,9 +9,11 @@ import platform
 import re
 import secrets
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
@@ -25,8 +27,10 @@ from obsnet.times import as_utc, year_month
 __all__ = [
     "GranuleIndex",
     "ObservationStore",
+    "StoredPart",
     "atomic_path",
     "file_id",
+    "read_part",
     "read_table",
     "sha256",
     "sweep",
@@ -155,6 +159,57 @@ def read_table(path: str | os.PathLike[str], contract: schema.Contract) -> pa.Ta
     return schema.check(table, contract, str(path))
 
 
+@dataclass(frozen=True)
+class StoredPart:
+    """One Parquet file of a store and the times it spans.
+
+    Parameters
+    ----------
+    path : Path
+        Its stem is the ``file_id`` of its rows.
+    first, last : datetime64[us]
+        Of the rows' middle times.
+    """
+
+    path: Path
+    first: np.datetime64
+    last: np.datetime64
+
+
+def read_part(path: str | os.PathLike[str], columns: Sequence[str]) -> pa.Table:
+    """Read columns of one file of a store, rows in the order of their file, text as dictionaries.
+
+    What stands in the folder's name is filled in; much faster than `ObservationStore.read` for whole files.
+
+    Parameters
+    ----------
+    path : path
+        See `ObservationStore.parts`.
+    columns : sequence of str
+        Columns of the contract.
+    """
+    path = Path(path)
+    folders = dict(p.split("=", 1) for p in path.parts if "=" in p)
+    contract = schema.OBSERVATIONS.schema
+    try:
+        footer = pq.read_metadata(path)
+        stored = [c for c in columns if c in footer.schema.to_arrow_schema().names]
+        text = [c for c in stored if contract.field(c).type == pa.string() and c != "obs_id"]
+        table = pq.ParquetFile(path, metadata=footer, read_dictionary=text).read(stored, use_threads=False)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise FormatError(f"{path}: cannot be read as Parquet ({error})") from error
+    arrays = []
+    for name in columns:
+        if name in table.column_names:
+            arrays.append(table[name])
+        elif name in folders:
+            same = pa.array(np.zeros(len(table), dtype=np.int32))
+            arrays.append(pa.DictionaryArray.from_arrays(same, pa.array([folders[name]])))
+        else:  # written before the contract had it
+            arrays.append(pa.nulls(len(table), contract.field(name).type))
+    return pa.table(arrays, names=list(columns))
+
+
 class ObservationStore:
     """A folder of Parquet files ``species=…/source=…/year=…/month=…/<file_id>.parquet``.
 
@@ -235,6 +290,16 @@ class ObservationStore:
         """Return the species the store holds, sorted."""
         return sorted(p.name.removeprefix("species=") for p in self.path.glob("species=*"))
 
+    def sources(self, species: str) -> list[str]:
+        """Return the sources the store holds of a species, sorted."""
+        folder = self.path / f"species={species_of(species).name}"
+        return sorted(p.name.removeprefix("source=") for p in folder.glob("source=*"))
+
+    def parts(self, species: str, source: str) -> list[StoredPart]:
+        """Return the files of a species and source with the times they span, from their footers alone."""
+        folder = self.path / f"species={species_of(species).name}" / f"source={source}"
+        return [StoredPart(p, *_span(p)) for p in sorted(folder.glob("year=*/month=*/[!.]*.parquet"))]
+
     def read(
         self,
         species: str,
@@ -299,8 +364,7 @@ class ObservationStore:
             condition &= where
         wanted = list(columns) if columns is not None else schema.OBSERVATIONS.schema.names
         extra = [c for c in ("time", "obs_id") if c not in wanted]
-        table = self.dataset().to_table(columns=[*wanted, *extra], filter=condition)
-        table = table.sort_by([("time", "ascending"), ("obs_id", "ascending")]).select(wanted)
+        table = _in_order(self.dataset().to_table(columns=[*wanted, *extra], filter=condition)).select(wanted)
         return table.replace_schema_metadata(
             {
                 b"obsnet:contract": schema.OBSERVATIONS.name.encode(),
@@ -309,6 +373,26 @@ class ObservationStore:
                 b"obsnet:species": name.encode(),
             }
         )
+
+
+def _in_order(table: pa.Table) -> pa.Table:
+    """Sort by time, then identity; moving profiles about costs more than seeing that they are sorted."""
+    time = table["time"].to_numpy()
+    if (time[1:] > time[:-1]).all():
+        return table
+    order = pc.sort_indices(table, [("time", "ascending"), ("obs_id", "ascending")])
+    return table if (np.diff(order.to_numpy()) == 1).all() else table.take(order)
+
+
+def _span(path: Path) -> tuple[np.datetime64, np.datetime64]:
+    try:
+        metadata = pq.read_metadata(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise FormatError(f"{path}: cannot be read as Parquet ({error})") from error
+    column = metadata.schema.names.index("time")
+    groups = [metadata.row_group(k).column(column).statistics for k in range(metadata.num_row_groups)]
+    low, high = min(g.min for g in groups), max(g.max for g in groups)
+    return np.datetime64(low, "us"), np.datetime64(high, "us")
 
 
 class GranuleIndex:

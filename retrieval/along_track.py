@@ -7,14 +7,12 @@ line whose errors are correlated with distance.
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 import numpy.typing as npt
 
 from obsnet.errors import ConfigError
 from retrieval.polygon_overlap import EARTH_RADIUS
-from retrieval.superobs_errors import exponential_weights
+from retrieval.superobs_errors import lines_weights
 from retrieval.superobs_groups import Groups, unit_vectors, window_of
 
 __all__ = ["along_track_groups"]
@@ -93,7 +91,8 @@ def along_track_groups(
     else:
         place = np.add.reduceat(xyz, node_start, axis=0)
         place *= EARTH_RADIUS / 1e3 / np.linalg.norm(place, axis=1, keepdims=True)
-        node_weight = _line_weights(place, np.append(0, np.cumsum(nodes_of_group)), length_km)
+        step = np.linalg.norm(np.diff(place, axis=0), axis=1)
+        node_weight, _ = lines_weights(step, np.append(0, np.cumsum(nodes_of_group)), length_km)
     piece = _count_up(np.stack([window[first], group_kind[first]]))
     return Groups(
         offsets,
@@ -107,17 +106,6 @@ def along_track_groups(
         group_kind[first] * 1000 + piece,
         {"without time or place": int(np.sum((kind >= 0) & ~used))},
     )
-
-
-def _line_weights(place: Floats, offsets: Ints, length_km: float) -> Floats:
-    """Return the best weights of the nodes of each group, taken as points on a line."""
-    weight = np.ones(len(place))
-    for a, b in pairwise(offsets):
-        if b - a > 1:
-            weight[a:b], _ = exponential_weights(
-                np.linalg.norm(np.diff(place[a:b], axis=0), axis=1), length_km
-            )
-    return weight
 
 
 def _count_up(key: Ints) -> Ints:

@@ -19,19 +19,18 @@ import pyarrow.compute as pc
 
 from obsnet.errors import ConfigError, RangeError, ScaleError, SchemaError
 from obsnet.grid import Grid
-from obsnet.schema import observation_table, profile_array
+from obsnet.schema import OBSERVATIONS, PROFILES, observation_table, profile_array
 from retrieval.along_track import along_track_groups
 from retrieval.polygon_overlap import EARTH_RADIUS
 from retrieval.superobs_errors import ErrorModel
 from retrieval.superobs_groups import Groups, area_groups, circle_corners, group_mean, unit_vectors
+from retrieval.superobs_operator import mean_operator
 
-__all__ = ["SUFFIX", "SuperObservations", "Superobs", "average", "groups_of", "super_observe"]
+__all__ = ["SUFFIX", "SuperObservations", "Superobs", "groups_of", "needed_columns", "super_observe"]
 
 Floats = npt.NDArray[np.float64]
 SUFFIX = "_superobs"
-_SURFACES, _SURFACE_LIMITS = ("sea", "coast", "land"), (0.2, 0.8, 1.0001)  # of the land fraction
-_PLUME = 0.025  # relative enhancement of the test profile
-_PLUME_TOP = 0.8  # below this share of the surface pressure
+_SURFACES, _SURFACE_LIMITS = ("sea", "coast", "land", ""), (0.2, 0.8, 1.0001)  # of the land fraction
 
 
 @dataclass(frozen=True)
@@ -153,10 +152,11 @@ def super_observe(table: pa.Table, settings: Superobs, *, file_id: str | None = 
     sources = pc.unique(table["source"]).to_pylist()
     if len(sources) > 1:
         raise SchemaError(f"super-observations are made of one source at a time, found {', '.join(sources)}")
-    good = table.filter(pc.equal(table["quality"], 0))
+    use = pc.equal(table["quality"], 0)
+    # profiles stay where they are: moving them costs more than averaging them
+    good = table.select([c for c in needed_columns(settings) if c not in PROFILES]).filter(use)
     flagged = {"flagged": len(table) - len(good)}
-    kinds = pc.unique(good["kind"]).to_pylist()
-    if "point" in kinds:
+    if "point" in pc.unique(good["kind"]).to_pylist():
         raise SchemaError("super-observations are made of columns; this table holds station samples")
     scales = [s for s in pc.unique(good["scale"]).to_pylist() if s is not None]
     if len(scales) > 1:
@@ -167,8 +167,34 @@ def super_observe(table: pa.Table, settings: Superobs, *, file_id: str | None = 
     if len(kept) < len(groups):
         problems["in groups smaller than the minimum"] = int(groups.size.sum() - kept.size.sum())
     if len(kept) == 0:
-        return SuperObservations(good.slice(0, 0), _report(None, kept), problems)
-    return average(good, kept, labels, settings, problems, file_id)
+        nothing = OBSERVATIONS.schema.empty_table().replace_schema_metadata(table.schema.metadata)
+        return SuperObservations(nothing, _report(None, kept), problems)
+    operator, residual = mean_operator(table, np.flatnonzero(use), kept)
+    name = file_id or _file_id(table.filter(use), settings)
+    return _average(good, kept, labels, settings, problems, name, operator, residual)
+
+
+def needed_columns(settings: Superobs) -> list[str]:
+    """Return the columns of the observation table that `super_observe` looks at."""
+    columns = [
+        *(
+            "species",
+            "kind",
+            "source",
+            "platform",
+            "mode",
+            "scale",
+            "vertical",
+            "quality",
+            "time",
+            "time_start",
+        ),
+        *("time_end", "latitude", "longitude", "land_fraction", "altitude_m", "value", "uncertainty"),
+        *("uncertainty_systematic", "prior_column", *PROFILES),
+    ]
+    if settings.method == "area" and settings.footprint_km is None:
+        columns += ["corner_latitude", "corner_longitude"]
+    return columns
 
 
 def groups_of(table: pa.Table, settings: Superobs) -> tuple[Groups, list[tuple[str, str, str]]]:
@@ -214,31 +240,36 @@ def _classes(table: pa.Table) -> tuple[npt.NDArray[np.int64], list[tuple[str, st
     known = fraction[np.isfinite(fraction)]
     if known.size and not (known.min() >= 0.0 and known.max() <= 1.0):
         raise RangeError(f"land_fraction must lie within 0 and 1, found {known.min():g} to {known.max():g}")
-    if len(table) == 0:
-        return np.zeros(0, dtype=np.int64), []
-    names, columns = [], []
-    for column in ("platform", "mode"):
-        text = pc.fill_null(table[column], "")
-        names.append(sorted(pc.unique(text).to_pylist()))
-        columns.append(pc.index_in(text, value_set=pa.array(names[-1])).to_numpy())
-    names.append([*_SURFACES, ""])
-    columns.append(np.searchsorted(_SURFACE_LIMITS, fraction, side="right"))  # NaN comes last: no surface
-    shape = [len(n) for n in names]
-    present, number = np.unique(np.ravel_multi_index(columns, shape), return_inverse=True)
+    platforms, platform = _coded(table["platform"])
+    modes, mode = _coded(table["mode"])
+    surface = np.searchsorted(_SURFACE_LIMITS, fraction, side="right")  # NaN comes last: no surface
+    shape = (len(platforms), len(modes), len(_SURFACES))
+    present, number = np.unique(np.ravel_multi_index((platform, mode, surface), shape), return_inverse=True)
     parts = np.unravel_index(present, shape)
-    labels = [(names[0][p], names[1][m], names[2][s]) for p, m, s in zip(*parts, strict=True)]
-    return number.astype(np.int64), labels
+    return number, [(platforms[p], modes[m], _SURFACES[s]) for p, m, s in zip(*parts, strict=True)]
 
 
-def average(
+def _coded(column: pa.ChunkedArray) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """Return the values of a text column, sorted, and which of them each row has; null is empty text."""
+    array = pc.dictionary_encode(column).unify_dictionaries()
+    stored = array.chunk(0).dictionary.to_pylist() if array.num_chunks else []
+    names = sorted({*(n or "" for n in stored), ""})
+    place = np.array([names.index(n or "") for n in [*stored, ""]])
+    chunks = [np.asarray(c.indices.fill_null(len(stored))) for c in array.chunks]
+    return names, place[np.concatenate(chunks)] if chunks else np.zeros(0, dtype=np.int64)
+
+
+def _average(
     table: pa.Table,
     groups: Groups,
     labels: list[tuple[str, str, str]],
     settings: Superobs,
     problems: dict[str, int],
-    file_id: str | None = None,
+    file_id: str,
+    operator: dict[str, Any],
+    residual: dict[str, Floats],
 ) -> SuperObservations:
-    """Average a table over groups; see `super_observe`, which makes them."""
+    """Average a table of good rows over groups; the operator is averaged already."""
     source = table["source"][0].as_py() + SUFFIX
     member = groups.row
     sigma = table["uncertainty"].to_numpy().astype(np.float64)[member]
@@ -276,7 +307,6 @@ def average(
         columns["scale"] = pa.repeat(pa.scalar(scale[0]), len(groups))
     if settings.method == "area" and settings.grid is not None:
         columns |= _cell_corners(settings.grid, groups)
-    operator, residual = _operator(table, groups)
     columns |= operator
     columns["obs_id"] = _identifiers(source, groups, labels, number, settings)
     result = observation_table(
@@ -284,7 +314,7 @@ def average(
         species=table["species"][0].as_py(),
         kind="column",
         source=source,
-        file_id=file_id or _file_id(table, settings),
+        file_id=file_id,
     )
     anomaly = value - value.mean()  # else the squares lose the digits that matter
     variance = group_mean(anomaly**2, groups) - group_mean(anomaly, groups) ** 2
@@ -332,48 +362,6 @@ def _times(table: pa.Table, groups: Groups) -> tuple[npt.NDArray[Any], npt.NDArr
             time = table[name].to_numpy().astype("datetime64[us]").astype(np.int64)
         ends.append(reduce.reduceat(time[groups.row], groups.offsets[:-1]))
     return mean.astype("datetime64[us]"), ends[0].astype("datetime64[us]"), ends[1].astype("datetime64[us]")
-
-
-def _operator(table: pa.Table, groups: Groups) -> tuple[dict[str, Any], dict[str, Floats]]:
-    """Return the averaged profiles, and what averaging them apart loses; nothing without kernels."""
-    if table["averaging_kernel"].null_count == len(table):
-        return {}, {}
-    verticals = pc.unique(table["vertical"]).to_pylist()
-    if len(verticals) != 1:
-        raise SchemaError(f"levels and layers may not be averaged together, found {verticals}")
-    grid_name = "pressure_edges" if verticals[0] == "layer" else "pressure_levels"
-    h, a, prior, pressure = (
-        profile_array(table[name]).astype(np.float64)
-        for name in ("pressure_weight", "averaging_kernel", "prior_profile", grid_name)
-    )
-    mean_h, mean_a, mean_prior = (group_mean(x, groups) for x in (h, a, prior))
-    mean_pressure = group_mean(pressure, groups)
-    column = table["prior_column"].to_numpy().astype(np.float64)
-    column = np.where(np.isnan(column), np.sum(h * prior, axis=1), column)
-    # sum_i (mean(h a) - mean(h) mean(a)) x_i, less the same with the priors inside the mean
-    response = group_mean(h * a, groups) - mean_h * mean_a
-    at_prior = group_mean(np.sum(h * a * prior, axis=1), groups) - np.sum(
-        mean_h * mean_a * mean_prior, axis=1
-    )
-    residual = np.sum(response * mean_prior, axis=1) - at_prior
-    if verticals[0] == "layer":
-        middle = 0.5 * (mean_pressure[:, 1:] + mean_pressure[:, :-1])
-    else:
-        middle = mean_pressure
-    plume = _PLUME * mean_prior * (middle > _PLUME_TOP * mean_pressure[:, :1])
-    columns = {
-        "vertical": pa.repeat(pa.scalar(verticals[0]), len(groups)),
-        "pressure_weight": mean_h,
-        "averaging_kernel": mean_a,
-        "prior_profile": mean_prior,
-        grid_name: mean_pressure,
-        "prior_column": group_mean(column, groups),
-    }
-    # averaged operator minus mean of the operators
-    return columns, {
-        "residual_prior": -residual,
-        "residual_plume": -residual - np.sum(response * plume, axis=1),
-    }
 
 
 def _report(ids: Any, groups: Groups, **columns: Floats) -> pa.Table:

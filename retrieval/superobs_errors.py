@@ -21,6 +21,7 @@ __all__ = [
     "effective_number",
     "error_model",
     "exponential_weights",
+    "lines_weights",
     "thinning_coefficient",
 ]
 
@@ -237,14 +238,36 @@ def exponential_weights(distance: npt.ArrayLike, length: float) -> tuple[Floats,
     least-squares mean has a closed form: with ``t_k = (1 - rho_k) / (1 + rho_k)`` between k and k + 1, each
     gap gives half of its t to either end, and each end of the chain half of one.
     """
-    rho = np.exp(-np.asarray(distance, dtype=np.float64) / length)
-    gain = (1.0 - rho) / (1.0 + rho)
-    raw = np.zeros(len(gain) + 1)
-    raw[:-1] += 0.5 * gain
-    raw[1:] += 0.5 * gain
-    raw[0] += 0.5
-    raw[-1] += 0.5
-    return raw / raw.sum(), float(raw.sum())
+    gap = np.asarray(distance, dtype=np.float64)
+    weight, number = lines_weights(gap, np.array([0, len(gap) + 1]), length)
+    return weight, float(number[0])
+
+
+def lines_weights(distance: Floats, offsets: Ints, length: float) -> tuple[Floats, Floats]:
+    """Return `exponential_weights` of many lines in a row.
+
+    Parameters
+    ----------
+    distance : ndarray, shape (points - 1,)
+        From each point to the next; those from line to line are not looked at.
+    offsets : ndarray of int, shape (lines + 1,)
+        Where each line begins.
+    length : float
+        Of the exponential correlation, unit of `distance`.
+
+    Returns
+    -------
+    weight : ndarray of float64, shape (points,)
+        Summing to one in each line.
+    number : ndarray of float64, shape (lines,)
+        Effective.
+    """
+    rho = np.exp(-distance / length)
+    gain = np.concatenate([[1.0], (1.0 - rho) / (1.0 + rho), [1.0]])
+    gain[offsets] = 1.0  # either end of a line counts half of one
+    raw = 0.5 * (gain[:-1] + gain[1:])
+    number = np.add.reduceat(raw, offsets[:-1])
+    return raw / np.repeat(number, np.diff(offsets)), number
 
 
 def effective_number(distance: npt.ArrayLike, length: float) -> float:

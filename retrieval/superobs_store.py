@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from obsnet.constants import species as species_of
 from obsnet.errors import ConfigError, FormatError, ObsnetError, nearest
 from obsnet.parallel import Scheduler, map_unordered, shard
 from obsnet.progress import progress
-from obsnet.store import ObservationStore, write_table, write_text
+from obsnet.store import ObservationStore, StoredPart, read_part, write_table, write_text
 from obsnet.times import as_utc
-from retrieval.superobs import SUFFIX, Superobs, super_observe
+from retrieval.superobs import SUFFIX, Superobs, needed_columns, super_observe
 
 __all__ = ["Selection", "Summary", "combine_store"]
 
@@ -54,13 +54,13 @@ class Selection:
 
 @dataclass(frozen=True)
 class _Task:
-    store: str
     out: str
     selection: Selection
     settings: Superobs
     source: str
     day: str
-    options: tuple[tuple[str, str], ...]  # how each input file was read, by file_id
+    files: tuple[str, ...]  # parts of the store that reach into the day
+    options: tuple[str, ...]  # how each of them was read
     done: tuple[str, str] | None  # digest and file_id of an earlier run
 
 
@@ -175,28 +175,20 @@ def _tasks(
         raise FormatError(
             f"{store.path}: no {name} here; the store holds {', '.join(store.species()) or 'nothing'}"
         )
-    folder = store.path / f"species={name}"
-    known = sorted(p.name.removeprefix("source=") for p in folder.glob("source=*"))
+    known = store.sources(name)
     sources = list(selection.sources) or [s for s in known if not s.endswith(SUFFIX)]
     for source in sources:
         if source not in known:
             raise ConfigError(f"{store.path} has no {name} source {source!r}{nearest(source, known)}")
-    options = {r["file_id"]: r["options"] or "" for r in store.index.read().to_pylist() if r["file_id"]}
+    options = {r["file_id"]: r["options"] or "" for r in store.index.read().to_pylist()}
     earlier = {r["path"]: (r["sha256"], r["file_id"]) for r in out.index.read().to_pylist()}
-    shared = (selection, settings)
-    return [
-        _Task(
-            str(store.path),
-            str(out.path),
-            *shared,
-            source,
-            str(day),
-            tuple(sorted(options.items())),
-            earlier.get(_path(name, source, str(day))),
-        )
-        for source in sources
-        for day in _days(folder / f"source={source}", selection)
-    ]
+    tasks = []
+    for source in sources:
+        for day, files in _days(store.parts(name, source), selection).items():
+            how = tuple(options.get(Path(f).stem, "") for f in files)
+            done = earlier.get(_path(name, source, day))
+            tasks.append(_Task(str(out.path), selection, settings, source, day, tuple(files), how, done))
+    return tasks
 
 
 def _path(species: str, source: str, day: str) -> str:
@@ -204,47 +196,45 @@ def _path(species: str, source: str, day: str) -> str:
     return f"superobs/{species}/{source}/{day}"
 
 
-def _days(folder: Path, selection: Selection) -> list[np.datetime64]:
-    """Return the days of the months that a source has, within the selection."""
-    start = as_utc(selection.start) if selection.start else None
-    stop = as_utc(selection.stop) if selection.stop else None
-    days: list[np.datetime64] = []
-    for part in sorted(folder.glob("year=*/month=*")):
-        year, month = (int(p.split("=")[1]) for p in (part.parent.name, part.name))
-        first = np.datetime64(f"{year:04d}-{month:02d}", "M")
-        days += list(np.arange(first.astype("datetime64[D]"), (first + 1).astype("datetime64[D]")))
-    return sorted(d for d in days if (stop is None or d < stop) and (start is None or d + _DAY > start))
+def _days(parts: Iterable[StoredPart], selection: Selection) -> dict[str, list[str]]:
+    """Return the days within the selection that a source may have rows of, and the parts that reach into each."""
+    start, stop = (as_utc(t) if t else None for t in (selection.start, selection.stop))
+    days: dict[str, list[str]] = {}
+    for part in parts:
+        first, last = (t.astype("datetime64[D]") for t in (part.first, part.last))
+        for day in np.arange(first, last + _DAY):
+            if (stop is None or day < stop) and (start is None or day + _DAY > start):
+                days.setdefault(str(day), []).append(str(part.path))
+    return dict(sorted(days.items()))
 
 
-def _read(task: _Task, columns: list[str] | None) -> pa.Table:
-    start, stop = as_utc(task.day), as_utc(task.day) + _DAY
-    if task.selection.start and as_utc(task.selection.start) > start:
-        start = as_utc(task.selection.start)
-    if task.selection.stop and as_utc(task.selection.stop) < stop:
-        stop = as_utc(task.selection.stop)
-    return ObservationStore(task.store).read(
-        task.selection.species,
-        source=task.source,
-        start=start,
-        stop=stop,
-        bounds=task.selection.bounds,
-        columns=columns,
-        where=ds.field("month") == int(task.day[5:7]),
-    )
+def _read(task: _Task) -> pa.Table:
+    """Return the day's rows that are selected, with the columns that averaging needs."""
+    day, selection = np.datetime64(task.day, "us"), task.selection
+    start = max(day, as_utc(selection.start)) if selection.start else day
+    stop = min(day + _DAY, as_utc(selection.stop)) if selection.stop else day + _DAY
+    parts = []
+    for name in task.files:
+        part = read_part(name, needed_columns(task.settings))
+        time = part["time"].to_numpy()
+        inside = (time >= start) & (time < stop)
+        if selection.bounds is not None:
+            south, north, west, east = selection.bounds
+            latitude, longitude = (part[c].to_numpy() for c in ("latitude", "longitude"))
+            inside &= (latitude >= south) & (latitude <= north)
+            after, before = longitude >= west, longitude <= east
+            inside &= (after & before) if west <= east else (after | before)
+        parts.append(part if inside.all() else part.filter(pa.array(inside)))
+    return pa.concat_tables(parts)
 
 
 def _run(task: _Task) -> dict[str, Any] | None:
     """Combine one day; None where there is nothing."""
-    found = _read(task, ["file_id"])
-    if len(found) == 0:
-        return None
-    inputs = sorted(pc.unique(found["file_id"]).to_pylist())
-    how = dict(task.options)
     text = json.dumps(
         [
             task.source,
             task.day,
-            [(i, how.get(i, "")) for i in inputs],
+            [(Path(f).stem, how) for f, how in zip(task.files, task.options, strict=True)],
             str(task.selection),
             task.settings.describe(),
         ],
@@ -252,10 +242,14 @@ def _run(task: _Task) -> dict[str, Any] | None:
     )
     digest = hashlib.sha256(text.encode()).hexdigest()
     name = species_of(task.selection.species)
-    day: dict[str, Any] = {"source": task.source, "day": task.day, "soundings": len(found), "status": "done"}
+    day: dict[str, Any] = {"source": task.source, "day": task.day, "status": "done"}
     report = Path(task.out) / "_superobs" / f"{digest[:16]}.parquet"
     if task.done is not None and task.done[0] == digest and report.exists():
         return {"day": {**day, **_numbers_of(report), "skipped": True}, "index": {}}
+    soundings = _read(task)
+    if len(soundings) == 0:
+        return None
+    day["soundings"] = len(soundings)
     index: dict[str, Any] = {
         "path": _path(name.name, task.source, task.day),
         "size": 0,
@@ -265,21 +259,20 @@ def _run(task: _Task) -> dict[str, Any] | None:
         "version": task.settings.method,
         "species": name.name,
         "unit": name.unit,
-        "soundings": len(found),
+        "soundings": len(soundings),
         "options": hashlib.sha256(json.dumps(task.settings.describe(), sort_keys=True).encode()).hexdigest()[
             :16
         ],
     }
     try:
-        result = super_observe(_read(task, None), task.settings, file_id=digest[:16])
+        result = super_observe(soundings, task.settings, file_id=digest[:16])
     except ObsnetError as error:
         day |= {"status": f"bad: {error}", "good": 0, "superobs": 0, "problems": {}, "skipped": False}
         return {"day": day, "index": {**index, "good": 0, "status": f"bad: {error}"}}
     if task.done is not None:
         _remove(Path(task.out), name.name, task.source, task.done[1])
-    store = ObservationStore(task.out)
-    store.write(result.table)
-    numbers = _numbers(result.table, result.problems, len(found)) | result.residuals()
+    ObservationStore(task.out).write(result.table)
+    numbers = _numbers(result.table, result.problems, len(soundings)) | result.residuals()
     metadata = {b"obsnet:superobs": json.dumps(numbers).encode()}
     write_table(result.report.replace_schema_metadata(metadata), report)
     index |= {
@@ -293,6 +286,7 @@ def _run(task: _Task) -> dict[str, Any] | None:
 
 def _numbers(table: pa.Table, problems: dict[str, int], soundings: int) -> dict[str, Any]:
     return {
+        "soundings": soundings,
         "good": soundings - problems.get("flagged", 0),
         "superobs": len(table),
         "value": pc.mean(table["value"]).as_py(),
