@@ -1,72 +1,102 @@
-"""Fewer unknowns: regions instead of cells, with the error of what they cannot express kept in the observations' error.
+"""Regions instead of cells: partitions of a grid, coarse where little is known or to be learned.
 
-A basis is a matrix Gamma (cells by regions) whose columns are patterns; the state becomes one factor a pattern. The
-restriction that keeps most of a normal prior is the one that goes with its covariance (Bocquet, Wu & Chevallier 2011,
-Q. J. R. Meteorol. Soc. 137, 1340, doi:10.1002/qj.837): with ``B_r = (Gamma' B^-1 Gamma)^-1`` the fluxes split into
-``Gamma z`` and an independent rest of covariance ``B - Gamma B_r Gamma'``, which the observations see as further error.
+A basis here is a set of regions; the unknowns are the mean fluxes over them. What regions cannot express is kept as an
+error, see `inversion.reduction`.
 """
 
 from __future__ import annotations
 
+import heapq
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import scipy.linalg as la
 import scipy.sparse as sp
 
-from inversion.covariance import Covariance, DenseCovariance, DiagonalCovariance, project
+from inversion.covariance import BlockDiagonalCovariance
+from inversion.options import BasisOptions
 from inversion.problem import Problem
-from obsnet.errors import SolverError
+from inversion.solvers.dual import innovation_covariance
+from obsnet.errors import ConfigError, ResourceError, SolverError, nearest
+from obsnet.provenance import available_memory
 
-__all__ = ["Reduced", "membership", "quadtree", "reduce_problem"]
+if TYPE_CHECKING:
+    from inversion.invert import Assembled
+
+__all__ = ["Basis", "expected_information", "make_basis", "membership", "quadtree"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """Regions of each solved sector.
+
+    Attributes
+    ----------
+    kind : str
+        How they were made.
+    restriction : dict of str to csr_array, shape (bins * regions, bins * cells)
+        Means over the regions of each sector, time bin by time bin.
+    region : dict of str to ndarray of int, shape (cells,)
+        Region that holds most of each cell.
+    """
+
+    kind: str
+    restriction: dict[str, sp.csr_array]
+    region: dict[str, Ints]
 
 
 def membership(labels: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> sp.csr_array:
-    """Return the patterns of a partition.
+    """Return the operator that sums over the regions of a partition.
 
     Parameters
     ----------
     labels : array_like of int, shape (n,)
         Region of each element, 0, 1, …; negative for none.
     weights : array_like, shape (n,), optional
-        Shape of the pattern inside its region, such as the prior flux; even by default.
+        Weight of each element, such as its area; one by default.
 
     Returns
     -------
-    scipy.sparse.csr_array, shape (n, regions)
+    scipy.sparse.csr_array, shape (regions, n)
     """
     label = np.asarray(labels, dtype=np.int64)
     values = np.ones(label.size) if weights is None else np.asarray(weights, dtype=np.float64)
     inside = np.flatnonzero(label >= 0)
     count = int(label.max(initial=-1)) + 1
-    return sp.csr_array((values[inside], (inside, label[inside])), shape=(label.size, count))
+    return sp.csr_array((values[inside], (label[inside], inside)), shape=(count, label.size))
 
 
-def quadtree(weight: npt.ArrayLike, regions: int) -> Ints:
-    """Divide a grid into rectangles of about equal weight, small where there is much of it.
+def quadtree(
+    weight: npt.ArrayLike, regions: int, gain: Callable[[npt.NDArray[np.bool_]], float] | None = None
+) -> Ints:
+    """Divide a grid into rectangles, small where it pays.
 
     Parameters
     ----------
     weight : array_like, shape (rows, columns)
-        What a region shall hold equal parts of, not negative: the expected information (prior standard deviation times
-        mean sensitivity), or the prior flux.
+        Where a rectangle is cut: at the half of its weight, along its longer side. Not negative.
     regions : int
         How many.
+    gain : callable, optional
+        Takes the two halves of a rectangle as masks (2, rows * columns) and returns what dividing it gains; the
+        largest is divided first. By default its weight, so that all end with about the same.
 
     Returns
     -------
     ndarray of int64, shape (rows, columns)
         Region of each cell, 0 to regions - 1.
 
-    Notes
-    -----
-    The region with the largest weight is halved along its longer side, at the half of its weight, until there
-    are enough; a single cell is not divided.
+    Raises
+    ------
+    SolverError
+        A weight that is negative or not finite, or more regions than cells.
     """
     w = np.asarray(weight, dtype=np.float64)
     if w.ndim != 2 or not (np.isfinite(w) & (w >= 0.0)).all():
@@ -75,114 +105,151 @@ def quadtree(weight: npt.ArrayLike, regions: int) -> Ints:
         )
     if not 1 <= regions <= w.size:
         raise SolverError(f"a grid of {w.size} cells has between 1 and {w.size} regions, asked for {regions}")
-    boxes = [(0, w.shape[0], 0, w.shape[1])]
-    heavy = [float(w.sum())]
-    while len(boxes) < regions:
-        sizes = [(b[1] - b[0]) * (b[3] - b[2]) for b in boxes]
-        score = [h if s > 1 else -1.0 for h, s in zip(heavy, sizes, strict=True)]
-        at = int(np.argmax(score))
-        if score[at] <= 0.0:  # what is left has no weight: divide the largest
-            at = int(np.argmax(sizes))
-        r0, r1, c0, c1 = boxes[at]
-        along_rows = r1 - r0 >= c1 - c0
-        part = w[r0:r1, c0:c1].sum(axis=1 if along_rows else 0)
-        cumulated = np.cumsum(part)
-        half = np.searchsorted(cumulated, 0.5 * cumulated[-1]) if cumulated[-1] > 0.0 else part.size // 2 - 1
-        cut = int(np.clip(half + 1, 1, part.size - 1))
-        pair = (
-            [(r0, r0 + cut, c0, c1), (r0 + cut, r1, c0, c1)]
-            if along_rows
-            else [(r0, r1, c0, c0 + cut), (r0, r1, c0 + cut, c1)]
-        )
-        boxes[at : at + 1] = pair
-        heavy[at : at + 1] = [float(w[b[0] : b[1], b[2] : b[3]].sum()) for b in pair]
+
+    def entry(box: Box) -> tuple[float, int, Box]:
+        r0, r1, c0, c1 = box
+        cells = (r1 - r0) * (c1 - c0)
+        if cells == 1:
+            value = -1.0
+        elif gain is None:
+            value = float(w[r0:r1, c0:c1].sum())
+        else:
+            masks = np.zeros((2, *w.shape), dtype=bool)
+            for mask, (a, b, c, d) in zip(masks, _halves(w, box), strict=True):
+                mask[a:b, c:d] = True
+            value = gain(masks.reshape(2, -1))
+        # of those without any gain the largest is divided
+        return -value, -cells, box
+
+    heap = [entry((0, w.shape[0], 0, w.shape[1]))]
+    while len(heap) < regions:
+        for half in _halves(w, heapq.heappop(heap)[2]):
+            heapq.heappush(heap, entry(half))
     label = np.empty(w.shape, dtype=np.int64)
-    for number, (r0, r1, c0, c1) in enumerate(boxes):
+    for number, (r0, r1, c0, c1) in enumerate(sorted(box for _, _, box in heap)):
         label[r0:r1, c0:c1] = number
     return label
 
 
-@dataclass(frozen=True, eq=False)
-class Reduced:
-    """A problem on a basis.
-
-    Attributes
-    ----------
-    problem : Problem
-        In the coefficients z; its observation error contains the aggregation error.
-    basis : scipy.sparse.csr_array, shape (n_state, regions)
-        Gamma.
-    lost : float
-        Share of the prior's variance in observation space that the basis cannot express, 0 to 1.
-    """
-
-    problem: Problem
-    basis: sp.csr_array
-    lost: float
-
-    def expand(self, z: npt.ArrayLike, prior: npt.ArrayLike) -> Floats:
-        """Return the full state of coefficients: ``x_b + Gamma z``."""
-        return np.asarray(prior) + self.basis @ np.asarray(z)
+def _halves(w: Floats, box: Box) -> tuple[Box, Box]:
+    """Cut a box along its longer side at the half of its weight."""
+    r0, r1, c0, c1 = box
+    along_rows = r1 - r0 >= c1 - c0
+    part = w[r0:r1, c0:c1].sum(axis=1 if along_rows else 0)
+    cumulated = np.cumsum(part)
+    half = np.searchsorted(cumulated, 0.5 * cumulated[-1]) if cumulated[-1] > 0.0 else part.size // 2 - 1
+    cut = int(np.clip(half + 1, 1, part.size - 1))
+    if along_rows:
+        return (r0, r0 + cut, c0, c1), (r0 + cut, r1, c0, c1)
+    return (r0, r1, c0, c0 + cut), (r0, r1, c0 + cut, c1)
 
 
-def reduce_problem(problem: Problem, basis: Any, *, aggregation_error: bool = True) -> Reduced:
-    """Write a problem in the coefficients of a basis.
+def expected_information(problem: Problem, name: str, times: int) -> Callable[[npt.NDArray[np.bool_]], float]:
+    """Return how many degrees of freedom for signal dividing a region is expected to add.
 
     Parameters
     ----------
     problem : Problem
-        With a prior error that has an inverse, and at most some thousands of observations.
-    basis : array_like or sparse, shape (n_state, regions)
-        Gamma: independent columns, see `membership`.
-    aggregation_error : bool
-        Add what the basis cannot express to the observation error; without it the answer is overconfident and biased
-        towards where the observations are.
+        With a state and a prior error of the same blocks; observed values do not matter.
+    name : str
+        Block whose cells are divided.
+    times : int
+        Its time bins; a region holds for all.
 
     Returns
     -------
-    Reduced
-        ``z ~ N(0, B_r)``.
+    callable
+        Takes masks of the halves, shape (2, cells).
 
     Raises
     ------
-    SolverError
-        A basis of the wrong shape or with dependent columns.
+    ResourceError
+        More observations than there is memory for a matrix of their size squared.
 
     Notes
     -----
-    With the aggregation error the posterior of any total that the basis expresses exactly is that of the full problem,
-    because ``Gamma z`` and the rest are independent a priori.
+    Totals ``z = L x`` of prior covariance ``C = L B L'`` have ``tr(L B H' S^-1 H B L' C^-1)`` degrees of freedom for
+    signal, with ``S = H B H' + R`` (Bocquet, Wu & Chevallier 2011, doi:10.1002/qj.837); the gain is that of the two
+    halves less that of their sum.
     """
-    gamma = sp.csr_array(basis, dtype=np.float64)
-    if gamma.shape[0] != problem.n_state:
-        raise SolverError(f"a basis has {problem.n_state} rows, found {gamma.shape[0]}")
-    precision = gamma.T @ problem.prior_error.solve(gamma.toarray())
-    try:
-        root = la.cholesky(0.5 * (precision + precision.T), lower=True)
-    except la.LinAlgError:
-        root = np.zeros((1, 1))
-    diagonal = np.diagonal(root)
-    if not diagonal.min() > 1e-7 * diagonal.max():
-        raise SolverError("the basis has columns that depend on each other, or that are zero")
-    error = np.asarray(la.cho_solve((root, True), np.eye(root.shape[0])))
-    error = 0.5 * (error + error.T)
-    h = problem.forward(gamma.toarray())
-    full = project(problem.jacobian, problem.prior_error)
-    rest = full - h @ error @ h.T
-    total = float(np.trace(full))
-    noise: Covariance = problem.observation_error
-    if aggregation_error:
-        noise = DenseCovariance(
-            noise.dense() + 0.5 * (rest + rest.T), "the observation error with aggregation error"
+    assert problem.state is not None
+    n = problem.n_obs
+    if 16.0 * n * n > 0.8 * available_memory():
+        raise ResourceError(
+            f"an adaptive basis for {n} observations takes {16e-9 * n * n:.1f} GB; take kind = 'weighted', which is "
+            "nearly as good"
         )
-    reduced = problem.with_(
-        jacobian=h,
-        prior=np.zeros(gamma.shape[1]),
-        prior_error=DenseCovariance(error, "the reduced prior error")
-        if gamma.shape[1] > 1
-        else DiagonalCovariance(error.ravel()),
-        observation_error=noise,
-        background=problem.simulate(problem.prior),
-        state=None,
-    )
-    return Reduced(reduced, gamma, float(np.trace(rest)) / total if total else 0.0)
+    span = problem.state.span(name)
+    columns, error = problem.jacobian[:, span], block_error(problem, name)
+    factor = la.cho_factor(innovation_covariance(problem), lower=True, overwrite_a=True, check_finite=False)
+
+    def freedom(f: Floats, c: Floats) -> float:
+        return float(np.sum(f * np.linalg.pinv(c, hermitian=True)))
+
+    def gain(masks: npt.NDArray[np.bool_]) -> float:
+        rows = np.tile(masks.astype(np.float64), times)
+        spread = error.matmul(np.ascontiguousarray(rows.T))
+        seen = np.asarray(columns @ spread)
+        f, c = seen.T @ la.cho_solve(factor, seen, check_finite=False), rows @ spread
+        return max(freedom(f, c) - freedom(f.sum(keepdims=True), c.sum(keepdims=True)), 0.0)
+
+    return gain
+
+
+def block_error(problem: Problem, name: str) -> Any:
+    """Return the prior error of one block of the state, or say that there is none of its own."""
+    state, error = problem.state, problem.prior_error
+    if state is None or not isinstance(error, BlockDiagonalCovariance) or not state.fits(error.blocks):
+        raise SolverError("a basis needs a state and a prior error of the same blocks")
+    return error.blocks[state.names.index(name)]
+
+
+def make_basis(options: BasisOptions, made: Assembled, area: Any) -> Basis:
+    """Divide the cells of each solved sector as a case asks for.
+
+    Parameters
+    ----------
+    options : BasisOptions
+        Kind and count.
+    made : Assembled
+        The problem in cells.
+    area : scipy.sparse array, shape (regions, cells)
+        Area of each cell in each region of the totals, for ``kind = "regions"``.
+
+    Raises
+    ------
+    ConfigError
+        A count for a sector that is not solved, or none for one that is.
+    """
+    problem, cells = made.problem, made.grid.size
+    count = options.count if isinstance(options.count, dict) else dict.fromkeys(made.solved, options.count)
+    for name in {*count, *made.solved} if options.kind != "regions" else ():
+        if name not in made.solved:
+            raise ConfigError(f"[invert.basis] count: {name!r} is not solved{nearest(name, made.solved)}")
+        if name not in count:
+            raise ConfigError(f"[invert.basis] count has no entry for the solved sector {name!r}")
+    restriction, region = {}, {}
+    for name in made.solved:
+        times = made.bins[name].size
+        rows = sp.csr_array(area)
+        if options.kind != "regions":
+            weight = _weight(options.kind, problem, name, times, made.grid.cell_area.ravel())
+            gain = expected_information(problem, name, times) if options.kind == "adaptive" else None
+            label = quadtree(weight.reshape(made.grid.shape), min(count[name], cells), gain).ravel()
+            rows = membership(label, made.grid.cell_area.ravel())
+        total = np.asarray(rows.sum(axis=1)).ravel()
+        rows = sp.csr_array(rows[total > 0.0] / total[total > 0.0, None])
+        region[name] = np.asarray(rows.multiply(total[total > 0.0, None]).toarray().argmax(axis=0))
+        restriction[name] = sp.csr_array(sp.kron(sp.eye_array(times), rows, format="csr"))
+    return Basis(options.kind, restriction, region)
+
+
+def _weight(kind: str, problem: Problem, name: str, times: int, area: Floats) -> Floats:
+    """Return what rectangles shall hold equal parts of: prior uncertainty, and how much of it is seen."""
+    assert problem.state is not None
+    span = problem.state.span(name)
+    spread = np.sqrt(block_error(problem, name).diagonal()).reshape(times, -1)
+    if kind == "quadtree":
+        return np.asarray(spread.sum(axis=0) * area)
+    seen = np.asarray(abs(problem.jacobian[:, span]).sum(axis=0)).reshape(times, -1)
+    return np.asarray((spread * seen).sum(axis=0))

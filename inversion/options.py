@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -10,6 +10,7 @@ from obsnet.config import Options
 from obsnet.errors import nearest
 
 __all__ = [
+    "BasisOptions",
     "BoundaryOptions",
     "EnsembleOptions",
     "ErrorOptions",
@@ -21,6 +22,7 @@ __all__ = [
     "WithholdOptions",
 ]
 
+Positive = Annotated[int, Field(ge=1)]
 Kernel = Literal["exponential", "matern32", "wendland"]
 Side = Literal["north", "east", "south", "west", "top", "inside"]
 
@@ -125,6 +127,22 @@ class OffsetOptions(Options):
     )
 
 
+class BasisOptions(Options):
+    """Regions that are solved for in the place of cells."""
+
+    kind: Literal["quadtree", "weighted", "adaptive", "regions"] = Field(
+        description="rectangles of equal prior uncertainty; of equal uncertainty times sensitivity; divided where that is "
+        "expected to tell most; or the regions of the totals"
+    )
+    count: Positive | dict[str, Positive] = Field(
+        default=100, description="regions of each solved sector, or one count a sector"
+    )
+    aggregation_error: Literal["full", "diagonal"] = Field(
+        default="full",
+        description="error of what regions cannot express: all of it, or its variances (many observations)",
+    )
+
+
 class ForeignOptions(Options):
     """A ready-made Jacobian and how well its state is known."""
 
@@ -196,6 +214,7 @@ class InvertOptions(Options):
     periods: str = Field(
         default="all", description="time bins of the region totals: a frequency such as MS, or all"
     )
+    basis: BasisOptions | None = Field(default=None, description="solve for regions in the place of cells")
     method: str = Field(default="auto", description="solver: auto, dual, primal or cg")
     out: str = Field(default="posterior.nc", description="output file, relative to the run's folder")
     modes: list[str] | None = Field(

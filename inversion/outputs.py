@@ -25,6 +25,9 @@ mol2 s-2
     For an inventory of **one** sector s: covariance of ``t_a - [t_b + A_ss (t_I - t_b)]`` where the
     inventory is right; add ``A_ss C_I A_ss'`` for the inventory's own. It is noise + pattern + nuisance +
     all other sectors with their prior error; zero between sectors. See `inversion.totals`.
+``basis_region`` (sector, lat, lon)
+    Where regions were solved for: which. What they cannot express is part of every uncertainty above; the global
+    attribute ``basis_unresolved`` is its share of the prior's variance in the observations.
 ``state_dofs`` (component)
     Degrees of freedom for signal of each block of the state.
 ``source_*`` (source)
@@ -44,6 +47,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from inversion.basis import Basis
 from inversion.invert import Assembled
 from inversion.posterior import Posterior
 from inversion.totals import Totals
@@ -96,7 +100,12 @@ def fit_table(posterior: Posterior, observations: pa.Table) -> pa.Table:
 
 
 def posterior_dataset(
-    made: Assembled, posterior: Posterior, totals: Totals, *, region_names: dict[str, str]
+    made: Assembled,
+    posterior: Posterior,
+    totals: Totals,
+    *,
+    region_names: dict[str, str],
+    basis: Basis | None = None,
 ) -> Any:
     """Return the posterior as a dataset of the contract.
 
@@ -110,6 +119,8 @@ def posterior_dataset(
         From `inversion.totals.region_totals`.
     region_names : dict of str to str
         Names of region keys for people.
+    basis : Basis, optional
+        Regions that were solved for.
 
     Returns
     -------
@@ -155,7 +166,27 @@ def posterior_dataset(
     _add_totals(data, totals, made)
     _add_diagnostics(data, posterior)
     data.attrs |= attributes
+    if basis is not None:
+        _add_basis(data, basis, made, posterior)
     return data
+
+
+def _add_basis(data: Any, basis: Basis, made: Assembled, posterior: Posterior) -> None:
+    shape = (len(made.sectors), *made.grid.shape)
+    label = np.full(shape, -1, dtype=np.int32)
+    for number, sector in enumerate(made.sectors):
+        if sector in basis.region:
+            label[number] = basis.region[sector].reshape(made.grid.shape)
+    note = {
+        "long_name": "region of the basis that holds most of the cell",
+        "comment": "-1 in sectors not solved",
+    }
+    data["basis_region"] = (("sector", "lat", "lon"), label, note)
+    data.attrs |= {
+        "basis": basis.kind,
+        "basis_unknowns": posterior.stopping["regions"],
+        "basis_unresolved": posterior.stopping["unresolved"],
+    }
 
 
 def _middle(edges: npt.NDArray[np.datetime64]) -> npt.NDArray[np.datetime64]:

@@ -85,10 +85,21 @@ def _facts(data: Any) -> list[tuple[str, str]]:
         ("Prior", str(attrs["prior_name"])),
         ("Observations", f"{n} used" + (f"; left out: {left}" if left else "")),
         ("Unknowns", f"{attrs['n_state']}, of which {attrs['n_state_unobserved']} nobody observed"),
+        *_basis_fact(attrs),
         ("Solver", f"{attrs['solver']} ({', '.join(f'{k} {v}' for k, v in state.items())})"),
         ("Chi-square per observation", f"{attrs['chi_square']:.3f}, expected 1 ± {np.sqrt(2 / n):.3f}"),
         ("Degrees of freedom for signal", f"{attrs['degrees_of_freedom_for_signal']:.1f}"),
     ]
+
+
+def _basis_fact(attrs: Any) -> list[tuple[str, str]]:
+    if "basis" not in attrs:
+        return []
+    text = (
+        f"{attrs['basis']}, {attrs['basis_unknowns']} unknowns; {float(attrs['basis_unresolved']):.1%} of the prior's "
+        "variance in the observations is finer and counted as aggregation error"
+    )
+    return [("Basis", text)]
 
 
 def _notes(data: Any) -> list[str]:

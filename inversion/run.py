@@ -16,7 +16,10 @@ from obsnet.errors import ConfigError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from inversion.basis import Basis
     from inversion.invert import Assembled
+    from inversion.posterior import Posterior
+    from inversion.problem import Problem
     from inversion.totals import Totals
 
 __all__ = ["SolvedCase", "run_invert", "solve_case"]
@@ -41,12 +44,12 @@ class SolvedCase:
         Which boundaries.
     damaged : tuple of str
         Parts of the footprints that could not be read.
-    basis : Basis or None
-        Regions that were solved for, where not cells.
     sizes : dict of str to float
         Estimated factors on the assumed standard deviations, where asked for.
     held_back : ndarray of str
         Observations that were not used, to evaluate with.
+    basis : Basis or None
+        Regions that were solved for, where not cells.
     """
 
     made: Assembled
@@ -56,9 +59,9 @@ class SolvedCase:
     region_names: dict[str, str]
     regions_source: str
     damaged: tuple[str, ...]
-    basis: Basis | None
     sizes: dict[str, float]
     held_back: npt.NDArray[np.str_]
+    basis: Basis | None
 
 
 def run_invert(
@@ -153,7 +156,7 @@ def solve_case(
     names = {} if own else {k: v[0] for k, v in PROVINCES.items()}
     source = str(frame.attrs.get("source", options.regions))
     totals = region_totals(posterior, weights)
-    return SolvedCase(made, posterior, totals, evaluation, names, source, read.damaged, sizes, ids)
+    return SolvedCase(made, posterior, totals, evaluation, names, source, read.damaged, sizes, ids, basis)
 
 
 def _solve(
@@ -178,9 +181,7 @@ def _solve(
 
     if basis is None or options.basis is None:
         return go(problem, weights)
-    reduction = reduce_problem(
-        problem, basis.restriction, aggregation_error=options.basis.aggregation_error
-    )
+    reduction = reduce_problem(problem, basis.restriction, aggregation_error=options.basis.aggregation_error)
     report(
         f"basis {basis.kind}: {reduction.problem.n_state} unknowns in the place of {problem.n_state}; it leaves "
         f"{reduction.unresolved:.1%} of the prior's variance in the observations to the aggregation error"
@@ -248,7 +249,9 @@ def _own(
     if options.ensemble is not None:
         totals, ensemble, spread = _ensemble(options, case, folder, out, report)
         written.append(out / "ensemble.nc")
-    data = posterior_dataset(case.made, case.posterior, totals, region_names=case.region_names)
+    data = posterior_dataset(
+        case.made, case.posterior, totals, region_names=case.region_names, basis=case.basis
+    )
     data.attrs["regions_source"] = case.regions_source
     target = out / options.out
     fit = fit_table(case.posterior, case.made.observations)

@@ -164,14 +164,14 @@ def block_cg(
     solution = np.zeros_like(right)
     if not live.any():
         return solution, 0, 0.0
-    q, sigma = la.qr(right[:, live] / size[live], mode="economic", check_finite=False)
+    q, sigma = _orthonormal(right[:, live] / size[live])
     p, x, residual = q, np.zeros_like(q), 1.0
     for step in range(1, limit + 1):
         t = apply(p)
         inner = p.T @ t
         alpha = la.solve(0.5 * (inner + inner.T), np.eye(inner.shape[0]), assume_a="pos", check_finite=False)
         x += p @ (alpha @ sigma)
-        q, zeta = la.qr(q - t @ alpha, mode="economic", check_finite=False)
+        q, zeta = _orthonormal(q - t @ alpha)
         sigma = zeta @ sigma
         residual = float(np.linalg.norm(sigma, axis=0).max())
         check(step, residual)
@@ -180,6 +180,23 @@ def block_cg(
         p = q + p @ zeta.T
     solution[:, live] = x * size[live]
     return solution, step, residual
+
+
+def _orthonormal(a: Floats) -> tuple[Floats, Floats]:
+    """Return Q and R of a tall matrix: two Cholesky steps, many times quicker than reflections where they hold."""
+    r = np.eye(a.shape[1])
+    q = a
+    for _ in range(2):
+        try:
+            root = la.cholesky(q.T @ q, check_finite=False)
+        except la.LinAlgError:  # columns that depend on each other
+            return la.qr(a, mode="economic", check_finite=False)
+        diagonal = np.diagonal(root)
+        if diagonal.min() < 1e-6 * diagonal.max():
+            return la.qr(a, mode="economic", check_finite=False)
+        q = q @ la.solve_triangular(root, np.eye(len(root)), check_finite=False)
+        r = root @ r
+    return q, r
 
 
 class CGSystem:

@@ -283,3 +283,32 @@ def test_the_real_gosat_jacobian_is_refused_and_then_solved(sample_data, tmp_pat
     assert 0.5 < summary["chi_square"] < 2.0
     data = read_netcdf(tmp_path / "posterior.nc")
     assert data["flux_scale"].size == 186
+
+
+@pytest.mark.parametrize("kind", ["quadtree", "weighted", "adaptive", "regions"])
+def test_regions_in_the_place_of_cells(case, done, tmp_path, capsys, kind):
+    more = ["--set", f"invert.basis.kind={kind}"] + ["--set", "invert.basis.count=6"] * (kind != "regions")
+    assert run(case / "case.toml", "--out", tmp_path, "--json", *more) == 0
+    captured = capsys.readouterr()
+    assert f"basis {kind}: " in captured.err
+    assert json.loads(captured.out)["stopping"]["regions"] == {"regions": 12}.get(kind, 24) + 12
+    data, cells = read_netcdf(tmp_path / "posterior.nc"), done[0]
+    check_flux(data)
+    assert data.attrs["basis"] == kind
+    assert 0.0 < data.attrs["basis_unresolved"] < 0.6
+    assert float(data.attrs["chi_square"]) == pytest.approx(float(cells.attrs["chi_square"]), rel=1e-6)
+    # coarser is never more certain, and gridded fluxes are there with what regions cannot express
+    for name in ("flux_uncertainty", "region_total_uncertainty"):
+        assert (data[name].values >= cells[name].values * (1 - 1e-6)).all()
+    assert (data["region_total_uncertainty"] < 1.1 * data["region_total_prior_uncertainty"]).all()
+    assert data["basis_region"].dims == ("sector", "lat", "lon")
+    part_of_a = np.where(np.arange(6) < 2, 1.0, np.where(np.arange(6) == 2, 0.5, 0.0))
+    by_hand = (data["flux"].mean("time") * data["cell_area"]).sum("lat").values @ part_of_a
+    np.testing.assert_allclose(data["region_total"].sel(region="a").values.ravel(), by_hand, rtol=1e-6)
+    if kind == "regions":  # what they can express is exact
+        np.testing.assert_allclose(data["region_total"], cells["region_total"], rtol=1e-6)
+        np.testing.assert_allclose(data["total_covariance"], cells["total_covariance"], rtol=1e-5, atol=1e-3)
+    assert "counted as aggregation error" in (tmp_path / "inversion.html").read_text(encoding="utf-8")
+    capsys.readouterr()
+    assert run(case / "case.toml", "--out", tmp_path, *more) == 0
+    assert "solved before: taken from" in capsys.readouterr().err
