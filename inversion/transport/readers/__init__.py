@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["FORMATS", "Options", "Probe", "Receptor", "open_footprints", "read"]
 
 # In this order: the first whose `matches(probe)` holds reads the file with its `open_file(probe, options)`.
-FORMATS = ("store", "cf", "pystilt", "stilt", "flexpart", "openghg", "ctlagrange", "hysplit")
+FORMATS = ("store", "cf", "pystilt", "particles", "stilt", "flexpart", "openghg", "ctlagrange", "hysplit")
 
 
 def open_footprints(
