@@ -13,7 +13,7 @@ import numpy as np
 
 from obsnet.config import Options, read_toml, validate
 from obsnet.errors import ConfigError, FormatError, MissingVariableError, nearest
-from stations.admission_base import Applicant, Outcome
+from stations.admission_base import Applicant, NotTestable, Outcome
 from stations.admission_kinds import KINDS
 from stations.kind_tables import find_table, read_kinds
 
@@ -28,7 +28,6 @@ __all__ = [
     "judge",
     "load_applicant",
     "load_requirements",
-    "requirement_tables",
 ]
 
 FOLDER = Path(__file__).with_name("requirements")
@@ -131,11 +130,6 @@ class Admission:
         return "not testable" if "not testable" in required else "pass"
 
 
-def requirement_tables() -> list[str]:
-    """Return the names of the tables of requirements that come with the package."""
-    return sorted(path.stem for path in FOLDER.glob("*.toml"))
-
-
 def load_requirements(name: str | Path) -> Requirements:
     """Read a table of requirements: by name of one that comes with the package, or a TOML file of one's own.
 
@@ -224,7 +218,14 @@ def judge(applicant: Applicant, requirements: Requirements) -> Admission:
     requirements : Requirements
         See `load_requirements`.
     """
-    findings = tuple(Finding(c, KINDS[c.kind].judge(applicant, c.options)) for c in requirements.criteria)
+
+    def outcome(criterion: Criterion) -> Outcome:
+        try:
+            return KINDS[criterion.kind].run(applicant, criterion.options)
+        except NotTestable as reason:
+            return reason.outcome
+
+    findings = tuple(Finding(c, outcome(c)) for c in requirements.criteria)
     return Admission(applicant.name, applicant.species, str(applicant.record.attrs.get("path", "")), findings)
 
 

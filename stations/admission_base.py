@@ -14,7 +14,7 @@ import xarray as xr
 
 from obsnet.schema import Quality
 
-__all__ = ["VALID", "Applicant", "Outcome", "PerSpecies", "limit_of", "untestable", "verdict_of"]
+__all__ = ["VALID", "Applicant", "NotTestable", "Outcome", "PerSpecies", "number_of", "verdict_of"]
 
 PerSpecies = float | dict[str, float]
 Verdict = Literal["pass", "fail", "not testable"]
@@ -84,14 +84,29 @@ class Outcome:
     rows: list[dict[str, Any]] = field(default_factory=list)
 
 
-def untestable(missing: str, missing_zh: str, limit: str = "") -> Outcome:
-    """Return the outcome of a criterion that cannot be measured, with what is missing."""
-    return Outcome("not testable", "", limit, f"cannot be judged: {missing}", f"无法判定:{missing_zh}")
+class NotTestable(Exception):
+    """A criterion that cannot be measured; `outcome` says what is missing."""
+
+    def __init__(self, missing: str, missing_zh: str, limit: str = "") -> None:
+        text, text_zh = f"cannot be judged: {missing}", f"无法判定:{missing_zh}"
+        super().__init__(text)
+        self.outcome = Outcome("not testable", "", limit, text, text_zh)
 
 
-def limit_of(applicant: Applicant, number: PerSpecies) -> float | None:
-    """Return a limit for the applicant's species; None where the requirements have none."""
-    return number.get(applicant.species) if isinstance(number, dict) else float(number)
+def number_of(applicant: Applicant, setting: PerSpecies) -> float:
+    """Return a number of the requirements for the applicant's species.
+
+    Raises
+    ------
+    NotTestable
+        The requirements have none.
+    """
+    gas = applicant.species
+    if not isinstance(setting, dict):
+        return float(setting)
+    if gas not in setting:
+        raise NotTestable(f"the requirements have no number for {gas}", f"要求中没有{gas}的指标")
+    return setting[gas]
 
 
 def verdict_of(ok: bool) -> Verdict:

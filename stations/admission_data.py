@@ -10,7 +10,7 @@ from pydantic import Field
 
 from obsnet.config import Options
 from obsnet.schema import Quality
-from stations.admission_base import VALID, Applicant, Outcome, untestable, verdict_of
+from stations.admission_base import VALID, Applicant, NotTestable, Outcome, verdict_of
 
 __all__ = [
     "CoverageOptions",
@@ -36,11 +36,11 @@ def coverage(a: Applicant, o: CoverageOptions) -> Outcome:
     limit = f"≥ {o.minimum:.0%}"
     seconds = a.record.attrs.get("interval_seconds")
     if not seconds:
-        return untestable("the record has no constant averaging interval", "记录没有固定的平均时段", limit)
+        raise NotTestable("the record has no constant averaging interval", "记录没有固定的平均时段", limit)
     start = a.record["time_start"].values
     known = ~np.isnat(start)
     if not known.any():
-        return untestable("no row has a time", "没有有效时间", limit)
+        raise NotTestable("no row has a time", "没有有效时间", limit)
     valid = a.valid() & known
     step = np.timedelta64(round(float(seconds)), "s")
     first, last = start[known].min(), start[known].max() + step
@@ -84,7 +84,7 @@ def span(a: Applicant, o: SpanOptions) -> Outcome:
     limit = f"≥ {o.months} months"
     time = a.record["time"].values[a.valid() & ~np.isnat(a.record["time"].values)]
     if time.size == 0:
-        return untestable("there are no valid rows", "没有有效数据", limit)
+        raise NotTestable("there are no valid rows", "没有有效数据", limit)
     months = np.unique(time.astype("datetime64[M]").astype(np.int64))
     runs = np.split(months, np.flatnonzero(np.diff(months) > 1) + 1)
     longest = max(runs, key=len)
@@ -151,7 +151,7 @@ def rejected(a: Applicant, o: RejectedOptions) -> Outcome:
     limit = f"≤ {o.maximum:.0%}"
     value = np.isfinite(a.record["value"].values)
     if not value.any():
-        return untestable("there are no values", "没有数据", limit)
+        raise NotTestable("there are no values", "没有数据", limit)
     stop = a.record["quality"].values & VALID
     share = float(((stop != 0) & value).sum() / value.sum())
     rows = [

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
-from obsnet.config import Options
 from stations import admission_data as data
 from stations import admission_measurement as measurement
-from stations.admission_base import Applicant, Outcome
+from stations.kind_tables import Kind
 
-__all__ = ["KINDS", "Kind"]
+__all__ = ["KINDS"]
 
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of criterion: its options and its function."""
-
-    options: type[Options]
-    judge: Callable[[Applicant, Any], Outcome]
-
-
-KINDS: dict[str, Kind] = {
+KINDS = {
     "coverage": Kind(data.CoverageOptions, data.coverage),
     "span": Kind(data.SpanOptions, data.span),
     "metadata": Kind(data.MetadataOptions, data.metadata),

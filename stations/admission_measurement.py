@@ -8,8 +8,9 @@ import numpy as np
 from pydantic import Field
 
 from obsnet.config import Options
-from stations.admission_base import Applicant, Outcome, PerSpecies, limit_of, untestable, verdict_of
+from stations.admission_base import Applicant, NotTestable, Outcome, PerSpecies, number_of, verdict_of
 from stations.scale_names import canonical_scale
+from stations.series import nearest_times
 
 __all__ = [
     "CalibrationOptions",
@@ -38,7 +39,7 @@ class ScaleOptions(Options):
 def scale(a: Applicant, o: ScaleOptions) -> Outcome:
     """Judge the calibration scale."""
     if a.species not in o.allowed:
-        return untestable(f"the requirements name no scale of {a.species}", f"要求中未列{a.species}的标尺")
+        raise NotTestable(f"the requirements name no scale of {a.species}", f"要求中未列{a.species}的标尺")
     allowed = [canonical_scale(s, a.species) for s in o.allowed[a.species]]
     found = str(a.record.attrs.get("scale", "unknown"))
     limit = " / ".join(allowed)
@@ -68,10 +69,10 @@ class StandardsOptions(Options):
 
 def standards(a: Applicant, o: StandardsOptions) -> Outcome:
     """Judge number, grade, age and range of the standard gases."""
-    limit = f"≥ {o.minimum} of grade {'/'.join(o.grades)}, ≤ {o.maximum_age_years:g} yr"
+    limit = f"≥ {o.minimum} of grade {', '.join(o.grades)}, ≤ {o.maximum_age_years:g} yr"
     stated = a.dossier.get("standards")
     if not stated:
-        return untestable("the dossier lists no standards", "台站材料未列标准气", limit)
+        raise NotTestable("the dossier lists no standards", "台站材料未列标准气", limit)
     end = a.record["time_end"].values
     last = (
         np.nanmax(end[~np.isnat(end)].astype("datetime64[s]").astype(np.float64))
@@ -129,9 +130,7 @@ class RepeatabilityOptions(Options):
 
 def repeatability(a: Applicant, o: RepeatabilityOptions) -> Outcome:
     """Judge the median repeatability; target runs count before variables of the record."""
-    number = limit_of(a, o.maximum)
-    if number is None:
-        return untestable(f"the requirements have no number for {a.species}", f"要求中没有{a.species}的指标")
+    number = number_of(a, o.maximum)
     limit = f"≤ {number:g} {a.unit}"
     rows: list[dict[str, Any]] = []
     if a.targets is not None and np.isfinite(a.targets["sd"]).any():
@@ -154,7 +153,7 @@ def repeatability(a: Applicant, o: RepeatabilityOptions) -> Outcome:
                     }
                 )
     if not rows:
-        return untestable(
+        raise NotTestable(
             "no repeatability in the record and no target runs", "没有重复性数据或目标气数据", limit
         )
     for row in rows:
@@ -180,15 +179,11 @@ class TargetOptions(Options):
 
 def target_bias(a: Applicant, o: TargetOptions) -> Outcome:
     """Judge the bias of the target tank, run by run and in the mean."""
-    number = limit_of(a, o.goal)
-    if number is None:
-        return untestable(
-            f"the requirements have no goal for {a.species}", f"要求中没有{a.species}的兼容性目标"
-        )
+    number = number_of(a, o.goal)
     limit = f"|bias| ≤ {number:g} {a.unit} in ≥ {o.minimum_share:.0%}"
     if a.targets is None or np.isfinite(a.targets["bias"]).sum() < o.minimum_runs:
         n = 0 if a.targets is None else int(np.isfinite(a.targets["bias"]).sum())
-        return untestable(
+        raise NotTestable(
             f"{n} target runs, {o.minimum_runs} are needed",
             f"目标气测量{n}次,至少需要{o.minimum_runs}次",
             limit,
@@ -218,18 +213,12 @@ class CompareOptions(Options):
 
 def comparison(a: Applicant, o: CompareOptions) -> Outcome:
     """Judge the median difference from a second record at the same times."""
-    from stations.qc_kinds import nearest_times
-
-    number = limit_of(a, o.goal)
-    if number is None:
-        return untestable(
-            f"the requirements have no goal for {a.species}", f"要求中没有{a.species}的兼容性目标"
-        )
+    number = number_of(a, o.goal)
     limit = f"|median| ≤ {number:g} {a.unit}"
     if a.comparison is None:
-        return untestable("no second record was given", "未提供比对记录", limit)
+        raise NotTestable("no second record was given", "未提供比对记录", limit)
     if a.comparison.attrs.get("scale") != a.record.attrs.get("scale"):
-        return untestable(
+        raise NotTestable(
             f"the second record is on {a.comparison.attrs.get('scale')!r}",
             "比对记录的标尺不同,请先换算",
             limit,
@@ -242,7 +231,7 @@ def comparison(a: Applicant, o: CompareOptions) -> Outcome:
     paired = place >= 0
     if paired.sum() < o.minimum_pairs:
         n = int(paired.sum())
-        return untestable(
+        raise NotTestable(
             f"{n} pairs, {o.minimum_pairs} are needed", f"只有{n}对数据,至少需要{o.minimum_pairs}对", limit
         )
     value = a.record["value"].values[mine[place[paired]]]
@@ -284,7 +273,7 @@ def calibration_interval(a: Applicant, o: CalibrationOptions) -> Outcome:
     time = a.record["time"].values
     time = time[~np.isnat(time)].astype("datetime64[D]")
     if dates.size < 2 or time.size == 0:
-        return untestable("the dossier lists fewer than two calibrations", "台站材料所列标定不足两次", limit)
+        raise NotTestable("the dossier lists fewer than two calibrations", "台站材料所列标定不足两次", limit)
     edges = np.unique(np.concatenate([dates[(dates >= time[0]) & (dates <= time[-1])], time[[0, -1]]]))
     gaps = np.diff(edges).astype(np.int64)
     rows = [
@@ -310,14 +299,12 @@ class UncertaintyOptions(Options):
 
 def uncertainty(a: Applicant, o: UncertaintyOptions) -> Outcome:
     """Judge the median stated uncertainty."""
-    number = limit_of(a, o.maximum)
-    if number is None:
-        return untestable(f"the requirements have no number for {a.species}", f"要求中没有{a.species}的指标")
+    number = number_of(a, o.maximum)
     limit = f"≤ {number:g} {a.unit}"
     name = "uncertainty_measurement" if "uncertainty_measurement" in a.record else "uncertainty"
     random = a.record[name].values[a.valid()]
     if not np.isfinite(random).any():
-        return untestable("no row states an uncertainty", "没有给出不确定度", limit)
+        raise NotTestable("no row states an uncertainty", "没有给出不确定度", limit)
     systematic = np.zeros(random.size)
     if "uncertainty_systematic" in a.record:
         systematic = np.nan_to_num(a.record["uncertainty_systematic"].values[a.valid()])

@@ -16,7 +16,7 @@ from obsnet.schema import Quality
 from obsnet.times import as_utc
 from stations.kind_tables import find_table
 
-__all__ = ["Budget", "Term", "TermReport", "apply_budget", "budget_tables", "load_budget", "mean_uncertainty"]
+__all__ = ["Budget", "Term", "TermReport", "apply_budget", "load_budget", "mean_uncertainty"]
 
 FOLDER = Path(__file__).with_name("budgets")
 KINDS = ("random", "systematic", "representation")
@@ -79,11 +79,6 @@ class TermReport:
     rows: int
     median: float
     share: float
-
-
-def budget_tables() -> list[str]:
-    """Return the names of the budgets that come with the package."""
-    return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
 def load_budget(name: str | Path) -> Budget:

@@ -12,7 +12,7 @@ from obsnet.errors import ConfigError, MissingVariableError, RangeError
 from obsnet.schema import Quality
 from obsnet.times import decimal_year
 from stations.calibration_plan import Plan, Tank
-from stations.record import Notes, build
+from stations.record import Notes, build, intervals
 from stations.response import Response, fit_response
 from stations.scale_names import canonical_scale
 from stations.tanks import TankDrift
@@ -341,10 +341,7 @@ def _average(
         species=plan.species,
         unit=species_of(plan.species).unit,
         scale=canonical_scale(plan.scale, plan.species),
-        start=start,
-        middle=start + length // 2,
-        end=start + length,
-        interval="start",
+        when=intervals(start, "start", length),
         notes=notes,
         attrs={
             **attrs,

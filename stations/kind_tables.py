@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from obsnet.config import Options, read_toml, validate
 from obsnet.errors import ConfigError, nearest
 
-__all__ = ["find_table", "read_kinds"]
+__all__ = ["Kind", "find_table", "read_kinds", "table_names"]
 
 
-class _Kind(Protocol):
-    @property
-    def options(self) -> type[Options]: ...
+@dataclass(frozen=True)
+class Kind:
+    """A kind of entry: what a table may say of it, and the function that takes its subject and those options."""
+
+    options: type[Options]
+    run: Callable[[Any, Any], Any]
 
 
 Common = TypeVar("Common", bound=Options)
+
+
+def table_names(folder: Path) -> list[str]:
+    """Return the names of the tables in a folder of the package."""
+    return sorted(p.stem for p in folder.glob("*.toml"))
 
 
 def find_table(name: str | Path, folder: Path, what: str) -> Path:
@@ -31,14 +40,14 @@ def find_table(name: str | Path, folder: Path, what: str) -> Path:
     path = Path(name)
     if path.suffix == ".toml":
         return path
-    known = sorted(p.stem for p in folder.glob("*.toml"))
+    known = table_names(folder)
     if str(name) not in known:
         raise ConfigError(f"no {what} {str(name)!r}{nearest(str(name), known)}; or give a .toml file")
     return folder / f"{name}.toml"
 
 
 def read_kinds(
-    path: Path, key: str, common: type[Common], kinds: Mapping[str, _Kind]
+    path: Path, key: str, common: type[Common], kinds: Mapping[str, Kind]
 ) -> tuple[dict[str, Any], list[tuple[Common, Options]]]:
     """Read ``[[key]]`` entries: what every entry may say, and the options of its kind.
 

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from obsnet.errors import FormatError, MissingVariableError, RangeError, nearest
-from stations.qc_kinds import nearest_times
+from stations.series import nearest_times
 
 __all__ = ["join_met"]
 

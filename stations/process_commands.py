@@ -19,7 +19,8 @@ Table = Annotated[Path | None, typer.Option(help="A table of scales of your own 
 Rules = Annotated[
     str,
     typer.Option(
-        help="Rule table: noaa_flask, noaa_mountain_co2, continuous_minutes, continuous_hours, rebs_background, agage_background, model_plain, model_mountain, or a .toml file."
+        help="Rule table: noaa_flask, noaa_mountain_co2, continuous_minutes, continuous_hours, rebs_background, "
+        "agage_background, model_plain, model_mountain, or a .toml file."
     ),
 ]
 With = Annotated[
@@ -214,7 +215,7 @@ def calibrate(
             words = ", ".join(f"{k} {numbers[k]:+.3f}" for k in ("mean_bias", "cmr", "ltr", "sttb"))
             print(f"target {name}: {numbers['runs']} runs, {words} {unit}, {len(numbers['alarms'])} alarms")
             for a in numbers["alarms"]:
-                print(f"  {a['time']}: {a['bias']:+.3f} {unit} {a['reason']} ({a['limit']:.3f})")
+                print(f"  {str(a['time'])[:19]}: {a['bias']:+.3f} {unit} {a['reason']} ({a['limit']:.3f})")
     notes([*done.notes, *done.record.attrs["warnings"], f"goal of {goal.goal:g} {unit}: {goal.note}"])
 
 
@@ -253,7 +254,9 @@ def budget(
     else:
         unit = record.attrs["unit"]
         for r in reports:
-            what = f"median {r.median:.4g} {unit}, {r.share:.0%} of the variance" if r.rows else "nothing to add"
+            what = (
+                f"median {r.median:.4g} {unit}, {r.share:.0%} of the variance" if r.rows else "nothing to add"
+            )
             print(f"{r.name:<22} {r.kind:<15} {r.rows:>8} rows, {what}")
         print(
             ", ".join(f"{k} {v:.4g}" for k, v in medians.items())

@@ -14,7 +14,8 @@ from obsnet.config import Options, validate
 from obsnet.errors import ConfigError, nearest
 from obsnet.schema import Quality
 from stations.kind_tables import find_table, read_kinds
-from stations.qc_kinds import KINDS, Found, Rows, SkipRule
+from stations.qc_kinds import KINDS
+from stations.qc_rows import Found, Rows, SkipRule
 from stations.series import USE
 
 __all__ = [
@@ -25,7 +26,6 @@ __all__ = [
     "compare_with_keeper",
     "load_rules",
     "report_lines",
-    "rule_tables",
 ]
 
 FOLDER = Path(__file__).with_name("rules")
@@ -116,11 +116,6 @@ class RuleReport:
     skipped: str = ""
 
 
-def rule_tables() -> list[str]:
-    """Return the names of the tables that come with the package."""
-    return sorted(path.stem for path in FOLDER.glob("*.toml"))
-
-
 def load_rules(name: str | Path) -> RuleTable:
     """Read a table of rules: by name of one that comes with the package, or a TOML file of one's own.
 
@@ -189,7 +184,7 @@ def apply_rules(
                 raise SkipRule(f"is for {', '.join(rule.species)}")
             if judged == 0:
                 raise SkipRule("no rows left to judge")
-            found = KINDS[rule.kind].find(rows, rule.options)
+            found = KINDS[rule.kind].run(rows, rule.options)
         except SkipRule as skip:
             reports.append(RuleReport(rule.name, rule.kind, "", "", judged, 0, 0, str(skip)))
             continue

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from obsnet.errors import ObsnetError
+from stations.command_options import Json, Scale, Site, Species
 
 __all__ = ["read"]
 
@@ -19,11 +20,8 @@ Files = Annotated[
     list[Path],
     typer.Argument(help="Files, or folders of raw hourly files; the format is found from the content."),
 ]
-Species = Annotated[str | None, typer.Option(help="Which species of a file that holds several.")]
 Format = Annotated[str | None, typer.Option(help="A reader's name, where the content must not decide.")]
 Config = Annotated[Path | None, typer.Option(help="TOML that describes the columns of a table of your own.")]
-Site = Annotated[str | None, typer.Option(help="Site code, where the file has none.")]
-Scale = Annotated[str | None, typer.Option(help="Calibration scale, where the file has none.")]
 Stamp = Annotated[
     str | None, typer.Option(help="What a time stamp names, where the file does not say: start, middle, end.")
 ]
@@ -34,7 +32,6 @@ Mixed = Annotated[
     bool,
     typer.Option("--mixed-scales", help="Let a species be on several scales; else a run that mixes stops."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def read(

@@ -34,7 +34,7 @@ Attributes: ``species, unit, scale, scale_original, site, site_name, network, so
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -55,7 +55,10 @@ from stations.checks import (
 from stations.scale_names import UNKNOWN, canonical_scale, is_known
 from stations.sites import sites
 
-__all__ = ["Notes", "build", "intervals", "pair_means", "species_name", "spread"]
+if TYPE_CHECKING:
+    from stations.readers.source import Source
+
+__all__ = ["Notes", "Span", "build", "intervals", "species_name", "spread"]
 
 CONVENTIONS = ("instant", "start", "middle", "end")
 _MEASURED = ("value", "uncertainty", "sd")
@@ -69,8 +72,17 @@ def species_name(text: str) -> str:
     return text.upper() if text.upper() in SPECIES else text
 
 
-def intervals(stamp: Any, convention: str, length: Any = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return start, middle and end of the intervals that time stamps stand for.
+class Span(NamedTuple):
+    """Start, middle and end of each row's interval (datetime64[ns]), and what part of it the stamp `named`."""
+
+    start: np.ndarray
+    middle: np.ndarray
+    end: np.ndarray
+    named: str
+
+
+def intervals(stamp: Any, convention: str, length: Any = None) -> Span:
+    """Return the intervals that time stamps stand for.
 
     Parameters
     ----------
@@ -81,11 +93,6 @@ def intervals(stamp: Any, convention: str, length: Any = None) -> tuple[np.ndarr
     length : timedelta64, ndarray of timedelta64, or "month", optional
         Length of the interval; ``"month"`` is the stamp's calendar month. Without it the interval is the
         instant.
-
-    Returns
-    -------
-    tuple of ndarray of datetime64[ns]
-        Start, middle, end.
     """
     stamp = np.asarray(stamp).astype("datetime64[ns]")
     if convention not in CONVENTIONS:
@@ -93,12 +100,12 @@ def intervals(stamp: Any, convention: str, length: Any = None) -> tuple[np.ndarr
     if isinstance(length, str):
         months = stamp.astype("datetime64[M]")
         start, end = months.astype("datetime64[ns]"), (months + 1).astype("datetime64[ns]")
-        return start, start + (end - start) // 2, end
+        return Span(start, start + (end - start) // 2, end, convention)
     if convention == "instant" or length is None:
-        return stamp, stamp, stamp
+        return Span(stamp, stamp, stamp, convention)
     length = np.asarray(length, dtype="timedelta64[ns]")
     start = stamp - {"start": 0 * length, "middle": length // 2, "end": length}[convention]
-    return start, start + length // 2, start + length
+    return Span(start, start + length // 2, start + length, convention)
 
 
 def build(
@@ -106,16 +113,13 @@ def build(
     *,
     species: str,
     unit: str,
-    start: np.ndarray,
-    middle: np.ndarray,
-    end: np.ndarray,
-    interval: str,
+    when: Span,
     notes: Notes,
     attrs: Mapping[str, Any],
     scale: str = "",
     kind: str = "point",
     extras: Mapping[str, Any] | None = None,
-    options: Mapping[str, Any] | None = None,
+    source: Source | None = None,
 ) -> xr.Dataset:
     """Make a record of plain arrays; see the module's table for its layout.
 
@@ -127,20 +131,18 @@ def build(
         tells repeated analyses of one sample apart; it is not kept.
     species, unit, scale : str
         As the file says; the values come out in the species' customary unit.
-    start, middle, end : ndarray of datetime64, shape (rows,)
+    when : Span
         See `intervals`. NaT where the file's time is impossible.
-    interval : str
-        What the file's stamp meant.
     notes : Notes
         Extended here and written into the attributes.
     attrs : mapping
-        ``site, network, source, format, path`` and others.
+        ``site, network, source, format`` and others; ``path`` and ``dataset`` are those of `source`.
     kind : {"point", "column"}
         Decides the physical range.
     extras : mapping of str to (dims, array) or array, optional
         Variables of the dialect; their first dimension is ``time``. ``scale_row`` names each row's scale.
-    options : mapping, optional
-        What the caller says where the file does not: ``site``, ``scale``.
+    source : Source, optional
+        The file; its options say ``site`` and ``scale`` where it does not itself.
 
     Returns
     -------
@@ -154,10 +156,12 @@ def build(
     ConfigError
         An option that contradicts the file.
     """
+    if source is not None:
+        attrs = {"path": str(source.path), "dataset": source.name, **attrs}
     path, species = attrs.get("path", ""), species_name(species)
-    attrs, scale = _complete(attrs, scale, options or {})
+    attrs, scale = _complete(attrs, scale, {} if source is None else source.options)
     factor, unit_name, unit_cf = _unit(species, unit, path)
-    times = {"time_start": start, "time_end": end, "time": middle}
+    times = {"time_start": when.start, "time_end": when.end, "time": when.middle}
     data = {name: np.asarray(v).astype("datetime64[ns]") for name, v in times.items()}
     data |= _columns(columns, len(data["time"]))
     quality = data["quality"]
@@ -199,7 +203,7 @@ def build(
         "scale": scale_name,
         "scale_original": scale,
         "kind": kind,
-        "interval": interval,
+        "interval": when.named,
         **attrs,
         "changes": notes.changes,
         "warnings": notes.warnings,
@@ -292,37 +296,6 @@ def _keys(
     keys = {name: variables[name][1] for name in ("time", "intake_height_m", "sample_id")}
     keys["value"] = np.where(keys["sample_id"] != "", variables["value"][1], 0.0)
     return keys if identity is None else keys | {"identity": identity}
-
-
-def pair_means(record: xr.Dataset) -> xr.Dataset:
-    """Average the usable rows of equal time: the members of a flask pair.
-
-    Parameters
-    ----------
-    record : xarray.Dataset
-        See the module's table; rows with ``quality`` 0 are used.
-
-    Returns
-    -------
-    xarray.Dataset
-        ``time``, ``value`` (mean), ``n`` (members) and ``difference`` (largest minus smallest member, NaN
-        for a single one).
-    """
-    use = record["quality"].values == 0
-    time, inverse = np.unique(record["time"].values[use], return_inverse=True)
-    value = record["value"].values[use]
-    n = np.bincount(inverse, minlength=len(time))
-    low, high = np.full(len(time), np.inf), np.full(len(time), -np.inf)
-    np.minimum.at(low, inverse, value)
-    np.maximum.at(high, inverse, value)
-    means = np.bincount(inverse, weights=value, minlength=len(time)) / np.maximum(n, 1)
-    difference = np.where(n > 1, high - low, np.nan)
-    result = xr.Dataset(
-        {"value": ("time", means), "n": ("time", n.astype(np.int32)), "difference": ("time", difference)},
-        {"time": time},
-    )
-    result.attrs = dict(record.attrs)
-    return result
 
 
 def spread(value: np.ndarray, n: np.ndarray | None) -> dict[str, np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +18,7 @@ from obsnet.errors import ConfigError, ScaleError, nearest
 from obsnet.schema import Quality
 from stations.scale_names import UNKNOWN, canonical_scale
 
-__all__ = ["Conversion", "conversions", "convert_scale", "convert_values", "one_scale", "route"]
+__all__ = ["Conversion", "conversions", "convert_scale", "convert_values", "route"]
 
 TABLE = Path(__file__).with_name("scales.toml")
 
@@ -290,26 +290,3 @@ def convert_scale(
         )
     result.attrs = {**record.attrs, "scale": target, "changes": changes}
     return result
-
-
-def one_scale(records: Iterable[xr.Dataset]) -> str:
-    """Return the one scale that records of a species share, or stop.
-
-    Raises
-    ------
-    ScaleError
-        Two scales, or an unknown one beside others; the text names a file of each.
-    """
-    found: dict[str, dict[str, str]] = {}
-    for record in records:
-        of = found.setdefault(record.attrs["species"], {})
-        of.setdefault(record.attrs.get("scale", UNKNOWN), str(record.attrs.get("path", "?")))
-    for species, scales in found.items():
-        if len(scales) > 1:
-            which = "; ".join(f"{scale} in {path}" for scale, path in scales.items())
-            raise ScaleError(
-                f"{species} on several scales: {which}. Convert them to one first (obsnet station scale)"
-            )
-    if len(found) > 1:
-        raise ScaleError(f"one species at a time, found {', '.join(found)}")
-    return next(iter(next(iter(found.values()))), UNKNOWN) if found else UNKNOWN

@@ -11,7 +11,7 @@ from obsnet.errors import ConfigError, MissingVariableError, nearest
 from obsnet.schema import Quality
 from obsnet.times import decimal_year
 
-__all__ = ["USE", "Series", "series"]
+__all__ = ["USE", "Series", "nearest_times", "series"]
 
 # What may be used although a bit is set.
 USE = {
@@ -87,3 +87,14 @@ def series(record: xr.Dataset, *, use: str = "background", pairs: bool = True) -
         value = np.add.reduceat(value, start) / members
         time = time[start]
     return Series(time, decimal_year(time), value, members, left_out)
+
+
+def nearest_times(times: np.ndarray, among: np.ndarray, minutes: float) -> np.ndarray:
+    """Return the index of the nearest of `among` (ascending) for each time, -1 beyond `minutes`."""
+    if among.size == 0:
+        return np.full(times.size, -1)
+    right = np.clip(np.searchsorted(among, times), 0, among.size - 1)
+    left = np.maximum(right - 1, 0)
+    place = np.where(np.abs(times - among[left]) <= np.abs(among[right] - times), left, right)
+    far = np.abs(times - among[place]) > np.timedelta64(round(minutes * 60), "s")
+    return np.where(far | np.isnat(times), -1, place)

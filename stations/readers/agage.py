@@ -47,7 +47,6 @@ def _record(source: Source, file: File, gas: str) -> xr.Dataset:
     notes = Notes()
     stamp = file.times("time")
     interval, length = _interval(source, file, len(stamp))
-    start, middle, end = intervals(stamp, interval, length)
     quality, flags = _flags(file, len(stamp), notes)
     height = _first(file, "inlet_height")
     instrument, code = _from_name(source.name)
@@ -67,19 +66,15 @@ def _record(source: Source, file: File, gas: str) -> xr.Dataset:
         species=gas,
         unit=file.of("mf", "units") or file.attr("units"),
         scale=file.attr("calibration_scale") or file.of("mf", "scale"),
-        start=start,
-        middle=middle,
-        end=end,
-        interval=interval,
+        when=intervals(stamp, interval, length),
         notes=notes,
-        options=source.options,
+        source=source,
         attrs={
             "site": file.attr("site_code") or code,
             "site_name": file.attr("station_long_name"),
             "network": "AGAGE",
             "source": f"agage_{(file.attr('instrument') or instrument).lower()}_{gas.lower()}",
             "format": "agage_netcdf",
-            "path": str(source.path),
             "dataset": file.attr("data_dir").rstrip("/").rpartition("/")[2] or source.name,
         },
     )

@@ -86,7 +86,6 @@ def _record(
     xair = table["XAIR"]
     odd = np.isfinite(value) & ~((xair > _XAIR[0]) & (xair < _XAIR[1]))
     notes.warn(odd.sum(), f"rows have XAIR outside {_XAIR[0]} to {_XAIR[1]} (flagged 'suspect')")
-    start, middle, end = intervals(stamp, "instant")
     altitude = table.get("altim", np.array(np.nan))
     quality = np.where(odd, np.uint32(Quality.SUSPECT), np.uint32(0))
     operator = _operator(source, table, stamp, gas, notes)
@@ -104,22 +103,17 @@ def _record(
         species=gas,
         unit=_UNIT,
         scale="",
-        start=start,
-        middle=middle,
-        end=end,
-        interval="middle",
+        when=intervals(stamp, "instant")._replace(named="middle"),
         notes=notes,
         kind="column",
         extras={"xair": xair, "surface_pressure": table["gndP"], **operator},
-        options=source.options,
+        source=source,
         attrs={
             "site": "",
             "site_name": "",
             "network": "COCCON",
             "source": f"coccon_proffast_{column.lower()}",
             "format": "coccon_csv",
-            "path": str(source.path),
-            "dataset": source.name,
             "vertical": "level",
         },
     )

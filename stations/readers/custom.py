@@ -239,7 +239,6 @@ def _record(
             raise ConfigError(
                 f"time.interval {layout.time.interval!r} is no length of time; write 1h, 30min or month"
             ) from error
-    start, middle, end = intervals(stamp, layout.time.stamp, length)
     columns: dict[str, Any] = {
         name: _numbers(table, column, layout, source, notes)
         for name, column in (
@@ -271,19 +270,14 @@ def _record(
         species=series.species,
         unit=series.unit,
         scale=series.scale,
-        start=start,
-        middle=middle,
-        end=end,
-        interval=layout.time.stamp,
+        when=intervals(stamp, layout.time.stamp, length),
         notes=notes,
-        options=source.options,
+        source=source,
         attrs={
             "site": layout.site.code,
             "site_name": layout.site.name,
             "network": layout.site.network,
             "source": f"{layout.site.network.lower().replace(' ', '-')}_{series.species.lower()}",
             "format": "custom",
-            "path": str(source.path),
-            "dataset": source.name,
         },
     )

@@ -99,7 +99,7 @@ def _record(
     station: str,
     notes: Notes,
 ) -> xr.Dataset:
-    start, middle, end = intervals(from_parts(*(table[n] for n in _TIME)), "instant")
+    stamp = from_parts(*(table[n] for n in _TIME))
     name, _, instrument = station.partition("-")
     site = by_name(name)
     flags = table[f"{gas} Flag"]
@@ -115,20 +115,16 @@ def _record(
         species=gas,
         unit=unit,
         scale=scale,
-        start=start,
-        middle=middle,
-        end=end,
-        interval=source.options.get("stamp", "middle"),
+        when=intervals(stamp, "instant")._replace(named=source.options.get("stamp", "middle")),
         notes=notes,
         extras={t.lower(): table[t] for t in _TEXTS if t in table},
-        options=source.options,
+        source=source,
         attrs={
             "site": site.code if site else "",
             "site_name": site.name if site else name,
             "network": "AGAGE (GCWerks)",
             "source": f"gcwerks_{instrument or 'gc'}_{gas.lower()}",
             "format": "gcwerks_c",
-            "path": str(source.path),
             "dataset": station,
         },
     )

@@ -98,7 +98,6 @@ def _record(
     else:
         length = usual_step(stamp, notes)
     convention = source.options.get("stamp", "start")
-    start, middle, end = intervals(stamp, convention, length)
     quality = np.zeros(len(stamp), np.uint32)
     if "type" in table:
         other = table["type"] != "air"
@@ -115,21 +114,16 @@ def _record(
         species=gas,
         unit=entry.unit,
         scale="",
-        start=start,
-        middle=middle,
-        end=end,
-        interval=convention,
+        when=intervals(stamp, convention, length),
         notes=notes,
         extras={"port": table["port"]} if "port" in table else {},
-        options=source.options,
+        source=source,
         attrs={
             "site": named["site"] if named else "",
             "site_name": "",
             "network": "GCWerks",
             "source": f"gcwerks_{_product(named)}_{gas.lower()}",
             "format": "gcwerks_crds",
-            "path": str(source.path),
-            "dataset": source.name,
         },
     )
 

@@ -29,7 +29,7 @@ from stations.readers.text import (
     usual_step,
     without_fill,
 )
-from stations.record import Notes, build, intervals
+from stations.record import Notes, Span, build, intervals
 
 __all__ = ["read", "sniff"]
 
@@ -136,8 +136,8 @@ def _check_lengths(attrs: dict[str, str], header_lines: int, rows: bytes, notes:
 def _record(
     source: Source, attrs: dict[str, str], table: dict[str, np.ndarray], gas: str, notes: Notes
 ) -> xr.Dataset:
-    start, middle, end, interval = _times(source, attrs, table, notes)
-    rows = len(middle)
+    when = _times(source, attrs, table, notes)
+    rows = len(when.middle)
     flags = table.get("Flag", np.full(rows, ""))
     height = table.get("SamplingHeight", np.array(_height(source.name)))
     extras: dict[str, Any] = {new: table[old] for old, new in _EXTRAS.items() if old in table}
@@ -173,13 +173,10 @@ def _record(
         species=gas,
         unit="per mil" if "per mil" in unit else unit,
         scale=scale,
-        start=start,
-        middle=middle,
-        end=end,
-        interval=interval,
+        when=when,
         notes=notes,
         extras=extras,
-        options=source.options,
+        source=source,
         attrs={
             "site": attrs.get("STATION CODE") or "".join(table["Site"][:1]),
             "site_name": attrs.get("STATION NAME", ""),
@@ -190,7 +187,6 @@ def _record(
             else "icos_l2"
             if "FILE NAME" in attrs
             else "icos_plain",
-            "path": str(source.path),
             "dataset": attrs.get("FILE NAME", source.name),
         },
     )
@@ -217,10 +213,8 @@ def _scales(text: str, table: dict[str, np.ndarray], gas: str) -> tuple[str, np.
     return "; ".join(names), np.array([scales.get(i, "").strip() for i in known.tolist()])[inverse]
 
 
-def _times(
-    source: Source, attrs: dict[str, str], table: dict[str, np.ndarray], notes: Notes
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
-    """Return start, middle, end and what the stamp named."""
+def _times(source: Source, attrs: dict[str, str], table: dict[str, np.ndarray], notes: Notes) -> Span:
+    """Return the rows' intervals."""
     zone = attrs.get("TIME ZONE", "UTC")
     shifted = bool(re.search(r"[+-]\s*0*[1-9]", zone))
     if "SamplingStart" in table:
@@ -228,7 +222,7 @@ def _times(
         if shifted:
             text = f"stamps end in Z and were taken as UTC although the header's TIME ZONE says {zone!r}"
             notes.changed(len(start), text)
-        return start, start + (end - start) // 2, end, "start"
+        return Span(start, start + (end - start) // 2, end, "start")
     if "DateTime" in table:
         stamp = parse_iso(table["DateTime"])
     else:
@@ -239,8 +233,7 @@ def _times(
     elif shifted:
         stamp = local_to_utc(stamp, zone, notes)
     length = _LENGTHS.get(_mean(source, attrs)) or usual_step(stamp, notes)
-    convention = source.options.get("stamp", "start")
-    return *intervals(stamp, convention, length), convention
+    return intervals(stamp, source.options.get("stamp", "start"), length)
 
 
 def _mean(source: Source, attrs: dict[str, str]) -> str:

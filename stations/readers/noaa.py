@@ -108,7 +108,6 @@ def _record(
     check_span(stamp, attrs.get("dataset_start_date", ""), attrs.get("dataset_stop_date", ""), notes)
     product = _product(source, attrs, table)
     interval = "start" if product in _LENGTHS else "instant"
-    start, middle, end = intervals(stamp, interval, _LENGTHS.get(product))
     flags = table.get("qcflag", np.full(rows, "..."))
     columns: dict[str, Any] = {
         "value": table["value"],
@@ -129,20 +128,16 @@ def _record(
         species=gas,
         unit=unit,
         scale=attrs.get("dataset_calibration_scale") or attrs.get("value:scale_comment", ""),
-        start=start,
-        middle=middle,
-        end=end,
-        interval=interval,
+        when=intervals(stamp, interval, _LENGTHS.get(product)),
         notes=notes,
         extras={n: table[n] for n in ("method", "instrument") if n in table},
-        options=source.options,
+        source=source,
         attrs={
             "site": attrs.get("site_code") or (str(table["site_code"][0]) if rows else ""),
             "site_name": attrs.get("site_name", ""),
             "network": "NOAA GML",
             "source": f"noaa_{product}_{gas.lower()}",
             "format": "noaa_text_old" if "parameter_formula" in table else "noaa_text",
-            "path": str(source.path),
             "dataset": attrs.get("dataset_name", source.name),
             "utc_to_local_hours": attrs.get("site_utc2lst", ""),
         },

@@ -20,7 +20,7 @@ from stations.readers.flags import icos_quality, noaa_quality
 from stations.readers.netcdf import File, attribute_number, opened
 from stations.readers.source import Source
 from stations.readers.text import check_span, from_parts, usual_step
-from stations.record import Notes, build, intervals, spread
+from stations.record import Notes, Span, build, intervals, spread
 
 __all__ = ["read", "sniff"]
 
@@ -50,9 +50,9 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
 def _record(source: Source, file: File) -> xr.Dataset:
     notes = Notes()
     european = "qc_flag" in file
-    start, middle, end, interval = _times(file, notes)
-    check_span(start, file.attr("dataset_start_date"), file.attr("dataset_stop_date"), notes)
-    quality, flags = _flags(file, european, len(middle), notes)
+    when = _times(file, notes)
+    check_span(when.start, file.attr("dataset_start_date"), file.attr("dataset_stop_date"), notes)
+    quality, flags = _flags(file, european, len(when.middle), notes)
     n = file.numbers("nvalue") if "nvalue" in file else None
     if n is not None and european:
         notes.changed((n == 0).sum(), "counts of 0 set to missing (nobody counted; the values stand)")
@@ -75,20 +75,16 @@ def _record(source: Source, file: File) -> xr.Dataset:
         species=gas,
         unit=file.of("value", "units"),
         scale=file.attr("dataset_calibration_scale"),
-        start=start,
-        middle=middle,
-        end=end,
-        interval=interval,
+        when=when,
         notes=notes,
         extras=_extras(file, notes),
-        options=source.options,
+        source=source,
         attrs={
             "site": file.attr("site_code"),
             "site_name": file.attr("site_name"),
             "network": f"ObsPack ({network.upper()})",
             "source": f"obspack_{network}_{_project(file)}_{gas.lower()}",
             "format": f"obspack_{network}",
-            "path": str(source.path),
             "dataset": file.attr("dataset_name", source.name),
             "utc_to_local_hours": file.attr("site_utc2lst"),
         },
@@ -131,7 +127,7 @@ def _spread(file: File, n: np.ndarray | None) -> dict[str, np.ndarray]:
     return found
 
 
-def _times(file: File, notes: Notes) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
+def _times(file: File, notes: Notes) -> Span:
     """Return start, middle, end and what the stamp named."""
     stamp = file.times("time")
     _compare_solar(file, stamp, notes)
@@ -140,11 +136,11 @@ def _times(file: File, notes: Notes) -> tuple[np.ndarray, np.ndarray, np.ndarray
     if "start_time" in file and ("midpoint_time" in file or midpoint):
         start = file.times("start_time")
         middle = file.times("midpoint_time") if "midpoint_time" in file else stamp
-        return start, middle, middle + (middle - start), named
+        return Span(start, middle, middle + (middle - start), named)
     length = _length(file, stamp, notes)
     if length is None:
         named = "instant"
-    return *intervals(stamp, named, length), named
+    return intervals(stamp, named, length)
 
 
 def _length(file: File, stamp: np.ndarray, notes: Notes) -> np.timedelta64 | None:

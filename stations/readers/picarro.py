@@ -152,7 +152,6 @@ def _record(
     notes.warn(bad.sum(), f"rows with INST_STATUS other than {_GOOD_STATUS} or an alarm (flagged 'producer')")
     pairs, inverse = np.unique(np.stack([instrument, alarm]), axis=1, return_inverse=True)
     status = np.array([f"{i:.0f}/{a:.0f}" for i, a in pairs.T] or [""])
-    start, middle, end = intervals(stamp[keep], "instant")
     unit = _unit(gas, value)
     extras = {new: table[old][keep] for old, new in _KEPT.items() if old in table}
     return build(
@@ -164,21 +163,16 @@ def _record(
         species=gas,
         unit=unit,
         scale=UNCALIBRATED,
-        start=start,
-        middle=middle,
-        end=end,
-        interval="instant",
+        when=intervals(stamp[keep], "instant"),
         notes=notes,
         extras=extras | {"value_wet": convert(table[gas][keep], unit, SPECIES[gas].unit)},
-        options=source.options,
+        source=source,
         attrs={
             "site": "",
             "site_name": "",
             "network": "Picarro analyser",
             "source": f"picarro_raw_{gas.lower()}",
             "format": "picarro_raw",
-            "path": str(source.path),
-            "dataset": source.name,
         },
     )
 

@@ -58,7 +58,6 @@ def _record(source: Source, file: File, column: Column, name: str, release: str,
     flag = file.raw("flag") if "flag" in file else np.zeros(len(column.stamp), np.int16)
     notes.warn((flag != 0).sum(), "rows are flagged by the producer")
     quality[flag != 0] |= np.uint32(Quality.PRODUCER)
-    start, middle, end = intervals(column.stamp, "instant")
     altitude = next((n for n in ("zobs", "zobs_km") if n in file), None)
     dataset = build(
         {
@@ -73,21 +72,17 @@ def _record(source: Source, file: File, column: Column, name: str, release: str,
         species=name.partition("_")[0],
         unit=column.unit,
         scale=column.scale,
-        start=start,
-        middle=middle,
-        end=end,
-        interval="instant",
+        when=intervals(column.stamp, "instant"),
         notes=notes,
         kind="column",
         extras=_operator(column) | column.extras,
-        options=source.options,
+        source=source,
         attrs={
             "site": source.name[:2],
             "site_name": file.attr("short_location") or file.attr("longName") or file.attr("long_name"),
             "network": "TCCON",
             "source": f"tccon_{release}_x{name.lower()}",
             "format": f"tccon_{release}",
-            "path": str(source.path),
             "dataset": file.attr("long_name") or source.name,
             "vertical": "level",
             **column.attrs,

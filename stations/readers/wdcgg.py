@@ -30,7 +30,7 @@ from stations.readers.text import (
     split_header,
     without_fill,
 )
-from stations.record import Notes, build, intervals, spread
+from stations.record import Notes, Span, build, intervals, spread
 
 __all__ = ["read", "sniff"]
 
@@ -83,8 +83,8 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
 
 def _record(source: Source, attrs: dict[str, str], table: dict[str, np.ndarray], notes: Notes) -> xr.Dataset:
     tag = attrs.get("dataset_selection_tag", "event").lower()
-    start, middle, end, interval = _times(attrs, table, tag, notes)
-    check_span(start, attrs.get("dataset_start_date", ""), attrs.get("dataset_end_date", ""), notes)
+    when = _times(attrs, table, tag, notes)
+    check_span(when.start, attrs.get("dataset_start_date", ""), attrs.get("dataset_end_date", ""), notes)
     n = table.get("nvalue")
     if "value_unc" in table:  # 2021
         spreads = spread(table["value_unc"], n)
@@ -117,30 +117,24 @@ def _record(source: Source, attrs: dict[str, str], table: dict[str, np.ndarray],
         species=gas,
         unit=attrs["value:units"],
         scale="; ".join(dict.fromkeys(t for t in scale.tolist() if t)),
-        start=start,
-        middle=middle,
-        end=end,
-        interval=interval,
+        when=when,
         notes=notes,
-        extras={k: v for k, v in extras.items() if len(v) == len(middle)},
-        options=source.options,
+        extras={k: v for k, v in extras.items() if len(v) == len(when.middle)},
+        source=source,
         attrs={
             "site": attrs.get("site_gaw_id") or attrs.get("site_wdcgg_id") or "".join(table["site"][:1]),
             "site_name": attrs.get("site_name", ""),
             "network": f"WDCGG ({lab})",
             "source": f"wdcgg_{lab.lower().replace(' ', '-')}_{tag}_{gas.lower()}",
             "format": "wdcgg_2021" if "value_unc" in table else "wdcgg",
-            "path": str(source.path),
             "dataset": attrs.get("Data_Set_Name", source.name),
             "utc_to_local_hours": attrs.get("site_lst2utc", ""),
         },
     )
 
 
-def _times(
-    attrs: dict[str, str], table: dict[str, np.ndarray], tag: str, notes: Notes
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
-    """Return start, middle, end: the file's own end where it gives one, else by the kind of mean."""
+def _times(attrs: dict[str, str], table: dict[str, np.ndarray], tag: str, notes: Notes) -> Span:
+    """Return the rows' intervals: to the file's own end where it gives one, else by the kind of mean."""
     stamp = from_parts(*(table[n] for n in _PARTS))
     finish = np.full_like(stamp, "NaT")
     if {f"end_{n}" for n in _PARTS} <= set(table):
@@ -150,11 +144,11 @@ def _times(
         zone = attrs.get("site_lst2utc", zone)
     stamp, finish = local_to_utc(stamp, zone, notes), local_to_utc(finish, zone, Notes())
     length = next((v for k, v in _LENGTHS.items() if tag.startswith(k[:4])), None)
-    start, middle, end = intervals(stamp, "instant" if length is None else "start", length)
-    given = finish > start
-    end = np.where(given, finish, end)
-    middle = np.where(given, start + (end - start) // 2, middle)
-    return start, middle, end, "start" if length is not None or given.any() else "instant"
+    when = intervals(stamp, "instant" if length is None else "start", length)
+    given = finish > when.start
+    end = np.where(given, finish, when.end)
+    middle = np.where(given, when.start + (end - when.start) // 2, when.middle)
+    return Span(when.start, middle, end, "start" if given.any() else when.named)
 
 
 def _decoded(

@@ -68,13 +68,12 @@ def _record(
     notes.changed(fill.sum(), "fill values set to missing")
     for name in ("value", "ND", "SD"):
         table[name] = np.where(table[name] <= -99.0, np.nan, table[name])
-    start, middle, end = intervals(from_parts(table["year"], table["month"]), "start", "month")
     if {"RATIO_A", "RATIO_B"} <= set(table):
         differs = (table["RATIO_A"] != 1.0) | (table["RATIO_B"] != 0.0)
         notes.warn(
             differs.sum(), "rows have a ratio to the WMO scale other than 1; values are the contributor's"
         )
-    flags = table.get("F", np.full(len(middle), ""))
+    flags = table.get("F", np.full(len(table["year"]), ""))
     return build(
         {
             "value": table["value"],
@@ -88,19 +87,15 @@ def _record(
         species=gas,
         unit=attrs["UNIT"],
         scale=_scale(attrs.get("CALIBRATION", ""), notes),
-        start=start,
-        middle=middle,
-        end=end,
-        interval="start",
+        when=intervals(from_parts(table["year"], table["month"]), "start", "month"),
         notes=notes,
-        options=source.options,
+        source=source,
         attrs={
             "site": _site(attrs),
             "site_name": attrs.get("STATION", ""),
             "network": f"WDCGG ({attrs.get('SUBMITTED BY', 'unknown')})",
             "source": f"wdcgg_rem_monthly_{gas.lower()}",
             "format": "wdcgg_rem",
-            "path": str(source.path),
             "dataset": attrs.get("TABLENAME", source.name),
         },
     )

@@ -13,6 +13,7 @@ import stations
 from obsnet.errors import ConfigError, FormatError, MissingVariableError
 from obsnet.schema import Quality
 from stations.admission import (
+    FOLDER,
     Admission,
     admission_csv,
     admission_html,
@@ -21,10 +22,10 @@ from stations.admission import (
     judge,
     load_applicant,
     load_requirements,
-    requirement_tables,
 )
 from stations.admission_base import Applicant
 from stations.admission_kinds import KINDS
+from stations.kind_tables import table_names
 from stations.record_file import write_record
 from tests.stations.made import make_record
 
@@ -61,7 +62,7 @@ def test_every_kind_is_documented():
         assert f"``{name}``" in (kind.options.__doc__ or ""), name
 
 
-@pytest.mark.parametrize("name", requirement_tables())
+@pytest.mark.parametrize("name", table_names(FOLDER))
 def test_tables_that_come_with_the_package_are_valid(name):
     assert load_requirements(name).criteria
 

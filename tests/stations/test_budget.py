@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 import stations
 from obsnet.errors import ConfigError, MissingVariableError
 from obsnet.schema import Quality
-from stations.budget import apply_budget, budget_tables, load_budget, mean_uncertainty
+from stations.budget import FOLDER, apply_budget, load_budget, mean_uncertainty
 from stations.calibrate import calibrate
 from stations.calibration_plan import load_plan
+from stations.kind_tables import table_names
 from tests.stations.analyser import PLAN, sequence
 from tests.stations.made import make_record
 
@@ -162,7 +163,7 @@ def test_a_calibrated_record_gets_its_whole_budget(tmp_path):
     assert (got["uncertainty_systematic"].values > 0).all()
 
 
-@pytest.mark.parametrize("name", budget_tables())
+@pytest.mark.parametrize("name", table_names(FOLDER))
 def test_budgets_that_come_with_the_package_are_valid(name):
     assert load_budget(name).title
 

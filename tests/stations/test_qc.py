@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 import stations
 from obsnet.errors import ConfigError, MissingVariableError
 from obsnet.schema import Quality
-from stations.qc import apply_rules, compare_with_keeper, load_rules, report_lines, rule_tables
-from stations.qc_kinds import KINDS, in_sector
+from stations.kind_tables import table_names
+from stations.qc import FOLDER, apply_rules, compare_with_keeper, load_rules, report_lines
+from stations.qc_circumstances import in_sector
+from stations.qc_kinds import KINDS
 from tests.stations.made import make_record
 
 
@@ -29,7 +31,7 @@ def bits(record):
     return [set(Quality.names(int(q))) for q in record["quality"].values]
 
 
-@pytest.mark.parametrize("name", rule_tables())
+@pytest.mark.parametrize("name", table_names(FOLDER))
 def test_tables_that_come_with_the_package_are_valid_and_say_their_source(name):
     rules = load_rules(name)
     assert rules.rules

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from obsnet.errors import ConfigError, UnitError
 from obsnet.schema import Quality
-from stations.record import Notes, build, intervals, pair_means, species_name, spread
+from stations.record import Notes, build, intervals, species_name, spread
 from stations.summary import summary
 
 
@@ -18,26 +18,27 @@ def make(value, *, time=None, unit="ppm", species="CO2", kind="point", notes=Non
     value = np.asarray(value, dtype=float)
     if time is None:
         time = np.datetime64("2020-01-01", "s") + np.arange(len(value)) * np.timedelta64(3600, "s")
-    start, middle, end = intervals(np.asarray(time), "start", np.timedelta64(1, "h"))
     return build(
         {"value": value, "latitude": 30.0, "longitude": 110.0, **columns},
-        species=species, unit=unit, scale="", start=start, middle=middle, end=end, interval="start", kind=kind,
-        notes=notes or Notes(), attrs={"site": "XXX", "source": "x", "path": "f.txt"},
+        species=species, unit=unit, scale="", kind=kind, notes=notes or Notes(),
+        when=intervals(np.asarray(time), "start", np.timedelta64(1, "h")),
+        attrs={"site": "XXX", "source": "x", "path": "f.txt"},
     )  # fmt: skip
 
 
 @pytest.mark.parametrize(("convention", "offset"), [("start", 0), ("middle", -1800), ("end", -3600)])
 def test_what_a_stamp_names(convention, offset):
     stamp = np.array(["2020-02-29T12:00"], "datetime64[s]")
-    start, middle, end = intervals(stamp, convention, np.timedelta64(3600, "s"))
+    start, middle, end, named = intervals(stamp, convention, np.timedelta64(3600, "s"))
+    assert named == convention
     assert start[0] == stamp[0] + np.timedelta64(offset, "s")
     assert (middle - start)[0] == (end - middle)[0] == np.timedelta64(1800, "s")
 
 
 def test_an_instant_is_its_own_interval_and_an_unknown_convention_is_refused():
     stamp = np.array(["2020-02-29T12:00"], "datetime64[s]")
-    assert all(t[0] == stamp[0] for t in intervals(stamp, "instant", np.timedelta64(1, "h")))
-    assert all(t[0] == stamp[0] for t in intervals(stamp, "start"))
+    assert all(t[0] == stamp[0] for t in intervals(stamp, "instant", np.timedelta64(1, "h"))[:3])
+    assert all(t[0] == stamp[0] for t in intervals(stamp, "start")[:3])
     with pytest.raises(ConfigError, match="'begin' is not one of instant, start, middle, end"):
         intervals(stamp, "begin")
 
@@ -45,7 +46,7 @@ def test_an_instant_is_its_own_interval_and_an_unknown_convention_is_refused():
 @given(month=st.integers(0, 2400))
 def test_calendar_months(month):
     stamp = np.array([month], "datetime64[M]").astype("datetime64[s]") + np.timedelta64(86400, "s")
-    start, middle, end = intervals(stamp, "middle", "month")
+    start, middle, end, _ = intervals(stamp, "middle", "month")
     assert (
         start.astype("datetime64[M]")
         == stamp.astype("datetime64[M]")
@@ -177,15 +178,6 @@ def test_positions():
     nowhere = make([400.0] * 3, latitude=np.nan, longitude=np.nan)
     assert (nowhere["quality"].values == 0).all()
     assert any(w.startswith("3 rows without a position") for w in nowhere.attrs["warnings"])
-
-
-def test_pair_means_use_only_usable_rows():
-    time = np.array(["2020-01-01", "2020-01-01", "2020-01-02", "2020-01-02", "2020-01-03"], "datetime64[s]")
-    record = make([400, 401, 402, 409, 405], time=time, sample_id=list("abcde"), quality=[0, 0, 0, 1, 1])
-    pairs = pair_means(record)
-    assert pairs["value"].values.tolist() == [400.5, 402.0]
-    assert pairs["n"].values.tolist() == [2, 1]
-    np.testing.assert_array_equal(pairs["difference"].values, [1.0, np.nan])
 
 
 def test_spread_splits_by_count():

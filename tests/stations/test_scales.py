@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import stations
 from obsnet.errors import ConfigError, ScaleError
 from obsnet.schema import Quality
-from stations.scales import conversions, convert_scale, convert_values, one_scale, route
+from stations.scales import conversions, convert_scale, convert_values, route
 
 
 def record(values, scale="WMO CO2 X2007", species="CO2", kind="point", **variables):
@@ -170,19 +170,6 @@ def test_own_table_is_checked(tmp_path):
     table.write_text('[[conversion]]\nspecies = "CO2"\nform = "a"\n')
     with pytest.raises(ConfigError, match=r"mine.toml: conversion 1.*unknown key 'form'"):
         conversions(table=table)
-
-
-def test_mixing_scales_stops():
-    a, b = record([1.0]), record([1.0], scale="WMO CO2 X2019")
-    b.attrs["path"] = "b.txt"
-    with pytest.raises(
-        ScaleError, match=r"CO2 on several scales: WMO CO2 X2007 in a.txt; WMO CO2 X2019 in b.txt"
-    ):
-        one_scale([a, b])
-    assert one_scale([a, a]) == "WMO CO2 X2007"
-    assert one_scale([]) == "unknown"
-    with pytest.raises(ScaleError, match="one species at a time"):
-        one_scale([a, record([1.0], species="CH4", scale="TU-87")])
 
 
 def test_waliguan_x2007_monthly_against_x2019_events(sample_data):
