@@ -16,7 +16,7 @@ from obsnet.schema import Quality
 from obsnet.times import as_utc
 from stations.kind_tables import find_table
 
-__all__ = ["Budget", "Term", "TermReport", "apply_budget", "load_budget", "mean_uncertainty"]
+__all__ = ["Budget", "Term", "TermReport", "apply_budget", "load_budget"]
 
 FOLDER = Path(__file__).with_name("budgets")
 KINDS = ("random", "systematic", "representation")
@@ -243,29 +243,3 @@ def _report(
     whole = together[usable].sum()
     share = float((sd[rows] ** 2).sum() / whole) if whole > 0 else 0.0
     return TermReport(name, kind, int(rows.sum()), float(np.median(sd[rows])), share)
-
-
-def mean_uncertainty(
-    random: np.ndarray, systematic: np.ndarray, correlation: float = 0.0
-) -> tuple[float, float]:
-    """Return the random and the systematic standard uncertainty of the mean of rows.
-
-    Parameters
-    ----------
-    random, systematic : ndarray, shape (n,)
-        Of each row.
-    correlation : float
-        Common correlation of the random errors, 0 to 1.
-
-    Returns
-    -------
-    random, systematic : float
-        The random part shrinks with the root of n (unless correlated), the systematic part does not.
-    """
-    r, s = np.asarray(random, dtype=np.float64), np.asarray(systematic, dtype=np.float64)
-    if r.size == 0 or r.size != s.size or not 0.0 <= correlation <= 1.0:
-        raise ConfigError(
-            f"a mean needs rows and a correlation of 0 to 1, found {r.size} rows and {correlation:g}"
-        )
-    own, common = float((r**2).sum()), float(r.sum() ** 2)
-    return float(np.sqrt((1.0 - correlation) * own + correlation * common) / r.size), float(s.mean())

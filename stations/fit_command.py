@@ -39,6 +39,7 @@ Replicates = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Of the ensemble.")]
 Workers = Annotated[int | None, typer.Option(help="Processes for several files.")]
+Address = Annotated[str | None, typer.Option(help="a running Dask scheduler, e.g. tcp://node1:8786")]
 Scheduler = Annotated[Literal["processes", "dask", "serial"], typer.Option(help="How several files are run.")]
 
 
@@ -63,6 +64,7 @@ def fit(
     scale: Scale = None,
     workers: Workers = None,
     scheduler: Scheduler = "processes",
+    address: Address = None,
     as_json: Json = False,
 ) -> None:
     """Fit function, smooth curve, trend and growth rate (Thoning, Tans & Komhyr 1989)."""
@@ -72,7 +74,9 @@ def fit(
     options = CurveOptions(short, long, interval, terms, harmonics, timezero, gap, gain, noaa)
     at = decimal_years(dates) if dates else None
     if len(files) > 1:
-        _many(files, options, at, species, use, pairs, workers, scheduler, as_json)
+        task = {"options": options, "species": species, "use": use, "pairs": pairs}
+        run = {"scheduler": "dask" if address else scheduler, "workers": workers, "address": address}
+        _many(files, task, at, run, as_json)
         return
     result = _one(files[0], options, at, species, site, scale, use, pairs, replicates, seed)
     if as_json:
@@ -129,15 +133,7 @@ def _ensemble(fitted: CurveFit, at: list[float] | None, replicates: int, seed: i
 
 
 def _many(
-    files: list[Path],
-    options: CurveOptions,
-    at: list[float] | None,
-    species: str | None,
-    use: str,
-    pairs: bool,
-    workers: int | None,
-    scheduler: Scheduler,
-    as_json: bool,
+    files: list[Path], task: dict[str, Any], at: list[float] | None, run: dict[str, Any], as_json: bool
 ) -> None:
     from functools import partial
 
@@ -145,12 +141,9 @@ def _many(
     from obsnet.progress import progress
     from stations.fit_many import fit_file, fit_many
 
-    task = partial(fit_file, options=options, species=species, use=use, pairs=pairs)
     done = []
     with progress(len(files), "fits") as advance:
-        for summary in fit_many(
-            [str(f) for f in files], task, dates=at, scheduler=scheduler, workers=workers
-        ):
+        for summary in fit_many(list(map(str, files)), partial(fit_file, **task), dates=at, **run):
             done.append(summary)
             advance(1)
     done.sort(key=lambda s: s.name)

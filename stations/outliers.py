@@ -42,7 +42,6 @@ def reject_outliers(
     below: float = 3.0,
     options: CurveOptions | None = None,
     passes: int = 50,
-    may_flag: np.ndarray | None = None,
 ) -> Rejection:
     """Reject values outside an envelope around the smooth curve, fit again, and take back what fits now.
 
@@ -57,8 +56,6 @@ def reject_outliers(
         Of the fit; NOAA's usual ones on a grid of 7 days by default.
     passes : int
         At most.
-    may_flag : ndarray of bool, optional
-        Rows that may be flagged; the others only take part in the fit.
 
     Returns
     -------
@@ -70,7 +67,6 @@ def reject_outliers(
         raise ConfigError(f"the envelope's widths are above 0, found {above:g} and {below:g}")
     x, y = np.asarray(year, dtype=np.float64), np.asarray(value, dtype=np.float64)
     options = options or CurveOptions(interval_days=7.0)
-    allowed = np.ones(x.size, dtype=bool) if may_flag is None else np.asarray(may_flag, dtype=bool)
     flag = np.zeros(x.size, dtype=bool)
     seen: set[bytes] = set()
     for number in range(1, passes + 1):
@@ -81,7 +77,7 @@ def reject_outliers(
             inside = ((off > 0) & (off < above * fit.rsd_smooth)) | (
                 (off < 0) & (off > -below * fit.rsd_smooth)
             )
-        changed = np.where(flag, inside, outside) & allowed
+        changed = np.where(flag, inside, outside)
         if not changed.any():
             return Rejection(flag, fit, number, True)
         flag = flag ^ changed

@@ -198,12 +198,12 @@ def diurnal_cycle(
 
     time, value = record["time"].values, record["value"].values
     classes = _classes(record)
-    keep = (classes["background"] | classes["not background"]) & ~np.isnat(time)
+    longitude = record["longitude"].values
+    keep = (classes["background"] | classes["not background"]) & ~np.isnat(time) & np.isfinite(longitude)
     if months is not None:
         keep &= np.isin(year_month(time)[1], months)
-    longitude = record["longitude"].values
-    local = solar_hour(time[keep], np.nan_to_num(longitude[keep]))
-    shift = np.round(np.nan_to_num(longitude[keep]) / 15.0 * 3600.0).astype("timedelta64[s]")
+    local = solar_hour(time[keep], longitude[keep])
+    shift = np.round(longitude[keep] / 15.0 * 3600.0).astype("timedelta64[s]")
     day = (time[keep] + shift).astype("datetime64[D]").astype(np.int64)
     _, number = np.unique(day, return_inverse=True)
     count = np.bincount(number) if number.size else np.zeros(1, dtype=np.int64)

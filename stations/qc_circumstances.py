@@ -49,7 +49,7 @@ def mountain_rule(rows: Rows, o: MountainOptions) -> list[Found]:
     start = rows.record["time_start"].values[judged]
     hour = start.astype("datetime64[h]").astype(np.int64)
     if o.clock == "solar":
-        hour = hour + int(np.round(np.nanmedian(rows.variable("longitude")) / 15.0))
+        hour = hour + int(np.round(np.nanmedian(rows.longitude()) / 15.0))
     if (np.diff(hour) <= 0).any():
         raise SkipRule("needs hourly data, one value an hour")
     letters = np.full(rows.value.size, ".")
@@ -144,13 +144,13 @@ def hours_rule(rows: Rows, o: HoursOptions) -> list[Found]:
     """Find rows outside the hours of day."""
     time = rows.record["time"].values
     if o.clock == "solar":
-        of_day = solar_hour(time, rows.variable("longitude"))
+        of_day = solar_hour(time, rows.longitude())
     else:
         of_day = solar_hour(time, 0.0 if o.clock == "utc" else float(o.clock) * 15.0)
     with np.errstate(invalid="ignore"):
         after, before = of_day >= o.first, of_day < o.last
     inside = after & before if o.first < o.last else after | before
-    return [Found("outside the hours", Quality.HOURS, ~inside & rows.judged)]
+    return [Found("outside the hours", Quality.HOURS, ~inside & np.isfinite(of_day) & rows.judged)]
 
 
 class PeriodOptions(Options):

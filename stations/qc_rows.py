@@ -68,6 +68,13 @@ class Rows:
             )
         return self.record[name].values.astype(np.float64)
 
+    def longitude(self) -> np.ndarray:
+        """Return degrees east, which solar time needs."""
+        found = self.variable("longitude")
+        if not np.isfinite(found).any():
+            raise SkipRule("needs solar time, and the record has no longitude")
+        return found
+
     def compressed(self, kernel: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
         """Apply a kernel of (hours, value) to the judged rows; the rest is not flagged."""
         flag = np.zeros(self.value.size, dtype=bool)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import stations
 from obsnet.errors import ConfigError, MissingVariableError
 from obsnet.schema import Quality
-from stations.budget import FOLDER, apply_budget, load_budget, mean_uncertainty
+from stations.budget import FOLDER, apply_budget, load_budget
 from stations.calibrate import calibrate
 from stations.calibration_plan import load_plan
 from stations.kind_tables import table_names
@@ -57,21 +55,6 @@ def test_terms_add_in_quadrature_and_stay_apart(tmp_path):
     assert {r.name: r.kind for r in reports}["scale"] == "systematic"
     assert sum(r.share for r in reports if r.kind != "systematic") == pytest.approx(1.0)
     assert [r.share for r in reports if r.kind == "systematic"] == pytest.approx([1.0])
-
-
-def test_systematic_parts_do_not_average_out():
-    random, systematic = mean_uncertainty(np.full(100, 0.2), np.full(100, 0.05))
-    assert random == pytest.approx(0.02)
-    assert systematic == pytest.approx(0.05)
-    assert mean_uncertainty(np.full(100, 0.2), np.full(100, 0.05), correlation=1.0)[0] == pytest.approx(0.2)
-
-
-@given(st.lists(st.floats(0.01, 2), min_size=1, max_size=30), st.floats(0, 1))
-def test_mean_uncertainty_is_the_covariance_sum(values, correlation):
-    r = np.array(values)
-    matrix = correlation * np.outer(r, r) + (1 - correlation) * np.diag(r**2)
-    expected = np.sqrt(matrix.sum()) / r.size
-    assert mean_uncertainty(r, np.zeros(r.size), correlation)[0] == pytest.approx(expected)
 
 
 def test_lookup_by_date_and_value(tmp_path):
@@ -192,5 +175,3 @@ def test_faults(tmp_path, text, error, message):
         apply_budget(make_record([400.0]), budget(tmp_path, text))
     with pytest.raises(ConfigError, match="no budget 'recrod'; nearest: 'record'"):
         load_budget("recrod")
-    with pytest.raises(ConfigError, match="0 rows"):
-        mean_uncertainty(np.zeros(0), np.zeros(0))

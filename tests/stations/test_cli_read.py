@@ -101,3 +101,17 @@ def test_what_cannot_be_stored_is_told_and_counted(station, tmp_path):
     assert "CFC-11 in ppt" in out
     assert "CFC-11: no species of the observation contract" in err
     assert err.strip().endswith("1 file could not be stored")
+
+
+def test_a_store_keeps_to_one_scale_unless_told_otherwise(station, tmp_path):
+    for name, scale in (("a.txt", "CO2_X2007"), ("b.txt", "CO2_X2019")):
+        (tmp_path / name).write_text(noaa_text(simple(5, scale=scale)))
+    files = (tmp_path / "a.txt", tmp_path / "b.txt", "--out", tmp_path / "store")
+    code, _, err = station("read", *files)
+    assert code == 2
+    assert "CO2 is on 'WMO CO2 X2007' in" in err
+    assert "allow it with mixed_scales = true (--mixed-scales)" in err
+    code, out, _ = station("read", *files, "--mixed-scales")
+    assert code == 0
+    assert "10 rows" in out or "5 rows" in out  # what the stopped run had written is not done again
+    assert len(ObservationStore(tmp_path / "store").read("CO2")) == 10

@@ -62,14 +62,6 @@ def test_one_sided():
     assert not found.flag[wild[::2]].any()
 
 
-def test_only_allowed_rows_are_flagged():
-    x, y, wild = _record()
-    recent = x > 2004
-    found = reject_outliers(x, y, may_flag=recent)
-    assert not found.flag[~recent].any()
-    assert found.flag[wild[recent[wild]]].all()
-
-
 def test_clean_data_lose_almost_nothing():
     x, y, wild = _record()
     keep = np.ones(x.size, bool)

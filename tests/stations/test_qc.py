@@ -315,3 +315,12 @@ def test_comparison_is_blind(tmp_path):
     got = compare_with_keeper(record, table(tmp_path, '[[rule]]\nkind="range"\nmaximum=450'))
     assert (got["both"], got["ours_only"], got["keeper_only"], got["neither"]) == (0, 1, 2, 1)
     assert got["rules"][0]["judged"] == 4
+
+
+@pytest.mark.parametrize("rule", ['kind="hours"\nfirst=12\nlast=16', 'kind="mountain_hours"\nclock="solar"'])
+def test_solar_time_needs_a_longitude(tmp_path, rule):
+    judged, reports = run(
+        tmp_path, f"[[rule]]\n{rule}", make_record(np.full(48, 400.0), sd=0.1, longitude=np.nan)
+    )
+    assert [r.skipped for r in reports] == ["needs solar time, and the record has no longitude"]
+    assert (judged["quality"].values == 0).all()
