@@ -213,6 +213,20 @@ def icos_l2(
     return "\n".join([*head, columns, *body]) + "\n"
 
 
+def icos_flask(rows: Rows) -> str:
+    """ICOS ATC flask samples: an hour, integrated."""
+    head = ["# TITLE: synthetic", "# FILE NAME: synthetic", f"# STATION CODE: {rows.site}", f"# LATITUDE: {rows.latitude} N",
+            f"# LONGITUDE: {rows.longitude} E", f"# ALTITUDE: {rows.altitude} m asl", f"# MEASUREMENT UNIT: {rows.unit}",
+            f"# MEASUREMENT SCALE: {rows.scale}"]  # fmt: skip
+    columns = f"#Site;SamplingHeight;FlaskId;SamplerId;FlaskSamplingId;SamplingStart;SamplingEnd;{rows.species};MeasUnc;EstRep;ScalLink;CombUnc;NbPoints;Flag;InstrumentId"
+    body = [
+        f"{rows.site};{rows.intake};{rows.sample[i]};961;{i};{iso(rows.time[i])};{iso(rows.time[i] + np.timedelta64(1, 'h'))};{rows.value[i]};"
+        f"{rows.uncertainty[i]};0.1;-999.990;-999.990;1;{rows.flag[i]};1480"
+        for i in range(len(rows.time))
+    ]
+    return "\n".join([*head, columns, *body]) + "\n"
+
+
 def icos_dat(rows: Rows) -> str:
     """Older ICOS ATC file: blank separated, the descriptive flags at the end often missing."""
     columns = (
@@ -371,6 +385,7 @@ TEXTS = {
     "wdcgg": (lambda: wdcgg(simple(), layout="now"), "w.txt"),
     "rem": (lambda: rem_monthly(simple()), "wlg.dat"),
     "icos_l2": (lambda: icos_l2(simple(flag=["O"] * 4)), "x.CO2"),
+    "icos_flask": (lambda: icos_flask(simple(flag=["O"] * 4)), "x.CO2"),
     "icos_dat": (lambda: icos_dat(simple(flag=["U"] * 4)), "tta.co2.1minute.222m.min.dat"),
     "gcwerks_c": (lambda: gcwerks_c(simple()), "shangdianzi-medusa.18.C"),
     "gcwerks_crds": (lambda: gcwerks_crds(simple()), "sdz.picarro.hourly.10m.dat"),

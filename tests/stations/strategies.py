@@ -35,3 +35,29 @@ def rows(draw, step=60, flags=noaa_flags, max_size=12, latest=4_000_000_000, **k
         flag=column(flags),
         **kwargs,
     )
+
+
+WORDS = [b" nan ", b"-999.99", b"\n", b";", b",", b"1e308", b"-1", b" ", b"UTC", b"#", b"9" * 20]
+
+
+@st.composite
+def damage(draw, text: bytes):
+    """Return a text with a few slices cut, repeated or overwritten."""
+    data = bytearray(text)
+    for _ in range(draw(st.integers(1, 4))):
+        if not data:
+            break
+        a = draw(st.integers(0, len(data) - 1))
+        b = min(a + draw(st.integers(0, 60)), len(data))
+        kind = draw(st.sampled_from(["cut", "double", "noise", "end", "words"]))
+        if kind == "cut":
+            del data[a:b]
+        elif kind == "double":
+            data[b:b] = data[a:b]
+        elif kind == "noise":
+            data[a:b] = draw(st.binary(max_size=20))
+        elif kind == "end":
+            del data[a:]
+        else:
+            data[a:b] = draw(st.sampled_from(WORDS))
+    return bytes(data)

@@ -19,6 +19,7 @@ from obsnet.errors import ConfigError, FormatError, ObsnetError
 from stations.readers import READERS, Reader, choose, find_reader, read_all
 from stations.readers.source import Source
 from tests.stations.dialects import TEXTS, gcwerks_crds, noaa_text, read_text, simple
+from tests.stations.strategies import damage
 
 REAL = {
     "noaa_flask/co2_wlg_surface-flask_1_ccgg_event.txt": "noaa_text",
@@ -190,32 +191,6 @@ def survives(data: bytes, name: str) -> None:
         with contextlib.suppress(ObsnetError):
             records = read_all(path)
         assert all(isinstance(r, xr.Dataset) for r in records)
-
-
-WORDS = [b" nan ", b"-999.99", b"\n", b";", b",", b"1e308", b"-1", b" ", b"UTC", b"#", b"9" * 20]
-
-
-@st.composite
-def damage(draw, text: bytes):
-    """Return a text with a few slices cut, repeated or overwritten."""
-    data = bytearray(text)
-    for _ in range(draw(st.integers(1, 4))):
-        if not data:
-            break
-        a = draw(st.integers(0, len(data) - 1))
-        b = min(a + draw(st.integers(0, 60)), len(data))
-        kind = draw(st.sampled_from(["cut", "double", "noise", "end", "words"]))
-        if kind == "cut":
-            del data[a:b]
-        elif kind == "double":
-            data[b:b] = data[a:b]
-        elif kind == "noise":
-            data[a:b] = draw(st.binary(max_size=20))
-        elif kind == "end":
-            del data[a:]
-        else:
-            data[a:b] = draw(st.sampled_from(WORDS))
-    return bytes(data)
 
 
 @pytest.mark.parametrize("name", TEXTS)

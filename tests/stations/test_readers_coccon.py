@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import stations
-from obsnet.errors import FormatError, UnitError
+from obsnet.errors import FormatError, ObsnetError, UnitError
 from obsnet.schema import Quality
 from stations.observations import observations
 from tests.stations.dialects import coccon, proffast_day, read_text, simple
-from tests.stations.strategies import rows
+from tests.stations.strategies import damage, rows
 
 
 @given(rows=rows(step=60, max_size=6))
@@ -131,3 +134,14 @@ def test_a_broken_day_names_the_file(result, kind, text, message):
     path.write_text(text)
     with pytest.raises(FormatError, match=message):
         stations.read(result)
+
+
+@given(data=st.data(), kind=st.sampled_from(["pT_fast_out", "VMR_fast_out", "colsens"]))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+def test_damaged_days_never_raise_anything_but_an_obsnet_error(result, data, kind):
+    path = result.parent / "raw_output_proffast" / f"Beijing200101-{kind}.dat"
+    whole = path.read_bytes()
+    path.write_bytes(data.draw(damage(whole)))
+    with contextlib.suppress(ObsnetError):
+        stations.read(result)
+    path.write_bytes(whole)
