@@ -1,7 +1,8 @@
 """Sizes and lengths of the errors from the observations themselves: (restricted) maximum likelihood with gradients.
 
-``S(theta) = sum_b s_b^2 H_b B_b(l_b, t_b) H_b' + sum_r c_r^2 diag(v_r)``. The parameters are logarithms of the factors
-s and c and of the correlation lengths l and times t, so that none can become negative. Value and gradient are
+The innovations' covariance is a sum of terms, ``S(theta) = sum_b s_b^2 H_b B_b(l_b, t_b) H_b' + R(theta)``. The
+parameters are logarithms of factors on standard deviations, of lengths and of times, so that none can become negative.
+Value and gradient are
 
     L = (ln det S + ln det X'H'S^-1HX + d' Pi d) / 2,    dL = (tr(Pi dS) - d' Pi dS Pi d) / 2
 
@@ -12,77 +13,91 @@ Res. 110, D24107, doi:10.1029/2005JD005970). Holds n_obs^2 numbers a parameter: 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import scipy.linalg as la
 import scipy.sparse as sp
 
-from inversion.covariance import BlockDiagonalCovariance, DiagonalCovariance, KroneckerCovariance, project
-from inversion.kernels import chord_km
-from inversion.posterior import Posterior
-from inversion.problem import Problem
-from obsnet.errors import ConfigError, ResourceError, SolverError, nearest
+from inversion.covariance import KroneckerCovariance, project
+from inversion.kernels import KERNEL_SLOPES, KERNELS
+from obsnet.errors import ConfigError, SolverError, nearest
 
 __all__ = [
     "ErrorModel",
     "HyperFit",
+    "KroneckerTerm",
     "MatrixTerm",
-    "ObservationTerm",
-    "PriorTerm",
-    "desroziers",
+    "ModelErrorTerm",
+    "Term",
     "fit_hyperparameters",
-    "fit_sizes",
-    "prior_term",
 ]
 
 Floats = npt.NDArray[np.float64]
-_MOST_OBSERVATIONS = 4000
 
 
-def _exponential(r: Floats) -> tuple[Floats, Floats]:
-    k = np.exp(-r)
-    return k, r * k
+class Term(Protocol):
+    """A part of the innovations' covariance with parameters of its own."""
 
+    @property
+    def parameters(self) -> dict[str, float]:
+        """Names and first guesses."""
 
-def _matern32(r: Floats) -> tuple[Floats, Floats]:
-    e = np.exp(-2.0 * r)
-    return (1.0 + 2.0 * r) * e, 4.0 * r * r * e
-
-
-def _wendland(r: Floats) -> tuple[Floats, Floats]:
-    q = np.minimum(r / 3.0, 1.0)
-    return (1.0 - q) ** 4 * (4.0 * q + 1.0), 20.0 * q * q * (1.0 - q) ** 3
-
-
-# Correlation at distance / length, and its derivative by the logarithm of the length.
-_KERNELS = {"exponential": _exponential, "matern32": _matern32, "wendland": _wendland}
+    def parts(self, values: Mapping[str, float]) -> tuple[Floats, dict[str, Floats]]:
+        """Return the part and its derivatives by the logarithms; one dimension stands for a diagonal matrix."""
 
 
 @dataclass(frozen=True, eq=False)
-class PriorTerm:
-    """One component of the prior error, separable in time and space.
+class MatrixTerm:
+    """A component that is known but for its size.
 
     Parameters
     ----------
     name : str
+        Of the factor on its standard deviation.
+    matrix : ndarray, shape (n_obs, n_obs) or (n_obs,)
+        H B H' of the component, or the variances of independent errors.
+    """
+
+    name: str
+    matrix: Floats
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """See `Term`."""
+        return {self.name: 1.0}
+
+    def parts(self, values: Mapping[str, float]) -> tuple[Floats, dict[str, Floats]]:
+        """See `Term`."""
+        part = values[self.name] ** 2 * self.matrix
+        return part, {self.name: 2.0 * part}
+
+
+@dataclass(frozen=True, eq=False)
+class KroneckerTerm:
+    """A component of the prior error, separable in time and space.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Of the factor on its standard deviation, of the correlation length (km) and of the correlation time (days).
     jacobian : ndarray or sparse, shape (n_obs, times * cells)
         Its columns of H.
     sigma : ndarray, shape (times * cells,)
-        Standard deviation, of which a factor is estimated.
+        Standard deviation, of which the factor is estimated.
     distance_km : ndarray, shape (cells, cells)
         See `inversion.kernels.chord_km`.
     lag_days : ndarray, shape (times, times)
         Absolute time differences.
     length_km, days : float
-        First guess of correlation length and time; 0 for none, which is then not estimated.
-    kernel : {"exponential", "matern32", "wendland"}
-        In space; time is exponential.
+        First guesses; 0 for no correlation, which then is no parameter.
+    kernel : str
+        In space, see `inversion.kernels.KERNELS`; time is exponential.
     """
 
-    name: str
+    names: tuple[str, str, str]
     jacobian: Any
     sigma: Floats
     distance_km: Floats
@@ -91,47 +106,93 @@ class PriorTerm:
     days: float
     kernel: str = "exponential"
 
-    def correlations(self, length: float, days: float) -> tuple[Floats, Floats, Floats, Floats]:
-        """Return E, D and their derivatives by ln(days), ln(length)."""
-        space = self.distance_km
-        d, dd = (
-            _KERNELS[self.kernel](space / length)
-            if length > 0.0
-            else (np.eye(len(space)), np.zeros_like(space))
+    @property
+    def parameters(self) -> dict[str, float]:
+        """See `Term`."""
+        guesses = zip(self.names, (1.0, self.length_km, self.days), strict=True)
+        return {name: guess for name, guess in guesses if guess > 0.0}
+
+    def parts(self, values: Mapping[str, float]) -> tuple[Floats, dict[str, Floats]]:
+        """See `Term`."""
+        size, length, time = self.names
+        factor, eyes = values[size] ** 2, (np.eye(len(self.lag_days)), np.eye(len(self.distance_km)))
+        e = np.exp(-self.lag_days / values[time]) if self.days > 0.0 else eyes[0]
+        d = KERNELS[self.kernel](self.distance_km / values[length]) if self.length_km > 0.0 else eyes[1]
+        part = factor * self._project(e, d)
+        slopes = {size: 2.0 * part}
+        if self.length_km > 0.0:
+            slope = KERNEL_SLOPES[self.kernel](self.distance_km / values[length])
+            slopes[length] = factor * self._project(e, slope)
+        if self.days > 0.0:
+            slopes[time] = factor * self._project(self.lag_days / values[time] * e, d)
+        return part, slopes
+
+    def _project(self, time: Floats, space: Floats) -> Floats:
+        """Return ``H diag(sigma) (E (x) D) diag(sigma) H'`` for any symmetric E and D."""
+        scaled = (
+            sp.csr_array(self.jacobian @ sp.diags_array(self.sigma))
+            if sp.issparse(self.jacobian)
+            else np.asarray(self.jacobian) * self.sigma
         )
-        lag = self.lag_days
-        e, de = _exponential(lag / days) if days > 0.0 else (np.eye(len(lag)), np.zeros_like(lag))
-        return e, d, de, dd
+        return project(scaled, _Product(time, space))
+
+
+class _Product(KroneckerCovariance):
+    """E (x) D of matrices that need not be correlations."""
+
+    def __init__(self, time: Floats, space: Floats) -> None:
+        self.time, self.space = time, space
+        self.shape = (len(time), len(space))
+        self.sigma = np.ones(len(time) * len(space))
 
 
 @dataclass(frozen=True, eq=False)
-class MatrixTerm:
-    """A component of the innovations' covariance that is known but for its size.
+class ModelErrorTerm:
+    """Errors of the model, of one size a kind of observation, with memory inside groups.
 
     Parameters
     ----------
-    name : str
-    matrix : ndarray, shape (n_obs, n_obs)
-        H B H' of one component, or an observation error with correlations.
+    sigma : mapping of str to ndarray (n_obs,)
+        Name of a factor and the standard deviations it multiplies; each observation has one that is not zero.
+    memory : mapping of str to ndarray of bool (n_obs,)
+        Name of an e-folding length and the observations whose errors have it.
+    length : mapping of str to float
+        First guesses of these.
+    group, position : ndarray, shape (n_obs,)
+        Station or orbit; time or distance in the unit of the length.
     """
 
-    name: str
-    matrix: Floats
+    sigma: Mapping[str, Floats]
+    memory: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+    length: Mapping[str, float] = field(default_factory=dict)
+    group: npt.NDArray[Any] | None = None
+    position: Floats | None = None
 
+    @property
+    def parameters(self) -> dict[str, float]:
+        """See `Term`."""
+        return {**dict.fromkeys(self.sigma, 1.0), **self.length}
 
-@dataclass(frozen=True, eq=False)
-class ObservationTerm:
-    """One part of the observation error, independent between observations.
-
-    Parameters
-    ----------
-    name : str
-    variance : ndarray, shape (n_obs,)
-        Zero for observations it does not concern.
-    """
-
-    name: str
-    variance: Floats
+    def parts(self, values: Mapping[str, float]) -> tuple[Floats, dict[str, Floats]]:
+        """See `Term`."""
+        own = {name: values[name] * sigma for name, sigma in self.sigma.items()}
+        total = np.sum(list(own.values()), axis=0)
+        if not self.memory or self.group is None or self.position is None:
+            return total**2, {name: 2.0 * sigma**2 for name, sigma in own.items()}
+        c, slopes = np.eye(total.size), {}
+        for name, concerned in self.memory.items():
+            rows = np.flatnonzero(concerned)
+            place = self.position[rows] / values[name]
+            apart = np.abs(place[:, None] - place)
+            near = np.where(self.group[rows, None] == self.group[rows], np.exp(-apart), 0.0)
+            c[np.ix_(rows, rows)] = near
+            slope = np.zeros_like(c)
+            slope[np.ix_(rows, rows)] = apart * near
+            slopes[name] = np.outer(total, total) * slope
+        for name, sigma in own.items():
+            half = np.outer(sigma, total) * c
+            slopes[name] = half + half.T
+        return np.outer(total, total) * c, slopes
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,108 +203,93 @@ class ErrorModel:
     ----------
     innovation : ndarray, shape (n_obs,)
         Observation minus prior simulation.
-    prior : sequence of PriorTerm or MatrixTerm
-    observation : sequence of ObservationTerm
+    terms : sequence of Term
+    known : ndarray, shape (n_obs,), optional
+        Variances that are not in question, such as the instruments'.
     trend : ndarray, shape (n_obs, q), optional
         H X of trend coefficients that are integrated out (restricted likelihood).
     """
 
     innovation: Floats
-    prior: Sequence[PriorTerm | MatrixTerm]
-    observation: Sequence[ObservationTerm]
+    terms: Sequence[Term]
+    known: Floats | None = None
     trend: Floats | None = None
 
     @property
     def parameters(self) -> dict[str, float]:
-        """Names and first guesses: factors ``<name>.sigma`` (1), ``<name>.length_km``, ``<name>.days``."""
-        found = {}
-        for term in self.prior:
-            found[f"{term.name}.sigma"] = 1.0
-            if isinstance(term, MatrixTerm):
-                continue
-            if term.length_km > 0.0:
-                found[f"{term.name}.length_km"] = term.length_km
-            if term.days > 0.0:
-                found[f"{term.name}.days"] = term.days
-        return found | {f"{term.name}.sigma": 1.0 for term in self.observation}
+        """Names and first guesses."""
+        return {name: guess for term in self.terms for name, guess in term.parameters.items()}
+
+    @property
+    def degrees(self) -> int:
+        """Observations less coefficients of the trend."""
+        return self.innovation.size - (0 if self.trend is None else self.trend.shape[1])
 
     def matrices(self, values: Mapping[str, float]) -> tuple[Floats, dict[str, Floats]]:
-        """Return S and its derivatives by the logarithm of each parameter, at the values given."""
+        """Return S and its derivatives by the logarithm of each parameter; one dimension means a diagonal."""
         n = self.innovation.size
-        total, slopes = np.zeros((n, n)), {}
-        for term in self.prior:
-            factor = values[f"{term.name}.sigma"] ** 2
-            if isinstance(term, MatrixTerm):
-                total += factor * term.matrix
-                slopes[f"{term.name}.sigma"] = 2.0 * factor * term.matrix
-                continue
-            length, days = (values.get(f"{term.name}.{k}", 0.0) for k in ("length_km", "days"))
-            e, d, de, dd = term.correlations(length, days)
-            part = factor * _project(term, e, d)
-            total += part
-            slopes[f"{term.name}.sigma"] = 2.0 * part
-            if length > 0.0:
-                slopes[f"{term.name}.length_km"] = factor * _project(term, e, dd)
-            if days > 0.0:
-                slopes[f"{term.name}.days"] = factor * _project(term, de, d)
-        for noise in self.observation:
-            variance = values[f"{noise.name}.sigma"] ** 2 * noise.variance
-            total[np.diag_indices(n)] += variance
-            slopes[f"{noise.name}.sigma"] = np.diag(2.0 * variance)
+        total = np.diag(np.zeros(n) if self.known is None else np.asarray(self.known, dtype=np.float64))
+        slopes: dict[str, Floats] = {}
+        for term in self.terms:
+            part, own = term.parts(values)
+            if part.ndim == 1:
+                total[np.diag_indices(n)] += part
+            else:
+                total += part
+            # terms may share a parameter
+            slopes |= {name: slopes[name] + slope if name in slopes else slope for name, slope in own.items()}
         return total, slopes
 
-    def loss(self, values: Mapping[str, float]) -> tuple[float, dict[str, float], Floats]:
-        """Return minus the log likelihood, its gradient by the logarithms, and the Fisher information.
+    def loss(self, values: Mapping[str, float]) -> tuple[float, dict[str, float]]:
+        """Return minus the log likelihood and its gradient by the logarithms.
 
         Raises
         ------
         SolverError
             S is not positive definite at these values.
         """
+        value, inverse, z, slopes = self._evaluate(values)
+        gradient = {}
+        for name, slope in slopes.items():
+            if slope.ndim == 1:
+                trace, quadratic = np.diagonal(inverse) @ slope, z**2 @ slope
+            else:  # both symmetric: the trace of their product is the sum over elements
+                trace, quadratic = np.einsum("ij,ij->", inverse, slope), z @ slope @ z
+            gradient[name] = 0.5 * float(trace - quadratic)
+        return value, gradient
+
+    def fisher(self, values: Mapping[str, float]) -> Floats:
+        """Return the Fisher information of the logarithms, in the order of `parameters`."""
+        _, inverse, _, slopes = self._evaluate(values)
+        products = [
+            inverse * slopes[n] if slopes[n].ndim == 1 else inverse @ slopes[n] for n in self.parameters
+        ]
+        return np.array([[0.5 * float(np.einsum("ij,ji->", a, b)) for b in products] for a in products])
+
+    def chi_square(self, values: Mapping[str, float]) -> float:
+        """Return ``d' Pi d / (n_obs - q)``."""
+        _, _, z, _ = self._evaluate(values)
+        return float(self.innovation @ z) / self.degrees
+
+    def _evaluate(self, values: Mapping[str, float]) -> tuple[float, Floats, Floats, dict[str, Floats]]:
+        """Return minus the log likelihood, Pi, Pi d, and the derivatives of S."""
         s, slopes = self.matrices(values)
-        n = self.innovation.size
         try:
-            root = la.cholesky(s, lower=True, check_finite=False)
+            root = la.cholesky(s, lower=True, overwrite_a=True, check_finite=False)
         except la.LinAlgError:
             raise SolverError(
                 f"the errors {dict(values)} give a singular covariance of the innovations"
             ) from None
-        inverse = la.cho_solve((root, True), np.eye(n), check_finite=False)
-        logdet, free = 2.0 * float(np.log(np.diagonal(root)).sum()), n
+        logdet = 2.0 * float(np.log(np.diagonal(root)).sum())
+        inverse = np.asarray(la.cho_solve((root, True), np.eye(len(s)), overwrite_b=True, check_finite=False))
         if self.trend is not None and self.trend.size:
             moved = inverse @ self.trend
             information = self.trend.T @ moved
-            inverse = inverse - moved @ np.linalg.solve(information, moved.T)
+            inverse -= moved @ np.linalg.solve(information, moved.T)
             logdet += float(np.linalg.slogdet(information)[1])
-            free -= self.trend.shape[1]
         z = inverse @ self.innovation
-        value = 0.5 * (logdet + float(self.innovation @ z) + free * np.log(2.0 * np.pi))
-        names = list(self.parameters)
-        products = {name: inverse @ slopes[name] for name in names}
-        gradient = {
-            name: 0.5 * (float(np.trace(products[name])) - float(z @ slopes[name] @ z)) for name in names
-        }
-        fisher = np.array([[0.5 * float(np.sum(products[a] * products[b].T)) for b in names] for a in names])
-        return value, gradient, fisher
-
-
-def _project(term: PriorTerm, time: Floats, space: Floats) -> Floats:
-    """Return ``H diag(sigma) (E (x) D) diag(sigma) H'`` for any symmetric E and D."""
-    scaled = (
-        sp.csr_array(term.jacobian @ sp.diags_array(term.sigma))
-        if sp.issparse(term.jacobian)
-        else np.asarray(term.jacobian) * term.sigma
-    )
-    return project(scaled, _Product(time, space))
-
-
-class _Product(KroneckerCovariance):
-    """E (x) D of matrices that need not be correlations."""
-
-    def __init__(self, time: Floats, space: Floats) -> None:
-        self.time, self.space = time, space
-        self.shape = (len(time), len(space))
-        self.sigma = np.ones(len(time) * len(space))
+        value = 0.5 * (logdet + float(self.innovation @ z) + self.degrees * float(np.log(2.0 * np.pi)))
+        return value, inverse, z, slopes
 
 
 @dataclass(frozen=True)
@@ -300,7 +346,7 @@ def fit_hyperparameters(
     Raises
     ------
     ConfigError
-        An unknown parameter.
+        An unknown parameter, or none.
     """
     from scipy.optimize import minimize
 
@@ -309,10 +355,15 @@ def fit_hyperparameters(
     for name in chosen:
         if name not in first:
             raise ConfigError(f"unknown error parameter {name!r}{nearest(name, first)}")
+    if not chosen:
+        raise ConfigError(f"no error parameter to estimate; there is: {', '.join(first) or 'none'}")
     start = np.log([first[n] for n in chosen])
 
+    def at(theta: Floats) -> dict[str, float]:
+        return first | dict(zip(chosen, np.exp(theta).tolist(), strict=True))
+
     def loss(theta: Floats) -> tuple[float, Floats]:
-        value, gradient, _ = model.loss(first | dict(zip(chosen, np.exp(theta).tolist(), strict=True)))
+        value, gradient = model.loss(at(theta))
         return value, np.array([gradient[n] for n in chosen])
 
     reach = np.log(factor)
@@ -324,170 +375,19 @@ def fit_hyperparameters(
         bounds=[(s - reach, s + reach) for s in start],
         options={"ftol": tolerance * 1e-4, "gtol": tolerance, "maxiter": limit},
     )
-    values = first | dict(zip(chosen, np.exp(found.x).tolist(), strict=True))
-    value, _, fisher = model.loss(values)
+    values = at(found.x)
     rows = [list(first).index(n) for n in chosen]
-    spread = np.sqrt(np.maximum(np.diagonal(np.linalg.pinv(fisher[np.ix_(rows, rows)])), 0.0))
-    at_bounds = tuple(
-        n for n, x, s in zip(chosen, found.x, start, strict=True) if abs(abs(x - s) - reach) < 1e-6
-    )
-    n = model.innovation.size
-    free_count = n - (0 if model.trend is None else model.trend.shape[1])
-    s, _ = model.matrices(values)
-    quadratic = _restricted_quadratic(s, model)
+    information = model.fisher(values)[np.ix_(rows, rows)]
+    size, direction = np.linalg.eigh(information)
+    # a direction that changes nothing is not determined at all, rather than exactly
+    spread = np.sqrt(direction**2 @ (1.0 / np.maximum(size, 1e-12 * max(size[-1], 1e-300))))
+    ends = zip(chosen, found.x, start, strict=True)
     return HyperFit(
         values,
         dict(zip(chosen, spread.tolist(), strict=True)),
-        -value,
+        -float(found.fun),
         -float(loss(start)[0]),
-        at_bounds,
+        tuple(n for n, x, s in ends if abs(abs(x - s) - reach) < 1e-6),
         int(found.nit),
-        quadratic / free_count,
-    )
-
-
-def _restricted_quadratic(s: Floats, model: ErrorModel) -> float:
-    d = model.innovation
-    z = la.solve(s, d, assume_a="pos")
-    if model.trend is None or not model.trend.size:
-        return float(d @ z)
-    moved = la.solve(s, model.trend, assume_a="pos")
-    beta = np.linalg.solve(model.trend.T @ moved, moved.T @ d)
-    rest = d - model.trend @ beta
-    return float(rest @ la.solve(s, rest, assume_a="pos"))
-
-
-def fit_sizes(problem: Problem, *, factor: float = 10.0) -> tuple[HyperFit, Problem]:
-    """Estimate how many times too small or too large each assumed error is, by maximum likelihood.
-
-    Parameters
-    ----------
-    problem : Problem
-        With a state and a prior error of the same blocks, and at most 4000 observations.
-    factor : float
-        Each size stays within 1 / factor and factor.
-
-    Returns
-    -------
-    HyperFit, Problem
-        Factors on the standard deviations, ``<block>.sigma`` and ``observations.sigma``; the problem with these errors.
-
-    Raises
-    ------
-    SolverError
-        No blocks.
-    ResourceError
-        More observations: each block takes n_obs^2 numbers.
-    """
-    state, error = problem.state, problem.prior_error
-    if state is None or not isinstance(error, BlockDiagonalCovariance) or not state.fits(error.blocks):
-        raise SolverError(
-            "sizes of errors are estimated by block: a state and a prior error of the same blocks are needed"
-        )
-    if problem.n_obs > _MOST_OBSERVATIONS:
-        raise ResourceError(
-            f"sizes of errors can be estimated from {_MOST_OBSERVATIONS} observations at most, found {problem.n_obs}; "
-            "thin them with invert.start, invert.stop or invert.sources for the estimate"
-        )
-    terms: list[PriorTerm | MatrixTerm] = []
-    for name, block in zip(state.names, error.blocks, strict=True):
-        columns = problem.jacobian[:, state.span(name)]
-        terms.append(MatrixTerm(name, project(columns, block)))
-    noise = problem.observation_error
-    if isinstance(noise, DiagonalCovariance):
-        model = ErrorModel(problem.innovation, terms, [ObservationTerm("observations", noise.diagonal())])
-    else:
-        model = ErrorModel(problem.innovation, [*terms, MatrixTerm("observations", noise.dense())], [])
-    fit = fit_hyperparameters(model, factor=factor)
-    blocks = [b.scaled(fit.values[f"{n}.sigma"] ** 2) for n, b in zip(state.names, error.blocks, strict=True)]
-    changed = problem.with_(
-        prior_error=BlockDiagonalCovariance(blocks),
-        observation_error=noise.scaled(fit.values["observations.sigma"] ** 2),
-    )
-    return fit, changed
-
-
-def desroziers(posterior: Posterior, group: str | None = None) -> dict[str, dict[str, float]]:
-    """Compare assumed errors with what innovations and residuals say, by group of observations.
-
-    Parameters
-    ----------
-    posterior : Posterior
-        Solved with the assumed errors.
-    group : str, optional
-        A key of ``problem.groups``; by default all observations together.
-
-    Returns
-    -------
-    dict
-        By label: ``observation_error`` and ``prior_error`` (standard deviations in observation space that the data
-        suggest; NaN where the product is negative), ``assumed_observation_error``, ``assumed_prior_error``.
-
-    Notes
-    -----
-    Desroziers et al. (2005), Q. J. R. Meteorol. Soc. 131, 3385, doi:10.1256/qj.05.108: with d_b the innovation and d_a
-    the residual, E[d_a d_b'] = R and E[(d_b - d_a) d_b'] = H B H' where the assumed errors are right. The cross
-    products of one group need no other.
-    """
-    problem = posterior.problem
-    labels = np.full(problem.n_obs, "all") if group is None else problem.labels(group)
-    before, after = problem.innovation, posterior.residual
-    assumed = problem.observation_error.diagonal()
-    # tr(H B H') of a group is tr(S) - tr(R); S_ii from H B H' rows, a block at a time
-    seen = np.empty(problem.n_obs)
-    for span, block in problem.row_blocks(512):
-        rows = block.toarray() if sp.issparse(block) else np.asarray(block)
-        seen[span] = np.einsum("ij,ji->i", rows, problem.prior_error.matmul(np.ascontiguousarray(rows.T)))
-    out = {}
-    for label in np.unique(labels):
-        at = labels == label
-        observation = float(np.mean(after[at] * before[at]))
-        prior = float(np.mean((before - after)[at] * before[at]))
-        out[str(label)] = {
-            "observation_error": float(np.sqrt(observation)) if observation >= 0 else float("nan"),
-            "prior_error": float(np.sqrt(prior)) if prior >= 0 else float("nan"),
-            "assumed_observation_error": float(np.sqrt(assumed[at].mean())),
-            "assumed_prior_error": float(np.sqrt(seen[at].mean())),
-        }
-    return out
-
-
-def prior_term(
-    name: str,
-    jacobian: Any,
-    sigma: npt.ArrayLike,
-    lat: npt.ArrayLike,
-    lon: npt.ArrayLike,
-    times: npt.ArrayLike,
-    *,
-    length_km: float,
-    days: float,
-    kernel: str = "exponential",
-) -> PriorTerm:
-    """Make a `PriorTerm` from positions and times.
-
-    Parameters
-    ----------
-    name : str
-    jacobian : ndarray or sparse, shape (n_obs, times * cells)
-    sigma : array_like, shape (times * cells,)
-    lat, lon : array_like, shape (cells,)
-        Degrees.
-    times : array_like of datetime64 or of days, shape (times,)
-    length_km, days : float
-        First guesses.
-    kernel : str
-        See `PriorTerm`.
-    """
-    t = np.asarray(times)
-    t = t.astype("datetime64[us]").astype(np.int64) / 86400e6 if t.dtype.kind == "M" else t.astype(np.float64)
-    return PriorTerm(
-        name,
-        jacobian,
-        np.asarray(sigma, np.float64).ravel(),
-        chord_km(lat, lon),
-        np.abs(t[:, None] - t),
-        length_km,
-        days,
-        kernel,
+        model.chi_square(values),
     )

@@ -8,7 +8,7 @@ and offsets of instruments, all solved together.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from inversion.covariance import BlockDiagonalCovariance, Covariance, DiagonalCo
 from inversion.inputs import PriorFlux
 from inversion.jacobian import SIDES, Jacobian
 from inversion.kernels import time_correlation
-from inversion.model_error import observation_error
+from inversion.model_error import ErrorParts, error_parts
 from inversion.options import BoundaryOptions, InvertOptions, OffsetOptions, SectorOptions
 from inversion.prior import TimeBins, flux_operator, sector_error, state_bins
 from inversion.problem import Problem
@@ -60,6 +60,8 @@ class Assembled:
         With its notes.
     counts : dict of str to int
         What was used and what was left out, and why.
+    errors : ErrorParts
+        Of which the observation error is made.
     """
 
     problem: Problem
@@ -72,6 +74,16 @@ class Assembled:
     observations: pa.Table
     prior: PriorFlux
     counts: dict[str, int]
+    errors: ErrorParts
+
+    def select(self, rows: npt.NDArray[np.bool_]) -> Assembled:
+        """Return the problem of some of the observations."""
+        return replace(
+            self,
+            problem=self.problem.select(rows),
+            observations=self.observations.filter(pa.array(rows)),
+            errors=self.errors.select(rows),
+        )
 
     @property
     def solved(self) -> tuple[str, ...]:
@@ -157,11 +169,11 @@ def assemble(
             "nothing to solve: every sector is prescribed and no boundary or offset has an error"
         )
     labels = {n: table[n].to_numpy(zero_copy_only=False).astype(str) for n in ("source", "platform", "kind")}
-    error = observation_error(options, jacobian, table, scale * total)
+    parts = error_parts(options, jacobian, table, scale * total)
     problem = Problem(
         jacobian=sp.csr_array(sp.hstack(matrices, format="csr")),
         observations=table["value"].to_numpy(),
-        observation_error=error,
+        observation_error=parts.covariance(),
         prior=np.concatenate(means),
         prior_error=BlockDiagonalCovariance(errors),
         background=background(options.boundary, jacobian) + simulated,
@@ -180,6 +192,7 @@ def assemble(
         table,
         prior,
         dict(counts or {"used": len(table)}),
+        parts,
     )
 
 

@@ -16,7 +16,15 @@ import scipy.sparse as sp
 
 from obsnet.errors import ConfigError, nearest
 
-__all__ = ["EARTH_RADIUS_KM", "KERNELS", "chord_km", "space_correlation", "time_correlation", "unit_vectors"]
+__all__ = [
+    "EARTH_RADIUS_KM",
+    "KERNELS",
+    "KERNEL_SLOPES",
+    "chord_km",
+    "space_correlation",
+    "time_correlation",
+    "unit_vectors",
+]
 
 Floats = npt.NDArray[np.float64]
 EARTH_RADIUS_KM = 6371.0088  # mean radius R1 of the WGS84 ellipsoid (IUGG)
@@ -40,6 +48,12 @@ def _wendland(r: Floats) -> Floats:
 # Each takes distance over length. Wendland (1995), doi:10.1007/BF02123482; Rasmussen & Williams (2006) ch.
 # 4.2.
 KERNELS = {"exponential": _exponential, "matern32": _matern32, "wendland": _wendland}
+# Their derivatives by the logarithm of the length, at the same distance over length.
+KERNEL_SLOPES = {
+    "exponential": lambda r: r * np.exp(-r),
+    "matern32": lambda r: 4.0 * r * r * np.exp(-2.0 * r),
+    "wendland": lambda r: 20.0 * np.minimum(r / 3.0, 1.0) ** 2 * (1.0 - np.minimum(r / 3.0, 1.0)) ** 3,
+}
 
 
 def unit_vectors(lat: npt.ArrayLike, lon: npt.ArrayLike) -> Floats:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -15,15 +18,56 @@ from inversion.observation_error import MarkovError
 from inversion.options import InvertOptions
 from obsnet.errors import ConfigError, nearest
 
-__all__ = ["observation_error", "sampling_variance"]
+__all__ = ["ErrorParts", "error_parts", "sampling_variance"]
 
 Floats = npt.NDArray[np.float64]
 
 
-def observation_error(
+@dataclass(frozen=True, eq=False)
+class ErrorParts:
+    """The observation error of a case in its parts.
+
+    Attributes
+    ----------
+    own : ndarray, shape (n_obs,)
+        Variance of measurement and of the footprints' sampling.
+    model : ndarray, shape (n_obs,)
+        Standard deviation of transport and representation.
+    key : ndarray of str, shape (n_obs,)
+        Option within ``[invert.error]`` that gave it: ``point``, ``column`` or ``source.<name>``.
+    memory : ndarray of str, shape (n_obs,)
+        Option that gives its correlation length, ``correlation_hours`` or ``along_track_km``; empty for none.
+    group, position : ndarray, shape (n_obs,)
+        Station or orbit that shares it; hours or km there.
+    length : dict of str to float
+        The correlation lengths.
+    """
+
+    own: Floats
+    model: Floats
+    key: npt.NDArray[np.str_]
+    memory: npt.NDArray[np.str_]
+    group: npt.NDArray[np.int64]
+    position: Floats
+    length: dict[str, float]
+
+    def covariance(self) -> Covariance:
+        """Return R."""
+        if not self.length:
+            return DiagonalCovariance(self.own + self.model**2)
+        length = np.array([self.length.get(m, 1.0) for m in self.memory])
+        return MarkovError(self.own, self.model, self.group, self.position / length, 1.0)
+
+    def select(self, rows: npt.NDArray[Any]) -> ErrorParts:
+        """Return the parts of some observations."""
+        arrays = (self.own, self.model, self.key, self.memory, self.group, self.position)
+        return ErrorParts(*(a[rows] for a in arrays), self.length)
+
+
+def error_parts(
     options: InvertOptions, jacobian: Jacobian, table: pa.Table, total_flux: Floats
-) -> Covariance:
-    """Return R: measurement, transport and representation, and the footprints' sampling error.
+) -> ErrorParts:
+    """Return the observation error: measurement, transport and representation, and the footprints' sampling error.
 
     Parameters
     ----------
@@ -44,17 +88,16 @@ def observation_error(
     source, kind, platform = (
         table[n].to_numpy(zero_copy_only=False).astype(str) for n in ("source", "kind", "platform")
     )
-    model = np.full(len(table), np.nan)
-    for name in ("column", "point"):
-        value = getattr(options.error, name)
-        if value is not None:
-            model[kind == name] = value
+    given = {n: v for n in ("column", "point") if (v := getattr(options.error, n)) is not None}
+    model, key = np.full(len(table), np.nan), np.full(len(table), "", dtype=object)
+    for name, value in given.items():
+        model[kind == name], key[kind == name] = value, name
     for name, value in options.error.source.items():
         if name not in source:
             raise ConfigError(
                 f"[invert.error.source] no observation is from {name!r}{nearest(name, set(source))}"
             )
-        model[source == name] = value
+        model[source == name], key[source == name] = value, f"source.{name}"
     bare = np.isnan(model)
     if bare.any():
         raise ConfigError(
@@ -64,38 +107,37 @@ def observation_error(
     own = table["uncertainty"].to_numpy(zero_copy_only=False).astype(np.float64) ** 2
     if options.error.monte_carlo and jacobian.stderr is not None:
         own = own + sampling_variance(jacobian, total_flux)
-    if options.error.correlation_hours <= 0.0 and options.error.along_track_km <= 0.0:
-        return DiagonalCovariance(own + model**2)
-    group, position = _neighbours(options, table, kind, platform)
-    return MarkovError(own, model, group, position, 1.0)
+    memory, group, position = _neighbours(options, table, kind, platform)
+    length = {m: float(getattr(options.error, m)) for m in np.unique(memory) if m}
+    return ErrorParts(own, model, key.astype(str), memory, group, position, length)
 
 
 def _neighbours(
     options: InvertOptions, table: pa.Table, kind: npt.NDArray[np.str_], platform: npt.NDArray[np.str_]
-) -> tuple[npt.NDArray[np.int64], Floats]:
-    """Return what each observation shares its model error with, and where it lies in correlation lengths.
+) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.int64], Floats]:
+    """Return which length an observation's model error has, what it shares it with, and where it lies there.
 
-    Stations are groups in time, orbits groups along the track (straight distance from the orbit's first sounding);
-    kinds without a correlation are groups of one.
+    Stations are groups in time (hours), orbits groups along the track (straight distance from the orbit's first
+    sounding, km); kinds without a correlation are groups of one.
     """
     n = len(table)
     time = table["time"].to_numpy()
-    group, position = np.arange(n), np.zeros(n)
-    hours, km = options.error.correlation_hours, options.error.along_track_km
+    memory, group, position = np.full(n, "", dtype="<U17"), np.arange(n), np.zeros(n)
     points = np.flatnonzero(kind == "point")
-    if hours > 0.0 and points.size:
+    if options.error.correlation_hours > 0.0 and points.size:
+        memory[points] = "correlation_hours"
         group[points] = n + np.unique(platform[points], return_inverse=True)[1]
-        position[points] = time[points].astype("datetime64[us]").astype(np.int64) / 3.6e9 / hours
+        position[points] = time[points].astype("datetime64[us]").astype(np.int64) / 3.6e9
     columns = np.flatnonzero(kind == "column")
-    if km > 0.0 and columns.size:
+    if options.error.along_track_km > 0.0 and columns.size:
+        memory[columns] = "along_track_km"
         number = orbits(platform[columns], time[columns])
         group[columns] = 2 * n + number
         place = unit_vectors(table["latitude"].to_numpy()[columns], table["longitude"].to_numpy()[columns])
         order = np.lexsort((time[columns], number))
         first = order[np.flatnonzero(np.diff(number[order], prepend=-1))]
-        away = np.linalg.norm(place - place[first][number], axis=1) * EARTH_RADIUS_KM
-        position[columns] = away / km
-    return group, position
+        position[columns] = np.linalg.norm(place - place[first][number], axis=1) * EARTH_RADIUS_KM
+    return memory, group, position
 
 
 def sampling_variance(jacobian: Jacobian, flux: Floats) -> Floats:

@@ -16,6 +16,7 @@ __all__ = [
     "ErrorOptions",
     "ForeignOptions",
     "InvertOptions",
+    "LikelihoodOptions",
     "MemberOptions",
     "OffsetOptions",
     "SectorOptions",
@@ -131,8 +132,8 @@ class BasisOptions(Options):
     """Regions that are solved for in the place of cells."""
 
     kind: Literal["quadtree", "weighted", "adaptive", "regions"] = Field(
-        description="rectangles of equal prior uncertainty; of equal uncertainty times sensitivity; divided where that is "
-        "expected to tell most; or the regions of the totals"
+        description="rectangles of equal prior uncertainty; of equal uncertainty times sensitivity; divided where "
+        "that adds most degrees of freedom; or the regions of the totals"
     )
     count: Positive | dict[str, Positive] = Field(
         default=100, description="regions of each solved sector, or one count a sector"
@@ -140,6 +141,24 @@ class BasisOptions(Options):
     aggregation_error: Literal["full", "diagonal"] = Field(
         default="full",
         description="error of what regions cannot express: all of it, or its variances (many observations)",
+    )
+
+
+class LikelihoodOptions(Options):
+    """Assumed errors that are estimated from the observations by maximum likelihood."""
+
+    estimate: list[Literal["prior_sigma", "length_km", "days", "error"]] = Field(
+        default=["prior_sigma", "error"],
+        min_length=1,
+        description="sizes of prior errors, their correlation lengths and times, all of [invert.error]",
+    )
+    restricted: bool = Field(
+        default=True,
+        description="leave a factor on each sector's prior and a constant background out of the estimate (REML)",
+    )
+    use: bool = Field(default=False, description="solve with what was found; else it is only reported")
+    observations: int = Field(
+        default=2000, ge=10, description="at most this many, taken evenly; work grows with the third power"
     )
 
 
@@ -223,9 +242,8 @@ class InvertOptions(Options):
     withhold: WithholdOptions | None = Field(
         default=None, description="observations held back to test the answer"
     )
-    estimate: Literal["no", "report", "apply"] = Field(
-        default="no",
-        description="estimate factors on the assumed errors by maximum likelihood, and report or use them",
+    likelihood: LikelihoodOptions | None = Field(
+        default=None, description="estimate the assumed errors from the observations"
     )
     restart: bool = Field(default=True, description="keep the solved problem and go on from it after a kill")
     page: bool = Field(default=True, description="write inversion.html with diagnostics and pictures")

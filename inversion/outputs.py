@@ -28,6 +28,8 @@ mol2 s-2
 ``basis_region`` (sector, lat, lon)
     Where regions were solved for: which. What they cannot express is part of every uncertainty above; the global
     attribute ``basis_unresolved`` is its share of the prior's variance in the observations.
+``error_assumed``, ``error_estimated``, ``error_relative_error``, ``error_determined`` (error_parameter)
+    Where errors were estimated: keys of the case file and what the observations say of them.
 ``state_dofs`` (component)
     Degrees of freedom for signal of each block of the state.
 ``source_*`` (source)
@@ -48,12 +50,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from inversion.basis import Basis
+from inversion.estimate import EstimatedErrors
 from inversion.invert import Assembled
 from inversion.posterior import Posterior
 from inversion.totals import Totals
 from obsnet.constants import SECONDS_PER_YEAR, species
 
-__all__ = ["fit_table", "posterior_dataset"]
+__all__ = ["add_likelihood", "fit_table", "posterior_dataset", "write_posterior"]
 
 Floats = npt.NDArray[np.float64]
 # Unit (empty: that of the observations) and meaning of each number by source.
@@ -169,6 +172,39 @@ def posterior_dataset(
     if basis is not None:
         _add_basis(data, basis, made, posterior)
     return data
+
+
+def add_likelihood(data: Any, estimated: EstimatedErrors, *, used: bool) -> None:
+    """Add what the observations say of the assumed errors to a posterior.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        Is changed.
+    estimated : EstimatedErrors
+    used : bool
+        Whether the inversion was made with the estimates.
+    """
+    data["error_parameter"] = ("error_parameter", [r.key for r in estimated.rows])
+    for name, values, text in (
+        ("assumed", [r.assumed for r in estimated.rows], "what the case assumes"),
+        ("estimated", [r.estimated for r in estimated.rows], "maximum likelihood estimate"),
+        ("relative_error", [r.relative_error for r in estimated.rows], "standard error of its logarithm"),
+        (
+            "determined",
+            [np.int8(r.determined) for r in estimated.rows],
+            "0 where the observations do not tell",
+        ),
+    ):
+        note = {"long_name": text, "comment": "unit of the key of the case file"}
+        data[f"error_{name}"] = ("error_parameter", values, note)
+    data.attrs |= {
+        "likelihood": "restricted" if estimated.restricted else "full",
+        "likelihood_used": "yes" if used else "no",
+        "likelihood_observations": estimated.n_obs,
+        "log_likelihood_assumed": estimated.fit.log_likelihood_start,
+        "log_likelihood_estimated": estimated.fit.log_likelihood,
+    }
 
 
 def _add_basis(data: Any, basis: Basis, made: Assembled, posterior: Posterior) -> None:

@@ -60,6 +60,8 @@ def write_page(
     tables = [_source_table(data), _component_table(data), _region_table(data)]
     if len(_solved(data)) > 1:
         tables.insert(2, _separation_table(data))
+    if "error_parameter" in data.coords:
+        tables.append(_error_table(data))
     if evaluation is not None:
         tables.append(_evaluation_table(evaluation))
     if ensemble is not None:
@@ -211,6 +213,34 @@ def _region_table(data: Any) -> dict[str, Any]:
     head = ["total, first period", "prior, Mt/yr", "posterior, Mt/yr", "error reduction", "response"]
     text = "Response is the share of a true change of the total that the posterior follows."
     return {"title": "Region totals", "text": text, "head": head, "rows": rows}
+
+
+def _error_table(data: Any) -> dict[str, Any]:
+    """Return assumed errors and what the observations say of them."""
+    rows = [
+        [
+            str(name),
+            f"{float(data['error_assumed'][i]):.3g}",
+            f"{float(data['error_estimated'][i]):.3g}",
+            f"± {float(data['error_relative_error'][i]):.0%}"
+            if data["error_determined"][i]
+            else "not determined",
+        ]
+        for i, name in enumerate(data["error_parameter"].values)
+    ]
+    attrs = data.attrs
+    gain = float(attrs["log_likelihood_estimated"]) - float(attrs["log_likelihood_assumed"])
+    text = (
+        f"{attrs['likelihood'].capitalize()} maximum likelihood of {attrs['likelihood_observations']} observations; "
+        f"the log likelihood rises by {gain:.1f}. "
+        + (
+            "The inversion uses these."
+            if attrs["likelihood_used"] == "yes"
+            else "The inversion uses the assumed ones."
+        )
+    )
+    head = ["key of [invert]", "assumed", "estimated", "error"]
+    return {"title": "Errors estimated from the observations", "text": text, "head": head, "rows": rows}
 
 
 def _evaluation_table(evaluation: pa.Table) -> dict[str, Any]:

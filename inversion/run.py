@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from inversion.basis import Basis
+    from inversion.estimate import EstimatedErrors
     from inversion.invert import Assembled
     from inversion.posterior import Posterior
     from inversion.problem import Problem
@@ -44,8 +45,8 @@ class SolvedCase:
         Which boundaries.
     damaged : tuple of str
         Parts of the footprints that could not be read.
-    sizes : dict of str to float
-        Estimated factors on the assumed standard deviations, where asked for.
+    estimated : EstimatedErrors or None
+        What the observations say of the assumed errors, where asked for.
     held_back : ndarray of str
         Observations that were not used, to evaluate with.
     basis : Basis or None
@@ -59,7 +60,7 @@ class SolvedCase:
     region_names: dict[str, str]
     regions_source: str
     damaged: tuple[str, ...]
-    sizes: dict[str, float]
+    estimated: EstimatedErrors | None
     held_back: npt.NDArray[np.str_]
     basis: Basis | None
 
@@ -110,6 +111,7 @@ def solve_case(
     import scipy.sparse as sp
 
     from inversion.basis import make_basis
+    from inversion.estimate import estimate_errors
     from inversion.inputs import load, locate
     from inversion.invert import assemble
     from inversion.prior import state_bins
@@ -132,9 +134,12 @@ def solve_case(
         read_regions(locate(str(options.regions), folder, out), options.region_key) if own else provinces()
     )
     zones = zonal_weights(frame, jacobian.grid)
-    made = assemble(
-        options, jacobian, read.table, prior, fraction=sp.csr_array(zones.fraction), counts=counts
-    )
+
+    def put_together(options: InvertOptions) -> Assembled:
+        fraction = sp.csr_array(zones.fraction)
+        return assemble(options, jacobian, read.table, prior, fraction=fraction, counts=counts)
+
+    made = put_together(options)
     assert made.problem.state is not None
     weights = total_weights(
         made.problem.state,
@@ -149,14 +154,16 @@ def solve_case(
     held = _held(options, made, held_back)
     ids, test = made.problem.obs_id[held], (made.problem.select(held), made.observations.filter(held))
     made = _without(made, held)
-    made, sizes = _estimate(options, made, report)
+    estimated = None if options.likelihood is None else estimate_errors(options, made, report)
+    if estimated is not None and options.likelihood is not None and options.likelihood.use:
+        made = _without(put_together(estimated.options), held)
     basis = None if options.basis is None else make_basis(options.basis, made, zones.matrix)
     posterior = _solve(options, made.problem, basis, weights.weights, out, report)
     evaluation = _evaluate(posterior, *test) if ids.size and held_back is None else None
     names = {} if own else {k: v[0] for k, v in PROVINCES.items()}
     source = str(frame.attrs.get("source", options.regions))
     totals = region_totals(posterior, weights)
-    return SolvedCase(made, posterior, totals, evaluation, names, source, read.damaged, sizes, ids, basis)
+    return SolvedCase(made, posterior, totals, evaluation, names, source, read.damaged, estimated, ids, basis)
 
 
 def _solve(
@@ -189,21 +196,6 @@ def _solve(
     return reduction.solve(go)
 
 
-def _estimate(options: InvertOptions, made: Assembled, report: Report) -> tuple[Assembled, dict[str, float]]:
-    """Estimate factors on the assumed errors, and use them where asked to."""
-    from dataclasses import replace
-
-    from inversion.hyperparameters import fit_sizes
-
-    if options.estimate == "no":
-        return made, {}
-    fit, changed = fit_sizes(made.problem)
-    for name, value in fit.values.items():
-        limit = ", at a limit: the observations do not determine it" if name in fit.at_bounds else ""
-        report(f"{name}: {value:.2f} times what was assumed (± {fit.relative_error[name]:.0%}{limit})")
-    return (replace(made, problem=changed) if options.estimate == "apply" else made), fit.values
-
-
 def _held(
     options: InvertOptions, made: Assembled, held_back: npt.NDArray[np.str_] | None
 ) -> npt.NDArray[np.bool_]:
@@ -227,9 +219,7 @@ def _without(made: Assembled, held: npt.NDArray[np.bool_]) -> Assembled:
     if not held.any():
         return made
     counts = made.counts | {"used": int((~held).sum()), "withheld": int(held.sum())}
-    return replace(
-        made, problem=made.problem.select(~held), observations=made.observations.filter(~held), counts=counts
-    )
+    return replace(made.select(~held), counts=counts)
 
 
 def _evaluate(posterior: Posterior, test: Any, table: Any) -> Any:
@@ -241,7 +231,7 @@ def _evaluate(posterior: Posterior, test: Any, table: Any) -> Any:
 def _own(
     options: InvertOptions, folder: Path, out: Path, report: Report
 ) -> tuple[list[Path], dict[str, Any]]:
-    from inversion.outputs import fit_table, posterior_dataset, write_posterior
+    from inversion.outputs import add_likelihood, fit_table, posterior_dataset, write_posterior
     from obsnet.store import write_table
 
     case = solve_case(options, folder, out, report)
@@ -252,6 +242,8 @@ def _own(
     data = posterior_dataset(
         case.made, case.posterior, totals, region_names=case.region_names, basis=case.basis
     )
+    if case.estimated is not None and options.likelihood is not None:
+        add_likelihood(data, case.estimated, used=options.likelihood.use)
     data.attrs["regions_source"] = case.regions_source
     target = out / options.out
     fit = fit_table(case.posterior, case.made.observations)
@@ -262,7 +254,7 @@ def _own(
         "dofs_by_component": case.posterior.dofs_by_block(),
         "posterior": str(target),
         "damaged": list(case.damaged),
-        "error_factors": case.sizes,
+        "likelihood": [] if case.estimated is None else [vars(r) for r in case.estimated.rows],
     }
     if case.evaluation is not None:
         write_table(case.evaluation, out / "evaluation.parquet")

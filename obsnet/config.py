@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -114,14 +114,22 @@ def _fault(model: type[BaseModel], fault: Any, where: str) -> str:
 
 
 def _keys(model: type[BaseModel], location: list[str]) -> list[str]:
-    """Return the keys known at a place inside a model; where a union hides it, the model's own."""
+    """Return the keys known at a place inside a model."""
     for part in location:
         field = model.model_fields.get(part)
-        inner = field.annotation if field is not None else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            break
-        model = inner
+        if field is not None:  # else the name of one of several tables, or an index
+            inner = _model_in(field.annotation)
+            if inner is None:
+                break
+            model = inner
     return list(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """Return the model in an annotation such as ``Model | None`` or ``dict[str, Model]``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((m for a in get_args(annotation) if (m := _model_in(a)) is not None), None)
 
 
 def resolve_files(patterns: Iterable[str | Path], base: str | Path = ".") -> list[Path]:

@@ -6,20 +6,20 @@ import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 
-from inversion import BlockDiagonalCovariance, KroneckerCovariance, Problem, State, solve
+from inversion import KroneckerCovariance, Problem, solve
 from inversion.covariance import LowRankCovariance, SumCovariance
+from inversion.desroziers import desroziers
 from inversion.hyperparameters import (
     ErrorModel,
-    ObservationTerm,
-    desroziers,
+    KroneckerTerm,
+    MatrixTerm,
+    ModelErrorTerm,
     fit_hyperparameters,
-    fit_sizes,
-    prior_term,
 )
-from inversion.kernels import space_correlation, time_correlation
+from inversion.kernels import chord_km, space_correlation, time_correlation
+from inversion.observation_error import MarkovError
 from inversion.solvers.geostatistical import select_trend, solve_geostatistical
-from inversion.state import StateBlock
-from obsnet.errors import ConfigError, ResourceError, SolverError
+from obsnet.errors import ConfigError, SolverError
 from tests.inversion.cases import case
 
 
@@ -99,6 +99,7 @@ def test_trends_that_cannot_be_told_apart_are_refused():
 
 LAT, LON = (a.ravel() for a in np.meshgrid(np.linspace(25, 45, 6), np.linspace(90, 120, 6), indexing="ij"))
 DAYS = np.arange(6.0) * 5
+NAMES = ("flux.sigma", "flux.length_km", "flux.days")
 TRUE = {"flux.sigma": 1.5, "flux.length_km": 500.0, "flux.days": 8.0, "noise.sigma": 0.7}
 
 
@@ -114,11 +115,12 @@ def model(seed=0, n=240, trend=False, kernel="exponential"):
         space_correlation(LAT, LON, TRUE["flux.length_km"], kernel),
     )
     d = h @ b.factor(rng.standard_normal(216)) + TRUE["noise.sigma"] * rng.standard_normal(n)
-    term = prior_term("flux", h, np.ones(216), LAT, LON, DAYS, length_km=900.0, days=4.0, kernel=kernel)
+    lags = np.abs(DAYS[:, None] - DAYS)
+    term = KroneckerTerm(NAMES, h, np.ones(216), chord_km(LAT, LON), lags, 900.0, 4.0, kernel)
     columns = h @ np.column_stack([np.ones(216)])
     if trend:
         d = d + 5.0 * columns[:, 0]
-    return ErrorModel(d, [term], [ObservationTerm("noise", np.ones(n))], columns if trend else None)
+    return ErrorModel(d, [term, MatrixTerm("noise.sigma", np.ones(n))], trend=columns if trend else None)
 
 
 @pytest.mark.parametrize("kernel", ["exponential", "matern32", "wendland"])
@@ -128,7 +130,8 @@ def test_gradient_is_the_derivative(kernel, trend):
     names = list(m.parameters)
     start = np.log([1.2, 700.0, 5.0, 0.8])
     value = lambda t: m.loss(dict(zip(names, np.exp(t), strict=True)))[0]  # noqa: E731
-    _, gradient, fisher = m.loss(dict(zip(names, np.exp(start), strict=True)))
+    here = dict(zip(names, np.exp(start), strict=True))
+    gradient, fisher = m.loss(here)[1], m.fisher(here)
     numeric = approx_fprime(start, value, 1e-6)
     np.testing.assert_allclose([gradient[n] for n in names], numeric, rtol=1e-3, atol=1e-4)
     assert np.linalg.eigvalsh(fisher).min() > 0
@@ -138,7 +141,7 @@ def test_likelihood_is_the_evidence_of_the_problem():
     m = model(n=80)
     values = {"flux.sigma": 1.3, "flux.length_km": 400.0, "flux.days": 6.0, "noise.sigma": 0.9}
     b = KroneckerCovariance(1.3, time_correlation(DAYS, 6.0), space_correlation(LAT, LON, 400.0))
-    p = Problem(m.prior[0].jacobian, m.innovation, np.full(80, 0.81), np.zeros(216), b)
+    p = Problem(m.terms[0].jacobian, m.innovation, np.full(80, 0.81), np.zeros(216), b)
     assert -m.loss(values)[0] == pytest.approx(solve(p).log_evidence, rel=1e-10)
 
 
@@ -146,7 +149,7 @@ def test_restricted_likelihood_is_that_of_the_trend():
     m = model(n=80, trend=True)
     values = {"flux.sigma": 1.3, "flux.length_km": 400.0, "flux.days": 6.0, "noise.sigma": 0.9}
     b = KroneckerCovariance(1.3, time_correlation(DAYS, 6.0), space_correlation(LAT, LON, 400.0))
-    p = Problem(m.prior[0].jacobian, m.innovation, np.full(80, 0.81), np.zeros(216), b)
+    p = Problem(m.terms[0].jacobian, m.innovation, np.full(80, 0.81), np.zeros(216), b)
     g = solve_geostatistical(p, np.ones((216, 1)))
     assert -m.loss(values)[0] == pytest.approx(g.restricted_log_likelihood, rel=1e-9)
 
@@ -182,40 +185,65 @@ def test_desroziers_confirms_right_errors_and_points_at_wrong_ones():
     assert wrong["observation_error"] < 0.8 * wrong["assumed_observation_error"]
 
 
-def blocks_problem(seed, sizes, observation):
-    """Two components and observations drawn with errors `sizes` times the assumed ones."""
+def station_errors(seed, length, sizes, n=150):
+    """Innovations of two stations whose errors remember `length` hours, and a third kind that does not."""
     rng = np.random.default_rng(seed)
-    n, cells = 400, 36
-    parts = [
-        KroneckerCovariance(1.0, np.eye(1), space_correlation(LAT, LON, length)) for length in (100.0, 2000.0)
-    ]
-    h = np.zeros((n, 2 * cells))
-    for i in range(n):
-        h[i, rng.choice(cells, 4, replace=False)] = rng.random(4)
-        h[i, cells + rng.choice(cells, 4, replace=False)] = rng.random(4)
-    x = np.concatenate([s * p.factor(rng.standard_normal(cells)) for s, p in zip(sizes, parts, strict=True)])
-    blocks = [
-        StateBlock(k, "flux", ("cell",), {"cell": np.arange(cells)}, "1") for k in ("fossil", "biosphere")
-    ]
-    y = h @ x + observation * 0.5 * rng.standard_normal(n)
-    error = BlockDiagonalCovariance(parts)
-    return Problem(h, y, np.full(n, 0.25), np.zeros(2 * cells), error, state=State(blocks))
+    group, hours = np.arange(n) % 3, np.sort(rng.uniform(0, 200, n))
+    sigma = np.where(group == 2, sizes[1], sizes[0])
+    own = np.full(n, 0.04)
+    tied = MarkovError(own, sigma, np.where(group == 2, 10 + np.arange(n), group), hours, length)
+    d = tied.factor(rng.standard_normal(tied.factor_size))
+    return d, own, group, hours, tied
 
 
-def test_sizes_of_components_are_found_apart():
-    true = {"fossil.sigma": 2.0, "biosphere.sigma": 0.5, "observations.sigma": 1.4}
-    fit, changed = fit_sizes(blocks_problem(0, (2.0, 0.5), 1.4))
-    for name, value in true.items():
-        assert abs(np.log(fit.values[name] / value)) < 4 * fit.relative_error[name]
-        assert fit.relative_error[name] < 0.6
-    assert solve(changed).chi_square == pytest.approx(1.0, abs=0.01)
-    assert solve(changed).log_evidence == pytest.approx(fit.log_likelihood, rel=1e-9)
+def station_model(seed, n=150):
+    d, own, group, hours, _ = station_errors(seed, 12.0, (1.5, 0.5), n)
+    sigma = {"a": np.where(group < 2, 1.0, 0.0), "b": np.where(group == 2, 1.0, 0.0)}
+    term = ModelErrorTerm(sigma, {"hours": group < 2}, {"hours": 5.0}, group, hours)
+    return ErrorModel(d, [term], own)
 
 
-def test_sizes_need_blocks_and_a_moderate_number_of_observations():
-    p = blocks_problem(0, (1.0, 1.0), 1.0)
-    with pytest.raises(SolverError, match="a state and a prior error of the same blocks"):
-        fit_sizes(p.with_(state=None))
-    many = p.select(np.tile(np.arange(400), 11))
-    with pytest.raises(ResourceError, match="4000 observations at most, found 4400"):
-        fit_sizes(many)
+def test_a_model_error_with_memory_is_that_of_the_inversion():
+    _, own, _, _, tied = station_errors(0, 12.0, (1.5, 0.5))
+    s, _ = station_model(0).matrices({"a": 1.5, "b": 0.5, "hours": 12.0})
+    np.testing.assert_allclose(s, tied.dense(), atol=1e-12)
+    assert np.diagonal(s)[0] == pytest.approx(own[0] + 1.5**2)
+
+
+def test_gradient_of_a_model_error_is_its_derivative():
+    m = station_model(1, n=60)
+    start = np.log([1.2, 0.6, 8.0])
+    value = lambda t: m.loss(dict(zip(m.parameters, np.exp(t), strict=True)))[0]  # noqa: E731
+    gradient = m.loss(dict(zip(m.parameters, np.exp(start), strict=True)))[1]
+    np.testing.assert_allclose(
+        [gradient[n] for n in m.parameters], approx_fprime(start, value, 1e-6), rtol=1e-3, atol=1e-4
+    )
+
+
+def test_memory_and_sizes_of_model_errors_are_found_again():
+    z = []
+    for seed in range(4):
+        fit = fit_hyperparameters(station_model(seed))
+        z += [
+            np.log(fit.values[k] / v) / fit.relative_error[k]
+            for k, v in {"a": 1.5, "b": 0.5, "hours": 12.0}.items()
+        ]
+    assert np.abs(z).max() < 4.0
+    assert np.sqrt(np.mean(np.square(z))) < 1.7
+
+
+def test_a_parameter_that_nothing_determines_is_infinitely_uncertain():
+    """A component that no observation sees."""
+    d, own, *_ = station_errors(0, 1.0, (1.0, 1.0))
+    model = ErrorModel(d, [MatrixTerm("noise", np.ones(150)), MatrixTerm("tiny", 1e-9 * np.ones(150))], own)
+    fit = fit_hyperparameters(model, factor=10.0)
+    assert fit.relative_error["tiny"] > 1e3
+    assert fit.relative_error["noise"] < 0.1
+    assert fit.chi_square == pytest.approx(1.0, abs=0.01)
+
+
+def test_faults_of_a_model_are_named():
+    with pytest.raises(SolverError, match="singular covariance of the innovations"):
+        ErrorModel(np.ones(3), [MatrixTerm("a", np.ones((3, 3)))]).loss({"a": 1.0})
+    with pytest.raises(ConfigError, match="no error parameter to estimate; there is: a, b, hours"):
+        fit_hyperparameters(station_model(0, n=20), free=[])

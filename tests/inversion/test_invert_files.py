@@ -193,19 +193,42 @@ def test_command_line_and_json(case, tmp_path, capsys):
     assert read_netcdf(tmp_path / "posterior.nc").sizes["total"] == 2 * 3 * 2
 
 
-def test_errors_can_be_estimated_and_used(case, tmp_path, capsys):
-    more = ["--set", "invert.estimate=apply", "--set", "invert.page=false"]
+def test_errors_can_be_estimated_and_used(case, done, tmp_path, capsys):
+    more = [
+        "--set",
+        "invert.likelihood.use=true",
+        "--set",
+        "invert.likelihood.estimate=['prior_sigma','length_km','error']",
+    ]
     assert run(case / "case.toml", "--out", tmp_path, "--json", *more) == 0
     captured = capsys.readouterr()
     summary = json.loads(captured.out)
-    assert set(summary["error_factors"]) == {
-        "fossil.sigma",
-        "biosphere.sigma",
-        "boundary.sigma",
-        "observations.sigma",
-    }
-    assert "times what was assumed" in captured.err
-    assert 0.5 < summary["chi_square"] < 1.5
+    keys = [r["key"] for r in summary["likelihood"]]
+    assert keys[:2] == ["sector.fossil.relative", "sector.fossil.correlation_km"]
+    assert "error.point" in keys
+    assert "error.point: " in captured.err
+    data = read_netcdf(tmp_path / "posterior.nc")
+    assert list(data["error_parameter"].values) == keys
+    assert data.attrs["likelihood"] == "restricted"
+    assert data.attrs["log_likelihood_estimated"] > data.attrs["log_likelihood_assumed"]
+    # the inversion uses them
+    factor = float(data["error_estimated"][0] / data["error_assumed"][0])
+    spread = data["flux_prior_uncertainty"].sel(sector="biosphere").values
+    sigma = float(data["error_estimated"].sel(error_parameter="sector.biosphere.sigma"))
+    np.testing.assert_allclose(spread, sigma, rtol=1e-9)
+    assert factor != 1.0
+    page = (tmp_path / "inversion.html").read_text(encoding="utf-8")
+    assert "Errors estimated from the observations" in page
+    assert "The inversion uses these." in page
+
+
+def test_estimates_are_reported_and_not_used_unless_asked(case, done, tmp_path):
+    more = ["--set", "invert.likelihood.restricted=false"]
+    assert run(case / "case.toml", "--out", tmp_path, *more) == 0
+    data = read_netcdf(tmp_path / "posterior.nc")
+    assert (data.attrs["likelihood"], data.attrs["likelihood_used"]) == ("full", "no")
+    np.testing.assert_array_equal(data["flux"], done[0]["flux"])
+    assert "The inversion uses the assumed ones." in (tmp_path / "inversion.html").read_text(encoding="utf-8")
 
 
 def test_the_matrix_free_method_gives_the_same_totals(case, tmp_path, done, capsys):

@@ -38,6 +38,20 @@ def test_every_fault_one_line():
     assert any("names = 3" in line for line in lines)
 
 
+class Several(Options):
+    one: Inner | None = None
+    named: dict[str, Inner] = {}
+    listed: list[Inner] = []
+
+
+@pytest.mark.parametrize(
+    "data", [{"one": {"hour": 1}}, {"named": {"x": {"hour": 1}}}, {"listed": [{"hour": 1}]}]
+)
+def test_the_nearest_key_is_looked_for_in_optional_and_repeated_tables(data):
+    with pytest.raises(ConfigError, match="nearest: 'hours'"):
+        validate(Several, data)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
