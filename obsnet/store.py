@@ -398,7 +398,8 @@ def _span(path: Path) -> tuple[np.datetime64, np.datetime64]:
 class GranuleIndex:
     """What became of each input file: a folder of small Parquet parts, one a writer.
 
-    Several jobs may write at the same time, each to its own part; the latest row of a path wins.
+    Several jobs may write at the same time, each to its own part. A file of several species has a row for
+    each time some of them were read; a row stands for the earlier ones of its path that share a species.
 
     Parameters
     ----------
@@ -410,27 +411,19 @@ class GranuleIndex:
         self.path = Path(path)
 
     def read(self) -> pa.Table:
-        """Return one row a path, sorted by path; the newest part wins."""
-        rows: dict[str, dict[str, Any]] = {}
+        """Return one row a path and species, sorted by both; the newest part wins."""
+        rows: dict[str, list[dict[str, Any]]] = {}
         # Parts are named by the hash of their writer; age decides, then the name for a tie.
         for part in sorted(self.path.glob("[!.]*.parquet"), key=lambda p: (p.stat().st_mtime_ns, p.name)):
             for row in read_table(part, schema.GRANULE_INDEX).to_pylist():
-                rows[row["path"]] = row
-        ordered = [rows[k] for k in sorted(rows)]
+                earlier = rows.get(row["path"], [])
+                rows[row["path"]] = [r for r in earlier if not _replaces(row, r)] + [row]
+        ordered = sorted(
+            (r for of in rows.values() for r in of), key=lambda r: (r["path"], r["species"] or "")
+        )
         return schema.check(
             pa.Table.from_pylist(ordered, schema=schema.GRANULE_INDEX.schema), schema.GRANULE_INDEX
         )
-
-    def done(self) -> dict[str, str]:
-        """Return sha256 by path of the files that need not be read again."""
-        table = self.read()
-        return {
-            path: digest
-            for path, digest, status in zip(
-                *(table[c].to_pylist() for c in ("path", "sha256", "status")), strict=True
-            )
-            if status == "done"
-        }
 
     def write(self, rows: Sequence[dict[str, Any]], part: str) -> None:
         """Replace one writer's part.
@@ -444,3 +437,10 @@ class GranuleIndex:
         """
         table = pa.Table.from_pylist(list(rows), schema=schema.GRANULE_INDEX.schema)
         write_table(schema.check(table, schema.GRANULE_INDEX, str(self.path)), self.path / f"{part}.parquet")
+
+
+def _replaces(row: dict[str, Any], earlier: dict[str, Any]) -> bool:
+    """Say whether a row tells of the same species of a file, or the earlier one of none."""
+    if earlier["species"] is None:
+        return True
+    return bool(set(earlier["species"].split(",")) & set((row["species"] or "").split(",")))

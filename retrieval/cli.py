@@ -34,6 +34,10 @@ def ingest(
         _Text, typer.Option(help="keep further variables beside the store: names with commas, or *")
     ] = None,
     sensors: Annotated[_Text, typer.Option(help="folder of your own sensor tables")] = None,
+    superobs: Annotated[
+        _Text,
+        typer.Option(help="average at once and keep no soundings: a .toml with the options of superobs"),
+    ] = None,
     mixed: Annotated[
         bool, typer.Option("--mixed", help="allow several versions or scales in one store")
     ] = False,
@@ -51,9 +55,11 @@ def ingest(
     Files that are done already are left alone, so a killed run is simply started again.
     """
     from obsnet.cli import emit
+    from obsnet.config import read_toml, validate
     from obsnet.parallel import parse_shard
     from retrieval.ingest import IngestOptions, granule_files
     from retrieval.ingest import ingest as run
+    from retrieval.stage_superobs import AveragingOptions, averaging
 
     options = IngestOptions(
         sensor=sensor,
@@ -64,6 +70,7 @@ def ingest(
         profiles=profiles,
         extra=tuple(extra.split(",")) if extra else (),
         sensors=(sensors,) if sensors else (),
+        superobs=averaging(validate(AveragingOptions, read_toml(superobs), superobs)) if superobs else None,
     )
     summary = run(
         granule_files(files),

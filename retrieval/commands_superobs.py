@@ -6,9 +6,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from obsnet.errors import ConfigError
-
-__all__ = ["combine_settings", "superobs"]
+__all__ = ["superobs"]
 
 _Text = Optional[str]  # noqa: UP045 - typer reads the annotation when the command is made
 _Number = Optional[float]  # noqa: UP045
@@ -52,35 +50,36 @@ def superobs(
     platforms or gaps. Days that are done already are left alone.
     """
     from obsnet.cli import emit
+    from obsnet.config import validate
     from obsnet.parallel import parse_shard
     from retrieval.option_text import parse_box
+    from retrieval.stage_superobs import AveragingOptions, averaging
     from retrieval.superobs_store import Selection, combine_store
 
+    given = {
+        "method": method,
+        "grid": grid,
+        "window": window,
+        "max_gap": max_gap,
+        "max_gap_km": max_gap_km,
+        "weighting": weighting,
+        "footprint_km": footprint_km,
+        "minimum": minimum,
+        "errors": errors,
+        "r": r,
+        "length_km": length_km,
+        "floor": floor,
+        "transport": transport,
+        "variability": variability,
+        "representativity": representativity,
+    }
+    options = validate(AveragingOptions, given)
+    sources = tuple(source.split(",")) if source else ()
     summary = combine_store(
         store,
         out,
-        Selection(
-            species, tuple(source.split(",")) if source else (), start, stop, parse_box(box) if box else None
-        ),
-        combine_settings(
-            method=method,
-            grid=grid,
-            window=window,
-            max_gap=max_gap,
-            max_gap_km=max_gap_km,
-            weighting=weighting,
-            footprint_km=footprint_km,
-            minimum=minimum,
-            errors=errors,
-            changes={
-                "r": r,
-                "length_km": length_km,
-                "floor": floor,
-                "transport": transport,
-                "variability": variability,
-                "representativity": representativity,
-            },
-        ),
+        Selection(species, sources, start, stop, parse_box(box) if box else None),
+        averaging(options),
         scheduler="dask" if address else scheduler,  # type: ignore[arg-type]
         workers=workers,
         address=address,
@@ -92,31 +91,6 @@ def superobs(
         _print(summary, species)
     if summary.bad:
         raise SystemExit(1)
-
-
-def combine_settings(
-    *,
-    grid: str | None,
-    errors: str,
-    changes: dict[str, float | None],
-    window: float | None,
-    max_gap: float,
-    **rest: Any,
-) -> Any:
-    """Return `retrieval.superobs.Superobs` from the options of the command or of the stage."""
-    from retrieval.option_text import parse_grid
-    from retrieval.superobs import Superobs
-    from retrieval.superobs_errors import error_model
-
-    if rest["method"] == "along-track" and grid is not None:
-        raise ConfigError("a grid is for --method area; along the track there is none")
-    return Superobs(
-        errors=error_model(errors, **changes),
-        grid=parse_grid(grid) if grid else None,
-        window_s=window,
-        max_gap_s=max_gap,
-        **rest,
-    )
 
 
 def _print(summary: Any, species: str) -> None:

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from obsnet.constants import species as species_of
 from obsnet.errors import ConfigError, ObsnetError
 from obsnet.store import sha256
+from retrieval.read import AVERAGED
 
 if TYPE_CHECKING:
     from retrieval.ingest import IngestOptions
 
-__all__ = ["Plan", "Sniffed", "make_plan", "sniff"]
+__all__ = ["Plan", "Sniffed", "make_plan", "rows_of_run", "sniff"]
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def sniff(path: str, options: IngestOptions) -> Sniffed | None:
         )
         with fields.source:
             sensor = fields.sensor
-            source = source_name(sensor, fields.version(), options.variant)
+            source = source_name(sensor, fields.version(), options.variant) + options.suffix
             time, _, _ = fields.times()
             known = time[~np.isnat(time)]
             span = (str(known.min()), str(known.max())) if len(known) else ("", "")
@@ -91,9 +93,24 @@ def sniff(path: str, options: IngestOptions) -> Sniffed | None:
         return None
 
 
+def rows_of_run(index: Iterable[Mapping[str, Any]], options: IngestOptions) -> dict[str, Mapping[str, Any]]:
+    """Return the index's row of each path for the species that this run reads of it."""
+    from retrieval.sensors import load_sensors
+
+    tables = load_sensors(options.sensors)
+    chosen = options.species and species_of(options.species).name
+    rows: dict[str, Mapping[str, Any]] = {}
+    for row in index:
+        table = tables.get(row["sensor"] or "")
+        wanted = chosen or (table.for_species(None).species if table else row["species"])
+        if row["species"] == wanted or (row["species"] is None and row["path"] not in rows):
+            rows[row["path"]] = row
+    return rows
+
+
 def make_plan(
     paths: Sequence[str],
-    before: Mapping[str, Mapping[str, Any]],
+    index: Sequence[Mapping[str, Any]],
     options: IngestOptions,
     *,
     mixed: bool,
@@ -104,8 +121,8 @@ def make_plan(
     ----------
     paths : sequence of str
         All files of the run, sorted, before sharding: every shard makes the same plan.
-    before : mapping
-        Rows of the granule index by path.
+    index : sequence of mapping
+        Rows of the granule index.
     options : IngestOptions
         Of this run.
     mixed : bool
@@ -117,6 +134,7 @@ def make_plan(
         Versions or scales would be mixed; the text counts the files of each.
     """
     sizes = {p: Path(p).stat().st_size for p in paths if Path(p).is_file()}
+    before = rows_of_run(index, options)
     prints = {name: options.fingerprint(name) for name in {row["sensor"] for row in before.values()}}
     finished = {
         path: row
@@ -133,7 +151,8 @@ def make_plan(
     # What looks done is not even opened; its task still compares the hash.
     news = [p for p in paths if p not in finished or finished[p]["size"] != sizes.get(p)]
     seen = {p: found for p in news for found in [sniff(p, options)] if found}
-    kept = {r["path"]: r for r in before.values() if r["status"] == "done" and r["path"] not in seen}
+    replaced = {(p, f.species) for p, f in seen.items()}
+    kept = [r for r in index if r["status"] == "done" and (r["path"], r["species"]) not in replaced]
     if not mixed:
         _refuse_mixture(seen, kept, options)
     again = {path for _, path, _ in copies}
@@ -158,7 +177,7 @@ def _equal_files(sizes: Mapping[str, int]) -> list[tuple[str, str, str]]:
 
 
 def _refuse_mixture(
-    seen: Mapping[str, Sniffed], kept: Mapping[str, Mapping[str, Any]], options: IngestOptions
+    seen: Mapping[str, Sniffed], kept: Iterable[Mapping[str, Any]], options: IngestOptions
 ) -> None:
     """Raise where one store would hold two versions of a product, or two scales of a species."""
     from retrieval.sensors import load_sensors
@@ -174,14 +193,14 @@ def _refuse_mixture(
 
     for path, found in seen.items():
         count(found.species, found.sensor, found.source, found.scale, path)
-    for path, row in kept.items():
+    for row in kept:
         table = tables.get(row["sensor"] or "")
         if table is None:  # stations write to the same store; or a table that is no longer there
             continue
         version = row["version"] or ""
-        variant = next((v for v in table.variants if version.endswith(v)), None)
+        variant = next((v for v in table.variants if version.removesuffix(AVERAGED).endswith(v)), None)
         scale = table.for_species(row["species"]).for_variant(variant).scale
-        count(row["species"], table.name, "_".join(x for x in (table.name, version) if x), scale, path)
+        count(row["species"], table.name, _source(row), scale, row["path"])
     faults = [
         f"versions of {sensor} would be mixed: {_shown(sources)}"
         for (sensor, _), sources in versions.items()
@@ -204,14 +223,15 @@ def _shown(groups: Mapping[str, list[str]]) -> str:
     )
 
 
-def _newer(seen: Mapping[str, Sniffed], kept: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+def _newer(seen: Mapping[str, Sniffed], kept: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
     """Return for each file those that cover some of its time and win: in the store already, or made later."""
-    spans = [(f.source, f.start, f.end, _produced(p), p, True) for p, f in seen.items() if f.start]
-    for path, row in kept.items():
-        if row["time_start"] is not None and Path(path).exists():
-            source = "_".join(x for x in (row["sensor"], row["version"]) if x)
+    spans = [
+        ((f.species, f.source), f.start, f.end, _produced(p), p, True) for p, f in seen.items() if f.start
+    ]
+    for row in kept:
+        if row["time_start"] is not None and Path(row["path"]).exists():
             start, end = (row[k].isoformat(timespec="microseconds") for k in ("time_start", "time_end"))
-            spans.append((source, start, end, "~", path, False))
+            spans.append(((row["species"], _source(row)), start, end, "~", row["path"], False))
     spans.sort()
     result: dict[str, list[str]] = {}
     for k, one in enumerate(spans):
@@ -222,6 +242,10 @@ def _newer(seen: Mapping[str, Sniffed], kept: Mapping[str, Mapping[str, Any]]) -
             if loser[5]:
                 result.setdefault(loser[4], []).append(winner[4])
     return {path: tuple(sorted(winners)) for path, winners in result.items()}
+
+
+def _source(row: Mapping[str, Any]) -> str:
+    return "_".join(x for x in (row["sensor"], row["version"]) if x)
 
 
 def _produced(path: str) -> str:

@@ -24,9 +24,18 @@ if TYPE_CHECKING:
     from retrieval.bias import Correction
     from retrieval.screening import Screen
 
-__all__ = ["Granule", "ProfileChoice", "open_fields", "read_granule", "read_identities", "source_name"]
+__all__ = [
+    "AVERAGED",
+    "Granule",
+    "ProfileChoice",
+    "open_fields",
+    "read_granule",
+    "read_identities",
+    "source_name",
+]
 
 ProfileChoice = Literal["all", "good", "none"]
+AVERAGED = "_superobs"  # ends the name of a source whose rows are super-observations
 
 
 @dataclass(frozen=True)

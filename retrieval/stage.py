@@ -9,6 +9,7 @@ from pydantic import Field
 
 from obsnet.config import Options
 from obsnet.pipeline import Case, Stage, StageResult
+from retrieval.stage_superobs import AveragingOptions, averaging
 
 __all__ = ["STAGE", "IngestStage"]
 
@@ -31,6 +32,9 @@ class IngestStage(Options):
     profiles: str = Field("all", pattern="^(all|good|none)$", description="whose kernels and priors are kept")
     extra: list[str] = Field([], description="further variables to keep beside the store")
     sensors: str | None = Field(None, description="folder of your own sensor tables")
+    superobs: AveragingOptions | None = Field(
+        None, description="average at once with these options and keep no soundings"
+    )
     mixed: bool = Field(False, description="allow several versions or scales in one store")
 
 
@@ -60,6 +64,7 @@ def _run(options: IngestStage, case: Case) -> StageResult:
             profiles=options.profiles,
             extra=tuple(options.extra),
             sensors=(str(case.folder / options.sensors),) if options.sensors else (),
+            superobs=averaging(options.superobs) if options.superobs else None,
         ),
         # little is read faster than processes start
         scheduler=None if case.run.scheduler == "processes" else case.run.scheduler,  # type: ignore[arg-type]

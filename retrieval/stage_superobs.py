@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from obsnet.config import Options
+from obsnet.errors import ConfigError
 from obsnet.pipeline import Case, Stage, StageResult
-from retrieval.commands_superobs import combine_settings
 
-__all__ = ["STAGE", "SuperobsStage"]
+if TYPE_CHECKING:
+    from retrieval.superobs import Superobs
+
+__all__ = ["STAGE", "AveragingOptions", "SuperobsStage", "averaging"]
 
 
-class SuperobsStage(Options):
-    """The table ``[superobs]`` of a case."""
+class AveragingOptions(Options):
+    """How soundings are averaged."""
 
-    store: str = Field("store", description="store of soundings, relative to the run's outputs")
-    out: str = Field("superobs", description="store of super-observations, relative to the run's outputs")
-    species: str = Field(description="CO2 or CH4")
-    sources: list[str] = Field([], description="sources of the store; all by default")
-    start: str | None = Field(None, description="first time, UTC")
-    stop: str | None = Field(None, description="time after the last, UTC")
     method: str = Field("along-track", pattern="^(along-track|area)$", description="along-track or area")
     grid: str | None = Field(None, description="south,north,west,east,dlat[,dlon] for areas")
     window: float | None = Field(None, gt=0, description="seconds; 10 along track, 3600 for areas")
@@ -39,32 +37,47 @@ class SuperobsStage(Options):
     representativity: float | None = Field(None, ge=0, description="1: missing pixels are missing at random")
 
 
+class SuperobsStage(AveragingOptions):
+    """The table ``[superobs]`` of a case."""
+
+    store: str = Field("store", description="store of soundings, relative to the run's outputs")
+    out: str = Field("superobs", description="store of super-observations, relative to the run's outputs")
+    species: str = Field(description="CO2 or CH4")
+    sources: list[str] = Field([], description="sources of the store; all by default")
+    start: str | None = Field(None, description="first time, UTC")
+    stop: str | None = Field(None, description="time after the last, UTC")
+
+
+def averaging(options: AveragingOptions) -> Superobs:
+    """Return the settings of `retrieval.superobs` that options of a command or of a case ask for."""
+    from retrieval.option_text import parse_grid
+    from retrieval.superobs import Superobs
+    from retrieval.superobs_errors import error_model
+
+    if options.method == "along-track" and options.grid is not None:
+        raise ConfigError("a grid is for --method area; along the track there is none")
+    numbers = ("r", "length_km", "floor", "transport", "variability", "representativity")
+    return Superobs(
+        method=options.method,
+        errors=error_model(options.errors, **{n: getattr(options, n) for n in numbers}),
+        grid=parse_grid(options.grid) if options.grid else None,
+        window_s=options.window,
+        max_gap_s=options.max_gap,
+        max_gap_km=options.max_gap_km,
+        weighting=options.weighting,
+        footprint_km=options.footprint_km,
+        minimum=options.minimum,
+    )
+
+
 def _run(options: SuperobsStage, case: Case) -> StageResult:
     from retrieval.superobs_store import Selection, combine_store
 
-    settings = combine_settings(
-        changes=options.model_dump(
-            include={"r", "length_km", "floor", "transport", "variability", "representativity"}
-        ),
-        **options.model_dump(
-            include={
-                "method",
-                "grid",
-                "window",
-                "max_gap",
-                "max_gap_km",
-                "weighting",
-                "footprint_km",
-                "minimum",
-                "errors",
-            }
-        ),
-    )
     summary = combine_store(
         case.out / options.store,
         case.out / options.out,
         Selection(options.species, tuple(options.sources), options.start, options.stop),
-        settings,
+        averaging(options),
         scheduler=case.run.scheduler,  # type: ignore[arg-type]
         workers=case.run.workers,
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,16 +21,25 @@ import pyarrow.compute as pc
 from obsnet.errors import ConfigError, RangeError, ScaleError, SchemaError
 from obsnet.grid import Grid
 from obsnet.schema import OBSERVATIONS, PROFILES, observation_table, profile_array
+from obsnet.store import write_table, write_text
 from retrieval.along_track import along_track_groups
 from retrieval.polygon_overlap import EARTH_RADIUS
+from retrieval.read import AVERAGED
 from retrieval.superobs_errors import ErrorModel
 from retrieval.superobs_groups import Groups, area_groups, circle_corners, group_mean, unit_vectors
 from retrieval.superobs_operator import mean_operator
 
-__all__ = ["SUFFIX", "SuperObservations", "Superobs", "groups_of", "needed_columns", "super_observe"]
+__all__ = [
+    "SuperObservations",
+    "Superobs",
+    "groups_of",
+    "needed_columns",
+    "super_observe",
+    "write_report",
+    "write_settings",
+]
 
 Floats = npt.NDArray[np.float64]
-SUFFIX = "_superobs"
 _SURFACES, _SURFACE_LIMITS = ("sea", "coast", "land", ""), (0.2, 0.8, 1.0001)  # of the land fraction
 
 
@@ -174,6 +184,22 @@ def super_observe(table: pa.Table, settings: Superobs, *, file_id: str | None = 
     return _average(good, kept, labels, settings, problems, name, operator, residual)
 
 
+def write_report(
+    report: pa.Table, store: Path, name: str, metadata: dict[bytes, bytes] | None = None
+) -> Path:
+    """Write `SuperObservations.report` beside a store and return where."""
+    path = store / "_superobs" / f"{name}.parquet"
+    write_table(report.replace_schema_metadata(metadata), path)
+    return path
+
+
+def write_settings(store: Path, settings: Superobs, **selection: Any) -> None:
+    """Write beside a store how its super-observations were made, for people."""
+    text = json.dumps({**selection, "settings": settings.describe()}, indent=1, sort_keys=True)
+    name = hashlib.sha256(text.encode()).hexdigest()[:12]
+    write_text(store / "_superobs" / f"settings-{name}.json", text)
+
+
 def needed_columns(settings: Superobs) -> list[str]:
     """Return the columns of the observation table that `super_observe` looks at."""
     columns = [
@@ -244,7 +270,9 @@ def _classes(table: pa.Table) -> tuple[npt.NDArray[np.int64], list[tuple[str, st
     modes, mode = _coded(table["mode"])
     surface = np.searchsorted(_SURFACE_LIMITS, fraction, side="right")  # NaN comes last: no surface
     shape = (len(platforms), len(modes), len(_SURFACES))
-    present, number = np.unique(np.ravel_multi_index((platform, mode, surface), shape), return_inverse=True)
+    code = np.ravel_multi_index((platform, mode, surface), shape)
+    present = np.flatnonzero(np.bincount(code))
+    number = np.searchsorted(present, code)
     parts = np.unravel_index(present, shape)
     return number, [(platforms[p], modes[m], _SURFACES[s]) for p, m, s in zip(*parts, strict=True)]
 
@@ -270,7 +298,7 @@ def _average(
     residual: dict[str, Floats],
 ) -> SuperObservations:
     """Average a table of good rows over groups; the operator is averaged already."""
-    source = table["source"][0].as_py() + SUFFIX
+    source = table["source"][0].as_py() + AVERAGED
     member = groups.row
     sigma = table["uncertainty"].to_numpy().astype(np.float64)[member]
     lat, lon = table["latitude"].to_numpy(), table["longitude"].to_numpy()
@@ -391,8 +419,8 @@ def _identifiers(
         place = [f"{settings.grid.hash_id[:8]}:{c}" for c in groups.cell]
     else:
         place = [f"{settings.window:g}s:{p % 1000}" for p in groups.part]
-    kinds = ["-".join(x for x in labels[k] if x) for k in number]
-    return [f"{source}:{p}:{t}Z:{k}" for p, t, k in zip(place, start, kinds, strict=True)]
+    kinds = ["-".join(x for x in label if x) for label in labels]
+    return [f"{source}:{p}:{t}Z:{kinds[k]}" for p, t, k in zip(place, start, number, strict=True)]
 
 
 def _file_id(table: pa.Table, settings: Superobs) -> str:

@@ -54,17 +54,22 @@ def mean_operator(table: pa.Table, rows: Ints, groups: Groups) -> tuple[dict[str
     if len(verticals) != 1:
         raise SchemaError(f"levels and layers may not be averaged together, found {verticals}")
     grid = "pressure_edges" if verticals[0] == "layer" else "pressure_levels"
-    names = ("pressure_weight", "averaging_kernel", "prior_profile", grid)
-    flat, first, length = zip(*(_of_members(table[n], member) for n in names), strict=True)
-    if len(set(length[:3])) != 1:
-        raise SchemaError(f"weights, kernels and priors have {length[0]}, {length[1]} and {length[2]} values")
+    (weight, at_weight, levels), (kernel, at_kernel, n), (prior, at_prior, m), (pressures, at, edges) = (
+        _of_members(table[name], member)
+        for name in ("pressure_weight", "averaging_kernel", "prior_profile", grid)
+    )
+    if not levels == n == m:
+        raise SchemaError(f"weights, kernels and priors have {levels}, {n} and {m} values")
     column = table["prior_column"].to_numpy().astype(np.float64)[member]
-    h, a, x, ha, numbers = _means(*flat[:3], *first[:3], length[0], column, groups.weight, groups.offsets)
-    pressure = _profile_means(flat[3], first[3], length[3], groups.weight, groups.offsets)
-    prior_column, at_prior = numbers.T
+    share, offsets = groups.weight, groups.offsets
+    h, a, x, ha, numbers = _means(
+        weight, kernel, prior, at_weight, at_kernel, at_prior, levels, column, share, offsets
+    )
+    pressure = _profile_means(pressures, at, edges, share, offsets)
+    prior_column, response_of_prior = numbers.T
     # sum_i (mean(h a) - mean(h) mean(a)) x_i, less the same with the priors inside the mean
     response = ha - h * a
-    residual = np.sum(response * x, axis=1) - (at_prior - np.sum(h * a * x, axis=1))
+    residual = np.sum(response * x, axis=1) - (response_of_prior - np.sum(h * a * x, axis=1))
     middle = 0.5 * (pressure[:, 1:] + pressure[:, :-1]) if verticals[0] == "layer" else pressure
     plume = _PLUME * x * (middle > _PLUME_TOP * pressure[:, :1])
     columns = {
@@ -89,14 +94,13 @@ def _of_members(column: pa.ChunkedArray, row: Ints) -> tuple[Singles, Ints, int]
     array = column.combine_chunks()
     if isinstance(array, pa.ChunkedArray):  # of one chunk, or too large for one
         array = pa.concat_arrays(array.chunks)
-    if array.null_count and not np.asarray(array.is_valid())[row].all():
-        raise SchemaError("some soundings have a kernel and others none; average them apart")
     offsets = array.offsets.to_numpy().astype(np.int64)
     first = offsets[row]
-    lengths = np.unique(offsets[row + 1] - first).tolist()
-    if len(lengths) != 1:
-        raise SchemaError(f"profiles of one table have lengths {lengths}; read one source at a time")
-    return array.values.to_numpy(zero_copy_only=False), first, lengths[0]
+    length = offsets[row + 1] - first
+    if length.min() != length.max():
+        found = np.unique(length).tolist()
+        raise SchemaError(f"profiles of one table have lengths {found}; read one source at a time")
+    return array.values.to_numpy(zero_copy_only=False), first, int(length[0])
 
 
 @numba.njit(cache=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,10 @@ from obsnet.constants import species as species_of
 from obsnet.errors import ConfigError, FormatError, ObsnetError, nearest
 from obsnet.parallel import Scheduler, map_unordered, shard
 from obsnet.progress import progress
-from obsnet.store import ObservationStore, StoredPart, read_part, write_table, write_text
+from obsnet.store import ObservationStore, StoredPart, read_part
 from obsnet.times import as_utc
-from retrieval.superobs import SUFFIX, Superobs, needed_columns, super_observe
+from retrieval.read import AVERAGED
+from retrieval.superobs import Superobs, needed_columns, super_observe, write_report, write_settings
 
 __all__ = ["Selection", "Summary", "combine_store"]
 
@@ -151,7 +152,7 @@ def combine_store(
         raise ConfigError(f"a window of {settings.window:g} s does not divide a day")
     source_store, target = ObservationStore(store), ObservationStore(out)
     tasks = shard(_tasks(source_store, target, selection, settings), part)
-    _write_settings(target.path, selection, settings)
+    write_settings(target.path, settings, selection=asdict(selection))
     rows, days = [], []
     with progress(len(tasks), "days") as advance:
         for _, result in map_unordered(_run, tasks, scheduler=scheduler, workers=workers, address=address):
@@ -176,7 +177,7 @@ def _tasks(
             f"{store.path}: no {name} here; the store holds {', '.join(store.species()) or 'nothing'}"
         )
     known = store.sources(name)
-    sources = list(selection.sources) or [s for s in known if not s.endswith(SUFFIX)]
+    sources = list(selection.sources) or [s for s in known if not s.endswith(AVERAGED)]
     for source in sources:
         if source not in known:
             raise ConfigError(f"{store.path} has no {name} source {source!r}{nearest(source, known)}")
@@ -255,7 +256,7 @@ def _run(task: _Task) -> dict[str, Any] | None:
         "size": 0,
         "sha256": digest,
         "file_id": digest[:16],
-        "sensor": task.source + SUFFIX,
+        "sensor": task.source + AVERAGED,
         "version": task.settings.method,
         "species": name.name,
         "unit": name.unit,
@@ -274,7 +275,7 @@ def _run(task: _Task) -> dict[str, Any] | None:
     ObservationStore(task.out).write(result.table)
     numbers = _numbers(result.table, result.problems, len(soundings)) | result.residuals()
     metadata = {b"obsnet:superobs": json.dumps(numbers).encode()}
-    write_table(result.report.replace_schema_metadata(metadata), report)
+    write_report(result.report, Path(task.out), digest[:16], metadata)
     index |= {
         "good": numbers["good"],
         "mean_good": numbers["value"],
@@ -304,15 +305,6 @@ def _numbers_of(report: Path) -> dict[str, Any]:
 
 def _remove(out: Path, species: str, source: str, file_id: str) -> None:
     """Delete what an earlier run made of the same day with other settings."""
-    folder = out / f"species={species}" / f"source={source}{SUFFIX}"
+    folder = out / f"species={species}" / f"source={source}{AVERAGED}"
     for path in [*folder.glob(f"year=*/month=*/{file_id}.parquet"), out / "_superobs" / f"{file_id}.parquet"]:
         path.unlink(missing_ok=True)
-
-
-def _write_settings(out: Path, selection: Selection, settings: Superobs) -> None:
-    """Write how the super-observations were made, for people."""
-    from dataclasses import asdict
-
-    content = {"selection": asdict(selection), "settings": settings.describe()}
-    text = json.dumps(content, indent=1, sort_keys=True)
-    write_text(out / "_superobs" / f"settings-{hashlib.sha256(text.encode()).hexdigest()[:12]}.json", text)

@@ -187,7 +187,42 @@ def test_index_latest_part_wins(tmp_path):
     table = index.read()
     assert table["path"].to_pylist() == ["a", "b"]
     assert table["status"].to_pylist() == ["done", "done"]
-    assert index.done() == {"a": "d", "b": "d"}
+
+
+def test_index_keeps_the_species_of_a_file_apart(tmp_path):
+    index = GranuleIndex(tmp_path)
+
+    def write(k, *rows):
+        index.write([index_row("a", status, f"d{k}") | {"species": name} for name, status in rows], str(k))
+        os.utime(tmp_path / f"{k}.parquet", (k, k))
+
+    def read():
+        return [tuple(r[c] for c in ("species", "status", "sha256")) for r in index.read().to_pylist()]
+
+    write(1, (None, "bad: cut short"))
+    assert read() == [(None, "bad: cut short", "d1")]
+    write(2, ("CH4", "done"))
+    assert read() == [("CH4", "done", "d2")]  # what was unknown is known now
+    write(3, ("CO", "done"))
+    assert read() == [("CH4", "done", "d2"), ("CO", "done", "d3")]
+    write(4, ("CH4", "bad: gone"))
+    assert read() == [("CH4", "bad: gone", "d4"), ("CO", "done", "d3")]
+    write(5, (None, "bad: gone"))  # the other rows say what the store still holds
+    assert read() == [(None, "bad: gone", "d5"), ("CH4", "bad: gone", "d4"), ("CO", "done", "d3")]
+    write(6, ("CH4,CO,N2O", "done"))  # a station's file, read in one go
+    assert read() == [("CH4,CO,N2O", "done", "d6")]
+
+
+@given(order=st.lists(st.sampled_from([None, "CO", "CH4", "CO,CH4"]), min_size=1, max_size=6))
+def test_index_has_each_species_of_a_path_at_most_once_and_the_last_always(tmp_path_factory, order):
+    folder = tmp_path_factory.mktemp("index")
+    for k, name in enumerate(order):
+        GranuleIndex(folder).write([index_row("a", digest=str(k)) | {"species": name}], str(k))
+        os.utime(folder / f"{k}.parquet", (k, k))
+    rows = GranuleIndex(folder).read().to_pylist()
+    names = [n for r in rows for n in (r["species"] or "none").split(",")]
+    assert len(set(names)) == len(names)
+    assert str(len(order) - 1) in {r["sha256"] for r in rows}
 
 
 def test_index_refuses_foreign_rows(tmp_path):

@@ -16,27 +16,12 @@ from obsnet.store import ObservationStore, sha256
 from retrieval.bias import Correction, CorrectionClass, write_correction
 from retrieval.ingest import IngestOptions, granule_files, ingest
 from tests.retrieval import synthetic
+from tests.retrieval.granules import granule, week
 
 
 @pytest.fixture
 def acos(sample_data):
     return sample_data / "satellite" / "acos_lite"
-
-
-def granule(
-    folder, day="180102", *, version=9, n=40, seed=0, made="180929105747", platform="oco2", change=None
-):
-    folder.mkdir(parents=True, exist_ok=True)
-    start = f"20{day[:2]}-{day[2:4]}-{day[4:]}T05:00:00"
-    label = {"oco2": "OCO-2", "oco3": "OCO-3"}[platform]
-    variables, attributes = synthetic.lite(n, seed=seed, version=version, start=start, platform=label)
-    if change:
-        change(variables, attributes)
-    return synthetic.write(folder / synthetic.lite_name(day, version, made, platform), variables, attributes)
-
-
-def week(folder, days=3):
-    return [granule(folder, f"1801{d:02d}", seed=d) for d in range(1, days + 1)]
 
 
 def run(capsys, *arguments):
