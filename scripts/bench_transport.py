@@ -18,9 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from inversion.transport.check import release
+from inversion.transport.check_worlds import release
+from inversion.transport.plan import flux_bins
 from inversion.transport.receptors import Receptors
-from inversion.transport.run import Settings, _geometry, _kernel, flux_bins, simulate
+from inversion.transport.settings import Settings
+from inversion.transport.simulate import _geometry, _kernel, simulate
 from obsnet.grid import Grid
 from obsnet.met import Met
 from obsnet.met.vertical import level_heights, surface_layer

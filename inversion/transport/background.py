@@ -60,7 +60,7 @@ class Background:
         Parameters
         ----------
         endpoints : pyarrow.Table
-            Of `inversion.transport.run.Footprints`.
+            Of `inversion.transport.tables.Footprints`.
         met : Met
             Gives the pressure at the ends.
         """

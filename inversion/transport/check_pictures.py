@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from inversion.transport.check import Row
+from inversion.transport.check_worlds import Row
 from obsnet.store import atomic_path, write_text
 
 __all__ = ["write_report"]
@@ -60,8 +60,11 @@ def _picture(path: Path, draw: Callable[[Any, list[Row]], None], rows: list[Row]
 
 
 def _layers(figure: Any, rows: list[Row]) -> None:
-    axes = figure.subplots(1, len(rows), sharey=True, squeeze=False)[0]
-    for ax, row in zip(axes, rows, strict=True):
+    figure.set_size_inches(10.0, 6.5)
+    grid = figure.subplots(2, (len(rows) + 1) // 2, sharey=True, sharex=True, squeeze=False)
+    for ax in grid.flat[len(rows) :]:
+        ax.set_axis_off()
+    for ax, row in zip(grid.flat, rows, strict=False):
         ratio, error = 100 * row.series["ratio"], 100 * row.series["error"]
         height = (np.arange(ratio.size) + 0.5) / ratio.size
         ax.axvspan(-3, 3, color="0.92")
@@ -69,8 +72,8 @@ def _layers(figure: Any, rows: list[Row]) -> None:
         ax.errorbar(ratio, height, xerr=3 * error, fmt="o", ms=3, lw=0.8, color="C0")
         ax.set_title(row.series["name"], fontsize=9)
         ax.set_xlim(-9, 9)
-        ax.set_xlabel("excess, %")
-    axes[0].set_ylabel("height / boundary-layer height")
+    figure.supxlabel("excess, %", fontsize=10)
+    figure.supylabel("height / boundary-layer height", fontsize=10)
     figure.suptitle(
         "Particles that begin evenly mixed in mass: excess per layer (bars 3 sigma, grey 3 %)", fontsize=10
     )
@@ -78,17 +81,17 @@ def _layers(figure: Any, rows: list[Row]) -> None:
 
 def _hours(figure: Any, rows: list[Row]) -> None:
     ax = figure.subplots()
-    names = {
-        "100": "STILT, 100 particles",
-        "100_rep2": "STILT, 100, again",
-        "1000": "STILT, 1000",
-        "2000": "STILT, 2000",
+    lines = {
+        "100": ("STILT, 100 particles", "0.8"),
+        "100_rep2": ("STILT, 100, again", "0.8"),
+        "1000": ("STILT, 1000", "0.5"),
+        "2000": ("STILT, 2000", "0.0"),
+        "our turbulence": ("this model, its own turbulence", "C0"),
+        "STILT's choices": ("this model, STILT's choices", "C3"),
     }
-    series = rows[0].series
-    hours = np.arange(1, 25)
-    for (key, label), color in zip(names.items(), ("0.8", "0.8", "0.5", "0.0"), strict=True):
-        ax.plot(hours, series[key][::-1], color=color, label=label)
-    ax.plot(hours, series["ours"][::-1], color="C3", label="this model, 2000")
+    for key, (label, color) in lines.items():
+        curve = rows[0].series[key]
+        ax.plot(np.arange(1, curve.size + 1), curve, color=color, label=label)
     ax.set(
         xlabel="hours before the observation",
         ylabel="sensitivity, ppm / (umol m-2 s-1)",
@@ -102,17 +105,21 @@ def _hours(figure: Any, rows: list[Row]) -> None:
 def _maps(figure: Any, rows: list[Row]) -> None:
     from matplotlib.colors import LogNorm
 
-    panels = figure.subplots(1, 2, sharey=True)
+    maps = [("STILT", rows[0].series["STILT"])]
+    maps += [(f"this model, {row.series['name']}", row.series["ours"]) for row in rows]
+    figure.set_size_inches(11.0, 4.5)
+    panels = figure.subplots(1, len(maps), sharey=True)
     picture = None
-    for ax, name, title in zip(panels, ("ours", "STILT"), ("this model", "STILT"), strict=True):
-        values = np.ma.masked_less(rows[0].series[name], 1e-5)
+    for ax, (title, values) in zip(panels, maps, strict=True):
+        shown = np.ma.masked_less(values, 1e-5)
         picture = ax.imshow(
-            values, origin="lower", extent=(106, 124, 31, 44), norm=LogNorm(1e-4, 0.5), aspect=1.3
+            shown, origin="lower", extent=(106, 124, 31, 44), norm=LogNorm(1e-4, 0.5), aspect=1.3
         )
         ax.plot(116.4, 39.9, "k*", ms=8)
-        ax.set(title=title, xlabel="longitude, degrees east", xlim=(107, 119), ylim=(38, 44))
+        ax.set(xlabel="longitude, degrees east", xlim=(107, 119), ylim=(38, 44))
+        ax.set_title(title, fontsize=10)
     panels[0].set_ylabel("latitude, degrees north")
-    figure.colorbar(picture, ax=panels, shrink=0.7, label="24 h, per 0.5 degree cell: ppm / (umol m-2 s-1)")
+    figure.colorbar(picture, ax=panels, shrink=0.7, label="24 h, per 0.5 degree cell:\nppm / (umol m-2 s-1)")
 
 
 def _parcels(figure: Any, rows: list[Row]) -> None:

@@ -19,7 +19,7 @@ Shape = tuple[int, int, int, int]
 
 # `nogil` lets threads run receptors side by side. The cache looks at a kernel's own file only: after a change to
 # a function that another module's kernel calls, delete the .nbi files in __pycache__ (an installation is fresh).
-jit = numba.njit(cache=True, nogil=True, error_model="numpy")
+jit = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
 
 # Entries of `axes`.
 T0, PER_SECOND, LAT0, DLAT, LON0, DLON, PER_TOP, LEVEL_SCALE = range(8)

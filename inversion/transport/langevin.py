@@ -25,10 +25,11 @@ from inversion.transport.gridding import (
 from inversion.transport.interpolation import DLAT, DLON, LAT0, PER_TOP, jit, surface_at, wind_at
 from inversion.transport.particles import INSIDE, METRES_PER_DEGREE, bin_ahead, crossing, release_point
 from inversion.transport.random import normal, philox
-from inversion.transport.turbulence import horizontal_scales, ou_coefficients, regime, vertical_scales
+from inversion.transport.turbulence import horizontal_scales, ou_coefficients, regime
+from inversion.transport.walk import STILT_ALOFT, Draws, stepped_walk, vertical_walk
 from obsnet.constants import MOLAR_MASS_DRY_AIR
 
-__all__ = ["CLOUD", "OPTIONS", "langevin", "vertical_walk"]
+__all__ = ["CLOUD", "OPTIONS", "langevin"]
 
 F4 = npt.NDArray[np.float32]
 F8 = npt.NDArray[np.float64]
@@ -52,124 +53,38 @@ OPTIONS = (
 )
 SIGN, HOURS, TIMESTEP, CTL, VEGHT, FLOOR, LEAST_TL, NEAR, LAYER, TURBULENT, SPREAD, HORIZONTAL_TL = range(12)
 CLOUD = 48  # ages at which the cloud's place and size are kept
-SHORTEST = 0.1  # s, of a vertical step
 YOUNGEST = 10.0  # s, first interval of a plume whose own depth matters
 FREE_DIFFUSIVITY = 50.0  # m2 s-1, horizontal, above the boundary layer (Stohl et al. 2005, section 4)
-_RELEASE, _HORIZONTAL, _VERTICAL, _SPARE, _SPARE_VERTICAL = (np.uint64(k) for k in (12, 11, 13, 14, 15))
+_RELEASE, _HORIZONTAL, _SPARE = (np.uint64(k) for k in (12, 11, 14))
 
 
 @jit
-def decay(x: float) -> float:
-    """Return exp(-x), by a Pade fraction (error below 1e-6) where x is small."""
-    if x > 0.5:
-        return np.exp(-x)
-    even = 1.0 + x * x * (1.0 / 12.0)
-    return (even - 0.5 * x) / (even + 0.5 * x)
+def _per_metre(axes: F8, y: float) -> float:
+    """Return nodes a metre eastward."""
+    around = axes[DLON] * np.cos(np.deg2rad(axes[LAT0] + axes[DLAT] * y))
+    return 1.0 / (METRES_PER_DEGREE * around)
 
 
 @jit
-def _drift(z: float, memory: float, dt: float, sigma: float, slope: float, h: float) -> tuple[float, float]:
-    """Follow dz/dt = sigma(z) memory with reflection at 0 and h."""
-    way = memory * dt
-    z += sigma * way * (1.0 + 0.5 * slope * way)
-    while z < 0.0 or z > h:
-        z = -z if z < 0.0 else 2.0 * h - z
-        memory = -memory
-    return z, memory
-
-
-@jit
-def vertical_walk(
-    z: float,
-    memory: float,
-    span: float,
-    h: float,
-    ustar: float,
-    inverse_obukhov: float,
-    wstar: float,
-    density_slope: float,
-    ctl: float,
-    least_tl: float,
-    layer: float,
-    key: np.uint64,
-    particle: np.uint64,
-    step: np.uint64,
-) -> tuple[float, float, float, float, float, float, int]:
-    """Walk a particle up and down within the boundary layer for `span` seconds.
-
-    Parameters
-    ----------
-    z, memory : float
-        Height (m, within h) and normalised vertical velocity w / sigma_w.
-    density_slope : float
-        (1 / rho) d rho / dz, m-1.
-    ctl : float
-        Steps per Lagrangian time scale, at least.
-    layer : float
-        Height below which time counts, m.
-
-    Returns
-    -------
-    z, memory : float
-        At the end.
-    mean : float
-        Mean height, m.
-    below : float
-        Seconds spent below `layer`.
-    sigma, tl : float
-        Means of sigma_w and T_Lw over the walk.
-    steps : int
-        Vertical steps taken.
-
-    Notes
-    -----
-    ``d(w/s) = -(w/s) dt / T + (ds/dz + s (1/rho) drho/dz) dt + sqrt(2 / T) dW`` (Thomson 1987; Stohl & Thomson
-    1999). In travel ``dx = dz / s`` this is motion in the potential ``-ln(s rho)`` with friction 1/T, stepped by
-    symmetric splitting: half a drift, half a kick, exact friction and noise, half a kick, half a drift
-    (Leimkuhler & Matthews 2013, doi:10.1093/amrx/abs010), weakly second order for any choice of steps. The
-    plain Euler step piles up 11 % too many particles in the lowest twentieth at ten steps a time scale. Ground
-    and top reflect perfectly. Along time reversed the same equation holds (Flesch et al. 1995,
-    doi:10.1175/1520-0450(1995)034<1320:BTLSDM>2.0.CO;2).
-    """
-    kind = regime(h, inverse_obukhov)
-    per_ctl = 1.0 / ctl
-    left, total, below, sigmas, times = span, 0.0, 0.0, 0.0, 0.0
-    steps = 0
-    a = b = c = d = np.uint64(0)
-    sigma, slope, tl = vertical_scales(z, h, ustar, inverse_obukhov, wstar, kind, least_tl)
-    at = z
-    while left > 1e-9:
-        dt = tl * per_ctl
-        if dt * abs(memory) * sigma > 0.5 * h:
-            dt = 0.5 * h / (abs(memory) * sigma)
-        if dt * abs(slope) > 0.2:
-            dt = 0.2 / abs(slope)
-        dt = min(max(dt, SHORTEST), left)
-        if steps & 3 == 0:
-            a, b, c, d = philox(key, particle, step, np.uint64(steps >> 2), _VERTICAL)
-        word = a
-        a, b, c = b, c, d
-        before = z
-        # Half a drift with the scales of the last middle, carried along their slope.
-        z, memory = _drift(z, memory, 0.5 * dt, max(sigma + slope * (z - at), 0.5 * sigma), slope, h)
-        at = z
-        sigma, slope, tl = vertical_scales(z, h, ustar, inverse_obukhov, wstar, kind, least_tl)
-        kick = 0.5 * dt * (slope + sigma * density_slope)
-        keep = decay(dt / tl)
-        noise = np.sqrt(1.0 - keep * keep) * normal(word, key, particle, step, _SPARE_VERTICAL)
-        memory = keep * (memory + kick) + noise + kick
-        z, memory = _drift(z, memory, 0.5 * dt, sigma, slope, h)
-        total += at * dt
-        low, high = min(before, z), max(before, z)
-        if high <= layer:
-            below += dt
-        elif low < layer:
-            below += dt * (layer - low) / (high - low)
-        sigmas += sigma * dt
-        times += tl * dt
-        left -= dt
-        steps += 1
-    return z, memory, total / span, below, sigmas / span, times / span, steps
+def _sideways(
+    su: float, sv: float, tu: float, tv: float, dt: float, mu: float, mv: float, draws: Draws
+) -> tuple[float, float, float, float]:
+    """Return the way along and across the wind (m) by turbulence, and the new memories."""
+    key, particle, step = draws
+    words = philox(key, particle, step, np.uint64(0), _HORIZONTAL)
+    n0, n1, n2, n3 = (
+        normal(words[0], key, particle, step, _SPARE),
+        normal(words[1], key, particle, step, _SPARE),
+        normal(words[2], key, particle, step, _SPARE),
+        normal(words[3], key, particle, step, _SPARE),
+    )
+    r, noise, way, shared, rest = ou_coefficients(tu, dt)
+    along = su * (way * mu + shared * n0 + rest * n2)
+    mu = r * mu + noise * n0
+    if tv != tu:
+        r, noise, way, shared, rest = ou_coefficients(tv, dt)
+    across = sv * (way * mv + shared * n1 + rest * n3)
+    return along, across, mu, r * mv + noise * n1
 
 
 @jit
@@ -183,6 +98,7 @@ def langevin(
     releases: F8,
     key: np.uint64,
     options: F8,
+    levels: F8,
     widths: F8,
 ) -> tuple[I8, F8, F8, F8, F8, F8]:
     """Run one receptor's particles through resolved turbulence, backward or forward.
@@ -193,6 +109,8 @@ def langevin(
         As in `inversion.transport.particles.mixed_layer`.
     options : ndarray of float64, shape (12,)
         `OPTIONS`.
+    levels : ndarray of float64
+        Heights of `stepped_walk`; empty for scales that change smoothly.
     widths : ndarray of float64, shape (CLOUD + 1,) or (0,)
         Kernel bandwidth (degrees) at even ages from 0 to the end; empty for no smoothing.
 
@@ -216,7 +134,7 @@ def langevin(
     shape = (wind.shape[0], wind.shape[1], wind.shape[2], wind.shape[3])
     flat, ground = wind.reshape(-1), surface.reshape(-1)
     sign, ctl, least_tl = options[SIGN], options[CTL], options[LEAST_TL]
-    turbulent = options[TURBULENT] > 0.0
+    turbulent, stepped = options[TURBULENT] > 0.0, levels.size > 0
     near_field = int(options[NEAR])
     counts = releases[:, 11].copy()
     keys, sums, owners = new_table(1024)
@@ -248,6 +166,7 @@ def langevin(
             mv = normal(words[1], key, number, np.uint64(1), _SPARE)
             mw = normal(words[2], key, number, np.uint64(2), _SPARE)
             u, v, w, rho, gradient = wind_at(flat, shape, axes, t, x, y, z)
+            cx = _per_metre(axes, y)
             near = near_field > 0
             mean_sigma = mean_tl = depth = 0.0
             while left > 1e-6:
@@ -267,61 +186,43 @@ def langevin(
                     h = options[FLOOR]
                 layer = options[LAYER] if options[LAYER] > 0.0 else options[VEGHT] * h
                 mean, below, sigma, tl = z, 0.0, 0.0, 0.0
-                mixed = turbulent and z < h
+                mixed = turbulent and (stepped or z < h)
                 z1 = z
                 if mixed:
-                    z1, mw, mean, below, sigma, tl, n = vertical_walk(
-                        z,
-                        mw,
-                        dt,
-                        h,
-                        ustar,
-                        il,
-                        wstar,
-                        gradient / rho,
-                        ctl,
-                        least_tl,
-                        layer,
-                        key,
-                        number,
-                        step,
-                    )
+                    air = (h, ustar, il, wstar, gradient / rho)
+                    draws = (key, number, step)
+                    if stepped:
+                        walk = stepped_walk(z, mw, dt, air, ctl, layer, levels, STILT_ALOFT, draws)
+                    else:
+                        walk = vertical_walk(z, mw, dt, air, ctl, least_tl, layer, draws)
+                    z1, mw, mean, below, sigma, tl, n = walk
                     vertical += n
                 elif z < layer:
                     below = dt
-                cx = cy * axes[DLAT] / (axes[DLON] * np.cos(np.deg2rad(axes[LAT0] + axes[DLAT] * y)))
                 half = 0.5 * sign * dt
                 y_mid = y + v * cy * half
                 z_mid = max(mean + w * half, 0.0)
                 u, v, w, rho, gradient = wind_at(flat, shape, axes, t + half, x + u * cx * half, y_mid, z_mid)
-                cx = cy * axes[DLAT] / (axes[DLON] * np.cos(np.deg2rad(axes[LAT0] + axes[DLAT] * y_mid)))
+                cx = _per_metre(axes, y_mid)
                 dx, dy = sign * u * dt, sign * v * dt
                 z1 = abs(z1 + sign * w * dt)
-                if turbulent:
-                    words = philox(key, number, step, np.uint64(0), _HORIZONTAL)
-                    n0 = normal(words[0], key, number, step, _SPARE)
-                    n1 = normal(words[1], key, number, step, _SPARE)
-                    if mixed:
-                        su, sv, tu, tv = horizontal_scales(mean, h, ustar, il, regime(h, il))
-                        if options[HORIZONTAL_TL] > 0.0:
-                            tu = tv = options[HORIZONTAL_TL]
-                        n2 = normal(words[2], key, number, step, _SPARE)
-                        n3 = normal(words[3], key, number, step, _SPARE)
-                        r, noise, way, shared, rest = ou_coefficients(tu, dt)
-                        along = su * (way * mu + shared * n0 + rest * n2)
-                        mu = r * mu + noise * n0
-                        if tv != tu:
-                            r, noise, way, shared, rest = ou_coefficients(tv, dt)
-                        across = sv * (way * mv + shared * n1 + rest * n3)
-                        mv = r * mv + noise * n1
-                        # sigma_u is along the mean wind, sigma_v across it.
-                        speed = np.sqrt(u * u + v * v) + 1e-6
-                        dx += (u * along - v * across) / speed
-                        dy += (v * along + u * across) / speed
+                if mixed:
+                    if stepped:  # as wide as high, with one time scale
+                        su, sv, tu, tv = sigma, sigma, 0.0, 0.0
                     else:
-                        spread = np.sqrt(2.0 * options[SPREAD] * dt)
-                        dx += spread * n0
-                        dy += spread * n1
+                        su, sv, tu, tv = horizontal_scales(mean, h, ustar, il, regime(h, il))
+                    if options[HORIZONTAL_TL] > 0.0:
+                        tu = tv = options[HORIZONTAL_TL]
+                    along, across, mu, mv = _sideways(su, sv, tu, tv, dt, mu, mv, (key, number, step))
+                    # sigma_u is along the mean wind, sigma_v across it.
+                    speed = np.sqrt(u * u + v * v) + 1e-6
+                    dx += (u * along - v * across) / speed
+                    dy += (v * along + u * across) / speed
+                elif turbulent:
+                    words = philox(key, number, step, np.uint64(0), _HORIZONTAL)
+                    spread = np.sqrt(2.0 * options[SPREAD] * dt)
+                    dx += spread * normal(words[0], key, number, step, _SPARE)
+                    dy += spread * normal(words[1], key, number, step, _SPARE)
                 x1, y1 = x + cx * dx, y + cy * dy
                 f, side = crossing(x, y, z, x1, y1, z1, xe, ye, top)
                 x1, y1, z1 = x + f * (x1 - x), y + f * (y1 - y), z + f * (z1 - z)

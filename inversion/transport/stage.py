@@ -109,7 +109,8 @@ def run_with(
     """Run footprints from checked options; the command and the stage both come here."""
     import pyarrow.dataset as ds
 
-    from inversion.transport.run import Settings, run_footprints
+    from inversion.transport.run import run_footprints
+    from inversion.transport.settings import Settings
     from obsnet.config import resolve_files
     from obsnet.grid import Grid
     from obsnet.store import ObservationStore

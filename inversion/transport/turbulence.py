@@ -20,6 +20,7 @@ __all__ = [
     "horizontal_scales",
     "ou_coefficients",
     "regime",
+    "stilt_scales",
     "vertical_scales",
 ]
 
@@ -57,7 +58,7 @@ def regime(h: float, inverse_obukhov: float) -> int:
 def vertical_scales(
     z: float, h: float, ustar: float, inverse_obukhov: float, wstar: float, kind: int, least_tl: float
 ) -> tuple[float, float, float]:
-    """Return sigma_w (m s-1), d sigma_w / dz (s-1) and the Lagrangian time scale T_Lw (s).
+    """Return sigma_w (m s-1), d sigma_w / dz (s-1) and the length sigma_w T_Lw (m).
 
     Parameters
     ----------
@@ -68,35 +69,67 @@ def vertical_scales(
     kind : int
         `regime`.
     least_tl : float
-        Least T_Lw, s.
+        Least Lagrangian time scale T_Lw, s.
     """
-    zeta = min(z / h, 1.0)
+    inverse_h = 1.0 / h
+    zeta = min(z * inverse_h, 1.0)
     if kind == NEUTRAL:
         rise = z / ustar
         sigma = 1.3 * ustar * np.exp(-2e-4 * rise)
         slope = -2e-4 / ustar * sigma
         sigma += LEAST_SIGMA
-        return sigma, slope, max(0.5 * z / (sigma * (1.0 + 1.5e-3 * rise)), least_tl)
+        return sigma, slope, max(0.5 * z / (1.0 + 1.5e-3 * rise), least_tl * sigma)
     place = np.sqrt(zeta) * (_NODES - 1)
     k = min(int(place), _NODES - 2)
     f = place - k
     low, high = _SHAPES[k], _SHAPES[k + 1]
     if kind == STABLE:
         sigma = 1.3 * ustar * (1.0 - zeta) + LEAST_SIGMA
-        return sigma, -1.3 * ustar / h, max(0.1 * h / sigma * (low[3] + f * (high[3] - low[3])), least_tl)
+        length = 0.1 * h * (low[3] + f * (high[3] - low[3]))
+        return sigma, -1.3 * ustar * inverse_h, max(length, least_tl * sigma)
     convective, mechanical = wstar * wstar, ustar * ustar
-    variance = convective * (low[0] + f * (high[0] - low[0])) + (1.8 - 1.4 * zeta) * mechanical
-    sigma = np.sqrt(variance)
-    slope = 0.5 / (sigma * h) * (convective * (low[1] + f * (high[1] - low[1])) - 1.4 * mechanical)
+    sigma = np.sqrt(convective * (low[0] + f * (high[0] - low[0])) + (1.8 - 1.4 * zeta) * mechanical)
+    slope = 0.5 * inverse_h * (convective * (low[1] + f * (high[1] - low[1])) - 1.4 * mechanical) / sigma
     sigma += LEAST_SIGMA
     scaled = z * abs(inverse_obukhov)
     if scaled < 1.0:
-        tl = 0.1 * z / (sigma * (0.55 - 0.38 * scaled))
+        length = 0.1 * z / (0.55 - 0.38 * scaled)
     elif zeta < 0.1:
-        tl = 0.59 * z / sigma
+        length = 0.59 * z
     else:
-        tl = 0.15 * h / sigma * (low[2] + f * (high[2] - low[2]))
-    return sigma, slope, max(tl, least_tl)
+        length = 0.15 * h * (low[2] + f * (high[2] - low[2]))
+    return sigma, slope, max(length, least_tl * sigma)
+
+
+@jit
+def stilt_scales(
+    z: float, h: float, ustar: float, inverse_obukhov: float, wstar: float
+) -> tuple[float, float]:
+    """Return sigma_w (m s-1) and T_Lw (s) as STILT has them; parameters as in `vertical_scales`.
+
+    sigma_w of unstable air as Hanna (1982) gives it, without a part of u*; no least values; 1/L at most 2 / 75 m.
+    """
+    kind = regime(h, inverse_obukhov)
+    if kind != UNSTABLE:
+        sigma, _, length = vertical_scales(z, h, ustar, inverse_obukhov, wstar, kind, 0.0)
+        sigma -= LEAST_SIGMA
+        return sigma, length / sigma
+    zeta, obukhov = z / h, max(1.0 / abs(inverse_obukhov), 37.5)
+    sigma = 0.96 * np.cbrt(3.0 * zeta + obukhov / h)
+    if zeta >= 0.96:
+        sigma = 0.37
+    elif zeta >= 0.4:
+        sigma = 0.722 * (1.0 - zeta) ** 0.207
+    elif zeta >= 0.03:
+        sigma = min(sigma, 0.763 * zeta**0.175)
+    sigma *= wstar
+    if z < obukhov:
+        length = 0.1 * z / (0.55 - 0.38 * z / obukhov)
+    elif zeta < 0.1:
+        length = 0.59 * z
+    else:
+        length = 0.15 * h * (1.0 - np.exp(-5.0 * zeta))
+    return sigma, length / sigma
 
 
 @jit

@@ -11,7 +11,8 @@ from inversion.transport.gridding import add, finish, grow, new_table
 from inversion.transport.interpolation import wind_at
 from inversion.transport.particles import crossing
 from inversion.transport.random import key_of, normal, philox
-from inversion.transport.run import Settings, simulate
+from inversion.transport.settings import Settings
+from inversion.transport.simulate import simulate
 from obsnet.constants import MOLAR_MASS_DRY_AIR
 from obsnet.errors import ConfigError, GridError, RangeError
 from obsnet.grid import Grid

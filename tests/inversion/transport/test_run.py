@@ -10,7 +10,9 @@ import pytest
 
 from inversion.jacobian import JacobianStore
 from inversion.transport import run as module
-from inversion.transport.run import Settings, flux_bins, run_footprints
+from inversion.transport.plan import flux_bins
+from inversion.transport.run import run_footprints
+from inversion.transport.settings import Settings
 from inversion.transport.stage import STAGE, FootprintOptions
 from obsnet.cli import main
 from obsnet.config import validate
@@ -88,8 +90,8 @@ def test_finished_parts_are_not_made_again_and_missing_ones_are(met_file, tmp_pa
     before = JacobianStore(out).read()
     (out / "sensitivity" / "0000003.parquet").unlink()
     calls = []
-    original = module._do
-    monkeypatch.setattr(module, "_do", lambda task: calls.append(task.part) or original(task))
+    original = module.do_task
+    monkeypatch.setattr(module, "do_task", lambda task: calls.append(task.part) or original(task))
     assert go(met_file, out)["made"] == 1
     assert calls == ["0000003"]
     after = JacobianStore(out).read()

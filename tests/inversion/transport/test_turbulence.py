@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inversion.transport.check import (
-    REGIMES,
-    START,
-    convergence,
-    plain_world,
-    reciprocity,
-    release,
-    rotation,
-    taylor,
-    uniform_flux,
-    well_mixed,
-)
-from inversion.transport.langevin import decay, vertical_walk
-from inversion.transport.run import Settings, simulate
+from inversion.transport.check_answers import convergence, reciprocity, rotation, uniform_flux
+from inversion.transport.check_mixing import REGIMES, stilt_well_mixed, taylor, well_mixed
+from inversion.transport.check_worlds import START, plain_world, release
+from inversion.transport.settings import Settings
+from inversion.transport.simulate import simulate
 from inversion.transport.turbulence import (
     NEUTRAL,
     STABLE,
@@ -28,14 +20,17 @@ from inversion.transport.turbulence import (
     horizontal_scales,
     ou_coefficients,
     regime,
+    stilt_scales,
     vertical_scales,
 )
+from inversion.transport.walk import STILT_ALOFT, STILT_LEVELS, fade, stepped_walk, vertical_walk
 from obsnet.constants import MOLAR_MASS_DRY_AIR
 from obsnet.errors import ConfigError
 from obsnet.grid import Grid
 from obsnet.times import to_epoch
 from tests.inversion.transport.worlds import bins, receptors, world
 
+AIR = (1200.0, 0.4, -0.02, 2.0, -1e-4)
 GRID = Grid.regular(22, 38, 102, 128, 1, 1)
 T0 = float(to_epoch(START))
 
@@ -53,10 +48,10 @@ def test_regimes():
 def test_unstable_scales_follow_hanna():
     """Stohl et al. 2005, eqs. 29-33, at a quarter of the layer."""
     h, ustar, inverse, wstar = 1500.0, 0.45, -0.03, 2.2
-    sigma, _, tl = vertical_scales(375.0, h, ustar, inverse, wstar, UNSTABLE, 1.0)
+    sigma, _, length = vertical_scales(375.0, h, ustar, inverse, wstar, UNSTABLE, 1.0)
     variance = 1.2 * wstar**2 * (1 - 0.9 * 0.25) * 0.25 ** (2 / 3) + (1.8 - 1.4 * 0.25) * ustar**2
     assert sigma == pytest.approx(np.sqrt(variance) + 0.01, rel=1e-4)
-    assert tl == pytest.approx(0.15 * h / sigma * (1 - np.exp(-5 * 0.25)), rel=1e-4)
+    assert length == pytest.approx(0.15 * h * (1 - np.exp(-5 * 0.25)), rel=1e-4)
     su, sv, tu, tv = horizontal_scales(375.0, h, ustar, inverse, UNSTABLE)
     assert su == sv == pytest.approx(0.01 + ustar * (12 + h * 0.03 / 2) ** (1 / 3))
     assert tu == tv == pytest.approx(0.15 * h / su)
@@ -65,23 +60,24 @@ def test_unstable_scales_follow_hanna():
 def test_unstable_time_scale_near_the_ground():
     """Below the Obukhov length and below a tenth of the layer it has forms of its own."""
     low = vertical_scales(20.0, 1500.0, 0.45, -0.03, 2.2, UNSTABLE, 0.1)
-    assert low[2] == pytest.approx(0.1 * 20.0 / (low[0] * (0.55 - 0.38 * 0.6)))
+    assert low[2] == pytest.approx(0.1 * 20.0 / (0.55 - 0.38 * 0.6))
     middle = vertical_scales(100.0, 1500.0, 0.45, -0.03, 2.2, UNSTABLE, 0.1)
-    assert middle[2] == pytest.approx(0.59 * 100.0 / middle[0])
-    assert vertical_scales(0.5, 1500.0, 0.45, -0.03, 2.2, UNSTABLE, 3.0)[2] == 3.0
+    assert middle[2] == pytest.approx(0.59 * 100.0)
+    sigma, _, length = vertical_scales(0.5, 1500.0, 0.45, -0.03, 2.2, UNSTABLE, 3.0)
+    assert length == 3.0 * sigma
 
 
 def test_stable_and_neutral_scales():
-    sigma, slope, tl = vertical_scales(50.0, 200.0, 0.2, 0.02, 0.0, STABLE, 1.0)
+    sigma, slope, length = vertical_scales(50.0, 200.0, 0.2, 0.02, 0.0, STABLE, 1.0)
     assert sigma == pytest.approx(1.3 * 0.2 * 0.75 + 0.01)
     assert slope == pytest.approx(-1.3 * 0.2 / 200.0)
-    assert tl == pytest.approx(0.1 * 200.0 / sigma * 0.25**0.8, rel=1e-3)
+    assert length == pytest.approx(0.1 * 200.0 * 0.25**0.8, rel=1e-3)
     su, sv, tu, tv = horizontal_scales(50.0, 200.0, 0.2, 0.02, STABLE)
     assert (su, sv) == pytest.approx((0.01 + 0.4 * 0.75, 0.01 + 0.26 * 0.75))
     assert (tu, tv) == pytest.approx((0.15 * 200 / su * 0.5, 0.07 * 200 / sv * 0.5))
-    sigma, slope, tl = vertical_scales(100.0, 600.0, 0.5, 0.0, 0.0, NEUTRAL, 1.0)
+    sigma, slope, length = vertical_scales(100.0, 600.0, 0.5, 0.0, 0.0, NEUTRAL, 1.0)
     assert sigma == pytest.approx(1.3 * 0.5 * np.exp(-2e-4 * 200) + 0.01)
-    assert tl == pytest.approx(0.5 * 100 / sigma / (1 + 1.5e-3 * 200))
+    assert length == pytest.approx(0.5 * 100 / (1 + 1.5e-3 * 200))
 
 
 @settings(max_examples=60)
@@ -97,8 +93,10 @@ def test_the_slope_is_the_derivative_of_sigma(name, share):
 
 
 @given(st.floats(0.0, 5.0))
-def test_the_cheap_exponential(x):
-    assert decay(x) == pytest.approx(np.exp(-x), rel=5e-5)
+def test_memory_fades_and_keeps_its_variance(x):
+    keep, noise = fade(x)
+    assert keep**2 + noise**2 == pytest.approx(1.0, abs=1e-14)
+    assert keep == pytest.approx(np.exp(-x), abs=1e-14 + (x**3 / 12 if x <= 0.5 else 0.0))
 
 
 @pytest.mark.parametrize("dt", [1.0, 50.0, 400.0])
@@ -119,20 +117,7 @@ def test_the_walk_stays_in_the_layer_and_counts_its_time():
     heights, below = [], 0.0
     for step in range(400):
         z, memory, mean, low, sigma, tl, steps = vertical_walk(
-            z,
-            memory,
-            60.0,
-            1200.0,
-            0.4,
-            -0.02,
-            2.0,
-            -1e-4,
-            10.0,
-            3.0,
-            600.0,
-            key,
-            np.uint64(0),
-            np.uint64(step),
+            z, memory, 60.0, AIR, 10.0, 3.0, 600.0, (key, np.uint64(0), np.uint64(step))
         )
         assert 0.0 <= z <= 1200.0
         assert 0.0 <= mean <= 1200.0
@@ -212,7 +197,8 @@ def test_the_near_field_of_the_first_step_is_the_plumes_own_depth():
         met, release("p", start, 30.0, 115.0, 50.0, 4000), GRID, edges(), run
     ).receptors.to_pylist()[0]
     scales = met.surface[0, 0, 0].astype(float)
-    sigma, _, tl = vertical_scales(50.0, 1500.0, scales[2], scales[3], scales[4], UNSTABLE, 3.0)
+    sigma, _, length = vertical_scales(50.0, 1500.0, scales[2], scales[3], scales[4], UNSTABLE, 3.0)
+    tl = length / sigma
     t = 2.5
     depth = 50.0 + np.sqrt(2 * sigma**2 * tl * (t - tl * (1 - np.exp(-t / tl))))
     assert row["total"] == pytest.approx(MOLAR_MASS_DRY_AIR * 5.0 / (depth * 1.2), rel=0.03)
@@ -283,3 +269,48 @@ def test_settings_that_do_not_fit_together():
         Settings(turbulence="hanna", direction=2)
     stilt = Settings(turbulence="stilt")
     assert (stilt.near_field, stilt.floor, stilt.horizontal_tl) == ("stilt", 150.0, 10800.0)
+
+
+def test_stilts_own_scales_are_in_its_particle_files(sample_data):
+    """sigma_w and T_Lw that STILT wrote beside its particles, by HYSPLIT's levels; w* from one of them."""
+    path = sample_data / "transport" / "stilt_synthetic" / "synt_surf_100_particles.parquet"
+    table = pd.read_parquet(path, columns=["age", "zagl", "sigw", "tlgr", "mlht"])
+    for age in (-30, -60, -90):
+        now = table[table["age"] == age]
+        h = float(now["mlht"].mean())
+        level = STILT_LEVELS.searchsorted(now["zagl"].clip(lower=10.0), side="right") - 1
+        means = now.groupby(level)[["sigw", "tlgr"]].mean()
+        inverse = -1.0 / 30.0  # beyond STILT's bound of 2 / 75 m
+        wstar = means.loc[2, "sigw"] / stilt_scales(200.0, h, 0.45, inverse, 1.0)[0]
+        for k, row in means.iterrows():
+            z = float(STILT_LEVELS[k])
+            if z < 0.9 * h:
+                sigma, tl = stilt_scales(z, h, 0.45, inverse, wstar)
+                assert sigma == pytest.approx(row["sigw"], rel=0.01)
+                assert tl == pytest.approx(row["tlgr"], rel=0.03)
+    night = table[(table["age"] == -600) & (table["zagl"] < 75.0)]
+    sigma, tl = stilt_scales(10.0, 150.0, 0.18, 0.03, 0.0)
+    assert sigma == pytest.approx(night["sigw"].mean(), rel=0.01)
+    assert tl == pytest.approx(night["tlgr"].mean(), rel=0.01)
+
+
+@pytest.mark.parametrize("name", ["convective", "stable night"])
+def test_steps_of_the_scales_keep_even_air_even(name):
+    (row,) = stilt_well_mixed(3000, [name])
+    assert row.passed, row
+
+
+def test_air_above_the_layer_hardly_stirs():
+    """sigma_w^2 T_Lw t of the scales aloft, for air that never meets the layer's top."""
+    heights = []
+    for particle in range(300):
+        z, memory = 3000.0, 0.0
+        for step in range(60):
+            draws = (np.uint64(1), np.uint64(particle), np.uint64(step))
+            z, memory, *_ = stepped_walk(
+                z, memory, 60.0, (150.0, 0.2, 0.03, 0.0, 0.0), 10.0, 75.0, STILT_LEVELS, STILT_ALOFT, draws
+            )
+        heights.append(z)
+    sigma, tl = STILT_ALOFT
+    assert np.mean(heights) == pytest.approx(3000.0, abs=20.0)
+    assert np.std(heights) == pytest.approx(np.sqrt(2 * sigma**2 * tl * (3600 - 1.5 * tl)), rel=0.15)

@@ -1,0 +1,1 @@
+"""Transport: footprints of every make read, and made by a particle model of our own."""
