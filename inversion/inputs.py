@@ -16,6 +16,7 @@ from inversion.options import InvertOptions
 from inversion.prior import bin_matrix
 from obsnet.constants import Species, species
 from obsnet.errors import ConfigError, FormatError, SchemaError
+from obsnet.scales import one_scale
 
 __all__ = ["Inputs", "PriorFlux", "load", "locate", "match_observations", "read_prior"]
 
@@ -205,6 +206,7 @@ def load(options: InvertOptions, folder: Path, out: Path) -> Inputs:
     if made_for is not None and str(made_for).upper() != gas.name:
         raise ConfigError(f"{footprints.path}: these footprints are for {made_for}, not for {gas.name}")
     used, counts = match_observations(table, footprints.obs_ids())
+    one_scale(used, f"{gas.name} observations of {store.path} with footprints")
     jacobian = footprints.read(used["obs_id"].to_numpy(zero_copy_only=False).astype(str))
     prior = read_prior(locate(str(options.prior), folder, out), jacobian, gas, options.prior_name)
     return Inputs(jacobian, used, prior, counts, tuple(footprints.damaged))

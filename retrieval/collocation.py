@@ -6,7 +6,6 @@ of the site's own columns about that time, seen through the satellite's averagin
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from obsnet.errors import ConfigError, RangeError, ScaleError, SchemaError
+from obsnet.scales import one_scale
 from obsnet.schema import profile_array, unit_of
 from retrieval.column_operator import ColumnOperator
 from retrieval.polygon_overlap import EARTH_RADIUS
@@ -49,7 +49,6 @@ PAIRS = pa.schema(
         "longitude": pa.float64(),
     }.items()
 )
-_SCALE = re.compile(r"X\d{4}[A-Z]?")
 
 
 @dataclass(frozen=True)
@@ -196,13 +195,10 @@ def _comparable(satellite: pa.Table, reference: pa.Table, sat: pa.Table, ref: pa
         raise SchemaError(
             f"satellite of {found['satellite']} and reference of {found['reference']}: not one species"
         )
-    scales = []
-    for table in (sat, ref):
-        texts = [s for s in pc.unique(table["scale"]).to_pylist() if s]
-        scales.append({m.group() for text in texts if (m := _SCALE.search(text))})
-    if scales[0] and scales[1] and scales[0] != scales[1]:
+    scales = [one_scale(table, f"{what} columns") for what, table in (("satellite", sat), ("reference", ref))]
+    if None not in scales and scales[0] != scales[1]:
         raise ScaleError(
-            f"satellite on {', '.join(sorted(scales[0]))}, reference on {', '.join(sorted(scales[1]))}: differences "
+            f"satellite on {scales[0]}, reference on {scales[1]}: differences "
             "of scale exceed those of the satellite; read one of them on the other's scale"
         )
 

@@ -6,6 +6,7 @@ row a cell, so that an update touches one line of memory. Sums of parts add up t
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from obsnet.constants import species as species_of
-from obsnet.errors import GridError, RangeError, ScaleError
+from obsnet.errors import GridError, RangeError
 from obsnet.grid import Grid, axis_cell
+from obsnet.scales import scale_counts, single_scale
 from obsnet.store import ObservationStore
 
 __all__ = [
@@ -303,7 +305,6 @@ def bin_store(
         Columns on several calibration scales.
     """
     import pyarrow as pa
-    import pyarrow.compute as pc
     import pyarrow.dataset as ds
 
     bins = empty_bins(grid, time_edges, species=species)
@@ -317,12 +318,9 @@ def bin_store(
         condition &= (ds.field("time") < stamp) if late else (ds.field("time") >= stamp)
         condition &= (ds.field("year") <= year) if late else (ds.field("year") >= year)
     names = ["time", "latitude", "longitude", "value", "uncertainty"]
-    scales: set[str] = set()
+    scales: Counter[str] = Counter()
     for part in store.dataset().to_batches(columns=[*names, "scale"], filter=condition, batch_size=batch):
-        scales |= set(pc.unique(part.column("scale")).to_pylist()) - {None}
-        if len(scales) > 1:
-            raise ScaleError(
-                f"columns on several scales may not be binned together: {', '.join(sorted(scales))}"
-            )
+        scales.update(scale_counts(part))
+        single_scale(scales, f"columns of {store.path}")
         accumulate(bins, **{name: part.column(name).to_numpy(zero_copy_only=False) for name in names})
     return bins

@@ -18,8 +18,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from obsnet.errors import ConfigError, RangeError, ScaleError, SchemaError
+from obsnet.errors import ConfigError, RangeError, SchemaError
 from obsnet.grid import Grid
+from obsnet.scales import one_scale
 from obsnet.schema import OBSERVATIONS, PROFILES, observation_table, profile_array
 from obsnet.store import write_table, write_text
 from retrieval.along_track import along_track_groups
@@ -168,9 +169,7 @@ def super_observe(table: pa.Table, settings: Superobs, *, file_id: str | None = 
     flagged = {"flagged": len(table) - len(good)}
     if "point" in pc.unique(good["kind"]).to_pylist():
         raise SchemaError("super-observations are made of columns; this table holds station samples")
-    scales = [s for s in pc.unique(good["scale"]).to_pylist() if s is not None]
-    if len(scales) > 1:
-        raise ScaleError(f"soundings on several scales may not be averaged: {', '.join(sorted(scales))}")
+    one_scale(good, "the soundings")
     groups, labels = groups_of(good, settings)
     kept = groups.at_least(settings.minimum)
     problems = flagged | kept.problems
@@ -330,9 +329,9 @@ def _average(
     for name in ("uncertainty_systematic", "altitude_m", "land_fraction"):
         if table[name].null_count < len(table):
             columns[name] = group_mean(table[name].to_numpy().astype(np.float64), groups)
-    scale = [s for s in pc.unique(table["scale"]).to_pylist() if s is not None]
-    if scale:
-        columns["scale"] = pa.repeat(pa.scalar(scale[0]), len(groups))
+    scale = one_scale(table, "the soundings")
+    if scale is not None:
+        columns["scale"] = pa.repeat(pa.scalar(scale), len(groups))
     if settings.method == "area" and settings.grid is not None:
         columns |= _cell_corners(settings.grid, groups)
     columns |= operator

@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 import xarray as xr
 
 from obsnet.constants import species as species_of
-from obsnet.errors import ConfigError, RangeError, ScaleError, nearest
+from obsnet.errors import ConfigError, RangeError, nearest
 from obsnet.grid import Grid
+from obsnet.scales import one_scale
 from obsnet.store import ObservationStore
 from retrieval.gridding import LEFT_OUT, bin_statistics, bin_store
 from retrieval.mapping.dataset import column_map
@@ -195,14 +196,12 @@ def read_columns(
     names = ["latitude", "longitude", "time", "value", "uncertainty", "scale", "kind"]
     table = store.read(species, source=source, start=start, stop=stop, good_only=True, columns=names)
     table = table.filter(pc.equal(table["kind"], "column"))
-    scales = [s for s in pc.unique(table["scale"]).to_pylist() if s is not None]
-    if len(scales) > 1:
-        raise ScaleError(f"columns on several scales may not be mapped together: {', '.join(sorted(scales))}")
+    scale = one_scale(table, f"columns of {source}")
     lat, lon, value, sigma = (
         table[n].to_numpy().astype(np.float64) for n in ("latitude", "longitude", "value", "uncertainty")
     )
     time = table["time"].to_numpy().astype("datetime64[us]")
-    return Columns(lat, lon, time, value, sigma), (scales[0] if scales else None)
+    return Columns(lat, lon, time, value, sigma), scale
 
 
 def _bin_map(

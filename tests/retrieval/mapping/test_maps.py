@@ -177,7 +177,7 @@ def test_what_a_store_must_hold(tmp_path):
         make_map(store, MapSettings("CO2", box, edges, source="c"))
     store.write(make_table(20, source="a", seed=2, profiles=False, scale=["WMO-CO2-X2019"] * 20))
     for method in ("bin", "kriging"):
-        with pytest.raises(ScaleError, match="several scales"):
+        with pytest.raises(ScaleError, match=r"several calibration scales: X2007 \(20 rows\), X2019 \(20 rows\)"):
             make_map(store, MapSettings("CO2", box, edges, method, source="a"))
 
 
