@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,7 +20,11 @@ from stations.kind_tables import find_table
 __all__ = ["Budget", "Term", "TermReport", "apply_budget", "load_budget"]
 
 FOLDER = Path(__file__).with_name("budgets")
-KINDS = ("random", "systematic", "representation")
+PARTS = {
+    "systematic": "uncertainty_systematic",
+    "random": "uncertainty_measurement",
+    "representation": "uncertainty_representation",
+}
 PerSpecies = float | dict[str, float]
 
 
@@ -103,8 +108,9 @@ def apply_budget(record: xr.Dataset, budget: Budget) -> tuple[xr.Dataset, list[T
         ``uncertainty``: random error of the row as an observation, the root of the sum of squares of random
         terms and representation, at least the floor. ``uncertainty_systematic``: common to rows, does not
         average out, and holds what the record had before (of a scale conversion). Beside them
-        ``uncertainty_measurement`` (random terms alone) and ``uncertainty_representation``. Rows without any
-        random term, or without a required one, are NaN and flagged ``uncertainty``.
+        ``uncertainty_measurement`` (random terms alone) and ``uncertainty_representation``; each is NaN in rows
+        that have no term of its kind. Rows without any random term, or without a required one, are NaN and
+        flagged ``uncertainty``.
     reports : list of TermReport
         One a term.
 
@@ -119,13 +125,16 @@ def apply_budget(record: xr.Dataset, budget: Budget) -> tuple[xr.Dataset, list[T
         )
     rows = record.sizes["time"]
     usable = record["quality"].values == 0
-    variance = {kind: np.zeros(rows) for kind in KINDS}
+    variance = {kind: np.zeros(rows) for kind in PARTS}
+    known = {kind: np.zeros(rows, dtype=bool) for kind in PARTS}
     if "uncertainty_systematic" in record and all(
         t.variable != "uncertainty_systematic" for t in budget.term
     ):
         # what earlier steps brought (a scale conversion) is never lost
-        variance["systematic"] += np.nan_to_num(record["uncertainty_systematic"].values) ** 2
-    known_random, missing = np.zeros(rows, dtype=bool), np.zeros(rows, dtype=bool)
+        before = record["uncertainty_systematic"].values
+        variance["systematic"] += np.nan_to_num(before) ** 2
+        known["systematic"] |= np.isfinite(before)
+    missing = np.zeros(rows, dtype=bool)
     parts: list[tuple[str, str, np.ndarray]] = []
     names = list(dict.fromkeys((t.name, t.kind) for t in budget.term))
     for name, kind in names:
@@ -134,28 +143,23 @@ def apply_budget(record: xr.Dataset, budget: Budget) -> tuple[xr.Dataset, list[T
         have = np.isfinite(sd)
         if any(t.required for t in alternatives):
             missing |= ~have
-        if kind != "systematic":
-            known_random |= have
+        known[kind] |= have
         variance[kind] += np.where(have, sd, 0.0) ** 2
         parts.append((name, kind, sd))
     random = variance["random"] + variance["representation"]
-    floor = _floor(record, budget)
+    floor, notes = _floor(record, budget)
     total = np.sqrt(np.maximum(random, floor**2))
     if floor == 0.0:
-        missing |= ~known_random
+        missing |= ~(known["random"] | known["representation"])
     result = record.copy()
     unit = {"units": record["value"].attrs.get("units", "")}
-    for name, values in (
-        ("uncertainty", np.where(missing, np.nan, total)),
-        ("uncertainty_systematic", np.sqrt(variance["systematic"])),
-        ("uncertainty_measurement", np.where(known_random, np.sqrt(variance["random"]), np.nan)),
-        ("uncertainty_representation", np.sqrt(variance["representation"])),
-    ):
-        result[name] = ("time", values, dict(unit))
+    result["uncertainty"] = ("time", np.where(missing, np.nan, total), dict(unit))
+    for part, name in PARTS.items():  # what nobody stated is missing, not zero
+        result[name] = ("time", np.where(known[part], np.sqrt(variance[part]), np.nan), dict(unit))
     quality = record["quality"].values.copy()
     quality[missing & np.isfinite(record["value"].values)] |= np.uint32(Quality.UNCERTAINTY)
     result["quality"] = record["quality"].copy(data=quality)
-    changes = [f"{int((~missing).sum())} uncertainties from the budget {budget.title!r}"]
+    changes = [*notes, f"{int((~missing).sum())} uncertainties from the budget {budget.title!r}"]
     if floor > 0:
         changes.append(f"{int((random < floor**2).sum())} uncertainties raised to the floor of {floor:.3g}")
     if missing.any():
@@ -208,15 +212,19 @@ def _term(record: xr.Dataset, term: Term, species: str) -> np.ndarray | None:
     return np.where(sd >= 0, sd, np.nan)
 
 
-def _floor(record: xr.Dataset, budget: Budget) -> float:
-    """Return the least random uncertainty of the record; 0 where there is none."""
+def _floor(record: xr.Dataset, budget: Budget) -> tuple[float, tuple[str, ...]]:
+    """Return the least random uncertainty of the record (0 where there is none), and notes of its fit."""
     if budget.floor == "none":
-        return 0.0
+        return 0.0, ()
     if budget.floor == "residual":
+        from stations.curve_fit import CurveWarning
         from stations.fit_many import fit_record
 
         try:
-            return fit_record(record).rsd_smooth
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", CurveWarning)  # they are notes of the record
+                fit = fit_record(record)
+            return fit.rsd_smooth, fit.notes
         except ObsnetError as error:
             raise ConfigError(
                 f"{record.attrs.get('path', 'record')}: the floor 'residual' needs a curve fit, which failed "
@@ -226,8 +234,8 @@ def _floor(record: xr.Dataset, budget: Budget) -> float:
         species = str(record.attrs["species"])
         if species not in budget.floor:
             raise ConfigError(f"the budget has no floor for {species}{nearest(species, budget.floor)}")
-        return float(budget.floor[species])
-    return float(budget.floor)
+        return float(budget.floor[species]), ()
+    return float(budget.floor), ()
 
 
 def _report(

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stations.command_options import File, Json, Out, Scale, Site, Species, load, named_files, notes, save
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
 
 __all__ = ["budget", "calibrate", "qc", "scale"]
 
@@ -140,6 +145,14 @@ def qc(
     notes([table.note] if table.note else [])
 
 
+def _of_finite(reduce: Callable[[np.ndarray], Any], values: np.ndarray) -> float:
+    """Return a mean or a median of the values that are there; NaN where none is."""
+    import numpy as np
+
+    finite = values[np.isfinite(values)]
+    return float(reduce(finite)) if finite.size else float("nan")
+
+
 def _confusion(found: dict[str, Any]) -> list[str]:
     """Return a comparison with the keeper for people."""
     lines = [
@@ -183,8 +196,8 @@ def calibrate(
     for name, t in done.targets.items():
         targets[name] = {
             "runs": t.bias.size,
-            "mean_bias": float(np.nanmean(t.bias)),
-            "cmr": float(np.nanmedian(t.cmr)),
+            "mean_bias": _of_finite(np.mean, t.bias),
+            "cmr": _of_finite(np.median, t.cmr),
             "ltr": float(t.ltr[-1]),
             "sttb": float(t.sttb[-1]),
             "alarms": [asdict(a) for a in target_alarms(t, goal=goal.goal)],
@@ -241,7 +254,7 @@ def budget(
     save(record, out)
     usable = record["quality"].values == 0
     medians = {
-        key: float(np.nanmedian(record[key].values[usable])) if usable.any() else float("nan")
+        key: _of_finite(np.median, record[key].values[usable])
         for key in (
             "uncertainty",
             "uncertainty_measurement",
@@ -259,7 +272,7 @@ def budget(
             )
             print(f"{r.name:<22} {r.kind:<15} {r.rows:>8} rows, {what}")
         print(
-            ", ".join(f"{k} {v:.4g}" for k, v in medians.items())
+            ", ".join(f"{k} {v:.4g}" if np.isfinite(v) else f"{k} not stated" for k, v in medians.items())
             + f" {unit} (medians of {int(usable.sum())} rows)"
         )
     notes(record.attrs["changes"][-3:])

@@ -114,8 +114,9 @@ def _compare_clocks(stamp: np.ndarray, table: dict[str, np.ndarray], notes: Note
     if not found:
         return
     clock = from_parts(*np.array([[float(x) for x in m.groups()] for _, m in found]).T)
-    hours = np.nanmedian((clock - stamp[[r for r, _ in found]]) / np.timedelta64(1, "h"))
-    if abs(hours) > 0.1:
+    ahead = (clock - stamp[[r for r, _ in found]]) / np.timedelta64(1, "h")
+    ahead = ahead[np.isfinite(ahead)]
+    if ahead.size and abs(hours := np.median(ahead)) > 0.1:
         text = (
             f"rows have DATE and TIME {hours:+.2g} h from EPOCH_TIME (local time); EPOCH_TIME was used as UTC"
         )

@@ -51,7 +51,7 @@ def test_terms_add_in_quadrature_and_stay_apart(tmp_path):
     np.testing.assert_allclose(got["uncertainty_measurement"], measured)
     np.testing.assert_allclose(got["uncertainty"], np.hypot(measured, [0.5, 0.0]))
     np.testing.assert_allclose(got["uncertainty_systematic"], 0.04)
-    np.testing.assert_allclose(got["uncertainty_representation"], [0.5, 0.0])
+    np.testing.assert_allclose(got["uncertainty_representation"], [0.5, np.nan])
     assert {r.name: r.kind for r in reports}["scale"] == "systematic"
     assert sum(r.share for r in reports if r.kind != "systematic") == pytest.approx(1.0)
     assert [r.share for r in reports if r.kind == "systematic"] == pytest.approx([1.0])
@@ -175,3 +175,35 @@ def test_faults(tmp_path, text, error, message):
         apply_budget(make_record([400.0]), budget(tmp_path, text))
     with pytest.raises(ConfigError, match="no budget 'recrod'; nearest: 'record'"):
         load_budget("recrod")
+
+
+def test_a_part_that_nobody_stated_is_missing_and_not_zero(tmp_path):
+    record = make_record([400.0, 401.0], sd=[0.5, np.nan], uncertainty=[np.nan, 0.1])
+    got, _ = apply_budget(
+        record,
+        budget(
+            tmp_path,
+            """
+floor = 0.3
+[[term]]
+name = "producer"
+kind = "random"
+variable = "uncertainty"
+[[term]]
+name = "hour"
+kind = "representation"
+variable = "sd"
+""",
+        ),
+    )
+    np.testing.assert_array_equal(got["uncertainty_measurement"], [np.nan, 0.1])
+    np.testing.assert_array_equal(got["uncertainty_representation"], [0.5, np.nan])
+    np.testing.assert_array_equal(got["uncertainty_systematic"], [np.nan, np.nan])
+    np.testing.assert_array_equal(got["uncertainty"], [0.5, 0.3])
+
+
+def test_what_the_fit_behind_the_floor_says_is_kept():
+    hours = np.arange(24 * 900)
+    value = 400.0 + 3.0 * np.sin(2 * np.pi * hours / 8766) + np.random.default_rng(0).normal(size=hours.size)
+    got, _ = apply_budget(make_record(value, sd=0.2), load_budget("record"))
+    assert any("samples a day" in c for c in got.attrs["changes"])

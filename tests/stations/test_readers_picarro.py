@@ -165,3 +165,9 @@ def test_a_log_without_a_dry_column_says_that_it_is_wet():
 def test_all_species():
     assert [r.attrs["species"] for r in read_text(log(), "a.dat", all_species=True)] == ["CH4", "CO2"]
     assert read_all.__doc__
+
+
+def test_an_epoch_that_never_was_is_flagged_and_compared_with_nothing():
+    record = read_text(picarro([0.0, 2.0, 4.0], [400.0, 401.0, 402.0]), "a.dat")
+    assert (record["quality"].values & np.uint32(Quality.TIME) != 0).all()
+    assert record.attrs["changes"] == []
