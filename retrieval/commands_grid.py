@@ -125,13 +125,11 @@ def _print(report: dict[str, Any], species: str) -> None:
             f"  {report['functions']} functions, {report['iterations']} iterations, "
             f"fine-scale sd {report['fine_variance'] ** 0.5:.3g} {unit}"
         )
-    if "leave_one_out_rmse" in report:
-        rmse = report["leave_one_out_rmse"]
-        print(f"  columns against the others of their cell: RMSE {rmse:.3g} {unit}")
     if "cross_validation" in report:
         c = report["cross_validation"]
+        what = "columns against the others of their cell" if report["method"] == "bin" else "held-out blocks"
         print(
-            f"  held-out blocks: n {c['n']}, bias {c['bias']:+.3f} {unit}, RMSE {c['rmse']:.3f} {unit}, "
+            f"  {what}: n {c['n']}, bias {c['bias']:+.3f} {unit}, RMSE {c['rmse']:.3f} {unit}, "
             f"R2 {c['r2']:.2f}, inside the 95 % range {100 * c['coverage95']:.1f} %"
         )
     for name in report["files"]:

@@ -7,6 +7,7 @@ row a cell, so that an update touches one line of memory. Sums of parts add up t
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,11 +25,14 @@ __all__ = [
     "LEFT_OUT",
     "BinStatistics",
     "BinSums",
+    "Soundings",
     "accumulate",
     "bin_statistics",
     "bin_store",
+    "cell_numbers",
     "empty_bins",
     "merge",
+    "read_soundings",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -36,6 +40,17 @@ Ints = npt.NDArray[np.int64]
 LEFT_OUT = ("not usable", "outside the time bins", "outside the grid")
 
 _cell = numba.njit(cache=True)(axis_cell)
+
+
+@dataclass(frozen=True)
+class Soundings:
+    """A batch of soundings that may be used, one unit; arrays of shape (n,)."""
+
+    time: npt.NDArray[np.datetime64]
+    latitude: npt.NDArray[Any]
+    longitude: npt.NDArray[Any]
+    value: npt.NDArray[Any]
+    uncertainty: npt.NDArray[Any]
 
 
 @dataclass
@@ -124,6 +139,25 @@ def _bin(x: float, edges: Floats, per_unit: float) -> int:
     return _cell(x, edges)
 
 
+@numba.njit(cache=True, inline="always")
+def _column(x: float, lon_edges: Floats, per_lon: float) -> int:
+    """Return the column of a longitude in any convention."""
+    column = _bin(x, lon_edges, per_lon)
+    if column < 0:
+        turns = np.floor((x - lon_edges[0]) / 360.0)
+        if turns != 0.0:
+            column = _bin(x - 360.0 * turns, lon_edges, per_lon)
+    return column
+
+
+@numba.njit(cache=True, inline="always")
+def _row(y: float, lat_edges: Floats, per_lat: float) -> int:
+    """Return the row of a latitude; the pole belongs to the last one."""
+    row = _bin(y, lat_edges, per_lat)
+    top = lat_edges.shape[0] - 1
+    return top - 1 if row < 0 and y == 90.0 and lat_edges[top] == 90.0 else row
+
+
 @numba.njit(cache=True, nogil=True)
 def _accumulate(
     time: Ints,
@@ -140,8 +174,7 @@ def _accumulate(
     left_out: Ints,
 ) -> None:
     bins, nlat, nlon = time_edges.shape[0] - 1, lat_edges.shape[0] - 1, lon_edges.shape[0] - 1
-    west, top = lon_edges[0], lat_edges[nlat]
-    per_lat, per_lon = nlat / (top - lat_edges[0]), nlon / (lon_edges[nlon] - west)
+    per_lat, per_lon = nlat / (lat_edges[nlat] - lat_edges[0]), nlon / (lon_edges[nlon] - lon_edges[0])
     t = 0
     for k in range(time.shape[0]):
         # everything in float64: a float32 latitude just below 55 must not round up into the next row
@@ -155,15 +188,8 @@ def _accumulate(
                 left_out[1] += 1
                 continue
             t = np.searchsorted(time_edges, stamp, side="right") - 1
-        y, x = np.float64(lat[k]), np.float64(lon[k])
-        row = _bin(y, lat_edges, per_lat)
-        if row < 0 and y == 90.0 and top == 90.0:
-            row = nlat - 1
-        column = _bin(x, lon_edges, per_lon)
-        if column < 0:
-            turns = np.floor((x - west) / 360.0)
-            if turns != 0.0:
-                column = _bin(x - 360.0 * turns, lon_edges, per_lon)
+        row = _row(np.float64(lat[k]), lat_edges, per_lat)
+        column = _column(np.float64(lon[k]), lon_edges, per_lon)
         if row < 0 or column < 0:
             left_out[2] += 1
             continue
@@ -176,6 +202,43 @@ def _accumulate(
         sums[cell, 2] += d * d
         sums[cell, 3] += s
         sums[cell, 4] += s * s
+
+
+@numba.njit(cache=True, nogil=True)
+def _cell_numbers(
+    time: Ints,
+    lat: Floats,
+    lon: Floats,
+    value: Floats,
+    time_edges: Ints,
+    lat_edges: Floats,
+    lon_edges: Floats,
+) -> Ints:
+    bins, nlat, nlon = time_edges.shape[0] - 1, lat_edges.shape[0] - 1, lon_edges.shape[0] - 1
+    per_lat, per_lon = nlat / (lat_edges[nlat] - lat_edges[0]), nlon / (lon_edges[nlon] - lon_edges[0])
+    out = np.full(time.shape[0], -1, dtype=np.int64)
+    for k in range(time.shape[0]):
+        t = np.searchsorted(time_edges, time[k], side="right") - 1
+        row = _row(np.float64(lat[k]), lat_edges, per_lat)
+        column = _column(np.float64(lon[k]), lon_edges, per_lon)
+        if np.isfinite(value[k]) and 0 <= t < bins and row >= 0 and column >= 0:
+            out[k] = (t * nlat + row) * nlon + column
+    return out
+
+
+def cell_numbers(bins: BinSums, soundings: Soundings) -> Ints:
+    """Return the row of `BinSums.sums` that each sounding was added to, -1 for none; shape (n,)."""
+    return np.asarray(
+        _cell_numbers(
+            soundings.time.astype("datetime64[us]", copy=False).view(np.int64),
+            soundings.latitude,
+            soundings.longitude,
+            soundings.value,
+            bins.time_edges.astype(np.int64),
+            bins.grid.lat_edges,
+            bins.grid.lon_edges,
+        )
+    )
 
 
 def accumulate(
@@ -271,33 +334,29 @@ def bin_statistics(bins: BinSums, *, r: float = 0.0) -> BinStatistics:
     return BinStatistics(n.astype(np.int64), mean, sd, error)
 
 
-def bin_store(
+def read_soundings(
     store: ObservationStore,
     species: str,
-    grid: Grid,
-    time_edges: npt.ArrayLike,
+    start: np.datetime64,
+    stop: np.datetime64,
     *,
     sources: tuple[str, ...] = (),
     batch: int = 1 << 20,
-) -> BinSums:
-    """Bin the good columns of a store, a batch of rows at a time.
+) -> Iterator[Soundings]:
+    """Read the good columns of a store a batch of rows at a time.
 
     Parameters
     ----------
     store : ObservationStore
-        Read as a stream: memory is that of the sums and of a batch.
+        Soundings or super-observations.
     species : str
         Formula.
-    grid, time_edges
-        See `empty_bins`.
+    start, stop : datetime64
+        Half-open interval, UTC.
     sources : tuple of str
         All by default.
     batch : int
         Rows.
-
-    Returns
-    -------
-    BinSums
 
     Raises
     ------
@@ -307,12 +366,11 @@ def bin_store(
     import pyarrow as pa
     import pyarrow.dataset as ds
 
-    bins = empty_bins(grid, time_edges, species=species)
     condition: Any = (ds.field("species") == species_of(species).name) & (ds.field("kind") == "column")
     condition &= ds.field("quality") == 0
     if sources:
         condition &= ds.field("source").isin(list(sources))
-    for limit, late in ((bins.time_edges[0], False), (bins.time_edges[-1], True)):
+    for limit, late in ((start, False), (stop, True)):
         stamp = pa.scalar(limit, pa.timestamp("us"))
         year = int(str(limit)[:4])
         condition &= (ds.field("time") < stamp) if late else (ds.field("time") >= stamp)
@@ -322,5 +380,39 @@ def bin_store(
     for part in store.dataset().to_batches(columns=[*names, "scale"], filter=condition, batch_size=batch):
         scales.update(scale_counts(part))
         single_scale(scales, f"columns of {store.path}")
-        accumulate(bins, **{name: part.column(name).to_numpy(zero_copy_only=False) for name in names})
+        yield Soundings(*(part.column(name).to_numpy(zero_copy_only=False) for name in names))
+
+
+def bin_store(
+    store: ObservationStore,
+    species: str,
+    grid: Grid,
+    time_edges: npt.ArrayLike,
+    *,
+    sources: tuple[str, ...] = (),
+    batch: int = 1 << 20,
+) -> BinSums:
+    """Bin the good columns of a store.
+
+    Parameters
+    ----------
+    store, species, sources, batch
+        See `read_soundings`.
+    grid, time_edges
+        See `empty_bins`.
+
+    Returns
+    -------
+    BinSums
+        Memory is that of the sums and of a batch.
+
+    Raises
+    ------
+    ScaleError
+        Columns on several calibration scales.
+    """
+    bins = empty_bins(grid, time_edges, species=species)
+    first, last = bins.time_edges[[0, -1]]
+    for part in read_soundings(store, species, first, last, sources=sources, batch=batch):
+        accumulate(bins, **vars(part))
     return bins

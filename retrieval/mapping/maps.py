@@ -15,8 +15,9 @@ from obsnet.errors import ConfigError, RangeError, nearest
 from obsnet.grid import Grid
 from obsnet.scales import one_scale
 from obsnet.store import ObservationStore
-from retrieval.gridding import LEFT_OUT, bin_statistics, bin_store
+from retrieval.gridding import LEFT_OUT, bin_statistics, bin_store, read_soundings
 from retrieval.mapping.dataset import column_map
+from retrieval.mapping.left_out import leave_one_out
 from retrieval.mapping.mappers import MAPPERS, Columns, near_grid
 
 __all__ = ["Map", "MapSettings", "make_map", "read_columns"]
@@ -58,7 +59,7 @@ class MapSettings:
     spacing_days : float
         The same in time.
     folds : int
-        Of the cross-validation; 0 leaves it out.
+        Of the cross-validation; 0 leaves it out. Means are judged sounding by sounding whatever the number.
     """
 
     species: str
@@ -166,8 +167,7 @@ def _flat(report: dict[str, Any]) -> dict[str, Any]:
 
 def _source(store: ObservationStore, settings: MapSettings) -> str:
     name = species_of(settings.species).name
-    folder = store.path / f"species={name}"
-    known = sorted(p.name.removeprefix("source=") for p in folder.glob("source=*"))
+    known = store.sources(name)
     if not known:
         raise ConfigError(
             f"{store.path} holds no {name}; there is: {', '.join(store.species()) or 'nothing'}"
@@ -219,9 +219,10 @@ def _bin_map(
     spread, count = found.sd[found.count > 1], found.count[found.count > 1].astype(np.float64)
     if len(spread):
         report["spread_in_cells"] = float(np.sqrt(np.average(spread**2, weights=count - 1)))
-        # each sounding against the mean of its cell's others: n / (n - 1) times its distance from the mean
-        left_out = np.sum((count / (count - 1)) ** 2 * (count - 1) * spread**2)
-        report["leave_one_out_rmse"] = float(np.sqrt(left_out / count.sum()))
+    if settings.folds:
+        first, last = bins.time_edges[[0, -1]]
+        again = read_soundings(store, settings.species, first, last, sources=(source,))
+        report["cross_validation"] = leave_one_out(bins, again, r=settings.r).to_dict()
     fields = {"value": found.mean, "uncertainty": found.uncertainty, "spread": found.sd, "count": found.count}
     return fields, report
 

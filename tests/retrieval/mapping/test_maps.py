@@ -104,7 +104,10 @@ def test_leave_one_out_of_bins_by_hand(store):
     report = make_map(store, MapSettings("CO2", one, time_bins("2020-06-01", "2020-06-30", "29D"))).report
     value = read_columns(store, "CO2", "test_lite", None, None)[0].value
     others = (value.sum() - value) / (len(value) - 1)
-    assert report["leave_one_out_rmse"] == pytest.approx(np.sqrt(np.mean((value - others) ** 2)), rel=1e-9)
+    found = report["cross_validation"]
+    assert found["rmse"] == pytest.approx(np.sqrt(np.mean((value - others) ** 2)), rel=1e-9)
+    assert found["bias"] == pytest.approx(0, abs=1e-9)
+    assert (found["n"], found["missing"]) == (400, 0)
     assert report["spread_in_cells"] == pytest.approx(value.std(ddof=1), rel=1e-9)
 
 
@@ -177,7 +180,9 @@ def test_what_a_store_must_hold(tmp_path):
         make_map(store, MapSettings("CO2", box, edges, source="c"))
     store.write(make_table(20, source="a", seed=2, profiles=False, scale=["WMO-CO2-X2019"] * 20))
     for method in ("bin", "kriging"):
-        with pytest.raises(ScaleError, match=r"several calibration scales: X2007 \(20 rows\), X2019 \(20 rows\)"):
+        with pytest.raises(
+            ScaleError, match=r"several calibration scales: X2007 \(20 rows\), X2019 \(20 rows\)"
+        ):
             make_map(store, MapSettings("CO2", box, edges, method, source="a"))
 
 
