@@ -66,6 +66,22 @@ def _classes(record: xr.Dataset) -> dict[str, np.ndarray]:
     }
 
 
+def date_axis(axes: Any, year: np.ndarray) -> None:
+    """Label an axis of decimal years by dates where the record is shorter than two years."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    if not np.isfinite(year).any() or np.nanmax(year) - np.nanmin(year) >= 2.0:
+        return
+
+    def date(x: float, _position: int) -> str:
+        first = np.datetime64(int(x) - 1970, "Y")
+        start, end = first.astype("datetime64[s]"), (first + 1).astype("datetime64[s]")
+        return str(start + np.timedelta64(round((x % 1.0) * float((end - start).astype(int))), "s"))[:10]
+
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.xaxis.set_major_formatter(FuncFormatter(date))
+
+
 def draw_record(
     axes: Any,
     record: xr.Dataset,
@@ -112,6 +128,7 @@ def draw_record(
         low, high = np.percentile(good, [0.1, 99.9])
         margin = 0.35 * (high - low)
         axes.set_ylim(max(np.nanmin(value), low - margin), min(np.nanmax(value), high + margin))
+    date_axis(axes, year)
     axes.set_ylabel(f"{formula(record.attrs['species'])} ({record.attrs['unit']})")
     axes.legend(loc="upper left", fontsize=8, markerscale=3 if dense else 1.5, framealpha=0.9)
 
@@ -205,12 +222,14 @@ def diurnal_cycle(
     local = solar_hour(time[keep], longitude[keep])
     shift = np.round(longitude[keep] / 15.0 * 3600.0).astype("timedelta64[s]")
     day = (time[keep] + shift).astype("datetime64[D]").astype(np.int64)
-    _, number = np.unique(day, return_inverse=True)
-    count = np.bincount(number) if number.size else np.zeros(1, dtype=np.int64)
-    whole = count[number] >= 12 if number.size else np.zeros(0, dtype=bool)  # days with half of their hours
-    mean_of_day = np.bincount(number, value[keep]) / np.maximum(count, 1) if number.size else np.zeros(1)
-    off = (value[keep] - mean_of_day[number])[whole] if number.size else np.zeros(0)
-    hour = np.floor(local[whole]).astype(np.int64) % 24 if number.size else np.zeros(0, dtype=np.int64)
+    # One value an hour of a day, so that an hour of many minutes counts once.
+    cell, member = np.unique(day * 24 + np.floor(local).astype(np.int64) % 24, return_inverse=True)
+    hourly = np.bincount(member, value[keep]) / np.maximum(np.bincount(member), 1)
+    _, number = np.unique(cell // 24, return_inverse=True)
+    count = np.bincount(number)
+    off = hourly - (np.bincount(number, hourly) / np.maximum(count, 1))[number]
+    whole = count[number] >= 12  # days with half of their hours
+    hour, off = cell[whole] % 24, off[whole]
     days = np.bincount(hour, minlength=24)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.bincount(hour, off, 24) / days
@@ -266,5 +285,6 @@ def draw_flags(axes: Any, record: xr.Dataset, t: dict[str, str]) -> None:
         axes.bar(years + 0.5, share, bottom=bottom, width=0.9, color=colour, label=name, alpha=0.85)
         bottom += share
     axes.set_ylim(0, 1)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_ylabel(t["flags"])
     axes.legend(loc="lower left", fontsize=8, ncol=min(len(shares), 5), framealpha=0.9)

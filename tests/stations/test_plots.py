@@ -111,3 +111,31 @@ def test_refusals(flasks, tmp_path):
         plot_record(flasks, tmp_path / "a.png", "growht")
     with pytest.raises(ConfigError, match="a.gif: pictures are .png, .svg, .pdf"):
         plot_record(flasks, tmp_path / "a.gif")
+
+
+def test_minutes_count_once_an_hour():
+    hours = np.arange(60 * 24 * 8) / 60.0
+    value = 400.0 + 5.0 * np.cos(2 * np.pi * hours / 24.0)
+    thin = np.concatenate([np.flatnonzero((hours % 24 < 1) | (np.arange(hours.size) % 60 == 0))])
+    whole = make_record(value, hours=hours, length_hours=1 / 60, longitude=0.0)
+    uneven = make_record(value[thin], hours=hours[thin], length_hours=1 / 60, longitude=0.0)
+    mean, _, days = diurnal_cycle(whole)
+    assert days.tolist() == [8] * 24
+    np.testing.assert_allclose(mean, 5.0 * np.cos(2 * np.pi * (np.arange(24) + 0.5) / 24.0), atol=0.05)
+    np.testing.assert_allclose(
+        diurnal_cycle(uneven)[0], mean, atol=0.8
+    )  # the full hour does not outweigh the rest
+
+
+@pytest.mark.parametrize(("hours", "label"), [(72, "2020-01-01"), (24 * 365 * 3, "2020")])
+def test_short_records_have_dates_on_their_axis(hours, label):
+    from matplotlib.figure import Figure
+
+    from stations.plot_parts import draw_record
+
+    axes = Figure().add_subplot()
+    draw_record(axes, make_record(np.full(hours, 400.0) + np.arange(hours) * 1e-4), None, None, TEXT["en"])
+    axes.figure.canvas.draw()
+    labels = [tick.get_text() for tick in axes.get_xticklabels()]
+    assert label in {text[: len(label)] for text in labels}
+    assert all(("-" in text) == (hours == 72) for text in labels if text)
