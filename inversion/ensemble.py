@@ -16,11 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from inversion.posterior import Aggregate, Posterior
-from inversion.problem import Problem
+from inversion.posterior import Aggregate
 from obsnet.errors import ConfigError, SolverError
 
-__all__ = ["Combined", "Member", "combine", "ensemble_dataset", "hyper_ensemble", "member_options"]
+__all__ = ["Combined", "Member", "combine", "ensemble_dataset", "member_options"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -203,49 +202,3 @@ def ensemble_dataset(members: Sequence[Member], combined: Combined, labels: Any)
         note = unit | {"long_name": "root mean square difference from the base member"}
         data["axis_spread"] = (("axis", "total"), rows, note)
     return data
-
-
-def hyper_ensemble(
-    problem: Problem, members: Sequence[Mapping[str, float]], weights: Any
-) -> tuple[list[Posterior], list[Aggregate]]:
-    """Solve one problem with several sizes of its errors, reading the Jacobian once.
-
-    Parameters
-    ----------
-    problem : Problem
-        With independent observation errors.
-    members : sequence of mapping
-        ``prior_error`` and ``observation_error``: factors on the standard deviations (1 where absent).
-    weights : array_like or sparse, shape (p, n_state)
-        Totals to compute for each.
-
-    Returns
-    -------
-    list of Posterior, list of Aggregate
-
-    Notes
-    -----
-    ``H' R^-1 H`` and ``H' R^-1 d`` are summed once; a factor on R only scales them. Each member then costs one
-    Cholesky factor.
-    """
-    from inversion.solvers.primal import PrimalSystem, normal_matrix
-
-    normal = normal_matrix(problem)
-    right = problem.adjoint(problem.observation_error.solve(problem.innovation))
-    found, totals = [], []
-    for member in members:
-        unknown = set(member) - {"prior_error", "observation_error"}
-        if unknown:
-            raise ConfigError(f"a member of a hyper-parameter ensemble has no {min(unknown)!r}")
-        noise = float(member.get("observation_error", 1.0)) ** 2
-        prior = float(member.get("prior_error", 1.0)) ** 2
-        changed = problem.with_(
-            observation_error=problem.observation_error.scaled(noise),
-            prior_error=problem.prior_error.scaled(prior),
-        )
-        system = PrimalSystem(changed, normal=normal / noise)
-        step = system.covariance(right[:, None] / noise)[:, 0]
-        posterior = Posterior(changed, problem.prior + step, system, "primal", {"converged": True})
-        found.append(posterior)
-        totals.append(posterior.aggregate(weights))
-    return found, totals

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -60,8 +60,8 @@ class ErrorParts:
 
     def select(self, rows: npt.NDArray[Any]) -> ErrorParts:
         """Return the parts of some observations."""
-        arrays = (self.own, self.model, self.key, self.memory, self.group, self.position)
-        return ErrorParts(*(a[rows] for a in arrays), self.length)
+        names = ("own", "model", "key", "memory", "group", "position")
+        return replace(self, **{n: getattr(self, n)[rows] for n in names})
 
 
 def error_parts(

@@ -28,7 +28,7 @@ from inversion.problem import Problem
 from inversion.solvers.normal import add_normal, row_quadratics
 from obsnet.errors import SolverError
 
-__all__ = ["PrimalSystem", "normal_matrix", "solve_primal"]
+__all__ = ["PrimalSystem", "compressed", "normal_matrix", "precision", "solve_primal"]
 
 Floats = npt.NDArray[np.float64]
 _BLOCK = 512
@@ -115,6 +115,15 @@ def _condition(factor: Floats) -> float:
     return float((diagonal.max() / diagonal.min()) ** 2)
 
 
+def compressed(error: Covariance, normal: Floats, share: float = 1.0) -> Floats:
+    """Return ``I + share L' N L`` of ``B = L L'``."""
+    half = error.factor_transposed(normal)
+    matrix = np.ascontiguousarray(error.factor_transposed(np.ascontiguousarray(half.T)))
+    matrix *= share
+    matrix[np.diag_indices_from(matrix)] += 1.0
+    return matrix
+
+
 class PrimalSystem:
     """Cholesky factor of the posterior's inverse covariance, in the state or in chi.
 
@@ -136,20 +145,14 @@ class PrimalSystem:
             inverse = precision(problem.prior_error)
             self.square_root = inverse is None
             factor = _factor(
-                self._compressed() if inverse is None else np.add(inverse, self.normal, out=inverse)
+                compressed(problem.prior_error, self.normal)
+                if inverse is None
+                else np.add(inverse, self.normal, out=inverse)
             )
         else:
             self.square_root = precision(problem.prior_error) is None
         self.factor: Floats | None = factor
         self._half_logdet = float(np.log(np.diagonal(factor)).sum())
-
-    def _compressed(self) -> Floats:
-        """Return ``I + L' H' R^-1 H L``."""
-        error = self.problem.prior_error
-        half = error.factor_transposed(self.normal)
-        matrix = np.ascontiguousarray(error.factor_transposed(np.ascontiguousarray(half.T)))
-        matrix[np.diag_indices_from(matrix)] += 1.0
-        return matrix
 
     @cached_property
     def _inverse(self) -> Floats:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from inversion import solve
-from inversion.ensemble import Member, combine, hyper_ensemble, member_options
+from inversion.ensemble import Member, combine, member_options
 from inversion.evaluation import evaluate, orbits, season, withheld
 from inversion.likelihood import likelihood_surface
 from inversion.options import InvertOptions, WithholdOptions
@@ -112,49 +112,6 @@ def test_ensemble_faults_are_named():
         combine([members()[0], Member("x", "x", Aggregate(np.zeros(3), np.eye(3)), np.zeros(3))])
     with pytest.raises(ConfigError, match="'base' is given twice"):
         member_options({}, [{"name": "base", "axis": "x", "set": []}])
-    with pytest.raises(ConfigError, match="has no 'size'"):
-        hyper_ensemble(problem_case("T").problem, [{"size": 1.0}], np.ones((1, 60)))
-
-
-def test_hyper_parameter_ensemble_equals_solving_each():
-    c = problem_case("S")
-    sizes = [
-        {},
-        {"prior_error": 2.0},
-        {"observation_error": 1.5},
-        {"prior_error": 0.5, "observation_error": 0.7},
-    ]
-    posteriors, totals = hyper_ensemble(c.problem, sizes, c.regions)
-    for size, posterior, total in zip(sizes, posteriors, totals, strict=True):
-        alone = solve(
-            c.problem.with_(
-                prior_error=c.problem.prior_error.scaled(size.get("prior_error", 1.0) ** 2),
-                observation_error=c.problem.observation_error.scaled(size.get("observation_error", 1.0) ** 2),
-            )
-        )
-        np.testing.assert_allclose(posterior.mean, alone.mean, atol=1e-10)
-        np.testing.assert_allclose(total.covariance, alone.aggregate(c.regions).covariance, rtol=1e-8)
-        assert posterior.log_evidence == pytest.approx(alone.log_evidence, rel=1e-10)
-
-
-def test_the_jacobian_of_a_hyper_parameter_ensemble_is_read_once():
-    import dask
-    import dask.array as da
-
-    c, reads = problem_case("S").problem, []
-    full = c.jacobian.toarray()
-
-    def load(block_id=None):
-        reads.append(block_id)
-        return full[block_id[0] * 100 : (block_id[0] + 1) * 100]
-
-    lazy = da.map_blocks(load, chunks=((100,) * 5, (100,)), dtype=float, meta=np.zeros((0, 0)))
-    p = c.with_(jacobian=lazy)
-    with dask.config.set(scheduler="synchronous"):
-        hyper_ensemble(p, [{"prior_error": f} for f in (0.5, 1.0, 2.0, 3.0)], np.ones((1, 100)))
-    counts = {b: reads.count(b) for b in reads}
-    # innovation, normal matrix, right-hand side: three passes whatever the number of members
-    assert max(counts.values()) <= 3
 
 
 @pytest.mark.parametrize("method", ["dual", "primal"])
