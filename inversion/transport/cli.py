@@ -27,9 +27,12 @@ def _group() -> None:
 @app.command("run")
 def run(
     met: Annotated[list[str], typer.Argument(help="Meteorological files, folders or globs.")],
-    store: Annotated[Path, typer.Option(help="Observation store.")],
     species: Annotated[str, typer.Option(help="CO2, CH4, ...")],
     grid: Annotated[str, typer.Option(help="Flux cells: south,north,west,east,dlat,dlon in degrees.")],
+    store: Annotated[Path | None, typer.Option(help="Observation store.")] = None,
+    receptors: Annotated[
+        Path | None, typer.Option(help="File of points, paths and columns instead of the store.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the Jacobian.")] = Path("footprints"),
     start: Annotated[str | None, typer.Option(help="First observation, UTC.")] = None,
     stop: Annotated[str | None, typer.Option(help="Observations before this time, UTC.")] = None,
@@ -69,17 +72,21 @@ def run(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Compute footprints of the observations in a store with the built-in particle model."""
+    """Compute footprints of the observations in a store, or of listed receptors, with the built-in particle model."""
     import sys
 
     from inversion.transport.stage import FootprintOptions, run_with
     from obsnet.cli import emit
     from obsnet.config import validate
+    from obsnet.errors import ConfigError
 
+    if (store is None) == (receptors is None):
+        raise ConfigError("say where to make footprints for: either --store or --receptors")
     options = validate(
         FootprintOptions,
         {
             "met": met,
+            "receptors": None if receptors is None else str(receptors),
             "species": species,
             "start": start,
             "stop": stop,
@@ -107,7 +114,7 @@ def run(
         options,
         folder=Path(),
         out=out,
-        store=store,
+        store=store or Path(),
         scheduler=scheduler,
         workers=workers,
         seed=seed,
@@ -122,6 +129,49 @@ def run(
     print(
         f"{out}: {found['receptors']} receptors in {found['parts']} parts, {found['made']} of them made now"
     )
+
+
+@app.command("forward")
+def forward(
+    met: Annotated[list[str], typer.Argument(help="Meteorological files, folders or globs.")],
+    sources: Annotated[Path, typer.Option(help="File of points and paths with amount_mol.")],
+    species: Annotated[str, typer.Option(help="CO2, CH4, ...")],
+    grid: Annotated[str, typer.Option(help="Cells: south,north,west,east,dlat,dlon in degrees.")],
+    out: Annotated[Path, typer.Option(help="netCDF file.")] = Path("forward.nc"),
+    step: Annotated[str, typer.Option(help="Periods of the means: 1h, 1D, or whole.")] = "1h",
+    hours: Annotated[float, typer.Option(help="How long each particle is followed.")] = 24.0,
+    layer: Annotated[float, typer.Option(help="Mean over this many metres above ground.")] = 100.0,
+    particles: Annotated[int, typer.Option(help="Per source.")] = 10000,
+    turbulence: Annotated[str, typer.Option(help="hanna, stilt or none.")] = "hanna",
+    seed: Annotated[int, typer.Option(help="Of the random numbers.")] = 0,
+    trim: Annotated[
+        bool, typer.Option("--trim", help="Cut off edges of the meteorology that hold NaN.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Follow known releases forward: the mole fraction that they add near the ground."""
+    from inversion.transport.forward import run_forward
+    from inversion.transport.settings import Settings
+    from obsnet.cli import emit
+    from obsnet.config import resolve_files
+    from obsnet.grid import Grid
+
+    run = Settings(
+        turbulence=turbulence, hours=hours, particles=particles, seed=seed, layer=layer, direction=1
+    )
+    cells = Grid.regular(**_grid(grid))
+    files = resolve_files(met, Path())
+    found = run_forward(files, sources, out, species=species, grid=cells, step=step, settings=run, trim=trim)
+    if as_json:
+        emit({**found, "out": out})
+    else:
+        for name, reason in found["skipped"].items():
+            print(f"skipped {name}: {reason}")
+        print(
+            f"{out}: {found['sources']} sources, {found['amount_mol']:g} mol, up to {found['highest']:.3g} mol mol-1"
+        )
+    if found["skipped"]:
+        raise typer.Exit(1)
 
 
 def _grid(text: str) -> dict[str, Any]:

@@ -70,9 +70,8 @@ def estimate(tasks: Sequence[Task], settings: Settings, workers: int) -> str:
 
 def claim(table: pa.Table, decides: dict[str, Any]) -> dict[str, Any]:
     """Return what decides the footprints: where, when and how the observations look, and all settings."""
-    seen = table.drop_columns(
-        ["value", "uncertainty", "uncertainty_systematic", "quality", "quality_original"]
-    )
+    values = {"value", "uncertainty", "uncertainty_systematic", "quality", "quality_original"}
+    seen = table.drop_columns([name for name in table.column_names if name in values])
     digest = hashlib.sha256()
     for batch_of_rows in seen.combine_chunks().to_batches():
         digest.update(batch_of_rows.serialize())

@@ -17,11 +17,12 @@ import pyarrow as pa
 
 from inversion.transport.particles import RELEASE
 from obsnet.errors import SchemaError
+from obsnet.grid import Grid
 from obsnet.met import Met
 from obsnet.met.vertical import EARTH_RADIUS
 from obsnet.times import from_epoch, to_epoch
 
-__all__ = ["Receptors", "from_observations", "line", "slant"]
+__all__ = ["Receptors", "domain_of", "from_observations", "line", "point", "slant", "unreachable"]
 
 F8 = npt.NDArray[np.float64]
 _AT = {name: k for k, name in enumerate(RELEASE)}
@@ -55,6 +56,18 @@ class Receptors:
     def __len__(self) -> int:
         return int(self.obs_id.size)
 
+    @classmethod
+    def join(cls, parts: Sequence[Receptors], skipped: dict[str, str]) -> Receptors:
+        """Put receptors one after the other."""
+        sizes = [np.diff(part.offsets) for part in parts]
+        return cls(
+            np.concatenate([np.zeros(0, "U1"), *(part.obs_id for part in parts)]),
+            np.concatenate([[0], *sizes]).cumsum().astype(np.int64),
+            np.concatenate([np.zeros((0, len(RELEASE))), *(part.releases for part in parts)]),
+            np.concatenate([np.zeros(0), *(part.known for part in parts)]),
+            skipped,
+        )
+
 
 def _release(
     time: tuple[float, float], lat: float, lon: float, z: tuple[float, float], **more: float
@@ -71,6 +84,65 @@ def _release(
     }
     values |= {"ratio": 1.0, "w0": 0.5, "w1": 0.5, "count": 1.0, **more}
     return [values[name] for name in RELEASE]
+
+
+def point(
+    time: tuple[float, float], lat: float, lon: float, height: float, count: float, weight: float = 1.0
+) -> list[float]:
+    """Return the release of a place: from and to (s since 1970), degrees, m above ground, particles, weight."""
+    half = 0.5 * weight
+    return _release(time, lat, lon, (height, height), w0=half, w1=half, count=count)
+
+
+def domain_of(grid: Grid, met: Met) -> tuple[float, float, float, float]:
+    """Return south, north, west, east of the fluxes, in the meteorology's convention of longitude."""
+    south, north, west, east = grid.lat_edges[0], grid.lat_edges[-1], grid.lon_edges[0], grid.lon_edges[-1]
+    turn = float(met.wrap(0.5 * (west + east))) - 0.5 * (west + east)
+    return float(south), float(north), float(west + turn), float(east + turn)
+
+
+def unreachable(
+    met: Met,
+    lat: float,
+    lon: float,
+    ends: tuple[float, float],
+    hours: float,
+    domain: tuple[float, float, float, float] | None,
+    height: float = 0.0,
+    direction: int = -1,
+) -> str:
+    """Return why particles cannot start here, or "" if they can.
+
+    Parameters
+    ----------
+    lat, lon, height : float
+        Degrees, `lon` as the meteorology has it; m above ground.
+    ends : (float, float)
+        First and last release, seconds since 1970.
+    hours, domain
+        As in `from_observations`.
+    direction : {-1, 1}
+        Backward or forward in time.
+    """
+    place = f"({lat:.2f} N {lon:.2f} E)"
+    if not met.inside(lat, lon):
+        return f"outside the meteorology {place}"
+    if domain is not None:
+        south, north, west, east = domain
+        if not (south <= lat < north and west <= lon < east):
+            return f"outside the grid of fluxes {place}"
+    reach = direction * hours * 3600.0
+    first, last = ends[0] + min(reach, 0.0), ends[1] + max(reach, 0.0)
+    if first < met.times[0] - 1e-3 or last > met.times[-1] + 1e-3:
+        return (
+            f"needs meteorology from {from_epoch(first)} to {from_epoch(last)}, "
+            f"which covers {met.start} to {met.stop}"
+        )
+    if not height >= 0.0:
+        return f"below ground ({height:g} m)"
+    if height > met.top:
+        return f"above the meteorology ({height:g} m, top {met.top:.0f} m)"
+    return ""
 
 
 def from_observations(
@@ -222,21 +294,9 @@ def _one(
         ends = (first, last)
         if not 0.0 <= ends[1] - ends[0] <= 7 * 86400.0:
             ends = (moment, moment)
-    if not met.inside(lat, lon):
-        return f"outside the meteorology ({lat:.2f} N {lon:.2f} E)", [], 0.0
-    if domain is not None:
-        south, north, west, east = domain
-        if not (south <= lat < north and west <= lon < east):
-            return f"outside the grid of fluxes ({lat:.2f} N {lon:.2f} E)", [], 0.0
-    if ends[1] > met.times[-1] or ends[0] - hours * 3600.0 < met.times[0] - 1e-3:
-        return (
-            (
-                f"needs meteorology from {from_epoch(ends[0] - hours * 3600.0)} to {from_epoch(ends[1])}, "
-                f"which covers {met.start} to {met.stop}"
-            ),
-            [],
-            0.0,
-        )
+    reason = unreachable(met, lat, lon, ends, hours, domain)
+    if reason:
+        return reason, [], 0.0
     if row["kind"] == "point":
         return _point(row, met, particles, height, ends, lat, lon)
     return _column(row, met, particles, ends, lat, lon)
@@ -254,11 +314,8 @@ def _point(
         z = float(intake)
     else:
         return "no intake height above ground", [], 0.0
-    if not z >= 0.0:
-        return f"below ground ({z:g} m)", [], 0.0
-    if z > met.top:
-        return f"above the meteorology ({z:g} m, top {met.top:.0f} m)", [], 0.0
-    return "", [_release(ends, lat, lon, (z, z), count=float(particles))], 0.0
+    reason = unreachable(met, lat, lon, ends, 0.0, None, z)
+    return reason, [] if reason else [point(ends, lat, lon, z, float(particles))], 0.0
 
 
 def _column(

@@ -56,7 +56,7 @@ def run_footprints(
     Parameters
     ----------
     table : pyarrow.Table
-        `obsnet.schema.OBSERVATIONS`, one species.
+        `obsnet.schema.OBSERVATIONS`, one species, or places from `inversion.transport.receptor_file.read_places`.
     met_files : sequence of path
         See `obsnet.met.build_met`.
     out : path

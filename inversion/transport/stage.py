@@ -39,6 +39,9 @@ class FootprintOptions(Options):
 
     met: list[str] = Field(min_length=1, description="meteorological files, folders or globs")
     store: str = Field("observations", description="observation store, relative to the run's outputs")
+    receptors: str | None = Field(
+        None, description="file of points, paths and columns (.csv or Parquet) instead of the store"
+    )
     species: str = Field(description="CO2, CH4, ...")
     start: str | None = Field(None, description="first observation, UTC")
     stop: str | None = Field(None, description="observations before this time, UTC")
@@ -93,6 +96,28 @@ def _number(text: str) -> bool:
     return True
 
 
+def _chosen(options: FootprintOptions, store: Path, grid: Any) -> tuple[Any, int]:
+    """Return the observations that get footprints, and how many lie outside the grid."""
+    import pyarrow.dataset as ds
+
+    from obsnet.store import ObservationStore
+
+    where = None
+    if options.select.kinds:
+        where = ds.field("kind").isin(options.select.kinds)
+    chosen = {
+        "source": options.select.sources,
+        "start": options.start,
+        "stop": options.stop,
+        "good_only": options.good_only,
+        "where": where,
+    }
+    observations = ObservationStore(store)
+    table = observations.read(options.species, bounds=grid.bounds, **chosen)
+    outside = len(observations.read(options.species, columns=["obs_id"], **chosen)) - len(table)
+    return table, outside
+
+
 def run_with(
     options: FootprintOptions,
     *,
@@ -107,28 +132,18 @@ def run_with(
     report: Any = lambda _line: None,
 ) -> dict[str, Any]:
     """Run footprints from checked options; the command and the stage both come here."""
-    import pyarrow.dataset as ds
-
+    from inversion.transport.receptor_file import read_places
     from inversion.transport.run import run_footprints
     from inversion.transport.settings import Settings
     from obsnet.config import resolve_files
     from obsnet.grid import Grid
-    from obsnet.store import ObservationStore
 
     grid = Grid.regular(**options.grid.model_dump())
-    where = None
-    if options.select.kinds:
-        where = ds.field("kind").isin(options.select.kinds)
-    chosen = {
-        "source": options.select.sources,
-        "start": options.start,
-        "stop": options.stop,
-        "good_only": options.good_only,
-        "where": where,
-    }
-    observations = ObservationStore(store)
-    table = observations.read(options.species, bounds=grid.bounds, **chosen)
-    outside = len(observations.read(options.species, columns=["obs_id"], **chosen)) - len(table)
+    outside = 0
+    if options.receptors is not None:
+        table = read_places(_beneath(folder, options.receptors), options.species)
+    else:
+        table, outside = _chosen(options, store, grid)
     names = ("hours", "turbulence", "height", "particles", "timestep", "near_field", "ctl", "smooth")
     settings = Settings(
         seed=seed if options.seed is None else options.seed,
@@ -187,6 +202,8 @@ def _inputs(options: FootprintOptions, case: Case) -> Iterable[Path]:
 
     background = options.background
     extra = [background] if isinstance(background, str) and not _number(background) else []
+    if options.receptors is not None:
+        return resolve_files([*options.met, *extra, options.receptors], case.folder)
     return [
         *resolve_files([*options.met, *extra], case.folder),
         *sorted(_store(options, case).glob("species=*/**/*.parquet")),

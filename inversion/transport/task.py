@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,8 @@ import pyarrow.parquet as pq
 
 from inversion.jacobian import JacobianStore
 from inversion.transport.background import Background, open_background
-from inversion.transport.receptors import Receptors, from_observations
+from inversion.transport.receptor_file import from_places
+from inversion.transport.receptors import Receptors, domain_of, from_observations
 from inversion.transport.settings import Settings
 from inversion.transport.simulate import simulate
 from inversion.transport.tables import Footprints
@@ -59,16 +61,16 @@ def do_task(task: Task) -> dict[str, str]:
     """Run one batch and write its part; return what was skipped."""
     met, store, table, source = _shared(task.out, task.met, task.background)
     grid, edges, settings = store.grid, store.time_edges, task.settings
-    south, north, west, east = grid.lat_edges[0], grid.lat_edges[-1], grid.lon_edges[0], grid.lon_edges[-1]
-    turn = float(met.wrap(0.5 * (west + east))) - 0.5 * (west + east)
-    receptors = from_observations(
-        table.slice(task.start, task.stop - task.start),
-        met,
-        particles=int(settings.particles or 0),
-        hours=settings.hours,
-        height=settings.height,
-        domain=(south, north, west + turn, east + turn),
-    )
+    rows = table.slice(task.start, task.stop - task.start)
+    shared: dict[str, Any] = {
+        "particles": int(settings.particles or 0),
+        "hours": settings.hours,
+        "domain": domain_of(grid, met),
+    }
+    if "corner_time" in rows.column_names:
+        receptors = from_places(rows, met, **shared)
+    else:
+        receptors = from_observations(rows, met, **shared, height=settings.height)
     found = simulate(met, receptors, grid, edges, settings)
     background = found.background if source is None else _with_background(found, receptors, source, met)
     write_table(found.receptors, store.path / "receptors" / f"{task.part}.parquet")

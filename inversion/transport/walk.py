@@ -205,7 +205,14 @@ def stepped_walk(
     left, total, below, mean_sigma, mean_tl = span, 0.0, 0.0, 0.0, 0.0
     steps = gate = 0
     while left > 1e-9:
-        dt = min(max(tls[k] / ctl, SHORTEST), left)
+        dt = tls[k] / ctl
+        speed = sigmas[k] * abs(memory)
+        if memory < 0.0 and k > 0 and z - speed * dt < levels[k]:
+            # A step that is long for the layer it enters would carry too much air there.
+            dt = min(dt, max(tls[k - 1] / ctl, (z - levels[k]) / speed))
+        elif memory > 0.0 and k + 1 < n and z + speed * dt > levels[k + 1]:
+            dt = min(dt, max(tls[k + 1] / ctl, (levels[k + 1] - z) / speed))
+        dt = min(max(dt, SHORTEST), left)
         word = philox(key, particle, step, np.uint64(steps), _VERTICAL)[0]
         before = z
         z, memory, k, gate = _through(z, memory, 0.5 * dt, k, sigmas, levels, gate, draws)
