@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -217,12 +216,11 @@ def _floor(record: xr.Dataset, budget: Budget) -> tuple[float, tuple[str, ...]]:
     if budget.floor == "none":
         return 0.0, ()
     if budget.floor == "residual":
-        from stations.curve_fit import CurveWarning
+        from stations.curve_fit import in_notes
         from stations.fit_many import fit_record
 
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", CurveWarning)  # they are notes of the record
+            with in_notes():
                 fit = fit_record(record)
             return fit.rsd_smooth, fit.notes
         except ObsnetError as error:

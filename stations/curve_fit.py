@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,11 +14,27 @@ from scipy.interpolate import CubicSpline
 from obsnet.errors import ConfigError, RangeError, SolverError
 from stations import curve_kernel as kernel
 
-__all__ = ["CurveFit", "CurveOptions", "CurveWarning", "curve_derivative", "filter_residuals", "fit_curve"]
+__all__ = [
+    "CurveFit",
+    "CurveOptions",
+    "CurveWarning",
+    "curve_derivative",
+    "filter_residuals",
+    "fit_curve",
+    "in_notes",
+]
 
 
 class CurveWarning(UserWarning):
     """A fit that was made, but not as asked, or not safely."""
+
+
+@contextmanager
+def in_notes() -> Iterator[None]:
+    """Let fits warn in their notes alone: for callers that show these themselves."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CurveWarning)
+        yield
 
 
 @dataclass(frozen=True)
@@ -261,7 +279,8 @@ def fit_curve(year: Any, value: Any, options: CurveOptions | None = None) -> Cur
     Warns
     -----
     CurveWarning
-        The interval had to be chosen otherwise than usual, or harmonics were cut.
+        The interval had to be chosen otherwise than usual, harmonics were cut, or a part of the season that no
+        sample holds is wider than half a period of the highest of them.
 
     Notes
     -----
@@ -279,6 +298,11 @@ def fit_curve(year: Any, value: Any, options: CurveOptions | None = None) -> Cur
     if harmonics < options.harmonics:
         notes.append(
             f"{harmonics} instead of {options.harmonics} harmonics: samples are {interval:g} days apart"
+        )
+    if harmonics and (gap := _gap_of_season(x)) > 1.0 / (2.0 * harmonics):
+        notes.append(
+            f"no year has a sample in a stretch of {12.0 * gap:.1f} months of the season: {harmonics} harmonics are "
+            "not held there; fit fewer"
         )
     terms = options.polynomial_terms
     parameters = terms + 2 * harmonics + int(options.gain and harmonics > 0)
@@ -322,6 +346,12 @@ def fit_curve(year: Any, value: Any, options: CurveOptions | None = None) -> Cur
         _growth=curve_derivative(grid, long, coefficients[:terms]),
     )
     return replace(fit, rsd_smooth=float(fit.residual().std(ddof=1)))
+
+
+def _gap_of_season(x: np.ndarray) -> float:
+    """Return the longest part of the year (0..1) in which no year has a sample."""
+    phase = np.unique(x % 1.0)
+    return float(np.diff(np.append(phase, phase[:1] + 1.0)).max(initial=0.0))
 
 
 def _clean(year: Any, value: Any) -> tuple[np.ndarray, np.ndarray, int]:

@@ -98,14 +98,11 @@ def _one(
     replicates: int,
     seed: int,
 ) -> dict[str, Any]:
-    import warnings
-
-    from stations.curve_fit import CurveWarning
+    from stations.curve_fit import in_notes
     from stations.fit_many import fit_record, summarise
 
     record = load(path, species, site, scale)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CurveWarning)  # they are notes of the result
+    with in_notes():
         fitted = fit_record(record, options, use=use, pairs=pairs)
     attrs = record.attrs
     result = {k: attrs.get(k, "") for k in ("site", "species", "unit", "scale")} | summarise(fitted, at)

@@ -13,7 +13,7 @@ import xarray as xr
 from obsnet.errors import ObsnetError
 from obsnet.parallel import Scheduler, map_unordered
 from stations.curve_errors import coefficient_sd, standard_errors
-from stations.curve_fit import CurveFit, CurveOptions, fit_curve
+from stations.curve_fit import CurveFit, CurveOptions, fit_curve, in_notes
 from stations.series import series
 
 __all__ = ["FitSummary", "fit_file", "fit_many", "fit_record", "summarise"]
@@ -150,13 +150,8 @@ def fit_many(
 
 
 def _one(item: Any, *, fit: Callable[[Any], CurveFit], dates: tuple[float, ...] | None) -> FitSummary:
-    import warnings
-
-    from stations.curve_fit import CurveWarning
-
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", CurveWarning)  # the notes travel in the summary
+        with in_notes():  # they travel in the summary
             return FitSummary(str(item), summarise(fit(item), dates))
     except (ObsnetError, OSError) as error:
         return FitSummary(str(item), {}, f"{type(error).__name__}: {error}")

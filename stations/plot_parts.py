@@ -26,7 +26,7 @@ TEXT: dict[str, dict[str, str]] = {
         "growth": "Growth rate", "band": "± 1 standard error", "increase": "annual increase",
         "cycle": "Seasonal cycle", "month": "Month", "curve": "mean of the years", "spread": "± 1 sd of years",
         "hour": "Hour of day, mean solar time", "diurnal": "Diurnal cycle", "flags": "Share of rows", "use": "use",
-        "no diurnal": "no diurnal cycle: fewer than\nsix hours of day have data", "per year": " yr⁻¹",
+        "no diurnal": "no diurnal cycle: fewer than\nsix hours of day have five days", "per year": " yr⁻¹",
         "DJF": "Dec–Feb", "MAM": "Mar–May", "JJA": "Jun–Aug", "SON": "Sep–Nov",
     },
     "zh": {
@@ -35,7 +35,7 @@ TEXT: dict[str, dict[str, str]] = {
         "growth": "增长率", "band": "±1倍标准误差", "increase": "年增量",
         "cycle": "季节变化", "month": "月份", "curve": "多年平均", "spread": "±1倍年际标准差",
         "hour": "地方平太阳时(时)", "diurnal": "日变化", "flags": "数据比例", "use": "可用",
-        "no diurnal": "无日变化:\n有数据的小时不足六个", "per year": "/年",
+        "no diurnal": "无日变化:\n有五天以上数据的小时不足六个", "per year": "/年",
         "DJF": "12–2月", "MAM": "3–5月", "JJA": "6–8月", "SON": "9–11月",
     },
 }  # fmt: skip
@@ -66,20 +66,12 @@ def _classes(record: xr.Dataset) -> dict[str, np.ndarray]:
     }
 
 
-def date_axis(axes: Any, year: np.ndarray) -> None:
+def date_axis(axes: Any, time: np.ndarray) -> None:
     """Label an axis of decimal years by dates where the record is shorter than two years."""
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
-    if not np.isfinite(year).any() or np.nanmax(year) - np.nanmin(year) >= 2.0:
-        return
-
-    def date(x: float, _position: int) -> str:
-        first = np.datetime64(int(x) - 1970, "Y")
-        start, end = first.astype("datetime64[s]"), (first + 1).astype("datetime64[s]")
-        return str(start + np.timedelta64(round((x % 1.0) * float((end - start).astype(int))), "s"))[:10]
-
-    axes.xaxis.set_major_locator(MaxNLocator(6))
-    axes.xaxis.set_major_formatter(FuncFormatter(date))
+    known = time[~np.isnat(time)].astype("datetime64[D]")
+    if known.size and (days := int((known.max() - known.min()).astype(int))) < 730:
+        dates = np.arange(known.min(), known.max() + 2, max(1, days // 6))
+        axes.set_xticks(decimal_year(dates), dates.astype(str))
 
 
 def draw_record(
@@ -128,7 +120,7 @@ def draw_record(
         low, high = np.percentile(good, [0.1, 99.9])
         margin = 0.35 * (high - low)
         axes.set_ylim(max(np.nanmin(value), low - margin), min(np.nanmax(value), high + margin))
-    date_axis(axes, year)
+    date_axis(axes, record["time"].values)
     axes.set_ylabel(f"{formula(record.attrs['species'])} ({record.attrs['unit']})")
     axes.legend(loc="upper left", fontsize=8, markerscale=3 if dense else 1.5, framealpha=0.9)
 
@@ -285,6 +277,7 @@ def draw_flags(axes: Any, record: xr.Dataset, t: dict[str, str]) -> None:
         axes.bar(years + 0.5, share, bottom=bottom, width=0.9, color=colour, label=name, alpha=0.85)
         bottom += share
     axes.set_ylim(0, 1)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    if years.size < 8:
+        axes.set_xticks(years + 0.5, [f"{y:.0f}" for y in years])
     axes.set_ylabel(t["flags"])
     axes.legend(loc="lower left", fontsize=8, ncol=min(len(shares), 5), framealpha=0.9)

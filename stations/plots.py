@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +12,7 @@ import xarray as xr
 from obsnet.errors import ConfigError, ObsnetError, nearest
 from obsnet.store import atomic_path
 from stations.curve_errors import curve_ensemble
-from stations.curve_fit import CurveFit, CurveWarning
+from stations.curve_fit import CurveFit, in_notes
 from stations.fit_many import fit_record
 from stations.plot_parts import TEXT, draw_diurnal, draw_flags, draw_growth, draw_record, draw_season, formula
 
@@ -130,8 +129,7 @@ def _overview(
 
 def _fit(record: xr.Dataset, notes: list[str], *, must: bool) -> CurveFit | None:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", CurveWarning)
+        with in_notes():
             fit = fit_record(record)
     except ObsnetError as error:
         if must:

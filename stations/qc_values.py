@@ -84,7 +84,7 @@ class OutlierOptions(Options):
 
 def outlier_rule(rows: Rows, o: OutlierOptions) -> list[Found]:
     """Find what is far from the smooth curve."""
-    from stations.curve_fit import CurveOptions
+    from stations.curve_fit import CurveOptions, in_notes
     from stations.outliers import reject_outliers
 
     judged = np.flatnonzero(rows.judged)
@@ -95,9 +95,10 @@ def outlier_rule(rows: Rows, o: OutlierOptions) -> list[Found]:
         interval_days=o.interval_days, harmonics=o.harmonics, polynomial_terms=o.polynomial_terms
     )
     try:
-        found = reject_outliers(
-            decimal_year(times), mean, above=o.above, below=o.below, options=options, passes=o.passes
-        )
+        with in_notes():
+            found = reject_outliers(
+                decimal_year(times), mean, above=o.above, below=o.below, options=options, passes=o.passes
+            )
     except ObsnetError as error:
         raise SkipRule(f"found no curve to judge by ({error})") from error
     flag = np.zeros(rows.value.size, dtype=bool)

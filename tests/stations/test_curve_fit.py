@@ -290,3 +290,16 @@ def test_a_short_record_has_no_end_line():
     x = 2000.0 + np.arange(0, 400, 3) / 365.0
     fit = fit_curve(x, _known(x), CurveOptions(polynomial_terms=2, harmonics=2))
     assert np.isfinite(fit.trend(2000.5))
+
+
+def test_a_season_without_samples_is_said():
+    winter = WEEKLY[(WEEKLY % 1.0 < 0.25) | (WEEKLY % 1.0 > 0.75)]
+    with pytest.warns(
+        CurveWarning, match=r"a stretch of 6\.\d months of the season: 4 harmonics are not held"
+    ):
+        fit = fit_curve(winter, _known(winter))
+    assert len(fit.notes) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert fit_curve(winter, _known(winter), CurveOptions(harmonics=0)).notes == ()
+        assert fit_curve(WEEKLY, _known(WEEKLY)).notes == ()
