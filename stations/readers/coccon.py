@@ -86,7 +86,6 @@ def _record(
     xair = table["XAIR"]
     odd = np.isfinite(value) & ~((xair > _XAIR[0]) & (xair < _XAIR[1]))
     notes.warn(odd.sum(), f"rows have XAIR outside {_XAIR[0]} to {_XAIR[1]} (flagged 'suspect')")
-    altitude = table.get("altim", np.array(np.nan))
     quality = np.where(odd, np.uint32(Quality.SUSPECT), np.uint32(0))
     operator = _operator(source, table, stamp, gas, notes)
     if operator:
@@ -97,8 +96,7 @@ def _record(
             "quality": quality,
             "latitude": table["latdeg"],
             "longitude": table["londeg"],
-            # km in some versions, m in others; an instrument stands neither below 9 m nor above 9 km
-            "altitude_m": np.where(np.abs(altitude) < 9.0, altitude * 1000.0, altitude),
+            "altitude_m": table.get("altim", np.nan),
         },
         species=gas,
         unit=_UNIT,

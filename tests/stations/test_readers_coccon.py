@@ -39,8 +39,8 @@ def test_species_and_units():
         read_text(text.replace("1.10000e-01", "1.10000e+02"), species="CO")  # ppb under PROFFAST's name
 
 
-def test_altitude_in_kilometres_is_seen():
-    assert read_text(coccon(simple()).replace(" 60.000,", " 0.060,"))["altitude_m"].values[0] == 60.0
+def test_a_site_by_the_sea_stays_there():
+    assert read_text(coccon(simple()).replace(" 60.000,", " 5.000,"))["altitude_m"].values[0] == 5.0
 
 
 def test_an_instrument_without_a_second_channel_has_no_co():
