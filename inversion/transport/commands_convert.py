@@ -39,6 +39,7 @@ class _Label(enum.StrEnum):
 class _Part(enum.StrEnum):
     low = "low"
     high = "high"
+    both = "both"
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -55,7 +56,10 @@ Place = Annotated[
 Emulated = Annotated[
     bool, typer.Option("--emulated", help="The footprints come from an emulator; marked so.")
 ]
-Part = Annotated[_Part | None, typer.Option(help="Which of two nested grids; the outer one by default.")]
+Part = Annotated[
+    _Part | None,
+    typer.Option(help="Which of two nested grids; the outer one by default. both: convert only."),
+]
 Whole = Annotated[
     bool, typer.Option("--integrated", help="Take the time-integrated field although hours are there.")
 ]

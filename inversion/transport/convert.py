@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from inversion.jacobian import JacobianStore
 from inversion.transport.binning import Unresolved, sparse_tables
 from inversion.transport.footprint import UNIT, FootprintFile
+from inversion.transport.nest import add_up, nest_in, nested_batches, pair_up
 from inversion.transport.readers import open_footprints
 from inversion.transport.readers.common import Options
 from obsnet.errors import ConfigError, FormatError, GridError, ObsnetError, SchemaError
@@ -26,6 +27,7 @@ from obsnet.times import as_utc, time_bins
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+    import xarray as xr
 
 __all__ = ["Task", "convert_file", "convert_files", "match_observations", "part_name"]
 
@@ -50,6 +52,8 @@ class Task:
         Observations that each receptor stands for; None leaves receptors their own identity.
     curtain : tuple of str or None
         Boundary file, species and unit.
+    nest : (str, Options) or None
+        File with a finer grid inside this one, and how to read it; see `inversion.transport.nest`.
     """
 
     path: str
@@ -59,6 +63,7 @@ class Task:
     unresolved: Unresolved = "refuse"
     names: Mapping[str, tuple[str, ...]] | None = None
     curtain: tuple[str, str, str | None] | None = None
+    nest: tuple[str, Options] | None = None
 
 
 def part_name(path: str | Path) -> str:
@@ -97,23 +102,32 @@ def _convert(task: Task) -> dict[str, Any]:
     report: dict[str, Any] = {"path": task.path, "receptors": len(source), "missing": 0, "total": 0.0}
     lost: dict[str, float] = {}
     sensitivity, background = [], []
-    for data in source.batches():
+    batches: Iterable[tuple[xr.Dataset, ...]] = ((data,) for data in source.batches())
+    if task.nest is not None:
+        batches = nested_batches(source, open_footprints(task.nest[0], task.nest[1], format=task.format))
+    for layers in batches:
+        data = layers[0]
         report["missing"] += int(data.attrs["missing_receptors"])
-        binned = sparse_tables(data, grid, edges, unresolved=task.unresolved)
+        parts = [sparse_tables(layer, grid, edges, unresolved=task.unresolved) for layer in layers]
+        binned = parts[0]
         beside = binned.background
         if curtain is not None:
             beside = _with_background(data, beside, curtain)
-        report["total"] += binned.total
-        for reason, amount in binned.lost.items():
-            lost[reason] = lost.get(reason, 0.0) + amount
-        sensitivity.append(_renamed(binned.sensitivity, task.names))
+        report["total"] += sum(part.total for part in parts)
+        for reason in binned.lost:
+            lost[reason] = lost.get(reason, 0.0) + sum(part.lost[reason] for part in parts)
+        table = binned.sensitivity if len(parts) == 1 else add_up([part.sensitivity for part in parts])
+        sensitivity.append(_renamed(table, task.names))
         if beside is not None:
             background.append(_renamed(beside, task.names))
     table = pa.concat_tables(sensitivity)
     if len(table):
         store.write_part(part_name(task.path), table, pa.concat_tables(background) if background else None)
     ids = table["obs_id"].unique()
-    return {**report, "observations": len(ids), "lost": lost, "notes": list(source.notes)}
+    notes = list(source.notes)
+    if task.nest is not None:
+        notes.append("joined with the finer grid inside it; where that is, the outer grid's values give way")
+    return {**report, "observations": len(ids), "lost": lost, "notes": notes}
 
 
 def _usable(source: FootprintFile) -> FootprintFile:
@@ -176,7 +190,8 @@ def convert_files(
     Parameters
     ----------
     paths : sequence of path
-        Files of any make that `inversion.transport.readers` opens.
+        Files of any make that `inversion.transport.readers` opens. A FLEXPART nest beside its mother file, and
+        the two grids of a nested file under ``part="both"``, become one footprint.
     out : path
         Folder of the Jacobian. Files whose part stands there already are not read again.
     options, format
@@ -215,7 +230,12 @@ def convert_files(
     options = replace(options or Options(), grid=(options.grid if options and options.grid else grid))
     if not paths:
         raise ConfigError("no footprint files to convert")
-    opened, failed = _open_all(paths, options, format)
+    nests: dict[Path, tuple[str, Options]] = {m: (str(n), options) for m, n in pair_up(paths).items()}
+    inner = {n for n, _ in nests.values()}
+    if options.part == "both":
+        options, fine = replace(options, part="low"), replace(options, part="high")
+        nests |= {Path(p): (str(p), fine) for p in paths if nest_in(p)}
+    opened, failed = _open_all([p for p in paths if str(Path(p)) not in inner], options, format)
     if not opened:
         raise ConfigError(f"none of {len(paths)} files could be opened; the first: {failed[0]['error']}")
     grid = grid or _common_grid(opened)
@@ -243,7 +263,8 @@ def convert_files(
     tasks = []
     for source in todo:
         own = None if names is None else {k: names[k] for k in source.receptors["obs_id"] if k in names}
-        tasks.append(Task(str(source.path), str(out), options, format, unresolved, own, curtain))
+        nest = nests.get(source.path)
+        tasks.append(Task(str(source.path), str(out), options, format, unresolved, own, curtain, nest))
     report: dict[str, Any] = {
         "files": len(paths),
         "done": 0,

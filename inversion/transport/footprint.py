@@ -51,7 +51,7 @@ CURTAINS = ("north", "east", "south", "west")
 # What has been done to a column footprint already; only "none" may still be weighted.
 Weighting = Literal["none", "pressure", "kernel", "unknown"]
 RECEPTOR_COLUMNS = ("obs_id", "time", "time_start", "time_end", "latitude", "longitude", "height_m")
-_BATCH_BYTES = 128 * 2**20
+BATCH_BYTES = 128 * 2**20
 
 Floats = npt.NDArray[np.floating[Any]]
 Times = npt.NDArray[np.datetime64]
@@ -151,7 +151,7 @@ class FootprintFile:
         stop = len(self) if stop is None else min(stop, len(self))
         return _dataset(self, self.receptors.iloc[start:stop], self.load(start, stop))
 
-    def batches(self, max_bytes: int = _BATCH_BYTES) -> Iterator[xr.Dataset]:
+    def batches(self, max_bytes: int = BATCH_BYTES) -> Iterator[xr.Dataset]:
         """Read all receptors, so many at a time that their dense values stay below `max_bytes`."""
         size = max(1, int(max_bytes // max(self.bytes_per_receptor, 1)))
         for start in range(0, len(self), size):

@@ -76,9 +76,10 @@ def forward(
     scale = amount / (periods[bin_] * grid.cell_area.ravel()[cell])
     shape = (periods.size, *grid.shape)
     flat = bin_.astype(np.int64) * grid.size + cell
-    total = np.bincount(flat, scale * found["sensitivity"].to_numpy(), minlength=int(np.prod(shape)))
-    square = np.bincount(flat, (scale * found["stderr"].to_numpy()) ** 2, minlength=int(np.prod(shape)))
-    return _dataset(total.reshape(shape), np.sqrt(square).reshape(shape), grid, edges, settings)
+    total, square = np.zeros(shape), np.zeros(shape)
+    np.add.at(total.reshape(-1), flat, scale * found["sensitivity"].to_numpy())
+    np.add.at(square.reshape(-1), flat, (scale * found["stderr"].to_numpy()) ** 2)
+    return _dataset(total, np.sqrt(square), grid, edges, settings)
 
 
 def _dataset(

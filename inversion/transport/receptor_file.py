@@ -148,16 +148,15 @@ def _receptor(path: Path, species: str, name: Any, rows: pd.DataFrame) -> dict[s
         raise RangeError(f"{where}: time_end comes before time")
     if len(rows) > 1 and (ends > times).any():
         raise SchemaError(f"{where}: time_end belongs to a point; the rows of a path have one time each")
-    weight = rows["weight"].to_numpy() if "weight" in rows else np.full(len(rows), np.nan)
-    if np.isnan(weight).any() and not np.isnan(weight).all():
+    weights = rows["weight"].to_numpy() if "weight" in rows else np.full(len(rows), np.nan)
+    weight = None if np.isnan(weights).all() else weights.tolist()
+    if weight is not None and np.isnan(weights).any():
         raise SchemaError(f"{where}: has weights in some of its rows only")
-    if np.isnan(weight).all():
-        weight = None
-        if len(rows) > 1 and not (np.diff(times) > np.timedelta64(0)).all():
-            raise SchemaError(
-                f"{where}: has {len(rows)} rows whose times do not increase; a path needs increasing times, the "
-                "levels of a column need weights, and other receptors another obs_id"
-            )
+    if weight is None and len(rows) > 1 and not (np.diff(times) > np.timedelta64(0)).all():
+        raise SchemaError(
+            f"{where}: has {len(rows)} rows whose times do not increase; a path needs increasing times, the "
+            "levels of a column need weights, and other receptors another obs_id"
+        )
     one: dict[str, Any] = {}
     for column in ("zenith", "azimuth", "amount_mol"):
         values = rows[column].unique() if column in rows else np.array([np.nan])
@@ -174,7 +173,7 @@ def _receptor(path: Path, species: str, name: Any, rows: pd.DataFrame) -> dict[s
         "time_end": ends.max(),
         "corner_time": times.tolist(),
         **{n: rows[n].tolist() for n in ("latitude", "longitude", "height_m")},
-        "weight": None if weight is None else weight.tolist(),
+        "weight": weight,
         **one,
     }
 

@@ -78,8 +78,8 @@ class Options:
         For files whose name does not say it.
     emulated : bool
         The footprint comes from an emulator.
-    part : {"high", "low"}, optional
-        Which of two nested grids; the outer one by default.
+    part : {"high", "low", "both"}, optional
+        Which of two nested grids; the outer one by default. Both are joined when files are converted.
     integrated : bool
         Take the time-integrated field although the file also has a time-resolved one.
     grid : Grid, optional
@@ -98,7 +98,7 @@ class Options:
     weighting: Weighting | None = None
     receptor: Receptor | None = None
     emulated: bool = False
-    part: Literal["high", "low"] | None = None
+    part: Literal["high", "low", "both"] | None = None
     integrated: bool = False
     grid: Grid | None = None
     source_density: float | Literal["standard"] | None = None

@@ -170,7 +170,9 @@ def _notes(found: Probe) -> list[str]:
             f"output covers only {average} s of each step of {step} s (loutaver, loutstep); not scaled up"
         )
     if "nest" in found.path.name or int(found.attributes.get("nested_output", 0)) == 2:
-        notes.append("nested output: sensitivities outside the nest are in the mother file")
+        notes.append(
+            "nested output: sensitivities outside the nest are in the mother file; convert both files together"
+        )
     if found.attributes.get("comment"):
         notes.append(f"comment in the file: {found.attributes['comment']}")
     return notes

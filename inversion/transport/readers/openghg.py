@@ -162,7 +162,10 @@ def _plan(nc: Any, found: Probe, options: Options, notes: list[str]) -> _Plan:
             plan = _Plan(lat, lon)
             plan.fields = ["fp_low"]
             plan.scale, plan.unit = factor(text(nc["fp_low"], "units"), options, path, "fp_low")
-            notes.append("outer grid of a nested footprint (whole domain); the inner one is part='high'")
+            notes.append(
+                "outer grid of a nested footprint (whole domain); the inner one is part='high', both are joined by "
+                "convert with part='both' (--part both)"
+            )
         return plan
     plan = _Plan(lat, lon)
     whole = next((n for n in _INTEGRATED if n in names), None)

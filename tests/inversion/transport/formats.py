@@ -113,15 +113,24 @@ def pystilt_parquet(
 
 
 def flexpart(
-    path: Path, values: np.ndarray, *, switches=(1, 2), unit="s m3 kg-1", ctl=0.1, releases=1, **attrs
+    path: Path,
+    values: np.ndarray,
+    *,
+    switches=(1, 2),
+    unit="s m3 kg-1",
+    ctl=0.1,
+    releases=1,
+    lat=LAT,
+    lon=LON,
+    **attrs,
 ) -> Path:
     """FLEXPART ``grid_time``: values (pointspec, time forward, lat, lon) in the lowest of two layers."""
     n = values.shape[1]
     with netCDF4.Dataset(path, "w") as nc:
         sizes = {
             "time": n,
-            "longitude": LON.size,
-            "latitude": LAT.size,
+            "longitude": lon.size,
+            "latitude": lat.size,
             "height": 2,
             "numspec": 1,
             "pointspec": len(values),
@@ -133,8 +142,8 @@ def flexpart(
             nc.createDimension(name, size)
         nc.createVariable("time", "i4", ("time",)).units = "seconds since 2024-04-02 06:00"
         nc["time"][:] = -3600 * np.arange(1, n + 1)
-        nc.createVariable("longitude", "f4", ("longitude",))[:] = LON
-        nc.createVariable("latitude", "f4", ("latitude",))[:] = LAT
+        nc.createVariable("longitude", "f4", ("longitude",))[:] = lon
+        nc.createVariable("latitude", "f4", ("latitude",))[:] = lat
         nc.createVariable("height", "f4", ("height",))[:] = [150.0, 50000.0]
         nc.createVariable("RELCOM", "S1", ("numpoint", "nchar"))
         for i in range(releases):
