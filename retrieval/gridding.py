@@ -128,34 +128,16 @@ def empty_bins(
     return BinSums(grid, edges, float(shift), np.zeros((cells, 5)), np.zeros(3, dtype=np.int64))
 
 
-@numba.njit(cache=True, inline="always")
-def _bin(x: float, edges: Floats, per_unit: float) -> int:
-    """Return `axis_cell` of a value, first trying where it is on an even axis."""
-    if not x >= edges[0]:
-        return -1
-    i = int(min((x - edges[0]) * per_unit, 1e9))
-    if i < edges.shape[0] - 1 and edges[i] <= x < edges[i + 1]:
-        return i
-    return _cell(x, edges)
-
-
-@numba.njit(cache=True, inline="always")
-def _column(x: float, lon_edges: Floats, per_lon: float) -> int:
-    """Return the column of a longitude in any convention."""
-    column = _bin(x, lon_edges, per_lon)
-    if column < 0:
-        turns = np.floor((x - lon_edges[0]) / 360.0)
-        if turns != 0.0:
-            column = _bin(x - 360.0 * turns, lon_edges, per_lon)
-    return column
-
-
-@numba.njit(cache=True, inline="always")
-def _row(y: float, lat_edges: Floats, per_lat: float) -> int:
-    """Return the row of a latitude; the pole belongs to the last one."""
-    row = _bin(y, lat_edges, per_lat)
+@numba.njit(cache=True)
+def _place(y: float, x: float, lat_edges: Floats, lon_edges: Floats) -> tuple[int, int]:
+    """Return row and column of a place, -1 outside; longitudes in any convention, the pole in the last row."""
+    row, column = _cell(y, lat_edges), _cell(x, lon_edges)
     top = lat_edges.shape[0] - 1
-    return top - 1 if row < 0 and y == 90.0 and lat_edges[top] == 90.0 else row
+    if row < 0 and y == 90.0 and lat_edges[top] == 90.0:
+        row = top - 1
+    if column < 0:
+        column = _cell(x - 360.0 * np.floor((x - lon_edges[0]) / 360.0), lon_edges)
+    return row, column
 
 
 @numba.njit(cache=True, nogil=True)
@@ -174,8 +156,10 @@ def _accumulate(
     left_out: Ints,
 ) -> None:
     bins, nlat, nlon = time_edges.shape[0] - 1, lat_edges.shape[0] - 1, lon_edges.shape[0] - 1
-    per_lat, per_lon = nlat / (lat_edges[nlat] - lat_edges[0]), nlon / (lon_edges[nlon] - lon_edges[0])
-    t = 0
+    south, west = lat_edges[0], lon_edges[0]
+    per_lat, per_lon = nlat / (lat_edges[nlat] - south), nlon / (lon_edges[nlon] - west)
+    one = np.uint64(1)
+    t, begin, end = 0, time_edges[0], time_edges[1]
     for k in range(time.shape[0]):
         # everything in float64: a float32 latitude just below 55 must not round up into the next row
         v, s = np.float64(value[k]), np.float64(sigma[k])
@@ -183,20 +167,27 @@ def _accumulate(
             left_out[0] += 1
             continue
         stamp = time[k]
-        if not time_edges[t] <= stamp < time_edges[t + 1]:  # soundings come in order of time, mostly
+        if stamp < begin or stamp >= end:  # soundings come in order of time, mostly
             if stamp < time_edges[0] or stamp >= time_edges[bins]:
                 left_out[1] += 1
                 continue
             t = np.searchsorted(time_edges, stamp, side="right") - 1
-        row = _row(np.float64(lat[k]), lat_edges, per_lat)
-        column = _column(np.float64(lon[k]), lon_edges, per_lon)
-        if row < 0 or column < 0:
-            left_out[2] += 1
-            continue
+            begin, end = time_edges[t], time_edges[t + 1]
+        y, x = np.float64(lat[k]), np.float64(lon[k])
+        fy, fx = (y - south) * per_lat, (x - west) * per_lon
+        row = column = -1
+        if 0.0 <= fy < nlat and 0.0 <= fx < nlon:  # where it is on even axes, all but at the edges
+            # unsigned: numba need not look for negative indices
+            i, j = np.uint64(fy), np.uint64(fx)
+            if lat_edges[i] <= y < lat_edges[i + one] and lon_edges[j] <= x < lon_edges[j + one]:
+                row, column = np.int64(i), np.int64(j)
+        if row < 0:
+            row, column = _place(y, x, lat_edges, lon_edges)
+            if row < 0 or column < 0:
+                left_out[2] += 1
+                continue
         d = v - shift
-        cell = np.uint64(
-            (t * nlat + row) * nlon + column
-        )  # unsigned: numba need not look for a negative index
+        cell = np.uint64((t * nlat + row) * nlon + column)
         sums[cell, 0] += 1.0
         sums[cell, 1] += d
         sums[cell, 2] += d * d
@@ -215,12 +206,10 @@ def _cell_numbers(
     lon_edges: Floats,
 ) -> Ints:
     bins, nlat, nlon = time_edges.shape[0] - 1, lat_edges.shape[0] - 1, lon_edges.shape[0] - 1
-    per_lat, per_lon = nlat / (lat_edges[nlat] - lat_edges[0]), nlon / (lon_edges[nlon] - lon_edges[0])
     out = np.full(time.shape[0], -1, dtype=np.int64)
     for k in range(time.shape[0]):
         t = np.searchsorted(time_edges, time[k], side="right") - 1
-        row = _row(np.float64(lat[k]), lat_edges, per_lat)
-        column = _column(np.float64(lon[k]), lon_edges, per_lon)
+        row, column = _place(np.float64(lat[k]), np.float64(lon[k]), lat_edges, lon_edges)
         if np.isfinite(value[k]) and 0 <= t < bins and row >= 0 and column >= 0:
             out[k] = (t * nlat + row) * nlon + column
     return out

@@ -32,14 +32,15 @@ def field_variance(bins: BinSums, *, r: float = 0.0) -> float:
 
     Notes
     -----
-    In a cell ``E sum (y - mean)^2 = (n - 1) field + (1 - r) (1 - 1 / n) sum s^2``: what the errors explain is
-    taken off, and what all soundings of a cell share does not show.
+    In a cell ``E sum (y - mean)^2 = (n - 1) field + (1 - r) (1 - 1 / n) sum s^2 + r sum (s - mean s)^2``: what
+    the errors explain is taken off, and what all soundings of a cell share alike does not show.
     """
-    n, first, second, _, s2 = bins.sums[bins.sums[:, 0] > 1.0].T
+    n, first, second, s, s2 = bins.sums[bins.sums[:, 0] > 1.0].T
     if len(n) == 0:
         return 0.0
     squares = np.maximum(second - first**2 / n, 0.0).sum()
-    return max(float((squares - np.sum((1.0 - r) * (1.0 - 1.0 / n) * s2)) / np.sum(n - 1.0)), 0.0)
+    errors = (1.0 - r) * (1.0 - 1.0 / n) * s2 + r * (s2 - s**2 / n)
+    return max(float((squares - errors.sum()) / np.sum(n - 1.0)), 0.0)
 
 
 def leave_one_out(bins: BinSums, soundings: Iterable[Soundings], *, r: float = 0.0) -> Scores:
