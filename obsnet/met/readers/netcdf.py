@@ -162,15 +162,20 @@ class NetcdfReader:
             level = _level_dim(dims)
             if level is not None and data.dimensions[level].size == 1:
                 level = None  # one level of a surface field, as lnsp comes from MARS
-            unit = getattr(variable, "units", None)
-            known = canonical(
-                name, getattr(variable, "standard_name", ""), unit, level is not None, str(path)
-            )
+            unit, standard = getattr(variable, "units", None), getattr(variable, "standard_name", "")
+            other = [d for d in dims[:-2] if d != level and not _is_time(d) and data.dimensions[d].size > 1]
+            known = canonical(name, standard, unit, level is not None or bool(other), str(path))
             if known is None:
                 continue
+            if other:
+                raise FormatError(
+                    f"{path}: variable {name!r} stands on {other[0]!r} with {data.dimensions[other[0]].size} entries, "
+                    "which is no vertical axis known here; give it the levels of the other variables, or one "
+                    "member of an ensemble"
+                )
             alias, scale = known
             if level is not None:
-                self._check_levels(path, data, level)
+                self._check_levels(path, data, level, name)
             if not _has_time(dims):
                 self._constant.setdefault(alias.variable, (path, name, scale))
                 continue
@@ -183,12 +188,16 @@ class NetcdfReader:
                 places[stamp] = (path, k)
             self._spec[path, alias.variable] = (name, scale)
 
-    def _check_levels(self, path: Path, data: Any, dim: str) -> None:
+    def _check_levels(self, path: Path, data: Any, dim: str, name: str) -> None:
         found = _levels(path, data, dim)
         if self._levels is None:
             self._levels = found
         elif found[0] != self._levels[0] or not np.array_equal(found[1][0], self._levels[1][0]):
-            raise FormatError(f"{path}: its vertical levels differ from those of {self.files[0]}")
+            counts = [np.shape(axis[1][0])[-1] for axis in (found, self._levels)]
+            raise FormatError(
+                f"{path}: the vertical levels of {name!r} ({counts[0]}) differ from those of {self.files[0]} "
+                f"({counts[1]}); every variable needs the same levels"
+            )
 
     def variables(self) -> set[str]:
         """Return the canonical names there are."""

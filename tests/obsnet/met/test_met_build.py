@@ -233,6 +233,21 @@ def test_a_variable_missing_at_one_time(tmp_path):
         open_met(files)
 
 
+def test_a_level_missing_from_one_variable(tmp_path):
+    winds = era5(tmp_path / "a.nc", drop=("t",))
+    fewer = era5(tmp_path / "b.nc", only=("t",), levels=LEVELS[1:])
+    with pytest.raises(
+        FormatError, match=r"b.nc: the vertical levels of 't' \(12\) differ from .*a.nc \(13\)"
+    ):
+        open_met([winds, fewer])
+    import xarray as xr
+
+    with xr.open_dataset(winds) as a, xr.open_dataset(fewer) as b:
+        xr.merge([a, b[["t"]].rename(level="plev2")]).to_netcdf(tmp_path / "c.nc")
+    with pytest.raises(FormatError, match=r"c.nc: variable 't' stands on 'plev2' with 12 entries"):
+        open_met([tmp_path / "c.nc"])
+
+
 def test_the_same_time_twice(tmp_path):
     with pytest.raises(FormatError, match=r"is also in .*a.nc; give each time once"):
         open_met([era5(tmp_path / "a.nc"), era5(tmp_path / "b.nc", hours=(2,))])
