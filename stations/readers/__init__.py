@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -16,7 +16,9 @@ from stations.readers.source import Source
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["ALL", "READERS", "Reader", "choose", "expand", "find_reader", "read", "read_all"]
+    from stations.record import Notes
+
+__all__ = ["ALL", "READERS", "Reader", "choose", "each", "expand", "find_reader", "read", "read_all"]
 
 # Which species of a file is meant where the caller names none.
 PREFERRED = ("CO2", "CH4", "N2O", "CO", "SF6", "H2")
@@ -224,3 +226,15 @@ def choose(available: list[str], species: str | None, path: Path) -> list[str]:
         if name.upper() == species.upper():
             return [name]
     raise ConfigError(f"{path}: no {species} in this file{nearest(species, available)}")
+
+
+def each(
+    wanted: list[str], available: list[str], notes: Notes, make: Callable[[str, Notes], xr.Dataset]
+) -> list[xr.Dataset]:
+    """Return a record of each species wanted, its notes beginning with those of the file."""
+    records = []
+    for gas in wanted:
+        record = make(gas, notes.copy())
+        record.attrs["species_available"] = available
+        records.append(record)
+    return records

@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from obsnet.schema import Quality
-from stations.readers import choose
+from stations.readers import choose, each
 from stations.readers.proffast_profiles import FOLDER, profiles
 from stations.readers.source import Source
 from stations.readers.table import read_table, require
@@ -60,12 +60,8 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     notes.warn(
         off.sum(), "rows have a UTC and a Julian date that differ: one of them is local time; UTC was used"
     )
-    records = []
-    for gas in choose(gases, species, source.path):
-        record = _record(source, table, stamp, gas, notes.copy())
-        record.attrs["species_available"] = gases
-        records.append(record)
-    return records
+    wanted = choose(gases, species, source.path)
+    return each(wanted, gases, notes, lambda gas, own: _record(source, table, stamp, gas, own))
 
 
 def _from_julian(days: np.ndarray) -> np.ndarray:

@@ -54,7 +54,7 @@ from pydantic import Field
 from obsnet.config import Options, read_toml, validate
 from obsnet.errors import ConfigError, FormatError, nearest
 from obsnet.schema import Quality
-from stations.readers import choose
+from stations.readers import choose, each
 from stations.readers.flags import decode
 from stations.readers.source import Source
 from stations.readers.text import local_to_utc
@@ -138,12 +138,10 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     series = {s.species: s for s in layout.series}
     if len(series) != len(layout.series):
         raise ConfigError(f"{config}: a species is described twice")
-    records = []
-    for gas in choose(list(series), species, source.path):
-        record = _record(source, layout, series[gas], table, stamp, notes.copy())
-        record.attrs["species_available"] = list(series)
-        records.append(record)
-    return records
+    wanted = choose(list(series), species, source.path)
+    return each(
+        wanted, list(series), notes, lambda gas, own: _record(source, layout, series[gas], table, stamp, own)
+    )
 
 
 def _table(source: Source, layout: Layout) -> pd.DataFrame:

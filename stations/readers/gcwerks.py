@@ -18,7 +18,7 @@ import xarray as xr
 
 from obsnet.errors import FormatError
 from obsnet.schema import Quality
-from stations.readers import choose
+from stations.readers import choose, each
 from stations.readers.flags import decode
 from stations.readers.source import Source
 from stations.readers.table import read_table, require
@@ -80,26 +80,26 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     table = read_table(rows, columns, strings=texts, path=source.path, notes=notes, skip=unwanted)
     station = header[-3].strip() if len(header) > 2 else ""
     days, precisions = _precisions(source)
-    records = []
-    for gas in wanted:
-        at = names.index(gas)
-        uncertainty = _on_days(from_parts(*(table[n] for n in _TIME)), days, precisions.get(gas))
-        record = _record(source, table, gas, (units[at], scales[at]), uncertainty, station, notes.copy())
-        record.attrs["species_available"] = gases
-        records.append(record)
-    return records
+    stamp = from_parts(*(table[n] for n in _TIME))
+
+    def record(gas: str, own: Notes) -> xr.Dataset:
+        unit_and_scale = (units[names.index(gas)], scales[names.index(gas)])
+        uncertainty = _on_days(stamp, days, precisions.get(gas))
+        return _record(source, table, stamp, gas, unit_and_scale, uncertainty, station, own)
+
+    return each(wanted, gases, notes, record)
 
 
 def _record(
     source: Source,
     table: dict[str, np.ndarray],
+    stamp: np.ndarray,
     gas: str,
     unit_and_scale: tuple[str, str],
     uncertainty: np.ndarray,
     station: str,
     notes: Notes,
 ) -> xr.Dataset:
-    stamp = from_parts(*(table[n] for n in _TIME))
     name, _, instrument = station.partition("-")
     site = by_name(name)
     flags = table[f"{gas} Flag"]

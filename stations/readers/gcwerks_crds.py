@@ -15,7 +15,7 @@ import xarray as xr
 from obsnet.constants import SPECIES
 from obsnet.errors import FormatError
 from obsnet.schema import Quality
-from stations.readers import choose
+from stations.readers import choose, each
 from stations.readers.gcwerks import yymmdd
 from stations.readers.source import Source
 from stations.readers.table import read_table, require
@@ -64,12 +64,9 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
         unwanted -= {f"{gases[gas]} {what}" for what in ("C", "stdev", "N")}
     table = read_table(rows, names, strings=("type",), path=source.path, notes=notes, skip=unwanted)
     stamp = _stamp(table["date"], table["time"])
-    records = []
-    for gas in wanted:
-        record = _record(source, table, stamp, gas, gases[gas], notes.copy())
-        record.attrs["species_available"] = list(gases)
-        records.append(record)
-    return records
+    return each(
+        wanted, list(gases), notes, lambda gas, own: _record(source, table, stamp, gas, gases[gas], own)
+    )
 
 
 def _stamp(date: np.ndarray, clock: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from obsnet.errors import FormatError
 from obsnet.schema import Quality
 from obsnet.times import from_epoch
 from obsnet.units import convert
-from stations.readers import choose
+from stations.readers import choose, each
 from stations.readers.source import Source, decode
 from stations.readers.table import read_table, require
 from stations.readers.text import from_parts
@@ -81,11 +81,10 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     stamp = from_epoch(table["EPOCH_TIME"])
     stamp[~((stamp > np.datetime64("1990")) & (stamp < np.datetime64("2200")))] = np.datetime64("NaT")
     _compare_clocks(stamp, table, notes)
-    records = []
-    for gas in choose(gases, species, source.path):
-        record = _record(source, table, stamp, gas, notes.copy())
-        record.attrs |= {"species_available": gases, "files": len(tables)}
-        records.append(record)
+    wanted = choose(gases, species, source.path)
+    records = each(wanted, gases, notes, lambda gas, own: _record(source, table, stamp, gas, own))
+    for record in records:
+        record.attrs["files"] = len(tables)
     return records
 
 
