@@ -108,9 +108,10 @@ def hyper_ensemble(
             raise SolverError(
                 f"member prior_error={prior:g}, observation_error={observation:g} is not positive definite"
             )
-        solved = la.cho_solve((root, True), right, check_finite=False) * prior**2
-        step = solved[:, 0] / observation**2
-        quadratic = energy / observation**2 - float(right[:, 0] @ step) / observation**2
+        half = la.solve_triangular(root, right, lower=True, check_finite=False)
+        step = la.solve_triangular(root, half[:, 0], lower=True, trans=1, check_finite=False)
+        step *= (prior / observation) ** 2
+        quadratic = (energy - float(seen @ step)) / observation**2
         # ln det S = ln det R + ln det B + ln det A; the powers of a^2 in the last two cancel
         logdet = (
             2.0 * float(np.log(np.diagonal(root)).sum())
@@ -118,8 +119,7 @@ def hyper_ensemble(
             + known
         )
         mean = problem.prior + (error.factor(step) if inverse is None else step)
-        covariance = columns.T @ solved[:, 1:]
-        totals = Aggregate(np.asarray(g @ mean), 0.5 * (covariance + covariance.T))
+        totals = Aggregate(np.asarray(g @ mean), prior**2 * (half[:, 1:].T @ half[:, 1:]))
         evidence = -0.5 * (quadratic + logdet)
         found.append(HyperMember(prior, observation, mean, totals, quadratic / problem.n_obs, evidence))
     return found
