@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import time
 from dataclasses import replace
@@ -91,6 +92,23 @@ def steps_of(
     return time.process_time() - start, float(found[4][3]), float(found[4][4])
 
 
+def two_threads(met: Met, grid: Grid, edges: Any, settings: Settings, tries: int = 25) -> dict[str, float]:
+    """Return the gain of a second thread: the shortest of many short runs each, for machines are seldom idle."""
+    receptors = many(4, int(settings.particles or 0))
+    walls: dict[int, list[float]] = {1: [], 2: []}
+    spent: dict[int, float] = {1: 0.0, 2: 0.0}
+    for _ in range(tries):
+        for threads, found in walls.items():
+            cpu, wall = time.process_time(), time.perf_counter()
+            simulate(met, receptors, grid, edges, settings, threads=threads)
+            found.append(time.perf_counter() - wall)
+            spent[threads] += time.process_time() - cpu
+    return {
+        "two_threads_speedup_wall_best_of_tries": round(min(walls[1]) / min(walls[2]), 2),
+        "two_threads_cpu_against_one": round(spent[2] / spent[1], 3),
+    }
+
+
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -106,10 +124,9 @@ def main() -> None:
     out: dict[str, Any] = {"particles": hanna.particles, "hours": hanna.hours, "ctl": hanna.ctl}
 
     receptors = many(options.receptors, int(hanna.particles or 0))
-    start, wall = time.process_time(), time.perf_counter()
+    start = time.process_time()
     found = simulate(met, receptors, grid, edges, hanna)
     each = (time.process_time() - start) / options.receptors
-    one_thread = time.perf_counter() - wall
     out["hanna_cpu_s_per_footprint"] = round(each, 3)
     out["hanna_footprints_per_core_hour"] = round(3600.0 / each)
     out["mean_rows_per_footprint"] = round(len(found.sensitivity) / options.receptors)
@@ -128,12 +145,7 @@ def main() -> None:
     out["ns_per_interval"] = round(1e9 * (a[0] - vertical * a[2]) / a[1], 1)
     out["vertical_steps_per_interval"] = round(a[2] / a[1], 1)
 
-    cpu, wall = time.process_time(), time.perf_counter()
-    simulate(met, receptors, grid, edges, hanna, threads=2)
-    two_threads, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    out["two_threads_speedup_wall"] = round(one_thread / two_threads, 2)
-    out["two_threads_cores_used"] = round(cpu / two_threads, 2)
-    out["two_threads_cpu_per_footprint"] = round(cpu / options.receptors, 3)
+    out |= two_threads(met, grid, edges, replace(hanna, particles=200))
 
     peak = []
     for n in (50, 500):
@@ -145,6 +157,7 @@ def main() -> None:
     out["mixed_layer_particles"] = mixed.particles
     out["mixed_layer_cpu_ms_per_footprint"] = round(1e3 * each, 2)
     out["peak_memory_mb_50_and_500_receptors_in_one_task"] = [round(p) for p in peak]
+    out["load_average"] = [round(x, 1) for x in os.getloadavg()]
     print(json.dumps(out, indent=1) if options.json else "\n".join(f"{k:50s} {v}" for k, v in out.items()))
 
 

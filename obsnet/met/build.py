@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,6 +27,7 @@ from obsnet.met.vertical import (
     surface_layer,
     to_terrain_following,
 )
+from obsnet.progress import progress
 from obsnet.times import as_utc, from_epoch, to_epoch
 
 __all__ = ["Reader", "build_met", "open_met"]
@@ -85,7 +86,6 @@ def build_met(
     levels: int = 48,
     trim: bool = False,
     winds: str = "auto",
-    advance: Callable[[int], None] = lambda _n: None,
 ) -> Met:
     """Prepare meteorological files once, as memory-mapped arrays that all workers share.
 
@@ -107,8 +107,6 @@ def build_met(
         Cut off edge rows and columns that hold NaN (and say so) instead of refusing them.
     winds : {"auto", "earth", "grid"}
         What the wind components of a projected grid are along; auto believes the file.
-    advance : callable
-        Told of each time prepared.
 
     Returns
     -------
@@ -133,7 +131,7 @@ def build_met(
         pass
     shutil.rmtree(folder, ignore_errors=True)
     with _source(files, winds) as reader:
-        met = _build(reader, folder, bounds, start, stop, top, levels, trim, advance)
+        met = _build(reader, folder, bounds, start, stop, top, levels, trim)
     met.meta["fingerprint"] = mark
     met.save(folder)
     return Met.load(folder)
@@ -168,7 +166,6 @@ def _build(
     top: float,
     levels: int,
     trim: bool,
-    advance: Callable[[int], None] = lambda _n: None,
 ) -> Met:
     times = _period(reader.times, start, stop)
     notes = list(reader.notes)
@@ -180,48 +177,51 @@ def _build(
     heights: npt.NDArray[np.float64] | None = None
     out: dict[str, Any] = {}
     terrain: npt.NDArray[np.float32] | None = None
-    for n, (before, now, after) in enumerate(_windows(states)):
-        if heights is None or terrain is None:
-            terrain = now["terrain"]
-            reach = float((now["height"][-1] - terrain).min())
-            if reach < 3000.0:
-                raise RangeError(f"the fields end {reach:.0f} m above ground; 3000 m are needed at least")
-            heights = level_heights(min(top, 0.995 * reach), levels)
-            slope = [s.astype(np.float32) for s in _horizontal(terrain.astype(np.float64), lat, lon)]
-            shape = (times.size, lat.size, lon.size)
-            for name, dims in (
-                ("wind", (levels, len(WIND))),
-                ("state", (levels, len(STATE))),
-                ("surface", (len(SURFACE),)),
-            ):
-                out[name] = _array(folder, name, (*shape, *dims))
-        w = _vertical_velocity(before, now, after, lat, lon)
-        upper = [
-            np.ascontiguousarray(x)
-            for x in (*(now[k] for k in ("p", "height", "u", "v")), w, now["t"], now["q"])
-        ]
-        lower = [now["sp"], now["terrain"], *slope, *(now[k] for k in ("t2m", "u10", "v10", "roughness"))]
-        arguments: list[Any] = [
-            heights,
-            *upper,
-            *lower,
-            bool(now["has_10m"]),
-            out["wind"][n],
-            out["state"][n],
-        ]
-        to_terrain_following(*arguments)
-        wind, state = out["wind"][n], out["state"][n]
-        ustar, blh, heat = now.get("ustar"), now.get("blh"), now["heat_flux"]
-        if now["accumulated"]:
-            # Means over the hour before: this moment lies between it and the next.
-            heat = np.asarray(0.5 * (heat + after["heat_flux"]), np.float32)
-            ustar = ustar if ustar is None else np.asarray(0.5 * (ustar + after["ustar"]), np.float32)
-        if ustar is None:
-            ustar = log_law_ustar(np.hypot(wind[..., 1, 0], wind[..., 1, 1]), heights[1], now["roughness"])
-        if blh is None:
-            blh = richardson_height(heights, wind, state, ustar, heat)
-        surface_layer(heights, wind, state, blh, ustar, heat, out["surface"][n])
-        advance(1)
+    with progress(times.size, "times of meteorology") as advance:
+        for n, (before, now, after) in enumerate(_windows(states)):
+            if heights is None or terrain is None:
+                terrain = now["terrain"]
+                reach = float((now["height"][-1] - terrain).min())
+                if reach < 3000.0:
+                    raise RangeError(f"the fields end {reach:.0f} m above ground; 3000 m are needed at least")
+                heights = level_heights(min(top, 0.995 * reach), levels)
+                slope = [s.astype(np.float32) for s in _horizontal(terrain.astype(np.float64), lat, lon)]
+                shape = (times.size, lat.size, lon.size)
+                for name, dims in (
+                    ("wind", (levels, len(WIND))),
+                    ("state", (levels, len(STATE))),
+                    ("surface", (len(SURFACE),)),
+                ):
+                    out[name] = _array(folder, name, (*shape, *dims))
+            w = _vertical_velocity(before, now, after, lat, lon)
+            upper = [
+                np.ascontiguousarray(x)
+                for x in (*(now[k] for k in ("p", "height", "u", "v")), w, now["t"], now["q"])
+            ]
+            lower = [now["sp"], now["terrain"], *slope, *(now[k] for k in ("t2m", "u10", "v10", "roughness"))]
+            arguments: list[Any] = [
+                heights,
+                *upper,
+                *lower,
+                bool(now["has_10m"]),
+                out["wind"][n],
+                out["state"][n],
+            ]
+            to_terrain_following(*arguments)
+            wind, state = out["wind"][n], out["state"][n]
+            ustar, blh, heat = now.get("ustar"), now.get("blh"), now["heat_flux"]
+            if now["accumulated"]:
+                # Means over the hour before: this moment lies between it and the next.
+                heat = np.asarray(0.5 * (heat + after["heat_flux"]), np.float32)
+                ustar = ustar if ustar is None else np.asarray(0.5 * (ustar + after["ustar"]), np.float32)
+            if ustar is None:
+                ustar = log_law_ustar(
+                    np.hypot(wind[..., 1, 0], wind[..., 1, 1]), heights[1], now["roughness"]
+                )
+            if blh is None:
+                blh = richardson_height(heights, wind, state, ustar, heat)
+            surface_layer(heights, wind, state, blh, ustar, heat, out["surface"][n])
+            advance(1)
     assert heights is not None
     assert terrain is not None
     for name in ("wind", "state", "surface"):
@@ -246,7 +246,7 @@ def _period(times: npt.NDArray[np.float64], start: Any, stop: Any) -> npt.NDArra
     if first < times[0] - 1e-3 or last > times[-1] + 1e-3:
         raise RangeError(
             f"the meteorology covers {from_epoch(times[0])} to {from_epoch(times[-1])}; "
-            f"asked for {from_epoch(first)} to {from_epoch(last)}"
+            f"asked for {from_epoch(first)} to {from_epoch(last)}; add files, or ask for less (start, stop)"
         )
     low = int(np.searchsorted(times, first + 1e-3) - 1)
     high = int(np.searchsorted(times, last - 1e-3))

@@ -148,16 +148,26 @@ def test_fields_of_the_wrong_shape_are_refused():
         Met(met.times, met.lat, met.lon, met.height, met.wind[:2], met.state, met.surface, met.terrain)
 
 
-def test_saved_fields_come_back_and_are_not_prepared_twice(tmp_path):
-    path = era5(tmp_path / "a.nc")
+def test_saved_fields_come_back_and_are_not_prepared_twice(tmp_path, monkeypatch):
+    from contextlib import contextmanager
+
+    from obsnet.met import build
+
     told = []
-    first = build_met([path], tmp_path / "met", advance=told.append)
-    again = build_met([path], tmp_path / "met", advance=told.append)
-    assert len(told) == 3
+
+    @contextmanager
+    def counted(total, _what):
+        yield lambda n: told.append((n, total))
+
+    monkeypatch.setattr(build, "progress", counted)
+    path = era5(tmp_path / "a.nc")
+    first = build_met([path], tmp_path / "met")
+    again = build_met([path], tmp_path / "met")
+    assert told == [(1, 3)] * 3
     np.testing.assert_array_equal(first.wind, again.wind)
     assert not isinstance(again.wind, np.memmap)
     assert again.wind.base is not None  # still a map of the file
-    build_met([path], tmp_path / "met", levels=20, advance=told.append)
+    build_met([path], tmp_path / "met", levels=20)
     assert len(told) == 6
     np.testing.assert_allclose(open_met([path]).surface, first.surface)
 
