@@ -37,6 +37,7 @@ Floats = npt.NDArray[np.float64]
 _KINDS = {
     "relative": "prior_sigma",
     "sigma": "prior_sigma",
+    "gradient": "prior_sigma",
     "regional_relative": "prior_sigma",
     "correlation_km": "length_km",
     "correlation_days": "days",
@@ -162,8 +163,9 @@ def _write(
     for step in table.split(".", 1):
         place, given = place.setdefault(step, {}), given[step]
     key = rest[0]
-    if key.startswith("source."):  # names of sources may have dots
-        place, given, key = place["source"], given["source"], key.removeprefix("source.")
+    if table == "error" and "." in key:  # names of sources and platforms may have dots
+        inner, key = key.split(".", 1)
+        place, given = place[inner], given[inner]
     assumed = given[key]
     factor = value / first
     if isinstance(assumed, dict):
@@ -218,7 +220,8 @@ def error_model(options: InvertOptions, made: Assembled, *, restricted: bool) ->
 
 def _beside_fluxes(block: str) -> str:
     """Return the key of the error of a block that is no flux; a stated systematic uncertainty has none."""
-    return {"boundary": "boundary.sigma", "offset": "offset.sigma"}.get(block, f"{block}.stated")
+    keys = {"boundary": "boundary.sigma", "offset": "offset.sigma", "gradient": "offset.gradient"}
+    return keys.get(block, f"{block}.stated")
 
 
 def _model_error(made: Assembled) -> ModelErrorTerm:

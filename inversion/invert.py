@@ -16,12 +16,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import scipy.sparse as sp
 
-from inversion.covariance import BlockDiagonalCovariance, Covariance, DiagonalCovariance, KroneckerCovariance
+from inversion.covariance import BlockDiagonalCovariance
+from inversion.evaluation import orbits
 from inversion.inputs import PriorFlux
-from inversion.jacobian import SIDES, Jacobian
-from inversion.kernels import time_correlation
+from inversion.jacobian import Jacobian
 from inversion.model_error import ErrorParts, error_parts
-from inversion.options import BoundaryOptions, InvertOptions, OffsetOptions, SectorOptions
+from inversion.nuisance import background, nuisance_blocks
+from inversion.options import InvertOptions, SectorOptions
 from inversion.prior import TimeBins, flux_operator, sector_error, state_bins
 from inversion.problem import Problem
 from inversion.state import State, StateBlock
@@ -29,7 +30,7 @@ from obsnet.constants import Species, species
 from obsnet.errors import ConfigError, nearest
 from obsnet.grid import Grid
 
-__all__ = ["Assembled", "assemble", "background"]
+__all__ = ["Assembled", "assemble"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -153,17 +154,11 @@ def assemble(
         except ConfigError as fault:
             raise ConfigError(f"[invert.sector.{sector}] {fault}") from fault
         errors.append(error)
-    for extra in (
-        _boundary_block(options.boundary, jacobian, gas),
-        _offset_block(options.offset, table, gas),
-        _systematic_block(options.offset, table, gas),
-    ):
-        if extra is not None:
-            block, matrix, error = extra
-            blocks.append(block)
-            matrices.append(matrix)
-            means.append(np.zeros(block.size))
-            errors.append(error)
+    for block, matrix, error in nuisance_blocks(options, jacobian, table, gas):
+        blocks.append(block)
+        matrices.append(matrix)
+        means.append(np.zeros(block.size))
+        errors.append(error)
     if not blocks:
         raise ConfigError(
             "nothing to solve: every sector is prescribed and no boundary or offset has an error"
@@ -178,7 +173,8 @@ def assemble(
         prior_error=BlockDiagonalCovariance(errors),
         background=background(options.boundary, jacobian) + simulated,
         state=State(blocks),
-        groups=labels | {"month": table["time"].to_numpy().astype("datetime64[M]").astype(str)},
+        groups=labels
+        | {"month": table["time"].to_numpy().astype("datetime64[M]").astype(str), "orbit": _passes(table)},
         obs_id=table["obs_id"].to_numpy(zero_copy_only=False).astype(str),
     )
     return Assembled(
@@ -194,6 +190,17 @@ def assemble(
         dict(counts or {"used": len(table)}),
         parts,
     )
+
+
+def _passes(table: pa.Table) -> npt.NDArray[np.str_]:
+    """Return what each observation was made in: the pass of a satellite, by its first time, or the station."""
+    platform, kind = (table[n].to_numpy(zero_copy_only=False).astype(str) for n in ("platform", "kind"))
+    time = table["time"].to_numpy().astype("datetime64[m]")
+    number = orbits(platform, time)
+    first = np.full(number.max(initial=-1) + 1, np.datetime64("9999-01-01", "m"))
+    np.minimum.at(first, number, time)
+    passes = np.char.add(np.char.add(platform, " "), first[number].astype(str))
+    return np.where(kind == "column", passes, platform)
 
 
 def _same_names(tables: Mapping[str, SectorOptions], flux: Mapping[str, Floats]) -> None:
@@ -219,105 +226,3 @@ def _flux_block(name: str, bins: TimeBins, grid: Grid, scale: float) -> StateBlo
     prefix = {1e6: "umol", 1e9: "nmol", 1e12: "pmol"}[round(scale)]
     coords = {"time": bins.middle, "cell": np.arange(grid.size)}
     return StateBlock(name, "flux", ("time", "cell"), coords, f"{prefix} m-2 s-1")
-
-
-def background(options: BoundaryOptions, jacobian: Jacobian) -> Floats:
-    """Return what each observation would read without fluxes inside the domain and without corrections.
-
-    It is the footprints' own background value where they have one, else ``fixed + sum of shares x inflow``:
-    what a column takes from its retrieval's prior, and the air that came in.
-
-    Raises
-    ------
-    ConfigError
-        Observations without their own value and no mole fraction of inflowing air given.
-    """
-    n = jacobian.obs_id.size
-    known = np.full(n, np.nan) if jacobian.background is None else np.asarray(jacobian.background, np.float64)
-    bare = ~np.isfinite(known)
-    if bare.any() and options.background is None:
-        raise ConfigError(
-            f"{int(bare.sum())} of {n} footprints bring no background value (first "
-            f"{jacobian.obs_id[bare][0]!r}): set invert.boundary.background to the mole fraction of "
-            "inflowing air"
-        )
-    share = np.ones(n) if jacobian.boundary is None else np.asarray(jacobian.boundary.sum(axis=1)).ravel()
-    fixed = np.zeros(n) if jacobian.fixed is None else np.nan_to_num(jacobian.fixed)
-    return np.where(bare, fixed + share * (options.background or 0.0), known)
-
-
-Block = tuple[StateBlock, sp.csr_array, Covariance]
-
-
-def _boundary_block(options: BoundaryOptions, jacobian: Jacobian, gas: Species) -> Block | None:
-    """Return corrections of the inflow by side and period."""
-    given = options.sigma
-    sigma: dict[str, float] = dict(given.items()) if isinstance(given, dict) else dict.fromkeys(SIDES, given)
-    sides = [s for s in SIDES if sigma.get(s, 0.0) > 0.0]
-    if not sides:
-        return None
-    if jacobian.boundary is None:
-        raise ConfigError(
-            "invert.boundary.sigma asks for a correction of the inflow, but the footprints do not "
-            "say through which "
-            "side the air came"
-        )
-    bins = state_bins(jacobian.time_edges, options.step)
-    n_time = bins.of_flux.size
-    side, flux_bin = np.meshgrid(np.arange(len(sides)), np.arange(n_time), indexing="ij")
-    rows = (np.array([SIDES.index(s) for s in sides])[side] * n_time + flux_bin).ravel()
-    columns = (side * bins.size + bins.of_flux[flux_bin]).ravel()
-    group = sp.csr_array(
-        (np.ones(rows.size), (rows, columns)), shape=(len(SIDES) * n_time, len(sides) * bins.size)
-    )
-    block = StateBlock(
-        "boundary",
-        "boundary",
-        ("side", "period"),
-        {"side": np.array(sides), "period": bins.middle},
-        gas.unit_name,
-    )
-    spread = np.repeat([sigma[s] for s in sides], bins.size)
-    # sides are the slow axis and independent of each other: the "time" of this Kronecker product
-    error = KroneckerCovariance(
-        spread, np.eye(len(sides)), time_correlation(bins.middle, options.correlation_days)
-    )
-    return block, sp.csr_array(sp.csr_array(jacobian.boundary) @ group), error
-
-
-def _offset_block(options: OffsetOptions, table: pa.Table, gas: Species) -> Block | None:
-    """Return constant offsets of the named sources."""
-    if not options.sigma:
-        return None
-    source = table["source"].to_numpy(zero_copy_only=False).astype(str)
-    present = sorted(set(source))
-    for name in options.sigma:
-        if name not in present:
-            raise ConfigError(f"[invert.offset] no observation is from {name!r}{nearest(name, present)}")
-    labels = (
-        source if options.by == "source" else table["platform"].to_numpy(zero_copy_only=False).astype(str)
-    )
-    chosen = np.isin(source, list(options.sigma))
-    names, column = np.unique(labels[chosen], return_inverse=True)
-    rows = np.flatnonzero(chosen)
-    matrix = sp.csr_array((np.ones(rows.size), (rows, column)), shape=(len(table), names.size))
-    spread = np.array([options.sigma[source[labels == n][0]] for n in names])
-    block = StateBlock("offset", "offset", (options.by,), {options.by: names}, gas.unit_name)
-    return block, matrix, DiagonalCovariance(spread**2)
-
-
-def _systematic_block(options: OffsetOptions, table: pa.Table, gas: Species) -> Block | None:
-    """Return the error that all observations of a platform share, as large as each of them says.
-
-    Averaging does not make it smaller, so it is an unknown of its own and not a part of R's diagonal.
-    """
-    source, platform = (table[n].to_numpy(zero_copy_only=False).astype(str) for n in ("source", "platform"))
-    size = np.nan_to_num(table["uncertainty_systematic"].to_numpy(zero_copy_only=False).astype(np.float64))
-    rows = np.flatnonzero((size > 0.0) & ~np.isin(source, list(options.sigma)))
-    if not options.systematic or not rows.size:
-        return None
-    names, column = np.unique(platform[rows], return_inverse=True)
-    spread = np.sqrt(np.bincount(column, size[rows] ** 2) / np.bincount(column))
-    matrix = sp.csr_array((size[rows] / spread[column], (rows, column)), shape=(len(table), names.size))
-    block = StateBlock("systematic", "offset", ("platform",), {"platform": names}, gas.unit_name)
-    return block, matrix, DiagonalCovariance(spread**2)

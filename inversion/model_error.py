@@ -34,7 +34,7 @@ class ErrorParts:
     model : ndarray, shape (n_obs,)
         Standard deviation of transport and representation.
     key : ndarray of str, shape (n_obs,)
-        Option within ``[invert.error]`` that gave it: ``point``, ``column`` or ``source.<name>``.
+        Option within ``[invert.error]`` that gave it: ``point``, ``column``, ``source.<name>`` or ``platform.<name>``.
     memory : ndarray of str, shape (n_obs,)
         Option that gives its correlation length, ``correlation_hours`` or ``along_track_km``; empty for none.
     group, position : ndarray, shape (n_obs,)
@@ -92,12 +92,13 @@ def error_parts(
     model, key = np.full(len(table), np.nan), np.full(len(table), "", dtype=object)
     for name, value in given.items():
         model[kind == name], key[kind == name] = value, name
-    for name, value in options.error.source.items():
-        if name not in source:
-            raise ConfigError(
-                f"[invert.error.source] no observation is from {name!r}{nearest(name, set(source))}"
-            )
-        model[source == name], key[source == name] = value, f"source.{name}"
+    for table_name, labels in (("source", source), ("platform", platform)):
+        for name, value in getattr(options.error, table_name).items():
+            if name not in labels:
+                raise ConfigError(
+                    f"[invert.error.{table_name}] no observation is from {name!r}{nearest(name, set(labels))}"
+                )
+            model[labels == name], key[labels == name] = value, f"{table_name}.{name}"
     bare = np.isnan(model)
     if bare.any():
         raise ConfigError(

@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 Positive = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[float, Field(ge=0)]
 Kernel = Literal["exponential", "matern32", "wendland"]
 Side = Literal["north", "east", "south", "west", "top", "inside"]
 
@@ -101,7 +102,12 @@ class ErrorOptions(Options):
         default=None, ge=0, description="transport and representation error at stations"
     )
     column: float | None = Field(default=None, ge=0, description="the same for column averages")
-    source: dict[str, float] = Field(default_factory=dict, description="the same by source, before kind")
+    source: dict[str, NotNegative] = Field(
+        default_factory=dict, description="the same by source, before kind"
+    )
+    platform: dict[str, NotNegative] = Field(
+        default_factory=dict, description="the same by station or satellite, before source"
+    )
     monte_carlo: bool = Field(
         default=True, description="add the footprints' sampling error times the prior flux"
     )
@@ -119,8 +125,13 @@ class OffsetOptions(Options):
     sigma: dict[str, float] = Field(
         default_factory=dict, description="standard deviation by source, in the species' unit"
     )
-    by: Literal["source", "platform"] = Field(
-        default="source", description="one offset a source, or one a platform of it"
+    by: Literal["source", "platform", "mode"] = Field(
+        default="source",
+        description="one offset a source, or one a platform or observing mode (land, glint) of it",
+    )
+    gradient: dict[str, NotNegative] = Field(
+        default_factory=dict,
+        description="standard deviation by source of a bias that grows with latitude, per 10 degrees from its mean",
     )
     systematic: bool = Field(
         default=True,

@@ -12,8 +12,8 @@ import scipy.sparse as sp
 from inversion import solve
 from inversion.covariance import BlockDiagonalCovariance
 from inversion.inputs import match_observations
-from inversion.invert import background
 from inversion.jacobian import SIDES
+from inversion.nuisance import background
 from inversion.observation_error import MarkovError
 from inversion.options import InvertOptions
 from inversion.prior import bin_matrix, flux_operator, state_bins
