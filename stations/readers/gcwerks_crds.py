@@ -56,8 +56,6 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     _, names, rows = split_header(source, _header, notes)
     require(names, ("date", "time"), source.path)
     gases = {n.removesuffix(" C").upper(): n.removesuffix(" C") for n in names if n.endswith(" C")}
-    if not gases:
-        raise FormatError(f"{source.path}: the header names no species above its columns 'C'")
     unwanted = {n for n in names if " " in n}
     wanted = choose(list(gases), species, source.path)
     for gas in wanted:

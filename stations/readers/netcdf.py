@@ -94,10 +94,10 @@ class File:
 
     def times(self, name: str) -> np.ndarray:
         """Return ``datetime64[us]`` of a variable in units of ``<unit> since <epoch>``."""
-        unit, since, epoch = self.of(name, "units").partition(" since ")
+        said = str(getattr(self._variable(name), "units", ""))
+        unit, since, epoch = said.partition(" since ")
         length = _SECONDS.get(unit.strip().lower())
         if not since or length is None:
-            said = self.of(name, "units")
             raise FormatError(f"{self.path}: {name} has units {said!r}, not '<unit> since <date>'")
         try:
             start = as_utc(epoch)

@@ -153,7 +153,7 @@ def _species(source: Source, attrs: dict[str, str], table: dict[str, np.ndarray]
     if len(names) == 1:
         return str(names[0])
     match = re.match(r"([a-z][a-z0-9]*)_", attrs.get("dataset_name", source.name).lower())
-    if match is None:
+    if match is None or match[1].upper() not in SPECIES:
         raise FormatError(f"{source.path}: neither header nor file name says which species this is")
     return match[1]
 

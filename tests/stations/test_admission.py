@@ -236,6 +236,28 @@ def test_faulty_requirements(tmp_path, text, message):
         load_requirements("exampel_network")
 
 
+@pytest.mark.parametrize(
+    ("text", "change", "why"),
+    [
+        ('kind="span"\nmonths=1', {"quality": Quality.PRODUCER}, "there are no valid rows"),
+        ('kind="rejected"\nmaximum=0.1', {"value": np.nan}, "there are no values"),
+        ('kind="coverage"\nminimum=0.5', {"time_start": np.datetime64("NaT", "ns")}, "no row has a time"),
+        (
+            'kind="uncertainty"\nmaximum={CH4=1}',
+            {"uncertainty": 0.1},
+            "the requirements have no number for CO2",
+        ),
+    ],
+)
+def test_what_cannot_be_tested_says_why(tmp_path, text, change, why):
+    record = make_record(np.full(48, 400.0))
+    for name, value in change.items():
+        record[name][:] = value
+    outcome = one(tmp_path, text, record=record)
+    assert outcome.verdict == "not testable"
+    assert why in outcome.reason
+
+
 # --- dossiers and reports
 
 
@@ -373,5 +395,20 @@ def test_waliguan_flasks_are_judged_by_what_flasks_can_show(sample_data):
 )
 def test_faulty_dossiers(dossier, change, error, text):
     dossier.write_text(dossier.read_text().replace(*change))
+    with pytest.raises(error, match=text):
+        load_applicant(dossier)
+
+
+@pytest.mark.parametrize(
+    ("lines", "error", "text"),
+    [
+        ("when,bias\n2020-01-01,0.1\n", MissingVariableError, "target runs need the column 'time'"),
+        ("time,bia\n2020-01-01,0.1\n", MissingVariableError, "the column 'bias'; nearest: 'bia'"),
+        ("time,bias\nyesterday,0.1\n", FormatError, "a column of the target runs is not what it should be"),
+        ("time,bias\n2020-01-01,good\n", FormatError, "a column of the target runs is not what it should be"),
+    ],
+)
+def test_faulty_target_runs(dossier, lines, error, text):
+    (dossier.parent / "targets.csv").write_text(lines)
     with pytest.raises(error, match=text):
         load_applicant(dossier)

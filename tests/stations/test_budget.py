@@ -83,6 +83,26 @@ maximum = 1950.0
     assert reports[0].rows == 4
 
 
+def test_a_term_begins_on_its_date_and_serves_its_species_only(tmp_path):
+    text = """
+[[term]]
+name = "repeatability"
+kind = "random"
+value = 2.0
+start = "2020-01-01T01:00Z"
+[[term]]
+name = "other gas"
+kind = "random"
+value = {CH4 = 9.0}
+[[term]]
+name = "not measured here"
+kind = "random"
+variable = "uncertainty_fit"
+"""
+    got, _ = apply_budget(make_record([400.0] * 3), budget(tmp_path, text))
+    np.testing.assert_array_equal(got["uncertainty"], [np.nan, 2.0, 2.0])
+
+
 def test_floor_is_a_least_value_not_an_addition(tmp_path):
     record = make_record([400.0, 400.0], sd=[0.1, 3.0])
     got, _ = apply_budget(record, budget(tmp_path, "floor = {CO2 = 0.5}" + TERMS))

@@ -208,6 +208,39 @@ def test_wrong_plans_for_a_record(tmp_path, change, error, text):
             calibrate(sequence(days=3), plan)
 
 
+def test_readings_without_a_time_are_refused(tmp_path):
+    raw = sequence(days=1)
+    with pytest.raises(RangeError, match="no reading has a time"):
+        calibrate(
+            raw.assign_coords(time=np.full(raw.sizes["time"], np.datetime64("NaT", "ns"))), plan_of(tmp_path)
+        )
+
+
+def test_a_working_tank_that_was_never_measured_is_named(tmp_path):
+    text = PLAN.replace('site = "TST"', 'site = "TST"\ndrift = "ratio"').replace(
+        'role = "target"', 'role = "working"'
+    )
+    with pytest.raises(RangeError, match=r"working tank 'target' \(valve 50\) was never measured"):
+        calibrate(sequence(days=3), plan_of(tmp_path, text.replace("valve = 5", "valve = 50")))
+
+
+def test_a_calibration_that_lacks_a_standard_is_left_out_and_counted(tmp_path):
+    raw = sequence(days=5)
+    valve = raw["mpv_position"].values
+    hours = (raw["time"].values - raw["time"].values[0]) / np.timedelta64(1, "h")
+    valve[(hours < 24) & (np.isin(valve, [3, 4]))] = 9
+    done = calibrate(raw, plan_of(tmp_path))
+    assert len(done.episodes) == 2
+    assert "1 calibrations with too few standards left out" in done.record.attrs["warnings"]
+
+
+def test_one_calibration_serves_all_and_has_no_drift(tmp_path):
+    done = calibrate(sequence(days=1.5), plan_of(tmp_path))
+    assert len(done.episodes) == 1
+    assert np.nanmax(done.record["uncertainty_drift"].values) == 0.0
+    assert abs(errors(done.record).mean()) < 0.03
+
+
 @pytest.mark.parametrize(
     ("change", "text"),
     [

@@ -250,6 +250,12 @@ def test_wind(tmp_path):
         run(tmp_path, text, make_record([400.0]))
 
 
+def test_wind_from_sectors_to_be_left_out(tmp_path):
+    record = make_record([400.0] * 4, wind_direction=[5, 90, 355, np.nan])
+    text = '[[rule]]\nkind="wind"\nexclude=[[350, 10], [80, 85]]'
+    assert [b == {"wind"} for b in bits(run(tmp_path, text, record)[0])] == [True, False, True, False]
+
+
 def test_gradient(tmp_path):
     low = make_record([400, 405, np.nan, 400.0], quality=[0, 0, 0, Quality.PRODUCER])
     high = make_record([400.2, 400, 400, 410.0, 400], hours=[0, 1, 2, 3, 40])
@@ -293,6 +299,34 @@ def test_log_book(tmp_path):
     after, reports = run(tmp_path, text, make_record(np.full(6, 400.0)))
     assert np.flatnonzero(after["quality"].values == Quality.PRODUCER).tolist() == [2, 3]
     assert reports[0].reason == "pump failed"
+
+
+def test_log_book_with_times_the_wrong_way_round(tmp_path):
+    text = '[[rule]]\nkind="period"\nstart="2020-01-02T00:00Z"\nstop="2020-01-01T00:00Z"\nreason="pump"'
+    with pytest.raises(ConfigError, match="needs start before stop, found 2020-01-02"):
+        run(tmp_path, text, make_record([400.0]))
+
+
+@pytest.mark.parametrize(
+    ("text", "skipped"),
+    [
+        ('kind="range"\nminimum=1', "knows no physical range of XYZ"),
+        ('kind="rebs"', "needs at least 20 values, found 3"),
+    ],
+)
+def test_rules_that_cannot_judge_say_why_and_flag_nothing(tmp_path, text, skipped):
+    record = make_record([400.0, 9e9, 400.0], species="XYZ")
+    judged, reports = run(tmp_path, f"[[rule]]\n{text}", record)
+    assert reports[0].skipped == skipped
+    assert (judged["quality"].values == 0).all()
+
+
+def test_a_range_of_ones_own_serves_a_gas_without_a_physical_one(tmp_path):
+    record = make_record([4.0, 6.0], species="XYZ")
+    assert bits(run(tmp_path, '[[rule]]\nkind="range"\nminimum=1\nmaximum=5', record)[0]) == [
+        set(),
+        {"range"},
+    ]
 
 
 # --- against a keeper

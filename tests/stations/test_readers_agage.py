@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import netCDF4
 import numpy as np
 import pytest
 
@@ -60,3 +61,15 @@ def test_a_sampling_time_that_is_no_start_stays_an_instant_unless_said(tmp_path)
     path = agage(tmp_path / "a.nc", rows, comment="Time stamp corresponds to the samping time.", period=1200)
     assert read(path)["time"].values[0] == rows.time[0]
     assert read(path, stamp="middle")["time_start"].values[0] == rows.time[0] - np.timedelta64(600, "s")
+
+
+def test_a_sampling_period_of_each_row_goes_before_the_attribute(tmp_path):
+    rows = simple(4)
+    rows.value += 1500.0
+    path = agage(tmp_path / "a.nc", rows)
+    with netCDF4.Dataset(path, "a") as nc:
+        nc.createVariable("sampling_period", "i4", ("time",))[:] = [60, 120, 60, 1200]
+    record = read(path)
+    length = (record["time_end"].values - record["time_start"].values) / np.timedelta64(1, "s")
+    assert length.tolist() == [60.0, 120.0, 60.0, 1200.0]
+    np.testing.assert_array_equal(record["time_start"].values.astype("datetime64[s]"), rows.time)

@@ -160,3 +160,18 @@ def test_without_a_description_there_is_a_hint(tmp_path):
 def test_rows_longer_than_the_line_of_names_are_refused(tmp_path):
     with pytest.raises(FormatError, match="its rows have more columns than the 6 names"):
         mine(tmp_path, TABLE.replace(",0\n", ",0,x\n").replace(",1\n", ",1,x\n").replace(",2\n", ",2,x\n"))
+
+
+def test_samples_keep_their_names(tmp_path):
+    toml = TOML.replace('flag = "flag"', 'flag = "flag"\nsample_id = "clock"')
+    assert mine(tmp_path, toml=toml)["sample_id"].values.tolist()[:2] == ["08:00", "09:00"]
+
+
+def test_a_time_format_that_is_none_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="times such as '2020/01/01 08:00' do not fit time.format"):
+        mine(tmp_path, toml=TOML.replace("%H:%M", "%Q:%M"))
+
+
+def test_what_cannot_be_a_table_is_refused(tmp_path):
+    with pytest.raises(FormatError, match="cannot be read as the table that the TOML describes"):
+        mine(tmp_path, "# nothing but a comment\n")

@@ -6,7 +6,7 @@ import netCDF4
 import numpy as np
 import pytest
 
-from obsnet.errors import ConfigError, FormatError
+from obsnet.errors import ConfigError, FormatError, MissingVariableError
 from obsnet.schema import Quality, profile_array
 from stations import read
 from stations.observations import observations
@@ -177,6 +177,15 @@ def test_kernels_by_slant_column_as_before_2020_b(harwell, tmp_path):
     np.testing.assert_allclose(kernel, np.broadcast_to((0.5 + share)[:, None], (64, 51)), rtol=1e-6)
 
 
+def test_a_kernel_table_without_what_it_is_tabulated_by_is_refused(harwell, tmp_path):
+    path = copy(harwell, tmp_path / "hw.nc", lambda name, values: None if name == "ak_xco2" else values)
+    with netCDF4.Dataset(path, "a") as nc:
+        nc.createDimension("ak_slant_xgas_bin", 2)
+        nc.createVariable("ak_xco2", "f8", ("ak_altitude", "ak_slant_xgas_bin"))[:] = 1.0
+    with pytest.raises(MissingVariableError, match="without ak_slant_xco2_bin and airmass"):
+        read(path)
+
+
 def test_without_an_integration_operator_weights_come_from_pressure_and_humidity(harwell, tmp_path):
     whole = read(harwell)
     path = copy(
@@ -298,6 +307,34 @@ def test_ggg2014_methane_is_in_ppm_with_a_prior_in_ppb(tmp_path):
 def test_ggg2014_water_in_ppm_is_recognised(tmp_path):
     record = read(ggg2014(tmp_path / "rj.nc", water_unit=1e6))
     np.testing.assert_allclose(record["prior_column"].values[:3], 400.0)
+
+
+def test_ggg2014_time_from_year_day_and_hour_where_time_counts_from_nothing(tmp_path):
+    whole = read(ggg2014(tmp_path / "rj.nc"))
+    with netCDF4.Dataset(tmp_path / "rj.nc", "a") as nc:
+        nc["time"].units = "days"
+        stamp = whole["time"].values
+        year = stamp.astype("datetime64[Y]")
+        day = (stamp.astype("datetime64[D]") - year) / np.timedelta64(1, "D") + 1
+        hour = (stamp - stamp.astype("datetime64[D]")) / np.timedelta64(1, "h")
+        hour[-1] = -1e38
+        for name, values in (("year", year.astype(int) + 1970), ("day", day), ("hour", hour)):
+            variable = nc.createVariable(name, "f8", ("time",))
+            variable.missing_value = -1e38
+            variable[:] = values
+    record = read(tmp_path / "rj.nc")
+    np.testing.assert_array_equal(record["time"].values[:-1], stamp[:-1])
+    assert np.isnat(record["time"].values[-1])
+    assert record["quality"].values[-1] & np.uint32(Quality.TIME)
+
+
+def test_ggg2014_kernel_table_may_stand_the_other_way(tmp_path):
+    kernel = read(ggg2014(tmp_path / "rj.nc"))["averaging_kernel"].values
+    with netCDF4.Dataset(tmp_path / "rj.nc", "a") as nc:
+        table = nc["ak_co2"][:].filled()
+        nc.renameVariable("ak_co2", "old")
+        nc.createVariable("ak_co2", "f8", ("ak_zenith", "ak_P_hPa"))[:] = table.T
+    np.testing.assert_array_equal(read(tmp_path / "rj.nc")["averaging_kernel"].values, kernel)
 
 
 def test_ggg2014_without_surface_pressure_is_flagged(tmp_path):

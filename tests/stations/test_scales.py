@@ -172,6 +172,23 @@ def test_own_table_is_checked(tmp_path):
         conversions(table=table)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[[conversion]\n", "not a TOML file"),
+        (
+            '[[conversion]]\nspecies="CO2"\nfrom="A"\nto="B"\npolynomial=[1]\nrange=[1, 2]\n'
+            'source="s"\nuncertainty=0.1\n',
+            "conversion 1",
+        ),
+    ],
+)
+def test_own_table_that_is_no_table(tmp_path, text, message):
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        conversions(table=tmp_path / "mine.toml")
+
+
 def test_waliguan_x2007_monthly_against_x2019_events(sample_data):
     """The old WDCGG monthly means (X2007), converted, agree with the smooth curve of the X2019 events."""
     from stations.curve_fit import fit_curve
