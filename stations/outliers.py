@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from obsnet.errors import ConfigError
+from obsnet.errors import ConfigError, RangeError
 from stations.curve_fit import CurveFit, CurveOptions, fit_curve
 
 __all__ = ["Rejection", "reject_outliers"]
@@ -62,6 +62,11 @@ def reject_outliers(
     Rejection
         The rules of NOAA GML's quick filter: a value exactly on the envelope stays as it was; values
         outside the dates of the kept ones are not judged.
+
+    Raises
+    ------
+    RangeError
+        Too few values for a fit, at the start or because the envelope took them.
     """
     if above <= 0 or below <= 0:
         raise ConfigError(f"the envelope's widths are above 0, found {above:g} and {below:g}")
@@ -70,7 +75,15 @@ def reject_outliers(
     flag = np.zeros(x.size, dtype=bool)
     seen: set[bytes] = set()
     for number in range(1, passes + 1):
-        fit = fit_curve(x[~flag], y[~flag], options)
+        try:
+            fit = fit_curve(x[~flag], y[~flag], options)
+        except RangeError as error:
+            if number == 1:
+                raise
+            raise RangeError(
+                f"the envelope of {above:g} above and {below:g} below left {(~flag).sum()} of {x.size} values; "
+                f"widen it ({error})"
+            ) from error
         off = y - fit.smooth(x)
         with np.errstate(invalid="ignore"):
             outside = (off > above * fit.rsd_smooth) | (off < -below * fit.rsd_smooth)

@@ -103,7 +103,10 @@ def outlier_rule(rows: Rows, o: OutlierOptions) -> list[Found]:
         raise SkipRule(f"found no curve to judge by ({error})") from error
     flag = np.zeros(rows.value.size, dtype=bool)
     flag[judged] = found.flag[member]
-    return [Found("far from the smooth curve", Quality.OUTLIER, flag)]
+    reason = "far from the smooth curve"
+    if not found.settled:
+        reason += f" (not settled after {found.passes} passes)"
+    return [Found(reason, Quality.OUTLIER, flag)]
 
 
 class HampelOptions(Options):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from obsnet.errors import ConfigError
+from obsnet.errors import ConfigError, RangeError
 from stations.outliers import reject_outliers
+from stations.qc import apply_rules, load_rules
+from tests.stations.made import make_record
 from tests.stations.references import flasks
 
 # Counts of NOAA's quickFilter: record, sigma, pair means, flagged by the keeper ('S'), flagged, of which 'S'.
@@ -74,6 +76,26 @@ def test_passes_are_bounded():
     found = reject_outliers(x, y, above=1.2, below=1.2, passes=2)
     assert found.passes == 2
     assert not found.settled
+
+
+@pytest.mark.filterwarnings("ignore::stations.curve_fit.CurveWarning")
+def test_an_envelope_that_takes_nearly_all_values_says_so():
+    x, y, _ = _record()
+    with pytest.raises(
+        RangeError, match=r"envelope of 1.2 above and 1.2 below left \d+ of 418 values; widen it"
+    ):
+        reject_outliers(x, y, above=1.2, below=1.2)
+    with pytest.raises(RangeError, match="needs more than that many samples"):
+        reject_outliers(x[:5], y[:5])
+
+
+def test_the_rule_says_when_it_did_not_settle(tmp_path):
+    x, y, _ = _record()
+    record = make_record(y, hours=(x - 2000.0) * 365 * 24)
+    path = tmp_path / "r.toml"
+    path.write_text('[[rule]]\nkind="outlier"\nabove=1.8\nbelow=1.8\npasses=3')
+    _, reports = apply_rules(record, load_rules(path), {})
+    assert reports[0].reason == "far from the smooth curve (not settled after 3 passes)"
 
 
 def test_widths_are_checked():

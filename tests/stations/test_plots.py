@@ -139,3 +139,9 @@ def test_short_records_have_dates_on_their_axis(hours, label):
     labels = [tick.get_text() for tick in axes.get_xticklabels()]
     assert label in {text[: len(label)] for text in labels}
     assert all(("-" in text) == (hours == 72) for text in labels if text)
+
+
+def test_a_record_too_thin_for_a_baseline_says_so(tmp_path):
+    record = make_record(400 + np.arange(30) % 3, hours=np.arange(30) * 24 * 40)
+    notes = plot_record(record, tmp_path / "a.png", baseline=True, language="en", replicates=5, dpi=60)
+    assert "no baseline: 30 valid values" in notes

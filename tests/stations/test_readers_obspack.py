@@ -197,3 +197,12 @@ def test_a_european_record_of_the_file_s_own_statistics(sample_data):
     by_hand = record["icos_datalevel"].values == 0
     assert np.isnan(record["icos_ltr"].values[by_hand]).all()  # masked, not 0
     assert np.nanmin(record["icos_ltr"].values) > 0
+
+
+def test_a_file_without_flags_is_taken_as_it_stands(tmp_path):
+    path = obspack(tmp_path / "x.nc", simple(4))
+    with netCDF4.Dataset(path, "a") as nc:
+        nc.renameVariable("qcflag", "other")
+    record = read(path)
+    assert record["quality_original"].values.tolist() == [""] * 4
+    assert (record["quality"].values == 0).all()

@@ -177,8 +177,7 @@ def test_own_table_is_checked(tmp_path):
     [
         ("[[conversion]\n", "not a TOML file"),
         (
-            '[[conversion]]\nspecies="CO2"\nfrom="A"\nto="B"\npolynomial=[1]\nrange=[1, 2]\n'
-            'source="s"\nuncertainty=0.1\n',
+            '[[conversion]]\nspecies="CO2"\nfrom="A"\nto="B"\npolynomial=[1]\nrange=[1, 2]\nsource="s"\n',
             "conversion 1",
         ),
     ],

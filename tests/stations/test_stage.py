@@ -54,3 +54,27 @@ def test_options_reach_the_readers_and_mistakes_are_told(case):
         case(stamp="begin")
     with pytest.raises(ConfigError, match="no file matches 'none"):
         run_case(*case(files=["none*.txt"]))
+
+
+def test_a_described_table_of_a_case(case, tmp_path):
+    (tmp_path / "data/mine.csv").write_text("time,co2\n2020-01-01T00:00Z,400.0\n2020-01-01T01:00Z,401.0\n")
+    (tmp_path / "mine.toml").write_text("""
+[site]
+code = "LAN"
+latitude = 30.30
+longitude = 119.73
+altitude_m = 138.0
+intake_height_m = 10.0
+[time]
+columns = ["time"]
+stamp = "start"
+interval = "1h"
+[[series]]
+species = "CO2"
+unit = "ppm"
+scale = "X2019"
+value = "co2"
+uncertainty = "co2"
+""")
+    found = run_case(*case(files=["data/mine.csv"], config="mine.toml"))["stations"]
+    assert (found["rows"], found["failed"]) == (2, 0)
