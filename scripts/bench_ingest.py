@@ -1,11 +1,14 @@
 """Speed and memory of reading and ingesting granules of OCO-2 size, with ratios in one run.
 
     python scripts/make_synthetic_granules.py granules --days 6
-    python scripts/bench_ingest.py granules [--json]
+    python scripts/bench_ingest.py granules [--days 365] [--json]
 
 The floor is a bare h5py read of the variables an inversion needs: opening and decompressing, nothing else. All
-times of one process are processor time, the least of several runs, because the machine may have neighbours;
-the comparison of two workers with one is wall-clock time and says so. Figures of a year are these times 365.
+times of one process are processor time, the least of several runs taken in turn with the floor, because the
+machine may have neighbours; the comparison of two workers with one is wall-clock time and says so.
+
+With ``--days N`` the granules are given N dates in turn, ingested a dozen at a time and removed, so that a year
+needs little disk; what is reported is the processor time of ingest alone, and the memory after each dozen.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,6 +24,7 @@ import time
 from pathlib import Path
 
 import h5py
+import numpy as np
 
 NEEDED = (
     "sounding_id",
@@ -88,6 +93,92 @@ def measure_one(path, repeats):
     return result
 
 
+def chains(files, repeats):
+    """Return processor seconds a granule of the floor and of both ways to super-observations, in turn."""
+    from retrieval.ingest import IngestOptions, ingest
+    from retrieval.superobs import Superobs
+    from retrieval.superobs_errors import error_model
+    from retrieval.superobs_store import Selection, combine_store
+
+    settings = Superobs(errors=error_model("baker2022_co2"))
+
+    def at_once(folder):
+        assert not ingest(files, folder + "/s", IngestOptions(superobs=settings), scheduler="serial").bad
+
+    def into_store(folder):
+        assert not ingest(files, folder + "/s", IngestOptions(profiles="good"), scheduler="serial").bad
+
+    def from_store(folder):
+        assert not combine_store(folder + "/s", folder + "/o", Selection("CO2"), settings).bad
+
+    seconds = {"floor": [], "at once": [], "into a store": [], "from the store": []}
+    for turn in range(repeats + 1):
+        with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
+            runs = (
+                lambda: [bare(f) for f in files],
+                lambda folder=one: at_once(folder),
+                lambda folder=two: into_store(folder),
+                lambda folder=two: from_store(folder),
+            )
+            for name, function in zip(seconds, runs, strict=True):
+                taken = best(function, 1) / len(files)
+                if turn:  # the first compiles
+                    seconds[name].append(taken)
+    return {name: min(values) for name, values in seconds.items()}
+
+
+def redate(path, target, day):
+    """Copy a granule with its soundings moved to another day."""
+    shutil.copy(path, target)
+    with h5py.File(target, "r+") as file:
+        time, identity = file["time"][()], file["sounding_id"][()]
+        first = np.datetime64(int(time[0] // 86400), "D")
+        file["time"][...] = time + (day - first).astype(float) * 86400.0
+        stamp = int(str(day).replace("-", ""))
+        file["sounding_id"][...] = identity + (stamp - int(str(first).replace("-", ""))) * 10**8
+
+
+def year(files, days, dozen=12):
+    """Ingest many days to super-observations; return processor s and the course of this process's memory."""
+    from retrieval.ingest import IngestOptions, ingest
+    from retrieval.superobs import Superobs
+    from retrieval.superobs_errors import error_model
+
+    options = IngestOptions(superobs=Superobs(errors=error_model("baker2022_co2")))
+    first = np.datetime64("2020-01-01", "D")
+    ours, floor, memory, wall, rows = 0.0, 0.0, [], 0.0, 0
+    with tempfile.TemporaryDirectory() as folder:
+        for k in range(0, days, dozen):
+            made = []
+            for d in range(k, min(k + dozen, days)):
+                stamp = str(first + d).replace("-", "")[2:]
+                made.append(Path(folder) / f"oco2_LtCO2_{stamp}_B11100Ar_230603000000s.nc4")
+                redate(files[d % len(files)], made[-1], first + d)
+            started, clock = time.process_time(), time.monotonic()
+            summary = ingest(made, folder + "/store", options, scheduler="serial")
+            ours, wall = ours + time.process_time() - started, wall + time.monotonic() - clock
+            assert not summary.bad
+            rows += summary.soundings
+            floor += best(lambda path=made[0]: bare(path), 1) * len(made)
+            memory.append(
+                int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+            )
+            for path in made:
+                path.unlink()
+        size = sum(p.stat().st_size for p in Path(folder, "store").rglob("*.parquet")) / 2**20
+    status = Path("/proc/self/status").read_text().split()
+    return {
+        "days": days,
+        "soundings": rows,
+        "processor s": ours,
+        "wall s": wall,
+        "over the floor, one granule of each dozen": ours / floor,
+        "store MiB": size,
+        "MiB after each dozen": [round(m) for m in memory],
+        "peak MiB (aim 2048)": int(status[status.index("VmHWM:") + 1]) / 1024,
+    }
+
+
 WORKER = """
 import json, resource, sys, time
 from retrieval.ingest import IngestOptions, ingest
@@ -125,26 +216,26 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path, help="granules of make_synthetic_granules.py")
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--skip-workers", action="store_true", help="only the steps of one granule")
+    parser.add_argument("--days", type=int, default=0, help="ingest so many days of made-up dates")
+    parser.add_argument("--skip-workers", action="store_true", help="only one process")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     files = sorted(options.folder.glob("*.nc4"))
     one = measure_one(files[0], options.repeats)
     floor = one["bare_read"]
-    to_store = {c: one["sha256"] + one[f"read_{c}"] + one[f"write_{c}"] for c in ("all", "good")}
-    direct = one["read_good"] + one["superobs"] + one["write_superobs"]
+    chain = chains(files[:3], options.repeats)
+    both = chain["into a store"] + chain["from the store"]
     ratios = {
         "reading / bare read (aim 1.3)": one["read_all"] / floor,
-        "ingest, all profiles kept / floor": to_store["all"] / floor,
-        "ingest, profiles of good rows / floor": to_store["good"] / floor,
-        "granule to super-observations in memory / floor (aim 2)": direct / floor,
+        "to super-observations at once / floor (aim 2)": chain["at once"] / chain["floor"],
+        "ingest into a store / floor": chain["into a store"] / chain["floor"],
+        "ingest, then superobs / floor": both / chain["floor"],
     }
-    year = {
-        "floor, minutes": 365 * floor / 60,
-        "ingest (good profiles), minutes of one core": 365 * to_store["good"] / 60,
-        "to super-observations, minutes of one core": 365 * direct / 60,
-    }
-    report = {"one granule, processor s": one, "ratios": ratios, "a year (x 365)": year}
+    a_year = {f"{name}, minutes of one core": 365 / 60 * s for name, s in chain.items()}
+    report = {"one granule, processor s": one, "chains, processor s a granule": chain}
+    report |= {"ratios": ratios, "a year (x 365)": a_year}
+    if options.days:
+        report["many days"] = year(files, options.days)
     if not options.skip_workers:
         alone = run_ingest(files, 1, "good")
         both = run_ingest(files, 2, "good")

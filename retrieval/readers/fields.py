@@ -320,7 +320,13 @@ class Fields:
             else:
                 stored = self._load(rule, None)
                 if stored.dtype.kind == "f":
-                    stored = stored.astype(np.int64)
+                    whole = stored.astype(np.int64)
+                    if len(whole) and np.abs(whole).max() > 2 ** (np.finfo(stored.dtype).nmant + 1):
+                        raise FormatError(
+                            f"{self.where}: {rule} is stored as {stored.dtype}, which cannot tell identities of "
+                            f"{len(str(whole.max()))} digits apart; use a file that keeps them as integers"
+                        )
+                    stored = whole
                 number = stored.dtype.kind in "iu"
                 parts.append(pa.array(stored if number else _plain_text(stored)))
         if len(parts) == 1:

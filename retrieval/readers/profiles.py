@@ -22,6 +22,7 @@ __all__ = ["Profiles", "check_identities", "kernel_fault", "orientation_fault", 
 # reversed weights lean the other way. Both were measured at 5e-4 to 2e-3 on real soundings.
 _LEAN = 1e-4
 _SAMPLE = 2000
+_GROUND = (300.0, 1100.0)  # hPa, from the highest plateau to the deepest high
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ def read_profiles(fields: Fields, rows: np.ndarray | None = None) -> Profiles | 
     if active is not None:
         pressure, weight, kernel, prior = _pad_inactive(fields, active, pressure, weight, kernel, prior)
     pressure_name = _check_lengths(fields, pressure, weight, kernel, prior)
+    _check_pressures(fields, pressure)
     column = fields.number("prior_column", rows)
     faults, dot = check_identities(
         pressure,
@@ -199,6 +201,22 @@ def _check_lengths(
             f"{fields.where}: the kernel has {levels} {vertical}s but there are {', '.join(wrong)}"
         )
     return "pressure_edges" if vertical == "layer" else "pressure_levels"
+
+
+def _check_pressures(fields: Fields, pressure: np.ndarray) -> None:
+    """Refuse a granule whose profiles are no columns from the ground to the top: a unit is not what it says."""
+    whole = pressure[np.isfinite(pressure).all(axis=1)]
+    if len(whole) == 0:
+        return
+    ground, top = float(np.median(whole.max(axis=1))), float(np.median(whole.min(axis=1)))
+    if _GROUND[0] <= ground <= _GROUND[1] and top < 0.5 * ground:
+        return
+    fits = [k for k in (-5, -2, 2, 3) if _GROUND[0] <= ground * 10.0**k <= _GROUND[1]]
+    hint = f"; times 1e{fits[0]:+d} it would fit: is the unit in the file right?" if fits else ""
+    raise FormatError(
+        f"{fields.where}: profiles of {fields.sensor.name} reach from {ground:.6g} to {top:.6g} hPa (medians), not "
+        f"from {_GROUND[0]:g}-{_GROUND[1]:g} to near 0{hint}"
+    )
 
 
 def check_identities(
