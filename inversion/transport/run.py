@@ -119,8 +119,20 @@ def run_footprints(
         shutil.rmtree(out)
     elif other:
         raise ConfigError(f"{out}: holds footprints of {other}; write to another folder or delete it")
-    first, last = span(table)
-    edges = flux_bins(first - np.timedelta64(round(settings.hours * 3600), "s"), last, step)
+    if background is not None:
+        open_background(str(background), table["species"][0].as_py())  # a bad one is told before any work
+    last = span(table)[1]
+    first = span(table)[0] - np.timedelta64(round(settings.hours * 3600), "s")
+    edges = flux_bins(first, last, step)
+    prepared = Path(met_folder) if met_folder is not None else out / "met"
+    met = build_met(met_files, prepared, bounds=grid.bounds, start=first, stop=last, **(met_options or {}))
+    notes = list(met.meta.get("notes", []))
+    if met.step > 3 * 3600.0 + 1.0:
+        notes.append(
+            f"meteorology every {met.step / 3600:g} h: coarser than 3 h blurs fronts and the daily cycle"
+        )
+    for line in notes:
+        report(f"meteorology: {line}")
     store = JacobianStore(out).create(
         {
             "grid": grid,
@@ -135,26 +147,8 @@ def run_footprints(
     if not (out / "claim.json").exists():
         write_table(table, out / "observations.parquet")
         write_text(out / "claim.json", json.dumps(mine))
-    prepared = Path(met_folder) if met_folder is not None else out / "met"
-    met = build_met(
-        met_files,
-        prepared,
-        bounds=grid.bounds,
-        start=first - np.timedelta64(round(settings.hours * 3600), "s"),
-        stop=last,
-        **(met_options or {}),
-    )
-    notes = list(met.meta.get("notes", []))
-    if met.step > 3 * 3600.0 + 1.0:
-        notes.append(
-            f"meteorology every {met.step / 3600:g} h: coarser than 3 h blurs fronts and the daily cycle"
-        )
-    for line in notes:
-        report(f"meteorology: {line}")
     starts = range(0, len(table), batch)
     known = None if background is None else (str(background), background_uncertainty)
-    if known is not None:
-        open_background(known[0], table["species"][0].as_py())  # a bad one is told before any work
     tasks = [
         Task(str(out), str(prepared), k, min(k + batch, len(table)), settings, known, endpoints)
         for k in starts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -94,7 +95,8 @@ def build_met(
     files : sequence of path
         In any order; surface and level fields together or apart.
     folder : path
-        Of the arrays. A folder prepared from the same files with the same options is used as it is.
+        Of the arrays; appears whole or not at all. One that was prepared from the same files with the same options
+        is used as it is.
     bounds : (south, north, west, east), optional
         Part of the domain to keep, degrees.
     start, stop : time, optional
@@ -123,18 +125,37 @@ def build_met(
     options |= {"trim": trim, "winds": winds, "version": VERSION}
     stats = [(str(Path(f).resolve()), Path(f).stat().st_size, Path(f).stat().st_mtime_ns) for f in files]
     mark = hashlib.sha256(json.dumps([options, sorted(stats)]).encode()).hexdigest()[:16]
+    found = _prepared(folder, mark)
+    if found is not None:
+        return found
+    # Jobs of an array may prepare the same fields at once: each beside the place, the first to end moves in.
+    own = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(own, ignore_errors=True)
+    try:
+        with _source(files, winds) as reader:
+            met = _build(reader, own, bounds, start, stop, top, levels, trim)
+        met.meta["fingerprint"] = mark
+        met.save(own)
+        del met
+        try:
+            own.rename(folder)
+        except OSError:  # something stands there
+            if _prepared(folder, mark) is None:
+                shutil.rmtree(folder, ignore_errors=True)
+                own.rename(folder)
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
+    return Met.load(folder)
+
+
+def _prepared(folder: Path, mark: str) -> Met | None:
+    """Return fields that were prepared from the same files with the same options."""
     try:
         found = Met.load(folder)
-        if found.meta.get("fingerprint") == mark:
-            return found
     except FormatError:
-        pass
-    shutil.rmtree(folder, ignore_errors=True)
-    with _source(files, winds) as reader:
-        met = _build(reader, folder, bounds, start, stop, top, levels, trim)
-    met.meta["fingerprint"] = mark
-    met.save(folder)
-    return Met.load(folder)
+        return None
+    return found if found.meta.get("fingerprint") == mark else None
 
 
 class _source:

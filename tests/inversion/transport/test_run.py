@@ -154,6 +154,9 @@ def test_skipped_receptors_are_counted_by_reason(met_file, tmp_path):
 def test_meteorology_that_ends_before_the_particles(met_file, tmp_path):
     with pytest.raises(RangeError, match="the meteorology covers 2020-06-01T00"):
         go(met_file, tmp_path / "fp", table(first=3))
+    # What failed binds nothing: the same folder takes other observations.
+    assert not (tmp_path / "fp" / "claim.json").exists()
+    assert go(met_file, tmp_path / "fp")["receptors"] == 7
 
 
 def test_grids_beyond_the_meteorology(met_file, tmp_path):

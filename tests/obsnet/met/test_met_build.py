@@ -172,6 +172,37 @@ def test_saved_fields_come_back_and_are_not_prepared_twice(tmp_path, monkeypatch
     np.testing.assert_allclose(open_met([path]).surface, first.surface)
 
 
+def test_jobs_that_prepare_the_same_fields_at_once(tmp_path, monkeypatch):
+    """Another job ends first: its fields are taken, nothing of ours is left beside them."""
+    from obsnet.met import build
+
+    path, folder = era5(tmp_path / "a.nc"), tmp_path / "out" / "met"
+    inner = build._build
+
+    def slower(*arguments):
+        monkeypatch.setattr(build, "_build", inner)
+        monkeypatch.setattr(build.os, "getpid", lambda: 1)
+        build_met([path], folder)
+        (folder / "first").touch()
+        monkeypatch.setattr(build.os, "getpid", lambda: 2)
+        return inner(*arguments)
+
+    monkeypatch.setattr(build, "_build", slower)
+    found = build_met([path], folder)
+    assert found.times.size == 3
+    assert (folder / "first").exists()
+    assert [p.name for p in folder.parent.iterdir()] == ["met"]
+    build_met([path], folder, levels=20)
+    assert not (folder / "first").exists()
+
+
+def test_nothing_is_left_of_fields_that_failed(tmp_path):
+    path = era5(tmp_path / "a.nc", change=lambda name, v: v - 300 if name == "t" else v)
+    with pytest.raises(RangeError):
+        build_met([path], tmp_path / "out" / "met")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_a_folder_that_holds_nothing_or_another_version(tmp_path):
     with pytest.raises(FormatError, match="no prepared meteorology"):
         Met.load(tmp_path)
