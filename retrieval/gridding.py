@@ -180,7 +180,7 @@ def _accumulate(
             # unsigned: numba need not look for negative indices
             i, j = np.uint64(fy), np.uint64(fx)
             if lat_edges[i] <= y < lat_edges[i + one] and lon_edges[j] <= x < lon_edges[j + one]:
-                row, column = np.int64(i), np.int64(j)
+                row, column = int(np.int64(i)), int(np.int64(j))
         if row < 0:
             row, column = _place(y, x, lat_edges, lon_edges)
             if row < 0 or column < 0:

@@ -11,7 +11,9 @@ import numpy as np
 from obsnet.constants import species as species_of
 from obsnet.errors import FormatError, MissingVariableError, UnitError, nearest
 from obsnet.units import conversion_factor
-from retrieval.readers.source import Source, block_rows
+from retrieval.readers.rows import Rows
+from retrieval.readers.source import Source
+from retrieval.readers.stored_values import as_float, distinct_numbers, fill_mask, plain_text
 from retrieval.readers.time_values import parse_times, seconds_of
 from retrieval.sensors import ROLES, QualityRule, Sensor, Variable
 
@@ -39,30 +41,22 @@ class Fields:
         self.source = source
         self.sensor = sensor
         self.notes: list[str] = []
-        self.rows: np.ndarray | None = None
-        self._match: np.ndarray | None = None
         self._all: list[str] | None = None
         main = self.declared("value")
         assert main is not None  # not optional in any table
-        self.shape = source.shape(self._path(main))
+        self.rows = Rows(source, self._path(main), sensor.join)
 
     @property
     def where(self) -> str:
         """Name of the file, for error texts."""
         return str(self.source.path)
 
-    @property
-    def total(self) -> int:
-        """Elements of the main variable, before any were left out."""
-        return int(np.prod(self.shape))
-
     def __len__(self) -> int:
-        return self.total if self.rows is None else len(self.rows)
+        return len(self.rows)
 
     def keep(self, mask: np.ndarray) -> None:
         """Leave out rows for good, before anything but the main variable was read."""
-        if not mask.all():
-            self.rows = np.flatnonzero(mask) if self.rows is None else self.rows[mask]
+        self.rows.keep(mask)
 
     def note(self, text: str) -> None:
         """Record something the reader found or changed."""
@@ -110,7 +104,7 @@ class Fields:
             return None
         path = self._path(entry)
         attributes = self.source.attributes(path)
-        values = self._floats(path, self._load(path, rows))
+        values = self._floats(path, self.rows.load(path, rows))
         if values.ndim != 1:
             raise FormatError(
                 f"{self.where}: {path} ({role}) has {values.shape[1]} values a sounding, not one"
@@ -139,10 +133,10 @@ class Fields:
             return None
         path = self._path(entry)
         attributes = self.source.attributes(path)
-        if len(self.source.shape(path)) == 1 and len(self.shape) == 1:  # one profile for the whole file
+        if len(self.source.shape(path)) == 1 and len(self.rows.shape) == 1:  # one profile for the whole file
             stored = np.tile(self.source.read(path), (len(self) if rows is None else len(rows), 1))
         else:
-            stored = self._load(path, rows)
+            stored = self.rows.load(path, rows)
         if stored.ndim != 2:
             raise FormatError(f"{self.where}: {path} ({role}) has one value a sounding, not a profile")
         fills = self._fills(path)
@@ -161,7 +155,7 @@ class Fields:
         if stored.dtype.kind not in "fiub":
             raise FormatError(f"{self.where}: {path} holds {stored.dtype}, not numbers")
         attributes = self.source.attributes(path)
-        bad = _fill_mask(stored, self._fills(path))
+        bad = fill_mask(stored, self._fills(path))
         values = stored.astype(np.float64)
         scale, offset = attributes.get("scale_factor"), attributes.get("add_offset")
         if scale is not None:
@@ -213,20 +207,20 @@ class Fields:
 
     def _distinct_labels(self, path: str, mask: int | None) -> tuple[list[str], np.ndarray]:
         """Return the distinct values of a variable as strings, and which of them each sounding has."""
-        stored = self._load(path, None)
+        stored = self.rows.load(path)
         if mask is not None:
             stored = stored & stored.dtype.type(mask)
         if stored.dtype.kind in "iufb":
-            distinct, where = _distinct(stored)
+            distinct, where = distinct_numbers(stored)
             shown = [f"{v:g}" if stored.dtype.kind == "f" else str(int(v)) for v in distinct]
         else:
-            names, where = np.unique(_plain_text(stored), return_inverse=True)
+            names, where = np.unique(plain_text(stored), return_inverse=True)
             shown = names.tolist()
         return shown, where.astype(np.int32, copy=False)
 
     def raw(self, path: str) -> np.ndarray:
         """Return a variable by path on the rows: numbers with fills as NaN, integers and text as they are."""
-        stored = self._load(path, None)
+        stored = self.rows.load(path)
         attributes = self.source.attributes(path)
         if stored.dtype.kind in "OS":
             return self.labels(path)
@@ -237,7 +231,7 @@ class Fields:
     def _fills(self, path: str) -> list[float]:
         """Return all numbers that mean "missing": those the file declares under either name, and the table's."""
         attributes = self.source.attributes(path)
-        declared = (_as_float(attributes.get(k)) for k in ("_FillValue", "missing_value"))
+        declared = (as_float(attributes.get(k)) for k in ("_FillValue", "missing_value"))
         return list({*self.sensor.fill, *(v for v in declared if v is not None)})
 
     def find(self, name: str) -> str:
@@ -274,15 +268,15 @@ class Fields:
         assert entry is not None
         path = self._path(entry)
         if entry.parts:
-            stored = np.column_stack([self._load(p, None) for p in entry.path])
+            stored = np.column_stack([self.rows.load(p) for p in entry.path])
         else:
-            stored = self._load(path, None)
+            stored = self.rows.load(path)
         time = parse_times(stored, self._time_unit(path, entry), f"{self.where}: {path}", self._fills(path))
         offset = self.declared("time_offset")
         if offset is not None:
             path = self._path(offset)
             unit = self._time_unit(path, offset)
-            values = self._load(path, None)
+            values = self.rows.load(path)
             if " since " in unit:  # later versions count from their own reference
                 time = parse_times(values, unit, f"{self.where}: {path}", self._fills(path))
             else:
@@ -310,15 +304,14 @@ class Fields:
         for rule in self.sensor.id:
             kind, _, argument = rule.partition(":")
             if kind == "@row":
-                rows = np.arange(self.total) if self.rows is None else self.rows
-                parts.append(pa.array(rows).cast(pa.string()))
+                parts.append(pa.array(self.rows.numbers).cast(pa.string()))
             elif kind == "@time":
                 text = np.datetime_as_string(time.astype("datetime64[ms]"))
                 parts.append(pa.array(np.char.replace(np.char.replace(text, "-", ""), ":", "")))
             elif kind in ("@attr", "@name"):
                 parts.append(pa.repeat(pa.scalar(self._constant(kind, argument)), len(self)))
             else:
-                stored = self._load(rule, None)
+                stored = self.rows.load(rule)
                 if stored.dtype.kind == "f":
                     whole = stored.astype(np.int64)
                     if len(whole) and np.abs(whole).max() > 2 ** (np.finfo(stored.dtype).nmant + 1):
@@ -328,7 +321,7 @@ class Fields:
                         )
                     stored = whole
                 number = stored.dtype.kind in "iu"
-                parts.append(pa.array(stored if number else _plain_text(stored)))
+                parts.append(pa.array(stored if number else plain_text(stored)))
         if len(parts) == 1:
             return parts[0]
         return pc.binary_join_element_wise(*(p.cast(pa.string()) for p in parts), "-")
@@ -374,7 +367,7 @@ class Fields:
                 f"{nearest(rule.variable, self.source.names())}"
             )
         if rule.at_least is not None:
-            quality = self._floats(rule.variable, self._load(rule.variable, None))
+            quality = self._floats(rule.variable, self.rows.load(rule.variable))
             with np.errstate(invalid="ignore"):
                 rejected = ~(quality >= rule.at_least - 1e-9)
             return (
@@ -396,120 +389,10 @@ class Fields:
         """Return where an entry that `declared` gave is found."""
         return next(path for path in entry.path if path in self.source)
 
-    def _load(self, path: str, rows: np.ndarray | None) -> np.ndarray:
-        """Read a variable as stored, on the rows: shape (rows,) or (rows, k)."""
-        shape = self.source.shape(path)
-        wanted = self.rows if rows is None else (rows if self.rows is None else self.rows[rows])
-        lead = self.shape
-        if shape[: len(lead)] == lead:
-            values = self._read_rows(path, shape, wanted)
-        elif int(np.prod(shape)) == 1:
-            values = np.repeat(
-                self.source.read(path).reshape(1), self.total if wanted is None else len(wanted)
-            )
-        elif len(lead) > 1 and shape == lead[:-1]:  # one value a scan line
-            values = self.source.read(path).reshape(-1)
-            lines = (np.arange(self.total) if wanted is None else wanted) // lead[-1]
-            values = values[lines]
-        elif self.sensor.join is not None and shape[0] == self.source.shape(self.sensor.join[1])[0]:
-            values = self.source.read(path)[self._joined()]
-            values = values if wanted is None else values[wanted]
-        else:
-            main = self._path(self.sensor.variables["value"])
-            raise FormatError(
-                f"{self.where}: {path} has shape {shape}, which does not fit {main} with {lead}"
-            )
-        return values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))
-
-    def _read_rows(self, path: str, shape: tuple[int, ...], wanted: np.ndarray | None) -> np.ndarray:
-        lead = self.shape
-        tail = shape[len(lead) :]
-        if wanted is None or self.total == 0:
-            values = self.source.read(path)
-            return values.reshape(self.total, *tail) if values.ndim != 1 + len(tail) else values
-        axis = next((k for k, n in enumerate(lead) if n > 1), len(lead) - 1)
-        inner = int(np.prod(lead[axis + 1 :]))
-
-        def read(part: slice) -> np.ndarray:
-            index = (*(slice(None),) * axis, slice(part.start // inner, part.stop // inner))
-            return self.source.read(path, index).reshape(-1, *tail)
-
-        return block_rows(read, wanted, self.total, self.source.chunk(path, axis) * inner)
-
-    def _joined(self) -> np.ndarray:
-        """Return where each retrieved sounding stands in the arrays of all soundings."""
-        if self._match is None:
-            assert self.sensor.join is not None
-            reference, everything = (self.source.read(p).ravel() for p in self.sensor.join)
-            order = np.argsort(everything, kind="stable")
-            place = np.searchsorted(everything, reference, sorter=order).clip(max=len(everything) - 1)
-            found = order[place] if len(everything) else place
-            lost = np.flatnonzero(everything[found] != reference) if len(everything) else reference
-            if len(lost):
-                retrieved, all_ids = self.sensor.join
-                raise FormatError(
-                    f"{self.where}: {len(lost)} of {len(reference)} ids of {retrieved} are not in {all_ids}"
-                )
-            self._match = found
-        return self._match
-
-
-def _plain_text(stored: np.ndarray) -> np.ndarray:
-    """Return text of any storage as a numpy string array without padding."""
-    if stored.dtype.kind == "O":
-        stored = np.array(
-            [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in stored.ravel()]
-        )
-    elif stored.dtype.kind == "S":
-        if stored.dtype.itemsize == 1 and stored.ndim == 2:  # characters along the last axis
-            stored = np.ascontiguousarray(stored).view(f"S{stored.shape[1]}").ravel()
-        stored = np.char.decode(stored, "utf-8", "replace")
-    return np.char.strip(stored, " \0") if stored.size else stored.astype(str)
-
-
-def _distinct(stored: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return distinct numbers and which of them each element is; without sorting where they are small."""
-    if stored.dtype.itemsize == 1 and stored.dtype.kind in "iu":
-        codes = stored.view(np.uint8)
-        distinct = np.flatnonzero(np.bincount(codes, minlength=256)).astype(np.uint8)
-        place = np.zeros(256, dtype=np.int32)
-        place[distinct] = np.arange(len(distinct))
-        return distinct.view(stored.dtype), place[codes]
-    return np.unique(stored, return_inverse=True)
-
 
 def _as_labels(values: Iterable[float | str]) -> set[str]:
     """Return flag values of a table as the labels that stored values have."""
     return {f"{v:g}" if isinstance(v, float) else str(v) for v in values}
-
-
-def _as_float(value: Any) -> float | None:
-    try:
-        return None if value is None else float(value)
-    except (TypeError, ValueError):  # a fill of another type, such as 'Missing', marks nothing here
-        return None
-
-
-def _fill_mask(stored: np.ndarray, fills: list[float]) -> np.ndarray | None:
-    """Return where a stored array holds a fill value, None where it nowhere does."""
-    bad: np.ndarray | None = None
-    if stored.size == 0:
-        return None
-    for value in fills:
-        if stored.dtype.kind == "f":
-            wanted = stored.dtype.type(value)
-        elif (
-            np.isfinite(value)
-            and value == int(value)
-            and np.iinfo(stored.dtype).min <= value <= np.iinfo(stored.dtype).max
-        ):
-            wanted = stored.dtype.type(int(value))
-        else:  # a fill that the type cannot hold (-1 of uint8) marks nothing
-            continue
-        found = stored == wanted
-        if found.any():
-            bad = found if bad is None else bad | found
-    return bad
 
 
 def _factor_or_none(unit: str, to: str) -> float | None:

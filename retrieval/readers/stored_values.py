@@ -1,0 +1,63 @@
+"""Arrays as files store them: text without padding, distinct numbers, and where a fill value stands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["as_float", "distinct_numbers", "fill_mask", "plain_text"]
+
+
+def plain_text(stored: np.ndarray) -> np.ndarray:
+    """Return text of any storage as a numpy string array without padding."""
+    if stored.dtype.kind == "O":
+        stored = np.array(
+            [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in stored.ravel()]
+        )
+    elif stored.dtype.kind == "S":
+        if stored.dtype.itemsize == 1 and stored.ndim == 2:  # characters along the last axis
+            stored = np.ascontiguousarray(stored).view(f"S{stored.shape[1]}").ravel()
+        stored = np.char.decode(stored, "utf-8", "replace")
+    return np.char.strip(stored, " \0") if stored.size else stored.astype(str)
+
+
+def distinct_numbers(stored: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return distinct numbers and which of them each element is; without sorting where they are small."""
+    if stored.dtype.itemsize == 1 and stored.dtype.kind in "iu":
+        codes = stored.view(np.uint8)
+        distinct = np.flatnonzero(np.bincount(codes, minlength=256)).astype(np.uint8)
+        place = np.zeros(256, dtype=np.int32)
+        place[distinct] = np.arange(len(distinct))
+        return distinct.view(stored.dtype), place[codes]
+    return np.unique(stored, return_inverse=True)
+
+
+def as_float(value: Any) -> float | None:
+    """Return an attribute as a number, None where it is none."""
+    try:
+        return None if value is None else float(value)
+    except (TypeError, ValueError):  # a fill of another type, such as 'Missing', marks nothing here
+        return None
+
+
+def fill_mask(stored: np.ndarray, fills: list[float]) -> np.ndarray | None:
+    """Return where a stored array holds a fill value, None where it nowhere does."""
+    bad: np.ndarray | None = None
+    if stored.size == 0:
+        return None
+    for value in fills:
+        if stored.dtype.kind == "f":
+            wanted = stored.dtype.type(value)
+        elif (
+            np.isfinite(value)
+            and value == int(value)
+            and np.iinfo(stored.dtype).min <= value <= np.iinfo(stored.dtype).max
+        ):
+            wanted = stored.dtype.type(int(value))
+        else:  # a fill that the type cannot hold (-1 of uint8) marks nothing
+            continue
+        found = stored == wanted
+        if found.any():
+            bad = found if bad is None else bad | found
+    return bad
