@@ -10,7 +10,9 @@ from inversion.posterior import Posterior
 __all__ = ["desroziers"]
 
 
-def desroziers(posterior: Posterior, group: str | None = None) -> dict[str, dict[str, float]]:
+def desroziers(
+    posterior: Posterior, group: str | None = None, *, prior: bool = True
+) -> dict[str, dict[str, float]]:
     """Compare assumed errors with what innovations and residuals say, by group of observations.
 
     Parameters
@@ -19,12 +21,15 @@ def desroziers(posterior: Posterior, group: str | None = None) -> dict[str, dict
         Solved with the assumed errors.
     group : str, optional
         A key of ``problem.groups``; by default all observations together.
+    prior : bool
+        Compare the prior error too, which takes a product of B for each observation.
 
     Returns
     -------
     dict
-        By label: ``observation_error`` and ``prior_error`` (standard deviations in observation space that the data
-        suggest; NaN where the product is negative), ``assumed_observation_error``, ``assumed_prior_error``.
+        By label: ``observation_error`` and ``assumed_observation_error``, ``prior_error`` and ``assumed_prior_error``:
+        standard deviations in the observations that the data suggest (NaN where the product is negative), and that were
+        assumed.
 
     Notes
     -----
@@ -35,21 +40,20 @@ def desroziers(posterior: Posterior, group: str | None = None) -> dict[str, dict
     problem = posterior.problem
     labels = np.full(problem.n_obs, "all") if group is None else problem.labels(group)
     before, after = problem.innovation, posterior.residual
-    assumed = problem.observation_error.diagonal()
-    # tr(H B H') of a group is tr(S) - tr(R); S_ii from H B H' rows, a block at a time
-    seen = np.empty(problem.n_obs)
-    for span, block in problem.row_blocks(512):
-        rows = block.toarray() if sp.issparse(block) else np.asarray(block)
-        seen[span] = np.einsum("ij,ji->i", rows, problem.prior_error.matmul(np.ascontiguousarray(rows.T)))
-    out = {}
+    parts = {"observation": (after * before, problem.observation_error.diagonal())}
+    if prior:
+        seen = np.empty(problem.n_obs)
+        for span, block in problem.row_blocks(512):
+            rows = block.toarray() if sp.issparse(block) else np.asarray(block)
+            moved = problem.prior_error.matmul(np.ascontiguousarray(rows.T, dtype=np.float64))
+            seen[span] = np.einsum("ij,ji->i", rows, moved)
+        parts["prior"] = ((before - after) * before, seen)
+    found: dict[str, dict[str, float]] = {}
     for label in np.unique(labels):
         at = labels == label
-        observation = float(np.mean(after[at] * before[at]))
-        prior = float(np.mean((before - after)[at] * before[at]))
-        out[str(label)] = {
-            "observation_error": float(np.sqrt(observation)) if observation >= 0 else float("nan"),
-            "prior_error": float(np.sqrt(prior)) if prior >= 0 else float("nan"),
-            "assumed_observation_error": float(np.sqrt(assumed[at].mean())),
-            "assumed_prior_error": float(np.sqrt(seen[at].mean())),
-        }
-    return out
+        row = found[str(label)] = {}
+        for name, (product, assumed) in parts.items():
+            mean = float(np.mean(product[at]))
+            row[f"{name}_error"] = float(np.sqrt(mean)) if mean >= 0.0 else float("nan")
+            row[f"assumed_{name}_error"] = float(np.sqrt(assumed[at].mean()))
+    return found

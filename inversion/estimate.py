@@ -18,7 +18,6 @@ from inversion.basis import block_error
 from inversion.covariance import LowRankCovariance, SumCovariance, project
 from inversion.hyperparameters import (
     ErrorModel,
-    HyperFit,
     KroneckerTerm,
     MatrixTerm,
     ModelErrorTerm,
@@ -55,20 +54,24 @@ class Estimate:
     assumed, estimated : float
         What the case says, and what the observations say; factors where the case gives several numbers in one key.
     relative_error : float
-        Standard error of the logarithm.
-    determined : bool
-        Not where it ran to a tenth or ten times of what was assumed, or is uncertain by more than a factor of three.
+        Standard error of the logarithm. Infinite where the observations do not tell, because the estimate ran to a
+        tenth or ten times of what was assumed, or was uncertain by more than a factor of three: it stays as assumed.
     """
 
     key: str
     assumed: float
     estimated: float
     relative_error: float
-    determined: bool
+
+    @property
+    def determined(self) -> bool:
+        """Whether the observations tell."""
+        return bool(np.isfinite(self.relative_error))
 
     def __str__(self) -> str:
-        doubt = f"± {self.relative_error:.0%}" if self.determined else "the observations do not determine it"
-        return f"{self.key}: {self.estimated:.3g}, assumed {self.assumed:.3g} ({doubt})"
+        if not self.determined:
+            return f"{self.key}: stays {self.assumed:.3g}, the observations do not determine it"
+        return f"{self.key}: {self.estimated:.3g}, assumed {self.assumed:.3g} (± {self.relative_error:.0%})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +83,8 @@ class EstimatedErrors:
     rows : tuple of Estimate
     options : InvertOptions
         The case with them.
-    fit : HyperFit
+    log_likelihood_assumed, log_likelihood : float
+        As assumed, and with the estimates.
     n_obs : int
         Observations the estimate was made from.
     restricted : bool
@@ -88,7 +92,8 @@ class EstimatedErrors:
 
     rows: tuple[Estimate, ...]
     options: InvertOptions
-    fit: HyperFit
+    log_likelihood_assumed: float
+    log_likelihood: float
     n_obs: int
     restricted: bool
 
@@ -123,16 +128,24 @@ def estimate_errors(
             f"[invert.likelihood] nothing to estimate of {', '.join(choice.estimate)}; the case has: "
             + (", ".join(n for n in model.parameters if _kind(n)) or "no error that can be estimated")
         )
-    fit = fit_hyperparameters(model, free=free, factor=10.0)
+    first = model.parameters
+    values, error, likelihood = dict(first), {}, (start := -model.loss(first)[0])
+    told = list(free)
+    while told:  # what the observations do not tell stays as it is, and the rest is estimated again
+        fit = fit_hyperparameters(model, free=told, factor=10.0)
+        unsure = [n for n in told if n in fit.at_bounds or fit.relative_error[n] > np.log(3.0)]
+        if not unsure:
+            values, error, likelihood = fit.values, fit.relative_error, fit.log_likelihood
+            break
+        told = [n for n in told if n not in unsure]
     plain = options.model_dump(exclude_unset=True)
     rows = []
     for name in free:
-        assumed, estimated = _write(plain, options, name, fit.values[name], model.parameters[name])
-        determined = name not in fit.at_bounds and fit.relative_error[name] < np.log(3.0)
-        rows.append(Estimate(name, assumed, estimated, fit.relative_error[name], determined))
+        assumed, estimated = _write(plain, options, name, values[name], first[name])
+        rows.append(Estimate(name, assumed, estimated, error.get(name, np.inf)))
         report(str(rows[-1]))
     changed = InvertOptions.model_validate(plain)
-    return EstimatedErrors(tuple(rows), changed, fit, part.problem.n_obs, choice.restricted)
+    return EstimatedErrors(tuple(rows), changed, start, likelihood, part.problem.n_obs, choice.restricted)
 
 
 def _thinned(made: Assembled, most: int) -> npt.NDArray[np.bool_]:

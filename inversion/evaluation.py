@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from inversion.posterior import Posterior
 from inversion.problem import Problem
 from obsnet.errors import ConfigError, nearest
 
-__all__ = ["evaluate", "orbits", "season", "withheld"]
+__all__ = ["evaluate", "left_out", "orbits", "season", "withheld"]
 
 Floats = npt.NDArray[np.float64]
 _GAP_MINUTES = 20.0  # a satellite that is silent for longer has left the domain
@@ -100,6 +101,45 @@ def _seen(rows: Any, error: Any) -> Floats:
         part = dense[start : start + 256]
         out[start : start + 256] = np.einsum("ij,ji->i", part, error(np.ascontiguousarray(part.T)))
     return out
+
+
+def left_out(posterior: Posterior, group: str, weights: Any, names: Sequence[str]) -> pa.Table:
+    """Predict each group of observations from all others, and say what the totals would be without it.
+
+    Parameters
+    ----------
+    posterior : Posterior
+        Of an exact method; nothing is solved again.
+    group : str
+        A key of ``problem.groups``.
+    weights : array_like or sparse, shape (p, n_state)
+        Totals.
+    names : sequence of str
+        Of the totals.
+
+    Returns
+    -------
+    pyarrow.Table
+        One row a group: ``n``, ``bias`` and ``rmse`` of observation minus prediction, ``chi_square`` (about 1 where the
+        errors are right), and for each total ``shift_<name>``, total without the group minus total with it, and
+        ``uncertainty_<name>`` without it, in the unit of the totals.
+    """
+    known = posterior.aggregate(weights).mean
+    rows = []
+    for part in posterior.leave_out(group, weights):
+        assert part.totals is not None
+        row: dict[str, Any] = {
+            group: part.label,
+            "n": part.residual.size,
+            "bias": float(part.residual.mean()),
+        }
+        row |= {"rmse": float(np.sqrt(np.mean(part.residual**2))), "chi_square": part.chi_square}
+        spread = np.sqrt(np.maximum(np.diagonal(part.totals.covariance), 0.0))
+        for i, name in enumerate(names):
+            row[f"shift_{name}"] = float(part.totals.mean[i] - known[i])
+            row[f"uncertainty_{name}"] = float(spread[i])
+        rows.append(row)
+    return pa.Table.from_pylist(rows)
 
 
 def evaluate(posterior: Posterior, test: Problem, table: pa.Table) -> pa.Table:

@@ -25,6 +25,9 @@ mol2 s-2
     For an inventory of **one** sector s: covariance of ``t_a - [t_b + A_ss (t_I - t_b)]`` where the
     inventory is right; add ``A_ss C_I A_ss'`` for the inventory's own. It is noise + pattern + nuisance +
     all other sectors with their prior error; zero between sectors. See `inversion.totals`.
+``sector_response``, ``sector_correlation`` (sector, sector_2), 1
+    What the domain's posterior total of a sector (row) answers to, and how their errors are correlated. The global
+    attribute ``sectors_not_told_apart`` says in sentences which sectors the observations see only as a sum.
 ``basis_region`` (sector, lat, lon)
     Where regions were solved for: which. What they cannot express is part of every uncertainty above; the global
     attribute ``basis_unresolved`` is its share of the prior's variance in the observations.
@@ -33,7 +36,8 @@ mol2 s-2
 ``state_dofs`` (component)
     Degrees of freedom for signal of each block of the state.
 ``source_*`` (source)
-    Observations by source: count, degrees of freedom for signal, bias and rmse before and after.
+    Observations by source: count, degrees of freedom for signal, bias and rmse before and after, the error assumed and
+    the one that innovations and residuals suggest.
 
 Global attributes name the prior, solver, its stopping state, chi-square per observation, degrees of freedom
 and what was left out. Beside it ``fit.parquet`` has one row an observation.
@@ -50,6 +54,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from inversion.basis import Basis
+from inversion.desroziers import desroziers
 from inversion.estimate import EstimatedErrors
 from inversion.invert import Assembled
 from inversion.posterior import Posterior
@@ -67,6 +72,8 @@ _SOURCE_NOTES = {
     "bias_posterior": ("", "mean of observation minus posterior simulation"),
     "rmse_prior": ("", "root mean square of observation minus prior simulation"),
     "rmse_posterior": ("", "root mean square of observation minus posterior simulation"),
+    "error_assumed": ("", "root of the mean variance of the assumed observation error"),
+    "error_suggested": ("", "the same as innovations and residuals suggest (Desroziers et al. 2005)"),
     "residual_chi_square": ("1", "mean square of posterior difference over assumed error"),
 }
 
@@ -167,6 +174,7 @@ def posterior_dataset(
     ends = np.stack([totals.weights.period[:-1], totals.weights.period[1:]], axis=1)
     data["period_bnds"] = (("period", "bnds"), ends)
     _add_totals(data, totals, made)
+    _add_separation(data, totals)
     _add_diagnostics(data, posterior)
     data.attrs |= attributes
     if basis is not None:
@@ -202,8 +210,8 @@ def add_likelihood(data: Any, estimated: EstimatedErrors, *, used: bool) -> None
         "likelihood": "restricted" if estimated.restricted else "full",
         "likelihood_used": "yes" if used else "no",
         "likelihood_observations": estimated.n_obs,
-        "log_likelihood_assumed": estimated.fit.log_likelihood_start,
-        "log_likelihood_estimated": estimated.fit.log_likelihood,
+        "log_likelihood_assumed": estimated.log_likelihood_assumed,
+        "log_likelihood_estimated": estimated.log_likelihood,
     }
 
 
@@ -305,6 +313,41 @@ def _add_totals(data: Any, totals: Totals, made: Assembled) -> None:
         data[name] = (square, matrix, {"units": "mol2 s-2", "long_name": text})
 
 
+def _add_separation(data: Any, totals: Totals) -> None:
+    """Add what the domain's total of each sector answers to, and the sentences that follow from it."""
+    weights = totals.weights
+    n_sector, n_region, n_period = weights.shape
+    cube = (n_sector, n_region, n_period) * 2
+    kernel, after, prior = (
+        m.reshape(cube) for m in (totals.kernel, totals.posterior.covariance, totals.prior.covariance)
+    )
+    # a change of a total divided among its regions and periods as the prior doubts them
+    spread = np.sqrt(np.maximum(np.einsum("srpsrp->srp", prior), 0.0))
+    size = spread.sum(axis=(1, 2), keepdims=True)
+    share = np.where(size > 0.0, spread / np.where(size > 0.0, size, 1.0), 0.0)
+    response = np.einsum("srptqu,tqu->st", kernel, share)
+    covariance = np.einsum("srptqu->st", after)
+    sd = np.sqrt(np.maximum(np.diagonal(covariance), 0.0))
+    correlation = covariance / np.where(np.outer(sd, sd) > 0.0, np.outer(sd, sd), 1.0)
+    pair = ("sector", "sector_2")
+    note = {
+        "units": "1",
+        "long_name": "response of the domain's posterior total (row) to another's truth (column)",
+    }
+    data["sector_response"] = (pair, response, note)
+    note = {"units": "1", "long_name": "correlation of posterior errors of the domain's totals"}
+    data["sector_correlation"] = (pair, correlation, note)
+    solved = [i for i in range(n_sector) if size[i] > 0.0]
+    data.attrs["sectors_not_told_apart"] = "\n".join(
+        f"{weights.sector[i]} cannot be told from {weights.sector[j]}: its total answers to {response[i, i]:.0%} of a "
+        f"change of its own and to {response[i, j]:.0%} of one of {weights.sector[j]}, and their errors are correlated "
+        f"by {correlation[i, j]:.2f}. The sum is known better than either."
+        for i in solved
+        for j in solved
+        if i != j and (abs(response[i, j]) > 0.5 * abs(response[i, i]) or correlation[i, j] < -0.8)
+    )
+
+
 def _sd(covariance: Floats) -> Floats:
     return np.sqrt(np.maximum(np.diagonal(covariance), 0.0))
 
@@ -324,6 +367,7 @@ def _add_diagnostics(data: Any, posterior: Posterior) -> None:
     names = np.unique(source)
     before, after = problem.innovation, posterior.residual
     sigma = np.sqrt(problem.observation_error.diagonal())
+    check = desroziers(posterior, "source", prior=False)
     rows: dict[str, list[float]] = {k: [] for k in _SOURCE_NOTES}
     for name in names:
         at = source == name
@@ -332,6 +376,8 @@ def _add_diagnostics(data: Any, posterior: Posterior) -> None:
         for when, residual in (("prior", before), ("posterior", after)):
             rows[f"bias_{when}"].append(float(residual[at].mean()))
             rows[f"rmse_{when}"].append(float(np.sqrt(np.mean(residual[at] ** 2))))
+        rows["error_assumed"].append(check[str(name)]["assumed_observation_error"])
+        rows["error_suggested"].append(check[str(name)]["observation_error"])
         rows["residual_chi_square"].append(float(np.mean((after[at] / sigma[at]) ** 2)))
     data["source"] = ("source", list(names))
     for key, values in rows.items():

@@ -254,7 +254,12 @@ def _own(
         "dofs_by_component": case.posterior.dofs_by_block(),
         "posterior": str(target),
         "damaged": list(case.damaged),
-        "likelihood": [] if case.estimated is None else [vars(r) for r in case.estimated.rows],
+        "likelihood": []
+        if case.estimated is None
+        else [
+            vars(r) | {"relative_error": r.relative_error if r.determined else None}
+            for r in case.estimated.rows
+        ],
     }
     if case.evaluation is not None:
         write_table(case.evaluation, out / "evaluation.parquet")
@@ -262,16 +267,43 @@ def _own(
         summary["evaluation"] = [r for r in case.evaluation.to_pylist() if r["season"] == "all"]
     if spread is not None:
         summary["ensemble"] = spread
+    left = _left_out(case)
+    if left is not None:
+        write_table(left, out / "left_out.parquet")
+        written.append(out / "left_out.parquet")
     if options.page:
         from inversion.likelihood import likelihood_surface
         from inversion.page import write_page
 
         surface = likelihood_surface(case.made.problem)
-        written.append(write_page(out / "inversion.html", data, fit, case.evaluation, surface, ensemble))
+        written.append(
+            write_page(out / "inversion.html", data, fit, case.evaluation, surface, ensemble, left)
+        )
+    if data.attrs["sectors_not_told_apart"]:
+        report(data.attrs["sectors_not_told_apart"])
     report(
         f"chi-square {case.posterior.chi_square:.3g}, degrees of freedom for signal {case.posterior.dofs:.3g}"
     )
     return written, summary
+
+
+def _left_out(case: SolvedCase) -> pa.Table | None:
+    """Leave each station or satellite out in turn; None where that would take long or there is one only."""
+    import scipy.sparse as sp
+
+    from inversion.evaluation import left_out
+    from obsnet.constants import SECONDS_PER_YEAR
+
+    posterior, weights, state = case.posterior, case.totals.weights, case.made.problem.state
+    platforms = np.unique(posterior.problem.labels("platform"))
+    if platforms.size < 2 or posterior.problem.n_obs > 3000 or posterior.method == "cg" or state is None:
+        return None
+    mass = case.made.species.molar_mass * SECONDS_PER_YEAR * 1e-9  # mol s-1 -> Mt a year
+    n_sector, n_region, n_period = weights.shape
+    domain = sp.kron(sp.eye_array(n_sector), np.full((1, n_region * n_period), mass / n_period))
+    solved = [i for i, name in enumerate(weights.sector) if name in state.names]
+    rows = sp.csr_array(domain @ weights.weights)[solved]
+    return left_out(posterior, "platform", rows, [weights.sector[i] for i in solved])
 
 
 def _ensemble(

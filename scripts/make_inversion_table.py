@@ -128,7 +128,7 @@ def main():
     text, worst = table(given.case)
     print(text)
     if given.check:
-        raise SystemExit(worst > 1e-9)
+        raise SystemExit(int(worst > 1e-9))
     page = PAGE.read_text(encoding="utf-8")
     head, _, rest = page.partition(BEGIN)
     _, _, tail = rest.partition(END)

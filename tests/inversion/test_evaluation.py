@@ -238,6 +238,7 @@ def test_the_page_is_whole_and_escaped(full):
     assert "<script" not in text
     for words in (
         "Fit by source",
+        "各来源的拟合",
         "Information by component",
         "Withheld observations",
         "expected 1 ±",
@@ -274,3 +275,48 @@ def test_names_from_files_cannot_inject(full, tmp_path):
     assert "<script" not in text
     assert "&lt;script&gt;" in text
     assert json.loads(data.attrs["observations_counts"])["withheld"] == 30
+
+
+def test_leaving_platforms_out_is_in_a_file_beside(case, tmp_path):  # noqa: F811
+    """Against running without them: totals of the domain, and chi-square of the prediction."""
+    plain = tomllib.loads(CASE)["invert"] | {"page": False}
+    _, summary = run_invert(InvertOptions.model_validate(plain), case, tmp_path / "all")
+    rows = {r["platform"]: r for r in pq.read_table(tmp_path / "all" / "left_out.parquet").to_pylist()}
+    assert set(rows) == {"AAA", "BBB"}
+    data = read_netcdf(tmp_path / "all" / "posterior.nc")
+    without = plain | {"withhold": {"platforms": ["AAA"]}}
+    run_invert(InvertOptions.model_validate(without), case, tmp_path / "less")
+    less = read_netcdf(tmp_path / "less" / "posterior.nc")
+    mass = [d["region_total_mass"].sum(("region", "period")) for d in (data, less)]
+    for sector in ("fossil", "biosphere"):
+        shift = float(mass[1].sel(sector=sector) - mass[0].sel(sector=sector))
+        assert rows["AAA"][f"shift_{sector}"] == pytest.approx(shift, rel=1e-6, abs=1e-9)
+        own = less["total_sector"].values == sector
+        factor = float(less["region_total_mass"][0, 0, 0] / less["region_total"][0, 0, 0])
+        spread = factor * np.sqrt(less["total_covariance"].values[np.ix_(own, own)].sum())
+        assert rows["AAA"][f"uncertainty_{sector}"] == pytest.approx(spread, rel=1e-6)
+    held = pq.read_table(tmp_path / "less" / "evaluation.parquet").to_pylist()[-1]
+    assert rows["AAA"]["rmse"] == pytest.approx(held["rmse_posterior"], rel=1e-6)
+    assert rows["AAA"]["bias"] == pytest.approx(held["bias_posterior"], rel=1e-6)
+    assert rows["AAA"]["n"] == held["n"] == summary["observations"] / 2
+
+
+def test_sectors_that_are_seen_only_together_are_said_to_be(case, tmp_path):  # noqa: F811
+    """Two sectors of the same pattern in space and time and the same errors: only their sum is observed."""
+    twin = {"sigma": 3e-7, "correlation_km": 300}
+    options = tomllib.loads(CASE)["invert"] | {"sector": {"fossil": twin, "biosphere": twin}, "step": "all"}
+    lines = []
+    run_invert(InvertOptions.model_validate(options), case, tmp_path, lines.append)
+    data = read_netcdf(tmp_path / "posterior.nc")
+    assert any(line.startswith("fossil cannot be told from biosphere") for line in lines)
+    response = data["sector_response"].values
+    assert response[0, 0] == pytest.approx(response[0, 1], rel=0.02)
+    assert float(data["sector_correlation"][0, 1]) < -0.8
+    page = (tmp_path / "inversion.html").read_text(encoding="utf-8")
+    for words in (
+        "biosphere cannot be told from fossil",
+        "Without each station or satellite",
+        "逐一剔除站点或卫星",
+    ):
+        assert words in page
+    assert "观测只能约束上述分量之和" in page
