@@ -19,7 +19,7 @@ from stations.readers import choose, each
 from stations.readers.proffast_profiles import FOLDER, profiles
 from stations.readers.source import Source
 from stations.readers.table import read_table, require
-from stations.readers.tccon_column import in_unit
+from stations.readers.tccon_column import column_operator, in_unit
 from stations.readers.text import parse_iso, split_header
 from stations.record import Notes, build, intervals
 
@@ -83,9 +83,7 @@ def _record(
     odd = np.isfinite(value) & ~((xair > _XAIR[0]) & (xair < _XAIR[1]))
     notes.warn(odd.sum(), f"rows have XAIR outside {_XAIR[0]} to {_XAIR[1]} (flagged 'suspect')")
     quality = np.where(odd, np.uint32(Quality.SUSPECT), np.uint32(0))
-    operator = _operator(source, table, stamp, gas, notes)
-    if operator:
-        quality[np.isnan(operator["prior_column"])] |= np.uint32(Quality.OPERATOR)
+    operator = _operator(source, table, stamp, gas, quality, notes)
     dataset = build(
         {
             "value": value,
@@ -116,7 +114,12 @@ def _record(
 
 
 def _operator(
-    source: Source, table: dict[str, np.ndarray], stamp: np.ndarray, gas: str, notes: Notes
+    source: Source,
+    table: dict[str, np.ndarray],
+    stamp: np.ndarray,
+    gas: str,
+    quality: np.ndarray,
+    notes: Notes,
 ) -> dict[str, Any]:
     """Return the variables of the contract's column operator from the files beside the table, if any."""
     folder = source.path.parent / FOLDER
@@ -124,8 +127,8 @@ def _operator(
         notes.warn(len(stamp), f"rows without kernels and priors (no folder {FOLDER} beside the table)")
         return {}
     local = parse_iso(table["LocalTime"]) if "LocalTime" in table else stamp
-    found = profiles(folder, gas, local.astype("datetime64[D]"), table["appSZA"], table["gndP"], notes)
-    operator: dict[str, Any] = {name: (("time", "level"), values) for name, values in found.items()}
-    if found:
-        operator["prior_column"] = (found["pressure_weight"] * found["prior_profile"]).sum(axis=1)
-    return operator
+    found = profiles(folder, gas, local.astype("datetime64[D]"), table["appSZA"], table["gndP"])
+    if not found:
+        notes.warn(len(stamp), f"rows without kernels and priors (none of their days in {FOLDER})")
+        return {}
+    return column_operator(found, quality, notes)

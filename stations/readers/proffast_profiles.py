@@ -21,7 +21,6 @@ import numpy as np
 from obsnet.constants import GRAVITY
 from obsnet.errors import FormatError
 from stations.readers.tccon_column import Floats, interpolate_columns, level_weights
-from stations.record import Notes
 
 __all__ = ["FOLDER", "profiles"]
 
@@ -30,9 +29,7 @@ _BLOCKS = ("H2O", "HDO", "CO2", "CH4", "N2O", "CO", "O2", "HF")
 _PROFILES = ("averaging_kernel", "prior_profile", "pressure_weight", "pressure_levels")
 
 
-def profiles(
-    folder: Path, gas: str, day: np.ndarray, zenith: Floats, surface: Floats, notes: Notes
-) -> dict[str, Floats]:
+def profiles(folder: Path, gas: str, day: np.ndarray, zenith: Floats, surface: Floats) -> dict[str, Floats]:
     """Return what a model column needs to be compared with the measurements.
 
     Parameters
@@ -45,8 +42,6 @@ def profiles(
         Local day of each measurement.
     zenith, surface : ndarray, shape (rows,)
         Apparent solar zenith angle, degrees; surface pressure, hPa.
-    notes : Notes
-        Told how many rows have no files.
 
     Returns
     -------
@@ -60,21 +55,17 @@ def profiles(
         A file does not have the layout above.
     """
     found: dict[str, Floats] = {}
-    lost = np.ones(len(day), bool)
     for one in np.unique(day[~np.isnat(day)]):
         mine = day == one
         files = _files(folder, str(one).replace("-", "")[2:])
         if files is None:
             continue
-        lost[mine] = False
         for name, values in zip(_PROFILES, _day(*files, gas, zenith[mine], surface[mine]), strict=True):
             if name not in found:
                 found[name] = np.full((len(day), values.shape[1]), np.nan)
             if values.shape[1] != found[name].shape[1]:
                 raise FormatError(f"{folder}: the days have different numbers of levels; read them apart")
             found[name][mine] = values
-    if found:
-        notes.warn(lost.sum(), f"rows have no kernels and priors in {FOLDER}")
     return found
 
 

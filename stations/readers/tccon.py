@@ -8,6 +8,7 @@ would be the same spectra twice, on another scale.
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -17,7 +18,7 @@ from obsnet.schema import Quality
 from stations.readers import ALL, choose, tccon_ggg2014, tccon_ggg2020
 from stations.readers.netcdf import File, opened
 from stations.readers.source import Source
-from stations.readers.tccon_column import Column, in_unit
+from stations.readers.tccon_column import Column, column_operator, in_unit
 from stations.record import Notes, build, intervals
 
 __all__ = ["read", "sniff"]
@@ -76,7 +77,7 @@ def _record(source: Source, file: File, column: Column, name: str, release: str,
         when=intervals(column.stamp, "instant"),
         notes=notes,
         kind="column",
-        extras=_operator(column) | column.extras,
+        extras=_operator(column, quality, notes) | column.extras,
         source=source,
         attrs={
             "site": source.name[:2],
@@ -93,17 +94,12 @@ def _record(source: Source, file: File, column: Column, name: str, release: str,
     return dataset
 
 
-def _operator(column: Column) -> dict[str, object]:
-    """Return the variables of the observation contract's column operator."""
+def _operator(column: Column, quality: np.ndarray, notes: Notes) -> dict[str, Any]:
     profiles = {
         "averaging_kernel": column.kernel,
         "prior_profile": column.prior,
         "pressure_weight": column.weight,
         "pressure_levels": column.pressure,
     }
-    found: dict[str, object] = {name: (("time", "level"), values) for name, values in profiles.items()}
-    found["prior_column"] = (column.weight * column.prior).sum(axis=1)
-    found["operator_sum"] = column.operator_sum
-    if column.file_prior is not None:
-        found["prior_column_file"] = column.file_prior
-    return found
+    found = column_operator(profiles, quality, notes) | {"operator_sum": column.operator_sum}
+    return found if column.file_prior is None else found | {"prior_column_file": column.file_prior}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,11 +11,15 @@ import numpy.typing as npt
 import xarray as xr
 
 from obsnet.constants import MOLAR_MASS_DRY_AIR, MOLAR_MASS_WATER
+from obsnet.schema import Quality
 from obsnet.units import convert
+from stations.record import Notes
 
-__all__ = ["Column", "in_unit", "interpolate_columns", "level_weights"]
+__all__ = ["Column", "column_operator", "in_unit", "interpolate_columns", "level_weights"]
 
 Floats = npt.NDArray[np.float64]
+
+_SURFACE = (300.0, 1100.0)  # hPa: above the highest station, below the deepest high
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,8 @@ def level_weights(pressure: Floats, water: Floats, gravity: Floats, surface: Flo
     Returns
     -------
     ndarray, shape (rows, levels)
-        Sums to one; 0 on levels below the ground that no air lies next to; NaN where an input is missing.
+        Sums to one; 0 on levels below the ground that no air lies next to; NaN where an input is missing or
+        the surface pressure is none of this Earth.
 
     Notes
     -----
@@ -78,12 +84,14 @@ def level_weights(pressure: Floats, water: Floats, gravity: Floats, surface: Flo
     moist air; its mean profile is that at the middle of the part above the ground (O'Dell et al. 2012,
     doi:10.5194/amt-5-99-2012, appendix A).
     """
+    surface = np.where((surface > _SURFACE[0]) & (surface < _SURFACE[1]), surface, np.nan)
     low, high = pressure[:, :-1], pressure[:, 1:]
     bottom = np.minimum(low, surface[:, None])
     bottom[:, 0] = np.where(surface > low[:, 0], surface, bottom[:, 0])  # air below the lowest level
     thickness = np.maximum(bottom - high, 0.0)
     filled = thickness > 0.0
-    share = np.where(filled, (0.5 * (bottom + high) - high) / (low - high), 0.0)  # of the lower level
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = np.where(filled, (0.5 * (bottom + high) - high) / (low - high), 0.0)  # of the lower level
 
     def middle(profile: Floats) -> Floats:
         return share * profile[:, :-1] + (1.0 - share) * profile[:, 1:]
@@ -104,8 +112,30 @@ def interpolate_columns(nodes: Floats, table: Floats, at: Floats) -> Floats:
     order = np.argsort(nodes)
     nodes, table = nodes[order], table[:, order]
     high = np.clip(np.searchsorted(nodes, at), 1, len(nodes) - 1)
-    share = np.clip((at - nodes[high - 1]) / (nodes[high] - nodes[high - 1]), 0.0, 1.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = np.clip((at - nodes[high - 1]) / (nodes[high] - nodes[high - 1]), 0.0, 1.0)
     return table[:, high - 1] * (1.0 - share) + table[:, high] * share
+
+
+def column_operator(profiles: Mapping[str, Floats], quality: np.ndarray, notes: Notes) -> dict[str, Any]:
+    """Return the variables of the observation contract's column operator.
+
+    Parameters
+    ----------
+    profiles : mapping of str to ndarray, shape (rows, levels)
+        ``averaging_kernel``, ``prior_profile``, ``pressure_weight`` and ``pressure_levels``.
+    quality : ndarray of uint32, shape (rows,)
+        Rows in which a part is missing are flagged here.
+    notes : Notes
+        Told how many those are, beside the ones flagged before.
+    """
+    missing = ~np.all([np.isfinite(values).all(axis=1) for values in profiles.values()], axis=0)
+    known = quality & np.uint32(Quality.OPERATOR) != 0
+    notes.warn((missing & ~known).sum(), "rows lack a kernel, prior or weight (flagged 'operator')")
+    quality[missing] |= np.uint32(Quality.OPERATOR)
+    found: dict[str, Any] = {name: (("time", "level"), values) for name, values in profiles.items()}
+    found["prior_column"] = (profiles["pressure_weight"] * profiles["prior_profile"]).sum(axis=1)
+    return found
 
 
 def in_unit(dataset: xr.Dataset, unit: str) -> None:

@@ -12,9 +12,11 @@ from __future__ import annotations
 import numpy as np
 
 from obsnet.constants import GRAVITY
+from obsnet.errors import FormatError
 from obsnet.units import convert
 from stations.readers.netcdf import File
 from stations.readers.tccon_column import Column, Floats, interpolate_columns, level_weights
+from stations.readers.text import from_parts
 from stations.record import Notes
 
 __all__ = ["column", "gases"]
@@ -62,7 +64,7 @@ def _times(file: File) -> np.ndarray:
     if "since" in file.of("time", "units"):
         return file.times("time")
     year, day, hour = (file.numbers(n) for n in ("year", "day", "hour"))
-    good = (year > 1900) & (year < 2200) & (day >= 1) & (day < 367) & np.isfinite(hour)
+    good = (year > 1900) & (year < 2200) & (day >= 1) & (day < 367) & (np.abs(hour) < 48)
     years = (np.where(good, year, 1970).astype(np.int64) - 1970).astype("datetime64[Y]")
     seconds = np.round(np.where(good, (day - 1) * 86400 + hour * 3600, 0.0)).astype("timedelta64[s]")
     return np.where(good, years.astype("datetime64[us]") + seconds, np.datetime64("NaT", "us"))
@@ -78,10 +80,12 @@ def _prior_rows(file: File, stamp: np.ndarray, longitude: Floats, notes: Notes) 
 
     ``prior_date_index`` counts from 0 in some files and from 1 in others; the priors' own dates decide.
     """
-    year, month, day = (file.numbers(f"prior_{part}").astype(np.int64) for part in ("year", "month", "day"))
-    months = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
-    dates = months.astype("datetime64[D]") + (day - 1)
-    solar = np.round(np.nan_to_num(longitude) / 15.0 * 3600.0).astype("timedelta64[s]")
+    parts = [file.numbers(f"prior_{part}") for part in ("year", "month", "day")]
+    dates = from_parts(*parts).astype("datetime64[D]")
+    if not len(dates) or np.isnat(dates).any():
+        raise FormatError(f"{file.path}: a prior has no possible date (prior_year, prior_month, prior_day)")
+    east = np.nan_to_num((longitude + 180.0) % 360.0 - 180.0)
+    solar = np.round(east / 15.0 * 3600.0).astype("timedelta64[s]")
     local = (stamp + solar).astype("datetime64[D]")
     if "prior_date_index" in file:
         given = file.raw("prior_date_index").astype(np.int64)

@@ -114,9 +114,17 @@ def test_kernels_and_priors_come_from_the_folder_beside_it(result):
 
 def test_a_day_without_files_is_flagged_and_counted(result):
     record = stations.read(result)
-    assert "2 rows have no kernels and priors in raw_output_proffast" in record.attrs["warnings"]
+    assert "2 rows lack a kernel, prior or weight (flagged 'operator')" in record.attrs["warnings"]
     assert record["quality"].values.tolist() == [0, 0, int(Quality.OPERATOR), int(Quality.OPERATOR)]
     observations(record, digest="0" * 64)
+
+
+def test_a_folder_without_any_of_the_days_is_said(result):
+    for path in (result.parent / "raw_output_proffast").iterdir():
+        path.unlink()
+    record = stations.read(result)
+    assert any("none of their days in raw_output_proffast" in w for w in record.attrs["warnings"])
+    assert "averaging_kernel" not in record
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,21 @@ def test_a_bad_integration_operator_is_flagged(harwell, tmp_path):
     )
 
 
+def test_a_missing_kernel_or_prior_is_flagged_and_counted(harwell, tmp_path):
+    def punch(name, values):
+        if name == "ak_xco2":
+            values[3, 7] = np.nan
+        if name == "ak_xch4":
+            values[:] = np.nan
+        return values
+
+    carbon, methane = read_all(copy(harwell, tmp_path / "hw.nc", punch))[:2]
+    flagged = carbon["quality"].values & np.uint32(Quality.OPERATOR) != 0
+    assert np.flatnonzero(flagged).tolist() == [3]
+    assert "1 rows lack a kernel, prior or weight (flagged 'operator')" in carbon.attrs["warnings"]
+    assert (methane["quality"].values & np.uint32(Quality.OPERATOR) != 0).all()
+
+
 def test_priors_by_index_as_before_2020_b(harwell, tmp_path):
     whole = read(harwell)
     path = copy(harwell, tmp_path / "hw.nc", lambda _name, values: values)
@@ -328,6 +343,13 @@ def test_ggg2014_time_from_year_day_and_hour_where_time_counts_from_nothing(tmp_
     assert record["quality"].values[-1] & np.uint32(Quality.TIME)
 
 
+def test_ggg2014_priors_without_a_date_are_refused(tmp_path):
+    with netCDF4.Dataset(ggg2014(tmp_path / "rj.nc"), "a") as nc:
+        nc["prior_day"][1] = np.nan
+    with pytest.raises(FormatError, match="a prior has no possible date"):
+        read(tmp_path / "rj.nc")
+
+
 def test_ggg2014_kernel_table_may_stand_the_other_way(tmp_path):
     kernel = read(ggg2014(tmp_path / "rj.nc"))["averaging_kernel"].values
     with netCDF4.Dataset(tmp_path / "rj.nc", "a") as nc:
@@ -337,8 +359,9 @@ def test_ggg2014_kernel_table_may_stand_the_other_way(tmp_path):
     np.testing.assert_array_equal(read(tmp_path / "rj.nc")["averaging_kernel"].values, kernel)
 
 
-def test_ggg2014_without_surface_pressure_is_flagged(tmp_path):
-    record = read(ggg2014(tmp_path / "rj.nc", surface=-1e38))
+@pytest.mark.parametrize("surface", [-1e38, 0.0, 1e30, 10.0])
+def test_ggg2014_without_a_possible_surface_pressure_is_flagged(tmp_path, surface):
+    record = read(ggg2014(tmp_path / "rj.nc", surface=surface))
     assert (record["quality"].values & np.uint32(Quality.OPERATOR) != 0).all()
 
 
