@@ -33,14 +33,16 @@ def field_variance(bins: BinSums, *, r: float = 0.0) -> float:
     Notes
     -----
     In a cell ``E sum (y - mean)^2 = (n - 1) field + (1 - r) (1 - 1 / n) sum s^2 + r sum (s - mean s)^2``: what
-    the errors explain is taken off, and what all soundings of a cell share alike does not show.
+    the errors explain is taken off, and what all soundings of a cell share alike does not show. Cells count by
+    the inverse of their mean ``s^2``: slivers of pixels with huge errors would else hide the field.
     """
     n, first, second, s, s2 = bins.sums[bins.sums[:, 0] > 1.0].T
     if len(n) == 0:
         return 0.0
-    squares = np.maximum(second - first**2 / n, 0.0).sum()
+    squares = np.maximum(second - first**2 / n, 0.0)
     errors = (1.0 - r) * (1.0 - 1.0 / n) * s2 + r * (s2 - s**2 / n)
-    return max(float((squares - errors.sum()) / np.sum(n - 1.0)), 0.0)
+    weight = n / np.maximum(s2, 1e-30)
+    return max(float(np.sum(weight * (squares - errors)) / np.sum(weight * (n - 1.0))), 0.0)
 
 
 def leave_one_out(bins: BinSums, soundings: Iterable[Soundings], *, r: float = 0.0) -> Scores:
@@ -86,7 +88,7 @@ def leave_one_out(bins: BinSums, soundings: Iterable[Soundings], *, r: float = 0
         e = x - y
         with np.errstate(divide="ignore", invalid="ignore"):
             z = e / np.sqrt(variance)
-        covered = np.abs(z) <= 1.96
+        covered = np.where(np.isnan(z), np.nan, np.abs(z) <= 1.96)
         parts = (np.ones(len(e)), e, e * e, np.abs(e), covered, z, z * z, x, y, x * x, y * y, x * y)
         total += [float(np.sum(p)) for p in parts]
     return _scores(total, missing)

@@ -99,6 +99,21 @@ def test_uncertainties_that_are_far_too_large_are_seen():
     assert found.score_sd == pytest.approx(1 / 3, abs=0.02)
 
 
+def test_slivers_with_huge_errors_do_not_hide_the_field():
+    made, cell = draw(20000, 5, field=1.0)
+    claimed = np.where(cell % 5 == 0, 60.0, made.uncertainty)  # they are better than they say
+    told = Soundings(made.time, made.latitude, made.longitude, made.value, claimed)
+    assert field_variance(sums(told)) == pytest.approx(1.0, abs=0.1)
+
+
+def test_without_uncertainties_there_is_no_range():
+    made, _ = draw(50, 6, grid=Grid.regular(20, 30, 100, 110, 10, 10))
+    told = Soundings(made.time, made.latitude, made.longitude, made.value, np.full(50, np.nan))
+    found = leave_one_out(sums(told), [told])
+    assert np.isnan(found.coverage95)
+    assert found.rmse > 0
+
+
 @given(st.integers(0, 10**6))
 def test_cells_are_those_that_sums_go_to(seed):
     made, _ = draw(200, seed)
