@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,48 +99,53 @@ class GribReader:
             raise FormatError(f"{path}: no whole GRIB message in {size} bytes")
 
     def _scan(self, path: Path) -> None:
+        check_frames(path)
+        for offset, part, handle in self._messages(path):
+            try:
+                self._note(path, offset, part, handle)
+            except self._codes.CodesInternalError as error:
+                raise FormatError(f"{path}: damaged GRIB message at byte {offset} ({error})") from None
+
+    def _note(self, path: Path, offset: int, part: int, handle: Any) -> None:
+        """Write down where a field stands, if it is one that counts."""
         codes = self._codes
 
-        def get(handle: Any, key: str, kind: type | None = None) -> Any:
-            return codes.codes_get(handle, key, kind)
+        def get(key: str) -> Any:
+            return codes.codes_get(handle, key)
 
-        for offset, part, handle in self._messages(path):
-            surface = get(handle, "typeOfLevel")
-            short = get(handle, "shortName")
-            level = _LEVELS.get(surface)
-            if level is None and surface not in _SURFACE:
-                continue
-            if level is None and surface == "heightAboveGround" and int(get(handle, "level")) not in {2, 10}:
-                continue
-            if short == "lnsp":
-                level = None
-            name = _SPECIAL.get(short, short)
-            if get(handle, "centre") in {"kwbc", "babj"}:
-                name = _UPWARD.get(name, name)
-            known = canonical(name, "", get(handle, "units"), level is not None, str(path))
-            if known is None:
-                continue
-            self._check_grid(path, handle)
-            if level is not None and self._kind not in {"", level}:
-                raise FormatError(f"{path}: both pressure and hybrid levels; give files of one kind")
-            if level is not None:
-                self._kind = level
-            if level == "hybrid" and self._pv is None and int(get(handle, "NV")) > 0:
-                self._pv = np.asarray(codes.codes_get_array(handle, "pv"), dtype=np.float64)
-            alias, scale = known
-            if alias.variable.endswith("_accumulated"):
-                scale *= _hours_summed(str(get(handle, "stepRange")))
-            value = float(get(handle, "level")) * (
-                1.0 if surface == "isobaricInPa" or level == "hybrid" else 100.0
+        surface, short = get("typeOfLevel"), get("shortName")
+        level = _LEVELS.get(surface)
+        if level is None and surface not in _SURFACE:
+            return
+        if level is None and surface == "heightAboveGround" and int(get("level")) not in {2, 10}:
+            return
+        if short == "lnsp":
+            level = None
+        name = _SPECIAL.get(short, short)
+        if get("centre") in {"kwbc", "babj"}:
+            name = _UPWARD.get(name, name)
+        known = canonical(name, "", get("units"), level is not None, str(path))
+        if known is None:
+            return
+        self._check_grid(path, handle)
+        if level is not None and self._kind not in {"", level}:
+            raise FormatError(f"{path}: both pressure and hybrid levels; give files of one kind")
+        if level is not None:
+            self._kind = level
+        if level == "hybrid" and self._pv is None and int(get("NV")) > 0:
+            self._pv = np.asarray(codes.codes_get_array(handle, "pv"), dtype=np.float64)
+        alias, scale = known
+        if alias.variable.endswith("_accumulated"):
+            scale *= _hours_summed(str(get("stepRange")))
+        value = float(get("level")) * (1.0 if surface == "isobaricInPa" or level == "hybrid" else 100.0)
+        stamp = _valid_time(path, get("validityDate"), get("validityTime"))
+        rows = self._fields.setdefault(alias.variable, {}).setdefault(stamp, [])
+        if any(m.level == value for m in rows):
+            raise FormatError(
+                f"{path}: {short!r} at level {get('level')} is there twice for one time (also in "
+                f"{rows[0].path}); give each forecast once"
             )
-            stamp = _valid_time(path, get(handle, "validityDate"), get(handle, "validityTime"))
-            rows = self._fields.setdefault(alias.variable, {}).setdefault(stamp, [])
-            if any(m.level == value for m in rows):
-                raise FormatError(
-                    f"{path}: {short!r} at level {get(handle, 'level')} is there twice for one time (also in "
-                    f"{rows[0].path}); give each forecast once"
-                )
-            rows.append(_Message(path, offset, part, scale, value))
+        rows.append(_Message(path, offset, part, scale, value))
 
     def _check_grid(self, path: Path, handle: Any) -> None:
         grid, shape, flags = _grid(path, handle, self._codes)
@@ -211,11 +217,11 @@ class GribReader:
         codes = self._codes
         try:
             values = np.asarray(codes.codes_get_values(handle), dtype=np.float64)
-        except codes.CodesInternalError as error:
+            if int(codes.codes_get(handle, "bitmapPresent")):
+                values[values == float(codes.codes_get(handle, "missingValue"))] = np.nan
+            return np.asarray(values.reshape(self._shape) * scale, dtype=np.float32)
+        except (codes.CodesInternalError, ValueError) as error:
             raise FormatError(f"{path}: damaged GRIB message ({error})") from None
-        if int(codes.codes_get(handle, "bitmapPresent")):
-            values[values == float(codes.codes_get(handle, "missingValue"))] = np.nan
-        return np.asarray(values.reshape(self._shape) * scale, dtype=np.float32)
 
     def _pressure(self, out: dict[str, npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
         if self._kind == "pressure":
@@ -227,6 +233,44 @@ class GribReader:
         n = self._levels.astype(np.int64)
         full = np.stack([0.5 * (a[n] + a[n - 1]), 0.5 * (b[n] + b[n - 1])])
         return hybrid_pressure(full, out)
+
+
+def check_frames(path: Path) -> None:
+    """Walk through the messages of a file by the lengths they state; ecCodes may crash where these are wrong.
+
+    Raises
+    ------
+    FormatError
+        A message is cut or its sections do not fill it.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        at = data.find(b"GRIB")
+        while at >= 0:
+            edition = data[at + 7] if at + 16 <= size else 0
+            if edition == 2:
+                end = at + int.from_bytes(data[at + 8 : at + 16], "big")
+                whole = end <= size and _sections_fill(data, at + 16, end)
+            else:
+                length = int.from_bytes(data[at + 4 : at + 7], "big")
+                large = bool(length & 0x800000)  # ECMWF's way beyond 8 MiB: ecCodes knows the length
+                end = at + (8 if large else max(length, 8))
+                whole = edition == 1 and (large or (end <= size and data[end - 4 : end] == b"7777"))
+            if not whole:
+                raise FormatError(
+                    f"{path}: damaged GRIB message at byte {at} of {size}; fetch the file again"
+                )
+            at = data.find(b"GRIB", end)
+
+
+def _sections_fill(data: mmap.mmap, at: int, end: int) -> bool:
+    """Tell whether the sections of a GRIB 2 message lead from `at` to its closing 7777."""
+    while at + 4 < end:
+        length = int.from_bytes(data[at : at + 4], "big")
+        if length < 5 or at + length > end - 4 or not 1 <= data[at + 4] <= 7:
+            return False
+        at += length
+    return at + 4 == end and data[at:end] == b"7777"
 
 
 def _eccodes() -> Any:

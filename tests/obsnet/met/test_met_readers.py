@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from obsnet.constants import GRAVITY, R_DRY_AIR
-from obsnet.errors import FormatError, GridError, MissingVariableError
+from obsnet.errors import FormatError, GridError, MissingVariableError, ObsnetError
 from obsnet.met import open_met
 from obsnet.met.horizontal import Horizontal, Resampler
 from obsnet.met.readers.arl import unpack
-from tests.obsnet.met import arl
+from obsnet.met.readers.grib import check_frames
+from tests.obsnet.met import arl, grib
 from tests.obsnet.met.worlds import ISOTHERMAL, era5
 
 SCALE = R_DRY_AIR * ISOTHERMAL / GRAVITY
@@ -197,6 +198,78 @@ def test_grib_without_a_level_of_one_variable(sample_data, tmp_path):
             eccodes.codes_release(handle)
     with pytest.raises(FormatError, match=r"temperature lacks 1 of 12 levels \(5\) at 2024-01-01"):
         open_met([target])
+
+
+@pytest.mark.parametrize(("gfs", "edition"), [(True, 2), (False, 2), (False, 1)])
+def test_grib_of_the_centres_is_what_netcdf_is(tmp_path, gfs, edition):
+    """GFS (humidity in %, heights, upward fluxes) and ECMWF (geopotential, downward ones) of one and the same air."""
+    pytest.importorskip("eccodes", reason="the extra 'grib' is not installed")
+    files = [grib.write(tmp_path / f"{h}.grb", h, gfs=gfs, edition=edition) for h in (0, 1, 2)]
+    # GFS has no friction velocity beside these fields: both derive it from the wind.
+    same = era5(tmp_path / "a.nc", drop=("zust",) if gfs else ())
+    found, expected = open_met(files), open_met([same])
+    np.testing.assert_array_equal(found.times, expected.times)
+    np.testing.assert_allclose(found.height, expected.height, rtol=1e-4)
+    for name in ("wind", "state", "surface"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=2e-4, atol=1e-4)
+
+
+def test_grib_levels_and_grids_that_differ(tmp_path):
+    pytest.importorskip("eccodes", reason="the extra 'grib' is not installed")
+    first = grib.write(tmp_path / "0.grb", 0, gfs=True)
+    lacks = grib.write(tmp_path / "1.grb", 1, gfs=True, leave_out=lambda n, level: (n, level) == ("w", 850))
+    with pytest.raises(FormatError, match=r"1.grb: pressure vertical velocity lacks 1 of 13 levels \(850\)"):
+        open_met([first, lacks])
+    without = grib.write(tmp_path / "1.grb", 1, gfs=True, leave_out=lambda n, _level: n == "sp")
+    with pytest.raises(FormatError, match=r"surface pressure is missing at 2020-06-01T01"):
+        open_met([first, without])
+    with pytest.raises(FormatError, match=r"'u' at level 1000 is there twice for one time"):
+        open_met([first, grib.write(tmp_path / "again.grb", 0, gfs=True)])
+
+
+def grib2(*lengths):
+    """Return a GRIB 2 message of empty sections."""
+    body = b"".join(n.to_bytes(4, "big") + bytes([k % 7 + 1]) + bytes(n - 5) for k, n in enumerate(lengths))
+    return b"GRIB\0\0\0\2" + (20 + len(body)).to_bytes(8, "big") + body + b"7777"
+
+
+def test_frames_of_grib_are_walked_without_eccodes(tmp_path, sample_data):
+    folder = sample_data / "transport"
+    check_frames(folder / "grib" / "nam.t00z.awp21100.tm00.grib2")
+    check_frames(folder / "flexpart11" / "met_grib1" / "EN2024010100")
+    path = tmp_path / "a.grib2"
+    path.write_bytes(b"bulletin\r\n" + grib2(21, 30) + grib2(21))
+    check_frames(path)
+    for damaged in (
+        grib2(21)[:-1],
+        grib2(21)[:-4] + b"777x",
+        grib2(21).replace(b"\0\0\0\x15\1", b"\0\0\0\x16\1"),
+        grib2(21).replace(b"\x15\1", b"\x15\x09"),
+    ):
+        path.write_bytes(grib2(30) + damaged)
+        with pytest.raises(FormatError, match=rf"damaged GRIB message at byte 50 of {50 + len(damaged)}"):
+            check_frames(path)
+    one = (folder / "flexpart11" / "met_grib1" / "EN2024010100").read_bytes()
+    path.write_bytes(one[:-10])
+    with pytest.raises(FormatError, match="damaged GRIB message at byte"):
+        check_frames(path)
+
+
+@settings(max_examples=12)
+@given(st.floats(0.0, 0.999), st.binary(min_size=20, max_size=60))
+def test_damaged_grib_never_ends_in_a_traceback(tmp_path_factory, place, junk):
+    """Junk anywhere: an error of ours, or fields within physical ranges."""
+    pytest.importorskip("eccodes", reason="the extra 'grib' is not installed")
+    path = grib.write(tmp_path_factory.mktemp("grib") / "a.grb", 0, gfs=True)
+    whole = bytearray(path.read_bytes())
+    at = int(place * len(whole))
+    whole[at : at + len(junk)] = junk
+    path.write_bytes(bytes(whole))
+    try:
+        met = open_met([path])
+    except ObsnetError:
+        return
+    assert np.isfinite(met.wind).all()
 
 
 # ---- ARL

@@ -1,0 +1,58 @@
+"""Small GRIB files as forecast centres write them, for the tests of obsnet.met. Needs ecCodes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from obsnet.constants import GRAVITY, R_DRY_AIR
+from tests.obsnet.met.worlds import ISOTHERMAL, LEVELS
+
+LAT = np.arange(30.0, 20.0, -1.0)
+LON = np.arange(100.0, 112.0)
+
+
+def fields(*, gfs: bool):
+    """Yield shortName, typeOfLevel, level, values of the world that `worlds.era5` writes as netCDF."""
+    flat = (LAT.size, LON.size)
+    height = R_DRY_AIR * ISOTHERMAL / GRAVITY * np.log(101325.0 / (100.0 * LEVELS))
+    column = {"u": 10.0, "v": -5.0, "w": 0.0, "t": ISOTHERMAL, "r" if gfs else "q": 0.0}
+    for level, z in zip(LEVELS, height, strict=True):
+        for name, value in {**column, "gh" if gfs else "z": z if gfs else GRAVITY * z}.items():
+            yield name, "isobaricInhPa", int(level), np.full(flat, value)
+    surface = {"sp": 101325.0, "blh": 800.0, "ishf": 120.0 if gfs else -120.0}
+    if gfs:
+        surface |= {"orog": 0.0}
+    else:
+        surface |= {"zust": 0.3}
+    for name, value in surface.items():
+        yield name, "surface", 0, np.full(flat, value)
+    for name, level, value in (("2t", 2, ISOTHERMAL), ("10u", 10, 4.0), ("10v", 10, 0.0)):
+        yield name, "heightAboveGround", level, np.full(flat, value)
+
+
+def write(
+    path: Path, hour: int, *, gfs: bool, edition: int = 2, leave_out=lambda _name, _level: False
+) -> Path:
+    """Write one time; GFS in GRIB 2 with relative humidity and heights, ECMWF with geopotential."""
+    import eccodes as codes
+
+    with path.open("wb") as stream:
+        for name, kind, level, values in fields(gfs=gfs):
+            if leave_out(name, level):
+                continue
+            handle = codes.codes_grib_new_from_samples(f"regular_ll_pl_grib{edition}")
+            keys = {
+                "centre": "kwbc" if gfs else "ecmf", "dataDate": 20200601, "dataTime": 100 * hour,
+                "Ni": LON.size, "Nj": LAT.size, "iDirectionIncrementInDegrees": 1, "jDirectionIncrementInDegrees": 1,
+                "latitudeOfFirstGridPointInDegrees": LAT[0], "latitudeOfLastGridPointInDegrees": LAT[-1],
+                "longitudeOfFirstGridPointInDegrees": LON[0], "longitudeOfLastGridPointInDegrees": LON[-1],
+                "shortName": name, "typeOfLevel": kind, "level": level, "bitsPerValue": 24,
+            }  # fmt: skip
+            for key, value in keys.items():
+                codes.codes_set(handle, key, value)
+            codes.codes_set_values(handle, values.ravel())
+            codes.codes_write(handle, stream)
+            codes.codes_release(handle)
+    return path
