@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from obsnet.schema import Quality
 from stations import read
 from stations.record_file import read_record, write_record
-from tests.stations.dialects import agage, icos_flask, obspack, picarro, read_text
-from tests.stations.strategies import icos_flags, noaa_flags, rows
+from tests.stations.dialects import Rows, agage, icos_flask, obspack, picarro, read_text, rem_monthly
+from tests.stations.strategies import icos_flags, noaa_flags, rows, spreads, values
+from tests.stations.test_readers_tccon import ggg2014
 
 IN_32_BITS = 2_000_000_000
 
@@ -52,6 +53,45 @@ def test_agage(written):
     np.testing.assert_array_equal(record["uncertainty"].values, written.uncertainty)
     np.testing.assert_array_equal(record["sd"].values, written.sd)
     assert record["quality_original"].values.tolist() == written.flag
+
+
+@given(
+    months=st.lists(st.integers(0, 600), min_size=1, max_size=6, unique=True).map(sorted),
+    lines=st.sampled_from([25, 32]),
+    data=st.data(),
+)
+def test_rem_monthly(months, lines, data):
+    size = len(months)
+    written = Rows(
+        np.array(months, "datetime64[M]").astype("datetime64[s]"),
+        np.array(data.draw(st.lists(values, min_size=size, max_size=size))),
+        sd=np.array(data.draw(st.lists(spreads, min_size=size, max_size=size))),
+        n=np.array(data.draw(st.lists(st.integers(1, 999), min_size=size, max_size=size))),
+    )
+    record = read_text(rem_monthly(written, lines), "wlg.dat")
+    same(record, written)
+    np.testing.assert_array_equal(record["n"].values, written.n)
+    np.testing.assert_array_equal(record["sd"].values, written.sd)
+    ends = (np.array(months) + 1).astype("datetime64[M]").astype("datetime64[s]")
+    np.testing.assert_array_equal(record["time_end"].values.astype("datetime64[s]"), ends)
+
+
+@given(
+    days=st.integers(1, 4),
+    first=st.sampled_from([0, 1]),
+    surface=st.floats(500.0, 1050.0),
+    water=st.floats(1e-4, 0.03),
+    unit=st.sampled_from([1.0, 1e6]),
+)
+def test_ggg2014(days, first, surface, water, unit):
+    with tempfile.TemporaryDirectory() as folder:
+        path = ggg2014(
+            Path(folder) / "rj.nc", days=days, first=first, surface=surface, water=water, water_unit=unit
+        )
+        record = read(path)
+    assert (record["quality"].values == 0).all()
+    np.testing.assert_allclose(record["pressure_weight"].values.sum(axis=1), 1.0)
+    np.testing.assert_allclose(record["prior_column"].values, 400.0 + np.repeat(np.arange(days), 3))
 
 
 @given(written=rows(step=3600, flags=icos_flags, max_size=6))
