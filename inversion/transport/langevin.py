@@ -88,6 +88,31 @@ def _sideways(
 
 
 @jit
+def _taylor_depth(sigma: float, tl: float, t: float) -> float:
+    """Return how far turbulence has spread a plume after t (Taylor 1921)."""
+    return sigma * np.sqrt(2.0 * tl * (t - tl * (1.0 - np.exp(-t / max(tl, 1e-3)))))
+
+
+@jit
+def _published_depth(sigma: float, tl: float, t: float) -> float:
+    """Return the same as the code published with STILT has it, which adds it up over minutes."""
+    return sigma * np.sqrt(2.0 * max(tl * t + tl * tl * np.exp(-t / max(tl, 1e-3)) - 1.0, 0.0))
+
+
+@jit
+def _seen(cloud: F8, before: float, now: float, dx: float, dy: float) -> None:
+    """Add a particle's place to the ages (in nodes of the cloud) that it has just passed."""
+    node = int(before) + 1
+    while node <= CLOUD and node <= now + 1e-9:
+        cloud[node, 0] += 1.0
+        cloud[node, 1] += dx
+        cloud[node, 2] += dy
+        cloud[node, 3] += dx * dx
+        cloud[node, 4] += dy * dy
+        node += 1
+
+
+@jit
 def langevin(
     wind: F4,
     surface: F4,
@@ -107,7 +132,7 @@ def langevin(
     ----------
     wind, surface, axes, xe, ye, edges, releases, key
         As in `inversion.transport.particles.mixed_layer`.
-    options : ndarray of float64, shape (12,)
+    options : ndarray of float64, shape (len(OPTIONS),)
         `OPTIONS`.
     levels : ndarray of float64
         Heights of `stepped_walk`; empty for scales that change smoothly.
@@ -232,18 +257,13 @@ def langevin(
                     dilution = layer
                     if near:
                         if near_field == 2:
-                            root = max(
-                                tl * (age + dt) + tl * tl * np.exp(-(age + dt) / max(tl, 1e-3)) - 1.0, 0.0
-                            )
-                            depth += below / dt * np.sqrt(2.0 * root) * sigma
+                            depth += below / dt * _published_depth(sigma, tl, age + dt)
                         else:
                             # Travel-time means of the scales: the plume remembers where it has been.
                             share = dt / (age + dt)
                             mean_sigma += share * (sigma - mean_sigma)
                             mean_tl += share * (tl - mean_tl)
-                            late = age + 0.5 * dt
-                            grown = late - mean_tl * (1.0 - np.exp(-late / max(mean_tl, 1e-3)))
-                            depth = mean_sigma * np.sqrt(2.0 * mean_tl * grown)
+                            depth = _taylor_depth(mean_sigma, mean_tl, age + 0.5 * dt)
                         if z_release + depth < layer:
                             dilution = z_release + depth
                         else:
@@ -267,16 +287,8 @@ def langevin(
                         keys, sums, owners = grow(keys, sums, owners)
                 x, y, z = x1, y1, z1
                 t += sign * f * dt
-                node = int(age * per_node) + 1
+                _seen(cloud, age * per_node, (age + f * dt) * per_node, x - x_first, y - y_first)
                 age += f * dt
-                while node <= CLOUD and node <= age * per_node + 1e-9:
-                    dx, dy = x - x_first, y - y_first
-                    cloud[node, 0] += 1.0
-                    cloud[node, 1] += dx
-                    cloud[node, 2] += dy
-                    cloud[node, 3] += dx * dx
-                    cloud[node, 4] += dy * dy
-                    node += 1
                 left -= f * dt
                 if side != INSIDE:
                     break

@@ -16,7 +16,7 @@ _USUAL: dict[str, dict[str, Any]] = {
     "mixed-layer": {**_HANNA, "timestep": 1800.0, "particles": 200},
     "hanna": _HANNA,
     "stilt": {**_HANNA, "timestep": 60.0, "floor": 150.0, "near_field": "stilt", "horizontal_tl": 10800.0},
-    "none": {**_HANNA, "particles": 1},
+    "none": {**_HANNA, "particles": 1, "near_field": "none"},
 }
 TURBULENCE = tuple(_USUAL)
 
@@ -100,6 +100,12 @@ class Settings:
         for name in ("diffusivity", "smooth", "layer", "horizontal_tl"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name} must not be negative, found {getattr(self, name)}")
+        if self.turbulence == "none" and self.near_field != "none":
+            raise ConfigError("without turbulence a plume does not grow: near_field must be 'none'")
+        if self.turbulence == "stilt" and not self.horizontal_tl:
+            raise ConfigError(
+                "turbulence 'stilt' has no horizontal time scale of its own: horizontal_tl must be positive"
+            )
         if not 0.0 < self.veght <= 1.0:
             raise ConfigError(f"veght must lie within 0 and 1, found {self.veght}")
         if self.direction not in {-1, 1}:

@@ -144,3 +144,14 @@ def test_smoothing_needs_the_clouds_size_and_keeps_exits():
     assert plain.endpoints.equals(smooth.endpoints)
     assert plain.background.equals(smooth.background)
     assert len(smooth.sensitivity) >= len(plain.sensitivity)
+
+
+def test_mean_wind_alone_takes_up_while_it_is_low():
+    """Without turbulence a parcel at 20 m stays there: M t over the mass of half the boundary layer."""
+    met = world(u=3.0, h=1000.0)
+    found = run(met, receptors(z=20.0, count=1), "none", hours=10.0)
+    half = 1.2 * 500.0 * (1.0 - 0.25 * 1000.0 / 9500.0)
+    row = found.receptors.to_pylist()[0]
+    assert row["total"] == pytest.approx(MOLAR_MASS_DRY_AIR * 10 * 3600 / half, rel=0.01)
+    aloft = run(met, receptors(z=600.0, count=1), "none", hours=10.0)
+    assert aloft.receptors["total"][0].as_py() == 0.0

@@ -267,6 +267,10 @@ def test_settings_that_do_not_fit_together():
         Settings(turbulence="hanna", veght=1.5)
     with pytest.raises(ConfigError, match="direction is -1"):
         Settings(turbulence="hanna", direction=2)
+    with pytest.raises(ConfigError, match="near_field must be 'none'"):
+        Settings(turbulence="none", near_field="taylor")
+    with pytest.raises(ConfigError, match="horizontal_tl must be positive"):
+        Settings(turbulence="stilt", horizontal_tl=0.0)
     stilt = Settings(turbulence="stilt")
     assert (stilt.near_field, stilt.floor, stilt.horizontal_tl) == ("stilt", 150.0, 10800.0)
 
