@@ -17,6 +17,7 @@ import numpy.typing as npt
 import scipy.linalg as la
 import scipy.sparse as sp
 
+from inversion.toeplitz import GridCorrelation, as_grid_correlation
 from obsnet.errors import RangeError, SolverError
 
 __all__ = [
@@ -250,9 +251,9 @@ class KroneckerCovariance(Covariance):
         Standard deviation of each state element; zero where it is known.
     time_correlation : array_like, shape (times, times)
         Correlation between time bins (E), positive definite.
-    space_correlation : array_like or sparse, shape (cells, cells)
+    space_correlation : array_like, sparse or GridCorrelation, shape (cells, cells)
         Correlation between cells (D), positive definite. A sparse matrix serves the methods that need only
-        products (``dual``, ``cg``).
+        products (``dual``, ``cg``). That of a large grid of even longitudes is kept by its Toeplitz blocks.
 
     Notes
     -----
@@ -266,20 +267,24 @@ class KroneckerCovariance(Covariance):
         self.time = _correlation(
             np.atleast_2d(np.asarray(time_correlation, dtype=np.float64)), "the time correlation"
         )
-        self.space: Any = (
-            sp.csr_array(space_correlation)
-            if sp.issparse(space_correlation)
-            else np.asarray(space_correlation, np.float64)
-        )
+        self.space: Any = space_correlation
+        if sp.issparse(self.space):
+            self.space = sp.csr_array(self.space)
+        elif not isinstance(self.space, GridCorrelation):
+            self.space = np.asarray(self.space, dtype=np.float64)
         if self.space.ndim != 2 or self.space.shape[0] != self.space.shape[1]:
             raise SolverError(
                 f"the space correlation must be a square matrix, found shape {self.space.shape}"
             )
         self.shape = (self.time.shape[0], self.space.shape[0])
         self.sigma = _deviations(sigma, self.shape[0] * self.shape[1], "the prior standard deviation")
-        if not sp.issparse(self.space):
+        if isinstance(self.space, np.ndarray):
             _correlation(self.space, "the space correlation")
             _ = self.factors  # positive definite, or an error now
+            blocks = as_grid_correlation(self.space)
+            if blocks is not None:
+                self.space = blocks
+                del self.factors
 
     @property
     def size(self) -> int:  # noqa: D102
@@ -290,7 +295,8 @@ class KroneckerCovariance(Covariance):
         """Lower Cholesky factors of E and D."""
         if sp.issparse(self.space):
             raise SolverError("a sparse space correlation has no factor; use method 'dual' or 'cg'")
-        return cholesky(self.time, "the time correlation"), cholesky(self.space, "the space correlation")
+        space = self.space.toarray() if isinstance(self.space, GridCorrelation) else self.space
+        return cholesky(self.time, "the time correlation"), cholesky(space, "the space correlation")
 
     def _apply(self, x: Floats, time: Floats, space: Any) -> Floats:
         nt, ns = self.shape
@@ -300,6 +306,8 @@ class KroneckerCovariance(Covariance):
             cube = (time @ cube.reshape(nt, ns * k)).reshape(nt, ns, k)
         if k == 1:
             return np.asarray((space @ cube[:, :, 0].T).T).reshape(x.shape)
+        if isinstance(space, GridCorrelation):
+            return np.stack([space @ part for part in cube]).reshape(x.shape)
         if sp.issparse(space):
             return (
                 np.asarray(space @ cube.transpose(1, 0, 2).reshape(ns, nt * k))

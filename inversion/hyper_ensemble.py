@@ -74,7 +74,7 @@ def hyper_ensemble(
     """
     sizes = [_factors(member) for member in members]
     error, noise = problem.prior_error, problem.observation_error
-    g = (
+    g: Any = (
         sp.csr_array(weights)
         if sp.issparse(weights)
         else np.atleast_2d(np.asarray(weights, dtype=np.float64))

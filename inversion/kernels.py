@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from inversion.toeplitz import SMALLEST, GridCorrelation
 from obsnet.errors import ConfigError, nearest
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "KERNELS",
     "KERNEL_SLOPES",
     "chord_km",
+    "grid_correlation",
     "space_correlation",
     "time_correlation",
     "unit_vectors",
@@ -127,6 +129,36 @@ def space_correlation(
     ends = np.arange(n)
     data = np.concatenate([values, np.ones(n)])
     return sp.csr_array((data, (np.append(row, ends), np.append(column, ends))), shape=(n, n))
+
+
+def grid_correlation(
+    lat: npt.ArrayLike, lon: npt.ArrayLike, length_km: float, kernel: str = "exponential"
+) -> Any:
+    """Return the correlation between the cells of a grid, by its Toeplitz blocks where that is smaller.
+
+    Parameters
+    ----------
+    lat, lon : array_like, shape (rows,), (columns,)
+        Degrees; cell = row * columns + column.
+    length_km, kernel
+        See `space_correlation`.
+
+    Returns
+    -------
+    ndarray or GridCorrelation, shape (cells, cells)
+    """
+    rows, columns = np.asarray(lat, dtype=np.float64), np.asarray(lon, dtype=np.float64)
+    steps = np.diff(columns)
+    even = steps.size > 0 and bool(np.allclose(steps, steps[0], rtol=1e-9, atol=0.0))
+    if length_km <= 0.0 or rows.size * columns.size < SMALLEST or not even:
+        y, x = (a.ravel() for a in np.meshgrid(rows, columns, indexing="ij"))
+        return space_correlation(y, x, length_km, kernel)
+    if kernel not in KERNELS:
+        raise ConfigError(f"unknown correlation kernel {kernel!r}{nearest(kernel, KERNELS)}")
+    first = unit_vectors(rows, np.full(rows.size, columns[0]))
+    y, x = (a.ravel() for a in np.meshgrid(rows, columns, indexing="ij"))
+    apart = np.linalg.norm(first[:, None, :] - unit_vectors(y, x), axis=2) * EARTH_RADIUS_KM
+    return GridCorrelation(KERNELS[kernel](apart / length_km).reshape(rows.size, rows.size, columns.size))
 
 
 def time_correlation(times: npt.ArrayLike, days: float) -> Floats:

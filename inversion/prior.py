@@ -16,7 +16,7 @@ from inversion.covariance import (
     LowRankCovariance,
     SumCovariance,
 )
-from inversion.kernels import space_correlation, time_correlation
+from inversion.kernels import grid_correlation, time_correlation
 from inversion.options import SectorOptions
 from obsnet.errors import ConfigError, SolverError
 from obsnet.grid import Grid
@@ -206,7 +206,6 @@ def sector_error(
     ConfigError
         A relative error of a prior that is zero everywhere.
     """
-    lat, lon = np.meshgrid(grid.lat, grid.lon, indexing="ij")
     time = time_correlation(bins.middle, options.correlation_days)
     parts: list[Covariance] = []
     if options.sigma is not None or options.relative is not None:
@@ -220,7 +219,7 @@ def sector_error(
                 "a relative error of a prior that is zero everywhere: give sigma, or prescribe it"
             )
         if options.correlation_km or options.correlation_days:
-            space = space_correlation(lat.ravel(), lon.ravel(), options.correlation_km, options.kernel)
+            space = grid_correlation(grid.lat, grid.lon, options.correlation_km, options.kernel)
             parts.append(KroneckerCovariance(sigma, time, space))
         else:
             parts.append(DiagonalCovariance(sigma.ravel() ** 2))

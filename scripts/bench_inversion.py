@@ -43,7 +43,7 @@ def write_case(name, folder):
         prior=problem.prior,
         sigma=b.sigma,
         time=b.time,
-        space=b.space,
+        space=b.space.toarray() if hasattr(b.space, "toarray") else b.space,
         regions=made.regions,
     )
 

@@ -16,6 +16,7 @@ from inversion.problem import Problem
 from inversion.solvers.cg import solve_cg
 from inversion.solvers.dual import KEPT, solve_dual
 from inversion.solvers.primal import solve_primal
+from inversion.toeplitz import GridCorrelation
 from obsnet.errors import ConfigError, ResourceError, nearest
 from obsnet.provenance import available_memory
 
@@ -104,7 +105,11 @@ def _product_cost(error: Covariance) -> float:
         return sum(_product_cost(b) for b in error.blocks)
     if isinstance(error, KroneckerCovariance):
         nt, ns = error.shape
-        space = 2.0 * error.space.nnz / ns if sp.issparse(error.space) else 2.0 * ns
+        space = 2.0 * ns
+        if sp.issparse(error.space):
+            space = 2.0 * error.space.nnz / ns
+        elif isinstance(error.space, GridCorrelation):
+            space = error.space.operations
         return error.size * (2.0 * nt + space)
     parts = getattr(error, "parts", None)
     return 2.0 * error.size if parts is None else sum(_product_cost(p) for p in parts)
