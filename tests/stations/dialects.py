@@ -1,5 +1,5 @@
 # ruff: noqa: E501  (a line of a file's layout is one line here)
-"""Writers of the text and netCDF dialects, for round trips; SYNTHETIC: right in layout, made-up in content."""
+"""Writers of the text dialects, for round trips; SYNTHETIC: right in layout, made-up in content."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import netCDF4
 import numpy as np
 
 import stations
@@ -400,102 +399,3 @@ def read_text(text: str | bytes, name="file.txt", all_species=False, species=Non
         path = Path(folder) / name
         path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8"))
         return read_all(path, **options) if all_species else stations.read(path, species, **options)
-
-
-def obspack(
-    path: Path,
-    rows: Rows,
-    european=False,
-    unit=None,
-    start="beginning",
-    solar_shift=0.0,
-    attrs=None,
-    fill=-1e34,
-) -> Path:
-    """ObsPack netCDF; values are written in `unit` from the rows' ppm."""
-    unit = unit or "mol mol-1"
-    factor = {"mol mol-1": 1e-6, "nanomol mol-1": 1e3, "micromol mol-1": 1.0}[unit]
-    seconds = rows.time.astype("datetime64[s]").astype(np.int64)
-    with netCDF4.Dataset(path, "w") as nc:
-        dim = "time" if european else "obs"
-        nc.createDimension(dim, len(seconds))
-        nc.createDimension("calendar_components", 6)
-        nc.createDimension("string", 10)
-        nc.createDimension("dim_concerns", 3)
-
-        def add(name, kind, values, dims=(dim,), fill_value=None, **attributes):
-            variable = nc.createVariable(name, kind, dims, fill_value=fill_value)
-            variable.setncatts(attributes)
-            variable[:] = values
-
-        where = "midpoint" if european else start
-        add("time", "i4", seconds + (1800 if european else 0), units="seconds since 1970-01-01T00:00:00Z",
-            comment=f"POSIX time. Time-averaged values are reported at the {where} of the averaging interval.")  # fmt: skip
-        if european:
-            add("start_time", "i4", seconds, units="seconds since 1970-01-01T00:00:00Z")
-        add(
-            "value",
-            "f8",
-            np.where(np.isnan(rows.value), np.nan if european else fill, rows.value * factor),
-            fill_value=np.nan if european else fill,
-            units=unit,
-        )
-        add(
-            "value_std_dev",
-            "f8",
-            np.where(np.isnan(rows.sd), np.nan if european else -99.99, rows.sd * factor),
-            fill_value=np.nan if european else -99.99,
-            units=unit,
-        )
-        add("nvalue", "i4", rows.n, fill_value=-9)
-        for name in ("latitude", "longitude", "altitude"):
-            add(name, "f4", np.full(len(seconds), getattr(rows, name)))
-        add("intake_height", "f4", np.full(len(seconds), rows.intake))
-        solar = seconds + round((rows.longitude / 15.0 + solar_shift) * 3600.0)
-        times = solar.astype("datetime64[s]")
-        add(
-            "solartime_components",
-            "i4",
-            np.array([Rows(times, rows.value).parts(i) for i in range(len(times))], dtype=int).reshape(-1, 6),
-            (dim, "calendar_components"),
-        )
-        if european:
-            variable = nc.createVariable("qc_flag", "S1", (dim,))
-            variable[:] = np.array(rows.flag, dtype="S1")
-            add("obs_flag", "i1", np.ones(len(seconds), "i1"), fill_value=np.int8(1))
-        else:
-            variable = nc.createVariable("qcflag", "S1", (dim, "string"))
-            variable[:] = netCDF4.stringtochar(np.array(rows.flag, dtype="S10"))
-            add("obs_flag", "i4", rows.extra.get("obs_flag", np.ones(len(seconds), int)), fill_value=-9)
-        add("assimilation_concerns", "i4", np.zeros((len(seconds), 3), int), (dim, "dim_concerns"))
-        nc.setncatts({
-            "dataset_parameter": rows.species, "dataset_name": f"{rows.species}_{rows.site.lower()}_tower-insitu_1_lab_all", "site_code": rows.site,
-            "dataset_project": "tower-insitu", "dataset_calibration_scale": rows.scale, "dataset_data_frequency": 1,
-            "dataset_data_frequency_unit": "hour", "site_utc2lst": 8.0, **(attrs or {}),
-        })  # fmt: skip
-    return path
-
-
-def agage(
-    path: Path,
-    rows: Rows,
-    comment="Time stamp corresponds to the start of the 1-minute mean.",
-    flags=None,
-    period=60,
-) -> Path:
-    """AGAGE archive netCDF of CH4 (ppb)."""
-    with netCDF4.Dataset(path, "w") as nc:
-        nc.createDimension("time", len(rows.time))
-        for name, kind, values, attrs in (
-            ("time", "i4", rows.time.astype("datetime64[s]").astype(np.int64), {"units": "seconds since 1970-01-01", "comment": comment, "sampling_time_seconds": period}),
-            ("mf", "f8", rows.value, {"units": "1e-9"}), ("mf_repeatability", "f8", rows.uncertainty, {"units": "1e-9"}),
-            ("mf_variability", "f8", rows.sd, {"units": "1e-9"}), ("mf_count", "i4", rows.n, {}), ("inlet_height", "i4", np.full(len(rows.time), 100), {}),
-            ("data_flag", "i1", [ord(f[0]) if f[0] != "-" else 0 for f in flags or ["-B"] * len(rows.time)], {}),
-            ("git_pollution_flag", "i1", [ord(f[1]) if f[1] != "-" else 0 for f in flags or ["-B"] * len(rows.time)], {}),
-        ):  # fmt: skip
-            variable = nc.createVariable(name, kind, ("time",))
-            variable.setncatts(attrs)
-            variable[:] = values
-        nc.setncatts({"species": "ch4", "calibration_scale": "WMO-X2004A", "units": "1e-9", "inlet_latitude": "52.5", "inlet_longitude": "1.1",
-                      "inlet_base_elevation_masl": "64.0", "site_code": "TAC", "station_long_name": "Tacolneston"})  # fmt: skip
-    return path

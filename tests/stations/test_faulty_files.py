@@ -9,7 +9,8 @@ import pytest
 from obsnet.errors import ConfigError, FormatError, MissingVariableError, ObsnetError
 from stations import read
 from stations.readers.netcdf import opened
-from tests.stations.dialects import agage, gcwerks_c, gcwerks_crds, noaa_old, noaa_text, picarro, simple
+from tests.stations.dialects import gcwerks_c, gcwerks_crds, noaa_old, noaa_text, picarro, simple
+from tests.stations.dialects_netcdf import agage
 
 LOG = picarro([1.5e9, 1.5e9 + 2], [400.0, 401.0])
 EVENT = (

@@ -15,10 +15,10 @@ from tests.stations.dialects import (
     gcwerks_crds,
     gcwerks_precisions,
     noaa_text,
-    obspack,
     read_text,
     simple,
 )
+from tests.stations.dialects_netcdf import obspack
 
 
 def table_of(record):

@@ -9,7 +9,8 @@ import pytest
 from obsnet.schema import Quality
 from stations import read
 from stations.summary import summary
-from tests.stations.dialects import agage, simple
+from tests.stations.dialects import simple
+from tests.stations.dialects_netcdf import agage
 
 
 def test_cape_grim_trichloroethane(sample_data):

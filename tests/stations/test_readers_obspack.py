@@ -11,7 +11,8 @@ from obsnet.schema import Quality
 from stations import read
 from stations.readers.netcdf import File
 from stations.summary import summary
-from tests.stations.dialects import obspack, simple
+from tests.stations.dialects import simple
+from tests.stations.dialects_netcdf import obspack
 
 
 def test_cabauw_207_m(sample_data):

@@ -13,6 +13,7 @@ from stations.observations import observations
 from stations.readers import read_all
 from stations.readers.tccon_column import level_weights
 from stations.summary import summary
+from tests.stations.dialects_netcdf import ggg2014
 
 HARWELL = "satellite/tccon/hw20230402_20230402.public.qc.nc"
 
@@ -225,64 +226,6 @@ def test_profiles_from_the_top_down_are_refused(harwell, tmp_path):
 
 
 # --- GGG2014, from the published description of its files (no real file at hand) -----------------------------
-
-
-def ggg2014(path, *, first=0, surface=1000.0, days=2, water=0.01, with_index=True, water_unit=1.0):
-    """SYNTHETIC GGG2014 public file: dimensions and names as in the CaltechDATA README of Rikubetsu."""
-    rows = 3 * days
-    pressure = np.array([1013.0, 800.0, 500.0, 200.0, 1.0])
-    with netCDF4.Dataset(path, "w") as nc:
-        for name, size in (
-            ("time", rows),
-            ("ak_P_hPa", 3),
-            ("ak_zenith", 2),
-            ("prior_date", days),
-            ("prior_Height", 5),
-        ):
-            nc.createDimension(name, size)
-
-        def add(name, values, dims=("time",), unit=None):
-            variable = nc.createVariable(name, "f8", dims)
-            variable.missing_value = -1e38
-            if unit:
-                variable.units = unit
-            variable[:] = values
-
-        seconds = (
-            np.repeat(np.arange(days), 3) * 86400.0 + np.tile([10.0, 12.0, 14.0], days) * 3600.0 - 9 * 3600.0
-        )
-        add(
-            "time",
-            (np.datetime64("2015-06-01").astype("datetime64[s]").astype(int) + seconds) / 86400.0,
-            unit="days since 1970-01-01 00:00:00",
-        )
-        add("lat_deg", np.full(rows, 43.46))
-        add("long_deg", np.full(rows, 143.77))
-        add("zobs_km", np.full(rows, 0.38))
-        add("asza_deg", np.tile([0.0, 30.0, 80.0], days))
-        add("pout_hPa", np.full(rows, surface), unit="hPa")
-        add("xco2_ppm", np.full(rows, 400.0))
-        add("xco2_ppm_error", np.full(rows, 0.5))
-        add("xch4_ppm", np.full(rows, 1.85))
-        add("xch4_ppm_error", np.full(rows, 0.004))
-        add("ak_P_hPa", [1000.0, 500.0, 1.0], ("ak_P_hPa",))
-        add("ak_zenith", [0.0, 60.0], ("ak_zenith",))
-        add("ak_co2", [[0.8, 1.0], [1.0, 1.0], [1.2, 0.4]], ("ak_P_hPa", "ak_zenith"))
-        add("ak_ch4", np.ones((3, 2)), ("ak_P_hPa", "ak_zenith"))
-        add("prior_Height", [0.0, 2.0, 5.5, 12.0, 50.0], ("prior_Height",))
-        for part, values in (("year", [2015] * days), ("month", [6] * days), ("day", 1 + np.arange(days))):
-            add(f"prior_{part}", values, ("prior_date",))
-        both = ("prior_date", "prior_Height")
-        add("prior_Pressure", np.tile(pressure, (days, 1)), both, "hPa")
-        add("prior_gravity", np.full((days, 5), 9.8), both)
-        add("prior_h2o", np.full((days, 5), water * water_unit), both)
-        add("prior_co2", (400.0 + np.arange(days))[:, None] * np.full(5, 1.0 - water), both, "ppm")
-        add("prior_ch4", np.full((days, 5), 1850.0 * (1.0 - water)), both, "ppb")
-        if with_index:
-            variable = nc.createVariable("prior_date_index", "i4", ("time",))
-            variable[:] = np.repeat(np.arange(days), 3) + first
-        nc.longName = "rikubetsu01"
-    return path
 
 
 @pytest.mark.parametrize("first", [0, 1])

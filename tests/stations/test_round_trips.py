@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from obsnet.schema import Quality
 from stations import read
 from stations.record_file import read_record, write_record
-from tests.stations.dialects import Rows, agage, icos_flask, obspack, picarro, read_text, rem_monthly
+from tests.stations.dialects import Rows, icos_flask, picarro, read_text, rem_monthly
+from tests.stations.dialects_netcdf import agage, ggg2014, obspack
 from tests.stations.strategies import icos_flags, noaa_flags, rows, spreads, values
-from tests.stations.test_readers_tccon import ggg2014
 
 IN_32_BITS = 2_000_000_000
 
