@@ -110,7 +110,8 @@ def info(
     column = {True: "yes", False: "no", None: "not known"}[found["column"]]
     place = ""
     if first["latitude"] is not None:
-        place = f", {first['latitude']:.4f}, {first['longitude']:.4f}, {first['height_m']:g} m"
+        height = "column" if found["column"] else f"{first['height_m']:g} m"
+        place = f", {first['latitude']:.4f}, {first['longitude']:.4f}, {height}"
     rows = {
         "format": f"{found['format']} ({found['kind']}), {found['model']}",
         "unit": f"{found['unit']} (in the file: {found['unit_in_file']})",
@@ -120,7 +121,8 @@ def info(
         "total sensitivity": "mean {:.6g}, {:.6g} to {:.6g}".format(
             found["total_sensitivity"], *found["total_sensitivity_range"]
         ),
-        "hours": f"{steps}, {hours['first']} to {hours['last']}{share}",
+        "hours": (f"{steps}, {hours['first']} to {hours['last']}" if hours["first"] else "none apart")
+        + share,
         "grid": "{0[0]} x {0[1]}, {1[0]:g} to {1[1]:g} N, {1[2]:g} to {1[3]:g} E".format(
             found["grid"]["shape"], found["grid"]["bounds"]
         ),
