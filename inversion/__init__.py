@@ -27,7 +27,7 @@ _HOMES = {
     "Covariance": "inversion.covariance",
     "DenseCovariance": "inversion.covariance",
     "DiagonalCovariance": "inversion.covariance",
-    "KroneckerCovariance": "inversion.covariance",
+    "KroneckerCovariance": "inversion.kronecker",
     "Posterior": "inversion.posterior",
     "Problem": "inversion.problem",
     "State": "inversion.state",
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
         Covariance,
         DenseCovariance,
         DiagonalCovariance,
-        KroneckerCovariance,
     )
+    from inversion.kronecker import KroneckerCovariance
     from inversion.posterior import Posterior
     from inversion.problem import Problem
     from inversion.solvers.choose import solve

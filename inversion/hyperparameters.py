@@ -21,8 +21,9 @@ import numpy.typing as npt
 import scipy.linalg as la
 import scipy.sparse as sp
 
-from inversion.covariance import KroneckerCovariance, project
+from inversion.covariance import project
 from inversion.kernels import KERNEL_SLOPES, KERNELS
+from inversion.kronecker import KroneckerCovariance
 from obsnet.errors import ConfigError, SolverError, nearest
 
 __all__ = [

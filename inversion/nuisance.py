@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import scipy.sparse as sp
 
-from inversion.covariance import Covariance, DiagonalCovariance, KroneckerCovariance
+from inversion.covariance import Covariance, DiagonalCovariance
 from inversion.jacobian import SIDES, Jacobian
 from inversion.kernels import time_correlation
+from inversion.kronecker import KroneckerCovariance
 from inversion.options import BoundaryOptions, InvertOptions, OffsetOptions
 from inversion.prior import state_bins
 from inversion.state import StateBlock

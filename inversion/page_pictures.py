@@ -140,6 +140,7 @@ def _residual_picture(columns: dict[str, Any]) -> bytes:
 
 
 def _likelihood_picture(surface: LikelihoodSurface) -> bytes:
+    from matplotlib.colors import BoundaryNorm
     from matplotlib.figure import Figure
 
     from obsnet.report.maps import figure_png
@@ -149,10 +150,15 @@ def _likelihood_picture(surface: LikelihoodSurface) -> bytes:
     below = surface.log_evidence - surface.log_evidence.max()
     levels = [-1000, -300, -100, -30, -10, -3, -1, 0]
     drawn = ax.contourf(
-        surface.observation_factor, surface.prior_factor, np.maximum(below, -999), levels, cmap="viridis"
+        surface.observation_factor,
+        surface.prior_factor,
+        np.maximum(below, -999),
+        levels,
+        cmap="viridis",
+        norm=BoundaryNorm(levels, 256),
     )
     figure.colorbar(drawn, ax=ax, label="log likelihood below its maximum")
-    ax.plot(1, 1, "x", color="white", markersize=10, markeredgewidth=2)
+    ax.plot(1, 1, "x", color="black", markersize=10, markeredgewidth=2)
     ax.plot(surface.best[1], surface.best[0], "o", color="#d73027", markersize=7)
     ax.set(
         xscale="log",

@@ -61,6 +61,10 @@ def _table(title: Words, text: Words, head: list[Words], rows: list[list[str]]) 
     return {"title": title, "text": text, "head": head, "rows": rows}
 
 
+def _number(value: float) -> str:
+    return f"{value:.3f}" if np.isfinite(value) else "–"
+
+
 def _sources(data: Any) -> Table:
     keys = (
         "bias_prior",
@@ -75,7 +79,7 @@ def _sources(data: Any) -> Table:
             str(name),
             f"{int(data['source_count'][i])}",
             f"{float(data['source_dofs'][i]):.2f}",
-            *(f"{float(data[f'source_{k}'][i]):.3f}" for k in keys),
+            *(_number(float(data[f"source_{k}"][i])) for k in keys),
             f"{float(data['source_residual_chi_square'][i]):.2f}",
         ]
         for i, name in enumerate(data["source"].values)

@@ -9,14 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from inversion.covariance import (
-    Covariance,
-    DiagonalCovariance,
-    KroneckerCovariance,
-    LowRankCovariance,
-    SumCovariance,
-)
+from inversion.covariance import Covariance, DiagonalCovariance, LowRankCovariance, SumCovariance
 from inversion.kernels import grid_correlation, time_correlation
+from inversion.kronecker import KroneckerCovariance
 from inversion.options import SectorOptions
 from obsnet.errors import ConfigError, SolverError
 from obsnet.grid import Grid

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from inversion.covariance import BlockDiagonalCovariance, Covariance, DiagonalCovariance, KroneckerCovariance
+from inversion.covariance import BlockDiagonalCovariance, Covariance, DiagonalCovariance
 from inversion.idealised import Wind, idealised_footprints
 from inversion.kernels import space_correlation, time_correlation
+from inversion.kronecker import KroneckerCovariance
 from inversion.network import Sampling, read_network, sample
 from inversion.problem import Problem
 from inversion.state import State, StateBlock

@@ -10,7 +10,8 @@ from typing import Any
 
 import scipy.sparse as sp
 
-from inversion.covariance import BlockDiagonalCovariance, Covariance, KroneckerCovariance
+from inversion.covariance import BlockDiagonalCovariance, Covariance
+from inversion.kronecker import KroneckerCovariance
 from inversion.posterior import Posterior
 from inversion.problem import Problem
 from inversion.solvers.cg import solve_cg

@@ -20,9 +20,9 @@ from inversion.covariance import (
     Covariance,
     DenseCovariance,
     DiagonalCovariance,
-    KroneckerCovariance,
 )
 from inversion.distributed import BlockJacobian
+from inversion.kronecker import KroneckerCovariance
 from inversion.posterior import Posterior
 from inversion.problem import Problem
 from inversion.solvers.normal import add_normal, row_quadratics

@@ -33,7 +33,7 @@ def test_what_does_not_fit_goes_matrix_free():
 
 def test_time_decides_where_memory_would_not():
     """Case K fits a large machine as a factorisation of an hour; nobody should wait for that unasked."""
-    from inversion.covariance import KroneckerCovariance
+    from inversion.kronecker import KroneckerCovariance
     from inversion.solvers.choose import _choose
 
     prior = KroneckerCovariance(1.0, np.eye(40), sp.eye_array(2400, format="csr"))

@@ -12,13 +12,13 @@ from inversion.covariance import (
     BlockDiagonalCovariance,
     DenseCovariance,
     DiagonalCovariance,
-    KroneckerCovariance,
     LowRankCovariance,
     SumCovariance,
     as_covariance,
     cholesky,
     project,
 )
+from inversion.kronecker import KroneckerCovariance
 from inversion.observation_error import MarkovError, subset
 from obsnet.errors import RangeError, SolverError
 
