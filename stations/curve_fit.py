@@ -199,18 +199,6 @@ class CurveFit:
             result.append((one, peak - trough, float(self.grid[top]), peak, float(self.grid[low]), trough))
         return result
 
-    def zero_crossings(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the decimal years in which the detrended cycle passes zero upward and downward."""
-        cycle = self.cycle(self.grid)
-        before, after = cycle[:-1], cycle[1:]
-        upward, downward = (before < 0) & (after >= 0), (before > 0) & (after <= 0)
-
-        def date(mask: np.ndarray) -> np.ndarray:
-            share = before[mask] / (before[mask] - after[mask])
-            return self.grid[:-1][mask] + share * np.diff(self.grid)[mask]
-
-        return date(upward), date(downward)
-
     def monthly_means(self) -> list[tuple[int, int, float, float, int]]:
         """Return (year, month, mean, standard deviation, grid points) of the smooth curve.
 

@@ -39,7 +39,7 @@ Replicates = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Of the ensemble.")]
 Workers = Annotated[int | None, typer.Option(help="Processes for several files.")]
-Address = Annotated[str | None, typer.Option(help="a running Dask scheduler, e.g. tcp://node1:8786")]
+Address = Annotated[str | None, typer.Option(help="A running Dask scheduler, e.g. tcp://node1:8786")]
 Scheduler = Annotated[Literal["processes", "dask", "serial"], typer.Option(help="How several files are run.")]
 
 
@@ -106,6 +106,7 @@ def _one(
         fitted = fit_record(record, options, use=use, pairs=pairs)
     attrs = record.attrs
     result = {k: attrs.get(k, "") for k in ("site", "species", "unit", "scale")} | summarise(fitted, at)
+    result["monthly_means"] = [[year, month, mean] for year, month, mean, *_ in fitted.monthly_means()]
     if replicates:
         result["ensemble"] = _ensemble(fitted, at, replicates, seed)
     return result
@@ -175,9 +176,12 @@ def _text(result: dict[str, Any]) -> list[str]:
         "  coefficients " + ", ".join(f"{c:.6g}" for c in result["coefficients"]),
         "  standard errors " + ", ".join(f"{k} {v:.3g}" for k, v in result["standard_errors"].items()),
     ]
-    increase = list(result["annual_increase"].items())[-5:]
-    if increase:
-        lines.append(f"  annual increase ({unit}/yr) " + ", ".join(f"{y}: {v:.2f}" for y, v in increase))
+    for key, words in (
+        ("annual_increase", f"annual increase ({unit}/yr)"),
+        ("amplitudes", f"seasonal amplitude ({unit})"),
+    ):
+        if last := list(result[key].items())[-5:]:
+            lines.append(f"  {words} " + ", ".join(f"{year}: {v:.2f}" for year, v in last))
     for k, year in enumerate(result.get("dates", [])):
         values = ", ".join(f"{n} {result[n][k]:.4f}" for n in ("function", "smooth", "trend", "growth"))
         lines.append(f"  {year:.4f}: {values}")

@@ -73,7 +73,7 @@ def summarise(fit: CurveFit, dates: Sequence[float] | np.ndarray | None = None) 
     dict
         ``n, first, last, coefficients, coefficient_sd, timezero, interval_days, polynomial_terms,
         harmonics, gain, rsd_function, rsd_smooth, reduced_chi_square, standard_errors, annual_increase,
-        notes`` and, with dates, ``dates, function, smooth, trend, growth``.
+        annual_means, amplitudes, notes`` and, with dates, ``dates, function, smooth, trend, growth``.
     """
     result: dict[str, Any] = {
         "n": int(fit.x.size),
@@ -92,6 +92,8 @@ def summarise(fit: CurveFit, dates: Sequence[float] | np.ndarray | None = None) 
         "reduced_chi_square": fit.reduced_chi_square,
         "standard_errors": standard_errors(fit),
         "annual_increase": fit.annual_increase(),
+        "annual_means": {year: mean for year, mean, *_ in fit.annual_means()},
+        "amplitudes": {year: height for year, height, *_ in fit.amplitudes()},
         "notes": list(fit.notes),
     }
     if dates is not None:

@@ -36,6 +36,11 @@ def test_fit_json_holds_noaas_numbers(station, waliguan, sample_data):
     ):
         np.testing.assert_allclose(got[key], case[theirs], rtol=0, atol=atol)
     assert got["unit"] == "ppm"
+    amplitudes = {str(year): height for year, height, *_ in case["amplitudes"]}
+    assert got["amplitudes"] == pytest.approx(amplitudes, abs=5e-5)
+    assert got["annual_means"] == pytest.approx({str(y): m for y, m, *_ in case["annual_means"]}, abs=5e-5)
+    last = [row[:3] for row in case["monthly_means_last24"]]
+    np.testing.assert_allclose(got["monthly_means"][-24:], last, atol=5e-5)
 
 
 def test_fit_text_and_ensemble(station, waliguan):
@@ -43,6 +48,7 @@ def test_fit_text_and_ensemble(station, waliguan):
     assert code == 0
     assert "1369 values" in out
     assert "2015.4986: function" in out
+    assert "2021: 13.02" in out  # the amplitude
     _, out, _ = station("fit", waliguan, "--dates", "2015.5", "--errors", "20", "--json")
     ensemble = json.loads(out)["ensemble"]
     assert 0.1 < ensemble["trend_sd"][0] < 1.0

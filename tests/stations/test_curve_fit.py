@@ -167,14 +167,6 @@ def test_decomposition_adds_up(waliguan):
     np.testing.assert_allclose(fit.function(fit.x), fit.polynomial(fit.x) + fit.harmonic(fit.x), atol=1e-10)
 
 
-def test_zero_crossings_are_zeros(waliguan):
-    _, fit = waliguan
-    up, down = fit.zero_crossings()
-    np.testing.assert_allclose(fit.cycle(np.concatenate([up, down])), 0.0, atol=1e-9)
-    assert 28 <= up.size <= 40
-    assert (np.abs((down % 1) - 0.48) < 0.2).mean() > 0.8  # CO2 falls through its trend in early summer
-
-
 def test_missing_values_are_counted():
     y = _known(WEEKLY)
     y[::10] = np.nan
