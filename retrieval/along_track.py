@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from obsnet.errors import ConfigError
 from retrieval.polygon_overlap import EARTH_RADIUS
-from retrieval.superobs_errors import lines_weights
+from retrieval.superobs_errors import exponential_weights
 from retrieval.superobs_groups import Groups, unit_vectors, window_of
 
 __all__ = ["along_track_groups"]
@@ -92,7 +92,7 @@ def along_track_groups(
         place = np.add.reduceat(xyz, node_start, axis=0)
         place *= EARTH_RADIUS / 1e3 / np.linalg.norm(place, axis=1, keepdims=True)
         step = np.linalg.norm(np.diff(place, axis=0), axis=1)
-        node_weight, _ = lines_weights(step, np.append(0, np.cumsum(nodes_of_group)), length_km)
+        node_weight, _ = exponential_weights(step, np.append(0, np.cumsum(nodes_of_group)), length_km)
     piece = _count_up(np.stack([window[first], group_kind[first]]))
     return Groups(
         offsets,

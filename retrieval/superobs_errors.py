@@ -18,10 +18,8 @@ from obsnet.errors import ConfigError, RangeError, nearest
 __all__ = [
     "PRESETS",
     "ErrorModel",
-    "effective_number",
     "error_model",
     "exponential_weights",
-    "lines_weights",
     "thinning_coefficient",
 ]
 
@@ -215,21 +213,23 @@ def _sum_of_squares(weight: Floats, offsets: Ints) -> Floats:
     return np.asarray(np.add.reduceat(weight**2, offsets[:-1])) if len(weight) else np.zeros(0)
 
 
-def exponential_weights(distance: npt.ArrayLike, length: float) -> tuple[Floats, float]:
-    """Return the best weights of equally uncertain points on a line, and their effective number.
+def exponential_weights(distance: npt.ArrayLike, offsets: Ints, length: float) -> tuple[Floats, Floats]:
+    """Return the best weights of equally uncertain points on lines, and their effective numbers.
 
     Parameters
     ----------
-    distance : array_like, shape (n - 1,)
-        From each point to the next, unit of `length`, not negative.
+    distance : array_like, shape (points - 1,)
+        From each point to the next, unit of `length`, not negative; from line to line it is not looked at.
+    offsets : ndarray of int, shape (lines + 1,)
+        Where each line begins.
     length : float
         Of the exponential correlation.
 
     Returns
     -------
-    weight : ndarray of float64, shape (n,)
-        Positive, summing to one.
-    number : float
+    weight : ndarray of float64, shape (points,)
+        Positive, summing to one in each line.
+    number : ndarray of float64, shape (lines,)
         ``n_eff = 1 + sum (1 - rho) / (1 + rho)``; the mean's variance is ``s^2 / n_eff``.
 
     Notes
@@ -238,41 +238,12 @@ def exponential_weights(distance: npt.ArrayLike, length: float) -> tuple[Floats,
     least-squares mean has a closed form: with ``t_k = (1 - rho_k) / (1 + rho_k)`` between k and k + 1, each
     gap gives half of its t to either end, and each end of the chain half of one.
     """
-    gap = np.asarray(distance, dtype=np.float64)
-    weight, number = lines_weights(gap, np.array([0, len(gap) + 1]), length)
-    return weight, float(number[0])
-
-
-def lines_weights(distance: Floats, offsets: Ints, length: float) -> tuple[Floats, Floats]:
-    """Return `exponential_weights` of many lines in a row.
-
-    Parameters
-    ----------
-    distance : ndarray, shape (points - 1,)
-        From each point to the next; those from line to line are not looked at.
-    offsets : ndarray of int, shape (lines + 1,)
-        Where each line begins.
-    length : float
-        Of the exponential correlation, unit of `distance`.
-
-    Returns
-    -------
-    weight : ndarray of float64, shape (points,)
-        Summing to one in each line.
-    number : ndarray of float64, shape (lines,)
-        Effective.
-    """
-    rho = np.exp(-distance / length)
+    rho = np.exp(-np.asarray(distance, dtype=np.float64) / length)
     gain = np.concatenate([[1.0], (1.0 - rho) / (1.0 + rho), [1.0]])
-    gain[offsets] = 1.0  # either end of a line counts half of one
+    gain[offsets] = 1.0  # the ends
     raw = 0.5 * (gain[:-1] + gain[1:])
     number = np.add.reduceat(raw, offsets[:-1])
     return raw / np.repeat(number, np.diff(offsets)), number
-
-
-def effective_number(distance: npt.ArrayLike, length: float) -> float:
-    """Return how many independent soundings equal these; see `exponential_weights`."""
-    return exponential_weights(distance, length)[1]
 
 
 def thinning_coefficient(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -282,4 +283,7 @@ def _average_cells(
     return Columns(mean(columns.latitude), lon, time.astype("datetime64[us]"), mean(columns.value), sigma)
 
 
-MAPPERS: dict[str, Any] = {"kriging": KrigingMapper, "frk": FixedRankMapper}
+MAPPERS: dict[str, Callable[[Columns, MapSettings], Mapper]] = {
+    "kriging": KrigingMapper,
+    "frk": FixedRankMapper,
+}

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from obsnet.store import (
     ObservationStore,
     atomic_path,
     file_id,
+    read_part,
     read_table,
     sha256,
     sweep,
@@ -154,6 +156,59 @@ def test_what_is_not_there_is_said(tmp_path):
     store.write(table())
     with pytest.raises(FormatError, match="no CH4 here; the store holds CO2"):
         store.read("CH4")
+
+
+def test_parts_know_the_times_they_span_and_read_fast(tmp_path):
+    store = ObservationStore(tmp_path)
+    made = table(rows=6, file_id="feed", source="b_v1")  # over the end of January
+    store.write(made)
+    store.write(table(rows=2, file_id="beef", source="a_v1", seed=1))
+    assert store.sources("CO2") == ["a_v1", "b_v1"]
+    parts = store.parts("CO2", "b_v1")
+    assert len(parts) == 2
+    times = np.sort(made["time"].to_numpy())
+    assert [parts[0].first, parts[-1].last] == [times[0], times[-1]]
+    assert parts[0].last < np.datetime64("2019-02-01") <= parts[1].first
+    columns = ["obs_id", "species", "source", "value", "mode", "time"]
+    read = pa.concat_tables([read_part(p.path, columns) for p in parts]).unify_dictionaries()
+    whole = store.read("CO2", source="b_v1", columns=columns)
+    assert read.column_names == columns
+    for name in columns:
+        assert read[name].to_pylist() == whole[name].to_pylist()
+    assert pa.types.is_dictionary(read["source"].type)
+
+
+def test_a_part_from_before_a_column_was_there(tmp_path):
+    store = ObservationStore(tmp_path)
+    (path,) = store.write(table(rows=2))
+    write_table(pq.ParquetFile(path).read().drop_columns(["mode", "prior_column"]), path)
+    read = read_part(path, ["mode", "prior_column", "value"])
+    assert read["mode"].null_count == read["prior_column"].null_count == 2
+    assert read["value"].null_count == 0
+
+
+def test_a_part_that_is_cut_short(tmp_path):
+    store = ObservationStore(tmp_path)
+    (path,) = store.write(table(rows=2))
+    path.write_bytes(path.read_bytes()[:100])
+    for call in (lambda: store.parts("CO2", "test_v1"), lambda: read_part(path, ["value"])):
+        with pytest.raises(FormatError, match="cannot be read as Parquet"):
+            call()
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_rows_come_in_order_of_time_then_identity_however_they_were_written(tmp_path, ties):
+    made = table(rows=6)
+    order = [4, 0, 5, 2, 1, 3]
+    if ties:
+        made = made.set_column(made.schema.get_field_index("time"), "time", pa.array([made["time"][0]] * 6))
+    shuffled, sorted_store = ObservationStore(tmp_path / "a"), ObservationStore(tmp_path / "b")
+    shuffled.write(made.take(order))
+    sorted_store.write(made)
+    found = shuffled.read("CO2")
+    assert found.equals(sorted_store.read("CO2"))
+    keys = list(zip(found["time"].to_pylist(), found["obs_id"].to_pylist(), strict=True))
+    assert keys == sorted(keys)
 
 
 def test_one_file_a_table(tmp_path):

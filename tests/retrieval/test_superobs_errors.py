@@ -13,7 +13,6 @@ from obsnet.errors import ConfigError, RangeError
 from retrieval.superobs_errors import (
     PRESETS,
     ErrorModel,
-    effective_number,
     error_model,
     exponential_weights,
     thinning_coefficient,
@@ -49,7 +48,7 @@ def test_best_exponential_weights_against_the_dense_inverse(seed, n, length):
     gaps = np.random.default_rng(seed).uniform(0.2, 60, n - 1)
     x = np.concatenate([[0], np.cumsum(gaps)])
     inverse = np.linalg.inv(np.exp(-np.abs(x[:, None] - x[None]) / length))
-    weight, number = exponential_weights(gaps, length)
+    weight, (number,) = exponential_weights(gaps, np.array([0, n]), length)
     np.testing.assert_allclose(weight, inverse.sum(axis=1) / inverse.sum(), rtol=1e-8, atol=1e-12)
     assert number == pytest.approx(inverse.sum(), rel=1e-10)
     assert (weight > 0).all()
@@ -60,6 +59,21 @@ def test_best_exponential_weights_against_the_dense_inverse(seed, n, length):
         np.full(n, 0.7), weight, np.array([0, n]), position_km=place
     )
     assert found[0] == pytest.approx(0.7 / np.sqrt(number), rel=1e-10)
+
+
+@given(st.integers(0, 10**6), st.lists(st.integers(1, 6), min_size=1, max_size=8))
+def test_weights_of_many_lines_are_those_of_each(seed, sizes):
+    offsets = np.append(0, np.cumsum(sizes))
+    gaps = np.random.default_rng(seed).uniform(0, 60, offsets[-1] - 1)
+    weight, number = exponential_weights(gaps, offsets, 20)
+    for k, (first, last) in enumerate(pairwise(offsets)):
+        alone, (one,) = exponential_weights(gaps[first : last - 1], np.array([0, last - first]), 20)
+        np.testing.assert_allclose(weight[first:last], alone, rtol=1e-13)
+        assert number[k] == pytest.approx(one, rel=1e-13)
+
+
+def effective_number(distance, length):
+    return float(exponential_weights(distance, np.array([0, len(distance) + 1]), length)[1][0])
 
 
 def test_effective_number_limits():
@@ -78,7 +92,7 @@ def test_unequal_uncertainties_would_make_weights_negative():
     dangerous = inverse.sum(axis=1) / inverse.sum()
     assert (dangerous < 0).sum() > 10
     assert 1 / np.sqrt(inverse.sum()) < 0.15
-    weight, _ = exponential_weights(np.diff(x), 20)
+    weight, _ = exponential_weights(np.diff(x), np.array([0, 40]), 20)
     place = np.column_stack([x, 0 * x, 0 * x])
     ours = ErrorModel("exponential").uncertainty(s, weight, np.array([0, 40]), position_km=place)
     assert (weight > 0).all()

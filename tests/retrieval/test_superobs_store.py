@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from obsnet.errors import ConfigError, FormatError, GridError
 from obsnet.grid import Grid
 from obsnet.pipeline import Case, RunOptions
-from obsnet.store import ObservationStore
+from obsnet.store import ObservationStore, read_part
 from retrieval.commands_superobs import superobs
 from retrieval.option_text import parse_box, parse_grid
 from retrieval.stage_superobs import STAGE, SuperobsStage
@@ -111,6 +111,49 @@ def test_selection(store, tmp_path):
     summary = combine_store(store.path, tmp_path / "out", part, Superobs())
     assert [d["day"] for d in summary.days] == ["2020-05-31"]
     assert 0 < summary.days[0]["soundings"] < 80
+
+
+def test_a_file_over_midnight_is_cut_there(tmp_path):
+    """A window never reaches over midnight, and each day takes its rows from every file that has some."""
+    store = ObservationStore(tmp_path / "s")
+    store.write(make_table(200, seed=1, seconds=60, start=np.datetime64("2020-12-31T23:59:35", "us")))
+    store.write(make_table(100, seed=2, seconds=30, start=np.datetime64("2021-01-01T03:00", "us")))
+    summary = combine_store(store.path, tmp_path / "o", CO2, Superobs())
+    assert [d["day"] for d in summary.days] == ["2020-12-31", "2021-01-01"]
+    assert sum(d["good"] for d in summary.days) == 300
+    table = ObservationStore(tmp_path / "o").read("CO2")
+    assert pc.sum(table["n"]).as_py() == 300
+    midnight = np.datetime64("2021-01-01", "us")
+    starts, ends = (table[c].to_numpy() for c in ("time_start", "time_end"))
+    assert ((starts >= midnight) == (ends >= midnight)).all()
+
+
+def test_a_box_over_the_dateline(tmp_path):
+    store = ObservationStore(tmp_path / "s")
+    lon = np.where(np.arange(80) % 2, 179.5, -179.5)
+    store.write(make_table(80, longitude=lon, corners=False, seconds=40))
+    box = Selection("CO2", bounds=(29, 36, 179, -179))
+    assert combine_store(store.path, tmp_path / "a", box, Superobs()).days[0]["soundings"] == 80
+    west = Selection("CO2", bounds=(29, 36, 179, 180))
+    assert combine_store(store.path, tmp_path / "b", west, Superobs()).days[0]["soundings"] == 40
+
+
+def test_a_damaged_part_of_the_store_is_named(store, tmp_path):
+    part = next((store.path / "species=CO2" / "source=test_lite").rglob("*.parquet"))
+    part.write_bytes(part.read_bytes()[:200])
+    with pytest.raises(FormatError, match=rf"{part.name}: cannot be read as Parquet"):
+        combine_store(store.path, tmp_path / "o", CO2, Superobs())
+
+
+def test_a_day_that_is_not_selected_is_not_read(store, tmp_path, monkeypatch):
+    from retrieval import superobs_store
+
+    read = []
+    monkeypatch.setattr(superobs_store, "read_part", lambda *a: read.append(a) or read_part(*a))
+    combine_store(store.path, tmp_path / "o", Selection("CO2", start="2020-06-01"), Superobs())
+    assert len(read) == 2  # the third day, and the other source's
+    combine_store(store.path, tmp_path / "o", Selection("CO2", start="2020-06-01"), Superobs())
+    assert len(read) == 2
 
 
 def test_a_bad_day_is_told_and_the_rest_goes_on(store, tmp_path):
