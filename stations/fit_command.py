@@ -106,7 +106,7 @@ def _one(
         fitted = fit_record(record, options, use=use, pairs=pairs)
     attrs = record.attrs
     result = {k: attrs.get(k, "") for k in ("site", "species", "unit", "scale")} | summarise(fitted, at)
-    result["monthly_means"] = [[year, month, mean] for year, month, mean, *_ in fitted.monthly_means()]
+    result["monthly_means"] = {f"{y}-{m:02d}": mean for y, m, mean, *_ in fitted.monthly_means()}
     if replicates:
         result["ensemble"] = _ensemble(fitted, at, replicates, seed)
     return result

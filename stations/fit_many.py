@@ -75,6 +75,7 @@ def summarise(fit: CurveFit, dates: Sequence[float] | np.ndarray | None = None) 
         harmonics, gain, rsd_function, rsd_smooth, reduced_chi_square, standard_errors, annual_increase,
         annual_means, amplitudes, notes`` and, with dates, ``dates, function, smooth, trend, growth``.
     """
+    whole_year = np.floor(365.0 / fit.interval_days)
     result: dict[str, Any] = {
         "n": int(fit.x.size),
         "first": float(fit.x[0]),
@@ -92,7 +93,7 @@ def summarise(fit: CurveFit, dates: Sequence[float] | np.ndarray | None = None) 
         "reduced_chi_square": fit.reduced_chi_square,
         "standard_errors": standard_errors(fit),
         "annual_increase": fit.annual_increase(),
-        "annual_means": {year: mean for year, mean, *_ in fit.annual_means()},
+        "annual_means": {year: mean for year, mean, _, n in fit.annual_means() if n >= whole_year},
         "amplitudes": {year: height for year, height, *_ in fit.amplitudes()},
         "notes": list(fit.notes),
     }
