@@ -98,6 +98,7 @@ def solve_case(
     out: Path,
     report: Report,
     held_back: npt.NDArray[np.str_] | None = None,
+    restart: str = "restart.npz",
 ) -> SolvedCase:
     """Read and solve a case; nothing is written but a restart file.
 
@@ -107,6 +108,8 @@ def solve_case(
         As of `run_invert`.
     held_back : ndarray of str, optional
         Observations not to use, in place of what the options hold back.
+    restart : str
+        Name of the restart file.
     """
     import scipy.sparse as sp
 
@@ -158,7 +161,7 @@ def solve_case(
     if estimated is not None and options.likelihood is not None and options.likelihood.use:
         made = _without(put_together(estimated.options), held)
     basis = None if options.basis is None else make_basis(options.basis, made, zones.matrix)
-    posterior = _solve(options, made.problem, basis, weights.weights, out, report)
+    posterior = _solve(options, made.problem, basis, weights.weights, out / restart, report)
     evaluation = _evaluate(posterior, *test) if ids.size and held_back is None else None
     names = {} if own else {k: v[0] for k, v in PROVINCES.items()}
     source = str(frame.attrs.get("source", options.regions))
@@ -167,14 +170,12 @@ def solve_case(
 
 
 def _solve(
-    options: InvertOptions, problem: Problem, basis: Basis | None, weights: Any, out: Path, report: Report
+    options: InvertOptions, problem: Problem, basis: Basis | None, weights: Any, path: Path, report: Report
 ) -> Posterior:
     """Solve for cells or regions, or go on from the restart file of the same problem."""
     from inversion.reduction import reduce_problem
     from inversion.restart import load_posterior, save_posterior
     from inversion.solvers.choose import solve
-
-    path = out / "restart.npz"
 
     def go(problem: Problem, weights: Any = None) -> Posterior:
         kept = load_posterior(path, problem, options.method) if options.restart else None
@@ -315,7 +316,7 @@ def _ensemble(
     from obsnet.config import validate
 
     assert options.ensemble is not None
-    plain = options.model_dump(exclude={"ensemble", "withhold", "restart", "page"}, exclude_unset=True)
+    plain = options.model_dump(exclude={"ensemble", "withhold", "page"}, exclude_unset=True)
     listed = [m.model_dump() for m in options.ensemble.member]
     inventory = base.totals.prior.mean
 
@@ -325,12 +326,11 @@ def _ensemble(
         return Member(name, axis, totals.posterior, difference)
 
     members = [member("base", "base", base.totals)]
-    for name, axis, table in member_options(plain, listed)[1:]:
+    for number, (name, axis, table) in enumerate(member_options(plain, listed)[1:], start=1):
         report(f"member {name} ({axis})")
         changed = validate(InvertOptions, table, f"[invert.ensemble] member {name!r}")
-        members.append(
-            member(name, axis, solve_case(changed, folder, out, report, held_back=base.held_back).totals)
-        )
+        solved = solve_case(changed, folder, out, report, base.held_back, f"restart-{number}.npz")
+        members.append(member(name, axis, solved.totals))
     combined = combine(members)
     data = ensemble_dataset(members, combined, base.totals.weights)
     data.attrs = {

@@ -72,7 +72,7 @@ def peer(interpreter: str, draws: int) -> None:
     found = json.loads(done.stdout.strip().splitlines()[-1])
     print(
         f"openghg_inversions, {found['parameters']} parameters: at least {found['ess']:.0f} effective of {4 * draws} "
-        f"draws, largest R-hat {found['rhat']:.2f}, {found['seconds']:.1f} s of which {found['sampling']:.1f} s sampling, "
+        f"draws, largest R-hat {found['rhat']:.2f}, {found['seconds']:.1f} s, {found['sampling']:.1f} s sampling, "
         f"and {found['loading']:.1f} s to load: {found['ess'] / found['seconds']:.0f} effective a second"
     )
 

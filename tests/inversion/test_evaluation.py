@@ -229,6 +229,25 @@ def test_the_second_run_starts_from_the_first(case):  # noqa: F811
     assert any("solved before" in line for line in lines)
 
 
+def test_a_run_that_was_killed_goes_on_with_every_member(case, tmp_path, monkeypatch):  # noqa: F811
+    """Killed after the base and the members were solved, before anything was written."""
+    options = InvertOptions.model_validate(tomllib.loads(CASE + MORE)["invert"] | {"page": False})
+
+    def killed(*_arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("inversion.outputs.write_posterior", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_invert(options, case, tmp_path)
+    assert not (tmp_path / "posterior.nc").exists()
+    lines = []
+    run_invert(options, case, tmp_path, lines.append)
+    taken = [line for line in lines if line.startswith("solved before")]
+    assert len(taken) == 1 + len(options.ensemble.member)
+    assert (tmp_path / "posterior.nc").exists()
+
+
 def test_the_page_is_whole_and_escaped(full):
     folder = full[0]
     text = (folder / "inversion.html").read_text(encoding="utf-8")
