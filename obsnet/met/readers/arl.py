@@ -240,7 +240,7 @@ def _grid(path: Path, index: _Index) -> Horizontal:
     steps_x, steps_y = np.arange(1, index.nx + 1) - sync_x, np.arange(1, index.ny + 1) - sync_y
     if size == 0.0:
         return Horizontal(sync_lat + ref_lat * steps_y, sync_lon + ref_lon * steps_x)
-    from pyproj import CRS, Transformer
+    from pyproj import CRS, Proj, Transformer
 
     sphere = f"+a={_RADIUS} +b={_RADIUS} +units=m +no_defs"
     if abs(cone) >= 89.999:
@@ -255,7 +255,7 @@ def _grid(path: Path, index: _Index) -> Horizontal:
         )
     crs = CRS.from_proj4(text)
     x0, y0 = Transformer.from_crs(crs.geodetic_crs, crs, always_xy=True).transform(sync_lon, sync_lat)
-    y, x = (
-        np.asarray(a, dtype=np.float64) for a in (y0 + 1000.0 * size * steps_y, x0 + 1000.0 * size * steps_x)
-    )
+    # The grid size is that at the reference point, not where the cone touches the Earth.
+    step = 1000.0 * size * Proj(crs).get_factors(ref_lon, ref_lat).meridional_scale
+    y, x = (np.asarray(a, dtype=np.float64) for a in (y0 + step * steps_y, x0 + step * steps_x))
     return Horizontal(y, x, crs, grid_winds=True)

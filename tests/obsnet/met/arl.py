@@ -26,16 +26,20 @@ def pack(values):
     return exponent, values[0, 0], out.tobytes()
 
 
-def write(path, times, levels, surface, upper, *, lat, lon, kind=2):
-    """Write fields; `surface` and `upper` are functions of the time's number giving dicts of arrays."""
+def write(path, times, levels, surface, upper, *, lat, lon, kind=2, grid=None):
+    """Write fields; `surface` and `upper` are functions of the time's number giving dicts of arrays.
+
+    `grid` are the index record's twelve numbers, by default those of a latitude-longitude grid.
+    """
     ny, nx = len(lat), len(lon)
     with open(path, "wb") as stream:
         for n, time in enumerate(times):
             stamp = np.datetime64(time, "m").astype(object)
             date = f"{stamp.year % 100:2d}{stamp.month:2d}{stamp.day:2d}{stamp.hour:2d} 0".encode()
             tables = [surface(n), *({k: v[m] for k, v in upper(n).items()} for m in range(len(levels)))]
-            grid = (90.0, 0.0, lat[1] - lat[0], lon[1] - lon[0], 0.0, 0.0, 0.0, 1.0, 1.0, lat[0], lon[0], 0.0)
-            body = b"TEST  0" + f"{stamp.minute:2d}".encode() + b"".join(f"{v:7.2f}".encode() for v in grid)
+            even = (90.0, 0.0, lat[1] - lat[0], lon[1] - lon[0], 0.0, 0.0, 0.0, 1.0, 1.0, lat[0], lon[0], 0.0)
+            numbers = b"".join(f"{v:7.2f}".encode() for v in grid or even)
+            body = b"TEST  0" + f"{stamp.minute:2d}".encode() + numbers
             head = f"{nx:3d}{ny:3d}{len(tables):3d}{kind:2d}"
             index = b""
             for height, table in zip((1.0, *levels), tables, strict=True):

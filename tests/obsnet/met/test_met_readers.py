@@ -149,6 +149,102 @@ def test_wrf_sample(sample_data):
     np.testing.assert_allclose(column["u"][0, inside], expected, atol=0.8)
 
 
+def lambert(touches, reference, size, nx=40, ny=36):
+    """Return latitudes and longitudes of a Lambert grid around 115 E, and the grid components of an eastward wind.
+
+    The turn of the grid against north is sin(touches) times the distance in longitude from the middle.
+    """
+    from pyproj import CRS, Transformer
+
+    crs = CRS.from_proj4(
+        f"+proj=lcc +lat_1={touches} +lat_0={reference} +lon_0=115 +a=6371200 +b=6371200 +units=m"
+    )
+    x, y = np.meshgrid(size * (np.arange(nx) - nx / 2), size * (np.arange(ny) - ny / 2))
+    lon, lat = Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True).transform(x, y)
+    turn = np.deg2rad(lon - 115.0) * np.sin(np.deg2rad(touches))
+    return lat, lon, 10.0 * np.cos(turn), 10.0 * np.sin(turn)
+
+
+def assert_eastward(met, bounds_at_least):
+    """Wind is eastward everywhere, and temperature falls by half a degree per degree of latitude: all is in place."""
+    south, north, west, east = met.bounds
+    assert south < bounds_at_least[0] < bounds_at_least[1] < north
+    assert west < bounds_at_least[2] < bounds_at_least[3] < east
+    for lat, lon in ((31.0, 111.5), (33.0, 115.0), (35.0, 118.5)):
+        column = met.profile(met.times[0].astype("datetime64[s]"), lat, lon)
+        aloft = (met.height > 500.0) & (met.height < 5000.0)
+        np.testing.assert_allclose(column["u"][0, aloft], 10.0, atol=0.1)
+        np.testing.assert_allclose(column["v"][0, aloft], 0.0, atol=0.1)
+        np.testing.assert_allclose(column["temperature"][0, aloft], 290.0 - 0.5 * lat, atol=0.1)
+
+
+def wrf_file(path, *, kind=1, change=lambda _data: None):
+    """Write a wrfout of an atmosphere at 290 K - lat / 2 on a Lambert grid, 30 km, 14 levels."""
+    lat, lon, u, v = lambert(33.0, 33.0, 30e3)
+    ny, nx = lat.shape
+    nz = 14
+    faces = np.linspace(0.0, 12000.0, nz + 1)[:, None, None] + np.zeros((ny, nx))
+    middle = 0.5 * (faces[1:] + faces[:-1])
+    temperature = 290.0 - 0.5 * lat + np.zeros((nz, 1, 1))
+    pressure = 101325.0 * np.exp(-middle * GRAVITY / (R_DRY_AIR * temperature))
+    along = {"U": np.concatenate([u, u[:, -1:]], axis=1), "V": np.concatenate([v, v[-1:]], axis=0)}
+    along["U"][:, 1:-1] = 0.5 * (u[:, 1:] + u[:, :-1])
+    along["V"][1:-1] = 0.5 * (v[1:] + v[:-1])
+    with netCDF4.Dataset(path, "w") as data:
+        data.TITLE = " OUTPUT FROM WRF V4.0 MODEL"
+        data.setncatts(
+            {"MAP_PROJ": kind, "TRUELAT1": 33.0, "TRUELAT2": 33.0, "STAND_LON": 115.0, "MOAD_CEN_LAT": 33.0}
+        )
+        sizes = {"Time": 1, "DateStrLen": 19, "bottom_top": nz, "bottom_top_stag": nz + 1, "south_north": ny}
+        sizes |= {"south_north_stag": ny + 1, "west_east": nx, "west_east_stag": nx + 1}
+        for name, size in sizes.items():
+            data.createDimension(name, size)
+        data.createVariable("Times", "S1", ("Time", "DateStrLen"))[0] = np.frombuffer(
+            b"2020-06-01_00:00:00", "S1"
+        )
+        volume, flat = (
+            ("Time", "bottom_top", "south_north", "west_east"),
+            ("Time", "south_north", "west_east"),
+        )
+        stag = {"U": (*volume[:3], "west_east_stag"), "V": (*volume[:2], "south_north_stag", "west_east")}
+        stag |= dict.fromkeys(("W", "PH", "PHB"), ("Time", "bottom_top_stag", *volume[2:]))
+        fields = {
+            **{name: np.broadcast_to(values, (nz, *values.shape)) for name, values in along.items()},
+            "W": 0.0 * faces, "PH": 0.0 * faces, "PHB": GRAVITY * faces, "P": 0.0 * pressure, "PB": pressure,
+            "T": temperature * (1e5 / pressure) ** (2.0 / 7.0) - 300.0, "QVAPOR": 0.0 * pressure,
+            "XLAT": lat, "XLONG": lon, "HGT": 0.0 * lat, "PSFC": 101325.0 + 0.0 * lat, "T2": 290.0 - 0.5 * lat,
+            "UST": 0.3 + 0.0 * lat, "HFX": 100.0 + 0.0 * lat, "PBLH": 800.0 + 0.0 * lat,
+        }  # fmt: skip
+        for name, values in fields.items():
+            dims = stag.get(name, volume if values.ndim == 3 else flat)
+            data.createVariable(name, "f4", dims)[0] = values
+        change(data)
+    return path
+
+
+def test_wrf_on_a_lambert_grid(tmp_path):
+    met = open_met([wrf_file(tmp_path / "wrfout_a.nc")])
+    assert_eastward(met, (30.0, 36.5, 110.0, 120.0))
+
+
+def test_wrf_grids_that_make_no_sense(tmp_path):
+    with pytest.raises(GridError, match="WRF projection 4 .* is not known"):
+        open_met([wrf_file(tmp_path / "a.nc", kind=4)])
+    with pytest.raises(GridError, match="do not fit the projection that the file names"):
+        open_met([wrf_file(tmp_path / "b.nc", kind=3)])
+    with pytest.raises(GridError, match="WRF file without its projection"):
+        open_met([wrf_file(tmp_path / "c.nc", change=lambda data: data.delncattr("TRUELAT1"))])
+
+    def spoil(data):
+        data["Times"][0] = np.frombuffer(b"2020-06-31_00:00:00", "S1")
+
+    with pytest.raises(FormatError, match="time '2020-06-31_00:00:00' cannot be read"):
+        open_met([wrf_file(tmp_path / "d.nc", change=spoil)])
+    first = wrf_file(tmp_path / "e.nc")
+    with pytest.raises(FormatError, match="a time that is also in"):
+        open_met([first, wrf_file(tmp_path / "f.nc")])
+
+
 def test_wrf_without_a_variable(tmp_path):
     path = tmp_path / "wrfout.nc"
     with netCDF4.Dataset(path, "w") as data:
@@ -318,6 +414,85 @@ def test_arl_files_are_read(tmp_path):
     np.testing.assert_allclose(column["w"][0, aloft], 1.0 / (column["density"][0, aloft] * GRAVITY), rtol=0.1)
     assert column["blh"][0] == pytest.approx(700.0)
     assert column["inverse_obukhov"][0] < 0.0
+
+
+@pytest.mark.parametrize(("touches", "reference"), [(33.0, 33.0), (25.0, 33.0)])
+def test_arl_on_a_lambert_grid(tmp_path, touches, reference):
+    """The size of the grid holds at the reference latitude, wherever the cone touches the Earth."""
+    from pyproj import Proj
+
+    scale = Proj(f"+proj=lcc +lat_1={touches} +lat_0=33 +lon_0=115 +a=6371200 +b=6371200").get_factors(
+        115.0, reference
+    )
+    lat, lon, u, v = lambert(touches, 33.0, 30e3 * scale.meridional_scale)
+    shape = lat.shape
+    height = SCALE * np.log(1013.25 / np.array(ARL_LEVELS))
+
+    def surface(_n):
+        flat = {"PRSS": 1013.25, "SHGT": 0.0, "PBLH": 700.0, "USTR": 0.3, "SHTF": 100.0}
+        return {**{name: np.full(shape, value) for name, value in flat.items()}, "T02M": 290.0 - 0.5 * lat}
+
+    def upper(_n):
+        fields = {
+            "UWND": u,
+            "VWND": v,
+            "WWND": np.zeros(shape),
+            "TEMP": 290.0 - 0.5 * lat,
+            "RELH": np.zeros(shape),
+        }
+        stacks = {name: np.stack([values] * len(height)) for name, values in fields.items()}
+        return {"HGTS": height[:, None, None] + np.zeros(shape), **stacks}
+
+    grid = (90.0, 0.0, reference, 115.0, 30.0, 0.0, touches, 21.0, 19.0, 33.0, 115.0, 0.0)
+    path = arl.write(
+        tmp_path / "arl", ("2024-04-01T00",), ARL_LEVELS, surface, upper, lat=lat[:, 0], lon=lon[0], grid=grid
+    )
+    assert_eastward(open_met([path]), (30.0, 36.5, 110.0, 120.0))
+    turned = (*grid[:5], 30.0, *grid[6:])
+    path = arl.write(
+        tmp_path / "turned",
+        ("2024-04-01T00",),
+        ARL_LEVELS,
+        surface,
+        upper,
+        lat=lat[:, 0],
+        lon=lon[0],
+        grid=turned,
+    )
+    with pytest.raises(GridError, match="a turned ARL grid"):
+        open_met([path])
+
+
+@pytest.mark.parametrize(
+    ("kind", "levels"),
+    [
+        (1, (0.99, 0.92, 0.85, 0.7, 0.5, 0.3, 0.15)),
+        # The whole number is a (hPa), the decimals are b.
+        (4, (0.99, 5.92, 20.8, 60.6, 120.3, 180.05, 120.0)),
+    ],
+)
+def test_arl_on_terrain_following_levels(tmp_path, kind, levels):
+    """Sigma and hybrid levels give the pressure of the isothermal atmosphere back."""
+    pressures = (
+        np.array(levels) * 1013.25 if kind == 1 else np.floor(levels) + (np.array(levels) % 1) * 1013.25
+    )
+    shape = (LAT.size, LON.size)
+
+    def surface(_n):
+        flat = {"PRSS": 1013.25, "SHGT": 0.0, "T02M": 270.0, "PBLH": 700.0, "USTR": 0.3, "SHTF": 100.0}
+        return {name: np.full(shape, value) for name, value in flat.items()}
+
+    def upper(_n):
+        flat = {"TEMP": 270.0, "UWND": 8.0, "VWND": -3.0, "WWND": 0.0, "SPHU": 0.0}
+        return {name: np.full((len(levels), *shape), value) for name, value in flat.items()}
+
+    path = arl.write(
+        tmp_path / "arl", ("2024-04-01T00",), levels, surface, upper, lat=LAT, lon=LON, kind=kind
+    )
+    met = open_met([path])
+    column = met.profile("2024-04-01T00", 30.0, 110.0)
+    np.testing.assert_allclose(column["pressure"][0], 101325.0 * np.exp(-met.height / SCALE), rtol=2e-3)
+    assert met.top <= SCALE * np.log(1013.25 / pressures.min())
 
 
 def test_arl_files_that_are_cut_or_differ(tmp_path):
