@@ -73,9 +73,11 @@ def summarise(fit: CurveFit, dates: Sequence[float] | np.ndarray | None = None) 
     dict
         ``n, first, last, coefficients, coefficient_sd, timezero, interval_days, polynomial_terms,
         harmonics, gain, rsd_function, rsd_smooth, reduced_chi_square, standard_errors, annual_increase,
-        annual_means, amplitudes, notes`` and, with dates, ``dates, function, smooth, trend, growth``.
+        annual_means, amplitudes`` (of whole years), ``notes`` and, with dates, ``dates, function, smooth,
+        trend, growth``.
     """
-    whole_year = np.floor(365.0 / fit.interval_days)
+    points = np.floor(365.0 / fit.interval_days)
+    whole = {year: mean for year, mean, _, n in fit.annual_means() if n >= points}
     result: dict[str, Any] = {
         "n": int(fit.x.size),
         "first": float(fit.x[0]),
@@ -93,8 +95,8 @@ def summarise(fit: CurveFit, dates: Sequence[float] | np.ndarray | None = None) 
         "reduced_chi_square": fit.reduced_chi_square,
         "standard_errors": standard_errors(fit),
         "annual_increase": fit.annual_increase(),
-        "annual_means": {year: mean for year, mean, _, n in fit.annual_means() if n >= whole_year},
-        "amplitudes": {year: height for year, height, *_ in fit.amplitudes()},
+        "annual_means": whole,
+        "amplitudes": {year: height for year, height, *_ in fit.amplitudes() if year in whole},
         "notes": list(fit.notes),
     }
     if dates is not None:

@@ -36,11 +36,11 @@ def test_fit_json_holds_noaas_numbers(station, waliguan, sample_data):
     ):
         np.testing.assert_allclose(got[key], case[theirs], rtol=0, atol=atol)
     assert got["unit"] == "ppm"
-    amplitudes = {str(year): height for year, height, *_ in case["amplitudes"]}
-    assert got["amplitudes"] == pytest.approx(amplitudes, abs=5e-5)
     whole = {str(y): m for y, m, _, n in case["annual_means"] if n >= 40}  # of 9 days; 1990 begins in August
     assert got["annual_means"] == pytest.approx(whole, abs=5e-5)
     assert min(whole) == "1991"
+    amplitudes = {str(y): height for y, height, *_ in case["amplitudes"] if str(y) in whole}
+    assert got["amplitudes"] == pytest.approx(amplitudes, abs=5e-5)
     last = {f"{y}-{m:02d}": mean for y, m, mean, *_ in case["monthly_means_last24"]}
     assert {k: got["monthly_means"][k] for k in last} == pytest.approx(last, abs=5e-5)
 
