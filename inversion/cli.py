@@ -39,7 +39,10 @@ def invert(
     from obsnet.config import apply_overrides, read_toml, validate
 
     if (case is None) == (not jacobian):
-        raise ConfigError("give a case file, or --jacobian FILE, and not both")
+        raise ConfigError(
+            "give a case file, or --jacobian FILE, and not both (several files: --jacobian before each, or a quoted "
+            "pattern such as --jacobian 'hm_*.nc')"
+        )
     if case is not None:
         data = read_toml(case, assignments or [])
         if "invert" not in data:

@@ -269,6 +269,7 @@ def test_a_stage_is_not_run_twice(case, monkeypatch):
         (["CASE", "--set", "invert.method=duel"], "unknown method 'duel'; nearest: 'dual'"),
         (["CASE", "--set", "invert.sektor=1"], "unknown key 'sektor'; nearest: 'sector'"),
         (["--jacobian", "nothing.nc"], "no file matches"),
+        (["CASE", "--jacobian", "a.nc"], "several files: --jacobian before each, or a quoted pattern"),
     ],
 )
 def test_mistakes_are_one_line(case, tmp_path, capsys, arguments, text):
@@ -296,6 +297,48 @@ def test_a_part_that_ends_early_is_reported_and_the_rest_is_used(case, tmp_path,
     whole.unlink()
     assert run(case / "case.toml", "--out", tmp_path / "none", "--set", f"invert.footprints={copy}") == 2
     assert "no part of the footprints can be read" in capsys.readouterr().err
+
+
+def test_every_table_of_the_document_is_one():
+    """The TOML of docs/inversion.md, put together, is a valid case."""
+    import re
+    import tomllib
+    from pathlib import Path
+
+    from obsnet.config import validate
+
+    text = (Path(__file__).resolve().parents[2] / "docs" / "inversion.md").read_text(encoding="utf-8")
+    tables = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert len(tables) == 3
+    options = validate(InvertOptions, tomllib.loads("\n".join(tables))["invert"])
+    assert options.basis.kind == "adaptive"
+    assert options.likelihood.use
+    assert options.ensemble.member[0].axis == "background"
+
+
+def test_the_python_of_the_document_runs(capsys):
+    import re
+    from pathlib import Path
+
+    text = (Path(__file__).resolve().parents[2] / "docs" / "inversion.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    rng = np.random.default_rng(0)
+    names = {
+        "h": rng.random((30, 12)),
+        "y": rng.random(30),
+        "variance": np.full(30, 0.1),
+        "prior": np.ones(12),
+    }
+    names |= {
+        "sigma": 0.5,
+        "time_correlation": np.eye(3),
+        "space_correlation": np.eye(4),
+        "weights": np.ones((2, 12)),
+    }
+    names["station"] = np.arange(30) % 3
+    exec(code, names)
+    assert names["posterior"].mean.shape == (12,)
+    assert "method primal" in capsys.readouterr().out
 
 
 def test_the_real_gosat_jacobian_is_refused_and_then_solved(sample_data, tmp_path, capsys):
