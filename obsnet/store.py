@@ -391,6 +391,9 @@ def _span(path: Path) -> tuple[np.datetime64, np.datetime64]:
         raise FormatError(f"{path}: cannot be read as Parquet ({error})") from error
     column = metadata.schema.names.index("time")
     groups = [metadata.row_group(k).column(column).statistics for k in range(metadata.num_row_groups)]
+    if any(g is None or not g.has_min_max for g in groups):  # written by another program
+        time = read_part(path, ["time"])["time"].to_numpy()
+        return time.min(), time.max()
     low, high = min(g.min for g in groups), max(g.max for g in groups)
     return np.datetime64(low, "us"), np.datetime64(high, "us")
 

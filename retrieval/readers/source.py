@@ -310,11 +310,11 @@ def block_rows(read: Callable[[slice], np.ndarray], rows: np.ndarray, length: in
     ndarray, shape (len(rows), …)
     """
     parts = []
-    for first, last in _runs(np.unique(rows // chunk)):
+    for first, last in _runs(np.flatnonzero(np.bincount(rows // chunk))):
         start, stop = first * chunk, min((last + 1) * chunk, length)
         inside = rows[np.searchsorted(rows, start) : np.searchsorted(rows, stop)]
         block = read(slice(start, stop))
-        parts.append(block if len(inside) == stop - start else block[inside - start])
+        parts.append(block if len(inside) == stop - start else block.take(inside - start, axis=0))
     if not parts:
         return read(slice(0, 0))
     return parts[0] if len(parts) == 1 else np.concatenate(parts)

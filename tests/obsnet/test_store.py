@@ -187,6 +187,14 @@ def test_a_part_from_before_a_column_was_there(tmp_path):
     assert read["value"].null_count == 0
 
 
+def test_a_part_without_statistics_still_knows_its_times(tmp_path):
+    store = ObservationStore(tmp_path)
+    (path,) = store.write(table(rows=2))
+    (expected,) = store.parts("CO2", "test_v1")
+    pq.write_table(pq.ParquetFile(path).read(), path, write_statistics=False)
+    assert store.parts("CO2", "test_v1") == [expected]
+
+
 def test_a_part_that_is_cut_short(tmp_path):
     store = ObservationStore(tmp_path)
     (path,) = store.write(table(rows=2))

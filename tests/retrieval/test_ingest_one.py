@@ -1,6 +1,7 @@
 """One granule of several species, averaged at once, read again under another name, on the dateline."""
 
 import json
+import pickle
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from obsnet.cli import main
 from obsnet.errors import ConfigError
+from obsnet.grid import Grid
 from obsnet.pipeline import Case, RunOptions
 from obsnet.store import ObservationStore
 from retrieval.ingest import IngestOptions, ingest
@@ -116,6 +118,14 @@ def test_averaging_at_once_gives_what_the_two_steps_give(tmp_path):
     assert without_names(once).equals(without_names(two))
     assert [i.partition("#")[0] for i in once["obs_id"].to_pylist()] == two["obs_id"].to_pylist()
     assert set(once["source"].to_pylist()) == {"oco2_lite_v9_superobs"}
+
+
+def test_options_travel_to_workers():
+    options = IngestOptions(superobs=Superobs("area", BAKER.errors, Grid.regular(18, 54, 73, 135, 1, 1)))
+    again = pickle.loads(pickle.dumps(options))
+    assert again == options
+    assert again.fingerprint("oco2_lite") == options.fingerprint("oco2_lite")
+    assert options.fingerprint("oco2_lite") != IngestOptions(superobs=BAKER).fingerprint("oco2_lite")
 
 
 def test_averaging_at_once_says_what_it_did(tmp_path):
