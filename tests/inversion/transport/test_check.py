@@ -69,3 +69,20 @@ def test_the_command_says_what_failed(capsys, tmp_path, monkeypatch):
     out = capsys.readouterr().out
     assert "FAIL planted: 2 % (accepted 1); too much" in out
     assert "1 tests, 1 failed; table and pictures in" in out
+
+
+def test_pictures_of_layers_and_parcels(tmp_path):
+    rng = np.random.default_rng(0)
+    layers = [
+        Row(f"well mixed, {k}", 0.1, 3.0, "%", "", {"kind": "layers", "name": str(k), "ratio": rng.normal(0, 0.01, 20),
+                                                    "error": np.full(20, 0.005)})
+        for k in range(3)
+    ]  # fmt: skip
+    places = {name: rng.normal(6e5, 1e4, 50) for name in ("x", "y", "rx", "ry")}
+    parcels = Row("MPTRAC", 0.2, 1.0, "km", "", {"kind": "parcels", **places})
+    failed = Row("worse", 2.0, 1.0, "", "said why")
+    written = write_report([*layers, parcels, failed], tmp_path)
+    assert [p.name for p in written] == ["check.md", "well_mixed.png", "mptrac.png"]
+    text = (tmp_path / "check.md").read_text()
+    assert "| worse | 2 | 1 |  | **no** | said why |" in text
+    assert text.count("| yes |") == 4

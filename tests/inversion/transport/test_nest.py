@@ -110,6 +110,12 @@ def test_nests_that_do_not_fit(pair, tmp_path):
     formats.flexpart(inner, np.repeat(values[None], 2, axis=0), releases=2)
     report = convert_files([mother, inner], tmp_path / "receptors", scheduler="serial", step="1h")
     assert "its receptors are not those of its mother" in report["failed"][0]["error"]
+    holes = np.stack([values, np.full_like(values, np.nan)])
+    formats.flexpart(mother, np.stack([values, values]), releases=2)
+    formats.flexpart(inner, holes, releases=2)
+    report = convert_files([mother, inner], tmp_path / "holes", scheduler="serial", step="1h")
+    assert "lacks footprints that its mother domain" in report["failed"][0]["error"]
+    formats.flexpart(mother, values[None])
     with netCDF4.Dataset(mother, "a") as nc:
         nc["spec001_mr"].decay = np.float32(1e-5)
     formats.flexpart(inner, values[None])

@@ -122,6 +122,8 @@ def test_what_cannot_start_is_counted(write):
         ([HEAD, POINT, POINT], SchemaError, "2 rows whose times do not increase"),
         ([HEAD + ",weight", POINT + ",1", POINT + ","], SchemaError, "weights in some of its rows only"),
         ([HEAD + ",time_end", POINT + ",2020-06-01"], RangeError, "time_end comes before time"),
+        ([HEAD + ",time_end", POINT + ",2020-06-03T13:00", "a,2020-06-04,30,116,50,"], SchemaError, "belongs to a point"),
+        ([HEAD + ",amount_mol", POINT + ",5", "a,2020-06-03T13:00Z,30,116,50,6"], SchemaError, "amount_mol differs"),
         ([HEAD + ",zenith", POINT + ",30"], SchemaError, "needs both zenith and azimuth"),
         ([HEAD + ",zenith,azimuth", POINT + ",88,0"], RangeError, "zenith 88 is outside 0 to 85"),
     ],
@@ -228,10 +230,18 @@ def test_the_forward_command_writes_a_grid(met_file, write, tmp_path, capsys):
         assert data["time_bnds"].values[0, 0] == np.datetime64("2020-06-01T02:00")
         assert float(data["mole_fraction"].max()) > 0.0
         assert (data["mole_fraction_stderr"] <= data["mole_fraction"] * 1.01 + 1e-30).all()
-    path = write(head, "a,2020-06-01T02:00Z,25,105,30,1000", "b,2020-06-09T03:00Z,25.5,106,30,500")
+    path = write(head, "a,2020-06-01T02:00Z,25,105,30,1000", "b,2020-06-01T03:00Z,25.5,106,-30,500")
+    with pytest.raises(SystemExit) as stop:
+        main([*command, "--json"])
+    assert stop.value.code == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["skipped"] == {"b": "below ground (-30 m)"}
+    assert (found["sources"], found["amount_mol"]) == (1, 1000.0)
+    write(head, "b,2020-06-01T03:00Z,25.5,106,-30,500")
     with pytest.raises(SystemExit) as stop:
         main(command)
-    assert stop.value.code != 0
+    assert stop.value.code == 2
+    assert "no source can be followed: below ground (-30 m)" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main([*command[:4], str(write(HEAD, POINT)), *command[5:]])
     assert "lacks amount_mol" in capsys.readouterr().err

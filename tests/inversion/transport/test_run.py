@@ -10,10 +10,11 @@ import pytest
 
 from inversion.jacobian import JacobianStore
 from inversion.transport import run as module
-from inversion.transport.plan import flux_bins
+from inversion.transport.plan import claim, estimate, flux_bins, other_claim, span
 from inversion.transport.run import run_footprints
 from inversion.transport.settings import Settings
 from inversion.transport.stage import STAGE, FootprintOptions
+from inversion.transport.task import Task
 from obsnet.cli import main
 from obsnet.config import validate
 from obsnet.errors import ConfigError, GridError, RangeError
@@ -284,3 +285,69 @@ def test_the_command(met_file, tmp_path, capsys):
     assert "receptors in" not in captured.err  # nothing was left to estimate
     assert ended([*arguments[:8], "22,29,102", *arguments[9:]]) == 2
     assert "write it as south,north,west,east,dlat,dlon" in capsys.readouterr().err
+
+
+def test_the_stage_takes_listed_receptors_and_a_background(case):
+    options, place = case
+    (place.folder / "places.csv").write_text(
+        "obs_id,time,latitude,longitude,height_m\n"
+        "a,2020-06-01T10:00Z,25,105,30\nb,2020-06-01T11:00Z,26,106,30\nout,2020-06-01T11:00Z,29.5,106,30\n"
+    )
+    listed = options.model_copy(update={"receptors": "places.csv", "background": "405.5"})
+    result = STAGE.run(listed, place)
+    assert result.summary["receptors"] == 2
+    assert result.summary["skipped"] == {"outside the grid of fluxes": 1}
+    assert [p.name for p in STAGE.inputs(listed, place)] == ["a.nc", "places.csv"]
+    jacobian = JacobianStore(place.out / "footprints").read()
+    assert jacobian.obs_id.tolist() == ["a", "b"]
+    np.testing.assert_allclose(jacobian.background, 405.5)
+    (place.folder / "base.csv").write_text("time,value\n2020-05-01,400\n2020-07-01,400\n")
+    baseline = options.model_copy(update={"background": "base.csv"})
+    STAGE.run(baseline, place)
+    np.testing.assert_allclose(JacobianStore(place.out / "footprints").read().background, 400.0)
+    assert "base.csv" in [p.name for p in STAGE.inputs(baseline, place)]
+
+
+def test_coarse_meteorology_is_told(tmp_path):
+    path = era5(tmp_path / "a.nc", hours=range(0, 25, 6))
+    told = []
+    found = go(path, tmp_path / "fp", report=told.append)
+    assert any("every 6 h: coarser than 3 h" in line for line in told)
+    assert any("coarser than 3 h" in note for note in found["notes"])
+
+
+def test_how_long_it_takes_is_said_before(met_file, tmp_path):
+    told = []
+    go(met_file, tmp_path / "fp", report=told.append)
+    assert told[-1].startswith("7 receptors in 3 parts, about 0.0 min on")
+    settings = Settings(turbulence="hanna", smooth=1.0)
+    tasks = [Task("o", "m", k, k + 100, settings) for k in range(0, 10000, 100)]
+    # 10,000 footprints of 1000 particles for 72 h at 1.7 s, smoothed (two passes), by four workers.
+    assert estimate(tasks, settings, 4) == "10000 receptors in 100 parts, about 2.3 h on 4 workers"
+    assert estimate(tasks[:1], settings, 4).endswith("about 5.5 min on 4 workers")
+
+
+def test_what_a_folder_is_claimed_for(tmp_path):
+    mine = claim(table(), {"hours": 6.0, "grid": "abc"})
+    assert other_claim(tmp_path, mine) == ""
+    (tmp_path / "claim.json").write_text(json.dumps(mine))
+    assert other_claim(tmp_path, mine) == ""
+    # Values and uncertainties may change: footprints do not depend on them.
+    revised = table().set_column(table().column_names.index("value"), "value", [np.full(7, 415.0)])
+    assert other_claim(tmp_path, claim(revised, {"hours": 6.0, "grid": "abc"})) == ""
+    assert other_claim(tmp_path, claim(table(6), {"hours": 6.0, "grid": "abc"})) == "other observations"
+    assert other_claim(tmp_path, {**mine, "grid": "x"}) == "other grid"
+    assert other_claim(tmp_path, {**mine, "hours": 7.0}) == "other hours (6.0 there, 7.0 now)"
+
+
+def test_the_span_of_observations_knows_their_averaging():
+    observations = table(2)
+    first, last = span(observations)
+    assert (first, last) == (T0 + np.timedelta64(8, "h"), T0 + np.timedelta64(9, "h"))
+    start = observations["time"].to_numpy() - np.timedelta64(1, "h")
+    far = np.array([T0, T0 + np.timedelta64(40, "D")]).astype("datetime64[us]")
+    for name, values in (("time_start", start), ("time_end", far)):
+        k = observations.column_names.index(name)
+        observations = observations.set_column(k, observations.schema.field(k), [values])
+    # An end forty days away is no averaging time.
+    assert span(observations) == (T0, T0 + np.timedelta64(9, "h"))
