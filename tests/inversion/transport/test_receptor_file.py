@@ -122,7 +122,7 @@ def test_what_cannot_start_is_counted(write):
         ([HEAD, POINT, POINT], SchemaError, "2 rows whose times do not increase"),
         ([HEAD + ",weight", POINT + ",1", POINT + ","], SchemaError, "weights in some of its rows only"),
         ([HEAD + ",time_end", POINT + ",2020-06-01"], RangeError, "time_end comes before time"),
-        ([HEAD + ",time_end", POINT + ",2020-06-03T13:00", "a,2020-06-04,30,116,50,"], SchemaError, "belongs to a point"),
+        ([HEAD + ",time_end", POINT + ",2020-06-05", "a,2020-06-04,30,116,50,"], SchemaError, "belongs to a point"),
         ([HEAD + ",amount_mol", POINT + ",5", "a,2020-06-03T13:00Z,30,116,50,6"], SchemaError, "amount_mol differs"),
         ([HEAD + ",zenith", POINT + ",30"], SchemaError, "needs both zenith and azimuth"),
         ([HEAD + ",zenith,azimuth", POINT + ",88,0"], RangeError, "zenith 88 is outside 0 to 85"),
