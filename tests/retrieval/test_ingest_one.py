@@ -163,6 +163,20 @@ def test_soundings_and_their_averages_are_not_mixed(tmp_path):
         IngestOptions(superobs=BAKER, extra=("raw",))
 
 
+def test_a_day_produced_twice_is_averaged_once(tmp_path):
+    """In one run and in a later one: soundings of the older file never count beside those of the newer."""
+    old = granule(tmp_path / "in", made="180929105747")
+    new = granule(tmp_path / "in", made="190101000000", change=lambda v, a: a.update(history="again"))
+    options = IngestOptions(superobs=BAKER)
+    rows = {row["path"]: row["status"] for row in ingest([old, new], tmp_path / "a", options).files}
+    assert rows[str(new)] == "done"
+    assert rows[str(old)].startswith("bad: all 40 soundings are also in")
+    ingest([old], tmp_path / "b", options)
+    assert ingest([new], tmp_path / "b", options).bad  # what the store has wins
+    one, two = (ObservationStore(tmp_path / n).read("CO2") for n in "ab")
+    assert without_names(one).equals(without_names(two))
+
+
 def test_a_granule_without_a_good_sounding_makes_none(tmp_path):
     path = granule(tmp_path / "in", change=lambda v, a: v["xco2_quality_flag"][0].fill(1))
     (row,) = ingest([path], tmp_path / "s", IngestOptions(superobs=BAKER)).files
