@@ -366,7 +366,8 @@ def _foreign(
 
     import xarray as xr
 
-    from inversion.jacobian_door import foreign_problem, read_foreign
+    from inversion.foreign_problem import foreign_problem
+    from inversion.jacobian_door import read_foreign
     from inversion.solvers.choose import solve
     from obsnet.cf import write_netcdf
     from obsnet.config import resolve_files

@@ -11,7 +11,6 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy import fft
 
 __all__ = ["SMALLEST", "GridCorrelation", "as_grid_correlation"]
 
@@ -38,6 +37,8 @@ class GridCorrelation:
 
     @cached_property
     def _length(self) -> int:
+        from scipy import fft  # 5 MB that problems without a large grid need not load
+
         return int(fft.next_fast_len(2 * self.lags.shape[2] - 1, real=True))
 
     @property
@@ -48,6 +49,8 @@ class GridCorrelation:
     @cached_property
     def _spectrum(self) -> Floats:
         """Eigenvalues of the circulant extension, shape (frequencies, rows, rows)."""
+        from scipy import fft
+
         rows, _, columns = self.lags.shape
         ring = np.zeros((self._length, rows, rows))
         ring[:columns] = self.lags.transpose(2, 0, 1)
@@ -64,6 +67,8 @@ class GridCorrelation:
         return out.reshape(flat.shape)
 
     def _product(self, x: Floats) -> Floats:
+        from scipy import fft
+
         rows, _, columns = self.lags.shape
         cube = np.ascontiguousarray(x.reshape(rows, columns, -1).transpose(1, 0, 2))
         wave = fft.rfft(cube, n=self._length, axis=0)

@@ -270,7 +270,8 @@ def test_case_s_mixes():
 
 def test_the_real_jacobian_of_east_asia(sample_data):
     """Gosan: the spread of the scale factors was too small, the estimated model error a little too large."""
-    from inversion.jacobian_door import foreign_problem, read_foreign
+    from inversion.foreign_problem import foreign_problem
+    from inversion.jacobian_door import read_foreign
     from inversion.options import ForeignOptions
 
     path = sample_data / "inversion" / "eastasia_rhime" / "standard_rhime_outs_EASTASIA.nc"

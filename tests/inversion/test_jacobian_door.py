@@ -7,7 +7,8 @@ import pytest
 import xarray as xr
 
 from inversion import solve
-from inversion.jacobian_door import foreign_problem, read_foreign
+from inversion.foreign_problem import foreign_problem
+from inversion.jacobian_door import read_foreign
 from inversion.options import ForeignOptions
 from obsnet.errors import FormatError, SchemaError, UnitError
 
