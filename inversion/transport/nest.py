@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from inversion.transport.footprint import BATCH_BYTES, FootprintFile
 from inversion.transport.readers.common import probe
+from inversion.transport.readers.ctlagrange import NEAR_FIELD
 from obsnet.errors import FormatError, GridError
 from obsnet.field import grid_of
 from obsnet.grid import Grid
@@ -41,11 +43,12 @@ def pair_up(paths: Sequence[str | Path]) -> dict[Path, Path]:
 
 
 def nest_in(path: str | Path) -> bool:
-    """Tell whether a file holds both an outer and an inner grid, as nested openghg files do."""
-    return {"fp_low", "fp_high"} <= set(probe(path).variables)
+    """Tell whether a file holds both an outer and an inner grid: nested openghg files, ``foot1`` with a near field."""
+    names = set(probe(path).variables)
+    return {"fp_low", "fp_high"} <= names or {"foot1", NEAR_FIELD} <= names
 
 
-def outside(data: xr.Dataset, inner: Grid) -> xr.Dataset:
+def outside(data: xr.Dataset, inner: Grid, steps: npt.NDArray[np.bool_] | None = None) -> xr.Dataset:
     """Take the area of a nest out of a footprint.
 
     Parameters
@@ -54,6 +57,8 @@ def outside(data: xr.Dataset, inner: Grid) -> xr.Dataset:
         Footprints on the mother's grid, see `inversion.transport.footprint`.
     inner : Grid
         The nest, wholly inside.
+    steps : ndarray of bool, shape (step,), optional
+        Steps that the nest has too; all by default.
 
     Returns
     -------
@@ -78,6 +83,8 @@ def outside(data: xr.Dataset, inner: Grid) -> xr.Dataset:
     columns = _covered(mother.lon_edges, box[1])
     kept = 1.0 - rows[:, None] * columns[None, :]
     values = data["sensitivity"]
+    both = np.ones(data.sizes["step"], bool) if steps is None else steps
+    kept = np.where(both[:, None, None], kept, 1.0)
     return data.assign(sensitivity=(values.dims, (values.values * kept).astype(np.float32), values.attrs))
 
 
@@ -104,12 +111,20 @@ def nested_batches(mother: FootprintFile, nest: FootprintFile) -> Iterator[tuple
         coarse, fine = mother.read(start, start + size), nest.read(start, start + size)
         if coarse["obs_id"].values.tolist() != fine["obs_id"].values.tolist():
             raise FormatError(f"{nest.path}: lacks footprints that its mother domain in {mother.path} has")
-        for name in ("step_start", "step_end"):
-            if not np.array_equal(coarse[name].values, fine[name].values, equal_nan=True):
-                raise FormatError(
-                    f"{nest.path}: its hours are not those of its mother domain in {mother.path}"
-                )
-        yield outside(coarse, nest.grid), fine
+        yield outside(coarse, nest.grid, _shared_steps(coarse, fine, nest)), fine
+
+
+def _shared_steps(coarse: xr.Dataset, fine: xr.Dataset, nest: FootprintFile) -> npt.NDArray[np.bool_]:
+    """Return which of the mother's steps the nest has; it may stop earlier, but have none of its own."""
+    n = fine.sizes["step"]
+    for first in range(coarse.sizes["step"] - n + 1):
+        part = coarse.isel(step=slice(first, first + n))
+        if all(
+            np.array_equal(part[name].values, fine[name].values, equal_nan=True)
+            for name in ("step_start", "step_end")
+        ):
+            return np.isin(np.arange(coarse.sizes["step"]), np.arange(first, first + n))
+    raise FormatError(f"{nest.path}: its hours are not those of its mother domain")
 
 
 def add_up(tables: Sequence[pa.Table]) -> pa.Table:

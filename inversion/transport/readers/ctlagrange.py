@@ -30,10 +30,12 @@ from inversion.transport.readers.common import (
     times,
     values,
 )
-from obsnet.errors import FormatError
+from obsnet.errors import FormatError, MissingVariableError
 from obsnet.times import as_utc
 
-__all__ = ["matches", "open_file", "parse_name", "step_label"]
+__all__ = ["NEAR_FIELD", "matches", "open_file", "parse_name", "step_label"]
+
+NEAR_FIELD = "footnearfield1"  # on a fine grid around the receptor, for its last hours, named like foot1
 
 _NAME = re.compile(
     r"(?P<y>\d{4})x(?P<mo>\d{2})x(?P<d>\d{2})x(?P<h>\d{2})(?:x(?P<mi>\d{2}))?"
@@ -54,17 +56,28 @@ def open_file(found: Probe, options: Options) -> FootprintFile:
     receptor = options.receptor or parse_name(path)
     time = as_utc(receptor.time)
     notes: list[str] = []
+    name = NEAR_FIELD if options.part == "high" else "foot1"
+    lat, lon, date = (f"{name}{axis}" for axis in ("lat", "lon", "date"))
     with open_netcdf(path) as nc:
-        foot = nc["foot1"]
-        step_dim = next((d for d in foot.dimensions if d not in {"foot1lat", "foot1lon"}), None)
+        missing = [n for n in (name, lat, lon, date) if n not in nc.variables]
+        if missing:
+            raise MissingVariableError(f"{path}: {name} needs {', '.join(missing)}")
+        foot = nc[name]
+        step_dim = next((d for d in foot.dimensions if d not in {lat, lon}), None)
         if step_dim is None or len(foot.dimensions) != 3:
             raise FormatError(
-                f"{path}: foot1 needs a time dimension beside foot1lat and foot1lon, found {foot.dimensions}"
+                f"{path}: {name} needs a time dimension beside {lat} and {lon}, found {foot.dimensions}"
             )
-        scale, unit = factor(text(foot, "units"), options, path, "foot1")
-        where = axes(nc["foot1lat"][:], nc["foot1lon"][:], path)
-        stamps = times(nc["foot1date"], path)
-        nearfield = sorted(n for n in nc.variables if n.startswith("footnearfield") and nc[n].ndim == 3)
+        scale, unit = factor(text(foot, "units"), options, path, name)
+        where = axes(nc[lat][:], nc[lon][:], path)
+        stamps = times(nc[date], path)
+        if NEAR_FIELD in nc.variables:
+            notes.append(
+                "fine grid near the receptor: the rest is left out"
+                if options.part == "high"
+                else f"{NEAR_FIELD} (fine grid near the receptor) is not read: foot1 holds the same air coarsely; "
+                "both are joined by convert with part='both' (--part both)"
+            )
     order = np.argsort(stamps, kind="stable")
     stamps = stamps[order]
     length = _step(stamps, path)
@@ -78,15 +91,10 @@ def open_file(found: Probe, options: Options) -> FootprintFile:
     label = options.label or step_label(last, length, time, path)
     back = np.arange(stamps.size)[::-1] * length
     begin: npt.NDArray[np.datetime64] = np.asarray(last - back if label == "begin" else last - length - back)
-    if nearfield:
-        notes.append(
-            f"{', '.join(nearfield)} (fine grid near the receptor) is not read: foot1 holds the same air "
-            "coarsely"
-        )
 
     def load(_start: int, _stop: int) -> Block:
         with open_netcdf(path) as nc:
-            field = values(nc["foot1"], (step_dim, "foot1lat", "foot1lon"))[order]
+            field = values(nc[name], (step_dim, lat, lon))[order]
         field = np.where(field < -1e30, np.nan, field)
         field = check_values(where.sort(field) * scale, path, signed=False)
         end = begin + length

@@ -265,22 +265,26 @@ def foot1(
     unit="ppm per (umol m-2 s-1)",
     receptor=T0,
     kind="f8",
+    name="foot1",
+    lat=LAT,
+    lon=LON,
+    mode="w",
 ) -> Path:
     """CarbonTracker-Lagrange ``foot1``; `values` forward in time, stored near to far, missing -1e34."""
     n = len(values)
     hour = np.timedelta64(3_600_000_000, "us")
     begin = receptor - hour * np.arange(n, 0, -1)
     stamps = begin if label == "begin" else begin + hour
-    with netCDF4.Dataset(path, "w") as nc:
-        for name, size in (("foot1date", n), ("foot1lat", LAT.size), ("foot1lon", LON.size)):
-            nc.createDimension(name, size)
-        date = nc.createVariable("foot1date", kind, ("foot1date",))
+    with netCDF4.Dataset(path, mode) as nc:
+        for axis, size in ((f"{name}date", n), (f"{name}lat", lat.size), (f"{name}lon", lon.size)):
+            nc.createDimension(axis, size)
+        date = nc.createVariable(f"{name}date", kind, (f"{name}date",))
         date.units = "days since 2000-01-01 00:00:00 UTC"
         date[:] = ((stamps - np.datetime64("2000-01-01", "us")) / np.timedelta64(1, "D"))[::-1]
-        nc.createVariable("foot1lat", "f8", ("foot1lat",))[:] = LAT
-        nc.createVariable("foot1lon", "f8", ("foot1lon",))[:] = LON
-        dims = ("foot1date", "foot1lon", "foot1lat") if swap else ("foot1date", "foot1lat", "foot1lon")
-        foot = nc.createVariable("foot1", "f4", dims, fill_value=-1e34)
+        nc.createVariable(f"{name}lat", "f8", (f"{name}lat",))[:] = lat
+        nc.createVariable(f"{name}lon", "f8", (f"{name}lon",))[:] = lon
+        dims = [f"{name}{axis}" for axis in (("date", "lon", "lat") if swap else ("date", "lat", "lon"))]
+        foot = nc.createVariable(name, "f4", dims, fill_value=-1e34)
         if unit:
             foot.units = unit
         foot[:] = (values.swapaxes(1, 2) if swap else values)[::-1]

@@ -13,7 +13,7 @@ from inversion.transport.convert import convert_files
 from inversion.transport.nest import outside, pair_up
 from inversion.transport.readers import Options, open_footprints, read
 from obsnet.constants import MOLAR_MASS_DRY_AIR
-from obsnet.errors import GridError
+from obsnet.errors import GridError, MissingVariableError
 from obsnet.grid import Grid
 from tests.inversion.transport import formats
 
@@ -104,7 +104,7 @@ def test_nests_that_do_not_fit(pair, tmp_path):
         GridError, match=r"the nest \(lat 29 to 34\) reaches beyond its mother domain \(30 to 36\)"
     ):
         outside(read(mother), wide)
-    formats.flexpart(inner, np.zeros((1, 2, 12, 14), np.float32))
+    formats.flexpart(inner, np.zeros((1, 4, 12, 14), np.float32))
     report = convert_files([mother, inner], tmp_path / "hours", scheduler="serial", step="1h")
     assert "its hours are not those of its mother domain" in report["failed"][0]["error"]
     formats.flexpart(inner, np.repeat(values[None], 2, axis=0), releases=2)
@@ -134,3 +134,32 @@ def test_both_grids_of_a_real_nested_file(sample_data, tmp_path):
     assert report["total"] == pytest.approx(kept + float(high.read().sensitivity.sum()), rel=1e-5)
     # The nest holds what the outer grid holds there, so the sum stays.
     assert report["total"] == pytest.approx(float(low.read().sensitivity.sum()), rel=2e-3)
+
+
+def test_a_near_field_of_the_last_hours_joins_foot1(tmp_path):
+    """The fine grid stands in for the coarse one in the hours that it has, and nowhere else."""
+    values = formats.field(8, 5)
+    path = formats.foot1(tmp_path / "foot2024x04x02x06x33.40Nx113.30Ex00025.nc", values)
+    lat, lon = 33.05 + 0.1 * np.arange(10), 113.05 + 0.1 * np.arange(10)
+    near = np.zeros((2, 10, 10), np.float32)
+    near[:, 3, 4] = [0.5, 0.7]
+    formats.foot1(path, near, name="footnearfield1", lat=lat, lon=lon, mode="a")
+    assert any("joined by convert" in note for note in open_footprints(path).notes)
+    alone = read(path, Options(part="high"))
+    assert alone.sizes["step"] == 2
+    assert float(alone.sensitivity.sum()) == pytest.approx(1.2)
+    report = convert_files(
+        [path], tmp_path / "j", options=Options(part="both"), grid=FINE, scheduler="serial", step="1h"
+    )
+    assert report["failed"] == []
+    both = total(tmp_path / "j").reshape(5, *FINE.shape)
+    inside = both[:, 30:40, 30:40]
+    np.testing.assert_allclose(inside[3:], near, rtol=2e-3, atol=1e-9)
+    convert_files([path], tmp_path / "coarse", grid=FINE, scheduler="serial", step="1h")
+    coarse = total(tmp_path / "coarse").reshape(5, *FINE.shape)
+    np.testing.assert_allclose(both[:3], coarse[:3], rtol=1e-6)
+    inside[3:] = coarse[3:, 30:40, 30:40] = 0.0
+    np.testing.assert_allclose(both[3:], coarse[3:], rtol=1e-5, atol=1e-9)
+    plain = formats.foot1(tmp_path / "foot2024x04x02x06x33.40Nx113.30Ex00030.nc", values)
+    with pytest.raises(MissingVariableError, match="footnearfield1 needs footnearfield1, footnearfield1lat"):
+        open_footprints(plain, Options(part="high"))
