@@ -41,6 +41,8 @@ __all__ = [
 ]
 
 Floats = npt.NDArray[np.float64]
+_CORNERS = {"corner_latitude", "corner_longitude"}
+_NOT_AVERAGED = {"obs_id", "file_id", "quality_original", "n", "intake_height_m"}
 _SURFACES, _SURFACE_LIMITS = ("sea", "coast", "land", ""), (0.2, 0.8, 1.0001)  # of the land fraction
 
 
@@ -169,7 +171,6 @@ def super_observe(table: pa.Table, settings: Superobs, *, file_id: str | None = 
     flagged = {"flagged": len(table) - len(good)}
     if "point" in pc.unique(good["kind"]).to_pylist():
         raise SchemaError("super-observations are made of columns; this table holds station samples")
-    one_scale(good, "the soundings")
     groups, labels = groups_of(good, settings)
     kept = groups.at_least(settings.minimum)
     problems = flagged | kept.problems
@@ -179,7 +180,7 @@ def super_observe(table: pa.Table, settings: Superobs, *, file_id: str | None = 
         nothing = OBSERVATIONS.schema.empty_table().replace_schema_metadata(table.schema.metadata)
         return SuperObservations(nothing, _report(None, kept), problems)
     operator, residual = mean_operator(table, np.flatnonzero(use), kept)
-    name = file_id or _file_id(table.filter(use), settings)
+    name = file_id or _file_id(table.select(["file_id", "time"]).filter(use), settings)
     return _average(good, kept, labels, settings, problems, name, operator, residual)
 
 
@@ -201,25 +202,9 @@ def write_settings(store: Path, settings: Superobs, **selection: Any) -> None:
 
 def needed_columns(settings: Superobs) -> list[str]:
     """Return the columns of the observation table that `super_observe` looks at."""
-    columns = [
-        *(
-            "species",
-            "kind",
-            "source",
-            "platform",
-            "mode",
-            "scale",
-            "vertical",
-            "quality",
-            "time",
-            "time_start",
-        ),
-        *("time_end", "latitude", "longitude", "land_fraction", "altitude_m", "value", "uncertainty"),
-        *("uncertainty_systematic", "prior_column", *PROFILES),
-    ]
-    if settings.method == "area" and settings.footprint_km is None:
-        columns += ["corner_latitude", "corner_longitude"]
-    return columns
+    pixels = settings.method == "area" and settings.footprint_km is None
+    without = _NOT_AVERAGED if pixels else _NOT_AVERAGED | _CORNERS
+    return [name for name in OBSERVATIONS.schema.names if name not in without]
 
 
 def groups_of(table: pa.Table, settings: Superobs) -> tuple[Groups, list[tuple[str, str, str]]]:
