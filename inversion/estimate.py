@@ -25,7 +25,7 @@ from inversion.hyperparameters import (
     fit_hyperparameters,
 )
 from inversion.invert import Assembled
-from inversion.kernels import chord_km
+from inversion.kernels import grid_distance
 from inversion.options import InvertOptions, LikelihoodOptions
 from obsnet.errors import ConfigError
 
@@ -202,8 +202,7 @@ def error_model(options: InvertOptions, made: Assembled, *, restricted: bool) ->
     """
     problem, state = made.problem, made.problem.state
     assert state is not None
-    lat, lon = (a.ravel() for a in np.meshgrid(made.grid.lat, made.grid.lon, indexing="ij"))
-    distance = chord_km(lat, lon)
+    distance = grid_distance(made.grid.lat, made.grid.lon)
     terms: list[Term] = []
     columns: list[Floats] = []
     for block in state.blocks:
@@ -219,7 +218,7 @@ def error_model(options: InvertOptions, made: Assembled, *, restricted: bool) ->
             length, key, h, spread, apart = sector.correlation_km, size, matrix, part.diagonal(), distance
             if isinstance(part, LowRankCovariance):  # common to whole regions: regions for cells
                 length, key, h = 0.0, "regional_relative", matrix @ part.patterns
-                spread, apart = np.ones(h.shape[1]), np.zeros((h.shape[1] // time.size,) * 2)
+                spread, apart = np.ones(h.shape[1]), 1.0 - np.eye(h.shape[1] // time.size)
             names = (path + key, path + "correlation_km", path + "correlation_days")
             terms.append(KroneckerTerm(names, h, np.sqrt(spread), apart, lags, length, days, sector.kernel))
         columns.append(np.asarray(matrix @ problem.prior[state.span(block.name)]))

@@ -22,7 +22,7 @@ import scipy.linalg as la
 import scipy.sparse as sp
 
 from inversion.covariance import project
-from inversion.kernels import KERNEL_SLOPES, KERNELS
+from inversion.kernels import KERNEL_SLOPES, KERNELS, as_matrix
 from inversion.kronecker import KroneckerCovariance
 from obsnet.errors import ConfigError, SolverError, nearest
 
@@ -88,8 +88,8 @@ class KroneckerTerm:
         Its columns of H.
     sigma : ndarray, shape (times * cells,)
         Standard deviation, of which the factor is estimated.
-    distance_km : ndarray, shape (cells, cells)
-        See `inversion.kernels.chord_km`.
+    distance_km : ndarray
+        Between cells, see `inversion.kernels.grid_distance` or `chord_km`.
     lag_days : ndarray, shape (times, times)
         Absolute time differences.
     length_km, days : float
@@ -116,16 +116,15 @@ class KroneckerTerm:
     def parts(self, values: Mapping[str, float]) -> tuple[Floats, dict[str, Floats]]:
         """See `Term`."""
         size, length, time = self.names
-        factor, eyes = values[size] ** 2, (np.eye(len(self.lag_days)), np.eye(len(self.distance_km)))
-        e = np.exp(-self.lag_days / values[time]) if self.days > 0.0 else eyes[0]
-        d = KERNELS[self.kernel](self.distance_km / values[length]) if self.length_km > 0.0 else eyes[1]
+        factor, far, lag = values[size] ** 2, self.distance_km, self.lag_days
+        e = np.exp(-lag / values[time]) if self.days > 0.0 else np.eye(len(lag))
+        d = KERNELS[self.kernel](far / values[length]) if self.length_km > 0.0 else (far == 0.0) * 1.0
         part = factor * self._project(e, d)
         slopes = {size: 2.0 * part}
         if self.length_km > 0.0:
-            slope = KERNEL_SLOPES[self.kernel](self.distance_km / values[length])
-            slopes[length] = factor * self._project(e, slope)
+            slopes[length] = factor * self._project(e, KERNEL_SLOPES[self.kernel](far / values[length]))
         if self.days > 0.0:
-            slopes[time] = factor * self._project(self.lag_days / values[time] * e, d)
+            slopes[time] = factor * self._project(lag / values[time] * e, d)
         return part, slopes
 
     def _project(self, time: Floats, space: Floats) -> Floats:
@@ -135,16 +134,16 @@ class KroneckerTerm:
             if sp.issparse(self.jacobian)
             else np.asarray(self.jacobian) * self.sigma
         )
-        return project(scaled, _Product(time, space))
+        return project(scaled, _Product(time, as_matrix(space)))
 
 
 class _Product(KroneckerCovariance):
     """E (x) D of matrices that need not be correlations."""
 
-    def __init__(self, time: Floats, space: Floats) -> None:
+    def __init__(self, time: Floats, space: Any) -> None:
         self.time, self.space = time, space
-        self.shape = (len(time), len(space))
-        self.sigma = np.ones(len(time) * len(space))
+        self.shape = (len(time), space.shape[0])
+        self.sigma = np.ones(len(time) * space.shape[0])
 
 
 @dataclass(frozen=True, eq=False)

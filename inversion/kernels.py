@@ -21,8 +21,10 @@ __all__ = [
     "EARTH_RADIUS_KM",
     "KERNELS",
     "KERNEL_SLOPES",
+    "as_matrix",
     "chord_km",
     "grid_correlation",
+    "grid_distance",
     "space_correlation",
     "time_correlation",
     "unit_vectors",
@@ -131,6 +133,31 @@ def space_correlation(
     return sp.csr_array((data, (np.append(row, ends), np.append(column, ends))), shape=(n, n))
 
 
+def grid_distance(lat: npt.ArrayLike, lon: npt.ArrayLike) -> Floats:
+    """Return straight-line distances between the cells of a grid, km.
+
+    Parameters
+    ----------
+    lat, lon : array_like, shape (rows,), (columns,)
+        Degrees; cell = row * columns + column.
+
+    Returns
+    -------
+    ndarray, shape (rows, rows, columns) or (cells, cells)
+        Where the longitudes are even and the cells many: between two rows, by the number of columns between; else
+        between all cells.
+    """
+    rows, columns = np.asarray(lat, dtype=np.float64), np.asarray(lon, dtype=np.float64)
+    y, x = (a.ravel() for a in np.meshgrid(rows, columns, indexing="ij"))
+    steps = np.diff(columns)
+    even = steps.size > 0 and bool(np.allclose(steps, steps[0], rtol=1e-9, atol=0.0))
+    if y.size < SMALLEST or not even:
+        return chord_km(y, x)
+    first = unit_vectors(rows, np.full(rows.size, columns[0]))
+    apart = np.linalg.norm(first[:, None, :] - unit_vectors(y, x), axis=2) * EARTH_RADIUS_KM
+    return np.asarray(apart.reshape(rows.size, rows.size, columns.size))
+
+
 def grid_correlation(
     lat: npt.ArrayLike, lon: npt.ArrayLike, length_km: float, kernel: str = "exponential"
 ) -> Any:
@@ -138,8 +165,8 @@ def grid_correlation(
 
     Parameters
     ----------
-    lat, lon : array_like, shape (rows,), (columns,)
-        Degrees; cell = row * columns + column.
+    lat, lon
+        See `grid_distance`.
     length_km, kernel
         See `space_correlation`.
 
@@ -147,18 +174,15 @@ def grid_correlation(
     -------
     ndarray or GridCorrelation, shape (cells, cells)
     """
-    rows, columns = np.asarray(lat, dtype=np.float64), np.asarray(lon, dtype=np.float64)
-    steps = np.diff(columns)
-    even = steps.size > 0 and bool(np.allclose(steps, steps[0], rtol=1e-9, atol=0.0))
-    if length_km <= 0.0 or rows.size * columns.size < SMALLEST or not even:
-        y, x = (a.ravel() for a in np.meshgrid(rows, columns, indexing="ij"))
-        return space_correlation(y, x, length_km, kernel)
     if kernel not in KERNELS:
         raise ConfigError(f"unknown correlation kernel {kernel!r}{nearest(kernel, KERNELS)}")
-    first = unit_vectors(rows, np.full(rows.size, columns[0]))
-    y, x = (a.ravel() for a in np.meshgrid(rows, columns, indexing="ij"))
-    apart = np.linalg.norm(first[:, None, :] - unit_vectors(y, x), axis=2) * EARTH_RADIUS_KM
-    return GridCorrelation(KERNELS[kernel](apart / length_km).reshape(rows.size, rows.size, columns.size))
+    distance = grid_distance(lat, lon)
+    return as_matrix(KERNELS[kernel](distance / length_km) if length_km > 0.0 else (distance == 0.0) * 1.0)
+
+
+def as_matrix(values: Floats) -> Any:
+    """Return values at the distances of `grid_distance` as a matrix."""
+    return GridCorrelation(values) if values.ndim == 3 else values
 
 
 def time_correlation(times: npt.ArrayLike, days: float) -> Floats:

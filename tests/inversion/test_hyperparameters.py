@@ -16,7 +16,7 @@ from inversion.hyperparameters import (
     ModelErrorTerm,
     fit_hyperparameters,
 )
-from inversion.kernels import chord_km, space_correlation, time_correlation
+from inversion.kernels import chord_km, grid_distance, space_correlation, time_correlation
 from inversion.observation_error import MarkovError
 from inversion.solvers.geostatistical import select_trend, solve_geostatistical
 from obsnet.errors import ConfigError, SolverError
@@ -135,6 +135,24 @@ def test_gradient_is_the_derivative(kernel, trend):
     numeric = approx_fprime(start, value, 1e-6)
     np.testing.assert_allclose([gradient[n] for n in names], numeric, rtol=1e-3, atol=1e-4)
     assert np.linalg.eigvalsh(fisher).min() > 0
+
+
+def test_a_large_grid_is_projected_without_its_matrix():
+    """Distances by rows and columns apart, against those between all cells."""
+    lat, lon = np.linspace(20, 50, 20), np.linspace(75, 130, 31)
+    y, x = (a.ravel() for a in np.meshgrid(lat, lon, indexing="ij"))
+    h = np.random.default_rng(0).random((5, 2 * 620))
+    lags = np.array([[0.0, 3.0], [3.0, 0.0]])
+    values = {"flux.sigma": 1.3, "flux.length_km": 400.0, "flux.days": 6.0}
+    found = []
+    for distance in (grid_distance(lat, lon), chord_km(y, x)):
+        term = KroneckerTerm(NAMES, h, np.ones(1240), distance, lags, 900.0, 4.0, "matern32")
+        part, slopes = term.parts(values)
+        bare = KroneckerTerm(NAMES, h, np.ones(1240), distance, lags, 0.0, 4.0).parts(values)[0]
+        found.append([part, *slopes.values(), bare])
+    assert grid_distance(lat, lon).shape == (20, 20, 31)
+    for one, two in zip(*found, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-10)
 
 
 def test_likelihood_is_the_evidence_of_the_problem():

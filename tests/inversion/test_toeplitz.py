@@ -48,12 +48,19 @@ def test_the_correlation_of_a_grid_is_made_without_its_matrix(kernel):
 
 @pytest.mark.parametrize(
     ("lat", "lon", "length"),
-    [(LAT[:5], LON[:5], 500.0), (LAT, np.append(LON[:-1], 131.0), 500.0), (LAT, LON, 0.0)],
+    [(LAT[:5], LON[:5], 500.0), (LAT, np.append(LON[:-1], 131.0), 500.0), (LAT[:5], LON, 0.0)],
 )
-def test_small_uneven_and_uncorrelated_grids_have_full_matrices(lat, lon, length):
+def test_small_and_uneven_grids_have_full_matrices(lat, lon, length):
     made = grid_correlation(lat, lon, length)
     assert isinstance(made, np.ndarray)
     np.testing.assert_array_equal(made, full(lat, lon, length))
+
+
+def test_a_large_grid_without_correlation_is_the_identity():
+    x = np.random.default_rng(0).standard_normal((620, 2))
+    made = grid_correlation(LAT, LON, 0.0)
+    assert isinstance(made, GridCorrelation)
+    np.testing.assert_allclose(made @ x, x, atol=1e-14)
 
 
 def test_around_the_globe():
