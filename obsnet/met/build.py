@@ -35,8 +35,12 @@ __all__ = ["Reader", "build_met", "open_met"]
 
 Fields = dict[str, npt.NDArray[np.float32]]
 ROUGHNESS = 0.1  # m, where the file gives none: open country with crops
-_VECTORS = ("u", "v", "u10", "v10", "stress_u", "stress_v", "stress_u_accumulated", "stress_v_accumulated")
-ACCUMULATION = 3600.0  # s, over which ERA5 sums its accumulated fluxes before the time they carry
+# Fluxes of the interval before the time that they carry, and what divides them: ERA5 sums over an hour.
+_BEFORE = {"accumulated": 3600.0, "mean": 1.0}
+_FLUXES = ("heat_flux", "stress_u", "stress_v")
+_VECTORS = ("u", "v", "u10", "v10", "stress_u", "stress_v") + tuple(
+    f"stress_{axis}_{kind}" for kind in _BEFORE for axis in "uv"
+)
 LAPSE = 0.0065  # K m-1, to carry temperature to the ground where there is no 2 m temperature
 
 
@@ -231,8 +235,8 @@ def _build(
             to_terrain_following(*arguments)
             wind, state = out["wind"][n], out["state"][n]
             ustar, blh, heat = now.get("ustar"), now.get("blh"), now["heat_flux"]
-            if now["accumulated"]:
-                # Means over the hour before: this moment lies between it and the next.
+            if now["earlier"]:
+                # Means over the interval before: this moment lies between it and the next.
                 heat = np.asarray(0.5 * (heat + after["heat_flux"]), np.float32)
                 ustar = ustar if ustar is None else np.asarray(0.5 * (ustar + after["ustar"]), np.float32)
             if ustar is None:
@@ -346,16 +350,21 @@ def _announce(names: set[str], notes: list[str]) -> None:
         ({"u10"}, "no 10 m wind: logarithmic profile from the lowest level"),
         ({"t2m"}, "no 2 m temperature: carried down from the lowest level at 6.5 K/km"),
         (
-            {"ustar", "stress_u", "stress_u_accumulated"},
+            {"ustar", "stress_u", *(f"stress_u_{kind}" for kind in _BEFORE)},
             "no friction velocity or stress: logarithmic law with the lowest wind",
         ),
-        ({"heat_flux", "heat_flux_accumulated"}, "no sensible heat flux: neutral stability assumed"),
+        (
+            {"heat_flux", *(f"heat_flux_{kind}" for kind in _BEFORE)},
+            "no sensible heat flux: neutral stability assumed",
+        ),
         ({"roughness"}, f"no roughness length: {ROUGHNESS:g} m assumed"),
     ):
         if not wanted & names:
             notes.append(text)
     if "heat_flux_accumulated" in names and "heat_flux" not in names:
         notes.append("accumulated fluxes taken as sums over the hour before their time, as in ERA5")
+    elif "heat_flux_mean" in names and "heat_flux" not in names:
+        notes.append("time-mean fluxes taken as means over the interval before their time")
 
 
 def _states(
@@ -424,12 +433,13 @@ def _complete(raw: Fields, resampler: Resampler, time: float) -> Fields:
         out["t2m"] = (lowest + LAPSE * (at - out["terrain"])).astype(np.float32)
     out.setdefault("roughness", np.full(flat, ROUGHNESS, np.float32))
     out["roughness"] = np.clip(out["roughness"], 1e-5, 3.0).astype(np.float32)
-    out["accumulated"] = np.array(False)
-    for name in ("heat_flux", "stress_u", "stress_v"):
-        total = out.pop(f"{name}_accumulated", None)
-        if total is not None and name not in out:
-            out[name] = total / np.float32(ACCUMULATION)
-            out["accumulated"] = np.array(True)
+    out["earlier"] = np.array(False)
+    for kind, seconds in _BEFORE.items():
+        for name in _FLUXES:
+            total = out.pop(f"{name}_{kind}", None)
+            if total is not None and name not in out:
+                out[name] = total / np.float32(seconds)
+                out["earlier"] = np.array(True)
     out.setdefault("heat_flux", np.zeros(flat, np.float32))
     if "ustar" not in out and "stress_u" in out:
         out["ustar"] = ustar_of_stress(out["stress_u"], out["stress_v"], out["sp"], out["t2m"])

@@ -81,6 +81,9 @@ VARIABLES = {
     "stress_v_accumulated": Variable("N m-2 s", False, -1e7, 1e7, "accumulated northward surface stress"),
     "heat_flux": Variable("W m-2", False, -2000.0, 2000.0, "upward sensible heat flux"),
     "heat_flux_accumulated": Variable("J m-2", False, -2e8, 2e8, "accumulated upward sensible heat flux"),
+    "stress_u_mean": Variable("N m-2", False, -50.0, 50.0, "time-mean eastward surface stress"),
+    "stress_v_mean": Variable("N m-2", False, -50.0, 50.0, "time-mean northward surface stress"),
+    "heat_flux_mean": Variable("W m-2", False, -2000.0, 2000.0, "time-mean upward sensible heat flux"),
     "roughness": Variable("m", False, 0.0, 20.0, "surface roughness length"),
 }
 
@@ -111,6 +114,12 @@ ALIASES = {
     "nsss": Alias("stress_v_accumulated"),
     "ishf": Alias("heat_flux", sign=-1.0),  # ECMWF counts downward
     "sshf": Alias("heat_flux_accumulated", sign=-1.0),
+    "metss": Alias("stress_u_mean"),
+    "mntss": Alias("stress_v_mean"),
+    "msshf": Alias("heat_flux_mean", sign=-1.0),
+    "avg_iews": Alias("stress_u_mean"),
+    "avg_inss": Alias("stress_v_mean"),
+    "avg_ishf": Alias("heat_flux_mean", sign=-1.0),
     "fsr": Alias("roughness"),
     "sr": Alias("roughness"),
     # CMIP and CF-style
@@ -132,6 +141,9 @@ ALIASES = {
     "fricv": Alias("ustar"),
     "shtfl": Alias("heat_flux"),
     "ishf_up": Alias("heat_flux"),
+    "avg_shtfl": Alias("heat_flux_mean"),
+    "avg_utaua": Alias("stress_u_mean"),
+    "avg_vtaua": Alias("stress_v_mean"),
     # ARL four-letter names; that format keeps no units
     "UWND": Alias("u", "m s-1"),
     "VWND": Alias("v", "m s-1"),

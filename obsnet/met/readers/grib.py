@@ -22,7 +22,7 @@ _LEVELS = {"isobaricInhPa": "pressure", "isobaricInPa": "pressure", "hybrid": "h
 _SURFACE = {"surface", "heightAboveGround", "atmosphere", "depthBelowLandLayer", "meanSea"}
 # GFS keeps the boundary layer and fluxes under these; the two fluxes are upward positive there.
 _SPECIAL = {"hpbl": "blh", "fricv": "zust", "sr": "fsr", "hgtsfc": "orog"}
-_UPWARD = {"ishf": "shtfl", "shtfl": "shtfl"}
+_UPWARD = {"ishf": "shtfl", "shtfl": "shtfl", "avg_ishf": "avg_shtfl"}
 
 
 @dataclass(frozen=True)

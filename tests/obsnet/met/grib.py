@@ -33,9 +33,12 @@ def fields(*, gfs: bool):
 
 
 def write(
-    path: Path, hour: int, *, gfs: bool, edition: int = 2, leave_out=lambda _name, _level: False
+    path: Path, hour: int, *, gfs: bool, edition: int = 2, mean=False, leave_out=lambda _name, _level: False
 ) -> Path:
-    """Write one time; GFS in GRIB 2 with relative humidity and heights, ECMWF with geopotential."""
+    """Write one time; GFS in GRIB 2 with relative humidity and heights, ECMWF with geopotential.
+
+    With `mean` the heat flux is that of the hour before, as GFS has it.
+    """
     import eccodes as codes
 
     with path.open("wb") as stream:
@@ -50,6 +53,13 @@ def write(
                 "longitudeOfFirstGridPointInDegrees": LON[0], "longitudeOfLastGridPointInDegrees": LON[-1],
                 "shortName": name, "typeOfLevel": kind, "level": level, "bitsPerValue": 24,
             }  # fmt: skip
+            if mean and name == "ishf":
+                del keys["shortName"], keys["typeOfLevel"], keys["level"]
+                keys |= {
+                    "dataTime": 100 * (hour - 1), "productDefinitionTemplateNumber": 8,
+                    "typeOfStatisticalProcessing": 0, "discipline": 0, "parameterCategory": 0, "parameterNumber": 11,
+                    "typeOfLevel": "surface", "indicatorOfUnitForTimeRange": 1, "stepRange": "0-1",
+                }  # fmt: skip
             for key, value in keys.items():
                 codes.codes_set(handle, key, value)
             codes.codes_set_values(handle, values.ravel())

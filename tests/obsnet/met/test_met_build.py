@@ -381,13 +381,21 @@ def test_fields_that_end_too_low(tmp_path):
         open_met([era5(tmp_path / "a.nc", levels=LEVELS[:5])])
 
 
-def test_accumulated_fluxes_are_divided_and_centred(tmp_path):
-    """ERA5: sums over the hour before; the value of a time is the mean of the hour before and the hour after."""
+@pytest.mark.parametrize(
+    ("names", "units", "seconds", "note"),
+    [
+        (("sshf", "ewss", "nsss"), ("J m**-2", "N m**-2 s"), 3600.0, "over the hour before"),
+        (("avg_ishf", "avg_iews", "avg_inss"), ("W m**-2", "N m**-2"), 1.0, "over the interval before"),
+        (("msshf", "metss", "mntss"), ("W m**-2", "N m**-2"), 1.0, "over the interval before"),
+    ],
+)
+def test_fluxes_of_the_hour_before_are_divided_and_centred(tmp_path, names, units, seconds, note):
+    """ERA5: sums or means over the hour before; a time takes the mean of the hour before and the hour after."""
     path = era5(tmp_path / "a.nc", drop=("ishf", "zust"))
     sums = np.array([100.0, 200.0, 400.0])
     with netCDF4.Dataset(path, "a") as data:
-        for name, unit, value in (("sshf", "J m**-2", -3600.0 * sums), ("ewss", "N m**-2 s", 3600.0 * 0.1 * np.ones(3)),
-                                  ("nsss", "N m**-2 s", np.zeros(3))):  # fmt: skip
+        values = (-seconds * sums, seconds * 0.1 * np.ones(3), np.zeros(3))
+        for name, unit, value in zip(names, (units[0], units[1], units[1]), values, strict=True):
             variable = data.createVariable(name, "f4", ("time", "latitude", "longitude"))
             variable.units = unit
             variable[:] = value[:, None, None]
@@ -397,7 +405,7 @@ def test_accumulated_fluxes_are_divided_and_centred(tmp_path):
     # 1/L is linear in the flux.
     flux = -met.surface[:, 0, 0, 3] * ustar**3
     np.testing.assert_allclose(flux / flux[0], np.array([150.0, 300.0, 400.0]) / 150.0, rtol=1e-4)
-    assert any("hour before" in n for n in met.meta["notes"])
+    assert any(note in n for n in met.meta["notes"])
 
 
 def test_real_era5_of_the_sample(sample_data):

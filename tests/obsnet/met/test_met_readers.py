@@ -310,6 +310,16 @@ def test_grib_of_the_centres_is_what_netcdf_is(tmp_path, gfs, edition):
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=2e-4, atol=1e-4)
 
 
+def test_grib_of_gfs_with_its_time_mean_heat_flux(tmp_path):
+    pytest.importorskip("eccodes", reason="the extra 'grib' is not installed")
+    files = [grib.write(tmp_path / f"{h}.grb", h, gfs=True, mean=True) for h in (1, 2, 3)]
+    met = open_met(files)
+    same = open_met([era5(tmp_path / "a.nc", hours=(1, 2, 3), drop=("zust",))])
+    np.testing.assert_allclose(met.surface, same.surface, rtol=1e-3, atol=1e-4)
+    assert (met.surface[..., 3] < 0.0).all()  # upward: unstable
+    assert any("means over the interval before" in note for note in met.meta["notes"])
+
+
 def test_grib_levels_and_grids_that_differ(tmp_path):
     pytest.importorskip("eccodes", reason="the extra 'grib' is not installed")
     first = grib.write(tmp_path / "0.grb", 0, gfs=True)
