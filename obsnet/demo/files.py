@@ -15,6 +15,7 @@ __all__ = ["LEVELS", "column_operator", "write_lite", "write_noaa_event"]
 
 Array = NDArray[np.float64]
 LEVELS = 20
+_TO_X2019 = (1.00079, -0.142)  # from X2007, ppm: Hall et al. 2021, doi:10.5194/amt-14-3015-2021
 # Pressure of level k over surface pressure, top first, evenly spaced as in the Lite files.
 _SIGMA = np.append(1e-4, np.linspace(0.0, 1.0, LEVELS)[1:])
 
@@ -74,7 +75,7 @@ def write_lite(
     latitude, longitude : ndarray, shape (n,)
         Degrees.
     xco2, uncertainty : ndarray, shape (n,)
-        ppm.
+        ppm, on the WMO scale X2019; the file has them on X2007 too, as the real ones do.
     flag : ndarray, shape (n,)
         0 good, 1 bad.
     operator : dict
@@ -95,6 +96,7 @@ def write_lite(
     )
     surface = operator["pressure_levels"][:, -1]
     half = 0.01
+    older = (xco2 - _TO_X2019[1]) / _TO_X2019[0]
     corners = (
         np.stack([latitude + dy for dy in (-half, -half, half, half)], 1),
         np.stack([longitude + dx for dx in (-half, half, half, -half)], 1),
@@ -110,7 +112,8 @@ def write_lite(
         "vertex_longitude": ("f4", ("sounding_id", "vertices"), corners[1], "degrees_east", -999999.0),
         "solar_zenith_angle": ("f4", ("sounding_id",), np.abs(latitude) + 15.0, "degrees", -999999.0),
         "sensor_zenith_angle": ("f4", ("sounding_id",), np.zeros(n), "degrees", -999999.0),
-        "xco2": ("f4", ("sounding_id",), xco2, "ppm", -999999.0),
+        "xco2": ("f4", ("sounding_id",), older, "ppm", -999999.0),
+        "xco2_x2019": ("f4", ("sounding_id",), xco2, "ppm", -999999.0),
         "xco2_uncertainty": ("f4", ("sounding_id",), uncertainty, "ppm", -999999.0),
         "xco2_apriori": ("f4", ("sounding_id",), operator["prior_column"], "ppm", -999999.0),
         "xco2_quality_flag": ("i1", ("sounding_id",), flag, "1", 127),
@@ -129,7 +132,7 @@ def write_lite(
         "Sounding/land_fraction": ("f4", ("sounding_id",), np.full(n, 100.0), "percent", -999999.0),
         "Sounding/footprint": ("i1", ("sounding_id",), 1 + np.arange(n) % 8, "1", 127),
         "Retrieval/psurf": ("f4", ("sounding_id",), surface, "hPa", -999999.0),
-        "Retrieval/xco2_raw": ("f4", ("sounding_id",), xco2, "ppm", -999999.0),
+        "Retrieval/xco2_raw": ("f4", ("sounding_id",), older, "ppm", -999999.0),
     }
     with atomic_path(path) as temporary, netCDF4.Dataset(temporary, "w") as nc:
         sizes = {"sounding_id": n, "levels": LEVELS, "vertices": 4, "epoch_dimension": 7}

@@ -6,6 +6,7 @@ import pytest
 from obsnet import schema
 from obsnet.demo.files import column_operator, write_lite, write_noaa_event
 from obsnet.demo.network import Site
+from obsnet.scales import one_scale
 from obsnet.store import ObservationStore
 
 
@@ -38,13 +39,17 @@ def write_day(path, n=9, **changes):
 
 
 def test_lite_file_through_ingest(tmp_path):
-    from retrieval.ingest import ingest
+    from retrieval.ingest import IngestOptions, ingest
 
     path = tmp_path / "oco2_LtCO2_190108_TWIN_000000000000s.nc4"
     given = write_day(path)
-    assert not ingest([path], tmp_path / "store").bad
+    assert not ingest([path], tmp_path / "store", IngestOptions(variant="x2019")).bad
     table = ObservationStore(tmp_path / "store").read("CO2")
     assert len(table) == 9
+    assert one_scale(table, "the demo's columns") == "X2019"
+    assert not ingest([path], tmp_path / "older").bad
+    older = ObservationStore(tmp_path / "older").read("CO2")["value"].to_numpy()
+    np.testing.assert_allclose(1.00079 * older - 0.142, given["xco2"], rtol=1e-7)
     np.testing.assert_allclose(table["value"].to_numpy(), given["xco2"].astype(np.float32), rtol=1e-7)
     np.testing.assert_array_equal(table["time"].to_numpy(), given["time"])
     assert [q == 0 for q in table["quality"].to_pylist()] == [k != 4 for k in range(9)]
