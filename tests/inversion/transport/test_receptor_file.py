@@ -188,9 +188,9 @@ def test_forward_mass_is_kept():
     grid = Grid.regular(22, 38, 102, 128, 0.5, 0.5)
     edges = np.datetime64("2024-04-01", "us") + np.arange(0, 25, 6).astype("timedelta64[h]")
     start = float(to_epoch(edges[0]))
-    run = Settings(turbulence="hanna", hours=24.0, particles=500, direction=1, layer=2000.0)
+    run = Settings(turbulence="hanna", hours=24.0, particles=200, direction=1, layer=2000.0)
     amounts = [3e6, 1e6]
-    both = [release(n, start, 30.0, lon, 50.0, 500) for n, lon in (("a", 115.0), ("b", 120.0))]
+    both = [release(n, start, 30.0, lon, 50.0, 200) for n, lon in (("a", 115.0), ("b", 120.0))]
     together = forward(met, type(both[0]).join(both, {}), amounts, grid, edges, run)
     # Particles stay below 800 m; density there, not over 2000 m, would make the difference.
     profile = 1.2 * np.exp(-np.linspace(0, 2000, 2001) / 9500.0)
