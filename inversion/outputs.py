@@ -61,7 +61,7 @@ from inversion.posterior import Posterior
 from inversion.totals import Totals
 from obsnet.constants import SECONDS_PER_YEAR, species
 
-__all__ = ["add_likelihood", "fit_table", "posterior_dataset", "write_posterior"]
+__all__ = ["add_likelihood", "fit_table", "posterior_dataset", "summary_of", "write_posterior"]
 
 Floats = npt.NDArray[np.float64]
 # Unit (empty: that of the observations) and meaning of each number by source.
@@ -418,3 +418,24 @@ def write_posterior(data: Any, fit: pa.Table, path: Path) -> list[Path]:
     write_table(fit, beside)
     write_netcdf(data, path)
     return [path, beside]
+
+
+def summary_of(posterior: Posterior) -> dict[str, Any]:
+    """Return the numbers that sum a posterior up.
+
+    Parameters
+    ----------
+    posterior : Posterior
+        Solved.
+    """
+    problem = posterior.problem
+    return {
+        "method": posterior.method,
+        "stopping": dict(posterior.stopping),
+        "observations": problem.n_obs,
+        "state": problem.n_state,
+        "unobserved": int(problem.unseen.sum()),
+        "chi_square": posterior.chi_square,
+        "dofs": posterior.dofs,
+        **({"log_evidence": posterior.log_evidence} if posterior.method != "cg" else {}),
+    }

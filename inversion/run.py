@@ -89,7 +89,11 @@ def run_invert(
     ObsnetError
         Whatever is wrong with the inputs.
     """
-    return _foreign(options, folder, out, report) if options.foreign else _own(options, folder, out, report)
+    if options.foreign is not None:
+        from inversion.run_foreign import run_foreign
+
+        return run_foreign(options, folder, out, report)
+    return _own(options, folder, out, report)
 
 
 def solve_case(
@@ -232,7 +236,7 @@ def _evaluate(posterior: Posterior, test: Any, table: Any) -> Any:
 def _own(
     options: InvertOptions, folder: Path, out: Path, report: Report
 ) -> tuple[list[Path], dict[str, Any]]:
-    from inversion.outputs import add_likelihood, fit_table, posterior_dataset, write_posterior
+    from inversion.outputs import add_likelihood, fit_table, posterior_dataset, summary_of, write_posterior
     from obsnet.store import write_table
 
     case = solve_case(options, folder, out, report)
@@ -249,7 +253,7 @@ def _own(
     target = out / options.out
     fit = fit_table(case.posterior, case.made.observations)
     written = [*write_posterior(data, fit, target), *written]
-    summary = _summary(case.posterior) | {
+    summary = summary_of(case.posterior) | {
         "prior": case.made.prior.name,
         "counts": case.made.counts,
         "dofs_by_component": case.posterior.dofs_by_block(),
@@ -343,66 +347,3 @@ def _ensemble(
     spread = {axis: float(np.sqrt(np.mean(v**2))) for axis, v in combined.axis_spread.items()}
     totals = base.totals.with_spread(combined.between, combined.test)
     return totals, data, {"members": [m.name for m in members], "axis_spread_mol_s": spread}
-
-
-def _summary(posterior: Posterior) -> dict[str, Any]:
-    problem = posterior.problem
-    return {
-        "method": posterior.method,
-        "stopping": dict(posterior.stopping),
-        "observations": problem.n_obs,
-        "state": problem.n_state,
-        "unobserved": int(problem.unseen.sum()),
-        "chi_square": posterior.chi_square,
-        "dofs": posterior.dofs,
-        **({"log_evidence": posterior.log_evidence} if posterior.method != "cg" else {}),
-    }
-
-
-def _foreign(
-    options: InvertOptions, folder: Path, out: Path, report: Report
-) -> tuple[list[Path], dict[str, Any]]:
-    import json
-
-    import xarray as xr
-
-    from inversion.foreign_problem import foreign_problem
-    from inversion.jacobian_door import read_foreign
-    from inversion.solvers.choose import solve
-    from obsnet.cf import write_netcdf
-    from obsnet.config import resolve_files
-
-    assert options.foreign is not None
-    data = read_foreign(resolve_files(options.foreign.files, folder))
-    problem, found = foreign_problem(data, options.foreign)
-    for line in [*found["notes"], *found["converted"]]:
-        report(line)
-    for row in found["set_aside"]:
-        report(f"set aside {row['file']} row {row['row']} ({row['label']}): {row['reason']}")
-    if found["model_error_estimated"]:
-        report(f"model error {found['model_error']:.3g} {found['unit']}, estimated from the misfits")
-    posterior = solve(problem, method=options.method, report=report)
-    assert problem.state is not None
-    parts = problem.state.unstack(posterior.mean)
-    spread = problem.state.unstack(np.sqrt(np.maximum(posterior.variance(), 0.0)))
-    result = xr.Dataset(
-        attrs={
-            "title": "Posterior scale factors",
-            "summary": "Factors of prior fluxes and inflow with their standard deviations",
-            "source": f"{found['system']} Jacobian",
-            "license": "as its inputs",
-        }
-    )
-    for block in problem.state.blocks:
-        dim = f"{block.name}_{block.dims[0]}"
-        for suffix, values, text in (
-            ("", parts[block.name], "posterior scale factor"),
-            ("_uncertainty", spread[block.name], "posterior standard deviation of the scale factor"),
-        ):
-            result[f"{block.name}_scale{suffix}"] = (dim, values, {"units": "1", "long_name": text})
-    summary = _summary(posterior) | {"dofs_by_component": posterior.dofs_by_block()} | found
-    result.attrs["inversion_summary"] = json.dumps(summary, default=str)
-    target = out / options.out
-    write_netcdf(result, target)
-    report(f"chi-square {posterior.chi_square:.3g}, degrees of freedom for signal {posterior.dofs:.3g}")
-    return [target], summary | {"posterior": str(target)}
