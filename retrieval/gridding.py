@@ -178,7 +178,7 @@ def _accumulate(
         row = column = -1
         if 0.0 <= fy < nlat and 0.0 <= fx < nlon:  # where it is on even axes, all but at the edges
             # unsigned: numba need not look for negative indices
-            i, j = np.uint64(fy), np.uint64(fx)
+            i, j = np.uint64(np.int64(fy)), np.uint64(np.int64(fx))
             if lat_edges[i] <= y < lat_edges[i + one] and lon_edges[j] <= x < lon_edges[j + one]:
                 row, column = int(np.int64(i)), int(np.int64(j))
         if row < 0:
