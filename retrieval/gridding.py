@@ -140,6 +140,16 @@ def _place(y: float, x: float, lat_edges: Floats, lon_edges: Floats) -> tuple[in
     return row, column
 
 
+@numba.njit(cache=True)
+def _unevenness(edges: Floats) -> float:
+    """Return by how many mean cells edges lie off an even axis, at most, and a hair for rounding."""
+    n = edges.shape[0] - 1
+    per, most = n / (edges[n] - edges[0]), 0.0
+    for i in range(n + 1):
+        most = max(most, abs((edges[i] - edges[0]) * per - i))
+    return most + 1e-9
+
+
 @numba.njit(cache=True, nogil=True)
 def _accumulate(
     time: Ints,
@@ -158,7 +168,8 @@ def _accumulate(
     bins, nlat, nlon = time_edges.shape[0] - 1, lat_edges.shape[0] - 1, lon_edges.shape[0] - 1
     south, west = lat_edges[0], lon_edges[0]
     per_lat, per_lon = nlat / (lat_edges[nlat] - south), nlon / (lon_edges[nlon] - west)
-    one = np.uint64(1)
+    low_y, low_x = _unevenness(lat_edges), _unevenness(lon_edges)
+    high_y, high_x = 1.0 - low_y, 1.0 - low_x
     t, begin, end = 0, time_edges[0], time_edges[1]
     for k in range(time.shape[0]):
         # everything in float64: a float32 latitude just below 55 must not round up into the next row
@@ -175,19 +186,18 @@ def _accumulate(
             begin, end = time_edges[t], time_edges[t + 1]
         y, x = np.float64(lat[k]), np.float64(lon[k])
         fy, fx = (y - south) * per_lat, (x - west) * per_lon
-        row = column = -1
-        if 0.0 <= fy < nlat and 0.0 <= fx < nlon:  # where it is on even axes, all but at the edges
-            # unsigned: numba need not look for negative indices
-            i, j = np.uint64(np.int64(fy)), np.uint64(np.int64(fx))
-            if lat_edges[i] <= y < lat_edges[i + one] and lon_edges[j] <= x < lon_edges[j + one]:
-                row, column = int(np.int64(i)), int(np.int64(j))
-        if row < 0:
+        row, column = int(fy), int(fx)
+        above, beyond = fy - row, fx - column
+        # Certain inside a cell of even axes; near an edge, outside, or on other axes the edges decide.
+        if not (
+            low_y < above < high_y and low_x < beyond < high_x and 0 <= row < nlat and 0 <= column < nlon
+        ):
             row, column = _place(y, x, lat_edges, lon_edges)
             if row < 0 or column < 0:
                 left_out[2] += 1
                 continue
         d = v - shift
-        cell = np.uint64((t * nlat + row) * nlon + column)
+        cell = np.uint64((t * nlat + row) * nlon + column)  # unsigned: no look for negative indices
         sums[cell, 0] += 1.0
         sums[cell, 1] += d
         sums[cell, 2] += d * d

@@ -145,6 +145,31 @@ def test_float32_and_float64_of_the_same_numbers_agree_with_grid_index(seed):
     np.testing.assert_array_equal(bin_statistics(bins).count.ravel(), expected)
 
 
+@given(st.integers(0, 10**6), st.floats(0, 1))
+def test_uneven_axes_agree_with_grid_index(seed, unevenness):
+    """From axes that are even but for rounding to wild ones; places on edges, outside, and none at all."""
+    rng = np.random.default_rng(seed)
+    lat_edges, lon_edges = (
+        low + np.cumsum(1.0 + unevenness**6 * rng.uniform(-0.9, 3.0, size)) - 1.0
+        for low, size in ((10.0, 12), (70.0, 30))
+    )
+    grid = Grid(lat_edges, lon_edges)
+    lat, lon = rng.uniform(8, grid.lat_edges[-1] + 2, 400), rng.uniform(68, grid.lon_edges[-1] + 2, 400)
+    lat[:12], lon[12:42] = grid.lat_edges, grid.lon_edges
+    lat[50], lon[51], lat[52] = np.nan, np.nan, 1e30
+    bins = accumulate(
+        empty_bins(grid, DAYS[:2]),
+        time=np.full(400, DAYS[0]),
+        latitude=lat,
+        longitude=lon,
+        value=np.ones(400),
+    )
+    cell = grid.index(lat, lon)
+    np.testing.assert_array_equal(
+        bin_statistics(bins).count.ravel(), np.bincount(cell[cell >= 0], minlength=grid.size)
+    )
+
+
 def test_edges_of_time_and_space():
     time = np.array([DAYS[0], DAYS[1], DAYS[1] - np.timedelta64(1, "us"), DAYS[3], np.datetime64("NaT")])
     bins = accumulate(
