@@ -14,12 +14,12 @@ from inversion.options import WithholdOptions
 from inversion.posterior import Posterior
 from inversion.problem import Problem
 from obsnet.errors import ConfigError, nearest
+from obsnet.times import SEASONS, season
 
-__all__ = ["evaluate", "left_out", "orbits", "season", "withheld"]
+__all__ = ["evaluate", "left_out", "orbits", "withheld"]
 
 Floats = npt.NDArray[np.float64]
 _GAP_MINUTES = 20.0  # a satellite that is silent for longer has left the domain
-_SEASONS = ("DJF", "MAM", "JJA", "SON")
 
 
 def orbits(platform: npt.ArrayLike, time: npt.ArrayLike) -> npt.NDArray[np.int64]:
@@ -43,12 +43,6 @@ def orbits(platform: npt.ArrayLike, time: npt.ArrayLike) -> npt.NDArray[np.int64
     number = np.empty(order.size, dtype=np.int64)
     number[order] = np.cumsum(new) - 1
     return number
-
-
-def season(time: npt.ArrayLike) -> npt.NDArray[np.str_]:
-    """Return the three-month season of each time, ``"DJF"`` to ``"SON"``."""
-    month = np.asarray(time).astype("datetime64[M]").astype(np.int64) % 12
-    return np.asarray(_SEASONS)[((month + 1) // 3) % 4]
 
 
 def withheld(table: pa.Table, rule: WithholdOptions) -> npt.NDArray[np.bool_]:
@@ -172,7 +166,7 @@ def evaluate(posterior: Posterior, test: Problem, table: pa.Table) -> pa.Table:
     when = season(table["time"].to_numpy())
     rows = []
     for name in np.unique(platform):
-        for part in (*[s for s in _SEASONS if ((platform == name) & (when == s)).any()], "all"):
+        for part in (*[s for s in SEASONS if ((platform == name) & (when == s)).any()], "all"):
             at = (platform == name) & ((when == part) | (part == "all"))
             row: dict[str, Any] = {"platform": name, "season": part, "n": int(at.sum())}
             for which, difference in (("prior", prior), ("posterior", after)):

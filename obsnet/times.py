@@ -5,12 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from obsnet.errors import ConfigError
 
-__all__ = ["as_utc", "decimal_year", "from_epoch", "solar_hour", "time_bins", "to_epoch", "year_month"]
+__all__ = [
+    "SEASONS",
+    "as_utc",
+    "decimal_year",
+    "from_epoch",
+    "season",
+    "solar_hour",
+    "time_bins",
+    "to_epoch",
+    "year_month",
+]
 
 EPOCH = np.datetime64("1970-01-01T00:00:00", "us")
+SEASONS = ("DJF", "MAM", "JJA", "SON")
 
 
 def as_utc(text: Any) -> np.datetime64:
@@ -101,6 +113,12 @@ def solar_hour(times: Any, longitude: Any) -> np.ndarray:
         UTC hour plus longitude / 15. The equation of time (at most 17 minutes) is left out.
     """
     return np.mod(to_epoch(times) / 3600.0 + np.asarray(longitude, dtype=np.float64) / 15.0, 24.0)
+
+
+def season(time: npt.ArrayLike) -> npt.NDArray[np.str_]:
+    """Return the three-month season of UTC times: one of `SEASONS`."""
+    month = np.asarray(time).astype("datetime64[M]").astype(np.int64) % 12
+    return np.array(SEASONS)[(month + 1) // 3 % 4]
 
 
 def time_bins(start: Any, stop: Any, step: str) -> np.ndarray:

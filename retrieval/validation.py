@@ -14,25 +14,19 @@ import pyarrow.dataset as ds
 from obsnet.constants import species as species_of
 from obsnet.errors import ConfigError, RangeError, nearest
 from obsnet.store import ObservationStore, atomic_path
+from obsnet.times import season
 from retrieval.collocation import Criteria, collocate, sites_of
 
-__all__ = ["GROUPS", "season_of", "statistics", "summary", "validate_stores", "write_figures", "write_tables"]
+__all__ = ["GROUPS", "statistics", "summary", "validate_stores", "write_figures", "write_tables"]
 
 Floats = npt.NDArray[np.float64]
 GROUPS = ("site", "mode", "season", "year")
-_SEASONS = np.array(["DJF", "DJF", "MAM", "MAM", "MAM", "JJA", "JJA", "JJA", "SON", "SON", "SON", "DJF"])
-
-
-def season_of(time: npt.ArrayLike) -> npt.NDArray[np.str_]:
-    """Return ``DJF``, ``MAM``, ``JJA`` or ``SON`` of UTC times."""
-    months = np.asarray(time).astype("datetime64[M]").astype(np.int64) % 12
-    return np.asarray(_SEASONS[months])
 
 
 def _labels(pairs: pa.Table, group: str) -> npt.NDArray[np.str_]:
     time = pairs["time"].to_numpy()
     if group == "season":
-        return season_of(time)
+        return season(time)
     if group == "year":
         return time.astype("datetime64[Y]").astype(str)
     if group in {"site", "mode"}:

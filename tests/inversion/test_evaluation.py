@@ -12,7 +12,7 @@ import pytest
 
 from inversion import solve
 from inversion.ensemble import Member, combine, member_options
-from inversion.evaluation import evaluate, orbits, season, withheld
+from inversion.evaluation import evaluate, orbits, withheld
 from inversion.likelihood import likelihood_surface
 from inversion.options import InvertOptions, WithholdOptions
 from inversion.posterior import Aggregate
@@ -32,11 +32,6 @@ def test_orbits_are_runs_without_a_gap():
     assert orbits(platform, time).tolist() == [0, 0, 1, 1, 2, 3]
     order = np.array([3, 5, 0, 2, 4, 1])
     assert orbits(platform[order], time[order]).tolist() == [1, 3, 0, 1, 2, 0]
-
-
-def test_seasons():
-    months = np.array(["2018-12", "2019-02", "2019-03", "2019-08", "2019-11"], dtype="datetime64[M]")
-    assert season(months).tolist() == ["DJF", "DJF", "MAM", "JJA", "SON"]
 
 
 @pytest.mark.parametrize(

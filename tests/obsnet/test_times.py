@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obsnet.errors import ConfigError
-from obsnet.times import as_utc, decimal_year, from_epoch, solar_hour, time_bins, to_epoch, year_month
+from obsnet.times import as_utc, decimal_year, from_epoch, season, solar_hour, time_bins, to_epoch, year_month
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,12 @@ def test_decimal_year_knows_leap_years():
     assert decimal_year(np.datetime64("2020-07-02")) == pytest.approx(2020.5)
     assert decimal_year(np.datetime64("2019-07-02T12:00")) == pytest.approx(2019.5)
     assert decimal_year(np.datetime64("1969-01-01")) == 1969.0
+
+
+def test_season():
+    months = np.arange("1969-12", "1970-12", dtype="datetime64[M]")
+    assert season(months).tolist() == ["DJF"] * 3 + ["MAM"] * 3 + ["JJA"] * 3 + ["SON"] * 3
+    assert season(np.datetime64("2020-02-29T23:59:59")) == "DJF"
 
 
 def test_solar_hour():

@@ -20,7 +20,7 @@ from retrieval.collocation import PAIRS
 from retrieval.commands_validate import validate
 from retrieval.stage_validate import STAGE, ValidateStage
 from retrieval.superobs import Superobs, super_observe
-from retrieval.validation import season_of, statistics, summary, validate_stores, write_figures
+from retrieval.validation import statistics, summary, validate_stores, write_figures
 from tests.retrieval.ground import make_ground, make_overpasses
 
 
@@ -79,11 +79,6 @@ def test_groups_add_up(seed):
         rows = statistics(pairs, cut)
         assert sum(r["n"] for r in rows) == n
         assert sum(r["n"] * r["bias"] for r in rows) == pytest.approx(n * total["bias"], abs=1e-9)
-
-
-def test_seasons():
-    months = np.arange("2020-01", "2021-01", dtype="datetime64[M]")
-    assert season_of(months).tolist() == ["DJF"] * 2 + ["MAM"] * 3 + ["JJA"] * 3 + ["SON"] * 3 + ["DJF"]
 
 
 def test_summary_over_sites():
