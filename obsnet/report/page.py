@@ -13,6 +13,12 @@ from obsnet.store import write_text
 
 __all__ = ["draw", "write_report"]
 
+# Beginning of a reason of `obsnet.crosscheck.verdict`, and what the report says.
+_REMARKS = (
+    ("smallest detectable", "too little seen", "观测约束不足"),
+    ("not observed", "not observed", "无观测约束"),
+    ("no inventory", "no inventory", "无清单"),
+)
 _VERDICTS_ZH = {"consistent": "一致", "inconsistent": "不一致", "not testable": "无法检验"}
 
 
@@ -42,8 +48,16 @@ def _row(entry: Mapping[str, Any]) -> dict[str, Any]:
         "verdict_zh": _VERDICTS_ZH[verdict],
         "colour": VERDICT_COLOURS[verdict],
         "dark": verdict == "not testable",
-        "reason": "" if entry["reason"] != entry["reason"] else entry["reason"],
+        "reason": _remark("" if entry["reason"] != entry["reason"] else entry["reason"]),
     }
+
+
+def _remark(reason: str) -> tuple[str, str]:
+    """Return why a region was not tested, short, in English and Chinese; the numbers stand beside it."""
+    for start, english, chinese in _REMARKS:
+        if reason.startswith(start):
+            return english, chinese
+    return reason, ""
 
 
 def _verdict_map(table: Any, stations: Sequence[tuple[float, float]]) -> bytes:

@@ -154,3 +154,16 @@ def test_report_command_says_what_is_missing(tmp_path):
 
     with pytest.raises(FormatError, match=r"posterior.nc is missing; `obsnet invert`"):
         report(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("there", "response", "relative"), [(False, 0, 0), (True, 0.01, 9), (True, 0.6, 0.4)]
+)
+def test_every_reason_has_words_in_both_languages(there, response, relative):
+    from obsnet.crosscheck.verdict import Rule, _reason
+    from obsnet.report.page import _remark
+
+    english, chinese = _remark(_reason(there, response, relative, Rule()))
+    assert english
+    assert chinese
+    assert _remark("") == ("", "")
