@@ -27,7 +27,9 @@ def _number(value: float, digits: int = 0) -> str:
 
 
 def _percent(value: float) -> str:
-    return "–" if not math.isfinite(value) else (f"{value:.0%}" if value < 10 else "> 1000%")
+    if not math.isfinite(value):
+        return "–"
+    return "> 1000%" if value >= 10 else f"{round(value, 2) + 0.0:.0%}"  # no minus before nothing
 
 
 def _row(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -167,3 +167,10 @@ def test_every_reason_has_words_in_both_languages(there, response, relative):
     assert english
     assert chinese
     assert _remark("") == ("", "")
+
+
+def test_percentages_as_people_read_them():
+    from obsnet.report.page import _percent
+
+    shown = [_percent(v) for v in (-0.004, 0.004, 0.86, -0.012, 12.0, math.nan, math.inf)]
+    assert shown == ["0%", "0%", "86%", "-1%", "> 1000%", "–", "–"]
