@@ -1,5 +1,6 @@
 """The report: self-contained, escaped, both languages, pictures that are pictures."""
 
+import math
 import re
 
 import numpy as np
