@@ -36,7 +36,7 @@ def invert(
     from inversion.options import InvertOptions
     from inversion.run import run_invert
     from obsnet.cli import emit
-    from obsnet.config import apply_overrides, read_toml, validate
+    from obsnet.config import apply_overrides, out_folder, read_toml, validate
 
     if (case is None) == (not jacobian):
         raise ConfigError(
@@ -48,8 +48,7 @@ def invert(
         if "invert" not in data:
             raise ConfigError(f"{case}: no table [invert]; there is: {', '.join(data) or 'nothing'}")
         folder, where = case.resolve().parent, case.name
-        run = data.get("run", {})
-        target = out or folder / (run.get("out", "run") if isinstance(run, dict) else "run")
+        target = out or out_folder(data, folder)
     else:
         files = [str(Path(f).resolve()) for f in jacobian or []]
         start: dict[str, Any] = {"invert": {"foreign": {"files": files}}}

@@ -30,15 +30,14 @@ def design(
     from inversion.run_design import run_design
     from inversion.study_options import DesignOptions
     from obsnet.cli import emit
-    from obsnet.config import read_toml, validate
+    from obsnet.config import out_folder, read_toml, validate
 
     data = read_toml(case, assignments or [])
     if "design" not in data:
         raise ConfigError(f"{case}: no table [design]; there is: {', '.join(data) or 'nothing'}")
     options = validate(DesignOptions, data["design"], f"{case.name} [design]")
     folder = case.resolve().parent
-    run = data.get("run", {})
-    target = out or folder / (run.get("out", "run") if isinstance(run, dict) else "run")
+    target = out or out_folder(data, folder)
     written, summary = run_design(options, data, folder, target, lambda line: print(line, file=sys.stderr))
     if as_json:
         emit(summary)

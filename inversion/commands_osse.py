@@ -40,7 +40,7 @@ def osse(
     from inversion.run_osse import run_osse, write_observations
     from inversion.study_options import OsseOptions
     from obsnet.cli import emit
-    from obsnet.config import read_toml, validate
+    from obsnet.config import out_folder, read_toml, validate
 
     if networks:
         _list_networks(as_json)
@@ -59,8 +59,7 @@ def osse(
         else:
             print(f"{observations}: " + ", ".join(f"{n} of {k}" for k, n in counts.items()))
         return
-    run = data.get("run", {})
-    target = out or folder / (run.get("out", "run") if isinstance(run, dict) else "run")
+    target = out or out_folder(data, folder)
     written, summary = run_osse(options, data, folder, target, lambda line: print(line, file=sys.stderr))
     if as_json:
         emit(summary)

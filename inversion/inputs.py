@@ -16,9 +16,11 @@ from inversion.options import InvertOptions
 from inversion.prior import bin_matrix
 from obsnet.constants import Species, species
 from obsnet.errors import ConfigError, FormatError, SchemaError
+from obsnet.grid import Grid
 from obsnet.scales import one_scale
+from obsnet.zonal import ZonalWeights, zonal_weights
 
-__all__ = ["Inputs", "PriorFlux", "load", "locate", "match_observations", "read_prior"]
+__all__ = ["Inputs", "PriorFlux", "load", "locate", "match_observations", "read_prior", "read_zones"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -210,6 +212,29 @@ def load(options: InvertOptions, folder: Path, out: Path) -> Inputs:
     jacobian = footprints.read(used["obs_id"].to_numpy(zero_copy_only=False).astype(str))
     prior = read_prior(locate(str(options.prior), folder, out), jacobian, gas, options.prior_name)
     return Inputs(jacobian, used, prior, counts, tuple(footprints.damaged))
+
+
+def read_zones(
+    options: InvertOptions, grid: Grid, folder: Path, out: Path
+) -> tuple[ZonalWeights, dict[str, str], str]:
+    """Return the regions of a case on its cells, their names for people, and where the borders are from.
+
+    Parameters
+    ----------
+    options : InvertOptions
+        ``regions`` and ``region_key``; without them China's provinces.
+    grid : Grid
+        Cells.
+    folder, out : Path
+        See `locate`.
+    """
+    from obsnet.regions import PROVINCES, provinces, read_regions
+
+    if options.regions is None:
+        frame, names = provinces(), {k: v[0] for k, v in PROVINCES.items()}
+    else:
+        frame, names = read_regions(locate(str(options.regions), folder, out), options.region_key), {}
+    return zonal_weights(frame, grid), names, str(frame.attrs.get("source", options.regions))
 
 
 def locate(name: str, folder: Path, out: Path) -> Path:

@@ -119,12 +119,10 @@ def solve_case(
 
     from inversion.basis import make_basis
     from inversion.estimate import estimate_errors
-    from inversion.inputs import load, locate
+    from inversion.inputs import load, read_zones
     from inversion.invert import assemble
     from inversion.prior import state_bins
     from inversion.totals import region_totals, total_weights
-    from obsnet.regions import PROVINCES, provinces, read_regions
-    from obsnet.zonal import zonal_weights
 
     read = load(options, folder, out)
     jacobian, counts, prior = read.jacobian, read.counts, read.prior
@@ -136,39 +134,36 @@ def solve_case(
     )
     for note in prior.notes:
         report(note)
-    own = options.regions is not None
-    frame = (
-        read_regions(locate(str(options.regions), folder, out), options.region_key) if own else provinces()
-    )
-    zones = zonal_weights(frame, jacobian.grid)
+    zones, names, source = read_zones(options, jacobian.grid, folder, out)
 
     def put_together(options: InvertOptions) -> Assembled:
         fraction = sp.csr_array(zones.fraction)
         return assemble(options, jacobian, read.table, prior, fraction=fraction, counts=counts)
 
-    made = put_together(options)
-    assert made.problem.state is not None
+    whole = put_together(options)
+    assert whole.problem.state is not None
     weights = total_weights(
-        made.problem.state,
-        made.sectors,
-        made.prior_mean,
-        bins=made.bins,
+        whole.problem.state,
+        whole.sectors,
+        whole.prior_mean,
+        bins=whole.bins,
         area=zones.matrix,
         regions=zones.labels,
         periods=state_bins(jacobian.time_edges, options.periods).edges,
-        scale=made.flux_scale,
+        scale=whole.flux_scale,
     )
-    held = _held(options, made, held_back)
-    ids, test = made.problem.obs_id[held], (made.problem.select(held), made.observations.filter(held))
-    made = _without(made, held)
-    estimated = None if options.likelihood is None else estimate_errors(options, made, report)
-    if estimated is not None and options.likelihood is not None and options.likelihood.use:
-        made = _without(put_together(estimated.options), held)
+    held = _held(options, whole, held_back)
+    estimated = None
+    if options.likelihood is not None:
+        estimated = estimate_errors(options, _without(whole, held), report)
+        if options.likelihood.use:
+            whole = put_together(estimated.options)
+    made, ids = _without(whole, held), whole.problem.obs_id[held]
     basis = None if options.basis is None else make_basis(options.basis, made, zones.matrix)
     posterior = _solve(options, made.problem, basis, weights.weights, out / restart, report)
-    evaluation = _evaluate(posterior, *test) if ids.size and held_back is None else None
-    names = {} if own else {k: v[0] for k, v in PROVINCES.items()}
-    source = str(frame.attrs.get("source", options.regions))
+    evaluation = None
+    if ids.size and held_back is None:
+        evaluation = _evaluate(posterior, whole.problem.select(held), whole.observations.filter(held))
     totals = region_totals(posterior, weights)
     return SolvedCase(made, posterior, totals, evaluation, names, source, read.damaged, estimated, ids, basis)
 

@@ -164,14 +164,13 @@ def case_study(
         There is neither a world nor a table ``[invert]``.
     """
     from inversion.options import InvertOptions
-    from obsnet.config import read_toml, validate
+    from obsnet.config import out_folder, read_toml, validate
 
     where = "[invert]"
     if options.case is not None:
         path = folder / options.case
         case, folder, where = read_toml(path), path.resolve().parent, f"{path.name} [invert]"
-        run = case.get("run", {})
-        out = folder / (run.get("out", "run") if isinstance(run, dict) else "run")
+        out = out_folder(case, folder)
     if "invert" not in case:
         table = "osse" if isinstance(options, OsseOptions) else "design"
         raise ConfigError(

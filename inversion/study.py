@@ -300,21 +300,15 @@ def study_of_case(options: Any, folder: Path, out: Path, sectors: Sequence[str],
     report : callable
         Takes lines for people.
     """
-    from inversion.inputs import load, locate
+    from inversion.inputs import load, read_zones
     from inversion.invert import assemble
     from inversion.prior import state_bins
     from inversion.totals import total_weights
-    from obsnet.regions import PROVINCES, provinces, read_regions
-    from obsnet.zonal import zonal_weights
 
     if options.foreign is not None:
         raise ConfigError("a study needs footprints and a prior of its own, not [invert.foreign]")
     read = load(options, folder, out)
-    own = options.regions is not None
-    frame = (
-        read_regions(locate(str(options.regions), folder, out), options.region_key) if own else provinces()
-    )
-    zones = zonal_weights(frame, read.jacobian.grid)
+    zones, names, _ = read_zones(options, read.jacobian.grid, folder, out)
     made = assemble(
         options,
         read.jacobian,
@@ -346,8 +340,7 @@ def study_of_case(options: Any, folder: Path, out: Path, sectors: Sequence[str],
         for s in wanted
     )
     regions = list(zones.labels)
-    names = {k: v[0] for k, v in PROVINCES.items()} if not own else {}
-    if not own:
+    if options.regions is None:
         china = sp.csr_array(g[:-1].sum(axis=0)[None, :])
         g, regions = sp.vstack([g, china], format="csr"), [*regions, NATIONAL]
         names[NATIONAL] = "China"

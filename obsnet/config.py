@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from obsnet.errors import ConfigError, nearest
 
-__all__ = ["Options", "apply_overrides", "read_toml", "resolve_files", "validate"]
+__all__ = ["Options", "apply_overrides", "out_folder", "read_toml", "resolve_files", "validate"]
 
 
 class Options(BaseModel):
@@ -130,6 +130,20 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((m for a in get_args(annotation) if (m := _model_in(a)) is not None), None)
+
+
+def out_folder(case: Mapping[str, Any], folder: Path) -> Path:
+    """Return the folder of a case's outputs, for commands that run one stage of it.
+
+    Parameters
+    ----------
+    case : mapping
+        The whole case, not validated; `obsnet.pipeline` reads the table ``[run]`` in full.
+    folder : Path
+        Of the case file.
+    """
+    run = case.get("run", {})
+    return folder / (run.get("out", "run") if isinstance(run, Mapping) else "run")
 
 
 def resolve_files(patterns: Iterable[str | Path], base: str | Path = ".") -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -214,6 +215,30 @@ def test_one_command_withholds_and_runs_the_members(full):
         rtol=1e-9,
     )
     assert "Ensemble" in (folder / "inversion.html").read_text(encoding="utf-8")
+
+
+def test_withheld_observations_are_judged_by_the_errors_that_were_estimated(case, monkeypatch):  # noqa: F811
+    plain = tomllib.loads(CASE)["invert"] | {"restart": False, "withhold": {"platforms": ["AAA"]}}
+    assumed = InvertOptions.model_validate(plain | {"likelihood": {"use": True}})
+    other = assumed.model_copy(
+        update={"error": assumed.error.model_copy(update={"point": 2.5, "column": 2.5})}
+    )
+    seen = []
+
+    def estimate(_options, made, _report):
+        seen.append(made.problem.n_obs)
+        return SimpleNamespace(options=other)
+
+    monkeypatch.setattr("inversion.estimate.estimate_errors", estimate)
+    found = solve_case(assumed, case, case / "estimated", print)
+    assert seen == [30]  # those held back have no say
+    # the same as if the errors had been written into the case
+    written, before = (
+        solve_case(o.model_copy(update={"likelihood": None}), case, case / "estimated", print)
+        for o in (other, assumed)
+    )
+    assert found.evaluation.equals(written.evaluation)
+    assert not found.evaluation.equals(before.evaluation)
 
 
 def test_the_second_run_starts_from_the_first(case):  # noqa: F811
