@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from obsnet.config import Options, apply_overrides, read_toml, resolve_files, validate
+from obsnet.config import Options, apply_overrides, out_folder, read_toml, resolve_files, validate
 from obsnet.errors import ConfigError
 
 
@@ -105,3 +105,9 @@ def test_resolve_files(tmp_path):
     assert resolve_files([str(tmp_path / "d" / "sub" / "*.nc")]) == [tmp_path / "d/sub/c.nc"]
     with pytest.raises(ConfigError, match="no file matches 'f/\\*.nc'"):
         resolve_files(["f/*.nc"], tmp_path)
+
+
+def test_the_folder_of_outputs(tmp_path):
+    assert out_folder({"run": {"out": "a/b"}}, tmp_path) == tmp_path / "a/b"
+    assert out_folder({}, tmp_path) == tmp_path / "run"
+    assert out_folder({"run": 3}, tmp_path) == tmp_path / "run"  # what is wrong with it, the pipeline says
