@@ -30,6 +30,7 @@ __all__ = ["CGSystem", "Preconditioner", "solve_cg"]
 
 Floats = npt.NDArray[np.float64]
 _BLOCK = 64
+_WIDTH = 16  # of a Lanczos block
 
 
 def independent_part(error: Covariance) -> Floats:
@@ -212,8 +213,10 @@ class CGSystem:
         Of the true relative residual.
     limit : int
         Iterations of one solve.
+    steps : int
+        Blocks of 16 Lanczos directions that `variance` takes beside the sketch's.
     seed : int
-        Of sketch and probes.
+        Of sketch, Lanczos blocks and probes.
     report : callable
         Takes lines for people.
     """
@@ -225,16 +228,12 @@ class CGSystem:
         rank: int | None = None,
         tolerance: float = 1e-8,
         limit: int = 500,
+        steps: int = 4,
         seed: int = 0,
         report: Callable[[str], None] = lambda _line: None,
     ) -> None:
-        self.problem, self.tolerance, self.limit, self.seed, self.report = (
-            problem,
-            tolerance,
-            limit,
-            seed,
-            report,
-        )
+        self.problem, self.tolerance, self.limit, self.report = problem, tolerance, limit, report
+        self.steps, self.seed = steps, seed
         self.preconditioner = Preconditioner(
             problem, min(problem.n_obs // 8, 256) if rank is None else rank, seed
         )
@@ -309,15 +308,15 @@ class CGSystem:
         return bv - problem.prior_error.matmul(problem.adjoint(self.solve(problem.forward(bv))))
 
     def variance(self) -> Floats:
-        """Return an upper bound of the diagonal of P, from the leading directions of the sketch.
+        """Return an upper bound of the diagonal of P, from the sketch's directions and Lanczos' beyond them.
 
         Any basis V of observation space gives ``P <= B - B H' V (V' S V)^-1 V' H B``, equal where V is
-        complete; a larger rank lowers the bound (Fisher & Courtier 1995). For exact variances ask for
+        complete; a larger rank and more steps lower the bound (Fisher & Courtier 1995). For exact variances ask for
         `Posterior.aggregate` of the elements that matter, or use an exact method.
         """
         problem, c = self.problem, self.preconditioner
         result = problem.prior_error.diagonal().copy()
-        basis = c.outer(c.vectors)
+        basis = c.outer(self._directions())
         k = basis.shape[1]
         if k == 0:
             return result
@@ -332,6 +331,30 @@ class CGSystem:
             moved = problem.prior_error.matmul(problem.adjoint(part))
             result -= np.einsum("ij,ij->i", moved, moved)
         return np.maximum(result, 0.0)
+
+    def _directions(self) -> Floats:
+        """Return orthonormal directions of the preconditioned S, shape (n_obs, k).
+
+        The sketch's, then block Lanczos from the innovation and random vectors, each block made orthogonal to all
+        before it, twice, because rounding would else bring known directions back (Golub & Van Loan 2013, Matrix
+        Computations, ch. 10.3).
+        """
+        c, n = self.preconditioner, self.problem.n_obs
+        known = c.vectors
+        block = np.random.default_rng([self.seed, 2]).standard_normal((n, min(_WIDTH, n)))
+        block[:, :1] = c.inner(self.problem.innovation[:, None])
+        for _ in range(self.steps):
+            size = np.linalg.norm(block, axis=0)
+            block = block / np.where(size > 0.0, size, 1.0)
+            for _ in range(2):
+                block = block - known @ (known.T @ block)
+            q, r, _ = la.qr(block, mode="economic", pivoting=True, check_finite=False)
+            new = q[:, np.abs(np.diagonal(r)) > 1e-8]
+            if new.shape[1] == 0:
+                break
+            known = np.concatenate([known, new], axis=1)
+            block = c.inner(self.apply(c.outer(new)))
+        return known
 
     @cached_property
     def probes(self) -> tuple[Floats, Floats]:
@@ -367,6 +390,7 @@ def solve_cg(
     rank: int | None = None,
     tolerance: float = 1e-8,
     limit: int = 500,
+    steps: int = 4,
     seed: int = 0,
     weights: Any = None,
     report: Callable[[str], None] = lambda _line: None,
@@ -377,7 +401,7 @@ def solve_cg(
     ----------
     problem : Problem
         The Jacobian is read once for each iteration and each 64 columns of the sketch.
-    rank, tolerance, limit, seed, report
+    rank, tolerance, limit, steps, seed, report
         See `CGSystem`.
     weights : array_like or sparse, shape (p, n_state), optional
         Totals that will be asked for: solved together with the mean, which saves most of their cost.
@@ -387,7 +411,9 @@ def solve_cg(
     Posterior
         Totals are exact to the tolerance; `variance` is an upper bound, `dofs` and `influence` are sampled.
     """
-    system = CGSystem(problem, rank=rank, tolerance=tolerance, limit=limit, seed=seed, report=report)
+    system = CGSystem(
+        problem, rank=rank, tolerance=tolerance, limit=limit, steps=steps, seed=seed, report=report
+    )
     if weights is not None:
         columns = np.ascontiguousarray(weights.toarray().T if sp.issparse(weights) else np.asarray(weights).T)
         system.solve_together(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -79,7 +81,7 @@ def test_preconditioner_is_its_matrix(small):
 
 def test_variance_is_a_bound_that_falls_with_rank(small, exact):
     truth = exact.variance()
-    bounds = [solve_cg(small.problem, rank=r).variance() for r in (0, 20, 60, 200)]
+    bounds = [solve_cg(small.problem, rank=r, steps=0).variance() for r in (0, 20, 60, 200)]
     for bound in bounds:
         assert (bound >= truth - 1e-10).all()
     means = [b.mean() for b in bounds]
@@ -158,3 +160,20 @@ def test_totals_solved_with_the_mean_are_not_solved_again(small, exact):
     np.testing.assert_allclose(found.mean, known.mean, atol=1e-7)
     alone = solve_cg(small.problem, rank=30)
     assert a.stopping["iterations"] < alone.stopping["iterations"]
+
+
+def test_lanczos_directions_lower_the_bound_to_the_truth(small, exact):
+    truth = exact.variance()
+    bounds = [solve_cg(small.problem, rank=20, steps=k).variance() for k in (0, 2, 4, 40)]
+    for looser, tighter in pairwise(bounds):
+        assert (tighter <= looser + 1e-12).all()
+        assert (tighter >= truth - 1e-10).all()
+    assert np.mean(bounds[2] - truth) < 0.5 * np.mean(bounds[0] - truth)
+    np.testing.assert_allclose(bounds[3], truth, rtol=1e-8)  # complete
+
+
+@pytest.mark.parametrize("rank", [0, 30])
+def test_lanczos_directions_stay_orthonormal(small, rank):
+    found = CGSystem(small.problem, rank=rank, steps=12)._directions()
+    assert found.shape[1] >= 100  # the state has as many elements
+    np.testing.assert_allclose(found.T @ found, np.eye(found.shape[1]), atol=1e-12)
