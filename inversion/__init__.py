@@ -6,7 +6,7 @@ The linear Gaussian problem ``y = H x + background + e`` with ``x ~ N(x_b, B)`` 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from obsnet.public import keep_paths, lazy
 
 __obsnet__ = True  # `obsnet doctor` tells this package from another of the same name
 
@@ -15,43 +15,42 @@ __all__ = [
     "Covariance",
     "DenseCovariance",
     "DiagonalCovariance",
+    "Jacobian",
+    "JacobianStore",
     "KroneckerCovariance",
     "Posterior",
     "Problem",
     "State",
+    "choose_network",
+    "open_footprints",
+    "region_totals",
+    "run_twins",
     "solve",
 ]
 
-_HOMES = {
-    "BlockDiagonalCovariance": "inversion.covariance",
-    "Covariance": "inversion.covariance",
-    "DenseCovariance": "inversion.covariance",
-    "DiagonalCovariance": "inversion.covariance",
-    "KroneckerCovariance": "inversion.kronecker",
-    "Posterior": "inversion.posterior",
-    "Problem": "inversion.problem",
-    "State": "inversion.state",
-    "solve": "inversion.solvers.choose",
-}
-
-if TYPE_CHECKING:
-    from inversion.covariance import (
-        BlockDiagonalCovariance,
-        Covariance,
-        DenseCovariance,
-        DiagonalCovariance,
-    )
-    from inversion.kronecker import KroneckerCovariance
-    from inversion.posterior import Posterior
-    from inversion.problem import Problem
-    from inversion.solvers.choose import solve
-    from inversion.state import State
-
-
-def __getattr__(name: str) -> Any:
-    # Commands import this package; the solvers and scipy come only when they are asked for.
-    if name in _HOMES:
-        from importlib import import_module
-
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'inversion' has no attribute {name!r}")
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "BlockDiagonalCovariance": "inversion.operators.covariance",
+        "Covariance": "inversion.operators.covariance",
+        "DenseCovariance": "inversion.operators.covariance",
+        "DiagonalCovariance": "inversion.operators.covariance",
+        "Jacobian": "inversion.jacobian.store",
+        "JacobianStore": "inversion.jacobian.store",
+        "KroneckerCovariance": "inversion.operators.kronecker",
+        "Posterior": "inversion.problem.posterior",
+        "Problem": "inversion.problem.problem",
+        "State": "inversion.problem.state",
+        "choose_network": "inversion.study.design",
+        "open_footprints": "inversion.transport.readers",
+        "region_totals": "inversion.problem.totals",
+        "run_twins": "inversion.study.osse",
+        "solve": "inversion.solvers.choose",
+    },
+)
+keep_paths(
+    {
+        "inversion.design": "inversion.study.design",
+        "inversion.osse": "inversion.study.osse",
+    }
+)

@@ -6,8 +6,6 @@ command that is called is imported.
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import sys
 from typing import Annotated, Any
@@ -18,7 +16,7 @@ from typer.core import TyperGroup
 from obsnet import __version__
 from obsnet.errors import DependencyError, ObsnetError, nearest
 
-__all__ = ["emit", "main"]
+__all__ = ["main"]
 
 
 class _Lazy(TyperGroup):
@@ -89,28 +87,9 @@ def _root(
         os.environ["OBSNET_DEBUG"] = "1"
 
 
-def emit(data: Any) -> None:
-    """Print data as JSON on standard output; NaN and infinity become null, times ISO 8601."""
-    print(json.dumps(_plain(data), indent=1, ensure_ascii=False, allow_nan=False))
-
-
-def _plain(value: Any) -> Any:
-    """Turn numpy and path values into what JSON has."""
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple | set):
-        return [_plain(v) for v in value]
-    if hasattr(value, "tolist") and not isinstance(value, str):
-        kind = getattr(getattr(value, "dtype", None), "kind", "")
-        return _plain(value.astype(str).tolist() if kind in "mM" else value.tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if isinstance(value, int | str | bool | type(None)) else str(value)
-
-
 def main(args: list[str] | None = None) -> None:
     """Run the command line; exit 0 done, 1 some inputs failed, 2 a mistake of the user."""
-    from obsnet.doctor import stolen_names
+    from obsnet.install import stolen_names
 
     taken = stolen_names()
     if taken:

@@ -1,3 +1,36 @@
 """Satellite columns: granules to observations, super-observations and maps."""
 
+from __future__ import annotations
+
+from obsnet.public import keep_paths, lazy
+
 __obsnet__ = True  # `obsnet doctor` tells this package from another of the same name
+
+__all__ = [
+    "ColumnOperator",
+    "level_weights",
+    "load_sensors",
+    "make_map",
+    "read_granule",
+    "super_observe",
+    "validate_stores",
+]
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "ColumnOperator": "retrieval.columns.column_operator",
+        "level_weights": "retrieval.columns.pressure_weights",
+        "load_sensors": "retrieval.readers.sensors",
+        "make_map": "retrieval.mapping.maps",
+        "read_granule": "retrieval.products.read",
+        "super_observe": "retrieval.superobs.average",
+        "validate_stores": "retrieval.validation.compare",
+    },
+)
+keep_paths(
+    {
+        "retrieval.column_operator": "retrieval.columns.column_operator",
+        "retrieval.pressure_weights": "retrieval.columns.pressure_weights",
+    }
+)

@@ -67,8 +67,8 @@ def bare(path):
 def measure_one(path, repeats):
     """Return processor seconds of the steps of one granule."""
     from obsnet.store import ObservationStore, sha256
-    from retrieval.read import read_granule
-    from retrieval.superobs import Superobs, super_observe
+    from retrieval.products.read import read_granule
+    from retrieval.superobs.average import Superobs, super_observe
 
     result = {"bare_read": best(lambda: bare(path), repeats), "sha256": best(lambda: sha256(path), repeats)}
     for choice in ("all", "good", "none"):
@@ -95,10 +95,11 @@ def measure_one(path, repeats):
 
 def chains(files, repeats):
     """Return processor seconds a granule of the floor and of both ways to super-observations, in turn."""
-    from retrieval.ingest import IngestOptions, ingest
-    from retrieval.superobs import Superobs
-    from retrieval.superobs_errors import error_model
-    from retrieval.superobs_store import Selection, combine_store
+    from retrieval.ingest.options import IngestOptions
+    from retrieval.ingest.run import ingest
+    from retrieval.superobs.average import Superobs
+    from retrieval.superobs.errors import error_model
+    from retrieval.superobs.store import Selection, combine_store
 
     settings = Superobs(errors=error_model("baker2022_co2"))
 
@@ -140,9 +141,10 @@ def redate(path, target, day):
 
 def year(files, days, dozen=12):
     """Ingest many days to super-observations; return processor s and the course of this process's memory."""
-    from retrieval.ingest import IngestOptions, ingest
-    from retrieval.superobs import Superobs
-    from retrieval.superobs_errors import error_model
+    from retrieval.ingest.options import IngestOptions
+    from retrieval.ingest.run import ingest
+    from retrieval.superobs.average import Superobs
+    from retrieval.superobs.errors import error_model
 
     options = IngestOptions(superobs=Superobs(errors=error_model("baker2022_co2")))
     first = np.datetime64("2020-01-01", "D")
@@ -181,7 +183,7 @@ def year(files, days, dozen=12):
 
 WORKER = """
 import json, resource, sys, time
-from retrieval.ingest import IngestOptions, ingest
+from retrieval.ingest.run import IngestOptions, ingest
 if __name__ == "__main__":
     files, store, workers, profiles = json.loads(sys.argv[1])
     start = time.monotonic()

@@ -112,7 +112,7 @@ def measure(task, path):
         extra = {k: posterior.stopping[k] for k in ("iterations", "residual", "rank")}
         extra["national_sd"] = float(np.sqrt(total.covariance.sum()))
     elif task == "ensemble":
-        from inversion.hyper_ensemble import hyper_ensemble
+        from inversion.errors.hyper_ensemble import hyper_ensemble
 
         members = [{"prior_error": f} for f in (0.5, 0.75, 1.0, 1.5, 2.0)]
         ratios = []

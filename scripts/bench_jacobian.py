@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from inversion.jacobian import JacobianStore
+from inversion.jacobian.store import JacobianStore
 from obsnet.grid import Grid
 
 GRID = Grid.regular(15, 55, 70, 140, 0.25, 0.25)  # China, 160 x 280

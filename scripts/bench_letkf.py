@@ -16,8 +16,8 @@ import scipy.sparse as sp
 from threadpoolctl import threadpool_limits
 
 from inversion import Problem
-from inversion.localisation import Localisation
 from inversion.solvers.letkf import analyse
+from inversion.solvers.localisation import Localisation
 
 
 def best(function, repeats: int = 5) -> float:

@@ -16,7 +16,7 @@ import numba
 import numpy as np
 
 from obsnet.grid import Grid
-from retrieval.gridding import accumulate, bin_statistics, empty_bins
+from retrieval.mapping.gridding import accumulate, bin_statistics, empty_bins
 
 
 @numba.njit(cache=True)

@@ -25,9 +25,9 @@ from pathlib import Path
 
 import numpy as np
 
-from obsnet.parallel import cpu_count, map_unordered
-from stations.curve_fit import CurveWarning, fit_curve
-from stations.fit_many import summarise
+from obsnet.work.parallel import cpu_count, map_unordered
+from stations.curve.fit import CurveWarning, fit_curve
+from stations.curve.many import summarise
 
 HOURS_A_YEAR = 8766
 
@@ -77,7 +77,7 @@ def one_fit(noaa: Path | None) -> None:
         print("Waliguan: sample data absent, skipped")
         return
     import stations
-    from stations.series import series
+    from stations.record.series import series
 
     data = series(stations.read(path))
     programs = {"obsnet": fit_curve} | ({"NOAA": _class_of(noaa)} if noaa else {})

@@ -15,9 +15,9 @@ import time
 import numpy as np
 
 from obsnet.grid import Grid
-from retrieval.along_track import along_track_groups
-from retrieval.polygon_overlap import cell_areas, overlap
-from retrieval.superobs_groups import area_groups, group_mean
+from retrieval.superobs.along_track import along_track_groups
+from retrieval.superobs.groups import area_groups, group_mean
+from retrieval.superobs.polygon_overlap import cell_areas, overlap
 
 
 def swath(pixels, seed=0):

@@ -21,11 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from inversion.transport.check_worlds import release
-from inversion.transport.plan import flux_bins
-from inversion.transport.receptors import Receptors
-from inversion.transport.settings import Settings
-from inversion.transport.simulate import _geometry, _kernel, simulate
+from inversion.transport.check.worlds import release
+from inversion.transport.particles.settings import Settings
+from inversion.transport.particles.simulate import _geometry, _kernel, simulate
+from inversion.transport.receptors.releases import Receptors
+from inversion.transport.run.plan import flux_bins
 from obsnet.grid import Grid
 from obsnet.met import Met
 from obsnet.met.vertical import level_heights, surface_layer

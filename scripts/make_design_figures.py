@@ -11,9 +11,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from inversion.run_design import run_design
-from inversion.run_osse import run_osse
-from inversion.study_options import DesignOptions, OsseOptions
+from inversion.study.options import DesignOptions, OsseOptions
+from inversion.study.run_design import run_design
+from inversion.study.run_osse import run_osse
 from obsnet.config import read_toml, validate
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"

@@ -25,8 +25,8 @@ def exact_methods(problem, regions):
     import scipy.sparse as sp
 
     from inversion import solve
-    from inversion.covariance import DenseCovariance
-    from inversion.distributed import BlockJacobian
+    from inversion.operators.covariance import DenseCovariance
+    from inversion.operators.distributed import BlockJacobian
     from inversion.solvers.geostatistical import solve_geostatistical
     from inversion.solvers.lbfgsb import solve_bounded
     from inversion.solvers.letkf import solve_letkf

@@ -24,12 +24,14 @@ import matplotlib.pyplot as plt
 from obsnet.grid import Grid
 from obsnet.store import ObservationStore, atomic_path
 from obsnet.times import time_bins
-from retrieval.ingest import IngestOptions, ingest
+from retrieval.ingest.options import IngestOptions
+from retrieval.ingest.run import ingest
 from retrieval.mapping.figures import draw_field
-from retrieval.mapping.maps import MapSettings, make_map
-from retrieval.superobs import Superobs
-from retrieval.superobs_errors import error_model
-from retrieval.superobs_store import Selection, combine_store
+from retrieval.mapping.maps import make_map
+from retrieval.mapping.settings import MapSettings
+from retrieval.superobs.average import Superobs
+from retrieval.superobs.errors import error_model
+from retrieval.superobs.store import Selection, combine_store
 
 SOURCE = "s5p_ch4_blended_v20400"
 DAY = ("2018-05-02", "2018-05-03")

@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 
 import stations
-from stations.plots import plot_record
+from stations.pictures.plots import plot_record
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from stations.readers import read as read
-    from stations.readers import read_all as read_all
+from obsnet.public import keep_paths, lazy
 
 __obsnet__ = True  # `obsnet doctor` tells this package from another of the same name
-__all__ = ["read", "read_all"]
 
+__all__ = [
+    "apply_budget",
+    "apply_rules",
+    "convert_scale",
+    "curve_ensemble",
+    "fit_record",
+    "fit_water_correction",
+    "read",
+    "read_all",
+    "standard_errors",
+]
 
-def __getattr__(name: str) -> Any:
-    # Lazy: `import stations`, and with it every command, must not import xarray.
-    if name in __all__:
-        from stations import readers
-
-        return getattr(readers, name)
-    raise AttributeError(f"module 'stations' has no attribute {name!r}")
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "apply_budget": "stations.quality.budget",
+        "apply_rules": "stations.quality.rules",
+        "convert_scale": "stations.calibration.scales",
+        "curve_ensemble": "stations.curve.errors",
+        "fit_record": "stations.curve.many",
+        "fit_water_correction": "stations.calibration.water",
+        "read": "stations.readers",
+        "read_all": "stations.readers",
+        "standard_errors": "stations.curve.errors",
+    },
+)
+keep_paths(
+    {
+        "stations.curve_errors": "stations.curve.errors",
+        "stations.fit_many": "stations.curve.many",
+        "stations.water": "stations.calibration.water",
+    }
+)

@@ -20,10 +20,10 @@ import numpy.typing as npt
 import scipy.linalg as la
 import scipy.sparse as sp
 
-from inversion.covariance import Covariance, DiagonalCovariance
-from inversion.observation_error import MarkovError
-from inversion.posterior import Posterior
-from inversion.problem import Problem
+from inversion.operators.covariance import Covariance, DiagonalCovariance
+from inversion.operators.observation_error import MarkovError
+from inversion.problem.posterior import Posterior
+from inversion.problem.problem import Problem
 from obsnet.errors import SolverError
 
 __all__ = ["CGSystem", "Preconditioner", "solve_cg"]

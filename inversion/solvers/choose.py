@@ -10,14 +10,14 @@ from typing import Any
 
 import scipy.sparse as sp
 
-from inversion.covariance import BlockDiagonalCovariance, Covariance
-from inversion.kronecker import KroneckerCovariance
-from inversion.posterior import Posterior
-from inversion.problem import Problem
+from inversion.operators.covariance import BlockDiagonalCovariance, Covariance
+from inversion.operators.kronecker import KroneckerCovariance
+from inversion.operators.toeplitz import GridCorrelation
+from inversion.problem.posterior import Posterior
+from inversion.problem.problem import Problem
 from inversion.solvers.cg import solve_cg
 from inversion.solvers.dual import KEPT, solve_dual
 from inversion.solvers.primal import solve_primal
-from inversion.toeplitz import GridCorrelation
 from obsnet.errors import ConfigError, ResourceError, nearest
 from obsnet.provenance import available_memory
 

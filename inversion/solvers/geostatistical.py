@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.linalg as la
 
-from inversion.posterior import Aggregate, Posterior
-from inversion.problem import Problem
+from inversion.problem.posterior import Aggregate, Posterior
+from inversion.problem.problem import Problem
 from obsnet.errors import SolverError
 
 __all__ = ["GeostatisticalPosterior", "select_trend", "solve_geostatistical"]

@@ -22,9 +22,9 @@ import numpy.typing as npt
 import scipy.linalg as la
 import scipy.sparse as sp
 
-from inversion.covariance import BlockDiagonalCovariance, Covariance
-from inversion.posterior import Aggregate
-from inversion.problem import Problem
+from inversion.operators.covariance import BlockDiagonalCovariance, Covariance
+from inversion.problem.posterior import Aggregate
+from inversion.problem.problem import Problem
 from inversion.solvers.chains import effective_size, split_rhat
 from inversion.solvers.marginal import Marginal, marginalise
 from obsnet.errors import ConfigError, ResourceError, SolverError
@@ -264,7 +264,7 @@ def _check(problem: Problem, priors: tuple[Covariance, ...], labels: tuple[Any, 
     if q > _LARGEST:
         raise ResourceError(
             f"hierarchical sampling is for {_LARGEST} state elements or fewer, found {q}: coarsen the state, or "
-            "fit the errors' sizes by maximum likelihood (inversion.hyperparameters)"
+            "fit the errors' sizes by maximum likelihood (inversion.errors.hyperparameters)"
         )
 
 

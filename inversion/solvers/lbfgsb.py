@@ -14,8 +14,8 @@ import numpy.typing as npt
 import scipy.linalg as la
 from scipy.optimize import minimize
 
-from inversion.posterior import Aggregate
-from inversion.problem import Problem
+from inversion.problem.posterior import Aggregate
+from inversion.problem.problem import Problem
 from obsnet.errors import SolverError
 
 __all__ = ["BoundedMode", "cost_and_gradient", "solve_bounded"]

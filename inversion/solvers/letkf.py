@@ -19,11 +19,11 @@ import numpy.typing as npt
 import scipy.sparse as sp
 from threadpoolctl import threadpool_limits
 
-from inversion.covariance import DiagonalCovariance
-from inversion.localisation import Localisation, nearby
-from inversion.observation_error import subset
-from inversion.posterior import Posterior
-from inversion.problem import Problem
+from inversion.operators.covariance import DiagonalCovariance
+from inversion.operators.observation_error import subset
+from inversion.problem.posterior import Posterior
+from inversion.problem.problem import Problem
+from inversion.solvers.localisation import Localisation, nearby
 from inversion.solvers.members import EnsembleCovariance, EnsembleSystem, LocalSystem, prior_ensemble
 from obsnet.errors import ConfigError, SolverError
 

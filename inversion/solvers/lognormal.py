@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from inversion.posterior import Posterior
-from inversion.problem import Problem
+from inversion.problem.posterior import Posterior
+from inversion.problem.problem import Problem
 from obsnet.errors import RangeError, SolverError
 
 __all__ = ["LognormalPosterior", "solve_lognormal"]

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.linalg as la
 
-from inversion.covariance import BlockDiagonalCovariance, Covariance
-from inversion.problem import Problem
+from inversion.operators.covariance import BlockDiagonalCovariance, Covariance
+from inversion.problem.problem import Problem
 from inversion.solvers.split import split_error
 
 __all__ = ["Marginal", "marginalise"]

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.linalg as la
 
-from inversion.covariance import Covariance, DiagonalCovariance
-from inversion.problem import Problem
+from inversion.operators.covariance import Covariance, DiagonalCovariance
+from inversion.problem.problem import Problem
 from obsnet.errors import ConfigError, SolverError
 
 __all__ = ["EnsembleCovariance", "EnsembleSystem", "LocalSystem", "prior_ensemble"]

@@ -15,17 +15,17 @@ import numpy.typing as npt
 import scipy.linalg as la
 import scipy.sparse as sp
 
-from inversion.covariance import (
+from inversion.operators.covariance import (
     BlockDiagonalCovariance,
     Covariance,
     DenseCovariance,
     DiagonalCovariance,
 )
-from inversion.distributed import BlockJacobian
-from inversion.kronecker import KroneckerCovariance
-from inversion.posterior import Posterior
-from inversion.problem import Problem
-from inversion.solvers.normal import add_normal, row_quadratics
+from inversion.operators.distributed import BlockJacobian
+from inversion.operators.kronecker import KroneckerCovariance
+from inversion.operators.normal_equations import add_normal, row_quadratics
+from inversion.problem.posterior import Posterior
+from inversion.problem.problem import Problem
 from obsnet.errors import SolverError
 
 __all__ = ["PrimalSystem", "compressed", "normal_matrix", "precision", "solve_primal"]

@@ -25,10 +25,10 @@ import numpy.typing as npt
 import scipy.linalg as la
 import scipy.sparse as sp
 
-from inversion.localisation import Localisation
-from inversion.posterior import Aggregate, Posterior
-from inversion.problem import Problem
+from inversion.problem.posterior import Aggregate, Posterior
+from inversion.problem.problem import Problem
 from inversion.solvers.letkf import analyse
+from inversion.solvers.localisation import Localisation
 from inversion.solvers.members import LocalSystem, prior_ensemble
 from inversion.solvers.split import observation_steps, split_error
 from obsnet.errors import ConfigError, SolverError

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from inversion.covariance import Covariance, DiagonalCovariance
-from inversion.observation_error import subset
-from inversion.state import State
+from inversion.operators.covariance import Covariance, DiagonalCovariance
+from inversion.operators.observation_error import subset
+from inversion.problem.state import State
 from obsnet.errors import SolverError
 
 __all__ = ["observation_steps", "split_error", "state_steps"]

@@ -28,8 +28,8 @@ from obsnet.met.vertical import (
     surface_layer,
     to_terrain_following,
 )
-from obsnet.progress import progress
 from obsnet.times import as_utc, from_epoch, to_epoch
+from obsnet.work.progress import progress
 
 __all__ = ["Reader", "build_met", "open_met"]
 

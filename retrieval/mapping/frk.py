@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from obsnet.errors import RangeError
 from retrieval.mapping.variogram import RADIUS_KM
-from retrieval.superobs_groups import unit_vectors
+from retrieval.superobs.groups import unit_vectors
 
 __all__ = ["Basis", "FixedRank", "fit_fixed_rank", "make_basis"]
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from obsnet.errors import RangeError
 from obsnet.grid import Grid
 from retrieval.mapping.variogram import RADIUS_KM, ProductSum
-from retrieval.superobs_groups import unit_vectors
+from retrieval.superobs.groups import unit_vectors
 
 __all__ = ["Prediction", "Samples", "krige_cells", "krige_points"]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from retrieval.gridding import BinSums, Soundings, cell_numbers
 from retrieval.mapping.crossvalidation import Scores
+from retrieval.mapping.gridding import BinSums, Soundings, cell_numbers
 
 __all__ = ["field_variance", "leave_one_out"]
 

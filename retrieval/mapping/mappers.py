@@ -10,15 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from obsnet.grid import Grid
-from retrieval.gridding import BinStatistics, accumulate, bin_statistics, empty_bins
 from retrieval.mapping.crossvalidation import Scores, cross_validate, fold_numbers
 from retrieval.mapping.frk import FixedRank, fit_fixed_rank, make_basis
+from retrieval.mapping.gridding import BinStatistics, accumulate, bin_statistics, empty_bins
 from retrieval.mapping.kriging import Samples, krige_cells, krige_points
 from retrieval.mapping.trend import Trend, choose_terms, design, fit_trend
 from retrieval.mapping.variogram import ProductSum, empirical_variogram, fit_product_sum
 
 if TYPE_CHECKING:
-    from retrieval.mapping.maps import MapSettings
+    from retrieval.mapping.settings import MapSettings
 
 __all__ = ["MAPPERS", "Columns", "FixedRankMapper", "KrigingMapper", "Mapper", "near_grid"]
 

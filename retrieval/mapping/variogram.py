@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from obsnet.errors import RangeError
-from retrieval.polygon_overlap import EARTH_RADIUS
-from retrieval.superobs_groups import unit_vectors
+from retrieval.superobs.groups import unit_vectors
+from retrieval.superobs.polygon_overlap import EARTH_RADIUS
 
 __all__ = ["EmpiricalVariogram", "ProductSum", "empirical_variogram", "fit_product_sum"]
 

@@ -12,10 +12,10 @@ from obsnet.constants import species as species_of
 from obsnet.errors import FormatError, MissingVariableError, UnitError, nearest
 from obsnet.units import conversion_factor
 from retrieval.readers.rows import Rows
+from retrieval.readers.sensors import ROLES, QualityRule, Sensor, Variable
 from retrieval.readers.source import Source
 from retrieval.readers.stored_values import as_float, distinct_numbers, fill_mask, plain_text
 from retrieval.readers.time_values import parse_times, seconds_of
-from retrieval.sensors import ROLES, QualityRule, Sensor, Variable
 
 __all__ = ["Fields"]
 
@@ -91,7 +91,7 @@ class Fields:
         Parameters
         ----------
         role : str
-            Key of `retrieval.sensors.ROLES`.
+            Key of `retrieval.readers.sensors.ROLES`.
         rows : ndarray of int, optional
             Only these rows of `len(self)`.
 

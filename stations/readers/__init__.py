@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -11,18 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from obsnet.config import resolve_files
 from obsnet.errors import ConfigError, FormatError, nearest
-from stations.readers.source import Source
+from stations.readers.choice import ALL
+from stations.record.source import Source
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from stations.record import Notes
 
-__all__ = ["ALL", "READERS", "Reader", "choose", "each", "expand", "find_reader", "read", "read_all"]
+__all__ = ["READERS", "Reader", "expand", "find_reader", "read", "read_all"]
 
-# Which species of a file is meant where the caller names none.
-PREFERRED = ("CO2", "CH4", "N2O", "CO", "SF6", "H2")
-ALL = "*"
 OPTIONS = ("site", "scale", "stamp", "config", "precisions")
 
 
@@ -110,7 +107,7 @@ def read(
     Returns
     -------
     xarray.Dataset
-        The layout of `stations.record`.
+        The layout of `stations.record.record`.
 
     Raises
     ------
@@ -197,44 +194,3 @@ def expand(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
         whole = not path.is_dir() or any(r.sniff(Source(path)) for r in READERS)
         found += [path] if whole else [p for p in resolve_files([path]) if not is_companion(p)]
     return found
-
-
-def choose(available: list[str], species: str | None, path: Path) -> list[str]:
-    """Return which of a file's species to read.
-
-    Parameters
-    ----------
-    available : list of str
-        What the file holds, in its order.
-    species : str or None
-        A name in any case, ``"*"``, or None for the preferred one.
-    path : Path
-        For the error text.
-
-    Raises
-    ------
-    ConfigError
-        The file does not hold that species.
-    """
-    if not available:
-        raise FormatError(f"{path}: holds no species that its format knows")
-    if species == ALL:
-        return available
-    if species is None:
-        return [next((a for p in PREFERRED for a in available if a.upper() == p), available[0])]
-    for name in available:
-        if name.upper() == species.upper():
-            return [name]
-    raise ConfigError(f"{path}: no {species} in this file{nearest(species, available)}")
-
-
-def each(
-    wanted: list[str], available: list[str], notes: Notes, make: Callable[[str, Notes], xr.Dataset]
-) -> list[xr.Dataset]:
-    """Return a record of each species wanted, its notes beginning with those of the file."""
-    records = []
-    for gas in wanted:
-        record = make(gas, notes.copy())
-        record.attrs["species_available"] = available
-        records.append(record)
-    return records

@@ -11,11 +11,11 @@ import numpy as np
 import xarray as xr
 
 from obsnet.schema import Quality
-from stations.readers import choose
+from stations.readers.choice import choose
 from stations.readers.flags import by_letter, decode
 from stations.readers.netcdf import File, attribute_number, opened
-from stations.readers.source import Source
-from stations.record import Notes, build, intervals
+from stations.record.record import Notes, build, intervals
+from stations.record.source import Source
 
 __all__ = ["read", "sniff"]
 

@@ -15,13 +15,13 @@ import numpy as np
 import xarray as xr
 
 from obsnet.schema import Quality
-from stations.readers import choose, each
+from stations.readers.choice import choose, each
 from stations.readers.proffast_profiles import FOLDER, profiles
-from stations.readers.source import Source
 from stations.readers.table import read_table, require
 from stations.readers.tccon_column import column_operator, in_unit
 from stations.readers.text import parse_iso, split_header
-from stations.record import Notes, build, intervals
+from stations.record.record import Notes, build, intervals
+from stations.record.source import Source
 
 __all__ = ["read", "sniff"]
 

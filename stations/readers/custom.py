@@ -54,11 +54,11 @@ from pydantic import Field
 from obsnet.config import Options, read_toml, validate
 from obsnet.errors import ConfigError, FormatError, nearest
 from obsnet.schema import Quality
-from stations.readers import choose, each
+from stations.readers.choice import choose, each
 from stations.readers.flags import decode
-from stations.readers.source import Source
 from stations.readers.text import local_to_utc
-from stations.record import Notes, build, intervals
+from stations.record.record import Notes, build, intervals
+from stations.record.source import Source
 
 __all__ = ["Layout", "read", "sniff"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from obsnet.schema import Quality
-from stations.record import Notes
+from stations.record.record import Notes
 
 __all__ = ["ICOS", "by_letter", "decode", "icos_quality", "noaa_quality"]
 

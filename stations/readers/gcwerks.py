@@ -18,13 +18,13 @@ import xarray as xr
 
 from obsnet.errors import FormatError
 from obsnet.schema import Quality
-from stations.readers import choose, each
+from stations.readers.choice import choose, each
 from stations.readers.flags import decode
-from stations.readers.source import Source
 from stations.readers.table import read_table, require
 from stations.readers.text import from_parts, split_header
-from stations.record import Notes, build, intervals
-from stations.sites import by_name
+from stations.record.record import Notes, build, intervals
+from stations.record.sites import by_name
+from stations.record.source import Source
 
 __all__ = ["is_companion", "read", "sniff", "yymmdd"]
 

@@ -15,12 +15,12 @@ import xarray as xr
 from obsnet.constants import SPECIES
 from obsnet.errors import FormatError
 from obsnet.schema import Quality
-from stations.readers import choose, each
+from stations.readers.choice import choose, each
 from stations.readers.gcwerks import yymmdd
-from stations.readers.source import Source
 from stations.readers.table import read_table, require
 from stations.readers.text import split_header, usual_step
-from stations.record import Notes, build, intervals
+from stations.record.record import Notes, build, intervals
+from stations.record.source import Source
 
 __all__ = ["read", "sniff"]
 

@@ -16,9 +16,8 @@ import xarray as xr
 
 from obsnet.constants import SPECIES
 from obsnet.errors import FormatError
-from stations.readers import choose
+from stations.readers.choice import choose
 from stations.readers.flags import icos_quality
-from stations.readers.source import Source
 from stations.readers.table import read_table, require
 from stations.readers.text import (
     from_parts,
@@ -29,7 +28,8 @@ from stations.readers.text import (
     usual_step,
     without_fill,
 )
-from stations.record import Notes, Span, build, intervals
+from stations.record.record import Notes, Span, build, intervals
+from stations.record.source import Source
 
 __all__ = ["read", "sniff"]
 

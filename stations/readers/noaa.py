@@ -16,9 +16,8 @@ import xarray as xr
 
 from obsnet.constants import SPECIES
 from obsnet.errors import FormatError
-from stations.readers import choose
+from stations.readers.choice import choose
 from stations.readers.flags import noaa_quality
-from stations.readers.source import Source
 from stations.readers.table import read_table, require
 from stations.readers.text import (
     attributes,
@@ -30,7 +29,8 @@ from stations.readers.text import (
     split_header,
     without_fill,
 )
-from stations.record import Notes, build, intervals
+from stations.record.record import Notes, build, intervals
+from stations.record.source import Source
 
 __all__ = ["read", "sniff"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import xarray as xr
 
 from obsnet.errors import ConfigError
-from stations.readers.source import Source
-from stations.record_file import MARK, read_record
+from stations.record.file import MARK, read_record
+from stations.record.source import Source
 
 __all__ = ["read", "sniff"]
 

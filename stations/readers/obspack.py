@@ -15,12 +15,12 @@ import numpy as np
 import xarray as xr
 
 from obsnet.schema import Quality
-from stations.readers import choose
+from stations.readers.choice import choose
 from stations.readers.flags import icos_quality, noaa_quality
 from stations.readers.netcdf import File, attribute_number, opened
-from stations.readers.source import Source
 from stations.readers.text import check_span, from_parts, usual_step
-from stations.record import Notes, Span, build, intervals, spread
+from stations.record.record import Notes, Span, build, intervals, spread
+from stations.record.source import Source
 
 __all__ = ["read", "sniff"]
 

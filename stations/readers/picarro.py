@@ -19,12 +19,12 @@ from obsnet.errors import FormatError
 from obsnet.schema import Quality
 from obsnet.times import from_epoch
 from obsnet.units import convert
-from stations.readers import choose, each
-from stations.readers.source import Source, decode
+from stations.readers.choice import choose, each
 from stations.readers.table import read_table, require
 from stations.readers.text import from_parts
-from stations.record import Notes, build, intervals
-from stations.scale_names import UNCALIBRATED
+from stations.record.record import Notes, build, intervals
+from stations.record.scale_names import UNCALIBRATED
+from stations.record.source import Source, decode
 
 __all__ = ["read", "sniff"]
 

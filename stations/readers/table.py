@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from obsnet.errors import FormatError, MissingVariableError
-from stations.record import Notes
+from stations.record.record import Notes
 
 __all__ = ["read_table", "require"]
 

@@ -15,11 +15,12 @@ import xarray as xr
 
 from obsnet.errors import FormatError
 from obsnet.schema import Quality
-from stations.readers import ALL, choose, tccon_ggg2014, tccon_ggg2020
+from stations.readers import tccon_ggg2014, tccon_ggg2020
+from stations.readers.choice import ALL, choose
 from stations.readers.netcdf import File, opened
-from stations.readers.source import Source
 from stations.readers.tccon_column import Column, column_operator, in_unit
-from stations.record import Notes, build, intervals
+from stations.record.record import Notes, build, intervals
+from stations.record.source import Source
 
 __all__ = ["read", "sniff"]
 

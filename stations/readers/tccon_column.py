@@ -13,7 +13,7 @@ import xarray as xr
 from obsnet.constants import MOLAR_MASS_DRY_AIR, MOLAR_MASS_WATER
 from obsnet.schema import Quality
 from obsnet.units import convert
-from stations.record import Notes
+from stations.record.record import Notes
 
 __all__ = ["Column", "column_operator", "in_unit", "interpolate_columns", "level_weights"]
 

@@ -17,7 +17,7 @@ from obsnet.units import convert
 from stations.readers.netcdf import File
 from stations.readers.tccon_column import Column, Floats, interpolate_columns, level_weights
 from stations.readers.text import from_parts
-from stations.record import Notes
+from stations.record.record import Notes
 
 __all__ = ["column", "gases"]
 

@@ -23,7 +23,7 @@ from obsnet.errors import FormatError, MissingVariableError
 from obsnet.units import convert
 from stations.readers.netcdf import File
 from stations.readers.tccon_column import Column, Floats, interpolate_columns, level_weights
-from stations.record import Notes
+from stations.record.record import Notes
 
 __all__ = ["X2019", "column", "gases"]
 

@@ -9,8 +9,8 @@ from typing import TypeVar
 import numpy as np
 
 from obsnet.errors import FormatError
-from stations.readers.source import Source, decode
-from stations.record import Notes
+from stations.record.record import Notes
+from stations.record.source import Source, decode
 
 __all__ = [
     "attributes",

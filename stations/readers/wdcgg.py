@@ -16,9 +16,8 @@ import xarray as xr
 
 from obsnet.errors import FormatError
 from obsnet.schema import Quality
-from stations.readers import choose
+from stations.readers.choice import choose
 from stations.readers.flags import decode
-from stations.readers.source import Source
 from stations.readers.table import read_table, require
 from stations.readers.text import (
     attributes,
@@ -30,7 +29,8 @@ from stations.readers.text import (
     split_header,
     without_fill,
 )
-from stations.record import Notes, Span, build, intervals, spread
+from stations.record.record import Notes, Span, build, intervals, spread
+from stations.record.source import Source
 
 __all__ = ["read", "sniff"]
 

@@ -12,11 +12,11 @@ import numpy as np
 import xarray as xr
 
 from obsnet.errors import FormatError
-from stations.readers import choose
-from stations.readers.source import Source, decode
+from stations.readers.choice import choose
 from stations.readers.table import read_table, require
 from stations.readers.text import from_parts, number
-from stations.record import Notes, build, intervals
+from stations.record.record import Notes, build, intervals
+from stations.record.source import Source, decode
 
 __all__ = ["read", "sniff"]
 

@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
 
-from inversion.inputs import PriorFlux
-from inversion.invert import Assembled, assemble
-from inversion.jacobian import Jacobian
-from inversion.options import InvertOptions
-from inversion.totals import TotalWeights, total_weights
+from inversion.case.assemble import Assembled, assemble
+from inversion.case.inputs import PriorFlux
+from inversion.case.options import InvertOptions
+from inversion.jacobian.store import Jacobian
+from inversion.problem.totals import TotalWeights, total_weights
 from obsnet.grid import Grid
 from obsnet.schema import observation_table
 

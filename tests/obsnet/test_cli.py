@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from obsnet import cli, doctor
+from obsnet import cli, install, output
 
 
 def obsnet(*args, **kwargs):
@@ -135,7 +135,7 @@ def test_config_check_names_all_faults(tmp_path):
 
 
 def test_emit(capsys):
-    cli.emit(
+    output.emit(
         {
             "a": np.float32(1.5),
             "b": float("nan"),
@@ -198,6 +198,6 @@ def test_a_stolen_name_is_said(tmp_path):
 
 
 def test_a_missing_name_is_said(monkeypatch):
-    monkeypatch.setattr(doctor.util, "find_spec", lambda _name: None)
-    assert len(doctor.stolen_names()) == 3
-    assert "is missing" in doctor.stolen_names()[0]
+    monkeypatch.setattr(install.util, "find_spec", lambda _name: None)
+    assert len(install.stolen_names()) == 3
+    assert "is missing" in install.stolen_names()[0]

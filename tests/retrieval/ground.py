@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from obsnet.schema import observation_table
-from retrieval.pressure_weights import level_weights
+from retrieval.columns.pressure_weights import level_weights
 from tests.retrieval.soundings import START, make_table
 
 SITES = {"HF": (31.9, 117.2, 34.0), "XH": (39.8, 116.9, 36.0)}

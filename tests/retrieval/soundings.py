@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from obsnet.schema import observation_table
-from retrieval.pressure_weights import layer_weights, level_weights
+from retrieval.columns.pressure_weights import layer_weights, level_weights
 
 START = np.datetime64("2020-06-01T05:00:00", "us")
 

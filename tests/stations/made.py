@@ -17,7 +17,7 @@ def make_record(
     longitude=100.9,
     **variables,
 ) -> xr.Dataset:
-    """Return a record in the layout of `stations.record`: hourly unless told otherwise."""
+    """Return a record in the layout of `stations.record.record`: hourly unless told otherwise."""
     value = np.asarray(value, dtype=float)
     n = value.size
     offset = np.arange(n) * length_hours if hours is None else np.asarray(hours, dtype=float)

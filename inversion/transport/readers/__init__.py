@@ -6,13 +6,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inversion.transport.readers.common import Options, Probe, Receptor, probe
+from inversion.transport.files.probe import Probe, probe
+from inversion.transport.readers.common import Options, Receptor
 from obsnet.errors import ConfigError, FormatError, nearest
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from inversion.transport.footprint import FootprintFile
+    from inversion.transport.files.footprint import FootprintFile
 
 __all__ = ["FORMATS", "Options", "Probe", "Receptor", "open_footprints", "read"]
 
@@ -62,5 +63,5 @@ def open_footprints(
 
 
 def read(path: str | Path, options: Options | None = None, **kwargs: Any) -> xr.Dataset:
-    """Open a footprint file and read all of it; see `open_footprints` and `inversion.transport.footprint`."""
+    """Open a footprint file and read all of it; see `open_footprints` and `inversion.transport.files.footprint`."""
     return open_footprints(path, options, **kwargs).read()

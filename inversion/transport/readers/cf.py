@@ -1,4 +1,4 @@
-"""Footprints in our own CF netCDF, as `inversion.transport.writers.write_cf` leaves them."""
+"""Footprints in our own CF netCDF, as `inversion.transport.files.writers.write_cf` leaves them."""
 
 from __future__ import annotations
 
@@ -6,18 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from inversion.transport.footprint import CURTAINS, Block, FootprintFile
-from inversion.transport.readers.common import (
-    Options,
-    Probe,
-    axis,
-    factor,
-    open_netcdf,
-    receptors,
-    text,
-    times,
-    values,
-)
+from inversion.transport.files.footprint import CURTAINS, Block, FootprintFile
+from inversion.transport.files.probe import Probe, open_netcdf
+from inversion.transport.readers.common import Options, axis, factor, receptors, text, times, values
 from obsnet.errors import FormatError
 from obsnet.grid import Grid
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from inversion.transport.footprint import UNIT, Weighting
-from obsnet.errors import FormatError, GridError, MissingVariableError, UnitError, nearest
+from inversion.transport.files.footprint import UNIT, Weighting
+from inversion.transport.files.probe import NetCDF
+from obsnet.errors import FormatError, GridError, UnitError
 from obsnet.grid import Grid, centre_order
 from obsnet.times import as_utc
 from obsnet.units import conversion_factor
@@ -23,14 +24,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Axes",
     "Options",
-    "Probe",
     "Receptor",
     "axes",
     "axis",
     "check_values",
     "factor",
-    "open_netcdf",
-    "probe",
     "receptors",
     "text",
     "times",
@@ -110,111 +108,6 @@ class Options:
     def kind(self) -> str:
         """What the Jacobian calls the source of its numbers."""
         return "emulated" if self.emulated else "read"
-
-
-@dataclass(frozen=True)
-class Probe:
-    """What can be seen of a file without reading its values.
-
-    Parameters
-    ----------
-    path : Path
-        File or folder.
-    container : str
-        ``netcdf``, ``parquet``, ``fortran``, ``folder`` or ``other``.
-    variables : mapping
-        netCDF variables (or Parquet columns) and their dimensions.
-    attributes : mapping
-        Global attributes, or the Parquet schema's metadata.
-    """
-
-    path: Path
-    container: str
-    variables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-
-    def describe(self) -> str:
-        """Say what it is, for an error text."""
-        names = ", ".join(list(self.variables)[:8])
-        return f"{self.container} with {names}" if names else self.container
-
-
-def probe(path: str | Path) -> Probe:
-    """Look into a file.
-
-    Raises
-    ------
-    FormatError
-        The file is absent, empty, or damaged.
-    """
-    path = Path(path)
-    if path.is_dir():
-        return Probe(path, "folder")
-    try:
-        with open(path, "rb") as stream:
-            magic = stream.read(8)
-    except OSError as error:
-        raise FormatError(f"{path}: cannot be read ({error.strerror})") from error
-    if magic[:3] == b"CDF" or magic[:4] == b"\x89HDF":
-        with open_netcdf(path) as nc:
-            attributes = {name: nc.getncattr(name) for name in nc.ncattrs()}
-            return Probe(path, "netcdf", {k: v.dimensions for k, v in nc.variables.items()}, attributes)
-    if magic[:4] == b"PAR1":
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        try:
-            schema = pq.read_schema(path)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise FormatError(f"{path}: cannot be read as Parquet ({error})") from error
-        metadata = {k.decode(): v for k, v in (schema.metadata or {}).items()}
-        return Probe(path, "parquet", dict.fromkeys(schema.names, ()), metadata)
-    # HYSPLIT writes unformatted big-endian records; the first is 32 bytes long.
-    return Probe(path, "fortran" if magic[:4] == b"\x00\x00\x00\x20" else "other")
-
-
-class NetCDF:
-    """A netCDF file whose damage is a `FormatError` and whose absent variables are a `MissingVariableError`.
-
-    Parameters
-    ----------
-    path : Path
-        Opened at once; closed at the end of a ``with`` block.
-    """
-
-    def __init__(self, path: Path) -> None:
-        import netCDF4
-
-        self.path = path
-        try:
-            self._file = netCDF4.Dataset(path)
-        except (OSError, RuntimeError) as error:
-            raise FormatError(f"{path}: cannot be read as netCDF ({error}); is the file cut off?") from error
-        self.variables, self.dimensions = self._file.variables, self._file.dimensions
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in self.variables:
-            raise MissingVariableError(f"{self.path}: no variable {name!r}{nearest(name, self.variables)}")
-        return self.variables[name]
-
-    def ncattrs(self) -> list[str]:
-        """Return the names of the global attributes."""
-        return list(self._file.ncattrs())
-
-    def getncattr(self, name: str) -> Any:
-        """Return a global attribute."""
-        return self._file.getncattr(name)
-
-
-def open_netcdf(path: Path) -> NetCDF:
-    """Open a netCDF file."""
-    return NetCDF(path)
 
 
 def text(nc_or_variable: Any, name: str) -> str | None:

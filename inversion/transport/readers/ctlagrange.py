@@ -16,15 +16,14 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from inversion.transport.footprint import Block, FootprintFile
+from inversion.transport.files.footprint import Block, FootprintFile
+from inversion.transport.files.probe import Probe, open_netcdf
 from inversion.transport.readers.common import (
     Options,
-    Probe,
     Receptor,
     axes,
     check_values,
     factor,
-    open_netcdf,
     receptors,
     text,
     times,

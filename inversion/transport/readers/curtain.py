@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from inversion.transport.footprint import CURTAINS
-from inversion.transport.readers.common import open_netcdf, probe, text, times, values
+from inversion.transport.files.footprint import CURTAINS
+from inversion.transport.files.probe import open_netcdf, probe
+from inversion.transport.readers.common import text, times, values
 from obsnet.constants import species as species_of
 from obsnet.errors import FormatError, GridError, MissingVariableError, RangeError
 from obsnet.grid import centre_order

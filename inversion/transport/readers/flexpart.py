@@ -26,18 +26,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from inversion.transport.footprint import Block, FootprintFile
-from inversion.transport.readers.common import (
-    Options,
-    Probe,
-    axes,
-    axis,
-    check_values,
-    open_netcdf,
-    receptors,
-    text,
-    values,
-)
+from inversion.transport.files.footprint import Block, FootprintFile
+from inversion.transport.files.probe import Probe, open_netcdf
+from inversion.transport.readers.common import Options, axes, axis, check_values, receptors, text, values
 from obsnet.constants import GRAVITY, MOLAR_MASS_DRY_AIR, R_DRY_AIR
 from obsnet.errors import ConfigError, FormatError, UnitError, nearest
 

@@ -22,8 +22,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from inversion.transport.footprint import UNIT, Block, FootprintFile
-from inversion.transport.readers.common import Options, Probe, axes, check_values, factor, receptors
+from inversion.transport.files.footprint import UNIT, Block, FootprintFile
+from inversion.transport.files.probe import Probe
+from inversion.transport.readers.common import Options, axes, check_values, factor, receptors
 from inversion.transport.readers.flexpart import standard_density
 from obsnet.constants import MOLAR_MASS_DRY_AIR
 from obsnet.errors import FormatError, UnitError

@@ -18,15 +18,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from inversion.transport.footprint import CURTAINS, Block, FootprintFile, Weighting
+from inversion.transport.files.footprint import CURTAINS, Block, FootprintFile, Weighting
+from inversion.transport.files.probe import Probe, open_netcdf
 from inversion.transport.readers.common import (
     Options,
-    Probe,
     axes,
     axis,
     check_values,
     factor,
-    open_netcdf,
     receptors,
     text,
     times,

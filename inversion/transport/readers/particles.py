@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from inversion.transport.footprint import UNIT, Block, FootprintFile
-from inversion.transport.readers.common import HOUR, Options, Probe, check_values, factor, receptors
+from inversion.transport.files.footprint import UNIT, Block, FootprintFile
+from inversion.transport.files.probe import Probe
+from inversion.transport.readers.common import HOUR, Options, check_values, factor, receptors
 from inversion.transport.readers.stilt import parse_name, vars_of
 from obsnet.errors import FormatError
 from obsnet.grid import Grid

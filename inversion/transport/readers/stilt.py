@@ -14,17 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from inversion.transport.footprint import Block, FootprintFile, Weighting
+from inversion.transport.files.footprint import Block, FootprintFile, Weighting
+from inversion.transport.files.probe import Probe, open_netcdf
 from inversion.transport.readers.common import (
     HOUR,
     Axes,
     Options,
-    Probe,
     Receptor,
     axes,
     check_values,
     factor,
-    open_netcdf,
     receptors,
     text,
     times,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from inversion.jacobian import JacobianStore
-from inversion.transport.footprint import Block, FootprintFile
-from inversion.transport.readers.common import Options, Probe
+from inversion.jacobian.store import JacobianStore
+from inversion.transport.files.footprint import Block, FootprintFile
+from inversion.transport.files.probe import Probe
+from inversion.transport.readers.common import Options
 from obsnet.errors import FormatError
 
 __all__ = ["matches", "open_file"]

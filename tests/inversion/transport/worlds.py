@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from inversion.transport.particles import RELEASE
-from inversion.transport.receptors import Receptors
+from inversion.transport.receptors.releases import RELEASE, Receptors
 from obsnet.met import Met
 from obsnet.met.vertical import level_heights
 from obsnet.times import EPOCH, to_epoch

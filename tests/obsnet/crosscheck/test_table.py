@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from obsnet.commands.crosscheck_stage import CrosscheckOptions, crosscheck_files
 from obsnet.constants import SECONDS_PER_YEAR
-from obsnet.crosscheck.stage import CrosscheckOptions, crosscheck_files
 from obsnet.crosscheck.table import compare, read_totals
 from obsnet.errors import ConfigError, FormatError, RegionError
 

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from inversion.covariance import SumCovariance
-from inversion.inputs import load
-from inversion.invert import assemble
-from inversion.options import InvertOptions
-from inversion.prior import state_bins
+from inversion.case.assemble import assemble
+from inversion.case.inputs import load
+from inversion.case.options import InvertOptions
+from inversion.operators.covariance import SumCovariance
+from inversion.problem.time_bins import state_bins
+from inversion.problem.totals import region_totals, total_weights
 from inversion.solvers.choose import solve
-from inversion.totals import region_totals, total_weights
 from obsnet.config import read_toml, validate
 from obsnet.crosscheck.verdict import Rule, judge
 from obsnet.demo.twin import make_twin

@@ -39,7 +39,8 @@ def write_day(path, n=9, **changes):
 
 
 def test_lite_file_through_ingest(tmp_path):
-    from retrieval.ingest import IngestOptions, ingest
+    from retrieval.ingest.options import IngestOptions
+    from retrieval.ingest.run import ingest
 
     path = tmp_path / "oco2_LtCO2_190108_TWIN_000000000000s.nc4"
     given = write_day(path)
@@ -60,7 +61,7 @@ def test_lite_file_through_ingest(tmp_path):
 
 
 def test_event_text_through_the_station_reader(tmp_path):
-    from stations.observations import ingest
+    from stations.store.observations import ingest
 
     site = Site("XYZ", 36.2879, 100.8964, 3810.0, 5.0)
     path = tmp_path / "co2_xyz_surface-flask_1_ccgg_event.txt"

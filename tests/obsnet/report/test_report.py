@@ -151,7 +151,7 @@ def test_fonts(monkeypatch):
 
 
 def test_report_command_says_what_is_missing(tmp_path):
-    from obsnet.report.cli import report
+    from obsnet.commands.report import report
 
     with pytest.raises(FormatError, match=r"posterior.nc is missing; `obsnet invert`"):
         report(tmp_path)

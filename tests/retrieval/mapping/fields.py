@@ -6,7 +6,7 @@ import numpy as np
 
 from retrieval.mapping.kriging import Samples
 from retrieval.mapping.variogram import RADIUS_KM, ProductSum
-from retrieval.superobs_groups import unit_vectors
+from retrieval.superobs.groups import unit_vectors
 
 START = np.datetime64("2020-06-01", "us")
 MODEL = ProductSum(1.0, 400.0, 0.5, 4.0, 0.6, 0.05)

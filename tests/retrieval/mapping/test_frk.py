@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from obsnet.errors import RangeError
 from retrieval.mapping.frk import Basis, FixedRank, Resolution, _Block, fit_fixed_rank, make_basis
 from retrieval.mapping.variogram import RADIUS_KM
-from retrieval.superobs_groups import unit_vectors
+from retrieval.superobs.groups import unit_vectors
 
 BOX = (25.0, 40.0, 100.0, 120.0)
 SMALL = make_basis(BOX, (0.0, 8.0), spacing_km=(1500.0, 700.0), spacing_days=4.0)

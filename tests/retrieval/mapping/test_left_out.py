@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obsnet.grid import Grid
-from retrieval.gridding import Soundings, accumulate, bin_statistics, cell_numbers, empty_bins
 from retrieval.mapping.crossvalidation import scores
+from retrieval.mapping.gridding import Soundings, accumulate, bin_statistics, cell_numbers, empty_bins
 from retrieval.mapping.left_out import field_variance, leave_one_out
 
 GRID = Grid.regular(20, 30, 100, 110, 1, 1)

@@ -16,11 +16,12 @@ from obsnet.grid import Grid
 from obsnet.pipeline import Case, RunOptions
 from obsnet.store import ObservationStore
 from obsnet.times import time_bins
-from retrieval.commands_grid import grid
+from retrieval.commands.grid import grid
+from retrieval.commands.grid_stage import STAGE, GridStage
 from retrieval.mapping.dataset import column_map, stamp_of, variable_of, write_geotiffs
 from retrieval.mapping.figures import write_pictures
-from retrieval.mapping.maps import MapSettings, make_map, read_columns
-from retrieval.stage_grid import STAGE, GridStage
+from retrieval.mapping.maps import make_map, read_columns
+from retrieval.mapping.settings import MapSettings
 from tests.retrieval.mapping.fields import MODEL, draw, places
 from tests.retrieval.soundings import make_table
 

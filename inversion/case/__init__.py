@@ -1,0 +1,1 @@
+"""From the tables of a case file to a solved problem on disk."""

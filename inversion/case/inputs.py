@@ -1,0 +1,246 @@
+"""What an inversion reads: observations with footprints, the prior flux on their cells and times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from inversion.case.options import InvertOptions
+from inversion.jacobian.parts import RunIndex
+from inversion.jacobian.store import Jacobian, JacobianStore
+from inversion.problem.time_bins import bin_matrix
+from obsnet.constants import Species, species
+from obsnet.errors import ConfigError, FormatError, SchemaError
+from obsnet.grid import Grid
+from obsnet.scales import one_scale
+from obsnet.zonal import ZonalWeights, zonal_weights
+
+__all__ = ["Inputs", "PriorFlux", "load", "locate", "match_observations", "read_prior", "read_zones"]
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class PriorFlux:
+    """Prior flux of each sector in the footprints' cells and bins.
+
+    Parameters
+    ----------
+    name : str
+        What the prior is called.
+    flux : dict of str to ndarray (flux bins, cells)
+        mol m-2 s-1, by sector.
+    notes : tuple of str
+        What was changed on the way: regridding, a constant prior taken for all times.
+    """
+
+    name: str
+    flux: dict[str, Floats]
+    notes: tuple[str, ...] = ()
+
+
+def match_observations(table: pa.Table, obs_ids: npt.NDArray[np.str_]) -> tuple[pa.Table, dict[str, int]]:
+    """Keep the observations that have a footprint and may be used.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Observation table.
+    obs_ids : ndarray of str
+        Observations in the Jacobian.
+
+    Returns
+    -------
+    pyarrow.Table, dict
+        Rows sorted as in the table; counts of ``used``, ``flagged``, ``without_uncertainty``,
+        ``without_footprint``, ``footprints_without_observation``.
+
+    Raises
+    ------
+    SchemaError
+        An observation stands in the store twice, or none is left.
+    """
+    ids = table["obs_id"].to_numpy(zero_copy_only=False).astype(str)
+    names, times = np.unique(ids, return_counts=True)
+    if (times > 1).any():
+        raise SchemaError(
+            f"{np.count_nonzero(times > 1)} observations stand in the store more than once, first "
+            f"{names[times > 1][0]!r}; the same file was ingested under two names"
+        )
+    footed = np.isin(ids, obs_ids)
+    good = table["quality"].to_numpy() == 0
+    sigma = table["uncertainty"].to_numpy(zero_copy_only=False).astype(np.float64)
+    known = np.isfinite(sigma) & (sigma > 0)
+    keep = footed & good & known
+    counts = {
+        "used": int(keep.sum()),
+        "flagged": int((~good).sum()),
+        "without_uncertainty": int((good & ~known).sum()),
+        "without_footprint": int((good & known & ~footed).sum()),
+        "footprints_without_observation": int((~np.isin(obs_ids, ids)).sum()),
+    }
+    if not keep.any():
+        raise SchemaError(
+            f"no observation is left to invert: {len(ids)} in the store, {len(obs_ids)} footprints, "
+            + ", ".join(f"{v} {k.replace('_', ' ')}" for k, v in counts.items() if k != "used")
+        )
+    return table.filter(pa.array(keep)), counts
+
+
+def read_prior(path: Path, jacobian: Jacobian, gas: Species, name: str | None = None) -> PriorFlux:
+    """Read a prior flux and bring it onto the footprints' cells and time bins.
+
+    Parameters
+    ----------
+    path : Path
+        CF file with ``flux(time, sector, lat, lon)``.
+    jacobian : Jacobian
+        Gives grid and time bins.
+    gas : Species
+        What the flux must be of.
+    name : str, optional
+        What the prior is called; by default the file's title, then its name.
+
+    Raises
+    ------
+    ConfigError
+        Another substance, or a time the prior does not cover.
+    """
+    from obsnet.cf import read_flux
+    from obsnet.field import grid_of
+    from obsnet.regrid import regrid_flux
+
+    data = read_flux(path)
+    field = data["flux"]
+    substance = str(field.attrs["substance"]).upper()
+    if substance != gas.name:
+        raise ConfigError(f"{path}: the prior flux is of {substance}, the inversion of {gas.name}")
+    notes = []
+    grid = grid_of(data)
+    values = field.transpose("time", "sector", "lat", "lon")
+    if grid != jacobian.grid:
+        values = regrid_flux(values, grid, jacobian.grid)
+        notes.append(f"prior regridded conservatively from {grid!r}")
+    bounds = data["time_bnds"].values
+    average = bin_matrix(bounds, jacobian.time_edges)
+    if len(bounds) == 1:
+        notes.append("prior has one time, taken as constant")
+    cube = np.asarray(values.values, dtype=np.float64)
+    sectors = [str(s) for s in data["sector"].values]
+    flux = {s: average @ cube[:, i].reshape(len(bounds), -1) for i, s in enumerate(sectors)}
+    title = name or str(data.attrs.get("title") or Path(path).name)
+    return PriorFlux(title, flux, tuple(notes))
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What `load` read.
+
+    Attributes
+    ----------
+    jacobian : Jacobian
+        Rows in the order of `table`.
+    table : pyarrow.Table
+        Observations to use.
+    prior : PriorFlux
+    counts : dict of str to int
+        See `match_observations`.
+    damaged : tuple of str
+        Parts of the footprints that could not be read, and why; the rest is used.
+    """
+
+    jacobian: Jacobian
+    table: pa.Table
+    prior: PriorFlux
+    counts: dict[str, int]
+    damaged: tuple[str, ...]
+
+
+class _WholeParts(JacobianStore):
+    """A Jacobian without the parts that cannot be read, such as files cut short when a disk was full."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        whole, self.damaged = [], []
+        for part in super().parts():
+            try:
+                RunIndex(path, [part], self.grid.size, self.time_edges.size - 1)
+                whole.append(part)
+            except (FormatError, SchemaError) as error:
+                self.damaged.append(str(error))
+        if self.damaged and not whole:
+            raise FormatError(f"{path}: no part of the footprints can be read; the first: {self.damaged[0]}")
+        self._whole = whole
+
+    def parts(self) -> list[str]:
+        return self._whole
+
+
+def load(options: InvertOptions, folder: Path, out: Path) -> Inputs:
+    """Read what an inversion needs.
+
+    Parameters
+    ----------
+    options : InvertOptions
+        Names of the inputs.
+    folder, out : Path
+        Inputs are looked for in the run's folder first (an earlier stage wrote them), then beside the case.
+
+    Raises
+    ------
+    ObsnetError
+        Whatever is wrong with the files.
+    """
+    from obsnet.store import ObservationStore
+
+    gas = species(options.species)
+    store = ObservationStore(locate(str(options.store), folder, out))
+    table = store.read(gas.name, source=options.sources, start=options.start, stop=options.stop)
+    if options.modes is not None:
+        table = table.filter(pc.is_in(table["mode"], pa.array(options.modes)))
+    footprints = _WholeParts(locate(str(options.footprints), folder, out))
+    made_for = footprints.meta.get("species")
+    if made_for is not None and str(made_for).upper() != gas.name:
+        raise ConfigError(f"{footprints.path}: these footprints are for {made_for}, not for {gas.name}")
+    used, counts = match_observations(table, footprints.obs_ids())
+    one_scale(used, f"{gas.name} observations of {store.path} with footprints")
+    jacobian = footprints.read(used["obs_id"].to_numpy(zero_copy_only=False).astype(str))
+    prior = read_prior(locate(str(options.prior), folder, out), jacobian, gas, options.prior_name)
+    return Inputs(jacobian, used, prior, counts, tuple(footprints.damaged))
+
+
+def read_zones(
+    options: InvertOptions, grid: Grid, folder: Path, out: Path
+) -> tuple[ZonalWeights, dict[str, str], str]:
+    """Return the regions of a case on its cells, their names for people, and where the borders are from.
+
+    Parameters
+    ----------
+    options : InvertOptions
+        ``regions`` and ``region_key``; without them China's provinces.
+    grid : Grid
+        Cells.
+    folder, out : Path
+        See `locate`.
+    """
+    from obsnet.regions import PROVINCES, provinces, read_regions
+
+    if options.regions is None:
+        frame, names = provinces(), {k: v[0] for k, v in PROVINCES.items()}
+    else:
+        frame, names = read_regions(locate(str(options.regions), folder, out), options.region_key), {}
+    return zonal_weights(frame, grid), names, str(frame.attrs.get("source", options.regions))
+
+
+def locate(name: str, folder: Path, out: Path) -> Path:
+    """Return where an input is: in the run's folder if it was made there, else beside the case file."""
+    path = Path(name).expanduser()
+    if path.is_absolute():
+        return path
+    made = out / path
+    return made if made.exists() else folder / path

@@ -1,0 +1,158 @@
+"""The observation error of a case: measurement, transport and representation, sampling of the footprints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import scipy.sparse as sp
+
+from inversion.case.evaluation import orbits
+from inversion.case.options import InvertOptions
+from inversion.jacobian.store import Jacobian
+from inversion.operators.covariance import Covariance, DiagonalCovariance
+from inversion.operators.kernels import EARTH_RADIUS_KM, unit_vectors
+from inversion.operators.observation_error import MarkovError
+from obsnet.errors import ConfigError, nearest
+
+__all__ = ["ErrorParts", "error_parts", "sampling_variance"]
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class ErrorParts:
+    """The observation error of a case in its parts.
+
+    Attributes
+    ----------
+    own : ndarray, shape (n_obs,)
+        Variance of measurement and of the footprints' sampling.
+    model : ndarray, shape (n_obs,)
+        Standard deviation of transport and representation.
+    key : ndarray of str, shape (n_obs,)
+        Option within ``[invert.error]`` that gave it: ``point``, ``column``, ``source.<name>`` or ``platform.<name>``.
+    memory : ndarray of str, shape (n_obs,)
+        Option that gives its correlation length, ``correlation_hours`` or ``along_track_km``; empty for none.
+    group, position : ndarray, shape (n_obs,)
+        Station or orbit that shares it; hours or km there.
+    length : dict of str to float
+        The correlation lengths.
+    """
+
+    own: Floats
+    model: Floats
+    key: npt.NDArray[np.str_]
+    memory: npt.NDArray[np.str_]
+    group: npt.NDArray[np.int64]
+    position: Floats
+    length: dict[str, float]
+
+    def covariance(self) -> Covariance:
+        """Return R."""
+        if not self.length:
+            return DiagonalCovariance(self.own + self.model**2)
+        length = np.array([self.length.get(m, 1.0) for m in self.memory])
+        return MarkovError(self.own, self.model, self.group, self.position / length, 1.0)
+
+    def select(self, rows: npt.NDArray[Any]) -> ErrorParts:
+        """Return the parts of some observations."""
+        names = ("own", "model", "key", "memory", "group", "position")
+        return replace(self, **{n: getattr(self, n)[rows] for n in names})
+
+
+def error_parts(
+    options: InvertOptions, jacobian: Jacobian, table: pa.Table, total_flux: Floats
+) -> ErrorParts:
+    """Return the observation error: measurement, transport and representation, and the footprints' sampling error.
+
+    Parameters
+    ----------
+    options : InvertOptions
+        ``error`` gives the model's part.
+    jacobian : Jacobian
+        With standard errors where it has them.
+    table : pyarrow.Table
+        Observations in the same order.
+    total_flux : ndarray, shape (flux bins, cells)
+        Prior flux in the state's unit: the sampling error is taken for the prior signal.
+
+    Raises
+    ------
+    ConfigError
+        No model error for a kind of observation that is there.
+    """
+    source, kind, platform = (
+        table[n].to_numpy(zero_copy_only=False).astype(str) for n in ("source", "kind", "platform")
+    )
+    given = {n: v for n in ("column", "point") if (v := getattr(options.error, n)) is not None}
+    model, key = np.full(len(table), np.nan), np.full(len(table), "", dtype=object)
+    for name, value in given.items():
+        model[kind == name], key[kind == name] = value, name
+    for table_name, labels in (("source", source), ("platform", platform)):
+        for name, value in getattr(options.error, table_name).items():
+            if name not in labels:
+                raise ConfigError(
+                    f"[invert.error.{table_name}] no observation is from {name!r}{nearest(name, set(labels))}"
+                )
+            model[labels == name], key[labels == name] = value, f"{table_name}.{name}"
+    bare = np.isnan(model)
+    if bare.any():
+        raise ConfigError(
+            f"set invert.error.{kind[bare][0]} (transport and representation error): "
+            f"{int(bare.sum())} observations are of that kind, first of {source[bare][0]!r}"
+        )
+    own = table["uncertainty"].to_numpy(zero_copy_only=False).astype(np.float64) ** 2
+    if options.error.monte_carlo and jacobian.stderr is not None:
+        own = own + sampling_variance(jacobian, total_flux)
+    memory, group, position = _neighbours(options, table, kind, platform)
+    length = {m: float(getattr(options.error, m)) for m in np.unique(memory) if m}
+    return ErrorParts(own, model, key.astype(str), memory, group, position, length)
+
+
+def _neighbours(
+    options: InvertOptions, table: pa.Table, kind: npt.NDArray[np.str_], platform: npt.NDArray[np.str_]
+) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.int64], Floats]:
+    """Return which length an observation's model error has, what it shares it with, and where it lies there.
+
+    Stations are groups in time (hours), orbits groups along the track (straight distance from the orbit's first
+    sounding, km); kinds without a correlation are groups of one.
+    """
+    n = len(table)
+    time = table["time"].to_numpy()
+    memory, group, position = np.full(n, "", dtype="<U17"), np.arange(n), np.zeros(n)
+    points = np.flatnonzero(kind == "point")
+    if options.error.correlation_hours > 0.0 and points.size:
+        memory[points] = "correlation_hours"
+        group[points] = n + np.unique(platform[points], return_inverse=True)[1]
+        position[points] = time[points].astype("datetime64[us]").astype(np.int64) / 3.6e9
+    columns = np.flatnonzero(kind == "column")
+    if options.error.along_track_km > 0.0 and columns.size:
+        memory[columns] = "along_track_km"
+        number = orbits(platform[columns], time[columns])
+        group[columns] = 2 * n + number
+        place = unit_vectors(table["latitude"].to_numpy()[columns], table["longitude"].to_numpy()[columns])
+        order = np.lexsort((time[columns], number))
+        first = order[np.flatnonzero(np.diff(number[order], prepend=-1))]
+        position[columns] = np.linalg.norm(place - place[first][number], axis=1) * EARTH_RADIUS_KM
+    return memory, group, position
+
+
+def sampling_variance(jacobian: Jacobian, flux: Floats) -> Floats:
+    """Return the variance of ``H f`` that comes from a finite number of particles, shape (n_obs,).
+
+    Parameters
+    ----------
+    jacobian : Jacobian
+        With ``stderr``; entries without one count as exact.
+    flux : ndarray, shape (flux bins, cells)
+        In the Jacobian's flux unit. Cells are taken as independent.
+    """
+    if jacobian.stderr is None:
+        return np.zeros(jacobian.obs_id.size)
+    squares = sp.csr_array(jacobian.stderr, dtype=np.float64, copy=True)
+    squares.data = np.nan_to_num(squares.data, nan=0.0) ** 2
+    return np.asarray(squares @ (flux.ravel() ** 2))

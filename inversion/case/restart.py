@@ -1,0 +1,96 @@
+"""A solved problem kept in a file: going on after a kill costs a read, and only for the very same problem."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from inversion.problem.posterior import Posterior
+from inversion.problem.problem import Problem
+from inversion.solvers.dual import DualSystem
+from inversion.solvers.primal import PrimalSystem
+from obsnet.store import atomic_path
+
+__all__ = ["fingerprint", "load_posterior", "save_posterior"]
+
+_LARGEST = 4e9  # bytes; a larger factor is quicker computed than read
+
+
+def fingerprint(problem: Problem) -> str:
+    """Return a hash of everything that the answer depends on.
+
+    Parameters
+    ----------
+    problem : Problem
+        The prior error enters by its diagonal and its products with four fixed vectors, not by its matrix.
+    """
+    digest = hashlib.sha256()
+    arrays: list[Any] = [problem.observations, problem.prior, problem.background]
+    for _, block in problem.row_blocks():
+        arrays += (
+            [block.data, block.indices, block.indptr] if sp.issparse(block) else [np.ascontiguousarray(block)]
+        )
+    rng = np.random.default_rng(0)
+    for error in (problem.observation_error, problem.prior_error):
+        arrays += [error.diagonal(), error.matmul(rng.standard_normal((error.size, 4)))]
+    for array in arrays:
+        digest.update(str((array.shape, array.dtype.str)).encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def save_posterior(posterior: Posterior, path: Path) -> bool:
+    """Keep a posterior that an exact method has just made; returns False where that would not pay."""
+    system = posterior.system
+    if isinstance(system, DualSystem):
+        arrays = {"factor": system.factor}
+    elif isinstance(system, PrimalSystem) and system.factor is not None:
+        arrays = {"factor": system.factor, "normal": system.normal}
+    else:
+        return False
+    if sum(a.nbytes for a in arrays.values()) > _LARGEST:
+        return False
+    about = {
+        "fingerprint": fingerprint(posterior.problem),
+        "method": posterior.method,
+        "stopping": {k: v for k, v in posterior.stopping.items() if isinstance(v, int | float | str | bool)},
+    }
+    contents: dict[str, Any] = {"mean": posterior.mean, "about": np.array(json.dumps(about)), **arrays}
+    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
+        np.savez(stream, **contents)
+    return True
+
+
+def load_posterior(path: Path, problem: Problem, method: str = "auto") -> Posterior | None:
+    """Return the posterior kept in a file, or None where it is of another problem, method or damaged.
+
+    Parameters
+    ----------
+    path : Path
+    problem : Problem
+        What is to be solved; its hash must be the file's.
+    method : str
+        What was asked for.
+    """
+    try:
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as kept:
+            about = json.loads(str(kept["about"]))
+            if about["fingerprint"] != fingerprint(problem) or method not in {"auto", about["method"]}:
+                return None
+            arrays = {k: kept[k] for k in kept.files if k != "about"}
+    except (FileNotFoundError, KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile):
+        return None
+    system: Any
+    if about["method"] == "dual":
+        system = DualSystem(problem, factor=arrays["factor"])
+    else:
+        system = PrimalSystem(problem, normal=arrays["normal"], factor=arrays["factor"])
+    return Posterior(
+        problem, arrays["mean"], system, about["method"], about["stopping"] | {"restarted": True}
+    )

@@ -1,0 +1,350 @@
+"""The work behind `obsnet invert`: from options to files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from inversion.case.options import InvertOptions
+from obsnet.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from inversion.case.assemble import Assembled
+    from inversion.case.estimate import EstimatedErrors
+    from inversion.problem.basis import Basis
+    from inversion.problem.posterior import Posterior
+    from inversion.problem.problem import Problem
+    from inversion.problem.totals import Totals
+
+__all__ = ["SolvedCase", "run_invert", "solve_case"]
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class SolvedCase:
+    """A case that has been read and solved.
+
+    Attributes
+    ----------
+    made : Assembled
+        The problem that was solved, without observations held back.
+    posterior : Posterior
+    totals : Totals
+    evaluation : pyarrow.Table or None
+        How well observations held back are predicted.
+    region_names : dict of str to str
+    regions_source : str
+        Which boundaries.
+    damaged : tuple of str
+        Parts of the footprints that could not be read.
+    estimated : EstimatedErrors or None
+        What the observations say of the assumed errors, where asked for.
+    held_back : ndarray of str
+        Observations that were not used, to evaluate with.
+    basis : Basis or None
+        Regions that were solved for, where not cells.
+    """
+
+    made: Assembled
+    posterior: Posterior
+    totals: Totals
+    evaluation: pa.Table | None
+    region_names: dict[str, str]
+    regions_source: str
+    damaged: tuple[str, ...]
+    estimated: EstimatedErrors | None
+    held_back: npt.NDArray[np.str_]
+    basis: Basis | None
+
+
+def run_invert(
+    options: InvertOptions, folder: Path, out: Path, report: Report = lambda _line: None
+) -> tuple[list[Path], dict[str, Any]]:
+    """Invert what the options name and write the posterior.
+
+    Parameters
+    ----------
+    options : InvertOptions
+        The table ``[invert]``.
+    folder, out : Path
+        Folder of the case and of the run; see `inversion.case.inputs.locate`.
+    report : callable
+        Takes lines for people: what was read, which solver was chosen and why.
+
+    Returns
+    -------
+    list of Path, dict
+        What was written, and the numbers that sum it up.
+
+    Raises
+    ------
+    ObsnetError
+        Whatever is wrong with the inputs.
+    """
+    if options.foreign is not None:
+        from inversion.case.run_foreign import run_foreign
+
+        return run_foreign(options, folder, out, report)
+    return _own(options, folder, out, report)
+
+
+def solve_case(
+    options: InvertOptions,
+    folder: Path,
+    out: Path,
+    report: Report,
+    held_back: npt.NDArray[np.str_] | None = None,
+    restart: str = "restart.npz",
+) -> SolvedCase:
+    """Read and solve a case; nothing is written but a restart file.
+
+    Parameters
+    ----------
+    options, folder, out, report
+        As of `run_invert`.
+    held_back : ndarray of str, optional
+        Observations not to use, in place of what the options hold back.
+    restart : str
+        Name of the restart file.
+    """
+    import scipy.sparse as sp
+
+    from inversion.case.assemble import assemble
+    from inversion.case.basis import make_basis
+    from inversion.case.estimate import estimate_errors
+    from inversion.case.inputs import load, read_zones
+    from inversion.problem.time_bins import state_bins
+    from inversion.problem.totals import region_totals, total_weights
+
+    read = load(options, folder, out)
+    jacobian, counts, prior = read.jacobian, read.counts, read.prior
+    for fault in read.damaged:
+        report(f"left out: {fault}")
+    report(
+        f"{counts['used']} observations with footprints on {jacobian.grid!r}; left out: "
+        + ", ".join(f"{v} {k.replace('_', ' ')}" for k, v in counts.items() if k != "used")
+    )
+    for note in prior.notes:
+        report(note)
+    zones, names, source = read_zones(options, jacobian.grid, folder, out)
+
+    def put_together(options: InvertOptions) -> Assembled:
+        fraction = sp.csr_array(zones.fraction)
+        return assemble(options, jacobian, read.table, prior, fraction=fraction, counts=counts)
+
+    whole = put_together(options)
+    assert whole.problem.state is not None
+    weights = total_weights(
+        whole.problem.state,
+        whole.sectors,
+        whole.prior_mean,
+        bins=whole.bins,
+        area=zones.matrix,
+        regions=zones.labels,
+        periods=state_bins(jacobian.time_edges, options.periods).edges,
+        scale=whole.flux_scale,
+    )
+    held = _held(options, whole, held_back)
+    estimated = None
+    if options.likelihood is not None:
+        estimated = estimate_errors(options, _without(whole, held), report)
+        if options.likelihood.use:
+            whole = put_together(estimated.options)
+    made, ids = _without(whole, held), whole.problem.obs_id[held]
+    basis = None if options.basis is None else make_basis(options.basis, made, zones.matrix)
+    posterior = _solve(options, made.problem, basis, weights.weights, out / restart, report)
+    evaluation = None
+    if ids.size and held_back is None:
+        evaluation = _evaluate(posterior, whole.problem.select(held), whole.observations.filter(held))
+    totals = region_totals(posterior, weights)
+    return SolvedCase(made, posterior, totals, evaluation, names, source, read.damaged, estimated, ids, basis)
+
+
+def _solve(
+    options: InvertOptions, problem: Problem, basis: Basis | None, weights: Any, path: Path, report: Report
+) -> Posterior:
+    """Solve for cells or regions, or go on from the restart file of the same problem."""
+    from inversion.case.restart import load_posterior, save_posterior
+    from inversion.problem.reduction import reduce_problem
+    from inversion.solvers.choose import solve
+
+    def go(problem: Problem, weights: Any = None) -> Posterior:
+        kept = load_posterior(path, problem, options.method) if options.restart else None
+        if kept is not None:
+            report(f"solved before: taken from {path}")
+            return kept
+        posterior = solve(problem, method=options.method, report=report, weights=weights)
+        if options.restart:
+            save_posterior(posterior, path)
+        return posterior
+
+    if basis is None or options.basis is None:
+        return go(problem, weights)
+    reduction = reduce_problem(problem, basis.restriction, aggregation_error=options.basis.aggregation_error)
+    report(
+        f"basis {basis.kind}: {reduction.problem.n_state} unknowns in the place of {problem.n_state}; it leaves "
+        f"{reduction.unresolved:.1%} of the prior's variance in the observations to the aggregation error"
+    )
+    return reduction.solve(go)
+
+
+def _held(
+    options: InvertOptions, made: Assembled, held_back: npt.NDArray[np.str_] | None
+) -> npt.NDArray[np.bool_]:
+    """Say which observations are held back."""
+    from inversion.case.evaluation import withheld
+
+    if held_back is not None:
+        return np.isin(made.problem.obs_id, held_back)
+    if options.withhold is None:
+        return np.zeros(made.problem.n_obs, dtype=bool)
+    held = withheld(made.observations, options.withhold)
+    if not held.any():
+        raise ConfigError("[invert.withhold] holds back no observation; name platforms, sources or every")
+    return held
+
+
+def _without(made: Assembled, held: npt.NDArray[np.bool_]) -> Assembled:
+    """Return the problem of the observations that are not held back."""
+    from dataclasses import replace
+
+    if not held.any():
+        return made
+    counts = made.counts | {"used": int((~held).sum()), "withheld": int(held.sum())}
+    return replace(made.select(~held), counts=counts)
+
+
+def _evaluate(posterior: Posterior, test: Any, table: Any) -> Any:
+    from inversion.case.evaluation import evaluate
+
+    return evaluate(posterior, test, table)
+
+
+def _own(
+    options: InvertOptions, folder: Path, out: Path, report: Report
+) -> tuple[list[Path], dict[str, Any]]:
+    from inversion.case.outputs import (
+        add_likelihood,
+        fit_table,
+        posterior_dataset,
+        summary_of,
+        write_posterior,
+    )
+    from obsnet.store import write_table
+
+    case = solve_case(options, folder, out, report)
+    totals, written, spread, ensemble = case.totals, [], None, None
+    if options.ensemble is not None:
+        totals, ensemble, spread = _ensemble(options, case, folder, out, report)
+        written.append(out / "ensemble.nc")
+    data = posterior_dataset(
+        case.made, case.posterior, totals, region_names=case.region_names, basis=case.basis
+    )
+    if case.estimated is not None and options.likelihood is not None:
+        add_likelihood(data, case.estimated, used=options.likelihood.use)
+    data.attrs["regions_source"] = case.regions_source
+    target = out / options.out
+    fit = fit_table(case.posterior, case.made.observations)
+    written = [*write_posterior(data, fit, target), *written]
+    summary = summary_of(case.posterior) | {
+        "prior": case.made.prior.name,
+        "counts": case.made.counts,
+        "dofs_by_component": case.posterior.dofs_by_block(),
+        "posterior": str(target),
+        "damaged": list(case.damaged),
+        "likelihood": []
+        if case.estimated is None
+        else [
+            vars(r) | {"relative_error": r.relative_error if r.determined else None}
+            for r in case.estimated.rows
+        ],
+    }
+    if case.evaluation is not None:
+        write_table(case.evaluation, out / "evaluation.parquet")
+        written.append(out / "evaluation.parquet")
+        summary["evaluation"] = [r for r in case.evaluation.to_pylist() if r["season"] == "all"]
+    if spread is not None:
+        summary["ensemble"] = spread
+    left = _left_out(case)
+    if left is not None:
+        write_table(left, out / "left_out.parquet")
+        written.append(out / "left_out.parquet")
+    if options.page:
+        from inversion.errors.likelihood import likelihood_surface
+        from inversion.page.page import write_page
+
+        surface = likelihood_surface(case.made.problem)
+        written.append(
+            write_page(out / "inversion.html", data, fit, case.evaluation, surface, ensemble, left)
+        )
+    if data.attrs["sectors_not_told_apart"]:
+        report(data.attrs["sectors_not_told_apart"])
+    report(
+        f"chi-square {case.posterior.chi_square:.3g}, degrees of freedom for signal {case.posterior.dofs:.3g}"
+    )
+    return written, summary
+
+
+def _left_out(case: SolvedCase) -> pa.Table | None:
+    """Leave each station or satellite out in turn; None where that would take long or there is one only."""
+    import scipy.sparse as sp
+
+    from inversion.case.evaluation import left_out
+    from obsnet.constants import SECONDS_PER_YEAR
+
+    posterior, weights, state = case.posterior, case.totals.weights, case.made.problem.state
+    platforms = np.unique(posterior.problem.labels("platform"))
+    if platforms.size < 2 or posterior.problem.n_obs > 3000 or posterior.method == "cg" or state is None:
+        return None
+    mass = case.made.species.molar_mass * SECONDS_PER_YEAR * 1e-9  # mol s-1 -> Mt a year
+    n_sector, n_region, n_period = weights.shape
+    domain = sp.kron(sp.eye_array(n_sector), np.full((1, n_region * n_period), mass / n_period))
+    solved = [i for i, name in enumerate(weights.sector) if name in state.names]
+    rows = sp.csr_array(domain @ weights.weights)[solved]
+    return left_out(posterior, "platform", rows, [weights.sector[i] for i in solved])
+
+
+def _ensemble(
+    options: InvertOptions, base: SolvedCase, folder: Path, out: Path, report: Report
+) -> tuple[Totals, Any, dict[str, Any]]:
+    """Run the other members, write ``ensemble.nc`` and return the base's totals with the spread in their errors."""
+    from inversion.case.ensemble import Member, combine, ensemble_dataset, member_options
+    from obsnet.cf import write_netcdf
+    from obsnet.config import validate
+
+    assert options.ensemble is not None
+    plain = options.model_dump(exclude={"ensemble", "withhold", "page"}, exclude_unset=True)
+    listed = [m.model_dump() for m in options.ensemble.member]
+    inventory = base.totals.prior.mean
+
+    def member(name: str, axis: str, totals: Totals) -> Member:
+        same = totals.prior.mean.shape == inventory.shape
+        difference = totals.differences(inventory) if same else totals.posterior.mean
+        return Member(name, axis, totals.posterior, difference)
+
+    members = [member("base", "base", base.totals)]
+    for number, (name, axis, table) in enumerate(member_options(plain, listed)[1:], start=1):
+        report(f"member {name} ({axis})")
+        changed = validate(InvertOptions, table, f"[invert.ensemble] member {name!r}")
+        solved = solve_case(changed, folder, out, report, base.held_back, f"restart-{number}.npz")
+        members.append(member(name, axis, solved.totals))
+    combined = combine(members)
+    data = ensemble_dataset(members, combined, base.totals.weights)
+    data.attrs = {
+        "title": "Ensemble of inversions",
+        "summary": "Region totals of each member, their mean, and covariance within and between members",
+        "source": f"obsnet inversions of {len(members)} members",
+        "license": "as its inputs",
+    }
+    write_netcdf(data, out / "ensemble.nc")
+    spread = {axis: float(np.sqrt(np.mean(v**2))) for axis, v in combined.axis_spread.items()}
+    totals = base.totals.with_spread(combined.between, combined.test)
+    return totals, data, {"members": [m.name for m in members], "axis_spread_mol_s": spread}

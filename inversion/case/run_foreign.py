@@ -1,0 +1,77 @@
+"""The work behind `obsnet invert --jacobian`: a Jacobian that another system made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from inversion.case.options import InvertOptions
+
+__all__ = ["run_foreign"]
+
+Report = Callable[[str], None]
+
+
+def run_foreign(
+    options: InvertOptions, folder: Path, out: Path, report: Report
+) -> tuple[list[Path], dict[str, Any]]:
+    """Solve a ready-made Jacobian and write its scale factors.
+
+    Parameters
+    ----------
+    options, folder, out, report
+        See `inversion.case.run.run_invert`; ``options.foreign`` is given.
+
+    Returns
+    -------
+    list of Path, dict
+        What was written, and the numbers that sum it up.
+    """
+    import json
+
+    import xarray as xr
+
+    from inversion.case.foreign import foreign_problem
+    from inversion.case.outputs import summary_of
+    from inversion.jacobian.foreign import read_foreign
+    from inversion.solvers.choose import solve
+    from obsnet.cf import write_netcdf
+    from obsnet.config import resolve_files
+
+    assert options.foreign is not None
+    data = read_foreign(resolve_files(options.foreign.files, folder))
+    problem, found = foreign_problem(data, options.foreign)
+    for line in [*found["notes"], *found["converted"]]:
+        report(line)
+    for row in found["set_aside"]:
+        report(f"set aside {row['file']} row {row['row']} ({row['label']}): {row['reason']}")
+    if found["model_error_estimated"]:
+        report(f"model error {found['model_error']:.3g} {found['unit']}, estimated from the misfits")
+    posterior = solve(problem, method=options.method, report=report)
+    assert problem.state is not None
+    parts = problem.state.unstack(posterior.mean)
+    spread = problem.state.unstack(np.sqrt(np.maximum(posterior.variance(), 0.0)))
+    result = xr.Dataset(
+        attrs={
+            "title": "Posterior scale factors",
+            "summary": "Factors of prior fluxes and inflow with their standard deviations",
+            "source": f"{found['system']} Jacobian",
+            "license": "as its inputs",
+        }
+    )
+    for block in problem.state.blocks:
+        dim = f"{block.name}_{block.dims[0]}"
+        for suffix, values, text in (
+            ("", parts[block.name], "posterior scale factor"),
+            ("_uncertainty", spread[block.name], "posterior standard deviation of the scale factor"),
+        ):
+            result[f"{block.name}_scale{suffix}"] = (dim, values, {"units": "1", "long_name": text})
+    summary = summary_of(posterior) | {"dofs_by_component": posterior.dofs_by_block()} | found
+    result.attrs["inversion_summary"] = json.dumps(summary, default=str)
+    target = out / options.out
+    write_netcdf(result, target)
+    report(f"chi-square {posterior.chi_square:.3g}, degrees of freedom for signal {posterior.dofs:.3g}")
+    return [target], summary | {"posterior": str(target)}

@@ -1,0 +1,1 @@
+"""What observations feel of fluxes: the sparse Jacobian on disk and in memory, and other systems' Jacobians."""

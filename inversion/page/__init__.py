@@ -1,0 +1,1 @@
+"""The diagnostics page of an inversion."""

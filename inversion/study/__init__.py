@@ -1,0 +1,1 @@
+"""Studies without observed values: twin experiments, network design, and the worlds they take place in."""

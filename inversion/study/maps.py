@@ -1,0 +1,166 @@
+"""Pictures of twin experiments and designs: error reduction by province, stations, gain by number of choices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from inversion.study.design import Design
+from inversion.study.world import NATIONAL, Study
+
+__all__ = ["design_picture", "scenario_picture"]
+
+Floats = npt.NDArray[np.float64]
+_CMAP = "viridis"
+
+
+def _provinces(axes: Any, regions: Sequence[str], values: Floats, norm: Any) -> None:
+    """Fill provinces by value."""
+    import matplotlib as mpl
+    from matplotlib.colors import to_hex
+
+    from obsnet.report.maps import region_map
+
+    shades = mpl.colormaps[_CMAP]
+    region_map(
+        axes, {k: to_hex(shades(norm(v))) for k, v in zip(regions, values, strict=True) if np.isfinite(v)}
+    )
+
+
+def _stations(axes: Any, positions: Mapping[str, tuple[float, float]], **style: Any) -> None:
+    import cartopy.crs as ccrs
+
+    if positions:
+        lat, lon = np.array(list(positions.values())).T
+        axes.scatter(lon, lat, transform=ccrs.PlateCarree(), zorder=6, **style)
+
+
+def _colour_bar(figure: Any, axes: Any, norm: Any) -> None:
+    import matplotlib as mpl
+
+    shade = mpl.cm.ScalarMappable(norm, _CMAP)
+    figure.colorbar(shade, ax=axes, shrink=0.7, pad=0.02, label="error reduction of the province's total, %")
+
+
+def scenario_picture(studies: Sequence[tuple[str, Study, Floats]]) -> bytes:
+    """Draw the error reduction of each province, one map a scenario.
+
+    Parameters
+    ----------
+    studies : sequence of (name, Study, reduction)
+        Reduction (totals,), 0 to 1.
+
+    Returns
+    -------
+    bytes
+        PNG.
+    """
+    import matplotlib.pyplot as plt
+    from matplotlib.colors import Normalize
+
+    from obsnet.report.maps import figure_png, map_axes
+
+    columns = min(len(studies), 3)
+    rows = -(-len(studies) // columns)
+    figure = plt.figure(figsize=(5.2 * columns + 1.0, 4.2 * rows), layout="constrained")
+    places = figure.add_gridspec(rows, columns)
+    norm = Normalize(0.0, 100.0)
+    drawn = []
+    for number, (name, study, reduction) in enumerate(studies):
+        axes = map_axes(figure, places[number // columns, number % columns])
+        drawn.append(axes)
+        is_province = np.array([r != NATIONAL for r in study.regions])
+        kept = [r for r in study.regions if r != NATIONAL]
+        _provinces(axes, kept, 100.0 * reduction[is_province], norm)
+        _stations(axes, study.positions, s=14, c="#D55E00", edgecolors="white", linewidths=0.5)
+        national = "" if is_province.all() else f", China {100.0 * reduction[~is_province][0]:.0f} %"
+        axes.set_title(f"{name}{national}", fontsize=10)
+    _colour_bar(figure, drawn, norm)
+    return figure_png(figure)
+
+
+def design_picture(study: Study, design: Design, existing: Sequence[str]) -> bytes:
+    """Draw the chosen network on the error reduction of each province, and what each choice brought.
+
+    Parameters
+    ----------
+    study : Study
+        Gives regions and positions.
+    design : Design
+        With its steps.
+    existing : sequence of str
+        Candidates that are there.
+
+    Returns
+    -------
+    bytes
+        PNG.
+    """
+    import cartopy.crs as ccrs
+    import matplotlib.pyplot as plt
+    from matplotlib.colors import Normalize
+
+    from obsnet.report.maps import figure_png, map_axes
+
+    figure = plt.figure(figsize=(12.5, 5.4), layout="constrained")
+    places = figure.add_gridspec(1, 2, width_ratios=(1.7, 1.0))
+    axes = map_axes(figure, places[0, 0])
+    norm = Normalize(0.0, 100.0)
+    kept = [r for r in study.regions if r != NATIONAL]
+    inside = np.array([r != NATIONAL for r in study.regions])
+    _provinces(axes, kept, 100.0 * design.reduction()[inside], norm)
+    _colour_bar(figure, axes, norm)
+    there = {k: study.positions[k] for k in existing if k in study.positions}
+    others = {k: v for k, v in study.positions.items() if k not in there and k not in design.chosen}
+    _stations(axes, others, s=8, c="white", edgecolors="0.3", linewidths=0.4, label="candidate")
+    _stations(axes, there, s=40, c="0.1", marker="^", edgecolors="white", linewidths=0.6, label="existing")
+    chosen = {k: study.positions[k] for k in design.chosen if k in study.positions}
+    _stations(axes, chosen, s=90, c="#D55E00", edgecolors="white", linewidths=0.8, label="chosen, in order")
+    for number, label in enumerate(design.chosen):
+        if label in study.positions:
+            lat, lon = study.positions[label]
+            axes.text(
+                lon,
+                lat,
+                str(number + 1),
+                transform=ccrs.PlateCarree(),
+                ha="center",
+                va="center",
+                fontsize=6,
+                color="white",
+                zorder=7,
+            )
+    if study.positions:
+        axes.legend(loc="lower left", fontsize=8)
+    axes.set_title(f"chosen by {design.criterion}", fontsize=10)
+    _curves(figure.add_subplot(places[0, 1]), design)
+    return figure_png(figure)
+
+
+def _curves(axes: Any, design: Design) -> None:
+    """Draw all three criteria against the number of choices, each as a share of its last value."""
+    x = np.arange(len(design.steps))
+    curves = {
+        "information": np.array([s.information for s in design.steps]),
+        "degrees of freedom": np.array([s.dofs for s in design.steps]),
+    }
+    colours = ("#0072B2", "#009E73")
+    for (name, values), colour in zip(curves.items(), colours, strict=True):
+        unit = " nats" if name == "information" else ""
+        whole = values[-1] if values[-1] > 0.0 else 1.0
+        axes.plot(x, values / whole, "o-", ms=3, color=colour, label=f"{name} (1 = {values[-1]:.3g}{unit})")
+    axes.plot(
+        x,
+        [s.target for s in design.steps],
+        "s--",
+        ms=3,
+        color="#D55E00",
+        label="weighted posterior over prior variance",
+    )
+    axes.set_xlabel("candidates added")
+    axes.set_ylim(0.0, 1.05)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8, loc="center right")

@@ -1,0 +1,450 @@
+"""Observing networks: stations and satellites as data, and the observations they would make.
+
+A network is a TOML file, one of those in ``networks/`` or the user's own. It says how many, where, how wide and
+how well; ``[sources]`` says from where each number is, ``[assumed]`` which numbers nobody published, and both go
+into every report. ``base = "…"`` takes all else from another network.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, model_validator
+
+from inversion.operators.kernels import unit_vectors
+from inversion.study.orbits import Orbit, across_track, ground_track, sun_elevation
+from obsnet.config import Options, validate
+from obsnet.errors import ConfigError, nearest
+
+__all__ = [
+    "NetworkOptions",
+    "Sampling",
+    "presets",
+    "read_network",
+    "sample",
+    "spread_sites",
+    "station_positions",
+]
+
+Floats = npt.NDArray[np.float64]
+FOLDER = Path(__file__).with_name("networks")
+_STEP = 5.0  # s along the track
+_SUN = 15.0  # degrees that the sun must stand above the horizon by day
+
+
+class SiteOptions(Options):
+    """A station."""
+
+    code: str = Field(description="its name")
+    latitude: float = Field(ge=-90, le=90, description="degrees north")
+    longitude: float = Field(ge=-180, le=180, description="degrees east")
+
+
+class NetworkOptions(Options):
+    """One network, as its file says."""
+
+    title: str = Field(description="name for people")
+    kind: Literal["stations", "orbit"] = Field(description="what observes")
+    random: dict[str, float] = Field(
+        description="random error of one sounding or one afternoon, by species, ppm or ppb", min_length=1
+    )
+    systematic: dict[str, float] = Field(
+        default_factory=dict, description="error that does not average out, by species"
+    )
+    site: list[SiteOptions] = Field(default_factory=list, description="stations that have a position")
+    count: int | None = Field(default=None, ge=1, description="stations in all; the rest are spread out")
+    hour: float = Field(default=14.0, ge=0, lt=24, description="local solar hour of the daily value")
+    satellites: int = Field(default=1, ge=1, description="in one plane, evenly apart")
+    altitude_km: float | None = Field(default=None, description="of the orbit")
+    inclination: float | None = Field(default=None, description="degrees; sun-synchronous where absent")
+    local_time: float = Field(
+        default=13.5, ge=0, lt=24, description="mean local solar time at the node of the day side, hours"
+    )
+    day_node: Literal["ascending", "descending"] = Field(
+        default="ascending", description="direction of flight on the day side"
+    )
+    swath_km: float = Field(default=10.0, gt=0, description="width that is observed")
+    pixel_km2: float = Field(default=4.0, gt=0, description="area of one sounding")
+    light: Literal["day", "night", "any"] = Field(default="day", description="when it observes")
+    clear: float = Field(
+        default=1.0, gt=0, le=1, description="share of overpasses of a place that are usable"
+    )
+    sources: dict[str, str] = Field(default_factory=dict, description="where each number is from")
+    assumed: dict[str, str] = Field(default_factory=dict, description="what was not published")
+
+    @model_validator(mode="after")
+    def _whole(self) -> NetworkOptions:
+        if self.kind == "orbit" and self.altitude_km is None:
+            raise ValueError("an orbit needs altitude_km")
+        if self.kind == "stations" and not self.site and self.count is None:
+            raise ValueError("stations need sites or a count")
+        if self.count is not None and self.count < len(self.site):
+            raise ValueError(f"count = {self.count} is less than the {len(self.site)} sites")
+        for name in (*self.sources, *self.assumed):
+            if name not in type(self).model_fields:
+                raise ValueError(f"sources and assumed name keys of this file, not {name!r}")
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class Sampling:
+    """Observations that a network would make, sorted by time.
+
+    Parameters
+    ----------
+    network, platform, orbit : ndarray of str, shape (n,)
+        Name of the network; station or satellite; overpass (for stations the day).
+    column : ndarray of bool
+        Whether it is a column average or a sample at a station.
+    time : ndarray of datetime64[us]
+        UTC.
+    latitude, longitude : ndarray
+        Degrees.
+    error : ndarray
+        Standard deviation of measurement, species' unit: random part over the root of `soundings`, and
+        systematic part.
+    soundings : ndarray
+        Averaged into each.
+    """
+
+    network: npt.NDArray[np.str_]
+    platform: npt.NDArray[np.str_]
+    orbit: npt.NDArray[np.str_]
+    column: npt.NDArray[np.bool_]
+    time: npt.NDArray[np.datetime64]
+    latitude: Floats
+    longitude: Floats
+    error: Floats
+    soundings: Floats
+
+    def __len__(self) -> int:
+        return int(self.time.size)
+
+    @classmethod
+    def join(cls, parts: Sequence[Sampling]) -> Sampling:
+        """Put samplings together, sorted by time."""
+        fields = list(cls.__dataclass_fields__)
+        whole = {name: np.concatenate([getattr(p, name) for p in parts]) for name in fields}
+        order = np.lexsort((whole["platform"], whole["time"]))
+        return cls(**{name: values[order] for name, values in whole.items()})
+
+
+def presets() -> list[str]:
+    """Return the names of the networks that come with the package."""
+    return sorted(p.stem for p in FOLDER.glob("*.toml"))
+
+
+def read_network(name: str | Path, folder: Path | None = None) -> NetworkOptions:
+    """Read a network by name or file.
+
+    Parameters
+    ----------
+    name : str or path
+        A preset, or a file that ends in ``.toml``.
+    folder : path, optional
+        What a file's path is relative to.
+
+    Raises
+    ------
+    ConfigError
+        No such network, or a file that is none.
+    """
+    data, where = _read(str(name), folder)
+    return validate(NetworkOptions, data, where)
+
+
+def _read(name: str, folder: Path | None, below: tuple[str, ...] = ()) -> tuple[dict[str, Any], str]:
+    path = (folder or Path()) / name if name.endswith(".toml") else FOLDER / f"{name}.toml"
+    if not path.is_file():
+        raise ConfigError(f"no network {name!r}{nearest(name, presets())}; or give a file ending in .toml")
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a TOML file: {error}") from error
+    base = data.pop("base", None)
+    if base is None:
+        return data, path.name
+    if base in below or len(below) > 8:
+        raise ConfigError(f"{path}: networks {' -> '.join((*below, base))} are based on each other")
+    kept = path.parent if name.endswith(".toml") else folder
+    return _merge(_read(str(base), kept, (*below, name))[0], data), path.name
+
+
+def _merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the base with changes; notes on numbers that were changed are the change's own."""
+    out = {**base, **change}
+    for notes in ("sources", "assumed"):
+        old = {k: v for k, v in base.get(notes, {}).items() if k not in change}
+        # what is now known is no longer assumed, and the other way round
+        other = change.get("assumed" if notes == "sources" else "sources", {})
+        out[notes] = {k: v for k, v in old.items() if k not in other} | dict(change.get(notes, {}))
+    return out
+
+
+def spread_sites(
+    area: Any, count: int, taken: Sequence[tuple[float, float]] = ()
+) -> list[tuple[float, float]]:
+    """Place points inside an area, each as far as can be from all before it.
+
+    Parameters
+    ----------
+    area : shapely geometry
+        Degrees, longitude first.
+    count : int
+        Points to place.
+    taken : sequence of (lat, lon)
+        Points that are there.
+
+    Returns
+    -------
+    list of (lat, lon)
+        On a lattice of half a degree; always the same for the same area and points taken, and the first ones
+        of a longer list.
+    """
+    from shapely import contains_xy, prepare
+
+    prepare(area)
+    west, south, east, north = area.bounds
+    lat, lon = (
+        a.ravel()
+        for a in np.meshgrid(
+            np.arange(np.ceil(south * 2), north * 2) / 2,
+            np.arange(np.ceil(west * 2), east * 2) / 2,
+            indexing="ij",
+        )
+    )
+    inside = contains_xy(area, lon, lat)
+    lat, lon = lat[inside], lon[inside]
+    if lat.size < count:
+        raise ConfigError(
+            f"the area holds {lat.size} points of a lattice of half a degree, {count} were asked for"
+        )
+    points = unit_vectors(lat, lon)
+    if taken:
+        there = unit_vectors(*np.array(taken).T)
+    else:
+        middle = points.mean(axis=0)
+        there = points[[int(np.argmax(points @ middle))]]
+    near = np.max(points @ there.T, axis=1)  # cosine of the angle to the nearest
+    found = [] if taken else [int(np.argmax(points @ points.mean(axis=0)))]
+    while len(found) < count:
+        found.append(int(np.argmin(np.round(near, 12))))
+        near = np.maximum(near, points @ points[found[-1]])
+    return [(float(lat[i]), float(lon[i])) for i in found[:count]]
+
+
+def sample(
+    network: NetworkOptions,
+    name: str,
+    *,
+    species: str,
+    start: np.datetime64,
+    stop: np.datetime64,
+    area: Any,
+    bounds: tuple[float, float, float, float],
+    cell_deg: float = 1.0,
+    seed: int = 0,
+) -> Sampling:
+    """Return the observations that a network would make.
+
+    Parameters
+    ----------
+    network : NetworkOptions
+        Who observes.
+    name : str
+        Put before platforms and orbits.
+    species : str
+        ``"CO2"`` or ``"CH4"``.
+    start, stop : datetime64
+        UTC.
+    area : shapely geometry
+        Soundings and stations that have no position are inside it.
+    bounds : (south, north, west, east)
+        Stations outside are left out.
+    cell_deg : float
+        Soundings of an overpass are averaged over cells of this size.
+    seed : int
+        Of clouds.
+
+    Raises
+    ------
+    ConfigError
+        The network does not measure this species, or sees nothing.
+    """
+    if species not in network.random:
+        raise ConfigError(
+            f"{network.title} does not measure {species}; it measures {', '.join(network.random)}"
+        )
+    found = (
+        _stations(network, name, species, start, stop, area, bounds)
+        if network.kind == "stations"
+        else _overpasses(network, name, species, start, stop, area, cell_deg, seed)
+    )
+    if not len(found):
+        raise ConfigError(f"{network.title} sees nothing inside the area from {start} to {stop}")
+    return found
+
+
+def station_positions(network: NetworkOptions, area: Any) -> dict[str, tuple[float, float]]:
+    """Return (lat, lon) of all stations of a network; those without a position of their own are spread out."""
+    places = {s.code: (s.latitude, s.longitude) for s in network.site}
+    more = (network.count or 0) - len(places)
+    if more > 0:
+        spread = spread_sites(area, more, list(places.values()))
+        places |= {f"{lat:.1f}N {lon:.1f}E": (lat, lon) for lat, lon in spread}
+    return places
+
+
+def _stations(
+    network: NetworkOptions,
+    name: str,
+    species: str,
+    start: np.datetime64,
+    stop: np.datetime64,
+    area: Any,
+    bounds: tuple[float, float, float, float],
+) -> Sampling:
+    south, north, west, east = bounds
+    places = {
+        code: (lat, lon)
+        for code, (lat, lon) in station_positions(network, area).items()
+        if south <= lat <= north and west <= lon <= east
+    }
+    days = np.arange(start.astype("datetime64[D]") - 1, stop.astype("datetime64[D]") + 2)
+    parts = []
+    for code, (lat, lon) in places.items():
+        seconds = np.round(3600.0 * (network.hour - lon / 15.0)).astype("timedelta64[s]")
+        time = days.astype("datetime64[us]") + seconds
+        time = time[(time >= start) & (time < stop)]
+        n = time.size
+        error = np.hypot(network.random[species], network.systematic.get(species, 0.0))
+        day = np.char.add(f"{name}:", time.astype("datetime64[D]").astype(str))
+        parts.append(
+            Sampling(
+                np.full(n, name),
+                np.full(n, code),
+                day,
+                np.zeros(n, dtype=bool),
+                time,
+                np.full(n, lat),
+                np.full(n, lon),
+                np.full(n, error),
+                np.ones(n),
+            )
+        )
+    return Sampling.join(parts)
+
+
+def _overpasses(
+    network: NetworkOptions,
+    name: str,
+    species: str,
+    start: np.datetime64,
+    stop: np.datetime64,
+    area: Any,
+    cell_deg: float,
+    seed: int,
+) -> Sampling:
+    from shapely import contains_xy, prepare
+
+    prepare(area)
+    orbit = Orbit(float(network.altitude_km or 0.0), network.inclination)
+    ascending_hour = network.local_time + (0.0 if network.day_node == "ascending" else 12.0)
+    west, south, east, north = area.bounds
+    margin = network.swath_km / 111.0
+    length = float((stop - start) / np.timedelta64(1, "s"))
+    speed = orbit.nodal_motion * 6371.0088  # km s-1 over the ground
+    across = max(1, round(network.swath_km / (55.0 * cell_deg)))
+    offsets = (np.arange(across) - 0.5 * (across - 1)) * network.swath_km / across
+    each = speed * _STEP * network.swath_km / across / network.pixel_km2  # soundings a point stands for
+    parts = []
+    for k in range(network.satellites):
+        seconds = np.arange(0.0, length, _STEP)
+        lat, lon, heading, number, _ = ground_track(
+            orbit, start, seconds, ascending_hour=ascending_hour, phase=2.0 * np.pi * k / network.satellites
+        )
+        near = (
+            (lat > south - margin)
+            & (lat < north + margin)
+            & (lon > west - 2 * margin)
+            & (lon < east + 2 * margin)
+        )
+        seconds, number = seconds[near], number[near]
+        y, x = across_track(lat[near], lon[near], heading[near], offsets)
+        time = np.broadcast_to((start + np.round(seconds * 1e6).astype("timedelta64[us]"))[:, None], y.shape)
+        inside = contains_xy(area, x.ravel(), y.ravel())
+        sun = sun_elevation(time.ravel(), y.ravel(), x.ravel())
+        lit = {"day": sun > _SUN, "night": sun < 0.0, "any": np.ones(sun.size, dtype=bool)}[network.light]
+        keep = inside & lit
+        parts.append(
+            (
+                np.full(int(keep.sum()), k),
+                np.broadcast_to(number[:, None], y.shape).ravel()[keep],
+                time.ravel()[keep],
+                y.ravel()[keep],
+                x.ravel()[keep],
+            )
+        )
+    satellite, number, time, lat, lon = (np.concatenate(p) for p in zip(*parts, strict=True))
+    return _average(network, name, species, cell_deg, seed, each, satellite, number, time, lat, lon)
+
+
+def _average(
+    network: NetworkOptions,
+    name: str,
+    species: str,
+    cell_deg: float,
+    seed: int,
+    each: float,
+    satellite: npt.NDArray[np.int64],
+    number: npt.NDArray[np.int64],
+    time: npt.NDArray[np.datetime64],
+    lat: Floats,
+    lon: Floats,
+) -> Sampling:
+    """Average the soundings of an overpass over cells, and let clouds take their share."""
+    row, column = (np.floor(a / cell_deg).astype(np.int64) for a in (lat, lon))
+    keys = np.stack([satellite, number, row, column])
+    groups, member, count = np.unique(keys, axis=1, return_inverse=True, return_counts=True)
+    member = member.ravel()
+    micros = time.astype("datetime64[us]").astype(np.int64)
+    base = micros.min(initial=0)
+    mean = {k: np.bincount(member, v) / count for k, v in (("y", lat), ("x", lon), ("t", micros - base))}
+    soundings = count * each
+    # Fewer than one sounding is the chance of one.
+    chance = network.clear * np.minimum(soundings, 1.0)
+    drawn = np.random.default_rng([seed, *name.encode()]).random(count.size) < chance
+    soundings = np.maximum(soundings, 1.0)
+    error = np.hypot(network.random[species] / np.sqrt(soundings), network.systematic.get(species, 0.0))
+    codes = np.array(
+        [f"{name}-{k + 1}" if network.satellites > 1 else name for k in range(network.satellites)]
+    )
+    platform = codes[groups[0]]
+    # An overpass is known by satellite and time of its first sounding.
+    _, flight = np.unique(groups[:2], axis=1, return_inverse=True)
+    began = np.full(int(flight.max(initial=0)) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(began, flight.ravel()[member], micros)
+    stamp = began[flight.ravel()].astype("datetime64[us]").astype("datetime64[m]").astype(str)
+    orbit = np.char.add(np.char.add(platform, ":"), stamp)
+    n = int(drawn.sum())
+    return Sampling.join(
+        [
+            Sampling(
+                np.full(n, name),
+                platform[drawn],
+                orbit[drawn],
+                np.ones(n, dtype=bool),
+                (np.round(mean["t"]).astype(np.int64) + base).astype("datetime64[us]")[drawn],
+                mean["y"][drawn],
+                mean["x"][drawn],
+                error[drawn],
+                soundings[drawn],
+            )
+        ]
+    )

@@ -1,0 +1,147 @@
+"""Options of `obsnet osse` and `obsnet design`: the tables ``[osse]`` and ``[design]``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from inversion.study.idealised import TransportOptions
+from obsnet.config import Options
+
+__all__ = ["DesignOptions", "OsseOptions", "ScenarioOptions", "WorldOptions"]
+
+
+class WorldOptions(Options):
+    """An idealised world for studies without meteorology and footprints."""
+
+    species: Literal["CO2", "CH4"] = Field(default="CO2", description="what is observed")
+    south: float = Field(default=16.0, description="edge of the domain, degrees")
+    north: float = Field(default=54.0, description="edge of the domain, degrees")
+    west: float = Field(default=72.0, description="edge of the domain, degrees")
+    east: float = Field(default=136.0, description="edge of the domain, degrees")
+    cell_deg: float = Field(default=2.0, gt=0, description="size of flux cells")
+    start: str = Field(default="2023-01-01", description="first day, UTC")
+    stop: str = Field(default="2023-03-01", description="end, UTC")
+    step: str = Field(default="MS", description="time bins of the fluxes, a frequency")
+    national_sd: float | None = Field(
+        default=None, gt=0, description="prior standard deviation of China's total, Mt a-1 of the species"
+    )
+    outside: float = Field(
+        default=0.3, ge=0, description="prior standard deviation outside China, share of that inside"
+    )
+    correlation_km: float = Field(default=500.0, ge=0, description="prior correlation length")
+    correlation_days: float = Field(default=30.0, ge=0, description="prior correlation time")
+    inflow_sigma: float | None = Field(
+        default=None, ge=0, description="standard deviation of the inflow in each time bin, ppm or ppb"
+    )
+    point_error: float | None = Field(
+        default=None, gt=0, description="transport and representation error at stations, ppm or ppb"
+    )
+    column_error: float | None = Field(default=None, gt=0, description="the same for columns")
+    station_days: int = Field(
+        default=7, ge=1, description="days whose afternoons are averaged; the model error does not shrink"
+    )
+    super_deg: float = Field(default=1.0, gt=0, description="size of super-observations of satellites")
+    seed: int = Field(default=0, ge=0, description="of wind and clouds")
+    transport: TransportOptions = TransportOptions()
+
+
+class ScenarioOptions(Options):
+    """One observing system."""
+
+    name: str = Field(description="for tables and maps")
+    networks: list[str] = Field(
+        default_factory=list, description="presets or files; in an idealised world", max_length=20
+    )
+    keep: dict[str, list[str]] = Field(
+        default_factory=dict, description="observations of a case to keep: {source = [...], platform = [...]}"
+    )
+    drop: dict[str, list[str]] = Field(
+        default_factory=dict, description="observations of a case to leave out"
+    )
+
+
+def _one_of(world: WorldOptions | None, case: str | None) -> None:
+    if world is not None and case is not None:
+        raise ValueError("give a world or a case, not both")
+
+
+class OsseOptions(Options):
+    """The table ``[osse]``."""
+
+    world: WorldOptions | None = Field(default=None, description="idealised world; else the case's [invert]")
+    case: str | None = Field(
+        default=None, description="case file whose [invert] is used; by default this one"
+    )
+    scenario: list[ScenarioOptions] = Field(description="observing systems to compare", min_length=1)
+    twins: int = Field(default=200, ge=2, description="experiments for each")
+    seed: int = Field(default=0, ge=0, description="of truths and errors")
+    method: Literal["auto", "dual", "primal", "cg"] = Field(default="auto", description="solver")
+    sector: list[str] = Field(default_factory=list, description="sectors of a case to report; by default all")
+    true_prior_factor: float = Field(
+        default=1.0, gt=0, description="true prior errors over those assumed, standard deviations"
+    )
+    true_error_factor: float = Field(
+        default=1.0, gt=0, description="true observation errors over those assumed, standard deviations"
+    )
+    bias: dict[str, float] = Field(
+        default_factory=dict, description="hidden bias by network or source, ppm or ppb"
+    )
+    out: str = Field(default="osse", description="name of the outputs, without ending")
+
+    @model_validator(mode="after")
+    def _names(self) -> OsseOptions:
+        _one_of(self.world, self.case)
+        names = [s.name for s in self.scenario]
+        if len(set(names)) < len(names):
+            raise ValueError(f"scenarios need different names, found {', '.join(names)}")
+        for one in self.scenario:
+            if self.world is not None and not one.networks:
+                raise ValueError(f"scenario {one.name!r}: give networks, since [osse.world] is given")
+            if self.world is None and one.networks:
+                raise ValueError(
+                    f"scenario {one.name!r}: networks need [osse.world]; a case has observations"
+                )
+        return self
+
+
+class DesignOptions(Options):
+    """The table ``[design]``."""
+
+    world: WorldOptions | None = Field(default=None, description="idealised world; else the case's [invert]")
+    case: str | None = Field(
+        default=None, description="case file whose [invert] is used; by default this one"
+    )
+    existing_networks: list[str] = Field(
+        default_factory=list, description="networks that are there; in a world"
+    )
+    candidate_networks: list[str] = Field(
+        default_factory=list, description="networks to choose from; in a world"
+    )
+    by: Literal["platform", "orbit", "network", "source", "month"] = Field(
+        default="platform", description="what makes one candidate"
+    )
+    existing: list[str] = Field(
+        default_factory=list, description="candidates of a case that are there already"
+    )
+    count: int = Field(default=10, ge=0, description="how many to choose")
+    criterion: Literal["information", "dofs", "target"] = Field(
+        default="information", description="what decides; all are reported"
+    )
+    target: dict[str, float] = Field(
+        default_factory=dict, description="weights of regions by code, or national; by default all alike"
+    )
+    sector: list[str] = Field(default_factory=list, description="sectors of a case to report; by default all")
+    out: str = Field(default="design", description="name of the outputs, without ending")
+
+    @model_validator(mode="after")
+    def _networks(self) -> DesignOptions:
+        _one_of(self.world, self.case)
+        if self.world is not None and not self.candidate_networks:
+            raise ValueError("candidate_networks are missing, since [design.world] is given")
+        if self.world is None and (self.candidate_networks or self.existing_networks):
+            raise ValueError("networks need [design.world]; a case has observations")
+        if self.world is not None and self.by == "source":
+            raise ValueError("by = 'source' is for a case; in a world take network, platform or orbit")
+        return self

@@ -1,0 +1,180 @@
+"""The work behind `obsnet design`: candidates to ranking, greedy choice, table, JSON and map."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from inversion.study.design import Design, choose_network
+from inversion.study.options import DesignOptions
+from inversion.study.run_osse import case_study, table_text
+from inversion.study.world import Study, World
+from obsnet.errors import ConfigError, nearest
+from obsnet.store import atomic_path, write_text
+
+__all__ = ["run_design"]
+
+Report = Callable[[str], None]
+
+
+def run_design(
+    options: DesignOptions, case: dict[str, Any], folder: Path, out: Path, report: Report = lambda _line: None
+) -> tuple[list[Path], dict[str, Any]]:
+    """Rank candidates and choose among them.
+
+    Parameters
+    ----------
+    options : DesignOptions
+        The table ``[design]``.
+    case : dict
+        The whole case; its table ``[invert]`` is used where there is no idealised world.
+    folder, out : Path
+        Of the case and of the run.
+    report : callable
+        Takes lines for people.
+
+    Returns
+    -------
+    list of Path, dict
+        What was written (``<out>.json``, ``<out>_ranking.csv``, ``<out>_choice.csv``, ``<out>.png``), and the
+        contents of the JSON.
+
+    Raises
+    ------
+    ObsnetError
+        Whatever is wrong with options or inputs.
+    """
+    study, existing = _study(options, case, folder, out, report)
+    report(
+        f"{study.problem.n_obs} observations x {study.problem.n_state} unknowns, {len(existing)} candidates there"
+    )
+    design = choose_network(
+        study.problem,
+        options.by,
+        options.count,
+        weights=study.weights,
+        criterion=options.criterion,
+        existing=existing,
+        importance=_importance(options, study),
+        report=report,
+    )
+    from inversion.study.maps import design_picture
+
+    ranking, choice, regions = _ranking(study, design), _choice(study, design), _regions(study, design)
+    summary = {
+        "criterion": options.criterion,
+        "by": options.by,
+        "existing": existing,
+        "chosen": design.chosen,
+        "choice": choice,
+        "ranking": ranking,
+        "regions": regions,
+        "assumptions": list(study.notes),
+    }
+    base = out / options.out
+    paths = {
+        k: base.with_name(base.name + k)
+        for k in ("_ranking.csv", "_choice.csv", "_regions.csv", ".png", ".json")
+    }
+    write_text(paths["_ranking.csv"], table_text(ranking or [{"candidate": ""}]))
+    write_text(paths["_choice.csv"], table_text(choice))
+    write_text(paths["_regions.csv"], table_text(regions))
+    with atomic_path(paths[".png"]) as temporary:
+        temporary.write_bytes(design_picture(study, design, existing))
+    text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False, default=float)
+    write_text(paths[".json"], text + "\n")
+    return list(paths.values()), summary
+
+
+def _study(
+    options: DesignOptions, case: dict[str, Any], folder: Path, out: Path, report: Report
+) -> tuple[Study, list[str]]:
+    """Return the study and the labels of what is there."""
+    if options.world is None:
+        return case_study(options, case, folder, out, report), list(options.existing)
+    study = World(options.world).study([*options.existing_networks, *options.candidate_networks], folder)
+    labels = study.problem.labels(options.by).astype(str)
+    there = np.isin(
+        study.problem.labels("network").astype(str), [Path(n).stem for n in options.existing_networks]
+    )
+    return study, [*sorted(set(labels[there])), *options.existing]
+
+
+def _importance(options: DesignOptions, study: Study) -> np.ndarray | None:
+    if not options.target:
+        return None
+    for key in options.target:
+        if key not in study.regions:
+            raise ConfigError(f"[design.target] no region {key!r}{nearest(key, study.regions)}")
+    return np.array([options.target.get(r, 0.0) for r in study.regions])
+
+
+def _ranking(study: Study, design: Design) -> list[dict[str, Any]]:
+    """Return one line a candidate: what it alone would add to what is there."""
+    start = design.steps[0].covariance
+    rows = []
+    for gain in design.ranking:
+        place = study.positions.get(gain.label)
+        before = np.sqrt(np.maximum(np.diagonal(start), 0.0))
+        after = np.sqrt(np.maximum(np.diagonal(start) - gain.variance, 0.0))
+        share = np.where(before > 0.0, 1.0 - after / np.where(before > 0.0, before, 1.0), 0.0)
+        best = int(np.argmax(share))
+        rows.append(
+            {
+                "candidate": gain.label,
+                "latitude": None if place is None else place[0],
+                "longitude": None if place is None else place[1],
+                "observations": gain.observations,
+                "information_nats": gain.information,
+                "dofs": gain.dofs,
+                "target": gain.target,
+                "most_for": study.names.get(study.regions[best], study.regions[best]),
+                "reduction_there": float(share[best]),
+            }
+        )
+    return rows
+
+
+def _choice(study: Study, design: Design) -> list[dict[str, Any]]:
+    """Return one line a step: the network so far by all criteria."""
+    rows = []
+    for number, step in enumerate(design.steps):
+        place = study.positions.get(step.label)
+        row: dict[str, Any] = {
+            "number": number,
+            "added": step.label or "existing",
+            "latitude": None if place is None else place[0],
+            "longitude": None if place is None else place[1],
+            "information_nats": step.information,
+            "dofs": step.dofs,
+            "target": step.target,
+            "mean_reduction": float(np.mean(design.reduction(number))),
+        }
+        if "national" in study.regions:
+            row["national_sd"] = float(step.deviation[study.regions.index("national")])
+            row["unit"] = "Mt a-1"
+        rows.append(row)
+    return rows
+
+
+def _regions(study: Study, design: Design) -> list[dict[str, Any]]:
+    prior = np.sqrt(np.maximum(np.diagonal(design.prior), 0.0))
+    first, last = design.steps[0].deviation, design.steps[-1].deviation
+    before, after = design.reduction(0), design.reduction()
+    return [
+        {
+            "region": region,
+            "name": study.names.get(region, region),
+            "prior_sd": float(prior[i]),
+            "existing_sd": float(first[i]),
+            "chosen_sd": float(last[i]),
+            "unit": "Mt a-1",
+            "existing_reduction": float(before[i]),
+            "chosen_reduction": float(after[i]),
+        }
+        for i, region in enumerate(study.regions)
+    ]

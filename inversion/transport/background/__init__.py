@@ -1,0 +1,1 @@
+"""What the air held before it came."""

@@ -1,0 +1,1 @@
+"""Honesty tests of the particle model."""

@@ -1,0 +1,70 @@
+"""Honesty tests of the particle model: each has a known answer and says how far off it is.
+
+They run the very kernels that footprints are made with, at the settings that are the defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from inversion.transport.check.answers import adjoint, convergence, reciprocity, rotation, uniform_flux
+from inversion.transport.check.mixing import stilt_well_mixed, taylor, well_mixed
+from inversion.transport.check.mptrac import mptrac
+from inversion.transport.check.stilt import stilt
+from inversion.transport.check.worlds import Row
+
+__all__ = ["plain", "run_checks"]
+
+
+def run_checks(
+    reference: Path | None = None,
+    *,
+    scale: float = 1.0,
+    only: str = "",
+    report: Callable[[Row], None] = lambda _row: None,
+) -> list[Row]:
+    """Run all tests.
+
+    Parameters
+    ----------
+    reference : path, optional
+        Folder with ``met``, ``stilt_synthetic`` and ``mptrac_era5``; without it those comparisons are left out.
+    scale : float
+        Multiplies the numbers of particles.
+    only : str
+        Run the tests whose name contains this.
+    report : callable
+        Told of each row as it is found.
+
+    Returns
+    -------
+    list of Row
+    """
+    tests: list[tuple[str, Callable[[], Iterator[Row]]]] = [
+        ("well_mixed", lambda: well_mixed(int(20000 * scale))),
+        ("stilt_well_mixed", lambda: stilt_well_mixed(int(20000 * scale))),
+        ("taylor", lambda: taylor(int(100000 * scale))),
+        ("rotation", rotation),
+        ("uniform_flux", lambda: uniform_flux(int(400 * scale))),
+        ("reciprocity", lambda: reciprocity(int(40000 * scale))),
+        ("convergence", lambda: convergence(int(3000 * scale))),
+        ("adjoint", adjoint),
+    ]
+    if reference is not None:
+        tests.append(("stilt", lambda: stilt(reference, int(2000 * scale))))
+        tests.append(("mptrac", lambda: mptrac(reference)))
+    rows = []
+    for name, test in tests:
+        if only in name:
+            for row in test():
+                rows.append(row)
+                report(row)
+    return rows
+
+
+def plain(row: Row) -> dict[str, Any]:
+    """Return a row as plain data for JSON, without its series."""
+    return {**{k: v for k, v in asdict(row).items() if k != "series"}, "passed": row.passed}

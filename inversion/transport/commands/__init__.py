@@ -1,0 +1,1 @@
+"""``obsnet footprints``, and its pipeline stage; nothing is computed here."""

@@ -1,0 +1,1 @@
+"""Footprint files of any make into the sparse Jacobian."""

@@ -1,0 +1,1 @@
+"""A small Eulerian tracer model with its exact adjoint, for tests and twin experiments."""

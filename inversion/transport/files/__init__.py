@@ -1,0 +1,1 @@
+"""A footprint in memory, and the files it goes to."""

@@ -1,0 +1,218 @@
+"""Backward particles in a well-mixed boundary layer: mean wind, re-drawn height, horizontal random walk.
+
+The kernel knows arrays only. Positions are fractional nodes of the meteorological grid (`x` along longitude),
+heights are metres above ground, times seconds since 1970.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from inversion.transport.particles.hash_table import (
+    SHARE,
+    TOTAL,
+    VARIANCE,
+    deposit,
+    end_particle,
+    end_stratum,
+    finish,
+    grow,
+    new_table,
+)
+from inversion.transport.particles.interpolation import DLAT, DLON, LAT0, PER_TOP, jit, surface_at, wind_at
+from inversion.transport.particles.random import normal, philox, uniform
+from obsnet.constants import MOLAR_MASS_DRY_AIR
+from obsnet.met.vertical import EARTH_RADIUS
+
+__all__ = ["SIDES", "bin_ahead", "crossing", "mixed_layer", "release_point"]
+
+F4 = npt.NDArray[np.float32]
+F8 = npt.NDArray[np.float64]
+I8 = npt.NDArray[np.int64]
+
+SIDES = ("north", "east", "south", "west", "top", "inside")
+NORTH, EAST, SOUTH, WEST, TOP, INSIDE = range(6)
+METRES_PER_DEGREE = float(np.deg2rad(1.0) * EARTH_RADIUS)
+SCALE_HEIGHT = 9500.0  # m, of density in the lowest kilometres
+_STEP, _RELEASE, _SPARE = np.uint64(1), np.uint64(2), np.uint64(3)
+
+
+@jit
+def release_point(
+    release: F8, number: int, word: np.uint64, other: np.uint64
+) -> tuple[float, float, float, float, float]:
+    """Return t, x, y, z and weight of particle `number` of a release.
+
+    Particles share the release evenly, each somewhere within its share, even in pressure. Weights fall linearly
+    from one end to the other and are those of the middle of the share, so that their sum is exact.
+    """
+    share = (number + uniform(word)) / release[11]
+    middle = (number + 0.5) / release[11]
+    t = release[0] + (release[1] - release[0]) * uniform(other)
+    x = release[2] + (release[3] - release[2]) * share
+    y = release[4] + (release[5] - release[4]) * share
+    ratio = release[8]
+    rise = share if abs(ratio - 1.0) < 1e-9 else np.log(1.0 + (ratio - 1.0) * share) / np.log(ratio)
+    z = release[6] + (release[7] - release[6]) * rise
+    return t, x, y, z, 2.0 * (release[9] * (1.0 - middle) + release[10] * middle)
+
+
+@jit
+def crossing(
+    x0: float, y0: float, z0: float, x1: float, y1: float, z1: float, xe: F8, ye: F8, top: float
+) -> tuple[float, int]:
+    """Return the fraction of a step at which it leaves the domain, and through which side (1, INSIDE if not)."""
+    west, east, south, north = xe[0], xe[-1], ye[0], ye[-1]
+    if west <= x1 < east and south <= y1 < north and z1 <= top:
+        return 1.0, INSIDE
+    best, side = 2.0, INSIDE
+    if x1 >= east:
+        best, side = (east - x0) / (x1 - x0), EAST
+    elif x1 < west:
+        best, side = (west - x0) / (x1 - x0), WEST
+    if y1 >= north:
+        f = (north - y0) / (y1 - y0)
+        if f < best:
+            best, side = f, NORTH
+    elif y1 < south:
+        f = (south - y0) / (y1 - y0)
+        if f < best:
+            best, side = f, SOUTH
+    if z1 > top:
+        f = (top - z0) / (z1 - z0)
+        if f < best:
+            best, side = f, TOP
+    return min(max(best, 0.0), 1.0), side
+
+
+@jit
+def bin_ahead(t: float, edges: F8, sign: float) -> int:
+    """Return the bin in which a path at time `t` goes on: back from its upper edge, or on from its lower."""
+    b = edges.shape[0] - 2
+    while b > 0 and (t < edges[b] + 1e-6 if sign < 0.0 else t < edges[b] - 1e-6):
+        b -= 1
+    return b
+
+
+@jit
+def mixed_layer(
+    wind: F4,
+    surface: F4,
+    axes: F8,
+    xe: F8,
+    ye: F8,
+    edges: F8,
+    releases: F8,
+    key: np.uint64,
+    hours: float,
+    timestep: float,
+    diffusivity: float,
+    floor: float,
+) -> tuple[I8, F8, F8, F8, F8]:
+    """Run one receptor's particles backward.
+
+    Parameters
+    ----------
+    wind, surface : ndarray of float32
+        Of `obsnet.met.Met`, shapes (nt, ny, nx, nz, 4) and (nt, ny, nx, 6).
+    axes : ndarray of float64, shape (8,)
+        First time (s), 1 / time step, first latitude, latitude step, first longitude, longitude step (degrees),
+        1 / top, top / (nz - 1)^2.
+    xe, ye, edges : ndarray of float64
+        Edges of the flux cells in nodes of the meteorological grid, and of the time bins in seconds.
+    releases : ndarray of float64, shape (n, 12)
+        `RELEASE`.
+    key : uint64
+        Of the random numbers.
+    hours, timestep : float
+        Length of the run (h) and longest step (s).
+    diffusivity : float
+        Horizontal, within the boundary layer, m2 s-1.
+    floor : float
+        Least depth of the mixed layer, m.
+
+    Returns
+    -------
+    keys, total, error : ndarray
+        Flat (bin, cell), sensitivity and its standard error, in ppm / (umol m-2 s-1).
+    ends : ndarray of float64, shape (particles, 6)
+        Where each path ended: t, x, y, z, side, weight / particles of its release.
+    summary : ndarray of float64, shape (3,)
+        Total sensitivity, its standard error, weighted residence time (s).
+
+    Notes
+    -----
+    A particle below h is re-drawn evenly in mass within h at every step, and takes up
+    ``M dt / (mass of the layer)``; above h it follows the mean wind. Advection is Petterssen's scheme.
+    """
+    shape = (wind.shape[0], wind.shape[1], wind.shape[2], wind.shape[3])
+    flat, ground = wind.reshape(-1), surface.reshape(-1)
+    counts = releases[:, 11].copy()
+    keys, sums, owners = new_table(1024)
+    whole = np.zeros(5)
+    used = 0
+    ends = np.empty((int(counts.sum()), 6))
+    residence = 0.0
+    top = 0.999999 / axes[PER_TOP]
+    cy = 1.0 / (METRES_PER_DEGREE * axes[DLAT])
+    particle = 0
+    for stratum in range(releases.shape[0]):
+        count = int(counts[stratum])
+        for q in range(count):
+            number = np.uint64(particle)
+            words = philox(key, number, np.uint64(0), np.uint64(0), _RELEASE)
+            t, x, y, z, weight = release_point(releases[stratum], q, words[0], words[1])
+            stop = t - hours * 3600.0
+            b = bin_ahead(t, edges, -1.0)
+            side = INSIDE
+            step = np.uint64(0)
+            while t > stop + 1e-6:
+                dt = min(timestep, t - stop, t - edges[b])
+                step += np.uint64(1)
+                words = philox(key, number, step, np.uint64(0), _STEP)
+                h, mass, _, _, _, _ = surface_at(ground, shape, axes, t - 0.5 * dt, x, y)
+                if h < floor:
+                    mass *= floor / h
+                    h = floor
+                mixed = z < h
+                if mixed:
+                    z = -SCALE_HEIGHT * np.log(1.0 - uniform(words[0]) * (1.0 - np.exp(-h / SCALE_HEIGHT)))
+                u, v, w, _, _ = wind_at(flat, shape, axes, t, x, y, z)
+                cx = cy * axes[DLAT] / (axes[DLON] * np.cos(np.deg2rad(axes[LAT0] + axes[DLAT] * y)))
+                u1, v1, w1, _, _ = wind_at(
+                    flat, shape, axes, t - dt, x - u * cx * dt, y - v * cy * dt, z - w * dt
+                )
+                x1, y1 = x - 0.5 * (u + u1) * cx * dt, y - 0.5 * (v + v1) * cy * dt
+                z1 = abs(z - 0.5 * (w + w1) * dt)
+                if mixed:
+                    spread = np.sqrt(2.0 * diffusivity * dt)
+                    x1 += cx * spread * normal(words[1], key, number, step, _SPARE)
+                    y1 += cy * spread * normal(words[2], key, number, step, _SPARE)
+                f, side = crossing(x, y, z, x1, y1, z1, xe, ye, top)
+                x1, y1, z1 = x + f * (x1 - x), y + f * (y1 - y), z + f * (z1 - z)
+                residence += f * dt * weight / count
+                if mixed:
+                    value = weight * MOLAR_MASS_DRY_AIR * f * dt / mass
+                    used += deposit(
+                        keys, sums, owners, counts, xe, ye, b, x, y, x1, y1, value, particle, stratum
+                    )
+                    whole[SHARE] += value
+                    if 2 * used > keys.shape[0]:
+                        keys, sums, owners = grow(keys, sums, owners)
+                x, y, z = x1, y1, z1
+                t -= f * dt
+                if side != INSIDE:
+                    break
+                if t <= edges[b] + 1e-6 and b > 0:
+                    b -= 1
+            ends[particle, 0], ends[particle, 1], ends[particle, 2], ends[particle, 3] = t, x, y, z
+            ends[particle, 4], ends[particle, 5] = side, weight / count
+            end_particle(whole)
+            particle += 1
+        end_stratum(whole, counts[stratum])
+    found, total, error = finish(keys, sums, owners, counts)
+    summary = np.zeros(3)
+    summary[0], summary[1] = whole[TOTAL], np.sqrt(whole[VARIANCE])
+    summary[2] = residence
+    return found, total, error, ends, summary

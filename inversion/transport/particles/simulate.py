@@ -1,0 +1,169 @@
+"""Particles of several receptors through prepared meteorology: checks, kernel, tables."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from inversion.transport.particles.langevin import FREE_DIFFUSIVITY, OPTIONS, langevin
+from inversion.transport.particles.mixed_layer import mixed_layer
+from inversion.transport.particles.random import key_of
+from inversion.transport.particles.settings import NEAR_FIELD, Settings
+from inversion.transport.particles.tables import Footprints, as_tables
+from inversion.transport.particles.walk import STILT_LEVELS
+from inversion.transport.receptors.releases import Receptors
+from obsnet.errors import GridError, RangeError
+from obsnet.grid import Grid
+from obsnet.met import Met
+from obsnet.times import from_epoch, to_epoch
+
+__all__ = ["simulate"]
+
+
+def simulate(
+    met: Met,
+    receptors: Receptors,
+    grid: Grid,
+    edges: npt.NDArray[np.datetime64],
+    settings: Settings,
+    *,
+    threads: int = 1,
+) -> Footprints:
+    """Run particles backward from every receptor.
+
+    Parameters
+    ----------
+    met : Met
+        Must cover `grid` and the period.
+    receptors : Receptors
+        See `from_observations`.
+    grid : Grid
+        Of the fluxes; its outer edges are the domain that particles leave.
+    edges : ndarray of datetime64, shape (n_time + 1,)
+        Flux time bins.
+    settings : Settings
+        Physics and size.
+    threads : int
+        Receptors at a time; the result does not depend on it.
+
+    Returns
+    -------
+    Footprints
+        Sensitivity in ppm / (umol m-2 s-1), extensive per cell and time bin, with Monte-Carlo standard errors;
+        shares of the receptor's air by side and time bin of exit (their sum is the sum of its weights).
+
+    Raises
+    ------
+    GridError, RangeError
+        The meteorology does not cover the grid or the period.
+    """
+    axes, xe, ye, releases = _geometry(met, grid, receptors)
+    bins = to_epoch(edges)
+    _check_period(met, bins, releases, settings)
+    kernel, arguments = _kernel(settings)
+
+    def one(n: int) -> Any:
+        part = releases[receptors.offsets[n] : receptors.offsets[n + 1]]
+        key = np.uint64(key_of(settings.seed, str(receptors.obs_id[n])))
+        given = (met.wind, met.surface, axes, xe, ye, bins, part, key, *arguments)
+        if kernel is mixed_layer:
+            return kernel(*given)
+        found = kernel(*given, np.zeros(0))
+        return kernel(*given, _widths(found[5], part, axes, settings)) if settings.smooth else found
+
+    if threads > 1:
+        with ThreadPoolExecutor(threads) as pool:
+            results = list(pool.map(one, range(len(receptors))))
+    else:
+        results = [one(n) for n in range(len(receptors))]
+    return as_tables(receptors, results, grid, bins, met)
+
+
+def _in_nodes(met: Met, grid: Grid) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the flux grid's edges in nodes of the meteorological grid, or say that it is too small."""
+    turn = 360.0 * np.round(
+        (0.5 * (met.lon[0] + met.lon[-1]) - 0.5 * (grid.lon_edges[0] + grid.lon_edges[-1])) / 360.0
+    )
+    xe = (grid.lon_edges + turn - met.lon[0]) / (met.lon[1] - met.lon[0])
+    ye = (grid.lat_edges - met.lat[0]) / (met.lat[1] - met.lat[0])
+    reach = 0.5 + 1e-6
+    if (
+        xe[0] < -reach
+        or xe[-1] > met.lon.size - 1 + reach
+        or ye[0] < -reach
+        or ye[-1] > met.lat.size - 1 + reach
+    ):
+        south, north, west, east = met.bounds
+        raise GridError(
+            f"the grid of fluxes ({grid}) runs beyond the meteorology "
+            f"({south:g} to {north:g} N, {west:g} to {east:g} E)"
+        )
+    return np.ascontiguousarray(xe), np.ascontiguousarray(ye)
+
+
+def _geometry(met: Met, grid: Grid, receptors: Receptors) -> tuple[npt.NDArray[np.float64], ...]:
+    """Return what kernels need to know of the axes, the flux grid's edges, and releases in nodes."""
+    xe, ye = _in_nodes(met, grid)
+    releases = receptors.releases.copy()
+    for column, axis in ((2, met.lon), (3, met.lon), (4, met.lat), (5, met.lat)):
+        releases[:, column] = (releases[:, column] - axis[0]) / (axis[1] - axis[0])
+    spacing = 1.0 / met.step if met.step else 0.0
+    geometry = (met.lat[0], met.lat[1] - met.lat[0], met.lon[0], met.lon[1] - met.lon[0])
+    axes = np.array([met.times[0], spacing, *geometry, 1.0 / met.top, met.top / (met.height.size - 1) ** 2])
+    return axes, xe, ye, releases
+
+
+def _check_period(
+    met: Met, bins: npt.NDArray[np.float64], releases: npt.NDArray[np.float64], settings: Settings
+) -> None:
+    """Refuse meteorology or time bins that do not cover the particles' paths."""
+    if met.times.size < 2:
+        raise RangeError(f"particles need two times of meteorology at least, found {met.times.size}")
+    if not len(releases):
+        return
+    reach = settings.direction * settings.hours * 3600.0
+    first = min(releases[:, 0].min(), releases[:, 0].min() + reach)
+    last = max(releases[:, 1].max(), releases[:, 1].max() + reach)
+    if first < met.times[0] - 1e-3 or last > met.times[-1] + 1e-3:
+        raise RangeError(f"the meteorology covers {met.start} to {met.stop}, the particles need more")
+    if first < bins[0] - 1e-3 or last > bins[-1] + 1e-3:
+        covered = f"{from_epoch(bins[0])} to {from_epoch(bins[-1])}"
+        raise RangeError(f"the flux time bins {covered} do not cover the particles' paths")
+
+
+def _widths(
+    cloud: npt.NDArray[np.float64],
+    part: npt.NDArray[np.float64],
+    axes: npt.NDArray[np.float64],
+    settings: Settings,
+) -> npt.NDArray[np.float64]:
+    """Return the smoothing kernel's bandwidth (degrees) by age.
+
+    ``0.06 smooth (var lon + var lat)^(1/4) (age / day)^(1/2) / cos(lat)`` (Fasoli et al. 2018,
+    doi:10.5194/gmd-11-2813-2018, eq. 5, as their code has it), from the cloud itself.
+    """
+    count = np.maximum(cloud[:, 0], 1.0)
+    mean_x, mean_y = cloud[:, 1] / count, cloud[:, 2] / count
+    variance = np.maximum(cloud[:, 3] / count - mean_x**2, 0.0) * axes[5] ** 2
+    variance += np.maximum(cloud[:, 4] / count - mean_y**2, 0.0) * axes[3] ** 2
+    lat = axes[2] + axes[3] * (part[0, 4] + mean_y)
+    days = np.linspace(0.0, settings.hours / 24.0, cloud.shape[0])
+    return np.asarray(0.06 * settings.smooth * variance**0.25 * np.sqrt(days) / np.cos(np.deg2rad(lat)))
+
+
+def _kernel(settings: Settings) -> tuple[Any, tuple[Any, ...]]:
+    """Return the kernel of a turbulence and its last arguments."""
+    if settings.turbulence == "mixed-layer":
+        names = ("hours", "timestep", "diffusivity", "floor")
+        return mixed_layer, tuple(float(getattr(settings, name)) for name in names)
+    values = {
+        "sign": settings.direction,
+        "near_field": NEAR_FIELD.index(str(settings.near_field)),
+        "turbulent": settings.turbulence != "none",
+        "spread": FREE_DIFFUSIVITY,
+    }
+    levels = STILT_LEVELS if settings.turbulence == "stilt" else np.zeros(0)
+    return langevin, (np.array([float(values.get(n, getattr(settings, n, 0.0))) for n in OPTIONS]), levels)

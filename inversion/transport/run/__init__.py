@@ -1,0 +1,1 @@
+"""From observations and meteorology to footprints: plans, tasks, restart; forward runs."""

@@ -1,0 +1,92 @@
+"""Before a run: which time bins, how long it takes, and whether a folder holds footprints of something else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from inversion.transport.particles.settings import Settings
+from inversion.transport.run.task import Task
+from obsnet.errors import ConfigError
+from obsnet.times import time_bins
+
+__all__ = ["claim", "estimate", "flux_bins", "other_claim", "span"]
+
+# CPU seconds a particle-hour on a server of 2023, from scripts/bench_transport.py, for the estimate before a run.
+_SECONDS = {"mixed-layer": 8e-7, "hanna": 2.3e-5, "stilt": 9e-5, "none": 1e-5}
+
+
+def flux_bins(first: Any, last: Any, step: str) -> npt.NDArray[np.datetime64]:
+    """Return flux time bins on round times that cover first to last.
+
+    Parameters
+    ----------
+    first, last : datetime64
+        Earliest moment a particle reaches and latest receptor.
+    step : str
+        pandas frequency such as ``"3h"``, ``"1D"``, ``"MS"``, or ``"whole"`` for a single bin.
+    """
+    import pandas as pd
+
+    if step == "whole":
+        return np.array([first, last]).astype("datetime64[us]")
+    try:
+        offset = pd.tseries.frequencies.to_offset(step)
+        start = pd.Timestamp(first)
+        fixed = isinstance(offset, pd.tseries.offsets.Tick | pd.tseries.offsets.Day)
+        start = start.floor(step) if fixed else offset.rollback(start.normalize())
+    except ValueError as error:
+        raise ConfigError(f"step {step!r} is not a time step; write it as 3h, 1D, MS or whole") from error
+    return time_bins(start, last, step)
+
+
+def span(table: pa.Table) -> tuple[np.datetime64, np.datetime64]:
+    """Return the earliest and latest moment at which a receptor releases particles."""
+    times = table["time"].to_numpy().astype("datetime64[us]")
+    first, last = times, times
+    for name in ("time_start", "time_end"):
+        bound = table[name].to_numpy(zero_copy_only=False).astype("datetime64[us]")
+        bound = np.where(np.isnat(bound) | (np.abs(bound - times) > np.timedelta64(7, "D")), times, bound)
+        first, last = np.minimum(first, bound), np.maximum(last, bound)
+    return first.min(), last.max()
+
+
+def estimate(tasks: Sequence[Task], settings: Settings, workers: int) -> str:
+    """Return how long the particles will take, for people."""
+    receptors = sum(t.stop - t.start for t in tasks)
+    each = _SECONDS[settings.turbulence] * (settings.particles or 0) * settings.hours
+    passes = 2.0 if settings.smooth else 1.0
+    seconds = passes * each * receptors / max(min(workers, len(tasks)), 1)
+    shown = f"{seconds / 3600:.1f} h" if seconds > 7200 else f"{seconds / 60:.1f} min"
+    return f"{receptors} receptors in {len(tasks)} parts, about {shown} on {workers} workers"
+
+
+def claim(table: pa.Table, decides: dict[str, Any]) -> dict[str, Any]:
+    """Return what decides the footprints: where, when and how the observations look, and all settings."""
+    values = {"value", "uncertainty", "uncertainty_systematic", "quality", "quality_original"}
+    seen = table.drop_columns([name for name in table.column_names if name in values])
+    digest = hashlib.sha256()
+    for batch_of_rows in seen.combine_chunks().to_batches():
+        digest.update(batch_of_rows.serialize())
+    return {"observations": digest.hexdigest(), **json.loads(json.dumps(decides))}
+
+
+def other_claim(out: Path, mine: dict[str, Any]) -> str:
+    """Return in what a folder's footprints differ from what is wanted; empty if they do not, or there are none."""
+    try:
+        theirs = json.loads((out / "claim.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return ""
+    differ = [name for name in mine if theirs.get(name) != mine[name]]
+    if not differ:
+        return ""
+    name = differ[0]
+    plain = isinstance(mine[name], str | int | float) and name not in {"observations", "grid"}
+    return f"other {name}" + (f" ({theirs.get(name)} there, {mine[name]} now)" if plain else "")

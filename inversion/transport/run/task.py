@@ -1,0 +1,111 @@
+"""One task: a batch of receptors in time order, from the observations on disk to a part of the Jacobian."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from inversion.jacobian.store import JacobianStore
+from inversion.transport.background.particle_ends import Background, open_background
+from inversion.transport.particles.settings import Settings
+from inversion.transport.particles.simulate import simulate
+from inversion.transport.particles.tables import Footprints
+from inversion.transport.receptors.listed import from_places
+from inversion.transport.receptors.releases import Receptors, domain_of, from_observations
+from obsnet.grid import Grid
+from obsnet.met import Met
+from obsnet.store import write_table, write_text
+from obsnet.times import EPOCH
+
+__all__ = ["Task", "do_task", "warm_up"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A batch of receptors: all a worker needs to know."""
+
+    out: str
+    met: str
+    start: int
+    stop: int
+    settings: Settings
+    background: tuple[str, float] | None = None
+    endpoints: bool = False
+
+    @property
+    def part(self) -> str:
+        """Name of its part of the Jacobian."""
+        return f"{self.start:07d}"
+
+
+@lru_cache(maxsize=1)
+def _shared(
+    out: str, met: str, background: tuple[str, float] | None
+) -> tuple[Met, JacobianStore, pa.Table, Background | None]:
+    """Open what all tasks of a worker share."""
+    table = pq.ParquetFile(Path(out) / "observations.parquet").read()
+    source = None
+    if background is not None:
+        source = open_background(background[0], table["species"][0].as_py(), uncertainty=background[1])
+    return Met.load(met), JacobianStore(out), table, source
+
+
+def do_task(task: Task) -> dict[str, str]:
+    """Run one batch and write its part; return what was skipped."""
+    met, store, table, source = _shared(task.out, task.met, task.background)
+    grid, edges, settings = store.grid, store.time_edges, task.settings
+    rows = table.slice(task.start, task.stop - task.start)
+    shared: dict[str, Any] = {
+        "particles": int(settings.particles or 0),
+        "hours": settings.hours,
+        "domain": domain_of(grid, met),
+    }
+    if "corner_time" in rows.column_names:
+        receptors = from_places(rows, met, **shared)
+    else:
+        receptors = from_observations(rows, met, **shared, height=settings.height)
+    found = simulate(met, receptors, grid, edges, settings)
+    background = found.background if source is None else _with_background(found, receptors, source, met)
+    write_table(found.receptors, store.path / "receptors" / f"{task.part}.parquet")
+    if task.endpoints:
+        write_table(found.endpoints, store.path / "endpoints" / f"{task.part}.parquet")
+    write_text(store.path / "skipped" / f"{task.part}.json", json.dumps(receptors.skipped, indent=1))
+    store.write_part(task.part, found.sensitivity, background)
+    return receptors.skipped
+
+
+def _with_background(found: Footprints, receptors: Receptors, source: Background, met: Met) -> pa.Table:
+    """Return the background table with the value that the particles' ends bring."""
+    names, value, error = source.of(found.endpoints, met)
+    place = {name: k for k, name in enumerate(names.tolist())}
+    known = dict(zip(receptors.obs_id.tolist(), receptors.known.tolist(), strict=True))
+    ids = found.background["obs_id"].to_pylist()
+    total = pa.array([value[place[name]] + known[name] for name in ids], pa.float64())
+    spread = pa.array([error[place[name]] for name in ids], pa.float64())
+    return found.background.append_column("background", total).append_column("background_uncertainty", spread)
+
+
+def warm_up(turbulence: str) -> None:
+    """Compile (or load) the kernels once before workers start, so that they find them in the cache."""
+    met = Met(
+        np.array([0.0, 7200.0]),
+        np.array([0.0, 1.0]),
+        np.array([0.0, 1.0]),
+        np.array([0.0, 1000.0, 4000.0]),
+        np.ones((2, 2, 2, 3, 4), np.float32),
+        np.ones((2, 2, 2, 3, 3), np.float32),
+        np.full((2, 2, 2, 6), 500.0, np.float32),
+        np.zeros((2, 2), np.float32),
+    )
+    release = np.array([[7200.0, 7200.0, 0.5, 0.5, 0.5, 0.5, 10.0, 10.0, 1.0, 0.5, 0.5, 1.0]])
+    one = Receptors(np.array(["x"]), np.array([0, 1]), release, np.zeros(1), {})
+    edges = EPOCH + np.array([0, 7200]).astype("timedelta64[s]")
+    settings = Settings(turbulence=turbulence, hours=1.0, particles=1)
+    simulate(met, one, Grid(np.array([0.0, 1.0]), np.array([0.0, 1.0])), edges, settings)

@@ -1,0 +1,1 @@
+"""``obsnet config``, ``run`` and ``doctor``."""

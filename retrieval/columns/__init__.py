@@ -1,0 +1,1 @@
+"""Column algebra: pressure weights, vertical remapping, the observation operator of a column."""

@@ -1,0 +1,1 @@
+"""``obsnet ingest``, ``superobs``, ``grid``, ``validate``, ``bias``, and their pipeline stages."""

@@ -1,0 +1,1 @@
+"""Many granules into the observation store."""

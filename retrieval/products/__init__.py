@@ -1,0 +1,1 @@
+"""One granule to one observation table: screens, bias corrections."""

@@ -1,0 +1,1 @@
+"""Many soundings as one."""

@@ -1,0 +1,310 @@
+"""A store of soundings into a store of super-observations: one source and day one task, resumable.
+
+Time windows never reach over midnight UTC, so that a day's work is the same alone or with its neighbours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from obsnet.constants import species as species_of
+from obsnet.errors import ConfigError, FormatError, ObsnetError, nearest
+from obsnet.store import ObservationStore, StoredPart, read_part
+from obsnet.times import as_utc
+from obsnet.work.parallel import Scheduler, map_unordered, shard
+from obsnet.work.progress import progress
+from retrieval.products.read import AVERAGED
+from retrieval.superobs.average import Superobs, needed_columns, super_observe, write_report, write_settings
+
+__all__ = ["Selection", "Summary", "combine_store"]
+
+_DAY = np.timedelta64(1, "D")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which soundings of a store are combined.
+
+    Parameters
+    ----------
+    species : str
+        Formula.
+    sources : tuple of str
+        All sources of the store that are not super-observations themselves, when empty.
+    start, stop : str, optional
+        Half-open interval, UTC.
+    bounds : (south, north, west, east), optional
+        Degrees, of the soundings' centres.
+    """
+
+    species: str
+    sources: tuple[str, ...] = ()
+    start: str | None = None
+    stop: str | None = None
+    bounds: tuple[float, float, float, float] | None = None
+
+
+@dataclass(frozen=True)
+class _Task:
+    out: str
+    selection: Selection
+    settings: Superobs
+    source: str
+    day: str
+    files: tuple[str, ...]  # parts of the store that reach into the day
+    options: tuple[str, ...]  # how each of them was read
+    done: tuple[str, str] | None  # digest and file_id of an earlier run
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What became of a run.
+
+    Parameters
+    ----------
+    days : list of dict
+        One row a source and day that has soundings: ``source``, ``day``, ``soundings``, ``good``,
+        ``superobs``, ``value``, ``uncertainty`` (means), residuals, ``problems``, ``status``, ``skipped``.
+    """
+
+    days: list[dict[str, Any]]
+
+    @property
+    def bad(self) -> list[dict[str, Any]]:
+        """Days that could not be combined."""
+        return [d for d in self.days if d["status"] != "done"]
+
+    def by_source(self) -> dict[str, dict[str, Any]]:
+        """Return totals of each source over its finished days."""
+        out: dict[str, dict[str, Any]] = {}
+        for name in sorted({d["source"] for d in self.days}):
+            days = [d for d in self.days if d["source"] == name and d["status"] == "done"]
+            problems: dict[str, int] = {}
+            for day in days:
+                for reason, number in day["problems"].items():
+                    problems[reason] = problems.get(reason, 0) + number
+            weights = np.array([d["superobs"] for d in days], dtype=float)
+            means = {k: np.array([d[k] for d in days], dtype=float) for k in ("value", "uncertainty")}
+            some = weights > 0
+            out[name] = {
+                "days": len(days),
+                "soundings": sum(d["soundings"] for d in days),
+                "good": sum(d["good"] for d in days),
+                "superobs": int(weights.sum()),
+                **{
+                    k: float(np.average(v[some], weights=weights[some])) if some.any() else None
+                    for k, v in means.items()
+                },
+                "residual_prior_max": max((d.get("residual_prior_max", 0.0) for d in days), default=0.0),
+                "residual_plume_max": max((d.get("residual_plume_max", 0.0) for d in days), default=0.0),
+                "problems": {k: v for k, v in problems.items() if v},
+            }
+        return out
+
+
+def combine_store(
+    store: str | Path,
+    out: str | Path,
+    selection: Selection,
+    settings: Superobs,
+    *,
+    scheduler: Scheduler = "serial",
+    workers: int | None = None,
+    address: str | None = None,
+    part: tuple[int, int] | None = None,
+) -> Summary:
+    """Make the super-observations of a store.
+
+    Parameters
+    ----------
+    store, out : path
+        Stores of soundings and of super-observations; they may be one.
+    selection : Selection
+        Which soundings.
+    settings : Superobs
+        How they are combined. Its windows must divide a day.
+    scheduler, workers, address
+        See `obsnet.work.parallel.map_unordered`.
+    part : (int, int), optional
+        Shard of the days, see `obsnet.work.parallel.parse_shard`.
+
+    Returns
+    -------
+    Summary
+        Days whose soundings and settings have not changed since an earlier run are not made again; what an
+        earlier run with other settings left of a day is replaced.
+
+    Raises
+    ------
+    ConfigError
+        Windows that do not divide a day, a source that the store does not hold.
+    """
+    if not np.isclose(86400.0 / settings.window, round(86400.0 / settings.window)):
+        raise ConfigError(f"a window of {settings.window:g} s does not divide a day")
+    source_store, target = ObservationStore(store), ObservationStore(out)
+    tasks = shard(_tasks(source_store, target, selection, settings), part)
+    write_settings(target.path, settings, selection=asdict(selection))
+    rows, days = [], []
+    with progress(len(tasks), "days") as advance:
+        for _, result in map_unordered(_run, tasks, scheduler=scheduler, workers=workers, address=address):
+            advance(1)
+            if result is None:
+                continue
+            days.append(result["day"])
+            rows.append(result["index"])
+    new = [row for row, day in zip(rows, days, strict=True) if not day["skipped"]]
+    if new:
+        name = hashlib.sha256(json.dumps(sorted(r["path"] for r in new)).encode()).hexdigest()[:12]
+        target.index.write(new, f"superobs-{name}")
+    return Summary(sorted(days, key=lambda d: (d["source"], d["day"])))
+
+
+def _tasks(
+    store: ObservationStore, out: ObservationStore, selection: Selection, settings: Superobs
+) -> list[_Task]:
+    name = species_of(selection.species).name
+    if name not in store.species():
+        raise FormatError(
+            f"{store.path}: no {name} here; the store holds {', '.join(store.species()) or 'nothing'}"
+        )
+    known = store.sources(name)
+    sources = list(selection.sources) or [s for s in known if not s.endswith(AVERAGED)]
+    for source in sources:
+        if source not in known:
+            raise ConfigError(f"{store.path} has no {name} source {source!r}{nearest(source, known)}")
+    options = {r["file_id"]: r["options"] or "" for r in store.index.read().to_pylist()}
+    earlier = {r["path"]: (r["sha256"], r["file_id"]) for r in out.index.read().to_pylist()}
+    tasks = []
+    for source in sources:
+        for day, files in _days(store.parts(name, source), selection).items():
+            how = tuple(options.get(Path(f).stem, "") for f in files)
+            done = earlier.get(_path(name, source, day))
+            tasks.append(_Task(str(out.path), selection, settings, source, day, tuple(files), how, done))
+    return tasks
+
+
+def _path(species: str, source: str, day: str) -> str:
+    """Return the name under which a day's super-observations stand in the index."""
+    return f"superobs/{species}/{source}/{day}"
+
+
+def _days(parts: Iterable[StoredPart], selection: Selection) -> dict[str, list[str]]:
+    """Return the days within the selection that a source may have rows of, and the parts that reach into each."""
+    start, stop = (as_utc(t) if t else None for t in (selection.start, selection.stop))
+    days: dict[str, list[str]] = {}
+    for part in parts:
+        first, last = (t.astype("datetime64[D]") for t in (part.first, part.last))
+        for day in np.arange(first, last + _DAY):
+            if (stop is None or day < stop) and (start is None or day + _DAY > start):
+                days.setdefault(str(day), []).append(str(part.path))
+    return dict(sorted(days.items()))
+
+
+def _read(task: _Task) -> pa.Table:
+    """Return the day's rows that are selected, with the columns that averaging needs."""
+    day, selection = np.datetime64(task.day, "us"), task.selection
+    start = max(day, as_utc(selection.start)) if selection.start else day
+    stop = min(day + _DAY, as_utc(selection.stop)) if selection.stop else day + _DAY
+    parts = []
+    for name in task.files:
+        part = read_part(name, needed_columns(task.settings))
+        time = part["time"].to_numpy()
+        inside = (time >= start) & (time < stop)
+        if selection.bounds is not None:
+            south, north, west, east = selection.bounds
+            latitude, longitude = (part[c].to_numpy() for c in ("latitude", "longitude"))
+            inside &= (latitude >= south) & (latitude <= north)
+            after, before = longitude >= west, longitude <= east
+            inside &= (after & before) if west <= east else (after | before)
+        parts.append(part if inside.all() else part.filter(pa.array(inside)))
+    return pa.concat_tables(parts)
+
+
+def _run(task: _Task) -> dict[str, Any] | None:
+    """Combine one day; None where there is nothing."""
+    text = json.dumps(
+        [
+            task.source,
+            task.day,
+            [(Path(f).stem, how) for f, how in zip(task.files, task.options, strict=True)],
+            str(task.selection),
+            task.settings.describe(),
+        ],
+        sort_keys=True,
+    )
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    name = species_of(task.selection.species)
+    day: dict[str, Any] = {"source": task.source, "day": task.day, "status": "done"}
+    report = Path(task.out) / "_superobs" / f"{digest[:16]}.parquet"
+    if task.done is not None and task.done[0] == digest and report.exists():
+        return {"day": {**day, **_numbers_of(report), "skipped": True}, "index": {}}
+    soundings = _read(task)
+    if len(soundings) == 0:
+        return None
+    day["soundings"] = len(soundings)
+    index: dict[str, Any] = {
+        "path": _path(name.name, task.source, task.day),
+        "size": 0,
+        "sha256": digest,
+        "file_id": digest[:16],
+        "sensor": task.source + AVERAGED,
+        "version": task.settings.method,
+        "species": name.name,
+        "unit": name.unit,
+        "soundings": len(soundings),
+        "options": hashlib.sha256(json.dumps(task.settings.describe(), sort_keys=True).encode()).hexdigest()[
+            :16
+        ],
+    }
+    try:
+        result = super_observe(soundings, task.settings, file_id=digest[:16])
+    except ObsnetError as error:
+        day |= {"status": f"bad: {error}", "good": 0, "superobs": 0, "problems": {}, "skipped": False}
+        return {"day": day, "index": {**index, "good": 0, "status": f"bad: {error}"}}
+    if task.done is not None:
+        _remove(Path(task.out), name.name, task.source, task.done[1])
+    ObservationStore(task.out).write(result.table)
+    numbers = _numbers(result.table, result.problems, len(soundings)) | result.residuals()
+    metadata = {b"obsnet:superobs": json.dumps(numbers).encode()}
+    write_report(result.report, Path(task.out), digest[:16], metadata)
+    index |= {
+        "good": numbers["good"],
+        "mean_good": numbers["value"],
+        "status": "done",
+        "notes": json.dumps(numbers),
+    }
+    return {"day": {**day, **numbers, "skipped": False}, "index": index}
+
+
+def _numbers(table: pa.Table, problems: dict[str, int], soundings: int) -> dict[str, Any]:
+    return {
+        "soundings": soundings,
+        "good": soundings - problems.get("flagged", 0),
+        "superobs": len(table),
+        "value": pc.mean(table["value"]).as_py(),
+        "uncertainty": pc.mean(table["uncertainty"]).as_py(),
+        "problems": problems,
+    }
+
+
+def _numbers_of(report: Path) -> dict[str, Any]:
+    """Return the numbers that an earlier run wrote beside its report."""
+    import pyarrow.parquet as pq
+
+    return json.loads(pq.read_schema(report).metadata[b"obsnet:superobs"])
+
+
+def _remove(out: Path, species: str, source: str, file_id: str) -> None:
+    """Delete what an earlier run made of the same day with other settings."""
+    folder = out / f"species={species}" / f"source={source}{AVERAGED}"
+    for path in [*folder.glob(f"year=*/month=*/{file_id}.parquet"), out / "_superobs" / f"{file_id}.parquet"]:
+        path.unlink(missing_ok=True)

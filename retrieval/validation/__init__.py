@@ -1,0 +1,1 @@
+"""Columns of a satellite against those of a ground network."""

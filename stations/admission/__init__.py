@@ -1,0 +1,1 @@
+"""Whether a station meets a network's requirements."""

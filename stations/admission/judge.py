@@ -1,0 +1,334 @@
+"""Admission of a station to a network: its requirements as a table, and for each a verdict with its reason."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from obsnet.config import Options, read_toml, validate
+from obsnet.errors import ConfigError, FormatError, MissingVariableError, nearest
+from obsnet.kind_tables import find_table, read_kinds
+from stations.admission.base import Applicant, NotTestable, Outcome
+from stations.admission.kinds import KINDS
+
+__all__ = [
+    "Admission",
+    "Criterion",
+    "Finding",
+    "Requirements",
+    "admission_csv",
+    "admission_html",
+    "evidence_csv",
+    "judge",
+    "load_applicant",
+    "load_requirements",
+]
+
+FOLDER = Path(__file__).with_name("requirements")
+TEMPLATES = Path(__file__).with_name("templates")
+VERDICTS_ZH = {"pass": "通过", "fail": "未通过", "not testable": "无法判定"}
+
+
+class _Head(Options):
+    title: str = ""
+    title_zh: str = ""
+    note: str = ""
+    note_zh: str = ""
+
+
+class _Common(Options):
+    kind: str
+    label: str = ""
+    label_zh: str = ""
+    required: bool = True
+
+
+class _Standard(Options):
+    name: str
+    grade: str
+    value: float
+    calibrated: str
+    note: str = ""
+
+
+class _Dossier(Options):
+    """A station's own statement: what no record contains."""
+
+    name: str
+    files: tuple[str, ...]
+    species: str | None = None
+    scale: str | None = None
+    site: str | None = None
+    targets: str = ""
+    comparison: str = ""
+    responsible: str = ""
+    note: str = ""
+    calibrations: tuple[str, ...] = ()
+    standards: tuple[_Standard, ...] = ()
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One requirement."""
+
+    kind: str
+    label: str
+    label_zh: str
+    required: bool
+    options: Options
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """A network's requirements."""
+
+    name: str
+    criteria: tuple[Criterion, ...]
+    title: str
+    title_zh: str
+    note: str
+    note_zh: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A requirement and what was found."""
+
+    criterion: Criterion
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Admission:
+    """The verdict on one station.
+
+    Attributes
+    ----------
+    station, species, file : str
+        Who applies with what.
+    findings : tuple of Finding
+        In the order of the requirements.
+    """
+
+    station: str
+    species: str
+    file: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def verdict(self) -> str:
+        """``pass`` when every required criterion passes, ``fail`` when one fails, else ``not testable``."""
+        required = [f.outcome.verdict for f in self.findings if f.criterion.required]
+        if "fail" in required:
+            return "fail"
+        return "not testable" if "not testable" in required else "pass"
+
+
+def load_requirements(name: str | Path) -> Requirements:
+    """Read a table of requirements: by name of one that comes with the package, or a TOML file of one's own.
+
+    Raises
+    ------
+    ConfigError
+        Every fault on its own line.
+    """
+    path = find_table(name, FOLDER, "table of requirements")
+    data, entries = read_kinds(path, "criterion", _Common, KINDS)
+    head = validate(_Head, data, path.name)
+    criteria = tuple(
+        Criterion(common.kind, common.label or common.kind, common.label_zh, common.required, own)
+        for common, own in entries
+    )
+    return Requirements(path.stem, criteria, head.title or path.stem, head.title_zh, head.note, head.note_zh)
+
+
+def load_applicant(path: str | Path) -> Applicant:
+    """Read a station's dossier (TOML) with the files it names, or a bare data file.
+
+    Parameters
+    ----------
+    path : path
+        ``*.toml`` with ``name``, ``files`` and, where there are any, ``species, scale, site, targets`` (CSV of
+        ``time, bias`` or ``time, measured, assigned``, and ``sd``), ``comparison`` (a second record),
+        ``calibrations`` (dates), ``[[standards]]`` (name, grade, value, calibrated), ``responsible``. Paths
+        are relative to the dossier. Any other file is read as a record without dossier.
+
+    Raises
+    ------
+    ConfigError, FormatError
+        A faulty dossier, or a file of it that cannot be read.
+    """
+    from stations import read
+
+    path = Path(path)
+    if path.suffix != ".toml":
+        record = read(path)
+        return Applicant(str(record.attrs.get("site") or path.name), record)
+    stated = validate(_Dossier, read_toml(path), path.name)
+    if len(stated.files) != 1:
+        raise ConfigError(f"{path.name}: files names one record, found {len(stated.files)}")
+    options = {k: v for k, v in (("scale", stated.scale), ("site", stated.site)) if v}
+    record = read(path.parent / stated.files[0], stated.species, **options)
+    targets = _targets(path.parent / stated.targets) if stated.targets else None
+    comparison = read(path.parent / stated.comparison, record.attrs["species"]) if stated.comparison else None
+    return Applicant(stated.name, record, stated.model_dump(), targets, comparison)
+
+
+def _targets(path: Path) -> np.ndarray:
+    """Return target runs of a CSV as a structured array ``time, bias, sd``."""
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(path, comment="#")
+    except (OSError, ValueError) as error:
+        raise FormatError(f"{path}: cannot be read as a table of target runs ({error})") from error
+    if "bias" not in table and {"measured", "assigned"} <= set(table.columns):
+        table["bias"] = table["measured"] - table["assigned"]
+    for name in ("time", "bias"):
+        if name not in table:
+            raise MissingVariableError(
+                f"{path}: target runs need the column {name!r}{nearest(name, table.columns)}"
+            )
+    try:
+        time = pd.to_datetime(table["time"], utc=True, format="ISO8601").dt.tz_localize(None).to_numpy()
+        bias = table["bias"].to_numpy(dtype=np.float64)
+        sd = table["sd"].to_numpy(dtype=np.float64) if "sd" in table else np.full(bias.size, np.nan)
+    except (ValueError, TypeError) as error:
+        raise FormatError(
+            f"{path}: a column of the target runs is not what it should be ({error})"
+        ) from error
+    runs = np.empty(bias.size, dtype=[("time", "datetime64[ns]"), ("bias", "f8"), ("sd", "f8")])
+    runs["time"], runs["bias"], runs["sd"] = time.astype("datetime64[ns]"), bias, sd
+    return runs[np.argsort(runs["time"], kind="stable")]
+
+
+def judge(applicant: Applicant, requirements: Requirements) -> Admission:
+    """Judge a station by every requirement.
+
+    Parameters
+    ----------
+    applicant : Applicant
+        See `load_applicant`.
+    requirements : Requirements
+        See `load_requirements`.
+    """
+
+    def outcome(criterion: Criterion) -> Outcome:
+        try:
+            return KINDS[criterion.kind].run(applicant, criterion.options)
+        except NotTestable as reason:
+            return reason.outcome
+
+    findings = tuple(Finding(c, outcome(c)) for c in requirements.criteria)
+    return Admission(applicant.name, applicant.species, str(applicant.record.attrs.get("path", "")), findings)
+
+
+def admission_rows(admissions: Sequence[Admission]) -> list[dict[str, Any]]:
+    """Return one row a station and criterion, in plain values."""
+    return [
+        {
+            "station": a.station,
+            "species": a.species,
+            "criterion": f.criterion.label,
+            "criterion_zh": f.criterion.label_zh,
+            "required": f.criterion.required,
+            "verdict": f.outcome.verdict,
+            "found": f.outcome.found,
+            "limit": f.outcome.limit,
+            "reason": f.outcome.reason,
+            "reason_zh": f.outcome.reason_zh,
+            "rows": len(f.outcome.rows),
+        }
+        for a in admissions
+        for f in a.findings
+    ]
+
+
+def admission_csv(admissions: Sequence[Admission]) -> str:
+    """Return the verdicts as CSV: one row a station and criterion."""
+    return _csv(admission_rows(admissions))
+
+
+def evidence_csv(admissions: Sequence[Admission]) -> str:
+    """Return the rows behind the verdicts as CSV: station, criterion, row number, item, value."""
+    rows = [
+        {"station": a.station, "criterion": f.criterion.label, "row": number, "item": key, "value": value}
+        for a in admissions
+        for f in a.findings
+        for number, row in enumerate(f.outcome.rows, 1)
+        for key, value in row.items()
+    ]
+    return _csv(rows or [{"station": "", "criterion": "", "row": "", "item": "", "value": ""}])
+
+
+def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({k: _safe(v) for k, v in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def _safe(value: Any) -> Any:
+    """Return text that a spreadsheet will not take for a formula."""
+    return (
+        f"'{value}"
+        if isinstance(value, str) and value[:1] in {"=", "+", "-", "@"} and not _number(value)
+        else value
+    )
+
+
+def _number(text: str) -> bool:
+    try:
+        float(text.split(maxsplit=1)[0])
+    except (ValueError, IndexError):
+        return False
+    return True
+
+
+def admission_html(admissions: Sequence[Admission], requirements: Requirements) -> str:
+    """Return the report as one HTML page, Chinese and English side by side, everything escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters["cell"] = _cell
+    return environment.get_template("admission.html").render(
+        admissions=admissions, requirements=requirements, verdicts_zh=VERDICTS_ZH
+    )
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "✓" if value else "✗"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def admission_summary(admissions: Sequence[Admission]) -> list[dict[str, Any]]:
+    """Return the verdicts for ``--json``."""
+    return [
+        {
+            "station": a.station,
+            "species": a.species,
+            "file": a.file,
+            "verdict": a.verdict,
+            "criteria": [
+                {
+                    "kind": f.criterion.kind,
+                    "label": f.criterion.label,
+                    "label_zh": f.criterion.label_zh,
+                    "required": f.criterion.required,
+                    **asdict(f.outcome),
+                }
+                for f in a.findings
+            ],
+        }
+        for a in admissions
+    ]

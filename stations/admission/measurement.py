@@ -1,0 +1,328 @@
+"""Admission criteria on the measurement: scale, standards, calibrations, repeatability, bias, agreement."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from obsnet.config import Options
+from stations.admission.base import Applicant, NotTestable, Outcome, PerSpecies, number_of, verdict_of
+from stations.record.scale_names import canonical_scale
+from stations.record.series import nearest_times
+
+__all__ = [
+    "CalibrationOptions",
+    "CompareOptions",
+    "RepeatabilityOptions",
+    "ScaleOptions",
+    "StandardsOptions",
+    "TargetOptions",
+    "UncertaintyOptions",
+    "calibration_interval",
+    "comparison",
+    "repeatability",
+    "scale",
+    "standards",
+    "target_bias",
+    "uncertainty",
+]
+
+
+class ScaleOptions(Options):
+    """``scale``: the record is on one of these calibration scales."""
+
+    allowed: dict[str, tuple[str, ...]]
+
+
+def scale(a: Applicant, o: ScaleOptions) -> Outcome:
+    """Judge the calibration scale."""
+    if a.species not in o.allowed:
+        raise NotTestable(f"the requirements name no scale of {a.species}", f"要求中未列{a.species}的标尺")
+    allowed = [canonical_scale(s, a.species) for s in o.allowed[a.species]]
+    found = str(a.record.attrs.get("scale", "unknown"))
+    limit = " / ".join(allowed)
+    ok = found in allowed
+    return Outcome(
+        verdict_of(ok),
+        found,
+        limit,
+        "on an accepted scale"
+        if ok
+        else f"{found!r} is not accepted; convert with obsnet station scale, or state it",
+        "标尺符合要求" if ok else f"标尺“{found}”不在接受之列,请换算(obsnet station scale)或注明",
+        [{"file": str(a.record.attrs.get("path", "")), "scale": found, "passes": ok}],
+    )
+
+
+class StandardsOptions(Options):
+    """``standards``: enough standard gases of sufficient grade, recently calibrated, around the ambient range."""
+
+    minimum: int = Field(3, ge=1)
+    grades: tuple[str, ...] = Field(min_length=1)
+    maximum_age_years: float = Field(gt=0)
+    bracket: bool = Field(
+        True, description="lowest and highest standard enclose 5 to 95 % of the valid values"
+    )
+
+
+def standards(a: Applicant, o: StandardsOptions) -> Outcome:
+    """Judge number, grade, age and range of the standard gases."""
+    limit = f"≥ {o.minimum} of grade {', '.join(o.grades)}, ≤ {o.maximum_age_years:g} yr"
+    stated = a.dossier.get("standards")
+    if not stated:
+        raise NotTestable("the dossier lists no standards", "台站材料未列标准气", limit)
+    end = a.record["time_end"].values
+    last = (
+        np.nanmax(end[~np.isnat(end)].astype("datetime64[s]").astype(np.float64))
+        if (~np.isnat(end)).any()
+        else np.nan
+    )
+    rows = []
+    for gas in stated:
+        calibrated = np.datetime64(str(gas.get("calibrated", "NaT")), "s")
+        age = (
+            (last - calibrated.astype(np.float64)) / (365.25 * 86400) if not np.isnat(calibrated) else np.nan
+        )
+        grade = str(gas.get("grade", ""))
+        good = grade in o.grades and bool(age <= o.maximum_age_years)
+        rows.append({
+            "name": str(gas.get("name", "")),
+            "grade": grade,
+            "value": float(gas.get("value", np.nan)),
+            "calibrated": str(calibrated)[:10],
+            "age_years": float(age),
+            "passes": good,
+        })  # fmt: skip
+    good_rows = [r for r in rows if r["passes"]]
+    problems, problems_zh = [], []
+    if len(good_rows) < o.minimum:
+        problems.append(f"{len(good_rows)} of {len(rows)} standards have grade and date")
+        problems_zh.append(f"{len(rows)}瓶标准气中只有{len(good_rows)}瓶等级和有效期符合要求")
+    valid = a.record["value"].values[a.valid()]
+    values = [float(str(r["value"])) for r in good_rows if np.isfinite(float(str(r["value"])))]
+    if o.bracket and valid.size and len(values) >= 2:
+        low, high = np.percentile(valid, [5, 95])
+        if min(values) > low or max(values) < high:
+            problems.append(
+                f"standards span {min(values):g} to {max(values):g}, the air {low:.1f} to {high:.1f} {a.unit}"
+            )
+            problems_zh.append(
+                f"标准气范围{min(values):g}–{max(values):g}未覆盖大气浓度{low:.1f}–{high:.1f} {a.unit}"
+            )
+    return Outcome(
+        verdict_of(not problems),
+        f"{len(good_rows)} of {len(rows)}",
+        limit,
+        "; ".join(problems) or "enough standards of sufficient grade",
+        ";".join(problems_zh) or "标准气数量和等级符合要求",
+        rows,
+    )
+
+
+class RepeatabilityOptions(Options):
+    """``repeatability``: median of a repeatability variable, or of the target runs' standard deviation."""
+
+    maximum: PerSpecies
+    variables: tuple[str, ...] = ("repeatability", "icos_cmr", "icos_ltr")
+
+
+def repeatability(a: Applicant, o: RepeatabilityOptions) -> Outcome:
+    """Judge the median repeatability; target runs count before variables of the record."""
+    number = number_of(a, o.maximum)
+    limit = f"≤ {number:g} {a.unit}"
+    rows: list[dict[str, Any]] = []
+    if a.targets is not None and np.isfinite(a.targets["sd"]).any():
+        rows.append(
+            {
+                "source": "target runs",
+                "rows": int(np.isfinite(a.targets["sd"]).sum()),
+                "median": float(np.nanmedian(a.targets["sd"])),
+            }
+        )
+    for name in o.variables:
+        if name in a.record:
+            values = a.record[name].values[a.valid()].astype(np.float64)
+            if np.isfinite(values).any():
+                rows.append(
+                    {
+                        "source": name,
+                        "rows": int(np.isfinite(values).sum()),
+                        "median": float(np.nanmedian(values)),
+                    }
+                )
+    if not rows:
+        raise NotTestable(
+            "no repeatability in the record and no target runs", "没有重复性数据或目标气数据", limit
+        )
+    for row in rows:
+        row["passes"] = row["median"] <= number
+    first = rows[0]
+    return Outcome(
+        verdict_of(bool(first["passes"])),
+        f"{first['median']:.3g} {a.unit}",
+        limit,
+        f"median of {first['rows']} values of {first['source']}",
+        f"{first['source'].replace('target runs', '目标气测量')}的{first['rows']}个数值的中位数",
+        rows,
+    )
+
+
+class TargetOptions(Options):
+    """``target_bias``: share of target runs within the goal, and their mean bias within it."""
+
+    goal: PerSpecies
+    minimum_share: float = Field(0.95, gt=0, le=1)
+    minimum_runs: int = Field(10, ge=1)
+
+
+def target_bias(a: Applicant, o: TargetOptions) -> Outcome:
+    """Judge the bias of the target tank, run by run and in the mean."""
+    number = number_of(a, o.goal)
+    limit = f"|bias| ≤ {number:g} {a.unit} in ≥ {o.minimum_share:.0%}"
+    if a.targets is None or np.isfinite(a.targets["bias"]).sum() < o.minimum_runs:
+        n = 0 if a.targets is None else int(np.isfinite(a.targets["bias"]).sum())
+        raise NotTestable(
+            f"{n} target runs, {o.minimum_runs} are needed",
+            f"目标气测量{n}次,至少需要{o.minimum_runs}次",
+            limit,
+        )
+    runs = a.targets[np.isfinite(a.targets["bias"])]
+    inside = np.abs(runs["bias"]) <= number
+    mean, share = float(runs["bias"].mean()), float(inside.mean())
+    rows = [{"time": str(r["time"])[:19], "bias": float(r["bias"])} for r in runs[~inside]]
+    ok = share >= o.minimum_share and abs(mean) <= number
+    return Outcome(
+        verdict_of(ok),
+        f"mean {mean:+.3g} {a.unit}, {share:.0%} inside",
+        limit,
+        f"{int((~inside).sum())} of {runs.size} target runs are off by more than the goal",
+        f"{runs.size}次目标气测量中有{int((~inside).sum())}次偏差超过目标",
+        rows,
+    )
+
+
+class CompareOptions(Options):
+    """``comparison``: median difference from a second record of the same air."""
+
+    goal: PerSpecies
+    minimum_pairs: int = Field(20, ge=1)
+    tolerance_minutes: float = Field(31.0, gt=0)
+
+
+def comparison(a: Applicant, o: CompareOptions) -> Outcome:
+    """Judge the median difference from a second record at the same times."""
+    number = number_of(a, o.goal)
+    limit = f"|median| ≤ {number:g} {a.unit}"
+    if a.comparison is None:
+        raise NotTestable("no second record was given", "未提供比对记录", limit)
+    if a.comparison.attrs.get("scale") != a.record.attrs.get("scale"):
+        raise NotTestable(
+            f"the second record is on {a.comparison.attrs.get('scale')!r}",
+            "比对记录的标尺不同,请先换算",
+            limit,
+        )
+    other = Applicant("", a.comparison)
+    theirs, mine = np.flatnonzero(other.valid()), np.flatnonzero(a.valid())
+    place = nearest_times(
+        a.comparison["time"].values[theirs], a.record["time"].values[mine], o.tolerance_minutes
+    )
+    paired = place >= 0
+    if paired.sum() < o.minimum_pairs:
+        n = int(paired.sum())
+        raise NotTestable(
+            f"{n} pairs, {o.minimum_pairs} are needed", f"只有{n}对数据,至少需要{o.minimum_pairs}对", limit
+        )
+    value = a.record["value"].values[mine[place[paired]]]
+    reference = a.comparison["value"].values[theirs[paired]]
+    when = a.comparison["time"].values[theirs[paired]]
+    off = value - reference
+    median = float(np.median(off))
+    sd = float(1.2533 * off.std(ddof=1) / np.sqrt(off.size))  # of a median of normal values
+    worst = np.argsort(-np.abs(off))[:20]
+    rows = [
+        {
+            "time": str(when[k])[:19],
+            "station": float(value[k]),
+            "reference": float(reference[k]),
+            "difference": float(off[k]),
+        }
+        for k in worst
+    ]
+    return Outcome(
+        verdict_of(abs(median) <= number),
+        f"{median:+.3g} ± {sd:.2g} {a.unit}",
+        limit,
+        f"median of {off.size} pairs; the 20 largest differences are listed",
+        f"{off.size}对数据的中位差;列出最大的20个",
+        rows,
+    )
+
+
+class CalibrationOptions(Options):
+    """``calibration_interval``: the longest pause between calibrations stated in the dossier."""
+
+    maximum_days: float = Field(gt=0)
+
+
+def calibration_interval(a: Applicant, o: CalibrationOptions) -> Outcome:
+    """Judge the longest pause between calibrations within the record."""
+    limit = f"≤ {o.maximum_days:g} days"
+    dates = np.sort(np.array([str(d) for d in a.dossier.get("calibrations", [])], dtype="datetime64[D]"))
+    time = a.record["time"].values
+    time = time[~np.isnat(time)].astype("datetime64[D]")
+    if dates.size < 2 or time.size == 0:
+        raise NotTestable("the dossier lists fewer than two calibrations", "台站材料所列标定不足两次", limit)
+    edges = np.unique(np.concatenate([dates[(dates >= time[0]) & (dates <= time[-1])], time[[0, -1]]]))
+    gaps = np.diff(edges).astype(np.int64)
+    rows = [
+        {"from": str(low), "to": str(high), "days": int(g), "passes": bool(g <= o.maximum_days)}
+        for low, high, g in zip(edges[:-1], edges[1:], gaps, strict=True)
+    ]
+    long = [r for r in rows if not r["passes"]]
+    return Outcome(
+        verdict_of(not long),
+        f"{int(gaps.max()) if gaps.size else 0} days",
+        limit,
+        f"{len(long)} of {len(rows)} intervals are too long",
+        f"{len(rows)}个标定间隔中有{len(long)}个过长",
+        long or rows[:20],
+    )
+
+
+class UncertaintyOptions(Options):
+    """``uncertainty``: median stated uncertainty, random and systematic together."""
+
+    maximum: PerSpecies
+
+
+def uncertainty(a: Applicant, o: UncertaintyOptions) -> Outcome:
+    """Judge the median stated uncertainty."""
+    number = number_of(a, o.maximum)
+    limit = f"≤ {number:g} {a.unit}"
+    name = "uncertainty_measurement" if "uncertainty_measurement" in a.record else "uncertainty"
+    random = a.record[name].values[a.valid()]
+    if not np.isfinite(random).any():
+        raise NotTestable("no row states an uncertainty", "没有给出不确定度", limit)
+    systematic = np.zeros(random.size)
+    if "uncertainty_systematic" in a.record:
+        systematic = np.nan_to_num(a.record["uncertainty_systematic"].values[a.valid()])
+    total = np.hypot(random, systematic)
+    median = float(np.nanmedian(total))
+    rows = [
+        {"part": name, "median": float(np.nanmedian(random)), "rows": int(np.isfinite(random).sum())},
+        {
+            "part": "uncertainty_systematic",
+            "median": float(np.median(systematic)),
+            "rows": int(systematic.size),
+        },
+    ]
+    return Outcome(
+        verdict_of(median <= number),
+        f"{median:.3g} {a.unit}",
+        limit,
+        f"median of {int(np.isfinite(total).sum())} rows",
+        f"{int(np.isfinite(total).sum())}行的中位数",
+        rows,
+    )

@@ -1,0 +1,1 @@
+"""Raw readings to calibrated values: responses, tanks, targets, scales, goals."""

@@ -1,0 +1,129 @@
+"""How an analyser is calibrated, as a TOML file: valves, tanks, times to leave out, form of the response."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from obsnet.config import Options, read_toml, validate
+from stations.calibration.tanks import TankDrift, fit_tank_drift
+
+__all__ = ["Plan", "ResponsePlan", "Tank", "WaterPlan", "load_plan"]
+
+
+class WaterPlan(Options):
+    """``[water]``: whose dry values are calibrated."""
+
+    source: Literal["analyser", "own", "wet"] = Field(
+        "analyser",
+        description="the analyser's dry values, a correction of one's own, or wet values as they are",
+    )
+    a: float | None = Field(None, description="own correction, per %; the factory's where left out")
+    b: float | None = Field(None, description="own correction, per %^2")
+    a_sd: float = Field(0.0, ge=0)
+    b_sd: float = Field(0.0, ge=0)
+
+
+class ResponsePlan(Options):
+    """``[response]``: the form of the curve and how it is carried from one calibration to the next."""
+
+    degree: Literal[1, 2] = 1
+    method: Literal["wls", "odr"] = "odr"
+    between: Literal["linear", "mean"] = Field(
+        "linear", description="linear in time, or the mean of both sides"
+    )
+    episode_gap_hours: float = Field(
+        12.0, gt=0, description="a longer pause between tank runs ends an episode"
+    )
+    reading_sd: float | None = Field(None, gt=0, description="least uncertainty of a tank's mean reading")
+
+
+class Tank(Options):
+    """``[[tank]]``: a gas on a valve."""
+
+    name: str
+    valve: int
+    role: Literal["standard", "target", "working"]
+    value: float | None = None
+    uncertainty: float | None = Field(None, gt=0)
+    calibrations: tuple[tuple[float, float, float], ...] = Field(
+        (), description="decimal year, value, uncertainty of each calibration by the central laboratory"
+    )
+    type_b: float = Field(0.0, ge=0)
+    degree: Literal["auto", "mean", "linear", "quadratic"] = "auto"
+
+    @model_validator(mode="after")
+    def _has_value(self) -> Tank:
+        if bool(self.calibrations) == (self.value is not None):
+            raise ValueError(f"tank {self.name!r} needs either value and uncertainty, or calibrations")
+        if self.value is not None and self.uncertainty is None:
+            raise ValueError(f"tank {self.name!r} needs the uncertainty of its value")
+        return self
+
+    def drift(self) -> TankDrift:
+        """Return the tank's value over time."""
+        if self.calibrations:
+            year, value, sd = np.array(self.calibrations, dtype=np.float64).T
+            return fit_tank_drift(year, value, sd, self.type_b, degree=self.degree)
+        sd = float(np.hypot(self.uncertainty or 0.0, self.type_b))
+        return fit_tank_drift(np.array([2000.0]), np.array([self.value]), np.array([sd]))
+
+
+class Plan(Options):
+    """A calibration plan."""
+
+    species: str
+    scale: str
+    site: str = ""
+    longitude: float = float("nan")
+    latitude: float = float("nan")
+    altitude_m: float = float("nan")
+    intake_height_m: float = float("nan")
+    valve: str = Field("mpv_position", description="variable of the record that tells the gas")
+    air: tuple[int, ...] = Field(min_length=1)
+    discard_minutes: float = Field(5.0, ge=0, description="left out after a switch to a tank")
+    air_discard_minutes: float = Field(5.0, ge=0, description="left out after a switch to air")
+    gap_minutes: float = Field(10.0, gt=0)
+    average_minutes: float = Field(60.0, gt=0)
+    minimum_readings: int = Field(10, ge=1, description="a shorter tank run does not count")
+    drift: Literal["none", "ratio", "offset"] = Field("none", description="correction to the working tank")
+    water: WaterPlan = WaterPlan.model_validate({})
+    response: ResponsePlan = ResponsePlan.model_validate({})
+    target_window_days: float = Field(3.0, gt=0)
+    tank: tuple[Tank, ...]
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Plan:
+        valves = [t.valve for t in self.tank] + list(self.air)
+        double = sorted({v for v in valves if valves.count(v) > 1})
+        if double:
+            raise ValueError(f"valve {double[0]} has more than one gas")
+        standards = sum(t.role == "standard" for t in self.tank)
+        if standards <= self.response.degree:
+            raise ValueError(
+                f"a response of degree {self.response.degree} needs more than that many standards"
+            )
+        working = sum(t.role == "working" for t in self.tank)
+        if (self.drift == "none") == (working > 0) or working > 1:
+            raise ValueError(
+                "drift = ratio or offset needs exactly one working tank, and the other way round"
+            )
+        return self
+
+    def by_role(self, role: str) -> list[Tank]:
+        """Return the tanks of a role, in the plan's order."""
+        return [t for t in self.tank if t.role == role]
+
+
+def load_plan(path: str | Path) -> Plan:
+    """Read a calibration plan.
+
+    Raises
+    ------
+    ConfigError
+        Every fault on its own line.
+    """
+    return validate(Plan, read_toml(path), Path(path).name)

@@ -1,0 +1,1 @@
+"""``obsnet station``, and its pipeline stage."""

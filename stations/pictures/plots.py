@@ -1,0 +1,181 @@
+"""Pictures of a station record: record and fit, growth, season, diurnal cycle, flags."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+
+from obsnet.errors import ConfigError, ObsnetError, nearest
+from obsnet.store import atomic_path
+from stations.curve.errors import curve_ensemble
+from stations.curve.fit import CurveFit, in_notes
+from stations.curve.many import fit_record
+from stations.pictures.parts import (
+    TEXT,
+    draw_diurnal,
+    draw_flags,
+    draw_growth,
+    draw_record,
+    draw_season,
+    formula,
+)
+
+__all__ = ["PICTURES", "plot_record"]
+
+PICTURES = ("overview", "record", "growth", "season", "diurnal", "flags")
+SUFFIXES = (".png", ".svg", ".pdf")
+Language = Literal["auto", "zh", "en"]
+
+
+def plot_record(
+    record: xr.Dataset,
+    path: str | os.PathLike[str],
+    picture: str = "overview",
+    *,
+    language: Language = "auto",
+    baseline: bool = False,
+    dpi: int = 150,
+    replicates: int = 100,
+    title: str | None = None,
+) -> list[str]:
+    """Draw a record.
+
+    Parameters
+    ----------
+    record : xarray.Dataset
+        Layout of `stations.record.record`.
+    path : path
+        ``*.png``, ``*.svg`` or ``*.pdf``; appears whole or not at all.
+    picture : str
+        One of `PICTURES`; ``overview`` has record, growth, season and diurnal cycle.
+    language : {"auto", "zh", "en"}
+        Chinese labels need a font of this machine; ``auto`` takes them where there is one.
+    baseline : bool
+        Also draw the robust baseline (REBS) of the valid values, window 60 days.
+    dpi : int
+        Of pixel formats.
+    replicates : int
+        Of the ensemble behind the growth rate's band.
+    title : str, optional
+        Instead of site, species and scale.
+
+    Returns
+    -------
+    list of str
+        Notes: of the fit, and what could not be drawn.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    target = Path(path)
+    if picture not in PICTURES:
+        raise ConfigError(f"picture {picture!r} is not known{nearest(picture, PICTURES)}")
+    if target.suffix.lower() not in SUFFIXES:
+        raise ConfigError(f"{target.name}: pictures are {', '.join(SUFFIXES)}")
+    notes: list[str] = []
+    fit = (
+        None if picture in {"diurnal", "flags"} else _fit(record, notes, must=picture in {"growth", "season"})
+    )
+    with mpl.rc_context({"svg.hashsalt": "obsnet", "axes.grid": True, "grid.alpha": 0.25, "font.size": 9.5}):
+        t = TEXT[_language(language, notes)]
+        figure = Figure(figsize=(11, 7.5) if picture == "overview" else (9, 4.2), layout="constrained")
+        figure.suptitle(title or _title(record), fontsize=12)
+        curve = _baseline(record, notes) if baseline and picture in {"overview", "record"} else None
+        if picture == "overview":
+            _overview(figure, record, fit, curve, replicates, t)
+        else:
+            axes = figure.add_subplot()
+            if picture == "record":
+                draw_record(axes, record, fit, curve, t)
+            elif picture == "growth" and fit is not None:
+                draw_growth(axes, record, fit, curve_ensemble(fit, replicates=replicates), t)
+            elif picture == "season" and fit is not None:
+                draw_season(axes, record, fit, t)
+            elif picture == "diurnal":
+                draw_diurnal(axes, record, t)
+            else:
+                draw_flags(axes, record, t)
+            if picture in {"record", "growth", "flags"}:
+                axes.set_xlabel(t["year"])
+        metadata: dict[str, Any] = {"Date": None} if target.suffix.lower() == ".svg" else {}
+        with atomic_path(target) as temporary:
+            figure.savefig(temporary, dpi=dpi, metadata=metadata or None)
+    return notes
+
+
+def _overview(
+    figure: Any,
+    record: xr.Dataset,
+    fit: CurveFit | None,
+    curve: tuple[np.ndarray, np.ndarray] | None,
+    replicates: int,
+    t: dict[str, str],
+) -> None:
+    grid = figure.add_gridspec(3, 2, height_ratios=[1.5, 1, 1.1])
+    top = figure.add_subplot(grid[0, :])
+    draw_record(top, record, fit, curve, t)
+    if fit is None:
+        draw_diurnal(figure.add_subplot(grid[1:, 0]), record, t)
+        draw_flags(figure.add_subplot(grid[1:, 1]), record, t)
+        return
+    middle = figure.add_subplot(grid[1, :], sharex=top)
+    draw_growth(middle, record, fit, curve_ensemble(fit, replicates=replicates), t)
+    middle.set_xlabel(t["year"])
+    draw_season(figure.add_subplot(grid[2, 0]), record, fit, t)
+    right = figure.add_subplot(grid[2, 1])
+    length = record.attrs.get("interval_seconds") or 0.0
+    if 0 < length <= 6 * 3600:
+        draw_diurnal(right, record, t)
+    else:  # flasks and daily means have no diurnal cycle to show
+        draw_flags(right, record, t)
+        right.set_xlabel(t["year"])
+
+
+def _fit(record: xr.Dataset, notes: list[str], *, must: bool) -> CurveFit | None:
+    try:
+        with in_notes():
+            fit = fit_record(record)
+    except ObsnetError as error:
+        if must:
+            raise
+        notes.append(f"no fit: {error}")
+        return None
+    notes.extend(fit.notes)
+    return fit
+
+
+def _baseline(record: xr.Dataset, notes: list[str]) -> tuple[np.ndarray, np.ndarray] | None:
+    from stations.quality.rebs import rebs
+    from stations.record.series import series
+
+    data = series(record, use="valid")
+    if data.value.size < 60:
+        notes.append(f"no baseline: {data.value.size} valid values")
+        return None
+    points = int(np.clip(data.value.size * 60.0 / max(365.25 * np.ptp(data.year), 1.0), 15, data.value.size))
+    return data.year, rebs(data.year, data.value, points).fit
+
+
+def _language(wanted: str, notes: list[str]) -> str:
+    from obsnet.report.fonts import use_fonts
+
+    if wanted == "en":
+        return "en"
+    if use_fonts():
+        return "zh"
+    if wanted == "zh":
+        notes.append("no font with Chinese characters on this machine: labels are English")
+    return "en"
+
+
+def _title(record: xr.Dataset) -> str:
+    attrs = record.attrs
+    place = " ".join(str(attrs.get(k, "")) for k in ("site", "site_name") if attrs.get(k))
+    height = record["intake_height_m"].values
+    one = np.unique(height[np.isfinite(height)])
+    intake = f", {one[0]:g} m" if one.size == 1 and one[0] > 0 else ""
+    return f"{place}{intake} · {formula(attrs['species'])} · {attrs.get('scale', '')}".strip(" ·")

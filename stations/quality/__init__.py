@@ -1,0 +1,1 @@
+"""Quality control by tables of rules, baselines, and the error budget."""

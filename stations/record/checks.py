@@ -1,0 +1,172 @@
+"""What is checked in every record, whatever network it comes from; each finding is counted, flagged or both.
+
+Plain arrays in, changed in place; `stations.record.record.build` calls these in turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from obsnet.errors import UnitError
+from obsnet.schema import Quality
+
+__all__ = [
+    "Notes",
+    "check_range",
+    "drop_fills",
+    "drop_placeholders",
+    "flag_positions",
+    "repeated",
+    "time_order",
+]
+
+# Below this a coordinate can only be a fill; other numbers are judged by `_is_fill`.
+_LOWEST = {"longitude": -360.0, "altitude_m": -900.0}
+
+
+@dataclass
+class Notes:
+    """What a reader changed (`changes`) and what it doubts (`warnings`), each with its count."""
+
+    changes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def copy(self) -> Notes:
+        """Return notes of the file with which each of its records goes on by itself."""
+        return Notes(list(self.changes), list(self.warnings))
+
+    def changed(self, count: Any, text: str) -> None:
+        """Note that `count` things were changed; nothing is noted for 0."""
+        if count:
+            self.changes.append(f"{int(count)} {text}")
+
+    def warn(self, count: Any, text: str) -> None:
+        """Note that `count` things are doubtful; nothing is noted for 0."""
+        if count:
+            self.warnings.append(f"{int(count)} {text}")
+
+
+def _is_fill(values: np.ndarray) -> np.ndarray:
+    """Tell which numbers are -99, -99.9, -999.99, -9999 … : all nines, to within the file's precision."""
+    size = np.where(values <= -99.0, -values, 1.0)
+    return (values <= -99.0) & (size >= 0.99 * 10.0 ** np.ceil(np.log10(size)))
+
+
+def drop_fills(data: Mapping[str, np.ndarray], names: tuple[str, ...], notes: Notes) -> None:
+    """Set numbers that stand for nothing, whatever the header calls its fill, to NaN.
+
+    Parameters
+    ----------
+    data : mapping of str to ndarray
+        Changed in place.
+    names : tuple of str
+        Variables to look at.
+    """
+    for name in names:
+        lowest = _LOWEST.get(name)
+        fill = _is_fill(data[name]) if lowest is None else data[name] < lowest
+        notes.changed(fill.sum(), f"fill values of {name} that the header does not declare set to missing")
+        data[name][fill] = np.nan
+
+
+def drop_placeholders(data: Mapping[str, np.ndarray], notes: Notes) -> None:
+    """Set spreads of exactly zero, and negative ones, to NaN: no instrument is perfect."""
+    for name in ("uncertainty", "sd"):
+        zero, negative = data[name] == 0.0, data[name] < 0.0
+        text = f"values of {name} exactly 0 set to missing (a placeholder, not a perfect measurement)"
+        notes.changed(zero.sum(), text)
+        notes.changed(negative.sum(), f"negative values of {name} set to missing")
+        data[name][zero | negative] = np.nan
+
+
+def check_range(
+    value: np.ndarray, quality: np.ndarray, limits: tuple[float, float], what: str, path: Any, notes: Notes
+) -> None:
+    """Flag values outside the physical range, and find rows in another unit.
+
+    Parameters
+    ----------
+    value, quality : ndarray, shape (rows,)
+        `quality` is changed in place; rows the producer rejected are not judged.
+    limits : tuple of float
+        Lowest and highest value that may be believed.
+    what, path
+        ``"CO2 in ppm"`` and the file, for texts.
+
+    Raises
+    ------
+    UnitError
+        More than half of the usable values are outside: the unit is wrong.
+    """
+    low, high = limits
+    usable = np.isfinite(value) & ((quality & np.uint32(Quality.PRODUCER)) == 0)
+    outside = usable & ~((value >= low) & (value <= high))
+    count = int(outside.sum())
+    if count == 0:
+        return
+    first = int(np.flatnonzero(outside)[0])
+    where = f"outside {low:g} to {high:g}, the first in row {first + 1}"
+    if 2 * count > usable.sum():
+        raise UnitError(
+            f"{path}: {count} of {int(usable.sum())} values of {what} are {where} ({value[first]:g}); the "
+            "file's unit is wrong or not what it says"
+        )
+    # A value that, a power of a thousand away, lands between the file's own extremes is in another unit.
+    inside = value[usable & ~outside]
+    for power in (-12, -9, -6, -3, 3, 6, 9, 12):
+        with np.errstate(over="ignore"):
+            scaled = value[outside] * 10.0**power
+        alike = (scaled >= inside.min()) & (scaled <= inside.max())
+        text = f"rows look as if in another unit (10^{-power} times {what}); flagged 'range', not converted"
+        notes.warn(alike.sum(), text)
+    notes.warn(count, f"values of {what} {where}; flagged 'range'")
+    quality[outside] |= np.uint32(Quality.RANGE)
+
+
+def flag_positions(latitude: np.ndarray, longitude: np.ndarray, quality: np.ndarray, notes: Notes) -> None:
+    """Bring longitudes into -180..180 and flag impossible and missing positions, all in place."""
+    east = (longitude >= 180.0) & (longitude <= 360.0)
+    longitude[east] -= 360.0
+    with np.errstate(invalid="ignore"):
+        wrong = (np.abs(latitude) > 90.0) | (np.abs(longitude) > 180.0)
+    notes.warn(wrong.sum(), "rows have an impossible position (flagged 'geolocation')")
+    missing = ~(np.isfinite(latitude) & np.isfinite(longitude))
+    if missing.size and missing.all():
+        # Nothing is wrong with the values: what needs a position (the observation table) flags the rows itself.
+        text = "rows without a position: the file gives none; name the site to take it from the"
+        notes.warn(missing.size, f"{text} station table")
+        return
+    quality[wrong | missing] |= np.uint32(Quality.GEOLOCATION)
+
+
+def time_order(time: np.ndarray, notes: Notes) -> np.ndarray | None:
+    """Return the stable order by time with NaT last, or None where the rows are in order."""
+    backward = int((np.diff(time) < np.timedelta64(0)).sum())
+    if backward == 0 and not np.isnat(time).any():
+        return None
+    notes.warn(backward, "step(s) back in time; rows were sorted")
+    return np.argsort(time, kind="stable")
+
+
+def repeated(keys: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the rows that repeat an earlier one in every key.
+
+    Parameters
+    ----------
+    keys : mapping of str to ndarray, shape (rows,)
+        ``time`` sorted, and whatever else makes rows distinct.
+    """
+    time = keys["time"]
+    shared = np.zeros(len(time), dtype=bool)
+    shared[1:] = time[1:] == time[:-1]
+    if not shared.any():
+        return np.zeros(0, dtype=np.int64)
+    import pandas as pd
+
+    shared[:-1] |= shared[1:]
+    rows = np.flatnonzero(shared)
+    return rows[pd.DataFrame({n: v[rows] for n, v in keys.items()}).duplicated().to_numpy()]

@@ -1,0 +1,112 @@
+"""A processed record as a netCDF file with its history: what one step writes, the next one reads."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from obsnet.errors import FormatError, SchemaError
+from obsnet.store import atomic_path
+
+__all__ = ["MARK", "read_record", "write_record"]
+
+MARK = "obsnet_record"  # global attribute: the record's attributes as JSON
+NEEDED = ("time", "time_start", "time_end", "value", "uncertainty", "sd", "n", "quality", "quality_original")
+_TIME = {"units": "microseconds since 1970-01-01", "calendar": "proleptic_gregorian", "dtype": "int64"}
+_LONG_NAMES = {
+    "value": "dry air mole fraction",
+    "uncertainty": "standard uncertainty, random",
+    "uncertainty_systematic": "standard uncertainty, systematic",
+    "sd": "standard deviation inside the averaging interval",
+    "n": "number of measurements",
+    "quality": "reasons not to use the row, 0 = use",
+}
+
+
+def write_record(record: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+    """Write a record as CF netCDF; it appears whole or not at all.
+
+    Parameters
+    ----------
+    record : xarray.Dataset
+        Layout of `stations.record.record`.
+    path : path
+        ``*.nc``.
+    """
+    from obsnet.schema import Quality
+
+    missing = [name for name in NEEDED if name not in record.variables]
+    if missing:
+        raise SchemaError(f"{path}: not a station record, it lacks {', '.join(missing)}")
+    data = record.copy()
+    for name, text in _LONG_NAMES.items():
+        if name in data:
+            data[name].attrs = {**data[name].attrs, "long_name": text}
+    data["quality"].attrs |= {
+        "flag_masks": np.array([int(f) for f in Quality], dtype=np.uint32),
+        "flag_meanings": " ".join(str(f.name).lower() for f in Quality),
+    }
+    attrs = record.attrs
+    data.attrs = {
+        "Conventions": "CF-1.10",
+        "title": f"{attrs.get('species', '')} at {attrs.get('site', '') or 'an unnamed site'}",
+        "history": "\n".join(attrs.get("changes", [])),
+        MARK: json.dumps(_plain(attrs), ensure_ascii=False),
+    }
+    times = [n for n in data.variables if data[n].dtype.kind == "M"]
+    encoding: dict[Any, Any] = {n: dict(_TIME) for n in times}
+    encoding |= {
+        n: {"zlib": True, "complevel": 1, "_FillValue": None if data[n].dtype.kind in "iu" else np.nan}
+        for n in data.variables
+        if data[n].dtype.kind in "fiu"
+    }
+    for name in map(str, data.variables):
+        data[name].encoding = {}
+    with atomic_path(path) as temporary:
+        data.to_netcdf(temporary, engine="netcdf4", encoding=encoding)
+    return Path(path)
+
+
+def read_record(path: str | os.PathLike[str]) -> xr.Dataset:
+    """Read a record that `write_record` wrote.
+
+    Raises
+    ------
+    FormatError
+        The file is no netCDF file, or no record of this package.
+    """
+    try:
+        with xr.open_dataset(path, engine="netcdf4", decode_timedelta=False) as stored:
+            data = stored.load()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise FormatError(f"{path}: cannot be read as netCDF ({error})") from error
+    try:
+        attrs = json.loads(data.attrs[MARK])
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise FormatError(f"{path}: not a station record of this package (no attribute {MARK!r})") from error
+    for name in ("flag_masks", "flag_meanings"):
+        data["quality"].attrs.pop(name, None)
+    for name in map(str, data.variables):
+        if data[name].dtype.kind == "M":
+            data[name] = data[name].astype("datetime64[ns]")
+        if data[name].dtype.kind in "OT":
+            data[name] = (data[name].dims, data[name].values.astype(str), data[name].attrs)
+        data[name].attrs.pop("long_name", None)
+    data.attrs = {**attrs, "path": str(path)}
+    return data
+
+
+def _plain(value: Any) -> Any:
+    """Return attributes as JSON has them."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.generic | np.ndarray):
+        return _plain(value.tolist())
+    return value if isinstance(value, str | int | float | bool | type(None)) else str(value)

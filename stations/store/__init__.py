@@ -1,0 +1,1 @@
+"""Records into the observation store, and the steps on the way."""

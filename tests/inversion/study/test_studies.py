@@ -1,0 +1,527 @@
+"""Twin experiments and designs end to end: the order of published results, files, commands, mistakes."""
+
+from __future__ import annotations
+
+import csv
+import json
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from inversion.study.design import choose_network
+from inversion.study.options import DesignOptions, OsseOptions, WorldOptions
+from inversion.study.osse import run_twins
+from inversion.study.run_design import run_design
+from inversion.study.run_osse import run_osse, select_observations
+from inversion.study.world import DEFAULTS, World
+from obsnet.config import validate
+from obsnet.errors import ConfigError, SolverError
+from obsnet.store import ObservationStore
+from tests.inversion.world import BACKGROUND, EDGES, make_world
+
+SMALL = {"start": "2023-01-01", "stop": "2023-02-01", "cell_deg": 4.0, "south": 14.0, "north": 54.0}
+
+
+@lru_cache
+def world(species="CO2", seed=0):
+    return World(WorldOptions(species=species, seed=seed, **SMALL))
+
+
+@lru_cache
+def spread(networks, species="CO2", seed=0):
+    """Return posterior standard deviations of all totals, Mt a-1, and degrees of freedom."""
+    study = world(species, seed).study(list(networks), Path())
+    d = choose_network(study.problem, "network", 99, weights=study.weights)
+    return d.steps[-1].deviation, d.steps[-1].dofs
+
+
+def china(*networks, **key):
+    return spread(networks, **key)[0][-1]
+
+
+# --- the idealised world ---------------------------------------------------------------------------------
+
+
+def test_the_prior_has_the_national_spread_that_was_asked_for():
+    for species in ("CO2", "CH4"):
+        w = world(species)
+        g = w.weights.toarray()
+        error = w.prior_error()
+        assert np.sqrt(g[-1] @ error.matmul(g[-1])) == pytest.approx(DEFAULTS[species]["national_sd"][0])
+        # China is the sum of its provinces
+        np.testing.assert_allclose(g[:-1].sum(axis=0), g[-1], rtol=1e-12)
+
+
+def test_totals_are_megatonnes_a_year():
+    w = world()
+    one = np.ones(w.grid.size * (w.edges.size - 1))  # 1 umol m-2 s-1 everywhere
+    national = float((w.weights @ one)[-1])
+    # China is 9.6 million km2: 1e-6 mol x 0.04401 kg x a year
+    assert national == pytest.approx(9.6e12 * 1e-6 * 0.0440095 * 365.2425 * 86400 * 1e-9, rel=0.02)
+
+
+def test_known_numbers_are_noted_and_own_numbers_are_not_called_assumed():
+    notes = world().notes()
+    assert any(n.startswith("idealised transport") for n in notes)
+    assert any(n.startswith("national_sd = 3664") for n in notes)
+    own = World(WorldOptions(**SMALL, national_sd=1000.0, point_error=2.0)).notes()
+    assert not any(n.startswith(("national_sd", "point_error")) for n in own)
+
+
+def test_averages_of_stations_keep_their_model_error():
+    weekly = world().study(["existing"], Path()).problem
+    daily = World(WorldOptions(**SMALL, station_days=1)).study(["existing"], Path()).problem
+    assert weekly.n_obs < daily.n_obs / 5
+    assert weekly.observation_error.diagonal().min() >= 9.0
+    np.testing.assert_allclose(daily.observation_error.diagonal(), 9.0 + 0.01)
+    # each average weights its days alike: the inflow's columns still sum to one
+    inflow = weekly.jacobian[:, -weekly.state.block("inflow").size :]
+    np.testing.assert_allclose(np.asarray(inflow.sum(axis=1)).ravel(), 1.0)
+
+
+def test_stations_that_networks_share_count_once():
+    both = world().study(["existing", "stations_30"], Path()).problem
+    alone = world().study(["stations_30"], Path()).problem
+    assert both.n_obs == alone.n_obs
+    assert china("existing", "stations_30") == pytest.approx(china("stations_30"), rel=1e-9)
+
+
+# --- the order of published results ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_more_stations_know_china_better(seed):
+    """Wang et al. 2023 (doi:10.1016/j.scib.2023.07.010): spread today > 30 stations > 60 stations."""
+    names = ("existing", "stations_30", "stations_39", "stations_60", "stations_120")
+    sd = [china(n, seed=seed) for n in names]
+    assert all(a > b for a, b in pairwise(sd))
+    prior = DEFAULTS["CO2"]["national_sd"][0]
+    assert prior > sd[0]
+    # 30 stations bring more than the next 30 (0.3 of 1 PgC, then 0.2)
+    assert sd[0] - sd[1] > sd[1] - sd[3]
+    parts = [spread((n,), seed=seed)[0][:-1] for n in names]
+    assert all((a >= b - 1e-9).all() for a, b in pairwise(parts))
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_three_satellites_know_more_than_two_and_two_more_than_one(seed):
+    """Kuhlmann et al. 2021: annual plant errors of 23-119 % with two CO2M satellites, 18-65 % with three."""
+    sd = [china(f"co2m_{n}", seed=seed) for n in (1, 2, 3)]
+    assert sd[0] > sd[1] > sd[2]
+    each = [spread((f"co2m_{n}",), seed=seed)[0] for n in (1, 2, 3)]
+    assert np.mean(each[1] < each[0]) > 0.9
+    assert np.mean(each[2] < each[1]) > 0.9
+    dofs = [spread((f"co2m_{n}",), seed=seed)[1] for n in (1, 2, 3)]
+    assert dofs[0] < dofs[1] < dofs[2]
+    assert dofs[2] < 3 * dofs[0]  # but not three times as much
+
+
+def test_wider_swaths_and_night_lines_add():
+    assert china("fy3h") < china("oco2")  # 100 km against 10 km, of larger errors
+    assert china("co2m_1") < china("fy3h")
+    assert china("dq1_day", "dq1_night") < min(china("dq1_day"), china("dq1_night"))
+    assert china("oco2", "stations_60") < min(china("oco2"), china("stations_60"))
+
+
+def test_an_imager_of_methane_knows_more_than_points_and_stations_add_to_it():
+    """egusphere-2026-1349: degrees of freedom 134 with TROPOMI and 17 sites, 259 with 50 more stations."""
+    sd, dofs = spread(("tropomi", "existing"), species="CH4")
+    more, many = spread(("tropomi", "stations_60"), species="CH4")
+    assert many > dofs > spread(("existing",), species="CH4")[1]
+    assert (more <= sd + 1e-9).all()
+    assert china("tropomi", species="CH4") < china("gosat2", species="CH4")
+
+
+def test_greedy_sites_beat_sites_at_random():
+    """Park and Kim 2020: ten chosen stations over Asia do better than ten at random."""
+    study = world().study(["existing", "stations_120"], Path())
+    there = sorted(set(study.problem.groups["platform"][study.problem.groups["network"] == "existing"]))
+    key = {"weights": study.weights}
+    chosen = choose_network(study.problem, "platform", 10, existing=there, **key)
+    others = [r.label for r in chosen.ranking]
+    rng = np.random.default_rng(0)
+    random = [
+        choose_network(
+            study.problem, "platform", 0, existing=[*there, *rng.choice(others, 10, False)], **key
+        ).steps[0]
+        for _ in range(12)
+    ]
+    assert chosen.steps[-1].information > max(r.information for r in random)
+    aimed = choose_network(study.problem, "platform", 10, existing=there, criterion="target", **key)
+    assert aimed.steps[-1].target < min(r.target for r in random)
+    assert aimed.steps[-1].target <= chosen.steps[-1].target
+    assert chosen.steps[-1].information >= aimed.steps[-1].information
+
+
+def test_a_bias_of_one_ppm_ruins_what_a_satellite_says():
+    """Elementa 138 (Indianapolis): a systematic error of 1 ppm and the posterior is no use."""
+    sure = World(WorldOptions(**SMALL, inflow_sigma=0.0)).study(["oco2"], Path())
+    free = world().study(["oco2"], Path())
+    found = {}
+    for name, study in (("sure", sure), ("free", free)):
+        for bias in (0.0, 1.0):
+            twins = run_twins(study.problem, study.weights[[-1]], twins=500, seed=1, bias=bias)
+            found[name, bias] = twins.coverage()[0]
+    assert found["sure", 0.0].verdict == found["free", 0.0].verdict == "as stated"
+    assert found["sure", 1.0].verdict == "too sure"
+    assert found["sure", 1.0].bias > 1.0
+    # an inflow that may be wrong takes most of a bias that is the same everywhere
+    assert 0.0 < found["free", 1.0].bias < 0.5 * found["sure", 1.0].bias
+
+
+# --- files -----------------------------------------------------------------------------------------------
+
+
+def read(path):
+    with open(path, encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_osse_writes_tables_and_map(tmp_path):
+    options = validate(
+        OsseOptions,
+        {
+            "world": SMALL,
+            "twins": 60,
+            "scenario": [
+                {"name": "now", "networks": ["existing"]},
+                {"name": "then", "networks": ["stations_39", "oco2"]},
+            ],
+        },
+    )
+    lines = []
+    written, summary = run_osse(options, {}, tmp_path, tmp_path / "run", lines.append)
+    assert sorted(p.name for p in written) == [
+        "osse.json",
+        "osse.png",
+        "osse_regions.csv",
+        "osse_scenarios.csv",
+    ]
+    assert all(p.stat().st_size > 100 for p in written)
+    assert (tmp_path / "run" / "osse.png").read_bytes()[:4] == b"\x89PNG"
+    assert json.loads((tmp_path / "run" / "osse.json").read_text()) == json.loads(
+        json.dumps(summary, default=float)
+    )
+    table = read(tmp_path / "run" / "osse_scenarios.csv")
+    assert [r["scenario"] for r in table] == ["now", "then"]
+    assert (
+        float(table[1]["national_sd"]) < float(table[0]["national_sd"]) < float(table[0]["national_prior_sd"])
+    )
+    for row in table:
+        assert float(row["inside_95"]) == pytest.approx(0.95, abs=0.02)
+        assert float(row["inside_68"]) == pytest.approx(0.68, abs=0.03)
+        assert int(row["regions_as_stated"]) >= 33
+    regions = read(tmp_path / "run" / "osse_regions.csv")
+    assert len(regions) == 2 * 35
+    shandong = next(r for r in regions if r["region"] == "370000" and r["scenario"] == "then")
+    assert shandong["name"] == "Shandong"
+    assert float(shandong["reduction"]) == pytest.approx(
+        1 - float(shandong["posterior_sd"]) / float(shandong["prior_sd"]), abs=1e-4
+    )
+    assert any("assumed" in note for note in summary["assumptions"])
+    assert "now: " in lines[0]
+
+
+def test_wrong_assumptions_show_in_the_report(tmp_path):
+    base = {"world": SMALL, "twins": 60, "scenario": [{"name": "a", "networks": ["stations_39"]}]}
+    right, wrong = (
+        run_osse(validate(OsseOptions, base | more), {}, tmp_path, tmp_path / f"{len(more)}")[1]["scenarios"][
+            0
+        ]
+        for more in ({}, {"true_error_factor": 3.0, "true_prior_factor": 2.0})
+    )
+    assert right["regions_as_stated"] >= 33
+    assert wrong["regions_as_stated"] < 5
+    assert wrong["inside_95"] < 0.85
+    assert wrong["innovation_chi_square"] > 3.0
+
+
+def test_design_writes_ranking_choice_and_map(tmp_path):
+    options = validate(
+        DesignOptions,
+        {
+            "world": SMALL,
+            "existing_networks": ["existing"],
+            "candidate_networks": ["stations_39"],
+            "count": 4,
+            "criterion": "target",
+            "target": {"650000": 1.0, "540000": 1.0},
+        },
+    )
+    written, summary = run_design(options, {}, tmp_path, tmp_path)
+    assert {p.name for p in written} == {
+        "design.json", "design.png", "design_ranking.csv", "design_choice.csv", "design_regions.csv"
+    }  # fmt: skip
+    assert len(summary["existing"]) == 8
+    assert len(summary["chosen"]) == 4
+    assert not set(summary["chosen"]) & set(summary["existing"])
+    # stations for Xinjiang and Xizang are in the west
+    west = [r["longitude"] for r in summary["choice"][1:]]
+    assert max(west) < 100.0
+    ranking = read(tmp_path / "design_ranking.csv")
+    assert len(ranking) == 39 - 8
+    gains = [float(r["target"]) for r in ranking]
+    assert gains == sorted(gains, reverse=True)
+    assert ranking[0]["candidate"] == summary["chosen"][0]
+    assert ranking[0]["most_for"] in {"Xinjiang", "Xizang"}
+    choice = read(tmp_path / "design_choice.csv")
+    nats = [float(r["information_nats"]) for r in choice]
+    assert nats == sorted(nats)
+    assert [float(r["target"]) for r in choice] == sorted((float(r["target"]) for r in choice), reverse=True)
+    regions = {r["region"]: r for r in read(tmp_path / "design_regions.csv")}
+    assert float(regions["650000"]["chosen_sd"]) < float(regions["650000"]["existing_sd"])
+
+
+def test_design_by_orbit(tmp_path):
+    options = validate(
+        DesignOptions,
+        {"world": SMALL, "candidate_networks": ["oco2"], "by": "orbit", "count": 3, "out": "orbits"},
+    )
+    _, summary = run_design(options, {}, tmp_path, tmp_path)
+    assert all(label.startswith("oco2:2023-01-") for label in summary["chosen"])
+    assert summary["choice"][0]["dofs"] == 0.0
+
+
+# --- a case with footprints ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def case(tmp_path):
+    """A case whose store, footprints and prior are files."""
+    from inversion.jacobian.store import JacobianStore
+    from obsnet.cf import flux_dataset, write_netcdf
+    from tests.inversion.world import GRID, options
+
+    made = make_world(n=30)
+    import pyarrow.compute as pc
+
+    for source in ("test_point", "test_column"):
+        ObservationStore(tmp_path / "store").write(made.table.filter(pc.equal(made.table["source"], source)))
+    store = JacobianStore(tmp_path / "footprints").create(
+        {"grid": GRID, "time_edges": EDGES, "kind": "computed", "model": "test", "species": "CO2"}
+    )
+    store.write("part", made.jacobian)
+    flux = np.stack([made.prior.flux[s] for s in made.prior.flux], axis=1).reshape(6, 2, *GRID.shape)
+    data = flux_dataset(
+        flux, GRID, EDGES, sectors=list(made.prior.flux), substance="CO2", title="test prior", summary="x",
+        license="x", source="x",
+    )  # fmt: skip
+    write_netcdf(data, tmp_path / "prior.nc")
+    chosen = options(boundary={"background": BACKGROUND, "sigma": 0.5, "step": "3D"})
+    return {"invert": chosen.model_dump(exclude_none=True, exclude_defaults=True)}, tmp_path
+
+
+def test_osse_of_a_case(case):
+    data, folder = case
+    options = validate(
+        OsseOptions,
+        {
+            "twins": 80,
+            "scenario": [{"name": "all"}, {"name": "AAA", "keep": {"platform": ["AAA"]}},
+                         {"name": "no columns", "drop": {"kind": ["column"]}}],
+        },
+    )  # fmt: skip
+    _, summary = run_osse(options, data, folder, folder / "out")
+    counts = {r["scenario"]: r["observations"] for r in summary["scenarios"]}
+    assert counts["all"] == 30
+    assert counts["AAA"] == 15
+    assert counts["no columns"] == 20
+    for row in summary["scenarios"]:
+        assert row["inside_95"] == pytest.approx(0.95, abs=0.03)
+    seen = [r for r in summary["regions"] if r["scenario"] == "all" and r["coverage"] != "known beforehand"]
+    assert seen
+    assert all("relative_sd" in r for r in seen)
+    with pytest.raises(ConfigError, match="no observation has platform 'AAB'; nearest: 'AAA'"):
+        run_osse(
+            options.model_copy(
+                update={"scenario": [options.scenario[1].model_copy(update={"keep": {"platform": ["AAB"]}})]}
+            ),
+            data,
+            folder,
+            folder / "out",
+        )
+
+
+def test_design_of_a_case(case):
+    data, folder = case
+    options = validate(
+        DesignOptions, {"by": "platform", "existing": ["AAA"], "count": 5, "sector": ["fossil"]}
+    )
+    _, summary = run_design(options, data, folder, folder / "out")
+    assert summary["chosen"] == ["BBB"]
+    assert summary["choice"][0]["information_nats"] > 0
+    with pytest.raises(ConfigError, match="sector 'fosil' is not solved; nearest: 'fossil'"):
+        run_design(options.model_copy(update={"sector": ["fosil"]}), data, folder, folder / "out")
+    with pytest.raises(ConfigError, match=r"\[design.target\] no region '999999'"):
+        run_design(options.model_copy(update={"target": {"999999": 1.0}}), data, folder, folder / "out")
+    _, summary = run_design(options.model_copy(update={"by": "orbit"}), data, folder, folder / "out")
+    assert len(summary["chosen"]) > 1  # passes of a satellite are candidates of their own
+    with pytest.raises(SolverError, match="not labelled by 'network'"):
+        run_design(options.model_copy(update={"by": "network"}), data, folder, folder / "out")
+
+
+def test_neither_world_nor_case(tmp_path):
+    options = validate(OsseOptions, {"scenario": [{"name": "a"}]})
+    with pytest.raises(ConfigError, match=r"no table \[invert\] with footprints: add it, .*\[osse.world\]"):
+        run_osse(options, {}, tmp_path, tmp_path)
+    (tmp_path / "other.toml").write_text("[ingest]\n")
+    elsewhere = validate(DesignOptions, {"case": "other.toml"})
+    with pytest.raises(ConfigError, match=r"footprints in other.toml: add it, .*design.case"):
+        run_design(elsewhere, {}, tmp_path, tmp_path)
+
+
+def test_a_case_in_another_file(tmp_path, case):
+    """A study has a file of its own, so that `obsnet run` of the case does not meet its tables."""
+    import tomllib
+
+    data, folder = case
+
+    def toml(table, name):
+        lines = [f"[{name}]"]
+        inner = []
+        for key, value in table.items():
+            if isinstance(value, dict):
+                inner += toml(value, f"{name}.{key}")
+            else:
+                lines.append(f"{key} = {json.dumps(value)}")
+        return lines + inner
+
+    text = "\n".join(toml(data["invert"], "invert"))
+    assert tomllib.loads(text) == data
+    (folder / "case.toml").write_text(text)
+    options = validate(OsseOptions, {"case": "case.toml", "twins": 20, "scenario": [{"name": "all"}]})
+    _, summary = run_osse(options, {}, folder, folder / "out")
+    assert summary["scenarios"][0]["observations"] == 30
+
+
+def test_nothing_left():
+    problem = make_world(n=30).assemble().problem
+    assert select_observations(problem, {}, {}, "a") is problem
+    with pytest.raises(ConfigError, match="scenario 'a' leaves no observation"):
+        select_observations(problem, {"platform": ["AAA"]}, {"platform": ["AAA"]}, "a")
+
+
+# --- options and commands --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"scenario": []}, "at least 1 item"),
+        ({"scenario": [{"name": "a"}, {"name": "a"}]}, "different names"),
+        ({"world": {}, "scenario": [{"name": "a"}]}, "give networks"),
+        ({"scenario": [{"name": "a", "networks": ["oco2"]}]}, r"networks need \[osse.world\]"),
+        ({"world": {"species": "N2O"}, "scenario": [{"name": "a", "networks": ["oco2"]}]}, "world.species"),
+        ({"world": {}, "case": "a.toml", "scenario": [{"name": "a"}]}, "a world or a case, not both"),
+        ({"scenario": [{"name": "a"}], "twin": 3}, "unknown key 'twin'; nearest: 'twins'"),
+    ],
+)
+def test_faulty_osse_tables(table, message):
+    with pytest.raises(ConfigError, match=message):
+        validate(OsseOptions, table)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"world": {}}, "candidate_networks are missing"),
+        ({"candidate_networks": ["oco2"]}, r"networks need \[design.world\]"),
+        ({"world": {}, "candidate_networks": ["oco2"], "by": "source"}, "take network, platform or orbit"),
+        ({"criterion": "nats"}, "criterion = 'nats'"),
+    ],
+)
+def test_faulty_design_tables(table, message):
+    with pytest.raises(ConfigError, match=message):
+        validate(DesignOptions, table)
+
+
+def test_a_bias_of_nobody(tmp_path):
+    options = validate(
+        OsseOptions,
+        {"world": SMALL, "bias": {"oco3": 1.0}, "scenario": [{"name": "a", "networks": ["oco2"]}]},
+    )
+    with pytest.raises(ConfigError, match=r"\[osse.bias\] there is no network 'oco3'; nearest: 'oco2'"):
+        run_osse(options, {}, tmp_path, tmp_path)
+
+
+def test_a_world_that_ends_before_it_starts():
+    with pytest.raises(ConfigError, match="start must lie before its stop"):
+        World(WorldOptions(start="2023-02-01", stop="2023-01-01"))
+
+
+CASE = """
+[osse]
+twins = 20
+[osse.world]
+start = "2023-01-01"
+stop = "2023-01-20"
+cell_deg = 4.0
+south = 14.0
+[[osse.scenario]]
+name = "now"
+networks = ["existing"]
+[design]
+existing_networks = ["existing"]
+candidate_networks = ["stations_30"]
+count = 2
+[design.world]
+start = "2023-01-01"
+stop = "2023-01-20"
+cell_deg = 4.0
+south = 14.0
+"""
+
+
+def command(function, *arguments):
+    import typer
+
+    app = typer.Typer()
+    app.command()(function)
+    return typer.main.get_command(app).main(args=[str(a) for a in arguments], standalone_mode=False)
+
+
+def test_commands(tmp_path, capsys):
+    from inversion.commands.design import design
+    from inversion.commands.osse import osse
+
+    path = tmp_path / "case.toml"
+    path.write_text(CASE)
+    command(osse, path, "--out", tmp_path / "out", "--set", "osse.twins=30")
+    out, err = capsys.readouterr()
+    assert "now: " in out
+    assert "mean reduction" in out
+    assert "osse.png" in out
+    assert "unknowns" in err
+    command(osse, path, "--json")
+    assert json.loads(capsys.readouterr().out)["twins"] == 20
+    assert (tmp_path / "run" / "osse.json").exists()
+    command(design, path)
+    out = capsys.readouterr().out
+    assert "existing: " in out
+    assert "nats" in out
+    command(design, path, "--json")
+    assert len(json.loads(capsys.readouterr().out)["chosen"]) == 2
+    command(osse, "--networks")
+    assert "co2m_3" in capsys.readouterr().out
+    command(osse, "--networks", "--json")
+    assert json.loads(capsys.readouterr().out)["networks"][0]["sources"]
+    command(osse, path, "--observations", tmp_path / "virtual")
+    assert "virtual_existing" in capsys.readouterr().out
+    assert len(ObservationStore(tmp_path / "virtual").read("CO2")) == 8 * 19
+
+
+def test_commands_say_what_is_missing(tmp_path):
+    from inversion.commands.design import design
+    from inversion.commands.osse import osse
+
+    path = tmp_path / "case.toml"
+    path.write_text("[invert]\nspecies = 'CO2'\n")
+    with pytest.raises(ConfigError, match=r"no table \[osse\]; there is: invert"):
+        command(osse, path)
+    with pytest.raises(ConfigError, match=r"no table \[design\]; there is: invert"):
+        command(design, path)
+    with pytest.raises(ConfigError, match="give a case file"):
+        command(osse)

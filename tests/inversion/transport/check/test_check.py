@@ -1,0 +1,88 @@
+"""The honesty tests themselves: their table, their pictures, the comparisons with STILT and MPTRAC."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from inversion.transport.check.mptrac import mptrac
+from inversion.transport.check.pictures import write_report
+from inversion.transport.check.run import plain, run_checks
+from inversion.transport.check.stilt import stilt
+from inversion.transport.check.worlds import Row
+from obsnet.cli import main
+
+
+def test_rows_know_whether_they_pass():
+    assert Row("a", 1.0, 2.0, "%", "").passed is True
+    assert Row("a", 3.0, 2.0, "%", "").passed is False
+    assert Row("a", 3.0, np.nan, "%", "").passed is None
+    assert plain(Row("a", 3.0, 2.0, "%", "how", {"kind": "x"})) == {
+        "test": "a", "measured": 3.0, "accepted": 2.0, "unit": "%", "detail": "how", "passed": False,
+    }  # fmt: skip
+
+
+def test_tests_can_be_chosen():
+    told = []
+    rows = run_checks(only="taylor", scale=0.05, report=told.append)
+    assert [r.test for r in rows] == ["Taylor diffusion"]
+    assert told == rows
+
+
+def test_the_adjoint_is_exact():
+    (row,) = run_checks(only="adjoint")
+    assert row.passed, row
+
+
+def test_mptrac(sample_data):
+    (row,) = mptrac(sample_data / "transport")
+    assert row.passed, row
+    assert row.measured < 0.5
+
+
+def test_stilt_on_the_same_meteorology(sample_data, tmp_path):
+    rows = list(stilt(sample_data / "transport", 500))
+    judged = [row for row in rows if row.passed is not None]
+    assert len(judged) == 5
+    assert all(row.passed for row in judged), judged
+    written = write_report(rows, tmp_path)
+    assert {p.name for p in written} == {"check.md", "stilt_hours.png", "stilt_maps.png"}
+    assert all(p.stat().st_size > 500 for p in written)
+    assert "| STILT: total sensitivity |" in (tmp_path / "check.md").read_text()
+
+
+def test_the_command_says_what_failed(capsys, tmp_path, monkeypatch):
+    from inversion.transport.check import run as check
+
+    with pytest.raises(SystemExit) as stop:
+        main(["footprints", "check", "--only", "taylor", "--scale", "0.05", "--json"])
+    assert stop.value.code == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["failed"] == 0
+    assert found["tests"][0]["passed"] is True
+    monkeypatch.setattr(check, "taylor", lambda _n: iter([Row("planted", 2.0, 1.0, "%", "too much")]))
+    with pytest.raises(SystemExit) as stop:
+        main(["footprints", "check", "--only", "taylor", "--out", str(tmp_path)])
+    assert stop.value.code == 1
+    out = capsys.readouterr().out
+    assert "FAIL planted: 2 % (accepted 1); too much" in out
+    assert "1 tests, 1 failed; table and pictures in" in out
+
+
+def test_pictures_of_layers_and_parcels(tmp_path):
+    rng = np.random.default_rng(0)
+    layers = [
+        Row(f"well mixed, {k}", 0.1, 3.0, "%", "", {"kind": "layers", "name": str(k), "ratio": rng.normal(0, 0.01, 20),
+                                                    "error": np.full(20, 0.005)})
+        for k in range(3)
+    ]  # fmt: skip
+    places = {name: rng.normal(6e5, 1e4, 50) for name in ("x", "y", "rx", "ry")}
+    parcels = Row("MPTRAC", 0.2, 1.0, "km", "", {"kind": "parcels", **places})
+    failed = Row("worse", 2.0, 1.0, "", "said why")
+    written = write_report([*layers, parcels, failed], tmp_path)
+    assert [p.name for p in written] == ["check.md", "well_mixed.png", "mptrac.png"]
+    text = (tmp_path / "check.md").read_text()
+    assert "| worse | 2 | 1 |  | **no** | said why |" in text
+    assert text.count("| yes |") == 4

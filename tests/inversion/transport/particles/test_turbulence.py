@@ -1,0 +1,320 @@
+"""Hanna's scales, the Langevin walk and the kernel with resolved turbulence, against known answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inversion.transport.check.answers import convergence, reciprocity, rotation, uniform_flux
+from inversion.transport.check.mixing import REGIMES, stilt_well_mixed, taylor, well_mixed
+from inversion.transport.check.worlds import START, plain_world, release
+from inversion.transport.particles.settings import Settings
+from inversion.transport.particles.simulate import simulate
+from inversion.transport.particles.turbulence import (
+    NEUTRAL,
+    STABLE,
+    UNSTABLE,
+    horizontal_scales,
+    ou_coefficients,
+    regime,
+    stilt_scales,
+    vertical_scales,
+)
+from inversion.transport.particles.walk import STILT_ALOFT, STILT_LEVELS, fade, stepped_walk, vertical_walk
+from obsnet.constants import MOLAR_MASS_DRY_AIR
+from obsnet.errors import ConfigError
+from obsnet.grid import Grid
+from obsnet.times import to_epoch
+from tests.inversion.transport.worlds import bins, receptors, world
+
+AIR = (1200.0, 0.4, -0.02, 2.0, -1e-4)
+GRID = Grid.regular(22, 38, 102, 128, 1, 1)
+T0 = float(to_epoch(START))
+
+
+def edges(hours=72, step=6):
+    return START + np.arange(0, hours + 1, step).astype("timedelta64[h]")
+
+
+def test_regimes():
+    assert regime(1000.0, 0.0005) == NEUTRAL
+    assert regime(1000.0, -0.02) == UNSTABLE
+    assert regime(100.0, 0.02) == STABLE
+
+
+def test_unstable_scales_follow_hanna():
+    """Stohl et al. 2005, eqs. 29-33, at a quarter of the layer."""
+    h, ustar, inverse, wstar = 1500.0, 0.45, -0.03, 2.2
+    sigma, _, length = vertical_scales(375.0, h, ustar, inverse, wstar, UNSTABLE, 1.0)
+    variance = 1.2 * wstar**2 * (1 - 0.9 * 0.25) * 0.25 ** (2 / 3) + (1.8 - 1.4 * 0.25) * ustar**2
+    assert sigma == pytest.approx(np.sqrt(variance) + 0.01, rel=1e-4)
+    assert length == pytest.approx(0.15 * h * (1 - np.exp(-5 * 0.25)), rel=1e-4)
+    su, sv, tu, tv = horizontal_scales(375.0, h, ustar, inverse, UNSTABLE)
+    assert su == sv == pytest.approx(0.01 + ustar * (12 + h * 0.03 / 2) ** (1 / 3))
+    assert tu == tv == pytest.approx(0.15 * h / su)
+
+
+def test_unstable_time_scale_near_the_ground():
+    """Below the Obukhov length and below a tenth of the layer it has forms of its own."""
+    low = vertical_scales(20.0, 1500.0, 0.45, -0.03, 2.2, UNSTABLE, 0.1)
+    assert low[2] == pytest.approx(0.1 * 20.0 / (0.55 - 0.38 * 0.6))
+    middle = vertical_scales(100.0, 1500.0, 0.45, -0.03, 2.2, UNSTABLE, 0.1)
+    assert middle[2] == pytest.approx(0.59 * 100.0)
+    sigma, _, length = vertical_scales(0.5, 1500.0, 0.45, -0.03, 2.2, UNSTABLE, 3.0)
+    assert length == 3.0 * sigma
+
+
+def test_stable_and_neutral_scales():
+    sigma, slope, length = vertical_scales(50.0, 200.0, 0.2, 0.02, 0.0, STABLE, 1.0)
+    assert sigma == pytest.approx(1.3 * 0.2 * 0.75 + 0.01)
+    assert slope == pytest.approx(-1.3 * 0.2 / 200.0)
+    assert length == pytest.approx(0.1 * 200.0 * 0.25**0.8, rel=1e-3)
+    su, sv, tu, tv = horizontal_scales(50.0, 200.0, 0.2, 0.02, STABLE)
+    assert (su, sv) == pytest.approx((0.01 + 0.4 * 0.75, 0.01 + 0.26 * 0.75))
+    assert (tu, tv) == pytest.approx((0.15 * 200 / su * 0.5, 0.07 * 200 / sv * 0.5))
+    sigma, slope, length = vertical_scales(100.0, 600.0, 0.5, 0.0, 0.0, NEUTRAL, 1.0)
+    assert sigma == pytest.approx(1.3 * 0.5 * np.exp(-2e-4 * 200) + 0.01)
+    assert length == pytest.approx(0.5 * 100 / (1 + 1.5e-3 * 200))
+
+
+@settings(max_examples=60)
+@given(st.sampled_from(sorted(REGIMES)), st.floats(0.02, 0.98))
+def test_the_slope_is_the_derivative_of_sigma(name, share):
+    h, ustar, inverse, wstar = REGIMES[name]
+    kind = regime(h, inverse)
+    z, dz = share * h, 1e-4 * h
+    low, high = (vertical_scales(z + s * dz, h, ustar, inverse, wstar, kind, 1.0)[0] for s in (-1, 1))
+    slope = vertical_scales(z, h, ustar, inverse, wstar, kind, 1.0)[1]
+    # Between two nodes of the table sigma is a straight line, its tabled slope is not.
+    assert slope == pytest.approx((high - low) / (2 * dz), rel=0.02, abs=2e-2 * ustar / h)
+
+
+@given(st.floats(0.0, 5.0))
+def test_memory_fades_and_keeps_its_variance(x):
+    keep, noise = fade(x)
+    assert keep**2 + noise**2 == pytest.approx(1.0, abs=1e-14)
+    assert keep == pytest.approx(np.exp(-x), abs=1e-14 + (x**3 / 12 if x <= 0.5 else 0.0))
+
+
+@pytest.mark.parametrize("dt", [1.0, 50.0, 400.0])
+def test_ornstein_uhlenbeck_moments_are_exact_for_any_step(dt):
+    """Velocity stays standard; displacement has Taylor's variance and the right covariance with velocity."""
+    sigma, tl = 0.8, 100.0
+    decay_, noise, way, shared, rest = ou_coefficients(tl, dt)
+    r = np.exp(-dt / tl)
+    # Velocity 1, first, second are independent standard numbers: moments are sums of squares and products.
+    assert decay_**2 + noise**2 == pytest.approx(1.0)
+    exact = 2 * sigma**2 * tl * (dt - tl * (1 - r))
+    assert sigma**2 * (way**2 + shared**2 + rest**2) == pytest.approx(exact, rel=2e-2 if dt < 2 else 1e-9)
+    assert sigma * (decay_ * way + noise * shared) == pytest.approx(sigma * tl * (1 - r))
+
+
+def test_the_walk_stays_in_the_layer_and_counts_its_time():
+    key, z, memory = np.uint64(5), 300.0, 0.3
+    heights, below = [], 0.0
+    for step in range(400):
+        z, memory, mean, low, sigma, tl, steps = vertical_walk(
+            z, memory, 60.0, AIR, 10.0, 3.0, 600.0, (key, np.uint64(0), np.uint64(step))
+        )
+        assert 0.0 <= z <= 1200.0
+        assert 0.0 <= mean <= 1200.0
+        assert 0.0 <= low <= 60.0 + 1e-9
+        assert steps >= 60.0 / (tl / 10.0) * 0.2
+        assert sigma > 0.3
+        heights.append(z)
+        below += low
+    # Half the layer by height holds about half of the time.
+    assert 0.35 < below / (400 * 60.0) < 0.65
+    assert max(heights) > 900.0
+    assert min(heights) < 200.0
+
+
+def test_well_mixed_in_every_regime():
+    rows = list(well_mixed(2000))
+    assert len(rows) == len(REGIMES)
+    for row in rows:
+        assert row.passed, row
+
+
+def test_euler_steps_would_fail_the_same_test():
+    """The test can tell: three steps a time scale are too few."""
+    coarse = Settings(turbulence="hanna", ctl=0.5, timestep=600.0, least_tl=200.0)
+    assert any(not row.passed for row in well_mixed(1000, coarse))
+
+
+@pytest.mark.parametrize("test", [lambda: taylor(20000), rotation, lambda: uniform_flux(100), lambda: reciprocity(2000),
+                                  lambda: convergence(500)])  # fmt: skip
+def test_known_answers(test):
+    for row in test():
+        assert row.passed, row
+
+
+def test_shear_turbulence_and_floor_shape_the_footprint():
+    met = plain_world(h=40.0)
+    start = T0 + 40 * 3600.0
+
+    def total(**options):
+        run = Settings(turbulence="hanna", hours=5.0, particles=200, near_field="none", **options)
+        return (
+            simulate(met, release("p", start, 30.0, 115.0, 10.0, 200), GRID, edges(), run)
+            .receptors["total"][0]
+            .as_py()
+        )
+
+    shallow, floored = total(floor=40.0), total(floor=200.0)
+    assert shallow == pytest.approx(MOLAR_MASS_DRY_AIR * 5 * 3600 / (1.2 * 40.0), rel=0.1)
+    assert floored == pytest.approx(shallow / 5.0, rel=0.15)
+
+
+def test_near_field_raises_the_first_minutes_only():
+    met = plain_world(h=1500.0, heat=200.0)
+    start = T0 + 40 * 3600.0
+    grid = Grid.regular(29.9, 30.1, 114.9, 115.1, 0.1, 0.1)
+
+    def curve(near):
+        run = Settings(turbulence="hanna", hours=2.0, particles=500, near_field=near, timestep=60.0)
+        wide = simulate(met, release("p", start, 30.0, 115.0, 10.0, 500), GRID, edges(step=1), run)
+        close = simulate(met, release("p", start, 30.0, 115.0, 10.0, 500), grid, edges(step=1), run)
+        hour = wide.sensitivity.to_pandas().groupby("time_bin")["sensitivity"].sum()
+        return hour.loc[39], hour.loc[38], close.receptors["total"][0].as_py()
+
+    none, right, stilt = (curve(n) for n in ("none", "taylor", "stilt"))
+    assert right[0] > 2.0 * none[0]
+    assert stilt[0] > 1.3 * none[0]
+    assert right[1] == pytest.approx(none[1], rel=0.1)
+    assert right[2] > none[2]
+
+
+def test_the_near_field_of_the_first_step_is_the_plumes_own_depth():
+    """After one short step the dilution depth is z0 + sqrt(2 s^2 T (t - T (1 - e^-t/T)))."""
+    met = plain_world(h=1500.0, heat=200.0)
+    start = T0 + 40 * 3600.0
+    run = Settings(turbulence="hanna", hours=5.0 / 3600, particles=4000)
+    row = simulate(
+        met, release("p", start, 30.0, 115.0, 50.0, 4000), GRID, edges(), run
+    ).receptors.to_pylist()[0]
+    scales = met.surface[0, 0, 0].astype(float)
+    sigma, _, length = vertical_scales(50.0, 1500.0, scales[2], scales[3], scales[4], UNSTABLE, 3.0)
+    tl = length / sigma
+    t = 2.5
+    depth = 50.0 + np.sqrt(2 * sigma**2 * tl * (t - tl * (1 - np.exp(-t / tl))))
+    assert row["total"] == pytest.approx(MOLAR_MASS_DRY_AIR * 5.0 / (depth * 1.2), rel=0.03)
+
+
+def test_smoothing_moves_nothing_but_spreads():
+    met = plain_world(heat=100.0)
+    start = T0 + 40 * 3600.0
+    grid = Grid.regular(25, 35, 105, 120, 0.1, 0.1)
+    plain, smooth = (
+        simulate(
+            met,
+            release("p", start, 30.0, 115.0, 10.0, 300),
+            grid,
+            edges(),
+            Settings(turbulence="hanna", hours=18.0, particles=300, smooth=s),
+        )
+        for s in (0.0, 1.0)
+    )
+    a, b = (f.sensitivity.to_pandas() for f in (plain, smooth))
+    assert b["sensitivity"].sum() == pytest.approx(a["sensitivity"].sum(), rel=1e-3)
+    assert len(b) > 1.3 * len(a)
+    for values, weights in (
+        (grid.lat, lambda f: f["cell"] // grid.shape[1]),
+        (grid.lon, lambda f: f["cell"] % grid.shape[1]),
+    ):
+        means = [np.average(values[weights(f)], weights=f["sensitivity"]) for f in (a, b)]
+        assert means[0] == pytest.approx(means[1], abs=0.02)
+
+
+@settings(max_examples=6)
+@given(st.integers(1, 3), st.permutations(["a", "b", "c"]))
+def test_turbulent_results_do_not_depend_on_threads_or_order(threads, names):
+    met = world(heat=120.0)
+    run = Settings(turbulence="hanna", hours=4.0, particles=20)
+    together = simulate(met, receptors(3, names=names, count=20), GRID, bins(), run, threads=threads)
+    for name in names:
+        alone = simulate(met, receptors(names=[name], count=20), GRID, bins(), run)
+        for table in ("sensitivity", "background", "receptors", "endpoints"):
+            mine = getattr(together, table).to_pandas().query("obs_id == @name").reset_index(drop=True)
+            assert mine.equals(getattr(alone, table).to_pandas())
+
+
+def test_forward_and_backward_mean_wind_retrace_the_path():
+    met = plain_world(u=7.0, v=4.0)
+    there = Settings(turbulence="none", hours=12.0, direction=1)
+    back = Settings(turbulence="none", hours=12.0)
+    end = simulate(
+        met, release("p", T0 + 3600, 28.0, 106.0, 500.0, 1), GRID, edges(), there
+    ).endpoints.to_pylist()[0]
+    assert end["longitude"] > 108.5
+    start = float(to_epoch(np.datetime64(end["time"])))
+    home = simulate(
+        met, release("p", start, end["latitude"], end["longitude"], end["height_m"], 1), GRID, edges(), back
+    ).endpoints.to_pylist()[0]
+    assert home["latitude"] == pytest.approx(28.0, abs=1e-4)
+    assert home["longitude"] == pytest.approx(106.0, abs=1e-4)
+
+
+def test_settings_that_do_not_fit_together():
+    with pytest.raises(ConfigError, match="need turbulence 'hanna'"):
+        Settings(turbulence="mixed-layer", smooth=1.0)
+    with pytest.raises(ConfigError, match=r"near_field 'taylr' is unknown; nearest: 'taylor'"):
+        Settings(turbulence="hanna", near_field="taylr")
+    with pytest.raises(ConfigError, match="veght must lie within 0 and 1"):
+        Settings(turbulence="hanna", veght=1.5)
+    with pytest.raises(ConfigError, match="direction is -1"):
+        Settings(turbulence="hanna", direction=2)
+    with pytest.raises(ConfigError, match="near_field must be 'none'"):
+        Settings(turbulence="none", near_field="taylor")
+    with pytest.raises(ConfigError, match="horizontal_tl must be positive"):
+        Settings(turbulence="stilt", horizontal_tl=0.0)
+    stilt = Settings(turbulence="stilt")
+    assert (stilt.near_field, stilt.floor, stilt.horizontal_tl) == ("stilt", 150.0, 10800.0)
+
+
+def test_stilts_own_scales_are_in_its_particle_files(sample_data):
+    """sigma_w and T_Lw that STILT wrote beside its particles, by HYSPLIT's levels; w* from one of them."""
+    path = sample_data / "transport" / "stilt_synthetic" / "synt_surf_100_particles.parquet"
+    table = pd.read_parquet(path, columns=["age", "zagl", "sigw", "tlgr", "mlht"])
+    for age in (-30, -60, -90):
+        now = table[table["age"] == age]
+        h = float(now["mlht"].mean())
+        level = STILT_LEVELS.searchsorted(now["zagl"].clip(lower=10.0), side="right") - 1
+        means = now.groupby(level)[["sigw", "tlgr"]].mean()
+        inverse = -1.0 / 30.0  # beyond STILT's bound of 2 / 75 m
+        wstar = means.loc[2, "sigw"] / stilt_scales(200.0, h, 0.45, inverse, 1.0)[0]
+        for k, row in means.iterrows():
+            z = float(STILT_LEVELS[k])
+            if z < 0.9 * h:
+                sigma, tl = stilt_scales(z, h, 0.45, inverse, wstar)
+                assert sigma == pytest.approx(row["sigw"], rel=0.01)
+                assert tl == pytest.approx(row["tlgr"], rel=0.03)
+    night = table[(table["age"] == -600) & (table["zagl"] < 75.0)]
+    sigma, tl = stilt_scales(10.0, 150.0, 0.18, 0.03, 0.0)
+    assert sigma == pytest.approx(night["sigw"].mean(), rel=0.01)
+    assert tl == pytest.approx(night["tlgr"].mean(), rel=0.01)
+
+
+@pytest.mark.parametrize("name", ["convective", "stable night"])
+def test_steps_of_the_scales_keep_even_air_even(name):
+    (row,) = stilt_well_mixed(3000, [name])
+    assert row.passed, row
+
+
+def test_air_above_the_layer_hardly_stirs():
+    """sigma_w^2 T_Lw t of the scales aloft, for air that never meets the layer's top."""
+    heights = []
+    for particle in range(300):
+        z, memory = 3000.0, 0.0
+        for step in range(60):
+            draws = (np.uint64(1), np.uint64(particle), np.uint64(step))
+            z, memory, *_ = stepped_walk(
+                z, memory, 60.0, (150.0, 0.2, 0.03, 0.0, 0.0), 10.0, 75.0, STILT_LEVELS, STILT_ALOFT, draws
+            )
+        heights.append(z)
+    sigma, tl = STILT_ALOFT
+    assert np.mean(heights) == pytest.approx(3000.0, abs=20.0)
+    assert np.std(heights) == pytest.approx(np.sqrt(2 * sigma**2 * tl * (3600 - 1.5 * tl)), rel=0.15)

@@ -1,0 +1,353 @@
+"""From files to the Jacobian on disk: restart, shards, workers, background, commands, refusals."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from inversion.jacobian.store import JacobianStore
+from inversion.transport.commands.footprints_stage import STAGE, FootprintOptions
+from inversion.transport.particles.settings import Settings
+from inversion.transport.run import run as module
+from inversion.transport.run.plan import claim, estimate, flux_bins, other_claim, span
+from inversion.transport.run.run import run_footprints
+from inversion.transport.run.task import Task
+from obsnet.cli import main
+from obsnet.config import validate
+from obsnet.errors import ConfigError, GridError, RangeError
+from obsnet.grid import Grid
+from obsnet.pipeline import Case, RunOptions
+from obsnet.schema import observation_table
+from obsnet.store import ObservationStore
+from tests.inversion.transport.receptors.test_releases import HATS, LEVELS, column
+from tests.obsnet.met.worlds import era5
+
+GRID = Grid.regular(22, 29, 102, 110, 1, 1)
+SETTINGS = Settings(hours=6.0, particles=20, seed=4)
+T0 = np.datetime64("2020-06-01", "us")
+
+
+@pytest.fixture(scope="module")
+def met_file(tmp_path_factory):
+    return era5(tmp_path_factory.mktemp("met") / "a.nc", hours=range(25))
+
+
+def table(n=7, first=8):
+    return observation_table(
+        {
+            "obs_id": [f"s:{k}" for k in range(n)],
+            "platform": ["x"] * n,
+            "time": T0 + (first + np.arange(n)).astype("timedelta64[h]"),
+            "latitude": np.linspace(24, 27, n),
+            "longitude": np.linspace(104, 108, n),
+            "value": np.full(n, 410.0),
+            "uncertainty": np.ones(n),
+            "intake_height_m": np.full(n, 30.0),
+        },
+        species="CO2",
+        kind="point",
+        source="s",
+        file_id="f" * 16,
+    )
+
+
+def go(met_file, out, observations=None, **options):
+    arguments = {"grid": GRID, "step": "3h", "settings": SETTINGS, "batch": 3, "scheduler": "serial"}
+    observations = table() if observations is None else observations
+    return run_footprints(observations, [met_file], out, **{**arguments, **options})
+
+
+def test_bins_begin_on_round_times():
+    edges = flux_bins(np.datetime64("2020-06-01T02:00"), np.datetime64("2020-06-01T13:30"), "3h")
+    assert edges[0] == np.datetime64("2020-06-01T00:00")
+    assert edges[-1] == np.datetime64("2020-06-01T15:00")
+    months = flux_bins(np.datetime64("2020-05-30T02:00"), np.datetime64("2020-06-10"), "MS")
+    assert months.astype("datetime64[D]").astype(str).tolist() == ["2020-05-01", "2020-06-01", "2020-07-01"]
+    assert flux_bins(T0, T0 + np.timedelta64(1, "D"), "whole").size == 2
+    with pytest.raises(ConfigError, match="'3 parsecs' is not a time step"):
+        flux_bins(T0, T0 + np.timedelta64(1, "D"), "3 parsecs")
+
+
+def test_a_run_makes_a_jacobian(met_file, tmp_path):
+    found = go(met_file, tmp_path / "fp")
+    assert (found["receptors"], found["parts"], found["made"], found["skipped"]) == (7, 3, 3, {})
+    jacobian = JacobianStore(tmp_path / "fp").read()
+    assert jacobian.obs_id.tolist() == [f"s:{k}" for k in range(7)]
+    assert jacobian.grid == GRID
+    assert (np.asarray(jacobian.matrix.sum(axis=1)).ravel() > 0).all()
+    np.testing.assert_allclose(np.asarray(jacobian.boundary.sum(axis=1)).ravel(), 1.0, rtol=1e-9)
+    assert jacobian.stderr is not None
+    meta = JacobianStore(tmp_path / "fp").meta
+    assert (meta["kind"], meta["species"], meta["background"]) == ("computed", "CO2", None)
+    assert meta["settings"]["seed"] == 4
+
+
+def test_finished_parts_are_not_made_again_and_missing_ones_are(met_file, tmp_path, monkeypatch):
+    out = tmp_path / "fp"
+    go(met_file, out)
+    before = JacobianStore(out).read()
+    (out / "sensitivity" / "0000003.parquet").unlink()
+    calls = []
+    original = module.do_task
+    monkeypatch.setattr(module, "do_task", lambda task: calls.append(task.part) or original(task))
+    assert go(met_file, out)["made"] == 1
+    assert calls == ["0000003"]
+    after = JacobianStore(out).read()
+    np.testing.assert_array_equal(before.matrix.toarray(), after.matrix.toarray())
+
+
+def test_batches_and_shards_change_nothing(met_file, tmp_path):
+    whole = go(met_file, tmp_path / "a") and JacobianStore(tmp_path / "a").read()
+    go(met_file, tmp_path / "b", batch=2)
+    for k in (2, 1, 3):
+        found = go(met_file, tmp_path / "c", part=f"{k}/3")
+        assert found["parts"] == 1
+    for name in "bc":
+        other = JacobianStore(tmp_path / name).read()
+        np.testing.assert_array_equal(other.matrix.toarray(), whole.matrix.toarray())
+        np.testing.assert_array_equal(other.boundary.toarray(), whole.boundary.toarray())
+
+
+def test_worker_processes_change_nothing(met_file, tmp_path):
+    go(met_file, tmp_path / "a")
+    go(met_file, tmp_path / "b", scheduler="processes", workers=2)
+    one, two = (JacobianStore(tmp_path / n).read() for n in "ab")
+    np.testing.assert_array_equal(one.matrix.toarray(), two.matrix.toarray())
+
+
+def test_another_run_is_not_mixed_in(met_file, tmp_path):
+    go(met_file, tmp_path / "fp")
+    with pytest.raises(ConfigError, match=r"holds footprints of other particles \(20 there, 30 now\)"):
+        go(met_file, tmp_path / "fp", settings=Settings(hours=6.0, particles=30, seed=4))
+    with pytest.raises(ConfigError, match="holds footprints of other observations"):
+        go(
+            met_file,
+            tmp_path / "fp",
+            table().slice(0, 6).replace_schema_metadata(table().schema.metadata),
+            batch=3,
+        )
+
+
+def test_receptors_and_ends_are_written(met_file, tmp_path):
+    go(met_file, tmp_path / "fp", endpoints=True)
+    rows = pq.ParquetFile(tmp_path / "fp" / "receptors" / "0000000.parquet").read().to_pylist()
+    jacobian = JacobianStore(tmp_path / "fp").read()
+    assert rows[0]["total"] == pytest.approx(float(jacobian.matrix[[0]].sum()), rel=1e-5)
+    assert rows[0]["total_stderr"] >= 0.0
+    ends = pq.ParquetFile(tmp_path / "fp" / "endpoints" / "0000000.parquet").read()
+    assert len(ends) == 3 * 20
+    assert set(ends["side"].to_pylist()) <= {"north", "east", "south", "west", "top", "inside"}
+
+
+def test_skipped_receptors_are_counted_by_reason(met_file, tmp_path):
+    far = table()
+    far = far.set_column(far.column_names.index("latitude"), "latitude", [np.linspace(24, 29.5, 7)])
+    found = go(met_file, tmp_path / "far", far)
+    assert found["skipped"] == {"outside the grid of fluxes": 1}
+    assert found["receptors"] == 6
+    text = json.loads((tmp_path / "far" / "skipped" / "0000006.json").read_text())
+    assert list(text) == ["s:6"]
+
+
+def test_meteorology_that_ends_before_the_particles(met_file, tmp_path):
+    with pytest.raises(RangeError, match="the meteorology covers 2020-06-01T00"):
+        go(met_file, tmp_path / "fp", table(first=3))
+    # What failed binds nothing: the same folder takes other observations.
+    assert not (tmp_path / "fp" / "claim.json").exists()
+    assert go(met_file, tmp_path / "fp")["receptors"] == 7
+
+
+def test_grids_beyond_the_meteorology(met_file, tmp_path):
+    with pytest.raises(GridError, match="too small"):
+        go(met_file, tmp_path / "fp", grid=Grid.regular(10, 29, 102, 110, 1, 1))
+
+
+def test_nothing_to_do_and_bad_batches(met_file, tmp_path):
+    with pytest.raises(ConfigError, match="no observation to make a footprint for"):
+        go(
+            met_file,
+            tmp_path / "fp",
+            table().slice(0, 0).replace_schema_metadata(table().schema.metadata) or None,
+        ) if False else (
+            run_footprints(
+                table().slice(0, 0), [met_file], tmp_path / "fp", grid=GRID, step="3h", settings=SETTINGS
+            )
+        )
+    with pytest.raises(ConfigError, match="batch must be positive"):
+        go(met_file, tmp_path / "fp", batch=0)
+
+
+def test_columns_carry_their_prior(met_file, tmp_path):
+    columns = column(np.linspace(1.0, 0.5, 20), HATS, LEVELS, latitude=[25.0], longitude=[106.0],
+                     time=np.array([T0 + np.timedelta64(12, "h")]))  # fmt: skip
+    go(met_file, tmp_path / "fp", columns)
+    beside = pq.ParquetFile(tmp_path / "fp" / "background" / "0000000.parquet").read().to_pandas()
+    assert beside["background"].isna().all()
+    assert beside["fixed"].iloc[0] + beside["share"].sum() * 400.0 == pytest.approx(400.0, rel=1e-6)
+    go(met_file, tmp_path / "known", columns, background=405.0)
+    known = JacobianStore(tmp_path / "known").read().background[0]
+    assert known == pytest.approx(beside["fixed"].iloc[0] + beside["share"].sum() * 405.0, rel=1e-6)
+
+
+def test_a_constant_background(met_file, tmp_path):
+    go(met_file, tmp_path / "fp", background="405.5", background_uncertainty=1.5)
+    jacobian = JacobianStore(tmp_path / "fp").read()
+    np.testing.assert_allclose(jacobian.background, 405.5, rtol=1e-9)
+    np.testing.assert_allclose(jacobian.background_uncertainty, 1.5, rtol=1e-6)
+    assert JacobianStore(tmp_path / "fp").meta["background"] == "405.5"
+    with pytest.raises(RangeError, match="background: CO2 spans 0.0004 to 0.0004 ppm"):
+        go(met_file, tmp_path / "bad", background=0.0004)
+
+
+@pytest.fixture
+def case(met_file, tmp_path):
+    ObservationStore(tmp_path / "out" / "observations").write(table())
+    options = validate(
+        FootprintOptions,
+        {
+            "met": [str(met_file)],
+            "species": "CO2",
+            "grid": {"south": 22, "north": 29, "west": 102, "east": 110, "dlat": 1, "dlon": 1},
+            "step": "3h",
+            "hours": 6,
+            "particles": 20,
+            "batch": 3,
+        },
+    )
+    return options, Case(tmp_path, tmp_path / "out", RunOptions(name="t", scheduler="serial", seed=4))
+
+
+def test_the_stage(case):
+    options, place = case
+    result = STAGE.run(options, place)
+    assert result.summary["receptors"] == 7
+    assert all(path.exists() for path in result.outputs)
+    assert len(list(STAGE.inputs(options, place))) == 2
+
+
+def test_observations_outside_the_grid_are_counted(case):
+    options, place = case
+    far = table(n=2, first=10)
+    far = far.set_column(0, "obs_id", [["far:1", "far:2"]])
+    far = far.set_column(far.column_names.index("latitude"), "latitude", [[50.0, 60.0]])
+    far = far.set_column(far.column_names.index("file_id"), "file_id", [["e" * 16] * 2])
+    ObservationStore(place.out / "observations").write(far)
+    summary = STAGE.run(options, place).summary
+    assert summary["skipped"] == {"outside the grid of fluxes": 2}
+    assert summary["receptors"] == 7
+
+
+def test_options_that_make_no_sense():
+    base = {
+        "met": ["a.nc"],
+        "species": "CO2",
+        "grid": {"south": 30, "north": 29, "west": 1, "east": 2, "dlat": 1, "dlon": 1},
+    }
+    with pytest.raises(ConfigError, match=r"grid.south must be less than grid.north"):
+        validate(FootprintOptions, base)
+    with pytest.raises(ConfigError, match=r"unknown key 'particels'; nearest: 'particles'"):
+        validate(FootprintOptions, {**base, "particels": 3})
+
+
+def ended(arguments):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    return stop.value.code
+
+
+def test_the_command(met_file, tmp_path, capsys):
+    ObservationStore(tmp_path / "store").write(table())
+    arguments = ["footprints", "run", str(met_file), "--store", str(tmp_path / "store"), "--species", "co2"]
+    arguments += [
+        "--grid",
+        "22,29,102,110,1,1",
+        "--step",
+        "3h",
+        "--hours",
+        "6",
+        "--particles",
+        "20",
+        "--batch",
+        "3",
+    ]
+    arguments += ["--scheduler", "serial", "--out", str(tmp_path / "fp")]
+    assert ended(arguments + ["--json"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["receptors"] == 7
+    assert "7 receptors in 3 parts, about 0.0 min" in captured.err
+    assert ended(arguments) == 0
+    captured = capsys.readouterr()
+    assert "7 receptors in 3 parts, 0 of them made now" in captured.out
+    assert "no roughness length" in captured.err
+    assert "receptors in" not in captured.err  # nothing was left to estimate
+    assert ended([*arguments[:8], "22,29,102", *arguments[9:]]) == 2
+    assert "write it as south,north,west,east,dlat,dlon" in capsys.readouterr().err
+
+
+def test_the_stage_takes_listed_receptors_and_a_background(case):
+    options, place = case
+    (place.folder / "places.csv").write_text(
+        "obs_id,time,latitude,longitude,height_m\n"
+        "a,2020-06-01T10:00Z,25,105,30\nb,2020-06-01T11:00Z,26,106,30\nout,2020-06-01T11:00Z,29.5,106,30\n"
+    )
+    listed = options.model_copy(update={"receptors": "places.csv", "background": "405.5"})
+    result = STAGE.run(listed, place)
+    assert result.summary["receptors"] == 2
+    assert result.summary["skipped"] == {"outside the grid of fluxes": 1}
+    assert [p.name for p in STAGE.inputs(listed, place)] == ["a.nc", "places.csv"]
+    jacobian = JacobianStore(place.out / "footprints").read()
+    assert jacobian.obs_id.tolist() == ["a", "b"]
+    np.testing.assert_allclose(jacobian.background, 405.5)
+    (place.folder / "base.csv").write_text("time,value\n2020-05-01,400\n2020-07-01,400\n")
+    baseline = options.model_copy(update={"background": "base.csv"})
+    STAGE.run(baseline, place)
+    np.testing.assert_allclose(JacobianStore(place.out / "footprints").read().background, 400.0)
+    assert "base.csv" in [p.name for p in STAGE.inputs(baseline, place)]
+
+
+def test_coarse_meteorology_is_told(tmp_path):
+    path = era5(tmp_path / "a.nc", hours=range(0, 25, 6))
+    told = []
+    found = go(path, tmp_path / "fp", report=told.append)
+    assert any("every 6 h: coarser than 3 h" in line for line in told)
+    assert any("coarser than 3 h" in note for note in found["notes"])
+
+
+def test_how_long_it_takes_is_said_before(met_file, tmp_path):
+    told = []
+    go(met_file, tmp_path / "fp", report=told.append)
+    assert told[-1].startswith("7 receptors in 3 parts, about 0.0 min on")
+    settings = Settings(turbulence="hanna", smooth=1.0)
+    tasks = [Task("o", "m", k, k + 100, settings) for k in range(0, 10000, 100)]
+    # 10,000 footprints of 1000 particles for 72 h at 1.7 s, smoothed (two passes), by four workers.
+    assert estimate(tasks, settings, 4) == "10000 receptors in 100 parts, about 2.3 h on 4 workers"
+    assert estimate(tasks[:1], settings, 4).endswith("about 5.5 min on 4 workers")
+
+
+def test_what_a_folder_is_claimed_for(tmp_path):
+    mine = claim(table(), {"hours": 6.0, "grid": "abc"})
+    assert other_claim(tmp_path, mine) == ""
+    (tmp_path / "claim.json").write_text(json.dumps(mine))
+    assert other_claim(tmp_path, mine) == ""
+    # Values and uncertainties may change: footprints do not depend on them.
+    revised = table().set_column(table().column_names.index("value"), "value", [np.full(7, 415.0)])
+    assert other_claim(tmp_path, claim(revised, {"hours": 6.0, "grid": "abc"})) == ""
+    assert other_claim(tmp_path, claim(table(6), {"hours": 6.0, "grid": "abc"})) == "other observations"
+    assert other_claim(tmp_path, {**mine, "grid": "x"}) == "other grid"
+    assert other_claim(tmp_path, {**mine, "hours": 7.0}) == "other hours (6.0 there, 7.0 now)"
+
+
+def test_the_span_of_observations_knows_their_averaging():
+    observations = table(2)
+    first, last = span(observations)
+    assert (first, last) == (T0 + np.timedelta64(8, "h"), T0 + np.timedelta64(9, "h"))
+    start = observations["time"].to_numpy() - np.timedelta64(1, "h")
+    far = np.array([T0, T0 + np.timedelta64(40, "D")]).astype("datetime64[us]")
+    for name, values in (("time_start", start), ("time_end", far)):
+        k = observations.column_names.index(name)
+        observations = observations.set_column(k, observations.schema.field(k), [values])
+    # An end forty days away is no averaging time.
+    assert span(observations) == (T0, T0 + np.timedelta64(9, "h"))

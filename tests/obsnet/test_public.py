@@ -1,0 +1,41 @@
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+import inversion
+import retrieval
+import stations
+
+
+@pytest.mark.parametrize("package", [inversion, retrieval, stations], ids=lambda p: p.__name__)
+def test_every_public_name_loads(package):
+    for name in package.__all__:
+        assert getattr(package, name) is not None
+        assert name in dir(package)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        package.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("former", "now"),
+    [
+        ("inversion.osse", "inversion.study.osse"),
+        ("inversion.design", "inversion.study.design"),
+        ("retrieval.column_operator", "retrieval.columns.column_operator"),
+        ("retrieval.pressure_weights", "retrieval.columns.pressure_weights"),
+        ("stations.fit_many", "stations.curve.many"),
+        ("stations.curve_errors", "stations.curve.errors"),
+        ("stations.water", "stations.calibration.water"),
+    ],
+)
+def test_former_paths_are_the_same_modules(former, now):
+    assert importlib.import_module(former) is importlib.import_module(now)
+
+
+def test_the_door_is_light():
+    heavy = "('scipy', 'xarray', 'numba')"
+    code = f"import sys, inversion, retrieval, stations; print([m for m in {heavy} if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"

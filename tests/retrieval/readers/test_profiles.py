@@ -1,0 +1,184 @@
+"""Identities of the operator and its orientation: what a reader must catch, row by row and for a whole file."""
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from obsnet.errors import FormatError
+from obsnet.schema import Quality, profile_array
+from retrieval.products.read import read_granule
+from retrieval.readers import profile_kernel as k
+from retrieval.readers.profiles import check_identities, kernel_fault, orientation_fault
+from tests.retrieval import synthetic
+
+
+def operator(n=50, seed=0, **shape):
+    rng = np.random.default_rng(seed)
+    pressure, weight, kernel, prior = (a.astype(np.float32) for a in synthetic.column(n, rng, **shape))
+    return pressure, weight, kernel, prior
+
+
+def lite_with(tmp_path, n=40, **changes):
+    variables, attributes = synthetic.lite(n)
+    variables["xco2_quality_flag"] = (np.zeros(n, np.int8), {})
+    for name, change in changes.items():
+        values, own = variables[name]
+        variables[name] = (change(values.copy()), own)
+    return read_granule(synthetic.write(tmp_path / "a.nc4", variables, attributes))
+
+
+def operator_rows(granule):
+    return np.flatnonzero(granule.table["quality"].to_numpy() & int(Quality.OPERATOR)).tolist()
+
+
+def put(row, value, level=None):
+    def change(values):
+        values[row if level is None else (row, level)] = value
+        return values
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "text"),
+    [
+        ("pressure_weight", put(3, 0.5, 4), "1 rows: pressure weights sum to 1 only within"),
+        ("pressure_levels", put(3, 5000.0, 4), "1 rows: pressure is not monotone"),
+        ("xco2_averaging_kernel", put(3, -999999.0, 4), "1 rows: missing values"),
+        ("co2_profile_apriori", put(3, np.nan, 4), "1 rows: missing values"),
+        ("co2_profile_apriori", put(3, 0.0, 19), "1 rows: missing values"),
+        ("xco2_apriori", put(3, 405.0), "1 rows: weights . prior differ from the prior column by up to"),
+    ],
+)
+def test_a_broken_row_is_flagged_and_the_fault_named(tmp_path, name, change, text):
+    granule = lite_with(tmp_path, **{name: change})
+    assert operator_rows(granule) == [3]
+    assert any(note.startswith(text) for note in granule.notes), granule.notes
+
+
+def test_negative_weights_are_a_fault_even_where_they_sum_to_one(tmp_path):
+    def change(values):
+        values[5, 4] -= 0.2
+        values[5, 5] += 0.2
+        return values
+
+    granule = lite_with(tmp_path, pressure_weight=change, xco2_apriori=lambda v: v)
+    assert operator_rows(granule) == [5]
+    assert any("negative pressure weights" in note for note in granule.notes)
+
+
+def test_reversed_pressures_flag_the_whole_granule(tmp_path):
+    granule = lite_with(tmp_path, pressure_levels=lambda v: v[:, ::-1])
+    assert operator_rows(granule) == list(range(40))
+    assert any("the order is the reverse of what the sensor table says" in note for note in granule.notes)
+
+
+def test_reversed_weights_pass_the_casual_check_and_are_still_caught(tmp_path):
+    variables, _ = synthetic.lite(40)
+    h, x = variables["pressure_weight"][0], variables["co2_profile_apriori"][0]
+    casual = (h[:, ::-1] * x).sum(1) - variables["xco2_apriori"][0]
+    assert np.abs(casual).max() < 0.0205  # within the tolerance of h . x_a
+    granule = lite_with(tmp_path, pressure_weight=lambda v: v[:, ::-1])
+    assert operator_rows(granule) == list(range(40))
+    assert any("pressure weights run against the pressures" in note for note in granule.notes)
+
+
+def test_reversed_weights_of_the_real_day_are_caught(sample_data):
+    path = sample_data / "satellite" / "acos_lite" / "acos_LtCO2_090901_v205205_B9213A_200310212449s.nc4"
+    table = read_granule(path).table
+    p, h, x = (profile_array(table[c]) for c in ("pressure_levels", "pressure_weight", "prior_profile"))
+    clean = np.zeros(len(p), dtype=bool)
+    assert orientation_fault(p, h, x, clean) == ""
+    assert "run against the pressures" in orientation_fault(p, h[:, ::-1], x, clean)
+    flipped = np.abs((h[:, ::-1] * x).sum(1) - table["prior_column"].to_numpy())
+    assert flipped.mean() < 0.02  # what makes it a trap
+
+
+def test_reversed_methane_prior_is_caught():
+    pressure, weight, _, _ = operator(layers=True, levels=13)
+    prior = np.tile(np.linspace(1900, 300, 12, dtype=np.float32), (50, 1))
+    clean = np.zeros(50, dtype=bool)
+    assert orientation_fault(pressure, weight, prior, clean) == ""
+    assert "prior is far higher at the top" in orientation_fault(pressure, weight, prior[:, ::-1], clean)
+
+
+def test_uneven_layers_tell_reversed_weights_at_once():
+    pressure = np.tile(np.float32([1000, 900, 600, 100, 0.1]), (5, 1))
+    share = -np.diff(pressure) / (pressure[:, :1] - pressure[:, -1:])
+    prior = np.full_like(share, 400.0)
+    clean = np.zeros(5, dtype=bool)
+    assert orientation_fault(pressure, share, prior, clean) == ""
+    assert "run against" in orientation_fault(pressure, share[:, ::-1], prior, clean)
+
+
+def test_nothing_is_said_where_no_row_is_sound():
+    assert orientation_fault(*(operator(4)[i] for i in (0, 1, 3)), np.ones(4, dtype=bool)) == ""
+
+
+def test_parts_of_different_length_make_the_granule_bad(tmp_path):
+    with pytest.raises(FormatError, match="the kernel has 20 levels but there are 19 of weights, not 20"):
+        lite_with(tmp_path, pressure_weight=lambda v: v[:, 1:])
+
+
+@given(st.integers(0, 2**32 - 1), st.booleans(), st.integers(3, 30))
+def test_sound_operators_have_no_fault(seed, layers, levels):
+    pressure, weight, kernel, prior = operator(20, seed, layers=layers, levels=levels)
+    column = (weight.astype(float) * prior).sum(1)
+    faults, dot = check_identities(pressure, weight, kernel, prior, column)
+    assert faults == {}
+    np.testing.assert_allclose(dot, column, rtol=1e-12)
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(0, 19),
+    st.sampled_from(["weight", "pressure", "kernel", "prior", "column"]),
+)
+def test_one_bad_row_is_found_and_no_other(seed, row, which):
+    pressure, weight, kernel, prior = operator(20, seed)
+    column = (weight.astype(float) * prior).sum(1)
+    arrays = {"weight": weight, "pressure": pressure, "kernel": kernel, "prior": prior, "column": column}
+    if which == "column":
+        column[row] *= 1.001
+    elif which == "pressure":
+        pressure[row, 7] = pressure[row, 3]
+    elif which == "weight":
+        weight[row] *= 1.01
+    else:
+        arrays[which][row, 5] = np.nan
+    faults, _ = check_identities(pressure, weight, kernel, prior, column)
+    assert [np.flatnonzero(m).tolist() for m in faults.values()] == [[row]]
+
+
+@given(st.integers(0, 2**32 - 1), st.booleans())
+def test_orient_equals_numpy(seed, flip):
+    rng = np.random.default_rng(seed)
+    stored = rng.choice(np.float32([1.5, -999999.0, 9.96921e36, np.nan]), (7, 5))
+    found = stored.copy()
+    k.orient(found, np.float32([-999999.0, 9.96921e36]), flip)
+    wanted = np.where((stored == np.float32(-999999)) | (stored == np.float32(9.96921e36)), np.nan, stored)
+    np.testing.assert_array_equal(found, wanted[:, ::-1] if flip else wanted)
+
+
+def test_kernels_that_hold_the_weights_already_are_caught(tmp_path):
+    variables, _ = synthetic.lite(40)
+    weight = variables["pressure_weight"][0]
+    granule = lite_with(tmp_path, xco2_averaging_kernel=lambda v: v * weight)
+    assert operator_rows(granule) == list(range(40))
+    assert any("they hold the pressure weights already" in note for note in granule.notes)
+
+
+def test_both_kernels_of_the_real_l2_standard_are_told_apart(sample_data):
+    path = next((sample_data / "satellite" / "acos_l2s").glob("*.h5"))
+    with h5py.File(path) as file:
+        plain, normalised = (file[f"RetrievalResults/xco2_avg_kernel{n}"][()] for n in ("", "_norm"))
+    clean = np.zeros(len(plain), dtype=bool)
+    assert kernel_fault(normalised, clean) == ""
+    assert "hold the pressure weights already" in kernel_fault(plain, clean)
+
+
+def test_few_layers_cannot_tell():
+    assert kernel_fault(np.full((5, 4), 0.3), np.zeros(5, dtype=bool)) == ""
+    assert kernel_fault(np.full((5, 20), 0.05), np.ones(5, dtype=bool)) == ""

@@ -1,0 +1,147 @@
+"""Traps that products lay, found in real files: each is told or refused, none is swallowed."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+
+from obsnet.errors import FormatError
+from obsnet.schema import profile_array
+from retrieval.products.read import read_granule
+from tests.retrieval import synthetic
+
+
+def broken_lite(folder, **changes):
+    """A Lite granule with variables replaced: ``name=(function of the values, attributes or None)``."""
+    variables, attributes = synthetic.lite(20)
+    for name, (change, own) in changes.items():
+        values, before = variables[name]
+        variables[name] = (change(values), before if own is None else own)
+    return synthetic.write(folder / synthetic.lite_name(), variables, attributes)
+
+
+# -- identities -----------------------------------------------------------------------------------------
+
+
+def test_sixteen_digits_in_single_precision_are_refused(tmp_path):
+    path = broken_lite(tmp_path, sounding_id=(lambda x: x.astype(np.float32), None))
+    with pytest.raises(
+        FormatError, match="sounding_id is stored as float32, which cannot tell identities of 16"
+    ):
+        read_granule(path)
+
+
+def test_small_numbers_in_single_precision_are_fine(tmp_path):
+    path = broken_lite(tmp_path, sounding_id=(lambda x: np.arange(len(x), dtype=np.float32), None))
+    assert read_granule(path).table["obs_id"].to_pylist()[:2] == ["oco2_lite_v9:0", "oco2_lite_v9:1"]
+
+
+# -- units that lie -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("factor", "hint"), [(100.0, r"times 1e-2 it would fit"), (1e-3, r"times 1e\+3 it would fit"), (40.0, "")]
+)
+def test_pressures_in_another_unit_than_they_say(tmp_path, factor, hint):
+    path = broken_lite(tmp_path, pressure_levels=(lambda p: p * np.float32(factor), None))
+    with pytest.raises(FormatError, match=rf"profiles of oco2_lite reach from .* hPa \(medians\).*{hint}"):
+        read_granule(path)
+
+
+def test_pressures_are_not_read_where_no_profile_is_wanted(tmp_path):
+    path = broken_lite(tmp_path, pressure_levels=(lambda p: p * 100, None))
+    assert len(read_granule(path, profiles="none").table) == 20
+
+
+def test_a_plateau_is_no_wrong_unit(tmp_path):
+    path = broken_lite(tmp_path, pressure_levels=(lambda p: p * np.float32(0.5), None))
+    notes = read_granule(path).notes
+    assert not any("reverse" in n for n in notes)
+
+
+@pytest.mark.parametrize("quantity", ["surface_pressure", "pressure_interval"])
+def test_tropomi_pressures_in_hpa_are_converted_by_what_they_say(tmp_path, quantity):
+    variables, attributes, truth = synthetic.s5p()
+    name = next(v for v in variables if v.endswith(quantity))
+    values, own = variables[name]
+    missing = own["_FillValue"]
+    variables[name] = (
+        np.where(values == missing, missing, values / 100).astype(np.float32),
+        {**own, "units": "hPa"},
+    )
+    granule = read_granule(synthetic.write(tmp_path / "orbit.nc", variables, attributes))
+    assert any(f"{quantity}: converted from 'hPa'" in n for n in granule.notes)
+    edges = profile_array(granule.table["pressure_edges"])
+    np.testing.assert_allclose(edges, truth["edges"][truth["there"]], rtol=1e-5, atol=1e-3)
+
+
+def test_tropomi_interval_in_hpa_that_says_pa_is_refused(tmp_path):
+    variables, attributes, _ = synthetic.s5p()
+    name = next(v for v in variables if v.endswith("pressure_interval"))
+    values, own = variables[name]
+    variables[name] = (np.where(values == own["_FillValue"], values, values / 100).astype(np.float32), own)
+    path = synthetic.write(tmp_path / "orbit.nc", variables, attributes)
+    with pytest.raises(FormatError, match=r"s5p_ch4 reach from \d+.* to \d{3}.* hPa"):
+        read_granule(path)
+
+
+# -- what stands on levels and what on layers -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("made", "name", "vertical", "pressures", "values"),
+    [
+        (synthetic.lite, synthetic.lite_name(), "level", 20, 20),
+        (synthetic.cci, "ESACCI-GHG-L2-CH4-GOSAT-OCPR-20120101-fv7.2.nc", "level", 20, 20),
+        (synthetic.wfmd, "ESACCI-GHG-L2-CH4_CO-TROPOMI-WFMD-20171110-fv2.nc", "layer", 21, 20),
+        (synthetic.s5p, "orbit.nc", "layer", 13, 12),
+    ],
+)
+def test_levels_and_layers(tmp_path, made, name, vertical, pressures, values):
+    variables, attributes = made()[:2]
+    table = read_granule(synthetic.write(tmp_path / name, variables, attributes)).table
+    assert set(table["vertical"].to_pylist()) == {vertical}
+    grid, other = (
+        ("pressure_levels", "pressure_edges")
+        if vertical == "level"
+        else ("pressure_edges", "pressure_levels")
+    )
+    assert table[other].null_count == len(table)
+    assert profile_array(table[grid]).shape[1] == pressures
+    for profile in ("pressure_weight", "averaging_kernel", "prior_profile"):
+        assert profile_array(table[profile]).shape[1] == values
+    assert (np.diff(profile_array(table[grid]), axis=1) < 0).all()  # surface first
+
+
+# -- real files -----------------------------------------------------------------------------------------
+
+
+def test_levels_of_real_lite_files_are_shares_of_the_surface_pressure(sample_data):
+    for path in sorted((sample_data / "satellite" / "acos_lite").iterdir()):
+        pressure = profile_array(read_granule(path).table["pressure_levels"])
+        with h5py.File(path) as file:
+            sigma, surface = file["Retrieval/SigmaB"][()], file["Retrieval/psurf"][()]
+        np.testing.assert_allclose(pressure, surface[:, None] * sigma[::-1], rtol=2e-6)
+
+
+def test_flags_mean_good_by_their_own_sense(sample_data):
+    """0 is good (Lite, CCI), high is good (qa_value), words (L2 standard), all are good (blended)."""
+    folder = sample_data / "satellite"
+    first = {p.name: min(p.iterdir()) for p in folder.iterdir() if p.is_dir()}
+    good = {}
+    for name in ("acos_lite", "gosat_ocpr", "acos_l2s", "tropomi_blended"):
+        flags = read_granule(first[name], profiles="none").table["quality"].to_numpy()
+        good[name] = (int((flags == 0).sum()), len(flags))
+    assert good["acos_lite"] == (350, 985)
+    assert good["gosat_ocpr"] == (1053, 2417)
+    assert good["acos_l2s"] == (4, 60)
+    assert good["tropomi_blended"][0] == good["tropomi_blended"][1]
+
+
+def test_the_raw_value_is_off_by_more_than_any_bias_that_is_left(sample_data):
+    path = min((sample_data / "satellite" / "acos_lite").iterdir())
+    granule = read_granule(path, profiles="none", extra=("raw",))
+    good = granule.table["quality"].to_numpy() == 0
+    apart = np.mean(granule.table["value"].to_numpy()[good]) - np.mean(granule.extra["raw"][good])
+    assert 1.7 < apart < 1.9

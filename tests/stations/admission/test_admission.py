@@ -1,0 +1,414 @@
+"""Admission: each criterion on a station made to pass or fail it, dossiers, report, CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+import stations
+from obsnet.errors import ConfigError, FormatError, MissingVariableError
+from obsnet.kind_tables import table_names
+from obsnet.schema import Quality
+from stations.admission.base import Applicant
+from stations.admission.judge import (
+    FOLDER,
+    Admission,
+    admission_csv,
+    admission_html,
+    admission_summary,
+    evidence_csv,
+    judge,
+    load_applicant,
+    load_requirements,
+)
+from stations.admission.kinds import KINDS
+from stations.record.file import write_record
+from tests.stations.made import make_record
+
+
+def requirements(tmp_path, text):
+    path = tmp_path / "need.toml"
+    path.write_text(text)
+    return load_requirements(path)
+
+
+def one(tmp_path, text, **given):
+    applicant = Applicant("TST", given.pop("record", make_record(np.full(24 * 400, 400.0))), **given)
+    (finding,) = judge(applicant, requirements(tmp_path, "[[criterion]]\n" + text)).findings
+    return finding.outcome
+
+
+def runs(bias, sd=0.02):
+    bias = np.asarray(bias, float)
+    array = np.empty(bias.size, dtype=[("time", "datetime64[ns]"), ("bias", "f8"), ("sd", "f8")])
+    array["time"] = np.datetime64("2020-01-01", "ns") + np.arange(bias.size) * np.timedelta64(12, "h")
+    array["bias"], array["sd"] = bias, sd
+    return array
+
+
+STANDARDS = [
+    {"name": "A", "grade": "tertiary", "value": 380.0, "calibrated": "2019-01-01"},
+    {"name": "B", "grade": "tertiary", "value": 410.0, "calibrated": "2019-01-01"},
+    {"name": "C", "grade": "tertiary", "value": 440.0, "calibrated": "2019-01-01"},
+]
+
+
+def test_every_kind_is_documented():
+    for name, kind in KINDS.items():
+        assert f"``{name}``" in (kind.options.__doc__ or ""), name
+
+
+@pytest.mark.parametrize("name", table_names(FOLDER))
+def test_tables_that_come_with_the_package_are_valid(name):
+    assert load_requirements(name).criteria
+
+
+def test_coverage_by_year(tmp_path):
+    value = np.full(24 * 500, 400.0)
+    value[24 * 366 : 24 * 430] = np.nan  # the second year lacks its first 64 days
+    outcome = one(tmp_path, 'kind="coverage"\nminimum=0.8', record=make_record(value))
+    assert outcome.verdict == "fail"
+    assert [r["passes"] for r in outcome.rows] == [True, False]
+    assert outcome.rows[1]["coverage"] == pytest.approx((134 - 64) / 134, abs=0.01)
+    assert (
+        one(tmp_path, 'kind="coverage"\nminimum=0.8\nper="record"', record=make_record(value)).verdict
+        == "pass"
+    )
+
+
+def test_coverage_counts_each_hour_once_and_rejected_hours_not(tmp_path):
+    quality = np.zeros(100, np.uint32)
+    quality[:40] = Quality.PRODUCER
+    quality[40:50] = Quality.SELECTION  # valid, only not background
+    record = make_record(np.full(100, 400.0), quality=quality)
+    assert one(tmp_path, 'kind="coverage"\nminimum=0.7', record=record).found == "60.0%"
+    twice = make_record([400.0] * 4, hours=[0, 0, 0, 3])
+    assert one(tmp_path, 'kind="coverage"\nminimum=0.7', record=twice).found == "50.0%"
+
+
+def test_flasks_have_no_coverage(tmp_path):
+    record = make_record([400.0] * 9)
+    del record.attrs["interval_seconds"]
+    outcome = one(tmp_path, 'kind="coverage"\nminimum=0.7', record=record)
+    assert outcome.verdict == "not testable"
+    assert "无法判定" in outcome.reason_zh
+
+
+def test_span(tmp_path):
+    record = make_record([400.0] * 5, hours=[0, 24 * 31, 24 * 60, 24 * 200, 24 * 220])
+    outcome = one(tmp_path, 'kind="span"\nmonths=4', record=record)
+    assert outcome.verdict == "fail"
+    assert outcome.rows[0] == {"from": "2020-01", "to": "2020-03", "months": 3}
+    assert one(tmp_path, 'kind="span"\nmonths=3', record=record).verdict == "pass"
+
+
+def test_metadata(tmp_path):
+    record = make_record([400.0], scale="unknown")
+    record["altitude_m"] = record["altitude_m"] * np.nan
+    outcome = one(tmp_path, 'kind="metadata"\nstated=["responsible"]', record=record)
+    assert outcome.reason == "missing: scale, altitude_m, responsible"
+    assert one(tmp_path, 'kind="metadata"').verdict == "pass"
+
+
+def test_scale(tmp_path):
+    text = 'kind="scale"\nallowed={CO2=["X2019", "X2007"]}'
+    assert one(tmp_path, text).verdict == "pass"
+    outcome = one(tmp_path, text, record=make_record([400.0], scale="SIO-99"))
+    assert outcome.verdict == "fail"
+    assert "SIO-99" in outcome.reason_zh
+    assert one(tmp_path, text, record=make_record([1900.0], species="CH4")).verdict == "not testable"
+
+
+def test_standards(tmp_path):
+    text = 'kind="standards"\nminimum=3\ngrades=["tertiary"]\nmaximum_age_years=4'
+    record = make_record(395 + 10 * np.random.default_rng(0).random(500))
+    assert one(tmp_path, text, record=record, dossier={"standards": STANDARDS}).verdict == "pass"
+    assert one(tmp_path, text, record=record).verdict == "not testable"
+    poor = [dict(STANDARDS[0], grade="working"), *STANDARDS[1:]]
+    outcome = one(tmp_path, text, record=record, dossier={"standards": poor})
+    assert outcome.verdict == "fail"
+    assert [r["passes"] for r in outcome.rows] == [False, True, True]
+    assert "standards span 410 to 440" in outcome.reason
+    old = [dict(s, calibrated="2010-01-01") for s in STANDARDS]
+    assert one(tmp_path, text, record=record, dossier={"standards": old}).found == "0 of 3"
+
+
+def test_repeatability(tmp_path):
+    text = 'kind="repeatability"\nmaximum={CO2=0.05}'
+    assert one(tmp_path, text, targets=runs(np.zeros(5), sd=0.03)).verdict == "pass"
+    assert one(tmp_path, text, targets=runs(np.zeros(5), sd=0.06)).verdict == "fail"
+    assert one(tmp_path, text, record=make_record([400.0] * 3, icos_cmr=0.04)).verdict == "pass"
+    assert one(tmp_path, text).verdict == "not testable"
+
+
+def test_target_bias(tmp_path):
+    text = 'kind="target_bias"\ngoal={CO2=0.1}\nminimum_runs=10'
+    assert one(tmp_path, text, targets=runs(np.full(20, 0.05))).verdict == "pass"
+    off = np.zeros(20)
+    off[:3] = 0.2
+    outcome = one(tmp_path, text, targets=runs(off))
+    assert outcome.verdict == "fail"
+    assert len(outcome.rows) == 3
+    assert "20次目标气测量中有3次" in outcome.reason_zh
+    assert (
+        one(tmp_path, text, targets=runs(np.zeros(5))).reason
+        == "cannot be judged: 5 target runs, 10 are needed"
+    )
+    missing = runs(np.full(30, np.nan))
+    assert one(tmp_path, text, targets=missing).verdict == "not testable"
+
+
+def test_comparison(tmp_path):
+    text = 'kind="comparison"\ngoal={CO2=0.1}'
+    hours = np.arange(0, 24 * 400, 100)
+    near = make_record(np.full(hours.size, 400.05), hours=hours)
+    far = make_record(np.full(hours.size, 400.5), hours=hours)
+    far["quality"].values[:5] = Quality.PRODUCER
+    assert one(tmp_path, text, comparison=near).verdict == "pass"
+    outcome = one(tmp_path, text, comparison=far)
+    assert outcome.verdict == "fail"
+    assert outcome.found.startswith("-0.5")
+    assert "median of 91 pairs" in outcome.reason
+    assert one(tmp_path, text).verdict == "not testable"
+    assert (
+        one(tmp_path, text, comparison=make_record([400.0] * 99, scale="WMO CO2 X2007")).verdict
+        == "not testable"
+    )
+    assert one(tmp_path, text, comparison=make_record([400.0] * 3)).verdict == "not testable"
+
+
+def test_calibration_interval(tmp_path):
+    text = 'kind="calibration_interval"\nmaximum_days=60'
+    dates = [str(np.datetime64("2020-01-10") + 50 * k) for k in range(8)]
+    assert one(tmp_path, text, dossier={"calibrations": dates}).verdict == "pass"
+    outcome = one(tmp_path, text, dossier={"calibrations": dates[:3] + dates[5:]})
+    assert outcome.verdict == "fail"
+    assert outcome.rows == [{"from": dates[2], "to": dates[5], "days": 150, "passes": False}]
+    assert one(tmp_path, text).verdict == "not testable"
+
+
+def test_rejected_and_uncertainty(tmp_path):
+    quality = np.zeros(10, np.uint32)
+    quality[:4] = Quality.SPIKE
+    record = make_record([400.0] * 10, quality=quality, uncertainty=0.3)
+    outcome = one(tmp_path, 'kind="rejected"\nmaximum=0.3', record=record)
+    assert outcome.verdict == "fail"
+    assert outcome.rows == [{"flag": "spike", "rows": 4}]
+    assert one(tmp_path, 'kind="uncertainty"\nmaximum={CO2=0.5}', record=record).verdict == "pass"
+    both = record.assign(uncertainty_systematic=("time", np.full(10, 0.5)))
+    assert one(tmp_path, 'kind="uncertainty"\nmaximum={CO2=0.5}', record=both).verdict == "fail"
+    assert one(tmp_path, 'kind="uncertainty"\nmaximum=1').verdict == "not testable"
+
+
+def test_the_whole_verdict(tmp_path):
+    need = requirements(
+        tmp_path,
+        '[[criterion]]\nkind="span"\nmonths=1\n[[criterion]]\nkind="target_bias"\ngoal=1\nrequired=false\n',
+    )
+    assert judge(Applicant("A", make_record([400.0])), need).verdict == "pass"
+    strict = requirements(
+        tmp_path, '[[criterion]]\nkind="target_bias"\ngoal=1\n[[criterion]]\nkind="span"\nmonths=9\n'
+    )
+    assert judge(Applicant("A", make_record([400.0])), strict).verdict == "fail"
+    open_ = requirements(tmp_path, '[[criterion]]\nkind="target_bias"\ngoal=1\n')
+    assert judge(Applicant("A", make_record([400.0])), open_).verdict == "not testable"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"at least one \[\[criterion\]\] is needed"),
+        ('[[criterion]]\nkind="span"\nmonth=1', "unknown key 'month'; nearest: 'months'"),
+        ('[[criterion]]\nkind="spann"', "unknown kind 'spann'; nearest: 'span'"),
+        ('[[criterion]]\nkind="coverage"\nminimum=2', "minimum = 2"),
+    ],
+)
+def test_faulty_requirements(tmp_path, text, message):
+    with pytest.raises(ConfigError, match=message):
+        requirements(tmp_path, text)
+    with pytest.raises(
+        ConfigError, match="no table of requirements 'exampel_network'; nearest: 'example_network'"
+    ):
+        load_requirements("exampel_network")
+
+
+@pytest.mark.parametrize(
+    ("text", "change", "why"),
+    [
+        ('kind="span"\nmonths=1', {"quality": Quality.PRODUCER}, "there are no valid rows"),
+        ('kind="rejected"\nmaximum=0.1', {"value": np.nan}, "there are no values"),
+        ('kind="coverage"\nminimum=0.5', {"time_start": np.datetime64("NaT", "ns")}, "no row has a time"),
+        (
+            'kind="uncertainty"\nmaximum={CH4=1}',
+            {"uncertainty": 0.1},
+            "the requirements have no number for CO2",
+        ),
+    ],
+)
+def test_what_cannot_be_tested_says_why(tmp_path, text, change, why):
+    record = make_record(np.full(48, 400.0))
+    for name, value in change.items():
+        record[name][:] = value
+    outcome = one(tmp_path, text, record=record)
+    assert outcome.verdict == "not testable"
+    assert why in outcome.reason
+
+
+# --- dossiers and reports
+
+
+@pytest.fixture
+def dossier(tmp_path):
+    rng = np.random.default_rng(1)
+    record = make_record(400 + rng.standard_normal(24 * 420), uncertainty=0.05)
+    write_record(record, tmp_path / "station.nc")
+    write_record(
+        make_record(400 + rng.standard_normal(90), hours=np.arange(90) * 100), tmp_path / "flasks.nc"
+    )
+    lines = [f"2020-01-{1 + k:02d}T06:00Z,{405 + 0.01 * (-1) ** k},405.0,0.03" for k in range(20)]
+    (tmp_path / "targets.csv").write_text("# runs\ntime,measured,assigned,sd\n" + "\n".join(lines))
+    text = """name = "试验站 <Test> & Co"
+files = ["station.nc"]
+targets = "targets.csv"
+comparison = "flasks.nc"
+calibrations = ["2020-01-05", "2020-06-01"]
+[[standards]]
+name = "A"
+grade = "tertiary"
+value = 380.0
+calibrated = "2019-01-01"
+"""
+    (tmp_path / "dossier.toml").write_text(text)
+    return tmp_path / "dossier.toml"
+
+
+def test_dossier_brings_everything_together(dossier):
+    applicant = load_applicant(dossier)
+    assert applicant.name.startswith("试验站")
+    assert applicant.record.sizes["time"] == 24 * 420
+    assert applicant.targets.size == 20
+    assert applicant.targets["bias"][0] == pytest.approx(0.01)
+    assert applicant.comparison.sizes["time"] == 90
+    result = judge(applicant, load_requirements("example_network"))
+    by_kind = {f.criterion.kind: f.outcome.verdict for f in result.findings}
+    assert by_kind["metadata"] == "pass"
+    assert by_kind["target_bias"] == "pass"
+    assert by_kind["standards"] == "fail"
+    assert by_kind["calibration_interval"] == "fail"
+    assert result.verdict == "fail"
+
+
+class _Page(HTMLParser):
+    """Collects text and checks that tags close."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.text = [], []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in {"meta", "br"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_html_is_escaped_whole_and_in_two_languages(dossier):
+    need = load_requirements("example_network")
+    html = admission_html([judge(load_applicant(dossier), need)], need)
+    assert "<Test>" not in html
+    assert "试验站 &lt;Test&gt; &amp; Co" in html
+    page = _Page()
+    page.feed(html)
+    assert page.open == []
+    text = "".join(page.text)
+    for word in ("数据覆盖率", "Data coverage", "未通过", "未核对原文", "依据"):
+        assert word in text
+    assert "http://" not in html
+    assert "https://" not in html
+    assert "<script" not in html
+
+
+def test_csv_holds_every_criterion_and_every_row(dossier):
+    result = judge(load_applicant(dossier), load_requirements("example_network"))
+    rows = list(csv.DictReader(io.StringIO(admission_csv([result]))))
+    assert [r["criterion"] for r in rows] == [f.criterion.label for f in result.findings]
+    assert {r["verdict"] for r in rows} <= {"pass", "fail", "not testable"}
+    evidence = list(csv.DictReader(io.StringIO(evidence_csv([result]))))
+    assert len({(r["criterion"], r["row"]) for r in evidence}) == sum(
+        len(f.outcome.rows) for f in result.findings
+    )
+
+
+def test_csv_holds_no_formula(tmp_path):
+    record = make_record([400.0])
+    result = judge(
+        Applicant("=HYPERLINK(1)", record), requirements(tmp_path, '[[criterion]]\nkind="span"\nmonths=1')
+    )
+    assert "'=HYPERLINK(1)" in admission_csv([result])
+
+
+def test_a_bare_file_is_an_applicant_too(sample_data):
+    path = sample_data / "stations/icos/ICOS_ATC_L2_L2-2024.1_RGL_90.0_CTS.CH4"
+    applicant = load_applicant(path)
+    result = judge(applicant, load_requirements("example_network"))
+    by_kind = {f.criterion.kind: f.outcome for f in result.findings}
+    assert by_kind["repeatability"].verdict in {"pass", "fail"}
+    assert by_kind["standards"].verdict == "not testable"
+    assert applicant.name == "RGL"
+    assert admission_summary([result])[0]["station"] == "RGL"
+
+
+def test_waliguan_flasks_are_judged_by_what_flasks_can_show(sample_data):
+    record = stations.read(sample_data / "stations/noaa_flask/co2_wlg_surface-flask_1_ccgg_event.txt")
+    result = judge(Applicant("WLG", record), load_requirements("example_network"))
+    by_kind = {f.criterion.kind: f.outcome for f in result.findings}
+    assert by_kind["scale"].verdict == "pass"
+    assert by_kind["span"].verdict == "pass"
+    assert by_kind["coverage"].verdict == "not testable"
+    assert isinstance(result, Admission)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "text"),
+    [
+        (('files = ["station.nc"]', "files = []"), ConfigError, "files names one record, found 0"),
+        (
+            ('name = "A"', 'nam = "A"'),
+            ConfigError,
+            "unknown key 'standards.0.nam'|'standards.0.name' is missing",
+        ),
+        (
+            ('targets = "targets.csv"', 'targets = "dossier.toml"'),
+            (FormatError, MissingVariableError),
+            "dossier.toml",
+        ),
+        (('comparison = "flasks.nc"', 'comparison = "gone.nc"'), FormatError, "gone.nc"),
+    ],
+)
+def test_faulty_dossiers(dossier, change, error, text):
+    dossier.write_text(dossier.read_text().replace(*change))
+    with pytest.raises(error, match=text):
+        load_applicant(dossier)
+
+
+@pytest.mark.parametrize(
+    ("lines", "error", "text"),
+    [
+        ("when,bias\n2020-01-01,0.1\n", MissingVariableError, "target runs need the column 'time'"),
+        ("time,bia\n2020-01-01,0.1\n", MissingVariableError, "the column 'bias'; nearest: 'bia'"),
+        ("time,bias\nyesterday,0.1\n", FormatError, "a column of the target runs is not what it should be"),
+        ("time,bias\n2020-01-01,good\n", FormatError, "a column of the target runs is not what it should be"),
+    ],
+)
+def test_faulty_target_runs(dossier, lines, error, text):
+    (dossier.parent / "targets.csv").write_text(lines)
+    with pytest.raises(error, match=text):
+        load_applicant(dossier)

@@ -1,0 +1,141 @@
+"""Standard errors: NOAA's printed ones when asked, the white-noise and AR(1) limits otherwise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from obsnet.errors import ConfigError
+from stations.curve import kernel
+from stations.curve.errors import coefficient_sd, curve_ensemble, function_sd, lag_one, standard_errors
+from stations.curve.fit import CurveOptions, fit_curve
+from tests.stations.references import OPTION_NAMES, flasks, reference
+
+NAMES = {
+    "function": "function",
+    "polynomial": "poly",
+    "short": "short",
+    "long": "long",
+    "smooth": "smooth_curve",
+    "trend": "trend_curve",
+    "growth": "growth",
+}
+WEEKLY = 2000.0 + np.arange(0, 365 * 30, 7) / 365.0
+
+
+@pytest.mark.parametrize("number", range(12))
+def test_equals_what_noaa_prints(sample_data, number):
+    case = reference(sample_data, "noaa_curve_fit.json")["cases"][number]
+    x, y, _ = flasks(sample_data / "stations" / "noaa_flask" / case["file"], case["mode"] == "pair_mean")
+    options = {OPTION_NAMES[k]: v for k, v in case["options"].items()}
+    errors = standard_errors(fit_curve(x, y, CurveOptions(**options, noaa_compatible=True)))
+    for ours, theirs in NAMES.items():
+        assert errors[ours] == pytest.approx(case["filter_sd"][theirs], rel=2e-5), ours
+
+
+def _noise(r: float, seed: int = 3) -> np.ndarray:
+    draw = np.random.default_rng(seed).standard_normal(WEEKLY.size)
+    for i in range(1, draw.size):
+        draw[i] = r * draw[i - 1] + np.sqrt(1 - r * r) * draw[i]
+    return draw
+
+
+def test_coefficients_of_white_noise_have_the_textbook_error():
+    """sd of a fitted sine amplitude = s sqrt(2/n); of the mean, with a constant alone, s/sqrt(n)."""
+    y = 400.0 + _noise(0.0)
+    fit = fit_curve(WEEKLY, y, CurveOptions(polynomial_terms=1, harmonics=1))
+    n = WEEKLY.size
+    expected = np.sqrt(fit.reduced_chi_square) * np.array([1 / np.sqrt(n), np.sqrt(2 / n), np.sqrt(2 / n)])
+    np.testing.assert_allclose(coefficient_sd(fit), expected, rtol=2e-3)
+
+
+def test_function_error_matches_a_direct_jacobian():
+    fit = fit_curve(WEEKLY, 400.0 + _noise(0.0), CurveOptions(gain=True, harmonics=2))
+    year = np.array([2003.3, 2020.9])
+    base, numeric = fit.coefficients, []
+    for k in range(base.size):
+        step = np.zeros(base.size)
+        step[k] = 1e-5 * max(abs(base[k]), 1.0)
+        up = _with(fit, base + step).function(year)
+        down = _with(fit, base - step).function(year)
+        numeric.append((up - down) / (2 * step[k]))
+    jacobian = np.array(numeric).T
+    expected = np.sqrt(np.einsum("ij,jk,ik->i", jacobian, fit.covariance, jacobian))
+    np.testing.assert_allclose(function_sd(fit, year), expected, rtol=1e-5)
+
+
+def _with(fit, coefficients):
+    from dataclasses import replace
+
+    return replace(fit, coefficients=coefficients)
+
+
+def test_filter_error_of_white_noise_is_its_bandwidth():
+    """For white noise the variance of the filtered value is s^2 times the integral of H^2, by Parseval."""
+    fit = fit_curve(WEEKLY, 400.0 + _noise(0.0))
+    sd, r, _ = lag_one(fit, "long")
+    frequency = np.linspace(0, 365.0 / 7 / 2, 200001)
+    share = np.trapezoid(kernel.response(frequency, 667.0) ** 2, frequency) / frequency[-1]
+    assert abs(r) < 0.05
+    assert standard_errors(fit)["long"] == pytest.approx(sd * np.sqrt(share), rel=0.06)
+
+
+@pytest.mark.parametrize("r", [0.0, 0.5, 0.8])
+def test_theory_and_ensemble_agree_in_the_middle(r):
+    fit = fit_curve(WEEKLY, 400.0 + 2.0 * (WEEKLY - 2000) + 1.5 * _noise(r))
+    errors = standard_errors(fit)
+    ensemble = curve_ensemble(fit, replicates=150, seed=4)
+    middle = slice(fit.grid.size // 5, -fit.grid.size // 5)
+    for name in ("smooth", "trend", "growth"):
+        assert getattr(ensemble, name)[middle].mean() == pytest.approx(errors[name], rel=0.15), name
+    increase = np.array([v for k, v in ensemble.annual_increase.items() if 2006 < k < 2024])
+    assert increase.mean() == pytest.approx(errors["annual_increase"], rel=0.15)
+
+
+def test_autocorrelation_widens_the_errors():
+    white, red = (fit_curve(WEEKLY, 400.0 + _noise(r)) for r in (0.0, 0.8))
+    assert standard_errors(red)["trend"] > 1.7 * standard_errors(white)["trend"]
+    red_sd = curve_ensemble(red, replicates=100).coefficients
+    assert red_sd[1] > 1.5 * coefficient_sd(red)[1]
+
+
+def test_ensemble_covers_the_truth():
+    """Trend errors of many records of known truth: about 68 in 100 lie within one standard error."""
+    truth = 400.0 + 2.0 * (WEEKLY - 2000)
+    at = np.linspace(2004, 2026, 23)
+    hits = []
+    for seed in range(12):
+        fit = fit_curve(WEEKLY, truth + _noise(0.4, seed))
+        sd = curve_ensemble(fit, replicates=60, seed=seed).at(at, "trend")
+        hits.append(np.abs(fit.trend(at) - (400.0 + 2.0 * (at - 2000))) < sd)
+    assert 0.55 < np.mean(hits) < 0.80
+
+
+def test_ensemble_repeats_and_does_not_depend_on_chunks(monkeypatch):
+    fit = fit_curve(WEEKLY[::4], (400.0 + _noise(0.3))[::4])
+    first = curve_ensemble(fit, replicates=20, seed=9)
+    import stations.curve.errors as module
+
+    monkeypatch.setattr(module, "CHUNK", 3 * fit.x.size)
+    again = curve_ensemble(fit, replicates=20, seed=9)
+    np.testing.assert_allclose(first.trend, again.trend, rtol=1e-12)
+    other = curve_ensemble(fit, replicates=20, seed=10)
+    assert not np.allclose(first.trend, other.trend)
+
+
+def test_gain_is_held_in_the_ensemble():
+    t = WEEKLY - 2000
+    fit = fit_curve(
+        WEEKLY, 400 + (1 + 0.02 * t) * np.sin(2 * np.pi * t) + 0.1 * _noise(0.2), CurveOptions(gain=True)
+    )
+    ensemble = curve_ensemble(fit, replicates=20)
+    assert ensemble.coefficients.shape == fit.coefficients.shape
+    assert ensemble.coefficients[-1] == 0.0
+
+
+def test_errors_of_use():
+    fit = fit_curve(WEEKLY, 400.0 + _noise(0.0))
+    with pytest.raises(ConfigError, match="'short' and 'long', found 'middle'"):
+        lag_one(fit, "middle")
+    with pytest.raises(ConfigError, match="at least 2 replicates, found 1"):
+        curve_ensemble(fit, replicates=1)

@@ -1,0 +1,90 @@
+"""From files to the store with scale, rules and budget; one scale a run."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from obsnet.errors import ConfigError, ScaleError
+from obsnet.schema import Quality
+from obsnet.store import ObservationStore
+from stations.record.file import write_record
+from stations.store.observations import ingest
+from stations.store.process import Process
+from tests.stations.made import make_record
+
+
+@pytest.fixture
+def files(tmp_path):
+    value = np.full(48, 400.0)
+    value[10] = 4999
+    write_record(make_record(value, scale="WMO CO2 X2007", uncertainty=0.1), tmp_path / "old.nc")
+    write_record(make_record(np.full(48, 410.0), uncertainty=0.1, start="2021-01-01"), tmp_path / "new.nc")
+    return [tmp_path / "old.nc", tmp_path / "new.nc"]
+
+
+RULES = '[[rule]]\nkind="range"\nmaximum=600\n[[rule]]\nkind="hours"\nfirst=12\nlast=16\n'
+BUDGET = 'floor=0.5\n[[term]]\nname="p"\nkind="random"\nvariable="uncertainty"\n'
+
+
+@pytest.fixture
+def process(tmp_path):
+    (tmp_path / "r.toml").write_text(RULES)
+    (tmp_path / "b.toml").write_text(BUDGET)
+    return Process({"CO2": "X2019"}, (str(tmp_path / "r.toml"),), str(tmp_path / "b.toml"))
+
+
+def test_the_store_holds_processed_rows(files, process, tmp_path):
+    store = ObservationStore(tmp_path / "store")
+    total = ingest(files, store, base=tmp_path, process=process)
+    assert total["failed"] == 0
+    table = store.read("CO2").to_pandas()
+    assert len(table) == 96
+    assert set(table["scale"]) == {"WMO CO2 X2019"}
+    assert (table["uncertainty"] == 0.5).all()
+    assert table["uncertainty_systematic"].max() == pytest.approx(0.05)
+    assert (
+        (table["quality"] & int(Quality.HOURS)) > 0
+    ).sum() == 79  # 80 rows outside; one is out of range first
+    assert ((table["quality"] & int(Quality.RANGE)) > 0).sum() == 1
+
+
+def test_changed_rules_do_the_files_again_and_unchanged_do_not(files, process, tmp_path):
+    store = ObservationStore(tmp_path / "store")
+    ingest(files, store, base=tmp_path, process=process)
+    assert ingest(files, store, base=tmp_path, process=process)["skipped"] == 2
+    (tmp_path / "r.toml").write_text(RULES.replace("600", "405"))
+    assert ingest(files, store, base=tmp_path, process=process)["skipped"] == 0
+    assert len(store.read("CO2")) == 96
+    assert ingest(files, store, base=tmp_path)["skipped"] == 0  # plain again
+
+
+def test_a_run_that_would_mix_scales_stops(files, tmp_path):
+    store = ObservationStore(tmp_path / "store")
+    with pytest.raises(ScaleError, match=r"X2007' in .*old.nc and on 'WMO CO2 X2019' in .*new.nc.*to_scale"):
+        ingest(files, store, base=tmp_path, process=Process())
+    assert ingest(files, store, base=tmp_path, process=Process(mixed_scales=True))["failed"] == 0
+
+
+def test_a_record_that_mixes_scales_itself_stops_too():
+    with pytest.raises(ScaleError, match="its rows are on several scales"):
+        Process()(make_record([400.0], scale="mixed"))
+
+
+def test_columns_pass_as_they_are(process):
+    record = make_record([400.0])
+    record.attrs["kind"] = "column"
+    assert process(record) is record
+
+
+def test_fingerprint_names_what_is_done(process, tmp_path):
+    assert Process().fingerprint == ""
+    before = process.fingerprint
+    assert before == process.fingerprint
+    (tmp_path / "b.toml").write_text(BUDGET.replace("0.5", "0.6"))
+    assert process.fingerprint != before
+
+
+def test_a_faulty_table_stops_before_anything_is_read(files, tmp_path):
+    with pytest.raises(ConfigError, match="no rule table 'x'"):
+        ingest(files, ObservationStore(tmp_path / "store"), base=tmp_path, process=Process(rules=("x",)))
