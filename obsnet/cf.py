@@ -25,6 +25,7 @@ from obsnet.flux_reader import Variables, read_any_flux
 from obsnet.geotiff import write_geotiff
 from obsnet.grid import WGS84_A, WGS84_F, Grid
 from obsnet.store import atomic_path
+from obsnet.typing import Floats, Times
 
 __all__ = [
     "check_flux",
@@ -332,7 +333,7 @@ def write_netcdf(
     return Path(path)
 
 
-def _bounds(times: Any) -> npt.NDArray[np.datetime64]:
+def _bounds(times: Any) -> Times:
     """Return (time, 2) bounds of edges or bounds."""
     given = np.asarray(times).astype("datetime64[us]")
     bounds = np.stack([given[:-1], given[1:]], axis=1) if given.ndim == 1 else given
@@ -343,9 +344,7 @@ def _bounds(times: Any) -> npt.NDArray[np.datetime64]:
     return bounds
 
 
-def _values(
-    values: npt.ArrayLike, shape: tuple[int, ...], nan: NanPolicy, what: str
-) -> npt.NDArray[np.float64]:
+def _values(values: npt.ArrayLike, shape: tuple[int, ...], nan: NanPolicy, what: str) -> Floats:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim == 3 and shape[1] == 1:
         array = array[:, None]
@@ -357,7 +356,7 @@ def _values(
     return out
 
 
-def _range(values: npt.NDArray[np.float64], what: str) -> None:
+def _range(values: Floats, what: str) -> None:
     if np.isinf(values).any():
         raise RangeError(f"{what}: {int(np.isinf(values).sum())} of {values.size} values are infinite")
     largest = float(np.nanmax(np.abs(values), initial=0.0))

@@ -14,42 +14,73 @@ import typer
 from typer.core import TyperGroup
 
 from obsnet import __version__
+from obsnet.command import Command, Group, load
 from obsnet.errors import DependencyError, ObsnetError, nearest
 
 __all__ = ["main"]
 
 
 class _Lazy(TyperGroup):
-    """A group whose commands are entry points, loaded when asked for."""
+    """A group whose commands are loaded when asked for; their list shows first lines and builds no options."""
 
-    def _points(self) -> dict[str, Any]:
+    def _places(self) -> dict[str, str]:
+        """Return ``module:attribute`` by name."""
         from importlib.metadata import entry_points
 
-        return {e.name: e for e in entry_points(group="obsnet.commands")}
+        return {e.name: e.value for e in entry_points(group="obsnet.commands")}
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return sorted(self._points())
+        return sorted(self._places())
 
     def get_command(self, ctx: Any, name: str) -> Any:
-        point = self._points().get(name)
-        if point is None:
-            raise ObsnetError(f"no command {name!r}{nearest(name, self._points())}")
+        return _command(name, self._target(name))
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        rows = [(name, _first_line(self._target(name))) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def _target(self, name: str) -> Any:
+        place = self._places().get(name)
+        if place is None:
+            raise ObsnetError(f"no command {name!r}{nearest(name, self._places())}")
         try:
-            return _command(name, point.load())
+            return load(place)
         except (ImportError, AttributeError) as error:
-            # One broken command, perhaps somebody else's, must not take the others' help away.
-            return _command(name, _broken(name, f"{point.value} cannot be loaded: {error}"))
+            return _broken(name, f"{place} cannot be loaded: {error}")
+
+
+def _group(group: Group) -> Any:
+    class Members(_Lazy):
+        def _places(self) -> dict[str, str]:
+            return dict(group.commands)
+
+        def list_commands(self, ctx: Any) -> list[str]:
+            return list(group.commands)
+
+    app = typer.Typer(
+        cls=Members, add_completion=False, rich_markup_mode=None, no_args_is_help=True, help=group.help
+    )
+    app.callback()(lambda: None)
+    return app
 
 
 def _command(name: str, target: Any) -> Any:
-    """Make a command of a typer app or of a plain function with typer options."""
-    if not isinstance(target, typer.Typer):
-        app = typer.Typer(add_completion=False, rich_markup_mode=None)
-        app.command(name)(target)
-        target = app
+    """Make a command of ours, of a typer app, or of a plain function with typer options."""
+    if isinstance(target, Group):
+        target = _group(target)
+    elif not isinstance(target, typer.Typer):
+        function = target.function() if isinstance(target, Command) else target
+        target = typer.Typer(add_completion=False, rich_markup_mode=None)
+        target.command(name)(function)
     command = typer.main.get_command(target)
     command.name = name
     return command
+
+
+def _first_line(target: Any) -> str:
+    text = target.info.help if isinstance(target, typer.Typer) else getattr(target, "help", target.__doc__)
+    return str(text or "").strip().partition("\n")[0]
 
 
 def _broken(name: str, why: str) -> Any:

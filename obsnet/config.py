@@ -17,7 +17,9 @@ __all__ = ["Options", "apply_overrides", "out_folder", "read_toml", "resolve_fil
 class Options(BaseModel):
     """Base of every table of options: frozen, no unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, arbitrary_types_allowed=True
+    )
 
 
 Model = TypeVar("Model", bound=BaseModel)

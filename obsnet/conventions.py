@@ -6,10 +6,10 @@ import re
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from obsnet.constants import MOLAR_MASS_CARBON, SPECIES, Species, species
 from obsnet.errors import ConfigError, FormatError, MissingVariableError, UnitError
+from obsnet.typing import Times
 from obsnet.units import conversion_factor
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
 
 Basis = Literal["substance", "carbon"]
 TimeStamp = Literal["start", "middle", "end"]
-Times = npt.NDArray[np.datetime64]
 
 _NAMES = {
     "lat": ("latitude", ("lat", "latitude", "nav_lat"), "degree.*north|degrees?_?N$"),

@@ -17,11 +17,10 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from obsnet.grid import WGS84_E, Grid, strip_area
+from obsnet.typing import Floats, Ints
 
 __all__ = ["around", "coverage", "polygon_area"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 _ROUNDING = 1e-10  # fractions nearer to 0 or 1 than this are 0 or 1
 # Nodes and weights of 5-point Gauss-Legendre quadrature: a tuple, which numba unrolls.
 _GAUSS = tuple((float(x), float(w)) for x, w in zip(*np.polynomial.legendre.leggauss(5), strict=True))

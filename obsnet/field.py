@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from obsnet.errors import GridError, RangeError
 from obsnet.grid import Grid, centre_order
+from obsnet.typing import Bools, Floats
 
 __all__ = ["NanPolicy", "fill_nan", "grid_of", "like_field", "values_on"]
 
-Floats = npt.NDArray[np.float64]
 NanPolicy = Literal["raise", "zero", "propagate"]
 
 
@@ -64,7 +63,7 @@ def like_field(field: Any, values: Floats, grid: Grid) -> Any:
     return xr.DataArray(values, dims=model.dims, coords=coords, name=field.name, attrs=field.attrs)
 
 
-def fill_nan(values: Floats, policy: NanPolicy, what: str) -> tuple[Floats, npt.NDArray[np.bool_] | None]:
+def fill_nan(values: Floats, policy: NanPolicy, what: str) -> tuple[Floats, Bools | None]:
     """Apply a policy for missing values.
 
     Parameters

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
 from obsnet.conventions import (
@@ -24,10 +23,10 @@ from obsnet.errors import FormatError, GridError, MissingVariableError, nearest
 from obsnet.field import NanPolicy
 from obsnet.grid import Grid, centre_order
 from obsnet.times import as_utc
+from obsnet.typing import Floats, Times
 
 __all__ = ["Variables", "read_any_flux"]
 
-Floats = npt.NDArray[np.float64]
 Variables = str | Sequence[str] | Mapping[str, str] | None
 
 
@@ -120,7 +119,7 @@ def _choose(data: xr.Dataset, asked: Variables, where: str) -> dict[str, str]:
 
 def _periods(
     data: xr.Dataset, time_is: TimeStamp | None, period: tuple[Any, Any] | None, where: str
-) -> tuple[npt.NDArray[np.datetime64], list[str]]:
+) -> tuple[Times, list[str]]:
     """Return bounds (time, 2) and what had to be assumed."""
     time = find_axis(data, "time", where)
     if period is not None:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from obsnet.errors import GridError
+from obsnet.typing import Floats, Ints
 
 __all__ = ["WGS84_AREA", "Grid", "axis_cell", "centre_order", "strip_area"]
 
@@ -24,9 +25,6 @@ WGS84_F = 1.0 / 298.257223563  # flattening; NIMA TR8350.2
 WGS84_E = float(np.sqrt(WGS84_F * (2.0 - WGS84_F)))  # first eccentricity
 _DECIMALS = 9
 _FLOAT32_DEGREES = 2e-5  # a float32 longitude near 180 is known to no better than this
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 def strip_area(lat: npt.ArrayLike) -> Floats:

@@ -19,19 +19,16 @@ from pydantic import Field
 from obsnet.config import Options, validate
 from obsnet.errors import ConfigError, nearest
 from obsnet.store import sha256, sweep, write_text
+from obsnet.work.work import Work
 
 __all__ = ["Case", "RunOptions", "Stage", "StageResult", "load_stages", "read_case", "run_case"]
 
 
-class RunOptions(Options):
+class RunOptions(Work):
     """The table ``[run]`` of a case."""
 
     name: str = Field(description="what the run is called in its outputs")
     out: str = Field("run", description="folder of all outputs, relative to the case file")
-    scheduler: str = Field(
-        "processes", description="serial, processes or dask", pattern="^(serial|processes|dask)$"
-    )
-    workers: int | None = Field(None, ge=1, description="worker processes; by default the processors at hand")
     seed: int = Field(0, ge=0, description="seed of every random number of the run")
 
 

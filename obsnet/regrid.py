@@ -12,16 +12,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 
 from obsnet.errors import GridError
 from obsnet.field import NanPolicy, fill_nan, like_field, values_on
 from obsnet.grid import Grid, strip_area
+from obsnet.typing import Floats
 
 __all__ = ["Overlap", "overlap", "regrid_flux", "regrid_total"]
 
-Floats = npt.NDArray[np.float64]
 _WHOLE = 1.0 - 1e-6  # a cell covered to this fraction is covered: edges are kept to 1e-9 degree
 
 

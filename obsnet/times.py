@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from obsnet.errors import ConfigError
+from obsnet.typing import Texts
 
 __all__ = [
     "SEASONS",
@@ -115,7 +116,7 @@ def solar_hour(times: Any, longitude: Any) -> np.ndarray:
     return np.mod(to_epoch(times) / 3600.0 + np.asarray(longitude, dtype=np.float64) / 15.0, 24.0)
 
 
-def season(time: npt.ArrayLike) -> npt.NDArray[np.str_]:
+def season(time: npt.ArrayLike) -> Texts:
     """Return the three-month season of UTC times: one of `SEASONS`."""
     month = np.asarray(time).astype("datetime64[M]").astype(np.int64) % 12
     return np.array(SEASONS)[(month + 1) // 3 % 4]

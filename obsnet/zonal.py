@@ -22,6 +22,7 @@ from obsnet.coverage import around, coverage, polygon_area
 from obsnet.errors import RangeError, RegionError, UnitError
 from obsnet.field import NanPolicy, fill_nan, values_on
 from obsnet.grid import Grid
+from obsnet.typing import Floats, Texts
 
 if TYPE_CHECKING:
     import geopandas
@@ -30,7 +31,6 @@ __all__ = ["OFFSHORE", "OUTSIDE", "ZonalWeights", "assign_points", "cache_folder
 
 log = logging.getLogger(__name__)
 
-Floats = npt.NDArray[np.float64]
 OUTSIDE = "outside"  # the part of the domain in no region
 OFFSHORE = "offshore"  # a point in no region and near none
 _VERSION = "1"  # of the cache files
@@ -236,7 +236,7 @@ def zonal_weights(
 
 def assign_points(
     lat: npt.ArrayLike, lon: npt.ArrayLike, regions: geopandas.GeoDataFrame, *, snap_deg: float = 0.3
-) -> tuple[npt.NDArray[np.str_], Floats]:
+) -> tuple[Texts, Floats]:
     """Say in which region each point source lies; those just off a coast go to the nearest region.
 
     Parameters

@@ -26,6 +26,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from obsnet.work.work import Work
+
 NEEDED = (
     "sounding_id",
     "time",
@@ -104,10 +106,14 @@ def chains(files, repeats):
     settings = Superobs(errors=error_model("baker2022_co2"))
 
     def at_once(folder):
-        assert not ingest(files, folder + "/s", IngestOptions(superobs=settings), scheduler="serial").bad
+        assert not ingest(
+            files, folder + "/s", IngestOptions(superobs=settings), work=Work(scheduler="serial")
+        ).bad
 
     def into_store(folder):
-        assert not ingest(files, folder + "/s", IngestOptions(profiles="good"), scheduler="serial").bad
+        assert not ingest(
+            files, folder + "/s", IngestOptions(profiles="good"), work=Work(scheduler="serial")
+        ).bad
 
     def from_store(folder):
         assert not combine_store(folder + "/s", folder + "/o", Selection("CO2"), settings).bad
@@ -157,7 +163,7 @@ def year(files, days, dozen=12):
                 made.append(Path(folder) / f"oco2_LtCO2_{stamp}_B11100Ar_230603000000s.nc4")
                 redate(files[d % len(files)], made[-1], first + d)
             started, clock = time.process_time(), time.monotonic()
-            summary = ingest(made, folder + "/store", options, scheduler="serial")
+            summary = ingest(made, folder + "/store", options, work=Work(scheduler="serial"))
             ours, wall = ours + time.process_time() - started, wall + time.monotonic() - clock
             assert not summary.bad
             rows += summary.soundings
@@ -187,8 +193,8 @@ from retrieval.ingest.run import IngestOptions, ingest
 if __name__ == "__main__":
     files, store, workers, profiles = json.loads(sys.argv[1])
     start = time.monotonic()
-    how = {"scheduler": "processes", "workers": workers} if workers > 1 else {"scheduler": "serial"}
-    summary = ingest(files, store, IngestOptions(profiles=profiles), **how)
+    how = Work(scheduler="processes" if workers > 1 else "serial", workers=workers)
+    summary = ingest(files, store, IngestOptions(profiles=profiles), work=how)
     assert not summary.bad
     used = [resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     processor = sum(u.ru_utime + u.ru_stime for u in used)

@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from obsnet.work.parallel import cpu_count, map_unordered
+from obsnet.work.work import Work
 from stations.curve.fit import CurveWarning, fit_curve
 from stations.curve.many import summarise
 
@@ -105,7 +106,7 @@ def many(stations: int, years: int, workers: int, scheduler: str) -> None:
     slopes = []
     start = time.perf_counter()
     for _, done in map_unordered(
-        partial(task, years=years), range(stations), scheduler=scheduler, workers=workers
+        partial(task, years=years), range(stations), work=Work(scheduler=scheduler, workers=workers)
     ):
         by_worker.setdefault(done.worker, []).append(done)
         slopes.append(done.slope)

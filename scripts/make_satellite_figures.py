@@ -18,6 +18,8 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 
+from obsnet.work.work import Work
+
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
@@ -139,7 +141,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         store, made = ObservationStore(Path(folder) / "store"), ObservationStore(Path(folder) / "superobs")
         granules = sorted((options.data / "satellite" / "tropomi_blended").glob("*.nc"))
-        ingest(granules, store.path, IngestOptions(), scheduler="serial")
+        ingest(granules, store.path, IngestOptions(), work=Work(scheduler="serial"))
         # a map has no transport model, so its observations carry no transport error
         errors = error_model("chen2023_ch4", transport=0.0)
         settings = Superobs("area", errors, Grid.regular(18, 54, 73, 135, 0.5, 0.5))

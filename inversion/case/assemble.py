@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import scipy.sparse as sp
 
@@ -30,10 +29,9 @@ from inversion.problem.time_bins import TimeBins, state_bins
 from obsnet.constants import Species, species
 from obsnet.errors import ConfigError, nearest
 from obsnet.grid import Grid
+from obsnet.typing import Bools, Floats, Texts
 
 __all__ = ["Assembled", "assemble"]
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +76,7 @@ class Assembled:
     counts: dict[str, int]
     errors: ErrorParts
 
-    def select(self, rows: npt.NDArray[np.bool_]) -> Assembled:
+    def select(self, rows: Bools) -> Assembled:
         """Return the problem of some of the observations."""
         return replace(
             self,
@@ -193,7 +191,7 @@ def assemble(
     )
 
 
-def _passes(table: pa.Table) -> npt.NDArray[np.str_]:
+def _passes(table: pa.Table) -> Texts:
     """Return what each observation was made in: the pass of a satellite, by its first time, or the station."""
     platform, kind = (table[n].to_numpy(zero_copy_only=False).astype(str) for n in ("platform", "kind"))
     time = table["time"].to_numpy().astype("datetime64[m]")

@@ -5,20 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 
 from inversion.case.options import BasisOptions
 from inversion.problem.basis import Basis, block_error, expected_information, membership, quadtree
 from inversion.problem.problem import Problem
 from obsnet.errors import ConfigError, nearest
+from obsnet.typing import Floats
 
 if TYPE_CHECKING:
     from inversion.case.assemble import Assembled
 
 __all__ = ["make_basis"]
-
-Floats = npt.NDArray[np.float64]
 
 
 def make_basis(options: BasisOptions, made: Assembled, area: Any) -> Basis:

@@ -14,14 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from inversion.problem.posterior import Aggregate
 from obsnet.errors import ConfigError, SolverError
+from obsnet.typing import Floats
 
 __all__ = ["Combined", "Member", "combine", "ensemble_dataset", "member_options"]
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.linalg as la
 
 from inversion.case.assemble import Assembled
@@ -28,10 +27,10 @@ from inversion.operators.covariance import LowRankCovariance, SumCovariance, pro
 from inversion.operators.kernels import grid_distance
 from inversion.problem.basis import block_error
 from obsnet.errors import ConfigError
+from obsnet.typing import Bools, Floats
 
 __all__ = ["Estimate", "EstimatedErrors", "error_model", "estimate_errors"]
 
-Floats = npt.NDArray[np.float64]
 # What a key of the case file is, for `[invert.likelihood] estimate`.
 _KINDS = {
     "relative": "prior_sigma",
@@ -148,7 +147,7 @@ def estimate_errors(
     return EstimatedErrors(tuple(rows), changed, start, likelihood, part.problem.n_obs, choice.restricted)
 
 
-def _thinned(made: Assembled, most: int) -> npt.NDArray[np.bool_]:
+def _thinned(made: Assembled, most: int) -> Bools:
     """Choose observations evenly over platforms and times."""
     n = made.problem.n_obs
     chosen = np.ones(n, dtype=bool)

@@ -15,14 +15,14 @@ from inversion.problem.posterior import Posterior
 from inversion.problem.problem import Problem
 from obsnet.errors import ConfigError, nearest
 from obsnet.times import SEASONS, season
+from obsnet.typing import Bools, Floats, Ints
 
 __all__ = ["evaluate", "left_out", "orbits", "withheld"]
 
-Floats = npt.NDArray[np.float64]
 _GAP_MINUTES = 20.0  # a satellite that is silent for longer has left the domain
 
 
-def orbits(platform: npt.ArrayLike, time: npt.ArrayLike) -> npt.NDArray[np.int64]:
+def orbits(platform: npt.ArrayLike, time: npt.ArrayLike) -> Ints:
     """Return the number of the pass of each observation: a run without a gap of more than 20 minutes.
 
     Parameters
@@ -45,7 +45,7 @@ def orbits(platform: npt.ArrayLike, time: npt.ArrayLike) -> npt.NDArray[np.int64
     return number
 
 
-def withheld(table: pa.Table, rule: WithholdOptions) -> npt.NDArray[np.bool_]:
+def withheld(table: pa.Table, rule: WithholdOptions) -> Bools:
     """Say which observations a rule holds back.
 
     Parameters

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from inversion.case.options import ForeignOptions
 from inversion.jacobian.foreign import ForeignJacobian
@@ -19,10 +18,9 @@ from inversion.operators.covariance import (
 from inversion.problem.problem import Problem
 from inversion.problem.state import State, StateBlock
 from obsnet.errors import UnitError
+from obsnet.typing import Floats
 
 __all__ = ["foreign_problem"]
-
-Floats = npt.NDArray[np.float64]
 
 
 def foreign_problem(data: ForeignJacobian, options: ForeignOptions) -> tuple[Problem, dict[str, Any]]:

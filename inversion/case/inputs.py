@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -18,11 +17,10 @@ from obsnet.constants import Species, species
 from obsnet.errors import ConfigError, FormatError, SchemaError
 from obsnet.grid import Grid
 from obsnet.scales import one_scale
+from obsnet.typing import Floats, Texts
 from obsnet.zonal import ZonalWeights, zonal_weights
 
 __all__ = ["Inputs", "PriorFlux", "load", "locate", "match_observations", "read_prior", "read_zones"]
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +42,7 @@ class PriorFlux:
     notes: tuple[str, ...] = ()
 
 
-def match_observations(table: pa.Table, obs_ids: npt.NDArray[np.str_]) -> tuple[pa.Table, dict[str, int]]:
+def match_observations(table: pa.Table, obs_ids: Texts) -> tuple[pa.Table, dict[str, int]]:
     """Keep the observations that have a footprint and may be used.
 
     Parameters

@@ -17,10 +17,9 @@ from inversion.operators.covariance import Covariance, DiagonalCovariance
 from inversion.operators.kernels import EARTH_RADIUS_KM, unit_vectors
 from inversion.operators.observation_error import MarkovError
 from obsnet.errors import ConfigError, nearest
+from obsnet.typing import Floats, Ints, Texts
 
 __all__ = ["ErrorParts", "error_parts", "sampling_variance"]
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,9 +44,9 @@ class ErrorParts:
 
     own: Floats
     model: Floats
-    key: npt.NDArray[np.str_]
-    memory: npt.NDArray[np.str_]
-    group: npt.NDArray[np.int64]
+    key: Texts
+    memory: Texts
+    group: Ints
     position: Floats
     length: dict[str, float]
 
@@ -114,8 +113,8 @@ def error_parts(
 
 
 def _neighbours(
-    options: InvertOptions, table: pa.Table, kind: npt.NDArray[np.str_], platform: npt.NDArray[np.str_]
-) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.int64], Floats]:
+    options: InvertOptions, table: pa.Table, kind: Texts, platform: Texts
+) -> tuple[Texts, Ints, Floats]:
     """Return which length an observation's model error has, what it shares it with, and where it lies there.
 
     Stations are groups in time (hours), orbits groups along the track (straight distance from the orbit's first

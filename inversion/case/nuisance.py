@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import scipy.sparse as sp
@@ -19,10 +18,10 @@ from inversion.problem.state import StateBlock
 from inversion.problem.time_bins import state_bins
 from obsnet.constants import Species
 from obsnet.errors import ConfigError, nearest
+from obsnet.typing import Floats, Texts
 
 __all__ = ["background", "nuisance_blocks"]
 
-Floats = npt.NDArray[np.float64]
 Block = tuple[StateBlock, sp.csr_array, Covariance]
 
 
@@ -152,13 +151,13 @@ def _gradient_block(options: OffsetOptions, table: pa.Table, gas: Species) -> Bl
     )
 
 
-def _known(where: str, given: Mapping[str, float], source: npt.NDArray[np.str_]) -> None:
+def _known(where: str, given: Mapping[str, float], source: Texts) -> None:
     for name in given:
         if name not in source:
             raise ConfigError(f"{where} no observation is from {name!r}{nearest(name, set(source))}")
 
 
-def _text(table: pa.Table, column: str) -> npt.NDArray[np.str_]:
+def _text(table: pa.Table, column: str) -> Texts:
     return np.asarray(pc.fill_null(table[column], "unknown").to_numpy(zero_copy_only=False)).astype(str)
 
 

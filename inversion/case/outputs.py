@@ -50,7 +50,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from inversion.case.assemble import Assembled
@@ -60,10 +59,10 @@ from inversion.problem.basis import Basis
 from inversion.problem.posterior import Posterior
 from inversion.problem.totals import Totals
 from obsnet.constants import SECONDS_PER_YEAR, species
+from obsnet.typing import Floats, Times
 
 __all__ = ["add_likelihood", "fit_table", "posterior_dataset", "summary_of", "write_posterior"]
 
-Floats = npt.NDArray[np.float64]
 # Unit (empty: that of the observations) and meaning of each number by source.
 _SOURCE_NOTES = {
     "count": ("1", "observations used"),
@@ -233,13 +232,11 @@ def _add_basis(data: Any, basis: Basis, made: Assembled, posterior: Posterior) -
     }
 
 
-def _middle(edges: npt.NDArray[np.datetime64]) -> npt.NDArray[np.datetime64]:
+def _middle(edges: Times) -> Times:
     return np.asarray(edges[:-1] + (edges[1:] - edges[:-1]) // 2)
 
 
-def _flux_fields(
-    made: Assembled, posterior: Posterior
-) -> tuple[npt.NDArray[np.datetime64], dict[str, Floats]]:
+def _flux_fields(made: Assembled, posterior: Posterior) -> tuple[Times, dict[str, Floats]]:
     """Return the common time edges of all sectors and the four flux fields on them."""
     problem = posterior.problem
     assert problem.state is not None

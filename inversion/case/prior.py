@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 
 from inversion.case.options import SectorOptions
@@ -15,10 +14,9 @@ from inversion.operators.kronecker import KroneckerCovariance
 from inversion.problem.time_bins import TimeBins
 from obsnet.errors import ConfigError, SolverError
 from obsnet.grid import Grid
+from obsnet.typing import Floats
 
 __all__ = ["flux_operator", "sector_error"]
-
-Floats = npt.NDArray[np.float64]
 
 
 def flux_operator(bins: TimeBins, prior: Floats, profile: str) -> sp.csr_array:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from inversion.case.options import InvertOptions
 from obsnet.errors import ConfigError
+from obsnet.typing import Bools, Texts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -61,7 +61,7 @@ class SolvedCase:
     regions_source: str
     damaged: tuple[str, ...]
     estimated: EstimatedErrors | None
-    held_back: npt.NDArray[np.str_]
+    held_back: Texts
     basis: Basis | None
 
 
@@ -101,7 +101,7 @@ def solve_case(
     folder: Path,
     out: Path,
     report: Report,
-    held_back: npt.NDArray[np.str_] | None = None,
+    held_back: Texts | None = None,
     restart: str = "restart.npz",
 ) -> SolvedCase:
     """Read and solve a case; nothing is written but a restart file.
@@ -196,9 +196,7 @@ def _solve(
     return reduction.solve(go)
 
 
-def _held(
-    options: InvertOptions, made: Assembled, held_back: npt.NDArray[np.str_] | None
-) -> npt.NDArray[np.bool_]:
+def _held(options: InvertOptions, made: Assembled, held_back: Texts | None) -> Bools:
     """Say which observations are held back."""
     from inversion.case.evaluation import withheld
 
@@ -212,7 +210,7 @@ def _held(
     return held
 
 
-def _without(made: Assembled, held: npt.NDArray[np.bool_]) -> Assembled:
+def _without(made: Assembled, held: Bools) -> Assembled:
     """Return the problem of the observations that are not held back."""
     from dataclasses import replace
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.linalg as la
 import scipy.sparse as sp
 
@@ -15,10 +14,9 @@ from inversion.problem.posterior import Aggregate
 from inversion.problem.problem import Problem
 from inversion.solvers.primal import compressed, normal_matrix, precision
 from obsnet.errors import ConfigError, SolverError
+from obsnet.typing import Floats
 
 __all__ = ["HyperMember", "hyper_ensemble"]
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,6 +25,7 @@ from inversion.operators.covariance import project
 from inversion.operators.kernels import KERNEL_SLOPES, KERNELS, as_matrix
 from inversion.operators.kronecker import KroneckerCovariance
 from obsnet.errors import ConfigError, SolverError, nearest
+from obsnet.typing import Bools, Floats
 
 __all__ = [
     "ErrorModel",
@@ -35,8 +36,6 @@ __all__ = [
     "Term",
     "fit_hyperparameters",
 ]
-
-Floats = npt.NDArray[np.float64]
 
 
 class Term(Protocol):
@@ -163,7 +162,7 @@ class ModelErrorTerm:
     """
 
     sigma: Mapping[str, Floats]
-    memory: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+    memory: Mapping[str, Bools] = field(default_factory=dict)
     length: Mapping[str, float] = field(default_factory=dict)
     group: npt.NDArray[Any] | None = None
     position: Floats | None = None

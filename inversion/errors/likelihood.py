@@ -11,10 +11,10 @@ import scipy.linalg as la
 from inversion.problem.innovation import innovation_covariance
 from inversion.problem.problem import Problem
 from inversion.solvers.primal import normal_matrix
+from obsnet.typing import Floats
 
 __all__ = ["LikelihoodSurface", "likelihood_surface"]
 
-Floats = npt.NDArray[np.float64]
 _LARGEST = 2000  # the smaller side of the problem: an eigenvalue decomposition of that size
 
 

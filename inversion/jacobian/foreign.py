@@ -14,13 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from obsnet.errors import FormatError, MissingVariableError, SchemaError, UnitError
+from obsnet.typing import Floats, Ints, Texts
 
 __all__ = ["BadRow", "ForeignJacobian", "bad_rows", "read_foreign"]
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -132,9 +130,9 @@ class ForeignJacobian:
     model_error: Floats
     matrix: Floats
     boundary: Floats
-    label: npt.NDArray[np.str_]
-    file: npt.NDArray[np.str_]
-    row: npt.NDArray[np.int64]
+    label: Texts
+    file: Texts
+    row: Ints
     bad: tuple[BadRow, ...] = ()
     notes: tuple[str, ...] = ()
     faults: tuple[str, ...] = field(default=())
@@ -257,7 +255,7 @@ def _from_layout(data: Any, layout: Layout, path: Path) -> ForeignJacobian:
     )
 
 
-def _labels(data: Any, layout: Layout, n: int) -> npt.NDArray[np.str_]:
+def _labels(data: Any, layout: Layout, n: int) -> Texts:
     if layout.label is None or layout.label not in data.variables:
         return np.full(n, "all")
     labels = np.asarray(data[layout.label].values)

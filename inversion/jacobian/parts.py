@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy import sparse
@@ -15,6 +14,7 @@ from scipy import sparse
 from obsnet import schema
 from obsnet.errors import FormatError, SchemaError, nearest
 from obsnet.store import atomic_path, read_table, write_table
+from obsnet.typing import Ints, Texts
 
 __all__ = ["SIDES", "VALUES", "RunIndex", "positions", "refuse_repeats", "write_part"]
 
@@ -57,7 +57,7 @@ class RunIndex:
     def __init__(self, path: Path, parts: list[str], n_cell: int, n_time: int) -> None:
         self.path, self.parts, self.n_cell, self.n_time = path, parts, n_cell, n_time
         names: list[str] = []
-        runs: list[tuple[npt.NDArray[np.int64], ...]] = []
+        runs: list[tuple[Ints, ...]] = []
         known = 0
         for part_number, part in enumerate(parts):
             reader = self._open(part)
@@ -92,13 +92,13 @@ class RunIndex:
             raise SchemaError(f"{path}: not a {schema.SENSITIVITY.name} table")
         return reader
 
-    def rows(self, obs_ids: Sequence[str] | npt.NDArray[np.str_] | None) -> npt.NDArray[np.int64]:
+    def rows(self, obs_ids: Sequence[str] | Texts | None) -> Ints:
         """Return positions in `obs_id`, sorted by identity or as asked."""
         if obs_ids is None:
             return np.argsort(self.obs_id, kind="stable")
         return positions(self.obs_id, obs_ids, str(self.path))
 
-    def load(self, rows: npt.NDArray[np.int64]) -> dict[str, Any]:
+    def load(self, rows: Ints) -> dict[str, Any]:
         """Return the fields of the Jacobian of these observations, each run of rows read straight to its place."""
         n_column = self.n_cell * self.n_time
         where = np.full(self.obs_id.size, -1)
@@ -146,7 +146,7 @@ class RunIndex:
             **self._beside(where, rows.size, {self.parts[p] for p in np.unique(self.run_part[runs])}),
         }
 
-    def _beside(self, where: npt.NDArray[np.int64], n: int, parts: set[str]) -> dict[str, Any]:
+    def _beside(self, where: Ints, n: int, parts: set[str]) -> dict[str, Any]:
         """Read boundary shares and background values of the observations that `where` places."""
         n_time = self.n_time
         place = {str(name): int(where[i]) for i, name in enumerate(self.obs_id) if where[i] >= 0}
@@ -231,9 +231,7 @@ def _checked_background(table: pa.Table, n_time: int, where: str) -> pa.Table:
     return table
 
 
-def positions(
-    have: npt.NDArray[np.str_], want: Sequence[str] | npt.NDArray[np.str_], where: str
-) -> npt.NDArray[np.int64]:
+def positions(have: Texts, want: Sequence[str] | Texts, where: str) -> Ints:
     """Return where the wanted names stand, or say which are missing."""
     asked = np.asarray(want, dtype=np.str_)
     refuse_repeats(asked, "the list of observations asked for")
@@ -247,7 +245,7 @@ def positions(
     return np.array([place[name] for name in asked.tolist()], dtype=np.int64)
 
 
-def refuse_repeats(names: npt.NDArray[np.str_], where: str) -> None:
+def refuse_repeats(names: Texts, where: str) -> None:
     """Raise SchemaError where a name occurs more than once."""
     unique, counts = np.unique(names, return_counts=True)
     if unique.size < names.size:

@@ -37,6 +37,7 @@ from obsnet import schema
 from obsnet.errors import FormatError, GridError, SchemaError, UnitError
 from obsnet.grid import Grid
 from obsnet.store import write_text
+from obsnet.typing import Floats, Ints, Texts, Times
 from obsnet.units import conversion_factor
 
 __all__ = ["KINDS", "SIDES", "UNIT", "Jacobian", "JacobianStore"]
@@ -81,15 +82,15 @@ class Jacobian:
     """
 
     matrix: sparse.csr_array
-    obs_id: npt.NDArray[np.str_]
+    obs_id: Texts
     grid: Grid
-    time_edges: npt.NDArray[np.datetime64]
+    time_edges: Times
     unit: str = UNIT
     stderr: sparse.csr_array | None = None
     boundary: sparse.csr_array | None = None
-    background: npt.NDArray[np.float64] | None = None
-    background_uncertainty: npt.NDArray[np.float64] | None = None
-    fixed: npt.NDArray[np.float64] | None = None
+    background: Floats | None = None
+    background_uncertainty: Floats | None = None
+    fixed: Floats | None = None
 
     def __post_init__(self) -> None:
         _check_unit(self.unit)
@@ -115,7 +116,7 @@ class Jacobian:
         """Count of flux time bins."""
         return self.time_edges.size - 1
 
-    def select(self, obs_ids: Sequence[str] | npt.NDArray[np.str_]) -> Jacobian:
+    def select(self, obs_ids: Sequence[str] | Texts) -> Jacobian:
         """Return the rows of these observations, in the order asked.
 
         Raises
@@ -300,7 +301,7 @@ class JacobianStore:
         return Grid.from_dict(self.meta["grid"])
 
     @property
-    def time_edges(self) -> npt.NDArray[np.datetime64]:
+    def time_edges(self) -> Times:
         """Edges of the flux time bins, shape (n_time + 1,)."""
         return _check_edges(self.meta["time_edges"])
 
@@ -337,11 +338,11 @@ class JacobianStore:
         """Return the names of the parts that are whole, sorted."""
         return sorted(p.stem for p in (self.path / "sensitivity").glob("[!.]*.parquet"))
 
-    def obs_ids(self) -> npt.NDArray[np.str_]:
+    def obs_ids(self) -> Texts:
         """Return the observations, sorted."""
         return np.sort(self._index().obs_id)
 
-    def read(self, obs_ids: Sequence[str] | npt.NDArray[np.str_] | None = None) -> Jacobian:
+    def read(self, obs_ids: Sequence[str] | Texts | None = None) -> Jacobian:
         """Read the Jacobian; memory is the result and one row group of one part.
 
         Parameters
@@ -359,9 +360,7 @@ class JacobianStore:
         index = self._index()
         return self._load(index, index.rows(obs_ids))
 
-    def batches(
-        self, size: int, obs_ids: Sequence[str] | npt.NDArray[np.str_] | None = None
-    ) -> Iterator[Jacobian]:
+    def batches(self, size: int, obs_ids: Sequence[str] | Texts | None = None) -> Iterator[Jacobian]:
         """Yield the Jacobian `size` observations at a time, in the order of `read`."""
         index = self._index()
         rows = index.rows(obs_ids)
@@ -371,13 +370,13 @@ class JacobianStore:
     def _index(self) -> RunIndex:
         return RunIndex(self.path, self.parts(), self.grid.size, self.time_edges.size - 1)
 
-    def _load(self, index: RunIndex, rows: npt.NDArray[np.int64]) -> Jacobian:
+    def _load(self, index: RunIndex, rows: Ints) -> Jacobian:
         return Jacobian(
             grid=self.grid, time_edges=self.time_edges, unit=self.meta["unit"], **index.load(rows)
         )
 
 
-def _check_edges(edges: npt.ArrayLike) -> npt.NDArray[np.datetime64]:
+def _check_edges(edges: npt.ArrayLike) -> Times:
     out = np.asarray(edges).astype("datetime64[us]")
     if out.ndim != 1 or out.size < 2 or np.isnat(out).any() or (np.diff(out) <= np.timedelta64(0)).any():
         raise GridError(f"time_edges must be two or more increasing times, found {out.size} of them")
@@ -409,7 +408,7 @@ def _normal_meta(meta: Mapping[str, Any], where: str) -> dict[str, Any]:
     }
 
 
-def _merge(old: npt.NDArray, new: npt.NDArray, name: str) -> npt.NDArray[np.int64]:
+def _merge(old: npt.NDArray, new: npt.NDArray, name: str) -> Ints:
     """Return the new interval of each old one, or say which edge does not fit."""
     stray = new[~np.isin(new, old)]
     if stray.size or new[0] != old[0] or new[-1] != old[-1]:
@@ -418,7 +417,7 @@ def _merge(old: npt.NDArray, new: npt.NDArray, name: str) -> npt.NDArray[np.int6
     return np.searchsorted(new, old[:-1], side="right") - 1
 
 
-def _sum_columns(matrix: sparse.csr_array, target: npt.NDArray[np.int64], n: int) -> sparse.csr_array:
+def _sum_columns(matrix: sparse.csr_array, target: Ints, n: int) -> sparse.csr_array:
     """Return the matrix with its columns added up into `target`, summed in float64."""
     out = sparse.csr_array(
         (matrix.data.astype(np.float64), target[matrix.indices], matrix.indptr), shape=(matrix.shape[0], n)

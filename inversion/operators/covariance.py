@@ -18,6 +18,7 @@ import scipy.linalg as la
 import scipy.sparse as sp
 
 from obsnet.errors import RangeError, SolverError
+from obsnet.typing import Floats
 
 __all__ = [
     "BlockDiagonalCovariance",
@@ -29,8 +30,6 @@ __all__ = [
     "as_covariance",
     "project",
 ]
-
-Floats = npt.NDArray[np.float64]
 
 
 class Covariance(ABC):

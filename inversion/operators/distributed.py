@@ -11,16 +11,14 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 
 from inversion.operators import matrix_products as products
 from inversion.operators.normal_equations import add_normal
 from obsnet.errors import SolverError
+from obsnet.typing import Floats, Ints, Texts
 
 __all__ = ["BlockJacobian", "store_blocks"]
-
-Floats = npt.NDArray[np.float64]
 
 
 def _forward(block: sp.csr_array, x: Floats) -> Floats:
@@ -137,7 +135,7 @@ class BlockJacobian:
             here = block if sp.issparse(block) else compute(block)[0]
             yield span, _checked(here, span.stop - span.start, self.shape[1])
 
-    def __getitem__(self, rows: npt.NDArray[np.int64]) -> sp.csr_array:
+    def __getitem__(self, rows: Ints) -> sp.csr_array:
         """Return some rows as one sparse matrix in this process."""
         parts = []
         order = np.asarray(rows)
@@ -161,15 +159,13 @@ def _checked(block: Any, rows: int, columns: int) -> sp.csr_array:
     return matrix
 
 
-def _read(path: str, ids: npt.NDArray[np.str_]) -> sp.csr_array:
+def _read(path: str, ids: Texts) -> sp.csr_array:
     from inversion.jacobian.store import JacobianStore
 
     return sp.csr_array(JacobianStore(path).read(ids).matrix)
 
 
-def store_blocks(
-    path: str, obs_ids: npt.NDArray[np.str_], columns: int, *, rows: int = 5000
-) -> BlockJacobian:
+def store_blocks(path: str, obs_ids: Texts, columns: int, *, rows: int = 5000) -> BlockJacobian:
     """Return the Jacobian of a store as blocks that are read where they are used.
 
     Parameters

@@ -16,6 +16,7 @@ import scipy.sparse as sp
 
 from inversion.operators.toeplitz import SMALLEST, GridCorrelation
 from obsnet.errors import ConfigError, nearest
+from obsnet.typing import Floats
 
 __all__ = [
     "EARTH_RADIUS_KM",
@@ -30,7 +31,6 @@ __all__ = [
     "unit_vectors",
 ]
 
-Floats = npt.NDArray[np.float64]
 EARTH_RADIUS_KM = 6371.0088  # mean radius R1 of the WGS84 ellipsoid (IUGG)
 
 

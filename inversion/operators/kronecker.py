@@ -19,10 +19,9 @@ from inversion.operators.covariance import (
 )
 from inversion.operators.toeplitz import GridCorrelation, as_grid_correlation
 from obsnet.errors import SolverError
+from obsnet.typing import Floats
 
 __all__ = ["KroneckerCovariance"]
-
-Floats = npt.NDArray[np.float64]
 
 
 class KroneckerCovariance(Covariance):

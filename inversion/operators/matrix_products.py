@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from obsnet.typing import Floats, Ints
+
 __all__ = ["adjoint", "canonical", "forward"]
 
-Floats = npt.NDArray[np.float64]
 _LARGE = 2_000_000  # stored entries below which scipy's start is quicker
 
 
@@ -24,7 +25,7 @@ def _forward(
     data: npt.NDArray[np.floating],
     indices: npt.NDArray[np.integer],
     indptr: npt.NDArray[np.integer],
-    cuts: npt.NDArray[np.int64],
+    cuts: Ints,
     x: Floats,
     out: Floats,
 ) -> None:  # pragma: no cover - compiled
@@ -50,7 +51,7 @@ def _adjoint(
     data: npt.NDArray[np.floating],
     indices: npt.NDArray[np.integer],
     indptr: npt.NDArray[np.integer],
-    cuts: npt.NDArray[np.int64],
+    cuts: Ints,
     v: Floats,
     out: Floats,
 ) -> None:  # pragma: no cover - compiled
@@ -111,7 +112,7 @@ def adjoint(matrix: Any, v: Floats) -> Floats:
     return out if v.ndim == 2 else out[:, 0]
 
 
-def _cuts(matrix: sp.csr_array) -> npt.NDArray[np.int64]:
+def _cuts(matrix: sp.csr_array) -> Ints:
     """Return column limits of parts with about as many entries each."""
     parts = 16
     # a sample is enough to balance the parts

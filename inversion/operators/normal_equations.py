@@ -10,9 +10,9 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["add_normal", "row_quadratics"]
+from obsnet.typing import Floats
 
-Floats = npt.NDArray[np.float64]
+__all__ = ["add_normal", "row_quadratics"]
 
 
 @numba.njit(cache=True, parallel=True, fastmath=False)

@@ -16,11 +16,9 @@ from inversion.operators.covariance import (
     DiagonalCovariance,
 )
 from obsnet.errors import RangeError, SolverError
+from obsnet.typing import Floats, Ints
 
 __all__ = ["MarkovError", "subset"]
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 class MarkovError(Covariance):

@@ -10,11 +10,11 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
+
+from obsnet.typing import Floats
 
 __all__ = ["SMALLEST", "GridCorrelation", "as_grid_correlation"]
 
-Floats = npt.NDArray[np.float64]
 _CHUNK = 32
 SMALLEST = 600  # cells below which the full matrix is as quick
 

@@ -21,11 +21,10 @@ from inversion.problem.innovation import innovation_covariance
 from inversion.problem.problem import Problem
 from obsnet.errors import ResourceError, SolverError
 from obsnet.provenance import available_memory
+from obsnet.typing import Bools, Floats, Ints
 
 __all__ = ["Basis", "expected_information", "membership", "quadtree"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 Box = tuple[int, int, int, int]
 
 
@@ -69,9 +68,7 @@ def membership(labels: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> s
     return sp.csr_array((values[inside], (label[inside], inside)), shape=(count, label.size))
 
 
-def quadtree(
-    weight: npt.ArrayLike, regions: int, gain: Callable[[npt.NDArray[np.bool_]], float] | None = None
-) -> Ints:
+def quadtree(weight: npt.ArrayLike, regions: int, gain: Callable[[Bools], float] | None = None) -> Ints:
     """Divide a grid into rectangles, small where it pays.
 
     Parameters
@@ -140,7 +137,7 @@ def _halves(w: Floats, box: Box) -> tuple[Box, Box]:
     return (r0, r1, c0, c0 + cut), (r0, r1, c0 + cut, c1)
 
 
-def expected_information(problem: Problem, name: str, times: int) -> Callable[[npt.NDArray[np.bool_]], float]:
+def expected_information(problem: Problem, name: str, times: int) -> Callable[[Bools], float]:
     """Return how many degrees of freedom for signal dividing a region is expected to add.
 
     Parameters
@@ -182,7 +179,7 @@ def expected_information(problem: Problem, name: str, times: int) -> Callable[[n
     def freedom(f: Floats, c: Floats) -> float:
         return float(np.sum(f * np.linalg.pinv(c, hermitian=True)))
 
-    def gain(masks: npt.NDArray[np.bool_]) -> float:
+    def gain(masks: Bools) -> float:
         rows = np.tile(masks.astype(np.float64), times)
         spread = error.matmul(np.ascontiguousarray(rows.T))
         seen = np.asarray(columns @ spread)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 
 from inversion.operators.covariance import DiagonalCovariance
 from inversion.problem.problem import Problem
+from obsnet.typing import Floats
 
 __all__ = ["innovation_covariance"]
 
-Floats = npt.NDArray[np.float64]
 _BLOCK = 512
 
 

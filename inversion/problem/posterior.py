@@ -19,10 +19,9 @@ import scipy.sparse as sp
 from inversion.operators.covariance import BlockDiagonalCovariance, DiagonalCovariance
 from inversion.problem.problem import Problem
 from obsnet.errors import SolverError
+from obsnet.typing import Floats
 
 __all__ = ["Aggregate", "LeftOut", "Posterior", "System"]
-
-Floats = npt.NDArray[np.float64]
 
 
 class System(Protocol):

@@ -20,10 +20,9 @@ from inversion.operators.covariance import as_covariance
 from inversion.operators.distributed import BlockJacobian
 from inversion.problem.state import State
 from obsnet.errors import RangeError, SolverError, nearest
+from obsnet.typing import Bools, Floats
 
 __all__ = ["Problem"]
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,7 +189,7 @@ class Problem:
         return self.observations - self.simulate(self.prior)
 
     @cached_property
-    def unseen(self) -> npt.NDArray[np.bool_]:
+    def unseen(self) -> Bools:
         """State elements to which no observation is sensitive, shape (n_state,)."""
         seen = np.zeros(self.n_state, dtype=bool)
         for _, block in self.row_blocks():

@@ -34,10 +34,10 @@ from inversion.problem.problem import Problem
 from inversion.problem.state import State, StateBlock
 from obsnet.errors import ResourceError, SolverError
 from obsnet.provenance import available_memory
+from obsnet.typing import Floats
 
 __all__ = ["ReducedPosterior", "Reduction", "reduce_problem"]
 
-Floats = npt.NDArray[np.float64]
 _BLOCK = 512
 
 

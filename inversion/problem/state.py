@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from obsnet.errors import ConfigError, SolverError, nearest
+from obsnet.typing import Floats
 
 __all__ = ["BlockKind", "State", "StateBlock"]
 
-Floats = npt.NDArray[np.float64]
 BlockKind = Literal["flux", "boundary", "offset", "other"]
 
 

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 
 from obsnet.errors import ConfigError
+from obsnet.typing import Floats, Ints, Times
 
 __all__ = ["TimeBins", "bin_matrix", "state_bins"]
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +28,8 @@ class TimeBins:
         Length of each flux bin.
     """
 
-    edges: npt.NDArray[np.datetime64]
-    of_flux: npt.NDArray[np.int64]
+    edges: Times
+    of_flux: Ints
     seconds: Floats
 
     @property
@@ -40,7 +38,7 @@ class TimeBins:
         return self.edges.size - 1
 
     @property
-    def middle(self) -> npt.NDArray[np.datetime64]:
+    def middle(self) -> Times:
         """Middle of each state bin."""
         return np.asarray(self.edges[:-1] + (self.edges[1:] - self.edges[:-1]) // 2)
 
@@ -54,7 +52,7 @@ class TimeBins:
         )
 
 
-def state_bins(flux_edges: npt.NDArray[np.datetime64], step: str) -> TimeBins:
+def state_bins(flux_edges: Times, step: str) -> TimeBins:
     """Group the footprints' flux bins into time bins of the state.
 
     Parameters

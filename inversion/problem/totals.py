@@ -35,7 +35,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 
 from inversion.operators.covariance import BlockDiagonalCovariance, Covariance
@@ -43,10 +42,9 @@ from inversion.problem.posterior import Aggregate, Posterior
 from inversion.problem.state import State
 from inversion.problem.time_bins import TimeBins
 from obsnet.errors import SolverError
+from obsnet.typing import Bools, Floats, Ints, Times
 
 __all__ = ["TotalWeights", "Totals", "region_totals", "total_weights"]
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +66,7 @@ class TotalWeights:
 
     sector: tuple[str, ...]
     region: tuple[str, ...]
-    period: npt.NDArray[np.datetime64]
+    period: Times
     weights: sp.csr_array
     pattern: sp.csr_array
     fixed: Floats
@@ -79,7 +77,7 @@ class TotalWeights:
         return len(self.sector), len(self.region), len(self.period) - 1
 
     @property
-    def sector_of(self) -> npt.NDArray[np.int64]:
+    def sector_of(self) -> Ints:
         """Index of the sector of each total."""
         n_sector, n_region, n_period = self.shape
         return np.repeat(np.arange(n_sector), n_region * n_period)
@@ -124,7 +122,7 @@ class Totals:
         return self.posterior.mean - self.prior.mean - own @ (inventory - self.prior.mean)
 
     @property
-    def same_sector(self) -> npt.NDArray[np.bool_]:
+    def same_sector(self) -> Bools:
         """Which pairs of totals are of one sector, shape (totals, totals)."""
         sector = self.weights.sector_of
         return sector[:, None] == sector
@@ -151,7 +149,7 @@ def total_weights(
     bins: dict[str, TimeBins],
     area: Any,
     regions: tuple[str, ...],
-    periods: npt.NDArray[np.datetime64],
+    periods: Times,
     scale: float,
 ) -> TotalWeights:
     """Return weights and patterns of all totals.
@@ -210,7 +208,7 @@ def total_weights(
     )
 
 
-def _period_shares(bins: TimeBins, periods: npt.NDArray[np.datetime64]) -> sp.csr_array:
+def _period_shares(bins: TimeBins, periods: Times) -> sp.csr_array:
     """Return the part of each period that falls into each state bin, shape (periods, bins)."""
     low, high = bins.edges[:-1].astype(np.int64), bins.edges[1:].astype(np.int64)
     start, stop = periods[:-1].astype(np.int64), periods[1:].astype(np.int64)

@@ -16,7 +16,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.linalg as la
 import scipy.sparse as sp
 
@@ -25,10 +24,10 @@ from inversion.operators.observation_error import MarkovError
 from inversion.problem.posterior import Posterior
 from inversion.problem.problem import Problem
 from obsnet.errors import SolverError
+from obsnet.typing import Floats
 
 __all__ = ["CGSystem", "Preconditioner", "solve_cg"]
 
-Floats = npt.NDArray[np.float64]
 _BLOCK = 64
 _WIDTH = 16  # of a Lanczos block
 

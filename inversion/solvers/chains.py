@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["effective_size", "split_rhat"]
+from obsnet.typing import Floats
 
-Floats = npt.NDArray[np.float64]
+__all__ = ["effective_size", "split_rhat"]
 
 
 def _split(draws: Floats) -> Floats:

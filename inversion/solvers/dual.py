@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import scipy.linalg as la
 
 from inversion.operators.covariance import DiagonalCovariance
@@ -13,10 +12,10 @@ from inversion.problem.innovation import _BLOCK, innovation_covariance
 from inversion.problem.posterior import Posterior
 from inversion.problem.problem import Problem
 from obsnet.errors import SolverError
+from obsnet.typing import Floats
 
 __all__ = ["KEPT", "DualSystem", "solve_dual"]
 
-Floats = npt.NDArray[np.float64]
 
 KEPT = 4e8  # bytes of H B that are held on to, rather than made again for the variances
 

@@ -19,10 +19,9 @@ import scipy.linalg as la
 from inversion.problem.posterior import Aggregate, Posterior
 from inversion.problem.problem import Problem
 from obsnet.errors import SolverError
+from obsnet.typing import Floats
 
 __all__ = ["GeostatisticalPosterior", "select_trend", "solve_geostatistical"]
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

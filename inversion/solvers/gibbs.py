@@ -18,7 +18,6 @@ from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.linalg as la
 import scipy.sparse as sp
 
@@ -28,11 +27,10 @@ from inversion.problem.problem import Problem
 from inversion.solvers.chains import effective_size, split_rhat
 from inversion.solvers.marginal import Marginal, marginalise
 from obsnet.errors import ConfigError, ResourceError, SolverError
+from obsnet.typing import Floats, Ints
 
 __all__ = ["Hierarchical", "solve_gibbs"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 _LARGEST = 2000  # state elements
 _TAIL = 20.0  # degrees of freedom of the proposals' t-distribution; the target's tails are those of a normal
 _FLOOR = 0.02  # share of the proposals given to all alternatives alike

@@ -17,10 +17,10 @@ from scipy.optimize import minimize
 from inversion.problem.posterior import Aggregate
 from inversion.problem.problem import Problem
 from obsnet.errors import SolverError
+from obsnet.typing import Bools, Floats
 
 __all__ = ["BoundedMode", "cost_and_gradient", "solve_bounded"]
 
-Floats = npt.NDArray[np.float64]
 _POLISH = 6000  # unknowns up to which the active set is solved exactly
 
 
@@ -45,7 +45,7 @@ class BoundedMode:
 
     problem: Problem
     mean: Floats
-    free: npt.NDArray[np.bool_]
+    free: Bools
     gradient: Floats
     cost: float
     stopping: dict[str, Any]

@@ -26,11 +26,9 @@ from inversion.problem.problem import Problem
 from inversion.solvers.localisation import Localisation, nearby
 from inversion.solvers.members import EnsembleCovariance, EnsembleSystem, LocalSystem, prior_ensemble
 from obsnet.errors import ConfigError, SolverError
+from obsnet.typing import Floats, Ints
 
 __all__ = ["analyse", "solve_letkf", "transform"]
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 @numba.njit(cache=True)

@@ -18,11 +18,9 @@ from inversion.operators.kernels import EARTH_RADIUS_KM, unit_vectors
 from inversion.problem.state import State
 from obsnet.errors import RangeError, SolverError
 from obsnet.grid import Grid
+from obsnet.typing import Floats, Ints
 
 __all__ = ["Localisation", "gaspari_cohn", "nearby", "state_columns"]
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 @numba.vectorize(cache=True)

@@ -16,10 +16,9 @@ import scipy.sparse as sp
 from inversion.problem.posterior import Posterior
 from inversion.problem.problem import Problem
 from obsnet.errors import RangeError, SolverError
+from obsnet.typing import Bools, Floats
 
 __all__ = ["LognormalPosterior", "solve_lognormal"]
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +36,7 @@ class LognormalPosterior:
     """
 
     transformed: Posterior
-    logarithmic: npt.NDArray[np.bool_]
+    logarithmic: Bools
     stopping: dict[str, Any]
 
     @property

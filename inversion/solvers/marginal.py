@@ -21,11 +21,9 @@ import scipy.linalg as la
 from inversion.operators.covariance import BlockDiagonalCovariance, Covariance
 from inversion.problem.problem import Problem
 from inversion.solvers.split import split_error
+from obsnet.typing import Floats, Ints
 
 __all__ = ["Marginal", "marginalise"]
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import scipy.linalg as la
 
 from inversion.operators.covariance import Covariance, DiagonalCovariance
 from inversion.problem.problem import Problem
 from obsnet.errors import ConfigError, SolverError
+from obsnet.typing import Floats
 
 __all__ = ["EnsembleCovariance", "EnsembleSystem", "LocalSystem", "prior_ensemble"]
-
-Floats = npt.NDArray[np.float64]
 
 
 class EnsembleCovariance(Covariance):

@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.linalg as la
 import scipy.sparse as sp
 
@@ -27,10 +26,10 @@ from inversion.operators.normal_equations import add_normal, row_quadratics
 from inversion.problem.posterior import Posterior
 from inversion.problem.problem import Problem
 from obsnet.errors import SolverError
+from obsnet.typing import Floats
 
 __all__ = ["PrimalSystem", "compressed", "normal_matrix", "precision", "solve_primal"]
 
-Floats = npt.NDArray[np.float64]
 _BLOCK = 512
 _WELL_CONDITIONED = 1e6
 

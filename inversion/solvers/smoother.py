@@ -32,11 +32,10 @@ from inversion.solvers.localisation import Localisation
 from inversion.solvers.members import LocalSystem, prior_ensemble
 from inversion.solvers.split import observation_steps, split_error
 from obsnet.errors import ConfigError, SolverError
+from obsnet.typing import Bools, Floats, Ints
 
 __all__ = ["Smoothed", "solve_ensemble_smoother", "solve_smoother"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 _BLOCK = 256
 
 
@@ -146,7 +145,7 @@ class _Window:
         self.cov = self.cov - half.T @ half
         return float(white @ white), 2.0 * float(np.log(np.diagonal(root)).sum())
 
-    def close(self, which: npt.NDArray[np.bool_]) -> None:
+    def close(self, which: Bools) -> None:
         """Close some of the open elements: they join the totals and are forgotten."""
         if not which.any():
             return

@@ -11,10 +11,9 @@ from inversion.operators.covariance import Covariance, DiagonalCovariance
 from inversion.operators.observation_error import subset
 from inversion.problem.state import State
 from obsnet.errors import SolverError
+from obsnet.typing import Ints
 
 __all__ = ["observation_steps", "split_error", "state_steps"]
-
-Ints = npt.NDArray[np.int64]
 
 
 def split_error(error: Covariance, labels: npt.NDArray[Any], what: str) -> list[tuple[Any, Ints, Covariance]]:

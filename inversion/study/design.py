@@ -34,10 +34,10 @@ from inversion.problem.problem import Problem
 from inversion.solvers.split import split_error
 from obsnet.errors import ConfigError, ResourceError, SolverError, nearest
 from obsnet.provenance import available_memory
+from obsnet.typing import Floats
 
 __all__ = ["CRITERIA", "Candidate", "Design", "Gain", "Step", "candidates_of", "choose_network"]
 
-Floats = npt.NDArray[np.float64]
 Criterion = Literal["information", "dofs", "target"]
 CRITERIA = ("information", "dofs", "target")
 _NOTHING = 1e-10  # an observed direction with less signal than this is left out

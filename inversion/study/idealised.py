@@ -18,7 +18,6 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 from pydantic import Field
 from scipy.special import ndtr
@@ -27,10 +26,10 @@ from obsnet.config import Options
 from obsnet.constants import BOLTZMANN_R, GRAVITY, MOLAR_MASS_DRY_AIR
 from obsnet.errors import ConfigError
 from obsnet.grid import Grid
+from obsnet.typing import Bools, Floats, Times
 
 __all__ = ["TransportOptions", "Wind", "idealised_footprints"]
 
-Floats = npt.NDArray[np.float64]
 _SURFACE = 101325.0  # Pa
 _WARMTH = 288.15  # K; both of the standard atmosphere at sea level (ISO 2533)
 _KM = 111.195  # a degree of latitude on a sphere of the Earth's mean radius
@@ -88,7 +87,7 @@ class Wind:
             out[:, i] = keep * out[:, i - 1] + np.sqrt(1.0 - keep**2) * noise[:, i]
         return o.gust * out + np.array([[o.eastward], [o.northward]])
 
-    def back(self, times: npt.NDArray[np.datetime64]) -> tuple[Floats, npt.NDArray[np.datetime64]]:
+    def back(self, times: Times) -> tuple[Floats, Times]:
         """Return how far the air has come and when it was there, in the middle of each step back.
 
         Parameters
@@ -113,11 +112,11 @@ class Wind:
 def idealised_footprints(
     latitude: Floats,
     longitude: Floats,
-    times: npt.NDArray[np.datetime64],
-    column: npt.NDArray[np.bool_],
+    times: Times,
+    column: Bools,
     *,
     grid: Grid,
-    time_edges: npt.NDArray[np.datetime64],
+    time_edges: Times,
     wind: Wind,
 ) -> sp.csr_array:
     """Return the sensitivities of observations to fluxes.

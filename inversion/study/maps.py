@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from inversion.study.design import Design
 from inversion.study.world import NATIONAL, Study
+from obsnet.typing import Floats
 
 __all__ = ["design_picture", "scenario_picture"]
 
-Floats = npt.NDArray[np.float64]
 _CMAP = "viridis"
 
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from inversion.operators.kernels import unit_vectors
 from inversion.study.orbits import Orbit, across_track, ground_track, sun_elevation
 from obsnet.config import Options, validate
 from obsnet.errors import ConfigError, nearest
+from obsnet.typing import Bools, Floats, Ints, Texts, Times
 
 __all__ = [
     "NetworkOptions",
@@ -32,7 +32,6 @@ __all__ = [
     "station_positions",
 ]
 
-Floats = npt.NDArray[np.float64]
 FOLDER = Path(__file__).with_name("networks")
 _STEP = 5.0  # s along the track
 _SUN = 15.0  # degrees that the sun must stand above the horizon by day
@@ -113,11 +112,11 @@ class Sampling:
         Averaged into each.
     """
 
-    network: npt.NDArray[np.str_]
-    platform: npt.NDArray[np.str_]
-    orbit: npt.NDArray[np.str_]
-    column: npt.NDArray[np.bool_]
-    time: npt.NDArray[np.datetime64]
+    network: Texts
+    platform: Texts
+    orbit: Texts
+    column: Bools
+    time: Times
     latitude: Floats
     longitude: Floats
     error: Floats
@@ -402,9 +401,9 @@ def _average(
     cell_deg: float,
     seed: int,
     each: float,
-    satellite: npt.NDArray[np.int64],
-    number: npt.NDArray[np.int64],
-    time: npt.NDArray[np.datetime64],
+    satellite: Ints,
+    number: Ints,
+    time: Times,
     lat: Floats,
     lon: Floats,
 ) -> Sampling:

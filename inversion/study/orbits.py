@@ -14,10 +14,10 @@ import numpy.typing as npt
 
 from obsnet.errors import RangeError
 from obsnet.times import to_epoch
+from obsnet.typing import Bools, Floats, Ints
 
 __all__ = ["Orbit", "across_track", "ground_track", "sun_elevation"]
 
-Floats = npt.NDArray[np.float64]
 _MU = 398600.4418  # km3 s-2, gravitational constant of the Earth; WGS84
 _RADIUS = 6378.137  # km, equatorial; WGS84
 _J2 = 1.08262668e-3  # oblateness; EGM96
@@ -89,7 +89,7 @@ class Orbit:
 
 def ground_track(
     orbit: Orbit, start: np.datetime64, seconds: Floats, *, ascending_hour: float, phase: float = 0.0
-) -> tuple[Floats, Floats, Floats, npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+) -> tuple[Floats, Floats, Floats, Ints, Bools]:
     """Return where a satellite is above.
 
     Parameters

@@ -25,10 +25,10 @@ from inversion.problem.posterior import Aggregate, Posterior
 from inversion.problem.problem import Problem
 from inversion.solvers.choose import solve
 from obsnet.errors import ConfigError, SolverError
+from obsnet.typing import Floats
 
 __all__ = ["LEVELS", "Coverage", "Twins", "run_twins"]
 
-Floats = npt.NDArray[np.float64]
 LEVELS = {0.68: 0.994457883, 0.95: 1.959963985}  # share inside: half width in standard deviations
 _BLOCK = 64  # twins at a time
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 
 from inversion.operators.covariance import BlockDiagonalCovariance, Covariance, DiagonalCovariance
@@ -26,10 +25,10 @@ from obsnet.constants import SECONDS_PER_YEAR, species
 from obsnet.errors import ConfigError, nearest
 from obsnet.grid import Grid
 from obsnet.times import as_utc, time_bins
+from obsnet.typing import Floats, Ints
 
 __all__ = ["DEFAULTS", "NATIONAL", "Study", "World", "study_of_case"]
 
-Floats = npt.NDArray[np.float64]
 Report = Callable[[str], None]
 NATIONAL = "national"
 # Where a world says nothing: standard deviations by species, and why.
@@ -270,7 +269,7 @@ def _without_repeats(made: Sampling) -> Sampling:
     return Sampling(**{name: getattr(made, name)[keep] for name in Sampling.__dataclass_fields__})
 
 
-def _averages(made: Sampling, days: int) -> tuple[sp.csr_array, npt.NDArray[np.int64]]:
+def _averages(made: Sampling, days: int) -> tuple[sp.csr_array, Ints]:
     """Return the matrix that averages stations over days, and the first row behind each average."""
     day = made.time.astype("datetime64[D]").astype(np.int64)
     span = np.where(made.column, np.arange(len(made)) + 10**9, (day - day.min(initial=0)) // days)

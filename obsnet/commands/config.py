@@ -2,47 +2,42 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from obsnet.command import Group, Shown, command
+from obsnet.commands.run import CaseFile
 
-import typer
+__all__ = ["app", "check", "schema"]
 
-__all__ = ["app"]
-
-app = typer.Typer(
-    help="Say what a case file may hold, and check one.", no_args_is_help=True, rich_markup_mode=None
+app = Group(
+    "Say what a case file may hold, and check one.",
+    {"schema": "obsnet.commands.config:schema", "check": "obsnet.commands.config:check"},
 )
 
 
-@app.command()
-def schema() -> None:
+@command()
+def schema() -> Shown:
     """Print the JSON schema of case files: one table a stage, for editors and for reading."""
-    from obsnet.output import emit
+    import json
+
     from obsnet.pipeline import RunOptions, load_stages
 
     tables = {"run": RunOptions} | {name: stage.options for name, stage in sorted(load_stages().items())}
-    emit(
-        {
-            "$schema": "https://json-schema.org/draft/2020-12/schema",
-            "title": "obsnet case",
-            "type": "object",
-            "additionalProperties": False,
-            "required": ["run"],
-            "properties": {name: model.model_json_schema() for name, model in tables.items()},
-        }
-    )
+    content = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "obsnet case",
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["run"],
+        "properties": {name: model.model_json_schema() for name, model in tables.items()},
+    }
+    return Shown(content, [json.dumps(content, indent=1, ensure_ascii=False)])
 
 
-@app.command()
-def check(
-    case: Annotated[Path, typer.Argument(help="Case file, TOML.")],
-    assignments: Annotated[
-        list[str] | None, typer.Option("--set", help="Override, e.g. --set invert.period=2019.")
-    ] = None,
-) -> None:
+@command("obsnet.commands.run:CaseFile")
+def check(options: CaseFile) -> Shown:
     """Check a case file: every fault, one line each."""
     from obsnet.config import read_toml
     from obsnet.pipeline import read_case
 
-    _, steps = read_case(read_toml(case, assignments or []), case)
-    print(f"{case}: good; stages in order: {', '.join(stage.name for stage, _ in steps)}")
+    _, steps = read_case(read_toml(options.case, options.set), options.case)
+    order = [stage.name for stage, _ in steps]
+    return Shown({"stages": order}, [f"{options.case}: good; stages in order: {', '.join(order)}"])

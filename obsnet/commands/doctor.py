@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import Any
 
-import typer
-
+from obsnet.command import Shown, command
 from obsnet.install import stolen_names
 
 __all__ = ["doctor"]
@@ -37,7 +36,6 @@ _STACK = (
         "rasterio",
         "shapely",
         "geopandas",
-        "exactextract",
         "cartopy",
         "matplotlib",
         "pint",
@@ -80,29 +78,21 @@ def examine() -> dict[str, Any]:
     }
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+@command()
+def doctor() -> Shown:
     """Say what this installation has and what it lacks."""
-    from obsnet.output import emit
-
     found = examine()
-    if as_json:
-        emit(found)
-    else:
-        _print(found)
     missing = [name for name, value in found["packages"].items() if value is None]
-    if found["names_taken"] or missing:
-        raise typer.Exit(2)
+    problems = [f"PROBLEM: {line}" for line in found["names_taken"]]
+    return Shown(found, _lines(found), problems, failed=len(missing) + len(problems))
 
 
-def _print(found: dict[str, Any]) -> None:
-    print(f"obsnet {found['obsnet']}, Python {found['python']}, {found['platform']}")
-    print(f"{found['cores']} cores, {found['memory_available_gib']} GiB of memory available")
-    print("packages: " + ", ".join(f"{n} {v or 'MISSING'}" for n, v in found["packages"].items()))
+def _lines(found: dict[str, Any]) -> Iterator[str]:
+    yield f"obsnet {found['obsnet']}, Python {found['python']}, {found['platform']}"
+    yield f"{found['cores']} cores, {found['memory_available_gib']} GiB of memory available"
+    yield "packages: " + ", ".join(f"{n} {v or 'MISSING'}" for n, v in found["packages"].items())
     for name, value in found["optional"].items():
-        print(f"optional {name}: {value or 'not installed (' + _OPTIONAL[name] + ')'}")
-    print(
-        f"Chinese font: {found['chinese_font'] or 'none, labels are English (WenQuanYi Micro Hei has all)'}"
-    )
-    print(f"batch system: {found['batch_system'] or 'none'}")
-    for line in found["names_taken"]:
-        print(f"PROBLEM: {line}", file=sys.stderr)
+        yield f"optional {name}: {value or 'not installed (' + _OPTIONAL[name] + ')'}"
+    font = found["chinese_font"] or "none, labels are English (WenQuanYi Micro Hei has all)"
+    yield f"Chinese font: {font}"
+    yield f"batch system: {found['batch_system'] or 'none'}"

@@ -6,39 +6,44 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from pydantic import Field
 
-__all__ = ["run"]
+from obsnet.command import Flag, Shown, command
+from obsnet.config import Options
+
+__all__ = ["CaseFile", "run"]
 
 
-def run(
-    case: Annotated[Path, typer.Argument(help="Case file, TOML; see `obsnet config schema`.")],
-    assignments: Annotated[
-        list[str] | None, typer.Option("--set", help="Override, e.g. --set run.workers=4.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the run record as JSON.")] = False,
-) -> None:
+class CaseFile(Options):
+    """A case file, and what is said otherwise on the command line."""
+
+    case: Annotated[Path, Flag(positional=True)] = Field(
+        description="case file, TOML; see `obsnet config schema`"
+    )
+    set: Annotated[list[str], Flag(whole=True)] = Field(
+        [], description="override of the file, e.g. --set run.workers=4; may be repeated"
+    )
+
+
+@command("obsnet.commands.run:CaseFile")
+def run(options: CaseFile) -> Shown:
     """Run the stages of a case; started again after a kill, it goes on where it was."""
     from obsnet.config import read_toml
-    from obsnet.output import emit
     from obsnet.pipeline import read_case, run_case
     from obsnet.provenance import record, write_record
 
-    data = read_toml(case, assignments or [])
-    place, steps = read_case(data, case)
+    data = read_toml(options.case, options.set)
+    place, steps = read_case(data, options.case)
     results = run_case(place, steps, report=lambda line: print(line, file=sys.stderr, flush=True))
-    inputs = {p for stage, options in steps for p in stage.inputs(options, place)}
+    inputs = {p for stage, table in steps for p in stage.inputs(table, place)}
     content = record(
-        command=f"obsnet run {case}",
+        command=f"obsnet run {options.case}",
         config=data,
         inputs=inputs,
         seeds={"run": place.run.seed},
         stages=results,
     )
     write_record(place.out / "run.json", content)
-    if as_json:
-        emit(content)
     failed = sum(r["failed"] for r in results.values())
-    if failed:
-        print(f"obsnet: {failed} inputs failed; the index and the lines above say why", file=sys.stderr)
-        raise typer.Exit(1)
+    note = f"obsnet: {failed} inputs failed; the index and the lines above say why"
+    return Shown(content, notes=[note] if failed else [], failed=failed)

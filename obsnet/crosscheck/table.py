@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from obsnet.constants import SECONDS_PER_YEAR, species
 from obsnet.crosscheck.verdict import Rule, judge
 from obsnet.errors import ConfigError, FormatError, RegionError, nearest
+from obsnet.typing import Floats
 
 __all__ = ["RegionTotals", "compare", "read_totals"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -51,13 +49,13 @@ class RegionTotals:
     names: dict[str, str]
     start: np.datetime64
     stop: np.datetime64
-    prior: Array
-    posterior: Array
-    prior_sd: Array
-    posterior_sd: Array
-    averaging_kernel: Array
-    noise_covariance: Array
-    prior_covariance: Array
+    prior: Floats
+    posterior: Floats
+    prior_sd: Floats
+    posterior_sd: Floats
+    averaging_kernel: Floats
+    noise_covariance: Floats
+    prior_covariance: Floats
     prior_name: str
 
 
@@ -105,7 +103,7 @@ def read_totals(path: str | Path, sector: str | None = None, period: int | None 
     place = np.flatnonzero(mine)
     square = np.ix_(place, place)
 
-    def total(name: str) -> Array:
+    def total(name: str) -> Floats:
         return mass * np.asarray(data[name].sel(sector=sector).isel(period=number).values, dtype=np.float64)
 
     regions = tuple(str(r) for r in data["region"].values)
@@ -140,7 +138,7 @@ def _choose(what: str, wanted: str | None, there: list[str], path: str | Path) -
 
 def _inventory_totals(
     inventory: Any, totals: RegionTotals, year: str | None, uncertainty: float | None
-) -> tuple[Array, Array]:
+) -> tuple[Floats, Floats]:
     """Return inventory and its sd in the order of the inversion's regions, Mt of the gas a year."""
     from obsnet.inventory.table import mole_rate
 

@@ -18,13 +18,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
 from obsnet.errors import SchemaError
+from obsnet.typing import Floats
 
 __all__ = ["Rule", "Verdict", "Verdicts", "benjamini_hochberg", "judge", "minimum_detectable"]
-
-Array = NDArray[np.float64]
 
 
 class Verdict(StrEnum):
@@ -77,16 +75,16 @@ class Verdicts:
     """
 
     verdict: tuple[Verdict, ...]
-    difference: Array
-    sd: Array
-    p_value: Array
-    p_adjusted: Array
-    response: Array
-    minimum_detectable: Array
+    difference: Floats
+    sd: Floats
+    p_value: Floats
+    p_adjusted: Floats
+    response: Floats
+    minimum_detectable: Floats
     reason: tuple[str, ...]
 
 
-def benjamini_hochberg(p: Array) -> Array:
+def benjamini_hochberg(p: Floats) -> Floats:
     """Return p-values adjusted for false discovery (Benjamini & Hochberg 1995); NaN is not counted."""
     from scipy.stats import false_discovery_control
 
@@ -97,7 +95,7 @@ def benjamini_hochberg(p: Array) -> Array:
     return adjusted
 
 
-def minimum_detectable(sd: Array, response: Array, rule: Rule) -> Array:
+def minimum_detectable(sd: Floats, response: Floats, rule: Rule) -> Floats:
     """Return the smallest true discrepancy that is found with the rule's power.
 
     Parameters
@@ -123,13 +121,13 @@ def minimum_detectable(sd: Array, response: Array, rule: Rule) -> Array:
 
 def judge(
     *,
-    prior: Array,
-    posterior: Array,
-    averaging_kernel: Array,
-    noise_covariance: Array,
-    prior_covariance: Array,
-    inventory: Array,
-    inventory_sd: Array,
+    prior: Floats,
+    posterior: Floats,
+    averaging_kernel: Floats,
+    noise_covariance: Floats,
+    prior_covariance: Floats,
+    inventory: Floats,
+    inventory_sd: Floats,
     rule: Rule | None = None,
 ) -> Verdicts:
     """Judge each region's inventory against the observations.
@@ -202,7 +200,7 @@ def judge(
     return Verdicts(tuple(verdicts), difference, sd, p_value, p_adjusted, response, smallest, tuple(reasons))
 
 
-def _null_variance(kernel: Array, noise: Array, prior: Array, own: Array) -> Array:
+def _null_variance(kernel: Floats, noise: Floats, prior: Floats, own: Floats) -> Floats:
     """Return the variance of each region's difference when only its own inventory is held to be right.
 
     For region r the covariance of the truth about the inventory is the prior's for all other regions and

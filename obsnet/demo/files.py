@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 from obsnet.demo.network import Site
 from obsnet.store import atomic_path, write_text
 from obsnet.times import decimal_year, to_epoch
+from obsnet.typing import Floats
 
 __all__ = ["LEVELS", "column_operator", "write_lite", "write_noaa_event"]
 
-Array = NDArray[np.float64]
 LEVELS = 20
 _TO_X2019 = (1.00079, -0.142)  # from X2007, ppm: Hall et al. 2021, doi:10.5194/amt-14-3015-2021
 # Pressure of level k over surface pressure, top first, evenly spaced as in the Lite files.
 _SIGMA = np.append(1e-4, np.linspace(0.0, 1.0, LEVELS)[1:])
 
 
-def column_operator(rows: int, surface_pressure: float) -> dict[str, Array]:
+def column_operator(rows: int, surface_pressure: float) -> dict[str, Floats]:
     """Return the retrieval's view of the column: pressures, weights, kernel and prior, **top first**.
 
     Parameters
@@ -57,12 +57,12 @@ def write_lite(
     path: Path,
     *,
     time: NDArray[np.datetime64],
-    latitude: Array,
-    longitude: Array,
-    xco2: Array,
-    uncertainty: Array,
+    latitude: Floats,
+    longitude: Floats,
+    xco2: Floats,
+    uncertainty: Floats,
     flag: NDArray[np.int8],
-    operator: dict[str, Array],
+    operator: dict[str, Floats],
 ) -> None:
     """Write one day of soundings in the layout of an OCO-2 Lite file.
 
@@ -155,7 +155,7 @@ _COLUMNS = (
 
 
 def write_noaa_event(
-    path: Path, site: Site, time: NDArray[np.datetime64], value: Array, uncertainty: Array, flag: list[str]
+    path: Path, site: Site, time: NDArray[np.datetime64], value: Floats, uncertainty: Floats, flag: list[str]
 ) -> None:
     """Write one station's samples in the layout of NOAA event text (2021 onwards).
 

@@ -8,9 +8,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from obsnet.typing import Floats
+
 __all__ = ["EXISTING", "Network", "Site", "existing", "idealised", "satellite_days"]
 
-Array = NDArray[np.float64]
 NetworkName = Literal["idealised", "existing"]
 
 
@@ -107,7 +108,7 @@ def idealised(provinces: Any, rng: np.random.Generator) -> Network:
     return Network("idealised", tuple(sites), 80, _SATELLITE_BOUNDS, note)
 
 
-def _spread(polygon: Any, count: int, rng: np.random.Generator, candidates: int = 60) -> Array:
+def _spread(polygon: Any, count: int, rng: np.random.Generator, candidates: int = 60) -> Floats:
     """Return (count, 2) points (lon, lat) inside a polygon, each as far as can be from those before it."""
     from shapely import contains_xy
 
@@ -127,7 +128,7 @@ def _spread(polygon: Any, count: int, rng: np.random.Generator, candidates: int 
 
 def satellite_days(
     network: Network, days: NDArray[np.datetime64], land: Any, rng: np.random.Generator
-) -> list[dict[str, Array]]:
+) -> list[dict[str, Floats]]:
     """Return positions and times of each day's soundings.
 
     Parameters

@@ -11,14 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-from numpy.typing import NDArray
 
 from obsnet.demo.world import SIDES, World
 from obsnet.errors import SchemaError
+from obsnet.typing import Floats
 
 __all__ = ["Simulated", "simulate"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ def simulate(footprints: Path, world: World) -> Simulated:
     return Simulated(value, scatter)
 
 
-def _sum(keys: pa.ChunkedArray, amounts: Array) -> dict[str, float]:
+def _sum(keys: pa.ChunkedArray, amounts: Floats) -> dict[str, float]:
     table = pa.table({"key": keys, "amount": amounts}).group_by("key").aggregate([("amount", "sum")])
     return dict(
         zip(table["key"].to_pylist(), pc.fill_null(table["amount_sum"], 0.0).to_pylist(), strict=True)

@@ -19,11 +19,11 @@ from obsnet.errors import ConfigError
 from obsnet.grid import Grid
 from obsnet.regions import provinces
 from obsnet.store import ObservationStore, write_text
+from obsnet.typing import Floats
 from obsnet.zonal import zonal_weights
 
 __all__ = ["Twin", "make_twin"]
 
-Array = NDArray[np.float64]
 CELL = 1.25  # degrees
 GRID = Grid.regular(17.0, 54.5, 73.0, 135.5, CELL, CELL)
 START = np.datetime64("2019-01-08", "D")  # the flux bins before it begin on a multiple of three days
@@ -128,7 +128,7 @@ class Twin:
         instrument: float,
         rng: np.random.Generator,
         good: NDArray[np.bool_] | None = None,
-    ) -> Array:
+    ) -> Floats:
         """Return truth plus errors whose variances are the ones the inversion is told of.
 
         Rows that are not `good` have no footprint, hence no truth; they get the background.

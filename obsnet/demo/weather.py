@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from obsnet.store import atomic_path
 from obsnet.times import solar_hour, to_epoch
+from obsnet.typing import Floats
 
 __all__ = ["make_weather", "write_weather"]
 
@@ -22,8 +23,6 @@ LEVELS = np.array(
     [1000.0, 950.0, 900.0, 850.0, 800.0, 700.0, 600.0, 500.0, 400.0, 300.0, 200.0, 100.0]
 )  # hPa
 SURFACE_PRESSURE = 101325.0  # Pa; the invented world is flat
-
-Array = NDArray[np.float64]
 
 
 def make_weather(
@@ -72,7 +71,7 @@ def make_weather(
     layer = 250.0 + 1000.0 * day[:, None, :] * (1.0 + 0.01 * (40.0 - latitude))[None, :, None]
     three, two = ("time", "level", "latitude", "longitude"), ("time", "latitude", "longitude")
 
-    def field(values: Array, dims: tuple[str, ...], units: str, name: str) -> tuple[Any, ...]:
+    def field(values: Floats, dims: tuple[str, ...], units: str, name: str) -> tuple[Any, ...]:
         full = np.broadcast_to(values, shape3 if dims == three else shape2).astype(np.float32)
         return dims, full, {"units": units, "long_name": name}
 
@@ -98,7 +97,9 @@ def make_weather(
     )
 
 
-def _wind(seconds: Array, latitude: Array, longitude: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+def _wind(
+    seconds: Floats, latitude: Floats, longitude: Floats, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
     """Return u, v (time, level, lat, lon): westerlies that grow with height plus four travelling waves."""
     t = seconds[:, None, None]
     phi, lam = np.deg2rad(latitude)[None, :, None], np.deg2rad(longitude)[None, None, :]

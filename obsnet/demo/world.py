@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from obsnet.errors import ConfigError, nearest
 from obsnet.grid import Grid
 from obsnet.inventory.gridded import spread_totals
 from obsnet.inventory.table import builtin, mole_rate
+from obsnet.typing import Floats
 
 __all__ = ["BACKGROUND_PPM", "SETTINGS", "Settings", "World", "make_world"]
 
-Array = NDArray[np.float64]
 BACKGROUND_PPM = 412.0
 SIDES = ("north", "east", "south", "west", "top", "inside")
 
@@ -89,16 +88,16 @@ class World:
     grid: Grid
     regions: list[str]
     weights: Any
-    prior_fossil: Array
-    prior_biosphere: Array
-    true_fossil: Array
-    true_biosphere: Array
-    inflow: Array
-    reported: Array
+    prior_fossil: Floats
+    prior_biosphere: Floats
+    true_fossil: Floats
+    true_biosphere: Floats
+    inflow: Floats
+    reported: Floats
     planted: str
 
 
-def _plants(totals: Array, share: Array, rng: np.random.Generator) -> Array:
+def _plants(totals: Floats, share: Floats, rng: np.random.Generator) -> Floats:
     """Place half of each region's total as plants in cells that lie well inside it; mol s-1 a cell."""
     points = np.zeros(share.shape[1])
     for r in np.flatnonzero(np.isfinite(totals)):
@@ -111,13 +110,13 @@ def _plants(totals: Array, share: Array, rng: np.random.Generator) -> Array:
     return points
 
 
-def _biosphere(grid: Grid, land: Array) -> Array:
+def _biosphere(grid: Grid, land: Floats) -> Floats:
     """Return the winter respiration of the prior, mol m-2 s-1: strongest where it is mild."""
     latitude = np.repeat(grid.lat, grid.shape[1])
     return 1e-6 * land * (0.6 * np.exp(-(((latitude - 25.0) / 12.0) ** 2)) + 0.1)
 
 
-def _with_totals(density: Array, totals: Array, weights: Any, share: Array) -> Array:
+def _with_totals(density: Floats, totals: Floats, weights: Any, share: Floats) -> Floats:
     """Scale a density region by region until its totals are the given ones; border cells take the mix."""
     cover = share.sum(0)
     for _ in range(200):
@@ -130,7 +129,7 @@ def _with_totals(density: Array, totals: Array, weights: Any, share: Array) -> A
     return density
 
 
-def _correlated(grid: Grid, length_km: float, rng: np.random.Generator, draws: int) -> Array:
+def _correlated(grid: Grid, length_km: float, rng: np.random.Generator, draws: int) -> Floats:
     """Draw fields of unit variance with correlation exp(-chord / length), shape (draws, cells)."""
     phi, lam = np.meshgrid(np.deg2rad(grid.lat), np.deg2rad(grid.lon), indexing="ij")
     xyz = 6371.0 * np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], -1).reshape(

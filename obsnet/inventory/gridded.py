@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from obsnet.errors import RegionError
+from obsnet.typing import Floats
 
 __all__ = ["spread_totals"]
 
-Array = NDArray[np.float64]
 
-
-def spread_totals(totals: Array, weights: Any, proxy: Array, points: Array | None = None) -> Array:
+def spread_totals(totals: Floats, weights: Any, proxy: Floats, points: Floats | None = None) -> Floats:
     """Return a flux density whose regional totals are the given ones.
 
     Parameters

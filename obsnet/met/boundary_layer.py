@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from obsnet.constants import CP_DRY_AIR, GRAVITY, R_DRY_AIR, VON_KARMAN
+from obsnet.typing import Floats, Singles
 
 __all__ = ["log_law_ustar", "richardson_height", "ustar_of_stress"]
 
-F4 = npt.NDArray[np.float32]
 CRITICAL = 0.25
 LEAST_HEIGHT = 20.0  # m
 
 
-def ustar_of_stress(stress_u: F4, stress_v: F4, sp: F4, t2m: F4) -> F4:
+def ustar_of_stress(stress_u: Singles, stress_v: Singles, sp: Singles, t2m: Singles) -> Singles:
     """Return friction velocity (m s-1) from surface stress (N m-2)."""
     density = sp / (np.float32(R_DRY_AIR) * t2m)
     return np.asarray(np.sqrt(np.hypot(stress_u, stress_v) / density), dtype=np.float32)
 
 
-def log_law_ustar(speed: F4, height: float, roughness: F4) -> F4:
+def log_law_ustar(speed: Singles, height: float, roughness: Singles) -> Singles:
     """Return friction velocity from the wind speed at a height (m), neutral."""
     return np.asarray(VON_KARMAN * speed / np.log((height + roughness) / roughness), dtype=np.float32)
 
 
-def richardson_height(height: npt.NDArray[np.float64], wind: F4, state: F4, ustar: F4, heat_flux: F4) -> F4:
+def richardson_height(
+    height: Floats, wind: Singles, state: Singles, ustar: Singles, heat_flux: Singles
+) -> Singles:
     """Return boundary-layer height by the bulk Richardson number.
 
     Parameters

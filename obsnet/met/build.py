@@ -29,11 +29,12 @@ from obsnet.met.vertical import (
     to_terrain_following,
 )
 from obsnet.times import as_utc, from_epoch, to_epoch
+from obsnet.typing import Floats, Singles
 from obsnet.work.progress import progress
 
 __all__ = ["Reader", "build_met", "open_met"]
 
-Fields = dict[str, npt.NDArray[np.float32]]
+Fields = dict[str, Singles]
 ROUGHNESS = 0.1  # m, where the file gives none: open country with crops
 # Fluxes of the interval before the time that they carry, and what divides them: ERA5 sums over an hour.
 _BEFORE = {"accumulated": 3600.0, "mean": 1.0}
@@ -47,7 +48,7 @@ LAPSE = 0.0065  # K m-1, to carry temperature to the ground where there is no 2 
 class Reader(Protocol):
     """What a format must offer; see `obsnet.met.readers.netcdf.NetcdfReader`."""
 
-    times: npt.NDArray[np.float64]
+    times: Floats
     horizontal: Horizontal
     notes: list[str]
 
@@ -199,9 +200,9 @@ def _build(
     resampler = Resampler(reader.horizontal, bounds, _edges(first, trim, notes))
     lat, lon = resampler.lat, resampler.lon
     states = _states(reader, resampler, times, first)
-    heights: npt.NDArray[np.float64] | None = None
+    heights: Floats | None = None
     out: dict[str, Any] = {}
-    terrain: npt.NDArray[np.float32] | None = None
+    terrain: Singles | None = None
     with progress(times.size, "times of meteorology") as advance:
         for n, (before, now, after) in enumerate(_windows(states)):
             if heights is None or terrain is None:
@@ -257,14 +258,14 @@ def _build(
     )
 
 
-def _array(folder: Path | None, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+def _array(folder: Path | None, name: str, shape: tuple[int, ...]) -> Singles:
     if folder is None:
         return np.empty(shape, np.float32)
     folder.mkdir(parents=True, exist_ok=True)
     return np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=np.float32, shape=shape)
 
 
-def _period(times: npt.NDArray[np.float64], start: Any, stop: Any) -> npt.NDArray[np.float64]:
+def _period(times: Floats, start: Any, stop: Any) -> Floats:
     """Return the times that cover start to stop; they must be evenly spaced."""
     first = times[0] if start is None else float(to_epoch(as_utc(start)))
     last = times[-1] if stop is None else float(to_epoch(as_utc(stop)))
@@ -367,9 +368,7 @@ def _announce(names: set[str], notes: list[str]) -> None:
         notes.append("time-mean fluxes taken as means over the interval before their time")
 
 
-def _states(
-    reader: Reader, resampler: Resampler, times: npt.NDArray[np.float64], first: Fields
-) -> Iterator[Fields]:
+def _states(reader: Reader, resampler: Resampler, times: Floats, first: Fields) -> Iterator[Fields]:
     for n, time in enumerate(times):
         raw = first if n == 0 else reader.read(float(time))
         yield _complete(raw, resampler, float(time))
@@ -446,14 +445,14 @@ def _complete(raw: Fields, resampler: Resampler, time: float) -> Fields:
     return out
 
 
-def _specific_humidity(rh: npt.NDArray, t: npt.NDArray, p: npt.NDArray) -> npt.NDArray[np.float32]:
+def _specific_humidity(rh: npt.NDArray, t: npt.NDArray, p: npt.NDArray) -> Singles:
     """Return specific humidity from relative humidity over water (Bolton 1980, eq. 10), in %."""
     vapour = 0.01 * np.clip(rh, 0.0, 100.0) * 611.2 * np.exp(17.67 * (t - 273.15) / (t - 29.65))
     vapour = np.minimum(vapour, 0.3 * p)
     return np.asarray(0.622 * vapour / (p - 0.378 * vapour), dtype=np.float32)
 
 
-def _height_at(sp: npt.NDArray, p: npt.NDArray, height: npt.NDArray) -> npt.NDArray[np.float32]:
+def _height_at(sp: npt.NDArray, p: npt.NDArray, height: npt.NDArray) -> Singles:
     """Return the height where the pressure is the surface's, linear in log p, carried on below the lowest level."""
     k = np.clip((p > sp).sum(axis=0), 1, p.shape[0] - 1)[None]
     low, high = (np.take_along_axis(np.log(p), n, 0)[0] for n in (k - 1, k))
@@ -461,9 +460,7 @@ def _height_at(sp: npt.NDArray, p: npt.NDArray, height: npt.NDArray) -> npt.NDAr
     return np.asarray(za + (np.log(sp) - low) / (high - low) * (zb - za), dtype=np.float32)
 
 
-def _vertical_velocity(
-    before: Fields, now: Fields, after: Fields, lat: npt.NDArray[np.float64], lon: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float32]:
+def _vertical_velocity(before: Fields, now: Fields, after: Fields, lat: Floats, lon: Floats) -> Singles:
     """Return dz/dt relative to the sea, from the file's own or from pressure velocity."""
     if "w" in now:
         return now["w"]

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from obsnet.errors import FormatError, RangeError
 from obsnet.store import write_text
 from obsnet.times import as_utc, from_epoch, to_epoch
+from obsnet.typing import Bools, Floats, Singles
 
 __all__ = ["STATE", "SURFACE", "WIND", "Met"]
 
@@ -49,14 +49,14 @@ class Met:
         Where the arrays lie on disk.
     """
 
-    times: npt.NDArray[np.float64]
-    lat: npt.NDArray[np.float64]
-    lon: npt.NDArray[np.float64]
-    height: npt.NDArray[np.float64]
-    wind: npt.NDArray[np.float32]
-    state: npt.NDArray[np.float32]
-    surface: npt.NDArray[np.float32]
-    terrain: npt.NDArray[np.float32]
+    times: Floats
+    lat: Floats
+    lon: Floats
+    height: Floats
+    wind: Singles
+    state: Singles
+    surface: Singles
+    terrain: Singles
     meta: dict[str, Any] = field(default_factory=dict)
     folder: Path | None = None
 
@@ -104,19 +104,19 @@ class Met:
             f"{south:g} to {north:g} N {west:g} to {east:g} E, {self.height.size} levels to {self.top:.0f} m)"
         )
 
-    def wrap(self, lon: Any) -> npt.NDArray[np.float64]:
+    def wrap(self, lon: Any) -> Floats:
         """Shift longitudes by whole turns into the convention of this domain."""
         values = np.asarray(lon, dtype=np.float64)
         middle = 0.5 * (self.lon[0] + self.lon[-1])
         return np.asarray(values - 360.0 * np.round((values - middle) / 360.0))
 
-    def inside(self, lat: Any, lon: Any) -> npt.NDArray[np.bool_]:
+    def inside(self, lat: Any, lon: Any) -> Bools:
         """Tell which points lie between the outermost nodes."""
         lat, lon = np.asarray(lat, dtype=np.float64), self.wrap(lon)
         south, north, west, east = self.bounds
         return np.asarray((lat >= south) & (lat <= north) & (lon >= west) & (lon <= east))
 
-    def _place(self, time: Any, lat: Any, lon: Any) -> tuple[npt.NDArray[np.float64], ...]:
+    def _place(self, time: Any, lat: Any, lon: Any) -> tuple[Floats, ...]:
         """Return fractional positions on the axes, or say what is outside."""
         seconds, lat = np.atleast_1d(to_epoch(time)), np.atleast_1d(np.asarray(lat, dtype=np.float64))
         lon = np.atleast_1d(self.wrap(lon))
@@ -140,7 +140,7 @@ class Met:
             places.append(np.clip((values - axis[0]) / step, 0.0, axis.size - 1.0))
         return tuple(places)
 
-    def profile(self, time: Any, lat: Any, lon: Any) -> dict[str, npt.NDArray[np.float64]]:
+    def profile(self, time: Any, lat: Any, lon: Any) -> dict[str, Floats]:
         """Return columns at points, linear in time and space.
 
         Parameters

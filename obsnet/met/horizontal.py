@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from obsnet.errors import GridError
+from obsnet.typing import Floats, Singles
 
 __all__ = ["Horizontal", "Resampler"]
 
-Floats = npt.NDArray[np.float64]
 _METRES_PER_DEGREE = 111195.0
 _EVEN = 2e-3  # unevenness of an axis, as a fraction of its step, that still counts as even
 
@@ -109,7 +109,7 @@ class Resampler:
         self._fy, self._fx = fy - self._j, fx - self._i
         self._exact = bool((self._fy % 1.0 == 0.0).all() and (self._fx % 1.0 == 0.0).all())
 
-    def __call__(self, field: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    def __call__(self, field: npt.NDArray[Any]) -> Singles:
         """Return ``field(..., y, x)`` of the file's grid on ``(..., lat, lon)``, bilinear, float32."""
         part = field[..., self.keep[0], self.keep[1]][..., self._rows, :][..., self._columns]
         j, i, fy, fx = self._j, self._i, self._fy, self._fx
@@ -119,7 +119,7 @@ class Resampler:
         north = part[..., j + 1, i] * (1 - fx) + part[..., j + 1, i + 1] * fx
         return np.asarray(south * (1 - fy) + north * fy, dtype=np.float32)
 
-    def wind(self, u: npt.NDArray[Any], v: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float32], ...]:
+    def wind(self, u: npt.NDArray[Any], v: npt.NDArray[Any]) -> tuple[Singles, ...]:
         """Return eastward and northward wind on the target grid."""
         u, v = self(u), self(v)
         if self.rotation is None:

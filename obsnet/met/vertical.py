@@ -11,21 +11,20 @@ import numpy as np
 import numpy.typing as npt
 
 from obsnet.constants import CP_DRY_AIR, GRAVITY, R_DRY_AIR, VON_KARMAN
+from obsnet.typing import Floats, Singles
 
 __all__ = ["air_velocity", "heights_from_pressure", "level_heights", "to_terrain_following"]
 
-F4 = npt.NDArray[np.float32]
-F8 = npt.NDArray[np.float64]
 EARTH_RADIUS = 6371008.8  # m, mean radius; IUGG 1980
 VAPOUR = 0.608  # virtual temperature: Tv = T (1 + 0.608 q)
 
 
-def level_heights(top: float, n: int) -> F8:
+def level_heights(top: float, n: int) -> Floats:
     """Return heights above ground, m, shape (n,), of the terrain-following levels."""
     return np.asarray(top * (np.arange(n) / (n - 1)) ** 2)
 
 
-def heights_from_pressure(p: F4, t: F4, q: F4, sp: F4, terrain: F4) -> F4:
+def heights_from_pressure(p: Singles, t: Singles, q: Singles, sp: Singles, terrain: Singles) -> Singles:
     """Return geopotential height of levels by the hypsometric equation.
 
     Parameters
@@ -61,7 +60,7 @@ def heights_from_pressure(p: F4, t: F4, q: F4, sp: F4, terrain: F4) -> F4:
     return out.astype(np.float32)
 
 
-def _horizontal(field: npt.NDArray, lat: F8, lon: F8) -> tuple[F8, F8]:
+def _horizontal(field: npt.NDArray, lat: Floats, lon: Floats) -> tuple[Floats, Floats]:
     """Return d/dx and d/dy per metre of ``field(..., lat, lon)``."""
     metres = np.deg2rad(1.0) * EARTH_RADIUS
     dy = np.gradient(field, lat, axis=-2) / metres
@@ -70,17 +69,17 @@ def _horizontal(field: npt.NDArray, lat: F8, lon: F8) -> tuple[F8, F8]:
 
 
 def air_velocity(
-    omega: F4,
-    u: F4,
-    v: F4,
-    density: F4,
-    height: F4,
-    height_rate: F4,
-    pressure_rate: F4 | float,
-    pressure: F4,
-    lat: F8,
-    lon: F8,
-) -> F4:
+    omega: Singles,
+    u: Singles,
+    v: Singles,
+    density: Singles,
+    height: Singles,
+    height_rate: Singles,
+    pressure_rate: Singles | float,
+    pressure: Singles,
+    lat: Floats,
+    lon: Floats,
+) -> Singles:
     """Return vertical velocity in height from pressure velocity, on levels of any kind.
 
     Parameters
@@ -113,7 +112,7 @@ def air_velocity(
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _find(z: float, nodes: F8, first: int, last: int) -> int:
+def _find(z: float, nodes: Floats, first: int, last: int) -> int:
     """Return k with nodes[k] <= z < nodes[k + 1], within first..last - 1."""
     low, high = first, last
     while high - low > 1:
@@ -127,25 +126,25 @@ def _find(z: float, nodes: F8, first: int, last: int) -> int:
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def to_terrain_following(
-    levels: F8,
-    p: F4,
-    z: F4,
-    u: F4,
-    v: F4,
-    w: F4,
-    t: F4,
-    q: F4,
-    sp: F4,
-    terrain: F4,
-    slope_x: F4,
-    slope_y: F4,
-    t2m: F4,
-    u10: F4,
-    v10: F4,
-    roughness: F4,
+    levels: Floats,
+    p: Singles,
+    z: Singles,
+    u: Singles,
+    v: Singles,
+    w: Singles,
+    t: Singles,
+    q: Singles,
+    sp: Singles,
+    terrain: Singles,
+    slope_x: Singles,
+    slope_y: Singles,
+    t2m: Singles,
+    u10: Singles,
+    v10: Singles,
+    roughness: Singles,
     has_10m: bool,
-    wind: F4,
-    state: F4,
+    wind: Singles,
+    state: Singles,
 ) -> None:
     """Interpolate columns to heights above ground.
 
@@ -235,13 +234,13 @@ def to_terrain_following(
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def surface_layer(
-    levels: F8,
-    wind: F4,
-    state: F4,
-    blh: F4,
-    ustar: F4,
-    heat_flux: F4,
-    out: F4,
+    levels: Floats,
+    wind: Singles,
+    state: Singles,
+    blh: Singles,
+    ustar: Singles,
+    heat_flux: Singles,
+    out: Singles,
 ) -> None:
     """Fill boundary-layer scales of each column.
 

@@ -7,18 +7,17 @@ library crashes under plain threads, and BLAS threads times workers would oversu
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-from obsnet.errors import ConfigError
+from obsnet.work.work import Work
 
-__all__ = ["Scheduler", "cpu_count", "map_unordered", "parse_shard", "shard"]
+__all__ = ["ENOUGH_BYTES", "cpu_count", "map_unordered", "shard"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Scheduler = Literal["serial", "processes", "dask"]
 
+ENOUGH_BYTES = 64 * 2**20  # below which starting workers costs more than it saves
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 _ONE_THREAD = dict.fromkeys(_THREAD_VARIABLES, "1")
 
@@ -28,32 +27,17 @@ def cpu_count() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def parse_shard(text: str) -> tuple[int, int]:
-    """Read ``"3/40"`` (the third of forty, counted from 1) as (2, 40).
-
-    Raises
-    ------
-    ConfigError
-        Anything else, or a number out of range.
-    """
-    match = re.fullmatch(r"(\d+)/(\d+)", text.strip())
-    if not match or not 1 <= int(match[1]) <= int(match[2]):
-        raise ConfigError(f"shard {text!r}: write it as i/n with 1 <= i <= n, e.g. 3/40")
-    return int(match[1]) - 1, int(match[2])
-
-
-def shard(items: Sequence[Item], part: tuple[int, int] | None) -> Sequence[Item]:
-    """Return the items of one shard: every n-th, so that long and short inputs mix."""
-    return items if part is None else items[part[0] :: part[1]]
+def shard(items: Sequence[Item], work: Work) -> Sequence[Item]:
+    """Return the items of this run's shard: every n-th, so that long and short inputs mix."""
+    return items if work.part is None else items[work.part[0] :: work.part[1]]
 
 
 def map_unordered(
     function: Callable[[Item], Result],
     items: Iterable[Item],
+    work: Work | None = None,
     *,
-    scheduler: Scheduler = "processes",
-    workers: int | None = None,
-    address: str | None = None,
+    enough: bool = True,
 ) -> Iterator[tuple[Item, Result]]:
     """Apply a function to every item and yield pairs as they finish.
 
@@ -63,29 +47,29 @@ def map_unordered(
         Module-level, of one argument; should return its own failures rather than raise them.
     items : iterable
         Small, picklable by the standard library (paths, numbers, frozen dataclasses).
-    scheduler : {"serial", "processes", "dask"}
-        Serial is also taken when there is one worker or one item.
-    workers : int, optional
-        Processes; by default the processors at hand.
-    address : str, optional
-        A running Dask scheduler to use instead of a local cluster.
+    work : Work, optional
+        Scheduler, workers, address; the defaults of `Work` otherwise. Its shard is the caller's to take.
+    enough : bool
+        Whether there is enough to do for processes to pay, where the scheduler is ``auto``.
 
     Yields
     ------
     (item, result)
         In the order of completion. At most two items a worker are in flight, so memory stays flat.
     """
+    work = work or Work()
     todo = list(items)
-    workers = min(workers or cpu_count(), max(len(todo), 1))
-    if scheduler == "serial" or (workers == 1 and address is None):
+    workers = min(work.workers or cpu_count(), max(len(todo), 1))
+    scheduler = work.scheduler
+    if scheduler == "auto":
+        scheduler = "dask" if work.address else "processes" if enough else "serial"
+    if scheduler == "serial" or (workers == 1 and work.address is None):
         for item in todo:
             yield item, function(item)
     elif scheduler == "processes":
         yield from _processes(function, todo, workers)
-    elif scheduler == "dask":
-        yield from _dask(function, todo, workers, address)
     else:
-        raise ConfigError(f"scheduler {scheduler!r} is not one of serial, processes, dask")
+        yield from _dask(function, todo, workers, work.address)
 
 
 def _quiet_worker() -> None:

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from obsnet.constants import species as species_of
 from obsnet.errors import ObsnetError, RangeError, SchemaError
 from obsnet.schema import profile_array
+from obsnet.typing import Floats, Ints
 from obsnet.units import conversion_factor
 from retrieval.columns.pressure_weights import check_pressure, half_split
 from retrieval.columns.vertical_remap import (
@@ -36,8 +37,6 @@ __all__ = [
     "normalise_kernel",
     "prior_from_subcolumns",
 ]
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -138,7 +137,7 @@ class ColumnOperator:
         column = np.where(np.isnan(column), np.sum(weight * prior, axis=1), column)
         return cls(pressure.astype(np.float64), weight, kernel, prior, column, vertical)
 
-    def take(self, rows: npt.NDArray[np.int64]) -> ColumnOperator:
+    def take(self, rows: Ints) -> ColumnOperator:
         """Return the operator of some of the rows."""
         return ColumnOperator(
             self.pressure[rows],

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from obsnet.constants import GRAVITY, MOLAR_MASS_DRY_AIR
 from obsnet.errors import ConfigError, RangeError, SchemaError
+from obsnet.typing import Floats
 
 __all__ = [
     "PressureWeights",
@@ -22,8 +23,6 @@ __all__ = [
     "layer_weights",
     "level_weights",
 ]
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

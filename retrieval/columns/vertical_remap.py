@@ -11,11 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from obsnet.errors import ConfigError, SchemaError
+from obsnet.typing import Bools, Floats
 from retrieval.columns.pressure_weights import check_pressure
 
 __all__ = ["interpolate_levels", "interpolate_levels_adjoint", "overlap_layers", "overlap_layers_adjoint"]
-
-Floats = npt.NDArray[np.float64]
 
 
 @numba.njit(cache=True)
@@ -167,7 +166,7 @@ def interpolate_levels(
     product_levels: npt.ArrayLike,
     *,
     linear_in: str = "pressure",
-) -> tuple[Floats, npt.NDArray[np.bool_]]:
+) -> tuple[Floats, Bools]:
     """Return a model profile on a product's levels.
 
     Parameters

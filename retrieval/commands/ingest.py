@@ -42,9 +42,7 @@ def ingest(
         bool, typer.Option("--mixed", help="allow several versions or scales in one store")
     ] = False,
     shard: Annotated[_Text, typer.Option(help="i/n: only the i-th of n parts, for job arrays")] = None,
-    scheduler: Annotated[
-        _Text, typer.Option(help="serial, processes or dask; chosen by size without it")
-    ] = None,
+    scheduler: Annotated[str, typer.Option(help="auto, serial, processes or dask")] = "auto",
     workers: Annotated[Optional[int], typer.Option(min=1, help="worker processes")] = None,  # noqa: UP045
     address: Annotated[_Text, typer.Option(help="a running Dask scheduler, e.g. tcp://node1:8786")] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
@@ -56,7 +54,7 @@ def ingest(
     """
     from obsnet.config import read_toml, validate
     from obsnet.output import emit
-    from obsnet.work.parallel import parse_shard
+    from obsnet.work.work import Work
     from retrieval.commands.superobs_stage import AveragingOptions, averaging
     from retrieval.ingest.options import IngestOptions
     from retrieval.ingest.run import granule_files
@@ -77,10 +75,7 @@ def ingest(
         granule_files(files),
         out,
         options,
-        scheduler="dask" if address else scheduler,  # type: ignore[arg-type]
-        workers=workers,
-        address=address,
-        part=parse_shard(shard) if shard else None,
+        work=validate(Work, {"scheduler": scheduler, "workers": workers, "address": address, "shard": shard}),
         mixed=mixed,
     )
     if json:

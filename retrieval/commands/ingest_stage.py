@@ -67,9 +67,7 @@ def _run(options: IngestStage, case: Case) -> StageResult:
             sensors=(str(case.folder / options.sensors),) if options.sensors else (),
             superobs=averaging(options.superobs) if options.superobs else None,
         ),
-        # little is read faster than processes start
-        scheduler=None if case.run.scheduler == "processes" else case.run.scheduler,  # type: ignore[arg-type]
-        workers=case.run.workers,
+        work=case.run,
         mixed=options.mixed,
     )
     figures: dict[str, Any] = {

@@ -38,7 +38,7 @@ def superobs(
     variability: Annotated[_Number, typer.Option(help="spread of the true field in a cell")] = None,
     representativity: Annotated[_Number, typer.Option(help="1: pixels missing at random")] = None,
     shard: Annotated[_Text, typer.Option(help="i/n: only the i-th of n parts, for job arrays")] = None,
-    scheduler: Annotated[str, typer.Option(help="serial, processes or dask")] = "serial",
+    scheduler: Annotated[str, typer.Option(help="auto, serial, processes or dask")] = "auto",
     workers: Annotated[Optional[int], typer.Option(min=1, help="worker processes")] = None,  # noqa: UP045
     address: Annotated[_Text, typer.Option(help="a running Dask scheduler, e.g. tcp://node1:8786")] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
@@ -51,7 +51,7 @@ def superobs(
     """
     from obsnet.config import validate
     from obsnet.output import emit
-    from obsnet.work.parallel import parse_shard
+    from obsnet.work.work import Work
     from retrieval.commands.option_text import parse_box
     from retrieval.commands.superobs_stage import AveragingOptions, averaging
     from retrieval.superobs.store import Selection, combine_store
@@ -80,10 +80,7 @@ def superobs(
         out,
         Selection(species, sources, start, stop, parse_box(box) if box else None),
         averaging(options),
-        scheduler="dask" if address else scheduler,  # type: ignore[arg-type]
-        workers=workers,
-        address=address,
-        part=parse_shard(shard) if shard else None,
+        work=validate(Work, {"scheduler": scheduler, "workers": workers, "address": address, "shard": shard}),
     )
     if json:
         emit({"sources": summary.by_source(), "days": summary.days, "bad": len(summary.bad)})

@@ -78,8 +78,7 @@ def _run(options: SuperobsStage, case: Case) -> StageResult:
         case.out / options.out,
         Selection(options.species, tuple(options.sources), options.start, options.stop),
         averaging(options),
-        scheduler=case.run.scheduler,  # type: ignore[arg-type]
-        workers=case.run.workers,
+        work=case.run,
     )
     number = sum(total["superobs"] for total in summary.by_source().values())
     outputs: tuple[Path, ...] = (case.out / options.out,)

@@ -12,8 +12,9 @@ from typing import Any
 from obsnet.config import resolve_files
 from obsnet.errors import ConfigError
 from obsnet.store import ObservationStore
-from obsnet.work.parallel import Scheduler, map_unordered, shard
+from obsnet.work.parallel import ENOUGH_BYTES, map_unordered, shard
 from obsnet.work.progress import progress
+from obsnet.work.work import Work
 from retrieval.ingest.one import Kept, Task, ingest_one
 from retrieval.ingest.options import IngestOptions
 from retrieval.ingest.plan import make_plan, rows_of_run
@@ -22,7 +23,6 @@ __all__ = ["Summary", "granule_files", "ingest"]
 
 _SUFFIXES = {".nc", ".nc4", ".h5", ".he5", ".hdf", ".hdf5", ".csv"}
 
-_SMALL = 64 * 2**20  # bytes below which starting workers costs more than it saves
 _WRITE_EVERY = 20.0  # seconds between writes of the index
 
 
@@ -102,10 +102,7 @@ def ingest(
     store: str | Path,
     options: IngestOptions | None = None,
     *,
-    scheduler: Scheduler | None = None,
-    workers: int | None = None,
-    address: str | None = None,
-    part: tuple[int, int] | None = None,
+    work: Work | None = None,
     mixed: bool = False,
 ) -> Summary:
     """Read granules into an observation store.
@@ -118,14 +115,8 @@ def ingest(
         Folder of the observation store.
     options : IngestOptions, optional
         How to read.
-    scheduler : {"serial", "processes", "dask"}, optional
-        By default processes, or serial where there is little to read.
-    workers : int, optional
-        Processes; by default the processors at hand.
-    address : str, optional
-        A running Dask scheduler.
-    part : (int, int), optional
-        Shard of the files, from `obsnet.work.parallel.parse_shard`.
+    work : Work, optional
+        How it is run; shards are of the files. Little is read faster than processes start.
     mixed : bool
         Allow several versions of a product, or several calibration scales, in one store.
 
@@ -139,16 +130,14 @@ def ingest(
     ConfigError
         Tables or options are faulty, or versions or scales would be mixed.
     """
-    options = options or IngestOptions()
-    if scheduler not in (None, "serial", "processes", "dask"):
-        raise ConfigError(f"scheduler {scheduler!r} is not one of serial, processes, dask")
+    options, work = options or IngestOptions(), work or Work()
     target = ObservationStore(store)
     everything = sorted({str(f) for f in files})
     options.load()  # faulty tables stop the run before it begins
     index = target.index.read().to_pylist()
     before = rows_of_run(index, options)
     plan = make_plan(everything, index, options, mixed=mixed)
-    todo = shard(everything, part)
+    todo = shard(everything, work)
     tasks = [
         Task(
             path,
@@ -164,11 +153,10 @@ def ingest(
         from retrieval.superobs.average import write_settings
 
         write_settings(target.path, options.superobs)
-    if scheduler is None:
-        scheduler = "serial" if address is None and plan.bytes_to_read(todo) < _SMALL else "processes"
-    shown = "all" if part is None else f"{part[0] + 1}of{part[1]}"
+    enough = plan.bytes_to_read(todo) >= ENOUGH_BYTES
+    shown = "all" if work.part is None else f"{work.part[0] + 1}of{work.part[1]}"
     writer = f"{time.strftime('%Y%m%dT%H%M%S')}-{shown}-{secrets.token_hex(4)}"
-    rows, counts, skipped = _run(tasks, target, writer, before, scheduler, workers, address)
+    rows, counts, skipped = _run(tasks, target, writer, before, work, enough=enough)
     return Summary(sorted(rows, key=lambda r: r["path"]), skipped, counts)
 
 
@@ -183,9 +171,9 @@ def _run(
     target: ObservationStore,
     writer: str,
     before: Mapping[str, Mapping[str, Any]],
-    scheduler: Scheduler,
-    workers: int | None,
-    address: str | None,
+    work: Work,
+    *,
+    enough: bool,
 ) -> tuple[list[dict[str, Any]], dict[str, Any], int]:
     """Run the tasks and keep the index; return rows, counts by path, and how many were done before."""
     rows: list[dict[str, Any]] = []
@@ -193,7 +181,7 @@ def _run(
     counts: dict[str, Any] = {}
     written = time.monotonic()
     with progress(len(tasks), "granules") as advance:
-        for _, row in map_unordered(ingest_one, tasks, scheduler=scheduler, workers=workers, address=address):
+        for _, row in map_unordered(ingest_one, tasks, work, enough=enough):
             advance(1)
             if row["status"] == "skipped":
                 moved = row["_as"] != row["path"]

@@ -9,11 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from obsnet.errors import RangeError
+from obsnet.typing import Floats, Ints
 
 __all__ = ["Scores", "cross_validate", "fold_numbers", "scores"]
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from obsnet.cf import grid_frame, write_geotiff
 from obsnet.constants import species as species_of
 from obsnet.errors import RangeError, SchemaError
 from obsnet.grid import Grid
+from obsnet.typing import Times
 
 __all__ = ["column_map", "stamp_of", "variable_of", "write_geotiffs"]
 
-Floats = npt.NDArray[np.float64]
 
 # role -> (suffix of the name, modifier of the standard name, long name, unit: of the species or none)
 _ROLES: dict[str, tuple[str, str | None, str, bool]] = {
@@ -39,7 +39,7 @@ def variable_of(species: str, role: str = "value") -> str:
 
 def column_map(
     grid: Grid,
-    time_edges: npt.NDArray[np.datetime64],
+    time_edges: Times,
     species: str,
     fields: dict[str, npt.ArrayLike],
     *,

@@ -17,12 +17,12 @@ from scipy import linalg, optimize, sparse
 from threadpoolctl import threadpool_limits
 
 from obsnet.errors import RangeError
+from obsnet.typing import Floats
 from retrieval.mapping.variogram import RADIUS_KM
 from retrieval.superobs.groups import unit_vectors
 
 __all__ = ["Basis", "FixedRank", "fit_fixed_rank", "make_basis"]
 
-Floats = npt.NDArray[np.float64]
 _APERTURE = 1.5  # radius of a bisquare over the spacing of its centres
 
 

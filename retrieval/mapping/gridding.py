@@ -20,6 +20,7 @@ from obsnet.errors import GridError, RangeError
 from obsnet.grid import Grid, axis_cell
 from obsnet.scales import scale_counts, single_scale
 from obsnet.store import ObservationStore
+from obsnet.typing import Floats, Ints, Times
 
 __all__ = [
     "LEFT_OUT",
@@ -35,8 +36,6 @@ __all__ = [
     "read_soundings",
 ]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 LEFT_OUT = ("not usable", "outside the time bins", "outside the grid")
 
 _cell = numba.njit(cache=True)(axis_cell)
@@ -46,7 +45,7 @@ _cell = numba.njit(cache=True)(axis_cell)
 class Soundings:
     """A batch of soundings that may be used, one unit; arrays of shape (n,)."""
 
-    time: npt.NDArray[np.datetime64]
+    time: Times
     latitude: npt.NDArray[Any]
     longitude: npt.NDArray[Any]
     value: npt.NDArray[Any]
@@ -72,7 +71,7 @@ class BinSums:
     """
 
     grid: Grid
-    time_edges: npt.NDArray[np.datetime64]
+    time_edges: Times
     shift: float
     sums: Floats = field(repr=False)
     left_out: Ints
@@ -243,7 +242,7 @@ def cell_numbers(bins: BinSums, soundings: Soundings) -> Ints:
 def accumulate(
     bins: BinSums,
     *,
-    time: npt.NDArray[np.datetime64],
+    time: Times,
     latitude: npt.ArrayLike,
     longitude: npt.ArrayLike,
     value: npt.ArrayLike,

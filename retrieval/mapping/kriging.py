@@ -14,13 +14,12 @@ import numpy.typing as npt
 
 from obsnet.errors import RangeError
 from obsnet.grid import Grid
+from obsnet.typing import Bools, Floats, Ints, Times
 from retrieval.mapping.variogram import RADIUS_KM, ProductSum
 from retrieval.superobs.groups import unit_vectors
 
 __all__ = ["Prediction", "Samples", "krige_cells", "krige_points"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 _EPOCH = np.datetime64("2000-01-01", "us")
 
 
@@ -47,7 +46,7 @@ class Samples:
 
     latitude: Floats
     longitude: Floats
-    time: npt.NDArray[np.datetime64]
+    time: Times
     value: Floats
     uncertainty: Floats
 
@@ -66,7 +65,7 @@ class Samples:
     def __len__(self) -> int:
         return len(self.value)
 
-    def take(self, rows: npt.NDArray[np.bool_] | Ints) -> Samples:
+    def take(self, rows: Bools | Ints) -> Samples:
         """Return some of the samples."""
         return Samples(
             self.latitude[rows],
@@ -193,7 +192,7 @@ def _krige(
         sd[m] = np.sqrt(max(block - explained + lagrange, 0.0))
 
 
-def _days(time: npt.NDArray[np.datetime64]) -> Floats:
+def _days(time: Times) -> Floats:
     return np.asarray((time.astype("datetime64[us]") - _EPOCH) / np.timedelta64(1, "D"), dtype=np.float64)
 
 
@@ -323,7 +322,7 @@ def krige_points(
     model: ProductSum,
     latitude: npt.ArrayLike,
     longitude: npt.ArrayLike,
-    time: npt.NDArray[np.datetime64],
+    time: Times,
     *,
     neighbours: int = 64,
     reach_km: float = np.inf,

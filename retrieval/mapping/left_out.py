@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-import numpy.typing as npt
 
+from obsnet.typing import Floats
 from retrieval.mapping.crossvalidation import Scores
 from retrieval.mapping.gridding import BinSums, Soundings, cell_numbers
 
 __all__ = ["field_variance", "leave_one_out"]
-
-Floats = npt.NDArray[np.float64]
 
 
 def field_variance(bins: BinSums, *, r: float = 0.0) -> float:

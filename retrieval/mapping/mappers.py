@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from obsnet.grid import Grid
+from obsnet.typing import Bools, Floats, Ints, Times
 from retrieval.mapping.crossvalidation import Scores, cross_validate, fold_numbers
 from retrieval.mapping.frk import FixedRank, fit_fixed_rank, make_basis
 from retrieval.mapping.gridding import BinStatistics, accumulate, bin_statistics, empty_bins
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["MAPPERS", "Columns", "FixedRankMapper", "KrigingMapper", "Mapper", "near_grid"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 _DAY = np.timedelta64(1, "D")
 
 
@@ -33,7 +32,7 @@ class Columns:
 
     latitude: Floats
     longitude: Floats
-    time: npt.NDArray[np.datetime64]
+    time: Times
     value: Floats
     uncertainty: Floats
 
@@ -62,7 +61,7 @@ class Mapper(Protocol):
         ...
 
 
-def near_grid(columns: Columns, grid: Grid) -> npt.NDArray[np.bool_]:
+def near_grid(columns: Columns, grid: Grid) -> Bools:
     """Tell which columns lie on the grid or within 5 degrees of it."""
     lat, lon = grid.lat_edges, grid.lon_edges
     turned = lon[0] - 5.0 + np.mod(columns.longitude - lon[0] + 5.0, 360.0)
@@ -254,7 +253,7 @@ def _held_out(columns: Columns, settings: MapSettings, predict: Any) -> Scores:
     return cross_validate(predict, columns.value, columns.uncertainty, fold)[0]
 
 
-def _days(time: npt.NDArray[np.datetime64], origin: np.datetime64) -> Floats:
+def _days(time: Times, origin: np.datetime64) -> Floats:
     return np.asarray((time - origin) / _DAY, dtype=np.float64)
 
 

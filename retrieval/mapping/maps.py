@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow.compute as pc
 import xarray as xr
 
@@ -21,8 +20,6 @@ from retrieval.mapping.mappers import MAPPERS, Columns, near_grid
 from retrieval.mapping.settings import METHODS, MapSettings
 
 __all__ = ["Map", "make_map", "read_columns"]
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

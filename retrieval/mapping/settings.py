@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from obsnet.errors import ConfigError, nearest
 from obsnet.grid import Grid
+from obsnet.typing import Times
 
 __all__ = ["METHODS", "MapSettings"]
 
@@ -53,7 +53,7 @@ class MapSettings:
 
     species: str
     grid: Grid
-    time_edges: npt.NDArray[np.datetime64]
+    time_edges: Times
     method: str = "bin"
     source: str | None = None
     r: float = 0.0

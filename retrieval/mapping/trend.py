@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from obsnet.errors import ConfigError, RangeError, nearest
 from obsnet.times import to_epoch
+from obsnet.typing import Floats
 
 __all__ = ["TERMS", "Trend", "choose_terms", "design", "fit_trend"]
 
-Floats = npt.NDArray[np.float64]
 _DAY = 86400.0
 _YEAR = 365.2425
 

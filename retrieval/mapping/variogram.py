@@ -13,13 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from obsnet.errors import RangeError
+from obsnet.typing import Floats, Ints
 from retrieval.superobs.groups import unit_vectors
 from retrieval.superobs.polygon_overlap import EARTH_RADIUS
 
 __all__ = ["EmpiricalVariogram", "ProductSum", "empirical_variogram", "fit_product_sum"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 RADIUS_KM = EARTH_RADIUS / 1e3
 _PULL = 0.02  # per e-fold from the first guess, where a misfit of 1 is a bin off by its own size
 

@@ -11,18 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from obsnet.errors import ConfigError
+from obsnet.typing import Ints, Times
 from retrieval.superobs.errors import exponential_weights
 from retrieval.superobs.groups import Groups, unit_vectors, window_of
 from retrieval.superobs.polygon_overlap import EARTH_RADIUS
 
 __all__ = ["along_track_groups"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-
 
 def along_track_groups(
-    time: npt.NDArray[np.datetime64],
+    time: Times,
     latitude: npt.ArrayLike,
     longitude: npt.ArrayLike,
     kind: npt.ArrayLike,

@@ -23,6 +23,7 @@ from obsnet.grid import Grid
 from obsnet.scales import one_scale
 from obsnet.schema import OBSERVATIONS, PROFILES, observation_table, profile_array
 from obsnet.store import write_table, write_text
+from obsnet.typing import Floats, Ints
 from retrieval.products.read import AVERAGED
 from retrieval.superobs.along_track import along_track_groups
 from retrieval.superobs.errors import ErrorModel
@@ -40,7 +41,6 @@ __all__ = [
     "write_settings",
 ]
 
-Floats = npt.NDArray[np.float64]
 _CORNERS = {"corner_latitude", "corner_longitude"}
 _NOT_AVERAGED = {"obs_id", "file_id", "quality_original", "n", "intake_height_m"}
 _SURFACES, _SURFACE_LIMITS = ("sea", "coast", "land", ""), (0.2, 0.8, 1.0001)  # of the land fraction
@@ -244,7 +244,7 @@ def groups_of(table: pa.Table, settings: Superobs) -> tuple[Groups, list[tuple[s
     return groups, labels
 
 
-def _classes(table: pa.Table) -> tuple[npt.NDArray[np.int64], list[tuple[str, str, str]]]:
+def _classes(table: pa.Table) -> tuple[Ints, list[tuple[str, str, str]]]:
     """Return a number for each row's platform, mode and surface, and what the numbers mean, sorted."""
     fraction = table["land_fraction"].to_numpy().astype(np.float64)
     known = fraction[np.isfinite(fraction)]
@@ -261,7 +261,7 @@ def _classes(table: pa.Table) -> tuple[npt.NDArray[np.int64], list[tuple[str, st
     return number, [(platforms[p], modes[m], _SURFACES[s]) for p, m, s in zip(*parts, strict=True)]
 
 
-def _coded(column: pa.ChunkedArray) -> tuple[list[str], npt.NDArray[np.int64]]:
+def _coded(column: pa.ChunkedArray) -> tuple[list[str], Ints]:
     """Return the values of a text column, sorted, and which of them each row has; null is empty text."""
     array = pc.dictionary_encode(column).unify_dictionaries()
     stored = array.chunk(0).dictionary.to_pylist() if array.num_chunks else []
@@ -394,7 +394,7 @@ def _identifiers(
     source: str,
     groups: Groups,
     labels: list[tuple[str, str, str]],
-    number: npt.NDArray[np.int64],
+    number: Ints,
     settings: Superobs,
 ) -> list[str]:
     """Return names that are unique in a store and the same however the work was cut up."""

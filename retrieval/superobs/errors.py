@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from obsnet.errors import ConfigError, RangeError, nearest
+from obsnet.typing import Floats, Ints
 
 __all__ = [
     "PRESETS",
@@ -22,9 +23,6 @@ __all__ = [
     "exponential_weights",
     "thinning_coefficient",
 ]
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

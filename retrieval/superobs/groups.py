@@ -10,12 +10,10 @@ import numpy.typing as npt
 
 from obsnet.errors import ConfigError, SchemaError
 from obsnet.grid import Grid
+from obsnet.typing import Floats, Ints, Times
 from retrieval.superobs.polygon_overlap import EARTH_RADIUS, Overlap, cell_areas, overlap
 
 __all__ = ["Groups", "area_groups", "circle_corners", "group_mean", "unit_vectors", "window_of"]
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class Groups:
     coverage: Floats
     total: Floats
     soundings: Floats
-    window: npt.NDArray[np.datetime64]
+    window: Times
     cell: Ints
     part: Ints
     problems: dict[str, int] = field(default_factory=dict)
@@ -137,7 +135,7 @@ def unit_vectors(latitude: npt.ArrayLike, longitude: npt.ArrayLike) -> Floats:
     return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
 
 
-def window_of(time: npt.NDArray[np.datetime64], seconds: float) -> Ints:
+def window_of(time: Times, seconds: float) -> Ints:
     """Return the number of the window since 1970 that a time lies in; windows are `seconds` long."""
     micros = round(seconds * 1e6)
     if micros < 1:
@@ -180,7 +178,7 @@ def circle_corners(
 def area_groups(
     corner_latitude: npt.ArrayLike,
     corner_longitude: npt.ArrayLike,
-    time: npt.NDArray[np.datetime64],
+    time: Times,
     kind: npt.ArrayLike,
     grid: Grid,
     *,

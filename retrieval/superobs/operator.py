@@ -6,18 +6,15 @@ from typing import Any
 
 import numba
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from obsnet.errors import SchemaError
+from obsnet.typing import Floats, Ints, Singles
 from retrieval.superobs.groups import Groups
 
 __all__ = ["mean_operator"]
 
-Floats = npt.NDArray[np.float64]
-Singles = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
 _PLUME = 0.025  # relative enhancement of the test profile
 _PLUME_TOP = 0.8  # below this share of the surface pressure
 

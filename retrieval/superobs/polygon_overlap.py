@@ -15,14 +15,13 @@ import numpy.typing as npt
 
 from obsnet.errors import GridError, SchemaError
 from obsnet.grid import Grid, axis_cell
+from obsnet.typing import Floats, Ints
 
 __all__ = ["EARTH_RADIUS", "PROBLEMS", "Overlap", "cell_areas", "overlap", "polygon_areas"]
 
 EARTH_RADIUS = 6371007.181  # m, sphere of the area of WGS84
 PROBLEMS = ("corners missing", "round a pole or wider than 180 degrees", "without area", "corners reordered")
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 _cell = numba.njit(cache=True)(axis_cell)
 

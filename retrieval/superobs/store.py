@@ -20,8 +20,9 @@ from obsnet.constants import species as species_of
 from obsnet.errors import ConfigError, FormatError, ObsnetError, nearest
 from obsnet.store import ObservationStore, StoredPart, read_part
 from obsnet.times import as_utc
-from obsnet.work.parallel import Scheduler, map_unordered, shard
+from obsnet.work.parallel import ENOUGH_BYTES, map_unordered, shard
 from obsnet.work.progress import progress
+from obsnet.work.work import Work
 from retrieval.products.read import AVERAGED
 from retrieval.superobs.average import Superobs, needed_columns, super_observe, write_report, write_settings
 
@@ -117,10 +118,7 @@ def combine_store(
     selection: Selection,
     settings: Superobs,
     *,
-    scheduler: Scheduler = "serial",
-    workers: int | None = None,
-    address: str | None = None,
-    part: tuple[int, int] | None = None,
+    work: Work | None = None,
 ) -> Summary:
     """Make the super-observations of a store.
 
@@ -132,10 +130,8 @@ def combine_store(
         Which soundings.
     settings : Superobs
         How they are combined. Its windows must divide a day.
-    scheduler, workers, address
-        See `obsnet.work.parallel.map_unordered`.
-    part : (int, int), optional
-        Shard of the days, see `obsnet.work.parallel.parse_shard`.
+    work : Work, optional
+        How it is run; shards are of the days.
 
     Returns
     -------
@@ -151,11 +147,12 @@ def combine_store(
     if not np.isclose(86400.0 / settings.window, round(86400.0 / settings.window)):
         raise ConfigError(f"a window of {settings.window:g} s does not divide a day")
     source_store, target = ObservationStore(store), ObservationStore(out)
-    tasks = shard(_tasks(source_store, target, selection, settings), part)
+    tasks = shard(_tasks(source_store, target, selection, settings), work or Work())
     write_settings(target.path, settings, selection=asdict(selection))
+    enough = sum(Path(f).stat().st_size for task in tasks for f in task.files) >= ENOUGH_BYTES
     rows, days = [], []
     with progress(len(tasks), "days") as advance:
-        for _, result in map_unordered(_run, tasks, scheduler=scheduler, workers=workers, address=address):
+        for _, result in map_unordered(_run, tasks, work, enough=enough):
             advance(1)
             if result is None:
                 continue

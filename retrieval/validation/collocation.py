@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from obsnet.errors import ConfigError, RangeError, ScaleError, SchemaError
 from obsnet.scales import one_scale
 from obsnet.schema import profile_array, unit_of
+from obsnet.typing import Floats, Ints
 from retrieval.columns.column_operator import ColumnOperator
 from retrieval.columns.pressure_weights import half_split_adjoint
 from retrieval.columns.vertical_remap import interpolate_levels, overlap_layers
@@ -26,8 +26,6 @@ from retrieval.superobs.polygon_overlap import EARTH_RADIUS
 
 __all__ = ["PAIRS", "Criteria", "as_satellite_sees", "collocate", "sites_of"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 PAIRS = pa.schema(
     {

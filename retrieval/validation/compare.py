@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.dataset as ds
 
@@ -15,15 +14,15 @@ from obsnet.constants import species as species_of
 from obsnet.errors import ConfigError, RangeError, nearest
 from obsnet.store import ObservationStore, atomic_path
 from obsnet.times import season
+from obsnet.typing import Floats, Texts
 from retrieval.validation.collocation import Criteria, collocate, sites_of
 
 __all__ = ["GROUPS", "statistics", "summary", "validate_stores", "write_figures", "write_tables"]
 
-Floats = npt.NDArray[np.float64]
 GROUPS = ("site", "mode", "season", "year")
 
 
-def _labels(pairs: pa.Table, group: str) -> npt.NDArray[np.str_]:
+def _labels(pairs: pa.Table, group: str) -> Texts:
     time = pairs["time"].to_numpy()
     if group == "season":
         return season(time)

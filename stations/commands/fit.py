@@ -10,6 +10,7 @@ import typer
 from stations.commands.options import Json, Scale, Site, Species, decimal_years, load, notes
 
 if TYPE_CHECKING:
+    from obsnet.work.work import Work
     from stations.curve.fit import CurveFit, CurveOptions
 
 __all__ = ["fit"]
@@ -69,14 +70,15 @@ def fit(
 ) -> None:
     """Fit function, smooth curve, trend and growth rate (Thoning, Tans & Komhyr 1989)."""
     from obsnet.output import emit
+    from obsnet.work.work import Work
     from stations.curve.fit import CurveOptions
 
     options = CurveOptions(short, long, interval, terms, harmonics, timezero, gap, gain, noaa)
     at = decimal_years(dates) if dates else None
     if len(files) > 1:
         task = {"options": options, "species": species, "use": use, "pairs": pairs}
-        run = {"scheduler": "dask" if address else scheduler, "workers": workers, "address": address}
-        _many(files, task, at, run, as_json)
+        work = Work(scheduler="dask" if address else scheduler, workers=workers, address=address)
+        _many(files, task, at, work, as_json)
         return
     result = _one(files[0], options, at, species, site, scale, use, pairs, replicates, seed)
     if as_json:
@@ -130,9 +132,7 @@ def _ensemble(fitted: CurveFit, at: list[float] | None, replicates: int, seed: i
     return result
 
 
-def _many(
-    files: list[Path], task: dict[str, Any], at: list[float] | None, run: dict[str, Any], as_json: bool
-) -> None:
+def _many(files: list[Path], task: dict[str, Any], at: list[float] | None, work: Work, as_json: bool) -> None:
     from functools import partial
 
     from obsnet.output import emit
@@ -141,7 +141,7 @@ def _many(
 
     done = []
     with progress(len(files), "fits") as advance:
-        for summary in fit_many(list(map(str, files)), partial(fit_file, **task), dates=at, **run):
+        for summary in fit_many(list(map(str, files)), partial(fit_file, **task), dates=at, work=work):
             done.append(summary)
             advance(1)
     done.sort(key=lambda s: s.name)

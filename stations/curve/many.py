@@ -11,7 +11,8 @@ import numpy as np
 import xarray as xr
 
 from obsnet.errors import ObsnetError
-from obsnet.work.parallel import Scheduler, map_unordered
+from obsnet.work.parallel import map_unordered
+from obsnet.work.work import Work
 from stations.curve.errors import coefficient_sd, standard_errors
 from stations.curve.fit import CurveFit, CurveOptions, fit_curve, in_notes
 from stations.record.series import series
@@ -126,9 +127,7 @@ def fit_many(
     fit: Callable[[Any], CurveFit] = fit_file,
     *,
     dates: Sequence[float] | None = None,
-    scheduler: Scheduler = "processes",
-    workers: int | None = None,
-    address: str | None = None,
+    work: Work | None = None,
 ) -> Iterator[FitSummary]:
     """Fit many records in parallel, one process a worker, one record at a time in each.
 
@@ -140,8 +139,8 @@ def fit_many(
         Module-level; item to `CurveFit`. `functools.partial(fit_file, options=...)` sets options.
     dates : sequence of float, optional
         Decimal years at which the curves are wanted.
-    scheduler, workers, address
-        See `obsnet.work.parallel.map_unordered`.
+    work : Work, optional
+        How it is run.
 
     Yields
     ------
@@ -150,7 +149,7 @@ def fit_many(
         others go on. Memory is that of one record a worker: only the summary travels.
     """
     task = partial(_one, fit=fit, dates=tuple(dates) if dates is not None else None)
-    for _, summary in map_unordered(task, items, scheduler=scheduler, workers=workers, address=address):
+    for _, summary in map_unordered(task, items, work):
         yield summary
 
 

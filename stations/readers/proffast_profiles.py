@@ -20,7 +20,8 @@ import numpy as np
 
 from obsnet.constants import GRAVITY
 from obsnet.errors import FormatError
-from stations.readers.tccon_column import Floats, interpolate_columns, level_weights
+from obsnet.typing import Floats
+from stations.readers.tccon_column import interpolate_columns, level_weights
 
 __all__ = ["FOLDER", "profiles"]
 

@@ -7,17 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
 from obsnet.constants import MOLAR_MASS_DRY_AIR, MOLAR_MASS_WATER
 from obsnet.schema import Quality
+from obsnet.typing import Bools, Floats
 from obsnet.units import convert
 from stations.record.record import Notes
 
 __all__ = ["Column", "column_operator", "in_unit", "interpolate_columns", "level_weights"]
 
-Floats = npt.NDArray[np.float64]
 
 _SURFACE = (300.0, 1100.0)  # hPa: above the highest station, below the deepest high
 
@@ -56,7 +55,7 @@ class Column:
     weight: Floats
     pressure: Floats
     operator_sum: Floats
-    bad: npt.NDArray[np.bool_]
+    bad: Bools
     file_prior: Floats | None = None
     extras: dict[str, Any] = field(default_factory=dict)
     attrs: dict[str, Any] = field(default_factory=dict)

@@ -13,9 +13,10 @@ import numpy as np
 
 from obsnet.constants import GRAVITY
 from obsnet.errors import FormatError
+from obsnet.typing import Floats
 from obsnet.units import convert
 from stations.readers.netcdf import File
-from stations.readers.tccon_column import Column, Floats, interpolate_columns, level_weights
+from stations.readers.tccon_column import Column, interpolate_columns, level_weights
 from stations.readers.text import from_parts
 from stations.record.record import Notes
 

@@ -20,9 +20,10 @@ from __future__ import annotations
 import numpy as np
 
 from obsnet.errors import FormatError, MissingVariableError
+from obsnet.typing import Floats
 from obsnet.units import convert
 from stations.readers.netcdf import File
-from stations.readers.tccon_column import Column, Floats, interpolate_columns, level_weights
+from stations.readers.tccon_column import Column, interpolate_columns, level_weights
 from stations.record.record import Notes
 
 __all__ = ["X2019", "column", "gases"]

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from obsnet.constants import Species
@@ -21,11 +20,11 @@ from obsnet.constants import species as species_of
 from obsnet.errors import ConfigError, FormatError, MissingVariableError, RangeError
 from obsnet.met import Met
 from obsnet.times import from_epoch, to_epoch
+from obsnet.typing import Floats, Texts
 from obsnet.units import conversion_factor
 
 __all__ = ["Background", "open_background"]
 
-F8 = npt.NDArray[np.float64]
 _LEVELS = {"level", "lev", "plev", "pressure", "pressure_level", "height", "altitude"}
 _CURTAINS = {
     "north": ("vmr_n", "lon"),
@@ -51,10 +50,10 @@ class Background:
     """
 
     name: str
-    at: Callable[[F8, F8, F8, F8, F8, npt.NDArray[np.str_]], F8]
+    at: Callable[[Floats, Floats, Floats, Floats, Floats, Texts], Floats]
     uncertainty: float = 0.0
 
-    def of(self, endpoints: pa.Table, met: Met) -> tuple[npt.NDArray[np.str_], F8, F8]:
+    def of(self, endpoints: pa.Table, met: Met) -> tuple[Texts, Floats, Floats]:
         """Return observations, their weighted background and its standard error.
 
         Parameters
@@ -92,7 +91,7 @@ class Background:
         return np.asarray(names[order], np.str_), np.asarray(total[order]), np.asarray(error[order])
 
 
-def _along(height: F8, column: F8, z: F8) -> F8:
+def _along(height: Floats, column: Floats, z: Floats) -> Floats:
     """Return a field that falls exponentially at one height of each column."""
     place = np.clip(np.searchsorted(height, z, side="right") - 1, 0, height.size - 2)
     rows = np.arange(z.size)
@@ -150,7 +149,7 @@ def open_background(
     return Background(f"fields {path.name}", _fields(path, data, entry), uncertainty)
 
 
-def _in_range(values: F8, entry: Species, where: str) -> None:
+def _in_range(values: Floats, entry: Species, where: str) -> None:
     low, high = entry.point_range
     if not (np.nanmin(values) >= low and np.nanmax(values) <= high):
         raise RangeError(
@@ -159,7 +158,7 @@ def _in_range(values: F8, entry: Species, where: str) -> None:
         )
 
 
-def _baseline(path: Path, entry: Species) -> Callable[..., F8]:
+def _baseline(path: Path, entry: Species) -> Callable[..., Floats]:
     import pandas as pd
 
     table = pd.read_csv(path, comment="#")
@@ -179,7 +178,7 @@ def _baseline(path: Path, entry: Species) -> Callable[..., F8]:
         raise FormatError(f"{path}: no value")
     _in_range(values, entry, str(path))
 
-    def at(t: F8, *_: Any) -> F8:
+    def at(t: Floats, *_: Any) -> Floats:
         if t.min() < seconds[0] - 31 * 86400.0 or t.max() > seconds[-1] + 31 * 86400.0:
             raise RangeError(
                 f"{path}: the baseline covers {from_epoch(seconds[0])} to {from_epoch(seconds[-1])}, particles end "
@@ -197,7 +196,7 @@ def _scale(path: Path, variable: Any, entry: Species) -> float:
     return conversion_factor(unit, entry.unit)
 
 
-def _curtains(path: Path, data: Any, entry: Species) -> Callable[..., F8]:
+def _curtains(path: Path, data: Any, entry: Species) -> Callable[..., Floats]:
     from scipy.interpolate import RegularGridInterpolator
 
     sides = {}
@@ -215,7 +214,7 @@ def _curtains(path: Path, data: Any, entry: Species) -> Callable[..., F8]:
         axes = (np.asarray(data["height"], dtype=float), np.asarray(data[along], dtype=float))
         sides[side] = RegularGridInterpolator(axes, values, bounds_error=False, fill_value=None)
 
-    def at(_t: F8, lat: F8, lon: F8, height: F8, _pressure: F8, side: npt.NDArray[np.str_]) -> F8:
+    def at(_t: Floats, lat: Floats, lon: Floats, height: Floats, _pressure: Floats, side: Texts) -> Floats:
         out = np.zeros(lat.size)
         known = np.zeros(lat.size, dtype=bool)
         for name, interpolate in sides.items():
@@ -235,7 +234,7 @@ def _curtains(path: Path, data: Any, entry: Species) -> Callable[..., F8]:
     return at
 
 
-def _fields(path: Path, data: Any, entry: Species) -> Callable[..., F8]:
+def _fields(path: Path, data: Any, entry: Species) -> Callable[..., Floats]:
     from scipy.interpolate import RegularGridInterpolator
 
     wanted = {entry.name.lower(), f"mole_fraction_of_{entry.standard_name}_in_air"}
@@ -286,7 +285,7 @@ def _fields(path: Path, data: Any, entry: Species) -> Callable[..., F8]:
         single = False
     interpolate = RegularGridInterpolator(tuple(axes), values)
 
-    def at(t: F8, lat: F8, lon: F8, height: F8, pressure: F8, _side: Any) -> F8:
+    def at(t: Floats, lat: Floats, lon: Floats, height: Floats, pressure: Floats, _side: Any) -> Floats:
         points = [
             np.full(t.size, axes[0][0]) if single else t,
             height if in_height else -np.log(pressure),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-import numpy.typing as npt
 
 from inversion.transport.check.worlds import SCALE_HEIGHT, Row
 from inversion.transport.particles.interpolation import jit
@@ -13,10 +12,10 @@ from inversion.transport.particles.random import normal, philox
 from inversion.transport.particles.settings import Settings
 from inversion.transport.particles.turbulence import ou_coefficients
 from inversion.transport.particles.walk import STILT_ALOFT, STILT_LEVELS, Air, stepped_walk, vertical_walk
+from obsnet.typing import Floats
 
 __all__ = ["REGIMES", "stilt_well_mixed", "taylor", "well_mixed"]
 
-F8 = npt.NDArray[np.float64]
 # h (m), u* (m s-1), 1/L (m-1), w* (m s-1): what a day over land goes through.
 REGIMES = {
     "convective": (1500.0, 0.45, -0.0293, 2.28),
@@ -38,9 +37,9 @@ def _ensemble(
     top: float,
     ctl: float,
     least_tl: float,
-    levels: F8,
+    levels: Floats,
     layers: int,
-) -> F8:
+) -> Floats:
     """Return visits to each layer below h of particles that begin evenly mixed up to `top`, (groups, layers)."""
     h, slope = air[0], air[4]
     found = np.zeros((groups, layers))
@@ -83,7 +82,7 @@ def stilt_well_mixed(
 
 
 def _mixed(
-    test: str, scales: tuple[float, ...], top: float, run: Settings, levels: F8, particles: int
+    test: str, scales: tuple[float, ...], top: float, run: Settings, levels: Floats, particles: int
 ) -> Row:
     """Compare visits to twenty layers with those that even air would make."""
     layers, groups = 20, 25
@@ -112,7 +111,7 @@ def _mixed(
 
 
 @jit
-def _taylor(n: int, steps: int, dt: float, sigma: float, tl: float) -> F8:
+def _taylor(n: int, steps: int, dt: float, sigma: float, tl: float) -> Floats:
     """Return the variance of displacement after each step."""
     out = np.zeros(steps)
     key = np.uint64(7)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from inversion.transport.check.worlds import Row
 from inversion.transport.particles.settings import Settings
@@ -15,6 +14,7 @@ from inversion.transport.receptors.releases import Receptors
 from obsnet.grid import Grid
 from obsnet.met import open_met
 from obsnet.times import from_epoch, to_epoch
+from obsnet.typing import Floats
 
 __all__ = ["mptrac"]
 
@@ -60,5 +60,5 @@ def mptrac(reference: Path) -> Iterator[Row]:
     )
 
 
-def _parcels(path: Path) -> npt.NDArray[np.float64]:
+def _parcels(path: Path) -> Floats:
     return np.loadtxt(path, comments="#")

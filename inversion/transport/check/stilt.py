@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
@@ -23,10 +22,10 @@ from obsnet.grid import Grid
 from obsnet.met import Met, open_met
 from obsnet.met.vertical import EARTH_RADIUS, surface_layer
 from obsnet.times import from_epoch, to_epoch
+from obsnet.typing import Floats
 
 __all__ = ["stilt"]
 
-F8 = npt.NDArray[np.float64]
 END = float(to_epoch(np.datetime64("2024-04-02T06:00:00")))
 HOURS = 24
 PLACE = (39.9, 116.4, 10.0)  # latitude, longitude, m above ground
@@ -40,15 +39,15 @@ OWN = ("2000_nosmooth", "2000", "1000", "100", "100_rep2")
 class _Run:
     """Hourly footprints (hour, lat, lon), first the latest hour, and the relative noise of their sum."""
 
-    hours: F8
+    hours: Floats
     noise: float
 
     @property
-    def curve(self) -> F8:
+    def curve(self) -> Floats:
         return self.hours.sum(axis=(1, 2))
 
     @property
-    def map(self) -> F8:
+    def map(self) -> Floats:
         """Half-degree sums over all hours, as shares of the total."""
         total = self.hours.sum(axis=0)
         coarse = total.reshape(ROWS // 5, 5, -1, 5).sum(axis=(1, 3))

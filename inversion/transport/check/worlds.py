@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from inversion.transport.receptors.releases import RELEASE, Receptors
 from obsnet.constants import GRAVITY, VON_KARMAN
 from obsnet.met import Met
 from obsnet.met.vertical import level_heights
 from obsnet.times import to_epoch
+from obsnet.typing import Times
 
 __all__ = ["SCALE_HEIGHT", "START", "Row", "bin_edges", "plain_world", "release"]
 
@@ -119,6 +119,6 @@ def release(
     return Receptors(np.array([name]), np.array([0, 1]), row, np.zeros(1), {})
 
 
-def bin_edges(hours: float, step: float) -> npt.NDArray[np.datetime64]:
+def bin_edges(hours: float, step: float) -> Times:
     """Return time bins of `step` hours from `START`."""
     return START + np.round(np.arange(0.0, hours + 1e-9, step) * 3.6e9).astype("timedelta64[us]")

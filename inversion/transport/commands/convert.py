@@ -192,6 +192,9 @@ def convert(
     from obsnet.output import emit
 
     options = _options(locals())
+    from obsnet.config import validate
+    from obsnet.work.work import Work
+
     single = [f for f in files if (Path(f) / "meta.json").is_file()]
     paths: list[Any] = single or resolve_files(files, Path())
     if to is not _To.store:
@@ -238,8 +241,7 @@ def convert(
         max_km=max_km,
         max_minutes=max_minutes,
         curtain=curtain,
-        scheduler=scheduler,  # type: ignore[arg-type]
-        workers=workers,
+        work=validate(Work, {"scheduler": scheduler, "workers": workers}, "convert"),
     )
     if as_json:
         emit({**report, "out": out})

@@ -79,6 +79,7 @@ def run(
     from obsnet.config import validate
     from obsnet.errors import ConfigError
     from obsnet.output import emit
+    from obsnet.work.work import Work
 
     if (store is None) == (receptors is None):
         raise ConfigError("say where to make footprints for: either --store or --receptors")
@@ -115,10 +116,8 @@ def run(
         folder=Path(),
         out=out,
         store=store or Path(),
-        scheduler=scheduler,
-        workers=workers,
+        work=validate(Work, {"scheduler": scheduler, "workers": workers, "shard": shard}, "footprints"),
         seed=seed,
-        part=shard,
         report=lambda line: print(line, file=sys.stderr),
     )
     if as_json:

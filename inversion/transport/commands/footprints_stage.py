@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from obsnet.config import Options
 from obsnet.pipeline import Case, Stage, StageResult
+from obsnet.work.work import Work
 
 _OUTSIDE = "outside the grid of fluxes"
 
@@ -124,10 +125,8 @@ def run_with(
     folder: Path,
     out: Path,
     store: Path,
-    scheduler: Any,
-    workers: int | None,
+    work: Work,
     seed: int,
-    part: str | None = None,
     replace: bool = False,
     report: Any = lambda _line: None,
 ) -> dict[str, Any]:
@@ -160,9 +159,7 @@ def run_with(
         step=options.step,
         settings=settings,
         batch=options.batch,
-        scheduler=scheduler,
-        workers=workers,
-        part=part,
+        work=work,
         background=background,
         background_uncertainty=options.background_uncertainty,
         endpoints=options.endpoints,
@@ -188,8 +185,7 @@ def _run(options: FootprintOptions, case: Case) -> StageResult:
         folder=case.folder,
         out=out,
         store=_store(options, case),
-        scheduler=case.run.scheduler,
-        workers=case.run.workers,
+        work=case.run,
         seed=case.run.seed,
         replace=True,
     )

@@ -21,8 +21,10 @@ from inversion.transport.readers.common import Options
 from obsnet.errors import ConfigError, FormatError, GridError, ObsnetError, SchemaError
 from obsnet.grid import Grid
 from obsnet.times import as_utc, time_bins
-from obsnet.work.parallel import Scheduler, map_unordered
+from obsnet.typing import Floats, Times
+from obsnet.work.parallel import map_unordered
 from obsnet.work.progress import progress
+from obsnet.work.work import Work
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -182,8 +184,7 @@ def convert_files(
     max_km: float = 5.0,
     max_minutes: float = 30.0,
     curtain: tuple[str, str, str | None] | None = None,
-    scheduler: Scheduler = "processes",
-    workers: int | None = None,
+    work: Work | None = None,
 ) -> dict[str, Any]:
     """Convert footprint files into a sparse Jacobian.
 
@@ -211,8 +212,8 @@ def convert_files(
         How near an observation must be to a receptor, beyond the receptor's own interval.
     curtain : (path, species, unit), optional
         Boundary file that gives each observation its background.
-    scheduler, workers
-        See `obsnet.work.parallel.map_unordered`.
+    work : Work, optional
+        How it is run.
 
     Returns
     -------
@@ -279,7 +280,7 @@ def convert_files(
         "notes": {},
     }
     with progress(len(tasks), "footprint files") as advance:
-        for _, result in map_unordered(convert_file, tasks, scheduler=scheduler, workers=workers):
+        for _, result in map_unordered(convert_file, tasks, work):
             advance(1)
             if "error" in result:
                 report["failed"].append(result)
@@ -331,7 +332,7 @@ def _common_grid(opened: Sequence[FootprintFile]) -> Grid:
     return first.grid
 
 
-def _edges(opened: Sequence[FootprintFile], step: str, start: Any, stop: Any) -> npt.NDArray[np.datetime64]:
+def _edges(opened: Sequence[FootprintFile], step: str, start: Any, stop: Any) -> Times:
     import pandas as pd
 
     try:
@@ -432,9 +433,7 @@ def match_observations(
     return out
 
 
-def _distance_km(
-    lat0: float, lon0: float, lat: npt.NDArray[Any], lon: npt.NDArray[Any]
-) -> npt.NDArray[np.float64]:
+def _distance_km(lat0: float, lon0: float, lat: npt.NDArray[Any], lon: npt.NDArray[Any]) -> Floats:
     """Return great-circle distances by the haversine formula."""
     a, b = np.deg2rad(lat0), np.deg2rad(lat)
     h = np.sin((b - a) / 2) ** 2 + np.cos(a) * np.cos(b) * np.sin(np.deg2rad(lon - lon0) / 2) ** 2

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from inversion.transport.files.footprint import BATCH_BYTES, FootprintFile
@@ -21,6 +20,7 @@ from inversion.transport.readers.ctlagrange import NEAR_FIELD
 from obsnet.errors import FormatError, GridError
 from obsnet.field import grid_of
 from obsnet.grid import Grid
+from obsnet.typing import Bools
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -48,7 +48,7 @@ def nest_in(path: str | Path) -> bool:
     return {"fp_low", "fp_high"} <= names or {"foot1", NEAR_FIELD} <= names
 
 
-def outside(data: xr.Dataset, inner: Grid, steps: npt.NDArray[np.bool_] | None = None) -> xr.Dataset:
+def outside(data: xr.Dataset, inner: Grid, steps: Bools | None = None) -> xr.Dataset:
     """Take the area of a nest out of a footprint.
 
     Parameters
@@ -114,7 +114,7 @@ def nested_batches(mother: FootprintFile, nest: FootprintFile) -> Iterator[tuple
         yield outside(coarse, nest.grid, _shared_steps(coarse, fine, nest)), fine
 
 
-def _shared_steps(coarse: xr.Dataset, fine: xr.Dataset, nest: FootprintFile) -> npt.NDArray[np.bool_]:
+def _shared_steps(coarse: xr.Dataset, fine: xr.Dataset, nest: FootprintFile) -> Bools:
     """Return which of the mother's steps the nest has; it may stop earlier, but have none of its own."""
     n = fine.sizes["step"]
     for first in range(coarse.sizes["step"] - n + 1):

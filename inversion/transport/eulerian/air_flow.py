@@ -12,10 +12,10 @@ from scipy.sparse.linalg import spsolve
 from obsnet.constants import GRAVITY, MOLAR_MASS_DRY_AIR
 from obsnet.errors import GridError, RangeError
 from obsnet.grid import Grid
+from obsnet.typing import Floats, Times
 
 __all__ = ["Atmosphere", "balanced", "from_winds"]
 
-Floats = npt.NDArray[np.float64]
 _RADIUS = 6371007.2  # m, of the sphere with the ellipsoid's area; for lengths of faces only
 
 
@@ -48,7 +48,7 @@ class Atmosphere:
     """
 
     grid: Grid
-    time_edges: npt.NDArray[np.datetime64]
+    time_edges: Times
     air: Floats
     east: Floats
     north: Floats

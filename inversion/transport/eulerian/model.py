@@ -24,10 +24,10 @@ from scipy import sparse
 from inversion.jacobian.store import SIDES, UNIT, Jacobian
 from inversion.transport.eulerian.air_flow import Atmosphere
 from obsnet.errors import RangeError
+from obsnet.typing import Floats, Ints, Texts
 
 __all__ = ["EulerianModel", "Gradient", "Observation"]
 
-Floats = npt.NDArray[np.float64]
 Scheme = Literal["fromm", "upwind"]
 _COURANT = 0.9
 
@@ -105,7 +105,7 @@ class EulerianModel:
         self._seconds = np.diff(atmosphere.time_edges) / np.timedelta64(1, "s")
         self._intervals = [self._prepare(t, courant) for t in range(self.n_time)]
 
-    def side_of_boundary(self) -> npt.NDArray[np.str_]:
+    def side_of_boundary(self) -> Texts:
         """Return the side of each outer face, in the order of `inflow`."""
         nz, ny, nx = self.shape
         return np.repeat(["west", "east", "south", "north"], [nz * ny, nz * ny, nz * nx, nz * nx])
@@ -284,7 +284,7 @@ def _sweep(
     f, m, cell = (np.moveaxis(a, axis, 0).reshape(a.shape[axis], -1) for a in (flow, air, number))
     after = m + dt * (f[:-1] - f[1:])
     rows, columns, values = [cell], [cell], [m / after]
-    outside: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]] = []
+    outside: list[tuple[Ints, Ints, Floats]] = []
     line = np.arange(cell.shape[1])
     slope = np.zeros_like(m)
     if scheme == "fromm":

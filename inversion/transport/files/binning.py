@@ -15,6 +15,7 @@ from obsnet.errors import FormatError
 from obsnet.field import grid_of
 from obsnet.grid import Grid
 from obsnet.regrid import overlap
+from obsnet.typing import Bools, Floats, Ints
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -122,10 +123,10 @@ def sparse_tables(
 def _step_weights(
     data: xr.Dataset,
     r: int,
-    sums: npt.NDArray[np.float64],
-    edges: npt.NDArray[np.int64],
+    sums: Floats,
+    edges: Ints,
     unresolved: Unresolved,
-) -> tuple[sparse.csr_array, npt.NDArray[np.bool_]]:
+) -> tuple[sparse.csr_array, Bools]:
     """Return the share of each step that lies in each bin, (bin, step), and which steps are dropped."""
     start, end = (_micro(data[name].values[r]) for name in ("step_start", "step_end"))
     known = ~np.isnat(data["step_start"].values[r])
@@ -151,11 +152,11 @@ def _step_weights(
     return sparse.csr_array(weights), dropped
 
 
-def _micro(times: npt.ArrayLike) -> npt.NDArray[np.int64]:
+def _micro(times: npt.ArrayLike) -> Ints:
     return np.asarray(times).astype("datetime64[us]").astype(np.int64)
 
 
-def _boundary_table(data: xr.Dataset, edges: npt.NDArray[np.int64]) -> pa.Table | None:
+def _boundary_table(data: xr.Dataset, edges: Ints) -> pa.Table | None:
     """Return shares by side and the bin in which the air came in; what came earlier is in the first bin."""
     sides = [s for s in CURTAINS if f"share_{s}" in data]
     if not sides:

@@ -34,6 +34,7 @@ import numpy.typing as npt
 from inversion.jacobian.store import UNIT
 from obsnet.errors import FormatError, SchemaError
 from obsnet.grid import Grid
+from obsnet.typing import Bools, Times
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +55,6 @@ RECEPTOR_COLUMNS = ("obs_id", "time", "time_start", "time_end", "latitude", "lon
 BATCH_BYTES = 128 * 2**20
 
 Floats = npt.NDArray[np.floating[Any]]
-Times = npt.NDArray[np.datetime64]
 
 
 class Block(NamedTuple):
@@ -63,7 +63,7 @@ class Block(NamedTuple):
     sensitivity: Floats  # (receptor, step, lat, lon), ppm / (umol m-2 s-1); NaN where missing
     step_start: Times  # (receptor, step)
     step_end: Times  # (receptor, step)
-    resolved: npt.NDArray[np.bool_]  # (step,)
+    resolved: Bools  # (step,)
     share: Mapping[str, Floats] = {}  # side -> (receptor, height, lat or lon)
     age: Mapping[str, Floats] = {}  # side -> (receptor, height, lat or lon), hours
     height: Floats | None = None  # (height,), m, layer middles of the curtains

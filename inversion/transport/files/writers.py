@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from inversion.transport.files.footprint import CURTAINS, FootprintFile
 from obsnet import __version__
 from obsnet.errors import FormatError, GridError
 from obsnet.store import atomic_path
 from obsnet.times import to_epoch
+from obsnet.typing import Floats
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -180,7 +180,7 @@ def _site(obs_id: str) -> str:
 class _Paris:
     """How the steps of a footprint become H_back."""
 
-    def __init__(self, back: npt.NDArray[np.float64], width: float, period: float) -> None:
+    def __init__(self, back: Floats, width: float, period: float) -> None:
         self.back, self.width, self.period = back, width, period
 
     @classmethod

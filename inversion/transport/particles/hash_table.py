@@ -8,15 +8,13 @@ Kernel code: plain arrays, positions in fractional nodes of the meteorological g
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from inversion.transport.particles.interpolation import jit
 from obsnet.grid import axis_cell
+from obsnet.typing import Floats, Ints
 
 __all__ = ["add", "deposit", "end_particle", "end_stratum", "finish", "grow", "new_table", "smear"]
 
-F8 = npt.NDArray[np.float64]
-I8 = npt.NDArray[np.int64]
 
 _axis_cell = jit(axis_cell)
 
@@ -34,13 +32,13 @@ TOTAL, VARIANCE, SUM, SQUARES, SHARE = range(5)
 
 
 @jit
-def new_table(capacity: int) -> tuple[I8, F8, I8]:
+def new_table(capacity: int) -> tuple[Ints, Floats, Ints]:
     """Return keys (-1 empty), sums (capacity, 5) and owners (capacity, 2: particle, stratum)."""
     return np.full(capacity, -1, np.int64), np.zeros((capacity, 5)), np.zeros((capacity, 2), np.int64)
 
 
 @jit
-def _slot(keys: I8, key: int) -> int:
+def _slot(keys: Ints, key: int) -> int:
     mask = keys.shape[0] - 1
     mixed = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
     at = np.int64(mixed >> np.uint64(20)) & mask
@@ -50,7 +48,7 @@ def _slot(keys: I8, key: int) -> int:
 
 
 @jit
-def grow(keys: I8, sums: F8, owners: I8) -> tuple[I8, F8, I8]:
+def grow(keys: Ints, sums: Floats, owners: Ints) -> tuple[Ints, Floats, Ints]:
     """Return a table of twice the capacity with the same entries."""
     bigger, more_sums, more_owners = new_table(2 * keys.shape[0])
     for at in range(keys.shape[0]):
@@ -63,7 +61,7 @@ def grow(keys: I8, sums: F8, owners: I8) -> tuple[I8, F8, I8]:
 
 
 @jit
-def end_particle(entry: F8) -> None:
+def end_particle(entry: Floats) -> None:
     """Add a particle's share to its stratum's sums."""
     entry[SUM] += entry[SHARE]
     entry[SQUARES] += entry[SHARE] ** 2
@@ -71,7 +69,7 @@ def end_particle(entry: F8) -> None:
 
 
 @jit
-def end_stratum(entry: F8, count: float) -> None:
+def end_stratum(entry: Floats, count: float) -> None:
     """Add a stratum of `count` particles: mean, and variance of the mean."""
     entry[TOTAL] += entry[SUM] / count
     if count > 1.0:
@@ -85,7 +83,14 @@ def end_stratum(entry: F8, count: float) -> None:
 
 @jit
 def add(
-    keys: I8, sums: F8, owners: I8, counts: F8, key: int, value: float, particle: int, stratum: int
+    keys: Ints,
+    sums: Floats,
+    owners: Ints,
+    counts: Floats,
+    key: int,
+    value: float,
+    particle: int,
+    stratum: int,
 ) -> int:
     """Add a particle's contribution to a key; return 1 where the key is new, else 0."""
     at = _slot(keys, key)
@@ -105,7 +110,7 @@ def add(
 
 
 @jit
-def finish(keys: I8, sums: F8, owners: I8, counts: F8) -> tuple[I8, F8, F8]:
+def finish(keys: Ints, sums: Floats, owners: Ints, counts: Floats) -> tuple[Ints, Floats, Floats]:
     """Return keys in order, totals and their standard errors."""
     used = np.flatnonzero(keys >= 0)
     used = used[np.argsort(keys[used])]
@@ -120,12 +125,12 @@ def finish(keys: I8, sums: F8, owners: I8, counts: F8) -> tuple[I8, F8, F8]:
 
 @jit
 def deposit(
-    keys: I8,
-    sums: F8,
-    owners: I8,
-    counts: F8,
-    xe: F8,
-    ye: F8,
+    keys: Ints,
+    sums: Floats,
+    owners: Ints,
+    counts: Floats,
+    xe: Floats,
+    ye: Floats,
     time_bin: int,
     x0: float,
     y0: float,
@@ -154,12 +159,12 @@ def deposit(
 
 @jit
 def smear(
-    keys: I8,
-    sums: F8,
-    owners: I8,
-    counts: F8,
-    xe: F8,
-    ye: F8,
+    keys: Ints,
+    sums: Floats,
+    owners: Ints,
+    counts: Floats,
+    xe: Floats,
+    ye: Floats,
     time_bin: int,
     x: float,
     y: float,

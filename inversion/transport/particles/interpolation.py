@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import numba
 import numpy as np
-import numpy.typing as npt
+
+from obsnet.typing import Floats, Singles
 
 __all__ = ["jit", "node", "surface_at", "wind_at"]
 
-F4 = npt.NDArray[np.float32]
-F8 = npt.NDArray[np.float64]
 Shape = tuple[int, int, int, int]
 
 # `nogil` lets threads run receptors side by side. The cache looks at a kernel's own file only: after a change to
@@ -35,7 +34,7 @@ def node(position: float, size: int) -> tuple[int, np.float32]:
 
 @jit
 def wind_at(
-    wind: F4, shape: Shape, axes: F8, t: float, x: float, y: float, z: float
+    wind: Singles, shape: Shape, axes: Floats, t: float, x: float, y: float, z: float
 ) -> tuple[float, float, float, float, float]:
     """Return u, v, w (m s-1), density of dry air (kg m-3) and its vertical gradient (kg m-4)."""
     nt, ny, nx, nz = shape
@@ -77,7 +76,7 @@ def wind_at(
 
 @jit
 def surface_at(
-    surface: F4, shape: Shape, axes: F8, t: float, x: float, y: float
+    surface: Singles, shape: Shape, axes: Floats, t: float, x: float, y: float
 ) -> tuple[float, float, float, float, float, float]:
     """Return boundary-layer height (m), dry mass in it (kg m-2), u*, 1/L, w*, density at the ground."""
     nt, ny, nx, _ = shape

@@ -8,7 +8,6 @@ taken once, in the middle of the interval and at the particle's mean height with
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from inversion.transport.particles.hash_table import (
     SHARE,
@@ -34,12 +33,10 @@ from inversion.transport.particles.random import normal, philox
 from inversion.transport.particles.turbulence import horizontal_scales, ou_coefficients, regime
 from inversion.transport.particles.walk import STILT_ALOFT, Draws, stepped_walk, vertical_walk
 from obsnet.constants import MOLAR_MASS_DRY_AIR
+from obsnet.typing import Floats, Ints, Singles
 
 __all__ = ["CLOUD", "OPTIONS", "langevin"]
 
-F4 = npt.NDArray[np.float32]
-F8 = npt.NDArray[np.float64]
-I8 = npt.NDArray[np.int64]
 
 # Entries of `options`. `layer` > 0 counts time below that height (m) instead of below `veght` of the boundary
 # layer; `near_field` 0 none, 1 Taylor, 2 as published by STILT; `turbulent` 0 follows the mean wind only.
@@ -65,7 +62,7 @@ _RELEASE, _HORIZONTAL, _SPARE = (np.uint64(k) for k in (12, 11, 14))
 
 
 @jit
-def _per_metre(axes: F8, y: float) -> float:
+def _per_metre(axes: Floats, y: float) -> float:
     """Return nodes a metre eastward."""
     around = axes[DLON] * np.cos(np.deg2rad(axes[LAT0] + axes[DLAT] * y))
     return 1.0 / (METRES_PER_DEGREE * around)
@@ -106,7 +103,7 @@ def _published_depth(sigma: float, tl: float, t: float) -> float:
 
 
 @jit
-def _seen(cloud: F8, before: float, now: float, dx: float, dy: float) -> None:
+def _seen(cloud: Floats, before: float, now: float, dx: float, dy: float) -> None:
     """Add a particle's place to the ages (in nodes of the cloud) that it has just passed."""
     node = int(before) + 1
     while node <= CLOUD and node <= now + 1e-9:
@@ -120,18 +117,18 @@ def _seen(cloud: F8, before: float, now: float, dx: float, dy: float) -> None:
 
 @jit
 def langevin(
-    wind: F4,
-    surface: F4,
-    axes: F8,
-    xe: F8,
-    ye: F8,
-    edges: F8,
-    releases: F8,
+    wind: Singles,
+    surface: Singles,
+    axes: Floats,
+    xe: Floats,
+    ye: Floats,
+    edges: Floats,
+    releases: Floats,
     key: np.uint64,
-    options: F8,
-    levels: F8,
-    widths: F8,
-) -> tuple[I8, F8, F8, F8, F8, F8]:
+    options: Floats,
+    levels: Floats,
+    widths: Floats,
+) -> tuple[Ints, Floats, Floats, Floats, Floats, Floats]:
     """Run one receptor's particles through resolved turbulence, backward or forward.
 
     Parameters

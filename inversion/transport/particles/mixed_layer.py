@@ -7,7 +7,6 @@ heights are metres above ground, times seconds since 1970.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from inversion.transport.particles.hash_table import (
     SHARE,
@@ -24,12 +23,10 @@ from inversion.transport.particles.interpolation import DLAT, DLON, LAT0, PER_TO
 from inversion.transport.particles.random import normal, philox, uniform
 from obsnet.constants import MOLAR_MASS_DRY_AIR
 from obsnet.met.vertical import EARTH_RADIUS
+from obsnet.typing import Floats, Ints, Singles
 
 __all__ = ["SIDES", "bin_ahead", "crossing", "mixed_layer", "release_point"]
 
-F4 = npt.NDArray[np.float32]
-F8 = npt.NDArray[np.float64]
-I8 = npt.NDArray[np.int64]
 
 SIDES = ("north", "east", "south", "west", "top", "inside")
 NORTH, EAST, SOUTH, WEST, TOP, INSIDE = range(6)
@@ -40,7 +37,7 @@ _STEP, _RELEASE, _SPARE = np.uint64(1), np.uint64(2), np.uint64(3)
 
 @jit
 def release_point(
-    release: F8, number: int, word: np.uint64, other: np.uint64
+    release: Floats, number: int, word: np.uint64, other: np.uint64
 ) -> tuple[float, float, float, float, float]:
     """Return t, x, y, z and weight of particle `number` of a release.
 
@@ -60,7 +57,7 @@ def release_point(
 
 @jit
 def crossing(
-    x0: float, y0: float, z0: float, x1: float, y1: float, z1: float, xe: F8, ye: F8, top: float
+    x0: float, y0: float, z0: float, x1: float, y1: float, z1: float, xe: Floats, ye: Floats, top: float
 ) -> tuple[float, int]:
     """Return the fraction of a step at which it leaves the domain, and through which side (1, INSIDE if not)."""
     west, east, south, north = xe[0], xe[-1], ye[0], ye[-1]
@@ -87,7 +84,7 @@ def crossing(
 
 
 @jit
-def bin_ahead(t: float, edges: F8, sign: float) -> int:
+def bin_ahead(t: float, edges: Floats, sign: float) -> int:
     """Return the bin in which a path at time `t` goes on: back from its upper edge, or on from its lower."""
     b = edges.shape[0] - 2
     while b > 0 and (t < edges[b] + 1e-6 if sign < 0.0 else t < edges[b] - 1e-6):
@@ -97,19 +94,19 @@ def bin_ahead(t: float, edges: F8, sign: float) -> int:
 
 @jit
 def mixed_layer(
-    wind: F4,
-    surface: F4,
-    axes: F8,
-    xe: F8,
-    ye: F8,
-    edges: F8,
-    releases: F8,
+    wind: Singles,
+    surface: Singles,
+    axes: Floats,
+    xe: Floats,
+    ye: Floats,
+    edges: Floats,
+    releases: Floats,
     key: np.uint64,
     hours: float,
     timestep: float,
     diffusivity: float,
     floor: float,
-) -> tuple[I8, F8, F8, F8, F8]:
+) -> tuple[Ints, Floats, Floats, Floats, Floats]:
     """Run one receptor's particles backward.
 
     Parameters

@@ -11,7 +11,8 @@ import hashlib
 
 import numba
 import numpy as np
-import numpy.typing as npt
+
+from obsnet.typing import Floats
 
 __all__ = ["key_of", "normal", "philox", "uniform"]
 
@@ -60,7 +61,7 @@ def uniform(word: np.uint64) -> float:
 _R, _V = 3.6541528853610088, 0.00492867323399
 
 
-def _layers() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _layers() -> tuple[Floats, Floats]:
     """Return layer edges x (257, falling to 0) and exp(-x^2 / 2) there."""
     x = np.zeros(257)
     x[0], x[1] = _V / np.exp(-0.5 * _R * _R), _R

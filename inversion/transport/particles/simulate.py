@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from inversion.transport.particles.langevin import FREE_DIFFUSIVITY, OPTIONS, langevin
 from inversion.transport.particles.mixed_layer import mixed_layer
@@ -19,6 +18,7 @@ from obsnet.errors import GridError, RangeError
 from obsnet.grid import Grid
 from obsnet.met import Met
 from obsnet.times import from_epoch, to_epoch
+from obsnet.typing import Floats, Times
 
 __all__ = ["simulate"]
 
@@ -27,7 +27,7 @@ def simulate(
     met: Met,
     receptors: Receptors,
     grid: Grid,
-    edges: npt.NDArray[np.datetime64],
+    edges: Times,
     settings: Settings,
     *,
     threads: int = 1,
@@ -82,7 +82,7 @@ def simulate(
     return as_tables(receptors, results, grid, bins, met)
 
 
-def _in_nodes(met: Met, grid: Grid) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _in_nodes(met: Met, grid: Grid) -> tuple[Floats, Floats]:
     """Return the flux grid's edges in nodes of the meteorological grid, or say that it is too small."""
     turn = 360.0 * np.round(
         (0.5 * (met.lon[0] + met.lon[-1]) - 0.5 * (grid.lon_edges[0] + grid.lon_edges[-1])) / 360.0
@@ -104,7 +104,7 @@ def _in_nodes(met: Met, grid: Grid) -> tuple[npt.NDArray[np.float64], npt.NDArra
     return np.ascontiguousarray(xe), np.ascontiguousarray(ye)
 
 
-def _geometry(met: Met, grid: Grid, receptors: Receptors) -> tuple[npt.NDArray[np.float64], ...]:
+def _geometry(met: Met, grid: Grid, receptors: Receptors) -> tuple[Floats, ...]:
     """Return what kernels need to know of the axes, the flux grid's edges, and releases in nodes."""
     xe, ye = _in_nodes(met, grid)
     releases = receptors.releases.copy()
@@ -116,9 +116,7 @@ def _geometry(met: Met, grid: Grid, receptors: Receptors) -> tuple[npt.NDArray[n
     return axes, xe, ye, releases
 
 
-def _check_period(
-    met: Met, bins: npt.NDArray[np.float64], releases: npt.NDArray[np.float64], settings: Settings
-) -> None:
+def _check_period(met: Met, bins: Floats, releases: Floats, settings: Settings) -> None:
     """Refuse meteorology or time bins that do not cover the particles' paths."""
     if met.times.size < 2:
         raise RangeError(f"particles need two times of meteorology at least, found {met.times.size}")
@@ -135,11 +133,11 @@ def _check_period(
 
 
 def _widths(
-    cloud: npt.NDArray[np.float64],
-    part: npt.NDArray[np.float64],
-    axes: npt.NDArray[np.float64],
+    cloud: Floats,
+    part: Floats,
+    axes: Floats,
     settings: Settings,
-) -> npt.NDArray[np.float64]:
+) -> Floats:
     """Return the smoothing kernel's bandwidth (degrees) by age.
 
     ``0.06 smooth (var lon + var lat)^(1/4) (age / day)^(1/2) / cos(lat)`` (Fasoli et al. 2018,

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from inversion.transport.particles.mixed_layer import SIDES
@@ -15,6 +14,7 @@ from inversion.transport.receptors.releases import Receptors
 from obsnet.grid import Grid
 from obsnet.met import Met
 from obsnet.times import from_epoch
+from obsnet.typing import Floats
 
 __all__ = ["Footprints", "as_tables"]
 
@@ -41,9 +41,7 @@ class Footprints:
     endpoints: pa.Table
 
 
-def as_tables(
-    receptors: Receptors, results: Sequence[Any], grid: Grid, bins: npt.NDArray[np.float64], met: Met
-) -> Footprints:
+def as_tables(receptors: Receptors, results: Sequence[Any], grid: Grid, bins: Floats, met: Met) -> Footprints:
     """Collect kernel results into the contracts' tables."""
     n_time = bins.size - 1
     sizes = [max(len(r[0]), 1) for r in results]
@@ -119,7 +117,7 @@ def as_tables(
     )
 
 
-def _together(errors: npt.NDArray[np.float64], total: float) -> float:
+def _together(errors: Floats, total: float) -> float:
     """Return the factor that makes the squares of one receptor's standard errors add up to that of its total.
 
     A particle that lingers is felt in many cells, so the cells' errors go together and their squares alone

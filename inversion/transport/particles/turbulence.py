@@ -9,9 +9,9 @@ in normalised velocity with the density term of Stohl & Thomson (1999, Boundary-
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from inversion.transport.particles.interpolation import jit
+from obsnet.typing import Floats
 
 __all__ = [
     "NEUTRAL",
@@ -32,7 +32,7 @@ LEAST_TL_HORIZONTAL = 10.0  # s
 _NODES = 1025
 
 
-def _shapes() -> npt.NDArray[np.float64]:
+def _shapes() -> Floats:
     """Return functions of z / h at even steps of its root: powers and exponentials are dear, reading is not.
 
     Columns: ``1.2 (1 - 0.9 q) q^(2/3)`` and its derivative, ``1 - exp(-5 q)``, ``q^0.8``.

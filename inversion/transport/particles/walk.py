@@ -11,15 +11,14 @@ the same equation holds (Flesch et al. 1995, doi:10.1175/1520-0450(1995)034<1320
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from inversion.transport.particles.interpolation import jit
 from inversion.transport.particles.random import normal, philox, uniform
 from inversion.transport.particles.turbulence import regime, stilt_scales, vertical_scales
+from obsnet.typing import Floats
 
 __all__ = ["STILT_ALOFT", "STILT_LEVELS", "fade", "stepped_walk", "vertical_walk"]
 
-F8 = npt.NDArray[np.float64]
 # h (m), u* (m s-1), 1/L (m-1), w* (m s-1), (1 / rho) d rho / dz (m-1).
 Air = tuple[float, float, float, float, float]
 # Key, particle and step: where a walk's random numbers come from.
@@ -138,7 +137,7 @@ def vertical_walk(
 
 @jit
 def _through(
-    z: float, memory: float, dt: float, k: int, sigmas: F8, levels: F8, gate: int, draws: Draws
+    z: float, memory: float, dt: float, k: int, sigmas: Floats, levels: Floats, gate: int, draws: Draws
 ) -> tuple[float, float, int, int]:
     """Follow dz/dt = sigma memory through steps of sigma; return z, memory, layer and gates met.
 
@@ -171,7 +170,7 @@ def stepped_walk(
     air: Air,
     ctl: float,
     layer: float,
-    levels: F8,
+    levels: Floats,
     aloft: tuple[float, float],
     draws: Draws,
 ) -> Walk:

@@ -16,6 +16,7 @@ from inversion.transport.files.probe import NetCDF
 from obsnet.errors import FormatError, GridError, UnitError
 from obsnet.grid import Grid, centre_order
 from obsnet.times import as_utc
+from obsnet.typing import Floats, Ints, Singles, Times
 from obsnet.units import conversion_factor
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def values(variable: Any, order: Sequence[str], **slices: slice) -> npt.NDArray[
     return np.transpose(raw, [variable.dimensions.index(d) for d in order])
 
 
-def axis(nc: NetCDF, name: str) -> npt.NDArray[np.float64]:
+def axis(nc: NetCDF, name: str) -> Floats:
     """Read a coordinate in float64.
 
     Raises
@@ -165,7 +166,7 @@ def axis(nc: NetCDF, name: str) -> npt.NDArray[np.float64]:
     return out
 
 
-def times(variable: Any, path: Path, *, missing: bool = False) -> npt.NDArray[np.datetime64]:
+def times(variable: Any, path: Path, *, missing: bool = False) -> Times:
     """Read a time axis as ``datetime64[us]``, UTC; NaT only where `missing` allows it.
 
     Raises
@@ -223,8 +224,8 @@ class Axes(NamedTuple):
     """A grid and the order that brings a file's rows and columns onto it."""
 
     grid: Grid
-    rows: npt.NDArray[np.int64]
-    columns: npt.NDArray[np.int64]
+    rows: Ints
+    columns: Ints
 
     def sort(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Reorder ``(..., lat, lon)``."""
@@ -253,7 +254,7 @@ def axes(lat: npt.ArrayLike, lon: npt.ArrayLike, path: Path) -> Axes:
         raise GridError(f"{path}: {error}") from error
 
 
-def check_values(array: npt.NDArray[Any], path: Path, *, signed: bool) -> npt.NDArray[np.float32]:
+def check_values(array: npt.NDArray[Any], path: Path, *, signed: bool) -> Singles:
     """Refuse what no footprint can hold.
 
     Raises

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from inversion.transport.files.footprint import Block, FootprintFile
 from inversion.transport.files.probe import Probe, open_netcdf
@@ -31,6 +30,7 @@ from inversion.transport.readers.common import (
 )
 from obsnet.errors import FormatError, MissingVariableError
 from obsnet.times import as_utc
+from obsnet.typing import Times
 
 __all__ = ["NEAR_FIELD", "matches", "open_file", "parse_name", "step_label"]
 
@@ -89,7 +89,7 @@ def open_file(found: Probe, options: Options) -> FootprintFile:
     last = next((a for a in anchors if abs(stamps[-1] - a) <= _SLACK), stamps[-1])
     label = options.label or step_label(last, length, time, path)
     back = np.arange(stamps.size)[::-1] * length
-    begin: npt.NDArray[np.datetime64] = np.asarray(last - back if label == "begin" else last - length - back)
+    begin: Times = np.asarray(last - back if label == "begin" else last - length - back)
 
     def load(_start: int, _stop: int) -> Block:
         with open_netcdf(path) as nc:
@@ -168,7 +168,7 @@ def step_label(
     )
 
 
-def _step(stamps: npt.NDArray[np.datetime64], path: Path) -> np.timedelta64:
+def _step(stamps: Times, path: Path) -> np.timedelta64:
     if stamps.size < 2:
         return np.timedelta64(3_600_000_000, "us")
     steps = np.diff(stamps)

@@ -31,6 +31,7 @@ from inversion.transport.files.probe import Probe, open_netcdf
 from inversion.transport.readers.common import Options, axes, axis, check_values, receptors, text, values
 from obsnet.constants import GRAVITY, MOLAR_MASS_DRY_AIR, R_DRY_AIR
 from obsnet.errors import ConfigError, FormatError, UnitError, nearest
+from obsnet.typing import Floats
 
 __all__ = ["UNITS", "matches", "open_file", "standard_density"]
 
@@ -96,7 +97,7 @@ def open_file(found: Probe, options: Options) -> FootprintFile:
     if decay > 0:
         notes.append(f"{tracer} decays at {decay:g} s-1 in this run; the loss is in the sensitivities")
     notes.append(f"lowest output layer, 0 to {tops[0]:g} m, taken as where fluxes mix")
-    divide: npt.NDArray[np.float64] | float = tops[0]
+    divide: Floats | float = tops[0]
     if by_source:
         divide = divide * _density(options.source_density, "source", ground, 0.5 * tops[0], path, notes)
     receptor_density = np.ones(len(table))
@@ -259,11 +260,11 @@ def _releases(nc: Any, path: Path, end: np.datetime64, n: int, notes: list[str])
 def _density(
     said: float | Literal["standard"] | None,
     where: str,
-    ground: npt.NDArray[np.float64] | None,
-    height: npt.NDArray[np.float64] | float,
+    ground: Floats | None,
+    height: Floats | float,
     path: Path,
     notes: list[str],
-) -> npt.NDArray[np.float64] | float:
+) -> Floats | float:
     if said is None:
         raise ConfigError(
             f"{path}: these switches need the air density at the {where}; give {where}_density in kg m-3, or "
@@ -275,7 +276,7 @@ def _density(
     return standard_density(np.asarray(height) + (0.0 if ground is None else ground))
 
 
-def standard_density(altitude: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def standard_density(altitude: npt.ArrayLike) -> Floats:
     """Return the air density of the ICAO standard atmosphere below 11 km.
 
     Parameters

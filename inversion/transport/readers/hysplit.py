@@ -28,6 +28,7 @@ from inversion.transport.readers.common import Options, axes, check_values, fact
 from inversion.transport.readers.flexpart import standard_density
 from obsnet.constants import MOLAR_MASS_DRY_AIR
 from obsnet.errors import FormatError, UnitError
+from obsnet.typing import Floats, Ints, Singles, Times
 
 __all__ = ["Dump", "matches", "open_file", "read_dump"]
 
@@ -55,13 +56,13 @@ class Dump(NamedTuple):
 
     model: str
     releases: list[dict[str, Any]]
-    lat: npt.NDArray[np.float64]
-    lon: npt.NDArray[np.float64]
-    levels: npt.NDArray[np.int64]
+    lat: Floats
+    lon: Floats
+    levels: Ints
     species: list[str]
-    start: npt.NDArray[np.datetime64]
-    end: npt.NDArray[np.datetime64]
-    values: npt.NDArray[np.float32]
+    start: Times
+    end: Times
+    values: Singles
 
 
 def matches(found: Probe) -> bool:
@@ -159,7 +160,7 @@ def read_dump(path: Path) -> Dump:
     names = [n.decode("ascii", "replace") for n in _counted(records.next(), "S4", path)]
     start: list[np.datetime64] = []
     end: list[np.datetime64] = []
-    fields: list[npt.NDArray[np.float32]] = []
+    fields: list[Singles] = []
     while not records.done:
         for stamps in (start, end):
             y, mo, d, h, mi, _ = struct.unpack(">6i", records.next(24))

@@ -32,6 +32,7 @@ from inversion.transport.readers.common import (
     values,
 )
 from obsnet.errors import FormatError, UnitError
+from obsnet.typing import Bools, Floats, Ints
 
 __all__ = ["matches", "open_file"]
 
@@ -116,13 +117,13 @@ class _Plan:
     def __init__(self, lat: str, lon: str, *, high: bool = False) -> None:
         self.lat, self.lon, self.high = lat, lon, high
         self.fields: list[str] = []
-        self.back: npt.NDArray[np.float64] | None = None  # H_back in hours, rising; None: integrated only
+        self.back: Floats | None = None  # H_back in hours, rising; None: integrated only
         self.width = 0.0
         self.residual = False
         self.scale, self.unit = 1.0, ""
 
     @property
-    def order(self) -> npt.NDArray[np.int64]:
+    def order(self) -> Ints:
         """Order of the file's steps that makes time rise: residual, then far to near."""
         if self.back is None:
             return np.zeros(1, dtype=np.int64)
@@ -130,9 +131,7 @@ class _Plan:
         near_to_far = np.arange(n)[::-1]
         return np.concatenate([[n], near_to_far]) if self.residual else near_to_far
 
-    def steps(
-        self, end: npt.NDArray[Any]
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[np.bool_]]:
+    def steps(self, end: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any], Bools]:
         """Return begin and end of each step of each receptor, and which are resolved."""
         nat = np.datetime64("NaT", "us")
         if self.back is None:
@@ -196,7 +195,7 @@ def _plan(nc: Any, found: Probe, options: Options, notes: list[str]) -> _Plan:
     return plan
 
 
-def _hours_back(nc: Any, name: str, path: Path, notes: list[str]) -> npt.NDArray[np.float64]:
+def _hours_back(nc: Any, name: str, path: Path, notes: list[str]) -> Floats:
     dims = [d for d in nc[name].dimensions if d not in {"time", "lat", "lon", "latitude", "longitude"}]
     if len(dims) != 1 or dims[0] not in nc.variables:
         raise FormatError(f"{path}: {name} needs one dimension of hours back with a coordinate, found {dims}")

@@ -12,6 +12,7 @@ from scipy import sparse
 from inversion.transport.readers.common import text
 from obsnet.errors import GridError
 from obsnet.grid import Grid
+from obsnet.typing import Floats
 
 __all__ = ["Projected", "projected_axes", "spread_matrix"]
 
@@ -64,9 +65,7 @@ def _mapping(nc: Any) -> str | None:
     return None
 
 
-def spread_matrix(
-    x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], crs: str, grid: Grid, path: Path
-) -> sparse.csr_array:
+def spread_matrix(x: Floats, y: Floats, crs: str, grid: Grid, path: Path) -> sparse.csr_array:
     """Return the share of each cell ``(y, x)`` in each cell of `grid`, by points within the cell.
 
     Parameters

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -18,6 +17,7 @@ from inversion.transport.receptors.releases import Receptors, line, point, slant
 from obsnet.errors import FormatError, RangeError, SchemaError, nearest
 from obsnet.met import Met
 from obsnet.times import as_utc, to_epoch
+from obsnet.typing import Floats, Times
 
 __all__ = ["from_places", "read_places"]
 
@@ -107,7 +107,7 @@ def _rows(path: Path) -> pd.DataFrame:
         raise FormatError(f"{path}: cannot be read as CSV or Parquet ({error})") from error
 
 
-def _times(path: Path, name: str, column: pd.Series, needed: bool) -> npt.NDArray[np.datetime64]:
+def _times(path: Path, name: str, column: pd.Series, needed: bool) -> Times:
     """Return UTC times; rows are counted from 1, without the heading."""
     out = np.full(len(column), np.datetime64("NaT"), "datetime64[us]")
     for k, text in enumerate(column):
@@ -122,9 +122,7 @@ def _times(path: Path, name: str, column: pd.Series, needed: bool) -> npt.NDArra
     return out
 
 
-def _numbers(
-    path: Path, name: str, column: pd.Series, low: float, high: float, needed: bool
-) -> npt.NDArray[np.float64]:
+def _numbers(path: Path, name: str, column: pd.Series, low: float, high: float, needed: bool) -> Floats:
     values = pd.to_numeric(column.replace("", np.nan), errors="coerce").to_numpy(dtype=np.float64)
     text = column.astype(str).str.strip()
     bad = np.isinf(values) | (np.isnan(values) & (needed | ~text.isin(["", "nan", "None"]).to_numpy()))
@@ -230,13 +228,13 @@ def from_places(
 
 
 def _levels(
-    times: npt.NDArray[np.float64],
-    lat: npt.NDArray[np.float64],
-    lon: npt.NDArray[np.float64],
-    height: npt.NDArray[np.float64],
-    weight: npt.NDArray[np.float64],
+    times: Floats,
+    lat: Floats,
+    lon: Floats,
+    height: Floats,
+    weight: Floats,
     particles: int,
-) -> npt.NDArray[np.float64]:
+) -> Floats:
     """Return the releases of a column's levels; particles go by the size of the weights, one each at least."""
     size = np.abs(weight)
     share = size / size.sum() if size.sum() > 0.0 else np.full(size.size, 1.0 / size.size)

@@ -20,10 +20,10 @@ from obsnet.grid import Grid
 from obsnet.met import Met
 from obsnet.met.vertical import EARTH_RADIUS
 from obsnet.times import from_epoch, to_epoch
+from obsnet.typing import Floats, Ints, Texts
 
 __all__ = ["RELEASE", "Receptors", "domain_of", "from_observations", "line", "point", "slant", "unreachable"]
 
-F8 = npt.NDArray[np.float64]
 # Columns of a release: its ends in time, in the horizontal (nodes), in height (m), the ratio of the pressures at
 # its upper and lower end, the weight at each end, the particles.
 RELEASE = ("t0", "t1", "x0", "x1", "y0", "y1", "z0", "z1", "ratio", "w0", "w1", "count")
@@ -49,10 +49,10 @@ class Receptors:
         Observations that cannot be modelled, with the reason.
     """
 
-    obs_id: npt.NDArray[np.str_]
-    offsets: npt.NDArray[np.int64]
-    releases: F8
-    known: F8
+    obs_id: Texts
+    offsets: Ints
+    releases: Floats
+    known: Floats
     skipped: dict[str, str]
 
     def __len__(self) -> int:
@@ -389,11 +389,11 @@ def _column(
 
 
 def _allocate(
-    lower: F8,
-    upper: F8,
-    heights: Sequence[F8],
-    w0: F8,
-    w1: F8,
+    lower: Floats,
+    upper: Floats,
+    heights: Sequence[Floats],
+    w0: Floats,
+    w1: Floats,
     particles: int,
     ends: Any,
     lat: float,

@@ -20,6 +20,7 @@ from obsnet.cf import grid_frame, write_netcdf
 from obsnet.errors import ConfigError, RangeError
 from obsnet.grid import Grid
 from obsnet.met import Met, build_met
+from obsnet.typing import Floats, Times
 
 __all__ = ["forward", "run_forward"]
 
@@ -29,7 +30,7 @@ def forward(
     sources: Receptors,
     amounts: npt.ArrayLike,
     grid: Grid,
-    edges: npt.NDArray[np.datetime64],
+    edges: Times,
     settings: Settings,
 ) -> xr.Dataset:
     """Follow what sources give off and return the mole fraction that it adds below a height.
@@ -83,10 +84,10 @@ def forward(
 
 
 def _dataset(
-    total: npt.NDArray[np.float64],
-    error: npt.NDArray[np.float64],
+    total: Floats,
+    error: Floats,
     grid: Grid,
-    edges: npt.NDArray[np.datetime64],
+    edges: Times,
     settings: Settings,
 ) -> xr.Dataset:
     shared = {

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from inversion.transport.particles.settings import Settings
 from inversion.transport.run.task import Task
 from obsnet.errors import ConfigError
 from obsnet.times import time_bins
+from obsnet.typing import Times
 
 __all__ = ["claim", "estimate", "flux_bins", "other_claim", "span"]
 
@@ -23,7 +23,7 @@ __all__ = ["claim", "estimate", "flux_bins", "other_claim", "span"]
 _SECONDS = {"mixed-layer": 8e-7, "hanna": 2.3e-5, "stilt": 9e-5, "none": 1e-5}
 
 
-def flux_bins(first: Any, last: Any, step: str) -> npt.NDArray[np.datetime64]:
+def flux_bins(first: Any, last: Any, step: str) -> Times:
     """Return flux time bins on round times that cover first to last.
 
     Parameters

@@ -25,8 +25,9 @@ from obsnet.errors import ConfigError
 from obsnet.grid import Grid
 from obsnet.met import build_met
 from obsnet.store import write_table, write_text
-from obsnet.work.parallel import Scheduler, cpu_count, map_unordered, parse_shard, shard
+from obsnet.work.parallel import cpu_count, map_unordered, shard
 from obsnet.work.progress import progress
+from obsnet.work.work import Work
 
 __all__ = ["run_footprints"]
 
@@ -40,9 +41,7 @@ def run_footprints(
     step: str,
     settings: Settings,
     batch: int = 100,
-    scheduler: Scheduler = "processes",
-    workers: int | None = None,
-    part: str | None = None,
+    work: Work | None = None,
     background: str | float | None = None,
     background_uncertainty: float = 0.0,
     endpoints: bool = False,
@@ -69,10 +68,8 @@ def run_footprints(
         Physics and size.
     batch : int
         Receptors a task.
-    scheduler, workers
-        See `obsnet.work.parallel.map_unordered`.
-    part : str, optional
-        ``"3/40"``: only this shard of the batches, for job arrays; every shard may share `out`.
+    work : Work, optional
+        How it is run; shards of the batches may share `out`.
     background : str or float, optional
         Known mole fraction of incoming air, see `inversion.transport.background.particle_ends.open_background`.
         Its value at the particles' ends, with a column's fixed part, becomes each observation's background value.
@@ -99,6 +96,7 @@ def run_footprints(
     ConfigError
         No observation, or `out` holds footprints of other observations or settings.
     """
+    work = work or Work()
     if len(table) == 0:
         raise ConfigError("no observation to make a footprint for; check species, start, stop and select")
     if batch < 1:
@@ -153,15 +151,15 @@ def run_footprints(
         Task(str(out), str(prepared), k, min(k + batch, len(table)), settings, known, endpoints)
         for k in starts
     ]
-    assigned = shard(tasks, parse_shard(part) if part else None)
+    assigned = shard(tasks, work)
     done = set(store.parts())
     todo = [t for t in assigned if t.part not in done]
-    if todo and scheduler != "serial":
+    if todo and work.scheduler != "serial":
         warm_up(settings.turbulence)
     if todo:
-        report(estimate(todo, settings, cpu_count() if workers is None else workers))
+        report(estimate(todo, settings, work.workers or cpu_count()))
     with progress(sum(t.stop - t.start for t in todo), "receptors") as advance:
-        for task, _ in map_unordered(do_task, todo, scheduler=scheduler, workers=workers):
+        for task, _ in map_unordered(do_task, todo, work):
             advance(task.stop - task.start)
     return {**_summary(store, assigned), "made": len(todo), "notes": notes}
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from obsnet.errors import FormatError, GridError, MissingVariableError
 from obsnet.met.horizontal import Horizontal
 from obsnet.met.names import ALIASES, VARIABLES, Alias, factor
+from obsnet.typing import Floats, Singles
 
 __all__ = ["ArlReader", "unpack"]
 
@@ -39,7 +40,7 @@ class _Index:
 
 
 @numba.njit(cache=True)
-def unpack(packed: npt.NDArray[np.uint8], exponent: int, first: float) -> npt.NDArray[np.float32]:
+def unpack(packed: npt.NDArray[np.uint8], exponent: int, first: float) -> Singles:
     """Return the field that ARL packed into bytes.
 
     Parameters
@@ -149,11 +150,11 @@ class ArlReader:
             )
         return numbers
 
-    def read(self, time: float) -> dict[str, npt.NDArray[np.float32]]:
+    def read(self, time: float) -> dict[str, Singles]:
         """Return all fields of one time, canonical names and units, surface first."""
         assert self._index is not None
         fields = self._records[time]
-        out: dict[str, npt.NDArray[np.float32]] = {}
+        out: dict[str, Singles] = {}
         for name, alias in self._surface.items():
             out[alias.variable] = self._field(*fields[0, name]) * np.float32(
                 factor(alias.unit, alias.variable)
@@ -171,7 +172,7 @@ class ArlReader:
             out["p"] = _pressure(self._index.kind, values, out)
         return out
 
-    def _field(self, path: Path, offset: int) -> npt.NDArray[np.float32]:
+    def _field(self, path: Path, offset: int) -> Singles:
         assert self._index is not None
         nx, ny = self._index.nx, self._index.ny
         with path.open("rb") as stream:
@@ -219,7 +220,7 @@ def _parse(path: Path, text: bytes, nx: int, ny: int) -> _Index:
     return _Index(grid, nx, ny, kind, tuple(levels))
 
 
-def _pressure(kind: int, values: npt.NDArray[np.float64], out: dict[str, Any]) -> npt.NDArray[np.float32]:
+def _pressure(kind: int, values: Floats, out: dict[str, Any]) -> Singles:
     if kind == _PRESSURE:
         return np.asarray(100.0 * values, dtype=np.float32)
     if kind == _SIGMA:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from obsnet.errors import DependencyError, FormatError, GridError, MissingVariableError
 from obsnet.met.horizontal import Horizontal
 from obsnet.met.names import VARIABLES
 from obsnet.met.readers.netcdf import canonical, hybrid_pressure
+from obsnet.typing import Floats, Singles
 
 __all__ = ["GribReader"]
 
@@ -51,7 +51,7 @@ class GribReader:
         self.horizontal: Horizontal | None = None
         self._fields: dict[str, dict[float, list[_Message]]] = {}
         self._kind = ""
-        self._pv: npt.NDArray[np.float64] | None = None
+        self._pv: Floats | None = None
         self._shape = (0, 0)
         self._flags = (0, 0)
         for path in files:
@@ -156,7 +156,7 @@ class GribReader:
                 f"{path}: fields on two grids ({self._shape} and {shape} nodes); bring them to one first"
             )
 
-    def _check_levels(self) -> npt.NDArray[np.float64]:
+    def _check_levels(self) -> Floats:
         """Return the levels that every level variable has, or say which lacks one."""
         three = {n: t for n, t in self._fields.items() if VARIABLES[n].levels}
         levels = sorted({m.level for m in next(iter(three["u"].values()))}, reverse=self._kind == "pressure")
@@ -180,7 +180,7 @@ class GribReader:
                 break
         return np.array(levels)
 
-    def read(self, time: float) -> dict[str, npt.NDArray[np.float32]]:
+    def read(self, time: float) -> dict[str, Singles]:
         """Return all fields of one time, canonical names and units, surface first.
 
         Raises
@@ -188,7 +188,7 @@ class GribReader:
         FormatError
             A variable is missing at this time, or its message is damaged.
         """
-        out: dict[str, npt.NDArray[np.float32]] = {}
+        out: dict[str, Singles] = {}
         wanted: dict[tuple[Path, int, int], tuple[str, _Message]] = {}
         for name, times in self._fields.items():
             rows = times.get(time)
@@ -198,7 +198,7 @@ class GribReader:
                 else:
                     raise FormatError(f"{VARIABLES[name].text} is missing at {np.datetime64(int(time), 's')}")
             wanted |= {(m.path, m.offset, m.part): (name, m) for m in rows}
-        stacks: dict[str, dict[float, npt.NDArray[np.float32]]] = {}
+        stacks: dict[str, dict[float, Singles]] = {}
         for path in sorted({key[0] for key in wanted}):
             for offset, part, handle in self._messages(path):
                 found = wanted.get((path, offset, part))
@@ -213,7 +213,7 @@ class GribReader:
         out["p"] = self._pressure(out)
         return out
 
-    def _values(self, path: Path, handle: Any, scale: float) -> npt.NDArray[np.float32]:
+    def _values(self, path: Path, handle: Any, scale: float) -> Singles:
         codes = self._codes
         try:
             values = np.asarray(codes.codes_get_values(handle), dtype=np.float64)
@@ -223,7 +223,7 @@ class GribReader:
         except (codes.CodesInternalError, ValueError) as error:
             raise FormatError(f"{path}: damaged GRIB message ({error})") from None
 
-    def _pressure(self, out: dict[str, npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    def _pressure(self, out: dict[str, Singles]) -> Singles:
         if self._kind == "pressure":
             return self._levels.astype(np.float32)
         if self._pv is None:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from obsnet.errors import FormatError, GridError, MissingVariableError, UnitError
 from obsnet.met.horizontal import Horizontal
 from obsnet.met.names import ALIASES, STANDARD_NAMES, VARIABLES, Alias, factor
+from obsnet.typing import Floats, Singles
 
 __all__ = ["NetcdfReader", "canonical", "hybrid_pressure"]
 
@@ -58,9 +58,7 @@ def canonical(
         raise UnitError(f"{where}: variable {name!r}: {error}") from None
 
 
-def hybrid_pressure(
-    coefficients: npt.NDArray[np.float64], fields: dict[str, npt.NDArray[np.float32]]
-) -> npt.NDArray[np.float32]:
+def hybrid_pressure(coefficients: Floats, fields: dict[str, Singles]) -> Singles:
     """Return pressure on hybrid levels, ``a + b * sp``, shape (lev, y, x).
 
     Raises
@@ -203,7 +201,7 @@ class NetcdfReader:
         """Return the canonical names there are."""
         return set(self._index) | set(self._constant)
 
-    def read(self, time: float) -> dict[str, npt.NDArray[np.float32]]:
+    def read(self, time: float) -> dict[str, Singles]:
         """Return all fields of one time, canonical names and units, surface first, ``(lev,) y, x``.
 
         Raises
@@ -212,7 +210,7 @@ class NetcdfReader:
             A variable that other times have is missing at this one.
         """
         assert self._levels is not None
-        out: dict[str, npt.NDArray[np.float32]] = {}
+        out: dict[str, Singles] = {}
         for variable, places in self._index.items():
             if time not in places:
                 raise FormatError(
@@ -231,9 +229,7 @@ class NetcdfReader:
             out["p"] = hybrid_pressure(values[:, order], out)
         return out
 
-    def _field(
-        self, path: Path, name: str, scale: float, k: int | None, levels: bool
-    ) -> npt.NDArray[np.float32]:
+    def _field(self, path: Path, name: str, scale: float, k: int | None, levels: bool) -> Singles:
         variable = self._data[path].variables[name]
         dims = list(variable.dimensions)
         index: list[Any] = []
@@ -279,7 +275,7 @@ def _iso(seconds: float) -> str:
     return str(from_epoch(seconds)).replace(".000000", "")
 
 
-def _times(path: Path, data: Any) -> npt.NDArray[np.float64]:
+def _times(path: Path, data: Any) -> Floats:
     import cftime
 
     name = next((n for n in ("valid_time", "time") if n in data.variables and n in data.dimensions), None)
@@ -377,7 +373,7 @@ def _levels(path: Path, data: Any, dim: str) -> tuple[str, Any]:
     return "pressure", (pressure, np.argsort(-pressure))
 
 
-def _hybrid(path: Path, data: Any, dim: str) -> npt.NDArray[np.float64] | None:
+def _hybrid(path: Path, data: Any, dim: str) -> Floats | None:
     """Return coefficients a (Pa) and b of full levels, shape (2, lev), where the file has them."""
     pairs: tuple[tuple[str, str], ...] = (("hyam", "hybm"), ("ap", "b"), ("a", "b"), ("hyai", "hybi"))
     for names in pairs:

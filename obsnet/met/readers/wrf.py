@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from obsnet.constants import GRAVITY
 from obsnet.errors import FormatError, GridError, MissingVariableError
 from obsnet.met.horizontal import Horizontal
 from obsnet.met.readers.netcdf import Datasets
+from obsnet.typing import Floats, Singles
 
 __all__ = ["WrfReader"]
 
@@ -72,12 +72,12 @@ class WrfReader:
         """Return the canonical names there are."""
         return {"u", "v", "w", "t", "q", "p", "height", *(v for k, v in _SURFACE.items() if k in self._names)}
 
-    def read(self, time: float) -> dict[str, npt.NDArray[np.float32]]:
+    def read(self, time: float) -> dict[str, Singles]:
         """Return all fields of one time; WRF's levels begin at the surface already."""
         path, k = self._place[time]
         data = self._data[path]
 
-        def field(name: str) -> npt.NDArray[np.float64]:
+        def field(name: str) -> Floats:
             return np.ma.filled(np.ma.asarray(data.variables[name][k], dtype=np.float64), np.nan)
 
         pressure = field("P") + field("PB")
@@ -96,7 +96,7 @@ class WrfReader:
         return {name: values.astype(np.float32) for name, values in out.items()}
 
 
-def _middle(values: npt.NDArray[np.float64], axis: int) -> npt.NDArray[np.float64]:
+def _middle(values: Floats, axis: int) -> Floats:
     """Bring a staggered field to the middle of its cells."""
     first = [slice(None)] * values.ndim
     second = [slice(None)] * values.ndim

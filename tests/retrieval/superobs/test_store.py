@@ -14,6 +14,7 @@ from obsnet.errors import ConfigError, FormatError, GridError
 from obsnet.grid import Grid
 from obsnet.pipeline import Case, RunOptions
 from obsnet.store import ObservationStore, read_part
+from obsnet.work.work import Work
 from retrieval.commands.option_text import parse_box, parse_grid
 from retrieval.commands.superobs import superobs
 from retrieval.commands.superobs_stage import STAGE, SuperobsStage
@@ -89,12 +90,16 @@ def test_shards_and_workers_make_the_same(store, tmp_path):
     whole, shards, processes = (tmp_path / n for n in ("whole", "shards", "processes"))
     combine_store(store.path, whole, CO2, Superobs())
     for k in range(3):
-        combine_store(store.path, shards, CO2, Superobs(), part=(k, 3))
+        combine_store(store.path, shards, CO2, Superobs(), work=Work(shard=f"{k + 1}/3"))
     expected = ObservationStore(whole).read("CO2")
     assert ObservationStore(shards).read("CO2").equals(expected)
     assert len(ObservationStore(shards).index.read()) == 4
     combine_store(
-        store.path, processes, Selection("CO2", ("other_lite",)), Superobs(), scheduler="processes", workers=2
+        store.path,
+        processes,
+        Selection("CO2", ("other_lite",)),
+        Superobs(),
+        work=Work(scheduler="processes", workers=2),
     )
     assert len(ObservationStore(processes).read("CO2")) > 0
 

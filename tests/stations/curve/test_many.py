@@ -10,6 +10,7 @@ import pytest
 
 from obsnet.errors import RangeError
 from obsnet.output import _plain
+from obsnet.work.work import Work
 from stations.curve.fit import CurveFit, CurveOptions, fit_curve
 from stations.curve.many import fit_file, fit_many, fit_record, summarise
 from tests.stations.references import reference
@@ -46,7 +47,10 @@ def test_options_and_use_reach_the_fit(sample_data):
 
 @pytest.mark.parametrize("scheduler", ["serial", "processes", pytest.param("dask", marks=pytest.mark.slow)])
 def test_many_go_on_past_a_bad_one(scheduler):
-    done = {s.name: s for s in fit_many([1, -1, 3], make, dates=[2003.0], scheduler=scheduler, workers=2)}
+    done = {
+        s.name: s
+        for s in fit_many([1, -1, 3], make, dates=[2003.0], work=Work(scheduler=scheduler, workers=2))
+    }
     assert done["-1"].error == "RangeError: nothing here"
     assert done["-1"].numbers == {}
     for number in (1, 3):
@@ -54,7 +58,9 @@ def test_many_go_on_past_a_bad_one(scheduler):
 
 
 def test_a_missing_file_is_an_error_of_its_own(tmp_path):
-    (summary,) = fit_many([str(tmp_path / "no.txt")], partial(fit_file, species="CO2"), scheduler="serial")
+    (summary,) = fit_many(
+        [str(tmp_path / "no.txt")], partial(fit_file, species="CO2"), work=Work(scheduler="serial")
+    )
     assert "no.txt" in summary.error
 
 
@@ -63,4 +69,4 @@ def test_an_unexpected_fault_is_not_hidden():
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        list(fit_many([1], broken, scheduler="serial"))
+        list(fit_many([1], broken, work=Work(scheduler="serial")))

@@ -17,6 +17,7 @@ from obsnet.errors import ConfigError, FormatError, GridError, SchemaError
 from obsnet.grid import Grid
 from obsnet.schema import observation_table
 from obsnet.store import ObservationStore
+from obsnet.work.work import Work
 from tests.inversion.transport import formats
 from tests.inversion.transport.formats import LAT, LON, T0
 
@@ -35,7 +36,7 @@ def folder_of(tmp_path, n: int = 3, lead: str = ""):
 
 def test_files_become_one_jacobian(tmp_path):
     paths = folder_of(tmp_path)
-    report = convert_files(paths, tmp_path / "j", step="1h", scheduler="serial")
+    report = convert_files(paths, tmp_path / "j", step="1h", work=Work(scheduler="serial"))
     assert (report["done"], report["observations"], report["failed"]) == (3, 3, [])
     jacobian = JacobianStore(tmp_path / "j").read()
     assert jacobian.grid == Grid.from_centres(LAT, LON)
@@ -50,8 +51,8 @@ def test_files_become_one_jacobian(tmp_path):
 @pytest.mark.slow
 def test_processes_give_the_same(tmp_path):
     paths = folder_of(tmp_path, 4)
-    convert_files(paths, tmp_path / "a", scheduler="serial")
-    convert_files(paths, tmp_path / "b", scheduler="processes", workers=2)
+    convert_files(paths, tmp_path / "a", work=Work(scheduler="serial"))
+    convert_files(paths, tmp_path / "b", work=Work(scheduler="processes", workers=2))
     a, b = (JacobianStore(tmp_path / k).read() for k in "ab")
     assert (a.obs_id == b.obs_id).all()
     assert (a.matrix != b.matrix).nnz == 0
@@ -60,9 +61,9 @@ def test_processes_give_the_same(tmp_path):
 def test_what_is_there_is_not_done_again(tmp_path):
     paths = folder_of(tmp_path, 3)
     times = {"start": "2024-04-02T00", "stop": "2024-04-03T00"}
-    convert_files(paths[:2], tmp_path / "j", scheduler="serial", **times)
+    convert_files(paths[:2], tmp_path / "j", work=Work(scheduler="serial"), **times)
     before = (tmp_path / "j/sensitivity" / f"{part_name(paths[0])}.parquet").stat().st_mtime_ns
-    report = convert_files(paths, tmp_path / "j", scheduler="serial")
+    report = convert_files(paths, tmp_path / "j", work=Work(scheduler="serial"))
     assert (report["done"], report["skipped"]) == (1, 2)
     assert (tmp_path / "j/sensitivity" / f"{part_name(paths[0])}.parquet").stat().st_mtime_ns == before
     assert JacobianStore(tmp_path / "j").obs_ids().size == 3
@@ -72,7 +73,9 @@ def test_bad_files_are_told_and_the_rest_goes_on(tmp_path):
     paths = folder_of(tmp_path, 2)
     (tmp_path / "bad.nc").write_bytes(b"\x89HDF\r\n\x1a\nhalf")
     nounit = formats.stilt(tmp_path / "202404020630_113.3_33.4_25_foot.nc", formats.field(1, 2), unit=None)
-    report = convert_files([*paths, tmp_path / "bad.nc", nounit], tmp_path / "j", scheduler="serial")
+    report = convert_files(
+        [*paths, tmp_path / "bad.nc", nounit], tmp_path / "j", work=Work(scheduler="serial")
+    )
     assert report["done"] == 2
     assert [f["path"] for f in report["failed"]] == [str(tmp_path / "bad.nc"), str(nounit)]
     assert "has no unit" in report["failed"][1]["error"]
@@ -85,9 +88,9 @@ def test_files_on_different_grids_need_a_grid(tmp_path):
         lat=np.arange(30.125, 36, 0.25), lon=np.arange(110.125, 117, 0.25),
     )  # fmt: skip
     with pytest.raises(GridError, match=r"is on Grid\(lat 30 to 36 in 12.*in 24.*--grid"):
-        convert_files([one, fine], tmp_path / "j", scheduler="serial")
+        convert_files([one, fine], tmp_path / "j", work=Work(scheduler="serial"))
     grid = Grid.regular(30, 36, 110, 117, 1, 1)
-    report = convert_files([one, fine], tmp_path / "j", grid=grid, scheduler="serial")
+    report = convert_files([one, fine], tmp_path / "j", grid=grid, work=Work(scheduler="serial"))
     total = formats.field(0, 4).sum(dtype=float) + formats.field(3, 2, (24, 28)).sum(dtype=float)
     assert JacobianStore(tmp_path / "j").read().matrix.sum() == pytest.approx(total, rel=1e-5)
     assert report["lost"]["grid"] == pytest.approx(0.0, abs=1e-9)
@@ -97,33 +100,37 @@ def test_two_runs_of_one_receptor_are_an_error(tmp_path):
     (tmp_path / "b").mkdir()
     paths = [*folder_of(tmp_path, 1), *folder_of(tmp_path / "b", 1)]
     with pytest.raises(SchemaError, match="receptor 'stilt:33.4000,113.3000,25m:2024-04-02T06:10:00' is in"):
-        convert_files(paths, tmp_path / "j", scheduler="serial")
+        convert_files(paths, tmp_path / "j", work=Work(scheduler="serial"))
 
 
 def test_read_and_emulated_do_not_mix(tmp_path):
     paths = folder_of(tmp_path, 2)
-    convert_files(paths, tmp_path / "j", options=Options(emulated=True), scheduler="serial")
+    convert_files(paths, tmp_path / "j", options=Options(emulated=True), work=Work(scheduler="serial"))
     assert JacobianStore(tmp_path / "j").meta["kind"] == "emulated"
     with pytest.raises(SchemaError, match='made with kind "emulated", asked for "read"'):
-        convert_files(paths, tmp_path / "j", scheduler="serial")
+        convert_files(paths, tmp_path / "j", work=Work(scheduler="serial"))
 
 
 def test_short_lived_and_inert_do_not_mix(tmp_path, sample_data):
     radon = next((sample_data / "transport/openghg").glob("WAO*"))
     inert = next((sample_data / "transport/openghg").glob("MHD*"))
     with pytest.raises(SchemaError, match=r"different lifetime hours .*: 132.3768 in .*, None in "):
-        convert_files([radon, inert], tmp_path / "j", step="MS", unresolved="release", scheduler="serial")
-    convert_files([radon], tmp_path / "j", step="MS", unresolved="release", scheduler="serial")
+        convert_files(
+            [radon, inert], tmp_path / "j", step="MS", unresolved="release", work=Work(scheduler="serial")
+        )
+    convert_files([radon], tmp_path / "j", step="MS", unresolved="release", work=Work(scheduler="serial"))
     meta = JacobianStore(tmp_path / "j").meta
     assert (meta["species"], meta["lifetime_hours"]) == ("RN", 132.3768)
 
 
 def test_an_undeclared_column_is_refused_and_leaves_nothing(tmp_path):
     path = formats.stilt(tmp_path / "202404020600_113.3_33.4_X_foot.nc", formats.field(1, 3))
-    report = convert_files([path], tmp_path / "j", scheduler="serial")
+    report = convert_files([path], tmp_path / "j", work=Work(scheduler="serial"))
     assert "say --weighting kernel, pressure or none" in report["failed"][0]["error"]
     assert not (tmp_path / "j/meta.json").exists()
-    report = convert_files([path], tmp_path / "j", options=Options(weighting="kernel"), scheduler="serial")
+    report = convert_files(
+        [path], tmp_path / "j", options=Options(weighting="kernel"), work=Work(scheduler="serial")
+    )
     assert report["done"] == 1
     assert JacobianStore(tmp_path / "j").meta["weighting"] == "kernel"
 
@@ -131,9 +138,11 @@ def test_an_undeclared_column_is_refused_and_leaves_nothing(tmp_path):
 def test_a_failed_attempt_does_not_bind_the_next(tmp_path):
     resolved, residual = np.stack([formats.field(k, 4) for k in range(3)]), formats.field(9, 3)
     path = formats.openghg(tmp_path / "a.nc", resolved, residual)
-    report = convert_files([path], tmp_path / "j", scheduler="serial")
+    report = convert_files([path], tmp_path / "j", work=Work(scheduler="serial"))
     assert "integrated over hours" in report["failed"][0]["error"]
-    report = convert_files([path], tmp_path / "j", step="1D", unresolved="release", scheduler="serial")
+    report = convert_files(
+        [path], tmp_path / "j", step="1D", unresolved="release", work=Work(scheduler="serial")
+    )
     assert report["done"] == 1
 
 
@@ -143,7 +152,11 @@ def test_curtains_become_the_background(tmp_path):
     sides = {"n": 400e-6, "e": 410e-6, "s": 420e-6, "w": 430e-6}
     curtain = formats.curtain(tmp_path / "bc.nc", sides, unit="mol mol-1")
     convert_files(
-        [path], tmp_path / "j", unresolved="release", curtain=(str(curtain), "CO2", None), scheduler="serial"
+        [path],
+        tmp_path / "j",
+        unresolved="release",
+        curtain=(str(curtain), "CO2", None),
+        work=Work(scheduler="serial"),
     )
     jacobian = JacobianStore(tmp_path / "j").read()
     np.testing.assert_allclose(jacobian.background, 415.0, rtol=1e-6)
@@ -201,7 +214,11 @@ def test_receptors_take_the_names_of_their_observations(tmp_path):
     )
     times = ["2024-04-02T06:10", "2024-04-02T06:40", "2024-04-02T08:30", "2024-04-05T00:00"]
     report = convert_files(
-        [path], tmp_path / "j", unresolved="release", observations=observations(times), scheduler="serial"
+        [path],
+        tmp_path / "j",
+        unresolved="release",
+        observations=observations(times),
+        work=Work(scheduler="serial"),
     )
     assert (report["observations"], report["unmatched"]) == (3, 1)
     jacobian = JacobianStore(tmp_path / "j").read()
@@ -209,7 +226,9 @@ def test_receptors_take_the_names_of_their_observations(tmp_path):
     np.testing.assert_array_equal(jacobian.matrix[[0]].toarray(), jacobian.matrix[[1]].toarray())
     assert jacobian.boundary.shape[0] == 3
     with pytest.raises(ConfigError, match="none of 1 observations lies within 5 km and 30 min"):
-        convert_files([path], tmp_path / "k", observations=observations(["2030-01-01"]), scheduler="serial")
+        convert_files(
+            [path], tmp_path / "k", observations=observations(["2030-01-01"]), work=Work(scheduler="serial")
+        )
 
 
 # --- commands ---

@@ -15,6 +15,7 @@ from inversion.transport.readers import Options, open_footprints, read
 from obsnet.constants import MOLAR_MASS_DRY_AIR
 from obsnet.errors import GridError, MissingVariableError
 from obsnet.grid import Grid
+from obsnet.work.work import Work
 from tests.inversion.transport import formats
 
 MOTHER = Grid.regular(30, 36, 110, 117, 0.5, 0.5)
@@ -46,10 +47,12 @@ def total(path):
 
 def test_a_nest_beside_its_mother_counts_nothing_twice(pair, tmp_path):
     mother, inner, values = pair
-    report = convert_files([mother, inner], tmp_path / "both", scheduler="serial", grid=FINE, step="1h")
+    report = convert_files(
+        [mother, inner], tmp_path / "both", work=Work(scheduler="serial"), grid=FINE, step="1h"
+    )
     assert (report["done"], report["failed"], report["observations"]) == (1, [], 1)
     assert any(note.startswith("joined with the finer grid") for note in report["notes"])
-    convert_files([mother], tmp_path / "alone", scheduler="serial", grid=FINE, step="1h")
+    convert_files([mother], tmp_path / "alone", work=Work(scheduler="serial"), grid=FINE, step="1h")
     both, alone = (total(tmp_path / name).reshape(3, *FINE.shape) for name in ("both", "alone"))
     assert both.sum() == pytest.approx(alone.sum(), rel=1e-5)
     inside = np.zeros(FINE.shape, bool)
@@ -63,8 +66,8 @@ def test_a_nest_beside_its_mother_counts_nothing_twice(pair, tmp_path):
 
 def test_on_the_mothers_grid_nothing_changes(pair, tmp_path):
     mother, inner, _ = pair
-    convert_files([inner, mother], tmp_path / "both", scheduler="serial", step="1h")
-    convert_files([mother], tmp_path / "alone", scheduler="serial", step="1h")
+    convert_files([inner, mother], tmp_path / "both", work=Work(scheduler="serial"), step="1h")
+    convert_files([mother], tmp_path / "alone", work=Work(scheduler="serial"), step="1h")
     assert JacobianStore(tmp_path / "both").grid == MOTHER
     np.testing.assert_allclose(total(tmp_path / "both"), total(tmp_path / "alone"), rtol=1e-4, atol=1e-9)
 
@@ -105,21 +108,21 @@ def test_nests_that_do_not_fit(pair, tmp_path):
     ):
         outside(read(mother), wide)
     formats.flexpart(inner, np.zeros((1, 4, 12, 14), np.float32))
-    report = convert_files([mother, inner], tmp_path / "hours", scheduler="serial", step="1h")
+    report = convert_files([mother, inner], tmp_path / "hours", work=Work(scheduler="serial"), step="1h")
     assert "its hours are not those of its mother domain" in report["failed"][0]["error"]
     formats.flexpart(inner, np.repeat(values[None], 2, axis=0), releases=2)
-    report = convert_files([mother, inner], tmp_path / "receptors", scheduler="serial", step="1h")
+    report = convert_files([mother, inner], tmp_path / "receptors", work=Work(scheduler="serial"), step="1h")
     assert "its receptors are not those of its mother" in report["failed"][0]["error"]
     holes = np.stack([values, np.full_like(values, np.nan)])
     formats.flexpart(mother, np.stack([values, values]), releases=2)
     formats.flexpart(inner, holes, releases=2)
-    report = convert_files([mother, inner], tmp_path / "holes", scheduler="serial", step="1h")
+    report = convert_files([mother, inner], tmp_path / "holes", work=Work(scheduler="serial"), step="1h")
     assert "lacks footprints that its mother domain" in report["failed"][0]["error"]
     formats.flexpart(mother, values[None])
     with netCDF4.Dataset(mother, "a") as nc:
         nc["spec001_mr"].decay = np.float32(1e-5)
     formats.flexpart(inner, values[None])
-    report = convert_files([mother, inner], tmp_path / "loss", scheduler="serial", step="1h")
+    report = convert_files([mother, inner], tmp_path / "loss", work=Work(scheduler="serial"), step="1h")
     assert "weighting or loss differ" in report["failed"][0]["error"]
 
 
@@ -128,8 +131,13 @@ def test_both_grids_of_a_real_nested_file(sample_data, tmp_path):
     low, high = open_footprints(path), open_footprints(path, Options(part="high"))
     kept = float(outside(low.read(), high.grid)["sensitivity"].sum())
     report = convert_files(
-        [path], tmp_path / "j", options=Options(part="both"), scheduler="serial", step="1D", unresolved="release"
-    )  # fmt: skip
+        [path],
+        tmp_path / "j",
+        options=Options(part="both"),
+        work=Work(scheduler="serial"),
+        step="1D",
+        unresolved="release",
+    )
     assert report["failed"] == []
     assert report["total"] == pytest.approx(kept + float(high.read().sensitivity.sum()), rel=1e-5)
     # The nest holds what the outer grid holds there, so the sum stays.
@@ -149,13 +157,18 @@ def test_a_near_field_of_the_last_hours_joins_foot1(tmp_path):
     assert alone.sizes["step"] == 2
     assert float(alone.sensitivity.sum()) == pytest.approx(1.2)
     report = convert_files(
-        [path], tmp_path / "j", options=Options(part="both"), grid=FINE, scheduler="serial", step="1h"
+        [path],
+        tmp_path / "j",
+        options=Options(part="both"),
+        grid=FINE,
+        work=Work(scheduler="serial"),
+        step="1h",
     )
     assert report["failed"] == []
     both = total(tmp_path / "j").reshape(5, *FINE.shape)
     inside = both[:, 30:40, 30:40]
     np.testing.assert_allclose(inside[3:], near, rtol=2e-3, atol=1e-9)
-    convert_files([path], tmp_path / "coarse", grid=FINE, scheduler="serial", step="1h")
+    convert_files([path], tmp_path / "coarse", grid=FINE, work=Work(scheduler="serial"), step="1h")
     coarse = total(tmp_path / "coarse").reshape(5, *FINE.shape)
     np.testing.assert_allclose(both[:3], coarse[:3], rtol=1e-6)
     inside[3:] = coarse[3:, 30:40, 30:40] = 0.0

@@ -22,6 +22,7 @@ from obsnet.grid import Grid
 from obsnet.pipeline import Case, RunOptions
 from obsnet.schema import observation_table
 from obsnet.store import ObservationStore
+from obsnet.work.work import Work
 from tests.inversion.transport.receptors.test_releases import HATS, LEVELS, column
 from tests.obsnet.met.worlds import era5
 
@@ -55,7 +56,13 @@ def table(n=7, first=8):
 
 
 def go(met_file, out, observations=None, **options):
-    arguments = {"grid": GRID, "step": "3h", "settings": SETTINGS, "batch": 3, "scheduler": "serial"}
+    arguments = {
+        "grid": GRID,
+        "step": "3h",
+        "settings": SETTINGS,
+        "batch": 3,
+        "work": Work(scheduler="serial"),
+    }
     observations = table() if observations is None else observations
     return run_footprints(observations, [met_file], out, **{**arguments, **options})
 
@@ -103,7 +110,7 @@ def test_batches_and_shards_change_nothing(met_file, tmp_path):
     whole = go(met_file, tmp_path / "a") and JacobianStore(tmp_path / "a").read()
     go(met_file, tmp_path / "b", batch=2)
     for k in (2, 1, 3):
-        found = go(met_file, tmp_path / "c", part=f"{k}/3")
+        found = go(met_file, tmp_path / "c", work=Work(scheduler="serial", shard=f"{k}/3"))
         assert found["parts"] == 1
     for name in "bc":
         other = JacobianStore(tmp_path / name).read()
@@ -113,7 +120,7 @@ def test_batches_and_shards_change_nothing(met_file, tmp_path):
 
 def test_worker_processes_change_nothing(met_file, tmp_path):
     go(met_file, tmp_path / "a")
-    go(met_file, tmp_path / "b", scheduler="processes", workers=2)
+    go(met_file, tmp_path / "b", work=Work(scheduler="processes", workers=2))
     one, two = (JacobianStore(tmp_path / n).read() for n in "ab")
     np.testing.assert_array_equal(one.matrix.toarray(), two.matrix.toarray())
 

@@ -1,0 +1,311 @@
+"""A command from its options: one pydantic model is the signature, the help and the check.
+
+A stage's table and the command of the same name share the model, so that a name, a default, a bound and a word of
+help stand once. A command is a function of the checked options that returns what to show::
+
+    @command("retrieval.superobs.options:SuperobsTable", work=True)
+    def superobs(options: SuperobsTable, work: Work) -> Shown:
+        '''Combine soundings into super-observations with honest errors.'''
+
+The model is named, not imported: ``obsnet --help`` shows the first line of every command and loads none of them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+__all__ = ["Command", "Flag", "Group", "Shown", "command"]
+
+
+@dataclass(frozen=True)
+class Flag:
+    """How a field of a model appears on the command line, where not as ``--its-name``; metadata of `Annotated`.
+
+    Parameters
+    ----------
+    positional : bool
+        An argument.
+    names : tuple of str
+        Other spellings, such as ``("-o",)``, that stand beside ``--its-name``.
+    hidden : bool
+        Only in case files.
+    form : str
+        Typed as one word of this form, which the field's own validator reads.
+    whole : bool
+        Words of a list are taken as they are, commas too.
+    """
+
+    positional: bool = False
+    names: tuple[str, ...] = ()
+    hidden: bool = False
+    form: str = ""
+    whole: bool = False
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a command has to say.
+
+    Parameters
+    ----------
+    data : Any
+        For ``--json``.
+    lines : iterable of str
+        For people, on standard output; read only where no JSON is asked for.
+    notes : iterable of str
+        On standard error, either way.
+    failed : int
+        Inputs that were bad; the exit code is 1 where there are any.
+    """
+
+    data: Any = None
+    lines: Iterable[str] = ()
+    notes: Iterable[str] = ()
+    failed: int = 0
+
+
+@dataclass(frozen=True)
+class Command:
+    """A function of options, and where its model is.
+
+    Parameters
+    ----------
+    run : callable
+        ``run(options)``, or ``run(options, work)``, to `Shown`.
+    model : str
+        ``module:Class`` of the options; empty for a command without any.
+    work : bool
+        Whether the command works through many items and takes the flags of `obsnet.work.work.Work`.
+    """
+
+    run: Callable[..., Shown]
+    model: str
+    work: bool = False
+
+    @property
+    def help(self) -> str:
+        """Text of the function."""
+        return inspect.getdoc(self.run) or ""
+
+    def call(self, given: Mapping[str, Any], *, as_json: bool = False) -> int:
+        """Check what was given, run, show; return the exit code."""
+        import sys
+
+        from obsnet.config import validate
+        from obsnet.output import emit
+        from obsnet.work.work import Work
+
+        models = ([load(self.model)] if self.model else []) + [Work] * self.work
+        shown = self.run(*(validate(m, gather(m, given), self.run.__name__) for m in models))
+        if as_json:
+            emit(shown.data)
+        else:
+            for line in shown.lines:
+                print(line, flush=True)
+        for line in shown.notes:
+            print(line, file=sys.stderr)
+        return 1 if shown.failed else 0
+
+    def function(self) -> Callable[..., int]:
+        """Return a function whose signature typer turns into options."""
+        from obsnet.work.work import Work
+
+        parameters = _parameters(load(self.model)) if self.model else []
+        parameters += _parameters(Work) if self.work else []
+        import typer
+
+        json = inspect.Parameter(
+            "as_json",
+            inspect.Parameter.KEYWORD_ONLY,
+            default=False,
+            annotation=Annotated[bool, typer.Option("--json", help="Print JSON.")],
+        )
+
+        def function(*, as_json: bool, **given: Any) -> int:
+            code = self.call({k: v for k, v in given.items() if _said(v)}, as_json=as_json)
+            if code:
+                raise typer.Exit(code)
+            return code
+
+        signature = inspect.Signature([*parameters, json])
+        function.__signature__ = signature  # type: ignore[attr-defined]
+        function.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
+        function.__doc__ = self.help
+        return function
+
+
+@dataclass(frozen=True)
+class Group:
+    """Commands under one name.
+
+    Parameters
+    ----------
+    help : str
+        One line.
+    commands : mapping of str to str
+        Name to ``module:attribute``; loaded when asked for.
+    """
+
+    help: str
+    commands: Mapping[str, str] = field(default_factory=dict)
+
+
+def command(model: str = "", *, work: bool = False) -> Callable[[Callable[..., Shown]], Command]:
+    """Make a command of a function of checked options; see `Command`."""
+    return lambda run: Command(run, model, work)
+
+
+def load(path: str) -> Any:
+    """Return what ``module:attribute`` names."""
+    module, _, name = path.partition(":")
+    return getattr(import_module(module), name)
+
+
+def _said(value: Any) -> bool:
+    return value is not None and value not in ([], ())
+
+
+def _parameters(model: Any, prefix: str = "") -> list[inspect.Parameter]:
+    """Return a parameter for each field of a model; tables inside it become ``--table-field``."""
+    import typer
+
+    found: list[inspect.Parameter] = []
+    for name, about in model.model_fields.items():
+        flag, kind = _flag_of(about), _plain(about.annotation)
+        if flag.hidden:
+            continue
+        if _is_table(kind):
+            found += _parameters(kind, f"{prefix}{name}__")
+            continue
+        if not (flag.form or _sayable(kind)):
+            continue
+        python, word = (str, flag.form) if flag.form else _typed(kind)
+        required = about.is_required() and not prefix
+        text = about.description or ""
+        if not required and about.default not in (None, False, [], ()) and about.default_factory is None:
+            text += f" [default: {_words(about.default)}]"
+        decls = () if flag.positional else (_spelling(prefix + name, python, about.default), *flag.names)
+        info: Any = (
+            typer.Argument(help=text, metavar=name.upper(), show_default=False)
+            if flag.positional
+            else typer.Option(*decls, help=text, metavar=word, show_default=False)
+        )
+        found.append(
+            inspect.Parameter(
+                prefix + name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=inspect.Parameter.empty if required else None,
+                annotation=Annotated[python if required else python | None, info],
+            )
+        )
+    return sorted(found, key=lambda p: p.default is not inspect.Parameter.empty)
+
+
+def _flag_of(about: Any) -> Flag:
+    """Return how a field appears; its own word goes before that of its type."""
+    return next((m for m in (*about.metadata, *_metadata(about.annotation)) if isinstance(m, Flag)), Flag())
+
+
+def _metadata(annotation: Any) -> tuple[Any, ...]:
+    if get_origin(annotation) is Annotated:
+        return annotation.__metadata__
+    return tuple(m for a in get_args(annotation) for m in _metadata(a))
+
+
+def _is_table(kind: Any) -> bool:
+    from pydantic import BaseModel
+
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _spelling(name: str, python: Any, default: Any) -> str:
+    text = "--" + name.replace("__", "-").replace("_", "-").rstrip("-")
+    return f"{text}/--no-{text[2:]}" if python is bool and default is True else text
+
+
+def _plain(annotation: Any) -> Any:
+    """Take ``| None`` and `Annotated` off an annotation; a text that may stand for something else is text."""
+    if get_origin(annotation) is Annotated:
+        return _plain(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, types.UnionType):
+        rest = [_plain(a) for a in get_args(annotation) if a is not type(None)]
+        return rest[0] if len(rest) == 1 else (str if all(_sayable(r) for r in rest) else Any)
+    return annotation
+
+
+def _sayable(kind: Any) -> bool:
+    """Tell whether a value of a kind can be typed: numbers, words, lists and ``key=value`` of them."""
+    if get_origin(kind) in (list, tuple, dict):
+        return all(_sayable(_plain(a)) for a in get_args(kind) if a is not Ellipsis)
+    if get_origin(kind) is Literal:
+        return True
+    return isinstance(kind, type) and (kind in (str, int, float, bool) or _path(kind))
+
+
+def _path(kind: type) -> bool:
+    from pathlib import Path
+
+    return issubclass(kind, Path)
+
+
+def _typed(kind: Any) -> tuple[Any, str | None]:
+    """Return what typer reads and the word that stands for it in the help; pydantic does the checking."""
+    if kind is bool:
+        return bool, None
+    if get_origin(kind) in (list, tuple):
+        return list[str], _word(_plain(get_args(kind)[0]))
+    if get_origin(kind) is dict:
+        return list[str], "NAME=" + _word(_plain(get_args(kind)[1]))
+    return str, _word(kind)
+
+
+def _word(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return "[" + "|".join(map(str, get_args(kind))) + "]"
+    return {int: "INTEGER", float: "NUMBER"}.get(kind, "TEXT")
+
+
+def _words(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def gather(model: Any, given: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return what was typed as the tables of a model: lists from words with commas, tables from ``key=value``.
+
+    Parameters
+    ----------
+    model : type of pydantic.BaseModel
+        Whose fields were given.
+    given : mapping
+        By field name, with ``table__field`` for the fields of tables inside it.
+    prefix : str
+        Of the names of this table.
+    """
+    found: dict[str, Any] = {}
+    for name, about in model.model_fields.items():
+        flag, kind = _flag_of(about), _plain(about.annotation)
+        if _is_table(kind):
+            if inner := gather(kind, given, f"{prefix}{name}__"):
+                found[name] = inner
+        elif prefix + name in given:
+            value = given[prefix + name]
+            if get_origin(kind) in (list, tuple) and not (flag.form or flag.positional or flag.whole):
+                value = [word.strip() for text in value for word in text.split(",")]
+            elif get_origin(kind) is dict:
+                value = dict(_pair(text, name) for text in value)
+            found[name] = value
+    return found
+
+
+def _pair(text: str, name: str) -> tuple[str, str]:
+    from obsnet.errors import ConfigError
+
+    key, equals, value = text.partition("=")
+    if not (key and equals and value):
+        raise ConfigError(f"{_spelling(name, str, None)} {text!r}: write it as NAME=VALUE")
+    return key, value
