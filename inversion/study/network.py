@@ -25,6 +25,7 @@ from obsnet.typing import Bools, Floats, Ints, Texts, Times
 __all__ = [
     "NetworkOptions",
     "Sampling",
+    "describe_presets",
     "presets",
     "read_network",
     "sample",
@@ -137,6 +138,21 @@ class Sampling:
 def presets() -> list[str]:
     """Return the names of the networks that come with the package."""
     return sorted(p.stem for p in FOLDER.glob("*.toml"))
+
+
+def describe_presets() -> list[dict[str, Any]]:
+    """Return name, title, species, sources and assumptions of the networks that come with the package."""
+    found = [(name, read_network(name)) for name in presets()]
+    return [
+        {
+            "name": name,
+            "title": n.title,
+            "species": list(n.random),
+            "sources": n.sources,
+            "assumed": n.assumed,
+        }
+        for name, n in found
+    ]
 
 
 def read_network(name: str | Path, folder: Path | None = None) -> NetworkOptions:

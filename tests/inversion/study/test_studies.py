@@ -479,7 +479,7 @@ def command(function, *arguments):
     import typer
 
     app = typer.Typer()
-    app.command()(function)
+    app.command()(function.function())
     return typer.main.get_command(app).main(args=[str(a) for a in arguments], standalone_mode=False)
 
 
