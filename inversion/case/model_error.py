@@ -14,9 +14,9 @@ from inversion.case.evaluation import orbits
 from inversion.case.options import ErrorOptions
 from inversion.jacobian.store import Jacobian
 from inversion.operators.covariance import Covariance, DiagonalCovariance
-from inversion.operators.kernels import EARTH_RADIUS_KM, unit_vectors
 from inversion.operators.observation_error import MarkovError
 from obsnet.errors import ConfigError, nearest
+from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.typing import Floats, Ints, Texts
 
 __all__ = ["ErrorParts", "error_parts", "sampling_variance"]

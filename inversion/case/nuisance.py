@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from inversion.case.block import Block
 from inversion.case.options import BoundaryOptions, OffsetOptions
-from inversion.jacobian.store import SIDES, Jacobian
+from inversion.jacobian.store import Jacobian
 from inversion.operators.covariance import DiagonalCovariance
 from inversion.operators.kernels import time_correlation
 from inversion.operators.kronecker import KroneckerCovariance
@@ -19,6 +19,7 @@ from inversion.problem.state import StateBlock
 from inversion.problem.time_bins import state_bins
 from obsnet.constants import Species
 from obsnet.errors import ConfigError, nearest
+from obsnet.schema import SIDES
 from obsnet.typing import Floats, Texts
 
 __all__ = ["background", "nuisance_blocks"]

@@ -16,10 +16,10 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from inversion.operators.kernels import unit_vectors
 from inversion.study.orbits import Orbit, across_track, ground_track, sun_elevation
 from obsnet.config import Options, validate
 from obsnet.errors import ConfigError, nearest
+from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.typing import Bools, Floats, Ints, Texts, Times
 
 __all__ = [
@@ -374,7 +374,7 @@ def _overpasses(
     west, south, east, north = area.bounds
     margin = network.swath_km / 111.0
     length = float((stop - start) / np.timedelta64(1, "s"))
-    speed = orbit.nodal_motion * 6371.0088  # km s-1 over the ground
+    speed = orbit.nodal_motion * EARTH_RADIUS_KM  # km s-1 over the ground
     across = max(1, round(network.swath_km / (55.0 * cell_deg)))
     offsets = (np.arange(across) - 0.5 * (across - 1)) * network.swath_km / across
     each = speed * _STEP * network.swath_km / across / network.pixel_km2  # soundings a point stands for

@@ -15,7 +15,7 @@ import numpy as np
 from inversion.problem.problem import Problem
 from inversion.study.options import DesignOptions, OsseOptions, ScenarioOptions
 from inversion.study.osse import Twins, run_twins
-from inversion.study.world import Study, World, study_of_case
+from inversion.study.world import Study, StudyWorld, study_of_case
 from obsnet.errors import ConfigError, nearest
 from obsnet.store import atomic_path, write_text
 
@@ -94,7 +94,7 @@ def _studies(
 ) -> Iterable[tuple[ScenarioOptions, Study]]:
     if options.world is not None:
         _check_bias(options, {Path(n).stem for s in options.scenario for n in s.networks}, "network")
-        world = World(options.world)
+        world = StudyWorld(options.world)
         for scenario in options.scenario:
             yield scenario, world.study(scenario.networks, folder)
         return
@@ -136,7 +136,7 @@ def write_observations(options: OsseOptions, folder: Path, store: Path) -> dict[
             "virtual observations are made by the networks of [osse.world]; there is no such table"
         )
     names = [name for scenario in options.scenario for name in scenario.networks]
-    made, _ = World(options.world).observe(names, folder)
+    made, _ = StudyWorld(options.world).observe(names, folder)
     return write_virtual(made, options.world.species, store)
 
 

@@ -27,7 +27,7 @@ from obsnet.grid import Grid
 from obsnet.times import as_utc, time_bins
 from obsnet.typing import Floats, Ints
 
-__all__ = ["DEFAULTS", "NATIONAL", "Study", "World", "study_of_case"]
+__all__ = ["DEFAULTS", "NATIONAL", "Study", "StudyWorld", "study_of_case"]
 
 Report = Callable[[str], None]
 NATIONAL = "national"
@@ -82,7 +82,7 @@ class Study:
     notes: tuple[str, ...]
 
 
-class World:
+class StudyWorld:
     """An idealised world: grid, wind, prior; networks are put into it.
 
     Parameters

@@ -11,16 +11,17 @@ from obsnet.errors import ConfigError, nearest
 from obsnet.grid import Grid
 from obsnet.inventory.gridded import spread_totals
 from obsnet.inventory.table import builtin, mole_rate
+from obsnet.schema import SIDES
+from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.typing import Floats
 
-__all__ = ["BACKGROUND_PPM", "SETTINGS", "Settings", "World", "make_world"]
+__all__ = ["BACKGROUND_PPM", "SETTINGS", "DemoWorld", "TwinSettings", "make_world"]
 
 BACKGROUND_PPM = 412.0
-SIDES = ("north", "east", "south", "west", "top", "inside")
 
 
 @dataclass(frozen=True)
-class Settings:
+class TwinSettings:
     """What the twin experiment assumes; the same numbers go into the case file.
 
     Parameters
@@ -58,11 +59,11 @@ class Settings:
     column_transport_sd: float = 0.3
 
 
-SETTINGS = Settings()
+SETTINGS = TwinSettings()
 
 
 @dataclass(frozen=True)
-class World:
+class DemoWorld:
     """Truth and inventory on one grid.
 
     Parameters
@@ -131,10 +132,8 @@ def _with_totals(density: Floats, totals: Floats, weights: Any, share: Floats) -
 
 def _correlated(grid: Grid, length_km: float, rng: np.random.Generator, draws: int) -> Floats:
     """Draw fields of unit variance with correlation exp(-chord / length), shape (draws, cells)."""
-    phi, lam = np.meshgrid(np.deg2rad(grid.lat), np.deg2rad(grid.lon), indexing="ij")
-    xyz = 6371.0 * np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], -1).reshape(
-        -1, 3
-    )
+    lat, lon = np.meshgrid(grid.lat, grid.lon, indexing="ij")
+    xyz = EARTH_RADIUS_KM * unit_vectors(lat.ravel(), lon.ravel())
     from scipy.spatial.distance import pdist, squareform
 
     correlation = np.exp(-squareform(pdist(xyz)) / length_km)
@@ -151,8 +150,8 @@ def make_world(
     *,
     seed: int,
     planted: str,
-    settings: Settings = SETTINGS,
-) -> World:
+    settings: TwinSettings = SETTINGS,
+) -> DemoWorld:
     """Draw a truth around the 2019 provincial totals, and an inventory with one wrong province.
 
     Parameters
@@ -171,7 +170,7 @@ def make_world(
         Of every draw.
     planted : str
         Adcode.
-    settings : Settings
+    settings : TwinSettings
         Sizes of the errors; the inversion is told the same.
 
     Raises
@@ -211,7 +210,7 @@ def make_world(
     draws = settings.inflow_sigma * rng.standard_normal((len(SIDES), periods))
     period = np.minimum((np.arange(bins) * bin_days / settings.inflow_days).astype(int), periods - 1)
     inflow = BACKGROUND_PPM + draws[:, period]
-    return World(
+    return DemoWorld(
         grid,
         regions,
         weights,
