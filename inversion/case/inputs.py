@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from inversion.case.options import InvertOptions
+from inversion.case.same_air import refuse_same_air
 from inversion.jacobian.parts import RunIndex
 from inversion.jacobian.store import Jacobian, JacobianStore
 from inversion.problem.time_bins import bin_matrix
@@ -150,6 +151,8 @@ class Inputs:
         See `match_observations`.
     damaged : tuple of str
         Parts of the footprints that could not be read, and why; the rest is used.
+    twice : str
+        What `same_air` found, where it is allowed.
     """
 
     jacobian: Jacobian
@@ -157,6 +160,7 @@ class Inputs:
     prior: PriorFlux
     counts: dict[str, int]
     damaged: tuple[str, ...]
+    twice: str = ""
 
 
 class _WholeParts(JacobianStore):
@@ -206,10 +210,11 @@ def load(options: InvertOptions, folder: Path, out: Path) -> Inputs:
     if made_for is not None and str(made_for).upper() != gas.name:
         raise ConfigError(f"{footprints.path}: these footprints are for {made_for}, not for {gas.name}")
     used, counts = match_observations(table, footprints.obs_ids())
+    twice = refuse_same_air(used, allow=options.allow_same_air)
     one_scale(used, f"{gas.name} observations of {store.path} with footprints")
     jacobian = footprints.read(used["obs_id"].to_numpy(zero_copy_only=False).astype(str))
     prior = read_prior(locate(str(options.prior), folder, out), jacobian, gas, options.prior_name)
-    return Inputs(jacobian, used, prior, counts, tuple(footprints.damaged))
+    return Inputs(jacobian, used, prior, counts, tuple(footprints.damaged), twice)
 
 
 def read_zones(

@@ -19,6 +19,7 @@ __all__ = [
     "LikelihoodOptions",
     "MemberOptions",
     "OffsetOptions",
+    "ScreenOptions",
     "SectorOptions",
     "WithholdOptions",
 ]
@@ -201,6 +202,31 @@ class WithholdOptions(Options):
     by: Literal["orbit", "day", "observation"] = Field(default="orbit", description="what is counted")
 
 
+class ScreenOptions(Options):
+    """Observations that do not fit, rejected or held less firmly; they are counted by source and listed."""
+
+    largest: float | None = Field(
+        default=None,
+        gt=0,
+        description="reject where observation and prior simulation differ by more, in the species' unit",
+    )
+    rule: Literal["none", "iterative", "huber"] = Field(
+        default="iterative",
+        description="iterative: reject what all other observations contradict by more than the limit, worst first; "
+        "huber: enlarge errors until no observation pulls harder than at the limit; none: only `largest`",
+    )
+    limit: float = Field(default=4.0, gt=1, description="standard deviations; 2 is usual for huber")
+    most: float = Field(
+        default=0.1, gt=0, le=1, description="refuse if more than this share of a source would be touched"
+    )
+
+    @model_validator(mode="after")
+    def _something(self) -> ScreenOptions:
+        if self.rule == "none" and self.largest is None:
+            raise ValueError("rule = 'none' screens nothing without largest")
+        return self
+
+
 class MemberOptions(Options):
     """One member of an ensemble: the same inversion with something else assumed."""
 
@@ -252,6 +278,12 @@ class InvertOptions(Options):
     )
     withhold: WithholdOptions | None = Field(
         default=None, description="observations held back to test the answer"
+    )
+    screen: ScreenOptions | None = Field(
+        default=None, description="reject or loosen observations that do not fit; by default all are believed"
+    )
+    allow_same_air: bool = Field(
+        default=False, description="go on although the same sounding, window or hour is there twice"
     )
     likelihood: LikelihoodOptions | None = Field(
         default=None, description="estimate the assumed errors from the observations"

@@ -20,8 +20,8 @@ class InvertCommand(CaseTable):
     case: Annotated[Path | None, Flag(positional=True)] = Field(  # type: ignore[assignment]
         None, description="case file with a table [invert], TOML"
     )
-    jacobian: list[str] = Field(
-        [], description="ready-made Jacobian files of another system instead: files or patterns, with commas"
+    jacobian: Annotated[list[str], Flag(whole=True)] = Field(
+        [], description="ready-made Jacobian file of another system instead, or a pattern; may be repeated"
     )
     set_aside_bad_rows: bool = Field(False, description="go on without rows in another unit, and report them")
 
@@ -29,8 +29,8 @@ class InvertCommand(CaseTable):
     def _either(self) -> InvertCommand:
         if (self.case is None) == (not self.jacobian):
             raise ValueError(
-                "give a case file, or --jacobian FILE, and not both (several files: with commas, --jacobian before "
-                "each, or a quoted pattern such as --jacobian 'hm_*.nc')"
+                "give a case file, or --jacobian FILE, and not both (several files: --jacobian before each, or a "
+                "quoted pattern such as --jacobian 'hm_*.nc')"
             )
         return self
 
