@@ -22,6 +22,10 @@ from obsnet.typing import Bools, Floats
 
 __all__ = ["LognormalMode", "lognormal_mode", "solve_lognormal"]
 
+# Observation variances are so much larger in the distribution that paths turn about: its tails are then no thinner
+# than the posterior's, in which a path would linger. What is drawn does not depend on it, only how fast.
+_LOOSE = 3.0
+
 
 @dataclass(frozen=True, eq=False)
 class LognormalMode:
@@ -181,17 +185,20 @@ def solve_lognormal(
 
     Notes
     -----
-    Hamiltonian paths that a normal distribution N(z*, P), the one that touches the posterior at its mode, would make
-    exact: position and velocity turn about z*, and what the posterior departs from that distribution kicks the
-    velocity by ``-P grad`` (Beskos et al. 2011, Stochastic Process. Appl. 121, 2201, doi:10.1016/j.spa.2011.06.003).
-    A path is accepted by the change of energy, which needs no inverse of P, so the draws are of the true posterior
-    and the step need not shrink with the number of unknowns.
+    Hamiltonian paths that a normal distribution N(z*, P), the linear posterior at the mode with somewhat larger errors,
+    would make exact: position and velocity turn about z*, and what the posterior departs from that distribution kicks
+    the velocity by ``-P grad`` (Beskos et al. 2011, Stochastic Process. Appl. 121, 2201,
+    doi:10.1016/j.spa.2011.06.003). A path is accepted by the change of energy, which needs no inverse of P, so the
+    draws are of the true posterior and the step need not shrink with the number of unknowns.
     """
-    found = lognormal_mode(problem, logarithmic, method=method)
-    log, centre, laplace = found.logarithmic, found.transformed.mean, found.transformed
-    touching = laplace.problem
+    from inversion.solvers.choose import solve
 
-    error = problem.observation_error
+    found = lognormal_mode(problem, logarithmic, method=method)
+    log, centre, touching = found.logarithmic, found.transformed.mean, found.transformed.problem
+    looser = touching.with_(observation_error=problem.observation_error.scaled(_LOOSE))
+    laplace = solve(looser, method=method)
+
+    error, loose = problem.observation_error, looser.observation_error
 
     def departure(z: Floats) -> tuple[Floats, Floats]:
         """Return the cost of states beyond that of the touching normal distribution, (k,), and its gradient."""
@@ -199,7 +206,7 @@ def solve_lognormal(
             away, x = z - centre[:, None], _state(z, log[:, None])
             rest = (problem.observations - problem.background)[:, None] - problem.forward(x)
             seen = touching.forward(away)
-            pushed, held = error.solve(rest), error.solve(seen)
+            pushed, held = error.solve(rest), loose.solve(seen)
             cost = 0.5 * np.sum(rest * pushed, axis=0) + found.pull @ away - 0.5 * np.sum(seen * held, axis=0)
             slope = np.where(log[:, None], x, 1.0)
             gradient = found.pull[:, None] - slope * problem.adjoint(pushed) - touching.adjoint(held)
@@ -209,7 +216,7 @@ def solve_lognormal(
     def velocities(rng: np.random.Generator, count: int) -> Floats:
         """Draw from N(0, P): a prior draw and what observations of it teach."""
         prior = problem.prior_error.factor(rng.standard_normal((problem.prior_error.factor_size, count)))
-        noise = error.factor(rng.standard_normal((error.factor_size, count)))
+        noise = loose.factor(rng.standard_normal((loose.factor_size, count)))
         return prior + laplace.gain(noise - touching.forward(prior))
 
     def path(z: Floats, v: Floats, step: float, count: int) -> tuple[Floats, Floats]:

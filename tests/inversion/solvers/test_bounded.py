@@ -194,19 +194,19 @@ def test_sums_of_lognormal_means_are_unbiased_and_their_errors_right():
     lag = np.abs(np.subtract.outer(np.arange(m), np.arange(m)))
     b, g = 0.5 * np.exp(-lag / 3.0), np.ones((1, m))
     root, error, deviations = np.linalg.cholesky(b), [], []
-    for seed in range(30):
+    for seed in range(24):
         rng = np.random.default_rng(seed)
         h = rng.random((n, m)) * (rng.random((n, m)) < 0.4)
         truth = np.exp(root @ rng.standard_normal(m))
         y = h @ truth + 0.5 * rng.standard_normal(n)
         total = solve_lognormal(
-            Problem(h, y, np.full(n, 0.25), np.ones(m), b), weights=g, draws=2400, least=40, seed=seed
+            Problem(h, y, np.full(n, 0.25), np.ones(m), b), weights=g, draws=3200, least=40, seed=seed
         ).aggregate(g)
         error.append(total.mean[0] - truth.sum())
         deviations.append(error[-1] / np.sqrt(total.covariance[0, 0]))
     size = m * np.exp(0.25)
-    assert np.mean(error) / size == pytest.approx(0.0, abs=4 * np.std(error) / size / np.sqrt(30))
-    assert np.std(deviations) == pytest.approx(1.0, abs=0.35)
+    assert np.mean(error) / size == pytest.approx(0.0, abs=4 * np.std(error) / size / np.sqrt(24))
+    assert np.std(deviations) == pytest.approx(1.0, abs=0.4)
 
 
 def test_lognormal_faults_are_named():
