@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from retrieval.ingest.options import IngestOptions
     from retrieval.superobs.average import Superobs
 
-__all__ = ["Kept", "Task", "ingest_one"]
+__all__ = ["GranuleTask", "Kept", "ingest_one"]
 
 
 class Kept(NamedTuple):
@@ -38,7 +38,7 @@ class Kept(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Task:
+class GranuleTask:
     """One file, what is known of it, and where its rows go."""
 
     path: str
@@ -49,7 +49,7 @@ class Task:
     before: Kept | None = None  # what the store holds of this path
 
 
-def ingest_one(task: Task) -> dict[str, Any]:
+def ingest_one(task: GranuleTask) -> dict[str, Any]:
     """Read one granule and write it to the store; a failure becomes the row's status."""
     path = Path(task.path)
     row: dict[str, Any] = {
@@ -91,7 +91,7 @@ def _reason(error: Exception, path: Path) -> str:
     return text.removeprefix(f"{path}: ")
 
 
-def _read_and_write(path: Path, task: Task, digest: str) -> dict[str, Any]:
+def _read_and_write(path: Path, task: GranuleTask, digest: str) -> dict[str, Any]:
     from retrieval.products.read import read_granule
 
     options = task.options
@@ -144,7 +144,7 @@ def _read_and_write(path: Path, task: Task, digest: str) -> dict[str, Any]:
     }
 
 
-def _mark_duplicates(table: pa.Table, task: Task) -> tuple[pa.Table, int]:
+def _mark_duplicates(table: pa.Table, task: GranuleTask) -> tuple[pa.Table, int]:
     """Flag rows whose soundings a newer file holds as well, and give them an identity of their own."""
     from retrieval.products.read import read_identities
 

@@ -15,11 +15,11 @@ from obsnet.store import ObservationStore
 from obsnet.work.parallel import ENOUGH_BYTES, map_unordered, shard
 from obsnet.work.progress import progress
 from obsnet.work.work import Work
-from retrieval.ingest.one import Kept, Task, ingest_one
+from retrieval.ingest.one import GranuleTask, Kept, ingest_one
 from retrieval.ingest.options import IngestOptions
 from retrieval.ingest.plan import make_plan, rows_of_run
 
-__all__ = ["Summary", "granule_files", "ingest"]
+__all__ = ["IngestSummary", "granule_files", "ingest"]
 
 _SUFFIXES = {".nc", ".nc4", ".h5", ".he5", ".hdf", ".hdf5", ".csv"}
 
@@ -27,7 +27,7 @@ _WRITE_EVERY = 20.0  # seconds between writes of the index
 
 
 @dataclass(frozen=True)
-class Summary:
+class IngestSummary:
     """What became of a run.
 
     Parameters
@@ -104,7 +104,7 @@ def ingest(
     *,
     work: Work | None = None,
     mixed: bool = False,
-) -> Summary:
+) -> IngestSummary:
     """Read granules into an observation store.
 
     Parameters
@@ -122,7 +122,7 @@ def ingest(
 
     Returns
     -------
-    Summary
+    IngestSummary
         A bad granule is a row of it, never an exception.
 
     Raises
@@ -139,7 +139,7 @@ def ingest(
     plan = make_plan(everything, index, options, mixed=mixed)
     todo = shard(everything, work)
     tasks = [
-        Task(
+        GranuleTask(
             path,
             str(store),
             options,
@@ -157,7 +157,7 @@ def ingest(
     shown = "all" if work.part is None else f"{work.part[0] + 1}of{work.part[1]}"
     writer = f"{time.strftime('%Y%m%dT%H%M%S')}-{shown}-{secrets.token_hex(4)}"
     rows, counts, skipped = _run(tasks, target, writer, before, work, enough=enough)
-    return Summary(sorted(rows, key=lambda r: r["path"]), skipped, counts)
+    return IngestSummary(sorted(rows, key=lambda r: r["path"]), skipped, counts)
 
 
 def _earlier(row: Mapping[str, Any] | None) -> Kept | None:
@@ -167,7 +167,7 @@ def _earlier(row: Mapping[str, Any] | None) -> Kept | None:
 
 
 def _run(
-    tasks: Sequence[Task],
+    tasks: Sequence[GranuleTask],
     target: ObservationStore,
     writer: str,
     before: Mapping[str, Mapping[str, Any]],

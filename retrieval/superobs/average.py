@@ -22,14 +22,14 @@ from obsnet.errors import ConfigError, RangeError, SchemaError
 from obsnet.grid import Grid
 from obsnet.scales import one_scale
 from obsnet.schema import OBSERVATIONS, PROFILES, observation_table, profile_array
+from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.store import write_table, write_text
 from obsnet.typing import Floats, Ints
 from retrieval.products.read import AVERAGED
 from retrieval.superobs.along_track import along_track_groups
 from retrieval.superobs.errors import ErrorModel
-from retrieval.superobs.groups import Groups, area_groups, circle_corners, group_mean, unit_vectors
+from retrieval.superobs.groups import Groups, area_groups, circle_corners, group_mean
 from retrieval.superobs.operator import mean_operator
-from retrieval.superobs.polygon_overlap import EARTH_RADIUS
 
 __all__ = [
     "SuperObservations",
@@ -291,7 +291,7 @@ def _average(
         sigma,
         groups.weight,
         groups.offsets,
-        position_km=xyz[member] * (EARTH_RADIUS / 1e3),
+        position_km=xyz[member] * EARTH_RADIUS_KM,
         coverage=groups.coverage,
         soundings=groups.soundings,
     )

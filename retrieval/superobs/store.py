@@ -26,7 +26,7 @@ from obsnet.work.work import Work
 from retrieval.products.read import AVERAGED
 from retrieval.superobs.average import Superobs, needed_columns, super_observe, write_report, write_settings
 
-__all__ = ["Selection", "Summary", "combine_store"]
+__all__ = ["Selection", "SuperobsSummary", "combine_store"]
 
 _DAY = np.timedelta64(1, "D")
 
@@ -67,7 +67,7 @@ class _Task:
 
 
 @dataclass(frozen=True)
-class Summary:
+class SuperobsSummary:
     """What became of a run.
 
     Parameters
@@ -119,7 +119,7 @@ def combine_store(
     settings: Superobs,
     *,
     work: Work | None = None,
-) -> Summary:
+) -> SuperobsSummary:
     """Make the super-observations of a store.
 
     Parameters
@@ -135,7 +135,7 @@ def combine_store(
 
     Returns
     -------
-    Summary
+    SuperobsSummary
         Days whose soundings and settings have not changed since an earlier run are not made again; what an
         earlier run with other settings left of a day is replaced.
 
@@ -162,7 +162,7 @@ def combine_store(
     if new:
         name = hashlib.sha256(json.dumps(sorted(r["path"] for r in new)).encode()).hexdigest()[:12]
         target.index.write(new, f"superobs-{name}")
-    return Summary(sorted(days, key=lambda d: (d["source"], d["day"])))
+    return SuperobsSummary(sorted(days, key=lambda d: (d["source"], d["day"])))
 
 
 def _tasks(

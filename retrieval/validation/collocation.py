@@ -17,12 +17,11 @@ import pyarrow.compute as pc
 from obsnet.errors import ConfigError, RangeError, ScaleError, SchemaError
 from obsnet.scales import one_scale
 from obsnet.schema import profile_array, unit_of
+from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.typing import Floats, Ints
 from retrieval.columns.column_operator import ColumnOperator
 from retrieval.columns.pressure_weights import half_split_adjoint
 from retrieval.columns.vertical_remap import interpolate_levels, overlap_layers
-from retrieval.superobs.groups import unit_vectors
-from retrieval.superobs.polygon_overlap import EARTH_RADIUS
 
 __all__ = ["PAIRS", "Criteria", "as_satellite_sees", "collocate", "sites_of"]
 
@@ -264,7 +263,7 @@ def _pair(
         "reference_uncertainty": float(np.mean(ground["uncertainty"].to_numpy())),
         "n_satellite": len(values),
         "n_reference": len(raw),
-        "distance_km": float(2e-3 * EARTH_RADIUS * np.arcsin(min(chord / 2, 1.0))),
+        "distance_km": float(2.0 * EARTH_RADIUS_KM * np.arcsin(min(chord / 2, 1.0))),
         "altitude_difference_m": float(np.mean(height) - altitude) if np.isfinite(height).all() else None,
         "latitude": lat,
         "longitude": lon,
