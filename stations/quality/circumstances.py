@@ -11,7 +11,7 @@ from obsnet.config import Options
 from obsnet.errors import ConfigError, nearest
 from obsnet.schema import Quality
 from obsnet.times import solar_hour
-from stations.quality.rows import Found, PerSpecies, Rows, SkipRule
+from stations.quality.rows import Found, PerSpecies, RuleRows, SkipRule
 from stations.record.series import nearest_times
 
 __all__ = [
@@ -41,7 +41,7 @@ class MountainOptions(Options):
     run: int = Field(3, ge=1)
 
 
-def mountain_rule(rows: Rows, o: MountainOptions) -> list[Found]:
+def mountain_rule(rows: RuleRows, o: MountainOptions) -> list[Found]:
     """Find hours that are not background at a mountain."""
     from stations.quality.hourly_selection import REASONS, mountain_hours
 
@@ -76,7 +76,7 @@ def in_sector(direction: np.ndarray, first: float, last: float) -> np.ndarray:
     return (direction - first) % 360.0 <= width
 
 
-def wind_rule(rows: Rows, o: WindOptions) -> list[Found]:
+def wind_rule(rows: RuleRows, o: WindOptions) -> list[Found]:
     """Find wind from the wrong side, or none."""
     direction = rows.variable("wind_direction")
     sector = np.zeros(rows.value.size, dtype=bool)
@@ -109,7 +109,7 @@ class GradientOptions(Options):
     tolerance_minutes: float = Field(31.0, gt=0)
 
 
-def gradient_rule(rows: Rows, o: GradientOptions) -> list[Found]:
+def gradient_rule(rows: RuleRows, o: GradientOptions) -> list[Found]:
     """Find what another intake does not confirm."""
     if o.partner not in rows.others:
         raise ConfigError(
@@ -140,7 +140,7 @@ class HoursOptions(Options):
     clock: Literal["solar", "utc"] | float = "solar"
 
 
-def hours_rule(rows: Rows, o: HoursOptions) -> list[Found]:
+def hours_rule(rows: RuleRows, o: HoursOptions) -> list[Found]:
     """Find rows outside the hours of day."""
     time = rows.record["time"].values
     if o.clock == "solar":
@@ -161,7 +161,7 @@ class PeriodOptions(Options):
     reason: str
 
 
-def period_rule(rows: Rows, o: PeriodOptions) -> list[Found]:
+def period_rule(rows: RuleRows, o: PeriodOptions) -> list[Found]:
     """Find rows of a stretch of the log book."""
     from obsnet.times import as_utc
 

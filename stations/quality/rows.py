@@ -11,7 +11,7 @@ import xarray as xr
 from obsnet.errors import MissingVariableError, nearest
 from obsnet.schema import Quality
 
-__all__ = ["Found", "PerSpecies", "Rows", "SkipRule"]
+__all__ = ["Found", "PerSpecies", "RuleRows", "SkipRule"]
 
 PerSpecies = float | dict[str, float]
 
@@ -21,7 +21,7 @@ class SkipRule(Exception):
 
 
 @dataclass(frozen=True)
-class Rows:
+class RuleRows:
     """A record as a rule sees it.
 
     Attributes

@@ -12,19 +12,20 @@ from typing import TYPE_CHECKING, Any
 from obsnet.config import resolve_files
 from obsnet.errors import ConfigError, FormatError, nearest
 from stations.readers.choice import ALL
+from stations.readers.options import HowToRead, OneRecord
 from stations.record.source import Source
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
-__all__ = ["READERS", "Reader", "expand", "find_reader", "read", "read_all"]
+__all__ = ["READERS", "StationReader", "companions", "expand", "find_reader", "read", "read_all", "read_one"]
 
-OPTIONS = ("site", "scale", "stamp", "config", "precisions")
+OPTIONS = tuple(name for name in HowToRead.model_fields if name != "format")
 
 
 @dataclass(frozen=True)
-class Reader:
+class StationReader:
     """A format; the module has ``sniff(source) -> bool`` and ``read(source, species) -> list of Dataset``.
 
     Parameters
@@ -52,33 +53,35 @@ class Reader:
 
 # Asked in this order; the more particular first.
 READERS = (
-    Reader("custom", "stations.readers.custom", "a table of your own that a TOML describes"),
-    Reader(
+    StationReader("custom", "stations.readers.custom", "a table of your own that a TOML describes"),
+    StationReader(
         "obsnet_record", "stations.readers.obsnet_record", "a record processed and written by this package"
     ),
-    Reader("obspack", "stations.readers.obspack", "ObsPack netCDF, NOAA and European dialect"),
-    Reader("tccon", "stations.readers.tccon", "TCCON public netCDF, GGG2014 and GGG2020 (columns)"),
-    Reader("agage", "stations.readers.agage", "AGAGE archive netCDF"),
-    Reader(
+    StationReader("obspack", "stations.readers.obspack", "ObsPack netCDF, NOAA and European dialect"),
+    StationReader("tccon", "stations.readers.tccon", "TCCON public netCDF, GGG2014 and GGG2020 (columns)"),
+    StationReader("agage", "stations.readers.agage", "AGAGE archive netCDF"),
+    StationReader(
         "picarro",
         "stations.readers.picarro",
         "raw Picarro DataLog_User: file, .gz, .zip or folder of hourly files",
     ),
-    Reader(
+    StationReader(
         "noaa_text",
         "stations.readers.noaa",
         "NOAA GML event, hourly, daily, monthly text, since 2021 and before",
     ),
-    Reader("wdcgg", "stations.readers.wdcgg", "WDCGG text, 2021 and present layout"),
-    Reader("wdcgg_monthly", "stations.readers.wdcgg_monthly", "WDCGG's old monthly files with REM header"),
-    Reader("icos", "stations.readers.icos", "ICOS ATC Level 2 and flask text, older .dat, portal CSV"),
-    Reader(
+    StationReader("wdcgg", "stations.readers.wdcgg", "WDCGG text, 2021 and present layout"),
+    StationReader(
+        "wdcgg_monthly", "stations.readers.wdcgg_monthly", "WDCGG's old monthly files with REM header"
+    ),
+    StationReader("icos", "stations.readers.icos", "ICOS ATC Level 2 and flask text, older .dat, portal CSV"),
+    StationReader(
         "gcwerks",
         "stations.readers.gcwerks",
         "GCWerks .C of gas chromatographs, with the .precisions.C beside it",
     ),
-    Reader("gcwerks_crds", "stations.readers.gcwerks_crds", "GCWerks .dat of laser analysers"),
-    Reader(
+    StationReader("gcwerks_crds", "stations.readers.gcwerks_crds", "GCWerks .dat of laser analysers"),
+    StationReader(
         "coccon",
         "stations.readers.coccon",
         "COCCON/PROFFAST csv (columns), with kernels and priors from the folder beside it",
@@ -126,6 +129,11 @@ def read(
     return _read(path, species, format, options)[0]
 
 
+def read_one(options: OneRecord) -> xr.Dataset:
+    """Read the record that a command names; see `read`."""
+    return read(options.file, options.species, **options.said)
+
+
 def read_all(path: str | os.PathLike[str], *, format: str | None = None, **options: Any) -> list[xr.Dataset]:
     """Read every species of a station file, in the file's order; parameters and errors as in `read`."""
     return _read(path, ALL, format, options)
@@ -141,14 +149,14 @@ def _read(
     return (find_reader(source) if format is None else _named(format)).read(source, species)
 
 
-def _named(name: str) -> Reader:
+def _named(name: str) -> StationReader:
     for reader in READERS:
         if reader.name == name:
             return reader
     raise ConfigError(f"unknown format {name!r}{nearest(name, [r.name for r in READERS])}")
 
 
-def find_reader(source: Source) -> Reader:
+def find_reader(source: Source) -> StationReader:
     """Find the reader of a file from its content.
 
     Raises
@@ -174,23 +182,44 @@ def find_reader(source: Source) -> Reader:
     )
 
 
-def expand(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """Turn folders into their files, unless a whole folder is one record (raw hourly logs).
+def expand(paths: Iterable[str | os.PathLike[str]], base: str | os.PathLike[str] = ".") -> list[Path]:
+    """Turn folders and globs into their files, unless a whole folder is one record (raw hourly logs).
 
     Parameters
     ----------
     paths : iterable of path
-        Files and folders.
+        Files, folders and globs.
+    base : path
+        What relative ones are relative to.
 
     Returns
     -------
     list of Path
-        What can be given to `read` one by one; companions that are read with another file are left out.
+        What can be given to `read` one by one; companions that are read with another file are left out. A plain
+        name of no file is kept: it is its reader that says so.
+
+    Raises
+    ------
+    ConfigError
+        A glob, or a folder, holds no file.
     """
-    from stations.readers.gcwerks import is_companion
+    from stations.readers.gcwerks import is_companion, main_of
 
     found: list[Path] = []
-    for path in map(Path, paths):
-        whole = not path.is_dir() or any(r.sniff(Source(path)) for r in READERS)
-        found += [path] if whole else [p for p in resolve_files([path]) if not is_companion(p)]
-    return found
+    for text in paths:
+        path = Path(base) / Path(text).expanduser()
+        plain = path.exists() or not any(c in str(text) for c in "*?[")
+        whole = plain and (not path.is_dir() or any(r.sniff(Source(path)) for r in READERS))
+        found += [path] if whole else resolve_files([str(text)], Path(base))
+    listed = dict.fromkeys(found)
+    return [p for p in listed if not (is_companion(p) and main_of(p) in listed)]
+
+
+def companions(path: Path) -> list[Path]:
+    """Return the files and folders beside a file that its reader looks into too."""
+    from stations.readers import gcwerks, proffast_profiles
+
+    beside = (
+        [gcwerks.precisions_of(path)] if path.suffix == ".C" else [path.parent / proffast_profiles.FOLDER]
+    )
+    return [p for p in beside if p.exists()]

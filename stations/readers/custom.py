@@ -60,7 +60,7 @@ from stations.readers.text import local_to_utc
 from stations.record.record import Notes, build, intervals
 from stations.record.source import Source
 
-__all__ = ["Layout", "read", "sniff"]
+__all__ = ["TableLayout", "read", "sniff"]
 
 _SEPARATORS = {"tab": "\t", "space": r"\s+"}
 
@@ -111,7 +111,7 @@ class _Flags(Options):
     suspect: list[str] = Field(default_factory=list)
 
 
-class Layout(Options):
+class TableLayout(Options):
     """The whole description."""
 
     file: _File = _File()
@@ -131,7 +131,7 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     if "config" not in source.options:
         raise ConfigError(f"{source.path}: a table of your own needs a TOML that describes it (config=…)")
     config = Path(source.options["config"])
-    layout = validate(Layout, read_toml(config), str(config))
+    layout = validate(TableLayout, read_toml(config), str(config))
     notes = Notes()
     table = _table(source, layout)
     stamp = _times(table, layout, source, notes)
@@ -144,7 +144,7 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     )
 
 
-def _table(source: Source, layout: Layout) -> pd.DataFrame:
+def _table(source: Source, layout: TableLayout) -> pd.DataFrame:
     """Return the table as text, so that every cell that is no number can be counted."""
     what = layout.file
     try:
@@ -181,7 +181,7 @@ def _column(table: pd.DataFrame, name: str, source: Source) -> pd.Series:
     return table[name].fillna("").str.strip()
 
 
-def _numbers(table: pd.DataFrame, name: str, layout: Layout, source: Source, notes: Notes) -> np.ndarray:
+def _numbers(table: pd.DataFrame, name: str, layout: TableLayout, source: Source, notes: Notes) -> np.ndarray:
     text = _column(table, name, source)
     numbers = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64)
     notes.warn(
@@ -193,7 +193,7 @@ def _numbers(table: pd.DataFrame, name: str, layout: Layout, source: Source, not
     return np.where(fill, np.nan, numbers)
 
 
-def _times(table: pd.DataFrame, layout: Layout, source: Source, notes: Notes) -> np.ndarray:
+def _times(table: pd.DataFrame, layout: TableLayout, source: Source, notes: Notes) -> np.ndarray:
     text = _column(table, layout.time.columns[0], source)
     for name in layout.time.columns[1:]:
         text = text + " " + _column(table, name, source)
@@ -221,7 +221,7 @@ def _times(table: pd.DataFrame, layout: Layout, source: Source, notes: Notes) ->
 
 def _record(
     source: Source,
-    layout: Layout,
+    layout: TableLayout,
     series: _Series,
     table: pd.DataFrame,
     stamp: np.ndarray,

@@ -26,7 +26,7 @@ from stations.record.record import Notes, build, intervals
 from stations.record.sites import by_name
 from stations.record.source import Source
 
-__all__ = ["is_companion", "read", "sniff", "yymmdd"]
+__all__ = ["is_companion", "main_of", "precisions_of", "read", "sniff", "yymmdd"]
 
 _TIME = ("yyyy", "mm", "dd", "hh", "mi")
 _TEXTS = ("Inlet", "Standard")
@@ -52,13 +52,23 @@ def _is_precisions(source: Source) -> bool:
 
 def is_companion(path: Path) -> bool:
     """Tell whether a file is read together with another one beside it, and not by itself."""
-    return path.name.endswith(".precisions.C") and _beside(path, "").exists()
+    return path.name.endswith(".precisions.C") and main_of(path).exists()
+
+
+def main_of(path: Path) -> Path:
+    """Return the ``.C`` file that a file of precisions belongs to."""
+    return _beside(path, "")
+
+
+def precisions_of(path: Path) -> Path:
+    """Return where the precisions of a ``.C`` file are."""
+    return _beside(path, ".precisions")
 
 
 def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     """Read a GCWerks ``.C`` file; see `stations.readers.read`."""
     if _is_precisions(source):
-        other = _beside(source.path, "")
+        other = main_of(source.path)
         raise FormatError(f"{source.path}: holds precisions only; read the file beside it, {other}")
     notes = Notes()
     header, names, rows = split_header(source, _header, notes)
@@ -152,7 +162,7 @@ def _beside(path: Path, part: str) -> Path:
 def _precisions(source: Source) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Return days and, by species, standard deviations of the file named, or the one beside; else nothing."""
     asked = source.options.get("precisions")
-    path = Path(asked) if asked else _beside(source.path, ".precisions")
+    path = Path(asked) if asked else precisions_of(source.path)
     if not path.exists():
         if asked:
             raise FormatError(f"{path}: no such file of precisions")

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from obsnet.errors import FormatError, SchemaError
+from obsnet.output import plain
 from obsnet.store import atomic_path
 
 __all__ = ["MARK", "read_record", "write_record"]
@@ -56,7 +57,7 @@ def write_record(record: xr.Dataset, path: str | os.PathLike[str]) -> Path:
         "Conventions": "CF-1.10",
         "title": f"{attrs.get('species', '')} at {attrs.get('site', '') or 'an unnamed site'}",
         "history": "\n".join(attrs.get("changes", [])),
-        MARK: json.dumps(_plain(attrs), ensure_ascii=False),
+        MARK: json.dumps(plain(attrs), ensure_ascii=False),
     }
     times = [n for n in data.variables if data[n].dtype.kind == "M"]
     encoding: dict[Any, Any] = {n: dict(_TIME) for n in times}
@@ -99,14 +100,3 @@ def read_record(path: str | os.PathLike[str]) -> xr.Dataset:
         data[name].attrs.pop("long_name", None)
     data.attrs = {**attrs, "path": str(path)}
     return data
-
-
-def _plain(value: Any) -> Any:
-    """Return attributes as JSON has them."""
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.generic | np.ndarray):
-        return _plain(value.tolist())
-    return value if isinstance(value, str | int | float | bool | type(None)) else str(value)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import stations
 from obsnet.errors import ConfigError, FormatError, ObsnetError
-from stations.readers import READERS, Reader, find_reader, read_all
+from stations.readers import READERS, StationReader, find_reader, read_all
 from stations.readers.choice import choose
 from stations.record.source import Source
 from tests.stations.dialects import TEXTS, gcwerks_crds, noaa_text, read_text, simple
@@ -175,7 +175,7 @@ def test_importing_stations_is_light():
 def test_the_table_of_readers_is_whole():
     assert len({r.name for r in READERS}) == len(READERS)
     for reader in READERS:
-        assert isinstance(reader, Reader)
+        assert isinstance(reader, StationReader)
         assert reader.about
         assert callable(reader.sniff)
 
