@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,8 @@ def fit_record(
         Average flask pairs first.
     """
     data = series(record, use=use, pairs=pairs)
-    return fit_curve(data.year, data.value, options)
+    fit = fit_curve(data.year, data.value, options)
+    return replace(fit, notes=(*data.notes, *fit.notes))
 
 
 def summarise(fit: CurveFit, dates: Sequence[float] | np.ndarray | None = None) -> dict[str, Any]:

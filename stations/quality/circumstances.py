@@ -42,21 +42,22 @@ class MountainOptions(Options):
 
 
 def mountain_rule(rows: RuleRows, o: MountainOptions) -> list[Found]:
-    """Find hours that are not background at a mountain."""
+    """Find hours that are not background at a mountain; one without a scatter within the hour cannot be."""
     from stations.quality.hourly_selection import REASONS, mountain_hours
 
-    judged = np.flatnonzero(rows.judged)
-    start = rows.record["time_start"].values[judged]
-    hour = start.astype("datetime64[h]").astype(np.int64)
-    if o.clock == "solar":
-        hour = hour + int(np.round(np.nanmedian(rows.longitude()) / 15.0))
+    sd = rows.variable("sd")
+    unknown = rows.judged & ~np.isfinite(sd) & ~rows.flag("sd_zero")
+    judged = np.flatnonzero(rows.judged & ~unknown)
+    hour = rows.record["time_start"].values.astype("datetime64[h]").astype(np.int64)[judged]
     if (np.diff(hour) <= 0).any():
         raise SkipRule("needs hourly data, one value an hour")
+    ahead = int(np.round(np.nanmedian(rows.longitude()) / 15.0)) if o.clock == "solar" else 0
     letters = np.full(rows.value.size, ".")
     settings = o.model_dump(exclude={"clock"})
-    letters[judged] = mountain_hours(hour, rows.value[judged], rows.variable("sd")[judged], **settings)
+    letters[judged] = mountain_hours(hour, rows.value[judged], sd[judged], ahead_hours=ahead, **settings)
     bits = {"V": Quality.VARIABILITY, "D": Quality.VARIABILITY, "U": Quality.HOURS}
-    return [Found(text, bits.get(k, Quality.SELECTION), letters == k) for k, text in REASONS.items()]
+    found = [Found(text, bits.get(k, Quality.SELECTION), letters == k) for k, text in REASONS.items()]
+    return [*found, Found("no scatter within the hour given", Quality.VARIABILITY, unknown)]
 
 
 class WindOptions(Options):

@@ -68,6 +68,12 @@ class RuleRows:
             )
         return self.record[name].values.astype(np.float64)
 
+    def flag(self, name: str) -> np.ndarray:
+        """Return a variable of yes and no along time; no where the record does not have it."""
+        if name not in self.record:
+            return np.zeros(self.value.size, dtype=bool)
+        return self.record[name].values.astype(bool)
+
     def longitude(self) -> np.ndarray:
         """Return degrees east, which solar time needs."""
         found = self.variable("longitude")

@@ -129,7 +129,7 @@ def sniff(source: Source) -> bool:
 def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     """Read a described table; see `stations.readers.read`."""
     if "config" not in source.options:
-        raise ConfigError(f"{source.path}: a table of your own needs a TOML that describes it (config=…)")
+        raise ConfigError(f"{source.where}: a table of your own needs a TOML that describes it (config=…)")
     config = Path(source.options["config"])
     layout = validate(TableLayout, read_toml(config), str(config))
     notes = Notes()
@@ -138,7 +138,7 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     series = {s.species: s for s in layout.series}
     if len(series) != len(layout.series):
         raise ConfigError(f"{config}: a species is described twice")
-    wanted = choose(list(series), species, source.path)
+    wanted = choose(list(series), species, source.where)
     return each(
         wanted, list(series), notes, lambda gas, own: _record(source, layout, series[gas], table, stamp, own)
     )
@@ -151,7 +151,7 @@ def _table(source: Source, layout: TableLayout) -> pd.DataFrame:
         text = source.read_bytes().decode(what.encoding)
     except (UnicodeDecodeError, LookupError) as error:
         raise FormatError(
-            f"{source.path}: is not {what.encoding!r} text ({error}); set file.encoding"
+            f"{source.where}: is not {what.encoding!r} text ({error}); set file.encoding"
         ) from error
     below = text.lstrip("\ufeff").splitlines()[what.skip_lines :]
     lines = [x for x in below if x.strip() and not (what.comment and x.startswith(what.comment))]
@@ -168,16 +168,16 @@ def _table(source: Source, layout: TableLayout) -> pd.DataFrame:
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         raise FormatError(
-            f"{source.path}: cannot be read as the table that the TOML describes ({error})"
+            f"{source.where}: cannot be read as the table that the TOML describes ({error})"
         ) from error
     if not isinstance(table.index, pd.RangeIndex):
-        raise FormatError(f"{source.path}: its rows have more columns than the {len(table.columns)} names")
+        raise FormatError(f"{source.where}: its rows have more columns than the {len(table.columns)} names")
     return table.rename(columns=str.strip)
 
 
 def _column(table: pd.DataFrame, name: str, source: Source) -> pd.Series:
     if name not in table.columns:
-        raise ConfigError(f"{source.path}: no column {name!r}{nearest(name, table.columns)}")
+        raise ConfigError(f"{source.where}: no column {name!r}{nearest(name, table.columns)}")
     return table[name].fillna("").str.strip()
 
 
@@ -204,7 +204,7 @@ def _times(table: pd.DataFrame, layout: TableLayout, source: Source, notes: Note
         plain = stamp.to_numpy().astype("datetime64[us]")
     except (ValueError, TypeError) as error:
         raise ConfigError(
-            f"{source.path}: times such as {text.iloc[0]!r} do not fit time.format ({error})"
+            f"{source.where}: times such as {text.iloc[0]!r} do not fit time.format ({error})"
         ) from error
     inside = (plain > np.datetime64("1800")) & (plain < np.datetime64("2200"))
     plain = np.where(inside, plain, np.datetime64("NaT")).astype("datetime64[ns]")

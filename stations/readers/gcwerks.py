@@ -69,25 +69,25 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     """Read a GCWerks ``.C`` file; see `stations.readers.read`."""
     if _is_precisions(source):
         other = main_of(source.path)
-        raise FormatError(f"{source.path}: holds precisions only; read the file beside it, {other}")
+        raise FormatError(f"{source.where}: holds precisions only; read the file beside it, {other}")
     notes = Notes()
     header, names, rows = split_header(source, _header, notes)
     scales, units = header[-2].split(), header[-1].split()
     if not len(names) == len(scales) == len(units):
         raise FormatError(
-            f"{source.path}: the rows of scales ({len(scales)}), units ({len(units)}) and columns "
+            f"{source.where}: the rows of scales ({len(scales)}), units ({len(units)}) and columns "
             f"({len(names)}) differ in length"
         )
     # A flag belongs to the gas on its left.
     columns = [f"{before} Flag" if n == "Flag" else n for before, n in pairwise(["", *names])]
-    require(columns, (), source.path)
+    require(columns, (), source.where)
     gases = [c.removesuffix(" Flag") for c in columns if c.endswith(" Flag")]
     if not gases:
-        raise FormatError(f"{source.path}: no species with a Flag column after it")
-    wanted = choose(gases, species, source.path)
+        raise FormatError(f"{source.where}: no species with a Flag column after it")
+    wanted = choose(gases, species, source.where)
     unwanted = [c for c in columns if c.removesuffix(" Flag") in set(gases) - set(wanted)]
     texts = (*_TEXTS, *(f"{g} Flag" for g in gases))
-    table = read_table(rows, columns, strings=texts, path=source.path, notes=notes, skip=unwanted)
+    table = read_table(rows, columns, strings=texts, path=source.where, notes=notes, skip=unwanted)
     station = header[-3].strip() if len(header) > 2 else ""
     days, precisions = _precisions(source)
     stamp = from_parts(*(table[n] for n in _TIME))

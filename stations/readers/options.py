@@ -18,7 +18,12 @@ class HowToRead(Options):
 
     format: str | None = Field(None, description="a reader's name, where the content must not decide")
     config: Path | None = Field(None, description="TOML that describes the columns of tables of your own")
-    site: str | None = Field(None, description="site code, where the file has none")
+    site: str | None = Field(
+        None, description="site code, where the file has none; which site, where it has several"
+    )
+    intake: float | None = Field(
+        None, description="which intake of a record that has several, metres above ground"
+    )
     scale: str | None = Field(None, description="calibration scale, where the file has none")
     stamp: Literal["start", "middle", "end"] | None = Field(
         None, description="what a time stamp names, where the file does not say"

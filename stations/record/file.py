@@ -13,6 +13,7 @@ import xarray as xr
 from obsnet.errors import FormatError, SchemaError
 from obsnet.output import plain
 from obsnet.store import atomic_path
+from stations.record.source import Source
 
 __all__ = ["MARK", "read_record", "write_record"]
 
@@ -73,16 +74,19 @@ def write_record(record: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     return Path(path)
 
 
-def read_record(path: str | os.PathLike[str]) -> xr.Dataset:
-    """Read a record that `write_record` wrote.
+def read_record(path: str | os.PathLike[str] | Source) -> xr.Dataset:
+    """Read a record that `write_record` wrote; packed files and members of archives come as a `Source`.
 
     Raises
     ------
     FormatError
         The file is no netCDF file, or no record of this package.
     """
+    source = path if isinstance(path, Source) else Source(Path(path))
+    path = source.where
     try:
-        with xr.open_dataset(path, engine="netcdf4", decode_timedelta=False) as stored:
+        store = xr.backends.NetCDF4DataStore(source.dataset())
+        with xr.open_dataset(store, decode_timedelta=False) as stored:
             data = stored.load()
     except (OSError, ValueError, RuntimeError) as error:
         raise FormatError(f"{path}: cannot be read as netCDF ({error})") from error

@@ -19,7 +19,7 @@ from obsnet.errors import ConfigError, ObsnetError
 from obsnet.store import ObservationStore, file_id, sha256
 from obsnet.work.parallel import ENOUGH_BYTES, map_unordered, shard
 from obsnet.work.work import Work
-from stations.readers import companions, expand, read, read_all
+from stations.readers import companions, expand, read_all, read_each
 from stations.record.summary import summary
 from stations.store.observations import observations
 from stations.store.options import Delivery, ReadTable, StationsTable
@@ -150,7 +150,7 @@ def _read_file(task: _Task) -> _Read:
         return _Read(row, skipped=True)
     try:
         if options.species and "*" not in options.species:
-            found = [read(path, name, **options.said) for name in options.species]
+            found = [r for name in options.species for r in read_each(path, name, **options.said)]
         else:
             found = read_all(path, **options.said)
         records = [r for r in found if r.attrs["species"] in SPECIES]
@@ -290,6 +290,6 @@ def _summaries(task: _Task) -> list[dict[str, Any]] | ObsnetError:
     said = task.options.said
     wanted: Sequence[str | None] = task.options.species or [None]
     try:
-        return [summary(read(task.path, name, **said)) for name in wanted]
+        return [summary(r) for name in wanted for r in read_each(task.path, name, **said)]
     except ObsnetError as error:
         return error
