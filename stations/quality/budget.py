@@ -16,7 +16,7 @@ from obsnet.kind_tables import find_table
 from obsnet.schema import Quality
 from obsnet.times import as_utc
 
-__all__ = ["Budget", "Term", "TermReport", "apply_budget", "load_budget"]
+__all__ = ["Budget", "BudgetTerm", "TermReport", "apply_budget", "load_budget"]
 
 FOLDER = Path(__file__).with_name("budgets")
 PARTS = {
@@ -27,7 +27,7 @@ PARTS = {
 PerSpecies = float | dict[str, float]
 
 
-class Term(Options):
+class BudgetTerm(Options):
     """``[[term]]``: one source of error, standard uncertainty.
 
     A variable of the record, or a value; terms of one name are alternatives of which each row takes the first
@@ -47,7 +47,7 @@ class Term(Options):
     maximum: float = np.inf
 
     @model_validator(mode="after")
-    def _has_one_source(self) -> Term:
+    def _has_one_source(self) -> BudgetTerm:
         if bool(self.variable) == (self.value is not None):
             raise ValueError(f"term {self.name!r} needs either a variable or a value")
         return self
@@ -59,7 +59,7 @@ class Budget(Options):
     title: str = ""
     note: str = ""
     floor: Literal["residual", "none"] | PerSpecies = "none"
-    term: tuple[Term, ...] = Field(min_length=1)
+    term: tuple[BudgetTerm, ...] = Field(min_length=1)
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def apply_budget(record: xr.Dataset, budget: Budget) -> tuple[xr.Dataset, list[T
     return result, [_report(part, variance, usable) for part in parts]
 
 
-def _lookup(record: xr.Dataset, alternatives: list[Term]) -> np.ndarray:
+def _lookup(record: xr.Dataset, alternatives: list[BudgetTerm]) -> np.ndarray:
     """Return a term's standard uncertainty by row, of the first alternative that matches, else NaN."""
     species = str(record.attrs["species"])
     time, value = record["time"].values, record["value"].values
@@ -186,7 +186,7 @@ def _lookup(record: xr.Dataset, alternatives: list[Term]) -> np.ndarray:
     return sd
 
 
-def _term(record: xr.Dataset, term: Term, species: str) -> np.ndarray | None:
+def _term(record: xr.Dataset, term: BudgetTerm, species: str) -> np.ndarray | None:
     if term.variable:
         if term.variable not in record:
             if term.required:

@@ -15,11 +15,11 @@ from obsnet.errors import ConfigError, nearest
 from obsnet.kind_tables import find_table, read_kinds
 from obsnet.schema import Quality
 from stations.quality.kinds import KINDS
-from stations.quality.rows import Found, Rows, SkipRule
+from stations.quality.rows import Found, RuleRows, SkipRule
 from stations.record.series import USE
 
 __all__ = [
-    "Rule",
+    "QualityRule",
     "RuleReport",
     "RuleTable",
     "apply_rules",
@@ -31,7 +31,7 @@ __all__ = [
 FOLDER = Path(__file__).with_name("rules")
 
 
-class _Common(Options):
+class RuleCommon(Options):
     """What every rule may say."""
 
     kind: str
@@ -41,7 +41,7 @@ class _Common(Options):
     species: tuple[str, ...] = ()
 
 
-class _Head(Options):
+class RuleHead(Options):
     """The head of a rule table."""
 
     title: str = ""
@@ -50,7 +50,7 @@ class _Head(Options):
 
 
 @dataclass(frozen=True)
-class Rule:
+class QualityRule:
     """One rule of a table.
 
     Attributes
@@ -82,7 +82,7 @@ class RuleTable:
     """Rules in the order in which they are applied, and where they come from."""
 
     name: str
-    rules: tuple[Rule, ...]
+    rules: tuple[QualityRule, ...]
     title: str = ""
     source: str = ""
     note: str = ""
@@ -130,19 +130,19 @@ def load_rules(name: str | Path) -> RuleTable:
         Not a table; every fault on its own line, with rule, key and nearest choice.
     """
     path = find_table(name, FOLDER, "rule table")
-    data, entries = read_kinds(path, "rule", _Common, KINDS)
-    head = validate(_Head, data, path.name)
+    data, entries = read_kinds(path, "rule", RuleCommon, KINDS)
+    head = validate(RuleHead, data, path.name)
     rules = [_rule(common, own, f"{path.name}: rule {k}") for k, (common, own) in enumerate(entries, 1)]
     return RuleTable(path.stem, tuple(rules), head.title, head.source, head.note)
 
 
-def _rule(common: _Common, own: Options, where: str) -> Rule:
+def _rule(common: RuleCommon, own: Options, where: str) -> QualityRule:
     if common.on not in USE:
         raise ConfigError(f"{where}: on = {common.on!r}{nearest(common.on, USE)}")
     bits = {f.name.lower(): f for f in Quality if f.name}
     if common.flag and common.flag not in bits:
         raise ConfigError(f"{where}: unknown flag {common.flag!r}{nearest(common.flag, bits)}")
-    return Rule(
+    return QualityRule(
         common.kind, common.name or common.kind, own, bits.get(common.flag), common.on, common.species
     )
 
@@ -177,7 +177,7 @@ def apply_rules(
     reports: list[RuleReport] = []
     for rule in table.rules:
         stop = quality & ~np.uint32(int(USE[rule.on]) & 0xFFFFFFFF)
-        rows = Rows(record, np.where(stop == 0, record["value"].values, np.nan), hours, others or {})
+        rows = RuleRows(record, np.where(stop == 0, record["value"].values, np.nan), hours, others or {})
         judged = int(rows.judged.sum())
         try:
             if rule.species and rows.species not in rule.species:
@@ -199,7 +199,7 @@ def apply_rules(
     return result, reports
 
 
-def _report(rule: Rule, found: Found, quality: np.ndarray, judged: int) -> RuleReport:
+def _report(rule: QualityRule, found: Found, quality: np.ndarray, judged: int) -> RuleReport:
     flag = rule.flag if rule.flag is not None else found.flag
     new = int((found.rows & (quality == 0)).sum())
     name = str(flag.name).lower()
@@ -207,14 +207,18 @@ def _report(rule: Rule, found: Found, quality: np.ndarray, judged: int) -> RuleR
 
 
 def compare_with_keeper(
-    record: xr.Dataset, table: RuleTable, others: Mapping[str, xr.Dataset] | None = None
+    record: xr.Dataset,
+    tables: RuleTable | Sequence[RuleTable],
+    others: Mapping[str, xr.Dataset] | None = None,
 ) -> dict[str, Any]:
     """Compare rules, applied without knowledge of the keeper's flags, with those flags.
 
     Parameters
     ----------
-    record, table, others
+    record, others
         See `apply_rules`.
+    tables : RuleTable or sequence of them
+        Applied in order.
 
     Returns
     -------
@@ -227,7 +231,10 @@ def compare_with_keeper(
     keepers = np.uint32(Quality.PRODUCER | Quality.SELECTION | Quality.SUSPECT)
     blind = record.copy()
     blind["quality"] = record["quality"].copy(data=record["quality"].values & ~keepers)
-    judged, reports = apply_rules(blind, table, others)
+    judged, reports = blind, []
+    for table in [tables] if isinstance(tables, RuleTable) else tables:
+        judged, found = apply_rules(judged, table, others)
+        reports += found
     usable = blind["quality"].values == 0
     theirs = ((record["quality"].values & np.uint32(Quality.PRODUCER | Quality.SELECTION)) != 0)[usable]
     ours = (judged["quality"].values != 0)[usable]

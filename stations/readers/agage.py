@@ -36,10 +36,10 @@ def sniff(source: Source) -> bool:
 
 def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     """Read an AGAGE file; see `stations.readers.read`."""
-    with opened(source.path) as file:
+    with opened(source) as file:
         # "mole_fraction_of_ch4_in_air"
         gas = file.attr("species") or file.of("mf", "long_name").partition("_in_")[0].rpartition("_")[2]
-        choose([gas.upper()], species, source.path)
+        choose([gas.upper()], species, source.where)
         return [_record(source, file, gas)]
 
 

@@ -60,7 +60,7 @@ from stations.readers.text import local_to_utc
 from stations.record.record import Notes, build, intervals
 from stations.record.source import Source
 
-__all__ = ["Layout", "read", "sniff"]
+__all__ = ["TableLayout", "read", "sniff"]
 
 _SEPARATORS = {"tab": "\t", "space": r"\s+"}
 
@@ -111,7 +111,7 @@ class _Flags(Options):
     suspect: list[str] = Field(default_factory=list)
 
 
-class Layout(Options):
+class TableLayout(Options):
     """The whole description."""
 
     file: _File = _File()
@@ -129,29 +129,29 @@ def sniff(source: Source) -> bool:
 def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     """Read a described table; see `stations.readers.read`."""
     if "config" not in source.options:
-        raise ConfigError(f"{source.path}: a table of your own needs a TOML that describes it (config=…)")
+        raise ConfigError(f"{source.where}: a table of your own needs a TOML that describes it (config=…)")
     config = Path(source.options["config"])
-    layout = validate(Layout, read_toml(config), str(config))
+    layout = validate(TableLayout, read_toml(config), str(config))
     notes = Notes()
     table = _table(source, layout)
     stamp = _times(table, layout, source, notes)
     series = {s.species: s for s in layout.series}
     if len(series) != len(layout.series):
         raise ConfigError(f"{config}: a species is described twice")
-    wanted = choose(list(series), species, source.path)
+    wanted = choose(list(series), species, source.where)
     return each(
         wanted, list(series), notes, lambda gas, own: _record(source, layout, series[gas], table, stamp, own)
     )
 
 
-def _table(source: Source, layout: Layout) -> pd.DataFrame:
+def _table(source: Source, layout: TableLayout) -> pd.DataFrame:
     """Return the table as text, so that every cell that is no number can be counted."""
     what = layout.file
     try:
         text = source.read_bytes().decode(what.encoding)
     except (UnicodeDecodeError, LookupError) as error:
         raise FormatError(
-            f"{source.path}: is not {what.encoding!r} text ({error}); set file.encoding"
+            f"{source.where}: is not {what.encoding!r} text ({error}); set file.encoding"
         ) from error
     below = text.lstrip("\ufeff").splitlines()[what.skip_lines :]
     lines = [x for x in below if x.strip() and not (what.comment and x.startswith(what.comment))]
@@ -168,20 +168,20 @@ def _table(source: Source, layout: Layout) -> pd.DataFrame:
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         raise FormatError(
-            f"{source.path}: cannot be read as the table that the TOML describes ({error})"
+            f"{source.where}: cannot be read as the table that the TOML describes ({error})"
         ) from error
     if not isinstance(table.index, pd.RangeIndex):
-        raise FormatError(f"{source.path}: its rows have more columns than the {len(table.columns)} names")
+        raise FormatError(f"{source.where}: its rows have more columns than the {len(table.columns)} names")
     return table.rename(columns=str.strip)
 
 
 def _column(table: pd.DataFrame, name: str, source: Source) -> pd.Series:
     if name not in table.columns:
-        raise ConfigError(f"{source.path}: no column {name!r}{nearest(name, table.columns)}")
+        raise ConfigError(f"{source.where}: no column {name!r}{nearest(name, table.columns)}")
     return table[name].fillna("").str.strip()
 
 
-def _numbers(table: pd.DataFrame, name: str, layout: Layout, source: Source, notes: Notes) -> np.ndarray:
+def _numbers(table: pd.DataFrame, name: str, layout: TableLayout, source: Source, notes: Notes) -> np.ndarray:
     text = _column(table, name, source)
     numbers = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64)
     notes.warn(
@@ -193,7 +193,7 @@ def _numbers(table: pd.DataFrame, name: str, layout: Layout, source: Source, not
     return np.where(fill, np.nan, numbers)
 
 
-def _times(table: pd.DataFrame, layout: Layout, source: Source, notes: Notes) -> np.ndarray:
+def _times(table: pd.DataFrame, layout: TableLayout, source: Source, notes: Notes) -> np.ndarray:
     text = _column(table, layout.time.columns[0], source)
     for name in layout.time.columns[1:]:
         text = text + " " + _column(table, name, source)
@@ -204,7 +204,7 @@ def _times(table: pd.DataFrame, layout: Layout, source: Source, notes: Notes) ->
         plain = stamp.to_numpy().astype("datetime64[us]")
     except (ValueError, TypeError) as error:
         raise ConfigError(
-            f"{source.path}: times such as {text.iloc[0]!r} do not fit time.format ({error})"
+            f"{source.where}: times such as {text.iloc[0]!r} do not fit time.format ({error})"
         ) from error
     inside = (plain > np.datetime64("1800")) & (plain < np.datetime64("2200"))
     plain = np.where(inside, plain, np.datetime64("NaT")).astype("datetime64[ns]")
@@ -221,7 +221,7 @@ def _times(table: pd.DataFrame, layout: Layout, source: Source, notes: Notes) ->
 
 def _record(
     source: Source,
-    layout: Layout,
+    layout: TableLayout,
     series: _Series,
     table: pd.DataFrame,
     stamp: np.ndarray,

@@ -87,16 +87,16 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     header, (names, separator), rows = split_header(source, _column_line, notes)
     gas = _gas(names, source)
     times = next((t for t in (("SamplingStart", "SamplingEnd"), ("DateTime",)) if t[0] in names), _PARTS)
-    require(names, ("Site", *times, gas), source.path)
-    choose([gas.upper()], species, source.path)
+    require(names, ("Site", *times, gas), source.where)
+    choose([gas.upper()], species, source.where)
     attrs = _attributes(header)
     _check_lengths(attrs, len(header) + 1, rows, notes)
     if separator == " ":
         # The descriptive flags at the end of a line are often empty, so lines differ in length.
-        require(names, ("Flag",), source.path)
+        require(names, ("Flag",), source.where)
         names = names[: names.index("Flag") + 1]
         rows = b"\n".join(b" ".join(line.split()[: len(names)]) for line in rows.splitlines())
-    table = read_table(rows, names, strings=_STRINGS, path=source.path, notes=notes, separator=separator)
+    table = read_table(rows, names, strings=_STRINGS, path=source.where, notes=notes, separator=separator)
     for name in [n for n, v in table.items() if v.dtype.kind == "f"]:
         table[name] = without_fill(table[name], _FILL)
         if name.startswith("Stdev"):
@@ -120,7 +120,7 @@ def _gas(names: list[str], source: Source) -> str:
             return names[names.index(after) - 1]
     if names[0] == "DateTime":
         return names[-1]
-    raise FormatError(f"{source.path}: no column of values before 'Stdev' or 'MeasUnc' in {' '.join(names)}")
+    raise FormatError(f"{source.where}: no column of values before 'Stdev' or 'MeasUnc' in {' '.join(names)}")
 
 
 def _check_lengths(attrs: dict[str, str], header_lines: int, rows: bytes, notes: Notes) -> None:

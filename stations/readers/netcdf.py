@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import netCDF4
@@ -12,6 +11,7 @@ import numpy as np
 
 from obsnet.errors import ConfigError, FormatError, MissingVariableError, ObsnetError, nearest
 from obsnet.times import as_utc, from_epoch
+from stations.record.source import Source
 
 __all__ = ["File", "attribute_number", "opened"]
 
@@ -20,10 +20,11 @@ _THREE_CENTURIES = 1e10  # seconds
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[File]:
+def opened(source: Source) -> Iterator[File]:
     """Open a file for reading; what breaks because of the file becomes a `FormatError` that names it."""
+    path = source.where
     try:
-        with netCDF4.Dataset(path) as dataset:
+        with source.dataset() as dataset:
             dataset.set_auto_maskandscale(False)
             dataset.set_auto_chartostring(False)
             yield File(path, dataset)
@@ -38,7 +39,7 @@ def opened(path: Path) -> Iterator[File]:
 class File:
     """An open file; values come out plain, fills as NaN."""
 
-    def __init__(self, path: Path, dataset: netCDF4.Dataset) -> None:
+    def __init__(self, path: str, dataset: netCDF4.Dataset) -> None:
         self.path = path
         self._dataset = dataset
 

@@ -82,14 +82,14 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     """Read a NOAA text file; see `stations.readers.read`."""
     notes = Notes()
     header, names, rows = split_header(source, _column_line, notes)
-    require(names, ("site_code", *_TIME[:3], "value"), source.path)
+    require(names, ("site_code", *_TIME[:3], "value"), source.where)
     attrs = attributes(header)
     check_header_count(attrs, len(header) + 1, notes)
-    table = read_table(rows, names, strings=_STRINGS, path=source.path, notes=notes, skip=_SKIPPED)
+    table = read_table(rows, names, strings=_STRINGS, path=source.where, notes=notes, skip=_SKIPPED)
     for name in [n for n, v in table.items() if v.dtype.kind == "f"]:
         table[name] = without_fill(table[name], number(attrs.get(f"{name}:_FillValue"), _FILL))
     gas = _species(source, attrs, table)
-    choose([gas.upper()], species, source.path)
+    choose([gas.upper()], species, source.where)
     record = _record(source, attrs, table, gas, notes)
     record.attrs["header_lines"] = len(header) + 1
     return [record]
@@ -101,7 +101,9 @@ def _record(
     entry = SPECIES.get(gas.upper())
     unit = attrs.get("value:units") or (entry.unit_name if entry else None)
     if unit is None:
-        raise FormatError(f"{source.path}: the header gives no value:units and {gas!r} has no customary unit")
+        raise FormatError(
+            f"{source.where}: the header gives no value:units and {gas!r} has no customary unit"
+        )
     rows = len(table["value"])
     stamp = from_parts(*(table.get(n, np.zeros(rows)) for n in _TIME))
     _compare_times(stamp, table, notes)
@@ -149,12 +151,12 @@ def _species(source: Source, attrs: dict[str, str], table: dict[str, np.ndarray]
         return attrs["dataset_parameter"]
     names = np.unique(table.get("parameter_formula", []))
     if len(names) > 1:
-        raise FormatError(f"{source.path}: several species in one file ({', '.join(names)}); split it")
+        raise FormatError(f"{source.where}: several species in one file ({', '.join(names)}); split it")
     if len(names) == 1:
         return str(names[0])
     match = re.match(r"([a-z][a-z0-9]*)_", attrs.get("dataset_name", source.name).lower())
     if match is None or match[1].upper() not in SPECIES:
-        raise FormatError(f"{source.path}: neither header nor file name says which species this is")
+        raise FormatError(f"{source.where}: neither header nor file name says which species this is")
     return match[1]
 
 

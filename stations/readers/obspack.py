@@ -42,8 +42,8 @@ def sniff(source: Source) -> bool:
 
 def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     """Read an ObsPack file; see `stations.readers.read`."""
-    with opened(source.path) as file:
-        choose([file.attr("dataset_parameter").upper()], species, source.path)
+    with opened(source) as file:
+        choose([file.attr("dataset_parameter").upper()], species, source.where)
         return [_record(source, file)]
 
 

@@ -60,7 +60,7 @@ def split_header(
     found = find(lines)
     if found is None:
         raise FormatError(
-            f"{source.path}: the header ends before the line of column names; the file is cut off"
+            f"{source.where}: the header ends before the line of column names; the file is cut off"
         )
     index, columns = found
     start = 0

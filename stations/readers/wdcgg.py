@@ -61,14 +61,14 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     """Read a WDCGG text file; see `stations.readers.read`."""
     notes = Notes()
     header, names, rows = split_header(source, _column_line, notes)
-    require(names, _NEEDED, source.path)
+    require(names, _NEEDED, source.where)
     attrs = attributes(header)
     check_header_count(attrs, len(header) + 1, notes)
     gas = attrs.get("dataset_parameter", "")
     if not gas or "value:units" not in attrs:
-        raise FormatError(f"{source.path}: the header lacks dataset_parameter or value:units")
-    choose([gas.upper()], species, source.path)
-    table = read_table(rows, names, strings=_STRINGS, path=source.path, notes=notes)
+        raise FormatError(f"{source.where}: the header lacks dataset_parameter or value:units")
+    choose([gas.upper()], species, source.where)
+    table = read_table(rows, names, strings=_STRINGS, path=source.where, notes=notes)
     for name in table:
         fills = [*attrs.get(f"{name}:_FillValue", _FILL).split(" or ")]
         if table[name].dtype.kind == "f":

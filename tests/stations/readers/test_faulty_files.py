@@ -9,6 +9,7 @@ import pytest
 from obsnet.errors import ConfigError, FormatError, MissingVariableError, ObsnetError
 from stations import read
 from stations.readers.netcdf import opened
+from stations.record.source import Source
 from tests.stations.dialects import gcwerks_c, gcwerks_crds, noaa_old, noaa_text, picarro, simple
 from tests.stations.dialects_netcdf import agage
 
@@ -126,13 +127,19 @@ def test_netcdf_words_where_numbers_belong(methane):
         methane,
         lambda nc: nc.createVariable("words", str, ("time",)).__setitem__(slice(None), np.array(["a"] * 4)),
     )
-    with opened(methane) as file, pytest.raises(FormatError, match="variable 'words' holds .*, not numbers"):
+    with (
+        opened(Source(methane)) as file,
+        pytest.raises(FormatError, match="variable 'words' holds .*, not numbers"),
+    ):
         file.numbers("words")
-    with opened(methane) as file:
+    with opened(Source(methane)) as file:
         assert file.kind("words") == "S"
         assert file.texts("words").tolist() == ["a"] * 4
         assert file.texts("mf_count").tolist() == ["10"] * 4
-    with pytest.raises(FormatError, match="its variables do not fit together"), opened(methane) as file:
+    with (
+        pytest.raises(FormatError, match="its variables do not fit together"),
+        opened(Source(methane)) as file,
+    ):
         np.zeros(3) + file.numbers("mf")
 
 
@@ -143,7 +150,7 @@ def test_netcdf_numbers_are_scaled_after_their_fill(methane):
         packed.set_auto_maskandscale(False)
         packed[:] = [-9, 0, 2, 4]
 
-    with opened(spoil(methane, pack)) as file:
+    with opened(Source(spoil(methane, pack))) as file:
         np.testing.assert_array_equal(file.numbers("packed"), [np.nan, 10.0, 11.0, 12.0])
 
 

@@ -201,7 +201,7 @@ def test_duplicate_and_backward_times_are_counted():
     assert (np.diff(record["time"].values) >= np.timedelta64(0)).all()
     assert "1 step(s) back in time; rows were sorted" in record.attrs["warnings"]
     assert (
-        "1 rows repeat the time, intake and sample of an earlier row (flagged 'duplicate')"
+        "1 rows repeat the time, intake and sample of another row (flagged 'duplicate')"
         in record.attrs["warnings"]
     )
     assert np.flatnonzero(record["quality"].values & np.uint32(Quality.DUPLICATE)).tolist() == [2]
