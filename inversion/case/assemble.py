@@ -64,6 +64,8 @@ class Assembled:
         What was used and what was left out, and why.
     errors : ErrorParts
         Of which the observation error is made.
+    prescribed : dict of str to ndarray (observations,)
+        What each prescribed sector's prior contributes to the modelled observations.
     """
 
     problem: Problem
@@ -77,6 +79,7 @@ class Assembled:
     prior: PriorFlux
     counts: dict[str, int]
     errors: ErrorParts
+    prescribed: dict[str, Floats]
 
     def select(self, rows: npt.NDArray[np.bool_]) -> Assembled:
         """Return the problem of some of the observations."""
@@ -85,6 +88,7 @@ class Assembled:
             problem=self.problem.select(rows),
             observations=self.observations.filter(pa.array(rows)),
             errors=self.errors.select(rows),
+            prescribed={k: v[rows] for k, v in self.prescribed.items()},
         )
 
     @property
@@ -133,14 +137,17 @@ def assemble(
     simulated = np.zeros(h.shape[0])
     blocks: list[StateBlock] = []
     matrices, means, errors, prior_mean = [], [], [], {}
+    prescribed: dict[str, Floats] = {}
     total = np.zeros((jacobian.n_time, jacobian.grid.size))
     for sector, flux in prior.flux.items():
         choice, bins = options.sector[sector], steps[sector]
         mean = bins.mean @ flux
         prior_mean[sector] = mean
         total += flux
-        simulated += h @ (scale * flux.ravel())
+        contribution = h @ (scale * flux.ravel())
+        simulated += contribution
         if choice.prescribed:
+            prescribed[sector] = contribution
             continue
         matrix = _sector_matrix(h, choice, flux, bins)
         # x is the mean flux itself; what the prior's course adds within a bin is part of the background.
@@ -190,6 +197,7 @@ def assemble(
         prior,
         dict(counts or {"used": len(table)}),
         parts,
+        prescribed,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,14 @@ from obsnet.crosscheck.rule import ADJUSTMENT
 from obsnet.crosscheck.totals import RegionTotals, read_totals
 from obsnet.crosscheck.verdict import Rule, Verdicts, judge
 from obsnet.crosscheck.words import NOTHING, Words, joined, say
-from obsnet.errors import ConfigError, RegionError, nearest
+from obsnet.errors import ConfigError, FormatError, RegionError, nearest
 
-__all__ = ["Choices", "RegionTotals", "compare", "read_totals"]
+__all__ = ["Choices", "RegionTotals", "compare", "read_table", "read_totals"]
 
 Array = NDArray[np.float64]
+_RULE = ("alpha", "power", "detectable", "margin_share", "adjustment")
+_TEXTS = ("name_en", "name_zh", "reason", "reason_zh", "remark", "remark_zh", "category", "terminology")
+_SOURCES = ("inventory_source", "prior_name", "region_source")
 
 
 @dataclass(frozen=True)
@@ -142,6 +146,53 @@ def compare(
         chi_square_low=fit.low,
         chi_square_high=fit.high,
     )
+
+
+def read_table(path: Path) -> Any:
+    """Read a table that `compare` made and that was written as CSV.
+
+    Parameters
+    ----------
+    path : Path
+        ``provinces.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        See `compare`; empty texts are ``""``.
+
+    Raises
+    ------
+    FormatError
+        It is no such table, an old one that does not say its rule, or rows of several rules.
+    """
+    import pandas as pd
+
+    table = pd.read_csv(
+        path, dtype={"region": str, "inventory_period": str, "category": str}, keep_default_na=True
+    )
+    needed = (
+        "region",
+        "verdict",
+        "sector",
+        "inventory",
+        "minimum_detectable",
+        "period",
+        *_RULE,
+        *_TEXTS,
+        *_SOURCES,
+    )
+    missing = [c for c in needed if c not in table.columns]
+    if missing:
+        raise FormatError(
+            f"{path}: not a table of this version's `obsnet crosscheck`, make it again: no column {', '.join(missing)}"
+        )
+    if table.empty:
+        raise FormatError(f"{path}: the table has no rows")
+    several = [c for c in _RULE if table[c].nunique() > 1]
+    if several:
+        raise FormatError(f"{path}: rows of several rules ({', '.join(several)}); a table has one")
+    return table.fillna(dict.fromkeys((*_TEXTS, *_SOURCES), ""))
 
 
 def _found(totals: RegionTotals, tested: Quantities, found: Verdicts, common: list[Words]) -> Any:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-__all__ = ["Words", "joined", "say"]
+__all__ = ["NOTHING", "Words", "common_first", "joined", "say"]
 
 
 class Words(NamedTuple):
@@ -15,6 +16,7 @@ class Words(NamedTuple):
 
 
 NOTHING = Words("", "")
+_BETWEEN = Words("; ", "；")
 
 # key -> (English, Chinese); what stands in braces is filled in by `say`
 _TEXTS = {
@@ -147,10 +149,35 @@ def say(key: str, **values: Any) -> Words:
     **values
         What it names.
     """
-    return Words(*(text.format(**values) for text in _TEXTS[key]))
+    # a name that holds what stands between remarks would take them apart in the wrong place
+    plain = {
+        k: str(v).replace(_BETWEEN.en, ", ").replace(_BETWEEN.zh, "，") if not isinstance(v, float) else v
+        for k, v in values.items()
+    }
+    return Words(*(text.format(**plain) for text in _TEXTS[key]))
 
 
 def joined(texts: list[Words]) -> Words:
     """Return several texts as one; none twice."""
     unique = list(dict.fromkeys(t for t in texts if t.en))
-    return Words("; ".join(t.en for t in unique), "；".join(t.zh for t in unique))
+    return Words(_BETWEEN.en.join(t.en for t in unique), _BETWEEN.zh.join(t.zh for t in unique))
+
+
+def common_first(texts: Iterable[Words]) -> tuple[list[Words], list[Words]]:
+    """Part remarks that `joined` put together into those that all rows have and what is left of each row's.
+
+    Parameters
+    ----------
+    texts : iterable of Words
+        One a row.
+    """
+    split = [
+        [
+            Words(*pair)
+            for pair in zip(t.en.split(_BETWEEN.en), t.zh.split(_BETWEEN.zh), strict=True)
+            if pair[0]
+        ]
+        for t in texts
+    ]
+    common = [t for t in split[0] if all(t in row for row in split)]
+    return common, [joined([t for t in row if t not in common]) for row in split]
