@@ -168,9 +168,8 @@ def read_table(path: Path) -> Any:
     """
     import pandas as pd
 
-    table = pd.read_csv(
-        path, dtype={"region": str, "inventory_period": str, "category": str}, keep_default_na=True
-    )
+    words = ("region", "period", "inventory_period", *_TEXTS, *_SOURCES)
+    table = pd.read_csv(path, dtype=dict.fromkeys(words, str))
     needed = (
         "region",
         "verdict",

@@ -199,7 +199,7 @@ def judge(
         w, u, prior, posterior, averaging_kernel, noise_covariance, prior_covariance,
         np.where(stated, inventory, np.nan), np.where(stated, inventory_sd, 0.0), shared,
     )  # fmt: skip
-    solved = np.einsum("ij,jk,ik->i", w, prior_covariance, w) > 0.0
+    solved = _form(w, prior_covariance) > 0.0
     open_ = stated & (inventory != 0) & np.array([not r.en for r in why]) & (d.sd > 0) & (d.response > 0)
     size = np.where(open_, np.abs(inventory), 1.0)
     relative = np.where(open_, d.sd / np.where(d.response > 0, d.response, 1.0) / size, np.inf)
@@ -277,12 +277,17 @@ def _difference(
     own = np.einsum("ij,ji->i", w, tied)
     common = np.einsum("ij,ji->i", rest, tied) / np.sqrt(np.where(own > 0, own, 1.0))
     variance = (
-        np.einsum("ij,jk,ik->i", w, noise, w)
-        + np.einsum("ij,jk,ik->i", rest, spread, rest)
+        _form(w, noise)
+        + _form(rest, spread)
         + (response * own_sd) ** 2
         + 2.0 * response * own_sd * shared * common
     )
     return _Difference(value, np.sqrt(np.maximum(variance, 0.0)), response)
+
+
+def _form(rows: Array, matrix: Array) -> Array:
+    """Return ``r M r'`` of each row."""
+    return np.asarray(np.einsum("ij,ij->i", rows @ matrix, rows))
 
 
 def _check(

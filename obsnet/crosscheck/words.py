@@ -151,7 +151,7 @@ def say(key: str, **values: Any) -> Words:
     """
     # a name that holds what stands between remarks would take them apart in the wrong place
     plain = {
-        k: str(v).replace(_BETWEEN.en, ", ").replace(_BETWEEN.zh, "，") if not isinstance(v, float) else v
+        k: v if isinstance(v, int | float) else str(v).replace(_BETWEEN.en, ", ").replace(_BETWEEN.zh, "，")
         for k, v in values.items()
     }
     return Words(*(text.format(**plain) for text in _TEXTS[key]))
