@@ -6,6 +6,8 @@ import pytest
 from obsnet.errors import FormatError
 from obsnet.inventory.period import read_period
 
+SIX = "2019-01-01T06:00:00.000000"
+
 
 @pytest.mark.parametrize(
     ("text", "start", "stop", "shown"),
@@ -18,9 +20,14 @@ from obsnet.inventory.period import read_period
         ("2015-01-01/2015-12-31", "2015-01-01", "2016-01-01", "2015"),
         ("2015 / 2017", "2015-01-01", "2018-01-01", "2015/2017"),
         ("2019-01-01T00:00/2020-01-01T00:00Z", "2019-01-01", "2020-01-01", "2019"),
-        ("2019-01-01T06:00/2019-01-01T18:00", "2019-01-01T06", "2019-01-01T18", "2019-01-01T06:00:00.000000 to 2019-01-01T18:00:00.000000"),
+        (
+            "2019-01-01T06:00/2019-01-02T00:00",
+            "2019-01-01T06",
+            "2019-01-02",
+            "2019-01-01T06:00:00.000000 to 2019-01-02",
+        ),
     ],
-)  # fmt: skip
+)
 def test_written(text, start, stop, shown):
     found = read_period(text)
     assert (found.start, found.stop) == (np.datetime64(start), np.datetime64(stop))
@@ -28,8 +35,20 @@ def test_written(text, start, stop, shown):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "nan", "19", "2019-13", "2019-02-30", "2019Q1", "2019-03/2019-01", "2019/2020/2021", "2019-1", "2019-01-01T00:00"]
-)  # fmt: skip
+    "text",
+    [
+        "",
+        "nan",
+        "19",
+        "2019-13",
+        "2019-02-30",
+        "2019Q1",
+        "2019-03/2019-01",
+        "2019/2020/2021",
+        "2019-1",
+        "2019-01-01T00:00",
+    ],
+)
 def test_no_time(text):
     with pytest.raises(FormatError, match="is no time: write a year"):
         read_period(text)

@@ -53,7 +53,7 @@ def rows(value, period=DAYS, uncertainty=0.05):
 
 
 def drawn(made, posterior, totals, draws, seed, more=None):
-    """Draw states from the prior and observe them; return true and posterior fossil totals less the prior's, Mt a year."""
+    """Draw states from the prior and observe them; return true and posterior fossil totals less the prior's, Mt."""
     rng = np.random.default_rng(seed)
     problem = made.problem
     g = MT * totals.weights.weights[: totals.weights.weights.shape[0] // 2]

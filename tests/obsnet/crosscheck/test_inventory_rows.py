@@ -184,7 +184,8 @@ def test_choices_that_are_not_there(choice, text):
 
 
 def test_what_was_chosen_is_said():
-    frame = table({"category": "2.A.1", "terminology": "CRT", "uncertainty": None}, TIANJIN | {"category": "2.A.1", "terminology": "CRT", "uncertainty": 0.0})  # fmt: skip
+    cement = {"category": "2.A.1", "terminology": "CRT"}
+    frame = table(cement | {"uncertainty": None}, TIANJIN | cement | {"uncertainty": 0.0})
     found = choose(frame, category="2.A.1", uncertainty=0.2)
     assert [r.en for r in found.remarks["110000"]] == [
         "category 2.A.1 CRT of the inventory stands for the sector fossil",

@@ -1,5 +1,7 @@
 """An annual inventory meets an annual total; anything else is asked for and said."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from obsnet.inventory.period import Period, read_period
 
 def bounds(*edges):
     times = [np.datetime64(e, "us") for e in edges]
-    return [Period(a, b) for a, b in zip(times[:-1], times[1:], strict=True)]
+    return [Period(a, b) for a, b in pairwise(times)]
 
 
 YEAR = bounds("2015-01-01", "2016-01-01")

@@ -28,7 +28,6 @@ def posterior(
     n, edges = len(REGIONS), np.array(edges, dtype="datetime64[ns]")
     periods = len(edges) - 1
     shape = (len(sectors), n, periods)
-    size = int(np.prod(shape))
     base = np.array([100.0, 200.0, 10.0]) / MT
     prior = np.broadcast_to(base[None, :, None], shape)
     sector, region, period = (a.ravel() for a in np.indices(shape))
@@ -263,8 +262,7 @@ def test_choices(tmp_path):
 
 def test_totals_in_any_order_of_the_file(tmp_path):
     path = posterior(tmp_path / "p.nc", edges=MONTHS[:3])
-    with xr.open_dataset(path) as data:
-        data = data.load()
+    data = xr.load_dataset(path)
     kernel = np.arange(36.0).reshape(6, 6)
     data["total_averaging_kernel"] = (("total", "total_2"), kernel)
     back = data.isel(total=[5, 2, 0, 1, 4, 3], total_2=[5, 2, 0, 1, 4, 3])
@@ -304,8 +302,7 @@ def test_prescribed_sectors_have_to_be_stated(tmp_path):
 
 def test_prescribed_sectors_are_in_the_variance(tmp_path):
     path = posterior(tmp_path / "p.nc", sectors=("fossil", "land"), prescribed=("land",))
-    with xr.open_dataset(path) as data:
-        data = data.load()
+    data = xr.load_dataset(path)
     data["prescribed"] = ("prescribed", ["land"])
     data["total_prescribed_response"] = (("prescribed", "total"), np.array([[20.0, -40, 0, 0, 0, 0]]) / MT)
     data.to_netcdf(tmp_path / "q.nc")
