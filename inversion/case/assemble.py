@@ -62,6 +62,8 @@ class Assembled:
         What was used and what was left out, and why.
     errors : ErrorParts
         Of which the observation error is made.
+    prescribed : dict of str to ndarray (observations,)
+        What each prescribed sector's prior contributes to the modelled observations.
     """
 
     problem: Problem
@@ -75,6 +77,7 @@ class Assembled:
     prior: PriorFlux
     counts: dict[str, int]
     errors: ErrorParts
+    prescribed: dict[str, Floats]
 
     def select(self, rows: Bools) -> Assembled:
         """Return the problem of some of the observations."""
@@ -83,6 +86,7 @@ class Assembled:
             problem=self.problem.select(rows),
             observations=self.observations.filter(pa.array(rows)),
             errors=self.errors.select(rows),
+            prescribed={k: v[rows] for k, v in self.prescribed.items()},
         )
 
     @property
@@ -155,6 +159,7 @@ def assemble(
         prior=prior,
         counts=dict(counts or {"used": len(table)}),
         errors=errors,
+        prescribed=fluxes.prescribed,
     )
 
 

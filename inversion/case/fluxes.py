@@ -38,6 +38,8 @@ class Fluxes:
         What prescribed sectors and the prior's course within time bins add to each observation.
     total : ndarray, shape (flux bins, cells)
         Sum of all sectors in the state's unit.
+    prescribed : dict of str to ndarray, shape (n_obs,)
+        What each prescribed sector adds to each observation.
     """
 
     blocks: list[Block]
@@ -45,6 +47,7 @@ class Fluxes:
     mean: dict[str, Floats]
     simulated: Floats
     total: Floats
+    prescribed: dict[str, Floats]
 
 
 def make_fluxes(
@@ -80,14 +83,16 @@ def make_fluxes(
     """
     _same_names(sectors, flux)
     h = sp.csr_array(jacobian.matrix)
-    made = Fluxes([], {}, {}, np.zeros(h.shape[0]), np.zeros((jacobian.n_time, jacobian.grid.size)))
+    made = Fluxes([], {}, {}, np.zeros(h.shape[0]), np.zeros((jacobian.n_time, jacobian.grid.size)), {})
     for name, values in flux.items():
         choice, bins = sectors[name], state_bins(jacobian.time_edges, sectors[name].step or step)
         mean = bins.mean @ values
         made.bins[name], made.mean[name] = bins, mean
         made.total[...] += scale * values
-        made.simulated[...] += h @ (scale * values.ravel())
+        contribution = h @ (scale * values.ravel())
+        made.simulated[...] += contribution
         if choice.prescribed:
+            made.prescribed[name] = contribution
             continue
         matrix = sp.csr_array(h @ flux_operator(bins, values, _profile(choice)))
         # x is the mean flux itself; what the prior's course adds within a bin is part of the background.

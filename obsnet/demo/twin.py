@@ -19,7 +19,7 @@ from obsnet.errors import ConfigError
 from obsnet.grid import Grid
 from obsnet.regions import provinces
 from obsnet.store import ObservationStore, write_text
-from obsnet.typing import Floats
+from obsnet.typing import Bools, Floats
 from obsnet.zonal import zonal_weights
 
 __all__ = ["Twin", "make_twin"]
@@ -127,7 +127,7 @@ class Twin:
         transport: float,
         instrument: float,
         rng: np.random.Generator,
-        good: NDArray[np.bool_] | None = None,
+        good: Bools | None = None,
     ) -> Floats:
         """Return truth plus errors whose variances are the ones the inversion is told of.
 
