@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +29,7 @@ from inversion.problem.time_bins import TimeBins, state_bins
 from obsnet.constants import Species, species
 from obsnet.errors import ConfigError, nearest
 from obsnet.grid import Grid
+from obsnet.shares import Shares
 
 __all__ = ["Assembled", "assemble"]
 
@@ -100,7 +100,7 @@ def assemble(
     table: pa.Table,
     prior: PriorFlux,
     *,
-    fraction: Any,
+    shares: Shares,
     counts: Mapping[str, int] | None = None,
 ) -> Assembled:
     """Put the problem together.
@@ -115,8 +115,8 @@ def assemble(
         Observations to use.
     prior : PriorFlux
         On the Jacobian's cells and bins.
-    fraction : scipy.sparse array, shape (regions, cells)
-        Part of each cell in each region, for errors common to a region.
+    shares : Shares
+        How cells are split among regions, for errors common to a region.
     counts : mapping, optional
         From `match_observations`.
 
@@ -150,7 +150,12 @@ def assemble(
         means.append(scale * mean.ravel())
         try:
             error = sector_error(
-                choice, scale * mean, bins=bins, grid=jacobian.grid, fraction=fraction, scale=scale
+                choice,
+                scale * mean,
+                bins=bins,
+                grid=jacobian.grid,
+                fraction=shares.regional(sector),
+                scale=scale,
             )
         except ConfigError as fault:
             raise ConfigError(f"[invert.sector.{sector}] {fault}") from fault

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from inversion.case.options import BasisOptions
 from inversion.problem.basis import Basis, block_error, expected_information, membership, quadtree
 from inversion.problem.problem import Problem
 from obsnet.errors import ConfigError, nearest
+from obsnet.shares import Shares
 
 if TYPE_CHECKING:
     from inversion.case.assemble import Assembled
@@ -21,7 +22,7 @@ __all__ = ["make_basis"]
 Floats = npt.NDArray[np.float64]
 
 
-def make_basis(options: BasisOptions, made: Assembled, area: Any) -> Basis:
+def make_basis(options: BasisOptions, made: Assembled, shares: Shares) -> Basis:
     """Divide the cells of each solved sector as a case asks for.
 
     Parameters
@@ -30,8 +31,8 @@ def make_basis(options: BasisOptions, made: Assembled, area: Any) -> Basis:
         Kind and count.
     made : Assembled
         The problem in cells.
-    area : scipy.sparse array, shape (regions, cells)
-        Area of each cell in each region of the totals, for ``kind = "regions"``.
+    shares : Shares
+        How cells are split among the regions of the totals, for ``kind = "regions"``.
 
     Raises
     ------
@@ -48,8 +49,9 @@ def make_basis(options: BasisOptions, made: Assembled, area: Any) -> Basis:
     restriction, region = {}, {}
     for name in made.solved:
         times = made.bins[name].size
-        rows = sp.csr_array(area)
-        if options.kind != "regions":
+        if options.kind == "regions":
+            rows = shares.area(name)
+        else:
             weight = _weight(options.kind, problem, name, times, made.grid.cell_area.ravel())
             gain = expected_information(problem, name, times) if options.kind == "adaptive" else None
             label = quadtree(weight.reshape(made.grid.shape), min(count[name], cells), gain).ravel()

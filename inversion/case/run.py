@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from inversion.problem.posterior import Posterior
     from inversion.problem.problem import Problem
     from inversion.problem.totals import Totals
+    from obsnet.shares import Shares
 
 __all__ = ["SolvedCase", "run_invert", "solve_case"]
 
@@ -51,6 +52,8 @@ class SolvedCase:
         Observations that were not used, to evaluate with.
     basis : Basis or None
         Regions that were solved for, where not cells.
+    shares : Shares
+        How cells are split among the regions of the totals.
     """
 
     made: Assembled
@@ -63,6 +66,7 @@ class SolvedCase:
     estimated: EstimatedErrors | None
     held_back: npt.NDArray[np.str_]
     basis: Basis | None
+    shares: Shares
 
 
 def run_invert(
@@ -115,12 +119,11 @@ def solve_case(
     restart : str
         Name of the restart file.
     """
-    import scipy.sparse as sp
-
     from inversion.case.assemble import assemble
     from inversion.case.basis import make_basis
     from inversion.case.estimate import estimate_errors
-    from inversion.case.inputs import load, read_zones
+    from inversion.case.inputs import load
+    from inversion.case.shares import read_shares
     from inversion.problem.time_bins import state_bins
     from inversion.problem.totals import region_totals, total_weights
 
@@ -132,13 +135,12 @@ def solve_case(
         f"{counts['used']} observations with footprints on {jacobian.grid!r}; left out: "
         + ", ".join(f"{v} {k.replace('_', ' ')}" for k, v in counts.items() if k != "used")
     )
-    for note in prior.notes:
+    shares, names, source = read_shares(options, jacobian, prior, folder, out)
+    for note in (*prior.notes, *(f"{s} is {how}" for s, how in shares.made.items()), *shares.notes):
         report(note)
-    zones, names, source = read_zones(options, jacobian.grid, folder, out)
 
     def put_together(options: InvertOptions) -> Assembled:
-        fraction = sp.csr_array(zones.fraction)
-        return assemble(options, jacobian, read.table, prior, fraction=fraction, counts=counts)
+        return assemble(options, jacobian, read.table, prior, shares=shares, counts=counts)
 
     whole = put_together(options)
     assert whole.problem.state is not None
@@ -147,8 +149,7 @@ def solve_case(
         whole.sectors,
         whole.prior_mean,
         bins=whole.bins,
-        area=zones.matrix,
-        regions=zones.labels,
+        shares=shares,
         periods=state_bins(jacobian.time_edges, options.periods).edges,
         scale=whole.flux_scale,
     )
@@ -159,13 +160,15 @@ def solve_case(
         if options.likelihood.use:
             whole = put_together(estimated.options)
     made, ids = _without(whole, held), whole.problem.obs_id[held]
-    basis = None if options.basis is None else make_basis(options.basis, made, zones.matrix)
+    basis = None if options.basis is None else make_basis(options.basis, made, shares)
     posterior = _solve(options, made.problem, basis, weights.weights, out / restart, report)
     evaluation = None
     if ids.size and held_back is None:
         evaluation = _evaluate(posterior, whole.problem.select(held), whole.observations.filter(held))
     totals = region_totals(posterior, weights)
-    return SolvedCase(made, posterior, totals, evaluation, names, source, read.damaged, estimated, ids, basis)
+    return SolvedCase(
+        made, posterior, totals, evaluation, names, source, read.damaged, estimated, ids, basis, shares
+    )
 
 
 def _solve(
@@ -238,6 +241,7 @@ def _own(
         summary_of,
         write_posterior,
     )
+    from obsnet.shares import add_shares
     from obsnet.store import write_table
 
     case = solve_case(options, folder, out, report)
@@ -251,6 +255,7 @@ def _own(
     if case.estimated is not None and options.likelihood is not None:
         add_likelihood(data, case.estimated, used=options.likelihood.use)
     data.attrs["regions_source"] = case.regions_source
+    add_shares(data, case.shares)
     target = out / options.out
     fit = fit_table(case.posterior, case.made.observations)
     written = [*write_posterior(data, fit, target), *written]

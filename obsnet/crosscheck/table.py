@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from obsnet.constants import SECONDS_PER_YEAR, species
 from obsnet.crosscheck.verdict import Rule, judge
 from obsnet.errors import ConfigError, FormatError, RegionError, nearest
+from obsnet.regions import REST
 
 __all__ = ["RegionTotals", "compare", "read_totals"]
 
@@ -30,7 +31,7 @@ class RegionTotals:
     sector : str
         Which.
     regions : tuple of str
-        Keys; the last may be ``outside``.
+        Keys; ``offshore`` and ``outside`` may be among them.
     names : dict of str to str
         Names of regions for people.
     start, stop : numpy.datetime64
@@ -211,7 +212,7 @@ def compare(
     Returns
     -------
     pandas.DataFrame
-        One row a region of the inversion (without ``outside``); columns ``region, name_en, name_zh, gas,
+        One row a region of the inversion but ``offshore`` and ``outside``; columns ``region, name_en, name_zh, gas,
         sector, unit, inventory, inventory_sd, prior, prior_sd, posterior, posterior_sd, difference,
         difference_sd, response, minimum_detectable, p_value, p_adjusted, verdict, reason``; totals in Mt
         of the gas a year.
@@ -271,4 +272,4 @@ def compare(
             "reason": found.reason,
         }
     )
-    return table[table["region"] != "outside"].reset_index(drop=True)
+    return table[~table["region"].isin(REST)].reset_index(drop=True)
