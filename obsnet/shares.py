@@ -26,7 +26,7 @@ from obsnet.grid import Grid
 from obsnet.regions import REST
 from obsnet.zonal import region_sums
 
-__all__ = ["Shares", "add_shares", "read_shares"]
+__all__ = ["Shares", "add_shares", "shares_of"]
 
 Floats = npt.NDArray[np.float64]
 _LARGEST = 2_000_000  # entries that are worth a place in a file
@@ -85,6 +85,11 @@ class Shares:
         """Labels without `REST`."""
         return tuple(label for label in self.labels if label not in REST)
 
+    @property
+    def described(self) -> tuple[str, ...]:
+        """How cells were split, a line a sector."""
+        return tuple(f"{sector}: {text}" for sector, text in self.made.items())
+
     def part(self, sector: str) -> sp.csr_array:
         """Return the parts of one sector, shape (labels, cells).
 
@@ -131,7 +136,7 @@ class Shares:
 
 
 def add_shares(data: Any, shares: Shares) -> None:
-    """Write shares into a dataset on the same grid with a dimension ``region`` of the same labels.
+    """Write shares into a dataset on the same grid, with the dimensions ``sector`` and ``region`` of the same labels.
 
     Parameters
     ----------
@@ -140,31 +145,32 @@ def add_shares(data: Any, shares: Shares) -> None:
         ``share``, ``share_region``, ``share_cell``, ``share_sector`` on a dimension ``entry``, which hold what is not
         0, unless that would be millions of numbers.
     shares : Shares
-        For every sector that is asked of the file later.
+        Of every sector of the dataset.
     """
-    data.attrs["shares"] = "\n".join(f"{sector}: {text}" for sector, text in shares.made.items())
+    data.attrs["shares"] = "\n".join(shares.described)
     data.attrs["shares_notes"] = "\n".join(shares.notes)
-    parts = [shares.parts[s].tocoo() for s in shares.made]
+    parts = [shares.part(str(s)).tocoo() for s in data["sector"].values]
     if sum(p.nnz for p in parts) > _LARGEST:
         data.attrs["shares_notes"] += "\nthe shares themselves are too many for this file"
         return
-    rows = np.concatenate([p.coords[0] for p in parts]).astype(np.int32)
-    cells = np.concatenate([p.coords[1] for p in parts]).astype(np.int32)
-    sector = np.repeat(np.arange(len(parts), dtype=np.int32), [p.nnz for p in parts])
     data["share"] = (
         "entry",
         np.concatenate([p.data for p in parts]),
         {"units": "1", "long_name": "part of the flux of a cell that belongs to a region"},
     )
     for name, values, text in (
-        ("region", rows, "index along region"),
-        ("cell", cells, "row of the cell times number of longitudes plus its column"),
-        ("sector", sector, "number of the line in the attribute shares"),
+        ("sector", np.repeat(np.arange(len(parts)), [p.nnz for p in parts]), "index along sector"),
+        ("region", np.concatenate([p.coords[0] for p in parts]), "index along region"),
+        (
+            "cell",
+            np.concatenate([p.coords[1] for p in parts]),
+            "index of latitude times longitudes plus its own",
+        ),
     ):
-        data[f"share_{name}"] = ("entry", values, {"long_name": f"{text}, from 0"})
+        data[f"share_{name}"] = ("entry", values.astype(np.int32), {"long_name": f"{text}, from 0"})
 
 
-def read_shares(data: Any) -> Shares:
+def shares_of(data: Any) -> Shares:
     """Return the shares that a file was made with, so that another flux is divided the same way.
 
     Parameters
@@ -175,18 +181,21 @@ def read_shares(data: Any) -> Shares:
     Raises
     ------
     FormatError
-        The file holds no shares.
+        The file holds no shares, or damaged ones.
     """
     if "share" not in data.variables:
         why = str(data.attrs.get("shares_notes", "")) or "it was made without"
         raise FormatError(f"no shares in this file ({why.splitlines()[-1]}); make them with flux_shares")
     grid, labels = grid_of(data), tuple(str(r) for r in data["region"].values)
-    made = dict(line.split(": ", 1) for line in str(data.attrs["shares"]).splitlines())
-    at = (data["share_region"].values, data["share_cell"].values)
-    parts = {}
-    for number, sector in enumerate(made):
-        own = data["share_sector"].values == number
-        parts[sector] = sp.csr_array(
-            (data["share"].values[own], (at[0][own], at[1][own])), shape=(len(labels), grid.size)
-        )
+    said, parts, made = str(data.attrs["shares"]).splitlines(), {}, {}
+    value, number, row, cell = (data[f"share{n}"].values for n in ("", "_sector", "_region", "_cell"))
+    for i, sector in enumerate(map(str, data["sector"].values)):
+        own = number == i
+        try:
+            part = sp.csr_array((value[own], (row[own], cell[own])), shape=(len(labels), grid.size))
+        except ValueError as error:
+            raise FormatError(
+                f"shares of {sector!r} in this file do not fit its grid and regions: {error}"
+            ) from error
+        parts[sector], made[sector] = part, said[i].removeprefix(f"{sector}: ")
     return Shares(labels, grid, parts, made, tuple(str(data.attrs["shares_notes"]).splitlines()))

@@ -32,7 +32,7 @@ from scipy.ndimage import maximum_filter
 
 from obsnet.coverage import coverage
 from obsnet.errors import ConfigError, GridError, nearest
-from obsnet.field import fill_nan, values_on
+from obsnet.field import fill_nan, grid_of, values_on
 from obsnet.grid import Grid
 from obsnet.points import Points, place_points
 from obsnet.regions import OFFSHORE, OUTSIDE
@@ -44,7 +44,7 @@ from obsnet.zonal import zonal_weights
 if TYPE_CHECKING:
     import geopandas
 
-__all__ = ["Rule", "flux_shares", "usual_rule"]
+__all__ = ["Rule", "flux_shares", "flux_totals", "usual_rule"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -230,6 +230,38 @@ def flux_shares(
         return Shares((*keys, OFFSHORE, OUTSIDE), grid, shares, made, tuple(notes))
     dry = np.arange(len(keys) + 2) != len(keys)
     return Shares((*keys, OUTSIDE), grid, {s: p[dry] for s, p in shares.items()}, made, tuple(notes))
+
+
+def flux_totals(data: Any, regions: geopandas.GeoDataFrame, **options: Any) -> Any:
+    """Return the totals of a gridded flux by region, each cell split by where its own flux is.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        With ``flux(time, sector, lat, lon)`` in mol m-2 s-1, see `obsnet.cf.read_flux`.
+    regions : geopandas.GeoDataFrame
+        As of `flux_shares`.
+    **options
+        Of `flux_shares`: ``points``, ``rules``, ``snap_deg``, ``land``.
+
+    Returns
+    -------
+    xarray.DataArray (time, sector, region)
+        mol s-1, the rows of `flux_shares`; their sum is the total of the file. Attributes ``shares`` and
+        ``shares_notes`` say how cells were split.
+
+    Examples
+    --------
+    >>> from obsnet.cf import read_flux
+    >>> flux_totals(read_flux("edgar.nc"), provinces()).sel(region="440000")  # doctest: +SKIP
+    """
+    import xarray as xr
+
+    by_sector = {str(s): data["flux"].sel(sector=s, drop=True) for s in data["sector"].values}
+    shares = flux_shares(regions, grid_of(data), by_sector, **options)
+    totals = xr.concat([shares.totals(flux, s) for s, flux in by_sector.items()], dim="sector")
+    totals = totals.assign_coords(sector=list(by_sector)).transpose("time", "sector", "region")
+    return totals.assign_attrs(shares="\n".join(shares.described), shares_notes="\n".join(shares.notes))
 
 
 def _known(what: str, named: Iterable[str], sectors: Iterable[str]) -> None:

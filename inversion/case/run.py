@@ -136,7 +136,7 @@ def solve_case(
         + ", ".join(f"{v} {k.replace('_', ' ')}" for k, v in counts.items() if k != "used")
     )
     shares, names, source = read_shares(options, jacobian, prior, folder, out)
-    for note in (*prior.notes, *(f"{s} is {how}" for s, how in shares.made.items()), *shares.notes):
+    for note in (*prior.notes, *shares.described, *shares.notes):
         report(note)
 
     def put_together(options: InvertOptions) -> Assembled:

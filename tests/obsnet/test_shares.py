@@ -11,7 +11,7 @@ from obsnet import shares as shares_module
 from obsnet.cf import flux_dataset, read_netcdf, write_netcdf
 from obsnet.errors import FormatError, GridError, RangeError, RegionError, UnitError
 from obsnet.grid import Grid
-from obsnet.shares import Shares, add_shares, read_shares
+from obsnet.shares import Shares, add_shares, shares_of
 
 GRID = Grid.regular(10, 12, 100, 103, 1, 1)
 LABELS = ("a", "b", "offshore", "outside")
@@ -100,7 +100,7 @@ def dataset(shares):
 
 def test_shares_come_back_from_a_file(tmp_path):
     write_netcdf(dataset(made()), tmp_path / "x.nc")
-    again, first = read_shares(read_netcdf(tmp_path / "x.nc")), made()
+    again, first = shares_of(read_netcdf(tmp_path / "x.nc")), made()
     assert again.grid == GRID
     assert (again.labels, again.made, again.notes) == (first.labels, first.made, first.notes)
     for sector, part in first.parts.items():
@@ -113,6 +113,6 @@ def test_too_many_are_said_not_written(monkeypatch):
     assert "share" not in data
     assert data.attrs["shares"].startswith("fossil: on the land")
     with pytest.raises(FormatError, match="too many for this file"):
-        read_shares(data)
+        shares_of(data)
     with pytest.raises(FormatError, match="it was made without"):
-        read_shares(xr.Dataset())
+        shares_of(xr.Dataset())

@@ -11,12 +11,13 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from obsnet.cf import flux_dataset
 from obsnet.errors import ConfigError, GridError, RangeError, RegionError
 from obsnet.grid import Grid
 from obsnet.points import Points
 from obsnet.regions import PROVINCES, provinces, read_regions
 from obsnet.regrid import refinement, regrid_flux
-from obsnet.splitting import flux_shares, usual_rule
+from obsnet.splitting import flux_shares, flux_totals, usual_rule
 from obsnet.zonal import zonal_weights
 from tests.properties.strategies import partitions
 
@@ -293,6 +294,46 @@ class TestPoints:
         at = {"lat": (50.0,), "lon": (100.0,)}
         found = split(np.ones(UNIT.shape), points=self.points((1.0,), **at))
         np.testing.assert_array_equal(part(found), part(split(np.ones(UNIT.shape))))
+
+
+class TestTotalsOfAFile:
+    def data(self, grid=FINE):
+        edges = np.datetime64("2019-01-01", "us") + np.arange(3) * np.timedelta64(30, "D")
+        flux = np.stack([np.stack([drawn(grid, s), drawn(grid, s + 9) - 0.5]) for s in (1, 2)])
+        return flux_dataset(
+            1e-6 * flux,
+            grid,
+            edges,
+            sectors=["power", "shipping"],
+            substance="CO2",
+            title="t",
+            summary="s",
+            source="s",
+            license="CC0",
+        )
+
+    def test_each_sector_by_its_own_flux(self):
+        data = self.data()
+        totals = flux_totals(data, COAST, land=LAND)
+        assert totals.dims == ("time", "sector", "region")
+        assert list(totals["region"].values) == ["a", "b", "offshore", "outside"]
+        whole = (data["flux"] * data["cell_area"]).sum(("lat", "lon"))
+        np.testing.assert_allclose(totals.sum("region").values, whole.values, rtol=1e-9)
+        own = split(data["flux"].sel(sector="power").values, FINE)
+        expected = own.totals(data["flux"].sel(sector="power").values, "power")
+        np.testing.assert_allclose(totals.sel(sector="power").values, expected, rtol=1e-12)
+        assert (totals.sel(sector="power", region="offshore") < whole.sel(sector="power")).all()
+        assert totals.attrs["shares"].splitlines()[1].startswith("shipping: at sea")
+        assert totals.attrs["units"] == "mol s-1"
+
+    def test_power_at_sea_is_little_and_shipping_on_land_is_what_is_far_inland(self):
+        totals = flux_totals(self.data(UNIT), COAST, land=LAND).mean("time")
+        even = self.data(UNIT)["flux"].mean("time") * UNIT.cell_area
+        at_sea = even.sel(sector="power", lon=slice(4, 6)).sum()
+        assert float(totals.sel(sector="power", region="offshore")) == pytest.approx(float(at_sea), rel=1e-9)
+        on_land = even.sel(sector="shipping", lon=slice(0, 3)).sum()
+        rest = totals.sel(sector="shipping", region=["a", "b", "outside"]).sum()
+        assert float(rest) == pytest.approx(float(on_land), rel=1e-9)
 
 
 def test_faults_are_named():

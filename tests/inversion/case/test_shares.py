@@ -24,7 +24,7 @@ from obsnet.errors import ConfigError
 from obsnet.grid import Grid
 from obsnet.pipeline import read_case
 from obsnet.regrid import regrid_flux
-from obsnet.shares import read_shares as shares_of_file
+from obsnet.shares import shares_of
 from tests.inversion.case.files import CASE, write_case, write_prior
 from tests.inversion.world import GRID
 
@@ -157,10 +157,10 @@ def test_the_file_says_how_cells_were_split(folder, made):
     written, _ = run_invert(made.options, folder, folder / "run", lines.append)
     data = read_netcdf(written[0])
     assert any(
-        "fossil is on the land of a cell, by its flux on 0.25 x 0.25 degree cells" in line for line in lines
+        "fossil: on the land of a cell, by its flux on 0.25 x 0.25 degree cells" in line for line in lines
     )
     assert data.attrs["shares"].startswith("fossil: on the land of a cell, by its flux on 0.25 x 0.25")
-    again = shares_of_file(data)
+    again = shares_of(data)
     for sector, part in made.shares.parts.items():
         np.testing.assert_array_equal(again.parts[sector].toarray(), part.toarray())
     # another flux is split as this one
