@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +28,7 @@ from inversion.problem.time_bins import TimeBins
 from obsnet.constants import Species, species
 from obsnet.errors import ConfigError
 from obsnet.grid import Grid
+from obsnet.shares import Shares
 from obsnet.typing import Bools, Floats, Texts
 
 __all__ = ["Assembled", "assemble"]
@@ -102,7 +102,7 @@ def assemble(
     table: pa.Table,
     prior: PriorFlux,
     *,
-    fraction: Any,
+    shares: Shares,
     counts: Mapping[str, int] | None = None,
 ) -> Assembled:
     """Put the problem together.
@@ -117,8 +117,8 @@ def assemble(
         Observations to use.
     prior : PriorFlux
         On the Jacobian's cells and bins.
-    fraction : scipy.sparse array, shape (regions, cells)
-        Part of each cell in each region, for errors common to a region.
+    shares : Shares
+        How cells are split among regions, for errors common to a region.
     counts : mapping, optional
         From `match_observations`.
 
@@ -129,7 +129,7 @@ def assemble(
     """
     gas = species(options.species)
     scale = 1.0 / float(gas.unit)
-    fluxes = make_fluxes(options.sector, options.step, prior.flux, jacobian, scale=scale, fraction=fraction)
+    fluxes = make_fluxes(options.sector, options.step, prior.flux, jacobian, scale=scale, shares=shares)
     blocks = [*fluxes.blocks, *nuisance_blocks(options.boundary, options.offset, jacobian, table, gas)]
     if not blocks:
         raise ConfigError(

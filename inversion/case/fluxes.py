@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -17,6 +16,7 @@ from inversion.problem.state import StateBlock
 from inversion.problem.time_bins import TimeBins, state_bins
 from obsnet.errors import ConfigError, nearest
 from obsnet.grid import Grid
+from obsnet.shares import Shares
 from obsnet.typing import Floats
 
 __all__ = ["Fluxes", "make_fluxes"]
@@ -57,7 +57,7 @@ def make_fluxes(
     jacobian: Jacobian,
     *,
     scale: float,
-    fraction: Any,
+    shares: Shares,
 ) -> Fluxes:
     """Make the blocks of the solved sectors and simulate the others.
 
@@ -73,8 +73,8 @@ def make_fluxes(
         On the same bins and cells.
     scale : float
         State's flux unit in mol m-2 s-1 times this.
-    fraction : scipy.sparse array, shape (regions, cells)
-        Part of each cell in each region, for errors common to a region.
+    shares : Shares
+        How cells are split among regions, for errors common to a region.
 
     Raises
     ------
@@ -99,7 +99,12 @@ def make_fluxes(
         made.simulated[...] -= matrix @ (scale * mean.ravel())
         try:
             error = sector_error(
-                choice, scale * mean, bins=bins, grid=jacobian.grid, fraction=fraction, scale=scale
+                choice,
+                scale * mean,
+                bins=bins,
+                grid=jacobian.grid,
+                fraction=shares.regional(name),
+                scale=scale,
             )
         except ConfigError as fault:
             raise ConfigError(f"[invert.sector.{name}] {fault}") from fault

@@ -21,12 +21,14 @@ __all__ = [
     "OffsetOptions",
     "ScreenOptions",
     "SectorOptions",
+    "SharesOptions",
     "WithholdOptions",
 ]
 
 Positive = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 Kernel = Literal["exponential", "matern32", "wendland"]
+Where = Literal["land", "sea", "area"]
 Side = Literal["north", "east", "south", "west", "top", "inside"]
 
 
@@ -174,6 +176,27 @@ class LikelihoodOptions(Options):
     )
 
 
+class SharesOptions(Options):
+    """Where the flux of a cell is that more than one region has a part of."""
+
+    points: str | None = Field(
+        default=None,
+        description="CSV of point sources (lat, lon, value, unit, sector), relative to the case file; each belongs "
+        "to the region where it is",
+    )
+    rule: Where | dict[str, Where] = Field(
+        default_factory=dict,
+        description="the flux is on a cell's land, at sea, or even over its area; one, or by sector; by default land, "
+        "but sea for ships and the ocean and area for aircraft, by the sector's name",
+    )
+    snap_deg: float = Field(
+        default=0.3,
+        ge=0,
+        le=2,
+        description="points, and cells at sea with flux on land, belong to the nearest region up to this far, degrees",
+    )
+
+
 class ForeignOptions(Options):
     """A ready-made Jacobian and how well its state is known."""
 
@@ -267,6 +290,7 @@ class InvertOptions(Options):
         default=None, description="polygon file; by default China's 34 province-level regions"
     )
     region_key: str = Field(default="adcode", description="column of that file that names the regions")
+    shares: SharesOptions = SharesOptions()
     periods: str = Field(
         default="all", description="time bins of the region totals: a frequency such as MS, or all"
     )

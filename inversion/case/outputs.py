@@ -1,8 +1,9 @@
 """The posterior file: fluxes and totals with all that a fair comparison needs, in CF netCDF.
 
 Variables of ``posterior.nc`` (contract *Posterior*); `total` is the flat axis of (sector, region, period),
-the last running fastest, with the labels ``total_sector``, ``total_region`` and ``total_period``; the last
-region is ``outside``, the part of the domain in no region:
+the last running fastest, with the labels ``total_sector``, ``total_region`` and ``total_period``. What is in no
+region has rows of its own: ``offshore``, the flux at sea, where the grid reaches the sea, and ``outside``, the last,
+other land:
 
 ``flux``, ``flux_uncertainty``, ``flux_prior``, ``flux_prior_uncertainty`` (time, sector, lat, lon), mol m-2
 s-1
@@ -31,6 +32,9 @@ mol2 s-2
 ``sector_response``, ``sector_correlation`` (sector, sector_2), 1
     What the domain's posterior total of a sector (row) answers to, and how their errors are correlated. The global
     attribute ``sectors_not_told_apart`` says in sentences which sectors the observations see only as a sum.
+``share`` (entry) with ``share_region``, ``share_cell``, ``share_sector``
+    Which part of each cell's flux is which region's, see `obsnet.shares`; the attribute ``shares`` says how that was
+    found, ``shares_notes`` what was chosen.
 ``basis_region`` (sector, lat, lon)
     Where regions were solved for: which. What they cannot express is part of every uncertainty above; the global
     attribute ``basis_unresolved`` is its share of the prior's variance in the observations.

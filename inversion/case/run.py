@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from inversion.problem.posterior import Posterior
     from inversion.problem.problem import Problem
     from inversion.problem.totals import Totals
+    from obsnet.shares import Shares
 
 __all__ = ["SolvedCase", "run_invert", "solve_case"]
 
@@ -51,6 +52,8 @@ class SolvedCase:
         Observations that were not used, to evaluate with.
     basis : Basis or None
         Regions that were solved for, where not cells.
+    shares : Shares
+        How cells are split among the regions of the totals.
     screened : pyarrow.Table or None
         Observations that ``[invert.screen]`` touched, see `inversion.case.screening.Screened`.
     twice : str
@@ -67,6 +70,7 @@ class SolvedCase:
     estimated: EstimatedErrors | None
     held_back: Texts
     basis: Basis | None
+    shares: Shares
     screened: pa.Table | None = None
     twice: str = ""
 
@@ -121,12 +125,11 @@ def solve_case(
     restart : str
         Name of the restart file.
     """
-    import scipy.sparse as sp
-
     from inversion.case.assemble import assemble
     from inversion.case.basis import make_basis
     from inversion.case.estimate import estimate_errors
-    from inversion.case.inputs import load, read_zones
+    from inversion.case.inputs import load
+    from inversion.case.shares import read_shares
     from inversion.problem.time_bins import state_bins
     from inversion.problem.totals import region_totals, total_weights
 
@@ -138,13 +141,12 @@ def solve_case(
         f"{counts['used']} observations with footprints on {jacobian.grid!r}; left out: "
         + ", ".join(f"{v} {k.replace('_', ' ')}" for k, v in counts.items() if k != "used")
     )
-    for note in (*prior.notes, *filter(None, [read.twice])):
+    shares, names, source = read_shares(options, jacobian, prior, folder, out)
+    for note in (*prior.notes, *shares.described, *shares.notes, *filter(None, [read.twice])):
         report(note)
-    zones, names, source = read_zones(options, jacobian.grid, folder, out)
 
     def put_together(options: InvertOptions) -> Assembled:
-        fraction = sp.csr_array(zones.fraction)
-        return assemble(options, jacobian, read.table, prior, fraction=fraction, counts=counts)
+        return assemble(options, jacobian, read.table, prior, shares=shares, counts=counts)
 
     whole = put_together(options)
     assert whole.problem.state is not None
@@ -153,8 +155,7 @@ def solve_case(
         whole.sectors,
         whole.prior_mean,
         bins=whole.bins,
-        area=zones.matrix,
-        regions=zones.labels,
+        shares=shares,
         periods=state_bins(jacobian.time_edges, options.periods).edges,
         scale=whole.flux_scale,
     )
@@ -167,7 +168,7 @@ def solve_case(
             whole = put_together(estimated.options)
             made, screened = _screened(options, _without(whole, held), report)
     ids = whole.problem.obs_id[held]
-    basis = None if options.basis is None else make_basis(options.basis, made, zones.matrix)
+    basis = None if options.basis is None else make_basis(options.basis, made, shares)
     posterior = _solve(options, made.problem, basis, weights.weights, out / restart, report)
     evaluation = None
     if ids.size and held_back is None:
@@ -185,6 +186,7 @@ def solve_case(
         estimated=estimated,
         held_back=np.concatenate([ids, rejected]),
         basis=basis,
+        shares=shares,
         screened=screened,
         twice=read.twice,
     )
@@ -274,6 +276,7 @@ def _own(
         summary_of,
         write_posterior,
     )
+    from obsnet.shares import add_shares
     from obsnet.store import write_table
 
     case = solve_case(options, folder, out, report)
@@ -293,6 +296,7 @@ def _own(
     if case.screened is not None:
         write_table(case.screened, out / "screened.parquet")
         written.append(out / "screened.parquet")
+    add_shares(data, case.shares)
     target = out / options.out
     fit = fit_table(case.posterior, case.made.observations)
     written = [*write_posterior(data, fit, target), *written]

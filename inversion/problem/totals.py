@@ -35,7 +35,6 @@ doi:10.1029/2002JD002299, applied to one flux; `obsnet.crosscheck.verdict` has t
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -45,6 +44,7 @@ from inversion.problem.posterior import Aggregate, Posterior
 from inversion.problem.state import State
 from inversion.problem.time_bins import TimeBins
 from obsnet.errors import SolverError
+from obsnet.shares import Shares
 from obsnet.typing import Bools, Floats, Ints, Times
 
 __all__ = ["TotalWeights", "Totals", "region_totals", "total_weights"]
@@ -162,8 +162,7 @@ def total_weights(
     prior_mean: dict[str, Floats],
     *,
     bins: dict[str, TimeBins],
-    area: Any,
-    regions: tuple[str, ...],
+    shares: Shares,
     periods: Times,
     scale: float,
 ) -> TotalWeights:
@@ -179,10 +178,8 @@ def total_weights(
         Prior flux, mol m-2 s-1.
     bins : dict of str to TimeBins
         Time bins of each sector.
-    area : scipy.sparse array, shape (regions, cells)
-        Area of each cell in each region, m2; every part of a cell in exactly one.
-    regions : tuple of str
-        Names of its rows.
+    shares : Shares
+        How the flux of each sector's cells is split among regions; every part of it belongs to exactly one.
     periods : ndarray of datetime64, shape (n + 1,)
         Edges of the periods.
     scale : float
@@ -195,12 +192,12 @@ def total_weights(
     alone, exactly (``G U = I``), by giving the cells' changes through the smallest correction of that
     pattern.
     """
-    area = sp.csr_array(area)
-    n_sector, n_region, n_period = len(sectors), len(regions), len(periods) - 1
+    n_sector, n_region, n_period = len(sectors), len(shares.labels), len(periods) - 1
     count = n_region * n_period
     rows, columns, fixed = [], [], np.zeros((n_sector, n_region, n_period))
     for number, sector in enumerate(sectors):
         mean, share = prior_mean[sector], _period_shares(bins[sector], periods)
+        area = shares.area(sector)
         if sector not in state.names:
             fixed[number] = np.asarray(area @ mean.T @ share.T)
             rows.append(sp.csr_array((count, state.size)))
@@ -215,7 +212,7 @@ def total_weights(
         columns.append(_patterns(state, sector, g, mean))
     return TotalWeights(
         sectors,
-        regions,
+        shares.labels,
         periods,
         sp.csr_array(sp.vstack(rows, format="csr")),
         sp.csr_array(sp.hstack(columns, format="csr")),

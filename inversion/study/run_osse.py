@@ -15,8 +15,9 @@ import numpy as np
 from inversion.problem.problem import Problem
 from inversion.study.options import DesignOptions, OsseOptions, ScenarioOptions
 from inversion.study.osse import Twins, run_twins
-from inversion.study.world import Study, StudyWorld, study_of_case
+from inversion.study.world import NATIONAL, Study, StudyWorld, study_of_case
 from obsnet.errors import ConfigError, nearest
+from obsnet.regions import REST
 from obsnet.store import atomic_path, write_text
 
 __all__ = ["case_study", "run_osse", "select_observations", "table_text", "write_observations"]
@@ -252,7 +253,7 @@ def _rows(name: str, study: Study, twins: Twins) -> tuple[dict[str, Any], list[d
         rows.append(row)
     chi = twins.innovation_chi_square
     known = [r for r in rows if r["coverage"] != "known beforehand"]
-    parts = [r for r in known if r["region"] not in {"national", "outside"}]
+    parts = [r for r in known if r["region"] not in {NATIONAL, *REST}]
     national = next((r for r in rows if r["region"] == "national"), None)
     line = {
         "scenario": name,

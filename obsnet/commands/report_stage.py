@@ -115,7 +115,7 @@ def _facts(data: Any, table: Any) -> list[tuple[str, str]]:
     attrs = data.attrs
     number = int(attrs["n_observations"])
     made = table.iloc[0]
-    return [
+    facts = [
         ("Inventory", str(made["inventory_source"]) or "no source given"),
         ("Prior", str(attrs["prior_name"])),
         ("Solver", f"{attrs['solver']}, {attrs['solver_state']}"),
@@ -138,6 +138,11 @@ def _facts(data: Any, table: Any) -> list[tuple[str, str]]:
         ),
         ("Boundaries", str(made["region_source"]) or "not stated in the posterior file"),
     ]
+    if attrs.get("remarks"):
+        facts.append(("The run's own remarks", "; ".join(str(attrs["remarks"]).splitlines())))
+    if "shares" in attrs:
+        facts.append(("Where a cell's flux is", "; ".join(str(attrs["shares"]).splitlines())))
+    return facts
 
 
 def _run(options: ReportOptions, case: Case) -> StageResult:

@@ -17,6 +17,7 @@ from obsnet.crosscheck.words import Words, say
 from obsnet.errors import ConfigError, RangeError, RegionError, SchemaError, nearest
 from obsnet.inventory.period import Period, read_period
 from obsnet.inventory.table import check_inventory, mole_rate, per_year
+from obsnet.regions import REST
 from obsnet.typing import Floats
 
 __all__ = ["Chosen", "RowChoice", "choose_rows"]
@@ -117,7 +118,7 @@ def choose_rows(
             )
             + "; keep one"
         )
-    strange = sorted(set(rows["region"]) - (set(regions) - {"outside"}))
+    strange = sorted(set(rows["region"]) - (set(regions) - set(REST)))
     if strange:
         raise RegionError(
             f"inventory region {strange[0]!r} is not in the inversion{nearest(strange[0], regions)}"

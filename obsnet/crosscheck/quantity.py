@@ -17,6 +17,7 @@ from obsnet.crosscheck.periods import Compared
 from obsnet.crosscheck.totals import RegionTotals
 from obsnet.crosscheck.words import NOTHING, Words, say
 from obsnet.errors import ConfigError, nearest
+from obsnet.regions import REST
 from obsnet.typing import Floats
 
 __all__ = ["Quantities", "make_quantities"]
@@ -76,7 +77,7 @@ def make_quantities(
     ConfigError
         A group of regions that do not exist, or are named like one.
     """
-    regions = [r for r in totals.regions if r != "outside"]
+    regions = [r for r in totals.regions if r not in REST]
     members = {r: (r,) for r in regions} | _groups(groups, regions)
     tested = _mean_over(totals, compared.periods)
     factor, barred = _profile(totals, compared)
@@ -130,7 +131,7 @@ def _profile(totals: RegionTotals, compared: Compared) -> tuple[Floats, list[Wor
 def _groups(groups: Mapping[str, Sequence[str]], regions: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Check that groups are made of regions."""
     for name, inside in groups.items():
-        if name in (*regions, "outside"):
+        if name in (*regions, *REST):
             raise ConfigError(f"group {name!r} is named like a region; give it a name of its own")
         if len(set(inside)) < max(len(inside), 2):
             raise ConfigError(f"group {name!r} needs two regions or more, each once, found {list(inside)}")

@@ -18,6 +18,7 @@ from obsnet.demo.world import BACKGROUND_PPM, SETTINGS, DemoWorld, TwinSettings,
 from obsnet.errors import ConfigError
 from obsnet.grid import Grid
 from obsnet.regions import provinces
+from obsnet.splitting import flux_shares
 from obsnet.store import ObservationStore, write_text
 from obsnet.typing import Bools, Floats
 from obsnet.zonal import zonal_weights
@@ -233,11 +234,14 @@ def make_twin(
     rng = np.random.default_rng([seed, 2])
     frame = provinces()
     zones = zonal_weights(frame, GRID)
+    # The prior's own grid is that of the inversion, so that its flux says no more than that it is on land.
+    shares = flux_shares(frame, GRID, {"fossil": np.ones(GRID.shape)})
     bins = int(np.ceil((days + BIN_DAYS) / BIN_DAYS))
     world = make_world(
         GRID,
         list(frame.index),
-        zones.matrix[: len(frame)],
+        shares.area("fossil")[: len(frame)],
+        zones.fraction,
         bins,
         BIN_DAYS,
         seed=seed,

@@ -73,7 +73,7 @@ class DemoWorld:
     regions : list of str
         Adcodes, the order of `weights`.
     weights : scipy.sparse array, shape (regions, cells)
-        m2 of each cell in each region.
+        What turns a fossil flux into totals of the regions, m2.
     prior_fossil, prior_biosphere : ndarray, shape (cells,), (bins, cells)
         mol m-2 s-1; what the inversion starts from: the reported inventory, spread.
     true_fossil, true_biosphere : ndarray
@@ -145,6 +145,7 @@ def make_world(
     grid: Grid,
     regions: list[str],
     weights: Any,
+    fraction: Any,
     bins: int,
     bin_days: float,
     *,
@@ -161,7 +162,9 @@ def make_world(
     regions : list of str
         Adcodes.
     weights : scipy.sparse array, shape (regions, cells)
-        m2.
+        What turns a fossil flux into totals of the regions, m2, see `obsnet.shares.Shares.area`.
+    fraction : scipy.sparse array, shape (regions, cells)
+        Of each cell's area in each region.
     bins : int
         Flux time bins.
     bin_days : float
@@ -189,12 +192,13 @@ def make_world(
         raise ConfigError(f"planted province {planted!r} has no inventory{nearest(planted, table.index)}")
     area = grid.cell_area.ravel()
     share = (weights @ sparse.diags_array(1.0 / area)).toarray()
-    land = np.clip(share.sum(0), 0, 1)
+    inside = fraction.toarray()
+    land = np.clip(inside.sum(0), 0, 1)
     reported = published.copy()
     where = regions.index(planted)
     reported[where] *= 1.0 - settings.planted_error
     # The pattern is one and the same; truth and inventory differ by province totals and by cells.
-    prior_fossil = spread_totals(reported, weights, np.ones(grid.size), _plants(reported, share, rng))
+    prior_fossil = spread_totals(reported, weights, np.ones(grid.size), _plants(reported, inside, rng))
     true_totals = published * (1.0 + settings.inventory_sd * rng.standard_normal(len(regions)))
     pattern = 1.0 + settings.cell_sigma * _correlated(grid, settings.cell_length_km, rng, 1)[0]
     true_fossil = _with_totals(prior_fossil * np.maximum(pattern, 0.0), true_totals, weights, share)

@@ -9,11 +9,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 
 from inversion.case.assemble import assemble
 from inversion.case.inputs import load
 from inversion.case.options import InvertOptions
+from inversion.case.shares import read_shares
 from inversion.operators.covariance import SumCovariance
 from inversion.problem.time_bins import state_bins
 from inversion.problem.totals import region_totals, total_weights
@@ -23,8 +23,6 @@ from obsnet.crosscheck.verdict import Rule, judge
 from obsnet.demo.twin import make_twin
 from obsnet.demo.world import SETTINGS
 from obsnet.pipeline import read_case, run_case
-from obsnet.regions import provinces
-from obsnet.zonal import zonal_weights
 
 SEEDS = 20
 pytestmark = pytest.mark.slow
@@ -45,15 +43,14 @@ def twins(tmp_path_factory):
         options = validate(InvertOptions, data["invert"])
         found = load(options, folder, case.out)
         made.append((options, found.jacobian, found.table, found.prior, found.counts))
-    frame = provinces()
-    zones = zonal_weights(frame, twin.world.grid)
+    shares, _, _ = read_shares(made[1][0], made[1][1], made[1][3], folder, folder)
     problems = [
-        assemble(options, jacobian, table, prior, fraction=sp.csr_array(zones.fraction), counts=counts)
+        assemble(options, jacobian, table, prior, shares=shares, counts=counts)
         for options, jacobian, table, prior, counts in made
     ]
     # R without the particles' scatter: what is drawn as instrument and transport error
     bare = made[0][0].model_copy(update={"error": made[0][0].error.model_copy(update={"monte_carlo": False})})
-    quiet = assemble(bare, *made[0][1:4], fraction=sp.csr_array(zones.fraction), counts=made[0][4])
+    quiet = assemble(bare, *made[0][1:4], shares=shares, counts=made[0][4])
     jacobian = made[1][1]
     model = problems[1]
     weights = total_weights(
@@ -61,8 +58,7 @@ def twins(tmp_path_factory):
         model.sectors,
         model.prior_mean,
         bins=model.bins,
-        area=zones.matrix,
-        regions=zones.labels,
+        shares=shares,
         periods=state_bins(jacobian.time_edges, "all").edges,
         scale=model.flux_scale,
     )
