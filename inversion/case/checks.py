@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from inversion.case.assemble import Assembled
 from inversion.case.options import ScreenOptions
 from inversion.case.screening import departures
 from inversion.errors.source_bias import Offset, source_offsets
@@ -40,7 +41,12 @@ def screening_lines(table: pa.Table) -> list[str]:
 
 
 def add_checks(
-    data: Any, posterior: Posterior, twice: str, screened: pa.Table | None, options: ScreenOptions | None
+    data: Any,
+    made: Assembled,
+    posterior: Posterior,
+    twice: str,
+    screened: pa.Table | None,
+    options: ScreenOptions | None,
 ) -> list[str]:
     """Add the checks of a solved case to its posterior.
 
@@ -49,6 +55,8 @@ def add_checks(
     data : xarray.Dataset
         The posterior; gets ``source_offset`` with its uncertainty and p-value, and the attributes ``remarks`` (lines)
         and ``screening`` (JSON).
+    made : Assembled
+        The case.
     posterior : Posterior
     twice : str
         From `inversion.case.same_air`.
@@ -77,7 +85,7 @@ def add_checks(
     data["source_offset_p"] = ("source", [order[n].p_adjusted for n in names], note)
     remarks = [twice] if twice else []
     remarks += [_biased(o) for o in offsets if o.p_adjusted < BIASED]
-    remarks += _far_rows(posterior)
+    remarks += _far_rows(posterior) + _negative_cells(made, posterior)
     if screened is not None and len(screened):
         share = len(screened) / (posterior.problem.n_obs + int(np.isinf(screened["factor"].to_numpy()).sum()))
         remarks.append(
@@ -87,6 +95,26 @@ def add_checks(
     if options is not None:
         data.attrs["screening"] = json.dumps(options.model_dump())
     return remarks
+
+
+def _negative_cells(made: Assembled, posterior: Posterior) -> list[str]:
+    """Count cells below zero of sectors whose prior is nowhere negative."""
+    state, lines = posterior.problem.state, []
+    assert state is not None
+    area = made.grid.cell_area.ravel()
+    for sector in made.solved:
+        if (made.prior_mean[sector] < 0.0).any():
+            continue
+        cells = posterior.mean[state.span(sector)].reshape(made.prior_mean[sector].shape)
+        below = cells < 0.0
+        if below.any():
+            whole = float((cells @ area).sum())
+            share = float((np.where(below, cells, 0.0) @ area).sum()) / whole if whole else float("nan")
+            lines.append(
+                f"{sector}: {int(below.sum())} of {below.size} cells are negative in the posterior mean, together "
+                f"{share:.1%} of its total, where the prior is nowhere; method lognormal or truncated keeps it positive"
+            )
+    return lines
 
 
 def _far_rows(posterior: Posterior) -> list[str]:

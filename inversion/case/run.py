@@ -290,7 +290,7 @@ def _own(
     if case.estimated is not None and options.likelihood is not None:
         add_likelihood(data, case.estimated, used=options.likelihood.use)
     data.attrs["regions_source"] = case.regions_source
-    remarks = add_checks(data, case.posterior, case.twice, case.screened, options.screen)
+    remarks = add_checks(data, case.made, case.posterior, case.twice, case.screened, options.screen)
     for line in remarks:
         report(line)
     if case.screened is not None:

@@ -178,9 +178,14 @@ def test_remarks_travel_with_the_posterior(made):
             "source_bias_prior": ("source", [0.0, 0.0], {"units": "1e-6"}),
         }
     )
-    remarks = add_checks(data, posterior, "the same air counts twice: x", None, None)
+    remarks = add_checks(data, bad, posterior, "the same air counts twice: x", None, None)
     assert remarks[0].startswith("the same air")
     assert any(r.startswith("test_column: its 30 observations are +") for r in remarks)
     assert any("test:007" in r and "[invert.screen]" in r for r in remarks)
     assert data.attrs["remarks"].splitlines() == remarks
     assert data["source_offset"].attrs["units"] == "1e-6"
+    fluxes = posterior.mean[bad.problem.state.span("fossil")]
+    said = [r for r in remarks if r.startswith("fossil: ")]
+    assert said == [] or f"fossil: {(fluxes < 0).sum()} of {fluxes.size} cells are negative" in said[0]
+    assert bool(said) == bool((fluxes < 0).any())
+    assert not any(r.startswith("biosphere") for r in remarks)  # it may be negative
