@@ -249,7 +249,7 @@ def _flux_fields(made: Assembled, posterior: Posterior) -> tuple[Times, dict[str
     problem = posterior.problem
     assert problem.state is not None
     edges = np.unique(np.concatenate([b.edges for b in made.bins.values()]))
-    prior_sd = np.sqrt(problem.prior_error.diagonal())
+    prior_sd = np.sqrt(posterior.prior_variance())
     sd = np.sqrt(np.maximum(posterior.variance(), 0.0))
     shape = (edges.size - 1, len(made.sectors), *made.grid.shape)
     names = ("flux", "flux_uncertainty", "flux_prior", "flux_prior_uncertainty")

@@ -129,6 +129,7 @@ def solve_case(
     from inversion.case.basis import make_basis
     from inversion.case.estimate import estimate_errors
     from inversion.case.inputs import load
+    from inversion.case.positive import POSITIVE, solve_positive
     from inversion.case.shares import read_shares
     from inversion.problem.time_bins import state_bins
     from inversion.problem.totals import region_totals, total_weights
@@ -169,7 +170,10 @@ def solve_case(
             made, screened = _screened(options, _without(whole, held), report)
     ids = whole.problem.obs_id[held]
     basis = None if options.basis is None else make_basis(options.basis, made, shares)
-    posterior = _solve(options, made.problem, basis, weights.weights, out / restart, report)
+    if options.method in POSITIVE:
+        posterior: Posterior = solve_positive(options, made, weights.weights, report)
+    else:
+        posterior = _solve(options, made.problem, basis, weights.weights, out / restart, report)
     evaluation = None
     if ids.size and held_back is None:
         evaluation = _evaluate(posterior, whole.problem.select(held), whole.observations.filter(held))
@@ -200,7 +204,7 @@ def _screened(options: InvertOptions, made: Assembled, report: Report) -> tuple[
 
     if options.screen is None:
         return made, None
-    method = "auto" if options.method == "cg" else options.method
+    method = options.method if options.method in ("dual", "primal") else "auto"
     found = screen(options.screen, made, lambda problem: solve(problem, method=method))
     for line in screening_lines(found.table):
         report(line)

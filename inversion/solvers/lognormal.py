@@ -7,6 +7,7 @@ linear problem with the Jacobian ``H diag(dx/dz)`` exactly; the step is shortene
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -291,6 +292,18 @@ class LognormalPosterior(SampledPosterior):
 
     logarithmic: Bools = field(default_factory=lambda: np.zeros(0, bool))
     logarithm_error: Covariance | None = None
+
+    @cached_property
+    def cost(self) -> float:
+        """Twice the cost function at the mode of z, in the place of the linear problem's."""
+        return float(self.stopping["cost"])
+
+    def prior_variance(self) -> Floats:
+        """Return ``m^2 (exp(s^2) - 1)`` of lognormal elements with mean m, the variance of the others."""
+        assert self.logarithm_error is not None
+        variance = self.logarithm_error.diagonal()
+        log = self.logarithmic
+        return np.where(log, self.problem.prior**2 * np.expm1(np.where(log, variance, 0.0)), variance)
 
     def prior_aggregate(self, weights: Any) -> Aggregate:
         """Return totals of the prior and their covariance.
