@@ -54,8 +54,8 @@ def split_header(
         There is no such line.
     """
     data = source.read_bytes()
-    text, latin = decode(data[:_HEADER_BYTES])
-    notes.changed(latin, "file is not UTF-8 and was read as Latin-1")
+    text, other = decode(data[:_HEADER_BYTES])
+    notes.changed(bool(other), f"file is not UTF-8 and was read as {other}")
     lines = text.split("\n")
     found = find(lines)
     if found is None:
