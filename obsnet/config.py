@@ -18,7 +18,11 @@ class Options(BaseModel):
     """Base of every table of options: frozen, no unknown keys."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_default=True, arbitrary_types_allowed=True
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        arbitrary_types_allowed=True,
+        protected_namespaces=(),
     )
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "OBSERVATIONS",
     "PROFILES",
     "SENSITIVITY",
+    "SIDES",
     "VERSION",
     "Contract",
     "Quality",
@@ -40,6 +41,7 @@ __all__ = [
 ]
 
 VERSION = "1"
+SIDES = ("north", "east", "south", "west", "top", "inside")  # where air came in, or ended without leaving
 
 
 class Quality(IntFlag):

@@ -19,13 +19,16 @@ __all__ = [
     "LikelihoodOptions",
     "MemberOptions",
     "OffsetOptions",
+    "ScreenOptions",
     "SectorOptions",
+    "SharesOptions",
     "WithholdOptions",
 ]
 
 Positive = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 Kernel = Literal["exponential", "matern32", "wendland"]
+Where = Literal["land", "sea", "area"]
 Side = Literal["north", "east", "south", "west", "top", "inside"]
 
 
@@ -173,6 +176,27 @@ class LikelihoodOptions(Options):
     )
 
 
+class SharesOptions(Options):
+    """Where the flux of a cell is that more than one region has a part of."""
+
+    points: str | None = Field(
+        default=None,
+        description="CSV of point sources (lat, lon, value, unit, sector), relative to the case file; each belongs "
+        "to the region where it is",
+    )
+    rule: Where | dict[str, Where] = Field(
+        default_factory=dict,
+        description="the flux is on a cell's land, at sea, or even over its area; one, or by sector; by default land, "
+        "but sea for ships and the ocean and area for aircraft, by the sector's name",
+    )
+    snap_deg: float = Field(
+        default=0.3,
+        ge=0,
+        le=2,
+        description="points, and cells at sea with flux on land, belong to the nearest region up to this far, degrees",
+    )
+
+
 class ForeignOptions(Options):
     """A ready-made Jacobian and how well its state is known."""
 
@@ -199,6 +223,31 @@ class WithholdOptions(Options):
     sources: list[str] = Field(default_factory=list, description="products or networks, such as TCCON")
     every: int | None = Field(default=None, ge=2, description="every n-th orbit, day or observation")
     by: Literal["orbit", "day", "observation"] = Field(default="orbit", description="what is counted")
+
+
+class ScreenOptions(Options):
+    """Observations that do not fit, rejected or held less firmly; they are counted by source and listed."""
+
+    largest: float | None = Field(
+        default=None,
+        gt=0,
+        description="reject where observation and prior simulation differ by more, in the species' unit",
+    )
+    rule: Literal["none", "iterative", "huber"] = Field(
+        default="iterative",
+        description="iterative: reject what all other observations contradict by more than the limit, worst first; "
+        "huber: enlarge errors until no observation pulls harder than at the limit; none: only `largest`",
+    )
+    limit: float = Field(default=4.0, gt=1, description="standard deviations; 2 is usual for huber")
+    most: float = Field(
+        default=0.1, gt=0, le=1, description="refuse if more than this share of a source would be touched"
+    )
+
+    @model_validator(mode="after")
+    def _something(self) -> ScreenOptions:
+        if self.rule == "none" and self.largest is None:
+            raise ValueError("rule = 'none' screens nothing without largest")
+        return self
 
 
 class MemberOptions(Options):
@@ -241,6 +290,7 @@ class InvertOptions(Options):
         default=None, description="polygon file; by default China's 34 province-level regions"
     )
     region_key: str = Field(default="adcode", description="column of that file that names the regions")
+    shares: SharesOptions = SharesOptions()
     periods: str = Field(
         default="all", description="time bins of the region totals: a frequency such as MS, or all"
     )
@@ -252,6 +302,12 @@ class InvertOptions(Options):
     )
     withhold: WithholdOptions | None = Field(
         default=None, description="observations held back to test the answer"
+    )
+    screen: ScreenOptions | None = Field(
+        default=None, description="reject or loosen observations that do not fit; by default all are believed"
+    )
+    allow_same_air: bool = Field(
+        default=False, description="go on although the same sounding, window or hour is there twice"
     )
     likelihood: LikelihoodOptions | None = Field(
         default=None, description="estimate the assumed errors from the observations"

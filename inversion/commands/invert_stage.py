@@ -26,7 +26,7 @@ def _inputs(options: InvertOptions, case: Case) -> Iterable[Path]:
 
         return resolve_files(options.foreign.files, case.folder)
     found: list[Path] = []
-    for name in (options.store, options.footprints, options.prior, options.regions):
+    for name in (options.store, options.footprints, options.prior, options.regions, options.shares.points):
         if name is None or (case.out / name).exists():
             continue
         path = Path(name) if Path(name).is_absolute() else case.folder / name

@@ -13,12 +13,12 @@ from scipy import sparse
 
 from obsnet import schema
 from obsnet.errors import FormatError, SchemaError, nearest
+from obsnet.schema import SIDES
 from obsnet.store import atomic_path, read_table, write_table
 from obsnet.typing import Ints, Texts
 
-__all__ = ["SIDES", "VALUES", "RunIndex", "positions", "refuse_repeats", "write_part"]
+__all__ = ["VALUES", "RunIndex", "positions", "refuse_repeats", "write_part"]
 
-SIDES = ("north", "east", "south", "west", "top", "inside")
 VALUES = ("background", "background_uncertainty", "fixed")
 ROW_GROUP = 1 << 18  # rows read at a time: 5 MB
 

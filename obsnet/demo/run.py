@@ -10,6 +10,7 @@ from typing import Any
 
 from obsnet import __version__
 from obsnet.config import read_toml
+from obsnet.crosscheck.table import read_table
 from obsnet.demo.observe import simulate
 from obsnet.demo.twin import make_twin
 from obsnet.errors import ConfigError, nearest
@@ -56,8 +57,6 @@ def run_demo(
     dict, pandas.DataFrame
         Run record, table of verdicts.
     """
-    import pandas as pd
-
     if network not in _NETWORKS:
         raise ConfigError(f"--network {network!r}{nearest(network, _NETWORKS)}")
     start = time.monotonic()
@@ -81,8 +80,7 @@ def run_demo(
     twin.write_observations(out / "input", seen, ObservationStore(truth / "store"))
     say("running the case on the files …")
     results, data, inputs = run(out, model_seed)
-    table = pd.read_csv(out / "provinces.csv", dtype={"region": str})
-    table["reason"] = table["reason"].fillna("")
+    table = read_table(out / "provinces.csv")
     content = record(
         command=f"obsnet demo --out {out} --network {network} --planted {planted} --days {days}"
         f" --seed {seed}",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,34 +24,12 @@ from obsnet.work.parallel import ENOUGH_BYTES, map_unordered, shard
 from obsnet.work.progress import progress
 from obsnet.work.work import Work
 from retrieval.products.read import AVERAGED
-from retrieval.superobs.average import Superobs, needed_columns, super_observe, write_report, write_settings
+from retrieval.superobs.average import needed_columns, super_observe, write_report, write_settings
+from retrieval.superobs.options import Selection, Superobs, SuperobsTable
 
-__all__ = ["Selection", "Summary", "combine_store"]
+__all__ = ["SuperobsSummary", "combine_store", "run_superobs"]
 
 _DAY = np.timedelta64(1, "D")
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Which soundings of a store are combined.
-
-    Parameters
-    ----------
-    species : str
-        Formula.
-    sources : tuple of str
-        All sources of the store that are not super-observations themselves, when empty.
-    start, stop : str, optional
-        Half-open interval, UTC.
-    bounds : (south, north, west, east), optional
-        Degrees, of the soundings' centres.
-    """
-
-    species: str
-    sources: tuple[str, ...] = ()
-    start: str | None = None
-    stop: str | None = None
-    bounds: tuple[float, float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +45,7 @@ class _Task:
 
 
 @dataclass(frozen=True)
-class Summary:
+class SuperobsSummary:
     """What became of a run.
 
     Parameters
@@ -75,9 +53,12 @@ class Summary:
     days : list of dict
         One row a source and day that has soundings: ``source``, ``day``, ``soundings``, ``good``,
         ``superobs``, ``value``, ``uncertainty`` (means), residuals, ``problems``, ``status``, ``skipped``.
+    errors : dict
+        How errors were combined, see `ErrorModel.describe`.
     """
 
     days: list[dict[str, Any]]
+    errors: dict[str, Any] = field(default_factory=dict)
 
     @property
     def bad(self) -> list[dict[str, Any]]:
@@ -112,6 +93,11 @@ class Summary:
         return out
 
 
+def run_superobs(table: SuperobsTable, out: Path, work: Work | None = None) -> SuperobsSummary:
+    """Do what the table ``[superobs]`` of a case says, or the command; both stores are relative to `out`."""
+    return combine_store(out / table.store, out / table.out, table, table, work=work)
+
+
 def combine_store(
     store: str | Path,
     out: str | Path,
@@ -119,7 +105,7 @@ def combine_store(
     settings: Superobs,
     *,
     work: Work | None = None,
-) -> Summary:
+) -> SuperobsSummary:
     """Make the super-observations of a store.
 
     Parameters
@@ -135,7 +121,7 @@ def combine_store(
 
     Returns
     -------
-    Summary
+    SuperobsSummary
         Days whose soundings and settings have not changed since an earlier run are not made again; what an
         earlier run with other settings left of a day is replaced.
 
@@ -148,7 +134,7 @@ def combine_store(
         raise ConfigError(f"a window of {settings.window:g} s does not divide a day")
     source_store, target = ObservationStore(store), ObservationStore(out)
     tasks = shard(_tasks(source_store, target, selection, settings), work or Work())
-    write_settings(target.path, settings, selection=asdict(selection))
+    write_settings(target.path, settings, selection=selection.plain())
     enough = sum(Path(f).stat().st_size for task in tasks for f in task.files) >= ENOUGH_BYTES
     rows, days = [], []
     with progress(len(tasks), "days") as advance:
@@ -162,7 +148,8 @@ def combine_store(
     if new:
         name = hashlib.sha256(json.dumps(sorted(r["path"] for r in new)).encode()).hexdigest()[:12]
         target.index.write(new, f"superobs-{name}")
-    return Summary(sorted(days, key=lambda d: (d["source"], d["day"])))
+    ordered = sorted(days, key=lambda d: (d["source"], d["day"]))
+    return SuperobsSummary(ordered, settings.error_model.describe())
 
 
 def _tasks(
@@ -216,8 +203,8 @@ def _read(task: _Task) -> pa.Table:
         part = read_part(name, needed_columns(task.settings))
         time = part["time"].to_numpy()
         inside = (time >= start) & (time < stop)
-        if selection.bounds is not None:
-            south, north, west, east = selection.bounds
+        if selection.box is not None:
+            south, north, west, east = selection.box
             latitude, longitude = (part[c].to_numpy() for c in ("latitude", "longitude"))
             inside &= (latitude >= south) & (latitude <= north)
             after, before = longitude >= west, longitude <= east
@@ -233,7 +220,7 @@ def _run(task: _Task) -> dict[str, Any] | None:
             task.source,
             task.day,
             [(Path(f).stem, how) for f, how in zip(task.files, task.options, strict=True)],
-            str(task.selection),
+            task.selection.plain(),
             task.settings.describe(),
         ],
         sort_keys=True,
@@ -271,6 +258,7 @@ def _run(task: _Task) -> dict[str, Any] | None:
         _remove(Path(task.out), name.name, task.source, task.done[1])
     ObservationStore(task.out).write(result.table)
     numbers = _numbers(result.table, result.problems, len(soundings)) | result.residuals()
+    numbers["errors"] = task.settings.error_model.equation
     metadata = {b"obsnet:superobs": json.dumps(numbers).encode()}
     write_report(result.report, Path(task.out), digest[:16], metadata)
     index |= {

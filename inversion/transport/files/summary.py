@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from inversion.jacobian.store import SIDES, UNIT, JacobianStore
+from inversion.jacobian.store import UNIT, JacobianStore
 from inversion.transport.files.footprint import CURTAINS, FootprintFile
 from obsnet.errors import FormatError
 from obsnet.grid import Grid
+from obsnet.schema import SIDES
 from obsnet.times import as_utc
 
 __all__ = ["store_summary", "summary"]

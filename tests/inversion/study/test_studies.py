@@ -16,7 +16,7 @@ from inversion.study.options import DesignOptions, OsseOptions, WorldOptions
 from inversion.study.osse import run_twins
 from inversion.study.run_design import run_design
 from inversion.study.run_osse import run_osse, select_observations
-from inversion.study.world import DEFAULTS, World
+from inversion.study.world import DEFAULTS, StudyWorld
 from obsnet.config import validate
 from obsnet.errors import ConfigError, SolverError
 from obsnet.store import ObservationStore
@@ -27,7 +27,7 @@ SMALL = {"start": "2023-01-01", "stop": "2023-02-01", "cell_deg": 4.0, "south": 
 
 @lru_cache
 def world(species="CO2", seed=0):
-    return World(WorldOptions(species=species, seed=seed, **SMALL))
+    return StudyWorld(WorldOptions(species=species, seed=seed, **SMALL))
 
 
 @lru_cache
@@ -67,13 +67,13 @@ def test_known_numbers_are_noted_and_own_numbers_are_not_called_assumed():
     notes = world().notes()
     assert any(n.startswith("idealised transport") for n in notes)
     assert any(n.startswith("national_sd = 3664") for n in notes)
-    own = World(WorldOptions(**SMALL, national_sd=1000.0, point_error=2.0)).notes()
+    own = StudyWorld(WorldOptions(**SMALL, national_sd=1000.0, point_error=2.0)).notes()
     assert not any(n.startswith(("national_sd", "point_error")) for n in own)
 
 
 def test_averages_of_stations_keep_their_model_error():
     weekly = world().study(["existing"], Path()).problem
-    daily = World(WorldOptions(**SMALL, station_days=1)).study(["existing"], Path()).problem
+    daily = StudyWorld(WorldOptions(**SMALL, station_days=1)).study(["existing"], Path()).problem
     assert weekly.n_obs < daily.n_obs / 5
     assert weekly.observation_error.diagonal().min() >= 9.0
     np.testing.assert_allclose(daily.observation_error.diagonal(), 9.0 + 0.01)
@@ -158,7 +158,7 @@ def test_greedy_sites_beat_sites_at_random():
 
 def test_a_bias_of_one_ppm_ruins_what_a_satellite_says():
     """Elementa 138 (Indianapolis): a systematic error of 1 ppm and the posterior is no use."""
-    sure = World(WorldOptions(**SMALL, inflow_sigma=0.0)).study(["oco2"], Path())
+    sure = StudyWorld(WorldOptions(**SMALL, inflow_sigma=0.0)).study(["oco2"], Path())
     free = world().study(["oco2"], Path())
     found = {}
     for name, study in (("sure", sure), ("free", free)):
@@ -449,7 +449,7 @@ def test_a_bias_of_nobody(tmp_path):
 
 def test_a_world_that_ends_before_it_starts():
     with pytest.raises(ConfigError, match="start must lie before its stop"):
-        World(WorldOptions(start="2023-02-01", stop="2023-01-01"))
+        StudyWorld(WorldOptions(start="2023-02-01", stop="2023-01-01"))
 
 
 CASE = """
@@ -479,7 +479,7 @@ def command(function, *arguments):
     import typer
 
     app = typer.Typer()
-    app.command()(function)
+    app.command()(function.function())
     return typer.main.get_command(app).main(args=[str(a) for a in arguments], standalone_mode=False)
 
 
