@@ -12,6 +12,7 @@ from obsnet.errors import ConfigError, FormatError, MissingVariableError, neares
 from obsnet.kind_tables import find_table, read_kinds
 from stations.admission.base import Applicant, NotTestable, Outcome
 from stations.admission.kinds import KINDS
+from stations.record.intakes import one_series
 
 __all__ = [
     "Admission",
@@ -56,6 +57,7 @@ class _Dossier(Options):
     species: str | None = None
     scale: str | None = None
     site: str | None = None
+    intake: float | None = None
     targets: str = ""
     comparison: str = ""
     responsible: str = ""
@@ -145,7 +147,7 @@ def load_applicant(path: str | Path) -> Applicant:
     Parameters
     ----------
     path : path
-        ``*.toml`` with ``name``, ``files`` and, where there are any, ``species, scale, site, targets`` (CSV of
+        ``*.toml`` with ``name``, ``files`` and, where there are any, ``species, scale, site, intake, targets`` (CSV of
         ``time, bias`` or ``time, measured, assigned``, and ``sd``), ``comparison`` (a second record),
         ``calibrations`` (dates), ``[[standards]]`` (name, grade, value, calibrated), ``responsible``. Paths
         are relative to the dossier. Any other file is read as a record without dossier.
@@ -159,13 +161,14 @@ def load_applicant(path: str | Path) -> Applicant:
 
     path = Path(path)
     if path.suffix != ".toml":
-        record = read(path)
+        record = one_series(read(path))
         return Applicant(str(record.attrs.get("site") or path.name), record)
     stated = validate(_Dossier, read_toml(path), path.name)
     if len(stated.files) != 1:
         raise ConfigError(f"{path.name}: files names one record, found {len(stated.files)}")
-    options = {k: v for k, v in (("scale", stated.scale), ("site", stated.site)) if v}
-    record = read(path.parent / stated.files[0], stated.species, **options)
+    said = {"scale": stated.scale, "site": stated.site, "intake": stated.intake}
+    options = {k: v for k, v in said.items() if v is not None}
+    record = one_series(read(path.parent / stated.files[0], stated.species, **options))
     targets = _targets(path.parent / stated.targets) if stated.targets else None
     comparison = read(path.parent / stated.comparison, record.attrs["species"]) if stated.comparison else None
     return Applicant(stated.name, record, stated.model_dump(), targets, comparison)

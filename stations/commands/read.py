@@ -74,12 +74,15 @@ def _text(item: Mapping[str, Any]) -> str:
     length = f", {item['interval_seconds']:g} s" if item["interval_seconds"] else ""
     flags = ", ".join(f"{k} {v}" for k, v in item["flags"].items()) or "none in the file"
     quality = ", ".join(f"{k} {v}" for k, v in item["quality"].items())
+    heights = ", ".join(f"{h:g}" for h in item["intakes"][:_SHOWN]) + ", …" * (len(item["intakes"]) > _SHOWN)
+    several = ", each a series of its own (--intake)" if item["side_by_side"] else ""
     return "\n".join(
         [
             f"{item['path']}",
             f"  format    {item['format']} ({item['network']}), {item['rows']} rows",
             f"  species   {item['species']} in {item['unit']}, scale {item['scale']}{also}",
             f"  site      {item['site'] or 'not named'} {item['site_name']}".rstrip(),
+            f"  intakes   {heights or 'not given'}{' m' if heights else ''}{several}",
             f"  time      {item['first_time']} to {item['last_time']} UTC, stamps name {stamps}{length}",
             f"  flags     {flags}",
             f"  quality   {quality}",

@@ -25,6 +25,7 @@ from stations.pictures.parts import (
     formula,
 )
 from stations.readers import read_one
+from stations.record.intakes import one_series
 
 __all__ = ["plot_file", "plot_record"]
 
@@ -52,6 +53,7 @@ def plot_record(
     from matplotlib.figure import Figure
 
     o, target = options or PictureOptions.model_validate({}), Path(path)
+    one_series(record)
     if target.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"{target.name}: pictures are {', '.join(SUFFIXES)}")
     notes: list[str] = []

@@ -15,6 +15,7 @@ from obsnet.errors import ConfigError, MissingVariableError, ObsnetError, neares
 from obsnet.kind_tables import find_table
 from obsnet.schema import Quality
 from obsnet.times import as_utc
+from stations.record.intakes import apart, label
 
 __all__ = ["Budget", "BudgetTerm", "TermReport", "apply_budget", "load_budget"]
 
@@ -146,10 +147,9 @@ def apply_budget(record: xr.Dataset, budget: Budget) -> tuple[xr.Dataset, list[T
         variance[kind] += np.where(have, sd, 0.0) ** 2
         parts.append((name, kind, sd))
     random = variance["random"] + variance["representation"]
-    floor, notes = _floor(record, budget)
+    floor, notes = _floors(record, budget)
     total = np.sqrt(np.maximum(random, floor**2))
-    if floor == 0.0:
-        missing |= ~(known["random"] | known["representation"])
+    missing |= (floor == 0.0) & ~(known["random"] | known["representation"])
     result = record.copy()
     unit = {"units": record["value"].attrs.get("units", "")}
     result["uncertainty"] = ("time", np.where(missing, np.nan, total), dict(unit))
@@ -159,8 +159,10 @@ def apply_budget(record: xr.Dataset, budget: Budget) -> tuple[xr.Dataset, list[T
     quality[missing & np.isfinite(record["value"].values)] |= np.uint32(Quality.UNCERTAINTY)
     result["quality"] = record["quality"].copy(data=quality)
     changes = [*notes, f"{int((~missing).sum())} uncertainties from the budget {budget.title!r}"]
-    if floor > 0:
-        changes.append(f"{int((random < floor**2).sum())} uncertainties raised to the floor of {floor:.3g}")
+    raised = random < floor**2
+    if raised.any():
+        size = " to ".join(f"{f:.3g}" for f in sorted({floor[raised].min(), floor[raised].max()}))
+        changes.append(f"{int(raised.sum())} uncertainties raised to the floor of {size}")
     if missing.any():
         changes.append(f"{int(missing.sum())} rows without an uncertainty (flagged 'uncertainty')")
     result.attrs = {**record.attrs, "changes": [*record.attrs.get("changes", []), *changes]}
@@ -209,6 +211,16 @@ def _term(record: xr.Dataset, term: BudgetTerm, species: str) -> np.ndarray | No
         n = record["n"].values.astype(np.float64)
         sd = np.where(n > 0, sd / np.sqrt(np.maximum(n, 1.0)), np.nan)
     return np.where(sd >= 0, sd, np.nan)
+
+
+def _floors(record: xr.Dataset, budget: Budget) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return the least random uncertainty of each row, that of its own intake, and notes of the fits."""
+    floors, notes = np.zeros(record.sizes["time"]), []
+    parts = list(apart(record))
+    for height, rows in parts:
+        floors[rows], found = _floor(record if len(parts) == 1 else record.isel(time=rows), budget)
+        notes += [n if height is None else f"{label(height)}: {n}" for n in found]
+    return floors, tuple(notes)
 
 
 def _floor(record: xr.Dataset, budget: Budget) -> tuple[float, tuple[str, ...]]:

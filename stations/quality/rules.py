@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from obsnet.kind_tables import find_table, read_kinds
 from obsnet.schema import Quality
 from stations.quality.kinds import KINDS
 from stations.quality.rows import Found, RuleRows, SkipRule
+from stations.record.intakes import apart, label
 from stations.record.series import USE
 
 __all__ = [
@@ -104,6 +105,8 @@ class RuleReport:
         Of these, rows that no rule and no producer had flagged before.
     skipped : str
         Why the rule had nothing to say; empty otherwise.
+    intake : float or None
+        The intake it looked at, of a record that has several side by side.
     """
 
     rule: str
@@ -114,6 +117,7 @@ class RuleReport:
     flagged: int
     new: int
     skipped: str = ""
+    intake: float | None = None
 
 
 def load_rules(name: str | Path) -> RuleTable:
@@ -159,15 +163,39 @@ def apply_rules(
     table : RuleTable
         See `load_rules`.
     others : mapping of str to Dataset, optional
-        Records of other intakes, by the name that gradient rules use.
+        Records of other intakes, by the name that gradient rules use. Intakes of the record itself are there by
+        their height, ``"10m"``.
 
     Returns
     -------
     record : xarray.Dataset
         A copy with bits added to ``quality``; no row and no bit is taken away.
     reports : list of RuleReport
-        In the order of the rules.
+        In the order of the rules, for each intake of a record that has several side by side: each is judged by
+        itself.
     """
+    parts = list(apart(record))
+    several = {f"{h:g}m": record.isel(time=rows) for h, rows in parts if h is not None}
+    quality = record["quality"].values.astype(np.uint32).copy()
+    reports: list[RuleReport] = []
+    for height, rows in parts:
+        part = record if len(parts) == 1 else record.isel(time=rows)
+        quality[rows], found = _judge_series(part, table, several | dict(others or {}))
+        reports += found if height is None else [replace(report, intake=height) for report in found]
+    result = record.copy()
+    result["quality"] = record["quality"].copy(data=quality)
+    fresh = int(((quality != 0) & (record["quality"].values == 0)).sum())
+    note = f"{fresh} rows flagged by the quality rules {table.name!r}"
+    if several:
+        note += f", each of {len(several)} intakes judged by itself"
+    result.attrs = {**record.attrs, "changes": [*record.attrs.get("changes", []), note]}
+    return result, reports
+
+
+def _judge_series(
+    record: xr.Dataset, table: RuleTable, others: Mapping[str, xr.Dataset]
+) -> tuple[np.ndarray, list[RuleReport]]:
+    """Return the quality bits of one series after its rules, and what each found."""
     quality = record["quality"].values.astype(np.uint32).copy()
     time = record["time"].values
     hours = np.full(time.size, np.nan)
@@ -177,7 +205,7 @@ def apply_rules(
     reports: list[RuleReport] = []
     for rule in table.rules:
         stop = quality & ~np.uint32(int(USE[rule.on]) & 0xFFFFFFFF)
-        rows = RuleRows(record, np.where(stop == 0, record["value"].values, np.nan), hours, others or {})
+        rows = RuleRows(record, np.where(stop == 0, record["value"].values, np.nan), hours, others)
         judged = int(rows.judged.sum())
         try:
             if rule.species and rows.species not in rule.species:
@@ -191,12 +219,7 @@ def apply_rules(
         reports.extend(_report(rule, one, quality, judged) for one in found)
         for one in found:
             quality[one.rows] |= np.uint32(rule.flag if rule.flag is not None else one.flag)
-    result = record.copy()
-    result["quality"] = record["quality"].copy(data=quality)
-    fresh = int(((quality != 0) & (record["quality"].values == 0)).sum())
-    note = f"{fresh} rows flagged by the quality rules {table.name!r}"
-    result.attrs = {**record.attrs, "changes": [*record.attrs.get("changes", []), note]}
-    return result, reports
+    return quality, reports
 
 
 def _report(rule: QualityRule, found: Found, quality: np.ndarray, judged: int) -> RuleReport:
@@ -265,8 +288,9 @@ def report_lines(reports: Sequence[RuleReport]) -> list[str]:
     """Return the reports as a table for people."""
     lines = [f"{'rule':<24} {'reason':<32} {'flag':<12} {'judged':>8} {'flagged':>8} {'new':>8}"]
     for r in reports:
+        name = r.rule if r.intake is None else f"{r.rule}, {label(r.intake)}"
         if r.skipped:
-            lines.append(f"{r.rule:<24} skipped: {r.skipped}")
+            lines.append(f"{name:<24} skipped: {r.skipped}")
         else:
-            lines.append(f"{r.rule:<24} {r.reason:<32} {r.flag:<12} {r.judged:>8} {r.flagged:>8} {r.new:>8}")
+            lines.append(f"{name:<24} {r.reason:<32} {r.flag:<12} {r.judged:>8} {r.flagged:>8} {r.new:>8}")
     return lines

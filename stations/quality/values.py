@@ -58,7 +58,7 @@ def range_rule(rows: RuleRows, o: RangeOptions) -> list[Found]:
 
 
 class PairOptions(Options):
-    """``pair``: members of a flask pair differ by more than `limit`."""
+    """``pair``: members of a flask pair, of one time and intake, differ by more than `limit`."""
 
     limit: PerSpecies
 
@@ -68,7 +68,11 @@ def pair_rule(rows: RuleRows, o: PairOptions) -> list[Found]:
     from stations.quality.spikes import pair_spread
 
     limit = rows.number(o.limit)
-    return [Found("pair disagrees", Quality.PAIR, rows.compressed(lambda h, v: pair_spread(h, v, limit)))]
+    height = np.nan_to_num(rows.variable("intake_height_m"), nan=-1.0)
+    judged = rows.judged
+    _, pair = np.unique(np.stack([rows.hours[judged], height[judged]]), axis=1, return_inverse=True)
+    flag = rows.compressed(lambda _hours, value: pair_spread(pair.ravel(), value, limit))
+    return [Found("pair disagrees", Quality.PAIR, flag)]
 
 
 class OutlierOptions(Options):

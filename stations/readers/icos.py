@@ -23,12 +23,13 @@ from stations.readers.text import (
     from_parts,
     local_to_utc,
     number,
+    one_site,
     parse_iso,
     split_header,
     usual_step,
     without_fill,
 )
-from stations.record.record import Notes, Span, build, intervals
+from stations.record.record import InUnit, Notes, Span, build, intervals
 from stations.record.source import Source
 
 __all__ = ["read", "sniff"]
@@ -55,7 +56,6 @@ _EXTRAS = {
     "QcBiasUncertainty": "qc_bias_uncertainty",
     "EstRep": "estimated_reproducibility",
     "ScalLink": "scale_link_uncertainty",
-    "InstrumentId": "instrument",
 }
 _LENGTHS = {
     "hourly": np.timedelta64(1, "h"),
@@ -140,12 +140,14 @@ def _record(
     rows = len(when.middle)
     flags = table.get("Flag", np.full(rows, ""))
     height = table.get("SamplingHeight", np.array(_height(source.name)))
-    extras: dict[str, Any] = {new: table[old] for old, new in _EXTRAS.items() if old in table}
+    extras: dict[str, Any] = {new: InUnit(table[old]) for old, new in _EXTRAS.items() if old in table}
     if "icos_ltr" in extras:
-        extras["icos_ltr"] = np.where(extras["icos_ltr"] == 0.0, np.nan, extras["icos_ltr"])
+        extras["icos_ltr"] = InUnit(np.where(table["LTR"] == 0.0, np.nan, table["LTR"]))
     for old, new in ((gas, "value"), ("Stdev", "sd")):
         if f"{old}-WithoutSpikes" in table:
-            extras[f"{new}_without_spikes"] = table[f"{old}-WithoutSpikes"]
+            extras[f"{new}_without_spikes"] = InUnit(table[f"{old}-WithoutSpikes"])
+    if "InstrumentId" in table:
+        extras["instrument"] = table["InstrumentId"]
     scale, by_row = _scales(attrs.get("MEASUREMENT SCALE", ""), table, gas)
     if by_row is not None:
         extras["scale_row"] = by_row
@@ -178,7 +180,7 @@ def _record(
         extras=extras,
         source=source,
         attrs={
-            "site": attrs.get("STATION CODE") or "".join(table["Site"][:1]),
+            "site": one_site(table["Site"], attrs.get("STATION CODE", ""), source.where),
             "site_name": attrs.get("STATION NAME", ""),
             "network": "ICOS ATC",
             "source": f"icos_{kind}_{gas.lower()}",

@@ -18,11 +18,10 @@ from obsnet.constants import SPECIES
 from obsnet.errors import FormatError
 from obsnet.schema import Quality
 from obsnet.times import from_epoch
-from obsnet.units import convert
 from stations.readers.choice import choose, each
 from stations.readers.table import read_table, require
 from stations.readers.text import from_parts
-from stations.record.record import Notes, build, intervals
+from stations.record.record import InUnit, Notes, build, intervals
 from stations.record.scale_names import UNCALIBRATED
 from stations.record.source import Source, decode
 
@@ -165,7 +164,7 @@ def _record(
         scale=UNCALIBRATED,
         when=intervals(stamp[keep], "instant"),
         notes=notes,
-        extras=extras | {"value_wet": convert(table[gas][keep], unit, SPECIES[gas].unit)},
+        extras=extras | {"value_wet": InUnit(table[gas][keep])},
         source=source,
         attrs={
             "site": "",

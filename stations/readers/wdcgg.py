@@ -26,10 +26,11 @@ from stations.readers.text import (
     from_parts,
     local_to_utc,
     number,
+    one_site,
     split_header,
     without_fill,
 )
-from stations.record.record import Notes, Span, build, intervals, spread
+from stations.record.record import InUnit, Notes, Span, build, intervals, spread
 from stations.record.source import Source
 
 __all__ = ["read", "sniff"]
@@ -99,7 +100,7 @@ def _record(source: Source, attrs: dict[str, str], table: dict[str, np.ndarray],
         "instrument": _decoded(attrs, "instrument_{}", table.get("instrument")),
         "scale_row": scale,
     }
-    extras |= {name: table[name] for name in ("value_wmo_scale",) if name in table}
+    extras |= {name: InUnit(table[name]) for name in ("value_wmo_scale",) if name in table}
     lab, gas = attrs.get("contributor_acronym", "unknown"), attrs["dataset_parameter"]
     return build(
         {
@@ -119,10 +120,11 @@ def _record(source: Source, attrs: dict[str, str], table: dict[str, np.ndarray],
         scale="; ".join(dict.fromkeys(t for t in scale.tolist() if t)),
         when=when,
         notes=notes,
-        extras={k: v for k, v in extras.items() if len(v) == len(when.middle)},
+        extras={k: v for k, v in extras.items() if isinstance(v, InUnit) or len(v) == len(when.middle)},
         source=source,
         attrs={
-            "site": attrs.get("site_gaw_id") or attrs.get("site_wdcgg_id") or "".join(table["site"][:1]),
+            "site": one_site(table["site"], attrs.get("site_gaw_id", ""), source.where)
+            or attrs.get("site_wdcgg_id", ""),
             "site_name": attrs.get("site_name", ""),
             "network": f"WDCGG ({lab})",
             "source": f"wdcgg_{lab.lower().replace(' ', '-')}_{tag}_{gas.lower()}",

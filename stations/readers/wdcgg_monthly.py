@@ -31,8 +31,8 @@ def sniff(source: Source) -> bool:
 def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     """Read an old WDCGG monthly file; see `stations.readers.read`."""
     notes = Notes()
-    text, latin = decode(source.read_bytes())
-    notes.changed(latin, "file is not UTF-8 and was read as Latin-1")
+    text, other = decode(source.read_bytes())
+    notes.changed(bool(other), f"file is not UTF-8 and was read as {other}")
     lines = text.splitlines()
     header = [m[1].strip() for line in lines if (m := _LINE.match(line))]
     attrs = {k.strip(): v.strip() for k, colon, v in (h.partition(":") for h in header) if colon}

@@ -188,7 +188,7 @@ def build(
         name: (("time",), values, {}) for name, values in data.items()
     }
     for name, values in {**more, **by_row}.items():
-        variables[name] = _variable(values, unit_cf)
+        variables[name] = _variable(values, unit, unit_cf)
     dataset = xr.Dataset(_ordered(variables, columns.get("identity"), kind, notes))
     dataset.attrs = {
         "species": species,
@@ -232,13 +232,20 @@ def _judge(
     quality[lost] |= np.uint32(Quality.TIME)
 
 
-def _variable(values: Any, unit: str) -> tuple[Any, np.ndarray, dict[str, str]]:
-    """Return dimensions, values and attributes of a dialect's variable, its numbers in the unit of the value."""
+def _variable(values: Any, said: str, unit: str) -> tuple[Any, np.ndarray, dict[str, str]]:
+    """Return dimensions, values and attributes of a dialect's variable, its numbers in the unit of the value.
+
+    Parameters
+    ----------
+    said, unit : str
+        Unit of the value in the file, and in the record.
+    """
     if isinstance(values, InUnit):
-        if values.unit and is_mole_fraction(values.unit) and is_mole_fraction(unit):
-            numbers = np.asarray(convert(values.values, values.unit, unit), dtype=np.float64)
+        own = values.unit or said
+        if is_mole_fraction(own) and is_mole_fraction(unit):
+            numbers = np.asarray(convert(values.values, own, unit), dtype=np.float64)
             return ("time",), numbers, {"units": unit}
-        return ("time",), values.values, {"units": values.unit or unit}
+        return ("time",), values.values, {"units": own}
     return (*values, {}) if isinstance(values, tuple) else (("time",), values, {})
 
 

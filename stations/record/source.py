@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,9 +12,10 @@ from typing import Any
 from obsnet.errors import FormatError
 from stations.record.containers import is_packed, plain_name, unpack
 
-__all__ = ["HEAD_BYTES", "NetcdfHeader", "Source", "decode"]
+__all__ = ["HEAD_BYTES", "NetcdfHeader", "Source", "decode", "is_chinese"]
 
 HEAD_BYTES = 1 << 18
+_ODD = 0.02  # share of runs of high bytes of odd length: GBK's rare characters have a low second byte
 _NETCDF_MAGIC = (b"\x89HDF", b"CDF\x01", b"CDF\x02", b"CDF\x05")
 
 
@@ -92,8 +94,8 @@ class Source:
 
     @property
     def is_workbook(self) -> bool:
-        """Whether the file is a workbook (xlsx): the only zip that is not unpacked."""
-        return self.magic.startswith(b"PK\x03\x04")
+        """Whether the file is a workbook: xlsx, the only zip that is not unpacked, or xls."""
+        return self.magic.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0"))
 
     @cached_property
     def head(self) -> str:
@@ -143,12 +145,26 @@ class Source:
         return netCDF4.Dataset(self.path)
 
 
-def decode(data: bytes) -> tuple[str, bool]:
-    """Return text and whether it had to be read as Latin-1 because it is not UTF-8."""
+def decode(data: bytes) -> tuple[str, str]:
+    """Return text and, where it is not UTF-8, how it was read: ``"GB18030"`` (Chinese) or ``"Latin-1"``."""
     try:
-        return data.decode("utf-8-sig"), False
+        return data.decode("utf-8-sig"), ""
     except UnicodeDecodeError as error:
         # The head of a file may end inside a character.
         if error.end >= len(data) - 3 and len(data) >= HEAD_BYTES:
-            return data.decode("utf-8-sig", errors="ignore"), False
-        return data.decode("latin-1"), True
+            return data.decode("utf-8-sig", errors="ignore"), ""
+    if is_chinese(data):
+        return data.decode("gb18030", errors="ignore"), "GB18030"
+    return data.decode("latin-1"), "Latin-1"
+
+
+def is_chinese(data: bytes) -> bool:
+    """Tell whether bytes are Chinese text in GB2312, GBK or GB18030: its high bytes come in pairs, Latin-1's singly."""
+    runs = [len(run) for run in re.findall(rb"[\x80-\xff]+", data)]
+    if not runs or sum(n % 2 for n in runs) > _ODD * len(runs):
+        return False
+    try:
+        data[: data.rfind(b"\n") + 1 or len(data)].decode("gb18030")
+    except UnicodeDecodeError:
+        return False
+    return True
