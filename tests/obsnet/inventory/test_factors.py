@@ -141,5 +141,3 @@ def test_query_says_what_there_is():
     assert len(query(builtin_factors(), item="electricity", region="河北", year=2022)) == 1
     with pytest.raises(FormatError, match="quantities: carbon"):
         query(builtin_factors(), item="raw coal", year=1900)
-
-
