@@ -199,12 +199,11 @@ def _read(sheet: Sheet, region: str | None, year: int | None, signs: Signs) -> B
 
 def _labelled_rows(sheet: Sheet) -> tuple[dict[int, BalanceRow], int, int]:
     """Return the rows by number, the first of them, and how many columns on the left hold labels."""
-    counts = []
     width = max((len(r) for r in sheet.rows), default=0)
-    for j in range(min(width, 4)):
-        counts.append(
-            sum(1 for r in sheet.rows if j < len(r) and isinstance(r[j], str) and find_row(r[j]) is not None)
-        )
+    counts = [
+        sum(1 for r in sheet.rows if j < len(r) and isinstance(r[j], str) and find_row(r[j]) is not None)
+        for j in range(min(width, 4))
+    ]
     if not counts or max(counts) < 4:
         raise _NoBalanceError(
             f"{max(counts, default=0)} rows of an energy balance found, such as 终端消费量 (final consumption)"
@@ -292,9 +291,7 @@ def _is_number(cell: Any) -> bool:
 
 
 def _fuel_of(texts: list[str], where: str) -> str | None:
-    """Return the fuel that the headings of a column name: by Chinese, by English over several lines, below group
-    heads.
-    """
+    """Return the fuel that a heading names: in Chinese, in English over several lines, below a group's head."""
     cleaned = [re.sub(r"[(（\[].*?[)）\]]", "", t).strip() for t in texts]
     chinese = [t for t in cleaned if re.search(r"[\u4e00-\u9fff]", t)]
     english = [t for t in cleaned if t and not re.search(r"[\u4e00-\u9fff]", t)]

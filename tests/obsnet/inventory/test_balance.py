@@ -101,12 +101,19 @@ def test_layouts_and_files(tmp_path, columns, layout, kind):
 def test_any_order_of_columns_and_english_over_three_lines(tmp_path):
     columns = ["natural gas", "other washed coal", "raw coal", "electricity"]
     table = numbers(columns)
-    labels = {r: r for r in ROWS if r not in {"recovered in transformation"}}
-    labels |= {"stock change": "9. Stock Change", "transformation": "Input(-) & Output(+) of Transformation",
-               "sending out": "6. Sending Out to Other Provinces(-)", "trade": "Wholesale,Retail Trade and Hotel,Restaurants",
-               "final consumption": "Total Final Consumption", "residential": "Residential Consumption",
-               "other uses": "Other", "supply": "Total Primary Energy Supply", "total consumption": "Sum of Consumption ",
-               "transport": "Transport, Storage and Post "}  # fmt: skip
+    labels = {r: r for r in ROWS if r != "recovered in transformation"}
+    labels |= {
+        "stock change": "9. Stock Change",
+        "transformation": "Input(-) & Output(+) of Transformation",
+        "sending out": "6. Sending Out to Other Provinces(-)",
+        "trade": "Wholesale,Retail Trade and Hotel,Restaurants",
+        "final consumption": "Total Final Consumption",
+        "residential": "Residential Consumption",
+        "other uses": "Other",
+        "supply": "Total Primary Energy Supply",
+        "total consumption": "Sum of Consumption ",
+        "transport": "Transport, Storage and Post ",
+    }
     rows = cells(table, columns, labels=labels)
     rows[2:4] = [
         ["Item", "", "Other", "", ""],
@@ -125,8 +132,20 @@ def test_any_order_of_columns_and_english_over_three_lines(tmp_path):
 
 def test_a_simple_balance_of_a_city_says_what_it_lacks(tmp_path):
     columns = ["raw coal", "diesel", "electricity"]
-    labels = {k: v for k, v in LABELS_2010.items() if k in {"final consumption", "industry", "transport", "residential",
-                                                           "thermal power", "transformation", "loss"}}  # fmt: skip
+    labels = {
+        k: v
+        for k, v in LABELS_2010.items()
+        if k
+        in {
+            "final consumption",
+            "industry",
+            "transport",
+            "residential",
+            "thermal power",
+            "transformation",
+            "loss",
+        }
+    }
     rows = cells(numbers(columns), columns, labels=labels, title="某市能源平衡简表")
     path = write_text(tmp_path / "city.csv", rows)
     with pytest.raises(FormatError, match="say it with --region"):
