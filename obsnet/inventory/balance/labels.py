@@ -1,6 +1,4 @@
-"""Rows and units of energy balances as the yearbooks print them, in both languages and several generations of
-layout.
-"""
+"""Rows and units of energy balances as the yearbooks print them, in both languages, of several generations."""
 
 from __future__ import annotations
 
@@ -100,10 +98,10 @@ _UNITS: dict[str, dict[str, float]] = {
     "1e4 t": {"万吨": 1.0, "104t": 1.0, "104tn": 1.0, "104tons": 1.0, "10000tons": 1.0, "10000t": 1.0, "10kt": 1.0,
               "吨": 1e-4, "t": 1e-4, "tons": 1e-4, "ton": 1e-4, "kt": 0.1, "千吨": 0.1, "mt": 100.0, "亿吨": 1e4},
     "1e8 m3": {"亿立方米": 1.0, "108m3": 1.0, "108cum": 1.0, "100millionm3": 1.0, "100millioncum": 1.0, "亿m3": 1.0,
-               "万立方米": 1e-4, "万m3": 1e-4, "104m3": 1e-4, "104cum": 1e-4, "立方米": 1e-8, "m3": 1e-8, "百万立方米": 1e-2,
-               "千立方米": 1e-5},
-    "1e10 kJ": {"百亿千焦": 1.0, "1010kj": 1.0, "10billionkj": 1.0, "gj": 1e-4, "吉焦": 1e-4, "百万千焦": 1e-4, "tj": 0.1,
-                "万吉焦": 1.0, "太焦": 0.1, "pj": 100.0},
+               "万立方米": 1e-4, "万m3": 1e-4, "104m3": 1e-4, "104cum": 1e-4, "立方米": 1e-8, "m3": 1e-8,
+               "百万立方米": 1e-2, "千立方米": 1e-5},
+    "1e10 kJ": {"百亿千焦": 1.0, "1010kj": 1.0, "10billionkj": 1.0, "gj": 1e-4, "吉焦": 1e-4, "百万千焦": 1e-4,
+                "tj": 0.1, "万吉焦": 1.0, "太焦": 0.1, "pj": 100.0},
     "1e8 kWh": {"亿千瓦时": 1.0, "亿千瓦小时": 1.0, "108kwh": 1.0, "100millionkwh": 1.0, "亿kwh": 1.0, "万千瓦时": 1e-4,
                 "104kwh": 1e-4, "mwh": 1e-5, "兆瓦时": 1e-5, "千瓦时": 1e-8, "kwh": 1e-8, "gwh": 1e-2, "twh": 10.0},
     "1e4 tce": {"万吨标煤": 1.0, "万吨标准煤": 1.0, "104tce": 1.0, "10000tce": 1.0,
