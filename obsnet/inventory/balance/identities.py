@@ -25,7 +25,15 @@ from obsnet.inventory.balance.labels import ROWS
 from obsnet.inventory.balance.read import Balance
 from obsnet.inventory.factors.fuels import fuels
 
-__all__ = ["IDENTITIES", "TOLERANCE", "check_balance", "coverage", "negative_activity", "sign_faults"]
+__all__ = [
+    "IDENTITIES",
+    "TOLERANCE",
+    "check_balance",
+    "coverage",
+    "identity_sides",
+    "negative_activity",
+    "sign_faults",
+]
 
 TOLERANCE = 0.05  # of the printed unit
 _ROUNDING = 1e-9  # binary fractions of printed decimals
@@ -62,7 +70,7 @@ def check_balance(balance: Balance, tolerance: float = TOLERANCE) -> Any:
     table = balance.table
     single = [f for f in table.columns if fuels()[f].kind != "total"]
     for name in IDENTITIES[:6]:
-        sides = _sides(table[single], name)
+        sides = identity_sides(table[single], name)
         if sides is None:
             continue
         row, expected = sides
@@ -105,7 +113,7 @@ def _gaps(
     ]
 
 
-def _sides(table: Any, name: str) -> tuple[str, Any] | None:
+def identity_sides(table: Any, name: str) -> tuple[str, Any] | None:
     """Return the row an identity is about and what it should be; None where rows are missing."""
 
     def row(label: str) -> Any:

@@ -102,6 +102,10 @@ class FactorBook:
         self.stand_in = {find_fuel(k).name: find_fuel(v).name for k, v in (stand_in or {}).items()}
         frame = pd.concat([*tables, package[~package["edition"].isin(first)]], ignore_index=True)
         self.frame = frame
+        self._ipcc = {
+            (r["quantity"], r["item"]): factor_of(r)
+            for r in package[package["edition"] == "ipcc2006"].to_dict("records")
+        }
         self._rows: dict[tuple[str, str, str], list[Factor]] = {}
         for row in frame[frame["edition"].isin(self.order)].to_dict("records"):
             self._rows.setdefault((row["edition"], row["quantity"], row["item"]), []).append(factor_of(row))
@@ -179,7 +183,7 @@ class FactorBook:
                 f"another fuel stand for it (--stand-in '{entry.name}=bituminous coal'); there are {', '.join(have)}"
             )
         value, parts, mixed = taken
-        sd, borrowed = self._uncertainty(entry, parts, year, region)
+        sd, borrowed = self._uncertainty(entry, parts)
         unit = f"t CO2/{entry.unit}"
         return ChosenFactor(value, unit, sd, parts, (*notes, *mixed, *borrowed))
 
@@ -239,29 +243,19 @@ class FactorBook:
         )
         return 1e-6 * calorific.value * per_energy * oxidation.value, parts, mixed
 
-    def _uncertainty(
-        self, fuel: Fuel, parts: Sequence[Factor], year: int | str | None, region: str
-    ) -> tuple[float, tuple[str, ...]]:
+    def _uncertainty(self, fuel: Fuel, parts: Sequence[Factor]) -> tuple[float, tuple[str, ...]]:
         """Return the relative sd of a product of parts; where nobody states one, that of IPCC 2006's rows, said so."""
         stated = [p.sd for p in parts if math.isfinite(p.sd)]
         telling = [p for p in parts if p.quantity != "oxidation"]
         if stated and all(math.isfinite(p.sd) for p in telling):
             return math.sqrt(sum(s * s for s in stated)), ()
-        names = {
-            fuel.name,
-            self.stand_in.get(fuel.name, fuel.name),
-            *({"bituminous coal"} if fuel.kind == "coal" else ()),
-        }
+        names = [fuel.name, self.stand_in.get(fuel.name, fuel.name)]
+        names += ["bituminous coal"] if fuel.kind == "coal" else []
         lent = []
         for quantity in ("ncv", "co2 per energy"):
-            rows = self.frame[
-                (self.frame["edition"] == "ipcc2006")
-                & (self.frame["quantity"] == quantity)
-                & self.frame["item"].isin(names)
-            ]
-            exact = rows[rows["item"] == fuel.name]
-            chosen = (exact if len(exact) else rows).to_dict("records")
-            lent += [f for f in (factor_of(r) for r in chosen[:1]) if math.isfinite(f.sd)]
+            row = next((self._ipcc[quantity, n] for n in names if (quantity, n) in self._ipcc), None)
+            if row is not None and math.isfinite(row.sd):
+                lent.append(row)
         if not lent:
             return math.nan, ()
         keys = ", ".join(f.key for f in lent)

@@ -55,6 +55,8 @@ _UNITS: dict[str, dict[str, float]] = {
     "emission": {"t CO2/t": 1.0, "kg CH4/head": 1.0, "kg CH4/ha": 1.0, "m3 CH4/t": 1.0, "kg CH4/t": 1.0},
     "methane correction": {"1": 1.0},
     "degradable carbon": {"t C/t": 1.0},
+    "dissimilated share": {"1": 1.0},
+    "decay rate": {"1/a": 1.0},
     "methane capacity": {"kg CH4/kg BOD": 1.0, "kg CH4/kg COD": 1.0},
 }  # fmt: skip
 _BY_VOLUME = {
