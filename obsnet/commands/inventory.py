@@ -1,6 +1,4 @@
-"""``obsnet inventory``: from energy balances and activities to an inventory, its uncertainty, its trace and a
-gridded prior.
-"""
+"""``obsnet inventory``: balances and activities to an inventory, its uncertainty, its trace, a gridded prior."""
 
 from __future__ import annotations
 
@@ -20,6 +18,9 @@ app = Group(
         "compile": "obsnet.commands.inventory:compile_",
         "check": "obsnet.commands.inventory:check",
         "trace": "obsnet.commands.inventory:trace",
+        "uncertainty": "obsnet.commands.inventory_uncertainty:uncertainty",
+        "keycategories": "obsnet.commands.inventory_uncertainty:keycategories",
+        "recalculate": "obsnet.commands.inventory_uncertainty:recalculate",
     },
 )
 Languages = Literal["en", "zh"]
@@ -127,7 +128,7 @@ class CheckOptions(Options):
     """Which file."""
 
     files: Annotated[list[Path], Flag(positional=True)] = Field(
-        description="energy balances, CEADs workbooks, daily data, inventories of the contract; what each is, is found out"
+        description="energy balances, CEADs workbooks, daily data, inventories; what each is, is found out"
     )
     region: str | None = Field(None, description="of a balance whose title does not say it")
     year: int | None = Field(None, description="of a balance whose title does not say it")

@@ -99,6 +99,7 @@ def compile_inventory(
     seen: set[tuple[str, int]] = set()
     left_out = list(exclude)
     lines, reference, notes = [], [], [book.describe(), *book.notes]
+    lent: set[str] = set()
     for balance in balances:
         key = (balance.region, balance.year)
         if key in seen:
@@ -113,6 +114,7 @@ def compile_inventory(
         reference.append((balance.region, str(balance.year), total / 1e6, ra["reference"] / 1e6, ra["difference"],
                           ra["reference_by_rows"] / 1e6, ra["difference_by_rows"]))  # fmt: skip
         notes += [n for f in factors.values() for n in f.notes] + list(balance.notes)
+        lent |= {fuel for fuel, f in factors.items() if f.lent}
     if left_out:
         notes.append(f"fuels left out: {', '.join(left_out)}")
     alone = balances[0] if len(balances) == 1 else None
@@ -145,6 +147,8 @@ def compile_inventory(
         "reference_by_rows",
         "difference_by_rows",
     ]
+    if activity_sd is not None and lent:
+        notes.append(f"uncertainty borrowed from IPCC 2006, own rows state none: {', '.join(sorted(lent))}")
     if activity_sd is None:
         notes.append("no uncertainty stated: say the relative sd of activities with --activity-sd")
     return Compiled(inventory, frame, pd.DataFrame(reference, columns=names), tuple(dict.fromkeys(notes)))

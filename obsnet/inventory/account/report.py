@@ -14,7 +14,15 @@ from obsnet.inventory.books import write_rows
 from obsnet.inventory.words import CHINESE, Language
 from obsnet.regions import region_name
 
-__all__ = ["compiled_data", "compiled_lines", "named_region", "read_trace", "trace_lines", "write_compiled"]
+__all__ = [
+    "compiled_data",
+    "compiled_lines",
+    "named_region",
+    "read_edition",
+    "read_trace",
+    "trace_lines",
+    "write_compiled",
+]
 
 _ZH = {"sectoral": "部门法", "reference": "参考法", "difference": "差异", "reference_by_rows": "参考法(按分项)",
        "difference_by_rows": "差异(按分项)", "emission": "排放量", "emission_unit": "排放单位", "activity": "活动数据",
@@ -85,6 +93,15 @@ def read_trace(path: str | Path) -> Any:
     for column in ("cell", "note", "row"):
         frame[column] = ["" if pd.isna(v) else str(v) for v in frame[column]]
     return frame
+
+
+def read_edition(path: Path) -> tuple[Any, Any]:
+    """Return an inventory, and its trace where trace.csv lies beside it; `path` is the table or its folder."""
+    from obsnet.inventory.table import read_inventory
+
+    table = path / "inventory.csv" if path.is_dir() else path
+    beside = table.with_name("trace.csv")
+    return read_inventory(table), read_trace(beside) if beside.is_file() else None
 
 
 def _code(name: str, find: Any) -> str:

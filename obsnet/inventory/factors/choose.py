@@ -37,7 +37,9 @@ class ChosenFactor:
     parts : tuple of Factor
         One row, or calorific value, carbon and oxidation.
     notes : tuple of str
-        What was chosen on the way: a stand-in, a part from another edition, an uncertainty borrowed.
+        What was chosen on the way: a stand-in, a part from another edition.
+    lent : str
+        Keys of the rows whose uncertainty was borrowed, where the own rows state none.
     """
 
     value: float
@@ -45,6 +47,7 @@ class ChosenFactor:
     sd: float
     parts: tuple[Factor, ...]
     notes: tuple[str, ...] = ()
+    lent: str = ""
 
     @property
     def key(self) -> str:
@@ -185,7 +188,7 @@ class FactorBook:
         value, parts, mixed = taken
         sd, borrowed = self._uncertainty(entry, parts)
         unit = f"t CO2/{entry.unit}"
-        return ChosenFactor(value, unit, sd, parts, (*notes, *mixed, *borrowed))
+        return ChosenFactor(value, unit, sd, parts, (*notes, *mixed), borrowed)
 
     def _effective(
         self, name: str, unit: str, year: int | str | None, region: str
@@ -243,12 +246,12 @@ class FactorBook:
         )
         return 1e-6 * calorific.value * per_energy * oxidation.value, parts, mixed
 
-    def _uncertainty(self, fuel: Fuel, parts: Sequence[Factor]) -> tuple[float, tuple[str, ...]]:
+    def _uncertainty(self, fuel: Fuel, parts: Sequence[Factor]) -> tuple[float, str]:
         """Return the relative sd of a product of parts; where nobody states one, that of IPCC 2006's rows, said so."""
         stated = [p.sd for p in parts if math.isfinite(p.sd)]
         telling = [p for p in parts if p.quantity != "oxidation"]
         if stated and all(math.isfinite(p.sd) for p in telling):
-            return math.sqrt(sum(s * s for s in stated)), ()
+            return math.sqrt(sum(s * s for s in stated)), ""
         names = [fuel.name, self.stand_in.get(fuel.name, fuel.name)]
         names += ["bituminous coal"] if fuel.kind == "coal" else []
         lent = []
@@ -257,9 +260,9 @@ class FactorBook:
             if row is not None and math.isfinite(row.sd):
                 lent.append(row)
         if not lent:
-            return math.nan, ()
+            return math.nan, ""
         keys = ", ".join(f.key for f in lent)
-        return math.sqrt(sum(f.sd**2 for f in lent)), (f"uncertainty of {fuel.name} borrowed from {keys}",)
+        return math.sqrt(sum(f.sd**2 for f in lent)), keys
 
 
 def _region_rank(found: str, wanted: str) -> int:

@@ -133,7 +133,7 @@ def test_uncertainty_of_ipcc_is_of_its_95_percent_interval():
     ncv, energy = (30.5 - 19.9) / 2 / 25.8 / 1.959964, (99700 - 89500) / 2 / 94600 / 1.959964
     assert found.sd == pytest.approx(math.hypot(ncv, energy), rel=1e-6)
     lent = FactorBook().effective("diesel", 2007)
-    assert any("borrowed from ipcc2006/ncv/diesel" in n for n in lent.notes)
+    assert "ipcc2006/ncv/diesel" in lent.lent
     assert math.isfinite(lent.sd)
 
 
