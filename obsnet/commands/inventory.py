@@ -10,7 +10,7 @@ from pydantic import Field
 from obsnet.command import Flag, Group, Shown, command
 from obsnet.config import Options
 
-__all__ = ["Languages", "app", "check", "compile_", "trace"]
+__all__ = ["Languages", "app", "check", "compare", "compile_", "trace"]
 
 app = Group(
     "Bottom-up inventories: compile, check, trace, uncertainty, compare, grid.",
@@ -18,6 +18,7 @@ app = Group(
         "compile": "obsnet.commands.inventory:compile_",
         "check": "obsnet.commands.inventory:check",
         "trace": "obsnet.commands.inventory:trace",
+        "compare": "obsnet.commands.inventory:compare",
         "uncertainty": "obsnet.commands.inventory_uncertainty:uncertainty",
         "keycategories": "obsnet.commands.inventory_uncertainty:keycategories",
         "recalculate": "obsnet.commands.inventory_uncertainty:recalculate",
@@ -156,3 +157,37 @@ def check(options: CheckOptions) -> Shown:
         write_rows(found.findings, options.out, options.language)
         notes.append(f"written: {options.out}")
     return Shown(found.data(), found.lines(), notes)
+
+
+class CompareOptions(Options):
+    """Which sources."""
+
+    sources: Annotated[list[str], Flag(positional=True)] = Field(
+        description="workbooks, inventory.csv, ceads-2019, tables with a column a year, netCDF; NAME=FILE"
+    )
+    period: str | None = Field(None, description="only this year")
+    gas: str = Field("CO2", description="formula")
+    category: str = Field("total", description="total, or a code")
+    terminology: Literal["IPCC2006", "CRT2023"] = Field("IPCC2006", description="of the category")
+    substance: str | None = Field(None, description="of a netCDF that does not state it")
+    units: str | None = Field(None, description="of a netCDF that does not state them")
+    basis: Literal["substance", "carbon"] | None = Field(None, description="whose mass a netCDF gives")
+    out: Path | None = Field(None, description="CSV")
+    language: Languages = Field("en", description="of headings and names")
+
+
+@command("obsnet.commands.inventory:CompareOptions")
+def compare(options: CompareOptions) -> Shown:
+    """Put inventories side by side, with the spread between them."""
+    from obsnet.inventory.sources.listing import compare_files, comparison_data, comparison_lines
+
+    grid = options.model_dump(include={"substance", "units", "basis"}, exclude_none=True)
+    what = options.model_dump(include={"period", "gas", "category", "terminology"})
+    found = compare_files(options.sources, grid, **what)
+    notes = list(found.notes)
+    if options.out is not None:
+        from obsnet.inventory.books import write_rows
+
+        write_rows(found.table, options.out, options.language)
+        notes.append(f"written: {options.out}")
+    return Shown(comparison_data(found), comparison_lines(found, options.language), notes)
