@@ -9,8 +9,9 @@ from pydantic import Field
 
 from obsnet.command import Flag, Group, Shown, command
 from obsnet.config import Options
+from obsnet.inventory.prior.options import GridOptions
 
-__all__ = ["Languages", "app", "check", "compare", "compile_", "trace"]
+__all__ = ["Languages", "app", "check", "compare", "compile_", "grid", "trace"]
 
 app = Group(
     "Bottom-up inventories: compile, check, trace, uncertainty, compare, grid.",
@@ -19,6 +20,7 @@ app = Group(
         "check": "obsnet.commands.inventory:check",
         "trace": "obsnet.commands.inventory:trace",
         "compare": "obsnet.commands.inventory:compare",
+        "grid": "obsnet.commands.inventory:grid",
         "uncertainty": "obsnet.commands.inventory_uncertainty:uncertainty",
         "keycategories": "obsnet.commands.inventory_uncertainty:keycategories",
         "recalculate": "obsnet.commands.inventory_uncertainty:recalculate",
@@ -191,3 +193,15 @@ def compare(options: CompareOptions) -> Shown:
         write_rows(found.table, options.out, options.language)
         notes.append(f"written: {options.out}")
     return Shown(comparison_data(found), comparison_lines(found, options.language), notes)
+
+
+@command("obsnet.inventory.prior.options:GridOptions")
+def grid(options: GridOptions) -> Shown:
+    """Spread provincial totals over a grid: plants at their places, the rest by a proxy, mass kept per province."""
+    from obsnet.inventory.prior.listing import grid_lines
+    from obsnet.inventory.prior.run import run_prior
+
+    rows, notes = run_prior(options)
+    return Shown(
+        {"totals": rows, "unit": "Mt", "notes": notes}, grid_lines(rows), [*notes, f"written: {options.out}"]
+    )

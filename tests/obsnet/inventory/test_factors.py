@@ -73,7 +73,7 @@ def test_clinker_is_recomputed():
         ),
         ("co2 per energy,raw coal,26,t CO2/TJ,,,,,\n", RangeError, "outside"),  # carbon given as CO2
     ],
-)  # fmt: skip
+)
 def test_faulty_tables(tmp_path, rows, error, said):
     with pytest.raises(error, match=said):
         read_factors(table(tmp_path, rows))

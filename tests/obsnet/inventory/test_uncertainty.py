@@ -83,8 +83,10 @@ def test_command(worked):
 
 def test_chinese_headings(tmp_path):
     path = tmp_path / "zh.csv"
-    text = WORKED.replace("category,gas,base,current,activity_uncertainty,factor_uncertainty",
-                          "类别,气体,基年,当年,活动数据不确定性,排放因子不确定性")  # fmt: skip
+    text = WORKED.replace(
+        "category,gas,base,current,activity_uncertainty,factor_uncertainty",
+        "类别,气体,基年,当年,活动数据不确定性,排放因子不确定性",
+    )
     path.write_text(text, encoding="gbk")
     assert approach1_table(read_two_years(path)).uncertainty == pytest.approx(6.7427, abs=5e-5)
 
