@@ -17,6 +17,7 @@ from typing import Any
 from obsnet.constants import SECONDS_PER_YEAR, species
 from obsnet.errors import FormatError, RangeError, SchemaError, nearest
 from obsnet.inventory.period import read_period
+from obsnet.inventory.spelling import read_contract
 from obsnet.units import conversion_factor
 
 __all__ = ["COLUMNS", "builtin", "check_inventory", "mole_rate", "per_year", "read_inventory"]
@@ -66,7 +67,8 @@ def read_inventory(path: str | Path, *, gas: str | None = None) -> Any:
     Parameters
     ----------
     path : path
-        CSV, UTF-8 (with or without a byte order mark), or the name of a built-in one.
+        CSV, UTF-8 (with or without a byte order mark) or GB 18030, headings English or Chinese (then provinces by
+        their Chinese names too), or the name of a built-in one.
     gas : str, optional
         Keep this gas only.
 
@@ -82,15 +84,11 @@ def read_inventory(path: str | Path, *, gas: str | None = None) -> Any:
     SchemaError, RangeError, UnitError
         See `check_inventory`.
     """
-    import pandas as pd
-
     if str(path) in _BUILTIN:
         return builtin(str(path))
     path = Path(path)
     try:
-        frame = pd.read_csv(
-            path, dtype={"region": str, "period": str}, encoding="utf-8-sig", skipinitialspace=True
-        )
+        frame = read_contract(path)
     except FileNotFoundError:
         raise FormatError(f"{path}: no such inventory; built in: {', '.join(_BUILTIN)}") from None
     except (ValueError, UnicodeDecodeError) as error:

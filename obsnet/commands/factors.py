@@ -1,0 +1,157 @@
+"""``obsnet factors``: look up, compare, check; average and solve factors of electricity."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from obsnet.command import Flag, Group, Shown, command
+from obsnet.config import Options
+
+__all__ = ["app", "check", "conflicts", "electricity", "network", "query"]
+
+app = Group(
+    "Emission factors with source, page and edition: look up, compare, check.",
+    {
+        "query": "obsnet.commands.factors:query",
+        "conflicts": "obsnet.commands.factors:conflicts",
+        "check": "obsnet.commands.factors:check",
+        "electricity": "obsnet.commands.factors:electricity",
+        "network": "obsnet.commands.factors:network",
+    },
+)
+
+
+class QueryOptions(Options):
+    """Which factors."""
+
+    item: Annotated[str | None, Flag(positional=True)] = Field(
+        None, description="fuel or activity, English or Chinese, or a part of its name"
+    )
+    quantity: str | None = Field(
+        None, description="such as ncv, carbon, oxidation, effective, electricity, gwp100"
+    )
+    region: str | None = Field(None, description="province, grid or China")
+    year: int | None = Field(None, description="of the factor")
+    edition: str | None = Field(None, description="such as gbt32151 or ipcc2006")
+    gas: str | None = Field(None, description="formula")
+    factors: Path | None = Field(None, description="a table of your own, looked through too")
+    language: Literal["en", "zh"] = Field("en", description="of the headings")
+    out: Path | None = Field(None, description="CSV to write")
+
+
+@command("obsnet.commands.factors:QueryOptions")
+def query(options: QueryOptions) -> Shown:
+    """List the factors that fit, with source and page."""
+    from obsnet.inventory.factors.listing import factor_lines, factors_with
+    from obsnet.inventory.factors.table import query as find
+
+    wanted = options.model_dump(include={"item", "quantity", "region", "year", "edition", "gas"})
+    found = find(factors_with(options.factors), **wanted)
+    return Shown(
+        found.to_dict("records"), factor_lines(found), _written(found, options.out, options.language)
+    )
+
+
+class ConflictOptions(Options):
+    """Which differences."""
+
+    tolerance: float = Field(0.05, ge=0, description="spread over the mean below which editions agree")
+    factors: Path | None = Field(None, description="a table of your own, compared too")
+    language: Literal["en", "zh"] = Field("en", description="of the headings")
+    out: Path | None = Field(None, description="CSV to write")
+
+
+@command("obsnet.commands.factors:ConflictOptions")
+def conflicts(options: ConflictOptions) -> Shown:
+    """List fuels and activities whose editions differ, widest first."""
+    from obsnet.inventory.factors.listing import conflict_lines, factors_with
+    from obsnet.inventory.factors.table import conflicts as find
+
+    found = find(factors_with(options.factors), options.tolerance)
+    return Shown(
+        found.to_dict("records"), conflict_lines(found), _written(found, options.out, options.language)
+    )
+
+
+class CheckOptions(Options):
+    """Which table."""
+
+    file: Annotated[Path, Flag(positional=True)] = Field(description="factor table, CSV or workbook")
+
+
+@command("obsnet.commands.factors:CheckOptions")
+def check(options: CheckOptions) -> Shown:
+    """Check a factor table of your own: units, physical bands, derived values."""
+    from obsnet.inventory.factors.table import read_factors
+
+    found = read_factors(options.file)
+    line = (
+        f"{options.file}: good; {len(found)} factors, editions {', '.join(dict.fromkeys(found['edition']))}"
+    )
+    return Shown(found.to_dict("records"), [line], found.attrs["notes"])
+
+
+class ElectricityOptions(Options):
+    """Whose consumption."""
+
+    weights: Path = Field(
+        description="consumption: columns region, month, value in 1e8 kWh (地区, 月份, 用电量)"
+    )
+    year: int | None = Field(None, description="of the factors; by default that of the consumption")
+    kind: Literal["average", "market-excluded", "fossil", "footprint"] = Field(
+        "average", description="which quantity; provinces are announced for the average alone"
+    )
+    language: Literal["en", "zh"] = Field("en", description="of the headings")
+    out: Path | None = Field(None, description="CSV to write")
+
+
+@command("obsnet.commands.factors:ElectricityOptions")
+def electricity(options: ElectricityOptions) -> Shown:
+    """Average the announced provincial electricity factors by consumption."""
+    from obsnet.inventory.factors.electricity import consumption_average_of_file
+    from obsnet.inventory.factors.listing import average_data, average_lines
+
+    found = consumption_average_of_file(options.weights, year=options.year, kind=options.kind)
+    notes = [*found.notes, *_written(found.table, options.out, options.language)]
+    return Shown(average_data(found), average_lines(found), notes)
+
+
+class NetworkOptions(Options):
+    """Generation and exchange."""
+
+    provinces: Annotated[Path, Flag(positional=True)] = Field(
+        description="region, generation (MWh), emission (t CO2); optional fossil_generation, traded_nonfossil"
+    )
+    flows: Path | None = Field(None, description="from, to, value (MWh)")
+    language: Literal["en", "zh"] = Field("en", description="of the headings")
+    out: Path | None = Field(None, description="CSV to write")
+
+
+@command("obsnet.commands.factors:NetworkOptions")
+def network(options: NetworkOptions) -> Shown:
+    """Solve the electricity factors of provinces that exchange electricity."""
+    from obsnet.inventory.factors.electricity import network_factors, read_network
+    from obsnet.inventory.factors.listing import network_lines, network_table
+
+    regions, amounts = read_network(options.provinces, options.flows)
+    found = network_factors(**amounts)
+    table = network_table(regions, found)
+    data = {
+        "provinces": table.to_dict("records"),
+        "market_excluded": found.market_excluded,
+        "conservation_residual": found.residual,
+        "unit": "kg CO2/kWh",
+    }
+    return Shown(data, network_lines(table, found), _written(table, options.out, options.language))
+
+
+def _written(table: object, out: Path | None, language: Literal["en", "zh"]) -> list[str]:
+    if out is None:
+        return []
+    from obsnet.inventory.books import write_rows
+
+    write_rows(table, out, language)
+    return [f"written: {out}"]

@@ -1,0 +1,253 @@
+"""Put a province's inventory together: categories and totals of the contract, and the trace of every number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from obsnet.errors import ConfigError, FormatError, nearest
+from obsnet.inventory.account.categories import convert_category
+from obsnet.inventory.account.energy import combustion, reference_approach
+from obsnet.inventory.account.tier1 import read_activities, tier1
+from obsnet.inventory.balance.read import Balance
+from obsnet.inventory.factors.choose import FactorBook
+
+__all__ = ["TRACE_COLUMNS", "Compiled", "compile_inventory", "contract_rows", "trace"]
+
+TRACE_COLUMNS = (
+    "region", "period", "gas", "category", "terminology", "emission", "emission_unit", "item", "activity", "unit",
+    "file", "row", "cell", "factor", "factor_unit", "factor_sd", "factor_key", "factor_source", "note",
+)  # fmt: skip
+_SCALE = {"CO2": (1e6, "Mt"), "CH4": (1e3, "kt"), "N2O": (1e3, "kt")}
+EDITION = "obsnet 1"
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """An inventory and where each of its numbers is from.
+
+    Parameters
+    ----------
+    inventory : pandas.DataFrame
+        The contract of `obsnet.inventory.table`: a row a category and gas, and a row ``total`` a gas.
+    trace : pandas.DataFrame
+        Columns `TRACE_COLUMNS`: an activity row times a factor row a line; a category is the sum of its lines.
+    reference : pandas.DataFrame
+        The reference approach by province: ``region, period, sectoral, reference, difference, reference_by_rows,
+        difference_by_rows``; Mt CO2 and shares.
+    notes : tuple of str
+        The order of factors and all that was chosen.
+    """
+
+    inventory: Any
+    trace: Any
+    reference: Any
+    notes: tuple[str, ...]
+
+
+def compile_inventory(
+    balances: Sequence[Balance],
+    book: FactorBook,
+    *,
+    activities: Iterable[str | Path] = (),
+    exclude: Iterable[str] = (),
+    negative: Literal["ask", "keep", "zero"] = "ask",
+    steel_gases: Literal["ask", "count", "exclude"] = "ask",
+    terminology: Literal["IPCC2006", "CRT2023"] = "IPCC2006",
+    activity_sd: float | None = None,
+    factor_sd: float | None = None,
+    source: str = "",
+) -> Compiled:
+    """Compile the inventory of one or more provinces and years.
+
+    Parameters
+    ----------
+    balances : sequence of Balance
+        No two of one region and year.
+    book : FactorBook
+        Factors in order of precedence.
+    activities : iterable of path
+        Tables for other sources, see `obsnet.inventory.account.tier1.read_activities`.
+    exclude, negative, steel_gases
+        See `obsnet.inventory.account.activity`.
+    terminology : {"IPCC2006", "CRT2023"}
+        Of the categories.
+    activity_sd : float, optional
+        Relative standard deviation of an activity row. Without it the column ``uncertainty`` stays empty: the factors'
+        uncertainty alone would pass for the whole.
+    factor_sd : float, optional
+        Of factors that state none; without it a category that hangs on one has no uncertainty.
+    source : str
+        Who compiled it.
+
+    Returns
+    -------
+    Compiled
+
+    Raises
+    ------
+    ConfigError
+        Two balances of one region and year, negative activity, fuels without factors.
+    """
+    import pandas as pd
+
+    seen: set[tuple[str, int]] = set()
+    left_out = list(exclude)
+    lines, reference, notes = [], [], [book.describe(), *book.notes]
+    lent: set[str] = set()
+    for balance in balances:
+        key = (balance.region, balance.year)
+        if key in seen:
+            raise ConfigError(f"{balance.source}: a second balance of {balance.region} {balance.year}")
+        seen.add(key)
+        rows, factors = combustion(
+            balance, book, exclude=left_out, negative=negative, steel_gases=steel_gases
+        )
+        lines.append(rows)
+        total = float(rows["emission"].sum())
+        ra = reference_approach(balance, factors, total).attrs
+        reference.append((balance.region, str(balance.year), total / 1e6, ra["reference"] / 1e6, ra["difference"],
+                          ra["reference_by_rows"] / 1e6, ra["difference_by_rows"]))  # fmt: skip
+        notes += [n for f in factors.values() for n in f.notes] + list(balance.notes)
+        lent |= {fuel for fuel, f in factors.items() if f.lent}
+    if left_out:
+        notes.append(f"fuels left out: {', '.join(left_out)}")
+    alone = balances[0] if len(balances) == 1 else None
+    for path in activities:
+        table = read_activities(path, alone.region if alone else None, alone.year if alone else None)
+        notes += table.attrs["notes"]
+        periods = sorted({str(b.year) for b in balances}) or sorted(set(table["period"]))[-1:]
+        lines += [tier1(table, book, period) for period in periods]
+    lines = [x for x in lines if len(x)]
+    if not lines:
+        raise ConfigError("nothing to compile: no balance and no activity of the year")
+    frame = _trace(pd.concat(lines, ignore_index=True), terminology)
+    bare = sorted(set(frame[frame["factor_sd"].isna()]["item"]))
+    if activity_sd is not None and bare:
+        said = (
+            "no uncertainty of theirs is known"
+            if factor_sd is None
+            else f"relative sd {factor_sd:g} of the user"
+        )
+        notes.append(f"factors without an uncertainty: {', '.join(bare)}: {said}")
+    if factor_sd is not None:
+        frame["factor_sd"] = frame["factor_sd"].fillna(factor_sd)
+    inventory = contract_rows(frame, terminology, activity_sd, source or "compiled with obsnet")
+    names = [
+        "region",
+        "period",
+        "sectoral",
+        "reference",
+        "difference",
+        "reference_by_rows",
+        "difference_by_rows",
+    ]
+    if activity_sd is not None and lent:
+        notes.append(f"uncertainty borrowed from IPCC 2006, own rows state none: {', '.join(sorted(lent))}")
+    if activity_sd is None:
+        notes.append("no uncertainty stated: say the relative sd of activities with --activity-sd")
+    return Compiled(inventory, frame, pd.DataFrame(reference, columns=names), tuple(dict.fromkeys(notes)))
+
+
+def _trace(rows: Any, terminology: str) -> Any:
+    out = rows.copy()
+    out["category"] = [convert_category(c, "IPCC2006", terminology) for c in out["category"]]
+    out["terminology"] = terminology
+    out["emission_unit"] = [f"t {g}" for g in out["gas"]]
+    return out[list(TRACE_COLUMNS)]
+
+
+def contract_rows(lines: Any, terminology: str, activity_sd: float | None, source: str) -> Any:
+    """Add lines of a trace up to rows of the inventory contract.
+
+    Parameters
+    ----------
+    lines : pandas.DataFrame
+        Columns `TRACE_COLUMNS`.
+    terminology : str
+        Of the categories.
+    activity_sd : float, optional
+        Relative sd of every activity row, independent between rows.
+    source : str
+        Column of the contract.
+
+    Notes
+    -----
+    Lines of one factor share its error: their emissions add up before the factor's relative sd is applied, in a
+    category and in the total alike.
+    """
+    import pandas as pd
+
+    from obsnet.inventory.table import COLUMNS
+
+    out = []
+    for (region, period, gas), group in lines.groupby(["region", "period", "gas"], sort=False):
+        scale, unit = _SCALE[gas]
+        parts = [*group.groupby("category", sort=True), ("total", group)]
+        for category, part in parts:
+            value = float(part["emission"].sum())
+            spread = math.nan if activity_sd is None else _relative_sd(part, activity_sd)
+            out.append(
+                (region, period, gas, category, terminology, value / scale, unit, spread, source, EDITION)
+            )
+    return pd.DataFrame(out, columns=list(COLUMNS))
+
+
+def _relative_sd(part: Any, activity_sd: float) -> float:
+    """Return the relative sd of a sum of activity x factor with factors shared; NaN where a factor states none."""
+    total = float(part["emission"].sum())
+    shared = part.groupby("factor_key").agg(emission=("emission", "sum"), sd=("factor_sd", "first"))
+    counted = shared[shared["emission"].abs() > 1e-3 * abs(total)]
+    if counted["sd"].isna().any() or total == 0.0:
+        return math.nan
+    variance = float(((shared["emission"] * shared["sd"].fillna(0.0)) ** 2).sum())
+    variance += activity_sd**2 * float((part["emission"] ** 2).sum())
+    return float(np.sqrt(variance)) / abs(total)
+
+
+def trace(
+    lines: Any,
+    *,
+    region: str | None = None,
+    period: str | None = None,
+    gas: str | None = None,
+    category: str | None = None,
+) -> Any:
+    """Return the lines behind a number: every activity row and factor row that it is the sum of.
+
+    Parameters
+    ----------
+    lines : pandas.DataFrame
+        Columns `TRACE_COLUMNS`.
+    region, period, gas, category : str, optional
+        Which number; ``total`` or a category with all below it (``1.A`` holds ``1.A.2``).
+
+    Raises
+    ------
+    FormatError
+        No such number; says what there is.
+    """
+    from obsnet.inventory.words import find_region
+
+    out = lines
+    if region is not None:
+        code = region if region in set(out["region"]) else find_region(region)
+        out = out[out["region"] == code]
+    for column, wanted in (("period", period), ("gas", gas)):
+        if wanted is not None:
+            out = out[out[column].astype(str).str.upper() == str(wanted).upper()]
+    if category not in {None, "total"}:
+        out = out[(out["category"] == category) | out["category"].str.startswith(f"{category}.")]
+    if out.empty:
+        there = sorted(set(lines["category"]))
+        raise FormatError(
+            f"no line for {region or 'any region'}, {period or 'any period'}, {gas or 'any gas'}, "
+            f"{category or 'any category'}"
+            f"{nearest(str(category), there)}"
+        )
+    return out.reset_index(drop=True)

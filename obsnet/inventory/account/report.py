@@ -1,0 +1,156 @@
+"""A compiled inventory as files and as lines for people, in English and Chinese."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from obsnet.errors import RegionError
+from obsnet.inventory.account.categories import category_name
+from obsnet.inventory.account.compile import Compiled
+from obsnet.inventory.books import write_rows
+from obsnet.inventory.words import CHINESE, Language
+from obsnet.regions import region_name
+
+__all__ = [
+    "compiled_data",
+    "compiled_lines",
+    "named_region",
+    "read_edition",
+    "read_trace",
+    "trace_lines",
+    "write_compiled",
+]
+
+_ZH = {"sectoral": "部门法", "reference": "参考法", "difference": "差异", "reference_by_rows": "参考法(按分项)",
+       "difference_by_rows": "差异(按分项)", "emission": "排放量", "emission_unit": "排放单位", "activity": "活动数据",
+       "file": "文件", "row": "行", "cell": "单元格", "factor": "排放因子", "factor_unit": "因子单位",
+       "factor_sd": "因子相对标准差", "factor_key": "因子编号", "factor_source": "因子来源"}  # fmt: skip
+
+
+def named_region(code: str, language: Language = "en") -> str:
+    """Return the name of a province, or a user's own key as it stands."""
+    try:
+        return region_name(code, language)
+    except RegionError:
+        return code
+
+
+def write_compiled(made: Compiled, out: Path, language: Language = "en") -> list[Path]:
+    """Write inventory.csv, trace.csv and reference.csv into a folder.
+
+    In Chinese the headings are Chinese and provinces are written by name; `obsnet.inventory.table.read_inventory`
+    and the commands read both.
+    """
+    written = []
+    for name, frame in (("inventory", made.inventory), ("trace", made.trace), ("reference", made.reference)):
+        path = out / f"{name}.csv"
+        write_rows(_localised(frame, language), path, language)
+        written.append(path)
+    return written
+
+
+def _localised(frame: Any, language: Language) -> Any:
+    if language == "en":
+        return frame
+    named = frame.assign(region=[named_region(r, "zh") for r in frame["region"]])
+    # The contract's own headings keep their usual Chinese; the rest is of the trace.
+    return named.rename(columns={k: v for k, v in _ZH.items() if k in frame.columns})
+
+
+def read_trace(path: str | Path) -> Any:
+    """Read a trace.csv in either language.
+
+    Raises
+    ------
+    FormatError
+        Not a trace: columns missing.
+    """
+    import pandas as pd
+
+    from obsnet.errors import FormatError
+    from obsnet.inventory.account.compile import TRACE_COLUMNS
+    from obsnet.inventory.words import find_region
+
+    path = Path(path)
+    if not path.is_file():
+        raise FormatError(
+            f"{path}: no such file; `obsnet inventory compile` writes trace.csv beside inventory.csv"
+        )
+    frame = pd.read_csv(
+        path, dtype={"region": str, "period": str, "地区": str, "年份": str}, encoding="utf-8-sig"
+    )
+    back = {v: k for k, v in {**CHINESE, **_ZH}.items() if k in TRACE_COLUMNS}
+    frame = frame.rename(columns={c: back.get(c, c) for c in frame.columns})
+    missing = [c for c in TRACE_COLUMNS if c not in frame.columns]
+    if missing:
+        raise FormatError(
+            f"{path}: not a trace, lacks {', '.join(missing)}; give trace.csv of `obsnet inventory compile`"
+        )
+    frame["region"] = [_code(r, find_region) for r in frame["region"]]
+    for column in ("cell", "note", "row"):
+        frame[column] = ["" if pd.isna(v) else str(v) for v in frame[column]]
+    return frame
+
+
+def read_edition(path: Path) -> tuple[Any, Any]:
+    """Return an inventory, and its trace where trace.csv lies beside it; `path` is the table or its folder."""
+    from obsnet.inventory.table import read_inventory
+
+    table = path / "inventory.csv" if path.is_dir() else path
+    beside = table.with_name("trace.csv")
+    return read_inventory(table), read_trace(beside) if beside.is_file() else None
+
+
+def _code(name: str, find: Any) -> str:
+    try:
+        return str(find(name))
+    except RegionError:
+        return name
+
+
+def compiled_data(made: Compiled) -> dict[str, Any]:
+    """Return a compiled inventory for machines."""
+    return {
+        "inventory": made.inventory.to_dict("records"),
+        "reference_approach": made.reference.to_dict("records"),
+        "lines": len(made.trace),
+        "notes": list(made.notes),
+    }
+
+
+def compiled_lines(made: Compiled, language: Language = "en") -> Iterator[str]:
+    """Return a compiled inventory for people."""
+    for (region, period), rows in made.inventory.groupby(["region", "period"], sort=False):
+        yield f"{named_region(region, language)} {period}"
+        for r in rows.to_dict("records"):
+            name = category_name(r["category"], r["terminology"], language)
+            spread = f"  sd {r['uncertainty']:.1%}" if math.isfinite(r["uncertainty"]) else ""
+            yield f"  {r['gas']:<4}{r['category']:<13}{r['value']:>12.4f} {r['unit']}{spread}  {name}"
+        for r in made.reference[
+            (made.reference["region"] == region) & (made.reference["period"] == period)
+        ].to_dict("records"):
+            said = "参考法" if language == "zh" else "reference approach"
+            rows_said = "按分项" if language == "zh" else "by the rows of supply"
+            yield (
+                f"  {said}: {r['reference']:.3f} Mt CO2 ({r['difference']:+.1%}), {rows_said} "
+                f"{r['reference_by_rows']:.3f} "
+                f"({r['difference_by_rows']:+.1%})"
+            )
+
+
+def trace_lines(found: Any, language: Language = "en") -> Iterator[str]:
+    """Return the lines behind a number for people: activity, cell, factor, its page."""
+    for r in found.to_dict("records"):
+        where = f"{Path(str(r['file']).partition(', sheet')[0]).name} {r['cell'] or r['row']}".strip()
+        yield (
+            f"{named_region(r['region'], language)} {r['period']} {r['category']:<12}{r['emission']:>16,.1f} "
+            f"{r['emission_unit']} = "
+            f"{r['activity']:,.6g} {r['unit']} {r['item']} ({r['row']}, {where}) x {r['factor']:.6g} {r['factor_unit']}"
+        )
+        yield f"    {r['factor_key']}: {r['factor_source']}" + (f" [{r['note']}]" if r["note"] else "")
+    sums = found.groupby(["gas", "emission_unit"])["emission"].sum()
+    for (gas, unit), value in sums.items():
+        yield f"{len(found)} lines, {gas}: {value:,.1f} {unit}"

@@ -1,0 +1,1 @@
+"""Energy balances as the yearbooks print them: read, checked, never repaired."""

@@ -1,0 +1,245 @@
+"""Sheets of workbooks and text tables, as rows of cells: xls, xlsx, xlsb, ods, csv in UTF-8 or GB 18030."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import io
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from obsnet.errors import FormatError, RangeError, nearest
+from obsnet.inventory.words import Language, canonical_columns, translated
+
+__all__ = ["Sheet", "cell_name", "number", "read_rows", "read_sheets", "read_text", "write_rows"]
+
+_BOOKS = {".xls", ".xlsx", ".xlsm", ".xlsb", ".ods"}
+_NOTHING = {"", "-", "--", "—", "——", "–", "…", "/", "n.a.", "na", "nan", "none"}
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Cells of one sheet; a text file is one sheet.
+
+    Parameters
+    ----------
+    path : Path
+        Of the file.
+    name : str
+        Of the sheet; empty in a text file.
+    rows : list of list
+        Cells: text, numbers, dates; empty text where there is nothing.
+    notes : tuple of str
+        What had to be assumed to read it.
+    """
+
+    path: Path
+    name: str
+    rows: list[list[Any]]
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def where(self) -> str:
+        """File and sheet, for error texts."""
+        return f"{self.path}, sheet {self.name!r}" if self.name else str(self.path)
+
+
+def read_sheets(path: str | Path, sheets: Iterable[str] | None = None) -> list[Sheet]:
+    """Read the sheets of a workbook, or a text table as one sheet.
+
+    Parameters
+    ----------
+    path : path
+        By its ending: a workbook, else text with commas, semicolons or tabs.
+    sheets : iterable of str, optional
+        Only these.
+
+    Raises
+    ------
+    FormatError
+        No such file or sheet, or not what its ending says.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FormatError(f"{path}: no such file")
+    if path.suffix.lower() not in _BOOKS:
+        text, notes = read_text(path)
+        return [Sheet(path, "", _cells(text, str(path)), notes)]
+    from python_calamine import CalamineWorkbook
+
+    try:
+        book = CalamineWorkbook.from_path(str(path))
+        names = list(book.sheet_names)
+        for name in sheets or ():
+            if name not in names:
+                raise FormatError(f"{path}: no sheet {name!r}{nearest(name, names)}")
+        return [
+            Sheet(path, name, book.get_sheet_by_name(name).to_python())
+            for name in (list(sheets) if sheets else names)
+        ]
+    except FormatError:
+        raise
+    except Exception as error:  # calamine has an exception of its own for each part of each format
+        raise FormatError(f"{path}: cannot be read as a workbook ({str(error).splitlines()[0]})") from error
+
+
+def read_text(path: Path) -> tuple[str, tuple[str, ...]]:
+    """Return the text of a file in UTF-8, with or without a mark, or in GB 18030, which then is said."""
+    data = path.read_bytes()
+    for encoding, note in (("utf-8-sig", ()), ("gb18030", (f"{path.name}: read as GB 18030 (GBK) text",))):
+        try:
+            return data.decode(encoding), note
+        except UnicodeDecodeError:
+            continue
+    raise FormatError(f"{path}: neither UTF-8 nor GB 18030 text")
+
+
+def _cells(text: str, where: str) -> list[list[Any]]:
+    if "\0" in text:
+        raise FormatError(f"{where}: not a text table")
+    head = next((line for line in text.splitlines() if line.strip()), "")
+    mark = max(",;\t", key=head.count) if any(m in head for m in ",;\t") else ","
+    try:
+        rows = list(csv.reader(io.StringIO(text), delimiter=mark, skipinitialspace=True))
+    except csv.Error as error:
+        raise FormatError(f"{where}: not a table ({error})") from error
+    return [list(row) for row in rows]
+
+
+def cell_name(row: int, column: int) -> str:
+    """Return the name of a cell, counted from 0, as a spreadsheet shows it.
+
+    Examples
+    --------
+    >>> cell_name(20, 3), cell_name(0, 27)
+    ('D21', 'AB1')
+    """
+    letters = ""
+    column += 1
+    while column:
+        column, rest = divmod(column - 1, 26)
+        letters = chr(65 + rest) + letters
+    return f"{letters}{row + 1}"
+
+
+def number(cell: Any, where: str = "") -> float | None:
+    """Return the number in a cell; None where the cell is empty or holds a dash.
+
+    Raises
+    ------
+    RangeError
+        Text that is no number.
+
+    Examples
+    --------
+    >>> number(" 1,234.5 "), number("－"), number("１２")
+    (1234.5, None, 12.0)
+    """
+    if isinstance(cell, bool | datetime.date | datetime.time):
+        raise RangeError(f"{where}: {cell} is not a number")
+    if isinstance(cell, int | float):
+        return float(cell)
+    text = unicodedata.normalize("NFKC", str(cell)).strip().replace("−", "-")
+    if text.casefold() in _NOTHING:
+        return None
+    if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", text):
+        text = text.replace(",", "")
+    try:
+        return float(text)
+    except ValueError:
+        raise RangeError(f"{where}: {str(cell).strip()!r} is not a number") from None
+
+
+def read_rows(
+    path: str | Path,
+    required: Sequence[str],
+    optional: Sequence[str] = (),
+    *,
+    numbers: Sequence[str] = (),
+    sheet: str | None = None,
+) -> Any:
+    """Read a table with headings in its first row, Chinese or English, from a workbook or a text file.
+
+    Parameters
+    ----------
+    path : path
+        CSV or workbook; of a workbook the only sheet that has the required columns, unless `sheet` says which.
+    required, optional : sequence of str
+        Columns by our names; see `obsnet.inventory.words`.
+    numbers : sequence of str
+        Those that hold numbers; empty cells become NaN.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns found, under our names; text stripped; ``attrs["notes"]``, ``attrs["rows"]`` (row of the file,
+        from 1).
+
+    Raises
+    ------
+    FormatError
+        Columns missing, no sheet or several that have them.
+    RangeError
+        A cell that should be a number and is not.
+    """
+    import pandas as pd
+
+    found: list[tuple[Sheet, int, dict[str, str]]] = []
+    faults: list[FormatError] = []
+    for one in read_sheets(path, [sheet] if sheet else None):
+        first = next((i for i, row in enumerate(one.rows) if any(str(c).strip() for c in row)), None)
+        if first is None:
+            continue
+        try:
+            found.append((one, first, canonical_columns(one.rows[first], required, one.where, optional)))
+        except FormatError as fault:
+            faults.append(fault)
+    if not found:
+        raise faults[0] if faults else FormatError(f"{path}: an empty table")
+    if len(found) > 1:
+        fitting = ", ".join(repr(one.name) for one, _, _ in found)
+        raise FormatError(f"{path}: several sheets fit ({fitting}); say which one with --sheet")
+    one, first, names = found[0]
+    headings = [str(c) for c in one.rows[first]]
+    places: dict[str, int] = {column: headings.index(heading) for heading, column in names.items()}
+    columns: dict[str, list[Any]] = {c: [] for c in places}
+    rows: list[int] = []
+    for i, row in enumerate(one.rows[first + 1 :], first + 1):
+        if not any(str(c).strip() for c in row):
+            continue
+        rows.append(i + 1)
+        for column, j in places.items():
+            cell = row[j] if j < len(row) else ""
+            if column in numbers:
+                value = number(cell, f"{one.where}: row {i + 1}, column {headings[j]}")
+                columns[column].append(float("nan") if value is None else value)
+            else:
+                columns[column].append(_text(cell))
+    frame = pd.DataFrame(columns)
+    ignored = [h for h in headings if h.strip() and h not in names]
+    notes = list(one.notes) + (
+        [f"{Path(path).name}: columns not used: {', '.join(ignored)}"] if ignored else []
+    )
+    frame.attrs = {"notes": notes, "rows": rows, "where": one.where}
+    return frame
+
+
+def _text(cell: Any) -> str:
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return unicodedata.normalize("NFKC", str(cell)).strip()
+
+
+def write_rows(frame: Any, path: str | Path, language: Language = "en") -> None:
+    """Write a table as CSV, whole or not at all; in Chinese with Chinese headings and the mark Excel looks for."""
+    from obsnet.store import atomic_path
+
+    named = frame.rename(columns=translated(frame.columns, language))
+    with atomic_path(path) as temporary:
+        named.to_csv(
+            temporary, index=False, encoding="utf-8-sig" if language == "zh" else "utf-8", lineterminator="\n"
+        )

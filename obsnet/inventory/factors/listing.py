@@ -1,0 +1,106 @@
+"""Factors as lines for people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from obsnet.inventory.factors.electricity import Averaged, NetworkFactors
+from obsnet.inventory.factors.table import builtin_factors, read_factors
+
+__all__ = [
+    "average_data",
+    "average_lines",
+    "conflict_lines",
+    "factor_lines",
+    "factors_with",
+    "network_lines",
+    "network_table",
+]
+
+
+def factors_with(own: Path | None) -> Any:
+    """Return the package's factors, behind those of a table of the user."""
+    import pandas as pd
+
+    return (
+        builtin_factors()
+        if own is None
+        else pd.concat([read_factors(own), builtin_factors()], ignore_index=True)
+    )
+
+
+def factor_lines(found: Any) -> Iterator[str]:
+    """Return a line a factor, and its source below it."""
+    last = ""
+    for row in found.to_dict("records"):
+        span = ""
+        if math.isfinite(row["low"]) and math.isfinite(row["high"]):
+            span = f" ({row['low']:g} to {row['high']:g})"
+        where = " ".join(str(row[c]) for c in ("region", "year") if row[c])
+        what = f"{row['edition']:<18}{row['quantity']:<28}{row['item']:<26}{where:<24}"
+        yield f"{what}{row['value']:g} {row['unit']}{span}"
+        said = f"    {row['source']}, {row['page']}"
+        if said != last:
+            yield said
+        last = said
+
+
+def conflict_lines(found: Any) -> Iterator[str]:
+    """Return a line a conflict."""
+    for r in found.to_dict("records"):
+        yield (
+            f"{r['spread']:>6.0%}  {r['quantity']:<12}{r['item']:<26}{r['lowest']:.4g} ({r['lowest_edition']}) to "
+            f"{r['highest']:.4g} ({r['highest_edition']}) {r['unit']}"
+        )
+
+
+def average_data(found: Averaged) -> dict[str, Any]:
+    """Return an average of provincial factors for machines."""
+    return {
+        "value": found.value,
+        "unit": "kg CO2/kWh",
+        "kind": found.kind,
+        "year": found.year,
+        "announced_nation": found.nation,
+        "difference": found.value / found.nation - 1.0 if math.isfinite(found.nation) else math.nan,
+        "provinces": found.table.to_dict("records"),
+        "notes": list(found.notes),
+    }
+
+
+def average_lines(found: Averaged) -> Iterator[str]:
+    """Return an average of provincial factors for people."""
+    for row in found.table.to_dict("records"):
+        yield f"{row['name']:<18}{row['consumption']:>10.1f}e8 kWh{row['share']:>8.2%}{row['factor']:>9.4f} kg CO2/kWh"
+    yield f"{found.kind}, {found.year}: {found.value:.4f} kg CO2/kWh over {len(found.table)} provinces"
+    if math.isfinite(found.nation):
+        yield f"announced for the nation: {found.nation:.4f} ({found.value / found.nation - 1:+.2%})"
+
+
+def network_table(regions: list[str], found: NetworkFactors) -> Any:
+    """Return the factors of a network as a table."""
+    import pandas as pd
+
+    from obsnet.regions import PROVINCES
+
+    return pd.DataFrame(
+        {
+            "region": regions,
+            "name": [PROVINCES[r][0] if r in PROVINCES else r for r in regions],
+            "average": found.average,
+            "fossil": found.fossil,
+            "consumption": found.consumption,
+        }
+    )
+
+
+def network_lines(table: Any, found: NetworkFactors) -> Iterator[str]:
+    """Return the factors of a network for people."""
+    for row in table.to_dict("records"):
+        fossil = f"{row['fossil']:.4f}" if math.isfinite(row["fossil"]) else "-"
+        yield f"{row['name']:<18}average {row['average']:.4f}  fossil {fossil}  kg CO2/kWh"
+    yield f"market-excluded, whole network: {found.market_excluded:.4f} kg CO2/kWh"
+    yield f"conservation: consumption x factor over emissions less 1 is {found.residual:.1e}"

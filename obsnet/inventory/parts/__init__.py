@@ -1,0 +1,1 @@
+"""Below the province: cities, plants, one enterprise."""

@@ -1,0 +1,1 @@
+"""From a provincial table to a flux on a grid that sums to it."""

@@ -1,0 +1,191 @@
+"""Point sources: plants by their coordinates, each in the province it stands in or just off whose coast."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from obsnet.errors import FormatError, RangeError, RegionError
+from obsnet.inventory.table import _mass_factor
+from obsnet.typing import Floats, Texts
+
+__all__ = ["SNAP_DEG", "Plants", "place_plants", "read_plants"]
+
+SNAP_DEG = 0.3  # a plant farther from every province than this is offshore
+
+
+@dataclass(frozen=True, eq=False)
+class Plants:
+    """Plants with their province.
+
+    Parameters
+    ----------
+    name : ndarray of str
+        For messages.
+    lat, lon : ndarray, shape (plants,)
+        Degrees.
+    value : ndarray, shape (plants,)
+        kg of the gas a year, or a relative weight (capacity).
+    is_mass : bool
+        Which of the two.
+    region : ndarray of str
+        Adcode, or ``offshore``.
+    notes : tuple of str
+        Plants snapped, offshore, left out; provinces stated that differ.
+    """
+
+    name: Texts
+    lat: Floats
+    lon: Floats
+    value: Floats
+    is_mass: bool
+    region: Texts
+    notes: tuple[str, ...] = ()
+
+
+def read_plants(
+    path: str | Path, *, fuels: Sequence[str] = (), sheet: str | None = None
+) -> tuple[Any, bool, list[str]]:
+    """Read a table of plants.
+
+    Parameters
+    ----------
+    path : path
+        Columns ``latitude, longitude`` and ``value`` with ``unit`` (mass a year) or ``capacity``; optional ``name,
+        item`` (fuel), ``region``. The raw table of the Global Power Plant Database (WRI, CC BY 4.0) is read as it is.
+    fuels : sequence of str
+        Keep plants of these fuels only, where there is a column for it.
+
+    Returns
+    -------
+    frame : pandas.DataFrame
+        ``name, latitude, longitude, value, region``; value in kg a year or as the capacity stands.
+    is_mass : bool
+        Whether values are masses.
+    notes : list of str
+
+    Raises
+    ------
+    FormatError
+        Neither emissions nor capacities, no plant of the fuels.
+    RangeError
+        Coordinates missing, 0 north 0 east, swapped, negative values.
+    """
+    from obsnet.inventory.books import read_rows
+
+    optional = ("name", "item", "region", "value", "unit", "capacity")
+    numbers = ("latitude", "longitude", "value", "capacity")
+    table = read_rows(path, ("latitude", "longitude"), optional, numbers=numbers, sheet=sheet)
+    where, rows = table.attrs["where"], table.attrs["rows"]
+    notes = [n for n in table.attrs["notes"] if "not used" not in n]
+    table["line"] = rows
+    if fuels:
+        if "item" not in table:
+            raise FormatError(f"{where}: no column of fuels to choose {', '.join(fuels)} by")
+        wanted = {f.casefold() for f in fuels}
+        kept = table[[str(f).casefold() in wanted for f in table["item"]]]
+        if kept.empty:
+            there = ", ".join(sorted(set(table["item"]))[:12])
+            raise FormatError(f"{where}: no plant of {', '.join(fuels)}; fuels: {there}")
+        notes.append(f"{Path(path).name}: {len(kept)} of {len(table)} plants, fuel {', '.join(fuels)}")
+        table = kept
+    is_mass = "value" in table and "unit" in table
+    if not is_mass and "capacity" not in table:
+        raise FormatError(f"{where}: plants need value and unit (a mass a year), or capacity")
+    column = "value" if is_mass else "capacity"
+    if is_mass:
+        table = table.assign(
+            value=[v * _mass_factor(str(u)) for v, u in zip(table["value"], table["unit"], strict=True)]
+        )
+    if not is_mass and table[column].isna().any():
+        bare = table[table[column].isna()]
+        named = ", ".join(str(r.get("name") or f"row {r['line']}") for r in bare.head(3).to_dict("records"))
+        notes.append(f"{Path(path).name}: {len(bare)} plants without a capacity are left out: {named}")
+        table = table[table[column].notna()]
+    bad = ~(table[column] >= 0)
+    if bad.any():
+        line = table[bad].iloc[0]
+        raise RangeError(f"{where}: row {line['line']}: {column} is {line[column]}, not a positive number")
+    _check_places(table, where)
+    out = table.assign(value=table[column])
+    for text in ("name", "region"):
+        if text not in out:
+            out[text] = ""
+    return (
+        out[["name", "latitude", "longitude", "value", "region", "line"]].reset_index(drop=True),
+        is_mass,
+        notes,
+    )
+
+
+def _check_places(table: Any, where: str) -> None:
+    lat, lon = table["latitude"].to_numpy(float), table["longitude"].to_numpy(float)
+    for bad, said in (
+        (~(np.isfinite(lat) & np.isfinite(lon)), "no coordinates"),
+        ((lat == 0.0) & (lon == 0.0), "coordinates 0 N 0 E, which is how a missing position is written"),
+        ((np.abs(lat) > 90.0) & (np.abs(lon) <= 90.0), "latitude and longitude swapped"),
+        ((np.abs(lat) > 90.0) | (np.abs(lon) > 360.0), "coordinates outside the globe"),
+    ):
+        if bad.any():
+            line = table[bad].iloc[0]
+            name = f" ({line['name']})" if "name" in table and line["name"] else ""
+            raise RangeError(
+                f"{where}: {int(bad.sum())} of {len(table)} plants have {said}; the first is row {line['line']}{name}: "
+                f"{line['latitude']} N {line['longitude']} E"
+            )
+
+
+def place_plants(frame: Any, is_mass: bool, regions: Any, *, snap_deg: float = SNAP_DEG) -> Plants:
+    """Say in which province each plant stands.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        From `read_plants`.
+    is_mass : bool
+        From there too.
+    regions : geopandas.GeoDataFrame
+        See `obsnet.regions`.
+    snap_deg : float
+        Largest distance to the nearest province; beyond it a plant is offshore.
+    """
+    from obsnet.inventory.words import find_region
+    from obsnet.zonal import OFFSHORE, assign_points
+
+    lat, lon = frame["latitude"].to_numpy(float), frame["longitude"].to_numpy(float)
+    region, distance = assign_points(lat, lon, regions, snap_deg=snap_deg)
+    notes = []
+    snapped = int((distance > 0).sum())
+    if snapped:
+        notes.append(
+            f"{snapped} plants lie off every province and were given to the nearest, up to "
+            f"{np.nanmax(distance):.2f} degrees"
+        )
+    sea = np.flatnonzero(region == OFFSHORE)
+    if sea.size:
+        named = ", ".join(
+            f"{frame['name'][i] or 'row ' + str(frame['line'][i])} ({lat[i]:g} N {lon[i]:g} E)"
+            for i in sea[:3]
+        )
+        notes.append(
+            f"{sea.size} plants are farther than {snap_deg:g} degrees from every province, offshore: {named}"
+        )
+    stated = [(i, str(r)) for i, r in enumerate(frame["region"]) if str(r)]
+    differ = []
+    for i, text in stated:
+        try:
+            code = find_region(text)
+        except RegionError:
+            code = text
+        if code != region[i]:
+            differ.append(i)
+    if differ:
+        notes.append(
+            f"{len(differ)} plants stand in another province than their table says; where they stand is taken"
+        )
+    names = frame["name"].to_numpy(str)
+    return Plants(names, lat, lon, frame["value"].to_numpy(float), is_mass, region, tuple(notes))

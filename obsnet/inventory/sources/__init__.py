@@ -1,0 +1,1 @@
+"""Other inventories beside ours: read, checked for breaks and zeroes, compared."""

@@ -1,0 +1,226 @@
+"""One door for checks: what a file is is found out, then its own checks are run; nothing is repaired."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from obsnet.inventory.account.categories import need_terminology
+from obsnet.inventory.balance.identities import check_balance, negative_activity, sign_faults
+from obsnet.inventory.balance.read import read_balances
+from obsnet.inventory.books import read_sheets
+from obsnet.inventory.sources.ceads import closure, is_ceads, read_ceads, read_ceads_books
+from obsnet.inventory.sources.daily import is_daily, read_daily
+from obsnet.inventory.sources.quality import flag_series
+from obsnet.inventory.table import _mass_factor, read_inventory
+
+__all__ = ["Checked", "check_files"]
+
+_COLUMNS = ["file", "region", "period", "check", "where", "value", "expected", "gap", "unit", "text"]
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """Findings on files.
+
+    Parameters
+    ----------
+    findings : pandas.DataFrame
+        ``file, region, period, check, where, value, expected, gap, unit, text``.
+    counts : dict of str to (int, int)
+        Findings and cells looked at, by check.
+    notes : tuple of str
+        What was read how.
+    """
+
+    findings: Any
+    counts: dict[str, tuple[int, int]]
+    notes: tuple[str, ...]
+
+    def data(self) -> dict[str, Any]:
+        """Return all for machines."""
+        counts = {k: {"found": a, "checked": b} for k, (a, b) in self.counts.items()}
+        return {"findings": self.findings.to_dict("records"), "counts": counts, "notes": list(self.notes)}
+
+    def lines(self) -> Iterator[str]:
+        """Return all for people."""
+        for row in self.findings.to_dict("records"):
+            yield f"{Path(str(row['file'])).name}: {row['region']} {row['period']} {row['check']}: {row['text']}"
+        for name, (found, looked) in self.counts.items():
+            yield f"{name}: {found} of {looked}"
+
+
+def check_files(
+    files: Sequence[Path],
+    *,
+    region: str | None = None,
+    year: int | None = None,
+    sheet: str | None = None,
+    signs: Any = "printed",
+    tolerance: float = 0.05,
+) -> Checked:
+    """Check energy balances, CEADs workbooks, daily data and inventories of the contract.
+
+    Parameters
+    ----------
+    files : sequence of path
+        Of any of these kinds; CEADs workbooks are checked together, since a break shows between years.
+    region, year, sheet, signs
+        For balances, see `obsnet.inventory.balance.read.read_balances`.
+    tolerance : float
+        Of identities, in the printed unit.
+
+    Returns
+    -------
+    Checked
+    """
+    import pandas as pd
+
+    rows: list[tuple[Any, ...]] = []
+    counts: dict[str, tuple[int, int]] = {}
+    notes: list[str] = []
+    books = []
+
+    def add(name: str, found: int, looked: int) -> None:
+        a, b = counts.get(name, (0, 0))
+        counts[name] = (a + found, b + looked)
+
+    for path in map(Path, files):
+        if path.suffix.lower() in {".xls", ".xlsx", ".xlsm", ".xlsb", ".ods"}:
+            opened = read_sheets(path)
+            if is_ceads(opened):
+                books.append(read_ceads(path, opened))
+                continue
+            if is_daily(opened):
+                daily = read_daily(path, opened)
+                rows += [(path, "", "", "daily", "", None, None, None, "", text) for text in daily.findings]
+                add("daily", len(daily.findings), len(opened))
+                continue
+        elif _is_contract(path):
+            _check_contract(path, rows, add)
+            continue
+        for balance in read_balances(path, region=region, year=year, sheet=sheet, signs=signs):
+            notes += [f"{balance.region} {balance.year}: {n}" for n in balance.notes]
+            _check_one(balance, path, tolerance, rows, add)
+    if books:
+        _check_ceads(books, files, rows, add, notes)
+    return Checked(pd.DataFrame(rows, columns=_COLUMNS), counts, tuple(notes))
+
+
+def _is_contract(path: Path) -> bool:
+    from obsnet.errors import FormatError
+    from obsnet.inventory.words import canonical_columns
+
+    try:
+        canonical_columns(
+            read_sheets(path)[0].rows[0], ("region", "period", "gas", "value", "unit"), str(path)
+        )
+    except (FormatError, IndexError):
+        return False
+    return True
+
+
+def _check_one(balance: Any, path: Path, tolerance: float, rows: list[Any], add: Any) -> None:
+    place = (path, balance.region, balance.year)
+    gaps = check_balance(balance, tolerance)
+    for r in gaps.to_dict("records"):
+        where = f"{r['row']}, {r['fuel']} ({r['cell']})"
+        text = f"{where}: {r['stated']:g}, should be {r['expected']:g}, gap {r['gap']:+.4g} {r['unit']}"
+        numbers = (r["stated"], r["expected"], r["gap"], r["unit"])
+        rows.append((*place, f"identity {r['identity']}", r["cell"], *numbers, text))
+    for name, looked in gaps.attrs["checked"].items():
+        add(f"identity {name}", int((gaps["identity"] == name).sum()), looked)
+    odd = negative_activity(balance)
+    for r in odd.to_dict("records"):
+        where = f"{r['fuel']} ({r['cell']})"
+        text = f"{where}: non-energy {r['non_energy']:g} of final {r['final']:g}: activity {r['activity']:g}"
+        rows.append(
+            (*place, "negative activity", r["cell"], r["activity"], 0.0, r["activity"], r["unit"], text)
+        )
+    add("negative activity", len(odd), balance.table.shape[1])
+    signs = sign_faults(balance)
+    for r in signs.to_dict("records"):
+        text = f"{r['row']}, {r['fuel']} ({r['cell']}): {r['value']:g}, should be {r['expected']}"
+        rows.append((*place, "sign", r["cell"], r["value"], 0.0, r["value"], "", text))
+    add("sign", len(signs), balance.table.size)
+
+
+def _check_contract(path: Path, rows: list[Any], add: Any) -> None:
+    import numpy as np
+
+    frame = need_terminology(read_inventory(path), str(path))
+    frame["mt"] = [
+        v * _mass_factor(str(u)) * 1e-9 for v, u in zip(frame["value"], frame["unit"], strict=True)
+    ]
+    negative = frame[(frame["mt"] < 0) & ~frame["category"].astype(str).str.match(r"^(3\.B|4)")]
+    for r in negative.to_dict("records"):
+        text = f"{r['gas']} {r['category']} is {r['value']:g} {r['unit']}, below 0"
+        rows.append(
+            (path, r["region"], r["period"], "negative", "", r["value"], 0.0, r["value"], r["unit"], text)
+        )
+    add("negative", len(negative), len(frame))
+    for (gas, category), group in frame.groupby(["gas", "category"]):
+        years = [p for p in group["period"] if str(p).isdigit()]
+        if len(set(years)) < 3:
+            continue
+        series = group[group["period"].isin(years)].pivot_table(
+            index="period", columns="region", values="mt", aggfunc="sum"
+        )
+        found = flag_series(series.set_index(np.array([int(p) for p in series.index])), f"{gas} {category}")
+        _flags(found, path, rows)
+        add("breaks and zeroes", len(found), found.attrs["changes"])
+
+
+def _check_ceads(
+    books: list[Any], files: Sequence[Path], rows: list[Any], add: Any, notes: list[str]
+) -> None:
+    data = read_ceads_books(books)
+    notes += data.notes
+    name = Path(files[0]).parent / "CEADs"
+    gaps = closure(data)
+    for r in gaps.to_dict("records"):
+        text = f"{r['what']}: {r['stated']:g} Mt stated, {r['expected']:g} by its parts"
+        rows.append(
+            (
+                name,
+                r["region"],
+                r["period"],
+                "closure",
+                "",
+                r["stated"],
+                r["expected"],
+                r["stated"] - r["expected"],
+                "Mt",
+                text,
+            )
+        )
+    add("closure", len(gaps), len(data.regions))
+    total = data.series()
+    for what, found in (
+        ("total", flag_series(total, "total")),
+        ("process", flag_series(data.series(column="process"), "process", minor=total)),
+    ):
+        _flags(found, name, rows)
+        add(f"breaks and zeroes of {what}", len(found), found.attrs["changes"])
+
+
+def _flags(found: Any, path: Path, rows: list[Any]) -> None:
+    for r in found.to_dict("records"):
+        size = "" if r["spreads"] == float("inf") else f" ({r['spreads']:.1f} spreads)"
+        text = f"{r['what']}: {r['kind']}: {r['value']:.4g} Mt after {r['before']:.4g}{size}"
+        rows.append(
+            (
+                path,
+                r["region"],
+                r["period"],
+                r["kind"],
+                r["what"],
+                r["value"],
+                r["before"],
+                r["change"],
+                "Mt",
+                text,
+            )
+        )

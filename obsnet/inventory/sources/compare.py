@@ -1,0 +1,335 @@
+"""Inventories side by side: other makers' tables and grids in one frame, and the spread between them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from obsnet.errors import FormatError, RegionError, SchemaError
+from obsnet.inventory.account.categories import TERMINOLOGIES, converted, need_terminology
+from obsnet.inventory.books import read_sheets
+from obsnet.inventory.sources.ceads import is_ceads, read_ceads
+from obsnet.inventory.sources.daily import is_daily, read_daily
+from obsnet.inventory.table import _BUILTIN, _mass_factor, read_inventory
+from obsnet.inventory.words import NATION, find_region
+
+__all__ = ["Comparison", "compare_sources", "grid_totals", "read_source", "read_wide"]
+
+_WORKBOOKS = {".xls", ".xlsx", ".xlsm", ".xlsb", ".ods"}
+
+
+def read_source(path: str | Path, **grid: Any) -> tuple[Any, tuple[str, ...]]:
+    """Read an inventory of any kind that is known as rows of the contract.
+
+    Parameters
+    ----------
+    path : path
+        A workbook of CEADs or of daily emissions, a table of the contract or a built-in one, a wide table with a
+        column a year (PRIMAP-hist and its like), a netCDF of fluxes.
+    **grid
+        For netCDF, see `grid_totals`.
+
+    Returns
+    -------
+    frame : pandas.DataFrame
+        Contract columns.
+    notes : tuple of str
+
+    Raises
+    ------
+    FormatError
+        None of these.
+    """
+    name = str(path)
+    if name in _BUILTIN:
+        return read_inventory(name), ()
+    path = Path(path)
+    if path.suffix.lower() in {".nc", ".nc4"}:
+        return grid_totals(path, **grid)
+    if path.suffix.lower() in _WORKBOOKS:
+        sheets = read_sheets(path)
+        if is_ceads(sheets):
+            book = read_ceads(path, sheets)
+            return book.contract(), book.notes
+        if is_daily(sheets):
+            daily = read_daily(path, sheets)
+            return daily.contract(), daily.findings
+        raise FormatError(f"{path}: neither a workbook of CEADs nor of daily emissions; other tables as CSV")
+    head = read_sheets(path)[0].rows[:1]
+    if head and sum(1 for c in head[0] if re.fullmatch(r"\s*(1[89]|20)\d\d\s*", str(c))) >= 2:
+        return read_wide(path)
+    return need_terminology(read_inventory(path), str(path)), ()
+
+
+def read_wide(path: str | Path) -> tuple[Any, tuple[str, ...]]:
+    """Read a table with a column a year, as PRIMAP-hist has them.
+
+    Parameters
+    ----------
+    path : path
+        CSV with ``area`` (region), ``entity`` (gas), ``unit`` and a column ``category (TERMINOLOGY)``; a column
+        ``scenario (…)`` must hold one scenario, and ``source`` one source.
+
+    Raises
+    ------
+    FormatError
+        Columns missing, several scenarios or sources.
+    """
+    import io
+
+    import pandas as pd
+
+    from obsnet.inventory.books import read_text
+
+    text, notes = read_text(Path(path))
+    frame = pd.read_csv(io.StringIO(text), dtype=str)
+    columns = {re.sub(r"\s*\(.*\)", "", c).strip().casefold(): c for c in frame.columns}
+    area = columns.get("area") or columns.get("region")
+    gas = columns.get("entity") or columns.get("gas")
+    if area is None or gas is None or "unit" not in columns:
+        raise FormatError(
+            f"{path}: a table with a column a year needs area, entity and unit; found {', '.join(frame.columns[:12])}"
+        )
+    for key in ("scenario", "source", "provenance"):
+        if key in columns and frame[columns[key]].nunique() > 1:
+            found = sorted(frame[columns[key]].dropna().unique())
+            raise FormatError(
+                f"{path}: several of {columns[key]}: {', '.join(found[:6])}; keep the rows of one"
+            )
+    category = columns.get("category")
+    match = re.search(r"\((.*?)\)", category or "")
+    terminology = (match.group(1) if match else "").replace("_PRIMAP", "")
+    years = [c for c in frame.columns if re.fullmatch(r"\s*(1[89]|20)\d\d\s*", c)]
+    rows = []
+    for r in frame.to_dict("records"):
+        try:
+            region = find_region(r[area])
+        except RegionError:  # another country, or one's own key
+            if re.fullmatch(r"[A-Z]{3}", str(r[area])):
+                continue
+            region = str(r[area])
+        unit, entity = _primap_unit(str(r[columns["unit"]]), str(r[gas]))
+        code = str(r[category]) if category else "total"
+        code = "total" if code in {"0", "M.0.EL"} else re.sub(r"^M\.", "", code)
+        for year in years:
+            value = pd.to_numeric(r[year], errors="coerce")
+            if np.isfinite(value):
+                rows.append(
+                    (
+                        region,
+                        year.strip(),
+                        entity,
+                        code,
+                        terminology,
+                        float(value),
+                        unit,
+                        np.nan,
+                        Path(path).stem,
+                        "",
+                    )
+                )
+    from obsnet.inventory.table import COLUMNS
+
+    if not rows:
+        raise FormatError(f"{path}: no row of China or a province of it")
+    return pd.DataFrame(rows, columns=list(COLUMNS)), notes
+
+
+def _primap_unit(unit: str, gas: str) -> tuple[str, str]:
+    """Return ``Gg CO2 / yr`` as a mass a year, and the gas without its GWP basket."""
+    plain = unit.replace("/ yr", "").replace("/yr", "").replace(" / a", "").strip()
+    mass = plain.split()[0] if plain else plain
+    return mass, re.sub(r"\s*\(.*\)", "", gas)
+
+
+def grid_totals(
+    path: str | Path, *, regions: Any = None, period: tuple[Any, Any] | None = None, **read: Any
+) -> tuple[Any, tuple[str, ...]]:
+    """Return the totals of a flux file over provinces, as rows of the contract.
+
+    Parameters
+    ----------
+    path : path
+        netCDF; see `obsnet.cf.read_flux`, whose arguments may follow (``variable, units, basis, substance``).
+    regions : geopandas.GeoDataFrame, optional
+        By default the provinces.
+    period : (start, stop), optional
+        Of a file without time; a year in its name is taken where there is one.
+
+    Notes
+    -----
+    Cells are shared by area: on coarse cells plants near a border or coast go to the neighbour or the sea.
+    """
+    import pandas as pd
+
+    from obsnet.cf import read_flux
+    from obsnet.constants import SECONDS_PER_YEAR, species
+    from obsnet.field import grid_of
+    from obsnet.inventory.table import COLUMNS
+    from obsnet.regions import provinces
+    from obsnet.zonal import zonal_weights
+
+    path = Path(path)
+    notes = []
+    if period is None and (match := re.search(r"(?<!\d)(19|20)\d\d(?!\d)", path.stem)):
+        year = int(match.group())
+        period = (f"{year}-01-01", f"{year + 1}-01-01")
+        notes.append(f"{path.name}: taken as the year {year}")
+    data = read_flux(path, period=period, **read)
+    places = provinces() if regions is None else regions
+    weights = zonal_weights(places, grid_of(data))
+    totals = weights.totals(np.asarray(data["flux"].sum("sector")))
+    gas = species(str(data["flux"].attrs["substance"]))
+    kg = gas.molar_mass * SECONDS_PER_YEAR
+    rows = []
+    coarse = float(np.median(weights.covered))
+    for t, bounds in enumerate(data["time_bnds"].values):
+        name = str(bounds[0].astype("datetime64[Y]"))
+        for j, region in enumerate(weights.regions):
+            rows.append(
+                (
+                    region,
+                    name,
+                    gas.name,
+                    "total",
+                    "grid",
+                    float(totals[t, j]) * kg * 1e-9,
+                    "Mt",
+                    np.nan,
+                    path.stem,
+                    "",
+                )
+            )
+    notes.append(f"{path.name}: cells shared by area on {grid_of(data)!r}; provinces covered {coarse:.0%}")
+    return pd.DataFrame(rows, columns=list(COLUMNS)), tuple(notes)
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Sources side by side.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        ``region, period, gas, category``, a column a source (Mt), and ``sources, mean, spread`` ((max - min) /
+        mean), ``sd`` (relative standard deviation between sources).
+    sums : pandas.DataFrame
+        Sum over the provinces that all sources of a period have, beside what a source states for the nation.
+    notes : tuple of str
+        What does not mean the same.
+    """
+
+    table: Any
+    sums: Any
+    notes: tuple[str, ...]
+
+
+def compare_sources(
+    sources: Sequence[tuple[str, Any]], *, period: str | None = None, gas: str = "CO2", category: str = "total",
+    terminology: str = "IPCC2006",
+) -> Comparison:  # fmt: skip
+    """Put inventories side by side.
+
+    Parameters
+    ----------
+    sources : sequence of (name, frame)
+        Rows of the contract, at least two.
+    period : str, optional
+        Only this one.
+    gas : str
+        Formula; carbon (``C``) is turned into CO2 and said.
+    category : str
+        ``total``, or a code of `terminology`; a source that has only parts of it is added up over them.
+    terminology : str
+        Of the category.
+
+    Raises
+    ------
+    FormatError
+        Fewer than two sources with such rows.
+    """
+    import pandas as pd
+
+    notes: list[str] = []
+    columns: dict[str, Any] = {}
+    for name, frame in sources:
+        one = frame.copy()
+        if gas.upper() == "CO2" and (one["gas"].str.upper() == "C").any():
+            notes.append(f"{name}: carbon turned into CO2 (x 44/12)")
+            carbon = one["gas"].str.upper() == "C"
+            one.loc[carbon, "value"] *= 44.0 / 12.0
+            one.loc[carbon, "gas"] = "CO2"
+        one = one[one["gas"].str.upper() == gas.upper()]
+        if category != "total" and one["terminology"].isin(TERMINOLOGIES).any():
+            one = converted(one, terminology)
+        if period is not None:
+            one = one[one["period"].astype(str) == str(period)]
+        exact = one[one["category"] == category]
+        if exact.empty and category != "total":
+            exact = one[one["category"].str.startswith(f"{category}.")]
+            if len(exact):
+                notes.append(f"{name}: {category} added up over {', '.join(sorted(set(exact['category'])))}")
+        if exact.empty:
+            notes.append(
+                f"{name}: no row of {gas} {category}" + (f" in {period}" if period else "") + ", left out"
+            )
+            continue
+        doubled = exact[exact.duplicated(["region", "period", "category"])]
+        if len(doubled):
+            first = doubled.iloc[0]
+            raise SchemaError(
+                f"{name}: {first['region']} {first['period']} {first['category']} stands twice; give each "
+                f"source its own name"
+            )
+        mass = [v * _mass_factor(str(u)) * 1e-9 for v, u in zip(exact["value"], exact["unit"], strict=True)]
+        series = exact.assign(mass=mass).groupby(["region", "period"])["mass"].sum()
+        columns[name] = series
+        used = sorted({t for t in exact["terminology"] if t})
+        notes.append(f"{name}: {len(series)} numbers, terminology {', '.join(used) or 'not stated'}")
+    if len(columns) < 2:
+        raise FormatError(
+            f"fewer than two sources have {gas} {category}{f' of {period}' if period else ''}: {'; '.join(notes)}"
+        )
+    table = pd.DataFrame(columns)
+    table.index.names = ["region", "period"]
+    values = table.to_numpy(dtype=np.float64)
+    count = np.isfinite(values).sum(axis=1)
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        mean = np.nanmean(values, axis=1)
+        spread = (np.nanmax(values, axis=1) - np.nanmin(values, axis=1)) / np.abs(mean)
+        sd = np.where(count > 1, np.nanstd(values, axis=1, ddof=1) / np.abs(mean), np.nan)
+    out = table.reset_index()
+    out.insert(2, "gas", gas)
+    out.insert(3, "category", category)
+    out = out.assign(sources=count, mean=mean, spread=np.where(count > 1, spread, np.nan), sd=sd)
+    notes.append(
+        "sources differ in what they hold (process, bunkers, waste); a spread between definitions is no error of either"
+    )
+    return Comparison(out, _sums(table), tuple(notes))
+
+
+def _sums(table: Any) -> Any:
+    """Return sums over the provinces that all sources have, and the nation as stated, by period and source."""
+    import pandas as pd
+
+    rows = []
+    for period, group in table.groupby(level="period"):
+        local = group[group.index.get_level_values("region") != NATION]
+        shared = local.dropna()
+        nation = group[group.index.get_level_values("region") == NATION]
+        for source in table.columns:
+            stated = float(nation[source].iloc[0]) if len(nation) else np.nan
+            rows.append(
+                (period, source, len(shared), float(shared[source].sum()), float(local[source].sum()), stated)
+            )
+    return pd.DataFrame(
+        rows, columns=["period", "source", "shared_regions", "shared_sum", "all_sum", "nation_stated"]
+    )

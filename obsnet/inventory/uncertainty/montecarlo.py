@@ -1,0 +1,255 @@
+"""IPCC approach 2: Monte Carlo with errors that are shared, of a two-year inventory and of provinces.
+
+Factors are one number for all provinces and years, so their error does not average out: the relative error of the
+nation is as large as that of one province. Random numbers are counter-based (Philox), one stream a block of draws:
+the same draws for any number of threads.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numba
+import numpy as np
+
+from obsnet.errors import RangeError, SchemaError
+from obsnet.inventory.uncertainty.meaning import relative_sd
+from obsnet.typing import Floats
+
+__all__ = ["ProvinceDraws", "TwoYearDraws", "province_covariance", "province_draws", "two_year_draws"]
+
+Shape = Literal["normal", "lognormal"]
+_BLOCK = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class TwoYearDraws:
+    """Central 95 % intervals of a two-year inventory by Monte Carlo.
+
+    Parameters
+    ----------
+    total : tuple of float
+        2.5 and 97.5 % quantiles of the current total, in the unit of the table.
+    trend : tuple of float
+        The same of the trend, %.
+    mean, trend_mean : float
+        Means of the draws.
+    sd : float
+        Of the current total.
+    categories : ndarray, shape (categories, 2)
+        Quantiles of each category in the current year.
+    draws : int
+        How many.
+    """
+
+    total: tuple[float, float]
+    trend: tuple[float, float]
+    mean: float
+    trend_mean: float
+    sd: float
+    categories: Floats
+    draws: int
+
+
+def _errors(rng: np.random.Generator, sd: Floats, shape: Shape, n: int) -> Floats:
+    """Return multipliers of mean 1, shape (n, len(sd))."""
+    z = rng.standard_normal((n, sd.size))
+    if shape == "normal":
+        return np.asarray(1.0 + sd * z)
+    sigma = np.sqrt(np.log1p(sd**2))
+    return np.asarray(np.exp(sigma * z - 0.5 * sigma**2))
+
+
+def two_year_draws(
+    table: Any, *, draws: int = 100_000, seed: int = 0, shape: Shape = "normal"
+) -> TwoYearDraws:
+    """Draw activities and factors of a two-year inventory.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `obsnet.inventory.uncertainty.approach1.read_two_years`: percent, half-widths of 95 %.
+    draws : int
+        How many.
+    seed : int
+        Of the random numbers.
+    shape : {"normal", "lognormal"}
+        Of every error; lognormal where uncertainties are large and emissions cannot be negative.
+
+    Notes
+    -----
+    ``E = base x (1 + a) x (1 + f)`` with f the same in both years where factors are correlated, a where activities are.
+    """
+    if draws < 100:
+        raise RangeError(f"{draws} draws are too few for a quantile of 2.5 %")
+    c, d = table["base"].to_numpy(float), table["current"].to_numpy(float)
+    a, f = (
+        np.array([relative_sd(x / 100.0, "95% half-width") for x in table[n]])
+        for n in ("activity_uncertainty", "factor_uncertainty")
+    )
+    same_f, same_a = (table[n].to_numpy(bool) for n in ("factor_correlated", "activity_correlated"))
+    base_total, total = np.empty(draws), np.empty(draws)
+    parts = np.empty((draws, c.size), dtype=np.float32)
+    for k, start in enumerate(range(0, draws, _BLOCK * 10)):
+        n = min(_BLOCK * 10, draws - start)
+        rng = np.random.Generator(np.random.Philox(key=[seed, k]))
+        f0, f1, a0, a1 = (_errors(rng, s, shape, n) for s in (f, f, a, a))
+        f1, a1 = np.where(same_f, f0, f1), np.where(same_a, a0, a1)
+        now = d * a1 * f1
+        base_total[start : start + n], total[start : start + n] = (c * a0 * f0).sum(axis=1), now.sum(axis=1)
+        parts[start : start + n] = now
+    trend = 100.0 * (total / base_total - 1.0)
+
+    def ends(values: Floats) -> tuple[float, float]:
+        low, high = np.quantile(values, [0.025, 0.975])
+        return float(low), float(high)
+
+    quantiles = np.quantile(parts, [0.025, 0.975], axis=0).T.astype(np.float64)
+    return TwoYearDraws(
+        ends(total),
+        ends(trend),
+        float(total.mean()),
+        float(trend.mean()),
+        float(total.std()),
+        quantiles,
+        draws,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class ProvinceDraws:
+    """Totals of provinces by Monte Carlo.
+
+    Parameters
+    ----------
+    totals : ndarray, shape (draws, provinces)
+        In the unit of the emissions given.
+    covariance : ndarray, shape (provinces, provinces)
+        Of the draws.
+    """
+
+    totals: Floats
+    covariance: Floats
+
+    @property
+    def national_sd(self) -> float:
+        """Standard deviation of the sum over provinces."""
+        return float(math.sqrt(self.covariance.sum()))
+
+
+def _checked(emission: Floats, activity_sd: Any, factor_sd: Any) -> tuple[Floats, Floats, Floats]:
+    e = np.asarray(emission, dtype=np.float64)
+    if e.ndim != 2:
+        raise SchemaError(f"emissions must be (provinces, fuels), found shape {e.shape}")
+    a = np.broadcast_to(np.asarray(activity_sd, dtype=np.float64), e.shape).copy()
+    f = np.broadcast_to(np.asarray(factor_sd, dtype=np.float64), e.shape[1:]).copy()
+    for name, values in (("activity_sd", a), ("factor_sd", f)):
+        if not (np.isfinite(values).all() and (values >= 0).all() and (values <= 3).all()):
+            raise RangeError(
+                f"{name} must be relative standard deviations between 0 and 3 (shares, not percent)"
+            )
+    return e, a, f
+
+
+def province_covariance(
+    emission: Floats, activity_sd: Any, factor_sd: Any, *, national_bias_sd: float = 0.0
+) -> Floats:
+    """Return the covariance of provinces' totals under shared factors, exact for independent errors of mean 0.
+
+    Parameters
+    ----------
+    emission : ndarray, shape (provinces, fuels)
+        Best estimates, any unit.
+    activity_sd : float or ndarray (provinces, fuels)
+        Relative sd of activities, independent.
+    factor_sd : float or ndarray (fuels,)
+        Relative sd of factors, one error for all provinces.
+    national_bias_sd : float
+        Relative sd of an error that the activities of all provinces and fuels have in common.
+
+    Returns
+    -------
+    ndarray, shape (provinces, provinces)
+        Unit squared.
+
+    Notes
+    -----
+    With ``x_pf = E_pf (1 + f_f)(1 + b)(1 + a_pf)`` and B = 1 + sd_b2, F = 1 + sd_f2:
+    ``cov(p, q) = sum_fg E_pf E_qg (B - 1) + sum_f E_pf E_qf B (F - 1)`` and on the diagonal
+    ``+ sum_f E_pf2 B F sd_a2``.
+    """
+    e, a, f = _checked(emission, activity_sd, factor_sd)
+    bias = 1.0 + national_bias_sd**2
+    total = e.sum(axis=1)
+    shared = (bias - 1.0) * np.outer(total, total) + bias * (e * f**2) @ e.T
+    own = bias * ((e * a) ** 2 * (1.0 + f**2)).sum(axis=1)
+    return np.asarray(shared + np.diag(own), dtype=np.float64)
+
+
+@numba.njit(parallel=True, cache=True, fastmath=True)
+def _sum_fuels(emission: Any, activity: Any, factor: Any, noise: Any, out: Any) -> None:
+    draws, provinces, fuels = noise.shape
+    for i in numba.prange(draws):
+        for p in range(provinces):
+            total = np.float32(0.0)
+            for k in range(fuels):
+                total += emission[p, k] * factor[i, k] * (np.float32(1.0) + activity[p, k] * noise[i, p, k])
+            out[i, p] = total
+
+
+@numba.njit(parallel=True, cache=True, fastmath=True)
+def _sum_fuels_log(emission: Any, sigma: Any, factor: Any, noise: Any, out: Any) -> None:
+    draws, provinces, fuels = noise.shape
+    for i in numba.prange(draws):
+        for p in range(provinces):
+            total = np.float32(0.0)
+            for k in range(fuels):
+                s = sigma[p, k]
+                total += emission[p, k] * factor[i, k] * np.exp(s * noise[i, p, k] - np.float32(0.5) * s * s)
+            out[i, p] = total
+
+
+def province_draws(
+    emission: Floats,
+    activity_sd: Any,
+    factor_sd: Any,
+    *,
+    national_bias_sd: float = 0.0,
+    draws: int = 100_000,
+    seed: int = 0,
+    shape: Shape = "normal",
+) -> ProvinceDraws:
+    """Draw the totals of provinces whose factors are shared.
+
+    Parameters
+    ----------
+    emission, activity_sd, factor_sd, national_bias_sd
+        See `province_covariance`.
+    draws, seed : int
+        How many, and of the random numbers; errors of activities are drawn in float32.
+    shape : {"normal", "lognormal"}
+        Of every error.
+
+    Returns
+    -------
+    ProvinceDraws
+    """
+    e, a, f = _checked(emission, activity_sd, factor_sd)
+    if draws < 100:
+        raise RangeError(f"{draws} draws are too few")
+    provinces, fuels = e.shape
+    e32 = e.astype(np.float32)
+    spread = (a if shape == "normal" else np.sqrt(np.log1p(a**2))).astype(np.float32)
+    kernel = _sum_fuels if shape == "normal" else _sum_fuels_log
+    out = np.empty((draws, provinces), dtype=np.float32)
+    for k, start in enumerate(range(0, draws, _BLOCK)):
+        n = min(_BLOCK, draws - start)
+        rng = np.random.Generator(np.random.Philox(key=[seed, k]))
+        common = _errors(rng, np.append(f, national_bias_sd), shape, n)
+        shared = (common[:, :-1] * common[:, -1:]).astype(np.float32)
+        noise = rng.standard_normal((n, provinces, fuels), dtype=np.float32)
+        kernel(e32, spread, shared, noise, out[start : start + n])
+    totals = out.astype(np.float64)
+    return ProvinceDraws(totals, np.atleast_2d(np.cov(totals, rowvar=False)))

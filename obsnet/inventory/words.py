@@ -1,0 +1,188 @@
+"""Names as people write them, in Chinese and English: columns of tables, provinces, yes and no."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from obsnet.errors import FormatError, RegionError, nearest
+from obsnet.regions import PROVINCES, region_code
+
+__all__ = ["CHINESE", "NATION", "Language", "canonical_columns", "find_region", "plain", "translated"]
+
+Language = Literal["en", "zh"]
+NATION = "CHN"  # the whole country as a region of a table
+
+# What a column is called in our tables, its Chinese heading, and other spellings found in people's files.
+_COLUMNS: dict[str, tuple[str, ...]] = {
+    "region": ("地区", "省份", "省", "地区代码", "区域", "province", "adcode", "area"),
+    "period": ("年份", "时期", "年", "年度", "year", "years"),
+    "month": ("月份", "月", "months"),
+    "gas": ("气体", "温室气体", "entity"),
+    "category": ("类别", "排放源", "部门", "sector", "source category"),
+    "terminology": ("分类体系", "术语"),
+    "value": ("数值", "排放量", "用电量", "消费量", "data", "emissions", "amount"),
+    "unit": ("单位", "units"),
+    "uncertainty": ("不确定性",),
+    "source": ("来源", "数据来源"),
+    "edition": ("版本",),
+    "base": ("基年", "基年排放量", "基准年", "base year", "base_year"),
+    "current": ("当年", "当年排放量", "报告年", "current year", "current_year", "year t"),
+    "activity_uncertainty": ("活动数据不确定性", "活动水平不确定性", "activity uncertainty"),
+    "factor_uncertainty": (
+        "排放因子不确定性",
+        "因子不确定性",
+        "emission factor uncertainty",
+        "factor uncertainty",
+    ),
+    "activity_correlated": ("活动数据相关", "activity correlated"),
+    "factor_correlated": ("排放因子相关", "factor correlated"),
+    "item": ("项目", "活动", "品种", "activity", "fuel", "能源品种", "燃料"),
+    "quantity": ("参数", "量"),
+    "latitude": ("纬度", "lat"),
+    "longitude": ("经度", "lon", "long"),
+    "name": ("名称", "企业名称", "电厂", "plant", "enterprise"),
+    "capacity": ("装机容量", "容量", "capacity (mw)", "capacity_mw"),
+    "city": ("城市", "市", "地市"),
+    "proxy": ("代用指标", "权重", "weight"),
+    "green": ("绿电", "green power"),
+    "note": ("备注", "说明", "notes"),
+    "low": ("下限", "lower"),
+    "high": ("上限", "upper"),
+    "page": ("页码", "页", "表号"),
+    "meaning": ("不确定性含义",),
+    "checked": ("核对",),
+    "from": ("送端", "送出地区", "exporter"),
+    "to": ("受端", "受入地区", "importer"),
+    "generation": ("发电量",),
+    "emission": ("发电排放", "发电排放量"),
+    "fossil_generation": ("化石能源发电量", "火电发电量"),
+    "traded_nonfossil": ("市场化交易非化石电量", "市场化交易的非化石能源电量"),
+    "kind": ("类型", "范围"),
+}
+CHINESE = {column: names[0] for column, names in _COLUMNS.items()}
+
+# Letters that tables use for provinces: ISO 3166-2:CN and those of the daily provincial data set.
+_LETTERS = {
+    "BJ": "110000", "TJ": "120000", "HE": "130000", "HEB": "130000", "SX": "140000", "NM": "150000", "IM": "150000",
+    "LN": "210000", "JL": "220000", "HL": "230000", "HLJ": "230000", "SH": "310000", "JS": "320000", "ZJ": "330000",
+    "AH": "340000", "FJ": "350000", "JX": "360000", "SD": "370000", "HA": "410000", "HEN": "410000", "HB": "420000",
+    "HUB": "420000", "HN": "430000", "HUN": "430000", "GD": "440000", "GX": "450000", "HI": "460000", "HAN": "460000",
+    "CQ": "500000", "SC": "510000", "GZ": "520000", "YN": "530000", "XZ": "540000", "SN": "610000", "SAX": "610000",
+    "GS": "620000", "QH": "630000", "NX": "640000", "XJ": "650000", "TW": "710000", "HK": "810000", "MO": "820000",
+}  # fmt: skip
+_NATION = {"全国", "中国", "china", "chn", "cn", "national", "nation", "100000", "合计", "全国合计", "total"}
+
+
+def plain(text: object) -> str:
+    """Return a text without blanks of any width, full-width forms, case, dots, hyphens and underscores.
+
+    Examples
+    --------
+    >>> plain("原　煤 "), plain("Raw_Coal"), plain("（－）")
+    ('原煤', 'rawcoal', '()')
+    """
+    return re.sub(r"[\s_\-.·•]+", "", unicodedata.normalize("NFKC", str(text))).casefold()
+
+
+_BY_NAME = {plain(n): column for column, names in _COLUMNS.items() for n in (column, *names)}
+
+
+def canonical_columns(
+    found: Iterable[object], required: Iterable[str], where: str, optional: Iterable[str] = ()
+) -> dict[str, str]:
+    """Say which of a table's headings are the columns that are asked for.
+
+    Parameters
+    ----------
+    found : iterable of str
+        Headings as they stand, Chinese or English.
+    required, optional : iterable of str
+        Our names.
+    where : str
+        The file, for the error text.
+
+    Returns
+    -------
+    dict of str to str
+        Heading to our name; other headings are left out.
+
+    Raises
+    ------
+    FormatError
+        A column is missing, or two headings mean the same.
+    """
+    headings = [str(h) for h in found]
+    wanted = {*required, *optional}
+    names: dict[str, str] = {}
+    for heading in headings:
+        column = _BY_NAME.get(plain(heading))
+        if column is None or column not in wanted:
+            continue
+        if column in names.values():
+            first = next(h for h, c in names.items() if c == column)
+            if plain(first) == column:
+                continue  # the exact name goes before another spelling
+            if plain(heading) != column:
+                raise FormatError(
+                    f"{where}: columns {first!r} and {heading!r} both mean {column!r}; keep one"
+                )
+            del names[first]
+        names[heading] = column
+    missing = [c for c in required if c not in names.values()]
+    if missing:
+        said = ", ".join(f"{c} ({CHINESE[c]})" if c in CHINESE else c for c in missing)
+        raise FormatError(
+            f"{where}: lacks column {said}; found {', '.join(h for h in headings if h.strip())}"
+        )
+    return names
+
+
+def find_region(name: object, extra: Mapping[str, str] | None = None) -> str:
+    """Return the adcode of a province however it is written, or `NATION`.
+
+    Parameters
+    ----------
+    name : str
+        Adcode, full or short Chinese name, English name with or without blanks or province, letters such as ``HEB``.
+    extra : mapping of str to str, optional
+        Further names.
+
+    Raises
+    ------
+    RegionError
+        Nothing of that name; Shanxi is not Shaanxi, so near names are given and never taken.
+
+    Examples
+    --------
+    >>> find_region("内蒙古自治区"), find_region("Inner_Mongolia"), find_region("IM"), find_region("15")
+    ('150000', '150000', '150000', '150000')
+    """
+    text = unicodedata.normalize("NFKC", str(name)).strip()
+    text = text.removesuffix(".0")
+    if extra and text in extra:
+        return extra[text]
+    if plain(text) in _NATION:
+        return NATION
+    if text.upper() in _LETTERS:
+        return _LETTERS[text.upper()]
+    if text.isdigit() and len(text) == 2 and f"{text}0000" in PROVINCES:
+        return f"{text}0000"
+    bare = re.sub(
+        r"\s*((zhuang |uygur |hui )?autonomous region|province|municipality)$", "", text, flags=re.IGNORECASE
+    )
+    bare = bare.replace("_", " ")
+    for spelling in (text, bare, re.sub(r"[省市]$", "", text)):
+        try:
+            return region_code(spelling)
+        except RegionError:
+            continue
+    known = [n for row in PROVINCES.values() for n in row]
+    raise RegionError(f"no province-level region is called {text!r}{nearest(bare, known)}")
+
+
+def translated(columns: Iterable[str], language: Language) -> dict[str, str]:
+    """Return headings of a table in a language, by our name."""
+    return {c: CHINESE.get(c, c) if language == "zh" else c for c in columns}

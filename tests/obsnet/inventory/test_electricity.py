@@ -1,0 +1,152 @@
+"""Electricity factors: conservation on made networks, averages of announced factors."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from obsnet.errors import FormatError, RangeError, SchemaError
+from obsnet.inventory.factors.electricity import (
+    consumption_average,
+    consumption_average_of_file,
+    network_factors,
+    read_network,
+)
+from obsnet.inventory.factors.table import builtin_factors
+from obsnet.regions import PROVINCES
+
+
+def made(seed, n=8):
+    rng = np.random.default_rng(seed)
+    generation = rng.uniform(50, 500, n)
+    fossil = generation * rng.uniform(0.1, 1.0, n)
+    flow = rng.uniform(0, 1, (n, n)) * (rng.uniform(size=(n, n)) < 0.4)
+    np.fill_diagonal(flow, 0.0)
+    flow *= 0.5 * generation[:, None] / np.maximum(flow.sum(axis=1), 1e-9)[:, None]
+    return generation, fossil, 0.85 * fossil, flow
+
+
+@given(st.integers(0, 10_000))
+def test_emissions_are_conserved(seed):
+    generation, fossil, emission, flow = made(seed)
+    found = network_factors(generation, emission, flow, fossil_generation=fossil)
+    assert (found.consumption * found.average).sum() == pytest.approx(emission.sum(), rel=1e-12)
+    assert abs(found.residual) < 1e-12
+    np.testing.assert_allclose(found.fossil, 0.85)
+    own = emission / generation
+    assert own.min() - 1e-12 <= found.average.min() <= found.average.max() <= own.max() + 1e-12
+
+
+def test_imports_carry_their_own_factor():
+    generation, _, emission, flow = made(3)
+    found = network_factors(generation, emission, flow, imports=np.full(8, 10.0), import_factor=0.5)
+    assert (found.consumption * found.average).sum() == pytest.approx(emission.sum() + 8 * 5.0)
+
+
+def test_what_is_traded_is_taken_off_the_denominator_alone():
+    generation, _, emission, flow = made(4)
+    plain = network_factors(generation, emission, flow)
+    traded = network_factors(generation, emission, flow, traded_nonfossil=0.1 * generation)
+    np.testing.assert_array_equal(plain.average, traded.average)
+    assert traded.market_excluded == pytest.approx(plain.market_excluded / 0.9)
+
+
+def test_a_loop_of_exchange():
+    found = network_factors(np.array([100.0, 100.0]), np.array([80.0, 0.0]), np.array([[0, 50.0], [50.0, 0]]))
+    # e1 150 = 80 + 50 e2 and e2 150 = 50 e1
+    np.testing.assert_allclose(found.average, [0.6, 0.2])
+
+
+def test_impossible_networks():
+    with pytest.raises(RangeError, match="sends 200 MWh and has 100"):
+        network_factors(np.array([100.0, 100.0]), np.zeros(2), np.array([[0, 200.0], [0, 0]]))
+    with pytest.raises(RangeError, match="emission must not be negative"):
+        network_factors(np.array([1.0]), np.array([-1.0]), np.zeros((1, 1)))
+    with pytest.raises(SchemaError, match="do not fit together"):
+        network_factors(np.ones(2), np.ones(3), np.zeros((2, 2)))
+    with pytest.raises(RangeError, match="fossil generation"):
+        network_factors(np.ones(1), np.ones(1), np.zeros((1, 1)), fossil_generation=np.array([2.0]))
+
+
+def test_a_network_from_files(tmp_path):
+    (tmp_path / "p.csv").write_text("地区,发电量,发电排放\n四川,100,10\n上海,50,40\n", encoding="gbk")
+    (tmp_path / "f.csv").write_text("from,to,value\nSichuan,Shanghai,30\n")
+    regions, amounts = read_network(tmp_path / "p.csv", tmp_path / "f.csv")
+    assert regions == ["510000", "310000"]
+    np.testing.assert_allclose(network_factors(**amounts).average, [0.1, 43 / 80])
+    (tmp_path / "f.csv").write_text("from,to,value\nSichuan,Hubei,30\n")
+    with pytest.raises(FormatError, match="420000 has no row"):
+        read_network(tmp_path / "p.csv", tmp_path / "f.csv")
+
+
+def announced():
+    frame = builtin_factors()
+    frame = frame[
+        (frame["quantity"] == "electricity average")
+        & (frame["year"] == "2022")
+        & frame["region"].isin(PROVINCES)
+    ]
+    return frame.set_index("region")["value"]
+
+
+def consumption(tmp_path, rows, header="region,month,value"):
+    path = tmp_path / "use.csv"
+    path.write_text(header + "\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+def test_average_by_consumption_in_both_languages(tmp_path):
+    values = announced()
+    rng = np.random.default_rng(5)
+    use = {r: rng.uniform(10, 700, 12) for r in values.index}
+    expected = sum(use[r].sum() * values[r] for r in use) / sum(u.sum() for u in use.values())
+    english = [f"{PROVINCES[r][0]},{m + 1},{u[m]!r}" for r, u in use.items() for m in range(12)]
+    chinese = [f"{PROVINCES[r][2]},2022年{m + 1}月,{u[m]!r}" for r, u in use.items() for m in range(12)]
+    english = [e.replace("np.float64(", "").replace(")", "") for e in english]
+    chinese = [c.replace("np.float64(", "").replace(")", "") for c in chinese]
+    found = consumption_average_of_file(consumption(tmp_path, english))
+    assert found.value == pytest.approx(expected, rel=1e-12)
+    assert found.nation == 0.5366
+    assert any("factors of 2022" in n for n in found.notes)
+    chinese += ["西藏,2022年1月,9", "全国,2022年1月,9999", "北京,合计,9999"]
+    found = consumption_average_of_file(consumption(tmp_path, chinese[:-1], "地区,月份,用电量"))
+    assert found.value == pytest.approx(expected, rel=1e-12)
+    assert any("Xizang" in n for n in found.notes)
+    assert any("whole nation" in n for n in found.notes)
+
+
+def test_sums_beside_months_are_left_out(tmp_path):
+    rows = ["Hebei,1,10", "Hebei,合计,10", "Beijing,1,10"]
+    found = consumption_average_of_file(consumption(tmp_path, rows))
+    assert found.value == pytest.approx((0.7252 + 0.5580) / 2)
+    assert any("sums over the year" in n for n in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("rows", "error", "said"),
+    [
+        (["Hebei,1,-3"], RangeError, "below 0"),
+        (["Hebei,1,3", "河北,1,4"], SchemaError, "month '1' twice"),
+        (["Hebei,2021-01,3", "Hebei,2022-01,4"], FormatError, "several years"),
+        (["Hebei,2015-01,3"], FormatError, "announced: 2021, 2022"),
+        (["Tibet,1,3"], FormatError, "no region of the consumption table has an announced factor"),
+        (["Nowhere,1,3"], Exception, "no province-level region"),
+    ],
+)
+def test_faulty_consumption(tmp_path, rows, error, said):
+    with pytest.raises(error, match=said):
+        consumption_average_of_file(consumption(tmp_path, rows))
+
+
+def test_other_quantities_have_other_names():
+    import pandas as pd
+
+    with pytest.raises(FormatError, match="only the average is announced by province"):
+        consumption_average(pd.DataFrame({"region": ["Hebei"], "value": [1.0]}), kind="fossil")
+
+
+def test_market_excluded_rises_while_the_average_falls():
+    frame = builtin_factors()
+    nation = frame[frame["region"] == "China"].set_index(["quantity", "year"])["value"]
+    assert nation[("electricity average", "2023")] < nation[("electricity average", "2022")]
+    assert nation[("electricity market-excluded", "2023")] > nation[("electricity market-excluded", "2022")]
