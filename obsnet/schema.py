@@ -155,11 +155,12 @@ GRANULE_INDEX = Contract(
             "status": pa.string(),  # done | bad: why
             "notes": pa.string(),  # what the reader changed, counted
             "options": pa.string(),  # hash of how it was read: another one means it must be read again
+            "parts": pa.int32(),  # files of the store that hold its rows
         }.items()
     ),
     frozenset(
         {"sensor", "version", "species", "unit", "time_start", "time_end", "south", "north", "west", "east"}
-        | {"mean_good", "notes", "options"}
+        | {"mean_good", "notes", "options", "parts"}
     ),
 )
 # Sensitivity is extensive per cell: ppm per (umol m-2 s-1) or ppb per (nmol m-2 s-1), so coarsening sums.

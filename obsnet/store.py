@@ -8,7 +8,9 @@ import os
 import platform
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ __all__ = [
     "StoredPart",
     "atomic_path",
     "file_id",
+    "forget_parts",
     "read_part",
     "read_table",
     "sha256",
@@ -39,6 +42,8 @@ __all__ = [
 ]
 
 _PARTITION = ("species", "source", "year", "month")
+LOST = "lost: files of the store are gone"
+REMOVED = "removed: the case no longer names it"  # status of an input whose rows were taken out again
 
 
 _HOST = re.sub(r"[^A-Za-z0-9]", "", platform.node()) or "host"
@@ -300,6 +305,28 @@ class ObservationStore:
         folder = self.path / f"species={species_of(species).name}" / f"source={source}"
         return [StoredPart(p, *_span(p)) for p in sorted(folder.glob("year=*/month=*/[!.]*.parquet"))]
 
+    def files(self, species: str | None = None, sources: Sequence[str] | None = None) -> list[Path]:
+        """Return the files that hold a species and sources (all by default), by name alone."""
+        name = "*" if species is None else species_of(species).name
+        found = self.path.glob(f"species={name}/source=*/year=*/month=*/[!.]*.parquet")
+        chosen = None if sources is None else {f"source={s}" for s in sources}
+        return sorted(p for p in found if chosen is None or p.parts[-4] in chosen)
+
+    def standing(self, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Return rows of the index; those that are done but have lost files of the store are done no more."""
+        there = Counter((p.stem, p.parts[-5].removeprefix("species=")) for p in self.files())
+
+        def whole(row: Mapping[str, Any]) -> bool:
+            names = (row["species"] or "").split(",")
+            return row["parts"] is None or sum(there[row["file_id"], n] for n in names) >= row["parts"]
+
+        return [dict(r) if r["status"] != "done" or whole(r) else {**r, "status": LOST} for r in rows]
+
+    def parts_of(self, ids: Collection[str]) -> list[Path]:
+        """Return the files that hold rows of some input files, and what is kept beside them; see `file_id`."""
+        beside = self.path.glob("_extra/source=*/[!.]*.parquet")
+        return sorted(p for p in (*self.files(), *beside) if p.stem in ids)
+
     def read(
         self,
         species: str,
@@ -373,6 +400,27 @@ class ObservationStore:
                 b"obsnet:species": name.encode(),
             }
         )
+
+
+def forget_parts(paths: Iterable[Path]) -> None:
+    """Remove files of stores; the index no longer calls an input done of which nothing is left.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        Parts of any store, or files beside their tables, such as reports.
+    """
+    lost: dict[Path, set[str]] = {}
+    for path in paths:
+        path.unlink(missing_ok=True)
+        if len(path.parents) > 4 and path.parents[3].name.startswith("species="):
+            lost.setdefault(path.parents[4], set()).add(path.stem)
+    for root, ids in lost.items():
+        store = ObservationStore(root)
+        ids -= {p.stem for p in store.parts_of(ids)}
+        rows = [r | {"status": REMOVED} for r in store.index.read().to_pylist() if r["file_id"] in ids]
+        if rows:
+            store.index.write(rows, f"removed-{time.time_ns():x}")
 
 
 def _in_order(table: pa.Table) -> pa.Table:

@@ -13,6 +13,7 @@ from inversion.case.options import InvertOptions
 from inversion.jacobian.parts import RunIndex
 from inversion.jacobian.store import Jacobian, JacobianStore
 from inversion.problem.time_bins import bin_matrix
+from obsnet.config import locate
 from obsnet.constants import Species, species
 from obsnet.errors import ConfigError, FormatError, SchemaError
 from obsnet.grid import Grid
@@ -233,12 +234,3 @@ def read_zones(
     else:
         frame, names = read_regions(locate(str(options.regions), folder, out), options.region_key), {}
     return zonal_weights(frame, grid), names, str(frame.attrs.get("source", options.regions))
-
-
-def locate(name: str, folder: Path, out: Path) -> Path:
-    """Return where an input is: in the run's folder if it was made there, else beside the case file."""
-    path = Path(name).expanduser()
-    if path.is_absolute():
-        return path
-    made = out / path
-    return made if made.exists() else folder / path

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from inversion.case import VERSION
 from inversion.problem.posterior import Posterior
 from inversion.problem.problem import Problem
 from inversion.solvers.dual import DualSystem
@@ -57,6 +58,7 @@ def save_posterior(posterior: Posterior, path: Path) -> bool:
     if sum(a.nbytes for a in arrays.values()) > _LARGEST:
         return False
     about = {
+        "version": VERSION,
         "fingerprint": fingerprint(posterior.problem),
         "method": posterior.method,
         "stopping": {k: v for k, v in posterior.stopping.items() if isinstance(v, int | float | str | bool)},
@@ -81,7 +83,8 @@ def load_posterior(path: Path, problem: Problem, method: str = "auto") -> Poster
     try:
         with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as kept:
             about = json.loads(str(kept["about"]))
-            if about["fingerprint"] != fingerprint(problem) or method not in {"auto", about["method"]}:
+            same = about["version"] == VERSION and about["fingerprint"] == fingerprint(problem)
+            if not same or method not in {"auto", about["method"]}:
                 return None
             arrays = {k: kept[k] for k in kept.files if k != "about"}
     except (FileNotFoundError, KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile):

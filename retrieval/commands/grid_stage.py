@@ -8,6 +8,7 @@ from pydantic import Field
 
 from obsnet.config import Options
 from obsnet.pipeline import Case, Stage, StageResult
+from obsnet.store import ObservationStore
 from retrieval.commands.grid import make_files
 
 __all__ = ["STAGE", "GridStage"]
@@ -44,14 +45,16 @@ def _run(options: GridStage, case: Case) -> StageResult:
         pictures=out.parent if options.pictures else None,
         **options.model_dump(exclude={"store", "out", "grid", "geotiff", "pictures"}),
     )
+    files = tuple(map(Path, report["files"]))
     summary = {key: report[key] for key in ("observations", "cells")} | {
         f"cross_validation_{k}": v for k, v in report.get("cross_validation", {}).items()
     }
-    return StageResult(outputs=(out,), summary=summary)
+    return StageResult((out,), files=files, summary=summary)
 
 
 def _inputs(options: GridStage, case: Case) -> list[Path]:
-    return sorted((case.out / options.store / "_index").glob("*.parquet"))
+    sources = None if options.source is None else [options.source]
+    return ObservationStore(case.out / options.store).files(options.species, sources)
 
 
-STAGE = Stage("grid", GridStage, _run, needs=("ingest", "superobs"), inputs=_inputs)
+STAGE = Stage("grid", GridStage, _run, needs=("ingest", "superobs", "stations"), inputs=_inputs)

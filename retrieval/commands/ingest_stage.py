@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,10 @@ from pydantic import Field
 
 from obsnet.config import Options
 from obsnet.pipeline import Case, Stage, StageResult
+from obsnet.store import ObservationStore
 from retrieval.commands.superobs_stage import AveragingOptions, averaging
+from retrieval.ingest import VERSION
+from retrieval.superobs import VERSION as AVERAGING
 
 __all__ = ["STAGE", "IngestStage"]
 
@@ -41,8 +45,11 @@ class IngestStage(Options):
 def _inputs(options: IngestStage, case: Case) -> list[Path]:
     from retrieval.ingest.run import granule_files
 
-    tables = [case.folder / t for t in (options.screen, options.correction) if t and t.endswith(".toml")]
-    return [*granule_files(options.files, case.folder), *tables]
+    tables = case.tables(options.screen, options.correction)
+    folders = [case.beside(options.sensors)] if options.sensors else []
+    for variable in ("OBSNET_SENSORS", "OBSNET_SCREENS"):
+        folders += [Path(p) for p in os.environ.get(variable, "").split(os.pathsep) if p]
+    return [*granule_files(options.files, case.folder), *tables, *folders]
 
 
 def _run(options: IngestStage, case: Case) -> StageResult:
@@ -50,7 +57,7 @@ def _run(options: IngestStage, case: Case) -> StageResult:
     from retrieval.ingest.run import granule_files, ingest
 
     def beside(name: str | None) -> str | None:
-        return str(case.folder / name) if name and name.endswith(".toml") else name
+        return str(case.beside(name)) if name is not None and case.tables(name) else name
 
     store = case.out / options.store
     summary = ingest(
@@ -64,7 +71,7 @@ def _run(options: IngestStage, case: Case) -> StageResult:
             correction=beside(options.correction),
             profiles=options.profiles,
             extra=tuple(options.extra),
-            sensors=(str(case.folder / options.sensors),) if options.sensors else (),
+            sensors=(str(case.beside(options.sensors)),) if options.sensors else (),
             superobs=averaging(options.superobs) if options.superobs else None,
         ),
         work=case.run,
@@ -75,8 +82,16 @@ def _run(options: IngestStage, case: Case) -> StageResult:
         "soundings": summary.soundings,
         "good": summary.good,
     }
+    files = ObservationStore(store).parts_of({row["file_id"] for row in summary.files})
     outputs = (store,) if store.exists() else ()
-    return StageResult(outputs=outputs, summary=figures, failed=len(summary.bad))
+    return StageResult(outputs=outputs, files=tuple(files), summary=figures, failed=len(summary.bad))
 
 
-STAGE = Stage("ingest", IngestStage, _run, inputs=_inputs)
+STAGE = Stage(
+    "ingest",
+    IngestStage,
+    _run,
+    inputs=_inputs,
+    version=VERSION + AVERAGING,  # rises with either
+    tables=("retrieval.readers:sensors", "retrieval.products:screens"),
+)

@@ -10,6 +10,7 @@ from pydantic import Field
 from obsnet.config import Options
 from obsnet.errors import ConfigError
 from obsnet.pipeline import Case, Stage, StageResult
+from retrieval.superobs import VERSION
 
 if TYPE_CHECKING:
     from retrieval.superobs.average import Superobs
@@ -81,12 +82,20 @@ def _run(options: SuperobsStage, case: Case) -> StageResult:
         work=case.run,
     )
     number = sum(total["superobs"] for total in summary.by_source().values())
-    outputs: tuple[Path, ...] = (case.out / options.out,)
-    return StageResult(outputs=outputs, summary={"superobs": number}, failed=len(summary.bad))
+    out = case.out / options.out
+    return StageResult(
+        (out,), files=summary.files(out), summary={"superobs": number}, failed=len(summary.bad)
+    )
 
 
 def _inputs(options: SuperobsStage, case: Case) -> list[Path]:
-    return sorted((case.out / options.store / "_index").glob("*.parquet"))
+    from obsnet.store import ObservationStore
+    from retrieval.superobs.store import sources_of
+
+    store = ObservationStore(case.out / options.store)
+    sources = sources_of(store, options.species, options.sources)
+    # how each file was read stands in the index
+    return [*sorted(store.index.path.glob("[!.]*.parquet")), *store.files(options.species, sources)]
 
 
-STAGE = Stage("superobs", SuperobsStage, _run, needs=("ingest",), inputs=_inputs)
+STAGE = Stage("superobs", SuperobsStage, _run, needs=("ingest",), inputs=_inputs, version=VERSION)

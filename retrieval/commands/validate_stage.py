@@ -8,6 +8,7 @@ from pydantic import Field
 
 from obsnet.config import Options
 from obsnet.pipeline import Case, Stage, StageResult
+from obsnet.store import ObservationStore
 from retrieval.commands.validate import make_files
 
 __all__ = ["STAGE", "ValidateStage"]
@@ -44,12 +45,13 @@ def _run(options: ValidateStage, case: Case) -> StageResult:
         out,
         **options.model_dump(exclude={"store", "reference", "out"}),
     )
-    return StageResult(outputs=(out,), summary=report["summary"])
+    return StageResult((out,), files=tuple(map(Path, report["files"])), summary=report["summary"])
 
 
 def _inputs(options: ValidateStage, case: Case) -> list[Path]:
-    folders = {case.out / options.store / "_index", case.out / options.reference / "_index"}
-    return sorted(p for folder in folders for p in folder.glob("*.parquet"))
+    reference = None if options.reference_source is None else [options.reference_source]
+    satellite = ObservationStore(case.out / options.store).files(options.species, [options.source])
+    return [*satellite, *ObservationStore(case.out / options.reference).files(options.species, reference)]
 
 
 STAGE = Stage("validate", ValidateStage, _run, needs=("ingest", "superobs", "stations"), inputs=_inputs)

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from obsnet.constants import species as species_of
 from obsnet.errors import ConfigError
+from retrieval.ingest import VERSION
 from retrieval.products.read import AVERAGED
+from retrieval.superobs import VERSION as AVERAGING
 
 if TYPE_CHECKING:
     from retrieval.superobs.average import Superobs
@@ -85,9 +87,9 @@ class IngestOptions:
 
         tables = [load_sensors(self.sensors).get(sensor or ""), *self.load()]
         own = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "superobs"}
-        parts = [own, *(t and t.model_dump(mode="json") for t in tables)]
+        parts = [VERSION, own, *(t and t.model_dump(mode="json") for t in tables)]
         if self.superobs is not None:
-            parts.append(self.superobs.describe())
+            parts += [AVERAGING, self.superobs.describe()]
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
     def load(self) -> tuple[Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from pydantic import Field
 
 from obsnet.config import Options, resolve_files
 from obsnet.pipeline import Case, Stage, StageResult
+from stations.store import VERSION
 
 __all__ = ["STAGE", "StationOptions"]
 
@@ -45,13 +47,15 @@ class StationOptions(Options):
 def _tables(options: StationOptions, case: Case) -> list[str]:
     """Return rule tables and the budget, files with their folder."""
     names = [*options.rules, *([options.budget] if options.budget else [])]
-    return [str(case.folder / n) if n.endswith(".toml") else n for n in names]
+    return [str(case.beside(n)) if case.tables(n) else n for n in names]
 
 
 def _inputs(options: StationOptions, case: Case) -> Iterable[Path]:
-    config = [case.folder / options.config] if options.config else []
-    tables = [Path(n) for n in _tables(options, case) if n.endswith(".toml")]
-    return [*resolve_files(options.files, case.folder), *config, *tables]
+    from stations.readers import companions
+
+    files = resolve_files(options.files, case.folder)
+    beside = [c for f in files for c in companions(f)]
+    return [*files, *beside, *case.tables(options.config, *options.rules, options.budget)]
 
 
 def _run(options: StationOptions, case: Case) -> StageResult:
@@ -63,7 +67,7 @@ def _run(options: StationOptions, case: Case) -> StageResult:
 
     said = options.model_dump(include={"format", "site", "scale", "stamp"}, exclude_none=True)
     if options.config:
-        said["config"] = case.folder / options.config
+        said["config"] = case.beside(options.config)
     tables = _tables(options, case)
     process = Process(
         options.to_scale,
@@ -73,8 +77,9 @@ def _run(options: StationOptions, case: Case) -> StageResult:
         options.mixed_scales,
     )
     store = ObservationStore(case.out / options.store)
+    files = resolve_files(options.files, case.folder)
     summary = ingest(
-        resolve_files(options.files, case.folder),
+        files,
         store,
         base=case.folder,
         species=options.species,
@@ -82,7 +87,22 @@ def _run(options: StationOptions, case: Case) -> StageResult:
         process=process,
         report=lambda line: print(line, file=sys.stderr),
     )
-    return StageResult(outputs=(store.path,), summary=summary, failed=summary["failed"])
+    names = {os.path.relpath(f, case.folder) for f in files}
+    ids = {row["file_id"] for row in store.index.read().to_pylist() if row["path"] in names}
+    parts = tuple(store.parts_of(ids))
+    return StageResult((store.path,), files=parts, summary=summary, failed=summary["failed"])
 
 
-STAGE = Stage("stations", options=StationOptions, run=_run, inputs=_inputs)
+STAGE = Stage(
+    "stations",
+    options=StationOptions,
+    run=_run,
+    inputs=_inputs,
+    version=VERSION,
+    tables=(
+        "stations.record:sites.toml",
+        "stations.calibration:scales.toml",
+        "stations.quality:rules",
+        "stations.quality:budgets",
+    ),
+)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-__all__ = ["READERS", "Reader", "expand", "find_reader", "read", "read_all"]
+__all__ = ["READERS", "Reader", "companions", "expand", "find_reader", "read", "read_all"]
 
 OPTIONS = ("site", "scale", "stamp", "config", "precisions")
 
@@ -172,6 +172,17 @@ def find_reader(source: Source) -> Reader:
         f"{source.path}: no reader knows this format ({seen}); for a table of your own describe its columns in a "
         "TOML and give it with --config, or name the format with --format"
     )
+
+
+def companions(path: Path) -> list[Path]:
+    """Return the files beside a station file that are read with it, whatever its format turns out to be."""
+    from stations.readers.gcwerks import is_companion, precisions_of
+    from stations.readers.proffast_profiles import FOLDER
+
+    if path.is_dir() or is_companion(path):
+        return []
+    beside = [p for p in (precisions_of(path),) if p != path and p.is_file()]
+    return beside + sorted(p for p in (path.parent / FOLDER).glob("*") if p.is_file())
 
 
 def expand(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:

@@ -26,7 +26,7 @@ from stations.record.record import Notes, build, intervals
 from stations.record.sites import by_name
 from stations.record.source import Source
 
-__all__ = ["is_companion", "read", "sniff", "yymmdd"]
+__all__ = ["is_companion", "precisions_of", "read", "sniff", "yymmdd"]
 
 _TIME = ("yyyy", "mm", "dd", "hh", "mi")
 _TEXTS = ("Inlet", "Standard")
@@ -143,6 +143,11 @@ def _heights(inlet: np.ndarray) -> np.ndarray:
     return np.array([float(m[1]) if m else np.nan for m in found] or [np.nan])[inverse]
 
 
+def precisions_of(path: Path) -> Path:
+    """Return where the precisions of a file would be."""
+    return _beside(path, ".precisions")
+
+
 def _beside(path: Path, part: str) -> Path:
     """Return ``x.precisions.C`` of ``x.C`` (part ``.precisions``), or the other way round (empty part)."""
     stem = path.name.removesuffix(".C").removesuffix(".precisions")
@@ -152,7 +157,7 @@ def _beside(path: Path, part: str) -> Path:
 def _precisions(source: Source) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Return days and, by species, standard deviations of the file named, or the one beside; else nothing."""
     asked = source.options.get("precisions")
-    path = Path(asked) if asked else _beside(source.path, ".precisions")
+    path = Path(asked) if asked else precisions_of(source.path)
     if not path.exists():
         if asked:
             raise FormatError(f"{path}: no such file of precisions")

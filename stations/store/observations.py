@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,14 +18,17 @@ import xarray as xr
 from obsnet.constants import SPECIES
 from obsnet.errors import ConfigError, ObsnetError
 from obsnet.schema import PROFILES, observation_table
-from obsnet.store import ObservationStore, file_id, sha256
-from stations.readers import read, read_all
+from obsnet.store import ObservationStore, file_id, forget_parts, sha256
+from stations.readers import companions, read, read_all
 from stations.readers.gcwerks import is_companion
+from stations.record.sites import TABLE as SITES
 from stations.record.summary import summary
+from stations.store import VERSION
 from stations.store.process import MixedScalesError, Process
 
 __all__ = ["ingest", "observations"]
 
+TABLES = (SITES,)  # of the package, that every file is read with
 _INDEX_EVERY = 5.0  # seconds: a killed run loses no more, and many files cost no more than one
 
 
@@ -133,9 +138,9 @@ def ingest(
     dict
         ``files, skipped, failed, rows, good`` and ``species`` (rows by species).
     """
-    sensor = _sensor(process)
-    known = store.index.read().to_pylist()
-    done = {r["path"]: r["sha256"] for r in known if r["status"] == "done" and r["sensor"] == sensor}
+    known = store.standing(store.index.read().to_pylist())
+    done = {r["path"]: (r["sha256"], r["options"]) for r in known if r["status"] == "done"}
+    earlier = _earlier(known)
     part = f"stations-{time.time_ns():x}"
     index: list[dict[str, Any]] = []
     total: dict[str, Any] = {"files": 0, "skipped": 0, "failed": 0, "rows": 0, "good": 0, "species": {}}
@@ -147,10 +152,11 @@ def ingest(
             "size": path.stat().st_size,
             "sha256": sha256(path),
         }
-        if done.get(entry["path"]) == entry["sha256"]:
+        entry["options"] = _how(path, species, options or {}, process)
+        if done.get(entry["path"]) == (entry["sha256"], entry["options"]):
             total["skipped"] += 1
             continue
-        row, tables = _ingest_one(path, entry, store, species, options or {}, process)
+        row, tables = _ingest_one(path, entry, store, species, options or {}, process, earlier)
         index.append(row)
         if row["status"] != "done":
             total["failed"] += 1
@@ -167,6 +173,32 @@ def ingest(
     if index:
         store.index.write(index, part)
     return total
+
+
+def _how(path: Path, species: Sequence[str], options: Mapping[str, Any], process: Process | None) -> str:
+    """Return a short hash of all that decides a file's rows beside its own bytes."""
+    config = options.get("config")
+    files = [*companions(path), *([Path(config)] if config else []), *TABLES]
+    what = [
+        VERSION,
+        sorted(species),
+        sorted((k, str(v)) for k, v in options.items() if v is not None),
+        _sensor(process),
+        [sha256(f) for f in files if f.is_file()],
+    ]
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
+
+
+def _earlier(index: Iterable[Mapping[str, Any]]) -> dict[str, set[str]]:
+    """Return under which names a store holds each path's rows, names that are of several paths left out."""
+    paths: dict[str, set[str]] = {}
+    for row in index:
+        paths.setdefault(row["file_id"], set()).add(row["path"])
+    found: dict[str, set[str]] = {}
+    for name, of in paths.items():
+        if len(of) == 1:
+            found.setdefault(next(iter(of)), set()).add(name)
+    return found
 
 
 def _sensor(process: Process | None) -> str:
@@ -187,8 +219,12 @@ def _ingest_one(
     species: Sequence[str],
     options: Mapping[str, Any],
     process: Process | None,
+    earlier: Mapping[str, set[str]],
 ) -> tuple[dict[str, Any], dict[str, int]]:
-    """Write one file's records; return its row of the index and the rows by species."""
+    """Write one file's records; return its row of the index and the rows by species.
+
+    What the store holds of the path from an earlier run (`earlier`: the file's names then) and is not made again goes.
+    """
     row = {
         **entry,
         "file_id": file_id(entry["sha256"]),
@@ -210,8 +246,10 @@ def _ingest_one(
         if process is not None:
             records = [process(r) for r in records]
         tables = [observations(r, digest=entry["sha256"]) for r in records]
-        for table in tables:
-            store.write(table)
+        parts = [part for table in tables for part in store.write(table)]
+        if old := earlier.get(entry["path"]):
+            folders = {f"species={r.attrs['species']}" for r in records}
+            forget_parts(p for p in store.parts_of(old) if p not in parts and p.parts[-5] in folders)
     except MixedScalesError:
         raise  # this is not one file's fault
     except ObsnetError as error:
@@ -226,6 +264,7 @@ def _ingest_one(
         "version": records[0].attrs["source"],
         "species": ",".join(r.attrs["species"] for r in records),
         "unit": ",".join(units),
+        "parts": len(parts),
         "soundings": sum(map(len, tables)),
         "good": sum(int((r["quality"].values == 0).sum()) for r in records),
         "mean_good": summary(records[0])["mean_good"] if len(records) == 1 else None,
