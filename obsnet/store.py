@@ -11,6 +11,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ import pyarrow.parquet as pq
 from obsnet import schema
 from obsnet.constants import species as species_of
 from obsnet.errors import FormatError, SchemaError
+from obsnet.seal import check_parquet, seal_parquet
 from obsnet.times import as_utc, year_month
 
 __all__ = [
@@ -153,12 +155,23 @@ def write_table(table: pa.Table, path: str | os.PathLike[str], *, distinct: Sequ
             write_statistics=statistics,
             column_encoding=encodings or None,
         )
+        seal_parquet(temporary)
 
 
 def read_table(path: str | os.PathLike[str], contract: schema.Contract) -> pa.Table:
-    """Read a Parquet file and check it against its contract."""
+    """Read a Parquet file, its checksums verified, and check it against its contract.
+
+    Raises
+    ------
+    FormatError
+        The file is damaged or no Parquet file.
+    SchemaError
+        It is of another contract or version.
+    """
+    footer = check_parquet(path)
+    schema.check_stored(footer.schema.to_arrow_schema(), contract, str(path))
     try:
-        table = pq.ParquetFile(path).read()
+        table = pq.ParquetFile(path, metadata=footer).read()
     except (pa.ArrowInvalid, OSError) as error:
         raise FormatError(f"{path}: cannot be read as Parquet ({error})") from error
     return schema.check(table, contract, str(path))
@@ -194,10 +207,9 @@ def read_part(path: str | os.PathLike[str], columns: Sequence[str]) -> pa.Table:
         Columns of the contract.
     """
     path = Path(path)
-    folders = dict(p.split("=", 1) for p in path.parts if "=" in p)
+    footer, folders = _checked(path, columns)
     contract = schema.OBSERVATIONS.schema
     try:
-        footer = pq.read_metadata(path)
         stored = [c for c in columns if c in footer.schema.to_arrow_schema().names]
         text = [c for c in stored if contract.field(c).type == pa.string() and c != "obs_id"]
         table = pq.ParquetFile(path, metadata=footer, read_dictionary=text).read(stored, use_threads=False)
@@ -213,6 +225,16 @@ def read_part(path: str | os.PathLike[str], columns: Sequence[str]) -> pa.Table:
         else:  # written before the contract had it
             arrays.append(pa.nulls(len(table), contract.field(name).type))
     return pa.table(arrays, names=list(columns))
+
+
+def _checked(path: Path, columns: Collection[str]) -> tuple[pq.FileMetaData, dict[str, str]]:
+    """Verify columns of a part and what it says of itself; return its footer and what its folders say."""
+    footer = check_parquet(path, columns)
+    folders = dict(p.split("=", 1) for p in path.parts[-5:-1])
+    unit = species_of(folders["species"]).unit
+    stored = footer.schema.to_arrow_schema()
+    schema.check_stored(stored, schema.OBSERVATIONS, str(path), unit=unit, elsewhere=("species", "source"))
+    return footer, folders
 
 
 class ObservationStore:
@@ -269,13 +291,24 @@ class ObservationStore:
             written.append(target)
         return written
 
-    def dataset(self) -> ds.Dataset:
-        """Return the whole store as a lazy Arrow dataset.
+    def dataset(
+        self, filter: ds.Expression | None = None, columns: Collection[str] | None = None
+    ) -> ds.Dataset:
+        """Return the whole store as a lazy Arrow dataset, what is to be read of it verified.
+
+        Parameters
+        ----------
+        filter : pyarrow.dataset.Expression, optional
+            Files whose folders rule them out are not verified.
+        columns : collection of str, optional
+            Columns that are to be read, profiles among them; all but profiles are verified in any case.
 
         Raises
         ------
         FormatError
-            The folder does not hold a store.
+            The folder does not hold a store, or a file is damaged.
+        SchemaError
+            A file is of another contract, version or unit, or lacks columns.
         """
         if not any(self.path.glob("species=*")):
             raise FormatError(
@@ -287,9 +320,16 @@ class ObservationStore:
         )
         # The schema is the contract's own, so no file has to be opened to find it.
         full = pa.unify_schemas([schema.OBSERVATIONS.schema, parts.schema])
-        return ds.dataset(
+        found = ds.dataset(
             self.path, format="parquet", partitioning=parts, schema=full, exclude_invalid_files=False
         )
+        heavy = set() if columns is None else set(schema.PROFILES) - set(columns)
+        wanted = [n for n in schema.OBSERVATIONS.schema.names if n not in heavy]
+        files = [Path(f.path) for f in found.get_fragments(filter=filter)]
+        with ThreadPoolExecutor(min(8, len(files) or 1)) as pool:
+            for _ in pool.map(lambda path: _checked(path, wanted), files):
+                pass  # the first fault is raised here
+        return found
 
     def species(self) -> list[str]:
         """Return the species the store holds, sorted."""
@@ -391,7 +431,8 @@ class ObservationStore:
             condition &= where
         wanted = list(columns) if columns is not None else schema.OBSERVATIONS.schema.names
         extra = [c for c in ("time", "obs_id") if c not in wanted]
-        table = _in_order(self.dataset().to_table(columns=[*wanted, *extra], filter=condition)).select(wanted)
+        rows = self.dataset(condition, wanted).to_table(columns=[*wanted, *extra], filter=condition)
+        table = _in_order(rows).select(wanted)
         return table.replace_schema_metadata(
             {
                 b"obsnet:contract": schema.OBSERVATIONS.name.encode(),
@@ -433,10 +474,7 @@ def _in_order(table: pa.Table) -> pa.Table:
 
 
 def _span(path: Path) -> tuple[np.datetime64, np.datetime64]:
-    try:
-        metadata = pq.read_metadata(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise FormatError(f"{path}: cannot be read as Parquet ({error})") from error
+    metadata, _ = _checked(path, ())
     column = metadata.schema.names.index("time")
     groups = [metadata.row_group(k).column(column).statistics for k in range(metadata.num_row_groups)]
     if any(g is None or not g.has_min_max for g in groups):  # written by another program

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from inversion.case.options import InvertOptions
-from inversion.jacobian.parts import RunIndex
+from inversion.jacobian.parts import check_part
 from inversion.jacobian.store import Jacobian, JacobianStore
 from inversion.problem.time_bins import bin_matrix
 from obsnet.config import locate
@@ -168,7 +168,7 @@ class _WholeParts(JacobianStore):
         whole, self.damaged = [], []
         for part in super().parts():
             try:
-                RunIndex(path, [part], self.grid.size, self.time_edges.size - 1)
+                check_part(path, part)
                 whole.append(part)
             except (FormatError, SchemaError) as error:
                 self.damaged.append(str(error))

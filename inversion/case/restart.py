@@ -16,6 +16,7 @@ from inversion.problem.posterior import Posterior
 from inversion.problem.problem import Problem
 from inversion.solvers.dual import DualSystem
 from inversion.solvers.primal import PrimalSystem
+from obsnet.seal import check_file, seal_file
 from obsnet.store import atomic_path
 
 __all__ = ["fingerprint", "load_posterior", "save_posterior"]
@@ -66,6 +67,8 @@ def save_posterior(posterior: Posterior, path: Path) -> bool:
     contents: dict[str, Any] = {"mean": posterior.mean, "about": np.array(json.dumps(about)), **arrays}
     with atomic_path(path) as temporary, open(temporary, "wb") as stream:
         np.savez(stream, **contents)
+        stream.close()
+        seal_file(temporary)
     return True
 
 
@@ -81,6 +84,7 @@ def load_posterior(path: Path, problem: Problem, method: str = "auto") -> Poster
         What was asked for.
     """
     try:
+        check_file(path)
         with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as kept:
             about = json.loads(str(kept["about"]))
             same = about["version"] == VERSION and about["fingerprint"] == fingerprint(problem)

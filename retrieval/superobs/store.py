@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from obsnet.constants import species as species_of
 from obsnet.errors import ConfigError, FormatError, ObsnetError, nearest
+from obsnet.seal import check_parquet
 from obsnet.store import ObservationStore, StoredPart, read_part
 from obsnet.times import as_utc
 from obsnet.work.parallel import ENOUGH_BYTES, map_unordered, shard
@@ -316,9 +317,7 @@ def _numbers(table: pa.Table, problems: dict[str, int], soundings: int) -> dict[
 
 def _numbers_of(report: Path) -> dict[str, Any]:
     """Return the numbers that an earlier run wrote beside its report."""
-    import pyarrow.parquet as pq
-
-    return json.loads(pq.read_schema(report).metadata[b"obsnet:superobs"])
+    return json.loads(check_parquet(report, ()).metadata[b"obsnet:superobs"])
 
 
 def _remove(out: Path, species: str, source: str, file_id: str) -> None:

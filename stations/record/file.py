@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from obsnet.errors import FormatError, SchemaError
+from obsnet.seal import check_file, seal_file
 from obsnet.store import atomic_path
 
 __all__ = ["MARK", "read_record", "write_record"]
@@ -69,6 +70,7 @@ def write_record(record: xr.Dataset, path: str | os.PathLike[str]) -> Path:
         data[name].encoding = {}
     with atomic_path(path) as temporary:
         data.to_netcdf(temporary, engine="netcdf4", encoding=encoding)
+        seal_file(temporary)
     return Path(path)
 
 
@@ -80,6 +82,7 @@ def read_record(path: str | os.PathLike[str]) -> xr.Dataset:
     FormatError
         The file is no netCDF file, or no record of this package.
     """
+    check_file(path)
     try:
         with xr.open_dataset(path, engine="netcdf4", decode_timedelta=False) as stored:
             data = stored.load()
