@@ -378,6 +378,7 @@ def _cache_file(
 
 
 def _save(weights: ZonalWeights, file: Path) -> None:
+    from obsnet.seal import seal_file
     from obsnet.store import atomic_path
 
     pairs = np.array([row[:2] for row in weights.overlaps], dtype=np.str_).reshape(-1, 2)
@@ -394,6 +395,7 @@ def _save(weights: ZonalWeights, file: Path) -> None:
                 shared=np.array([row[2] for row in weights.overlaps]),
                 shared_cells=weights.shared_cells,
             )
+            seal_file(temporary)
     except OSError as error:
         # A home that compute nodes may only read must not stop a run: the weights are already computed.
         log.warning("zonal weights are not kept: %s", error)
@@ -401,7 +403,10 @@ def _save(weights: ZonalWeights, file: Path) -> None:
 
 def _load(file: Path, keys: tuple[str, ...], grid: Grid) -> ZonalWeights | None:
     """Read kept weights; None where there are none or the file is damaged."""
+    from obsnet.seal import check_file
+
     try:
+        check_file(file)
         with np.load(file, allow_pickle=False) as kept:
             shape = len(keys), grid.size
             pairs = zip(kept["pairs"].tolist(), kept["shared"].tolist(), strict=True)

@@ -11,9 +11,10 @@ import pyarrow.compute as pc
 
 from inversion.case.options import InvertOptions
 from inversion.case.same_air import refuse_same_air
-from inversion.jacobian.parts import RunIndex
+from inversion.jacobian.parts import check_part
 from inversion.jacobian.store import Jacobian, JacobianStore
 from inversion.problem.time_bins import bin_matrix
+from obsnet.config import locate
 from obsnet.constants import Species, species
 from obsnet.errors import ConfigError, FormatError, SchemaError
 from obsnet.grid import Grid
@@ -190,7 +191,7 @@ class _WholeParts(JacobianStore):
         whole, self.damaged = [], []
         for part in super().parts():
             try:
-                RunIndex(path, [part], self.grid.size, self.time_edges.size - 1)
+                check_part(path, part)
                 whole.append(part)
             except (FormatError, SchemaError) as error:
                 self.damaged.append(str(error))
@@ -234,12 +235,3 @@ def load(options: InvertOptions, folder: Path, out: Path) -> Inputs:
     jacobian = footprints.read(used["obs_id"].to_numpy(zero_copy_only=False).astype(str))
     prior = read_prior(locate(str(options.prior), folder, out), jacobian, gas, options.prior_name)
     return Inputs(jacobian, used, prior, counts, tuple(footprints.damaged), twice)
-
-
-def locate(name: str, folder: Path, out: Path) -> Path:
-    """Return where an input is: in the run's folder if it was made there, else beside the case file."""
-    path = Path(name).expanduser()
-    if path.is_absolute():
-        return path
-    made = out / path
-    return made if made.exists() else folder / path

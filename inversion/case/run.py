@@ -368,16 +368,9 @@ def _ensemble(
     options: InvertOptions, base: SolvedCase, folder: Path, out: Path, report: Report
 ) -> tuple[Totals, Any, dict[str, Any]]:
     """Run the other members, write ``ensemble.nc`` and return the base's totals with the spread in their errors."""
-    from inversion.case.ensemble import Member, combine, ensemble_dataset, member_options
+    from inversion.case.ensemble import Member, combine, ensemble_dataset, members_of
     from obsnet.cf import write_netcdf
-    from obsnet.config import validate
 
-    assert options.ensemble is not None
-    # members leave out what the base withheld or rejected; looser errors they find for themselves
-    rejects = options.screen is not None and options.screen.rule != "huber"
-    left = {"ensemble", "withhold", "page"} | ({"screen"} if rejects else set())
-    plain = options.model_dump(exclude=left, exclude_unset=True)
-    listed = [m.model_dump() for m in options.ensemble.member]
     inventory = base.totals.prior.mean
 
     def member(name: str, axis: str, totals: Totals) -> Member:
@@ -386,9 +379,8 @@ def _ensemble(
         return Member(name, axis, totals.posterior, difference)
 
     members = [member("base", "base", base.totals)]
-    for number, (name, axis, table) in enumerate(member_options(plain, listed)[1:], start=1):
+    for number, (name, axis, changed) in enumerate(members_of(options)[1:], start=1):
         report(f"member {name} ({axis})")
-        changed = validate(InvertOptions, table, f"[invert.ensemble] member {name!r}")
         solved = solve_case(changed, folder, out, report, base.held_back, f"restart-{number}.npz")
         members.append(member(name, axis, solved.totals))
     combined = combine(members)

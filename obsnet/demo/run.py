@@ -14,7 +14,7 @@ from obsnet.crosscheck.table import read_table
 from obsnet.demo.observe import simulate
 from obsnet.demo.twin import make_twin
 from obsnet.errors import ConfigError, nearest
-from obsnet.pipeline import read_case, run_case
+from obsnet.pipeline import contents_of, inputs_of, read_case, run_case
 from obsnet.provenance import record, write_record
 from obsnet.store import ObservationStore, write_text
 
@@ -71,8 +71,10 @@ def run_demo(
         path = twin.write_case(folder, run_seed, workers=workers, **more)
         data = read_toml(path)
         case, steps = read_case(data, path)
-        results = run_case(case, steps, report=lambda line: say(f"  {line}"))
-        return results, data, sorted({p for stage, options in steps for p in stage.inputs(options, case)})
+        contents = contents_of(case)
+        results = run_case(case, steps, report=lambda line: say(f"  {line}"), contents=contents)
+        inputs = [inputs_of(case, stage, options, contents) for stage, options in steps]
+        return results, data, {k: v for found in inputs for k, v in found.items()}
 
     twin.write_observations(truth / "input")
     run(truth, truth_seed, only_footprints=True)

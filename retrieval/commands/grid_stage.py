@@ -21,7 +21,10 @@ def _run(options: GridTable, case: Case) -> StageResult:
 
 
 def _inputs(options: GridTable, case: Case) -> list[Path]:
-    return sorted((case.out / options.store / "_index").glob("*.parquet"))
+    from obsnet.store import ObservationStore
+
+    sources = None if options.source is None else [options.source]
+    return ObservationStore(case.out / options.store).files(options.species, sources)
 
 
-STAGE = Stage("grid", GridTable, _run, needs=("ingest", "superobs"), inputs=_inputs)
+STAGE = Stage("grid", GridTable, _run, needs=("ingest", "superobs", "stations"), inputs=_inputs)

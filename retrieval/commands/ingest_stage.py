@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from obsnet.pipeline import Case, Stage, StageResult
+from obsnet.store import ObservationStore
+from retrieval.ingest import VERSION
 from retrieval.ingest.options import IngestTable
+from retrieval.superobs import VERSION as AVERAGING
 
 __all__ = ["STAGE"]
 
@@ -16,13 +20,25 @@ def _run(options: IngestTable, case: Case) -> StageResult:
     summary = run_ingest(options, case.folder, case.out, case.run)
     found = {"files": len(summary.files), "soundings": summary.soundings, "good": summary.good}
     store = case.out / options.store
-    return StageResult(outputs=(store,) if store.exists() else (), summary=found, failed=len(summary.bad))
+    files = ObservationStore(store).parts_of({row["file_id"] for row in summary.files})
+    outputs = (store,) if store.exists() else ()
+    return StageResult(outputs=outputs, files=tuple(files), summary=found, failed=len(summary.bad))
 
 
 def _inputs(options: IngestTable, case: Case) -> list[Path]:
     from retrieval.readers.files import granule_files
 
-    return [*granule_files(options.files, case.folder), *options.tables(case.folder)]
+    folders = []
+    for variable in ("OBSNET_SENSORS", "OBSNET_SCREENS"):
+        folders += [Path(p) for p in os.environ.get(variable, "").split(os.pathsep) if p]
+    return [*granule_files(options.files, case.folder), *options.tables(case.folder), *folders]
 
 
-STAGE = Stage("ingest", IngestTable, _run, inputs=_inputs)
+STAGE = Stage(
+    "ingest",
+    IngestTable,
+    _run,
+    inputs=_inputs,
+    version=VERSION + AVERAGING,  # rises with either
+    tables=("retrieval.readers:sensors", "retrieval.products:screens"),
+)

@@ -18,8 +18,11 @@ def _run(options: ValidateTable, case: Case) -> StageResult:
 
 
 def _inputs(options: ValidateTable, case: Case) -> list[Path]:
-    folders = {case.out / options.store / "_index", case.out / options.reference / "_index"}
-    return sorted(p for folder in folders for p in folder.glob("*.parquet"))
+    from obsnet.store import ObservationStore
+
+    reference = None if options.reference_source is None else [options.reference_source]
+    satellite = ObservationStore(case.out / options.store).files(options.species, [options.source])
+    return [*satellite, *ObservationStore(case.out / options.reference).files(options.species, reference)]
 
 
 STAGE = Stage("validate", ValidateTable, _run, needs=("ingest", "superobs", "stations"), inputs=_inputs)

@@ -122,9 +122,10 @@ def _read_and_write(path: Path, task: GranuleTask, digest: str) -> dict[str, Any
     store, source = Path(task.store), granule.source + options.suffix
     averaging = options.averaging
     if averaging is None:
-        ObservationStore(store).write(table)
+        parts = ObservationStore(store).write(table)
     else:
-        notes += _average(table, averaging, store, file_id(digest))
+        parts, said = _average(table, averaging, store, file_id(digest))
+        notes += said
     if task.before is not None and task.before.species == entry.name:
         _remove_older(store, task.before, source, file_id(digest))
     if granule.extra and len(table):
@@ -136,6 +137,7 @@ def _read_and_write(path: Path, task: GranuleTask, digest: str) -> dict[str, Any
         "species": entry.name,
         "unit": entry.unit,
         "options": options.fingerprint(granule.sensor.name),
+        "parts": len(parts),
         "soundings": len(table),
         "good": len(values),
         "mean_good": pc.mean(values).as_py(),
@@ -176,19 +178,19 @@ def _mark_duplicates(table: pa.Table, task: GranuleTask) -> tuple[pa.Table, int]
     return table, repeated
 
 
-def _average(table: pa.Table, settings: Superobs, store: Path, name: str) -> list[str]:
-    """Write a granule's super-observations in place of its soundings; return what there is to say."""
+def _average(table: pa.Table, settings: Superobs, store: Path, name: str) -> tuple[list[Path], list[str]]:
+    """Write a granule's super-observations in place of its soundings; return where, and what there is to say."""
     from retrieval.superobs.average import super_observe, write_report
 
     made = super_observe(table, settings, file_id=name)
     # a window that another file shares makes one of its own there
     identity = pc.binary_join_element_wise(made.table["obs_id"], pa.scalar(name), "#")
     rows = made.table.set_column(made.table.schema.get_field_index("obs_id"), "obs_id", identity)
-    ObservationStore(store).write(rows)
+    parts = ObservationStore(store).write(rows)
     write_report(made.report.set_column(0, "obs_id", identity), store, name)
     left_out = [f"{number} {reason}" for reason, number in made.problems.items() if number]
     errors = settings.error_model
-    return [
+    return parts, [
         f"{len(rows)} super-observations, {errors.equation} ({errors.source})".replace("; ", ", "),
         *(f"left out: {text}" for text in left_out),
     ]

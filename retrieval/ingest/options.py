@@ -13,6 +13,8 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 from obsnet.command import Flag
 from obsnet.config import Options, read_toml, validate
 from obsnet.constants import species as species_of
+from retrieval.ingest import VERSION
+from retrieval.superobs import VERSION as AVERAGING
 from retrieval.superobs.options import Superobs
 
 __all__ = ["IngestOptions", "IngestTable"]
@@ -126,10 +128,10 @@ class IngestOptions(Options):
 
         tables = [load_sensors(self.sensors).get(sensor or ""), *self.load()]
         own = {n: getattr(self, n) for n in IngestOptions.model_fields if n not in {"superobs", "x2019"}}
-        parts = [own, *(t and t.model_dump(mode="json") for t in tables)]
+        parts = [VERSION, own, *(t and t.model_dump(mode="json") for t in tables)]
         averaging = self.averaging
         if averaging is not None:
-            parts.append(averaging.describe())
+            parts += [AVERAGING, averaging.describe()]
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
     def load(self) -> tuple[Any, Any]:

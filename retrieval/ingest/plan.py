@@ -84,7 +84,9 @@ def sniff(path: str, options: IngestOptions) -> Sniffed | None:
         )
         with fields.source:
             sensor = fields.sensor
-            source = source_name(sensor, fields.version(), options.variant) + options.suffix
+            _, correction = options.load()
+            names = [source_name(sensor, fields.version(), options.variant), correction and correction.name]
+            source = "_".join(filter(None, names)) + options.suffix
             time, _, _ = fields.times()
             known = time[~np.isnat(time)]
             span = (str(known.min()), str(known.max())) if len(known) else ("", "")

@@ -128,7 +128,7 @@ def ingest(
     target = ObservationStore(store)
     everything = sorted({str(f) for f in files})
     options.load()  # faulty tables stop the run before it begins
-    index = target.index.read().to_pylist()
+    index = target.standing(target.index.read().to_pylist())
     before = rows_of_run(index, options)
     plan = make_plan(everything, index, options, mixed=mixed)
     todo = shard(everything, work)

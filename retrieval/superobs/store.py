@@ -18,16 +18,18 @@ import pyarrow.compute as pc
 
 from obsnet.constants import species as species_of
 from obsnet.errors import ConfigError, FormatError, ObsnetError, nearest
+from obsnet.seal import check_parquet
 from obsnet.store import ObservationStore, StoredPart, read_part
 from obsnet.times import as_utc
 from obsnet.work.parallel import ENOUGH_BYTES, map_unordered, shard
 from obsnet.work.progress import progress
 from obsnet.work.work import Work
 from retrieval.products.read import AVERAGED
+from retrieval.superobs import VERSION
 from retrieval.superobs.average import needed_columns, super_observe, write_report, write_settings
 from retrieval.superobs.options import Selection, Superobs, SuperobsTable
 
-__all__ = ["SuperobsSummary", "combine_store", "run_superobs"]
+__all__ = ["SuperobsSummary", "combine_store", "run_superobs", "sources_of"]
 
 _DAY = np.timedelta64(1, "D")
 
@@ -64,6 +66,12 @@ class SuperobsSummary:
     def bad(self) -> list[dict[str, Any]]:
         """Days that could not be combined."""
         return [d for d in self.days if d["status"] != "done"]
+
+    def files(self, out: Path) -> tuple[Path, ...]:
+        """Return what the store holds of these days: their rows and their reports."""
+        ids = {d["file_id"] for d in self.days}
+        reports = (_report(out, i) for i in sorted(ids))
+        return (*ObservationStore(out).parts_of(ids), *(p for p in reports if p.exists()))
 
     def by_source(self) -> dict[str, dict[str, Any]]:
         """Return totals of each source over its finished days."""
@@ -160,8 +168,7 @@ def _tasks(
         raise FormatError(
             f"{store.path}: no {name} here; the store holds {', '.join(store.species()) or 'nothing'}"
         )
-    known = store.sources(name)
-    sources = list(selection.sources) or [s for s in known if not s.endswith(AVERAGED)]
+    known, sources = store.sources(name), sources_of(store, name, selection.sources)
     for source in sources:
         if source not in known:
             raise ConfigError(f"{store.path} has no {name} source {source!r}{nearest(source, known)}")
@@ -174,6 +181,15 @@ def _tasks(
             done = earlier.get(_path(name, source, day))
             tasks.append(_Task(str(out.path), selection, settings, source, day, tuple(files), how, done))
     return tasks
+
+
+def sources_of(store: ObservationStore, species: str, asked: Iterable[str] = ()) -> list[str]:
+    """Return the sources that are combined: those asked for, else all that are no super-observations themselves."""
+    return list(asked) or [s for s in store.sources(species) if not s.endswith(AVERAGED)]
+
+
+def _report(out: Path, name: str) -> Path:
+    return out / "_superobs" / f"{name}.parquet"
 
 
 def _path(species: str, source: str, day: str) -> str:
@@ -222,13 +238,19 @@ def _run(task: _Task) -> dict[str, Any] | None:
             [(Path(f).stem, how) for f, how in zip(task.files, task.options, strict=True)],
             task.selection.plain(),
             task.settings.describe(),
+            VERSION,
         ],
         sort_keys=True,
     )
     digest = hashlib.sha256(text.encode()).hexdigest()
     name = species_of(task.selection.species)
-    day: dict[str, Any] = {"source": task.source, "day": task.day, "status": "done"}
-    report = Path(task.out) / "_superobs" / f"{digest[:16]}.parquet"
+    day: dict[str, Any] = {
+        "source": task.source,
+        "day": task.day,
+        "status": "done",
+        "file_id": digest[:16],
+    }
+    report = _report(Path(task.out), digest[:16])
     if task.done is not None and task.done[0] == digest and report.exists():
         return {"day": {**day, **_numbers_of(report), "skipped": True}, "index": {}}
     soundings = _read(task)
@@ -283,13 +305,11 @@ def _numbers(table: pa.Table, problems: dict[str, int], soundings: int) -> dict[
 
 def _numbers_of(report: Path) -> dict[str, Any]:
     """Return the numbers that an earlier run wrote beside its report."""
-    import pyarrow.parquet as pq
-
-    return json.loads(pq.read_schema(report).metadata[b"obsnet:superobs"])
+    return json.loads(check_parquet(report, ()).metadata[b"obsnet:superobs"])
 
 
 def _remove(out: Path, species: str, source: str, file_id: str) -> None:
     """Delete what an earlier run made of the same day with other settings."""
     folder = out / f"species={species}" / f"source={source}{AVERAGED}"
-    for path in [*folder.glob(f"year=*/month=*/{file_id}.parquet"), out / "_superobs" / f"{file_id}.parquet"]:
+    for path in [*folder.glob(f"year=*/month=*/{file_id}.parquet"), _report(out, file_id)]:
         path.unlink(missing_ok=True)

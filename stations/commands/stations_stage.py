@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from obsnet.pipeline import Case, Stage, StageResult
+from obsnet.store import ObservationStore
+from stations.store import VERSION
 from stations.store.options import StationsTable
 
 __all__ = ["STAGE"]
@@ -20,13 +22,26 @@ def _inputs(options: StationsTable, case: Case) -> Iterable[Path]:
 def _run(options: StationsTable, case: Case) -> StageResult:
     import sys
 
-    from stations.store.ingest import run_stations
+    from stations.store.ingest import files_in_store, run_stations
 
     summary = run_stations(
         options, case.folder, case.out, case.run, report=lambda line: print(line, file=sys.stderr)
     )
-    store = Path(summary.pop("path"))
-    return StageResult(outputs=(store,), summary=summary, failed=summary["failed"])
+    store = ObservationStore(summary.pop("path"))
+    files = tuple(files_in_store(options, case.folder, store))
+    return StageResult(outputs=(store.path,), files=files, summary=summary, failed=summary["failed"])
 
 
-STAGE = Stage("stations", options=StationsTable, run=_run, inputs=_inputs)
+STAGE = Stage(
+    "stations",
+    options=StationsTable,
+    run=_run,
+    inputs=_inputs,
+    version=VERSION,
+    tables=(
+        "stations.record:sites.toml",
+        "stations.calibration:scales.toml",
+        "stations.quality:rules",
+        "stations.quality:budgets",
+    ),
+)

@@ -12,6 +12,7 @@ import xarray as xr
 
 from obsnet.errors import FormatError, SchemaError
 from obsnet.output import plain
+from obsnet.seal import check_file, seal_file
 from obsnet.store import atomic_path
 from stations.record.source import Source
 
@@ -71,6 +72,7 @@ def write_record(record: xr.Dataset, path: str | os.PathLike[str]) -> Path:
         data[name].encoding = {}
     with atomic_path(path) as temporary:
         data.to_netcdf(temporary, engine="netcdf4", encoding=encoding)
+        seal_file(temporary)
     return Path(path)
 
 
@@ -84,6 +86,7 @@ def read_record(path: str | os.PathLike[str] | Source) -> xr.Dataset:
     """
     source = path if isinstance(path, Source) else Source(Path(path))
     path = source.where
+    check_file(path)
     try:
         store = xr.backends.NetCDF4DataStore(source.dataset())
         with xr.open_dataset(store, decode_timedelta=False) as stored:

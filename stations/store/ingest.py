@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import xarray as xr
 
 from obsnet.constants import SPECIES
 from obsnet.errors import ConfigError, ObsnetError
-from obsnet.store import ObservationStore, file_id, sha256
+from obsnet.store import ObservationStore, file_id, forget_parts, sha256
 from obsnet.work.parallel import ENOUGH_BYTES, map_unordered, shard
 from obsnet.work.work import Work
 from stations.readers import companions, expand, read_all, read_each
@@ -25,7 +25,7 @@ from stations.store.observations import observations
 from stations.store.options import Delivery, ReadTable, StationsTable
 from stations.store.process import OneScale, fingerprint, process_record
 
-__all__ = ["ingest", "input_files", "run_stations", "summarise_files"]
+__all__ = ["files_in_store", "ingest", "input_files", "run_stations", "summarise_files"]
 
 _INDEX_EVERY = 5.0  # seconds: a killed run loses no more, and many files cost no more than one
 _SENSOR = "station"
@@ -91,7 +91,9 @@ def ingest(
     options = options or Delivery.model_validate({})
     how = fingerprint(options)
     known: dict[str, set[tuple[str, str]]] = {}
-    for row in store.index.read().to_pylist():
+    rows = store.standing(store.index.read().to_pylist())
+    earlier = _earlier(rows)
+    for row in rows:
         if row["status"] == "done":
             known.setdefault(row["path"], set()).add((row["sha256"], row["options"]))
     tasks = [
@@ -111,9 +113,12 @@ def ingest(
             continue
         for species, scale in done.scales:
             guard.check(species, scale, str(task.path))
-        for table in done.tables:
-            store.write(table)
-        index.append(done.row)
+        parts = [part for table in done.tables for part in store.write(table)]
+        if done.tables and (old := earlier.get(done.row["path"])):
+            # what the store holds of the file from before and is not made again goes
+            folders = {f"species={species}" for species, _ in done.scales}
+            forget_parts(p for p in store.parts_of(old) if p not in parts and p.parts[-5] in folders)
+        index.append(done.row | {"parts": len(parts)})
         if done.row["status"] != "done":
             total["failed"] += 1
             report(done.row["status"])
@@ -129,6 +134,18 @@ def ingest(
     if index:
         store.index.write(index, part)
     return total
+
+
+def _earlier(index: Iterable[Mapping[str, Any]]) -> dict[str, set[str]]:
+    """Return under which names a store holds each path's rows, names that are of several paths left out."""
+    paths: dict[str, set[str]] = {}
+    for row in index:
+        paths.setdefault(row["file_id"], set()).add(row["path"])
+    found: dict[str, set[str]] = {}
+    for name, of in paths.items():
+        if len(of) == 1:
+            found.setdefault(next(iter(of)), set()).add(name)
+    return found
 
 
 def _read_file(task: _Task) -> _Read:
@@ -250,6 +267,12 @@ def run_stations(
         report=report,
     )
     return {"path": str(store.path), **counts}
+
+
+def files_in_store(options: StationsTable, folder: Path, store: ObservationStore) -> list[Path]:
+    """Return what a store holds of the files of a case."""
+    names = {os.path.relpath(p, folder) for p in expand(options.files, folder)}
+    return store.parts_of({row["file_id"] for row in store.index.read().to_pylist() if row["path"] in names})
 
 
 def summarise_files(

@@ -11,11 +11,11 @@ import xarray as xr
 from obsnet.errors import ScaleError
 from obsnet.store import sha256
 from stations.record.scale_names import UNKNOWN
+from stations.store import VERSION
 from stations.store.options import Delivery, ProcessOptions
 
 __all__ = ["MixedScalesError", "OneScale", "fingerprint", "process_record"]
 
-VERSION = "2"  # of the readers and of the steps below: files read by another one are read again
 MIXED = "mixed"
 
 

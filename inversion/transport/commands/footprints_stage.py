@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from inversion.transport.run import VERSION
 from obsnet.config import Options
 from obsnet.pipeline import Case, Stage, StageResult
 from obsnet.work.work import Work
@@ -190,20 +191,30 @@ def _run(options: FootprintOptions, case: Case) -> StageResult:
         replace=True,
     )
     summary = {k: found[k] for k in ("receptors", "skipped", "parts", "made", "notes")}
-    return StageResult(outputs=(out / "meta.json",), summary=summary)
+    parts = tuple(p for kind in ("sensitivity", "background") for p in (out / kind).glob("[!.]*.parquet"))
+    return StageResult((out / "meta.json",), files=parts, summary=summary)
 
 
 def _inputs(options: FootprintOptions, case: Case) -> Iterable[Path]:
     from obsnet.config import resolve_files
+    from obsnet.store import ObservationStore
 
     background = options.background
     extra = [background] if isinstance(background, str) and not _number(background) else []
     if options.receptors is not None:
         return resolve_files([*options.met, *extra, options.receptors], case.folder)
+    store = ObservationStore(_store(options, case))
     return [
         *resolve_files([*options.met, *extra], case.folder),
-        *sorted(_store(options, case).glob("species=*/**/*.parquet")),
+        *store.files(options.species, options.select.sources),
     ]
 
 
-STAGE = Stage("footprints", FootprintOptions, _run, needs=("ingest", "superobs", "stations"), inputs=_inputs)
+STAGE = Stage(
+    "footprints",
+    FootprintOptions,
+    _run,
+    needs=("ingest", "superobs", "stations"),
+    inputs=_inputs,
+    version=VERSION,
+)

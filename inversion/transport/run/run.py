@@ -19,12 +19,13 @@ import pyarrow as pa
 from inversion.jacobian.store import JacobianStore
 from inversion.transport.background.particle_ends import open_background
 from inversion.transport.particles.settings import Settings
+from inversion.transport.run import VERSION
 from inversion.transport.run.plan import claim, estimate, flux_bins, other_claim, span
 from inversion.transport.run.task import Task, do_task, warm_up
 from obsnet.errors import ConfigError
 from obsnet.grid import Grid
 from obsnet.met import build_met
-from obsnet.store import write_table, write_text
+from obsnet.store import sha256, write_table, write_text
 from obsnet.work.parallel import cpu_count, map_unordered, shard
 from obsnet.work.progress import progress
 from obsnet.work.work import Work
@@ -107,7 +108,8 @@ def run_footprints(
         "grid": grid.hash_id,
         "step": step,
         "batch": batch,
-        "background": [str(background), background_uncertainty],
+        "background": [str(background), background_uncertainty, _file_hash(background)],
+        "version": VERSION,
         "meteorology": sorted([Path(f).name, Path(f).stat().st_size] for f in met_files),
         **asdict(settings),
     }
@@ -162,6 +164,12 @@ def run_footprints(
         for task, _ in map_unordered(do_task, todo, work):
             advance(task.stop - task.start)
     return {**_summary(store, assigned), "made": len(todo), "notes": notes}
+
+
+def _file_hash(background: str | float | None) -> str:
+    """Return the sha256 of a background that is a file."""
+    path = Path(str(background))
+    return sha256(path) if path.is_file() else ""
 
 
 def _summary(store: JacobianStore, tasks: Sequence[Task]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from inversion.transport.receptors.listed import from_places
 from inversion.transport.receptors.releases import Receptors, domain_of, from_observations
 from obsnet.grid import Grid
 from obsnet.met import Met
+from obsnet.seal import check_parquet
 from obsnet.store import write_table, write_text
 from obsnet.times import EPOCH
 
@@ -50,7 +51,8 @@ def _shared(
     out: str, met: str, background: tuple[str, float] | None
 ) -> tuple[Met, JacobianStore, pa.Table, Background | None]:
     """Open what all tasks of a worker share."""
-    table = pq.ParquetFile(Path(out) / "observations.parquet").read()
+    path = Path(out) / "observations.parquet"
+    table = pq.ParquetFile(path, metadata=check_parquet(path)).read()
     source = None
     if background is not None:
         source = open_background(background[0], table["species"][0].as_py(), uncertainty=background[1])
