@@ -13,7 +13,6 @@ from obsnet.typing import Floats, Singles
 
 __all__ = ["Horizontal", "Resampler"]
 
-_METRES_PER_DEGREE = 111195.0
 _EVEN = 2e-3  # unevenness of an axis, as a fraction of its step, that still counts as even
 
 

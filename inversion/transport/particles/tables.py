@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from inversion.transport.particles.mixed_layer import SIDES
+from inversion.jacobian.parts import SIDES
 from inversion.transport.receptors.releases import Receptors
 from obsnet.grid import Grid
 from obsnet.met import Met
