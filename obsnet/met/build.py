@@ -20,6 +20,7 @@ from obsnet.met.names import Window
 from obsnet.met.options import MetOptions
 from obsnet.met.prepared import contents, fingerprint, found, move_in, scratch
 from obsnet.met.readers.archives import Unpacked
+from obsnet.met.underground import fill_underground
 from obsnet.met.vertical import LOWER, UPPER, air_velocity, level_heights, slopes, to_terrain_following
 from obsnet.times import as_utc, from_epoch, to_epoch
 from obsnet.typing import Floats, Singles
@@ -179,7 +180,7 @@ class _Source:
 def _build(reader: MetReader, folder: Path | None, asked: _Asked) -> Met:
     times = _period(reader, asked.start, asked.stop)
     notes = [*reader.notes, *announce(reader.variables())]
-    first = reader.read(float(times[0]))
+    first = fill_underground(reader.read(float(times[0])))
     resampler = Resampler(reader.horizontal, asked.bounds, _edges(first, asked.options.trim, notes))
     lat, lon = resampler.lat, resampler.lon
     states = _states(reader, resampler, times, first)
@@ -347,14 +348,16 @@ def _states(reader: MetReader, resampler: Resampler, times: Floats, first: Field
     known = {f"{name}_{kind}": (name, kind) for name in FLUXES for kind in KINDS}
     known = {key: of for key, of in known.items() if key in reader.variables()}
     sums: dict[str, tuple[Singles, Window]] = {}
+    last: dict[str, Rate] = {}
     earlier = reader.times[reader.times < times[0] - 1e-3]
     if known and earlier.size:
         # The window of the first time may have begun before it.
         before = float(earlier[-1])
-        fields = complete(reader.read(before), resampler, before)
+        fields = complete(fill_underground(reader.read(before)), resampler, before)
         sums = {key: (fields[key], reader.window(key, before)) for key in known}
     for n, time in enumerate(times.tolist()):
-        fields = complete(first if n == 0 else reader.read(time), resampler, time)
+        raw = first if n == 0 else fill_underground(reader.read(time))
+        fields = complete(raw, resampler, time)
         rates: dict[str, Rate] = {}
         for key, (name, kind) in known.items():
             values, window = fields.pop(key), reader.window(key, time)
@@ -362,8 +365,9 @@ def _states(reader: MetReader, resampler: Resampler, times: Floats, first: Field
             sums[key] = (values, window)
             if rate is not None and name not in rates:
                 if n:
-                    check_tiling(name, rate, float(times[n - 1]))
+                    check_tiling(name, rate, float(times[n - 1]), last.get(name))
                 rates[name] = rate
+        last = dict(rates)
         if "ustar" not in fields:
             _friction(fields, rates)
         yield _State(time, fields, rates)

@@ -88,6 +88,7 @@ def complete(raw: Fields, resampler: Resampler, time: float) -> Fields:
         Values beyond physics.
     """
     out = _on_grid(raw, resampler)
+    _check_whole(out, time)
     shape = out["u"].shape
     out["time"], out["on_pressure"] = np.array(time), np.array(out["p"].ndim == 1)
     if out["p"].ndim == 1:
@@ -111,6 +112,17 @@ def _on_grid(raw: Fields, resampler: Resampler) -> Fields:
         if a in raw and b in raw:
             out[a], out[b] = resampler.wind(raw[a], raw[b])
     return out
+
+
+def _check_whole(out: Fields, time: float) -> None:
+    """Refuse values that are missing; those at the edge of the first time have been cut off or refused before."""
+    for name, values in out.items():
+        holes = int(values.size - np.count_nonzero(np.isfinite(values)))
+        if holes:
+            text = VARIABLES[name].text if name in VARIABLES else name
+            raise RangeError(
+                f"{text} at {from_epoch(time)} is missing (NaN) at {holes} of {values.size} nodes of the domain"
+            )
 
 
 def _humidity_and_pressure(out: Fields, shape: Iterable[int]) -> None:

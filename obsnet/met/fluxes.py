@@ -49,6 +49,11 @@ class Rate:
         """Middle of the interval."""
         return 0.5 * (self.start + self.end)
 
+    @property
+    def length(self) -> float:
+        """Length of the interval, s."""
+        return self.end - self.start
+
 
 def rate_of(
     variable: str,
@@ -100,15 +105,30 @@ def rate_of(
     return Rate(rate, start, end)
 
 
-def check_tiling(variable: str, rate: Rate, previous: float) -> None:
+def check_tiling(variable: str, rate: Rate, previous: float, before: Rate | None) -> None:
     """Refuse a flux that leaves part of the time since the previous fields unknown.
+
+    A flux of the hour before each third hour is a sample, and as long as the ones before it; one that is shorter is
+    what is left of an interval in which a forecast began.
+
+    Parameters
+    ----------
+    variable : str
+        One of `FLUXES`.
+    rate : Rate
+        Of the interval that ends now.
+    previous : float
+        Time of the fields before, seconds since 1970.
+    before : Rate or None
+        Of the interval that ended then.
 
     Raises
     ------
     FormatError
         A forecast or window that starts in between.
     """
-    if rate.start > previous + 1.0:
+    sampled = before is not None and abs(before.length - rate.length) < 1.0
+    if rate.start > previous + 1.0 and not sampled:
         raise FormatError(
             f"{VARIABLES[variable].text} at {from_epoch(rate.end)} is known from {from_epoch(rate.start)} on only, the "
             f"fields before it are of {from_epoch(previous)}: a forecast starts inside the interval; give the sums of "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -296,10 +297,11 @@ def _sections_fill(data: mmap.mmap, at: int, end: int) -> bool:
 
 
 def _eccodes() -> Any:
-    # ecCodes brings libraries that take the place of those pyproj needs, unless pyproj has loaded its own before.
-    from pyproj import CRS
+    if "eccodes" not in sys.modules:
+        # It brings libraries that take the place of those that pyproj needs, unless pyproj has loaded its own before.
+        from pyproj import CRS
 
-    CRS.from_epsg(4326)
+        CRS.from_epsg(4326)
     try:
         import eccodes
     except (ImportError, RuntimeError, OSError) as error:
@@ -409,4 +411,4 @@ def _projected(
         raise GridError(f"{path}: {kind} grid of {nx} x {ny} nodes at {dx:g} x {dy:g} m makes no sense")
     x = x0 + (-dx if flags[0] else dx) * np.arange(nx)
     y = y0 + (dy if flags[1] else -dy) * np.arange(ny)
-    return Horizontal(y, x, crs, bool(int(get("uvRelativeToGrid")))), (ny, nx), flags
+    return Horizontal(y, x, crs, bool(int(get("resolutionAndComponentFlags")) & 8)), (ny, nx), flags

@@ -155,6 +155,14 @@ class NetcdfReader:
         self._series: dict[str, _Series] = {}
         self.horizontal: Horizontal | None = None
         self._levels: tuple[str, Any] | None = None
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        """Look through all files."""
         for path in self.files:
             self._scan(path, self._data[path])
         moments = {t for name in ("u", "v") if name in self._series for t in self._series[name].places}

@@ -47,6 +47,14 @@ class WrfReader:
         self._data = Datasets()
         self._place: dict[float, tuple[Path, int]] = {}
         self.horizontal: Horizontal | None = None
+        try:
+            self._open(files)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, files: Sequence[Path]) -> None:
+        """Look through all files."""
         for path in files:
             data = self._data[path]
             missing = [n for n in _REQUIRED if n not in data.variables]
