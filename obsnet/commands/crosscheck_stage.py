@@ -1,141 +1,35 @@
-"""The pipeline stage ``[crosscheck]``, and what the command shares with it."""
+"""The pipeline stage ``[crosscheck]``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
-
-from obsnet.config import Options
+from obsnet.crosscheck.options import CrosscheckTable
 from obsnet.pipeline import Case, Stage, StageResult
 
-if TYPE_CHECKING:
-    from obsnet.crosscheck.table import Choices
-    from obsnet.crosscheck.verdict import Rule
-
-__all__ = ["STAGE", "CrosscheckOptions", "crosscheck_files"]
+__all__ = ["STAGE"]
 
 
-class CrosscheckOptions(Options):
-    """The table ``[crosscheck]`` of a case."""
-
-    inventory: str = Field(description="CSV relative to the case file, or a built-in one such as ceads-2019")
-    posterior: str = Field("posterior.nc", description="posterior file, relative to the run's outputs")
-    sector: str | None = Field(None, description="sector of the inversion that the inventory is of")
-    period: int | list[int] | None = Field(
-        None,
-        description="indices of the inversion's periods to sum; by default those that the inventory is of",
-    )
-    year: str | None = Field(None, description="period of the inventory, if it has several: 2019, 2019-01")
-    gas: str | None = Field(None, description="gas of the rows, if the inventory has both CO2 and C")
-    category: str | None = Field(None, description="category of the rows, if not total")
-    terminology: str | None = Field(None, description="terminology of the rows, if there are several")
-    per: Literal["year", "period"] | None = Field(
-        None, description="what a mass without yr-1 of a period that is no year is per"
-    )
-    negative: bool = Field(False, description="test totals below zero too")
-    other_year: bool = Field(False, description="hold an inventory of another year against the inversion")
-    profile: Literal["flat", "prior"] | None = Field(
-        None, description="how the inventory is spread in time where the inversion sees a part of it only"
-    )
-    profile_uncertainty: float = Field(0.0, ge=0, le=3, description="relative sd of that profile")
-    uncertainty: float | None = Field(
-        None, gt=0, le=3, description="relative sd where the inventory states none"
-    )
-    shared: float = Field(
-        0.0, ge=-1, le=1, description="correlation between the errors of the inventory and of the prior"
-    )
-    prescribed: dict[str, float] = Field(
-        {}, description="relative sd of sectors that the inversion took as exact, by a common factor"
-    )
-    groups: dict[str, list[str]] = Field({}, description="regions to test as a sum, besides each by itself")
-    chi_square: tuple[float, float] | None = Field(
-        None, description="bounds of the run's chi-square per observation, in the place of the usual ones"
-    )
-    alpha: float = Field(0.05, gt=0, lt=0.5, description="rate of false alarms, over all tested regions")
-    power: float = Field(0.80, gt=0.5, lt=1, description="power at the minimum detectable discrepancy")
-    detectable: float = Field(0.30, gt=0, description="testable up to this minimum detectable discrepancy")
-    margin: float | None = Field(
-        None, gt=0, description="consistent if shown to agree within this share; by default detectable"
-    )
-    out: str = Field("provinces.csv", description="table, relative to the run's outputs")
-
-    def rule(self) -> Rule:
-        """Return the rule of the verdicts."""
-        from obsnet.crosscheck.verdict import Rule
-
-        return Rule(self.alpha, self.power, self.detectable, self.margin)
-
-    def choices(self) -> Choices:
-        """Return what is said where files leave something open."""
-        from obsnet.crosscheck.inventory_rows import RowChoice
-        from obsnet.crosscheck.periods import TimeChoice
-        from obsnet.crosscheck.table import Choices
-
-        return Choices(
-            rows=RowChoice(
-                period=self.year,
-                gas=self.gas,
-                category=self.category,
-                terminology=self.terminology,
-                uncertainty=self.uncertainty,
-                per=self.per,
-                negative=self.negative,
-            ),
-            time=TimeChoice(self.profile, self.profile_uncertainty, self.other_year),
-            groups=self.groups,
-            prescribed=self.prescribed,
-            shared=self.shared,
-            chi_square=self.chi_square,
-        )
-
-
-def crosscheck_files(posterior: Path, inventory: str | Path, options: CrosscheckOptions, out: Path) -> Any:
-    """Compare two files and write the table.
-
-    Parameters
-    ----------
-    posterior : Path
-        Posterior file.
-    inventory : str or Path
-        CSV or the name of a built-in inventory.
-    options : CrosscheckOptions
-        Limits and choices.
-    out : Path
-        CSV to write.
-
-    Returns
-    -------
-    pandas.DataFrame
-        See `table.compare`.
-    """
-    from obsnet.crosscheck.table import compare, read_totals
-    from obsnet.inventory.table import read_inventory
-    from obsnet.store import write_text
-
-    totals = read_totals(posterior, options.sector, options.period)
-    table = compare(totals, read_inventory(inventory), rule=options.rule(), choices=options.choices())
-    write_text(out, table.to_csv(index=False, float_format="%.6g"))
-    return table
-
-
-def _inputs(options: CrosscheckOptions, case: Case) -> Iterable[Path]:
+def _inputs(options: CrosscheckTable, case: Case) -> Iterable[Path]:
     return [case.out / options.posterior, case.beside(options.inventory)]
 
 
-def _run(options: CrosscheckOptions, case: Case) -> StageResult:
+def _run(options: CrosscheckTable, case: Case) -> StageResult:
+    from obsnet.crosscheck.run import crosscheck_files
+
     path = case.beside(options.inventory)
     inventory = path if path.exists() else options.inventory
     out = case.out / options.out
     table = crosscheck_files(case.out / options.posterior, inventory, options, out)
-    return StageResult((out,), {"verdicts": dict(zip(table["region"], table["verdict"], strict=True))})
+    return StageResult(
+        (out,), summary={"verdicts": dict(zip(table["region"], table["verdict"], strict=True))}
+    )
 
 
 STAGE = Stage(
     "crosscheck",
-    options=CrosscheckOptions,
+    options=CrosscheckTable,
     run=_run,
     needs=("invert",),
     inputs=_inputs,

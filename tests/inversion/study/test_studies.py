@@ -20,6 +20,7 @@ from inversion.study.world import DEFAULTS, StudyWorld
 from obsnet.config import validate
 from obsnet.errors import ConfigError, SolverError
 from obsnet.store import ObservationStore
+from tests.commands import call
 from tests.inversion.world import BACKGROUND, EDGES, make_world
 
 SMALL = {"start": "2023-01-01", "stop": "2023-02-01", "cell_deg": 4.0, "south": 14.0, "north": 54.0}
@@ -475,40 +476,32 @@ south = 14.0
 """
 
 
-def command(function, *arguments):
-    import typer
-
-    app = typer.Typer()
-    app.command()(function.function())
-    return typer.main.get_command(app).main(args=[str(a) for a in arguments], standalone_mode=False)
-
-
 def test_commands(tmp_path, capsys):
     from inversion.commands.design import design
     from inversion.commands.osse import osse
 
     path = tmp_path / "case.toml"
     path.write_text(CASE)
-    command(osse, path, "--out", tmp_path / "out", "--set", "osse.twins=30")
+    call(osse, path, "--out", tmp_path / "out", "--set", "osse.twins=30")
     out, err = capsys.readouterr()
     assert "now: " in out
     assert "mean reduction" in out
     assert "osse.png" in out
     assert "unknowns" in err
-    command(osse, path, "--json")
+    call(osse, path, "--json")
     assert json.loads(capsys.readouterr().out)["twins"] == 20
     assert (tmp_path / "run" / "osse.json").exists()
-    command(design, path)
+    call(design, path)
     out = capsys.readouterr().out
     assert "existing: " in out
     assert "nats" in out
-    command(design, path, "--json")
+    call(design, path, "--json")
     assert len(json.loads(capsys.readouterr().out)["chosen"]) == 2
-    command(osse, "--networks")
+    call(osse, "--networks")
     assert "co2m_3" in capsys.readouterr().out
-    command(osse, "--networks", "--json")
+    call(osse, "--networks", "--json")
     assert json.loads(capsys.readouterr().out)["networks"][0]["sources"]
-    command(osse, path, "--observations", tmp_path / "virtual")
+    call(osse, path, "--observations", tmp_path / "virtual")
     assert "virtual_existing" in capsys.readouterr().out
     assert len(ObservationStore(tmp_path / "virtual").read("CO2")) == 8 * 19
 
@@ -520,8 +513,8 @@ def test_commands_say_what_is_missing(tmp_path):
     path = tmp_path / "case.toml"
     path.write_text("[invert]\nspecies = 'CO2'\n")
     with pytest.raises(ConfigError, match=r"no table \[osse\]; there is: invert"):
-        command(osse, path)
+        call(osse, path)
     with pytest.raises(ConfigError, match=r"no table \[design\]; there is: invert"):
-        command(design, path)
+        call(design, path)
     with pytest.raises(ConfigError, match="give a case file"):
-        command(osse)
+        call(osse)

@@ -9,6 +9,7 @@ import pytest
 from obsnet.commands.crosscheck import crosscheck
 from obsnet.commands.report import report
 from obsnet.errors import ConfigError
+from tests.commands import call
 from tests.obsnet.crosscheck.test_chain import rows, solved
 
 
@@ -22,14 +23,8 @@ def run(tmp_path_factory):
 
 
 def test_the_rule_travels(run, capsys):
-    crosscheck(
-        run / "posterior.nc",
-        str(run / "inventory.csv"),
-        sector="fossil",
-        alpha=0.2,
-        power=0.6,
-        detectable=2.0,
-    )
+    files = run / "posterior.nc", run / "inventory.csv"
+    call(crosscheck, *files, "--sector", "fossil", "--alpha", 0.2, "--power", 0.6, "--detectable", 2.0)
     said = capsys.readouterr().out
     assert (
         "fossil of the inversion (2019-01-01 to 2019-01-07) against the inventory's total of 2019-01-01"
@@ -37,7 +32,7 @@ def test_the_rule_travels(run, capsys):
     )
     assert "rule: 0.2 false alarms (Benjamini-Hochberg), power 60%, testable up to 200%" in said
     assert "0 not testable" in said
-    report(run)
+    call(report, run)
     page = (run / "report.html").read_text(encoding="utf-8")
     assert (
         "Rule: 20% false alarms over 2 tested regions (Benjamini-Hochberg), power 60%, testable up to 200%"
@@ -49,18 +44,10 @@ def test_the_rule_travels(run, capsys):
 
 
 def test_options_reach_the_table(run, tmp_path, capsys):
-    crosscheck(
-        run / "posterior.nc",
-        str(run / "inventory.csv"),
-        out=tmp_path,
-        sector="fossil",
-        detectable=2.0,
-        margin=0.5,
-        shared=0.3,
-        chi_square=(0.1, 9.0),
-        group=["all=a, b"],
-        as_json=True,
-    )
+    call(
+        crosscheck, run / "posterior.nc", run / "inventory.csv", "--out", tmp_path, "--sector", "fossil",
+        "--detectable", 2.0, "--margin", 0.5, "--shared", 0.3, "--chi-square", "0.1,9", "--group", "all=a, b", "--json",
+    )  # fmt: skip
     said = json.loads(capsys.readouterr().out)
     assert [r["region"] for r in said["provinces"]] == ["a", "b", "all"]
     table = pd.read_csv(tmp_path / "provinces.csv")
@@ -72,15 +59,15 @@ def test_options_reach_the_table(run, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("wrong", "text"),
     [
-        ({"prescribed": ["land"]}, "--prescribed 'land': write it as NAME=VALUE"),
-        ({"prescribed": ["land=much"]}, "prescribed.land = 'much'"),
-        ({"group": ["=a,b"]}, "--group '=a,b': write it as NAME=VALUE"),
-        ({"profile": "winter"}, "profile = 'winter'"),
-        ({"per": "week"}, "per = 'week'"),
-        ({"alpha": 0.7}, "alpha = 0.7"),
-        ({"shared": 2.0}, "shared = 2.0"),
+        (["--prescribed", "land"], "--prescribed 'land': write it as NAME=VALUE"),
+        (["--prescribed", "land=much"], "prescribed.land = 'much'"),
+        (["--group", "=a,b"], "'=a,b': write it as NAME=VALUE"),
+        (["--profile", "winter"], "profile = 'winter'"),
+        (["--per", "week"], "per = 'week'"),
+        (["--alpha", 0.7], "alpha = '0.7'"),
+        (["--shared", 2.0], "shared = '2.0'"),
     ],
 )
 def test_options_that_cannot_be_meant(run, wrong, text):
     with pytest.raises(ConfigError, match=text):
-        crosscheck(run / "posterior.nc", str(run / "inventory.csv"), sector="fossil", **wrong)
+        call(crosscheck, run / "posterior.nc", run / "inventory.csv", "--sector", "fossil", *wrong)

@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from obsnet.commands.crosscheck_stage import CrosscheckOptions, crosscheck_files
 from obsnet.constants import SECONDS_PER_YEAR
 from obsnet.crosscheck.inventory_rows import RowChoice
+from obsnet.crosscheck.options import CrosscheckOptions
 from obsnet.crosscheck.periods import TimeChoice
+from obsnet.crosscheck.run import crosscheck_files
 from obsnet.crosscheck.table import Choices, compare, read_table, read_totals
 from obsnet.crosscheck.verdict import Rule
 from obsnet.errors import ConfigError, FormatError, RegionError
@@ -382,7 +383,7 @@ def test_written_table_reads_back(file, tmp_path):
     source = tmp_path / "inventory.csv"
     inventory().to_csv(source, index=False)
     out = tmp_path / "out" / "provinces.csv"
-    table = crosscheck_files(file, source, CrosscheckOptions(inventory="x", alpha=0.2, detectable=2.0), out)
+    table = crosscheck_files(file, source, CrosscheckOptions(alpha=0.2, detectable=2.0), out)
     back = read_table(out)
     np.testing.assert_allclose(back["difference"], table["difference"], rtol=1e-5)
     for column in (

@@ -185,9 +185,10 @@ def test_fonts(monkeypatch):
 
 def test_report_command_says_what_is_missing(tmp_path):
     from obsnet.commands.report import report
+    from tests.commands import call
 
     with pytest.raises(FormatError, match=r"posterior.nc is missing; `obsnet invert`"):
-        report(tmp_path)
+        call(report, tmp_path)
 
 
 def test_percentages_as_people_read_them():
