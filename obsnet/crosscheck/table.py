@@ -129,6 +129,7 @@ def compare(
         common.append(say("shared", rho=choices.shared))
     if totals.not_told_apart:
         common.append(say("not told apart", sector=totals.sector))
+    common += [say("run", text=line) for line in totals.run_remarks]
     table = _found(totals, tested, found, common)
     return table.assign(
         period=compared.time,

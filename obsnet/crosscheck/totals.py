@@ -53,6 +53,8 @@ class RegionTotals:
         How well the run fits its errors.
     not_told_apart : bool
         Whether the observations see this sector only as a sum with another.
+    run_remarks : tuple of str
+        What the inversion says against itself, such as a biased source.
     """
 
     gas: str
@@ -72,6 +74,7 @@ class RegionTotals:
     prescribed: Mapping[str, Floats | None]
     fit: Fit
     not_told_apart: bool
+    run_remarks: tuple[str, ...] = ()
 
     @property
     def prior_sd(self) -> Floats:
@@ -162,6 +165,7 @@ def read_totals(
         prescribed=_prescribed(data, place, mass),
         fit=_fit(data),
         not_told_apart=any(line.startswith(f"{sector} cannot be told from") for line in told),
+        run_remarks=tuple(str(data.attrs.get("remarks", "")).splitlines()),
     )
 
 
