@@ -273,12 +273,7 @@ SCENARIOS = (
         Scenario(f"one of {n} off by its minimum", World(regions=n), off_by_minimum(1), promised=POWER)
         for n in (1, 5, 13, 34)
     ),
-    Scenario(
-        "one of 13 months' totals off by its minimum",
-        World(months=6, tau=2.0),
-        off_by_minimum(1),
-        promised=POWER,
-    ),
+    Scenario("one of 13, one month of 6", World(months=6, tau=2.0), off_by_minimum(1), promised=POWER),
     Scenario("4 of 13 off by their minimum", World(), off_by_minimum(4)),
     Scenario("4 of 13 off by three times it", World(), off_by_minimum(4, 3.0)),
     Scenario("every second one off by the margin", World(), off_by_margin),
@@ -300,6 +295,14 @@ SCENARIOS = (
     ),
     Scenario("true correlation length x3", World(), true_world=World(length=3.0), promised={}),
     Scenario("true correlation length /3", World(), true_world=World(length=1 / 3), promised={}),
+    Scenario("true correlation of months x3, one month", _months(2.0), true_world=_months(6.0), promised={}),
+    Scenario(
+        "true correlation of months x3, the year",
+        _months(2.0),
+        tested="year",
+        true_world=_months(6.0),
+        promised={},
+    ),
     Scenario("shared data, correlation 0.8, declared", World(), rho=0.8, declared=0.8),
     Scenario("shared data, correlation 0.8, not declared", World(), rho=0.8, promised={}),
     Scenario(

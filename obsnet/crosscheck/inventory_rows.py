@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from obsnet.constants import SECONDS_PER_YEAR, species
+from obsnet.crosscheck.totals import REST
 from obsnet.crosscheck.words import Words, say
 from obsnet.errors import ConfigError, RangeError, RegionError, SchemaError, nearest
 from obsnet.inventory.period import Period, read_period
@@ -119,7 +120,7 @@ def choose_rows(
             )
             + "; keep one"
         )
-    strange = sorted(set(rows["region"]) - (set(regions) - {"outside"}))
+    strange = sorted(set(rows["region"]) - (set(regions) - set(REST)))
     if strange:
         raise RegionError(
             f"inventory region {strange[0]!r} is not in the inversion{nearest(strange[0], regions)}"

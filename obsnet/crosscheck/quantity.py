@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from obsnet.crosscheck.inventory_rows import Chosen
 from obsnet.crosscheck.periods import Compared
-from obsnet.crosscheck.totals import RegionTotals
+from obsnet.crosscheck.totals import REST, RegionTotals
 from obsnet.crosscheck.words import NOTHING, Words, say
 from obsnet.errors import ConfigError, nearest
 
@@ -58,7 +58,7 @@ def make_quantities(
     groups: Mapping[str, Sequence[str]],
     profile_uncertainty: float = 0.0,
 ) -> Quantities:
-    """Return all regions but ``outside``, then the groups.
+    """Return all regions but those of `REST`, then the groups.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def make_quantities(
     ConfigError
         A group of regions that do not exist, or are named like one.
     """
-    regions = [r for r in totals.regions if r != "outside"]
+    regions = [r for r in totals.regions if r not in REST]
     members = {r: (r,) for r in regions} | _groups(groups, regions)
     tested = _mean_over(totals, compared.periods)
     factor, barred = _profile(totals, compared)
@@ -132,7 +132,7 @@ def _profile(totals: RegionTotals, compared: Compared) -> tuple[Array, list[Word
 def _groups(groups: Mapping[str, Sequence[str]], regions: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Check that groups are made of regions."""
     for name, inside in groups.items():
-        if name in (*regions, "outside"):
+        if name in (*regions, *REST):
             raise ConfigError(f"group {name!r} is named like a region; give it a name of its own")
         if len(set(inside)) < max(len(inside), 2):
             raise ConfigError(f"group {name!r} needs two regions or more, each once, found {list(inside)}")

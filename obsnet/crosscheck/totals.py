@@ -15,9 +15,10 @@ from obsnet.crosscheck.fit import Fit, Source
 from obsnet.errors import ConfigError, FormatError, nearest
 from obsnet.inventory.period import Period
 
-__all__ = ["RegionTotals", "read_totals"]
+__all__ = ["REST", "RegionTotals", "read_totals"]
 
 Array = NDArray[np.float64]
+REST = ("offshore", "outside")  # what is in no region, and no inventory's
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class RegionTotals:
     sector : str
         Which.
     regions : tuple of str
-        Keys; the last may be ``outside``.
+        Keys; those of `REST` may be among them.
     names : dict of str to str
         Names of regions for people.
     periods : tuple of Period
@@ -55,6 +56,8 @@ class RegionTotals:
         How well the run fits its errors.
     not_told_apart : bool
         Whether the observations see this sector only as a sum with another.
+    checks : tuple of str
+        What the run's own checks have to say to a reader of verdicts.
     """
 
     gas: str
@@ -74,6 +77,7 @@ class RegionTotals:
     prescribed: Mapping[str, Array | None]
     fit: Fit
     not_told_apart: bool
+    checks: tuple[str, ...]
 
     @property
     def prior_sd(self) -> Array:
@@ -164,6 +168,7 @@ def read_totals(
         prescribed=_prescribed(data, place, mass),
         fit=_fit(data),
         not_told_apart=any(line.startswith(f"{sector} cannot be told from") for line in told),
+        checks=tuple(str(data.attrs.get("checks", "")).splitlines()),
     )
 
 
