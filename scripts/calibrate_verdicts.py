@@ -266,6 +266,7 @@ def _months(tau: float) -> World:
     return World(regions=8, months=12, tau=tau)
 
 
+DIM = World(error=0.07)  # 72 % of a province's discrepancy is seen, and 14 % of a neighbour's
 POWER = {"false": 0.05, "power": 0.80}
 SCENARIOS = (
     Scenario("right inventories", World()),
@@ -303,6 +304,14 @@ SCENARIOS = (
         true_world=_months(6.0),
         promised={},
     ),
+    Scenario("seen less, right inventories", DIM),
+    Scenario("seen less, one of 13 off by its minimum", DIM, off_by_minimum(1), promised=POWER),
+    Scenario("seen less, neighbours x1.5", DIM, neighbours_times(1.5)),
+    Scenario(
+        "seen less, true correlation length x3", DIM, true_world=World(length=3.0, error=0.07), promised={}
+    ),
+    Scenario("seen less, shared data declared", DIM, rho=0.8, declared=0.8),
+    Scenario("seen less, shared data not declared", DIM, rho=0.8, promised={}),
     Scenario("shared data, correlation 0.8, declared", World(), rho=0.8, declared=0.8),
     Scenario("shared data, correlation 0.8, not declared", World(), rho=0.8, promised={}),
     Scenario(

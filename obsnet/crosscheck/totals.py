@@ -196,7 +196,7 @@ def _choose_periods(
 ) -> tuple[int, ...] | None:
     if wanted is None:
         return None
-    found = (wanted,) if isinstance(wanted, int) else tuple(wanted)
+    found = tuple(int(i) for i in np.atleast_1d(wanted))
     strange = [i for i in found if not 0 <= i < count]
     if strange or not found:
         raise ConfigError(f"{path}: no period {strange[0] if strange else ''}; there are {count}, from 0")
