@@ -53,7 +53,7 @@ def add_checks(
     Parameters
     ----------
     data : xarray.Dataset
-        The posterior; gets ``source_offset`` with its uncertainty and p-value, and the attributes ``remarks`` (lines)
+        The posterior; gets ``source_offset`` with its uncertainty and p-value, and the attributes ``checks`` (lines)
         and ``screening`` (JSON).
     made : Assembled
         The case.
@@ -91,7 +91,7 @@ def add_checks(
         remarks.append(
             f"{len(screened)} observations ({share:.1%}) were screened; screened.parquet lists them"
         )
-    data.attrs["remarks"] = "\n".join(remarks)
+    data.attrs["checks"] = "\n".join(remarks)
     if options is not None:
         data.attrs["screening"] = json.dumps(options.model_dump())
     return remarks

@@ -47,7 +47,8 @@ mol2 s-2
     the one that innovations and residuals suggest.
 
 Global attributes name the prior, solver, its stopping state, chi-square per observation, degrees of freedom
-and what was left out. Beside it ``fit.parquet`` has one row an observation.
+and what was left out. The attribute ``checks``, where there is one, has a line for each thing that the run's own checks
+found and a reader of verdicts must know. Beside it ``fit.parquet`` has one row an observation.
 """
 
 from __future__ import annotations

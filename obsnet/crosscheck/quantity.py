@@ -57,7 +57,7 @@ def make_quantities(
     groups: Mapping[str, Sequence[str]],
     profile_uncertainty: float = 0.0,
 ) -> Quantities:
-    """Return all regions but ``outside``, then the groups.
+    """Return all regions but those of `REST`, then the groups.
 
     Parameters
     ----------

@@ -84,7 +84,7 @@ def compare(
     Returns
     -------
     pandas.DataFrame
-        One row a region of the inversion (without ``outside``), then one a group. What was found: ``region,
+        One row a region of the inversion (without those of `totals.REST`), then one a group. What was found: ``region,
         name_en, name_zh, gas, sector, unit, inventory, inventory_sd, prior, prior_sd, posterior, posterior_sd,
         difference, difference_sd, response, minimum_detectable, p_value, p_adjusted, margin, p_equivalence,
         equivalence_power, verdict, reason, reason_zh, remark, remark_zh``; totals in Mt of the gas a year. What
@@ -124,12 +124,11 @@ def compare(
             for b, i in zip(tested.barred, tested.inventory, strict=True)
         ],
     )
-    common = [*fit.remarks, *notes]
+    common = [*fit.remarks, *notes, *(say("check", text=line) for line in totals.checks)]
     if choices.shared:
         common.append(say("shared", rho=choices.shared))
     if totals.not_told_apart:
         common.append(say("not told apart", sector=totals.sector))
-    common += [say("run", text=line) for line in totals.run_remarks]
     table = _found(totals, tested, found, common)
     return table.assign(
         period=compared.time,

@@ -31,7 +31,7 @@ class RegionTotals:
     sector : str
         Which.
     regions : tuple of str
-        Keys; the last may be ``outside``.
+        Keys; those of `REST` may be among them.
     names : dict of str to str
         Names of regions for people.
     periods : tuple of Period
@@ -53,8 +53,8 @@ class RegionTotals:
         How well the run fits its errors.
     not_told_apart : bool
         Whether the observations see this sector only as a sum with another.
-    run_remarks : tuple of str
-        What the inversion says against itself, such as a biased source.
+    checks : tuple of str
+        What the run's own checks have to say to a reader of verdicts.
     """
 
     gas: str
@@ -74,7 +74,7 @@ class RegionTotals:
     prescribed: Mapping[str, Floats | None]
     fit: Fit
     not_told_apart: bool
-    run_remarks: tuple[str, ...] = ()
+    checks: tuple[str, ...]
 
     @property
     def prior_sd(self) -> Floats:
@@ -165,7 +165,7 @@ def read_totals(
         prescribed=_prescribed(data, place, mass),
         fit=_fit(data),
         not_told_apart=any(line.startswith(f"{sector} cannot be told from") for line in told),
-        run_remarks=tuple(str(data.attrs.get("remarks", "")).splitlines()),
+        checks=tuple(str(data.attrs.get("checks", "")).splitlines()),
     )
 
 
@@ -193,7 +193,7 @@ def _choose_periods(
 ) -> tuple[int, ...] | None:
     if wanted is None:
         return None
-    found = (wanted,) if isinstance(wanted, int) else tuple(wanted)
+    found = tuple(int(i) for i in np.atleast_1d(wanted))
     strange = [i for i in found if not 0 <= i < count]
     if strange or not found:
         raise ConfigError(f"{path}: no period {strange[0] if strange else ''}; there are {count}, from 0")

@@ -132,7 +132,7 @@ _TEXTS = {
         "卡方 {chi:.3g} 按指定范围 {low:g}–{high:g} 接受；应在 {usual_low:.2f}–{usual_high:.2f}",
     ),
     "source poor": ("look at {where}, expected up to {high:.2f}", "请检查 {where}，上限 {high:.2f}"),
-    "run": ("the inversion says of itself: {text}", "反演自述：{text}"),
+    "check": ("the run's checks: {text}", "反演自检：{text}"),
     "not told apart": (
         "the observations do not tell {sector} from another sector: see sectors_not_told_apart of the posterior",
         "观测无法区分 {sector} 与另一部门，见后验文件 sectors_not_told_apart",

@@ -124,8 +124,8 @@ def _facts(data: Any, table: Any) -> list[tuple[str, str]]:
         ),
         ("Boundaries", str(made["region_source"]) or "not stated in the posterior file"),
     ]
-    if attrs.get("remarks"):
-        facts.append(("The run's own remarks", "; ".join(str(attrs["remarks"]).splitlines())))
+    if attrs.get("checks"):
+        facts.append(("The run's own checks", "; ".join(str(attrs["checks"]).splitlines())))
     if "shares" in attrs:
         facts.append(("Where a cell's flux is", "; ".join(str(attrs["shares"]).splitlines())))
     return facts

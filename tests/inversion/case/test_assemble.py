@@ -172,6 +172,20 @@ def test_another_prior_is_no_difference_where_nobody_looks(world, made):
     assert np.abs(apart).max() < 1e-6 * np.abs(inventory).max()
 
 
+def test_a_neighbours_inventory_is_no_part_of_a_difference(world, made):
+    """Other regions stay at the prior; other periods of the same region do not."""
+    totals = region_totals(solve(made.problem), world.weights(made, EDGES[[0, 3, 6]]))
+    changed = totals.prior.mean.copy()
+    changed[2:4] *= 1.5  # region b of the fossil sector, both periods
+    moved = totals.differences(changed) - totals.differences(totals.prior.mean)
+    own = np.zeros(len(changed), dtype=bool)
+    own[2:4] = True
+    assert not moved[~own].any()
+    np.testing.assert_allclose(
+        moved[own], -totals.kernel[2:4, 2:4] @ (changed - totals.prior.mean)[2:4], rtol=1e-9
+    )
+
+
 def test_spread_is_added_within_a_sector(world, made):
     totals = region_totals(solve(made.problem), world.weights(made))
     np.testing.assert_allclose(

@@ -182,7 +182,7 @@ def test_remarks_travel_with_the_posterior(made):
     assert remarks[0].startswith("the same air")
     assert any(r.startswith("test_column: its 30 observations are +") for r in remarks)
     assert any("test:007" in r and "[invert.screen]" in r for r in remarks)
-    assert data.attrs["remarks"].splitlines() == remarks
+    assert data.attrs["checks"].splitlines() == remarks
     assert data["source_offset"].attrs["units"] == "1e-6"
     fluxes = posterior.mean[bad.problem.state.span("fossil")]
     said = [r for r in remarks if r.startswith("fossil: ")]

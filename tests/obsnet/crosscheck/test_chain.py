@@ -142,22 +142,3 @@ def test_a_wrong_year_is_refused_and_a_part_of_it_not_comparable(tmp_path):
         compare(read, rows(read.prior[:2], "2018"))
     table = compare(read, rows(read.prior[:2], "2019"))
     assert table["reason"].str.startswith("not comparable: the inversion's 2019-01-01 to 2019-01-07").all()
-
-
-def test_what_the_inversion_says_of_itself_is_in_every_row(tmp_path):
-    import xarray as xr
-
-    from obsnet.cf import read_netcdf, write_netcdf
-    from obsnet.crosscheck.table import compare, read_totals
-
-    folder = tmp_path / "run"
-    folder.mkdir()
-    read = solved(folder)[3]
-    data = read_netcdf(folder / "posterior.nc")
-    assert isinstance(data, xr.Dataset)
-    data.attrs["remarks"] = "oco2: its 30 observations are +1.2 off"
-    write_netcdf(data, folder / "again.nc")
-    totals = read_totals(folder / "again.nc", "fossil")
-    table = compare(totals, rows(read.prior[:2]))
-    assert table["remark"].str.contains("says of itself: oco2: its 30 observations", regex=False).all()
-    assert table["remark_zh"].str.contains("反演自述：oco2", regex=False).all()

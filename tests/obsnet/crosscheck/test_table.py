@@ -370,6 +370,12 @@ def test_sectors_that_are_not_told_apart_are_remarked(tmp_path):
     assert compare(totals, inventory())["remark"].str.contains("do not tell fossil from another sector").all()
 
 
+def test_what_the_runs_checks_found_is_passed_on(tmp_path):
+    totals = read_totals(posterior(tmp_path / "p.nc", checks="3 rows of AAA rejected\noffset of BBB 2 ppm"))
+    remark = compare(totals, inventory())["remark"].iloc[0]
+    assert remark == "the run's checks: 3 rows of AAA rejected; the run's checks: offset of BBB 2 ppm"
+
+
 def test_files_that_are_no_posterior(tmp_path):
     (tmp_path / "x.nc").write_text("hello")
     with pytest.raises(FormatError, match="cannot be read as netCDF"):
