@@ -3,7 +3,8 @@
 Layers, each importing only from those before it::
 
     errors, constants <- units, times <- schema <- grid, field, store, config
-    <- coverage, regions, regrid <- zonal, surroundings <- shares, points <- splitting; conventions, flux_reader, geotiff, cf; provenance, parallel
+    <- coverage, regions, regrid <- zonal, surroundings <- shares, points <- splitting
+    <- conventions, flux_reader, geotiff, cf; provenance, parallel
     <- pipeline <- inventory, met <- crosscheck, report <- demo; cli collects
 """
 

@@ -158,6 +158,8 @@ def test_counts_by_sector(world, made, count, text):
 
 
 def test_each_sector_has_its_own_count(world, made):
-    basis = make_basis(BasisOptions(kind="quadtree", count={"fossil": 3, "biosphere": 400}), made, world.shares)
+    basis = make_basis(
+        BasisOptions(kind="quadtree", count={"fossil": 3, "biosphere": 400}), made, world.shares
+    )
     assert basis.restriction["fossil"].shape[0] == 2 * 3
     assert basis.restriction["biosphere"].shape[0] == 2 * GRID.size  # never more than cells
