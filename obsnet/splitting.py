@@ -31,7 +31,7 @@ import scipy.sparse as sp
 from scipy.ndimage import maximum_filter
 
 from obsnet.coverage import coverage
-from obsnet.errors import ConfigError, GridError, nearest
+from obsnet.errors import ConfigError, GridError, RangeError, nearest
 from obsnet.field import fill_nan, grid_of, values_on
 from obsnet.grid import Grid
 from obsnet.points import Points, place_points
@@ -49,6 +49,7 @@ __all__ = ["Rule", "flux_shares", "flux_totals", "usual_rule"]
 
 Rule = Literal["land", "sea", "area"]
 _TINY = 1e-9  # of a cell; less is rounding of the polygons
+_ABSURD = 10.0  # times the flux: points in another unit, not of another year
 # Words in the name of a sector that leave no doubt; every other sector is on land.
 _WORDS: dict[Rule, frozenset[str]] = {
     "sea": frozenset({"ship", "ships", "shipping", "marine", "maritime", "ocean", "sea", "offshore"}),
@@ -169,7 +170,7 @@ def flux_shares(
     GridError
         A flux that is not on `flux_grid`, or that does not cover `grid`.
     RangeError
-        Missing values.
+        Missing values, or points that emit more than ten times the whole flux.
 
     Notes
     -----
@@ -319,6 +320,11 @@ def _with_points(
     size = int(cell.max()) + 1
     placed = np.bincount(cell[at], rate, minlength=size)
     flux = np.bincount(cell, m, minlength=size)
+    if not points.whole and placed.sum() > _ABSURD * flux.sum() > 0.0:
+        raise RangeError(
+            f"{points.name}: the points of {sector!r} emit {placed.sum():.3g} mol s-1 where its whole flux is "
+            f"{flux.sum():.3g}: is their unit right?"
+        )
     if points.whole:
         left = np.where(placed[cell] > 0.0, 0.0, m)
         said = f"; in {np.count_nonzero(placed)} cells all of it is at {own.sum()} points of {points.name}"

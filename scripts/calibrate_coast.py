@@ -11,8 +11,8 @@ cells are split among provinces (`obsnet.splitting.flux_shares`): by the plants,
 the land of half-degree cells, by area.
 
 ``--plants FILE`` (WRI's coal plants: columns lat, lon, capacity_mw) also prints how far the gridded plants' provincial
-totals are from those of their places. With ``--check`` the exit code is 1 where the rate of a row that promises 5 % is
-off by more than three standard errors.
+totals are from those of their places. The tables go into docs/crosscheck.md; with ``--check`` nothing is written, and the
+exit code is 1 where the rate of a row that promises 5 % is off by more than three standard errors.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ import argparse
 import sys
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
 from obsnet.grid import Grid
 
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "crosscheck.md"
 GRID = Grid.regular(19.0, 31.0, 107.0, 124.0, 0.5, 0.5)
 FINE = Grid.regular(19.0, 31.0, 107.0, 124.0, 0.1, 0.1)
 SPLITS = {
@@ -288,8 +290,30 @@ def plants_table(path: str) -> str:
     return "\n".join(lines)
 
 
+def alarms_table(draws: int, worlds: int) -> tuple[str, bool]:
+    """Return the rates as Markdown, and whether those that are promised were kept."""
+    head = "| province | split by | called wrong | difference over its sd | its spread | detectable |"
+    lines, kept = [head, "|---" * 6 + "|"], True
+    for province, name in COASTAL.items():
+        for split, text in SPLITS.items():
+            found = calibrate(split, province, draws=draws, worlds=worlds)
+            lines.append(
+                f"| {name} | {text} | {found.rate:.1%} ± {found.error:.1%} | {found.shift:+.2f} | {found.spread:.2f} "
+                f"| {found.detectable:.0%} |"
+            )
+            kept &= split not in PROMISED or abs(found.rate - 0.05) <= 3.0 * found.error
+    return "\n".join(lines), kept
+
+
+def write(name: str, text: str) -> None:
+    """Put a table into the page, between its marks."""
+    begin, end = f"<!-- {name}: made by scripts/calibrate_coast.py -->", f"<!-- /{name} -->"
+    head, _, rest = PAGE.read_text(encoding="utf-8").partition(begin)
+    PAGE.write_text(f"{head}{begin}\n{text}\n{end}{rest.partition(end)[2]}", encoding="utf-8")
+
+
 def main() -> int:
-    """Print the table; see the module."""
+    """Print the tables and write them into the page; see the module."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -298,19 +322,12 @@ def main() -> int:
     parser.add_argument("--plants")
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
-    print("| province | split by | called wrong | difference over its sd | its spread | detectable |")
-    print("|---" * 6 + "|")
-    kept = True
-    for province, name in COASTAL.items():
-        for split, text in SPLITS.items():
-            found = calibrate(split, province, draws=options.draws, worlds=options.worlds)
-            print(
-                f"| {name} | {text} | {found.rate:.1%} ± {found.error:.1%} | {found.shift:+.2f} | {found.spread:.2f} "
-                f"| {found.detectable:.0%} |"
-            )
-            kept &= split not in PROMISED or abs(found.rate - 0.05) <= 3.0 * found.error
-    if options.plants:
-        print("\n" + plants_table(options.plants))
+    text, kept = alarms_table(options.draws, options.worlds)
+    made = {"coast": text} | ({"plants": plants_table(options.plants)} if options.plants else {})
+    for name, table in made.items():
+        print(table + "\n")
+        if not options.check:
+            write(name, table)
     return int(options.check and not kept)
 
 

@@ -60,6 +60,8 @@ def read_points(path: str | Path, gas: str, sector: str | None = None) -> Points
     for column in _COLUMNS:
         if column not in table.columns:
             raise FormatError(f"{path}: points lack column {column!r}{nearest(column, table.columns)}")
+    if table.empty:
+        raise FormatError(f"{path}: a table of points without a row")
     if "sector" not in table.columns:
         if sector is None:
             raise FormatError(f"{path}: say in a column 'sector' of which flux each point is part")

@@ -97,6 +97,7 @@ class TestRegister:
             ("lat,lon,value\n30,110,1\n", FormatError, "lack column 'unit'"),
             ("latitude,lon,value,unit\n30,110,1,Mt\n", FormatError, "lack column 'lat'"),
             ("lat,lon,value,unit\n30,110,1,Mt\n", FormatError, "say in a column 'sector'"),
+            (HEAD, FormatError, "without a row"),
             (HEAD + "x,30,110,600,MW,power\n", UnitError, "unit 'MW' is no mass a year.*say unit 1"),
             (HEAD + "x,30,110,600,,power\n", UnitError, "no mass a year"),
             (

@@ -8,7 +8,7 @@ import xarray as xr
 
 from obsnet.errors import GridError, RangeError
 from obsnet.grid import Grid, strip_area
-from obsnet.regrid import overlap, regrid_flux, regrid_total
+from obsnet.regrid import overlap, refinement, regrid_flux, regrid_total
 
 FINE = Grid.regular(18, 54, 73, 135, 0.25, 0.25)
 COARSE = Grid.regular(18, 54, 73, 135, 2, 2)
@@ -244,3 +244,28 @@ class TestOverlap:
         shared = overlap(FINE, COARSE)
         assert shared.lat.nnz == FINE.shape[0]
         assert shared.lon.nnz == FINE.shape[1]
+
+
+class TestRefinement:
+    def test_edges_of_both_inside_the_target(self):
+        found = refinement(Grid([0, 2, 4], [10, 13]), Grid([-1, 1, 2, 3, 9], [0, 11, 12.5, 20]))
+        assert found.lat_edges.tolist() == [0, 1, 2, 3, 4]
+        assert found.lon_edges.tolist() == [10, 11, 12.5, 13]
+
+    def test_of_itself_and_of_a_coarser_one(self):
+        assert refinement(COARSE, COARSE) == COARSE
+        assert refinement(FINE, COARSE) == FINE
+        assert refinement(COARSE, FINE) == FINE
+
+    def test_across_the_dateline(self):
+        found = refinement(Grid([0, 2], [175, 180, 185]), GLOBE)
+        assert found.lon_edges.tolist() == list(range(175, 186))
+
+    def test_fields_of_both_grids_are_even_on_its_cells(self):
+        source = Grid([18.1, 20.3, 54.0], [73.0, 80.7, 100.3, 135.0])
+        target = Grid([18.1, 19.0, 30.2, 50.0], [73.0, 75.5, 99.9, 120.0])
+        fine = refinement(target, source)
+        for grid in (source, target):
+            shared = overlap(fine, grid)
+            # every cell lies in one cell of the grid only
+            assert (shared.matrix() > 1.0).sum(axis=0).max() == 1

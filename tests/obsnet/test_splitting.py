@@ -257,9 +257,14 @@ class TestPoints:
         assert part(shares)[:, 1, 2] == pytest.approx([0.75, 0.25, 0, 0], abs=1e-12)
         assert "more than their cells have" in shares.made["power"]
 
+    def test_kilotonnes_taken_for_megatonnes(self):
+        whole = UNIT.cell_area.sum()
+        with pytest.raises(RangeError, match="points of 'power' emit .* is their unit right"):
+            split(np.ones(UNIT.shape), points=self.points((6 * whole, 6 * whole)))
+
     def test_order_does_not_matter(self):
         rng = np.random.default_rng(3)
-        lat, lon, rate = rng.uniform(0, 4, 60), rng.uniform(0, 6, 60), rng.lognormal(20, 2, 60)
+        lat, lon, rate = rng.uniform(0, 4, 60), rng.uniform(0, 6, 60), 1e8 * rng.lognormal(0, 2, 60)
         order = rng.permutation(60)
         one, two = (
             part(split(drawn(UNIT), points=self.points(rate[o], lat=lat[o], lon=lon[o])))
