@@ -11,8 +11,8 @@ cells are split among provinces (`obsnet.splitting.flux_shares`): by the plants,
 the land of half-degree cells, by area.
 
 ``--plants FILE`` (WRI's coal plants: columns lat, lon, capacity_mw) also prints how far the gridded plants' provincial
-totals are from those of their places. The tables go into docs/crosscheck.md; with ``--check`` nothing is written, and the
-exit code is 1 where the rate of a row that promises 5 % is off by more than three standard errors.
+totals are from those of their places. The tables go into docs/crosscheck.md; with ``--check`` nothing is written, and
+the exit code is 1 where the rate of a row that promises 5 % is off by more than three standard errors.
 """
 
 from __future__ import annotations

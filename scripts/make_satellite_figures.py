@@ -109,7 +109,9 @@ def maps_figure(made, path):
     for k, (method, title) in enumerate(
         (("bin", "means"), ("kriging", "local kriging"), ("frk", "fixed-rank kriging"))
     ):
-        result = make_map(made, MapSettings(species="CH4", grid=grid, start=DAY[0], stop=DAY[1], method=method, r=0.55))
+        result = make_map(
+            made, MapSettings(species="CH4", grid=grid, start=DAY[0], stop=DAY[1], method=method, r=0.55)
+        )
         scores[method] = result.report
         value, error = (result.data[n].values[0] for n in ("xch4", "xch4_uncertainty"))
         # where nothing is near, the field's own spread is all that is said: leave it white

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ import scipy.sparse as sp
 from inversion.case import VERSION
 from inversion.problem.posterior import Posterior
 from inversion.problem.problem import Problem
+from inversion.solvers.cg import CGSystem, Preconditioner
 from inversion.solvers.dual import DualSystem
 from inversion.solvers.primal import PrimalSystem
 from obsnet.seal import check_file, seal_file
 from obsnet.store import atomic_path
+from obsnet.typing import Floats
 
-__all__ = ["fingerprint", "load_posterior", "save_posterior"]
+__all__ = ["fingerprint", "kept_arrays", "load_posterior", "save_posterior"]
 
 _LARGEST = 4e9  # bytes; a larger factor is quicker computed than read
 
@@ -48,10 +51,19 @@ def fingerprint(problem: Problem) -> str:
 
 
 def save_posterior(posterior: Posterior, path: Path) -> bool:
-    """Keep a posterior that an exact method has just made; returns False where that would not pay."""
+    """Keep a posterior that `dual`, `primal` or `cg` has just made; returns False where that would not pay."""
     system = posterior.system
     if isinstance(system, DualSystem):
         arrays = {"factor": system.factor}
+    elif isinstance(system, CGSystem):
+        known = system.preconditioner
+        settings = np.array([system.tolerance, system.limit, system.steps, system.seed])
+        arrays = {
+            "first": system.first,
+            "vectors": known.vectors,
+            "values": known.values,
+            "settings": settings,
+        }
     elif isinstance(system, PrimalSystem) and system.factor is not None:
         arrays = {"factor": system.factor, "normal": system.normal}
     else:
@@ -72,7 +84,9 @@ def save_posterior(posterior: Posterior, path: Path) -> bool:
     return True
 
 
-def load_posterior(path: Path, problem: Problem, method: str = "auto") -> Posterior | None:
+def load_posterior(
+    path: Path, problem: Problem, method: str = "auto", report: Callable[[str], None] = lambda _line: None
+) -> Posterior | None:
     """Return the posterior kept in a file, or None where it is of another problem, method or damaged.
 
     Parameters
@@ -82,6 +96,8 @@ def load_posterior(path: Path, problem: Problem, method: str = "auto") -> Poster
         What is to be solved; its hash must be the file's.
     method : str
         What was asked for.
+    report : callable
+        Takes lines for people from what is solved later.
     """
     try:
         check_file(path)
@@ -96,8 +112,50 @@ def load_posterior(path: Path, problem: Problem, method: str = "auto") -> Poster
     system: Any
     if about["method"] == "dual":
         system = DualSystem(problem, factor=arrays["factor"])
+    elif about["method"] == "cg":
+        tolerance, *counts = arrays["settings"].tolist()
+        limit, steps, seed = (int(c) for c in counts)
+        known = Preconditioner(problem, 0, known=(arrays["vectors"], arrays["values"]))
+        system = CGSystem(
+            problem,
+            tolerance=tolerance,
+            limit=limit,
+            steps=steps,
+            seed=seed,
+            report=report,
+            preconditioner=known,
+            first=arrays["first"],
+        )
     else:
         system = PrimalSystem(problem, normal=arrays["normal"], factor=arrays["factor"])
     return Posterior(
         problem, arrays["mean"], system, about["method"], about["stopping"] | {"restarted": True}
     )
+
+
+def kept_arrays(folder: Path, posterior: Posterior) -> Callable[[str, Callable[[], Floats]], Floats]:
+    """Return what `inversion.problem.totals.region_totals` takes as ``keep``: a file an array, of one posterior.
+
+    Parameters
+    ----------
+    folder : Path
+        Is made when the first array is kept.
+    posterior : Posterior
+        Problem, method and stopping state name the files, so that those of another are never taken.
+    """
+    about = [fingerprint(posterior.problem), posterior.method]
+    about += [f"{k}={posterior.stopping[k]}" for k in ("tolerance", "rank") if k in posterior.stopping]
+    key = hashlib.sha256(" ".join(about).encode()).hexdigest()[:16]
+
+    def keep(name: str, make: Callable[[], Floats]) -> Floats:
+        path = folder / f"{key}-{name}.npy"
+        try:
+            return np.asarray(np.load(path, allow_pickle=False))
+        except (FileNotFoundError, ValueError, OSError, EOFError):
+            made = make()
+        folder.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path) as temporary, open(temporary, "wb") as stream:
+            np.save(stream, made)
+        return made
+
+    return keep

@@ -130,6 +130,7 @@ def solve_case(
     from inversion.case.estimate import estimate_errors
     from inversion.case.inputs import load
     from inversion.case.positive import POSITIVE, solve_positive
+    from inversion.case.restart import kept_arrays
     from inversion.case.shares import read_shares
     from inversion.problem.time_bins import state_bins
     from inversion.problem.totals import region_totals, total_weights
@@ -173,11 +174,14 @@ def solve_case(
     if options.method in POSITIVE:
         posterior: Posterior = solve_positive(options, made, weights.weights, report)
     else:
-        posterior = _solve(options, made.problem, basis, weights.weights, out / restart, report)
+        posterior = _solve(options, made.problem, basis, weights.weights.shape[0], out / restart, report)
     evaluation = None
     if ids.size and held_back is None:
         evaluation = _evaluate(posterior, whole.problem.select(held), whole.observations.filter(held))
-    totals = region_totals(posterior, weights)
+    kept = {}
+    if options.restart and posterior.method == "cg":
+        kept["keep"] = kept_arrays(out / f"{Path(restart).stem}-totals", posterior)
+    totals = region_totals(posterior, weights, **kept)
     rejected = np.setdiff1d(whole.problem.obs_id[~held], made.problem.obs_id)
     return SolvedCase(
         made=made,
@@ -212,25 +216,25 @@ def _screened(options: InvertOptions, made: Assembled, report: Report) -> tuple[
 
 
 def _solve(
-    options: InvertOptions, problem: Problem, basis: Basis | None, weights: Any, path: Path, report: Report
+    options: InvertOptions, problem: Problem, basis: Basis | None, totals: int, path: Path, report: Report
 ) -> Posterior:
     """Solve for cells or regions, or go on from the restart file of the same problem."""
     from inversion.case.restart import load_posterior, save_posterior
     from inversion.problem.reduction import reduce_problem
     from inversion.solvers.choose import solve
 
-    def go(problem: Problem, weights: Any = None) -> Posterior:
-        kept = load_posterior(path, problem, options.method) if options.restart else None
+    def go(problem: Problem, totals: int = 0) -> Posterior:
+        kept = load_posterior(path, problem, options.method, report) if options.restart else None
         if kept is not None:
             report(f"solved before: taken from {path}")
             return kept
-        posterior = solve(problem, method=options.method, report=report, weights=weights)
+        posterior = solve(problem, method=options.method, report=report, totals=totals)
         if options.restart:
             save_posterior(posterior, path)
         return posterior
 
     if basis is None or options.basis is None:
-        return go(problem, weights)
+        return go(problem, totals)
     reduction = reduce_problem(problem, basis.restriction, aggregation_error=options.basis.aggregation_error)
     report(
         f"basis {basis.kind}: {reduction.problem.n_state} unknowns in the place of {problem.n_state}; it leaves "

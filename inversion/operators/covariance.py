@@ -320,7 +320,10 @@ class SumCovariance(Covariance):
         return np.sum([p.diagonal() for p in self.parts], axis=0)
 
     def matmul(self, x: Floats) -> Floats:  # noqa: D102
-        return np.asarray(sum(p.matmul(x) for p in self.parts))
+        result = np.array(self.parts[0].matmul(x))
+        for part in self.parts[1:]:
+            result += part.matmul(x)
+        return result
 
     def factor(self, z: Floats) -> Floats:  # noqa: D102
         cuts = np.cumsum([p.factor_size for p in self.parts])[:-1]
@@ -421,9 +424,11 @@ class BlockDiagonalCovariance(Covariance):
         return np.concatenate([b.diagonal() for b in self.blocks])
 
     def matmul(self, x: Floats) -> Floats:  # noqa: D102
-        return np.concatenate(
-            [b.matmul(p) for b, p in zip(self.blocks, np.split(x, self._cuts), strict=True)]
-        )
+        out, start = np.empty(x.shape), 0
+        for block in self.blocks:
+            out[start : start + block.size] = block.matmul(x[start : start + block.size])
+            start += block.size
+        return out
 
     def factor(self, z: Floats) -> Floats:  # noqa: D102
         return np.concatenate(

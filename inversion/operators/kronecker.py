@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any
 
+import numba
 import numpy as np
 import numpy.typing as npt
 import scipy.linalg as la
@@ -22,6 +24,8 @@ from obsnet.errors import SolverError
 from obsnet.typing import Floats
 
 __all__ = ["KroneckerCovariance"]
+
+_LARGE = 500_000  # numbers below which threads take longer to start than they save
 
 
 class KroneckerCovariance(Covariance):
@@ -80,7 +84,8 @@ class KroneckerCovariance(Covariance):
         space = self.space.toarray() if isinstance(self.space, GridCorrelation) else self.space
         return cholesky(self.time, "the time correlation"), cholesky(space, "the space correlation")
 
-    def _apply(self, x: Floats, time: Floats, space: Any) -> Floats:
+    def _apply(self, x: Floats, time: Floats, space: Any, spare: Floats | None = None) -> Floats:
+        """Return ``(time (x) space) x``; `spare` is memory like x (or x itself) that may be written over."""
         nt, ns = self.shape
         cube = x.reshape(nt, ns, -1)
         k = cube.shape[2]
@@ -89,7 +94,11 @@ class KroneckerCovariance(Covariance):
         if k == 1:
             return np.asarray((space @ cube[:, :, 0].T).T).reshape(x.shape)
         if isinstance(space, GridCorrelation):
-            return np.stack([space @ part for part in cube]).reshape(x.shape)
+            out = np.empty_like(cube) if spare is None or nt == 1 else spare.reshape(cube.shape)
+            # each step by itself, so that the numbers are the same for any count of threads
+            with ThreadPoolExecutor(numba.get_num_threads() if cube.size > _LARGE else 1) as pool:
+                list(pool.map(space.multiply, cube, out))
+            return out.reshape(x.shape)
         if sp.issparse(space):
             return (
                 np.asarray(space @ cube.transpose(1, 0, 2).reshape(ns, nt * k))
@@ -103,7 +112,10 @@ class KroneckerCovariance(Covariance):
         return self.sigma**2
 
     def matmul(self, x: Floats) -> Floats:  # noqa: D102
-        return scale_rows(self._apply(scale_rows(x, self.sigma), self.time, self.space), self.sigma)
+        scaled = scale_rows(x, self.sigma)
+        moved = self._apply(scaled, self.time, self.space, spare=scaled)
+        moved *= self.sigma if x.ndim == 1 else self.sigma[:, None]
+        return moved
 
     def factor(self, z: Floats) -> Floats:  # noqa: D102
         return scale_rows(self._apply(z, *self.factors), self.sigma)

@@ -26,6 +26,7 @@ def _forward(
     indices: npt.NDArray[np.integer],
     indptr: npt.NDArray[np.integer],
     cuts: Ints,
+    first: int,
     x: Floats,
     out: Floats,
 ) -> None:  # pragma: no cover - compiled
@@ -41,7 +42,7 @@ def _forward(
                 if column >= high:
                     break
                 value = np.float64(data[a])
-                source = x[column]
+                source = x[column - first]
                 for j in range(k):
                     row[j] += value * source[j]
 
@@ -84,7 +85,7 @@ def canonical(matrix: Any) -> sp.csr_array:
     return csr
 
 
-def forward(matrix: Any, x: Floats) -> Floats:
+def forward(matrix: Any, x: Floats, span: slice | None = None) -> Floats:
     """Return ``H x`` for a CSR matrix with sorted columns.
 
     Parameters
@@ -92,12 +93,16 @@ def forward(matrix: Any, x: Floats) -> Floats:
     matrix : scipy.sparse.csr_array, shape (n, m)
         float32 or float64.
     x : ndarray of float64, shape (m,) or (m, k)
+    span : slice, optional
+        Columns of H to which the rows of x belong, where they are not all; the others are not looked at.
     """
-    if (matrix.nnz < _LARGE or x.ndim == 1) and matrix.dtype == np.float64:
+    if span is None and (matrix.nnz < _LARGE or x.ndim == 1) and matrix.dtype == np.float64:
         return np.asarray(matrix @ x)
+    first, last = (0, matrix.shape[1]) if span is None else (span.start, span.stop)
     block = np.ascontiguousarray(x if x.ndim == 2 else x[:, None])
     out = np.zeros((matrix.shape[0], block.shape[1]))
-    _forward(matrix.data, matrix.indices, matrix.indptr, _cuts(matrix), block, out)
+    cuts = np.clip(_cuts(matrix), first, last)
+    _forward(matrix.data, matrix.indices, matrix.indptr, cuts, first, block, out)
     return out if x.ndim == 2 else out[:, 0]
 
 

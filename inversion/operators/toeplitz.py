@@ -62,11 +62,16 @@ class GridCorrelation:
         flat = np.asarray(x, dtype=np.float64)
         block = flat.reshape(self.shape[0], -1)
         out = np.empty_like(block)
-        for start in range(0, block.shape[1], _CHUNK):  # so that the transforms stay in the cache
-            out[:, start : start + _CHUNK] = self._product(block[:, start : start + _CHUNK])
+        self.multiply(block, out)
         return out.reshape(flat.shape)
 
-    def _product(self, x: Floats) -> Floats:
+    def multiply(self, x: Floats, out: Floats) -> None:
+        """Write the product with a block of vectors into `out`, both (cells, k)."""
+        for start in range(0, x.shape[1], _CHUNK):  # so that the transforms stay in the cache
+            part = slice(start, start + _CHUNK)
+            self._product(x[:, part], out[:, part])
+
+    def _product(self, x: Floats, out: Floats) -> None:
         from scipy import fft
 
         rows, _, columns = self.lags.shape
@@ -75,7 +80,7 @@ class GridCorrelation:
         # the spectrum is real: real and imaginary parts are columns of their own
         moved = np.matmul(self._spectrum, wave.view(np.float64)).view(np.complex128)
         back = fft.irfft(moved, n=self._length, axis=0, overwrite_x=True)[:columns]
-        return back.transpose(1, 0, 2).reshape(self.shape[0], -1)
+        out.reshape(rows, columns, -1)[...] = back.transpose(1, 0, 2)  # a view: only the first axis is split
 
     def toarray(self) -> Floats:
         """Return the full matrix."""

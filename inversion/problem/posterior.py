@@ -6,7 +6,7 @@ No matrix of the state's size is made. Everything follows from one factorisation
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
@@ -17,6 +17,7 @@ import scipy.linalg as la
 import scipy.sparse as sp
 
 from inversion.operators.covariance import BlockDiagonalCovariance, DiagonalCovariance
+from inversion.problem.innovation import seen_totals, strips
 from inversion.problem.problem import Problem
 from obsnet.errors import SolverError
 from obsnet.typing import Floats
@@ -133,13 +134,15 @@ class Posterior:
             ``mean`` (p,) and ``covariance`` (p, p).
         """
         g = self._weights(weights)
-        return Aggregate(_dense(g @ self.mean), _symmetric(g @ self.system.covariance(_columns(g))))
+        spread = getattr(self.system, "spread", None)
+        if spread is not None:  # all totals together cost it less than one strip after the other
+            return Aggregate(_dense(g @ self.mean), _symmetric(spread(g)))
+        return Aggregate(_dense(g @ self.mean), _by_strips(g, self.system.covariance))
 
     def prior_aggregate(self, weights: Any) -> Aggregate:
         """Return the same totals of the prior and their covariance ``G B G'``."""
         g = self._weights(weights)
-        prior_error = self.problem.prior_error
-        return Aggregate(_dense(g @ self.problem.prior), _symmetric(g @ prior_error.matmul(_columns(g))))
+        return Aggregate(_dense(g @ self.problem.prior), _by_strips(g, self.problem.prior_error.matmul))
 
     def gain(self, v: npt.ArrayLike) -> Floats:
         """Return ``K v``, the change of the state for a change v of the observations, (n_obs, [k])."""
@@ -149,8 +152,14 @@ class Posterior:
 
     def gain_rows(self, weights: Any) -> Floats:
         """Return ``G K``, what each observation does to each total, shape (p, n_obs)."""
-        g = self._weights(weights)
-        return self.system.solve(self.problem.forward(self.problem.prior_error.matmul(_columns(g)))).T
+        return self.system.solve(seen_totals(self.problem, self._weights(weights))[0]).T
+
+    def totals_gain(self, weights: Any, seen: Floats) -> Floats:
+        """Return ``K' G'`` (n_obs, p), from ``H B G'`` where that helps, as closely as a covariance needs it.
+
+        An iterative solver may stop earlier here than in `gain_rows`; what follows must be of second order in that.
+        """
+        return getattr(self.system, "solve_totals", self.system.solve)(seen)
 
     def averaging_kernel(self, weights: Any) -> Floats:
         """Return ``G A``, how each total answers to each true state element, shape (p, n_state)."""
@@ -243,11 +252,13 @@ class Posterior:
             sums = [float(p.sum()) for p in np.split(parts, np.cumsum(sizes)[:-1])]
             return dict(zip(state.names, sums, strict=True))
         total = dict.fromkeys(state.names, 0.0)
-        for unit, solved in self._probes():
-            there, seen = problem.adjoint(unit), problem.adjoint(solved)
-            for name, block in zip(state.names, error.blocks, strict=True):
-                span = state.span(name)
-                total[name] += float(np.sum(there[span] * block.matmul(seen[span])))
+        for units, answers in self._probes():
+            for part in strips(units.shape[1], problem.n_state, 512):
+                unit, solved = (np.ascontiguousarray(a[:, part]) for a in (units, answers))
+                there, seen = problem.adjoint(unit), problem.adjoint(solved)
+                for name, block in zip(state.names, error.blocks, strict=True):
+                    span = state.span(name)
+                    total[name] += float(np.sum(there[span] * block.matmul(seen[span])))
         return total
 
     def _probes(self) -> Iterator[tuple[Floats, Floats]]:
@@ -317,8 +328,13 @@ class Posterior:
         return g
 
 
-def _columns(g: Any) -> Floats:
-    return np.ascontiguousarray(g.toarray().T if sp.issparse(g) else g.T)
+def _by_strips(g: Any, apply: Callable[[Floats], Floats]) -> Floats:
+    """Return ``G C G'`` from products with C."""
+    out = np.empty((g.shape[0], g.shape[0]))
+    for part in strips(g.shape[0], g.shape[1]):
+        rows = g[part]
+        out[:, part] = g @ apply(np.ascontiguousarray((rows.toarray() if sp.issparse(rows) else rows).T))
+    return _symmetric(out)
 
 
 def _dense(a: Any) -> Floats:

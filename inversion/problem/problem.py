@@ -166,6 +166,14 @@ class Problem:
             return np.asarray(self.jacobian @ x)
         return np.concatenate([np.asarray(block @ x) for _, block in self.row_blocks()])
 
+    def forward_part(self, x: Floats, span: slice) -> Floats:
+        """Return ``H x`` for states that are zero outside `span`, of which x (span, k) holds the rest."""
+        if sp.issparse(self.jacobian):
+            return products.forward(self.jacobian, x, span)
+        whole = np.zeros((self.n_state, x.shape[1]))
+        whole[span] = x
+        return self.forward(whole)
+
     def adjoint(self, v: Floats) -> Floats:
         """Return ``H' v`` for a vector (n_obs,) or several (n_obs, k)."""
         if sp.issparse(self.jacobian):

@@ -279,6 +279,10 @@ class ReducedPosterior(Posterior):
         g = self._weights(weights)
         return self.system.gain_transposed(np.ascontiguousarray((g.toarray() if sp.issparse(g) else g).T)).T
 
+    def totals_gain(self, weights: Any, seen: Floats) -> Floats:
+        """Return ``K' G'``, see `Posterior.totals_gain`."""
+        return np.ascontiguousarray(self.gain_rows(weights).T)
+
     @cached_property
     def influence(self) -> Floats:
         """Self-sensitivity of each observation, the diagonal of ``H K``."""

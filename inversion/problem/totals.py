@@ -34,20 +34,27 @@ doi:10.1029/2002JD002299, applied to one flux; `obsnet.crosscheck.verdict` has t
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import scipy.sparse as sp
 
-from inversion.operators.covariance import BlockDiagonalCovariance, Covariance
+from inversion.operators.covariance import BlockDiagonalCovariance
+from inversion.problem.innovation import seen_totals, strips
 from inversion.problem.posterior import Aggregate, Posterior
 from inversion.problem.state import State
 from inversion.problem.time_bins import TimeBins
 from obsnet.errors import SolverError
 from obsnet.shares import Shares
 from obsnet.typing import Bools, Floats, Ints, Times
+from obsnet.work.progress import progress
 
-__all__ = ["TotalWeights", "Totals", "region_totals", "total_weights"]
+__all__ = ["GROUP", "TotalWeights", "Totals", "region_totals", "total_weights"]
+
+GROUP = 256  # totals that are solved for, and kept, together
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,9 +67,10 @@ class TotalWeights:
         Labels along the axes; totals are flat in this order, the last running fastest.
     weights : scipy.sparse.csr_array, shape (totals, n_state)
         G: state to mol s-1. Rows of prescribed sectors are empty.
-    pattern : scipy.sparse.csr_array, shape (n_state, totals)
-        U: change of the state for 1 mol s-1 more, spread as the prior; ``G U = I`` on the rows of solved
-        sectors.
+    shapes : scipy.sparse.csr_array, shape (n_state, totals)
+        V: the prior's shape in each region and period.
+    unmixing : ndarray, shape (totals, totals)
+        M: which shapes, together, change one total alone.
     fixed : ndarray, shape (totals,)
         Totals of prescribed sectors, mol s-1; 0 elsewhere.
     """
@@ -71,8 +79,18 @@ class TotalWeights:
     region: tuple[str, ...]
     period: Times
     weights: sp.csr_array
-    pattern: sp.csr_array
+    shapes: sp.csr_array
+    unmixing: Floats
     fixed: Floats
+
+    @property
+    def pattern(self) -> sp.csr_array:
+        """U = V M, shape (n_state, totals): change of the state for 1 mol s-1 more, spread as the prior.
+
+        ``G U = I`` on the rows of solved sectors. It is nearly full where periods share time bins of the state and
+        regions share cells: for small problems; `region_totals` never makes it.
+        """
+        return sp.csr_array(self.shapes @ sp.csr_array(self.unmixing))
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -194,14 +212,15 @@ def total_weights(
     """
     n_sector, n_region, n_period = len(sectors), len(shares.labels), len(periods) - 1
     count = n_region * n_period
-    rows, columns, fixed = [], [], np.zeros((n_sector, n_region, n_period))
+    rows, shapes, fixed = [], [], np.zeros((n_sector, n_region, n_period))
+    unmixing = np.zeros((n_sector * count, n_sector * count))
     for number, sector in enumerate(sectors):
         mean, share = prior_mean[sector], _period_shares(bins[sector], periods)
         area = shares.area(sector)
         if sector not in state.names:
             fixed[number] = np.asarray(area @ mean.T @ share.T)
             rows.append(sp.csr_array((count, state.size)))
-            columns.append(sp.csr_array((state.size, count)))
+            shapes.append(sp.csr_array((state.size, count)))
             continue
         # kron over (region) x (period) rows and (bin, cell) columns
         parts = [sp.kron(share[[p]], area, format="csr") for p in range(n_period)]
@@ -209,13 +228,16 @@ def total_weights(
         order = np.arange(count).reshape(n_period, n_region).T.ravel()
         g = sp.csr_array(stacked[order]) * (1.0 / scale)
         rows.append(state.embed(sector, g))
-        columns.append(_patterns(state, sector, g, mean))
+        own = slice(number * count, (number + 1) * count)
+        shape, unmixing[own, own] = _patterns(g, mean)
+        shapes.append(sp.csr_array(state.embed(sector, sp.csr_array(shape.T)).T))
     return TotalWeights(
         sectors,
         shares.labels,
         periods,
         sp.csr_array(sp.vstack(rows, format="csr")),
-        sp.csr_array(sp.hstack(columns, format="csr")),
+        sp.csr_array(sp.hstack(shapes, format="csr")),
+        unmixing,
         fixed.ravel(),
     )
 
@@ -231,8 +253,8 @@ def _period_shares(bins: TimeBins, periods: Times) -> sp.csr_array:
     return sp.csr_array(share)
 
 
-def _patterns(state: State, sector: str, g: sp.csr_array, mean: Floats) -> sp.csr_array:
-    """Return U with G U = I, each column shaped like the prior inside its region."""
+def _patterns(g: sp.csr_array, mean: Floats) -> tuple[sp.csr_array, Floats]:
+    """Return V and M of one sector with G V M = I, each column of V shaped like the prior inside its region."""
     size = np.abs(mean).ravel()
     totals = g @ size
     # A region without the sector is filled evenly.
@@ -253,10 +275,19 @@ def _patterns(state: State, sector: str, g: sp.csr_array, mean: Floats) -> sp.cs
     inverse = np.zeros_like(mixing)
     # Regions that share their only cell cannot change apart: the pseudo-inverse divides what they share.
     inverse[np.ix_(there, there)] = np.linalg.pinv(inner / scale, rcond=1e-8) / scale[:, None]
-    return sp.csr_array(state.embed(sector, sp.csr_array(u @ inverse).T).T)
+    return u, inverse
 
 
-def region_totals(posterior: Posterior, weights: TotalWeights) -> Totals:
+def _made(_name: str, make: Callable[[], Floats]) -> Floats:
+    return make()
+
+
+def region_totals(
+    posterior: Posterior,
+    weights: TotalWeights,
+    *,
+    keep: Callable[[str, Callable[[], Floats]], Floats] = _made,
+) -> Totals:
     """Compute all totals of a posterior and the parts of their error.
 
     Parameters
@@ -265,58 +296,99 @@ def region_totals(posterior: Posterior, weights: TotalWeights) -> Totals:
         Of a problem with a `State` and a block-diagonal prior error of the same blocks.
     weights : TotalWeights
         From `total_weights`.
+    keep : callable
+        ``keep(name, make)`` returns the array that ``make()`` makes, or the one that it kept under that name when
+        the same posterior's totals were last computed; see `inversion.case.restart.kept_arrays`. By default nothing is
+        kept.
 
     Raises
     ------
     SolverError
         The prior error has other blocks than the state.
+
+    Notes
+    -----
+    Nothing of shape (totals, n_state) is made. With ``Q = H B G'`` and ``Z = K' G'``, both (n_obs, totals), and blocks
+    s of the state, all is sums of small matrices::
+
+        A      = Z'H U
+        N      = Z'R Z
+        E_s    = Z' H_s B_s H_s' Z
+        W      = sum over sectors of E_s - A_s C_s - C_s'A_s' + A_s P_s A_s',  C = Q'Z,  P = G B G'
+        G P G' = P - Z'Q - Q'Z + N + sum of E_s
+
+    where A_s are the columns, C_s the rows of the sector's totals. ``E_s - …`` is
+    ``rows (I - U G) B_s (I - U G)' rows'`` with rows = Z'H_s written out. The last is Joseph's form: right for any
+    gain, so that a gain that iterations left off by a little makes the covariance too large by a square of it, never
+    too small.
     """
     problem = posterior.problem
     state, error = problem.state, problem.prior_error
     if state is None or not isinstance(error, BlockDiagonalCovariance) or not state.fits(error.blocks):
         raise SolverError("region totals need a state and a prior error of the same blocks")
-    g, u = weights.weights, weights.pattern
-    covariances: dict[str, Covariance] = dict(zip(state.names, error.blocks, strict=True))
-    rows = posterior.averaging_kernel(g)
-    n = rows.shape[0]
-    pattern, nuisance, test = np.zeros((n, n)), np.zeros((n, n)), np.zeros((n, n))
-    noise = posterior.noise_covariance(g)
-    spread: dict[str, Floats] = {}
-    sector_of = weights.sector_of
-    for name in state.names:
-        span = state.span(name)
-        part = rows[:, span]
-        spread[name] = part @ covariances[name].matmul(np.ascontiguousarray(part.T))
-        if state.block(name).kind != "flux":
-            nuisance += spread[name]
-            continue
-        own = np.flatnonzero(sector_of == weights.sector.index(name))
-        inside = _inside(part, u[span][:, own], g[own][:, span])
-        pattern += inside @ covariances[name].matmul(np.ascontiguousarray(inside.T))
+    g, n = weights.weights, weights.weights.shape[0]
+    seen, before = seen_totals(problem, g)
+    z = _gain(posterior, weights, seen, keep)
+    noise = _symmetric(z.T @ problem.observation_error.matmul(z))
+    shaped, spread = np.empty((n, n)), {name: np.empty((n, n)) for name in state.names}
+    with progress(n, "totals, parts of their error") as advance:
+        for part in strips(n, problem.n_state):
+            rows = problem.adjoint(np.ascontiguousarray(z[:, part]))
+            shaped[part] = (weights.shapes.T @ rows).T
+            moved = error.matmul(rows)
+            for name in state.names:
+                span = state.span(name)
+                spread[name][:, part] = z.T @ problem.forward_part(moved[span], span)
+            advance(rows.shape[1])
+    spread = {name: _symmetric(e) for name, e in spread.items()}
+    kernel, common = shaped @ weights.unmixing, seen.T @ z
+    fluxes = {name for name in state.names if state.block(name).kind == "flux"}
+    nuisance = sum((spread[name] for name in state.names if name not in fluxes), np.zeros((n, n)))
+    pattern, test = np.zeros((n, n)), np.zeros((n, n))
     for number, name in enumerate(weights.sector):
-        if name not in state.names:
+        if name not in fluxes:
             continue
-        own = np.flatnonzero(sector_of == number)
+        own = np.flatnonzero(weights.sector_of == number)
+        answer, through = kernel[:, own], kernel[:, own] @ common[own]
+        inside = spread[name] - through - through.T + answer @ before[np.ix_(own, own)] @ answer.T
+        pattern += inside
         block = np.ix_(own, own)
-        span = state.span(name)
-        part = rows[np.ix_(own, np.arange(span.start, span.stop))]
-        inside = _inside(part, u[span][:, own], g[own][:, span])
-        moved = inside @ covariances[name].matmul(np.ascontiguousarray(inside.T))
-        others = sum((spread[k][block] for k in state.names if k != name), np.zeros(moved.shape))
-        test[block] = noise[block] + moved + others
-    prior, after = posterior.prior_aggregate(g), posterior.aggregate(g)
+        others = sum((spread[k][block] for k in state.names if k != name), np.zeros((own.size, own.size)))
+        test[block] = noise[block] + inside[block] + others
+    after = _symmetric(before - common - common.T) + noise + sum(spread.values())
+    prior = Aggregate(np.asarray(g @ problem.prior) + weights.fixed, _symmetric(before))
     return Totals(
         weights=weights,
-        prior=Aggregate(prior.mean + weights.fixed, prior.covariance),
-        posterior=Aggregate(after.mean + weights.fixed, after.covariance),
-        kernel=np.asarray(rows @ u),
+        prior=prior,
+        posterior=Aggregate(np.asarray(g @ posterior.mean) + weights.fixed, after),
+        kernel=kernel,
         noise=noise,
-        pattern=pattern,
+        pattern=_symmetric(pattern),
         nuisance=nuisance,
         test=test,
     )
 
 
-def _inside(rows: Floats, pattern: sp.csr_array, weights: sp.csr_array) -> Floats:
-    """Return ``rows (I - U G)``: what the rows see of changes that leave every total as it is."""
-    return np.asarray(rows - (weights.T @ (rows @ pattern).T).T)
+def _gain(
+    posterior: Posterior,
+    weights: TotalWeights,
+    seen: Floats,
+    keep: Callable[[str, Callable[[], Floats]], Floats],
+) -> Floats:
+    """Return ``K' G'``, shape (n_obs, totals), solved for groups of neighbouring periods.
+
+    Totals of the same months share most of what they need from the observations, and so their Krylov space.
+    """
+    g, found = weights.weights, np.empty_like(seen)
+    order = np.argsort(np.arange(len(g.indptr) - 1) % weights.shape[2], kind="stable")
+    groups = np.array_split(order, -(-order.size // GROUP))
+    with progress(order.size, "totals, solving for their gain") as advance:
+        for group in groups:
+            name = f"gain-{hashlib.sha256(seen[:, group].tobytes()).hexdigest()[:16]}"
+            found[:, group] = keep(name, partial(posterior.totals_gain, g[group], seen[:, group]))
+            advance(group.size)
+    return found
+
+
+def _symmetric(a: Floats) -> Floats:
+    return 0.5 * (a + a.T)

@@ -1,8 +1,12 @@
 """The matrix-free solution: block conjugate gradients in observation space, preconditioned by a sketch.
 
-Solves ``S z = d`` with ``S = H B H' + R`` from products alone. All right-hand sides (the innovation, and
-one for each total whose covariance is wanted) share one Krylov space, which is why many cost little more
-than one.
+Solves ``S z = d`` with ``S = H B H' + R`` from products alone. Right-hand sides (one for each total whose covariance
+is wanted) share one Krylov space, which is why many cost little more than one. Vectors of the state's length are made
+in strips, see `inversion.problem.innovation`; what is held besides are vectors of the observations' length.
+
+Totals are solved to a thousand times the tolerance of the mean, because their covariance is computed in Joseph's form,
+``G P G' = G B G' - Q'Z - Z'Q + Z'S Z`` with ``Q = H B G'``: where Z is off by e this is too large by ``e'S e``, of
+second order and never too small.
 
 The preconditioner is a Nystrom approximation of the large eigenvalues (Frangella, Tropp & Udell 2023, SIAM
 J. Matrix Anal. Appl. 44, 718, doi:10.1137/21M1466244); the block recurrence is Dubrulle's with orthonormal
@@ -17,19 +21,24 @@ from typing import Any
 
 import numpy as np
 import scipy.linalg as la
-import scipy.sparse as sp
 
 from inversion.operators.covariance import Covariance, DiagonalCovariance
 from inversion.operators.observation_error import MarkovError
+from inversion.problem.innovation import seen_totals, signal, strips
 from inversion.problem.posterior import Posterior
 from inversion.problem.problem import Problem
 from obsnet.errors import SolverError
 from obsnet.typing import Floats
 
-__all__ = ["CGSystem", "Preconditioner", "solve_cg"]
+__all__ = ["TOGETHER", "CGSystem", "Preconditioner", "solve_cg"]
 
 _BLOCK = 64
 _WIDTH = 16  # of a Lanczos block
+TOGETHER = (
+    6e7  # bytes of one block of right-hand sides that share a Krylov space; about ten are alive at a time
+)
+_LOOSE = 1e3  # tolerance of totals over that of the mean
+_PROBES = 32
 
 
 def independent_part(error: Covariance) -> Floats:
@@ -69,12 +78,16 @@ class Preconditioner:
         Eigenvalues to take; 0 leaves the independent error alone.
     seed : int
         Of the sketch.
+    known : (ndarray (n_obs, rank), ndarray (rank,)), optional
+        Vectors and values that were kept from before.
     """
 
-    def __init__(self, problem: Problem, rank: int, seed: int = 0) -> None:
+    def __init__(
+        self, problem: Problem, rank: int, seed: int = 0, known: tuple[Floats, Floats] | None = None
+    ) -> None:
         n = problem.n_obs
         self.scale = np.sqrt(independent_part(problem.observation_error))
-        self.vectors, self.values = np.zeros((n, 0)), np.zeros(0)
+        self.vectors, self.values = (np.zeros((n, 0)), np.zeros(0)) if known is None else known
         rank = min(rank, n // 2)
         if rank <= 0:
             return
@@ -98,7 +111,7 @@ class Preconditioner:
     def _smooth_part(self, problem: Problem, v: Floats) -> Floats:
         """Return ``D^-1/2 (S - D) D^-1/2 v``."""
         w = v / self.scale[:, None]
-        result = problem.forward(problem.prior_error.matmul(problem.adjoint(w)))
+        result = signal(problem, w)
         if not isinstance(problem.observation_error, DiagonalCovariance):
             result += problem.observation_error.matmul(w) - (self.scale**2)[:, None] * w
         return np.asarray(result / self.scale[:, None])
@@ -165,7 +178,7 @@ def block_cg(
     if not live.any():
         return solution, 0, 0.0
     q, sigma = _orthonormal(right[:, live] / size[live])
-    p, x, residual = q, np.zeros_like(q), 1.0
+    p, x, residual = q, np.zeros((len(right), np.count_nonzero(live))), 1.0
     for step in range(1, limit + 1):
         t = apply(p)
         inner = p.T @ t
@@ -199,6 +212,10 @@ def _orthonormal(a: Floats) -> tuple[Floats, Floats]:
     return q, r
 
 
+def _signs(n: int, seed: int) -> Floats:
+    return np.random.default_rng([seed, 1]).choice([-1.0, 1.0], (n, _PROBES))
+
+
 class CGSystem:
     """``S^-1`` by block conjugate gradients.
 
@@ -209,7 +226,7 @@ class CGSystem:
     rank : int, optional
         Of the preconditioner; by default an eighth of the observations, at most 256.
     tolerance : float
-        Of the true relative residual.
+        Of the true relative residual; totals are solved to a thousand times that.
     limit : int
         Iterations of one solve.
     steps : int
@@ -218,6 +235,10 @@ class CGSystem:
         Of sketch, Lanczos blocks and probes.
     report : callable
         Takes lines for people.
+    preconditioner : Preconditioner, optional
+        Where it was kept from before.
+    first : ndarray, shape (n_obs, 33), optional
+        The property of that name, the same.
     """
 
     def __init__(
@@ -230,28 +251,37 @@ class CGSystem:
         steps: int = 4,
         seed: int = 0,
         report: Callable[[str], None] = lambda _line: None,
+        preconditioner: Preconditioner | None = None,
+        first: Floats | None = None,
     ) -> None:
         self.problem, self.tolerance, self.limit, self.report = problem, tolerance, limit, report
         self.steps, self.seed = steps, seed
-        self.preconditioner = Preconditioner(
-            problem, min(problem.n_obs // 8, 256) if rank is None else rank, seed
+        rank = min(problem.n_obs // 8, 256) if rank is None else rank
+        self.preconditioner = (
+            Preconditioner(problem, rank, seed) if preconditioner is None else preconditioner
         )
         self.iterations: list[int] = []
         self.residual = 0.0
-        self._known: list[tuple[Floats, Floats]] = []
+        if first is not None:
+            self.first = first
 
-    def solve_together(self, *blocks: Floats) -> None:
-        """Solve several blocks of right-hand sides in one Krylov space and keep the answers."""
-        joined = np.concatenate(blocks, axis=1)
-        cuts = np.cumsum([b.shape[1] for b in blocks])[:-1]
-        self._known += list(zip(blocks, np.split(self.solve(joined), cuts, axis=1), strict=True))
+    @property
+    def weighted(self) -> Floats:
+        """``S^-1 d`` of the innovation d, shape (n_obs,)."""
+        return self.first[:, 0]
+
+    @cached_property
+    def first(self) -> Floats:
+        """``S^-1`` of the innovation and of the signs of `probes`, shape (n_obs, 33), solved together.
+
+        Random right-hand sides bring what the innovation's Krylov space would take many iterations to find.
+        """
+        together = np.column_stack([self.problem.innovation, _signs(self.problem.n_obs, self.seed)])
+        return self._solve(together, self.tolerance)[0]
 
     def apply(self, v: Floats) -> Floats:
         """Return ``S v``."""
-        problem = self.problem
-        return problem.forward(
-            problem.prior_error.matmul(problem.adjoint(v))
-        ) + problem.observation_error.matmul(v)
+        return signal(self.problem, v) + self.problem.observation_error.matmul(v)
 
     def solve(self, v: Floats) -> Floats:
         """Return ``S^-1 v`` to the tolerance.
@@ -261,15 +291,30 @@ class CGSystem:
         SolverError
             No convergence within the limit of iterations.
         """
-        block = v[:, None] if v.ndim == 1 else v
-        for right, solution in self._known:
-            if np.array_equal(right, block):
-                return solution[:, 0] if v.ndim == 1 else solution
-        parts = [self._solve_block(block[:, i : i + _BLOCK]) for i in range(0, block.shape[1], _BLOCK)]
-        result = np.concatenate(parts, axis=1)
-        return result[:, 0] if v.ndim == 1 else result
+        if v is self.problem.innovation:
+            return self.weighted
+        found = self._solve(v[:, None] if v.ndim == 1 else v, self.tolerance)[0]
+        return found[:, 0] if v.ndim == 1 else found
 
-    def _solve_block(self, v: Floats) -> Floats:
+    def solve_totals(self, seen: Floats) -> Floats:
+        """Return ``S^-1 Q`` as closely as the covariance of totals needs it, for ``Q = H B G'`` (n_obs, k)."""
+        return self._solve(seen, _LOOSE * self.tolerance)[0]
+
+    def spread(self, g: Any) -> Floats:
+        """Return ``G P G'``."""
+        seen, before = seen_totals(self.problem, g)
+        z, left = self._solve(seen, _LOOSE * self.tolerance)
+        return before - seen.T @ z - z.T @ left  # Joseph's form, where Q - S Z is what is left
+
+    def _solve(self, v: Floats, tolerance: float) -> tuple[Floats, Floats]:
+        """Return ``S^-1 v`` and what is left of v, a block at a time."""
+        solution, left = np.empty_like(v), np.empty_like(v)
+        most = max(1, min(len(v) // 2, int(TOGETHER / (8.0 * len(v)))))
+        for part in np.array_split(np.arange(v.shape[1]), max(1, -(-v.shape[1] // most))):
+            solution[:, part], left[:, part] = self._solve_block(np.ascontiguousarray(v[:, part]), tolerance)
+        return solution, left
+
+    def _solve_block(self, v: Floats, tolerance: float) -> tuple[Floats, Floats]:
         c = self.preconditioner
         norm = np.linalg.norm(v, axis=0)
         norm = np.where(norm > 0.0, norm, 1.0)
@@ -280,7 +325,7 @@ class CGSystem:
             x, count, _ = block_cg(
                 lambda p: c.inner(self.apply(c.outer(p))),
                 c.inner(right),
-                0.3 * self.tolerance,
+                0.3 * tolerance,
                 self.limit - steps,
                 lambda step, r: self.report(f"iteration {step}: residual {r:.2e}"),
             )
@@ -288,17 +333,17 @@ class CGSystem:
             steps += count
             right = v - self.apply(solution)
             self.residual = float((np.linalg.norm(right, axis=0) / norm).max())
-            if self.residual <= self.tolerance or steps >= self.limit:
+            if self.residual <= tolerance or steps >= self.limit:
                 break
         self.iterations.append(steps)
-        if self.residual > self.tolerance:
+        if self.residual > tolerance:
             raise SolverError(
                 f"conjugate gradients reached a residual of {self.residual:.2g} after {steps} "
                 "iterations, asked for "
-                f"{self.tolerance:g}: raise rank (now {c.values.size}), iterations (limit "
+                f"{tolerance:g}: raise rank (now {c.values.size}), iterations (limit "
                 f"{self.limit}) or tolerance"
             )
-        return solution
+        return solution, right
 
     def covariance(self, v: Floats) -> Floats:
         """Return ``P v``."""
@@ -325,9 +370,8 @@ class CGSystem:
             gram[:, start : start + part.shape[1]] = basis.T @ self.apply(part)
         root = la.cholesky(0.5 * (gram + gram.T), lower=True, check_finite=False)
         basis = la.solve_triangular(root, basis.T, lower=True, check_finite=False).T
-        for start in range(0, k, _BLOCK):
-            part = np.ascontiguousarray(basis[:, start : start + _BLOCK])
-            moved = problem.prior_error.matmul(problem.adjoint(part))
+        for strip in strips(k, problem.n_state):
+            moved = problem.prior_error.matmul(problem.adjoint(np.ascontiguousarray(basis[:, strip])))
             result -= np.einsum("ij,ij->i", moved, moved)
         return np.maximum(result, 0.0)
 
@@ -355,11 +399,10 @@ class CGSystem:
             block = c.inner(self.apply(c.outer(new)))
         return known
 
-    @cached_property
+    @property
     def probes(self) -> tuple[Floats, Floats]:
         """Random signs z (n_obs, 32) and ``S^-1 z``, from which traces are estimated."""
-        signs = np.random.default_rng([self.seed, 1]).choice([-1.0, 1.0], (self.problem.n_obs, 32))
-        return signs, self.solve(signs)
+        return _signs(self.problem.n_obs, self.seed), self.first[:, 1:]
 
     def dofs(self) -> float:
         """Return an estimate of tr(H B H' S^-1) = n - tr(S^-1 R), sampled about what the sketch knows."""
@@ -391,7 +434,6 @@ def solve_cg(
     limit: int = 500,
     steps: int = 4,
     seed: int = 0,
-    weights: Any = None,
     report: Callable[[str], None] = lambda _line: None,
 ) -> Posterior:
     """Solve without any matrix of the size of observations or state.
@@ -399,11 +441,9 @@ def solve_cg(
     Parameters
     ----------
     problem : Problem
-        The Jacobian is read once for each iteration and each 64 columns of the sketch.
+        The Jacobian is read once for each iteration and each strip of columns, see `inversion.problem.innovation`.
     rank, tolerance, limit, steps, seed, report
         See `CGSystem`.
-    weights : array_like or sparse, shape (p, n_state), optional
-        Totals that will be asked for: solved together with the mean, which saves most of their cost.
 
     Returns
     -------
@@ -413,11 +453,6 @@ def solve_cg(
     system = CGSystem(
         problem, rank=rank, tolerance=tolerance, limit=limit, steps=steps, seed=seed, report=report
     )
-    if weights is not None:
-        columns = np.ascontiguousarray(weights.toarray().T if sp.issparse(weights) else np.asarray(weights).T)
-        system.solve_together(
-            problem.innovation[:, None], problem.forward(problem.prior_error.matmul(columns))
-        )
     step = problem.prior_error.matmul(problem.adjoint(system.solve(problem.innovation)))
     stopping: dict[str, Any] = {
         "converged": True,

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.linalg as la
 
 from inversion.operators.covariance import DiagonalCovariance
-from inversion.problem.innovation import BLOCK, innovation_covariance
+from inversion.problem.innovation import columns_at_once, innovation_covariance
 from inversion.problem.posterior import Posterior
 from inversion.problem.problem import Problem
 from obsnet.errors import SolverError
@@ -55,9 +55,9 @@ class DualSystem:
         """
         prior_error, m = self.problem.prior_error, self.problem.n_state
         variance, signal = prior_error.diagonal().copy(), np.empty(m)
-        moved = self._moved
-        for start in range(0, m, BLOCK):
-            stop = min(start + BLOCK, m)
+        moved, step = self._moved, columns_at_once(m, 512)
+        for start in range(0, m, step):
+            stop = min(start + step, m)
             unit = np.zeros((m, stop - start))
             unit[np.arange(start, stop), np.arange(stop - start)] = 1.0
             hb = self.problem.forward(prior_error.matmul(unit)) if moved is None else moved[:, start:stop]

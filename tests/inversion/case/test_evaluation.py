@@ -113,7 +113,7 @@ def test_ensemble_faults_are_named():
         member_options({}, [{"name": "base", "axis": "x", "set": []}])
 
 
-@pytest.mark.parametrize("method", ["dual", "primal"])
+@pytest.mark.parametrize("method", ["dual", "primal", "cg"])
 def test_a_posterior_is_kept_and_taken_up(tmp_path, method):
     c = problem_case("S")
     first = solve(c.problem, method)
@@ -125,7 +125,7 @@ def test_a_posterior_is_kept_and_taken_up(tmp_path, method):
         again.aggregate(c.regions).covariance, first.aggregate(c.regions).covariance
     )
     assert again.dofs == first.dofs
-    assert load_posterior(tmp_path / "restart.npz", c.problem, "cg") is None
+    assert load_posterior(tmp_path / "restart.npz", c.problem, "cg" if method == "dual" else "dual") is None
     other = c.problem.with_(observations=c.problem.observations + 1e-12)
     assert load_posterior(tmp_path / "restart.npz", other) is None
     (tmp_path / "restart.npz").write_bytes(b"PK\x03\x04 half a file")

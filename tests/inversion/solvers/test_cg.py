@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from inversion import Problem, solve
 from inversion.operators.observation_error import MarkovError
+from inversion.problem.innovation import seen_totals
 from inversion.solvers.cg import CGSystem, Preconditioner, block_cg, independent_part, solve_cg
 from obsnet.errors import SolverError
 from tests.inversion.cases import case
@@ -62,7 +63,7 @@ def test_the_preconditioner_cuts_the_iterations(small):
     steps = []
     for rank in (0, 20, 60):
         system = CGSystem(small.problem, rank=rank, tolerance=1e-10)
-        system.solve(small.problem.innovation)
+        system.solve(small.problem.innovation.copy())
         steps.append(system.iterations[0])
     assert steps[0] > 2 * steps[1] > 3 * steps[2]
 
@@ -150,16 +151,46 @@ def test_an_observation_that_sees_nothing():
     np.testing.assert_array_equal(solve_cg(p).mean, [1.0, 2.0])
 
 
-def test_totals_solved_with_the_mean_are_not_solved_again(small, exact):
-    a = solve_cg(small.problem, rank=30, weights=small.regions)
+def test_the_mean_is_solved_once_and_with_the_probes(small, exact):
+    a = solve_cg(small.problem, rank=30)
     spent = len(a.system.iterations)
-    known = exact.aggregate(small.regions)
-    found = a.aggregate(small.regions)
+    assert a.chi_square == pytest.approx(exact.chi_square, rel=1e-9)
+    _ = a.dofs
     assert len(a.system.iterations) == spent
-    np.testing.assert_allclose(found.covariance, known.covariance, atol=1e-9)
-    np.testing.assert_allclose(found.mean, known.mean, atol=1e-7)
-    alone = solve_cg(small.problem, rank=30)
-    assert a.stopping["iterations"] < alone.stopping["iterations"]
+    alone = CGSystem(small.problem, rank=30)
+    alone._solve(small.problem.innovation[:, None], 1e-8)
+    assert a.stopping["iterations"] < alone.iterations[0]
+
+
+@pytest.mark.parametrize("tolerance", [1e-4, 1e-6])
+def test_the_covariance_of_totals_is_too_large_by_a_square_of_what_is_left(small, exact, tolerance):
+    known = exact.aggregate(small.regions).covariance
+    system = CGSystem(small.problem, rank=0, tolerance=tolerance)
+    excess = system.spread(small.regions) - known
+    _, left = system._solve(seen_totals(small.problem, small.regions)[0], 1e3 * tolerance)
+    expected = left.T @ exact.system.solve(left)
+    np.testing.assert_allclose(excess, expected, atol=1e-12)
+    assert np.trace(expected) > 1e-9
+    simple = seen_totals(small.problem, small.regions)[0].T @ exact.system.solve(left)
+    assert np.abs(expected).max() < 0.1 * np.abs(simple).max()  # of the usual form, which is of first order
+
+
+def test_more_totals_than_observations(small):
+    p = small.problem.select(np.arange(12))
+    g = np.eye(p.n_state)
+    found = solve_cg(p, tolerance=1e-12).aggregate(g).covariance
+    np.testing.assert_allclose(found, solve(p, "dual").aggregate(g).covariance, atol=1e-10)
+
+
+def test_strips_change_nothing(small, monkeypatch):
+    whole = solve_cg(small.problem, rank=30)
+    expected = whole.variance(), whole.aggregate(small.regions).covariance, whole.dofs
+    monkeypatch.setattr("inversion.problem.innovation.STRIP", 8.0 * 100 * 3)  # three columns
+    monkeypatch.setattr("inversion.solvers.cg.TOGETHER", 8.0 * 500 * 12)
+    parts = solve_cg(small.problem, rank=30)
+    np.testing.assert_allclose(parts.variance(), expected[0], rtol=1e-10)
+    np.testing.assert_allclose(parts.aggregate(small.regions).covariance, expected[1], rtol=1e-8, atol=1e-10)
+    assert parts.dofs == pytest.approx(expected[2], rel=1e-6)
 
 
 def test_lanczos_directions_lower_the_bound_to_the_truth(small, exact):
