@@ -24,6 +24,7 @@ app = Group(
         "uncertainty": "obsnet.commands.inventory_uncertainty:uncertainty",
         "keycategories": "obsnet.commands.inventory_uncertainty:keycategories",
         "recalculate": "obsnet.commands.inventory_uncertainty:recalculate",
+        "export": "obsnet.commands.inventory_export:export",
         "cities": "obsnet.commands.inventory_parts:cities",
         "reports": "obsnet.commands.inventory_parts:reports",
         "enterprise": "obsnet.commands.inventory_parts:enterprise",

@@ -46,7 +46,7 @@ def read_cities(path: str | Path) -> Any:
         if "unit" not in table:
             raise FormatError(f"{path}: values of cities need a unit")
         table["value"] = [
-            v * _mass_factor(str(u)) if v == v else v
+            v * _mass_factor(str(u)) if math.isfinite(v) else v
             for v, u in zip(table["value"], table["unit"], strict=True)
         ]
     if "category" not in table:
