@@ -188,10 +188,10 @@ def province_covariance(
     return np.asarray(shared + np.diag(own), dtype=np.float64)
 
 
-@numba.njit(parallel=True, cache=True, fastmath=True)
+@numba.njit(cache=True, fastmath=True)
 def _sum_fuels(emission: Any, activity: Any, factor: Any, noise: Any, out: Any) -> None:
     draws, provinces, fuels = noise.shape
-    for i in numba.prange(draws):
+    for i in range(draws):
         for p in range(provinces):
             total = np.float32(0.0)
             for k in range(fuels):
@@ -199,10 +199,10 @@ def _sum_fuels(emission: Any, activity: Any, factor: Any, noise: Any, out: Any) 
             out[i, p] = total
 
 
-@numba.njit(parallel=True, cache=True, fastmath=True)
+@numba.njit(cache=True, fastmath=True)
 def _sum_fuels_log(emission: Any, sigma: Any, factor: Any, noise: Any, out: Any) -> None:
     draws, provinces, fuels = noise.shape
-    for i in numba.prange(draws):
+    for i in range(draws):
         for p in range(provinces):
             total = np.float32(0.0)
             for k in range(fuels):
