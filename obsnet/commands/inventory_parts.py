@@ -27,6 +27,7 @@ class CityOptions(Options):
 @command("obsnet.commands.inventory_parts:CityOptions")
 def cities(options: CityOptions) -> Shown:
     """Divide provincial totals among cities, by their own totals or a proxy."""
+    from obsnet.inventory.books import write_if_asked
     from obsnet.inventory.parts.cities import read_cities, split_cities
     from obsnet.inventory.parts.listing import city_lines
     from obsnet.inventory.table import read_inventory
@@ -34,7 +35,9 @@ def cities(options: CityOptions) -> Shown:
     table = read_inventory(options.inventory)
     found, notes = split_cities(table, read_cities(options.cities), gas=options.gas, period=options.period)
     return Shown(
-        found.to_dict("records"), city_lines(found), notes + _written(found, options.out, options.language)
+        found.to_dict("records"),
+        city_lines(found),
+        notes + write_if_asked(found, options.out, options.language),
     )
 
 
@@ -52,6 +55,7 @@ class ReportOptions(Options):
 @command("obsnet.commands.inventory_parts:ReportOptions")
 def reports(options: ReportOptions) -> Shown:
     """Add reports of plants up by province and sector; list what looks wrong."""
+    from obsnet.inventory.books import write_if_asked
     from obsnet.inventory.parts.listing import report_lines
     from obsnet.inventory.parts.reports import add_up, outliers, read_reports
     from obsnet.inventory.table import read_inventory
@@ -60,7 +64,7 @@ def reports(options: ReportOptions) -> Shown:
     odd = outliers(table)
     sums = add_up(table, None if options.inventory is None else read_inventory(options.inventory))
     data = {"sums": sums.to_dict("records"), "outliers": odd.to_dict("records"), "unit": "Mt"}
-    return Shown(data, report_lines(sums, odd), _written(sums, options.out, options.language))
+    return Shown(data, report_lines(sums, odd), write_if_asked(sums, options.out, options.language))
 
 
 class EnterpriseOptions(Options):
@@ -81,19 +85,11 @@ class EnterpriseOptions(Options):
 @command("obsnet.commands.inventory_parts:EnterpriseOptions")
 def enterprise(options: EnterpriseOptions) -> Shown:
     """Compute one enterprise's emissions with an audit trail; scopes apart, green power and stored CO2 guarded."""
+    from obsnet.inventory.books import write_if_asked
     from obsnet.inventory.factors.choose import FactorBook
     from obsnet.inventory.parts.enterprise import compute_enterprise, enterprise_lines, read_enterprise
 
     book = FactorBook(options.factors, options.editions, options.stand_in)
     found = compute_enterprise(read_enterprise(options.file), book, region=options.region, year=options.year)
-    notes = [*found.notes, *_written(found.trail, options.out, options.language)]
+    notes = [*found.notes, *write_if_asked(found.trail, options.out, options.language)]
     return Shown(found.data(), enterprise_lines(found), notes)
-
-
-def _written(table: object, out: Path | None, language: Literal["en", "zh"]) -> list[str]:
-    if out is None:
-        return []
-    from obsnet.inventory.books import write_rows
-
-    write_rows(table, out, language)
-    return [f"written: {out}"]
