@@ -22,10 +22,14 @@ __all__ = [
     "Problem",
     "State",
     "choose_network",
+    "gaspari_cohn",
     "open_footprints",
     "region_totals",
     "run_twins",
+    "select_trend",
     "solve",
+    "state_columns",
+    "store_blocks",
 ]
 
 __getattr__, __dir__ = lazy(
@@ -46,6 +50,10 @@ __getattr__, __dir__ = lazy(
         "region_totals": "inversion.problem.totals",
         "run_twins": "inversion.study.osse",
         "solve": "inversion.solvers.choose",
+        "store_blocks": "inversion.operators.distributed",
+        "state_columns": "inversion.solvers.localisation",
+        "select_trend": "inversion.solvers.geostatistical",
+        "gaspari_cohn": "inversion.solvers.localisation",
     },
 )
 keep_paths(

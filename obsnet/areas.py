@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from obsnet.command import Flag
 from obsnet.errors import ConfigError, GridError
-from obsnet.grid import Grid
+
+if TYPE_CHECKING:
+    from obsnet.grid import Grid
+else:
+    Grid = Any  # a validator makes it one; the class itself would load numpy with every list of commands
 
 __all__ = ["BOX_FORM", "GRID_FORM", "BoxField", "GridField", "as_box", "as_grid"]
 
@@ -43,7 +47,9 @@ def as_grid(given: Any) -> Grid:
     >>> as_grid("18,54,73,135,1").shape
     (36, 62)
     """
-    if isinstance(given, Grid):
+    from obsnet import grid
+
+    if isinstance(given, grid.Grid):
         return given
     if isinstance(given, Mapping):
         names = ("south", "north", "west", "east", "dlat", "dlon")
@@ -58,7 +64,7 @@ def as_grid(given: Any) -> Grid:
     south, north, west, east, *step = numbers
     if not south < north:
         raise ConfigError(f"south must be less than north, found {south:g} and {north:g}")
-    return Grid.regular(south, north, west, east, step[0], step[-1])
+    return grid.Grid.regular(south, north, west, east, step[0], step[-1])
 
 
 def as_box(given: Any) -> tuple[float, float, float, float]:

@@ -24,6 +24,7 @@ from obsnet.field import NanPolicy, fill_nan, grid_of
 from obsnet.flux_reader import Variables, read_any_flux
 from obsnet.geotiff import write_geotiff
 from obsnet.grid import WGS84_A, WGS84_F, Grid
+from obsnet.seal import check_file, seal_file
 from obsnet.store import atomic_path
 from obsnet.typing import Floats, Times
 
@@ -254,10 +255,11 @@ def read_netcdf(path: str | os.PathLike[str]) -> xr.Dataset:
     Raises
     ------
     FormatError
-        No such file, or not netCDF.
+        No such file, not netCDF, or changed since it was written.
     """
     if not Path(path).exists():
         raise FormatError(f"{path}: no such file")
+    check_file(path)
     try:
         return named_dimensions(xr.open_dataset(path, engine="netcdf4"))
     except (OSError, ValueError) as error:
@@ -330,6 +332,7 @@ def write_netcdf(
             encoding[name] = {}
     with atomic_path(path) as temporary:
         out.to_netcdf(temporary, engine="netcdf4", format="NETCDF4", encoding=encoding)
+        seal_file(temporary)
     return Path(path)
 
 

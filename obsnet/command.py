@@ -260,7 +260,9 @@ def _typed(kind: Any) -> tuple[Any, str | None]:
     if get_origin(kind) in (list, tuple):
         return list[str], _word(_plain(get_args(kind)[0]))
     if get_origin(kind) is dict:
-        return list[str], "NAME=" + _word(_plain(get_args(kind)[1]))
+        inner = _plain(get_args(kind)[1])
+        several = get_origin(inner) in (list, tuple)
+        return list[str], "NAME=" + (_word(_plain(get_args(inner)[0])) + ",…" if several else _word(inner))
     return str, _word(kind)
 
 
@@ -298,6 +300,8 @@ def gather(model: Any, given: Mapping[str, Any], prefix: str = "") -> dict[str, 
                 value = [word.strip() for text in value for word in text.split(",")]
             elif get_origin(kind) is dict:
                 value = dict(_pair(text, name) for text in value)
+                if get_origin(_plain(get_args(kind)[1])) in (list, tuple):
+                    value = {k: [word.strip() for word in v.split(",")] for k, v in value.items()}
             found[name] = value
     return found
 

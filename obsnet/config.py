@@ -11,14 +11,18 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from obsnet.errors import ConfigError, nearest
 
-__all__ = ["Options", "apply_overrides", "out_folder", "read_toml", "resolve_files", "validate"]
+__all__ = ["Options", "apply_overrides", "locate", "out_folder", "read_toml", "resolve_files", "validate"]
 
 
 class Options(BaseModel):
     """Base of every table of options: frozen, no unknown keys."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_default=True, arbitrary_types_allowed=True
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        arbitrary_types_allowed=True,
+        protected_namespaces=(),
     )
 
 
@@ -146,6 +150,15 @@ def out_folder(case: Mapping[str, Any], folder: Path) -> Path:
     """
     run = case.get("run", {})
     return folder / (run.get("out", "run") if isinstance(run, Mapping) else "run")
+
+
+def locate(name: str, folder: Path, out: Path) -> Path:
+    """Return where an input is: in the run's folder if it was made there, else beside the case file."""
+    path = Path(name).expanduser()
+    if path.is_absolute():
+        return path
+    made = out / path
+    return made if made.exists() else folder / path
 
 
 def resolve_files(patterns: Iterable[str | Path], base: str | Path = ".") -> list[Path]:

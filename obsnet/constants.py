@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from obsnet.errors import ConfigError, nearest
 
 __all__ = [
-    "BOLTZMANN_R",
     "CP_DRY_AIR",
     "GRAVITY",
     "GWP100_SET",
+    "MOLAR_GAS_CONSTANT",
     "MOLAR_MASS_CARBON",
     "MOLAR_MASS_DRY_AIR",
     "MOLAR_MASS_WATER",
@@ -22,12 +22,12 @@ __all__ = [
     "species",
 ]
 
-BOLTZMANN_R = 8.314462618  # J mol-1 K-1, molar gas constant; CODATA 2018
+MOLAR_GAS_CONSTANT = 8.314462618  # J mol-1 K-1, molar gas constant; CODATA 2018
 GRAVITY = 9.80665  # m s-2, standard gravity; CGPM 1901
 MOLAR_MASS_DRY_AIR = 0.0289647  # kg mol-1; Picard et al. 2008, Metrologia 45, 149, CO2 of 400 ppm to 4 digits
 MOLAR_MASS_WATER = 0.01801528  # kg mol-1; IUPAC 2013
 MOLAR_MASS_CARBON = 0.0120107  # kg mol-1; IUPAC 2013
-R_DRY_AIR = BOLTZMANN_R / MOLAR_MASS_DRY_AIR  # J kg-1 K-1
+R_DRY_AIR = MOLAR_GAS_CONSTANT / MOLAR_MASS_DRY_AIR  # J kg-1 K-1
 CP_DRY_AIR = 3.5 * R_DRY_AIR  # J kg-1 K-1, ideal diatomic gas
 VON_KARMAN = 0.4
 SECONDS_PER_YEAR = 365.2425 * 86400.0  # Gregorian mean year

@@ -22,6 +22,7 @@ from obsnet.conventions import (
 from obsnet.errors import FormatError, GridError, MissingVariableError, nearest
 from obsnet.field import NanPolicy
 from obsnet.grid import Grid, centre_order
+from obsnet.seal import check_file
 from obsnet.times import as_utc
 from obsnet.typing import Floats, Times
 
@@ -88,6 +89,7 @@ def read_any_flux(
 def _open(path: Path) -> xr.Dataset:
     if not path.exists():
         raise FormatError(f"{path}: no such file")
+    check_file(path)
     try:
         return named_dimensions(xr.open_dataset(path))
     except Exception as error:

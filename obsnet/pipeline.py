@@ -1,14 +1,13 @@
 """Stages strung together by one TOML file, and restart after being killed at any point.
 
 A case has a table ``[run]`` and one table a stage. Stages run in the fixed order of what they need. A stage
-that finished leaves ``.stages/<name>.json`` with the hash of its options, of its input files and of the
-stages before it; as long as that holds it is not run again. Half a stage is resumed by the stage itself.
+that finished leaves ``.stages/<name>.json``: its options, every file it read and every file it wrote by content, the
+stages before it and the version of its algorithm (`obsnet.stage_mark`). As long as all of that holds it is not run
+again. Half a stage is resumed by the stage itself.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,12 +15,24 @@ from typing import Any
 
 from pydantic import Field
 
-from obsnet.config import Options, validate
+from obsnet.config import Options, locate, validate
+from obsnet.content import Contents, files_below
 from obsnet.errors import ConfigError, nearest
-from obsnet.store import sha256, sweep, write_text
+from obsnet.stage_mark import Mark, differences, flat, name_of, read_mark, remove_leftovers, write_mark
+from obsnet.store import sweep
 from obsnet.work.work import Work
 
-__all__ = ["Case", "RunOptions", "Stage", "StageResult", "load_stages", "read_case", "run_case"]
+__all__ = [
+    "Case",
+    "RunOptions",
+    "Stage",
+    "StageResult",
+    "contents_of",
+    "inputs_of",
+    "load_stages",
+    "read_case",
+    "run_case",
+]
 
 
 class RunOptions(Work):
@@ -30,6 +41,9 @@ class RunOptions(Work):
     name: str = Field(description="what the run is called in its outputs")
     out: str = Field("run", description="folder of all outputs, relative to the case file")
     seed: int = Field(0, ge=0, description="seed of every random number of the run")
+    rehash: bool = Field(
+        False, description="hash large inputs again even where size, times and inode say that nothing changed"
+    )
 
 
 @dataclass(frozen=True)
@@ -50,6 +64,18 @@ class Case:
     out: Path
     run: RunOptions
 
+    def find(self, name: str) -> Path:
+        """Return where an input is: in the run's folder if an earlier stage made it there, else beside the case."""
+        return locate(name, self.folder, self.out)
+
+    def beside(self, name: str) -> Path:
+        """Return a file or folder of the user's, relative to the case file."""
+        return self.folder / Path(name).expanduser()
+
+    def tables(self, *names: str | None) -> list[Path]:
+        """Return those of some options that name a ``.toml`` file of the user's and not one of the package's."""
+        return [self.beside(name) for name in names if name and name.endswith(".toml")]
+
 
 @dataclass(frozen=True)
 class StageResult:
@@ -58,7 +84,10 @@ class StageResult:
     Parameters
     ----------
     outputs : tuple of Path
-        What must exist for the stage to count as done.
+        Files and folders that must be there for the stage to count as done, files unchanged.
+    files : tuple of Path
+        What the stage made in those folders, which others may write to as well: it must be there unchanged too, and
+        what a later run no longer makes is removed.
     summary : mapping
         Small numbers for the table at the end and for run.json.
     failed : int
@@ -66,6 +95,7 @@ class StageResult:
     """
 
     outputs: tuple[Path, ...] = ()
+    files: tuple[Path, ...] = field(default=(), kw_only=True)
     summary: Mapping[str, Any] = field(default_factory=dict)
     failed: int = 0
 
@@ -85,7 +115,18 @@ class Stage:
     needs : tuple of str
         Stages that come before it where the case has them.
     inputs : callable
-        ``inputs(options, case) -> files`` whose change makes the stage run again.
+        ``inputs(options, case) -> files``: every file that the stage reads, whoever made it, found through the same
+        methods of `Case` by which the stage opens it. A folder stands for all files below it; a file that is not
+        there belongs to them where the stage would read it if it were.
+    version : int
+        Of the algorithm. Raised by hand whenever the same inputs and options give other numbers than before, in the
+        commit that makes them so; then every case runs the stage again. A stage that skips finished work inside
+        itself takes the same number into the mark of that work.
+    tables : tuple of str
+        Tables that come with the package and decide numbers, ``package.module:file or folder``; they enter by content.
+    data : tuple of str
+        Distributions that bring data and not code, such as boundaries: their versions enter. Those of numerical
+        libraries do not: they change the last digits, and run.json names them.
     """
 
     name: str
@@ -93,6 +134,9 @@ class Stage:
     run: Callable[[Any, Case], StageResult]
     needs: tuple[str, ...] = ()
     inputs: Callable[[Any, Case], Iterable[Path]] = lambda _options, _case: ()
+    version: int = 1
+    tables: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
 
 
 def load_stages(names: Iterable[str] | None = None) -> dict[str, Stage]:
@@ -169,19 +213,48 @@ def read_case(data: Mapping[str, Any], path: Path) -> tuple[Case, list[tuple[Sta
     return Case(folder, folder / run.out, run), [(stage, options[stage.name]) for stage in _ordered(stages)]
 
 
-def _fingerprint(stage: Stage, options: Options, case: Case, before: Mapping[str, str]) -> str:
-    parts: dict[str, Any] = {
-        "stage": stage.name,
-        "options": options.model_dump(mode="json"),
+def contents_of(case: Case) -> Contents:
+    """Return the hashes of files that a case remembers."""
+    return Contents(case.out / ".stages" / "contents.json", trust=not case.run.rehash)
+
+
+def inputs_of(case: Case, stage: Stage, options: Options, contents: Contents) -> dict[str, str | None]:
+    """Return every file that a stage reads and its sha256, None where it is absent."""
+    files = files_below(stage.inputs(options, case))
+    own = {f"{table}/{p.name}": p for table in stage.tables for p in files_below([_packaged(table)])}
+    named = {name_of(p, case.folder): p for p in files} | own
+    return {name: contents.digest(p) for name, p in sorted(named.items())}
+
+
+def _packaged(table: str) -> Path:
+    from importlib.resources import files
+
+    package, _, name = table.partition(":")
+    return Path(str(files(package))) / name
+
+
+def _source(
+    case: Case, stage: Stage, options: Options, contents: Contents, prints: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return all that a stage is made from; see `obsnet.stage_mark.Mark`."""
+    from importlib.metadata import version
+
+    return {
+        "version": stage.version,
         "seed": case.run.seed,
-        "inputs": {str(p): sha256(p) for p in sorted(stage.inputs(options, case))},
-        "before": {name: before[name] for name in stage.needs if name in before},
+        "data": {name: version(name) for name in stage.data},
+        "options": flat(options.model_dump(mode="json")),
+        "inputs": inputs_of(case, stage, options, contents),
+        "before": {name: prints[name] for name in stage.needs if name in prints},
     }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def run_case(
-    case: Case, steps: Sequence[tuple[Stage, Options]], *, report: Callable[[str], None] = lambda _line: None
+    case: Case,
+    steps: Sequence[tuple[Stage, Options]],
+    *,
+    report: Callable[[str], None] = lambda _line: None,
+    contents: Contents | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Run the stages of a case that are not done yet.
 
@@ -190,49 +263,49 @@ def run_case(
     case, steps
         From `read_case`.
     report : callable
-        Takes one line a stage.
+        Takes lines for people: what runs and why, what was done before.
+    contents : Contents, optional
+        Hashes of files, for those who want to go on with them; by default the case's own.
 
     Returns
     -------
     dict
-        By stage: ``{"skipped": bool, "seconds": float, "failed": int, **summary}``.
+        By stage: ``{"skipped": bool, "seconds": float, "failed": int, **summary}``, and ``because`` where it ran.
     """
     import time
 
     sweep(case.out)
+    contents = contents_of(case) if contents is None else contents
     results: dict[str, dict[str, Any]] = {}
     prints: dict[str, str] = {}
     for stage, options in steps:
-        mark = case.out / ".stages" / f"{stage.name}.json"
-        prints[stage.name] = _fingerprint(stage, options, case, prints)
-        record = _finished(mark, prints[stage.name], case.out)
-        if record is not None:
-            results[stage.name] = {**record, "skipped": True}
+        place = case.out / ".stages" / f"{stage.name}.json"
+        old = read_mark(place)
+        source = _source(case, stage, options, contents, prints)
+        prints[stage.name] = Mark(source).fingerprint
+        why = differences(old, source, case.out, contents)
+        contents.save()
+        if old is not None and not why:
+            results[stage.name] = {**old.record, "skipped": True}
             report(f"{stage.name}: done before")
             continue
-        report(f"{stage.name} …")
+        report(f"{stage.name} …" + (f" ({why})" if old is not None else ""))
         start = time.monotonic()
         result = stage.run(options, case)
-        record = {"seconds": round(time.monotonic() - start, 2), "failed": result.failed, **result.summary}
-        outputs = [str(p.relative_to(case.out)) for p in result.outputs]
-        # A stage with bad inputs is not finished: the next run tries those again.
-        if result.failed == 0:
-            text = {"fingerprint": prints[stage.name], "outputs": outputs, "record": record}
-            write_text(mark, json.dumps(text, indent=1, default=str))
-        results[stage.name] = {**record, "skipped": False}
+        seconds = round(time.monotonic() - start, 2)
+        outputs = tuple(name_of(p, case.out) for p in result.outputs)
+        files = [*result.files, *(p for p in result.outputs if not p.is_dir())]
+        digests = {name_of(p, case.out): contents.digest(p) for p in files}
+        record = {"seconds": seconds, "failed": result.failed, **result.summary}
+        # A stage with bad inputs is not finished: the next run sees it by `failed` and tries those again.
+        mark = Mark(source, outputs, digests, record)
+        gone = remove_leftovers(old, mark, case.out, contents)
+        write_mark(place, mark)
+        contents.save()
+        results[stage.name] = {**record, "skipped": False, "because": why}
         report(
-            f"{stage.name}: {record['seconds']} s" + (f", {result.failed} failed" if result.failed else "")
+            f"{stage.name}: {seconds} s"
+            + (f", {result.failed} failed" if result.failed else "")
+            + (f", {gone} files of an earlier run removed" if gone else "")
         )
     return results
-
-
-def _finished(mark: Path, fingerprint: str, out: Path) -> dict[str, Any] | None:
-    """Return the record of a finished stage if its mark still holds."""
-    try:
-        content = json.loads(mark.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
-        return None
-    same = content.get("fingerprint") == fingerprint and all(
-        (out / p).exists() for p in content.get("outputs", ())
-    )
-    return content["record"] if same else None

@@ -76,7 +76,7 @@ def record(
     *,
     command: str,
     config: Mapping[str, Any],
-    inputs: Iterable[Path] = (),
+    inputs: Iterable[Path] | Mapping[str, str | None] = (),
     seeds: Mapping[str, int] | None = None,
     stages: Mapping[str, Any] | None = None,
     **more: Any,
@@ -89,8 +89,8 @@ def record(
         As the user would type it.
     config : mapping
         The whole configuration after overrides.
-    inputs : iterable of Path
-        Hashed with sha256.
+    inputs : iterable of Path, or mapping of str to str
+        Files, hashed with sha256 here, or their hashes by name.
     seeds : mapping of str to int, optional
         By what they seed.
     stages : mapping, optional
@@ -118,7 +118,9 @@ def record(
         "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "config": dict(config),
         "config_sha256": config_hash(config),
-        "inputs": {str(p): sha256(p) for p in sorted(inputs)},
+        "inputs": dict(inputs)
+        if isinstance(inputs, Mapping)
+        else {str(p): sha256(p) for p in sorted(inputs)},
         "versions": versions,
         "git": _git_hash(),
         "seeds": dict(seeds or {}),

@@ -15,7 +15,20 @@ from obsnet.errors import DependencyError, RegionError, nearest
 if TYPE_CHECKING:
     import geopandas
 
-__all__ = ["PROVINCES", "provinces", "read_regions", "region_code", "region_name"]
+__all__ = [
+    "OFFSHORE",
+    "OUTSIDE",
+    "PROVINCES",
+    "REST",
+    "provinces",
+    "read_regions",
+    "region_code",
+    "region_name",
+]
+
+OFFSHORE = "offshore"  # at sea: in no region and near none
+OUTSIDE = "outside"  # the part of a domain in no region; where the sea is told apart, the land of it
+REST = (OFFSHORE, OUTSIDE)  # rows of totals that are no regions
 
 # GB/T 2260 codes of the 34 province-level regions: English name, full and short Chinese name.
 # Shanxi (Taiyuan) and Shaanxi (Xi'an) sound alike and differ by one letter: codes, never names, are keys.

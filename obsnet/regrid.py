@@ -19,13 +19,13 @@ from obsnet.field import NanPolicy, fill_nan, like_field, values_on
 from obsnet.grid import Grid, strip_area
 from obsnet.typing import Floats
 
-__all__ = ["Overlap", "overlap", "regrid_flux", "regrid_total"]
+__all__ = ["AxisOverlap", "overlap", "refinement", "regrid_flux", "regrid_total"]
 
 _WHOLE = 1.0 - 1e-6  # a cell covered to this fraction is covered: edges are kept to 1e-9 degree
 
 
 @dataclass(frozen=True, eq=False)
-class Overlap:
+class AxisOverlap:
     """The area that each source cell shares with each target cell, as two factors.
 
     Parameters
@@ -70,13 +70,29 @@ class Overlap:
         return np.outer(self.lat.sum(axis=0), self.lon.sum(axis=0)) / self.source.cell_area
 
 
-def overlap(source: Grid, target: Grid) -> Overlap:
+def overlap(source: Grid, target: Grid) -> AxisOverlap:
     """Return the areas that two grids share; longitudes meet around the globe."""
     lat = _overlap(source.lat_edges, target.lat_edges, strip_area)
     # Both first edges lie in [-180, 180), so a turn either way brings together all that can meet.
     turns = (np.round(source.lon_edges + turn, 9) for turn in (-360.0, 0.0, 360.0))
     lon = sum((_overlap(edges, target.lon_edges, np.asarray) for edges in turns), start=0)
-    return Overlap(source, target, lat, sp.csr_array(lon * np.deg2rad(1.0)))
+    return AxisOverlap(source, target, lat, sp.csr_array(lon * np.deg2rad(1.0)))
+
+
+def refinement(target: Grid, source: Grid) -> Grid:
+    """Return the coarsest grid on whose cells fields of both grids are even: all edges of the target, and the source's.
+
+    Parameters
+    ----------
+    target, source : Grid
+        The refinement covers the target; longitudes of the source meet it around the globe.
+    """
+    turns = np.concatenate([np.round(source.lon_edges + turn, 9) for turn in (-360.0, 0.0, 360.0)])
+
+    def edges(own: Floats, other: Floats) -> Floats:
+        return np.union1d(own, other[(other > own[0]) & (other < own[-1])])
+
+    return Grid(edges(target.lat_edges, source.lat_edges), edges(target.lon_edges, turns))
 
 
 def regrid_flux(

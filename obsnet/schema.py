@@ -11,6 +11,7 @@ Sensitivity table and background table
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import IntFlag
 from typing import Any
@@ -28,11 +29,13 @@ __all__ = [
     "OBSERVATIONS",
     "PROFILES",
     "SENSITIVITY",
+    "SIDES",
     "VERSION",
     "Contract",
     "Quality",
     "check",
     "check_observations",
+    "check_stored",
     "observation_table",
     "profile_array",
     "profile_column",
@@ -40,6 +43,7 @@ __all__ = [
 ]
 
 VERSION = "1"
+SIDES = ("north", "east", "south", "west", "top", "inside")  # where air came in, or ended without leaving
 
 
 class Quality(IntFlag):
@@ -155,11 +159,12 @@ GRANULE_INDEX = Contract(
             "status": pa.string(),  # done | bad: why
             "notes": pa.string(),  # what the reader changed, counted
             "options": pa.string(),  # hash of how it was read: another one means it must be read again
+            "parts": pa.int32(),  # files of the store that hold its rows
         }.items()
     ),
     frozenset(
         {"sensor", "version", "species", "unit", "time_start", "time_end", "south", "north", "west", "east"}
-        | {"mean_good", "notes", "options"}
+        | {"mean_good", "notes", "options", "parts"}
     ),
 )
 # Sensitivity is extensive per cell: ppm per (umol m-2 s-1) or ppb per (nmol m-2 s-1), so coarsening sums.
@@ -255,6 +260,60 @@ def check(table: pa.Table, contract: Contract, where: str = "") -> pa.Table:
         b"obsnet:version": VERSION.encode(),
     }
     return pa.table(columns, schema=contract.schema.with_metadata(metadata))
+
+
+def check_stored(
+    found: pa.Schema,
+    contract: Contract,
+    where: str,
+    *,
+    unit: str | None = None,
+    elsewhere: Collection[str] = (),
+) -> None:
+    """Check what a stored file says of itself before a row is read.
+
+    Parameters
+    ----------
+    found : pyarrow.Schema
+        Of the file, with its metadata.
+    contract : Contract
+        One of this module's constants.
+    where : str
+        File named in the error text.
+    unit : str, optional
+        Unit that its values must be in.
+    elsewhere : collection of str
+        Columns that stand in the names of its folders.
+
+    Raises
+    ------
+    SchemaError
+        Another contract, version or unit, columns that are missing or unknown, other types.
+    """
+    names = set(found.names) | set(elsewhere)
+    missing = [n for n in contract.schema.names if n not in names and n not in contract.nullable]
+    if missing:
+        raise SchemaError(f"{where}: {contract.name} table lacks {', '.join(missing)}")
+    said = {k.decode(): v.decode("utf-8", "replace") for k, v in (found.metadata or {}).items()}
+    name = said.get("obsnet:contract")
+    if name != contract.name:
+        raise SchemaError(f"{where}: holds {name or 'no contract of obsnet'}, not {contract.name}")
+    version = said.get("obsnet:version")
+    if version != VERSION:
+        raise SchemaError(
+            f"{where}: version {version} of {contract.name}, this program reads {VERSION}; make the file again"
+        )
+    if unit is not None and said.get("obsnet:unit") != unit:
+        raise SchemaError(f"{where}: values in {said.get('obsnet:unit')}, must be in {unit}")
+    for field in found:
+        wanted = contract.schema.field(field.name).type if field.name in contract.schema.names else None
+        if wanted is None:
+            raise SchemaError(
+                f"{where}: unknown column {field.name!r}{nearest(field.name, contract.schema.names)}"
+            )
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        if kind != wanted:
+            raise SchemaError(f"{where}: {field.name} is {kind}, not {wanted}; make the file again")
 
 
 def profile_column(values: Any) -> pa.Array:

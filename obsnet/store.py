@@ -8,7 +8,10 @@ import os
 import platform
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,7 @@ import pyarrow.parquet as pq
 from obsnet import schema
 from obsnet.constants import species as species_of
 from obsnet.errors import FormatError, SchemaError
+from obsnet.seal import check_parquet, seal_parquet
 from obsnet.times import as_utc, year_month
 
 __all__ = [
@@ -30,6 +34,7 @@ __all__ = [
     "StoredPart",
     "atomic_path",
     "file_id",
+    "forget_parts",
     "read_part",
     "read_table",
     "sha256",
@@ -39,6 +44,8 @@ __all__ = [
 ]
 
 _PARTITION = ("species", "source", "year", "month")
+LOST = "lost: files of the store are gone"
+REMOVED = "removed: the case no longer names it"  # status of an input whose rows were taken out again
 
 
 _HOST = re.sub(r"[^A-Za-z0-9]", "", platform.node()) or "host"
@@ -148,12 +155,23 @@ def write_table(table: pa.Table, path: str | os.PathLike[str], *, distinct: Sequ
             write_statistics=statistics,
             column_encoding=encodings or None,
         )
+        seal_parquet(temporary)
 
 
 def read_table(path: str | os.PathLike[str], contract: schema.Contract) -> pa.Table:
-    """Read a Parquet file and check it against its contract."""
+    """Read a Parquet file, its checksums verified, and check it against its contract.
+
+    Raises
+    ------
+    FormatError
+        The file is damaged or no Parquet file.
+    SchemaError
+        It is of another contract or version.
+    """
+    footer = check_parquet(path)
+    schema.check_stored(footer.schema.to_arrow_schema(), contract, str(path))
     try:
-        table = pq.ParquetFile(path).read()
+        table = pq.ParquetFile(path, metadata=footer).read()
     except (pa.ArrowInvalid, OSError) as error:
         raise FormatError(f"{path}: cannot be read as Parquet ({error})") from error
     return schema.check(table, contract, str(path))
@@ -189,10 +207,9 @@ def read_part(path: str | os.PathLike[str], columns: Sequence[str]) -> pa.Table:
         Columns of the contract.
     """
     path = Path(path)
-    folders = dict(p.split("=", 1) for p in path.parts if "=" in p)
+    footer, folders = _checked(path, columns)
     contract = schema.OBSERVATIONS.schema
     try:
-        footer = pq.read_metadata(path)
         stored = [c for c in columns if c in footer.schema.to_arrow_schema().names]
         text = [c for c in stored if contract.field(c).type == pa.string() and c != "obs_id"]
         table = pq.ParquetFile(path, metadata=footer, read_dictionary=text).read(stored, use_threads=False)
@@ -208,6 +225,16 @@ def read_part(path: str | os.PathLike[str], columns: Sequence[str]) -> pa.Table:
         else:  # written before the contract had it
             arrays.append(pa.nulls(len(table), contract.field(name).type))
     return pa.table(arrays, names=list(columns))
+
+
+def _checked(path: Path, columns: Collection[str]) -> tuple[pq.FileMetaData, dict[str, str]]:
+    """Verify columns of a part and what it says of itself; return its footer and what its folders say."""
+    footer = check_parquet(path, columns)
+    folders = dict(p.split("=", 1) for p in path.parts[-5:-1])
+    unit = species_of(folders["species"]).unit
+    stored = footer.schema.to_arrow_schema()
+    schema.check_stored(stored, schema.OBSERVATIONS, str(path), unit=unit, elsewhere=("species", "source"))
+    return footer, folders
 
 
 class ObservationStore:
@@ -264,13 +291,24 @@ class ObservationStore:
             written.append(target)
         return written
 
-    def dataset(self) -> ds.Dataset:
-        """Return the whole store as a lazy Arrow dataset.
+    def dataset(
+        self, filter: ds.Expression | None = None, columns: Collection[str] | None = None
+    ) -> ds.Dataset:
+        """Return the whole store as a lazy Arrow dataset, what is to be read of it verified.
+
+        Parameters
+        ----------
+        filter : pyarrow.dataset.Expression, optional
+            Files whose folders rule them out are not verified.
+        columns : collection of str, optional
+            Columns that are to be read, profiles among them; all but profiles are verified in any case.
 
         Raises
         ------
         FormatError
-            The folder does not hold a store.
+            The folder does not hold a store, or a file is damaged.
+        SchemaError
+            A file is of another contract, version or unit, or lacks columns.
         """
         if not any(self.path.glob("species=*")):
             raise FormatError(
@@ -282,9 +320,16 @@ class ObservationStore:
         )
         # The schema is the contract's own, so no file has to be opened to find it.
         full = pa.unify_schemas([schema.OBSERVATIONS.schema, parts.schema])
-        return ds.dataset(
+        found = ds.dataset(
             self.path, format="parquet", partitioning=parts, schema=full, exclude_invalid_files=False
         )
+        heavy = set() if columns is None else set(schema.PROFILES) - set(columns)
+        wanted = [n for n in schema.OBSERVATIONS.schema.names if n not in heavy]
+        files = [Path(f.path) for f in found.get_fragments(filter=filter)]
+        with ThreadPoolExecutor(min(8, len(files) or 1)) as pool:
+            for _ in pool.map(lambda path: _checked(path, wanted), files):
+                pass  # the first fault is raised here
+        return found
 
     def species(self) -> list[str]:
         """Return the species the store holds, sorted."""
@@ -299,6 +344,28 @@ class ObservationStore:
         """Return the files of a species and source with the times they span, from their footers alone."""
         folder = self.path / f"species={species_of(species).name}" / f"source={source}"
         return [StoredPart(p, *_span(p)) for p in sorted(folder.glob("year=*/month=*/[!.]*.parquet"))]
+
+    def files(self, species: str | None = None, sources: Sequence[str] | None = None) -> list[Path]:
+        """Return the files that hold a species and sources (all by default), by name alone."""
+        name = "*" if species is None else species_of(species).name
+        found = self.path.glob(f"species={name}/source=*/year=*/month=*/[!.]*.parquet")
+        chosen = None if sources is None else {f"source={s}" for s in sources}
+        return sorted(p for p in found if chosen is None or p.parts[-4] in chosen)
+
+    def standing(self, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Return rows of the index; those that are done but have lost files of the store are done no more."""
+        there = Counter((p.stem, p.parts[-5].removeprefix("species=")) for p in self.files())
+
+        def whole(row: Mapping[str, Any]) -> bool:
+            names = (row["species"] or "").split(",")
+            return row["parts"] is None or sum(there[row["file_id"], n] for n in names) >= row["parts"]
+
+        return [dict(r) if r["status"] != "done" or whole(r) else {**r, "status": LOST} for r in rows]
+
+    def parts_of(self, ids: Collection[str]) -> list[Path]:
+        """Return the files that hold rows of some input files, and what is kept beside them; see `file_id`."""
+        beside = self.path.glob("_extra/source=*/[!.]*.parquet")
+        return sorted(p for p in (*self.files(), *beside) if p.stem in ids)
 
     def read(
         self,
@@ -364,7 +431,8 @@ class ObservationStore:
             condition &= where
         wanted = list(columns) if columns is not None else schema.OBSERVATIONS.schema.names
         extra = [c for c in ("time", "obs_id") if c not in wanted]
-        table = _in_order(self.dataset().to_table(columns=[*wanted, *extra], filter=condition)).select(wanted)
+        rows = self.dataset(condition, wanted).to_table(columns=[*wanted, *extra], filter=condition)
+        table = _in_order(rows).select(wanted)
         return table.replace_schema_metadata(
             {
                 b"obsnet:contract": schema.OBSERVATIONS.name.encode(),
@@ -373,6 +441,27 @@ class ObservationStore:
                 b"obsnet:species": name.encode(),
             }
         )
+
+
+def forget_parts(paths: Iterable[Path]) -> None:
+    """Remove files of stores; the index no longer calls an input done of which nothing is left.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        Parts of any store, or files beside their tables, such as reports.
+    """
+    lost: dict[Path, set[str]] = {}
+    for path in paths:
+        path.unlink(missing_ok=True)
+        if len(path.parents) > 4 and path.parents[3].name.startswith("species="):
+            lost.setdefault(path.parents[4], set()).add(path.stem)
+    for root, ids in lost.items():
+        store = ObservationStore(root)
+        ids -= {p.stem for p in store.parts_of(ids)}
+        rows = [r | {"status": REMOVED} for r in store.index.read().to_pylist() if r["file_id"] in ids]
+        if rows:
+            store.index.write(rows, f"removed-{time.time_ns():x}")
 
 
 def _in_order(table: pa.Table) -> pa.Table:
@@ -385,10 +474,7 @@ def _in_order(table: pa.Table) -> pa.Table:
 
 
 def _span(path: Path) -> tuple[np.datetime64, np.datetime64]:
-    try:
-        metadata = pq.read_metadata(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise FormatError(f"{path}: cannot be read as Parquet ({error})") from error
+    metadata, _ = _checked(path, ())
     column = metadata.schema.names.index("time")
     groups = [metadata.row_group(k).column(column).statistics for k in range(metadata.num_row_groups)]
     if any(g is None or not g.has_min_max for g in groups):  # written by another program

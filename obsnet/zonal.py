@@ -22,17 +22,25 @@ from obsnet.coverage import around, coverage, polygon_area
 from obsnet.errors import RangeError, RegionError, UnitError
 from obsnet.field import NanPolicy, fill_nan, values_on
 from obsnet.grid import Grid
+from obsnet.regions import OFFSHORE, OUTSIDE, REST
 from obsnet.typing import Floats, Texts
 
 if TYPE_CHECKING:
     import geopandas
 
-__all__ = ["OFFSHORE", "OUTSIDE", "ZonalWeights", "assign_points", "cache_folder", "zonal_weights"]
+__all__ = [
+    "OFFSHORE",
+    "OUTSIDE",
+    "ZonalWeights",
+    "arc_away",
+    "assign_points",
+    "cache_folder",
+    "region_sums",
+    "zonal_weights",
+]
 
 log = logging.getLogger(__name__)
 
-OUTSIDE = "outside"  # the part of the domain in no region
-OFFSHORE = "offshore"  # a point in no region and near none
 _VERSION = "1"  # of the cache files
 _ROUNDING = 1e-9  # a cell covered to within this is wholly covered
 _SLIVER = 0.01  # an overlap below this part of the smaller region is a flaw of digitising
@@ -94,7 +102,9 @@ class ZonalWeights:
         return np.minimum(self.area / self.region_area, 1.0)
 
     def totals(self, flux: Any, *, nan: NanPolicy = "raise") -> Any:
-        """Integrate a flux over each region.
+        """Integrate a flux over each region as if it were even inside each cell.
+
+        Emissions are not: on a coast they are on the land. Their totals go by `obsnet.splitting.flux_shares`.
 
         Parameters
         ----------
@@ -118,37 +128,55 @@ class ZonalWeights:
         RangeError
             Missing values under ``nan='raise'``.
         """
-        named = hasattr(flux, "dims")
-        if named and flux.attrs.get("units", "mol m-2 s-1") != "mol m-2 s-1":
-            raise UnitError(
-                f"zonal totals are of mol m-2 s-1, {flux.name!r} is in {flux.attrs['units']!r}; "
-                "open the file with obsnet.cf.read_flux, or convert"
-            )
-        values, missing = fill_nan(values_on(flux, self.grid), nan, "zonal totals")
-        out = self._sum(values)
-        if missing is not None:
-            out[self._sum(missing.astype(np.float64)) > 0.0] = np.nan
-        if not named:
-            return out
-        import xarray as xr
+        return region_sums(self.matrix, self.labels, self.grid, flux, nan=nan)
 
-        model = flux.transpose(..., "lat", "lon")
-        coords = {k: v for k, v in model.coords.items() if not {"lat", "lon"} & set(v.dims)}
-        coords["region"] = list(self.labels)
-        kept = {k: v for k, v in flux.attrs.items() if k in {"substance", "molar_mass", "molar_mass_units"}}
-        attrs = {"units": "mol s-1", **kept}
-        return xr.DataArray(
-            out, dims=(*model.dims[:-2], "region"), coords=coords, name=flux.name, attrs=attrs
+
+def region_sums(
+    area: sp.csr_array, labels: tuple[str, ...], grid: Grid, flux: Any, *, nan: NanPolicy = "raise"
+) -> Any:
+    """Integrate a flux by given areas, with the checks and in the form of `ZonalWeights.totals`.
+
+    Parameters
+    ----------
+    area : scipy.sparse.csr_array, shape (labels, cells)
+        m2 of each cell that count for each label.
+    labels : tuple of str
+        Names of the rows.
+    grid : Grid
+        The cells.
+    flux, nan
+        As of `ZonalWeights.totals`.
+    """
+    named = hasattr(flux, "dims")
+    if named and flux.attrs.get("units", "mol m-2 s-1") != "mol m-2 s-1":
+        raise UnitError(
+            f"zonal totals are of mol m-2 s-1, {flux.name!r} is in {flux.attrs['units']!r}; "
+            "open the file with obsnet.cf.read_flux, or convert"
         )
+    values, missing = fill_nan(values_on(flux, grid), nan, "zonal totals")
 
-    def _sum(self, values: Floats) -> Floats:
-        layers = values.reshape(-1, self.grid.size)
-        out = np.empty((len(layers), len(self.labels)))
+    def summed(field: Floats) -> Floats:
+        layers = field.reshape(-1, grid.size)
+        out = np.empty((len(layers), len(labels)))
         for layer, total in zip(
             layers, out, strict=True
         ):  # all at once would transpose, and so copy, them all
-            total[...] = self.matrix @ layer
-        return out.reshape(*values.shape[:-2], len(self.labels))
+            total[...] = area @ layer
+        return out.reshape(*field.shape[:-2], len(labels))
+
+    out = summed(values)
+    if missing is not None:
+        out[summed(missing.astype(np.float64)) > 0.0] = np.nan
+    if not named:
+        return out
+    import xarray as xr
+
+    model = flux.transpose(..., "lat", "lon")
+    coords = {k: v for k, v in model.coords.items() if not {"lat", "lon"} & set(v.dims)}
+    coords["region"] = list(labels)
+    kept = {k: v for k, v in flux.attrs.items() if k in {"substance", "molar_mass", "molar_mass_units"}}
+    attrs = {"units": "mol s-1", **kept}
+    return xr.DataArray(out, dims=(*model.dims[:-2], "region"), coords=coords, name=flux.name, attrs=attrs)
 
 
 def zonal_weights(
@@ -186,8 +214,10 @@ def zonal_weights(
     import shapely
 
     keys = tuple(str(k) for k in regions.index)
-    if len(set(keys)) != len(keys) or OUTSIDE in keys:
-        raise RegionError(f"regions need unique keys other than {OUTSIDE!r}, found {', '.join(keys[:10])}")
+    if len(set(keys)) != len(keys) or set(REST) & set(keys):
+        raise RegionError(
+            f"regions need unique keys other than {OUTSIDE!r} and {OFFSHORE!r}, found {', '.join(keys[:10])}"
+        )
     if regions.crs is None:
         raise RegionError("regions state no coordinate reference system; use obsnet.regions.read_regions")
     polygons = shapely.force_2d(regions.geometry.to_crs("EPSG:4326").to_numpy())
@@ -290,14 +320,21 @@ def assign_points(
     bare = np.flatnonzero(np.isnan(distance))
     point, polygon = tree.query(points[bare], predicate="dwithin", distance=reach[bare])
     point = bare[point]
-    ends = shapely.get_point(shapely.shortest_line(points[point], polygons[polygon]), -1)
-    east = (shapely.get_x(ends) - x[point]) * np.cos(np.deg2rad(y[point]))
-    away = np.hypot(east, shapely.get_y(ends) - y[point])
+    away = arc_away(points[point], polygons[polygon])
     order = np.lexsort((owner[polygon], away, point))
     nearest = order[np.diff(point[order], prepend=-1) != 0]
     nearest = nearest[away[nearest] <= snap_deg]
     best[point[nearest]], distance[point[nearest]] = owner[polygon[nearest]], away[nearest]
     return names[best], distance
+
+
+def arc_away(points: Any, shapes: Any) -> Floats:
+    """Return how far points are from shapes, degrees of arc; both in degrees and broadcast together."""
+    import shapely
+
+    ends = shapely.get_point(shapely.shortest_line(points, shapes), -1)
+    east = (shapely.get_x(ends) - shapely.get_x(points)) * np.cos(np.deg2rad(shapely.get_y(points)))
+    return np.asarray(np.hypot(east, shapely.get_y(ends) - shapely.get_y(points)))
 
 
 def cache_folder() -> Path:
@@ -341,6 +378,7 @@ def _cache_file(
 
 
 def _save(weights: ZonalWeights, file: Path) -> None:
+    from obsnet.seal import seal_file
     from obsnet.store import atomic_path
 
     pairs = np.array([row[:2] for row in weights.overlaps], dtype=np.str_).reshape(-1, 2)
@@ -357,6 +395,7 @@ def _save(weights: ZonalWeights, file: Path) -> None:
                 shared=np.array([row[2] for row in weights.overlaps]),
                 shared_cells=weights.shared_cells,
             )
+            seal_file(temporary)
     except OSError as error:
         # A home that compute nodes may only read must not stop a run: the weights are already computed.
         log.warning("zonal weights are not kept: %s", error)
@@ -364,7 +403,10 @@ def _save(weights: ZonalWeights, file: Path) -> None:
 
 def _load(file: Path, keys: tuple[str, ...], grid: Grid) -> ZonalWeights | None:
     """Read kept weights; None where there are none or the file is damaged."""
+    from obsnet.seal import check_file
+
     try:
+        check_file(file)
         with np.load(file, allow_pickle=False) as kept:
             shape = len(keys), grid.size
             pairs = zip(kept["pairs"].tolist(), kept["shared"].tolist(), strict=True)

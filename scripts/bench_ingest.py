@@ -70,7 +70,8 @@ def measure_one(path, repeats):
     """Return processor seconds of the steps of one granule."""
     from obsnet.store import ObservationStore, sha256
     from retrieval.products.read import read_granule
-    from retrieval.superobs.average import Superobs, super_observe
+    from retrieval.superobs.average import super_observe
+    from retrieval.superobs.options import Superobs
 
     result = {"bare_read": best(lambda: bare(path), repeats), "sha256": best(lambda: sha256(path), repeats)}
     for choice in ("all", "good", "none"):
@@ -99,11 +100,10 @@ def chains(files, repeats):
     """Return processor seconds a granule of the floor and of both ways to super-observations, in turn."""
     from retrieval.ingest.options import IngestOptions
     from retrieval.ingest.run import ingest
-    from retrieval.superobs.average import Superobs
-    from retrieval.superobs.errors import error_model
-    from retrieval.superobs.store import Selection, combine_store
+    from retrieval.superobs.options import Selection, Superobs
+    from retrieval.superobs.store import combine_store
 
-    settings = Superobs(errors=error_model("baker2022_co2"))
+    settings = Superobs(errors="baker2022_co2")
 
     def at_once(folder):
         assert not ingest(
@@ -116,7 +116,7 @@ def chains(files, repeats):
         ).bad
 
     def from_store(folder):
-        assert not combine_store(folder + "/s", folder + "/o", Selection("CO2"), settings).bad
+        assert not combine_store(folder + "/s", folder + "/o", Selection(species="CO2"), settings).bad
 
     seconds = {"floor": [], "at once": [], "into a store": [], "from the store": []}
     for turn in range(repeats + 1):
@@ -149,10 +149,9 @@ def year(files, days, dozen=12):
     """Ingest many days to super-observations; return processor s and the course of this process's memory."""
     from retrieval.ingest.options import IngestOptions
     from retrieval.ingest.run import ingest
-    from retrieval.superobs.average import Superobs
-    from retrieval.superobs.errors import error_model
+    from retrieval.superobs.options import Superobs
 
-    options = IngestOptions(superobs=Superobs(errors=error_model("baker2022_co2")))
+    options = IngestOptions(superobs=Superobs(errors="baker2022_co2"))
     first = np.datetime64("2020-01-01", "D")
     ours, floor, memory, wall, rows = 0.0, 0.0, [], 0.0, 0
     with tempfile.TemporaryDirectory() as folder:

@@ -15,20 +15,20 @@ import os
 import resource
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from inversion.transport.check.worlds import release
-from inversion.transport.particles.settings import Settings
+from inversion.transport.particles.settings import ParticleSettings
 from inversion.transport.particles.simulate import _geometry, _kernel, simulate
 from inversion.transport.receptors.releases import Receptors
 from inversion.transport.run.plan import flux_bins
 from obsnet.grid import Grid
 from obsnet.met import Met
-from obsnet.met.vertical import level_heights, surface_layer
+from obsnet.met.boundary_layer import surface_layer
+from obsnet.met.vertical import level_heights
 from obsnet.times import to_epoch
 
 START = np.datetime64("2020-06-01T00:00:00", "us")
@@ -73,7 +73,7 @@ def many(n: int, particles: int) -> Receptors:
 
 
 def steps_of(
-    met: Met, grid: Grid, edges: Any, receptors: Receptors, settings: Settings
+    met: Met, grid: Grid, edges: Any, receptors: Receptors, settings: ParticleSettings
 ) -> tuple[float, float, float]:
     """Return CPU seconds, intervals and vertical steps of one receptor."""
     axes, xe, ye, releases = _geometry(met, grid, receptors)
@@ -94,7 +94,7 @@ def steps_of(
     return time.process_time() - start, float(found[4][3]), float(found[4][4])
 
 
-def two_threads(met: Met, grid: Grid, edges: Any, settings: Settings) -> dict[str, float]:
+def two_threads(met: Met, grid: Grid, edges: Any, settings: ParticleSettings) -> dict[str, float]:
     """Return the gain of a second thread, less the time in which other jobs held the cores.
 
     On a shared machine a thread waits for a core that it would have at once on an idle one. Linux counts that wait
@@ -137,9 +137,9 @@ def main() -> None:
     met = china()
     grid = Grid.regular(18, 54, 73, 135, 0.25, 0.25)
     edges = flux_bins(START, START + np.timedelta64(HOURS - 1, "h"), "1h")
-    hanna, mixed = Settings(turbulence="hanna"), Settings()
+    hanna, mixed = ParticleSettings(turbulence="hanna"), ParticleSettings()
     for warm in (hanna, mixed):  # compile, and bring the fields into memory
-        simulate(met, many(2, 100), grid, edges, replace(warm, particles=100))
+        simulate(met, many(2, 100), grid, edges, warm.but(particles=100))
     out: dict[str, Any] = {"particles": hanna.particles, "hours": hanna.hours, "ctl": hanna.ctl}
 
     receptors = many(options.receptors, int(hanna.particles or 0))
@@ -150,7 +150,7 @@ def main() -> None:
     out["hanna_footprints_per_core_hour"] = round(3600.0 / each)
     out["mean_rows_per_footprint"] = round(len(found.sensitivity) / options.receptors)
 
-    coarse = replace(hanna, least_tl=30.0)  # the least time scale that FLEXPART allows
+    coarse = hanna.but(least_tl=30.0)  # the least time scale that FLEXPART allows
     start = time.process_time()
     simulate(met, receptors, grid, edges, coarse)
     out["hanna_least_tl_30_footprints_per_core_hour"] = round(
@@ -158,7 +158,7 @@ def main() -> None:
     )
 
     # Two unknowns, two equations: CTL 10 and 20 at the same intervals.
-    a, b = (steps_of(met, grid, edges, receptors, replace(hanna, ctl=c)) for c in (10.0, 20.0))
+    a, b = (steps_of(met, grid, edges, receptors, hanna.but(ctl=c)) for c in (10.0, 20.0))
     vertical = (b[0] - a[0]) / (b[2] - a[2])
     out["ns_per_vertical_step"] = round(1e9 * vertical, 1)
     out["ns_per_interval"] = round(1e9 * (a[0] - vertical * a[2]) / a[1], 1)

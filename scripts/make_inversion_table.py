@@ -30,7 +30,7 @@ def exact_methods(problem, regions):
     from inversion.solvers.geostatistical import solve_geostatistical
     from inversion.solvers.lbfgsb import solve_bounded
     from inversion.solvers.letkf import solve_letkf
-    from inversion.solvers.lognormal import solve_lognormal
+    from inversion.solvers.lognormal import lognormal_mode
     from inversion.solvers.smoother import solve_smoother
 
     def row(posterior):
@@ -56,7 +56,7 @@ def exact_methods(problem, regions):
     yield "cg", "matrix-free, residual 1e-12", *row(solve(problem, "cg", tolerance=1e-12))
     bounded = solve_bounded(problem, -np.inf)
     yield "lbfgsb", "bounds at infinity", bounded.mean, bounded.aggregate(regions).covariance, None, None
-    normal = solve_lognormal(problem, False)
+    normal = lognormal_mode(problem, False)
     yield "lognormal", "no element lognormal", *row(normal.transformed)
     trend = solve_geostatistical(problem, np.zeros((problem.n_state, 0)))
     yield (

@@ -25,15 +25,13 @@ import matplotlib.pyplot as plt
 
 from obsnet.grid import Grid
 from obsnet.store import ObservationStore, atomic_path
-from obsnet.times import time_bins
 from retrieval.ingest.options import IngestOptions
 from retrieval.ingest.run import ingest
 from retrieval.mapping.figures import draw_field
 from retrieval.mapping.maps import make_map
 from retrieval.mapping.settings import MapSettings
-from retrieval.superobs.average import Superobs
-from retrieval.superobs.errors import error_model
-from retrieval.superobs.store import Selection, combine_store
+from retrieval.superobs.options import Selection, Superobs
+from retrieval.superobs.store import combine_store
 
 SOURCE = "s5p_ch4_blended_v20400"
 DAY = ("2018-05-02", "2018-05-03")
@@ -106,13 +104,12 @@ def draw_borders(axes):
 def maps_figure(made, path):
     """One day mapped three ways, value above and standard error below; return the held-out scores."""
     grid = Grid.regular(18, 54, 73, 135, 0.5, 0.5)
-    edges = time_bins(*DAY, "1D")
     figure = plt.figure(figsize=(12, 7.4), layout="compressed")
     scores = {}
     for k, (method, title) in enumerate(
         (("bin", "means"), ("kriging", "local kriging"), ("frk", "fixed-rank kriging"))
     ):
-        result = make_map(made, MapSettings("CH4", grid, edges, method, r=0.55))
+        result = make_map(made, MapSettings(species="CH4", grid=grid, start=DAY[0], stop=DAY[1], method=method, r=0.55))
         scores[method] = result.report
         value, error = (result.data[n].values[0] for n in ("xch4", "xch4_uncertainty"))
         # where nothing is near, the field's own spread is all that is said: leave it white
@@ -143,9 +140,8 @@ def main():
         granules = sorted((options.data / "satellite" / "tropomi_blended").glob("*.nc"))
         ingest(granules, store.path, IngestOptions(), work=Work(scheduler="serial"))
         # a map has no transport model, so its observations carry no transport error
-        errors = error_model("chen2023_ch4", transport=0.0)
-        settings = Superobs("area", errors, Grid.regular(18, 54, 73, 135, 0.5, 0.5))
-        summary = combine_store(store.path, made.path, Selection("CH4", (SOURCE,)), settings)
+        settings = Superobs(method="area", grid="18,54,73,135,0.5", errors="chen2023_ch4", transport=0.0)
+        summary = combine_store(store.path, made.path, Selection(species="CH4", sources=[SOURCE]), settings)
         print(json.dumps(summary.by_source(), indent=1))
         superobs_figure(store, made, options.out / "satellite_superobs.png")
         scores = maps_figure(made, options.out / "satellite_maps.png")

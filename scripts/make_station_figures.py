@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 
 import stations
+from stations.pictures.options import PictureOptions
 from stations.pictures.plots import plot_record
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,7 +28,7 @@ def main() -> None:
     data = Path(os.environ.get("OBSNET_SAMPLE_DATA", ROOT.parent / "shared" / "data"))
     record = stations.read(data / "stations/noaa_flask/co2_wlg_surface-flask_1_ccgg_event.txt")
     target = arguments.out / "waliguan.png"
-    for note in plot_record(record, target, "overview", language="en", dpi=72):
+    for note in plot_record(record, target, PictureOptions(language="en", dpi=72)):
         print(note)
     print(f"{target}: {target.stat().st_size / 1024:.0f} kB")
 

@@ -9,26 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
 
 from inversion.case.evaluation import orbits
+from inversion.case.fluxes import make_fluxes
 from inversion.case.inputs import PriorFlux
 from inversion.case.model_error import ErrorParts, error_parts
 from inversion.case.nuisance import background, nuisance_blocks
-from inversion.case.options import InvertOptions, SectorOptions
-from inversion.case.prior import flux_operator, sector_error
+from inversion.case.options import InvertOptions
 from inversion.jacobian.store import Jacobian
 from inversion.operators.covariance import BlockDiagonalCovariance
 from inversion.problem.problem import Problem
-from inversion.problem.state import State, StateBlock
-from inversion.problem.time_bins import TimeBins, state_bins
+from inversion.problem.state import State
+from inversion.problem.time_bins import TimeBins
 from obsnet.constants import Species, species
-from obsnet.errors import ConfigError, nearest
+from obsnet.errors import ConfigError
 from obsnet.grid import Grid
+from obsnet.shares import Shares
 from obsnet.typing import Bools, Floats, Texts
 
 __all__ = ["Assembled", "assemble"]
@@ -62,6 +62,8 @@ class Assembled:
         What was used and what was left out, and why.
     errors : ErrorParts
         Of which the observation error is made.
+    prescribed : dict of str to ndarray (observations,)
+        What each prescribed sector's prior contributes to the modelled observations.
     """
 
     problem: Problem
@@ -75,6 +77,7 @@ class Assembled:
     prior: PriorFlux
     counts: dict[str, int]
     errors: ErrorParts
+    prescribed: dict[str, Floats]
 
     def select(self, rows: Bools) -> Assembled:
         """Return the problem of some of the observations."""
@@ -83,6 +86,7 @@ class Assembled:
             problem=self.problem.select(rows),
             observations=self.observations.filter(pa.array(rows)),
             errors=self.errors.select(rows),
+            prescribed={k: v[rows] for k, v in self.prescribed.items()},
         )
 
     @property
@@ -98,7 +102,7 @@ def assemble(
     table: pa.Table,
     prior: PriorFlux,
     *,
-    fraction: Any,
+    shares: Shares,
     counts: Mapping[str, int] | None = None,
 ) -> Assembled:
     """Put the problem together.
@@ -113,8 +117,8 @@ def assemble(
         Observations to use.
     prior : PriorFlux
         On the Jacobian's cells and bins.
-    fraction : scipy.sparse array, shape (regions, cells)
-        Part of each cell in each region, for errors common to a region.
+    shares : Shares
+        How cells are split among regions, for errors common to a region.
     counts : mapping, optional
         From `match_observations`.
 
@@ -125,70 +129,45 @@ def assemble(
     """
     gas = species(options.species)
     scale = 1.0 / float(gas.unit)
-    _same_names(options.sector, prior.flux)
-    steps = {s: state_bins(jacobian.time_edges, options.sector[s].step or options.step) for s in prior.flux}
-    h = sp.csr_array(jacobian.matrix)
-    simulated = np.zeros(h.shape[0])
-    blocks: list[StateBlock] = []
-    matrices, means, errors, prior_mean = [], [], [], {}
-    total = np.zeros((jacobian.n_time, jacobian.grid.size))
-    for sector, flux in prior.flux.items():
-        choice, bins = options.sector[sector], steps[sector]
-        mean = bins.mean @ flux
-        prior_mean[sector] = mean
-        total += flux
-        simulated += h @ (scale * flux.ravel())
-        if choice.prescribed:
-            continue
-        matrix = _sector_matrix(h, choice, flux, bins)
-        # x is the mean flux itself; what the prior's course adds within a bin is part of the background.
-        simulated -= matrix @ (scale * mean.ravel())
-        blocks.append(_flux_block(sector, bins, jacobian.grid, scale))
-        matrices.append(matrix)
-        means.append(scale * mean.ravel())
-        try:
-            error = sector_error(
-                choice, scale * mean, bins=bins, grid=jacobian.grid, fraction=fraction, scale=scale
-            )
-        except ConfigError as fault:
-            raise ConfigError(f"[invert.sector.{sector}] {fault}") from fault
-        errors.append(error)
-    for block, matrix, error in nuisance_blocks(options, jacobian, table, gas):
-        blocks.append(block)
-        matrices.append(matrix)
-        means.append(np.zeros(block.size))
-        errors.append(error)
+    fluxes = make_fluxes(options.sector, options.step, prior.flux, jacobian, scale=scale, shares=shares)
+    blocks = [*fluxes.blocks, *nuisance_blocks(options.boundary, options.offset, jacobian, table, gas)]
     if not blocks:
         raise ConfigError(
             "nothing to solve: every sector is prescribed and no boundary or offset has an error"
         )
-    labels = {n: table[n].to_numpy(zero_copy_only=False).astype(str) for n in ("source", "platform", "kind")}
-    parts = error_parts(options, jacobian, table, scale * total)
+    errors = error_parts(options.error, jacobian, table, fluxes.total)
     problem = Problem(
-        jacobian=sp.csr_array(sp.hstack(matrices, format="csr")),
+        jacobian=sp.csr_array(sp.hstack([b.matrix for b in blocks], format="csr")),
         observations=table["value"].to_numpy(),
-        observation_error=parts.covariance(),
-        prior=np.concatenate(means),
-        prior_error=BlockDiagonalCovariance(errors),
-        background=background(options.boundary, jacobian) + simulated,
-        state=State(blocks),
-        groups=labels
-        | {"month": table["time"].to_numpy().astype("datetime64[M]").astype(str), "orbit": _passes(table)},
+        observation_error=errors.covariance(),
+        prior=np.concatenate([b.mean for b in blocks]),
+        prior_error=BlockDiagonalCovariance([b.error for b in blocks]),
+        background=background(options.boundary, jacobian) + fluxes.simulated,
+        state=State([b.block for b in blocks]),
+        groups=_groups(table),
         obs_id=table["obs_id"].to_numpy(zero_copy_only=False).astype(str),
     )
     return Assembled(
-        problem,
-        gas,
-        scale,
-        jacobian.grid,
-        steps,
-        tuple(prior.flux),
-        prior_mean,
-        table,
-        prior,
-        dict(counts or {"used": len(table)}),
-        parts,
+        problem=problem,
+        species=gas,
+        flux_scale=scale,
+        grid=jacobian.grid,
+        bins=fluxes.bins,
+        sectors=tuple(prior.flux),
+        prior_mean=fluxes.mean,
+        observations=table,
+        prior=prior,
+        counts=dict(counts or {"used": len(table)}),
+        errors=errors,
+        prescribed=fluxes.prescribed,
     )
+
+
+def _groups(table: pa.Table) -> dict[str, Texts]:
+    """Return what observations may be judged by together."""
+    labels = {n: table[n].to_numpy(zero_copy_only=False).astype(str) for n in ("source", "platform", "kind")}
+    month = table["time"].to_numpy().astype("datetime64[M]").astype(str)
+    return labels | {"month": month, "orbit": _passes(table)}
 
 
 def _passes(table: pa.Table) -> Texts:
@@ -200,28 +179,3 @@ def _passes(table: pa.Table) -> Texts:
     np.minimum.at(first, number, time)
     passes = np.char.add(np.char.add(platform, " "), first[number].astype(str))
     return np.where(kind == "column", passes, platform)
-
-
-def _same_names(tables: Mapping[str, SectorOptions], flux: Mapping[str, Floats]) -> None:
-    for sector in flux:
-        if sector not in tables:
-            raise ConfigError(
-                f"sector {sector!r} of the prior has no table [invert.sector.{sector}]: "
-                "give its error, or prescribed = true"
-            )
-    for sector in tables:
-        if sector not in flux:
-            raise ConfigError(
-                f"[invert.sector.{sector}]: the prior has no such sector{nearest(sector, flux)}"
-            )
-
-
-def _sector_matrix(h: sp.csr_array, choice: SectorOptions, flux: Floats, bins: TimeBins) -> sp.csr_array:
-    profile = choice.profile or ("prior" if choice.sigma is None else "flat")
-    return sp.csr_array(h @ flux_operator(bins, flux, profile))
-
-
-def _flux_block(name: str, bins: TimeBins, grid: Grid, scale: float) -> StateBlock:
-    prefix = {1e6: "umol", 1e9: "nmol", 1e12: "pmol"}[round(scale)]
-    coords = {"time": bins.middle, "cell": np.arange(grid.size)}
-    return StateBlock(name, "flux", ("time", "cell"), coords, f"{prefix} m-2 s-1")

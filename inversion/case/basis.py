@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse as sp
@@ -11,6 +11,7 @@ from inversion.case.options import BasisOptions
 from inversion.problem.basis import Basis, block_error, expected_information, membership, quadtree
 from inversion.problem.problem import Problem
 from obsnet.errors import ConfigError, nearest
+from obsnet.shares import Shares
 from obsnet.typing import Floats
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["make_basis"]
 
 
-def make_basis(options: BasisOptions, made: Assembled, area: Any) -> Basis:
+def make_basis(options: BasisOptions, made: Assembled, shares: Shares) -> Basis:
     """Divide the cells of each solved sector as a case asks for.
 
     Parameters
@@ -28,8 +29,8 @@ def make_basis(options: BasisOptions, made: Assembled, area: Any) -> Basis:
         Kind and count.
     made : Assembled
         The problem in cells.
-    area : scipy.sparse array, shape (regions, cells)
-        Area of each cell in each region of the totals, for ``kind = "regions"``.
+    shares : Shares
+        How cells are split among the regions of the totals, for ``kind = "regions"``.
 
     Raises
     ------
@@ -46,8 +47,9 @@ def make_basis(options: BasisOptions, made: Assembled, area: Any) -> Basis:
     restriction, region = {}, {}
     for name in made.solved:
         times = made.bins[name].size
-        rows = sp.csr_array(area)
-        if options.kind != "regions":
+        if options.kind == "regions":
+            rows = shares.area(name)
+        else:
             weight = _weight(options.kind, problem, name, times, made.grid.cell_area.ravel())
             gain = expected_information(problem, name, times) if options.kind == "adaptive" else None
             label = quadtree(weight.reshape(made.grid.shape), min(count[name], cells), gain).ravel()

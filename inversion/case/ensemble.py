@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from inversion.case.options import InvertOptions
 from inversion.problem.posterior import Aggregate
 from obsnet.errors import ConfigError, SolverError
 from obsnet.typing import Floats
 
-__all__ = ["Combined", "Member", "combine", "ensemble_dataset", "member_options"]
+__all__ = ["Combined", "Member", "combine", "ensemble_dataset", "member_options", "members_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +132,22 @@ def member_options(
     return [
         ("base", "base", dict(options)),
         *((str(m["name"]), str(m["axis"]), apply_overrides(options, m["set"])) for m in members),
+    ]
+
+
+def members_of(options: InvertOptions) -> list[tuple[str, str, InvertOptions]]:
+    """Return name, axis and checked options of each inversion of a case, the base first and often alone."""
+    from obsnet.config import validate
+
+    # members leave out what the base withheld or rejected; looser errors they find for themselves
+    rejects = options.screen is not None and options.screen.rule != "huber"
+    left = {"ensemble", "withhold", "page"} | ({"screen"} if rejects else set())
+    plain = options.model_dump(exclude=left, exclude_unset=True)
+    listed = [m.model_dump() for m in options.ensemble.member] if options.ensemble is not None else []
+    others = member_options(plain, listed)[1:]
+    return [
+        ("base", "base", options),
+        *((n, axis, validate(InvertOptions, t, f"[invert.ensemble] member {n!r}")) for n, axis, t in others),
     ]
 
 

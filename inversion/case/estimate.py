@@ -16,11 +16,11 @@ import scipy.linalg as la
 from inversion.case.assemble import Assembled
 from inversion.case.options import InvertOptions, LikelihoodOptions
 from inversion.errors.hyperparameters import (
-    ErrorModel,
     KroneckerTerm,
     MatrixTerm,
     ModelErrorTerm,
-    Term,
+    VarianceModel,
+    VarianceTerm,
     fit_hyperparameters,
 )
 from inversion.operators.covariance import LowRankCovariance, SumCovariance, project
@@ -187,7 +187,7 @@ def _write(
     return float(assumed), float(factor * assumed)
 
 
-def error_model(options: InvertOptions, made: Assembled, *, restricted: bool) -> ErrorModel:
+def error_model(options: InvertOptions, made: Assembled, *, restricted: bool) -> VarianceModel:
     """Return the likelihood of a case's errors.
 
     Parameters
@@ -202,7 +202,7 @@ def error_model(options: InvertOptions, made: Assembled, *, restricted: bool) ->
     problem, state = made.problem, made.problem.state
     assert state is not None
     distance = grid_distance(made.grid.lat, made.grid.lon)
-    terms: list[Term] = []
+    terms: list[VarianceTerm] = []
     columns: list[Floats] = []
     for block in state.blocks:
         matrix, error = problem.jacobian[:, state.span(block.name)], block_error(problem, block.name)
@@ -226,7 +226,7 @@ def error_model(options: InvertOptions, made: Assembled, *, restricted: bool) ->
     noise = _model_error(made)
     terms += [noise] if noise.sigma else []
     trend = _independent(np.stack(columns, axis=1)) if restricted and columns else None
-    return ErrorModel(problem.innovation, terms, made.errors.own, trend)
+    return VarianceModel(problem.innovation, terms, made.errors.own, trend)
 
 
 def _beside_fluxes(block: str) -> str:

@@ -10,17 +10,33 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from inversion.case.options import InvertOptions
-from inversion.jacobian.parts import RunIndex
+from inversion.case.same_air import refuse_same_air
+from inversion.jacobian.parts import check_part
 from inversion.jacobian.store import Jacobian, JacobianStore
 from inversion.problem.time_bins import bin_matrix
+from obsnet.config import locate
 from obsnet.constants import Species, species
 from obsnet.errors import ConfigError, FormatError, SchemaError
 from obsnet.grid import Grid
 from obsnet.scales import one_scale
 from obsnet.typing import Floats, Texts
-from obsnet.zonal import ZonalWeights, zonal_weights
 
-__all__ = ["Inputs", "PriorFlux", "load", "locate", "match_observations", "read_prior", "read_zones"]
+__all__ = ["FluxPattern", "Inputs", "PriorFlux", "load", "locate", "match_observations", "read_prior"]
+
+
+@dataclass(frozen=True, eq=False)
+class FluxPattern:
+    """Where the prior flux is, on the grid of its own file.
+
+    Parameters
+    ----------
+    grid : Grid
+    size : dict of str to ndarray (lat, lon)
+        Mean magnitude over the time of the inversion, mol m-2 s-1, by sector.
+    """
+
+    grid: Grid
+    size: dict[str, Floats]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,11 +51,14 @@ class PriorFlux:
         mol m-2 s-1, by sector.
     notes : tuple of str
         What was changed on the way: regridding, a constant prior taken for all times.
+    pattern : FluxPattern, optional
+        By which cells are split among regions; by default the flux itself.
     """
 
     name: str
     flux: dict[str, Floats]
     notes: tuple[str, ...] = ()
+    pattern: FluxPattern | None = None
 
 
 def match_observations(table: pa.Table, obs_ids: Texts) -> tuple[pa.Table, dict[str, int]]:
@@ -121,18 +140,20 @@ def read_prior(path: Path, jacobian: Jacobian, gas: Species, name: str | None = 
     notes = []
     grid = grid_of(data)
     values = field.transpose("time", "sector", "lat", "lon")
+    bounds = data["time_bnds"].values
+    average = bin_matrix(bounds, jacobian.time_edges)
+    sectors = [str(s) for s in data["sector"].values]
+    weight = np.diff(jacobian.time_edges).astype(np.float64) @ average
+    size = sum(w * np.abs(values.values[t]) for t, w in enumerate(weight / weight.sum()) if w > 0.0)
     if grid != jacobian.grid:
         values = regrid_flux(values, grid, jacobian.grid)
         notes.append(f"prior regridded conservatively from {grid!r}")
-    bounds = data["time_bnds"].values
-    average = bin_matrix(bounds, jacobian.time_edges)
     if len(bounds) == 1:
         notes.append("prior has one time, taken as constant")
     cube = np.asarray(values.values, dtype=np.float64)
-    sectors = [str(s) for s in data["sector"].values]
     flux = {s: average @ cube[:, i].reshape(len(bounds), -1) for i, s in enumerate(sectors)}
     title = name or str(data.attrs.get("title") or Path(path).name)
-    return PriorFlux(title, flux, tuple(notes))
+    return PriorFlux(title, flux, tuple(notes), FluxPattern(grid, dict(zip(sectors, size, strict=True))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,6 +171,8 @@ class Inputs:
         See `match_observations`.
     damaged : tuple of str
         Parts of the footprints that could not be read, and why; the rest is used.
+    twice : str
+        What `same_air` found, where it is allowed.
     """
 
     jacobian: Jacobian
@@ -157,6 +180,7 @@ class Inputs:
     prior: PriorFlux
     counts: dict[str, int]
     damaged: tuple[str, ...]
+    twice: str = ""
 
 
 class _WholeParts(JacobianStore):
@@ -167,7 +191,7 @@ class _WholeParts(JacobianStore):
         whole, self.damaged = [], []
         for part in super().parts():
             try:
-                RunIndex(path, [part], self.grid.size, self.time_edges.size - 1)
+                check_part(path, part)
                 whole.append(part)
             except (FormatError, SchemaError) as error:
                 self.damaged.append(str(error))
@@ -206,39 +230,8 @@ def load(options: InvertOptions, folder: Path, out: Path) -> Inputs:
     if made_for is not None and str(made_for).upper() != gas.name:
         raise ConfigError(f"{footprints.path}: these footprints are for {made_for}, not for {gas.name}")
     used, counts = match_observations(table, footprints.obs_ids())
+    twice = refuse_same_air(used, allow=options.allow_same_air)
     one_scale(used, f"{gas.name} observations of {store.path} with footprints")
     jacobian = footprints.read(used["obs_id"].to_numpy(zero_copy_only=False).astype(str))
     prior = read_prior(locate(str(options.prior), folder, out), jacobian, gas, options.prior_name)
-    return Inputs(jacobian, used, prior, counts, tuple(footprints.damaged))
-
-
-def read_zones(
-    options: InvertOptions, grid: Grid, folder: Path, out: Path
-) -> tuple[ZonalWeights, dict[str, str], str]:
-    """Return the regions of a case on its cells, their names for people, and where the borders are from.
-
-    Parameters
-    ----------
-    options : InvertOptions
-        ``regions`` and ``region_key``; without them China's provinces.
-    grid : Grid
-        Cells.
-    folder, out : Path
-        See `locate`.
-    """
-    from obsnet.regions import PROVINCES, provinces, read_regions
-
-    if options.regions is None:
-        frame, names = provinces(), {k: v[0] for k, v in PROVINCES.items()}
-    else:
-        frame, names = read_regions(locate(str(options.regions), folder, out), options.region_key), {}
-    return zonal_weights(frame, grid), names, str(frame.attrs.get("source", options.regions))
-
-
-def locate(name: str, folder: Path, out: Path) -> Path:
-    """Return where an input is: in the run's folder if it was made there, else beside the case file."""
-    path = Path(name).expanduser()
-    if path.is_absolute():
-        return path
-    made = out / path
-    return made if made.exists() else folder / path
+    return Inputs(jacobian, used, prior, counts, tuple(footprints.damaged), twice)

@@ -11,12 +11,12 @@ import pyarrow as pa
 import scipy.sparse as sp
 
 from inversion.case.evaluation import orbits
-from inversion.case.options import InvertOptions
+from inversion.case.options import ErrorOptions
 from inversion.jacobian.store import Jacobian
 from inversion.operators.covariance import Covariance, DiagonalCovariance
-from inversion.operators.kernels import EARTH_RADIUS_KM, unit_vectors
 from inversion.operators.observation_error import MarkovError
 from obsnet.errors import ConfigError, nearest
+from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.typing import Floats, Ints, Texts
 
 __all__ = ["ErrorParts", "error_parts", "sampling_variance"]
@@ -63,15 +63,13 @@ class ErrorParts:
         return replace(self, **{n: getattr(self, n)[rows] for n in names})
 
 
-def error_parts(
-    options: InvertOptions, jacobian: Jacobian, table: pa.Table, total_flux: Floats
-) -> ErrorParts:
+def error_parts(options: ErrorOptions, jacobian: Jacobian, table: pa.Table, total_flux: Floats) -> ErrorParts:
     """Return the observation error: measurement, transport and representation, and the footprints' sampling error.
 
     Parameters
     ----------
-    options : InvertOptions
-        ``error`` gives the model's part.
+    options : ErrorOptions
+        The table ``[invert.error]``: the model's part.
     jacobian : Jacobian
         With standard errors where it has them.
     table : pyarrow.Table
@@ -87,12 +85,12 @@ def error_parts(
     source, kind, platform = (
         table[n].to_numpy(zero_copy_only=False).astype(str) for n in ("source", "kind", "platform")
     )
-    given = {n: v for n in ("column", "point") if (v := getattr(options.error, n)) is not None}
+    given = {n: v for n in ("column", "point") if (v := getattr(options, n)) is not None}
     model, key = np.full(len(table), np.nan), np.full(len(table), "", dtype=object)
     for name, value in given.items():
         model[kind == name], key[kind == name] = value, name
     for table_name, labels in (("source", source), ("platform", platform)):
-        for name, value in getattr(options.error, table_name).items():
+        for name, value in getattr(options, table_name).items():
             if name not in labels:
                 raise ConfigError(
                     f"[invert.error.{table_name}] no observation is from {name!r}{nearest(name, set(labels))}"
@@ -105,15 +103,15 @@ def error_parts(
             f"{int(bare.sum())} observations are of that kind, first of {source[bare][0]!r}"
         )
     own = table["uncertainty"].to_numpy(zero_copy_only=False).astype(np.float64) ** 2
-    if options.error.monte_carlo and jacobian.stderr is not None:
+    if options.monte_carlo and jacobian.stderr is not None:
         own = own + sampling_variance(jacobian, total_flux)
     memory, group, position = _neighbours(options, table, kind, platform)
-    length = {m: float(getattr(options.error, m)) for m in np.unique(memory) if m}
+    length = {m: float(getattr(options, m)) for m in np.unique(memory) if m}
     return ErrorParts(own, model, key.astype(str), memory, group, position, length)
 
 
 def _neighbours(
-    options: InvertOptions, table: pa.Table, kind: Texts, platform: Texts
+    options: ErrorOptions, table: pa.Table, kind: Texts, platform: Texts
 ) -> tuple[Texts, Ints, Floats]:
     """Return which length an observation's model error has, what it shares it with, and where it lies there.
 
@@ -124,12 +122,12 @@ def _neighbours(
     time = table["time"].to_numpy()
     memory, group, position = np.full(n, "", dtype="<U17"), np.arange(n), np.zeros(n)
     points = np.flatnonzero(kind == "point")
-    if options.error.correlation_hours > 0.0 and points.size:
+    if options.correlation_hours > 0.0 and points.size:
         memory[points] = "correlation_hours"
         group[points] = n + np.unique(platform[points], return_inverse=True)[1]
         position[points] = time[points].astype("datetime64[us]").astype(np.int64) / 3.6e9
     columns = np.flatnonzero(kind == "column")
-    if options.error.along_track_km > 0.0 and columns.size:
+    if options.along_track_km > 0.0 and columns.size:
         memory[columns] = "along_track_km"
         number = orbits(platform[columns], time[columns])
         group[columns] = 2 * n + number

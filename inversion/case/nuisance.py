@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import scipy.sparse as sp
 
-from inversion.case.options import BoundaryOptions, InvertOptions, OffsetOptions
-from inversion.jacobian.store import SIDES, Jacobian
-from inversion.operators.covariance import Covariance, DiagonalCovariance
+from inversion.case.block import Block
+from inversion.case.options import BoundaryOptions, OffsetOptions
+from inversion.jacobian.store import Jacobian
+from inversion.operators.covariance import DiagonalCovariance
 from inversion.operators.kernels import time_correlation
 from inversion.operators.kronecker import KroneckerCovariance
 from inversion.problem.state import StateBlock
 from inversion.problem.time_bins import state_bins
 from obsnet.constants import Species
 from obsnet.errors import ConfigError, nearest
+from obsnet.schema import SIDES
 from obsnet.typing import Floats, Texts
 
 __all__ = ["background", "nuisance_blocks"]
 
-Block = tuple[StateBlock, sp.csr_array, Covariance]
-
 
 def nuisance_blocks(
-    options: InvertOptions, jacobian: Jacobian, table: pa.Table, gas: Species
-) -> Iterator[Block]:
-    """Yield the blocks of the state that are no fluxes, each with its columns of H and its prior error.
+    boundary: BoundaryOptions, offset: OffsetOptions, jacobian: Jacobian, table: pa.Table, gas: Species
+) -> list[Block]:
+    """Return the blocks of the state that are no fluxes; their prior means are 0.
 
     Parameters
     ----------
-    options : InvertOptions
-        ``boundary`` and ``offset``.
+    boundary, offset : BoundaryOptions, OffsetOptions
+        The tables ``[invert.boundary]`` and ``[invert.offset]``.
     jacobian : Jacobian
         Rows in the order of `table`.
     table : pyarrow.Table
@@ -47,12 +47,12 @@ def nuisance_blocks(
         A source that is not there, or inflow of which the footprints know nothing.
     """
     made = (
-        _boundary_block(options.boundary, jacobian, gas),
-        _offset_block(options.offset, table, gas),
-        _gradient_block(options.offset, table, gas),
-        _systematic_block(options.offset, table, gas),
+        _boundary_block(boundary, jacobian, gas),
+        _offset_block(offset, table, gas),
+        _gradient_block(offset, table, gas),
+        _systematic_block(offset, table, gas),
     )
-    yield from (block for block in made if block is not None)
+    return [block for block in made if block is not None]
 
 
 def background(options: BoundaryOptions, jacobian: Jacobian) -> Floats:
@@ -113,7 +113,7 @@ def _boundary_block(options: BoundaryOptions, jacobian: Jacobian, gas: Species) 
     error = KroneckerCovariance(
         spread, np.eye(len(sides)), time_correlation(bins.middle, options.correlation_days)
     )
-    return block, sp.csr_array(sp.csr_array(jacobian.boundary) @ group), error
+    return Block(block, sp.csr_array(sp.csr_array(jacobian.boundary) @ group), np.zeros(block.size), error)
 
 
 def _offset_block(options: OffsetOptions, table: pa.Table, gas: Species) -> Block | None:
@@ -129,7 +129,7 @@ def _offset_block(options: OffsetOptions, table: pa.Table, gas: Species) -> Bloc
     matrix = sp.csr_array((np.ones(rows.size), (rows, column)), shape=(len(table), names.size))
     spread = np.array([options.sigma[s] for s in source[rows[first]]])
     block = StateBlock("offset", "offset", (options.by,), {options.by: names}, gas.unit_name)
-    return block, matrix, DiagonalCovariance(spread**2)
+    return Block(block, matrix, np.zeros(block.size), DiagonalCovariance(spread**2))
 
 
 def _gradient_block(options: OffsetOptions, table: pa.Table, gas: Species) -> Block | None:
@@ -144,11 +144,8 @@ def _gradient_block(options: OffsetOptions, table: pa.Table, gas: Species) -> Bl
         rows = source == name
         columns[rows, number] = (latitude[rows] - latitude[rows].mean()) / 10.0
     block = StateBlock("gradient", "offset", ("source",), {"source": names}, gas.unit_name)
-    return (
-        block,
-        sp.csr_array(columns),
-        DiagonalCovariance(np.array([options.gradient[n] for n in names]) ** 2),
-    )
+    error = DiagonalCovariance(np.array([options.gradient[n] for n in names]) ** 2)
+    return Block(block, sp.csr_array(columns), np.zeros(block.size), error)
 
 
 def _known(where: str, given: Mapping[str, float], source: Texts) -> None:
@@ -175,4 +172,4 @@ def _systematic_block(options: OffsetOptions, table: pa.Table, gas: Species) -> 
     spread = np.sqrt(np.bincount(column, size[rows] ** 2) / np.bincount(column))
     matrix = sp.csr_array((size[rows] / spread[column], (rows, column)), shape=(len(table), names.size))
     block = StateBlock("systematic", "offset", ("platform",), {"platform": names}, gas.unit_name)
-    return block, matrix, DiagonalCovariance(spread**2)
+    return Block(block, matrix, np.zeros(block.size), DiagonalCovariance(spread**2))

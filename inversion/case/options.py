@@ -17,15 +17,20 @@ __all__ = [
     "ForeignOptions",
     "InvertOptions",
     "LikelihoodOptions",
+    "LognormalOptions",
     "MemberOptions",
     "OffsetOptions",
+    "ScreenOptions",
     "SectorOptions",
+    "SharesOptions",
+    "TruncatedOptions",
     "WithholdOptions",
 ]
 
 Positive = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 Kernel = Literal["exponential", "matern32", "wendland"]
+Where = Literal["land", "sea", "area"]
 Side = Literal["north", "east", "south", "west", "top", "inside"]
 
 
@@ -173,6 +178,56 @@ class LikelihoodOptions(Options):
     )
 
 
+class SharesOptions(Options):
+    """Where the flux of a cell is that more than one region has a part of."""
+
+    points: str | None = Field(
+        default=None,
+        description="CSV of point sources (lat, lon, value, unit, sector), relative to the case file; each belongs "
+        "to the region where it is",
+    )
+    rule: Where | dict[str, Where] = Field(
+        default_factory=dict,
+        description="the flux is on a cell's land, at sea, or even over its area; one, or by sector; by default land, "
+        "but sea for ships and the ocean and area for aircraft, by the sector's name",
+    )
+    snap_deg: float = Field(
+        default=0.3,
+        ge=0,
+        le=2,
+        description="points, and cells at sea with flux on land, belong to the nearest region up to this far, degrees",
+    )
+
+
+class _Draws(Options):
+    """What every method by draws asks."""
+
+    sectors: list[str] | None = Field(
+        default=None, description="sectors that stay positive; by default all whose prior is nowhere negative"
+    )
+    draws: int = Field(default=8000, ge=100, description="draws of the posterior in all")
+    chains: int = Field(default=8, ge=2, description="independent chains of them")
+    least: float = Field(
+        default=400.0, ge=10, description="refuse if any total is worth fewer independent draws than this"
+    )
+    seed: int = Field(default=0, ge=0, description="of the draws")
+
+
+class LognormalOptions(_Draws):
+    """Method ``lognormal``: the logarithm of a flux is normal; relative errors are its standard deviations."""
+
+    prior: Literal["mean", "median"] = Field(
+        default="mean", description="what the numbers of the prior file are of the lognormal distribution"
+    )
+
+
+class TruncatedOptions(_Draws):
+    """Method ``truncated``: normal fluxes, cut off at zero."""
+
+    draws: int = Field(default=4000, ge=100, description="draws of the posterior in all")
+    chains: int = Field(default=4, ge=2, description="independent chains of them")
+
+
 class ForeignOptions(Options):
     """A ready-made Jacobian and how well its state is known."""
 
@@ -199,6 +254,31 @@ class WithholdOptions(Options):
     sources: list[str] = Field(default_factory=list, description="products or networks, such as TCCON")
     every: int | None = Field(default=None, ge=2, description="every n-th orbit, day or observation")
     by: Literal["orbit", "day", "observation"] = Field(default="orbit", description="what is counted")
+
+
+class ScreenOptions(Options):
+    """Observations that do not fit, rejected or held less firmly; they are counted by source and listed."""
+
+    largest: float | None = Field(
+        default=None,
+        gt=0,
+        description="reject where observation and prior simulation differ by more, in the species' unit",
+    )
+    rule: Literal["none", "iterative", "huber"] = Field(
+        default="iterative",
+        description="iterative: reject what all other observations contradict by more than the limit, worst first; "
+        "huber: enlarge errors until no observation pulls harder than at the limit; none: only `largest`",
+    )
+    limit: float = Field(default=4.0, gt=1, description="standard deviations; 2 is usual for huber")
+    most: float = Field(
+        default=0.1, gt=0, le=1, description="refuse if more than this share of a source would be touched"
+    )
+
+    @model_validator(mode="after")
+    def _something(self) -> ScreenOptions:
+        if self.rule == "none" and self.largest is None:
+            raise ValueError("rule = 'none' screens nothing without largest")
+        return self
 
 
 class MemberOptions(Options):
@@ -241,17 +321,29 @@ class InvertOptions(Options):
         default=None, description="polygon file; by default China's 34 province-level regions"
     )
     region_key: str = Field(default="adcode", description="column of that file that names the regions")
+    shares: SharesOptions = SharesOptions()
     periods: str = Field(
         default="all", description="time bins of the region totals: a frequency such as MS, or all"
     )
     basis: BasisOptions | None = Field(default=None, description="solve for regions in the place of cells")
-    method: str = Field(default="auto", description="solver: auto, dual, primal or cg")
+    method: str = Field(
+        default="auto",
+        description="solver: auto, dual, primal or cg; lognormal or truncated for sectors that cannot be negative",
+    )
+    lognormal: LognormalOptions = LognormalOptions()
+    truncated: TruncatedOptions = TruncatedOptions()
     out: str = Field(default="posterior.nc", description="output file, relative to the run's folder")
     modes: list[str] | None = Field(
         default=None, description="use only these observation modes, such as land or glint"
     )
     withhold: WithholdOptions | None = Field(
         default=None, description="observations held back to test the answer"
+    )
+    screen: ScreenOptions | None = Field(
+        default=None, description="reject or loosen observations that do not fit; by default all are believed"
+    )
+    allow_same_air: bool = Field(
+        default=False, description="go on although the same sounding, window or hour is there twice"
     )
     likelihood: LikelihoodOptions | None = Field(
         default=None, description="estimate the assumed errors from the observations"
@@ -267,12 +359,16 @@ class InvertOptions(Options):
     @classmethod
     def _known_method(cls, value: str) -> str:
         # other solvers take options that no table has; they are called from Python
-        if value not in (known := ("auto", "dual", "primal", "cg")):
+        if value not in (known := ("auto", "dual", "primal", "cg", "lognormal", "truncated")):
             raise ValueError(f"unknown method {value!r}{nearest(value, known)}")
         return value
 
     @model_validator(mode="after")
     def _whole(self) -> InvertOptions:
+        if self.method in ("lognormal", "truncated") and self.basis is not None:
+            raise ValueError(
+                f"method {self.method} solves cells, or regions by kind; it has no [invert.basis] yet"
+            )
         if self.foreign is None:
             missing = [n for n in ("store", "footprints", "prior") if getattr(self, n) is None]
             if missing:

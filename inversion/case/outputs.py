@@ -1,8 +1,9 @@
 """The posterior file: fluxes and totals with all that a fair comparison needs, in CF netCDF.
 
 Variables of ``posterior.nc`` (contract *Posterior*); `total` is the flat axis of (sector, region, period),
-the last running fastest, with the labels ``total_sector``, ``total_region`` and ``total_period``; the last
-region is ``outside``, the part of the domain in no region:
+the last running fastest, with the labels ``total_sector``, ``total_region`` and ``total_period``. What is in no
+region has rows of its own: ``offshore``, the flux at sea, where the grid reaches the sea, and ``outside``, the last,
+other land:
 
 ``flux``, ``flux_uncertainty``, ``flux_prior``, ``flux_prior_uncertainty`` (time, sector, lat, lon), mol m-2
 s-1
@@ -22,12 +23,18 @@ period), mol s-1
 mol2 s-2
     Parts of the posterior totals' error: observations; redistribution inside regions; inflow and offsets.
 ``total_test_covariance`` (total, total_2), mol2 s-2
-    For an inventory of **one** sector s: covariance of ``t_a - [t_b + A_ss (t_I - t_b)]`` where the
-    inventory is right; add ``A_ss C_I A_ss'`` for the inventory's own. It is noise + pattern + nuisance +
-    all other sectors with their prior error; zero between sectors. See `inversion.problem.totals`.
+    For an inventory of **one** sector: error of its posterior totals from all that is not its totals, noise +
+    pattern + nuisance + all other sectors with their prior error; zero between sectors. What is tested and its
+    variance: `inversion.problem.totals`.
+``total_prescribed_response`` (prescribed, total), mol s-1
+    Where sectors are prescribed: change of the posterior totals where the truth of such a sector is larger by its
+    whole prior than the inversion takes it to be.
 ``sector_response``, ``sector_correlation`` (sector, sector_2), 1
     What the domain's posterior total of a sector (row) answers to, and how their errors are correlated. The global
     attribute ``sectors_not_told_apart`` says in sentences which sectors the observations see only as a sum.
+``share`` (entry) with ``share_region``, ``share_cell``, ``share_sector``
+    Which part of each cell's flux is which region's, see `obsnet.shares`; the attribute ``shares`` says how that was
+    found, ``shares_notes`` what was chosen.
 ``basis_region`` (sector, lat, lon)
     Where regions were solved for: which. What they cannot express is part of every uncertainty above; the global
     attribute ``basis_unresolved`` is its share of the prior's variance in the observations.
@@ -173,6 +180,7 @@ def posterior_dataset(
     ends = np.stack([totals.weights.period[:-1], totals.weights.period[1:]], axis=1)
     data["period_bnds"] = (("period", "bnds"), ends)
     _add_totals(data, totals, made)
+    _add_prescribed(data, totals, made, posterior)
     _add_separation(data, totals)
     _add_diagnostics(data, posterior)
     data.attrs |= attributes
@@ -241,7 +249,7 @@ def _flux_fields(made: Assembled, posterior: Posterior) -> tuple[Times, dict[str
     problem = posterior.problem
     assert problem.state is not None
     edges = np.unique(np.concatenate([b.edges for b in made.bins.values()]))
-    prior_sd = np.sqrt(problem.prior_error.diagonal())
+    prior_sd = np.sqrt(posterior.prior_variance())
     sd = np.sqrt(np.maximum(posterior.variance(), 0.0))
     shape = (edges.size - 1, len(made.sectors), *made.grid.shape)
     names = ("flux", "flux_uncertainty", "flux_prior", "flux_prior_uncertainty")
@@ -308,6 +316,18 @@ def _add_totals(data: Any, totals: Totals, made: Assembled) -> None:
     }
     for name, (matrix, text) in matrices.items():
         data[name] = (square, matrix, {"units": "mol2 s-2", "long_name": text})
+
+
+def _add_prescribed(data: Any, totals: Totals, made: Assembled, posterior: Posterior) -> None:
+    """Add how totals answer to sectors that are taken as exact; a test of an inventory has to doubt them."""
+    if made.prescribed:
+        data["prescribed"] = ("prescribed", list(made.prescribed), {"long_name": "sector taken as exact"})
+        moved = totals.weights.weights @ posterior.gain(np.stack(list(made.prescribed.values()), axis=1))
+        note = {
+            "units": "mol s-1",
+            "long_name": "change of posterior totals where the truth of the sector is larger by its whole prior",
+        }
+        data["total_prescribed_response"] = (("prescribed", "total"), np.asarray(moved).T, note)
 
 
 def _add_separation(data: Any, totals: Totals) -> None:

@@ -70,7 +70,7 @@ def sector_error(
     grid : Grid
         Cells.
     fraction : scipy.sparse array, shape (regions, cells)
-        Part of each cell in each region, for the error common to a region.
+        Part of each cell's flux of this sector in each region, for the error common to a region.
     scale : float
         State's unit over mol m-2 s-1.
 

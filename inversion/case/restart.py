@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from inversion.case import VERSION
 from inversion.problem.posterior import Posterior
 from inversion.problem.problem import Problem
 from inversion.solvers.dual import DualSystem
 from inversion.solvers.primal import PrimalSystem
+from obsnet.seal import check_file, seal_file
 from obsnet.store import atomic_path
 
 __all__ = ["fingerprint", "load_posterior", "save_posterior"]
@@ -57,6 +59,7 @@ def save_posterior(posterior: Posterior, path: Path) -> bool:
     if sum(a.nbytes for a in arrays.values()) > _LARGEST:
         return False
     about = {
+        "version": VERSION,
         "fingerprint": fingerprint(posterior.problem),
         "method": posterior.method,
         "stopping": {k: v for k, v in posterior.stopping.items() if isinstance(v, int | float | str | bool)},
@@ -64,6 +67,8 @@ def save_posterior(posterior: Posterior, path: Path) -> bool:
     contents: dict[str, Any] = {"mean": posterior.mean, "about": np.array(json.dumps(about)), **arrays}
     with atomic_path(path) as temporary, open(temporary, "wb") as stream:
         np.savez(stream, **contents)
+        stream.close()
+        seal_file(temporary)
     return True
 
 
@@ -79,9 +84,11 @@ def load_posterior(path: Path, problem: Problem, method: str = "auto") -> Poster
         What was asked for.
     """
     try:
+        check_file(path)
         with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as kept:
             about = json.loads(str(kept["about"]))
-            if about["fingerprint"] != fingerprint(problem) or method not in {"auto", about["method"]}:
+            same = about["version"] == VERSION and about["fingerprint"] == fingerprint(problem)
+            if not same or method not in {"auto", about["method"]}:
                 return None
             arrays = {k: kept[k] for k in kept.files if k != "about"}
     except (FileNotFoundError, KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from inversion.problem.posterior import Posterior
     from inversion.problem.problem import Problem
     from inversion.problem.totals import Totals
+    from obsnet.shares import Shares
 
 __all__ = ["SolvedCase", "run_invert", "solve_case"]
 
@@ -51,6 +52,12 @@ class SolvedCase:
         Observations that were not used, to evaluate with.
     basis : Basis or None
         Regions that were solved for, where not cells.
+    shares : Shares
+        How cells are split among the regions of the totals.
+    screened : pyarrow.Table or None
+        Observations that ``[invert.screen]`` touched, see `inversion.case.screening.Screened`.
+    twice : str
+        Which air counts twice, where that is allowed.
     """
 
     made: Assembled
@@ -63,6 +70,9 @@ class SolvedCase:
     estimated: EstimatedErrors | None
     held_back: Texts
     basis: Basis | None
+    shares: Shares
+    screened: pa.Table | None = None
+    twice: str = ""
 
 
 def run_invert(
@@ -115,12 +125,12 @@ def solve_case(
     restart : str
         Name of the restart file.
     """
-    import scipy.sparse as sp
-
     from inversion.case.assemble import assemble
     from inversion.case.basis import make_basis
     from inversion.case.estimate import estimate_errors
-    from inversion.case.inputs import load, read_zones
+    from inversion.case.inputs import load
+    from inversion.case.positive import POSITIVE, solve_positive
+    from inversion.case.shares import read_shares
     from inversion.problem.time_bins import state_bins
     from inversion.problem.totals import region_totals, total_weights
 
@@ -132,13 +142,12 @@ def solve_case(
         f"{counts['used']} observations with footprints on {jacobian.grid!r}; left out: "
         + ", ".join(f"{v} {k.replace('_', ' ')}" for k, v in counts.items() if k != "used")
     )
-    for note in prior.notes:
+    shares, names, source = read_shares(options, jacobian, prior, folder, out)
+    for note in (*prior.notes, *shares.described, *shares.notes, *filter(None, [read.twice])):
         report(note)
-    zones, names, source = read_zones(options, jacobian.grid, folder, out)
 
     def put_together(options: InvertOptions) -> Assembled:
-        fraction = sp.csr_array(zones.fraction)
-        return assemble(options, jacobian, read.table, prior, fraction=fraction, counts=counts)
+        return assemble(options, jacobian, read.table, prior, shares=shares, counts=counts)
 
     whole = put_together(options)
     assert whole.problem.state is not None
@@ -147,25 +156,59 @@ def solve_case(
         whole.sectors,
         whole.prior_mean,
         bins=whole.bins,
-        area=zones.matrix,
-        regions=zones.labels,
+        shares=shares,
         periods=state_bins(jacobian.time_edges, options.periods).edges,
         scale=whole.flux_scale,
     )
     held = _held(options, whole, held_back)
+    made, screened = _screened(options, _without(whole, held), report)
     estimated = None
     if options.likelihood is not None:
-        estimated = estimate_errors(options, _without(whole, held), report)
+        estimated = estimate_errors(options, made, report)
         if options.likelihood.use:
             whole = put_together(estimated.options)
-    made, ids = _without(whole, held), whole.problem.obs_id[held]
-    basis = None if options.basis is None else make_basis(options.basis, made, zones.matrix)
-    posterior = _solve(options, made.problem, basis, weights.weights, out / restart, report)
+            made, screened = _screened(options, _without(whole, held), report)
+    ids = whole.problem.obs_id[held]
+    basis = None if options.basis is None else make_basis(options.basis, made, shares)
+    if options.method in POSITIVE:
+        posterior: Posterior = solve_positive(options, made, weights.weights, report)
+    else:
+        posterior = _solve(options, made.problem, basis, weights.weights, out / restart, report)
     evaluation = None
     if ids.size and held_back is None:
         evaluation = _evaluate(posterior, whole.problem.select(held), whole.observations.filter(held))
     totals = region_totals(posterior, weights)
-    return SolvedCase(made, posterior, totals, evaluation, names, source, read.damaged, estimated, ids, basis)
+    rejected = np.setdiff1d(whole.problem.obs_id[~held], made.problem.obs_id)
+    return SolvedCase(
+        made=made,
+        posterior=posterior,
+        totals=totals,
+        evaluation=evaluation,
+        region_names=names,
+        regions_source=source,
+        damaged=read.damaged,
+        estimated=estimated,
+        held_back=np.concatenate([ids, rejected]),
+        basis=basis,
+        shares=shares,
+        screened=screened,
+        twice=read.twice,
+    )
+
+
+def _screened(options: InvertOptions, made: Assembled, report: Report) -> tuple[Assembled, pa.Table | None]:
+    """Return the problem after ``[invert.screen]``, and the observations that it touched."""
+    from inversion.case.checks import screening_lines
+    from inversion.case.screening import screen
+    from inversion.solvers.choose import solve
+
+    if options.screen is None:
+        return made, None
+    method = options.method if options.method in ("dual", "primal") else "auto"
+    found = screen(options.screen, made, lambda problem: solve(problem, method=method))
+    for line in screening_lines(found.table):
+        report(line)
+    return found.made, found.table
 
 
 def _solve(
@@ -229,6 +272,7 @@ def _evaluate(posterior: Posterior, test: Any, table: Any) -> Any:
 def _own(
     options: InvertOptions, folder: Path, out: Path, report: Report
 ) -> tuple[list[Path], dict[str, Any]]:
+    from inversion.case.checks import add_checks
     from inversion.case.outputs import (
         add_likelihood,
         fit_table,
@@ -236,6 +280,7 @@ def _own(
         summary_of,
         write_posterior,
     )
+    from obsnet.shares import add_shares
     from obsnet.store import write_table
 
     case = solve_case(options, folder, out, report)
@@ -249,6 +294,13 @@ def _own(
     if case.estimated is not None and options.likelihood is not None:
         add_likelihood(data, case.estimated, used=options.likelihood.use)
     data.attrs["regions_source"] = case.regions_source
+    remarks = add_checks(data, case.made, case.posterior, case.twice, case.screened, options.screen)
+    for line in remarks:
+        report(line)
+    if case.screened is not None:
+        write_table(case.screened, out / "screened.parquet")
+        written.append(out / "screened.parquet")
+    add_shares(data, case.shares)
     target = out / options.out
     fit = fit_table(case.posterior, case.made.observations)
     written = [*write_posterior(data, fit, target), *written]
@@ -258,6 +310,8 @@ def _own(
         "dofs_by_component": case.posterior.dofs_by_block(),
         "posterior": str(target),
         "damaged": list(case.damaged),
+        "remarks": remarks,
+        "screened": [] if case.screened is None else case.screened.to_pylist(),
         "likelihood": []
         if case.estimated is None
         else [
@@ -314,13 +368,9 @@ def _ensemble(
     options: InvertOptions, base: SolvedCase, folder: Path, out: Path, report: Report
 ) -> tuple[Totals, Any, dict[str, Any]]:
     """Run the other members, write ``ensemble.nc`` and return the base's totals with the spread in their errors."""
-    from inversion.case.ensemble import Member, combine, ensemble_dataset, member_options
+    from inversion.case.ensemble import Member, combine, ensemble_dataset, members_of
     from obsnet.cf import write_netcdf
-    from obsnet.config import validate
 
-    assert options.ensemble is not None
-    plain = options.model_dump(exclude={"ensemble", "withhold", "page"}, exclude_unset=True)
-    listed = [m.model_dump() for m in options.ensemble.member]
     inventory = base.totals.prior.mean
 
     def member(name: str, axis: str, totals: Totals) -> Member:
@@ -329,9 +379,8 @@ def _ensemble(
         return Member(name, axis, totals.posterior, difference)
 
     members = [member("base", "base", base.totals)]
-    for number, (name, axis, table) in enumerate(member_options(plain, listed)[1:], start=1):
+    for number, (name, axis, changed) in enumerate(members_of(options)[1:], start=1):
         report(f"member {name} ({axis})")
-        changed = validate(InvertOptions, table, f"[invert.ensemble] member {name!r}")
         solved = solve_case(changed, folder, out, report, base.held_back, f"restart-{number}.npz")
         members.append(member(name, axis, solved.totals))
     combined = combine(members)

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-import typer
-
-from obsnet.errors import ConfigError
+from obsnet.case_file import CaseTable
+from obsnet.command import Shown, command
 
 __all__ = ["design"]
 
 
-def design(
-    case: Annotated[Path, typer.Argument(help="Case file with a table [design], TOML.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Folder of the outputs.")] = None,
-    assignments: Annotated[
-        list[str] | None, typer.Option("--set", help="Override, e.g. --set design.criterion=target.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-) -> None:
+@command("obsnet.case_file:CaseTable")
+def design(options: CaseTable) -> Shown:
     """Rank candidate stations or orbits by what they would teach, and choose the best one after the other.
 
     Information (nats), degrees of freedom for signal and the error of province totals are all reported; one of
@@ -29,23 +23,17 @@ def design(
     """
     from inversion.study.options import DesignOptions
     from inversion.study.run_design import run_design
-    from obsnet.config import out_folder, read_toml, validate
-    from obsnet.output import emit
 
-    data = read_toml(case, assignments or [])
-    if "design" not in data:
-        raise ConfigError(f"{case}: no table [design]; there is: {', '.join(data) or 'nothing'}")
-    options = validate(DesignOptions, data["design"], f"{case.name} [design]")
-    folder = case.resolve().parent
-    target = out or out_folder(data, folder)
-    written, summary = run_design(options, data, folder, target, lambda line: print(line, file=sys.stderr))
-    if as_json:
-        emit(summary)
-        return
+    table, data, folder, out = options.open("design", DesignOptions)
+    written, summary = run_design(table, data, folder, out, lambda line: print(line, file=sys.stderr))
+    return Shown(summary, _lines(summary, written, out))
+
+
+def _lines(summary: dict[str, Any], written: list[Path], out: Path) -> Iterator[str]:
     for row in summary["choice"]:
         national = f", China {row['national_sd']:.4g} {row['unit']}" if "national_sd" in row else ""
-        print(
+        yield (
             f"{row['number']:3d} {row['added']}: {row['information_nats']:.4g} nats, "
             f"{row['dofs']:.4g} degrees of freedom{national}"
         )
-    print(f"written: {', '.join(p.name for p in written)} in {target}")
+    yield f"written: {', '.join(p.name for p in written)} in {out}"

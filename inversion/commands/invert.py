@@ -6,63 +6,65 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from pydantic import Field, model_validator
 
-from obsnet.errors import ConfigError
+from obsnet.case_file import CaseTable, Opened
+from obsnet.command import Flag, Shown, command
 
-__all__ = ["invert"]
+__all__ = ["InvertCommand", "invert"]
 
 
-def invert(
-    case: Annotated[Path | None, typer.Argument(help="Case file with a table [invert], TOML.")] = None,
-    jacobian: Annotated[
-        list[Path] | None,
-        typer.Option("--jacobian", help="Ready-made Jacobian files of another system instead."),
-    ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder of the outputs.")] = None,
-    set_aside_bad_rows: Annotated[
-        bool,
-        typer.Option("--set-aside-bad-rows", help="Go on without rows in another unit, and report them."),
-    ] = False,
-    assignments: Annotated[
-        list[str] | None, typer.Option("--set", help="Override, e.g. --set invert.method=cg.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
-) -> None:
+class InvertCommand(CaseTable):
+    """A case, or Jacobian files of another system."""
+
+    case: Annotated[Path | None, Flag(positional=True)] = Field(  # type: ignore[assignment]
+        None, description="case file with a table [invert], TOML"
+    )
+    jacobian: Annotated[list[str], Flag(whole=True)] = Field(
+        [], description="ready-made Jacobian file of another system instead, or a pattern; may be repeated"
+    )
+    set_aside_bad_rows: bool = Field(False, description="go on without rows in another unit, and report them")
+
+    @model_validator(mode="after")
+    def _either(self) -> InvertCommand:
+        if (self.case is None) == (not self.jacobian):
+            raise ValueError(
+                "give a case file, or --jacobian FILE, and not both (several files: --jacobian before each, or a "
+                "quoted pattern such as --jacobian 'hm_*.nc')"
+            )
+        return self
+
+    def start(self) -> Opened:
+        """Return the table ``[invert]``, the case's or one for the Jacobian files."""
+        from inversion.case.options import InvertOptions
+        from obsnet.config import apply_overrides, validate
+
+        if self.case is not None:
+            more = ["invert.foreign.set_aside_bad_rows=true"] if self.set_aside_bad_rows else []
+            return self.model_copy(update={"set": [*self.set, *more]}).open("invert", InvertOptions)
+        foreign: dict[str, Any] = {"files": [str(Path(f).resolve()) for f in self.jacobian]}
+        if self.set_aside_bad_rows:
+            foreign["set_aside_bad_rows"] = True
+        data = apply_overrides({"invert": {"foreign": foreign}}, self.set)
+        options = validate(InvertOptions, data["invert"], "--jacobian [invert]")
+        return Opened(options, data, Path.cwd(), self.out or Path("inversion"))
+
+
+@command("inversion.commands.invert:InvertCommand")
+def invert(options: InvertCommand) -> Shown:
     """Solve fluxes from observations, with their covariance and totals by region.
 
     Give a case file, or --jacobian FILE for a Jacobian that another system made.
     """
-    from inversion.case.options import InvertOptions
     from inversion.case.run import run_invert
-    from obsnet.config import apply_overrides, out_folder, read_toml, validate
-    from obsnet.output import emit
 
-    if (case is None) == (not jacobian):
-        raise ConfigError(
-            "give a case file, or --jacobian FILE, and not both (several files: --jacobian before each, or a quoted "
-            "pattern such as --jacobian 'hm_*.nc')"
-        )
-    if case is not None:
-        data = read_toml(case, assignments or [])
-        if "invert" not in data:
-            raise ConfigError(f"{case}: no table [invert]; there is: {', '.join(data) or 'nothing'}")
-        folder, where = case.resolve().parent, case.name
-        target = out or out_folder(data, folder)
-    else:
-        files = [str(Path(f).resolve()) for f in jacobian or []]
-        start: dict[str, Any] = {"invert": {"foreign": {"files": files}}}
-        data = apply_overrides(start, assignments or [])
-        folder, where, target = Path.cwd(), "--jacobian", out or Path("inversion")
-    if set_aside_bad_rows:
-        data = apply_overrides(data, ["invert.foreign.set_aside_bad_rows=true"])
-    options = validate(InvertOptions, data["invert"], f"{where} [invert]")
-    _, summary = run_invert(options, folder, target, lambda line: print(line, file=sys.stderr))
-    if as_json:
-        emit(summary)
-    else:
-        print(f"{summary['posterior']}: {summary['observations']} observations, {summary['state']} unknowns")
-    damaged = summary.get("damaged", [])
-    if damaged:
-        print(f"obsnet: {len(damaged)} parts of the footprints could not be read; see above", file=sys.stderr)
-        raise typer.Exit(1)
+    table, _, folder, out = options.start()
+    _, summary = run_invert(table, folder, out, lambda line: print(line, file=sys.stderr))
+    damaged = len(summary.get("damaged", []))
+    note = f"obsnet: {damaged} parts of the footprints could not be read; see above"
+    return Shown(
+        summary,
+        [f"{summary['posterior']}: {summary['observations']} observations, {summary['state']} unknowns"],
+        [note] if damaged else [],
+        failed=damaged,
+    )

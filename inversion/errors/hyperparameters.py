@@ -28,17 +28,17 @@ from obsnet.errors import ConfigError, SolverError, nearest
 from obsnet.typing import Bools, Floats
 
 __all__ = [
-    "ErrorModel",
     "HyperFit",
     "KroneckerTerm",
     "MatrixTerm",
     "ModelErrorTerm",
-    "Term",
+    "VarianceModel",
+    "VarianceTerm",
     "fit_hyperparameters",
 ]
 
 
-class Term(Protocol):
+class VarianceTerm(Protocol):
     """A part of the innovations' covariance with parameters of its own."""
 
     @property
@@ -66,11 +66,11 @@ class MatrixTerm:
 
     @property
     def parameters(self) -> dict[str, float]:
-        """See `Term`."""
+        """See `VarianceTerm`."""
         return {self.name: 1.0}
 
     def parts(self, values: Mapping[str, float]) -> tuple[Floats, dict[str, Floats]]:
-        """See `Term`."""
+        """See `VarianceTerm`."""
         part = values[self.name] ** 2 * self.matrix
         return part, {self.name: 2.0 * part}
 
@@ -108,12 +108,12 @@ class KroneckerTerm:
 
     @property
     def parameters(self) -> dict[str, float]:
-        """See `Term`."""
+        """See `VarianceTerm`."""
         guesses = zip(self.names, (1.0, self.length_km, self.days), strict=True)
         return {name: guess for name, guess in guesses if guess > 0.0}
 
     def parts(self, values: Mapping[str, float]) -> tuple[Floats, dict[str, Floats]]:
-        """See `Term`."""
+        """See `VarianceTerm`."""
         size, length, time = self.names
         factor, far, lag = values[size] ** 2, self.distance_km, self.lag_days
         e = np.exp(-lag / values[time]) if self.days > 0.0 else np.eye(len(lag))
@@ -169,11 +169,11 @@ class ModelErrorTerm:
 
     @property
     def parameters(self) -> dict[str, float]:
-        """See `Term`."""
+        """See `VarianceTerm`."""
         return {**dict.fromkeys(self.sigma, 1.0), **self.length}
 
     def parts(self, values: Mapping[str, float]) -> tuple[Floats, dict[str, Floats]]:
-        """See `Term`."""
+        """See `VarianceTerm`."""
         own = {name: values[name] * sigma for name, sigma in self.sigma.items()}
         total = np.sum(list(own.values()), axis=0)
         if not self.memory or self.group is None or self.position is None:
@@ -195,14 +195,14 @@ class ModelErrorTerm:
 
 
 @dataclass(frozen=True, eq=False)
-class ErrorModel:
+class VarianceModel:
     """Everything that the likelihood depends on.
 
     Parameters
     ----------
     innovation : ndarray, shape (n_obs,)
         Observation minus prior simulation.
-    terms : sequence of Term
+    terms : sequence of VarianceTerm
     known : ndarray, shape (n_obs,), optional
         Variances that are not in question, such as the instruments'.
     trend : ndarray, shape (n_obs, q), optional
@@ -210,7 +210,7 @@ class ErrorModel:
     """
 
     innovation: Floats
-    terms: Sequence[Term]
+    terms: Sequence[VarianceTerm]
     known: Floats | None = None
     trend: Floats | None = None
 
@@ -318,7 +318,7 @@ class HyperFit:
 
 
 def fit_hyperparameters(
-    model: ErrorModel,
+    model: VarianceModel,
     *,
     free: Sequence[str] | None = None,
     factor: float = 30.0,
@@ -329,7 +329,7 @@ def fit_hyperparameters(
 
     Parameters
     ----------
-    model : ErrorModel
+    model : VarianceModel
         With a trend the likelihood is the restricted one.
     free : sequence of str, optional
         Parameters to estimate; the others stay at their first guess. By default all.

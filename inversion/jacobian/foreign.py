@@ -22,7 +22,7 @@ __all__ = ["BadRow", "ForeignJacobian", "bad_rows", "read_foreign"]
 
 
 @dataclass(frozen=True)
-class Layout:
+class ForeignLayout:
     """Names of variables in the files of one system.
 
     Parameters
@@ -53,8 +53,8 @@ class Layout:
 
 
 LAYOUTS = (
-    Layout("EnKF_CH4", "obs", "oerr", "hm", simulated="hm0", label="project"),
-    Layout(
+    ForeignLayout("EnKF_CH4", "obs", "oerr", "hm", simulated="hm0", label="project"),
+    ForeignLayout(
         "openghg_inversions (RHIME)",
         "Yobs",
         "Yerror",
@@ -211,7 +211,7 @@ def _read_one(path: Path) -> ForeignJacobian:
         return _from_layout(data, layouts[0], path)
 
 
-def _from_layout(data: Any, layout: Layout, path: Path) -> ForeignJacobian:
+def _from_layout(data: Any, layout: ForeignLayout, path: Path) -> ForeignJacobian:
     def get(name: str | None) -> Floats | None:
         if name is None:
             return None
@@ -255,7 +255,7 @@ def _from_layout(data: Any, layout: Layout, path: Path) -> ForeignJacobian:
     )
 
 
-def _labels(data: Any, layout: Layout, n: int) -> Texts:
+def _labels(data: Any, layout: ForeignLayout, n: int) -> Texts:
     if layout.label is None or layout.label not in data.variables:
         return np.full(n, "all")
     labels = np.asarray(data[layout.label].values)

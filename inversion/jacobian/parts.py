@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,13 @@ from scipy import sparse
 
 from obsnet import schema
 from obsnet.errors import FormatError, SchemaError, nearest
+from obsnet.schema import BACKGROUND, SENSITIVITY, SIDES, check_stored
+from obsnet.seal import check_parquet, seal_parquet
 from obsnet.store import atomic_path, read_table, write_table
 from obsnet.typing import Ints, Texts
 
-__all__ = ["SIDES", "VALUES", "RunIndex", "positions", "refuse_repeats", "write_part"]
+__all__ = ["VALUES", "RunIndex", "check_part", "positions", "refuse_repeats", "write_part"]
 
-SIDES = ("north", "east", "south", "west", "top", "inside")
 VALUES = ("background", "background_uncertainty", "fixed")
 ROW_GROUP = 1 << 18  # rows read at a time: 5 MB
 
@@ -49,6 +50,21 @@ def write_part(
             use_dictionary=["obs_id"],
             write_statistics=False,
         )
+        seal_parquet(temporary)
+
+
+def check_part(path: Path, part: str) -> None:
+    """Verify every byte of a part that is read.
+
+    Raises
+    ------
+    FormatError, SchemaError
+        A file is damaged, or of another contract or version.
+    """
+    for kind, contract in (("sensitivity", SENSITIVITY), ("background", BACKGROUND)):
+        file = path / kind / f"{part}.parquet"
+        if kind == "sensitivity" or file.exists():
+            check_stored(check_parquet(file).schema.to_arrow_schema(), contract, str(file))
 
 
 class RunIndex:
@@ -60,7 +76,7 @@ class RunIndex:
         runs: list[tuple[Ints, ...]] = []
         known = 0
         for part_number, part in enumerate(parts):
-            reader = self._open(part)
+            reader = self._open(part, ["obs_id"])
             for group in range(reader.num_row_groups):
                 ids = _columns(reader, group, "obs_id")[0].combine_chunks()
                 ids = ids.chunk(0) if isinstance(ids, pa.ChunkedArray) else ids
@@ -82,15 +98,14 @@ class RunIndex:
         table = np.concatenate([np.stack(r) for r in runs], axis=1) if runs else np.zeros((5, 0), np.int64)
         self.run_obs, self.run_part, self.run_group, self.run_start, self.run_length = table
 
-    def _open(self, part: str) -> pq.ParquetFile:
+    def _open(self, part: str, columns: Collection[str] | None = None) -> pq.ParquetFile:
         path = self.path / "sensitivity" / f"{part}.parquet"
+        footer = check_parquet(path, columns)
+        check_stored(footer.schema.to_arrow_schema(), SENSITIVITY, str(path))
         try:
-            reader = pq.ParquetFile(path, read_dictionary=["obs_id"])
+            return pq.ParquetFile(path, metadata=footer, read_dictionary=["obs_id"])
         except (pa.ArrowInvalid, OSError) as error:
             raise FormatError(f"{path}: cannot be read as Parquet ({error})") from error
-        if reader.schema_arrow.names != schema.SENSITIVITY.schema.names:
-            raise SchemaError(f"{path}: not a {schema.SENSITIVITY.name} table")
-        return reader
 
     def rows(self, obs_ids: Sequence[str] | Texts | None) -> Ints:
         """Return positions in `obs_id`, sorted by identity or as asked."""
@@ -156,7 +171,7 @@ class RunIndex:
             path = self.path / "background" / f"{part}.parquet"
             if not path.exists():
                 continue
-            table = read_table(path, schema.BACKGROUND)
+            table = read_table(path, BACKGROUND)
             at = np.array([place.get(name, -1) for name in table["obs_id"].to_pylist()], dtype=np.int64)
             keep = at >= 0
             side = np.array([SIDES.index(s) for s in table["side"].to_pylist()], dtype=np.int64)
@@ -184,7 +199,7 @@ def _columns(reader: pq.ParquetFile, group: int, *names: str) -> list[pa.Chunked
 
 
 def _sorted_sensitivity(table: pa.Table, n_cell: int, n_time: int, where: str) -> pa.Table:
-    table = schema.check(table, schema.SENSITIVITY, where)
+    table = schema.check(table, SENSITIVITY, where)
     for name, n in (("time_bin", n_time), ("cell", n_cell)):
         values = table[name].to_numpy()
         if values.size and (values.min() < 0 or values.max() >= n):
@@ -214,7 +229,7 @@ def _sorted_sensitivity(table: pa.Table, n_cell: int, n_time: int, where: str) -
 
 
 def _checked_background(table: pa.Table, n_time: int, where: str) -> pa.Table:
-    table = schema.check(table, schema.BACKGROUND, where)
+    table = schema.check(table, BACKGROUND, where)
     for side in table["side"].unique().to_pylist():
         if side not in SIDES:
             raise SchemaError(f"{where}: unknown side {side!r}{nearest(side, SIDES)}")

@@ -26,7 +26,6 @@ import pyarrow as pa
 from scipy import sparse
 
 from inversion.jacobian.parts import (
-    SIDES,
     VALUES,
     RunIndex,
     positions,
@@ -36,11 +35,13 @@ from inversion.jacobian.parts import (
 from obsnet import schema
 from obsnet.errors import FormatError, GridError, SchemaError, UnitError
 from obsnet.grid import Grid
+from obsnet.schema import SIDES
+from obsnet.seal import read_json, sealed_json
 from obsnet.store import write_text
 from obsnet.typing import Floats, Ints, Texts, Times
 from obsnet.units import conversion_factor
 
-__all__ = ["KINDS", "SIDES", "UNIT", "Jacobian", "JacobianStore"]
+__all__ = ["KINDS", "UNIT", "Jacobian", "JacobianStore"]
 
 UNIT = "ppm / (umol m-2 s-1)"  # the same number as ppb / (nmol m-2 s-1)
 KINDS = ("computed", "read", "emulated")
@@ -271,7 +272,7 @@ class JacobianStore:
         wanted = _normal_meta(meta, str(self.path))
         target = self.path / "meta.json"
         if not target.exists():
-            write_text(target, json.dumps(wanted, indent=1, ensure_ascii=False) + "\n")
+            write_text(target, sealed_json(wanted))
         found = self.meta
         for name in ("grid", "time_edges", "unit", "species", "kind", "model"):
             if found[name] != wanted[name]:
@@ -286,12 +287,10 @@ class JacobianStore:
         """What `create` wrote, checked."""
         target = self.path / "meta.json"
         try:
-            data = json.loads(target.read_text(encoding="utf-8"))
+            data = read_json(target)
         except FileNotFoundError:
             raise FormatError(f"{self.path}: no Jacobian here (meta.json is missing)") from None
-        except (OSError, ValueError) as error:
-            raise FormatError(f"{target}: cannot be read ({error})") from error
-        if not isinstance(data, dict) or data.get("version") != schema.VERSION:
+        if data.get("version") != schema.VERSION:
             raise FormatError(f"{target}: not a Jacobian of version {schema.VERSION}")
         return _normal_meta(data, str(target))
 

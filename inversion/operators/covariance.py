@@ -26,6 +26,7 @@ __all__ = [
     "DenseCovariance",
     "DiagonalCovariance",
     "LowRankCovariance",
+    "StretchedCovariance",
     "SumCovariance",
     "as_covariance",
     "project",
@@ -345,6 +346,51 @@ class SumCovariance(Covariance):
 
     def scaled(self, factor: float) -> SumCovariance:  # noqa: D102
         return SumCovariance(*(p.scaled(factor) for p in self.parts))
+
+
+class StretchedCovariance(Covariance):
+    """``D C D`` with a diagonal D: the same correlations, each element in another unit.
+
+    Parameters
+    ----------
+    base : Covariance
+    stretch : array_like, shape (size,)
+        Diagonal of D, positive.
+    """
+
+    def __init__(self, base: Covariance, stretch: npt.ArrayLike) -> None:
+        self.base = base
+        self.stretch = checked_deviations(stretch, base.size, "the stretch")
+
+    @property
+    def size(self) -> int:  # noqa: D102
+        return self.base.size
+
+    @property
+    def factor_size(self) -> int:  # noqa: D102
+        return self.base.factor_size
+
+    def diagonal(self) -> Floats:  # noqa: D102
+        return np.asarray(self.stretch**2 * self.base.diagonal())
+
+    def matmul(self, x: Floats) -> Floats:  # noqa: D102
+        return scale_rows(self.base.matmul(scale_rows(x, self.stretch)), self.stretch)
+
+    def factor(self, z: Floats) -> Floats:  # noqa: D102
+        return scale_rows(self.base.factor(z), self.stretch)
+
+    def factor_transposed(self, x: Floats) -> Floats:  # noqa: D102
+        return self.base.factor_transposed(scale_rows(x, self.stretch))
+
+    def solve(self, x: Floats) -> Floats:  # noqa: D102
+        inverse = 1.0 / checked_positive(self.stretch)
+        return scale_rows(self.base.solve(scale_rows(x, inverse)), inverse)
+
+    def logdet(self) -> float:  # noqa: D102
+        return self.base.logdet() + 2.0 * float(np.log(checked_positive(self.stretch)).sum())
+
+    def scaled(self, factor: float) -> StretchedCovariance:  # noqa: D102
+        return StretchedCovariance(self.base.scaled(factor), self.stretch)
 
 
 class BlockDiagonalCovariance(Covariance):

@@ -16,10 +16,10 @@ import scipy.sparse as sp
 
 from inversion.operators.toeplitz import SMALLEST, GridCorrelation
 from obsnet.errors import ConfigError, nearest
+from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.typing import Floats
 
 __all__ = [
-    "EARTH_RADIUS_KM",
     "KERNELS",
     "KERNEL_SLOPES",
     "as_matrix",
@@ -28,10 +28,7 @@ __all__ = [
     "grid_distance",
     "space_correlation",
     "time_correlation",
-    "unit_vectors",
 ]
-
-EARTH_RADIUS_KM = 6371.0088  # mean radius R1 of the WGS84 ellipsoid (IUGG)
 
 
 def _exponential(r: Floats) -> Floats:
@@ -58,12 +55,6 @@ KERNEL_SLOPES = {
     "matern32": lambda r: 4.0 * r * r * np.exp(-2.0 * r),
     "wendland": lambda r: 20.0 * np.minimum(r / 3.0, 1.0) ** 2 * (1.0 - np.minimum(r / 3.0, 1.0)) ** 3,
 }
-
-
-def unit_vectors(lat: npt.ArrayLike, lon: npt.ArrayLike) -> Floats:
-    """Return points on the unit sphere, shape (n, 3), of latitudes and longitudes in degrees."""
-    y, x = (np.deg2rad(np.asarray(a, dtype=np.float64)).ravel() for a in (lat, lon))
-    return np.stack([np.cos(y) * np.cos(x), np.cos(y) * np.sin(x), np.sin(y)], axis=1)
 
 
 def chord_km(lat: npt.ArrayLike, lon: npt.ArrayLike) -> Floats:

@@ -9,9 +9,9 @@ from inversion.operators.covariance import DiagonalCovariance
 from inversion.problem.problem import Problem
 from obsnet.typing import Floats
 
-__all__ = ["innovation_covariance"]
+__all__ = ["BLOCK", "innovation_covariance"]
 
-_BLOCK = 512
+BLOCK = 512  # observations whose dense rows are held at a time
 
 
 def innovation_covariance(problem: Problem, moved: Floats | None = None) -> Floats:
@@ -25,9 +25,9 @@ def innovation_covariance(problem: Problem, moved: Floats | None = None) -> Floa
     """
     n = problem.n_obs
     s = np.empty((n, n), order="F")
-    for span, block in problem.row_blocks(_BLOCK):
-        for start in range(0, block.shape[0], _BLOCK):
-            rows = block[start : start + _BLOCK]
+    for span, block in problem.row_blocks(BLOCK):
+        for start in range(0, block.shape[0], BLOCK):
+            rows = block[start : start + BLOCK]
             strip = rows.toarray() if sp.issparse(rows) else np.asarray(rows)
             bh = problem.prior_error.matmul(np.ascontiguousarray(strip.T, dtype=np.float64))
             first = span.start + start
@@ -38,8 +38,8 @@ def innovation_covariance(problem: Problem, moved: Floats | None = None) -> Floa
     if isinstance(error, DiagonalCovariance):
         s[np.diag_indices(n)] += error.diagonal()
     else:
-        for start in range(0, n, _BLOCK):
-            stop = min(start + _BLOCK, n)
+        for start in range(0, n, BLOCK):
+            stop = min(start + BLOCK, n)
             unit = np.zeros((n, stop - start))
             unit[np.arange(start, stop), np.arange(stop - start)] = 1.0
             s[:, start:stop] += error.matmul(unit)

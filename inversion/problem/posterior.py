@@ -110,6 +110,10 @@ class Posterior:
         """Return the posterior variance of each state element, shape (n_state,)."""
         return self.system.variance()
 
+    def prior_variance(self) -> Floats:
+        """Return the prior variance of each state element, shape (n_state,)."""
+        return self.problem.prior_error.diagonal()
+
     def covariance(self, vectors: npt.ArrayLike) -> Floats:
         """Return ``P v`` for vectors (n_state,) or (n_state, k)."""
         v = np.asarray(vectors, dtype=np.float64)

@@ -5,12 +5,13 @@ the domain outside all regions is a region of its own, so that every solved flux
 
 What an inventory is tested with
 --------------------------------
-With prior totals ``t_b``, posterior totals ``t_a`` and an inventory ``t_I`` of one sector, spread inside
-each region as the prior is, the difference that the observations alone speak for is (Rodgers & Connor 2003,
-doi:10.1029/2002JD002299, applied to fluxes)::
+With prior totals ``t_b``, posterior totals ``t_a`` and true totals ``t`` of one sector, spread inside each region as
+the prior is, ``t_a - t_b = A (t - t_b) + error``. One total or a sum of totals ``X = w't`` is held against an
+inventory I through what the observations speak for, all others staying at the prior (Rodgers & Connor 2003,
+doi:10.1029/2002JD002299, applied to one flux; `obsnet.crosscheck.verdict` has the whole)::
 
-    delta      = t_a - [t_b + A (t_I - t_b)]
-    cov(delta) = N + W + M + O + A C_I A'
+    d      = w'(t_a - t_b) - a (I - w't_b)          a = w'A u, w'u = 1
+    var(d) = w'(N + W + M + O) w + y'C y + a^2 s^2     y = A'w - a w
 
 ``A``
     response of a posterior total to a change of a true total in its pattern (`Totals.kernel`);
@@ -22,8 +23,10 @@ doi:10.1029/2002JD002299, applied to fluxes)::
     inflow at the boundary and offsets of instruments;
 ``O``
     all other sectors, with their prior error;
-``C_I``
-    the inventory's own covariance.
+``C``
+    prior covariance of the sector's totals: neighbours and other periods may be off by as much;
+``s``
+    the inventory's own standard deviation.
 
 ``A``, ``N``, ``W`` and ``M`` are over all totals; ``N + W + M + O`` for the totals of one sector is
 `Totals.test`.
@@ -32,7 +35,6 @@ doi:10.1029/2002JD002299, applied to fluxes)::
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -42,6 +44,7 @@ from inversion.problem.posterior import Aggregate, Posterior
 from inversion.problem.state import State
 from inversion.problem.time_bins import TimeBins
 from obsnet.errors import SolverError
+from obsnet.shares import Shares
 from obsnet.typing import Bools, Floats, Ints, Times
 
 __all__ = ["TotalWeights", "Totals", "region_totals", "total_weights"]
@@ -111,15 +114,27 @@ class Totals:
     test: Floats
 
     def differences(self, inventory: Floats) -> Floats:
-        """Return what an inventory of each sector is tested by, ``t_a - [t_b + A_ss (t_I - t_b)]``, mol s-1.
+        """Return what an inventory of each total is tested by, mol s-1.
 
         Parameters
         ----------
         inventory : ndarray, shape (totals,)
             t_I, mol s-1.
+
+        Notes
+        -----
+        ``t_a - t_b - A_own (t_I - t_b)`` with the kernel among the periods of one region and sector; all other
+        regions stay at the prior.
         """
-        own = np.where(self.same_sector, self.kernel, 0.0)
+        own = np.where(self.same_sector & self.same_region, self.kernel, 0.0)
         return self.posterior.mean - self.prior.mean - own @ (inventory - self.prior.mean)
+
+    @property
+    def same_region(self) -> Bools:
+        """Which pairs of totals are of one region, shape (totals, totals)."""
+        n_sector, n_region, n_period = self.weights.shape
+        region = np.tile(np.repeat(np.arange(n_region), n_period), n_sector)
+        return region[:, None] == region
 
     @property
     def same_sector(self) -> Bools:
@@ -147,8 +162,7 @@ def total_weights(
     prior_mean: dict[str, Floats],
     *,
     bins: dict[str, TimeBins],
-    area: Any,
-    regions: tuple[str, ...],
+    shares: Shares,
     periods: Times,
     scale: float,
 ) -> TotalWeights:
@@ -164,10 +178,8 @@ def total_weights(
         Prior flux, mol m-2 s-1.
     bins : dict of str to TimeBins
         Time bins of each sector.
-    area : scipy.sparse array, shape (regions, cells)
-        Area of each cell in each region, m2; every part of a cell in exactly one.
-    regions : tuple of str
-        Names of its rows.
+    shares : Shares
+        How the flux of each sector's cells is split among regions; every part of it belongs to exactly one.
     periods : ndarray of datetime64, shape (n + 1,)
         Edges of the periods.
     scale : float
@@ -180,12 +192,12 @@ def total_weights(
     alone, exactly (``G U = I``), by giving the cells' changes through the smallest correction of that
     pattern.
     """
-    area = sp.csr_array(area)
-    n_sector, n_region, n_period = len(sectors), len(regions), len(periods) - 1
+    n_sector, n_region, n_period = len(sectors), len(shares.labels), len(periods) - 1
     count = n_region * n_period
     rows, columns, fixed = [], [], np.zeros((n_sector, n_region, n_period))
     for number, sector in enumerate(sectors):
         mean, share = prior_mean[sector], _period_shares(bins[sector], periods)
+        area = shares.area(sector)
         if sector not in state.names:
             fixed[number] = np.asarray(area @ mean.T @ share.T)
             rows.append(sp.csr_array((count, state.size)))
@@ -200,7 +212,7 @@ def total_weights(
         columns.append(_patterns(state, sector, g, mean))
     return TotalWeights(
         sectors,
-        regions,
+        shares.labels,
         periods,
         sp.csr_array(sp.vstack(rows, format="csr")),
         sp.csr_array(sp.hstack(columns, format="csr")),

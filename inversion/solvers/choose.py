@@ -33,6 +33,7 @@ APART = {
     "letkf": ("letkf", "solve_letkf"),
     "lognormal": ("lognormal", "solve_lognormal"),
     "smoother": ("smoother", "solve_smoother"),
+    "truncated": ("truncated", "solve_truncated"),
 }
 _FLOPS = 2e10  # a second, of one core at matrix work; the forecast of time is good to a factor of three
 _SAFE = 0.8  # of the free memory may be planned for
@@ -152,9 +153,10 @@ def solve(
     method : str
         ``"dual"`` and ``"primal"`` are exact, in observation or state space; ``"cg"`` is matrix-free;
         ``"auto"`` takes the cheapest exact one that fits into memory, else ``"cg"``. Other questions go to
-        the function of that name with its own options, and return what it returns: bounds (``"lbfgsb"``),
-        lognormal fluxes (``"lognormal"``), ensembles (``"letkf"``), time steps (``"smoother"``,
-        ``"ensemble-smoother"``), trends (``"geostatistical"``), unknown error sizes (``"gibbs"``).
+        the function of that name with its own options, and return what it returns: bounds (``"lbfgsb"`` for
+        the mode, ``"truncated"`` for draws), lognormal fluxes (``"lognormal"``), ensembles (``"letkf"``),
+        time steps (``"smoother"``, ``"ensemble-smoother"``), trends (``"geostatistical"``), unknown error
+        sizes (``"gibbs"``).
     report : callable
         Takes lines for people: the choice and its forecast come **before** anything is allocated.
     memory : float, optional

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.linalg as la
 
 from inversion.operators.covariance import DiagonalCovariance
-from inversion.problem.innovation import _BLOCK, innovation_covariance
+from inversion.problem.innovation import BLOCK, innovation_covariance
 from inversion.problem.posterior import Posterior
 from inversion.problem.problem import Problem
 from obsnet.errors import SolverError
@@ -56,8 +56,8 @@ class DualSystem:
         prior_error, m = self.problem.prior_error, self.problem.n_state
         variance, signal = prior_error.diagonal().copy(), np.empty(m)
         moved = self._moved
-        for start in range(0, m, _BLOCK):
-            stop = min(start + _BLOCK, m)
+        for start in range(0, m, BLOCK):
+            stop = min(start + BLOCK, m)
             unit = np.zeros((m, stop - start))
             unit[np.arange(start, stop), np.arange(stop - start)] = 1.0
             hb = self.problem.forward(prior_error.matmul(unit)) if moved is None else moved[:, start:stop]

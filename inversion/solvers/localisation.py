@@ -14,10 +14,10 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from inversion.operators.kernels import EARTH_RADIUS_KM, unit_vectors
 from inversion.problem.state import State
 from obsnet.errors import RangeError, SolverError
 from obsnet.grid import Grid
+from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.typing import Floats, Ints
 
 __all__ = ["Localisation", "gaspari_cohn", "nearby", "state_columns"]

@@ -1,4 +1,4 @@
-"""Positive fluxes with lognormal errors: exact Gauss-Newton on the logarithm, with a line search.
+"""Positive fluxes with lognormal errors: Gauss-Newton to the mode of the logarithm, then draws of the posterior.
 
 The state is ``z = ln x`` where an element is lognormal and ``z = x`` elsewhere; ``z ~ N(z_b, B)``. Each step solves the
 linear problem with the Jacobian ``H diag(dx/dz)`` exactly; the step is shortened until the cost falls.
@@ -6,24 +6,31 @@ linear problem with the Jacobian ``H diag(dx/dz)`` exactly; the step is shortene
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from inversion.problem.posterior import Posterior
+from inversion.operators.covariance import BlockDiagonalCovariance, Covariance, StretchedCovariance
+from inversion.problem.posterior import Aggregate, Posterior
 from inversion.problem.problem import Problem
+from inversion.solvers.sampled import Recorder, SampledPosterior
 from obsnet.errors import RangeError, SolverError
 from obsnet.typing import Bools, Floats
 
-__all__ = ["LognormalPosterior", "solve_lognormal"]
+__all__ = ["LognormalMode", "lognormal_mode", "solve_lognormal"]
+
+# Observation variances are so much larger in the distribution that paths turn about: its tails are then no thinner
+# than the posterior's, in which a path would linger. What is drawn does not depend on it, only how fast.
+_LOOSE = 3.0
 
 
 @dataclass(frozen=True, eq=False)
-class LognormalPosterior:
-    """Posterior of a state whose logarithm is normal.
+class LognormalMode:
+    """The most likely logarithm of a state, and the normal distribution that touches the posterior there (Laplace).
 
     Attributes
     ----------
@@ -31,40 +38,41 @@ class LognormalPosterior:
         Of ``z``, in the linearisation at its mode.
     logarithmic : ndarray of bool, shape (n_state,)
         Elements of which z is the logarithm.
+    pull : ndarray, shape (n_state,)
+        q with ``z - z_b = B q`` at the mode.
     stopping : dict
         Iterations, cost and gradient at the end.
+
+    Notes
+    -----
+    ``exp`` of the mode of z is no mean, no median and no mode of x where the posterior of z is skewed; sums of it, or
+    of ``exp(mu + s^2 / 2)``, are biased. `solve_lognormal` samples what it touches.
     """
 
     transformed: Posterior
     logarithmic: Bools
+    pull: Floats
     stopping: dict[str, Any]
 
     @property
-    def median(self) -> Floats:
-        """Median of each element: exp of the mode of its logarithm."""
-        z = self.transformed.mean
-        return np.where(self.logarithmic, np.exp(np.where(self.logarithmic, z, 0.0)), z)
-
-    @property
-    def mean(self) -> Floats:
-        """Mean of each element, ``exp(mu + s^2 / 2)`` where lognormal."""
-        spread = np.where(self.logarithmic, self.transformed.variance(), 0.0)
-        return self.median * np.exp(0.5 * spread)
-
-    def variance(self) -> Floats:
-        """Return the variance of each element, ``mean^2 (exp(s^2) - 1)`` where lognormal."""
-        s2 = self.transformed.variance()
-        return np.where(self.logarithmic, self.mean**2 * np.expm1(np.where(self.logarithmic, s2, 0.0)), s2)
+    def state(self) -> Floats:
+        """The state at the mode of z."""
+        return _state(self.transformed.mean, self.logarithmic)
 
 
-def solve_lognormal(
+def _state(z: Floats, log: Bools) -> Floats:
+    with np.errstate(over="ignore"):
+        return np.where(log, np.exp(np.where(log, z, 0.0)), z)
+
+
+def lognormal_mode(
     problem: Problem,
     logarithmic: npt.ArrayLike | bool = True,
     *,
     method: str = "auto",
     tolerance: float = 1e-9,
     limit: int = 500,
-) -> LognormalPosterior:
+) -> LognormalMode:
     """Find the mode of ``z`` and the linear posterior there.
 
     Parameters
@@ -83,7 +91,7 @@ def solve_lognormal(
 
     Returns
     -------
-    LognormalPosterior
+    LognormalMode
 
     Raises
     ------
@@ -105,19 +113,15 @@ def solve_lognormal(
         raise RangeError(f"a lognormal prior is positive; element {at} has a median of {problem.prior[at]:g}")
     prior = np.where(log, np.log(np.where(log, problem.prior, 1.0)), problem.prior)
 
-    def state(z: Floats) -> Floats:
-        with np.errstate(over="ignore"):
-            return np.where(log, np.exp(np.where(log, z, 0.0)), z)
-
     def misfit(z: Floats) -> float:
-        rest = problem.observations - problem.simulate(state(z))
+        rest = problem.observations - problem.simulate(_state(z, log))
         value = float(rest @ problem.observation_error.solve(rest)) if np.isfinite(rest).all() else np.inf
         return 0.5 * value
 
     z, q, moved = prior.copy(), np.zeros_like(prior), np.zeros_like(prior)
     cost = misfit(z)
     for step in range(1, limit + 1):
-        x = state(z)
+        x = _state(z, log)
         slope = np.where(log, x, 1.0)
         linear = problem.with_(
             jacobian=_scale_columns(problem.jacobian, slope),
@@ -140,12 +144,224 @@ def solve_lognormal(
         if before - cost <= tolerance * max(abs(cost), 1e-300) and length > 1e-8:
             final = solve(linear, method=method)
             stopping = {"converged": True, "iterations": step, "cost": 2.0 * cost}
-            return LognormalPosterior(
-                Posterior(linear, z, final.system, f"lognormal ({final.method})", stopping),
-                np.array(log),
-                stopping,
-            )
+            laplace = Posterior(linear, z, final.system, f"lognormal mode ({final.method})", stopping)
+            return LognormalMode(laplace, np.array(log), q, stopping)
     raise SolverError(f"the lognormal mode was not reached in {limit} steps (cost {cost:.6g}); raise limit")
+
+
+def solve_lognormal(
+    problem: Problem,
+    logarithmic: npt.ArrayLike | bool = True,
+    *,
+    weights: Any = None,
+    method: str = "auto",
+    draws: int = 8000,
+    chains: int = 8,
+    least: float = 400.0,
+    seed: int = 0,
+) -> LognormalPosterior:
+    """Sample the posterior of positive fluxes: mean, standard deviation, quantiles and totals with covariance.
+
+    Parameters
+    ----------
+    problem, logarithmic, method
+        As of `lognormal_mode`; ``prior`` holds the prior **median**.
+    weights : array_like or sparse, shape (p, n_state), optional
+        Totals whose draws are kept.
+    draws, chains : int
+        Draws in all, after a quarter as many for finding the step, and independent chains of them.
+    least : float
+        Refuse if any total, or the sum of all elements, is worth fewer independent draws.
+    seed : int
+
+    Returns
+    -------
+    LognormalPosterior
+        Of x. Kernels and parts of errors are those of the linear problem in x at the mode of z.
+
+    Raises
+    ------
+    SolverError
+        Chains that have not mixed.
+
+    Notes
+    -----
+    Hamiltonian paths that a normal distribution N(z*, P), the linear posterior at the mode with somewhat larger errors,
+    would make exact: position and velocity turn about z*, and what the posterior departs from that distribution kicks
+    the velocity by ``-P grad`` (Beskos et al. 2011, Stochastic Process. Appl. 121, 2201,
+    doi:10.1016/j.spa.2011.06.003). A path is accepted by the change of energy, which needs no inverse of P, so the
+    draws are of the true posterior and the step need not shrink with the number of unknowns.
+    """
+    from inversion.solvers.choose import solve
+
+    found = lognormal_mode(problem, logarithmic, method=method)
+    log, centre, touching = found.logarithmic, found.transformed.mean, found.transformed.problem
+    looser = touching.with_(observation_error=problem.observation_error.scaled(_LOOSE))
+    laplace = solve(looser, method=method)
+
+    error, loose = problem.observation_error, looser.observation_error
+
+    def departure(z: Floats) -> tuple[Floats, Floats]:
+        """Return the cost of states beyond that of the touching normal distribution, (k,), and its gradient."""
+        with np.errstate(all="ignore"):  # a path that has run away overflows, and is not accepted
+            away, x = z - centre[:, None], _state(z, log[:, None])
+            rest = (problem.observations - problem.background)[:, None] - problem.forward(x)
+            seen = touching.forward(away)
+            pushed, held = error.solve(rest), loose.solve(seen)
+            cost = 0.5 * np.sum(rest * pushed, axis=0) + found.pull @ away - 0.5 * np.sum(seen * held, axis=0)
+            slope = np.where(log[:, None], x, 1.0)
+            gradient = found.pull[:, None] - slope * problem.adjoint(pushed) - touching.adjoint(held)
+        good = np.isfinite(cost) & np.isfinite(gradient).all(axis=0)
+        return np.where(good, cost, np.inf), np.where(good, gradient, 0.0)
+
+    def velocities(rng: np.random.Generator, count: int) -> Floats:
+        """Draw from N(0, P): a prior draw and what observations of it teach."""
+        prior = problem.prior_error.factor(rng.standard_normal((problem.prior_error.factor_size, count)))
+        noise = loose.factor(rng.standard_normal((loose.factor_size, count)))
+        return prior + laplace.gain(noise - touching.forward(prior))
+
+    def path(z: Floats, v: Floats, step: float, count: int) -> tuple[Floats, Floats]:
+        """Return where a path ends and how much energy it gained."""
+        cost, gradient = departure(z)
+        gained = -cost
+        for _ in range(count):
+            z, v, gradient, kicked = _step(z, v, gradient, step)
+            gained = gained + kicked
+        return z, gained + departure(z)[0]
+
+    def _step(z: Floats, v: Floats, gradient: Floats, step: float) -> tuple[Floats, Floats, Floats, Floats]:
+        v, first = _kick(v, gradient, step)
+        away = z - centre[:, None]
+        z = centre[:, None] + np.cos(step) * away + np.sin(step) * v
+        v = np.cos(step) * v - np.sin(step) * away
+        gradient = departure(z)[1]
+        v, second = _kick(v, gradient, step)
+        return z, v, gradient, first + second
+
+    def _kick(v: Floats, gradient: Floats, step: float) -> tuple[Floats, Floats]:
+        """Return the velocity after half a step of force, and the energy that it gains."""
+        moved = laplace.covariance(gradient)
+        with np.errstate(all="ignore"):
+            gained = -0.5 * step * np.sum(gradient * v, axis=0) + step**2 / 8 * np.sum(
+                gradient * moved, axis=0
+            )
+        return v - 0.5 * step * moved, gained
+
+    rng = np.random.default_rng(seed)
+    each, burn = -(-draws // chains), max(40, -(-draws // (4 * chains)))
+    recorder = Recorder(problem, weights, chains, least)
+    z, step, accepted = centre[:, None] + 0.5 * velocities(rng, chains), 0.3, 0
+    for number in range(burn + each):
+        # about a quarter turn, of a length that varies so that no path returns to where it began
+        count = max(1, round(rng.uniform(0.5, 1.0) * np.pi / 2 / step))
+        end, gained = path(z, velocities(rng, chains), step, count)
+        taken = np.isfinite(gained) & (np.log(rng.random(chains)) < -gained)
+        z = np.where(taken, end, z)
+        if number < burn:
+            step = float(np.clip(step * np.exp(0.15 * (taken.mean() - 0.8)), 0.01, np.pi / 4))
+            continue
+        accepted += int(taken.sum())
+        x = _state(z, log[:, None])
+        for chain in range(chains):
+            recorder.add(chain, x[:, chain])
+    stopping = found.stopping | {
+        "draws": each * chains,
+        "chains": chains,
+        "step": step,
+        "accepted": accepted / (each * chains),
+    }
+    made = recorder.finish(_linear(problem, found), f"lognormal ({laplace.method})", stopping)
+    return LognormalPosterior(
+        **{f.name: getattr(made, f.name) for f in fields(made)},
+        logarithmic=log,
+        logarithm_error=problem.prior_error,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class LognormalPosterior(SampledPosterior):
+    """Draws of a lognormal posterior, and the moments of its lognormal prior.
+
+    Attributes
+    ----------
+    logarithmic : ndarray of bool, shape (n_state,)
+        Elements that are lognormal.
+    logarithm_error : Covariance
+        Prior covariance of ``z``.
+    """
+
+    logarithmic: Bools = field(default_factory=lambda: np.zeros(0, bool))
+    logarithm_error: Covariance | None = None
+
+    @cached_property
+    def cost(self) -> float:
+        """Twice the cost function at the mode of z, in the place of the linear problem's."""
+        return float(self.stopping["cost"])
+
+    def prior_variance(self) -> Floats:
+        """Return ``m^2 (exp(s^2) - 1)`` of lognormal elements with mean m, the variance of the others."""
+        assert self.logarithm_error is not None
+        variance = self.logarithm_error.diagonal()
+        log = self.logarithmic
+        return np.where(log, self.problem.prior**2 * np.expm1(np.where(log, variance, 0.0)), variance)
+
+    def prior_aggregate(self, weights: Any) -> Aggregate:
+        """Return totals of the prior and their covariance.
+
+        Notes
+        -----
+        ``cov(x_i, x_j)`` is ``m_i m_j (exp(B_ij) - 1)`` between lognormal elements, ``m_i B_ij`` between a lognormal
+        and a normal one, with the lognormal's mean ``m``.
+        """
+        assert self.logarithm_error is not None
+        g, mean, log = self._weights(weights), self.problem.prior, self.logarithmic
+        stretched = sp.csr_array(g) @ sp.diags_array(np.where(log, mean, 1.0))
+        covariance = np.zeros((g.shape[0], g.shape[0]))
+        for start in range(0, mean.size, 256):
+            stop = min(start + 256, mean.size)
+            unit = np.zeros((mean.size, stop - start))
+            unit[np.arange(start, stop), np.arange(stop - start)] = 1.0
+            columns = self.logarithm_error.matmul(unit)
+            both = log[:, None] & log[None, start:stop]
+            columns = np.where(both, np.expm1(np.where(both, columns, 0.0)), columns)
+            covariance += np.asarray(stretched[:, start:stop] @ (stretched @ columns).T).T
+        return Aggregate(np.asarray(g @ mean), 0.5 * (covariance + covariance.T))
+
+
+def _linear(problem: Problem, found: LognormalMode) -> Posterior:
+    """Return the linear posterior of x about the mode of z, its prior the lognormal's mean."""
+    log, x = found.logarithmic, found.state
+    slope = np.where(log, x, 1.0)
+    prior = problem.prior * np.where(log, np.exp(0.5 * problem.prior_error.diagonal()), 1.0)
+    error = problem.prior_error
+    if isinstance(error, BlockDiagonalCovariance):
+        parts = np.split(slope, np.cumsum([b.size for b in error.blocks])[:-1])
+        moved: Covariance = BlockDiagonalCovariance(
+            [StretchedCovariance(b, s) for b, s in zip(error.blocks, parts, strict=True)]
+        )
+    else:
+        moved = StretchedCovariance(error, slope)
+    return Posterior(
+        problem.with_(prior=prior, prior_error=moved),
+        x,
+        _Stretched(found.transformed.system, slope),
+        "lognormal",
+    )
+
+
+class _Stretched:
+    """`System` of x from that of z: the same S, covariances stretched by dx/dz."""
+
+    def __init__(self, inner: Any, slope: Floats) -> None:
+        self.inner, self.slope = inner, slope
+        self.solve, self.dofs = inner.solve, inner.dofs
+        self.solve_diagonal, self.logdet = inner.solve_diagonal, inner.logdet
+
+    def covariance(self, v: Floats) -> Floats:
+        return self.slope[:, None] * self.inner.covariance(self.slope[:, None] * v)
+
+    def variance(self) -> Floats:
+        return np.asarray(self.slope**2 * self.inner.variance())
 
 
 def _scale_columns(matrix: Any, scale: Floats) -> Any:

@@ -23,7 +23,7 @@ from pydantic import Field
 from scipy.special import ndtr
 
 from obsnet.config import Options
-from obsnet.constants import BOLTZMANN_R, GRAVITY, MOLAR_MASS_DRY_AIR
+from obsnet.constants import GRAVITY, MOLAR_GAS_CONSTANT, MOLAR_MASS_DRY_AIR
 from obsnet.errors import ConfigError
 from obsnet.grid import Grid
 from obsnet.typing import Bools, Floats, Times
@@ -163,7 +163,7 @@ def idealised_footprints(
         north = np.diff(ndtr((grid.lat_edges - lat[..., None]) * _KM / sigma[:, None]), axis=2)
         east = np.diff(ndtr((grid.lon_edges - lon[..., None]) * (width / sigma)[..., None]), axis=2)
         air = _SURFACE / (GRAVITY * MOLAR_MASS_DRY_AIR)  # mol m-2
-        layer = _SURFACE / (BOLTZMANN_R * _WARMTH) * o.mixing_height_m
+        layer = _SURFACE / (MOLAR_GAS_CONSTANT * _WARMTH) * o.mixing_height_m
         stay = np.where(column[rows][:, None], 1.0 / air, np.exp(-age / o.residence_days) / layer)
         weight = stay * o.step_hours * 3600.0
         of_bin = np.searchsorted(edges, when, side="right") - 1

@@ -16,15 +16,16 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from inversion.operators.kernels import unit_vectors
 from inversion.study.orbits import Orbit, across_track, ground_track, sun_elevation
 from obsnet.config import Options, validate
 from obsnet.errors import ConfigError, nearest
+from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.typing import Bools, Floats, Ints, Texts, Times
 
 __all__ = [
     "NetworkOptions",
     "Sampling",
+    "describe_presets",
     "presets",
     "read_network",
     "sample",
@@ -137,6 +138,21 @@ class Sampling:
 def presets() -> list[str]:
     """Return the names of the networks that come with the package."""
     return sorted(p.stem for p in FOLDER.glob("*.toml"))
+
+
+def describe_presets() -> list[dict[str, Any]]:
+    """Return name, title, species, sources and assumptions of the networks that come with the package."""
+    found = [(name, read_network(name)) for name in presets()]
+    return [
+        {
+            "name": name,
+            "title": n.title,
+            "species": list(n.random),
+            "sources": n.sources,
+            "assumed": n.assumed,
+        }
+        for name, n in found
+    ]
 
 
 def read_network(name: str | Path, folder: Path | None = None) -> NetworkOptions:
@@ -358,7 +374,7 @@ def _overpasses(
     west, south, east, north = area.bounds
     margin = network.swath_km / 111.0
     length = float((stop - start) / np.timedelta64(1, "s"))
-    speed = orbit.nodal_motion * 6371.0088  # km s-1 over the ground
+    speed = orbit.nodal_motion * EARTH_RADIUS_KM  # km s-1 over the ground
     across = max(1, round(network.swath_km / (55.0 * cell_deg)))
     offsets = (np.arange(across) - 0.5 * (across - 1)) * network.swath_km / across
     each = speed * _STEP * network.swath_km / across / network.pixel_km2  # soundings a point stands for

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from obsnet.errors import RangeError
+from obsnet.sphere import EARTH_RADIUS_KM
 from obsnet.times import to_epoch
 from obsnet.typing import Bools, Floats, Ints
 
@@ -23,7 +24,6 @@ _RADIUS = 6378.137  # km, equatorial; WGS84
 _J2 = 1.08262668e-3  # oblateness; EGM96
 _YEAR = 365.2421897  # days, tropical year (IAU)
 _SUN = 2.0 * np.pi / (_YEAR * 86400.0)  # rad s-1, mean sun against the stars
-_MEAN_RADIUS = 6371.0088  # km
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def across_track(lat: Floats, lon: Floats, heading: Floats, offset_km: Floats) -
     -------
     lat, lon : ndarray, shape (n, k)
     """
-    angle = np.asarray(offset_km)[None, :] / _MEAN_RADIUS
+    angle = np.asarray(offset_km)[None, :] / EARTH_RADIUS_KM
     bearing = np.deg2rad(np.asarray(heading) + 90.0)[:, None]
     y = np.deg2rad(np.asarray(lat))[:, None]
     sine = np.sin(y) * np.cos(angle) + np.cos(y) * np.sin(angle) * np.cos(bearing)

@@ -12,7 +12,7 @@ import numpy as np
 from inversion.study.design import Design, choose_network
 from inversion.study.options import DesignOptions
 from inversion.study.run_osse import case_study, table_text
-from inversion.study.world import Study, World
+from inversion.study.world import Study, StudyWorld
 from obsnet.errors import ConfigError, nearest
 from obsnet.store import atomic_path, write_text
 
@@ -96,7 +96,7 @@ def _study(
     """Return the study and the labels of what is there."""
     if options.world is None:
         return case_study(options, case, folder, out, report), list(options.existing)
-    study = World(options.world).study([*options.existing_networks, *options.candidate_networks], folder)
+    study = StudyWorld(options.world).study([*options.existing_networks, *options.candidate_networks], folder)
     labels = study.problem.labels(options.by).astype(str)
     there = np.isin(
         study.problem.labels("network").astype(str), [Path(n).stem for n in options.existing_networks]

@@ -15,8 +15,9 @@ import numpy as np
 from inversion.problem.problem import Problem
 from inversion.study.options import DesignOptions, OsseOptions, ScenarioOptions
 from inversion.study.osse import Twins, run_twins
-from inversion.study.world import Study, World, study_of_case
+from inversion.study.world import NATIONAL, Study, StudyWorld, study_of_case
 from obsnet.errors import ConfigError, nearest
+from obsnet.regions import REST
 from obsnet.store import atomic_path, write_text
 
 __all__ = ["case_study", "run_osse", "select_observations", "table_text", "write_observations"]
@@ -94,7 +95,7 @@ def _studies(
 ) -> Iterable[tuple[ScenarioOptions, Study]]:
     if options.world is not None:
         _check_bias(options, {Path(n).stem for s in options.scenario for n in s.networks}, "network")
-        world = World(options.world)
+        world = StudyWorld(options.world)
         for scenario in options.scenario:
             yield scenario, world.study(scenario.networks, folder)
         return
@@ -136,7 +137,7 @@ def write_observations(options: OsseOptions, folder: Path, store: Path) -> dict[
             "virtual observations are made by the networks of [osse.world]; there is no such table"
         )
     names = [name for scenario in options.scenario for name in scenario.networks]
-    made, _ = World(options.world).observe(names, folder)
+    made, _ = StudyWorld(options.world).observe(names, folder)
     return write_virtual(made, options.world.species, store)
 
 
@@ -252,7 +253,7 @@ def _rows(name: str, study: Study, twins: Twins) -> tuple[dict[str, Any], list[d
         rows.append(row)
     chi = twins.innovation_chi_square
     known = [r for r in rows if r["coverage"] != "known beforehand"]
-    parts = [r for r in known if r["region"] not in {"national", "outside"}]
+    parts = [r for r in known if r["region"] not in {NATIONAL, *REST}]
     national = next((r for r in rows if r["region"] == "national"), None)
     line = {
         "scenario": name,

@@ -27,7 +27,7 @@ from obsnet.grid import Grid
 from obsnet.times import as_utc, time_bins
 from obsnet.typing import Floats, Ints
 
-__all__ = ["DEFAULTS", "NATIONAL", "Study", "World", "study_of_case"]
+__all__ = ["DEFAULTS", "NATIONAL", "Study", "StudyWorld", "study_of_case"]
 
 Report = Callable[[str], None]
 NATIONAL = "national"
@@ -82,7 +82,7 @@ class Study:
     notes: tuple[str, ...]
 
 
-class World:
+class StudyWorld:
     """An idealised world: grid, wind, prior; networks are put into it.
 
     Parameters
@@ -95,7 +95,7 @@ class World:
         import shapely
 
         from obsnet.regions import PROVINCES, provinces
-        from obsnet.zonal import zonal_weights
+        from obsnet.splitting import flux_shares
 
         self.options = options
         self.start, self.stop = as_utc(options.start), as_utc(options.stop)
@@ -109,7 +109,8 @@ class World:
         self.edges = np.concatenate([edges[edges < self.stop], [self.stop]])
         frame = provinces()
         self.names = {k: v[0] for k, v in PROVINCES.items()} | {NATIONAL: "China"}
-        self.zones = zonal_weights(frame, self.grid)
+        # There is no prior flux whose place could be known: cells are split by area.
+        self.shares = flux_shares(frame, self.grid, {"flux": np.zeros(self.grid.shape)})
         box = shapely.box(options.west, options.south, options.east, options.north)
         land = shapely.union_all(frame.geometry.simplify(0.05).to_numpy())
         self.area = shapely.intersection(shapely.make_valid(land), box)
@@ -124,7 +125,7 @@ class World:
     @property
     def weights(self) -> sp.csr_array:
         """Totals of provinces and China over the flux block, Mt a-1, shape (totals, bins * cells)."""
-        area = sp.csr_array(self.zones.matrix)[: len(self.zones.regions)]
+        area = self.shares.area("flux")[: len(self.shares.regions)]
         rows = sp.vstack([area, sp.csr_array(area.sum(axis=0)[None, :])], format="csr")
         seconds = np.diff(self.edges).astype("timedelta64[us]").astype(np.float64)
         share = sp.csr_array((seconds / seconds.sum())[None, :])
@@ -138,7 +139,7 @@ class World:
     def prior_error(self) -> KroneckerCovariance:
         """Return the prior error of the fluxes, in umol or nmol m-2 s-1, with the wanted national spread."""
         o = self.options
-        inside = np.asarray(self.zones.fraction.sum(axis=0)).ravel()
+        inside = np.asarray(self.shares.regional("flux").sum(axis=0)).ravel()
         lat, lon = np.meshgrid(self.grid.lat, self.grid.lon, indexing="ij")
         middle = self.edges[:-1] + np.diff(self.edges) // 2
         error = KroneckerCovariance(
@@ -195,7 +196,7 @@ class World:
         return Study(
             problem,
             problem.state.embed("flux", self.weights),
-            (*self.zones.regions, NATIONAL),
+            (*self.shares.regions, NATIONAL),
             self.names,
             positions,
             None,
@@ -300,20 +301,21 @@ def study_of_case(options: Any, folder: Path, out: Path, sectors: Sequence[str],
         Takes lines for people.
     """
     from inversion.case.assemble import assemble
-    from inversion.case.inputs import load, read_zones
+    from inversion.case.inputs import load
+    from inversion.case.shares import read_shares
     from inversion.problem.time_bins import state_bins
     from inversion.problem.totals import total_weights
 
     if options.foreign is not None:
         raise ConfigError("a study needs footprints and a prior of its own, not [invert.foreign]")
     read = load(options, folder, out)
-    zones, names, _ = read_zones(options, read.jacobian.grid, folder, out)
+    shares, names, _ = read_shares(options, read.jacobian, read.prior, folder, out)
     made = assemble(
         options,
         read.jacobian,
         read.table,
         read.prior,
-        fraction=sp.csr_array(zones.fraction),
+        shares=shares,
         counts=read.counts,
     )
     problem = made.problem
@@ -327,25 +329,24 @@ def study_of_case(options: Any, folder: Path, out: Path, sectors: Sequence[str],
         made.sectors,
         made.prior_mean,
         bins=made.bins,
-        area=zones.matrix,
-        regions=zones.labels,
+        shares=shares,
         periods=state_bins(read.jacobian.time_edges, "all").edges,
         scale=made.flux_scale,
     )
-    per_sector = len(zones.labels)
+    per_sector = len(shares.labels)
     mass = made.species.molar_mass * SECONDS_PER_YEAR * 1e-9
     g = mass * sum(
         totals.weights[made.sectors.index(s) * per_sector : made.sectors.index(s) * per_sector + per_sector]
         for s in wanted
     )
-    regions = list(zones.labels)
+    regions = list(shares.labels)
     if options.regions is None:
-        china = sp.csr_array(g[:-1].sum(axis=0)[None, :])
+        china = sp.csr_array(g[: len(shares.regions)].sum(axis=0)[None, :])
         g, regions = sp.vstack([g, china], format="csr"), [*regions, NATIONAL]
         names[NATIONAL] = "China"
     positions = _positions(made.observations)
     report(f"{problem.n_obs} observations x {problem.n_state} unknowns; totals of {', '.join(wanted)}")
-    notes = (f"prior {read.prior.name}", *read.prior.notes)
+    notes = (f"prior {read.prior.name}", *read.prior.notes, *shares.described, *shares.notes)
     return Study(
         problem,
         sp.csr_array(g),

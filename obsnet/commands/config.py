@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from obsnet.case_file import CaseFile
 from obsnet.command import Group, Shown, command
-from obsnet.commands.run import CaseFile
 
 __all__ = ["app", "check", "schema"]
 
@@ -32,12 +32,11 @@ def schema() -> Shown:
     return Shown(content, [json.dumps(content, indent=1, ensure_ascii=False)])
 
 
-@command("obsnet.commands.run:CaseFile")
+@command("obsnet.case_file:CaseFile")
 def check(options: CaseFile) -> Shown:
     """Check a case file: every fault, one line each."""
-    from obsnet.config import read_toml
     from obsnet.pipeline import read_case
 
-    _, steps = read_case(read_toml(options.case, options.set), options.case)
+    _, steps = read_case(options.read(), options.case)
     order = [stage.name for stage, _ in steps]
     return Shown({"stages": order}, [f"{options.case}: good; stages in order: {', '.join(order)}"])

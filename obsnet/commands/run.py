@@ -3,39 +3,26 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import Annotated
 
-from pydantic import Field
+from obsnet.case_file import CaseFile
+from obsnet.command import Shown, command
 
-from obsnet.command import Flag, Shown, command
-from obsnet.config import Options
-
-__all__ = ["CaseFile", "run"]
+__all__ = ["run"]
 
 
-class CaseFile(Options):
-    """A case file, and what is said otherwise on the command line."""
-
-    case: Annotated[Path, Flag(positional=True)] = Field(
-        description="case file, TOML; see `obsnet config schema`"
-    )
-    set: Annotated[list[str], Flag(whole=True)] = Field(
-        [], description="override of the file, e.g. --set run.workers=4; may be repeated"
-    )
-
-
-@command("obsnet.commands.run:CaseFile")
+@command("obsnet.case_file:CaseFile")
 def run(options: CaseFile) -> Shown:
     """Run the stages of a case; started again after a kill, it goes on where it was."""
-    from obsnet.config import read_toml
-    from obsnet.pipeline import read_case, run_case
+    from obsnet.pipeline import contents_of, inputs_of, read_case, run_case
     from obsnet.provenance import record, write_record
 
-    data = read_toml(options.case, options.set)
+    data = options.read()
     place, steps = read_case(data, options.case)
-    results = run_case(place, steps, report=lambda line: print(line, file=sys.stderr, flush=True))
-    inputs = {p for stage, table in steps for p in stage.inputs(table, place)}
+    contents = contents_of(place)
+    results = run_case(
+        place, steps, report=lambda line: print(line, file=sys.stderr, flush=True), contents=contents
+    )
+    inputs = {k: v for stage, table in steps for k, v in inputs_of(place, stage, table, contents).items()}
     content = record(
         command=f"obsnet run {options.case}",
         config=data,

@@ -2,185 +2,57 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from obsnet.constants import SECONDS_PER_YEAR, species
-from obsnet.crosscheck.verdict import Rule, judge
+from obsnet.crosscheck.fit import judge_fit
+from obsnet.crosscheck.inventory_rows import Chosen, RowChoice, choose_rows
+from obsnet.crosscheck.periods import TimeChoice, match_periods
+from obsnet.crosscheck.quantity import Quantities, make_quantities
+from obsnet.crosscheck.rule import ADJUSTMENT
+from obsnet.crosscheck.totals import RegionTotals, read_totals
+from obsnet.crosscheck.verdict import Rule, Verdicts, judge
+from obsnet.crosscheck.words import NOTHING, Words, joined, say
 from obsnet.errors import ConfigError, FormatError, RegionError, nearest
 from obsnet.typing import Floats
 
-__all__ = ["RegionTotals", "compare", "read_totals"]
+__all__ = ["Choices", "RegionTotals", "compare", "read_table", "read_totals"]
+
+_RULE = ("alpha", "power", "detectable", "margin_share", "adjustment")
+_TEXTS = ("name_en", "name_zh", "reason", "reason_zh", "remark", "remark_zh", "category", "terminology")
+_SOURCES = ("inventory_source", "prior_name", "region_source")
 
 
 @dataclass(frozen=True)
-class RegionTotals:
-    """What an inversion says of one sector's region totals in one period, mass a year.
+class Choices:
+    """What the user says where files leave something open.
 
     Parameters
     ----------
-    gas : str
-        Formula; totals are Mt of it a year.
-    sector : str
-        Which.
-    regions : tuple of str
-        Keys; the last may be ``outside``.
-    names : dict of str to str
-        Names of regions for people.
-    start, stop : numpy.datetime64
-        Period.
-    prior, posterior, prior_sd, posterior_sd : ndarray, shape (regions,)
-        Mt a year.
-    averaging_kernel : ndarray, shape (regions, regions)
-        Response of posterior to true totals.
-    noise_covariance, prior_covariance : ndarray, shape (regions, regions)
-        (Mt a year) squared; see `verdict.judge`.
-    prior_name : str
-        What the prior is called.
+    rows : RowChoice
+        Which rows of the inventory.
+    time : TimeChoice
+        How an inventory is held against another time.
+    groups : mapping of str to sequence of str
+        Regions to test as a sum, besides each by itself.
+    prescribed : mapping of str to float
+        Relative sd, by a common factor, of sectors that the inversion took as exact.
+    shared : float
+        Correlation between the errors of inventory and prior, see `verdict.judge`.
+    chi_square : (float, float), optional
+        Bounds within which the run's fit is accepted, in the place of `fit.chi_square_bounds`.
     """
 
-    gas: str
-    sector: str
-    regions: tuple[str, ...]
-    names: dict[str, str]
-    start: np.datetime64
-    stop: np.datetime64
-    prior: Floats
-    posterior: Floats
-    prior_sd: Floats
-    posterior_sd: Floats
-    averaging_kernel: Floats
-    noise_covariance: Floats
-    prior_covariance: Floats
-    prior_name: str
-
-
-def read_totals(path: str | Path, sector: str | None = None, period: int | None = None) -> RegionTotals:
-    """Read one sector's totals from a posterior file.
-
-    Parameters
-    ----------
-    path : path
-        ``posterior.nc``.
-    sector : str, optional
-        May be left out if the file has one.
-    period : int, optional
-        Index of the period; may be left out if the file has one.
-
-    Raises
-    ------
-    FormatError
-        The file is no posterior.
-    ConfigError
-        The sector or period does not exist, or has to be chosen.
-    """
-    from obsnet.cf import read_netcdf
-
-    data = read_netcdf(path)
-    contract = str(data.attrs.get("obsnet_contract", ""))
-    if not contract.startswith("posterior"):
-        raise FormatError(f"{path}: not a posterior file; make one with `obsnet invert`")
-    if contract != "posterior 1":
-        raise FormatError(f"{path}: contract {contract!r}, this program reads 'posterior 1'")
-    sectors = [str(s) for s in data["sector"].values]
-    sector = _choose("sector", sector, sectors, path)
-    number = int(
-        _choose(
-            "period",
-            None if period is None else str(period),
-            [str(i) for i in range(data.sizes["period"])],
-            path,
-        )
-    )
-    gas = species(str(data["flux"].attrs["substance"]))
-    # mol s-1 -> Mt a year
-    mass = gas.molar_mass * SECONDS_PER_YEAR * 1e-9
-    mine = (data["total_sector"].values.astype(str) == sector) & (data["total_period"].values == number)
-    place = np.flatnonzero(mine)
-    square = np.ix_(place, place)
-
-    def total(name: str) -> Floats:
-        return mass * np.asarray(data[name].sel(sector=sector).isel(period=number).values, dtype=np.float64)
-
-    regions = tuple(str(r) for r in data["region"].values)
-    start, stop = data["period_bnds"].values[number].astype("datetime64[us]")
-    return RegionTotals(
-        gas=gas.name,
-        sector=sector,
-        regions=regions,
-        names=dict(zip(regions, data["region_label"].values.astype(str), strict=True)),
-        start=start,
-        stop=stop,
-        prior=total("region_total_prior"),
-        posterior=total("region_total"),
-        prior_sd=total("region_total_prior_uncertainty"),
-        posterior_sd=total("region_total_uncertainty"),
-        averaging_kernel=data["total_averaging_kernel"].values[square],
-        noise_covariance=mass**2 * data["total_test_covariance"].values[square],
-        prior_covariance=mass**2 * data["total_prior_covariance"].values[square],
-        prior_name=str(data.attrs.get("prior_name", "")),
-    )
-
-
-def _choose(what: str, wanted: str | None, there: list[str], path: str | Path) -> str:
-    if wanted is None:
-        if len(there) == 1:
-            return there[0]
-        raise ConfigError(f"{path}: choose a {what}: {', '.join(there)}")
-    if wanted not in there:
-        raise ConfigError(f"{path}: no {what} {wanted!r}{nearest(wanted, there)}")
-    return wanted
-
-
-def _inventory_totals(
-    inventory: Any, totals: RegionTotals, year: str | None, uncertainty: float | None
-) -> tuple[Floats, Floats]:
-    """Return inventory and its sd in the order of the inversion's regions, Mt of the gas a year."""
-    from obsnet.inventory.table import mole_rate
-
-    rows = inventory[
-        inventory["gas"].str.upper().isin({totals.gas, "C"} if totals.gas == "CO2" else {totals.gas})
-    ]
-    if rows.empty:
-        raise ConfigError(
-            f"the inventory has no row for {totals.gas}; it has {', '.join(sorted(set(inventory['gas'])))}"
-        )
-    years = sorted(set(rows["period"]))
-    if year is None and len(years) > 1:
-        raise ConfigError(f"the inventory has several periods, choose a year: {', '.join(years)}")
-    if year is not None and year not in years:
-        raise ConfigError(f"the inventory has no period {year!r}; it has {', '.join(years)}")
-    rows = rows[rows["period"] == (year or years[0])]
-    categories = sorted(set(rows["category"]))
-    if "total" in categories:
-        rows = rows[rows["category"] == "total"]
-    elif len(categories) > 1:
-        raise ConfigError(
-            f"the inventory has categories {', '.join(categories[:5])} and no row 'total': "
-            "add up what is comparable"
-        )
-    strange = sorted(set(rows["region"]) - set(totals.regions))
-    if strange:
-        raise RegionError(
-            f"inventory region {strange[0]!r} is not in the inversion{nearest(strange[0], totals.regions)}"
-        )
-    mass = species(totals.gas).molar_mass * SECONDS_PER_YEAR * 1e-9
-    value, sd = np.full((2, len(totals.regions)), np.nan)
-    for row in rows.to_dict("records"):
-        at = totals.regions.index(row["region"])
-        value[at] = mass * mole_rate(row["value"], row["unit"], row["gas"])
-        relative = row["uncertainty"] if math.isfinite(row["uncertainty"]) else uncertainty
-        if relative is None:
-            raise ConfigError(
-                f"the inventory states no uncertainty for {row['region']}, without which nothing can be tested: "
-                "fill the column `uncertainty` (relative standard deviation) or give --uncertainty for all"
-            )
-        sd[at] = relative * abs(value[at])
-    return value, sd
+    rows: RowChoice = field(default_factory=RowChoice)
+    time: TimeChoice = field(default_factory=TimeChoice)
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    prescribed: Mapping[str, float] = field(default_factory=dict)
+    shared: float = 0.0
+    chi_square: tuple[float, float] | None = None
 
 
 def compare(
@@ -190,6 +62,7 @@ def compare(
     rule: Rule | None = None,
     year: str | None = None,
     uncertainty: float | None = None,
+    choices: Choices | None = None,
 ) -> Any:
     """Judge every region's inventory.
 
@@ -205,68 +78,209 @@ def compare(
         Period of the inventory; needed if it has several.
     uncertainty : float, optional
         Relative sd for regions that state none.
+    choices : Choices, optional
+        Everything else that has to be said for some files.
 
     Returns
     -------
     pandas.DataFrame
-        One row a region of the inversion (without ``outside``); columns ``region, name_en, name_zh, gas,
-        sector, unit, inventory, inventory_sd, prior, prior_sd, posterior, posterior_sd, difference,
-        difference_sd, response, minimum_detectable, p_value, p_adjusted, verdict, reason``; totals in Mt
-        of the gas a year.
+        One row a region of the inversion (without ``outside``), then one a group. What was found: ``region,
+        name_en, name_zh, gas, sector, unit, inventory, inventory_sd, prior, prior_sd, posterior, posterior_sd,
+        difference, difference_sd, response, minimum_detectable, p_value, p_adjusted, margin, p_equivalence,
+        equivalence_power, verdict, reason, reason_zh, remark, remark_zh``; totals in Mt of the gas a year. What
+        was compared: ``period, inventory_period, category, terminology, inventory_source, prior_name,
+        region_source``. By which rule: ``alpha, power, detectable, margin_share, adjustment, level, shared,
+        chi_square, chi_square_low, chi_square_high``.
 
     Raises
     ------
-    ConfigError, RegionError
-        The inventory has other gases, periods, categories or regions than the inversion, or no uncertainty.
-
-    Notes
-    -----
-    An annual total is compared as a mean rate with the mean rate of the inversion's period.
+    ObsnetError
+        The inventory has other gases, times, categories or regions than the inversion, no uncertainty, or rows that
+        can be read in two ways; each names the option that settles it.
     """
-    import pandas as pd
-
-    from obsnet.regions import region_name
-
-    value, sd = _inventory_totals(inventory, totals, year, uncertainty)
+    choices, rule = choices or Choices(), rule or Rule()
+    rows = choices.rows
+    rows = replace(rows, period=year or rows.period, uncertainty=uncertainty or rows.uncertainty)
+    chosen = choose_rows(inventory, totals.gas, totals.sector, totals.regions, rows)
+    compared = match_periods(totals.periods, chosen.period, totals.asked, choices.time)
+    tested = make_quantities(totals, chosen, compared, choices.groups, choices.time.profile_uncertainty)
+    fit = judge_fit(totals.fit, choices.chi_square)
+    noise, unstated, notes = _prescribed(totals, choices.prescribed)
+    bar = fit.barred if fit.barred.en else unstated
     found = judge(
         prior=totals.prior,
         posterior=totals.posterior,
         averaging_kernel=totals.averaging_kernel,
-        noise_covariance=totals.noise_covariance,
+        noise_covariance=noise,
         prior_covariance=totals.prior_covariance,
-        inventory=value,
-        inventory_sd=sd,
+        inventory=tested.inventory,
+        inventory_sd=tested.inventory_sd,
         rule=rule,
+        weights=tested.weights,
+        pattern=tested.pattern,
+        shared=choices.shared,
+        barred=[
+            b if b.en or not np.isfinite(i) else bar
+            for b, i in zip(tested.barred, tested.inventory, strict=True)
+        ],
+    )
+    common = [*fit.remarks, *notes]
+    if choices.shared:
+        common.append(say("shared", rho=choices.shared))
+    if totals.not_told_apart:
+        common.append(say("not told apart", sector=totals.sector))
+    table = _found(totals, tested, found, common)
+    return table.assign(
+        period=compared.time,
+        inventory_period=str(chosen.period),
+        **_described(chosen, totals),
+        alpha=rule.alpha,
+        power=rule.power,
+        detectable=rule.detectable,
+        margin_share=rule.agreement,
+        adjustment=ADJUSTMENT,
+        level=found.level,
+        shared=choices.shared,
+        chi_square=np.nan if totals.fit.chi_square is None else totals.fit.chi_square,
+        chi_square_low=fit.low,
+        chi_square_high=fit.high,
     )
 
-    def chinese(region: str) -> str:
-        try:
-            return region_name(region, "zh")
-        except RegionError:  # the user's own regions
-            return totals.names[region]
 
-    table = pd.DataFrame(
+def read_table(path: Path) -> Any:
+    """Read a table that `compare` made and that was written as CSV.
+
+    Parameters
+    ----------
+    path : Path
+        ``provinces.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        See `compare`; empty texts are ``""``.
+
+    Raises
+    ------
+    FormatError
+        It is no such table, an old one that does not say its rule, or rows of several rules.
+    """
+    import pandas as pd
+
+    words = ("region", "period", "inventory_period", *_TEXTS, *_SOURCES)
+    table = pd.read_csv(path, dtype=dict.fromkeys(words, str))
+    needed = (
+        "region",
+        "verdict",
+        "sector",
+        "inventory",
+        "minimum_detectable",
+        "period",
+        *_RULE,
+        *_TEXTS,
+        *_SOURCES,
+    )
+    missing = [c for c in needed if c not in table.columns]
+    if missing:
+        raise FormatError(
+            f"{path}: not a table of this version's `obsnet crosscheck`, make it again: no column {', '.join(missing)}"
+        )
+    if table.empty:
+        raise FormatError(f"{path}: the table has no rows")
+    several = [c for c in _RULE if table[c].nunique() > 1]
+    if several:
+        raise FormatError(f"{path}: rows of several rules ({', '.join(several)}); a table has one")
+    return table.fillna(dict.fromkeys((*_TEXTS, *_SOURCES), ""))
+
+
+def _found(totals: RegionTotals, tested: Quantities, found: Verdicts, common: list[Words]) -> Any:
+    """Return the columns of what was found."""
+    import pandas as pd
+
+    w = tested.weights
+    remarks = [
+        joined([remark, *own, *common]) for remark, own in zip(found.remarks, tested.remarks, strict=True)
+    ]
+    return pd.DataFrame(
         {
-            "region": totals.regions,
-            "name_en": [totals.names[r] for r in totals.regions],
-            "name_zh": [chinese(r) for r in totals.regions],
+            "region": tested.names,
+            "name_en": [totals.names.get(r, r) for r in tested.names],
+            "name_zh": [_chinese(r, totals) for r in tested.names],
             "gas": totals.gas,
             "sector": totals.sector,
             "unit": "Mt",
-            "inventory": value,
-            "inventory_sd": sd,
-            "prior": totals.prior,
-            "prior_sd": totals.prior_sd,
-            "posterior": totals.posterior,
-            "posterior_sd": totals.posterior_sd,
+            "inventory": tested.inventory,
+            "inventory_sd": tested.inventory_sd,
+            "prior": w @ totals.prior,
+            "prior_sd": _sd(w, totals.prior_covariance),
+            "posterior": w @ totals.posterior,
+            "posterior_sd": _sd(w, totals.posterior_covariance),
             "difference": found.difference,
             "difference_sd": found.sd,
             "response": found.response,
             "minimum_detectable": found.minimum_detectable,
             "p_value": found.p_value,
             "p_adjusted": found.p_adjusted,
+            "margin": found.margin,
+            "p_equivalence": found.p_equivalence,
+            "equivalence_power": found.equivalence_power,
             "verdict": [str(v) for v in found.verdict],
-            "reason": found.reason,
+            "reason": [r.en for r in found.reasons],
+            "reason_zh": [r.zh for r in found.reasons],
+            "remark": [r.en for r in remarks],
+            "remark_zh": [r.zh for r in remarks],
         }
     )
-    return table[table["region"] != "outside"].reset_index(drop=True)
+
+
+def _described(chosen: Chosen, totals: RegionTotals) -> dict[str, str]:
+    return {
+        "category": chosen.category,
+        "terminology": chosen.terminology,
+        "inventory_source": chosen.source,
+        "prior_name": totals.prior_name,
+        "region_source": totals.region_source,
+    }
+
+
+def _sd(weights: Floats, covariance: Floats) -> Floats:
+    """Return the standard deviation of sums; what has no weight may be unknown."""
+    variance = np.empty(len(weights))
+    for k, row in enumerate(weights):
+        at = np.flatnonzero(row)
+        variance[k] = row[at] @ covariance[np.ix_(at, at)] @ row[at]
+    return np.sqrt(np.maximum(variance, 0.0))
+
+
+def _chinese(region: str, totals: RegionTotals) -> str:
+    from obsnet.regions import region_name
+
+    try:
+        return region_name(region, "zh")
+    except RegionError:  # the user's own regions and groups
+        return totals.names.get(region, region)
+
+
+def _prescribed(totals: RegionTotals, stated: Mapping[str, float]) -> tuple[Floats, Words, list[Words]]:
+    """Return the noise with what prescribed sectors add, why nothing can be tested if so, and remarks.
+
+    A prescribed sector is taken to be wrong by one factor everywhere.
+    """
+    noise = totals.noise_covariance
+    notes: list[Words] = []
+    for sector in stated:
+        if sector not in totals.prescribed:
+            raise ConfigError(
+                f"--prescribed {sector}: the inversion does not prescribe it{nearest(sector, totals.prescribed)}"
+            )
+    for sector, answer in totals.prescribed.items():
+        if sector not in stated:
+            return noise, say("prescribed", sector=sector), notes
+        if stated[sector] == 0.0:
+            notes.append(say("prescribed exact", sector=sector))
+        elif answer is None:
+            return noise, say("prescribed unknown", sector=sector), notes
+        else:
+            noise = noise + stated[sector] ** 2 * np.outer(answer, answer)
+            notes.append(say("prescribed stated", sector=sector, share=f"{stated[sector]:.0%}"))
+    return noise, NOTHING, notes

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from obsnet.demo.network import Site
+from obsnet.demo.network import DemoSite
 from obsnet.store import atomic_path, write_text
 from obsnet.times import decimal_year, to_epoch
 from obsnet.typing import Floats
@@ -155,7 +155,12 @@ _COLUMNS = (
 
 
 def write_noaa_event(
-    path: Path, site: Site, time: NDArray[np.datetime64], value: Floats, uncertainty: Floats, flag: list[str]
+    path: Path,
+    site: DemoSite,
+    time: NDArray[np.datetime64],
+    value: Floats,
+    uncertainty: Floats,
+    flag: list[str],
 ) -> None:
     """Write one station's samples in the layout of NOAA event text (2021 onwards).
 
@@ -163,7 +168,7 @@ def write_noaa_event(
     ----------
     path : Path
         ``co2_<site>_surface-flask_1_ccgg_event.txt``.
-    site : Site
+    site : DemoSite
         Where.
     time : ndarray of datetime64
         UTC.

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from obsnet.typing import Floats
 
-__all__ = ["EXISTING", "Network", "Site", "existing", "idealised", "satellite_days"]
+__all__ = ["EXISTING", "DemoSite", "Network", "existing", "idealised", "satellite_days"]
 
 NetworkName = Literal["idealised", "existing"]
 
 
 @dataclass(frozen=True)
-class Site:
+class DemoSite:
     """A station.
 
     Parameters
@@ -44,7 +44,7 @@ class Network:
     ----------
     name : str
         ``"idealised"`` or ``"existing"``.
-    sites : tuple of Site
+    sites : tuple of DemoSite
         Each gives one afternoon value a day.
     soundings_per_day : int
         Good soundings of the satellite a day, anywhere inside `bounds`.
@@ -55,7 +55,7 @@ class Network:
     """
 
     name: str
-    sites: tuple[Site, ...]
+    sites: tuple[DemoSite, ...]
     soundings_per_day: int
     bounds: tuple[float, float, float, float]
     note: str
@@ -63,12 +63,12 @@ class Network:
 
 # Background stations whose records are public, with the coordinates their keepers publish.
 EXISTING = (
-    Site("WLG", 36.2879, 100.8964, 3810.0, 5.0),
-    Site("SDZ", 40.65, 117.117, 293.9, 10.0),
-    Site("LAN", 30.30, 119.73, 138.0, 10.0),
-    Site("LFS", 44.73, 127.60, 310.0, 10.0),
-    Site("JSA", 29.63, 114.20, 750.0, 10.0),
-    Site("LLN", 23.47, 120.87, 2862.0, 10.0),
+    DemoSite("WLG", 36.2879, 100.8964, 3810.0, 5.0),
+    DemoSite("SDZ", 40.65, 117.117, 293.9, 10.0),
+    DemoSite("LAN", 30.30, 119.73, 138.0, 10.0),
+    DemoSite("LFS", 44.73, 127.60, 310.0, 10.0),
+    DemoSite("JSA", 29.63, 114.20, 750.0, 10.0),
+    DemoSite("LLN", 23.47, 120.87, 2862.0, 10.0),
 )
 # Stations a province in the idealised network; provinces not named have none.
 _STATIONS = {
@@ -96,11 +96,11 @@ def idealised(provinces: Any, rng: np.random.Generator) -> Network:
     rng : numpy.random.Generator
         Candidates.
     """
-    sites: list[Site] = []
+    sites: list[DemoSite] = []
     for adcode, count in _STATIONS.items():
         for point in _spread(provinces.geometry[adcode], count, rng):
             code = f"{chr(65 + len(sites) // 26)}{chr(65 + len(sites) % 26)}{adcode[0]}"
-            sites.append(Site(code, round(float(point[1]), 4), round(float(point[0]), 4), 100.0, 50.0))
+            sites.append(DemoSite(code, round(float(point[1]), 4), round(float(point[0]), 4), 100.0, 50.0))
     note = (
         f"an idealised network that does not exist: {len(sites)} stations in {len(_STATIONS)} provinces and "
         "80 good soundings a day east of 101 E"

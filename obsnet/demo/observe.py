@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from obsnet.demo.world import SIDES, World
+from obsnet.demo.world import DemoWorld
 from obsnet.errors import SchemaError
+from obsnet.schema import SIDES
 from obsnet.typing import Floats
 
 __all__ = ["Simulated", "simulate"]
@@ -35,14 +36,14 @@ class Simulated:
     scatter: dict[str, float]
 
 
-def simulate(footprints: Path, world: World) -> Simulated:
+def simulate(footprints: Path, world: DemoWorld) -> Simulated:
     """Apply sensitivities and boundary shares to the true fluxes and the true inflow.
 
     Parameters
     ----------
     footprints : Path
         A folder of the sensitivity contract.
-    world : World
+    world : DemoWorld
         Truth on the same grid and time bins.
 
     Raises

@@ -10,44 +10,26 @@ from typing import Any
 
 from obsnet import __version__
 from obsnet.config import read_toml
+from obsnet.crosscheck.table import read_table
 from obsnet.demo.observe import simulate
+from obsnet.demo.options import DemoOptions
 from obsnet.demo.twin import make_twin
-from obsnet.errors import ConfigError, nearest
-from obsnet.pipeline import read_case, run_case
+from obsnet.errors import ConfigError
+from obsnet.pipeline import contents_of, inputs_of, read_case, run_case
 from obsnet.provenance import record, write_record
 from obsnet.store import ObservationStore, write_text
 
 __all__ = ["run_demo"]
 
-_NETWORKS = ("idealised", "existing")
 
-
-def run_demo(
-    out: Path,
-    *,
-    network: str,
-    planted: str,
-    days: int,
-    seed: int,
-    workers: int | None,
-    say: Callable[[str], None],
-) -> tuple[dict[str, Any], Any]:
+def run_demo(options: DemoOptions, *, say: Callable[[str], None]) -> tuple[dict[str, Any], Any]:
     """Make the world, observe it, and run the case on the files; what is done already is not done again.
 
     Parameters
     ----------
-    out : Path
-        Folder for inputs and outputs.
-    network : {"idealised", "existing"}
-        Who observes.
-    planted : str
-        Adcode of the province whose bottom-up total is wrong.
-    days : int
-        Observed days.
-    seed : int
-        Of the world; the particles of the truth and of the inversion are seeded apart from it and each other.
-    workers : int, optional
-        Processes.
+    options : DemoOptions
+        Folder, network, planted province, days, seed of the world (the particles of the truth and of the inversion are
+        seeded apart from it and each other), workers.
     say : callable
         Takes one line of progress.
 
@@ -56,24 +38,24 @@ def run_demo(
     dict, pandas.DataFrame
         Run record, table of verdicts.
     """
-    import pandas as pd
-
-    if network not in _NETWORKS:
-        raise ConfigError(f"--network {network!r}{nearest(network, _NETWORKS)}")
+    out, seed = options.out, options.seed
+    what = options.model_dump(mode="json", include={"network", "planted", "days", "seed"})
     start = time.monotonic()
-    _claim(out, {"network": network, "planted": planted, "days": days, "seed": seed, "version": __version__})
+    _claim(out, {**what, "version": __version__})
     say("writing the invented world …")
-    twin = make_twin(out, network=network, days=days, seed=seed, planted=planted)
+    twin = make_twin(out, **what)
     say("observing the truth …")
     truth = out / "truth"
     truth_seed, model_seed = 2 * seed + 1000, 2 * seed + 1001
 
     def run(folder: Path, run_seed: int, **more: bool) -> tuple[dict[str, Any], Any, Any]:
-        path = twin.write_case(folder, run_seed, workers=workers, **more)
+        path = twin.write_case(folder, run_seed, workers=options.workers, **more)
         data = read_toml(path)
         case, steps = read_case(data, path)
-        results = run_case(case, steps, report=lambda line: say(f"  {line}"))
-        return results, data, sorted({p for stage, options in steps for p in stage.inputs(options, case)})
+        contents = contents_of(case)
+        results = run_case(case, steps, report=lambda line: say(f"  {line}"), contents=contents)
+        inputs = [inputs_of(case, stage, options, contents) for stage, options in steps]
+        return results, data, {k: v for found in inputs for k, v in found.items()}
 
     twin.write_observations(truth / "input")
     run(truth, truth_seed, only_footprints=True)
@@ -81,17 +63,15 @@ def run_demo(
     twin.write_observations(out / "input", seen, ObservationStore(truth / "store"))
     say("running the case on the files …")
     results, data, inputs = run(out, model_seed)
-    table = pd.read_csv(out / "provinces.csv", dtype={"region": str})
-    table["reason"] = table["reason"].fillna("")
+    table = read_table(out / "provinces.csv")
     content = record(
-        command=f"obsnet demo --out {out} --network {network} --planted {planted} --days {days}"
-        f" --seed {seed}",
+        command=f"obsnet demo --out {out} " + " ".join(f"--{k} {v}" for k, v in what.items()),
         config=data,
         inputs=inputs,
         seeds={"world": seed, "truth_particles": truth_seed, "model_particles": model_seed},
         stages=results,
         network=twin.network.note,
-        planted=planted,
+        planted=options.planted,
         verdicts=dict(zip(table["region"], table["verdict"], strict=True)),
         seconds=round(time.monotonic() - start, 1),
     )

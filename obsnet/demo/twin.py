@@ -14,12 +14,13 @@ from obsnet.demo.files import column_operator, write_lite, write_noaa_event
 from obsnet.demo.network import Network, existing, idealised, satellite_days
 from obsnet.demo.observe import Simulated
 from obsnet.demo.weather import SURFACE_PRESSURE, make_weather, write_weather
-from obsnet.demo.world import BACKGROUND_PPM, SETTINGS, Settings, World, make_world
+from obsnet.demo.world import BACKGROUND_PPM, SETTINGS, DemoWorld, TwinSettings, make_world
 from obsnet.errors import ConfigError
 from obsnet.grid import Grid
 from obsnet.regions import provinces
+from obsnet.splitting import flux_shares
 from obsnet.store import ObservationStore, write_text
-from obsnet.typing import Floats
+from obsnet.typing import Bools, Floats
 from obsnet.zonal import zonal_weights
 
 __all__ = ["Twin", "make_twin"]
@@ -42,7 +43,7 @@ class Twin:
     ----------
     network : Network
         Who observes.
-    world : World
+    world : DemoWorld
         The truth.
     days : int
         Observed days; fluxes begin three days before.
@@ -50,16 +51,16 @@ class Twin:
         Of every draw.
     soundings : list of dict
         Positions and times by day.
-    settings : Settings
+    settings : TwinSettings
         Assumptions of truth and inversion.
     """
 
     network: Network
-    world: World
+    world: DemoWorld
     days: int
     seed: int
     soundings: list[dict[str, Any]]
-    settings: Settings
+    settings: TwinSettings
 
     @property
     def stop(self) -> np.datetime64:
@@ -127,7 +128,7 @@ class Twin:
         transport: float,
         instrument: float,
         rng: np.random.Generator,
-        good: NDArray[np.bool_] | None = None,
+        good: Bools | None = None,
     ) -> Floats:
         """Return truth plus errors whose variances are the ones the inversion is told of.
 
@@ -211,7 +212,7 @@ def _identities(store: ObservationStore) -> tuple[dict[Any, str], dict[str, str]
 
 
 def make_twin(
-    folder: Path, *, network: str, days: int, seed: int, planted: str, settings: Settings = SETTINGS
+    folder: Path, *, network: str, days: int, seed: int, planted: str, settings: TwinSettings = SETTINGS
 ) -> Twin:
     """Draw the world and write everything that does not depend on what is observed.
 
@@ -227,17 +228,20 @@ def make_twin(
         Of every draw.
     planted : str
         Adcode of the province whose bottom-up total is 25 % too low.
-    settings : Settings
+    settings : TwinSettings
         Sizes of all errors.
     """
     rng = np.random.default_rng([seed, 2])
     frame = provinces()
     zones = zonal_weights(frame, GRID)
+    # The prior's own grid is that of the inversion, so that its flux says no more than that it is on land.
+    shares = flux_shares(frame, GRID, {"fossil": np.ones(GRID.shape)})
     bins = int(np.ceil((days + BIN_DAYS) / BIN_DAYS))
     world = make_world(
         GRID,
         list(frame.index),
-        zones.matrix[: len(frame)],
+        shares.area("fossil")[: len(frame)],
+        zones.fraction,
         bins,
         BIN_DAYS,
         seed=seed,
@@ -261,12 +265,12 @@ def make_twin(
     return twin
 
 
-def _edges(world: World) -> NDArray[np.datetime64]:
+def _edges(world: DemoWorld) -> NDArray[np.datetime64]:
     step = np.timedelta64(round(BIN_DAYS * 86400), "s")
     return (START - 3).astype("datetime64[us]") + step * np.arange(world.inflow.shape[1] + 1)
 
 
-def _write_prior(world: World, path: Path) -> None:
+def _write_prior(world: DemoWorld, path: Path) -> None:
     bins = world.inflow.shape[1]
     fossil = np.tile(world.prior_fossil, (bins, 1))
     flux = np.stack([fossil, world.prior_biosphere], axis=1).reshape(bins, 2, *world.grid.shape)
@@ -284,7 +288,7 @@ def _write_prior(world: World, path: Path) -> None:
     write_netcdf(made, path)
 
 
-def _write_inventory(world: World, settings: Settings, path: Path) -> None:
+def _write_inventory(world: DemoWorld, settings: TwinSettings, path: Path) -> None:
     from obsnet.inventory.table import mole_rate
 
     per_megatonne = mole_rate(1.0, "Mt", "CO2")

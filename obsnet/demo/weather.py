@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from obsnet.sphere import EARTH_RADIUS
 from obsnet.store import atomic_path
 from obsnet.times import solar_hour, to_epoch
 from obsnet.typing import Floats
 
 __all__ = ["make_weather", "write_weather"]
 
-EARTH_RADIUS = 6371007.2  # m, sphere of the Earth's area
 LEVELS = np.array(
     [1000.0, 950.0, 900.0, 850.0, 800.0, 700.0, 600.0, 500.0, 400.0, 300.0, 200.0, 100.0]
 )  # hPa

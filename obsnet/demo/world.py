@@ -11,16 +11,17 @@ from obsnet.errors import ConfigError, nearest
 from obsnet.grid import Grid
 from obsnet.inventory.gridded import spread_totals
 from obsnet.inventory.table import builtin, mole_rate
+from obsnet.schema import SIDES
+from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.typing import Floats
 
-__all__ = ["BACKGROUND_PPM", "SETTINGS", "Settings", "World", "make_world"]
+__all__ = ["BACKGROUND_PPM", "SETTINGS", "DemoWorld", "TwinSettings", "make_world"]
 
 BACKGROUND_PPM = 412.0
-SIDES = ("north", "east", "south", "west", "top", "inside")
 
 
 @dataclass(frozen=True)
-class Settings:
+class TwinSettings:
     """What the twin experiment assumes; the same numbers go into the case file.
 
     Parameters
@@ -58,11 +59,11 @@ class Settings:
     column_transport_sd: float = 0.3
 
 
-SETTINGS = Settings()
+SETTINGS = TwinSettings()
 
 
 @dataclass(frozen=True)
-class World:
+class DemoWorld:
     """Truth and inventory on one grid.
 
     Parameters
@@ -72,7 +73,7 @@ class World:
     regions : list of str
         Adcodes, the order of `weights`.
     weights : scipy.sparse array, shape (regions, cells)
-        m2 of each cell in each region.
+        What turns a fossil flux into totals of the regions, m2.
     prior_fossil, prior_biosphere : ndarray, shape (cells,), (bins, cells)
         mol m-2 s-1; what the inversion starts from: the reported inventory, spread.
     true_fossil, true_biosphere : ndarray
@@ -131,10 +132,8 @@ def _with_totals(density: Floats, totals: Floats, weights: Any, share: Floats) -
 
 def _correlated(grid: Grid, length_km: float, rng: np.random.Generator, draws: int) -> Floats:
     """Draw fields of unit variance with correlation exp(-chord / length), shape (draws, cells)."""
-    phi, lam = np.meshgrid(np.deg2rad(grid.lat), np.deg2rad(grid.lon), indexing="ij")
-    xyz = 6371.0 * np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], -1).reshape(
-        -1, 3
-    )
+    lat, lon = np.meshgrid(grid.lat, grid.lon, indexing="ij")
+    xyz = EARTH_RADIUS_KM * unit_vectors(lat.ravel(), lon.ravel())
     from scipy.spatial.distance import pdist, squareform
 
     correlation = np.exp(-squareform(pdist(xyz)) / length_km)
@@ -146,13 +145,14 @@ def make_world(
     grid: Grid,
     regions: list[str],
     weights: Any,
+    fraction: Any,
     bins: int,
     bin_days: float,
     *,
     seed: int,
     planted: str,
-    settings: Settings = SETTINGS,
-) -> World:
+    settings: TwinSettings = SETTINGS,
+) -> DemoWorld:
     """Draw a truth around the 2019 provincial totals, and an inventory with one wrong province.
 
     Parameters
@@ -162,7 +162,9 @@ def make_world(
     regions : list of str
         Adcodes.
     weights : scipy.sparse array, shape (regions, cells)
-        m2.
+        What turns a fossil flux into totals of the regions, m2, see `obsnet.shares.Shares.area`.
+    fraction : scipy.sparse array, shape (regions, cells)
+        Of each cell's area in each region.
     bins : int
         Flux time bins.
     bin_days : float
@@ -171,7 +173,7 @@ def make_world(
         Of every draw.
     planted : str
         Adcode.
-    settings : Settings
+    settings : TwinSettings
         Sizes of the errors; the inversion is told the same.
 
     Raises
@@ -190,12 +192,13 @@ def make_world(
         raise ConfigError(f"planted province {planted!r} has no inventory{nearest(planted, table.index)}")
     area = grid.cell_area.ravel()
     share = (weights @ sparse.diags_array(1.0 / area)).toarray()
-    land = np.clip(share.sum(0), 0, 1)
+    inside = fraction.toarray()
+    land = np.clip(inside.sum(0), 0, 1)
     reported = published.copy()
     where = regions.index(planted)
     reported[where] *= 1.0 - settings.planted_error
     # The pattern is one and the same; truth and inventory differ by province totals and by cells.
-    prior_fossil = spread_totals(reported, weights, np.ones(grid.size), _plants(reported, share, rng))
+    prior_fossil = spread_totals(reported, weights, np.ones(grid.size), _plants(reported, inside, rng))
     true_totals = published * (1.0 + settings.inventory_sd * rng.standard_normal(len(regions)))
     pattern = 1.0 + settings.cell_sigma * _correlated(grid, settings.cell_length_km, rng, 1)[0]
     true_fossil = _with_totals(prior_fossil * np.maximum(pattern, 0.0), true_totals, weights, share)
@@ -211,7 +214,7 @@ def make_world(
     draws = settings.inflow_sigma * rng.standard_normal((len(SIDES), periods))
     period = np.minimum((np.arange(bins) * bin_days / settings.inflow_days).astype(int), periods - 1)
     inflow = BACKGROUND_PPM + draws[:, period]
-    return World(
+    return DemoWorld(
         grid,
         regions,
         weights,

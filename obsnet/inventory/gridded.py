@@ -20,7 +20,8 @@ def spread_totals(totals: Floats, weights: Any, proxy: Floats, points: Floats | 
     totals : ndarray, shape (regions,)
         mol s-1; NaN where there is no inventory (the region gets nothing of its own).
     weights : scipy.sparse array, shape (regions, cells)
-        Area of each cell inside each region, m2: ``weights @ density = totals``.
+        What turns a density into totals, m2: ``weights @ density = totals``. Those of `obsnet.shares.Shares.area`:
+        whoever adds the field up with the same shares finds the totals again.
     proxy : ndarray, shape (cells,)
         Relative density inside a region, >= 0 (1 everywhere: even).
     points : ndarray, shape (cells,), optional

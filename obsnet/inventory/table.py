@@ -3,6 +3,8 @@
 Columns: ``region`` (GB/T 2260 adcode or the user's own key), ``period`` (year, or ISO start/end), ``gas``,
 ``category``, ``terminology``, ``value``, ``unit`` (mass a year of the gas itself, never of carbon unless
 ``gas`` says ``C``), ``uncertainty`` (relative standard deviation, empty if unknown), ``source``, ``edition``.
+How periods are written: `obsnet.inventory.period`. A mass without ``yr-1`` of a period that is no year could be
+meant either way; who compares it has to say.
 """
 
 from __future__ import annotations
@@ -14,10 +16,11 @@ from typing import Any
 
 from obsnet.constants import SECONDS_PER_YEAR, species
 from obsnet.errors import FormatError, RangeError, SchemaError, nearest
+from obsnet.inventory.period import read_period
 from obsnet.inventory.spelling import read_contract
 from obsnet.units import conversion_factor
 
-__all__ = ["COLUMNS", "builtin", "mole_rate", "read_inventory"]
+__all__ = ["COLUMNS", "builtin", "check_inventory", "mole_rate", "per_year", "read_inventory"]
 
 COLUMNS = (
     "region",
@@ -78,15 +81,9 @@ def read_inventory(path: str | Path, *, gas: str | None = None) -> Any:
     ------
     FormatError
         Not a CSV table, or columns missing.
-    SchemaError
-        Two rows for the same region, period, gas and category.
-    RangeError
-        A value that is not finite, or an uncertainty below 0.
-    UnitError
-        A unit that is no mass (a year).
+    SchemaError, RangeError, UnitError
+        See `check_inventory`.
     """
-    import pandas as pd
-
     if str(path) in _BUILTIN:
         return builtin(str(path))
     path = Path(path)
@@ -96,47 +93,95 @@ def read_inventory(path: str | Path, *, gas: str | None = None) -> Any:
         raise FormatError(f"{path}: no such inventory; built in: {', '.join(_BUILTIN)}") from None
     except (ValueError, UnicodeDecodeError) as error:
         raise FormatError(f"{path}: not a CSV table in UTF-8: {error}") from error
+    frame = check_inventory(frame, str(path))
+    if gas is not None:
+        frame = frame[frame["gas"] == gas.upper()].reset_index(drop=True)
+        if frame.empty:
+            raise FormatError(f"{path}: no row for {gas}")
+    return frame
+
+
+def check_inventory(frame: Any, where: str = "inventory") -> Any:
+    """Check a table of inventory rows and return it tidy.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Columns `COLUMNS`, of which some may be missing; row k stands in line k + 2 of its file.
+    where : str
+        Named in errors.
+
+    Returns
+    -------
+    pandas.DataFrame
+        All of `COLUMNS`; text is stripped, ``gas`` upper-case, ``value`` and ``uncertainty`` are float. A category
+        that means the whole is ``total``.
+
+    Raises
+    ------
+    FormatError
+        Columns missing, an empty gas or category, a period that is no time.
+    SchemaError
+        Two rows for the same region, period, gas, category and terminology.
+    RangeError
+        A value that is not finite, or an uncertainty that is no number or not between 0 and 3.
+    UnitError
+        A unit that is no mass (a year).
+    """
+    import pandas as pd
+
     missing = [c for c in COLUMNS if c not in frame.columns and c not in _OPTIONAL]
     if missing:
         raise FormatError(
-            f"{path}: inventory lacks column {', '.join(missing)}; found {', '.join(frame.columns)}"
+            f"{where}: inventory lacks column {', '.join(missing)}; found {', '.join(map(str, frame.columns))}"
         )
-    for column, default in _OPTIONAL.items():
-        if column not in frame.columns:
-            frame[column] = default
-    frame["region"] = frame["region"].str.strip()
+    frame = frame.assign(**{c: d for c, d in _OPTIONAL.items() if c not in frame.columns})
+    for column in set(COLUMNS) - {"value", "uncertainty"}:
+        frame[column] = frame[column].map(lambda v: "" if pd.isna(v) else str(v).strip())
+    frame["gas"] = frame["gas"].str.upper()
+    whole = frame["category"].str.casefold() == "total"
+    frame["category"] = frame["category"].where(~whole, "total")
+    shares = frame["uncertainty"]
     for column in ("value", "uncertainty"):
         frame[column] = pd.to_numeric(frame[column], errors="coerce").astype(float)
-    bad = frame.index[~frame["value"].map(math.isfinite)]
-    if len(bad):
-        raise RangeError(f"{path}: row {bad[0] + 2}: value is not a number")
-    if (frame["uncertainty"] < 0).any():
-        raise RangeError(f"{path}: row {frame.index[frame['uncertainty'] < 0][0] + 2}: uncertainty below 0")
-    if (frame["uncertainty"] > 3).any():
-        row = frame.index[frame["uncertainty"] > 3][0]
-        raise RangeError(
-            f"{path}: row {row + 2}: uncertainty {frame['uncertainty'][row]:g} is above 3; "
-            "it is a share (0.1), not percent"
-        )
-    if gas is not None:
-        frame = frame[frame["gas"].str.upper() == gas.upper()].reset_index(drop=True)
-        if frame.empty:
-            raise FormatError(f"{path}: no row for {gas}")
+    share = frame["uncertainty"]
+    lost = share.isna() & shares.map(lambda v: not pd.isna(v) and str(v).strip() != "")
+    for error, bad, text in (
+        *((FormatError, frame[c] == "", f"{c} is empty") for c in ("region", "gas", "category")),
+        (RangeError, ~frame["value"].map(math.isfinite), "value is not a number"),
+        (RangeError, lost, "uncertainty is not a number; it is a share such as 0.1, empty if unknown"),
+        (RangeError, share < 0, "uncertainty below 0"),
+        (RangeError, share > 3, "uncertainty is above 3; it is a share (0.1), not percent"),
+    ):
+        if bad.any():
+            row = int(bad.to_numpy().argmax())
+            raise error(f"{where}: row {row + 2}: {text}")
     for unit in frame["unit"].unique():
-        _mass_factor(str(unit))
-    doubled = frame[frame.duplicated(["region", "period", "gas", "category"], keep=False)]
+        _mass_factor(unit)
+    for period in frame["period"].unique():
+        read_period(period)
+    doubled = frame[frame.duplicated(["region", "period", "gas", "category", "terminology"], keep=False)]
     if len(doubled):
         first = doubled.iloc[0]
         raise SchemaError(
-            f"{path}: {len(doubled)} rows share region, period, gas and category "
+            f"{where}: {len(doubled)} rows share region, period, gas, category and terminology "
             f"(first: {first['region']} {first['period']})"
         )
     return frame[list(COLUMNS)]
 
 
+def _plain_unit(unit: str) -> str:
+    return unit.strip().replace("/yr", "").replace(" yr-1", "").replace("/a", "").replace(" a-1", "").strip()
+
+
+def per_year(unit: str) -> bool:
+    """Say whether a unit is a mass a year, as against a mass."""
+    return _plain_unit(unit) != unit.strip()
+
+
 def _mass_factor(unit: str) -> float:
     """Return kg of a mass unit, written with or without ``yr-1``: Mt is a million tonnes, not a megatesla."""
-    plain = unit.strip().replace("/yr", "").replace(" yr-1", "").replace("/a", "").replace(" a-1", "").strip()
+    plain = _plain_unit(unit)
     tonnes = {
         "t": 1e3,
         "kt": 1e6,

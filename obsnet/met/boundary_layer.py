@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 
 from obsnet.constants import CP_DRY_AIR, GRAVITY, R_DRY_AIR, VON_KARMAN
 from obsnet.typing import Floats, Singles
 
-__all__ = ["log_law_ustar", "richardson_height", "ustar_of_stress"]
+__all__ = ["log_law_ustar", "richardson_height", "surface_layer", "ustar_of_stress"]
 
 CRITICAL = 0.25
 LEAST_HEIGHT = 20.0  # m
@@ -68,3 +69,52 @@ def richardson_height(
         wstar = np.maximum(GRAVITY * flux * found / ground, 0.0) ** (1.0 / 3.0)
         excess = np.where(wstar > 0.05, np.minimum(8.5 * flux / np.maximum(wstar, 0.05), 3.0), 0.0)
     return np.maximum(found, LEAST_HEIGHT).astype(np.float32)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def surface_layer(
+    levels: Floats,
+    wind: Singles,
+    state: Singles,
+    blh: Singles,
+    ustar: Singles,
+    heat_flux: Singles,
+    out: Singles,
+) -> None:
+    """Fill boundary-layer scales of each column.
+
+    Parameters
+    ----------
+    levels, wind, state
+        As filled by `obsnet.met.vertical.to_terrain_following`.
+    blh, ustar, heat_flux : ndarray of float32, shape (ny, nx)
+        Boundary-layer height (m), friction velocity (m s-1), upward sensible heat flux (W m-2).
+    out : ndarray of float32, shape (ny, nx, 6)
+        Filled: h (m), dry-air mass below h (kg m-2), u* (m s-1), 1/L (m-1), w* (m s-1), dry-air density at the
+        ground (kg m-3).
+
+    Notes
+    -----
+    ``L = -u*^3 rho cp T / (kappa g H)`` and ``w* = (g H h / (rho cp T))^(1/3)`` for H > 0 (Stull 1988,
+    eqs. 5.7c and 4.2a, with the sensible heat flux for the buoyancy flux).
+    """
+    ny, nx = blh.shape
+    nz = levels.shape[0]
+    for j in range(ny):
+        for i in range(nx):
+            h = min(max(blh[j, i], 10.0), levels[nz - 1])
+            density, temperature = wind[j, i, 0, 3], state[j, i, 0, 1]
+            mass = 0.0
+            for k in range(nz - 1):
+                upper = min(h, levels[k + 1])
+                if upper <= levels[k]:
+                    break
+                f = (upper - levels[k]) / (levels[k + 1] - levels[k])
+                at = wind[j, i, k, 3] + f * (wind[j, i, k + 1, 3] - wind[j, i, k, 3])
+                mass += 0.5 * (wind[j, i, k, 3] + at) * (upper - levels[k])
+            us = max(ustar[j, i], 1e-3)
+            flux = heat_flux[j, i] / (density * CP_DRY_AIR)
+            out[j, i, 0], out[j, i, 1], out[j, i, 2] = h, mass, us
+            out[j, i, 3] = -VON_KARMAN * GRAVITY * flux / (temperature * us**3)
+            out[j, i, 4] = max(GRAVITY * flux * h / temperature, 0.0) ** (1.0 / 3.0)
+            out[j, i, 5] = density

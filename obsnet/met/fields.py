@@ -187,13 +187,21 @@ class Met:
         out |= {name: surface[..., k] for k, name in enumerate(SURFACE[:-1])}
         return {**out, "surface_density": surface[..., -1], "terrain": terrain}
 
-    def save(self, folder: str | Path) -> Path:
-        """Write the arrays as ``.npy`` and the rest as ``met.json``, which comes last."""
+    def save(self, folder: str | Path, *, anew: bool = False) -> Path:
+        """Write the arrays as ``.npy`` and the rest as ``met.json``, which comes last.
+
+        Parameters
+        ----------
+        folder : path
+            Made where it is missing.
+        anew : bool
+            Write arrays too that were mapped from a file while they were filled.
+        """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("wind", "state", "surface", "terrain"):
             array = getattr(self, name)
-            if not isinstance(array, np.memmap):  # a map was written there while it was filled
+            if anew or not isinstance(array, np.memmap):
                 np.save(folder / f"{name}.npy", array)
         write_text(folder / "met.json", json.dumps(self._axes(), indent=1))
         return folder

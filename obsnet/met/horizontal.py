@@ -13,7 +13,7 @@ from obsnet.typing import Floats, Singles
 
 __all__ = ["Horizontal", "Resampler"]
 
-_METRES_PER_DEGREE = 111195.0
+_SAME = 1e-2  # of a cell, by which two files' axes may differ
 _EVEN = 2e-3  # unevenness of an axis, as a fraction of its step, that still counts as even
 
 
@@ -37,13 +37,13 @@ class Horizontal:
     grid_winds: bool = False
 
     def same_as(self, other: Horizontal) -> bool:
-        """Tell whether two files are on one grid (to a thousandth of a cell)."""
+        """Tell whether two files are on one grid, to a hundredth of a cell: axes are kept in float32 by some."""
         if self.y.shape != other.y.shape or self.x.shape != other.x.shape:
             return False
         steps = [float(np.abs(np.diff(a)).min()) if a.size > 1 else 1.0 for a in (self.y, self.x)]
         return bool(
-            np.abs(self.y - other.y).max() <= 1e-3 * steps[0]
-            and np.abs(self.x - other.x).max() <= 1e-3 * steps[1]
+            np.abs(self.y - other.y).max() <= _SAME * steps[0]
+            and np.abs(self.x - other.x).max() <= _SAME * steps[1]
         )
 
 

@@ -7,14 +7,15 @@ centres use for different things (``z``, ``w``) is told apart by its dimensions 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from obsnet.errors import UnitError
 
-__all__ = ["ALIASES", "VARIABLES", "Alias", "Variable", "factor"]
+__all__ = ["ALIASES", "VARIABLES", "Alias", "MetVariable", "factor"]
 
 
 @dataclass(frozen=True)
-class Variable:
+class MetVariable:
     """A canonical variable.
 
     Parameters
@@ -34,6 +35,13 @@ class Variable:
     low: float
     high: float
     text: str
+
+
+class Window(NamedTuple):
+    """Over which time a sum or a mean is taken, seconds since 1970."""
+
+    start: float
+    end: float
 
 
 @dataclass(frozen=True)
@@ -56,35 +64,35 @@ class Alias:
 
 
 VARIABLES = {
-    "u": Variable("m s-1", True, -150.0, 150.0, "eastward wind"),
-    "v": Variable("m s-1", True, -150.0, 150.0, "northward wind"),
-    "omega": Variable("Pa s-1", True, -100.0, 100.0, "pressure vertical velocity"),
-    "w": Variable("m s-1", True, -50.0, 50.0, "vertical velocity"),
-    "t": Variable("K", True, 130.0, 350.0, "temperature"),
-    "q": Variable("kg kg-1", True, -1e-3, 0.06, "specific humidity"),
-    "rh": Variable("%", True, -20.0, 160.0, "relative humidity"),
-    "height": Variable("m", True, -1500.0, 90000.0, "geopotential height"),
-    "geopotential": Variable("m2 s-2", True, -15000.0, 900000.0, "geopotential"),
-    "p": Variable("Pa", True, 0.0, 120000.0, "pressure on model levels"),
-    "sp": Variable("Pa", False, 30000.0, 112000.0, "surface pressure"),
-    "lnsp": Variable("1", False, 10.0, 12.0, "logarithm of surface pressure"),
-    "terrain": Variable("m", False, -1000.0, 9000.0, "terrain height"),
-    "surface_geopotential": Variable("m2 s-2", False, -10000.0, 90000.0, "surface geopotential"),
-    "t2m": Variable("K", False, 180.0, 340.0, "2 m temperature"),
-    "u10": Variable("m s-1", False, -100.0, 100.0, "10 m eastward wind"),
-    "v10": Variable("m s-1", False, -100.0, 100.0, "10 m northward wind"),
-    "blh": Variable("m", False, 0.0, 10000.0, "boundary-layer height"),
-    "ustar": Variable("m s-1", False, 0.0, 10.0, "friction velocity"),
-    "stress_u": Variable("N m-2", False, -50.0, 50.0, "eastward surface stress"),
-    "stress_v": Variable("N m-2", False, -50.0, 50.0, "northward surface stress"),
-    "stress_u_accumulated": Variable("N m-2 s", False, -1e7, 1e7, "accumulated eastward surface stress"),
-    "stress_v_accumulated": Variable("N m-2 s", False, -1e7, 1e7, "accumulated northward surface stress"),
-    "heat_flux": Variable("W m-2", False, -2000.0, 2000.0, "upward sensible heat flux"),
-    "heat_flux_accumulated": Variable("J m-2", False, -2e8, 2e8, "accumulated upward sensible heat flux"),
-    "stress_u_mean": Variable("N m-2", False, -50.0, 50.0, "time-mean eastward surface stress"),
-    "stress_v_mean": Variable("N m-2", False, -50.0, 50.0, "time-mean northward surface stress"),
-    "heat_flux_mean": Variable("W m-2", False, -2000.0, 2000.0, "time-mean upward sensible heat flux"),
-    "roughness": Variable("m", False, 0.0, 20.0, "surface roughness length"),
+    "u": MetVariable("m s-1", True, -150.0, 150.0, "eastward wind"),
+    "v": MetVariable("m s-1", True, -150.0, 150.0, "northward wind"),
+    "omega": MetVariable("Pa s-1", True, -100.0, 100.0, "pressure vertical velocity"),
+    "w": MetVariable("m s-1", True, -50.0, 50.0, "vertical velocity"),
+    "t": MetVariable("K", True, 130.0, 350.0, "temperature"),
+    "q": MetVariable("kg kg-1", True, -1e-3, 0.06, "specific humidity"),
+    "rh": MetVariable("%", True, -20.0, 160.0, "relative humidity"),
+    "height": MetVariable("m", True, -1500.0, 90000.0, "geopotential height"),
+    "geopotential": MetVariable("m2 s-2", True, -15000.0, 900000.0, "geopotential"),
+    "p": MetVariable("Pa", True, 0.0, 120000.0, "pressure on model levels"),
+    "sp": MetVariable("Pa", False, 30000.0, 112000.0, "surface pressure"),
+    "lnsp": MetVariable("1", False, 10.0, 12.0, "logarithm of surface pressure"),
+    "terrain": MetVariable("m", False, -1000.0, 9000.0, "terrain height"),
+    "surface_geopotential": MetVariable("m2 s-2", False, -10000.0, 90000.0, "surface geopotential"),
+    "t2m": MetVariable("K", False, 180.0, 340.0, "2 m temperature"),
+    "u10": MetVariable("m s-1", False, -100.0, 100.0, "10 m eastward wind"),
+    "v10": MetVariable("m s-1", False, -100.0, 100.0, "10 m northward wind"),
+    "blh": MetVariable("m", False, 0.0, 10000.0, "boundary-layer height"),
+    "ustar": MetVariable("m s-1", False, 0.0, 10.0, "friction velocity"),
+    "stress_u": MetVariable("N m-2", False, -50.0, 50.0, "eastward surface stress"),
+    "stress_v": MetVariable("N m-2", False, -50.0, 50.0, "northward surface stress"),
+    "stress_u_accumulated": MetVariable("N m-2 s", False, -1e7, 1e7, "accumulated eastward surface stress"),
+    "stress_v_accumulated": MetVariable("N m-2 s", False, -1e7, 1e7, "accumulated northward surface stress"),
+    "heat_flux": MetVariable("W m-2", False, -2000.0, 2000.0, "upward sensible heat flux"),
+    "heat_flux_accumulated": MetVariable("J m-2", False, -2e8, 2e8, "accumulated upward sensible heat flux"),
+    "stress_u_mean": MetVariable("N m-2", False, -50.0, 50.0, "time-mean eastward surface stress"),
+    "stress_v_mean": MetVariable("N m-2", False, -50.0, 50.0, "time-mean northward surface stress"),
+    "heat_flux_mean": MetVariable("W m-2", False, -2000.0, 2000.0, "time-mean upward sensible heat flux"),
+    "roughness": MetVariable("m", False, 0.0, 20.0, "surface roughness length"),
 }
 
 ALIASES = {
@@ -122,6 +130,26 @@ ALIASES = {
     "avg_ishf": Alias("heat_flux_mean", sign=-1.0),
     "fsr": Alias("roughness"),
     "sr": Alias("roughness"),
+    # GEOS: MERRA-2 and GEOS-FP
+    "U": Alias("u"),
+    "V": Alias("v"),
+    "OMEGA": Alias("omega"),
+    "T": Alias("t"),
+    "QV": Alias("q"),
+    "RH": Alias("rh"),
+    "H": Alias("height"),
+    "PL": Alias("p"),
+    "PS": Alias("sp"),
+    "PHIS": Alias("surface_geopotential"),
+    "T2M": Alias("t2m"),
+    "U10M": Alias("u10", "m s-1"),  # and ARL, without units
+    "V10M": Alias("v10", "m s-1"),
+    "PBLH": Alias("blh", "m"),
+    "USTAR": Alias("ustar"),
+    "TAUX": Alias("stress_u"),
+    "TAUY": Alias("stress_v"),
+    "HFLUX": Alias("heat_flux"),  # upward
+    "Z0M": Alias("roughness"),
     # CMIP and CF-style
     "ua": Alias("u"),
     "va": Alias("v"),
@@ -157,9 +185,6 @@ ALIASES = {
     "PRSS": Alias("sp", "hPa"),
     "SHGT": Alias("terrain", "m"),
     "T02M": Alias("t2m", "K"),
-    "U10M": Alias("u10", "m s-1"),
-    "V10M": Alias("v10", "m s-1"),
-    "PBLH": Alias("blh", "m"),
     "HPBL": Alias("blh", "m"),
     "USTR": Alias("ustar", "m s-1"),
     "SHTF": Alias("heat_flux", "W m-2"),
@@ -195,7 +220,7 @@ _FACTORS = {
     "kg kg-1": {"kg kg**-1": 1.0, "kg/kg": 1.0, "kg kg-1": 1.0, "1": 1.0, "g kg-1": 1e-3},
     "%": {"%": 1.0, "percent": 1.0, "1": 100.0},
     "m": {"m": 1.0, "gpm": 1.0, "meters": 1.0, "metres": 1.0},
-    "m2 s-2": {"m**2 s**-2": 1.0, "m2 s-2": 1.0, "m^2/s^2": 1.0},
+    "m2 s-2": {"m**2 s**-2": 1.0, "m2 s-2": 1.0, "m+2 s-2": 1.0, "m^2/s^2": 1.0},
     "Pa": {"Pa": 1.0, "hPa": 100.0, "mb": 100.0, "mbar": 100.0, "millibars": 100.0, "millibar": 100.0},
     "1": {"1": 1.0, "~": 1.0, "": 1.0, "Numeric": 1.0, "dimensionless": 1.0},
     "N m-2": {"N m**-2": 1.0, "N m-2": 1.0, "Pa": 1.0, "N/m2": 1.0},

@@ -10,12 +10,20 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from obsnet.constants import CP_DRY_AIR, GRAVITY, R_DRY_AIR, VON_KARMAN
+from obsnet.constants import GRAVITY, R_DRY_AIR
+from obsnet.sphere import METRES_PER_DEGREE
 from obsnet.typing import Floats, Singles
 
-__all__ = ["air_velocity", "heights_from_pressure", "level_heights", "to_terrain_following"]
+__all__ = [
+    "LOWER",
+    "UPPER",
+    "air_velocity",
+    "heights_from_pressure",
+    "level_heights",
+    "slopes",
+    "to_terrain_following",
+]
 
-EARTH_RADIUS = 6371008.8  # m, mean radius; IUGG 1980
 VAPOUR = 0.608  # virtual temperature: Tv = T (1 + 0.608 q)
 
 
@@ -60,11 +68,10 @@ def heights_from_pressure(p: Singles, t: Singles, q: Singles, sp: Singles, terra
     return out.astype(np.float32)
 
 
-def _horizontal(field: npt.NDArray, lat: Floats, lon: Floats) -> tuple[Floats, Floats]:
+def slopes(field: npt.NDArray, lat: Floats, lon: Floats) -> tuple[Floats, Floats]:
     """Return d/dx and d/dy per metre of ``field(..., lat, lon)``."""
-    metres = np.deg2rad(1.0) * EARTH_RADIUS
-    dy = np.gradient(field, lat, axis=-2) / metres
-    dx = np.gradient(field, lon, axis=-1) / (metres * np.cos(np.deg2rad(lat))[:, None])
+    dy = np.gradient(field, lat, axis=-2) / METRES_PER_DEGREE
+    dx = np.gradient(field, lon, axis=-1) / (METRES_PER_DEGREE * np.cos(np.deg2rad(lat))[:, None])
     return dx, dy
 
 
@@ -102,11 +109,11 @@ def air_velocity(
     ``w = dz/dt + u . grad z - (omega - dp/dt - u . grad p) / (rho g)``. On pressure levels the last bracket is
     omega alone; on terrain-following levels the terms in z and p nearly cancel.
     """
-    zx, zy = _horizontal(height.astype(np.float64), lat, lon)
+    zx, zy = slopes(height.astype(np.float64), lat, lon)
     rate = height_rate + u * zx + v * zy
     residual = omega - pressure_rate
     if not isinstance(pressure_rate, float):
-        px, py = _horizontal(pressure.astype(np.float64), lat, lon)
+        px, py = slopes(pressure.astype(np.float64), lat, lon)
         residual = residual - u * px - v * py
     return np.asarray(rate - residual / (density * GRAVITY), dtype=np.float32)
 
@@ -124,27 +131,70 @@ def _find(z: float, nodes: Floats, first: int, last: int) -> int:
     return low
 
 
+# Rows of what `to_terrain_following` takes: on levels, and at the ground.
+UPPER = ("p", "height", "u", "v", "w", "t", "q")
+LOWER = ("sp", "terrain", "slope_x", "slope_y", "t2m", "u10", "v10", "roughness")
+_P, _Z, _U, _V, _W, _T, _Q = range(7)
+_SP, _TERRAIN, _SLOPE_X, _SLOPE_Y, _T2M, _U10, _V10, _Z0 = range(8)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _column(upper: Singles, lower: Singles, node: Floats) -> int:
+    """Fill the nodes of a column (height above ground and `UPPER`, log p for p) and return how many there are.
+
+    Node 0 is the ground: no vertical motion, 2 m temperature, the humidity of the lowest level. Levels below ground
+    are left out.
+    """
+    nlev = upper.shape[1]
+    first = 0
+    while first < nlev - 2 and (upper[_P, first] >= lower[_SP] or upper[_Z, first] - lower[_TERRAIN] < 2.0):
+        first += 1
+    n = 1
+    for k in range(first, nlev):
+        u, v = upper[_U, k], upper[_V, k]
+        node[_Z, n] = upper[_Z, k] - lower[_TERRAIN]
+        node[_U, n], node[_V, n] = u, v
+        node[_W, n] = upper[_W, k] - u * lower[_SLOPE_X] - v * lower[_SLOPE_Y]
+        node[_T, n], node[_Q, n], node[_P, n] = upper[_T, k], upper[_Q, k], np.log(upper[_P, k])
+        n += 1
+    node[_Z, 0], node[_P, 0], node[_T, 0], node[_Q, 0], node[_W, 0] = (
+        0.0,
+        np.log(lower[_SP]),
+        lower[_T2M],
+        node[_Q, 1],
+        0.0,
+    )
+    return n
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _known_wind(lower: Singles, node: Floats, has_10m: bool) -> tuple[float, float, float]:
+    """Return height and components of the lowest known wind."""
+    if has_10m and node[_Z, 1] > 10.5:
+        return 10.0, lower[_U10], lower[_V10]
+    return node[_Z, 1], node[_U, 1], node[_V, 1]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _wind_profile(
+    height: float, m: int, f: float, node: Floats, known: tuple[float, float, float], z0: float
+) -> tuple[float, float]:
+    """Return wind at a height between nodes m and m + 1: linear above the lowest level, logarithmic below."""
+    at, ku, kv = known
+    if height >= node[_Z, 1]:
+        return node[_U, m] + f * (node[_U, m + 1] - node[_U, m]), node[_V, m] + f * (
+            node[_V, m + 1] - node[_V, m]
+        )
+    if height > at:
+        g = np.log((height + z0) / (at + z0)) / np.log((node[_Z, 1] + z0) / (at + z0))
+        return ku + g * (node[_U, 1] - ku), kv + g * (node[_V, 1] - kv)
+    g = np.log((height + z0) / z0) / np.log((at + z0) / z0)
+    return g * ku, g * kv
+
+
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def to_terrain_following(
-    levels: Floats,
-    p: Singles,
-    z: Singles,
-    u: Singles,
-    v: Singles,
-    w: Singles,
-    t: Singles,
-    q: Singles,
-    sp: Singles,
-    terrain: Singles,
-    slope_x: Singles,
-    slope_y: Singles,
-    t2m: Singles,
-    u10: Singles,
-    v10: Singles,
-    roughness: Singles,
-    has_10m: bool,
-    wind: Singles,
-    state: Singles,
+    levels: Floats, upper: Singles, lower: Singles, has_10m: bool, wind: Singles, state: Singles
 ) -> None:
     """Interpolate columns to heights above ground.
 
@@ -152,10 +202,11 @@ def to_terrain_following(
     ----------
     levels : ndarray of float64, shape (nz,)
         Heights above ground, m, from 0.
-    p, z, u, v, w, t, q : ndarray of float32, shape (lev, ny, nx)
-        Pressure, height above sea, wind, temperature, humidity; surface first. Levels below ground are skipped.
-    sp, terrain, slope_x, slope_y, t2m, u10, v10, roughness : ndarray of float32, shape (ny, nx)
-        Surface fields; slopes of the terrain are dimensionless.
+    upper : ndarray of float32, shape (len(UPPER), lev, ny, nx)
+        `UPPER`: pressure (Pa), height above sea (m), wind (m s-1), temperature (K), humidity (kg/kg); surface first.
+        Levels below ground are skipped.
+    lower : ndarray of float32, shape (len(LOWER), ny, nx)
+        `LOWER`: surface pressure, terrain, its slopes (dimensionless), 2 m temperature, 10 m wind, roughness (m).
     has_10m : bool
         Whether u10 and v10 hold data.
     wind : ndarray of float32, shape (ny, nx, nz, 4)
@@ -169,113 +220,34 @@ def to_terrain_following(
     (neutral). The wind at level 0 is set so that linear interpolation to level 1 keeps the mean of that profile.
     ``w = dz/dt - u . grad(terrain)`` falls linearly to 0 at the ground.
     """
-    nlev, ny, nx = p.shape
-    nz = levels.shape[0]
-    node = np.empty(nlev + 2)
-    nu, nv, nw, nt, nq, nlogp = (
-        np.empty(nlev + 2),
-        np.empty(nlev + 2),
-        np.empty(nlev + 2),
-        np.empty(nlev + 2),
-        np.empty(nlev + 2),
-        np.empty(nlev + 2),
-    )
+    _, nlev, ny, nx = upper.shape
+    node = np.empty((7, nlev + 2))
     for j in range(ny):
         for i in range(nx):
-            first = 0
-            while first < nlev - 2 and (p[first, j, i] >= sp[j, i] or z[first, j, i] - terrain[j, i] < 2.0):
-                first += 1
-            n = 1
-            for k in range(first, nlev):
-                node[n] = z[k, j, i] - terrain[j, i]
-                nu[n], nv[n] = u[k, j, i], v[k, j, i]
-                nw[n] = w[k, j, i] - u[k, j, i] * slope_x[j, i] - v[k, j, i] * slope_y[j, i]
-                nt[n], nq[n], nlogp[n] = t[k, j, i], q[k, j, i], np.log(p[k, j, i])
-                n += 1
-            node[0], nlogp[0], nt[0], nq[0], nw[0] = 0.0, np.log(sp[j, i]), t2m[j, i], nq[1], 0.0
-            z0 = roughness[j, i]
-            known = node[1]
-            ku, kv = nu[1], nv[1]
-            if has_10m and known > 10.5:
-                known, ku, kv = 10.0, u10[j, i], v10[j, i]
-            for k in range(nz):
+            ground = lower[:, j, i]
+            n = _column(upper[:, :, j, i], ground, node)
+            z0 = ground[_Z0]
+            known = _known_wind(ground, node, has_10m)
+            for k in range(levels.shape[0]):
                 height = levels[k]
-                m = _find(height, node, 0, n - 1)
-                f = min((height - node[m]) / (node[m + 1] - node[m]), 1.0)
-                lp = nlogp[m] + f * (nlogp[m + 1] - nlogp[m])
-                if height > node[n - 1]:
+                m = _find(height, node[_Z], 0, n - 1)
+                f = min((height - node[_Z, m]) / (node[_Z, m + 1] - node[_Z, m]), 1.0)
+                lp = node[_P, m] + f * (node[_P, m + 1] - node[_P, m])
+                if height > node[_Z, n - 1]:
                     # Above the file's top the pressure goes on falling, all else is carried up.
-                    lp -= (height - node[n - 1]) * GRAVITY / (R_DRY_AIR * nt[n - 1])
-                temperature = nt[m] + f * (nt[m + 1] - nt[m])
-                humidity = nq[m] + f * (nq[m + 1] - nq[m])
-                if height >= node[1]:
-                    uu = nu[m] + f * (nu[m + 1] - nu[m])
-                    vv = nv[m] + f * (nv[m + 1] - nv[m])
-                elif height > known:
-                    g = np.log((height + z0) / (known + z0)) / np.log((node[1] + z0) / (known + z0))
-                    uu = ku + g * (nu[1] - ku)
-                    vv = kv + g * (nv[1] - kv)
-                else:
-                    g = np.log((height + z0) / z0) / np.log((known + z0) / z0)
-                    uu, vv = g * ku, g * kv
+                    lp -= (height - node[_Z, n - 1]) * GRAVITY / (R_DRY_AIR * node[_T, n - 1])
+                temperature = node[_T, m] + f * (node[_T, m + 1] - node[_T, m])
+                humidity = node[_Q, m] + f * (node[_Q, m + 1] - node[_Q, m])
                 pressure = np.exp(lp)
-                wind[j, i, k, 0], wind[j, i, k, 1] = uu, vv
-                wind[j, i, k, 2] = nw[m] + f * (nw[m + 1] - nw[m])
+                wind[j, i, k, 0], wind[j, i, k, 1] = _wind_profile(height, m, f, node, known, z0)
+                wind[j, i, k, 2] = node[_W, m] + f * (node[_W, m + 1] - node[_W, m])
                 dry = pressure * (1.0 - humidity) / (R_DRY_AIR * temperature * (1.0 + VAPOUR * humidity))
                 wind[j, i, k, 3] = dry
                 state[j, i, k, 0], state[j, i, k, 1], state[j, i, k, 2] = pressure, temperature, humidity
             # Mean of the logarithmic profile between the ground and level 1, kept by a straight line.
-            depth = min(levels[1], known)
-            mean = ((depth + z0) * np.log((depth + z0) / z0) - depth) / (depth * np.log((known + z0) / z0))
-            end = np.log((depth + z0) / z0) / np.log((known + z0) / z0)
+            at, ku, kv = known
+            depth = min(levels[1], at)
+            mean = ((depth + z0) * np.log((depth + z0) / z0) - depth) / (depth * np.log((at + z0) / z0))
+            end = np.log((depth + z0) / z0) / np.log((at + z0) / z0)
             wind[j, i, 0, 0] = (2.0 * mean - end) * ku
             wind[j, i, 0, 1] = (2.0 * mean - end) * kv
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def surface_layer(
-    levels: Floats,
-    wind: Singles,
-    state: Singles,
-    blh: Singles,
-    ustar: Singles,
-    heat_flux: Singles,
-    out: Singles,
-) -> None:
-    """Fill boundary-layer scales of each column.
-
-    Parameters
-    ----------
-    levels, wind, state
-        As filled by `to_terrain_following`.
-    blh, ustar, heat_flux : ndarray of float32, shape (ny, nx)
-        Boundary-layer height (m), friction velocity (m s-1), upward sensible heat flux (W m-2).
-    out : ndarray of float32, shape (ny, nx, 6)
-        Filled: h (m), dry-air mass below h (kg m-2), u* (m s-1), 1/L (m-1), w* (m s-1), dry-air density at the
-        ground (kg m-3).
-
-    Notes
-    -----
-    ``L = -u*^3 rho cp T / (kappa g H)`` and ``w* = (g H h / (rho cp T))^(1/3)`` for H > 0 (Stull 1988,
-    eqs. 5.7c and 4.2a, with the sensible heat flux for the buoyancy flux).
-    """
-    ny, nx = blh.shape
-    nz = levels.shape[0]
-    for j in range(ny):
-        for i in range(nx):
-            h = min(max(blh[j, i], 10.0), levels[nz - 1])
-            density, temperature = wind[j, i, 0, 3], state[j, i, 0, 1]
-            mass = 0.0
-            for k in range(nz - 1):
-                upper = min(h, levels[k + 1])
-                if upper <= levels[k]:
-                    break
-                f = (upper - levels[k]) / (levels[k + 1] - levels[k])
-                at = wind[j, i, k, 3] + f * (wind[j, i, k + 1, 3] - wind[j, i, k, 3])
-                mass += 0.5 * (wind[j, i, k, 3] + at) * (upper - levels[k])
-            us = max(ustar[j, i], 1e-3)
-            flux = heat_flux[j, i] / (density * CP_DRY_AIR)
-            out[j, i, 0], out[j, i, 1], out[j, i, 2] = h, mass, us
-            out[j, i, 3] = -VON_KARMAN * GRAVITY * flux / (temperature * us**3)
-            out[j, i, 4] = max(GRAVITY * flux * h / temperature, 0.0) ** (1.0 / 3.0)
-            out[j, i, 5] = density

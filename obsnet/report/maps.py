@@ -12,7 +12,12 @@ import numpy as np
 __all__ = ["VERDICT_COLOURS", "figure_png", "grid_map", "map_axes", "region_map"]
 
 # Told apart by people who do not see red and green alike (Okabe & Ito).
-VERDICT_COLOURS = {"consistent": "#009E73", "inconsistent": "#D55E00", "not testable": "#CFCFCF"}
+VERDICT_COLOURS = {
+    "consistent": "#009E73",
+    "inconsistent": "#D55E00",
+    "not decided": "#56B4E9",
+    "not testable": "#CFCFCF",
+}
 _EXTENT = (74.0, 134.5, 15.5, 54.0)
 
 

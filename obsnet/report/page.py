@@ -13,13 +13,14 @@ from obsnet.store import write_text
 
 __all__ = ["draw", "write_report"]
 
-# Beginning of a reason of `obsnet.crosscheck.verdict`, and what the report says.
-_REMARKS = (
-    ("smallest detectable", "too little seen", "观测约束不足"),
-    ("not observed", "not observed", "无观测约束"),
-    ("no inventory", "no inventory", "无清单"),
-)
-_VERDICTS_ZH = {"consistent": "一致", "inconsistent": "不一致", "not testable": "无法检验"}
+# In the order of the table.
+_VERDICTS_ZH = {
+    "inconsistent": "不一致",
+    "consistent": "一致",
+    "not decided": "未能判定",
+    "not testable": "无法检验",
+}
+_DARK = ("not decided", "not testable")  # text on their colours
 
 
 def _number(value: float, digits: int = 0) -> str:
@@ -32,8 +33,14 @@ def _percent(value: float) -> str:
     return "> 1000%" if value >= 10 else f"{round(value, 2) + 0.0:.0%}"  # no minus before nothing
 
 
+def _share(value: float) -> str:
+    """Return a share of the rule, exact as given."""
+    return f"{round(100 * value, 6):g}%"
+
+
 def _row(entry: Mapping[str, Any]) -> dict[str, Any]:
     verdict = str(entry["verdict"])
+    known = math.isfinite(entry["inventory"])
     share = entry["minimum_detectable"] / abs(entry["inventory"]) if entry["inventory"] else math.nan
     return {
         "name_en": entry["name_en"],
@@ -41,7 +48,7 @@ def _row(entry: Mapping[str, Any]) -> dict[str, Any]:
         "inventory": _number(entry["inventory"]),
         "posterior": _number(entry["posterior"]),
         "posterior_sd": _number(entry["posterior_sd"]),
-        "difference": f"{entry['difference']:+,.0f}" if math.isfinite(entry["inventory"]) else "–",
+        "difference": f"{entry['difference']:+,.0f}" if math.isfinite(entry["difference"]) and known else "–",
         "difference_sd": _number(entry["difference_sd"]),
         "response": _percent(entry["response"]),
         "detectable": _percent(share),
@@ -49,17 +56,9 @@ def _row(entry: Mapping[str, Any]) -> dict[str, Any]:
         "verdict": verdict,
         "verdict_zh": _VERDICTS_ZH[verdict],
         "colour": VERDICT_COLOURS[verdict],
-        "dark": verdict == "not testable",
-        "reason": _remark("" if entry["reason"] != entry["reason"] else entry["reason"]),
+        "dark": verdict in _DARK,
+        "why": [" ".join(t for t in (entry[f"reason{x}"], entry[f"remark{x}"]) if t) for x in ("", "_zh")],
     }
-
-
-def _remark(reason: str) -> tuple[str, str]:
-    """Return why a region was not tested, short, in English and Chinese; the numbers stand beside it."""
-    for start, english, chinese in _REMARKS:
-        if reason.startswith(start):
-            return english, chinese
-    return reason, ""
 
 
 def _verdict_map(table: Any, stations: Sequence[tuple[float, float]]) -> bytes:
@@ -188,9 +187,6 @@ def write_report(
     notes: Sequence[str],
     facts: Sequence[tuple[str, str]],
     period: str,
-    alpha: float,
-    power: float,
-    limit: float,
 ) -> None:
     """Write the page.
 
@@ -199,7 +195,7 @@ def write_report(
     path : Path
         ``report.html``; written whole or not at all.
     table : pandas.DataFrame
-        As in `draw`.
+        As in `draw`; the page says its rule and what was compared.
     pictures : mapping of str to bytes
         From `draw`.
     title, title_zh : str
@@ -210,23 +206,21 @@ def write_report(
         Shown at the end.
     period : str
         Named under the map.
-    alpha, power, limit : float
-        The rule of the verdicts.
     """
     from jinja2 import Environment, PackageLoader, select_autoescape
 
-    names = list(_VERDICTS_ZH)
     counts = [
         {
             "number": int((table["verdict"] == v).sum()),
             "en": v,
             "zh": _VERDICTS_ZH[v],
             "colour": VERDICT_COLOURS[v],
-            "dark": v == "not testable",
+            "dark": v in _DARK,
         }
-        for v in names
+        for v in _VERDICTS_ZH
     ]
-    order = table.assign(rank=table["verdict"].map({"inconsistent": 0, "consistent": 1, "not testable": 2}))
+    order = table.assign(rank=table["verdict"].map({v: i for i, v in enumerate(_VERDICTS_ZH)}))
+    made = table.iloc[0]
     rows = [
         _row(r) for r in order.sort_values(["rank", "inventory"], ascending=[True, False]).to_dict("records")
     ]
@@ -241,13 +235,10 @@ def write_report(
         facts=facts,
         counts=counts,
         rows=rows,
-        unit=str(table["unit"].iloc[0]),
-        gas=str(table["gas"].iloc[0]),
-        sector=str(table["sector"].iloc[0]),
+        made={str(k): str(v) for k, v in made.items()},
         period=period,
-        alpha=_percent(alpha),
-        power=_percent(power),
-        limit=_percent(limit),
+        rule={k: _share(made[k]) for k in ("alpha", "power", "detectable", "margin_share")},
+        tested=int((table["verdict"] != "not testable").sum()),
         pictures={name: base64.b64encode(image).decode("ascii") for name, image in pictures.items()},
     )
     write_text(path, html)

@@ -4,52 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
-
-from obsnet.config import Options
 from obsnet.pipeline import Case, Stage, StageResult
-from retrieval.commands.validate import make_files
+from retrieval.validation.options import ValidateTable
 
-__all__ = ["STAGE", "ValidateStage"]
-
-
-class ValidateStage(Options):
-    """The table ``[validate]`` of a case."""
-
-    store: str = Field(
-        "store", description="observation store of the satellite, relative to the run's outputs"
-    )
-    reference: str = Field("store", description="store of the ground network, relative to the run's outputs")
-    out: str = Field("validation", description="folder of tables and pictures, relative to the run's outputs")
-    species: str = Field(description="CO2 or CH4")
-    source: str = Field(description="satellite product")
-    reference_source: str | None = Field(None, description="needed where the reference store has several")
-    half_latitude: float = Field(2.5, gt=0, description="half the box round a site, degrees")
-    half_longitude: float = Field(5.0, gt=0, description="half the box round a site, degrees")
-    hours: float = Field(1.0, gt=0, description="reference columns before and after the overpass")
-    minimum: int = Field(5, ge=1, description="fewest soundings of an overpass")
-    altitude: float | None = Field(None, gt=0, description="largest difference in height, m")
-    adjust: str = Field(
-        "kernel", pattern="^(kernel|none)$", description="see through the satellite's kernels"
-    )
-    start: str | None = Field(None, description="first time, UTC")
-    stop: str | None = Field(None, description="time after the last, UTC")
+__all__ = ["STAGE"]
 
 
-def _run(options: ValidateStage, case: Case) -> StageResult:
-    out = case.out / options.out
-    report = make_files(
-        case.out / options.store,
-        case.out / options.reference,
-        out,
-        **options.model_dump(exclude={"store", "reference", "out"}),
-    )
-    return StageResult(outputs=(out,), summary=report["summary"])
+def _run(options: ValidateTable, case: Case) -> StageResult:
+    from retrieval.validation.compare import run_validate
+
+    report = run_validate(options, case.out)
+    return StageResult(outputs=(case.out / options.out,), summary=report["summary"])
 
 
-def _inputs(options: ValidateStage, case: Case) -> list[Path]:
-    folders = {case.out / options.store / "_index", case.out / options.reference / "_index"}
-    return sorted(p for folder in folders for p in folder.glob("*.parquet"))
+def _inputs(options: ValidateTable, case: Case) -> list[Path]:
+    from obsnet.store import ObservationStore
+
+    reference = None if options.reference_source is None else [options.reference_source]
+    satellite = ObservationStore(case.out / options.store).files(options.species, [options.source])
+    return [*satellite, *ObservationStore(case.out / options.reference).files(options.species, reference)]
 
 
-STAGE = Stage("validate", ValidateStage, _run, needs=("ingest", "superobs", "stations"), inputs=_inputs)
+STAGE = Stage("validate", ValidateTable, _run, needs=("ingest", "superobs", "stations"), inputs=_inputs)

@@ -18,9 +18,9 @@ from obsnet.store import ObservationStore, file_id, sha256, write_table
 
 if TYPE_CHECKING:
     from retrieval.ingest.options import IngestOptions
-    from retrieval.superobs.average import Superobs
+    from retrieval.superobs.options import Superobs
 
-__all__ = ["Kept", "Task", "ingest_one"]
+__all__ = ["GranuleTask", "Kept", "ingest_one"]
 
 
 class Kept(NamedTuple):
@@ -38,7 +38,7 @@ class Kept(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Task:
+class GranuleTask:
     """One file, what is known of it, and where its rows go."""
 
     path: str
@@ -49,7 +49,7 @@ class Task:
     before: Kept | None = None  # what the store holds of this path
 
 
-def ingest_one(task: Task) -> dict[str, Any]:
+def ingest_one(task: GranuleTask) -> dict[str, Any]:
     """Read one granule and write it to the store; a failure becomes the row's status."""
     path = Path(task.path)
     row: dict[str, Any] = {
@@ -91,7 +91,7 @@ def _reason(error: Exception, path: Path) -> str:
     return text.removeprefix(f"{path}: ")
 
 
-def _read_and_write(path: Path, task: Task, digest: str) -> dict[str, Any]:
+def _read_and_write(path: Path, task: GranuleTask, digest: str) -> dict[str, Any]:
     from retrieval.products.read import read_granule
 
     options = task.options
@@ -103,7 +103,7 @@ def _read_and_write(path: Path, task: Task, digest: str) -> dict[str, Any]:
         variant=options.variant,
         screen=screen,
         correction=correction,
-        profiles="good" if options.superobs else options.profiles,  # type: ignore[arg-type]
+        profiles="good" if options.superobs else options.profiles,
         extra=options.extra,
         folders=options.sensors,
         digest=digest,
@@ -120,10 +120,12 @@ def _read_and_write(path: Path, task: Task, digest: str) -> dict[str, Any]:
             )
     entry = species_of(granule.sensor.species)
     store, source = Path(task.store), granule.source + options.suffix
-    if options.superobs is None:
-        ObservationStore(store).write(table)
+    averaging = options.averaging
+    if averaging is None:
+        parts = ObservationStore(store).write(table)
     else:
-        notes += _average(table, options.superobs, store, file_id(digest))
+        parts, said = _average(table, averaging, store, file_id(digest))
+        notes += said
     if task.before is not None and task.before.species == entry.name:
         _remove_older(store, task.before, source, file_id(digest))
     if granule.extra and len(table):
@@ -135,6 +137,7 @@ def _read_and_write(path: Path, task: Task, digest: str) -> dict[str, Any]:
         "species": entry.name,
         "unit": entry.unit,
         "options": options.fingerprint(granule.sensor.name),
+        "parts": len(parts),
         "soundings": len(table),
         "good": len(values),
         "mean_good": pc.mean(values).as_py(),
@@ -144,7 +147,7 @@ def _read_and_write(path: Path, task: Task, digest: str) -> dict[str, Any]:
     }
 
 
-def _mark_duplicates(table: pa.Table, task: Task) -> tuple[pa.Table, int]:
+def _mark_duplicates(table: pa.Table, task: GranuleTask) -> tuple[pa.Table, int]:
     """Flag rows whose soundings a newer file holds as well, and give them an identity of their own."""
     from retrieval.products.read import read_identities
 
@@ -175,18 +178,22 @@ def _mark_duplicates(table: pa.Table, task: Task) -> tuple[pa.Table, int]:
     return table, repeated
 
 
-def _average(table: pa.Table, settings: Superobs, store: Path, name: str) -> list[str]:
-    """Write a granule's super-observations in place of its soundings; return what there is to say."""
+def _average(table: pa.Table, settings: Superobs, store: Path, name: str) -> tuple[list[Path], list[str]]:
+    """Write a granule's super-observations in place of its soundings; return where, and what there is to say."""
     from retrieval.superobs.average import super_observe, write_report
 
     made = super_observe(table, settings, file_id=name)
     # a window that another file shares makes one of its own there
     identity = pc.binary_join_element_wise(made.table["obs_id"], pa.scalar(name), "#")
     rows = made.table.set_column(made.table.schema.get_field_index("obs_id"), "obs_id", identity)
-    ObservationStore(store).write(rows)
+    parts = ObservationStore(store).write(rows)
     write_report(made.report.set_column(0, "obs_id", identity), store, name)
     left_out = [f"{number} {reason}" for reason, number in made.problems.items() if number]
-    return [f"{len(rows)} super-observations", *(f"left out: {text}" for text in left_out)]
+    errors = settings.error_model
+    return parts, [
+        f"{len(rows)} super-observations, {errors.equation} ({errors.source})".replace("; ", ", "),
+        *(f"left out: {text}" for text in left_out),
+    ]
 
 
 def _remove_older(store: Path, before: Kept, source: str, name: str) -> None:

@@ -18,7 +18,7 @@ from retrieval.products.read import AVERAGED
 if TYPE_CHECKING:
     from retrieval.ingest.options import IngestOptions
 
-__all__ = ["Plan", "Sniffed", "make_plan", "rows_of_run", "sniff"]
+__all__ = ["IngestPlan", "Sniffed", "make_plan", "rows_of_run", "sniff"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Sniffed:
 
 
 @dataclass(frozen=True)
-class Plan:
+class IngestPlan:
     """What each task must know of other files.
 
     Parameters
@@ -84,7 +84,9 @@ def sniff(path: str, options: IngestOptions) -> Sniffed | None:
         )
         with fields.source:
             sensor = fields.sensor
-            source = source_name(sensor, fields.version(), options.variant) + options.suffix
+            _, correction = options.load()
+            names = [source_name(sensor, fields.version(), options.variant), correction and correction.name]
+            source = "_".join(filter(None, names)) + options.suffix
             time, _, _ = fields.times()
             known = time[~np.isnat(time)]
             span = (str(known.min()), str(known.max())) if len(known) else ("", "")
@@ -114,7 +116,7 @@ def make_plan(
     options: IngestOptions,
     *,
     mixed: bool,
-) -> Plan:
+) -> IngestPlan:
     """Decide what a run has to do.
 
     Parameters
@@ -157,7 +159,7 @@ def make_plan(
         _refuse_mixture(seen, kept, options)
     again = {path for _, path, _ in copies}
     originals = {p: f for p, f in seen.items() if p not in again}
-    return Plan(done, _newer(originals, kept), {p: s for p, s in sizes.items() if p in seen})
+    return IngestPlan(done, _newer(originals, kept), {p: s for p, s in sizes.items() if p in seen})
 
 
 def _equal_files(sizes: Mapping[str, int]) -> list[tuple[str, str, str]]:

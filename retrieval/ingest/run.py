@@ -9,25 +9,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from obsnet.config import resolve_files
-from obsnet.errors import ConfigError
 from obsnet.store import ObservationStore
 from obsnet.work.parallel import ENOUGH_BYTES, map_unordered, shard
 from obsnet.work.progress import progress
 from obsnet.work.work import Work
-from retrieval.ingest.one import Kept, Task, ingest_one
-from retrieval.ingest.options import IngestOptions
+from retrieval.ingest.one import GranuleTask, Kept, ingest_one
+from retrieval.ingest.options import IngestOptions, IngestTable
 from retrieval.ingest.plan import make_plan, rows_of_run
+from retrieval.readers.files import granule_files
 
-__all__ = ["Summary", "granule_files", "ingest"]
-
-_SUFFIXES = {".nc", ".nc4", ".h5", ".he5", ".hdf", ".hdf5", ".csv"}
+__all__ = ["IngestSummary", "granule_files", "ingest", "run_ingest"]
 
 _WRITE_EVERY = 20.0  # seconds between writes of the index
 
 
 @dataclass(frozen=True)
-class Summary:
+class IngestSummary:
     """What became of a run.
 
     Parameters
@@ -67,34 +64,31 @@ class Summary:
                 result[name] = result.get(name, 0) + number
         return dict(sorted(result.items(), key=lambda item: -item[1]))
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values: the rows with their counts, and totals."""
+        return {
+            "files": [{**row, "counts": self.counts.get(row["path"], {})} for row in self.files],
+            "soundings": self.soundings,
+            "good": self.good,
+            "skipped": self.skipped,
+            "bad": len(self.bad),
+        }
 
-def granule_files(patterns: Iterable[str | Path], base: str | Path = ".") -> list[Path]:
-    """Expand files, folders and globs into granules.
 
-    Of a folder only files with a suffix of granules are taken, because download tools leave others beside
-    them; a file or glob that is named is taken whatever its suffix.
+def run_ingest(table: IngestTable, folder: Path, out: Path, work: Work | None = None) -> IngestSummary:
+    """Do what the table ``[ingest]`` of a case says, or the command.
 
     Parameters
     ----------
-    patterns, base
-        See `obsnet.config.resolve_files`.
-
-    Raises
-    ------
-    ConfigError
-        A pattern matches nothing.
+    table : IngestTable
+        What is read and how.
+    folder, out : Path
+        What names of inputs and of the store are relative to.
+    work : Work, optional
+        How it is run.
     """
-    found: set[Path] = set()
-    for pattern in patterns:
-        files = resolve_files([pattern], base)
-        if (Path(base) / Path(pattern).expanduser()).is_dir():
-            files = [f for f in files if f.suffix.lower() in _SUFFIXES]
-            if not files:
-                raise ConfigError(
-                    f"{pattern}: no granules in this folder (suffixes {' '.join(sorted(_SUFFIXES))})"
-                )
-        found.update(files)
-    return sorted(found)
+    files = granule_files(table.files, folder)
+    return ingest(files, out / table.store, table.beside(folder), work=work, mixed=table.mixed)
 
 
 def ingest(
@@ -104,7 +98,7 @@ def ingest(
     *,
     work: Work | None = None,
     mixed: bool = False,
-) -> Summary:
+) -> IngestSummary:
     """Read granules into an observation store.
 
     Parameters
@@ -122,7 +116,7 @@ def ingest(
 
     Returns
     -------
-    Summary
+    IngestSummary
         A bad granule is a row of it, never an exception.
 
     Raises
@@ -134,12 +128,12 @@ def ingest(
     target = ObservationStore(store)
     everything = sorted({str(f) for f in files})
     options.load()  # faulty tables stop the run before it begins
-    index = target.index.read().to_pylist()
+    index = target.standing(target.index.read().to_pylist())
     before = rows_of_run(index, options)
     plan = make_plan(everything, index, options, mixed=mixed)
     todo = shard(everything, work)
     tasks = [
-        Task(
+        GranuleTask(
             path,
             str(store),
             options,
@@ -149,15 +143,15 @@ def ingest(
         )
         for path in todo
     ]
-    if options.superobs is not None:
+    if options.averaging is not None:
         from retrieval.superobs.average import write_settings
 
-        write_settings(target.path, options.superobs)
+        write_settings(target.path, options.averaging)
     enough = plan.bytes_to_read(todo) >= ENOUGH_BYTES
     shown = "all" if work.part is None else f"{work.part[0] + 1}of{work.part[1]}"
     writer = f"{time.strftime('%Y%m%dT%H%M%S')}-{shown}-{secrets.token_hex(4)}"
     rows, counts, skipped = _run(tasks, target, writer, before, work, enough=enough)
-    return Summary(sorted(rows, key=lambda r: r["path"]), skipped, counts)
+    return IngestSummary(sorted(rows, key=lambda r: r["path"]), skipped, counts)
 
 
 def _earlier(row: Mapping[str, Any] | None) -> Kept | None:
@@ -167,7 +161,7 @@ def _earlier(row: Mapping[str, Any] | None) -> Kept | None:
 
 
 def _run(
-    tasks: Sequence[Task],
+    tasks: Sequence[GranuleTask],
     target: ObservationStore,
     writer: str,
     before: Mapping[str, Mapping[str, Any]],

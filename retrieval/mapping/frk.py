@@ -17,11 +17,10 @@ from scipy import linalg, optimize, sparse
 from threadpoolctl import threadpool_limits
 
 from obsnet.errors import RangeError
+from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.typing import Floats
-from retrieval.mapping.variogram import RADIUS_KM
-from retrieval.superobs.groups import unit_vectors
 
-__all__ = ["Basis", "FixedRank", "fit_fixed_rank", "make_basis"]
+__all__ = ["Bisquares", "FixedRank", "fit_fixed_rank", "make_basis"]
 
 _APERTURE = 1.5  # radius of a bisquare over the spacing of its centres
 
@@ -52,7 +51,7 @@ class Resolution:
 
 
 @dataclass(frozen=True)
-class Basis:
+class Bisquares:
     """Products of bisquares in space and in time, at several resolutions.
 
     Parameters
@@ -76,9 +75,9 @@ class Basis:
         points = cKDTree(xyz)
         blocks = []
         for r in self.resolutions:
-            reach = 2.0 * np.sin(min(r.radius_km / RADIUS_KM / 2.0, np.pi / 2))
+            reach = 2.0 * np.sin(min(r.radius_km / EARTH_RADIUS_KM / 2.0, np.pi / 2))
             pairs = points.sparse_distance_matrix(cKDTree(r.centres), reach, output_type="coo_matrix")
-            km = 2.0 * RADIUS_KM * np.arcsin(np.minimum(pairs.data / 2.0, 1.0))
+            km = 2.0 * EARTH_RADIUS_KM * np.arcsin(np.minimum(pairs.data / 2.0, 1.0))
             row, column = pairs.row, pairs.col
             space = (1.0 - np.minimum(km / r.radius_km, 1.0) ** 2) ** 2
             lag = np.abs(when[row][:, None] - r.days[None]) / r.radius_days
@@ -102,7 +101,7 @@ def make_basis(
     *,
     spacing_km: tuple[float, ...] = (1600.0, 800.0, 400.0),
     spacing_days: float = 4.0,
-) -> Basis:
+) -> Bisquares:
     """Spread bisquares over a region and a time.
 
     Parameters
@@ -118,7 +117,7 @@ def make_basis(
 
     Returns
     -------
-    Basis
+    Bisquares
         Centres in rows along parallels, every other row shifted by half a step.
     """
     south, north, west, east = bounds
@@ -131,7 +130,7 @@ def make_basis(
     times = days[0] + step_days * np.arange(count + 1)
     resolutions = []
     for spacing in spacing_km:
-        step = np.rad2deg(spacing / RADIUS_KM)
+        step = np.rad2deg(spacing / EARTH_RADIUS_KM)
         rows = max(round((north - south) / (step * np.sqrt(0.75))), 1)
         places = []
         for i, lat in enumerate(np.linspace(south, north, rows + 1)):
@@ -143,7 +142,7 @@ def make_basis(
         resolutions.append(
             Resolution(centres, _APERTURE * spacing, np.asarray(times, np.float64), _APERTURE * step_days)
         )
-    return Basis(tuple(resolutions))
+    return Bisquares(tuple(resolutions))
 
 
 @dataclass
@@ -159,7 +158,7 @@ class _Block:
     @classmethod
     def start(cls, r: Resolution, variance: float) -> _Block:
         chord = np.linalg.norm(r.centres[:, None] - r.centres[None], axis=2)
-        km = 2.0 * RADIUS_KM * np.arcsin(np.minimum(chord / 2.0, 1.0))
+        km = 2.0 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chord / 2.0, 1.0))
         lag = np.abs(r.days[:, None] - r.days[None])
         return cls(km, lag, variance, r.radius_km, r.radius_days)
 
@@ -212,7 +211,7 @@ class FixedRank:
 
     Parameters
     ----------
-    basis : Basis
+    basis : Bisquares
         S.
     mean : ndarray, shape (functions + columns of X,)
         Posterior mean of (eta, beta).
@@ -226,7 +225,7 @@ class FixedRank:
         Prior of each resolution: ``variance``, ``length_km``, ``length_days``.
     """
 
-    basis: Basis
+    basis: Bisquares
     mean: Floats
     covariance: Floats
     fine_variance: float
@@ -276,7 +275,7 @@ class FixedRank:
 
 
 def fit_fixed_rank(
-    basis: Basis,
+    basis: Bisquares,
     latitude: npt.ArrayLike,
     longitude: npt.ArrayLike,
     days: npt.ArrayLike,
@@ -292,7 +291,7 @@ def fit_fixed_rank(
 
     Parameters
     ----------
-    basis : Basis
+    basis : Bisquares
         See `make_basis`.
     latitude, longitude, days, value, uncertainty : array_like, shape (n,)
         One observation a cell: average several of one cell first. Uncertainties are positive.

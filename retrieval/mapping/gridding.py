@@ -375,7 +375,8 @@ def read_soundings(
         condition &= (ds.field("year") <= year) if late else (ds.field("year") >= year)
     names = ["time", "latitude", "longitude", "value", "uncertainty"]
     scales: Counter[str] = Counter()
-    for part in store.dataset().to_batches(columns=[*names, "scale"], filter=condition, batch_size=batch):
+    checked = store.dataset(condition, names)
+    for part in checked.to_batches(columns=[*names, "scale"], filter=condition, batch_size=batch):
         scales.update(scale_counts(part))
         single_scale(scales, f"columns of {store.path}")
         yield Soundings(*(part.column(name).to_numpy(zero_copy_only=False) for name in names))

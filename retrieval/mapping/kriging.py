@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from obsnet.errors import RangeError
 from obsnet.grid import Grid
+from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.typing import Bools, Floats, Ints, Times
-from retrieval.mapping.variogram import RADIUS_KM, ProductSum
-from retrieval.superobs.groups import unit_vectors
+from retrieval.mapping.variogram import ProductSum
 
 __all__ = ["Prediction", "Samples", "krige_cells", "krige_points"]
 
@@ -219,10 +219,10 @@ def _predict(
     xyz, when = unit_vectors(samples.latitude, samples.longitude), _days(samples.time)
     # a day counts as many km as the field's correlation says
     speed = model.range_km / model.range_days
-    tree = cKDTree(np.column_stack([xyz * RADIUS_KM, when * speed]))
+    tree = cKDTree(np.column_stack([xyz * EARTH_RADIUS_KM, when * speed]))
     centre = np.einsum("mq,mqi->mi", share, points)
     centre /= np.linalg.norm(centre, axis=1, keepdims=True)
-    where = np.column_stack([centre * RADIUS_KM, np.sum(share * days, axis=1) * speed])
+    where = np.column_stack([centre * EARTH_RADIUS_KM, np.sum(share * days, axis=1) * speed])
     k = min(neighbours, len(samples))
     _, neighbour = tree.query(where, k=k, distance_upper_bound=reach_km)
     neighbour = np.atleast_2d(neighbour.reshape(blocks, k)).astype(np.int64)
@@ -238,7 +238,7 @@ def _predict(
         share,
         model.parameters,
         own_nugget,
-        RADIUS_KM,
+        EARTH_RADIUS_KM,
         mean,
         sd,
         used,

@@ -105,7 +105,7 @@ class KrigingMapper:
             start,
             stop,
             neighbours=s.neighbours,
-            reach_km=s.reach_km,
+            reach_km=np.inf if s.reach_km is None else s.reach_km,
             moments=3 if stop - start > _DAY // 2 else 1,
         )
         mean = self.trend.at(

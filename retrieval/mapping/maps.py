@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 import xarray as xr
 
+from obsnet.cf import write_netcdf
 from obsnet.constants import species as species_of
 from obsnet.errors import ConfigError, RangeError, nearest
 from obsnet.scales import one_scale
 from obsnet.store import ObservationStore
-from retrieval.mapping.dataset import column_map
+from retrieval.mapping.dataset import column_map, write_geotiffs
 from retrieval.mapping.gridding import LEFT_OUT, bin_statistics, bin_store, read_soundings
 from retrieval.mapping.left_out import leave_one_out
 from retrieval.mapping.mappers import MAPPERS, Columns, near_grid
-from retrieval.mapping.settings import METHODS, MapSettings
+from retrieval.mapping.settings import METHODS, GridTable, MapSettings
 
-__all__ = ["Map", "make_map", "read_columns"]
+__all__ = ["Map", "make_map", "read_columns", "run_grid"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,34 @@ class Map:
 
     data: xr.Dataset
     report: dict[str, Any]
+
+
+def run_grid(table: GridTable, out: Path) -> dict[str, Any]:
+    """Do what the table ``[grid]`` of a case says, or the command: make the map and write its files.
+
+    Parameters
+    ----------
+    table : GridTable
+        What is mapped and where it goes.
+    out : Path
+        What the store's and the files' names are relative to.
+
+    Returns
+    -------
+    dict
+        `Map.report` and ``files``.
+    """
+    from retrieval.mapping.figures import write_pictures
+
+    made = make_map(ObservationStore(out / table.store), table)
+    target = out / table.out
+    write_netcdf(made.data, target, history=f"mapped by {table.method}")
+    files = [target]
+    for asked, write in ((table.geotiff, write_geotiffs), (table.pictures, write_pictures)):
+        if asked:
+            folder = target.parent if asked is True else out / asked
+            files += write(made.data, table.grid, table.species, folder)
+    return {**made.report, "files": [str(f) for f in files]}
 
 
 def make_map(store: ObservationStore, settings: MapSettings) -> Map:

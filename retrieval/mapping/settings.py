@@ -1,16 +1,18 @@
-"""What is mapped and how."""
+"""What is mapped and how: the options of ``obsnet grid``, of ``[grid]`` and of `make_map`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
 
-import numpy as np
+from pydantic import Field, StrictBool, field_validator, model_validator
 
-from obsnet.errors import ConfigError, nearest
-from obsnet.grid import Grid
+from obsnet.areas import GridField
+from obsnet.command import Flag
+from obsnet.config import Options
 from obsnet.typing import Times
 
-__all__ = ["METHODS", "MapSettings"]
+__all__ = ["METHODS", "GridTable", "MapSettings"]
 
 METHODS = {
     "bin": "means of the soundings in each cell and period",
@@ -19,55 +21,69 @@ METHODS = {
 }
 
 
-@dataclass(frozen=True)
-class MapSettings:
+class MapSettings(Options):
     """What is mapped and how.
 
-    Parameters
-    ----------
-    species : str
-        Formula.
-    grid : Grid
-        Cells.
-    time_edges : ndarray of datetime64, shape (periods + 1,)
-        UTC, see `obsnet.times.time_bins`.
-    method : {"bin", "kriging", "frk"}
-        Bin means, local kriging, fixed-rank kriging.
-    source : str, optional
-        Of the store; needed where it holds several for the species.
-    r : float
-        Correlation of the errors of soundings in one cell and period, for means.
-    window_days : float
-        Observations so long before and after a period are used for it (kriging and frk).
-    neighbours : int
-        Observations a cell is kriged from.
-    reach_km : float
-        Cells farther than this from any observation stay empty (kriging).
-    spacing_km : tuple of float
-        Of the bisquares' centres (frk).
-    spacing_days : float
-        The same in time.
-    folds : int
-        Of the cross-validation; 0 leaves it out. Means are judged sounding by sounding whatever the number.
+    Examples
+    --------
+    >>> asked = MapSettings(species="CO2", grid="18,54,73,135,1", start="2019-01-01", stop="2019-01-04")
+    >>> len(asked.time_edges), asked.grid.shape
+    (4, (36, 62))
     """
 
-    species: str
-    grid: Grid
-    time_edges: Times
-    method: str = "bin"
-    source: str | None = None
-    r: float = 0.0
-    window_days: float = 8.0
-    neighbours: int = 64
-    reach_km: float = np.inf
-    spacing_km: tuple[float, ...] = (1600.0, 800.0, 400.0)
-    spacing_days: float = 4.0
-    folds: int = 10
+    species: str = Field(description="CO2 or CH4")
+    grid: GridField = Field(description="cells")
+    start: str = Field(description="first time, UTC")
+    stop: str = Field(description="time after the last, UTC")
+    step: str = Field("1D", description="length of a period: 1D, 8D, MS")
+    method: Literal["bin", "kriging", "frk"] = Field(
+        "bin", description="bin means, local kriging, fixed-rank kriging"
+    )
+    source: str | None = Field(None, description="of the store; needed where it has several of the species")
+    r: float = Field(0.0, ge=0, le=1, description="correlation of errors inside a cell and period, for means")
+    window_days: float = Field(
+        8.0, gt=0, description="days before and after a period that are used (kriging, frk)"
+    )
+    neighbours: int = Field(64, ge=1, description="columns that a cell is kriged from")
+    reach_km: float | None = Field(
+        None, gt=0, description="cells farther from any column stay empty (kriging)"
+    )
+    spacing_km: tuple[float, ...] = Field(
+        (1600.0, 800.0, 400.0), min_length=1, description="between the bisquares, wide to narrow (frk)"
+    )
+    spacing_days: float = Field(4.0, gt=0, description="between the bisquares in time (frk)")
+    folds: int = Field(10, ge=0, description="of the cross-validation; 0 leaves it out")
 
-    def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise ConfigError(f"unknown method {self.method!r}{nearest(self.method, METHODS)}")
-        if not self.window_days > 0.0:
-            raise ConfigError(f"window_days must be positive, found {self.window_days}")
-        if self.folds != 0 and self.folds < 2:
-            raise ConfigError(f"folds must be 0 or at least 2, found {self.folds}")
+    @field_validator("folds")
+    @classmethod
+    def _enough(cls, folds: int) -> int:
+        if folds == 1:
+            raise ValueError("folds must be 0 or at least 2")
+        return folds
+
+    @model_validator(mode="after")
+    def _some_time(self) -> MapSettings:
+        _ = self.time_edges
+        return self
+
+    @property
+    def time_edges(self) -> Times:
+        """Edges of the periods, datetime64 (periods + 1,), UTC."""
+        from obsnet.times import time_bins
+
+        return time_bins(self.start, self.stop, self.step)
+
+
+class GridTable(MapSettings):
+    """The table ``[grid]`` of a case, and the command."""
+
+    store: Annotated[str, Flag(positional=True)] = Field(
+        "superobs", description="observation store of soundings or super-observations"
+    )
+    out: str = Field("maps/columns.nc", description="netCDF file to write")
+    geotiff: StrictBool | Path = Field(
+        False, description="folder for cloud-optimised GeoTIFFs; in a case true means beside the netCDF file"
+    )
+    pictures: StrictBool | Path = Field(
+        False, description="folder for PNG maps; in a case true means beside the netCDF file"
+    )

@@ -13,13 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from obsnet.errors import RangeError
+from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.typing import Floats, Ints
-from retrieval.superobs.groups import unit_vectors
-from retrieval.superobs.polygon_overlap import EARTH_RADIUS
 
 __all__ = ["EmpiricalVariogram", "ProductSum", "empirical_variogram", "fit_product_sum"]
 
-RADIUS_KM = EARTH_RADIUS / 1e3
 _PULL = 0.02  # per e-fold from the first guess, where a misfit of 1 is a bin off by its own size
 
 
@@ -215,7 +213,7 @@ def empirical_variogram(
         rows = np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
     lat, lon, y = (x[rows] for x in parts)
     h, t = np.asarray(distance_edges, np.float64), np.asarray(day_edges, np.float64)
-    sums = _pairs(unit_vectors(lat, lon), days[rows], y, sigma[rows] ** 2, h, t, RADIUS_KM)
+    sums = _pairs(unit_vectors(lat, lon), days[rows], y, sigma[rows] ** 2, h, t, EARTH_RADIUS_KM)
     number = sums[..., 0]
     with np.errstate(invalid="ignore", divide="ignore"):
         root, distance, lag, error = (sums[..., i] / number for i in range(1, 5))

@@ -14,18 +14,18 @@ from typing import Any
 import numpy as np
 
 from obsnet.errors import FormatError, SolverError
+from obsnet.sphere import great_circle_km
 from retrieval.products.bias import Correction, CorrectionClass, is_footprint, is_raw, lookup
-from retrieval.products.expression import Binary, Name, Node, Number, Term, evaluate, terms, unparse
+from retrieval.products.expression import Binary, FormulaTerm, Name, Node, Number, evaluate, terms, unparse
 from retrieval.readers.fields import Fields
 
-__all__ = ["ClassFit", "Samples", "collect", "concatenate", "read_truth", "refit", "small_areas"]
+__all__ = ["BiasSamples", "ClassFit", "collect", "concatenate", "read_truth", "refit", "small_areas"]
 
-_EARTH = 6371.0  # km, mean radius
 _HUBER = 1.345  # tuning constant of 95 % efficiency for Gaussian errors
 
 
 @dataclass(frozen=True)
-class Samples:
+class BiasSamples:
     """What a fit needs of some granules, one entry a good sounding.
 
     Parameters
@@ -74,15 +74,14 @@ def small_areas(
         Number of the piece, in the order of the input; -1 for pieces of one sounding.
     """
     order = np.argsort(time, kind="stable")
-    lat, lon = np.radians(latitude[order]), np.radians(longitude[order])
+    lat, lon = latitude[order], longitude[order]
     seconds = np.diff(time[order]) / np.timedelta64(1, "s")
-    half = np.sin(np.diff(lat) / 2) ** 2 + np.cos(lat[1:]) * np.cos(lat[:-1]) * np.sin(np.diff(lon) / 2) ** 2
-    step = 2 * _EARTH * np.arcsin(np.sqrt(np.clip(half, 0, 1)))
+    step = great_circle_km(lat[1:], lon[1:], lat[:-1], lon[:-1])
     # Scans zigzag across the track: seconds, not steps, tell the way along it where the swath is wide.
     broken = np.r_[True, (seconds > gap) | (step > length)] if len(order) else np.zeros(0, bool)
     run = np.cumsum(broken) - 1
     first = np.flatnonzero(broken)
-    chord = _distance(lat, lon, lat[first][run], lon[first][run]) if len(order) else np.zeros(0)
+    chord = great_circle_km(lat, lon, lat[first][run], lon[first][run]) if len(order) else np.zeros(0)
     piece = (run.astype(np.int64) << 32) + np.floor(chord / length).astype(np.int64)
     _, number, count = np.unique(piece, return_inverse=True, return_counts=True)
     result = np.empty(len(order), dtype=np.int64)
@@ -90,12 +89,7 @@ def small_areas(
     return result
 
 
-def _distance(lat: np.ndarray, lon: np.ndarray, lat0: np.ndarray, lon0: np.ndarray) -> np.ndarray:
-    half = np.sin((lat - lat0) / 2) ** 2 + np.cos(lat) * np.cos(lat0) * np.sin((lon - lon0) / 2) ** 2
-    return 2 * _EARTH * np.arcsin(np.sqrt(np.clip(half, 0, 1)))
-
-
-def _factors(entry: CorrectionClass) -> tuple[list[Term], float, list[Term]]:
+def _factors(entry: CorrectionClass) -> tuple[list[FormulaTerm], float, list[FormulaTerm]]:
     """Return what can be fitted, the divisor, and the constants of a formula."""
     summands, divisor = terms(entry.tree())
     raw = [t for t in summands if is_raw(t.factor)]
@@ -105,7 +99,9 @@ def _factors(entry: CorrectionClass) -> tuple[list[Term], float, list[Term]]:
     return [t for t in others if t.factor is not None], divisor, [t for t in others if t.factor is None]
 
 
-def collect(fields: Fields, correction: Correction, *, length: float = 100.0, gap: float = 20.0) -> Samples:
+def collect(
+    fields: Fields, correction: Correction, *, length: float = 100.0, gap: float = 20.0
+) -> BiasSamples:
     """Take from one granule what a fit needs of its good soundings.
 
     Parameters
@@ -144,10 +140,12 @@ def collect(fields: Fields, correction: Correction, *, length: float = 100.0, ga
     area[good] = small_areas(time[good], latitude[good], longitude[good], length=length, gap=gap)
     identity = np.asarray(fields.identifiers(time).cast("string"), dtype=str)
     rows = [table[good & (which == number)] for number, table in enumerate(factors)]
-    return Samples(identity[good], which[good], raw[good].astype(np.float64), offset[good], rows, area[good])
+    return BiasSamples(
+        identity[good], which[good], raw[good].astype(np.float64), offset[good], rows, area[good]
+    )
 
 
-def concatenate(parts: Iterable[Samples]) -> Samples:
+def concatenate(parts: Iterable[BiasSamples]) -> BiasSamples:
     """Join the samples of several granules; their small areas stay apart."""
     pieces = list(parts)
     if not pieces:
@@ -156,7 +154,7 @@ def concatenate(parts: Iterable[Samples]) -> Samples:
     for piece in pieces:
         areas.append(np.where(piece.area >= 0, piece.area + top, -1))
         top = max(top, int(areas[-1].max(initial=-1)) + 1)
-    return Samples(
+    return BiasSamples(
         obs_id=np.concatenate([p.obs_id for p in pieces]),
         which=np.concatenate([p.which for p in pieces]),
         raw=np.concatenate([p.raw for p in pieces]),
@@ -200,7 +198,7 @@ class ClassFit:
 
 def refit(
     correction: Correction,
-    samples: Samples,
+    samples: BiasSamples,
     *,
     name: str = "refit",
     truth: np.ndarray | None = None,
@@ -219,7 +217,7 @@ def refit(
     ----------
     correction : Correction
         Formulas to start from.
-    samples : Samples
+    samples : BiasSamples
         From `collect`.
     name : str
         Of the new correction.

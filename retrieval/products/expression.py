@@ -19,10 +19,10 @@ from obsnet.errors import FormatError, nearest
 __all__ = [
     "Binary",
     "Call",
+    "FormulaTerm",
     "Name",
     "Node",
     "Number",
-    "Term",
     "evaluate",
     "names",
     "parse",
@@ -301,14 +301,14 @@ def _rank(tree: Node) -> int:
 
 
 @dataclass(frozen=True)
-class Term:
+class FormulaTerm:
     """One summand of a sum: a coefficient and what it multiplies (None for a constant)."""
 
     coefficient: float
     factor: Node | None
 
 
-def terms(tree: Node) -> tuple[list[Term], float]:
+def terms(tree: Node) -> tuple[list[FormulaTerm], float]:
     """Split an expression into summands and the number the whole is divided by.
 
     Parameters
@@ -318,7 +318,7 @@ def terms(tree: Node) -> tuple[list[Term], float]:
 
     Returns
     -------
-    list of Term, float
+    list of FormulaTerm, float
         ``[(1, raw), (0.9, a + 1), (-1, b)]`` and 0.9954; the divisor is 1 where there is none.
     """
     if isinstance(tree, Binary) and tree.op == "/" and isinstance(tree.right, Number):
@@ -326,13 +326,13 @@ def terms(tree: Node) -> tuple[list[Term], float]:
     return _summands(tree, 1.0), 1.0
 
 
-def _summands(tree: Node, sign: float) -> list[Term]:
+def _summands(tree: Node, sign: float) -> list[FormulaTerm]:
     if isinstance(tree, Number):
-        return [Term(sign * tree.value, None)]
+        return [FormulaTerm(sign * tree.value, None)]
     if isinstance(tree, Binary) and tree.op in "+-":
         return _summands(tree.left, sign) + _summands(tree.right, sign if tree.op == "+" else -sign)
     if isinstance(tree, Binary) and tree.op == "*":
         for number, other in ((tree.left, tree.right), (tree.right, tree.left)):
             if isinstance(number, Number):
-                return [Term(sign * number.value, other)]
-    return [Term(sign, tree)]
+                return [FormulaTerm(sign * number.value, other)]
+    return [FormulaTerm(sign, tree)]

@@ -11,9 +11,9 @@ import numpy as np
 from obsnet.constants import species as species_of
 from obsnet.errors import FormatError, MissingVariableError, UnitError, nearest
 from obsnet.units import conversion_factor
-from retrieval.readers.rows import Rows
-from retrieval.readers.sensors import ROLES, QualityRule, Sensor, Variable
-from retrieval.readers.source import Source
+from retrieval.readers.rows import GranuleRows
+from retrieval.readers.sensors import ROLES, QualityRule, Sensor, SensorVariable
+from retrieval.readers.source import Container
 from retrieval.readers.stored_values import as_float, distinct_numbers, fill_mask, plain_text
 from retrieval.readers.time_values import parse_times, seconds_of
 
@@ -31,20 +31,20 @@ class Fields:
 
     Parameters
     ----------
-    source : Source
+    source : Container
         Open file.
     sensor : Sensor
         Table for the wanted species and variant.
     """
 
-    def __init__(self, source: Source, sensor: Sensor) -> None:
+    def __init__(self, source: Container, sensor: Sensor) -> None:
         self.source = source
         self.sensor = sensor
         self.notes: list[str] = []
         self._all: list[str] | None = None
         main = self.declared("value")
         assert main is not None  # not optional in any table
-        self.rows = Rows(source, self._path(main), sensor.join)
+        self.rows = GranuleRows(source, self._path(main), sensor.join)
 
     @property
     def where(self) -> str:
@@ -65,7 +65,7 @@ class Fields:
 
     # -- by role ----------------------------------------------------------------------------------------
 
-    def declared(self, role: str) -> Variable | None:
+    def declared(self, role: str) -> SensorVariable | None:
         """Return the table's entry of a role if the file has the variable.
 
         Raises
@@ -166,7 +166,7 @@ class Fields:
             values[bad] = np.nan
         return values
 
-    def _factor(self, role: str, path: str, entry: Variable, attributes: dict[str, Any]) -> float:
+    def _factor(self, role: str, path: str, entry: SensorVariable, attributes: dict[str, Any]) -> float:
         """Return the factor from the stored unit to the one inside."""
         target = ROLES[role]
         if target is None:
@@ -290,7 +290,7 @@ class Fields:
         start = time - {"start": whole * 0, "middle": whole // 2, "end": whole}[self.sensor.stamp]
         return start + whole // 2, start, start + whole
 
-    def _time_unit(self, path: str, entry: Variable) -> str:
+    def _time_unit(self, path: str, entry: SensorVariable) -> str:
         attributes = self.source.attributes(path)
         text = next((str(attributes[k]) for k in ("units", "Units", "unit") if k in attributes), "")
         return entry.unit or "" if text.lower() in _NO_UNIT else text
@@ -385,7 +385,7 @@ class Fields:
 
     # -- from the file ----------------------------------------------------------------------------------
 
-    def _path(self, entry: Variable) -> str:
+    def _path(self, entry: SensorVariable) -> str:
         """Return where an entry that `declared` gave is found."""
         return next(path for path in entry.path if path in self.source)
 

@@ -6,6 +6,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from obsnet.typing import Floats
+
 __all__ = [
     "MISSING",
     "NEGATIVE",
@@ -71,10 +73,10 @@ def check(
     weight: NDArray[np.float32],
     kernel: NDArray[np.float32],
     prior: NDArray[np.float32],
-    column: NDArray[np.float64],
+    column: Floats,
     weight_sum: float,
     relative: float,
-) -> tuple[NDArray[np.int8], NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[NDArray[np.int8], Floats, Floats]:
     """Test the identities of an operator row by row.
 
     Parameters

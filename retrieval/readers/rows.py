@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from obsnet.errors import FormatError
-from retrieval.readers.source import Source, block_rows
+from retrieval.readers.source import Container, block_rows
 
-__all__ = ["Rows"]
+__all__ = ["GranuleRows"]
 
 
-class Rows:
+class GranuleRows:
     """The row axis of one open granule: soundings of a list, or pixels of a swath in scan order.
 
     Parameters
     ----------
-    source : Source
+    source : Container
         Open file.
     main : str
         Path of the main variable, whose elements are the rows.
@@ -24,7 +24,7 @@ class Rows:
         length.
     """
 
-    def __init__(self, source: Source, main: str, join: tuple[str, str] | None = None) -> None:
+    def __init__(self, source: Container, main: str, join: tuple[str, str] | None = None) -> None:
         self.source = source
         self.main = main
         self.join = join

@@ -49,9 +49,9 @@ from obsnet.constants import species as species_of
 from obsnet.errors import ConfigError, FormatError, nearest
 
 if TYPE_CHECKING:
-    from retrieval.readers.source import Source
+    from retrieval.readers.source import Container
 
-__all__ = ["ROLES", "Sensor", "Variable", "load_sensors", "recognise", "sensor_named"]
+__all__ = ["ROLES", "Sensor", "SensorVariable", "load_sensors", "recognise", "sensor_named"]
 
 # What a table may name, and the unit it has inside (None: the species' own; "": no unit).
 ROLES: dict[str, str | None] = {
@@ -82,7 +82,7 @@ ROLES: dict[str, str | None] = {
 }
 
 
-class Variable(Options):
+class SensorVariable(Options):
     """Where a role is found in the file."""
 
     path: tuple[str, ...] = Field(
@@ -108,7 +108,7 @@ class Variable(Options):
         return (path,) if isinstance(path, str) else path
 
     @model_validator(mode="after")
-    def _has_unit(self) -> Variable:
+    def _has_unit(self) -> SensorVariable:
         if self.wrong_unit and self.unit is None:
             raise ValueError("wrong_unit needs the unit that is right")
         return self
@@ -171,14 +171,14 @@ class Variant(Options):
     """Another value of the same soundings, such as the same on another scale."""
 
     scale: str | None = None
-    variables: dict[str, Variable]
+    variables: dict[str, SensorVariable]
 
 
 class Other(Options):
     """A second species of the same file: what differs."""
 
     scale: str | None = None
-    variables: dict[str, Variable]
+    variables: dict[str, SensorVariable]
     quality: QualityRule
 
 
@@ -209,7 +209,7 @@ class Sensor(Options):
     version: tuple[VersionRule, ...] = ()
     quality: QualityRule | None = None
     identity: Identity = Field(default_factory=lambda: Identity.model_validate({}))
-    variables: dict[str, Variable]
+    variables: dict[str, SensorVariable]
     variants: dict[str, Variant] = Field({}, description="other values of the same soundings")
     other: dict[str, Other] = Field({}, description="other species of the same file")
     bias: tuple[BiasRule, ...] = ()
@@ -373,12 +373,12 @@ def sensor_named(name: str, folders: Iterable[str | Path] = ()) -> Sensor:
     return sensors[name]
 
 
-def recognise(source: Source, sensors: Mapping[str, Sensor]) -> Sensor:
+def recognise(source: Container, sensors: Mapping[str, Sensor]) -> Sensor:
     """Tell which product an open file is.
 
     Parameters
     ----------
-    source : Source
+    source : Container
         From `retrieval.readers.source.open_source`.
     sensors : mapping
         From `load_sensors`.

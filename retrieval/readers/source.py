@@ -14,14 +14,14 @@ import numpy as np
 
 from obsnet.errors import FormatError, MissingVariableError, nearest
 
-__all__ = ["Source", "block_rows", "open_source"]
+__all__ = ["Container", "block_rows", "open_source"]
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _TEXT_SUFFIXES = {".csv", ".txt", ".dat", ".tsv"}
 _BLOCK = 4096  # rows of a pretended chunk where a variable is stored in one piece
 
 
-class Source(Protocol):
+class Container(Protocol):
     """An open file of named variables; use it as a context manager."""
 
     path: Path
@@ -46,7 +46,7 @@ class Source(Protocol):
         """Read a variable, or a part of it, as stored."""
 
 
-def open_source(path: str | os.PathLike[str]) -> Source:
+def open_source(path: str | os.PathLike[str]) -> Container:
     """Open a file by its first bytes, whatever its name says.
 
     Raises

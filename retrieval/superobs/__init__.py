@@ -1,1 +1,3 @@
 """Many soundings as one."""
+
+VERSION = 1  # of the algorithm; raise it with any change of numbers, see `obsnet.pipeline.Stage`

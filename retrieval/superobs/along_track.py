@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from obsnet.errors import ConfigError
+from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.typing import Ints, Times
 from retrieval.superobs.errors import exponential_weights
-from retrieval.superobs.groups import Groups, unit_vectors, window_of
-from retrieval.superobs.polygon_overlap import EARTH_RADIUS
+from retrieval.superobs.groups import Groups, window_of
 
 __all__ = ["along_track_groups"]
 
@@ -74,7 +74,7 @@ def along_track_groups(
         return Groups(np.zeros(1, np.int64), empty, nothing, nothing, nothing, nothing, times, empty, empty)
     changed = (np.diff(group_kind) != 0) | (np.diff(window) != 0)
     xyz = unit_vectors(lat[rows], lon[rows])
-    step = np.linalg.norm(np.diff(xyz, axis=0), axis=1) * (EARTH_RADIUS / 1e3)
+    step = np.linalg.norm(np.diff(xyz, axis=0), axis=1) * EARTH_RADIUS_KM
     gap = (np.diff(stamp) > max_gap_s * 1e6) | (step > max_gap_km)
     first = np.flatnonzero(np.append(True, changed | gap))
     offsets = np.append(first, len(rows)).astype(np.int64)
@@ -88,7 +88,7 @@ def along_track_groups(
         node_weight = 1.0 / nodes_of_group[node_group]
     else:
         place = np.add.reduceat(xyz, node_start, axis=0)
-        place *= EARTH_RADIUS / 1e3 / np.linalg.norm(place, axis=1, keepdims=True)
+        place *= EARTH_RADIUS_KM / np.linalg.norm(place, axis=1, keepdims=True)
         step = np.linalg.norm(np.diff(place, axis=0), axis=1)
         node_weight, _ = exponential_weights(step, np.append(0, np.cumsum(nodes_of_group)), length_km)
     piece = _count_up(np.stack([window[first], group_kind[first]]))

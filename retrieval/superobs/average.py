@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +22,17 @@ from obsnet.errors import ConfigError, RangeError, SchemaError
 from obsnet.grid import Grid
 from obsnet.scales import one_scale
 from obsnet.schema import OBSERVATIONS, PROFILES, observation_table, profile_array
+from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.store import write_table, write_text
 from obsnet.typing import Floats, Ints
 from retrieval.products.read import AVERAGED
 from retrieval.superobs.along_track import along_track_groups
-from retrieval.superobs.errors import ErrorModel
-from retrieval.superobs.groups import Groups, area_groups, circle_corners, group_mean, unit_vectors
+from retrieval.superobs.groups import Groups, area_groups, circle_corners, group_mean
 from retrieval.superobs.operator import mean_operator
-from retrieval.superobs.polygon_overlap import EARTH_RADIUS
+from retrieval.superobs.options import Superobs
 
 __all__ = [
     "SuperObservations",
-    "Superobs",
     "groups_of",
     "needed_columns",
     "super_observe",
@@ -44,61 +43,6 @@ __all__ = [
 _CORNERS = {"corner_latitude", "corner_longitude"}
 _NOT_AVERAGED = {"obs_id", "file_id", "quality_original", "n", "intake_height_m"}
 _SURFACES, _SURFACE_LIMITS = ("sea", "coast", "land", ""), (0.2, 0.8, 1.0001)  # of the land fraction
-
-
-@dataclass(frozen=True)
-class Superobs:
-    """How soundings are combined.
-
-    Parameters
-    ----------
-    method : {"along-track", "area"}
-        See `along_track_groups` and `area_groups`.
-    errors : ErrorModel
-        How their errors combine.
-    grid : Grid, optional
-        For ``area``.
-    window_s : float, optional
-        10 s along track, 3600 s for areas by default.
-    inner_s, max_gap_s, max_gap_km : float
-        Along track: seconds averaged first; longest gap in time and in space inside a group.
-    weighting : {"share", "area"}
-        Area: the share of the pixel that lies in the cell, or its area.
-    footprint_km : float, optional
-        Area: diameter of round footprints, for products without corners.
-    minimum : int
-        Fewest soundings of a super-observation.
-    """
-
-    method: str = "along-track"
-    errors: ErrorModel = field(default_factory=ErrorModel)
-    grid: Grid | None = None
-    window_s: float | None = None
-    inner_s: float = 1.0
-    max_gap_s: float = 3.0
-    max_gap_km: float = 50.0
-    weighting: str = "share"
-    footprint_km: float | None = None
-    minimum: int = 1
-
-    def __post_init__(self) -> None:
-        if self.method not in {"along-track", "area"}:
-            raise ConfigError(f"method is 'along-track' or 'area', found {self.method!r}")
-        if self.method == "area" and self.grid is None:
-            raise ConfigError("super-observations by area need a grid")
-        if self.minimum < 1:
-            raise ConfigError(f"minimum must be at least 1, found {self.minimum}")
-
-    @property
-    def window(self) -> float:
-        """Length of the time windows, s."""
-        return (
-            self.window_s if self.window_s is not None else 10.0 if self.method == "along-track" else 3600.0
-        )
-
-    def describe(self) -> dict[str, Any]:
-        """Return the settings as plain values."""
-        return asdict(self) | {"grid": self.grid.to_dict() if self.grid else None, "window_s": self.window}
 
 
 @dataclass(frozen=True)
@@ -155,6 +99,8 @@ def super_observe(table: pa.Table, settings: Superobs, *, file_id: str | None = 
 
     Raises
     ------
+    ConfigError
+        An error model of another species.
     SchemaError
         Several sources, points instead of columns, no pixel corners where areas are asked for.
     ScaleError
@@ -165,6 +111,9 @@ def super_observe(table: pa.Table, settings: Superobs, *, file_id: str | None = 
     sources = pc.unique(table["source"]).to_pylist()
     if len(sources) > 1:
         raise SchemaError(f"super-observations are made of one source at a time, found {', '.join(sources)}")
+    model = settings.error_model
+    if model.species and set(pc.unique(table["species"]).to_pylist()) - {model.species}:
+        raise ConfigError(f"error model {model.name} is in units of {model.species}: {model.equation}")
     use = pc.equal(table["quality"], 0)
     # profiles stay where they are: moving them costs more than averaging them
     good = table.select([c for c in needed_columns(settings) if c not in PROFILES]).filter(use)
@@ -213,7 +162,8 @@ def groups_of(table: pa.Table, settings: Superobs) -> tuple[Groups, list[tuple[s
     time = table["time"].to_numpy().astype("datetime64[us]")
     lat, lon = table["latitude"].to_numpy(), table["longitude"].to_numpy()
     if settings.method == "along-track":
-        length = settings.errors.length_km if settings.errors.correlation == "exponential" else None
+        model = settings.error_model
+        length = model.length_km if model.correlation == "exponential" else None
         groups = along_track_groups(
             time,
             lat,
@@ -287,11 +237,11 @@ def _average(
     sigma = table["uncertainty"].to_numpy().astype(np.float64)[member]
     lat, lon = table["latitude"].to_numpy(), table["longitude"].to_numpy()
     xyz = unit_vectors(lat, lon)
-    uncertainty = settings.errors.uncertainty(
+    uncertainty = settings.error_model.uncertainty(
         sigma,
         groups.weight,
         groups.offsets,
-        position_km=xyz[member] * (EARTH_RADIUS / 1e3),
+        position_km=xyz[member] * EARTH_RADIUS_KM,
         coverage=groups.coverage,
         soundings=groups.soundings,
     )

@@ -6,8 +6,9 @@ Weights are those of the mean itself: not negative, summing to one in each group
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numba
 import numpy as np
@@ -43,6 +44,8 @@ class ErrorModel:
         The constant, 0 (independent) to 1 (nothing averages out).
     length_km : float
         The length of the exponential.
+    sounding : float, optional
+        Uncertainty of every sounding, unit of the values; each sounding's own where nothing is given.
     floor : float
         Least uncertainty, unit of the values.
     transport : float
@@ -52,8 +55,12 @@ class ErrorModel:
         Standard deviation of the true field inside a cell, unit of the values; 0 leaves representativity out.
     representativity : float
         1 where the pixels that are missing are missing at random, more where they are missing together.
+    species : str
+        In whose unit the numbers are; empty where they are the user's.
+    name : str
+        Of the preset.
     source : str
-        Where the numbers come from.
+        Whose equation it is and where the numbers come from.
 
     Notes
     -----
@@ -66,10 +73,13 @@ class ErrorModel:
     correlation: str = "constant"
     r: float = 0.0
     length_km: float = 20.0
+    sounding: float | None = None
     floor: float = 0.0
     transport: float = 0.0
     variability: float = 0.0
     representativity: float = 1.0
+    species: str = ""
+    name: str = "own"
     source: str = "chosen by the user"
 
     def __post_init__(self) -> None:
@@ -77,8 +87,10 @@ class ErrorModel:
             raise ConfigError(f"correlation is 'constant' or 'exponential', found {self.correlation!r}")
         if not 0.0 <= self.r <= 1.0:
             raise ConfigError(f"the correlation r must lie within 0 and 1, found {self.r}")
-        if not self.length_km > 0.0:
-            raise ConfigError(f"length_km must be positive, found {self.length_km}")
+        for name in ("length_km", "sounding"):
+            value = getattr(self, name)
+            if value is not None and not value > 0.0:
+                raise ConfigError(f"{name} must be positive, found {value}")
         for name in ("floor", "transport", "variability", "representativity"):
             if not getattr(self, name) >= 0.0:
                 raise ConfigError(f"{name} must not be negative, found {getattr(self, name)}")
@@ -121,6 +133,8 @@ class ErrorModel:
         if not (sigma > 0.0).all():
             bad = int(np.sum(~(sigma > 0.0)))
             raise RangeError(f"{bad} soundings have no positive uncertainty; screen them out first")
+        if self.sounding is not None:
+            sigma = np.full(len(sigma), self.sounding)
         squares = _sum_of_squares(weight, offsets)
         dilution = np.ones(len(squares))
         if soundings is not None:
@@ -136,40 +150,103 @@ class ErrorModel:
             variance += self.representativity * missing * self.variability**2 * squares
         return np.asarray(np.maximum(np.sqrt(variance + self.transport**2), self.floor))
 
+    @property
+    def equation(self) -> str:
+        """The equation with the numbers in it, for people."""
+        s = "s" if self.sounding is None else f"{self.sounding:g}"
+        if self.correlation == "exponential":
+            own = (
+                f"{'(sum w s^2)' if s == 's' else s + '^2'} sum_kl w_k w_l exp(-d_kl / {self.length_km:g} km)"
+            )
+        elif s != "s":
+            own = f"{s}^2 [{self.r:g} + (1 - {self.r:g}) / n]"
+        else:
+            own = {0.0: "sum (w s)^2", 1.0: "(sum w s)^2"}.get(
+                self.r, f"{self.r:g} (sum w s)^2 + (1 - {self.r:g}) sum (w s)^2"
+            )
+        parts = [own]
+        if self.variability:
+            parts.append(f"{self.representativity:g} (1 - coverage) {self.variability:g}^2 sum w^2")
+        if self.transport:
+            parts.append(f"{self.transport:g}^2")
+        return f"sigma^2 = {' + '.join(parts)}" + (f", sigma >= {self.floor:g}" if self.floor else "")
+
+    def describe(self) -> dict[str, Any]:
+        """Return name, equation, inputs, numbers and source as plain values: what outputs keep."""
+        inputs = "uncertainty of each sounding" if self.sounding is None else "number of soundings"
+        if self.correlation == "exponential":
+            inputs += ", their distances"
+        return {**asdict(self), "equation": self.equation, "inputs": inputs}
+
 
 # Only numbers read in a source. Constant correlations of 10-s OCO-2 means differ between land and ocean and
 # between product versions: give them yourself.
 PRESETS = {
-    "independent": ErrorModel(source="errors of soundings independent"),
-    "correlated": ErrorModel(r=1.0, source="errors of soundings fully correlated"),
+    "independent": ErrorModel(
+        name="independent", source="errors of soundings independent; an assumption, of no source"
+    ),
+    "correlated": ErrorModel(
+        r=1.0, name="correlated", source="errors of soundings fully correlated; an assumption, of no source"
+    ),
     "chen2023_ch4": ErrorModel(
-        r=0.55, transport=4.5, source="Chen et al. 2023, eq. 5, as used by IMI; TROPOMI CH4"
+        r=0.55,
+        sounding=15.0,
+        transport=4.5,
+        species="CH4",
+        name="chen2023_ch4",
+        source="Chen et al. 2023, doi:10.5194/acp-23-5945-2023, eq. 5, with the 15 ppb a sounding, r and transport "
+        "error of the Integrated Methane Inversion's code; TROPOMI CH4",
     ),
     "baker2022_co2": ErrorModel(
         "exponential",
         length_km=20.0,
+        name="baker2022_co2",
         source="Baker et al. 2022, doi:10.5194/gmd-15-649-2022; OCO-2 along track",
     ),
 }
+# What is taken where nobody chose.
+_UNSAID = replace(
+    PRESETS["independent"], source="nothing was chosen: errors of soundings taken as independent"
+)
+# Which numbers say nothing under which correlation.
+_IDLE = {"constant": ("length_km",), "exponential": ("r",)}
 
 
-def error_model(name: str, **changes: float | None) -> ErrorModel:
+def error_model(name: str | None, **changes: float | None) -> ErrorModel:
     """Return a preset with some numbers replaced; those given as None stay.
+
+    Parameters
+    ----------
+    name : str or None
+        Of `PRESETS`. None takes errors as independent; `ErrorModel.source` then says that nobody chose.
+    **changes : float or None
+        Fields of `ErrorModel`.
 
     Raises
     ------
     ConfigError
-        An unknown preset.
-    """
-    from dataclasses import replace
+        An unknown preset, or a number that its equation does not have.
 
-    if name not in PRESETS:
+    Examples
+    --------
+    >>> error_model("chen2023_ch4", transport=0.0).equation
+    'sigma^2 = 15^2 [0.55 + (1 - 0.55) / n]'
+    """
+    if name is not None and name not in PRESETS:
         raise ConfigError(f"unknown error model {name!r}{nearest(name, PRESETS)}")
+    preset = _UNSAID if name is None else PRESETS[name]
     given = {k: v for k, v in changes.items() if v is not None}
     if not given:
-        return PRESETS[name]
+        return preset
+    for number in _IDLE[preset.correlation]:
+        if number in given:
+            raise ConfigError(
+                f"{number} says nothing in error model {preset.name}: {preset.equation}"
+                + ("; baker2022_co2 has a length" if number == "length_km" else "; take correlated")
+            )
     changed = ", ".join(f"{k} = {v:g}" for k, v in given.items())
-    return replace(PRESETS[name], **given, source=f"{PRESETS[name].source}; with {changed}")  # type: ignore[arg-type]
+    chosen = "chosen by the user" if name is None and "r" in given else preset.source
+    return replace(preset, **given, source=f"{chosen}; with {changed}")  # type: ignore[arg-type]
 
 
 @numba.njit(cache=True)

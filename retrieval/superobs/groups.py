@@ -10,10 +10,11 @@ import numpy.typing as npt
 
 from obsnet.errors import ConfigError, SchemaError
 from obsnet.grid import Grid
+from obsnet.sphere import METRES_PER_DEGREE
 from obsnet.typing import Floats, Ints, Times
-from retrieval.superobs.polygon_overlap import EARTH_RADIUS, Overlap, cell_areas, overlap
+from retrieval.superobs.polygon_overlap import PixelOverlap, cell_areas, overlap
 
-__all__ = ["Groups", "area_groups", "circle_corners", "group_mean", "unit_vectors", "window_of"]
+__all__ = ["Groups", "area_groups", "circle_corners", "group_mean", "window_of"]
 
 
 @dataclass(frozen=True)
@@ -129,12 +130,6 @@ def group_mean(values: npt.ArrayLike, groups: Groups) -> Floats:
     return out[:, 0] if array.ndim == 1 else out
 
 
-def unit_vectors(latitude: npt.ArrayLike, longitude: npt.ArrayLike) -> Floats:
-    """Return points on the unit sphere, shape (n, 3), from degrees."""
-    lat, lon = np.deg2rad(np.asarray(latitude, np.float64)), np.deg2rad(np.asarray(longitude, np.float64))
-    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
-
-
 def window_of(time: Times, seconds: float) -> Ints:
     """Return the number of the window since 1970 that a time lies in; windows are `seconds` long."""
     micros = round(seconds * 1e6)
@@ -166,7 +161,7 @@ def circle_corners(
         raise ConfigError(f"a footprint's diameter must be positive, found {diameter_km} km")
     angle = 2.0 * np.pi * np.arange(corners) / corners
     radius = diameter_km / 2 * np.sqrt(2 * np.pi / (corners * np.sin(2 * np.pi / corners)))
-    degrees = np.rad2deg(radius * 1e3 / EARTH_RADIUS)
+    degrees = radius * 1e3 / METRES_PER_DEGREE
     lat = np.asarray(latitude, np.float64)[:, None]
     corner_lat = lat + degrees * np.sin(angle)
     corner_lon = np.asarray(longitude, np.float64)[:, None] + degrees * np.cos(angle) / np.cos(
@@ -212,7 +207,7 @@ def area_groups(
     if weighting not in {"share", "area"}:
         raise ConfigError(f"weighting is 'share' or 'area', found {weighting!r}")
     kind = np.asarray(kind, dtype=np.int64)
-    pieces: Overlap = overlap(corner_latitude, corner_longitude, grid)
+    pieces: PixelOverlap = overlap(corner_latitude, corner_longitude, grid)
     used = kind[pieces.pixel] >= 0
     row, cell, area, share = pieces.pixel[used], pieces.cell[used], pieces.area[used], pieces.share[used]
     weight = share if weighting == "share" else area

@@ -15,11 +15,11 @@ import numpy.typing as npt
 
 from obsnet.errors import GridError, SchemaError
 from obsnet.grid import Grid, axis_cell
+from obsnet.sphere import AREA_RADIUS
 from obsnet.typing import Floats, Ints
 
-__all__ = ["EARTH_RADIUS", "PROBLEMS", "Overlap", "cell_areas", "overlap", "polygon_areas"]
+__all__ = ["PROBLEMS", "PixelOverlap", "cell_areas", "overlap", "polygon_areas"]
 
-EARTH_RADIUS = 6371007.181  # m, sphere of the area of WGS84
 PROBLEMS = ("corners missing", "round a pole or wider than 180 degrees", "without area", "corners reordered")
 
 
@@ -27,7 +27,7 @@ _cell = numba.njit(cache=True)(axis_cell)
 
 
 @dataclass(frozen=True)
-class Overlap:
+class PixelOverlap:
     """Pieces of pixels in cells: the sparse matrix in coordinates, sorted by pixel.
 
     Parameters
@@ -217,7 +217,7 @@ def _corners(corner_latitude: npt.ArrayLike, corner_longitude: npt.ArrayLike) ->
     return lat, lon
 
 
-def overlap(corner_latitude: npt.ArrayLike, corner_longitude: npt.ArrayLike, grid: Grid) -> Overlap:
+def overlap(corner_latitude: npt.ArrayLike, corner_longitude: npt.ArrayLike, grid: Grid) -> PixelOverlap:
     """Clip pixels to the cells of a grid.
 
     Parameters
@@ -230,7 +230,7 @@ def overlap(corner_latitude: npt.ArrayLike, corner_longitude: npt.ArrayLike, gri
 
     Returns
     -------
-    Overlap
+    PixelOverlap
         For a pixel inside the grid the pieces sum to its area.
 
     Raises
@@ -255,8 +255,8 @@ def overlap(corner_latitude: npt.ArrayLike, corner_longitude: npt.ArrayLike, gri
     pixel, cell, area = np.empty(room + 1, np.int64), np.empty(room + 1, np.int64), np.empty(room + 1)
     found = _clip_all(lat, lon, *edges, count, pixel, cell, area, pixel_area, problem)
     problems = {text: int(np.sum(problem == i + 1)) for i, text in enumerate(PROBLEMS)}
-    square = EARTH_RADIUS**2
-    return Overlap(pixel[:found], cell[:found], area[:found] * square, pixel_area * square, problems)
+    square = AREA_RADIUS**2
+    return PixelOverlap(pixel[:found], cell[:found], area[:found] * square, pixel_area * square, problems)
 
 
 @numba.njit(cache=True)
@@ -272,10 +272,10 @@ def polygon_areas(corner_latitude: npt.ArrayLike, corner_longitude: npt.ArrayLik
     lat, lon = _corners(corner_latitude, corner_longitude)
     out = np.empty(len(lat))
     _areas(lat, lon, out)
-    return np.asarray(out * EARTH_RADIUS**2)
+    return np.asarray(out * AREA_RADIUS**2)
 
 
 def cell_areas(grid: Grid) -> Floats:
     """Return the area of a grid's cells on the sphere that `overlap` uses, m2, shape (cells,)."""
     strips = np.diff(np.sin(np.deg2rad(grid.lat_edges)))
-    return np.asarray(EARTH_RADIUS**2 * np.outer(strips, np.deg2rad(np.diff(grid.lon_edges))).ravel())
+    return np.asarray(AREA_RADIUS**2 * np.outer(strips, np.deg2rad(np.diff(grid.lon_edges))).ravel())

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,40 +18,20 @@ import pyarrow.compute as pc
 
 from obsnet.constants import species as species_of
 from obsnet.errors import ConfigError, FormatError, ObsnetError, nearest
+from obsnet.seal import check_parquet
 from obsnet.store import ObservationStore, StoredPart, read_part
 from obsnet.times import as_utc
 from obsnet.work.parallel import ENOUGH_BYTES, map_unordered, shard
 from obsnet.work.progress import progress
 from obsnet.work.work import Work
 from retrieval.products.read import AVERAGED
-from retrieval.superobs.average import Superobs, needed_columns, super_observe, write_report, write_settings
+from retrieval.superobs import VERSION
+from retrieval.superobs.average import needed_columns, super_observe, write_report, write_settings
+from retrieval.superobs.options import Selection, Superobs, SuperobsTable
 
-__all__ = ["Selection", "Summary", "combine_store"]
+__all__ = ["SuperobsSummary", "combine_store", "run_superobs", "sources_of"]
 
 _DAY = np.timedelta64(1, "D")
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Which soundings of a store are combined.
-
-    Parameters
-    ----------
-    species : str
-        Formula.
-    sources : tuple of str
-        All sources of the store that are not super-observations themselves, when empty.
-    start, stop : str, optional
-        Half-open interval, UTC.
-    bounds : (south, north, west, east), optional
-        Degrees, of the soundings' centres.
-    """
-
-    species: str
-    sources: tuple[str, ...] = ()
-    start: str | None = None
-    stop: str | None = None
-    bounds: tuple[float, float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +47,7 @@ class _Task:
 
 
 @dataclass(frozen=True)
-class Summary:
+class SuperobsSummary:
     """What became of a run.
 
     Parameters
@@ -75,14 +55,23 @@ class Summary:
     days : list of dict
         One row a source and day that has soundings: ``source``, ``day``, ``soundings``, ``good``,
         ``superobs``, ``value``, ``uncertainty`` (means), residuals, ``problems``, ``status``, ``skipped``.
+    errors : dict
+        How errors were combined, see `ErrorModel.describe`.
     """
 
     days: list[dict[str, Any]]
+    errors: dict[str, Any] = field(default_factory=dict)
 
     @property
     def bad(self) -> list[dict[str, Any]]:
         """Days that could not be combined."""
         return [d for d in self.days if d["status"] != "done"]
+
+    def files(self, out: Path) -> tuple[Path, ...]:
+        """Return what the store holds of these days: their rows and their reports."""
+        ids = {d["file_id"] for d in self.days}
+        reports = (_report(out, i) for i in sorted(ids))
+        return (*ObservationStore(out).parts_of(ids), *(p for p in reports if p.exists()))
 
     def by_source(self) -> dict[str, dict[str, Any]]:
         """Return totals of each source over its finished days."""
@@ -112,6 +101,11 @@ class Summary:
         return out
 
 
+def run_superobs(table: SuperobsTable, out: Path, work: Work | None = None) -> SuperobsSummary:
+    """Do what the table ``[superobs]`` of a case says, or the command; both stores are relative to `out`."""
+    return combine_store(out / table.store, out / table.out, table, table, work=work)
+
+
 def combine_store(
     store: str | Path,
     out: str | Path,
@@ -119,7 +113,7 @@ def combine_store(
     settings: Superobs,
     *,
     work: Work | None = None,
-) -> Summary:
+) -> SuperobsSummary:
     """Make the super-observations of a store.
 
     Parameters
@@ -135,7 +129,7 @@ def combine_store(
 
     Returns
     -------
-    Summary
+    SuperobsSummary
         Days whose soundings and settings have not changed since an earlier run are not made again; what an
         earlier run with other settings left of a day is replaced.
 
@@ -148,7 +142,7 @@ def combine_store(
         raise ConfigError(f"a window of {settings.window:g} s does not divide a day")
     source_store, target = ObservationStore(store), ObservationStore(out)
     tasks = shard(_tasks(source_store, target, selection, settings), work or Work())
-    write_settings(target.path, settings, selection=asdict(selection))
+    write_settings(target.path, settings, selection=selection.plain())
     enough = sum(Path(f).stat().st_size for task in tasks for f in task.files) >= ENOUGH_BYTES
     rows, days = [], []
     with progress(len(tasks), "days") as advance:
@@ -162,7 +156,8 @@ def combine_store(
     if new:
         name = hashlib.sha256(json.dumps(sorted(r["path"] for r in new)).encode()).hexdigest()[:12]
         target.index.write(new, f"superobs-{name}")
-    return Summary(sorted(days, key=lambda d: (d["source"], d["day"])))
+    ordered = sorted(days, key=lambda d: (d["source"], d["day"]))
+    return SuperobsSummary(ordered, settings.error_model.describe())
 
 
 def _tasks(
@@ -173,8 +168,7 @@ def _tasks(
         raise FormatError(
             f"{store.path}: no {name} here; the store holds {', '.join(store.species()) or 'nothing'}"
         )
-    known = store.sources(name)
-    sources = list(selection.sources) or [s for s in known if not s.endswith(AVERAGED)]
+    known, sources = store.sources(name), sources_of(store, name, selection.sources)
     for source in sources:
         if source not in known:
             raise ConfigError(f"{store.path} has no {name} source {source!r}{nearest(source, known)}")
@@ -187,6 +181,15 @@ def _tasks(
             done = earlier.get(_path(name, source, day))
             tasks.append(_Task(str(out.path), selection, settings, source, day, tuple(files), how, done))
     return tasks
+
+
+def sources_of(store: ObservationStore, species: str, asked: Iterable[str] = ()) -> list[str]:
+    """Return the sources that are combined: those asked for, else all that are no super-observations themselves."""
+    return list(asked) or [s for s in store.sources(species) if not s.endswith(AVERAGED)]
+
+
+def _report(out: Path, name: str) -> Path:
+    return out / "_superobs" / f"{name}.parquet"
 
 
 def _path(species: str, source: str, day: str) -> str:
@@ -216,8 +219,8 @@ def _read(task: _Task) -> pa.Table:
         part = read_part(name, needed_columns(task.settings))
         time = part["time"].to_numpy()
         inside = (time >= start) & (time < stop)
-        if selection.bounds is not None:
-            south, north, west, east = selection.bounds
+        if selection.box is not None:
+            south, north, west, east = selection.box
             latitude, longitude = (part[c].to_numpy() for c in ("latitude", "longitude"))
             inside &= (latitude >= south) & (latitude <= north)
             after, before = longitude >= west, longitude <= east
@@ -233,15 +236,21 @@ def _run(task: _Task) -> dict[str, Any] | None:
             task.source,
             task.day,
             [(Path(f).stem, how) for f, how in zip(task.files, task.options, strict=True)],
-            str(task.selection),
+            task.selection.plain(),
             task.settings.describe(),
+            VERSION,
         ],
         sort_keys=True,
     )
     digest = hashlib.sha256(text.encode()).hexdigest()
     name = species_of(task.selection.species)
-    day: dict[str, Any] = {"source": task.source, "day": task.day, "status": "done"}
-    report = Path(task.out) / "_superobs" / f"{digest[:16]}.parquet"
+    day: dict[str, Any] = {
+        "source": task.source,
+        "day": task.day,
+        "status": "done",
+        "file_id": digest[:16],
+    }
+    report = _report(Path(task.out), digest[:16])
     if task.done is not None and task.done[0] == digest and report.exists():
         return {"day": {**day, **_numbers_of(report), "skipped": True}, "index": {}}
     soundings = _read(task)
@@ -271,6 +280,7 @@ def _run(task: _Task) -> dict[str, Any] | None:
         _remove(Path(task.out), name.name, task.source, task.done[1])
     ObservationStore(task.out).write(result.table)
     numbers = _numbers(result.table, result.problems, len(soundings)) | result.residuals()
+    numbers["errors"] = task.settings.error_model.equation
     metadata = {b"obsnet:superobs": json.dumps(numbers).encode()}
     write_report(result.report, Path(task.out), digest[:16], metadata)
     index |= {
@@ -295,13 +305,11 @@ def _numbers(table: pa.Table, problems: dict[str, int], soundings: int) -> dict[
 
 def _numbers_of(report: Path) -> dict[str, Any]:
     """Return the numbers that an earlier run wrote beside its report."""
-    import pyarrow.parquet as pq
-
-    return json.loads(pq.read_schema(report).metadata[b"obsnet:superobs"])
+    return json.loads(check_parquet(report, ()).metadata[b"obsnet:superobs"])
 
 
 def _remove(out: Path, species: str, source: str, file_id: str) -> None:
     """Delete what an earlier run made of the same day with other settings."""
     folder = out / f"species={species}" / f"source={source}{AVERAGED}"
-    for path in [*folder.glob(f"year=*/month=*/{file_id}.parquet"), out / "_superobs" / f"{file_id}.parquet"]:
+    for path in [*folder.glob(f"year=*/month=*/{file_id}.parquet"), _report(out, file_id)]:
         path.unlink(missing_ok=True)

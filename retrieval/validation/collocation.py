@@ -7,7 +7,6 @@ of the site's own columns about that time, seen through the satellite's averagin
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,14 +16,14 @@ import pyarrow.compute as pc
 from obsnet.errors import ConfigError, RangeError, ScaleError, SchemaError
 from obsnet.scales import one_scale
 from obsnet.schema import profile_array, unit_of
+from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.typing import Floats, Ints
 from retrieval.columns.column_operator import ColumnOperator
 from retrieval.columns.pressure_weights import half_split_adjoint
 from retrieval.columns.vertical_remap import interpolate_levels, overlap_layers
-from retrieval.superobs.groups import unit_vectors
-from retrieval.superobs.polygon_overlap import EARTH_RADIUS
+from retrieval.validation.options import Criteria
 
-__all__ = ["PAIRS", "Criteria", "as_satellite_sees", "collocate", "sites_of"]
+__all__ = ["PAIRS", "as_satellite_sees", "collocate", "sites_of"]
 
 
 PAIRS = pa.schema(
@@ -47,48 +46,6 @@ PAIRS = pa.schema(
         "longitude": pa.float64(),
     }.items()
 )
-
-
-@dataclass(frozen=True)
-class Criteria:
-    """What counts as the same air.
-
-    Parameters
-    ----------
-    half_latitude, half_longitude : float
-        Half the box round a site, degrees.
-    hours : float
-        Reference columns so long before and after the overpass are averaged.
-    hours_by_mode : dict of str to float
-        Other times for some modes.
-    minimum, minimum_reference : int
-        Fewest soundings and reference columns of a pair.
-    altitude_m : float, optional
-        Soundings higher or lower than the site by more are left out.
-    gap_minutes : float
-        A longer time without a sounding begins another overpass.
-
-    Notes
-    -----
-    The defaults are of the size that Wunch et al. (2017), doi:10.5194/amt-10-2209-2017, use for OCO-2: 5 by 10
-    degrees and an hour, half an hour for target mode.
-    """
-
-    half_latitude: float = 2.5
-    half_longitude: float = 5.0
-    hours: float = 1.0
-    hours_by_mode: dict[str, float] = field(default_factory=lambda: {"target": 0.5})
-    minimum: int = 5
-    minimum_reference: int = 1
-    altitude_m: float | None = None
-    gap_minutes: float = 30.0
-
-    def __post_init__(self) -> None:
-        for name in ("half_latitude", "half_longitude", "hours", "gap_minutes"):
-            if not getattr(self, name) > 0.0:
-                raise ConfigError(f"{name} must be positive, found {getattr(self, name)}")
-        if self.minimum < 1 or self.minimum_reference < 1:
-            raise ConfigError("a pair needs at least one sounding and one reference column")
 
 
 def sites_of(reference: pa.Table) -> dict[str, tuple[float, float, float]]:
@@ -264,7 +221,7 @@ def _pair(
         "reference_uncertainty": float(np.mean(ground["uncertainty"].to_numpy())),
         "n_satellite": len(values),
         "n_reference": len(raw),
-        "distance_km": float(2e-3 * EARTH_RADIUS * np.arcsin(min(chord / 2, 1.0))),
+        "distance_km": float(2.0 * EARTH_RADIUS_KM * np.arcsin(min(chord / 2, 1.0))),
         "altitude_difference_m": float(np.mean(height) - altitude) if np.isfinite(height).all() else None,
         "latitude": lat,
         "longitude": lon,

@@ -15,11 +15,21 @@ from obsnet.errors import ConfigError, RangeError, nearest
 from obsnet.store import ObservationStore, atomic_path
 from obsnet.times import season
 from obsnet.typing import Floats, Texts
-from retrieval.validation.collocation import Criteria, collocate, sites_of
+from retrieval.validation.collocation import collocate, sites_of
+from retrieval.validation.options import Criteria, ValidateTable
 
-__all__ = ["GROUPS", "statistics", "summary", "validate_stores", "write_figures", "write_tables"]
+__all__ = [
+    "GROUPS",
+    "run_validate",
+    "statistics",
+    "summary",
+    "validate_stores",
+    "write_figures",
+    "write_tables",
+]
 
 GROUPS = ("site", "mode", "season", "year")
+_CUTS = (("site",), ("mode",), ("season",), ("site", "mode"), ("site", "season"))
 
 
 def _labels(pairs: pa.Table, group: str) -> Texts:
@@ -110,6 +120,38 @@ def summary(pairs: pa.Table) -> dict[str, Any]:
     }
 
 
+def run_validate(table: ValidateTable, out: Path) -> dict[str, Any]:
+    """Do what the table ``[validate]`` of a case says, or the command: collocate, write tables and pictures.
+
+    Parameters
+    ----------
+    table : ValidateTable
+        What is compared.
+    out : Path
+        What the stores' and the folder's names are relative to.
+
+    Returns
+    -------
+    dict
+        ``summary``, the statistics of every cut, ``files``.
+    """
+    folder = out / table.out
+    pairs = validate_stores(
+        ObservationStore(out / table.store),
+        ObservationStore(out / table.reference),
+        table.species,
+        source=table.source,
+        reference_source=table.reference_source,
+        criteria=table,
+        adjust=table.adjust,
+        start=table.start,
+        stop=table.stop,
+    )
+    files = [*write_tables(pairs, folder, _CUTS), *write_figures(pairs, table.species, folder)]
+    tables = {"_".join(cut): statistics(pairs, cut) for cut in _CUTS}
+    return {"summary": summary(pairs), **tables, "files": [str(f) for f in files]}
+
+
 def validate_stores(
     satellite: ObservationStore,
     reference: ObservationStore,
@@ -172,9 +214,7 @@ def validate_stores(
         box = _box(lat, lon, c)
         boxes = box if boxes is None else boxes | box
     times = ground["time"].to_numpy()
-    margin = np.timedelta64(
-        round(max(c.hours, *c.hours_by_mode.values(), 0.0) * 3600 + c.gap_minutes * 60), "s"
-    )
+    margin = np.timedelta64(round(c.longest_hours * 3600 + c.gap_minutes * 60), "s")
     soundings = satellite.read(
         species,
         source=source,

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,33 +12,29 @@ from obsnet.errors import ConfigError, FormatError, MissingVariableError, neares
 from obsnet.kind_tables import find_table, read_kinds
 from stations.admission.base import Applicant, NotTestable, Outcome
 from stations.admission.kinds import KINDS
+from stations.record.intakes import one_series
 
 __all__ = [
     "Admission",
     "Criterion",
     "Finding",
     "Requirements",
-    "admission_csv",
-    "admission_html",
-    "evidence_csv",
     "judge",
     "load_applicant",
     "load_requirements",
 ]
 
 FOLDER = Path(__file__).with_name("requirements")
-TEMPLATES = Path(__file__).with_name("templates")
-VERDICTS_ZH = {"pass": "通过", "fail": "未通过", "not testable": "无法判定"}
 
 
-class _Head(Options):
+class RequirementsHead(Options):
     title: str = ""
     title_zh: str = ""
     note: str = ""
     note_zh: str = ""
 
 
-class _Common(Options):
+class CriterionCommon(Options):
     kind: str
     label: str = ""
     label_zh: str = ""
@@ -65,6 +57,7 @@ class _Dossier(Options):
     species: str | None = None
     scale: str | None = None
     site: str | None = None
+    intake: float | None = None
     targets: str = ""
     comparison: str = ""
     responsible: str = ""
@@ -139,8 +132,8 @@ def load_requirements(name: str | Path) -> Requirements:
         Every fault on its own line.
     """
     path = find_table(name, FOLDER, "table of requirements")
-    data, entries = read_kinds(path, "criterion", _Common, KINDS)
-    head = validate(_Head, data, path.name)
+    data, entries = read_kinds(path, "criterion", CriterionCommon, KINDS)
+    head = validate(RequirementsHead, data, path.name)
     criteria = tuple(
         Criterion(common.kind, common.label or common.kind, common.label_zh, common.required, own)
         for common, own in entries
@@ -154,7 +147,7 @@ def load_applicant(path: str | Path) -> Applicant:
     Parameters
     ----------
     path : path
-        ``*.toml`` with ``name``, ``files`` and, where there are any, ``species, scale, site, targets`` (CSV of
+        ``*.toml`` with ``name``, ``files`` and, where there are any, ``species, scale, site, intake, targets`` (CSV of
         ``time, bias`` or ``time, measured, assigned``, and ``sd``), ``comparison`` (a second record),
         ``calibrations`` (dates), ``[[standards]]`` (name, grade, value, calibrated), ``responsible``. Paths
         are relative to the dossier. Any other file is read as a record without dossier.
@@ -168,13 +161,14 @@ def load_applicant(path: str | Path) -> Applicant:
 
     path = Path(path)
     if path.suffix != ".toml":
-        record = read(path)
+        record = one_series(read(path))
         return Applicant(str(record.attrs.get("site") or path.name), record)
     stated = validate(_Dossier, read_toml(path), path.name)
     if len(stated.files) != 1:
         raise ConfigError(f"{path.name}: files names one record, found {len(stated.files)}")
-    options = {k: v for k, v in (("scale", stated.scale), ("site", stated.site)) if v}
-    record = read(path.parent / stated.files[0], stated.species, **options)
+    said = {"scale": stated.scale, "site": stated.site, "intake": stated.intake}
+    options = {k: v for k, v in said.items() if v is not None}
+    record = one_series(read(path.parent / stated.files[0], stated.species, **options))
     targets = _targets(path.parent / stated.targets) if stated.targets else None
     comparison = read(path.parent / stated.comparison, record.attrs["species"]) if stated.comparison else None
     return Applicant(stated.name, record, stated.model_dump(), targets, comparison)
@@ -227,108 +221,3 @@ def judge(applicant: Applicant, requirements: Requirements) -> Admission:
 
     findings = tuple(Finding(c, outcome(c)) for c in requirements.criteria)
     return Admission(applicant.name, applicant.species, str(applicant.record.attrs.get("path", "")), findings)
-
-
-def admission_rows(admissions: Sequence[Admission]) -> list[dict[str, Any]]:
-    """Return one row a station and criterion, in plain values."""
-    return [
-        {
-            "station": a.station,
-            "species": a.species,
-            "criterion": f.criterion.label,
-            "criterion_zh": f.criterion.label_zh,
-            "required": f.criterion.required,
-            "verdict": f.outcome.verdict,
-            "found": f.outcome.found,
-            "limit": f.outcome.limit,
-            "reason": f.outcome.reason,
-            "reason_zh": f.outcome.reason_zh,
-            "rows": len(f.outcome.rows),
-        }
-        for a in admissions
-        for f in a.findings
-    ]
-
-
-def admission_csv(admissions: Sequence[Admission]) -> str:
-    """Return the verdicts as CSV: one row a station and criterion."""
-    return _csv(admission_rows(admissions))
-
-
-def evidence_csv(admissions: Sequence[Admission]) -> str:
-    """Return the rows behind the verdicts as CSV: station, criterion, row number, item, value."""
-    rows = [
-        {"station": a.station, "criterion": f.criterion.label, "row": number, "item": key, "value": value}
-        for a in admissions
-        for f in a.findings
-        for number, row in enumerate(f.outcome.rows, 1)
-        for key, value in row.items()
-    ]
-    return _csv(rows or [{"station": "", "criterion": "", "row": "", "item": "", "value": ""}])
-
-
-def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({k: _safe(v) for k, v in row.items()} for row in rows)
-    return text.getvalue()
-
-
-def _safe(value: Any) -> Any:
-    """Return text that a spreadsheet will not take for a formula."""
-    return (
-        f"'{value}"
-        if isinstance(value, str) and value[:1] in {"=", "+", "-", "@"} and not _number(value)
-        else value
-    )
-
-
-def _number(text: str) -> bool:
-    try:
-        float(text.split(maxsplit=1)[0])
-    except (ValueError, IndexError):
-        return False
-    return True
-
-
-def admission_html(admissions: Sequence[Admission], requirements: Requirements) -> str:
-    """Return the report as one HTML page, Chinese and English side by side, everything escaped."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters["cell"] = _cell
-    return environment.get_template("admission.html").render(
-        admissions=admissions, requirements=requirements, verdicts_zh=VERDICTS_ZH
-    )
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, bool):
-        return "✓" if value else "✗"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def admission_summary(admissions: Sequence[Admission]) -> list[dict[str, Any]]:
-    """Return the verdicts for ``--json``."""
-    return [
-        {
-            "station": a.station,
-            "species": a.species,
-            "file": a.file,
-            "verdict": a.verdict,
-            "criteria": [
-                {
-                    "kind": f.criterion.kind,
-                    "label": f.criterion.label,
-                    "label_zh": f.criterion.label_zh,
-                    "required": f.criterion.required,
-                    **asdict(f.outcome),
-                }
-                for f in a.findings
-            ],
-        }
-        for a in admissions
-    ]

@@ -18,5 +18,5 @@ KINDS = {
     "target_bias": Kind(measurement.TargetOptions, measurement.target_bias),
     "comparison": Kind(measurement.CompareOptions, measurement.comparison),
     "calibration_interval": Kind(measurement.CalibrationOptions, measurement.calibration_interval),
-    "uncertainty": Kind(measurement.UncertaintyOptions, measurement.uncertainty),
+    "uncertainty": Kind(measurement.StatedUncertaintyOptions, measurement.uncertainty),
 }

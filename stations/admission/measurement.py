@@ -18,8 +18,8 @@ __all__ = [
     "RepeatabilityOptions",
     "ScaleOptions",
     "StandardsOptions",
+    "StatedUncertaintyOptions",
     "TargetOptions",
-    "UncertaintyOptions",
     "calibration_interval",
     "comparison",
     "repeatability",
@@ -291,13 +291,13 @@ def calibration_interval(a: Applicant, o: CalibrationOptions) -> Outcome:
     )
 
 
-class UncertaintyOptions(Options):
+class StatedUncertaintyOptions(Options):
     """``uncertainty``: median stated uncertainty, random and systematic together."""
 
     maximum: PerSpecies
 
 
-def uncertainty(a: Applicant, o: UncertaintyOptions) -> Outcome:
+def uncertainty(a: Applicant, o: StatedUncertaintyOptions) -> Outcome:
     """Judge the median stated uncertainty."""
     number = number_of(a, o.maximum)
     limit = f"≤ {number:g} {a.unit}"

@@ -11,7 +11,7 @@ from obsnet.constants import species as species_of
 from obsnet.errors import ConfigError, MissingVariableError, RangeError
 from obsnet.schema import Quality
 from obsnet.times import decimal_year
-from stations.calibration.plan import Plan, Tank
+from stations.calibration.plan import CalibrationPlan, Tank
 from stations.calibration.response import Response, fit_response
 from stations.calibration.tanks import TankDrift
 from stations.calibration.targets import TargetStatistics, target_statistics
@@ -58,7 +58,7 @@ class Calibrated:
     notes: list[str] = field(default_factory=list)
 
 
-def calibrate(raw: xr.Dataset, plan: Plan) -> Calibrated:
+def calibrate(raw: xr.Dataset, plan: CalibrationPlan) -> Calibrated:
     """Calibrate raw readings of an analyser that is switched between air and tanks.
 
     Runs of one gas are found from the valve, their first minutes left out. Each calibration episode gives a
@@ -70,7 +70,7 @@ def calibrate(raw: xr.Dataset, plan: Plan) -> Calibrated:
     ----------
     raw : xarray.Dataset
         Record of single readings with a valve variable, uncalibrated.
-    plan : Plan
+    plan : CalibrationPlan
         See `stations.calibration.plan`.
 
     Returns
@@ -114,7 +114,7 @@ def calibrate(raw: xr.Dataset, plan: Plan) -> Calibrated:
     return Calibrated(record, found, targets, notes.changes)
 
 
-def _readings(raw: xr.Dataset, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
+def _readings(raw: xr.Dataset, plan: CalibrationPlan) -> tuple[np.ndarray, np.ndarray]:
     """Return the readings to calibrate and the systematic uncertainty of their water correction."""
     if plan.water.source == "analyser":
         return raw["value"].values, np.zeros(raw.sizes["time"])
@@ -137,7 +137,7 @@ def _variable(raw: xr.Dataset, name: str) -> np.ndarray:
     return raw[name].values.astype(np.float64)
 
 
-def _valve(raw: xr.Dataset, plan: Plan, notes: Notes) -> np.ndarray:
+def _valve(raw: xr.Dataset, plan: CalibrationPlan, notes: Notes) -> np.ndarray:
     position = _variable(raw, plan.valve)
     whole = np.isfinite(position) & (position == np.round(position))
     valve = np.where(whole, position, -1).astype(np.int64)
@@ -153,7 +153,7 @@ def _to_working_tank(
     value: np.ndarray,
     valve: np.ndarray,
     good: np.ndarray,
-    plan: Plan,
+    plan: CalibrationPlan,
     drifts: dict[str, TankDrift],
 ) -> np.ndarray:
     """Return readings corrected by ratio or offset to the working tank, interpolated between its runs."""
@@ -168,7 +168,7 @@ def _to_working_tank(
     return value * (assigned / measured) if plan.drift == "ratio" else value + (assigned - measured)
 
 
-def _repeatability(runs: Runs, plan: Plan) -> float:
+def _repeatability(runs: Runs, plan: CalibrationPlan) -> float:
     """Return the standard deviation of a single reading of a constant gas, pooled over the tank runs."""
     rows = runs.of([t.valve for t in plan.tank])
     rows = rows[(runs.n[rows] >= max(plan.minimum_readings, 2))]
@@ -179,7 +179,7 @@ def _repeatability(runs: Runs, plan: Plan) -> float:
 def _episodes(
     runs: Runs,
     time: np.ndarray,
-    plan: Plan,
+    plan: CalibrationPlan,
     drifts: dict[str, TankDrift],
     repeatability: float,
     notes: Notes,
@@ -209,7 +209,7 @@ def _episode(
     rows: np.ndarray,
     origin: np.datetime64,
     standards: list[Tank],
-    plan: Plan,
+    plan: CalibrationPlan,
     drifts: dict[str, TankDrift],
     repeatability: float,
 ) -> Episode | None:
@@ -289,7 +289,7 @@ class _Curve:
 
 def _average(
     raw: xr.Dataset,
-    plan: Plan,
+    plan: CalibrationPlan,
     hours: np.ndarray,
     value: np.ndarray,
     valve: np.ndarray,
@@ -354,7 +354,7 @@ def _average(
 
 
 def _targets(
-    runs: Runs, time: np.ndarray, plan: Plan, drifts: dict[str, TankDrift], curve: _Curve
+    runs: Runs, time: np.ndarray, plan: CalibrationPlan, drifts: dict[str, TankDrift], curve: _Curve
 ) -> dict[str, TargetStatistics]:
     result = {}
     for tank in plan.by_role("target"):

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from obsnet.config import Options, read_toml, validate
 from stations.calibration.tanks import TankDrift, fit_tank_drift
 
-__all__ = ["Plan", "ResponsePlan", "Tank", "WaterPlan", "load_plan"]
+__all__ = ["CalibrationPlan", "ResponsePlan", "Tank", "WaterPlan", "load_plan"]
 
 
 class WaterPlan(Options):
@@ -72,7 +72,7 @@ class Tank(Options):
         return fit_tank_drift(np.array([2000.0]), np.array([self.value]), np.array([sd]))
 
 
-class Plan(Options):
+class CalibrationPlan(Options):
     """A calibration plan."""
 
     species: str
@@ -96,7 +96,7 @@ class Plan(Options):
     tank: tuple[Tank, ...]
 
     @model_validator(mode="after")
-    def _is_consistent(self) -> Plan:
+    def _is_consistent(self) -> CalibrationPlan:
         valves = [t.valve for t in self.tank] + list(self.air)
         double = sorted({v for v in valves if valves.count(v) > 1})
         if double:
@@ -118,7 +118,7 @@ class Plan(Options):
         return [t for t in self.tank if t.role == role]
 
 
-def load_plan(path: str | Path) -> Plan:
+def load_plan(path: str | Path) -> CalibrationPlan:
     """Read a calibration plan.
 
     Raises
@@ -126,4 +126,4 @@ def load_plan(path: str | Path) -> Plan:
     ConfigError
         Every fault on its own line.
     """
-    return validate(Plan, read_toml(path), Path(path).name)
+    return validate(CalibrationPlan, read_toml(path), Path(path).name)

@@ -2,167 +2,41 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from stations.commands.options import Json, Scale, Site, Species, decimal_years, load, notes
+from obsnet.command import Shown, command
 
 if TYPE_CHECKING:
     from obsnet.work.work import Work
-    from stations.curve.fit import CurveFit, CurveOptions
+    from stations.curve.options import FitTable
 
 __all__ = ["fit"]
 
-Files = Annotated[list[Path], typer.Argument(help="Station files; several are fitted in parallel.")]
-Dates = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="Where to give the curves: decimal years or dates, comma-separated, or a file of them."
-    ),
-]
-Short = Annotated[float, typer.Option("--short", help="Cutoff of the short filter, days.")]
-Long = Annotated[float, typer.Option("--long", help="Cutoff of the long filter, days.")]
-Interval = Annotated[
-    float | None, typer.Option(help="Spacing of the filtered grid, days; found where left out.")
-]
-Terms = Annotated[int, typer.Option(help="Polynomial terms; 3 is a quadratic.")]
-Harmonics = Annotated[int, typer.Option(help="Harmonics of the year.")]
-Timezero = Annotated[float | None, typer.Option(help="Decimal year in which t = 0.")]
-Gap = Annotated[float, typer.Option(help="Fill gaps longer than this, days, with the function; 0 never.")]
-Gain = Annotated[bool, typer.Option("--gain", help="Let the seasonal amplitude grow linearly.")]
-Noaa = Annotated[bool, typer.Option("--noaa-compatible", help="Errors as NOAA's program prints them.")]
-Use = Annotated[str, typer.Option(help="background, valid or all rows.")]
-Pairs = Annotated[bool, typer.Option("--pairs/--no-pairs", help="Average the members of flask pairs first.")]
-Replicates = Annotated[
-    int, typer.Option("--errors", help="Members of a Monte-Carlo ensemble of errors; 0 none.")
-]
-Seed = Annotated[int, typer.Option(help="Of the ensemble.")]
-Workers = Annotated[int | None, typer.Option(help="Processes for several files.")]
-Address = Annotated[str | None, typer.Option(help="A running Dask scheduler, e.g. tcp://node1:8786")]
-Scheduler = Annotated[Literal["processes", "dask", "serial"], typer.Option(help="How several files are run.")]
 
-
-def fit(
-    files: Files,
-    dates: Dates = None,
-    short: Short = 80.0,
-    long: Long = 667.0,
-    interval: Interval = None,
-    terms: Terms = 3,
-    harmonics: Harmonics = 4,
-    timezero: Timezero = None,
-    gap: Gap = 0.0,
-    gain: Gain = False,
-    noaa: Noaa = False,
-    use: Use = "background",
-    pairs: Pairs = True,
-    replicates: Replicates = 0,
-    seed: Seed = 0,
-    species: Species = None,
-    site: Site = None,
-    scale: Scale = None,
-    workers: Workers = None,
-    scheduler: Scheduler = "processes",
-    address: Address = None,
-    as_json: Json = False,
-) -> None:
+@command("stations.curve.options:FitTable", work=True)
+def fit(options: FitTable, work: Work) -> Shown:
     """Fit function, smooth curve, trend and growth rate (Thoning, Tans & Komhyr 1989)."""
-    from obsnet.output import emit
-    from obsnet.work.work import Work
-    from stations.curve.fit import CurveOptions
+    from stations.curve.many import fit_files
 
-    options = CurveOptions(short, long, interval, terms, harmonics, timezero, gap, gain, noaa)
-    at = decimal_years(dates) if dates else None
-    if len(files) > 1:
-        task = {"options": options, "species": species, "use": use, "pairs": pairs}
-        work = Work(scheduler="dask" if address else scheduler, workers=workers, address=address)
-        _many(files, task, at, work, as_json)
-        return
-    result = _one(files[0], options, at, species, site, scale, use, pairs, replicates, seed)
-    if as_json:
-        emit(result)
-    else:
-        print("\n".join(_text(result)))
-    notes(result["notes"])
-
-
-def _one(
-    path: Path,
-    options: CurveOptions,
-    at: list[float] | None,
-    species: str | None,
-    site: str | None,
-    scale: str | None,
-    use: str,
-    pairs: bool,
-    replicates: int,
-    seed: int,
-) -> dict[str, Any]:
-    from stations.curve.fit import in_notes
-    from stations.curve.many import fit_record, summarise
-
-    record = load(path, species, site, scale)
-    with in_notes():
-        fitted = fit_record(record, options, use=use, pairs=pairs)
-    attrs = record.attrs
-    result = {k: attrs.get(k, "") for k in ("site", "species", "unit", "scale")} | summarise(fitted, at)
-    result["monthly_means"] = {f"{y}-{m:02d}": mean for y, m, mean, *_ in fitted.monthly_means()}
-    if replicates:
-        result["ensemble"] = _ensemble(fitted, at, replicates, seed)
-    return result
-
-
-def _ensemble(fitted: CurveFit, at: list[float] | None, replicates: int, seed: int) -> dict[str, Any]:
-    import numpy as np
-
-    from stations.curve.errors import curve_ensemble
-
-    found = curve_ensemble(fitted, replicates=replicates, seed=seed)
-    result: dict[str, Any] = {
-        "replicates": replicates,
-        "seed": seed,
-        "coefficient_sd": found.coefficients,
-        "annual_increase_sd": found.annual_increase,
-    }
-    if at is not None:
-        for name in ("smooth", "trend", "growth"):
-            result[f"{name}_sd"] = found.at(np.array(at), name)
-    return result
-
-
-def _many(files: list[Path], task: dict[str, Any], at: list[float] | None, work: Work, as_json: bool) -> None:
-    from functools import partial
-
-    from obsnet.output import emit
-    from obsnet.work.progress import progress
-    from stations.curve.many import fit_file, fit_many
-
-    done = []
-    with progress(len(files), "fits") as advance:
-        for summary in fit_many(list(map(str, files)), partial(fit_file, **task), dates=at, work=work):
-            done.append(summary)
-            advance(1)
-    done.sort(key=lambda s: s.name)
-    bad = [{"path": s.name, "error": s.error} for s in done if s.error]
-    if as_json:
-        emit(
-            {
-                "files": [{"path": s.name, **s.numbers} for s in done if not s.error],
-                "bad": bad,
-                "failed": len(bad),
-            }
-        )
-    else:
-        for s in done:
-            if not s.error:
-                n = s.numbers
-                print(f"{s.name}: {n['n']} values, rsd {n['rsd_function']:.3f} and {n['rsd_smooth']:.3f}")
-    notes(f"bad: {b['path']}: {b['error']}" for b in bad)
+    done = fit_files(options, work)
+    if len(options.files) == 1:
+        (only,) = done
+        return Shown(only.numbers, _text(only.numbers), only.numbers["notes"])
+    good, bad = [s for s in done if not s.error], [s for s in done if s.error]
+    notes = [f"bad: {s.name}: {s.error}" for s in bad]
     if bad:
-        notes([f"{len(bad)} of {len(files)} files could not be fitted"])
-        raise typer.Exit(1)
+        notes.append(f"{len(bad)} of {len(done)} files could not be fitted")
+    data = {
+        "files": [{"path": s.name, **s.numbers} for s in good],
+        "bad": [{"path": s.name, "error": s.error} for s in bad],
+        "failed": len(bad),
+    }
+    return Shown(data, map(_line, good), notes, failed=len(bad))
+
+
+def _line(done: Any) -> str:
+    n = done.numbers
+    return f"{done.name}: {n['n']} values, rsd {n['rsd_function']:.3f} and {n['rsd_smooth']:.3f}"
 
 
 def _text(result: dict[str, Any]) -> list[str]:

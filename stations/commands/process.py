@@ -2,155 +2,57 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from stations.commands.options import File, Json, Out, Scale, Site, Species, load, named_files, notes, save
+from obsnet.command import Shown, command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import numpy as np
+    from stations.calibration.options import CalibrateTable, ScaleTable
+    from stations.calibration.run import CalibratedFile
+    from stations.quality.options import BudgetTable, QualityTable
+    from stations.quality.run import Budgeted
 
 __all__ = ["budget", "calibrate", "qc", "scale"]
 
-To = Annotated[str, typer.Option(help="Scale to convert to: X2019, TU-87 ...")]
-Accept = Annotated[
-    bool, typer.Option("--accept-unverified", help="Use conversions whose source is not checked.")
-]
-Table = Annotated[Path | None, typer.Option(help="A table of scales of your own (TOML).")]
-Rules = Annotated[
-    str,
-    typer.Option(
-        help="Rule table: noaa_flask, noaa_mountain_co2, continuous_minutes, continuous_hours, rebs_background, "
-        "agage_background, model_plain, model_mountain, or a .toml file."
-    ),
-]
-With = Annotated[
-    list[str] | None, typer.Option("--with", help="NAME=FILE: another intake that a rule names.")
-]
-Met = Annotated[
-    Path | None, typer.Option(help="CSV of meteorology to join: time, wind_direction, wind_speed.")
-]
-Compare = Annotated[bool, typer.Option("--compare", help="Judge blind and compare with the keeper's flags.")]
-PlanFile = Annotated[Path, typer.Option("--plan", help="Calibration plan (TOML): valves, tanks, response.")]
-Goals = Annotated[Path | None, typer.Option(help="Compatibility goals of your own (TOML).")]
-BudgetName = Annotated[
-    str, typer.Option("--budget", help="Error budget: a name (record, calibrated) or .toml.")
-]
 
-
-def scale(
-    file: File,
-    to: To,
-    out: Out = None,
-    species: Species = None,
-    site: Site = None,
-    scale_is: Annotated[
-        str | None, typer.Option("--scale", help="Scale of the file, where it has none.")
-    ] = None,
-    accept_unverified: Accept = False,
-    table: Table = None,
-    as_json: Json = False,
-) -> None:
+@command("stations.calibration.options:ScaleTable")
+def scale(options: ScaleTable) -> Shown:
     """Convert a record to another calibration scale, with range guard, uncertainty and provenance."""
-    from obsnet.output import emit
-    from stations.calibration.scales import convert_scale, route
+    from stations.calibration.run import convert_file
 
-    record = load(file, species, site, scale_is)
-    new = convert_scale(record, to, accept_unverified=accept_unverified, table=table)
-    save(new, out)
-    steps = route(record.attrs["species"], record.attrs["scale"], to, table)
-    usable = new["quality"].values == 0
-    result: dict[str, Any] = {
-        "from": record.attrs["scale"],
-        "to": new.attrs["scale"],
-        "rows": int(new.sizes["time"]),
-        "usable": int(usable.sum()),
-        "mean_change": float((new["value"] - record["value"]).mean()),
-        "uncertainty": float(new["uncertainty_systematic"].mean())
-        if "uncertainty_systematic" in new
-        else 0.0,
-        "steps": [
-            {"from": s.source_scale, "to": s.target_scale, "source": s.source, "note": s.note} for s in steps
-        ],
-        "changes": new.attrs["changes"][len(record.attrs.get("changes", [])) :],
-    }
-    if as_json:
-        emit(result)
-    else:
-        unit = record.attrs["unit"]
-        print(
-            f"{result['from']} to {result['to']}: {result['rows']} rows, "
-            f"mean change {result['mean_change']:+.4f} {unit}"
-        )
-        for step in result["steps"]:
-            print(
-                f"  {step['from']} to {step['to']}: {step['source']}"
-                + (f"\n  {step['note']}" if step["note"] else "")
-            )
-    notes(result["changes"])
+    found = convert_file(options)
+    change = f"mean change {found['mean_change']:+.4f} {found['unit']}"
+    lines = [f"{found['from']} to {found['to']}: {found['rows']} rows, {change}"]
+    for step in found["steps"]:
+        lines.append(f"  {step['from']} to {step['to']}: {step['source']}")
+        lines += [f"  {step['note']}"] if step["note"] else []
+    return Shown(found, lines, found["changes"])
 
 
-def qc(
-    file: File,
-    rules: Rules,
-    out: Out = None,
-    with_: With = None,
-    met: Met = None,
-    compare: Compare = False,
-    species: Species = None,
-    site: Site = None,
-    scale: Scale = None,
-    as_json: Json = False,
-) -> None:
-    """Apply a table of quality rules: bits are added, rows never dropped, every rule says how many."""
+@command("stations.quality.options:QualityTable")
+def qc(options: QualityTable) -> Shown:
+    """Apply tables of quality rules: bits are added, rows never dropped, every rule says how many."""
     from dataclasses import asdict
 
-    from obsnet.output import emit
-    from stations.quality.met_join import join_met
-    from stations.quality.rules import apply_rules, compare_with_keeper, load_rules, report_lines
+    from stations.quality.rules import report_lines
+    from stations.quality.run import compare_file, judge_file
 
-    table = load_rules(rules)
-    record = load(file, species, site, scale)
-    if met is not None:
-        record = join_met(record, met)
-    others = {name: load(path, record.attrs["species"]) for name, path in named_files(with_ or []).items()}
-    if compare:
-        found = compare_with_keeper(record, table, others)
-        if as_json:
-            emit(found)
-        else:
-            print("\n".join(_confusion(found)))
-        return
-    judged, reports = apply_rules(record, table, others)
-    save(judged, out)
-    usable = int((judged["quality"].values == 0).sum())
-    if as_json:
-        rows = [asdict(r) for r in reports]
-        emit(
-            {
-                "table": table.name,
-                "source": table.source,
-                "rows": record.sizes["time"],
-                "usable": usable,
-                "rules": rows,
-            }
-        )
-    else:
-        print("\n".join(report_lines(reports)))
-        print(f"{usable} of {record.sizes['time']} rows to use")
-    notes([table.note] if table.note else [])
-
-
-def _of_finite(reduce: Callable[[np.ndarray], Any], values: np.ndarray) -> float:
-    """Return a mean or a median of the values that are there; NaN where none is."""
-    import numpy as np
-
-    finite = values[np.isfinite(values)]
-    return float(reduce(finite)) if finite.size else float("nan")
+    if options.compare:
+        found = compare_file(options)
+        return Shown(found, _confusion(found))
+    done = judge_file(options)
+    rows = done.record.sizes["time"]
+    data = {
+        "table": ",".join(t.name for t in done.tables),
+        "source": "; ".join(t.source for t in done.tables if t.source),
+        "rows": rows,
+        "usable": done.usable,
+        "rules": [asdict(r) for r in done.reports],
+    }
+    lines = [*report_lines(done.reports), f"{done.usable} of {rows} rows to use"]
+    return Shown(data, lines, [t.note for t in done.tables if t.note])
 
 
 def _confusion(found: dict[str, Any]) -> list[str]:
@@ -169,42 +71,16 @@ def _confusion(found: dict[str, Any]) -> list[str]:
     return lines
 
 
-def calibrate(
-    file: Annotated[Path, typer.Argument(help="Raw readings: a Picarro data log, or a folder of them.")],
-    plan: PlanFile,
-    out: Out = None,
-    goals: Goals = None,
-    as_json: Json = False,
-) -> None:
+@command("stations.calibration.options:CalibrateTable")
+def calibrate(options: CalibrateTable) -> Shown:
     """Calibrate an analyser's raw readings: valve runs, response, interpolation, target tanks and alarms."""
-    from dataclasses import asdict
+    from stations.calibration.run import calibrate_file
 
-    import numpy as np
-
-    from obsnet.output import emit
-    from stations.calibration.calibrate import calibrate as run
-    from stations.calibration.goals import compatibility_goal
-    from stations.calibration.plan import load_plan
-    from stations.calibration.targets import target_alarms
-
-    wanted = load_plan(plan)
-    done = run(load(file, wanted.species), wanted)
-    save(done.record, out)
-    goal = compatibility_goal(wanted.species, goals)
-    unit = done.record.attrs["unit"]
-    targets: dict[str, dict[str, Any]] = {}
-    for name, t in done.targets.items():
-        targets[name] = {
-            "runs": t.bias.size,
-            "mean_bias": _of_finite(np.mean, t.bias),
-            "cmr": _of_finite(np.median, t.cmr),
-            "ltr": float(t.ltr[-1]),
-            "sttb": float(t.sttb[-1]),
-            "alarms": [asdict(a) for a in target_alarms(t, goal=goal.goal)],
-        }
-    result = {
-        "rows": done.record.sizes["time"],
-        "usable": int((done.record["quality"].values == 0).sum()),
+    found = calibrate_file(options)
+    record = found.done.record
+    data = {
+        "rows": record.sizes["time"],
+        "usable": int((record["quality"].values == 0).sum()),
         "episodes": [
             {
                 "time": e.time,
@@ -213,66 +89,48 @@ def calibrate(
                 "centre": e.response.centre,
                 "reduced_chi_square": e.response.reduced_chi_square,
             }
-            for e in done.episodes
+            for e in found.done.episodes
         ],
-        "targets": targets,
-        "goal": goal.goal,
-        "goal_note": goal.note,
-        "warnings": done.record.attrs["warnings"],
+        "targets": found.targets,
+        "goal": found.goal.goal,
+        "goal_note": found.goal.note,
+        "warnings": record.attrs["warnings"],
     }
-    if as_json:
-        emit(result)
-    else:
-        print(f"{result['usable']} of {result['rows']} means to use, {len(done.episodes)} calibrations")
-        for name, numbers in targets.items():
-            words = ", ".join(f"{k} {numbers[k]:+.3f}" for k in ("mean_bias", "cmr", "ltr", "sttb"))
-            print(f"target {name}: {numbers['runs']} runs, {words} {unit}, {len(numbers['alarms'])} alarms")
-            for a in numbers["alarms"]:
-                print(f"  {str(a['time'])[:19]}: {a['bias']:+.3f} {unit} {a['reason']} ({a['limit']:.3f})")
-    notes([*done.notes, *done.record.attrs["warnings"], f"goal of {goal.goal:g} {unit}: {goal.note}"])
+    unit = record.attrs["unit"]
+    notes = [
+        *found.done.notes,
+        *record.attrs["warnings"],
+        f"goal of {found.goal.goal:g} {unit}: {found.goal.note}",
+    ]
+    return Shown(data, _calibrated(found, data), notes)
 
 
-def budget(
-    file: File,
-    name: BudgetName = "record",
-    out: Out = None,
-    species: Species = None,
-    site: Site = None,
-    scale: Scale = None,
-    as_json: Json = False,
-) -> None:
+def _calibrated(found: CalibratedFile, data: dict[str, Any]) -> Iterator[str]:
+    unit = found.done.record.attrs["unit"]
+    yield f"{data['usable']} of {data['rows']} means to use, {len(data['episodes'])} calibrations"
+    for name, numbers in found.targets.items():
+        words = ", ".join(f"{k} {numbers[k]:+.3f}" for k in ("mean_bias", "cmr", "ltr", "sttb"))
+        yield f"target {name}: {numbers['runs']} runs, {words} {unit}, {len(numbers['alarms'])} alarms"
+        for a in numbers["alarms"]:
+            yield f"  {str(a['time'])[:19]}: {a['bias']:+.3f} {unit} {a['reason']} ({a['limit']:.3f})"
+
+
+@command("stations.quality.options:BudgetTable")
+def budget(options: BudgetTable) -> Shown:
     """Give every row its uncertainty for the inversion: random and systematic apart, with a floor."""
     from dataclasses import asdict
 
-    import numpy as np
+    from stations.quality.run import weigh_file
 
-    from obsnet.output import emit
-    from stations.quality.budget import apply_budget, load_budget
+    done = weigh_file(options)
+    data = {"usable": done.usable, "median": done.medians, "terms": [asdict(r) for r in done.reports]}
+    return Shown(data, _budgeted(done), done.record.attrs["changes"][-3:])
 
-    table = load_budget(name)
-    record, reports = apply_budget(load(file, species, site, scale), table)
-    save(record, out)
-    usable = record["quality"].values == 0
-    medians = {
-        key: _of_finite(np.median, record[key].values[usable])
-        for key in (
-            "uncertainty",
-            "uncertainty_measurement",
-            "uncertainty_representation",
-            "uncertainty_systematic",
-        )
-    }
-    if as_json:
-        emit({"usable": int(usable.sum()), "median": medians, "terms": [asdict(r) for r in reports]})
-    else:
-        unit = record.attrs["unit"]
-        for r in reports:
-            what = (
-                f"median {r.median:.4g} {unit}, {r.share:.0%} of the variance" if r.rows else "nothing to add"
-            )
-            print(f"{r.name:<22} {r.kind:<15} {r.rows:>8} rows, {what}")
-        print(
-            ", ".join(f"{k} {v:.4g}" if np.isfinite(v) else f"{k} not stated" for k, v in medians.items())
-            + f" {unit} (medians of {int(usable.sum())} rows)"
-        )
-    notes(record.attrs["changes"][-3:])
+
+def _budgeted(done: Budgeted) -> Iterator[str]:
+    unit = done.record.attrs["unit"]
+    for r in done.reports:
+        what = f"median {r.median:.4g} {unit}, {r.share:.0%} of the variance" if r.rows else "nothing to add"
+        yield f"{r.name:<22} {r.kind:<15} {r.rows:>8} rows, {what}"
+    words = ", ".join(f"{k} not stated" if math.isnan(v) else f"{k} {v:.4g}" for k, v in done.medians.items())
+    yield f"{words} {unit} (medians of {done.usable} rows)"

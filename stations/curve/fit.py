@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from obsnet.errors import ConfigError, RangeError, SolverError
+from obsnet.errors import RangeError, SolverError
 from stations.curve import kernel
+from stations.curve.options import CurveOptions
 
 __all__ = [
     "CurveFit",
-    "CurveOptions",
     "CurveWarning",
     "curve_derivative",
     "filter_residuals",
@@ -35,55 +35,6 @@ def in_notes() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CurveWarning)
         yield
-
-
-@dataclass(frozen=True)
-class CurveOptions:
-    """What is fitted and how far it is smoothed; the defaults are those of NOAA's global network.
-
-    Parameters
-    ----------
-    short_days, long_days : float
-        Cutoffs of the two filters in days: half of a signal of this period passes.
-    interval_days : float, optional
-        Spacing of the grid that is filtered. By default the mean spacing of samples that are more than a day
-        apart, rounded to days; one day where a day usually holds several samples.
-    polynomial_terms : int
-        3 is a quadratic.
-    harmonics : int
-        Of the year; cut to what the interval can hold.
-    timezero : float, optional
-        Decimal year in which t = 0; the whole year of the first sample by default.
-    gap_days : float
-        Gaps longer than this are filled with the function instead of a straight line; 0 never.
-    gain : bool
-        Let the seasonal amplitude grow linearly.
-    noaa_compatible : bool
-        Repeat two things of NOAA's code that are not meant: the covariance is multiplied by the reduced
-        chi-square twice, and records with several samples a day are not averaged before they are filtered.
-    """
-
-    short_days: float = 80.0
-    long_days: float = 667.0
-    interval_days: float | None = None
-    polynomial_terms: int = 3
-    harmonics: int = 4
-    timezero: float | None = None
-    gap_days: float = 0.0
-    gain: bool = False
-    noaa_compatible: bool = False
-
-    def __post_init__(self) -> None:
-        if not 0 < self.short_days < self.long_days:
-            raise ConfigError(
-                f"cutoffs need 0 < short < long, found {self.short_days:g} and {self.long_days:g} days"
-            )
-        if self.interval_days is not None and not self.interval_days > 0:
-            raise ConfigError(f"interval_days is positive or left out, found {self.interval_days:g}")
-        if self.polynomial_terms < 1 or self.harmonics < 0 or self.gap_days < 0:
-            raise ConfigError("polynomial_terms is at least 1, harmonics and gap_days are not negative")
-        if self.gain and self.harmonics == 0:
-            raise ConfigError("gain scales the harmonics; with harmonics = 0 there is nothing to scale")
 
 
 @dataclass(frozen=True)
@@ -311,7 +262,9 @@ def fit_curve(year: Any, value: Any, options: CurveOptions | None = None) -> Cur
             "less than a year"
         ) from error
     gain = options.gain and harmonics > 0
-    used = replace(options, interval_days=interval, harmonics=harmonics, timezero=timezero, gain=gain)
+    used = options.model_copy(
+        update={"interval_days": interval, "harmonics": harmonics, "timezero": timezero, "gain": gain}
+    )
     chi_square = float(residual @ residual) / (x.size - parameters)
     grid, short, long = filter_residuals(t, residual, used, several)
     for note in notes:

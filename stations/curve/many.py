@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from obsnet.errors import ObsnetError
-from obsnet.work.parallel import map_unordered
+from obsnet.work.parallel import map_unordered, shard
+from obsnet.work.progress import progress
 from obsnet.work.work import Work
-from stations.curve.errors import coefficient_sd, standard_errors
-from stations.curve.fit import CurveFit, CurveOptions, fit_curve, in_notes
+from stations.curve.errors import coefficient_sd, curve_ensemble, standard_errors
+from stations.curve.fit import CurveFit, fit_curve, in_notes
+from stations.curve.options import CurveOptions, FitTable
 from stations.record.series import series
 
-__all__ = ["FitSummary", "fit_file", "fit_many", "fit_record", "summarise"]
+__all__ = ["FitSummary", "fit_file", "fit_files", "fit_many", "fit_record", "summarise"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,8 @@ def fit_record(
         Average flask pairs first.
     """
     data = series(record, use=use, pairs=pairs)
-    return fit_curve(data.year, data.value, options)
+    fit = fit_curve(data.year, data.value, options)
+    return replace(fit, notes=(*data.notes, *fit.notes))
 
 
 def summarise(fit: CurveFit, dates: Sequence[float] | np.ndarray | None = None) -> dict[str, Any]:
@@ -108,26 +112,70 @@ def summarise(fit: CurveFit, dates: Sequence[float] | np.ndarray | None = None) 
     return result
 
 
-def fit_file(
-    path: str,
-    *,
-    options: CurveOptions | None = None,
-    species: str | None = None,
-    use: str = "background",
-    pairs: bool = True,
-) -> CurveFit:
-    """Read a station file of any known format and fit it."""
-    from stations import read
+def fit_file(path: str | Path, options: FitTable) -> dict[str, Any]:
+    """Read a station file of any known format, fit it, and return the numbers of `summarise` and of its errors.
 
-    return fit_record(read(path, species), options, use=use, pairs=pairs)
+    Parameters
+    ----------
+    path : path
+        One file.
+    options : FitTable
+        What is read, fitted and wanted; its ``files`` are not looked at.
+
+    Returns
+    -------
+    dict
+        ``site, species, unit, scale``, those of `summarise`, ``monthly_means`` (``"2019-07"``), and ``ensemble``
+        where replicates are asked for.
+    """
+    from stations.readers import read
+
+    record = read(path, options.species, **options.said)
+    dates = options.dates or None
+    with in_notes():  # they travel in the numbers
+        fit = fit_record(record, options.curve, use=options.use, pairs=options.pairs)
+    found = {k: record.attrs.get(k, "") for k in ("site", "species", "unit", "scale")} | summarise(fit, dates)
+    found["monthly_means"] = {f"{y}-{m:02d}": mean for y, m, mean, *_ in fit.monthly_means()}
+    if options.replicates:
+        found["ensemble"] = _ensemble(fit, options)
+    return found
+
+
+def _ensemble(fit: CurveFit, options: FitTable) -> dict[str, Any]:
+    found = curve_ensemble(fit, replicates=options.replicates, seed=options.seed)
+    result: dict[str, Any] = {
+        "replicates": options.replicates,
+        "seed": options.seed,
+        "coefficient_sd": found.coefficients,
+        "annual_increase_sd": found.annual_increase,
+    }
+    if options.dates:
+        for name in ("smooth", "trend", "growth"):
+            result[f"{name}_sd"] = found.at(np.array(options.dates), name)
+    return result
+
+
+def fit_files(options: FitTable, work: Work | None = None) -> list[FitSummary]:
+    """Fit the files of ``obsnet station fit``, in the order of their names.
+
+    Raises
+    ------
+    ObsnetError
+        The only file cannot be read or fitted; among several its summary says so.
+    """
+    if len(options.files) == 1:
+        (path,) = options.files
+        return [FitSummary(str(path), fit_file(path, options))]
+    done = []
+    with progress(len(options.files), "fits") as advance:
+        for summary in fit_many(list(map(str, options.files)), partial(fit_file, options=options), work):
+            done.append(summary)
+            advance(1)
+    return sorted(done, key=lambda s: s.name)
 
 
 def fit_many(
-    items: Iterable[Any],
-    fit: Callable[[Any], CurveFit] = fit_file,
-    *,
-    dates: Sequence[float] | None = None,
-    work: Work | None = None,
+    items: Iterable[Any], numbers: Callable[[Any], dict[str, Any]], work: Work | None = None
 ) -> Iterator[FitSummary]:
     """Fit many records in parallel, one process a worker, one record at a time in each.
 
@@ -135,10 +183,8 @@ def fit_many(
     ----------
     items : iterable
         Small and picklable: paths, station numbers.
-    fit : callable
-        Module-level; item to `CurveFit`. `functools.partial(fit_file, options=...)` sets options.
-    dates : sequence of float, optional
-        Decimal years at which the curves are wanted.
+    numbers : callable
+        Module-level; item to the numbers of its fit, such as those of `fit_file` or `summarise`.
     work : Work, optional
         How it is run.
 
@@ -148,14 +194,14 @@ def fit_many(
         In the order of completion. A record that cannot be read or fitted gives one with ``error`` set; the
         others go on. Memory is that of one record a worker: only the summary travels.
     """
-    task = partial(_one, fit=fit, dates=tuple(dates) if dates is not None else None)
-    for _, summary in map_unordered(task, items, work):
+    todo = list(items)
+    for _, summary in map_unordered(partial(_one, numbers=numbers), shard(todo, work or Work()), work):
         yield summary
 
 
-def _one(item: Any, *, fit: Callable[[Any], CurveFit], dates: tuple[float, ...] | None) -> FitSummary:
+def _one(item: Any, *, numbers: Callable[[Any], dict[str, Any]]) -> FitSummary:
     try:
-        with in_notes():  # they travel in the summary
-            return FitSummary(str(item), summarise(fit(item), dates))
+        with in_notes():
+            return FitSummary(str(item), numbers(item))
     except (ObsnetError, OSError) as error:
         return FitSummary(str(item), {}, f"{type(error).__name__}: {error}")

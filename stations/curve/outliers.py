@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from obsnet.errors import ConfigError, RangeError
-from stations.curve.fit import CurveFit, CurveOptions, fit_curve
+from stations.curve.fit import CurveFit, fit_curve
+from stations.curve.options import CurveOptions
 
 __all__ = ["Rejection", "reject_outliers"]
 

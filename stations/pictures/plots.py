@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from obsnet.errors import ConfigError, ObsnetError, nearest
+from obsnet.errors import ConfigError, ObsnetError
 from obsnet.store import atomic_path
 from stations.curve.errors import curve_ensemble
 from stations.curve.fit import CurveFit, in_notes
 from stations.curve.many import fit_record
+from stations.pictures.options import SUFFIXES, PictureOptions, PlotTable
 from stations.pictures.parts import (
     TEXT,
     draw_diurnal,
@@ -23,24 +24,14 @@ from stations.pictures.parts import (
     draw_season,
     formula,
 )
+from stations.readers import read_one
+from stations.record.intakes import one_series
 
-__all__ = ["PICTURES", "plot_record"]
-
-PICTURES = ("overview", "record", "growth", "season", "diurnal", "flags")
-SUFFIXES = (".png", ".svg", ".pdf")
-Language = Literal["auto", "zh", "en"]
+__all__ = ["plot_file", "plot_record"]
 
 
 def plot_record(
-    record: xr.Dataset,
-    path: str | os.PathLike[str],
-    picture: str = "overview",
-    *,
-    language: Language = "auto",
-    baseline: bool = False,
-    dpi: int = 150,
-    replicates: int = 100,
-    title: str | None = None,
+    record: xr.Dataset, path: str | os.PathLike[str], options: PictureOptions | None = None
 ) -> list[str]:
     """Draw a record.
 
@@ -50,18 +41,8 @@ def plot_record(
         Layout of `stations.record.record`.
     path : path
         ``*.png``, ``*.svg`` or ``*.pdf``; appears whole or not at all.
-    picture : str
-        One of `PICTURES`; ``overview`` has record, growth, season and diurnal cycle.
-    language : {"auto", "zh", "en"}
-        Chinese labels need a font of this machine; ``auto`` takes them where there is one.
-    baseline : bool
-        Also draw the robust baseline (REBS) of the valid values, window 60 days.
-    dpi : int
-        Of pixel formats.
-    replicates : int
-        Of the ensemble behind the growth rate's band.
-    title : str, optional
-        Instead of site, species and scale.
+    options : PictureOptions, optional
+        What is drawn and how.
 
     Returns
     -------
@@ -71,40 +52,59 @@ def plot_record(
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    target = Path(path)
-    if picture not in PICTURES:
-        raise ConfigError(f"picture {picture!r} is not known{nearest(picture, PICTURES)}")
+    o, target = options or PictureOptions.model_validate({}), Path(path)
+    one_series(record)
     if target.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"{target.name}: pictures are {', '.join(SUFFIXES)}")
     notes: list[str] = []
     fit = (
-        None if picture in {"diurnal", "flags"} else _fit(record, notes, must=picture in {"growth", "season"})
+        None
+        if o.picture in {"diurnal", "flags"}
+        else _fit(record, notes, must=o.picture in {"growth", "season"})
     )
     with mpl.rc_context({"svg.hashsalt": "obsnet", "axes.grid": True, "grid.alpha": 0.25, "font.size": 9.5}):
-        t = TEXT[_language(language, notes)]
-        figure = Figure(figsize=(11, 7.5) if picture == "overview" else (9, 4.2), layout="constrained")
-        figure.suptitle(title or _title(record), fontsize=12)
-        curve = _baseline(record, notes) if baseline and picture in {"overview", "record"} else None
-        if picture == "overview":
-            _overview(figure, record, fit, curve, replicates, t)
+        t = TEXT[_language(o.language, notes)]
+        figure = Figure(figsize=(11, 7.5) if o.picture == "overview" else (9, 4.2), layout="constrained")
+        figure.suptitle(o.title or _title(record), fontsize=12)
+        curve = None
+        if o.baseline and o.picture in {"overview", "record"}:
+            curve = _baseline(record, o.baseline_days, notes)
+        if o.picture == "overview":
+            _overview(figure, record, fit, curve, o.replicates, t)
         else:
-            axes = figure.add_subplot()
-            if picture == "record":
-                draw_record(axes, record, fit, curve, t)
-            elif picture == "growth" and fit is not None:
-                draw_growth(axes, record, fit, curve_ensemble(fit, replicates=replicates), t)
-            elif picture == "season" and fit is not None:
-                draw_season(axes, record, fit, t)
-            elif picture == "diurnal":
-                draw_diurnal(axes, record, t)
-            else:
-                draw_flags(axes, record, t)
-            if picture in {"record", "growth", "flags"}:
-                axes.set_xlabel(t["year"])
+            _alone(figure.add_subplot(), record, fit, curve, o, t)
         metadata: dict[str, Any] = {"Date": None} if target.suffix.lower() == ".svg" else {}
         with atomic_path(target) as temporary:
-            figure.savefig(temporary, dpi=dpi, metadata=metadata or None)
+            figure.savefig(temporary, dpi=o.dpi, metadata=metadata or None)
     return notes
+
+
+def plot_file(options: PlotTable) -> list[str]:
+    """Read a record and draw it; see `plot_record`."""
+    picture = PictureOptions.model_validate(options.model_dump(include=set(PictureOptions.model_fields)))
+    return plot_record(read_one(options), options.out, picture)
+
+
+def _alone(
+    axes: Any,
+    record: xr.Dataset,
+    fit: CurveFit | None,
+    curve: tuple[np.ndarray, np.ndarray] | None,
+    o: PictureOptions,
+    t: dict[str, str],
+) -> None:
+    if o.picture == "record":
+        draw_record(axes, record, fit, curve, t)
+    elif o.picture == "growth" and fit is not None:
+        draw_growth(axes, record, fit, curve_ensemble(fit, replicates=o.replicates), t)
+    elif o.picture == "season" and fit is not None:
+        draw_season(axes, record, fit, t)
+    elif o.picture == "diurnal":
+        draw_diurnal(axes, record, t)
+    else:
+        draw_flags(axes, record, t)
+    if o.picture in {"record", "growth", "flags"}:
+        axes.set_xlabel(t["year"])
 
 
 def _overview(
@@ -148,7 +148,9 @@ def _fit(record: xr.Dataset, notes: list[str], *, must: bool) -> CurveFit | None
     return fit
 
 
-def _baseline(record: xr.Dataset, notes: list[str]) -> tuple[np.ndarray, np.ndarray] | None:
+def _baseline(
+    record: xr.Dataset, window_days: float, notes: list[str]
+) -> tuple[np.ndarray, np.ndarray] | None:
     from stations.quality.rebs import rebs
     from stations.record.series import series
 
@@ -156,7 +158,9 @@ def _baseline(record: xr.Dataset, notes: list[str]) -> tuple[np.ndarray, np.ndar
     if data.value.size < 60:
         notes.append(f"no baseline: {data.value.size} valid values")
         return None
-    points = int(np.clip(data.value.size * 60.0 / max(365.25 * np.ptp(data.year), 1.0), 15, data.value.size))
+    points = int(
+        np.clip(data.value.size * window_days / max(365.25 * np.ptp(data.year), 1.0), 15, data.value.size)
+    )
     return data.year, rebs(data.year, data.value, points).fit
 
 

@@ -15,8 +15,9 @@ from obsnet.errors import ConfigError, MissingVariableError, ObsnetError, neares
 from obsnet.kind_tables import find_table
 from obsnet.schema import Quality
 from obsnet.times import as_utc
+from stations.record.intakes import apart, label
 
-__all__ = ["Budget", "Term", "TermReport", "apply_budget", "load_budget"]
+__all__ = ["Budget", "BudgetTerm", "TermReport", "apply_budget", "load_budget"]
 
 FOLDER = Path(__file__).with_name("budgets")
 PARTS = {
@@ -27,7 +28,7 @@ PARTS = {
 PerSpecies = float | dict[str, float]
 
 
-class Term(Options):
+class BudgetTerm(Options):
     """``[[term]]``: one source of error, standard uncertainty.
 
     A variable of the record, or a value; terms of one name are alternatives of which each row takes the first
@@ -47,7 +48,7 @@ class Term(Options):
     maximum: float = np.inf
 
     @model_validator(mode="after")
-    def _has_one_source(self) -> Term:
+    def _has_one_source(self) -> BudgetTerm:
         if bool(self.variable) == (self.value is not None):
             raise ValueError(f"term {self.name!r} needs either a variable or a value")
         return self
@@ -59,7 +60,7 @@ class Budget(Options):
     title: str = ""
     note: str = ""
     floor: Literal["residual", "none"] | PerSpecies = "none"
-    term: tuple[Term, ...] = Field(min_length=1)
+    term: tuple[BudgetTerm, ...] = Field(min_length=1)
 
 
 @dataclass(frozen=True)
@@ -146,10 +147,9 @@ def apply_budget(record: xr.Dataset, budget: Budget) -> tuple[xr.Dataset, list[T
         variance[kind] += np.where(have, sd, 0.0) ** 2
         parts.append((name, kind, sd))
     random = variance["random"] + variance["representation"]
-    floor, notes = _floor(record, budget)
+    floor, notes = _floors(record, budget)
     total = np.sqrt(np.maximum(random, floor**2))
-    if floor == 0.0:
-        missing |= ~(known["random"] | known["representation"])
+    missing |= (floor == 0.0) & ~(known["random"] | known["representation"])
     result = record.copy()
     unit = {"units": record["value"].attrs.get("units", "")}
     result["uncertainty"] = ("time", np.where(missing, np.nan, total), dict(unit))
@@ -159,15 +159,17 @@ def apply_budget(record: xr.Dataset, budget: Budget) -> tuple[xr.Dataset, list[T
     quality[missing & np.isfinite(record["value"].values)] |= np.uint32(Quality.UNCERTAINTY)
     result["quality"] = record["quality"].copy(data=quality)
     changes = [*notes, f"{int((~missing).sum())} uncertainties from the budget {budget.title!r}"]
-    if floor > 0:
-        changes.append(f"{int((random < floor**2).sum())} uncertainties raised to the floor of {floor:.3g}")
+    raised = random < floor**2
+    if raised.any():
+        size = " to ".join(f"{f:.3g}" for f in sorted({floor[raised].min(), floor[raised].max()}))
+        changes.append(f"{int(raised.sum())} uncertainties raised to the floor of {size}")
     if missing.any():
         changes.append(f"{int(missing.sum())} rows without an uncertainty (flagged 'uncertainty')")
     result.attrs = {**record.attrs, "changes": [*record.attrs.get("changes", []), *changes]}
     return result, [_report(part, variance, usable) for part in parts]
 
 
-def _lookup(record: xr.Dataset, alternatives: list[Term]) -> np.ndarray:
+def _lookup(record: xr.Dataset, alternatives: list[BudgetTerm]) -> np.ndarray:
     """Return a term's standard uncertainty by row, of the first alternative that matches, else NaN."""
     species = str(record.attrs["species"])
     time, value = record["time"].values, record["value"].values
@@ -186,7 +188,7 @@ def _lookup(record: xr.Dataset, alternatives: list[Term]) -> np.ndarray:
     return sd
 
 
-def _term(record: xr.Dataset, term: Term, species: str) -> np.ndarray | None:
+def _term(record: xr.Dataset, term: BudgetTerm, species: str) -> np.ndarray | None:
     if term.variable:
         if term.variable not in record:
             if term.required:
@@ -209,6 +211,16 @@ def _term(record: xr.Dataset, term: Term, species: str) -> np.ndarray | None:
         n = record["n"].values.astype(np.float64)
         sd = np.where(n > 0, sd / np.sqrt(np.maximum(n, 1.0)), np.nan)
     return np.where(sd >= 0, sd, np.nan)
+
+
+def _floors(record: xr.Dataset, budget: Budget) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return the least random uncertainty of each row, that of its own intake, and notes of the fits."""
+    floors, notes = np.zeros(record.sizes["time"]), []
+    parts = list(apart(record))
+    for height, rows in parts:
+        floors[rows], found = _floor(record if len(parts) == 1 else record.isel(time=rows), budget)
+        notes += [n if height is None else f"{label(height)}: {n}" for n in found]
+    return floors, tuple(notes)
 
 
 def _floor(record: xr.Dataset, budget: Budget) -> tuple[float, tuple[str, ...]]:

@@ -11,7 +11,7 @@ from obsnet.config import Options
 from obsnet.errors import ConfigError, nearest
 from obsnet.schema import Quality
 from obsnet.times import solar_hour
-from stations.quality.rows import Found, PerSpecies, Rows, SkipRule
+from stations.quality.rows import Found, PerSpecies, RuleRows, SkipRule
 from stations.record.series import nearest_times
 
 __all__ = [
@@ -41,22 +41,23 @@ class MountainOptions(Options):
     run: int = Field(3, ge=1)
 
 
-def mountain_rule(rows: Rows, o: MountainOptions) -> list[Found]:
-    """Find hours that are not background at a mountain."""
+def mountain_rule(rows: RuleRows, o: MountainOptions) -> list[Found]:
+    """Find hours that are not background at a mountain; one without a scatter within the hour cannot be."""
     from stations.quality.hourly_selection import REASONS, mountain_hours
 
-    judged = np.flatnonzero(rows.judged)
-    start = rows.record["time_start"].values[judged]
-    hour = start.astype("datetime64[h]").astype(np.int64)
-    if o.clock == "solar":
-        hour = hour + int(np.round(np.nanmedian(rows.longitude()) / 15.0))
+    sd = rows.variable("sd")
+    unknown = rows.judged & ~np.isfinite(sd) & ~rows.flag("sd_zero")
+    judged = np.flatnonzero(rows.judged & ~unknown)
+    hour = rows.record["time_start"].values.astype("datetime64[h]").astype(np.int64)[judged]
     if (np.diff(hour) <= 0).any():
         raise SkipRule("needs hourly data, one value an hour")
+    ahead = int(np.round(np.nanmedian(rows.longitude()) / 15.0)) if o.clock == "solar" else 0
     letters = np.full(rows.value.size, ".")
     settings = o.model_dump(exclude={"clock"})
-    letters[judged] = mountain_hours(hour, rows.value[judged], rows.variable("sd")[judged], **settings)
+    letters[judged] = mountain_hours(hour, rows.value[judged], sd[judged], ahead_hours=ahead, **settings)
     bits = {"V": Quality.VARIABILITY, "D": Quality.VARIABILITY, "U": Quality.HOURS}
-    return [Found(text, bits.get(k, Quality.SELECTION), letters == k) for k, text in REASONS.items()]
+    found = [Found(text, bits.get(k, Quality.SELECTION), letters == k) for k, text in REASONS.items()]
+    return [*found, Found("no scatter within the hour given", Quality.VARIABILITY, unknown)]
 
 
 class WindOptions(Options):
@@ -76,7 +77,7 @@ def in_sector(direction: np.ndarray, first: float, last: float) -> np.ndarray:
     return (direction - first) % 360.0 <= width
 
 
-def wind_rule(rows: Rows, o: WindOptions) -> list[Found]:
+def wind_rule(rows: RuleRows, o: WindOptions) -> list[Found]:
     """Find wind from the wrong side, or none."""
     direction = rows.variable("wind_direction")
     sector = np.zeros(rows.value.size, dtype=bool)
@@ -109,7 +110,7 @@ class GradientOptions(Options):
     tolerance_minutes: float = Field(31.0, gt=0)
 
 
-def gradient_rule(rows: Rows, o: GradientOptions) -> list[Found]:
+def gradient_rule(rows: RuleRows, o: GradientOptions) -> list[Found]:
     """Find what another intake does not confirm."""
     if o.partner not in rows.others:
         raise ConfigError(
@@ -140,7 +141,7 @@ class HoursOptions(Options):
     clock: Literal["solar", "utc"] | float = "solar"
 
 
-def hours_rule(rows: Rows, o: HoursOptions) -> list[Found]:
+def hours_rule(rows: RuleRows, o: HoursOptions) -> list[Found]:
     """Find rows outside the hours of day."""
     time = rows.record["time"].values
     if o.clock == "solar":
@@ -161,7 +162,7 @@ class PeriodOptions(Options):
     reason: str
 
 
-def period_rule(rows: Rows, o: PeriodOptions) -> list[Found]:
+def period_rule(rows: RuleRows, o: PeriodOptions) -> list[Found]:
     """Find rows of a stretch of the log book."""
     from obsnet.times import as_utc
 

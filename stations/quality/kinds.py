@@ -26,6 +26,6 @@ KINDS = {
     "gradient": Kind(circumstances.GradientOptions, circumstances.gradient_rule),
     "stuck": Kind(values.StuckOptions, values.stuck_rule),
     "hours": Kind(circumstances.HoursOptions, circumstances.hours_rule),
-    "uncertainty": Kind(values.UncertaintyOptions, values.uncertainty_rule),
+    "uncertainty": Kind(values.RowUncertaintyOptions, values.uncertainty_rule),
     "period": Kind(circumstances.PeriodOptions, circumstances.period_rule),
 }

@@ -11,7 +11,7 @@ import xarray as xr
 from obsnet.errors import MissingVariableError, nearest
 from obsnet.schema import Quality
 
-__all__ = ["Found", "PerSpecies", "Rows", "SkipRule"]
+__all__ = ["Found", "PerSpecies", "RuleRows", "SkipRule"]
 
 PerSpecies = float | dict[str, float]
 
@@ -21,7 +21,7 @@ class SkipRule(Exception):
 
 
 @dataclass(frozen=True)
-class Rows:
+class RuleRows:
     """A record as a rule sees it.
 
     Attributes
@@ -67,6 +67,12 @@ class Rows:
                 f"{nearest(name, map(str, self.record.data_vars))}; join meteorology with --met"
             )
         return self.record[name].values.astype(np.float64)
+
+    def flag(self, name: str) -> np.ndarray:
+        """Return a variable of yes and no along time; no where the record does not have it."""
+        if name not in self.record:
+            return np.zeros(self.value.size, dtype=bool)
+        return self.record[name].values.astype(bool)
 
     def longitude(self) -> np.ndarray:
         """Return degrees east, which solar time needs."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,12 @@ from obsnet.errors import ConfigError, nearest
 from obsnet.kind_tables import find_table, read_kinds
 from obsnet.schema import Quality
 from stations.quality.kinds import KINDS
-from stations.quality.rows import Found, Rows, SkipRule
+from stations.quality.rows import Found, RuleRows, SkipRule
+from stations.record.intakes import apart, label
 from stations.record.series import USE
 
 __all__ = [
-    "Rule",
+    "QualityRule",
     "RuleReport",
     "RuleTable",
     "apply_rules",
@@ -31,7 +32,7 @@ __all__ = [
 FOLDER = Path(__file__).with_name("rules")
 
 
-class _Common(Options):
+class RuleCommon(Options):
     """What every rule may say."""
 
     kind: str
@@ -41,7 +42,7 @@ class _Common(Options):
     species: tuple[str, ...] = ()
 
 
-class _Head(Options):
+class RuleHead(Options):
     """The head of a rule table."""
 
     title: str = ""
@@ -50,7 +51,7 @@ class _Head(Options):
 
 
 @dataclass(frozen=True)
-class Rule:
+class QualityRule:
     """One rule of a table.
 
     Attributes
@@ -82,7 +83,7 @@ class RuleTable:
     """Rules in the order in which they are applied, and where they come from."""
 
     name: str
-    rules: tuple[Rule, ...]
+    rules: tuple[QualityRule, ...]
     title: str = ""
     source: str = ""
     note: str = ""
@@ -104,6 +105,8 @@ class RuleReport:
         Of these, rows that no rule and no producer had flagged before.
     skipped : str
         Why the rule had nothing to say; empty otherwise.
+    intake : float or None
+        The intake it looked at, of a record that has several side by side.
     """
 
     rule: str
@@ -114,6 +117,7 @@ class RuleReport:
     flagged: int
     new: int
     skipped: str = ""
+    intake: float | None = None
 
 
 def load_rules(name: str | Path) -> RuleTable:
@@ -130,19 +134,19 @@ def load_rules(name: str | Path) -> RuleTable:
         Not a table; every fault on its own line, with rule, key and nearest choice.
     """
     path = find_table(name, FOLDER, "rule table")
-    data, entries = read_kinds(path, "rule", _Common, KINDS)
-    head = validate(_Head, data, path.name)
+    data, entries = read_kinds(path, "rule", RuleCommon, KINDS)
+    head = validate(RuleHead, data, path.name)
     rules = [_rule(common, own, f"{path.name}: rule {k}") for k, (common, own) in enumerate(entries, 1)]
     return RuleTable(path.stem, tuple(rules), head.title, head.source, head.note)
 
 
-def _rule(common: _Common, own: Options, where: str) -> Rule:
+def _rule(common: RuleCommon, own: Options, where: str) -> QualityRule:
     if common.on not in USE:
         raise ConfigError(f"{where}: on = {common.on!r}{nearest(common.on, USE)}")
     bits = {f.name.lower(): f for f in Quality if f.name}
     if common.flag and common.flag not in bits:
         raise ConfigError(f"{where}: unknown flag {common.flag!r}{nearest(common.flag, bits)}")
-    return Rule(
+    return QualityRule(
         common.kind, common.name or common.kind, own, bits.get(common.flag), common.on, common.species
     )
 
@@ -159,15 +163,39 @@ def apply_rules(
     table : RuleTable
         See `load_rules`.
     others : mapping of str to Dataset, optional
-        Records of other intakes, by the name that gradient rules use.
+        Records of other intakes, by the name that gradient rules use. Intakes of the record itself are there by
+        their height, ``"10m"``.
 
     Returns
     -------
     record : xarray.Dataset
         A copy with bits added to ``quality``; no row and no bit is taken away.
     reports : list of RuleReport
-        In the order of the rules.
+        In the order of the rules, for each intake of a record that has several side by side: each is judged by
+        itself.
     """
+    parts = list(apart(record))
+    several = {f"{h:g}m": record.isel(time=rows) for h, rows in parts if h is not None}
+    quality = record["quality"].values.astype(np.uint32).copy()
+    reports: list[RuleReport] = []
+    for height, rows in parts:
+        part = record if len(parts) == 1 else record.isel(time=rows)
+        quality[rows], found = _judge_series(part, table, several | dict(others or {}))
+        reports += found if height is None else [replace(report, intake=height) for report in found]
+    result = record.copy()
+    result["quality"] = record["quality"].copy(data=quality)
+    fresh = int(((quality != 0) & (record["quality"].values == 0)).sum())
+    note = f"{fresh} rows flagged by the quality rules {table.name!r}"
+    if several:
+        note += f", each of {len(several)} intakes judged by itself"
+    result.attrs = {**record.attrs, "changes": [*record.attrs.get("changes", []), note]}
+    return result, reports
+
+
+def _judge_series(
+    record: xr.Dataset, table: RuleTable, others: Mapping[str, xr.Dataset]
+) -> tuple[np.ndarray, list[RuleReport]]:
+    """Return the quality bits of one series after its rules, and what each found."""
     quality = record["quality"].values.astype(np.uint32).copy()
     time = record["time"].values
     hours = np.full(time.size, np.nan)
@@ -177,7 +205,7 @@ def apply_rules(
     reports: list[RuleReport] = []
     for rule in table.rules:
         stop = quality & ~np.uint32(int(USE[rule.on]) & 0xFFFFFFFF)
-        rows = Rows(record, np.where(stop == 0, record["value"].values, np.nan), hours, others or {})
+        rows = RuleRows(record, np.where(stop == 0, record["value"].values, np.nan), hours, others)
         judged = int(rows.judged.sum())
         try:
             if rule.species and rows.species not in rule.species:
@@ -191,15 +219,10 @@ def apply_rules(
         reports.extend(_report(rule, one, quality, judged) for one in found)
         for one in found:
             quality[one.rows] |= np.uint32(rule.flag if rule.flag is not None else one.flag)
-    result = record.copy()
-    result["quality"] = record["quality"].copy(data=quality)
-    fresh = int(((quality != 0) & (record["quality"].values == 0)).sum())
-    note = f"{fresh} rows flagged by the quality rules {table.name!r}"
-    result.attrs = {**record.attrs, "changes": [*record.attrs.get("changes", []), note]}
-    return result, reports
+    return quality, reports
 
 
-def _report(rule: Rule, found: Found, quality: np.ndarray, judged: int) -> RuleReport:
+def _report(rule: QualityRule, found: Found, quality: np.ndarray, judged: int) -> RuleReport:
     flag = rule.flag if rule.flag is not None else found.flag
     new = int((found.rows & (quality == 0)).sum())
     name = str(flag.name).lower()
@@ -207,14 +230,18 @@ def _report(rule: Rule, found: Found, quality: np.ndarray, judged: int) -> RuleR
 
 
 def compare_with_keeper(
-    record: xr.Dataset, table: RuleTable, others: Mapping[str, xr.Dataset] | None = None
+    record: xr.Dataset,
+    tables: RuleTable | Sequence[RuleTable],
+    others: Mapping[str, xr.Dataset] | None = None,
 ) -> dict[str, Any]:
     """Compare rules, applied without knowledge of the keeper's flags, with those flags.
 
     Parameters
     ----------
-    record, table, others
+    record, others
         See `apply_rules`.
+    tables : RuleTable or sequence of them
+        Applied in order.
 
     Returns
     -------
@@ -227,7 +254,10 @@ def compare_with_keeper(
     keepers = np.uint32(Quality.PRODUCER | Quality.SELECTION | Quality.SUSPECT)
     blind = record.copy()
     blind["quality"] = record["quality"].copy(data=record["quality"].values & ~keepers)
-    judged, reports = apply_rules(blind, table, others)
+    judged, reports = blind, []
+    for table in [tables] if isinstance(tables, RuleTable) else tables:
+        judged, found = apply_rules(judged, table, others)
+        reports += found
     usable = blind["quality"].values == 0
     theirs = ((record["quality"].values & np.uint32(Quality.PRODUCER | Quality.SELECTION)) != 0)[usable]
     ours = (judged["quality"].values != 0)[usable]
@@ -258,8 +288,9 @@ def report_lines(reports: Sequence[RuleReport]) -> list[str]:
     """Return the reports as a table for people."""
     lines = [f"{'rule':<24} {'reason':<32} {'flag':<12} {'judged':>8} {'flagged':>8} {'new':>8}"]
     for r in reports:
+        name = r.rule if r.intake is None else f"{r.rule}, {label(r.intake)}"
         if r.skipped:
-            lines.append(f"{r.rule:<24} skipped: {r.skipped}")
+            lines.append(f"{name:<24} skipped: {r.skipped}")
         else:
-            lines.append(f"{r.rule:<24} {r.reason:<32} {r.flag:<12} {r.judged:>8} {r.flagged:>8} {r.new:>8}")
+            lines.append(f"{name:<24} {r.reason:<32} {r.flag:<12} {r.judged:>8} {r.flagged:>8} {r.new:>8}")
     return lines

@@ -10,7 +10,7 @@ from obsnet.constants import SPECIES
 from obsnet.errors import ObsnetError
 from obsnet.schema import Quality
 from obsnet.times import decimal_year
-from stations.quality.rows import Found, PerSpecies, Rows, SkipRule
+from stations.quality.rows import Found, PerSpecies, RuleRows, SkipRule
 
 __all__ = [
     "AgageOptions",
@@ -19,10 +19,10 @@ __all__ = [
     "PairOptions",
     "RangeOptions",
     "RebsOptions",
+    "RowUncertaintyOptions",
     "SpikeOptions",
     "StepOptions",
     "StuckOptions",
-    "UncertaintyOptions",
     "WithinHourOptions",
     "agage_rule",
     "hampel_rule",
@@ -45,7 +45,7 @@ class RangeOptions(Options):
     maximum: PerSpecies | None = None
 
 
-def range_rule(rows: Rows, o: RangeOptions) -> list[Found]:
+def range_rule(rows: RuleRows, o: RangeOptions) -> list[Found]:
     """Find values outside limits."""
     entry = SPECIES.get(rows.species)
     if entry is None and (o.minimum is None or o.maximum is None):
@@ -58,17 +58,21 @@ def range_rule(rows: Rows, o: RangeOptions) -> list[Found]:
 
 
 class PairOptions(Options):
-    """``pair``: members of a flask pair differ by more than `limit`."""
+    """``pair``: members of a flask pair, of one time and intake, differ by more than `limit`."""
 
     limit: PerSpecies
 
 
-def pair_rule(rows: Rows, o: PairOptions) -> list[Found]:
+def pair_rule(rows: RuleRows, o: PairOptions) -> list[Found]:
     """Find the members of pairs that disagree."""
     from stations.quality.spikes import pair_spread
 
     limit = rows.number(o.limit)
-    return [Found("pair disagrees", Quality.PAIR, rows.compressed(lambda h, v: pair_spread(h, v, limit)))]
+    height = np.nan_to_num(rows.variable("intake_height_m"), nan=-1.0)
+    judged = rows.judged
+    _, pair = np.unique(np.stack([rows.hours[judged], height[judged]]), axis=1, return_inverse=True)
+    flag = rows.compressed(lambda _hours, value: pair_spread(pair.ravel(), value, limit))
+    return [Found("pair disagrees", Quality.PAIR, flag)]
 
 
 class OutlierOptions(Options):
@@ -82,9 +86,10 @@ class OutlierOptions(Options):
     passes: int = Field(50, ge=1)
 
 
-def outlier_rule(rows: Rows, o: OutlierOptions) -> list[Found]:
+def outlier_rule(rows: RuleRows, o: OutlierOptions) -> list[Found]:
     """Find what is far from the smooth curve."""
-    from stations.curve.fit import CurveOptions, in_notes
+    from stations.curve.fit import in_notes
+    from stations.curve.options import CurveOptions
     from stations.curve.outliers import reject_outliers
 
     judged = np.flatnonzero(rows.judged)
@@ -117,7 +122,7 @@ class HampelOptions(Options):
     least: PerSpecies = 0.0
 
 
-def hampel_rule(rows: Rows, o: HampelOptions) -> list[Found]:
+def hampel_rule(rows: RuleRows, o: HampelOptions) -> list[Found]:
     """Find what is far from the running median."""
     from stations.quality.spikes import hampel
 
@@ -134,7 +139,7 @@ class SpikeOptions(Options):
     gap_hours: float = Field(3.0, gt=0)
 
 
-def spike_rule(rows: Rows, o: SpikeOptions) -> list[Found]:
+def spike_rule(rows: RuleRows, o: SpikeOptions) -> list[Found]:
     """Find local contamination."""
     from stations.quality.spikes import sd_spikes
 
@@ -154,7 +159,7 @@ class RebsOptions(Options):
     rounds: tuple[int, int] = (5, 5)
 
 
-def rebs_rule(rows: Rows, o: RebsOptions) -> list[Found]:
+def rebs_rule(rows: RuleRows, o: RebsOptions) -> list[Found]:
     """Find what is above the robust baseline."""
     from stations.quality.rebs import rebs
 
@@ -179,7 +184,7 @@ class AgageOptions(Options):
     near_limit: float = Field(2.0, gt=0)
 
 
-def agage_rule(rows: Rows, o: AgageOptions) -> list[Found]:
+def agage_rule(rows: RuleRows, o: AgageOptions) -> list[Found]:
     """Find what is above the statistical baseline."""
     from stations.quality.agage_baseline import agage_polluted
 
@@ -200,7 +205,7 @@ class StepOptions(Options):
     gap_hours: float = Field(3.0, gt=0)
 
 
-def step_rule(rows: Rows, o: StepOptions) -> list[Found]:
+def step_rule(rows: RuleRows, o: StepOptions) -> list[Found]:
     """Find changes that are too fast."""
     from stations.quality.spikes import steps
 
@@ -217,7 +222,7 @@ class StuckOptions(Options):
     gap_hours: float = Field(24.0, gt=0)
 
 
-def stuck_rule(rows: Rows, o: StuckOptions) -> list[Found]:
+def stuck_rule(rows: RuleRows, o: StuckOptions) -> list[Found]:
     """Find frozen values."""
     from stations.quality.spikes import stuck
 
@@ -233,7 +238,7 @@ class WithinHourOptions(Options):
     minimum_n: int = Field(0, ge=0)
 
 
-def within_hour_rule(rows: Rows, o: WithinHourOptions) -> list[Found]:
+def within_hour_rule(rows: RuleRows, o: WithinHourOptions) -> list[Found]:
     """Find means with much scatter or few measurements."""
     found = []
     if o.maximum_sd is not None:
@@ -248,14 +253,14 @@ def within_hour_rule(rows: Rows, o: WithinHourOptions) -> list[Found]:
     return found
 
 
-class UncertaintyOptions(Options):
+class RowUncertaintyOptions(Options):
     """``uncertainty``: stated uncertainty above `maximum`, or missing where `required`."""
 
     maximum: PerSpecies | None = None
     required: bool = False
 
 
-def uncertainty_rule(rows: Rows, o: UncertaintyOptions) -> list[Found]:
+def uncertainty_rule(rows: RuleRows, o: RowUncertaintyOptions) -> list[Found]:
     """Find uncertainties too large or missing."""
     stated = rows.variable("uncertainty")
     found = []

@@ -11,20 +11,35 @@ from typing import TYPE_CHECKING, Any
 
 from obsnet.config import resolve_files
 from obsnet.errors import ConfigError, FormatError, nearest
-from stations.readers.choice import ALL
+from stations.readers.choice import ALL, NoSpeciesError
+from stations.readers.options import HowToRead, OneRecord
+from stations.record.intakes import heights, select_intake
 from stations.record.source import Source
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
-__all__ = ["READERS", "Reader", "expand", "find_reader", "read", "read_all"]
+__all__ = [
+    "READERS",
+    "StationReader",
+    "UnknownFormatError",
+    "companions",
+    "expand",
+    "find_reader",
+    "read",
+    "read_all",
+    "read_each",
+    "read_one",
+]
 
-OPTIONS = ("site", "scale", "stamp", "config", "precisions")
+_LISTED = 6  # records named in an error
+
+OPTIONS = tuple(name for name in HowToRead.model_fields if name != "format")
 
 
 @dataclass(frozen=True)
-class Reader:
+class StationReader:
     """A format; the module has ``sniff(source) -> bool`` and ``read(source, species) -> list of Dataset``.
 
     Parameters
@@ -52,49 +67,58 @@ class Reader:
 
 # Asked in this order; the more particular first.
 READERS = (
-    Reader("custom", "stations.readers.custom", "a table of your own that a TOML describes"),
-    Reader(
+    StationReader("custom", "stations.readers.custom", "a table of your own that a TOML describes"),
+    StationReader(
         "obsnet_record", "stations.readers.obsnet_record", "a record processed and written by this package"
     ),
-    Reader("obspack", "stations.readers.obspack", "ObsPack netCDF, NOAA and European dialect"),
-    Reader("tccon", "stations.readers.tccon", "TCCON public netCDF, GGG2014 and GGG2020 (columns)"),
-    Reader("agage", "stations.readers.agage", "AGAGE archive netCDF"),
-    Reader(
+    StationReader("obspack", "stations.readers.obspack", "ObsPack netCDF, NOAA and European dialect"),
+    StationReader("tccon", "stations.readers.tccon", "TCCON public netCDF, GGG2014 and GGG2020 (columns)"),
+    StationReader("agage", "stations.readers.agage", "AGAGE archive netCDF"),
+    StationReader(
         "picarro",
         "stations.readers.picarro",
         "raw Picarro DataLog_User: file, .gz, .zip or folder of hourly files",
     ),
-    Reader(
+    StationReader(
         "noaa_text",
         "stations.readers.noaa",
         "NOAA GML event, hourly, daily, monthly text, since 2021 and before",
     ),
-    Reader("wdcgg", "stations.readers.wdcgg", "WDCGG text, 2021 and present layout"),
-    Reader("wdcgg_monthly", "stations.readers.wdcgg_monthly", "WDCGG's old monthly files with REM header"),
-    Reader("icos", "stations.readers.icos", "ICOS ATC Level 2 and flask text, older .dat, portal CSV"),
-    Reader(
+    StationReader("wdcgg", "stations.readers.wdcgg", "WDCGG text, 2021 and present layout"),
+    StationReader(
+        "wdcgg_monthly", "stations.readers.wdcgg_monthly", "WDCGG's old monthly files with REM header"
+    ),
+    StationReader("icos", "stations.readers.icos", "ICOS ATC Level 2 and flask text, older .dat, portal CSV"),
+    StationReader(
         "gcwerks",
         "stations.readers.gcwerks",
         "GCWerks .C of gas chromatographs, with the .precisions.C beside it",
     ),
-    Reader("gcwerks_crds", "stations.readers.gcwerks_crds", "GCWerks .dat of laser analysers"),
-    Reader(
+    StationReader("gcwerks_crds", "stations.readers.gcwerks_crds", "GCWerks .dat of laser analysers"),
+    StationReader(
         "coccon",
         "stations.readers.coccon",
         "COCCON/PROFFAST csv (columns), with kernels and priors from the folder beside it",
     ),
 )
 
+READERS_BY_NAME = {reader.name: reader for reader in READERS}
+
+
+class UnknownFormatError(FormatError):
+    """A file that no reader knows."""
+
 
 def read(
     path: str | os.PathLike[str], species: str | None = None, *, format: str | None = None, **options: Any
 ) -> xr.Dataset:
-    """Read one species of a station file.
+    r"""Read one species of a station file.
 
     Parameters
     ----------
     path : path
-        A file of any format in `READERS`, plain, ``.gz`` or ``.zip``, or a folder of raw files.
+        A file of any format in `READERS`, plain, compressed (``.gz``, ``.bz2``, ``.xz``) or in an archive
+        (``.zip``, ``.tar``), or a folder of raw files.
     species : str, optional
         Which species of a file that holds several; by default CO2, else CH4, else the file's first.
         ``attrs["species_available"]`` lists them.
@@ -102,7 +126,8 @@ def read(
         A reader's name, where the content must not decide.
     **options
         What the file does not say: ``site``, ``scale``, ``stamp`` (``start|middle|end``), ``config``
-        (TOML of a user's own layout), ``precisions``.
+        (TOML of a user's own layout), ``precisions``; ``site`` and ``intake`` (m above ground) choose among
+        several.
 
     Returns
     -------
@@ -114,41 +139,118 @@ def read(
     FormatError
         The file is missing, of no known format, or broken.
     ConfigError
-        A species or an option the file does not have.
+        A species, site, intake or option the file does not have; a file that holds several sites.
     UnitError
         The values cannot be in the unit the file says.
 
     Examples
     --------
-    >>> record = read("co2_wlg_surface-flask_1_ccgg_event.txt")  # doctest: +SKIP
-    >>> record["value"].where(record["quality"] == 0)  # doctest: +SKIP
+    >>> from pathlib import Path
+    >>> _ = Path("co2_mm_mlo.csv").write_text("year,month,decimal date,average\n1958,3,1958.2027,315.7\n")
+    >>> record = read("co2_mm_mlo.csv")
+    >>> record["value"].values.tolist(), record.attrs["unit"], record.attrs["site"]
+    ([315.7], 'ppm', 'MLO')
     """
-    return _read(path, species, format, options)[0]
+    found = read_each(path, species, format=format, **options)
+    if len(found) > 1:
+        holds = ", ".join(_named_record(r) for r in found[:_LISTED]) + ", …" * (len(found) > _LISTED)
+        sites = len({r.attrs["site"] for r in found}) > 1
+        raise ConfigError(
+            f"{path}: holds {len(found)} records ({holds}); say which with "
+            + ("--site (site=…), or read all of them" if sites else "--species, or read all of them")
+        )
+    return found[0]
+
+
+def read_one(options: OneRecord) -> xr.Dataset:
+    """Read the record that a command names; see `read`."""
+    return read(options.file, options.species, **options.said)
 
 
 def read_all(path: str | os.PathLike[str], *, format: str | None = None, **options: Any) -> list[xr.Dataset]:
-    """Read every species of a station file, in the file's order; parameters and errors as in `read`."""
-    return _read(path, ALL, format, options)
+    """Read every site and species of a station file, in the file's order; parameters and errors as in `read`."""
+    return read_each(path, ALL, format=format, **options)
 
 
-def _read(
-    path: str | os.PathLike[str], species: str | None, format: str | None, options: dict[str, Any]
+def read_each(
+    path: str | os.PathLike[str], species: str | None = None, *, format: str | None = None, **options: Any
 ) -> list[xr.Dataset]:
+    """Read one species of every site in a file or archive; parameters and errors as in `read`."""
     for name in options:
         if name not in OPTIONS:
             raise ConfigError(f"unknown option {name!r}{nearest(name, OPTIONS)}")
-    source = Source(Path(path), {k: v for k, v in options.items() if v is not None})
-    return (find_reader(source) if format is None else _named(format)).read(source, species)
+    said = {k: v for k, v in options.items() if v is not None}
+    intake = said.pop("intake", None)
+    source = Source(Path(path), said)
+    if format != "picarro" and _is_archive(source):
+        found = _read_members(source, species, format)
+    else:
+        found = _reader(source, format).read(source, species)
+    return found if intake is None else _with_intake(found, float(intake))
 
 
-def _named(name: str) -> Reader:
-    for reader in READERS:
-        if reader.name == name:
-            return reader
-    raise ConfigError(f"unknown format {name!r}{nearest(name, [r.name for r in READERS])}")
+def _is_archive(source: Source) -> bool:
+    """Tell whether a file holds several that are read one by one, and not together as hourly logs are."""
+    return source.path.is_file() and len(source.inside) > 1 and not READERS_BY_NAME["picarro"].sniff(source)
 
 
-def find_reader(source: Source) -> Reader:
+def _read_members(source: Source, species: str | None, format: str | None) -> list[xr.Dataset]:
+    """Read an archive member by member; what is of no known format is left out and told."""
+    said = {k: v for k, v in source.options.items() if k != "site"}
+    found: list[xr.Dataset] = []
+    unknown: list[str] = []
+    without: list[ConfigError] = []
+    for member in Source(source.path, said).members():
+        try:
+            found += _reader(member, format).read(member, species)
+        except UnknownFormatError:
+            unknown.append(member.name)
+        except NoSpeciesError as error:
+            without.append(error)
+    if not found:
+        if without:
+            raise without[0]
+        raise UnknownFormatError(
+            f"{source.path}: no reader knows any of its files ({', '.join(unknown[:6])})"
+        )
+    if unknown:
+        note = f"{len(unknown)} files of the archive are of no known format and were left out: {', '.join(unknown[:6])}"
+        for record in found:
+            record.attrs["warnings"] = [*record.attrs["warnings"], note]
+    if "site" in source.options:
+        return _of_site(found, str(source.options["site"]), source)
+    return found
+
+
+def _of_site(found: list[xr.Dataset], site: str, source: Source) -> list[xr.Dataset]:
+    chosen = [r for r in found if r.attrs["site"].upper() == site.upper()]
+    if not chosen:
+        known = sorted({str(r.attrs["site"]) for r in found})
+        raise ConfigError(f"{source.path}: no site {site!r} in it{nearest(site.upper(), known)}")
+    return chosen
+
+
+def _with_intake(found: list[xr.Dataset], intake: float) -> list[xr.Dataset]:
+    """Return the records that have an intake, cut to it."""
+    having = [r for r in found if round(intake, 1) in heights(r)]
+    return [select_intake(r, intake) for r in having or found[:1]]
+
+
+def _named_record(record: xr.Dataset) -> str:
+    return " ".join(filter(None, (str(record.attrs["site"]), str(record.attrs["species"]))))
+
+
+def _reader(source: Source, format: str | None) -> StationReader:
+    return find_reader(source) if format is None else _named(format)
+
+
+def _named(name: str) -> StationReader:
+    if name in READERS_BY_NAME:
+        return READERS_BY_NAME[name]
+    raise ConfigError(f"unknown format {name!r}{nearest(name, READERS_BY_NAME)}")
+
+
+def find_reader(source: Source) -> StationReader:
     """Find the reader of a file from its content.
 
     Raises
@@ -157,9 +259,9 @@ def find_reader(source: Source) -> Reader:
         No such file, an empty one, or a format nobody knows.
     """
     if not source.path.exists():
-        raise FormatError(f"{source.path}: no such file")
+        raise FormatError(f"{source.where}: no such file")
     if not source.is_folder and source.path.stat().st_size == 0:
-        raise FormatError(f"{source.path}: the file is empty")
+        raise FormatError(f"{source.where}: the file is empty")
     for reader in READERS:
         if reader.sniff(source):
             return reader
@@ -168,29 +270,50 @@ def find_reader(source: Source) -> Reader:
     else:
         first = next((line for line in source.lines if line.strip()), "")[:80]
         seen = f"it begins {first!r}" if first else "it holds no text"
-    raise FormatError(
-        f"{source.path}: no reader knows this format ({seen}); for a table of your own describe its columns in a "
+    raise UnknownFormatError(
+        f"{source.where}: no reader knows this format ({seen}); for a table of your own describe its columns in a "
         "TOML and give it with --config, or name the format with --format"
     )
 
 
-def expand(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """Turn folders into their files, unless a whole folder is one record (raw hourly logs).
+def expand(paths: Iterable[str | os.PathLike[str]], base: str | os.PathLike[str] = ".") -> list[Path]:
+    """Turn folders and globs into their files, unless a whole folder is one record (raw hourly logs).
 
     Parameters
     ----------
     paths : iterable of path
-        Files and folders.
+        Files, folders and globs.
+    base : path
+        What relative ones are relative to.
 
     Returns
     -------
     list of Path
-        What can be given to `read` one by one; companions that are read with another file are left out.
+        What can be given to `read` one by one; companions that are read with another file are left out. A plain
+        name of no file is kept: it is its reader that says so.
+
+    Raises
+    ------
+    ConfigError
+        A glob, or a folder, holds no file.
     """
-    from stations.readers.gcwerks import is_companion
+    from stations.readers.gcwerks import is_companion, main_of
 
     found: list[Path] = []
-    for path in map(Path, paths):
-        whole = not path.is_dir() or any(r.sniff(Source(path)) for r in READERS)
-        found += [path] if whole else [p for p in resolve_files([path]) if not is_companion(p)]
-    return found
+    for text in paths:
+        path = Path(base) / Path(text).expanduser()
+        plain = path.exists() or not any(c in str(text) for c in "*?[")
+        whole = plain and (not path.is_dir() or any(r.sniff(Source(path)) for r in READERS))
+        found += [path] if whole else resolve_files([str(text)], Path(base))
+    listed = dict.fromkeys(found)
+    return [p for p in listed if not (is_companion(p) and main_of(p) in listed)]
+
+
+def companions(path: Path) -> list[Path]:
+    """Return the files and folders beside a file that its reader looks into too."""
+    from stations.readers import gcwerks, proffast_profiles
+
+    beside = (
+        [gcwerks.precisions_of(path)] if path.suffix == ".C" else [path.parent / proffast_profiles.FOLDER]
+    )
+    return [p for p in beside if p.exists()]

@@ -13,7 +13,7 @@ import xarray as xr
 from obsnet.schema import Quality
 from stations.readers.choice import choose
 from stations.readers.flags import by_letter, decode
-from stations.readers.netcdf import File, attribute_number, opened
+from stations.readers.netcdf import File, attribute_number, opened, stamp_convention
 from stations.record.record import Notes, build, intervals
 from stations.record.source import Source
 
@@ -36,10 +36,10 @@ def sniff(source: Source) -> bool:
 
 def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     """Read an AGAGE file; see `stations.readers.read`."""
-    with opened(source.path) as file:
+    with opened(source) as file:
         # "mole_fraction_of_ch4_in_air"
         gas = file.attr("species") or file.of("mf", "long_name").partition("_in_")[0].rpartition("_")[2]
-        choose([gas.upper()], species, source.path)
+        choose([gas.upper()], species, source.where)
         return [_record(source, file, gas)]
 
 
@@ -48,14 +48,15 @@ def _record(source: Source, file: File, gas: str) -> xr.Dataset:
     stamp = file.times("time")
     interval, length = _interval(source, file, len(stamp))
     quality, flags = _flags(file, len(stamp), notes)
-    height = _first(file, "inlet_height")
+    unit = file.of("mf", "units") or file.attr("units")
+    height = _first(file, "", "inlet_height")
     instrument, code = _from_name(source.name)
     return build(
         {
             "value": file.numbers("mf"),
-            "uncertainty": _first(file, "mf_repeatability"),
-            "sd": _first(file, "mf_variability", "mf_mean_stdev"),
-            "n": _first(file, "mf_count", "mf_mean_N"),
+            "uncertainty": _first(file, unit, "mf_repeatability"),
+            "sd": _first(file, unit, "mf_variability", "mf_mean_stdev"),
+            "n": _first(file, "", "mf_count", "mf_mean_N"),
             "quality": quality,
             "quality_original": flags,
             "latitude": attribute_number(file.attr("inlet_latitude")),
@@ -64,7 +65,7 @@ def _record(source: Source, file: File, gas: str) -> xr.Dataset:
             "intake_height_m": height,
         },
         species=gas,
-        unit=file.of("mf", "units") or file.attr("units"),
+        unit=unit,
         scale=file.attr("calibration_scale") or file.of("mf", "scale"),
         when=intervals(stamp, interval, length),
         notes=notes,
@@ -85,8 +86,7 @@ def _interval(source: Source, file: File, rows: int) -> tuple[str, np.ndarray | 
     seconds = np.full(rows, attribute_number(file.of("time", "sampling_time_seconds")))
     if "sampling_period" in file:
         seconds = np.broadcast_to(file.numbers("sampling_period"), (rows,))
-    starts = "start" in file.of("time", "comment").lower()
-    convention = source.options.get("stamp") or ("start" if starts else "instant")
+    convention = source.options.get("stamp") or stamp_convention(file.of("time", "comment")) or "instant"
     if convention == "instant" or not np.isfinite(seconds).any():
         return convention, None
     return convention, np.round(np.nan_to_num(seconds)).astype("timedelta64[s]")
@@ -111,9 +111,9 @@ def _letters(codes: np.ndarray) -> np.ndarray:
     return np.array([chr(c) if 32 < c < 127 else "" for c in known.tolist()] or [""])[inverse]
 
 
-def _first(file: File, *names: str) -> np.ndarray:
-    """Return the first of several variables that is there, else NaN."""
-    return next((file.numbers(n) for n in names if n in file), np.array(np.nan))
+def _first(file: File, unit: str, *names: str) -> np.ndarray:
+    """Return the first of several variables that is there, in a unit where one is named; else NaN."""
+    return next((file.numbers_in(n, unit) for n in names if n in file), np.array(np.nan))
 
 
 def _from_name(name: str) -> tuple[str, str]:

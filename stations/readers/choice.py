@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from stations.record.record import Notes
 
-__all__ = ["ALL", "PREFERRED", "choose", "each"]
+__all__ = ["ALL", "PREFERRED", "NoSpeciesError", "choose", "each"]
 
 # Which species of a file is meant where the caller names none.
 PREFERRED = ("CO2", "CH4", "N2O", "CO", "SF6", "H2")
@@ -22,7 +22,11 @@ PREFERRED = ("CO2", "CH4", "N2O", "CO", "SF6", "H2")
 ALL = "*"
 
 
-def choose(available: list[str], species: str | None, path: Path) -> list[str]:
+class NoSpeciesError(ConfigError):
+    """A species that a file does not hold."""
+
+
+def choose(available: list[str], species: str | None, path: str | Path) -> list[str]:
     """Return which of a file's species to read.
 
     Parameters
@@ -31,12 +35,12 @@ def choose(available: list[str], species: str | None, path: Path) -> list[str]:
         What the file holds, in its order.
     species : str or None
         A name in any case, ``"*"``, or None for the preferred one.
-    path : Path
+    path : path
         For the error text.
 
     Raises
     ------
-    ConfigError
+    NoSpeciesError
         The file does not hold that species.
     """
     if not available:
@@ -48,7 +52,7 @@ def choose(available: list[str], species: str | None, path: Path) -> list[str]:
     for name in available:
         if name.upper() == species.upper():
             return [name]
-    raise ConfigError(f"{path}: no {species} in this file{nearest(species, available)}")
+    raise NoSpeciesError(f"{path}: no {species} in this file{nearest(species, available)}")
 
 
 def each(

@@ -51,16 +51,16 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     """Read a table of PROFFAST results; see `stations.readers.read`."""
     notes = Notes()
     _, (names, separator), rows = split_header(source, _header, notes)
-    require(names, _NEEDED, source.path)
+    require(names, _NEEDED, source.where)
     gases = [gas for gas, column in _GASES.items() if column in names]
-    table = read_table(rows, names, strings=_STRINGS, path=source.path, notes=notes, separator=separator)
+    table = read_table(rows, names, strings=_STRINGS, path=source.where, notes=notes, separator=separator)
     julian = _from_julian(table["JulianDate"])
     stamp = parse_iso(table["UTC"]) if "UTC" in table else julian
     off = np.abs(stamp - julian) > np.timedelta64(120, "s")
     notes.warn(
         off.sum(), "rows have a UTC and a Julian date that differ: one of them is local time; UTC was used"
     )
-    wanted = choose(gases, species, source.path)
+    wanted = choose(gases, species, source.where)
     return each(wanted, gases, notes, lambda gas, own: _record(source, table, stamp, gas, own))
 
 

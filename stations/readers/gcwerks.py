@@ -26,7 +26,7 @@ from stations.record.record import Notes, build, intervals
 from stations.record.sites import by_name
 from stations.record.source import Source
 
-__all__ = ["is_companion", "read", "sniff", "yymmdd"]
+__all__ = ["is_companion", "main_of", "precisions_of", "read", "sniff", "yymmdd"]
 
 _TIME = ("yyyy", "mm", "dd", "hh", "mi")
 _TEXTS = ("Inlet", "Standard")
@@ -52,32 +52,42 @@ def _is_precisions(source: Source) -> bool:
 
 def is_companion(path: Path) -> bool:
     """Tell whether a file is read together with another one beside it, and not by itself."""
-    return path.name.endswith(".precisions.C") and _beside(path, "").exists()
+    return path.name.endswith(".precisions.C") and main_of(path).exists()
+
+
+def main_of(path: Path) -> Path:
+    """Return the ``.C`` file that a file of precisions belongs to."""
+    return _beside(path, "")
+
+
+def precisions_of(path: Path) -> Path:
+    """Return where the precisions of a ``.C`` file are."""
+    return _beside(path, ".precisions")
 
 
 def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     """Read a GCWerks ``.C`` file; see `stations.readers.read`."""
     if _is_precisions(source):
-        other = _beside(source.path, "")
-        raise FormatError(f"{source.path}: holds precisions only; read the file beside it, {other}")
+        other = main_of(source.path)
+        raise FormatError(f"{source.where}: holds precisions only; read the file beside it, {other}")
     notes = Notes()
     header, names, rows = split_header(source, _header, notes)
     scales, units = header[-2].split(), header[-1].split()
     if not len(names) == len(scales) == len(units):
         raise FormatError(
-            f"{source.path}: the rows of scales ({len(scales)}), units ({len(units)}) and columns "
+            f"{source.where}: the rows of scales ({len(scales)}), units ({len(units)}) and columns "
             f"({len(names)}) differ in length"
         )
     # A flag belongs to the gas on its left.
     columns = [f"{before} Flag" if n == "Flag" else n for before, n in pairwise(["", *names])]
-    require(columns, (), source.path)
+    require(columns, (), source.where)
     gases = [c.removesuffix(" Flag") for c in columns if c.endswith(" Flag")]
     if not gases:
-        raise FormatError(f"{source.path}: no species with a Flag column after it")
-    wanted = choose(gases, species, source.path)
+        raise FormatError(f"{source.where}: no species with a Flag column after it")
+    wanted = choose(gases, species, source.where)
     unwanted = [c for c in columns if c.removesuffix(" Flag") in set(gases) - set(wanted)]
     texts = (*_TEXTS, *(f"{g} Flag" for g in gases))
-    table = read_table(rows, columns, strings=texts, path=source.path, notes=notes, skip=unwanted)
+    table = read_table(rows, columns, strings=texts, path=source.where, notes=notes, skip=unwanted)
     station = header[-3].strip() if len(header) > 2 else ""
     days, precisions = _precisions(source)
     stamp = from_parts(*(table[n] for n in _TIME))
@@ -152,7 +162,7 @@ def _beside(path: Path, part: str) -> Path:
 def _precisions(source: Source) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Return days and, by species, standard deviations of the file named, or the one beside; else nothing."""
     asked = source.options.get("precisions")
-    path = Path(asked) if asked else _beside(source.path, ".precisions")
+    path = Path(asked) if asked else precisions_of(source.path)
     if not path.exists():
         if asked:
             raise FormatError(f"{path}: no such file of precisions")

@@ -54,13 +54,13 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     """Read a GCWerks analyser export; see `stations.readers.read`."""
     notes = Notes()
     _, names, rows = split_header(source, _header, notes)
-    require(names, ("date", "time"), source.path)
+    require(names, ("date", "time"), source.where)
     gases = {n.removesuffix(" C").upper(): n.removesuffix(" C") for n in names if n.endswith(" C")}
     unwanted = {n for n in names if " " in n}
-    wanted = choose(list(gases), species, source.path)
+    wanted = choose(list(gases), species, source.where)
     for gas in wanted:
         unwanted -= {f"{gases[gas]} {what}" for what in ("C", "stdev", "N")}
-    table = read_table(rows, names, strings=("type",), path=source.path, notes=notes, skip=unwanted)
+    table = read_table(rows, names, strings=("type",), path=source.where, notes=notes, skip=unwanted)
     stamp = _stamp(table["date"], table["time"])
     return each(
         wanted, list(gases), notes, lambda gas, own: _record(source, table, stamp, gas, gases[gas], own)
@@ -85,7 +85,7 @@ def _record(
 ) -> xr.Dataset:
     entry = SPECIES.get(gas)
     if entry is None:
-        raise FormatError(f"{source.path}: the file gives no unit and {gas} has no customary one")
+        raise FormatError(f"{source.where}: the file gives no unit and {gas} has no customary one")
     named = _NAME.match(source.name)
     length: np.timedelta64 | None
     if named:

@@ -23,12 +23,13 @@ from stations.readers.text import (
     from_parts,
     local_to_utc,
     number,
+    one_site,
     parse_iso,
     split_header,
     usual_step,
     without_fill,
 )
-from stations.record.record import Notes, Span, build, intervals
+from stations.record.record import InUnit, Notes, Span, build, intervals
 from stations.record.source import Source
 
 __all__ = ["read", "sniff"]
@@ -55,7 +56,6 @@ _EXTRAS = {
     "QcBiasUncertainty": "qc_bias_uncertainty",
     "EstRep": "estimated_reproducibility",
     "ScalLink": "scale_link_uncertainty",
-    "InstrumentId": "instrument",
 }
 _LENGTHS = {
     "hourly": np.timedelta64(1, "h"),
@@ -87,16 +87,16 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     header, (names, separator), rows = split_header(source, _column_line, notes)
     gas = _gas(names, source)
     times = next((t for t in (("SamplingStart", "SamplingEnd"), ("DateTime",)) if t[0] in names), _PARTS)
-    require(names, ("Site", *times, gas), source.path)
-    choose([gas.upper()], species, source.path)
+    require(names, ("Site", *times, gas), source.where)
+    choose([gas.upper()], species, source.where)
     attrs = _attributes(header)
     _check_lengths(attrs, len(header) + 1, rows, notes)
     if separator == " ":
         # The descriptive flags at the end of a line are often empty, so lines differ in length.
-        require(names, ("Flag",), source.path)
+        require(names, ("Flag",), source.where)
         names = names[: names.index("Flag") + 1]
         rows = b"\n".join(b" ".join(line.split()[: len(names)]) for line in rows.splitlines())
-    table = read_table(rows, names, strings=_STRINGS, path=source.path, notes=notes, separator=separator)
+    table = read_table(rows, names, strings=_STRINGS, path=source.where, notes=notes, separator=separator)
     for name in [n for n, v in table.items() if v.dtype.kind == "f"]:
         table[name] = without_fill(table[name], _FILL)
         if name.startswith("Stdev"):
@@ -120,7 +120,7 @@ def _gas(names: list[str], source: Source) -> str:
             return names[names.index(after) - 1]
     if names[0] == "DateTime":
         return names[-1]
-    raise FormatError(f"{source.path}: no column of values before 'Stdev' or 'MeasUnc' in {' '.join(names)}")
+    raise FormatError(f"{source.where}: no column of values before 'Stdev' or 'MeasUnc' in {' '.join(names)}")
 
 
 def _check_lengths(attrs: dict[str, str], header_lines: int, rows: bytes, notes: Notes) -> None:
@@ -140,12 +140,14 @@ def _record(
     rows = len(when.middle)
     flags = table.get("Flag", np.full(rows, ""))
     height = table.get("SamplingHeight", np.array(_height(source.name)))
-    extras: dict[str, Any] = {new: table[old] for old, new in _EXTRAS.items() if old in table}
+    extras: dict[str, Any] = {new: InUnit(table[old]) for old, new in _EXTRAS.items() if old in table}
     if "icos_ltr" in extras:
-        extras["icos_ltr"] = np.where(extras["icos_ltr"] == 0.0, np.nan, extras["icos_ltr"])
+        extras["icos_ltr"] = InUnit(np.where(table["LTR"] == 0.0, np.nan, table["LTR"]))
     for old, new in ((gas, "value"), ("Stdev", "sd")):
         if f"{old}-WithoutSpikes" in table:
-            extras[f"{new}_without_spikes"] = table[f"{old}-WithoutSpikes"]
+            extras[f"{new}_without_spikes"] = InUnit(table[f"{old}-WithoutSpikes"])
+    if "InstrumentId" in table:
+        extras["instrument"] = table["InstrumentId"]
     scale, by_row = _scales(attrs.get("MEASUREMENT SCALE", ""), table, gas)
     if by_row is not None:
         extras["scale_row"] = by_row
@@ -178,7 +180,7 @@ def _record(
         extras=extras,
         source=source,
         attrs={
-            "site": attrs.get("STATION CODE") or "".join(table["Site"][:1]),
+            "site": one_site(table["Site"], attrs.get("STATION CODE", ""), source.where),
             "site_name": attrs.get("STATION NAME", ""),
             "network": "ICOS ATC",
             "source": f"icos_{kind}_{gas.lower()}",

@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+import cftime
 import netCDF4
 import numpy as np
 
-from obsnet.errors import ConfigError, FormatError, MissingVariableError, ObsnetError, nearest
-from obsnet.times import as_utc, from_epoch
+from obsnet.errors import FormatError, MissingVariableError, ObsnetError, nearest
+from obsnet.times import from_epoch
+from obsnet.units import convert, is_mole_fraction
+from stations.record.source import Source
 
-__all__ = ["File", "attribute_number", "opened"]
+__all__ = ["File", "attribute_number", "opened", "stamp_convention"]
 
-_SECONDS = {"seconds": 1.0, "second": 1.0, "s": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0}
 _THREE_CENTURIES = 1e10  # seconds
+_WORDS = {
+    "start": r"\b(beginning|begin|starts?|starting)\b",
+    "middle": r"\bmid(dle|[ _-]?point|[ _-]?interval)?\b|\bcent(re|er)(ed)?\b",
+    "end": r"\b(end|ending|ends)\b",
+}
+_CIVIL = {"standard", "gregorian", "proleptic_gregorian"}
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[File]:
+def opened(source: Source) -> Iterator[File]:
     """Open a file for reading; what breaks because of the file becomes a `FormatError` that names it."""
+    path = source.where
     try:
-        with netCDF4.Dataset(path) as dataset:
+        with source.dataset() as dataset:
             dataset.set_auto_maskandscale(False)
             dataset.set_auto_chartostring(False)
             yield File(path, dataset)
@@ -38,7 +47,7 @@ def opened(path: Path) -> Iterator[File]:
 class File:
     """An open file; values come out plain, fills as NaN."""
 
-    def __init__(self, path: Path, dataset: netCDF4.Dataset) -> None:
+    def __init__(self, path: str, dataset: netCDF4.Dataset) -> None:
         self.path = path
         self._dataset = dataset
 
@@ -92,20 +101,35 @@ class File:
         scale, offset = getattr(variable, "scale_factor", 1.0), getattr(variable, "add_offset", 0.0)
         return values * float(scale) + float(offset) if (scale, offset) != (1.0, 0.0) else values
 
+    def numbers_in(self, name: str, unit: str) -> np.ndarray:
+        """Return numbers in a unit, where the variable names one of the same kind; as they are where it names none."""
+        values, own = self.numbers(name), self.of(name, "units")
+        both = bool(own) and is_mole_fraction(own) and is_mole_fraction(unit)
+        return np.asarray(convert(values, own, unit), dtype=np.float64) if both else values
+
     def times(self, name: str) -> np.ndarray:
-        """Return ``datetime64[us]`` of a variable in units of ``<unit> since <epoch>``."""
-        said = str(getattr(self._variable(name), "units", ""))
-        unit, since, epoch = said.partition(" since ")
-        length = _SECONDS.get(unit.strip().lower())
-        if not since or length is None:
-            raise FormatError(f"{self.path}: {name} has units {said!r}, not '<unit> since <date>'")
+        """Return ``datetime64[us]`` of a variable in units of ``<unit> since <epoch>``, as people write them.
+
+        Raises
+        ------
+        FormatError
+            Other units, or a calendar that is not the civil one.
+        """
+        variable = self._variable(name)
+        said, calendar = str(getattr(variable, "units", "")), str(getattr(variable, "calendar", "standard"))
+        if calendar.lower() not in _CIVIL:
+            raise FormatError(f"{self.path}: {name} is in the calendar {calendar!r}, not the civil one")
         try:
-            start = as_utc(epoch)
-        except ConfigError as error:
-            raise FormatError(f"{self.path}: {name} counts from {epoch!r}, which is no date") from error
-        values = self.numbers(name) * length
+            start, next_one = cftime.num2date(
+                [0, 1], said, "standard", only_use_cftime_datetimes=False, only_use_python_datetimes=True
+            )
+        except (ValueError, TypeError, OverflowError) as error:
+            raise FormatError(
+                f"{self.path}: {name} has units {said!r}, not '<unit> since <date>' ({error})"
+            ) from error
+        values = self.numbers(name) * (next_one - start).total_seconds()
         values[np.abs(values) > _THREE_CENTURIES] = np.nan  # a fill nobody declared
-        return from_epoch(values, str(start))
+        return from_epoch(values, start.isoformat())
 
     def texts(self, name: str) -> np.ndarray:
         """Return ``str`` of a character or string variable, stripped; each distinct text is decoded once."""
@@ -119,6 +143,19 @@ class File:
         words, inverse = np.unique(raw, return_inverse=True)
         plain = [w.decode("utf-8", errors="replace").strip(" \0") for w in words]
         return np.array(plain, dtype=str)[inverse]
+
+
+def stamp_convention(*texts: str) -> str | None:
+    """Return what part of its interval a stamp names by what is said of it: ``start``, ``middle``, ``end`` or None.
+
+    Examples
+    --------
+    >>> stamp_convention("Values are reported at the middle of the averaging interval.")
+    'middle'
+    """
+    said = " ".join(texts).lower()
+    found = [(m.start(), name) for name, words in _WORDS.items() if (m := re.search(words, said))]
+    return min(found)[1] if found else None
 
 
 def attribute_number(text: Any, default: float = np.nan) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from obsnet.constants import SPECIES
-from obsnet.errors import FormatError
+from obsnet.errors import ConfigError, FormatError, nearest
 from stations.readers.choice import choose
 from stations.readers.flags import noaa_quality
 from stations.readers.table import read_table, require
@@ -82,26 +82,65 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     """Read a NOAA text file; see `stations.readers.read`."""
     notes = Notes()
     header, names, rows = split_header(source, _column_line, notes)
-    require(names, ("site_code", *_TIME[:3], "value"), source.path)
+    require(names, ("site_code", *_TIME[:3], "value"), source.where)
     attrs = attributes(header)
     check_header_count(attrs, len(header) + 1, notes)
-    table = read_table(rows, names, strings=_STRINGS, path=source.path, notes=notes, skip=_SKIPPED)
+    table = read_table(rows, names, strings=_STRINGS, path=source.where, notes=notes, skip=_SKIPPED)
     for name in [n for n, v in table.items() if v.dtype.kind == "f"]:
         table[name] = without_fill(table[name], number(attrs.get(f"{name}:_FillValue"), _FILL))
-    gas = _species(source, attrs, table)
-    choose([gas.upper()], species, source.path)
-    record = _record(source, attrs, table, gas, notes)
-    record.attrs["header_lines"] = len(header) + 1
-    return [record]
+    parts = _parts(source, attrs, table)
+    gases = list(dict.fromkeys(gas.upper() for _, gas, _ in parts))
+    wanted = choose(gases, species, source.where)
+    records = []
+    for site, gas, mine in parts:
+        if gas.upper() in wanted:
+            whole = mine.size == len(table["value"])
+            own = table if whole else {name: values[mine] for name, values in table.items()}
+            record = _record(source, attrs, own, site, gas, notes.copy())
+            record.attrs |= {"header_lines": len(header) + 1, "species_available": gases}
+            records.append(record)
+    return records
+
+
+def _parts(
+    source: Source, attrs: dict[str, str], table: dict[str, np.ndarray]
+) -> list[tuple[str, str, np.ndarray]]:
+    """Return (site, species, rows) of each site and species in a file; those of the site asked for where several."""
+    sites, of_site = np.unique(table["site_code"], return_inverse=True)
+    if not sites.size:
+        return [(attrs.get("site_code", ""), _species(source, attrs), np.zeros(0, np.int64))]
+    gases, of_gas = np.zeros(0, dtype=str), np.zeros(of_site.size, np.int64)
+    if "parameter_formula" in table:
+        gases, of_gas = np.unique(table["parameter_formula"], return_inverse=True)
+    if gases.size < 2 and attrs.get("dataset_parameter"):
+        gases = np.array([attrs["dataset_parameter"]])
+    elif not gases.size:
+        gases = np.array([_species(source, attrs)])
+    pairs, first, which = np.unique(of_site * gases.size + of_gas, return_index=True, return_inverse=True)
+    found = []
+    for k in np.argsort(first):
+        site, gas = divmod(int(pairs[k]), gases.size)
+        found.append((str(sites[site]).upper(), str(gases[gas]), np.flatnonzero(which == k)))
+    asked = str(source.options.get("site", "")).upper()
+    several = len({site for site, _, _ in found}) > 1
+    if several and asked:
+        found = [part for part in found if part[0] == asked]
+        if not found:
+            known = sorted(map(str.upper, sites.tolist()))
+            raise ConfigError(f"{source.where}: no site {asked!r} in it{nearest(asked, known)}")
+    return found
 
 
 def _record(
-    source: Source, attrs: dict[str, str], table: dict[str, np.ndarray], gas: str, notes: Notes
+    source: Source, attrs: dict[str, str], table: dict[str, np.ndarray], site: str, gas: str, notes: Notes
 ) -> xr.Dataset:
+    own = not attrs.get("site_code") or attrs["site_code"].upper() == site  # the header is this site's
     entry = SPECIES.get(gas.upper())
     unit = attrs.get("value:units") or (entry.unit_name if entry else None)
     if unit is None:
-        raise FormatError(f"{source.path}: the header gives no value:units and {gas!r} has no customary unit")
+        raise FormatError(
+            f"{source.where}: the header gives no value:units and {gas!r} has no customary unit"
+        )
     rows = len(table["value"])
     stamp = from_parts(*(table.get(n, np.zeros(rows)) for n in _TIME))
     _compare_times(stamp, table, notes)
@@ -116,9 +155,9 @@ def _record(
         "n": table.get("nvalue"),
         "quality": noaa_quality(flags, notes),
         "quality_original": flags,
-        "latitude": table.get("latitude", number(attrs.get("site_latitude"))),
-        "longitude": table.get("longitude", number(attrs.get("site_longitude"))),
-        "altitude_m": table.get("altitude", number(attrs.get("site_elevation"))),
+        "latitude": table.get("latitude", number(attrs.get("site_latitude")) if own else np.nan),
+        "longitude": table.get("longitude", number(attrs.get("site_longitude")) if own else np.nan),
+        "altitude_m": table.get("altitude", number(attrs.get("site_elevation")) if own else np.nan),
         "intake_height_m": table.get("intake_height", np.nan),
         "sample_id": _sample_id(table),
         "identity": _analysis(table),
@@ -133,28 +172,23 @@ def _record(
         extras={n: table[n] for n in ("method", "instrument") if n in table},
         source=source,
         attrs={
-            "site": attrs.get("site_code") or (str(table["site_code"][0]) if rows else ""),
-            "site_name": attrs.get("site_name", ""),
+            "site": site,
+            "site_name": attrs.get("site_name", "") if own else "",
             "network": "NOAA GML",
             "source": f"noaa_{product}_{gas.lower()}",
             "format": "noaa_text_old" if "parameter_formula" in table else "noaa_text",
             "dataset": attrs.get("dataset_name", source.name),
-            "utc_to_local_hours": attrs.get("site_utc2lst", ""),
+            "utc_to_local_hours": attrs.get("site_utc2lst", "") if own else "",
         },
     )
 
 
-def _species(source: Source, attrs: dict[str, str], table: dict[str, np.ndarray]) -> str:
+def _species(source: Source, attrs: dict[str, str]) -> str:
     if attrs.get("dataset_parameter"):
         return attrs["dataset_parameter"]
-    names = np.unique(table.get("parameter_formula", []))
-    if len(names) > 1:
-        raise FormatError(f"{source.path}: several species in one file ({', '.join(names)}); split it")
-    if len(names) == 1:
-        return str(names[0])
     match = re.match(r"([a-z][a-z0-9]*)_", attrs.get("dataset_name", source.name).lower())
     if match is None or match[1].upper() not in SPECIES:
-        raise FormatError(f"{source.path}: neither header nor file name says which species this is")
+        raise FormatError(f"{source.where}: neither header nor file name says which species this is")
     return match[1]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import xarray as xr
 
-from obsnet.errors import ConfigError
+from stations.readers.choice import NoSpeciesError
 from stations.record.file import MARK, read_record
 from stations.record.source import Source
 
@@ -19,7 +19,7 @@ def sniff(source: Source) -> bool:
 
 def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     """Read a processed record; see `stations.readers.read`."""
-    record = read_record(source.path)
+    record = read_record(source)
     if species not in {None, "*"} and str(species).upper() != str(record.attrs.get("species", "")).upper():
-        raise ConfigError(f"{source.path}: holds {record.attrs.get('species')}, not {species}")
+        raise NoSpeciesError(f"{source.where}: holds {record.attrs.get('species')}, not {species}")
     return [record]

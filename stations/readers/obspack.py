@@ -17,9 +17,9 @@ import xarray as xr
 from obsnet.schema import Quality
 from stations.readers.choice import choose
 from stations.readers.flags import icos_quality, noaa_quality
-from stations.readers.netcdf import File, attribute_number, opened
+from stations.readers.netcdf import File, attribute_number, opened, stamp_convention
 from stations.readers.text import check_span, from_parts, usual_step
-from stations.record.record import Notes, Span, build, intervals, spread
+from stations.record.record import InUnit, Notes, Span, build, intervals, spread
 from stations.record.source import Source
 
 __all__ = ["read", "sniff"]
@@ -42,8 +42,8 @@ def sniff(source: Source) -> bool:
 
 def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     """Read an ObsPack file; see `stations.readers.read`."""
-    with opened(source.path) as file:
-        choose([file.attr("dataset_parameter").upper()], species, source.path)
+    with opened(source) as file:
+        choose([file.attr("dataset_parameter").upper()], species, source.where)
         return [_record(source, file)]
 
 
@@ -58,11 +58,11 @@ def _record(source: Source, file: File) -> xr.Dataset:
         notes.changed((n == 0).sum(), "counts of 0 set to missing (nobody counted; the values stand)")
         n = np.where(n == 0, np.nan, n)
     network = "icos" if european else "noaa"
-    gas = file.attr("dataset_parameter")
+    gas, unit = file.attr("dataset_parameter"), file.of("value", "units")
     return build(
         {
             "value": file.numbers("value"),
-            **_spread(file, n),
+            **_spread(file, n, unit),
             "n": n,
             "quality": quality,
             "quality_original": flags,
@@ -73,7 +73,7 @@ def _record(source: Source, file: File) -> xr.Dataset:
             "sample_id": file.texts("event_number") if "event_number" in file else "",
         },
         species=gas,
-        unit=file.of("value", "units"),
+        unit=unit,
         scale=file.attr("dataset_calibration_scale"),
         when=when,
         notes=notes,
@@ -115,13 +115,13 @@ def _flags(file: File, european: bool, rows: int, notes: Notes) -> tuple[np.ndar
     return quality, flags
 
 
-def _spread(file: File, n: np.ndarray | None) -> dict[str, np.ndarray]:
-    """Sort ``value_unc`` and ``value_std_dev`` by what they say they are.
+def _spread(file: File, n: np.ndarray | None, unit: str) -> dict[str, np.ndarray]:
+    """Sort ``value_unc`` and ``value_std_dev`` by what they say they are, in the unit of the value.
 
     ``value_unc`` of an older file is documented as a standard deviation wherever nvalue exceeds 1.
     """
     names = {"sd": "value_std_dev", "uncertainty": "value_unc"}
-    found = {k: file.numbers(v) for k, v in names.items() if v in file}
+    found = {k: file.numbers_in(v, unit) for k, v in names.items() if v in file}
     if set(found) == {"uncertainty"} and "standard deviation" in file.of("value_unc", "comment"):
         return spread(found["uncertainty"], n)
     return found
@@ -131,9 +131,10 @@ def _times(file: File, notes: Notes) -> Span:
     """Return start, middle, end and what the stamp named."""
     stamp = file.times("time")
     _compare_solar(file, stamp, notes)
-    midpoint = "midpoint" in file.of("time", "comment") or file.dims("time") == ("time",)
-    named = "middle" if midpoint else "start"
-    if "start_time" in file and ("midpoint_time" in file or midpoint):
+    usual = "middle" if file.dims("time") == ("time",) else "start"
+    said = (file.of("time", name) for name in ("comment", "long_name", "longname", "description"))
+    named = stamp_convention(*said) or usual
+    if "start_time" in file and ("midpoint_time" in file or named == "middle"):
         start = file.times("start_time")
         middle = file.times("midpoint_time") if "midpoint_time" in file else stamp
         return Span(start, middle, middle + (middle - start), named)
@@ -178,6 +179,7 @@ def _extras(file: File, notes: Notes) -> dict[str, Any]:
         zero = found[name] == 0.0
         notes.changed(zero.sum(), f"values of {name} exactly 0 set to missing (a placeholder)")
         found[name][zero] = np.nan
+    found = {n.lower(): InUnit(found[n.lower()], file.of(n, "units")) for n in _NUMBERS if n.lower() in found}
     found |= {n: file.raw(n) for n in _CODES if has(n, "iu")}
     if "assimilation_concerns" in file:
         found["assimilation_concern"] = file.raw("assimilation_concerns").any(axis=1)

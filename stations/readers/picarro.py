@@ -18,11 +18,10 @@ from obsnet.constants import SPECIES
 from obsnet.errors import FormatError
 from obsnet.schema import Quality
 from obsnet.times import from_epoch
-from obsnet.units import convert
 from stations.readers.choice import choose, each
 from stations.readers.table import read_table, require
 from stations.readers.text import from_parts
-from stations.record.record import Notes, build, intervals
+from stations.record.record import InUnit, Notes, build, intervals
 from stations.record.scale_names import UNCALIBRATED
 from stations.record.source import Source, decode
 
@@ -51,7 +50,7 @@ def sniff(source: Source) -> bool:
     if source.is_folder:
         first = next((p for p in sorted(source.path.iterdir()) if p.is_file() and p.name[0] != "."), None)
         return first is not None and _is_header(Source(first).lines[:1])
-    return _is_header(source.lines[:1])
+    return _is_header(source.members()[0].lines[:1])
 
 
 def _is_header(lines: list[str]) -> bool:
@@ -68,20 +67,20 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
         found, rows = _split(source, file, data, notes)
         if names and found != names:
             raise FormatError(
-                f"{source.path}: {file} has other columns than the files before it; read them apart"
+                f"{source.where}: {file} has other columns than the files before it; read them apart"
             )
         names = found
-        tables.append(read_table(rows, names, strings=("DATE", "TIME"), path=source.path, notes=notes))
+        tables.append(read_table(rows, names, strings=("DATE", "TIME"), path=source.where, notes=notes))
     if not tables:
-        raise FormatError(f"{source.path}: no data log in it")
+        raise FormatError(f"{source.where}: no data log in it")
     table = {n: np.concatenate([t[n] for t in tables]) for n in names}
     gases = [n for n in names if n in SPECIES]
     if not gases:
-        raise FormatError(f"{source.path}: no column of a known gas; found {', '.join(names)}")
+        raise FormatError(f"{source.where}: no column of a known gas; found {', '.join(names)}")
     stamp = from_epoch(table["EPOCH_TIME"])
     stamp[~((stamp > np.datetime64("1990")) & (stamp < np.datetime64("2200")))] = np.datetime64("NaT")
     _compare_clocks(stamp, table, notes)
-    wanted = choose(gases, species, source.path)
+    wanted = choose(gases, species, source.where)
     records = each(wanted, gases, notes, lambda gas, own: _record(source, table, stamp, gas, own))
     for record in records:
         record.attrs["files"] = len(tables)
@@ -93,9 +92,9 @@ def _split(source: Source, file: str, data: bytes, notes: Notes) -> tuple[list[s
     top, _, rows = data.partition(b"\n")
     head = decode(top)[0]
     if not _is_header([head]):
-        raise FormatError(f"{source.path}: {file} does not begin with the header line of a Picarro data log")
+        raise FormatError(f"{source.where}: {file} does not begin with the header line of a Picarro data log")
     names = head.split()
-    require(names, _NEEDED, source.path)
+    require(names, _NEEDED, source.where)
     whole, _, last = rows.rpartition(b"\n")
     if last.strip():
         # Without its line end a last number may have lost digits and still look like a number.
@@ -165,7 +164,7 @@ def _record(
         scale=UNCALIBRATED,
         when=intervals(stamp[keep], "instant"),
         notes=notes,
-        extras=extras | {"value_wet": convert(table[gas][keep], unit, SPECIES[gas].unit)},
+        extras=extras | {"value_wet": InUnit(table[gas][keep])},
         source=source,
         attrs={
             "site": "",

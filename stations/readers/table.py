@@ -19,7 +19,7 @@ _NULLS = ["", "nan", "NaN", "NAN", "NA", "N/A", "null", "NULL", "-", "--"]
 _BLANK, _COMMA, _LINE_END = b" ,\n"
 
 
-def require(names: Collection[str], needed: Collection[str], path: Path) -> None:
+def require(names: Collection[str], needed: Collection[str], path: str | Path) -> None:
     """Raise `MissingVariableError` where a column line lacks a column that its format must have."""
     missing = [n for n in needed if n not in names]
     if missing:
@@ -35,7 +35,7 @@ def read_table(
     names: Sequence[str],
     *,
     strings: Collection[str],
-    path: Path,
+    path: str | Path,
     notes: Notes,
     separator: str = " ",
     skip: Collection[str] = (),
@@ -109,7 +109,7 @@ def _plain(data: bytes) -> bytes:
     return data
 
 
-def _judge_lines(bad: list[str], rows: int, names: Sequence[str], path: Path, notes: Notes) -> None:
+def _judge_lines(bad: list[str], rows: int, names: Sequence[str], path: str | Path, notes: Notes) -> None:
     """Count lines with another number of columns; refuse the table where they are the greater part."""
     if not bad:
         return
@@ -167,7 +167,7 @@ def _single_blanks(data: bytes) -> bytes:
 def _cell_by_cell(
     parse: Callable[[Mapping[str, pa.DataType]], pa.Table],
     types: Mapping[str, pa.DataType],
-    path: Path,
+    path: str | Path,
     notes: Notes,
 ) -> pa.Table:
     """Turn text cells into numbers one by one; what is no number becomes missing and is counted."""

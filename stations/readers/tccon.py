@@ -35,10 +35,10 @@ def sniff(source: Source) -> bool:
 
 def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     """Read a TCCON file; see `stations.readers.read`."""
-    with opened(source.path) as file:
+    with opened(source) as file:
         release = next((r for r, module in _RELEASES.items() if module.gases(file)), "ggg2020")
         gases = _RELEASES[release].gases(file)
-        wanted = choose(gases, species, source.path)
+        wanted = choose(gases, species, source.where)
         if species == ALL:
             wanted = [g for g in gases if g != tccon_ggg2020.X2019]
         records = []
@@ -55,7 +55,7 @@ def _record(source: Source, file: File, column: Column, name: str, release: str,
     steps = np.diff(column.pressure, axis=1)
     if (steps > 0).sum() > (steps < 0).sum():
         raise FormatError(
-            f"{source.path}: prior levels run from the top down; TCCON files begin at the surface"
+            f"{source.where}: prior levels run from the top down; TCCON files begin at the surface"
         )
     quality = np.where(column.bad, np.uint32(Quality.OPERATOR), np.uint32(0))
     flag = file.raw("flag") if "flag" in file else np.zeros(len(column.stamp), np.int16)

@@ -19,6 +19,7 @@ __all__ = [
     "from_parts",
     "local_to_utc",
     "number",
+    "one_site",
     "parse_iso",
     "split_header",
     "usual_step",
@@ -51,22 +52,38 @@ def split_header(
     Raises
     ------
     FormatError
-        There is no such line.
+        There is no such line, or there are two.
     """
     data = source.read_bytes()
-    text, latin = decode(data[:_HEADER_BYTES])
-    notes.changed(latin, "file is not UTF-8 and was read as Latin-1")
+    text, other = decode(data[:_HEADER_BYTES])
+    notes.changed(bool(other), f"file is not UTF-8 and was read as {other}")
     lines = text.split("\n")
     found = find(lines)
     if found is None:
         raise FormatError(
-            f"{source.path}: the header ends before the line of column names; the file is cut off"
+            f"{source.where}: the header ends before the line of column names; the file is cut off"
         )
     index, columns = found
     start = 0
     for _ in range(index + 1):
         start = data.find(b"\n", start) + 1 or len(data)
+    if _has_header(data[start:], lines[index], find):
+        raise FormatError(
+            f"{source.where}: holds a second header: several files one after the other; split it, or put them into "
+            "an archive"
+        )
     return lines[:index], columns, data[start:]
+
+
+def _has_header(
+    rows: bytes, column_line: str, find: Callable[[list[str]], tuple[int, Columns] | None]
+) -> bool:
+    """Tell whether the rows hold a line of column names again: of another site, or another species."""
+    opening = column_line.lstrip("#").split(maxsplit=1)[0].split(";")[0].split(",")[0].encode()
+    if opening not in rows:
+        return False
+    again = [line.decode("latin-1") for line in rows.splitlines() if opening in line]
+    return any(find([line]) is not None for line in again)
 
 
 def from_parts(
@@ -155,6 +172,30 @@ def local_to_utc(stamp: np.ndarray, zone: str, notes: Notes) -> np.ndarray:
     minutes = -minutes if match[1] == "-" else minutes
     notes.changed(len(stamp), f"times brought from {zone} to UTC ({-minutes / 60:+g} h)")
     return stamp - np.timedelta64(minutes, "m")
+
+
+def one_site(codes: np.ndarray, said: str, path: str) -> str:
+    """Return the site of a file that describes one.
+
+    Parameters
+    ----------
+    codes : ndarray of str, shape (rows,)
+        As the rows name it.
+    said : str
+        As the header does; may be empty.
+    path : str
+        For the error.
+
+    Raises
+    ------
+    FormatError
+        The rows are of several sites, or of another one than the header's: position and scale would be wrong.
+    """
+    found = sorted({c.upper() for c in np.unique(codes).tolist() if c} | ({said.upper()} if said else set()))
+    if len(found) > 1:
+        header = f", the header describes {said}" if said else ""
+        raise FormatError(f"{path}: its rows are of several sites ({', '.join(found)}{header}); split it")
+    return said or "".join(found)
 
 
 def usual_step(stamp: np.ndarray, notes: Notes) -> np.timedelta64 | None:

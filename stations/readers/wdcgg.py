@@ -26,10 +26,11 @@ from stations.readers.text import (
     from_parts,
     local_to_utc,
     number,
+    one_site,
     split_header,
     without_fill,
 )
-from stations.record.record import Notes, Span, build, intervals, spread
+from stations.record.record import InUnit, Notes, Span, build, intervals, spread
 from stations.record.source import Source
 
 __all__ = ["read", "sniff"]
@@ -61,14 +62,14 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     """Read a WDCGG text file; see `stations.readers.read`."""
     notes = Notes()
     header, names, rows = split_header(source, _column_line, notes)
-    require(names, _NEEDED, source.path)
+    require(names, _NEEDED, source.where)
     attrs = attributes(header)
     check_header_count(attrs, len(header) + 1, notes)
     gas = attrs.get("dataset_parameter", "")
     if not gas or "value:units" not in attrs:
-        raise FormatError(f"{source.path}: the header lacks dataset_parameter or value:units")
-    choose([gas.upper()], species, source.path)
-    table = read_table(rows, names, strings=_STRINGS, path=source.path, notes=notes)
+        raise FormatError(f"{source.where}: the header lacks dataset_parameter or value:units")
+    choose([gas.upper()], species, source.where)
+    table = read_table(rows, names, strings=_STRINGS, path=source.where, notes=notes)
     for name in table:
         fills = [*attrs.get(f"{name}:_FillValue", _FILL).split(" or ")]
         if table[name].dtype.kind == "f":
@@ -99,7 +100,7 @@ def _record(source: Source, attrs: dict[str, str], table: dict[str, np.ndarray],
         "instrument": _decoded(attrs, "instrument_{}", table.get("instrument")),
         "scale_row": scale,
     }
-    extras |= {name: table[name] for name in ("value_wmo_scale",) if name in table}
+    extras |= {name: InUnit(table[name]) for name in ("value_wmo_scale",) if name in table}
     lab, gas = attrs.get("contributor_acronym", "unknown"), attrs["dataset_parameter"]
     return build(
         {
@@ -119,10 +120,11 @@ def _record(source: Source, attrs: dict[str, str], table: dict[str, np.ndarray],
         scale="; ".join(dict.fromkeys(t for t in scale.tolist() if t)),
         when=when,
         notes=notes,
-        extras={k: v for k, v in extras.items() if len(v) == len(when.middle)},
+        extras={k: v for k, v in extras.items() if isinstance(v, InUnit) or len(v) == len(when.middle)},
         source=source,
         attrs={
-            "site": attrs.get("site_gaw_id") or attrs.get("site_wdcgg_id") or "".join(table["site"][:1]),
+            "site": one_site(table["site"], attrs.get("site_gaw_id", ""), source.where)
+            or attrs.get("site_wdcgg_id", ""),
             "site_name": attrs.get("site_name", ""),
             "network": f"WDCGG ({lab})",
             "source": f"wdcgg_{lab.lower().replace(' ', '-')}_{tag}_{gas.lower()}",

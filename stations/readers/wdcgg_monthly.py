@@ -31,19 +31,19 @@ def sniff(source: Source) -> bool:
 def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     """Read an old WDCGG monthly file; see `stations.readers.read`."""
     notes = Notes()
-    text, latin = decode(source.read_bytes())
-    notes.changed(latin, "file is not UTF-8 and was read as Latin-1")
+    text, other = decode(source.read_bytes())
+    notes.changed(bool(other), f"file is not UTF-8 and was read as {other}")
     lines = text.splitlines()
     header = [m[1].strip() for line in lines if (m := _LINE.match(line))]
     attrs = {k.strip(): v.strip() for k, colon, v in (h.partition(":") for h in header) if colon}
     missing = [k for k in ("PARAMETER", "UNIT") if not attrs.get(k)]
     if missing:
-        raise FormatError(f"{source.path}: the REM header lacks {', '.join(missing)}")
+        raise FormatError(f"{source.where}: the REM header lacks {', '.join(missing)}")
     gas = attrs["PARAMETER"].split()[0]
-    choose([gas.upper()], species, source.path)
+    choose([gas.upper()], species, source.where)
     names = _names(header, source)
     rows = "\n".join(line for line in lines if not line.startswith("REM")).encode()
-    table = read_table(rows, names, strings={"F"}, path=source.path, notes=notes)
+    table = read_table(rows, names, strings={"F"}, path=source.where, notes=notes)
     record = _record(source, attrs, table, gas, notes)
     record.attrs["header_lines"] = len(header)
     return [record]
@@ -56,9 +56,9 @@ def _names(header: list[str], source: Source) -> list[str]:
         if {"V", "ND", "SD"} <= set(words):
             # "YYYY MM CO2 V ND …", of which the width of REMnn may have eaten the beginning
             names = ["year", "month", "value", *words[words.index("V") :]]
-            require(names, ("ND", "SD"), source.path)
+            require(names, ("ND", "SD"), source.where)
             return names
-    raise FormatError(f"{source.path}: the REM header does not name the columns V, ND, SD")
+    raise FormatError(f"{source.where}: the REM header does not name the columns V, ND, SD")
 
 
 def _record(

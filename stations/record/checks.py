@@ -13,6 +13,7 @@ import numpy as np
 
 from obsnet.errors import UnitError
 from obsnet.schema import Quality
+from obsnet.sphere import great_circle_km
 
 __all__ = [
     "Notes",
@@ -22,8 +23,10 @@ __all__ = [
     "flag_positions",
     "repeated",
     "time_order",
+    "warn_of_travel",
 ]
 
+_STATION_KM = 30.0  # no station is wider
 # Below this a coordinate can only be a fill; other numbers are judged by `_is_fill`.
 _LOWEST = {"longitude": -360.0, "altitude_m": -900.0}
 
@@ -73,14 +76,22 @@ def drop_fills(data: Mapping[str, np.ndarray], names: tuple[str, ...], notes: No
         data[name][fill] = np.nan
 
 
-def drop_placeholders(data: Mapping[str, np.ndarray], notes: Notes) -> None:
-    """Set spreads of exactly zero, and negative ones, to NaN: no instrument is perfect."""
+def drop_placeholders(data: Mapping[str, np.ndarray], notes: Notes) -> np.ndarray:
+    """Set spreads of exactly zero, and negative ones, to NaN: no instrument is perfect.
+
+    Returns
+    -------
+    ndarray of bool, shape (rows,)
+        Where the standard deviation was exactly zero: some programs take it at its word.
+    """
+    said_zero = data["sd"] == 0.0
     for name in ("uncertainty", "sd"):
         zero, negative = data[name] == 0.0, data[name] < 0.0
         text = f"values of {name} exactly 0 set to missing (a placeholder, not a perfect measurement)"
         notes.changed(zero.sum(), text)
         notes.changed(negative.sum(), f"negative values of {name} set to missing")
         data[name][zero | negative] = np.nan
+    return said_zero
 
 
 def check_range(
@@ -143,6 +154,20 @@ def flag_positions(latitude: np.ndarray, longitude: np.ndarray, quality: np.ndar
     quality[wrong | missing] |= np.uint32(Quality.GEOLOCATION)
 
 
+def warn_of_travel(latitude: np.ndarray, longitude: np.ndarray, notes: Notes) -> None:
+    """Say so where positions are further apart than a station is wide: a ship, or several sites in one file."""
+    known = np.isfinite(latitude) & np.isfinite(longitude)
+    if known.sum() < 2:
+        return
+    lat, lon = np.unique(np.stack([latitude[known], longitude[known]]), axis=1)
+    far = float(great_circle_km(lat, lon, np.median(lat), np.median(lon)).max())
+    if far > _STATION_KM:
+        text = (
+            f"rows have positions up to {far:.0f} km from their median: a moving platform, or several sites"
+        )
+        notes.warn(int(known.sum()), text)
+
+
 def time_order(time: np.ndarray, notes: Notes) -> np.ndarray | None:
     """Return the stable order by time with NaT last, or None where the rows are in order."""
     backward = int((np.diff(time) < np.timedelta64(0)).sum())
@@ -152,13 +177,18 @@ def time_order(time: np.ndarray, notes: Notes) -> np.ndarray | None:
     return np.argsort(time, kind="stable")
 
 
-def repeated(keys: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return the rows that repeat an earlier one in every key.
+def repeated(keys: Mapping[str, np.ndarray], quality: np.ndarray) -> np.ndarray:
+    """Return the usable rows that repeat another one in every key.
+
+    Of rows that agree in every key the first with the best quality stays: one that nobody flagged, else one that is
+    valid but not background. Rows that are rejected anyway repeat nothing and displace nothing.
 
     Parameters
     ----------
     keys : mapping of str to ndarray, shape (rows,)
         ``time`` sorted, and whatever else makes rows distinct.
+    quality : ndarray of uint32, shape (rows,)
+        Bits so far.
     """
     time = keys["time"]
     shared = np.zeros(len(time), dtype=bool)
@@ -168,5 +198,8 @@ def repeated(keys: Mapping[str, np.ndarray]) -> np.ndarray:
     import pandas as pd
 
     shared[:-1] |= shared[1:]
-    rows = np.flatnonzero(shared)
-    return rows[pd.DataFrame({n: v[rows] for n, v in keys.items()}).duplicated().to_numpy()]
+    valid = np.uint32(~int(Quality.SELECTION | Quality.SUSPECT) & 0xFFFFFFFF)
+    rows = np.flatnonzero(shared & ((quality & valid) == 0))
+    table = pd.DataFrame({n: v[rows] for n, v in keys.items()})
+    best_first = np.argsort(quality[rows] != 0, kind="stable")
+    return np.sort(rows[best_first][table.iloc[best_first].duplicated().to_numpy()])

@@ -11,7 +11,10 @@ import numpy as np
 import xarray as xr
 
 from obsnet.errors import FormatError, SchemaError
+from obsnet.output import plain
+from obsnet.seal import check_file, seal_file
 from obsnet.store import atomic_path
+from stations.record.source import Source
 
 __all__ = ["MARK", "read_record", "write_record"]
 
@@ -56,7 +59,7 @@ def write_record(record: xr.Dataset, path: str | os.PathLike[str]) -> Path:
         "Conventions": "CF-1.10",
         "title": f"{attrs.get('species', '')} at {attrs.get('site', '') or 'an unnamed site'}",
         "history": "\n".join(attrs.get("changes", [])),
-        MARK: json.dumps(_plain(attrs), ensure_ascii=False),
+        MARK: json.dumps(plain(attrs), ensure_ascii=False),
     }
     times = [n for n in data.variables if data[n].dtype.kind == "M"]
     encoding: dict[Any, Any] = {n: dict(_TIME) for n in times}
@@ -69,19 +72,24 @@ def write_record(record: xr.Dataset, path: str | os.PathLike[str]) -> Path:
         data[name].encoding = {}
     with atomic_path(path) as temporary:
         data.to_netcdf(temporary, engine="netcdf4", encoding=encoding)
+        seal_file(temporary)
     return Path(path)
 
 
-def read_record(path: str | os.PathLike[str]) -> xr.Dataset:
-    """Read a record that `write_record` wrote.
+def read_record(path: str | os.PathLike[str] | Source) -> xr.Dataset:
+    """Read a record that `write_record` wrote; packed files and members of archives come as a `Source`.
 
     Raises
     ------
     FormatError
         The file is no netCDF file, or no record of this package.
     """
+    source = path if isinstance(path, Source) else Source(Path(path))
+    path = source.where
+    check_file(path)
     try:
-        with xr.open_dataset(path, engine="netcdf4", decode_timedelta=False) as stored:
+        store = xr.backends.NetCDF4DataStore(source.dataset())
+        with xr.open_dataset(store, decode_timedelta=False) as stored:
             data = stored.load()
     except (OSError, ValueError, RuntimeError) as error:
         raise FormatError(f"{path}: cannot be read as netCDF ({error})") from error
@@ -99,14 +107,3 @@ def read_record(path: str | os.PathLike[str]) -> xr.Dataset:
         data[name].attrs.pop("long_name", None)
     data.attrs = {**attrs, "path": str(path)}
     return data
-
-
-def _plain(value: Any) -> Any:
-    """Return attributes as JSON has them."""
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.generic | np.ndarray):
-        return _plain(value.tolist())
-    return value if isinstance(value, str | int | float | bool | type(None)) else str(value)

@@ -42,7 +42,7 @@ import xarray as xr
 from obsnet.constants import SPECIES
 from obsnet.errors import ConfigError, UnitError
 from obsnet.schema import Quality
-from obsnet.units import conversion_factor, is_mole_fraction
+from obsnet.units import conversion_factor, convert, is_mole_fraction
 from stations.record.checks import (
     Notes,
     check_range,
@@ -51,6 +51,7 @@ from stations.record.checks import (
     flag_positions,
     repeated,
     time_order,
+    warn_of_travel,
 )
 from stations.record.scale_names import UNKNOWN, canonical_scale, is_known
 from stations.record.sites import sites
@@ -58,7 +59,7 @@ from stations.record.sites import sites
 if TYPE_CHECKING:
     from stations.record.source import Source
 
-__all__ = ["Notes", "Span", "build", "intervals", "species_name", "spread"]
+__all__ = ["InUnit", "Notes", "Span", "build", "intervals", "species_name", "spread"]
 
 CONVENTIONS = ("instant", "start", "middle", "end")
 _MEASURED = ("value", "uncertainty", "sd")
@@ -70,6 +71,13 @@ _UNIT_NAMES = {1e-6: "ppm", 1e-9: "ppb", 1e-12: "ppt"}
 def species_name(text: str) -> str:
     """Return a species' name as in `obsnet.constants.SPECIES` where it is known there, else as given."""
     return text.upper() if text.upper() in SPECIES else text
+
+
+class InUnit(NamedTuple):
+    """Numbers of a dialect with the unit they are in, mole fractions like the value; empty is the value's own."""
+
+    values: np.ndarray
+    unit: str = ""
 
 
 class Span(NamedTuple):
@@ -139,8 +147,9 @@ def build(
         ``site, network, source, format`` and others; ``path`` and ``dataset`` are those of `source`.
     kind : {"point", "column"}
         Decides the physical range.
-    extras : mapping of str to (dims, array) or array, optional
-        Variables of the dialect; their first dimension is ``time``. ``scale_row`` names each row's scale.
+    extras : mapping of str to (dims, array), array or InUnit, optional
+        Variables of the dialect; their first dimension is ``time``. `InUnit` is brought to the unit of the value.
+        ``scale_row`` names each row's scale.
     source : Source, optional
         The file; its options say ``site`` and ``scale`` where it does not itself.
 
@@ -157,46 +166,30 @@ def build(
         An option that contradicts the file.
     """
     if source is not None:
-        attrs = {"path": str(source.path), "dataset": source.name, **attrs}
+        attrs = {"path": source.where, "dataset": source.name, **attrs}
     path, species = attrs.get("path", ""), species_name(species)
     attrs, scale = _complete(attrs, scale, {} if source is None else source.options)
     factor, unit_name, unit_cf = _unit(species, unit, path)
     times = {"time_start": when.start, "time_end": when.end, "time": when.middle}
     data = {name: np.asarray(v).astype("datetime64[ns]") for name, v in times.items()}
     data |= _columns(columns, len(data["time"]))
-    quality = data["quality"]
     # An isotope ratio of -99 is a measurement, a mole fraction of -99 is none.
     drop_fills(data, (*(_MEASURED if is_mole_fraction(unit) else _MEASURED[1:]), *_PLACE), notes)
-    drop_placeholders(data, notes)
+    more = dict(extras or {})
+    zero = drop_placeholders(data, notes)
+    if zero.any():
+        more["sd_zero"] = zero
     for name in _MEASURED:
         data[name] *= factor
-    if species in SPECIES:
-        limits = SPECIES[species].valid_range(kind)
-        check_range(data["value"], quality, limits, f"{species} in {unit_name}", path, notes)
-    quality[~np.isfinite(data["value"])] |= np.uint32(Quality.RANGE)
-    _locate(data, attrs["site"], notes)
-    flag_positions(data["latitude"], data["longitude"], quality, notes)
-    lost = np.isnat(data["time"])
-    notes.warn(lost.sum(), "rows have no possible time (flagged 'time')")
-    quality[lost] |= np.uint32(Quality.TIME)
-    scale_name, by_row = _scale(scale, species, extras or {}, notes)
-    variables: dict[str, tuple[Any, np.ndarray]] = {
-        name: (("time",), values) for name, values in data.items()
+    limits = SPECIES[species].valid_range(kind) if species in SPECIES else None
+    _judge(data, limits, f"{species} in {unit_name}", attrs["site"], path, kind, notes)
+    scale_name, by_row = _scale(scale, species, more, notes)
+    variables: dict[str, tuple[Any, np.ndarray, dict[str, str]]] = {
+        name: (("time",), values, {}) for name, values in data.items()
     }
-    for name, more in {**(extras or {}), **by_row}.items():
-        variables[name] = more if isinstance(more, tuple) else (("time",), more)
-    identity = columns.get("identity")
-    order = time_order(data["time"], notes)
-    if order is not None:
-        variables = {name: (dims, np.asarray(values)[order]) for name, (dims, values) in variables.items()}
-        identity = None if identity is None else identity[order]
-    if kind == "point":
-        again = repeated(_keys(variables, identity))
-        notes.warn(
-            len(again), "rows repeat the time, intake and sample of an earlier row (flagged 'duplicate')"
-        )
-        variables["quality"][1][again] |= np.uint32(Quality.DUPLICATE)
-    dataset = xr.Dataset(variables)
+    for name, values in {**more, **by_row}.items():
+        variables[name] = _variable(values, unit, unit_cf)
+    dataset = xr.Dataset(_ordered(variables, columns.get("identity"), kind, notes))
     dataset.attrs = {
         "species": species,
         "unit": unit_name,
@@ -208,12 +201,74 @@ def build(
         "changes": notes.changes,
         "warnings": notes.warnings,
     }
-    length = np.unique((data["time_end"] - data["time_start"])[~lost])
+    length = np.unique((data["time_end"] - data["time_start"])[~np.isnat(data["time"])])
     if len(length) == 1:
         dataset.attrs["interval_seconds"] = float(length[0] / np.timedelta64(1, "s"))
     for name in _MEASURED:
         dataset[name].attrs["units"] = unit_cf
     return dataset
+
+
+def _judge(
+    data: dict[str, np.ndarray],
+    limits: tuple[float, float] | None,
+    what: str,
+    site: str,
+    path: Any,
+    kind: str,
+    notes: Notes,
+) -> None:
+    """Flag, in place, values out of range, positions and times that cannot be."""
+    quality = data["quality"]
+    if limits is not None:
+        check_range(data["value"], quality, limits, what, path, notes)
+    quality[~np.isfinite(data["value"])] |= np.uint32(Quality.RANGE)
+    _locate(data, site, notes)
+    flag_positions(data["latitude"], data["longitude"], quality, notes)
+    if kind == "point":
+        warn_of_travel(data["latitude"], data["longitude"], notes)
+    lost = np.isnat(data["time"])
+    notes.warn(lost.sum(), "rows have no possible time (flagged 'time')")
+    quality[lost] |= np.uint32(Quality.TIME)
+
+
+def _variable(values: Any, said: str, unit: str) -> tuple[Any, np.ndarray, dict[str, str]]:
+    """Return dimensions, values and attributes of a dialect's variable, its numbers in the unit of the value.
+
+    Parameters
+    ----------
+    said, unit : str
+        Unit of the value in the file, and in the record.
+    """
+    if isinstance(values, InUnit):
+        own = values.unit or said
+        if is_mole_fraction(own) and is_mole_fraction(unit):
+            numbers = np.asarray(convert(values.values, own, unit), dtype=np.float64)
+            return ("time",), numbers, {"units": unit}
+        return ("time",), values.values, {"units": own}
+    return (*values, {}) if isinstance(values, tuple) else (("time",), values, {})
+
+
+def _ordered(
+    variables: dict[str, tuple[Any, np.ndarray, dict[str, str]]],
+    identity: np.ndarray | None,
+    kind: str,
+    notes: Notes,
+) -> dict[str, tuple[Any, np.ndarray, dict[str, str]]]:
+    """Return the variables sorted by time, rows of point data that repeat another one flagged."""
+    order = time_order(variables["time"][1], notes)
+    if order is not None:
+        variables = {
+            n: (dims, np.asarray(values)[order], more) for n, (dims, values, more) in variables.items()
+        }
+        identity = None if identity is None else identity[order]
+    if kind == "point":
+        quality = variables["quality"][1]
+        again = repeated(_keys(variables, identity), quality)
+        text = "rows repeat the time, intake and sample of another row (flagged 'duplicate')"
+        notes.warn(len(again), text)
+        quality[again] |= np.uint32(Quality.DUPLICATE)
+    return variables
 
 
 def _columns(columns: Mapping[str, Any], rows: int) -> dict[str, np.ndarray]:
@@ -290,7 +345,7 @@ def _scale(
 
 
 def _keys(
-    variables: Mapping[str, tuple[Any, np.ndarray]], identity: np.ndarray | None
+    variables: Mapping[str, tuple[Any, np.ndarray, dict[str, str]]], identity: np.ndarray | None
 ) -> dict[str, np.ndarray]:
     """Return what makes rows distinct: two analyses of one flask are two measurements, two hours are not."""
     keys = {name: variables[name][1] for name in ("time", "intake_height_m", "sample_id")}

@@ -10,6 +10,7 @@ import xarray as xr
 from obsnet.errors import ConfigError, MissingVariableError, nearest
 from obsnet.schema import Quality
 from obsnet.times import decimal_year
+from stations.record.intakes import heights, label, one_series
 
 __all__ = ["USE", "Series", "nearest_times", "series"]
 
@@ -37,6 +38,8 @@ class Series:
         Rows averaged into each.
     left_out : dict of str to int
         Rows not used, by the name of the quality bit (a row may have several).
+    notes : tuple of str
+        What was taken together that not everybody would.
     """
 
     time: np.ndarray
@@ -44,6 +47,7 @@ class Series:
     value: np.ndarray
     members: np.ndarray
     left_out: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def series(record: xr.Dataset, *, use: str = "background", pairs: bool = True) -> Series:
@@ -62,6 +66,11 @@ def series(record: xr.Dataset, *, use: str = "background", pairs: bool = True) -
     -------
     Series
         Sorted by time.
+
+    Raises
+    ------
+    ConfigError
+        The record holds several intakes side by side; see `stations.record.intakes`.
     """
     if use not in USE:
         raise ConfigError(f"use {use!r} is not known{nearest(use, USE)}")
@@ -70,6 +79,7 @@ def series(record: xr.Dataset, *, use: str = "background", pairs: bool = True) -
             raise MissingVariableError(
                 f"{record.attrs.get('path', 'record')}: no variable {name!r} in the record"
             )
+    one_series(record)
     time, value = record["time"].values, record["value"].values
     quality = record["quality"].values.astype(np.uint32)
     stop = quality & ~np.uint32(int(USE[use]) & 0xFFFFFFFF)
@@ -77,6 +87,9 @@ def series(record: xr.Dataset, *, use: str = "background", pairs: bool = True) -
     left_out = {
         f.name.lower(): int((stop & np.uint32(f) > 0).sum()) for f in Quality if f.name and (stop & f).any()
     }
+    notes: list[str] = []
+    if len(several := heights(record)) > 1:
+        notes.append(f"flasks or a moved intake at {', '.join(map(label, several))} taken as one series")
     time, value = time[keep], value[keep]
     order = np.argsort(time, kind="stable")
     time, value = time[order], value[order]
@@ -84,9 +97,18 @@ def series(record: xr.Dataset, *, use: str = "background", pairs: bool = True) -
     if pairs and time.size:
         start = np.flatnonzero(np.concatenate([[True], time[1:] != time[:-1]]))
         members = np.diff(np.append(start, time.size))
+        if len(several) > 1 and (mixed := _mixed(record, keep, order, start)):
+            notes.append(f"{mixed} times with flasks of several intakes, their mean taken")
         value = np.add.reduceat(value, start) / members
         time = time[start]
-    return Series(time, decimal_year(time), value, members, left_out)
+    return Series(time, decimal_year(time), value, members, left_out, tuple(notes))
+
+
+def _mixed(record: xr.Dataset, keep: np.ndarray, order: np.ndarray, start: np.ndarray) -> int:
+    """Return at how many times the rows that are averaged are of several heights."""
+    height = np.nan_to_num(record["intake_height_m"].values[keep][order], nan=-1.0)
+    low, high = np.minimum.reduceat(height, start), np.maximum.reduceat(height, start)
+    return int((high - low > 0.1).sum())
 
 
 def nearest_times(times: np.ndarray, among: np.ndarray, minutes: float) -> np.ndarray:

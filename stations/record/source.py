@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import gzip
-import io
-import zipfile
-import zlib
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from obsnet.errors import FormatError
+from stations.record.containers import is_packed, plain_name, unpack
 
-__all__ = ["HEAD_BYTES", "MAX_BYTES", "NetcdfHeader", "Source"]
+__all__ = ["HEAD_BYTES", "NetcdfHeader", "Source", "decode", "is_chinese"]
 
 HEAD_BYTES = 1 << 18
-MAX_BYTES = 2 << 30  # a station's file is never larger; a small archive that unpacks to more is an attack
+_ODD = 0.02  # share of runs of high bytes of odd length: GBK's rare characters have a low second byte
 _NETCDF_MAGIC = (b"\x89HDF", b"CDF\x01", b"CDF\x02", b"CDF\x05")
 
 
@@ -32,23 +30,31 @@ class NetcdfHeader:
 
 @dataclass(frozen=True)
 class Source:
-    """A file, or a folder of hourly files, opened as far as a question asks.
+    """A file, a member of an archive, or a folder of hourly files, opened as far as a question asks.
 
     Parameters
     ----------
     path : Path
-        Plain, ``.gz`` or ``.zip`` (unpacked in memory only, at most `MAX_BYTES`), or a folder.
+        Plain, compressed (``.gz``, ``.bz2``, ``.xz``), an archive (``.zip``, ``.tar``) or a folder.
     options : mapping
         What the caller said: ``stamp``, ``config``, ``site`` ...
+    member : (str, bytes), optional
+        Name and content of the member of the archive that is meant.
     """
 
     path: Path
     options: Mapping[str, Any] = field(default_factory=dict)
+    member: tuple[str, bytes] | None = None
 
     @property
     def name(self) -> str:
-        """File name without ``.gz``, ``.zip``."""
-        return self.path.name.removesuffix(".gz").removesuffix(".zip")
+        """Name of the file or member without what tells of compression."""
+        return plain_name(self.member[0] if self.member else self.path.name)
+
+    @property
+    def where(self) -> str:
+        """The path, and the member of an archive, for people."""
+        return f"{self.path}:{self.member[0]}" if self.member else str(self.path)
 
     @property
     def is_folder(self) -> bool:
@@ -56,24 +62,45 @@ class Source:
         return self.path.is_dir()
 
     @cached_property
+    def inside(self) -> list[tuple[str, bytes]]:
+        """Name and content of everything a packed file holds, or of the one member that is meant; else nothing."""
+        if self.member:
+            return [self.member]
+        return [] if self.is_folder or not is_packed(self.path) else unpack(self.path)
+
+    def members(self) -> list[Source]:
+        """Return the members of an archive of several, each as a source; else the source itself."""
+        if self.member or len(self.inside) < 2:
+            return [self]
+        return [Source(self.path, self.options, part) for part in self.inside]
+
+    @cached_property
     def magic(self) -> bytes:
-        """First eight bytes."""
-        if self.is_folder:
+        """First eight bytes, unpacked; nothing of a folder or an archive of several."""
+        return self._start(8)
+
+    def _start(self, size: int) -> bytes:
+        if self.is_folder or len(self.inside) > 1:
             return b""
+        if self.inside:
+            return self.inside[0][1][:size]
         with self.path.open("rb") as stream:
-            return stream.read(8)
+            return stream.read(size)
 
     @property
     def is_netcdf(self) -> bool:
         """Whether the file is netCDF or HDF5."""
         return self.magic.startswith(_NETCDF_MAGIC)
 
+    @property
+    def is_workbook(self) -> bool:
+        """Whether the file is a workbook: xlsx, the only zip that is not unpacked, or xls."""
+        return self.magic.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0"))
+
     @cached_property
     def head(self) -> str:
-        """First 256 KiB as text; empty for netCDF and folders."""
-        if self.is_folder or self.is_netcdf:
-            return ""
-        return decode(self._first())[0]
+        """First 256 KiB as text; empty for netCDF, workbooks and folders."""
+        return "" if self.is_netcdf or self.is_workbook else decode(self._start(HEAD_BYTES))[0]
 
     @cached_property
     def lines(self) -> list[str]:
@@ -88,87 +115,56 @@ class Source:
         return parts[0][1]
 
     def parts(self) -> list[tuple[str, bytes]]:
-        """Return (name, content) of the file, of each member of an archive, or of each file of a folder.
-
-        Archives are unpacked in memory only; together no more than `MAX_BYTES` are taken.
-        """
-        paths = [self.path]
+        """Return (name, content) of the file, of each member of an archive, or of each file of a folder."""
         if self.is_folder:
-            paths = sorted(p for p in self.path.iterdir() if p.is_file() and p.name[0] != ".")
-        found: list[tuple[str, bytes]] = []
-        left = MAX_BYTES
-        for path in paths:
-            for name, data in _members(path, left):
-                found.append((name, data))
-                left -= len(data)
-        return found
-
-    def _first(self) -> bytes:
-        """Return the first bytes of the file or of the first member."""
-        return next(iter(_members(self.path, HEAD_BYTES, cut=True)), ("", b""))[1]
+            files = sorted(p for p in self.path.iterdir() if p.is_file() and p.name[0] != ".")
+            return [part for p in files for part in unpack(p)]
+        return self.inside or unpack(self.path)
 
     @cached_property
     def netcdf(self) -> NetcdfHeader | None:
         """Header of a netCDF file; None for others."""
         if not self.is_netcdf:
             return None
-        import netCDF4
-
         try:
-            with netCDF4.Dataset(self.path) as file:
+            with self.dataset() as file:
                 return NetcdfHeader(
                     {k: len(v) for k, v in file.dimensions.items()},
                     {k: {a: v.getncattr(a) for a in v.ncattrs()} for k, v in file.variables.items()},
                     {a: file.getncattr(a) for a in file.ncattrs()},
                 )
         except (OSError, RuntimeError, UnicodeDecodeError) as error:
-            raise FormatError(f"{self.path}: cannot be opened as netCDF ({error})") from error
+            raise FormatError(f"{self.where}: cannot be opened as netCDF ({error})") from error
+
+    def dataset(self) -> Any:
+        """Return the open `netCDF4.Dataset` of a netCDF file, unpacked in memory where it is packed."""
+        import netCDF4
+
+        if self.inside:
+            return netCDF4.Dataset(self.inside[0][0], memory=self.inside[0][1])
+        return netCDF4.Dataset(self.path)
 
 
-def _members(path: Path, limit: int, *, cut: bool = False) -> Iterator[tuple[str, bytes]]:
-    """Yield (name, content) of a plain, gzipped or zipped file; beyond `limit` bytes it is cut or refused."""
-    with path.open("rb") as stream:
-        magic = stream.read(4)
+def decode(data: bytes) -> tuple[str, str]:
+    """Return text and, where it is not UTF-8, how it was read: ``"GB18030"`` (Chinese) or ``"Latin-1"``."""
     try:
-        if magic == b"PK\x03\x04":
-            with zipfile.ZipFile(path) as archive:
-                names = sorted(n for n in archive.namelist() if n[-1] != "/" and Path(n).name[0] != ".")
-                for name in names:
-                    with archive.open(name) as member:
-                        data = _take(member, limit, path, cut)
-                    yield Path(name).name, data
-                    if cut:
-                        return
-                    limit -= len(data)
-        else:
-            gzipped = magic[:2] == b"\x1f\x8b"
-            with gzip.open(path) if gzipped else path.open("rb") as stream:
-                yield path.name.removesuffix(".gz") if gzipped else path.name, _take(stream, limit, path, cut)
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
-        raise FormatError(f"{path}: cannot be read ({error})") from error
-
-
-def _take(stream: Any, limit: int, path: Path, cut: bool) -> bytes:
-    """Return all of a stream, chunk by chunk: an archive's own word on its size is not believed."""
-    if cut:
-        return stream.read(limit)
-    if isinstance(stream, io.BufferedReader) and path.stat().st_size <= limit:
-        return stream.read()
-    chunks, size = [], 0
-    while chunk := stream.read(1 << 24):
-        size += len(chunk)
-        if size > limit:
-            raise FormatError(f"{path}: holds more than {MAX_BYTES >> 20} MiB; split it")
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def decode(data: bytes) -> tuple[str, bool]:
-    """Return text and whether it had to be read as Latin-1 because it is not UTF-8."""
-    try:
-        return data.decode("utf-8-sig"), False
+        return data.decode("utf-8-sig"), ""
     except UnicodeDecodeError as error:
         # The head of a file may end inside a character.
         if error.end >= len(data) - 3 and len(data) >= HEAD_BYTES:
-            return data.decode("utf-8-sig", errors="ignore"), False
-        return data.decode("latin-1"), True
+            return data.decode("utf-8-sig", errors="ignore"), ""
+    if is_chinese(data):
+        return data.decode("gb18030", errors="ignore"), "GB18030"
+    return data.decode("latin-1"), "Latin-1"
+
+
+def is_chinese(data: bytes) -> bool:
+    """Tell whether bytes are Chinese text in GB2312, GBK or GB18030: its high bytes come in pairs, Latin-1's singly."""
+    runs = [len(run) for run in re.findall(rb"[\x80-\xff]+", data)]
+    if not runs or sum(n % 2 for n in runs) > _ODD * len(runs):
+        return False
+    try:
+        data[: data.rfind(b"\n") + 1 or len(data)].decode("gb18030")
+    except UnicodeDecodeError:
+        return False
+    return True

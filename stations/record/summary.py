@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from obsnet.schema import Quality
+from stations.record.intakes import heights, side_by_side
 
 __all__ = ["summary"]
 
@@ -27,8 +28,8 @@ def summary(record: xr.Dataset) -> dict[str, Any]:
     dict
         ``rows``; ``first_time``, ``last_time`` (middle of the interval, ISO 8601 UTC) and ``start``, ``end`` of
         the whole; ``flags`` (the producer's, counted); ``quality`` (``use`` and every bit that is set,
-        counted); ``mean_good``; ``species, unit, scale, interval`` and other attributes; ``changes`` and
-        ``warnings``, each with its count.
+        counted); ``intakes`` (heights, m) and whether they run ``side_by_side``; ``mean_good``; ``species, unit,
+        scale, interval`` and other attributes; ``changes`` and ``warnings``, each with its count.
     """
     attrs = record.attrs
     quality, time = record["quality"].values, record["time"].values
@@ -44,6 +45,8 @@ def summary(record: xr.Dataset) -> dict[str, Any]:
         "start": _extreme(record["time_start"].values, np.min),
         "end": _extreme(record["time_end"].values, np.max),
         **{name: attrs.get(name, "") for name in _SAID},
+        "intakes": list(heights(record)),
+        "side_by_side": bool(side_by_side(record)),
         "interval_seconds": attrs.get("interval_seconds"),
         "flags": {flag: count for flag, count in by_count if flag},
         "quality": {"use": int((quality == 0).sum())} | {name: n for name, n in bits.items() if n},

@@ -1,11 +1,7 @@
-"""Records to the observation contract: tables, and files into a store with its granule index."""
+"""Records to the observation contract."""
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,18 +9,10 @@ import pandas as pd
 import pyarrow as pa
 import xarray as xr
 
-from obsnet.constants import SPECIES
-from obsnet.errors import ConfigError, ObsnetError
 from obsnet.schema import PROFILES, observation_table
-from obsnet.store import ObservationStore, file_id, sha256
-from stations.readers import read, read_all
-from stations.readers.gcwerks import is_companion
-from stations.record.summary import summary
-from stations.store.process import MixedScalesError, Process
+from obsnet.store import file_id
 
-__all__ = ["ingest", "observations"]
-
-_INDEX_EVERY = 5.0  # seconds: a killed run loses no more, and many files cost no more than one
+__all__ = ["observations"]
 
 
 def observations(record: xr.Dataset, *, digest: str) -> pa.Table:
@@ -97,159 +85,3 @@ def _identities(record: xr.Dataset) -> pa.Array:
     text = f"{record.attrs['source']}:{record.attrs['site']}:" + text + (":" + sample).where(sample != "", "")
     again = text.groupby(text, sort=False).cumcount()
     return _texts(text.where(again == 0, text + "#" + (again + 1).astype(str)).to_numpy())
-
-
-def ingest(
-    files: Iterable[Path],
-    store: ObservationStore,
-    *,
-    base: str | os.PathLike[str] = ".",
-    species: Sequence[str] = ("*",),
-    options: Mapping[str, Any] | None = None,
-    process: Process | None = None,
-    report: Callable[[str], None] = lambda _line: None,
-) -> dict[str, Any]:
-    """Read station files into a store; what is there already with the same content is skipped.
-
-    Parameters
-    ----------
-    files : iterable of Path
-        See `stations.readers.READERS`.
-    store : ObservationStore
-        Written file by file, so that a run that was killed can be started again.
-    base : path
-        Paths in the index are relative to it.
-    species : sequence of str
-        Which of a file's species; by default all that the observation contract knows.
-    options : mapping
-        For `stations.readers.read`: ``format, site, scale, stamp, config`` …
-    process : Process, optional
-        Scale, rules and budget on the way; files done otherwise before are done again.
-    report : callable
-        Takes one line a bad file, and one a file of which something was changed or is doubtful.
-
-    Returns
-    -------
-    dict
-        ``files, skipped, failed, rows, good`` and ``species`` (rows by species).
-    """
-    sensor = _sensor(process)
-    known = store.index.read().to_pylist()
-    done = {r["path"]: r["sha256"] for r in known if r["status"] == "done" and r["sensor"] == sensor}
-    part = f"stations-{time.time_ns():x}"
-    index: list[dict[str, Any]] = []
-    total: dict[str, Any] = {"files": 0, "skipped": 0, "failed": 0, "rows": 0, "good": 0, "species": {}}
-    saved = time.monotonic()
-    for path in _single_files(files):
-        total["files"] += 1
-        entry: dict[str, Any] = {
-            "path": os.path.relpath(path, base),
-            "size": path.stat().st_size,
-            "sha256": sha256(path),
-        }
-        if done.get(entry["path"]) == entry["sha256"]:
-            total["skipped"] += 1
-            continue
-        row, tables = _ingest_one(path, entry, store, species, options or {}, process)
-        index.append(row)
-        if row["status"] != "done":
-            total["failed"] += 1
-            report(row["status"])
-        elif row["notes"]:
-            report(f"{row['path']}: {row['notes']}")
-        total["rows"] += row["soundings"]
-        total["good"] += row["good"]
-        for name, rows in tables.items():
-            total["species"][name] = total["species"].get(name, 0) + rows
-        if time.monotonic() - saved > _INDEX_EVERY:
-            store.index.write(index, part)
-            saved = time.monotonic()
-    if index:
-        store.index.write(index, part)
-    return total
-
-
-def _sensor(process: Process | None) -> str:
-    """Return what the index calls a station's file: with the name of what was done to it, if anything."""
-    return f"station {process.fingerprint}".strip() if process is not None else "station"
-
-
-def _single_files(paths: Iterable[Path]) -> list[Path]:
-    """Return files one by one, those of folders too, without companions that are read with another file."""
-    flat = (f for p in paths for f in (sorted(p.iterdir()) if p.is_dir() else [p]))
-    return [f for f in flat if f.is_file() and f.name[0] != "." and not is_companion(f)]
-
-
-def _ingest_one(
-    path: Path,
-    entry: Mapping[str, Any],
-    store: ObservationStore,
-    species: Sequence[str],
-    options: Mapping[str, Any],
-    process: Process | None,
-) -> tuple[dict[str, Any], dict[str, int]]:
-    """Write one file's records; return its row of the index and the rows by species."""
-    row = {
-        **entry,
-        "file_id": file_id(entry["sha256"]),
-        "sensor": _sensor(process),
-        "soundings": 0,
-        "good": 0,
-    }
-    try:
-        if "*" in species:
-            found = read_all(path, **options)
-        else:
-            found = [read(path, name, **options) for name in species]
-        records = [r for r in found if r.attrs["species"] in SPECIES]
-        if not records:
-            names = ", ".join(r.attrs["species"] for r in found)
-            raise ConfigError(
-                f"{path}: {names}: no species of the observation contract ({', '.join(SPECIES)})"
-            )
-        if process is not None:
-            records = [process(r) for r in records]
-        tables = [observations(r, digest=entry["sha256"]) for r in records]
-        for table in tables:
-            store.write(table)
-    except MixedScalesError:
-        raise  # this is not one file's fault
-    except ObsnetError as error:
-        return row | {"status": f"bad: {error}"}, {}
-    notes = list(dict.fromkeys(n for r in records for n in (*r.attrs["changes"], *r.attrs["warnings"])))
-    others = [r.attrs["species"] for r in found if r.attrs["species"] not in SPECIES]
-    if others:
-        text = "species are not in the observation contract and were left out"
-        notes.append(f"{len(others)} {text}: {', '.join(others)}")
-    units = (SPECIES[r.attrs["species"]].unit for r in records)
-    row |= {
-        "version": records[0].attrs["source"],
-        "species": ",".join(r.attrs["species"] for r in records),
-        "unit": ",".join(units),
-        "soundings": sum(map(len, tables)),
-        "good": sum(int((r["quality"].values == 0).sum()) for r in records),
-        "mean_good": summary(records[0])["mean_good"] if len(records) == 1 else None,
-        "status": "done",
-        "notes": "; ".join(notes) or None,
-        **_extent(records),
-    }
-    return row, {r.attrs["species"]: r.sizes["time"] for r in records}
-
-
-def _extent(records: Sequence[xr.Dataset]) -> dict[str, Any]:
-    """Return time range and bounding box of the rows that have them."""
-    found: dict[str, Any] = {}
-    for variable, low, high in (
-        ("time_start", "time_start", None),
-        ("time_end", None, "time_end"),
-        ("latitude", "south", "north"),
-        ("longitude", "west", "east"),
-    ):
-        values = np.concatenate([r[variable].values for r in records])
-        is_time = values.dtype.kind == "M"
-        values = values[~(np.isnat(values) if is_time else np.isnan(values))]
-        for name, extreme in ((low, np.min), (high, np.max)):
-            if name and values.size:
-                value = extreme(values)
-                found[name] = value.astype("datetime64[us]").item() if is_time else float(value)
-    return found

@@ -15,6 +15,7 @@ from inversion.jacobian.store import Jacobian
 from inversion.problem.totals import TotalWeights, total_weights
 from obsnet.grid import Grid
 from obsnet.schema import observation_table
+from obsnet.shares import Shares
 
 GRID = Grid.regular(30.0, 34.0, 110.0, 116.0, 1.0, 1.0)
 EDGES = np.datetime64("2019-01-01", "us") + np.arange(7) * np.timedelta64(1, "D")
@@ -55,7 +56,12 @@ class World:
     area: sp.csr_array
 
     def assemble(self, choice: InvertOptions | None = None) -> Assembled:
-        return assemble(choice or options(), self.jacobian, self.table, self.prior, fraction=self.fraction)
+        return assemble(choice or options(), self.jacobian, self.table, self.prior, shares=self.shares)
+
+    @property
+    def shares(self) -> Shares:
+        sectors = list(self.prior.flux)
+        return Shares(REGIONS, GRID, dict.fromkeys(sectors, self.fraction), dict.fromkeys(sectors, "drawn"))
 
     def weights(self, made: Assembled, periods=None) -> TotalWeights:
         return total_weights(
@@ -63,8 +69,7 @@ class World:
             made.sectors,
             made.prior_mean,
             bins=made.bins,
-            area=self.area,
-            regions=REGIONS,
+            shares=self.shares,
             periods=EDGES[[0, -1]] if periods is None else periods,
             scale=made.flux_scale,
         )

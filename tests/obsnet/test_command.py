@@ -123,13 +123,15 @@ def test_faults_are_one_line(given, said):
     assert said in str(done.exception)
 
 
-def test_json_lines_notes_and_code():
-    done = run(measure, "a", "--species", "CO2", "--count", "3", "--json")
-    assert done.exit_code == 1
-    assert json.loads(done.stdout) == {"count": 3}
-    assert done.stderr == "a note\n"
-    done = run(measure, "a", "--species", "CO2", "--count", "4")
-    assert (done.exit_code, done.stdout) == (0, "count 4\n")
+def test_json_lines_notes_and_code(capsys):
+    given = {"files": ["a"], "species": "CO2"}
+    assert measure.call({**given, "count": "3"}, as_json=True) == 1
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {"count": 3}
+    assert said.err == "a note\n"
+    assert measure.call({**given, "count": "4"}) == 0
+    assert capsys.readouterr().out == "count 4\n"
+    assert run(measure, "a", "--species", "CO2", "--count", "3", "--json").exit_code == 1
 
 
 def test_a_table_of_a_case_is_the_same_model():

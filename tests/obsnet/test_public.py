@@ -5,11 +5,12 @@ import sys
 import pytest
 
 import inversion
+import obsnet
 import retrieval
 import stations
 
 
-@pytest.mark.parametrize("package", [inversion, retrieval, stations], ids=lambda p: p.__name__)
+@pytest.mark.parametrize("package", [inversion, obsnet, retrieval, stations], ids=lambda p: p.__name__)
 def test_every_public_name_loads(package):
     for name in package.__all__:
         assert getattr(package, name) is not None

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from obsnet import schema
+from obsnet.constants import species
 from obsnet.errors import RangeError, SchemaError
 from obsnet.schema import Quality
 from tests.obsnet.observations import columns, table
@@ -63,6 +64,24 @@ def test_profiles_of_several_lengths_are_refused():
 def test_impossible_rows_are_flagged_and_kept(changes, bit):
     made = table(kind="column", **changes)
     assert made["quality"].to_pylist() == [int(bit), 0, 0, 0]
+
+
+@pytest.mark.parametrize("name", ["CO2", "CH4"])
+@pytest.mark.parametrize("kind", ["column", "point"])
+def test_the_limits_themselves_are_inside(name, kind):
+    low, high = species(name).valid_range(kind)
+    less, more = np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
+    made = table(species=name, kind=kind, value=[low, high, less, more])
+    assert [bool(q & Quality.RANGE) for q in made["quality"].to_pylist()] == [False, False, True, True]
+    for value in (less, more):
+        wrong = made.set_column(
+            made.schema.get_field_index("quality"), "quality", pa.array([0, 0, 0, 0], pa.uint32())
+        )
+        wrong = wrong.set_column(
+            wrong.schema.get_field_index("value"), "value", pa.array([low, high, low, value])
+        )
+        with pytest.raises(RangeError, match="check the unit"):
+            schema.check_observations(wrong)
 
 
 def test_longitudes_come_inside():

@@ -77,6 +77,27 @@ def test_time_bins_cover():
     assert list(months[1:]) == list(np.array(["2019-02-01", "2019-03-01", "2019-04-01"], "datetime64[us]"))
 
 
+def test_time_bins_that_end_on_an_edge_have_no_empty_bin():
+    assert list(time_bins("2019-01-01", "2019-01-03", "1D")) == list(
+        np.array(["2019-01-01", "2019-01-02", "2019-01-03"], "datetime64[us]")
+    )
+    assert list(time_bins("2019-01-01", "2019-03-01", "MS")) == list(
+        np.array(["2019-01-01", "2019-02-01", "2019-03-01"], "datetime64[us]")
+    )
+    just = time_bins("2019-01-01", "2019-01-03T00:00:00.000001", "1D")
+    assert just[-1] == np.datetime64("2019-01-04")
+    with pytest.raises(ConfigError, match="stop after start"):
+        time_bins("2019-01-01", "2019-01-01", "1D")
+
+
+def test_months_and_years_change_at_midnight():
+    edge = np.array(["2019-12-31T23:59:59.999999", "2020-01-01"], "datetime64[us]")
+    assert [x.tolist() for x in year_month(edge)] == [[2019, 2020], [12, 1]]
+    assert decimal_year(edge)[1] == 2020.0
+    assert season(edge).tolist() == ["DJF", "DJF"]
+    assert solar_hour(edge[1], 0.0) == 0.0
+
+
 @pytest.mark.parametrize(
     ("start", "stop", "step", "text"),
     [

@@ -23,7 +23,7 @@ from obsnet.times import from_epoch, to_epoch
 from obsnet.typing import Floats, Texts
 from obsnet.units import conversion_factor
 
-__all__ = ["Background", "open_background"]
+__all__ = ["Background", "is_number", "open_background"]
 
 _LEVELS = {"level", "lev", "plev", "pressure", "pressure_level", "height", "altitude"}
 _CURTAINS = {
@@ -100,6 +100,14 @@ def _along(height: Floats, column: Floats, z: Floats) -> Floats:
     return np.asarray(np.exp(low + share * (high - low)))
 
 
+def is_number(source: str | float) -> bool:
+    """Tell whether a background is a number rather than a file."""
+    try:
+        return bool(np.isfinite(float(source)))
+    except ValueError:
+        return False
+
+
 def open_background(
     source: str | float, species: str, base: str | Path = ".", uncertainty: float = 0.0
 ) -> Background:
@@ -123,11 +131,8 @@ def open_background(
         Not a number and not a file, no usable variable, values outside the physical range.
     """
     entry = species_of(species)
-    try:
+    if is_number(source):
         value = float(source)
-    except ValueError:
-        value = np.nan
-    if np.isfinite(value):
         _in_range(np.array([value]), entry, "background")
         return Background(
             f"constant {value:g} {entry.unit_name}", lambda t, *_: np.full(t.size, value), uncertainty
@@ -140,7 +145,7 @@ def open_background(
     import xarray as xr
 
     try:
-        with xr.open_dataset(path) as data:
+        with xr.open_dataset(path, engine="netcdf4") as data:
             data.load()
     except (OSError, ValueError) as error:
         raise FormatError(f"{path}: cannot be read as netCDF ({error})") from None

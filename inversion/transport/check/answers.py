@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from inversion.transport.check.worlds import SCALE_HEIGHT, START, Row, bin_edges, plain_world, release
-from inversion.transport.particles.settings import Settings
+from inversion.transport.particles.settings import ParticleSettings
 from inversion.transport.particles.simulate import simulate
 from inversion.transport.receptors.releases import Receptors
 from obsnet.constants import MOLAR_MASS_DRY_AIR
 from obsnet.grid import Grid
 from obsnet.met import Met
-from obsnet.met.vertical import EARTH_RADIUS
+from obsnet.sphere import EARTH_RADIUS
 from obsnet.times import to_epoch
 
 __all__ = ["adjoint", "convergence", "reciprocity", "rotation", "uniform_flux"]
@@ -49,7 +48,7 @@ def rotation() -> Iterator[Row]:
     steps = np.array([4800.0, 2400.0, 1200.0])
     errors = []
     for step in steps:
-        run = Settings(turbulence="none", hours=24.0, timestep=step, particles=1)
+        run = ParticleSettings(turbulence="none", hours=24.0, timestep=step, particles=1)
         end = simulate(
             met, release("turn", start, 33.0, 115.0, 500.0, 1), grid, bin_edges(24, 24), run
         ).endpoints
@@ -72,7 +71,12 @@ def uniform_flux(particles: int = 400) -> Iterator[Row]:
         met = plain_world(u=1.0, v=0.5, **options)
         h = options.get("h", 1000.0)
         mass = 1.2 * SCALE_HEIGHT * (1.0 - np.exp(-h / SCALE_HEIGHT))
-        run = Settings(turbulence=turbulence, hours=60.0, particles=particles, near_field="none")
+        run = ParticleSettings(
+            turbulence=turbulence,
+            hours=60.0,
+            particles=particles,
+            near_field="none" if turbulence == "hanna" else None,
+        )
         # Released evenly in mass, so that the answer has no spin-up.
         ratio = float(np.exp(-h / SCALE_HEIGHT))
         start = float(to_epoch(START)) + 70 * 3600.0
@@ -124,7 +128,7 @@ def reciprocity(particles: int = 40000) -> Iterator[Row]:
         table = np.array(rows)
         table[:, 9:11] *= weight
         receptor = Receptors(np.array([name]), np.array([0, len(rows)]), table, np.zeros(1), {})
-        run = Settings(turbulence="hanna", hours=12.0, layer=depth, near_field="none", direction=sign)
+        run = ParticleSettings(turbulence="hanna", hours=12.0, layer=depth, near_field="none", direction=sign)
         found = simulate(met, receptor, grid, bin_edges(72, 6), run).sensitivity.to_pandas()
         target = int(grid.index(30.25, boxes[other][0] + 0.25))
         chosen = found[(found["cell"] == target) & (found["time_bin"] == int(boxes[other][1] // 6))]
@@ -147,9 +151,9 @@ def convergence(particles: int = 3000) -> Iterator[Row]:
     start = float(to_epoch(START)) + 40 * 3600.0
     totals = []
     for factor in (1.0, 4.0):
-        usual = Settings(turbulence="hanna", hours=6.0, particles=particles)
+        usual = ParticleSettings(turbulence="hanna", hours=6.0, particles=particles)
         finer = {name: getattr(usual, name) / factor for name in ("timestep", "least_tl")}
-        run = replace(usual, ctl=usual.ctl * factor, **finer)
+        run = usual.but(ctl=usual.ctl * factor, **finer)
         row = simulate(
             met, release("p", start, 30.0, 115.0, 10.0, particles), grid, bin_edges(72, 6), run
         ).receptors

@@ -9,7 +9,7 @@ import numpy as np
 from inversion.transport.check.worlds import SCALE_HEIGHT, Row
 from inversion.transport.particles.interpolation import jit
 from inversion.transport.particles.random import normal, philox
-from inversion.transport.particles.settings import Settings
+from inversion.transport.particles.settings import ParticleSettings
 from inversion.transport.particles.turbulence import ou_coefficients
 from inversion.transport.particles.walk import STILT_ALOFT, STILT_LEVELS, Air, stepped_walk, vertical_walk
 from obsnet.typing import Floats
@@ -61,9 +61,9 @@ def _ensemble(
     return found
 
 
-def well_mixed(particles: int = 20000, settings: Settings | None = None) -> Iterator[Row]:
+def well_mixed(particles: int = 20000, settings: ParticleSettings | None = None) -> Iterator[Row]:
     """Evenly mixed particles must stay so, density included, in every regime (Thomson 1987)."""
-    run = settings or Settings(turbulence="hanna")
+    run = settings or ParticleSettings(turbulence="hanna")
     for name, scales in REGIMES.items():
         yield _mixed(f"well mixed, {name}", scales, scales[0], run, np.zeros(0), particles)
 
@@ -72,7 +72,7 @@ def stilt_well_mixed(
     particles: int = 20000, names: Iterable[str] = ("convective", "stable night")
 ) -> Iterator[Row]:
     """Evenly mixed particles must stay so with scales that go by steps, in and above the boundary layer."""
-    run = Settings(turbulence="stilt")
+    run = ParticleSettings(turbulence="stilt")
     for name in names:
         scales = REGIMES[name]
         # Beyond what air from above the start may reach.
@@ -82,7 +82,7 @@ def stilt_well_mixed(
 
 
 def _mixed(
-    test: str, scales: tuple[float, ...], top: float, run: Settings, levels: Floats, particles: int
+    test: str, scales: tuple[float, ...], top: float, run: ParticleSettings, levels: Floats, particles: int
 ) -> Row:
     """Compare visits to twenty layers with those that even air would make."""
     layers, groups = 20, 25

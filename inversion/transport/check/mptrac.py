@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from inversion.transport.check.worlds import Row
-from inversion.transport.particles.settings import Settings
+from inversion.transport.particles.settings import ParticleSettings
 from inversion.transport.particles.simulate import simulate
 from inversion.transport.receptors.releases import Receptors
 from obsnet.grid import Grid
@@ -43,7 +43,7 @@ def mptrac(reference: Path) -> Iterator[Row]:
     south, north, west, east = met.bounds
     grid = Grid(np.linspace(south, north, 5), np.linspace(west, east, 5))
     edges = from_epoch(np.array([start, start + 7200.0]))
-    run = Settings(turbulence="none", hours=2.0, particles=1, direction=1)
+    run = ParticleSettings(turbulence="none", hours=2.0, particles=1, direction=1)
     ends = simulate(met, receptor, grid, edges, run).endpoints.to_pandas()
     x, y = to_metres.transform(ends["longitude"].to_numpy(), ends["latitude"].to_numpy())
     inside = (ends["side"] == "inside").to_numpy()

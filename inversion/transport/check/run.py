@@ -7,35 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from inversion.transport.check.answers import adjoint, convergence, reciprocity, rotation, uniform_flux
 from inversion.transport.check.mixing import stilt_well_mixed, taylor, well_mixed
 from inversion.transport.check.mptrac import mptrac
+from inversion.transport.check.options import CheckOptions
 from inversion.transport.check.stilt import stilt
 from inversion.transport.check.worlds import Row
+from obsnet.work.progress import progress
 
-__all__ = ["plain", "run_checks"]
+__all__ = ["in_words", "plain", "run_checks"]
 
 
 def run_checks(
-    reference: Path | None = None,
-    *,
-    scale: float = 1.0,
-    only: str = "",
-    report: Callable[[Row], None] = lambda _row: None,
+    options: CheckOptions | None = None, *, report: Callable[[Row], None] = lambda _row: None
 ) -> list[Row]:
     """Run all tests.
 
     Parameters
     ----------
-    reference : path, optional
-        Folder with ``met``, ``stilt_synthetic`` and ``mptrac_era5``; without it those comparisons are left out.
-    scale : float
-        Multiplies the numbers of particles.
-    only : str
-        Run the tests whose name contains this.
+    options : CheckOptions, optional
+        Which, and how large; without a reference the comparisons with other models are left out.
     report : callable
         Told of each row as it is found.
 
@@ -43,6 +36,8 @@ def run_checks(
     -------
     list of Row
     """
+    options = options or CheckOptions()
+    scale, reference = options.scale, options.reference
     tests: list[tuple[str, Callable[[], Iterator[Row]]]] = [
         ("well_mixed", lambda: well_mixed(int(20000 * scale))),
         ("stilt_well_mixed", lambda: stilt_well_mixed(int(20000 * scale))),
@@ -56,15 +51,24 @@ def run_checks(
     if reference is not None:
         tests.append(("stilt", lambda: stilt(reference, int(2000 * scale))))
         tests.append(("mptrac", lambda: mptrac(reference)))
+    chosen = [test for name, test in tests if options.only in name]
     rows = []
-    for name, test in tests:
-        if only in name:
+    with progress(len(chosen), "honesty tests") as advance:
+        for test in chosen:
             for row in test():
                 rows.append(row)
                 report(row)
+            advance(1)
     return rows
 
 
 def plain(row: Row) -> dict[str, Any]:
     """Return a row as plain data for JSON, without its series."""
     return {**{k: v for k, v in asdict(row).items() if k != "series"}, "passed": row.passed}
+
+
+def in_words(row: Row) -> str:
+    """Return a row as a line for people."""
+    mark = {True: "ok  ", False: "FAIL", None: "    "}[row.passed]
+    limit = "" if row.passed is None else f" (accepted {row.accepted:.3g})"
+    return f"{mark} {row.test}: {row.measured:.3g} {row.unit}{limit}; {row.detail}"

@@ -16,11 +16,12 @@ import pandas as pd
 import xarray as xr
 
 from inversion.transport.check.worlds import Row, release
-from inversion.transport.particles.settings import Settings
+from inversion.transport.particles.settings import ParticleSettings
 from inversion.transport.particles.simulate import simulate
 from obsnet.grid import Grid
 from obsnet.met import Met, open_met
-from obsnet.met.vertical import EARTH_RADIUS, surface_layer
+from obsnet.met.boundary_layer import surface_layer
+from obsnet.sphere import METRES_PER_DEGREE
 from obsnet.times import from_epoch, to_epoch
 from obsnet.typing import Floats
 
@@ -61,14 +62,17 @@ def stilt(reference: Path, particles: int = 2000) -> Iterator[Row]:
     file = reference / "met" / "synt.nc"
     met = _with_mixing_height(open_met([file]), file, ages["mlht"]["mean"])
     theirs = {
-        name: _Run(xr.load_dataset(folder / f"synt_surf_{name}_foot.nc")["foot"].to_numpy()[::-1], np.nan)
+        name: _Run(
+            xr.load_dataset(folder / f"synt_surf_{name}_foot.nc", engine="netcdf4")["foot"].to_numpy()[::-1],
+            np.nan,
+        )
         for name in OWN
     }
-    like = Settings(turbulence="stilt", hours=HOURS, particles=particles)
+    like = ParticleSettings(turbulence="stilt", hours=HOURS, particles=particles)
     same = _ours(met, like)
     yield from _agreement(same, theirs)
     yield _plume(met, ages, like)
-    own = _ours(met, Settings(turbulence="hanna", hours=HOURS, particles=particles))
+    own = _ours(met, ParticleSettings(turbulence="hanna", hours=HOURS, particles=particles))
     yield _map(own, theirs, "our turbulence", np.nan)
     yield Row(
         "STILT: our turbulence, total and first hour",
@@ -87,7 +91,11 @@ def stilt(reference: Path, particles: int = 2000) -> Iterator[Row]:
     )
 
 
-def _ours(met: Met, run: Settings) -> _Run:
+def _foot(path: Path) -> xr.DataArray:
+    return xr.load_dataset(path, engine="netcdf4")["foot"]
+
+
+def _ours(met: Met, run: ParticleSettings) -> _Run:
     edges = from_epoch(END + 3600.0 * np.arange(-HOURS, 1))
     found = simulate(met, _receptor(run), GRID, edges, run)
     hours = np.zeros((HOURS, GRID.size))
@@ -98,7 +106,7 @@ def _ours(met: Met, run: Settings) -> _Run:
     return _Run(shaped, float(total["total_stderr"] / total["total"]))
 
 
-def _receptor(run: Settings) -> Any:
+def _receptor(run: ParticleSettings) -> Any:
     return release("stilt", END, *PLACE, int(run.particles or 0))
 
 
@@ -160,15 +168,15 @@ def _overlap(a: _Run, b: _Run) -> float:
     return float(np.minimum(a.map, b.map).sum())
 
 
-def _plume(met: Met, ages: pd.DataFrame, like: Settings) -> Row:
+def _plume(met: Met, ages: pd.DataFrame, like: ParticleSettings) -> Row:
     """Compare the plume's middle and width at 3, 6 and 12 h."""
     edges = from_epoch(END + 3600.0 * np.arange(-HOURS, 1))
     rows = []
     for hours in (3, 6, 12):
-        run = replace(like, hours=float(hours))
+        run = like.but(hours=float(hours))
         cloud = simulate(met, _receptor(run), GRID, edges, run).endpoints.to_pandas()
         row = ages.loc[-60.0 * hours]
-        km = np.deg2rad(1.0) * EARTH_RADIUS / 1000.0
+        km = METRES_PER_DEGREE / 1000.0
         scale = {"latitude": km, "longitude": km * np.cos(np.deg2rad(row["lat"]["mean"]))}
         off = [(cloud[n].mean() - row[n[:3]]["mean"]) * k for n, k in scale.items()]
         wide = [
@@ -183,7 +191,7 @@ def _plume(met: Met, ages: pd.DataFrame, like: Settings) -> Row:
 
 def _with_mixing_height(met: Met, file: Path, mixing: pd.Series) -> Met:
     """Return the meteorology with another boundary-layer height, given by age in minutes."""
-    with xr.open_dataset(file) as data:
+    with xr.open_dataset(file, engine="netcdf4") as data:
         ustar, heat = (data[name].to_numpy().astype(np.float32) for name in ("USTR", "SHTF"))
     age = -60.0 * mixing.index.to_numpy(dtype=float)
     order = np.argsort(age)

@@ -2,189 +2,88 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from inversion.jacobian.store import JacobianStore
-from inversion.transport.conversion.nest import add_up, nest_in, nested_batches, pair_up
-from inversion.transport.files.binning import Unresolved, sparse_tables
+from inversion.transport.conversion.matching import receptor_names
+from inversion.transport.conversion.nest import nest_in, pair_up
+from inversion.transport.conversion.one import ConvertTask, convert_file, part_name
+from inversion.transport.conversion.options import ConvertOptions, ConvertSettings
 from inversion.transport.files.footprint import UNIT, FootprintFile
 from inversion.transport.readers import open_footprints
-from inversion.transport.readers.common import Options
-from obsnet.errors import ConfigError, FormatError, GridError, ObsnetError, SchemaError
+from inversion.transport.readers.options import ReaderOptions
+from obsnet.config import resolve_files, validate
+from obsnet.errors import ConfigError, GridError, ObsnetError, SchemaError
 from obsnet.grid import Grid
 from obsnet.times import as_utc, time_bins
-from obsnet.typing import Floats, Times
+from obsnet.typing import Times
 from obsnet.work.parallel import map_unordered
 from obsnet.work.progress import progress
 from obsnet.work.work import Work
 
 if TYPE_CHECKING:
-    import pandas as pd
     import pyarrow as pa
-    import xarray as xr
 
-__all__ = ["Task", "convert_file", "convert_files", "match_observations", "part_name"]
-
-_EARTH_KM = 6371.0
+__all__ = ["convert_files", "run_convert"]
 
 
 @dataclass(frozen=True)
-class Task:
-    """One file to convert.
+class _Sources:
+    """Files that could be opened, what became of the others, how to read them, and the finer grids inside them."""
 
-    Parameters
-    ----------
-    path, out : str
-        Footprint file; folder of the Jacobian.
-    options : Options
-        For the reader.
-    format : str or None
-        Reader, found out by content otherwise.
-    unresolved : str
-        See `inversion.transport.files.binning.sparse_tables`.
-    names : mapping of str to tuple of str, or None
-        Observations that each receptor stands for; None leaves receptors their own identity.
-    curtain : tuple of str or None
-        Boundary file, species and unit.
-    nest : (str, Options) or None
-        File with a finer grid inside this one, and how to read it; see `inversion.transport.conversion.nest`.
-    """
-
-    path: str
-    out: str
-    options: Options = field(default_factory=Options)
-    format: str | None = None
-    unresolved: Unresolved = "refuse"
-    names: Mapping[str, tuple[str, ...]] | None = None
-    curtain: tuple[str, str, str | None] | None = None
-    nest: tuple[str, Options] | None = None
+    opened: list[FootprintFile]
+    failed: list[dict[str, str]]
+    options: ReaderOptions
+    nests: Mapping[Path, tuple[str, ReaderOptions]]
 
 
-def part_name(path: str | Path) -> str:
-    """Return the name of a file's part: its own name and eight digits of its full path."""
-    path = Path(path)
-    clean = re.sub(r"[^A-Za-z0-9._+-]", "_", path.stem).lstrip("._-+") or "part"
-    return f"{clean[:80]}-{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
-
-
-def convert_file(task: Task) -> dict[str, Any]:
-    """Convert one file into a part of the Jacobian.
+def run_convert(options: ConvertOptions, work: Work | None = None) -> dict[str, Any]:
+    """Convert what the options name; see `convert_files`, and `inversion.transport.files.writers` for netCDF.
 
     Returns
     -------
     dict
-        ``path, receptors, missing, observations, total, lost, notes``, or ``path, error``.
+        Report of `convert_files`, or ``receptors`` and ``notes`` of a netCDF file.
+
+    Raises
+    ------
+    ConfigError
+        Several inputs for one netCDF file, or no input.
     """
-    try:
-        return _convert(task)
-    except ObsnetError as error:
-        return {"path": task.path, "error": str(error)}
+    single = [f for f in options.files if (Path(f) / "meta.json").is_file()]
+    paths: list[Any] = single or list(resolve_files(options.files, Path()))
+    if options.to != "store":
+        from inversion.transport.files.writers import write_cf, write_paris
 
+        if len(paths) != 1:
+            raise ConfigError(
+                f"--to {options.to} takes one input, found {len(paths)}; collect them in a sparse store first"
+            )
+        source = open_footprints(paths[0], options.reader)
+        (write_cf if options.to == "cf" else write_paris)(options.out, source)
+        return {"receptors": len(source), "notes": source.notes}
+    observations = None
+    if options.store is not None:
+        from obsnet.store import ObservationStore
 
-def _convert(task: Task) -> dict[str, Any]:
-    import pyarrow as pa
-
-    store = JacobianStore(task.out)
-    grid, edges = store.grid, store.time_edges
-    source = _usable(open_footprints(task.path, task.options, format=task.format))
-    curtain = None
-    if task.curtain is not None:
-        from inversion.transport.readers.curtain import read_curtain
-
-        name, species, unit = task.curtain
-        curtain = read_curtain(name, species, unit=unit)
-    report: dict[str, Any] = {"path": task.path, "receptors": len(source), "missing": 0, "total": 0.0}
-    lost: dict[str, float] = {}
-    sensitivity, background = [], []
-    batches: Iterable[tuple[xr.Dataset, ...]] = ((data,) for data in source.batches())
-    if task.nest is not None:
-        batches = nested_batches(source, open_footprints(task.nest[0], task.nest[1], format=task.format))
-    for layers in batches:
-        data = layers[0]
-        report["missing"] += int(data.attrs["missing_receptors"])
-        parts = [sparse_tables(layer, grid, edges, unresolved=task.unresolved) for layer in layers]
-        binned = parts[0]
-        beside = binned.background
-        if curtain is not None:
-            beside = _with_background(data, beside, curtain)
-        report["total"] += sum(part.total for part in parts)
-        for reason in binned.lost:
-            lost[reason] = lost.get(reason, 0.0) + sum(part.lost[reason] for part in parts)
-        table = binned.sensitivity if len(parts) == 1 else add_up([part.sensitivity for part in parts])
-        sensitivity.append(_renamed(table, task.names))
-        if beside is not None:
-            background.append(_renamed(beside, task.names))
-    table = pa.concat_tables(sensitivity)
-    if len(table):
-        store.write_part(part_name(task.path), table, pa.concat_tables(background) if background else None)
-    ids = table["obs_id"].unique()
-    notes = list(source.notes)
-    if task.nest is not None:
-        notes.append("joined with the finer grid inside it; where that is, the outer grid's values give way")
-    return {**report, "observations": len(ids), "lost": lost, "notes": notes}
-
-
-def _usable(source: FootprintFile) -> FootprintFile:
-    if source.weighting == "unknown" and source.format != "store":
-        raise FormatError(
-            f"{source.path}: it is not known whether this column footprint is weighted; say --weighting "
-            "kernel, pressure or none"
-        )
-    return source
-
-
-def _with_background(data: Any, beside: pa.Table | None, curtain: Any) -> pa.Table:
-    import pyarrow as pa
-
-    from inversion.transport.readers.curtain import background
-
-    if beside is None:
-        raise FormatError(
-            f"{data.attrs['source_file']}: no shares of particles leaving the domain, so no background"
-        )
-    values = background(data, curtain)["background"]
-    column = values.loc[beside["obs_id"].to_pylist()].to_numpy()
-    return beside.append_column("background", pa.array(column, from_pandas=True))
-
-
-def _renamed(table: pa.Table, names: Mapping[str, tuple[str, ...]] | None) -> pa.Table:
-    """Give rows the identity of the observations they stand for; drop receptors nobody asked for."""
-    import pyarrow as pa
-
-    if names is None:
-        return table
-    old = np.asarray(table["obs_id"].to_pylist(), dtype=np.str_)
-    count = np.array([len(names.get(str(n), ())) for n in old], dtype=np.int64)
-    rows = np.repeat(np.arange(old.size), count)
-    new = [o for n in old for o in names.get(str(n), ())]
-    at = table.schema.get_field_index("obs_id")
-    return table.take(pa.array(rows)).set_column(at, "obs_id", pa.array(new, pa.string()))
+        wanted = ["obs_id", "time", "latitude", "longitude", "intake_height_m"]
+        observations = ObservationStore(options.store).read(str(options.species), columns=wanted)
+    return convert_files(paths, options.out, options, observations=observations, work=work)
 
 
 def convert_files(
     paths: Sequence[str | Path],
     out: str | Path,
+    settings: ConvertSettings | None = None,
     *,
-    options: Options | None = None,
-    format: str | None = None,
-    grid: Grid | None = None,
-    step: str = "1h",
-    start: Any = None,
-    stop: Any = None,
-    unresolved: Unresolved = "refuse",
     observations: pa.Table | None = None,
-    max_km: float = 5.0,
-    max_minutes: float = 30.0,
-    curtain: tuple[str, str, str | None] | None = None,
     work: Work | None = None,
+    **more: Any,
 ) -> dict[str, Any]:
     """Convert footprint files into a sparse Jacobian.
 
@@ -195,25 +94,15 @@ def convert_files(
         the two grids of a nested file under ``part="both"``, become one footprint.
     out : path
         Folder of the Jacobian. Files whose part stands there already are not read again.
-    options, format
-        For the readers; one for all files.
-    grid : Grid, optional
-        Flux cells; the files' own, which must then be the same, otherwise.
-    step : str
-        Flux time bins, as in `obsnet.times.time_bins`.
-    start, stop : time, optional
-        Flux times to cover; by default all that the files know.
-    unresolved : {"refuse", "release", "drop"}
-        See `inversion.transport.files.binning.sparse_tables`.
+    settings : ConvertSettings, optional
+        Without a grid the files' own is taken, which must then be the same.
     observations : pyarrow.Table, optional
         Observation table; receptors get the identity of the observations they stand for, and those that stand
         for none are left out.
-    max_km, max_minutes : float
-        How near an observation must be to a receptor, beyond the receptor's own interval.
-    curtain : (path, species, unit), optional
-        Boundary file that gives each observation its background.
     work : Work, optional
         How it is run.
+    **more
+        Fields of `ConvertSettings`, where no settings are given.
 
     Returns
     -------
@@ -226,51 +115,27 @@ def convert_files(
     ConfigError
         No file, or none that can be opened.
     GridError
-        Files on different grids and no `grid` given.
+        Files on different grids and no grid given.
+
+    Examples
+    --------
+    ::
+
+        report = convert_files(sorted(Path("stilt").glob("*_foot.nc")), "footprints", step="1D")
+        jacobian = JacobianStore("footprints").read()
     """
-    options = replace(options or Options(), grid=(options.grid if options and options.grid else grid))
-    if not paths:
-        raise ConfigError("no footprint files to convert")
-    nests: dict[Path, tuple[str, Options]] = {m: (str(n), options) for m, n in pair_up(paths).items()}
-    inner = {n for n, _ in nests.values()}
-    if options.part == "both":
-        options, fine = replace(options, part="low"), replace(options, part="high")
-        nests |= {Path(p): (str(p), fine) for p in paths if nest_in(p)}
-    opened, failed = _open_all([p for p in paths if str(Path(p)) not in inner], options, format)
-    if not opened:
-        raise ConfigError(f"none of {len(paths)} files could be opened; the first: {failed[0]['error']}")
-    grid = grid or _common_grid(opened)
+    settings = settings or validate(ConvertSettings, more)
+    sources = _sources(paths, settings)
     store = JacobianStore(out)
     fresh = not (store.path / "meta.json").exists()
-    given = fresh or start is not None or stop is not None
-    edges = _edges(opened, step, start, stop) if given else store.time_edges
-    lifetime = _common(opened, "lifetime_hours")
-    store.create(
-        {
-            "grid": grid,
-            "time_edges": edges,
-            "unit": UNIT,
-            "kind": _common(opened, "kind"),
-            "model": " + ".join(sorted({o.model for o in opened})),
-            # Without loss a footprint is the same for every species.
-            "species": None if lifetime is None else _common(opened, "species"),
-            "lifetime_hours": lifetime,
-            "weighting": " + ".join(sorted({o.weighting for o in opened})),
-        }
-    )
-    names, unmatched = _names(opened, observations, max_km, max_minutes)
-    done = set(store.parts())
-    todo = [o for o in opened if part_name(o.path) not in done]
-    tasks = []
-    for source in todo:
-        own = None if names is None else {k: names[k] for k in source.receptors["obs_id"] if k in names}
-        nest = nests.get(source.path)
-        tasks.append(Task(str(source.path), str(out), options, format, unresolved, own, curtain, nest))
+    _create(store, sources.opened, settings, fresh)
+    names, unmatched = receptor_names(sources.opened, observations, settings.max_km, settings.max_minutes)
+    tasks = _tasks(store, sources, settings, names)
     report: dict[str, Any] = {
         "files": len(paths),
         "done": 0,
-        "skipped": len(opened) - len(todo),
-        "failed": failed,
+        "skipped": len(sources.opened) - len(tasks),
+        "failed": sources.failed,
         "receptors": 0,
         "missing": 0,
         "observations": 0,
@@ -282,31 +147,99 @@ def convert_files(
     with progress(len(tasks), "footprint files") as advance:
         for _, result in map_unordered(convert_file, tasks, work):
             advance(1)
-            if "error" in result:
-                report["failed"].append(result)
-                continue
-            report["done"] += 1
-            for name in ("receptors", "missing", "observations", "total"):
-                report[name] += result[name]
-            for reason, amount in result["lost"].items():
-                report["lost"][reason] = report["lost"].get(reason, 0.0) + amount
-            for note in result["notes"]:
-                report["notes"][note] = report["notes"].get(note, 0) + 1
+            _count(report, result)
     if fresh and not store.parts():
         # Nothing came of it, so nothing binds the next attempt.
         (store.path / "meta.json").unlink()
     return report
 
 
+def _sources(paths: Sequence[str | Path], settings: ConvertSettings) -> _Sources:
+    """Open all files, and find which of them are nests of others."""
+    options = settings.reader
+    if not paths:
+        raise ConfigError("no footprint files to convert")
+    nests: dict[Path, tuple[str, ReaderOptions]] = {m: (str(n), options) for m, n in pair_up(paths).items()}
+    inner = {n for n, _ in nests.values()}
+    if options.part == "both":
+        fine = options.model_copy(update={"part": "high"})
+        options = options.model_copy(update={"part": "low"})
+        nests |= {Path(p): (str(p), fine) for p in paths if nest_in(p)}
+    opened, failed = _open_all([p for p in paths if str(Path(p)) not in inner], options)
+    if not opened:
+        raise ConfigError(f"none of {len(paths)} files could be opened; the first: {failed[0]['error']}")
+    return _Sources(opened, failed, options, nests)
+
+
+def _create(
+    store: JacobianStore, opened: Sequence[FootprintFile], settings: ConvertSettings, fresh: bool
+) -> None:
+    """Make the store, or go on with one that was made alike."""
+    given = fresh or settings.start is not None or settings.stop is not None
+    lifetime = _common(opened, "lifetime_hours")
+    store.create(
+        {
+            "grid": settings.grid or _common_grid(opened),
+            "time_edges": _edges(opened, settings.step, settings.start, settings.stop)
+            if given
+            else store.time_edges,
+            "unit": UNIT,
+            "kind": _common(opened, "kind"),
+            "model": " + ".join(sorted({o.model for o in opened})),
+            # Without loss a footprint is the same for every species.
+            "species": None if lifetime is None else _common(opened, "species"),
+            "lifetime_hours": lifetime,
+            "weighting": " + ".join(sorted({o.weighting for o in opened})),
+        }
+    )
+
+
+def _tasks(
+    store: JacobianStore,
+    sources: _Sources,
+    settings: ConvertSettings,
+    names: Mapping[str, tuple[str, ...]] | None,
+) -> list[ConvertTask]:
+    """Return what is still to be done."""
+    done = set(store.parts())
+    curtain = None
+    if settings.background is not None:
+        curtain = (str(settings.background), str(settings.species), settings.background_unit)
+    tasks = []
+    for source in sources.opened:
+        if part_name(source.path) in done:
+            continue
+        own = None if names is None else {k: names[k] for k in source.receptors["obs_id"] if k in names}
+        nest = sources.nests.get(source.path)
+        tasks.append(
+            ConvertTask(
+                str(source.path), str(store.path), sources.options, settings.unresolved, own, curtain, nest
+            )
+        )
+    return tasks
+
+
+def _count(report: dict[str, Any], result: dict[str, Any]) -> None:
+    """Add one file's result to the report."""
+    if "error" in result:
+        report["failed"].append(result)
+        return
+    report["done"] += 1
+    for name in ("receptors", "missing", "observations", "total"):
+        report[name] += result[name]
+    for reason, amount in result["lost"].items():
+        report["lost"][reason] = report["lost"].get(reason, 0.0) + amount
+    for note in result["notes"]:
+        report["notes"][note] = report["notes"].get(note, 0) + 1
+
+
 def _open_all(
-    paths: Sequence[str | Path],
-    options: Options,
-    format: str | None,
+    paths: Sequence[str | Path], options: ReaderOptions
 ) -> tuple[list[FootprintFile], list[dict[str, str]]]:
     opened, failed = [], []
     for path in paths:
         try:
-            opened.append(open_footprints(path, options, format=format))
+            opened.append(open_footprints(path, options))
         except ObsnetError as error:
             failed.append({"path": str(path), "error": str(error)})
     owner: dict[str, Path] = {}
@@ -359,82 +292,3 @@ def _common(opened: Sequence[FootprintFile], name: str) -> Any:
             f"{first}, {b!r} in {second}; convert them apart"
         )
     return next(iter(found))
-
-
-def _names(
-    opened: Sequence[FootprintFile], observations: pa.Table | None, max_km: float, max_minutes: float
-) -> tuple[dict[str, tuple[str, ...]] | None, int]:
-    import pandas as pd
-
-    if observations is None:
-        return None, 0
-    receptors = pd.concat([o.receptors for o in opened], ignore_index=True)
-    matched = match_observations(receptors, observations, max_km=max_km, max_minutes=max_minutes)
-    out: dict[str, tuple[str, ...]] = {}
-    for obs_id, receptor in matched.items():
-        out[receptor] = (*out.get(receptor, ()), obs_id)
-    if not out:
-        raise ConfigError(
-            f"none of {len(observations)} observations lies within {max_km:g} km and {max_minutes:g} min of "
-            f"one of {len(receptors)} receptors ({receptors['time'].min()} to {receptors['time'].max()})"
-        )
-    return out, len(observations) - len(matched)
-
-
-def match_observations(
-    receptors: pd.DataFrame, observations: pa.Table, *, max_km: float = 5.0, max_minutes: float = 30.0
-) -> dict[str, str]:
-    """Find the receptor that stands for each observation.
-
-    Parameters
-    ----------
-    receptors : pandas.DataFrame
-        As in `FootprintFile.receptors`.
-    observations : pyarrow.Table
-        Columns ``obs_id, time, latitude, longitude`` and optionally ``intake_height_m``.
-    max_km : float
-        Largest distance on the ground.
-    max_minutes : float
-        Largest time between the observation and the receptor's interval.
-
-    Returns
-    -------
-    dict of str to str
-        Receptor by observation: the one nearest in time, then in intake height, then in distance.
-        Observations without one are not in it.
-    """
-    n = len(receptors)
-    start, end = (
-        receptors[k].to_numpy().astype("datetime64[us]").astype(np.int64) for k in ("time_start", "time_end")
-    )
-    order = np.argsort(start, kind="stable")
-    lat, lon, height = (receptors[k].to_numpy(dtype=float) for k in ("latitude", "longitude", "height_m"))
-    names = receptors["obs_id"].to_numpy()
-    slack = round(max_minutes * 6e7)
-    longest = int((end - start).max(initial=0))
-    when = observations["time"].to_numpy().astype("datetime64[us]").astype(np.int64)
-    intake = np.full(len(observations), np.nan)
-    if "intake_height_m" in observations.column_names:
-        intake = observations["intake_height_m"].to_numpy(zero_copy_only=False).astype(float)
-    place = [observations[k].to_numpy() for k in ("latitude", "longitude")]
-    out = {}
-    for i, obs_id in enumerate(observations["obs_id"].to_pylist()):
-        low = np.searchsorted(start[order], when[i] - slack - longest, side="left")
-        high = np.searchsorted(start[order], when[i] + slack, side="right")
-        near = order[low:high] if n else order
-        apart = np.maximum(np.maximum(start[near] - when[i], when[i] - end[near]), 0)
-        far = _distance_km(place[0][i], place[1][i], lat[near], lon[near])
-        fits = (apart <= slack) & (far <= max_km)
-        if not fits.any():
-            continue
-        near, apart, far = near[fits], apart[fits], far[fits]
-        rise = np.nan_to_num(np.abs(height[near] - intake[i]))
-        out[obs_id] = str(names[near[np.lexsort((near, far, rise, apart))[0]]])
-    return out
-
-
-def _distance_km(lat0: float, lon0: float, lat: npt.NDArray[Any], lon: npt.NDArray[Any]) -> Floats:
-    """Return great-circle distances by the haversine formula."""
-    a, b = np.deg2rad(lat0), np.deg2rad(lat)
-    h = np.sin((b - a) / 2) ** 2 + np.cos(a) * np.cos(b) * np.sin(np.deg2rad(lon - lon0) / 2) ** 2
-    return np.asarray(2.0 * _EARTH_KM * np.arcsin(np.sqrt(np.clip(h, 0.0, 1.0))))

@@ -12,11 +12,10 @@ from scipy.sparse.linalg import spsolve
 from obsnet.constants import GRAVITY, MOLAR_MASS_DRY_AIR
 from obsnet.errors import GridError, RangeError
 from obsnet.grid import Grid
+from obsnet.sphere import AREA_RADIUS
 from obsnet.typing import Floats, Times
 
 __all__ = ["Atmosphere", "balanced", "from_winds"]
-
-_RADIUS = 6371007.2  # m, of the sphere with the ellipsoid's area; for lengths of faces only
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,8 +171,8 @@ def from_winds(
     area = grid.cell_area
     load = -np.diff(p) * 100.0 / (GRAVITY * MOLAR_MASS_DRY_AIR)  # mol m-2
     air = load[:, None, None] * area
-    dy = _RADIUS * np.deg2rad(np.diff(grid.lat_edges))
-    dx = _RADIUS * np.deg2rad(np.diff(grid.lon_edges))
+    dy = AREA_RADIUS * np.deg2rad(np.diff(grid.lat_edges))
+    dx = AREA_RADIUS * np.deg2rad(np.diff(grid.lon_edges))
     cos = np.cos(np.deg2rad(grid.lat_edges))
     # A column of air over 1 m2 moves u metres a second: load * u mol s-1 through each metre of face.
     cell = load[:, None, None]

@@ -21,9 +21,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from inversion.jacobian.store import SIDES, UNIT, Jacobian
+from inversion.jacobian.store import UNIT, Jacobian
 from inversion.transport.eulerian.air_flow import Atmosphere
 from obsnet.errors import RangeError
+from obsnet.schema import SIDES
 from obsnet.typing import Floats, Ints, Texts
 
 __all__ = ["EulerianModel", "Gradient", "Observation"]

@@ -9,12 +9,12 @@ import numpy.typing as npt
 import pyarrow as pa
 from scipy import sparse
 
-from inversion.jacobian.store import SIDES
 from inversion.transport.files.footprint import CURTAINS
 from obsnet.errors import FormatError
 from obsnet.field import grid_of
 from obsnet.grid import Grid
 from obsnet.regrid import overlap
+from obsnet.schema import SIDES
 from obsnet.typing import Bools, Floats, Ints
 
 if TYPE_CHECKING:

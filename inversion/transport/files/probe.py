@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from obsnet.errors import FormatError, MissingVariableError, nearest
+from obsnet.seal import check_file
 
 __all__ = ["NetCDF", "Probe", "open_netcdf", "probe"]
 
@@ -86,6 +87,7 @@ class NetCDF:
         import netCDF4
 
         self.path = path
+        check_file(path)
         try:
             self._file = netCDF4.Dataset(path)
         except (OSError, RuntimeError) as error:

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from inversion.jacobian.store import SIDES, UNIT, JacobianStore
+from inversion.jacobian.store import UNIT, JacobianStore
 from inversion.transport.files.footprint import CURTAINS, FootprintFile
 from obsnet.errors import FormatError
 from obsnet.grid import Grid
+from obsnet.schema import SIDES
 from obsnet.times import as_utc
 
-__all__ = ["store_summary", "summary"]
+__all__ = ["in_words", "store_summary", "summary"]
 
 
 @dataclass
@@ -139,6 +140,35 @@ def store_summary(store: JacobianStore) -> dict[str, Any]:
         "notes": [f"{len(store.parts())} parts"],
         **tally.fields(),
         "grid": _grid(store.grid),
+    }
+
+
+def in_words(found: dict[str, Any]) -> dict[str, str]:
+    """Return a summary as lines for people, by what they say."""
+    hours, first = found["hours"], found["receptor"]
+    steps = f"{hours['resolved_steps']} of {hours['step_hours']:g} h" if hours["resolved_steps"] else "none"
+    share = f", {100 * hours['unresolved_share']:.0f} % integrated" if hours["unresolved_share"] else ""
+    column = {True: "yes", False: "no", None: "not known"}[found["column"]]
+    place = ""
+    if first["latitude"] is not None:
+        height = "column" if found["column"] else f"{first['height_m']:g} m"
+        place = f", {first['latitude']:.4f}, {first['longitude']:.4f}, {height}"
+    left = found["boundary_share"]
+    return {
+        "format": f"{found['format']} ({found['kind']}), {found['model']}",
+        "unit": f"{found['unit']} (in the file: {found['unit_in_file']})",
+        "receptors": f"{found['receptors']} ({found['receptors_missing']} without a footprint)",
+        "first": f"{first['obs_id']}{place}",
+        "column": f"{column}, weighting {found['weighting']}",
+        "total sensitivity": "mean {:.6g}, {:.6g} to {:.6g}".format(
+            found["total_sensitivity"], *found["total_sensitivity_range"]
+        ),
+        "hours": (f"{steps}, {hours['first']} to {hours['last']}" if hours["first"] else "none apart")
+        + share,
+        "grid": "{0[0]} x {0[1]}, {1[0]:g} to {1[1]:g} N, {1[2]:g} to {1[3]:g} E".format(
+            found["grid"]["shape"], found["grid"]["bounds"]
+        ),
+        "boundary": "no curtains" if left is None else f"{left:.3f} left the domain",
     }
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from inversion.transport.files.footprint import CURTAINS, FootprintFile
 from obsnet import __version__
 from obsnet.errors import FormatError, GridError
+from obsnet.seal import seal_file
 from obsnet.store import atomic_path
 from obsnet.times import to_epoch
 from obsnet.typing import Floats
@@ -63,6 +64,7 @@ def _new_file(path: Path) -> Iterator[Any]:
         yield nc
     finally:
         nc.close()
+    seal_file(path)
 
 
 def _define_cf(nc: Any, data: xr.Dataset, history: str) -> None:

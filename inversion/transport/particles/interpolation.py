@@ -12,7 +12,7 @@ import numpy as np
 
 from obsnet.typing import Floats, Singles
 
-__all__ = ["jit", "node", "surface_at", "wind_at"]
+__all__ = ["Shape", "jit", "node", "surface_at", "wind_at"]
 
 Shape = tuple[int, int, int, int]
 

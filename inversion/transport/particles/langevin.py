@@ -21,18 +21,20 @@ from inversion.transport.particles.hash_table import (
     new_table,
     smear,
 )
-from inversion.transport.particles.interpolation import DLAT, DLON, LAT0, PER_TOP, jit, surface_at, wind_at
-from inversion.transport.particles.mixed_layer import (
-    INSIDE,
-    METRES_PER_DEGREE,
-    bin_ahead,
-    crossing,
-    release_point,
-)
+from inversion.transport.particles.interpolation import DLAT, DLON, PER_TOP, Shape, jit, surface_at, wind_at
+from inversion.transport.particles.near_field import NOT_NEAR, TAYLOR, dilution
+from inversion.transport.particles.paths import INSIDE, bin_ahead, crossing, release_point
 from inversion.transport.particles.random import normal, philox
-from inversion.transport.particles.turbulence import horizontal_scales, ou_coefficients, regime
-from inversion.transport.particles.walk import STILT_ALOFT, Draws, stepped_walk, vertical_walk
+from inversion.transport.particles.sideways import (
+    SPARE,
+    free_step,
+    nodes_per_metre,
+    turbulent_step,
+    wind_scales,
+)
+from inversion.transport.particles.walk import STILT_ALOFT, Air, Draws, Walk, stepped_walk, vertical_walk
 from obsnet.constants import MOLAR_MASS_DRY_AIR
+from obsnet.sphere import METRES_PER_DEGREE
 from obsnet.typing import Floats, Ints, Singles
 
 __all__ = ["CLOUD", "OPTIONS", "langevin"]
@@ -58,48 +60,94 @@ SIGN, HOURS, TIMESTEP, CTL, VEGHT, FLOOR, LEAST_TL, NEAR, LAYER, TURBULENT, SPRE
 CLOUD = 48  # ages at which the cloud's place and size are kept
 YOUNGEST = 10.0  # s, first interval of a plume whose own depth matters
 FREE_DIFFUSIVITY = 50.0  # m2 s-1, horizontal, above the boundary layer (Stohl et al. 2005, section 4)
-_RELEASE, _HORIZONTAL, _SPARE = (np.uint64(k) for k in (12, 11, 14))
+_RELEASE = np.uint64(12)
+
+
+Fields = tuple[Singles, Singles, Shape, Floats]  # wind, surface, their shape, axes
+Cells = tuple[Floats, Floats, Floats, Floats]  # edges in x, y and time; particles of each release
+Table = tuple[Ints, Floats, Ints]
+# h (m), dry mass in it (kg m-2), u* (m s-1), 1/L (m-1), w* (m s-1), density at the ground (kg m-3).
+Layer = tuple[float, float, float, float, float, float]
 
 
 @jit
-def _per_metre(axes: Floats, y: float) -> float:
-    """Return nodes a metre eastward."""
-    around = axes[DLON] * np.cos(np.deg2rad(axes[LAT0] + axes[DLAT] * y))
-    return 1.0 / (METRES_PER_DEGREE * around)
+def _begin(
+    release: Floats, key: np.uint64, number: np.uint64, q: int
+) -> tuple[float, float, float, float, float, float, float, float]:
+    """Return t, x, y, z and weight of a particle, and its velocities along, across and up, normalised."""
+    words = philox(key, number, np.uint64(0), np.uint64(0), _RELEASE)
+    t, x, y, z, weight = release_point(release, q, words[0], words[1])
+    words = philox(key, number, np.uint64(0), np.uint64(1), _RELEASE)
+    mu = normal(words[0], key, number, np.uint64(0), SPARE)
+    mv = normal(words[1], key, number, np.uint64(1), SPARE)
+    mw = normal(words[2], key, number, np.uint64(2), SPARE)
+    return t, x, y, z, weight, mu, mv, mw
 
 
 @jit
-def _sideways(
-    su: float, sv: float, tu: float, tv: float, dt: float, mu: float, mv: float, draws: Draws
-) -> tuple[float, float, float, float]:
-    """Return the way along and across the wind (m) by turbulence, and the new memories."""
-    key, particle, step = draws
-    words = philox(key, particle, step, np.uint64(0), _HORIZONTAL)
-    n0, n1, n2, n3 = (
-        normal(words[0], key, particle, step, _SPARE),
-        normal(words[1], key, particle, step, _SPARE),
-        normal(words[2], key, particle, step, _SPARE),
-        normal(words[3], key, particle, step, _SPARE),
-    )
-    r, noise, way, shared, rest = ou_coefficients(tu, dt)
-    along = su * (way * mu + shared * n0 + rest * n2)
-    mu = r * mu + noise * n0
-    if tv != tu:
-        r, noise, way, shared, rest = ou_coefficients(tv, dt)
-    across = sv * (way * mv + shared * n1 + rest * n3)
-    return along, across, mu, r * mv + noise * n1
+def _interval(longest: float, young: bool, age: float, left: float, to_edge: float) -> float:
+    """Return the length (s) of the next interval: no further than the run's end and the next time bin's edge."""
+    dt = min(longest, left)
+    if young:
+        dt = min(dt, YOUNGEST + 0.25 * age)  # a young plume grows by the second
+    return min(dt, to_edge) if to_edge > 1e-6 else dt
 
 
 @jit
-def _taylor_depth(sigma: float, tl: float, t: float) -> float:
-    """Return how far turbulence has spread a plume after t (Taylor 1921)."""
-    return sigma * np.sqrt(2.0 * tl * (t - tl * (1.0 - np.exp(-t / max(tl, 1e-3)))))
+def _layer_at(fields: Fields, floor: float, t: float, x: float, y: float) -> Layer:
+    """Return the boundary layer at a place, no shallower than `floor`."""
+    h, mass, ustar, il, wstar, rho_ground = surface_at(fields[1], fields[2], fields[3], t, x, y)
+    if h < floor:
+        mass *= floor / h
+        h = floor
+    return h, mass, ustar, il, wstar, rho_ground
 
 
 @jit
-def _published_depth(sigma: float, tl: float, t: float) -> float:
-    """Return the same as the code published with STILT has it, which adds it up over minutes."""
-    return sigma * np.sqrt(2.0 * max(tl * t + tl * tl * np.exp(-t / max(tl, 1e-3)) - 1.0, 0.0))
+def _up_and_down(
+    z: float,
+    memory: float,
+    dt: float,
+    air: Air,
+    counting: float,
+    options: Floats,
+    levels: Floats,
+    draws: Draws,
+) -> Walk:
+    """Take a particle through the vertical steps of one interval."""
+    if levels.size:
+        return stepped_walk(z, memory, dt, air, options[CTL], counting, levels, STILT_ALOFT, draws)
+    return vertical_walk(z, memory, dt, air, options[CTL], options[LEAST_TL], counting, draws)
+
+
+@jit
+def _kernel_width(widths: Floats, place: float) -> float:
+    """Return the bandwidth (degrees) of the smoothing kernel at an age (in nodes of the cloud), 0 for none."""
+    if widths.size == 0:
+        return 0.0
+    k = min(int(place), CLOUD - 1)
+    return widths[k] + (place - k) * (widths[k + 1] - widths[k])
+
+
+@jit
+def _spread(
+    table: Table,
+    cells: Cells,
+    b: int,
+    path: tuple[float, float, float, float],
+    wide: float,
+    axes: Floats,
+    value: float,
+    owner: tuple[int, int],
+) -> int:
+    """Put what was taken up on a piece of path (x, y to x, y) into its cells; return how many of them are new."""
+    keys, sums, owners = table
+    xe, ye, _, counts = cells
+    x, y, x1, y1 = path
+    if wide > 0.0:
+        xm, ym, wx, wy = 0.5 * (x + x1), 0.5 * (y + y1), wide / axes[DLON], wide / axes[DLAT]
+        return smear(keys, sums, owners, counts, xe, ye, b, xm, ym, wx, wy, value, owner[0], owner[1])
+    return deposit(keys, sums, owners, counts, xe, ye, b, x, y, x1, y1, value, owner[0], owner[1])
 
 
 @jit
@@ -113,6 +161,112 @@ def _seen(cloud: Floats, before: float, now: float, dx: float, dy: float) -> Non
         cloud[node, 3] += dx * dx
         cloud[node, 4] += dy * dy
         node += 1
+
+
+@jit
+def _follow(
+    fields: Fields,
+    cells: Cells,
+    releases: Floats,
+    who: tuple[np.uint64, int, int, int],
+    options: Floats,
+    levels: Floats,
+    widths: Floats,
+    first: tuple[float, float],
+    table: Table,
+    used: int,
+    whole: Floats,
+    ends: Floats,
+    cloud: Floats,
+    summary: Floats,
+) -> tuple[Table, int]:
+    """Follow one particle to its end and write down what it felt; arguments as in `langevin`.
+
+    `who` is the key, the particle, its release and its number there. `whole`, `ends`, `cloud` and `summary` are
+    filled; the table, which may have grown, and its used entries are returned.
+    """
+    flat, _, shape, axes = fields
+    xe, ye, edges, counts = cells
+    keys, sums, owners = table
+    key, particle, stratum, q = who
+    sign, turbulent, stepped = options[SIGN], options[TURBULENT] > 0.0, levels.size > 0
+    near_field = int(options[NEAR])
+    per_node = CLOUD / (options[HOURS] * 3600.0)
+    top = 0.999999 / axes[PER_TOP]
+    cy = 1.0 / (METRES_PER_DEGREE * axes[DLAT])
+    count = int(counts[stratum])
+    number = np.uint64(particle)
+    t, x, y, z, weight, mu, mv, mw = _begin(releases[stratum], key, number, q)
+    z_release = z
+    left, age = options[HOURS] * 3600.0, 0.0
+    b = bin_ahead(t, edges, sign)
+    side = INSIDE
+    step, vertical = np.uint64(0), 0
+    u, v, w, rho, gradient = wind_at(flat, shape, axes, t, x, y, z)
+    cx = nodes_per_metre(axes, y)
+    plume = (near_field != NOT_NEAR, 0.0, 0.0, 0.0)
+    while left > 1e-6:
+        edge = edges[b] if sign < 0.0 else edges[b + 1]
+        dt = _interval(options[TIMESTEP], near_field == TAYLOR and plume[0], age, left, abs(t - edge))
+        step += np.uint64(1)
+        draws = (key, number, step)
+        h, mass, ustar, il, wstar, rho_ground = _layer_at(fields, options[FLOOR], t + 0.5 * sign * dt, x, y)
+        layer = options[LAYER] if options[LAYER] > 0.0 else options[VEGHT] * h
+        z1, mean, below, sigma, tl, n = z, z, 0.0, 0.0, 0.0, 0
+        mixed = turbulent and (stepped or z < h)
+        if mixed:
+            air = (h, ustar, il, wstar, gradient / rho)
+            z1, mw, mean, below, sigma, tl, n = _up_and_down(z, mw, dt, air, layer, options, levels, draws)
+        elif z < layer:
+            below = dt
+        half = 0.5 * sign * dt
+        y_mid = y + v * cy * half
+        u, v, w, rho, gradient = wind_at(
+            flat, shape, axes, t + half, x + u * cx * half, y_mid, max(mean + w * half, 0.0)
+        )
+        cx = nodes_per_metre(axes, y_mid)
+        dx, dy = sign * u * dt, sign * v * dt
+        z1 = abs(z1 + sign * w * dt)
+        if mixed:
+            scales = wind_scales(mean, h, ustar, il, sigma if stepped else -1.0, options[HORIZONTAL_TL])
+            east, north, mu, mv = turbulent_step(scales, dt, mu, mv, (u, v), draws)
+            dx, dy = dx + east, dy + north
+        elif turbulent:
+            east, north = free_step(options[SPREAD], dt, draws)
+            dx, dy = dx + east, dy + north
+        x1, y1 = x + cx * dx, y + cy * dy
+        f, side = crossing(x, y, z, x1, y1, z1, xe, ye, top)
+        x1, y1, z1 = x + f * (x1 - x), y + f * (y1 - y), z + f * (z1 - z)
+        vertical += n
+        if below > 0.0:
+            depth = layer
+            if plume[0]:
+                depth, plume = dilution(near_field, plume, (sigma, tl), (age, dt, below), z_release, layer)
+            rho_top = 2.0 * mass / h - rho_ground
+            rho_mean = rho_ground + 0.5 * (depth / h) * (rho_top - rho_ground)
+            value = weight * MOLAR_MASS_DRY_AIR * f * below / (depth * rho_mean)
+            wide = _kernel_width(widths, (age + 0.5 * dt) * per_node)
+            used += _spread(
+                (keys, sums, owners), cells, b, (x, y, x1, y1), wide, axes, value, (particle, stratum)
+            )
+            whole[SHARE] += value
+            if 2 * used > keys.shape[0]:
+                keys, sums, owners = grow(keys, sums, owners)
+        x, y, z = x1, y1, z1
+        t += sign * f * dt
+        _seen(cloud, age * per_node, (age + f * dt) * per_node, x - first[0], y - first[1])
+        age += f * dt
+        left -= f * dt
+        if side != INSIDE:
+            break
+        if abs(t - edge) < 1e-6 and 0 <= b + sign < edges.shape[0] - 1:
+            b += int(sign)
+    ends[particle, 0], ends[particle, 1], ends[particle, 2], ends[particle, 3] = t, x, y, z
+    ends[particle, 4], ends[particle, 5] = side, weight / count
+    summary[2] += age * weight / count
+    summary[3] += step
+    summary[4] += vertical
+    return (keys, sums, owners), used
 
 
 @jit
@@ -160,150 +314,37 @@ def langevin(
     ``T t + T^2 exp(-t / T) - 1`` and is summed over minutes, is option 2.
     """
     shape = (wind.shape[0], wind.shape[1], wind.shape[2], wind.shape[3])
-    flat, ground = wind.reshape(-1), surface.reshape(-1)
-    sign, ctl, least_tl = options[SIGN], options[CTL], options[LEAST_TL]
-    turbulent, stepped = options[TURBULENT] > 0.0, levels.size > 0
-    near_field = int(options[NEAR])
+    fields = (wind.reshape(-1), surface.reshape(-1), shape, axes)
     counts = releases[:, 11].copy()
-    keys, sums, owners = new_table(1024)
-    whole = np.zeros(5)
-    used = 0
-    ends = np.empty((int(counts.sum()), 6))
-    residence = 0.0
-    intervals = vertical = 0
-    cloud = np.zeros((CLOUD + 1, 5))
-    per_node = CLOUD / (options[HOURS] * 3600.0)
-    x_first, y_first = releases[0, 2], releases[0, 4]
-    top = 0.999999 / axes[PER_TOP]
-    cy = 1.0 / (METRES_PER_DEGREE * axes[DLAT])
+    cells = (xe, ye, edges, counts)
+    table, used = new_table(1024), 0
+    whole, ends, cloud = np.zeros(5), np.empty((int(counts.sum()), 6)), np.zeros((CLOUD + 1, 5))
+    summary = np.zeros(5)
+    first = (releases[0, 2], releases[0, 4])
     particle = 0
     for stratum in range(releases.shape[0]):
-        count = int(counts[stratum])
-        for q in range(count):
-            number = np.uint64(particle)
-            words = philox(key, number, np.uint64(0), np.uint64(0), _RELEASE)
-            t, x, y, z, weight = release_point(releases[stratum], q, words[0], words[1])
-            z_release = z
-            left = options[HOURS] * 3600.0
-            age = 0.0
-            b = bin_ahead(t, edges, sign)
-            side = INSIDE
-            step = np.uint64(0)
-            words = philox(key, number, np.uint64(0), np.uint64(1), _RELEASE)
-            mu = normal(words[0], key, number, np.uint64(0), _SPARE)
-            mv = normal(words[1], key, number, np.uint64(1), _SPARE)
-            mw = normal(words[2], key, number, np.uint64(2), _SPARE)
-            u, v, w, rho, gradient = wind_at(flat, shape, axes, t, x, y, z)
-            cx = _per_metre(axes, y)
-            near = near_field > 0
-            mean_sigma = mean_tl = depth = 0.0
-            while left > 1e-6:
-                dt = min(options[TIMESTEP], left)
-                if near_field == 1 and near:
-                    dt = min(dt, YOUNGEST + 0.25 * age)  # a young plume grows by the second
-                edge = edges[b] if sign < 0.0 else edges[b + 1]
-                if abs(t - edge) > 1e-6:
-                    dt = min(dt, abs(t - edge))
-                step += np.uint64(1)
-                intervals += 1
-                h, mass, ustar, il, wstar, rho_ground = surface_at(
-                    ground, shape, axes, t + 0.5 * sign * dt, x, y
-                )
-                if h < options[FLOOR]:
-                    mass *= options[FLOOR] / h
-                    h = options[FLOOR]
-                layer = options[LAYER] if options[LAYER] > 0.0 else options[VEGHT] * h
-                mean, below, sigma, tl = z, 0.0, 0.0, 0.0
-                mixed = turbulent and (stepped or z < h)
-                z1 = z
-                if mixed:
-                    air = (h, ustar, il, wstar, gradient / rho)
-                    draws = (key, number, step)
-                    if stepped:
-                        walk = stepped_walk(z, mw, dt, air, ctl, layer, levels, STILT_ALOFT, draws)
-                    else:
-                        walk = vertical_walk(z, mw, dt, air, ctl, least_tl, layer, draws)
-                    z1, mw, mean, below, sigma, tl, n = walk
-                    vertical += n
-                elif z < layer:
-                    below = dt
-                half = 0.5 * sign * dt
-                y_mid = y + v * cy * half
-                z_mid = max(mean + w * half, 0.0)
-                u, v, w, rho, gradient = wind_at(flat, shape, axes, t + half, x + u * cx * half, y_mid, z_mid)
-                cx = _per_metre(axes, y_mid)
-                dx, dy = sign * u * dt, sign * v * dt
-                z1 = abs(z1 + sign * w * dt)
-                if mixed:
-                    if stepped:  # as wide as high, with one time scale
-                        su, sv, tu, tv = sigma, sigma, 0.0, 0.0
-                    else:
-                        su, sv, tu, tv = horizontal_scales(mean, h, ustar, il, regime(h, il))
-                    if options[HORIZONTAL_TL] > 0.0:
-                        tu = tv = options[HORIZONTAL_TL]
-                    along, across, mu, mv = _sideways(su, sv, tu, tv, dt, mu, mv, (key, number, step))
-                    # sigma_u is along the mean wind, sigma_v across it.
-                    speed = np.sqrt(u * u + v * v) + 1e-6
-                    dx += (u * along - v * across) / speed
-                    dy += (v * along + u * across) / speed
-                elif turbulent:
-                    words = philox(key, number, step, np.uint64(0), _HORIZONTAL)
-                    spread = np.sqrt(2.0 * options[SPREAD] * dt)
-                    dx += spread * normal(words[0], key, number, step, _SPARE)
-                    dy += spread * normal(words[1], key, number, step, _SPARE)
-                x1, y1 = x + cx * dx, y + cy * dy
-                f, side = crossing(x, y, z, x1, y1, z1, xe, ye, top)
-                x1, y1, z1 = x + f * (x1 - x), y + f * (y1 - y), z + f * (z1 - z)
-                residence += f * dt * weight / count
-                if below > 0.0:
-                    rho_top = 2.0 * mass / h - rho_ground
-                    dilution = layer
-                    if near:
-                        if near_field == 2:
-                            depth += below / dt * _published_depth(sigma, tl, age + dt)
-                        else:
-                            # Travel-time means of the scales: the plume remembers where it has been.
-                            share = dt / (age + dt)
-                            mean_sigma += share * (sigma - mean_sigma)
-                            mean_tl += share * (tl - mean_tl)
-                            depth = _taylor_depth(mean_sigma, mean_tl, age + 0.5 * dt)
-                        if z_release + depth < layer:
-                            dilution = z_release + depth
-                        else:
-                            near = near_field == 2
-                    rho_mean = rho_ground + 0.5 * (dilution / h) * (rho_top - rho_ground)
-                    value = weight * MOLAR_MASS_DRY_AIR * f * below / (dilution * rho_mean)
-                    if widths.size:
-                        place = (age + 0.5 * dt) * per_node
-                        k = min(int(place), CLOUD - 1)
-                        wide = widths[k] + (place - k) * (widths[k + 1] - widths[k])
-                        xm, ym, wx, wy = 0.5 * (x + x1), 0.5 * (y + y1), wide / axes[DLON], wide / axes[DLAT]
-                        used += smear(
-                            keys, sums, owners, counts, xe, ye, b, xm, ym, wx, wy, value, particle, stratum
-                        )
-                    else:
-                        used += deposit(
-                            keys, sums, owners, counts, xe, ye, b, x, y, x1, y1, value, particle, stratum
-                        )
-                    whole[SHARE] += value
-                    if 2 * used > keys.shape[0]:
-                        keys, sums, owners = grow(keys, sums, owners)
-                x, y, z = x1, y1, z1
-                t += sign * f * dt
-                _seen(cloud, age * per_node, (age + f * dt) * per_node, x - x_first, y - y_first)
-                age += f * dt
-                left -= f * dt
-                if side != INSIDE:
-                    break
-                if abs(t - edge) < 1e-6 and 0 <= b + sign < edges.shape[0] - 1:
-                    b += int(sign)
-            ends[particle, 0], ends[particle, 1], ends[particle, 2], ends[particle, 3] = t, x, y, z
-            ends[particle, 4], ends[particle, 5] = side, weight / count
+        for q in range(int(counts[stratum])):
+            who = (key, particle, stratum, q)
+            table, used = _follow(
+                fields,
+                cells,
+                releases,
+                who,
+                options,
+                levels,
+                widths,
+                first,
+                table,
+                used,
+                whole,
+                ends,
+                cloud,
+                summary,
+            )
             end_particle(whole)
             particle += 1
         end_stratum(whole, counts[stratum])
+    keys, sums, owners = table
     found, total, error = finish(keys, sums, owners, counts)
-    summary = np.zeros(5)
     summary[0], summary[1] = whole[TOTAL], np.sqrt(whole[VARIANCE])
-    summary[2], summary[3], summary[4] = residence, intervals, vertical
     return found, total, error, ends, summary, cloud

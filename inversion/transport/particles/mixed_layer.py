@@ -19,77 +19,48 @@ from inversion.transport.particles.hash_table import (
     grow,
     new_table,
 )
-from inversion.transport.particles.interpolation import DLAT, DLON, LAT0, PER_TOP, jit, surface_at, wind_at
+from inversion.transport.particles.interpolation import (
+    DLAT,
+    DLON,
+    LAT0,
+    PER_TOP,
+    Shape,
+    jit,
+    surface_at,
+    wind_at,
+)
+from inversion.transport.particles.paths import INSIDE, bin_ahead, crossing, release_point
 from inversion.transport.particles.random import normal, philox, uniform
 from obsnet.constants import MOLAR_MASS_DRY_AIR
-from obsnet.met.vertical import EARTH_RADIUS
+from obsnet.sphere import METRES_PER_DEGREE
 from obsnet.typing import Floats, Ints, Singles
 
-__all__ = ["SIDES", "bin_ahead", "crossing", "mixed_layer", "release_point"]
+__all__ = ["mixed_layer"]
 
 
-SIDES = ("north", "east", "south", "west", "top", "inside")
-NORTH, EAST, SOUTH, WEST, TOP, INSIDE = range(6)
-METRES_PER_DEGREE = float(np.deg2rad(1.0) * EARTH_RADIUS)
 SCALE_HEIGHT = 9500.0  # m, of density in the lowest kilometres
 _STEP, _RELEASE, _SPARE = np.uint64(1), np.uint64(2), np.uint64(3)
 
 
 @jit
-def release_point(
-    release: Floats, number: int, word: np.uint64, other: np.uint64
-) -> tuple[float, float, float, float, float]:
-    """Return t, x, y, z and weight of particle `number` of a release.
+def _petterssen(
+    flat: Singles,
+    shape: Shape,
+    axes: Floats,
+    place: tuple[float, float, float, float],
+    dt: float,
+) -> tuple[float, float, float, float]:
+    """Return where the mean wind comes from, `dt` before `place` (t, x, y, z): x, y, z, and nodes a metre east.
 
-    Particles share the release evenly, each somewhere within its share, even in pressure. Weights fall linearly
-    from one end to the other and are those of the middle of the share, so that their sum is exact.
+    The mean of the winds at both ends (Petterssen 1940, Weather Analysis and Forecasting, 221-223).
     """
-    share = (number + uniform(word)) / release[11]
-    middle = (number + 0.5) / release[11]
-    t = release[0] + (release[1] - release[0]) * uniform(other)
-    x = release[2] + (release[3] - release[2]) * share
-    y = release[4] + (release[5] - release[4]) * share
-    ratio = release[8]
-    rise = share if abs(ratio - 1.0) < 1e-9 else np.log(1.0 + (ratio - 1.0) * share) / np.log(ratio)
-    z = release[6] + (release[7] - release[6]) * rise
-    return t, x, y, z, 2.0 * (release[9] * (1.0 - middle) + release[10] * middle)
-
-
-@jit
-def crossing(
-    x0: float, y0: float, z0: float, x1: float, y1: float, z1: float, xe: Floats, ye: Floats, top: float
-) -> tuple[float, int]:
-    """Return the fraction of a step at which it leaves the domain, and through which side (1, INSIDE if not)."""
-    west, east, south, north = xe[0], xe[-1], ye[0], ye[-1]
-    if west <= x1 < east and south <= y1 < north and z1 <= top:
-        return 1.0, INSIDE
-    best, side = 2.0, INSIDE
-    if x1 >= east:
-        best, side = (east - x0) / (x1 - x0), EAST
-    elif x1 < west:
-        best, side = (west - x0) / (x1 - x0), WEST
-    if y1 >= north:
-        f = (north - y0) / (y1 - y0)
-        if f < best:
-            best, side = f, NORTH
-    elif y1 < south:
-        f = (south - y0) / (y1 - y0)
-        if f < best:
-            best, side = f, SOUTH
-    if z1 > top:
-        f = (top - z0) / (z1 - z0)
-        if f < best:
-            best, side = f, TOP
-    return min(max(best, 0.0), 1.0), side
-
-
-@jit
-def bin_ahead(t: float, edges: Floats, sign: float) -> int:
-    """Return the bin in which a path at time `t` goes on: back from its upper edge, or on from its lower."""
-    b = edges.shape[0] - 2
-    while b > 0 and (t < edges[b] + 1e-6 if sign < 0.0 else t < edges[b] - 1e-6):
-        b -= 1
-    return b
+    t, x, y, z = place
+    cy = 1.0 / (METRES_PER_DEGREE * axes[DLAT])
+    u, v, w, _, _ = wind_at(flat, shape, axes, t, x, y, z)
+    cx = cy * axes[DLAT] / (axes[DLON] * np.cos(np.deg2rad(axes[LAT0] + axes[DLAT] * y)))
+    u1, v1, w1, _, _ = wind_at(flat, shape, axes, t - dt, x - u * cx * dt, y - v * cy * dt, z - w * dt)
+    x1, y1 = x - 0.5 * (u + u1) * cx * dt, y - 0.5 * (v + v1) * cy * dt
+    return x1, y1, abs(z - 0.5 * (w + w1) * dt), cx
 
 
 @jit
@@ -175,13 +146,7 @@ def mixed_layer(
                 mixed = z < h
                 if mixed:
                     z = -SCALE_HEIGHT * np.log(1.0 - uniform(words[0]) * (1.0 - np.exp(-h / SCALE_HEIGHT)))
-                u, v, w, _, _ = wind_at(flat, shape, axes, t, x, y, z)
-                cx = cy * axes[DLAT] / (axes[DLON] * np.cos(np.deg2rad(axes[LAT0] + axes[DLAT] * y)))
-                u1, v1, w1, _, _ = wind_at(
-                    flat, shape, axes, t - dt, x - u * cx * dt, y - v * cy * dt, z - w * dt
-                )
-                x1, y1 = x - 0.5 * (u + u1) * cx * dt, y - 0.5 * (v + v1) * cy * dt
-                z1 = abs(z - 0.5 * (w + w1) * dt)
+                x1, y1, z1, cx = _petterssen(flat, shape, axes, (t, x, y, z), dt)
                 if mixed:
                     spread = np.sqrt(2.0 * diffusivity * dt)
                     x1 += cx * spread * normal(words[1], key, number, step, _SPARE)

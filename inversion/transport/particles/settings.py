@@ -1,15 +1,22 @@
-"""How particles are run: one frozen set of choices, with what suits each turbulence where nothing is said."""
+"""How particles are run: one set of options, with what suits each turbulence where nothing is said."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self, get_args
 
-from obsnet.errors import ConfigError, nearest
+from pydantic import Field, model_validator
 
-__all__ = ["NEAR_FIELD", "TURBULENCE", "Settings"]
+from obsnet.command import Flag
+from obsnet.config import Options
 
-NEAR_FIELD = ("none", "taylor", "stilt")
+__all__ = ["NEAR_FIELD", "TURBULENCE", "ParticleSettings"]
+
+Turbulence = Literal["mixed-layer", "hanna", "stilt", "none"]
+NearField = Literal["none", "taylor", "stilt"]
+TURBULENCE: tuple[str, ...] = get_args(Turbulence)
+NEAR_FIELD: tuple[str, ...] = get_args(NearField)  # in the order of `near_field.NOT_NEAR` and the rest
+
 # What suits each turbulence, where the user asks for nothing else.
 _HANNA = {"timestep": 120.0, "particles": 1000, "floor": 100.0, "near_field": "taylor", "horizontal_tl": 0.0}
 _USUAL: dict[str, dict[str, Any]] = {
@@ -18,97 +25,91 @@ _USUAL: dict[str, dict[str, Any]] = {
     "stilt": {**_HANNA, "timestep": 60.0, "floor": 150.0, "near_field": "stilt", "horizontal_tl": 10800.0},
     "none": {**_HANNA, "particles": 1, "near_field": "none"},
 }
-TURBULENCE = tuple(_USUAL)
+_RESOLVED = ("ctl", "least_tl", "horizontal_tl", "near_field")
+# Options that do nothing with a turbulence: said by the user, they are refused.
+_UNUSED = {
+    "mixed-layer": (*_RESOLVED, "veght", "layer", "smooth", "direction"),
+    "hanna": ("diffusivity",),
+    "stilt": ("diffusivity", "least_tl"),
+    "none": (*_RESOLVED, "diffusivity"),
+}
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How particles are run; None takes what suits the turbulence.
+class ParticleSettings(Options):
+    """How particles are run; what is not said is what suits the turbulence.
 
-    Parameters
-    ----------
-    turbulence : {"mixed-layer", "hanna", "stilt", "none"}
-        Boundary layer stirred at every step (cheap); Hanna (1982) with Langevin steps; what STILT makes of Hanna
-        (scales that go by HYSPLIT's levels, turbulence as wide as high with a horizontal time scale of 3 h, near
-        field as published, 150 m floor, steps of a minute); mean wind.
-    hours : float
-        Length of the run.
-    particles : int or None
-        Per receptor.
-    timestep : float or None
-        Longest step of the mean wind, s.
-    seed : int
-        Of the random numbers.
-    height : {"ground", "sea"}
-        See `receptors.from_observations`.
-    floor : float or None
-        Least boundary-layer height, m.
-    ctl : float
-        Hanna: vertical steps per Lagrangian time scale, at least.
-    veght : float
-        Hanna: share of the boundary layer below which particles feel the surface.
-    near_field : {"taylor", "stilt", "none"} or None
-        Hanna: depth of the young plume, in Taylor's form or as STILT publishes it.
-    least_tl : float
-        Hanna: least vertical Lagrangian time scale, s.
-    horizontal_tl : float or None
-        Hanna: horizontal Lagrangian time scale, s; 0 for Hanna's. HYSPLIT takes 10800, which stands for eddies of
-        the mesoscale that the meteorology does not resolve.
-    diffusivity : float
-        Mixed-layer: horizontal, m2 s-1.
-    smooth : float
-        Kernel smoothing factor, 0 for none, 1 as STILT's default.
-    direction : {-1, 1}
-        Backward or forward in time.
-    layer : float
-        Count time below this height (m) instead of below `veght` of the boundary layer; 0 for the latter.
+    Examples
+    --------
+    >>> ParticleSettings(turbulence="stilt").timestep
+    60.0
     """
 
-    turbulence: str = "mixed-layer"
-    hours: float = 72.0
-    particles: int | None = None
-    timestep: float | None = None
-    seed: int = 0
-    height: str = "ground"
-    floor: float | None = None
-    ctl: float = 10.0
-    veght: float = 0.5
-    near_field: str | None = None
-    least_tl: float = 3.0
-    horizontal_tl: float | None = None
-    diffusivity: float = 2000.0
-    smooth: float = 0.0
-    direction: int = -1
-    layer: float = 0.0
+    turbulence: Turbulence = Field(
+        "mixed-layer",
+        description="mixed-layer: stirred at every step, cheap; hanna: Hanna (1982) with Langevin steps; stilt: what "
+        "STILT makes of Hanna; none: mean wind",
+    )
+    hours: float = Field(72.0, gt=0, description="length of the run")
+    particles: int | None = Field(
+        None, gt=0, description="per receptor; by default what suits the turbulence"
+    )
+    timestep: float | None = Field(
+        None, gt=0, description="longest step of the mean wind, s; by default what suits the turbulence"
+    )
+    seed: int = Field(0, ge=0, description="of the random numbers")
+    floor: float | None = Field(
+        None, gt=0, description="least boundary-layer height, m; by default what suits the turbulence"
+    )
+    ctl: float = Field(10.0, gt=0, description="vertical steps per Lagrangian time scale, at least")
+    veght: float = Field(
+        0.5, gt=0, le=1, description="share of the boundary layer below which particles feel the surface"
+    )
+    layer: float = Field(
+        0.0,
+        ge=0,
+        description="count time below this height (m) instead of below veght; 0 for the latter",
+    )
+    near_field: NearField | None = Field(
+        None, description="depth of the young plume: in Taylor's form, as STILT publishes it, or not at all"
+    )
+    least_tl: float = Field(3.0, gt=0, description="hanna: least vertical Lagrangian time scale, s")
+    horizontal_tl: float | None = Field(
+        None,
+        ge=0,
+        description="horizontal Lagrangian time scale, s; 0 for Hanna's; STILT takes 10800, for eddies of the "
+        "mesoscale that the meteorology does not resolve",
+    )
+    diffusivity: float = Field(2000.0, ge=0, description="mixed-layer: horizontal, m2 s-1")
+    smooth: float = Field(0.0, ge=0, description="kernel smoothing factor, 0 for none, 1 as STILT's default")
+    direction: Annotated[Literal[-1, 1], Flag(hidden=True)] = Field(
+        -1, description="-1 backward, 1 forward in time"
+    )
 
-    def __post_init__(self) -> None:
-        if self.turbulence not in TURBULENCE:
-            raise ConfigError(
-                f"turbulence {self.turbulence!r} is unknown{nearest(self.turbulence, TURBULENCE)}"
-            )
-        for name, value in _USUAL[self.turbulence].items():
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, value)
-        for name, known in (("near_field", NEAR_FIELD), ("height", ("ground", "sea"))):
-            if getattr(self, name) not in known:
-                raise ConfigError(
-                    f"{name} {getattr(self, name)!r} is unknown{nearest(getattr(self, name), known)}"
+    @model_validator(mode="before")
+    @classmethod
+    def _usual(cls, data: Any) -> Any:
+        """Fill in what suits the turbulence."""
+        if not isinstance(data, Mapping):
+            return data
+        usual = _USUAL.get(data.get("turbulence", cls.model_fields["turbulence"].default), {})
+        open_ = {k: v for k, v in usual.items() if cls.model_fields[k].default is None}
+        return {**open_, **{k: v for k, v in data.items() if not (v is None and k in open_)}}
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        usual = _USUAL[self.turbulence]
+        for name in _UNUSED[self.turbulence]:
+            value, plain = getattr(self, name), usual.get(name, ParticleSettings.model_fields[name].default)
+            if value != plain:
+                raise ValueError(
+                    f"{name} = {value} does nothing with turbulence {self.turbulence!r}; leave it out"
                 )
-        for name in ("hours", "particles", "timestep", "floor", "ctl", "least_tl"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} must be positive, found {getattr(self, name)}")
-        for name in ("diffusivity", "smooth", "layer", "horizontal_tl"):
-            if not getattr(self, name) >= 0:
-                raise ConfigError(f"{name} must not be negative, found {getattr(self, name)}")
-        if self.turbulence == "none" and self.near_field != "none":
-            raise ConfigError("without turbulence a plume does not grow: near_field must be 'none'")
         if self.turbulence == "stilt" and not self.horizontal_tl:
-            raise ConfigError(
+            raise ValueError(
                 "turbulence 'stilt' has no horizontal time scale of its own: horizontal_tl must be positive"
             )
-        if not 0.0 < self.veght <= 1.0:
-            raise ConfigError(f"veght must lie within 0 and 1, found {self.veght}")
-        if self.direction not in {-1, 1}:
-            raise ConfigError(f"direction is -1 (backward) or 1 (forward), found {self.direction}")
-        if self.turbulence == "mixed-layer" and (self.direction > 0 or self.layer > 0 or self.smooth > 0):
-            raise ConfigError("direction, layer and smooth need turbulence 'hanna', 'stilt' or 'none'")
+        return self
+
+    def but(self, **changes: Any) -> Self:
+        """Return the same settings but for some; checked."""
+        return type(self)(**{**self.model_dump(), **changes})

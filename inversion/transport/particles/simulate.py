@@ -10,7 +10,7 @@ import numpy as np
 from inversion.transport.particles.langevin import FREE_DIFFUSIVITY, OPTIONS, langevin
 from inversion.transport.particles.mixed_layer import mixed_layer
 from inversion.transport.particles.random import key_of
-from inversion.transport.particles.settings import NEAR_FIELD, Settings
+from inversion.transport.particles.settings import NEAR_FIELD, ParticleSettings
 from inversion.transport.particles.tables import Footprints, as_tables
 from inversion.transport.particles.walk import STILT_LEVELS
 from inversion.transport.receptors.releases import Receptors
@@ -28,7 +28,7 @@ def simulate(
     receptors: Receptors,
     grid: Grid,
     edges: Times,
-    settings: Settings,
+    settings: ParticleSettings,
     *,
     threads: int = 1,
 ) -> Footprints:
@@ -44,7 +44,7 @@ def simulate(
         Of the fluxes; its outer edges are the domain that particles leave.
     edges : ndarray of datetime64, shape (n_time + 1,)
         Flux time bins.
-    settings : Settings
+    settings : ParticleSettings
         Physics and size.
     threads : int
         Receptors at a time; the result does not depend on it.
@@ -116,7 +116,7 @@ def _geometry(met: Met, grid: Grid, receptors: Receptors) -> tuple[Floats, ...]:
     return axes, xe, ye, releases
 
 
-def _check_period(met: Met, bins: Floats, releases: Floats, settings: Settings) -> None:
+def _check_period(met: Met, bins: Floats, releases: Floats, settings: ParticleSettings) -> None:
     """Refuse meteorology or time bins that do not cover the particles' paths."""
     if met.times.size < 2:
         raise RangeError(f"particles need two times of meteorology at least, found {met.times.size}")
@@ -136,7 +136,7 @@ def _widths(
     cloud: Floats,
     part: Floats,
     axes: Floats,
-    settings: Settings,
+    settings: ParticleSettings,
 ) -> Floats:
     """Return the smoothing kernel's bandwidth (degrees) by age.
 
@@ -152,7 +152,7 @@ def _widths(
     return np.asarray(0.06 * settings.smooth * variance**0.25 * np.sqrt(days) / np.cos(np.deg2rad(lat)))
 
 
-def _kernel(settings: Settings) -> tuple[Any, tuple[Any, ...]]:
+def _kernel(settings: ParticleSettings) -> tuple[Any, tuple[Any, ...]]:
     """Return the kernel of a turbulence and its last arguments."""
     if settings.turbulence == "mixed-layer":
         names = ("hours", "timestep", "diffusivity", "floor")

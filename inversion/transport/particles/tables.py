@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from inversion.transport.particles.mixed_layer import SIDES
 from inversion.transport.receptors.releases import Receptors
 from obsnet.grid import Grid
 from obsnet.met import Met
+from obsnet.schema import SIDES
 from obsnet.times import from_epoch
 from obsnet.typing import Floats
 

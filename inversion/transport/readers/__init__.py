@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from inversion.transport.files.probe import Probe, probe
-from inversion.transport.readers.common import Options, Receptor
+from inversion.transport.readers.options import ReaderOptions, Receptor
 from obsnet.errors import ConfigError, FormatError, nearest
 
 if TYPE_CHECKING:
@@ -15,25 +15,21 @@ if TYPE_CHECKING:
 
     from inversion.transport.files.footprint import FootprintFile
 
-__all__ = ["FORMATS", "Options", "Probe", "Receptor", "open_footprints", "read"]
+__all__ = ["FORMATS", "Probe", "ReaderOptions", "Receptor", "open_footprints", "read"]
 
 # In this order: the first whose `matches(probe)` holds reads the file with its `open_file(probe, options)`.
 FORMATS = ("store", "cf", "pystilt", "particles", "stilt", "flexpart", "openghg", "ctlagrange", "hysplit")
 
 
-def open_footprints(
-    path: str | Path, options: Options | None = None, *, format: str | None = None
-) -> FootprintFile:
+def open_footprints(path: str | Path, options: ReaderOptions | None = None) -> FootprintFile:
     """Open a footprint file without reading its values.
 
     Parameters
     ----------
     path : path
         netCDF, Parquet, cdump, or the folder of a sparse Jacobian.
-    options : Options, optional
-        What the file does not say and the user knows.
-    format : str, optional
-        Name of a reader; found out by content otherwise.
+    options : ReaderOptions, optional
+        What the file does not say and the user knows; ``format`` names the reader, found out by content otherwise.
 
     Returns
     -------
@@ -46,8 +42,8 @@ def open_footprints(
     UnitError
         The unit is missing or unknown.
     """
-    options = options or Options()
-    found = probe(path)
+    options = options or ReaderOptions()
+    format, found = options.format, probe(path)
     if format is not None and format not in FORMATS:
         raise ConfigError(f"no footprint format {format!r}{nearest(format, FORMATS)}")
     for name in FORMATS if format is None else (format,):
@@ -62,6 +58,6 @@ def open_footprints(
     )
 
 
-def read(path: str | Path, options: Options | None = None, **kwargs: Any) -> xr.Dataset:
+def read(path: str | Path, options: ReaderOptions | None = None) -> xr.Dataset:
     """Open a footprint file and read all of it; see `open_footprints` and `inversion.transport.files.footprint`."""
-    return open_footprints(path, options, **kwargs).read()
+    return open_footprints(path, options).read()

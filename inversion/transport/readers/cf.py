@@ -8,7 +8,8 @@ import numpy as np
 
 from inversion.transport.files.footprint import CURTAINS, Block, FootprintFile
 from inversion.transport.files.probe import Probe, open_netcdf
-from inversion.transport.readers.common import Options, axis, factor, receptors, text, times, values
+from inversion.transport.readers.common import axis, factor, receptors, text, times, values
+from inversion.transport.readers.options import ReaderOptions
 from obsnet.errors import FormatError
 from obsnet.grid import Grid
 
@@ -22,7 +23,7 @@ def matches(found: Probe) -> bool:
     return found.container == "netcdf" and "footprint_contract" in found.attributes
 
 
-def open_file(found: Probe, options: Options) -> FootprintFile:
+def open_file(found: Probe, options: ReaderOptions) -> FootprintFile:
     """Open a footprint of our own; see `inversion.transport.readers.open_footprints`."""
     path, attributes = found.path, found.attributes
     order = ("receptor", "step", "lat", "lon")

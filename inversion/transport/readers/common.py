@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from inversion.transport.files.footprint import UNIT, Weighting
+from inversion.transport.files.footprint import UNIT
 from inversion.transport.files.probe import NetCDF
+from inversion.transport.readers.options import ReaderOptions
 from obsnet.errors import FormatError, GridError, UnitError
 from obsnet.grid import Grid, centre_order
 from obsnet.times import as_utc
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Axes",
-    "Options",
-    "Receptor",
     "axes",
     "axis",
     "check_values",
@@ -38,77 +36,6 @@ __all__ = [
 
 HOUR = np.timedelta64(3_600_000_000, "us")
 FALLBACK_LABEL = "the hour's end"
-
-
-@dataclass(frozen=True)
-class Receptor:
-    """Where and when an observation was made, where the file cannot tell.
-
-    Parameters
-    ----------
-    time : str or datetime64
-        UTC.
-    latitude, longitude : float
-        Degrees.
-    height_m : float
-        Above ground; NaN for a column.
-    """
-
-    time: Any
-    latitude: float
-    longitude: float
-    height_m: float = float("nan")
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a user knows of a file that does not say it.
-
-    Parameters
-    ----------
-    unit : str, optional
-        Unit of the values, where it is missing.
-    label : {"begin", "end"}, optional
-        What the time stamps of the steps mean.
-    weighting : str, optional
-        Whether column footprints are weighted: ``none``, ``pressure`` or ``kernel`` (kernel and pressure
-        weights).
-    receptor : Receptor, optional
-        For files whose name does not say it.
-    emulated : bool
-        The footprint comes from an emulator.
-    part : {"high", "low", "both"}, optional
-        Which of two nested grids; the outer one by default. Both are joined when files are converted.
-    integrated : bool
-        Take the time-integrated field although the file also has a time-resolved one.
-    grid : Grid, optional
-        Latitude-longitude grid onto which a footprint on a projected grid is binned.
-    source_density, receptor_density : float or "standard", optional
-        Air density, kg m-3, for FLEXPART and HYSPLIT output that needs it: a number or the ICAO standard
-        atmosphere.
-    released_mass : float, optional
-        Mass released, for HYSPLIT concentrations.
-    species_index : int
-        Which FLEXPART species, from 1.
-    """
-
-    unit: str | None = None
-    label: Literal["begin", "end"] | None = None
-    weighting: Weighting | None = None
-    receptor: Receptor | None = None
-    emulated: bool = False
-    part: Literal["high", "low", "both"] | None = None
-    integrated: bool = False
-    grid: Grid | None = None
-    source_density: float | Literal["standard"] | None = None
-    receptor_density: float | Literal["standard"] | None = None
-    released_mass: float | None = None
-    species_index: int = 1
-
-    @property
-    def kind(self) -> str:
-        """What the Jacobian calls the source of its numbers."""
-        return "emulated" if self.emulated else "read"
 
 
 def text(nc_or_variable: Any, name: str) -> str | None:
@@ -198,7 +125,7 @@ def times(variable: Any, path: Path, *, missing: bool = False) -> Times:
         raise FormatError(f"{path}: variable {variable.name!r} holds no times ({error})") from error
 
 
-def factor(unit: str | None, options: Options, path: Path, name: str) -> tuple[float, str]:
+def factor(unit: str | None, options: ReaderOptions, path: Path, name: str) -> tuple[float, str]:
     """Return what turns values into ppm / (umol m-2 s-1), and the unit they had.
 
     Raises

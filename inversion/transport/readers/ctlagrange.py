@@ -18,8 +18,6 @@ import numpy as np
 from inversion.transport.files.footprint import Block, FootprintFile
 from inversion.transport.files.probe import Probe, open_netcdf
 from inversion.transport.readers.common import (
-    Options,
-    Receptor,
     axes,
     check_values,
     factor,
@@ -28,6 +26,7 @@ from inversion.transport.readers.common import (
     times,
     values,
 )
+from inversion.transport.readers.options import ReaderOptions, Receptor
 from obsnet.errors import FormatError, MissingVariableError
 from obsnet.times import as_utc
 from obsnet.typing import Times
@@ -49,7 +48,7 @@ def matches(found: Probe) -> bool:
     return found.container == "netcdf" and {"foot1", "foot1lat", "foot1lon"} <= set(found.variables)
 
 
-def open_file(found: Probe, options: Options) -> FootprintFile:
+def open_file(found: Probe, options: ReaderOptions) -> FootprintFile:
     """Open a ``foot1`` footprint; see `inversion.transport.readers.open_footprints`."""
     path = found.path
     receptor = options.receptor or parse_name(path)

@@ -28,7 +28,8 @@ import numpy.typing as npt
 
 from inversion.transport.files.footprint import Block, FootprintFile
 from inversion.transport.files.probe import Probe, open_netcdf
-from inversion.transport.readers.common import Options, axes, axis, check_values, receptors, text, values
+from inversion.transport.readers.common import axes, axis, check_values, receptors, text, values
+from inversion.transport.readers.options import ReaderOptions
 from obsnet.constants import GRAVITY, MOLAR_MASS_DRY_AIR, R_DRY_AIR
 from obsnet.errors import ConfigError, FormatError, UnitError, nearest
 from obsnet.typing import Floats
@@ -50,7 +51,7 @@ def matches(found: Probe) -> bool:
     return found.container == "netcdf" and species and "ind_source" in found.attributes
 
 
-def open_file(found: Probe, options: Options) -> FootprintFile:
+def open_file(found: Probe, options: ReaderOptions) -> FootprintFile:
     """Open FLEXPART backward output; see `inversion.transport.readers.open_footprints`."""
     path, attributes = found.path, found.attributes
     if int(attributes.get("ldirect", -1)) != -1:
@@ -170,7 +171,7 @@ def _notes(found: Probe) -> list[str]:
     return notes
 
 
-def _unit(found: Probe, stated: str | None, options: Options) -> tuple[str, bool, bool]:
+def _unit(found: Probe, stated: str | None, options: ReaderOptions) -> tuple[str, bool, bool]:
     """Return unit and densities from both switches, which must agree with the stated unit."""
     key = tuple(int(found.attributes.get(k, 0)) for k in ("ind_source", "ind_receptor"))
     if key not in UNITS:

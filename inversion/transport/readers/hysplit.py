@@ -24,8 +24,9 @@ import numpy.typing as npt
 
 from inversion.transport.files.footprint import UNIT, Block, FootprintFile
 from inversion.transport.files.probe import Probe
-from inversion.transport.readers.common import Options, axes, check_values, factor, receptors
+from inversion.transport.readers.common import axes, check_values, factor, receptors
 from inversion.transport.readers.flexpart import standard_density
+from inversion.transport.readers.options import ReaderOptions
 from obsnet.constants import MOLAR_MASS_DRY_AIR
 from obsnet.errors import FormatError, UnitError
 from obsnet.typing import Floats, Ints, Singles, Times
@@ -70,7 +71,7 @@ def matches(found: Probe) -> bool:
     return found.container == "fortran"
 
 
-def open_file(found: Probe, options: Options) -> FootprintFile:
+def open_file(found: Probe, options: ReaderOptions) -> FootprintFile:
     """Open a backward cdump; see `inversion.transport.readers.open_footprints`."""
     path = found.path
     dump = read_dump(path)

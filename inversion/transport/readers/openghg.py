@@ -21,7 +21,6 @@ import numpy.typing as npt
 from inversion.transport.files.footprint import CURTAINS, Block, FootprintFile, Weighting
 from inversion.transport.files.probe import Probe, open_netcdf
 from inversion.transport.readers.common import (
-    Options,
     axes,
     axis,
     check_values,
@@ -31,6 +30,7 @@ from inversion.transport.readers.common import (
     times,
     values,
 )
+from inversion.transport.readers.options import ReaderOptions
 from obsnet.errors import FormatError, UnitError
 from obsnet.typing import Bools, Floats, Ints
 
@@ -50,7 +50,7 @@ def matches(found: Probe) -> bool:
     return found.container == "netcdf" and placed and bool(names & {"fp", "srr", "fp_low"})
 
 
-def open_file(found: Probe, options: Options) -> FootprintFile:
+def open_file(found: Probe, options: ReaderOptions) -> FootprintFile:
     """Open an openghg footprint; see `inversion.transport.readers.open_footprints`."""
     path, attributes = found.path, found.attributes
     notes: list[str] = []
@@ -147,7 +147,7 @@ class _Plan:
         return start, stop, resolved
 
 
-def _plan(nc: Any, found: Probe, options: Options, notes: list[str]) -> _Plan:
+def _plan(nc: Any, found: Probe, options: ReaderOptions, notes: list[str]) -> _Plan:
     path, names = found.path, nc.variables
     lat, lon = next(s for s in _SPACE if s[0] in names)
     if "fp_low" in names:
@@ -209,7 +209,9 @@ def _hours_back(nc: Any, name: str, path: Path, notes: list[str]) -> Floats:
     return axis(nc, dims[0]) * _HOURS[unit[0].lower()]
 
 
-def _share_unit(plan: _Plan, nc: Any, path: Path, options: Options, name: str, whole: str | None) -> None:
+def _share_unit(
+    plan: _Plan, nc: Any, path: Path, options: ReaderOptions, name: str, whole: str | None
+) -> None:
     """Take a part's own unit, or that of the whole where the part adds up to it."""
     own = text(nc[name], "units")
     if own is None and options.unit is None and whole is not None and _adds_up(plan, nc, whole):
@@ -246,7 +248,7 @@ def _adds_up(plan: _Plan, nc: Any, whole: str) -> bool:
 
 
 def _release_times(
-    stamp: Any, path: Path, plan: _Plan, options: Options, notes: list[str]
+    stamp: Any, path: Path, plan: _Plan, options: ReaderOptions, notes: list[str]
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Return begin and end of each release."""
     found = np.atleast_1d(times(stamp, path))

@@ -13,7 +13,8 @@ import numpy as np
 
 from inversion.transport.files.footprint import UNIT, Block, FootprintFile
 from inversion.transport.files.probe import Probe
-from inversion.transport.readers.common import HOUR, Options, check_values, factor, receptors
+from inversion.transport.readers.common import HOUR, check_values, factor, receptors
+from inversion.transport.readers.options import ReaderOptions
 from inversion.transport.readers.stilt import parse_name, vars_of
 from obsnet.errors import FormatError
 from obsnet.grid import Grid
@@ -30,7 +31,7 @@ def matches(found: Probe) -> bool:
     return found.container == "parquet" and set(_COLUMNS) <= set(found.variables)
 
 
-def open_file(found: Probe, options: Options) -> FootprintFile:
+def open_file(found: Probe, options: ReaderOptions) -> FootprintFile:
     """Open a table of particles; see `inversion.transport.readers.open_footprints`.
 
     Raises

@@ -18,7 +18,6 @@ from inversion.transport.files.footprint import Block, FootprintFile, Weighting
 from inversion.transport.files.probe import Probe, open_netcdf
 from inversion.transport.readers.common import (
     HOUR,
-    Options,
     axes,
     check_values,
     factor,
@@ -27,6 +26,7 @@ from inversion.transport.readers.common import (
     times,
     values,
 )
+from inversion.transport.readers.options import ReaderOptions
 from inversion.transport.readers.projected import projected_axes
 from obsnet.errors import FormatError, GridError
 from obsnet.grid import Grid
@@ -47,12 +47,12 @@ def matches(found: Probe) -> bool:
     return False
 
 
-def open_file(found: Probe, options: Options) -> FootprintFile:
+def open_file(found: Probe, options: ReaderOptions) -> FootprintFile:
     """Open a PYSTILT footprint; see `inversion.transport.readers.open_footprints`."""
     return _open_parquet(found, options) if found.container == "parquet" else _open_netcdf(found, options)
 
 
-def _open_netcdf(found: Probe, options: Options) -> FootprintFile:
+def _open_netcdf(found: Probe, options: ReaderOptions) -> FootprintFile:
     path = found.path
     with open_netcdf(path) as nc:
         foot = nc["foot"]
@@ -85,7 +85,7 @@ def _open_netcdf(found: Probe, options: Options) -> FootprintFile:
     )
 
 
-def _open_parquet(found: Probe, options: Options) -> FootprintFile:
+def _open_parquet(found: Probe, options: ReaderOptions) -> FootprintFile:
     import pyarrow.parquet as pq
 
     path = found.path
@@ -140,7 +140,7 @@ def _block(field: np.ndarray, stamps: Any, time: np.datetime64, integrated: bool
 
 
 def _head(
-    receptor: Mapping[str, Any], settings: Mapping[str, Any], options: Options, path: Path
+    receptor: Mapping[str, Any], settings: Mapping[str, Any], options: ReaderOptions, path: Path
 ) -> dict[str, Any]:
     """Return what both containers say in the same words."""
     kind = receptor.get("kind")

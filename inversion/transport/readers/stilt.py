@@ -19,8 +19,6 @@ from inversion.transport.files.probe import Probe, open_netcdf
 from inversion.transport.readers.common import (
     HOUR,
     Axes,
-    Options,
-    Receptor,
     axes,
     check_values,
     factor,
@@ -29,6 +27,7 @@ from inversion.transport.readers.common import (
     times,
     values,
 )
+from inversion.transport.readers.options import ReaderOptions, Receptor
 from inversion.transport.readers.projected import Projected, projected_axes
 from obsnet.errors import FormatError
 from obsnet.grid import Grid
@@ -47,7 +46,7 @@ def matches(found: Probe) -> bool:
     return found.container == "netcdf" and "time" in dims and ({"lat", "lon"} < dims or {"y", "x"} < dims)
 
 
-def open_file(found: Probe, options: Options) -> FootprintFile:
+def open_file(found: Probe, options: ReaderOptions) -> FootprintFile:
     """Open a STILT footprint; see `inversion.transport.readers.open_footprints`."""
     path = found.path
     notes: list[str] = []

@@ -8,7 +8,7 @@ import pandas as pd
 from inversion.jacobian.store import JacobianStore
 from inversion.transport.files.footprint import Block, FootprintFile
 from inversion.transport.files.probe import Probe
-from inversion.transport.readers.common import Options
+from inversion.transport.readers.options import ReaderOptions
 from obsnet.errors import FormatError
 
 __all__ = ["matches", "open_file"]
@@ -19,7 +19,7 @@ def matches(found: Probe) -> bool:
     return found.container == "folder" and (found.path / "meta.json").is_file()
 
 
-def open_file(found: Probe, options: Options) -> FootprintFile:
+def open_file(found: Probe, options: ReaderOptions) -> FootprintFile:
     """Open a Jacobian as footprints; receptors have no place here, only their identity.
 
     The receptor's time is the end of the last bin that it feels.

@@ -18,7 +18,7 @@ import pyarrow as pa
 from obsnet.errors import SchemaError
 from obsnet.grid import Grid
 from obsnet.met import Met
-from obsnet.met.vertical import EARTH_RADIUS
+from obsnet.sphere import METRES_PER_DEGREE
 from obsnet.times import from_epoch, to_epoch
 from obsnet.typing import Floats, Ints, Texts
 
@@ -269,7 +269,7 @@ def slant(receptors: Receptors, zenith: npt.ArrayLike, azimuth: npt.ArrayLike) -
         )
     releases = receptors.releases.copy()
     owner = np.repeat(np.arange(len(receptors)), np.diff(receptors.offsets))
-    away = np.tan(np.deg2rad(zenith[owner])) / (np.deg2rad(1.0) * EARTH_RADIUS)
+    away = np.tan(np.deg2rad(zenith[owner])) / METRES_PER_DEGREE
     turn = np.deg2rad(azimuth[owner])
     for x, y, z in (("x0", "y0", "z0"), ("x1", "y1", "z1")):
         step = releases[:, _AT[z]] * away

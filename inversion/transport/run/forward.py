@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from inversion.transport.particles.settings import Settings
+from inversion.transport.particles.settings import ParticleSettings
 from inversion.transport.particles.simulate import simulate
 from inversion.transport.receptors.listed import from_places, read_places
 from inversion.transport.receptors.releases import Receptors, domain_of
+from inversion.transport.run.options import ForwardOptions
 from inversion.transport.run.plan import flux_bins, span
 from obsnet.cf import grid_frame, write_netcdf
+from obsnet.config import resolve_files
 from obsnet.errors import ConfigError, RangeError
 from obsnet.grid import Grid
 from obsnet.met import Met, build_met
@@ -31,7 +31,7 @@ def forward(
     amounts: npt.ArrayLike,
     grid: Grid,
     edges: Times,
-    settings: Settings,
+    settings: ParticleSettings,
 ) -> xr.Dataset:
     """Follow what sources give off and return the mole fraction that it adds below a height.
 
@@ -47,7 +47,7 @@ def forward(
         Cells, and the domain that particles leave.
     edges : ndarray of datetime64, shape (time + 1,)
         Periods of the means.
-    settings : Settings
+    settings : ParticleSettings
         With ``direction = 1`` and a ``layer``.
 
     Returns
@@ -59,7 +59,7 @@ def forward(
     Raises
     ------
     ConfigError
-        Settings that do not run forward, or without a layer.
+        ParticleSettings that do not run forward, or without a layer.
 
     Notes
     -----
@@ -69,7 +69,7 @@ def forward(
     """
     if settings.direction != 1 or not settings.layer > 0.0:
         raise ConfigError("a forward run needs direction = 1 and a layer in m")
-    found = simulate(met, sources, grid, edges, replace(settings, near_field="none")).sensitivity
+    found = simulate(met, sources, grid, edges, settings.but(near_field="none")).sensitivity
     place = {name: k for k, name in enumerate(sources.obs_id.tolist())}
     amount = np.asarray(amounts, dtype=np.float64)[[place[n] for n in found["obs_id"].to_pylist()]]
     periods = np.diff(edges) / np.timedelta64(1, "s")
@@ -88,7 +88,7 @@ def _dataset(
     error: Floats,
     grid: Grid,
     edges: Times,
-    settings: Settings,
+    settings: ParticleSettings,
 ) -> xr.Dataset:
     shared = {
         "units": "mol mol-1",
@@ -127,33 +127,13 @@ def _dataset(
     )
 
 
-def run_forward(
-    met_files: Sequence[str | Path],
-    sources: str | Path,
-    out: str | Path,
-    *,
-    species: str,
-    grid: Grid,
-    step: str,
-    settings: Settings,
-    trim: bool = False,
-) -> dict[str, Any]:
-    """Read sources, follow them forward, write a CF file.
+def run_forward(options: ForwardOptions) -> dict[str, Any]:
+    """Read sources, follow them forward, write a CF file; the meteorology is prepared beside it.
 
     Parameters
     ----------
-    met_files : sequence of path
-        See `obsnet.met.build_met`; prepared beside `out`.
-    sources : path
-        See `inversion.transport.receptors.listed.read_places`, with ``amount_mol``.
-    out : path
-        netCDF file.
-    species : str
-        Of the sources, for the file's attributes.
-    grid, step, settings
-        As in `forward`; `step` as in `inversion.transport.run.plan.flux_bins`.
-    trim : bool
-        See `obsnet.met.build_met`.
+    options : ForwardOptions
+        See `inversion.transport.receptors.listed.read_places` for the sources, with ``amount_mol``.
 
     Returns
     -------
@@ -165,20 +145,25 @@ def run_forward(
     RangeError
         No source can be followed.
     """
-    table = read_places(sources, species, amounts=True)
+    settings, grid = options.settings, options.grid
+    table = read_places(options.sources, options.species, amounts=True)
     first, last = span(table)
     last = last + np.timedelta64(round(settings.hours * 3600), "s")
-    prepared = Path(out).with_suffix(".met")
-    met = build_met(met_files, prepared, bounds=grid.bounds, start=first, stop=last, trim=trim)
+    files = resolve_files(options.met, Path())
+    prepared = options.out.with_suffix(".met")
+    met = build_met(
+        files, prepared, bounds=grid.bounds, start=first, stop=last, **options.met_options.model_dump()
+    )
     count, domain = int(settings.particles or 0), domain_of(grid, met)
     places = from_places(table, met, particles=count, hours=settings.hours, domain=domain, direction=1)
     if not len(places):
-        raise RangeError(f"{sources}: no source can be followed: {'; '.join(places.skipped.values())}")
+        reasons = "; ".join(places.skipped.values())
+        raise RangeError(f"{options.sources}: no source can be followed: {reasons}")
     given = dict(zip(table["obs_id"].to_pylist(), table["amount_mol"].to_pylist(), strict=True))
     amounts = np.array([given[name] for name in places.obs_id.tolist()])
-    data = forward(met, places, amounts, grid, flux_bins(first, last, step), settings)
-    data["mole_fraction"].attrs["substance"] = species
-    write_netcdf(data, out, history=f"forward run of {len(places)} sources")
+    data = forward(met, places, amounts, grid, flux_bins(first, last, options.step), settings)
+    data["mole_fraction"].attrs["substance"] = options.species
+    write_netcdf(data, options.out, history=f"forward run of {len(places)} sources")
     return {
         "sources": len(places),
         "skipped": places.skipped,

@@ -1,23 +1,20 @@
-"""Before a run: which time bins, how long it takes, and whether a folder holds footprints of something else."""
+"""Before a run: which time bins, and how long it takes."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from inversion.transport.particles.settings import Settings
-from inversion.transport.run.task import Task
+from inversion.transport.particles.settings import ParticleSettings
+from inversion.transport.run.task import FootprintTask
 from obsnet.errors import ConfigError
 from obsnet.times import time_bins
 from obsnet.typing import Times
 
-__all__ = ["claim", "estimate", "flux_bins", "other_claim", "span"]
+__all__ = ["estimate", "flux_bins", "span"]
 
 # CPU seconds a particle-hour on a server of 2023, from scripts/bench_transport.py, for the estimate before a run.
 _SECONDS = {"mixed-layer": 8e-7, "hanna": 2.3e-5, "stilt": 9e-5, "none": 1e-5}
@@ -58,35 +55,11 @@ def span(table: pa.Table) -> tuple[np.datetime64, np.datetime64]:
     return first.min(), last.max()
 
 
-def estimate(tasks: Sequence[Task], settings: Settings, workers: int) -> str:
+def estimate(tasks: Sequence[FootprintTask], settings: ParticleSettings, workers: int) -> str:
     """Return how long the particles will take, for people."""
-    receptors = sum(t.stop - t.start for t in tasks)
+    receptors = sum(t.receptors for t in tasks)
     each = _SECONDS[settings.turbulence] * (settings.particles or 0) * settings.hours
     passes = 2.0 if settings.smooth else 1.0
     seconds = passes * each * receptors / max(min(workers, len(tasks)), 1)
     shown = f"{seconds / 3600:.1f} h" if seconds > 7200 else f"{seconds / 60:.1f} min"
     return f"{receptors} receptors in {len(tasks)} parts, about {shown} on {workers} workers"
-
-
-def claim(table: pa.Table, decides: dict[str, Any]) -> dict[str, Any]:
-    """Return what decides the footprints: where, when and how the observations look, and all settings."""
-    values = {"value", "uncertainty", "uncertainty_systematic", "quality", "quality_original"}
-    seen = table.drop_columns([name for name in table.column_names if name in values])
-    digest = hashlib.sha256()
-    for batch_of_rows in seen.combine_chunks().to_batches():
-        digest.update(batch_of_rows.serialize())
-    return {"observations": digest.hexdigest(), **json.loads(json.dumps(decides))}
-
-
-def other_claim(out: Path, mine: dict[str, Any]) -> str:
-    """Return in what a folder's footprints differ from what is wanted; empty if they do not, or there are none."""
-    try:
-        theirs = json.loads((out / "claim.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return ""
-    differ = [name for name in mine if theirs.get(name) != mine[name]]
-    if not differ:
-        return ""
-    name = differ[0]
-    plain = isinstance(mine[name], str | int | float) and name not in {"observations", "grid"}
-    return f"other {name}" + (f" ({theirs.get(name)} there, {mine[name]} now)" if plain else "")

@@ -6,10 +6,10 @@ so memory does not grow with their number or with the number of receptors. What 
 
 from __future__ import annotations
 
+import hashlib
 import json
-import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +17,49 @@ import numpy as np
 import pyarrow as pa
 
 from inversion.jacobian.store import JacobianStore
-from inversion.transport.background.particle_ends import open_background
-from inversion.transport.particles.settings import Settings
-from inversion.transport.run.plan import claim, estimate, flux_bins, other_claim, span
-from inversion.transport.run.task import Task, do_task, warm_up
+from inversion.transport.background.particle_ends import is_number, open_background
+from inversion.transport.particles.settings import ParticleSettings
+from inversion.transport.run import VERSION
+from inversion.transport.run.folder import Plan, adopt, differs, plan_of, read_plan, settle
+from inversion.transport.run.plan import estimate, flux_bins, span
+from inversion.transport.run.task import FootprintTask, do_task, warm_up
 from obsnet.errors import ConfigError
 from obsnet.grid import Grid
-from obsnet.met import build_met
-from obsnet.store import write_table, write_text
+from obsnet.met import Met, build_met
+from obsnet.met.options import MetOptions
+from obsnet.met.prepared import contents
+from obsnet.store import sha256, write_table
+from obsnet.typing import Times
 from obsnet.work.parallel import cpu_count, map_unordered, shard
 from obsnet.work.progress import progress
 from obsnet.work.work import Work
 
-__all__ = ["run_footprints"]
+__all__ = ["Air", "run_footprints"]
+
+
+@dataclass(frozen=True)
+class Air:
+    """What is known of incoming air, and what is kept of where particles end.
+
+    Parameters
+    ----------
+    background : str or float, optional
+        Known mole fraction of incoming air, see `inversion.transport.background.particle_ends.open_background`.
+        Its value at the particles' ends, with a column's fixed part, becomes each observation's background value.
+    uncertainty : float
+        Of that source, in the species' unit.
+    endpoints : bool
+        Also write where every particle ended, to ``endpoints/<part>.parquet``.
+    """
+
+    background: str | float | None = None
+    uncertainty: float = 0.0
+    endpoints: bool = False
+
+    @property
+    def known(self) -> tuple[str, float] | None:
+        """Source and uncertainty."""
+        return None if self.background is None else (str(self.background), self.uncertainty)
 
 
 def run_footprints(
@@ -39,14 +69,12 @@ def run_footprints(
     *,
     grid: Grid,
     step: str,
-    settings: Settings,
+    settings: ParticleSettings,
     batch: int = 100,
     work: Work | None = None,
-    background: str | float | None = None,
-    background_uncertainty: float = 0.0,
-    endpoints: bool = False,
-    met_folder: str | Path | None = None,
-    met_options: dict[str, Any] | None = None,
+    air: Air | None = None,
+    height: str = "ground",
+    met_options: MetOptions | None = None,
     replace: bool = False,
     report: Callable[[str], None] = lambda _line: None,
 ) -> dict[str, Any]:
@@ -57,30 +85,26 @@ def run_footprints(
     table : pyarrow.Table
         `obsnet.schema.OBSERVATIONS`, one species, or places from `inversion.transport.receptors.listed.read_places`.
     met_files : sequence of path
-        See `obsnet.met.build_met`.
+        See `obsnet.met.build_met`; prepared in ``met`` within `out`.
     out : path
-        Folder of the Jacobian (`inversion.jacobian.store.JacobianStore`); parts that are there are not made again.
+        Folder of the Jacobian (`inversion.jacobian.store.JacobianStore`); parts that are there are not made again,
+        and observations that are new are made beside them.
     grid : Grid
         Of the fluxes and of the domain.
     step : str
         Flux time bins, see `flux_bins`.
-    settings : Settings
+    settings : ParticleSettings
         Physics and size.
     batch : int
         Receptors a task.
     work : Work, optional
         How it is run; shards of the batches may share `out`.
-    background : str or float, optional
-        Known mole fraction of incoming air, see `inversion.transport.background.particle_ends.open_background`.
-        Its value at the particles' ends, with a column's fixed part, becomes each observation's background value.
-    background_uncertainty : float
-        Of that source, in the species' unit.
-    endpoints : bool
-        Also write where every particle ended, to ``endpoints/<part>.parquet``.
-    met_folder : path, optional
-        Of the prepared meteorology; by default ``met`` within `out`.
-    met_options : dict, optional
-        ``trim``, ``winds``, ``top``, ``levels`` of `build_met`.
+    air : Air, optional
+        Incoming air.
+    height : {"ground", "sea"}
+        See `inversion.transport.receptors.releases.from_observations`.
+    met_options : MetOptions, optional
+        How the meteorology is read and prepared.
     replace : bool
         Remove footprints of other observations or settings from `out` instead of refusing.
     report : callable
@@ -94,77 +118,174 @@ def run_footprints(
     Raises
     ------
     ConfigError
-        No observation, or `out` holds footprints of other observations or settings.
+        No observation, or `out` holds footprints of other observations or settings, or things that are none.
+
+    Examples
+    --------
+    ::
+
+        table = ObservationStore("observations").read("CO2", start="2019-01-10", stop="2019-01-11")
+        run_footprints(table, met_files, "footprints", grid=Grid.regular(18, 54, 73, 135, 0.5, 0.5), step="1D",
+                       settings=ParticleSettings(turbulence="hanna"))
+        jacobian = JacobianStore("footprints").read()
     """
-    work = work or Work()
+    work, air, out, prepare = work or Work(), air or Air(), Path(out), met_options or MetOptions()
     if len(table) == 0:
         raise ConfigError("no observation to make a footprint for; check species, start, stop and select")
     if batch < 1:
         raise ConfigError(f"batch must be positive, found {batch}")
-    out = Path(out)
     table = table.sort_by([("time", "ascending"), ("obs_id", "ascending")])
-    decides = {
+    settle(out)
+    before = read_plan(out)
+    decides = _decides(met_files, out, grid, step, settings, air, height, prepare)
+    plan, rows, gone = plan_of(table, decides, batch, before)
+    other = "" if before is None else differs(before, decides, gone)
+    if other and not replace:
+        raise ConfigError(
+            f"{out}: holds footprints of {other}; write to another folder, or have them replaced (--replace)"
+        )
+    species = table["species"][0].as_py()
+    if air.background is not None:
+        open_background(air.background, species)  # a bad one is told before any work
+    edges, met = _axis_and_met(table, met_files, out, grid, step, settings, prepare, plan, gone)
+    notes = _notes(met)
+    for line in notes:
+        report(f"meteorology: {line}")
+    meta = {
+        "grid": grid,
+        "time_edges": edges,
+        "kind": "computed",
+        "model": f"obsnet {settings.turbulence}",
+        "species": species,
+        "settings": settings.model_dump(),
+        "background": None if air.background is None else str(air.background),
+    }
+    store = adopt(out, meta, before, plan, gone)
+    tasks = _tasks(out, plan, rows, settings, air, height, str(met.meta["fingerprint"]))
+    assigned = shard(tasks, work)
+    done = _done(store, air)
+    todo = [t for t in assigned if t.part not in done]
+    for task in todo:
+        write_table(table.take(pa.array(rows[task.part])), task.observations)
+    _make(todo, settings, work, report)
+    return {**_summary(store, assigned), "made": len(todo), "notes": notes}
+
+
+def _decides(
+    met_files: Sequence[str | Path],
+    out: Path,
+    grid: Grid,
+    step: str,
+    settings: ParticleSettings,
+    air: Air,
+    height: str,
+    met_options: MetOptions,
+) -> dict[str, Any]:
+    """Return all that every footprint of a folder depends on, files by content."""
+    source = air.background
+    known: list[Any] = [None if source is None else str(source), air.uncertainty]
+    if isinstance(source, str) and not is_number(source) and Path(source).is_file():
+        known[0] = f"{Path(source).name} {sha256(source)}"
+    found = {
+        "version": VERSION,
         "grid": grid.hash_id,
         "step": step,
-        "batch": batch,
-        "background": [str(background), background_uncertainty],
-        "meteorology": sorted([Path(f).name, Path(f).stat().st_size] for f in met_files),
-        **asdict(settings),
+        "height": height,
+        "background": known,
+        "meteorology": sorted(contents(met_files, out / "met").values()),
+        "met_options": met_options.model_dump(),
+        **settings.model_dump(),
     }
-    mine = claim(table, decides)
-    other = other_claim(out, mine)
-    if other and replace:
-        shutil.rmtree(out)
-    elif other:
-        raise ConfigError(f"{out}: holds footprints of {other}; write to another folder or delete it")
-    if background is not None:
-        open_background(str(background), table["species"][0].as_py())  # a bad one is told before any work
-    last = span(table)[1]
-    first = span(table)[0] - np.timedelta64(round(settings.hours * 3600), "s")
+    plain: dict[str, Any] = json.loads(json.dumps(found))
+    return plain
+
+
+def _axis_and_met(
+    table: pa.Table,
+    met_files: Sequence[str | Path],
+    out: Path,
+    grid: Grid,
+    step: str,
+    settings: ParticleSettings,
+    met_options: MetOptions,
+    plan: Plan,
+    gone: Sequence[str],
+) -> tuple[Times, Met]:
+    """Return the flux time bins, which hold those that kept parts have, and the prepared meteorology."""
+    first, last = span(table)
+    first = first - np.timedelta64(round(settings.hours * 3600), "s")
+    met = build_met(
+        met_files, out / "met", bounds=grid.bounds, start=first, stop=last, **met_options.model_dump()
+    )
     edges = flux_bins(first, last, step)
-    prepared = Path(met_folder) if met_folder is not None else out / "met"
-    met = build_met(met_files, prepared, bounds=grid.bounds, start=first, stop=last, **(met_options or {}))
+    if (out / "meta.json").exists() and step != "whole":
+        theirs = JacobianStore(out)
+        if set(theirs.parts()) & (set(plan.parts) - set(gone)):
+            old = theirs.time_edges
+            edges = flux_bins(min(first, old[0]), max(last, old[-1]), step)
+    return edges, met
+
+
+def _notes(met: Met) -> list[str]:
     notes = list(met.meta.get("notes", []))
     if met.step > 3 * 3600.0 + 1.0:
         notes.append(
             f"meteorology every {met.step / 3600:g} h: coarser than 3 h blurs fronts and the daily cycle"
         )
-    for line in notes:
-        report(f"meteorology: {line}")
-    store = JacobianStore(out).create(
-        {
-            "grid": grid,
-            "time_edges": edges,
-            "kind": "computed",
-            "model": f"obsnet {settings.turbulence}",
-            "species": table["species"][0].as_py(),
-            "settings": asdict(settings),
-            "background": None if background is None else str(background),
-        }
-    )
-    if not (out / "claim.json").exists():
-        write_table(table, out / "observations.parquet")
-        write_text(out / "claim.json", json.dumps(mine))
-    starts = range(0, len(table), batch)
-    known = None if background is None else (str(background), background_uncertainty)
-    tasks = [
-        Task(str(out), str(prepared), k, min(k + batch, len(table)), settings, known, endpoints)
-        for k in starts
+    return notes
+
+
+def _tasks(
+    out: Path,
+    plan: Plan,
+    rows: dict[str, np.ndarray],
+    settings: ParticleSettings,
+    air: Air,
+    height: str,
+    met: str,
+) -> list[FootprintTask]:
+    mark = hashlib.sha256(json.dumps([met, plan.decides], sort_keys=True).encode()).hexdigest()
+    return [
+        FootprintTask(
+            str(out),
+            str(out / "met"),
+            mark,
+            part,
+            rows[part].size,
+            settings,
+            height,
+            air.known,
+            air.endpoints,
+        )
+        for part in plan.parts
     ]
-    assigned = shard(tasks, work)
-    done = set(store.parts())
-    todo = [t for t in assigned if t.part not in done]
+
+
+def _done(store: JacobianStore, air: Air) -> set[str]:
+    """Return the parts that are whole, with the ends of their particles where those are wanted."""
+    whole = set(store.parts())
+    if air.endpoints:
+        whole &= {p.stem for p in (store.path / "endpoints").glob("[!.]*.parquet")}
+    return whole
+
+
+def _make(
+    todo: Sequence[FootprintTask],
+    settings: ParticleSettings,
+    work: Work,
+    report: Callable[[str], None],
+) -> None:
+    """Run the tasks that are left."""
     if todo and work.scheduler != "serial":
         warm_up(settings.turbulence)
     if todo:
         report(estimate(todo, settings, work.workers or cpu_count()))
-    with progress(sum(t.stop - t.start for t in todo), "receptors") as advance:
+    with progress(sum(t.receptors for t in todo), "receptors") as advance:
         for task, _ in map_unordered(do_task, todo, work):
-            advance(task.stop - task.start)
-    return {**_summary(store, assigned), "made": len(todo), "notes": notes}
+            advance(task.receptors)
 
 
-def _summary(store: JacobianStore, tasks: Sequence[Task]) -> dict[str, Any]:
+def _summary(store: JacobianStore, tasks: Sequence[FootprintTask]) -> dict[str, Any]:
     reasons: dict[str, int] = {}
     receptors = 0
     for task in tasks:
@@ -172,5 +293,5 @@ def _summary(store: JacobianStore, tasks: Sequence[Task]) -> dict[str, Any]:
         for reason in skipped.values():
             kind = reason.split(" (")[0].split(" from ")[0]
             reasons[kind] = reasons.get(kind, 0) + 1
-        receptors += task.stop - task.start - len(skipped)
+        receptors += task.receptors - len(skipped)
     return {"receptors": receptors, "skipped": reasons, "parts": len(tasks)}

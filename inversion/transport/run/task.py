@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from inversion.jacobian.store import JacobianStore
 from inversion.transport.background.particle_ends import Background, open_background
-from inversion.transport.particles.settings import Settings
+from inversion.transport.particles.settings import ParticleSettings
 from inversion.transport.particles.simulate import simulate
 from inversion.transport.particles.tables import Footprints
 from inversion.transport.receptors.listed import from_places
@@ -24,44 +24,66 @@ from obsnet.met import Met
 from obsnet.store import write_table, write_text
 from obsnet.times import EPOCH
 
-__all__ = ["Task", "do_task", "warm_up"]
+__all__ = ["FootprintTask", "do_task", "warm_up"]
 
 
 @dataclass(frozen=True)
-class Task:
-    """A batch of receptors: all a worker needs to know."""
+class FootprintTask:
+    """A batch of receptors: all a worker needs to know.
+
+    Parameters
+    ----------
+    out, met : str
+        Folders of the footprints and of the prepared meteorology.
+    mark : str
+        Of all that decides the footprints: what a worker holds open is for one mark.
+    part : str
+        Its rows stand in ``observations/<part>.parquet``.
+    receptors : int
+        How many.
+    settings : ParticleSettings
+        How particles are run.
+    height : str
+        See `inversion.transport.receptors.releases.from_observations`.
+    background : (str, float), optional
+        Source and uncertainty of incoming air.
+    endpoints : bool
+        Write where every particle ended.
+    """
 
     out: str
     met: str
-    start: int
-    stop: int
-    settings: Settings
+    mark: str
+    part: str
+    receptors: int
+    settings: ParticleSettings
+    height: str = "ground"
     background: tuple[str, float] | None = None
     endpoints: bool = False
 
     @property
-    def part(self) -> str:
-        """Name of its part of the Jacobian."""
-        return f"{self.start:07d}"
+    def observations(self) -> Path:
+        """File of its rows."""
+        return Path(self.out) / "observations" / f"{self.part}.parquet"
 
 
 @lru_cache(maxsize=1)
 def _shared(
-    out: str, met: str, background: tuple[str, float] | None
-) -> tuple[Met, JacobianStore, pa.Table, Background | None]:
+    out: str, met: str, _mark: str, background: tuple[str, float] | None
+) -> tuple[Met, JacobianStore, Background | None]:
     """Open what all tasks of a worker share."""
-    table = pq.ParquetFile(Path(out) / "observations.parquet").read()
+    store = JacobianStore(out)
     source = None
     if background is not None:
-        source = open_background(background[0], table["species"][0].as_py(), uncertainty=background[1])
-    return Met.load(met), JacobianStore(out), table, source
+        source = open_background(background[0], str(store.meta["species"]), uncertainty=background[1])
+    return Met.load(met), store, source
 
 
-def do_task(task: Task) -> dict[str, str]:
+def do_task(task: FootprintTask) -> dict[str, str]:
     """Run one batch and write its part; return what was skipped."""
-    met, store, table, source = _shared(task.out, task.met, task.background)
+    met, store, source = _shared(task.out, task.met, task.mark, task.background)
     grid, edges, settings = store.grid, store.time_edges, task.settings
-    rows = table.slice(task.start, task.stop - task.start)
+    rows = pq.ParquetFile(task.observations).read()
     shared: dict[str, Any] = {
         "particles": int(settings.particles or 0),
         "hours": settings.hours,
@@ -70,7 +92,7 @@ def do_task(task: Task) -> dict[str, str]:
     if "corner_time" in rows.column_names:
         receptors = from_places(rows, met, **shared)
     else:
-        receptors = from_observations(rows, met, **shared, height=settings.height)
+        receptors = from_observations(rows, met, **shared, height=task.height)
     found = simulate(met, receptors, grid, edges, settings)
     background = found.background if source is None else _with_background(found, receptors, source, met)
     write_table(found.receptors, store.path / "receptors" / f"{task.part}.parquet")
@@ -107,5 +129,5 @@ def warm_up(turbulence: str) -> None:
     release = np.array([[7200.0, 7200.0, 0.5, 0.5, 0.5, 0.5, 10.0, 10.0, 1.0, 0.5, 0.5, 1.0]])
     one = Receptors(np.array(["x"]), np.array([0, 1]), release, np.zeros(1), {})
     edges = EPOCH + np.array([0, 7200]).astype("timedelta64[s]")
-    settings = Settings(turbulence=turbulence, hours=1.0, particles=1)
+    settings = ParticleSettings(turbulence=turbulence, hours=1.0, particles=1)
     simulate(met, one, Grid(np.array([0.0, 1.0]), np.array([0.0, 1.0])), edges, settings)

@@ -10,7 +10,6 @@ from pydantic import Field
 from obsnet.areas import GridField
 from obsnet.command import Flag
 from obsnet.config import Options
-from obsnet.grid import Grid
 
 __all__ = ["GridOptions"]
 
@@ -22,7 +21,7 @@ class GridOptions(Options):
         description="inventory.csv, a workbook of CEADs, or a built-in table such as ceads-2019"
     )
     out: Path = Field(description="netCDF of the Flux contract")
-    grid: GridField = Field(Grid.regular(3.0, 55.0, 73.0, 136.0, 0.1, 0.1), description="cells")
+    grid: GridField = Field("3,55,73,136,0.1", description="cells")  # type: ignore[assignment]
     gas: str = Field("CO2", description="formula")
     period: str | None = Field(None, description="year of the table, where it has several")
     regions: Path | None = Field(None, description="polygons of your own; by default the provinces")

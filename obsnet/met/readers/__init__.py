@@ -11,8 +11,15 @@ from obsnet.errors import FormatError
 __all__ = ["reader_for"]
 
 
-def reader_for(files: Sequence[Path]) -> Any:
+def reader_for(files: Sequence[Path], accumulated: str = "auto") -> Any:
     """Return the reader of these files, told by their first bytes.
+
+    Parameters
+    ----------
+    files : sequence of path
+        All of one format.
+    accumulated : str
+        See `obsnet.met.options.MetOptions`.
 
     Raises
     ------
@@ -31,7 +38,7 @@ def reader_for(files: Sequence[Path]) -> Any:
     if kind == "netcdf":
         from obsnet.met.readers.netcdf import NetcdfReader
 
-        return NetcdfReader(files)
+        return NetcdfReader(files, accumulated)
     if kind == "wrf":
         from obsnet.met.readers.wrf import WrfReader
 
@@ -66,6 +73,12 @@ def _is_wrf(path: Path) -> bool:
 
     try:
         with netCDF4.Dataset(path) as data:
-            return "WRF" in str(getattr(data, "TITLE", "")) or "bottom_top" in data.dimensions
-    except OSError as error:
+            title = str(getattr(data, "TITLE", ""))
+            if "METGRID" in title or "num_metgrid_levels" in data.dimensions:
+                raise FormatError(
+                    f"{path}: a met_em file, the input that WPS makes for WRF; give WRF's output (wrfout), or the "
+                    "fields that WPS was given"
+                )
+            return "WRF" in title or "bottom_top" in data.dimensions
+    except (OSError, RuntimeError) as error:
         raise FormatError(f"{path}: cannot be read as netCDF ({error})") from None

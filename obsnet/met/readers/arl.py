@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from obsnet.errors import FormatError, GridError, MissingVariableError
 from obsnet.met.horizontal import Horizontal
-from obsnet.met.names import ALIASES, VARIABLES, Alias, factor
+from obsnet.met.names import ALIASES, VARIABLES, Alias, Window, factor
 from obsnet.typing import Floats, Singles
 
 __all__ = ["ArlReader", "unpack"]
@@ -83,6 +83,7 @@ class ArlReader:
             self._scan(path)
         assert self._index is not None
         self.times = np.array(sorted(self._records))
+        self.surface_times = np.zeros(0)
         self.horizontal = _grid(files[0], self._index)
         lower = {name for _, names in self._index.levels[:1] for name in names}
         upper = {name for _, names in self._index.levels[1:] for name in names}
@@ -100,6 +101,10 @@ class ArlReader:
     def variables(self) -> set[str]:
         """Return the canonical names there are."""
         return {a.variable for a in (*self._surface.values(), *self._upper.values())}
+
+    def window(self, name: str, time: float) -> Window:
+        """Nothing in these files is known as a sum or a mean."""
+        raise FormatError(f"ARL files have no sums ({name} at {time})")
 
     def _scan(self, path: Path) -> None:
         size = path.stat().st_size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from obsnet.errors import DependencyError, FormatError, GridError, MissingVariableError
+from obsnet.met.fluxes import FLUXES, KINDS
 from obsnet.met.horizontal import Horizontal
-from obsnet.met.names import VARIABLES
+from obsnet.met.names import VARIABLES, Window
 from obsnet.met.readers.netcdf import canonical, hybrid_pressure
 from obsnet.typing import Floats, Singles
 
@@ -22,6 +24,8 @@ _LEVELS = {"isobaricInhPa": "pressure", "isobaricInPa": "pressure", "hybrid": "h
 _SURFACE = {"surface", "heightAboveGround", "atmosphere", "depthBelowLandLayer", "meanSea"}
 # GFS keeps the boundary layer and fluxes under these; the two fluxes are upward positive there.
 _SPECIAL = {"hpbl": "blh", "fricv": "zust", "sr": "fsr", "hgtsfc": "orog"}
+_STATIC = {"terrain", "surface_geopotential", "roughness"}
+_SUMS = {f"{name}_{kind}" for name in FLUXES for kind in KINDS}
 _UPWARD = {"ishf": "shtfl", "shtfl": "shtfl", "avg_ishf": "avg_shtfl"}
 
 
@@ -34,6 +38,7 @@ class _Message:
     part: int
     factor: float
     level: float
+    member: int = 0
 
 
 class GribReader:
@@ -51,6 +56,7 @@ class GribReader:
         self.horizontal: Horizontal | None = None
         self._fields: dict[str, dict[float, list[_Message]]] = {}
         self._kind = ""
+        self._windows: dict[tuple[str, float], Window] = {}
         self._pv: Floats | None = None
         self._shape = (0, 0)
         self._flags = (0, 0)
@@ -62,6 +68,8 @@ class GribReader:
             raise MissingVariableError(f"{files[0]}: no wind on pressure or hybrid levels; found {found}")
         self.times = np.array(moments)
         self._levels = self._check_levels()
+        flat = [t for n, t in self._fields.items() if not VARIABLES[n].levels and not self._static(n)]
+        self.surface_times = np.array(sorted({stamp for series in flat for stamp in series}))
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -69,6 +77,14 @@ class GribReader:
     def variables(self) -> set[str]:
         """Return the canonical names there are."""
         return set(self._fields)
+
+    def _static(self, name: str) -> bool:
+        """Tell whether a field is there once for all times."""
+        return name in _STATIC and len(self._fields[name]) == 1
+
+    def window(self, name: str, time: float) -> Window:
+        """Return the time over which a sum or mean is taken, as its message says."""
+        return self._windows[name, time]
 
     def _messages(self, path: Path) -> Iterator[tuple[int, int, Any]]:
         """Yield offset, number within the message, and handle of each field of a file."""
@@ -135,17 +151,24 @@ class GribReader:
         if level == "hybrid" and self._pv is None and int(get("NV")) > 0:
             self._pv = np.asarray(codes.codes_get_array(handle, "pv"), dtype=np.float64)
         alias, scale = known
-        if alias.variable.endswith("_accumulated"):
-            scale *= _hours_summed(str(get("stepRange")))
+        variable = _by_step_type(alias.variable, str(get("stepType")))
         value = float(get("level")) * (1.0 if surface == "isobaricInPa" or level == "hybrid" else 100.0)
         stamp = _valid_time(path, get("validityDate"), get("validityTime"))
-        rows = self._fields.setdefault(alias.variable, {}).setdefault(stamp, [])
+        rows = self._fields.setdefault(variable, {}).setdefault(stamp, [])
+        member = _member(handle, codes)
+        if any(m.member != member for m in rows):
+            raise FormatError(
+                f"{path}: {short!r} has several members of an ensemble ({rows[0].member} and {member}); particles "
+                "follow one weather, so take one member (grib_copy -w perturbationNumber=0)"
+            )
         if any(m.level == value for m in rows):
             raise FormatError(
                 f"{path}: {short!r} at level {get('level')} is there twice for one time (also in "
                 f"{rows[0].path}); give each forecast once"
             )
-        rows.append(_Message(path, offset, part, scale, value))
+        rows.append(_Message(path, offset, part, scale, value, member))
+        if variable in _SUMS:
+            self._windows[variable, stamp] = _window(path, handle, codes, stamp)
 
     def _check_grid(self, path: Path, handle: Any) -> None:
         grid, shape, flags = _grid(path, handle, self._codes)
@@ -193,7 +216,7 @@ class GribReader:
         for name, times in self._fields.items():
             rows = times.get(time)
             if rows is None:
-                if len(times) == 1 and name in {"terrain", "surface_geopotential", "roughness"}:
+                if self._static(name):
                     rows = next(iter(times.values()))
                 else:
                     raise FormatError(f"{VARIABLES[name].text} is missing at {np.datetime64(int(time), 's')}")
@@ -274,6 +297,11 @@ def _sections_fill(data: mmap.mmap, at: int, end: int) -> bool:
 
 
 def _eccodes() -> Any:
+    if "eccodes" not in sys.modules:
+        # It brings libraries that take the place of those that pyproj needs, unless pyproj has loaded its own before.
+        from pyproj import CRS
+
+        CRS.from_epsg(4326)
     try:
         import eccodes
     except (ImportError, RuntimeError, OSError) as error:
@@ -281,12 +309,29 @@ def _eccodes() -> Any:
     return eccodes
 
 
-def _hours_summed(step: str) -> float:
-    """Return what brings a sum over a range of steps ("0-12") to the sum over one hour."""
-    first, dash, last = step.partition("-")
-    if not dash or not (first.isdigit() and last.isdigit()):
-        return 1.0
-    return 1.0 / max(int(last) - int(first), 1)
+def _by_step_type(variable: str, step_type: str) -> str:
+    """Return our name of a flux whose message is a sum or a mean under the name of the moment, or the other way."""
+    for kind, suffix in (("avg", "mean"), ("accum", "accumulated")):
+        if step_type == kind and variable in FLUXES:
+            return f"{variable}_{suffix}"
+    return variable
+
+
+def _member(handle: Any, codes: Any) -> int:
+    if not codes.codes_is_defined(handle, "perturbationNumber"):
+        return 0
+    return int(codes.codes_get(handle, "perturbationNumber"))
+
+
+def _window(path: Path, handle: Any, codes: Any, end: float) -> Window:
+    """Return over which time a message is summed; since the forecast's start where it has one step only."""
+    codes.codes_set(handle, "stepUnits", "s")
+    first, last = (int(codes.codes_get(handle, key, int)) for key in ("startStep", "endStep"))
+    if first == last:
+        first = 0
+    if not 0 <= first <= last:
+        raise FormatError(f"{path}: a sum over the steps {first} to {last} s makes no sense")
+    return Window(end - (last - first), end)
 
 
 def _valid_time(path: Path, date: int, time: int) -> float:
@@ -317,11 +362,25 @@ def _grid(path: Path, handle: Any, codes: Any) -> tuple[Horizontal, tuple[int, i
         return Horizontal(lat, lon, None, False), (ny, nx), flags
     if kind not in {"lambert", "polar_stereographic", "mercator"}:
         raise GridError(f"{path}: GRIB grid {kind!r} is not known; bring it to a regular grid (cdo remapbil)")
-    return _projected(path, kind, get, flags)
+    return _projected(path, kind, _earth(path, handle, codes), get, flags)
+
+
+def _earth(path: Path, handle: Any, codes: Any) -> str:
+    """Return the shape of the Earth that a message is on (code table 3.2)."""
+    keys = ("earthMajorAxisInMetres", "earthMinorAxisInMetres")
+    if not all(codes.codes_is_defined(handle, key) for key in keys):
+        keys = ("radius", "radius")
+    axes = [float(codes.codes_get(handle, key)) for key in keys]
+    if not all(6.3e6 < axis < 6.4e6 for axis in axes):
+        shape = codes.codes_get(handle, "shapeOfTheEarth")
+        raise GridError(
+            f"{path}: an Earth of shape {shape} with axes of {axes[0]:g} and {axes[1]:g} m is none"
+        )
+    return f"+a={axes[0]} +b={axes[1]} +units=m +no_defs"
 
 
 def _projected(
-    path: Path, kind: str, get: Any, flags: tuple[int, int]
+    path: Path, kind: str, earth: str, get: Any, flags: tuple[int, int]
 ) -> tuple[Horizontal, tuple[int, int], tuple[int, int]]:
     from pyproj import CRS, Transformer
 
@@ -329,19 +388,15 @@ def _projected(
         int(get("Nx") if kind != "mercator" else get("Ni")),
         int(get("Ny") if kind != "mercator" else get("Nj")),
     )
-    sphere = (
-        "+a=6371229 +b=6371229 +units=m +no_defs"
-        if int(get("shapeOfTheEarth")) in {0, 6}
-        else "+ellps=WGS84 +units=m"
-    )
     if kind == "lambert":
         text = f"+proj=lcc +lat_1={get('Latin1InDegrees')} +lat_2={get('Latin2InDegrees')} +lat_0={get('LaDInDegrees')}"
-        text += f" +lon_0={get('LoVInDegrees')} {sphere}"
+        text += f" +lon_0={get('LoVInDegrees')} {earth}"
     elif kind == "polar_stereographic":
-        middle = get("orientationOfTheGridInDegrees")
-        text = f"+proj=stere +lat_0=90 +lat_ts={get('LaDInDegrees')} +lon_0={middle} {sphere}"
+        middle, south = get("orientationOfTheGridInDegrees"), bool(int(get("southPoleOnProjectionPlane")))
+        true = abs(float(get("LaDInDegrees"))) * (-1.0 if south else 1.0)
+        text = f"+proj=stere +lat_0={-90 if south else 90} +lat_ts={true} +lon_0={middle} {earth}"
     else:
-        text = f"+proj=merc +lat_ts={get('LaDInDegrees')} {sphere}"
+        text = f"+proj=merc +lat_ts={get('LaDInDegrees')} {earth}"
     crs = CRS.from_proj4(text)
     transform = Transformer.from_crs(crs.geodetic_crs, crs, always_xy=True)
     x0, y0 = transform.transform(
@@ -356,4 +411,4 @@ def _projected(
         raise GridError(f"{path}: {kind} grid of {nx} x {ny} nodes at {dx:g} x {dy:g} m makes no sense")
     x = x0 + (-dx if flags[0] else dx) * np.arange(nx)
     y = y0 + (dy if flags[1] else -dy) * np.arange(ny)
-    return Horizontal(y, x, crs, bool(int(get("uvRelativeToGrid")))), (ny, nx), flags
+    return Horizontal(y, x, crs, bool(int(get("resolutionAndComponentFlags")) & 8)), (ny, nx), flags

@@ -1,23 +1,39 @@
-"""NetCDF fields on pressure or hybrid levels: ERA5, its copies by CDO, ARL-named and CF files."""
+"""NetCDF fields on pressure or hybrid levels: ERA5, its copies by CDO, ARL-named, GEOS and CF files."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from obsnet.errors import FormatError, GridError, MissingVariableError, UnitError
+from obsnet.met.fluxes import FLUXES, KINDS
 from obsnet.met.horizontal import Horizontal
-from obsnet.met.names import ALIASES, STANDARD_NAMES, VARIABLES, Alias, factor
+from obsnet.met.names import ALIASES, STANDARD_NAMES, VARIABLES, Alias, Window, factor
+from obsnet.met.readers.netcdf_axes import (
+    has_time,
+    horizontal,
+    is_time,
+    is_x,
+    is_y,
+    level_dim,
+    levels,
+    seconds,
+    times,
+)
+from obsnet.met.readers.windows import ECMWF_MEANS, told_windows, windows_in_file
 from obsnet.typing import Floats, Singles
 
-__all__ = ["NetcdfReader", "canonical", "hybrid_pressure"]
+__all__ = ["Datasets", "NetcdfReader", "canonical", "hybrid_pressure"]
 
-_PRESSURE_AXES = {"level", "lev", "plev", "pressure_level", "isobaricInhPa", "pressure", "isobaric"}
-_HYBRID_AXES = {"hybrid", "model_level", "nhym"}
-_LAT, _LON = {"latitude", "lat"}, {"longitude", "lon"}
+_MEMBERS = {"number", "realization", "member", "ensemble", "ens"}
+_STATIC = {"terrain", "surface_geopotential", "roughness"}
+_SUMS = {f"{name}_{kind}" for name in FLUXES for kind in KINDS}
+_NEAR = 1e-4  # relative difference of two files' levels that still makes them the same
+_APART = 3.0 * 3600.0  # s, between surface fields that may be interpolated in time
 
 
 def canonical(
@@ -93,7 +109,7 @@ class Datasets:
             self._open.pop(next(iter(self._open))).close()
         try:
             self._open[path] = netCDF4.Dataset(path)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:
             raise FormatError(f"{path}: cannot be read as netCDF ({error})") from None
         return self._open[path]
 
@@ -103,6 +119,16 @@ class Datasets:
             self._open.popitem()[1].close()
 
 
+@dataclass
+class _Series:
+    """Where a variable stands: by time, or once for all times."""
+
+    places: dict[float, tuple[Path, int]] = field(default_factory=dict)
+    spec: dict[Path, tuple[str, float]] = field(default_factory=dict)  # name there, and factor to our unit
+    windows: dict[float, Window] = field(default_factory=dict)
+    constant: Path | None = None
+
+
 class NetcdfReader:
     """Fields of one or more netCDF files, time by time.
 
@@ -110,42 +136,60 @@ class NetcdfReader:
     ----------
     files : sequence of path
         Level and surface fields may be in one file or in several, a file an hour or a file a month.
+    accumulated : str
+        Over which time sums are taken where the files do not say; see `obsnet.met.options.MetOptions`.
 
     Attributes
     ----------
-    times : ndarray of float64
-        Seconds since 1970, sorted.
+    times, surface_times : ndarray of float64
+        Seconds since 1970, sorted: of fields on levels, and of fields at the surface.
     horizontal : Horizontal
         The grid of all files.
     """
 
-    def __init__(self, files: Sequence[Path]) -> None:
+    def __init__(self, files: Sequence[Path], accumulated: str = "auto") -> None:
         self.files = list(files)
         self.notes: list[str] = []
+        self._told = accumulated
         self._data = Datasets()
-        self._index: dict[str, dict[float, tuple[Path, int]]] = {}
-        self._spec: dict[tuple[Path, str], tuple[str, float]] = {}
-        self._constant: dict[str, tuple[Path, str, float]] = {}
+        self._series: dict[str, _Series] = {}
         self.horizontal: Horizontal | None = None
         self._levels: tuple[str, Any] | None = None
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        """Look through all files."""
         for path in self.files:
             self._scan(path, self._data[path])
-        moments = {t for name in ("u", "v") for t in self._index.get(name, {})}
+        moments = {t for name in ("u", "v") if name in self._series for t in self._series[name].places}
         self.times = np.array(sorted(moments))
         if self.times.size == 0:
-            found = sorted(self._index) or ["nothing known"]
+            found = sorted(self._series) or ["nothing known"]
             raise MissingVariableError(
                 f"{self.files[0]}{' …' if len(self.files) > 1 else ''}: no wind on levels (u, v); "
                 f"found {', '.join(found)}"
             )
+        self._settle()
 
     def close(self) -> None:
         """Close the files."""
         self._data.close()
 
+    def variables(self) -> set[str]:
+        """Return the canonical names there are."""
+        return set(self._series)
+
+    def _note(self, text: str) -> None:
+        if text and text not in self.notes:
+            self.notes.append(text)
+
     def _scan(self, path: Path, data: Any) -> None:
-        stamps = _times(path, data)
-        grid = _horizontal(path, data)
+        stamps = times(path, data)
+        grid = horizontal(path, data)
         if self.horizontal is None:
             self.horizontal = grid
         elif not self.horizontal.same_as(grid):
@@ -155,51 +199,98 @@ class NetcdfReader:
             )
         for name, variable in data.variables.items():
             dims = variable.dimensions
-            if len(dims) < 2 or not (_is_y(dims[-2]) and _is_x(dims[-1])):
+            if len(dims) < 2 or not (is_y(dims[-2]) and is_x(dims[-1])):
                 continue
-            level = _level_dim(dims)
+            level = level_dim(dims)
             if level is not None and data.dimensions[level].size == 1:
                 level = None  # one level of a surface field, as lnsp comes from MARS
             unit, standard = getattr(variable, "units", None), getattr(variable, "standard_name", "")
-            other = [d for d in dims[:-2] if d != level and not _is_time(d) and data.dimensions[d].size > 1]
+            other = [
+                d
+                for d in dims[:-2]
+                if d not in {level, "expver"} and not is_time(d) and data.dimensions[d].size > 1
+            ]
             known = canonical(name, standard, unit, level is not None or bool(other), str(path))
             if known is None:
                 continue
             if other:
-                raise FormatError(
-                    f"{path}: variable {name!r} stands on {other[0]!r} with {data.dimensions[other[0]].size} entries, "
-                    "which is no vertical axis known here; give it the levels of the other variables, or one "
-                    "member of an ensemble"
-                )
-            alias, scale = known
+                raise FormatError(_strange(path, name, other[0], data.dimensions[other[0]].size))
             if level is not None:
                 self._check_levels(path, data, level, name)
-            if not _has_time(dims):
-                self._constant.setdefault(alias.variable, (path, name, scale))
+            self._enter(path, data, name, *known, stamps)
+
+    def _enter(self, path: Path, data: Any, name: str, alias: Alias, scale: float, stamps: Floats) -> None:
+        """Write down where a variable stands in a file."""
+        series = self._series.setdefault(alias.variable, _Series())
+        series.spec[path] = (name, scale)
+        if not has_time(data[name].dimensions):
+            series.constant = series.constant or path
+            return
+        for k, stamp in enumerate(stamps.tolist()):
+            if stamp in series.places:
+                where = (
+                    "there twice" if series.places[stamp][0] == path else f"also in {series.places[stamp][0]}"
+                )
+                raise FormatError(f"{path}: {name!r} at {_iso(stamp)} is {where}; give each time once")
+            series.places[stamp] = (path, k)
+        if alias.variable in _SUMS:
+            self._enter_windows(path, data, name, alias.variable, stamps)
+
+    def _enter_windows(self, path: Path, data: Any, name: str, variable: str, stamps: Floats) -> None:
+        windows = windows_in_file(path, data, name, stamps, lambda v, like: seconds(path, v, like))
+        if windows is not None:
+            self._note("sums and means of fluxes taken over the bounds of their times")
+        elif name in ECMWF_MEANS:
+            self._note("time-mean fluxes taken as means over the interval before their time")
+            return  # once all times are known
+        else:
+            windows = told_windows(path, data, name, variable, stamps, self._told)
+            self._note(f"sums and means of fluxes taken over the windows that were said ({self._told})")
+        self._series[variable].windows.update(zip(stamps.tolist(), windows, strict=True))
+
+    def _settle(self) -> None:
+        """See which fields hold for all times, which lie between the others, and which times have surfaces alone."""
+        surface: set[float] = set()
+        for variable, series in self._series.items():
+            if variable in _STATIC and len(series.places) == 1 and series.constant is None:
+                # Once for all times, under a date of its own.
+                stamp, (path, _) = next(iter(series.places.items()))
+                if self.times.size > 1 or stamp not in self.times:
+                    series.constant = path
+            if series.constant is not None or VARIABLES[variable].levels or variable in _STATIC:
                 continue
-            places = self._index.setdefault(alias.variable, {})
-            for k, stamp in enumerate(stamps):
-                if stamp in places and places[stamp][0] != path:
-                    raise FormatError(
-                        f"{path}: {name!r} at {_iso(stamp)} is also in {places[stamp][0]}; give each time once"
-                    )
-                places[stamp] = (path, k)
-            self._spec[path, alias.variable] = (name, scale)
+            if self._between(series):
+                self._note("surface fields of the middle of their hours brought to the times of the levels")
+            else:
+                surface |= set(series.places)
+        self.surface_times = np.array(sorted(surface))
+
+    def _between(self, series: _Series) -> bool:
+        """Tell whether all times of a variable lie between those of the levels, as means of hours do."""
+        return not set(series.places) & set(self.times.tolist())
 
     def _check_levels(self, path: Path, data: Any, dim: str, name: str) -> None:
-        found = _levels(path, data, dim)
+        kind, found, note = levels(path, data, dim)
+        self._note(note)
         if self._levels is None:
-            self._levels = found
-        elif found[0] != self._levels[0] or not np.array_equal(found[1][0], self._levels[1][0]):
-            counts = [np.shape(axis[1][0])[-1] for axis in (found, self._levels)]
+            self._levels = (kind, found)
+            return
+        mine = self._levels[1][0]
+        same = kind == self._levels[0] and found[0].shape == mine.shape
+        if not same or not np.allclose(found[0], mine, rtol=_NEAR, atol=1e-3):
+            counts = [np.shape(axis[0])[-1] for axis in (found, self._levels[1])]
             raise FormatError(
                 f"{path}: the vertical levels of {name!r} ({counts[0]}) differ from those of {self.files[0]} "
                 f"({counts[1]}); every variable needs the same levels"
             )
 
-    def variables(self) -> set[str]:
-        """Return the canonical names there are."""
-        return set(self._index) | set(self._constant)
+    def window(self, name: str, time: float) -> Window:
+        """Return the time over which a sum or mean is taken."""
+        windows = self._series[name].windows
+        if time in windows:
+            return windows[time]
+        steps = np.diff(self.times)
+        return Window(time - (float(np.median(steps)) if steps.size else 3600.0), time)
 
     def read(self, time: float) -> dict[str, Singles]:
         """Return all fields of one time, canonical names and units, surface first, ``(lev,) y, x``.
@@ -210,185 +301,86 @@ class NetcdfReader:
             A variable that other times have is missing at this one.
         """
         assert self._levels is not None
-        out: dict[str, Singles] = {}
-        for variable, places in self._index.items():
-            if time not in places:
-                raise FormatError(
-                    f"{VARIABLES[variable].text} is missing at {_iso(time)}; it is there at {len(places)} of "
-                    f"{self.times.size} times"
-                )
-            path, k = places[time]
-            name, scale = self._spec[path, variable]
-            out[variable] = self._field(path, name, scale, k, VARIABLES[variable].levels)
-        for variable, (path, name, scale) in self._constant.items():
-            out.setdefault(variable, self._field(path, name, scale, None, VARIABLES[variable].levels))
+        out = {name: self._at(name, series, time) for name, series in self._series.items()}
         kind, (values, order) = self._levels
         if kind == "pressure":
             out["p"] = np.asarray(values[order], dtype=np.float32)
-        else:
+        elif kind == "hybrid":
             out["p"] = hybrid_pressure(values[:, order], out)
+        elif "p" not in out:
+            raise MissingVariableError(f"{self.files[0]}: layers without their pressure (PL)")
         return out
 
-    def _field(self, path: Path, name: str, scale: float, k: int | None, levels: bool) -> Singles:
+    def _at(self, variable: str, series: _Series, time: float) -> Singles:
+        """Return a variable at a time."""
+        if series.constant is not None:
+            path = series.constant
+            k = series.places[next(iter(series.places))][1] if series.places else None
+            return self._field(path, series, k, VARIABLES[variable].levels)
+        if time in series.places:
+            path, k = series.places[time]
+            return self._field(path, series, k, VARIABLES[variable].levels)
+        if not VARIABLES[variable].levels and self._between(series):
+            stamps = np.array(sorted(series.places))
+            n = int(np.searchsorted(stamps, time))
+            if 0 < n < stamps.size and stamps[n] - stamps[n - 1] <= _APART:
+                share = np.float32((time - stamps[n - 1]) / (stamps[n] - stamps[n - 1]))
+                low, high = (
+                    self._field(*(series.places[s][0], series, series.places[s][1]), False)
+                    for s in (stamps[n - 1], stamps[n])
+                )
+                return low + share * (high - low)
+        raise FormatError(
+            f"{VARIABLES[variable].text} is missing at {_iso(time)}; it is there at {len(series.places)} of "
+            f"{self.times.size} times"
+        )
+
+    def _field(self, path: Path, series: _Series, k: int | None, levels: bool) -> Singles:
+        name, scale = series.spec[path]
         variable = self._data[path].variables[name]
         dims = list(variable.dimensions)
         index: list[Any] = []
         for dim in dims[:-2]:
-            is_level = levels and dim == _level_dim(variable.dimensions)
+            is_level = levels and dim == level_dim(variable.dimensions)
+            whole = is_level or dim == "expver"
             index.append(
-                slice(None) if is_level else (k if _is_time(dim) else 0)
+                slice(None) if whole else (k if is_time(dim) else 0)
             )  # other dimensions have one entry
         try:
             raw = variable[(*index, slice(None), slice(None))]
-        except (RuntimeError, OSError) as error:
+        except (RuntimeError, OSError, IndexError) as error:
             raise FormatError(f"{path}: variable {name!r} cannot be read ({error})") from None
         values = np.ma.filled(np.ma.asarray(raw, dtype=np.float32), np.nan)
+        if "expver" in dims:
+            values = _merged(values, [d for d in dims[:-2] if not is_time(d)].index("expver"))
         if levels:
             assert self._levels is not None
             values = values[self._levels[1][1]]
         return values if scale == 1.0 else values * np.float32(scale)
 
 
-def _is_time(dim: str) -> bool:
-    return dim.lower() in {"time", "valid_time"}
+def _merged(values: Singles, axis: int) -> Singles:
+    """Return the first version of each value that there is: final ERA5 where it is, ERA5T after it."""
+    parts = np.moveaxis(values, axis, 0)
+    out = parts[0]
+    for part in parts[1:]:
+        out = np.where(np.isnan(out), part, out)
+    return np.asarray(out)
 
 
-def _has_time(dims: Sequence[str]) -> bool:
-    return any(_is_time(d) for d in dims)
-
-
-def _is_y(dim: str) -> bool:
-    return dim in _LAT or dim in {"y", "rlat", "south_north"}
-
-
-def _is_x(dim: str) -> bool:
-    return dim in _LON or dim in {"x", "rlon", "west_east"}
-
-
-def _level_dim(dims: Sequence[str]) -> str | None:
-    return next((d for d in dims[:-2] if d in _PRESSURE_AXES | _HYBRID_AXES), None)
-
-
-def _iso(seconds: float) -> str:
-    from obsnet.times import from_epoch
-
-    return str(from_epoch(seconds)).replace(".000000", "")
-
-
-def _times(path: Path, data: Any) -> Floats:
-    import cftime
-
-    name = next((n for n in ("valid_time", "time") if n in data.variables and n in data.dimensions), None)
-    if name is None:
-        name = next((n for n in ("valid_time", "time") if n in data.variables), None)
-    if name is None:
-        return np.zeros(0)
-    variable = data.variables[name]
-    unit = getattr(variable, "units", "")
-    calendar = getattr(variable, "calendar", "standard")
-    try:
-        moments = cftime.num2date(
-            np.atleast_1d(np.asarray(variable[:])), unit, calendar, only_use_cftime_datetimes=False
+def _strange(path: Path, name: str, dim: str, size: int) -> str:
+    if dim in _MEMBERS:
+        return (
+            f"{path}: variable {name!r} has {size} members of an ensemble ({dim}); particles follow one weather, so "
+            f"take one member (ncks -d {dim},0)"
         )
-        return np.array([np.datetime64(m, "us").astype(np.int64) / 1e6 for m in np.atleast_1d(moments)])
-    except (ValueError, TypeError, OverflowError) as error:
-        raise FormatError(
-            f"{path}: time {unit!r} with calendar {calendar!r} cannot be read ({error})"
-        ) from None
-
-
-def _horizontal(path: Path, data: Any) -> Horizontal:
-    names = set(data.variables)
-    lat = next((n for n in _LAT if n in names and data.variables[n].ndim == 1), None)
-    lon = next((n for n in _LON if n in names and data.variables[n].ndim == 1), None)
-    if lat and lon:
-        y, x = (np.asarray(data.variables[n][:], dtype=np.float64) for n in (lat, lon))
-        return Horizontal(y, x)
-    if {"x", "y"} <= names and data.variables["x"].ndim == 1:
-        y, x = (np.asarray(data.variables[n][:], dtype=np.float64) for n in ("y", "x"))
-        return Horizontal(y, x, _crs(path, data), _grid_winds(data))
-    raise GridError(
-        f"{path}: neither latitude and longitude axes nor x and y of a projection; "
-        f"found {', '.join(sorted(names))[:200]}"
+    return (
+        f"{path}: variable {name!r} stands on {dim!r} with {size} entries, which is no vertical axis known here; give "
+        "it the levels of the other variables, or one member of an ensemble"
     )
 
 
-def _crs(path: Path, data: Any) -> Any:
-    from pyproj import CRS
-    from pyproj.exceptions import CRSError
+def _iso(stamp: float) -> str:
+    from obsnet.times import from_epoch
 
-    for variable in data.variables.values():
-        if not hasattr(variable, "grid_mapping_name") and not hasattr(variable, "proj_params"):
-            continue
-        attributes = {k: variable.getncattr(k) for k in variable.ncattrs()}
-        makers = (
-            lambda a=attributes: CRS.from_wkt(a["crs_wkt"]),
-            lambda a=attributes: CRS.from_user_input(a["proj_params"]),
-            lambda a=attributes: CRS.from_cf(a),
-        )
-        for make in makers:
-            try:
-                return make()
-            except (KeyError, CRSError):
-                continue
-    raise GridError(f"{path}: the grid is in x and y but no variable describes the projection (grid_mapping)")
-
-
-def _grid_winds(data: Any) -> bool:
-    """Tell whether the winds are along x and y: where the file does not call them eastward."""
-    for variable in data.variables.values():
-        standard = getattr(variable, "standard_name", "")
-        if standard == "eastward_wind":
-            return False
-        if standard in {"x_wind", "grid_eastward_wind"}:
-            return True
-    return True
-
-
-def _levels(path: Path, data: Any, dim: str) -> tuple[str, Any]:
-    """Return ("pressure", (Pa, order)) or ("hybrid", (a and b stacked, order)); order puts the surface first."""
-    coefficients = _hybrid(path, data, dim)
-    if coefficients is not None:
-        return "hybrid", (coefficients, np.argsort(-(coefficients[0] + coefficients[1] * 101325.0)))
-    if dim not in data.variables:
-        raise FormatError(f"{path}: the vertical dimension {dim!r} has no coordinate variable")
-    variable = data.variables[dim]
-    values = np.asarray(variable[:], dtype=np.float64)
-    unit = getattr(variable, "units", None)
-    if dim in {"hybrid", "model_level", "nhym"} or (
-        unit in {None, "1", "level"} and "PRSS" not in data.variables
-    ):
-        raise FormatError(
-            f"{path}: model levels in {dim!r} without their coefficients; add variables hyam (Pa) and hybm on "
-            f"{dim!r} (GRIB files carry them), or interpolate to pressure levels"
-        )
-    if unit is None:
-        unit = "hPa"  # ARL-named files keep no units
-    try:
-        pressure = values * factor(unit, "p")
-    except UnitError as error:
-        raise UnitError(f"{path}: vertical axis {dim!r}: {error}") from None
-    if not ((pressure > 0).all() and np.unique(pressure).size == pressure.size):
-        raise FormatError(f"{path}: vertical axis {dim!r} must hold distinct positive pressures")
-    return "pressure", (pressure, np.argsort(-pressure))
-
-
-def _hybrid(path: Path, data: Any, dim: str) -> Floats | None:
-    """Return coefficients a (Pa) and b of full levels, shape (2, lev), where the file has them."""
-    pairs: tuple[tuple[str, str], ...] = (("hyam", "hybm"), ("ap", "b"), ("a", "b"), ("hyai", "hybi"))
-    for names in pairs:
-        if not set(names) <= set(data.variables):
-            continue
-        a, b = (np.asarray(data.variables[n][:], dtype=np.float64) for n in names)
-        if names[0] in {"a", "hyam"} and a.max() < 2.0:
-            # CF's dimensionless a stands for a * p0.
-            p0 = data.variables.get("p0", data.variables.get("P0"))
-            a = a * (float(np.asarray(p0[...])) if p0 is not None else 1e5)
-        if names[0] == "hyai":
-            a, b = 0.5 * (a[1:] + a[:-1]), 0.5 * (b[1:] + b[:-1])
-        if a.ndim != 1 or a.size != data.dimensions[dim].size:
-            raise FormatError(
-                f"{path}: {names[0]} has {a.size} entries, the levels {data.dimensions[dim].size}"
-            )
-        return np.stack([a, b])
-    return None
+    return str(from_epoch(stamp)).replace(".000000", "")

@@ -11,6 +11,7 @@ import numpy as np
 from obsnet.constants import GRAVITY
 from obsnet.errors import FormatError, GridError, MissingVariableError
 from obsnet.met.horizontal import Horizontal
+from obsnet.met.names import Window
 from obsnet.met.readers.netcdf import Datasets
 from obsnet.typing import Floats, Singles
 
@@ -46,6 +47,14 @@ class WrfReader:
         self._data = Datasets()
         self._place: dict[float, tuple[Path, int]] = {}
         self.horizontal: Horizontal | None = None
+        try:
+            self._open(files)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, files: Sequence[Path]) -> None:
+        """Look through all files."""
         for path in files:
             data = self._data[path]
             missing = [n for n in _REQUIRED if n not in data.variables]
@@ -62,6 +71,7 @@ class WrfReader:
                     )
                 self._place[stamp] = (path, k)
         self.times = np.array(sorted(self._place))
+        self.surface_times = np.zeros(0)
         self._names = set(self._data[files[0]].variables)
 
     def close(self) -> None:
@@ -71,6 +81,10 @@ class WrfReader:
     def variables(self) -> set[str]:
         """Return the canonical names there are."""
         return {"u", "v", "w", "t", "q", "p", "height", *(v for k, v in _SURFACE.items() if k in self._names)}
+
+    def window(self, name: str, time: float) -> Window:
+        """Nothing in these files is a sum or a mean."""
+        raise FormatError(f"WRF output has no sums ({name} at {time})")
 
     def read(self, time: float) -> dict[str, Singles]:
         """Return all fields of one time; WRF's levels begin at the surface already."""

@@ -31,6 +31,9 @@ def test_orbits_are_runs_without_a_gap():
     time = np.datetime64("2019-01-01", "s") + np.array([0, 5, 98, 99, 3, 30]) * minute
     platform = np.array(["A", "A", "A", "A", "B", "B"])
     assert orbits(platform, time).tolist() == [0, 0, 1, 1, 2, 3]
+    # twenty minutes are still one pass, a second more is another
+    edge = np.datetime64("2019-01-01", "s") + np.array([0, 1200, 2401]) * np.timedelta64(1, "s")
+    assert orbits(["A"] * 3, edge).tolist() == [0, 0, 1]
     order = np.array([3, 5, 0, 2, 4, 1])
     assert orbits(platform[order], time[order]).tolist() == [1, 3, 0, 1, 2, 0]
 

@@ -4,58 +4,22 @@ from __future__ import annotations
 
 import json
 
-import geopandas as gpd
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from shapely.geometry import box
 
 from inversion.case.options import InvertOptions
 from inversion.case.run import run_invert
 from inversion.commands.invert_stage import STAGE
-from inversion.jacobian.store import JacobianStore
-from obsnet.cf import check_flux, flux_dataset, read_flux, read_netcdf, write_netcdf
+from obsnet.cf import check_flux, read_flux, read_netcdf
 from obsnet.cli import main
 from obsnet.constants import SECONDS_PER_YEAR
 from obsnet.pipeline import read_case, run_case
 from obsnet.store import ObservationStore
+from tests.inversion.case.files import CASE, write_case
 from tests.inversion.case.test_estimate import drawn
-from tests.inversion.world import EDGES, GRID, make_world
+from tests.inversion.world import make_world
 from tests.inversion.world import options as world_options
-
-CASE = """
-[run]
-name = "test"
-out = "run"
-
-[invert]
-species = "CO2"
-store = "store"
-footprints = "footprints"
-prior = "prior.nc"
-step = "3D"
-regions = "regions.geojson"
-region_key = "code"
-
-[invert.sector.fossil]
-relative = 0.3
-correlation_km = 100
-regional_relative = 0.3
-
-[invert.sector.biosphere]
-sigma = 3e-7
-correlation_km = 300
-correlation_days = 5
-
-[invert.boundary]
-background = 410.0
-sigma = 0.5
-step = "3D"
-
-[invert.error]
-point = 0.8
-column = 0.5
-"""
 
 
 def run(*arguments):
@@ -67,32 +31,7 @@ def run(*arguments):
 
 @pytest.fixture(scope="module")
 def case(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("case")
-    world = make_world()
-    ObservationStore(folder / "store").write(world.table)
-    store = JacobianStore(folder / "footprints").create(
-        {"grid": GRID, "time_edges": EDGES, "kind": "computed", "model": "test", "species": None}
-    )
-    store.write("part", world.jacobian)
-    flux = np.stack([world.prior.flux[s].reshape(6, *GRID.shape) for s in ("fossil", "biosphere")], axis=1)
-    data = flux_dataset(
-        flux,
-        GRID,
-        EDGES,
-        substance="CO2",
-        sectors=["fossil", "biosphere"],
-        title="test prior",
-        summary="s",
-        source="s",
-        license="CC0",
-    )
-    write_netcdf(data, folder / "prior.nc")
-    shapes = gpd.GeoDataFrame(
-        {"code": ["a", "b"]}, geometry=[box(110, 30, 112.5, 34), box(112.5, 30, 114, 34)], crs=4326
-    )
-    shapes.to_file(folder / "regions.geojson")
-    (folder / "case.toml").write_text(CASE)
-    return folder
+    return write_case(tmp_path_factory.mktemp("case"))
 
 
 @pytest.fixture(scope="module")
@@ -309,7 +248,7 @@ def test_every_table_of_the_document_is_one():
 
     text = (Path(__file__).resolve().parents[3] / "docs" / "inversion.md").read_text(encoding="utf-8")
     tables = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
-    assert len(tables) == 3
+    assert len(tables) == 5
     options = validate(InvertOptions, tomllib.loads("\n".join(tables))["invert"])
     assert options.basis.kind == "adaptive"
     assert options.likelihood.use

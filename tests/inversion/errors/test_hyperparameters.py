@@ -9,10 +9,10 @@ from scipy.optimize import approx_fprime
 from inversion import KroneckerCovariance, Problem, solve
 from inversion.errors.desroziers import desroziers
 from inversion.errors.hyperparameters import (
-    ErrorModel,
     KroneckerTerm,
     MatrixTerm,
     ModelErrorTerm,
+    VarianceModel,
     fit_hyperparameters,
 )
 from inversion.operators.covariance import LowRankCovariance, SumCovariance
@@ -120,7 +120,7 @@ def model(seed=0, n=240, trend=False, kernel="exponential"):
     columns = h @ np.column_stack([np.ones(216)])
     if trend:
         d = d + 5.0 * columns[:, 0]
-    return ErrorModel(d, [term, MatrixTerm("noise.sigma", np.ones(n))], trend=columns if trend else None)
+    return VarianceModel(d, [term, MatrixTerm("noise.sigma", np.ones(n))], trend=columns if trend else None)
 
 
 @pytest.mark.parametrize("kernel", ["exponential", "matern32", "wendland"])
@@ -218,7 +218,7 @@ def station_model(seed, n=150):
     d, own, group, hours, _ = station_errors(seed, 12.0, (1.5, 0.5), n)
     sigma = {"a": np.where(group < 2, 1.0, 0.0), "b": np.where(group == 2, 1.0, 0.0)}
     term = ModelErrorTerm(sigma, {"hours": group < 2}, {"hours": 5.0}, group, hours)
-    return ErrorModel(d, [term], own)
+    return VarianceModel(d, [term], own)
 
 
 def test_a_model_error_with_memory_is_that_of_the_inversion():
@@ -253,7 +253,9 @@ def test_memory_and_sizes_of_model_errors_are_found_again():
 def test_a_parameter_that_nothing_determines_is_infinitely_uncertain():
     """A component that no observation sees."""
     d, own, *_ = station_errors(0, 1.0, (1.0, 1.0))
-    model = ErrorModel(d, [MatrixTerm("noise", np.ones(150)), MatrixTerm("tiny", 1e-9 * np.ones(150))], own)
+    model = VarianceModel(
+        d, [MatrixTerm("noise", np.ones(150)), MatrixTerm("tiny", 1e-9 * np.ones(150))], own
+    )
     fit = fit_hyperparameters(model, factor=10.0)
     assert fit.relative_error["tiny"] > 1e3
     assert fit.relative_error["noise"] < 0.1
@@ -262,6 +264,6 @@ def test_a_parameter_that_nothing_determines_is_infinitely_uncertain():
 
 def test_faults_of_a_model_are_named():
     with pytest.raises(SolverError, match="singular covariance of the innovations"):
-        ErrorModel(np.ones(3), [MatrixTerm("a", np.ones((3, 3)))]).loss({"a": 1.0})
+        VarianceModel(np.ones(3), [MatrixTerm("a", np.ones((3, 3)))]).loss({"a": 1.0})
     with pytest.raises(ConfigError, match="no error parameter to estimate; there is: a, b, hours"):
         fit_hyperparameters(station_model(0, n=20), free=[])

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from inversion.jacobian import parts as module
-from inversion.jacobian.store import SIDES, UNIT, Jacobian, JacobianStore
+from inversion.jacobian.store import UNIT, Jacobian, JacobianStore
 from obsnet.errors import FormatError, GridError, SchemaError, UnitError
 from obsnet.grid import Grid
+from obsnet.schema import SIDES
 
 GRID = Grid.regular(30, 34, 110, 116, 1, 1)
 EDGES = np.arange("2024-04-01T00", "2024-04-01T07", dtype="datetime64[h]").astype("datetime64[us]")

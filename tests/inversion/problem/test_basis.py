@@ -78,7 +78,7 @@ def test_faults_are_named(made):
 
 @pytest.mark.parametrize("kind", ["quadtree", "weighted", "adaptive"])
 def test_rows_are_means_over_their_regions(world, made, kind):
-    basis = make_basis(BasisOptions(kind=kind, count=7), made, world.area)
+    basis = make_basis(BasisOptions(kind=kind, count=7), made, world.shares)
     area = GRID.cell_area.ravel()
     for name in ("fossil", "biosphere"):
         rows = basis.restriction[name].toarray()
@@ -92,7 +92,7 @@ def test_rows_are_means_over_their_regions(world, made, kind):
 
 
 def test_regions_of_the_totals_are_a_basis_too(world, made):
-    basis = make_basis(BasisOptions(kind="regions"), made, world.area)
+    basis = make_basis(BasisOptions(kind="regions"), made, world.shares)
     rows = basis.restriction["fossil"].toarray()[:3, : GRID.size]
     np.testing.assert_allclose(rows * world.area.sum(axis=1)[:, None], world.area.toarray(), rtol=1e-12)
     assert basis.region["fossil"].reshape(GRID.shape)[0].tolist() == [0, 0, 0, 1, 2, 2]
@@ -103,7 +103,7 @@ def test_adaptive_regions_are_small_where_observations_see():
     world = make_world(observed="a")
     made = world.assemble(options(sector={"fossil": {"relative": 0.3}, "biosphere": {"prescribed": True}}))
     label = (
-        make_basis(BasisOptions(kind="adaptive", count=12), made, world.area).region["fossil"].reshape(4, 6)
+        make_basis(BasisOptions(kind="adaptive", count=12), made, world.shares).region["fossil"].reshape(4, 6)
     )
     assert np.unique(label[:, :3]).size >= 10
     assert np.unique(label[:, 3:]).size <= 3
@@ -154,10 +154,12 @@ def test_an_adaptive_basis_needs_memory(made, monkeypatch):
 )
 def test_counts_by_sector(world, made, count, text):
     with pytest.raises(ConfigError, match=text):
-        make_basis(BasisOptions(kind="quadtree", count=count), made, world.area)
+        make_basis(BasisOptions(kind="quadtree", count=count), made, world.shares)
 
 
 def test_each_sector_has_its_own_count(world, made):
-    basis = make_basis(BasisOptions(kind="quadtree", count={"fossil": 3, "biosphere": 400}), made, world.area)
+    basis = make_basis(
+        BasisOptions(kind="quadtree", count={"fossil": 3, "biosphere": 400}), made, world.shares
+    )
     assert basis.restriction["fossil"].shape[0] == 2 * 3
     assert basis.restriction["biosphere"].shape[0] == 2 * GRID.size  # never more than cells

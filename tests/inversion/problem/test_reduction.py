@@ -112,7 +112,7 @@ def test_the_observation_error_of_regions_is_what_other_systems_leave_out(proble
 
 def test_blocks_that_are_not_reduced_stay(world):
     made = world.assemble()
-    basis = make_basis(BasisOptions(kind="quadtree", count=5), made, world.area)
+    basis = make_basis(BasisOptions(kind="quadtree", count=5), made, world.shares)
     part, full = reduce_problem(made.problem, basis.restriction).solve(solve), solve(made.problem)
     assert part.stopping["regions"] == 2 * 2 * 5 + 12
     span = made.problem.state.span("boundary")
@@ -125,7 +125,7 @@ def test_blocks_that_are_not_reduced_stay(world):
 def test_province_totals_on_a_basis_of_provinces_are_exact(world):
     made = world.assemble()
     weights = world.weights(made)
-    basis = make_basis(BasisOptions(kind="regions"), made, world.area)
+    basis = make_basis(BasisOptions(kind="regions"), made, world.shares)
     part = region_totals(reduce_problem(made.problem, basis.restriction).solve(solve), weights)
     full = region_totals(solve(made.problem), weights)
     for name in ("kernel", "noise", "pattern", "nuisance", "test"):

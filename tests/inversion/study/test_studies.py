@@ -16,10 +16,11 @@ from inversion.study.options import DesignOptions, OsseOptions, WorldOptions
 from inversion.study.osse import run_twins
 from inversion.study.run_design import run_design
 from inversion.study.run_osse import run_osse, select_observations
-from inversion.study.world import DEFAULTS, World
+from inversion.study.world import DEFAULTS, StudyWorld
 from obsnet.config import validate
 from obsnet.errors import ConfigError, SolverError
 from obsnet.store import ObservationStore
+from tests.commands import call
 from tests.inversion.world import BACKGROUND, EDGES, make_world
 
 SMALL = {"start": "2023-01-01", "stop": "2023-02-01", "cell_deg": 4.0, "south": 14.0, "north": 54.0}
@@ -27,7 +28,7 @@ SMALL = {"start": "2023-01-01", "stop": "2023-02-01", "cell_deg": 4.0, "south": 
 
 @lru_cache
 def world(species="CO2", seed=0):
-    return World(WorldOptions(species=species, seed=seed, **SMALL))
+    return StudyWorld(WorldOptions(species=species, seed=seed, **SMALL))
 
 
 @lru_cache
@@ -67,13 +68,13 @@ def test_known_numbers_are_noted_and_own_numbers_are_not_called_assumed():
     notes = world().notes()
     assert any(n.startswith("idealised transport") for n in notes)
     assert any(n.startswith("national_sd = 3664") for n in notes)
-    own = World(WorldOptions(**SMALL, national_sd=1000.0, point_error=2.0)).notes()
+    own = StudyWorld(WorldOptions(**SMALL, national_sd=1000.0, point_error=2.0)).notes()
     assert not any(n.startswith(("national_sd", "point_error")) for n in own)
 
 
 def test_averages_of_stations_keep_their_model_error():
     weekly = world().study(["existing"], Path()).problem
-    daily = World(WorldOptions(**SMALL, station_days=1)).study(["existing"], Path()).problem
+    daily = StudyWorld(WorldOptions(**SMALL, station_days=1)).study(["existing"], Path()).problem
     assert weekly.n_obs < daily.n_obs / 5
     assert weekly.observation_error.diagonal().min() >= 9.0
     np.testing.assert_allclose(daily.observation_error.diagonal(), 9.0 + 0.01)
@@ -158,7 +159,7 @@ def test_greedy_sites_beat_sites_at_random():
 
 def test_a_bias_of_one_ppm_ruins_what_a_satellite_says():
     """Elementa 138 (Indianapolis): a systematic error of 1 ppm and the posterior is no use."""
-    sure = World(WorldOptions(**SMALL, inflow_sigma=0.0)).study(["oco2"], Path())
+    sure = StudyWorld(WorldOptions(**SMALL, inflow_sigma=0.0)).study(["oco2"], Path())
     free = world().study(["oco2"], Path())
     found = {}
     for name, study in (("sure", sure), ("free", free)):
@@ -449,7 +450,7 @@ def test_a_bias_of_nobody(tmp_path):
 
 def test_a_world_that_ends_before_it_starts():
     with pytest.raises(ConfigError, match="start must lie before its stop"):
-        World(WorldOptions(start="2023-02-01", stop="2023-01-01"))
+        StudyWorld(WorldOptions(start="2023-02-01", stop="2023-01-01"))
 
 
 CASE = """
@@ -475,40 +476,32 @@ south = 14.0
 """
 
 
-def command(function, *arguments):
-    import typer
-
-    app = typer.Typer()
-    app.command()(function)
-    return typer.main.get_command(app).main(args=[str(a) for a in arguments], standalone_mode=False)
-
-
 def test_commands(tmp_path, capsys):
     from inversion.commands.design import design
     from inversion.commands.osse import osse
 
     path = tmp_path / "case.toml"
     path.write_text(CASE)
-    command(osse, path, "--out", tmp_path / "out", "--set", "osse.twins=30")
+    call(osse, path, "--out", tmp_path / "out", "--set", "osse.twins=30")
     out, err = capsys.readouterr()
     assert "now: " in out
     assert "mean reduction" in out
     assert "osse.png" in out
     assert "unknowns" in err
-    command(osse, path, "--json")
+    call(osse, path, "--json")
     assert json.loads(capsys.readouterr().out)["twins"] == 20
     assert (tmp_path / "run" / "osse.json").exists()
-    command(design, path)
+    call(design, path)
     out = capsys.readouterr().out
     assert "existing: " in out
     assert "nats" in out
-    command(design, path, "--json")
+    call(design, path, "--json")
     assert len(json.loads(capsys.readouterr().out)["chosen"]) == 2
-    command(osse, "--networks")
+    call(osse, "--networks")
     assert "co2m_3" in capsys.readouterr().out
-    command(osse, "--networks", "--json")
+    call(osse, "--networks", "--json")
     assert json.loads(capsys.readouterr().out)["networks"][0]["sources"]
-    command(osse, path, "--observations", tmp_path / "virtual")
+    call(osse, path, "--observations", tmp_path / "virtual")
     assert "virtual_existing" in capsys.readouterr().out
     assert len(ObservationStore(tmp_path / "virtual").read("CO2")) == 8 * 19
 
@@ -520,8 +513,8 @@ def test_commands_say_what_is_missing(tmp_path):
     path = tmp_path / "case.toml"
     path.write_text("[invert]\nspecies = 'CO2'\n")
     with pytest.raises(ConfigError, match=r"no table \[osse\]; there is: invert"):
-        command(osse, path)
+        call(osse, path)
     with pytest.raises(ConfigError, match=r"no table \[design\]; there is: invert"):
-        command(design, path)
+        call(design, path)
     with pytest.raises(ConfigError, match="give a case file"):
-        command(osse)
+        call(osse)

@@ -9,11 +9,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 
 from inversion.case.assemble import assemble
 from inversion.case.inputs import load
 from inversion.case.options import InvertOptions
+from inversion.case.shares import read_shares
 from inversion.operators.covariance import SumCovariance
 from inversion.problem.time_bins import state_bins
 from inversion.problem.totals import region_totals, total_weights
@@ -23,8 +23,6 @@ from obsnet.crosscheck.verdict import Rule, judge
 from obsnet.demo.twin import make_twin
 from obsnet.demo.world import SETTINGS
 from obsnet.pipeline import read_case, run_case
-from obsnet.regions import provinces
-from obsnet.zonal import zonal_weights
 
 SEEDS = 20
 pytestmark = pytest.mark.slow
@@ -45,15 +43,14 @@ def twins(tmp_path_factory):
         options = validate(InvertOptions, data["invert"])
         found = load(options, folder, case.out)
         made.append((options, found.jacobian, found.table, found.prior, found.counts))
-    frame = provinces()
-    zones = zonal_weights(frame, twin.world.grid)
+    shares, _, _ = read_shares(made[1][0], made[1][1], made[1][3], folder, folder)
     problems = [
-        assemble(options, jacobian, table, prior, fraction=sp.csr_array(zones.fraction), counts=counts)
+        assemble(options, jacobian, table, prior, shares=shares, counts=counts)
         for options, jacobian, table, prior, counts in made
     ]
     # R without the particles' scatter: what is drawn as instrument and transport error
     bare = made[0][0].model_copy(update={"error": made[0][0].error.model_copy(update={"monte_carlo": False})})
-    quiet = assemble(bare, *made[0][1:4], fraction=sp.csr_array(zones.fraction), counts=made[0][4])
+    quiet = assemble(bare, *made[0][1:4], shares=shares, counts=made[0][4])
     jacobian = made[1][1]
     model = problems[1]
     weights = total_weights(
@@ -61,8 +58,7 @@ def twins(tmp_path_factory):
         model.sectors,
         model.prior_mean,
         bins=model.bins,
-        area=zones.matrix,
-        regions=zones.labels,
+        shares=shares,
         periods=state_bins(jacobian.time_edges, "all").edges,
         scale=model.flux_scale,
     )
@@ -144,36 +140,93 @@ def test_the_observations_teach(experiments):
     assert (experiments.errors[:, there] ** 2).sum() < 0.25 * (before[:, there] ** 2).sum()
 
 
+RULE = Rule(alpha=0.1, detectable=1.0)
+
+
+def verdicts(experiments, seed, inventory, own):
+    """Judge inventories of one truth."""
+    totals, square = experiments.totals, np.ix_(experiments.fossil, experiments.fossil)
+    return judge(
+        prior=experiments.prior,
+        posterior=experiments.posterior[seed],
+        averaging_kernel=totals.kernel[square],
+        noise_covariance=totals.test[square],
+        prior_covariance=totals.prior.covariance[square],
+        inventory=inventory,
+        inventory_sd=own,
+        rule=RULE,
+    )
+
+
+def own_sd(experiments, seed):
+    return SETTINGS.inventory_sd * np.abs(experiments.truth[seed])
+
+
+def rate(hits, tests):
+    """Return a rate and its standard error; regions of one truth are correlated: a third of the tests count."""
+    return hits / tests, np.sqrt(0.25 / (tests / 3))
+
+
 def test_false_alarms_stay_at_the_stated_rate(experiments):
     """Every region in turn has a right inventory while all others are off as the prior allows."""
-    totals, fossil = experiments.totals, experiments.fossil
-    square = np.ix_(fossil, fossil)
     there = emitting(experiments)
-    rule = Rule(alpha=0.1, detectable=1.0)
     alarms = tests = 0
     for seed in range(SEEDS):
         rng = np.random.default_rng([55, seed])
+        own = own_sd(experiments, seed)
         for r in there:
-            inventory = np.full(len(fossil), np.nan)
-            own = SETTINGS.inventory_sd * abs(experiments.truth[seed, r])
-            inventory[r] = experiments.truth[seed, r] + own * rng.standard_normal()
-            found = judge(
-                prior=experiments.prior,
-                posterior=experiments.posterior[seed],
-                averaging_kernel=totals.kernel[square],
-                noise_covariance=totals.test[square],
-                prior_covariance=totals.prior.covariance[square],
-                inventory=inventory,
-                inventory_sd=np.full(len(fossil), own),
-                rule=rule,
-            )
+            inventory = np.full(len(own), np.nan)
+            inventory[r] = experiments.truth[seed, r] + own[r] * rng.standard_normal()
+            found = verdicts(experiments, seed, inventory, own)
             if found.verdict[r] != "not testable":
                 tests += 1
-                alarms += found.p_value[r] < rule.alpha
+                alarms += found.p_value[r] < RULE.alpha
     assert tests > 200
     # regions of one truth are correlated: allow for a third of the tests being independent
-    assert alarms / tests < rule.alpha + 3 * np.sqrt(rule.alpha * (1 - rule.alpha) / (tests / 3))
-    assert alarms / tests > rule.alpha / 4
+    assert alarms / tests < RULE.alpha + 3 * np.sqrt(RULE.alpha * (1 - RULE.alpha) / (tests / 3))
+    assert alarms / tests > RULE.alpha / 4
+
+
+def test_wrong_inventories_of_others_accuse_nobody(experiments):
+    """Every second inventory is times 1.5; the others are right and are condemned no more often than stated."""
+    there = emitting(experiments)
+    alarms = tests = found_wrong = wrong_tests = 0
+    for seed in range(SEEDS):
+        rng = np.random.default_rng([56, seed])
+        own = own_sd(experiments, seed)
+        inventory = np.full(len(own), np.nan)
+        inventory[there] = (experiments.truth[seed] + own * rng.standard_normal(len(own)))[there]
+        wrong = np.zeros(len(own), dtype=bool)
+        wrong[there[::2]] = True
+        found = verdicts(experiments, seed, np.where(wrong, 1.5, 1.0) * inventory, own)
+        names = np.array([str(v) for v in found.verdict])
+        tests += (~wrong & (names != "not testable")).sum()
+        alarms += (~wrong & (names == "inconsistent")).sum()
+        wrong_tests += (wrong & (names != "not testable")).sum()
+        found_wrong += (wrong & (names == "inconsistent")).sum()
+    assert tests > 60
+    assert alarms / tests < RULE.alpha + 3 * np.sqrt(RULE.alpha * (1 - RULE.alpha) / (tests / 3))
+    assert found_wrong > 0.3 * wrong_tests
+
+
+def test_what_is_off_by_its_minimum_is_found_with_the_stated_power(experiments):
+    there = emitting(experiments)
+    hits = tests = 0
+    for seed in range(SEEDS):
+        rng = np.random.default_rng([57, seed])
+        own = own_sd(experiments, seed)
+        right = np.full(len(own), np.nan)
+        right[there] = (experiments.truth[seed] + own * rng.standard_normal(len(own)))[there]
+        smallest = verdicts(experiments, seed, right, own).minimum_detectable
+        for r in there[np.isfinite(smallest[there])]:
+            inventory = np.where(np.arange(len(own)) == r, right + smallest, right)
+            found = verdicts(experiments, seed, inventory, own)
+            if found.verdict[r] != "not testable":
+                tests += 1
+                hits += found.verdict[r] == "inconsistent"
+    share, error = rate(hits, tests)
+    assert tests > 200
+    assert share == pytest.approx(RULE.power, abs=3 * error)
 
 
 def test_the_prior_error_has_a_regional_part(twins):

@@ -5,7 +5,7 @@ import pytest
 
 from obsnet import schema
 from obsnet.demo.files import column_operator, write_lite, write_noaa_event
-from obsnet.demo.network import Site
+from obsnet.demo.network import DemoSite
 from obsnet.scales import one_scale
 from obsnet.store import ObservationStore
 
@@ -61,14 +61,14 @@ def test_lite_file_through_ingest(tmp_path):
 
 
 def test_event_text_through_the_station_reader(tmp_path):
-    from stations.store.observations import ingest
+    from stations.store.ingest import ingest
 
-    site = Site("XYZ", 36.2879, 100.8964, 3810.0, 5.0)
+    site = DemoSite("XYZ", 36.2879, 100.8964, 3810.0, 5.0)
     path = tmp_path / "co2_xyz_surface-flask_1_ccgg_event.txt"
     time = np.array(["2019-01-08T06:01:25", "2019-01-09T06:01:25", "2020-02-29T00:00:00"], "datetime64[us]")
     value = np.array([411.123, 409.5, 402.0])
     write_noaa_event(path, site, time, value, np.full(3, 0.1), ["...", "C..", "..."])
-    summary = ingest([path], ObservationStore(tmp_path / "store"), base=tmp_path, options={}, report=print)
+    summary = ingest([path], ObservationStore(tmp_path / "store"), base=tmp_path, report=print)
     assert summary["failed"] == 0
     table = ObservationStore(tmp_path / "store").read("CO2")
     np.testing.assert_array_equal(table["time"].to_numpy(), time)
@@ -86,7 +86,7 @@ def test_header_count_is_true(tmp_path):
     path = tmp_path / "x.txt"
     write_noaa_event(
         path,
-        Site("ABC", 1.0, 2.0, 3.0, 4.0),
+        DemoSite("ABC", 1.0, 2.0, 3.0, 4.0),
         np.array(["2019-01-08"], "datetime64[us]"),
         np.ones(1),
         np.ones(1),

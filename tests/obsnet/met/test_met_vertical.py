@@ -6,15 +6,9 @@ import numpy as np
 import pytest
 
 from obsnet.constants import CP_DRY_AIR, GRAVITY, R_DRY_AIR, VON_KARMAN
-from obsnet.met.boundary_layer import log_law_ustar, richardson_height, ustar_of_stress
-from obsnet.met.vertical import (
-    EARTH_RADIUS,
-    air_velocity,
-    heights_from_pressure,
-    level_heights,
-    surface_layer,
-    to_terrain_following,
-)
+from obsnet.met.boundary_layer import log_law_ustar, richardson_height, surface_layer, ustar_of_stress
+from obsnet.met.vertical import air_velocity, heights_from_pressure, level_heights, to_terrain_following
+from obsnet.sphere import METRES_PER_DEGREE
 
 LAT, LON = np.linspace(20, 30, 11), np.linspace(100, 112, 13)
 SHAPE = (12, LAT.size, LON.size)
@@ -65,7 +59,7 @@ def test_level_pressure_surfaces_give_minus_omega_over_rho_g():
 
 def test_wind_along_sloping_pressure_surfaces_rises():
     """With omega 0 air stays on its pressure surface and climbs with it."""
-    metres = np.deg2rad(1.0) * EARTH_RADIUS
+    metres = METRES_PER_DEGREE
     height = 1000.0 + 0.01 * metres * (LAT[:, None] - 20.0) + 0.0 * LON + np.zeros(SHAPE)
     f = fields(omega=0.0, u=10.0, v=5.0, density=1.1, height=height)
     rate = np.full(SHAPE, 0.02, np.float32)
@@ -76,7 +70,7 @@ def test_wind_along_sloping_pressure_surfaces_rises():
 def test_terrain_following_levels_in_still_stratified_air_give_no_motion():
     """Over a slope p and z both change along a level; hydrostatic balance cancels them for air moving level."""
     scale = R_DRY_AIR * 280.0 / GRAVITY
-    metres = np.deg2rad(1.0) * EARTH_RADIUS
+    metres = METRES_PER_DEGREE
     height = 500.0 + 0.001 * metres * (LAT[:, None] - 20.0) + 0.0 * LON + np.zeros(SHAPE)
     p = 101325.0 * np.exp(-height / scale)
     f = fields(u=10.0, v=5.0, density=p / (R_DRY_AIR * 280.0), height=height)
@@ -110,10 +104,9 @@ def columns(*, u, z, has_10m=True, u10=3.0, terrain=0.0, w=0.0, roughness=0.1, s
 
     levels = level_heights(top, nz)
     wind, state = np.zeros((1, 1, nz, 4), np.float32), np.zeros((1, 1, nz, 3), np.float32)
-    to_terrain_following(
-        levels, three(p), three(z), three(u), three(0.0), three(w), three(280.0), three(0.0), two(sp), two(terrain),
-        two(slope), two(0.0), two(280.0), two(u10), two(0.0), two(roughness), has_10m, wind, state,
-    )  # fmt: skip
+    upper = np.stack([three(v) for v in (p, z, u, 0.0, w, 280.0, 0.0)])
+    lower = np.stack([two(v) for v in (sp, terrain, slope, 0.0, 280.0, u10, 0.0, roughness)])
+    to_terrain_following(levels, upper, lower, has_10m, wind, state)
     return levels, wind[0, 0], state[0, 0]
 
 

@@ -18,7 +18,7 @@ GRID = Grid.regular(20, 50, 80, 130, 5, 5)
 
 @pytest.fixture(scope="module")
 def table():
-    verdicts = ["consistent", "inconsistent", "not testable", "not testable"]
+    verdicts = ["consistent", "inconsistent", "not testable", "not decided"]
     return pd.DataFrame(
         {
             "region": ["110000", "410000", "540000", "650000"],
@@ -38,6 +38,19 @@ def table():
             "p_adjusted": [0.6, 1e-5, np.nan, np.nan],
             "verdict": verdicts,
             "reason": ["", "", "no inventory", "<script>alert(1)</script>"],
+            "reason_zh": ["", "", "无清单", ""],
+            "remark": ["", "given <20%>", "", ""],
+            "remark_zh": ["", "取指定值", "", ""],
+            "period": "2015-01-01 to 2016-01-01",
+            "inventory_period": "2015",
+            "category": "total",
+            "terminology": "CEADs",
+            "inventory_source": "book",
+            "alpha": 0.2,
+            "power": 0.6,
+            "detectable": 2.0,
+            "margin_share": 0.125,
+            "adjustment": "Benjamini-Hochberg",
         }
     )
 
@@ -61,9 +74,6 @@ def page(table, pictures, tmp_path_factory):
         notes=["first note"],
         facts=[("Prior", "the <prior>")],
         period="2019-01-05 to 2019-01-20",
-        alpha=0.05,
-        power=0.8,
-        limit=0.3,
     )
     return path.read_text(encoding="utf-8")
 
@@ -102,10 +112,33 @@ def test_both_languages_and_all_regions(page):
     ):
         assert text in page
     assert page.count('<td class="name">') == 8
+    for text in (
+        "not decided",
+        "未能判定",
+        "given &lt;20%&gt;",
+        "取指定值",
+        "无清单",
+        "可证与清单之差在 12.5% 以内",
+    ):
+        assert text in page
+
+
+def test_the_rule_is_the_tables(page):
+    """The table was made with 20 %, 60 %, 200 %; nothing of the defaults may be on the page."""
+    assert (
+        "Rule: 20% false alarms over 3 tested regions (Benjamini-Hochberg), power 60%, testable up to 200%"
+        in page
+    )
+    assert "consistent within 12.5% of it" in page
+    assert "with the inventory's total (CEADs) of 2015" in page
+    assert "2015-01-01 to 2016-01-01" in page
+    for default in ("80% power", "检出功效 80%", "to 30% of", "within 30%", "误报率 5%", "up to 5%"):
+        assert default not in page
 
 
 def test_counts_and_numbers(page):
-    assert re.search(r"<b>2</b>not testable", page)
+    assert re.search(r"<b>1</b>not testable", page)
+    assert re.search(r"<b>1</b>not decided", page)
     assert "+90" in page
     assert "19%" in page  # 65 of 346
     assert "1e-05" in page
@@ -122,7 +155,7 @@ def test_colours_are_told_apart_without_red_and_green():
         return 0.2126 * r + 0.7152 * g + 0.0722 * b
 
     values = sorted(luminance(c) for c in VERDICT_COLOURS.values())
-    assert len(set(VERDICT_COLOURS.values())) == 3
+    assert len(set(VERDICT_COLOURS.values())) == 4
     assert min(np.diff(values)) > 5
 
 
@@ -152,22 +185,10 @@ def test_fonts(monkeypatch):
 
 def test_report_command_says_what_is_missing(tmp_path):
     from obsnet.commands.report import report
+    from tests.commands import call
 
     with pytest.raises(FormatError, match=r"posterior.nc is missing; `obsnet invert`"):
-        report(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("there", "response", "relative"), [(False, 0, 0), (True, 0.01, 9), (True, 0.6, 0.4)]
-)
-def test_every_reason_has_words_in_both_languages(there, response, relative):
-    from obsnet.crosscheck.verdict import Rule, _reason
-    from obsnet.report.page import _remark
-
-    english, chinese = _remark(_reason(there, response, relative, Rule()))
-    assert english
-    assert chinese
-    assert _remark("") == ("", "")
+        call(report, tmp_path)
 
 
 def test_percentages_as_people_read_them():

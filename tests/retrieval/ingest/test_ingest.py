@@ -418,7 +418,7 @@ def test_correction_changes_the_source(tmp_path, capsys):
         (["--screen", "oco_lnd"], "unknown screen 'oco_lnd'; nearest: 'oco_land'"),
         (["--sensors", "nowhere"], "nowhere: no such folder of sensor tables"),
         (["--correction", "none.toml"], "none.toml: no such configuration file"),
-        (["--profiles", "some"], "profiles 'some': choose all, good or none"),
+        (["--profiles", "some"], "profiles = 'some': Input should be 'all', 'good' or 'none'"),
         (["--scheduler", "threads"], "scheduler = 'threads'"),
     ],
 )
@@ -439,12 +439,13 @@ def test_no_file_matches(tmp_path, capsys):
 
 def test_pipeline_stage(tmp_path):
     from obsnet.pipeline import Case, RunOptions
-    from retrieval.commands.ingest_stage import STAGE, IngestStage
+    from retrieval.commands.ingest_stage import STAGE
+    from retrieval.ingest.options import IngestTable
 
     granule(tmp_path / "granules")
     (tmp_path / "granules" / "zero.nc4").write_bytes(b"")
     case = Case(tmp_path, tmp_path / "run", RunOptions(name="t", scheduler="serial"))
-    options = IngestStage(files=["granules"], screen="oco_good", profiles="good")
+    options = IngestTable(files=["granules"], screen="oco_good", profiles="good")
     result = STAGE.run(options, case)
     assert result.failed == 1
     assert result.summary["files"] == 2
@@ -456,12 +457,13 @@ def test_pipeline_stage(tmp_path):
 
 def test_pipeline_stage_with_tables_of_the_case(tmp_path):
     from obsnet.pipeline import Case, RunOptions
-    from retrieval.commands.ingest_stage import STAGE, IngestStage
+    from retrieval.commands.ingest_stage import STAGE
+    from retrieval.ingest.options import IngestTable
 
     granule(tmp_path / "granules", version=11)
     (tmp_path / "mine.toml").write_text('[[filter]]\nname = "a"\nvariable = "uncertainty"\nat_most = 0.6\n')
     case = Case(tmp_path, tmp_path / "run", RunOptions(name="t", scheduler="serial"))
-    options = IngestStage(files=["granules"], screen="mine.toml", x2019=True)
+    options = IngestTable(files=["granules"], screen="mine.toml", x2019=True)
     result = STAGE.run(options, case)
     assert result.failed == 0
     table = ObservationStore(tmp_path / "run" / "store").read("CO2")
@@ -490,7 +492,7 @@ def test_correction_and_another_scale_do_not_go_together(tmp_path):
     )
     write_correction(correction, tmp_path / "c.toml")
     with pytest.raises(
-        ConfigError, match="starts from the raw value: it cannot be combined with variant x2019"
+        ValueError, match="starts from the raw value: it cannot be combined with variant x2019"
     ):
         ingest(
             [path], tmp_path / "store", IngestOptions(correction=str(tmp_path / "c.toml"), variant="x2019")

@@ -11,20 +11,18 @@ from hypothesis import strategies as st
 
 from obsnet.cli import main
 from obsnet.errors import ConfigError
-from obsnet.grid import Grid
 from obsnet.pipeline import Case, RunOptions
 from obsnet.store import ObservationStore
-from retrieval.commands.ingest_stage import STAGE, IngestStage
+from retrieval.commands.ingest_stage import STAGE
 from retrieval.ingest.one import _arc
-from retrieval.ingest.options import IngestOptions
+from retrieval.ingest.options import IngestOptions, IngestTable
 from retrieval.ingest.run import ingest
-from retrieval.superobs.average import Superobs
-from retrieval.superobs.errors import error_model
-from retrieval.superobs.store import Selection, combine_store
+from retrieval.superobs.options import Selection, Superobs
+from retrieval.superobs.store import combine_store
 from tests.retrieval import synthetic
 from tests.retrieval.granules import granule, week
 
-BAKER = Superobs(errors=error_model("baker2022_co2"))
+BAKER = Superobs(errors="baker2022_co2")
 WFMD = "ESACCI-GHG-L2-CH4_CO-TROPOMI-WFMD-20171110-fv2.nc"
 
 
@@ -114,7 +112,7 @@ def test_averaging_at_once_gives_what_the_two_steps_give(tmp_path):
     files = week(tmp_path / "in")
     ingest(files, tmp_path / "once", IngestOptions(superobs=BAKER))
     ingest(files, tmp_path / "soundings")
-    combine_store(tmp_path / "soundings", tmp_path / "two", Selection("CO2"), BAKER)
+    combine_store(tmp_path / "soundings", tmp_path / "two", Selection(species="CO2"), BAKER)
     once, two = (ObservationStore(tmp_path / n).read("CO2") for n in ("once", "two"))
     assert without_names(once).equals(without_names(two))
     assert [i.partition("#")[0] for i in once["obs_id"].to_pylist()] == two["obs_id"].to_pylist()
@@ -122,7 +120,7 @@ def test_averaging_at_once_gives_what_the_two_steps_give(tmp_path):
 
 
 def test_options_travel_to_workers():
-    options = IngestOptions(superobs=Superobs("area", BAKER.errors, Grid.regular(18, 54, 73, 135, 1, 1)))
+    options = IngestOptions(superobs=Superobs(method="area", errors="baker2022_co2", grid="18,54,73,135,1"))
     again = pickle.loads(pickle.dumps(options))
     assert again == options
     assert again.fingerprint("oco2_lite") == options.fingerprint("oco2_lite")
@@ -134,7 +132,8 @@ def test_averaging_at_once_says_what_it_did(tmp_path):
     (row,) = ingest([path], tmp_path / "s", IngestOptions(superobs=BAKER)).files
     table = ObservationStore(tmp_path / "s").read("CO2")
     assert row["soundings"] == 40
-    assert f"{len(table)} super-observations; left out: {40 - row['good']} flagged" in row["notes"]
+    assert row["notes"].startswith(f"{len(table)} super-observations, sigma^2 = (sum w s^2) sum_kl")
+    assert row["notes"].endswith(f"; left out: {40 - row['good']} flagged")
     assert row["version"] == "v9_superobs"
     report = pq.ParquetFile(tmp_path / "s" / "_superobs" / f"{row['file_id']}.parquet").read()
     assert sorted(report["obs_id"].to_pylist()) == sorted(table["obs_id"].to_pylist())
@@ -148,7 +147,7 @@ def test_averaging_at_once_is_resumed_and_replaced(tmp_path):
     ingest(files[:2], store, IngestOptions(superobs=BAKER))
     assert ingest(files, store, IngestOptions(superobs=BAKER)).skipped == 2
     total = np.sum(ObservationStore(store).read("CO2")["n"].to_numpy())
-    wider = Superobs(window_s=60, errors=error_model("correlated"))
+    wider = Superobs(window_s=60, errors="correlated")
     assert ingest(files, store, IngestOptions(superobs=wider)).skipped == 0
     table = ObservationStore(store).read("CO2")
     assert np.sum(table["n"].to_numpy()) == total
@@ -160,7 +159,7 @@ def test_soundings_and_their_averages_are_not_mixed(tmp_path):
     ingest(files[:1], tmp_path / "s")
     with pytest.raises(ConfigError, match=r"oco2_lite_v9 \(1 file.*oco2_lite_v9_superobs \(1 file"):
         ingest(files[1:], tmp_path / "s", IngestOptions(superobs=BAKER))
-    with pytest.raises(ConfigError, match="super-observations keep none"):
+    with pytest.raises(ValueError, match="super-observations keep none"):
         IngestOptions(superobs=BAKER, extra=("raw",))
 
 
@@ -212,7 +211,7 @@ def test_command_reads_the_options_from_a_table(tmp_path, capsys):
 def test_stage_averages_at_once(tmp_path):
     week(tmp_path / "granules", 1)
     case = Case(tmp_path, tmp_path / "run", RunOptions(name="t", scheduler="serial"))
-    options = IngestStage(files=["granules"], superobs={"errors": "correlated", "window": 60})
+    options = IngestTable(files=["granules"], superobs={"errors": "correlated", "window": 60})
     assert STAGE.run(options, case).failed == 0
     assert ObservationStore(tmp_path / "run" / "store").sources("CO2") == ["oco2_lite_v9_superobs"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from retrieval.mapping.kriging import Samples
-from retrieval.mapping.variogram import RADIUS_KM, ProductSum
-from retrieval.superobs.groups import unit_vectors
+from retrieval.mapping.variogram import ProductSum
 
 START = np.datetime64("2020-06-01", "us")
 MODEL = ProductSum(1.0, 400.0, 0.5, 4.0, 0.6, 0.05)
@@ -22,7 +22,7 @@ def covariance(model, one, two=None):
     """Return the dense covariance of points (latitude, longitude, time); not by way of the kernels."""
     two = one if two is None else two
     a, b = unit_vectors(*one[:2]), unit_vectors(*two[:2])
-    distance = RADIUS_KM * np.arccos(np.clip(a @ b.T, -1, 1))
+    distance = EARTH_RADIUS_KM * np.arccos(np.clip(a @ b.T, -1, 1))
     days = (one[2][:, None] - two[2][None]) / np.timedelta64(1, "D")
     return model.covariance(distance, days)
 

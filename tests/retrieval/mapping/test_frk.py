@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from obsnet.errors import RangeError
-from retrieval.mapping.frk import Basis, FixedRank, Resolution, _Block, fit_fixed_rank, make_basis
-from retrieval.mapping.variogram import RADIUS_KM
-from retrieval.superobs.groups import unit_vectors
+from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
+from retrieval.mapping.frk import Bisquares, FixedRank, Resolution, _Block, fit_fixed_rank, make_basis
 
 BOX = (25.0, 40.0, 100.0, 120.0)
 SMALL = make_basis(BOX, (0.0, 8.0), spacing_km=(1500.0, 700.0), spacing_days=4.0)
@@ -47,7 +46,7 @@ def test_basis_is_bisquares(seed):
     column = 0
     xyz = unit_vectors(lat, lon)
     for r in SMALL.resolutions:
-        km = 2 * RADIUS_KM * np.arcsin(np.linalg.norm(xyz[:, None] - r.centres[None], axis=2) / 2)
+        km = 2 * EARTH_RADIUS_KM * np.arcsin(np.linalg.norm(xyz[:, None] - r.centres[None], axis=2) / 2)
         space = np.where(km < r.radius_km, (1 - (km / r.radius_km) ** 2) ** 2, 0)
         lag = np.abs(days[:, None] - r.days[None]) / r.radius_days
         time = np.where(lag < 1, (1 - lag**2) ** 2, 0)
@@ -195,4 +194,4 @@ def test_refusals():
         fit_fixed_rank(SMALL, lat, lon, days, np.ones(3), np.ones(3), np.eye(3))
     with pytest.raises(RangeError, match="a basis needs a region"):
         make_basis((10, 0, 0, 10), (0, 1))
-    assert len(Basis((Resolution(np.eye(3), 1.0, np.zeros(2), 1.0),))) == 6
+    assert len(Bisquares((Resolution(np.eye(3), 1.0, np.zeros(2), 1.0),))) == 6

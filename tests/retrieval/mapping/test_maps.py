@@ -17,11 +17,11 @@ from obsnet.pipeline import Case, RunOptions
 from obsnet.store import ObservationStore
 from obsnet.times import time_bins
 from retrieval.commands.grid import grid
-from retrieval.commands.grid_stage import STAGE, GridStage
+from retrieval.commands.grid_stage import STAGE
 from retrieval.mapping.dataset import column_map, stamp_of, variable_of, write_geotiffs
 from retrieval.mapping.figures import write_pictures
 from retrieval.mapping.maps import make_map, read_columns
-from retrieval.mapping.settings import MapSettings
+from retrieval.mapping.settings import GridTable, MapSettings
 from tests.retrieval.mapping.fields import MODEL, draw, places
 from tests.retrieval.soundings import make_table
 
@@ -51,12 +51,18 @@ def store(tmp_path_factory):
     return made
 
 
+def asked(**change):
+    """Two days of CO2 on the grid of these tests, otherwise as said."""
+    usual = {"species": "CO2", "grid": GRID, "start": "2020-06-04", "stop": "2020-06-06"}
+    return MapSettings(**usual | change)
+
+
 @pytest.fixture(scope="module")
 def maps(store):
     return {
         method: make_map(
             store,
-            MapSettings("CO2", GRID, DAYS, method, folds=FOLDS, spacing_km=(1500.0, 700.0), neighbours=40),
+            asked(method=method, folds=FOLDS, spacing_km=(1500.0, 700.0), neighbours=40),
         )
         for method in ("bin", "kriging", "frk")
     }
@@ -102,7 +108,7 @@ def test_the_two_fields_agree_within_their_errors(maps):
 
 def test_leave_one_out_of_bins_by_hand(store):
     one = Grid.regular(20, 50, 90, 130, 30, 40)
-    report = make_map(store, MapSettings("CO2", one, time_bins("2020-06-01", "2020-06-30", "29D"))).report
+    report = make_map(store, asked(grid=one, start="2020-06-01", stop="2020-06-30", step="29D")).report
     value = read_columns(store, "CO2", "test_lite", None, None)[0].value
     others = (value.sum() - value) / (len(value) - 1)
     found = report["cross_validation"]
@@ -151,14 +157,14 @@ def test_pictures_need_no_network(maps, tmp_path):
 
 def test_reach_leaves_far_cells_empty(store):
     wide = Grid.regular(0, 60, 60, 160, 10, 10)
-    near = make_map(store, MapSettings("CO2", wide, DAYS, "kriging", folds=0, reach_km=800.0))
+    near = make_map(store, asked(grid=wide, method="kriging", folds=0, reach_km=800.0))
     assert 0 < near.report["cells"] < near.report["cells_of"] / 2
     assert "cross_validation" not in near.report
 
 
 def test_periods_without_data_stay_empty(store):
-    late = time_bins("2020-06-09", "2020-07-20", "20D")
-    made = make_map(store, MapSettings("CO2", GRID, late, "kriging", folds=0, window_days=2.0))
+    late = {"start": "2020-06-09", "stop": "2020-07-20", "step": "20D"}
+    made = make_map(store, asked(**late, method="kriging", folds=0, window_days=2.0))
     assert np.isfinite(made.data["xco2"].values[0]).all()
     assert np.isnan(made.data["xco2"].values[-1]).all()
 
@@ -167,34 +173,35 @@ def test_what_a_store_must_hold(tmp_path):
     store = ObservationStore(tmp_path / "s")
     store.write(make_table(20, source="a", profiles=False))
     box = Grid.regular(29, 35, 109, 112, 1, 1)
-    edges = time_bins("2020-06-01", "2020-06-02", "1D")
+    day = {"start": "2020-06-01", "stop": "2020-06-02"}
     with pytest.raises(RangeError, match="no good CO2 column of a lies on the grid"):
-        make_map(store, MapSettings("CO2", box, time_bins("2021-06-01", "2021-06-02", "1D")))
+        make_map(store, asked(grid=box, start="2021-06-01", stop="2021-06-02"))
     with pytest.raises(RangeError, match="a field needs at least 10"):
-        make_map(store, MapSettings("CO2", Grid.regular(-30, -20, 0, 10, 1, 1), edges, "kriging"))
+        make_map(store, asked(grid="-30,-20,0,10,1", **day, method="kriging"))
     with pytest.raises(ConfigError, match="holds no CH4; there is: CO2"):
-        make_map(store, MapSettings("CH4", box, edges))
+        make_map(store, asked(species="CH4", grid=box, **day))
     store.write(make_table(20, source="b", seed=1, profiles=False))
     with pytest.raises(ConfigError, match="name one: a, b"):
-        make_map(store, MapSettings("CO2", box, edges))
+        make_map(store, asked(grid=box, **day))
     with pytest.raises(ConfigError, match="no CO2 source 'c'"):
-        make_map(store, MapSettings("CO2", box, edges, source="c"))
+        make_map(store, asked(grid=box, **day, source="c"))
     store.write(make_table(20, source="a", seed=2, profiles=False, scale=["WMO-CO2-X2019"] * 20))
     for method in ("bin", "kriging"):
         with pytest.raises(
             ScaleError, match=r"several calibration scales: X2007 \(20 rows\), X2019 \(20 rows\)"
         ):
-            make_map(store, MapSettings("CO2", box, edges, method, source="a"))
+            make_map(store, asked(grid=box, **day, method=method, source="a"))
 
 
 def test_settings_are_checked():
     for change, match in (
-        ({"method": "idw"}, "unknown method 'idw'"),
+        ({"method": "idw"}, "'bin', 'kriging' or 'frk'"),
+        ({"stop": "2020-06-01"}, "stop after start"),
         ({"window_days": 0.0}, "window_days"),
         ({"folds": 1}, "folds must be 0 or at least 2"),
     ):
-        with pytest.raises(ConfigError, match=match):
-            MapSettings("CO2", GRID, DAYS, **change)
+        with pytest.raises(ValueError, match=match):
+            asked(**change)
 
 
 def test_datasets_are_checked():
@@ -219,7 +226,7 @@ def test_periods_shorter_than_a_day_have_their_own_files():
 
 def run(*args):
     app = typer.Typer()
-    app.command()(grid)
+    app.command()(grid.function())
     return CliRunner().invoke(app, [str(a) for a in args])
 
 
@@ -251,7 +258,7 @@ def test_command(store, tmp_path):
 
 def test_stage(store, tmp_path):
     case = Case(tmp_path, tmp_path, RunOptions(name="t", out="."))
-    options = GridStage(
+    options = GridTable(
         store=str(store.path),
         out="m/x.nc",
         species="CO2",

@@ -55,7 +55,7 @@ def test_estimate_against_a_plain_loop():
     lag = np.abs(time[i] - time[j]) / np.timedelta64(1, "D")
     from pyproj import Geod
 
-    km = Geod(a=6371007.181, b=6371007.181).inv(lon[i], lat[i], lon[j], lat[j])[2] / 1e3
+    km = Geod(a=6371008.8, b=6371008.8).inv(lon[i], lat[i], lon[j], lat[j])[2] / 1e3
     near = (km < 500) & (lag < 3)
     n = near.sum()
     assert found.pairs[0, 0] == n

@@ -12,7 +12,7 @@ from retrieval.products.bias import (
     verify,
     write_correction,
 )
-from retrieval.products.bias_fit import Samples, collect, concatenate, read_truth, refit, small_areas
+from retrieval.products.bias_fit import BiasSamples, collect, concatenate, read_truth, refit, small_areas
 from retrieval.products.read import open_fields, read_granule
 from tests.retrieval import synthetic
 
@@ -232,7 +232,7 @@ def made_up(n=3000, areas=60, seed=1, noise=0.3, outliers=0.0):
     raw = 0.995 * truth - factors @ [0.9, -0.3, 0.2] - 1.7 + rng.normal(0, noise, n)
     spoilt = rng.random(n) < outliers
     raw[spoilt] += rng.normal(20, 5, spoilt.sum())
-    samples = Samples(np.arange(n).astype(str), np.zeros(n, int), raw, np.zeros(n), [factors], area)
+    samples = BiasSamples(np.arange(n).astype(str), np.zeros(n, int), raw, np.zeros(n), [factors], area)
     return correction, samples, truth
 
 
@@ -267,7 +267,7 @@ def test_outliers_do_not_carry_the_fit_away():
 def test_fit_is_the_same_for_any_order_of_soundings():
     correction, samples, _ = made_up(500)
     mixed = np.random.default_rng(5).permutation(500)
-    other = Samples(
+    other = BiasSamples(
         samples.obs_id[mixed],
         samples.which,
         samples.raw[mixed],

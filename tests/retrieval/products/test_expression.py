@@ -9,9 +9,9 @@ from obsnet.errors import FormatError
 from retrieval.products.expression import (
     Binary,
     Call,
+    FormulaTerm,
     Name,
     Number,
-    Term,
     evaluate,
     names,
     parse,
@@ -133,13 +133,13 @@ def test_terms_of_a_lite_formula():
     )
     assert divisor == 0.9954
     assert found == [
-        Term(1.0, Name("XCO2_Raw")),
-        Term(0.9, Binary("+", Name("dpfrac"), Number(0.0))),
-        Term(-0.029, Binary("-", Name("g"), Number(15.0))),
-        Term(3.0, None),
-        Term(-1.0, Name("footprint_bias")),
+        FormulaTerm(1.0, Name("XCO2_Raw")),
+        FormulaTerm(0.9, Binary("+", Name("dpfrac"), Number(0.0))),
+        FormulaTerm(-0.029, Binary("-", Name("g"), Number(15.0))),
+        FormulaTerm(3.0, None),
+        FormulaTerm(-1.0, Name("footprint_bias")),
     ]
 
 
 def test_terms_without_divisor():
-    assert terms(parse("raw + x*2")) == ([Term(1.0, Name("raw")), Term(2.0, Name("x"))], 1.0)
+    assert terms(parse("raw + x*2")) == ([FormulaTerm(1.0, Name("raw")), FormulaTerm(2.0, Name("x"))], 1.0)

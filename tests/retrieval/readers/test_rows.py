@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from obsnet.errors import FormatError
-from retrieval.readers.rows import Rows
+from retrieval.readers.rows import GranuleRows
 from retrieval.readers.source import open_source
 from retrieval.readers.stored_values import as_float, distinct_numbers, fill_mask, plain_text
 from tests.retrieval import synthetic
@@ -18,7 +18,7 @@ from tests.retrieval import synthetic
 def rows_of(path, main="value", **variables):
     """An open row axis over a file of these arrays."""
     synthetic.write(path, {name: (values, {}) for name, values in variables.items()}, chunk=4)
-    return Rows(open_source(path), main, ("retrieved", "every") if "every" in variables else None)
+    return GranuleRows(open_source(path), main, ("retrieved", "every") if "every" in variables else None)
 
 
 @given(

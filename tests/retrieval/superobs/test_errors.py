@@ -107,10 +107,42 @@ def test_limits_of_constant_correlation():
     assert ErrorModel(r=0.3).uncertainty(s, w, offsets)[0] == pytest.approx(0.8 * np.sqrt(0.7 / 100 + 0.3))
 
 
-def test_chen_preset_by_hand():
-    """n = 25 soundings of 10 ppb: sqrt(100 * (0.45 / 25 + 0.55) + 4.5^2)."""
-    found = PRESETS["chen2023_ch4"].uncertainty(np.full(25, 10.0), np.full(25, 0.04), np.array([0, 25]))
-    assert found[0] == pytest.approx(np.sqrt(100 * (0.45 / 25 + 0.55) + 4.5**2), rel=1e-14)
+@pytest.mark.parametrize("precision", [2.0, 10.0])
+@pytest.mark.parametrize("n", [1, 25, 400])
+def test_chen_preset_by_hand(n, precision):
+    """15 ppb a sounding as its source has it, whatever the product's precision: 15^2 (0.45 / n + 0.55) + 4.5^2."""
+    found = PRESETS["chen2023_ch4"].uncertainty(np.full(n, precision), np.full(n, 1 / n), np.array([0, n]))
+    assert found[0] == pytest.approx(np.sqrt(15**2 * (0.45 / n + 0.55) + 4.5**2), rel=1e-14)
+
+
+def test_every_model_names_its_equation_its_inputs_and_its_source():
+    for name, model in PRESETS.items():
+        said = model.describe()
+        assert said["name"] == name
+        assert said["equation"].startswith("sigma^2 = ")
+        assert said["inputs"]
+        assert said["source"]
+    assert error_model("chen2023_ch4").equation == "sigma^2 = 15^2 [0.55 + (1 - 0.55) / n] + 4.5^2"
+    assert error_model("chen2023_ch4").describe()["inputs"] == "number of soundings"
+    assert error_model("independent").equation == "sigma^2 = sum (w s)^2"
+    assert error_model("correlated", floor=0.3).equation == "sigma^2 = (sum w s)^2, sigma >= 0.3"
+    assert "exp(-d_kl / 20 km)" in error_model("baker2022_co2").equation
+    assert "variability" not in error_model(None, variability=0.0, r=0.2).equation
+    full = error_model(None, variability=2.0, r=0.2).equation
+    assert full == "sigma^2 = 0.2 (sum w s)^2 + (1 - 0.2) sum (w s)^2 + 1 (1 - coverage) 2^2 sum w^2"
+
+
+def test_what_nobody_chose_is_said():
+    assert error_model(None).source.startswith("nothing was chosen")
+    assert error_model("independent").source != error_model(None).source
+    assert error_model(None, r=0.3).source == "chosen by the user; with r = 0.3"
+
+
+def test_numbers_that_say_nothing_are_refused():
+    with pytest.raises(ConfigError, match="length_km says nothing in error model independent"):
+        error_model(None, length_km=20.0)
+    with pytest.raises(ConfigError, match="r says nothing in error model baker2022_co2"):
+        error_model("baker2022_co2", r=0.5)
 
 
 @given(st.integers(0, 10**6), st.integers(1, 40), st.floats(0, 1))

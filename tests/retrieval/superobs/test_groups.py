@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from obsnet.errors import ConfigError, SchemaError
 from obsnet.grid import Grid
+from obsnet.sphere import unit_vectors
 from retrieval.superobs.along_track import along_track_groups
-from retrieval.superobs.groups import Groups, area_groups, circle_corners, group_mean, unit_vectors
+from retrieval.superobs.groups import Groups, area_groups, circle_corners, group_mean
 from retrieval.superobs.polygon_overlap import polygon_areas
 
 GRID = Grid.regular(29, 35, 109, 112, 0.5, 0.5)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from obsnet.errors import SchemaError
 from obsnet.grid import Grid
-from retrieval.superobs.polygon_overlap import EARTH_RADIUS, PROBLEMS, cell_areas, overlap, polygon_areas
+from obsnet.sphere import AREA_RADIUS
+from retrieval.superobs.polygon_overlap import PROBLEMS, cell_areas, overlap, polygon_areas
 
 GLOBE = Grid.regular(-90, 90, -180, 180, 10, 10)
 CHINA = Grid.regular(18, 54, 73, 135, 0.5, 0.5)
@@ -31,7 +32,7 @@ def spherical_area(x, y):
     x, y = np.deg2rad(np.append(x, x[0])), np.deg2rad(np.append(y, y[0]))
     dx, half = np.diff(x), np.diff(y) / 2
     mean = np.sin((y[1:] + y[:-1]) / 2) * np.sinc(half / np.pi)  # of sin along each side
-    return abs(np.sum(dx * (mean - np.sin(y[0])))) * EARTH_RADIUS**2
+    return abs(np.sum(dx * (mean - np.sin(y[0])))) * AREA_RADIUS**2
 
 
 @given(st.integers(0, 10**6), st.sampled_from([10.0, 3.0, 0.7]))
@@ -79,7 +80,7 @@ def test_a_cell_as_a_pixel_has_the_cells_area():
     found = overlap(lat, lon, GLOBE)
     np.testing.assert_array_equal(found.cell, np.arange(18) * 36 + 20)
     np.testing.assert_allclose(found.area, cell_areas(GLOBE)[found.cell], rtol=1e-13)
-    assert cell_areas(GLOBE).sum() == pytest.approx(4 * np.pi * EARTH_RADIUS**2, rel=1e-13)
+    assert cell_areas(GLOBE).sum() == pytest.approx(4 * np.pi * AREA_RADIUS**2, rel=1e-13)
 
 
 def test_cell_areas_are_near_those_of_the_ellipsoid():

@@ -7,24 +7,23 @@ import json
 import numpy as np
 import pyarrow.compute as pc
 import pytest
+import typer
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
-from obsnet.errors import ConfigError, FormatError, GridError
+from obsnet.errors import ConfigError, FormatError
 from obsnet.grid import Grid
 from obsnet.pipeline import Case, RunOptions
 from obsnet.store import ObservationStore, read_part
 from obsnet.work.work import Work
-from retrieval.commands.option_text import parse_box, parse_grid
 from retrieval.commands.superobs import superobs
-from retrieval.commands.superobs_stage import STAGE, SuperobsStage
-from retrieval.superobs.average import Superobs
-from retrieval.superobs.errors import error_model
-from retrieval.superobs.store import Selection, combine_store
+from retrieval.commands.superobs_stage import STAGE
+from retrieval.superobs.options import Selection, Superobs, SuperobsTable
+from retrieval.superobs.store import combine_store
 from tests.retrieval.soundings import make_table
 
 DAY = np.timedelta64(1, "D")
-CO2 = Selection("CO2")
+CO2 = Selection(species="CO2")
 
 
 @pytest.fixture
@@ -39,10 +38,8 @@ def store(tmp_path):
 
 
 def run(*args):
-    import typer
-
     app = typer.Typer()
-    app.command()(superobs)
+    app.command()(superobs.function())
     return CliRunner().invoke(app, [str(a) for a in args])
 
 
@@ -72,7 +69,7 @@ def test_second_run_has_nothing_to_do_and_says_the_same(store, tmp_path):
 
 def test_other_settings_replace_what_was_there(store, tmp_path):
     combine_store(store.path, tmp_path / "out", CO2, Superobs())
-    combine_store(store.path, tmp_path / "out", CO2, Superobs(window_s=60, errors=error_model("correlated")))
+    combine_store(store.path, tmp_path / "out", CO2, Superobs(window_s=60, errors="correlated"))
     table = ObservationStore(tmp_path / "out").read("CO2")
     assert pc.sum(table["n"]).as_py() == 270
     assert len(pc.unique(table["file_id"])) == 4
@@ -97,7 +94,7 @@ def test_shards_and_workers_make_the_same(store, tmp_path):
     combine_store(
         store.path,
         processes,
-        Selection("CO2", ("other_lite",)),
+        Selection(species="CO2", sources=["other_lite"]),
         Superobs(),
         work=Work(scheduler="processes", workers=2),
     )
@@ -112,7 +109,9 @@ def test_one_store_for_both_is_not_combined_again(store):
 
 
 def test_selection(store, tmp_path):
-    part = Selection("CO2", ("test_lite",), start="2020-05-31", stop="2020-06-01", bounds=(31, 33, 100, 120))
+    part = Selection(
+        species="CO2", sources=["test_lite"], start="2020-05-31", stop="2020-06-01", box=(31, 33, 100, 120)
+    )
     summary = combine_store(store.path, tmp_path / "out", part, Superobs())
     assert [d["day"] for d in summary.days] == ["2020-05-31"]
     assert 0 < summary.days[0]["soundings"] < 80
@@ -137,9 +136,9 @@ def test_a_box_over_the_dateline(tmp_path):
     store = ObservationStore(tmp_path / "s")
     lon = np.where(np.arange(80) % 2, 179.5, -179.5)
     store.write(make_table(80, longitude=lon, corners=False, seconds=40))
-    box = Selection("CO2", bounds=(29, 36, 179, -179))
+    box = Selection(species="CO2", box=(29, 36, 179, -179))
     assert combine_store(store.path, tmp_path / "a", box, Superobs()).days[0]["soundings"] == 80
-    west = Selection("CO2", bounds=(29, 36, 179, 180))
+    west = Selection(species="CO2", box=(29, 36, 179, 180))
     assert combine_store(store.path, tmp_path / "b", west, Superobs()).days[0]["soundings"] == 40
 
 
@@ -155,15 +154,15 @@ def test_a_day_that_is_not_selected_is_not_read(store, tmp_path, monkeypatch):
 
     read = []
     monkeypatch.setattr(superobs_store, "read_part", lambda *a: read.append(a) or read_part(*a))
-    combine_store(store.path, tmp_path / "o", Selection("CO2", start="2020-06-01"), Superobs())
+    combine_store(store.path, tmp_path / "o", Selection(species="CO2", start="2020-06-01"), Superobs())
     assert len(read) == 2  # the third day, and the other source's
-    combine_store(store.path, tmp_path / "o", Selection("CO2", start="2020-06-01"), Superobs())
+    combine_store(store.path, tmp_path / "o", Selection(species="CO2", start="2020-06-01"), Superobs())
     assert len(read) == 2
 
 
 def test_a_bad_day_is_told_and_the_rest_goes_on(store, tmp_path):
     grid = Grid.regular(29, 35, 109, 112, 1, 1)
-    summary = combine_store(store.path, tmp_path / "out", CO2, Superobs("area", grid=grid))
+    summary = combine_store(store.path, tmp_path / "out", CO2, Superobs(method="area", grid=grid))
     assert [d["source"] for d in summary.bad] == ["other_lite"]
     assert "no pixel corners" in summary.bad[0]["status"]
     assert summary.by_source()["test_lite"]["superobs"] > 0
@@ -172,8 +171,7 @@ def test_a_bad_day_is_told_and_the_rest_goes_on(store, tmp_path):
 
 
 def test_how_it_was_made_is_written_beside_it(store, tmp_path):
-    model = error_model("baker2022_co2", floor=0.1)
-    combine_store(store.path, tmp_path / "out", CO2, Superobs(errors=model))
+    combine_store(store.path, tmp_path / "out", CO2, Superobs(errors="baker2022_co2", floor=0.1))
     (path,) = (tmp_path / "out" / "_superobs").glob("settings-*.json")
     content = json.loads(path.read_text())
     assert content["settings"]["errors"]["source"].startswith("Baker et al. 2022")
@@ -186,9 +184,11 @@ def test_refusals(store, tmp_path):
     with pytest.raises(ConfigError, match="does not divide a day"):
         combine_store(store.path, tmp_path / "o", CO2, Superobs(window_s=7, inner_s=7))
     with pytest.raises(ConfigError, match="nearest: 'test_lite'"):
-        combine_store(store.path, tmp_path / "o", Selection("CO2", ("test_light",)), Superobs())
+        combine_store(
+            store.path, tmp_path / "o", Selection(species="CO2", sources=["test_light"]), Superobs()
+        )
     with pytest.raises(FormatError, match="no CH4 here; the store holds CO2"):
-        combine_store(store.path, tmp_path / "o", Selection("CH4"), Superobs())
+        combine_store(store.path, tmp_path / "o", Selection(species="CH4"), Superobs())
 
 
 def test_command(store, tmp_path):
@@ -225,7 +225,7 @@ def test_command_counts_what_failed_in_its_last_line(store, tmp_path):
 
 def test_stage(store, tmp_path):
     case = Case(tmp_path, tmp_path, RunOptions(name="t", out=".", scheduler="serial"))
-    options = SuperobsStage(store="soundings", species="CO2", errors="baker2022_co2", r=None)
+    options = SuperobsTable(store="soundings", species="CO2", errors="baker2022_co2", r=None)
     result = STAGE.run(options, case)
     assert result.failed == 0
     assert result.summary["superobs"] == len(ObservationStore(tmp_path / "superobs").read("CO2"))
@@ -235,17 +235,28 @@ def test_stage(store, tmp_path):
     store.index.write([], "another")
     assert len(list(STAGE.inputs(options, case))) == len(index) + 1
     with pytest.raises(ValidationError, match="method"):
-        SuperobsStage(species="CO2", method="cells")
+        SuperobsTable(species="CO2", method="cells")
 
 
-def test_grids_and_boxes_as_people_type_them():
-    assert parse_grid("18, 54, 73, 135, 0.5") == Grid.regular(18, 54, 73, 135, 0.5, 0.5)
-    assert parse_grid("-10,10,170,-170,1,2").shape == (20, 10)
-    assert parse_box("18,54,73,135") == (18, 54, 73, 135)
-    for text, match in (("1,2,3", "has 3 numbers"), ("a,b,c,d,e", "numbers in degrees")):
-        with pytest.raises(ConfigError, match=match):
-            parse_grid(text)
-    with pytest.raises(GridError, match="not a whole number"):
-        parse_grid("18,54,73,135,0.7")
-    with pytest.raises(ConfigError, match="south must be less"):
-        parse_box("54,18,73,135")
+def test_how_errors_combine_is_printed_and_stored(store, tmp_path):
+    """Nothing is taken as independent without a word; what was chosen is in the output."""
+    said = run(store.path, "--out", tmp_path / "a", "--species", "CO2")
+    assert (
+        "errors: sigma^2 = sum (w s)^2, ppm, from uncertainty of each sounding; nothing was chosen"
+        in said.output
+    )
+    (settings,) = (tmp_path / "a" / "_superobs").glob("settings-*.json")
+    stored = json.loads(settings.read_text())["settings"]["errors"]
+    assert stored["source"].startswith("nothing was chosen")
+    notes = json.loads(ObservationStore(tmp_path / "a").index.read()["notes"][0].as_py())
+    assert notes["errors"] == stored["equation"] == "sigma^2 = sum (w s)^2"
+    named = run(store.path, "--out", tmp_path / "b", "--species", "CO2", "--errors", "independent", "--json")
+    data = json.loads(named.output)
+    assert data["errors"]["source"] == "errors of soundings independent; an assumption, of no source"
+
+
+def test_an_error_model_of_another_species_is_refused(store, tmp_path):
+    summary = combine_store(store.path, tmp_path / "out", CO2, Superobs(errors="chen2023_ch4"))
+    assert {d["status"] for d in summary.days} == {
+        "bad: error model chen2023_ch4 is in units of CH4: sigma^2 = 15^2 [0.55 + (1 - 0.55) / n] + 4.5^2"
+    }

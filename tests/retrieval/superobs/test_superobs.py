@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obsnet.errors import ConfigError, RangeError, ScaleError, SchemaError
+from obsnet.errors import RangeError, ScaleError, SchemaError
 from obsnet.grid import Grid
 from obsnet.schema import Quality, profile_array
 from obsnet.store import ObservationStore
 from retrieval.columns.column_operator import ColumnOperator
-from retrieval.superobs.average import Superobs, groups_of, super_observe
-from retrieval.superobs.errors import ErrorModel
+from retrieval.superobs.average import groups_of, super_observe
 from retrieval.superobs.groups import group_mean
+from retrieval.superobs.options import Superobs
 from tests.retrieval.soundings import START, make_table
 
 GRID = Grid.regular(29, 35, 109, 112, 0.5, 0.5)
-AREA = Superobs("area", grid=GRID)
+AREA = Superobs(method="area", grid=GRID)
 TRACK = Superobs()
 
 
@@ -75,7 +75,7 @@ def test_identical_soundings_leave_no_residual():
     assert column(result.table, "value")[0] == pytest.approx(column(table, "value")[0], rel=1e-15)
 
 
-@given(st.integers(0, 10**6), st.sampled_from([AREA, TRACK, Superobs(errors=ErrorModel("exponential"))]))
+@given(st.integers(0, 10**6), st.sampled_from([AREA, TRACK, Superobs(errors="baker2022_co2")]))
 def test_order_of_rows_does_not_matter(seed, settings):
     table = make_table(60, seed=seed % 50)
     order = np.random.default_rng(seed).permutation(60)
@@ -122,7 +122,7 @@ def test_without_modes_surfaces_or_profiles():
     assert result.table["averaging_kernel"].null_count == len(result.table)
     assert result.residuals() == {}
     assert result.table["mode"].null_count == len(result.table)
-    area = super_observe(plain, Superobs("area", grid=GRID, footprint_km=10.5))
+    area = super_observe(plain, Superobs(method="area", grid=GRID, footprint_km=10.5))
     assert len(area.table) > 5
 
 
@@ -144,7 +144,7 @@ def test_mean_place_across_the_dateline():
     result = super_observe(table, TRACK)
     assert abs(column(result.table, "longitude")[0]) == pytest.approx(180, abs=1e-6)
     grid = Grid.regular(0, 20, 170, -170, 20, 20)
-    wide = super_observe(table, Superobs("area", grid=grid, footprint_km=10.0)).table
+    wide = super_observe(table, Superobs(method="area", grid=grid, footprint_km=10.0)).table
     assert abs(column(wide, "longitude")[0]) == pytest.approx(180, abs=1e-6)
 
 
@@ -160,7 +160,7 @@ def test_time_of_exposures_is_kept():
 
 def test_uncertainty_shrinks_with_soundings_and_not_below_their_correlation():
     table = make_table(400, seconds=9.0, uncertainty=np.full(400, 0.8))
-    loose, tight = (super_observe(table, Superobs(errors=ErrorModel(r=r))).table for r in (0.0, 0.3))
+    loose, tight = (super_observe(table, Superobs(r=r)).table for r in (0.0, 0.3))
     assert column(loose, "uncertainty")[0] < 0.8 / np.sqrt(300)
     assert column(tight, "uncertainty")[0] == pytest.approx(0.8 * np.sqrt(0.3), rel=0.01)
     assert column(super_observe(table.slice(0, 1), TRACK).table, "uncertainty")[0] == pytest.approx(0.8)
@@ -233,8 +233,7 @@ def test_real_tropomi_orbit(sample_data):
         prior_column=np.full(n, np.nan),
     )
     grid = Grid.regular(18, 54, 73, 135, 0.5, 0.5)
-    model = ErrorModel(r=0.55, transport=4.5)
-    result = super_observe(table, Superobs("area", grid=grid, errors=model))
+    result = super_observe(table, Superobs(method="area", grid=grid, r=0.55, transport=4.5))
     assert column(result.report, "total_weight").sum() == pytest.approx(2442, rel=0.02)  # README
     assert (column(result.table, "uncertainty") > 4.5).all()
     assert 1800 < column(result.table, "value").mean() < 1900
@@ -249,9 +248,9 @@ def test_real_tropomi_orbit(sample_data):
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
-        (lambda: Superobs("grid"), ConfigError, "'grid'"),
-        (lambda: Superobs("area"), ConfigError, "need a grid"),
-        (lambda: Superobs(minimum=0), ConfigError, "at least 1"),
+        (lambda: Superobs(method="grid"), ValueError, "'along-track' or 'area'"),
+        (lambda: Superobs(method="area"), ValueError, "need a grid"),
+        (lambda: Superobs(minimum=0), ValueError, "greater than or equal to 1"),
         (lambda: super_observe(make_table(5, corners=False), AREA), SchemaError, "no pixel corners"),
         (
             lambda: super_observe(pa.concat_tables([make_table(5), make_table(5, source="b")]), TRACK),

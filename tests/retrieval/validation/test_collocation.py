@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from obsnet.errors import ConfigError, RangeError, ScaleError, SchemaError
 from obsnet.schema import Quality
 from retrieval.columns.column_operator import ColumnOperator
-from retrieval.validation.collocation import PAIRS, Criteria, as_satellite_sees, collocate, sites_of
+from retrieval.validation.collocation import PAIRS, as_satellite_sees, collocate, sites_of
+from retrieval.validation.options import Criteria
 from tests.retrieval.ground import SITES, make_ground, make_overpasses
 from tests.retrieval.soundings import START, make_table
 
@@ -219,8 +220,8 @@ def test_real_tccon_profiles(sample_data):
             RangeError,
             "site A moves from 1.000 to 2.000",
         ),
-        (lambda: Criteria(hours=0), ConfigError, "hours must be positive"),
-        (lambda: Criteria(minimum=0), ConfigError, "at least one sounding"),
+        (lambda: Criteria(hours=0), ValueError, "greater than 0"),
+        (lambda: Criteria(minimum=0), ValueError, "greater than or equal to 1"),
     ],
 )
 def test_refusals(call, error, text):

@@ -17,10 +17,12 @@ from obsnet.errors import ConfigError, RangeError
 from obsnet.pipeline import Case, RunOptions
 from obsnet.store import ObservationStore
 from retrieval.commands.validate import validate
-from retrieval.commands.validate_stage import STAGE, ValidateStage
-from retrieval.superobs.average import Superobs, super_observe
+from retrieval.commands.validate_stage import STAGE
+from retrieval.superobs.average import super_observe
+from retrieval.superobs.options import Superobs
 from retrieval.validation.collocation import PAIRS
 from retrieval.validation.compare import statistics, summary, validate_stores, write_figures
+from retrieval.validation.options import Criteria, ValidateTable
 from tests.retrieval.ground import make_ground, make_overpasses
 
 
@@ -119,8 +121,6 @@ def test_super_observations_are_validated_alike(stores, tmp_path):
     satellite, ground = stores
     made = ObservationStore(tmp_path / "so")
     made.write(super_observe(satellite.read("CO2"), Superobs()).table)
-    from retrieval.validation.collocation import Criteria
-
     one = validate_stores(satellite, ground, "CO2", source="test_lite")
     two = validate_stores(made, ground, "CO2", source="test_lite_superobs", criteria=Criteria(minimum=1))
     assert len(two) == len(one)
@@ -141,7 +141,7 @@ def test_refusals(stores, tmp_path):
 
 def run(*args):
     app = typer.Typer()
-    app.command()(validate)
+    app.command()(validate.function())
     return CliRunner().invoke(app, [str(a) for a in args])
 
 
@@ -197,7 +197,7 @@ def test_figures_of_many_sites(tmp_path):
 
 def test_stage(stores, tmp_path):
     case = Case(tmp_path, tmp_path, RunOptions(name="t", out="."))
-    options = ValidateStage(
+    options = ValidateTable(
         store=str(stores[0].path), reference=str(stores[1].path), species="CO2", source="test_lite"
     )
     result = STAGE.run(options, case)

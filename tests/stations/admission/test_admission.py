@@ -14,18 +14,9 @@ from obsnet.errors import ConfigError, FormatError, MissingVariableError
 from obsnet.kind_tables import table_names
 from obsnet.schema import Quality
 from stations.admission.base import Applicant
-from stations.admission.judge import (
-    FOLDER,
-    Admission,
-    admission_csv,
-    admission_html,
-    admission_summary,
-    evidence_csv,
-    judge,
-    load_applicant,
-    load_requirements,
-)
+from stations.admission.judge import FOLDER, Admission, judge, load_applicant, load_requirements
 from stations.admission.kinds import KINDS
+from stations.admission.report import admission_csv, admission_html, admission_summary, evidence_csv
 from stations.record.file import write_record
 from tests.stations.made import make_record
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from obsnet.errors import ConfigError
-from stations.commands.options import decimal_years, named_files
+from stations.curve.options import decimal_years
 from stations.record.file import read_record, write_record
 from tests.stations.analyser import PLAN, sequence
 from tests.stations.made import make_record
@@ -168,8 +168,9 @@ def test_qc_with_wind_and_another_intake(station, tmp_path):
     ]
     _, out, _ = station("qc", tmp_path / "high.nc", *words, "--json")
     assert [r["flagged"] for r in json.loads(out)["rules"]] == [1, 0, 1]
-    with pytest.raises(ConfigError, match="write it as NAME=FILE"):
-        named_files(["low"])
+    code, _, err = station("qc", tmp_path / "high.nc", "--rules", tmp_path / "r.toml", "--with", "low")
+    assert code == 2
+    assert "'low': write it as NAME=VALUE" in err
 
 
 def test_calibrate_to_budget_to_plot(station, tmp_path):

@@ -8,7 +8,8 @@ import pytest
 from obsnet.errors import ConfigError
 from stations.curve import kernel
 from stations.curve.errors import coefficient_sd, curve_ensemble, function_sd, lag_one, standard_errors
-from stations.curve.fit import CurveOptions, fit_curve
+from stations.curve.fit import fit_curve
+from stations.curve.options import CurveOptions
 from tests.stations.references import OPTION_NAMES, flasks, reference
 
 NAMES = {

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from obsnet.config import validate
 from obsnet.errors import ConfigError, RangeError, SolverError
-from stations.curve.fit import CurveOptions, CurveWarning, fit_curve
+from stations.curve.fit import CurveWarning, fit_curve
+from stations.curve.options import CurveOptions
 from tests.stations.references import OPTION_NAMES, flasks, reference
 
 CASES = range(12)
@@ -250,14 +252,14 @@ def test_gap_is_filled_with_the_function_on_request():
     ("options", "text"),
     [
         ({"short_days": 700}, "0 < short < long"),
-        ({"interval_days": 0}, "interval_days is positive"),
-        ({"polynomial_terms": 0}, "polynomial_terms is at least 1"),
+        ({"interval_days": 0}, "interval_days = 0"),
+        ({"polynomial_terms": 0}, "polynomial_terms = 0"),
         ({"gain": True, "harmonics": 0}, "nothing to scale"),
     ],
 )
 def test_wrong_options_say_what_is_wrong(options, text):
     with pytest.raises(ConfigError, match=text):
-        CurveOptions(**options)
+        validate(CurveOptions, options)
 
 
 @pytest.mark.parametrize("n", [0, 1, 5, 11])

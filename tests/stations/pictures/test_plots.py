@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 import stations
+from obsnet.config import validate
 from obsnet.errors import ConfigError, ObsnetError
 from obsnet.schema import Quality
+from stations.pictures.options import PictureOptions
 from stations.pictures.parts import FLAG_ZH, TEXT, diurnal_cycle, formula
-from stations.pictures.plots import PICTURES, plot_record
+from stations.pictures.plots import plot_record
 from tests.stations.made import make_record
 
 
@@ -27,10 +29,15 @@ def _hourly(days=500, longitude=120.0):
     return make_record(value, longitude=longitude)
 
 
-@pytest.mark.parametrize("picture", PICTURES)
+@pytest.mark.parametrize("picture", ["overview", "record", "growth", "season", "diurnal", "flags"])
 def test_every_picture(flasks, tmp_path, picture):
     path = tmp_path / f"{picture}.png"
-    assert plot_record(flasks, path, picture, baseline=True, language="en", replicates=10, dpi=60) == []
+    assert (
+        plot_record(
+            flasks, path, PictureOptions(picture=picture, baseline=True, language="en", replicates=10, dpi=60)
+        )
+        == []
+    )
     assert path.read_bytes()[:4] == b"\x89PNG"
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
@@ -38,13 +45,13 @@ def test_every_picture(flasks, tmp_path, picture):
 def test_svg_holds_its_words_and_repeats(tmp_path):
     record = _hourly()
     for name in ("a.svg", "b.svg"):
-        plot_record(record, tmp_path / name, "diurnal", language="en")
+        plot_record(record, tmp_path / name, PictureOptions(picture="diurnal", language="en"))
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
     ET.parse(tmp_path / "a.svg")
 
 
 def test_overview_of_an_hourly_record_shows_the_diurnal_cycle(tmp_path):
-    notes = plot_record(_hourly(), tmp_path / "a.png", language="en", replicates=5, dpi=60)
+    notes = plot_record(_hourly(), tmp_path / "a.png", PictureOptions(language="en", replicates=5, dpi=60))
     assert any("averaged to 1 day" in n for n in notes)
 
 
@@ -66,10 +73,16 @@ def test_diurnal_cycle_by_season_and_of_thin_data():
 
 
 def test_a_record_too_short_to_fit_is_drawn_without_curves(tmp_path):
-    notes = plot_record(make_record(np.full(5, 400.0)), tmp_path / "a.png", language="en", dpi=60)
+    notes = plot_record(
+        make_record(np.full(5, 400.0)), tmp_path / "a.png", PictureOptions(language="en", dpi=60)
+    )
     assert any(n.startswith("no fit:") for n in notes)
     with pytest.raises(ObsnetError, match="samples"):
-        plot_record(make_record(np.full(5, 400.0)), tmp_path / "b.png", "growth", language="en")
+        plot_record(
+            make_record(np.full(5, 400.0)),
+            tmp_path / "b.png",
+            PictureOptions(picture="growth", language="en"),
+        )
     assert not (tmp_path / "b.png").exists()
 
 
@@ -77,9 +90,12 @@ def test_chinese_without_a_font_says_so_and_draws_english(tmp_path, monkeypatch,
     from obsnet.report import fonts
 
     monkeypatch.setattr(fonts, "use_fonts", lambda: False)
-    notes = plot_record(flasks, tmp_path / "a.png", "season", language="zh", dpi=60)
+    notes = plot_record(flasks, tmp_path / "a.png", PictureOptions(picture="season", language="zh", dpi=60))
     assert notes == ["no font with Chinese characters on this machine: labels are English"]
-    assert plot_record(flasks, tmp_path / "a.png", "season", language="auto", dpi=60) == []
+    assert (
+        plot_record(flasks, tmp_path / "a.png", PictureOptions(picture="season", language="auto", dpi=60))
+        == []
+    )
 
 
 def test_chinese_labels_are_drawn_where_a_font_is(tmp_path, monkeypatch, flasks):
@@ -91,7 +107,7 @@ def test_chinese_labels_are_drawn_where_a_font_is(tmp_path, monkeypatch, flasks)
     monkeypatch.setattr(fonts, "use_fonts", lambda: True)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")
-        plot_record(flasks, tmp_path / "a.svg", "growth", language="zh", replicates=5)
+        plot_record(flasks, tmp_path / "a.svg", PictureOptions(picture="growth", language="zh", replicates=5))
     assert "增" in (tmp_path / "a.svg").read_text() or (tmp_path / "a.svg").stat().st_size > 10_000
 
 
@@ -107,8 +123,10 @@ def test_formula():
 
 
 def test_refusals(flasks, tmp_path):
-    with pytest.raises(ConfigError, match="'growht' is not known; nearest: 'growth'"):
-        plot_record(flasks, tmp_path / "a.png", "growht")
+    with pytest.raises(
+        ConfigError, match="picture = 'growht': Input should be 'overview', 'record', 'growth'"
+    ):
+        validate(PictureOptions, {"picture": "growht"})
     with pytest.raises(ConfigError, match="a.gif: pictures are .png, .svg, .pdf"):
         plot_record(flasks, tmp_path / "a.gif")
 
@@ -143,5 +161,7 @@ def test_short_records_have_dates_on_their_axis(hours, label):
 
 def test_a_record_too_thin_for_a_baseline_says_so(tmp_path):
     record = make_record(400 + np.arange(30) % 3, hours=np.arange(30) * 24 * 40)
-    notes = plot_record(record, tmp_path / "a.png", baseline=True, language="en", replicates=5, dpi=60)
+    notes = plot_record(
+        record, tmp_path / "a.png", PictureOptions(baseline=True, language="en", replicates=5, dpi=60)
+    )
     assert "no baseline: 30 valid values" in notes

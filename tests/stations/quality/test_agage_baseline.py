@@ -88,3 +88,15 @@ def test_agrees_with_agages_own_flags(sample_data):
 def test_refusal():
     with pytest.raises(ConfigError, match="window above 3 days"):
         agage_polluted(np.arange(30.0), np.arange(30.0), window_days=2)
+
+
+@pytest.mark.parametrize(("near", "high"), [(0, 1), (-1, -2)])
+def test_the_first_and_the_last_value_go_with_their_neighbour_too(near, high):
+    days = np.arange(3000) / 12.0
+    value = 80 + 0.5 * np.random.default_rng(1).standard_normal(days.size)
+    value[high], value[near] = 90.0, 81.3
+    found = agage_polluted(days, value)
+    assert found[high]
+    assert found[near]
+    value[high] = 80.0
+    assert not agage_polluted(days, value)[near]

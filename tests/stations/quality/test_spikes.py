@@ -174,3 +174,13 @@ def test_members_of_three_all_go():
 def test_refusals(call, text):
     with pytest.raises(ConfigError, match=text):
         call(np.arange(20.0), np.ones(20))
+
+
+def test_the_threshold_of_a_spike_widens_with_the_root_of_the_values_since_it_began():
+    """On a plateau of 3.5 sigma with alpha 1, sqrt(n) reaches 2.5 between n = 6 and n = 7."""
+    hours = np.arange(4000) / 60.0
+    value = 400.0 + np.sin(hours)  # no step is a tenth of sigma
+    sigma = quartile_sd(hours, value, 1000.0)[0]
+    value[2000:2020] = value[1999] + 3.5 * sigma
+    found = sd_spikes(hours, value, alpha=1.0, window_hours=1000.0)
+    assert found[1998:2010].nonzero()[0].tolist() == [2, 3, 4, 5, 6, 7]

@@ -84,12 +84,131 @@ def test_another_series_of_the_table(tmp_path):
     assert "1 cells of ch4 are no numbers; set to missing" in record.attrs["warnings"]
 
 
-def test_a_named_zone_knows_the_summer_time_of_1986_to_1991(tmp_path):
-    table = "date,clock,co2,sd,ch4,flag\n1988/01/15,12:00,350,0.1,1.8,0\n1988/07/15,12:00,351,0.1,1.8,0\n"
-    record = mine(tmp_path, table, TOML.replace("UTC+08:00", "Asia/Shanghai"))
-    assert record["time_start"].values.tolist() == [
-        np.datetime64(t, "ns").astype(int) for t in ("1988-01-15T04:00", "1988-07-15T03:00")
+SUMMER = "date,clock,co2,sd,ch4,flag\n1988/01/15,12:00,350,0.1,1.8,0\n1988/07/15,12:00,351,0.1,1.8,0\n"
+
+
+@pytest.mark.parametrize(("followed", "july"), [("true", "03:00"), ("false", "04:00")])
+def test_a_named_zone_asks_whether_the_clock_followed_the_summer_time_of_1986_to_1991(
+    tmp_path, followed, july
+):
+    toml = TOML.replace('zone = "UTC+08:00"', f'zone = "Asia/Shanghai"\nsummer_time = {followed}')
+    record = mine(tmp_path, SUMMER, toml)
+    expected = np.array(["1988-01-15T04:00", f"1988-07-15T{july}"], "datetime64[ns]")
+    np.testing.assert_array_equal(record["time_start"].values, expected)
+
+
+def test_a_zone_with_summer_time_is_not_guessed_at(tmp_path):
+    toml = TOML.replace("UTC+08:00", "Asia/Shanghai")
+    with pytest.raises(
+        ConfigError, match="Asia/Shanghai had summer time in 1988: say whether the clock followed it"
+    ):
+        mine(tmp_path, SUMMER, toml)
+    july = SUMMER.replace("1988/01/15,12:00,350,0.1,1.8,0\n", "")  # in July alone the offset does not change
+    with pytest.raises(ConfigError, match=r"time.summer_time = true or false"):
+        mine(tmp_path, july, toml)
+    assert mine(tmp_path, TABLE, toml)["time_start"].values[0] == np.datetime64("2020-01-01T00:00")
+
+
+@pytest.mark.parametrize(
+    ("format", "texts"),
+    [
+        ("%Y/%m/%d %H:%M", ["2020/02/28 24:00", "2020/12/31 24:00", "2020/01/01 12:24"]),
+        ("%Y%m%d%H", ["2020022824", "2020123124", "2020010112"]),
+        ("%d.%m.%Y %H:%M:%S", ["28.02.2020 24:00:00", "31.12.2020 24:00:00", "24.01.2020 12:24:00"]),
+        ("%Y-%m-%d %H", ["2020-02-28 24", "2020-12-31 24", "2020-01-24 12"]),
+        ("", ["2020-02-28T24:00", "2020-12-31 24:00:00", "2020-01-24T12:24"]),
+        ("", ["2020-02-28T24:00Z", "2020-12-31T24:00Z", "2020-01-24T12:24Z"]),
+    ],
+)
+def test_24_00_is_the_next_midnight_in_any_format(tmp_path, format, texts):
+    toml = TOML.replace('columns = ["date", "clock"]', 'columns = ["date"]').replace("UTC+08:00", "UTC")
+    toml = toml.replace('format = "%Y/%m/%d %H:%M"', f'format = "{format}"' if format else "")
+    table = "date,co2,sd,ch4,flag\n" + "".join(f"{t},400,0.1,1.9,0\n" for t in texts)
+    record = mine(tmp_path, table, toml)
+    assert (record["quality"].values == 0).all()
+    assert record["time_start"].values.astype("datetime64[h]").astype(str).tolist()[1:] == [
+        "2020-02-29T00",
+        "2021-01-01T00",
     ]
+    assert "2 times of 24:00 taken as the next midnight" in record.attrs["changes"]
+
+
+def test_24_30_is_no_time(tmp_path):
+    record = mine(tmp_path, TABLE.replace("09:00", "24:30"))
+    assert (record["quality"].values & Quality.TIME > 0).sum() == 1
+
+
+def test_of_repeated_rows_the_first_good_one_stays(tmp_path):
+    flags = {"rejected first": "1,0,0", "rejected last": "0,0,1", "background beats selection": "2,0,0"}
+    for name, three in flags.items():
+        rows = "".join(f"2020/01/01,08:00,41{k}.0,0.2,1.95,{f}\n" for k, f in enumerate(three.split(",")))
+        record = mine(tmp_path, "date,clock,co2,sd,ch4,flag\n" + rows)
+        good = record["value"].values[record["quality"].values == 0].tolist()
+        assert good == [410.0 if name == "rejected last" else 411.0], name
+    assert "2 rows repeat the time, intake and sample of another row" in "".join(record.attrs["warnings"])
+
+
+def test_decimal_commas_are_read_where_said_and_named_where_not(tmp_path):
+    table = TABLE.replace("2020/01/01,", "2020/01/01;").replace(",", ";").replace(".", ",")
+    toml = TOML.replace("[file]", '[file]\nseparator = ";"\ndecimal = ","')
+    assert mine(tmp_path, table, toml)["value"].values[[0, 1]].tolist() == [410.1, 411.2]
+    with pytest.raises(
+        FormatError, match=r"cells of co2 such as '410,1' have a decimal comma: set file.decimal"
+    ):
+        mine(tmp_path, table, toml.replace('decimal = ","', ""))
+    with pytest.raises(FormatError, match="cells of co2 such as 'x' are no numbers"):
+        mine(tmp_path, "date,clock,co2,sd,ch4,flag\n2020/01/01,08:00,x,0.2,1.95,0\n")
+
+
+def test_chinese_text_is_read_or_named_as_it_is(tmp_path):
+    table = "站点,date,clock,二氧化碳,flag\n临安,2020/01/01,08:00,410.1,0\n"
+    toml = TOML.replace('value = "co2"\nsd = "sd"', 'value = "二氧化碳"')
+    record = mine(tmp_path, table, toml, encoding="gbk")
+    assert record["value"].values.tolist() == [410.1]
+    assert "1 file is not UTF-8 and was read as GB18030" in record.attrs["changes"]
+    with pytest.raises(
+        FormatError, match="is not 'utf-8' text .*'gb18030', in which it begins '站点,date,clock,二氧化碳"
+    ):
+        mine(tmp_path, table, toml.replace("[file]", '[file]\nencoding = "utf-8"'), encoding="gbk")
+    with pytest.raises(FormatError, match="no encoding 'utf-88' is known"):
+        mine(tmp_path, table, toml.replace("[file]", '[file]\nencoding = "utf-88"'))
+    (tmp_path / "x.csv").write_bytes(table.encode("gbk"))
+    with pytest.raises(FormatError, match="it begins '站点,date"):
+        read(tmp_path / "x.csv")
+
+
+@pytest.mark.parametrize("sheet", ["", 'sheet = "hours"'])
+def test_a_workbook_is_a_table_too(tmp_path, sheet):
+    import datetime as dt
+
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    page = book.active
+    page.title = "hours"
+    page.append(["Lin'an, hourly means"])
+    page.append(["date", "clock", "co2", "flag"])
+    page.append([dt.datetime(2020, 1, 1), dt.time(8), 410.1, 0])
+    page.append([dt.datetime(2020, 1, 1), "24:00", 411.0, 1])
+    page.append([dt.datetime(2020, 1, 3), dt.time(9, 30), None, 2])
+    book.create_sheet("other")
+    book.save(tmp_path / "mine.xlsx")
+    toml = TOML.replace("[file]", f"[file]\nskip_lines = 1\n{sheet}").replace('sd = "sd"\n', "")
+    (tmp_path / "mine.toml").write_text(toml.replace("%Y/%m/%d", "%Y-%m-%d"))
+    record = read(tmp_path / "mine.xlsx", config=tmp_path / "mine.toml")
+    np.testing.assert_array_equal(record["value"].values, [410.1, 411.0, np.nan])
+    assert record["time_start"].values.astype("datetime64[m]").astype(str).tolist() == [
+        "2020-01-01T00:00",
+        "2020-01-01T16:00",
+        "2020-01-03T01:30",
+    ]
+    assert record["quality_original"].values.tolist() == ["0", "1", "2"]
+    (tmp_path / "mine.toml").write_text(
+        toml.replace("[file]", '[file]\nsheet = "none"', 1) if not sheet else toml
+    )
+    if not sheet:
+        with pytest.raises(FormatError, match="cannot be read as the table"):
+            read(tmp_path / "mine.xlsx", config=tmp_path / "mine.toml")
 
 
 def test_tabs_chinese_encoding_lines_above_and_columns_without_names(tmp_path):

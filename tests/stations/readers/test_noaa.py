@@ -9,9 +9,10 @@ from hypothesis import given
 from obsnet.errors import ConfigError, FormatError, UnitError
 from obsnet.schema import Quality
 from stations import read
+from stations.readers import read_all
 from stations.record.series import series
 from stations.record.summary import summary
-from tests.stations.dialects import iso, noaa_old, noaa_text, read_text, simple
+from tests.stations.dialects import icos_l2, iso, noaa_old, noaa_text, read_text, simple, wdcgg
 from tests.stations.strategies import rows
 
 
@@ -201,7 +202,7 @@ def test_duplicate_and_backward_times_are_counted():
     assert (np.diff(record["time"].values) >= np.timedelta64(0)).all()
     assert "1 step(s) back in time; rows were sorted" in record.attrs["warnings"]
     assert (
-        "1 rows repeat the time, intake and sample of an earlier row (flagged 'duplicate')"
+        "1 rows repeat the time, intake and sample of another row (flagged 'duplicate')"
         in record.attrs["warnings"]
     )
     assert np.flatnonzero(record["quality"].values & np.uint32(Quality.DUPLICATE)).tolist() == [2]
@@ -352,10 +353,50 @@ def test_impossible_positions_are_flagged():
     assert "4 rows have an impossible position (flagged 'geolocation')" in record.attrs["warnings"]
 
 
-def test_two_species_in_one_old_file_are_refused():
-    text = noaa_old(simple()).replace("     co2     CCGG", "     ch4     CCGG", 1)
-    with pytest.raises(FormatError, match=r"several species in one file .ch4, co2.; split it"):
-        read_text(text)
+def test_two_species_in_one_old_file_are_two_records(tmp_path):
+    rows = simple(4)
+    rows.value = rows.value + 1500.0
+    text = noaa_old(simple(4)) + "".join(
+        line + "\n"
+        for line in noaa_old(rows).replace("     co2     CCGG", "     ch4     CCGG").splitlines()[4:]
+    )
+    (tmp_path / "both.txt").write_text(text)
+    found = read_all(tmp_path / "both.txt")
+    assert [(r.attrs["species"], r.attrs["unit"], r.sizes["time"]) for r in found] == [
+        ("CO2", "ppm", 4),
+        ("CH4", "ppb", 4),
+    ]
+    assert read(tmp_path / "both.txt", "CH4")["value"].values[0] == 1900.0
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_two_sites_in_one_file_are_two_records(tmp_path, old):
+    write = noaa_old if old else noaa_text
+    mlo, wlg = simple(3, site="MLO"), simple(5, site="WLG")
+    mlo.latitude, mlo.longitude = 19.536, -155.576
+    body = write(mlo).splitlines()[4 if old else -3 :]
+    path = tmp_path / "co2_both.txt"
+    path.write_text(write(wlg) + "\n".join(body) + "\n")
+    found = read_all(path)
+    assert [(r.attrs["site"], r.sizes["time"]) for r in found] == [("WLG", 5), ("MLO", 3)]
+    assert found[1]["latitude"].values.tolist() == [19.536] * 3
+    assert (found[1].attrs["site_name"], found[0].attrs["site_name"]) == ("", "" if old else "Station WLG")
+    with pytest.raises(ConfigError, match=r"holds 2 records \(WLG CO2, MLO CO2\); say which with --site"):
+        read(path)
+    assert read(path, site="MLO").sizes["time"] == 3
+    with pytest.raises(ConfigError, match="no site 'LLN' in it"):
+        read(path, site="lln")
+
+
+@pytest.mark.parametrize("write", [noaa_text, noaa_old, wdcgg, icos_l2])
+def test_two_files_one_after_the_other_are_refused(tmp_path, write):
+    """Their rows have the same columns: methane would pass for carbon dioxide."""
+    path = tmp_path / "co2_two.txt"
+    path.write_text(write(simple(3)) + write(simple(3, site="MLO")))
+    with pytest.raises(
+        FormatError, match="holds a second header: several files one after the other; split it"
+    ):
+        read(path)
 
 
 def test_what_a_flask_file_says_beside_the_values_is_kept(waliguan):

@@ -190,7 +190,76 @@ def test_what_other_builds_add_is_kept(tmp_path):
         error[:] = [1e-6, 2e-6, -1e34]
     record = read(path)
     assert record["assimilation_concern"].values.tolist() == [False, True, False]
-    np.testing.assert_allclose(record["ct_mdm"].values, [1e-6, 2e-6, np.nan], rtol=1e-6)
+    np.testing.assert_allclose(record["ct_mdm"].values, [1.0, 2.0, np.nan], rtol=1e-6)  # ppm, as the value
+    assert record["ct_mdm"].attrs["units"] == "1e-6"
+
+
+@pytest.mark.parametrize(("unit", "size"), [("mol mol-1", 1e-6), ("nanomol mol-1", 1e3), ("", 1.0)])
+@pytest.mark.parametrize("value_unit", ["mol mol-1", "micromol mol-1"])
+def test_every_column_comes_in_the_unit_of_the_value(tmp_path, unit, size, value_unit):
+    """Repeatability of 0.5 ppm, whatever it is written in; without a unit it is in the value's."""
+    path = obspack(tmp_path / "a.nc", simple(3, flag=["O"] * 3), european=True, unit=value_unit)
+    own = 0.5 * (size if unit else {"mol mol-1": 1e-6}.get(value_unit, 1.0))
+    with netCDF4.Dataset(path, "a") as nc:
+        for name in ("icos_SMR", "icos_LTR", "icos_STTB"):
+            variable = nc.createVariable(name, "f8", ("time",))
+            variable[:] = own
+            if unit:
+                variable.units = unit
+    record = read(path)
+    for name in ("icos_smr", "icos_ltr", "icos_sttb"):
+        np.testing.assert_allclose(record[name].values, 0.5, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("words", "minutes"),
+    [
+        ("Time-averaged values are reported at the beginning of the averaging interval.", 30),
+        ("Time-averaged values are reported at the middle of the averaging interval.", 0),
+        ("time is the midpoint of the hour", 0),
+        ("The center of the averaging period is reported", 0),
+        ("values are reported at the end of the averaging interval", -30),
+        ("POSIX time.", 30),
+    ],
+)
+def test_what_the_stamp_names_is_read_from_its_comment(tmp_path, words, minutes):
+    rows = simple(4)
+    path = obspack(tmp_path / "a.nc", rows)
+    with netCDF4.Dataset(path, "a") as nc:
+        nc["time"].comment = words
+    record = read(path)
+    np.testing.assert_array_equal(
+        record["time"].values.astype("datetime64[s]"), rows.time + np.timedelta64(60 * minutes, "s")
+    )
+    assert record.attrs["interval"] == {30: "start", 0: "middle", -30: "end"}[minutes]
+
+
+@pytest.mark.parametrize(
+    ("units", "first"),
+    [
+        ("seconds since 1970-1-1 0:0:0", "1970-01-01T01:00"),
+        ("seconds since 1970-01-01T00:00:00Z", "1970-01-01T01:00"),
+        ("secs since 1970-01-01 08:00:00 +08:00", "1970-01-01T01:00"),
+        ("hours since 1900-1-1 00:00:0.0", "1900-05-31T00:00"),
+        ("days since 2000-01-01 00:00 UTC", "2009-11-09T00:00"),
+        ("msec since 1970-01-01", "1970-01-01T00:00:03.600"),
+    ],
+)
+def test_times_in_units_as_people_write_them(tmp_path, units, first):
+    path = obspack(tmp_path / "a.nc", simple(2))
+    with netCDF4.Dataset(path, "a") as nc:
+        nc["time"].units = units
+        nc["time"][:] = [3600, 7200]
+    record = read(path)
+    assert record["time_start"].values[0] == np.datetime64(first)
+
+
+def test_a_calendar_without_leap_years_is_refused(tmp_path):
+    path = obspack(tmp_path / "a.nc", simple(2))
+    with netCDF4.Dataset(path, "a") as nc:
+        nc["time"].calendar = "noleap"
+    with pytest.raises(FormatError, match="time is in the calendar 'noleap', not the civil one"):
+        read(path)
 
 
 def test_a_european_record_of_the_file_s_own_statistics(sample_data):

@@ -12,7 +12,7 @@ from obsnet.errors import FormatError
 from obsnet.schema import Quality
 from stations import read
 from stations.readers import read_all
-from stations.record import source
+from stations.record import containers
 from tests.stations.dialects import picarro, read_text
 
 START = 1_533_083_820.0  # 2018-08-01T00:37:00Z
@@ -126,7 +126,7 @@ def test_gz_and_zip_are_read_without_being_unpacked_on_disk(tmp_path):
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(source, "MAX_BYTES", 100_000)
+    monkeypatch.setattr(containers, "MAX_BYTES", 100_000)
     packed = tmp_path / "bomb.dat.gz"
     packed.write_bytes(gzip.compress(log().encode() + b"0" * 1_000_000))
     with pytest.raises(FormatError, match=r"bomb\.dat\.gz: holds more than 0 MiB; split it"):

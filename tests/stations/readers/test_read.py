@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import subprocess
 import sys
+import tarfile
 import tempfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +19,7 @@ from hypothesis import strategies as st
 
 import stations
 from obsnet.errors import ConfigError, FormatError, ObsnetError
-from stations.readers import READERS, Reader, find_reader, read_all
+from stations.readers import READERS, StationReader, find_reader, read_all
 from stations.readers.choice import choose
 from stations.record.source import Source
 from tests.stations.dialects import TEXTS, gcwerks_crds, noaa_text, read_text, simple
@@ -148,14 +151,84 @@ def test_choice_of_a_species():
         choose(["CH4", "CO2"], "N2O", path)
 
 
-def test_an_archive_of_several_records_is_not_guessed_at(tmp_path):
-    import zipfile
+def archive(path, members):
+    """Write a .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz of texts by name."""
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as out:
+            for name, text in members.items():
+                out.writestr(name, text)
+        return path
+    with tarfile.open(path, f"w:{path.suffix[1:] if path.suffix != '.tar' else ''}") as out:
+        for name, text in members.items():
+            info = tarfile.TarInfo(f"some/folder/{name}")
+            info.size = len(text.encode())
+            out.addfile(info, io.BytesIO(text.encode()))
+    return path
 
-    with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
-        for name in ("a.txt", "b.txt"):
-            archive.writestr(name, noaa_text(simple()))
-    with pytest.raises(FormatError, match="holds 2 files; give them one by one"):
-        stations.read(tmp_path / "two.zip")
+
+@pytest.mark.parametrize("suffix", [".zip", ".tar", ".tar.gz", ".tar.bz2", ".tar.xz"])
+def test_an_archive_of_two_sites_is_two_records(tmp_path, suffix):
+    two = {
+        f"co2_{site.lower()}.txt": noaa_text(simple(3 + k, site=site))
+        for k, site in enumerate(("MLO", "WLG"))
+    }
+    path = archive(tmp_path / f"two{suffix}", {**two, "README": "by hand", ".hidden": "no"})
+    found = stations.read_all(path)
+    assert [(r.attrs["site"], r.sizes["time"]) for r in found] == [("MLO", 3), ("WLG", 4)]
+    assert found[0].attrs["path"] == f"{path}:co2_mlo.txt"
+    assert (
+        "1 files of the archive are of no known format and were left out: README"
+        in found[0].attrs["warnings"]
+    )
+    with pytest.raises(ConfigError, match=r"holds 2 records \(MLO CO2, WLG CO2\); say which with --site"):
+        stations.read(path)
+    assert stations.read(path, site="wlg").sizes["time"] == 4
+    with pytest.raises(ConfigError, match="no site 'LLN' in it; there is: 'MLO', 'WLG'"):
+        stations.read(path, site="LLN")
+
+
+def test_species_of_an_archive_are_where_they_are(tmp_path):
+    from tests.stations.dialects import gcwerks_crds
+
+    members = {"co2_mlo.txt": noaa_text(simple(3)), "sdz.picarro.hourly.10m.dat": gcwerks_crds(simple(5))}
+    path = archive(tmp_path / "two.zip", members)
+    assert [r.attrs["species"] for r in stations.read_all(path)] == ["CO2", "CH4", "CO2"]
+    assert stations.read(path, "CH4").sizes["time"] == 5
+    with pytest.raises(ConfigError, match="no SF6 in this file"):
+        stations.read(path, "SF6")
+    with pytest.raises(FormatError, match="no reader knows any of its files"):
+        stations.read(archive(tmp_path / "none.zip", {"a": "hello", "b": "world"}))
+
+
+@pytest.mark.parametrize("pack", ["gz", "bz2", "xz", "zip"])
+@pytest.mark.parametrize("kind", ["text", "netcdf", "record"])
+def test_packed_files_of_any_kind(tmp_path, pack, kind):
+    import bz2
+    import gzip
+    import lzma
+
+    from stations.record.file import write_record
+    from tests.stations.dialects_netcdf import agage
+    from tests.stations.made import make_record
+
+    plain = tmp_path / ("a.txt" if kind == "text" else "a.nc")
+    if kind == "text":
+        plain.write_text(noaa_text(simple()))
+    elif kind == "netcdf":
+        rows = simple()
+        rows.value = rows.value + 1500.0
+        agage(plain, rows)
+    else:
+        write_record(make_record([400.0, 401.0]), plain)
+    path = plain.with_name(f"{plain.name}.{pack}")
+    if pack == "zip":
+        with zipfile.ZipFile(path, "w") as out:
+            out.write(plain, plain.name)
+    else:
+        path.write_bytes({"gz": gzip, "bz2": bz2, "xz": lzma}[pack].compress(plain.read_bytes()))
+    expected = stations.read(plain)
+    xr.testing.assert_equal(stations.read(path), expected)
+    assert {**stations.read(path).attrs, "path": ""} == {**expected.attrs, "path": ""}
 
 
 def test_a_gzipped_text_of_any_dialect(tmp_path):
@@ -175,7 +248,7 @@ def test_importing_stations_is_light():
 def test_the_table_of_readers_is_whole():
     assert len({r.name for r in READERS}) == len(READERS)
     for reader in READERS:
-        assert isinstance(reader, Reader)
+        assert isinstance(reader, StationReader)
         assert reader.about
         assert callable(reader.sniff)
 

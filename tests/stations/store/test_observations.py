@@ -9,7 +9,9 @@ from obsnet.errors import ConfigError
 from obsnet.schema import Quality, unit_of
 from obsnet.store import ObservationStore
 from stations import read
-from stations.store.observations import ingest, observations
+from stations.store.ingest import ingest
+from stations.store.observations import observations
+from stations.store.options import Delivery
 from tests.stations.dialects import (
     gcwerks_c,
     gcwerks_crds,
@@ -146,7 +148,7 @@ def test_both_x2007_and_x2019_of_tccon_by_name_only(sample_data, tmp_path):
     assert found["species"] == {"CO2": 64, "CH4": 64, "N2O": 64, "CO": 64}
     assert set(store.read("CO2")["source"].to_pylist()) == {"tccon_ggg2020_xco2"}
     other = ObservationStore(tmp_path / "x2019")
-    ingest([path], other, base=tmp_path, species=["CO2_X2019"])
+    ingest([path], other, base=tmp_path, options=Delivery(species=["CO2_X2019"]))
     assert set(other.read("CO2")["scale"].to_pylist()) == {"WMO CO2 X2019"}
     assert other.species() == ["CO2"]
 

@@ -9,8 +9,9 @@ from obsnet.errors import ConfigError, ScaleError
 from obsnet.schema import Quality
 from obsnet.store import ObservationStore
 from stations.record.file import write_record
-from stations.store.observations import ingest
-from stations.store.process import Process
+from stations.store.ingest import ingest
+from stations.store.options import Delivery
+from stations.store.process import OneScale, fingerprint, process_record
 from tests.stations.made import make_record
 
 
@@ -31,12 +32,14 @@ BUDGET = 'floor=0.5\n[[term]]\nname="p"\nkind="random"\nvariable="uncertainty"\n
 def process(tmp_path):
     (tmp_path / "r.toml").write_text(RULES)
     (tmp_path / "b.toml").write_text(BUDGET)
-    return Process({"CO2": "X2019"}, (str(tmp_path / "r.toml"),), str(tmp_path / "b.toml"))
+    return Delivery(
+        to_scale={"CO2": "X2019"}, rules=[str(tmp_path / "r.toml")], budget=str(tmp_path / "b.toml")
+    )
 
 
 def test_the_store_holds_processed_rows(files, process, tmp_path):
     store = ObservationStore(tmp_path / "store")
-    total = ingest(files, store, base=tmp_path, process=process)
+    total = ingest(files, store, base=tmp_path, options=process)
     assert total["failed"] == 0
     table = store.read("CO2").to_pandas()
     assert len(table) == 96
@@ -51,40 +54,41 @@ def test_the_store_holds_processed_rows(files, process, tmp_path):
 
 def test_changed_rules_do_the_files_again_and_unchanged_do_not(files, process, tmp_path):
     store = ObservationStore(tmp_path / "store")
-    ingest(files, store, base=tmp_path, process=process)
-    assert ingest(files, store, base=tmp_path, process=process)["skipped"] == 2
+    ingest(files, store, base=tmp_path, options=process)
+    assert ingest(files, store, base=tmp_path, options=process)["skipped"] == 2
     (tmp_path / "r.toml").write_text(RULES.replace("600", "405"))
-    assert ingest(files, store, base=tmp_path, process=process)["skipped"] == 0
+    assert ingest(files, store, base=tmp_path, options=process)["skipped"] == 0
     assert len(store.read("CO2")) == 96
-    assert ingest(files, store, base=tmp_path)["skipped"] == 0  # plain again
+    plain = Delivery(mixed_scales=True)
+    assert ingest(files, store, base=tmp_path, options=plain)["skipped"] == 0  # plain again
 
 
 def test_a_run_that_would_mix_scales_stops(files, tmp_path):
     store = ObservationStore(tmp_path / "store")
     with pytest.raises(ScaleError, match=r"X2007' in .*old.nc and on 'WMO CO2 X2019' in .*new.nc.*to_scale"):
-        ingest(files, store, base=tmp_path, process=Process())
-    assert ingest(files, store, base=tmp_path, process=Process(mixed_scales=True))["failed"] == 0
+        ingest(files, store, base=tmp_path)
+    assert ingest(files, store, base=tmp_path, options=Delivery(mixed_scales=True))["failed"] == 0
 
 
 def test_a_record_that_mixes_scales_itself_stops_too():
     with pytest.raises(ScaleError, match="its rows are on several scales"):
-        Process()(make_record([400.0], scale="mixed"))
+        OneScale().check("CO2", "mixed", "made.txt")
+    OneScale(mixed=True).check("CO2", "mixed", "made.txt")
 
 
 def test_columns_pass_as_they_are(process):
     record = make_record([400.0])
     record.attrs["kind"] = "column"
-    assert process(record) is record
+    assert process_record(record, process) is record
 
 
 def test_fingerprint_names_what_is_done(process, tmp_path):
-    assert Process().fingerprint == ""
-    before = process.fingerprint
-    assert before == process.fingerprint
+    before = fingerprint(process)
+    assert before == fingerprint(process) != fingerprint(Delivery())
     (tmp_path / "b.toml").write_text(BUDGET.replace("0.5", "0.6"))
-    assert process.fingerprint != before
+    assert fingerprint(process) != before
 
 
 def test_a_faulty_table_stops_before_anything_is_read(files, tmp_path):
     with pytest.raises(ConfigError, match="no rule table 'x'"):
-        ingest(files, ObservationStore(tmp_path / "store"), base=tmp_path, process=Process(rules=("x",)))
+        ingest(files, ObservationStore(tmp_path / "store"), base=tmp_path, options=Delivery(rules=["x"]))

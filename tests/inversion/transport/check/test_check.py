@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from inversion.transport.check.mptrac import mptrac
+from inversion.transport.check.options import CheckOptions
 from inversion.transport.check.pictures import write_report
 from inversion.transport.check.run import plain, run_checks
 from inversion.transport.check.stilt import stilt
@@ -26,13 +27,13 @@ def test_rows_know_whether_they_pass():
 
 def test_tests_can_be_chosen():
     told = []
-    rows = run_checks(only="taylor", scale=0.05, report=told.append)
+    rows = run_checks(CheckOptions(only="taylor", scale=0.05), report=told.append)
     assert [r.test for r in rows] == ["Taylor diffusion"]
     assert told == rows
 
 
 def test_the_adjoint_is_exact():
-    (row,) = run_checks(only="adjoint")
+    (row,) = run_checks(CheckOptions(only="adjoint"))
     assert row.passed, row
 
 

@@ -11,8 +11,11 @@ from typer.testing import CliRunner
 
 from inversion.jacobian.store import JacobianStore
 from inversion.transport.commands.footprints import app
-from inversion.transport.conversion.convert import convert_files, match_observations, part_name
-from inversion.transport.readers import Options, open_footprints, read
+from inversion.transport.conversion.convert import convert_files
+from inversion.transport.conversion.matching import match_observations
+from inversion.transport.conversion.one import part_name
+from inversion.transport.readers import open_footprints, read
+from obsnet import cli
 from obsnet.errors import ConfigError, FormatError, GridError, SchemaError
 from obsnet.grid import Grid
 from obsnet.schema import observation_table
@@ -105,7 +108,7 @@ def test_two_runs_of_one_receptor_are_an_error(tmp_path):
 
 def test_read_and_emulated_do_not_mix(tmp_path):
     paths = folder_of(tmp_path, 2)
-    convert_files(paths, tmp_path / "j", options=Options(emulated=True), work=Work(scheduler="serial"))
+    convert_files(paths, tmp_path / "j", emulated=True, work=Work(scheduler="serial"))
     assert JacobianStore(tmp_path / "j").meta["kind"] == "emulated"
     with pytest.raises(SchemaError, match='made with kind "emulated", asked for "read"'):
         convert_files(paths, tmp_path / "j", work=Work(scheduler="serial"))
@@ -128,9 +131,7 @@ def test_an_undeclared_column_is_refused_and_leaves_nothing(tmp_path):
     report = convert_files([path], tmp_path / "j", work=Work(scheduler="serial"))
     assert "say --weighting kernel, pressure or none" in report["failed"][0]["error"]
     assert not (tmp_path / "j/meta.json").exists()
-    report = convert_files(
-        [path], tmp_path / "j", options=Options(weighting="kernel"), work=Work(scheduler="serial")
-    )
+    report = convert_files([path], tmp_path / "j", weighting="kernel", work=Work(scheduler="serial"))
     assert report["done"] == 1
     assert JacobianStore(tmp_path / "j").meta["weighting"] == "kernel"
 
@@ -155,7 +156,8 @@ def test_curtains_become_the_background(tmp_path):
         [path],
         tmp_path / "j",
         unresolved="release",
-        curtain=(str(curtain), "CO2", None),
+        background=curtain,
+        species="CO2",
         work=Work(scheduler="serial"),
     )
     jacobian = JacobianStore(tmp_path / "j").read()
@@ -235,7 +237,7 @@ def test_receptors_take_the_names_of_their_observations(tmp_path):
 
 
 def call(*args: str, code: int = 0):
-    result = CliRunner().invoke(app, [str(a) for a in args])
+    result = CliRunner().invoke(cli._group(app), [str(a) for a in args])
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     assert result.exit_code == code, result.output
@@ -303,7 +305,7 @@ def test_exit_code_says_that_a_file_failed(tmp_path):
     ("args", "error", "text"),
     [
         (("--receptor", "2024-04-02,1"), ConfigError, "TIME,LAT,LON,HEIGHT"),
-        (("--grid", "1,2,3"), ConfigError, "south,north,west,east,dlat,dlon"),
+        (("--grid", "1,2,3"), ConfigError, r"write it as south,north,west,east,dlat"),
         (("--source-density", "thick"), ConfigError, "write a number in kg m-3"),
         (("--store", "x"), ConfigError, "--store needs --species"),
         (("--background", "x"), ConfigError, "--background needs --species"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from inversion.jacobian.store import JacobianStore
 from inversion.transport.conversion.convert import convert_files
 from inversion.transport.conversion.nest import outside, pair_up
-from inversion.transport.readers import Options, open_footprints, read
+from inversion.transport.readers import ReaderOptions, open_footprints, read
 from obsnet.constants import MOLAR_MASS_DRY_AIR
 from obsnet.errors import GridError, MissingVariableError
 from obsnet.grid import Grid
@@ -128,12 +128,12 @@ def test_nests_that_do_not_fit(pair, tmp_path):
 
 def test_both_grids_of_a_real_nested_file(sample_data, tmp_path):
     path = sample_data / "transport/openghg/footprint_test.nc"
-    low, high = open_footprints(path), open_footprints(path, Options(part="high"))
+    low, high = open_footprints(path), open_footprints(path, ReaderOptions(part="high"))
     kept = float(outside(low.read(), high.grid)["sensitivity"].sum())
     report = convert_files(
         [path],
         tmp_path / "j",
-        options=Options(part="both"),
+        part="both",
         work=Work(scheduler="serial"),
         step="1D",
         unresolved="release",
@@ -153,13 +153,13 @@ def test_a_near_field_of_the_last_hours_joins_foot1(tmp_path):
     near[:, 3, 4] = [0.5, 0.7]
     formats.foot1(path, near, name="footnearfield1", lat=lat, lon=lon, mode="a")
     assert any("joined by convert" in note for note in open_footprints(path).notes)
-    alone = read(path, Options(part="high"))
+    alone = read(path, ReaderOptions(part="high"))
     assert alone.sizes["step"] == 2
     assert float(alone.sensitivity.sum()) == pytest.approx(1.2)
     report = convert_files(
         [path],
         tmp_path / "j",
-        options=Options(part="both"),
+        part="both",
         grid=FINE,
         work=Work(scheduler="serial"),
         step="1h",
@@ -175,4 +175,4 @@ def test_a_near_field_of_the_last_hours_joins_foot1(tmp_path):
     np.testing.assert_allclose(both[3:], coarse[3:], rtol=1e-5, atol=1e-9)
     plain = formats.foot1(tmp_path / "foot2024x04x02x06x33.40Nx113.30Ex00030.nc", values)
     with pytest.raises(MissingVariableError, match="footnearfield1 needs footnearfield1, footnearfield1lat"):
-        open_footprints(plain, Options(part="high"))
+        open_footprints(plain, ReaderOptions(part="high"))

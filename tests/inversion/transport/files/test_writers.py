@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from inversion.transport.files.writers import write_cf, write_paris
-from inversion.transport.readers import Options, open_footprints, read
+from inversion.transport.readers import ReaderOptions, open_footprints, read
 from obsnet.errors import FormatError, GridError
 from tests.inversion.transport import formats
 from tests.inversion.transport.files.test_binning import footprints
@@ -29,7 +29,7 @@ def sources(folder):
         "flexpart": open_footprints(formats.flexpart(folder / "grid_time.nc", formats.field(2, 3)[None])),
         "stilt": open_footprints(formats.stilt(folder / STILT, formats.field(1, 6))),
         "pystilt": open_footprints(
-            formats.pystilt_parquet(folder / "p.parquet", formats.field(4, 5)), Options(emulated=True)
+            formats.pystilt_parquet(folder / "p.parquet", formats.field(4, 5)), ReaderOptions(emulated=True)
         ),
         "integrated": open_footprints(integrated),
     }

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inversion.transport.particles.settings import TURBULENCE, Settings
+from inversion.transport.particles.settings import TURBULENCE, ParticleSettings
 from inversion.transport.particles.simulate import simulate
 from inversion.transport.receptors.releases import Receptors
 from obsnet.constants import MOLAR_MASS_DRY_AIR
@@ -29,7 +29,7 @@ weather = st.fixed_dictionaries(
 
 def run(met, place, turbulence="hanna", grid=WIDE, **options):
     given_ = {"hours": 6.0, "particles": 10, **options}
-    return simulate(met, place, grid, bins(), Settings(turbulence=turbulence, **given_))
+    return simulate(met, place, grid, bins(), ParticleSettings(turbulence=turbulence, **given_))
 
 
 @settings(max_examples=12)

@@ -9,16 +9,21 @@ from hypothesis import strategies as st
 
 from inversion.transport.particles.hash_table import add, finish, grow, new_table
 from inversion.transport.particles.interpolation import wind_at
-from inversion.transport.particles.mixed_layer import crossing
+from inversion.transport.particles.paths import crossing
 from inversion.transport.particles.random import key_of, normal, philox
-from inversion.transport.particles.settings import Settings
+from inversion.transport.particles.settings import ParticleSettings
 from inversion.transport.particles.simulate import simulate
+from obsnet.config import validate
 from obsnet.constants import MOLAR_MASS_DRY_AIR
 from obsnet.errors import ConfigError, GridError, RangeError
 from obsnet.grid import Grid
 from tests.inversion.transport.worlds import bins, receptors, seconds, world
 
 GRID = Grid.regular(22, 38, 102, 128, 1, 1)
+
+
+def stirred(**options):
+    return ParticleSettings(turbulence="mixed-layer", **options)
 
 
 def total(found, name="r0"):
@@ -115,7 +120,13 @@ def test_a_path_leaves_through_the_first_side_it_meets(x, y, z, side):
 def test_uniform_flux_gives_the_analytic_enhancement():
     """In a well-mixed layer a uniform flux F adds M F t / (mass of the layer), for as long as the air is inside."""
     met = world(u=2.0, v=1.0, h=900.0)
-    found = simulate(met, receptors(count=400), GRID, bins(), Settings(hours=60, timestep=1800.0))
+    found = simulate(
+        met,
+        receptors(count=400),
+        GRID,
+        bins(),
+        stirred(hours=60, timestep=1800.0),
+    )
     mass = 1.2 * 9500.0 * (1 - np.exp(-900.0 / 9500.0))
     row = total(found)
     # 2 m/s carries nothing out of the domain within 60 h, so every path is inside throughout.
@@ -132,7 +143,13 @@ def test_uniform_flux_with_a_daily_boundary_layer_within_one_percent():
     depth = 600.0 + 500.0 * np.sin(2 * np.pi * np.arange(met.times.size) * 3 / 24)
     met.surface[..., 0] = depth[:, None, None]
     met.surface[..., 1] = (1.2 * 9500.0 * (1 - np.exp(-depth / 9500.0)))[:, None, None]
-    found = simulate(met, receptors(count=4000), GRID, bins(), Settings(hours=12, timestep=300.0))
+    found = simulate(
+        met,
+        receptors(count=4000),
+        GRID,
+        bins(),
+        stirred(hours=12, timestep=300.0),
+    )
     # Backward from the largest depth the layer only shrinks: particles left aloft never come back in 12 h.
     seconds_back = np.arange(150.0, 12 * 3600, 300.0)
     now = np.interp(seconds(70) - seconds_back, met.times, depth)
@@ -153,7 +170,11 @@ def test_uniform_flux_with_a_daily_boundary_layer_within_one_percent():
         before = h
     steps = int(np.argmax(np.diff(now) > 0)) + 1
     shrinking = simulate(
-        met, receptors(count=4000), GRID, bins(), Settings(hours=steps * 300 / 3600, timestep=300.0)
+        met,
+        receptors(count=4000),
+        GRID,
+        bins(),
+        stirred(hours=steps * 300 / 3600, timestep=300.0),
     )
     row = total(shrinking)
     assert deepest[steps - 1] == now[steps - 1]
@@ -163,7 +184,7 @@ def test_uniform_flux_with_a_daily_boundary_layer_within_one_percent():
 
 def test_residence_time_and_shares_are_exact():
     met = world(u=12.0, v=-8.0)
-    found = simulate(met, receptors(count=300), GRID, bins(), Settings(hours=60))
+    found = simulate(met, receptors(count=300), GRID, bins(), stirred(hours=60))
     beside = found.background.to_pandas()
     assert beside["share"].sum() == pytest.approx(1.0, abs=1e-12)
     assert set(beside["side"]) <= {"north", "west"}  # back along a south-eastward wind
@@ -177,7 +198,7 @@ def test_residence_time_and_shares_are_exact():
 def test_mean_path_follows_the_wind():
     met = world(u=6.0, v=-4.0)
     grid = Grid.regular(28, 33, 110, 117, 0.05, 0.05)
-    found = simulate(met, receptors(count=2000), grid, bins(step=1), Settings(hours=12))
+    found = simulate(met, receptors(count=2000), grid, bins(step=1), stirred(hours=12))
     table = found.sensitivity.to_pandas()
     last = table[table["time_bin"] == 58]  # 58 h to 59 h: 11.5 h before 70 h on average
     weight = last["sensitivity"].to_numpy()
@@ -195,7 +216,13 @@ def test_horizontal_spread_is_the_random_walks():
     """Variance of 2 K t, seen where the paths end on a fine grid of exits: here through the end positions' cells."""
     met = world(u=0.0, v=0.0)
     grid = Grid.regular(28, 32, 113, 117, 0.05, 0.05)
-    found = simulate(met, receptors(count=4000), grid, bins(step=1), Settings(hours=10, diffusivity=3000.0))
+    found = simulate(
+        met,
+        receptors(count=4000),
+        grid,
+        bins(step=1),
+        stirred(hours=10, diffusivity=3000.0),
+    )
     table = found.sensitivity.to_pandas()
     last = table[table["time_bin"] == 60]
     lat = grid.lat[last["cell"] // grid.shape[1]]
@@ -207,7 +234,7 @@ def test_horizontal_spread_is_the_random_walks():
 @given(st.permutations(["a", "b", "c", "d"]), st.integers(1, 4), st.integers(1, 3))
 def test_results_do_not_depend_on_order_threads_or_batches(names, threads, cut):
     met = world()
-    run = Settings(hours=24, particles=20)
+    run = stirred(hours=24, particles=20)
     alone = {n: simulate(met, receptors(names=[n], count=20), GRID, bins(), run) for n in names}
     for part in (names[:cut], names[cut:]):
         together = simulate(
@@ -223,7 +250,7 @@ def test_results_do_not_depend_on_order_threads_or_batches(names, threads, cut):
 @given(st.floats(0.01, 50.0))
 def test_footprints_are_linear_in_weight(weight):
     met = world()
-    run = Settings(hours=12)
+    run = stirred(hours=12)
     one = simulate(met, receptors(), GRID, bins(), run)
     more = simulate(met, receptors(weight=weight), GRID, bins(), run)
     for name in ("sensitivity", "stderr"):
@@ -240,7 +267,13 @@ def test_standard_errors_are_true():
     met = world(h=300.0)
     met.wind[..., 0] += np.linspace(0, 8, met.height.size, dtype=np.float32)  # shear makes paths differ
     found = [
-        simulate(met, receptors(count=100), GRID, bins(step=72), Settings(hours=48, seed=seed))
+        simulate(
+            met,
+            receptors(count=100),
+            GRID,
+            bins(step=72),
+            stirred(hours=48, seed=seed),
+        )
         for seed in range(60)
     ]
     frames = [f.sensitivity.to_pandas().set_index("cell") for f in found]
@@ -254,25 +287,31 @@ def test_standard_errors_are_true():
 
 
 def test_settings_say_what_is_wrong():
-    with pytest.raises(ConfigError, match=r"turbulence 'mixed' is unknown; nearest: 'mixed-layer'"):
-        Settings(turbulence="mixed")
-    with pytest.raises(ConfigError, match="hours must be positive"):
-        Settings(hours=0.0)
+    with pytest.raises(ConfigError, match=r"turbulence = 'mixed': Input should be 'mixed-layer', 'hanna'"):
+        validate(ParticleSettings, {"turbulence": "mixed"})
+    with pytest.raises(ConfigError, match=r"hours = 0.0: .*greater than 0"):
+        validate(ParticleSettings, {"hours": 0.0})
 
 
 def test_meteorology_that_ends_too_early_and_grids_that_are_too_large():
     met = world()
     with pytest.raises(RangeError, match="the particles need more"):
-        simulate(met, receptors(at=10.0), GRID, bins(), Settings(hours=24))
+        simulate(met, receptors(at=10.0), GRID, bins(), stirred(hours=24))
     with pytest.raises(RangeError, match="time bins"):
-        simulate(met, receptors(), GRID, bins()[5:], Settings(hours=60))
+        simulate(met, receptors(), GRID, bins()[5:], stirred(hours=60))
     with pytest.raises(GridError, match="runs beyond the meteorology"):
-        simulate(met, receptors(), Grid.regular(10, 38, 102, 128, 1, 1), bins(), Settings(hours=24))
+        simulate(
+            met,
+            receptors(),
+            Grid.regular(10, 38, 102, 128, 1, 1),
+            bins(),
+            stirred(hours=24),
+        )
 
 
 def test_grids_are_the_same_in_any_longitude_convention():
     met = world()
-    run = Settings(hours=12)
+    run = stirred(hours=12)
     shifted = Grid(GRID.lat_edges, GRID.lon_edges + 360.0)
     assert simulate(met, receptors(), GRID, bins(), run).sensitivity.equals(
         simulate(met, receptors(), shifted, bins(), run).sensitivity

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from inversion.transport.check.answers import convergence, reciprocity, rotation, uniform_flux
 from inversion.transport.check.mixing import REGIMES, stilt_well_mixed, taylor, well_mixed
 from inversion.transport.check.worlds import START, plain_world, release
-from inversion.transport.particles.settings import Settings
+from inversion.transport.particles.settings import ParticleSettings
 from inversion.transport.particles.simulate import simulate
 from inversion.transport.particles.turbulence import (
     NEUTRAL,
@@ -24,6 +24,7 @@ from inversion.transport.particles.turbulence import (
     vertical_scales,
 )
 from inversion.transport.particles.walk import STILT_ALOFT, STILT_LEVELS, fade, stepped_walk, vertical_walk
+from obsnet.config import validate
 from obsnet.constants import MOLAR_MASS_DRY_AIR
 from obsnet.errors import ConfigError
 from obsnet.grid import Grid
@@ -141,7 +142,7 @@ def test_well_mixed_in_every_regime():
 
 def test_euler_steps_would_fail_the_same_test():
     """The test can tell: three steps a time scale are too few."""
-    coarse = Settings(turbulence="hanna", ctl=0.5, timestep=600.0, least_tl=200.0)
+    coarse = ParticleSettings(turbulence="hanna", ctl=0.5, timestep=600.0, least_tl=200.0)
     assert any(not row.passed for row in well_mixed(1000, coarse))
 
 
@@ -157,7 +158,7 @@ def test_shear_turbulence_and_floor_shape_the_footprint():
     start = T0 + 40 * 3600.0
 
     def total(**options):
-        run = Settings(turbulence="hanna", hours=5.0, particles=200, near_field="none", **options)
+        run = ParticleSettings(turbulence="hanna", hours=5.0, particles=200, near_field="none", **options)
         return (
             simulate(met, release("p", start, 30.0, 115.0, 10.0, 200), GRID, edges(), run)
             .receptors["total"][0]
@@ -175,7 +176,7 @@ def test_near_field_raises_the_first_minutes_only():
     grid = Grid.regular(29.9, 30.1, 114.9, 115.1, 0.1, 0.1)
 
     def curve(near):
-        run = Settings(turbulence="hanna", hours=2.0, particles=500, near_field=near, timestep=60.0)
+        run = ParticleSettings(turbulence="hanna", hours=2.0, particles=500, near_field=near, timestep=60.0)
         wide = simulate(met, release("p", start, 30.0, 115.0, 10.0, 500), GRID, edges(step=1), run)
         close = simulate(met, release("p", start, 30.0, 115.0, 10.0, 500), grid, edges(step=1), run)
         hour = wide.sensitivity.to_pandas().groupby("time_bin")["sensitivity"].sum()
@@ -192,7 +193,7 @@ def test_the_near_field_of_the_first_step_is_the_plumes_own_depth():
     """After one short step the dilution depth is z0 + sqrt(2 s^2 T (t - T (1 - e^-t/T)))."""
     met = plain_world(h=1500.0, heat=200.0)
     start = T0 + 40 * 3600.0
-    run = Settings(turbulence="hanna", hours=5.0 / 3600, particles=4000)
+    run = ParticleSettings(turbulence="hanna", hours=5.0 / 3600, particles=4000)
     row = simulate(
         met, release("p", start, 30.0, 115.0, 50.0, 4000), GRID, edges(), run
     ).receptors.to_pylist()[0]
@@ -214,7 +215,7 @@ def test_smoothing_moves_nothing_but_spreads():
             release("p", start, 30.0, 115.0, 10.0, 300),
             grid,
             edges(),
-            Settings(turbulence="hanna", hours=18.0, particles=300, smooth=s),
+            ParticleSettings(turbulence="hanna", hours=18.0, particles=300, smooth=s),
         )
         for s in (0.0, 1.0)
     )
@@ -233,7 +234,7 @@ def test_smoothing_moves_nothing_but_spreads():
 @given(st.integers(1, 3), st.permutations(["a", "b", "c"]))
 def test_turbulent_results_do_not_depend_on_threads_or_order(threads, names):
     met = world(heat=120.0)
-    run = Settings(turbulence="hanna", hours=4.0, particles=20)
+    run = ParticleSettings(turbulence="hanna", hours=4.0, particles=20)
     together = simulate(met, receptors(3, names=names, count=20), GRID, bins(), run, threads=threads)
     for name in names:
         alone = simulate(met, receptors(names=[name], count=20), GRID, bins(), run)
@@ -244,8 +245,8 @@ def test_turbulent_results_do_not_depend_on_threads_or_order(threads, names):
 
 def test_forward_and_backward_mean_wind_retrace_the_path():
     met = plain_world(u=7.0, v=4.0)
-    there = Settings(turbulence="none", hours=12.0, direction=1)
-    back = Settings(turbulence="none", hours=12.0)
+    there = ParticleSettings(turbulence="none", hours=12.0, direction=1)
+    back = ParticleSettings(turbulence="none", hours=12.0)
     end = simulate(
         met, release("p", T0 + 3600, 28.0, 106.0, 500.0, 1), GRID, edges(), there
     ).endpoints.to_pylist()[0]
@@ -258,21 +259,40 @@ def test_forward_and_backward_mean_wind_retrace_the_path():
     assert home["longitude"] == pytest.approx(106.0, abs=1e-4)
 
 
-def test_settings_that_do_not_fit_together():
-    with pytest.raises(ConfigError, match="need turbulence 'hanna'"):
-        Settings(turbulence="mixed-layer", smooth=1.0)
-    with pytest.raises(ConfigError, match=r"near_field 'taylr' is unknown; nearest: 'taylor'"):
-        Settings(turbulence="hanna", near_field="taylr")
-    with pytest.raises(ConfigError, match="veght must lie within 0 and 1"):
-        Settings(turbulence="hanna", veght=1.5)
-    with pytest.raises(ConfigError, match="direction is -1"):
-        Settings(turbulence="hanna", direction=2)
-    with pytest.raises(ConfigError, match="near_field must be 'none'"):
-        Settings(turbulence="none", near_field="taylor")
-    with pytest.raises(ConfigError, match="horizontal_tl must be positive"):
-        Settings(turbulence="stilt", horizontal_tl=0.0)
-    stilt = Settings(turbulence="stilt")
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"turbulence": "mixed-layer", "smooth": 1.0},
+            "smooth = 1.0 does nothing with turbulence 'mixed-layer'",
+        ),
+        ({"turbulence": "mixed-layer", "direction": 1}, "direction = 1 does nothing"),
+        ({"turbulence": "hanna", "diffusivity": 100.0}, "diffusivity = 100.0 does nothing"),
+        ({"turbulence": "stilt", "least_tl": 1.0}, "least_tl = 1.0 does nothing"),
+        (
+            {"turbulence": "hanna", "near_field": "taylr"},
+            "near_field = 'taylr': Input should be 'none', 'taylor'",
+        ),
+        ({"turbulence": "hanna", "veght": 1.5}, "veght = 1.5: .*less than or equal to 1"),
+        ({"turbulence": "hanna", "direction": 2}, "direction = 2: Input should be -1 or 1"),
+        (
+            {"turbulence": "none", "near_field": "taylor"},
+            "near_field = taylor does nothing with turbulence 'none'",
+        ),
+        ({"turbulence": "stilt", "horizontal_tl": 0.0}, "horizontal_tl must be positive"),
+    ],
+)
+def test_settings_that_do_not_fit_together(given, said):
+    with pytest.raises(ConfigError, match=said):
+        validate(ParticleSettings, given)
+
+
+def test_what_is_not_said_is_what_suits_the_turbulence():
+    stilt = ParticleSettings(turbulence="stilt", floor=None)
     assert (stilt.near_field, stilt.floor, stilt.horizontal_tl) == ("stilt", 150.0, 10800.0)
+    assert stilt.but(floor=20.0).floor == 20.0
+    with pytest.raises(ValueError, match="greater than 0"):
+        stilt.but(floor=0.0)
 
 
 def test_stilts_own_scales_are_in_its_particle_files(sample_data):

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from inversion.transport.files.summary import summary
 from inversion.transport.files.writers import write_cf
-from inversion.transport.readers import Options, open_footprints
+from inversion.transport.readers import ReaderOptions, open_footprints
 from obsnet.errors import ObsnetError
 from tests.inversion.transport import formats
 
 STILT = "202404020600_113.3_33.4_25_foot.nc"
 FOOT1 = "foot2024x04x02x06x33.40Nx113.30Ex00025.nc"
 MAKES = ("stilt", "flexpart", "acrg", "paris", "foot1", "cf")
-OPTIONS = Options(source_density=1.1, receptor_density=1.1, unit=None)
+OPTIONS = ReaderOptions(source_density=1.1, receptor_density=1.1, unit=None)
 
 
 def make(folder, name):

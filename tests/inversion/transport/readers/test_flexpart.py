@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from inversion.transport.readers import Options, open_footprints, read
+from inversion.transport.readers import ReaderOptions, open_footprints, read
 from inversion.transport.readers.flexpart import UNITS, standard_density
 from obsnet.errors import ConfigError, FormatError, UnitError
 from tests.inversion.transport import formats
@@ -67,7 +67,7 @@ RHO_R = 0.9
 def test_the_four_cases_of_the_switches(tmp_path, switches, unit, divisor):
     values = formats.field(2, 3)
     path = formats.flexpart(tmp_path / "grid_time.nc", values[None], switches=switches, unit=unit)
-    data = read(path, Options(source_density=RHO_S, receptor_density=RHO_R))
+    data = read(path, ReaderOptions(source_density=RHO_S, receptor_density=RHO_R))
     np.testing.assert_allclose(data.sensitivity.values[0], values * MOLAR_MASS / HEIGHT / divisor, rtol=1e-6)
     assert data.attrs["unit_in_file"] == unit
 
@@ -84,7 +84,9 @@ def test_the_same_air_gives_the_same_footprint_whatever_the_switches(tmp_path):
             switches=switches,
             unit=UNITS[switches][0],
         )
-        made.append(read(path, Options(source_density=RHO_S, receptor_density=RHO_R)).sensitivity.values)
+        made.append(
+            read(path, ReaderOptions(source_density=RHO_S, receptor_density=RHO_R)).sensitivity.values
+        )
     for other in made[1:]:
         np.testing.assert_allclose(other, made[0], rtol=1e-6)
 
@@ -94,7 +96,7 @@ def test_a_density_that_is_needed_is_asked_for(tmp_path, switches, unit, name):
     path = formats.flexpart(tmp_path / "g.nc", formats.field(2, 3)[None], switches=switches, unit=unit)
     with pytest.raises(ConfigError, match=f"need the air density at the {name}; give {name}_density"):
         open_footprints(path)
-    opened = open_footprints(path, Options(source_density="standard", receptor_density="standard"))
+    opened = open_footprints(path, ReaderOptions(source_density="standard", receptor_density="standard"))
     assert any("standard atmosphere" in n for n in opened.notes)
     # Orography is 1000 m: density there 1.112 kg m-3, a little less in the middle of the layer or at 20 m.
     ratio = opened.read().sensitivity.values[0].sum() / (formats.field(2, 3).sum() * MOLAR_MASS / HEIGHT)
@@ -127,7 +129,7 @@ def test_files_that_contradict_themselves(tmp_path, kwargs, error, text):
 def test_another_species_is_asked_for(tmp_path):
     path = formats.flexpart(tmp_path / "g.nc", formats.field(2, 3)[None])
     with pytest.raises(FormatError, match="no species 2; nearest: 'spec001_mr'"):
-        open_footprints(path, Options(species_index=2))
+        open_footprints(path, ReaderOptions(species_index=2))
 
 
 @pytest.mark.parametrize(

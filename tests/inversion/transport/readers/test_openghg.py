@@ -8,7 +8,7 @@ import xarray as xr
 
 from inversion.transport.files.binning import sparse_tables
 from inversion.transport.files.summary import summary
-from inversion.transport.readers import Options, open_footprints, read
+from inversion.transport.readers import ReaderOptions, open_footprints, read
 from inversion.transport.readers.curtain import background, read_curtain
 from obsnet.errors import FormatError, GridError, MissingVariableError, RangeError, UnitError
 from obsnet.field import grid_of
@@ -61,7 +61,7 @@ def test_footprint_times_hourly_flux_is_the_loop_over_hours_back(tmp_path, style
 
 def test_real_parts_add_up_to_the_whole(sample_data):
     path = sample_data / ACRG
-    by_hour, whole = read(path), read(path, Options(integrated=True))
+    by_hour, whole = read(path), read(path, ReaderOptions(integrated=True))
     assert by_hour.sizes == {"receptor": 24, "step": 25, "lat": 119, "lon": 94, "bnds": 2, "height": 20}
     np.testing.assert_allclose(by_hour.sensitivity.sum("step"), whole.sensitivity.squeeze("step"), atol=3e-5)
     with xr.open_dataset(path) as raw:
@@ -139,7 +139,7 @@ def test_real_comment_lifetime_and_grid(sample_data):
 
 def test_real_nested_file(sample_data):
     path = sample_data / "transport/openghg/footprint_test.nc"
-    low, high = open_footprints(path), open_footprints(path, Options(part="high"))
+    low, high = open_footprints(path), open_footprints(path, ReaderOptions(part="high"))
     assert float(low.read().sensitivity.sum()) == pytest.approx(16.5189, abs=1e-3)
     assert float(high.read().sensitivity.sum()) == pytest.approx(1.81311, abs=1e-4)
     assert high.grid.shape == (55, 55)
@@ -153,7 +153,7 @@ def test_real_parts_without_a_unit_are_refused_unless_they_add_up(sample_data, t
     path = next((sample_data / "transport/openghg").glob("TAC*"))
     with pytest.raises(UnitError, match="fp_HiTRes has no unit, and it does not add up to fp"):
         read(path)
-    whole = read(path, Options(integrated=True))
+    whole = read(path, ReaderOptions(integrated=True))
     assert whole.sizes["receptor"] == 73
     resolved, residual = parts(3)
     data = read(formats.openghg(tmp_path / "f.nc", resolved, residual, part_unit=False))
@@ -165,7 +165,7 @@ def test_no_unit_at_all(tmp_path):
     path = formats.openghg(tmp_path / "f.nc", resolved, residual, unit=None)
     with pytest.raises(UnitError, match="has no unit; if you know it"):
         read(path)
-    assert read(path, Options(unit="(mol/mol)/(mol/m2/s)")).sensitivity.sum() > 0
+    assert read(path, ReaderOptions(unit="(mol/mol)/(mol/m2/s)")).sensitivity.sum() > 0
 
 
 def test_labels(tmp_path):
@@ -174,7 +174,7 @@ def test_labels(tmp_path):
     assert any("time has no label" in n for n in bare.notes)
     assert any("no averaging period" in n for n in bare.notes)
     left = read(formats.openghg(tmp_path / "g.nc", resolved, residual))
-    right = read(tmp_path / "g.nc", Options(label="end"))
+    right = read(tmp_path / "g.nc", ReaderOptions(label="end"))
     assert (left.receptor_time.values - right.receptor_time.values == HOUR).all()
     assert (left.step_start.values[:, 1:] - right.step_start.values[:, 1:] == HOUR).all()
 
@@ -293,7 +293,7 @@ def test_curtains_that_do_not_fit(tmp_path, sample_data):
 
 def test_real_background(sample_data):
     """TAC in July 2014 with CAMS curtains: a number around the marine background of the month."""
-    data = read(next((sample_data / "transport/openghg").glob("TAC*")), Options(integrated=True))
+    data = read(next((sample_data / "transport/openghg").glob("TAC*")), ReaderOptions(integrated=True))
     real = read_curtain(sample_data / "transport/openghg/bc_co2_EUROPE_201407.nc", "CO2", unit="mol mol-1")
     # The sample is cut to 12 x 12 cells, its curtains with it: they lie within the boundary file's.
     found = background(data, real)

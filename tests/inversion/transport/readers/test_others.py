@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inversion.transport.readers import Options, Receptor, open_footprints, read
+from inversion.transport.readers import ReaderOptions, Receptor, open_footprints, read
 from inversion.transport.readers.ctlagrange import parse_name
 from inversion.transport.readers.hysplit import read_dump
 from obsnet.errors import FormatError, UnitError
@@ -61,7 +61,7 @@ def test_names_and_labels_that_do_not_fit(tmp_path):
         read(formats.foot1(tmp_path / "a.nc", formats.field(1, 3)))
     with pytest.raises(FormatError, match=r"neither the beginning nor the end.*--label"):
         read(formats.foot1(tmp_path / "foot2024x04x02x12x33.40Nx113.30Ex00025.nc", formats.field(1, 3)))
-    data = read(tmp_path / "foot2024x04x02x12x33.40Nx113.30Ex00025.nc", Options(label="begin"))
+    data = read(tmp_path / "foot2024x04x02x12x33.40Nx113.30Ex00025.nc", ReaderOptions(label="begin"))
     assert data.step_end.values[0, -1] == T0
     with pytest.raises(FormatError, match="in the name is no time"):
         read(formats.foot1(tmp_path / "foot2024x04x31x06x33.40Nx113.30Ex00025.nc", formats.field(1, 3)))
@@ -112,7 +112,7 @@ def test_real_forward_runs_are_no_footprint(sample_data, name):
 def test_backward_dumps(tmp_path, packed, levels):
     values = formats.field(2, 4)
     path = formats.cdump(tmp_path / "cdump", values, packed=packed, levels=levels)
-    data = read(path, Options(unit="ppm / (umol m-2 s-1)"))
+    data = read(path, ReaderOptions(unit="ppm / (umol m-2 s-1)"))
     np.testing.assert_array_equal(data.sensitivity.values[0], values)
     assert data.step_end.values[0, -1] == T0
     assert data.step_start.values[0, 0] == T0 - 4 * HOUR
@@ -126,7 +126,7 @@ def test_mass_concentrations_become_a_footprint(tmp_path):
     values = np.zeros((3, 12, 14), np.float32)
     values[:, 6, 7] = mass / (grid.cell_area[6, 7] * height)  # all of the released mass in that cell's level
     path = formats.cdump(tmp_path / "cdump", values)
-    data = read(path, Options(released_mass=mass, source_density=rho))
+    data = read(path, ReaderOptions(released_mass=mass, source_density=rho))
     np.testing.assert_allclose(
         data.sensitivity.values[0, :, 6, 7], 0.0289647 * 3600 / (height * rho), rtol=1e-5
     )
@@ -139,7 +139,7 @@ def test_a_dump_does_not_say_its_unit(tmp_path):
     with pytest.raises(FormatError, match="forward"):
         read(
             formats.cdump(tmp_path / "c2", formats.field(2, 2), backward=False),
-            Options(unit="ppm m2 s umol-1"),
+            ReaderOptions(unit="ppm m2 s umol-1"),
         )
 
 
@@ -149,9 +149,9 @@ def test_cut_dumps_are_clear_errors(tmp_path_factory, cut):
     data = whole.read_bytes()
     whole.write_bytes(data[: min(cut, len(data) - 1)])
     with pytest.raises(FormatError, match=r"is the file cut off|no sampling interval|no footprint format"):
-        read(whole, Options(unit="ppm m2 s umol-1"))
+        read(whole, ReaderOptions(unit="ppm m2 s umol-1"))
 
 
 def test_a_given_receptor_is_for_formats_that_need_one(tmp_path):
     path = formats.foot1(tmp_path / "a.nc", formats.field(1, 3))
-    assert read(path, Options(receptor=Receptor(T0, 33.0, 113.0, 7.0))).receptor_height.item() == 7.0
+    assert read(path, ReaderOptions(receptor=Receptor(T0, 33.0, 113.0, 7.0))).receptor_height.item() == 7.0

@@ -10,7 +10,7 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inversion.transport.readers import Options, Receptor, open_footprints, read
+from inversion.transport.readers import ReaderOptions, Receptor, open_footprints, read
 from obsnet.errors import FormatError
 from obsnet.grid import Grid
 
@@ -31,7 +31,7 @@ def write(path, **columns):
 
 
 def test_sums_over_cells_and_hours_over_the_number_of_particles(tmp_path):
-    data = read(write(tmp_path / "p.parquet"), Options(receptor=RECEPTOR))
+    data = read(write(tmp_path / "p.parquet"), ReaderOptions(receptor=RECEPTOR))
     # the third particle felt nothing and counts
     assert data["sensitivity"].sum(("lat", "lon")).values.ravel() == pytest.approx([0.3, 0.3], rel=1e-6)
     stamps = data["step_start"].values.ravel().astype("datetime64[h]").astype(str)
@@ -49,7 +49,7 @@ def test_the_name_may_say_the_receptor(tmp_path):
 
 def test_what_leaves_the_grid_is_said(tmp_path):
     small = Grid.regular(39.0, 39.2, 116.0, 116.2, 0.1, 0.1)
-    data = read(write(tmp_path / "p.parquet"), Options(receptor=RECEPTOR, grid=small))
+    data = read(write(tmp_path / "p.parquet"), ReaderOptions(receptor=RECEPTOR, grid=small))
     assert float(data["sensitivity"].sum()) == pytest.approx(0.3)
     assert "50.0% of the sensitivity lies outside" in data.attrs["notes"]
 
@@ -64,7 +64,7 @@ def test_what_leaves_the_grid_is_said(tmp_path):
 )
 def test_faulty_tables(tmp_path, columns, text):
     with pytest.raises(FormatError, match=text):
-        read(write(tmp_path / "p.parquet", **columns), Options(receptor=RECEPTOR))
+        read(write(tmp_path / "p.parquet", **columns), ReaderOptions(receptor=RECEPTOR))
 
 
 @given(st.permutations(range(4)))
@@ -72,14 +72,14 @@ def test_the_order_of_rows_does_not_matter(tmp_path_factory, order):
     folder = tmp_path_factory.mktemp("p")
     table = pq.read_table(write(folder / "p.parquet"))
     pq.write_table(table.take(list(order)), folder / "q.parquet")
-    one, two = (read(folder / f"{n}.parquet", Options(receptor=RECEPTOR)) for n in "pq")
+    one, two = (read(folder / f"{n}.parquet", ReaderOptions(receptor=RECEPTOR)) for n in "pq")
     np.testing.assert_allclose(one["sensitivity"], two["sensitivity"], rtol=1e-6)
 
 
 def test_the_hourly_sums_are_those_of_the_footprint_made_of_them(sample_data):
     """STILT's own footprint of these particles is smoothed, which keeps the sum of each hour."""
     folder = sample_data / "transport/stilt_synthetic"
-    options = Options(receptor=RECEPTOR, grid=GRID)
+    options = ReaderOptions(receptor=RECEPTOR, grid=GRID)
     mine = read(folder / "synt_surf_100_particles.parquet", options)["sensitivity"].sum(("lat", "lon"))
     with xr.open_dataset(folder / "synt_surf_100_foot.nc") as theirs:
         reference = theirs["foot"].sum(("lat", "lon")).values

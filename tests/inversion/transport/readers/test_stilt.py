@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from inversion.transport.conversion.levels import weigh_levels
 from inversion.transport.files.footprint import UNIT
 from inversion.transport.files.summary import summary
-from inversion.transport.readers import Options, Receptor, open_footprints, read
+from inversion.transport.readers import ReaderOptions, Receptor, open_footprints, read
 from inversion.transport.readers.stilt import parse_name
 from obsnet.errors import ConfigError, FormatError, GridError, UnitError
 from obsnet.grid import Grid
@@ -87,7 +87,7 @@ def test_unknown_units_are_refused(tmp_path, unit, text):
     path = formats.stilt(tmp_path / NAME, formats.field(3, 2), unit=unit)
     with pytest.raises(UnitError, match=text):
         read(path)
-    assert read(path, Options(unit="ppm m2 s umol-1")).sensitivity.sum() > 0
+    assert read(path, ReaderOptions(unit="ppm m2 s umol-1")).sensitivity.sum() > 0
 
 
 def test_a_single_layer_at_the_receptors_time_is_integrated(tmp_path):
@@ -120,14 +120,14 @@ def test_names_that_do_not_fit(tmp_path, name, text):
 
 def test_a_given_receptor_stands_in_for_the_name(tmp_path):
     path = formats.stilt(tmp_path / "foot.nc", formats.field(5, 2))
-    data = read(path, Options(receptor=Receptor(T0, 33.0, 113.0, 10.0)))
+    data = read(path, ReaderOptions(receptor=Receptor(T0, 33.0, 113.0, 10.0)))
     assert data.receptor_height.item() == 10.0
 
 
 def test_a_leap_second_is_no_receptor_time(tmp_path):
     path = formats.stilt(tmp_path / "foot.nc", formats.field(5, 2))
     with pytest.raises(ConfigError, match=r"23:59:60. is not a time"):
-        read(path, Options(receptor=Receptor("2016-12-31T23:59:60", 33.0, 113.0, 10.0)))
+        read(path, ReaderOptions(receptor=Receptor("2016-12-31T23:59:60", 33.0, 113.0, 10.0)))
 
 
 def test_missing_values_are_an_error_and_an_absent_footprint_is_counted(tmp_path):
@@ -176,7 +176,7 @@ def test_a_column_of_x_stilt_must_be_declared_and_is_never_weighted_twice(tmp_pa
         ("pressure", "already"),
     ):
         with pytest.raises(FormatError, match=text):
-            weigh_levels(read(path, Options(weighting=said)), [1.0], ["a"])
+            weigh_levels(read(path, ReaderOptions(weighting=said)), [1.0], ["a"])
 
 
 def test_levels_become_a_column_once(tmp_path):
@@ -204,12 +204,14 @@ def test_a_projected_footprint_keeps_its_sum_and_place(tmp_path):
     values = formats.field(9, 2, (METRES.size, METRES.size))
     path = formats.stilt(tmp_path / NAME, values, lat=METRES, lon=METRES, crs=LAEA)
     grid = Grid.regular(31, 35, 111, 116, 0.1, 0.1)
-    data = read(path, Options(grid=grid))
+    data = read(path, ReaderOptions(grid=grid))
     np.testing.assert_allclose(data.sensitivity.sum(("lat", "lon")).values[0], values.sum((1, 2)), rtol=1e-5)
     # A single cell in the middle of the projection stays around 33 N, 113.5 E.
     one = np.zeros_like(values)
     one[:, 5, 5] = 1.0
-    data = read(formats.stilt(tmp_path / NAME, one, lat=METRES, lon=METRES, crs=LAEA), Options(grid=grid))
+    data = read(
+        formats.stilt(tmp_path / NAME, one, lat=METRES, lon=METRES, crs=LAEA), ReaderOptions(grid=grid)
+    )
     weight = data.sensitivity.values[0, 0]
     assert np.average(data.lat.values, weights=weight.sum(1)) == pytest.approx(33.0, abs=0.02)
     assert np.average(data.lon.values, weights=weight.sum(0)) == pytest.approx(113.5, abs=0.02)
@@ -224,10 +226,10 @@ def test_projected_grids_without_a_projection_or_a_target(tmp_path):
     with pytest.raises(GridError, match="give the latitude-longitude grid"):
         read(path)
     with pytest.raises(GridError, match="projected cells reach outside"):
-        read(path, Options(grid=Grid.regular(33, 35, 111, 116, 1, 1)))
+        read(path, ReaderOptions(grid=Grid.regular(33, 35, 111, 116, 1, 1)))
     path = formats.stilt(tmp_path / NAME, values, lat=METRES, lon=METRES, crs="+proj=nonsense")
     with pytest.raises(GridError, match="cannot be read"):
-        read(path, Options(grid=Grid.regular(31, 35, 111, 116, 1, 1)))
+        read(path, ReaderOptions(grid=Grid.regular(31, 35, 111, 116, 1, 1)))
 
 
 def test_pystilt_parquet_is_the_same_footprint(tmp_path):
@@ -295,8 +297,8 @@ def test_pystilt_that_contradicts_itself(tmp_path, kwargs, error, text):
 
 def test_emulated_footprints_come_through_the_same_door(tmp_path):
     path = formats.stilt(tmp_path / NAME, formats.field(1, 2))
-    assert summary(open_footprints(path, Options(emulated=True)))["kind"] == "emulated"
-    assert read(path, Options(emulated=True)).attrs["kind"] == "emulated"
+    assert summary(open_footprints(path, ReaderOptions(emulated=True)))["kind"] == "emulated"
+    assert read(path, ReaderOptions(emulated=True)).attrs["kind"] == "emulated"
 
 
 def test_parse_name_takes_longitude_first_where_both_fit(tmp_path):
@@ -310,4 +312,4 @@ def test_a_file_of_no_known_make(tmp_path):
     with pytest.raises(FormatError, match=r"no footprint format known here \(other\); formats: store, cf"):
         read(tmp_path / "a.txt")
     with pytest.raises(ConfigError, match="no footprint format 'stlt'; nearest: 'stilt'"):
-        read(tmp_path / "a.txt", format="stlt")
+        read(tmp_path / "a.txt", ReaderOptions(format="stlt"))

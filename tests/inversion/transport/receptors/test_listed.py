@@ -12,7 +12,7 @@ import xarray as xr
 
 from inversion.jacobian.store import JacobianStore
 from inversion.transport.check.worlds import plain_world, release
-from inversion.transport.particles.settings import Settings
+from inversion.transport.particles.settings import ParticleSettings
 from inversion.transport.receptors.listed import from_places, read_places
 from inversion.transport.receptors.releases import RELEASE
 from inversion.transport.run.forward import forward
@@ -176,10 +176,13 @@ def test_the_command_makes_footprints_of_listed_places(met_file, write, tmp_path
     assert sorted(jacobian.obs_id) == ["c", "f", "p"]
     shares = dict(zip(jacobian.obs_id, np.asarray(jacobian.boundary.sum(axis=1)).ravel(), strict=True))
     assert shares == pytest.approx({"c": 0.5, "f": 1.0, "p": 1.0})
-    assert pq.read_table(out / "observations.parquet")["corner_time"].to_pylist()[0][0].hour == 10
+    assert pq.read_table(out / "observations")["corner_time"].to_pylist()[0][0].hour == 10
     with pytest.raises(SystemExit):
         main([*command[:3], "--species", "CO2", "--grid", "22,29,102,110,1,1"])
-    assert "either --store or --receptors" in capsys.readouterr().err
+    assert "observations: no observation store; say where" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*command, "--store", "x"])
+    assert "give one of them" in capsys.readouterr().err
 
 
 def test_forward_mass_is_kept():
@@ -188,7 +191,7 @@ def test_forward_mass_is_kept():
     grid = Grid.regular(22, 38, 102, 128, 0.5, 0.5)
     edges = np.datetime64("2024-04-01", "us") + np.arange(0, 25, 6).astype("timedelta64[h]")
     start = float(to_epoch(edges[0]))
-    run = Settings(turbulence="hanna", hours=24.0, particles=200, direction=1, layer=2000.0)
+    run = ParticleSettings(turbulence="hanna", hours=24.0, particles=200, direction=1, layer=2000.0)
     amounts = [3e6, 1e6]
     both = [release(n, start, 30.0, lon, 50.0, 200) for n, lon in (("a", 115.0), ("b", 120.0))]
     together = forward(met, type(both[0]).join(both, {}), amounts, grid, edges, run)
@@ -208,7 +211,7 @@ def test_forward_needs_a_direction_and_a_layer():
     met = plain_world()
     place = release("a", seconds(1), 30.0, 115.0, 50.0, 5)
     for options in ({"direction": 1}, {"layer": 100.0}):
-        run = Settings(turbulence="hanna", hours=1.0, **options)
+        run = ParticleSettings(turbulence="hanna", hours=1.0, **options)
         with pytest.raises(ConfigError, match="direction = 1 and a layer"):
             forward(met, place, [1.0], Grid.regular(22, 38, 102, 128, 1, 1), bins(), run)
 

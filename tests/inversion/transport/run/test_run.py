@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from inversion.jacobian.store import JacobianStore
-from inversion.transport.commands.footprints_stage import STAGE, FootprintOptions
-from inversion.transport.particles.settings import Settings
+from inversion.transport.commands.footprints_stage import STAGE
+from inversion.transport.particles.settings import ParticleSettings
 from inversion.transport.run import run as module
-from inversion.transport.run.plan import claim, estimate, flux_bins, other_claim, span
-from inversion.transport.run.run import run_footprints
-from inversion.transport.run.task import Task
+from inversion.transport.run.folder import KINDS, differs, marks, plan_of, read_plan
+from inversion.transport.run.options import FootprintOptions
+from inversion.transport.run.plan import estimate, flux_bins, span
+from inversion.transport.run.run import Air, run_footprints
+from inversion.transport.run.task import FootprintTask
 from obsnet.cli import main
 from obsnet.config import validate
-from obsnet.errors import ConfigError, GridError, RangeError
+from obsnet.errors import ConfigError, FormatError, GridError, RangeError
 from obsnet.grid import Grid
 from obsnet.pipeline import Case, RunOptions
 from obsnet.schema import observation_table
@@ -27,7 +30,7 @@ from tests.inversion.transport.receptors.test_releases import HATS, LEVELS, colu
 from tests.obsnet.met.worlds import era5
 
 GRID = Grid.regular(22, 29, 102, 110, 1, 1)
-SETTINGS = Settings(hours=6.0, particles=20, seed=4)
+SETTINGS = ParticleSettings(turbulence="mixed-layer", hours=6.0, particles=20, seed=4)
 T0 = np.datetime64("2020-06-01", "us")
 
 
@@ -53,6 +56,10 @@ def table(n=7, first=8):
         source="s",
         file_id="f" * 16,
     )
+
+
+def first_of(out, kind):
+    return min((out / kind).iterdir())
 
 
 def go(met_file, out, observations=None, **options):
@@ -96,12 +103,13 @@ def test_finished_parts_are_not_made_again_and_missing_ones_are(met_file, tmp_pa
     out = tmp_path / "fp"
     go(met_file, out)
     before = JacobianStore(out).read()
-    (out / "sensitivity" / "0000003.parquet").unlink()
+    part = JacobianStore(out).parts()[1]
+    (out / "sensitivity" / f"{part}.parquet").unlink()
     calls = []
     original = module.do_task
     monkeypatch.setattr(module, "do_task", lambda task: calls.append(task.part) or original(task))
     assert go(met_file, out)["made"] == 1
-    assert calls == ["0000003"]
+    assert calls == [part]
     after = JacobianStore(out).read()
     np.testing.assert_array_equal(before.matrix.toarray(), after.matrix.toarray())
 
@@ -128,7 +136,7 @@ def test_worker_processes_change_nothing(met_file, tmp_path):
 def test_another_run_is_not_mixed_in(met_file, tmp_path):
     go(met_file, tmp_path / "fp")
     with pytest.raises(ConfigError, match=r"holds footprints of other particles \(20 there, 30 now\)"):
-        go(met_file, tmp_path / "fp", settings=Settings(hours=6.0, particles=30, seed=4))
+        go(met_file, tmp_path / "fp", settings=SETTINGS.but(particles=30))
     with pytest.raises(ConfigError, match="holds footprints of other observations"):
         go(
             met_file,
@@ -139,12 +147,12 @@ def test_another_run_is_not_mixed_in(met_file, tmp_path):
 
 
 def test_receptors_and_ends_are_written(met_file, tmp_path):
-    go(met_file, tmp_path / "fp", endpoints=True)
-    rows = pq.ParquetFile(tmp_path / "fp" / "receptors" / "0000000.parquet").read().to_pylist()
+    go(met_file, tmp_path / "fp", air=Air(endpoints=True))
+    rows = pq.ParquetFile(first_of(tmp_path / "fp", "receptors")).read().to_pylist()
     jacobian = JacobianStore(tmp_path / "fp").read()
     assert rows[0]["total"] == pytest.approx(float(jacobian.matrix[[0]].sum()), rel=1e-5)
     assert rows[0]["total_stderr"] >= 0.0
-    ends = pq.ParquetFile(tmp_path / "fp" / "endpoints" / "0000000.parquet").read()
+    ends = pq.ParquetFile(first_of(tmp_path / "fp", "endpoints")).read()
     assert len(ends) == 3 * 20
     assert set(ends["side"].to_pylist()) <= {"north", "east", "south", "west", "top", "inside"}
 
@@ -155,15 +163,15 @@ def test_skipped_receptors_are_counted_by_reason(met_file, tmp_path):
     found = go(met_file, tmp_path / "far", far)
     assert found["skipped"] == {"outside the grid of fluxes": 1}
     assert found["receptors"] == 6
-    text = json.loads((tmp_path / "far" / "skipped" / "0000006.json").read_text())
-    assert list(text) == ["s:6"]
+    text = [json.loads(p.read_text()) for p in sorted((tmp_path / "far" / "skipped").iterdir())]
+    assert [list(t) for t in text] == [[], [], ["s:6"]]
 
 
 def test_meteorology_that_ends_before_the_particles(met_file, tmp_path):
     with pytest.raises(RangeError, match="the meteorology covers 2020-06-01T00"):
         go(met_file, tmp_path / "fp", table(first=3))
     # What failed binds nothing: the same folder takes other observations.
-    assert not (tmp_path / "fp" / "claim.json").exists()
+    assert not (tmp_path / "fp" / "plan.json").exists()
     assert go(met_file, tmp_path / "fp")["receptors"] == 7
 
 
@@ -191,22 +199,22 @@ def test_columns_carry_their_prior(met_file, tmp_path):
     columns = column(np.linspace(1.0, 0.5, 20), HATS, LEVELS, latitude=[25.0], longitude=[106.0],
                      time=np.array([T0 + np.timedelta64(12, "h")]))  # fmt: skip
     go(met_file, tmp_path / "fp", columns)
-    beside = pq.ParquetFile(tmp_path / "fp" / "background" / "0000000.parquet").read().to_pandas()
+    beside = pq.ParquetFile(first_of(tmp_path / "fp", "background")).read().to_pandas()
     assert beside["background"].isna().all()
     assert beside["fixed"].iloc[0] + beside["share"].sum() * 400.0 == pytest.approx(400.0, rel=1e-6)
-    go(met_file, tmp_path / "known", columns, background=405.0)
+    go(met_file, tmp_path / "known", columns, air=Air(405.0))
     known = JacobianStore(tmp_path / "known").read().background[0]
     assert known == pytest.approx(beside["fixed"].iloc[0] + beside["share"].sum() * 405.0, rel=1e-6)
 
 
 def test_a_constant_background(met_file, tmp_path):
-    go(met_file, tmp_path / "fp", background="405.5", background_uncertainty=1.5)
+    go(met_file, tmp_path / "fp", air=Air("405.5", 1.5))
     jacobian = JacobianStore(tmp_path / "fp").read()
     np.testing.assert_allclose(jacobian.background, 405.5, rtol=1e-9)
     np.testing.assert_allclose(jacobian.background_uncertainty, 1.5, rtol=1e-6)
     assert JacobianStore(tmp_path / "fp").meta["background"] == "405.5"
     with pytest.raises(RangeError, match="background: CO2 spans 0.0004 to 0.0004 ppm"):
-        go(met_file, tmp_path / "bad", background=0.0004)
+        go(met_file, tmp_path / "bad", air=Air(0.0004))
 
 
 @pytest.fixture
@@ -221,6 +229,7 @@ def case(met_file, tmp_path):
             "step": "3h",
             "hours": 6,
             "particles": 20,
+            "turbulence": "mixed-layer",
             "batch": 3,
         },
     )
@@ -253,7 +262,7 @@ def test_options_that_make_no_sense():
         "species": "CO2",
         "grid": {"south": 30, "north": 29, "west": 1, "east": 2, "dlat": 1, "dlon": 1},
     }
-    with pytest.raises(ConfigError, match=r"grid.south must be less than grid.north"):
+    with pytest.raises(ConfigError, match=r"grid = .*south must be less than north"):
         validate(FootprintOptions, base)
     with pytest.raises(ConfigError, match=r"unknown key 'particels'; nearest: 'particles'"):
         validate(FootprintOptions, {**base, "particels": 3})
@@ -279,6 +288,8 @@ def test_the_command(met_file, tmp_path, capsys):
         "20",
         "--batch",
         "3",
+        "--turbulence",
+        "mixed-layer",
     ]
     arguments += ["--scheduler", "serial", "--out", str(tmp_path / "fp")]
     assert ended(arguments + ["--json"]) == 0
@@ -291,7 +302,7 @@ def test_the_command(met_file, tmp_path, capsys):
     assert "no roughness length" in captured.err
     assert "receptors in" not in captured.err  # nothing was left to estimate
     assert ended([*arguments[:8], "22,29,102", *arguments[9:]]) == 2
-    assert "write it as south,north,west,east,dlat,dlon" in capsys.readouterr().err
+    assert "write it as south,north,west,east,dlat" in capsys.readouterr().err
 
 
 def test_the_stage_takes_listed_receptors_and_a_background(case):
@@ -327,24 +338,176 @@ def test_how_long_it_takes_is_said_before(met_file, tmp_path):
     told = []
     go(met_file, tmp_path / "fp", report=told.append)
     assert told[-1].startswith("7 receptors in 3 parts, about 0.0 min on")
-    settings = Settings(turbulence="hanna", smooth=1.0)
-    tasks = [Task("o", "m", k, k + 100, settings) for k in range(0, 10000, 100)]
+    settings = ParticleSettings(turbulence="hanna", smooth=1.0)
+    tasks = [FootprintTask("o", "m", "", str(k), 100, settings) for k in range(100)]
     # 10,000 footprints of 1000 particles for 72 h at 1.7 s, smoothed (two passes), by four workers.
     assert estimate(tasks, settings, 4) == "10000 receptors in 100 parts, about 2.3 h on 4 workers"
     assert estimate(tasks[:1], settings, 4).endswith("about 5.5 min on 4 workers")
 
 
-def test_what_a_folder_is_claimed_for(tmp_path):
-    mine = claim(table(), {"hours": 6.0, "grid": "abc"})
-    assert other_claim(tmp_path, mine) == ""
-    (tmp_path / "claim.json").write_text(json.dumps(mine))
-    assert other_claim(tmp_path, mine) == ""
-    # Values and uncertainties may change: footprints do not depend on them.
-    revised = table().set_column(table().column_names.index("value"), "value", [np.full(7, 415.0)])
-    assert other_claim(tmp_path, claim(revised, {"hours": 6.0, "grid": "abc"})) == ""
-    assert other_claim(tmp_path, claim(table(6), {"hours": 6.0, "grid": "abc"})) == "other observations"
-    assert other_claim(tmp_path, {**mine, "grid": "x"}) == "other grid"
-    assert other_claim(tmp_path, {**mine, "hours": 7.0}) == "other hours (6.0 there, 7.0 now)"
+def changed(observations, **columns):
+    for name, values in columns.items():
+        k = observations.column_names.index(name)
+        observations = observations.set_column(k, observations.schema.field(k), [values])
+    return observations
+
+
+def test_a_mark_is_of_where_and_when_and_not_of_the_value():
+    revised = changed(table(), value=np.full(7, 415.0), uncertainty=np.full(7, 2.0))
+    assert marks(revised) == marks(table())
+    moved = marks(changed(table(), longitude=np.linspace(104, 108, 7) + np.eye(7)[2]))
+    assert [a == b for a, b in zip(moved, marks(table()), strict=True)] == [k != 2 for k in range(7)]
+
+
+def test_parts_stay_where_all_their_observations_do():
+    first, rows, gone = plan_of(table(), {"hours": 6.0}, 3, None)
+    assert ([len(own) for own in first.parts.values()], gone) == ([3, 3, 1], [])
+    assert np.concatenate(list(rows.values())).tolist() == list(range(7))
+    fewer = table().slice(1).replace_schema_metadata(table().schema.metadata)
+    second, rows, gone = plan_of(fewer, {"hours": 6.0}, 3, first)
+    assert gone == list(first.parts)[:1]
+    assert sorted(np.concatenate(list(rows.values())).tolist()) == list(range(6))
+    assert set(list(first.parts)[1:]) < set(second.parts)
+    assert differs(first, {"hours": 6.0}, gone) == (
+        "other observations (3 stand in parts with one that is not asked for now)"
+    )
+    other, _, gone = plan_of(table(), {"hours": 7.0}, 3, first)
+    assert len(gone) == 3
+    assert differs(first, other.decides, gone) == "other hours (6.0 there, 7.0 now)"
+    with pytest.raises(ConfigError, match="the same observation is there twice"):
+        plan_of(pa.concat_tables([table(), table()]), {}, 3, None)
+
+
+@pytest.mark.parametrize("first", [8, 12, 7])
+def test_added_observations_leave_the_others(met_file, tmp_path, monkeypatch, first):
+    """Later, in between, or earlier, which moves the time axis: the old parts stay, and read as if made at once."""
+    more = table(n=3, first=first)
+    more = changed(more, obs_id=["n:0", "n:1", "n:2"], latitude=np.linspace(23, 26, 3))
+    both = pa.concat_tables([table(), more])
+    go(met_file, tmp_path / "whole", both, step="1h")
+    go(met_file, tmp_path / "fp", step="1h")
+    calls = []
+    original = module.do_task
+    monkeypatch.setattr(module, "do_task", lambda task: calls.append(task.receptors) or original(task))
+    assert go(met_file, tmp_path / "fp", both, step="1h")["made"] == 1
+    assert calls == [3]
+    one, two = (JacobianStore(tmp_path / n).read() for n in ("whole", "fp"))
+    assert one.time_edges.tolist() == two.time_edges.tolist()
+    np.testing.assert_array_equal(one.matrix.toarray(), two.matrix.toarray())
+    np.testing.assert_array_equal(one.boundary.toarray(), two.boundary.toarray())
+    assert not (tmp_path / "fp" / "moving").exists()
+
+
+def only_two(replace):
+    left = iter(range(2))
+    return lambda a, b: replace(a, b) if next(left, None) is not None else 1 / 0
+
+
+def test_a_move_onto_a_longer_axis_that_was_cut_short(met_file, tmp_path, monkeypatch):
+    """Killed before the new files were all there, or while they took their places: the next run ends it."""
+    from inversion.transport.run import folder
+
+    early = pa.concat_tables([table(), changed(table(n=1, first=7), obs_id=["early"])])
+    go(met_file, tmp_path / "whole", early, step="1h")
+    whole = JacobianStore(tmp_path / "whole").read()
+    for name, broken in (("before", "write_text"), ("while", "os")):
+        out = tmp_path / name
+        go(met_file, out, step="1h")
+        with monkeypatch.context() as patch:
+            if broken == "os":
+                patch.setattr(folder.os, "replace", only_two(folder.os.replace))
+            else:
+                patch.setattr(folder, "write_text", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                go(met_file, out, early, step="1h")
+        assert go(met_file, out, early, step="1h")["made"] == 1
+        found = JacobianStore(out).read()
+        np.testing.assert_array_equal(found.matrix.toarray(), whole.matrix.toarray())
+
+
+def test_dropped_observations_are_removed_only_when_asked(met_file, tmp_path):
+    out = tmp_path / "fp"
+    go(met_file, out)
+    fewer = table().slice(1).replace_schema_metadata(table().schema.metadata)
+    with pytest.raises(ConfigError, match="holds footprints of other observations .*--replace"):
+        go(met_file, out, fewer)
+    assert go(met_file, out, fewer, replace=True)["made"] == 1
+    assert JacobianStore(out).read().obs_id.tolist() == [f"s:{k}" for k in range(1, 7)]
+    for kind in KINDS:
+        if kind != "endpoints":
+            assert len(list((out / kind).iterdir())) == 3
+
+
+@pytest.mark.parametrize("replace", [True, False])
+def test_a_folder_with_other_things_is_not_touched(met_file, tmp_path, replace):
+    out = tmp_path / "fp"
+    go(met_file, out)
+    (out / "thesis.tex").write_text("years of work")
+    with pytest.raises(
+        ConfigError, match=r"fp: holds thesis.tex, which are no footprints; .* folder of their own"
+    ):
+        go(met_file, out, settings=SETTINGS.but(particles=30), replace=replace)
+    assert (out / "thesis.tex").read_text() == "years of work"
+    foreign = tmp_path / "foreign"
+    JacobianStore(foreign).create(
+        {"grid": GRID, "time_edges": [T0, T0 + np.timedelta64(1, "D")], "kind": "read", "model": "x"}
+    )
+    with pytest.raises(ConfigError, match="holds a Jacobian that this model did not plan"):
+        go(met_file, foreign, replace=replace)
+
+
+@pytest.mark.parametrize("out", [".", "..", "sub/.."])
+def test_the_stage_refuses_the_folder_of_the_run(case, out):
+    options, place = case
+    place.out.mkdir(exist_ok=True)
+    (place.out / "mine.txt").write_text("mine")
+    (place.out / "sub").mkdir()
+    with pytest.raises(ConfigError, match=r"out = .* is where other things are"):
+        STAGE.run(options.model_copy(update={"out": out}), place)
+    assert (place.out / "mine.txt").exists()
+
+
+def test_meteorology_replaced_in_place_makes_new_footprints(tmp_path):
+    """Same name, size and even times of writing: content decides, also for what a process holds open."""
+    import os
+
+    path, out = tmp_path / "a.nc", tmp_path / "fp"
+    era5(path, hours=range(25))
+    go(path, out)
+    before, stat = JacobianStore(out).read().matrix.toarray(), path.stat()
+    era5(path, hours=range(25), change=lambda n, v: -v if n in {"u", "v"} else v)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert path.stat().st_size == stat.st_size
+    with pytest.raises(ConfigError, match="holds footprints of other meteorology"):
+        go(path, out)
+    assert go(path, out, replace=True)["made"] == 3
+    after = JacobianStore(out).read().matrix.toarray()
+    assert not np.array_equal(before, after)
+    go(path, tmp_path / "fresh")
+    np.testing.assert_array_equal(after, JacobianStore(tmp_path / "fresh").read().matrix.toarray())
+
+
+def test_a_background_file_that_changed_makes_new_footprints(met_file, tmp_path):
+    path = tmp_path / "base.csv"
+    for value in (400, 401):
+        path.write_text(f"time,value\n2020-05-01,{value}\n2020-07-01,{value}\n")
+        assert go(met_file, tmp_path / "fp", air=Air(str(path)), replace=True)["made"] == 3
+        np.testing.assert_allclose(JacobianStore(tmp_path / "fp").read().background, value)
+
+
+def test_ends_that_are_asked_for_later_are_made(met_file, tmp_path):
+    go(met_file, tmp_path / "fp")
+    assert go(met_file, tmp_path / "fp", air=Air(endpoints=True))["made"] == 3
+    assert len(list((tmp_path / "fp" / "endpoints").iterdir())) == 3
+    assert go(met_file, tmp_path / "fp", air=Air(endpoints=True))["made"] == 0
+
+
+def test_a_damaged_plan_is_named(met_file, tmp_path):
+    go(met_file, tmp_path / "fp")
+    for text in ("{", "[]", '{"decides": {}, "parts": []}'):
+        (tmp_path / "fp" / "plan.json").write_text(text)
+        with pytest.raises(FormatError, match=r"plan.json: damaged"):
+            read_plan(tmp_path / "fp")
 
 
 def test_the_span_of_observations_knows_their_averaging():

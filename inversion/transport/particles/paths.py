@@ -1,0 +1,73 @@
+"""What all particle paths share: where they begin, when and through which side they leave, which bin lies ahead."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from inversion.transport.particles.interpolation import jit
+from inversion.transport.particles.random import uniform
+from obsnet.schema import SIDES
+from obsnet.typing import Floats
+
+__all__ = ["INSIDE", "bin_ahead", "crossing", "release_point"]
+
+NORTH, EAST, SOUTH, WEST, TOP, INSIDE = (
+    SIDES.index(s) for s in ("north", "east", "south", "west", "top", "inside")
+)
+
+
+@jit
+def release_point(
+    release: Floats, number: int, word: np.uint64, other: np.uint64
+) -> tuple[float, float, float, float, float]:
+    """Return t, x, y, z and weight of particle `number` of a release.
+
+    Particles share the release evenly, each somewhere within its share, even in pressure. Weights fall linearly
+    from one end to the other and are those of the middle of the share, so that their sum is exact.
+    """
+    share = (number + uniform(word)) / release[11]
+    middle = (number + 0.5) / release[11]
+    t = release[0] + (release[1] - release[0]) * uniform(other)
+    x = release[2] + (release[3] - release[2]) * share
+    y = release[4] + (release[5] - release[4]) * share
+    ratio = release[8]
+    rise = share if abs(ratio - 1.0) < 1e-9 else np.log(1.0 + (ratio - 1.0) * share) / np.log(ratio)
+    z = release[6] + (release[7] - release[6]) * rise
+    return t, x, y, z, 2.0 * (release[9] * (1.0 - middle) + release[10] * middle)
+
+
+@jit
+def crossing(
+    x0: float, y0: float, z0: float, x1: float, y1: float, z1: float, xe: Floats, ye: Floats, top: float
+) -> tuple[float, int]:
+    """Return the fraction of a step at which it leaves the domain, and through which side (1, INSIDE if not)."""
+    west, east, south, north = xe[0], xe[-1], ye[0], ye[-1]
+    if west <= x1 < east and south <= y1 < north and z1 <= top:
+        return 1.0, INSIDE
+    best, side = 2.0, INSIDE
+    if x1 >= east:
+        best, side = (east - x0) / (x1 - x0), EAST
+    elif x1 < west:
+        best, side = (west - x0) / (x1 - x0), WEST
+    if y1 >= north:
+        f = (north - y0) / (y1 - y0)
+        if f < best:
+            best, side = f, NORTH
+    elif y1 < south:
+        f = (south - y0) / (y1 - y0)
+        if f < best:
+            best, side = f, SOUTH
+    if z1 > top:
+        f = (top - z0) / (z1 - z0)
+        if f < best:
+            best, side = f, TOP
+    return min(max(best, 0.0), 1.0), side
+
+
+@jit
+def bin_ahead(t: float, edges: Floats, sign: float) -> int:
+    """Return the bin in which a path at time `t` goes on: back from its upper edge, or on from its lower."""
+    b = edges.shape[0] - 2
+    while b > 0 and (t < edges[b] + 1e-6 if sign < 0.0 else t < edges[b] - 1e-6):
+        b -= 1
+    return b

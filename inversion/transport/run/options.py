@@ -1,0 +1,112 @@
+"""What is asked of footprints and forward runs: one table a stage, a command and the function that does it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from inversion.transport.particles.settings import ParticleSettings
+from obsnet.areas import GridField
+from obsnet.command import Flag
+from obsnet.config import Options
+from obsnet.met.options import MetOptions
+
+__all__ = ["FootprintCommand", "FootprintOptions", "FootprintSelection", "ForwardOptions"]
+
+MetFiles = Annotated[list[str], Flag(positional=True)]
+
+
+class FootprintSelection(Options):
+    """Which observations get footprints."""
+
+    kinds: Annotated[list[Literal["column", "point"]] | None, Flag(names=("--kind",))] = Field(
+        None, description="column, point or both"
+    )
+    sources: Annotated[list[str] | None, Flag(names=("--source",))] = Field(
+        None, description="only these sources of the store"
+    )
+
+
+class FootprintOptions(ParticleSettings, MetOptions):
+    """The table ``[footprints]``."""
+
+    met: MetFiles = Field(min_length=1, description="meteorological files, folders or globs")
+    store: str | None = Field(
+        None, description="observation store, 'observations' by default, relative to the run's outputs"
+    )
+    receptors: str | None = Field(
+        None, description="file of points, paths and columns (.csv or Parquet) instead of the store"
+    )
+    species: str = Field(description="CO2, CH4, ...")
+    start: str | None = Field(None, description="first observation, UTC")
+    stop: str | None = Field(None, description="observations before this time, UTC")
+    good_only: bool = Field(True, description="only observations of quality 0")
+    select: FootprintSelection = FootprintSelection()
+    grid: GridField = Field(description="flux cells, degrees")
+    step: str = Field("1D", description="flux time bins: 3h, 1D, MS, or whole for a single one")
+    background: str | float | None = Field(
+        None, description="incoming air: a number, a baseline (.csv) or fields or curtains (netCDF)"
+    )
+    background_uncertainty: float = Field(0.0, ge=0, description="of that source, in the species' unit")
+    endpoints: bool = Field(False, description="also write where every particle ended")
+    seed: int | None = Field(None, ge=0, description="of the random numbers; by default the run's")  # type: ignore[assignment]
+    height: Literal["ground", "sea"] = Field(
+        "ground", description="points: intake above ground, or altitude above sea"
+    )
+    batch: int = Field(100, gt=0, description="receptors a task")
+    out: str = Field("footprints", description="folder of the Jacobian, relative to the run's outputs")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.store is not None and self.receptors is not None:
+            raise ValueError("store and receptors both say where to make footprints for; give one of them")
+        if self.direction != -1:
+            raise ValueError("footprints run backward: leave out direction")
+        return self
+
+    def settings(self, seed: int) -> ParticleSettings:
+        """Return how particles are run; `seed` where the table has none."""
+        found = {name: getattr(self, name) for name in ParticleSettings.model_fields}
+        return ParticleSettings(**{**found, "seed": seed if self.seed is None else self.seed})
+
+    @property
+    def met_options(self) -> MetOptions:
+        """Return how the meteorology is read and prepared."""
+        return MetOptions(**{name: getattr(self, name) for name in MetOptions.model_fields})
+
+
+class FootprintCommand(FootprintOptions):
+    """The same, typed."""
+
+    replace: bool = Field(
+        False, description="remove footprints of other settings or observations from out instead of refusing"
+    )
+
+
+class ForwardOptions(ParticleSettings, MetOptions):
+    """Known releases that are followed forward."""
+
+    met: MetFiles = Field(min_length=1, description="meteorological files, folders or globs")
+    sources: Path = Field(description="file of points and paths with amount_mol")
+    species: str = Field(description="CO2, CH4, ...")
+    grid: GridField = Field(description="cells of the means, degrees")
+    out: Path = Field(Path("forward.nc"), description="netCDF file")
+    step: str = Field("1h", description="periods of the means: 1h, 1D, or whole")
+    turbulence: Literal["hanna", "stilt", "none"] = Field("hanna", description="as in obsnet footprints run")
+    hours: float = Field(24.0, gt=0, description="how long each particle is followed")
+    particles: int | None = Field(10000, gt=0, description="per source")
+    layer: float = Field(100.0, gt=0, description="mean over this many metres above ground")
+    direction: Annotated[Literal[-1, 1], Flag(hidden=True)] = Field(1, description="forward in time")
+
+    @property
+    def settings(self) -> ParticleSettings:
+        """How particles are run."""
+        found = {name: getattr(self, name) for name in ParticleSettings.model_fields}
+        return ParticleSettings(**{**found, "near_field": "none", "direction": 1})
+
+    @property
+    def met_options(self) -> MetOptions:
+        """How the meteorology is read and prepared."""
+        return MetOptions(**{name: getattr(self, name) for name in MetOptions.model_fields})

@@ -1,0 +1,51 @@
+"""The table of verdicts as lines of text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from obsnet.crosscheck.words import Words, common_first
+
+__all__ = ["table_lines"]
+
+_ORDER = {"inconsistent": 0, "consistent": 1, "not decided": 2, "not testable": 3}
+
+
+def _cell(value: float, form: str) -> str:
+    return format(value, form) if math.isfinite(value) else "-"
+
+
+def table_lines(table: Any) -> Iterator[str]:
+    """Say what was compared by which rule, and the verdicts, testable regions first."""
+    first = table.iloc[0]
+    yield (
+        f"{first['sector']} of the inversion ({first['period']}) against the inventory's {first['category']} "
+        f"{first['terminology'] + ' ' if first['terminology'] else ''}of {first['inventory_period']}"
+    )
+    yield (
+        f"rule: {first['alpha']:.2g} false alarms ({first['adjustment']}), power {first['power']:.0%}, testable up to "
+        f"{first['detectable']:.0%}, consistent within {first['margin_share']:.0%}"
+    )
+    remarks = [Words(*pair) for pair in zip(table["remark"], table["remark_zh"], strict=True)]
+    common, own = common_first(remarks)
+    for remark in common:
+        yield f"note: {remark.en}"
+    shown = table.assign(rank=table["verdict"].map(_ORDER), own=[t.en for t in own])
+    shown = shown.sort_values(["rank", "inventory"], ascending=[True, False])
+    head = f"{'region':<16}{'inventory':>10}{'inversion':>11}{'sd':>6}"
+    yield f"{head}{'difference':>12}{'detectable':>12}  verdict"
+    for row in shown.to_dict("records"):
+        known = math.isfinite(row["inventory"])
+        share = row["minimum_detectable"] / abs(row["inventory"]) if row["inventory"] else math.nan
+        why = "; ".join(t for t in (row["reason"], row["own"]) if t)
+        yield (
+            f"{row['name_en']:<16}"
+            f"{_cell(row['inventory'], '.0f'):>10}{row['posterior']:>11.0f}{row['posterior_sd']:>6.0f}"
+            f"{_cell(row['difference'] if known else math.nan, '+.0f'):>12}"
+            f"{_cell(share, '.0%') if not share >= 10 else '> 1000%':>12}  "
+            f"{row['verdict']}{': ' + why if why else ''}"
+        )
+    counts = table["verdict"].value_counts()
+    yield ", ".join(f"{counts.get(v, 0)} {v}" for v in _ORDER) + f"; Mt {first['gas']} a year"

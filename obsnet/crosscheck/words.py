@@ -1,0 +1,183 @@
+"""What a row says about itself, in English and Chinese: reasons why nothing was tested, and remarks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+__all__ = ["NOTHING", "Words", "common_first", "joined", "say"]
+
+
+class Words(NamedTuple):
+    """One text in both languages."""
+
+    en: str
+    zh: str
+
+
+NOTHING = Words("", "")
+_BETWEEN = Words("; ", "；")
+
+# key -> (English, Chinese); what stands in braces is filled in by `say`
+_TEXTS = {
+    # reasons why a region is not testable
+    "no inventory": ("no inventory", "无清单"),
+    "other rows only": ("no inventory of {asked}; it has {found}", "无 {asked} 的清单，仅有 {found}"),
+    "zero": (
+        "the inventory is zero, of which no share can be detected",
+        "清单值为零，无法按比例检验",
+    ),
+    "not solved": ("the inversion does not solve for it", "反演未求解该区域"),
+    "not observed": ("not observed", "无观测约束"),
+    "too little seen": (
+        "smallest detectable discrepancy {share} exceeds {limit}",
+        "最小可检差异 {share} 超过 {limit}",
+    ),
+    "no profile": (
+        "the inversion's prior has no total of it to spread the inventory by",
+        "先验在该区域无总量，无法按其时间廓线分配",
+    ),
+    "no spread": ("the difference has no uncertainty, so nothing can be tested", "差值无不确定度，无法检验"),
+    "not comparable": (
+        (
+            "not comparable: the inversion's {compared} is not the inventory's {stated}; "
+            "state a temporal profile (--profile)"
+        ),
+        "不可比：反演时段 {compared} 与清单时段 {stated} 不同，须给出时间廓线（--profile）",
+    ),
+    "misfit": (
+        (
+            "the run does not fit its own errors (chi-square {chi:.3g}, expected {low:.2f} to {high:.2f}); "
+            "largest residuals: {where}; see fit.parquet and inversion.html"
+        ),
+        (
+            "反演与其误差假设不符（卡方 {chi:.3g}，应在 {low:.2f}–{high:.2f}）；残差最大：{where}；"
+            "见 fit.parquet 与 inversion.html"
+        ),
+    ),
+    "source misfit": (
+        (
+            "the run does not fit its own errors: residuals of {where}, expected up to {high:.2f}; "
+            "see fit.parquet and inversion.html"
+        ),
+        "反演与其误差假设不符：{where}，上限 {high:.2f}；见 fit.parquet 与 inversion.html",
+    ),
+    "prescribed": (
+        (
+            "sector {sector} is prescribed without error: state its relative error (--prescribed {sector}=0.3, "
+            "0 if it is exact)"
+        ),
+        "部门 {sector} 为固定值且无误差：须给出其相对误差（--prescribed {sector}=0.3；若确无误差则为 0）",
+    ),
+    "prescribed unknown": (
+        (
+            "sector {sector} is prescribed and the file does not say how the totals answer to it; "
+            "make it again with `obsnet invert`"
+        ),
+        "部门 {sector} 为固定值，文件未含总量对其的响应，请重新运行 obsnet invert",
+    ),
+    # remarks on what was compared
+    "small but real": (
+        "differs, but is shown to lie within the margin of {margin}",
+        "存在差异，但可证其在容差 {margin} 之内",
+    ),
+    "other year": (
+        "inventory of {stated} held against the inversion's {compared}",
+        "以 {stated} 清单对照反演的 {compared}",
+    ),
+    "nearly the period": (
+        "the inversion's {compared} stands for the inventory's {stated}",
+        "以反演的 {compared} 代表清单的 {stated}",
+    ),
+    "profile flat": (
+        "{compared} held against the inventory of {stated} as if its rate were the same all the time{doubt}",
+        "以 {compared} 对照 {stated} 清单，假定排放速率不随时间变化{doubt_zh}",
+    ),
+    "profile prior": (
+        "{compared} held against the inventory of {stated} spread in time as the prior is{doubt}",
+        "以 {compared} 对照 {stated} 清单，按先验的时间廓线分配{doubt_zh}",
+    ),
+    "category": (
+        "category {category} of the inventory stands for the sector {sector}",
+        "以清单类别 {category} 代表部门 {sector}",
+    ),
+    "uncertainty given": (
+        "uncertainty {share} given for it, the inventory states none",
+        "清单未给出不确定度，取指定值 {share}",
+    ),
+    "uncertainty zero": ("the inventory states no error at all", "清单声称无误差"),
+    "negative": ("a negative total, tested because asked for", "负值总量，按要求检验"),
+    "group": (
+        "sum of {regions}, their inventories' errors taken as wholly correlated",
+        "{regions} 之和，其清单误差视为完全相关",
+    ),
+    "shared": (
+        "inventory and prior share errors, correlation {rho:g}",
+        "清单与先验误差相关，相关系数 {rho:g}",
+    ),
+    "prescribed stated": (
+        "prescribed sector {sector} taken as uncertain by {share}, a common factor",
+        "固定部门 {sector} 取 {share} 的不确定度（统一系数）",
+    ),
+    "prescribed exact": ("prescribed sector {sector} taken as exact", "固定部门 {sector} 视为无误差"),
+    "fit unknown": (
+        "the file states no chi-square: whether the run fits its errors is not known",
+        "文件未给出卡方，无法判断反演是否与其误差假设相符",
+    ),
+    "fit allowed": (
+        (
+            "chi-square {chi:.3g} accepted within {low:g} to {high:g} as asked; expected {usual_low:.2f} to "
+            "{usual_high:.2f}"
+        ),
+        "卡方 {chi:.3g} 按指定范围 {low:g}–{high:g} 接受；应在 {usual_low:.2f}–{usual_high:.2f}",
+    ),
+    "source poor": ("look at {where}, expected up to {high:.2f}", "请检查 {where}，上限 {high:.2f}"),
+    "not told apart": (
+        "the observations do not tell {sector} from another sector: see sectors_not_told_apart of the posterior",
+        "观测无法区分 {sector} 与另一部门，见后验文件 sectors_not_told_apart",
+    ),
+}
+
+
+def say(key: str, **values: Any) -> Words:
+    """Return a text of the table above, filled in.
+
+    Parameters
+    ----------
+    key : str
+        Which.
+    **values
+        What it names.
+    """
+    # a name that holds what stands between remarks would take them apart in the wrong place
+    plain = {
+        k: v if isinstance(v, int | float) else str(v).replace(_BETWEEN.en, ", ").replace(_BETWEEN.zh, "，")
+        for k, v in values.items()
+    }
+    return Words(*(text.format(**plain) for text in _TEXTS[key]))
+
+
+def joined(texts: list[Words]) -> Words:
+    """Return several texts as one; none twice."""
+    unique = list(dict.fromkeys(t for t in texts if t.en))
+    return Words(_BETWEEN.en.join(t.en for t in unique), _BETWEEN.zh.join(t.zh for t in unique))
+
+
+def common_first(texts: Iterable[Words]) -> tuple[list[Words], list[Words]]:
+    """Part remarks that `joined` put together into those that all rows have and what is left of each row's.
+
+    Parameters
+    ----------
+    texts : iterable of Words
+        One a row.
+    """
+    split = [
+        [
+            Words(*pair)
+            for pair in zip(t.en.split(_BETWEEN.en), t.zh.split(_BETWEEN.zh), strict=True)
+            if pair[0]
+        ]
+        for t in texts
+    ]
+    common = [t for t in split[0] if all(t in row for row in split)]
+    return common, [joined([t for t in row if t not in common]) for row in split]

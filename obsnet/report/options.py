@@ -1,0 +1,25 @@
+"""Options of a report."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from obsnet.command import Flag
+from obsnet.config import Options
+
+__all__ = ["ReportOptions"]
+
+
+class ReportOptions(Options):
+    """The table ``[report]`` of a case."""
+
+    posterior: str = Field("posterior.nc", description="posterior file, relative to the run's outputs")
+    table: str = Field("provinces.csv", description="table of verdicts, relative to the run's outputs")
+    store: str | None = Field("store", description="observation store, whose stations are marked on the map")
+    title: str = Field("Emissions and inventories", description="heading in English")
+    title_zh: str = Field("排放反演与清单核验", description="heading in Chinese")
+    notes: Annotated[list[str], Flag(names=("--note",), whole=True)] = Field(
+        [], description="what a reader must know first; each in a box at the top; may be repeated"
+    )

@@ -1,0 +1,131 @@
+"""From a posterior file and its table of verdicts to the page, its pictures and a GeoTIFF."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from obsnet.report.options import ReportOptions
+
+__all__ = ["report_files"]
+
+
+def _stations(store: Path) -> list[tuple[float, float]]:
+    """Return where point samples of a store were taken."""
+    import pyarrow.dataset as ds
+
+    from obsnet.store import ObservationStore
+
+    place = ObservationStore(store)
+    found: set[tuple[float, float]] = set()
+    for gas in place.species():
+        table = place.read(gas, columns=["latitude", "longitude"], where=ds.field("kind") == "point")
+        pairs = zip(table["latitude"].to_pylist(), table["longitude"].to_pylist(), strict=True)
+        found |= {(round(a, 4), round(b, 4)) for a, b in pairs}
+    return sorted(found)
+
+
+def report_files(
+    posterior: Path, table_file: Path, out: Path, options: ReportOptions, store: Path | None = None
+) -> list[Path]:
+    """Write ``report.html`` with its pictures, and ``flux.tif``.
+
+    Parameters
+    ----------
+    posterior : Path
+        Posterior file.
+    table_file : Path
+        ``provinces.csv`` of the cross-check.
+    out : Path
+        Folder of the outputs.
+    options : ReportOptions
+        Heading and notes.
+    store : Path, optional
+        Observation store.
+
+    Raises
+    ------
+    FormatError
+        The table is not one of `obsnet crosscheck`.
+    """
+    import numpy as np
+
+    from obsnet.cf import read_netcdf, write_geotiff
+    from obsnet.crosscheck.table import read_table
+    from obsnet.crosscheck.words import Words, common_first
+    from obsnet.field import grid_of
+    from obsnet.report.page import draw, write_report
+    from obsnet.store import atomic_path
+
+    table = read_table(table_file)
+    remarks = [Words(*pair) for pair in zip(table["remark"], table["remark_zh"], strict=True)]
+    common, own = common_first(remarks)
+    table = table.assign(remark=[t.en for t in own], remark_zh=[t.zh for t in own])
+    data = read_netcdf(posterior)
+    sector = str(table["sector"].iloc[0])
+    mean = data[["flux", "flux_prior"]].sel(sector=sector)
+    length = (data["time_bnds"][:, 1] - data["time_bnds"][:, 0]) / np.timedelta64(1, "s")
+    mean = mean.weighted(length.astype(float)).mean("time")
+    grid = grid_of(data)
+    image = out / "flux.tif"
+    write_geotiff(
+        mean["flux"].values,
+        grid,
+        image,
+        units="mol m-2 s-1",
+        description=f"posterior {sector} flux of {table['gas'].iloc[0]}, mean of the period",
+    )
+    first, last = (str(data["time_bnds"].values.ravel()[k])[:10] for k in (0, -1))
+    marks = _stations(store) if store is not None and store.is_dir() else []
+    pictures = draw(table, mean["flux_prior"].values, mean["flux"].values, grid, marks)
+    images = [out / f"{name}.png" for name in pictures]
+    for path, image_bytes in zip(images, pictures.values(), strict=True):
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(image_bytes)
+    page = out / "report.html"
+    write_report(
+        page,
+        table,
+        pictures,
+        title=options.title,
+        title_zh=options.title_zh,
+        notes=[*options.notes, *(f"{t.en} · {t.zh}" for t in common)],
+        facts=_facts(data, table),
+        period=f"{first} to {last}",
+    )
+    return [page, image, *images]
+
+
+def _facts(data: Any, table: Any) -> list[tuple[str, str]]:
+    """Return what the estimate rests on, from the posterior's attributes, and what it was held against."""
+    attrs = data.attrs
+    number = int(attrs["n_observations"])
+    made = table.iloc[0]
+    facts = [
+        ("Inventory", str(made["inventory_source"]) or "no source given"),
+        ("Prior", str(attrs["prior_name"])),
+        ("Solver", f"{attrs['solver']}, {attrs['solver_state']}"),
+        ("Observations", f"{number:,}; {attrs['observations_counts']}"),
+        ("Unknowns", f"{int(attrs['n_state']):,}, of which {int(attrs['n_state_unobserved']):,} nobody sees"),
+        ("Degrees of freedom for signal", f"{float(attrs['degrees_of_freedom_for_signal']):.1f}"),
+        (
+            "Chi-square per observation",
+            (
+                f"{made['chi_square']:.3f} (1 ± {(2 / number) ** 0.5:.3f} if errors are as stated; verdicts are given "
+                f"within {made['chi_square_low']:.2f} to {made['chi_square_high']:.2f})"
+            ),
+        ),
+        (
+            "Not in these uncertainties",
+            (
+                "errors that all observations share: a bias of the satellite, of the scale or of the "
+                "transport; definitions of the inventory."
+            ),
+        ),
+        ("Boundaries", str(made["region_source"]) or "not stated in the posterior file"),
+    ]
+    if attrs.get("remarks"):
+        facts.append(("The run's own remarks", "; ".join(str(attrs["remarks"]).splitlines())))
+    if "shares" in attrs:
+        facts.append(("Where a cell's flux is", "; ".join(str(attrs["shares"]).splitlines())))
+    return facts

@@ -1,0 +1,348 @@
+"""How the flux of a cell is split: by points, by a finer flux, by land and sea; by area where there is no flux.
+
+Every cell of the finest grid (`obsnet.regrid.refinement` by the flux's own) is given to regions, sea and other land
+by the rule of its sector, and a coarser cell is split as the flux of the fine ones in it adds up:
+
+``land``
+    The flux is on the land of the cell. In a cell wholly at sea it belongs to the nearest region that the cell's
+    middle is within `snap_deg` of, else it is offshore. Most emissions, and the biosphere.
+``sea``
+    The flux is at sea where the cell reaches the sea, else on its land by area. Ships, the ocean.
+``area``
+    The flux is even over the cell. Aircraft.
+
+The magnitude of the flux decides, averaged over time: a sector with both signs in one cell has no sum to take parts
+of, and parts that are negative or above 1 would turn one change of the cell into changes of both signs. Totals stay
+additive.
+
+Points are where they are; just off a coast, up to `snap_deg`, they belong to the nearest region.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+from scipy.ndimage import maximum_filter
+
+from obsnet.coverage import coverage
+from obsnet.errors import ConfigError, GridError, nearest
+from obsnet.field import fill_nan, grid_of, values_on
+from obsnet.grid import Grid
+from obsnet.points import Points, place_points
+from obsnet.regions import OFFSHORE, OUTSIDE
+from obsnet.regrid import refinement
+from obsnet.shares import Shares
+from obsnet.surroundings import other_land
+from obsnet.typing import Bools, Floats, Ints
+from obsnet.zonal import zonal_weights
+
+if TYPE_CHECKING:
+    import geopandas
+
+__all__ = ["Rule", "flux_shares", "flux_totals", "usual_rule"]
+
+Rule = Literal["land", "sea", "area"]
+_TINY = 1e-9  # of a cell; less is rounding of the polygons
+# Words in the name of a sector that leave no doubt; every other sector is on land.
+_WORDS: dict[Rule, frozenset[str]] = {
+    "sea": frozenset({"ship", "ships", "shipping", "marine", "maritime", "ocean", "sea", "offshore"}),
+    "area": frozenset({"aviation", "aircraft"}),
+}
+_WHERE: dict[Rule, str] = {
+    "land": "on the land of a cell",
+    "sea": "at sea where a cell reaches the sea",
+    "area": "even over a cell",
+}
+
+
+def usual_rule(sector: str) -> Rule:
+    """Return where a sector is by its name: ships and the ocean ``sea``, aircraft ``area``, all else ``land``."""
+    words = set(re.split(r"[^a-z]+", sector.casefold()))
+    return next((rule for rule, known in _WORDS.items() if words & known), "land")
+
+
+@dataclass(frozen=True, eq=False)
+class _Pieces:
+    """Parts of each fine cell's area; they sum to 1.
+
+    Parameters
+    ----------
+    own : csr_array, shape (regions, cells)
+        In each region.
+    other, strip, sea : ndarray, shape (cells,)
+        On other land, on land that is only an error of the coast, at sea.
+    """
+
+    own: sp.csr_array
+    other: Floats
+    strip: Floats
+    sea: Floats
+
+    def by_area(self) -> sp.csr_array:
+        """Return the rows (regions, offshore, outside) of the rule ``area``."""
+        return _rows(self.own, self.sea, self.other + self.strip)
+
+    def at_sea(self) -> sp.csr_array:
+        """Return the rows of the rule ``sea``."""
+        dry = (self.sea == 0.0).astype(np.float64)
+        return _rows(_times(self.own, dry), 1.0 - dry, (self.other + self.strip) * dry)
+
+    @property
+    def land(self) -> Floats:
+        """Part of each cell on land, strips aside."""
+        return np.asarray(self.own.sum(axis=0)).ravel() + self.other
+
+    def on_land(self, cells: Ints, row: Ints) -> sp.csr_array:
+        """Return the rows of the rule ``land``; `cells` have none, and belong to the rows `row`."""
+        land = np.where(self.land > _TINY, self.land, np.inf)
+        bare = np.where(np.isinf(land), 1.0, 0.0)
+        bare[cells] = 0.0
+        afloat = bare * (self.strip == 0.0)
+        rows = _rows(_over(self.own, land), afloat, self.other / land + bare - afloat)
+        lone = sp.csr_array((np.ones(cells.size), (row, cells)), shape=rows.shape)
+        return sp.csr_array(rows + lone)
+
+
+def _rows(own: sp.csr_array, offshore: Floats, outside: Floats) -> sp.csr_array:
+    return sp.csr_array(sp.vstack([own, sp.csr_array(np.stack([offshore, outside]))], format="csr"))
+
+
+def _times(rows: sp.csr_array, factor: Floats) -> sp.csr_array:
+    return sp.csr_array(rows.multiply(factor[None, :]))
+
+
+def _over(rows: sp.csr_array, total: Floats) -> sp.csr_array:
+    """Divide columns; by division, so that a part that is all of its cell is 1 exactly."""
+    return sp.csr_array((rows.data / total[rows.indices], rows.indices, rows.indptr), shape=rows.shape)
+
+
+def flux_shares(
+    regions: geopandas.GeoDataFrame,
+    grid: Grid,
+    flux: Mapping[str, npt.ArrayLike],
+    *,
+    flux_grid: Grid | None = None,
+    points: Points | None = None,
+    rules: Mapping[str, Rule] | None = None,
+    snap_deg: float = 0.3,
+    land: Any = None,
+) -> Shares:
+    """Say which part of each cell's flux belongs to each region.
+
+    Parameters
+    ----------
+    regions : geopandas.GeoDataFrame
+        As for `obsnet.zonal.zonal_weights`; they may not overlap.
+    grid : Grid
+        Cells to split.
+    flux : mapping of str to array_like (..., lat, lon)
+        By sector, mol m-2 s-1, any sign; its mean magnitude over leading dimensions counts. Zeros where nothing is
+        known.
+    flux_grid : Grid, optional
+        Cells of the flux, finer than `grid` or not; by default `grid`. They must cover it.
+    points : Points, optional
+        That part of the flux whose place is known.
+    rules : mapping of str to {"land", "sea", "area"}, optional
+        By sector; by default `usual_rule`.
+    snap_deg : float
+        Largest distance of a point, or of the middle of a cell at sea, from its region, degrees of arc.
+    land : shapely geometry, optional
+        All land, degrees; by default `obsnet.surroundings.world_land`.
+
+    Returns
+    -------
+    Shares
+        Rows: the regions, ``offshore`` where the grid reaches the sea, ``outside``.
+
+    Raises
+    ------
+    RegionError
+        Regions that overlap or cannot be used.
+    ConfigError
+        A rule for, or points of, a sector that has no flux.
+    GridError
+        A flux that is not on `flux_grid`, or that does not cover `grid`.
+    RangeError
+        Missing values.
+
+    Notes
+    -----
+    With the parts q of a fine cell u by the rule, its flux m (mol s-1), and the points p of region r,
+    ``W[r, c] = sum_u q[r, u] m'[u] + p[r, c]``; m' is m where a cell c has no points, else m less the points in u,
+    scaled to what the flux of c is beyond its points. Shares are W by column over its sum, and parts of area where
+    that is 0.
+    """
+    rule = {sector: (rules or {}).get(sector, usual_rule(sector)) for sector in flux}
+    _known("rules", rules or {}, flux)
+    source_grid = flux_grid or grid
+    fine = refinement(grid, source_grid)
+    lat, lon = (a.ravel() for a in np.meshgrid(fine.lat, fine.lon, indexing="ij"))
+    source, cell, area = source_grid.index(lat, lon), grid.index(lat, lon), fine.cell_area.ravel()
+    if (source < 0).any():
+        raise GridError(f"the flux on {source_grid!r} does not cover {grid!r}, whose cells it should split")
+    amount = {sector: area * _size(v, sector, source_grid)[source] for sector, v in flux.items()}
+    other, strips = other_land(regions, fine, land)
+    zones = zonal_weights(regions, fine)
+    rest = coverage(np.array([other, strips]), fine).toarray()
+    sea = zones.outside - rest.sum(axis=0)
+    pieces = _Pieces(zones.fraction, rest[0], rest[1], np.where(sea > _TINY, sea, 0.0))
+    on_land = np.sum([a for s, a in amount.items() if rule[s] == "land"] or np.zeros((1, fine.size)), axis=0)
+    lone = np.flatnonzero((on_land > 0.0) & _reached(pieces, fine, snap_deg))
+    row = place_points(lat[lone], lon[lone], regions, other, snap_deg=snap_deg)
+    lone, row = lone[row != len(regions)], row[row != len(regions)]
+    parts = {"area": pieces.by_area(), "sea": pieces.at_sea(), "land": pieces.on_land(lone, row)}
+
+    def gather(part: sp.csr_array, weight: Floats) -> sp.csr_array:
+        found = _times(part, weight).tocoo()
+        at = (found.coords[0], cell[found.coords[1]])
+        return sp.csr_array((found.data, at), shape=(part.shape[0], grid.size))
+
+    even = gather(parts["area"], area)
+    even = _over(even, np.asarray(even.sum(axis=0)).ravel())
+    shares, made, notes = {}, {}, []
+    spots = None if points is None else _place(points, flux, pieces, fine, regions, other, snap_deg)
+    for sector, m in amount.items():
+        weight, said = gather(parts[rule[sector]], m), ""
+        if points is not None and spots is not None and (points.sector == sector).any():
+            weight, said = _with_points(
+                points, spots, sector, m, cell, lambda w, s=sector: gather(parts[rule[s]], w)
+            )
+        total = np.asarray(weight.sum(axis=0)).ravel()
+        known = total > 0.0
+        mixed = _over(weight, np.where(known, total, np.inf)) + _times(even, np.where(known, 0.0, 1.0))
+        shares[sector] = sp.csr_array(mixed)
+        shares[sector].eliminate_zeros()
+        made[sector] = (
+            f"{_WHERE[rule[sector]]}, by its flux on {_cells(source_grid)} cells{said}; by area where it has none"
+        )
+        notes += _remarks(sector, weight, m[lone].sum() * (rule[sector] == "land"), snap_deg)
+        if sector not in (rules or {}) and rule[sector] != "land":
+            notes.append(f"{sector}: taken to be {_WHERE[rule[sector]]} because of its name")
+    keys = tuple(str(k) for k in regions.index)
+    if pieces.sea.any():
+        return Shares((*keys, OFFSHORE, OUTSIDE), grid, shares, made, tuple(notes))
+    dry = np.arange(len(keys) + 2) != len(keys)
+    return Shares((*keys, OUTSIDE), grid, {s: p[dry] for s, p in shares.items()}, made, tuple(notes))
+
+
+def flux_totals(data: Any, regions: geopandas.GeoDataFrame, **options: Any) -> Any:
+    """Return the totals of a gridded flux by region, each cell split by where its own flux is.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        With ``flux(time, sector, lat, lon)`` in mol m-2 s-1, see `obsnet.cf.read_flux`.
+    regions : geopandas.GeoDataFrame
+        As of `flux_shares`.
+    **options
+        Of `flux_shares`: ``points``, ``rules``, ``snap_deg``, ``land``.
+
+    Returns
+    -------
+    xarray.DataArray (time, sector, region)
+        mol s-1, the rows of `flux_shares`; their sum is the total of the file. Attributes ``shares`` and
+        ``shares_notes`` say how cells were split.
+
+    Examples
+    --------
+    >>> from obsnet.cf import read_flux
+    >>> flux_totals(read_flux("edgar.nc"), provinces()).sel(region="440000")  # doctest: +SKIP
+    """
+    import xarray as xr
+
+    by_sector = {str(s): data["flux"].sel(sector=s, drop=True) for s in data["sector"].values}
+    shares = flux_shares(regions, grid_of(data), by_sector, **options)
+    totals = xr.concat([shares.totals(flux, s) for s, flux in by_sector.items()], dim="sector")
+    totals = totals.assign_coords(sector=list(by_sector)).transpose("time", "sector", "region")
+    return totals.assign_attrs(shares="\n".join(shares.described), shares_notes="\n".join(shares.notes))
+
+
+def _known(what: str, named: Iterable[str], sectors: Iterable[str]) -> None:
+    """Refuse what is said of a sector that there is not."""
+    for sector in sorted({str(s) for s in named} - set(sectors)):
+        raise ConfigError(f"{what}: there is no flux of sector {sector!r}{nearest(sector, sectors)}")
+
+
+def _size(field: Any, sector: str, grid: Grid) -> Floats:
+    """Return the mean magnitude of a flux, flat."""
+    values, _ = fill_nan(values_on(field, grid), "raise", f"the flux of {sector}")
+    return np.asarray(np.abs(values).reshape(-1, grid.size).mean(axis=0))
+
+
+def _cells(grid: Grid) -> str:
+    lat, lon = (float(np.mean(np.diff(e))) for e in (grid.lat_edges, grid.lon_edges))
+    return f"{lat:.3g} x {lon:.3g} degree"
+
+
+def _reached(pieces: _Pieces, fine: Grid, snap_deg: float) -> Bools:
+    """Say which cells without land may have a region within `snap_deg` of their middle; a few too many."""
+    own = (np.asarray(pieces.own.sum(axis=0)) > _TINY).reshape(fine.shape)
+    steepest = min(float(np.abs(fine.lat_edges).max()) + snap_deg, 89.0)
+    wide = snap_deg / np.array([1.0, np.cos(np.deg2rad(steepest))])
+    cells = [
+        int(r / np.diff(e).min()) + 2 for r, e in zip(wide, (fine.lat_edges, fine.lon_edges), strict=True)
+    ]
+    near = maximum_filter(own, size=[2 * min(c, n) + 1 for c, n in zip(cells, fine.shape, strict=True)])
+    return np.asarray(near.ravel() & (pieces.land <= _TINY))
+
+
+def _place(
+    points: Points,
+    flux: Iterable[str],
+    pieces: _Pieces,
+    fine: Grid,
+    regions: Any,
+    other: Any,
+    snap_deg: float,
+) -> tuple[Ints, Ints]:
+    """Return the fine cell of each point, -1 outside the grid, and its row."""
+    _known(points.name, points.sector, flux)
+    at = fine.index(points.lat, points.lon)
+    row = place_points(points.lat, points.lon, regions, other, snap_deg=snap_deg)
+    adrift = (row == len(regions)) & (at >= 0)
+    row[adrift] += pieces.sea[at[adrift]] == 0.0
+    return at, row
+
+
+def _with_points(
+    points: Points, spots: tuple[Ints, Ints], sector: str, m: Floats, cell: Ints, gather: Any
+) -> tuple[sp.csr_array, str]:
+    """Return the weights W of a sector that has points, and what to say of them."""
+    own = (points.sector == sector) & (spots[0] >= 0)
+    at, row, rate = spots[0][own], spots[1][own], points.rate[own]
+    size = int(cell.max()) + 1
+    placed = np.bincount(cell[at], rate, minlength=size)
+    flux = np.bincount(cell, m, minlength=size)
+    if points.whole:
+        left = np.where(placed[cell] > 0.0, 0.0, m)
+        said = f"; in {np.count_nonzero(placed)} cells all of it is at {own.sum()} points of {points.name}"
+    else:
+        left = np.maximum(m - np.bincount(at, rate, minlength=m.size), 0.0)
+        within = np.bincount(cell, left, minlength=size)
+        left *= (np.maximum(flux - placed, 0.0) / np.where(within > 0.0, within, 1.0))[cell]
+        sums = [float(a.sum()) for a in (np.minimum(placed, flux), np.maximum(placed - flux, 0.0), flux)]
+        part, beyond = (a / sums[2] if sums[2] > 0.0 else np.inf for a in sums[:2])
+        said = f"; {part:.1%} of it is at {own.sum()} points of {points.name}"
+        if beyond > 1e-3:
+            said += f", which give {beyond:.1%} more than their cells have"
+    weight = gather(left)
+    weight += sp.csr_array((rate, (row, cell[at])), shape=weight.shape)
+    return sp.csr_array(weight), said
+
+
+def _remarks(sector: str, weight: sp.csr_array, snapped: float, snap_deg: float) -> list[str]:
+    """Say what lies in no region, and what was counted to one from the sea."""
+    rows = np.asarray(weight.sum(axis=1)).ravel()
+    total = float(rows.sum())
+    if total == 0.0:
+        return [f"{sector}: has no flux; cells are split by area"]
+    text = f"{sector}: {rows[-2] / total:.1%} of its flux is at sea and {rows[-1] / total:.1%} on other land"
+    if snapped > 0.0:
+        text += f"; {snapped / total:.1%} in cells at sea within {snap_deg:g} degree of a coast is the nearest land's"
+    return [text]

@@ -1,0 +1,318 @@
+"""Station files into an observation store, each in a worker, with its row of the granule index."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import xarray as xr
+
+from obsnet.constants import SPECIES
+from obsnet.errors import ConfigError, ObsnetError
+from obsnet.store import ObservationStore, file_id, forget_parts, sha256
+from obsnet.work.parallel import ENOUGH_BYTES, map_unordered, shard
+from obsnet.work.work import Work
+from stations.readers import companions, expand, read_all, read_each
+from stations.record.summary import summary
+from stations.store.observations import observations
+from stations.store.options import Delivery, ReadTable, StationsTable
+from stations.store.process import OneScale, fingerprint, process_record
+
+__all__ = ["files_in_store", "ingest", "input_files", "run_stations", "summarise_files"]
+
+_INDEX_EVERY = 5.0  # seconds: a killed run loses no more, and many files cost no more than one
+_SENSOR = "station"
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One file to read; `done` is the content and options it was last read with."""
+
+    path: Path
+    base: str
+    options: Delivery
+    fingerprint: str
+    done: frozenset[tuple[str, str]] = frozenset()
+
+
+@dataclass
+class _Read:
+    """What became of a file: its row of the index, its tables, the scales they are on."""
+
+    row: dict[str, Any]
+    tables: list[pa.Table] = field(default_factory=list)
+    scales: list[tuple[str, str]] = field(default_factory=list)
+    skipped: bool = False
+
+
+def ingest(
+    files: Iterable[str | Path],
+    store: ObservationStore,
+    *,
+    base: str | os.PathLike[str] = ".",
+    options: Delivery | None = None,
+    work: Work | None = None,
+    report: Callable[[str], None] = lambda _line: None,
+) -> dict[str, Any]:
+    """Read station files into a store; what is there already, read in the same way, is skipped.
+
+    Parameters
+    ----------
+    files : iterable of path
+        Files and folders, see `stations.readers.READERS`.
+    store : ObservationStore
+        Written file by file, so that a run that was killed can be started again.
+    base : path
+        Paths in the index are relative to it.
+    options : Delivery, optional
+        How files are read and what is done to their records; a file done otherwise before is done again.
+    work : Work, optional
+        How it is run.
+    report : callable
+        Takes one line a bad file, and one a file of which something was changed or is doubtful.
+
+    Returns
+    -------
+    dict
+        ``files, skipped, failed, rows, good`` and ``species`` (rows by species).
+
+    Raises
+    ------
+    MixedScalesError
+        Records of one species on several scales, which the options do not allow.
+    """
+    options = options or Delivery.model_validate({})
+    how = fingerprint(options)
+    known: dict[str, set[tuple[str, str]]] = {}
+    rows = store.standing(store.index.read().to_pylist())
+    earlier = _earlier(rows)
+    for row in rows:
+        if row["status"] == "done":
+            known.setdefault(row["path"], set()).add((row["sha256"], row["options"]))
+    tasks = [
+        _Task(p, str(base), options, how, frozenset(known.get(os.path.relpath(p, base), ())))
+        for p in shard(expand(files), work or Work())
+    ]
+    part = f"stations-{time.time_ns():x}"
+    index: list[dict[str, Any]] = []
+    total: dict[str, Any] = {"files": 0, "skipped": 0, "failed": 0, "rows": 0, "good": 0, "species": {}}
+    saved = time.monotonic()
+    guard = OneScale(options.mixed_scales)
+    enough = sum(t.path.stat().st_size for t in tasks if t.path.is_file()) > ENOUGH_BYTES
+    for task, done in map_unordered(_read_file, tasks, work, enough=enough):
+        total["files"] += 1
+        if done.skipped:
+            total["skipped"] += 1
+            continue
+        for species, scale in done.scales:
+            guard.check(species, scale, str(task.path))
+        parts = [part for table in done.tables for part in store.write(table)]
+        if done.tables and (old := earlier.get(done.row["path"])):
+            # what the store holds of the file from before and is not made again goes
+            folders = {f"species={species}" for species, _ in done.scales}
+            forget_parts(p for p in store.parts_of(old) if p not in parts and p.parts[-5] in folders)
+        index.append(done.row | {"parts": len(parts)})
+        if done.row["status"] != "done":
+            total["failed"] += 1
+            report(done.row["status"])
+        elif done.row["notes"]:
+            report(f"{done.row['path']}: {done.row['notes']}")
+        total["rows"] += done.row["soundings"]
+        total["good"] += done.row["good"]
+        for (species, _), table in zip(done.scales, done.tables, strict=True):
+            total["species"][species] = total["species"].get(species, 0) + len(table)
+        if time.monotonic() - saved > _INDEX_EVERY:
+            store.index.write(index, part)
+            saved = time.monotonic()
+    if index:
+        store.index.write(index, part)
+    return total
+
+
+def _earlier(index: Iterable[Mapping[str, Any]]) -> dict[str, set[str]]:
+    """Return under which names a store holds each path's rows, names that are of several paths left out."""
+    paths: dict[str, set[str]] = {}
+    for row in index:
+        paths.setdefault(row["file_id"], set()).add(row["path"])
+    found: dict[str, set[str]] = {}
+    for name, of in paths.items():
+        if len(of) == 1:
+            found.setdefault(next(iter(of)), set()).add(name)
+    return found
+
+
+def _read_file(task: _Task) -> _Read:
+    """Read one file and make its tables; what is wrong with it is told in its row."""
+    path, options = task.path, task.options
+    digest = _digest(path)
+    how = hashlib.sha256((task.fingerprint + _digest(*companions(path))).encode()).hexdigest()[:16]
+    row: dict[str, Any] = {
+        "path": os.path.relpath(path, task.base),
+        "size": path.stat().st_size if path.exists() else 0,
+        "sha256": digest,
+        "file_id": file_id(digest),
+        "sensor": _SENSOR,
+        "soundings": 0,
+        "good": 0,
+        "options": how,
+    }
+    if (digest, how) in task.done:
+        return _Read(row, skipped=True)
+    try:
+        if options.species and "*" not in options.species:
+            found = [r for name in options.species for r in read_each(path, name, **options.said)]
+        else:
+            found = read_all(path, **options.said)
+        records = [r for r in found if r.attrs["species"] in SPECIES]
+        if not records:
+            names = ", ".join(r.attrs["species"] for r in found)
+            raise ConfigError(
+                f"{path}: {names}: no species of the observation contract ({', '.join(SPECIES)})"
+            )
+        records = [process_record(r, options) for r in records]
+        tables = [observations(r, digest=digest) for r in records]
+    except ObsnetError as error:
+        return _Read(row | {"status": f"bad: {error}"})
+    notes = list(dict.fromkeys(n for r in records for n in (*r.attrs["changes"], *r.attrs["warnings"])))
+    others = [r.attrs["species"] for r in found if r.attrs["species"] not in SPECIES]
+    if others:
+        text = "species are not in the observation contract and were left out"
+        notes.append(f"{len(others)} {text}: {', '.join(others)}")
+    gases = list(dict.fromkeys(str(r.attrs["species"]) for r in records))
+    row |= {
+        "version": records[0].attrs["source"],
+        "species": ",".join(gases),
+        "unit": ",".join(SPECIES[gas].unit for gas in gases),
+        "soundings": sum(map(len, tables)),
+        "good": sum(int((r["quality"].values == 0).sum()) for r in records),
+        "mean_good": summary(records[0])["mean_good"] if len(records) == 1 else None,
+        "status": "done",
+        "notes": "; ".join(notes) or None,
+        **_extent(records),
+    }
+    scales = [(str(r.attrs["species"]), str(r.attrs.get("scale", ""))) for r in records]
+    return _Read(row, tables, scales)
+
+
+def _digest(*paths: Path) -> str:
+    """Return the sha256 of a file, or of the names and contents of several and of those of folders."""
+    if len(paths) == 1 and paths[0].is_file():
+        return sha256(paths[0])
+    inside = (f for p in paths for f in (sorted(p.iterdir()) if p.is_dir() else [p]))
+    text = "".join(f"{f.name} {sha256(f)}\n" for f in inside if f.is_file())
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _extent(records: Sequence[xr.Dataset]) -> dict[str, Any]:
+    """Return time range and bounding box of the rows that have them."""
+    found: dict[str, Any] = {}
+    for variable, low, high in (
+        ("time_start", "time_start", None),
+        ("time_end", None, "time_end"),
+        ("latitude", "south", "north"),
+        ("longitude", "west", "east"),
+    ):
+        values = np.concatenate([r[variable].values for r in records])
+        is_time = values.dtype.kind == "M"
+        values = values[~(np.isnat(values) if is_time else np.isnan(values))]
+        for name, extreme in ((low, np.min), (high, np.max)):
+            if name and values.size:
+                value = extreme(values)
+                found[name] = value.astype("datetime64[us]").item() if is_time else float(value)
+    return found
+
+
+def input_files(options: StationsTable, folder: Path) -> list[Path]:
+    """Return every file that the stage reads: records, what is read with them, and the tables."""
+    placed = options.placed(folder)
+    found: set[Path] = set(placed.tables)
+    for path in expand(options.files, folder):
+        found |= {p for p in path.iterdir() if p.is_file()} if path.is_dir() else {path}
+        found |= set(companions(path))
+    return sorted(p for p in found if p.is_file())
+
+
+def run_stations(
+    options: StationsTable | ReadTable,
+    folder: Path,
+    out: Path,
+    work: Work | None = None,
+    *,
+    without: Collection[str] = (),
+    report: Callable[[str], None] = lambda _line: None,
+) -> dict[str, Any]:
+    """Read the files of a case, or of the command line, into their store; see `ingest`.
+
+    Parameters
+    ----------
+    folder, out : Path
+        What the files and the store are relative to.
+    without : collection of str
+        Files that are known to be bad.
+    """
+    store = ObservationStore(out / (options.store or "store"))
+    counts = ingest(
+        [p for p in expand(options.files, folder) if str(p) not in without],
+        store,
+        base=folder,
+        options=options.placed(folder),
+        work=work,
+        report=report,
+    )
+    return {"path": str(store.path), **counts}
+
+
+def files_in_store(options: StationsTable, folder: Path, store: ObservationStore) -> list[Path]:
+    """Return what a store holds of the files of a case."""
+    names = {os.path.relpath(p, folder) for p in expand(options.files, folder)}
+    return store.parts_of({row["file_id"] for row in store.index.read().to_pylist() if row["path"] in names})
+
+
+def summarise_files(
+    options: ReadTable, folder: Path, work: Work | None = None
+) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    """Say what is in files.
+
+    Returns
+    -------
+    summaries : list of dict
+        See `stations.record.summary.summary`, in the order of the files.
+    bad : list of dict
+        ``path, error`` of those that cannot be read.
+
+    Raises
+    ------
+    ObsnetError
+        The only file cannot be read.
+    """
+    tasks = [_Task(p, ".", options.placed(folder), "") for p in expand(options.files, folder)]
+    tasks = list(shard(tasks, work or Work()))
+    enough = sum(t.path.stat().st_size for t in tasks if t.path.is_file()) > ENOUGH_BYTES
+    outcome = {t.path: done for t, done in map_unordered(_summaries, tasks, work, enough=enough)}
+    found: list[dict[str, Any]] = []
+    bad: list[dict[str, str]] = []
+    for path in (t.path for t in tasks):
+        done = outcome[path]
+        if isinstance(done, ObsnetError):
+            if len(tasks) == 1:
+                raise done
+            bad.append({"path": str(path), "error": str(done)})
+        else:
+            found += done
+    return found, bad
+
+
+def _summaries(task: _Task) -> list[dict[str, Any]] | ObsnetError:
+    said = task.options.said
+    wanted: Sequence[str | None] = task.options.species or [None]
+    try:
+        return [summary(r) for name in wanted for r in read_each(task.path, name, **said)]
+    except ObsnetError as error:
+        return error

@@ -1,0 +1,80 @@
+"""Methods that keep sectors positive, from a case file to totals that crosscheck reads."""
+
+import tomllib
+
+import numpy as np
+import pytest
+
+from inversion.case.options import InvertOptions
+from inversion.case.run import run_invert
+from obsnet.cf import read_netcdf
+from obsnet.config import validate
+from obsnet.crosscheck.table import read_totals
+from obsnet.errors import ConfigError
+from tests.inversion.case.test_files import CASE, case  # noqa: F401
+
+
+def options(**changes):
+    plain = tomllib.loads(CASE)["invert"] | {"page": False, "restart": False}
+    return InvertOptions.model_validate(plain | changes)
+
+
+@pytest.fixture(scope="module")
+def gaussian(case, tmp_path_factory):  # noqa: F811
+    out = tmp_path_factory.mktemp("gaussian")
+    return read_netcdf(run_invert(options(), case, out)[0][0])
+
+
+@pytest.mark.parametrize("method", ["lognormal", "truncated"])
+def test_same_contract_same_totals(case, gaussian, tmp_path, method):  # noqa: F811
+    lines = []
+    table = {"draws": 1200, "chains": 4, "least": 50.0}
+    written, summary = run_invert(options(method=method, **{method: table}), case, tmp_path, lines.append)
+    data = read_netcdf(written[0])
+    assert any(line.startswith(f"{method}: fossil") for line in lines)
+    assert summary["method"].startswith(method)
+    assert set(gaussian.data_vars) == set(data.data_vars)
+    fossil = data["flux"].sel(sector="fossil").values
+    assert (fossil >= 0).all()
+    assert (data["flux_uncertainty"].values >= 0).all()
+    totals = read_totals(written[0], "fossil")
+    assert np.isfinite(totals.averaging_kernel).all()
+    # totals are the draws' own, not the sum over a mode
+    area = data["cell_area"].values
+    weeks = np.diff(data["time_bnds"].values, axis=1).ravel().astype(float)
+    whole = (fossil * area).sum(axis=(1, 2)) @ weeks / weeks.sum()
+    assert float(data["region_total"].sel(sector="fossil").sum()) == pytest.approx(whole, rel=2e-3)
+    # the prior of a lognormal sector keeps its mean; its spread is the relative one
+    np.testing.assert_allclose(
+        data["region_total_prior"].values, gaussian["region_total_prior"].values, rtol=1e-9, atol=1e-12
+    )
+    ratio = data["region_total_prior_uncertainty"].sel(sector="fossil").values[:2]
+    known = gaussian["region_total_prior_uncertainty"].sel(sector="fossil").values[:2]
+    np.testing.assert_allclose(ratio, known, rtol=0.15)
+    # where errors are small beside the flux, so is the difference from the Gaussian answer
+    apart = (data["region_total"] - gaussian["region_total"]).sel(sector="fossil").values[:2]
+    spread = gaussian["region_total_uncertainty"].sel(sector="fossil").values[:2]
+    assert (np.abs(apart) < 1.5 * spread).all()
+
+
+def test_sectors_that_may_be_negative_are_refused(case, tmp_path):  # noqa: F811
+    with pytest.raises(ConfigError, match="'biosphere' has negative cells in the prior"):
+        run_invert(options(method="truncated", truncated={"sectors": ["biosphere"]}), case, tmp_path)
+    with pytest.raises(ConfigError, match="'fosil' is not solved; nearest: 'fossil'"):
+        run_invert(options(method="lognormal", lognormal={"sectors": ["fosil"]}), case, tmp_path)
+    plain = tomllib.loads(CASE)["invert"] | {"method": "lognormal", "basis": {"kind": "quadtree"}}
+    with pytest.raises(ConfigError, match=r"lognormal solves cells"):
+        validate(InvertOptions, plain)
+
+
+def test_what_the_prior_is_taken_for_matters_and_is_said(case, tmp_path):  # noqa: F811
+    found = {}
+    for what in ("mean", "median"):
+        lines = []
+        table = {"prior": what, "draws": 400, "chains": 4, "least": 10.0}
+        written, _ = run_invert(
+            options(method="lognormal", lognormal=table), case, tmp_path / what, lines.append
+        )
+        assert any(f"taken for the {what}" in line for line in lines)
+        found[what] = float(read_netcdf(written[0])["region_total_prior"].sel(sector="fossil").sum())
+    assert found["median"] > 1.02 * found["mean"]
