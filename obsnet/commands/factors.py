@@ -45,13 +45,14 @@ class QueryOptions(Options):
 @command("obsnet.commands.factors:QueryOptions")
 def query(options: QueryOptions) -> Shown:
     """List the factors that fit, with source and page."""
+    from obsnet.inventory.books import write_if_asked
     from obsnet.inventory.factors.listing import factor_lines, factors_with
     from obsnet.inventory.factors.table import query as find
 
     wanted = options.model_dump(include={"item", "quantity", "region", "year", "edition", "gas"})
     found = find(factors_with(options.factors), **wanted)
     return Shown(
-        found.to_dict("records"), factor_lines(found), _written(found, options.out, options.language)
+        found.to_dict("records"), factor_lines(found), write_if_asked(found, options.out, options.language)
     )
 
 
@@ -67,12 +68,13 @@ class ConflictOptions(Options):
 @command("obsnet.commands.factors:ConflictOptions")
 def conflicts(options: ConflictOptions) -> Shown:
     """List fuels and activities whose editions differ, widest first."""
+    from obsnet.inventory.books import write_if_asked
     from obsnet.inventory.factors.listing import conflict_lines, factors_with
     from obsnet.inventory.factors.table import conflicts as find
 
     found = find(factors_with(options.factors), options.tolerance)
     return Shown(
-        found.to_dict("records"), conflict_lines(found), _written(found, options.out, options.language)
+        found.to_dict("records"), conflict_lines(found), write_if_asked(found, options.out, options.language)
     )
 
 
@@ -111,11 +113,12 @@ class ElectricityOptions(Options):
 @command("obsnet.commands.factors:ElectricityOptions")
 def electricity(options: ElectricityOptions) -> Shown:
     """Average the announced provincial electricity factors by consumption."""
+    from obsnet.inventory.books import write_if_asked
     from obsnet.inventory.factors.electricity import consumption_average_of_file
     from obsnet.inventory.factors.listing import average_data, average_lines
 
     found = consumption_average_of_file(options.weights, year=options.year, kind=options.kind)
-    notes = [*found.notes, *_written(found.table, options.out, options.language)]
+    notes = [*found.notes, *write_if_asked(found.table, options.out, options.language)]
     return Shown(average_data(found), average_lines(found), notes)
 
 
@@ -133,6 +136,7 @@ class NetworkOptions(Options):
 @command("obsnet.commands.factors:NetworkOptions")
 def network(options: NetworkOptions) -> Shown:
     """Solve the electricity factors of provinces that exchange electricity."""
+    from obsnet.inventory.books import write_if_asked
     from obsnet.inventory.factors.electricity import network_factors, read_network
     from obsnet.inventory.factors.listing import network_lines, network_table
 
@@ -145,13 +149,4 @@ def network(options: NetworkOptions) -> Shown:
         "conservation_residual": found.residual,
         "unit": "kg CO2/kWh",
     }
-    return Shown(data, network_lines(table, found), _written(table, options.out, options.language))
-
-
-def _written(table: object, out: Path | None, language: Literal["en", "zh"]) -> list[str]:
-    if out is None:
-        return []
-    from obsnet.inventory.books import write_rows
-
-    write_rows(table, out, language)
-    return [f"written: {out}"]
+    return Shown(data, network_lines(table, found), write_if_asked(table, options.out, options.language))

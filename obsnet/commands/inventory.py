@@ -24,6 +24,10 @@ app = Group(
         "uncertainty": "obsnet.commands.inventory_uncertainty:uncertainty",
         "keycategories": "obsnet.commands.inventory_uncertainty:keycategories",
         "recalculate": "obsnet.commands.inventory_uncertainty:recalculate",
+        "export": "obsnet.commands.inventory_export:export",
+        "cities": "obsnet.commands.inventory_parts:cities",
+        "reports": "obsnet.commands.inventory_parts:reports",
+        "enterprise": "obsnet.commands.inventory_parts:enterprise",
     },
 )
 Languages = Literal["en", "zh"]
@@ -147,17 +151,13 @@ class CheckOptions(Options):
 @command("obsnet.commands.inventory:CheckOptions")
 def check(options: CheckOptions) -> Shown:
     """Check balances for what should add up, inventories for breaks and zeroes; nothing is repaired."""
+    from obsnet.inventory.books import write_if_asked
     from obsnet.inventory.sources.check import check_files
 
     found = check_files(
         options.files, **options.model_dump(include={"region", "year", "sheet", "signs", "tolerance"})
     )
-    notes = list(found.notes)
-    if options.out is not None:
-        from obsnet.inventory.books import write_rows
-
-        write_rows(found.findings, options.out, options.language)
-        notes.append(f"written: {options.out}")
+    notes = [*found.notes, *write_if_asked(found.findings, options.out, options.language)]
     return Shown(found.data(), found.lines(), notes)
 
 
@@ -181,17 +181,13 @@ class CompareOptions(Options):
 @command("obsnet.commands.inventory:CompareOptions")
 def compare(options: CompareOptions) -> Shown:
     """Put inventories side by side, with the spread between them."""
+    from obsnet.inventory.books import write_if_asked
     from obsnet.inventory.sources.listing import compare_files, comparison_data, comparison_lines
 
     grid = options.model_dump(include={"substance", "units", "basis"}, exclude_none=True)
     what = options.model_dump(include={"period", "gas", "category", "terminology"})
     found = compare_files(options.sources, grid, **what)
-    notes = list(found.notes)
-    if options.out is not None:
-        from obsnet.inventory.books import write_rows
-
-        write_rows(found.table, options.out, options.language)
-        notes.append(f"written: {options.out}")
+    notes = [*found.notes, *write_if_asked(found.table, options.out, options.language)]
     return Shown(comparison_data(found), comparison_lines(found, options.language), notes)
 
 

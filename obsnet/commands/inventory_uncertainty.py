@@ -31,6 +31,7 @@ class UncertaintyOptions(Options):
 @command("obsnet.commands.inventory_uncertainty:UncertaintyOptions")
 def uncertainty(options: UncertaintyOptions) -> Shown:
     """Propagate uncertainty as IPCC Table 3.2 (approach 1) and, with --draws, by Monte Carlo (approach 2)."""
+    from obsnet.inventory.books import write_if_asked
     from obsnet.inventory.uncertainty.approach1 import approach1_table, read_two_years
     from obsnet.inventory.uncertainty.montecarlo import two_year_draws
     from obsnet.inventory.uncertainty.report import uncertainty_data, uncertainty_lines
@@ -39,12 +40,7 @@ def uncertainty(options: UncertaintyOptions) -> Shown:
     found = approach1_table(table)
     draws = options.model_dump(include={"draws", "seed", "shape"})
     drawn = two_year_draws(table, **draws) if options.draws else None
-    notes = [*table.attrs["notes"], *found.notes]
-    if options.out is not None:
-        from obsnet.inventory.books import write_rows
-
-        write_rows(found.table, options.out, options.language)
-        notes.append(f"written: {options.out}")
+    notes = [*table.attrs["notes"], *found.notes, *write_if_asked(found.table, options.out, options.language)]
     return Shown(uncertainty_data(found, drawn), uncertainty_lines(found, drawn, options.language), notes)
 
 
@@ -63,18 +59,14 @@ class KeyOptions(Options):
 @command("obsnet.commands.inventory_uncertainty:KeyOptions")
 def keycategories(options: KeyOptions) -> Shown:
     """Find the key categories by level and by trend."""
+    from obsnet.inventory.books import write_if_asked
     from obsnet.inventory.uncertainty.approach1 import read_two_years
     from obsnet.inventory.uncertainty.key import key_categories
     from obsnet.inventory.uncertainty.report import key_lines
 
     table = read_two_years(options.file)
     found = key_categories(table, options.approach, options.share)
-    notes = list(table.attrs["notes"])
-    if options.out is not None:
-        from obsnet.inventory.books import write_rows
-
-        write_rows(found, options.out, options.language)
-        notes.append(f"written: {options.out}")
+    notes = [*table.attrs["notes"], *write_if_asked(found, options.out, options.language)]
     return Shown(found.to_dict("records"), key_lines(found, options.language), notes)
 
 
@@ -95,15 +87,11 @@ class RecalculateOptions(Options):
 def recalculate(options: RecalculateOptions) -> Shown:
     """List what changed between two editions, by activity and by factor where both have a trace."""
     from obsnet.inventory.account.report import read_edition
+    from obsnet.inventory.books import write_if_asked
     from obsnet.inventory.uncertainty.recalculation import recalculated
     from obsnet.inventory.uncertainty.report import recalculation_lines
 
     (old, old_trace), (new, new_trace) = read_edition(options.old), read_edition(options.new)
     found = recalculated(old, new, old_trace, new_trace)
-    notes = []
-    if options.out is not None:
-        from obsnet.inventory.books import write_rows
-
-        write_rows(found, options.out, options.language)
-        notes.append(f"written: {options.out}")
+    notes = write_if_asked(found, options.out, options.language)
     return Shown(found.to_dict("records"), recalculation_lines(found), notes)

@@ -15,7 +15,16 @@ from typing import Any
 from obsnet.errors import FormatError, RangeError, nearest
 from obsnet.inventory.words import Language, canonical_columns, translated
 
-__all__ = ["Sheet", "cell_name", "number", "read_rows", "read_sheets", "read_text", "write_rows"]
+__all__ = [
+    "Sheet",
+    "cell_name",
+    "number",
+    "read_rows",
+    "read_sheets",
+    "read_text",
+    "write_if_asked",
+    "write_rows",
+]
 
 _BOOKS = {".xls", ".xlsx", ".xlsm", ".xlsb", ".ods"}
 _NOTHING = {"", "-", "--", "—", "——", "–", "…", "/", "n.a.", "na", "nan", "none"}
@@ -243,3 +252,11 @@ def write_rows(frame: Any, path: str | Path, language: Language = "en") -> None:
         named.to_csv(
             temporary, index=False, encoding="utf-8-sig" if language == "zh" else "utf-8", lineterminator="\n"
         )
+
+
+def write_if_asked(frame: Any, path: Path | None, language: Language = "en") -> list[str]:
+    """Write a table where a path is given, and return the note that says so."""
+    if path is None:
+        return []
+    write_rows(frame, path, language)
+    return [f"written: {path}"]

@@ -177,8 +177,10 @@ def read_ceads_books(paths: Sequence[str | Path | Ceads]) -> Ceads:
     Raises
     ------
     SchemaError
-        A region and year in two workbooks.
+        No workbook, or a region and year in two of them.
     """
+    if not paths:
+        raise SchemaError("no workbook of CEADs to read: none was given, or the pattern found none")
     books = [p if isinstance(p, Ceads) else read_ceads(p) for p in paths]
     regions = tuple(r for b in books for r in b.regions)
     years = tuple(y for b in books for y in b.years)

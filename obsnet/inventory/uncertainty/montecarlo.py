@@ -188,26 +188,15 @@ def province_covariance(
     return np.asarray(shared + np.diag(own), dtype=np.float64)
 
 
-@numba.njit(parallel=True, cache=True, fastmath=True)
-def _sum_fuels(emission: Any, activity: Any, factor: Any, noise: Any, out: Any) -> None:
-    draws, provinces, fuels = noise.shape
-    for i in numba.prange(draws):
+@numba.njit(cache=True, fastmath=True)
+def _sum_fuels(emission: Any, factor: Any, activity: Any, out: Any) -> None:
+    """Add up emission (provinces, fuels) x factor (draws, fuels) x activity (draws, provinces, fuels) over fuels."""
+    draws, provinces, fuels = activity.shape
+    for i in range(draws):
         for p in range(provinces):
             total = np.float32(0.0)
             for k in range(fuels):
-                total += emission[p, k] * factor[i, k] * (np.float32(1.0) + activity[p, k] * noise[i, p, k])
-            out[i, p] = total
-
-
-@numba.njit(parallel=True, cache=True, fastmath=True)
-def _sum_fuels_log(emission: Any, sigma: Any, factor: Any, noise: Any, out: Any) -> None:
-    draws, provinces, fuels = noise.shape
-    for i in numba.prange(draws):
-        for p in range(provinces):
-            total = np.float32(0.0)
-            for k in range(fuels):
-                s = sigma[p, k]
-                total += emission[p, k] * factor[i, k] * np.exp(s * noise[i, p, k] - np.float32(0.5) * s * s)
+                total += emission[p, k] * factor[i, k] * activity[i, p, k]
             out[i, p] = total
 
 
@@ -242,7 +231,6 @@ def province_draws(
     provinces, fuels = e.shape
     e32 = e.astype(np.float32)
     spread = (a if shape == "normal" else np.sqrt(np.log1p(a**2))).astype(np.float32)
-    kernel = _sum_fuels if shape == "normal" else _sum_fuels_log
     out = np.empty((draws, provinces), dtype=np.float32)
     for k, start in enumerate(range(0, draws, _BLOCK)):
         n = min(_BLOCK, draws - start)
@@ -250,6 +238,12 @@ def province_draws(
         common = _errors(rng, np.append(f, national_bias_sd), shape, n)
         shared = (common[:, :-1] * common[:, -1:]).astype(np.float32)
         noise = rng.standard_normal((n, provinces, fuels), dtype=np.float32)
-        kernel(e32, spread, shared, noise, out[start : start + n])
+        noise *= spread
+        if shape == "normal":
+            noise += 1.0
+        else:
+            noise -= 0.5 * spread**2
+            np.exp(noise, out=noise)
+        _sum_fuels(e32, shared, noise, out[start : start + n])
     totals = out.astype(np.float64)
     return ProvinceDraws(totals, np.atleast_2d(np.cov(totals, rowvar=False)))

@@ -192,3 +192,12 @@ def write_text(path, rows, encoding="utf-8"):
     with open(path, "w", newline="", encoding=encoding) as stream:
         csv.writer(stream).writerows(rows)
     return path
+
+
+def contract(rows, uncertainty=np.nan):
+    """Return rows of the inventory contract from (region, period, gas, category, terminology, value, unit)."""
+    import pandas as pd
+
+    from obsnet.inventory.table import COLUMNS
+
+    return pd.DataFrame([(*r, uncertainty, "", "") for r in rows], columns=list(COLUMNS))

@@ -23,6 +23,7 @@ from obsnet.inventory.prior.profiles import Profile, period_factors, read_profil
 from obsnet.inventory.prior.run import run_prior
 from obsnet.inventory.prior.totals import sector_totals
 from obsnet.inventory.table import builtin
+from tests.obsnet.inventory.made import contract
 
 GRID = Grid.regular(20, 26, 100, 108, 0.5, 0.5)
 MOL = 0.0440095
@@ -196,22 +197,6 @@ def test_the_file_holds_the_contract_the_shares_and_the_covariance():
 
 
 # --- totals from tables
-
-
-def contract(rows):
-    names = [
-        "region",
-        "period",
-        "gas",
-        "category",
-        "terminology",
-        "value",
-        "unit",
-        "uncertainty",
-        "source",
-        "edition",
-    ]
-    return pd.DataFrame([(*r, np.nan, "", "") for r in rows], columns=names)
 
 
 def test_sectors_of_categories():

@@ -12,7 +12,7 @@ from obsnet.inventory.sources.compare import compare_sources, grid_totals, read_
 from obsnet.inventory.sources.daily import read_daily
 from obsnet.inventory.sources.quality import flag_series
 from obsnet.inventory.words import NATION
-from tests.obsnet.inventory.made import write_book
+from tests.obsnet.inventory.made import contract, write_book
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +120,8 @@ def test_a_year_given_twice(tmp_path):
     path = workbook(tmp_path / "a_2031.xlsx", {"Hebei2031": ceads_sheet(values())})
     with pytest.raises(SchemaError, match="130000 2031 stands in two workbooks"):
         read_ceads_books([path, path])
+    with pytest.raises(SchemaError, match="no workbook of CEADs"):
+        read_ceads_books([])
 
 
 # --- breaks and zeroes
@@ -277,22 +279,6 @@ def test_side_by_side_on_real_sources(sample_data):
     assert table.at["530000", "sd"] == pytest.approx(
         np.std([185.96, 284.29], ddof=1) / np.mean([185.96, 284.29]), rel=1e-3
     )
-
-
-def contract(rows):
-    names = [
-        "region",
-        "period",
-        "gas",
-        "category",
-        "terminology",
-        "value",
-        "unit",
-        "uncertainty",
-        "source",
-        "edition",
-    ]
-    return pd.DataFrame([(*r, np.nan, "", "") for r in rows], columns=names)
 
 
 def test_carbon_units_and_terminologies_are_brought_together():

@@ -1,0 +1,95 @@
+"""``obsnet inventory cities``, ``reports``, ``enterprise``: below the province."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from obsnet.command import Flag, Shown, command
+from obsnet.config import Options
+
+__all__ = ["cities", "enterprise", "reports"]
+
+
+class CityOptions(Options):
+    """Which province, which cities."""
+
+    inventory: Annotated[str, Flag(positional=True)] = Field(description="inventory.csv, or a built-in table")
+    cities: Path = Field(description="region, city, and value with unit or proxy; optional category")
+    gas: str = Field("CO2", description="formula")
+    period: str | None = Field(None, description="year, where there are several")
+    out: Path | None = Field(None, description="CSV")
+    language: Literal["en", "zh"] = Field("en", description="of headings")
+
+
+@command("obsnet.commands.inventory_parts:CityOptions")
+def cities(options: CityOptions) -> Shown:
+    """Divide provincial totals among cities, by their own totals or a proxy."""
+    from obsnet.inventory.books import write_if_asked
+    from obsnet.inventory.parts.cities import read_cities, split_cities
+    from obsnet.inventory.parts.listing import city_lines
+    from obsnet.inventory.table import read_inventory
+
+    table = read_inventory(options.inventory)
+    found, notes = split_cities(table, read_cities(options.cities), gas=options.gas, period=options.period)
+    return Shown(
+        found.to_dict("records"),
+        city_lines(found),
+        notes + write_if_asked(found, options.out, options.language),
+    )
+
+
+class ReportOptions(Options):
+    """Which reports."""
+
+    file: Annotated[Path, Flag(positional=True)] = Field(
+        description="region, category, name, value, unit; optional base (production)"
+    )
+    inventory: str | None = Field(None, description="inventory.csv to set beside")
+    out: Path | None = Field(None, description="CSV of the sums")
+    language: Literal["en", "zh"] = Field("en", description="of headings")
+
+
+@command("obsnet.commands.inventory_parts:ReportOptions")
+def reports(options: ReportOptions) -> Shown:
+    """Add reports of plants up by province and sector; list what looks wrong."""
+    from obsnet.inventory.books import write_if_asked
+    from obsnet.inventory.parts.listing import report_lines
+    from obsnet.inventory.parts.reports import add_up, outliers, read_reports
+    from obsnet.inventory.table import read_inventory
+
+    table = read_reports(options.file)
+    odd = outliers(table)
+    sums = add_up(table, None if options.inventory is None else read_inventory(options.inventory))
+    data = {"sums": sums.to_dict("records"), "outliers": odd.to_dict("records"), "unit": "Mt"}
+    return Shown(data, report_lines(sums, odd), write_if_asked(sums, options.out, options.language))
+
+
+class EnterpriseOptions(Options):
+    """Which enterprise."""
+
+    file: Annotated[Path, Flag(positional=True)] = Field(
+        description="kind, item, value, unit; optional ncv, carbon, oxidation, factor (measured), note"
+    )
+    region: str = Field(description="province, for the factor of power")
+    year: int = Field(description="of the activity")
+    factors: list[Path] = Field([], description="factor tables of your own, first")
+    editions: list[str] = Field(["gbt32151", "ipcc2006", "yearbook2008", "mee-nbs"], description="in order")
+    stand_in: dict[str, str] = Field({}, description="fuel whose factors stand for another")
+    out: Path | None = Field(None, description="CSV of the audit trail")
+    language: Literal["en", "zh"] = Field("en", description="of headings")
+
+
+@command("obsnet.commands.inventory_parts:EnterpriseOptions")
+def enterprise(options: EnterpriseOptions) -> Shown:
+    """Compute one enterprise's emissions with an audit trail; scopes apart, green power and stored CO2 guarded."""
+    from obsnet.inventory.books import write_if_asked
+    from obsnet.inventory.factors.choose import FactorBook
+    from obsnet.inventory.parts.enterprise import compute_enterprise, enterprise_lines, read_enterprise
+
+    book = FactorBook(options.factors, options.editions, options.stand_in)
+    found = compute_enterprise(read_enterprise(options.file), book, region=options.region, year=options.year)
+    notes = [*found.notes, *write_if_asked(found.trail, options.out, options.language)]
+    return Shown(found.data(), enterprise_lines(found), notes)

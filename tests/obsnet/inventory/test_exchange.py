@@ -1,0 +1,141 @@
+"""Inventories in the forms of others: PRIMAP2 there and back, workbooks, CO2e by every set."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from obsnet.errors import FormatError, SchemaError
+from obsnet.inventory.account.compile import compile_inventory
+from obsnet.inventory.account.report import write_compiled
+from obsnet.inventory.books import read_sheets
+from obsnet.inventory.exchange.export import export_inventory
+from obsnet.inventory.exchange.primap import read_primap, write_primap
+from obsnet.inventory.exchange.workbook import co2_equivalent, gwp_set, summary
+from obsnet.inventory.factors.choose import FactorBook
+from obsnet.inventory.table import read_inventory
+from tests.obsnet.inventory.test_account import activities, made
+
+KEYS = ["region", "period", "gas", "category"]
+
+
+@pytest.fixture
+def compiled(tmp_path):
+    path = activities(tmp_path, ["奶牛,200,万头,河北,2015,,"])
+    done = compile_inventory([made(tmp_path)], FactorBook(), activities=[path])
+    write_compiled(done, tmp_path / "out")
+    return done
+
+
+def in_kg(frame):
+    from obsnet.inventory.table import _mass_factor
+
+    mass = [v * _mass_factor(u) for v, u in zip(frame["value"], frame["unit"], strict=True)]
+    return frame.assign(kg=mass).set_index(KEYS)["kg"].sort_index()
+
+
+def test_primap_files_are_read_back(compiled, tmp_path):
+    paths = write_primap(compiled.inventory, tmp_path / "p", meta={"title": "清单: test"})
+    for path in (paths[0], paths[2]):
+        back = read_primap(path)
+        np.testing.assert_allclose(in_kg(back), in_kg(compiled.inventory), rtol=1e-12)
+        assert set(back["terminology"]) == {"IPCC2006"}
+    text = paths[1].read_text(encoding="utf-8")
+    assert "area: area (GBT2260)" in text
+    assert "cat: category (IPCC2006)" in text
+
+
+ROUND_TRIP = """
+import sys
+import primap2, primap2.pm2io as io
+frame = io.read_interchange_format(sys.argv[1])
+data = io.from_interchange_format(frame)
+data.pr.ensure_valid()
+io.write_interchange_format(sys.argv[2], data.pr.to_interchange_format())
+print(sorted(str(v) for v in data.data_vars), float(data["CO2"].pint.to("Mt CO2 / yr").pr.loc[{"category":
+"0"}].sum().pint.magnitude))
+"""
+
+
+def primap_python():
+    """Return an interpreter with PRIMAP2: ours, or the one named by OBSNET_PRIMAP2_PYTHON."""
+    for python in (os.environ.get("OBSNET_PRIMAP2_PYTHON"), sys.executable):
+        if python and subprocess.run([python, "-c", "import primap2"], capture_output=True).returncode == 0:
+            return python
+    return None
+
+
+def test_primap2_opens_and_writes_it_again(compiled, tmp_path):
+    python = primap_python()
+    if python is None:
+        pytest.skip("PRIMAP2 is not installed; name an interpreter that has it in OBSNET_PRIMAP2_PYTHON")
+    paths = write_primap(compiled.inventory, tmp_path / "p")
+    done = subprocess.run(
+        [python, "-c", ROUND_TRIP, str(paths[1].with_suffix("")), str(tmp_path / "again")],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "'CH4'" in done.stdout
+    total = float(done.stdout.split("]")[1])
+    expected = compiled.inventory.set_index(["gas", "category"]).at[("CO2", "total"), "value"]
+    assert total == pytest.approx(expected, rel=1e-9)
+    back = read_primap(tmp_path / "again.csv")
+    np.testing.assert_allclose(in_kg(back), in_kg(compiled.inventory), rtol=1e-9)
+
+
+def test_primap_files_need_one_terminology(compiled, tmp_path):
+    mixed = compiled.inventory.copy()
+    mixed.loc[0, "terminology"] = "CRT2023"
+    with pytest.raises(
+        SchemaError, match="need one terminology of IPCC2006, CRT2023, found CRT2023, IPCC2006"
+    ):
+        write_primap(mixed, tmp_path)
+    monthly = compiled.inventory.assign(period="2015-01")
+    with pytest.raises(FormatError, match="period '2015-01' is no year"):
+        write_primap(monthly, tmp_path)
+
+
+def test_sets_of_gwp_are_kept_apart(compiled):
+    assert gwp_set("ar5") == {"CH4": 28.0, "N2O": 265.0, "SF6": 23500.0, "CO2": 1.0}
+    assert gwp_set("ar5-feedback")["CH4"] == 34.0
+    ch4 = compiled.inventory["gas"] == "CH4"
+    for name, value in {"sar": 21, "ar4": 25, "ar6": 27.9}.items():
+        found = co2_equivalent(compiled.inventory, name)
+        np.testing.assert_allclose(found[ch4]["co2e"], compiled.inventory[ch4]["value"] * 1e-3 * value)
+    with pytest.raises(FormatError, match="no set of GWPs 'ar7'"):
+        gwp_set("ar7")
+    with pytest.raises(FormatError, match="has no GWP of HFC"):
+        co2_equivalent(compiled.inventory.assign(gas="HFC"))
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_workbooks(compiled, tmp_path, language):
+    paths = export_inventory(
+        tmp_path / "out", tmp_path / "e", ["primap2", "xlsx"], gwp="ar5", language=language
+    )
+    sheets = {s.name: s.rows for s in read_sheets(paths[-1])}
+    names = {"en": ["summary", "inventory", "trace"], "zh": ["清单汇总", "清单", "来源"]}[language]
+    assert list(sheets) == names
+    head, *rows = sheets[names[0]]
+    assert head[-1] == "CO2e (kt, AR5)"
+    total = next(r for r in rows if str(r[2]).startswith("total"))
+    co2, ch4 = (
+        compiled.inventory.set_index(["gas", "category"]).at[(g, "total"), "value"] for g in ("CO2", "CH4")
+    )
+    assert total[-1] == pytest.approx(1e3 * co2 + 28 * ch4)
+    assert total[0] == ("河北省" if language == "zh" else "Hebei")
+    if language == "zh":
+        assert "交通运输" in [r[3] for r in rows]
+
+
+def test_categories_are_converted_for_export(compiled, tmp_path):
+    table = read_inventory(tmp_path / "out" / "inventory.csv")
+    export_inventory(tmp_path / "out", tmp_path / "crt", ["primap2"], terminology="CRT2023")
+    back = read_primap(tmp_path / "crt" / "primap2.csv")
+    assert set(back["terminology"]) == {"CRT2023"}
+    assert "3.A" in set(back["category"])  # enteric fermentation, 3.A.1 of IPCC 2006
+    assert "3.A.1" in set(table["category"])
+    assert summary(table)["category"].str.contains("IPCC2006").any()
