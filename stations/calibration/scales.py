@@ -21,10 +21,9 @@ from stations.record.scale_names import UNCALIBRATED, UNKNOWN, canonical_scale, 
 __all__ = ["Conversion", "conversions", "convert_scale", "convert_values", "route"]
 
 TABLE = Path(__file__).with_name("scales.toml")
-_KEPT = {
-    "uncertainty_systematic",
-    "value_wmo_scale",
-}  # handled apart; on WMO's scale whatever the value is on
+_SPREADS = {"uncertainty", "sd"}  # always in the unit of the value
+# The one is joined with the conversion's own; the other is on WMO's scale whatever the value is on.
+_KEPT = {"uncertainty_systematic", "value_wmo_scale"}
 
 
 class _Row(Options):
