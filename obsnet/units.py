@@ -26,6 +26,12 @@ _SPELLINGS = {
     "pptv": "ppt",
     "parts per million": "ppm",
     "parts per billion": "ppb",
+    "parts per trillion": "ppt",
+    "parts per million by volume": "ppm",
+    "parts per billion by volume": "ppb",
+    "parts per trillion by volume": "ppt",
+    "none": "dimensionless",
+    "mole fraction": "dimensionless",
     "Mole Mole^{-1}": "mol/mol",
     "Pascals": "Pa",
     "Meters": "m",
@@ -39,7 +45,10 @@ _SPELLINGS = {
 }
 _SUPERSCRIPT = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹µμ·", "-0123456789uu ")
 _EXPONENT = re.compile(r"(?<=[A-Za-z])\^?(-?\d+)(?![\d.eE])")
-_NUMBER_UNIT = re.compile(r"^1?0?\^?\s*1?e-(\d+)$|^10\^?-(\d+)$", re.IGNORECASE)
+_NUMBER = re.compile(r"^[+-]?(?:\d+\.?\d*|\.\d+)\s?(?:[eE][+-]?\d+)?(?![\w.])")
+_POWER_OF_TEN = re.compile(r"^10(?:\^|\*\*)?\(?(-\d+)\)?(?![\w.])|^[eE](-\d+)$")
+# All mole fractions here are of dry air; that a spelling says so changes nothing.
+_DRY = re.compile(r"[\s_]*\(?\bdry(?:[\s_]air)?\b\)?$|_dry$", re.IGNORECASE)
 
 
 @lru_cache(maxsize=1)
@@ -56,25 +65,33 @@ def _registry() -> Any:
 
 @lru_cache(maxsize=256)
 def _parse(text: str) -> Any:
-    """Return the pint unit of a CF or laboratory spelling."""
-    plain = text.strip()
-    plain = _SPELLINGS.get(plain, plain).translate(_SUPERSCRIPT).strip()
-    plain = _SPELLINGS.get(plain, plain)
-    number = _NUMBER_UNIT.match(plain)
-    if number:
-        plain = f"1e-{number.group(1) or number.group(2)}"
+    """Return the pint unit of a CF, udunits or laboratory spelling.
+
+    A leading number is read as Python reads numbers and never by pint, to which ``1.e-9`` is a product with the
+    elementary charge; cf-xarray's registry, which is pint's, makes 1.4e169 of it and takes ``ppt`` for a pint.
+    """
+    plain = _known(_DRY.sub("", text.strip()).translate(_SUPERSCRIPT).strip())
+    size = 1.0
+    if power := _POWER_OF_TEN.match(plain):
+        size, plain = float(f"1e{power[1] or power[2]}"), _known(plain[power.end() :].strip(" *"))
+    elif number := _NUMBER.match(plain):
+        size, plain = float(number[0].replace(" ", "")), _known(plain[number.end() :].strip(" *"))
     # "umol.mol-1", "umol mol-1", "m2 s" -> products and powers pint understands
     plain = re.sub(r"(?<=[A-Za-z0-9)])\.(?=[A-Za-z(])", " ", plain)
     plain = re.sub(
         r"\b(nano|micro|pico)mole?\b", lambda m: {"nano": "n", "micro": "u", "pico": "p"}[m[1]] + "mol", plain
     )
-    if not re.match(r"^[\d.]+e?-?\d*$", plain):
-        plain = _EXPONENT.sub(r"**(\1)", plain)
-        plain = re.sub(r"(?<=[\w)])\s+(?=[A-Za-z(])", " * ", plain)
+    plain = _EXPONENT.sub(r"**(\1)", plain)
+    plain = re.sub(r"(?<=[\w)])\s+(?=[A-Za-z(])", " * ", plain)
     try:
-        return _registry().Quantity(1.0, "dimensionless") * _registry().parse_expression(plain)
+        return size * _registry().Quantity(1.0, "dimensionless") * _registry().parse_expression(plain)
     except Exception as error:
         raise UnitError(f"unit {text!r} is not known") from error
+
+
+def _known(plain: str) -> str:
+    """Return what stands for a spelling that no unit parser reads."""
+    return _SPELLINGS.get(plain) or _SPELLINGS.get(plain.replace("_", " ").lower()) or plain
 
 
 def conversion_factor(unit: str, to: str) -> float:

@@ -16,11 +16,14 @@ from obsnet.config import Options, validate
 from obsnet.constants import SPECIES
 from obsnet.errors import ConfigError, ScaleError, nearest
 from obsnet.schema import Quality
-from stations.record.scale_names import UNKNOWN, canonical_scale
+from stations.record.scale_names import UNCALIBRATED, UNKNOWN, canonical_scale, is_known
 
 __all__ = ["Conversion", "conversions", "convert_scale", "convert_values", "route"]
 
 TABLE = Path(__file__).with_name("scales.toml")
+_SPREADS = {"uncertainty", "sd"}  # always in the unit of the value
+# The one is joined with the conversion's own; the other is on WMO's scale whatever the value is on.
+_KEPT = {"uncertainty_systematic", "value_wmo_scale"}
 
 
 class _Row(Options):
@@ -154,7 +157,7 @@ def route(species: str, source: str, target: str, table: str | Path | None = Non
     for name in (start, goal):
         if name not in names:
             raise ScaleError(
-                f"no conversion of {species} is known for the scale {name!r}{nearest(name, names)}"
+                f"no conversion of {species} is known for the scale {name!r}{nearest(name, names)}: {_why(name)}"
             )
     paths: deque[tuple[Conversion, ...]] = deque((s,) for s in steps if s.source_scale == start)
     seen = {start}
@@ -169,6 +172,17 @@ def route(species: str, source: str, target: str, table: str | Path | None = Non
             if s.source_scale == path[-1].target_scale and s.target_scale not in seen
         )
     raise ScaleError(f"no chain of conversions leads from {start!r} to {goal!r} for {species}")
+
+
+def _why(scale: str) -> str:
+    """Say what keeps a scale from being converted."""
+    if scale == UNCALIBRATED:
+        return "the readings are not calibrated; obsnet station calibrate does that"
+    if not is_known(scale):
+        return (
+            "it is not the name of a scale; say which it is (--scale), or give a table of your own (--table)"
+        )
+    return "it is a scale, but no source for a conversion is at hand; give a table of your own (--table)"
 
 
 def convert_values(
@@ -233,9 +247,10 @@ def convert_scale(
     Returns
     -------
     xarray.Dataset
-        ``value`` converted; ``uncertainty`` and ``sd`` scaled by the slope; the conversion's own
-        uncertainty joined in quadrature to ``uncertainty_systematic``. Rows outside the recommended range
-        are converted and flagged ``calibration``. The attributes tell each step and its source.
+        ``value``, and what else begins with ``value``, converted; ``uncertainty``, ``sd`` and every other column in
+        the unit of the value scaled by the slope; the conversion's own uncertainty joined in quadrature to
+        ``uncertainty_systematic``. Rows outside the recommended range are converted and flagged ``calibration``. The
+        attributes tell each step and its source.
 
     Raises
     ------
@@ -266,15 +281,25 @@ def convert_scale(
     )
     result = record.drop_vars("scale_row", errors="ignore")
     result["value"] = record["value"].copy(data=new)
-    for name in ("uncertainty", "sd"):
-        result[name] = record[name].copy(data=record[name].values * slope)
+    unit = record["value"].attrs.get("units", "")
+    for name in map(str, record.data_vars):
+        own = record[name].attrs.get("units", "")
+        if name == "value" or name in _KEPT or not (name in _SPREADS or (own and own == unit)):
+            continue
+        if name.startswith("value"):  # of wet air, without spikes …
+            other = convert_values(
+                record[name].values, species, source, target, accept_unverified=accept_unverified, table=table
+            )[0]
+            result[name] = record[name].copy(data=other)
+        else:  # spreads, repeatabilities, differences
+            result[name] = record[name].copy(data=record[name].values * slope)
     before = (
         record["uncertainty_systematic"].values
         if "uncertainty_systematic" in record
         else np.zeros(value.size)
     )
     joined = np.sqrt((np.nan_to_num(before) * slope) ** 2 + extra**2)
-    result["uncertainty_systematic"] = ("time", joined, {"units": record["value"].attrs.get("units", "")})
+    result["uncertainty_systematic"] = ("time", joined, {"units": unit})
     outside = np.isfinite(value) & ~inside
     quality = record["quality"].values.copy()
     quality[outside] |= np.uint32(Quality.CALIBRATION)

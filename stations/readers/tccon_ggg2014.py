@@ -2,7 +2,8 @@
 
 Weights are those of dry air under linear interpolation in pressure between the prior's levels, from the
 surface pressure up (`tccon_column.level_weights`). Kernels are interpolated in zenith angle and pressure and
-clamped at the table's ends. Units are in the variables' names; xch4 is in ppm and its prior in ppb.
+clamped at the table's ends. Units are in the variables' names; xch4 is in ppm and its prior in ppb. Priors are of
+dry air, unlike those of GGG2020, and so is ``prior_h2o``: moist air holds ``q = h / (1 + h)`` of water.
 Written from the published description of the files (the README beside each at CaltechDATA).
 Source: Wunch et al. 2011, doi:10.1098/rsta.2010.0240.
 """
@@ -38,10 +39,11 @@ def column(file: File, name: str, notes: Notes) -> Column:
     variable = f"x{gas}_{unit}"
     stamp = _times(file)
     row = _prior_rows(file, stamp, file.numbers("long_deg"), notes)
-    wet = convert(file.numbers(f"prior_{gas}"), file.of(f"prior_{gas}", "units") or prior_unit, unit)
-    water = _share(file.numbers("prior_h2o"))
-    pressure = np.broadcast_to(file.numbers("prior_Pressure"), wet.shape)
-    gravity = file.numbers("prior_gravity") if "prior_gravity" in file else np.full(wet.shape, GRAVITY)
+    prior = convert(file.numbers(f"prior_{gas}"), file.of(f"prior_{gas}", "units") or prior_unit, unit)
+    dry_water = _share(file.numbers("prior_h2o"))
+    water = dry_water / (1.0 + dry_water)
+    pressure = np.broadcast_to(file.numbers("prior_Pressure"), prior.shape)
+    gravity = file.numbers("prior_gravity") if "prior_gravity" in file else np.full(prior.shape, GRAVITY)
     weight = level_weights(pressure[row], water[row], gravity[row], file.numbers("pout_hPa"))
     bad = ~(np.abs(weight.sum(axis=1) - 1.0) < 1e-6)
     notes.warn(bad.sum(), "rows have no usable surface pressure or prior (flagged 'operator')")
@@ -52,7 +54,7 @@ def column(file: File, name: str, notes: Notes) -> Column:
         unit=unit,
         scale=file.of(variable, "wmo_or_analogous_scale"),
         kernel=_kernel(file, gas, pressure, row),
-        prior=(wet / (1.0 - water))[row],
+        prior=np.asarray(prior)[row],
         weight=weight,
         pressure=pressure[row],
         operator_sum=np.ones(len(stamp)),

@@ -23,6 +23,21 @@ SAME = [
     ("(mol/mol)/(mol/m2/s)", "ppm / (umol m-2 s-1)"),
     ("mbar", "hPa"),
     ("m s**-1", "m s-1"),
+    ("parts_per_million", "ppm"),
+    ("parts_per_billion", "1e-9"),
+    ("Parts per billion by volume", "ppb"),
+    ("parts_per_trillion", "ppt"),
+    ("1.e-9", "ppb"),  # to pint alone: one times e minus nine
+    ("1.E-06", "ppm"),
+    ("1 e-9", "ppb"),
+    ("10**-9", "ppb"),
+    ("10-9", "ppb"),
+    ("10^-6 mol/mol", "ppm"),
+    ("1e-9 mol mol-1", "ppb"),
+    ("nmol mol-1 dry", "ppb"),
+    ("ppb (dry)", "ppb"),
+    ("ppmv_dry", "ppm"),
+    ("mol/mol dry air", "1"),
 ]
 FACTORS = [
     ("mol mol-1", "ppm", 1e6),
@@ -32,6 +47,8 @@ FACTORS = [
     ("g m-2 s-1", "kg m-2 s-1", 1e-3),
     ("µmol m-2 s-1", "mol m-2 s-1", 1e-6),
     ("km", "m", 1e3),
+    ("100 Pa", "hPa", 1.0),
+    ("2.5 ppm", "ppb", 2500.0),
 ]
 
 

@@ -158,9 +158,9 @@ def ggg2014(path, *, first=0, surface=1000.0, days=2, water=0.01, with_index=Tru
         both = ("prior_date", "prior_Height")
         add("prior_Pressure", np.tile(pressure, (days, 1)), both, "hPa")
         add("prior_gravity", np.full((days, 5), 9.8), both)
-        add("prior_h2o", np.full((days, 5), water * water_unit), both)
-        add("prior_co2", (400.0 + np.arange(days))[:, None] * np.full(5, 1.0 - water), both, "ppm")
-        add("prior_ch4", np.full((days, 5), 1850.0 * (1.0 - water)), both, "ppb")
+        add("prior_h2o", np.broadcast_to(water, (days, 5)) * water_unit, both)
+        add("prior_co2", (400.0 + np.arange(days))[:, None] * np.ones(5), both, "ppm")
+        add("prior_ch4", np.full((days, 5), 1850.0), both, "ppb")
         if with_index:
             variable = nc.createVariable("prior_date_index", "i4", ("time",))
             variable[:] = np.repeat(np.arange(days), 3) + first

@@ -12,6 +12,7 @@ import stations
 from obsnet.errors import ConfigError, ScaleError
 from obsnet.schema import Quality
 from stations.calibration.scales import conversions, convert_scale, convert_values, route
+from tests.stations.made import make_record
 
 
 def record(values, scale="WMO CO2 X2007", species="CO2", kind="point", **variables):
@@ -85,6 +86,39 @@ def test_record_is_converted_with_provenance():
     assert "X2007 to WMO CO2 X2019" in new.attrs["changes"][1]
     assert "doi:10.5194/amt-14-3015-2021" in new.attrs["changes"][1]
     assert "1 rows outside the conversion's recommended range" in new.attrs["changes"][2]
+
+
+def test_every_column_in_the_unit_of_the_value_goes_with_it():
+    old = record([400.0, 410.0])
+    old["value"].attrs["units"] = "1e-6"
+    for name in ("value_without_spikes", "icos_ltr", "value_wmo_scale"):
+        old[name] = ("time", np.array([400.0, 410.0]), {"units": "1e-6"})
+    old["temperature"] = ("time", np.array([20.0, 21.0]), {"units": "degC"})
+    new = convert_scale(old, "X2019")
+    np.testing.assert_allclose(new["value_without_spikes"], new["value"])
+    np.testing.assert_allclose(new["icos_ltr"], np.array([400.0, 410.0]) * 1.00079)
+    assert new["value_wmo_scale"].equals(old["value_wmo_scale"])
+    assert new["temperature"].equals(old["temperature"])
+
+
+@pytest.mark.parametrize(("value", "inside"), [(1.99, False), (2.0, True), (10.0, True), (10.01, False)])
+def test_sf6_is_converted_within_2_to_10_ppt(value, inside):
+    new = convert_scale(make_record([value], species="SF6", scale="WMO SF6 X2006"), "X2014")
+    assert (new["quality"].values[0] == 0) == inside
+    assert new["value"].values[0] == pytest.approx(0.035831 + 0.97748 * value + 0.0026821 * value**2)
+
+
+@pytest.mark.parametrize(
+    ("scale", "why"),
+    [
+        ("uncalibrated", "the readings are not calibrated; obsnet station calibrate does that"),
+        ("Home-made 7", "it is not the name of a scale; say which it is"),
+        ("Scripps X12", "it is a scale, but no source for a conversion is at hand"),
+    ],
+)
+def test_a_refusal_says_why(scale, why):
+    with pytest.raises(ScaleError, match=f"no conversion of CO2 is known for the scale '{scale}'.*: {why}"):
+        convert_scale(make_record([400.0], scale=scale), "X2019")
 
 
 def test_the_input_is_left_alone():

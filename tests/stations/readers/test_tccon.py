@@ -262,6 +262,16 @@ def test_ggg2014_methane_is_in_ppm_with_a_prior_in_ppb(tmp_path):
         read(tmp_path / "rj.nc", "N2O")
 
 
+def test_ggg2014_priors_and_water_are_of_dry_air(tmp_path):
+    """Humid air near the ground weighs by q = h / (1 + h); the priors stay what they are."""
+    h = np.array([0.04, 0.02, 0.002, 1e-5, 1e-6])
+    record = read(ggg2014(tmp_path / "rj.nc", water=h))
+    np.testing.assert_array_equal(record["prior_profile"].values[:3], 400.0)
+    levels = record["pressure_levels"].values[:1]
+    weights = level_weights(levels, (h / (1.0 + h))[None], np.full((1, 5), 9.8), np.array([1000.0]))
+    np.testing.assert_allclose(record["pressure_weight"].values[0], weights[0], rtol=1e-12)
+
+
 def test_ggg2014_water_in_ppm_is_recognised(tmp_path):
     record = read(ggg2014(tmp_path / "rj.nc", water_unit=1e6))
     np.testing.assert_allclose(record["prior_column"].values[:3], 400.0)

@@ -39,6 +39,19 @@ from stations.record.scale_names import canonical_scale, is_known
         ("X12", "CO2", "X12"),  # Scripps', not one of WMO's
         ("X08A", "CO2", "X08A"),
         ("Scripps X12", "CO2", "Scripps X12"),
+        ("SIO X08A", "CO2", "Scripps X08A"),
+        ("NOAA-2006A", "N2O", "WMO N2O X2006A"),
+        ("NOAA 2006A N2O", "N2O", "WMO N2O X2006A"),
+        ("NOAA-2004A", "CH4", "WMO CH4 X2004A"),
+        ("NOAA/ESRL 2007", "CO2", "WMO CO2 X2007"),
+        ("NOAA/GML X2019", "CO2", "WMO CO2 X2019"),
+        ("NOAA-2014", "SF6", "WMO SF6 X2014"),
+        ("WMO CO 2014A", "CO", "WMO CO X2014A"),
+        ("WMO-CO-2014A", "CO", "WMO CO X2014A"),
+        ("WMO CH4 2004A", "CH4", "WMO CH4 X2004A"),
+        ("WMO CO2 X2007 mole fraction scale", "CO2", "WMO CO2 X2007"),
+        ("WMO CO2 X2019 (as of 2021)", "CO2", "WMO CO2 X2019"),
+        ("NOAA-2006A", "CO2", "NOAA06A"),  # no WMO scale of CO2 has that year
     ],
 )
 def test_spellings_found_in_files(text, species, name):
@@ -46,7 +59,17 @@ def test_spellings_found_in_files(text, species, name):
 
 
 @pytest.mark.parametrize(
-    "name", ["WMO CO2 X2019", "WMO CH4 X2004A", "SIO-05", "NOAA04", "TU-87", "unknown", "uncalibrated"]
+    "name",
+    [
+        "WMO CO2 X2019",
+        "WMO CH4 X2004A",
+        "SIO-05",
+        "NOAA04",
+        "TU-87",
+        "unknown",
+        "uncalibrated",
+        "Scripps X12",
+    ],
 )
 def test_known(name):
     assert is_known(name)
