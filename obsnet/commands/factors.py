@@ -78,14 +78,14 @@ def conflicts(options: ConflictOptions) -> Shown:
     )
 
 
-class CheckOptions(Options):
+class FactorsCheckOptions(Options):
     """Which table."""
 
     file: Annotated[Path, Flag(positional=True)] = Field(description="factor table, CSV or workbook")
 
 
-@command("obsnet.commands.factors:CheckOptions")
-def check(options: CheckOptions) -> Shown:
+@command("obsnet.commands.factors:FactorsCheckOptions")
+def check(options: FactorsCheckOptions) -> Shown:
     """Check a factor table of your own: units, physical bands, derived values."""
     from obsnet.inventory.factors.table import read_factors
 
@@ -122,7 +122,7 @@ def electricity(options: ElectricityOptions) -> Shown:
     return Shown(average_data(found), average_lines(found), notes)
 
 
-class NetworkOptions(Options):
+class FactorsNetworkOptions(Options):
     """Generation and exchange."""
 
     provinces: Annotated[Path, Flag(positional=True)] = Field(
@@ -133,8 +133,8 @@ class NetworkOptions(Options):
     out: Path | None = Field(None, description="CSV to write")
 
 
-@command("obsnet.commands.factors:NetworkOptions")
-def network(options: NetworkOptions) -> Shown:
+@command("obsnet.commands.factors:FactorsNetworkOptions")
+def network(options: FactorsNetworkOptions) -> Shown:
     """Solve the electricity factors of provinces that exchange electricity."""
     from obsnet.inventory.books import write_if_asked
     from obsnet.inventory.factors.electricity import network_factors, read_network

@@ -131,7 +131,7 @@ def trace(options: TraceOptions) -> Shown:
     return Shown(found.to_dict("records"), trace_lines(found, options.language))
 
 
-class CheckOptions(Options):
+class InventoryCheckOptions(Options):
     """Which file."""
 
     files: Annotated[list[Path], Flag(positional=True)] = Field(
@@ -148,8 +148,8 @@ class CheckOptions(Options):
     language: Languages = Field("en", description="of headings")
 
 
-@command("obsnet.commands.inventory:CheckOptions")
-def check(options: CheckOptions) -> Shown:
+@command("obsnet.commands.inventory:InventoryCheckOptions")
+def check(options: InventoryCheckOptions) -> Shown:
     """Check balances for what should add up, inventories for breaks and zeroes; nothing is repaired."""
     from obsnet.inventory.books import write_if_asked
     from obsnet.inventory.sources.check import check_files
@@ -161,7 +161,7 @@ def check(options: CheckOptions) -> Shown:
     return Shown(found.data(), found.lines(), notes)
 
 
-class CompareOptions(Options):
+class InventoryCompareOptions(Options):
     """Which sources."""
 
     sources: Annotated[list[str], Flag(positional=True)] = Field(
@@ -178,8 +178,8 @@ class CompareOptions(Options):
     language: Languages = Field("en", description="of headings and names")
 
 
-@command("obsnet.commands.inventory:CompareOptions")
-def compare(options: CompareOptions) -> Shown:
+@command("obsnet.commands.inventory:InventoryCompareOptions")
+def compare(options: InventoryCompareOptions) -> Shown:
     """Put inventories side by side, with the spread between them."""
     from obsnet.inventory.books import write_if_asked
     from obsnet.inventory.sources.listing import compare_files, comparison_data, comparison_lines

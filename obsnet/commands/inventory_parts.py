@@ -41,7 +41,7 @@ def cities(options: CityOptions) -> Shown:
     )
 
 
-class ReportOptions(Options):
+class EnterpriseReportsOptions(Options):
     """Which reports."""
 
     file: Annotated[Path, Flag(positional=True)] = Field(
@@ -52,8 +52,8 @@ class ReportOptions(Options):
     language: Literal["en", "zh"] = Field("en", description="of headings")
 
 
-@command("obsnet.commands.inventory_parts:ReportOptions")
-def reports(options: ReportOptions) -> Shown:
+@command("obsnet.commands.inventory_parts:EnterpriseReportsOptions")
+def reports(options: EnterpriseReportsOptions) -> Shown:
     """Add reports of plants up by province and sector; list what looks wrong."""
     from obsnet.inventory.books import write_if_asked
     from obsnet.inventory.parts.listing import report_lines

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from obsnet.crosscheck.words import NOTHING, Words, say
 
-__all__ = ["Fit", "FitFinding", "Source", "chi_square_bounds", "judge_fit"]
+__all__ = ["Fit", "FitFinding", "SourceFit", "chi_square_bounds", "judge_fit"]
 
 _RANGE = 0.999  # of right runs
 _TOLERANCE = (0.5, 1.25)
@@ -25,7 +25,7 @@ _SOURCE_REMARK, _SOURCE_REFUSE = 2.0, 9.0
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceFit:
     """Residuals of one source of observations.
 
     Parameters
@@ -63,12 +63,12 @@ class Fit:
     chi_square : float or None
         Innovation chi-square per observation; None where the file has none.
     n_observations : int
-    sources : tuple of Source
+    sources : tuple of SourceFit
     """
 
     chi_square: float | None
     n_observations: int
-    sources: tuple[Source, ...]
+    sources: tuple[SourceFit, ...]
 
 
 @dataclass(frozen=True)

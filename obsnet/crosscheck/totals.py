@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from obsnet.constants import SECONDS_PER_YEAR, species
-from obsnet.crosscheck.fit import Fit, Source
+from obsnet.crosscheck.fit import Fit, SourceFit
 from obsnet.errors import ConfigError, FormatError, nearest
 from obsnet.inventory.period import Period
 from obsnet.typing import Floats, Ints
@@ -215,11 +215,11 @@ def _prescribed(data: Any, place: Ints, mass: float) -> dict[str, Floats | None]
 
 def _fit(data: Any) -> Fit:
     names = ("count", "dofs", "residual_chi_square")
-    sources: tuple[Source, ...] = ()
+    sources: tuple[SourceFit, ...] = ()
     if "source" in data and all(f"source_{n}" in data for n in names):
         columns = [data[f"source_{n}"].values.astype(float) for n in names]
         sources = tuple(
-            Source(str(s), *row)
+            SourceFit(str(s), *row)
             for s, row in zip(data["source"].values, zip(*columns, strict=True), strict=True)
         )
     chi = data.attrs.get("chi_square")

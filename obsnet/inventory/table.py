@@ -20,7 +20,16 @@ from obsnet.inventory.period import read_period
 from obsnet.inventory.spelling import read_contract
 from obsnet.units import conversion_factor
 
-__all__ = ["COLUMNS", "builtin", "check_inventory", "mole_rate", "per_year", "read_inventory"]
+__all__ = [
+    "BUILT_IN",
+    "COLUMNS",
+    "builtin",
+    "check_inventory",
+    "mass_factor",
+    "mole_rate",
+    "per_year",
+    "read_inventory",
+]
 
 COLUMNS = (
     "region",
@@ -35,7 +44,7 @@ COLUMNS = (
     "edition",
 )
 _OPTIONAL = {"category": "total", "terminology": "", "uncertainty": None, "source": "", "edition": ""}
-_BUILTIN = {"ceads-2019": "china_provinces_co2_2019.csv"}
+BUILT_IN = {"ceads-2019": "china_provinces_co2_2019.csv"}
 
 
 def builtin(name: str) -> Any:
@@ -55,9 +64,9 @@ def builtin(name: str) -> Any:
     pandas.DataFrame
         See the module.
     """
-    if name not in _BUILTIN:
-        raise FormatError(f"no built-in inventory {name!r}{nearest(name, _BUILTIN)}")
-    with resources.as_file(resources.files("obsnet.inventory") / "tables" / _BUILTIN[name]) as path:
+    if name not in BUILT_IN:
+        raise FormatError(f"no built-in inventory {name!r}{nearest(name, BUILT_IN)}")
+    with resources.as_file(resources.files("obsnet.inventory") / "tables" / BUILT_IN[name]) as path:
         return read_inventory(path)
 
 
@@ -84,13 +93,13 @@ def read_inventory(path: str | Path, *, gas: str | None = None) -> Any:
     SchemaError, RangeError, UnitError
         See `check_inventory`.
     """
-    if str(path) in _BUILTIN:
+    if str(path) in BUILT_IN:
         return builtin(str(path))
     path = Path(path)
     try:
         frame = read_contract(path)
     except FileNotFoundError:
-        raise FormatError(f"{path}: no such inventory; built in: {', '.join(_BUILTIN)}") from None
+        raise FormatError(f"{path}: no such inventory; built in: {', '.join(BUILT_IN)}") from None
     except (ValueError, UnicodeDecodeError) as error:
         raise FormatError(f"{path}: not a CSV table in UTF-8: {error}") from error
     frame = check_inventory(frame, str(path))
@@ -157,7 +166,7 @@ def check_inventory(frame: Any, where: str = "inventory") -> Any:
             row = int(bad.to_numpy().argmax())
             raise error(f"{where}: row {row + 2}: {text}")
     for unit in frame["unit"].unique():
-        _mass_factor(unit)
+        mass_factor(unit)
     for period in frame["period"].unique():
         read_period(period)
     doubled = frame[frame.duplicated(["region", "period", "gas", "category", "terminology"], keep=False)]
@@ -179,7 +188,7 @@ def per_year(unit: str) -> bool:
     return _plain_unit(unit) != unit.strip()
 
 
-def _mass_factor(unit: str) -> float:
+def mass_factor(unit: str) -> float:
     """Return kg of a mass unit, written with or without ``yr-1``: Mt is a million tonnes, not a megatesla."""
     plain = _plain_unit(unit)
     tonnes = {
@@ -217,4 +226,4 @@ def mole_rate(value: Any, unit: str, gas: str) -> Any:
     from obsnet.constants import MOLAR_MASS_CARBON
 
     mass = MOLAR_MASS_CARBON if gas.upper() == "C" else species(gas).molar_mass
-    return value * (_mass_factor(unit) / mass / SECONDS_PER_YEAR)
+    return value * (mass_factor(unit) / mass / SECONDS_PER_YEAR)

@@ -12,7 +12,7 @@ from obsnet.constants import species as species_of
 from obsnet.errors import FormatError, MissingVariableError, UnitError, nearest
 from obsnet.units import conversion_factor
 from retrieval.readers.rows import GranuleRows
-from retrieval.readers.sensors import ROLES, QualityRule, Sensor, SensorVariable
+from retrieval.readers.sensors import ROLES, Sensor, SensorQuality, SensorVariable
 from retrieval.readers.source import Container
 from retrieval.readers.stored_values import as_float, distinct_numbers, fill_mask, plain_text
 from retrieval.readers.time_values import parse_times, seconds_of
@@ -354,7 +354,7 @@ class Fields:
                 return match[1].lstrip("0") or "0"
         return ""
 
-    def flags(self, rule: QualityRule) -> tuple[np.ndarray, np.ndarray, Any]:
+    def flags(self, rule: SensorQuality) -> tuple[np.ndarray, np.ndarray, Any]:
         """Return rejected, doubted (bool) and the producer's own flag as text.
 
         A missing flag counts as rejected.

@@ -123,7 +123,7 @@ class Detect(Options):
     name: str | None = Field(None, description="pattern of the file name or of the attribute `id`")
 
 
-class QualityRule(Options):
+class SensorQuality(Options):
     """Which soundings the producer calls good."""
 
     variable: str
@@ -135,7 +135,7 @@ class QualityRule(Options):
     )
 
     @model_validator(mode="after")
-    def _one_sense(self) -> QualityRule:
+    def _one_sense(self) -> SensorQuality:
         if (self.good is None) == (self.at_least is None):
             raise ValueError(
                 "give either `good` (flag values) or `at_least` (a quality that is high when good)"
@@ -179,7 +179,7 @@ class Other(Options):
 
     scale: str | None = None
     variables: dict[str, SensorVariable]
-    quality: QualityRule
+    quality: SensorQuality
 
 
 class Sensor(Options):
@@ -207,7 +207,7 @@ class Sensor(Options):
     )
     detect: Detect
     version: tuple[VersionRule, ...] = ()
-    quality: QualityRule | None = None
+    quality: SensorQuality | None = None
     identity: Identity = Field(default_factory=lambda: Identity.model_validate({}))
     variables: dict[str, SensorVariable]
     variants: dict[str, Variant] = Field({}, description="other values of the same soundings")

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 __all__ = [
     "CURTAINS",
     "UNIT",
-    "Block",
     "FootprintFile",
+    "ReceptorBlock",
     "Weighting",
 ]
 
@@ -54,19 +54,19 @@ Weighting = Literal["none", "pressure", "kernel", "unknown"]
 RECEPTOR_COLUMNS = ("obs_id", "time", "time_start", "time_end", "latitude", "longitude", "height_m")
 BATCH_BYTES = 128 * 2**20
 
-Floats = npt.NDArray[np.floating[Any]]
+AnyFloats = npt.NDArray[np.floating[Any]]
 
 
-class Block(NamedTuple):
+class ReceptorBlock(NamedTuple):
     """What a reader hands over for some receptors; rows south to north, columns west to east."""
 
-    sensitivity: Floats  # (receptor, step, lat, lon), ppm / (umol m-2 s-1); NaN where missing
+    sensitivity: AnyFloats  # (receptor, step, lat, lon), ppm / (umol m-2 s-1); NaN where missing
     step_start: Times  # (receptor, step)
     step_end: Times  # (receptor, step)
     resolved: Bools  # (step,)
-    share: Mapping[str, Floats] = {}  # side -> (receptor, height, lat or lon)
-    age: Mapping[str, Floats] = {}  # side -> (receptor, height, lat or lon), hours
-    height: Floats | None = None  # (height,), m, layer middles of the curtains
+    share: Mapping[str, AnyFloats] = {}  # side -> (receptor, height, lat or lon)
+    age: Mapping[str, AnyFloats] = {}  # side -> (receptor, height, lat or lon), hours
+    height: AnyFloats | None = None  # (height,), m, layer middles of the curtains
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class FootprintFile:
     unit : str
         Unit in the file; values come out in `UNIT`.
     load : callable
-        ``load(start, stop) -> Block`` of these receptors.
+        ``load(start, stop) -> ReceptorBlock`` of these receptors.
     bytes_per_receptor : int
         Size of one receptor's values when dense, which decides the batches.
     span : tuple of datetime64
@@ -113,7 +113,7 @@ class FootprintFile:
     grid: Grid
     receptors: pd.DataFrame
     unit: str
-    load: Callable[[int, int], Block]
+    load: Callable[[int, int], ReceptorBlock]
     bytes_per_receptor: int
     span: tuple[np.datetime64, np.datetime64]
     column: bool = False
@@ -158,7 +158,7 @@ class FootprintFile:
             yield self.read(start, start + size)
 
 
-def _dataset(head: FootprintFile, receptors: pd.DataFrame, block: Block) -> xr.Dataset:
+def _dataset(head: FootprintFile, receptors: pd.DataFrame, block: ReceptorBlock) -> xr.Dataset:
     import xarray as xr
 
     values = np.asarray(block.sensitivity, dtype=np.float32)

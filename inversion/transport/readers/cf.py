@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from inversion.transport.files.footprint import CURTAINS, Block, FootprintFile
+from inversion.transport.files.footprint import CURTAINS, FootprintFile, ReceptorBlock
 from inversion.transport.files.probe import Probe, open_netcdf
 from inversion.transport.readers.common import axis, factor, receptors, text, times, values
 from inversion.transport.readers.options import ReaderOptions
@@ -54,7 +54,7 @@ def open_file(found: Probe, options: ReaderOptions) -> FootprintFile:
     if len(ids) != len(set(ids)):
         raise FormatError(f"{path}: an obs_id occurs more than once")
 
-    def load(first: int, stop: int) -> Block:
+    def load(first: int, stop: int) -> ReceptorBlock:
         slab = {"receptor": slice(first, stop)}
         with open_netcdf(path) as nc:
             field = values(nc["sensitivity"], order, **slab) * scale
@@ -73,7 +73,7 @@ def open_file(found: Probe, options: ReaderOptions) -> FootprintFile:
                 }
                 for prefix in ("share", "age")
             )
-        return Block(field, begin, end, resolved, share, age, height)
+        return ReceptorBlock(field, begin, end, resolved, share, age, height)
 
     rows: list[dict[str, Any]] = [
         {"obs_id": ids[i], **{k: v[i] for k, v in {**stamps, **place}.items()}} for i in range(len(ids))

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from inversion.transport.files.footprint import Block, FootprintFile
+from inversion.transport.files.footprint import FootprintFile, ReceptorBlock
 from inversion.transport.files.probe import Probe, open_netcdf
 from inversion.transport.readers.common import (
     axes,
@@ -90,13 +90,13 @@ def open_file(found: Probe, options: ReaderOptions) -> FootprintFile:
     back = np.arange(stamps.size)[::-1] * length
     begin: Times = np.asarray(last - back if label == "begin" else last - length - back)
 
-    def load(_start: int, _stop: int) -> Block:
+    def load(_start: int, _stop: int) -> ReceptorBlock:
         with open_netcdf(path) as nc:
             field = values(nc[name], (step_dim, lat, lon))[order]
         field = np.where(field < -1e30, np.nan, field)
         field = check_values(where.sort(field) * scale, path, signed=False)
         end = begin + length
-        return Block(field[None], begin[None], end[None], np.ones(begin.size, dtype=bool))
+        return ReceptorBlock(field[None], begin[None], end[None], np.ones(begin.size, dtype=bool))
 
     row = {
         "time": time,

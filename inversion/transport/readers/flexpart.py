@@ -26,7 +26,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from inversion.transport.files.footprint import Block, FootprintFile
+from inversion.transport.files.footprint import FootprintFile, ReceptorBlock
 from inversion.transport.files.probe import Probe, open_netcdf
 from inversion.transport.readers.common import axes, axis, check_values, receptors, text, values
 from inversion.transport.readers.options import ReaderOptions
@@ -111,7 +111,7 @@ def open_file(found: Probe, options: ReaderOptions) -> FootprintFile:
         ).copy()
     start = end_of_run + far.astype("timedelta64[s]")
 
-    def load(first: int, stop: int) -> Block:
+    def load(first: int, stop: int) -> ReceptorBlock:
         with open_netcdf(path) as nc:
             slab = values(
                 nc[name], ("pointspec", "nageclass", "time", "height", "latitude", "longitude"),
@@ -122,7 +122,7 @@ def open_file(found: Probe, options: ReaderOptions) -> FootprintFile:
         n = stop - first
         # Time goes back in the file; forward here.
         begin = np.broadcast_to(start[::-1], (n, start.size))
-        return Block(
+        return ReceptorBlock(
             check_values(ppm[:, ::-1], path, signed=False),
             begin,
             begin + np.timedelta64(step, "s"),

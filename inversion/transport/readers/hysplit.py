@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from inversion.transport.files.footprint import UNIT, Block, FootprintFile
+from inversion.transport.files.footprint import UNIT, FootprintFile, ReceptorBlock
 from inversion.transport.files.probe import Probe
 from inversion.transport.readers.common import axes, check_values, factor, receptors
 from inversion.transport.readers.flexpart import standard_density
@@ -121,8 +121,8 @@ def open_file(found: Probe, options: ReaderOptions) -> FootprintFile:
     time = release["time"]
     row = {**release, "time_start": time, "time_end": time}
 
-    def load(_start: int, _stop: int) -> Block:
-        return Block(values, begin[None], end[None], np.ones(begin.size, dtype=bool))
+    def load(_start: int, _stop: int) -> ReceptorBlock:
+        return ReceptorBlock(values, begin[None], end[None], np.ones(begin.size, dtype=bool))
 
     return FootprintFile(
         path=path,

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from inversion.transport.files.footprint import CURTAINS, Block, FootprintFile, Weighting
+from inversion.transport.files.footprint import CURTAINS, FootprintFile, ReceptorBlock, Weighting
 from inversion.transport.files.probe import Probe, open_netcdf
 from inversion.transport.readers.common import (
     axes,
@@ -73,7 +73,7 @@ def open_file(found: Probe, options: ReaderOptions) -> FootprintFile:
         notes.append(f"comment in the file: {attributes['comment']}")
     start, stop, resolved = plan.steps(end)
 
-    def load(first: int, last: int) -> Block:
+    def load(first: int, last: int) -> ReceptorBlock:
         with open_netcdf(path) as nc:
             slab = slice(first, last)
             parts = []
@@ -85,7 +85,7 @@ def open_file(found: Probe, options: ReaderOptions) -> FootprintFile:
             field = np.concatenate(parts, axis=1)[:, plan.order]
             field = check_values(where.sort(field) * plan.scale, path, signed=weighting != "none")
             share, age = _curtains(nc, path, curtains, where, plan, slab)
-        return Block(field, start[slab], stop[slab], resolved, share, age, height)
+        return ReceptorBlock(field, start[slab], stop[slab], resolved, share, age, height)
 
     n_step = resolved.size
     species = str(attributes.get("species", "")).strip()

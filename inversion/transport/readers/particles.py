@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from inversion.transport.files.footprint import UNIT, Block, FootprintFile
+from inversion.transport.files.footprint import UNIT, FootprintFile, ReceptorBlock
 from inversion.transport.files.probe import Probe
 from inversion.transport.readers.common import HOUR, check_values, factor, receptors
 from inversion.transport.readers.options import ReaderOptions
@@ -70,12 +70,12 @@ def open_file(found: Probe, options: ReaderOptions) -> FootprintFile:
     if outside > 0.0:
         notes.append(f"{outside:.1%} of the sensitivity lies outside this grid")
 
-    def load(_start: int, _stop: int) -> Block:
+    def load(_start: int, _stop: int) -> ReceptorBlock:
         flat = (hour[seen] - layers[0])[inside] * grid.size + cell[inside]
         field = np.bincount(flat, foot[seen][inside] * (scale / count), layers.size * grid.size)
         stamps = time + layers * HOUR
         shaped = check_values(field.reshape(1, layers.size, *grid.shape), path, signed=False)
-        return Block(shaped, stamps[None], (stamps + HOUR)[None], np.ones(layers.size, dtype=bool))
+        return ReceptorBlock(shaped, stamps[None], (stamps + HOUR)[None], np.ones(layers.size, dtype=bool))
 
     row: dict[str, Any] = {"time": time, "time_start": time, "time_end": time, **vars_of(receptor)}
     return FootprintFile(

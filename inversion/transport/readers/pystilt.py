@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from inversion.transport.files.footprint import Block, FootprintFile, Weighting
+from inversion.transport.files.footprint import FootprintFile, ReceptorBlock, Weighting
 from inversion.transport.files.probe import Probe, open_netcdf
 from inversion.transport.readers.common import (
     HOUR,
@@ -66,7 +66,7 @@ def _open_netcdf(found: Probe, options: ReaderOptions) -> FootprintFile:
         )
     cells = ("lat", "lon") if geographic else ("y", "x")
 
-    def load(_start: int, _stop: int) -> Block:
+    def load(_start: int, _stop: int) -> ReceptorBlock:
         with open_netcdf(path) as nc:
             field = values(nc["foot"], ("time", *cells))
         return _block(check_values(where.sort(field) * scale, path, signed=signed), stamps, time, integrated)
@@ -104,7 +104,7 @@ def _open_parquet(found: Probe, options: ReaderOptions) -> FootprintFile:
     if empty:
         head["notes"] = (*head["notes"], "no particle reached the grid: all sensitivities are 0")
 
-    def load(_start: int, _stop: int) -> Block:
+    def load(_start: int, _stop: int) -> ReceptorBlock:
         field = np.zeros((layers.size, *grid.shape), dtype=np.float64)
         table = pq.ParquetFile(path).read(columns=["hour", "y", "x", "foot"])
         if len(table):
@@ -132,11 +132,11 @@ def _span(stamps: np.ndarray, time: np.datetime64, integrated: bool) -> tuple[np
     return (time, time) if integrated else (stamps[0], stamps[-1] + HOUR)
 
 
-def _block(field: np.ndarray, stamps: Any, time: np.datetime64, integrated: bool) -> Block:
+def _block(field: np.ndarray, stamps: Any, time: np.datetime64, integrated: bool) -> ReceptorBlock:
     if integrated:
         nat = np.full((1, 1), np.datetime64("NaT", "us"))
-        return Block(field[None], nat, np.full((1, 1), time), np.zeros(1, dtype=bool))
-    return Block(field[None], stamps[None], (stamps + HOUR)[None], np.ones(stamps.size, dtype=bool))
+        return ReceptorBlock(field[None], nat, np.full((1, 1), time), np.zeros(1, dtype=bool))
+    return ReceptorBlock(field[None], stamps[None], (stamps + HOUR)[None], np.ones(stamps.size, dtype=bool))
 
 
 def _head(

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from inversion.transport.files.footprint import Block, FootprintFile, Weighting
+from inversion.transport.files.footprint import FootprintFile, ReceptorBlock, Weighting
 from inversion.transport.files.probe import Probe, open_netcdf
 from inversion.transport.readers.common import (
     HOUR,
@@ -78,7 +78,7 @@ def open_file(found: Probe, options: ReaderOptions) -> FootprintFile:
             "using it"
         )
 
-    def load(_start: int, _stop: int) -> Block:
+    def load(_start: int, _stop: int) -> ReceptorBlock:
         with open_netcdf(path) as nc:
             raw = values(nc["foot"], ("time", *cells))
         # STILT's fill is -1 whether or not the attribute survived.
@@ -86,7 +86,7 @@ def open_file(found: Probe, options: ReaderOptions) -> FootprintFile:
         field = check_values(where.sort(raw) * scale, path, signed=weighting != "none")
         end = np.asarray(start + HOUR if resolved else [time])
         begin = start if resolved else np.full(1, np.datetime64("NaT"))
-        return Block(field[None], begin[None], end[None], np.full(start.size, resolved))
+        return ReceptorBlock(field[None], begin[None], end[None], np.full(start.size, resolved))
 
     span = (start[0], start[-1] + HOUR) if resolved else (time, time)
     row = {"time": time, "time_start": time, "time_end": time, **vars_of(receptor)}

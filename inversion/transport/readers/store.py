@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from inversion.jacobian.store import JacobianStore
-from inversion.transport.files.footprint import Block, FootprintFile
+from inversion.transport.files.footprint import FootprintFile, ReceptorBlock
 from inversion.transport.files.probe import Probe
 from inversion.transport.readers.options import ReaderOptions
 from obsnet.errors import FormatError
@@ -43,7 +43,7 @@ def open_file(found: Probe, options: ReaderOptions) -> FootprintFile:
     length = int((last - first + 1).max())
     low = np.minimum(first, edges.size - 1 - length)
 
-    def load(start: int, stop: int) -> Block:
+    def load(start: int, stop: int) -> ReceptorBlock:
         matrix = store.read(ids[start:stop]).matrix
         dense = np.zeros((stop - start, length * grid.size), dtype=np.float32)
         for r, at in enumerate(low[start:stop]):
@@ -51,7 +51,7 @@ def open_file(found: Probe, options: ReaderOptions) -> FootprintFile:
             dense[r, matrix.indices[own] - at * grid.size] = matrix.data[own]
         bins = low[start:stop, None] + np.arange(length)
         field = dense.reshape(stop - start, length, *grid.shape)
-        return Block(field, edges[bins], edges[bins + 1], np.ones(length, dtype=bool))
+        return ReceptorBlock(field, edges[bins], edges[bins + 1], np.ones(length, dtype=bool))
 
     time = edges[1:][last]
     nowhere = np.full(ids.size, np.nan)

@@ -58,11 +58,11 @@ def write_primap(
         raise FormatError(f"period {bad[0]!r} is no year; PRIMAP2 files of annual inventories have years")
     terminology = used[0]
     area, category = f"area ({AREA})", f"category ({terminology})"
-    from obsnet.inventory.table import _mass_factor
+    from obsnet.inventory.table import mass_factor
 
     # One unit a gas: the format has one for all years of a row.
     gigagrams = [
-        v * _mass_factor(str(u)) / 1e6 for v, u in zip(inventory["value"], inventory["unit"], strict=True)
+        v * mass_factor(str(u)) / 1e6 for v, u in zip(inventory["value"], inventory["unit"], strict=True)
     ]
     frame = inventory.assign(
         source=inventory["source"].replace("", "obsnet"),

@@ -15,7 +15,7 @@ from obsnet.errors import FormatError, nearest
 from obsnet.inventory.account.categories import category_name
 from obsnet.inventory.account.report import named_region
 from obsnet.inventory.factors.table import builtin_factors
-from obsnet.inventory.table import _mass_factor
+from obsnet.inventory.table import mass_factor
 from obsnet.inventory.words import Language, translated
 
 __all__ = ["co2_equivalent", "gwp_set", "summary", "write_workbook"]
@@ -50,7 +50,7 @@ def co2_equivalent(inventory: Any, gwp: str = "ar5") -> Any:
     if lost:
         raise FormatError(f"the set {gwp} has no GWP of {lost[0]}; it has {', '.join(values)}")
     mass = [
-        v * _mass_factor(str(u)) * 1e-9 for v, u in zip(inventory["value"], inventory["unit"], strict=True)
+        v * mass_factor(str(u)) * 1e-9 for v, u in zip(inventory["value"], inventory["unit"], strict=True)
     ]
     return inventory.assign(co2e=[m * values[g] for m, g in zip(mass, inventory["gas"], strict=True)])
 
@@ -75,7 +75,7 @@ def summary(inventory: Any, gwp: str = "ar5", language: Language = "en") -> Any:
         line: dict[str, Any] = dict(zip(head, named, strict=True))
         mass = dict.fromkeys(gases, 0.0)
         for r in group.to_dict("records"):
-            mass[r["gas"]] += r["value"] * _mass_factor(str(r["unit"])) * 1e-6
+            mass[r["gas"]] += r["value"] * mass_factor(str(r["unit"])) * 1e-6
         line |= {f"{g} (kt)": m for g, m in mass.items()}
         line[f"CO2e (kt, {gwp.upper()})"] = 1e3 * float(group["co2e"].sum())
         out.append(line)

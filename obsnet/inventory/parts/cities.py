@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from obsnet.errors import FormatError, RangeError, RegionError
-from obsnet.inventory.table import _mass_factor
+from obsnet.inventory.table import mass_factor
 from obsnet.inventory.words import find_region
 
 __all__ = ["read_cities", "split_cities"]
@@ -46,7 +46,7 @@ def read_cities(path: str | Path) -> Any:
         if "unit" not in table:
             raise FormatError(f"{path}: values of cities need a unit")
         table["value"] = [
-            v * _mass_factor(str(u)) if math.isfinite(v) else v
+            v * mass_factor(str(u)) if math.isfinite(v) else v
             for v, u in zip(table["value"], table["unit"], strict=True)
         ]
     if "category" not in table:
@@ -116,7 +116,7 @@ def split_cities(
 
 
 def _split_one(row: dict[str, Any], cities: Any) -> list[tuple[Any, ...]]:
-    total = float(row["value"]) * _mass_factor(str(row["unit"]))
+    total = float(row["value"]) * mass_factor(str(row["unit"]))
     own = cities["value"].notna()
     given = float(cities[own]["value"].sum())
     what = f"{row['region']} {row['category']}"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from obsnet.errors import FormatError, RangeError
-from obsnet.inventory.table import _mass_factor
+from obsnet.inventory.table import mass_factor
 
 __all__ = ["add_up", "outliers", "read_reports"]
 
@@ -42,7 +42,7 @@ def read_reports(path: str | Path) -> Any:
             f"{path}: reports of several years ({', '.join(sorted(set(table['period'])))}); give one"
         )
     table["mass"] = [
-        v * _mass_factor(str(u)) / 1e3 for v, u in zip(table["value"], table["unit"], strict=True)
+        v * mass_factor(str(u)) / 1e3 for v, u in zip(table["value"], table["unit"], strict=True)
     ]
     table["region"] = [find_region(r) for r in table["region"]]
     table["line"] = table.attrs["rows"]
@@ -116,7 +116,7 @@ def add_up(reports: Any, inventory: Any = None, *, gas: str = "CO2") -> Any:
     sums["inventory"] = np.nan
     if inventory is not None:
         rows = inventory[inventory["gas"].str.upper() == gas.upper()]
-        mass = [v * _mass_factor(str(u)) * 1e-9 for v, u in zip(rows["value"], rows["unit"], strict=True)]
+        mass = [v * mass_factor(str(u)) * 1e-9 for v, u in zip(rows["value"], rows["unit"], strict=True)]
         known = rows.assign(mass=mass).groupby(["region", "category"])["mass"].sum()
         sums["inventory"] = [
             known.get((r, c), np.nan) for r, c in zip(sums["region"], sums["category"], strict=True)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from obsnet.errors import FormatError, RangeError, RegionError
-from obsnet.inventory.table import _mass_factor
+from obsnet.inventory.table import mass_factor
 from obsnet.typing import Floats, Texts
 
 __all__ = ["SNAP_DEG", "Plants", "place_plants", "read_plants"]
@@ -99,7 +99,7 @@ def read_plants(
     column = "value" if is_mass else "capacity"
     if is_mass:
         table = table.assign(
-            value=[v * _mass_factor(str(u)) for v, u in zip(table["value"], table["unit"], strict=True)]
+            value=[v * mass_factor(str(u)) for v, u in zip(table["value"], table["unit"], strict=True)]
         )
     if not is_mass and table[column].isna().any():
         bare = table[table[column].isna()]

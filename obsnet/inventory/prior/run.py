@@ -100,10 +100,10 @@ def run_prior(options: GridOptions) -> tuple[list[dict[str, Any]], list[str]]:
 def _table(options: GridOptions) -> tuple[Any, list[str]]:
     from obsnet.inventory.account.categories import converted, need_terminology
     from obsnet.inventory.sources.ceads import read_ceads
-    from obsnet.inventory.table import _BUILTIN, read_inventory
+    from obsnet.inventory.table import BUILT_IN, read_inventory
 
     path = Path(options.inventory)
-    if path.suffix.lower() in {".xls", ".xlsx"} and options.inventory not in _BUILTIN:
+    if path.suffix.lower() in {".xls", ".xlsx"} and options.inventory not in BUILT_IN:
         book = read_ceads(path)
         return book.contract(sectors=True), list(book.notes)
     table = need_terminology(read_inventory(options.inventory), options.inventory)

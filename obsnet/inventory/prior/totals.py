@@ -8,7 +8,7 @@ from typing import Any
 
 from obsnet.errors import FormatError, nearest
 from obsnet.inventory.account.categories import ceads_sectors
-from obsnet.inventory.table import _mass_factor
+from obsnet.inventory.table import mass_factor
 from obsnet.inventory.words import NATION, plain
 
 __all__ = ["SECTORS", "sector_totals"]
@@ -63,7 +63,7 @@ def sector_totals(
     if period is not None and period not in periods:
         raise FormatError(f"the inventory has no period {period}{nearest(period, periods)}")
     rows = rows[(rows["period"].astype(str) == (period or periods[0])) & (rows["region"] != NATION)]
-    kg = [v * _mass_factor(str(u)) for v, u in zip(rows["value"], rows["unit"], strict=True)]
+    kg = [v * mass_factor(str(u)) for v, u in zip(rows["value"], rows["unit"], strict=True)]
     rows = rows.assign(kg=kg)
     parts = rows[rows["category"] != "total"]
     notes: list[str] = []

@@ -14,7 +14,7 @@ from obsnet.inventory.books import read_sheets
 from obsnet.inventory.sources.ceads import closure, is_ceads, read_ceads, read_ceads_books
 from obsnet.inventory.sources.daily import is_daily, read_daily
 from obsnet.inventory.sources.quality import flag_series
-from obsnet.inventory.table import _mass_factor, read_inventory
+from obsnet.inventory.table import mass_factor, read_inventory
 
 __all__ = ["Checked", "check_files"]
 
@@ -151,9 +151,7 @@ def _check_contract(path: Path, rows: list[Any], add: Any) -> None:
     import numpy as np
 
     frame = need_terminology(read_inventory(path), str(path))
-    frame["mt"] = [
-        v * _mass_factor(str(u)) * 1e-9 for v, u in zip(frame["value"], frame["unit"], strict=True)
-    ]
+    frame["mt"] = [v * mass_factor(str(u)) * 1e-9 for v, u in zip(frame["value"], frame["unit"], strict=True)]
     negative = frame[(frame["mt"] < 0) & ~frame["category"].astype(str).str.match(r"^(3\.B|4)")]
     for r in negative.to_dict("records"):
         text = f"{r['gas']} {r['category']} is {r['value']:g} {r['unit']}, below 0"

@@ -15,7 +15,7 @@ from obsnet.inventory.account.categories import TERMINOLOGIES, converted, need_t
 from obsnet.inventory.books import read_sheets
 from obsnet.inventory.sources.ceads import is_ceads, read_ceads
 from obsnet.inventory.sources.daily import is_daily, read_daily
-from obsnet.inventory.table import _BUILTIN, _mass_factor, read_inventory
+from obsnet.inventory.table import BUILT_IN, mass_factor, read_inventory
 from obsnet.inventory.words import NATION, find_region
 
 __all__ = ["Comparison", "compare_sources", "grid_totals", "read_source", "read_wide"]
@@ -46,7 +46,7 @@ def read_source(path: str | Path, **grid: Any) -> tuple[Any, tuple[str, ...]]:
         None of these.
     """
     name = str(path)
-    if name in _BUILTIN:
+    if name in BUILT_IN:
         return read_inventory(name), ()
     path = Path(path)
     if path.suffix.lower() in {".nc", ".nc4"}:
@@ -286,7 +286,7 @@ def compare_sources(
                 f"{name}: {first['region']} {first['period']} {first['category']} stands twice; give each "
                 f"source its own name"
             )
-        mass = [v * _mass_factor(str(u)) * 1e-9 for v, u in zip(exact["value"], exact["unit"], strict=True)]
+        mass = [v * mass_factor(str(u)) * 1e-9 for v, u in zip(exact["value"], exact["unit"], strict=True)]
         series = exact.assign(mass=mass).groupby(["region", "period"])["mass"].sum()
         columns[name] = series
         used = sorted({t for t in exact["terminology"] if t})

@@ -37,12 +37,12 @@ def recalculated(
     """
     import pandas as pd
 
-    from obsnet.inventory.table import _mass_factor
+    from obsnet.inventory.table import mass_factor
 
     tables = []
     for frame in (old, new):
         one = frame.copy()
-        one["kg"] = [v * _mass_factor(str(u)) for v, u in zip(one["value"], one["unit"], strict=True)]
+        one["kg"] = [v * mass_factor(str(u)) for v, u in zip(one["value"], one["unit"], strict=True)]
         tables.append(one.set_index(_KEY))
     before = tables[0][["kg"]].rename(columns={"kg": "kg_old"})
     both = before.join(tables[1][["kg", "unit"]].rename(columns={"kg": "kg_new"}), how="outer")
@@ -53,7 +53,7 @@ def recalculated(
         if np.isfinite([a, b]).all() and abs(b - a) <= tolerance * max(abs(a), abs(b)):
             continue
         unit = row["unit"] if isinstance(row["unit"], str) else str(tables[0].loc[key, "unit"])
-        scale = _mass_factor(unit)
+        scale = mass_factor(unit)
         line = dict(zip(_KEY, key, strict=True))
         line |= {
             "old": a / scale,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from obsnet.crosscheck.fit import Fit, Source, chi_square_bounds, judge_fit
+from obsnet.crosscheck.fit import Fit, SourceFit, chi_square_bounds, judge_fit
 
 
 def fit(chi, n=60, *sources):
@@ -29,16 +29,16 @@ def test_chi_square(chi, good):
 
 
 def test_it_says_where_to_look():
-    found = judge_fit(fit(173.0, 60, Source("good", 30, 3, 0.9), Source("bad_station", 30, 3, 200.0)))
+    found = judge_fit(fit(173.0, 60, SourceFit("good", 30, 3, 0.9), SourceFit("bad_station", 30, 3, 200.0)))
     assert found.barred.en.index("bad_station") < found.barred.en.index("good")
     assert "fit.parquet" in found.barred.en
 
 
 def test_one_source_of_few_rows_is_seen_where_the_mean_hides_it():
-    few = Source("few", 10, 1, 25.0)
-    found = judge_fit(fit(1.2, 5000, Source("many", 4990, 400, 0.92), few))
+    few = SourceFit("few", 10, 1, 25.0)
+    found = judge_fit(fit(1.2, 5000, SourceFit("many", 4990, 400, 0.92), few))
     assert found.barred.en.startswith("the run does not fit its own errors: residuals of few")
-    milder = judge_fit(fit(1.02, 5000, Source("many", 4990, 400, 0.92), Source("few", 40, 4, 3.0)))
+    milder = judge_fit(fit(1.02, 5000, SourceFit("many", 4990, 400, 0.92), SourceFit("few", 40, 4, 3.0)))
     assert not milder.barred.en
     assert milder.remarks[0].en.startswith("look at few (3.33 times the squared errors)")
 
@@ -74,7 +74,7 @@ def test_right_runs_are_let_through_whatever_is_correlated(together):
     refused = 0
     for k in range(draws):
         sources = [
-            Source(str(g), n / 2, influence[half == g].sum(), np.mean(residual[half == g, k] ** 2))
+            SourceFit(str(g), n / 2, influence[half == g].sum(), np.mean(residual[half == g, k] ** 2))
             for g in (0, 1)
         ]
         refused += bool(judge_fit(Fit(chi[k], n, tuple(sources))).barred.en)

@@ -30,9 +30,9 @@ def compiled(tmp_path):
 
 
 def in_kg(frame):
-    from obsnet.inventory.table import _mass_factor
+    from obsnet.inventory.table import mass_factor
 
-    mass = [v * _mass_factor(u) for v, u in zip(frame["value"], frame["unit"], strict=True)]
+    mass = [v * mass_factor(u) for v, u in zip(frame["value"], frame["unit"], strict=True)]
     return frame.assign(kg=mass).set_index(KEYS)["kg"].sort_index()
 
 

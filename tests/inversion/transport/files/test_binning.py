@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from inversion.jacobian.store import JacobianStore
 from inversion.transport.files.binning import sparse_tables
-from inversion.transport.files.footprint import Block, FootprintFile
+from inversion.transport.files.footprint import FootprintFile, ReceptorBlock
 from inversion.transport.files.summary import store_summary, summary
 from obsnet.errors import FormatError, SchemaError
 from obsnet.grid import Grid
@@ -40,7 +40,7 @@ def footprints(
     return FootprintFile(
         path=Path("memory"),
         format="test", model="test", grid=GRID, receptors=table, unit="ppm m2 s umol-1",
-        load=lambda a, b: Block(values[a:b], whole[0][a:b], whole[1][a:b], np.full(steps, resolved)),
+        load=lambda a, b: ReceptorBlock(values[a:b], whole[0][a:b], whole[1][a:b], np.full(steps, resolved)),
         bytes_per_receptor=values[0].nbytes, span=(T0 - steps * HOUR, T0), weighting=weighting,
     )  # fmt: skip
 
