@@ -82,6 +82,7 @@ def steps_of(
     found = kernel(
         met.wind,
         met.surface,
+        met.state,
         axes,
         xe,
         ye,

@@ -13,6 +13,7 @@ from obsnet.config import validate
 from obsnet.errors import FormatError, RangeError
 from obsnet.met.boundary_layer import log_law_ustar, richardson_height, surface_layer, ustar_of_stress
 from obsnet.met.complete import Fields, announce, complete
+from obsnet.met.continuity import conserve_mass
 from obsnet.met.fields import STATE, SURFACE, VERSION, WIND, Met
 from obsnet.met.fluxes import FLUXES, KINDS, Rate, at_moment, check_tiling, rate_of
 from obsnet.met.horizontal import Horizontal, Resampler
@@ -199,6 +200,8 @@ def _build(reader: MetReader, folder: Path | None, asked: _Asked) -> Met:
             _surface(heights, window[1], window[2], wind, state, surface)
             advance(1)
     assert heights is not None
+    if asked.options.vertical == "continuity":
+        notes.append(_conserve(times, heights, lat, lon, out["wind"]))
     for name in ("wind", "state", "surface"):
         if not np.isfinite(out[name][..., :1]).all():
             raise RangeError(f"internal: prepared {name} is not finite")
@@ -241,6 +244,22 @@ def _columns(
     more = {"w": _vertical_velocity(before, now, after, lat, lon), "slope_x": slope[0], "slope_y": slope[1]}
     upper, lower = (np.stack([(more | now)[name] for name in names]) for names in (UPPER, LOWER))
     to_terrain_following(heights, upper, lower, bool(now["has_10m"]), wind, state)
+
+
+def _conserve(times: Floats, heights: Floats, lat: Floats, lon: Floats, wind: Singles) -> str:
+    """Make the vertical wind of all times conserve mass, and say by how much it was changed."""
+    change = np.zeros(heights.size)
+    last = times.size - 1
+    for n in range(times.size):
+        before, after = max(n - 1, 0), min(n + 1, last)
+        span = float(times[after] - times[before])
+        change += conserve_mass(wind[n], wind[before], wind[after], span, heights, lat, lon)
+    sizes = [
+        f"{1000 * np.sqrt(np.interp(z, heights, change / times.size)):.1f} mm/s at {z:.0f} m"
+        for z in (100.0, 1000.0, 5000.0)
+        if z < heights[-1]
+    ]
+    return f"vertical wind from the conservation of mass; the file's own differs by {', '.join(sizes)} (rms)"
 
 
 def _surface(

@@ -19,7 +19,7 @@ __all__ = ["STATE", "SURFACE", "WIND", "Met"]
 WIND = ("u", "v", "w", "density")  # m s-1 (w relative to the ground), kg m-3 of dry air
 STATE = ("pressure", "temperature", "humidity")  # Pa, K, kg/kg
 SURFACE = ("blh", "blh_mass", "ustar", "inverse_obukhov", "wstar", "density")
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from inversion.transport.particles.interpolation import jit
 from inversion.transport.particles.random import normal, philox
 from inversion.transport.particles.settings import ParticleSettings
 from inversion.transport.particles.turbulence import ou_coefficients
-from inversion.transport.particles.walk import STILT_ALOFT, STILT_LEVELS, Air, stepped_walk, vertical_walk
+from inversion.transport.particles.walk import STILT_LEVELS, Air, stepped_walk, vertical_walk
 from obsnet.typing import Floats
 
 __all__ = ["REGIMES", "stilt_well_mixed", "taylor", "well_mixed"]
@@ -25,6 +25,9 @@ REGIMES = {
     "stable night": (150.0, 0.18, 0.030, 0.0),
     "stable, deep": (300.0, 0.30, 0.020, 0.0),
 }
+
+
+ALOFT = (0.05, 100.0)  # sigma_w (m s-1) and T_L (s) above the boundary layer, of moderate shear
 
 
 @jit
@@ -44,6 +47,7 @@ def _ensemble(
     h, slope = air[0], air[4]
     found = np.zeros((groups, layers))
     key = np.uint64(2024)
+    scales = np.empty((levels.size, 2))
     for p in range(n):
         number = np.uint64(p)
         z = np.log(1.0 + (p + 0.5) / n * (np.exp(slope * top) - 1.0)) / slope
@@ -52,7 +56,7 @@ def _ensemble(
         for s in range(spans):
             draws = (key, number, np.uint64(s + 1))
             if levels.size:
-                walk = stepped_walk(z, memory, span, air, ctl, h, levels, STILT_ALOFT, draws)
+                walk = stepped_walk(z, memory, span, air, ctl, h, levels, ALOFT, scales, draws)
             else:
                 walk = vertical_walk(z, memory, span, air, ctl, least_tl, h, draws)
             z, memory = walk[0], walk[1]

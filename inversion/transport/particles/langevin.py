@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from inversion.transport.particles.free_air import free_scales
 from inversion.transport.particles.hash_table import (
     SHARE,
     TOTAL,
@@ -32,7 +33,7 @@ from inversion.transport.particles.sideways import (
     turbulent_step,
     wind_scales,
 )
-from inversion.transport.particles.walk import STILT_ALOFT, Air, Draws, Walk, stepped_walk, vertical_walk
+from inversion.transport.particles.walk import Air, Draws, Walk, stepped_walk, vertical_walk
 from obsnet.constants import MOLAR_MASS_DRY_AIR
 from obsnet.sphere import METRES_PER_DEGREE
 from obsnet.typing import Floats, Ints, Singles
@@ -63,7 +64,7 @@ FREE_DIFFUSIVITY = 50.0  # m2 s-1, horizontal, above the boundary layer (Stohl e
 _RELEASE = np.uint64(12)
 
 
-Fields = tuple[Singles, Singles, Shape, Floats]  # wind, surface, their shape, axes
+Fields = tuple[Singles, Singles, Singles, Shape, Floats]  # wind, surface, state, their shape, axes
 Cells = tuple[Floats, Floats, Floats, Floats]  # edges in x, y and time; particles of each release
 Table = tuple[Ints, Floats, Ints]
 # h (m), dry mass in it (kg m-2), u* (m s-1), 1/L (m-1), w* (m s-1), density at the ground (kg m-3).
@@ -96,7 +97,7 @@ def _interval(longest: float, young: bool, age: float, left: float, to_edge: flo
 @jit
 def _layer_at(fields: Fields, floor: float, t: float, x: float, y: float) -> Layer:
     """Return the boundary layer at a place, no shallower than `floor`."""
-    h, mass, ustar, il, wstar, rho_ground = surface_at(fields[1], fields[2], fields[3], t, x, y)
+    h, mass, ustar, il, wstar, rho_ground = surface_at(fields[1], fields[3], fields[4], t, x, y)
     if h < floor:
         mass *= floor / h
         h = floor
@@ -112,11 +113,13 @@ def _up_and_down(
     counting: float,
     options: Floats,
     levels: Floats,
+    aloft: tuple[float, float],
+    scales: Floats,
     draws: Draws,
 ) -> Walk:
     """Take a particle through the vertical steps of one interval."""
     if levels.size:
-        return stepped_walk(z, memory, dt, air, options[CTL], counting, levels, STILT_ALOFT, draws)
+        return stepped_walk(z, memory, dt, air, options[CTL], counting, levels, aloft, scales, draws)
     return vertical_walk(z, memory, dt, air, options[CTL], options[LEAST_TL], counting, draws)
 
 
@@ -185,7 +188,7 @@ def _follow(
     `who` is the key, the particle, its release and its number there. `whole`, `ends`, `cloud` and `summary` are
     filled; the table, which may have grown, and its used entries are returned.
     """
-    flat, _, shape, axes = fields
+    flat, _, state, shape, axes = fields
     xe, ye, edges, counts = cells
     keys, sums, owners = table
     key, particle, stratum, q = who
@@ -205,6 +208,7 @@ def _follow(
     u, v, w, rho, gradient = wind_at(flat, shape, axes, t, x, y, z)
     cx = nodes_per_metre(axes, y)
     plume = (near_field != NOT_NEAR, 0.0, 0.0, 0.0)
+    aloft, scales = (0.0, 0.0), np.empty((levels.size, 2))
     while left > 1e-6:
         edge = edges[b] if sign < 0.0 else edges[b + 1]
         dt = _interval(options[TIMESTEP], near_field == TAYLOR and plume[0], age, left, abs(t - edge))
@@ -216,7 +220,11 @@ def _follow(
         mixed = turbulent and (stepped or z < h)
         if mixed:
             air = (h, ustar, il, wstar, gradient / rho)
-            z1, mw, mean, below, sigma, tl, n = _up_and_down(z, mw, dt, air, layer, options, levels, draws)
+            if stepped:
+                aloft = free_scales(flat, state, shape, axes, t, x, y, max(z, h))
+            z1, mw, mean, below, sigma, tl, n = _up_and_down(
+                z, mw, dt, air, layer, options, levels, aloft, scales, draws
+            )
         elif z < layer:
             below = dt
         half = 0.5 * sign * dt
@@ -228,8 +236,8 @@ def _follow(
         dx, dy = sign * u * dt, sign * v * dt
         z1 = abs(z1 + sign * w * dt)
         if mixed:
-            scales = wind_scales(mean, h, ustar, il, sigma if stepped else -1.0, options[HORIZONTAL_TL])
-            east, north, mu, mv = turbulent_step(scales, dt, mu, mv, (u, v), draws)
+            across = wind_scales(mean, h, ustar, il, sigma if stepped else -1.0, options[HORIZONTAL_TL])
+            east, north, mu, mv = turbulent_step(across, dt, mu, mv, (u, v), draws)
             dx, dy = dx + east, dy + north
         elif turbulent:
             east, north = free_step(options[SPREAD], dt, draws)
@@ -273,6 +281,7 @@ def _follow(
 def langevin(
     wind: Singles,
     surface: Singles,
+    state: Singles,
     axes: Floats,
     xe: Floats,
     ye: Floats,
@@ -289,6 +298,8 @@ def langevin(
     ----------
     wind, surface, axes, xe, ye, edges, releases, key
         As in `inversion.transport.particles.mixed_layer.mixed_layer`.
+    state : ndarray of float32
+        Of `obsnet.met.Met`; read with `levels` only, for the air above the boundary layer.
     options : ndarray of float64, shape (len(OPTIONS),)
         `OPTIONS`.
     levels : ndarray of float64
@@ -314,7 +325,7 @@ def langevin(
     ``T t + T^2 exp(-t / T) - 1`` and is summed over minutes, is option 2.
     """
     shape = (wind.shape[0], wind.shape[1], wind.shape[2], wind.shape[3])
-    fields = (wind.reshape(-1), surface.reshape(-1), shape, axes)
+    fields = (wind.reshape(-1), surface.reshape(-1), state.reshape(-1), shape, axes)
     counts = releases[:, 11].copy()
     cells = (xe, ye, edges, counts)
     table, used = new_table(1024), 0

@@ -68,9 +68,10 @@ def simulate(
     def one(n: int) -> Any:
         part = releases[receptors.offsets[n] : receptors.offsets[n + 1]]
         key = np.uint64(key_of(settings.seed, str(receptors.obs_id[n])))
-        given = (met.wind, met.surface, axes, xe, ye, bins, part, key, *arguments)
+        rest = (axes, xe, ye, bins, part, key, *arguments)
         if kernel is mixed_layer:
-            return kernel(*given)
+            return kernel(met.wind, met.surface, *rest)
+        given = (met.wind, met.surface, met.state, *rest)
         found = kernel(*given, np.zeros(0))
         return kernel(*given, _widths(found[5], part, axes, settings)) if settings.smooth else found
 

@@ -17,7 +17,7 @@ from inversion.transport.particles.random import normal, philox, uniform
 from inversion.transport.particles.turbulence import regime, stilt_scales, vertical_scales
 from obsnet.typing import Floats
 
-__all__ = ["STILT_ALOFT", "STILT_LEVELS", "fade", "stepped_walk", "vertical_walk"]
+__all__ = ["STILT_LEVELS", "fade", "stepped_walk", "vertical_walk"]
 
 # h (m), u* (m s-1), 1/L (m-1), w* (m s-1), (1 / rho) d rho / dz (m-1).
 Air = tuple[float, float, float, float, float]
@@ -27,9 +27,8 @@ Draws = tuple[np.uint64, np.uint64, np.uint64]
 Walk = tuple[float, float, float, float, float, float, int]
 
 SHORTEST = 0.1  # s, of a vertical step
-# Where HYSPLIT takes its scales (m), and sigma_w (m s-1) and T_Lw (s) above the boundary layer.
+# Where HYSPLIT takes its scales (m).
 STILT_LEVELS = np.array([10.0, *(30.0 * k * k - 25.0 * k + 5.0 for k in range(2, 27))])
-STILT_ALOFT = (0.09, 100.0)
 _VERTICAL, _SPARE_VERTICAL, _GATE = (np.uint64(k) for k in (13, 15, 16))
 
 
@@ -136,8 +135,28 @@ def vertical_walk(
 
 
 @jit
+def _scales_of(k: int, air: Air, levels: Floats, aloft: tuple[float, float], scales: Floats) -> None:
+    """Find sigma_w and T_Lw of a level, once an interval; a level below 0 or beyond the last has none."""
+    if 0 <= k < levels.size and scales[k, 0] < 0.0:
+        h, ustar, inverse_obukhov, wstar, _ = air
+        if levels[k] <= h:
+            scales[k, 0], scales[k, 1] = stilt_scales(levels[k], h, ustar, inverse_obukhov, wstar)
+        else:
+            scales[k, 0], scales[k, 1] = aloft
+
+
+@jit
 def _through(
-    z: float, memory: float, dt: float, k: int, sigmas: Floats, levels: Floats, gate: int, draws: Draws
+    z: float,
+    memory: float,
+    dt: float,
+    k: int,
+    air: Air,
+    levels: Floats,
+    aloft: tuple[float, float],
+    scales: Floats,
+    gate: int,
+    draws: Draws,
 ) -> tuple[float, float, int, int]:
     """Follow dz/dt = sigma memory through steps of sigma; return z, memory, layer and gates met.
 
@@ -145,7 +164,7 @@ def _through(
     (Thomson et al. 1997, doi:10.1175/1520-0450(1997)036<1284:TOIIRW>2.0.CO;2), so even air stays even.
     """
     while True:
-        way = sigmas[k] * memory * dt
+        way = scales[k, 0] * memory * dt
         if way < 0.0 and z + way < (levels[k] if k else 0.0):
             edge, other = levels[k] if k else 0.0, k - 1
         elif way > 0.0 and k + 1 < levels.size and z + way >= levels[k + 1]:
@@ -156,10 +175,24 @@ def _through(
         z = edge
         gate += 1
         word = philox(draws[0], draws[1], draws[2], np.uint64(gate), _GATE)[0]
-        if other >= 0 and uniform(word) * sigmas[k] < sigmas[other]:
+        _scales_of(other, air, levels, aloft, scales)
+        if other >= 0 and uniform(word) * scales[k, 0] < scales[other, 0]:
             k = other
         else:
             memory = -memory
+
+
+@jit
+def _stepped_dt(z: float, memory: float, k: int, ctl: float, levels: Floats, scales: Floats) -> float:
+    """Return the length of a vertical step: short against the memory here, and where the step leads."""
+    dt = scales[k, 1] / ctl
+    speed = scales[k, 0] * abs(memory)
+    if memory < 0.0 and k > 0 and z - speed * dt < levels[k]:
+        # A step that is long for the layer it enters would carry too much air there.
+        return min(dt, max(scales[k - 1, 1] / ctl, (z - levels[k]) / speed))
+    if memory > 0.0 and k + 1 < levels.size and z + speed * dt > levels[k + 1]:
+        return min(dt, max(scales[k + 1, 1] / ctl, (levels[k + 1] - z) / speed))
+    return dt
 
 
 @jit
@@ -172,6 +205,7 @@ def stepped_walk(
     layer: float,
     levels: Floats,
     aloft: tuple[float, float],
+    scales: Floats,
     draws: Draws,
 ) -> Walk:
     """Walk through scales that hold from one level to the next, above the boundary layer too, as in STILT.
@@ -184,42 +218,39 @@ def stepped_walk(
         Heights (m) at which `stilt_scales` are taken; the first ones hold down to the ground.
     aloft : (float, float)
         sigma_w and T_Lw at levels above the boundary layer.
+    scales : ndarray of float64, shape (len(levels), 2)
+        Room for the scales of the levels that are met.
 
     Returns
     -------
     tuple
         `Walk`.
     """
-    h, ustar, inverse_obukhov, wstar, density_slope = air
     key, particle, step = draws
-    n = levels.size
-    sigmas, tls = np.empty(n), np.empty(n)
+    scales[:, 0] = -1.0
     k = 0
-    for i in range(n):
-        sigmas[i], tls[i] = aloft
-        if levels[i] <= h:
-            sigmas[i], tls[i] = stilt_scales(levels[i], h, ustar, inverse_obukhov, wstar)
-        if levels[i] <= z:
-            k = i
+    while k + 1 < levels.size and levels[k + 1] <= z:
+        k += 1
+    for i in range(k - 1, k + 2):
+        _scales_of(i, air, levels, aloft, scales)
     left, total, below, mean_sigma, mean_tl = span, 0.0, 0.0, 0.0, 0.0
     steps = gate = 0
+    a = b = c = d = np.uint64(0)
     while left > 1e-9:
-        dt = tls[k] / ctl
-        speed = sigmas[k] * abs(memory)
-        if memory < 0.0 and k > 0 and z - speed * dt < levels[k]:
-            # A step that is long for the layer it enters would carry too much air there.
-            dt = min(dt, max(tls[k - 1] / ctl, (z - levels[k]) / speed))
-        elif memory > 0.0 and k + 1 < n and z + speed * dt > levels[k + 1]:
-            dt = min(dt, max(tls[k + 1] / ctl, (levels[k + 1] - z) / speed))
-        dt = min(max(dt, SHORTEST), left)
-        word = philox(key, particle, step, np.uint64(steps), _VERTICAL)[0]
+        dt = min(max(_stepped_dt(z, memory, k, ctl, levels, scales), SHORTEST), left)
+        if steps & 3 == 0:
+            a, b, c, d = philox(key, particle, step, np.uint64(steps >> 2), _VERTICAL)
+        word = a
+        a, b, c = b, c, d
         before = z
-        z, memory, k, gate = _through(z, memory, 0.5 * dt, k, sigmas, levels, gate, draws)
-        sigma, tl, at = sigmas[k], tls[k], z
-        kick = 0.5 * dt * sigma * density_slope
+        z, memory, k, gate = _through(z, memory, 0.5 * dt, k, air, levels, aloft, scales, gate, draws)
+        sigma, tl, at = scales[k, 0], scales[k, 1], z
+        kick = 0.5 * dt * sigma * air[4]
         keep, noise = fade(dt / tl)
         memory = keep * (memory + kick) + noise * normal(word, key, particle, step, _SPARE_VERTICAL) + kick
-        z, memory, k, gate = _through(z, memory, 0.5 * dt, k, sigmas, levels, gate, draws)
+        z, memory, k, gate = _through(z, memory, 0.5 * dt, k, air, levels, aloft, scales, gate, draws)
+        _scales_of(k - 1, air, levels, aloft, scales)
+        _scales_of(k + 1, air, levels, aloft, scales)
         total += at * dt
         below += _spent_below(layer, before, z, dt)
         mean_sigma += sigma * dt

@@ -19,7 +19,7 @@ SCALE = R_DRY_AIR * ISOTHERMAL / GRAVITY
 
 
 def test_an_isothermal_world_comes_out_as_it_is(tmp_path):
-    met = open_met([era5(tmp_path / "a.nc")])
+    met = open_met([era5(tmp_path / "a.nc")], vertical="file")
     assert (met.start, met.stop, met.step) == (
         np.datetime64("2020-06-01T00"),
         np.datetime64("2020-06-01T02"),
@@ -44,7 +44,8 @@ def test_an_isothermal_world_comes_out_as_it_is(tmp_path):
 
 
 def test_pressure_velocity_becomes_height_velocity(tmp_path):
-    met = open_met([era5(tmp_path / "a.nc", change=lambda n, v: v - 0.5 if n == "w" else v)])
+    path = era5(tmp_path / "a.nc", change=lambda n, v: v - 0.5 if n == "w" else v)
+    met = open_met([path], vertical="file")
     aloft = met.height > 500.0
     expected = 0.5 / (met.wind[..., aloft, 3] * GRAVITY)
     np.testing.assert_allclose(met.wind[..., aloft, 2], expected, rtol=0.07)  # 100 hPa between levels aloft

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from inversion.transport.check.answers import convergence, reciprocity, rotation, uniform_flux
 from inversion.transport.check.mixing import REGIMES, stilt_well_mixed, taylor, well_mixed
 from inversion.transport.check.worlds import START, plain_world, release
+from inversion.transport.particles.free_air import free_scales, stability
 from inversion.transport.particles.settings import ParticleSettings
 from inversion.transport.particles.simulate import simulate
 from inversion.transport.particles.turbulence import (
@@ -23,11 +24,13 @@ from inversion.transport.particles.turbulence import (
     stilt_scales,
     vertical_scales,
 )
-from inversion.transport.particles.walk import STILT_ALOFT, STILT_LEVELS, fade, stepped_walk, vertical_walk
+from inversion.transport.particles.walk import STILT_LEVELS, fade, stepped_walk, vertical_walk
 from obsnet.config import validate
-from obsnet.constants import MOLAR_MASS_DRY_AIR
+from obsnet.constants import CP_DRY_AIR, MOLAR_MASS_DRY_AIR, R_DRY_AIR
 from obsnet.errors import ConfigError
 from obsnet.grid import Grid
+from obsnet.met import open_met
+from obsnet.met.vertical import level_heights
 from obsnet.times import to_epoch
 from tests.inversion.transport.worlds import bins, receptors, world
 
@@ -324,17 +327,66 @@ def test_steps_of_the_scales_keep_even_air_even(name):
     assert row.passed, row
 
 
-def test_air_above_the_layer_hardly_stirs():
+def test_air_above_the_layer_spreads_as_its_scales_say():
     """sigma_w^2 T_Lw t of the scales aloft, for air that never meets the layer's top."""
     heights = []
+    aloft, scales = (0.09, 100.0), np.empty((STILT_LEVELS.size, 2))
     for particle in range(300):
         z, memory = 3000.0, 0.0
         for step in range(60):
             draws = (np.uint64(1), np.uint64(particle), np.uint64(step))
-            z, memory, *_ = stepped_walk(
-                z, memory, 60.0, (150.0, 0.2, 0.03, 0.0, 0.0), 10.0, 75.0, STILT_LEVELS, STILT_ALOFT, draws
-            )
+            air = (150.0, 0.2, 0.03, 0.0, 0.0)
+            z, memory, *_ = stepped_walk(z, memory, 60.0, air, 10.0, 75.0, STILT_LEVELS, aloft, scales, draws)
         heights.append(z)
-    sigma, tl = STILT_ALOFT
+    sigma, tl = aloft
     assert np.mean(heights) == pytest.approx(3000.0, abs=20.0)
     assert np.std(heights) == pytest.approx(np.sqrt(2 * sigma**2 * tl * (3600 - 1.5 * tl)), rel=0.15)
+
+
+def test_stirring_aloft_by_shear_and_stratification():
+    """F of the Richardson number at its known points, and K of a neutral, a stable and a still column."""
+    assert stability(0.0) == 1.0
+    assert stability(1.0) == pytest.approx(1.0 / (1.0 + 10.0 * np.sqrt(2.0)))
+    assert stability(-0.5) == pytest.approx(np.sqrt(10.0))
+    z = level_heights(8000.0, 60)
+    pressure = 101325.0 * np.exp(-z / 8000.0)
+    for lapse, shear in ((0.0, 0.01), (0.01, 0.01), (0.01, 0.0)):
+        theta = 300.0 + lapse * z
+        wind, state = np.zeros((2, 2, 2, 60, 4), np.float32), np.zeros((2, 2, 2, 60, 3), np.float32)
+        wind[..., 0], state[..., 0] = shear * z, pressure
+        state[..., 1] = theta * (pressure / 1e5) ** (R_DRY_AIR / CP_DRY_AIR)
+        axes = np.array([0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 1.0 / 8000.0, 8000.0 / 59**2])
+        sigma, tl = free_scales(
+            wind.reshape(-1), state.reshape(-1), (2, 2, 2, 60), axes, 0.0, 0.0, 0.0, 1000.0
+        )
+        k = int(np.sqrt(1000.0 / 8000.0) * 59)
+        middle = 0.5 * (z[k] + z[k + 1])
+        length = 0.4 * middle / (1.0 + 0.4 * middle / 150.0)
+        richardson = 9.80665 * lapse / (300.0 + lapse * z[k]) / max(shear**2, 1e-12)
+        expected = max(length**2 * shear * stability(richardson), 0.01)
+        assert sigma**2 * tl == pytest.approx(expected, rel=0.02)
+
+
+def test_stirring_aloft_is_of_the_size_that_stilt_has(sample_data):
+    """Above the layer of the sample: STILT's particles have sigma_w of 0.06 to 0.13 m/s, growing with height."""
+    folder = sample_data / "transport"
+    columns = ["age", "lon", "lat", "zagl", "sigw", "mlht"]
+    table = pd.read_parquet(folder / "stilt_synthetic" / "synt_surf_100_particles.parquet", columns=columns)
+    table = table[(table["age"] == -600) & (table["zagl"] > table["mlht"] + 100.0)]
+    end = np.datetime64("2024-04-02T06:00")
+    met = open_met(
+        [folder / "met" / "synt.nc"], start=end - np.timedelta64(11, "h"), stop=end - np.timedelta64(9, "h")
+    )
+    axes = np.array(
+        [met.times[0], 1 / met.step, met.lat[0], 0.25, met.lon[0], 0.25, 1 / met.top, met.top / 47**2]
+    )
+    time = float(to_epoch(end)) - 36000.0
+    flat = (met.wind.reshape(-1), met.state.reshape(-1), met.wind.shape[:4], axes, time)
+    ours = [
+        free_scales(*flat, (row.lon - met.lon[0]) / 0.25, (row.lat - met.lat[0]) / 0.25, row.zagl)[0]
+        for row in table.itertuples()
+    ]
+    ratio = np.array(ours) / table["sigw"].to_numpy()
+    assert len(ratio) > 50
+    assert np.median(ratio) == pytest.approx(1.0, abs=0.25)
+    assert np.percentile(ratio, [10, 90]) == pytest.approx([1.0, 1.0], abs=0.4)
