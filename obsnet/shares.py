@@ -133,7 +133,7 @@ class Shares:
         return region_sums(self.area(sector), self.labels, self.grid, flux, nan=nan)
 
 
-def add_shares(data: Any, shares: Shares) -> None:
+def add_shares(data: Any, shares: Shares, *, largest: int | None = None) -> None:
     """Write shares into a dataset on the same grid, with the dimensions ``sector`` and ``region`` of the same labels.
 
     Parameters
@@ -144,11 +144,13 @@ def add_shares(data: Any, shares: Shares) -> None:
         0, unless that would be millions of numbers.
     shares : Shares
         Of every sector of the dataset.
+    largest : int, optional
+        Numbers that are worth a place in the file, by default 2 million.
     """
     data.attrs["shares"] = "\n".join(shares.described)
     data.attrs["shares_notes"] = "\n".join(shares.notes)
     parts = [shares.part(str(s)).tocoo() for s in data["sector"].values]
-    if sum(p.nnz for p in parts) > _LARGEST:
+    if sum(p.nnz for p in parts) > (_LARGEST if largest is None else largest):
         data.attrs["shares_notes"] += "\nthe shares themselves are too many for this file"
         return
     data["share"] = (

@@ -28,7 +28,6 @@ from obsnet.inventory.prior.totals import sector_totals
 from obsnet.inventory.sources.ceads import read_ceads, read_ceads_books
 from obsnet.inventory.sources.quality import flag_series
 from obsnet.regions import PROVINCES, provinces
-from obsnet.zonal import zonal_weights
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("OBSNET_SAMPLE_DATA", ROOT.parent / "shared" / "data")) / "inventory"
@@ -117,11 +116,7 @@ def gridded(axis, made):
     plants = place_plants(frame, is_mass, regions)
     grid = Grid.regular(35.5, 43.0, 113.0, 120.5, 0.1, 0.1)
     prior = gridded_prior(totals, regions, grid, plants=plants)
-    area = (
-        prior.by_area(zonal_weights(regions, grid).fraction)[:, prior.labels.index(HEBEI)].sum()
-        / prior.totals.sum()
-        - 1
-    )
+    area = prior.by_area()[:, prior.labels.index(HEBEI)].sum() / prior.totals.sum() - 1
     flux = prior.flux().sum(axis=0) * 1e6
     picture = axis.pcolormesh(
         grid.lon_edges,
@@ -153,6 +148,7 @@ def main() -> None:
     against_ceads(axes[0, 1])
     breaks(axes[1, 0])
     gridded(axes[1, 1], made)
+    arguments.out.mkdir(parents=True, exist_ok=True)
     target = arguments.out / "inventory.png"
     figure.savefig(target, dpi=80)
     print(f"{target}: {target.stat().st_size / 1024:.0f} kB")

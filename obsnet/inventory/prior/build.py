@@ -20,6 +20,7 @@ from obsnet.constants import SECONDS_PER_YEAR, species
 from obsnet.errors import FormatError, RegionError, nearest
 from obsnet.grid import Grid
 from obsnet.inventory.prior.plants import Plants
+from obsnet.shares import Shares
 from obsnet.typing import Floats
 
 __all__ = ["Excess", "Prior", "gridded_prior"]
@@ -50,6 +51,8 @@ class Prior:
         Every rule that was applied.
     how : dict of str to str
         By sector: where its emissions were put.
+    fraction : scipy.sparse.csr_array, shape (regions, cells)
+        Part of each cell's area in each region.
     """
 
     grid: Grid
@@ -60,6 +63,7 @@ class Prior:
     relative_sd: Floats
     notes: tuple[str, ...]
     how: Mapping[str, str]
+    fraction: Any
 
     def flux(self) -> Floats:
         """Return mol m-2 s-1, shape (sectors, lat, lon)."""
@@ -68,10 +72,25 @@ class Prior:
             -1, *self.grid.shape
         )
 
-    def by_area(self, fraction: Any) -> Floats:
+    def by_area(self) -> Floats:
         """Return totals of regions by area, shape (sectors, regions), mol s-1: what a reader without shares finds."""
         area = self.grid.cell_area.ravel()
-        return np.stack([fraction @ (f.ravel() * area) for f in self.flux()])
+        return np.stack([self.fraction @ (f.ravel() * area) for f in self.flux()])
+
+    def shares(self) -> Shares:
+        """Return whose the flux of each cell is; a cell without flux is divided by area, the rest of it outside."""
+        rest = 1.0 - np.asarray(self.fraction.sum(axis=0)).ravel()
+        rest[rest < 1e-10] = 0.0  # rounding
+        even = sp.vstack([self.fraction, sp.csr_array(np.stack([np.zeros_like(rest), rest]))], format="csr")
+        parts = {}
+        for sector, amounts in zip(self.sectors, self.amounts, strict=True):
+            total = np.asarray(amounts.sum(axis=0)).ravel()
+            own = amounts.multiply(np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)[None, :])
+            part = sp.csr_array(own + even.multiply((total <= 0)[None, :]))
+            part.eliminate_zeros()
+            parts[sector] = part
+        made = {s: f"{text}; by area where it has none" for s, text in self.how.items()}
+        return Shares(self.labels, self.grid, parts, made, self.notes)
 
 
 def gridded_prior(
@@ -189,7 +208,9 @@ def gridded_prior(
         if excess == "raise" and sector == plant_sector:
             wanted[s] = np.asarray(amounts[-1].sum(axis=1)).ravel()
     labels = (*codes, OFFSHORE, OUTSIDE)
-    return Prior(grid, labels, sectors, tuple(amounts), wanted, sd, tuple(notes), how)
+    return Prior(
+        grid, labels, sectors, tuple(amounts), wanted, sd, tuple(notes), how, sp.csr_array(weights.fraction)
+    )
 
 
 def _proxy(values: Floats, grid: Grid, sector: str) -> Floats:

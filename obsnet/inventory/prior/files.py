@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from obsnet.constants import SECONDS_PER_YEAR, species
 from obsnet.errors import FormatError, nearest
 from obsnet.grid import Grid
 from obsnet.inventory.prior.build import Prior
+from obsnet.shares import add_shares
 from obsnet.typing import Floats, Times
 
 __all__ = ["listed", "prior_dataset", "read_proxy"]
+
+_LARGEST = 50_000_000  # shares in a file: the totals of a prior are worth nothing without them
 
 
 def prior_dataset(
@@ -52,8 +54,7 @@ def prior_dataset(
     xarray.Dataset
         Flux contract; besides ``region``, ``region_total(sector, region)`` in mol s-1, where uncertainties are stated
         ``region_total_uncertainty``, ``flux_uncertainty`` and with `correlation` ``region_covariance(sector, region,
-        region_2)``; the shares as ``share, share_region, share_cell, share_sector`` on ``entry``: totals are
-        ``sum of share x flux x cell_area`` over a region's entries.
+        region_2)``; the shares as `obsnet.shares.add_shares` writes them, for `obsnet.shares.shares_of`.
     """
     from obsnet.cf import flux_dataset
 
@@ -84,7 +85,6 @@ def prior_dataset(
         uncertainty=None if spread is None else factors[:, :, None, None] * spread[None],
         attrs={
             "comment": "\n".join(prior.notes),
-            "shares": "\n".join(f"{s}: {h}" for s, h in prior.how.items()),
         },
     )
     data["region"] = (
@@ -113,33 +113,8 @@ def prior_dataset(
                 covariance,
                 {"units": "mol2 s-2", "long_name": text},
             )
-    _add_shares(data, prior)
+    add_shares(data, prior.shares(), largest=_LARGEST)
     return data
-
-
-def _add_shares(data: Any, prior: Prior) -> None:
-    parts = []
-    for amounts in prior.amounts:
-        total = np.asarray(amounts.sum(axis=0)).ravel()
-        part = sp.csr_array(
-            amounts.multiply(np.where(total > 0, 1.0 / np.where(total > 0, total, 1.0), 0.0)[None, :])
-        ).tocoo()
-        parts.append(part)
-    rows = np.concatenate([p.coords[0] for p in parts]).astype(np.int32)
-    cells = np.concatenate([p.coords[1] for p in parts]).astype(np.int32)
-    sector = np.repeat(np.arange(len(parts), dtype=np.int32), [p.nnz for p in parts])
-    values = np.concatenate([p.data for p in parts])
-    data["share"] = (
-        "entry",
-        values,
-        {"units": "1", "long_name": "part of the flux of a cell that belongs to a region"},
-    )
-    for name, numbers, text in (
-        ("region", rows, "index along region"),
-        ("cell", cells, "row of the cell times number of longitudes plus its column"),
-        ("sector", sector, "index along sector"),
-    ):
-        data[f"share_{name}"] = ("entry", numbers, {"long_name": f"{text}, from 0"})
 
 
 def read_proxy(path: str | Path, grid: Grid, variable: str | None = None) -> Floats:
@@ -178,10 +153,10 @@ def read_proxy(path: str | Path, grid: Grid, variable: str | None = None) -> Flo
         )
 
 
-def listed(prior: Prior, fraction: Any, gas: str) -> list[dict[str, Any]]:
+def listed(prior: Prior, gas: str) -> list[dict[str, Any]]:
     """Return totals by sector and region, Mt a year: wanted, placed, and found by adding up by area."""
     mass = species(gas).molar_mass * SECONDS_PER_YEAR * 1e-9
-    area = prior.by_area(fraction)
+    area = prior.by_area()
     out = []
     names: Sequence[str] = prior.labels
     for s, sector in enumerate(prior.sectors):

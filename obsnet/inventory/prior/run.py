@@ -39,7 +39,6 @@ def run_prior(options: GridOptions) -> tuple[list[dict[str, Any]], list[str]]:
     from obsnet.inventory.prior.profiles import period_factors, read_profiles
     from obsnet.inventory.prior.totals import sector_totals
     from obsnet.regions import provinces, read_regions
-    from obsnet.zonal import zonal_weights
 
     table, notes = _table(options)
     totals, said = sector_totals(table, gas=options.gas, period=options.period, mapping=options.sector)
@@ -93,8 +92,7 @@ def run_prior(options: GridOptions) -> tuple[list[dict[str, Any]], list[str]]:
         notes.append(
             "no correlation between provinces stated: the file has standard deviations and no covariance"
         )
-    weights = zonal_weights(regions, options.grid)
-    return listed(prior, weights.fraction, options.gas), notes
+    return listed(prior, options.gas), notes
 
 
 def _table(options: GridOptions) -> tuple[Any, list[str]]:

@@ -23,6 +23,7 @@ from obsnet.inventory.prior.profiles import Profile, period_factors, read_profil
 from obsnet.inventory.prior.run import run_prior
 from obsnet.inventory.prior.totals import sector_totals
 from obsnet.inventory.table import builtin
+from obsnet.shares import shares_of
 from tests.obsnet.inventory.made import contract
 
 GRID = Grid.regular(20, 26, 100, 108, 0.5, 0.5)
@@ -173,15 +174,11 @@ def test_the_file_holds_the_contract_the_shares_and_the_covariance():
         "license": "l",
     }
     data = check_flux(prior_dataset(prior, **made, correlation=0.5))
-    area = data["cell_area"].values.ravel()
-    flux = data["flux"].values[0].reshape(2, -1)
-    recovered = np.zeros(data["region_total"].shape)
-    np.add.at(
-        recovered,
-        (data["share_sector"].values, data["share_region"].values),
-        data["share"].values * (flux * area)[data["share_sector"].values, data["share_cell"].values],
-    )
-    np.testing.assert_allclose(recovered, data["region_total"], rtol=1e-9)
+    shares = shares_of(data)  # what a reader of the file has
+    assert shares.labels == ("440000", "450000", "offshore", "outside")
+    for s, sector in enumerate(prior.sectors):
+        found = shares.totals(data["flux"].values[0, s], sector)
+        np.testing.assert_allclose(found, data["region_total"][s], rtol=1e-9, atol=1e-9)
     sd = data["region_total_uncertainty"].values
     np.testing.assert_allclose(sd[0, :2] / data["region_total"].values[0, :2], [0.1, 0.2])
     covariance = data["region_covariance"].values[0]
