@@ -9,7 +9,6 @@ the user's own.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -328,8 +327,3 @@ def first_order_decay(deposit: Floats, rate: float) -> Floats:
         out[t] = stock * (1.0 - keep)
         stock = stock * keep + amount
     return out
-
-
-def missing_activities(present: Sequence[str]) -> list[str]:
-    """Return the activities that a table does not name, for the report of coverage."""
-    return [a for a in _activities()[0] if a not in set(present)]
