@@ -18,7 +18,9 @@ __all__ = [
     "ScaleError",
     "SchemaError",
     "SolverError",
+    "StorageError",
     "UnitError",
+    "WorkerError",
     "nearest",
 ]
 
@@ -71,12 +73,20 @@ class SchemaError(ObsnetError, ValueError):
     """A table or dataset that breaks a contract of `obsnet.schema`."""
 
 
+class StorageError(ObsnetError, OSError):
+    """A disk that takes no more: full, read-only, over quota. Nothing of ours is wrong; the same command may go on."""
+
+
 class SolverError(ObsnetError, ArithmeticError):
     """An inverse problem that cannot be solved as posed."""
 
 
 class UnitError(ObsnetError, ValueError):
     """A unit that is missing, unknown or of the wrong dimension."""
+
+
+class WorkerError(ObsnetError, RuntimeError):
+    """A worker process that died, or failed in a way that cannot be told."""
 
 
 def nearest(name: str, choices: Iterable[str], n: int = 3) -> str:

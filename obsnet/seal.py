@@ -6,7 +6,7 @@ Any other file (netCDF, ``.npz``) has it at its end, which HDF5 and zip ignore: 
 object has the sha256 of its content as an entry.
 
 A file without a seal is another program's, or has been written again by one (which drops the seal); it is held to its
-contract only. A bit that flips within the seal itself makes the file unsealed or unreadable; the data stay as they were.
+contract only. A bit that flips within the seal makes the file unsealed or unreadable; the data stay as they were.
 """
 
 from __future__ import annotations
