@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from enum import IntEnum
+from typing import ClassVar
 
 __all__ = [
     "ConfigError",
     "DependencyError",
+    "Exit",
     "FormatError",
     "GridError",
     "MissingVariableError",
@@ -25,8 +28,22 @@ __all__ = [
 ]
 
 
+class Exit(IntEnum):
+    """Exit codes of every command."""
+
+    DONE = 0
+    FAILED = 1  # some inputs were bad; the rest is done
+    MISTAKE = 2  # in the command, the case or an input that all depends on
+    INTERNAL = 70  # ours
+    AGAIN = 75  # the machine's: disk full or read-only, no memory; the same command may go on later
+    INTERRUPTED = 130  # Ctrl-C
+    TERMINATED = 143  # TERM, as batch systems send it
+
+
 class ObsnetError(Exception):
     """Something the user can mend; the command line prints it as one line without a traceback."""
+
+    exit_code: ClassVar[Exit] = Exit.MISTAKE
 
     def __str__(self) -> str:
         # KeyError would print the repr of its message.
@@ -75,6 +92,8 @@ class SchemaError(ObsnetError, ValueError):
 
 class StorageError(ObsnetError, OSError):
     """A disk that takes no more: full, read-only, over quota. Nothing of ours is wrong; the same command may go on."""
+
+    exit_code = Exit.AGAIN
 
 
 class SolverError(ObsnetError, ArithmeticError):

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +24,7 @@ from typing import Any, TypeVar, cast
 
 from obsnet.errors import FormatError, ObsnetError
 
-__all__ = ["at_file", "door", "reading", "refuse_claim", "show_on"]
+__all__ = ["at_file", "door", "reading", "refuse_claim", "refuse_claims", "show_on"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,7 +32,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 _OURS = ("obsnet", "retrieval", "inversion", "stations")
 _LENGTH = 240  # of what a library says; some quote the file
 CLAIM = 1 << 28  # bytes that any file may ask for
-RATIO = 1100  # more than deflate can pack into one byte
+RATIO = 5000  # more than deflate can pack into one byte, four bytes in memory for one in the file
 
 _open: ContextVar[tuple[str, ...]] = ContextVar("files being read", default=())
 _board: list[Any] = []  # memory shared with the process that watches this one
@@ -68,8 +69,8 @@ def at_file(path: str | os.PathLike[str]) -> None:
     """Say which of several files is being read now; outside of `reading` nothing asks."""
     files = _open.get()
     if files:
-        _open.set((*files[:-1], os.fspath(path)))
-        _show(os.fspath(path))
+        _open.set((*files[:-1], str(path)))
+        _show(str(path))
 
 
 def door(what: str = "") -> Callable[[F], F]:
@@ -84,6 +85,13 @@ def door(what: str = "") -> Callable[[F], F]:
         return cast("F", opened)
 
     return wrap
+
+
+def refuse_claims(path: str | os.PathLike[str], variables: Mapping[Any, Any]) -> None:
+    """Refuse a file of which a variable (of netCDF4 or xarray) claims more than it can hold; see `refuse_claim`."""
+    for name, variable in variables.items():
+        each = getattr(variable.dtype, "itemsize", 8)  # texts of any length have none
+        refuse_claim(path, str(name), math.prod(map(int, variable.shape)) * each)
 
 
 def refuse_claim(path: str | os.PathLike[str], name: str, nbytes: int, held: int | None = None) -> None:
@@ -103,7 +111,7 @@ def refuse_claim(path: str | os.PathLike[str], name: str, nbytes: int, held: int
     Raises
     ------
     FormatError
-        More than `CLAIM`, and more than any compression could have packed into the file.
+        More than `CLAIM`, and more than `RATIO` times the file.
     """
     if nbytes <= CLAIM:
         return

@@ -71,10 +71,12 @@ def report_files(
     from obsnet.cf import read_netcdf, write_geotiff
     from obsnet.errors import FormatError
     from obsnet.field import grid_of
+    from obsnet.reading import reading
     from obsnet.report.page import draw, write_report
     from obsnet.store import atomic_path
 
-    table = pd.read_csv(table_file, dtype={"region": str}, keep_default_na=True)
+    with reading(table_file, "a table of verdicts"):
+        table = pd.read_csv(table_file, dtype={"region": str}, keep_default_na=True)
     missing = {"region", "verdict", "sector", "inventory", "minimum_detectable"} - set(table.columns)
     if missing:
         raise FormatError(

@@ -12,6 +12,7 @@ import numpy as np
 from obsnet.constants import SECONDS_PER_YEAR, species
 from obsnet.crosscheck.verdict import Rule, judge
 from obsnet.errors import ConfigError, FormatError, RegionError, nearest
+from obsnet.reading import door
 from obsnet.typing import Floats
 
 __all__ = ["RegionTotals", "compare", "read_totals"]
@@ -59,6 +60,7 @@ class RegionTotals:
     prior_name: str
 
 
+@door("a posterior")
 def read_totals(path: str | Path, sector: str | None = None, period: int | None = None) -> RegionTotals:
     """Read one sector's totals from a posterior file.
 

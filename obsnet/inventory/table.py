@@ -14,6 +14,7 @@ from typing import Any
 
 from obsnet.constants import SECONDS_PER_YEAR, species
 from obsnet.errors import FormatError, RangeError, SchemaError, nearest
+from obsnet.reading import door
 from obsnet.units import conversion_factor
 
 __all__ = ["COLUMNS", "builtin", "mole_rate", "read_inventory"]
@@ -57,6 +58,7 @@ def builtin(name: str) -> Any:
         return read_inventory(path)
 
 
+@door("an inventory")
 def read_inventory(path: str | Path, *, gas: str | None = None) -> Any:
     """Read and check an inventory table.
 

@@ -28,11 +28,13 @@ from obsnet.met.vertical import (
     surface_layer,
     to_terrain_following,
 )
+from obsnet.reading import reading
 from obsnet.times import as_utc, from_epoch, to_epoch
 from obsnet.typing import Floats, Singles
+from obsnet.work import isolated
 from obsnet.work.progress import progress
 
-__all__ = ["Reader", "build_met", "open_met"]
+__all__ = ["Reader", "build_met", "build_met_apart", "open_met"]
 
 Fields = dict[str, Singles]
 ROUGHNESS = 0.1  # m, where the file gives none: open country with crops
@@ -154,6 +156,17 @@ def build_met(
     return Met.load(folder)
 
 
+def build_met_apart(files: Sequence[str | Path], folder: str | Path, **options: Any) -> Met:
+    """Do as `build_met` in a process that may die of a damaged file; the text of the error then names it."""
+    with isolated.Worker(isolated.Limits()) as worker:
+        worker.call(_built, [str(f) for f in files], str(folder), options)
+    return Met.load(folder)
+
+
+def _built(files: Sequence[str], folder: str, options: dict[str, Any]) -> None:
+    build_met(files, folder, **options)
+
+
 def _prepared(folder: Path, mark: str) -> Met | None:
     """Return fields that were prepared from the same files with the same options."""
     try:
@@ -196,7 +209,7 @@ def _build(
     times = _period(reader.times, start, stop)
     notes = list(reader.notes)
     _announce(reader.variables(), notes)
-    first = reader.read(float(times[0]))
+    first = _fields(reader, times[0])
     resampler = Resampler(reader.horizontal, bounds, _edges(first, trim, notes))
     lat, lon = resampler.lat, resampler.lon
     states = _states(reader, resampler, times, first)
@@ -258,11 +271,20 @@ def _build(
     )
 
 
+def _fields(reader: Reader, time: float) -> Fields:
+    with reading("meteorology"):
+        return reader.read(float(time))
+
+
 def _array(folder: Path | None, name: str, shape: tuple[int, ...]) -> Singles:
     if folder is None:
         return np.empty(shape, np.float32)
     folder.mkdir(parents=True, exist_ok=True)
-    return np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=np.float32, shape=shape)
+    path = folder / f"{name}.npy"
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    with path.open("r+b") as stream:  # a disk that is full says so now; later the kernel would kill
+        os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+    return array
 
 
 def _period(times: Floats, start: Any, stop: Any) -> Floats:
@@ -370,7 +392,7 @@ def _announce(names: set[str], notes: list[str]) -> None:
 
 def _states(reader: Reader, resampler: Resampler, times: Floats, first: Fields) -> Iterator[Fields]:
     for n, time in enumerate(times):
-        raw = first if n == 0 else reader.read(float(time))
+        raw = first if n == 0 else _fields(reader, time)
         yield _complete(raw, resampler, float(time))
 
 

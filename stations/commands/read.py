@@ -52,9 +52,8 @@ def read(
     reported and the rest goes on.
     """
     from obsnet.output import emit
+    from obsnet.work.isolated import apart
     from stations.readers import expand
-    from stations.readers import read as read_record
-    from stations.record.summary import summary
 
     options: dict[str, Any] = {
         "format": format,
@@ -67,7 +66,7 @@ def read(
     paths = expand(files)
     for path in paths:
         try:
-            found.append(summary(read_record(path, species, **options)))
+            found.append(apart(_summary, path, species, options))
         except ObsnetError as error:
             if len(paths) == 1:
                 raise
@@ -100,6 +99,14 @@ def read(
         raise typer.Exit(1)
 
 
+def _summary(path: Path, species: str | None, options: dict[str, Any]) -> dict[str, Any]:
+    """Return what a file holds, in a few numbers and words."""
+    from stations.readers import read
+    from stations.record.summary import summary
+
+    return summary(read(path, species, **options))
+
+
 def _store(
     files: list[Path], out: Path, species: str | None, options: Mapping[str, Any], mixed_scales: bool
 ) -> dict[str, Any]:
@@ -121,6 +128,7 @@ def _store(
         options=options,
         process=Process(mixed_scales=mixed_scales),
         report=tell,
+        apart=True,
     )
     return {"path": str(out), **counts}
 

@@ -86,6 +86,7 @@ def _run(options: StationOptions, case: Case) -> StageResult:
         options=said,
         process=process,
         report=lambda line: print(line, file=sys.stderr),
+        apart=case.run.scheduler != "serial",
     )
     names = {os.path.relpath(f, case.folder) for f in files}
     ids = {row["file_id"] for row in store.index.read().to_pylist() if row["path"] in names}

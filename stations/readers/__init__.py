@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from obsnet.config import resolve_files
 from obsnet.errors import ConfigError, FormatError, nearest
+from obsnet.reading import reading
+from obsnet.work.isolated import apart
 from stations.readers.choice import ALL
 from stations.record.source import Source
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-__all__ = ["READERS", "Reader", "companions", "expand", "find_reader", "read", "read_all"]
+__all__ = ["READERS", "Reader", "companions", "expand", "find_reader", "read", "read_all", "read_apart"]
 
 OPTIONS = ("site", "scale", "stamp", "config", "precisions")
 
@@ -43,11 +45,13 @@ class Reader:
 
     def sniff(self, source: Source) -> bool:
         """Tell whether a file is of this format."""
-        return bool(import_module(self.module).sniff(source))
+        with reading(source.path):
+            return bool(import_module(self.module).sniff(source))
 
     def read(self, source: Source, species: str | None) -> list[xr.Dataset]:
         """Return the records of one species, of all (``"*"``), or of the one meant by default (None)."""
-        return import_module(self.module).read(source, species)
+        with reading(source.path, self.name):
+            return import_module(self.module).read(source, species)
 
 
 # Asked in this order; the more particular first.
@@ -124,6 +128,13 @@ def read(
     >>> record["value"].where(record["quality"] == 0)  # doctest: +SKIP
     """
     return _read(path, species, format, options)[0]
+
+
+def read_apart(
+    path: str | os.PathLike[str], species: str | None = ALL, *, format: str | None = None, **options: Any
+) -> list[xr.Dataset]:
+    """Read a file in a process that may die of it; parameters and errors as in `read`, and as in `apart`."""
+    return apart(_read, path, species, format, options)
 
 
 def read_all(path: str | os.PathLike[str], *, format: str | None = None, **options: Any) -> list[xr.Dataset]:

@@ -11,6 +11,7 @@ import netCDF4
 import numpy as np
 
 from obsnet.errors import ConfigError, FormatError, MissingVariableError, ObsnetError, nearest
+from obsnet.reading import refuse_claims
 from obsnet.times import as_utc, from_epoch
 
 __all__ = ["File", "attribute_number", "opened"]
@@ -24,6 +25,7 @@ def opened(path: Path) -> Iterator[File]:
     """Open a file for reading; what breaks because of the file becomes a `FormatError` that names it."""
     try:
         with netCDF4.Dataset(path) as dataset:
+            refuse_claims(path, dataset.variables)
             dataset.set_auto_maskandscale(False)
             dataset.set_auto_chartostring(False)
             yield File(path, dataset)

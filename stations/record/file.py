@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from obsnet.errors import FormatError, SchemaError
+from obsnet.reading import door
 from obsnet.seal import check_file, seal_file
 from obsnet.store import atomic_path
 
@@ -74,6 +75,7 @@ def write_record(record: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     return Path(path)
 
 
+@door("a station record")
 def read_record(path: str | os.PathLike[str]) -> xr.Dataset:
     """Read a record that `write_record` wrote.
 

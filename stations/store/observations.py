@@ -16,10 +16,10 @@ import pyarrow as pa
 import xarray as xr
 
 from obsnet.constants import SPECIES
-from obsnet.errors import ConfigError, ObsnetError
+from obsnet.errors import ConfigError, ObsnetError, StorageError
 from obsnet.schema import PROFILES, observation_table
 from obsnet.store import ObservationStore, file_id, forget_parts, sha256
-from stations.readers import companions, read, read_all
+from stations.readers import companions, read, read_all, read_apart
 from stations.readers.gcwerks import is_companion
 from stations.record.sites import TABLE as SITES
 from stations.record.summary import summary
@@ -113,6 +113,7 @@ def ingest(
     options: Mapping[str, Any] | None = None,
     process: Process | None = None,
     report: Callable[[str], None] = lambda _line: None,
+    apart: bool = False,
 ) -> dict[str, Any]:
     """Read station files into a store; what is there already with the same content is skipped.
 
@@ -132,6 +133,8 @@ def ingest(
         Scale, rules and budget on the way; files done otherwise before are done again.
     report : callable
         Takes one line a bad file, and one a file of which something was changed or is doubtful.
+    apart : bool
+        Read files in a process that may die of them.
 
     Returns
     -------
@@ -156,7 +159,7 @@ def ingest(
         if done.get(entry["path"]) == (entry["sha256"], entry["options"]):
             total["skipped"] += 1
             continue
-        row, tables = _ingest_one(path, entry, store, species, options or {}, process, earlier)
+        row, tables = _ingest_one(path, entry, store, species, options or {}, process, earlier, apart=apart)
         index.append(row)
         if row["status"] != "done":
             total["failed"] += 1
@@ -220,6 +223,8 @@ def _ingest_one(
     options: Mapping[str, Any],
     process: Process | None,
     earlier: Mapping[str, set[str]],
+    *,
+    apart: bool,
 ) -> tuple[dict[str, Any], dict[str, int]]:
     """Write one file's records; return its row of the index and the rows by species.
 
@@ -233,7 +238,10 @@ def _ingest_one(
         "good": 0,
     }
     try:
-        if "*" in species:
+        names = ["*"] if "*" in species else species
+        if apart:
+            found = [r for name in names for r in read_apart(path, name, **options)]
+        elif "*" in species:
             found = read_all(path, **options)
         else:
             found = [read(path, name, **options) for name in species]
@@ -250,8 +258,8 @@ def _ingest_one(
         if old := earlier.get(entry["path"]):
             folders = {f"species={r.attrs['species']}" for r in records}
             forget_parts(p for p in store.parts_of(old) if p not in parts and p.parts[-5] in folders)
-    except MixedScalesError:
-        raise  # this is not one file's fault
+    except (MixedScalesError, StorageError):
+        raise  # these are not one file's fault
     except ObsnetError as error:
         return row | {"status": f"bad: {error}"}, {}
     notes = list(dict.fromkeys(n for r in records for n in (*r.attrs["changes"], *r.attrs["warnings"])))

@@ -93,14 +93,14 @@ def info(
 ) -> None:
     """Say what a footprint file holds: kind, unit, receptor, total sensitivity, hours, grid."""
     from inversion.jacobian.store import JacobianStore
-    from inversion.transport.files.summary import store_summary, summary
-    from inversion.transport.readers import open_footprints
+    from inversion.transport.files.summary import store_summary
     from obsnet.output import emit
+    from obsnet.work.isolated import apart
 
     if (file / "meta.json").is_file():
         found = store_summary(JacobianStore(file))
     else:
-        found = summary(open_footprints(file, _options(locals()), format=format))
+        found = apart(_summary, file, _options(locals()), format)
     if as_json:
         emit(found)
         return
@@ -198,21 +198,19 @@ def convert(
     single = [f for f in files if (Path(f) / "meta.json").is_file()]
     paths: list[Any] = single or resolve_files(files, Path())
     if to is not _To.store:
-        from inversion.transport.files.writers import write_cf, write_paris
-        from inversion.transport.readers import open_footprints
+        from obsnet.work.isolated import apart
 
         if len(paths) != 1:
             raise ConfigError(
                 f"--to {to} takes one input, found {len(paths)}; collect them in a sparse store first"
             )
-        source = open_footprints(paths[0], options, format=format)
-        (write_cf if to is _To.cf else write_paris)(out, source)
+        count, said = apart(_rewrite, paths[0], options, format, to.value, out)
         if as_json:
-            emit({"out": out, "receptors": len(source), "notes": source.notes})
+            emit({"out": out, "receptors": count, "notes": said})
             return
-        for note in source.notes:
+        for note in said:
             print(f"note: {note}", file=sys.stderr)
-        print(f"{out}: {len(source)} footprints")
+        print(f"{out}: {count} footprints")
         return
     observations = None
     if store is not None:
@@ -249,6 +247,23 @@ def convert(
         _tell(report, out)
     if report["failed"]:
         raise typer.Exit(1)
+
+
+def _summary(file: Path, options: Any, format: str | None) -> dict[str, Any]:
+    from inversion.transport.files.summary import summary
+    from inversion.transport.readers import open_footprints
+
+    return summary(open_footprints(file, options, format=format))
+
+
+def _rewrite(path: Path, options: Any, format: str | None, to: str, out: Path) -> tuple[int, tuple[str, ...]]:
+    """Write a footprint file in another layout; return how many footprints it has, and what there is to say."""
+    from inversion.transport.files.writers import write_cf, write_paris
+    from inversion.transport.readers import open_footprints
+
+    source = open_footprints(path, options, format=format)
+    (write_cf if to == "cf" else write_paris)(out, source)
+    return len(source), source.notes
 
 
 def _tell(report: dict[str, Any], out: Path) -> None:

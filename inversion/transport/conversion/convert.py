@@ -18,10 +18,11 @@ from inversion.transport.files.binning import Unresolved, sparse_tables
 from inversion.transport.files.footprint import UNIT, FootprintFile
 from inversion.transport.readers import open_footprints
 from inversion.transport.readers.common import Options
-from obsnet.errors import ConfigError, FormatError, GridError, ObsnetError, SchemaError
+from obsnet.errors import ConfigError, FormatError, GridError, ObsnetError, SchemaError, StorageError
 from obsnet.grid import Grid
 from obsnet.times import as_utc, time_bins
 from obsnet.typing import Floats, Times
+from obsnet.work import isolated
 from obsnet.work.parallel import map_unordered
 from obsnet.work.progress import progress
 from obsnet.work.work import Work
@@ -85,6 +86,8 @@ def convert_file(task: Task) -> dict[str, Any]:
     """
     try:
         return _convert(task)
+    except StorageError:
+        raise  # the disk's fault, not the file's
     except ObsnetError as error:
         return {"path": task.path, "error": str(error)}
 
@@ -236,7 +239,8 @@ def convert_files(
     if options.part == "both":
         options, fine = replace(options, part="low"), replace(options, part="high")
         nests |= {Path(p): (str(p), fine) for p in paths if nest_in(p)}
-    opened, failed = _open_all([p for p in paths if str(Path(p)) not in inner], options, format)
+    apart = work is not None and work.scheduler != "serial"
+    opened, failed = _open_all([p for p in paths if str(Path(p)) not in inner], options, format, apart=apart)
     if not opened:
         raise ConfigError(f"none of {len(paths)} files could be opened; the first: {failed[0]['error']}")
     grid = grid or _common_grid(opened)
@@ -280,7 +284,7 @@ def convert_files(
         "notes": {},
     }
     with progress(len(tasks), "footprint files") as advance:
-        for _, result in map_unordered(convert_file, tasks, work):
+        for _, result in map_unordered(convert_file, tasks, work, on_death=_died if apart else None):
             advance(1)
             if "error" in result:
                 report["failed"].append(result)
@@ -298,15 +302,34 @@ def convert_files(
     return report
 
 
+def _died(task: Task, reason: str) -> dict[str, Any]:
+    return {"path": task.path, "error": f"{task.path}: {reason}"}
+
+
+def head_of(path: str | Path, options: Options, format: str | None) -> FootprintFile:
+    """Open a footprint file and return all of it but its values, for another process."""
+    return replace(open_footprints(path, options, format=format), load=_elsewhere)
+
+
+def _elsewhere(_start: int, _stop: int) -> Any:
+    raise FormatError("only the head of this footprint file was read")
+
+
 def _open_all(
     paths: Sequence[str | Path],
     options: Options,
     format: str | None,
+    *,
+    apart: bool,
 ) -> tuple[list[FootprintFile], list[dict[str, str]]]:
+
+    def head(path: str | Path) -> FootprintFile:
+        return isolated.apart(head_of, path, options, format) if apart else head_of(path, options, format)
+
     opened, failed = [], []
     for path in paths:
         try:
-            opened.append(open_footprints(path, options, format=format))
+            opened.append(head(path))
         except ObsnetError as error:
             failed.append({"path": str(path), "error": str(error)})
     owner: dict[str, Path] = {}

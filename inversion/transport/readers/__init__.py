@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from inversion.transport.files.probe import Probe, probe
 from inversion.transport.readers.common import Options, Receptor
 from obsnet.errors import ConfigError, FormatError, nearest
+from obsnet.reading import door
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -21,6 +22,7 @@ __all__ = ["FORMATS", "Options", "Probe", "Receptor", "open_footprints", "read"]
 FORMATS = ("store", "cf", "pystilt", "particles", "stilt", "flexpart", "openghg", "ctlagrange", "hysplit")
 
 
+@door("footprints")
 def open_footprints(
     path: str | Path, options: Options | None = None, *, format: str | None = None
 ) -> FootprintFile:

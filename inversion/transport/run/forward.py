@@ -19,7 +19,8 @@ from inversion.transport.run.plan import flux_bins, span
 from obsnet.cf import grid_frame, write_netcdf
 from obsnet.errors import ConfigError, RangeError
 from obsnet.grid import Grid
-from obsnet.met import Met, build_met
+from obsnet.met import Met
+from obsnet.met.build import build_met_apart
 from obsnet.typing import Floats, Times
 
 __all__ = ["forward", "run_forward"]
@@ -169,7 +170,7 @@ def run_forward(
     first, last = span(table)
     last = last + np.timedelta64(round(settings.hours * 3600), "s")
     prepared = Path(out).with_suffix(".met")
-    met = build_met(met_files, prepared, bounds=grid.bounds, start=first, stop=last, trim=trim)
+    met = build_met_apart(met_files, prepared, bounds=grid.bounds, start=first, stop=last, trim=trim)
     count, domain = int(settings.particles or 0), domain_of(grid, met)
     places = from_places(table, met, particles=count, hours=settings.hours, domain=domain, direction=1)
     if not len(places):

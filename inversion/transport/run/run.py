@@ -25,6 +25,7 @@ from inversion.transport.run.task import Task, do_task, warm_up
 from obsnet.errors import ConfigError
 from obsnet.grid import Grid
 from obsnet.met import build_met
+from obsnet.met.build import build_met_apart
 from obsnet.store import sha256, write_table, write_text
 from obsnet.work.parallel import cpu_count, map_unordered, shard
 from obsnet.work.progress import progress
@@ -125,7 +126,8 @@ def run_footprints(
     first = span(table)[0] - np.timedelta64(round(settings.hours * 3600), "s")
     edges = flux_bins(first, last, step)
     prepared = Path(met_folder) if met_folder is not None else out / "met"
-    met = build_met(met_files, prepared, bounds=grid.bounds, start=first, stop=last, **(met_options or {}))
+    prepare = build_met if work.scheduler == "serial" else build_met_apart
+    met = prepare(met_files, prepared, bounds=grid.bounds, start=first, stop=last, **(met_options or {}))
     notes = list(met.meta.get("notes", []))
     if met.step > 3 * 3600.0 + 1.0:
         notes.append(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from obsnet.errors import FormatError
+from obsnet.reading import at_file, reading
 
 __all__ = ["reader_for"]
 
@@ -21,6 +22,11 @@ def reader_for(files: Sequence[Path]) -> Any:
     """
     if not files:
         raise FormatError("no meteorological file given")
+    with reading(files[0], "meteorology"):
+        return _open(files)
+
+
+def _open(files: Sequence[Path]) -> Any:
     kinds = {path: _kind(path) for path in files}
     found = set(kinds.values())
     if len(found) > 1:
@@ -46,6 +52,7 @@ def reader_for(files: Sequence[Path]) -> Any:
 
 
 def _kind(path: Path) -> str:
+    at_file(path)
     try:
         with path.open("rb") as stream:
             head = stream.read(64)

@@ -11,6 +11,7 @@ import numpy as np
 from obsnet.errors import FormatError, GridError, MissingVariableError, UnitError
 from obsnet.met.horizontal import Horizontal
 from obsnet.met.names import ALIASES, STANDARD_NAMES, VARIABLES, Alias, factor
+from obsnet.reading import at_file, refuse_claims
 from obsnet.typing import Floats, Singles
 
 __all__ = ["NetcdfReader", "canonical", "hybrid_pressure"]
@@ -86,6 +87,7 @@ class Datasets:
     def __getitem__(self, path: Path) -> Any:
         import netCDF4
 
+        at_file(path)
         if path in self._open:
             self._open[path] = self._open.pop(path)  # the latest goes last
             return self._open[path]
@@ -95,6 +97,7 @@ class Datasets:
             self._open[path] = netCDF4.Dataset(path)
         except OSError as error:
             raise FormatError(f"{path}: cannot be read as netCDF ({error})") from None
+        refuse_claims(path, self._open[path].variables)
         return self._open[path]
 
     def close(self) -> None:
