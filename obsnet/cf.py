@@ -24,6 +24,7 @@ from obsnet.field import NanPolicy, fill_nan, grid_of
 from obsnet.flux_reader import Variables, read_any_flux
 from obsnet.geotiff import write_geotiff
 from obsnet.grid import WGS84_A, WGS84_F, Grid
+from obsnet.reading import door, reading, refuse_claims
 from obsnet.seal import check_file, seal_file
 from obsnet.store import atomic_path
 from obsnet.typing import Floats, Times
@@ -199,6 +200,7 @@ def check_flux(data: xr.Dataset, where: str = "flux") -> xr.Dataset:
     return data
 
 
+@door("fluxes")
 def read_flux(
     path: str | os.PathLike[str],
     *,
@@ -250,7 +252,7 @@ def read_flux(
 
 
 def read_netcdf(path: str | os.PathLike[str]) -> xr.Dataset:
-    """Open a file that `write_netcdf` wrote, names along dimensions restored.
+    """Read a file that `write_netcdf` wrote, names along dimensions restored.
 
     Raises
     ------
@@ -260,10 +262,9 @@ def read_netcdf(path: str | os.PathLike[str]) -> xr.Dataset:
     if not Path(path).exists():
         raise FormatError(f"{path}: no such file")
     check_file(path)
-    try:
-        return named_dimensions(xr.open_dataset(path, engine="netcdf4"))
-    except (OSError, ValueError) as error:
-        raise FormatError(f"{path}: cannot be read as netCDF ({error})") from error
+    with reading(path, "netCDF"), xr.open_dataset(path, engine="netcdf4") as stored:
+        refuse_claims(path, stored.variables)
+        return named_dimensions(stored.load())
 
 
 def write_netcdf(

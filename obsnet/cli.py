@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 
 from obsnet import __version__
 from obsnet.command import Command, Group, load
-from obsnet.errors import DependencyError, ObsnetError, nearest
+from obsnet.errors import DependencyError, Exit, ObsnetError, nearest
 
 __all__ = ["main"]
 
@@ -119,13 +119,19 @@ def _root(
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line; exit 0 done, 1 some inputs failed, 2 a mistake of the user."""
+    """Run the command line; it ends with a code of `obsnet.errors.Exit`."""
     from obsnet.install import stolen_names
+    from obsnet.work.termination import orderly_end
 
     taken = stolen_names()
     if taken:
         print("obsnet: " + "; ".join(taken), file=sys.stderr)
-        raise SystemExit(2)
+        raise SystemExit(Exit.MISTAKE)
+    with orderly_end(Exit.TERMINATED):
+        _main(args)
+
+
+def _main(args: list[str] | None) -> None:
     # Shared file systems refuse HDF5 locks; one thread a process leaves the cores to the workers.
     os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
     try:
@@ -133,7 +139,7 @@ def main(args: list[str] | None = None) -> None:
         raise SystemExit(code if isinstance(code, int) else 0)
     except (typer.Abort, KeyboardInterrupt):
         print("obsnet: interrupted; run the same command again to go on", file=sys.stderr)
-        raise SystemExit(130) from None
+        raise SystemExit(Exit.INTERRUPTED) from None
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
@@ -151,7 +157,15 @@ def _explain(error: Exception) -> int:
     if isinstance(error, ObsnetError):
         for line in str(error).splitlines():
             print(f"obsnet: {line}", file=sys.stderr)
-        return 2
+        return error.exit_code
+    if isinstance(error, MemoryError):
+        print(f"obsnet: not enough memory: {error or 'the machine has no more'}", file=sys.stderr)
+        return Exit.AGAIN
+    if isinstance(error, OSError) and error.errno is not None:
+        from obsnet.store import DISK_ERRORS
+
+        print(f"obsnet: {error.filename or 'the disk'}: {error.strerror}", file=sys.stderr)
+        return Exit.AGAIN if error.errno in DISK_ERRORS else Exit.MISTAKE
     print(f"obsnet: internal error: {type(error).__name__}: {error}", file=sys.stderr)
     print("obsnet: run again with `obsnet --debug …` and report the traceback", file=sys.stderr)
-    return 70
+    return Exit.INTERNAL

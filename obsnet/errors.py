@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from enum import IntEnum
+from typing import ClassVar
 
 __all__ = [
     "ConfigError",
     "DependencyError",
+    "Exit",
     "FormatError",
     "GridError",
     "MissingVariableError",
@@ -18,13 +21,29 @@ __all__ = [
     "ScaleError",
     "SchemaError",
     "SolverError",
+    "StorageError",
     "UnitError",
+    "WorkerError",
     "nearest",
 ]
 
 
+class Exit(IntEnum):
+    """Exit codes of every command."""
+
+    DONE = 0
+    FAILED = 1  # some inputs were bad; the rest is done
+    MISTAKE = 2  # in the command, the case or an input that all depends on
+    INTERNAL = 70  # ours
+    AGAIN = 75  # the machine's: disk full or read-only, no memory; the same command may go on later
+    INTERRUPTED = 130  # Ctrl-C
+    TERMINATED = 143  # TERM, as batch systems send it
+
+
 class ObsnetError(Exception):
     """Something the user can mend; the command line prints it as one line without a traceback."""
+
+    exit_code: ClassVar[Exit] = Exit.MISTAKE
 
     def __str__(self) -> str:
         # KeyError would print the repr of its message.
@@ -71,12 +90,22 @@ class SchemaError(ObsnetError, ValueError):
     """A table or dataset that breaks a contract of `obsnet.schema`."""
 
 
+class StorageError(ObsnetError, OSError):
+    """A disk that takes no more: full, read-only, over quota. Nothing of ours is wrong; the same command may go on."""
+
+    exit_code = Exit.AGAIN
+
+
 class SolverError(ObsnetError, ArithmeticError):
     """An inverse problem that cannot be solved as posed."""
 
 
 class UnitError(ObsnetError, ValueError):
     """A unit that is missing, unknown or of the wrong dimension."""
+
+
+class WorkerError(ObsnetError, RuntimeError):
+    """A worker process that died, or failed in a way that cannot be told."""
 
 
 def nearest(name: str, choices: Iterable[str], n: int = 3) -> str:

@@ -22,6 +22,7 @@ from obsnet.conventions import (
 from obsnet.errors import FormatError, GridError, MissingVariableError, nearest
 from obsnet.field import NanPolicy
 from obsnet.grid import Grid, centre_order
+from obsnet.reading import refuse_claims
 from obsnet.seal import check_file
 from obsnet.times import as_utc
 from obsnet.typing import Floats, Times
@@ -91,7 +92,11 @@ def _open(path: Path) -> xr.Dataset:
         raise FormatError(f"{path}: no such file")
     check_file(path)
     try:
-        return named_dimensions(xr.open_dataset(path))
+        data = xr.open_dataset(path)
+        refuse_claims(path, data.variables)
+        return named_dimensions(data)
+    except FormatError:
+        raise
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise FormatError(f"{path}: cannot be read as netCDF ({reason})") from error

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from obsnet.errors import DependencyError, RegionError, nearest
+from obsnet.reading import door
 
 if TYPE_CHECKING:
     import geopandas
@@ -166,6 +167,7 @@ def provinces(source: Literal["tianditu", "amap"] = "tianditu") -> geopandas.Geo
     return frame
 
 
+@door("polygons")
 def read_regions(
     path: str | os.PathLike[str],
     key: str,

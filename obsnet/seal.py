@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from obsnet.errors import FormatError
+from obsnet.reading import reading
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -102,29 +103,23 @@ def check_parquet(path: str | os.PathLike[str], columns: Collection[str] | None 
     FormatError
         No Parquet file, or bytes that are not those that were written.
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        with open(path, "rb") as stream:
-            start, footer = _footer(stream)
-            sums = _sums(stream, start, footer, path)
-            metadata = pq.read_metadata(BytesIO(b"PAR1" + footer))
-            if sums is not None:
-                chunks = _chunks(metadata)
-                if len(chunks) != len(sums):
-                    raise _damaged(path, "its seal")
-                wanted = {name for name, _ in chunks} if columns is None else set(columns)
-                wanted -= _known(stream, wanted)
-                for (name, chunk), said in zip(chunks, sums, strict=True):
-                    if name in wanted and _sum(stream, *_range(chunk)) != said:
-                        raise _damaged(path, f"column {name!r}")
-                _remember(stream, wanted)
-            return metadata
-    except (pa.ArrowInvalid, OSError, ValueError) as error:
-        if isinstance(error, FormatError):
-            raise
-        raise FormatError(f"{path}: cannot be read as Parquet ({' '.join(str(error).split())})") from error
+    with reading(path, "Parquet"), open(path, "rb") as stream:
+        start, footer = _footer(stream)
+        sums = _sums(stream, start, footer, path)
+        metadata = pq.read_metadata(BytesIO(b"PAR1" + footer))
+        if sums is not None:
+            chunks = _chunks(metadata)
+            if len(chunks) != len(sums):
+                raise _damaged(path, "its seal")
+            wanted = {name for name, _ in chunks} if columns is None else set(columns)
+            wanted -= _known(stream, wanted)
+            for (name, chunk), said in zip(chunks, sums, strict=True):
+                if name in wanted and _sum(stream, *_range(chunk)) != said:
+                    raise _damaged(path, f"column {name!r}")
+            _remember(stream, wanted)
+        return metadata
 
 
 def sealed_json(data: Mapping[str, Any]) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import platform
 import re
 import secrets
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -24,11 +26,13 @@ import pyarrow.parquet as pq
 
 from obsnet import schema
 from obsnet.constants import species as species_of
-from obsnet.errors import FormatError, SchemaError
+from obsnet.errors import FormatError, ObsnetError, SchemaError, StorageError
+from obsnet.reading import reading
 from obsnet.seal import check_parquet, seal_parquet
 from obsnet.times import as_utc, year_month
 
 __all__ = [
+    "DISK_ERRORS",
     "GranuleIndex",
     "ObservationStore",
     "StoredPart",
@@ -48,6 +52,8 @@ LOST = "lost: files of the store are gone"
 REMOVED = "removed: the case no longer names it"  # status of an input whose rows were taken out again
 
 
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO, errno.EACCES, errno.EPERM}
+_PROBE = 1 << 20  # bytes
 _HOST = re.sub(r"[^A-Za-z0-9]", "", platform.node()) or "host"
 _TEMPORARY = re.compile(r"\.tmp-(?P<host>[A-Za-z0-9]+)-(?P<pid>\d+)-[0-9a-f]{8}-")
 
@@ -58,15 +64,41 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     The temporary name is hidden, keeps the suffix and is removed on failure. After a kill it stays until
     `sweep` finds it.
+
+    Raises
+    ------
+    StorageError
+        The disk is full, read-only or over quota.
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".tmp-{_HOST}-{os.getpid()}-{secrets.token_hex(4)}-{target.name}")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         os.replace(temporary, target)
+    except ObsnetError:
+        raise
+    except (OSError, RuntimeError) as error:
+        refusal = _refusal(target.parent, error)
+        if refusal:
+            raise StorageError(f"{target}: cannot be written ({refusal}); mend that and run again") from error
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _refusal(folder: Path, error: Exception) -> str:
+    """Return why the disk refuses to be written; libraries that hide its reason are asked by writing a little."""
+    if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+        return os.strerror(error.errno)
+    try:
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(bytes(_PROBE))
+            probe.flush()
+    except OSError as refused:
+        return os.strerror(refused.errno) if refused.errno in DISK_ERRORS else ""
+    return ""
 
 
 def sweep(folder: str | os.PathLike[str]) -> int:
@@ -170,10 +202,8 @@ def read_table(path: str | os.PathLike[str], contract: schema.Contract) -> pa.Ta
     """
     footer = check_parquet(path)
     schema.check_stored(footer.schema.to_arrow_schema(), contract, str(path))
-    try:
+    with reading(path, "Parquet"):
         table = pq.ParquetFile(path, metadata=footer).read()
-    except (pa.ArrowInvalid, OSError) as error:
-        raise FormatError(f"{path}: cannot be read as Parquet ({error})") from error
     return schema.check(table, contract, str(path))
 
 
@@ -209,12 +239,10 @@ def read_part(path: str | os.PathLike[str], columns: Sequence[str]) -> pa.Table:
     path = Path(path)
     footer, folders = _checked(path, columns)
     contract = schema.OBSERVATIONS.schema
-    try:
+    with reading(path, "Parquet"):
         stored = [c for c in columns if c in footer.schema.to_arrow_schema().names]
         text = [c for c in stored if contract.field(c).type == pa.string() and c != "obs_id"]
         table = pq.ParquetFile(path, metadata=footer, read_dictionary=text).read(stored, use_threads=False)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise FormatError(f"{path}: cannot be read as Parquet ({error})") from error
     arrays = []
     for name in columns:
         if name in table.column_names:
@@ -431,7 +459,8 @@ class ObservationStore:
             condition &= where
         wanted = list(columns) if columns is not None else schema.OBSERVATIONS.schema.names
         extra = [c for c in ("time", "obs_id") if c not in wanted]
-        rows = self.dataset(condition, wanted).to_table(columns=[*wanted, *extra], filter=condition)
+        with reading(self.path, "an observation store"):
+            rows = self.dataset(condition, wanted).to_table(columns=[*wanted, *extra], filter=condition)
         table = _in_order(rows).select(wanted)
         return table.replace_schema_metadata(
             {

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from obsnet.errors import FormatError, MissingVariableError, SchemaError, UnitError
+from obsnet.reading import door, refuse_claims
 from obsnet.typing import Floats, Ints, Texts
 
 __all__ = ["BadRow", "ForeignJacobian", "bad_rows", "read_foreign"]
@@ -193,6 +194,7 @@ def read_foreign(files: Sequence[Path]) -> ForeignJacobian:
     )
 
 
+@door("a Jacobian")
 def _read_one(path: Path) -> ForeignJacobian:
     import xarray as xr
 
@@ -200,6 +202,7 @@ def _read_one(path: Path) -> ForeignJacobian:
         data = xr.open_dataset(path, decode_times=False, engine="netcdf4")
     except (OSError, ValueError) as error:
         raise FormatError(f"{path}: cannot be read as netCDF ({error})") from error
+    refuse_claims(path, data.variables)
     with data:
         layouts = [x for x in LAYOUTS if {x.value, x.error, x.matrix} <= set(data.variables)]
         if not layouts:

@@ -13,6 +13,7 @@ from scipy import sparse
 
 from obsnet import schema
 from obsnet.errors import FormatError, SchemaError, nearest
+from obsnet.reading import reading
 from obsnet.schema import BACKGROUND, SENSITIVITY, SIDES, check_stored
 from obsnet.seal import check_parquet, seal_parquet
 from obsnet.store import atomic_path, read_table, write_table
@@ -102,10 +103,8 @@ class RunIndex:
         path = self.path / "sensitivity" / f"{part}.parquet"
         footer = check_parquet(path, columns)
         check_stored(footer.schema.to_arrow_schema(), SENSITIVITY, str(path))
-        try:
+        with reading(path, "Parquet"):
             return pq.ParquetFile(path, metadata=footer, read_dictionary=["obs_id"])
-        except (pa.ArrowInvalid, OSError) as error:
-            raise FormatError(f"{path}: cannot be read as Parquet ({error})") from error
 
     def rows(self, obs_ids: Sequence[str] | Texts | None) -> Ints:
         """Return positions in `obs_id`, sorted by identity or as asked."""

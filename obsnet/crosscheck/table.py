@@ -18,6 +18,7 @@ from obsnet.crosscheck.totals import RegionTotals, read_totals
 from obsnet.crosscheck.verdict import Rule, Verdicts, judge
 from obsnet.crosscheck.words import NOTHING, Words, joined, say
 from obsnet.errors import ConfigError, FormatError, RegionError, nearest
+from obsnet.reading import door
 from obsnet.typing import Floats
 
 __all__ = ["Choices", "RegionTotals", "compare", "read_table", "read_totals"]
@@ -147,6 +148,7 @@ def compare(
     )
 
 
+@door("a table of verdicts")
 def read_table(path: Path) -> Any:
     """Read a table that `compare` made and that was written as CSV.
 

@@ -13,6 +13,7 @@ from obsnet.constants import SECONDS_PER_YEAR, species
 from obsnet.crosscheck.fit import Fit, SourceFit
 from obsnet.errors import ConfigError, FormatError, nearest
 from obsnet.inventory.period import Period
+from obsnet.reading import door
 from obsnet.typing import Floats, Ints
 
 __all__ = ["RegionTotals", "read_totals"]
@@ -97,6 +98,7 @@ class RegionTotals:
         return max(self.periods[i].stop for i in self.asked or range(len(self.periods)))
 
 
+@door("a posterior")
 def read_totals(
     path: str | Path, sector: str | None = None, period: int | Sequence[int] | None = None
 ) -> RegionTotals:

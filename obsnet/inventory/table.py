@@ -18,6 +18,7 @@ from obsnet.constants import SECONDS_PER_YEAR, species
 from obsnet.errors import FormatError, RangeError, SchemaError, nearest
 from obsnet.inventory.period import read_period
 from obsnet.inventory.spelling import read_contract
+from obsnet.reading import door
 from obsnet.units import conversion_factor
 
 __all__ = [
@@ -70,6 +71,7 @@ def builtin(name: str) -> Any:
         return read_inventory(path)
 
 
+@door("an inventory")
 def read_inventory(path: str | Path, *, gas: str | None = None) -> Any:
     """Read and check an inventory table.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +24,13 @@ from obsnet.met.prepared import contents, fingerprint, found, move_in, scratch
 from obsnet.met.readers.archives import Unpacked
 from obsnet.met.underground import fill_underground
 from obsnet.met.vertical import LOWER, UPPER, air_velocity, level_heights, slopes, to_terrain_following
+from obsnet.reading import reading
 from obsnet.times import as_utc, from_epoch, to_epoch
 from obsnet.typing import Floats, Singles
+from obsnet.work import isolated
 from obsnet.work.progress import progress
 
-__all__ = ["MetReader", "build_met", "open_met"]
+__all__ = ["MetReader", "build_met", "build_met_apart", "open_met"]
 
 
 class MetReader(Protocol):
@@ -154,6 +157,17 @@ def build_met(
     return Met.load(folder)
 
 
+def build_met_apart(files: Sequence[str | Path], folder: str | Path, **options: Any) -> Met:
+    """Do as `build_met` in a process that may die of a damaged file; the text of the error then names it."""
+    with isolated.Worker(isolated.Limits()) as worker:
+        worker.call(_built, [str(f) for f in files], str(folder), options)
+    return Met.load(folder)
+
+
+def _built(files: Sequence[str], folder: str, options: dict[str, Any]) -> None:
+    build_met(files, folder, **options)
+
+
 class _Source:
     """The reader that fits the files, closed at the end."""
 
@@ -181,7 +195,7 @@ class _Source:
 def _build(reader: MetReader, folder: Path | None, asked: _Asked) -> Met:
     times = _period(reader, asked.start, asked.stop)
     notes = [*reader.notes, *announce(reader.variables())]
-    first = fill_underground(reader.read(float(times[0])))
+    first = _fields(reader, times[0])
     resampler = Resampler(reader.horizontal, asked.bounds, _edges(first, asked.options.trim, notes))
     lat, lon = resampler.lat, resampler.lon
     states = _states(reader, resampler, times, first)
@@ -210,6 +224,12 @@ def _build(reader: MetReader, folder: Path | None, asked: _Asked) -> Met:
     )
 
 
+def _fields(reader: MetReader, time: float) -> Fields:
+    with reading("meteorology"):
+        raw = reader.read(float(time))
+    return fill_underground(raw)
+
+
 def _heights(fields: Fields, asked: _Asked) -> Floats:
     """Return the terrain-following levels, no higher than the fields reach everywhere."""
     reach = float((fields["height"][-1] - fields["terrain"]).min())
@@ -227,7 +247,11 @@ def _array(folder: Path | None, name: str, shape: tuple[int, ...]) -> Singles:
     if folder is None:
         return np.empty(shape, np.float32)
     folder.mkdir(parents=True, exist_ok=True)
-    return np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=np.float32, shape=shape)
+    path = folder / f"{name}.npy"
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    with path.open("r+b") as stream:  # a disk that is full says so now; later the kernel would kill
+        os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+    return array
 
 
 def _columns(
@@ -372,10 +396,10 @@ def _states(reader: MetReader, resampler: Resampler, times: Floats, first: Field
     if known and earlier.size:
         # The window of the first time may have begun before it.
         before = float(earlier[-1])
-        fields = complete(fill_underground(reader.read(before)), resampler, before)
+        fields = complete(_fields(reader, before), resampler, before)
         sums = {key: (fields[key], reader.window(key, before)) for key in known}
     for n, time in enumerate(times.tolist()):
-        raw = first if n == 0 else fill_underground(reader.read(time))
+        raw = first if n == 0 else _fields(reader, time)
         fields = complete(raw, resampler, time)
         rates: dict[str, Rate] = {}
         for key, (name, kind) in known.items():

@@ -10,6 +10,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
+from obsnet.errors import WorkerError
+from obsnet.work.isolated import ONE_THREAD, Death, Limits, apart_or_death, run_pool
 from obsnet.work.work import Work
 
 __all__ = ["ENOUGH_BYTES", "cpu_count", "map_unordered", "shard"]
@@ -18,8 +20,6 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 ENOUGH_BYTES = 64 * 2**20  # below which starting workers costs more than it saves
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-_ONE_THREAD = dict.fromkeys(_THREAD_VARIABLES, "1")
 
 
 def cpu_count() -> int:
@@ -38,6 +38,7 @@ def map_unordered(
     work: Work | None = None,
     *,
     enough: bool = True,
+    on_death: Callable[[Item, str], Result] | None = None,
 ) -> Iterator[tuple[Item, Result]]:
     """Apply a function to every item and yield pairs as they finish.
 
@@ -51,11 +52,20 @@ def map_unordered(
         Scheduler, workers, address; the defaults of `Work` otherwise. Its shard is the caller's to take.
     enough : bool
         Whether there is enough to do for processes to pay, where the scheduler is ``auto``.
+    on_death : callable, optional
+        For functions that read files from outside: the result of an item that killed its worker, of it and the
+        reason. Such work is done in a process of its own whatever there is to do, within the limits of `work`; only
+        ``serial`` does without.
+
+    Raises
+    ------
+    WorkerError
+        A worker died, and there is no `on_death`.
 
     Yields
     ------
     (item, result)
-        In the order of completion. At most two items a worker are in flight, so memory stays flat.
+        In the order of completion. One item a worker is in flight, so memory stays flat.
     """
     work = work or Work()
     todo = list(items)
@@ -63,63 +73,48 @@ def map_unordered(
     scheduler = work.scheduler
     if scheduler == "auto":
         scheduler = "dask" if work.address else "processes" if enough else "serial"
-    if scheduler == "serial" or (workers == 1 and work.address is None):
+    few = workers == 1 or scheduler == "serial"
+    if few and work.address is None and (on_death is None or work.scheduler == "serial"):
         for item in todo:
             yield item, function(item)
+    elif few and work.address is None and on_death is not None:
+        yield from _kept_apart(function, todo, work.limits, on_death)
     elif scheduler == "processes":
-        yield from _processes(function, todo, workers)
+        limits = Limits() if on_death is None else work.limits
+        yield from run_pool(function, todo, workers, limits, on_death)
     else:
-        yield from _dask(function, todo, workers, work.address)
+        yield from _dask(function, todo, workers, work.address, on_death)
 
 
-def _quiet_worker() -> None:
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(1)
-
-
-def _processes(function: Callable[[Any], Any], items: list[Any], workers: int) -> Iterator[tuple[Any, Any]]:
-    import concurrent.futures as cf
-    import multiprocessing
-
-    # spawn: a fork of a process that has opened HDF5 or started threads may deadlock.
-    context = multiprocessing.get_context("spawn")
-    saved = {name: os.environ.get(name) for name in _ONE_THREAD}
-    os.environ.update(_ONE_THREAD)
-    try:
-        with cf.ProcessPoolExecutor(workers, mp_context=context, initializer=_quiet_worker) as pool:
-            waiting: dict[cf.Future[Any], Any] = {}
-            queue = iter(items)
-            try:
-                for item in queue:
-                    waiting[pool.submit(function, item)] = item
-                    if len(waiting) >= 2 * workers:
-                        yield from _harvest(waiting)
-                while waiting:
-                    yield from _harvest(waiting)
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-    finally:
-        for name, value in saved.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-def _harvest(waiting: dict[Any, Any]) -> Iterator[tuple[Any, Any]]:
-    import concurrent.futures as cf
-
-    finished, _ = cf.wait(waiting, return_when=cf.FIRST_COMPLETED)
-    for future in finished:
-        yield waiting.pop(future), future.result()
+def _kept_apart(
+    function: Callable[[Any], Any], items: list[Any], limits: Limits, on_death: Callable[[Any, str], Any]
+) -> Iterator[tuple[Any, Any]]:
+    """Apply a function to one item after the other in the process that is kept for files from outside."""
+    for item in items:
+        try:
+            result = apart_or_death(function, item, limits=limits)
+        except Death as death:
+            result = on_death(item, str(death))
+        yield item, result
 
 
 def _dask(
-    function: Callable[[Any], Any], items: list[Any], workers: int, address: str | None
+    function: Callable[[Any], Any],
+    items: list[Any],
+    workers: int,
+    address: str | None,
+    on_death: Callable[[Any, str], Any] | None,
 ) -> Iterator[tuple[Any, Any]]:
-    from distributed import Client, LocalCluster, as_completed
+    from distributed import Client, KilledWorker, LocalCluster, as_completed
+
+    def harvest(done: Any) -> tuple[Any, Any]:
+        item = waiting.pop(done.key)
+        try:
+            return item, done.result()
+        except KilledWorker as error:
+            if on_death is None:
+                raise WorkerError(f"{item}: the workers that tried it died ({error})") from None
+            return item, on_death(item, f"the workers that tried it died ({error})")
 
     cluster = None
     if address is None:
@@ -129,7 +124,7 @@ def _dask(
             processes=True,
             host="127.0.0.1",
             dashboard_address=None,
-            env=_ONE_THREAD,
+            env=ONE_THREAD,
         )
     try:
         with Client(address or cluster) as client:
@@ -142,10 +137,9 @@ def _dask(
                 waiting[future.key] = item
                 flight.add(future)
                 if len(waiting) >= capacity:
-                    done = next(flight)
-                    yield waiting.pop(done.key), done.result()
+                    yield harvest(next(flight))
             for done in flight:
-                yield waiting.pop(done.key), done.result()
+                yield harvest(done)
     finally:
         if cluster is not None:
             cluster.close()

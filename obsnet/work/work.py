@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from obsnet.config import Options
 from obsnet.errors import ConfigError
+from obsnet.work.isolated import Limits
 
 __all__ = ["Work", "parse_shard"]
 
@@ -27,6 +28,13 @@ class Work(Options):
         None, description="i/n: only the i-th of n parts, counted from 1, for job arrays"
     )
 
+    file_gib: float = Field(
+        4.0, gt=0, description="memory in GiB beyond which reading one file from outside is given up"
+    )
+    file_seconds: float = Field(
+        600.0, gt=0, description="processor time in s beyond which reading one file from outside is given up"
+    )
+
     @field_validator("shard")
     @classmethod
     def _shard(cls, value: str | None) -> str | None:
@@ -36,6 +44,11 @@ class Work(Options):
             except ConfigError as error:
                 raise ValueError(str(error)) from None
         return value
+
+    @property
+    def limits(self) -> Limits:
+        """What reading one file may take."""
+        return Limits(round(self.file_gib * 2**30), self.file_seconds)
 
     @property
     def part(self) -> tuple[int, int] | None:

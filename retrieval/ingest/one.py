@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from obsnet.constants import species as species_of
-from obsnet.errors import ObsnetError
+from obsnet.errors import ObsnetError, StorageError
 from obsnet.schema import Quality
 from obsnet.store import ObservationStore, file_id, sha256, write_table
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from retrieval.ingest.options import IngestOptions
     from retrieval.superobs.options import Superobs
 
-__all__ = ["GranuleTask", "Kept", "ingest_one"]
+__all__ = ["GranuleTask", "Kept", "died", "ingest_one"]
 
 
 class Kept(NamedTuple):
@@ -47,12 +48,47 @@ class GranuleTask:
     done: tuple[tuple[str, str], ...] = ()  # (sha256, path) of finished files of the same size
     newer: tuple[str, ...] = ()  # files that may hold the same soundings and win
     before: Kept | None = None  # what the store holds of this path
+    crowded: bool = False  # other files have its size
 
 
 def ingest_one(task: GranuleTask) -> dict[str, Any]:
     """Read one granule and write it to the store; a failure becomes the row's status."""
     path = Path(task.path)
-    row: dict[str, Any] = {
+    row = _empty(task)
+    try:
+        row["size"] = path.stat().st_size
+        row["sha256"] = digest = sha256(path)
+        row["file_id"] = file_id(digest)
+        for known, where in _known(task, digest):
+            if known == digest and (where == task.path or not Path(where).exists()):
+                return row | {"status": "skipped", "_as": where}
+            if known == digest:
+                return row | {"status": f"bad: same bytes as {where}, which was read before"}
+        row |= _read_and_write(path, task, digest)
+    except StorageError:
+        raise  # the disk's fault, not the file's
+    except (ObsnetError, OSError) as error:
+        row["status"] = "bad: " + _reason(error, path)
+    except Exception as error:
+        # One granule never ends a run; what went wrong stands in the index.
+        if os.environ.get("OBSNET_DEBUG"):
+            raise
+        row["status"] = f"bad: internal error, {type(error).__name__}: {_reason(error, path)}"
+    return row if row["status"] == "done" else _kept(row, task)
+
+
+def died(task: GranuleTask, reason: str) -> dict[str, Any]:
+    """Return the row of a granule that killed the process which read it."""
+    row = _empty(task) | {"status": f"bad: {reason}"}
+    with contextlib.suppress(OSError):
+        row["size"] = Path(task.path).stat().st_size
+        row["sha256"] = digest = sha256(task.path)
+        row["file_id"] = file_id(digest)
+    return _kept(row, task)
+
+
+def _empty(task: GranuleTask) -> dict[str, Any]:
+    return {
         "path": task.path,
         "size": 0,
         "sha256": "",
@@ -62,27 +98,22 @@ def ingest_one(task: GranuleTask) -> dict[str, Any]:
         "options": None,
         "status": "done",
     }
-    try:
-        row["size"] = path.stat().st_size
-        row["sha256"] = digest = sha256(path)
-        row["file_id"] = file_id(digest)
-        for known, where in task.done:
-            if known == digest and (where == task.path or not Path(where).exists()):
-                return row | {"status": "skipped", "_as": where}
-            if known == digest:
-                return row | {"status": f"bad: same bytes as {where}, which was read before"}
-        row |= _read_and_write(path, task, digest)
-    except (ObsnetError, OSError) as error:
-        row["status"] = "bad: " + _reason(error, path)
-    except Exception as error:
-        # One granule never ends a run; what went wrong stands in the index.
-        if os.environ.get("OBSNET_DEBUG"):
-            raise
-        row["status"] = f"bad: internal error, {type(error).__name__}: {_reason(error, path)}"
-    if row["status"] != "done" and task.before is not None:
-        # What was read of it earlier stays, and the index still knows where.
-        row |= task.before._asdict() | {"notes": "the store keeps what the file held when it was last read"}
-    return row
+
+
+def _kept(row: dict[str, Any], task: GranuleTask) -> dict[str, Any]:
+    """Return the row of a file that cannot be used: what was read of it earlier stays, and the index knows where."""
+    if task.before is None:
+        return row
+    return row | task.before._asdict() | {"notes": "the store keeps what the file held when it was last read"}
+
+
+def _known(task: GranuleTask, digest: str) -> tuple[tuple[str, str], ...]:
+    """Return under which names these bytes are known; of a file that changed and kept its size, the index tells."""
+    changed = any(where == task.path for _, where in task.done) and all(k != digest for k, _ in task.done)
+    if not (task.crowded and changed):
+        return task.done
+    rows = ObservationStore(task.store).index.read().to_pylist()
+    return tuple((digest, r["path"]) for r in rows if r["sha256"] == digest and r["status"] == "done")
 
 
 def _reason(error: Exception, path: Path) -> str:

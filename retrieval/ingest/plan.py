@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +12,18 @@ import numpy as np
 
 from obsnet.constants import species as species_of
 from obsnet.errors import ConfigError, ObsnetError
+from obsnet.reading import reading
 from obsnet.store import sha256
+from obsnet.work.parallel import map_unordered
+from obsnet.work.work import Work
 from retrieval.products.read import AVERAGED
 
 if TYPE_CHECKING:
     from retrieval.ingest.options import IngestOptions
 
 __all__ = ["IngestPlan", "Sniffed", "make_plan", "rows_of_run", "sniff"]
+
+ENOUGH_FILES = 50  # to hash, or a hundred times as many to look into, for several processes to pay
 
 
 @dataclass(frozen=True)
@@ -54,20 +59,41 @@ class IngestPlan:
     Parameters
     ----------
     done : mapping
-        By path: sha256 and path of finished files of the same size, or of an equal file earlier in the list.
+        By path: sha256 and path of finished files with the same bytes, or of an equal file earlier in the list.
     newer : mapping
         By path: files that cover the same time and win where soundings are the same.
     sizes : mapping
         Bytes by path, of files that are not done.
+    crowded : set of str
+        Files whose size others have too.
     """
 
     done: Mapping[str, tuple[tuple[str, str], ...]]
     newer: Mapping[str, tuple[str, ...]]
     sizes: Mapping[str, int]
+    crowded: Collection[str] = frozenset()
 
     def bytes_to_read(self, paths: Iterable[str]) -> int:
         """Return the bytes of those files that are not done."""
         return sum(self.sizes.get(p, 0) for p in paths)
+
+
+@dataclass(frozen=True)
+class Glance:
+    """A file to look into before the run."""
+
+    path: str
+    options: IngestOptions
+    hashed: bool  # other files have its size: only the bytes tell whether it is one of them
+
+
+def glance(task: Glance) -> tuple[Sniffed | None, str]:
+    """Return a file's identity, and its sha256 where that was asked for."""
+    try:
+        digest = sha256(task.path) if task.hashed else ""
+    except OSError:  # its task will report it
+        return None, ""
+    return sniff(task.path, task.options), digest
 
 
 def sniff(path: str, options: IngestOptions) -> Sniffed | None:
@@ -75,23 +101,27 @@ def sniff(path: str, options: IngestOptions) -> Sniffed | None:
     from retrieval.products.read import open_fields, source_name
 
     try:
-        fields = open_fields(
-            path,
-            sensor=options.sensor,
-            species=options.species,
-            variant=options.variant,
-            folders=options.sensors,
-        )
-        with fields.source:
-            sensor = fields.sensor
-            _, correction = options.load()
-            names = [source_name(sensor, fields.version(), options.variant), correction and correction.name]
-            source = "_".join(filter(None, names)) + options.suffix
-            time, _, _ = fields.times()
-            known = time[~np.isnat(time)]
-            span = (str(known.min()), str(known.max())) if len(known) else ("", "")
-        return Sniffed(source, sensor.name, sensor.species, sensor.scale, *span)
-    except (ObsnetError, OSError):
+        with reading(path, "a granule"):
+            fields = open_fields(
+                path,
+                sensor=options.sensor,
+                species=options.species,
+                variant=options.variant,
+                folders=options.sensors,
+            )
+            with fields.source:
+                sensor = fields.sensor
+                _, correction = options.load()
+                names = [
+                    source_name(sensor, fields.version(), options.variant),
+                    correction and correction.name,
+                ]
+                source = "_".join(filter(None, names)) + options.suffix
+                time, _, _ = fields.times()
+                known = time[~np.isnat(time)]
+                span = (str(known.min()), str(known.max())) if len(known) else ("", "")
+            return Sniffed(source, sensor.name, sensor.species, sensor.scale, *span)
+    except ObsnetError:
         return None
 
 
@@ -116,6 +146,7 @@ def make_plan(
     options: IngestOptions,
     *,
     mixed: bool,
+    work: Work | None = None,
 ) -> IngestPlan:
     """Decide what a run has to do.
 
@@ -129,6 +160,8 @@ def make_plan(
         Of this run.
     mixed : bool
         Allow several versions or scales.
+    work : Work, optional
+        How files are looked into; a file may crash what reads it.
 
     Raises
     ------
@@ -143,39 +176,60 @@ def make_plan(
         for path, row in before.items()
         if row["status"] == "done" and row["options"] == prints[row["sensor"]]
     }
-    of_size: dict[int, list[tuple[str, str]]] = {}
-    for row in finished.values():
-        of_size.setdefault(row["size"], []).append((row["sha256"], row["path"]))
-    done = {path: tuple(of_size.get(size, ())) for path, size in sizes.items()}
-    copies = _equal_files(sizes)
-    for first, later, digest in copies:
-        done[later] = (*done[later], (digest, first))
+    crowded = _crowded(sizes, finished)
     # What looks done is not even opened; its task still compares the hash.
     news = [p for p in paths if p not in finished or finished[p]["size"] != sizes.get(p)]
-    seen = {p: found for p in news for found in [sniff(p, options)] if found}
+    seen, digests = _look(news, options, crowded, work)
+    done, copies = _known(sizes, finished, digests)
     replaced = {(p, f.species) for p, f in seen.items()}
     kept = [r for r in index if r["status"] == "done" and (r["path"], r["species"]) not in replaced]
     if not mixed:
         _refuse_mixture(seen, kept, options)
-    again = {path for _, path, _ in copies}
-    originals = {p: f for p, f in seen.items() if p not in again}
-    return IngestPlan(done, _newer(originals, kept), {p: s for p, s in sizes.items() if p in seen})
+    originals = {p: f for p, f in seen.items() if p not in copies}
+    return IngestPlan(done, _newer(originals, kept), {p: s for p, s in sizes.items() if p in seen}, crowded)
 
 
-def _equal_files(sizes: Mapping[str, int]) -> list[tuple[str, str, str]]:
-    """Return (first, later, sha256) of files with the same bytes."""
-    by_size: dict[int, list[str]] = {}
-    for path, size in sizes.items():
-        by_size.setdefault(size, []).append(path)
-    found = []
-    for group in by_size.values():
-        first: dict[str, str] = {}
-        for path in sorted(group) if len(group) > 1 else ():
-            digest = sha256(path)
-            if digest in first:
-                found.append((first[digest], path, digest))
-            first.setdefault(digest, path)
-    return found
+def _crowded(sizes: Mapping[str, int], finished: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:
+    """Return the files whose size another file has too, of this run or finished before."""
+    owners: dict[int, set[str]] = {}
+    for path, size in (*sizes.items(), *((p, row["size"]) for p, row in finished.items())):
+        owners.setdefault(size, set()).add(path)
+    return frozenset(p for p, size in sizes.items() if len(owners[size]) > 1)
+
+
+def _look(
+    paths: Sequence[str], options: IngestOptions, crowded: Collection[str], work: Work | None
+) -> tuple[dict[str, Sniffed], dict[str, str]]:
+    """Return identities of files that can be read, and hashes of those whose size is not theirs alone."""
+    tasks = [Glance(p, options, p in crowded) for p in paths]
+    enough = sum(t.hashed for t in tasks) + len(tasks) / 100 > ENOUGH_FILES
+    on_death = None if work is None and not enough else _unseen
+    found = {t.path: r for t, r in map_unordered(glance, tasks, work, enough=enough, on_death=on_death)}
+    seen = {p: found[p][0] for p in paths}
+    return {p: s for p, s in seen.items() if s is not None}, {p: found[p][1] for p in paths if found[p][1]}
+
+
+def _unseen(_task: Glance, _why: str) -> tuple[None, str]:
+    """Return what is known of a file that killed the process which looked at it: its task will tell why."""
+    return None, ""
+
+
+def _known(
+    sizes: Mapping[str, int], finished: Mapping[str, Mapping[str, Any]], digests: dict[str, str]
+) -> tuple[dict[str, tuple[tuple[str, str], ...]], set[str]]:
+    """Return by path what a file of those bytes is known as, and the files that repeat another of this run."""
+    standing = {p: row["sha256"] for p, row in finished.items() if p in sizes and p not in digests}
+    first: dict[str, str] = {}
+    for path, digest in sorted((digests | standing).items()):
+        first.setdefault(digest, path)
+    before: dict[str, list[str]] = {}
+    for path, row in finished.items():
+        before.setdefault(row["sha256"], []).append(path)
+    copies = {p for p, d in digests.items() if first[d] != p}
+    done = {p: tuple((d, where) for where in before.get(d, ())) for p, d in (standing | digests).items()}
+    for path in copies:
+        done[path] = (*done[path], (digests[path], first[digests[path]]))
+    return done, copies
 
 
 def _refuse_mixture(

@@ -13,7 +13,7 @@ from obsnet.store import ObservationStore
 from obsnet.work.parallel import ENOUGH_BYTES, map_unordered, shard
 from obsnet.work.progress import progress
 from obsnet.work.work import Work
-from retrieval.ingest.one import GranuleTask, Kept, ingest_one
+from retrieval.ingest.one import GranuleTask, Kept, died, ingest_one
 from retrieval.ingest.options import IngestOptions, IngestTable
 from retrieval.ingest.plan import make_plan, rows_of_run
 from retrieval.readers.files import granule_files
@@ -110,7 +110,8 @@ def ingest(
     options : IngestOptions, optional
         How to read.
     work : Work, optional
-        How it is run; shards are of the files. Little is read faster than processes start.
+        How it is run; shards are of the files. Granules are read in processes that may die of them, unless the
+        scheduler is ``serial``; without `work` that holds only where there is enough to read for several processes.
     mixed : bool
         Allow several versions of a product, or several calibration scales, in one store.
 
@@ -124,13 +125,13 @@ def ingest(
     ConfigError
         Tables or options are faulty, or versions or scales would be mixed.
     """
-    options, work = options or IngestOptions(), work or Work()
+    options, apart, work = options or IngestOptions(), work is not None, work or Work()
     target = ObservationStore(store)
     everything = sorted({str(f) for f in files})
     options.load()  # faulty tables stop the run before it begins
     index = target.standing(target.index.read().to_pylist())
     before = rows_of_run(index, options)
-    plan = make_plan(everything, index, options, mixed=mixed)
+    plan = make_plan(everything, index, options, mixed=mixed, work=work if apart else None)
     todo = shard(everything, work)
     tasks = [
         GranuleTask(
@@ -140,6 +141,7 @@ def ingest(
             plan.done.get(path, ()),
             plan.newer.get(path, ()),
             _earlier(before.get(path)),
+            path in plan.crowded,
         )
         for path in todo
     ]
@@ -150,7 +152,7 @@ def ingest(
     enough = plan.bytes_to_read(todo) >= ENOUGH_BYTES
     shown = "all" if work.part is None else f"{work.part[0] + 1}of{work.part[1]}"
     writer = f"{time.strftime('%Y%m%dT%H%M%S')}-{shown}-{secrets.token_hex(4)}"
-    rows, counts, skipped = _run(tasks, target, writer, before, work, enough=enough)
+    rows, counts, skipped = _run(tasks, target, writer, before, work, enough=enough, apart=apart)
     return IngestSummary(sorted(rows, key=lambda r: r["path"]), skipped, counts)
 
 
@@ -168,6 +170,7 @@ def _run(
     work: Work,
     *,
     enough: bool,
+    apart: bool,
 ) -> tuple[list[dict[str, Any]], dict[str, Any], int]:
     """Run the tasks and keep the index; return rows, counts by path, and how many were done before."""
     rows: list[dict[str, Any]] = []
@@ -175,7 +178,8 @@ def _run(
     counts: dict[str, Any] = {}
     written = time.monotonic()
     with progress(len(tasks), "granules") as advance:
-        for _, row in map_unordered(ingest_one, tasks, work, enough=enough):
+        on_death = died if apart or enough else None
+        for _, row in map_unordered(ingest_one, tasks, work, enough=enough, on_death=on_death):
             advance(1)
             if row["status"] == "skipped":
                 moved = row["_as"] != row["path"]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from obsnet.errors import FormatError, SolverError
+from obsnet.reading import door
 from obsnet.sphere import great_circle_km
 from retrieval.products.bias import Correction, CorrectionClass, is_footprint, is_raw, lookup
 from retrieval.products.expression import Binary, FormulaTerm, Name, Node, Number, evaluate, terms, unparse
@@ -401,6 +402,7 @@ def _formula(
     return unparse(tree if divisor == 1.0 else Binary("/", tree, Number(divisor)))
 
 
+@door("a table of truths")
 def read_truth(path: str, obs_id: np.ndarray) -> np.ndarray:
     """Read true columns from a CSV and bring them onto soundings.
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from obsnet.constants import species as species_of
 from obsnet.errors import ConfigError, FormatError
+from obsnet.reading import door
 from obsnet.schema import Quality, observation_table
 from obsnet.store import file_id, sha256
 from retrieval.readers.fields import Fields
@@ -69,6 +70,7 @@ class Granule:
     extra: dict[str, np.ndarray] | None = None
 
 
+@door("a granule")
 def open_fields(
     path: str | os.PathLike[str],
     *,
@@ -114,6 +116,7 @@ def source_name(sensor: Sensor, version: str, variant: str | None) -> str:
     return "_".join(p for p in (sensor.name, f"v{version}" if version else "", variant or "") if p)
 
 
+@door("a granule")
 def read_identities(path: str | os.PathLike[str], **choice: Any) -> pa.Array:
     """Return the product's own identity of each sounding of a file, as strings.
 
@@ -135,6 +138,7 @@ def read_identities(path: str | os.PathLike[str], **choice: Any) -> pa.Array:
     return identity.combine_chunks() if isinstance(identity, pa.ChunkedArray) else identity
 
 
+@door("a granule")
 def read_granule(
     path: str | os.PathLike[str],
     *,

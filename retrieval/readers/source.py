@@ -5,6 +5,7 @@ h5py is used for netCDF-4 too: it is the faster of the two and may be imported b
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from obsnet.errors import FormatError, MissingVariableError, nearest
+from obsnet.reading import refuse_claim
 
 __all__ = ["Container", "block_rows", "open_source"]
 
@@ -173,6 +175,8 @@ class _Hdf5(_Base):
 
     def read(self, name: str, part: tuple[slice, ...] | None = None) -> np.ndarray:
         dataset = self._get(name)
+        items = math.prod(_lengths(dataset.shape, part))
+        refuse_claim(self.path, name, items * dataset.dtype.itemsize)
         try:
             return np.asarray(dataset[() if part is None else part])
         except (OSError, RuntimeError, ValueError) as error:
@@ -267,6 +271,12 @@ class _Text(_Base):
     def read(self, name: str, part: tuple[slice, ...] | None = None) -> np.ndarray:
         column = self._get(name)
         return column if part is None else column[part]
+
+
+def _lengths(shape: tuple[int, ...], part: tuple[slice, ...] | None) -> list[int]:
+    """Return the lengths of a part of a variable."""
+    cut = part or ()
+    return [len(range(*s.indices(n))) for s, n in zip(cut, shape, strict=False)] + list(shape[len(cut) :])
 
 
 def _group_columns(table: Any) -> dict[str, np.ndarray]:

@@ -10,6 +10,7 @@ import numpy as np
 from obsnet.config import Options, read_toml, validate
 from obsnet.errors import ConfigError, FormatError, MissingVariableError, nearest
 from obsnet.kind_tables import find_table, read_kinds
+from obsnet.reading import door
 from stations.admission.base import Applicant, NotTestable, Outcome
 from stations.admission.kinds import KINDS
 from stations.record.intakes import one_series
@@ -174,6 +175,7 @@ def load_applicant(path: str | Path) -> Applicant:
     return Applicant(stated.name, record, stated.model_dump(), targets, comparison)
 
 
+@door("targets")
 def _targets(path: Path) -> np.ndarray:
     """Return target runs of a CSV as a structured array ``time, bias, sd``."""
     import pandas as pd

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from obsnet.config import resolve_files
 from obsnet.errors import ConfigError, FormatError, nearest
+from obsnet.reading import reading
 from stations.readers.choice import ALL, NoSpeciesError
 from stations.readers.options import HowToRead, OneRecord
 from stations.record.intakes import heights, select_intake
@@ -58,11 +59,13 @@ class StationReader:
 
     def sniff(self, source: Source) -> bool:
         """Tell whether a file is of this format."""
-        return bool(import_module(self.module).sniff(source))
+        with reading(source.where):
+            return bool(import_module(self.module).sniff(source))
 
     def read(self, source: Source, species: str | None) -> list[xr.Dataset]:
         """Return the records of one species, of all (``"*"``), or of the one meant by default (None)."""
-        return import_module(self.module).read(source, species)
+        with reading(source.where, self.name):
+            return import_module(self.module).read(source, species)
 
 
 # Asked in this order; the more particular first.

@@ -12,6 +12,7 @@ import netCDF4
 import numpy as np
 
 from obsnet.errors import FormatError, MissingVariableError, ObsnetError, nearest
+from obsnet.reading import refuse_claims
 from obsnet.times import from_epoch
 from obsnet.units import convert, is_mole_fraction
 from stations.record.source import Source
@@ -33,6 +34,7 @@ def opened(source: Source) -> Iterator[File]:
     path = source.where
     try:
         with source.dataset() as dataset:
+            refuse_claims(source.path, dataset.variables)
             dataset.set_auto_maskandscale(False)
             dataset.set_auto_chartostring(False)
             yield File(path, dataset)

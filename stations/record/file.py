@@ -12,6 +12,7 @@ import xarray as xr
 
 from obsnet.errors import FormatError, SchemaError
 from obsnet.output import plain
+from obsnet.reading import reading
 from obsnet.seal import check_file, seal_file
 from obsnet.store import atomic_path
 from stations.record.source import Source
@@ -87,23 +88,22 @@ def read_record(path: str | os.PathLike[str] | Source) -> xr.Dataset:
     source = path if isinstance(path, Source) else Source(Path(path))
     path = source.where
     check_file(path)
-    try:
+    with reading(path, "netCDF"):
         store = xr.backends.NetCDF4DataStore(source.dataset())
         with xr.open_dataset(store, decode_timedelta=False) as stored:
             data = stored.load()
-    except (OSError, ValueError, RuntimeError) as error:
-        raise FormatError(f"{path}: cannot be read as netCDF ({error})") from error
     try:
         attrs = json.loads(data.attrs[MARK])
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise FormatError(f"{path}: not a station record of this package (no attribute {MARK!r})") from error
-    for name in ("flag_masks", "flag_meanings"):
-        data["quality"].attrs.pop(name, None)
-    for name in map(str, data.variables):
-        if data[name].dtype.kind == "M":
-            data[name] = data[name].astype("datetime64[ns]")
-        if data[name].dtype.kind in "OT":
-            data[name] = (data[name].dims, data[name].values.astype(str), data[name].attrs)
-        data[name].attrs.pop("long_name", None)
+    with reading(path, "a station record"):
+        for name in ("flag_masks", "flag_meanings"):
+            data["quality"].attrs.pop(name, None)
+        for name in map(str, data.variables):
+            if data[name].dtype.kind == "M":
+                data[name] = data[name].astype("datetime64[ns]")
+            if data[name].dtype.kind in "OT":
+                data[name] = (data[name].dims, data[name].values.astype(str), data[name].attrs)
+            data[name].attrs.pop("long_name", None)
     data.attrs = {**attrs, "path": str(path)}
     return data

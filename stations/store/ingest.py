@@ -15,7 +15,7 @@ import pyarrow as pa
 import xarray as xr
 
 from obsnet.constants import SPECIES
-from obsnet.errors import ConfigError, ObsnetError
+from obsnet.errors import ConfigError, FormatError, ObsnetError, StorageError
 from obsnet.store import ObservationStore, file_id, forget_parts, sha256
 from obsnet.work.parallel import ENOUGH_BYTES, map_unordered, shard
 from obsnet.work.work import Work
@@ -74,7 +74,8 @@ def ingest(
     options : Delivery, optional
         How files are read and what is done to their records; a file done otherwise before is done again.
     work : Work, optional
-        How it is run.
+        How it is run. Files are read in processes that may die of them, unless the scheduler is ``serial``; without
+        `work` that holds only where there is enough to read for several processes.
     report : callable
         Takes one line a bad file, and one a file of which something was changed or is doubtful.
 
@@ -106,7 +107,8 @@ def ingest(
     saved = time.monotonic()
     guard = OneScale(options.mixed_scales)
     enough = sum(t.path.stat().st_size for t in tasks if t.path.is_file()) > ENOUGH_BYTES
-    for task, done in map_unordered(_read_file, tasks, work, enough=enough):
+    on_death = None if work is None and not enough else _died
+    for task, done in map_unordered(_read_file, tasks, work, enough=enough, on_death=on_death):
         total["files"] += 1
         if done.skipped:
             total["skipped"] += 1
@@ -151,18 +153,8 @@ def _earlier(index: Iterable[Mapping[str, Any]]) -> dict[str, set[str]]:
 def _read_file(task: _Task) -> _Read:
     """Read one file and make its tables; what is wrong with it is told in its row."""
     path, options = task.path, task.options
-    digest = _digest(path)
-    how = hashlib.sha256((task.fingerprint + _digest(*companions(path))).encode()).hexdigest()[:16]
-    row: dict[str, Any] = {
-        "path": os.path.relpath(path, task.base),
-        "size": path.stat().st_size if path.exists() else 0,
-        "sha256": digest,
-        "file_id": file_id(digest),
-        "sensor": _SENSOR,
-        "soundings": 0,
-        "good": 0,
-        "options": how,
-    }
+    digest, how = _digest(path), _how(task)
+    row = _row(task, digest, how)
     if (digest, how) in task.done:
         return _Read(row, skipped=True)
     try:
@@ -178,6 +170,8 @@ def _read_file(task: _Task) -> _Read:
             )
         records = [process_record(r, options) for r in records]
         tables = [observations(r, digest=digest) for r in records]
+    except StorageError:
+        raise  # the disk's fault, not the file's
     except ObsnetError as error:
         return _Read(row | {"status": f"bad: {error}"})
     notes = list(dict.fromkeys(n for r in records for n in (*r.attrs["changes"], *r.attrs["warnings"])))
@@ -199,6 +193,32 @@ def _read_file(task: _Task) -> _Read:
     }
     scales = [(str(r.attrs["species"]), str(r.attrs.get("scale", ""))) for r in records]
     return _Read(row, tables, scales)
+
+
+def _died(task: _Task, reason: str) -> _Read:
+    """Return the row of a file that killed the process which read it."""
+    row = _row(task, _digest(task.path), _how(task))
+    return _Read(row | {"status": f"bad: {task.path}: {reason}"})
+
+
+def _row(task: _Task, digest: str, how: str) -> dict[str, Any]:
+    """Return what is known of a file that has not been read."""
+    path = task.path
+    return {
+        "path": os.path.relpath(path, task.base),
+        "size": path.stat().st_size if path.exists() else 0,
+        "sha256": digest,
+        "file_id": file_id(digest),
+        "sensor": _SENSOR,
+        "soundings": 0,
+        "good": 0,
+        "options": how,
+    }
+
+
+def _how(task: _Task) -> str:
+    """Return a short hash of all that decides a file's rows beside its own bytes."""
+    return hashlib.sha256((task.fingerprint + _digest(*companions(task.path))).encode()).hexdigest()[:16]
 
 
 def _digest(*paths: Path) -> str:
@@ -295,7 +315,9 @@ def summarise_files(
     tasks = [_Task(p, ".", options.placed(folder), "") for p in expand(options.files, folder)]
     tasks = list(shard(tasks, work or Work()))
     enough = sum(t.path.stat().st_size for t in tasks if t.path.is_file()) > ENOUGH_BYTES
-    outcome = {t.path: done for t, done in map_unordered(_summaries, tasks, work, enough=enough)}
+    on_death = None if work is None and not enough else _untold
+    each = map_unordered(_summaries, tasks, work, enough=enough, on_death=on_death)
+    outcome = {t.path: done for t, done in each}
     found: list[dict[str, Any]] = []
     bad: list[dict[str, str]] = []
     for path in (t.path for t in tasks):
@@ -316,3 +338,8 @@ def _summaries(task: _Task) -> list[dict[str, Any]] | ObsnetError:
         return [summary(r) for name in wanted for r in read_each(task.path, name, **said)]
     except ObsnetError as error:
         return error
+
+
+def _untold(task: _Task, reason: str) -> ObsnetError:
+    """Return the error of a file that killed the process which read it."""
+    return FormatError(f"{task.path}: {reason}")

@@ -19,6 +19,7 @@ from obsnet.constants import Species
 from obsnet.constants import species as species_of
 from obsnet.errors import ConfigError, FormatError, MissingVariableError, RangeError
 from obsnet.met import Met
+from obsnet.reading import door
 from obsnet.times import from_epoch, to_epoch
 from obsnet.typing import Floats, Texts
 from obsnet.units import conversion_factor
@@ -108,6 +109,7 @@ def is_number(source: str | float) -> bool:
         return False
 
 
+@door("a background")
 def open_background(
     source: str | float, species: str, base: str | Path = ".", uncertainty: float = 0.0
 ) -> Background:

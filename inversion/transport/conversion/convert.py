@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +18,11 @@ from inversion.transport.files.footprint import UNIT, FootprintFile
 from inversion.transport.readers import open_footprints
 from inversion.transport.readers.options import ReaderOptions
 from obsnet.config import resolve_files, validate
-from obsnet.errors import ConfigError, GridError, ObsnetError, SchemaError
+from obsnet.errors import ConfigError, FormatError, GridError, ObsnetError, SchemaError
 from obsnet.grid import Grid
 from obsnet.times import as_utc, time_bins
 from obsnet.typing import Times
+from obsnet.work import isolated
 from obsnet.work.parallel import map_unordered
 from obsnet.work.progress import progress
 from obsnet.work.work import Work
@@ -58,15 +59,11 @@ def run_convert(options: ConvertOptions, work: Work | None = None) -> dict[str, 
     single = [f for f in options.files if (Path(f) / "meta.json").is_file()]
     paths: list[Any] = single or list(resolve_files(options.files, Path()))
     if options.to != "store":
-        from inversion.transport.files.writers import write_cf, write_paris
-
         if len(paths) != 1:
             raise ConfigError(
                 f"--to {options.to} takes one input, found {len(paths)}; collect them in a sparse store first"
             )
-        source = open_footprints(paths[0], options.reader)
-        (write_cf if options.to == "cf" else write_paris)(options.out, source)
-        return {"receptors": len(source), "notes": source.notes}
+        return isolated.apart(_rewrite, paths[0], options.reader, options.to, options.out)
     observations = None
     if options.store is not None:
         from obsnet.store import ObservationStore
@@ -74,6 +71,15 @@ def run_convert(options: ConvertOptions, work: Work | None = None) -> dict[str, 
         wanted = ["obs_id", "time", "latitude", "longitude", "intake_height_m"]
         observations = ObservationStore(options.store).read(str(options.species), columns=wanted)
     return convert_files(paths, options.out, options, observations=observations, work=work)
+
+
+def _rewrite(path: str | Path, options: ReaderOptions, to: str, out: Path) -> dict[str, Any]:
+    """Write a footprint file in another layout; return how many footprints it has, and what there is to say."""
+    from inversion.transport.files.writers import write_cf, write_paris
+
+    source = open_footprints(path, options)
+    (write_cf if to == "cf" else write_paris)(out, source)
+    return {"receptors": len(source), "notes": source.notes}
 
 
 def convert_files(
@@ -125,7 +131,8 @@ def convert_files(
         jacobian = JacobianStore("footprints").read()
     """
     settings = settings or validate(ConvertSettings, more)
-    sources = _sources(paths, settings)
+    apart = work is not None and work.scheduler != "serial"
+    sources = _sources(paths, settings, apart=apart)
     store = JacobianStore(out)
     fresh = not (store.path / "meta.json").exists()
     _create(store, sources.opened, settings, fresh)
@@ -145,7 +152,7 @@ def convert_files(
         "notes": {},
     }
     with progress(len(tasks), "footprint files") as advance:
-        for _, result in map_unordered(convert_file, tasks, work):
+        for _, result in map_unordered(convert_file, tasks, work, on_death=_died if apart else None):
             advance(1)
             _count(report, result)
     if fresh and not store.parts():
@@ -154,7 +161,7 @@ def convert_files(
     return report
 
 
-def _sources(paths: Sequence[str | Path], settings: ConvertSettings) -> _Sources:
+def _sources(paths: Sequence[str | Path], settings: ConvertSettings, *, apart: bool) -> _Sources:
     """Open all files, and find which of them are nests of others."""
     options = settings.reader
     if not paths:
@@ -165,7 +172,7 @@ def _sources(paths: Sequence[str | Path], settings: ConvertSettings) -> _Sources
         fine = options.model_copy(update={"part": "high"})
         options = options.model_copy(update={"part": "low"})
         nests |= {Path(p): (str(p), fine) for p in paths if nest_in(p)}
-    opened, failed = _open_all([p for p in paths if str(Path(p)) not in inner], options)
+    opened, failed = _open_all([p for p in paths if str(Path(p)) not in inner], options, apart=apart)
     if not opened:
         raise ConfigError(f"none of {len(paths)} files could be opened; the first: {failed[0]['error']}")
     return _Sources(opened, failed, options, nests)
@@ -233,13 +240,30 @@ def _count(report: dict[str, Any], result: dict[str, Any]) -> None:
         report["notes"][note] = report["notes"].get(note, 0) + 1
 
 
+def _died(task: ConvertTask, reason: str) -> dict[str, Any]:
+    return {"path": task.path, "error": f"{task.path}: {reason}"}
+
+
+def head_of(path: str | Path, options: ReaderOptions) -> FootprintFile:
+    """Open a footprint file and return all of it but its values, for another process."""
+    return replace(open_footprints(path, options), load=_elsewhere)
+
+
+def _elsewhere(_start: int, _stop: int) -> Any:
+    raise FormatError("only the head of this footprint file was read")
+
+
 def _open_all(
-    paths: Sequence[str | Path], options: ReaderOptions
+    paths: Sequence[str | Path], options: ReaderOptions, *, apart: bool
 ) -> tuple[list[FootprintFile], list[dict[str, str]]]:
+
+    def head(path: str | Path) -> FootprintFile:
+        return isolated.apart(head_of, path, options) if apart else head_of(path, options)
+
     opened, failed = [], []
     for path in paths:
         try:
-            opened.append(open_footprints(path, options))
+            opened.append(head(path))
         except ObsnetError as error:
             failed.append({"path": str(path), "error": str(error)})
     owner: dict[str, Path] = {}

@@ -17,7 +17,7 @@ from inversion.transport.files.binning import Unresolved, sparse_tables
 from inversion.transport.files.footprint import FootprintFile
 from inversion.transport.readers import open_footprints
 from inversion.transport.readers.options import ReaderOptions
-from obsnet.errors import FormatError, ObsnetError
+from obsnet.errors import FormatError, ObsnetError, StorageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -72,6 +72,8 @@ def convert_file(task: ConvertTask) -> dict[str, Any]:
     """
     try:
         return _convert(task)
+    except StorageError:
+        raise  # the disk's fault, not the file's
     except ObsnetError as error:
         return {"path": task.path, "error": str(error)}
 

@@ -34,6 +34,7 @@ import numpy.typing as npt
 from inversion.jacobian.store import UNIT
 from obsnet.errors import FormatError, SchemaError
 from obsnet.grid import Grid
+from obsnet.reading import reading
 from obsnet.typing import Bools, Times
 
 if TYPE_CHECKING:
@@ -149,7 +150,8 @@ class FootprintFile:
             Some but not all values of a receptor are missing or infinite.
         """
         stop = len(self) if stop is None else min(stop, len(self))
-        return _dataset(self, self.receptors.iloc[start:stop], self.load(start, stop))
+        with reading(self.path, "footprints"):
+            return _dataset(self, self.receptors.iloc[start:stop], self.load(start, stop))
 
     def batches(self, max_bytes: int = BATCH_BYTES) -> Iterator[xr.Dataset]:
         """Read all receptors, so many at a time that their dense values stay below `max_bytes`."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from obsnet.errors import FormatError, MissingVariableError, nearest
+from obsnet.reading import refuse_claims
 from obsnet.seal import check_file
 
 __all__ = ["NetCDF", "Probe", "open_netcdf", "probe"]
@@ -93,6 +94,7 @@ class NetCDF:
         except (OSError, RuntimeError) as error:
             raise FormatError(f"{path}: cannot be read as netCDF ({error}); is the file cut off?") from error
         self.variables, self.dimensions = self._file.variables, self._file.dimensions
+        refuse_claims(path, self.variables)
 
     def __enter__(self) -> Self:
         return self

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from inversion.transport.files.probe import Probe, probe
 from inversion.transport.readers.options import ReaderOptions, Receptor
 from obsnet.errors import ConfigError, FormatError, nearest
+from obsnet.reading import door
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -21,6 +22,7 @@ __all__ = ["FORMATS", "Probe", "ReaderOptions", "Receptor", "open_footprints", "
 FORMATS = ("store", "cf", "pystilt", "particles", "stilt", "flexpart", "openghg", "ctlagrange", "hysplit")
 
 
+@door("footprints")
 def open_footprints(path: str | Path, options: ReaderOptions | None = None) -> FootprintFile:
     """Open a footprint file without reading its values.
 

@@ -17,6 +17,7 @@ from inversion.transport.readers.common import text, times, values
 from obsnet.constants import species as species_of
 from obsnet.errors import FormatError, GridError, MissingVariableError, RangeError
 from obsnet.grid import centre_order
+from obsnet.reading import door
 from obsnet.units import conversion_factor
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["background", "read_curtain"]
 
 
+@door("curtains")
 def read_curtain(path: str | Path, species: str, *, unit: str | None = None) -> xr.Dataset:
     """Read a boundary file of openghg.
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 from inversion.transport.receptors.releases import Receptors, line, point, slant, unreachable
 from obsnet.errors import FormatError, RangeError, SchemaError, nearest
 from obsnet.met import Met
+from obsnet.reading import door
 from obsnet.times import as_utc, to_epoch
 from obsnet.typing import Floats, Times
 
@@ -48,6 +49,7 @@ _SCHEMA = pa.schema(
 )
 
 
+@door("receptors")
 def read_places(path: str | Path, species: str, *, amounts: bool = False) -> pa.Table:
     """Read a receptor file.
 

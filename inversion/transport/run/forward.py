@@ -19,7 +19,8 @@ from obsnet.cf import grid_frame, write_netcdf
 from obsnet.config import resolve_files
 from obsnet.errors import ConfigError, RangeError
 from obsnet.grid import Grid
-from obsnet.met import Met, build_met
+from obsnet.met import Met
+from obsnet.met.build import build_met_apart
 from obsnet.typing import Floats, Times
 
 __all__ = ["forward", "run_forward"]
@@ -151,7 +152,7 @@ def run_forward(options: ForwardOptions) -> dict[str, Any]:
     last = last + np.timedelta64(round(settings.hours * 3600), "s")
     files = resolve_files(options.met, Path())
     prepared = options.out.with_suffix(".met")
-    met = build_met(
+    met = build_met_apart(
         files, prepared, bounds=grid.bounds, start=first, stop=last, **options.met_options.model_dump()
     )
     count, domain = int(settings.particles or 0), domain_of(grid, met)

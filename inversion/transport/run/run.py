@@ -26,6 +26,7 @@ from inversion.transport.run.task import FootprintTask, do_task, warm_up
 from obsnet.errors import ConfigError
 from obsnet.grid import Grid
 from obsnet.met import Met, build_met
+from obsnet.met.build import build_met_apart
 from obsnet.met.options import MetOptions
 from obsnet.met.prepared import contents
 from obsnet.store import sha256, write_table
@@ -147,7 +148,7 @@ def run_footprints(
     species = table["species"][0].as_py()
     if air.background is not None:
         open_background(air.background, species)  # a bad one is told before any work
-    edges, met = _axis_and_met(table, met_files, out, grid, step, settings, prepare, plan, gone)
+    edges, met = _axis_and_met(table, met_files, out, grid, step, settings, prepare, plan, gone, work)
     notes = _notes(met)
     for line in notes:
         report(f"meteorology: {line}")
@@ -210,11 +211,13 @@ def _axis_and_met(
     met_options: MetOptions,
     plan: Plan,
     gone: Sequence[str],
+    work: Work,
 ) -> tuple[Times, Met]:
     """Return the flux time bins, which hold those that kept parts have, and the prepared meteorology."""
     first, last = span(table)
     first = first - np.timedelta64(round(settings.hours * 3600), "s")
-    met = build_met(
+    prepare = build_met if work.scheduler == "serial" else build_met_apart
+    met = prepare(
         met_files, out / "met", bounds=grid.bounds, start=first, stop=last, **met_options.model_dump()
     )
     edges = flux_bins(first, last, step)

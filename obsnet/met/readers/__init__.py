@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from obsnet.errors import FormatError
+from obsnet.reading import at_file, reading
 
 __all__ = ["reader_for"]
 
@@ -28,6 +29,11 @@ def reader_for(files: Sequence[Path], accumulated: str = "auto") -> Any:
     """
     if not files:
         raise FormatError("no meteorological file given")
+    with reading(files[0], "meteorology"):
+        return _open(files, accumulated)
+
+
+def _open(files: Sequence[Path], accumulated: str) -> Any:
     kinds = {path: _kind(path) for path in files}
     found = set(kinds.values())
     if len(found) > 1:
@@ -53,6 +59,7 @@ def reader_for(files: Sequence[Path], accumulated: str = "auto") -> Any:
 
 
 def _kind(path: Path) -> str:
+    at_file(path)
     try:
         with path.open("rb") as stream:
             head = stream.read(64)

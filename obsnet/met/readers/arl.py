@@ -19,6 +19,7 @@ import numpy.typing as npt
 from obsnet.errors import FormatError, GridError, MissingVariableError
 from obsnet.met.horizontal import Horizontal
 from obsnet.met.names import ALIASES, VARIABLES, Alias, Window, factor
+from obsnet.reading import at_file
 from obsnet.typing import Floats, Singles
 
 __all__ = ["ArlReader", "unpack"]
@@ -107,6 +108,7 @@ class ArlReader:
         raise FormatError(f"ARL files have no sums ({name} at {time})")
 
     def _scan(self, path: Path) -> None:
+        at_file(path)
         size = path.stat().st_size
         offset = 0
         with path.open("rb") as stream:
@@ -178,6 +180,7 @@ class ArlReader:
         return out
 
     def _field(self, path: Path, offset: int) -> Singles:
+        at_file(path)
         assert self._index is not None
         nx, ny = self._index.nx, self._index.ny
         with path.open("rb") as stream:

@@ -16,6 +16,7 @@ from obsnet.met.fluxes import FLUXES, KINDS
 from obsnet.met.horizontal import Horizontal
 from obsnet.met.names import VARIABLES, Window
 from obsnet.met.readers.netcdf import canonical, hybrid_pressure
+from obsnet.reading import at_file
 from obsnet.typing import Floats, Singles
 
 __all__ = ["GribReader"]
@@ -115,6 +116,7 @@ class GribReader:
             raise FormatError(f"{path}: no whole GRIB message in {size} bytes")
 
     def _scan(self, path: Path) -> None:
+        at_file(path)
         check_frames(path)
         for offset, part, handle in self._messages(path):
             try:
@@ -237,6 +239,7 @@ class GribReader:
         return out
 
     def _values(self, path: Path, handle: Any, scale: float) -> Singles:
+        at_file(path)
         codes = self._codes
         try:
             values = np.asarray(codes.codes_get_values(handle), dtype=np.float64)

@@ -25,6 +25,7 @@ from obsnet.met.readers.netcdf_axes import (
     times,
 )
 from obsnet.met.readers.windows import ECMWF_MEANS, told_windows, windows_in_file
+from obsnet.reading import at_file, refuse_claims
 from obsnet.typing import Floats, Singles
 
 __all__ = ["Datasets", "NetcdfReader", "canonical", "hybrid_pressure"]
@@ -102,6 +103,7 @@ class Datasets:
     def __getitem__(self, path: Path) -> Any:
         import netCDF4
 
+        at_file(path)
         if path in self._open:
             self._open[path] = self._open.pop(path)  # the latest goes last
             return self._open[path]
@@ -111,6 +113,7 @@ class Datasets:
             self._open[path] = netCDF4.Dataset(path)
         except (OSError, RuntimeError) as error:
             raise FormatError(f"{path}: cannot be read as netCDF ({error})") from None
+        refuse_claims(path, self._open[path].variables)
         return self._open[path]
 
     def close(self) -> None:
