@@ -1,8 +1,8 @@
 """A simulated year over China for `run_year.py`: footprints, two sectors, provinces, observations of a drawn truth.
 
 Footprints are drawn, not computed: puffs carried back ten days by a westerly flow with moving waves, wider as the root
-of their age, weaker as the air above mixes in; the largest entries are kept, 2,000 to 5,000 a footprint at 0.5 degrees.
-What matters here is that they are as many, as dense and as concentrated upwind as real ones; nothing else is claimed.
+of their age, weaker as the air above mixes in. What matters here is that they are as many, as dense and as concentrated
+upwind as real ones; nothing else is claimed.
 """
 
 from __future__ import annotations
@@ -202,9 +202,9 @@ def make_world(weeks: int, *, degrees: float = 0.5, daily: float = DAILY, seed: 
         for name, km in (("fossil", 150.0), ("biosphere", 400.0))
     }
     errors = [
-        KroneckerCovariance(0.3 * mean["fossil"], time_correlation(days, 60.0), space["fossil"]),
+        KroneckerCovariance(0.5 * mean["fossil"], time_correlation(days, 60.0), space["fossil"]),
         KroneckerCovariance(
-            0.3 + 0.5 * np.abs(mean["biosphere"]), time_correlation(days, 14.0), space["biosphere"]
+            0.5 + 0.8 * np.abs(mean["biosphere"]), time_correlation(days, 14.0), space["biosphere"]
         ),
         DiagonalCovariance(np.full(4 * weeks, 0.8**2)),
         DiagonalCovariance(np.full(1, 0.5**2)),
@@ -225,7 +225,7 @@ def make_world(weeks: int, *, degrees: float = 0.5, daily: float = DAILY, seed: 
     prior = np.concatenate([*(m.ravel() for m in mean.values()), np.zeros(4 * weeks + 1)])
     covariance = BlockDiagonalCovariance(errors)
     truth = prior + np.concatenate([_drawn(e, rng) for e in errors])
-    deviation = np.where(column, 0.9, 2.5)
+    deviation = np.where(column, 0.8, 2.0)
     problem = Problem(
         matrix,
         np.zeros(len(when)),
@@ -256,7 +256,7 @@ def make_world(weeks: int, *, degrees: float = 0.5, daily: float = DAILY, seed: 
 
 
 def _drawn(error: Any, rng: Any) -> Floats:
-    """Draw from a prior error; that of a large grid by circulant embedding: a Cholesky factor takes gigabytes."""
+    """Draw from a prior error; on a large grid by circulant embedding, for its Cholesky factor takes gigabytes."""
     space = getattr(error, "space", None)
     if not isinstance(space, GridCorrelation):
         return error.factor(rng.standard_normal(error.factor_size))

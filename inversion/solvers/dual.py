@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.linalg as la
 
 from inversion.operators.covariance import DiagonalCovariance
-from inversion.problem.innovation import columns_at_once, innovation_covariance
+from inversion.problem.innovation import columns_at_once, innovation_covariance, seen_totals
 from inversion.problem.posterior import Posterior
 from inversion.problem.problem import Problem
 from obsnet.errors import SolverError
@@ -46,6 +47,11 @@ class DualSystem:
         prior_error = self.problem.prior_error
         bv = prior_error.matmul(v)
         return bv - prior_error.matmul(self.problem.adjoint(self.solve(self.problem.forward(bv))))
+
+    def spread(self, g: Any) -> Floats:
+        """Return ``G P G'``."""
+        seen, before = seen_totals(self.problem, g)
+        return before - seen.T @ self.solve(seen)
 
     @cached_property
     def _diagonals(self) -> tuple[Floats, Floats]:

@@ -183,6 +183,17 @@ def test_the_matrix_free_method_gives_the_same_totals(case, tmp_path, done, caps
     np.testing.assert_allclose(data["region_total"], done[0]["region_total"], rtol=1e-5)
     np.testing.assert_allclose(data["total_covariance"], done[0]["total_covariance"], rtol=1e-5, atol=1e-3)
     assert "log_evidence" not in data.attrs
+    # a second run takes mean and totals from the files of the first
+    kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "restart-totals").iterdir()}
+    assert kept
+    capsys.readouterr()
+    assert run(case / "case.toml", "--out", tmp_path, "--set", "invert.method=cg") == 0
+    said = "".join(capsys.readouterr())
+    assert "solved before" in said
+    assert "iteration" not in said
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "restart-totals").iterdir()} == kept
+    again = read_netcdf(tmp_path / "posterior.nc")
+    np.testing.assert_array_equal(again["total_covariance"], data["total_covariance"])
 
 
 def test_a_stage_is_not_run_twice(case, monkeypatch):
