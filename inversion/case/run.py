@@ -166,6 +166,8 @@ def solve_case(
     if ids.size and held_back is None:
         evaluation = _evaluate(posterior, whole.problem.select(held), whole.observations.filter(held))
     totals = region_totals(posterior, weights)
+    if options.shares.in_test:
+        totals = totals.with_split(shares.doubt)
     return SolvedCase(
         made, posterior, totals, evaluation, names, source, read.damaged, estimated, ids, basis, shares
     )
@@ -256,6 +258,7 @@ def _own(
         add_likelihood(data, case.estimated, used=options.likelihood.use)
     data.attrs["regions_source"] = case.regions_source
     add_shares(data, case.shares)
+    data.attrs["shares_in_test"] = "yes" if options.shares.in_test else "no"
     target = out / options.out
     fit = fit_table(case.posterior, case.made.observations)
     written = [*write_posterior(data, fit, target), *written]
