@@ -13,7 +13,7 @@ other land.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,10 @@ class Shares:
         By sector: where its flux was taken to be, for reports.
     notes : tuple of str
         What was chosen or found on the way.
+    doubt : mapping of str to ndarray, shape (labels, labels)
+        By sector: covariance of the totals of the flux that the shares were made from, mol2 s-2, for want of knowing
+        where inside a cell of its own grid the flux is; it sums to 0, since nothing is lost. 0 where not given, and
+        for shares that come from a file.
 
     Raises
     ------
@@ -63,6 +67,7 @@ class Shares:
     parts: Mapping[str, sp.csr_array]
     made: Mapping[str, str]
     notes: tuple[str, ...] = ()
+    doubt: Mapping[str, Floats] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for sector, part in self.parts.items():
@@ -146,9 +151,17 @@ def add_shares(data: Any, shares: Shares, *, largest: int | None = None) -> None
         Of every sector of the dataset.
     largest : int, optional
         Numbers that are worth a place in the file, by default 2 million.
+
+    Notes
+    -----
+    ``region_split_uncertainty`` (sector, region) is the root of the diagonal of `Shares.doubt`.
     """
     data.attrs["shares"] = "\n".join(shares.described)
     data.attrs["shares_notes"] = "\n".join(shares.notes)
+    none = np.zeros((len(shares.labels), len(shares.labels)))
+    doubt = [np.sqrt(np.diagonal(shares.doubt.get(str(s), none))) for s in data["sector"].values]
+    text = "standard deviation of the prior total for want of knowing where inside cells its flux is"
+    data["region_split_uncertainty"] = (("sector", "region"), doubt, {"units": "mol s-1", "long_name": text})
     parts = [shares.part(str(s)).tocoo() for s in data["sector"].values]
     if sum(p.nnz for p in parts) > (_LARGEST if largest is None else largest):
         data.attrs["shares_notes"] += "\nthe shares themselves are too many for this file"

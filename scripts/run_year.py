@@ -79,11 +79,12 @@ def kept_file(path, make):
 
 
 def run(given):
+    from year_world import make_world
+
     from inversion import solve
     from inversion.case.restart import kept_arrays, load_posterior, save_posterior
     from inversion.problem.totals import region_totals
     from inversion.solvers.forecast import forecast
-    from year_world import make_world
 
     folder = given.folder
     folder.mkdir(parents=True, exist_ok=True)
@@ -164,9 +165,10 @@ def against_truth(world, posterior, variance, totals):
 
 def calibrate(given):
     """Print, over worlds of other seeds, how often the intervals of totals and cells hold the truth."""
+    from year_world import make_world
+
     from inversion import solve
     from inversion.problem.totals import region_totals
-    from year_world import make_world
 
     found = []
     for seed in range(given.calibrate):

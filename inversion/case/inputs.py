@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,10 +34,21 @@ class FluxPattern:
     grid : Grid
     size : dict of str to ndarray (lat, lon)
         Mean magnitude over the time of the inversion, mol m-2 s-1, by sector.
+    both_signs : tuple of str
+        Sectors that take up somewhere and emit elsewhere, or at another time.
     """
 
     grid: Grid
     size: dict[str, Floats]
+    both_signs: tuple[str, ...]
+
+    @classmethod
+    def of(cls, grid: Grid, flux: Mapping[str, Floats], weight: Floats) -> FluxPattern:
+        """Return the pattern of fluxes (time, lat, lon) by sector; times of weight 0 do not count."""
+        used = np.flatnonzero(weight > 0.0)
+        size = {s: np.sum([weight[t] * np.abs(f[t]) for t in used], axis=0) for s, f in flux.items()}
+        both = [s for s, f in flux.items() if f[used].min(initial=0.0) < 0.0 < f[used].max(initial=0.0)]
+        return cls(grid, size, tuple(both))
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +156,8 @@ def read_prior(path: Path, jacobian: Jacobian, gas: Species, name: str | None = 
     average = bin_matrix(bounds, jacobian.time_edges)
     sectors = [str(s) for s in data["sector"].values]
     weight = np.diff(jacobian.time_edges).astype(np.float64) @ average
-    size = sum(w * np.abs(values.values[t]) for t, w in enumerate(weight / weight.sum()) if w > 0.0)
+    own = {s: np.asarray(values.values[:, i], dtype=np.float64) for i, s in enumerate(sectors)}
+    pattern = FluxPattern.of(grid, own, weight / weight.sum())
     if grid != jacobian.grid:
         values = regrid_flux(values, grid, jacobian.grid)
         notes.append(f"prior regridded conservatively from {grid!r}")
@@ -153,7 +166,7 @@ def read_prior(path: Path, jacobian: Jacobian, gas: Species, name: str | None = 
     cube = np.asarray(values.values, dtype=np.float64)
     flux = {s: average @ cube[:, i].reshape(len(bounds), -1) for i, s in enumerate(sectors)}
     title = name or str(data.attrs.get("title") or Path(path).name)
-    return PriorFlux(title, flux, tuple(notes), FluxPattern(grid, dict(zip(sectors, size, strict=True))))
+    return PriorFlux(title, flux, tuple(notes), pattern)
 
 
 @dataclass(frozen=True, eq=False)

@@ -197,6 +197,15 @@ class SharesOptions(Options):
         le=2,
         description="points, and cells at sea with flux on land, belong to the nearest region up to this far, degrees",
     )
+    diffuse: list[str] = Field(
+        default_factory=list,
+        description="sectors spread evenly on land, such as rice: their places are known",
+    )
+    in_test: bool = Field(
+        default=False,
+        description="let the test of an inventory allow for places inside the prior's cells that nobody knows, as if "
+        "all of a cell's flux stood at one of them",
+    )
 
 
 class _Draws(Options):

@@ -35,6 +35,9 @@ mol2 s-2
 ``share`` (entry) with ``share_region``, ``share_cell``, ``share_sector``
     Which part of each cell's flux is which region's, see `obsnet.shares`; the attribute ``shares`` says how that was
     found, ``shares_notes`` what was chosen.
+``region_split_uncertainty`` (sector, region), mol s-1
+    Of the prior total, for want of knowing where inside the prior's cells its flux is, if each cell's stood at one
+    place; in ``total_test_covariance`` where ``[invert.shares] in_test`` says so (attribute ``shares_in_test``).
 ``basis_region`` (sector, lat, lon)
     Where regions were solved for: which. What they cannot express is part of every uncertainty above; the global
     attribute ``basis_unresolved`` is its share of the prior's variance in the observations.

@@ -182,6 +182,8 @@ def solve_case(
     if options.restart and posterior.method == "cg":
         kept["keep"] = kept_arrays(out / f"{Path(restart).stem}-totals", posterior)
     totals = region_totals(posterior, weights, **kept)
+    if options.shares.in_test:
+        totals = totals.with_split(shares.doubt)
     rejected = np.setdiff1d(whole.problem.obs_id[~held], made.problem.obs_id)
     return SolvedCase(
         made=made,
@@ -305,6 +307,7 @@ def _own(
         write_table(case.screened, out / "screened.parquet")
         written.append(out / "screened.parquet")
     add_shares(data, case.shares)
+    data.attrs["shares_in_test"] = "yes" if options.shares.in_test else "no"
     target = out / options.out
     fit = fit_table(case.posterior, case.made.observations)
     written = [*write_posterior(data, fit, target), *written]

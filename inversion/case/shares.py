@@ -47,16 +47,19 @@ def read_shares(
     else:
         frame, names = read_regions(locate(str(options.regions), folder, out), options.region_key), {}
     choice, sectors = options.shares, list(prior.flux)
-    pattern = prior.pattern or FluxPattern(
+    shape = jacobian.grid.shape
+    pattern = prior.pattern or FluxPattern.of(
         jacobian.grid,
-        {s: np.abs(f).mean(axis=0).reshape(jacobian.grid.shape) for s, f in prior.flux.items()},
+        {s: f.reshape(-1, *shape) for s, f in prior.flux.items()},
+        np.full(jacobian.n_time, 1.0 / jacobian.n_time),
     )
     rules = choice.rule if isinstance(choice.rule, dict) else dict.fromkeys(sectors, choice.rule)
-    for sector in rules:
-        if sector not in sectors:
-            raise ConfigError(
-                f"[invert.shares] rule: the prior has no sector {sector!r}{nearest(sector, sectors)}"
-            )
+    for key, named in (("rule", list(rules)), ("diffuse", choice.diffuse)):
+        for sector in named:
+            if sector not in sectors:
+                raise ConfigError(
+                    f"[invert.shares] {key}: the prior has no sector {sector!r}{nearest(sector, sectors)}"
+                )
     points = None
     if choice.points is not None:
         only = sectors[0] if len(sectors) == 1 else None
@@ -68,6 +71,7 @@ def read_shares(
         flux_grid=pattern.grid,
         points=points,
         rules=rules,
+        diffuse=(*choice.diffuse, *pattern.both_signs),
         snap_deg=choice.snap_deg,
     )
     shares = replace(shares, notes=(*shares.notes, *_certain(options, prior, shares)))

@@ -35,7 +35,7 @@ doi:10.1029/2002JD002299, applied to one flux; `obsnet.crosscheck.verdict` has t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -159,6 +159,25 @@ class Totals:
         """Which pairs of totals are of one sector, shape (totals, totals)."""
         sector = self.weights.sector_of
         return sector[:, None] == sector
+
+    def with_split(self, doubt: Mapping[str, Floats]) -> Totals:
+        """Return the totals with a test that allows for cells split among regions by places that nobody knows.
+
+        An inventory is of what stands in a region. If that is ``G x + e``, with the covariance V of e, the difference
+        has the further term ``-A_rr e_r`` where the inventory of region r is right.
+
+        Parameters
+        ----------
+        doubt : mapping of str to ndarray, shape (regions, regions)
+            V by sector, mol2 s-2, the same in all periods; see `obsnet.shares.Shares.doubt`.
+        """
+        n_sector, n_region, n_period = self.weights.shape
+        added = np.zeros((n_sector, n_region, n_period, n_sector, n_region, n_period))
+        for number, sector in enumerate(self.weights.sector):
+            if sector in doubt:
+                added[number, :, :, number] = doubt[sector][:, None, :, None]
+        answer = np.diagonal(self.kernel)
+        return replace(self, test=self.test + answer[:, None] * added.reshape(self.test.shape) * answer)
 
     def with_spread(self, between: Floats, test: Floats) -> Totals:
         """Return the totals with an error that the inversion itself cannot know added to theirs.

@@ -301,6 +301,64 @@ class TestPoints:
         np.testing.assert_array_equal(part(found), part(split(np.ones(UNIT.shape))))
 
 
+class TestDoubt:
+    """How uncertain totals are because nobody says where inside a cell its flux stands."""
+
+    def test_one_cell_by_hand(self):
+        flux = np.zeros(UNIT.shape)
+        flux[1, 2] = 2.0  # on the border at 1.5 north
+        shares = split(flux)
+        m, q = 2.0 * UNIT.cell_area[1, 2], part(shares)[0, 1, 2]
+        expected = m**2 * q * (1 - q) * np.array([[1, -1], [-1, 1]])
+        np.testing.assert_allclose(shares.doubt["power"][:2, :2], expected, rtol=1e-9)
+        assert not shares.doubt["power"][2:].any()
+        assert any("totals uncertain, by up to 10" in n and "give points" in n for n in shares.notes)
+
+    def test_it_is_the_spread_of_placing_each_cell_at_random(self):
+        flux, rng = drawn(UNIT, 2), np.random.default_rng(0)
+        shares = split(flux)
+        q, m = shares.part("power").toarray(), (flux * UNIT.cell_area).ravel()
+        edges = np.cumsum(q, axis=0)
+        row = (rng.random((20000, 1, UNIT.size)) > edges).sum(axis=1)
+        totals = np.stack([np.where(row == r, m, 0.0).sum(axis=1) for r in range(4)], axis=1)
+        scale = np.sqrt(np.diagonal(shares.doubt["power"]).max())
+        np.testing.assert_allclose(np.cov(totals.T) / scale**2, shares.doubt["power"] / scale**2, atol=0.03)
+
+    def test_nothing_is_lost(self):
+        doubt = split(drawn(UNIT)).doubt["power"]
+        assert doubt[0, 0] > 0
+        np.testing.assert_allclose(doubt.sum(axis=0), 0.0, atol=1e-12 * np.abs(doubt).max())
+        assert np.linalg.eigvalsh(doubt).min() > -1e-12 * np.abs(doubt).max()
+
+    def test_a_finer_flux_is_surer_and_cutting_a_coarse_one_is_not(self):
+        coarse = split(np.ones(UNIT.shape)).doubt["power"]
+        fine = Grid.regular(0, 4, 0, 6, 0.4, 0.4)  # the border runs through its cells too
+        finer = split(np.ones(fine.shape), flux_grid=fine).doubt["power"]
+        assert 0.0 < finer[0, 0] < 0.3 * coarse[0, 0]
+        cut = split(np.ones(UNIT.shape), FINE, flux_grid=UNIT).doubt["power"]
+        assert cut[0, 0] > 0.99 * coarse[0, 0]
+
+    def test_known_places_leave_none(self):
+        points = Points([1.4], [2.5], [1.0], ["power"], whole=True)
+        flux = np.zeros(UNIT.shape)
+        flux[1, 2] = 1.0
+        assert not split(flux, points=points).doubt["power"].any()
+        have = UNIT.cell_area[1, 2]
+        half = split(flux, points=Points([1.4], [2.5], [0.5 * have], ["power"])).doubt["power"]
+        np.testing.assert_allclose(half, 0.25 * split(flux).doubt["power"], rtol=1e-9)
+
+    def test_what_is_spread_evenly_has_none(self):
+        fluxes = {
+            "rice": np.ones(UNIT.shape),
+            "biosphere": drawn(UNIT) - 0.5,
+            "aviation": np.ones(UNIT.shape),
+        }
+        shares = split(fluxes, diffuse=["rice"])
+        assert not shares.doubt
+        with pytest.raises(ConfigError, match="diffuse: there is no flux of sector 'paddy'"):
+            split(fluxes, diffuse=["paddy"])
+
+
 class TestTotalsOfAFile:
     def data(self, grid=FINE):
         edges = np.datetime64("2019-01-01", "us") + np.arange(3) * np.timedelta64(30, "D")
@@ -425,6 +483,22 @@ def test_plants_of_which_only_a_grid_is_known(plants, china, cell):
     assert max(abs(each[name]) for name in (*coast, "Hong Kong", "Guangxi", "Taiwan") if name in each) < 0.03
     assert sum(abs(e) > 0.03 for e in each.values()) <= 10
     assert max(map(abs, each.values())) < 0.10
+
+
+@pytest.mark.parametrize("cell", [0.1, 0.25, 0.5, 1.0])
+def test_errors_of_gridded_plants_are_as_large_as_said(plants, china, cell):
+    from obsnet.zonal import assign_points
+
+    grid, field = gridded(plants, cell)
+    shares = flux_shares(china, grid, {"power": field})
+    region, _ = assign_points(plants.lat, plants.lon, china)
+    true = np.array([plants.rate[region == key].sum() for key in china.index])
+    off, large = shares.totals(field, "power")[: len(true)] - true, true > MEGATONNE
+    sd = np.sqrt(np.diagonal(shares.doubt["power"]))[: len(true)]
+    islands = sd == 0.0  # no border in any cell with a plant
+    np.testing.assert_allclose(off[islands], 0.0, atol=1e-6)
+    z = off[large & ~islands] / sd[large & ~islands]
+    assert 0.6 < np.sqrt(np.mean(z**2)) < 1.5
 
 
 @pytest.mark.parametrize("cell", [0.1, 0.5, 1.0])

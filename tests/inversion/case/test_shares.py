@@ -238,6 +238,27 @@ def test_flux_that_nobody_doubts_is_told(folder):
     assert not any("taken as known" in n for n in Made(folder).shares.notes)
 
 
+def test_places_that_nobody_knows_may_join_the_test(folder):
+    """With a prior of one degree, whole cells may stand on either side of a border."""
+    files = []
+    for choice in (False, True):
+        written, _ = run_invert(
+            options(shares={"in_test": choice}), folder, folder / f"run-{choice}", lambda _line: None
+        )
+        files.append(read_netcdf(written[0]))
+    without, with_it = files
+    assert [f.attrs["shares_in_test"] for f in files] == ["no", "yes"]
+    added = with_it["total_test_covariance"].values - without["total_test_covariance"].values
+    response = np.diagonal(without["total_averaging_kernel"].values)
+    sd = without["region_split_uncertainty"].sel(sector="fossil").values
+    np.testing.assert_allclose(np.diagonal(added)[:3], (response[:3] * sd) ** 2, rtol=1e-6)
+    assert sd[0] > 0
+    assert not added[3:].any()  # the biosphere has both signs: it is spread out
+    assert not added[:, 3:].any()
+    for name in ("total_covariance", "total_noise_covariance", "region_total"):
+        np.testing.assert_array_equal(with_it[name].values, without[name].values)
+
+
 def test_totals_of_a_posterior_are_split_so_too(made):
     totals = region_totals(solve(made.whole.problem), made.weights)
     flux = totals.weights.weights @ solve(made.whole.problem).mean
