@@ -78,9 +78,9 @@ def summarise(fit: CurveFit, dates: Sequence[float] | np.ndarray | None = None) 
     -------
     dict
         ``n, first, last, coefficients, coefficient_sd, timezero, interval_days, polynomial_terms,
-        harmonics, gain, rsd_function, rsd_smooth, reduced_chi_square, standard_errors, noise (``sd, memory_days,
-        at_bound``), annual_increase, annual_means, amplitudes`` (of whole years), ``notes`` and, with dates, ``dates, function, smooth,
-        trend, growth``.
+        harmonics, gain, rsd_function, rsd_smooth, reduced_chi_square, standard_errors, noise (sd, memory_days,
+        at_bound), annual_increase, annual_means, amplitudes`` (of whole years), ``notes`` and, with dates, ``dates,
+        function, smooth, trend, growth``.
     """
     errors, noise = errors_and_noise(fit)
     points = np.floor(365.0 / fit.interval_days)
@@ -119,10 +119,8 @@ def _slow(noise: Noise | None) -> list[str]:
     """Say so where the noise may be slower than the trend's filter lets one see."""
     if noise is None or not noise.at_bound:
         return []
-    return [
-        f"residuals as correlated as noise of {noise.memory_days:.0f} days or more makes them: errors of trend and "
-        "growth are lower bounds"
-    ]
+    like = f"residuals as correlated as noise of {noise.memory_days:.0f} days or more makes them"
+    return [f"{like}: errors of trend and growth are lower bounds"]
 
 
 def fit_file(path: str | Path, options: FitTable) -> dict[str, Any]:
