@@ -48,6 +48,13 @@ def _text(result: dict[str, Any]) -> list[str]:
         f"  zero {result['timezero']:g}, grid of {result['interval_days']:g} days",
         f"  residual sd: function {result['rsd_function']:.4f}, smooth curve {result['rsd_smooth']:.4f} {unit}",
         "  coefficients " + ", ".join(f"{c:.6g}" for c in result["coefficients"]),
+        *(
+            [
+                f"  noise of {n['sd']:.3g} {unit} with a memory of {n['memory_days']:.1f} days about function and trend"
+            ]
+            if (n := result["noise"])
+            else []
+        ),
         "  standard errors " + ", ".join(f"{k} {v:.3g}" for k, v in result["standard_errors"].items()),
     ]
     for key, words in (

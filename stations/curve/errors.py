@@ -1,25 +1,34 @@
-"""Standard errors of a fitted curve: filter theory with AR(1) residuals, and a Monte-Carlo ensemble.
+"""Standard errors of a fitted curve: of noise like the record's own, sent through the same fit.
 
-The least-squares covariance takes residuals for independent. They are not, so trend and growth need more:
-the filter's impulse response with the residuals' autocorrelation (fast, the middle of the record), or an
-ensemble of AR(1) noise on the record's own dates sent through the whole fit (everything, the ends too).
+The least-squares covariance takes residuals for independent. They are not, so curves need more: noise with the
+memory and the size that the record's own residuals show (`stations.curve.noise`) is drawn on the record's dates and
+fitted and filtered as the record was. The fit is linear in the values, so the spread of what comes out is the error.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
-from scipy.interpolate import CubicSpline
+from threadpoolctl import threadpool_limits
 
 from obsnet.errors import ConfigError
 from stations.curve import kernel
-from stations.curve.fit import CurveFit, curve_derivative, filter_residuals
+from stations.curve.fit import CurveFit
+from stations.curve.noaa_errors import noaa_errors
+from stations.curve.noise import Curves, Noise, Simulation, estimate_noise
 
 CHUNK = 4_000_000  # values of an ensemble held at a time
+_MEMBERS = 32
 
-__all__ = ["CurveEnsemble", "coefficient_sd", "curve_ensemble", "function_sd", "lag_one", "standard_errors"]
+__all__ = [
+    "CurveEnsemble",
+    "coefficient_sd",
+    "curve_ensemble",
+    "errors_and_noise",
+    "function_sd",
+    "standard_errors",
+]
 
 
 def coefficient_sd(fit: CurveFit) -> np.ndarray:
@@ -65,40 +74,6 @@ def _jacobian(fit: CurveFit, t: np.ndarray) -> np.ndarray:
     return np.hstack([powers, waves * (1.0 + fit.coefficients[-1] * t)[:, None], (t * plain)[:, None]])
 
 
-def lag_one(fit: CurveFit, which: str) -> tuple[float, float, float]:
-    """Return standard deviation, lag-1 autocorrelation and decorrelation time (years) of filter residuals.
-
-    Parameters
-    ----------
-    fit : CurveFit
-        A fit.
-    which : {"short", "long"}
-        Residuals from the function and this filter.
-
-    Returns
-    -------
-    sd, r, tau : float
-        r is that of neighbouring samples; tau turns it into time by the median spacing of distinct times,
-        0 where r is not positive.
-    """
-    rest = _filter_residual(fit, which)
-    sd, r = _lag_one(rest)
-    spacing = float(np.median(np.diff(np.unique(fit.x))))
-    return sd, r, float(-spacing / np.log(r)) if 0.0 < r < 1.0 else 0.0
-
-
-def _filter_residual(fit: CurveFit, which: str) -> np.ndarray:
-    if which not in {"short", "long"}:
-        raise ConfigError(f"the filters are 'short' and 'long', found {which!r}")
-    values = fit.short if which == "short" else fit.long
-    return fit.y - fit.function(fit.x) - np.interp(fit.x, fit.grid, values)
-
-
-def _lag_one(rest: np.ndarray) -> tuple[float, float]:
-    deviation = rest - rest.mean()
-    return float(rest.std(ddof=1)), float(deviation[:-1] @ deviation[1:] / (deviation @ deviation))
-
-
 def standard_errors(fit: CurveFit) -> dict[str, float]:
     """Return one standard error a curve, valid away from the record's ends.
 
@@ -111,93 +86,73 @@ def standard_errors(fit: CurveFit) -> dict[str, float]:
     -------
     dict of str to float
         ``function, polynomial, short, long, smooth, trend, cycle, annual_increase`` in the unit of the
-        values, ``growth`` in that unit per year.
+        values, ``growth`` in that unit per year: root mean squares over the middle of the record, half a long cutoff
+        (at most a quarter of the record) from either end.
 
     Notes
     -----
-    A filter with impulse response w turns residuals of variance s^2 and autocorrelation r^|k| into values of
-    variance ``s^2 sum_ij r^|i-j| w_i w_j``; the growth rate has the derivative of w in its place, the annual
-    increase the difference of two w a year apart. Function and polynomial are root mean squares over the
-    record of their standard error; smooth curve and trend add theirs to the filters', which errs on the wide
-    side (the filter takes up much of the function's error).
+    Smooth curve, its filter and the cycle have noise about the short filter behind them, the rest noise about the
+    long one. See `stations.curve.noise` for how it is found and `scripts/check_curve_errors.py` for how true the
+    errors are.
 
-    NOAA's program differs in four ways, repeated with ``noaa_compatible``: the covariance holds the reduced
-    chi-square twice; the function's error is that of the mean date alone, and its cosine terms are evaluated
-    at frequencies 1.5, 2.5, ... instead of 1, 2, ...; r is that of neighbouring samples whatever the grid;
-    the growth rate's error is sqrt(2) times the trend's, which is that of a difference of two independent
-    dates.
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from stations.curve.fit import fit_curve
+    >>> year = 2000 + np.arange(520) * 7 / 365.25
+    >>> noise = np.random.default_rng(1).standard_normal(year.size)
+    >>> errors = standard_errors(fit_curve(year, 370 + 2 * (year - 2000) + noise))
+    >>> 0.1 < errors["trend"] < 0.2  # of white noise of 1 through the long filter
+    True
     """
-    noaa = fit.options.noaa_compatible
-    step = fit.interval_days / kernel.DAYS
-    variance = {}
-    for name, cutoff in (("short", fit.options.short_days), ("long", fit.options.long_days)):
-        weight = _impulse(cutoff, step)
-        sd, r, tau = lag_one(fit, name)
-        on_grid = r if noaa else float(np.exp(-step / tau)) if tau > 0 else 0.0
-        variance[name] = sd**2 * _quadratic(weight, on_grid)
-        if name == "long":
-            where = np.arange(weight.size) * step
-            variance["slope"] = sd**2 * _quadratic(CubicSpline(where, weight)(where, 1), on_grid)
-            year = round(1.0 / step)
-            apart = np.pad(weight, (year, 0)) - np.pad(weight, (0, year))
-            variance["increase"] = sd**2 * _quadratic(apart, on_grid)
-    if noaa:
-        variance["function"], variance["polynomial"] = _noaa_function_variance(fit)
-    else:
-        variance["function"] = float(np.mean(function_sd(fit, fit.grid) ** 2))
-        variance["polynomial"] = float(np.mean(function_sd(fit, fit.grid, polynomial_only=True) ** 2))
-    trend = variance["long"] + variance["polynomial"]
-    if noaa:
-        growth = increase = 2.0 * trend
-    else:
-        slope = float(np.mean(function_sd(fit, fit.grid, derivative=True) ** 2))
-        growth, increase = variance["slope"] + slope, variance["increase"] + slope
-    result = {
-        "function": variance["function"],
-        "polynomial": variance["polynomial"],
-        "short": variance["short"],
-        "long": variance["long"],
-        "smooth": variance["short"] + variance["function"],
-        "trend": trend,
-        "cycle": variance["short"] + variance["long"] + 2.0 * variance["function"],
-        "annual_increase": increase,
-        "growth": growth,
+    return errors_and_noise(fit)[0]
+
+
+def errors_and_noise(fit: CurveFit) -> tuple[dict[str, float], Noise | None]:
+    """Return the standard errors of `standard_errors`, and the noise about function and trend behind them.
+
+    The noise is None with ``noaa_compatible``, for that program knows none.
+    """
+    if fit.options.noaa_compatible:
+        return noaa_errors(fit), None
+    with threadpool_limits(1, user_api="blas"):  # the matrices are small: threads would wait for each other
+        simulation = Simulation(fit, range(_MEMBERS), 0)
+        fast = simulation.curves(estimate_noise(fit, "short", members=_MEMBERS))
+        noise = estimate_noise(fit, "long", members=_MEMBERS)
+        slow = simulation.curves(noise)
+    edge = min(fit.options.long_days / (2.0 * kernel.DAYS), 0.25 * (slow.grid[-1] - slow.grid[0]))
+    inside = (slow.grid >= slow.grid[0] + edge) & (slow.grid <= slow.grid[-1] - edge)
+    inside = inside if inside.any() else np.ones_like(inside)
+    curves = {
+        "function": slow.function,
+        "polynomial": slow.polynomial,
+        "short": fast.short,
+        "long": slow.long,
+        "smooth": fast.function + fast.short,
+        "trend": slow.polynomial + slow.long,
+        "cycle": fast.function - fast.polynomial + fast.short - fast.long,
+        "growth": slow.growth,
     }
-    return {name: float(np.sqrt(value)) for name, value in result.items()}
+    found = {name: float(np.sqrt(np.mean(values[inside] ** 2))) for name, values in curves.items()}
+    increase, _ = _increases(fit, slow)
+    middle = increase[1:-1] if increase.shape[0] > 4 else increase
+    found["annual_increase"] = float(np.sqrt(np.mean(middle**2))) if middle.size else float("nan")
+    return found, noise
 
 
-def _impulse(cutoff: float, step: float) -> np.ndarray:
-    """Return the filter's response to 1 in the middle of four cutoffs of zeros."""
-    size = max(4 * int(cutoff / kernel.DAYS / step), 8)
-    pulse = np.zeros(size)
-    pulse[size // 2] = 1.0
-    return kernel.lowpass(pulse, step, (cutoff,), pad=False)[0]
-
-
-def _quadratic(weight: np.ndarray, r: float) -> float:
-    """Return sum_ij r^|i-j| w_i w_j; negative correlation and terms below 1e-5 count as none."""
-    lagged = np.correlate(weight, weight, mode="full")[weight.size - 1 :]
-    reach = (
-        weight.size if r >= 1.0 else 1 if r <= 0.0 else min(weight.size, int(np.log(1e-5) / np.log(r)) + 1)
-    )
-    powers = r ** np.arange(reach) if r > 0 else np.ones(1)
-    return float(powers[0] * lagged[0] + 2.0 * powers[1:] @ lagged[1:reach])
-
-
-def _noaa_function_variance(fit: CurveFit) -> tuple[float, float]:
-    t = float(np.mean(fit.x - fit.timezero))
-    terms = fit.options.polynomial_terms
-    index = np.arange(fit.coefficients.size - terms)
-    angle = (index / 2.0 + 1.0) * 2.0 * np.pi * t
-    row = np.concatenate([t ** np.arange(terms), np.where(index % 2 == 0, np.sin(angle), np.cos(angle))])
-    return float(row @ fit.covariance @ row), float(
-        row[:terms] @ fit.covariance[:terms, :terms] @ row[:terms]
-    )
+def _increases(fit: CurveFit, curves: Curves) -> tuple[np.ndarray, np.ndarray]:
+    """Return trend on 1 January less that a year before, shape (years, replicates), and the years."""
+    grid = curves.grid + fit.timezero
+    years = np.arange(int(np.ceil(grid[0])), int(np.floor(grid[-1])) + 1, dtype=np.float64)
+    place = np.clip(np.searchsorted(grid, years, side="right") - 1, 0, grid.size - 2)
+    share = ((years - grid[place]) / (grid[place + 1] - grid[place]))[:, None]
+    trend = curves.polynomial + curves.long
+    return np.diff(trend[place] + (trend[place + 1] - trend[place]) * share, axis=0), years[:-1].astype(int)
 
 
 @dataclass(frozen=True)
 class CurveEnsemble:
-    """Standard errors from an ensemble of fits to AR(1) noise.
+    """Standard errors from an ensemble of fits to noise.
 
     Attributes
     ----------
@@ -230,11 +185,10 @@ class CurveEnsemble:
 
 
 def curve_ensemble(fit: CurveFit, *, replicates: int = 200, seed: int = 0) -> CurveEnsemble:
-    """Estimate the standard errors of smooth curve, trend and growth by Monte Carlo.
+    """Estimate the standard errors of smooth curve, trend and growth, date by date, by Monte Carlo.
 
-    AR(1) noise on the record's own dates, of the variance and decorrelation time of the residuals, is fitted
-    and filtered exactly as the record was. The fit is linear in the values, so the spread of the results is
-    the error of the curves: with gaps, uneven sampling and the ends of the record as they are.
+    Noise on the record's own dates, like the record's own (`stations.curve.noise.estimate_noise`), is fitted and
+    filtered exactly as the record was: with gaps, uneven sampling and the ends of the record as they are.
 
     Parameters
     ----------
@@ -243,7 +197,7 @@ def curve_ensemble(fit: CurveFit, *, replicates: int = 200, seed: int = 0) -> Cu
     replicates : int
         Members of the ensemble; the relative error of a standard error is 1 / sqrt(2 replicates).
     seed : int
-        Member k draws from a counter-based generator keyed by (seed, k): the same for any chunking.
+        See `stations.curve.noise.Simulation`.
 
     Returns
     -------
@@ -253,67 +207,27 @@ def curve_ensemble(fit: CurveFit, *, replicates: int = 200, seed: int = 0) -> Cu
     """
     if replicates < 2:
         raise ConfigError(f"an ensemble needs at least 2 replicates, found {replicates}")
-    years = np.arange(int(np.ceil(fit.grid[0])), int(np.floor(fit.grid[-1])) + 1, dtype=np.float64)
+    fast, slow = (estimate_noise(fit, which, seed=seed) for which in ("short", "long"))
     sums: dict[str, np.ndarray] = {}
     chunk = max(1, min(replicates, CHUNK // fit.x.size))
     for start in range(0, replicates, chunk):
-        members = range(start, min(start + chunk, replicates))
-        smooth, _, _, _ = _replicate(fit, "short", members, seed)
-        _, trend, growth, coefficients = _replicate(fit, "long", members, seed)
-        place = np.clip(np.searchsorted(fit.grid, years, side="right") - 1, 0, fit.grid.size - 2)
-        share = ((years - fit.grid[place]) / (fit.grid[place + 1] - fit.grid[place]))[:, None]
-        on_date = trend[place] + (trend[place + 1] - trend[place]) * share
+        simulation = Simulation(fit, range(start, min(start + chunk, replicates)), seed)
+        quick, curves = simulation.curves(fast), simulation.curves(slow)
+        increase, years = _increases(fit, curves)
         for name, values in (
-            ("smooth", smooth),
-            ("trend", trend),
-            ("growth", growth),
-            ("increase", np.diff(on_date, axis=0)),
-            ("coefficients", coefficients),
+            ("smooth", quick.function + quick.short),
+            ("trend", curves.polynomial + curves.long),
+            ("growth", curves.growth),
+            ("increase", increase),
+            ("coefficients", curves.coefficients),
         ):
             # The noise has mean zero by construction: no mean is taken off.
             sums[name] = sums.get(name, 0.0) + (values**2).sum(axis=1)
     sd = {name: np.sqrt(total / replicates) for name, total in sums.items()}
     if fit.options.gain:
         sd["coefficients"] = np.append(sd["coefficients"], 0.0)
-    increase = dict(zip(years[:-1].astype(int).tolist(), sd["increase"].tolist(), strict=True))
+    by_year = dict(zip(years.tolist(), sd["increase"].tolist(), strict=True))
+    grid = curves.grid + fit.timezero
     return CurveEnsemble(
-        fit.grid, sd["smooth"], sd["trend"], sd["growth"], increase, sd["coefficients"], replicates, seed
+        grid, sd["smooth"], sd["trend"], sd["growth"], by_year, sd["coefficients"], replicates, seed
     )
-
-
-def _replicate(
-    fit: CurveFit, which: str, members: range, seed: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return smooth curve, trend, growth and coefficients of noise, replicates as columns."""
-    options = fit.options
-    t = fit.x - fit.timezero
-    sd, _, tau = lag_one(fit, which)
-    draws = np.empty((t.size, len(members)))
-    for column, member in enumerate(members):
-        generator = np.random.Generator(np.random.Philox(key=np.array([seed, member], dtype=np.uint64)))
-        draws[:, column] = generator.standard_normal(t.size)
-    noise = _autoregressive(np.diff(t), draws, sd, tau)
-    gain = float(fit.coefficients[-1]) if options.gain else 0.0
-    terms, harmonics = options.polynomial_terms, options.harmonics
-    coefficients, _, residual = kernel.least_squares(t, noise, terms, harmonics, gain)
-    grid, short, long = filter_residuals(t, residual, options, fit.averaged)
-    powers, waves = kernel.design(grid, terms, harmonics)
-    polynomial = powers @ coefficients[:terms]
-    function = polynomial + (waves * (1.0 + gain * grid)[:, None]) @ coefficients[terms:]
-    growth = curve_derivative(grid, long, coefficients[:terms])
-    return function + short, polynomial + long, growth, coefficients
-
-
-@numba.njit(cache=True)
-def _autoregressive(step: np.ndarray, draws: np.ndarray, sd: float, tau: float) -> np.ndarray:
-    """Turn standard normal draws into stationary AR(1) noise on uneven times; tau 0 is white noise."""
-    n, members = draws.shape
-    noise = np.empty_like(draws)
-    for j in range(members):
-        noise[0, j] = sd * draws[0, j]
-    for i in range(1, n):
-        keep = np.exp(-step[i - 1] / tau) if tau > 0.0 else 0.0
-        fresh = sd * np.sqrt(1.0 - keep * keep)
-        for j in range(members):
-            noise[i, j] = keep * noise[i - 1, j] + fresh * draws[i, j]
-    return noise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from obsnet.errors import ObsnetError
 from obsnet.work.parallel import map_unordered, shard
 from obsnet.work.progress import progress
 from obsnet.work.work import Work
-from stations.curve.errors import coefficient_sd, curve_ensemble, standard_errors
+from stations.curve.errors import coefficient_sd, curve_ensemble, errors_and_noise
 from stations.curve.fit import CurveFit, fit_curve, in_notes
+from stations.curve.noise import Noise
 from stations.curve.options import CurveOptions, FitTable
 from stations.record.series import series
 
@@ -77,10 +78,11 @@ def summarise(fit: CurveFit, dates: Sequence[float] | np.ndarray | None = None) 
     -------
     dict
         ``n, first, last, coefficients, coefficient_sd, timezero, interval_days, polynomial_terms,
-        harmonics, gain, rsd_function, rsd_smooth, reduced_chi_square, standard_errors, annual_increase,
-        annual_means, amplitudes`` (of whole years), ``notes`` and, with dates, ``dates, function, smooth,
-        trend, growth``.
+        harmonics, gain, rsd_function, rsd_smooth, reduced_chi_square, standard_errors, noise (sd, memory_days,
+        at_bound), annual_increase, annual_means, amplitudes`` (of whole years), ``notes`` and, with dates, ``dates,
+        function, smooth, trend, growth``.
     """
+    errors, noise = errors_and_noise(fit)
     points = np.floor(365.0 / fit.interval_days)
     whole = {year: mean for year, mean, _, n in fit.annual_means() if n >= points}
     result: dict[str, Any] = {
@@ -98,11 +100,12 @@ def summarise(fit: CurveFit, dates: Sequence[float] | np.ndarray | None = None) 
         "rsd_function": fit.rsd_function,
         "rsd_smooth": fit.rsd_smooth,
         "reduced_chi_square": fit.reduced_chi_square,
-        "standard_errors": standard_errors(fit),
+        "standard_errors": errors,
+        "noise": None if noise is None else asdict(noise),
         "annual_increase": fit.annual_increase(),
         "annual_means": whole,
         "amplitudes": {year: height for year, height, *_ in fit.amplitudes() if year in whole},
-        "notes": list(fit.notes),
+        "notes": [*fit.notes, *_slow(noise)],
     }
     if dates is not None:
         when = np.asarray(dates, dtype=np.float64)
@@ -110,6 +113,14 @@ def summarise(fit: CurveFit, dates: Sequence[float] | np.ndarray | None = None) 
         for name in ("function", "smooth", "trend", "growth"):
             result[name] = getattr(fit, name)(when).tolist()
     return result
+
+
+def _slow(noise: Noise | None) -> list[str]:
+    """Say so where the noise may be slower than the trend's filter lets one see."""
+    if noise is None or not noise.at_bound:
+        return []
+    like = f"residuals as correlated as noise of {noise.memory_days:.0f} days or more makes them"
+    return [f"{like}: errors of trend and growth are lower bounds"]
 
 
 def fit_file(path: str | Path, options: FitTable) -> dict[str, Any]:
