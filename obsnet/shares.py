@@ -23,6 +23,7 @@ from obsnet.errors import FormatError, RegionError, nearest
 from obsnet.field import NanPolicy, grid_of
 from obsnet.grid import Grid
 from obsnet.regions import REST
+from obsnet.typing import Floats
 from obsnet.zonal import region_sums
 
 __all__ = ["Shares", "add_shares", "shares_of"]

@@ -560,3 +560,48 @@ def test_a_file_that_breaks_keeps_its_rows_until_it_is_mended(tmp_path):
     granule(tmp_path / "in", n=25)
     assert not ingest([path], tmp_path / "store").bad
     assert len(ObservationStore(tmp_path / "store").read("CO2")) == 25
+
+
+def test_planning_grows_with_the_number_of_files_of_one_size(tmp_path):
+    """Products of fixed layout have files of one size: what each task is told must not grow with their number."""
+    from retrieval.ingest.options import IngestOptions
+    from retrieval.ingest.plan import make_plan
+
+    options = IngestOptions(sensor="oco2_lite")
+    print_ = options.fingerprint("oco2_lite")
+    paths, index = [], []
+    for number in range(400):
+        path = tmp_path / f"{number:04d}.nc4"
+        path.write_bytes(f"{number:010d}".encode())
+        paths.append(str(path))
+        if number < 300:
+            row = dict.fromkeys(("time_start", "time_end", "version"))
+            row |= {
+                "path": str(path),
+                "size": 10,
+                "sha256": sha256(path),
+                "status": "done",
+                "options": print_,
+            }
+            index.append(row | {"sensor": "oco2_lite", "species": "CO2", "file_id": "x"})
+    (tmp_path / "0399.nc4").write_bytes((tmp_path / "0007.nc4").read_bytes())  # a copy of a finished one
+    (tmp_path / "0398.nc4").write_bytes((tmp_path / "0350.nc4").read_bytes())  # a copy of a new one
+    plan = make_plan(paths, index, options, mixed=True)
+    assert sum(map(len, plan.done.values())) <= 302
+    assert plan.done[paths[7]] == ((sha256(tmp_path / "0007.nc4"), paths[7]),)
+    assert [where for _, where in plan.done[paths[399]]] == [paths[7]]
+    assert [where for _, where in plan.done[paths[398]]] == [paths[350]]
+    assert not plan.done.get(paths[350])
+
+
+def test_a_finished_file_that_becomes_a_copy_of_another_is_told(tmp_path):
+    """Same size, other bytes: the index tells whose they are."""
+    files = week(tmp_path / "in", days=2)
+    target = max(f.stat().st_size for f in files)
+    for file in files:  # the same size, as products of fixed layout have
+        file.write_bytes(file.read_bytes().ljust(target, b"\0"))
+    assert not ingest(files, tmp_path / "store").bad
+    files[1].write_bytes(files[0].read_bytes())
+    (bad,) = ingest(files, tmp_path / "store").bad
+    assert bad["path"] == str(files[1])
+    assert bad["status"] == f"bad: same bytes as {files[0]}, which was read before"
