@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""A year, simulated: China at 0.5 degrees, weekly, two sectors, 30,000 observations, 840 monthly provincial totals.
+"""A year, simulated: China at 0.5 degrees, weekly, two sectors, 30,000 observations, monthly provincial totals.
 
     python scripts/run_year.py [--small] [--weeks 53] [--degrees 0.5] [--daily 82.2] [--memory 4] [--method cg]
                                [--folder FOLDER]
@@ -52,14 +52,14 @@ class Log:
         self.seen = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
     def note(self, key, value):
-        """Keep a value under a key."""
+        """Write a value down."""
         self.seen[key] = value
         with atomic_path(self.path) as temporary:
             temporary.write_text(json.dumps(self.seen, indent=1), encoding="utf-8")
 
     @contextlib.contextmanager
     def part(self, name):
-        """Add the seconds of what runs within to the part of a name."""
+        """Add the time of what follows to a part's."""
         wall, processor = time.perf_counter(), time.process_time()
         yield
         took = [time.perf_counter() - wall, time.process_time() - processor]

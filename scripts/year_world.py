@@ -24,6 +24,8 @@ from inversion.problem.state import State, StateBlock
 from inversion.problem.time_bins import TimeBins
 from inversion.problem.totals import TotalWeights, total_weights
 from obsnet.grid import Grid
+from obsnet.regions import provinces
+from obsnet.splitting import flux_shares
 
 __all__ = ["World", "make_world"]
 
@@ -110,7 +112,7 @@ def _footprints(
             )
             flat = dense.ravel()
             seen = flat[flat > 0.0]
-            limit = 2e-5 * seen.max()
+            limit = 2e-5 * seen.max() if seen.size else 0.0  # the air may come from outside at once
             if np.sum(seen > limit) > most:
                 limit = np.partition(seen, seen.size - most)[seen.size - most]
             last = int((hours[row] - first_hour) // bin_hours)
@@ -164,14 +166,6 @@ def _fluxes(grid: Grid, bins: TimeBins, rng: Any) -> dict[str, Floats]:
         "fossil": np.tile(fossil, (bins.size, 1)) * (1.0 - 0.1 * season),
         "biosphere": -1.8 * season * green,
     }
-
-
-def _regions(grid: Grid) -> tuple[tuple[str, ...], sp.csr_array]:
-    from obsnet.regions import provinces
-    from obsnet.zonal import zonal_weights
-
-    zones = zonal_weights(provinces(), grid)
-    return tuple(zones.labels), sp.csr_array(zones.matrix)
 
 
 def make_world(weeks: int, *, degrees: float = 0.5, daily: float = DAILY, seed: int = 1) -> World:
@@ -237,7 +231,8 @@ def make_world(weeks: int, *, degrees: float = 0.5, daily: float = DAILY, seed: 
         groups={"source": np.where(column, "satellite", "station")},
     )
     y = problem.simulate(truth) + deviation * rng.standard_normal(len(when))
-    regions, area = _regions(grid)
+    whose = {name: (flux / SCALE).reshape(-1, *grid.shape) for name, flux in mean.items()}
+    shares = flux_shares(provinces(), grid, whose)
     months = np.arange(START.astype("datetime64[M]"), edges[-1].astype("datetime64[M]") + 1).astype(
         "datetime64[us]"
     )
@@ -247,8 +242,7 @@ def make_world(weeks: int, *, degrees: float = 0.5, daily: float = DAILY, seed: 
         tuple(mean),
         {k: v / SCALE for k, v in mean.items()},
         bins=dict.fromkeys(mean, bins),
-        area=area,
-        regions=regions,
+        shares=shares,
         periods=months if months.size > 1 else edges[[0, -1]],
         scale=SCALE,
     )
