@@ -47,7 +47,6 @@ def _ensemble(
     h, slope = air[0], air[4]
     found = np.zeros((groups, layers))
     key = np.uint64(2024)
-    scales = np.empty((levels.size, 2))
     for p in range(n):
         number = np.uint64(p)
         z = np.log(1.0 + (p + 0.5) / n * (np.exp(slope * top) - 1.0)) / slope
@@ -56,7 +55,7 @@ def _ensemble(
         for s in range(spans):
             draws = (key, number, np.uint64(s + 1))
             if levels.size:
-                walk = stepped_walk(z, memory, span, air, ctl, h, levels, ALOFT, scales, draws)
+                walk = stepped_walk(z, memory, span, air, ctl, h, levels, ALOFT, draws)
             else:
                 walk = vertical_walk(z, memory, span, air, ctl, least_tl, h, draws)
             z, memory = walk[0], walk[1]

@@ -114,12 +114,11 @@ def _up_and_down(
     options: Floats,
     levels: Floats,
     aloft: tuple[float, float],
-    scales: Floats,
     draws: Draws,
 ) -> Walk:
     """Take a particle through the vertical steps of one interval."""
     if levels.size:
-        return stepped_walk(z, memory, dt, air, options[CTL], counting, levels, aloft, scales, draws)
+        return stepped_walk(z, memory, dt, air, options[CTL], counting, levels, aloft, draws)
     return vertical_walk(z, memory, dt, air, options[CTL], options[LEAST_TL], counting, draws)
 
 
@@ -208,7 +207,7 @@ def _follow(
     u, v, w, rho, gradient = wind_at(flat, shape, axes, t, x, y, z)
     cx = nodes_per_metre(axes, y)
     plume = (near_field != NOT_NEAR, 0.0, 0.0, 0.0)
-    aloft, scales = (0.0, 0.0), np.empty((levels.size, 2))
+    aloft = (0.0, 0.0)
     while left > 1e-6:
         edge = edges[b] if sign < 0.0 else edges[b + 1]
         dt = _interval(options[TIMESTEP], near_field == TAYLOR and plume[0], age, left, abs(t - edge))
@@ -223,7 +222,7 @@ def _follow(
             if stepped:
                 aloft = free_scales(flat, state, shape, axes, t, x, y, max(z, h))
             z1, mw, mean, below, sigma, tl, n = _up_and_down(
-                z, mw, dt, air, layer, options, levels, aloft, scales, draws
+                z, mw, dt, air, layer, options, levels, aloft, draws
             )
         elif z < layer:
             below = dt

@@ -135,26 +135,13 @@ def vertical_walk(
 
 
 @jit
-def _scales_of(k: int, air: Air, levels: Floats, aloft: tuple[float, float], scales: Floats) -> None:
-    """Find sigma_w and T_Lw of a level, once an interval; a level below 0 or beyond the last has none."""
-    if 0 <= k < levels.size and scales[k, 0] < 0.0:
-        h, ustar, inverse_obukhov, wstar, _ = air
-        if levels[k] <= h:
-            scales[k, 0], scales[k, 1] = stilt_scales(levels[k], h, ustar, inverse_obukhov, wstar)
-        else:
-            scales[k, 0], scales[k, 1] = aloft
-
-
-@jit
 def _through(
     z: float,
     memory: float,
     dt: float,
     k: int,
-    air: Air,
     levels: Floats,
-    aloft: tuple[float, float],
-    scales: Floats,
+    sigmas: Floats,
     gate: int,
     draws: Draws,
 ) -> tuple[float, float, int, int]:
@@ -164,7 +151,7 @@ def _through(
     (Thomson et al. 1997, doi:10.1175/1520-0450(1997)036<1284:TOIIRW>2.0.CO;2), so even air stays even.
     """
     while True:
-        way = scales[k, 0] * memory * dt
+        way = sigmas[k] * memory * dt
         if way < 0.0 and z + way < (levels[k] if k else 0.0):
             edge, other = levels[k] if k else 0.0, k - 1
         elif way > 0.0 and k + 1 < levels.size and z + way >= levels[k + 1]:
@@ -175,24 +162,10 @@ def _through(
         z = edge
         gate += 1
         word = philox(draws[0], draws[1], draws[2], np.uint64(gate), _GATE)[0]
-        _scales_of(other, air, levels, aloft, scales)
-        if other >= 0 and uniform(word) * scales[k, 0] < scales[other, 0]:
+        if other >= 0 and uniform(word) * sigmas[k] < sigmas[other]:
             k = other
         else:
             memory = -memory
-
-
-@jit
-def _stepped_dt(z: float, memory: float, k: int, ctl: float, levels: Floats, scales: Floats) -> float:
-    """Return the length of a vertical step: short against the memory here, and where the step leads."""
-    dt = scales[k, 1] / ctl
-    speed = scales[k, 0] * abs(memory)
-    if memory < 0.0 and k > 0 and z - speed * dt < levels[k]:
-        # A step that is long for the layer it enters would carry too much air there.
-        return min(dt, max(scales[k - 1, 1] / ctl, (z - levels[k]) / speed))
-    if memory > 0.0 and k + 1 < levels.size and z + speed * dt > levels[k + 1]:
-        return min(dt, max(scales[k + 1, 1] / ctl, (levels[k + 1] - z) / speed))
-    return dt
 
 
 @jit
@@ -205,7 +178,6 @@ def stepped_walk(
     layer: float,
     levels: Floats,
     aloft: tuple[float, float],
-    scales: Floats,
     draws: Draws,
 ) -> Walk:
     """Walk through scales that hold from one level to the next, above the boundary layer too, as in STILT.
@@ -218,8 +190,6 @@ def stepped_walk(
         Heights (m) at which `stilt_scales` are taken; the first ones hold down to the ground.
     aloft : (float, float)
         sigma_w and T_Lw at levels above the boundary layer.
-    scales : ndarray of float64, shape (len(levels), 2)
-        Room for the scales of the levels that are met.
 
     Returns
     -------
@@ -227,30 +197,40 @@ def stepped_walk(
         `Walk`.
     """
     key, particle, step = draws
-    scales[:, 0] = -1.0
+    h, ustar, inverse_obukhov, wstar, density_slope = air
+    n = levels.size
+    sigmas, tls = np.empty(n), np.empty(n)
     k = 0
-    while k + 1 < levels.size and levels[k + 1] <= z:
-        k += 1
-    for i in range(k - 1, k + 2):
-        _scales_of(i, air, levels, aloft, scales)
+    for i in range(n):
+        if levels[i] <= h:
+            sigmas[i], tls[i] = stilt_scales(levels[i], h, ustar, inverse_obukhov, wstar)
+        else:
+            sigmas[i], tls[i] = aloft
+        if levels[i] <= z:
+            k = i
     left, total, below, mean_sigma, mean_tl = span, 0.0, 0.0, 0.0, 0.0
     steps = gate = 0
     a = b = c = d = np.uint64(0)
     while left > 1e-9:
-        dt = min(max(_stepped_dt(z, memory, k, ctl, levels, scales), SHORTEST), left)
+        dt = tls[k] / ctl
+        speed = sigmas[k] * abs(memory)
+        if memory < 0.0 and k > 0 and z - speed * dt < levels[k]:
+            # A step that is long for the layer it enters would carry too much air there.
+            dt = min(dt, max(tls[k - 1] / ctl, (z - levels[k]) / speed))
+        elif memory > 0.0 and k + 1 < n and z + speed * dt > levels[k + 1]:
+            dt = min(dt, max(tls[k + 1] / ctl, (levels[k + 1] - z) / speed))
+        dt = min(max(dt, SHORTEST), left)
         if steps & 3 == 0:
             a, b, c, d = philox(key, particle, step, np.uint64(steps >> 2), _VERTICAL)
         word = a
         a, b, c = b, c, d
         before = z
-        z, memory, k, gate = _through(z, memory, 0.5 * dt, k, air, levels, aloft, scales, gate, draws)
-        sigma, tl, at = scales[k, 0], scales[k, 1], z
-        kick = 0.5 * dt * sigma * air[4]
+        z, memory, k, gate = _through(z, memory, 0.5 * dt, k, levels, sigmas, gate, draws)
+        sigma, tl, at = sigmas[k], tls[k], z
+        kick = 0.5 * dt * sigma * density_slope
         keep, noise = fade(dt / tl)
         memory = keep * (memory + kick) + noise * normal(word, key, particle, step, _SPARE_VERTICAL) + kick
-        z, memory, k, gate = _through(z, memory, 0.5 * dt, k, air, levels, aloft, scales, gate, draws)
-        _scales_of(k - 1, air, levels, aloft, scales)
-        _scales_of(k + 1, air, levels, aloft, scales)
+        z, memory, k, gate = _through(z, memory, 0.5 * dt, k, levels, sigmas, gate, draws)
         total += at * dt
         below += _spent_below(layer, before, z, dt)
         mean_sigma += sigma * dt
