@@ -59,7 +59,10 @@ class DependencyError(ObsnetError, ImportError):
 
 
 class FormatError(ObsnetError, ValueError):
-    """A file that is not what its name or place promises."""
+    """A file that is not what its name or place promises; always one line, whatever a library has put into it."""
+
+    def __str__(self) -> str:
+        return " ".join(line.strip() for line in super().__str__().splitlines())
 
 
 class MissingVariableError(FormatError, KeyError):

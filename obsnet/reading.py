@@ -24,7 +24,7 @@ from typing import Any, TypeVar, cast
 
 from obsnet.errors import FormatError, ObsnetError
 
-__all__ = ["at_file", "door", "reading", "refuse_claim", "refuse_claims", "show_on"]
+__all__ = ["at_file", "door", "reading", "refuse_claim", "refuse_claims", "refuse_long_lines", "show_on"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,6 +32,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 _OURS = ("obsnet", "retrieval", "inversion", "stations")
 _LENGTH = 240  # of what a library says; some quote the file
 CLAIM = 1 << 28  # bytes that any file may ask for
+LINE = 100_000  # characters of a line of a table
 RATIO = 5000  # more than deflate can pack into one byte, four bytes in memory for one in the file
 
 _open: ContextVar[tuple[str, ...]] = ContextVar("files being read", default=())
@@ -125,6 +126,26 @@ def refuse_claim(path: str | os.PathLike[str], name: str, nbytes: int, held: int
 def show_on(board: Any) -> None:
     """Write the name of the file that is being read into memory that outlives this process."""
     _board[:] = [board]
+
+
+def refuse_long_lines(path: str | os.PathLike[str], data: bytes) -> None:
+    """Refuse a text with a line that no table has: what splits it into cells would take hours and all memory.
+
+    Raises
+    ------
+    FormatError
+        A line of more than `LINE` bytes.
+    """
+    start = 0
+    number = 1
+    while len(data) - start > LINE:
+        end = data.rfind(b"\n", start, start + LINE + 1)
+        if end < 0:
+            raise FormatError(
+                f"{os.fspath(path)}: line {number} is longer than {LINE:,} characters; no row is"
+            )
+        number += data.count(b"\n", start, end + 1)
+        start = end + 1
 
 
 def _show(path: str) -> None:

@@ -45,8 +45,8 @@ def seal_file(path: Path) -> None:
         stream.write(digest + _WHOLE)
 
 
-def check_file(path: str | os.PathLike[str]) -> None:
-    """Verify a sealed file; say nothing of an unsealed or absent one.
+def check_file(path: str | os.PathLike[str]) -> bool:
+    """Verify a sealed file; False where there is no seal, or no file.
 
     Raises
     ------
@@ -58,11 +58,13 @@ def check_file(path: str | os.PathLike[str]) -> None:
             size = os.fstat(stream.fileno()).st_size
             length = size - 32 - len(_WHOLE)
             if length < 0:
-                return
+                return False
             stream.seek(length)
             said, mark = stream.read(32), stream.read()
-            if mark != _WHOLE or _known(stream, {"*"}):
-                return
+            if mark != _WHOLE:
+                return False
+            if _known(stream, {"*"}):
+                return True
             stream.seek(0)
             digest = hashlib.sha256()
             while length and (block := stream.read(min(length, _BLOCK))):
@@ -71,8 +73,9 @@ def check_file(path: str | os.PathLike[str]) -> None:
             if digest.digest() != said:
                 raise _damaged(path, "its bytes")
             _remember(stream, {"*"})
+            return True
     except (FileNotFoundError, IsADirectoryError):
-        return
+        return False
 
 
 def seal_parquet(path: Path) -> None:

@@ -40,9 +40,10 @@ def run_foreign(
     from inversion.solvers.choose import solve
     from obsnet.cf import write_netcdf
     from obsnet.config import resolve_files
+    from obsnet.work.isolated import apart
 
     assert options.foreign is not None
-    data = read_foreign(resolve_files(options.foreign.files, folder))
+    data = apart(read_foreign, resolve_files(options.foreign.files, folder))
     problem, found = foreign_problem(data, options.foreign)
     for line in [*found["notes"], *found["converted"]]:
         report(line)

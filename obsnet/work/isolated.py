@@ -59,7 +59,8 @@ class Limits:
     seconds: float | None = None
 
 
-DEFAULT = Limits(4 << 30, 600.0)
+# Fields of fluxes may be large: half of the machine, where that is more than 4 GiB.
+DEFAULT = Limits(max(4 << 30, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2), 600.0)
 
 
 class Death(Exception):

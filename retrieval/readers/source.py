@@ -5,6 +5,7 @@ h5py is used for netCDF-4 too: it is the faster of the two and may be imported b
 
 from __future__ import annotations
 
+import io
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from obsnet.errors import FormatError, MissingVariableError, nearest
-from obsnet.reading import refuse_claim
+from obsnet.reading import refuse_claim, refuse_long_lines
 
 __all__ = ["Container", "block_rows", "open_source"]
 
@@ -232,8 +233,11 @@ class _Text(_Base):
 
         self.path = path
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-            table = pd.read_csv(path, sep=None, engine="python", comment="#", skipinitialspace=True)
+            data = path.read_bytes()
+            refuse_long_lines(path, data)
+            lines = data.decode("utf-8-sig").splitlines()
+            rows = "\n".join(line for line in lines if not line.startswith("#"))
+            table = pd.read_csv(io.StringIO(rows), sep=_separator(rows), comment="#", skipinitialspace=True)
         except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
             raise FormatError(f"{path}: not a delimited text table ({_short(error)})") from error
         self._attributes: dict[str, Any] = {}
@@ -271,6 +275,13 @@ class _Text(_Base):
     def read(self, name: str, part: tuple[slice, ...] | None = None) -> np.ndarray:
         column = self._get(name)
         return column if part is None else column[part]
+
+
+def _separator(rows: str) -> str:
+    """Return what separates the columns of a table, told by its first line: the commonest of the usual ones."""
+    first = rows.partition("\n")[0]
+    found = max(",;\t|", key=first.count)
+    return found if found in first else r"\s+"
 
 
 def _lengths(shape: tuple[int, ...], part: tuple[slice, ...] | None) -> list[int]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from obsnet.errors import FormatError
+from obsnet.reading import refuse_long_lines
 from stations.record.containers import is_packed, plain_name, unpack
 
 __all__ = ["HEAD_BYTES", "NetcdfHeader", "Source", "decode", "is_chinese"]
@@ -112,7 +113,12 @@ class Source:
         parts = self.parts()
         if len(parts) != 1:
             raise FormatError(f"{self.path}: holds {len(parts)} files; give them one by one")
-        return parts[0][1]
+        data = parts[0][1]
+        if self.is_netcdf or self.is_workbook:
+            return data
+        text = _unix(data)
+        refuse_long_lines(self.where, text)
+        return text
 
     def parts(self) -> list[tuple[str, bytes]]:
         """Return (name, content) of the file, of each member of an archive, or of each file of a folder."""
@@ -143,6 +149,11 @@ class Source:
         if self.inside:
             return netCDF4.Dataset(self.inside[0][0], memory=self.inside[0][1])
         return netCDF4.Dataset(self.path)
+
+
+def _unix(data: bytes) -> bytes:
+    """Return a text whose lines end in CR alone, as old Macintoshes wrote them, with line feeds."""
+    return data.replace(b"\r", b"\n") if b"\r" in data and b"\n" not in data else data
 
 
 def decode(data: bytes) -> tuple[str, str]:
