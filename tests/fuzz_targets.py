@@ -124,11 +124,11 @@ def station_tables(folder: Path) -> Iterator[tuple[Path, Any]]:
 
 def footprints(folder: Path) -> Iterator[tuple[Path, Any]]:
     from inversion.transport.files.summary import summary
-    from inversion.transport.readers import Options, open_footprints
+    from inversion.transport.readers import ReaderOptions, open_footprints
     from tests.inversion.transport import formats
     from tests.inversion.transport.readers.test_damage import MAKES, make
 
-    options = Options(source_density=1.1, receptor_density=1.1)
+    options = ReaderOptions(source_density=1.1, receptor_density=1.1)
 
     def read(path: Path, _: Path) -> Any:
         return summary(open_footprints(path, options))
@@ -142,7 +142,7 @@ def footprints(folder: Path) -> Iterator[tuple[Path, Any]]:
     yield (
         formats.cdump(folder / "c" / "cdump", formats.field(1, 3)),
         lambda p, _: summary(
-            open_footprints(p, Options(source_density=1.1, receptor_density=1.1, released_mass=1.0))
+            open_footprints(p, ReaderOptions(source_density=1.1, receptor_density=1.1, released_mass=1.0))
         ),
     )
 

@@ -21,6 +21,7 @@ from obsnet.errors import ConfigError, FormatError, SchemaError
 from obsnet.grid import Grid
 from obsnet.scales import one_scale
 from obsnet.typing import Floats, Texts
+from obsnet.work.isolated import apart
 
 __all__ = ["FluxPattern", "Inputs", "PriorFlux", "load", "locate", "match_observations", "read_prior"]
 
@@ -144,7 +145,7 @@ def read_prior(path: Path, jacobian: Jacobian, gas: Species, name: str | None = 
     from obsnet.field import grid_of
     from obsnet.regrid import regrid_flux
 
-    data = read_flux(path)
+    data = apart(read_flux, path)
     field = data["flux"]
     substance = str(field.attrs["substance"]).upper()
     if substance != gas.name:

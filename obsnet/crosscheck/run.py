@@ -32,8 +32,9 @@ def crosscheck_files(posterior: Path, inventory: str | Path, options: Crosscheck
     from obsnet.crosscheck.table import compare, read_totals
     from obsnet.inventory.table import read_inventory
     from obsnet.store import write_text
+    from obsnet.work.isolated import apart
 
-    totals = read_totals(posterior, options.sector, options.period)
+    totals = apart(read_totals, posterior, options.sector, options.period)
     table = compare(totals, read_inventory(inventory), rule=options.rule(), choices=options.choices())
     write_text(out, table.to_csv(index=False, float_format="%.6g"))
     return table

@@ -56,12 +56,13 @@ def report_files(
     from obsnet.field import grid_of
     from obsnet.report.page import draw, write_report
     from obsnet.store import atomic_path
+    from obsnet.work.isolated import apart
 
     table = read_table(table_file)
     remarks = [Words(*pair) for pair in zip(table["remark"], table["remark_zh"], strict=True)]
     common, own = common_first(remarks)
     table = table.assign(remark=[t.en for t in own], remark_zh=[t.zh for t in own])
-    data = read_netcdf(posterior)
+    data = apart(read_netcdf, posterior)
     sector = str(table["sector"].iloc[0])
     mean = data[["flux", "flux_prior"]].sel(sector=sector)
     length = (data["time_bnds"][:, 1] - data["time_bnds"][:, 0]) / np.timedelta64(1, "s")

@@ -24,7 +24,7 @@ from obsnet.times import from_epoch, to_epoch
 from obsnet.typing import Floats, Texts
 from obsnet.units import conversion_factor
 
-__all__ = ["Background", "is_number", "open_background"]
+__all__ = ["Background", "is_number", "open_background", "try_background"]
 
 _LEVELS = {"level", "lev", "plev", "pressure", "pressure_level", "height", "altitude"}
 _CURTAINS = {
@@ -154,6 +154,11 @@ def open_background(
     if "vmr_n" in data:
         return Background(f"curtains {path.name}", _curtains(path, data, entry), uncertainty)
     return Background(f"fields {path.name}", _fields(path, data, entry), uncertainty)
+
+
+def try_background(source: str | float, species: str) -> None:
+    """Open a background and throw it away: whatever is wrong with it is raised."""
+    open_background(source, species)
 
 
 def _in_range(values: Floats, entry: Species, where: str) -> None:

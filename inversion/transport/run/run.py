@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from inversion.jacobian.store import JacobianStore
-from inversion.transport.background.particle_ends import is_number, open_background
+from inversion.transport.background.particle_ends import is_number, try_background
 from inversion.transport.particles.settings import ParticleSettings
 from inversion.transport.run import VERSION
 from inversion.transport.run.folder import Plan, adopt, differs, plan_of, read_plan, settle
@@ -31,6 +31,7 @@ from obsnet.met.options import MetOptions
 from obsnet.met.prepared import contents
 from obsnet.store import sha256, write_table
 from obsnet.typing import Times
+from obsnet.work.isolated import apart
 from obsnet.work.parallel import cpu_count, map_unordered, shard
 from obsnet.work.progress import progress
 from obsnet.work.work import Work
@@ -147,7 +148,7 @@ def run_footprints(
         )
     species = table["species"][0].as_py()
     if air.background is not None:
-        open_background(air.background, species)  # a bad one is told before any work
+        apart(try_background, air.background, species)  # a bad one is told before any work
     edges, met = _axis_and_met(table, met_files, out, grid, step, settings, prepare, plan, gone, work)
     notes = _notes(met)
     for line in notes:
