@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -106,6 +106,7 @@ class Posterior:
     system: System = field(repr=False)
     method: str
     stopping: Mapping[str, Any] = field(default_factory=dict)
+    linear: ClassVar[bool] = True  # its totals follow from the problem and the factorisation alone
 
     def variance(self) -> Floats:
         """Return the posterior variance of each state element, shape (n_state,)."""

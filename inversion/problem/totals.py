@@ -374,12 +374,15 @@ def region_totals(
         block = np.ix_(own, own)
         others = sum((spread[k][block] for k in state.names if k != name), np.zeros((own.size, own.size)))
         test[block] = noise[block] + inside[block] + others
-    after = _symmetric(before - common - common.T) + noise + sum(spread.values())
-    prior = Aggregate(np.asarray(g @ problem.prior) + weights.fixed, _symmetric(before))
+    prior = Aggregate(np.asarray(g @ problem.prior), _symmetric(before))
+    spreads = noise + sum(spread.values(), _symmetric(before - common - common.T))
+    found = Aggregate(np.asarray(g @ posterior.mean), spreads)
+    if not posterior.linear:  # draws know their totals better than the line through their middle
+        prior, found = posterior.prior_aggregate(g), posterior.aggregate(g)
     return Totals(
         weights=weights,
-        prior=prior,
-        posterior=Aggregate(np.asarray(g @ posterior.mean) + weights.fixed, after),
+        prior=Aggregate(prior.mean + weights.fixed, prior.covariance),
+        posterior=Aggregate(found.mean + weights.fixed, found.covariance),
         kernel=kernel,
         noise=noise,
         pattern=_symmetric(pattern),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -47,6 +47,7 @@ class SampledPosterior(Posterior):
     states: Any = field(default=None, repr=False)
     weights: Any = field(default=None, repr=False)
     totals: Floats = field(default_factory=lambda: np.zeros((0, 0)), repr=False)
+    linear: ClassVar[bool] = False
 
     def variance(self) -> Floats:
         """Return the variance of each element over the draws."""

@@ -17,7 +17,8 @@ def _run(options: GridTable, case: Case) -> StageResult:
     summary = {key: report[key] for key in ("observations", "cells")} | {
         f"cross_validation_{k}": v for k, v in report.get("cross_validation", {}).items()
     }
-    return StageResult(outputs=(case.out / options.out,), summary=summary)
+    files = tuple(map(Path, report["files"]))
+    return StageResult((case.out / options.out,), files=files, summary=summary)
 
 
 def _inputs(options: GridTable, case: Case) -> list[Path]:

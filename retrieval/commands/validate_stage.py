@@ -14,7 +14,8 @@ def _run(options: ValidateTable, case: Case) -> StageResult:
     from retrieval.validation.compare import run_validate
 
     report = run_validate(options, case.out)
-    return StageResult(outputs=(case.out / options.out,), summary=report["summary"])
+    files = tuple(map(Path, report["files"]))
+    return StageResult((case.out / options.out,), files=files, summary=report["summary"])
 
 
 def _inputs(options: ValidateTable, case: Case) -> list[Path]:

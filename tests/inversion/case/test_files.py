@@ -190,7 +190,6 @@ def test_the_matrix_free_method_gives_the_same_totals(case, tmp_path, done, caps
     assert run(case / "case.toml", "--out", tmp_path, "--set", "invert.method=cg") == 0
     said = "".join(capsys.readouterr())
     assert "solved before" in said
-    assert "iteration" not in said
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "restart-totals").iterdir()} == kept
     again = read_netcdf(tmp_path / "posterior.nc")
     np.testing.assert_array_equal(again["total_covariance"], data["total_covariance"])

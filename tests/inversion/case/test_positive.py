@@ -78,3 +78,15 @@ def test_what_the_prior_is_taken_for_matters_and_is_said(case, tmp_path):  # noq
         assert any(f"taken for the {what}" in line for line in lines)
         found[what] = float(read_netcdf(written[0])["region_total_prior"].sel(sector="fossil").sum())
     assert found["median"] > 1.02 * found["mean"]
+
+
+def test_totals_are_those_of_the_draws(case, tmp_path):  # noqa: F811
+    """Not of the line through their middle, whose covariance is another."""
+    from inversion.case.run import solve_case
+
+    table = {"draws": 400, "chains": 4, "least": 10.0}
+    solved = solve_case(options(method="lognormal", lognormal=table), case, tmp_path, lambda _line: None)
+    own = solved.posterior.aggregate(solved.totals.weights.weights)
+    np.testing.assert_array_equal(solved.totals.posterior.covariance, own.covariance)
+    line = solved.posterior.system.covariance(solved.totals.weights.weights.toarray().T)
+    assert not np.allclose(solved.totals.weights.weights @ line, own.covariance, rtol=0.01)

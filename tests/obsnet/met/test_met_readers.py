@@ -412,7 +412,7 @@ def arl_file(path, *, times=("2024-04-01T00", "2024-04-01T03"), **options):
 
 
 def test_arl_files_are_read(tmp_path):
-    met = open_met([arl_file(tmp_path / "arl")])
+    met = open_met([arl_file(tmp_path / "arl")], vertical="file")
     assert met.bounds == (20.0, 49.0, 100.0, 129.0)
     assert met.step == 3 * 3600.0
     column = met.profile("2024-04-01T03", 30.0, 110.0)
