@@ -48,6 +48,8 @@ class Rates:
     measured : bool
         False where the Jacobian is read from elsewhere for every product: counted operations at the rate of a full
         product take the place of a measurement.
+    count : float
+        How many eigenvalues there are: of observations.
     """
 
     adjoint: float
@@ -59,6 +61,7 @@ class Rates:
     size: float
     decay: float
     measured: bool
+    count: float = np.inf
 
     @property
     def column(self) -> float:
@@ -72,7 +75,8 @@ class Rates:
         remains converges at the usual rate.
         """
         taken = np.arange(200.0)
-        condition = 1.0 + self.size * (rank + width * taken + 1.0) ** -self.decay
+        largest = np.minimum(rank + width * taken + 1.0, self.count)
+        condition = (1.0 + self.size * largest**-self.decay) / (1.0 + self.size * self.count**-self.decay)
         rate = (np.sqrt(condition) - 1.0) / (np.sqrt(condition) + 1.0)
         return max(2.0, float(np.min(taken + np.log(tolerance / 2.0) / np.log(np.maximum(rate, 1e-12)))))
 
@@ -208,7 +212,7 @@ def measure(problem: Problem) -> Rates:
     count = columns_at_once(problem.n_state)
     if problem.is_chunked:
         through, prior = 20.0 * problem.nnz / dense, 3.0 * product_cost(problem.prior_error) / dense
-        return Rates(through, prior, through, factor, dense, pairs, 1e4, 1.0, False)
+        return Rates(through, prior, through, factor, dense, pairs, 1e4, 1.0, False, problem.n_obs)
     signs = np.random.default_rng(0).choice([-1.0, 1.0], (problem.n_obs, count))
     scale = np.sqrt(problem.observation_error.diagonal())[:, None]
     there, adjoint = _clock(lambda: problem.adjoint(signs / scale))
@@ -216,7 +220,9 @@ def measure(problem: Problem) -> Rates:
     seen, forward = _clock(lambda: problem.forward(moved))
     seen = seen / scale
     law = _power_law(float(np.sum(signs * seen)) / count, float(np.sum(seen * seen)) / count, problem.n_obs)
-    return Rates(adjoint / count, prior / count, forward / count, factor, dense, pairs, *law, True)
+    return Rates(
+        adjoint / count, prior / count, forward / count, factor, dense, pairs, *law, True, problem.n_obs
+    )
 
 
 def _power_law(first: float, second: float, n: int) -> tuple[float, float]:
