@@ -313,10 +313,11 @@ def expand(paths: Iterable[str | os.PathLike[str]], base: str | os.PathLike[str]
 
 
 def companions(path: Path) -> list[Path]:
-    """Return the files and folders beside a file that its reader looks into too."""
+    """Return the files beside a file that its reader looks into too."""
     from stations.readers import gcwerks, proffast_profiles
 
-    beside = (
-        [gcwerks.precisions_of(path)] if path.suffix == ".C" else [path.parent / proffast_profiles.FOLDER]
-    )
-    return [p for p in beside if p.exists()]
+    if path.suffix == ".C":
+        beside = [gcwerks.precisions_of(path)]
+    else:
+        beside = sorted((path.parent / proffast_profiles.FOLDER).glob("*"))
+    return [p for p in beside if p.is_file()]

@@ -125,12 +125,13 @@ def test_a_worker_that_died_idle_is_replaced():
 
 
 LEADER = """
-import sys, time
+import signal
 from obsnet.work.parallel import map_unordered
 from obsnet.work.work import Work
 from tests.obsnet.work.test_isolated import slow
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background starts without
     for item in map_unordered(slow, [1, 2, 3], Work(scheduler="processes", workers=2)):
         pass
 """

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,7 @@ def test_term_ends_with_a_word_and_its_code(how):
                 print("tidied up", flush=True)
     """)
     assert process.stdout.readline() == "ready\n"
+    time.sleep(1.0 if how == "in_c" else 0.0)  # until it is there
     process.send_signal(signal.SIGTERM)
     said, word = process.communicate(timeout=120)
     assert process.returncode == Exit.TERMINATED == 143
