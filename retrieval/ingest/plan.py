@@ -228,7 +228,7 @@ def _known(
     copies = {p for p, d in digests.items() if first[d] != p}
     done = {p: tuple((d, where) for where in before.get(d, ())) for p, d in (standing | digests).items()}
     for path in copies:
-        done[path] = (*done[path], (digests[path], first[digests[path]]))
+        done[path] = tuple(dict.fromkeys((*done[path], (digests[path], first[digests[path]]))))
     return done, copies
 
 
