@@ -148,11 +148,8 @@ def read(
 
     Examples
     --------
-    >>> from pathlib import Path
-    >>> _ = Path("co2_mm_mlo.csv").write_text("year,month,decimal date,average\n1958,3,1958.2027,315.7\n")
-    >>> record = read("co2_mm_mlo.csv")
-    >>> record["value"].values.tolist(), record.attrs["unit"], record.attrs["site"]
-    ([315.7], 'ppm', 'MLO')
+    >>> record = read("co2_wlg_surface-flask_1_ccgg_event.txt")  # doctest: +SKIP
+    >>> record["value"].mean(), record.attrs["unit"], record.attrs["scale"]  # doctest: +SKIP
     """
     found = read_each(path, species, format=format, **options)
     if len(found) > 1:

@@ -131,7 +131,7 @@ def lognormal_bounds(half_width: float) -> tuple[float, float]:
     Examples
     --------
     >>> tuple(round(b, 1) for b in lognormal_bounds(100.0))
-    (-63.8, 123.5)
+    (-65.3, 128.7)
     """
     sd = relative_sd(half_width / 100.0, "95% half-width")
     sigma = math.sqrt(math.log1p(sd * sd))
