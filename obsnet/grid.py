@@ -105,6 +105,12 @@ class Grid:
     -----
     Fields on a grid are arrays ``(..., lat, lon)``, south to north and west to east; the flat cell index is
     ``row * nlon + column``.
+
+    Examples
+    --------
+    >>> grid = Grid.regular(20, 40, 100, 120, 1.0, 1.0)
+    >>> grid.shape, int(grid.index(30.2, 110.7))
+    ((20, 20), 210)
     """
 
     lat_edges: Floats

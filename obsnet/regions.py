@@ -107,6 +107,11 @@ def region_code(name: str) -> str:
     ------
     RegionError
         There is no such name; near ones are given but never taken, Shanxi is not Shaanxi.
+
+    Examples
+    --------
+    >>> region_code("Inner Mongolia"), region_code("陕西")
+    ('150000', '610000')
     """
     wanted = _plain(name)
     names = {_plain(n): code for code, row in PROVINCES.items() for n in (code, *row)} | _OTHER_NAMES

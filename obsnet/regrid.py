@@ -182,6 +182,12 @@ def regrid_total(
         The field is not on `source`, or amounts lie outside the target under ``outside='raise'``.
     RangeError
         Missing values under ``nan='raise'``.
+
+    Examples
+    --------
+    >>> fine, coarse = (Grid.regular(20, 40, 100, 120, size, size) for size in (1.0, 2.0))
+    >>> float(regrid_total(np.ones(fine.shape), fine, coarse).sum())
+    400.0
     """
     if outside not in {"raise", "drop"}:
         raise GridError(f"outside must be 'raise' or 'drop', found {outside!r}")

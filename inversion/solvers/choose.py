@@ -93,6 +93,13 @@ def solve(
         Unknown method.
     ResourceError
         Nothing fits; the text says what would.
+
+    Examples
+    --------
+    >>> from inversion import Problem
+    >>> problem = Problem([[1.0, 0.5]], [3.0], [0.1], [1.0, 1.0], [0.25, 0.25])
+    >>> solve(problem).mean.round(3)  # one observation between two unknowns
+    array([1.909, 1.455])
     """
     if method in APART:
         module, name = APART[method]

@@ -52,6 +52,11 @@ def gaspari_cohn(distance: npt.ArrayLike, radius: float) -> Floats:
     Notes
     -----
     Gaspari & Cohn (1999), Q. J. R. Meteorol. Soc. 125, 723, eq. 4.10, doi:10.1002/qj.49712555417.
+
+    Examples
+    --------
+    >>> gaspari_cohn([0.0, 500.0, 1000.0], 1000.0).round(3)
+    array([1.   , 0.208, 0.   ])
     """
     return np.asarray(_taper(np.asarray(distance, dtype=np.float64) * (2.0 / radius)))
 

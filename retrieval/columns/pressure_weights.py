@@ -180,6 +180,11 @@ def level_weights(
     the surface as their last level and are linear in pressure, so each layer counts half to either side.
     ACOS build 2 has fixed levels, the surface anywhere, and is linear in the logarithm (Connor et al. 2008,
     doi:10.1029/2006JD008336).
+
+    Examples
+    --------
+    >>> level_weights([1000.0, 500.0, 0.0]).weight
+    array([0.25, 0.5 , 0.25])
     """
     levels = check_pressure(pressure_levels, "pressure_levels")
     edges = levels
