@@ -8,11 +8,15 @@ __obsnet__ = True  # `obsnet doctor` tells this package from another of the same
 
 __all__ = [
     "ColumnOperator",
+    "column_kernel",
+    "exchange_prior",
     "level_weights",
     "load_sensors",
     "make_map",
+    "normalise_kernel",
     "read_granule",
     "super_observe",
+    "thinning_coefficient",
     "validate_stores",
 ]
 
@@ -20,11 +24,15 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "ColumnOperator": "retrieval.columns.column_operator",
+        "column_kernel": "retrieval.columns.column_operator",
+        "exchange_prior": "retrieval.columns.column_operator",
         "level_weights": "retrieval.columns.pressure_weights",
         "load_sensors": "retrieval.readers.sensors",
         "make_map": "retrieval.mapping.maps",
+        "normalise_kernel": "retrieval.columns.column_operator",
         "read_granule": "retrieval.products.read",
         "super_observe": "retrieval.superobs.average",
+        "thinning_coefficient": "retrieval.superobs.errors",
         "validate_stores": "retrieval.validation.compare",
     },
 )

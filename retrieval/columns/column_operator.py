@@ -14,15 +14,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from obsnet.constants import species as species_of
-from obsnet.errors import ObsnetError, RangeError, SchemaError
+from obsnet.errors import RangeError, SchemaError
 from obsnet.schema import profile_array
 from obsnet.typing import Floats, Ints
-from obsnet.units import conversion_factor
-from retrieval.columns.pressure_weights import check_pressure, half_split
+from retrieval.columns.pressure_weights import check_pressure
 from retrieval.columns.vertical_remap import (
-    interpolate_levels,
-    interpolate_levels_adjoint,
+    average_levels,
+    average_levels_adjoint,
+    edges_between,
     overlap_layers,
     overlap_layers_adjoint,
 )
@@ -30,12 +29,8 @@ from retrieval.columns.vertical_remap import (
 __all__ = [
     "ColumnOperator",
     "column_kernel",
-    "dry_mole_fraction",
-    "dry_weights",
     "exchange_prior",
-    "level_kernel",
     "normalise_kernel",
-    "prior_from_subcolumns",
 ]
 
 
@@ -161,48 +156,50 @@ class ColumnOperator:
         return np.asarray(s[:, None] * self.weight * self.kernel)
 
     def forward_model(
-        self,
-        profile: npt.ArrayLike,
-        pressure: npt.ArrayLike,
-        *,
-        surface: str = "scale",
-        linear_in: str = "pressure",
+        self, profile: npt.ArrayLike, pressure: npt.ArrayLike, *, surface: str = "scale"
     ) -> Floats:
         """Return the columns that model profiles would give.
 
         Parameters
         ----------
         profile : array_like, shape (rows, m)
-            Dry mole fraction in the product's unit, surface first.
-        pressure : array_like, shape (rows, m + 1) or (m + 1,) for layers, (rows, m) or (m,) for levels
-            hPa, surface first. Layer products need the model's layer edges, level products the pressures
-            at which the model's values stand.
-        surface, linear_in : str
-            See `overlap_layers` (layers) and `interpolate_levels` (levels).
+            Means of the model's layers, dry mole fraction in the product's unit, surface first.
+        pressure : array_like, shape (rows, m + 1) or (m + 1,), or (rows, m) or (m,) for level products
+            hPa, surface first: edges of the layers, or their middles (`edges_between`). Give the edges where
+            you know them.
+        surface : {"scale", "clip"}
+            What to do where the model's ground is not the product's, see `overlap_layers`.
 
         Returns
         -------
         ndarray of float64, shape (rows,)
-            Above a model's highest level the prior stands.
+            Both kinds of product conserve the model's column. Above a model's top the prior stands on levels;
+            the highest layer is extended over layers.
         """
         if self.vertical == "layer":
             return self.forward(overlap_layers(profile, pressure, self.pressure, surface=surface))
-        x, known = interpolate_levels(profile, pressure, self.pressure, linear_in=linear_in)
-        return self.forward(np.where(known, x, self.prior_profile))
+        p = np.asarray(pressure, dtype=np.float64)
+        if p.shape[-1] == np.asarray(profile).shape[-1]:
+            p = edges_between(check_pressure(p, "model pressure"))
+        part, covered = average_levels(profile, p, self.pressure, surface=surface)
+        return self.forward(part + (1.0 - covered) * self.prior_profile)
 
     def adjoint_model(
-        self,
-        sensitivity: npt.ArrayLike,
-        pressure: npt.ArrayLike,
-        *,
-        surface: str = "scale",
-        linear_in: str = "pressure",
+        self, sensitivity: npt.ArrayLike, pressure: npt.ArrayLike, *, surface: str = "scale"
     ) -> Floats:
-        """Return d(s . X)/dx on the model's grid, shape (rows, m); the adjoint of `forward_model`."""
-        lam = self.adjoint(sensitivity)
-        if self.vertical == "layer":
-            return overlap_layers_adjoint(lam, pressure, self.pressure, surface=surface)
-        return interpolate_levels_adjoint(lam, pressure, self.pressure, linear_in=linear_in)
+        """Return d(s . X)/dx on the model's layers, shape (rows, m); the adjoint of `forward_model`.
+
+        Parameters
+        ----------
+        sensitivity : array_like, shape (rows,)
+            s.
+        pressure : array_like, shape (rows, m + 1) or (m + 1,)
+            Edges of the model's layers; of middles take `edges_between`.
+        surface : str
+            See `forward_model`.
+        """
+        back = overlap_layers_adjoint if self.vertical == "layer" else average_levels_adjoint
+        return back(self.adjoint(sensitivity), pressure, self.pressure, surface=surface)
 
     def with_prior(self, profile: npt.ArrayLike) -> ColumnOperator:
         """Return the operator with another prior x_c; its column changes by h . (x_c - x_a).
@@ -260,98 +257,3 @@ def normalise_kernel(column: npt.ArrayLike, weight: npt.ArrayLike) -> Floats:
     """Return ``a_i = (hA)_i / h_i``; 0 where a weight is 0 (levels that are not in use)."""
     response, h = np.broadcast_arrays(np.asarray(column, np.float64), np.asarray(weight, np.float64))
     return np.divide(response, h, out=np.zeros(response.shape), where=h != 0)
-
-
-def level_kernel(layer_weight: npt.ArrayLike, layer_kernel: npt.ArrayLike) -> tuple[Floats, Floats]:
-    """Return weights and normalised kernel on levels that act as given ones do on layer means.
-
-    Parameters
-    ----------
-    layer_weight, layer_kernel : array_like, shape (..., n - 1)
-        f and a of the layers.
-
-    Returns
-    -------
-    weight, kernel : ndarray of float64, shape (..., n)
-        ``sum_i h_i a_i x_i == sum_l f_l a_l (x_l + x_{l+1}) / 2`` for every profile x on levels. The way
-        back loses information: apply a level product on its own levels.
-    """
-    f, a = np.asarray(layer_weight, np.float64), np.asarray(layer_kernel, np.float64)
-    weight = half_split(f)
-    return weight, normalise_kernel(half_split(f * a), weight)
-
-
-def prior_from_subcolumns(
-    prior: npt.ArrayLike, dry_air: npt.ArrayLike, *, species: str, prior_unit: str, air_unit: str
-) -> tuple[Floats, Floats]:
-    """Return prior mole fractions and layer weights from partial columns.
-
-    Parameters
-    ----------
-    prior : array_like, shape (..., n)
-        Amount of the gas in each layer.
-    dry_air : array_like, shape (..., n)
-        Amount of dry air in each layer.
-    species : str
-        Formula; names the unit of the result.
-    prior_unit, air_unit : str
-        As in the file, e.g. ``"mol m-2"``; a prior that is a mole fraction is only converted.
-
-    Returns
-    -------
-    profile, weight : ndarray of float64, shape (..., n)
-        Dry mole fraction in the species' customary unit, and each layer's share of the dry air.
-
-    Raises
-    ------
-    UnitError
-        The prior is neither a mole fraction nor an amount like the air's.
-    RangeError
-        Air that is not positive, or a mean outside what the species' column may be (a wrong unit).
-    """
-    entry = species_of(species)
-    air = np.asarray(dry_air, dtype=np.float64)
-    if not (air > 0).all():
-        raise RangeError(f"dry air of a layer must be positive, found {np.nanmin(air):g} {air_unit}")
-    weight = air / air.sum(axis=-1, keepdims=True)
-    amount = np.asarray(prior, dtype=np.float64)
-    try:
-        profile = amount * conversion_factor(prior_unit, entry.unit)
-    except ObsnetError:
-        profile = amount / air * conversion_factor(prior_unit, air_unit) / float(entry.unit)
-    mean = np.sum(weight * profile, axis=-1)
-    low, high = entry.column_range
-    if not ((mean >= low) & (mean <= high)).all():
-        raise RangeError(
-            f"{entry.name} prior columns span {np.nanmin(mean):g} to {np.nanmax(mean):g} {entry.unit_name}, "
-            f"outside {low:g} to {high:g}; check that the prior is in {prior_unit} and the air in {air_unit}"
-        )
-    return profile, weight
-
-
-def dry_mole_fraction(wet: npt.ArrayLike, water: npt.ArrayLike) -> Floats:
-    """Return ``x / (1 - w)`` from a mole fraction in moist air and that of water (mol/mol).
-
-    Raises
-    ------
-    RangeError
-        Water outside [0, 0.1]: in ppm or per cent, most likely.
-    """
-    return np.asarray(np.asarray(wet, np.float64) / (1.0 - _water(water)))
-
-
-def dry_weights(wet_weight: npt.ArrayLike, water: npt.ArrayLike) -> Floats:
-    """Return weights for dry profiles from an integration operator made for wet ones.
-
-    ``sum w x_wet == sum w (1 - water) x_dry``: GGG2020's ``integration_operator`` is of the first kind.
-    """
-    return np.asarray(np.asarray(wet_weight, np.float64) * (1.0 - _water(water)))
-
-
-def _water(water: npt.ArrayLike) -> Floats:
-    w = np.asarray(water, dtype=np.float64)
-    if not ((w >= 0) & (w <= 0.1)).all():
-        raise RangeError(
-            f"water must be a mole fraction within 0 and 0.1, found {np.nanmin(w):g} to {np.nanmax(w):g}"
-        )
-    return w

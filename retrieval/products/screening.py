@@ -24,7 +24,6 @@ __all__ = [
     "ScreenResult",
     "bit_names",
     "count_bits",
-    "decode_bits",
     "find_screen",
     "load_screens",
 ]
@@ -243,24 +242,6 @@ def bit_names(attributes: Mapping[str, Any]) -> list[str]:
     """Return the names of the bits of a flag variable, lowest first, from its attributes."""
     text = str(attributes.get("qf_variables") or attributes.get("flag_meanings") or "")
     return [n for n in re.split(r"[,\s]+", text) if n]
-
-
-def decode_bits(values: np.ndarray, names: Iterable[str]) -> dict[str, np.ndarray]:
-    """Return for each named bit which soundings have it set.
-
-    Parameters
-    ----------
-    values : ndarray of integer, any width up to 64
-        One bit a filter, bit 0 named first.
-    names : iterable of str
-        See `bit_names`. Bits beyond the names are called ``bit_30`` and so on, where any is set.
-
-    Returns
-    -------
-    dict of str to ndarray of bool
-    """
-    wide, labels = _bits(values, names)
-    return {name: (wide >> np.uint64(k) & np.uint64(1)).astype(bool) for name, k in labels.items()}
 
 
 def _bits(values: np.ndarray, names: Iterable[str]) -> tuple[np.ndarray, dict[str, int]]:

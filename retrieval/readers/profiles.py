@@ -88,6 +88,8 @@ def read_profiles(fields: Fields, rows: np.ndarray | None = None) -> Profiles | 
             f"{fields.where}: {sensor.name} has a kernel but no {'weights' if weight is None else 'prior'}"
         )
     active = fields.number("active_levels", rows)
+    if active is None:
+        active = _active_levels(pressure, weight, kernel, prior, sensor.identity.weight_sum)
     if active is not None:
         pressure, weight, kernel, prior = _pad_inactive(fields, active, pressure, weight, kernel, prior)
     pressure_name = _check_lengths(fields, pressure, weight, kernel, prior)
@@ -157,6 +159,35 @@ def _prior_of_amounts(
     if fields.sensor.reference_prior is not None and weight is not None:
         return np.full_like(weight, fields.sensor.reference_prior)
     return None
+
+
+def _active_levels(
+    pressure: np.ndarray, weight: np.ndarray, kernel: np.ndarray, prior: np.ndarray, weight_sum: float
+) -> np.ndarray | None:
+    """Return how many levels rows have whose lowest ones are fills under a whole column; None where no row has.
+
+    Such levels lie below the ground: pressure, weight, kernel and prior are missing there together, and the weights
+    of all the others sum to 1.
+    """
+    levels = weight.shape[1]
+    if pressure.shape != weight.shape or kernel.shape != weight.shape or prior.shape != weight.shape:
+        return None
+    rows = np.flatnonzero(np.isnan(weight[:, 0]))
+    if len(rows) == 0:
+        return None
+    missing = np.isnan(weight[rows])
+    lowest = np.where(missing.all(axis=1), levels, np.argmin(missing, axis=1))
+    under = np.arange(levels) < lowest[:, None]
+    alike = np.all(
+        [(np.isnan(p[rows]) == under).all(axis=1) for p in (pressure, weight, kernel, prior)], axis=0
+    )
+    whole = np.abs(np.nansum(weight[rows].astype(np.float64), axis=1) - 1.0) <= weight_sum
+    known = rows[alike & whole]
+    if len(known) == 0:
+        return None
+    active = np.full(len(weight), levels)
+    active[known] = levels - lowest[alike & whole]
+    return active
 
 
 def _pad_inactive(

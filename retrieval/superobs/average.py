@@ -111,9 +111,7 @@ def super_observe(table: pa.Table, settings: Superobs, *, file_id: str | None = 
     sources = pc.unique(table["source"]).to_pylist()
     if len(sources) > 1:
         raise SchemaError(f"super-observations are made of one source at a time, found {', '.join(sources)}")
-    model = settings.error_model
-    if model.species and set(pc.unique(table["species"]).to_pylist()) - {model.species}:
-        raise ConfigError(f"error model {model.name} is in units of {model.species}: {model.equation}")
+    settings.error_model.check_species(pc.unique(table["species"]).to_pylist())
     use = pc.equal(table["quality"], 0)
     # profiles stay where they are: moving them costs more than averaging them
     good = table.select([c for c in needed_columns(settings) if c not in PROFILES]).filter(use)

@@ -6,6 +6,7 @@ Weights are those of the mean itself: not negative, summing to one in each group
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -149,6 +150,17 @@ class ErrorModel:
             missing = 1.0 - np.minimum(coverage, 1.0)
             variance += self.representativity * missing * self.variability**2 * squares
         return np.asarray(np.maximum(np.sqrt(variance + self.transport**2), self.floor))
+
+    def check_species(self, names: Iterable[str]) -> None:
+        """Refuse columns of a species whose unit the numbers are not in.
+
+        Raises
+        ------
+        ConfigError
+            The model is one of another species.
+        """
+        if self.species and set(names) - {self.species}:
+            raise ConfigError(f"error model {self.name} is in units of {self.species}: {self.equation}")
 
     @property
     def equation(self) -> str:

@@ -18,7 +18,7 @@ from obsnet.grid import Grid, axis_cell
 from obsnet.sphere import AREA_RADIUS
 from obsnet.typing import Floats, Ints
 
-__all__ = ["PROBLEMS", "PixelOverlap", "cell_areas", "overlap", "polygon_areas"]
+__all__ = ["PROBLEMS", "PixelOverlap", "cell_areas", "overlap"]
 
 PROBLEMS = ("corners missing", "round a pole or wider than 180 degrees", "without area", "corners reordered")
 
@@ -257,22 +257,6 @@ def overlap(corner_latitude: npt.ArrayLike, corner_longitude: npt.ArrayLike, gri
     problems = {text: int(np.sum(problem == i + 1)) for i, text in enumerate(PROBLEMS)}
     square = AREA_RADIUS**2
     return PixelOverlap(pixel[:found], cell[:found], area[:found] * square, pixel_area * square, problems)
-
-
-@numba.njit(cache=True)
-def _areas(lat: Floats, lon: Floats, out: Floats) -> None:
-    x, y = np.empty(lat.shape[1]), np.empty(lat.shape[1])
-    for k in range(lat.shape[0]):
-        problem = _prepare(lat[k], lon[k], x, y)
-        out[k] = np.nan if problem in (1, 2) else abs(_area(x, y, lat.shape[1]))
-
-
-def polygon_areas(corner_latitude: npt.ArrayLike, corner_longitude: npt.ArrayLike) -> Floats:
-    """Return the area of pixels in m2; NaN where corners are missing or surround a pole."""
-    lat, lon = _corners(corner_latitude, corner_longitude)
-    out = np.empty(len(lat))
-    _areas(lat, lon, out)
-    return np.asarray(out * AREA_RADIUS**2)
 
 
 def cell_areas(grid: Grid) -> Floats:

@@ -140,6 +140,7 @@ def combine_store(
     """
     if not np.isclose(86400.0 / settings.window, round(86400.0 / settings.window)):
         raise ConfigError(f"a window of {settings.window:g} s does not divide a day")
+    settings.error_model.check_species([species_of(selection.species).name])
     source_store, target = ObservationStore(store), ObservationStore(out)
     tasks = shard(_tasks(source_store, target, selection, settings), work or Work())
     write_settings(target.path, settings, selection=selection.plain())

@@ -7,19 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obsnet.errors import ObsnetError, RangeError, SchemaError, UnitError
+from obsnet.errors import ObsnetError, RangeError, SchemaError
 from obsnet.schema import observation_table
 from retrieval.columns.column_operator import (
     ColumnOperator,
     column_kernel,
-    dry_mole_fraction,
-    dry_weights,
     exchange_prior,
-    level_kernel,
     normalise_kernel,
-    prior_from_subcolumns,
 )
-from retrieval.columns.pressure_weights import half_split_adjoint, layer_weights, level_weights
+from retrieval.columns.pressure_weights import layer_weights, level_weights
 
 REAL = ["l2_20090827005603.h5", "out.expected.h5"]
 
@@ -92,7 +88,7 @@ def test_adjoint_on_the_model_grid(seed, vertical, surface):
     op = make(seed=seed, vertical=vertical)
     rng = np.random.default_rng(seed + 1)
     m = 37
-    pressure = rng.uniform(990, 1010, (len(op), 1)) * np.linspace(1, 2e-4, m + (vertical == "layer")) ** 1.3
+    pressure = rng.uniform(990, 1010, (len(op), 1)) * np.linspace(1, 2e-4, m + 1) ** 1.3
     x, s = 400 + rng.normal(size=(len(op), m)), rng.normal(size=len(op))
     # with a zero prior the operator is linear, so both sides are exact sums
     zero = ColumnOperator(op.pressure, op.weight, op.kernel, 0 * op.kernel, 0 * op.prior_column, vertical)
@@ -156,18 +152,6 @@ def test_retrieval_with_another_prior_is_what_the_exchange_predicts():
     )
 
 
-@given(st.integers(0, 10**6))
-def test_level_kernel_acts_as_the_layer_kernel(seed):
-    rng = np.random.default_rng(seed)
-    f = rng.dirichlet(np.ones(12), size=4)
-    a, x = rng.uniform(0.2, 1.2, (4, 12)), rng.normal(1900, 50, (4, 13))
-    h, level = level_kernel(f, a)
-    np.testing.assert_allclose(
-        np.sum(h * level * x, axis=1), np.sum(f * a * half_split_adjoint(x), axis=1), rtol=1e-12
-    )
-    np.testing.assert_allclose(h.sum(axis=1), 1, atol=1e-13)
-
-
 def test_lite_file_identities(sample_data):
     op, _ = lite(sample_data)
     assert np.abs(op.weight.sum(axis=1) - 1).max() < 2e-7
@@ -215,10 +199,41 @@ def test_mean_of_products_is_not_product_of_means():
     assert op.forward(x).mean() - apart == pytest.approx(10 * op.kernel.var(), rel=0.1)
 
 
+@pytest.mark.parametrize("surface_pressure", [1000.0, 950.0])
+@pytest.mark.parametrize("given", ["edges", "middles"])
+def test_levels_conserve_a_plume_thinner_than_their_layers(surface_pressure, given):
+    """+20 ppm in the lowest 15 of 1000 hPa are 0.3 ppm, whatever the levels and the product's ground."""
+    levels = surface_pressure * np.append(np.arange(19, 0, -1) / 19, 1e-4)[None]
+    weight = level_weights(levels).weight
+    op = ColumnOperator(levels, weight, np.ones((1, 20)), np.full((1, 20), 400.0), [400.0], "level")
+    edges = np.concatenate([[1000.0, 985, 970, 955, 940], np.arange(920.0, 0, -20), [0.1]])
+    model = np.full((1, len(edges) - 1), 400.0)
+    model[0, 0] += 20
+    pressure = edges if given == "edges" else 0.5 * (edges[1:] + edges[:-1])
+    assert op.forward_model(model, pressure)[0] == pytest.approx(400.3, abs=2e-4)
+    # pressures that stay as they are: the plume lies under a ground 50 hPa higher
+    clipped = 400.3 if surface_pressure == 1000.0 else 400.0
+    assert op.forward_model(model, pressure, surface="clip")[0] == pytest.approx(clipped, abs=2e-4)
+
+
+@given(st.integers(0, 10**6))
+def test_a_perfect_kernel_on_levels_sees_the_models_own_column(seed):
+    op = make(seed=seed)
+    rng = np.random.default_rng(seed)
+    op = ColumnOperator(
+        op.pressure, op.weight, np.ones_like(op.kernel), op.prior_profile, op.prior_column, "level"
+    )
+    edges = np.sort(rng.uniform(1, 1000, (len(op), 31)), axis=1)[:, ::-1]
+    edges[:, -1] = op.pressure[:, -1]
+    x = rng.normal(400, 20, (len(op), 30))
+    own = np.sum(x * -np.diff(edges), axis=1) / (edges[:, 0] - edges[:, -1])
+    np.testing.assert_allclose(op.forward_model(x, edges), own, rtol=1e-11)
+
+
 def test_model_above_its_top_leaves_the_prior(sample_data):
     op, _ = lite(sample_data)
     model = np.full((len(op), 2), 1e4)
-    low = op.forward_model(model, [1100.0, 1090.0])
+    low = op.forward_model(model, [1095.0, 1085.0])
     np.testing.assert_allclose(low, op.prior_column, atol=1e-12)
 
 
@@ -228,7 +243,7 @@ def test_uniform_model_gives_uniform_answer_on_both_kinds():
         uniform = ColumnOperator(
             op.pressure, op.weight, op.kernel, 0 * op.kernel + 400, 0 * op.prior_column + 400, vertical
         )
-        pressure = np.linspace(1030, 0.01, 30 + extra)
+        pressure = np.linspace(1030, 0.01, 30 + extra)  # of levels the middles
         np.testing.assert_allclose(uniform.forward_model(np.full((5, 30), 400.0), pressure), 400, atol=1e-10)
 
 
@@ -262,61 +277,6 @@ def test_from_table_and_back():
     mixed = table.set_column(table.column_names.index("vertical"), "vertical", [["level", "layer", "level"]])
     with pytest.raises(SchemaError, match="one kind of vertical grid"):
         ColumnOperator.from_table(mixed)
-
-
-def test_tropomi_prior_in_moles_per_area(sample_data):
-    import h5py
-
-    with h5py.File(next((sample_data / "satellite/tropomi_blended").glob("*02850*"))) as file:
-        apriori, air = (
-            file[n][:2000][:, ::-1].astype(float) for n in ("methane_profile_apriori", "dry_air_subcolumns")
-        )
-        surface, step = file["surface_pressure"][:2000], file["pressure_interval"][:2000]
-    profile, weight = prior_from_subcolumns(
-        apriori, air, species="CH4", prior_unit="mol m-2", air_unit="mol m-2"
-    )
-    assert 1700 < profile[:, 0].mean() < 2000
-    assert (profile[:, -1] < profile[:, 0]).all()  # the stratosphere holds less
-    column = np.sum(weight * profile, axis=1)
-    np.testing.assert_allclose(column, apriori.sum(axis=1) / air.sum(axis=1) * 1e9, rtol=1e-12)
-    edges = (surface[:, None] - step[:, None] * np.arange(13)) / 100
-    assert np.abs(weight - layer_weights(np.maximum(edges, 1e-3)).weight).max() < 3e-3
-
-
-def test_prior_units():
-    air = np.array([3e5, 5e4])
-    ppb, _ = prior_from_subcolumns([1900.0, 1500.0], air, species="CH4", prior_unit="ppb", air_unit="mol m-2")
-    np.testing.assert_allclose(ppb, [1900, 1500])
-    moles, _ = prior_from_subcolumns(
-        air * 1.8e-6, air * 1e-4, species="CH4", prior_unit="mol m-2", air_unit="mol cm-2"
-    )
-    np.testing.assert_allclose(moles, 1800, rtol=1e-12)
-    with pytest.raises(RangeError, match="CH4 prior columns span"):
-        prior_from_subcolumns(air * 1.8e-6, air, species="CH4", prior_unit="mmol m-2", air_unit="mol m-2")
-    with pytest.raises(UnitError):
-        prior_from_subcolumns(air, air, species="CH4", prior_unit="K", air_unit="mol m-2")
-    with pytest.raises(RangeError, match="must be positive"):
-        prior_from_subcolumns(air, -air, species="CH4", prior_unit="ppb", air_unit="mol m-2")
-
-
-def test_tccon_wet_and_dry(sample_data):
-    import h5py
-
-    with h5py.File(next((sample_data / "satellite/tccon").glob("hw*.nc"))) as file:
-        operator, wet, water, column = (
-            file[k][:].astype(float) for k in ("integration_operator", "prior_co2", "prior_h2o", "prior_xco2")
-        )
-        # one prior serves several spectra
-        index = file["prior_index"][:] if "prior_index" in file else np.arange(len(wet))
-    wet, water = wet[index], water[index]
-    moist = np.sum(operator * wet, axis=1)
-    np.testing.assert_allclose(moist, column[index], rtol=1e-4)
-    np.testing.assert_allclose(
-        np.sum(dry_weights(operator, water) * dry_mole_fraction(wet, water), axis=1), moist, rtol=1e-12
-    )
-    assert (dry_mole_fraction(wet, water) > wet).any()
-    with pytest.raises(RangeError, match=r"mole fraction within 0 and 0\.1"):
-        dry_mole_fraction(wet, water * 1e6)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from obsnet.errors import ConfigError, RangeError, SchemaError
 from retrieval.columns.vertical_remap import (
+    average_levels,
+    average_levels_adjoint,
+    edges_between,
     interpolate_levels,
-    interpolate_levels_adjoint,
     overlap_layers,
     overlap_layers_adjoint,
 )
@@ -70,15 +72,29 @@ def test_overlap_adjoint(case, surface):
     assert abs(forward - backward) <= 1e-13 * scale
 
 
-@given(cases(), st.sampled_from(["pressure", "log_pressure"]))
-def test_interpolation_adjoint(case, linear_in):
-    model, product, x, s, _ = case
+@given(cases(), st.sampled_from(["scale", "clip"]))
+def test_level_means_and_their_adjoint(case, surface):
+    model, levels, x, s, _ = case
     s = np.concatenate([s, s[:, :1]], axis=1)
-    x = np.concatenate([x, x[:, :1]], axis=1)
-    out, _ = interpolate_levels(x, model, product, linear_in=linear_in)
-    backward = interpolate_levels_adjoint(s, model, product, linear_in=linear_in)
-    scale = np.sum(np.abs(interpolate_levels(np.abs(x), model, product, linear_in=linear_in)[0] * s))
-    assert abs(np.sum(out * s) - np.sum(backward * x)) <= 1e-13 * scale
+    part, covered = average_levels(x, model, levels, surface=surface)
+    backward = average_levels_adjoint(s, model, levels, surface=surface)
+    scale = np.sum(np.abs(average_levels(np.abs(x), model, levels, surface=surface)[0] * s))
+    assert abs(np.sum(part * s) - np.sum(backward * x)) <= 1e-13 * scale
+    assert ((covered >= -1e-12) & (covered <= 1 + 1e-9)).all()
+    same, _ = average_levels(np.ones_like(x), model, levels, surface=surface)
+    np.testing.assert_allclose(same, covered, atol=1e-12)
+
+
+def test_level_means_by_hand():
+    """Levels 1000, 800, 0 stand for 1000-900, 900-400, 400-0; the model ends at 200."""
+    part, covered = average_levels([[10.0, 20.0]], [1000.0, 600.0, 200.0], [1000.0, 800.0, 0.0])
+    np.testing.assert_allclose(covered, [[1.0, 1.0, 0.5]], atol=1e-14)
+    np.testing.assert_allclose(part, [[10.0, (300 * 10 + 200 * 20) / 500, 10.0]], atol=1e-13)
+
+
+def test_edges_lie_half_way_and_do_not_pass_zero():
+    np.testing.assert_allclose(edges_between([990.0, 970.0, 900.0]), [1000, 980, 935, 865])
+    np.testing.assert_allclose(edges_between([[30.0, 5.0]]), [[42.5, 17.5, 0.0]])
 
 
 @given(cases())

@@ -117,6 +117,32 @@ def test_nothing_is_said_where_no_row_is_sound():
     assert orientation_fault(*(operator(4)[i] for i in (0, 1, 3)), np.ones(4, dtype=bool)) == ""
 
 
+def test_lowest_levels_that_are_fills_under_a_whole_column_are_left_out(tmp_path):
+    """GOSAT OCPR fills levels below the ground in all profiles; one that misses some only is a fault."""
+    variables, attributes = synthetic.cci("ch4")
+    names = ["pressure_levels", "pressure_weight", "xch4_averaging_kernel", "ch4_profile_apriori"]
+    profiles = [variables[name][0] for name in names]
+    for row in (3, 6):
+        for values in profiles[: 4 if row == 3 else 3]:
+            values[row, 0] = np.nan
+        profiles[1][row] /= np.nansum(profiles[1][row])
+    profiles[1][9, 0] = profiles[0][9, 0] = profiles[2][9, 0] = profiles[3][9, 0] = np.nan  # air is missing
+    path = synthetic.write(tmp_path / "ESACCI-GHG-L2-CH4-GOSAT-OCPR-20141205-fv7.2.nc", variables, attributes)
+    granule = read_granule(path)
+    assert operator_rows(granule) == [6, 9]
+    weight, pressure, prior = (
+        profile_array(granule.table[n]) for n in ("pressure_weight", "pressure_levels", "prior_profile")
+    )
+    np.testing.assert_array_equal(weight[3], np.append(profiles[1][3, 1:], 0))
+    np.testing.assert_array_equal(pressure[3, :-1], profiles[0][3, 1:])
+    assert 0 <= pressure[3, -1] < pressure[3, -2]
+    np.testing.assert_allclose(
+        granule.table["prior_column"][3].as_py(), np.nansum(profiles[1][3] * profiles[3][3]), rtol=1e-6
+    )
+    np.testing.assert_array_equal(prior[4], profiles[3][4])
+    assert any(n.startswith("1 rows have fewer active levels") for n in granule.notes)
+
+
 def test_parts_of_different_length_make_the_granule_bad(tmp_path):
     with pytest.raises(FormatError, match="the kernel has 20 levels but there are 19 of weights, not 20"):
         lite_with(tmp_path, pressure_weight=lambda v: v[:, 1:])

@@ -12,7 +12,7 @@ from obsnet.grid import Grid
 from obsnet.sphere import unit_vectors
 from retrieval.superobs.along_track import along_track_groups
 from retrieval.superobs.groups import Groups, area_groups, circle_corners, group_mean
-from retrieval.superobs.polygon_overlap import polygon_areas
+from retrieval.superobs.polygon_overlap import overlap
 
 GRID = Grid.regular(29, 35, 109, 112, 0.5, 0.5)
 ZERO = np.datetime64("2020-06-01T00:00:00", "us")
@@ -229,14 +229,13 @@ def test_full_cover():
     assert groups.coverage[0] == pytest.approx(1, abs=1e-9)
     np.testing.assert_allclose(groups.weight, 0.04, rtol=1e-9)
     area = area_groups(lat, lon, np.full(25, ZERO), np.zeros(25), GRID, weighting="area")
-    np.testing.assert_allclose(
-        area.weight, polygon_areas(lat, lon) / polygon_areas(lat, lon).sum(), rtol=1e-9
-    )
+    pixel = overlap(lat, lon, GRID).pixel_area
+    np.testing.assert_allclose(area.weight, pixel / pixel.sum(), rtol=1e-9)
 
 
 def test_round_footprints():
     lat, lon = circle_corners([0.0, 45.0, -70.0], [179.99, 100.0, 10.0], 10.5)
-    np.testing.assert_allclose(polygon_areas(lat, lon) / 1e6, np.pi * 10.5**2 / 4, rtol=2e-3)
+    np.testing.assert_allclose(overlap(lat, lon, GRID).pixel_area / 1e6, np.pi * 10.5**2 / 4, rtol=2e-3)
 
 
 def test_group_mean_of_profiles():
