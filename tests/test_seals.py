@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 import xarray as xr
 
-from inversion.case.restart import load_posterior, save_posterior
+from inversion.case.restart import kept_arrays, load_posterior, save_posterior
 from inversion.jacobian.store import JacobianStore
 from inversion.solvers.choose import solve
 from inversion.transport.files.writers import write_cf
@@ -101,6 +101,14 @@ def restart(folder):
     return folder / "restart.npz", read
 
 
+def kept(folder):
+    posterior = solve(make_world(n=20).assemble().problem, method="cg")
+    keep, made = kept_arrays(folder / "kept", posterior), np.linspace(0.0, 1.0, 60)
+    keep("gain", lambda: made)
+    (path,) = (folder / "kept").iterdir()
+    return path, lambda: keep("gain", lambda: made).tolist()
+
+
 KINDS = (
     part,
     narrow_part,
@@ -113,6 +121,7 @@ KINDS = (
     record,
     footprint_file,
     restart,
+    kept,
 )
 
 
@@ -154,8 +163,9 @@ def test_a_flipped_bit_is_noticed_or_harmless(kind, tmp_path):
     if kind not in (
         narrow_part,
         restart,
+        kept,
         meta,
-    ):  # the restart is computed anew; meta.json has layout and names
+    ):  # what is kept of an answer is computed anew; meta.json has layout and names
         assert noticed > 0.85 * places.size
 
 

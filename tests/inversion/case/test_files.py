@@ -218,6 +218,11 @@ def test_a_stage_is_not_run_twice(case, monkeypatch):
         (["CASE", "--set", "invert.method=duel"], "unknown method 'duel'; nearest: 'dual'"),
         (["CASE", "--set", "invert.sektor=1"], "unknown key 'sektor'; nearest: 'sector'"),
         (["--jacobian", "nothing.nc"], "no file matches"),
+        (
+            ["--jacobian", "a.nc", "--set", "invert.method=truncated"],
+            "solved by auto, dual, primal, cg, not by truncated",
+        ),
+        (["--jacobian", "a.nc", "--set", "invert.basis.kind=regions"], "is solved as it is: take out basis"),
         (["CASE", "--jacobian", "a.nc"], "several files: --jacobian before each, or a quoted pattern"),
     ],
 )

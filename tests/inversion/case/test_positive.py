@@ -63,8 +63,8 @@ def test_sectors_that_may_be_negative_are_refused(case, tmp_path):  # noqa: F811
     with pytest.raises(ConfigError, match="'fosil' is not solved; nearest: 'fossil'"):
         run_invert(options(method="lognormal", lognormal={"sectors": ["fosil"]}), case, tmp_path)
     plain = tomllib.loads(CASE)["invert"] | {"method": "lognormal", "basis": {"kind": "quadtree"}}
-    with pytest.raises(ConfigError, match=r"lognormal solves cells"):
-        validate(InvertOptions, plain)
+    with pytest.raises(ConfigError, match=r"^\[invert\]: method lognormal solves cells"):
+        validate(InvertOptions, plain, "[invert]")
 
 
 def test_what_the_prior_is_taken_for_matters_and_is_said(case, tmp_path):  # noqa: F811

@@ -100,6 +100,18 @@ def test_a_bad_row_does_not_take_its_neighbours_with_it(made):
         assert set(found.table["obs_id"].to_pylist()) == {"test:003", "test:040"}
 
 
+def test_sampled_predictions_reject_nothing(made):
+    """An `auto` that takes cg would reject rows by a diagonal of 32 random vectors."""
+    with pytest.raises(ConfigError, match=r"rule 'iterative' needs a factorisation.*method 'cg'"):
+        screen(ScreenOptions(), drawn(made, 1), lambda problem: solve(problem, method="cg"))
+    found = screen(
+        ScreenOptions(rule="huber", limit=2.0, most=1.0),
+        drawn(made, 1, rows={7: 80.0}),
+        lambda p: solve(p, "cg"),
+    )
+    assert made.problem.obs_id[7] in found.table["obs_id"].to_pylist()
+
+
 def test_right_rows_are_left(made):
     touched = [len(screen(ScreenOptions(), drawn(made, seed), exact).table) for seed in range(20)]
     # 1800 rows beyond four standard deviations: 0.11 expected

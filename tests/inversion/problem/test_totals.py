@@ -12,6 +12,7 @@ from inversion import DiagonalCovariance, KroneckerCovariance, Problem, solve
 from inversion.case.restart import kept_arrays
 from inversion.operators.covariance import BlockDiagonalCovariance
 from inversion.operators.distributed import BlockJacobian
+from inversion.problem.reduction import reduce_problem
 from inversion.problem.state import State, StateBlock
 from inversion.problem.totals import TotalWeights, region_totals
 from tests.inversion.cases import dense_answer
@@ -155,6 +156,37 @@ def test_totals_go_on_from_what_is_kept(made, weights, tmp_path, monkeypatch):
     other = solve(made.problem.with_(observations=made.problem.observations + 1.0), "cg")
     region_totals(other, weights, keep=kept_arrays(tmp_path / "kept", other))
     assert len(solved) == 7
+
+
+def random_basis(made, count):
+    rng, rows = np.random.default_rng(count), {}
+    for block in made.problem.state.blocks:
+        if block.kind == "flux":
+            label = rng.integers(0, count, block.size)
+            rows[block.name] = sp.csr_array((np.ones(block.size), (label, np.arange(block.size))))
+    return reduce_problem(made.problem, rows)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_regions_in_the_place_of_cells(made, weights, method):
+    posterior = random_basis(made, 9).solve(lambda p: solve(p, method, **METHODS[method]))
+    parts, after = whole(posterior, weights)
+    found = region_totals(posterior, weights)
+    size = np.abs(found.prior.covariance).max()
+    for name, expected in parts.items():
+        scale = np.abs(expected).max() if name == "kernel" else size
+        np.testing.assert_allclose(getattr(found, name), expected, rtol=0, atol=1e-11 * scale, err_msg=name)
+    np.testing.assert_allclose(found.posterior.covariance, after, rtol=0, atol=1e-11 * size)
+
+
+def test_what_is_kept_of_other_regions_is_not_taken(made, weights, tmp_path):
+    """The problem in cells is the same one: its hash does not tell the bases apart."""
+    for count in (5, 12):
+        posterior = random_basis(made, count).solve(lambda p: solve(p, "cg"))
+        found = region_totals(posterior, weights, keep=kept_arrays(tmp_path / "kept", posterior))
+        np.testing.assert_array_equal(found.kernel, region_totals(posterior, weights).kernel)
+    # nor does the folder grow with every change of the case
+    assert len(list((tmp_path / "kept").iterdir())) == 1
 
 
 def wide(n, cells, regions, times=3):

@@ -10,6 +10,7 @@ from scipy.optimize import approx_fprime, lsq_linear, minimize
 from scipy.stats import truncnorm
 
 from inversion import DiagonalCovariance, Problem, solve
+from inversion.case.outputs import summary_of
 from inversion.solvers.lbfgsb import cost_and_gradient, solve_bounded
 from inversion.solvers.lognormal import lognormal_mode, solve_lognormal
 from inversion.solvers.sampled import QUANTILES
@@ -207,6 +208,16 @@ def test_sums_of_lognormal_means_are_unbiased_and_their_errors_right():
     size = m * np.exp(0.25)
     assert np.mean(error) / size == pytest.approx(0.0, abs=4 * np.std(error) / size / np.sqrt(24))
     assert np.std(deviations) == pytest.approx(1.0, abs=0.4)
+
+
+def test_lognormal_by_a_method_without_a_determinant():
+    """Large problems take cg: what it cannot know is left out, what it samples is sampled."""
+    p, _ = positive()
+    found = solve_lognormal(p, method="cg", draws=400, least=10)
+    assert not found.factorised
+    assert solve_lognormal(p, method="dual", draws=400, least=10).factorised
+    assert found.system.probes[0].shape == (p.n_obs, 32)
+    assert "log_evidence" not in summary_of(found)
 
 
 def test_lognormal_faults_are_named():
