@@ -16,9 +16,11 @@ from inversion.transport.run.run import Air, run_footprints
 from obsnet.cli import main
 from obsnet.constants import species
 from obsnet.errors import FormatError
+from obsnet.met import build
 from obsnet.met.build import build_met_apart
 from obsnet.reading import reading, refuse_claim, refuse_long_lines
 from obsnet.store import ObservationStore
+from obsnet.work import isolated
 from obsnet.work.work import Work
 from tests.cases import _prior
 from tests.inversion.transport import formats
@@ -134,6 +136,27 @@ def test_meteorology_and_background_are_named(tmp_path):
         )
     met = build_met_apart([good], tmp_path / "met")
     assert met.times.size == 25
+
+
+def prepare_within(seconds, file, folder):
+    """Prepare meteorology with a shorter limit; in a worker."""
+    build._SECONDS = seconds
+    build.build_met([file], folder)
+
+
+def test_a_file_that_keeps_the_library_busy_ends_too(tmp_path):
+    """A blanked global heap holds an object of no length, which HDF5 steps over for ever."""
+    bad = era5(tmp_path / "bad.nc")
+    data = bytearray(bad.read_bytes())
+    heap = data.find(b"GCOL")
+    data[heap + 16 : heap + 4096] = bytes(4080)
+    bad.write_bytes(data)
+    with isolated.Worker(isolated.Limits()) as worker, pytest.raises(FormatError) as caught:
+        worker.call(prepare_within, 5.0, bad, tmp_path / "met")
+    assert str(caught.value).startswith(f"{bad}: ")
+    if "SIGXCPU" not in str(caught.value):
+        pytest.skip("this HDF5 library does not stay busy with the file")
+    assert not (tmp_path / "met").exists()
 
 
 def test_a_prior_is_named(tmp_path):

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -31,6 +31,10 @@ from obsnet.work import isolated
 from obsnet.work.progress import progress
 
 __all__ = ["MetReader", "build_met", "build_met_apart", "open_met"]
+
+# Processor time that opening all files, or reading one time, may take in a process apart: some damaged files keep the
+# HDF5 library busy for ever. Whole files are unpacked ten times faster than this.
+_SECONDS, _SECONDS_A_FILE, _BYTES_A_SECOND = 600.0, 1.0, 1e7
 
 
 class MetReader(Protocol):
@@ -95,8 +99,8 @@ def open_met(
         met.profile("2019-01-10T06:00", 39.9, 116.4)["temperature"]
     """
     asked = _Asked(bounds, start, stop, validate(MetOptions, options, "meteorology"))
-    with _Source(files, asked.options) as reader:
-        return _build(reader, None, asked)
+    with _Source(files, asked.options) as source:
+        return _build(source, None, asked)
 
 
 def build_met(
@@ -150,15 +154,19 @@ def build_met(
         return ready
     # Jobs of an array may prepare the same fields at once: each beside the place, the first to end moves in.
     with scratch(folder) as own:
-        with _Source(files, asked.options) as reader:
-            met = _build(reader, own, asked)
+        with _Source(files, asked.options) as source:
+            met = _build(source, own, asked)
         move_in(met, own, folder, mark, files, hashes)
         del met
     return Met.load(folder)
 
 
 def build_met_apart(files: Sequence[str | Path], folder: str | Path, **options: Any) -> Met:
-    """Do as `build_met` in a process that may die of a damaged file; the text of the error then names it."""
+    """Do as `build_met` in a process that may die of a damaged file; the text of the error then names it.
+
+    Opening the files, and reading each time, has a limit of processor time that grows with the files; what is made of
+    them has none.
+    """
     with isolated.Worker(isolated.Limits()) as worker:
         worker.call(_built, [str(f) for f in files], str(folder), options)
     return Met.load(folder)
@@ -176,7 +184,9 @@ class _Source:
 
         self._unpacked = Unpacked([Path(f) for f in files])
         try:
-            self.reader: MetReader = reader_for(self._unpacked.files, options.accumulated)
+            self.seconds = _allowed(self._unpacked.files)
+            with isolated.held(self.seconds):
+                self.reader: MetReader = reader_for(self._unpacked.files, options.accumulated)
         except BaseException:
             self._unpacked.close()
             raise
@@ -184,21 +194,34 @@ class _Source:
             h = self.reader.horizontal
             self.reader.horizontal = Horizontal(h.y, h.x, h.crs, options.winds == "grid")
 
-    def __enter__(self) -> MetReader:
-        return self.reader
+    def __enter__(self) -> Self:
+        return self
+
+    def fields(self, time: float) -> Fields:
+        """Return the fields of one time as the files have them."""
+        with isolated.held(self.seconds), reading("meteorology"):
+            raw = self.reader.read(float(time))
+        return fill_underground(raw)
 
     def __exit__(self, *_: object) -> None:
         self.reader.close()
         self._unpacked.close()
 
 
-def _build(reader: MetReader, folder: Path | None, asked: _Asked) -> Met:
+def _allowed(files: Sequence[Path]) -> float:
+    """Return the processor time (s) that files may take to be opened, or one of their times to be read."""
+    size = sum(f.stat().st_size for f in files if f.exists())
+    return _SECONDS + _SECONDS_A_FILE * len(files) + size / _BYTES_A_SECOND
+
+
+def _build(source: _Source, folder: Path | None, asked: _Asked) -> Met:
+    reader = source.reader
     times = _period(reader, asked.start, asked.stop)
     notes = [*reader.notes, *announce(reader.variables())]
-    first = _fields(reader, times[0])
+    first = source.fields(times[0])
     resampler = Resampler(reader.horizontal, asked.bounds, _edges(first, asked.options.trim, notes))
     lat, lon = resampler.lat, resampler.lon
-    states = _states(reader, resampler, times, first)
+    states = _states(source, resampler, times, first)
     heights: Floats | None = None
     out: dict[str, Any] = {}
     terrain, slope = np.zeros((0, 0), np.float32), np.zeros((2, 0, 0), np.float32)
@@ -222,12 +245,6 @@ def _build(reader: MetReader, folder: Path | None, asked: _Asked) -> Met:
     return Met(
         times, lat, lon, heights, out["wind"], out["state"], out["surface"], terrain, {"notes": notes}, folder
     )
-
-
-def _fields(reader: MetReader, time: float) -> Fields:
-    with reading("meteorology"):
-        raw = reader.read(float(time))
-    return fill_underground(raw)
 
 
 def _heights(fields: Fields, asked: _Asked) -> Floats:
@@ -386,8 +403,9 @@ def _edges(first: Fields, trim: bool, notes: list[str]) -> tuple[slice, slice]:
     return slice(*rows), slice(*columns)
 
 
-def _states(reader: MetReader, resampler: Resampler, times: Floats, first: Fields) -> Iterator[_State]:
+def _states(source: _Source, resampler: Resampler, times: Floats, first: Fields) -> Iterator[_State]:
     """Yield each time, completed."""
+    reader = source.reader
     known = {f"{name}_{kind}": (name, kind) for name in FLUXES for kind in KINDS}
     known = {key: of for key, of in known.items() if key in reader.variables()}
     sums: dict[str, tuple[Singles, Window]] = {}
@@ -396,10 +414,10 @@ def _states(reader: MetReader, resampler: Resampler, times: Floats, first: Field
     if known and earlier.size:
         # The window of the first time may have begun before it.
         before = float(earlier[-1])
-        fields = complete(_fields(reader, before), resampler, before)
+        fields = complete(source.fields(before), resampler, before)
         sums = {key: (fields[key], reader.window(key, before)) for key in known}
     for n, time in enumerate(times.tolist()):
-        raw = first if n == 0 else _fields(reader, time)
+        raw = first if n == 0 else source.fields(time)
         fields = complete(raw, resampler, time)
         rates: dict[str, Rate] = {}
         for key, (name, kind) in known.items():

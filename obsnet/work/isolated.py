@@ -31,7 +31,17 @@ from typing import Any, ParamSpec, Self, TypeVar
 from obsnet import reading
 from obsnet.errors import FormatError, WorkerError
 
-__all__ = ["DEFAULT", "ONE_THREAD", "Death", "Limits", "Worker", "apart", "apart_or_death", "run_pool"]
+__all__ = [
+    "DEFAULT",
+    "ONE_THREAD",
+    "Death",
+    "Limits",
+    "Worker",
+    "apart",
+    "apart_or_death",
+    "held",
+    "run_pool",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -190,6 +200,28 @@ def apart(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
     return _shared().call(function, *args, **kwargs)
 
 
+@contextlib.contextmanager
+def held(seconds: float) -> Iterator[None]:
+    """Hold what is done inside to processor time, for work of which only a part has a limit.
+
+    Beyond it the kernel ends the worker. In a process that is no worker, nothing is held.
+
+    Parameters
+    ----------
+    seconds : float
+        Processor time of this process.
+    """
+    if not _inside:
+        yield
+        return
+    before = resource.getrlimit(resource.RLIMIT_CPU)
+    _limit_time(seconds)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_CPU, before)
+
+
 _kept: dict[int, Worker] = {}  # by process id: a fork must not talk to its parent's worker
 
 
@@ -296,8 +328,10 @@ def _cause(code: int, limits: Limits) -> str:
     if code >= 0:
         return f"the process at work on it ended by itself, with code {code}"
     name = signal.Signals(-code).name
-    if -code == signal.SIGXCPU and limits.seconds is not None:
-        return f"it took more than {limits.seconds:g} s of processor time ({name})"
+    if -code == signal.SIGXCPU:
+        most = "more" if limits.seconds is None else f"more than {limits.seconds:g} s of"
+        allowed = " than it may" if limits.seconds is None else ""
+        return f"it took {most} processor time{allowed} ({name}); is the file damaged?"
     why = (
         "was the machine's memory full?"
         if -code == signal.SIGKILL
@@ -357,8 +391,12 @@ def _limit(limits: Limits) -> None:
     """Let the kernel hold the next thing to its limits."""
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (_within(limits.memory, most), most))
+    _limit_time(limits.seconds)
+
+
+def _limit_time(more: float | None) -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
-    seconds = None if limits.seconds is None else math.ceil(used.ru_utime + used.ru_stime + limits.seconds)
+    seconds = None if more is None else math.ceil(used.ru_utime + used.ru_stime + more)
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (_within(seconds, most), most))
 

@@ -60,7 +60,7 @@ def forward(options: ForwardOptions) -> Shown:
         f"{options.out}: {found['sources']} sources, {found['amount_mol']:g} mol, "
         f"up to {found['highest']:.3g} mol mol-1"
     )
-    return Shown({**found, "out": options.out}, lines, failed=len(found["skipped"]))
+    return Shown({**found, "out": options.out}, lines, found["notes"], failed=len(found["skipped"]))
 
 
 @command("inversion.transport.check.options:CheckOptions")

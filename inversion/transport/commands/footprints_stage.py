@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def _run(options: FootprintOptions, case: Case) -> StageResult:
         work=case.run,
         seed=case.run.seed,
         replace=True,
+        report=lambda line: print(line, file=sys.stderr),
     )
     summary = {k: found[k] for k in ("receptors", "skipped", "parts", "made", "notes")}
     out = case.out / options.out

@@ -34,6 +34,11 @@ _UNUSED = {
     "none": (*_RESOLVED, "diffusivity"),
 }
 
+_NOT_FOR = {
+    "mixed-layer": "mixed-layer stirs the boundary layer evenly at every step: it is not for nights, terrain, hours "
+    "close to the receptor and cells of tens of kilometres (hanna and stilt resolve these)",
+}
+
 
 class ParticleSettings(Options):
     """How particles are run; what is not said is what suits the turbulence.
@@ -109,6 +114,11 @@ class ParticleSettings(Options):
                 "turbulence 'stilt' has no horizontal time scale of its own: horizontal_tl must be positive"
             )
         return self
+
+    @property
+    def notes(self) -> list[str]:
+        """What the turbulence is not for, to be told on each run."""
+        return [_NOT_FOR[self.turbulence]] if self.turbulence in _NOT_FOR else []
 
     def but(self, **changes: Any) -> Self:
         """Return the same settings but for some; checked."""

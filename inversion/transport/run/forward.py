@@ -14,7 +14,7 @@ from inversion.transport.particles.simulate import simulate
 from inversion.transport.receptors.listed import from_places, read_places
 from inversion.transport.receptors.releases import Receptors, domain_of
 from inversion.transport.run.options import ForwardOptions
-from inversion.transport.run.plan import flux_bins, span
+from inversion.transport.run.plan import flux_bins, span, told_of
 from obsnet.cf import grid_frame, write_netcdf
 from obsnet.config import resolve_files
 from obsnet.errors import ConfigError, RangeError
@@ -163,12 +163,14 @@ def run_forward(options: ForwardOptions) -> dict[str, Any]:
     given = dict(zip(table["obs_id"].to_pylist(), table["amount_mol"].to_pylist(), strict=True))
     amounts = np.array([given[name] for name in places.obs_id.tolist()])
     data = forward(met, places, amounts, grid, flux_bins(first, last, options.step), settings)
+    notes = told_of(met)
     data["mole_fraction"].attrs["substance"] = options.species
+    data.attrs["comment"] = "; ".join(notes)
     write_netcdf(data, options.out, history=f"forward run of {len(places)} sources")
     return {
         "sources": len(places),
         "skipped": places.skipped,
         "amount_mol": float(amounts.sum()),
         "highest": float(data["mole_fraction"].max()),
-        "notes": list(met.meta.get("notes", [])),
+        "notes": notes,
     }

@@ -1,4 +1,4 @@
-"""Before a run: which time bins, and how long it takes."""
+"""Before a run: which time bins, what is told of the meteorology, and how long it takes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import pyarrow as pa
 from inversion.transport.particles.settings import ParticleSettings
 from inversion.transport.run.task import FootprintTask
 from obsnet.errors import ConfigError
+from obsnet.met import Met
 from obsnet.times import time_bins
 from obsnet.typing import Times
 
-__all__ = ["estimate", "flux_bins", "span"]
+__all__ = ["estimate", "flux_bins", "span", "told_of"]
 
 # CPU seconds a particle-hour on a server of 2023, from scripts/bench_transport.py, for the estimate before a run.
 _SECONDS = {"mixed-layer": 8e-7, "hanna": 2.3e-5, "stilt": 9e-5, "none": 1e-5}
@@ -53,6 +54,14 @@ def span(table: pa.Table) -> tuple[np.datetime64, np.datetime64]:
         bound = np.where(np.isnat(bound) | (np.abs(bound - times) > np.timedelta64(7, "D")), times, bound)
         first, last = np.minimum(first, bound), np.maximum(last, bound)
     return first.min(), last.max()
+
+
+def told_of(met: Met) -> list[str]:
+    """Return what was assumed or changed in the meteorology, and what is wanting in it, for people."""
+    notes = list(met.meta.get("notes", []))
+    if met.step > 3 * 3600.0 + 1.0:
+        notes.append(f"every {met.step / 3600:g} h: coarser than 3 h blurs fronts and the daily cycle")
+    return [f"meteorology: {line}" for line in notes]
 
 
 def estimate(tasks: Sequence[FootprintTask], settings: ParticleSettings, workers: int) -> str:

@@ -21,7 +21,7 @@ from inversion.transport.background.particle_ends import is_number, try_backgrou
 from inversion.transport.particles.settings import ParticleSettings
 from inversion.transport.run import VERSION
 from inversion.transport.run.folder import Plan, adopt, differs, plan_of, read_plan, settle
-from inversion.transport.run.plan import estimate, flux_bins, span
+from inversion.transport.run.plan import estimate, flux_bins, span, told_of
 from inversion.transport.run.task import FootprintTask, do_task, warm_up
 from obsnet.errors import ConfigError
 from obsnet.grid import Grid
@@ -150,9 +150,9 @@ def run_footprints(
     if air.background is not None:
         apart(try_background, air.background, species)  # a bad one is told before any work
     edges, met = _axis_and_met(table, met_files, out, grid, step, settings, prepare, plan, gone, work)
-    notes = _notes(met)
+    notes = [*(f"turbulence: {line}" for line in settings.notes), *told_of(met)]
     for line in notes:
-        report(f"meteorology: {line}")
+        report(line)
     meta = {
         "grid": grid,
         "time_edges": edges,
@@ -160,6 +160,7 @@ def run_footprints(
         "model": f"obsnet {settings.turbulence}",
         "species": species,
         "settings": settings.model_dump(),
+        "notes": notes,
         "background": None if air.background is None else str(air.background),
     }
     store = adopt(out, meta, before, plan, gone)
@@ -228,15 +229,6 @@ def _axis_and_met(
             old = theirs.time_edges
             edges = flux_bins(min(first, old[0]), max(last, old[-1]), step)
     return edges, met
-
-
-def _notes(met: Met) -> list[str]:
-    notes = list(met.meta.get("notes", []))
-    if met.step > 3 * 3600.0 + 1.0:
-        notes.append(
-            f"meteorology every {met.step / 3600:g} h: coarser than 3 h blurs fronts and the daily cycle"
-        )
-    return notes
 
 
 def _tasks(

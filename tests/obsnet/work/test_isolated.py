@@ -1,7 +1,9 @@
 """Workers that die take nothing with them but their item, and never outlive who started them."""
 
+import contextlib
 import ctypes
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -13,7 +15,7 @@ import pytest
 
 from obsnet.errors import FormatError, WorkerError
 from obsnet.reading import reading
-from obsnet.work.isolated import DEFAULT, Death, Limits, Worker, apart, apart_or_death, run_pool
+from obsnet.work.isolated import DEFAULT, Death, Limits, Worker, apart, apart_or_death, held, run_pool
 from obsnet.work.parallel import map_unordered
 from obsnet.work.work import Work
 
@@ -37,6 +39,16 @@ def work_on(item):
         if item == "error":
             raise KeyError("units")
     return item.upper()
+
+
+def burn(seconds):
+    """Take processor time: as much as is said within a limit of a second, and as much again outside of it."""
+    for limit in (held(1.0), contextlib.nullcontext()):
+        with limit:
+            end = time.process_time() + seconds
+            while time.process_time() < end:
+                pass
+    return resource.getrlimit(resource.RLIMIT_CPU)[0]
 
 
 class Odd(Exception):
@@ -79,6 +91,16 @@ def test_a_dead_worker_costs_its_item_alone(workers):
         assert text in found[item]
         assert found[item].startswith(f"bad {item}: ")
     assert "more than 1 s of processor time" in found["spin"]
+
+
+def test_a_part_of_the_work_has_a_limit_of_its_own():
+    with Worker(Limits()) as worker:
+        assert worker.call(burn, 0.7) == resource.RLIM_INFINITY  # 1.4 s in all
+        with pytest.raises(FormatError, match="more processor time than it may"):
+            worker.call(burn, 4.0)
+    before = resource.getrlimit(resource.RLIMIT_CPU)
+    with held(0.0):  # in a process that is no worker
+        assert resource.getrlimit(resource.RLIMIT_CPU) == before
 
 
 def test_memory_beyond_the_limit_is_refused_and_the_worker_lives():

@@ -236,9 +236,12 @@ def case(met_file, tmp_path):
     return options, Case(tmp_path, tmp_path / "out", RunOptions(name="t", scheduler="serial", seed=4))
 
 
-def test_the_stage(case):
+def test_the_stage(case, capsys):
     options, place = case
     result = STAGE.run(options, place)
+    told = capsys.readouterr().err
+    assert all(f"{note}\n" in told for note in result.summary["notes"])
+    assert "meteorology: no roughness length" in told
     assert result.summary["receptors"] == 7
     assert all(path.exists() for path in result.outputs)
     assert len(list(STAGE.inputs(options, place))) == 2
@@ -332,6 +335,22 @@ def test_coarse_meteorology_is_told(tmp_path):
     found = go(path, tmp_path / "fp", report=told.append)
     assert any("every 6 h: coarser than 3 h" in line for line in told)
     assert any("coarser than 3 h" in note for note in found["notes"])
+
+
+def test_what_the_default_turbulence_is_not_for_is_told_on_each_run_and_stored(met_file, tmp_path):
+    assert ParticleSettings().turbulence == "mixed-layer"
+    for _ in range(2):
+        told = []
+        found = go(met_file, tmp_path / "fp", report=told.append)
+        (line,) = [one for one in told if one.startswith("turbulence: ")]
+        assert "not for nights, terrain" in line
+        assert line in found["notes"]
+        notes = JacobianStore(tmp_path / "fp").meta["notes"]
+        assert notes == found["notes"]
+        assert "meteorology: no roughness length: 0.1 m assumed" in notes
+    resolved = SETTINGS.but(turbulence="hanna", timestep=120.0)
+    found = go(met_file, tmp_path / "hanna", settings=resolved)
+    assert not any("turbulence" in note for note in found["notes"])
 
 
 def test_how_long_it_takes_is_said_before(met_file, tmp_path):
