@@ -14,6 +14,7 @@ from typing import Any
 
 from obsnet.errors import FormatError, RangeError, nearest
 from obsnet.inventory.words import Language, canonical_columns, translated
+from obsnet.reading import door, refuse_long_lines
 
 __all__ = [
     "Sheet",
@@ -57,6 +58,7 @@ class Sheet:
         return f"{self.path}, sheet {self.name!r}" if self.name else str(self.path)
 
 
+@door("a table")
 def read_sheets(path: str | Path, sheets: Iterable[str] | None = None) -> list[Sheet]:
     """Read the sheets of a workbook, or a text table as one sheet.
 
@@ -99,6 +101,7 @@ def read_sheets(path: str | Path, sheets: Iterable[str] | None = None) -> list[S
 def read_text(path: Path) -> tuple[str, tuple[str, ...]]:
     """Return the text of a file in UTF-8, with or without a mark, or in GB 18030, which then is said."""
     data = path.read_bytes()
+    refuse_long_lines(path, data)
     for encoding, note in (("utf-8-sig", ()), ("gb18030", (f"{path.name}: read as GB 18030 (GBK) text",))):
         try:
             return data.decode(encoding), note

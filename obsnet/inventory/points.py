@@ -9,12 +9,14 @@ import numpy as np
 from obsnet.errors import FormatError, SchemaError, UnitError, nearest
 from obsnet.inventory.table import mole_rate
 from obsnet.points import Points
+from obsnet.reading import door
 
 __all__ = ["read_points"]
 
 _COLUMNS = ("lat", "lon", "value", "unit")
 
 
+@door("a table of points")
 def read_points(path: str | Path, gas: str, sector: str | None = None) -> Points:
     """Read a register of point sources.
 

@@ -9,7 +9,6 @@ from typing import Any
 from obsnet.errors import RegionError
 from obsnet.inventory.books import read_text
 from obsnet.inventory.words import CHINESE
-from obsnet.reading import refuse_long_lines
 from obsnet.regions import region_code
 
 __all__ = ["read_contract"]
@@ -33,7 +32,6 @@ def read_contract(path: Path) -> Any:
 
     if not path.is_file():
         raise FileNotFoundError(path)
-    refuse_long_lines(path, path.read_bytes())
     text, _ = read_text(path)
     types = {"region": str, "period": str, CHINESE["region"]: str, CHINESE["period"]: str}
     frame = pd.read_csv(io.StringIO(text), dtype=types, skipinitialspace=True)

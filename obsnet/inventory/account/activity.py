@@ -26,7 +26,7 @@ PRINTED_TO_BASE = {"1e4 t": 1e4, "1e8 m3": 1e5}  # to t and 1000 m3
 _ROWS = (
     ("thermal power", "1.A.1.a.i", -1.0),
     ("heating supply", "1.A.1.a.iii", -1.0),
-    ("industry", "1.A.2", 1.0),
+    ("industry", "1.A.2.m", 1.0),  # all industry but construction, which is 1.A.2.k: 1.A.2 would hold both
     ("construction", "1.A.2.k", 1.0),
     ("transport", "1.A.3", 1.0),
     ("trade", "1.A.4.a", 1.0),

@@ -151,7 +151,7 @@ def need_terminology(frame: Any, where: str) -> Any:
 
 
 def converted(frame: Any, target: str) -> Any:
-    """Return an inventory in another terminology; rows that meet in one category are added up."""
+    """Return an inventory in another terminology; no two categories meet in one."""
     out = frame.copy()
     out["category"] = [
         convert_category(c, t, target) if t in TERMINOLOGIES else c

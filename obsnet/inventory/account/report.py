@@ -12,6 +12,7 @@ from obsnet.inventory.account.categories import category_name
 from obsnet.inventory.account.compile import Compiled
 from obsnet.inventory.books import write_rows
 from obsnet.inventory.words import CHINESE, Language
+from obsnet.reading import door
 from obsnet.regions import region_name
 
 __all__ = [
@@ -60,6 +61,7 @@ def _localised(frame: Any, language: Language) -> Any:
     return named.rename(columns={k: v for k, v in _ZH.items() if k in frame.columns})
 
 
+@door("a trace")
 def read_trace(path: str | Path) -> Any:
     """Read a trace.csv in either language.
 

@@ -20,6 +20,7 @@ from obsnet.errors import ConfigError, FormatError, RangeError, SchemaError, nea
 from obsnet.inventory.factors.choose import FactorBook
 from obsnet.inventory.factors.fuels import package_rows
 from obsnet.inventory.words import find_region, plain
+from obsnet.reading import door
 from obsnet.typing import Floats
 
 __all__ = ["Activity", "find_activity", "first_order_decay", "read_activities", "tier1"]
@@ -105,6 +106,7 @@ def find_activity(name: object) -> Activity:
     return found[key]
 
 
+@door("a table of activities")
 def read_activities(path: str | Path, region: str | None = None, year: int | None = None) -> Any:
     """Read a table of activities.
 

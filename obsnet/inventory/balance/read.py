@@ -18,6 +18,7 @@ from obsnet.inventory.balance.labels import ROWS, BalanceRow, find_row, stated_u
 from obsnet.inventory.books import Sheet, cell_name, number, read_sheets
 from obsnet.inventory.factors.fuels import find_fuel, fuels
 from obsnet.inventory.words import find_region
+from obsnet.reading import door
 from obsnet.regions import PROVINCES
 
 __all__ = ["Balance", "read_balance", "read_balances"]
@@ -96,6 +97,7 @@ def read_balance(path: str | Path, **how: Any) -> Balance:
     return found[0]
 
 
+@door("an energy balance")
 def read_balances(
     path: str | Path,
     *,

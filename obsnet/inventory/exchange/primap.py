@@ -6,21 +6,30 @@ test opens what is written here in one, writes it again and reads that back.
 
 from __future__ import annotations
 
+import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from obsnet.errors import FormatError, SchemaError
+from obsnet.errors import FormatError, RegionError, SchemaError, UnitError
 from obsnet.inventory.account.categories import TERMINOLOGIES
+from obsnet.inventory.books import number, read_text
 from obsnet.inventory.table import COLUMNS
+from obsnet.inventory.words import find_region
+from obsnet.reading import door
 
-__all__ = ["read_primap", "write_primap"]
+__all__ = ["is_primap", "read_primap", "write_primap"]
 
 AREA = "GBT2260"  # codes of provinces; PRIMAP2 takes any terminology that is named
+_NEEDED = ("area", "entity", "unit", "category")
+_YEAR = re.compile(r"\s*(1[789]|20)\d\d(-01-01)?\s*")
+_KEYS = {"NE", "NO", "NA", "IE", "C", "NAN"}  # notation keys: no number is stated
+_MASSES = {"gigagram": "Gg", "megatonne": "Mt", "kilotonne": "kt", "megatonnes": "Mt", "gigatonne": "Gt",
+           "teragram": "Tg", "tonne": "t", "kilogram": "kg"}  # fmt: skip
 
 
 def write_primap(
@@ -103,65 +112,113 @@ def _yaml(text: str) -> str:
     return text if re.fullmatch(r"[A-Za-z][A-Za-z0-9 ()_.-]*", text) else json.dumps(text, ensure_ascii=False)
 
 
-def read_primap(path: str | Path) -> Any:
-    """Read a CSV of the interchange format, or a long one, as rows of the contract.
+@door("a PRIMAP2 table")
+def read_primap(path: str | Path) -> tuple[Any, tuple[str, ...]]:
+    """Read a CSV of the interchange format (a column a year, as PRIMAP-hist has) or a long one, as contract rows.
 
     Parameters
     ----------
     path : path
-        The CSV; the YAML beside it is not needed, since the headings name terminologies.
+        The CSV; the YAML beside it is not needed, since the headings name terminologies. ``scenario``, ``source`` and
+        ``provenance`` must each hold one. Rows of other countries (three capital letters) are passed over.
+
+    Returns
+    -------
+    frame : pandas.DataFrame
+        Contract columns. A gas in CO2 equivalents keeps the name of its set, such as ``CH4 (AR4GWP100)``.
+    notes : tuple of str
 
     Raises
     ------
     FormatError
-        Not such a table.
+        Not such a table, several scenarios, no row of China or a province.
+    RangeError
+        A value that is neither a number nor a notation key (NE, IE …).
+    UnitError
+        A unit that is no mass of the gas a year.
     """
     import pandas as pd
 
-    frame = pd.read_csv(path, dtype=str)
-    heads = {re.sub(r"\s*\(.*\)", "", c).strip(): c for c in frame.columns}
-    missing = [c for c in ("area", "entity", "unit", "category") if c not in heads]
+    path = Path(path)
+    text, notes = read_text(path)
+    frame = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+    heads = _heads(frame.columns)
+    missing = [c for c in _NEEDED if c not in heads]
     if missing:
-        raise FormatError(f"{path}: not a PRIMAP2 table, lacks {', '.join(missing)}")
-    years = [c for c in frame.columns if re.fullmatch(r"\d{4}(-01-01)?", c)]
-    if "data" in frame.columns and "time" in frame.columns:
-        long = frame.rename(columns={"time": "period", "data": "value"})
-    elif years:
-        keep = [c for c in frame.columns if c not in years]
-        long = frame.melt(id_vars=keep, value_vars=years, var_name="period", value_name="value")
-    else:
+        raise FormatError(
+            f"{path}: not a PRIMAP2 table, lacks {', '.join(missing)}; found {', '.join(frame.columns[:12])}"
+        )
+    for key in ("scenario", "source", "provenance"):
+        if key in heads and frame[heads[key]].nunique() > 1:
+            found = sorted(set(frame[heads[key]]))
+            raise FormatError(
+                f"{path}: several of {heads[key]}: {', '.join(found[:6])}; keep the rows of one"
+            )
+    match = re.search(r"\((.*?)\)", heads["category"])
+    terminology = match.group(1).replace("_PRIMAP", "") if match else ""
+    years = [c for c in frame.columns if _YEAR.fullmatch(c)]
+    if not years and not {"data", "time"} <= set(heads):
         raise FormatError(f"{path}: neither columns of years nor time and data")
-    terminology = re.search(r"\((.*)\)", heads["category"])
-    long = long[long["value"].notna()]
-    out = pd.DataFrame(
-        {
-            "region": long[heads["area"]],
-            "period": long["period"].str[:4],
-            "gas": long[heads["entity"]],
-            "category": ["total" if c == "0" else c for c in long[heads["category"]]],
-            "terminology": terminology.group(1) if terminology else "",
-            "value": long["value"].astype(float),
-            "unit": [_mass(u) for u in long[heads["unit"]]],
-            "uncertainty": np.nan,
-            "source": long[heads["source"]] if "source" in heads else "",
-            "edition": "",
-        }
-    )
-    return out[list(COLUMNS)].reset_index(drop=True)
+    rows = []
+    for line, r in enumerate(frame.to_dict("records"), 2):
+        region = _region(r[heads["area"]])
+        if region is None:
+            continue
+        unit, gas = _mass(r[heads["unit"]], r[heads["entity"]].strip(), f"{path}: row {line}")
+        code = r[heads["category"]].strip()
+        code = "total" if code in {"0", "M.0.EL"} else code.removeprefix("M.")
+        source = r[heads["source"]] if "source" in heads else path.stem
+        cells = [(c, r[c]) for c in years] if years else [(r[heads["time"]], r[heads["data"]])]
+        for year, cell in cells:
+            value = None if cell.strip().upper() in _KEYS else number(cell, f"{path}: row {line}, {year}")
+            if value is None:
+                continue
+            rows.append((region, year.strip()[:4], gas, code, terminology, value, unit, np.nan, source, ""))
+    if not rows:
+        raise FormatError(f"{path}: no row of China or a province of it")
+    return pd.DataFrame(rows, columns=list(COLUMNS)), notes
 
 
-def _mass(unit: str) -> str:
-    """Return the mass of ``Gg CO2 / yr`` or of pint's ``CO2 * gigagram / year``."""
-    names = {
-        "gigagram": "Gg",
-        "megatonne": "Mt",
-        "kilotonne": "kt",
-        "megatonnes": "Mt",
-        "gigatonne": "Gt",
-        "teragram": "Tg",
-    }
-    words = re.split(r"[\s*·]+", unit.split("/", maxsplit=1)[0].strip())
-    found = [names.get(w, w) for w in words if w in names or w in {"Gg", "Mt", "kt", "t", "Tg", "Gt", "kg"}]
-    if len(found) != 1:
-        raise FormatError(f"unit {unit!r} names no mass")
-    return found[0]
+def is_primap(headings: Iterable[object]) -> bool:
+    """Say whether headings are those of a PRIMAP2 table, of either form."""
+    names = [str(h).strip() for h in headings]
+    heads = _heads(names)
+    return set(_NEEDED) <= set(heads) and ({"data", "time"} <= set(heads) or any(map(_YEAR.fullmatch, names)))
+
+
+def _heads(columns: Iterable[str]) -> dict[str, str]:
+    """Return headings by what they are without terminology: ``area (ISO3)`` is area, and so is region."""
+    plain = {re.sub(r"\s*\(.*\)", "", c).strip().casefold(): c for c in columns}
+    for ours, other in (("area", "region"), ("entity", "gas")):
+        if ours not in plain and other in plain:
+            plain[ours] = plain[other]
+    return plain
+
+
+def _region(area: str) -> str | None:
+    """Return an adcode or the user's own key; None for another country."""
+    try:
+        return find_region(area)
+    except RegionError:
+        return None if re.fullmatch(r"[A-Z]{3}", area.strip()) or not area.strip() else area.strip()
+
+
+def _mass(unit: str, entity: str, where: str) -> tuple[str, str]:
+    """Return the mass of ``Gg CO2 / yr`` or of pint's ``CO2 * gigagram / year``, and the gas that is weighed."""
+    above, _, below = unit.partition("/")
+    words = [w for w in re.split(r"[\s*·]+", above.strip()) if w]
+    masses = [_MASSES.get(w, w) for w in words if w in _MASSES or w in _MASSES.values()]
+    of = [w for w in words if w not in _MASSES and w not in _MASSES.values()]
+    if len(masses) != 1 or len(of) > 1 or below.strip() not in {"", "yr", "a", "year"}:
+        raise UnitError(f"{where}: unit {unit!r} is no mass of one gas a year, such as 'Gg CO2 / yr'")
+    gas = re.sub(r"\s*\(.*\)", "", entity)
+    weighed = of[0] if of else gas
+    if weighed == gas and gas == entity:
+        return masses[0], gas
+    if weighed == "C" and gas == "CO2":
+        return masses[0], "C"
+    if weighed.startswith("CO2"):  # equivalents, whose set of GWPs stands in the name
+        return masses[0], entity if gas != entity else f"{gas} (CO2e)"
+    if weighed == gas:
+        return masses[0], gas
+    raise UnitError(f"{where}: unit {unit!r} weighs {weighed}, the row is of {entity}")

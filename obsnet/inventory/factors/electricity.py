@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from obsnet.errors import FormatError, RangeError, SchemaError
+from obsnet.reading import door
 from obsnet.typing import Floats
 
 __all__ = [
@@ -127,6 +128,7 @@ def network_factors(
     return NetworkFactors(average, fossil, total / (consumption.sum() - traded), consumption, residual)
 
 
+@door("a network")
 def read_network(provinces: str | Path, flows: str | Path | None = None) -> tuple[list[str], dict[str, Any]]:
     """Read a network: ``region, generation, emission`` and, if there, ``fossil_generation, traded_nonfossil``; flows.
 
@@ -269,6 +271,7 @@ def consumption_average(
     )
 
 
+@door("consumption")
 def consumption_average_of_file(
     path: str | Path, *, year: int | str | None = None, kind: str = "average"
 ) -> Averaged:

@@ -18,6 +18,7 @@ from typing import Any
 from obsnet.errors import FormatError, RangeError, SchemaError, nearest
 from obsnet.inventory.factors.fuels import bands, find_fuel, fuels, package_rows
 from obsnet.inventory.uncertainty.meaning import relative_sd
+from obsnet.reading import door
 
 __all__ = [
     "CARBON_TO_CO2",
@@ -122,6 +123,7 @@ def builtin_factors() -> Any:
     return _package().copy()
 
 
+@door("a table of factors")
 def read_factors(path: str | Path, edition: str | None = None) -> Any:
     """Read and check a factor table of one's own.
 

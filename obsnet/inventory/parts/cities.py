@@ -9,10 +9,12 @@ from typing import Any
 from obsnet.errors import FormatError, RangeError, RegionError
 from obsnet.inventory.table import mass_factor
 from obsnet.inventory.words import find_region
+from obsnet.reading import door
 
 __all__ = ["read_cities", "split_cities"]
 
 
+@door("a table of cities")
 def read_cities(path: str | Path) -> Any:
     """Read ``region`` (province), ``city``, and ``value`` with ``unit`` or ``proxy``; optional ``category``.
 

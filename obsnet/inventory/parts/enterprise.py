@@ -20,6 +20,7 @@ from obsnet.inventory.factors.choose import FactorBook
 from obsnet.inventory.factors.fuels import bands, find_fuel
 from obsnet.inventory.factors.table import CARBON_TO_CO2, Factor
 from obsnet.inventory.words import find_region
+from obsnet.reading import door
 
 __all__ = ["Enterprise", "compute_enterprise", "enterprise_lines", "read_enterprise"]
 
@@ -86,6 +87,7 @@ class Enterprise:
         }
 
 
+@door("an enterprise's activities")
 def read_enterprise(path: str | Path) -> Any:
     """Read ``kind, item, value, unit``; optional ``ncv, carbon, oxidation, factor`` (measured), ``note``.
 

@@ -9,12 +9,14 @@ import numpy as np
 
 from obsnet.errors import FormatError, RangeError
 from obsnet.inventory.table import mass_factor
+from obsnet.reading import door
 
 __all__ = ["add_up", "outliers", "read_reports"]
 
 _SPREADS = 5.0
 
 
+@door("reports of plants")
 def read_reports(path: str | Path) -> Any:
     """Read ``region, category`` (sector), ``name, value, unit``; optional ``base`` (production).
 

@@ -13,6 +13,7 @@ from obsnet.constants import SECONDS_PER_YEAR, species
 from obsnet.errors import FormatError, nearest
 from obsnet.grid import Grid
 from obsnet.inventory.prior.build import Prior
+from obsnet.reading import door, refuse_claims
 from obsnet.shares import add_shares
 from obsnet.typing import Floats, Times
 
@@ -117,24 +118,24 @@ def prior_dataset(
     return data
 
 
+@door("a proxy")
 def read_proxy(path: str | Path, grid: Grid, variable: str | None = None) -> Floats:
     """Read a proxy density from a netCDF on any latitude-longitude grid, moved to `grid` by area.
+
+    Missing values weigh nothing.
 
     Raises
     ------
     FormatError
-        No such variable, more than two dimensions, missing values on land of the grid.
+        No such variable, more than two dimensions.
     """
     import xarray as xr
 
     from obsnet.field import grid_of
     from obsnet.regrid import regrid_flux
 
-    try:
-        data = xr.open_dataset(path)
-    except Exception as error:
-        raise FormatError(f"{path}: cannot be read as netCDF ({str(error).splitlines()[0]})") from error
-    with data:
+    with xr.open_dataset(path, engine="netcdf4") as data:
+        refuse_claims(path, data.variables)
         names = [str(n) for n, v in data.data_vars.items() if {"lat", "lon"} <= set(v.dims)]
         if variable is None and len(names) != 1:
             raise FormatError(

@@ -11,6 +11,7 @@ import numpy as np
 
 from obsnet.errors import FormatError, RangeError, RegionError
 from obsnet.inventory.table import mass_factor
+from obsnet.reading import door
 from obsnet.typing import Floats, Texts
 
 __all__ = ["SNAP_DEG", "Plants", "place_plants", "read_plants"]
@@ -47,6 +48,7 @@ class Plants:
     notes: tuple[str, ...] = ()
 
 
+@door("a table of plants")
 def read_plants(
     path: str | Path, *, fuels: Sequence[str] = (), sheet: str | None = None
 ) -> tuple[Any, bool, list[str]]:

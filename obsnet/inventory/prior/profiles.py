@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from obsnet.errors import FormatError, RangeError
+from obsnet.reading import door
 from obsnet.typing import Floats, Times
 
 __all__ = ["Profile", "period_factors", "read_profiles"]
@@ -33,6 +34,7 @@ class Profile:
     hour: tuple[float, ...] = (1.0,) * 24
 
 
+@door("a table of profiles")
 def read_profiles(path: str | Path, sectors: Sequence[str]) -> dict[str, Profile]:
     """Read profiles: ``category`` (sector, or ``all``), ``kind``, ``item`` (number), ``value``.
 

@@ -24,6 +24,7 @@ from obsnet.inventory.account.categories import ceads_sectors
 from obsnet.inventory.books import Sheet, read_sheets
 from obsnet.inventory.factors.fuels import find_fuel
 from obsnet.inventory.words import NATION, find_region, plain
+from obsnet.reading import door
 from obsnet.typing import Floats
 
 __all__ = ["COLUMNS", "Ceads", "closure", "read_ceads", "read_ceads_books"]
@@ -127,6 +128,7 @@ def _heading(rows: list[list[Any]], first: int) -> int | None:
     )
 
 
+@door("a workbook of CEADs")
 def read_ceads(path: str | Path, sheets: Sequence[Sheet] | None = None) -> Ceads:
     """Read one workbook.
 

@@ -10,27 +10,30 @@ from typing import Any
 
 import numpy as np
 
-from obsnet.errors import FormatError, RegionError, SchemaError
+from obsnet.errors import FormatError, SchemaError
 from obsnet.inventory.account.categories import TERMINOLOGIES, converted, need_terminology
 from obsnet.inventory.books import read_sheets
+from obsnet.inventory.exchange.primap import is_primap, read_primap
 from obsnet.inventory.sources.ceads import is_ceads, read_ceads
 from obsnet.inventory.sources.daily import is_daily, read_daily
 from obsnet.inventory.table import BUILT_IN, mass_factor, read_inventory
-from obsnet.inventory.words import NATION, find_region
+from obsnet.inventory.words import NATION
+from obsnet.reading import door
 
-__all__ = ["Comparison", "compare_sources", "grid_totals", "read_source", "read_wide"]
+__all__ = ["Comparison", "compare_sources", "grid_totals", "read_source"]
 
 _WORKBOOKS = {".xls", ".xlsx", ".xlsm", ".xlsb", ".ods"}
 
 
+@door("an inventory")
 def read_source(path: str | Path, **grid: Any) -> tuple[Any, tuple[str, ...]]:
     """Read an inventory of any kind that is known as rows of the contract.
 
     Parameters
     ----------
     path : path
-        A workbook of CEADs or of daily emissions, a table of the contract or a built-in one, a wide table with a
-        column a year (PRIMAP-hist and its like), a netCDF of fluxes.
+        A workbook of CEADs or of daily emissions, a table of the contract or a built-in one, a table of
+        PRIMAP2 (a column a year as in PRIMAP-hist, or long), a netCDF of fluxes.
     **grid
         For netCDF, see `grid_totals`.
 
@@ -61,90 +64,9 @@ def read_source(path: str | Path, **grid: Any) -> tuple[Any, tuple[str, ...]]:
             return daily.contract(), daily.findings
         raise FormatError(f"{path}: neither a workbook of CEADs nor of daily emissions; other tables as CSV")
     head = read_sheets(path)[0].rows[:1]
-    if head and sum(1 for c in head[0] if re.fullmatch(r"\s*(1[89]|20)\d\d\s*", str(c))) >= 2:
-        return read_wide(path)
+    if head and is_primap(head[0]):
+        return read_primap(path)
     return need_terminology(read_inventory(path), str(path)), ()
-
-
-def read_wide(path: str | Path) -> tuple[Any, tuple[str, ...]]:
-    """Read a table with a column a year, as PRIMAP-hist has them.
-
-    Parameters
-    ----------
-    path : path
-        CSV with ``area`` (region), ``entity`` (gas), ``unit`` and a column ``category (TERMINOLOGY)``; a column
-        ``scenario (…)`` must hold one scenario, and ``source`` one source.
-
-    Raises
-    ------
-    FormatError
-        Columns missing, several scenarios or sources.
-    """
-    import io
-
-    import pandas as pd
-
-    from obsnet.inventory.books import read_text
-
-    text, notes = read_text(Path(path))
-    frame = pd.read_csv(io.StringIO(text), dtype=str)
-    columns = {re.sub(r"\s*\(.*\)", "", c).strip().casefold(): c for c in frame.columns}
-    area = columns.get("area") or columns.get("region")
-    gas = columns.get("entity") or columns.get("gas")
-    if area is None or gas is None or "unit" not in columns:
-        raise FormatError(
-            f"{path}: a table with a column a year needs area, entity and unit; found {', '.join(frame.columns[:12])}"
-        )
-    for key in ("scenario", "source", "provenance"):
-        if key in columns and frame[columns[key]].nunique() > 1:
-            found = sorted(frame[columns[key]].dropna().unique())
-            raise FormatError(
-                f"{path}: several of {columns[key]}: {', '.join(found[:6])}; keep the rows of one"
-            )
-    category = columns.get("category")
-    match = re.search(r"\((.*?)\)", category or "")
-    terminology = (match.group(1) if match else "").replace("_PRIMAP", "")
-    years = [c for c in frame.columns if re.fullmatch(r"\s*(1[89]|20)\d\d\s*", c)]
-    rows = []
-    for r in frame.to_dict("records"):
-        try:
-            region = find_region(r[area])
-        except RegionError:  # another country, or one's own key
-            if re.fullmatch(r"[A-Z]{3}", str(r[area])):
-                continue
-            region = str(r[area])
-        unit, entity = _primap_unit(str(r[columns["unit"]]), str(r[gas]))
-        code = str(r[category]) if category else "total"
-        code = "total" if code in {"0", "M.0.EL"} else re.sub(r"^M\.", "", code)
-        for year in years:
-            value = pd.to_numeric(r[year], errors="coerce")
-            if np.isfinite(value):
-                rows.append(
-                    (
-                        region,
-                        year.strip(),
-                        entity,
-                        code,
-                        terminology,
-                        float(value),
-                        unit,
-                        np.nan,
-                        Path(path).stem,
-                        "",
-                    )
-                )
-    from obsnet.inventory.table import COLUMNS
-
-    if not rows:
-        raise FormatError(f"{path}: no row of China or a province of it")
-    return pd.DataFrame(rows, columns=list(COLUMNS)), notes
-
-
-def _primap_unit(unit: str, gas: str) -> tuple[str, str]:
-    """Return ``Gg CO2 / yr`` as a mass a year, and the gas without its GWP basket."""
-    plain = unit.replace("/ yr", "").replace("/yr", "").replace(" / a", "").strip()
-    mass = plain.split()[0] if plain else plain
-    return mass, re.sub(r"\s*\(.*\)", "", gas)
 
 
 def grid_totals(
@@ -244,7 +166,8 @@ def compare_sources(
     gas : str
         Formula; carbon (``C``) is turned into CO2 and said.
     category : str
-        ``total``, or a code of `terminology`; a source that has only parts of it is added up over them.
+        ``total``, or a code of `terminology`; a source that has only parts of it is added up over
+        them, the highest that it has.
     terminology : str
         Of the category.
 
@@ -271,7 +194,7 @@ def compare_sources(
             one = one[one["period"].astype(str) == str(period)]
         exact = one[one["category"] == category]
         if exact.empty and category != "total":
-            exact = one[one["category"].str.startswith(f"{category}.")]
+            exact = _topmost(one[one["category"].str.startswith(f"{category}.")])
             if len(exact):
                 notes.append(f"{name}: {category} added up over {', '.join(sorted(set(exact['category'])))}")
         if exact.empty:
@@ -314,6 +237,18 @@ def compare_sources(
         "sources differ in what they hold (process, bunkers, waste); a spread between definitions is no error of either"
     )
     return Comparison(out, _sums(table), tuple(notes))
+
+
+def _topmost(rows: Any) -> Any:
+    """Return rows without those whose category is part of another of the same region and period."""
+    there = set(zip(rows["region"], rows["period"], rows["category"], strict=True))
+
+    def part(region: str, period: str, category: str) -> bool:
+        codes = category.split(".")
+        return any((region, period, ".".join(codes[:k])) in there for k in range(1, len(codes)))
+
+    keys = zip(rows["region"], rows["period"], rows["category"], strict=True)
+    return rows[[not part(*key) for key in keys]]
 
 
 def _sums(table: Any) -> Any:

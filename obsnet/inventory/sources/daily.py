@@ -18,6 +18,7 @@ import numpy as np
 from obsnet.errors import FormatError, RangeError, RegionError
 from obsnet.inventory.books import Sheet, number, read_sheets
 from obsnet.inventory.words import NATION, find_region, plain
+from obsnet.reading import door
 
 __all__ = ["Daily", "is_daily", "read_daily"]
 
@@ -92,6 +93,7 @@ def _head(sheet: Sheet) -> dict[int, str] | None:
     return found if len(found) > 3 else None
 
 
+@door("daily emissions")
 def read_daily(path: str | Path, sheets: Sequence[Sheet] | None = None) -> Daily:
     """Read a workbook of daily emissions.
 

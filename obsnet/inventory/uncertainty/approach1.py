@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from obsnet.errors import FormatError, RangeError, SchemaError
 from obsnet.inventory.uncertainty.meaning import relative_sd
+from obsnet.reading import door
 from obsnet.typing import Bools, Floats
 
 __all__ = [
@@ -224,6 +225,7 @@ def approach1(
     return Approach1(table, float(c.sum()), float(d.sum()), total, trend, spread, lower, upper, tuple(notes))
 
 
+@door("a table of two years")
 def read_two_years(path: str | Path) -> Any:
     """Read ``category, gas, base, current, activity_uncertainty, factor_uncertainty`` (%), headings in either language.
 

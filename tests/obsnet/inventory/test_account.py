@@ -100,7 +100,7 @@ def test_negative_activity_is_asked_about(tmp_path):
         compile_inventory([balance], FactorBook())
     kept = compile_inventory([balance], FactorBook(), negative="keep")
     zero = compile_inventory([balance], FactorBook(), negative="zero")
-    line = kept.trace[(kept.trace["item"] == "gasoline") & (kept.trace["category"] == "1.A.2")].iloc[0]
+    line = kept.trace[(kept.trace["item"] == "gasoline") & (kept.trace["category"] == "1.A.2.m")].iloc[0]
     assert line["emission"] < 0
     difference = (
         zero.inventory.set_index("category").at["total", "value"]

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from obsnet.errors import FormatError, SchemaError
+from obsnet.errors import FormatError, RangeError, SchemaError, UnitError
 from obsnet.inventory.account.compile import compile_inventory
 from obsnet.inventory.account.report import write_compiled
 from obsnet.inventory.books import read_sheets
@@ -15,7 +15,9 @@ from obsnet.inventory.exchange.export import export_inventory
 from obsnet.inventory.exchange.primap import read_primap, write_primap
 from obsnet.inventory.exchange.workbook import co2_equivalent, gwp_set, summary
 from obsnet.inventory.factors.choose import FactorBook
+from obsnet.inventory.sources.compare import read_source
 from obsnet.inventory.table import read_inventory
+from obsnet.inventory.words import NATION
 from tests.obsnet.inventory.test_account import activities, made
 
 KEYS = ["region", "period", "gas", "category"]
@@ -39,12 +41,82 @@ def in_kg(frame):
 def test_primap_files_are_read_back(compiled, tmp_path):
     paths = write_primap(compiled.inventory, tmp_path / "p", meta={"title": "清单: test"})
     for path in (paths[0], paths[2]):
-        back = read_primap(path)
+        back, _ = read_primap(path)
         np.testing.assert_allclose(in_kg(back), in_kg(compiled.inventory), rtol=1e-12)
         assert set(back["terminology"]) == {"IPCC2006"}
     text = paths[1].read_text(encoding="utf-8")
     assert "area: area (GBT2260)" in text
     assert "cat: category (IPCC2006)" in text
+
+
+def primap(path, *rows, head="source,area (ISO3),entity,unit,category (IPCC2006_PRIMAP),2018,2019"):
+    path.write_text("\n".join((head, *rows)) + "\n", encoding="utf-8")
+    return path
+
+
+def test_wide_tables_of_primap_hist(tmp_path):
+    head = "source,scenario (PRIMAP-hist),area (ISO3),entity,unit,category (IPCC2006_PRIMAP),2018,2019"
+    rows = [
+        "P,HISTCR,CHN,CO2,CO2 * gigagram / a,M.0.EL,10000000,10200000",
+        "P,HISTCR,FRA,CO2,Gg CO2 / yr,M.0.EL,1,2",
+        "P,HISTCR,CHN,CO2,Gg CO2 / yr,1.A,NE,",
+    ]
+    frame, _ = read_primap(primap(tmp_path / "p.csv", *rows, head=head))
+    assert frame["region"].tolist() == [NATION, NATION]
+    assert frame["value"].tolist() == [1e7, 1.02e7]
+    assert set(frame["unit"]) == {"Gg"}
+    assert set(frame["category"]) == {"total"}
+    assert set(frame["terminology"]) == {"IPCC2006"}
+    again = primap(tmp_path / "p.csv", *rows, "P,HISTTP,CHN,CO2,Gg CO2 / yr,1,1,2", head=head)
+    with pytest.raises(FormatError, match="several of scenario"):
+        read_primap(again)
+
+
+@pytest.mark.parametrize(
+    ("entity", "unit", "gas"),
+    [
+        ("CO2", "Gg C / yr", "C"),  # carbon, 44/12 less than the mass of CO2
+        ("CH4 (AR4GWP100)", "Gg CO2 / yr", "CH4 (AR4GWP100)"),  # equivalents are no mass of methane
+        ("CH4", "Gg CO2 / yr", "CH4 (CO2e)"),
+        ("CH4", "Gg CH4 / yr", "CH4"),
+    ],
+)
+def test_what_a_unit_weighs_is_not_lost(tmp_path, entity, unit, gas):
+    frame, _ = read_primap(primap(tmp_path / "p.csv", f"P,CHN,{entity},{unit},0,1,2"))
+    assert set(frame["gas"]) == {gas}
+
+
+@pytest.mark.parametrize(
+    ("row", "error", "said"),
+    [
+        (
+            "P,CHN,CO2,Gg CO2 / day,0,1,2",
+            UnitError,
+            "row 2: unit 'Gg CO2 / day' is no mass of one gas a year",
+        ),
+        ("P,CHN,CO2,Gg CH4 / yr,0,1,2", UnitError, "weighs CH4, the row is of CO2"),
+        ("P,CHN,CO2,Gg CO2 / yr,0,1,many", RangeError, "row 2, 2019: 'many' is not a number"),
+        ("P,FRA,CO2,Gg CO2 / yr,0,1,2", FormatError, "no row of China"),
+    ],
+)
+def test_faulty_primap_tables(tmp_path, row, error, said):
+    with pytest.raises(error, match=said):
+        read_primap(primap(tmp_path / "p.csv", row))
+
+
+def test_an_exported_inventory_is_compared(compiled, tmp_path):
+    """One year is one column of years; both forms are told from a table of the contract."""
+    paths = write_primap(compiled.inventory, tmp_path / "p")
+    for path in (paths[0], paths[2]):
+        back, _ = read_source(path)
+        np.testing.assert_allclose(in_kg(back), in_kg(compiled.inventory), rtol=1e-12)
+
+
+def test_industry_and_construction_stand_beside_each_other(compiled):
+    """1.A.2 is both of them together, so no row that leaves construction out may be called so."""
+    codes = set(compiled.inventory["category"])
+    assert {"1.A.2.m", "1.A.2.k"} <= codes
+    assert not any(a != b and b.startswith(f"{a}.") for a in codes for b in codes)
 
 
 ROUND_TRIP = """
@@ -82,7 +154,7 @@ def test_primap2_opens_and_writes_it_again(compiled, tmp_path):
     total = float(done.stdout.split("]")[1])
     expected = compiled.inventory.set_index(["gas", "category"]).at[("CO2", "total"), "value"]
     assert total == pytest.approx(expected, rel=1e-9)
-    back = read_primap(tmp_path / "again.csv")
+    back, _ = read_primap(tmp_path / "again.csv")
     np.testing.assert_allclose(in_kg(back), in_kg(compiled.inventory), rtol=1e-9)
 
 
@@ -134,7 +206,7 @@ def test_workbooks(compiled, tmp_path, language):
 def test_categories_are_converted_for_export(compiled, tmp_path):
     table = read_inventory(tmp_path / "out" / "inventory.csv")
     export_inventory(tmp_path / "out", tmp_path / "crt", ["primap2"], terminology="CRT2023")
-    back = read_primap(tmp_path / "crt" / "primap2.csv")
+    back, _ = read_primap(tmp_path / "crt" / "primap2.csv")
     assert set(back["terminology"]) == {"CRT2023"}
     assert "3.A" in set(back["category"])  # enteric fermentation, 3.A.1 of IPCC 2006
     assert "3.A.1" in set(table["category"])

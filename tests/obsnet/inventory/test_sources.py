@@ -8,7 +8,7 @@ from obsnet.errors import FormatError, RegionError, SchemaError
 from obsnet.inventory.account.categories import ceads_sectors
 from obsnet.inventory.sources.ceads import COLUMNS, closure, read_ceads, read_ceads_books
 from obsnet.inventory.sources.check import check_files
-from obsnet.inventory.sources.compare import compare_sources, grid_totals, read_source, read_wide
+from obsnet.inventory.sources.compare import compare_sources, grid_totals, read_source
 from obsnet.inventory.sources.daily import read_daily
 from obsnet.inventory.sources.quality import flag_series
 from obsnet.inventory.words import NATION
@@ -300,19 +300,12 @@ def test_parts_are_added_up_and_said():
     assert any("added up over 1.A.1, 1.A.2" in n for n in found.notes)
 
 
-def test_wide_tables_of_primap_hist(tmp_path):
-    path = tmp_path / "primap.csv"
-    head = "source,scenario (PRIMAP-hist),area (ISO3),entity,unit,category (IPCC2006_PRIMAP),2018,2019\n"
-    body = "P,HISTCR,CHN,CO2,CO2 * gigagram / a,M.0.EL,10000000,10200000\nP,HISTCR,FRA,CO2,Gg CO2 / yr,M.0.EL,1,2\n"
-    path.write_text(head + body.replace("CO2 * gigagram / a", "Gg CO2 / yr"))
-    frame, _ = read_wide(path)
-    assert frame["region"].tolist() == [NATION, NATION]
-    assert frame["value"].tolist() == [1e7, 1.02e7]
-    assert set(frame["category"]) == {"total"}
-    again = head + body + "P,HISTTP,CHN,CO2,Gg CO2 / yr,1,1,2\n"
-    path.write_text(again)
-    with pytest.raises(FormatError, match="several of scenario"):
-        read_wide(path)
+def test_parts_of_parts_are_added_up_once():
+    a = contract([("110000", "2019", "CO2", "1.A", "IPCC2006", 3.0, "Mt")])
+    codes = {"1.A.1": 1.0, "1.A.1.a": 0.75, "1.A.1.a.i": 0.5, "1.A.2": 2.0}
+    b = contract([("110000", "2019", "CO2", c, "IPCC2006", v, "Mt") for c, v in codes.items()])
+    found = compare_sources([("a", a), ("b", b)], category="1.A")
+    assert found.table["b"].iloc[0] == 3.0
 
 
 def test_grids(tmp_path):
