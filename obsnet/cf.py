@@ -17,6 +17,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from obsnet import __version__
+from obsnet.atomic import atomic_path
 from obsnet.constants import species
 from obsnet.conventions import Basis, TimeStamp, named_dimensions, unnamed_dimensions
 from obsnet.errors import FormatError, RangeError, SchemaError
@@ -26,7 +27,6 @@ from obsnet.geotiff import write_geotiff
 from obsnet.grid import WGS84_A, WGS84_F, Grid
 from obsnet.reading import door, reading, refuse_claims
 from obsnet.seal import check_file, seal_file
-from obsnet.store import atomic_path
 from obsnet.typing import Floats, Times
 
 __all__ = [

@@ -162,7 +162,7 @@ def _explain(error: Exception) -> int:
         print(f"obsnet: not enough memory: {error or 'the machine has no more'}", file=sys.stderr)
         return Exit.AGAIN
     if isinstance(error, OSError) and error.errno is not None:
-        from obsnet.store import DISK_ERRORS
+        from obsnet.atomic import DISK_ERRORS
 
         print(f"obsnet: {error.filename or 'the disk'}: {error.strerror}", file=sys.stderr)
         return Exit.AGAIN if error.errno in DISK_ERRORS else Exit.MISTAKE

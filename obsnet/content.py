@@ -15,9 +15,9 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from obsnet.store import write_text
+from obsnet.atomic import write_text
 
-__all__ = ["Contents", "files_below"]
+__all__ = ["Contents", "file_id", "files_below", "sha256"]
 
 SMALL = 1 << 20  # bytes; hashed in a millisecond, so not worth trusting anything but the bytes
 SETTLED = 10.0  # seconds since the last change; clocks of file servers differ, and their ticks are coarse
@@ -91,3 +91,14 @@ def files_below(paths: Iterable[Path]) -> list[Path]:
         else:
             found.add(path)
     return sorted(found)
+
+
+def sha256(path: str | os.PathLike[str]) -> str:
+    """Return the hex sha256 of a file's bytes."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def file_id(digest: str) -> str:
+    """Return the short name under which a file of this sha256 is known in tables."""
+    return digest[:16]

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from obsnet.atomic import atomic_path
 from obsnet.errors import GridError, RangeError
 from obsnet.field import fill_nan, values_on
 from obsnet.grid import Grid
-from obsnet.store import atomic_path
 
 __all__ = ["write_geotiff"]
 

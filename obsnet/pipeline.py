@@ -15,11 +15,11 @@ from typing import Any
 
 from pydantic import Field
 
+from obsnet.atomic import sweep
 from obsnet.config import Options, locate, validate
 from obsnet.content import Contents, files_below
 from obsnet.errors import ConfigError, nearest
 from obsnet.stage_mark import Mark, differences, flat, name_of, read_mark, remove_leftovers, write_mark
-from obsnet.store import sweep
 from obsnet.work.work import Work
 
 __all__ = [

@@ -105,7 +105,7 @@ def record(
     """
     from importlib.metadata import PackageNotFoundError, version
 
-    from obsnet.store import sha256
+    from obsnet.content import sha256
 
     versions = {"obsnet": __version__, "python": sys.version.split()[0]}
     for name in _PACKAGES:
@@ -133,6 +133,6 @@ def record(
 
 def write_record(path: str | Path, content: Mapping[str, Any]) -> None:
     """Write a run record as JSON, atomically."""
-    from obsnet.store import write_text  # brings Arrow along, which asking for free memory should not
+    from obsnet.atomic import write_text  # brings Arrow along, which asking for free memory should not
 
     write_text(path, json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n")

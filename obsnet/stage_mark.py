@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from obsnet.atomic import write_text
 from obsnet.content import Contents
-from obsnet.store import forget_parts, write_text
+from obsnet.store import forget_parts
 
 __all__ = ["Mark", "differences", "flat", "name_of", "read_mark", "remove_leftovers", "write_mark"]
 

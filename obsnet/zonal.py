@@ -378,8 +378,8 @@ def _cache_file(
 
 
 def _save(weights: ZonalWeights, file: Path) -> None:
+    from obsnet.atomic import atomic_path
     from obsnet.seal import seal_file
-    from obsnet.store import atomic_path
 
     pairs = np.array([row[:2] for row in weights.overlaps], dtype=np.str_).reshape(-1, 2)
     try:

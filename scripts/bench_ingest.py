@@ -68,7 +68,8 @@ def bare(path):
 
 def measure_one(path, repeats):
     """Return processor seconds of the steps of one granule."""
-    from obsnet.store import ObservationStore, sha256
+    from obsnet.content import sha256
+    from obsnet.store import ObservationStore
     from retrieval.products.read import read_granule
     from retrieval.superobs.average import super_observe
     from retrieval.superobs.options import Superobs

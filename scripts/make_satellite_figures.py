@@ -23,8 +23,9 @@ from obsnet.work.work import Work
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
+from obsnet.atomic import atomic_path
 from obsnet.grid import Grid
-from obsnet.store import ObservationStore, atomic_path
+from obsnet.store import ObservationStore
 from retrieval.ingest.options import IngestOptions
 from retrieval.ingest.run import ingest
 from retrieval.mapping.figures import draw_field

@@ -24,7 +24,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
-from obsnet.store import atomic_path  # noqa: E402
+from obsnet.atomic import atomic_path  # noqa: E402
 
 STARTED = time.time()
 

@@ -407,7 +407,7 @@ def _remake(path: Path) -> None:
     content = json.loads(path.read_text(encoding="utf-8"))
     content.pop("sha256", None)
     content["model"] = "another"
-    from obsnet.store import write_text
+    from obsnet.atomic import write_text
 
     write_text(path, json.dumps(content))
 

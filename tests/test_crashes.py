@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -66,7 +67,9 @@ def ended(capsys, *arguments):
     return stop.value.code, *capsys.readouterr()
 
 
-KILLED = "crash.nc: the process at work on it was killed by SIGSEGV"
+# Mostly the pointer leads out of memory; sometimes to bytes that are no text. What a worker that dies costs is tested
+# in obsnet/work/test_isolated.py.
+KILLED = r"crash\.nc: (the process at work on it was killed by SIGSEGV|cannot be read)"
 
 
 def test_station_read_goes_on(crash, tmp_path, capsys):
@@ -75,11 +78,11 @@ def test_station_read_goes_on(crash, tmp_path, capsys):
     code, out, err = ended(capsys, "station", "read", crash, good, "--out", tmp_path / "store")
     assert code == 1
     assert f"{good}\n" in out
-    assert KILLED in err
+    assert re.search(KILLED, err)
     assert len(ObservationStore(tmp_path / "store").read("CO2")) == 4
     code, _, err = ended(capsys, "station", "read", crash)
     assert code == 2
-    assert KILLED in err
+    assert re.search(KILLED, err)
 
 
 def test_the_stage_stations_goes_on(crash, tmp_path):
@@ -94,7 +97,7 @@ def test_the_stage_stations_goes_on(crash, tmp_path):
         r["path"]: r["status"] for r in ObservationStore(tmp_path / "run" / "store").index.read().to_pylist()
     }
     assert status["co2_wlg.txt"] == "done"
-    assert KILLED in status["crash.nc"]
+    assert re.search(KILLED, status["crash.nc"])
 
 
 def test_conversion_goes_on(tmp_path, capsys):
@@ -104,11 +107,11 @@ def test_conversion_goes_on(tmp_path, capsys):
     report = convert_files([crash, good], tmp_path / "j", work=Work(scheduler="processes", workers=1))
     assert report["done"] == 1
     (bad,) = report["failed"]
-    assert KILLED in bad["error"]
+    assert re.search(KILLED, bad["error"])
     assert JacobianStore(tmp_path / "j").obs_ids().size == 1
     code, _, err = ended(capsys, "footprints", "convert", crash, good, "--out", tmp_path / "k")
     assert code == 1
-    assert KILLED in err
+    assert re.search(KILLED, err)
 
 
 def test_meteorology_and_background_are_named(tmp_path):

@@ -18,8 +18,8 @@ from inversion.problem.problem import Problem
 from inversion.solvers.cg import CGSystem, Preconditioner
 from inversion.solvers.dual import DualSystem
 from inversion.solvers.primal import PrimalSystem
+from obsnet.atomic import atomic_path
 from obsnet.seal import check_file, seal_file
-from obsnet.store import atomic_path
 from obsnet.typing import Floats
 
 __all__ = ["fingerprint", "kept_arrays", "load_posterior", "save_posterior"]

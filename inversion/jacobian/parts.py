@@ -12,11 +12,12 @@ import pyarrow.parquet as pq
 from scipy import sparse
 
 from obsnet import schema
+from obsnet.atomic import atomic_path
 from obsnet.errors import FormatError, SchemaError, nearest
 from obsnet.reading import reading
 from obsnet.schema import BACKGROUND, SENSITIVITY, SIDES, check_stored
 from obsnet.seal import check_parquet, seal_parquet
-from obsnet.store import atomic_path, read_table, write_table
+from obsnet.store import read_table, write_table
 from obsnet.typing import Ints, Texts
 
 __all__ = ["VALUES", "RunIndex", "check_part", "positions", "refuse_repeats", "write_part"]

@@ -33,11 +33,11 @@ from inversion.jacobian.parts import (
     write_part,
 )
 from obsnet import schema
+from obsnet.atomic import write_text
 from obsnet.errors import FormatError, GridError, SchemaError, UnitError
 from obsnet.grid import Grid
 from obsnet.schema import SIDES
 from obsnet.seal import read_json, sealed_json
-from obsnet.store import write_text
 from obsnet.typing import Floats, Ints, Texts, Times
 from obsnet.units import conversion_factor
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from inversion.errors.likelihood import LikelihoodSurface
 from inversion.page.pictures import all_pictures
 from inversion.page.tables import all_tables, solved_sectors
-from obsnet.store import write_text
+from obsnet.atomic import write_text
 
 __all__ = ["write_page"]
 

@@ -13,8 +13,8 @@ from inversion.study.design import Design, choose_network
 from inversion.study.options import DesignOptions
 from inversion.study.run_osse import case_study, table_text
 from inversion.study.world import Study, StudyWorld
+from obsnet.atomic import atomic_path, write_text
 from obsnet.errors import ConfigError, nearest
-from obsnet.store import atomic_path, write_text
 
 __all__ = ["run_design"]
 

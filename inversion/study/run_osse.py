@@ -16,9 +16,9 @@ from inversion.problem.problem import Problem
 from inversion.study.options import DesignOptions, OsseOptions, ScenarioOptions
 from inversion.study.osse import Twins, run_twins
 from inversion.study.world import NATIONAL, Study, StudyWorld, study_of_case
+from obsnet.atomic import atomic_path, write_text
 from obsnet.errors import ConfigError, nearest
 from obsnet.regions import REST
-from obsnet.store import atomic_path, write_text
 
 __all__ = ["case_study", "run_osse", "select_observations", "table_text", "write_observations"]
 

@@ -29,9 +29,9 @@ def crosscheck_files(posterior: Path, inventory: str | Path, options: Crosscheck
     pandas.DataFrame
         See `table.compare`.
     """
+    from obsnet.atomic import write_text
     from obsnet.crosscheck.table import compare, read_totals
     from obsnet.inventory.table import read_inventory
-    from obsnet.store import write_text
     from obsnet.work.isolated import apart
 
     totals = apart(read_totals, posterior, options.sector, options.period)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from obsnet.atomic import atomic_path, write_text
 from obsnet.demo.network import DemoSite
-from obsnet.store import atomic_path, write_text
 from obsnet.times import decimal_year, to_epoch
 from obsnet.typing import Floats
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from obsnet import __version__
+from obsnet.atomic import write_text
 from obsnet.config import read_toml
 from obsnet.crosscheck.table import read_table
 from obsnet.demo.observe import simulate
@@ -17,7 +18,7 @@ from obsnet.demo.twin import make_twin
 from obsnet.errors import ConfigError
 from obsnet.pipeline import contents_of, inputs_of, read_case, run_case
 from obsnet.provenance import record, write_record
-from obsnet.store import ObservationStore, write_text
+from obsnet.store import ObservationStore
 
 __all__ = ["run_demo"]
 

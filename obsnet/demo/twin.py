@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from obsnet.atomic import write_text
 from obsnet.cf import flux_dataset, write_netcdf
 from obsnet.demo.files import column_operator, write_lite, write_noaa_event
 from obsnet.demo.network import Network, existing, idealised, satellite_days
@@ -19,7 +20,7 @@ from obsnet.errors import ConfigError
 from obsnet.grid import Grid
 from obsnet.regions import provinces
 from obsnet.splitting import flux_shares
-from obsnet.store import ObservationStore, write_text
+from obsnet.store import ObservationStore
 from obsnet.typing import Bools, Floats
 from obsnet.zonal import zonal_weights
 

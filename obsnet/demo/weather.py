@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from obsnet.atomic import atomic_path
 from obsnet.sphere import EARTH_RADIUS
-from obsnet.store import atomic_path
 from obsnet.times import solar_hour, to_epoch
 from obsnet.typing import Floats
 

@@ -248,7 +248,7 @@ def _text(cell: Any) -> str:
 
 def write_rows(frame: Any, path: str | Path, language: Language = "en") -> None:
     """Write a table as CSV, whole or not at all; in Chinese with Chinese headings and the mark Excel looks for."""
-    from obsnet.store import atomic_path
+    from obsnet.atomic import atomic_path
 
     named = frame.rename(columns=translated(frame.columns, language))
     with atomic_path(path) as temporary:

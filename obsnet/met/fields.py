@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from obsnet.atomic import write_text
 from obsnet.errors import FormatError, RangeError
-from obsnet.store import write_text
 from obsnet.times import as_utc, from_epoch, to_epoch
 from obsnet.typing import Bools, Floats, Singles
 

@@ -14,9 +14,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from obsnet.atomic import write_text
+from obsnet.content import sha256
 from obsnet.errors import FormatError
 from obsnet.met.fields import Met
-from obsnet.store import sha256, write_text
 
 __all__ = ["contents", "fingerprint", "found", "move_in", "scratch"]
 

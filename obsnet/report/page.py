@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from obsnet.atomic import write_text
 from obsnet.report.maps import VERDICT_COLOURS, figure_png, grid_map, map_axes, region_map
-from obsnet.store import write_text
 
 __all__ = ["draw", "write_report"]
 

@@ -50,12 +50,12 @@ def report_files(
     """
     import numpy as np
 
+    from obsnet.atomic import atomic_path
     from obsnet.cf import read_netcdf, write_geotiff
     from obsnet.crosscheck.table import read_table
     from obsnet.crosscheck.words import Words, common_first
     from obsnet.field import grid_of
     from obsnet.report.page import draw, write_report
-    from obsnet.store import atomic_path
     from obsnet.work.isolated import apart
 
     table = read_table(table_file)

@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from obsnet.constants import species as species_of
+from obsnet.content import file_id, sha256
 from obsnet.errors import ObsnetError, StorageError
 from obsnet.schema import Quality
-from obsnet.store import ObservationStore, file_id, sha256, write_table
+from obsnet.store import ObservationStore, write_table
 
 if TYPE_CHECKING:
     from retrieval.ingest.options import IngestOptions

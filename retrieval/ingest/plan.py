@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from obsnet.constants import species as species_of
+from obsnet.content import sha256
 from obsnet.errors import ConfigError, ObsnetError
 from obsnet.reading import reading
-from obsnet.store import sha256
 from obsnet.work.parallel import map_unordered
 from obsnet.work.work import Work
 from retrieval.products.read import AVERAGED

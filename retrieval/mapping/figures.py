@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from obsnet.atomic import atomic_path
 from obsnet.constants import species as species_of
 from obsnet.grid import Grid
-from obsnet.store import atomic_path
 from retrieval.mapping.dataset import stamp_of, variable_of
 
 __all__ = ["draw_field", "map_figure", "write_pictures"]

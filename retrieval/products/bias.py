@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from pydantic import Field, model_validator
 
+from obsnet.atomic import write_text
 from obsnet.config import Options, read_toml, validate
 from obsnet.errors import FormatError, MissingVariableError
-from obsnet.store import write_text
 from obsnet.times import from_epoch
 from retrieval.products.expression import Name, Node, evaluate, parse
 from retrieval.readers.fields import Fields

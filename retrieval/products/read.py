@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 
 from obsnet.constants import species as species_of
+from obsnet.content import file_id, sha256
 from obsnet.errors import ConfigError, FormatError
 from obsnet.reading import door
 from obsnet.schema import Quality, observation_table
-from obsnet.store import file_id, sha256
 from retrieval.readers.fields import Fields
 from retrieval.readers.profiles import read_profiles
 from retrieval.readers.sensors import Sensor, load_sensors, recognise, sensor_named

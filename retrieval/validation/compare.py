@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 
+from obsnet.atomic import atomic_path
 from obsnet.constants import species as species_of
 from obsnet.errors import ConfigError, RangeError, nearest
-from obsnet.store import ObservationStore, atomic_path
+from obsnet.store import ObservationStore
 from obsnet.times import season
 from obsnet.typing import Floats, Texts
 from retrieval.validation.collocation import collocate, sites_of

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from obsnet.atomic import write_text
 from obsnet.errors import ObsnetError
-from obsnet.store import write_text
 from obsnet.work.parallel import map_unordered, shard
 from obsnet.work.work import Work
 from stations.admission.judge import Admission, Requirements, judge, load_applicant, load_requirements

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from obsnet.atomic import atomic_path
 from obsnet.errors import ConfigError, ObsnetError
-from obsnet.store import atomic_path
 from stations.curve.errors import curve_ensemble
 from stations.curve.fit import CurveFit, in_notes
 from stations.curve.many import fit_record

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from obsnet.atomic import atomic_path
 from obsnet.errors import FormatError, SchemaError
 from obsnet.output import plain
 from obsnet.reading import reading
 from obsnet.seal import check_file, seal_file
-from obsnet.store import atomic_path
 from stations.record.source import Source
 
 __all__ = ["MARK", "read_record", "write_record"]

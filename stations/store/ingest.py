@@ -15,8 +15,9 @@ import pyarrow as pa
 import xarray as xr
 
 from obsnet.constants import SPECIES
+from obsnet.content import file_id, sha256
 from obsnet.errors import ConfigError, FormatError, ObsnetError, StorageError
-from obsnet.store import ObservationStore, file_id, forget_parts, sha256
+from obsnet.store import ObservationStore, forget_parts
 from obsnet.work.parallel import ENOUGH_BYTES, map_unordered, shard
 from obsnet.work.work import Work
 from stations.readers import companions, expand, read_all, read_each

@@ -9,8 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import xarray as xr
 
+from obsnet.content import file_id
 from obsnet.schema import PROFILES, observation_table
-from obsnet.store import file_id
 
 __all__ = ["observations"]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import xarray as xr
 
+from obsnet.content import sha256
 from obsnet.errors import ScaleError
-from obsnet.store import sha256
 from stations.record.scale_names import UNKNOWN
 from stations.store import VERSION
 from stations.store.options import Delivery, ProcessOptions

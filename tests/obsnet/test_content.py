@@ -6,7 +6,7 @@ import os
 import pytest
 
 from obsnet import content
-from obsnet.content import Contents, files_below
+from obsnet.content import Contents, file_id, files_below, sha256
 
 
 @pytest.fixture
@@ -90,3 +90,10 @@ def test_folders_stand_for_their_files(tmp_path):
         (tmp_path / name).write_text("")
     found = files_below([tmp_path / "b", tmp_path / "a", tmp_path / "a" / "1", tmp_path / "gone"])
     assert [p.relative_to(tmp_path).as_posix() for p in found] == ["a/1", "a/2", "b", "gone"]
+
+
+def test_hash(tmp_path):
+    path = tmp_path / "abc"
+    path.write_bytes(b"abc")
+    assert sha256(path).startswith("ba7816bf8f01cfea")
+    assert file_id(sha256(path)) == "ba7816bf8f01cfea"

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from obsnet import pipeline
+from obsnet.atomic import write_text
 from obsnet.config import Options
 from obsnet.errors import ConfigError
 from obsnet.pipeline import Stage, StageResult, read_case, run_case
-from obsnet.store import write_text
 
 
 class First(Options):

@@ -1,8 +1,4 @@
-"""The store: whole or not at all, idempotent, the same whatever the order of writing."""
-
-import os
-import subprocess
-import sys
+"""The store: idempotent, the same whatever the order of writing."""
 
 import numpy as np
 import pyarrow as pa
@@ -14,69 +10,8 @@ from hypothesis import strategies as st
 
 from obsnet import schema
 from obsnet.errors import FormatError, SchemaError
-from obsnet.store import (
-    GranuleIndex,
-    ObservationStore,
-    atomic_path,
-    file_id,
-    read_part,
-    read_table,
-    sha256,
-    sweep,
-    write_table,
-    write_text,
-)
+from obsnet.store import GranuleIndex, ObservationStore, read_part, read_table, write_table
 from tests.obsnet.observations import table
-
-
-def test_atomic_path_leaves_nothing_behind_on_failure(tmp_path):
-    target = tmp_path / "deep" / "file.txt"
-
-    def half():
-        with atomic_path(target) as temporary:
-            temporary.write_text("half")
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        half()
-    assert not target.exists()
-    assert list(target.parent.iterdir()) == []
-
-
-def test_atomic_path_replaces_whole(tmp_path):
-    target = tmp_path / "file.txt"
-    write_text(target, "old")
-    with atomic_path(target) as temporary:
-        temporary.write_text("new")
-        assert target.read_text() == "old"
-        assert temporary.suffix == ".txt"
-    assert target.read_text() == "new"
-
-
-def test_sweep_takes_only_what_the_dead_left(tmp_path):
-    code = (
-        "import os, sys\nfrom obsnet.store import atomic_path\n"
-        "with atomic_path(sys.argv[1]) as temporary:\n"
-        "    temporary.write_text('half')\n    os.kill(os.getpid(), 9)"
-    )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path / "deep" / "file.nc")], check=False)
-    (left,) = (tmp_path / "deep").iterdir()
-    assert left.suffix == ".nc"
-    with atomic_path(tmp_path / "mine.txt") as temporary:
-        temporary.write_text("in flight")
-        foreign = tmp_path / ".tmp-othernode-1-00000000-x.txt"
-        foreign.write_text("another node's")
-        assert sweep(tmp_path) == 1
-        assert temporary.exists()
-    assert foreign.exists()
-    assert not left.exists()
-
-
-def test_hash(tmp_path):
-    path = tmp_path / "abc"
-    path.write_bytes(b"abc")
-    assert sha256(path).startswith("ba7816bf8f01cfea")
-    assert file_id(sha256(path)) == "ba7816bf8f01cfea"
 
 
 def test_round_trip_with_profiles(tmp_path):

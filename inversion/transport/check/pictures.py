@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from inversion.transport.check.worlds import Row
-from obsnet.store import atomic_path, write_text
+from obsnet.atomic import atomic_path, write_text
 
 __all__ = ["write_report"]
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from inversion.transport.files.footprint import CURTAINS, FootprintFile
 from obsnet import __version__
+from obsnet.atomic import atomic_path
 from obsnet.errors import FormatError, GridError
 from obsnet.seal import seal_file
-from obsnet.store import atomic_path
 from obsnet.times import to_epoch
 from obsnet.typing import Floats
 

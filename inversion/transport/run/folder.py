@@ -21,8 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from inversion.jacobian.store import JacobianStore
+from obsnet.atomic import write_text
 from obsnet.errors import ConfigError, FormatError
-from obsnet.store import write_text
 from obsnet.typing import Times
 
 __all__ = ["KINDS", "Plan", "adopt", "marks", "plan_of", "read_plan", "settle"]

@@ -23,13 +23,14 @@ from inversion.transport.run import VERSION
 from inversion.transport.run.folder import Plan, adopt, differs, plan_of, read_plan, settle
 from inversion.transport.run.plan import estimate, flux_bins, span, told_of
 from inversion.transport.run.task import FootprintTask, do_task, warm_up
+from obsnet.content import sha256
 from obsnet.errors import ConfigError
 from obsnet.grid import Grid
 from obsnet.met import Met, build_met
 from obsnet.met.build import build_met_apart
 from obsnet.met.options import MetOptions
 from obsnet.met.prepared import contents
-from obsnet.store import sha256, write_table
+from obsnet.store import write_table
 from obsnet.typing import Times
 from obsnet.work.isolated import apart
 from obsnet.work.parallel import cpu_count, map_unordered, shard

@@ -19,9 +19,10 @@ from inversion.transport.particles.simulate import simulate
 from inversion.transport.particles.tables import Footprints
 from inversion.transport.receptors.listed import from_places
 from inversion.transport.receptors.releases import Receptors, domain_of, from_observations
+from obsnet.atomic import write_text
 from obsnet.grid import Grid
 from obsnet.met import Met
-from obsnet.store import write_table, write_text
+from obsnet.store import write_table
 from obsnet.times import EPOCH
 
 __all__ = ["FootprintTask", "do_task", "warm_up"]

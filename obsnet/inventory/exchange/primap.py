@@ -55,7 +55,7 @@ def write_primap(
     FormatError
         A period that is no year.
     """
-    from obsnet.store import atomic_path, write_text
+    from obsnet.atomic import atomic_path, write_text
 
     used = sorted({t for t in inventory["terminology"] if t})
     if len(used) != 1 or used[0] not in TERMINOLOGIES:

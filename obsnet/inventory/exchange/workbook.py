@@ -108,7 +108,7 @@ def write_workbook(
     import openpyxl
     from openpyxl.styles import Alignment, Font
 
-    from obsnet.store import atomic_path
+    from obsnet.atomic import atomic_path
 
     book = openpyxl.Workbook()
     book.remove(book.active)

@@ -102,10 +102,12 @@ def test_a_damaged_table_is_read_or_refused_in_one_line(tmp_path, name):
     with np.errstate(all="ignore"):
         for number in range(60):
             mutate(good, bad, np.random.default_rng([3, number]))
+            said = ""
             try:
                 read(bad)
             except ObsnetError as error:
-                assert "\n" not in str(error).strip()
+                said = str(error).strip()
+            assert "\n" not in said
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -129,12 +131,10 @@ def test_what_is_not_there_is_said(tmp_path, name):
         read(path)
 
 
-def test_good_tables_are_read(tmp_path):
-    for name, (write, read) in READERS.items():
-        try:
-            read(write(tmp_path / name.replace(" ", "_")))
-        except ObsnetError as error:
-            raise AssertionError(f"{name}: {error}") from error
+@pytest.mark.parametrize("name", READERS)
+def test_good_tables_are_read(tmp_path, name):
+    write, read = READERS[name]
+    read(write(tmp_path / "good"))
 
 
 def test_a_line_that_no_table_has(tmp_path):

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from obsnet.atomic import atomic_path, write_text
 from obsnet.cli import _explain
 from obsnet.errors import Exit, FormatError, StorageError
-from obsnet.store import atomic_path, write_text
 
 ROOT = Path(__file__).parents[3]
 
@@ -84,7 +84,7 @@ def test_a_disk_that_takes_no_more_is_one_line_and_75(what, tmp_path):
         import numpy as np
         from obsnet.cli import _explain
         def text():
-            from obsnet.store import write_text
+            from obsnet.atomic import write_text
             write_text("out/a.txt", "x" * 100_000)
         def parquet():
             import pyarrow as pa

@@ -10,9 +10,10 @@ import pytest
 
 from obsnet.cli import main
 from obsnet.config import resolve_files
+from obsnet.content import sha256
 from obsnet.errors import ConfigError
 from obsnet.schema import Quality
-from obsnet.store import ObservationStore, sha256
+from obsnet.store import ObservationStore
 from obsnet.work.work import Work
 from retrieval.ingest.options import IngestOptions
 from retrieval.ingest.run import granule_files, ingest
