@@ -1,5 +1,7 @@
 """The store: idempotent, the same whatever the order of writing."""
 
+import os
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
