@@ -16,36 +16,9 @@ from inversion.solvers.truncated import solve_truncated
 from obsnet.errors import ConfigError, nearest
 from obsnet.typing import Bools
 
-__all__ = ["POSITIVE", "solve_positive"]
+__all__ = ["POSITIVE"]
 
 Report = Callable[[str], None]
-
-
-def solve_positive(options: InvertOptions, made: Assembled, weights: Any, report: Report) -> SampledPosterior:
-    """Solve a case whose method keeps sectors positive.
-
-    Parameters
-    ----------
-    options : InvertOptions
-        ``method`` is ``"lognormal"`` or ``"truncated"``; the table of that name has its choices.
-    made : Assembled
-        The problem, Gaussian so far.
-    weights : sparse, shape (totals, n_state)
-        Totals whose draws are kept.
-    report : callable
-        Takes lines for people: which sectors, and what the prior's numbers are taken for.
-
-    Returns
-    -------
-    SampledPosterior
-
-    Raises
-    ------
-    ConfigError
-        A sector that is not solved, or that cannot be positive: its prior has negative cells, or its error is no share
-        of it.
-    """
-    return POSITIVE[options.method](options, made, weights, report)
 
 
 def _lognormal(options: InvertOptions, made: Assembled, weights: Any, report: Report) -> SampledPosterior:

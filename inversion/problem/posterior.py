@@ -191,6 +191,11 @@ class Posterior:
         return float(self.system.dofs())
 
     @property
+    def evidence_known(self) -> bool:
+        """Whether the system knows ln det S and the exact diagonal of ``S^-1``."""
+        return bool(getattr(self.system, "factorised", True))
+
+    @property
     def log_evidence(self) -> float:
         """Log marginal likelihood of the observations, ``-(d' S^-1 d + ln det S + n ln 2 pi) / 2``."""
         return -0.5 * (self.cost + self.system.logdet() + self.problem.n_obs * float(np.log(2.0 * np.pi)))
