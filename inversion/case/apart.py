@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from inversion.case.assemble import Assembled
+from inversion.case.drift import solve_drift
 from inversion.case.members import ENSEMBLES
 from inversion.case.options import InvertOptions
 from inversion.case.positive import POSITIVE
@@ -16,4 +17,4 @@ __all__ = ["SOLVERS"]
 Solver = Callable[[InvertOptions, Assembled, Any, Callable[[str], None]], Posterior]
 
 # name in `inversion.case.methods.METHODS` -> (options, problem, weights of the totals, report) to posterior
-SOLVERS: dict[str, Solver] = {**POSITIVE, **ENSEMBLES}
+SOLVERS: dict[str, Solver] = {**POSITIVE, **ENSEMBLES, "geostatistical": solve_drift}

@@ -12,6 +12,7 @@ from obsnet.config import Options
 __all__ = [
     "METHODS",
     "EnsembleSmootherOptions",
+    "GeostatisticalOptions",
     "LetkfOptions",
     "LognormalOptions",
     "MembersOptions",
@@ -19,6 +20,9 @@ __all__ = [
     "TruncatedOptions",
     "method_lines",
 ]
+
+
+Drift = Literal["prior", "constant", "bin"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,9 @@ METHODS = {
     "truncated": Method("normal fluxes cut off at zero, by draws"),
     "letkf": Method("an ensemble, each cell from the observations near it"),
     "ensemble_smoother": Method("an ensemble, step by step in time with a lag"),
+    "geostatistical": Method(
+        "a mean that is not known but for its shapes: their sizes are estimated with the fluxes"
+    ),
 }
 
 
@@ -124,4 +131,20 @@ class EnsembleSmootherOptions(MembersOptions):
         default=None,
         ge=0,
         description="later time bins that learn from an observation through the prior's correlation; by default all",
+    )
+
+
+class GeostatisticalOptions(Options):
+    """Method ``geostatistical``: a flux is its prior, unknown multiples of the drift's columns, and its error."""
+
+    drift: dict[str, list[Drift]] = Field(
+        default_factory=dict,
+        description="columns by sector: prior (a factor on it), bin (one factor a time bin), constant (the same flux "
+        "everywhere, as large as the prior is in the mean); by default prior, of every solved sector",
+    )
+    drift_sd: float = Field(
+        default=1.0,
+        gt=0,
+        description="for tests of inventories only: how wrong a drift may be elsewhere, in its own size; the estimate "
+        "takes all sizes for equally likely",
     )

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from inversion.case.methods import (
     METHODS,
     EnsembleSmootherOptions,
+    GeostatisticalOptions,
     LetkfOptions,
     LognormalOptions,
     TruncatedOptions,
@@ -321,6 +322,7 @@ class InvertOptions(Options):
     truncated: TruncatedOptions = TruncatedOptions()
     letkf: LetkfOptions = LetkfOptions()
     ensemble_smoother: EnsembleSmootherOptions = EnsembleSmootherOptions()
+    geostatistical: GeostatisticalOptions = GeostatisticalOptions()
     out: str = Field(default="posterior.nc", description="output file, relative to the run's folder")
     modes: list[str] | None = Field(
         default=None, description="use only these observation modes, such as land or glint"
