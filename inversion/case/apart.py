@@ -7,6 +7,7 @@ from typing import Any
 
 from inversion.case.assemble import Assembled
 from inversion.case.drift import solve_drift
+from inversion.case.hierarchical import solve_hierarchical
 from inversion.case.members import ENSEMBLES
 from inversion.case.options import InvertOptions
 from inversion.case.positive import POSITIVE
@@ -17,4 +18,9 @@ __all__ = ["SOLVERS"]
 Solver = Callable[[InvertOptions, Assembled, Any, Callable[[str], None]], Posterior]
 
 # name in `inversion.case.methods.METHODS` -> (options, problem, weights of the totals, report) to posterior
-SOLVERS: dict[str, Solver] = {**POSITIVE, **ENSEMBLES, "geostatistical": solve_drift}
+SOLVERS: dict[str, Solver] = {
+    **POSITIVE,
+    **ENSEMBLES,
+    "geostatistical": solve_drift,
+    "hierarchical": solve_hierarchical,
+}

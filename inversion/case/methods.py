@@ -11,8 +11,10 @@ from obsnet.config import Options
 
 __all__ = [
     "METHODS",
+    "BoundedOptions",
     "EnsembleSmootherOptions",
     "GeostatisticalOptions",
+    "HierarchicalOptions",
     "LetkfOptions",
     "LognormalOptions",
     "MembersOptions",
@@ -49,8 +51,10 @@ METHODS = {
     "cg": Method("matrix-free; both many", normal=True),
     "lognormal": Method("positive fluxes whose logarithm is normal, by draws"),
     "truncated": Method("normal fluxes cut off at zero, by draws"),
+    "bounded": Method("the most likely fluxes not below zero: a picture, no totals to test with"),
     "letkf": Method("an ensemble, each cell from the observations near it"),
     "ensemble_smoother": Method("an ensemble, step by step in time with a lag"),
+    "hierarchical": Method("sizes of all errors are drawn with the fluxes; up to 2,000 unknowns"),
     "geostatistical": Method(
         "a mean that is not known but for its shapes: their sizes are estimated with the fluxes"
     ),
@@ -62,12 +66,17 @@ def method_lines(names: dict[str, Method] = METHODS) -> str:
     return "; ".join(f"{name}: {method.text}" for name, method in names.items())
 
 
-class _Draws(Options):
-    """What every method by draws asks."""
+class BoundedOptions(Options):
+    """Method ``bounded``: the mode of normal fluxes that are not below zero."""
 
     sectors: list[str] | None = Field(
         default=None, description="sectors that stay positive; by default all whose prior is nowhere negative"
     )
+
+
+class _Draws(BoundedOptions):
+    """What every method by draws asks."""
+
     draws: int = Field(default=8000, ge=100, description="draws of the posterior in all")
     chains: int = Field(default=8, ge=2, description="independent chains of them")
     least: float = Field(
@@ -148,3 +157,22 @@ class GeostatisticalOptions(Options):
         description="for tests of inventories only: how wrong a drift may be elsewhere, in its own size; the estimate "
         "takes all sizes for equally likely",
     )
+
+
+class HierarchicalOptions(Options):
+    """Method ``hierarchical``: a factor on each prior error and on observation errors is drawn with the fluxes."""
+
+    errors_by: Literal["source", "platform", "kind"] | None = Field(
+        default=None, description="one factor on the observation errors of each; by default one for all"
+    )
+    spread: float = Field(
+        default=1.0,
+        gt=0,
+        description="standard deviation of the logarithm of each factor beforehand; its median is 1",
+    )
+    draws: int = Field(default=6000, ge=100, description="draws in all")
+    chains: int = Field(default=4, ge=2, description="independent chains of them")
+    least: float = Field(
+        default=400.0, ge=10, description="refuse if any factor is worth fewer independent draws than this"
+    )
+    seed: int = Field(default=0, ge=0, description="of the draws")

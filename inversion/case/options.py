@@ -8,8 +8,10 @@ from pydantic import Field, field_validator, model_validator
 
 from inversion.case.methods import (
     METHODS,
+    BoundedOptions,
     EnsembleSmootherOptions,
     GeostatisticalOptions,
+    HierarchicalOptions,
     LetkfOptions,
     LognormalOptions,
     TruncatedOptions,
@@ -320,9 +322,11 @@ class InvertOptions(Options):
     method: str = Field(default="auto", description=f"solver; {method_lines()}")
     lognormal: LognormalOptions = LognormalOptions()
     truncated: TruncatedOptions = TruncatedOptions()
+    bounded: BoundedOptions = BoundedOptions()
     letkf: LetkfOptions = LetkfOptions()
     ensemble_smoother: EnsembleSmootherOptions = EnsembleSmootherOptions()
     geostatistical: GeostatisticalOptions = GeostatisticalOptions()
+    hierarchical: HierarchicalOptions = HierarchicalOptions()
     out: str = Field(default="posterior.nc", description="output file, relative to the run's folder")
     modes: list[str] | None = Field(
         default=None, description="use only these observation modes, such as land or glint"

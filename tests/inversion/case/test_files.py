@@ -263,7 +263,7 @@ def test_every_table_of_the_document_is_one():
 
     text = (Path(__file__).resolve().parents[3] / "docs" / "inversion.md").read_text(encoding="utf-8")
     tables = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
-    assert len(tables) == 7
+    assert len(tables) == 8
     options = validate(InvertOptions, tomllib.loads("\n".join(tables))["invert"])
     assert options.basis.kind == "adaptive"
     assert options.likelihood.use
