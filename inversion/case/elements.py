@@ -28,15 +28,22 @@ from obsnet.typing import Floats, Ints, Times
 __all__ = ["Elements", "flux_fields", "place_elements", "read_elements", "with_boundary"]
 
 
+# what maps are called in files of other systems that have several: IMI's StateVector.nc, RHIME's own output
+_NAMES = ("StateVector", "basisfunctions")
+
+
 @door("a map of elements")
-def read_elements(path: Path) -> tuple[Grid, Ints]:
-    """Read which flux column each cell belongs to, such as the StateVector.nc of the Integrated Methane Inversion.
+def read_elements(path: Path, columns: int) -> tuple[Grid, Ints]:
+    """Read which flux column each cell belongs to.
 
     Parameters
     ----------
     path : Path
-        netCDF with ``StateVector(lat, lon)``, or one other variable on lat and lon: 1, 2, …; 0, negative or missing
-        where a cell belongs to none.
+        netCDF with ``StateVector`` (of the Integrated Methane Inversion) or ``basisfunctions`` (of openghg_inversions)
+        on lat and lon, or one other variable there: 1, 2, …; 0, negative or missing where a cell belongs to none.
+        Labels from 0 are columns from 0 where they are as many as the columns only if 0 is one of them.
+    columns : int
+        Of the Jacobian.
 
     Returns
     -------
@@ -47,13 +54,13 @@ def read_elements(path: Path) -> tuple[Grid, Ints]:
     Raises
     ------
     FormatError
-        No or several such variables, labels that are not 1 to their number.
+        No or several such variables, labels with gaps.
     """
     from obsnet.cf import read_netcdf
 
     data = read_netcdf(path)
     maps = [str(n) for n in data.data_vars if set(data[n].squeeze(drop=True).dims) == {"lat", "lon"}]
-    name = "StateVector" if "StateVector" in maps else maps[0] if len(maps) == 1 else None
+    name = next((n for n in _NAMES if n in maps), maps[0] if len(maps) == 1 else None)
     if name is None:
         raise FormatError(
             f"{path}: needs one variable on lat and lon with labels, found {', '.join(maps) or 'none'}"
@@ -61,13 +68,18 @@ def read_elements(path: Path) -> tuple[Grid, Ints]:
     labels = np.asarray(
         data[name].squeeze(drop=True).transpose("lat", "lon").values, dtype=np.float64
     ).ravel()
-    labels = np.where(np.isfinite(labels) & (labels > 0.0), labels, 0.0)
-    known = np.unique(labels[labels > 0.0])
-    if known.size == 0 or not np.array_equal(known, np.arange(1, known.size + 1)):
+    labels = np.where(np.isfinite(labels) & (labels >= 0.0), labels, -1.0)
+    known = np.unique(labels[labels >= 0.0])
+    from_zero = known.size == columns and known[0] == 0.0
+    if not from_zero:
+        labels, known = labels - 1.0, known[known > 0.0] - 1.0
+    if known.size == 0 or not np.array_equal(known, np.arange(known.size)):
         raise FormatError(
-            f"{path}: labels of {name} must be 1 to their number, without gaps; found {known[:6]} …"
+            f"{path}: labels of {name} must be 1 to their number, without gaps; found {known[:6] + 1} …"
         )
-    return Grid.from_centres(data["lat"].values, data["lon"].values), labels.astype(np.int64) - 1
+    return Grid.from_centres(data["lat"].values, data["lon"].values), np.maximum(labels, -1.0).astype(
+        np.int64
+    )
 
 
 def with_boundary(data: ForeignJacobian, count: int, path: str) -> ForeignJacobian:

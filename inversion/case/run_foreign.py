@@ -53,7 +53,7 @@ def run_foreign(
     grid, column = None, None
     if options.foreign.elements is not None:
         path = locate(options.foreign.elements, folder, out)
-        grid, column = apart(read_elements, path)
+        grid, column = apart(read_elements, path, data.matrix.shape[1])
         data = with_boundary(data, int(column.max()) + 1, str(path))
     problem, found = foreign_problem(data, options.foreign)
     for line in [*found["notes"], *found["converted"]]:

@@ -182,6 +182,24 @@ def test_columns_beyond_the_map_are_boundary_where_that_is_known(folder):
         with_boundary(read_foreign([folder[0] / "hm.nc"]), 4, "map.nc")
 
 
+def test_labels_from_zero_are_columns_where_they_are_as_many(tmp_path):
+    label = np.arange(24).reshape(4, 6) // 6
+    xr.Dataset({"label": (("lat", "lon"), label)}, {"lat": GRID.lat, "lon": GRID.lon}).to_netcdf(
+        tmp_path / "map.nc"
+    )
+    np.testing.assert_array_equal(read_elements(tmp_path / "map.nc", 4)[1], label.ravel())
+    np.testing.assert_array_equal(read_elements(tmp_path / "map.nc", 3)[1], label.ravel() - 1)
+
+
+def test_the_real_map_of_rhime(sample_data):
+    """Its four basis functions are numbered from 0."""
+    path = sample_data / "inversion" / "eastasia_rhime" / "standard_rhime_outs_EASTASIA.nc"
+    data = read_foreign([path])
+    grid, column = read_elements(path, data.matrix.shape[1])
+    assert grid.shape == (340, 391)
+    np.testing.assert_array_equal(np.bincount(column), [33150, 33150, 33320, 33320])
+
+
 def test_what_cannot_be_put_on_a_map_is_one_line(folder, tmp_path):
     place = folder[0]
     with pytest.raises(ConfigError, match="totals of a ready-made Jacobian need start, stop: the flux"):
@@ -196,9 +214,9 @@ def test_what_cannot_be_put_on_a_map_is_one_line(folder, tmp_path):
     )
     gap.to_netcdf(tmp_path / "gap.nc")
     with pytest.raises(FormatError, match="must be 1 to their number, without gaps"):
-        read_elements(tmp_path / "gap.nc")
+        read_elements(tmp_path / "gap.nc", 6)
     gap.assign(other=gap["label"]).to_netcdf(tmp_path / "two.nc")
     with pytest.raises(
         FormatError, match="needs one variable on lat and lon with labels, found label, other"
     ):
-        read_elements(tmp_path / "two.nc")
+        read_elements(tmp_path / "two.nc", 6)
