@@ -15,9 +15,9 @@ from inversion.problem.posterior import Posterior
 from inversion.problem.problem import Problem
 from obsnet.errors import ConfigError, nearest
 from obsnet.times import SEASONS, season
-from obsnet.typing import Bools, Floats, Ints
+from obsnet.typing import Bools, Floats, Ints, Texts
 
-__all__ = ["evaluate", "left_out", "orbits", "withheld"]
+__all__ = ["evaluate", "left_out", "orbits", "passes", "withheld"]
 
 _GAP_MINUTES = 20.0  # a satellite that is silent for longer has left the domain
 
@@ -43,6 +43,17 @@ def orbits(platform: npt.ArrayLike, time: npt.ArrayLike) -> Ints:
     number = np.empty(order.size, dtype=np.int64)
     number[order] = np.cumsum(new) - 1
     return number
+
+
+def passes(table: pa.Table) -> Texts:
+    """Return what each observation was made in: the pass of a satellite, by its first time, or the station."""
+    platform, kind = (table[n].to_numpy(zero_copy_only=False).astype(str) for n in ("platform", "kind"))
+    time = table["time"].to_numpy().astype("datetime64[m]")
+    number = orbits(platform, time)
+    first = np.full(number.max(initial=-1) + 1, np.datetime64("9999-01-01", "m"))
+    np.minimum.at(first, number, time)
+    names = np.char.add(np.char.add(platform, " "), first[number].astype(str))
+    return np.where(kind == "column", names, platform)
 
 
 def withheld(table: pa.Table, rule: WithholdOptions) -> Bools:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import scipy.sparse as sp
 
-from inversion.case.evaluation import orbits
+from inversion.case.evaluation import orbits, passes
 from inversion.case.options import ErrorOptions
 from inversion.jacobian.store import Jacobian
 from inversion.operators.covariance import Covariance, DiagonalCovariance
@@ -19,7 +19,7 @@ from obsnet.errors import ConfigError, nearest
 from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.typing import Floats, Ints, Texts
 
-__all__ = ["ErrorParts", "error_parts", "sampling_variance"]
+__all__ = ["ErrorParts", "error_notes", "error_parts", "sampling_variance"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,11 @@ class ErrorParts:
     own : ndarray, shape (n_obs,)
         Variance of measurement and of the footprints' sampling.
     model : ndarray, shape (n_obs,)
-        Standard deviation of transport and representation.
+        Standard deviation of transport and representation, without what an overpass has in common.
+    common : ndarray, shape (n_obs,)
+        Standard deviation of that; 0 at stations. It is an unknown of the state, see `shared_blocks`, and not in R.
+    overpass : ndarray of str, shape (n_obs,)
+        Pass of the satellite, or the station.
     key : ndarray of str, shape (n_obs,)
         Option within ``[invert.error]`` that gave it: ``point``, ``column``, ``source.<name>`` or ``platform.<name>``.
     memory : ndarray of str, shape (n_obs,)
@@ -44,6 +48,8 @@ class ErrorParts:
 
     own: Floats
     model: Floats
+    common: Floats
+    overpass: Texts
     key: Texts
     memory: Texts
     group: Ints
@@ -59,23 +65,21 @@ class ErrorParts:
 
     def select(self, rows: npt.NDArray[Any]) -> ErrorParts:
         """Return the parts of some observations."""
-        names = ("own", "model", "key", "memory", "group", "position")
+        names = ("own", "model", "common", "overpass", "key", "memory", "group", "position")
         return replace(self, **{n: getattr(self, n)[rows] for n in names})
 
 
-def error_parts(options: ErrorOptions, jacobian: Jacobian, table: pa.Table, total_flux: Floats) -> ErrorParts:
+def error_parts(options: ErrorOptions, table: pa.Table, sampling: Floats | float = 0.0) -> ErrorParts:
     """Return the observation error: measurement, transport and representation, and the footprints' sampling error.
 
     Parameters
     ----------
     options : ErrorOptions
         The table ``[invert.error]``: the model's part.
-    jacobian : Jacobian
-        With standard errors where it has them.
     table : pyarrow.Table
-        Observations in the same order.
-    total_flux : ndarray, shape (flux bins, cells)
-        Prior flux in the state's unit: the sampling error is taken for the prior signal.
+        Observations: ``source, kind, platform, time, latitude, longitude, uncertainty``.
+    sampling : ndarray, shape (n_obs,), or float
+        Further variance, see `sampling_variance`.
 
     Raises
     ------
@@ -102,12 +106,12 @@ def error_parts(options: ErrorOptions, jacobian: Jacobian, table: pa.Table, tota
             f"set invert.error.{kind[bare][0]} (transport and representation error): "
             f"{int(bare.sum())} observations are of that kind, first of {source[bare][0]!r}"
         )
-    own = table["uncertainty"].to_numpy(zero_copy_only=False).astype(np.float64) ** 2
-    if options.monte_carlo and jacobian.stderr is not None:
-        own = own + sampling_variance(jacobian, total_flux)
+    own = table["uncertainty"].to_numpy(zero_copy_only=False).astype(np.float64) ** 2 + sampling
+    share = np.where(kind == "column", options.overpass_share, 0.0)
     memory, group, position = _neighbours(options, table, kind, platform)
     length = {m: float(getattr(options, m)) for m in np.unique(memory) if m}
-    return ErrorParts(own, model, key.astype(str), memory, group, position, length)
+    own_part, common = np.sqrt(1.0 - share) * model, np.sqrt(share) * model
+    return ErrorParts(own, own_part, common, passes(table), key.astype(str), memory, group, position, length)
 
 
 def _neighbours(
@@ -153,3 +157,17 @@ def sampling_variance(jacobian: Jacobian, flux: Floats) -> Floats:
     squares = sp.csr_array(jacobian.stderr, dtype=np.float64, copy=True)
     squares.data = np.nan_to_num(squares.data, nan=0.0) ** 2
     return np.asarray(squares @ (flux.ravel() ** 2))
+
+
+def error_notes(options: ErrorOptions, errors: ErrorParts) -> list[str]:
+    """Return what of the model error's memory was chosen for the user, and why."""
+    found = []
+    for name, concerned in (
+        ("correlation_hours", errors.memory == "correlation_hours"),
+        ("along_track_km", errors.memory == "along_track_km"),
+        ("overpass_share", errors.common > 0.0),
+    ):
+        if concerned.any() and name not in options.model_fields_set:
+            why = (ErrorOptions.model_fields[name].description or "").split("; ", 1)[1]
+            found.append(f"error.{name} = {getattr(options, name):g}, not stated: {why}")
+    return found
