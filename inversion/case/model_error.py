@@ -108,6 +108,9 @@ def error_parts(options: ErrorOptions, table: pa.Table, sampling: Floats | float
         )
     own = table["uncertainty"].to_numpy(zero_copy_only=False).astype(np.float64) ** 2 + sampling
     share = np.where(kind == "column", options.overpass_share, 0.0)
+    points = kind == "point"
+    if options.correlation_hours > 0.0:
+        model[points] *= np.sqrt(_averaged(_hours(table)[points] / options.correlation_hours)[0])
     memory, group, position = _neighbours(options, table, kind, platform)
     length = {m: float(getattr(options, m)) for m in np.unique(memory) if m}
     own_part, common = np.sqrt(1.0 - share) * model, np.sqrt(share) * model
@@ -129,7 +132,12 @@ def _neighbours(
     if options.correlation_hours > 0.0 and points.size:
         memory[points] = "correlation_hours"
         group[points] = n + np.unique(platform[points], return_inverse=True)[1]
-        position[points] = time[points].astype("datetime64[us]").astype(np.int64) / 3.6e9
+        hours = time.astype("datetime64[us]").astype(np.int64) / 3.6e9
+        for station in np.unique(group[points]):
+            rows = points[group[points] == station]
+            position[rows] = hours[rows] / _stretch(
+                hours[rows], _hours(table)[rows], options.correlation_hours
+            )
     columns = np.flatnonzero(kind == "column")
     if options.along_track_km > 0.0 and columns.size:
         memory[columns] = "along_track_km"
@@ -140,6 +148,38 @@ def _neighbours(
         first = order[np.flatnonzero(np.diff(number[order], prepend=-1))]
         position[columns] = np.linalg.norm(place - place[first][number], axis=1) * EARTH_RADIUS_KM
     return memory, group, position
+
+
+def _hours(table: pa.Table) -> Floats:
+    """Return how long the air of each row was averaged, 0 where that is not known."""
+    if not {"time_start", "time_end"} <= set(table.column_names):
+        return np.zeros(len(table))
+    start, end = (table[n].to_numpy().astype("datetime64[us]") for n in ("time_start", "time_end"))
+    length = (end - start).astype("timedelta64[us]")
+    return np.where(np.isnat(length), 0.0, length.astype(np.int64) / 3.6e9)
+
+
+def _averaged(x: Floats) -> tuple[Floats, Floats]:
+    """Return the variance of means over x memories of a process with correlation exp(-t), and their covariance.
+
+    As shares of the variance of one moment: ``f = 2 (x - 1 + exp(-x)) / x^2``, and g of the covariance ``g exp(-d)``
+    of means whose middles are d >= x memories apart, ``g = 2 (cosh x - 1) / x^2``.
+    """
+    long = x > 1e-3
+    safe = np.where(long, np.minimum(x, 700.0), 1.0)
+    variance = 2.0 * (safe + np.expm1(-safe)) / safe**2
+    return np.where(long, variance, 1.0), np.where(long, 2.0 * (np.cosh(safe) - 1.0) / safe**2, 1.0)
+
+
+def _stretch(hours: Floats, averaged: Floats, memory: float) -> float:
+    """Return by how much longer the means of one station remember than its moments, at the distance they have."""
+    if hours.size < 2:
+        return 1.0
+    x = float(np.mean(averaged)) / memory
+    apart = max(float(np.median(np.diff(np.sort(hours)))) / memory, x)
+    variance, beside = (float(a[0]) for a in _averaged(np.array([x])))
+    rest = apart - np.log(beside / variance)
+    return apart / rest if rest > 0.0 else 1.0
 
 
 def sampling_variance(jacobian: Jacobian, flux: Floats) -> Floats:

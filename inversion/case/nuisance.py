@@ -22,7 +22,7 @@ from obsnet.errors import ConfigError, nearest
 from obsnet.schema import SIDES
 from obsnet.typing import Floats, Texts
 
-__all__ = ["background", "nuisance_blocks"]
+__all__ = ["background", "nuisance_blocks", "offset_blocks"]
 
 
 def nuisance_blocks(
@@ -46,11 +46,13 @@ def nuisance_blocks(
     ConfigError
         A source that is not there, or inflow of which the footprints know nothing.
     """
-    made = (
-        _boundary_block(boundary, jacobian, gas),
-        _offset_block(offset, table, gas),
-        _gradient_block(offset, table, gas),
-    )
+    inflow = _boundary_block(boundary, jacobian, gas)
+    return [*([] if inflow is None else [inflow]), *offset_blocks(offset, table, gas)]
+
+
+def offset_blocks(options: OffsetOptions, table: pa.Table, gas: Species) -> list[Block]:
+    """Return the offsets and gradients that a case names; see `nuisance_blocks`."""
+    made = (_offset_block(options, table, gas), _gradient_block(options, table, gas))
     return [block for block in made if block is not None]
 
 
