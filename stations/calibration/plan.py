@@ -36,7 +36,10 @@ class ResponsePlan(Options):
         "linear", description="linear in time, or the mean of both sides"
     )
     episode_gap_hours: float = Field(
-        12.0, gt=0, description="a longer pause between tank runs ends an episode"
+        12.0,
+        gt=0,
+        description="a longer pause between tank runs ends an episode, as does a standard that comes round again "
+        "with air between",
     )
     reading_sd: float | None = Field(None, gt=0, description="least uncertainty of a tank's mean reading")
 

@@ -84,6 +84,7 @@ def calibrate(options: CalibrateTable) -> Shown:
         "episodes": [
             {
                 "time": e.time,
+                "hours": e.hours,
                 "tanks": e.tanks,
                 "coefficients": e.response.coefficients,
                 "centre": e.response.centre,

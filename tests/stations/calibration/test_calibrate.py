@@ -51,6 +51,48 @@ def test_drift_between_calibrations_is_followed_in_a_straight_line(tmp_path):
     assert np.abs(errors(mean.record.isel(time=np.flatnonzero(good)))).max() > 0.06
 
 
+@pytest.mark.parametrize(("every", "days"), [(0.5, 10), (0.25, 5)])
+def test_calibrations_close_to_each_other_stay_apart(tmp_path, every, days):
+    """Without noise all that is left is the lag of 40 s behind air that changes by 1 ppm an hour."""
+    done = calibrate(sequence(days, every, noise=0.0, drift_per_day=0.1), plan_of(tmp_path))
+    assert len(done.episodes) == 20
+    good = done.record.isel(time=np.flatnonzero(done.record["quality"].values == 0))
+    assert good.sizes["time"] > 0.9 * done.record.sizes["time"]
+    off = np.abs(errors(good)).max()
+    assert off < 0.0125
+    drift = good["uncertainty_drift"].values
+    assert drift.max() == pytest.approx(0.1 * every / 2, rel=0.05)  # half the change from one to the next
+
+
+def test_drift_uncertainty_grows_where_a_calibration_failed(tmp_path):
+    raw = sequence(10, 1.0, drift_per_day=0.1)
+    hours = (raw["time"].values - raw["time"].values[0]) / np.timedelta64(1, "h")
+    raw["mpv_position"].values[(hours > 96) & (hours < 120) & (raw["mpv_position"].values == 3)] = 9
+    raw["mpv_position"].values[(hours > 96) & (hours < 120) & (raw["mpv_position"].values == 4)] = 9
+    drift = calibrate(raw, plan_of(tmp_path)).record["uncertainty_drift"].values
+    inside = slice(24, 200)
+    assert drift[inside].max() == pytest.approx(0.5 * 0.11 * np.sqrt(2), rel=0.15)
+
+
+def test_a_long_calibration_is_named(tmp_path):
+    raw = sequence(days=5, every_days=3)
+    hours = (raw["time"].values - raw["time"].values[0]) / np.timedelta64(1, "h")
+    valve = np.ones(hours.size)
+    for start in (0.5, 72.5):  # one standard every seven hours
+        for k, port in enumerate((2, 3, 4)):
+            valve[(hours >= start + 7 * k) & (hours < start + 7 * k + 1)] = port
+    raw["mpv_position"] = ("time", valve)
+    done = calibrate(raw, plan_of(tmp_path))
+    assert len(done.episodes) == 2
+    assert done.episodes[0].hours == pytest.approx(14.9, abs=0.2)
+    (word,) = [w for w in done.record.attrs["warnings"] if "longer than 12 h" in w]
+    assert word.startswith("2 calibrations")
+    assert "2020-01-01T08" in word
+    assert not any(
+        "longer than" in w for w in calibrate(sequence(), plan_of(tmp_path)).record.attrs["warnings"]
+    )
+
+
 def test_rows_outside_the_calibrations_are_flagged_not_dropped(tmp_path):
     done = calibrate(sequence(), plan_of(tmp_path))
     flagged = (done.record["quality"].values & Quality.CALIBRATION) > 0

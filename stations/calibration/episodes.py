@@ -1,0 +1,125 @@
+"""Calibration episodes: which tank runs belong together, and the response they give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from obsnet.errors import RangeError
+from obsnet.times import decimal_year
+from stations.calibration.plan import CalibrationPlan
+from stations.calibration.response import Response, fit_response
+from stations.calibration.tanks import TankDrift
+from stations.calibration.valve_runs import Runs, episodes
+from stations.record.checks import Notes
+
+__all__ = ["Episode", "find_episodes"]
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One calibration: when, with which tanks, and the response found.
+
+    Attributes
+    ----------
+    time : numpy.datetime64
+        Mean time of the readings.
+    hours : float
+        From the first run to the last.
+    tanks : tuple of str
+        Names, in the plan's order.
+    response : Response
+        From readings to assigned values.
+    """
+
+    time: np.datetime64
+    hours: float
+    tanks: tuple[str, ...]
+    response: Response
+
+
+def find_episodes(
+    runs: Runs,
+    origin: np.datetime64,
+    plan: CalibrationPlan,
+    drifts: dict[str, TankDrift],
+    repeatability: float,
+    notes: Notes,
+) -> list[Episode]:
+    """Return the calibrations that a sequence of runs holds.
+
+    Parameters
+    ----------
+    runs : Runs
+        Of the valve.
+    origin : numpy.datetime64
+        From which their hours count.
+    plan, drifts
+        Valves and tanks, and the tanks' values.
+    repeatability : float
+        Of a single reading.
+    notes : Notes
+        Told of runs and calibrations left out, and of calibrations longer than the pause that would end them.
+
+    Raises
+    ------
+    RangeError
+        No calibration has enough standards.
+    """
+    standards = [t.valve for t in plan.by_role("standard")]
+    rows = runs.of(standards)
+    short = runs.n[rows] < plan.minimum_readings
+    notes.changed(short.sum(), f"runs of standards with fewer than {plan.minimum_readings} readings left out")
+    rows = rows[~short]
+    air = np.searchsorted(runs.of(list(plan.air)), rows)
+    after_air = np.diff(air, prepend=air[:1]) > 0
+    gap = plan.response.episode_gap_hours
+    number = episodes(runs.middle[rows], runs.valve[rows], after_air, gap)
+    every = [
+        _episode(runs, rows[number == k], origin, plan, drifts, repeatability) for k in np.unique(number)
+    ]
+    found = [episode for episode in every if episode is not None]
+    notes.warn(len(every) - len(found), "calibrations with too few standards left out")
+    if not found:
+        valves = ", ".join(map(str, standards))
+        raise RangeError(f"no complete calibration: no episode with enough standards on valves {valves}")
+    long = [e for e in found if e.hours > gap]
+    notes.warn(
+        len(long),
+        f"calibrations longer than {gap:g} h, over which the analyser is taken as steady: "
+        + ", ".join(f"{str(e.time)[:16]} ({e.hours:.1f} h)" for e in long[:6])
+        + (" ..." if len(long) > 6 else ""),
+    )
+    return found
+
+
+def _episode(
+    runs: Runs,
+    rows: np.ndarray,
+    origin: np.datetime64,
+    plan: CalibrationPlan,
+    drifts: dict[str, TankDrift],
+    repeatability: float,
+) -> Episode | None:
+    middle = float(np.average(runs.middle[rows], weights=runs.n[rows]))
+    when = origin + np.timedelta64(round(middle * 3600), "s")
+    year = decimal_year(np.array([when]))
+    names, columns = [], []
+    for tank in plan.by_role("standard"):
+        mine = rows[runs.valve[rows] == tank.valve]
+        if mine.size == 0:
+            continue
+        weight = runs.n[mine].astype(np.float64)
+        mean = float(np.average(runs.mean[mine], weights=weight))
+        # Runs of one tank may scatter by more than their readings do; the larger of the two counts.
+        between = float(runs.mean[mine].std(ddof=1) / np.sqrt(mine.size)) if mine.size > 1 else 0.0
+        sd = max(repeatability / np.sqrt(weight.sum()), between, plan.response.reading_sd or 0.0)
+        drift = drifts[tank.name]
+        names.append(tank.name)
+        columns.append((mean, float(drift.value(year)[0]), sd, float(drift.uncertainty(year)[0])))
+    if len(names) <= plan.response.degree:
+        return None
+    response = fit_response(*np.array(columns).T, degree=plan.response.degree, method=plan.response.method)
+    hours = float(runs.stop[rows].max() - runs.start[rows].min())
+    return Episode(when, hours, tuple(names), response)
