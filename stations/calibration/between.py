@@ -18,7 +18,7 @@ class ResponseCurve:
         self.between = between
 
     def apply(self, hours: np.ndarray, reading: np.ndarray) -> dict[str, np.ndarray]:
-        """Return value, u_fit, u_drift, u_tank and whether a row lies outside the calibrations."""
+        """Return value, u_fit, u_drift, u_tank, and rows outside the calibrations or served by a doubtful one."""
         last = len(self.found) - 1
         right = np.clip(np.searchsorted(self.hours, hours, side="right"), 0, last)
         left = np.clip(right - 1, 0, last)
@@ -44,7 +44,16 @@ class ResponseCurve:
         if self.between == "mean":  # the true path is up to half the change away from the mean
             drift = np.hypot(drift, change * np.where(span > 0, np.abs(share - 0.5), 0.0))
         outside = (hours < self.hours[0]) | (hours > self.hours[-1])
-        return {"value": value, "fit": np.sqrt(fit), "drift": drift, "tank": tank, "outside": outside}
+        odd = np.array([e.disagreement.beyond_goal for e in self.found])
+        doubtful = (odd[left] & (used < 1.0)) | (odd[right] & (used > 0.0))
+        return {
+            "value": value,
+            "fit": np.sqrt(fit),
+            "drift": drift,
+            "tank": tank,
+            "outside": outside,
+            "doubtful": doubtful,
+        }
 
     def _change(self, reading: np.ndarray) -> np.ndarray:
         """Return the root mean square change of the calibrated value from episode to episode."""

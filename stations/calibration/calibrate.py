@@ -13,6 +13,7 @@ from obsnet.schema import Quality
 from obsnet.times import decimal_year
 from stations.calibration.between import ResponseCurve
 from stations.calibration.episodes import Episode, find_episodes
+from stations.calibration.goals import known_goal
 from stations.calibration.plan import CalibrationPlan
 from stations.calibration.tanks import TankDrift
 from stations.calibration.targets import TargetStatistics, target_statistics
@@ -50,13 +51,14 @@ class Calibrated:
     notes: list[str] = field(default_factory=list)
 
 
-def calibrate(raw: xr.Dataset, plan: CalibrationPlan) -> Calibrated:
+def calibrate(raw: xr.Dataset, plan: CalibrationPlan, goal: float | None = None) -> Calibrated:
     """Calibrate raw readings of an analyser that is switched between air and tanks.
 
     Runs of one gas are found from the valve, their first minutes left out. Each calibration episode gives a
     response from readings to assigned values; between episodes the calibrated value goes linearly in time
     from one response to the next (or is the mean of both). Before the first and after the last episode the
-    nearest one is taken and the rows are flagged ``calibration``. Target tanks are calibrated like air.
+    nearest one is taken and the rows are flagged ``calibration``, as are those of an episode whose standards
+    disagree beyond the goal. Target tanks are calibrated like air.
 
     Parameters
     ----------
@@ -64,6 +66,8 @@ def calibrate(raw: xr.Dataset, plan: CalibrationPlan) -> Calibrated:
         Record of single readings with a valve variable, uncalibrated.
     plan : CalibrationPlan
         See `stations.calibration.plan`.
+    goal : float, optional
+        Compatibility goal, unit of the values, that standards must agree within; the package's where left out.
 
     Returns
     -------
@@ -99,7 +103,9 @@ def calibrate(raw: xr.Dataset, plan: CalibrationPlan) -> Calibrated:
         value = _to_working_tank(hours, time, value, valve, good, plan, drifts)
     runs = valve_runs(hours, value, valve, good, plan.gap_minutes)
     repeatability = _repeatability(runs, plan)
-    found = find_episodes(runs, time[0], plan, drifts, repeatability, notes)
+    goal = known_goal(plan.species) if goal is None else goal
+    found = find_episodes(runs, time[0], plan, drifts, repeatability, goal, notes)
+    _tell_tanks(plan, drifts, decimal_year(time[[0, -1]]), notes)
     curve = ResponseCurve(found, time[0], plan.response.between)
     record = _average(raw, plan, hours, value, valve, good, curve, water_sd, repeatability, notes)
     targets = _targets(runs, time, plan, drifts, curve)
@@ -119,6 +125,23 @@ def _readings(raw: xr.Dataset, plan: CalibrationPlan) -> tuple[np.ndarray, np.nd
         spread = np.diag([plan.water.a_sd**2, plan.water.b_sd**2])
         correction = WaterCorrection(plan.water.a, plan.water.b, spread)
     return dry_mole_fraction(wet, _variable(raw, "h2o_reported_percent"), correction)
+
+
+def _tell_tanks(plan: CalibrationPlan, drifts: dict[str, TankDrift], years: np.ndarray, notes: Notes) -> None:
+    """Note tanks used long after their last calibration, and those whose drift nobody knows."""
+    unit = species_of(plan.species).unit_name
+    for name, drift in drifts.items():
+        beyond = drift.beyond(years)
+        if beyond.max() <= 0.0:
+            continue
+        k = int(beyond.argmax())
+        side = "after its last" if years[k] > drift.last else "before its first"
+        sd = float(drift.uncertainty(years[k : k + 1])[0])
+        text = f"tank {name!r} is used {beyond[k]:.1f} years {side} calibration, uncertainty {sd:.3g} {unit} there"
+        if np.isnan(drift.missed).any():
+            dates = "a single date" if drift.first == drift.last else "so few dates"
+            text += f", without any drift that calibrations on {dates} cannot show (drift_per_year)"
+        notes.warnings.append(text)
 
 
 def _variable(raw: xr.Dataset, name: str) -> np.ndarray:
@@ -203,8 +226,9 @@ def _average(
     extras = {f"uncertainty_{k}": average(result[k]) for k in ("fit", "drift", "tank")}
     extras["uncertainty_water"] = average(water_sd[air])
     extras["repeatability"] = np.full(starts.size, repeatability)
-    outside = average(result["outside"].astype(np.float64)) > 0
+    outside, doubtful = (average(result[k].astype(np.float64)) > 0 for k in ("outside", "doubtful"))
     notes.warn(outside.sum(), "means before the first or after the last calibration (flagged 'calibration')")
+    notes.warn(doubtful.sum(), "means of calibrations whose standards disagree (flagged 'calibration')")
     beyond = (value[air] < curve.found[0].response.low) | (value[air] > curve.found[0].response.high)
     notes.warn(
         (average(beyond.astype(np.float64)) > 0).sum(), "means with readings outside the standards' range"
@@ -216,7 +240,7 @@ def _average(
             "value": mean + shift,
             "sd": sd,
             "n": n,
-            "quality": np.where(outside, np.uint32(Quality.CALIBRATION), np.uint32(0)),
+            "quality": np.where(outside | doubtful, np.uint32(Quality.CALIBRATION), np.uint32(0)),
             **{k: getattr(plan, k) for k in ("latitude", "longitude", "altitude_m", "intake_height_m")},
         },
         species=plan.species,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -55,7 +56,14 @@ class Tank(Options):
     calibrations: tuple[tuple[float, float, float], ...] = Field(
         (), description="decimal year, value, uncertainty of each calibration by the central laboratory"
     )
-    type_b: float = Field(0.0, ge=0)
+    type_b: float = Field(
+        0.0, ge=0, description="uncertainty that all calibrations share: more of them do not make it smaller"
+    )
+    drift_per_year: float | None = Field(
+        None,
+        ge=0,
+        description="likely drift after the last calibration, where their dates are too few to show it",
+    )
     degree: Literal["auto", "mean", "linear", "quadratic"] = "auto"
 
     @model_validator(mode="after")
@@ -64,15 +72,24 @@ class Tank(Options):
             raise ValueError(f"tank {self.name!r} needs either value and uncertainty, or calibrations")
         if self.value is not None and self.uncertainty is None:
             raise ValueError(f"tank {self.name!r} needs the uncertainty of its value")
+        if self.drift_per_year is not None and not self.calibrations:
+            raise ValueError(
+                f"tank {self.name!r}: drift_per_year needs a date: calibrations = [[year, value, uncertainty]]"
+            )
         return self
 
     def drift(self) -> TankDrift:
         """Return the tank's value over time."""
-        if self.calibrations:
-            year, value, sd = np.array(self.calibrations, dtype=np.float64).T
-            return fit_tank_drift(year, value, sd, self.type_b, degree=self.degree)
-        sd = float(np.hypot(self.uncertainty or 0.0, self.type_b))
-        return fit_tank_drift(np.array([2000.0]), np.array([self.value]), np.array([sd]))
+        if not self.calibrations:  # a value holds for any time
+            value, sd = np.array([self.value]), np.array([self.uncertainty])
+            return replace(
+                fit_tank_drift(np.array([2000.0]), value, sd, self.type_b), first=-np.inf, last=np.inf
+            )
+        year, value, sd = np.array(self.calibrations, dtype=np.float64).T
+        drift = fit_tank_drift(year, value, sd, self.type_b, degree=self.degree)
+        if np.isnan(drift.missed).any() and self.drift_per_year is not None:
+            return replace(drift, missed=np.array([0.0, self.drift_per_year, 0.0, 0.0]))
+        return drift
 
 
 class CalibrationPlan(Options):

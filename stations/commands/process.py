@@ -74,6 +74,8 @@ def _confusion(found: dict[str, Any]) -> list[str]:
 @command("stations.calibration.options:CalibrateTable")
 def calibrate(options: CalibrateTable) -> Shown:
     """Calibrate an analyser's raw readings: valve runs, response, interpolation, target tanks and alarms."""
+    from dataclasses import asdict
+
     from stations.calibration.run import calibrate_file
 
     found = calibrate_file(options)
@@ -89,6 +91,7 @@ def calibrate(options: CalibrateTable) -> Shown:
                 "coefficients": e.response.coefficients,
                 "centre": e.response.centre,
                 "reduced_chi_square": e.response.reduced_chi_square,
+                "disagreement": asdict(e.disagreement),
             }
             for e in found.done.episodes
         ],

@@ -163,6 +163,27 @@ def test_quadratic_response_and_least_squares(tmp_path):
     assert np.abs(errors(calibrate(sequence(), plan_of(tmp_path, text)).record)).mean() < 0.02
 
 
+def test_what_the_standards_share_reaches_the_air(tmp_path):
+    text = PLAN.replace("uncertainty = 0.02", "uncertainty = 0.02\ntype_b = 0.1")
+    alone = calibrate(sequence(days=3), plan_of(tmp_path)).record["uncertainty_tank"].values
+    shared = calibrate(sequence(days=3), plan_of(tmp_path, text)).record["uncertainty_tank"].values
+    np.testing.assert_allclose(shared, np.hypot(alone, 0.1), rtol=1e-3)
+
+
+def test_tanks_past_their_last_calibration_are_named(tmp_path):
+    text = PLAN.replace("value = 380.0\nuncertainty = 0.02", "calibrations = [[2015.0, 380.0, 0.02]]")
+    done = calibrate(sequence(days=3), plan_of(tmp_path, text))
+    (word,) = [w for w in done.record.attrs["warnings"] if "tank 'low'" in w]
+    assert "5.0 years after its last calibration, uncertainty 0.02 ppm there" in word
+    assert "on a single date cannot show (drift_per_year)" in word
+    drifting = plan_of(
+        tmp_path, text.replace("[[2015.0, 380.0, 0.02]]", "[[2015.0, 380.0, 0.02]]\ndrift_per_year = 0.03")
+    )
+    wider = calibrate(sequence(days=3), drifting)
+    assert any("uncertainty 0.152 ppm there" in w for w in wider.record.attrs["warnings"])
+    assert wider.record["uncertainty_tank"].values.mean() > done.record["uncertainty_tank"].values.mean()
+
+
 @pytest.mark.parametrize("how", ["ratio", "offset"])
 def test_working_tank_takes_out_drift_between_calibrations(tmp_path, how):
     raw = sequence(drift_per_day=0.3, every_days=4.0)
@@ -291,6 +312,7 @@ def test_one_calibration_serves_all_and_has_no_drift(tmp_path):
         (('site = "TST"', 'drift = "ratio"'), "exactly one working tank"),
         (("value = 380.0\n", ""), "needs either value and uncertainty, or calibrations"),
         (("uncertainty = 0.02", ""), "needs the uncertainty of its value"),
+        (("uncertainty = 0.02", "uncertainty = 0.02\ndrift_per_year = 0.1"), "drift_per_year needs a date"),
         (
             ("discard_minutes = 5", "discard_minute = 5"),
             "unknown key 'discard_minute'; nearest: 'discard_minutes'",
