@@ -212,6 +212,10 @@ def _average(
     bins = (time - time[0].astype("datetime64[D]").astype("datetime64[ns]")) // length
     starts, number = np.unique(bins, return_inverse=True)
     n = np.bincount(number)
+    full = plan.average_minutes / 60.0 / float(np.median(np.diff(hours[air]))) if n.sum() > 1 else 1.0
+    few = n < plan.minimum_share * full
+    share = f"fewer than {plan.minimum_share:.0%} of the {full:.0f} readings they could hold"
+    notes.warn(few.sum(), f"means with {share} (flagged 'variability')")
     result = curve.apply(hours[air], value[air])
     shift = float(np.median(result["value"]))
     mean = np.bincount(number, result["value"] - shift) / n
@@ -240,7 +244,8 @@ def _average(
             "value": mean + shift,
             "sd": sd,
             "n": n,
-            "quality": np.where(outside | doubtful, np.uint32(Quality.CALIBRATION), np.uint32(0)),
+            "quality": np.where(outside | doubtful, np.uint32(Quality.CALIBRATION), np.uint32(0))
+            | np.where(few, np.uint32(Quality.VARIABILITY), np.uint32(0)),
             **{k: getattr(plan, k) for k in ("latitude", "longitude", "altitude_m", "intake_height_m")},
         },
         species=plan.species,

@@ -109,6 +109,12 @@ class CalibrationPlan(Options):
     gap_minutes: float = Field(10.0, gt=0)
     average_minutes: float = Field(60.0, gt=0)
     minimum_readings: int = Field(10, ge=1, description="a shorter tank run does not count")
+    minimum_share: float = Field(
+        0.33,
+        ge=0,
+        le=1,
+        description="a mean with less than this share of the readings it could hold is flagged",
+    )
     drift: Literal["none", "ratio", "offset"] = Field("none", description="correction to the working tank")
     water: WaterPlan = WaterPlan.model_validate({})
     response: ResponsePlan = ResponsePlan.model_validate({})

@@ -56,8 +56,9 @@ def test_calibrations_close_to_each_other_stay_apart(tmp_path, every, days):
     """Without noise all that is left is the lag of 40 s behind air that changes by 1 ppm an hour."""
     done = calibrate(sequence(days, every, noise=0.0, drift_per_day=0.1), plan_of(tmp_path))
     assert len(done.episodes) == 20
-    good = done.record.isel(time=np.flatnonzero(done.record["quality"].values == 0))
-    assert good.sizes["time"] > 0.9 * done.record.sizes["time"]
+    bits = done.record["quality"].values
+    assert ((bits & Quality.CALIBRATION) == 0).mean() > 0.9
+    good = done.record.isel(time=np.flatnonzero(bits == 0))
     off = np.abs(errors(good)).max()
     assert off < 0.0125
     drift = good["uncertainty_drift"].values
@@ -168,6 +169,19 @@ def test_what_the_standards_share_reaches_the_air(tmp_path):
     alone = calibrate(sequence(days=3), plan_of(tmp_path)).record["uncertainty_tank"].values
     shared = calibrate(sequence(days=3), plan_of(tmp_path, text)).record["uncertainty_tank"].values
     np.testing.assert_allclose(shared, np.hypot(alone, 0.1), rtol=1e-3)
+
+
+def test_means_of_few_readings_are_flagged(tmp_path):
+    done = calibrate(sequence(every_days=2.0), plan_of(tmp_path)).record
+    few = done["n"].values < 0.33 * 180
+    assert few.any()
+    np.testing.assert_array_equal((done["quality"].values & Quality.VARIABILITY) > 0, few)
+    assert any(
+        f"{few.sum()} means with fewer than 33% of the 180 readings" in w for w in done.attrs["warnings"]
+    )
+    text = "minimum_share = 0.0\n" + PLAN
+    anyway = calibrate(sequence(every_days=2.0), plan_of(tmp_path, text)).record
+    assert not (anyway["quality"].values & Quality.VARIABILITY).any()
 
 
 def test_tanks_past_their_last_calibration_are_named(tmp_path):
