@@ -18,7 +18,7 @@ from stations.calibration.plan import CalibrationPlan
 from stations.calibration.tanks import TankDrift
 from stations.calibration.targets import TargetStatistics, target_statistics
 from stations.calibration.valve_runs import Runs, settled, valve_runs
-from stations.calibration.water import WaterCorrection, dry_mole_fraction, water_correction
+from stations.calibration.water import WaterCorrection, dry_mole_fraction, water_correction, wet_mole_fraction
 from stations.record.record import Notes, build, intervals
 from stations.record.scale_names import canonical_scale
 
@@ -116,15 +116,18 @@ def _readings(raw: xr.Dataset, plan: CalibrationPlan) -> tuple[np.ndarray, np.nd
     """Return the readings to calibrate and the systematic uncertainty of their water correction."""
     if plan.water.source == "analyser":
         return raw["value"].values, np.zeros(raw.sizes["time"])
-    wet = _variable(raw, "value_wet")
     if plan.water.source == "wet":
-        return wet, np.zeros(wet.size)
+        return _variable(raw, "value_wet"), np.zeros(raw.sizes["time"])
+    water = _variable(raw, "h2o_reported_percent")
     if plan.water.a is None or plan.water.b is None:
-        correction = water_correction(plan.species)
+        own = water_correction(plan.species)
     else:
-        spread = np.diag([plan.water.a_sd**2, plan.water.b_sd**2])
-        correction = WaterCorrection(plan.water.a, plan.water.b, spread)
-    return dry_mole_fraction(wet, _variable(raw, "h2o_reported_percent"), correction)
+        own = WaterCorrection(plan.water.a, plan.water.b, np.diag([plan.water.a_sd**2, plan.water.b_sd**2]))
+    if plan.water.source == "residual":
+        wet = wet_mole_fraction(raw["value"].values, water, water_correction(plan.species))
+    else:
+        wet = _variable(raw, "value_wet")
+    return dry_mole_fraction(wet, water, own)
 
 
 def _tell_tanks(plan: CalibrationPlan, drifts: dict[str, TankDrift], years: np.ndarray, notes: Notes) -> None:

@@ -18,14 +18,25 @@ __all__ = ["CalibrationPlan", "ResponsePlan", "Tank", "WaterPlan", "load_plan"]
 class WaterPlan(Options):
     """``[water]``: whose dry values are calibrated."""
 
-    source: Literal["analyser", "own", "wet"] = Field(
+    source: Literal["analyser", "own", "residual", "wet"] = Field(
         "analyser",
-        description="the analyser's dry values, a correction of one's own, or wet values as they are",
+        description="the analyser's dry values; a correction of one's own to wet values (own), or to the analyser's "
+        "dry values, whose factory correction is undone first (residual); or wet values as they are",
     )
     a: float | None = Field(None, description="own correction, per %; the factory's where left out")
     b: float | None = Field(None, description="own correction, per %^2")
     a_sd: float = Field(0.0, ge=0)
     b_sd: float = Field(0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _has_coefficients(self) -> WaterPlan:
+        if (self.a is None) != (self.b is None):
+            raise ValueError("a and b of the water correction go together")
+        if self.source == "residual" and self.a is None:
+            raise ValueError(
+                "a residual water correction needs a and b of one's own analyser (a droplet test)"
+            )
+        return self
 
 
 class ResponsePlan(Options):

@@ -1,7 +1,7 @@
 """The statistical baseline of AGAGE: a quadratic through daily minima, and the scatter below the median.
 
 Checked against the keepers' flags, value by value: Cape Grim CH3CCl3 1995 (found 95 %, precision 90 %) and Mace Head
-1987-1989 (found 60 to 88 %, CH4 53 %; precision 93 to 98 %, CCl4 and N2O 72 to 82 %). Days of pollution without a break
+1987-1989 (found 60 to 88 %, CH4 53 %; precision 94 to 98 %, CCl4 and N2O 72 to 82 %). Days of pollution without a break
 hide from daily minima, and where half of all values are polluted, so does their scatter.
 
 S. O'Doherty et al. (2001), J. Geophys. Res. 106(D17), 20429-20444, doi:10.1029/2000JD900792; D. M. Cunnold et

@@ -125,7 +125,8 @@ def sd_spikes(
     Notes
     -----
     A. El Yazidi et al. (2018), Atmos. Meas. Tech. 11, 1599-1614, doi:10.5194/amt-11-1599-2018. For the effect
-    of alpha over ten sites see P. Cristofanelli et al. (2023), doi:10.5194/amt-16-5977-2023.
+    of alpha over ten sites see P. Cristofanelli et al. (2023), doi:10.5194/amt-16-5977-2023. Checked against planted
+    spikes only (`scripts/check_pollution_rules.py`), not against a keeper's flags.
     """
     if alpha <= 0:
         raise ConfigError(f"alpha is above 0, found {alpha:g}")

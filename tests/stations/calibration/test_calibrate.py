@@ -237,6 +237,21 @@ def test_own_water_correction(tmp_path):
     assert np.abs(errors(wet.record)).mean() > 5
 
 
+def test_residual_water_correction_on_the_analysers_dry_values(tmp_path):
+    """The analyser dries with the factory's coefficients, its true ones differ; only dry values were kept."""
+    raw = sequence()
+    h = np.where(raw["mpv_position"].values == 1, 1.5, 0.0)
+    raw["h2o_reported_percent"] = ("time", h)
+    true, factory = 1 - 0.0115 * h - 2.4e-4 * h * h, 1 - 0.012 * h - 2.674e-4 * h * h
+    raw["value"] = ("time", raw["value"].values * true / factory)
+    raw = raw.drop_vars("value_wet")
+    assert np.abs(errors(calibrate(raw, plan_of(tmp_path)).record)).mean() > 0.2
+    text = PLAN + '[water]\nsource = "residual"\na = -0.0115\nb = -2.4e-4\na_sd = 1e-5\n'
+    done = calibrate(raw, plan_of(tmp_path, text)).record
+    assert np.abs(errors(done)).mean() < 0.01
+    assert done["uncertainty_water"].values.max() == pytest.approx(412 * 1.5e-5, rel=0.05)
+
+
 def test_alarmed_readings_do_not_count(tmp_path):
     raw = sequence()
     bad = np.zeros(raw.sizes["time"], np.uint32)
@@ -326,6 +341,8 @@ def test_one_calibration_serves_all_and_has_no_drift(tmp_path):
         (('site = "TST"', 'drift = "ratio"'), "exactly one working tank"),
         (("value = 380.0\n", ""), "needs either value and uncertainty, or calibrations"),
         (("uncertainty = 0.02", ""), "needs the uncertainty of its value"),
+        (("air = [1]", "air = [1]\nwater = {a = -0.01}"), "a and b of the water correction go together"),
+        (("air = [1]", 'air = [1]\nwater = {source = "residual"}'), "needs a and b of one's own analyser"),
         (("uncertainty = 0.02", "uncertainty = 0.02\ndrift_per_year = 0.1"), "drift_per_year needs a date"),
         (
             ("discard_minutes = 5", "discard_minute = 5"),

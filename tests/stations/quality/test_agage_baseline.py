@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pytest
 
 from obsnet.errors import ConfigError
 from stations.quality.agage_baseline import agage_polluted
+from tests.stations.references import mace_head
 
 
 def _record(n_days=300, seed=0):
@@ -87,36 +86,14 @@ def test_agrees_with_agages_own_flags(sample_data):
     assert theirs[ours].mean() > 0.88
 
 
-def _mace_head(folder):
-    """Return days, values and letters of the GAGE instrument at Mace Head, both of shape (rows, 8)."""
-    months = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
-    rows = []
-    for file in folder.glob("mg*.dat"):
-        month = np.datetime64(f"19{file.stem[2:4]}-{months.index(file.stem[4:7]) + 1:02}")
-        for line in file.read_text().splitlines()[2:]:
-            clock = line[3:8].strip().zfill(4)
-            day = (month + 0).astype("datetime64[D]") + int(line[:3]) - 1
-            days = (
-                (day - np.datetime64("1987-01-01")).astype(int) + int(clock[:2]) / 24 + int(clock[2:]) / 1440
-            )
-            rows.append((days, re.findall(r"(-?\d+\.\d)(.)", line + " ")))
-    rows.sort(key=lambda row: row[0])
-    value = np.array([[float(v) for v, _ in row[1]] for row in rows])
-    return (
-        np.array([row[0] for row in rows]),
-        np.where(value > 0, value, np.nan),
-        np.array([[f for _, f in row[1]] for row in rows]),
-    )
-
-
 @pytest.mark.parametrize(
     ("column", "found", "precision"),
     [(0, 0.87, 0.92), (2, 0.81, 0.94), (3, 0.78, 0.96), (5, 0.58, 0.7), (7, 0.51, 0.94)],
     ids=["CFC-11", "CFC-12", "CH3CCl3", "N2O", "CH4"],
 )
-def test_mace_head(sample_data, column, found, precision):
+def testmace_head(sample_data, column, found, precision):
     """Days of pollution lift a parabola through all daily minima: it finds 72 % of CFC-11, refitted 88 %."""
-    days, value, letter = _mace_head(sample_data / "stations/gage_mhd")
+    days, value, letter = mace_head(sample_data / "stations/gage_mhd")
     use = np.isfinite(value[:, column]) & np.isin(letter[:, column], [" ", "P"])
     theirs = letter[use, column] == "P"
     ours = agage_polluted(days[use], value[use, column])
