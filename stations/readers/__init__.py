@@ -76,6 +76,7 @@ READERS = (
     ),
     StationReader("obspack", "stations.readers.obspack", "ObsPack netCDF, NOAA and European dialect"),
     StationReader("tccon", "stations.readers.tccon", "TCCON public netCDF, GGG2014 and GGG2020 (columns)"),
+    StationReader("openghg", "stations.readers.openghg", "openghg's netCDF of stations and columns"),
     StationReader("agage", "stations.readers.agage", "AGAGE archive netCDF"),
     StationReader(
         "picarro",
