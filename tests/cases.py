@@ -415,7 +415,7 @@ def _remake(path: Path) -> None:
 def _more_flux(path: Path) -> None:
     import xarray as xr
 
-    with xr.open_dataset(path) as data:
+    with xr.open_dataset(path, engine="netcdf4") as data:
         data.load()
     data["region_total"] += 1e-3 * abs(data["region_total"])
     data.to_netcdf(path.with_name("changed.nc"))
