@@ -228,7 +228,6 @@ def fluxes(folder: Path) -> Iterator[tuple[Path, Any]]:
     """Fluxes of another's making: ours without its seal."""
     from obsnet.cf import read_flux
     from tests.cases import _prior
-
     from tests.obsnet import test_flux_reader as others
 
     _prior(folder / "prior.nc")

@@ -1,4 +1,4 @@
-"""No file is opened by guessing who can: xarray then imports every library that offers to, eccodes before pyproj among them."""
+"""No file is opened by guessing who can: xarray then imports all who offer to, ecCodes before pyproj among them."""
 
 from __future__ import annotations
 
