@@ -8,6 +8,7 @@ import importlib.util
 import io
 import shutil
 import tarfile
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -18,9 +19,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from obsnet.reading import reading
 from tests.fuzz_tables import inventories, inverted, settings, tables
 
-__all__ = ["TARGETS", "Seed", "seeds"]
+__all__ = ["TARGETS", "Seed", "read_like", "same", "seeds"]
 
 
 @dataclass(frozen=True)
@@ -419,6 +421,15 @@ def seeds(folder: Path) -> list[Seed]:
                 answer = read(path, root)
             found.append(Seed(target, path, root, read, answer))
     return found
+
+
+def read_like(target: str, name: str, root: Path) -> None:
+    """Read the file of a name in a folder as a target reads its good file of that name."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = next(read for path, read in TARGETS[target](Path(folder)) if path.name == name)
+    path = next(root.rglob(name))
+    with reading(path):
+        found(path, root)
 
 
 def same(one: Any, other: Any) -> bool:

@@ -56,6 +56,8 @@ def join_met(record: xr.Dataset, path: str | Path, tolerance_minutes: float = 31
         )
     except (ValueError, TypeError) as error:
         raise FormatError(f"{path}: a time cannot be read ({error})") from error
+    if not time.size:
+        raise FormatError(f"{path}: a table of meteorology without a row")
     order = np.argsort(time, kind="stable")
     place = nearest_times(record["time"].values, time[order], tolerance_minutes)
     result = record.copy()
