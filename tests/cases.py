@@ -116,7 +116,7 @@ def satellite(folder: Path) -> World:
 
 def _other_part(store: Path) -> None:
     """Write one part of a store again with other values, as another program might."""
-    from obsnet.store import write_table
+    from obsnet.parquet import write_table
 
     path = min(store.glob("species=*/source=*/year=*/month=*/*.parquet"))
     import pyarrow.parquet as pq
