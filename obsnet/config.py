@@ -120,7 +120,10 @@ def _fault(model: type[BaseModel], fault: Any, where: str) -> str:
         return f"{place}unknown key {key!r}{nearest(location[-1], _keys(model, location[:-1]))}"
     if fault["type"] == "missing":
         return f"{place}{key!r} is missing"
-    return f"{place}{key} = {fault['input']!r}: {fault['msg'].removeprefix('Value error, ')}"
+    said = fault["msg"].removeprefix("Value error, ")
+    if isinstance(fault["input"], Mapping):  # a whole table, not one value
+        return f"{place}{key}: {said}" if key else f"{place}{said}"
+    return f"{place}{key} = {fault['input']!r}: {said}"
 
 
 def _keys(model: type[BaseModel], location: list[str]) -> list[str]:

@@ -421,7 +421,7 @@ def _attributes(made: Assembled, posterior: Posterior) -> dict[str, Any]:
         "n_state_unobserved": int(problem.unseen.sum()),
         "chi_square": float(posterior.chi_square),
         "degrees_of_freedom_for_signal": float(posterior.dofs),
-        **({"log_evidence": float(posterior.log_evidence)} if posterior.method != "cg" else {}),
+        **({"log_evidence": float(posterior.log_evidence)} if posterior.factorised else {}),
         "observations_counts": json.dumps(made.counts),
     }
 
@@ -458,5 +458,5 @@ def summary_of(posterior: Posterior) -> dict[str, Any]:
         "unobserved": int(problem.unseen.sum()),
         "chi_square": posterior.chi_square,
         "dofs": posterior.dofs,
-        **({"log_evidence": posterior.log_evidence} if posterior.method != "cg" else {}),
+        **({"log_evidence": posterior.log_evidence} if posterior.factorised else {}),
     }

@@ -361,7 +361,7 @@ def _left_out(case: SolvedCase) -> pa.Table | None:
 
     posterior, weights, state = case.posterior, case.totals.weights, case.made.problem.state
     platforms = np.unique(posterior.problem.labels("platform"))
-    if platforms.size < 2 or posterior.problem.n_obs > 3000 or posterior.method == "cg" or state is None:
+    if platforms.size < 2 or posterior.problem.n_obs > 3000 or not posterior.factorised or state is None:
         return None
     mass = case.made.species.molar_mass * SECONDS_PER_YEAR * 1e-9  # mol s-1 -> Mt a year
     n_sector, n_region, n_period = weights.shape

@@ -191,6 +191,11 @@ class Posterior:
         return float(self.system.dofs())
 
     @property
+    def factorised(self) -> bool:
+        """Whether S was factorised, so that ln det S and the diagonal of ``S^-1`` are exact; cg samples them."""
+        return bool(getattr(self.system, "factorised", True))
+
+    @property
     def log_evidence(self) -> float:
         """Log marginal likelihood of the observations, ``-(d' S^-1 d + ln det S + n ln 2 pi) / 2``."""
         return -0.5 * (self.cost + self.system.logdet() + self.problem.n_obs * float(np.log(2.0 * np.pi)))

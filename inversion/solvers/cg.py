@@ -241,6 +241,8 @@ class CGSystem:
         The property of that name, the same.
     """
 
+    factorised = False
+
     def __init__(
         self,
         problem: Problem,
