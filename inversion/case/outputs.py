@@ -433,7 +433,7 @@ def _plain(value: Any) -> Any:
 def write_posterior(data: Any, fit: pa.Table, path: Path) -> list[Path]:
     """Write the posterior file and the table of the fit beside it, each whole or not at all."""
     from obsnet.cf import write_netcdf
-    from obsnet.store import write_table
+    from obsnet.parquet import write_table
 
     beside = path.with_name("fit.parquet")
     write_table(fit, beside)

@@ -286,8 +286,8 @@ def _own(
         summary_of,
         write_posterior,
     )
+    from obsnet.parquet import write_table
     from obsnet.shares import add_shares
-    from obsnet.store import write_table
 
     case = solve_case(options, folder, out, report)
     totals, written, spread, ensemble = case.totals, [], None, None

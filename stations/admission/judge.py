@@ -11,7 +11,7 @@ import numpy as np
 from obsnet.config import Options, read_toml, validate
 from obsnet.errors import ConfigError, FormatError, MissingVariableError, nearest
 from obsnet.kind_tables import find_table, read_kinds
-from obsnet.reading import door
+from obsnet.reading import door, read_csv
 from stations.admission.base import Applicant, NotTestable, Outcome
 from stations.admission.kinds import KINDS
 from stations.record.intakes import one_series
@@ -180,15 +180,12 @@ def load_applicant(path: str | Path) -> Applicant:
     return Applicant(stated.name, record, stated.model_dump(), targets, comparison)
 
 
-@door("targets")
+@door("a table of target runs")
 def _targets(path: Path) -> np.ndarray:
     """Return target runs of a CSV as a structured array ``time, bias, sd``."""
     import pandas as pd
 
-    try:
-        table = pd.read_csv(path, comment="#")
-    except (OSError, ValueError) as error:
-        raise FormatError(f"{path}: cannot be read as a table of target runs ({error})") from error
+    table = read_csv(path, comment="#")
     if "bias" not in table and {"measured", "assigned"} <= set(table.columns):
         table["bias"] = table["measured"] - table["assigned"]
     for name in ("time", "bias"):

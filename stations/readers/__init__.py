@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from obsnet.config import resolve_files
 from obsnet.errors import ConfigError, FormatError, nearest
 from obsnet.reading import reading
+from obsnet.work.isolated import apart
 from stations.readers.choice import ALL, NoSpeciesError
 from stations.readers.options import HowToRead, OneRecord
 from stations.record.intakes import heights, select_intake
@@ -170,8 +171,8 @@ def read(
 
 
 def read_one(options: OneRecord) -> xr.Dataset:
-    """Read the record that a command names; see `read`."""
-    return read(options.file, options.species, **options.said)
+    """Read the record that a command names, in a process that may die of it; see `read`."""
+    return apart(read, options.file, options.species, **options.said)
 
 
 def read_all(path: str | os.PathLike[str], *, format: str | None = None, **options: Any) -> list[xr.Dataset]:

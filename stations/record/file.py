@@ -94,7 +94,7 @@ def read_record(path: str | os.PathLike[str] | Source) -> xr.Dataset:
     check_file(path)
     with reading(path, "netCDF"):
         store = xr.backends.NetCDF4DataStore(source.dataset())
-        with xr.open_dataset(store, decode_timedelta=False) as stored:
+        with xr.open_dataset(store, engine="store", decode_timedelta=False) as stored:
             data = stored.load()
     try:
         attrs = json.loads(data.attrs[MARK])

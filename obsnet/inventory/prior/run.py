@@ -10,6 +10,7 @@ import numpy as np
 from obsnet.errors import ConfigError, FormatError
 from obsnet.inventory.prior.options import GridOptions
 from obsnet.typing import Times
+from obsnet.work.isolated import apart
 
 __all__ = ["run_prior"]
 
@@ -61,7 +62,7 @@ def run_prior(options: GridOptions) -> tuple[list[dict[str, Any]], list[str]]:
     proxies = {}
     for sector, text in options.proxy.items():
         path, _, variable = text.partition(":")
-        proxies[sector] = read_proxy(path, options.grid, variable or None)
+        proxies[sector] = apart(read_proxy, path, options.grid, variable or None)
     how: dict[str, Any] = {"gas": options.gas, "plant_sector": options.plant_sector, "excess": options.excess}
     prior = gridded_prior(totals, regions, options.grid, plants=plants, proxies=proxies, **how)
     notes += prior.notes

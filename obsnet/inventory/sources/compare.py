@@ -19,6 +19,7 @@ from obsnet.inventory.sources.daily import is_daily, read_daily
 from obsnet.inventory.table import BUILT_IN, mass_factor, read_inventory
 from obsnet.inventory.words import NATION
 from obsnet.reading import door
+from obsnet.work.isolated import apart
 
 __all__ = ["Comparison", "compare_sources", "grid_totals", "read_source"]
 
@@ -102,7 +103,7 @@ def grid_totals(
         year = int(match.group())
         period = (f"{year}-01-01", f"{year + 1}-01-01")
         notes.append(f"{path.name}: taken as the year {year}")
-    data = read_flux(path, period=period, **read)
+    data = apart(read_flux, path, period=period, **read)
     places = provinces() if regions is None else regions
     weights = zonal_weights(places, grid_of(data))
     totals = weights.totals(np.asarray(data["flux"].sum("sector")))

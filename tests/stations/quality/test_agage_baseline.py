@@ -72,7 +72,7 @@ def test_agrees_with_agages_own_flags(sample_data):
     import xarray as xr
 
     with xr.open_dataset(
-        sample_data / "stations/agage/AGAGE-GCMD_CGO_ch3ccl3.nc", decode_timedelta=False
+        sample_data / "stations/agage/AGAGE-GCMD_CGO_ch3ccl3.nc", decode_timedelta=False, engine="netcdf4"
     ) as data:
         value, time = data["mf"].values.astype(float), data["time"].values
         theirs = data["git_pollution_flag"].values == ord("P")
