@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from obsnet.errors import ConfigError, FormatError, RangeError, SchemaError, nearest
+from obsnet.inventory.amounts import MASS, scale
 from obsnet.inventory.factors.choose import FactorBook
 from obsnet.inventory.factors.fuels import package_rows
 from obsnet.inventory.words import find_region, plain
@@ -29,29 +30,11 @@ CH4_DENSITY = 0.67  # kg/m3 at 20 C and 1 atm; IPCC 2006 V2 Eq. 4.1.7
 CH4_OF_CARBON = 16.0 / 12.0
 LANDFILL_CH4 = 0.5  # share of CH4 in landfill gas, IPCC 2006 V5 3.2.3
 _UNITS = {
-    "t": {
-        "t": 1.0,
-        "吨": 1.0,
-        "万吨": 1e4,
-        "1e4 t": 1e4,
-        "10^4 t": 1e4,
-        "10⁴ t": 1e4,
-        "kt": 1e3,
-        "Mt": 1e6,
-        "亿吨": 1e8,
-    },
-    "head": {"head": 1.0, "头": 1.0, "只": 1.0, "万头": 1e4, "万只": 1e4, "1e4 head": 1e4, "千头": 1e3},
-    "ha": {
-        "ha": 1.0,
-        "公顷": 1.0,
-        "千公顷": 1e3,
-        "万公顷": 1e4,
-        "1000 ha": 1e3,
-        "kha": 1e3,
-        "亩": 1.0 / 15.0,
-        "万亩": 1e4 / 15.0,
-    },
-}
+    "t": MASS,
+    "head": {"head": 1.0, "heads": 1.0, "头": 1.0, "只": 1.0, "匹": 1.0, "口": 1.0},
+    "ha": {"ha": 1.0, "hectare": 1.0, "hectares": 1.0, "公顷": 1.0, "kha": 1e3, "km2": 100.0, "平方公里": 100.0,
+           "亩": 1.0 / 15.0},
+}  # fmt: skip
 _PER_UNIT = {
     "t CO2/t": 1.0,
     "kg CH4/head": 1e-3,
@@ -139,11 +122,10 @@ def read_activities(path: str | Path, region: str | None = None, year: int | Non
     for i, row in enumerate(table.to_dict("records")):
         line = f"{where}: row {table.attrs['rows'][i]}"
         entry = find_activity(row["item"])
-        factor = _UNITS[entry.unit].get(str(row["unit"]).strip())
+        factor = scale(row["unit"], _UNITS[entry.unit])
         if factor is None:
-            raise FormatError(
-                f"{line}: {entry.name} in {row['unit']!r}; known units: {', '.join(_UNITS[entry.unit])}"
-            )
+            known = f"{', '.join(_UNITS[entry.unit])}, with 万, 亿, 1e4 and the like before them"
+            raise FormatError(f"{line}: {entry.name} in {row['unit']!r}; known units: {known}")
         amount = row["value"] * factor
         if not amount >= 0.0:
             raise RangeError(f"{line}: {entry.name} is {row['value']}, not a positive number")
