@@ -1,7 +1,7 @@
 """Make the picture of README.md and docs/demo.md: run the twin experiment and keep its map of verdicts.
 
-    python scripts/make_demo_figure.py                    # in a folder of its own, minutes
-    python scripts/make_demo_figure.py --folder obsnet-demo   # go on with one that has run
+python scripts/make_demo_figure.py                    # in a folder of its own, minutes
+python scripts/make_demo_figure.py --folder obsnet-demo   # go on with one that has run
 """
 
 from __future__ import annotations

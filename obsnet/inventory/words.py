@@ -97,6 +97,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "fossil_generation": ("化石能源发电量", "火电发电量"),
     "traded_nonfossil": ("市场化交易非化石电量", "市场化交易的非化石能源电量"),
     "kind": ("类型", "范围"),
+    "mass": ("体重", "平均体重", "mean mass", "live mass"),
 }
 CHINESE = {column: names[0] for column, names in _COLUMNS.items()}
 

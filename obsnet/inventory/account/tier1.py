@@ -1,9 +1,9 @@
 """Emissions from tables of activities at tier 1: process CO2, CH4 of coal mining, rice, livestock, waste.
 
 Equations of the IPCC 2006 Guidelines: V3 2.2 (clinker), V3 2.14 (carbonates), V2 4.1.7 (surface coal mines), V4 5.1
-(rice), V4 10.19 (enteric fermentation), V5 3.1 to 3.6 (first-order decay in landfills), V5 6.1 (wastewater). An
-activity without a factor in the package (underground mines, whose gas differs tenfold between basins) needs one of
-the user's own.
+(rice), V4 10.19 (enteric fermentation), V5 3.1 to 3.6 (first-order decay in landfills), V5 6.1 (wastewater); manure
+stands in `obsnet.inventory.account.manure`. An activity without a factor in the package (underground mines, whose gas
+differs tenfold between basins) needs one of the user's own.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from obsnet.errors import ConfigError, FormatError, RangeError, SchemaError, nearest
+from obsnet.inventory.account.manure import CLIMATES, manure_factors
 from obsnet.inventory.amounts import MASS, scale
 from obsnet.inventory.factors.choose import FactorBook
 from obsnet.inventory.factors.fuels import package_rows
@@ -96,14 +97,16 @@ def read_activities(path: str | Path, region: str | None = None, year: int | Non
     Parameters
     ----------
     path : path
-        Columns ``item, value, unit``; optional ``region, period, kind`` (kind of landfill), ``climate`` as ``note``.
+        Columns ``item, value, unit``; optional ``region, period, kind`` (of landfill, or how manure is kept), ``note``
+        (the climate of landfills and manure, the correction factor of wastewater), ``mass`` (kg, of an animal).
     region, year : optional
         Where the table has no such column.
 
     Returns
     -------
     pandas.DataFrame
-        Columns ``region, period, item, activity, unit, kind, note, file, row``; activity in the unit of `Activity`.
+        Columns ``region, period, item, activity, unit, kind, note, mass, file, row``; activity in the unit of
+        `Activity`.
 
     Raises
     ------
@@ -115,7 +118,10 @@ def read_activities(path: str | Path, region: str | None = None, year: int | Non
     from obsnet.inventory.books import read_rows
 
     table = read_rows(
-        path, ("item", "value", "unit"), ("region", "period", "kind", "note"), numbers=("value",)
+        path,
+        ("item", "value", "unit"),
+        ("region", "period", "kind", "note", "mass"),
+        numbers=("value", "mass"),
     )
     where = table.attrs["where"]
     out = []
@@ -146,8 +152,8 @@ def read_activities(path: str | Path, region: str | None = None, year: int | Non
         except ConfigError:
             place = str(place)
         out.append({"region": place, "period": str(period), "item": entry.name, "activity": amount, "unit": entry.unit,
-                    "kind": row.get("kind", ""), "note": row.get("note", ""), "file": where,
-                    "row": str(table.attrs["rows"][i])})  # fmt: skip
+                    "kind": row.get("kind", ""), "note": row.get("note", ""), "mass": row.get("mass", math.nan),
+                    "file": where, "row": str(table.attrs["rows"][i])})  # fmt: skip
     frame = pd.DataFrame(out)
     twice = frame[frame.duplicated(["region", "period", "item", "kind"])]
     if len(twice):
@@ -189,7 +195,7 @@ def tier1(activities: Any, book: FactorBook, period: str) -> Any:
             if int(row["period"]) <= int(period):
                 landfills.setdefault((row["region"], entry.name, row["kind"]), []).append(row)
         elif row["period"] == period:
-            rows.append(_simple(row, entry, book))
+            rows += _manure(row, entry, book) if entry.category == "3.A.2" else [_simple(row, entry, book)]
     rows += [_landfill(group, int(period), book) for group in landfills.values()]
     return pd.DataFrame(rows)
 
@@ -221,6 +227,30 @@ def _simple(row: dict[str, Any], entry: Activity, book: FactorBook) -> dict[str,
         "factor_source": f"{factor.source}, {factor.page}",
     }
     return _line(row, entry, row["activity"], made, note)
+
+
+def _manure(row: dict[str, Any], entry: Activity, book: FactorBook) -> list[dict[str, Any]]:
+    """Return the lines of one kind of animal: CH4, N2O of storage, N2O that arises elsewhere."""
+    place = f"{row['file']}: row {row['row']} ({entry.name})"
+    if not row["note"]:
+        raise FormatError(f"{place}: the column note says the climate: {'; '.join(CLIMATES)}")
+    how: dict[str, Any] = {"climate": str(row["note"]), "system": str(row["kind"]), "mass": float(row["mass"])}
+    try:
+        found = manure_factors(entry.factor, book, year=row["period"], region=row["region"], **how)
+    except (FormatError, RangeError) as fault:
+        raise type(fault)(f"{place}: {fault}") from None
+    out = []
+    for category, gas, factor, parts, note in found:
+        made = {
+            "factor": factor,
+            "factor_unit": f"t {gas}/{entry.unit}",
+            "factor_sd": math.nan,
+            "factor_key": "; ".join(dict.fromkeys(p.key for p in parts)),
+            "factor_source": "; ".join(dict.fromkeys(f"{p.source}, {p.page}" for p in parts)),
+        }
+        line = _line(row, entry, row["activity"], made, note)
+        out.append({**line, "category": category, "gas": gas})
+    return out
 
 
 def _line(
