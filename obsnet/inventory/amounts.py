@@ -12,7 +12,7 @@ __all__ = ["ELECTRICITY", "MASS", "scale"]
 # What one of each is, in t; in 1e8 kWh.
 MASS: dict[str, float] = {
     "t": 1.0, "吨": 1.0, "公吨": 1.0, "ton": 1.0, "tons": 1.0, "tonne": 1.0, "tonnes": 1.0, "kg": 1e-3, "千克": 1e-3,
-    "公斤": 1e-3, "kt": 1e3, "Gg": 1e3, "Mt": 1e6, "Tg": 1e6, "Gt": 1e9, "Pg": 1e9,
+    "公斤": 1e-3, "g": 1e-6, "Mg": 1.0, "kt": 1e3, "Gg": 1e3, "Mt": 1e6, "Tg": 1e6, "Gt": 1e9, "Pg": 1e9,
 }  # fmt: skip
 ELECTRICITY: dict[str, float] = {
     "kWh": 1e-8, "千瓦时": 1e-8, "千瓦小时": 1e-8, "度": 1e-8, "MWh": 1e-5, "兆瓦时": 1e-5, "GWh": 1e-2, "TWh": 10.0,

@@ -19,6 +19,7 @@ __all__ = [
     "heading_unit",
     "normal",
     "plain",
+    "province_or_own",
     "translated",
 ]
 
@@ -246,6 +247,25 @@ def find_region(name: object, extra: Mapping[str, str] | None = None) -> str:
             continue
     known = [n for row in PROVINCES.values() for n in row]
     raise RegionError(f"no province-level region is called {text!r}{nearest(bare, known)}")
+
+
+def province_or_own(name: object) -> str:
+    """Return the adcode of a province that a name means, else the name: a key of the user's own regions.
+
+    Letters such as ``HEB`` stay as they are: they may be anybody's keys.
+
+    Examples
+    --------
+    >>> province_or_own("河北省"), province_or_own("Hebei"), province_or_own("HB"), province_or_own("North Plain")
+    ('130000', '130000', 'HB', 'North Plain')
+    """
+    text = normal(name)
+    if text.isascii() and len(text) <= 3 and not text.isdigit():
+        return text
+    try:
+        return find_region(text)
+    except RegionError:
+        return str(name)
 
 
 def translated(columns: Iterable[str], language: Language) -> dict[str, str]:
