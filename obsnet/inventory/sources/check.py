@@ -9,6 +9,7 @@ from typing import Any
 
 from obsnet.inventory.account.categories import need_terminology
 from obsnet.inventory.balance.identities import check_balance, negative_activity, sign_faults
+from obsnet.inventory.balance.magnitude import magnitude_faults
 from obsnet.inventory.balance.read import read_balances
 from obsnet.inventory.books import read_sheets
 from obsnet.inventory.sources.ceads import closure, is_ceads, read_ceads, read_ceads_books
@@ -141,6 +142,10 @@ def _check_one(balance: Any, path: Path, tolerance: float, rows: list[Any], add:
             (*place, "negative activity", r["cell"], r["activity"], 0.0, r["activity"], r["unit"], text)
         )
     add("negative activity", len(odd), balance.table.shape[1])
+    large = magnitude_faults(balance)
+    for cell, text, value, most in large:
+        rows.append((*place, "magnitude", cell, value, most, value - most, "", text))
+    add("magnitude", len(large), balance.table.shape[1])
     signs = sign_faults(balance)
     for r in signs.to_dict("records"):
         text = f"{r['row']}, {r['fuel']} ({r['cell']}): {r['value']:g}, should be {r['expected']}"

@@ -7,6 +7,7 @@ import pytest
 from obsnet.errors import FormatError, RangeError, UnitError
 from obsnet.inventory.balance.identities import check_balance, coverage, negative_activity, sign_faults
 from obsnet.inventory.balance.labels import ROWS, find_row
+from obsnet.inventory.balance.magnitude import magnitude_faults
 from obsnet.inventory.balance.read import read_balance, read_balances
 from tests.obsnet.inventory.made import (
     FUELS_17,
@@ -201,6 +202,19 @@ def test_tonnes_against_ten_thousand_tonnes(tmp_path):
         bad(tmp_path, lambda rows: scaled(rows, FUELS_17[:5], 1e4))
     with pytest.raises(RangeError, match="a unit is off"):
         bad(tmp_path, lambda rows: scaled(rows, ["electricity"], 1e4))
+
+
+@pytest.mark.parametrize("fuel", ["gasoline", "kerosene", "coke", "LPG"])
+def test_one_column_off_by_ten_thousand(tmp_path, fuel):
+    assert magnitude_faults(bad(tmp_path, lambda rows: None)) == []
+    found = magnitude_faults(bad(tmp_path, lambda rows: scaled(rows, [fuel], 1e4)))
+    assert any(fuel in text and "is the unit of the column off" in text for _, text, _, _ in found)
+
+
+def test_a_column_far_from_its_total(tmp_path):
+    found = magnitude_faults(bad(tmp_path, lambda rows: scaled(rows, ["diesel"], 1e-4)))
+    assert len(found) == 1
+    assert "petroleum total" in found[0][1]
 
 
 def test_swapped_signs(tmp_path):
