@@ -234,7 +234,11 @@ def _manure(row: dict[str, Any], entry: Activity, book: FactorBook) -> list[dict
     place = f"{row['file']}: row {row['row']} ({entry.name})"
     if not row["note"]:
         raise FormatError(f"{place}: the column note says the climate: {'; '.join(CLIMATES)}")
-    how: dict[str, Any] = {"climate": str(row["note"]), "system": str(row["kind"]), "mass": float(row["mass"])}
+    how: dict[str, Any] = {
+        "climate": str(row["note"]),
+        "system": str(row["kind"]),
+        "mass": float(row["mass"]),
+    }
     try:
         found = manure_factors(entry.factor, book, year=row["period"], region=row["region"], **how)
     except (FormatError, RangeError) as fault:

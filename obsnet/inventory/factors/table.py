@@ -36,6 +36,7 @@ COLUMNS = (
     "edition", "quantity", "gas", "item", "region", "year", "value", "unit", "low", "high", "uncertainty", "meaning",
     "source", "page", "checked",
 )  # fmt: skip
+FAR = 20.0  # times; what mines of two basins give differs tenfold
 _TABLES = ("fuel", "electricity", "gwp", "activity", "manure")
 _NUMBERS = ("value", "low", "high", "uncertainty")
 
@@ -180,8 +181,25 @@ def read_factors(path: str | Path, edition: str | None = None) -> Any:
     frame["region"] = frame["region"].replace("", "any")
     notes = frame.attrs["notes"]
     out = check_factors(pd.DataFrame(frame[list(COLUMNS)]), str(path))
+    _refuse_far(out, str(path))
     out.attrs["notes"] = notes
     return out
+
+
+def _refuse_far(frame: Any, where: str) -> None:
+    """Refuse a factor of one's own that is far from every one of the package: a unit is off."""
+    known: dict[tuple[str, str, str], list[float]] = {}
+    for row in _package().to_dict("records"):
+        what = "" if row["quantity"].startswith("electricity") else row["item"]
+        known.setdefault((row["quantity"], what, row["unit"]), []).append(row["value"])
+    for i, row in enumerate(frame.to_dict("records")):
+        what = "" if row["quantity"].startswith("electricity") else row["item"]
+        ours = [v for v in known.get((row["quantity"], what, row["unit"]), ()) if v > 0.0]
+        if ours and row["value"] > 0.0 and not min(ours) / FAR <= row["value"] <= max(ours) * FAR:
+            raise RangeError(
+                f"{where}: row {i + 2} ({row['item']}, {row['quantity']}): {row['value']:g} {row['unit']} is more "
+                f"than {FAR:g} times from the package's {min(ours):g} to {max(ours):g}; is the unit off?"
+            )
 
 
 def check_factors(frame: Any, where: str) -> Any:
@@ -264,6 +282,14 @@ def _check_row(row: dict[str, Any], place: str) -> None:
         relative_sd(row["uncertainty"], row["meaning"], place)
     if row["quantity"] == "oxidation" and value > 1.0:
         raise RangeError(f"{place}: an oxidation fraction of {value:g} is above 1; unit '%' for percent")
+    if row["quantity"] == "oxidation" and value < 0.5:
+        raise RangeError(
+            f"{place}: an oxidation fraction of {value:g}; write 0.94 with unit '1', or 94 with '%'"
+        )
+    if row["item"] in fuels() and fuels()[row["item"]].unit == "t" and row["unit"].endswith("/1000 m3"):
+        raise FormatError(
+            f"{place}: {row['item']} is counted by the tonne, the factor is by volume; give it per t"
+        )
     if row["item"] not in fuels():
         return
     band = bands().get(fuels()[row["item"]].kind)

@@ -1,6 +1,7 @@
 """Energy balances: every layout, every identity, and what a file may do wrong."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +10,7 @@ from obsnet.inventory.balance.identities import check_balance, coverage, negativ
 from obsnet.inventory.balance.labels import ROWS, find_row
 from obsnet.inventory.balance.magnitude import magnitude_faults
 from obsnet.inventory.balance.read import read_balance, read_balances
+from obsnet.inventory.factors.fuels import fuels
 from tests.obsnet.inventory.made import (
     FUELS_17,
     FUELS_30,
@@ -212,7 +214,15 @@ def test_one_column_off_by_ten_thousand(tmp_path, fuel):
 
 
 def test_a_column_far_from_its_total(tmp_path):
-    found = magnitude_faults(bad(tmp_path, lambda rows: scaled(rows, ["diesel"], 1e-4)))
+    balance = bad(tmp_path, lambda rows: None)
+    oil = [
+        f for f in balance.table.columns if fuels()[f].kind in {"liquid", "refinery gas", "petroleum coke"}
+    ]
+    total = balance.table[oil].sum(axis=1)
+    right = replace(balance, table=balance.table.assign(**{"petroleum total": total}))
+    assert magnitude_faults(right) == []
+    wrong = replace(right, table=right.table.assign(gasoline=30.0 * right.table["gasoline"]))
+    found = magnitude_faults(wrong)
     assert len(found) == 1
     assert "petroleum total" in found[0][1]
 

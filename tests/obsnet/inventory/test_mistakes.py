@@ -3,11 +3,17 @@
 import pytest
 
 from obsnet.errors import FormatError, RangeError, SchemaError, UnitError
+from obsnet.grid import Grid
 from obsnet.inventory.amounts import ELECTRICITY, MASS, scale
+from obsnet.inventory.factors.table import read_factors
+from obsnet.inventory.prior.build import gridded_prior
+from obsnet.inventory.prior.plants import place_plants, read_plants
 from obsnet.inventory.prior.totals import sector_totals
 from obsnet.inventory.sources.check import check_files
 from obsnet.inventory.sources.compare import compare_sources, read_source
 from obsnet.inventory.table import builtin, mass_factor, read_inventory
+from obsnet.regions import provinces
+from tests.obsnet.inventory.made import contract
 
 HEAD = "region,period,gas,category,terminology,value,unit,uncertainty\n"
 
@@ -93,3 +99,37 @@ def test_co2_beside_carbon(tmp_path):
         sector_totals(read_source(path)[0])
     with pytest.raises(SchemaError, match="stands twice"):
         compare_sources([("mine", read_source(path)[0]), ("ceads", builtin("ceads-2019"))])
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("emission,clinker,53.8,t CO2/t", "53.8 t CO2/t is more than 20 times from the package's 0.5"),
+        ('emission,"swine, enteric",1500,kg CH4/head', "is the unit off"),
+        ("electricity average,electricity,570,kg CO2/kWh", "is the unit off"),
+        ("oxidation,raw coal,0.94,%", "an oxidation fraction of 0.0094"),
+        ("ncv,diesel,42.652,GJ/1000 m3", "diesel is counted by the tonne"),
+        ("ncv,raw coal,43,GJ/t", "outside 5 to 34"),
+    ],
+)
+def test_factors_that_cannot_be(tmp_path, row, said):
+    path = tmp_path / "f.csv"
+    path.write_text(f"quantity,item,value,unit\n{row}\n", encoding="utf-8")
+    with pytest.raises((RangeError, FormatError), match=said):
+        read_factors(path)
+
+
+def test_plants_in_another_unit(tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_text(
+        "name,latitude,longitude,value,unit\nA,38,114.5,5,Mt\nA,38,114.5,5,Mt\n", encoding="utf-8"
+    )
+    frame, is_mass, notes = read_plants(path)
+    assert any("1 plants stand twice" in n for n in notes)
+    totals, _ = sector_totals(contract([("130000", "2019", "CO2", "1.A.1.a", "IPCC2006", 10.0, "kt")]))
+    plants = place_plants(frame, is_mass, provinces())
+    grid = Grid.regular(36.0, 43.0, 113.0, 120.0, 0.5, 0.5)
+    with pytest.raises(
+        RangeError, match="plants of Hebei are 1000.00 times its total of the sector: a unit is off"
+    ):
+        gridded_prior(totals, provinces(), grid, plants=plants)
