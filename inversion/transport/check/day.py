@@ -23,9 +23,13 @@ FILLED = 3000.0  # m, up to which air is marked
 
 
 def day_world() -> Met:
-    """Return still air over a day: depth 150 to 1500 m, heat flux -25 to 255 W m-2, u* 0.18 to 0.45 m s-1."""
+    """Return a day with a jet at 1400 m: depth 150 to 1500 m, heat flux -25 to 255 W m-2, u* 0.18 to 0.45 m s-1.
+
+    The jet's shear stirs the air above the boundary layer by fits: what steps there must not gather it.
+    """
     met = plain_world(u=0.0, v=0.0, hours=48, step=1.0, spacing=5.0)
     met.state[..., 1] = 288.0
+    met.wind[..., 0] = (6.0 * np.exp(-(((met.height - 1400.0) / 400.0) ** 2))).astype(np.float32)
     for n in range(met.times.size):
         sun = max(np.sin(2.0 * np.pi * (n / 24.0 - 0.25)), 0.0)
         depth, heat, ustar = (
@@ -55,13 +59,12 @@ def diurnal(particles: int = 20000) -> Iterator[Row]:
                 100.0 * worst,
                 3.0,
                 "%",
-                f"worst of {LAYERS} layers is {100 * (ratio[k] - 1.0):+.1f} % after {when} h (noise {100 * noise:.1f} %)",
+                f"worst of {LAYERS} layers is {100 * (ratio[k] - 1.0):+.1f} % after {when} h "
+                f"(noise {100 * noise:.1f} %)",
             )
 
 
-def _layers(
-    met: Met, turbulence: str, direction: int, hours: int, particles: int
-) -> tuple[Floats, Floats]:
+def _layers(met: Met, turbulence: str, direction: int, hours: int, particles: int) -> tuple[Floats, Floats]:
     """Return particles in layers of even mass over those expected, and the noise of it."""
     ratio = float(np.exp(-FILLED / SCALE_HEIGHT))
     # From midnight on, or back to it, so that the day's growth and collapse lie in between.
