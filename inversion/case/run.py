@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from inversion.case.methods import METHODS
 from inversion.case.options import InvertOptions
 from obsnet.errors import ConfigError
 from obsnet.typing import Bools, Texts
@@ -125,11 +126,11 @@ def solve_case(
     restart : str
         Name of the restart file.
     """
+    from inversion.case.apart import SOLVERS
     from inversion.case.assemble import assemble
     from inversion.case.basis import make_basis
     from inversion.case.estimate import estimate_errors
     from inversion.case.inputs import load
-    from inversion.case.positive import POSITIVE, solve_positive
     from inversion.case.restart import kept_arrays
     from inversion.case.shares import read_shares
     from inversion.problem.time_bins import state_bins
@@ -171,8 +172,13 @@ def solve_case(
             made, screened = _screened(options, _without(whole, held), report)
     ids = whole.problem.obs_id[held]
     basis = None if options.basis is None else make_basis(options.basis, made, shares)
-    if options.method in POSITIVE:
-        posterior: Posterior = solve_positive(options, made, weights.weights, report)
+    idle = [
+        n for n, m in METHODS.items() if not m.normal and n in options.model_fields_set - {options.method}
+    ]
+    for name in idle:
+        report(f"[invert.{name}] is not used by method {options.method}")
+    if options.method in SOLVERS:
+        posterior = SOLVERS[options.method](options, made, weights.weights, report)
     else:
         posterior = _solve(options, made.problem, basis, weights.weights.shape[0], out / restart, report)
     evaluation = None
@@ -300,7 +306,15 @@ def _own(
     if case.estimated is not None and options.likelihood is not None:
         add_likelihood(data, case.estimated, used=options.likelihood.use)
     data.attrs["regions_source"] = case.regions_source
-    remarks = add_checks(data, case.made, case.posterior, case.twice, case.screened, options.screen)
+    remarks = add_checks(
+        data,
+        case.made,
+        case.posterior,
+        totals,
+        twice=case.twice,
+        screened=case.screened,
+        options=options.screen,
+    )
     for line in remarks:
         report(line)
     if case.screened is not None:
@@ -357,11 +371,14 @@ def _left_out(case: SolvedCase) -> pa.Table | None:
     import scipy.sparse as sp
 
     from inversion.case.evaluation import left_out
+    from inversion.problem.gained import GainedPosterior
     from obsnet.constants import SECONDS_PER_YEAR
 
     posterior, weights, state = case.posterior, case.totals.weights, case.made.problem.state
     platforms = np.unique(posterior.problem.labels("platform"))
     if platforms.size < 2 or posterior.problem.n_obs > 3000 or not posterior.factorised or state is None:
+        return None
+    if isinstance(posterior, GainedPosterior):  # what it would be without a platform takes another run
         return None
     mass = case.made.species.molar_mass * SECONDS_PER_YEAR * 1e-9  # mol s-1 -> Mt a year
     n_sector, n_region, n_period = weights.shape
