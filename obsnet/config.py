@@ -42,7 +42,11 @@ def read_toml(path: str | Path, overrides: Iterable[str] = ()) -> dict[str, Any]
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such configuration file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (
+        ValueError,
+        RecursionError,
+        OSError,
+    ) as error:  # numbers of 5,000 digits, brackets in brackets, folders
         raise ConfigError(f"{path}: not a TOML file: {error}") from error
     return apply_overrides(data, overrides)
 

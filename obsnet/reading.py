@@ -24,7 +24,16 @@ from typing import Any, TypeVar, cast
 
 from obsnet.errors import FormatError, ObsnetError
 
-__all__ = ["at_file", "door", "reading", "refuse_claim", "refuse_claims", "refuse_long_lines", "show_on"]
+__all__ = [
+    "at_file",
+    "door",
+    "read_csv",
+    "reading",
+    "refuse_claim",
+    "refuse_claims",
+    "refuse_long_lines",
+    "show_on",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -146,6 +155,20 @@ def refuse_long_lines(path: str | os.PathLike[str], data: bytes) -> None:
             )
         number += data.count(b"\n", start, end + 1)
         start = end + 1
+
+
+def read_csv(path: str | os.PathLike[str], **options: Any) -> Any:
+    """Return a CSV table as pandas reads it, if no line is longer than any row is; see `refuse_long_lines`.
+
+    Raises
+    ------
+    Exception
+        What pandas raises over the file; the door turns it into one line.
+    """
+    import pandas as pd
+
+    refuse_long_lines(path, Path(path).read_bytes())
+    return pd.read_csv(path, **options)
 
 
 def _show(path: str) -> None:

@@ -6,6 +6,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from inversion.case.methods import (
+    METHODS,
+    BoundedOptions,
+    EnsembleSmootherOptions,
+    GeostatisticalOptions,
+    HierarchicalOptions,
+    LetkfOptions,
+    LognormalOptions,
+    TruncatedOptions,
+    method_lines,
+)
 from obsnet.config import Options
 from obsnet.errors import nearest
 
@@ -17,13 +28,11 @@ __all__ = [
     "ForeignOptions",
     "InvertOptions",
     "LikelihoodOptions",
-    "LognormalOptions",
     "MemberOptions",
     "OffsetOptions",
     "ScreenOptions",
     "SectorOptions",
     "SharesOptions",
-    "TruncatedOptions",
     "WithholdOptions",
 ]
 
@@ -32,6 +41,10 @@ NotNegative = Annotated[float, Field(ge=0)]
 Kernel = Literal["exponential", "matern32", "wendland"]
 Where = Literal["land", "sea", "area"]
 Side = Literal["north", "east", "south", "west", "top", "inside"]
+
+
+# what a ready-made Jacobian has no use for
+_NOT_FOREIGN = ("basis", "likelihood", "screen", "withhold", "ensemble")
 
 
 class SectorOptions(Options):
@@ -230,35 +243,6 @@ class SharesOptions(Options):
     )
 
 
-class _Draws(Options):
-    """What every method by draws asks."""
-
-    sectors: list[str] | None = Field(
-        default=None, description="sectors that stay positive; by default all whose prior is nowhere negative"
-    )
-    draws: int = Field(default=8000, ge=100, description="draws of the posterior in all")
-    chains: int = Field(default=8, ge=2, description="independent chains of them")
-    least: float = Field(
-        default=400.0, ge=10, description="refuse if any total is worth fewer independent draws than this"
-    )
-    seed: int = Field(default=0, ge=0, description="of the draws")
-
-
-class LognormalOptions(_Draws):
-    """Method ``lognormal``: the logarithm of a flux is normal; relative errors are its standard deviations."""
-
-    prior: Literal["mean", "median"] = Field(
-        default="mean", description="what the numbers of the prior file are of the lognormal distribution"
-    )
-
-
-class TruncatedOptions(_Draws):
-    """Method ``truncated``: normal fluxes, cut off at zero."""
-
-    draws: int = Field(default=4000, ge=100, description="draws of the posterior in all")
-    chains: int = Field(default=4, ge=2, description="independent chains of them")
-
-
 class ForeignOptions(Options):
     """A ready-made Jacobian and how well its state is known."""
 
@@ -357,12 +341,14 @@ class InvertOptions(Options):
         default="all", description="time bins of the region totals: a frequency such as MS, or all"
     )
     basis: BasisOptions | None = Field(default=None, description="solve for regions in the place of cells")
-    method: str = Field(
-        default="auto",
-        description="solver: auto, dual, primal or cg; lognormal or truncated for sectors that cannot be negative",
-    )
+    method: str = Field(default="auto", description=f"solver; {method_lines()}")
     lognormal: LognormalOptions = LognormalOptions()
     truncated: TruncatedOptions = TruncatedOptions()
+    bounded: BoundedOptions = BoundedOptions()
+    letkf: LetkfOptions = LetkfOptions()
+    ensemble_smoother: EnsembleSmootherOptions = EnsembleSmootherOptions()
+    geostatistical: GeostatisticalOptions = GeostatisticalOptions()
+    hierarchical: HierarchicalOptions = HierarchicalOptions()
     out: str = Field(default="posterior.nc", description="output file, relative to the run's folder")
     modes: list[str] | None = Field(
         default=None, description="use only these observation modes, such as land or glint"
@@ -389,18 +375,23 @@ class InvertOptions(Options):
     @field_validator("method")
     @classmethod
     def _known_method(cls, value: str) -> str:
-        # other solvers take options that no table has; they are called from Python
-        if value not in (known := ("auto", "dual", "primal", "cg", "lognormal", "truncated")):
-            raise ValueError(f"unknown method {value!r}{nearest(value, known)}")
+        if value not in METHODS:
+            raise ValueError(f"unknown method {value!r}{nearest(value, METHODS)}")
         return value
 
     @model_validator(mode="after")
     def _whole(self) -> InvertOptions:
-        if self.method in ("lognormal", "truncated") and self.basis is not None:
-            raise ValueError(
-                f"method {self.method} solves cells, or regions by kind; it has no [invert.basis] yet"
-            )
-        if self.foreign is None:
+        normal = ", ".join(name for name, method in METHODS.items() if method.normal)
+        own = not METHODS[self.method].normal
+        if own and self.basis is not None:
+            raise ValueError(f"method {self.method} solves cells; [invert.basis] goes with {normal}")
+        if self.foreign is not None:
+            if own:
+                raise ValueError(f"a ready-made Jacobian is solved by {normal}, not by {self.method}")
+            idle = [n for n in _NOT_FOREIGN if getattr(self, n) is not None]
+            if idle:
+                raise ValueError(f"a ready-made Jacobian is solved as it is: take out {', '.join(idle)}")
+        else:
             missing = [n for n in ("store", "footprints", "prior") if getattr(self, n) is None]
             if missing:
                 raise ValueError(

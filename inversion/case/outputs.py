@@ -51,7 +51,8 @@ mol2 s-2
 
 Global attributes name the prior, solver, its stopping state, chi-square per observation, degrees of freedom
 and what was left out. The attribute ``checks``, where there is one, has a line for each thing that the run's own checks
-found and a reader of verdicts must know. Beside it ``fit.parquet`` has one row an observation.
+found and a reader of verdicts must know; ``no_verdict``, where it is not empty, says why inventories cannot be tested
+with this file. Beside it ``fit.parquet`` has one row an observation.
 """
 
 from __future__ import annotations
@@ -422,6 +423,7 @@ def _attributes(made: Assembled, posterior: Posterior) -> dict[str, Any]:
         "chi_square": float(posterior.chi_square),
         "degrees_of_freedom_for_signal": float(posterior.dofs),
         **({"log_evidence": float(posterior.log_evidence)} if posterior.factorised else {}),
+        "no_verdict": str(posterior.stopping.get("no_verdict", "")),
         "observations_counts": json.dumps(made.counts),
     }
 
@@ -433,7 +435,7 @@ def _plain(value: Any) -> Any:
 def write_posterior(data: Any, fit: pa.Table, path: Path) -> list[Path]:
     """Write the posterior file and the table of the fit beside it, each whole or not at all."""
     from obsnet.cf import write_netcdf
-    from obsnet.store import write_table
+    from obsnet.parquet import write_table
 
     beside = path.with_name("fit.parquet")
     write_table(fit, beside)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,8 @@ from inversion.solvers.cg import CGSystem, Preconditioner
 from inversion.solvers.dual import DualSystem
 from inversion.solvers.primal import PrimalSystem
 from obsnet.atomic import atomic_path
+from obsnet.errors import FormatError
+from obsnet.reading import reading
 from obsnet.seal import check_file, seal_file
 from obsnet.typing import Floats
 
@@ -102,13 +103,13 @@ def load_posterior(
     """
     try:
         check_file(path)
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as kept:
+        with reading(path), open(path, "rb") as stream, np.load(stream, allow_pickle=False) as kept:
             about = json.loads(str(kept["about"]))
             same = about["version"] == VERSION and about["fingerprint"] == fingerprint(problem)
             if not same or method not in {"auto", about["method"]}:
                 return None
             arrays = {k: kept[k] for k in kept.files if k != "about"}
-    except (FileNotFoundError, KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile):
+    except FormatError:  # there is none, or it is damaged
         return None
     system: Any
     if about["method"] == "dual":

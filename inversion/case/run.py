@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from inversion.case.methods import METHODS
 from inversion.case.options import BasisOptions, InvertOptions
 from obsnet.errors import ConfigError
 from obsnet.typing import Bools, Texts
@@ -164,14 +165,19 @@ def solve_case(
     restart : str
         Name of the restart file.
     """
-    from inversion.case.positive import POSITIVE, solve_positive
+    from inversion.case.apart import SOLVERS
     from inversion.case.restart import kept_arrays
     from inversion.problem.totals import region_totals
 
     ready = prepare_case(options, folder, out, report, held_back)
     made, weights = ready.made, ready.weights
-    if options.method in POSITIVE:
-        posterior: Posterior = solve_positive(options, made, weights.weights, report)
+    idle = [
+        n for n, m in METHODS.items() if not m.normal and n in options.model_fields_set - {options.method}
+    ]
+    for name in idle:
+        report(f"[invert.{name}] is not used by method {options.method}")
+    if options.method in SOLVERS:
+        posterior: Posterior = SOLVERS[options.method](options, made, weights.weights, report)
     else:
         count = weights.weights.shape[0]
         posterior = _solve(options, made.problem, ready.basis, count, out / restart, report)
@@ -360,8 +366,8 @@ def _own(
         summary_of,
         write_posterior,
     )
+    from obsnet.parquet import write_table
     from obsnet.shares import add_shares
-    from obsnet.store import write_table
 
     case = solve_case(options, folder, out, report)
     totals, written, spread, ensemble = case.totals, [], None, None
@@ -374,7 +380,15 @@ def _own(
     if case.estimated is not None and options.likelihood is not None:
         add_likelihood(data, case.estimated, used=options.likelihood.use)
     data.attrs["regions_source"] = case.regions_source
-    remarks = add_checks(data, case.made, case.posterior, case.twice, case.screened, options.screen)
+    remarks = add_checks(
+        data,
+        case.made,
+        case.posterior,
+        totals,
+        twice=case.twice,
+        screened=case.screened,
+        options=options.screen,
+    )
     for line in remarks:
         report(line)
     if case.screened is not None:
@@ -431,11 +445,14 @@ def _left_out(case: SolvedCase) -> pa.Table | None:
     import scipy.sparse as sp
 
     from inversion.case.evaluation import left_out
+    from inversion.problem.gained import GainedPosterior
     from obsnet.constants import SECONDS_PER_YEAR
 
     posterior, weights, state = case.posterior, case.totals.weights, case.made.problem.state
     platforms = np.unique(posterior.problem.labels("platform"))
     if platforms.size < 2 or posterior.problem.n_obs > 3000 or not posterior.factorised or state is None:
+        return None
+    if isinstance(posterior, GainedPosterior):  # what it would be without a platform takes another run
         return None
     mass = case.made.species.molar_mass * SECONDS_PER_YEAR * 1e-9  # mol s-1 -> Mt a year
     n_sector, n_region, n_period = weights.shape

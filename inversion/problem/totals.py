@@ -379,6 +379,10 @@ def region_totals(
     found = Aggregate(np.asarray(g @ posterior.mean), spreads)
     if not posterior.linear:  # draws know their totals better than the line through their middle
         prior, found = posterior.prior_aggregate(g), posterior.aggregate(g)
+        doubt = posterior.doubt(g)
+        if doubt is not None:
+            sector = weights.sector_of
+            test += np.where(sector[:, None] == sector, doubt, 0.0)
     return Totals(
         weights=weights,
         prior=Aggregate(prior.mean + weights.fixed, prior.covariance),

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from inversion.case.apart import SOLVERS
 from inversion.case.options import InvertOptions
-from inversion.case.positive import POSITIVE
 from inversion.case.run import PreparedCase, ensemble_totals, prepare_case, reduced, solve_case
 from inversion.problem.posterior import Posterior
 from inversion.problem.problem import Problem
@@ -116,7 +116,7 @@ def study_of_case(
     """
     if options.foreign is not None:
         raise ConfigError("a study needs footprints and a prior of its own, not [invert.foreign]")
-    if options.method in POSITIVE:
+    if options.method in SOLVERS:
         raise ConfigError(
             f"a study is of a linear method, which [invert] method = {options.method!r} is not: what observations "
             "teach then depends on their values. Set method = 'auto' in a case of its own"

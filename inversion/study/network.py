@@ -7,7 +7,6 @@ into every report. ``base = "…"`` takes all else from another network.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from inversion.study.orbits import Orbit, across_track, ground_track, sun_elevation
-from obsnet.config import Options, validate
+from obsnet.config import Options, read_toml, validate
 from obsnet.errors import ConfigError, nearest
 from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.typing import Bools, Floats, Ints, Texts, Times
@@ -185,10 +184,10 @@ def _read(name: str, folder: Path | None, below: tuple[str, ...] = ()) -> tuple[
     path = (folder or Path()) / name if name.endswith(".toml") else FOLDER / f"{name}.toml"
     if not path.is_file():
         raise ConfigError(f"no network {name!r}{nearest(name, presets())}; or give a file ending in .toml")
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not a TOML file: {error}") from error
+    data = read_toml(path)
+    for notes in _NOTES:
+        if not isinstance(data.get(notes, {}), dict):
+            raise ConfigError(f"{path}: {notes} must be a table, [{notes}]")
     base = data.pop("base", None)
     if base is None:
         return data, path.name
@@ -198,10 +197,13 @@ def _read(name: str, folder: Path | None, below: tuple[str, ...] = ()) -> tuple[
     return _merge(_read(str(base), kept, (*below, name))[0], data), path.name
 
 
+_NOTES = ("sources", "assumed")  # where numbers are from, by name
+
+
 def _merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     """Return the base with changes; notes on numbers that were changed are the change's own."""
     out = {**base, **change}
-    for notes in ("sources", "assumed"):
+    for notes in _NOTES:
         old = {k: v for k, v in base.get(notes, {}).items() if k not in change}
         # what is now known is no longer assumed, and the other way round
         other = change.get("assumed" if notes == "sources" else "sources", {})

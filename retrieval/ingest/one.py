@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 from obsnet.constants import species as species_of
 from obsnet.content import file_id, sha256
 from obsnet.errors import ObsnetError, StorageError
+from obsnet.parquet import write_table
 from obsnet.schema import Quality
-from obsnet.store import ObservationStore, write_table
+from obsnet.store import ObservationStore
 
 if TYPE_CHECKING:
     from retrieval.ingest.options import IngestOptions

@@ -206,8 +206,13 @@ def fit_many(
         others go on. Memory is that of one record a worker: only the summary travels.
     """
     todo = list(items)
-    for _, summary in map_unordered(partial(_one, numbers=numbers), shard(todo, work or Work()), work):
+    task = partial(_one, numbers=numbers)
+    for _, summary in map_unordered(task, shard(todo, work or Work()), work, on_death=_died):
         yield summary
+
+
+def _died(item: Any, reason: str) -> FitSummary:
+    return FitSummary(str(item), {}, f"FormatError: {reason}")
 
 
 def _one(item: Any, *, numbers: Callable[[Any], dict[str, Any]]) -> FitSummary:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from inversion.transport.particles.free_air import free_scales
+from inversion.transport.particles.free_air import free_levels
 from inversion.transport.particles.hash_table import (
     SHARE,
     TOTAL,
@@ -113,7 +113,7 @@ def _up_and_down(
     counting: float,
     options: Floats,
     levels: Floats,
-    aloft: tuple[float, float],
+    aloft: tuple[Floats, Floats],
     draws: Draws,
 ) -> Walk:
     """Take a particle through the vertical steps of one interval."""
@@ -207,7 +207,7 @@ def _follow(
     u, v, w, rho, gradient = wind_at(flat, shape, axes, t, x, y, z)
     cx = nodes_per_metre(axes, y)
     plume = (near_field != NOT_NEAR, 0.0, 0.0, 0.0)
-    aloft = (0.0, 0.0)
+    aloft = (np.empty(levels.size), np.empty(levels.size))
     while left > 1e-6:
         edge = edges[b] if sign < 0.0 else edges[b + 1]
         dt = _interval(options[TIMESTEP], near_field == TAYLOR and plume[0], age, left, abs(t - edge))
@@ -220,7 +220,7 @@ def _follow(
         if mixed:
             air = (h, ustar, il, wstar, gradient / rho)
             if stepped:
-                aloft = free_scales(flat, state, shape, axes, t, x, y, max(z, h))
+                free_levels(flat, state, shape, axes, (t, x, y), z, h, levels, aloft[0], aloft[1])
             z1, mw, mean, below, sigma, tl, n = _up_and_down(
                 z, mw, dt, air, layer, options, levels, aloft, draws
             )

@@ -12,7 +12,7 @@ from obsnet.inventory.account.categories import category_name
 from obsnet.inventory.account.compile import Compiled
 from obsnet.inventory.books import write_rows
 from obsnet.inventory.words import CHINESE, Language
-from obsnet.reading import door
+from obsnet.reading import door, read_csv
 from obsnet.regions import region_name
 
 __all__ = [
@@ -81,7 +81,7 @@ def read_trace(path: str | Path) -> Any:
         raise FormatError(
             f"{path}: no such file; `obsnet inventory compile` writes trace.csv beside inventory.csv"
         )
-    frame = pd.read_csv(
+    frame = read_csv(
         path, dtype={"region": str, "period": str, "地区": str, "年份": str}, encoding="utf-8-sig"
     )
     back = {v: k for k, v in {**CHINESE, **_ZH}.items() if k in TRACE_COLUMNS}

@@ -114,6 +114,13 @@ def read_plants(
         raise RangeError(f"{where}: row {line['line']}: {column} is {line[column]}, not a positive number")
     _check_places(table, where)
     out = table.assign(value=table[column])
+    same = [c for c in ("name", "latitude", "longitude", "value") if c in out]
+    again = out[out.duplicated(same)]
+    if len(again):
+        notes.append(
+            f"{Path(path).name}: {len(again)} plants stand twice, same name, place and amount, and are added up; "
+            f"the first is row {again['line'].iloc[0]}"
+        )
     for text in ("name", "region"):
         if text not in out:
             out[text] = ""

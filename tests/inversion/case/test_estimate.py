@@ -111,7 +111,7 @@ def test_restricted_likelihood_leaves_factors_of_the_priors_out(world):
     assert model.trend.shape == (60, 3)  # and a constant background
     np.testing.assert_allclose(model.trend[:, :2], p.forward(trend), rtol=1e-9)
     two = replace(model, trend=model.trend[:, :2])
-    expected = solve_geostatistical(p, trend).restricted_log_likelihood
+    expected = solve_geostatistical(p, trend).log_evidence
     assert -two.loss(two.parameters)[0] == pytest.approx(expected, rel=1e-8)
     # what it leaves out cannot change it
     moved = replace(model, innovation=model.innovation + model.trend @ [30.0, -20.0, 10.0])

@@ -64,7 +64,7 @@ def test_outputs_open(run):
     import rasterio
 
     folder, _ = run
-    posterior = xr.open_dataset(folder / "posterior.nc")
+    posterior = xr.open_dataset(folder / "posterior.nc", engine="netcdf4")
     assert posterior.attrs["Conventions"].startswith("CF-1.")
     assert posterior["flux"].attrs["units"] == "mol m-2 s-1"
     with rasterio.open(folder / "flux.tif") as image:

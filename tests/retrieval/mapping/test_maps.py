@@ -121,7 +121,7 @@ def test_leave_one_out_of_bins_by_hand(store):
 def test_files(maps, tmp_path):
     data = maps["kriging"].data
     path = write_netcdf(data, tmp_path / "map.nc")
-    with xr.open_dataset(path) as again:
+    with xr.open_dataset(path, engine="netcdf4") as again:
         np.testing.assert_array_equal(again["xco2"].values, data["xco2"].values)
         assert again.attrs["variogram_range_km"] > 0
         assert again.attrs["cross_validation_coverage95"] <= 1
