@@ -64,9 +64,10 @@ def test_planning_equal_sizes_is_linear(tmp_path, monkeypatch, content, index):
     for number in (40, 640):
         paths = files(tmp_path / str(number), number, content)
         rows = index(paths)
-        make = lambda p=paths, r=rows: plan.make_plan(
-            p, r, OPTIONS, mixed=False, work=Work(scheduler="serial")
-        )
+
+        def make(paths=paths, rows=rows):
+            return plan.make_plan(paths, rows, OPTIONS, mixed=False, work=Work(scheduler="serial"))
+
         make()  # what is imported and read once
         taken[number], made = steps(make)
         assert sum(map(len, made.done.values())) <= 2 * number
