@@ -19,7 +19,7 @@ from obsnet.errors import ConfigError, nearest
 from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.typing import Floats, Ints, Texts
 
-__all__ = ["ErrorParts", "error_notes", "error_parts", "sampling_variance"]
+__all__ = ["ErrorParts", "error_parts", "sampling_variance"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +44,8 @@ class ErrorParts:
         Station or orbit that shares it; hours or km there.
     length : dict of str to float
         The correlation lengths.
+    notes : tuple of str
+        What errors have in common, for people and the output.
     """
 
     own: Floats
@@ -55,6 +57,7 @@ class ErrorParts:
     group: Ints
     position: Floats
     length: dict[str, float]
+    notes: tuple[str, ...] = ()
 
     def covariance(self) -> Covariance:
         """Return R."""
@@ -114,7 +117,8 @@ def error_parts(options: ErrorOptions, table: pa.Table, sampling: Floats | float
     memory, group, position = _neighbours(options, table, kind, platform)
     length = {m: float(getattr(options, m)) for m in np.unique(memory) if m}
     own_part, common = np.sqrt(1.0 - share) * model, np.sqrt(share) * model
-    return ErrorParts(own, own_part, common, passes(table), key.astype(str), memory, group, position, length)
+    parts = ErrorParts(own, own_part, common, passes(table), key.astype(str), memory, group, position, length)
+    return replace(parts, notes=_described(options, parts))
 
 
 def _neighbours(
@@ -199,15 +203,16 @@ def sampling_variance(jacobian: Jacobian, flux: Floats) -> Floats:
     return np.asarray(squares @ (flux.ravel() ** 2))
 
 
-def error_notes(options: ErrorOptions, errors: ErrorParts) -> list[str]:
-    """Return what of the model error's memory was chosen for the user, and why."""
+def _described(options: ErrorOptions, errors: ErrorParts) -> tuple[str, ...]:
+    """Return what the model error has in common, and why where that was chosen for the user."""
     found = []
     for name, concerned in (
         ("correlation_hours", errors.memory == "correlation_hours"),
         ("along_track_km", errors.memory == "along_track_km"),
         ("overpass_share", errors.common > 0.0),
     ):
-        if concerned.any() and name not in options.model_fields_set:
+        if concerned.any():
             why = (ErrorOptions.model_fields[name].description or "").split("; ", 1)[1]
-            found.append(f"error.{name} = {getattr(options, name):g}, not stated: {why}")
-    return found
+            said = "as stated" if name in options.model_fields_set else f"not stated: {why}"
+            found.append(f"error.{name} = {getattr(options, name):g}, {said}")
+    return tuple(found)

@@ -415,6 +415,7 @@ def _attributes(made: Assembled, posterior: Posterior) -> dict[str, Any]:
         "obsnet_contract": "posterior 1",
         "prior_name": made.prior.name,
         "prior_notes": "; ".join(made.prior.notes),
+        "error_notes": "; ".join(made.errors.notes),
         "solver": posterior.method,
         "solver_state": json.dumps({k: _plain(v) for k, v in posterior.stopping.items()}),
         "n_observations": problem.n_obs,

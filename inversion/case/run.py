@@ -217,7 +217,6 @@ def prepare_case(
     from inversion.case.basis import make_basis
     from inversion.case.estimate import estimate_errors
     from inversion.case.inputs import load
-    from inversion.case.model_error import error_notes
     from inversion.case.shares import read_shares
     from inversion.problem.time_bins import state_bins
     from inversion.problem.totals import total_weights
@@ -238,7 +237,7 @@ def prepare_case(
         return assemble(options, jacobian, read.table, prior, shares=shares, counts=counts)
 
     whole = put_together(options)
-    for note in error_notes(options.error, whole.errors):
+    for note in whole.errors.notes:
         report(note)
     assert whole.problem.state is not None
     weights = total_weights(

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from inversion.case.block import Block
-from inversion.case.model_error import error_notes, error_parts
+from inversion.case.model_error import error_parts
 from inversion.case.nuisance import offset_blocks
 from inversion.case.options import ErrorOptions
 from inversion.case.shared_errors import shared_blocks
@@ -226,7 +226,7 @@ class StudyWorld:
             given = self.options.error if name in there else self.options
             if getattr(given, name) is None and there.get(name, True):
                 found.append(f"{'error.' if name in there else ''}{name} = {value:g}: {why}")
-        found += error_notes(self.options.error, error_parts(self.model_error, observed_table(made)))
+        found += error_parts(self.model_error, observed_table(made)).notes
         if (
             made.systematic[made.column] > 0.0
         ).any() and "pattern_km" not in self.options.offset.model_fields_set:

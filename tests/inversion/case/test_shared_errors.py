@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from inversion import solve
-from inversion.case.model_error import error_notes, error_parts
+from inversion.case.model_error import error_parts
 from inversion.case.options import ErrorOptions, OffsetOptions
 from inversion.case.shared_errors import OVERPASS, PATTERN, SYSTEMATIC, shared_blocks
 from inversion.operators.covariance import BlockDiagonalCovariance
@@ -184,9 +184,11 @@ def test_daily_rows_and_weekly_means_say_the_same():
 def test_what_was_chosen_is_said():
     table = soundings()
     error = ErrorOptions(column=0.7, overpass_share=0.5)
-    said = error_notes(error, error_parts(error, table))
-    assert len(said) == 1
+    said = error_parts(error, table).notes
     assert said[0].startswith("error.along_track_km = 20, not stated: by default that of OCO-2")
+    assert said[1:] == ("error.overpass_share = 0.5, as stated",)
+    data = make_world().assemble(options(error={"point": 0.8, "column": 0.5}))
+    assert len(data.errors.notes) == 3
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,9 @@ def test_known_numbers_are_noted_and_own_numbers_are_not_called_assumed():
     error = {"point": 2.0, "correlation_hours": 24.0}
     own = StudyWorld(validate(WorldOptions, {**SMALL, "national_sd": 1000.0, "error": error}))
     told = own.study(["existing"], Path()).notes
-    assert not any(n.startswith(("national_sd", "error.")) for n in told)  # no columns are there
+    assert [n for n in told if n.startswith(("national_sd", "error."))] == [
+        "error.correlation_hours = 24, as stated"  # no columns are there
+    ]
 
 
 def test_stations_that_networks_share_count_once():
