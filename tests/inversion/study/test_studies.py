@@ -110,6 +110,41 @@ def test_more_stations_know_china_better(seed):
     assert all((a >= b - 1e-9).all() for a, b in pairwise(parts))
 
 
+def scattered(folder, count, seed):
+    """Write a network of stations at random places of China and return its file."""
+    import shapely
+
+    area, rng = world().area, np.random.default_rng([seed, count])
+    west, south, east, north = area.bounds
+    lon, lat = west + (east - west) * rng.random(4000), south + (north - south) * rng.random(4000)
+    inside = np.flatnonzero(shapely.contains_xy(area, lon, lat))[:count]
+    sites = "".join(
+        f'[[site]]\ncode = "R{i}"\nlatitude = {lat[i]:.3f}\nlongitude = {lon[i]:.3f}\n' for i in inside
+    )
+    path = folder / f"r{count}_{seed}.toml"
+    path.write_text(
+        f'title = "random"\nkind = "stations"\nrandom = {{ CO2 = 0.1 }}\n{sites}', encoding="utf-8"
+    )
+    return path
+
+
+def test_stations_at_random_places_have_published_worth_in_several_winds(tmp_path):
+    """Wang et al. 2023: 1 PgC of spread, 0.3 with 30 stations, about 0.2 with 60; the networks are not nested."""
+    prior, left = DEFAULTS["CO2"]["national_sd"][0], {}
+    for count in (15, 30, 60):
+        left[count] = []
+        for seed in range(6):
+            study = world(seed=seed).study([str(scattered(tmp_path, count, seed))], Path())
+            left[count].append(study.solve(study.problem).aggregate(study.weights[[-1]]).covariance[0, 0])
+        left[count] = np.sqrt(left[count]) / prior
+    means = {count: float(values.mean()) for count, values in left.items()}
+    assert means[15] > means[30] > means[60]
+    assert means[30] == pytest.approx(0.3, abs=0.12)
+    assert means[60] == pytest.approx(0.2, abs=0.08)
+    # single networks scatter: where they stand matters as much as some more of them
+    assert left[30].min() < left[15].max()
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_three_satellites_know_more_than_two_and_two_more_than_one(seed):
     """Kuhlmann et al. 2021: annual plant errors of 23-119 % with two CO2M satellites, 18-65 % with three."""
