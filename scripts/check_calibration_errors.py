@@ -2,8 +2,8 @@
 
 Four days of a made-up analyser with a known truth are calibrated 60 times a case: gases are drawn about their assigned
 values (apart and all together), the response walks at random, readings are noisy. Counted is how often the true hour
-lies within one and two stated standard uncertainties (readings, response, drift, tanks). The analyser lags air that changes
-by up to 1 ppm an hour by 40 s, which no uncertainty states: 0.012 ppm at most.
+lies within one and two stated standard uncertainties (readings, response, drift, tanks). The analyser lags by 40 s
+behind air that changes by up to 1 ppm an hour, which no uncertainty states: 0.012 ppm at most.
 """
 
 from __future__ import annotations
