@@ -3,8 +3,8 @@
     python scripts/calibrate_quality.py [--files 100]
 
 Made files have 30 provinces and 23 years like those of CEADs, without an error in them; what `flag_series` calls a
-break or a zero there is a false alarm. Then one value of one province is changed, or all from a year on. Rates are per change
-from year to year, with their 95 % bounds by Wilson.
+break or a zero there is a false alarm. Then one value of one province is changed, or all from a year on. Rates are per
+change from year to year, with their 95 % bounds by Wilson.
 """
 
 from __future__ import annotations
