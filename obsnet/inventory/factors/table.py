@@ -132,7 +132,7 @@ def _manure_methane() -> list[dict[str, str]]:
     shared = dict.fromkeys(COLUMNS, "") | {
         "edition": "ipcc2019", "quantity": "manure methane", "gas": "CH4", "region": "world", "unit": "g CH4/kg VS",
         "source": "IPCC 2019 Refinement, Volume 4 AFOLU", "page": "Ch 10 Table 10.14",
-        "checked": "bonsai_ipcc 0.5.3 (MIT), a transcription; is 0.67 kg/m3 x capacity x conversion of its own tables",
+        "checked": "bonsai_ipcc 0.5.3 (MIT), a transcription; recomputed from its capacities and conversions, see docs",
     }  # fmt: skip
     return [
         shared | {"item": f"{row['item']}, {climate}", "value": value}
