@@ -18,6 +18,7 @@ from typing import Any
 from obsnet.errors import FormatError, RangeError, SchemaError, nearest
 from obsnet.inventory.factors.fuels import bands, find_fuel, fuels, package_rows
 from obsnet.inventory.uncertainty.meaning import relative_sd
+from obsnet.inventory.words import plain
 from obsnet.reading import door
 
 __all__ = [
@@ -369,7 +370,15 @@ def query(
         try:
             out = out[out["item"] == find_fuel(item).name]
         except FormatError:
-            out = out[out["item"].str.contains(item, case=False, regex=False)]
+            named = {
+                r["factor"]
+                for r in package_rows("activities.csv")
+                if plain(item) in map(plain, (r["item"], r["zh"], *r["other names"].split(";")))
+            }
+            part = out["item"].str.contains(item, case=False, regex=False)
+            for name in named:
+                part |= out["item"].str.startswith(name)
+            out = out[part]
     if region is not None:
         try:
             code = find_region(region)
