@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from obsnet.errors import RegionError
+from obsnet.errors import FormatError, RegionError
 from obsnet.inventory.account.categories import category_name
 from obsnet.inventory.account.compile import Compiled
+from obsnet.inventory.account.tier1 import find_activity
 from obsnet.inventory.books import write_rows
+from obsnet.inventory.factors.fuels import find_fuel, fuels
 from obsnet.inventory.words import CHINESE, Language
 from obsnet.reading import door, read_csv
 from obsnet.regions import region_name
@@ -143,6 +145,16 @@ def compiled_lines(made: Compiled, language: Language = "en") -> Iterator[str]:
             )
 
 
+def _item(name: str, language: Language) -> str:
+    """Return a fuel or an activity in a language; a name of the user's own as it stands."""
+    if language == "en":
+        return name
+    try:
+        return find_fuel(name).zh if name in fuels() else find_activity(name).zh
+    except FormatError:
+        return name
+
+
 def trace_lines(found: Any, language: Language = "en") -> Iterator[str]:
     """Return the lines behind a number for people: activity, cell, factor, its page."""
     for r in found.to_dict("records"):
@@ -150,7 +162,8 @@ def trace_lines(found: Any, language: Language = "en") -> Iterator[str]:
         yield (
             f"{named_region(r['region'], language)} {r['period']} {r['category']:<12}{r['emission']:>16,.1f} "
             f"{r['emission_unit']} = "
-            f"{r['activity']:,.6g} {r['unit']} {r['item']} ({r['row']}, {where}) x {r['factor']:.6g} {r['factor_unit']}"
+            f"{r['activity']:,.6g} {r['unit']} {_item(r['item'], language)} ({r['row']}, {where}) x {r['factor']:.6g} "
+            f"{r['factor_unit']}"
         )
         yield f"    {r['factor_key']}: {r['factor_source']}" + (f" [{r['note']}]" if r["note"] else "")
     sums = found.groupby(["gas", "emission_unit"])["emission"].sum()

@@ -18,6 +18,7 @@ from typing import Any
 from obsnet.errors import FormatError, RangeError, SchemaError, nearest
 from obsnet.inventory.factors.fuels import bands, find_fuel, fuels, package_rows
 from obsnet.inventory.uncertainty.meaning import relative_sd
+from obsnet.inventory.words import plain
 from obsnet.reading import door
 
 __all__ = [
@@ -132,7 +133,7 @@ def _manure_methane() -> list[dict[str, str]]:
     shared = dict.fromkeys(COLUMNS, "") | {
         "edition": "ipcc2019", "quantity": "manure methane", "gas": "CH4", "region": "world", "unit": "g CH4/kg VS",
         "source": "IPCC 2019 Refinement, Volume 4 AFOLU", "page": "Ch 10 Table 10.14",
-        "checked": "bonsai_ipcc 0.5.3 (MIT), a transcription; is 0.67 kg/m3 x capacity x conversion of its own tables",
+        "checked": "bonsai_ipcc 0.5.3 (MIT), a transcription; recomputed from its capacities and conversions, see docs",
     }  # fmt: skip
     return [
         shared | {"item": f"{row['item']}, {climate}", "value": value}
@@ -369,7 +370,15 @@ def query(
         try:
             out = out[out["item"] == find_fuel(item).name]
         except FormatError:
-            out = out[out["item"].str.contains(item, case=False, regex=False)]
+            named = {
+                r["factor"]
+                for r in package_rows("activities.csv")
+                if plain(item) in map(plain, (r["item"], r["zh"], *r["other names"].split(";")))
+            }
+            part = out["item"].str.contains(item, case=False, regex=False)
+            for name in named:
+                part |= out["item"].str.startswith(name)
+            out = out[part]
     if region is not None:
         try:
             code = find_region(region)

@@ -13,7 +13,7 @@ import numpy as np
 from obsnet.errors import FormatError, SchemaError
 from obsnet.inventory.account.categories import TERMINOLOGIES, converted, need_terminology
 from obsnet.inventory.books import read_sheets
-from obsnet.inventory.exchange.primap import is_primap, read_primap
+from obsnet.inventory.exchange.primap import NETCDF, is_primap, is_primap_netcdf, read_primap
 from obsnet.inventory.sources.ceads import is_ceads, read_ceads
 from obsnet.inventory.sources.daily import is_daily, read_daily
 from obsnet.inventory.table import BUILT_IN, mass_factor, read_inventory, with_provinces
@@ -29,14 +29,16 @@ _WORKBOOKS = {".xls", ".xlsx", ".xlsm", ".xlsb", ".ods"}
 
 
 @door("an inventory")
-def read_source(path: str | Path, **grid: Any) -> tuple[Any, tuple[str, ...]]:
+def read_source(path: str | Path, source: str | None = None, **grid: Any) -> tuple[Any, tuple[str, ...]]:
     """Read an inventory of any kind that is known as rows of the contract.
 
     Parameters
     ----------
     path : path
         A workbook of CEADs or of daily emissions, a table of the contract or a built-in one, a table of
-        PRIMAP2 (a column a year as in PRIMAP-hist, or long), a netCDF of fluxes.
+        PRIMAP2 (a column a year as in PRIMAP-hist, or long) or its netCDF, a netCDF of fluxes.
+    source : str, optional
+        Of a PRIMAP2 file that holds several.
     **grid
         For netCDF, see `grid_totals`.
 
@@ -55,8 +57,8 @@ def read_source(path: str | Path, **grid: Any) -> tuple[Any, tuple[str, ...]]:
     if name in BUILT_IN:
         return read_inventory(name), ()
     path = Path(path)
-    if path.suffix.lower() in {".nc", ".nc4"}:
-        return grid_totals(path, **grid)
+    if path.suffix.lower() in NETCDF:
+        return read_primap(path, source) if is_primap_netcdf(path) else grid_totals(path, **grid)
     if path.suffix.lower() in _WORKBOOKS:
         sheets = read_sheets(path)
         if is_ceads(sheets):
@@ -68,7 +70,7 @@ def read_source(path: str | Path, **grid: Any) -> tuple[Any, tuple[str, ...]]:
         raise FormatError(f"{path}: neither a workbook of CEADs nor of daily emissions; other tables as CSV")
     head = read_sheets(path)[0].rows[:1]
     if head and is_primap(head[0]):
-        return read_primap(path)
+        return read_primap(path, source)
     table = need_terminology(with_provinces(read_inventory(path), str(path)), str(path))
     own = sorted(set(table["region"]) - {*PROVINCES, NATION})
     return table, (f"{path.name}: regions that are no province: {', '.join(own[:5])}",) if own else ()

@@ -1,5 +1,6 @@
 """Manure management at tier 1: hand-worked numbers, the sum over systems, what is refused."""
 
+import numpy as np
 import pytest
 
 from obsnet.errors import FormatError, RangeError
@@ -7,6 +8,7 @@ from obsnet.inventory.account.categories import convert_category
 from obsnet.inventory.account.manure import CLIMATES, SYSTEMS, manure_factors
 from obsnet.inventory.account.tier1 import read_activities, tier1
 from obsnet.inventory.factors.choose import FactorBook
+from obsnet.inventory.factors.fuels import package_rows
 from obsnet.inventory.factors.table import builtin_factors
 
 SWINE = "market swine, high productivity"
@@ -58,6 +60,17 @@ def test_shares_of_every_animal_are_one_and_warmth_gives_methane():
         assert mine["value"].sum() == pytest.approx(1.0, abs=0.011)
         methane = [per_head(animal, c, mass=300.0)["3.A.2", "CH4"] for c in CLIMATES if c.endswith("moist")]
         assert methane == sorted(methane)
+
+
+def test_methane_is_capacity_times_what_system_and_climate_convert():
+    """Two animals of one system differ by the capacity of their manure alone, whatever the climate."""
+    rows = package_rows("manure_methane.csv")
+    for system in SYSTEMS:
+        mine = [r for r in rows if r["item"].endswith(f", {system}")]
+        block = np.array([[float(r[c]) for c in CLIMATES] for r in mine if system != "digester"])
+        for line in block[1:]:
+            ratio = line[-1] / block[0][-1]
+            np.testing.assert_allclose(line, ratio * block[0], rtol=0.02, atol=0.06 * (1.0 + ratio))
 
 
 def activities(tmp_path, rows, head="item,value,unit,region,period,note,mass"):
