@@ -23,7 +23,7 @@ from obsnet.errors import RangeError
 from obsnet.grid import Grid
 from obsnet.met import Met
 from obsnet.met.build import build_met_apart
-from obsnet.store import write_table
+from obsnet.parquet import write_table
 from obsnet.typing import Floats
 from obsnet.units import conversion_factor
 from obsnet.work.progress import progress
