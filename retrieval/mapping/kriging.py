@@ -16,9 +16,25 @@ from obsnet.errors import RangeError
 from obsnet.grid import Grid
 from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.typing import Bools, Floats, Ints, Times
+from retrieval.mapping.block_integrals import (
+    cell_sizes_km,
+    from_point,
+    from_time,
+    mean_within,
+    within_time,
+)
 from retrieval.mapping.variogram import ProductSum
 
-__all__ = ["Prediction", "Samples", "krige_cells", "krige_points"]
+__all__ = [
+    "Prediction",
+    "Samples",
+    "cholesky",
+    "day_numbers",
+    "krige_cells",
+    "krige_means",
+    "krige_points",
+    "solve",
+]
 
 _EPOCH = np.datetime64("2000-01-01", "us")
 
@@ -102,7 +118,7 @@ def _covariance(p: Floats, a: Floats, b: Floats, lag: float, radius: float) -> f
 
 
 @numba.njit(cache=True)
-def _cholesky(matrix: Floats, n: int) -> bool:
+def cholesky(matrix: Floats, n: int) -> bool:
     """Factor the leading block in place (lower triangle); tell whether it was positive definite."""
     for j in range(n):
         d = matrix[j, j]
@@ -121,7 +137,7 @@ def _cholesky(matrix: Floats, n: int) -> bool:
 
 
 @numba.njit(cache=True)
-def _solve(factor: Floats, n: int, x: Floats) -> None:
+def solve(factor: Floats, n: int, x: Floats) -> None:
     """Solve with a Cholesky factor, in place."""
     for i in range(n):
         for k in range(i):
@@ -133,8 +149,106 @@ def _solve(factor: Floats, n: int, x: Floats) -> None:
         x[i] /= factor[i, i]
 
 
+@numba.njit(cache=True, inline="always")
+def _combined(p: Floats, es: float, et: float) -> float:
+    return p[0] * es + p[1] * et + p[2] * es * et
+
+
+@numba.njit(cache=True)
+def _solve_block(
+    n: int,
+    rows: Ints,
+    xyz: Floats,
+    days: Floats,
+    value: Floats,
+    variance: Floats,
+    right: Floats,
+    block: float,
+    p: Floats,
+    radius: float,
+    matrix: Floats,
+    weight: Floats,
+    ones: Floats,
+) -> tuple[bool, float, float]:
+    """Krige one block from n samples: their covariances with it are `right`, its own variance is `block`.
+
+    Returns whether the data's covariance was positive definite, the mean and the variance of the error.
+    """
+    for i in range(n):
+        a = rows[i]
+        for j in range(i):
+            b = rows[j]
+            matrix[i, j] = _covariance(p, xyz[a], xyz[b], days[a] - days[b], radius)
+        matrix[i, i] = p[0] + p[1] + p[2] + p[5] + variance[a]
+        weight[i] = right[i]
+        ones[i] = 1.0
+    if not cholesky(matrix, n):
+        return False, np.nan, np.nan
+    solve(matrix, n, weight)
+    solve(matrix, n, ones)
+    lagrange = (1.0 - weight[:n].sum()) / ones[:n].sum()
+    total, explained = 0.0, 0.0
+    for i in range(n):
+        w = weight[i] + lagrange * ones[i]
+        total += w * value[rows[i]]
+        explained += w * right[i]
+    return True, total, max(block - explained + lagrange, 0.0)
+
+
 @numba.njit(cache=True, nogil=True)
-def _krige(
+def _krige_cells(
+    xyz: Floats,
+    days: Floats,
+    value: Floats,
+    variance: Floats,
+    neighbour: Ints,
+    centre: Floats,
+    east: Floats,
+    north: Floats,
+    size: Floats,
+    within: Floats,
+    middle: float,
+    duration: float,
+    p: Floats,
+    radius: float,
+    nodes: Floats,
+    nodes_weight: Floats,
+    mean: Floats,
+    sd: Floats,
+    used: Ints,
+) -> None:
+    """Krige means over cells (rectangles about their centres) and over one time."""
+    most = neighbour.shape[1]
+    matrix = np.empty((most, most))
+    right, ones, weight = np.empty(most), np.empty(most), np.empty(most)
+    own_time = within_time(duration, p[4])
+    for m in range(neighbour.shape[0]):
+        n = 0
+        while n < most and neighbour[m, n] >= 0:
+            a = neighbour[m, n]
+            u = v = c = 0.0
+            for axis in range(3):
+                u += xyz[a, axis] * east[m, axis]
+                v += xyz[a, axis] * north[m, axis]
+                c += (xyz[a, axis] - centre[m, axis]) ** 2
+            distance = 2.0 * radius * np.arcsin(min(0.5 * np.sqrt(c), 1.0))
+            scale = distance / max(np.hypot(u, v), 1e-300)
+            es = from_point(u * scale, v * scale, size[m, 0], size[m, 1], p[3], nodes, nodes_weight)
+            right[n] = _combined(p, es, from_time(days[a] - middle, duration, p[4]))
+            n += 1
+        used[m] = n
+        if n == 0:
+            continue
+        block = _combined(p, within[m], own_time)
+        good, total, error = _solve_block(
+            n, neighbour[m], xyz, days, value, variance, right, block, p, radius, matrix, weight, ones
+        )
+        used[m] = n if good else -1
+        mean[m], sd[m] = total, np.sqrt(error)
+
+
+@numba.njit(cache=True, nogil=True)
+def _krige_means(
     xyz: Floats,
     days: Floats,
     value: Floats,
@@ -143,106 +257,68 @@ def _krige(
     target: Floats,
     target_days: Floats,
     share: Floats,
+    offsets: Ints,
     p: Floats,
-    own_nugget: float,
     radius: float,
     mean: Floats,
     sd: Floats,
     used: Ints,
 ) -> None:
-    """Ordinary kriging of blocks; a block is points with shares that sum to one."""
-    most, points = neighbour.shape[1], target.shape[1]
+    """Krige means over points; the shares of a block's points sum to one, and each has the nugget of its own."""
+    most = neighbour.shape[1]
     matrix = np.empty((most, most))
     right, ones, weight = np.empty(most), np.empty(most), np.empty(most)
     for m in range(neighbour.shape[0]):
         n = 0
         while n < most and neighbour[m, n] >= 0:
+            a = neighbour[m, n]
+            c = 0.0
+            for q in range(offsets[m], offsets[m + 1]):
+                c += share[q] * _covariance(p, xyz[a], target[q], days[a] - target_days[q], radius)
+            right[n] = c
             n += 1
         used[m] = n
         if n == 0:
             continue
-        for i in range(n):
-            a = neighbour[m, i]
-            for j in range(i):
-                b = neighbour[m, j]
-                matrix[i, j] = _covariance(p, xyz[a], xyz[b], days[a] - days[b], radius)
-            matrix[i, i] = p[0] + p[1] + p[2] + p[5] + variance[a]
-            c = 0.0
-            for q in range(points):
-                c += share[m, q] * _covariance(p, xyz[a], target[m, q], days[a] - target_days[m, q], radius)
-            weight[i] = right[i] = c
-            ones[i] = 1.0
-        if not _cholesky(matrix, n):
-            used[m] = -1
-            continue
-        _solve(matrix, n, weight)
-        _solve(matrix, n, ones)
-        lagrange = (1.0 - weight[:n].sum()) / ones[:n].sum()
-        block = own_nugget
-        for q in range(points):
-            for r in range(points):
-                lag = target_days[m, q] - target_days[m, r]
-                block += share[m, q] * share[m, r] * _covariance(p, target[m, q], target[m, r], lag, radius)
-        total, explained = 0.0, 0.0
-        for i in range(n):
-            w = weight[i] + lagrange * ones[i]
-            total += w * value[neighbour[m, i]]
-            explained += w * right[i]
-        mean[m] = total
-        sd[m] = np.sqrt(max(block - explained + lagrange, 0.0))
+        block = 0.0
+        for q in range(offsets[m], offsets[m + 1]):
+            block += share[q] * share[q] * (p[0] + p[1] + p[2] + p[5])
+            for r in range(offsets[m], q):
+                lag = target_days[q] - target_days[r]
+                block += 2.0 * share[q] * share[r] * _covariance(p, target[q], target[r], lag, radius)
+        good, total, error = _solve_block(
+            n, neighbour[m], xyz, days, value, variance, right, block, p, radius, matrix, weight, ones
+        )
+        used[m] = n if good else -1
+        mean[m], sd[m] = total, np.sqrt(error)
 
 
-def _days(time: Times) -> Floats:
+def day_numbers(time: Times) -> Floats:
+    """Return times as days since 2000."""
     return np.asarray((time.astype("datetime64[us]") - _EPOCH) / np.timedelta64(1, "D"), dtype=np.float64)
 
 
-def _predict(
-    samples: Samples,
-    model: ProductSum,
-    points: Floats,
-    days: Floats,
-    share: Floats,
-    *,
-    neighbours: int,
-    reach_km: float,
-    own_nugget: float,
-) -> Prediction:
-    """Predict blocks: points (blocks, q, 3) on the unit sphere, days (blocks, q), shares (blocks, q)."""
+def _neighbours(
+    samples: Samples, model: ProductSum, place: Floats, days: Floats, neighbours: int, reach_km: float
+) -> Ints:
+    """Return the nearest samples of each place (m, 3) and day, -1 beyond the reach, shape (m, neighbours)."""
     from scipy.spatial import cKDTree
 
     if neighbours < 1:
         raise RangeError(f"kriging needs at least one neighbour, found {neighbours}")
-    blocks = len(points)
-    mean, sd, used = np.full(blocks, np.nan), np.full(blocks, np.nan), np.zeros(blocks, dtype=np.int64)
-    if len(samples) == 0 or blocks == 0:
-        return Prediction(mean, sd, used)
-    xyz, when = unit_vectors(samples.latitude, samples.longitude), _days(samples.time)
     # a day counts as many km as the field's correlation says
     speed = model.range_km / model.range_days
-    tree = cKDTree(np.column_stack([xyz * EARTH_RADIUS_KM, when * speed]))
-    centre = np.einsum("mq,mqi->mi", share, points)
-    centre /= np.linalg.norm(centre, axis=1, keepdims=True)
-    where = np.column_stack([centre * EARTH_RADIUS_KM, np.sum(share * days, axis=1) * speed])
+    xyz = unit_vectors(samples.latitude, samples.longitude)
+    tree = cKDTree(np.column_stack([xyz * EARTH_RADIUS_KM, day_numbers(samples.time) * speed]))
     k = min(neighbours, len(samples))
-    _, neighbour = tree.query(where, k=k, distance_upper_bound=reach_km)
-    neighbour = np.atleast_2d(neighbour.reshape(blocks, k)).astype(np.int64)
-    neighbour[neighbour == len(samples)] = -1
-    _krige(
-        xyz,
-        when,
-        samples.value,
-        samples.uncertainty**2,
-        neighbour,
-        points,
-        days,
-        share,
-        model.parameters,
-        own_nugget,
-        EARTH_RADIUS_KM,
-        mean,
-        sd,
-        used,
-    )
+    where = np.column_stack([place * EARTH_RADIUS_KM, days * speed])
+    _, found = tree.query(where, k=k, distance_upper_bound=reach_km)
+    found = np.atleast_2d(found.reshape(len(place), k)).astype(np.int64)
+    found[found == len(samples)] = -1
+    return np.ascontiguousarray(found)
+
+
+def _checked(mean: Floats, sd: Floats, used: Ints) -> Prediction:
     failed = int(np.sum(used < 0))
     if failed:
         raise RangeError(
@@ -250,6 +326,10 @@ def _predict(
             "place and time with uncertainties near zero?"
         )
     return Prediction(mean, sd, used)
+
+
+def _nothing(count: int) -> tuple[Floats, Floats, Ints]:
+    return np.full(count, np.nan), np.full(count, np.nan), np.zeros(count, dtype=np.int64)
 
 
 def krige_cells(
@@ -261,7 +341,7 @@ def krige_cells(
     *,
     neighbours: int = 64,
     reach_km: float = np.inf,
-    points: int = 3,
+    points: int = 6,
     moments: int = 3,
 ) -> Prediction:
     """Predict the mean of the field over each cell of a grid and over a time.
@@ -281,40 +361,113 @@ def krige_cells(
     reach_km : float
         Samples farther away (time counted as ``range_km / range_days`` km a day) are not used; cells that
         have none are NaN.
-    points, moments : int
-        The block is integrated over points by points places and so many moments.
+    points : int
+        Nodes of the integrals along the sides of a cell, 6 at least; more change the 6th digit.
+    moments : int
+        1 predicts the middle of the time instead of the mean over it.
 
     Returns
     -------
     Prediction
         Shape (lat, lon). The nugget, being the field below every distance, averages out over a block.
+
+    Notes
+    -----
+    Block kriging (Journel and Huijbregts 1978, Mining Geostatistics, ch. V) with covariances between samples and
+    cell, and of the cell with itself, from `retrieval.mapping.block_integrals`: exact for rectangles of the cells'
+    area, so that what the field does inside a cell is in the standard deviation whatever its range.
     """
-    fraction = (np.arange(points) + 0.5) / points
-    lat_edges, lon_edges = grid.lat_edges, grid.lon_edges
-    lat = lat_edges[:-1, None] + np.diff(lat_edges)[:, None] * fraction
-    lon = lon_edges[:-1, None] + np.diff(lon_edges)[:, None] * fraction
     nlat, nlon = grid.shape
-    shape = (nlat, nlon, moments, points, points)
-    when = _days(np.array([start, stop], dtype="datetime64[us]"))
-    day = when[0] + (when[1] - when[0]) * (np.arange(moments) + 0.5) / moments
-    full_lat = np.broadcast_to(lat[:, None, None, :, None], shape).reshape(nlat * nlon, -1)
-    full_lon = np.broadcast_to(lon[None, :, None, None, :], shape).reshape(nlat * nlon, -1)
-    full_day = np.broadcast_to(day[None, None, :, None, None], shape).reshape(nlat * nlon, -1)
-    share = np.cos(np.deg2rad(full_lat))
-    share = share / share.sum(axis=1, keepdims=True)
-    result = _predict(
-        samples,
-        model,
-        unit_vectors(full_lat, full_lon),
-        np.ascontiguousarray(full_day),
-        share,
-        neighbours=neighbours,
-        reach_km=reach_km,
-        own_nugget=0.0,
-    )
+    mean, sd, used = _nothing(nlat * nlon)
+    first, last = day_numbers(np.array([start, stop], dtype="datetime64[us]"))
+    if len(samples) and grid.size:
+        lat, lon = (x.ravel() for x in np.meshgrid(grid.lat, grid.lon, indexing="ij"))
+        centre = unit_vectors(lat, lon)
+        lam = np.deg2rad(lon)
+        east = np.column_stack([-np.sin(lam), np.cos(lam), np.zeros_like(lam)])
+        north = np.cross(centre, east)
+        size = cell_sizes_km(grid)
+        middle, duration = 0.5 * (first + last), 0.0 if moments == 1 else last - first
+        _krige_cells(
+            unit_vectors(samples.latitude, samples.longitude),
+            day_numbers(samples.time),
+            samples.value,
+            samples.uncertainty**2,
+            _neighbours(samples, model, centre, np.full(len(centre), middle), neighbours, reach_km),
+            centre,
+            east,
+            north,
+            size,
+            mean_within(size[:, 0], size[:, 1], model.range_km),
+            middle,
+            duration,
+            model.parameters,
+            EARTH_RADIUS_KM,
+            *np.polynomial.legendre.leggauss(max(points, 6)),
+            mean,
+            sd,
+            used,
+        )
+    found = _checked(mean, sd, used)
     return Prediction(
-        result.mean.reshape(grid.shape), result.sd.reshape(grid.shape), result.used.reshape(grid.shape)
+        found.mean.reshape(grid.shape), found.sd.reshape(grid.shape), found.used.reshape(grid.shape)
     )
+
+
+def krige_means(
+    samples: Samples,
+    model: ProductSum,
+    latitude: npt.ArrayLike,
+    longitude: npt.ArrayLike,
+    time: Times,
+    offsets: npt.ArrayLike,
+    *,
+    neighbours: int = 64,
+    reach_km: float = np.inf,
+) -> Prediction:
+    """Predict means of the field over groups of places and times, such as those that were observed in a block.
+
+    Parameters
+    ----------
+    samples, model, neighbours, reach_km
+        See `krige_cells`.
+    latitude, longitude, time : array_like, shape (points,)
+        Where and when; the points of a group stand together.
+    offsets : array_like of int, shape (groups + 1,)
+        Where each group begins.
+
+    Returns
+    -------
+    Prediction
+        Shape (groups,). Each point brings a nugget of its own into the standard deviation.
+    """
+    bounds = np.asarray(offsets, dtype=np.int64)
+    groups = len(bounds) - 1
+    mean, sd, used = _nothing(groups)
+    if len(samples) and groups:
+        target, days = unit_vectors(latitude, longitude), day_numbers(np.asarray(time))
+        share = np.repeat(1.0 / np.diff(bounds), np.diff(bounds))
+        centre = np.add.reduceat(target * share[:, None], bounds[:-1])
+        centre /= np.linalg.norm(centre, axis=1, keepdims=True)
+        _krige_means(
+            unit_vectors(samples.latitude, samples.longitude),
+            day_numbers(samples.time),
+            samples.value,
+            samples.uncertainty**2,
+            _neighbours(
+                samples, model, centre, np.add.reduceat(days * share, bounds[:-1]), neighbours, reach_km
+            ),
+            target,
+            days,
+            share,
+            bounds,
+            model.parameters,
+            EARTH_RADIUS_KM,
+            mean,
+            sd,
+            used,
+        )
+    return _checked(mean, sd, used)
 
 
 def krige_points(
@@ -341,15 +494,7 @@ def krige_points(
     Prediction
         Shape (m,).
     """
-    place = unit_vectors(latitude, longitude)[:, None, :]
-    days = _days(np.asarray(time))[:, None]
-    return _predict(
-        samples,
-        model,
-        place,
-        days,
-        np.ones(days.shape),
-        neighbours=neighbours,
-        reach_km=reach_km,
-        own_nugget=model.nugget,
+    each = np.arange(len(np.atleast_1d(np.asarray(latitude))) + 1)
+    return krige_means(
+        samples, model, latitude, longitude, time, each, neighbours=neighbours, reach_km=reach_km
     )

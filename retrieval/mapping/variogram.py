@@ -6,7 +6,7 @@ pairs is taken off, so that the model describes the field alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numba
 import numpy as np
@@ -38,6 +38,8 @@ class ProductSum:
         Interaction; valid from 0 to 1 / max(sill_space, sill_time).
     nugget : float
         Variance of the field below the smallest distance; measurement error is not in it.
+    at_bounds : tuple of str
+        Parameters that a fit left at a bound: the data do not tell them.
 
     Raises
     ------
@@ -57,6 +59,7 @@ class ProductSum:
     range_days: float
     k: float
     nugget: float = 0.0
+    at_bounds: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("range_km", "range_days"):
@@ -234,7 +237,8 @@ def fit_product_sum(empirical: EmpiricalVariogram, *, fewest: int = 20) -> Produ
     Returns
     -------
     ProductSum
-        Always a valid covariance.
+        Always a valid covariance; ``at_bounds`` names parameters that ended at a bound, and which. A range below
+        the shortest lag is no range that pairs could tell: its sill is then in the nugget.
 
     Raises
     ------
@@ -272,7 +276,7 @@ def fit_product_sum(empirical: EmpiricalVariogram, *, fewest: int = 20) -> Produ
         return np.append(misfit, _PULL * (p - guess))
 
     most = 3.0 * max(float(gamma.max()), level)
-    low = np.log([1e-6 * level, h.min() / 5, 1e-6 * level, 0.5, 1e-6 * level])
+    low = np.log([1e-6 * level, h.min() / 2, 1e-6 * level, 0.5, 1e-6 * level])
     high = np.log([most, 4 * h.max(), most, 4 * max(t.max(), 5.0), most])
     guess = np.append(np.log([level, 0.3 * h.max(), 0.3 * level, max(0.3 * t.max(), 3.0), 0.05 * level]), 0.0)
     best = None
@@ -291,7 +295,22 @@ def fit_product_sum(empirical: EmpiricalVariogram, *, fewest: int = 20) -> Produ
             if best is None or found.cost < best.cost:
                 best = found
     assert best is not None
-    return model(best.x)
+    return _resolved(model(best.x), best.x, low, high)
+
+
+def _resolved(found: ProductSum, x: Floats, low: Floats, high: Floats) -> ProductSum:
+    """Name the lengths that ended at a bound; what varies below the shortest lag becomes nugget."""
+    told = tuple(
+        f"{name} {end}"
+        for k, name in ((1, "range_km"), (3, "range_days"))
+        for end, room in (("lowest", x[k] - low[k]), ("highest", high[k] - x[k]))
+        if room < 0.02
+    )
+    if "range_km lowest" not in told:
+        return replace(found, at_bounds=told)
+    a, b, k = found.sill_space, found.sill_time, found.k
+    rest = float(np.exp(high[1])) / 4.0  # of no consequence: its sill is next to nothing
+    return ProductSum(1e-6 * a, rest, b * (1.0 - k * a), found.range_days, 0.0, found.nugget + a, told)
 
 
 def _logistic(x: float) -> float:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from obsnet.errors import RangeError
-from retrieval.mapping.variogram import EmpiricalVariogram, ProductSum, empirical_variogram, fit_product_sum
+from retrieval.mapping.trend import fit_trend
+from retrieval.mapping.variogram import (
+    EmpiricalVariogram,
+    ProductSum,
+    _resolved,
+    empirical_variogram,
+    fit_product_sum,
+)
+from retrieval.products.read import read_granule
 from tests.retrieval.mapping.fields import MODEL, covariance, draw, places
 
 
@@ -160,3 +169,35 @@ def test_thinning_is_reproducible():
 def test_refusals(call, text):
     with pytest.raises(RangeError, match=text):
         call()
+
+
+def test_a_range_below_the_shortest_lag_is_no_range():
+    """What ends at the lower bound is nugget, and says so: 4 and 3 e-folds above it nothing changes."""
+    found = ProductSum(2.0, 10.0, 0.5, 4.0, 0.3, 0.1)
+    x, low, high = np.log([2.0, 10.0, 0.5, 4.0, 0.1]), np.full(5, -30.0), np.full(5, 30.0)
+    assert _resolved(found, x, low, high) == found
+    low[1] = np.log(9.9)
+    told = _resolved(found, x, low, high)
+    assert told.at_bounds == ("range_km lowest",)
+    assert told.nugget == pytest.approx(2.1)
+    assert told.sill_space < 1e-5
+    # what stays is what all places have in common
+    assert told.sill_time == pytest.approx(0.5 * (1 - 0.3 * 2.0))
+    high[3] = np.log(4.01)
+    assert "range_days highest" in _resolved(found, x, low, high).at_bounds
+
+
+@pytest.mark.parametrize("name", ["20120101", "20141205"])
+def test_real_days_have_no_range_below_their_columns(sample_data, name):
+    """GOSAT at 200 km and more: a range of 3 km was read out of such days, and nobody told."""
+    (path,) = (sample_data / "satellite" / "gosat_ocpr").glob(f"*{name}*")
+    table = read_granule(path, profiles="none").table
+    good = table.filter(pc.equal(table["quality"], 0))
+    lat, lon, time, value, sigma = (
+        good[n].to_numpy() for n in ("latitude", "longitude", "time", "value", "uncertainty")
+    )
+    pairs = empirical_variogram(lat, lon, time, value - fit_trend(lat, time, value).at(lat, time), sigma)
+    found = fit_product_sum(pairs)
+    shortest = np.nanmin(pairs.distance_km[pairs.pairs >= 20])
+    assert found.range_km > 0.5 * shortest
+    assert found.sill_space < 1 or found.range_km > 0.6 * shortest
