@@ -332,8 +332,9 @@ def krige_cells(
     start: np.datetime64,
     stop: np.datetime64,
     *,
+    where: Bools | None = None,
     neighbours: int = 64,
-    points: int = 8,
+    points: int = 6,
 ) -> Prediction:
     """Predict the mean of the field over each cell of a grid and over a time.
 
@@ -347,6 +348,8 @@ def krige_cells(
         Cells.
     start, stop : datetime64
         The time averaged over; the same twice for an instant.
+    where : ndarray of bool, shape (lat, lon), optional
+        The only cells that are wanted; the others are NaN.
     neighbours : int
         Samples a cell is made of, the nearest in space and time (``range_km / range_days`` km count as a day).
     points : int
@@ -366,12 +369,13 @@ def krige_cells(
     The nugget is what the field does below the spacing of the samples, over a length that they do not tell. Its
     mean over a cell is taken to vary as if that length were the spacing, the longest that would have gone unseen.
     """
-    nothing = np.full(grid.shape, np.nan)
-    if not len(samples):
-        return Prediction(nothing, nothing)
+    wanted = np.ones(grid.shape, bool) if where is None else where
+    out = Prediction(np.full(grid.shape, np.nan), np.full(grid.shape, np.nan))
+    if not len(samples) or not wanted.any():
+        return out
     first, last = day_numbers(np.array([start, stop], dtype="datetime64[us]"))
-    middle, size = 0.5 * (first + last), cell_sizes_km(grid)
-    lat, lon = (x.ravel() for x in np.meshgrid(grid.lat, grid.lon, indexing="ij"))
+    middle, size = 0.5 * (first + last), cell_sizes_km(grid)[wanted.ravel()]
+    lat, lon = (x[wanted] for x in np.meshgrid(grid.lat, grid.lon, indexing="ij"))
     centre, lam = unit_vectors(lat, lon), np.deg2rad(lon)
     east = np.column_stack([-np.sin(lam), np.cos(lam), np.zeros_like(lam)])
     spacing = max(spacing_km(samples, model.km_a_day), 1e-3)
@@ -394,7 +398,8 @@ def krige_cells(
             *np.polynomial.legendre.leggauss(max(points, 6)),
         )
     )
-    return Prediction(found.mean.reshape(grid.shape), found.sd.reshape(grid.shape))
+    out.mean[wanted], out.sd[wanted] = found.mean, found.sd
+    return out
 
 
 def krige_means(

@@ -50,8 +50,10 @@ class Columns:
 class Mapper(Protocol):
     """What `make_map` needs of a method that was given all columns and the settings."""
 
-    def period(self, columns: Columns, start: np.datetime64, stop: np.datetime64) -> dict[str, npt.ArrayLike]:
-        """Return ``value``, ``uncertainty`` and ``count`` (lat, lon) of one period."""
+    def period(
+        self, columns: Columns, start: np.datetime64, stop: np.datetime64, where: Bools
+    ) -> dict[str, npt.ArrayLike]:
+        """Return ``value``, ``uncertainty`` and ``count`` (lat, lon) of one period, for the cells wanted at least."""
         ...
 
     def report(self) -> dict[str, Any]:
@@ -100,11 +102,19 @@ class KrigingMapper:
             np.sqrt(self.error_scale) * columns.uncertainty,
         )
 
-    def period(self, columns: Columns, start: np.datetime64, stop: np.datetime64) -> dict[str, npt.ArrayLike]:
+    def period(
+        self, columns: Columns, start: np.datetime64, stop: np.datetime64, where: Bools
+    ) -> dict[str, npt.ArrayLike]:
         """Krige the cells of a period."""
         s = self.settings
         found = krige_cells(
-            self.samples(columns, self.trend), self.model, s.grid, start, stop, neighbours=s.neighbours
+            self.samples(columns, self.trend),
+            self.model,
+            s.grid,
+            start,
+            stop,
+            where=where,
+            neighbours=s.neighbours,
         )
         mean = self.trend.at(
             s.grid.lat[:, None], np.broadcast_to(start + (stop - start) // 2, (1, s.grid.shape[1]))
@@ -156,7 +166,9 @@ class FixedRankMapper:
             "widened": self.widened,
         }
 
-    def period(self, columns: Columns, start: np.datetime64, stop: np.datetime64) -> dict[str, npt.ArrayLike]:
+    def period(
+        self, columns: Columns, start: np.datetime64, stop: np.datetime64, where: Bools
+    ) -> dict[str, npt.ArrayLike]:
         """Fit the window of a period and predict its cells."""
         s = self.settings
         terms = choose_terms(columns.latitude, columns.time)

@@ -218,9 +218,10 @@ def _field_map(
         near = (columns.time >= edges[k] - window) & (columns.time < edges[k + 1] + window)
         if near.sum() < 10:
             continue
-        for name, field in mapper.period(columns.take(near), edges[k], edges[k + 1]).items():
+        used = columns.take(near)
+        far = ~within_reach(used, settings.grid, settings.reach_km)
+        for name, field in mapper.period(used, edges[k], edges[k + 1], ~far).items():
             fields[name][k] = field
-        far = ~within_reach(columns.take(near), settings.grid, settings.reach_km)
         with np.errstate(invalid="ignore"):
             vague = ~far & (fields["uncertainty"][k] > (settings.max_sd or np.inf))
         empty["beyond_reach"] += int(far.sum())

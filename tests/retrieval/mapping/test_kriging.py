@@ -226,6 +226,18 @@ def test_blocks_are_better_known_than_points():
     assert (blocks.sd.ravel() < points.sd).all()
 
 
+def test_some_cells_are_as_in_the_whole():
+    samples, _ = draw(MODEL, places(60, 9), 9)
+    whole = krige_cells(samples, MODEL, GRID, START, START + DAY)
+    where = np.arange(GRID.size).reshape(GRID.shape) % 3 == 1
+    part = krige_cells(samples, MODEL, GRID, START, START + DAY, where=where)
+    np.testing.assert_array_equal(np.isfinite(part.sd), where)
+    np.testing.assert_array_equal(part.mean[where], whole.mean[where])
+    np.testing.assert_array_equal(part.sd[where], whole.sd[where])
+    none = krige_cells(samples, MODEL, GRID, START, START + DAY, where=np.zeros(GRID.shape, bool))
+    assert np.isnan(none.mean).all()
+
+
 def test_no_samples():
     none = Samples(*(np.zeros(0) for _ in range(2)), np.zeros(0, "datetime64[us]"), np.zeros(0), np.zeros(0))
     assert np.isnan(krige_cells(none, MODEL, GRID, START, START + DAY).mean).all()
