@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.stats import norm
+from scipy.stats import t as student
 
 from stations.calibration.episodes import Episode
 
 __all__ = ["ResponseCurve"]
+
+ONE_SIGMA = float(norm.cdf(1.0))
 
 
 class ResponseCurve:
@@ -56,12 +60,16 @@ class ResponseCurve:
         }
 
     def _change(self, reading: np.ndarray) -> np.ndarray:
-        """Return the root mean square change of the calibrated value from episode to episode."""
+        """Return the likely change of the calibrated value from episode to episode.
+
+        The root mean square of the changes seen, enlarged by Student's t for their number: one says little.
+        """
         if len(self.found) < 2:
             return np.zeros_like(reading)
         at = np.linspace(np.nanmin(reading), np.nanmax(reading), 9)
         values = np.stack([e.response.value(at) for e in self.found])
-        return np.interp(reading, at, np.sqrt(np.mean(np.diff(values, axis=0) ** 2, axis=0)))
+        few = student.ppf(ONE_SIGMA, len(self.found) - 1)
+        return few * np.interp(reading, at, np.sqrt(np.mean(np.diff(values, axis=0) ** 2, axis=0)))
 
     def _typical_gap(self) -> float:
         return float(np.mean(np.diff(self.hours))) if self.hours.size > 1 else float("inf")
