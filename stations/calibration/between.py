@@ -33,14 +33,17 @@ class ResponseCurve:
             share = np.where(span > 0, (hours - self.hours[left]) / np.where(span > 0, span, 1.0), 0.0)
         used = np.where(span > 0, 0.5, 0.0) if self.between == "mean" else share
         value, fit, tank = np.zeros_like(reading), np.zeros_like(reading), np.zeros_like(reading)
-        for k, episode in enumerate(self.found):
-            for side, weight in ((left, 1.0 - used), (right, used)):
-                rows = (side == k) & (weight > 0)
-                if rows.any():
-                    u_reading, u_gas = episode.response.uncertainty(reading[rows])
-                    value[rows] += weight[rows] * episode.response.value(reading[rows])
-                    fit[rows] += (weight[rows] * u_reading) ** 2  # independent from episode to episode
-                    tank[rows] += weight[rows] * u_gas  # the same gases: fully correlated
+        for side, weight in ((left, 1.0 - used), (right, used)):
+            rows = np.flatnonzero(weight > 0)
+            rows = rows[np.argsort(side[rows], kind="stable")]
+            first = np.searchsorted(side[rows], np.arange(len(self.found) + 1))
+            for k, episode in enumerate(self.found):
+                mine = rows[first[k] : first[k + 1]]
+                if mine.size:
+                    u_reading, u_gas = episode.response.uncertainty(reading[mine])
+                    value[mine] += weight[mine] * episode.response.value(reading[mine])
+                    fit[mine] += (weight[mine] * u_reading) ** 2  # independent from episode to episode
+                    tank[mine] += weight[mine] * u_gas  # the same gases: fully correlated
         change, typical = self._change(reading), self._typical_gap()
         age = np.maximum(np.maximum(self.hours[0] - hours, hours - self.hours[-1]), 0.0)
         walk = np.where(span > 0, share * (1.0 - share) * span / typical, age / typical)
