@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.stats import norm
+from scipy.stats import t as student
 
 from stations.calibration.episodes import Episode
 
 __all__ = ["ResponseCurve"]
+
+ONE_SIGMA = float(norm.cdf(1.0))
 
 
 class ResponseCurve:
@@ -29,14 +33,17 @@ class ResponseCurve:
             share = np.where(span > 0, (hours - self.hours[left]) / np.where(span > 0, span, 1.0), 0.0)
         used = np.where(span > 0, 0.5, 0.0) if self.between == "mean" else share
         value, fit, tank = np.zeros_like(reading), np.zeros_like(reading), np.zeros_like(reading)
-        for k, episode in enumerate(self.found):
-            for side, weight in ((left, 1.0 - used), (right, used)):
-                rows = (side == k) & (weight > 0)
-                if rows.any():
-                    u_reading, u_gas = episode.response.uncertainty(reading[rows])
-                    value[rows] += weight[rows] * episode.response.value(reading[rows])
-                    fit[rows] += (weight[rows] * u_reading) ** 2  # independent from episode to episode
-                    tank[rows] += weight[rows] * u_gas  # the same gases: fully correlated
+        for side, weight in ((left, 1.0 - used), (right, used)):
+            rows = np.flatnonzero(weight > 0)
+            rows = rows[np.argsort(side[rows], kind="stable")]
+            first = np.searchsorted(side[rows], np.arange(len(self.found) + 1))
+            for k, episode in enumerate(self.found):
+                mine = rows[first[k] : first[k + 1]]
+                if mine.size:
+                    u_reading, u_gas = episode.response.uncertainty(reading[mine])
+                    value[mine] += weight[mine] * episode.response.value(reading[mine])
+                    fit[mine] += (weight[mine] * u_reading) ** 2  # independent from episode to episode
+                    tank[mine] += weight[mine] * u_gas  # the same gases: fully correlated
         change, typical = self._change(reading), self._typical_gap()
         age = np.maximum(np.maximum(self.hours[0] - hours, hours - self.hours[-1]), 0.0)
         walk = np.where(span > 0, share * (1.0 - share) * span / typical, age / typical)
@@ -56,12 +63,16 @@ class ResponseCurve:
         }
 
     def _change(self, reading: np.ndarray) -> np.ndarray:
-        """Return the root mean square change of the calibrated value from episode to episode."""
+        """Return the likely change of the calibrated value from episode to episode.
+
+        The root mean square of the changes seen, enlarged by Student's t for their number: one says little.
+        """
         if len(self.found) < 2:
             return np.zeros_like(reading)
         at = np.linspace(np.nanmin(reading), np.nanmax(reading), 9)
         values = np.stack([e.response.value(at) for e in self.found])
-        return np.interp(reading, at, np.sqrt(np.mean(np.diff(values, axis=0) ** 2, axis=0)))
+        few = student.ppf(ONE_SIGMA, len(self.found) - 1)
+        return few * np.interp(reading, at, np.sqrt(np.mean(np.diff(values, axis=0) ** 2, axis=0)))
 
     def _typical_gap(self) -> float:
         return float(np.mean(np.diff(self.hours))) if self.hours.size > 1 else float("inf")

@@ -74,8 +74,9 @@ def calibrate(raw: xr.Dataset, plan: CalibrationPlan, goal: float | None = None)
     Calibrated
         Uncertainties: those of the readings and of the assigned values are propagated apart; between two
         episodes the response is taken for a random walk tied to both, whose step is the root mean square
-        change from episode to episode (variance D^2 g w (1 - w), w the share of the way and g the gap over the
-        mean gap; D^2 times the age over the mean gap beyond the last one).
+        change from episode to episode, times Student's t of one sigma for their number (variance D^2 g w (1 - w),
+        w the share of the way and g the gap over the mean gap; D^2 times the age over the mean gap beyond the
+        last one).
 
     Raises
     ------

@@ -226,6 +226,16 @@ def test_a_comparison_with_the_applicants_own_file_proves_nothing(tmp_path, ever
     assert "台站自身数据" in outcome.reason_zh
 
 
+def test_a_rounded_copy_is_a_copy_and_good_agreement_is_none(tmp_path):
+    rng = np.random.default_rng(0)
+    value = 400 + rng.standard_normal(24 * 100)
+    text = 'kind="comparison"\ngoal={CO2=0.1}'
+    rounded = one(tmp_path, text, record=make_record(value), comparison=make_record(np.round(value, 2)))
+    assert rounded.verdict == "not testable"
+    twin = make_record(value + 0.01 * rng.standard_normal(value.size))
+    assert one(tmp_path, text, record=make_record(value), comparison=twin).verdict == "pass"
+
+
 def test_calibrations_outside_the_data(tmp_path):
     """Those after it do not count; the last before it does, and the pause begins there."""
     text = 'kind="calibration_interval"\nmaximum_days=60'

@@ -75,6 +75,15 @@ def test_drift_uncertainty_grows_where_a_calibration_failed(tmp_path):
     assert drift[inside].max() == pytest.approx(0.5 * 0.11 * np.sqrt(2), rel=0.15)
 
 
+def test_two_calibrations_alone_say_little_of_the_drift(tmp_path):
+    """Half the one change seen, times Student's t of one degree of freedom at one sigma."""
+    done = calibrate(sequence(4, 2.0, drift_per_day=0.1, noise=0.0), plan_of(tmp_path))
+    assert len(done.episodes) == 2
+    inside = (done.record["quality"].values & Quality.CALIBRATION) == 0
+    drift = done.record["uncertainty_drift"].values[inside]
+    assert drift.max() == pytest.approx(1.84 * 0.2 / 2, rel=0.02)
+
+
 def test_a_long_calibration_is_named(tmp_path):
     raw = sequence(days=5, every_days=3)
     hours = (raw["time"].values - raw["time"].values[0]) / np.timedelta64(1, "h")
