@@ -7,12 +7,14 @@ normalised column kernel and ``x_a`` the prior, all on the product's own levels 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from obsnet.constants import species as species_of
 from obsnet.errors import FormatError
+from obsnet.reading import refuse_claim
 from retrieval.readers import profile_kernel as k
 from retrieval.readers.fields import Fields
 
@@ -149,7 +151,10 @@ def _pressure(fields: Fields, rows: np.ndarray | None) -> tuple[np.ndarray, bool
 def _layers(fields: Fields) -> int:
     entry = fields.declared("averaging_kernel")
     assert entry is not None
-    return int(fields.source.shape(next(p for p in entry.path if p in fields.source))[-1])
+    name = next(p for p in entry.path if p in fields.source)
+    shape = fields.source.shape(name)
+    refuse_claim(fields.source.path, name, 4 * math.prod(shape))
+    return int(shape[-1])
 
 
 def _prior_of_amounts(

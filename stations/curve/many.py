@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from obsnet.errors import ObsnetError
+from obsnet.work.isolated import apart
 from obsnet.work.parallel import map_unordered, shard
 from obsnet.work.progress import progress
 from obsnet.work.work import Work
@@ -141,7 +142,7 @@ def fit_file(path: str | Path, options: FitTable) -> dict[str, Any]:
     """
     from stations.readers import read
 
-    record = read(path, options.species, **options.said)
+    record = apart(read, path, options.species, **options.said)
     dates = options.dates or None
     with in_notes():  # they travel in the numbers
         fit = fit_record(record, options.curve, use=options.use, pairs=options.pairs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from retrieval.ingest import plan
 from retrieval.ingest.options import IngestOptions
 
 OPTIONS = IngestOptions()
+SERIAL = Work(scheduler="serial")
 START = dt.datetime(2018, 1, 1)
 
 
@@ -64,10 +66,7 @@ def test_planning_equal_sizes_is_linear(tmp_path, monkeypatch, content, index):
     for number in (40, 640):
         paths = files(tmp_path / str(number), number, content)
         rows = index(paths)
-
-        def make(paths=paths, rows=rows):
-            return plan.make_plan(paths, rows, OPTIONS, mixed=False, work=Work(scheduler="serial"))
-
+        make = partial(plan.make_plan, paths, rows, OPTIONS, mixed=False, work=SERIAL)
         make()  # what is imported and read once
         taken[number], made = steps(make)
         assert sum(map(len, made.done.values())) <= 2 * number
@@ -76,5 +75,5 @@ def test_planning_equal_sizes_is_linear(tmp_path, monkeypatch, content, index):
 
 def test_a_file_is_compared_with_its_own_earlier_self(tmp_path):
     paths = files(tmp_path / "x", 3, lambda _: b"00000000")
-    made = plan.make_plan(paths, finished(paths), OPTIONS, mixed=False, work=Work(scheduler="serial"))
+    made = plan.make_plan(paths, finished(paths), OPTIONS, mixed=False, work=SERIAL)
     assert made.done == {p: ((sha256(p), p),) for p in paths}
