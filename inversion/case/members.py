@@ -34,15 +34,7 @@ Report = Callable[[str], None]
 
 def _letkf(options: InvertOptions, made: Assembled, _weights: Any, report: Report) -> EnsemblePosterior:
     choice, near, record = options.letkf, _localisation(options.letkf, made), []  # type: ignore[var-annotated]
-    found = solve_letkf(
-        made.problem,
-        members=choice.members,
-        localisation=near,
-        inflation=choice.inflation,
-        relaxation=choice.relaxation,
-        seed=choice.seed,
-        record=record,
-    )
+    found = solve_letkf(made.problem, localisation=near, record=record, **_asked(choice))
     return _finish("letkf", choice, made, found, record, near, report, {})
 
 
@@ -57,18 +49,19 @@ def _smoother(options: InvertOptions, made: Assembled, _weights: Any, report: Re
         until=last,
         lag=lag,
         ahead=ahead,
-        members=choice.members,
         localisation=near,
-        inflation=choice.inflation,
-        relaxation=choice.relaxation,
-        seed=choice.seed,
         record=record,
+        **_asked(choice),
     )
     more = {"steps": count, "lag": lag, "ahead": ahead}
     return _finish("ensemble smoother", choice, made, found, record, near, report, more)
 
 
 ENSEMBLES = {"letkf": _letkf, "ensemble_smoother": _smoother}
+
+
+def _asked(choice: MembersOptions) -> dict[str, Any]:
+    return {name: getattr(choice, name) for name in ("members", "inflation", "relaxation", "seed")}
 
 
 def _localisation(choice: MembersOptions, made: Assembled) -> Localisation | None:

@@ -257,6 +257,11 @@ class ForeignOptions(Options):
     mean_offset: float = Field(
         default=0.0, ge=0, description="standard deviation of one offset common to all rows, unit of the rows"
     )
+    elements: str | None = Field(
+        default=None,
+        description="netCDF with integer labels on lat, lon: the flux column (from 1) that each cell belongs to, 0 or "
+        "missing where none; with it totals are written (needs prior, start and stop)",
+    )
     set_aside_bad_rows: bool = Field(
         default=False, description="solve without rows in another unit or beyond belief, and report them"
     )
@@ -391,6 +396,12 @@ class InvertOptions(Options):
             idle = [n for n in _NOT_FOREIGN if getattr(self, n) is not None]
             if idle:
                 raise ValueError(f"a ready-made Jacobian is solved as it is: take out {', '.join(idle)}")
+            lacking = [n for n in ("prior", "start", "stop") if getattr(self, n) is None]
+            if self.foreign.elements is not None and lacking:
+                raise ValueError(
+                    f"totals of a ready-made Jacobian need {', '.join(lacking)}: the flux that its factors are of, and "
+                    "the time that they are of"
+                )
         else:
             missing = [n for n in ("store", "footprints", "prior") if getattr(self, n) is None]
             if missing:

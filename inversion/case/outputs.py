@@ -59,18 +59,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 
 import numpy as np
 import pyarrow as pa
 
 from inversion.case.assemble import Assembled
 from inversion.case.estimate import EstimatedErrors
+from inversion.case.inputs import PriorFlux
 from inversion.errors.desroziers import desroziers
 from inversion.problem.basis import Basis
 from inversion.problem.posterior import Posterior
 from inversion.problem.totals import Totals
-from obsnet.constants import SECONDS_PER_YEAR, species
+from obsnet.constants import SECONDS_PER_YEAR, Species, species
+from obsnet.grid import Grid
 from obsnet.typing import Floats, Times
 
 __all__ = ["add_likelihood", "fit_table", "posterior_dataset", "summary_of", "write_posterior"]
@@ -120,13 +122,42 @@ def fit_table(posterior: Posterior, observations: pa.Table) -> pa.Table:
     return table.replace_schema_metadata({b"obsnet:contract": b"fit", b"obsnet:version": b"1"})
 
 
+class Described(Protocol):
+    """What the file says of a problem; `inversion.case.assemble.Assembled` has it."""
+
+    @property
+    def species(self) -> Species:
+        """What is inverted."""
+
+    @property
+    def grid(self) -> Grid:
+        """Flux cells."""
+
+    @property
+    def sectors(self) -> tuple[str, ...]:
+        """All sectors of the prior."""
+
+    @property
+    def prior(self) -> PriorFlux:
+        """With name and notes."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What was used and what was left out."""
+
+    @property
+    def prescribed(self) -> dict[str, Floats]:
+        """What each prescribed sector contributes to the observations."""
+
+
 def posterior_dataset(
-    made: Assembled,
+    made: Described,
     posterior: Posterior,
     totals: Totals,
     *,
     region_names: dict[str, str],
     basis: Basis | None = None,
+    fields: tuple[Times, dict[str, Floats]] | None = None,
 ) -> Any:
     """Return the posterior as a dataset of the contract.
 
@@ -142,6 +173,8 @@ def posterior_dataset(
         Names of region keys for people.
     basis : Basis, optional
         Regions that were solved for.
+    fields : tuple, optional
+        Time edges and the four flux fields (time, sector, lat, lon), where the state is not the flux of cells.
 
     Returns
     -------
@@ -150,10 +183,10 @@ def posterior_dataset(
     """
     from obsnet.cf import flux_dataset
 
-    edges, fields = _flux_fields(made, posterior)
+    edges, cubes = _flux_fields(cast(Assembled, made), posterior) if fields is None else fields
     attributes = _attributes(made, posterior)
     data = flux_dataset(
-        fields.pop("flux"),
+        cubes.pop("flux"),
         made.grid,
         edges,
         sectors=list(made.sectors),
@@ -162,7 +195,7 @@ def posterior_dataset(
         summary=f"Fluxes of {made.species.name}, region totals, their covariance; prior {made.prior.name}",
         license="as its inputs",
         source=f"obsnet inversion ({posterior.method}) of {posterior.problem.n_obs} observations",
-        uncertainty=fields.pop("flux_uncertainty"),
+        uncertainty=cubes.pop("flux_uncertainty"),
     )
     dims, attrs = data["flux"].dims, data["flux"].attrs
     shared = {
@@ -171,7 +204,7 @@ def posterior_dataset(
         if k not in {"standard_name", "long_name", "ancillary_variables", "comment"}
     }
     for name, text in (("flux_prior", "mean"), ("flux_prior_uncertainty", "standard deviation")):
-        data[name] = (dims, fields[name], {**shared, "long_name": f"prior {text} of surface flux"})
+        data[name] = (dims, cubes[name], {**shared, "long_name": f"prior {text} of surface flux"})
     data = data.assign_coords(
         region=("region", list(totals.weights.region), {"long_name": "region key"}),
         period=(
@@ -227,7 +260,7 @@ def add_likelihood(data: Any, estimated: EstimatedErrors, *, used: bool) -> None
     }
 
 
-def _add_basis(data: Any, basis: Basis, made: Assembled, posterior: Posterior) -> None:
+def _add_basis(data: Any, basis: Basis, made: Described, posterior: Posterior) -> None:
     shape = (len(made.sectors), *made.grid.shape)
     label = np.full(shape, -1, dtype=np.int32)
     for number, sector in enumerate(made.sectors):
@@ -277,7 +310,7 @@ def _flux_fields(made: Assembled, posterior: Posterior) -> tuple[Times, dict[str
     return edges, fields
 
 
-def _add_totals(data: Any, totals: Totals, made: Assembled) -> None:
+def _add_totals(data: Any, totals: Totals, made: Described) -> None:
     weights = totals.weights
     shape, dims = weights.shape, ("sector", "region", "period")
     to_mass = made.species.molar_mass * SECONDS_PER_YEAR * 1e-9  # mol s-1 -> Mt a year
@@ -323,7 +356,7 @@ def _add_totals(data: Any, totals: Totals, made: Assembled) -> None:
         data[name] = (square, matrix, {"units": "mol2 s-2", "long_name": text})
 
 
-def _add_prescribed(data: Any, totals: Totals, made: Assembled, posterior: Posterior) -> None:
+def _add_prescribed(data: Any, totals: Totals, made: Described, posterior: Posterior) -> None:
     """Add how totals answer to sectors that are taken as exact; a test of an inventory has to doubt them."""
     if made.prescribed:
         data["prescribed"] = ("prescribed", list(made.prescribed), {"long_name": "sector taken as exact"})
@@ -408,7 +441,7 @@ def _add_diagnostics(data: Any, posterior: Posterior) -> None:
         data[f"source_{key}"] = ("source", values, attrs)
 
 
-def _attributes(made: Assembled, posterior: Posterior) -> dict[str, Any]:
+def _attributes(made: Described, posterior: Posterior) -> dict[str, Any]:
     """Return the global attributes: prior, solver, stopping state, fit, what was left out."""
     problem = posterior.problem
     return {

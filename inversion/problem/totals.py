@@ -52,7 +52,7 @@ from obsnet.shares import Shares
 from obsnet.typing import Bools, Floats, Ints, Times
 from obsnet.work.progress import progress
 
-__all__ = ["GROUP", "TotalWeights", "Totals", "region_totals", "total_weights"]
+__all__ = ["GROUP", "TotalWeights", "Totals", "region_totals", "total_patterns", "total_weights"]
 
 GROUP = 256  # totals that are solved for, and kept, together
 
@@ -248,7 +248,7 @@ def total_weights(
         g = sp.csr_array(stacked[order]) * (1.0 / scale)
         rows.append(state.embed(sector, g))
         own = slice(number * count, (number + 1) * count)
-        shape, unmixing[own, own] = _patterns(g, mean)
+        shape, unmixing[own, own] = total_patterns(g, mean)
         shapes.append(sp.csr_array(state.embed(sector, sp.csr_array(shape.T)).T))
     return TotalWeights(
         sectors,
@@ -272,7 +272,7 @@ def _period_shares(bins: TimeBins, periods: Times) -> sp.csr_array:
     return sp.csr_array(share)
 
 
-def _patterns(g: sp.csr_array, mean: Floats) -> tuple[sp.csr_array, Floats]:
+def total_patterns(g: sp.csr_array, mean: Floats) -> tuple[sp.csr_array, Floats]:
     """Return V and M of one sector with G V M = I, each column of V shaped like the prior inside its region."""
     size = np.abs(mean).ravel()
     totals = g @ size

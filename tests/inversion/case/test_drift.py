@@ -12,7 +12,7 @@ from inversion.solvers.choose import solve
 from obsnet.cf import read_netcdf
 from obsnet.errors import ConfigError
 from tests.inversion.case.test_files import case  # noqa: F401
-from tests.inversion.case.test_members import options, solved, verdicts
+from tests.inversion.case.test_members import NOISE, called_wrong, options, solved, verdicts
 from tests.inversion.world import make_world
 from tests.inversion.world import options as world_options
 
@@ -88,21 +88,8 @@ def test_the_known_mean_is_more_certain_and_a_wrong_one_is_found():
 
 @pytest.mark.parametrize("drift_sd", [0.5, 2.0])
 def test_false_alarms_with_a_drift_as_wide_as_stated(drift_sd):
-    rng = np.random.default_rng(6)
     found = solved("geostatistical", drift=DRIFT, drift_sd=drift_sd)
-    problem, totals, draws = found.posterior.problem, found.totals, 4000
-    g, error = totals.weights.weights, problem.observation_error
-    x = problem.prior_error.factor(rng.standard_normal((problem.prior_error.factor_size, draws)))
-    e = error.factor(rng.standard_normal((error.factor_size, draws)))
-    truth, answer = g @ x, g @ found.posterior.gain(problem.forward(x) + e)
-    own = np.flatnonzero(totals.weights.sector_of == 0)
-    kernel, c = totals.kernel[np.ix_(own, own)], totals.prior.covariance[np.ix_(own, own)]
-    for k in range(2):
-        a = kernel[k, k]
-        y = kernel[k] - a * np.eye(own.size)[k]
-        d = answer[own[k]] - a * truth[own[k]]
-        sd = np.sqrt(totals.test[own[k], own[k]] + y @ c @ y)
-        assert np.mean(np.abs(d) > 1.96 * sd) == pytest.approx(0.05, abs=4 * np.sqrt(0.05 * 0.95 / draws))
+    assert called_wrong(found, found.posterior.problem) == pytest.approx([0.05, 0.05], abs=NOISE)
 
 
 def test_from_the_case_file_to_a_verdict(case, tmp_path):  # noqa: F811
