@@ -15,6 +15,7 @@ from inversion.transport.check.filling import domain_filling
 from inversion.transport.check.mixing import stilt_well_mixed, taylor, well_mixed
 from inversion.transport.check.mptrac import mptrac
 from inversion.transport.check.options import CheckOptions
+from inversion.transport.check.references import references
 from inversion.transport.check.stilt import stilt
 from inversion.transport.check.worlds import Row
 from obsnet.work.progress import progress
@@ -54,6 +55,7 @@ def run_checks(
     ]
     if reference is not None:
         tests.append(("stilt", lambda: stilt(reference, int(2000 * scale))))
+        tests.append(("references", lambda: references(reference, scale)))
         tests.append(("mptrac", lambda: mptrac(reference)))
     chosen = [test for name, test in tests if options.only in name]
     rows = []

@@ -69,6 +69,7 @@ def forward(options: ForwardOptions) -> Shown:
 def check(options: CheckOptions) -> Shown:
     """Test the particle model against known answers, STILT and MPTRAC."""
     from inversion.transport.check.pictures import write_report
+    from inversion.transport.check.references import table_of
     from inversion.transport.check.run import in_words, plain, run_checks
 
     rows = run_checks(options)
@@ -77,7 +78,8 @@ def check(options: CheckOptions) -> Shown:
     failed = sum(row.passed is False for row in rows)
     where = f"; table and pictures in {options.out}" if options.out else ""
     data = {"tests": [plain(row) for row in rows], "failed": failed}
-    return Shown(data, [*map(in_words, rows), f"{len(rows)} tests, {failed} failed{where}"], failed=failed)
+    lines = [*map(in_words, rows), *table_of(rows)]
+    return Shown(data, [*lines, f"{len(rows)} tests, {failed} failed{where}"], failed=failed)
 
 
 @command("inversion.transport.evaluation.options:EvaluateOptions")

@@ -13,6 +13,7 @@ from inversion.transport.check.filling import spread, waves
 from inversion.transport.check.mptrac import mptrac
 from inversion.transport.check.options import CheckOptions
 from inversion.transport.check.pictures import write_report
+from inversion.transport.check.references import references, table_of
 from inversion.transport.check.run import plain, run_checks
 from inversion.transport.check.stilt import stilt
 from inversion.transport.check.worlds import Row
@@ -125,3 +126,24 @@ def test_the_file_s_own_vertical_wind_gathers_air_over_hills(sample_data):
     }
     assert lowest["continuity"] < 0.06
     assert lowest["file"] > 0.1
+
+
+def test_the_references_stand_in_one_table(sample_data, tmp_path):
+    """A third of the particles: on flat land inside the noise of both; over hills lower than STILT, and said."""
+    rows = list(references(sample_data / "transport", 0.3))
+    assert len(rows) == 3
+    assert all(row.passed is None for row in rows)
+    found = {row.series["name"]: row.series for row in rows}
+    for name in ("afternoon, flat, 10 m", "night, flat, 10 m"):
+        one = found[name]
+        assert abs(one["ratio"][0] - 1.0) < 4.0 * one["noise"] + abs(one["ratio"][1] - 1.0)
+        assert one["overlap"][0] > one["overlap"][1] - 0.06
+    hills = found["ERA5, night, hills, 50 m"]
+    assert 0.85 < hills["ratio"][0] < 0.95
+    assert hills["overlap"][0] > 0.95
+    lines = table_of(rows)
+    assert len(lines) == 5
+    assert "| ERA5, night, hills, 50 m |" in lines[-1]
+    write_report(rows, tmp_path)
+    assert lines[-1] in (tmp_path / "check.md").read_text()
+    assert table_of([]) == []
