@@ -10,6 +10,7 @@ meant either way; who compares it has to say.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ __all__ = [
     "builtin",
     "check_inventory",
     "mass_factor",
+    "masses",
     "mole_rate",
     "per_year",
     "read_inventory",
@@ -248,6 +250,23 @@ def mass_factor(unit: str) -> float:
             "own, and carbon is the gas C"
         )
     return tonnes * 1e3
+
+
+def masses(values: Iterable[float], units: Iterable[object], where: str, rows: Iterable[int]) -> list[float]:
+    """Return kg of amounts with their units, NaN where there is none; an error names its row.
+
+    Raises
+    ------
+    UnitError
+        See `mass_factor`.
+    """
+    out = []
+    for value, unit, row in zip(values, units, rows, strict=True):
+        try:
+            out.append(value * mass_factor(str(unit)) if math.isfinite(value) else value)
+        except UnitError as fault:
+            raise UnitError(f"{where}: row {row}: {fault}") from None
+    return out
 
 
 def mole_rate(value: Any, unit: str, gas: str) -> Any:

@@ -13,6 +13,7 @@ from obsnet.regions import PROVINCES, region_code
 __all__ = [
     "CHINESE",
     "NATION",
+    "RESULTS",
     "Language",
     "canonical_columns",
     "find_region",
@@ -101,6 +102,18 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "mass": ("体重", "平均体重", "mean mass", "live mass"),
 }
 CHINESE = {column: names[0] for column, names in _COLUMNS.items()}
+# Headings that only our results have.
+RESULTS = {
+    "sectoral": "部门法", "reference": "参考法", "difference": "差异", "reference_by_rows": "参考法(按分项)",
+    "difference_by_rows": "差异(按分项)", "emission": "排放量", "emission_unit": "排放单位", "activity": "活动数据",
+    "file": "文件", "row": "行", "cell": "单元格", "factor": "排放因子", "factor_unit": "因子单位",
+    "factor_sd": "因子相对标准差", "factor_key": "因子编号", "factor_source": "因子来源", "other": "另一地区",
+    "covariance": "协方差", "correlation": "相关系数", "level": "水平", "level_cumulative": "水平累计",
+    "level_rank": "水平排序", "level_key": "水平关键", "trend": "趋势", "trend_cumulative": "趋势累计",
+    "trend_rank": "趋势排序", "trend_key": "趋势关键", "key": "关键", "sources": "来源数", "mean": "均值",
+    "spread": "极差比", "sd": "相对标准差", "check": "检查", "where": "位置", "expected": "应为", "gap": "差额",
+    "text": "说明文字", "consumption": "用电量", "share": "份额", "basis": "依据", "resolvable": "可分辨",
+}  # fmt: skip
 
 # Letters that tables use for provinces: ISO 3166-2:CN and those of the daily provincial data set.
 _LETTERS = {
@@ -270,4 +283,4 @@ def province_or_own(name: object) -> str:
 
 def translated(columns: Iterable[str], language: Language) -> dict[str, str]:
     """Return headings of a table in a language, by our name."""
-    return {c: CHINESE.get(c, c) if language == "zh" else c for c in columns}
+    return {c: CHINESE.get(c, RESULTS.get(c, c)) if language == "zh" else c for c in columns}

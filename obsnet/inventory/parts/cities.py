@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from obsnet.errors import FormatError, RangeError, RegionError
-from obsnet.inventory.table import mass_factor
+from obsnet.inventory.table import mass_factor, masses
 from obsnet.inventory.words import find_region
 from obsnet.reading import door
 
@@ -47,10 +47,7 @@ def read_cities(path: str | Path) -> Any:
     if table["value"].notna().any():
         if "unit" not in table:
             raise FormatError(f"{path}: values of cities need a unit")
-        table["value"] = [
-            v * mass_factor(str(u)) if math.isfinite(v) else v
-            for v, u in zip(table["value"], table["unit"], strict=True)
-        ]
+        table["value"] = masses(table["value"], table["unit"], table.attrs["where"], table.attrs["rows"])
     if "category" not in table:
         table["category"] = ""
     table["region"] = [find_region(r) for r in table["region"]]
