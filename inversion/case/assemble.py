@@ -91,6 +91,11 @@ class Assembled:
         )
 
     @property
+    def error_notes(self) -> tuple[str, ...]:
+        """What errors of the observations have in common."""
+        return self.errors.notes
+
+    @property
     def solved(self) -> tuple[str, ...]:
         """Sectors that have a block in the state."""
         assert self.problem.state is not None

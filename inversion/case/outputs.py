@@ -149,6 +149,10 @@ class Described(Protocol):
     def prescribed(self) -> dict[str, Floats]:
         """What each prescribed sector contributes to the observations."""
 
+    @property
+    def error_notes(self) -> tuple[str, ...]:
+        """What errors of the observations have in common."""
+
 
 def posterior_dataset(
     made: Described,
@@ -448,7 +452,7 @@ def _attributes(made: Described, posterior: Posterior) -> dict[str, Any]:
         "obsnet_contract": "posterior 1",
         "prior_name": made.prior.name,
         "prior_notes": "; ".join(made.prior.notes),
-        "error_notes": "; ".join(made.errors.notes),
+        "error_notes": "; ".join(made.error_notes),
         "solver": posterior.method,
         "solver_state": json.dumps({k: _plain(v) for k, v in posterior.stopping.items()}),
         "n_observations": problem.n_obs,
