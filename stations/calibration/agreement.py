@@ -138,7 +138,7 @@ def _line(reading: np.ndarray, assigned: np.ndarray, sigma: np.ndarray, degree: 
     """Return residuals and leverages of a weighted fit, and whether it rises over the readings."""
     x = reading - reading.mean()
     rows, weight = x[:, None] ** np.arange(degree + 1), 1.0 / sigma**2
-    inverse = np.linalg.inv((rows * weight[:, None]).T @ rows)
+    inverse = np.linalg.pinv((rows * weight[:, None]).T @ rows)
     c = inverse @ (rows.T @ (weight * assigned))
     leverage = np.einsum("ij,jk,ik->i", rows, inverse, rows) * weight
     slope = np.polynomial.polynomial.polyval(x, np.polynomial.polynomial.polyder(c))

@@ -49,6 +49,14 @@ def test_of_three_all_are_named_and_none_is_accused():
     assert found.beyond_goal
 
 
+def test_tanks_of_one_value_are_compared_too():
+    same = np.array([400.0, 400.0, 400.0, 440.0])
+    assert not judge(same, same).misfits
+    wrong = judge(same + [0.5, 0, 0, 0], same)
+    assert [m.tank for m in wrong.misfits] == ["a"]
+    assert wrong.misfits[0].off == pytest.approx(0.5, abs=1e-6)
+
+
 def test_two_wrong_of_five_are_named():
     assert {m.tank for m in judge(VALUES + [0, 2.0, 0, 3.0, 0]).misfits} >= {"b", "d"}
 
