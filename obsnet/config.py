@@ -42,7 +42,11 @@ def read_toml(path: str | Path, overrides: Iterable[str] = ()) -> dict[str, Any]
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such configuration file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (
+        ValueError,
+        RecursionError,
+        OSError,
+    ) as error:  # numbers of 5,000 digits, brackets in brackets, folders
         raise ConfigError(f"{path}: not a TOML file: {error}") from error
     return apply_overrides(data, overrides)
 
@@ -117,7 +121,7 @@ def _fault(model: type[BaseModel], fault: Any, where: str) -> str:
     if fault["type"] == "missing":
         return f"{place}{key!r} is missing"
     said = fault["msg"].removeprefix("Value error, ")
-    if isinstance(fault["input"], Mapping):  # of a table as a whole, whose contents the user knows
+    if isinstance(fault["input"], Mapping):  # a whole table, not one value
         return f"{place}{key}: {said}" if key else f"{place}{said}"
     return f"{place}{key} = {fault['input']!r}: {said}"
 

@@ -92,7 +92,7 @@ def _open(path: Path) -> xr.Dataset:
         raise FormatError(f"{path}: no such file")
     check_file(path)
     try:
-        data = xr.open_dataset(path)
+        data = xr.open_dataset(path, engine="netcdf4")
         refuse_claims(path, data.variables)
         return named_dimensions(data)
     except FormatError:

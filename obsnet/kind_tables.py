@@ -82,6 +82,8 @@ def read_kinds(
     for number, row in enumerate(rows, 1):
         where = f"{path.name}: {key} {number}"
         try:
+            if not isinstance(row, dict):
+                raise ConfigError(f"{where}: must be a table")
             shared = validate(common, {k: v for k, v in row.items() if k in common.model_fields}, where)
             kind = str(row.get("kind", ""))
             if kind not in kinds:

@@ -13,6 +13,7 @@ the line of our own source is named where the fault arose in it, so that a bug d
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import math
 import os
@@ -22,9 +23,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
-from obsnet.errors import FormatError, ObsnetError
+from obsnet.errors import FormatError, ObsnetError, StorageError
 
-__all__ = ["at_file", "door", "reading", "refuse_claim", "refuse_claims", "refuse_long_lines", "show_on"]
+__all__ = [
+    "at_file",
+    "door",
+    "read_csv",
+    "reading",
+    "refuse_claim",
+    "refuse_claims",
+    "refuse_long_lines",
+    "show_on",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,6 +43,7 @@ _OURS = ("obsnet", "retrieval", "inversion", "stations")
 _LENGTH = 240  # of what a library says; some quote the file
 CLAIM = 1 << 28  # bytes that any file may ask for
 LINE = 100_000  # characters of a line of a table
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}  # what only writing meets
 RATIO = 5000  # more than deflate can pack into one byte, four bytes in memory for one in the file
 
 _open: ContextVar[tuple[str, ...]] = ContextVar("files being read", default=())
@@ -41,7 +52,7 @@ _board: list[Any] = []  # memory shared with the process that watches this one
 
 @contextlib.contextmanager
 def reading(path: str | os.PathLike[str], what: str = "") -> Iterator[None]:
-    """Turn what any library raises over a file into a `FormatError` that names it.
+    """Turn what any library raises over a file into a `FormatError` that names it, a full disk into a `StorageError`.
 
     Parameters
     ----------
@@ -59,6 +70,10 @@ def reading(path: str | os.PathLike[str], what: str = "") -> Iterator[None]:
     except Exception as error:
         if os.environ.get("OBSNET_DEBUG"):
             raise
+        if (
+            isinstance(error, OSError) and error.errno in _FULL
+        ):  # of a cache or a temporary file, not of this one
+            raise StorageError(f"{_open.get()[-1]}: the disk refused while it was read ({error})") from error
         kind = f" as {what}" if what else ""
         raise FormatError(f"{_open.get()[-1]}: cannot be read{kind} ({_said(error)})") from error
     finally:
@@ -146,6 +161,20 @@ def refuse_long_lines(path: str | os.PathLike[str], data: bytes) -> None:
             )
         number += data.count(b"\n", start, end + 1)
         start = end + 1
+
+
+def read_csv(path: str | os.PathLike[str], **options: Any) -> Any:
+    """Return a CSV table as pandas reads it, if no line is longer than any row is; see `refuse_long_lines`.
+
+    Raises
+    ------
+    Exception
+        What pandas raises over the file; the door turns it into one line.
+    """
+    import pandas as pd
+
+    refuse_long_lines(path, Path(path).read_bytes())
+    return pd.read_csv(path, **options)
 
 
 def _show(path: str) -> None:

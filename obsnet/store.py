@@ -18,86 +18,26 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from obsnet import schema
-from obsnet.atomic import atomic_path
 from obsnet.constants import species as species_of
 from obsnet.errors import FormatError, SchemaError
+from obsnet.holdings import held, is_whole, living, whole_parts
+from obsnet.parquet import read_table, write_table, write_whole
 from obsnet.reading import reading
-from obsnet.seal import check_parquet, seal_parquet
+from obsnet.seal import check_parquet
 from obsnet.times import as_utc, year_month
 
 __all__ = [
     "GranuleIndex",
     "ObservationStore",
     "StoredPart",
+    "checked_part",
     "forget_parts",
     "read_part",
-    "read_table",
-    "write_table",
 ]
 
 _PARTITION = ("species", "source", "year", "month")
 LOST = "lost: files of the store are gone"
 REMOVED = "removed: the case no longer names it"  # status of an input whose rows were taken out again
-
-
-def write_table(table: pa.Table, path: str | os.PathLike[str], *, distinct: Sequence[str] = ()) -> None:
-    """Write a Parquet file atomically.
-
-    Bytes of floats are split by significance before zstd 1 (half the size and half the time of dictionaries),
-    times are stored as differences, strings as dictionaries.
-
-    Parameters
-    ----------
-    table : pyarrow.Table
-        Any.
-    path : path
-        File.
-    distinct : sequence of str
-        String columns that hardly repeat, such as identities: stored as differences too.
-    """
-    encodings: dict[str, str] = {}
-    dictionaries, statistics = [], []
-    for field in table.schema:
-        nested = pa.types.is_list(field.type)
-        if not nested:  # nobody looks for a row by its profile
-            statistics.append(field.name)
-        kind = field.type.value_type if nested else field.type
-        if pa.types.is_floating(kind) and not pa.types.is_float16(kind):
-            encodings[f"{field.name}.list.element" if nested else field.name] = "BYTE_STREAM_SPLIT"
-        elif pa.types.is_timestamp(kind) and not nested:
-            encodings[field.name] = "DELTA_BINARY_PACKED"
-        elif field.name in distinct:
-            encodings[field.name] = "DELTA_BYTE_ARRAY"
-        elif not nested:
-            dictionaries.append(field.name)
-    with atomic_path(path) as temporary:
-        pq.write_table(
-            table,
-            temporary,
-            compression="zstd",
-            compression_level=1,
-            use_dictionary=dictionaries or False,
-            write_statistics=statistics,
-            column_encoding=encodings or None,
-        )
-        seal_parquet(temporary)
-
-
-def read_table(path: str | os.PathLike[str], contract: schema.Contract) -> pa.Table:
-    """Read a Parquet file, its checksums verified, and check it against its contract.
-
-    Raises
-    ------
-    FormatError
-        The file is damaged or no Parquet file.
-    SchemaError
-        It is of another contract or version.
-    """
-    footer = check_parquet(path)
-    schema.check_stored(footer.schema.to_arrow_schema(), contract, str(path))
-    with reading(path, "Parquet"):
-        table = pq.ParquetFile(path, metadata=footer).read()
-    return schema.check(table, contract, str(path))
 
 
 @dataclass(frozen=True)
@@ -130,7 +70,7 @@ def read_part(path: str | os.PathLike[str], columns: Sequence[str]) -> pa.Table:
         Columns of the contract.
     """
     path = Path(path)
-    footer, folders = _checked(path, columns)
+    footer, folders = checked_part(path, columns)
     contract = schema.OBSERVATIONS.schema
     with reading(path, "Parquet"):
         stored = [c for c in columns if c in footer.schema.to_arrow_schema().names]
@@ -148,8 +88,18 @@ def read_part(path: str | os.PathLike[str], columns: Sequence[str]) -> pa.Table:
     return pa.table(arrays, names=list(columns))
 
 
-def _checked(path: Path, columns: Collection[str]) -> tuple[pq.FileMetaData, dict[str, str]]:
-    """Verify columns of a part and what it says of itself; return its footer and what its folders say."""
+def checked_part(
+    path: Path, columns: Collection[str] | None = None
+) -> tuple[pq.FileMetaData, dict[str, str]]:
+    """Verify columns of a part (all by default) and what it says of itself; return its footer and what its folders say.
+
+    Raises
+    ------
+    FormatError
+        The part is damaged.
+    SchemaError
+        It is of another contract, version or unit, or lacks columns.
+    """
     footer = check_parquet(path, columns)
     folders = dict(p.split("=", 1) for p in path.parts[-5:-1])
     unit = species_of(folders["species"]).unit
@@ -162,7 +112,8 @@ class ObservationStore:
     """A folder of Parquet files ``species=…/source=…/year=…/month=…/<file_id>.parquet``.
 
     One input file writes one Parquet file a month it touches, named after the input's hash: ingesting it
-    again replaces the same files, so a run that was killed can simply be started again.
+    again replaces the same files, so a run that was killed can simply be started again. `obsnet.compact` merges them
+    by year (``year=…/month=0/1of1.parquet``).
 
     Parameters
     ----------
@@ -200,6 +151,9 @@ class ObservationStore:
         table = table.append_column("year", pa.array(years)).append_column("month", pa.array(months))
         written = []
         groups = table.select(_PARTITION).group_by(list(_PARTITION)).aggregate([]).to_pylist()
+        for source in {(g["species"], g["source"]) for g in groups}:
+            for part in whole_parts(self.path / f"species={source[0]}" / f"source={source[1]}"):
+                _take_out(part, ids)
         for keys in groups:
             mask = None
             for name, value in keys.items():
@@ -241,14 +195,20 @@ class ObservationStore:
         )
         # The schema is the contract's own, so no file has to be opened to find it.
         full = pa.unify_schemas([schema.OBSERVATIONS.schema, parts.schema])
+        counting = [str(p) for p in self.files()]
         found = ds.dataset(
-            self.path, format="parquet", partitioning=parts, schema=full, exclude_invalid_files=False
+            counting or self.path,
+            format="parquet",
+            partitioning=parts,
+            partition_base_dir=str(self.path),
+            schema=full,
+            exclude_invalid_files=False,
         )
         heavy = set() if columns is None else set(schema.PROFILES) - set(columns)
         wanted = [n for n in schema.OBSERVATIONS.schema.names if n not in heavy]
         files = [Path(f.path) for f in found.get_fragments(filter=filter)]
         with ThreadPoolExecutor(min(8, len(files) or 1)) as pool:
-            for _ in pool.map(lambda path: _checked(path, wanted), files):
+            for _ in pool.map(lambda path: checked_part(path, wanted), files):
                 pass  # the first fault is raised here
         return found
 
@@ -264,18 +224,21 @@ class ObservationStore:
     def parts(self, species: str, source: str) -> list[StoredPart]:
         """Return the files of a species and source with the times they span, from their footers alone."""
         folder = self.path / f"species={species_of(species).name}" / f"source={source}"
-        return [StoredPart(p, *_span(p)) for p in sorted(folder.glob("year=*/month=*/[!.]*.parquet"))]
+        found = living(sorted(folder.glob("year=*/month=*/[!.]*.parquet")))
+        return [StoredPart(p, *_span(p)) for p in found]
 
     def files(self, species: str | None = None, sources: Sequence[str] | None = None) -> list[Path]:
         """Return the files that hold a species and sources (all by default), by name alone."""
         name = "*" if species is None else species_of(species).name
         found = self.path.glob(f"species={name}/source=*/year=*/month=*/[!.]*.parquet")
         chosen = None if sources is None else {f"source={s}" for s in sources}
-        return sorted(p for p in found if chosen is None or p.parts[-4] in chosen)
+        return living(sorted(p for p in found if chosen is None or p.parts[-4] in chosen))
 
     def standing(self, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Return rows of the index; those that are done but have lost files of the store are done no more."""
-        there = Counter((p.stem, p.parts[-5].removeprefix("species=")) for p in self.files())
+        there: Counter[tuple[str, str]] = Counter()
+        for part in self.files():
+            there.update({(i, part.parts[-5].removeprefix("species=")): n for i, n in _ids(part).items()})
 
         def whole(row: Mapping[str, Any]) -> bool:
             names = (row["species"] or "").split(",")
@@ -286,7 +249,29 @@ class ObservationStore:
     def parts_of(self, ids: Collection[str]) -> list[Path]:
         """Return the files that hold rows of some input files, and what is kept beside them; see `file_id`."""
         beside = self.path.glob("_extra/source=*/[!.]*.parquet")
-        return sorted(p for p in (*self.files(), *beside) if p.stem in ids)
+        parts = (p for p in self.files() if not set(_ids(p)).isdisjoint(ids))
+        return sorted([*parts, *(p for p in beside if p.stem in ids)])
+
+    def forget(
+        self, ids: Collection[str], *, species: Collection[str] = (), keep: Collection[Path] = ()
+    ) -> None:
+        """Take the rows of input files out of the store, and out of the index where nothing is left of one.
+
+        Parameters
+        ----------
+        ids : collection of str
+            Names of input files; see `obsnet.content.file_id`.
+        species : collection of str, optional
+            Only rows of these; by default of all.
+        keep : collection of Path
+            Parts that stay.
+        """
+        folders = {f"species={name}" for name in species}
+        found = [p for p in self.parts_of(ids) if p not in keep and (not folders or p.parts[-5] in folders)]
+        for part in filter(is_whole, found):
+            _take_out(part, ids)
+        forget_parts(p for p in found if not is_whole(p))
+        _no_longer_done(self, ids)
 
     def read(
         self,
@@ -375,15 +360,49 @@ def forget_parts(paths: Iterable[Path]) -> None:
     """
     lost: dict[Path, set[str]] = {}
     for path in paths:
+        ids = set(_ids(path)) if path.exists() else {path.stem}
         path.unlink(missing_ok=True)
         if len(path.parents) > 4 and path.parents[3].name.startswith("species="):
-            lost.setdefault(path.parents[4], set()).add(path.stem)
-    for root, ids in lost.items():
-        store = ObservationStore(root)
-        ids -= {p.stem for p in store.parts_of(ids)}
-        rows = [r | {"status": REMOVED} for r in store.index.read().to_pylist() if r["file_id"] in ids]
-        if rows:
-            store.index.write(rows, f"removed-{time.time_ns():x}")
+            lost.setdefault(path.parents[4], set()).update(ids)
+    for root, of in lost.items():
+        _no_longer_done(ObservationStore(root), of)
+
+
+def _no_longer_done(store: ObservationStore, ids: Collection[str]) -> None:
+    """Write to the index that input files are removed, those of which no part is left."""
+    left = {i for part in store.parts_of(ids) for i in _ids(part)}
+    gone = set(ids) - left
+    rows = [
+        r | {"status": REMOVED}
+        for r in store.index.read().to_pylist()
+        if r["file_id"] in gone and r["status"] == "done"
+    ]
+    if rows:
+        store.index.write(rows, f"removed-{time.time_ns():x}")
+
+
+def _ids(part: Path) -> dict[str, int]:
+    """Return the input files of which a part holds rows, and how many single parts that is of each."""
+    return held(part) if is_whole(part) else {part.stem: 1}
+
+
+def _take_out(part: Path, ids: Collection[str]) -> None:
+    """Write a whole-year part again without the rows of some input files, or remove it if nothing is left."""
+    inside = held(part)
+    gone = inside.keys() & set(ids)
+    if not gone:
+        return
+    # what a killed compaction left of them would count again
+    for name in gone:
+        for single in part.parents[1].glob(f"month=*/{name}.parquet"):
+            single.unlink(missing_ok=True)
+    left = {i: n for i, n in inside.items() if i not in gone}
+    if not left:
+        part.unlink(missing_ok=True)
+        return
+    footer, _ = checked_part(part)
+    table = pq.ParquetFile(part, metadata=footer).read()
+    write_whole(table.filter(pc.invert(pc.is_in(table["file_id"], pa.array(sorted(gone))))), part, left)
 
 
 def _in_order(table: pa.Table) -> pa.Table:
@@ -396,7 +415,7 @@ def _in_order(table: pa.Table) -> pa.Table:
 
 
 def _span(path: Path) -> tuple[np.datetime64, np.datetime64]:
-    metadata, _ = _checked(path, ())
+    metadata, _ = checked_part(path, ())
     column = metadata.schema.names.index("time")
     groups = [metadata.row_group(k).column(column).statistics for k in range(metadata.num_row_groups)]
     if any(g is None or not g.has_min_max for g in groups):  # written by another program

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +18,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from obsnet.coverage import around, coverage, polygon_area
-from obsnet.errors import RangeError, RegionError, UnitError
+from obsnet.errors import FormatError, RangeError, RegionError, UnitError
 from obsnet.field import NanPolicy, fill_nan, values_on
 from obsnet.grid import Grid
 from obsnet.regions import OFFSHORE, OUTSIDE, REST
@@ -403,11 +402,14 @@ def _save(weights: ZonalWeights, file: Path) -> None:
 
 def _load(file: Path, keys: tuple[str, ...], grid: Grid) -> ZonalWeights | None:
     """Read kept weights; None where there are none or the file is damaged."""
+    from obsnet.reading import reading
     from obsnet.seal import check_file
 
+    if not file.is_file():
+        return None
     try:
         check_file(file)
-        with np.load(file, allow_pickle=False) as kept:
+        with reading(file, "kept weights"), np.load(file, allow_pickle=False) as kept:
             shape = len(keys), grid.size
             pairs = zip(kept["pairs"].tolist(), kept["shared"].tolist(), strict=True)
             return ZonalWeights(
@@ -419,8 +421,6 @@ def _load(file: Path, keys: tuple[str, ...], grid: Grid) -> ZonalWeights | None:
                 overlaps=tuple((a, b, area) for (a, b), area in pairs),
                 shared_cells=int(kept["shared_cells"]),
             )
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        log.warning("%s: damaged, computed anew (%s)", file, error)
+    except FormatError as error:
+        log.warning("damaged, computed anew: %s", error)
         return None

@@ -141,7 +141,7 @@ def bare_folder(path: Path) -> int:
 def bare_netcdf(path: Path) -> int:
     import xarray as xr
 
-    with xr.open_dataset(path) as data:
+    with xr.open_dataset(path, engine="netcdf4") as data:
         return data.load().sizes["time"]
 
 

@@ -1,7 +1,9 @@
 """Damage good files in every way and read them: one process an input, seeded, resumable.
 
-Each input is decided by the seed and its number alone. Results are appended to ``OUT/results.jsonl``; run again with
-the same OUT to go on. Inputs that end in anything but an answer or one line are kept in ``OUT/bad``.
+Each input is decided by the seed and its number alone, and read in a fork of a process that has imported the readers.
+Results are appended to ``OUT/results.jsonl``; run again with the same OUT to go on. Inputs that end in anything but an
+answer or one line are kept in ``OUT/bad``. Those that killed their process or took too long are read again as the
+commands read files from outside, apart (`obsnet.work.isolated`), which must end in one line that names the file.
 
     python scripts/fuzz.py OUT --inputs 10000 --workers 2
     python scripts/fuzz.py OUT --table > table.md
@@ -26,6 +28,7 @@ from typing import Any
 
 MEMORY = 4 << 30  # bytes a process may take
 SECONDS = 60  # of processor time
+CONTAINED = ("killed", "memory", "hang")
 OUTCOMES = ("read", "refused", "altered", "foreign", "killed", "memory", "hang")
 
 
@@ -143,6 +146,30 @@ def run(out: Path, inputs: int, seed: int, workers: int) -> None:
             os.waitpid(child, 0)
 
 
+def read_apart(out: Path) -> None:
+    """Read what killed its process, or took too long, as the commands do, and say how that ended."""
+    from obsnet.errors import ObsnetError
+    from obsnet.work.isolated import Limits, Worker
+    from tests.fuzz_targets import read_like
+
+    log = out / "apart.jsonl"
+    done = {r["number"] for r in _results(log)}
+    for r in _results(out / "results.jsonl"):
+        if r["outcome"] not in CONTAINED or r["number"] in done:
+            continue
+        root = out / "bad" / f"{r['number']}-{r['outcome']}"
+        with Worker(Limits(MEMORY, SECONDS)) as worker:
+            try:
+                worker.call(read_like, r["target"], r["file"], root)
+                said = "read"  # a wild pointer may lead to bytes that are no harm
+            except ObsnetError as error:
+                said = str(error)
+        with open(log, "a", encoding="utf-8") as stream:
+            good = "\n" not in said and (said == "read" or r["file"] in said)
+            entry = {"number": r["number"], "target": r["target"], "contained": good, "said": said}
+            stream.write(json.dumps(entry, ensure_ascii=False) + "\n")
+
+
 def _results(path: Path) -> list[dict]:
     if not path.exists():
         return []
@@ -157,15 +184,16 @@ def table(out: Path) -> str:
     for r in found:
         rows[r["target"]][r["outcome"]] += 1
         peaks[r["target"]] = max(peaks[r["target"]], r["peak_mib"])
+    apart = collections.Counter(r["target"] for r in _results(out / "apart.jsonl") if r["contained"])
     total = sum(rows.values(), collections.Counter())
     lines = [
-        "| | inputs | read | one line | altered | foreign exception | killed | over 4 GiB | over 60 s | highest MiB |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| | inputs | read | one line | altered | foreign | killed | over 4 GiB | over 60 s | apart: one line | MiB |",
+        "| --- |" + 10 * " ---: |",
     ]
-    every = [(name, rows[name], peaks[name]) for name in sorted(rows)]
-    for name, counts, peak in [*every, ("all", total, max(peaks.values(), default=0))]:
+    every = [(name, rows[name], apart[name], peaks[name]) for name in sorted(rows)]
+    for name, counts, one, peak in [*every, ("all", total, apart.total(), max(peaks.values(), default=0))]:
         numbers = " | ".join(str(counts[o]) for o in OUTCOMES)
-        lines.append(f"| {name} | {sum(counts.values())} | {numbers} | {peak} |")
+        lines.append(f"| {name} | {sum(counts.values())} | {numbers} | {one} | {peak} |")
     return "\n".join(lines)
 
 
@@ -181,6 +209,7 @@ def main() -> None:
     given = parser.parse_args()
     if not given.table:
         run(given.out, given.inputs, given.seed, given.workers)
+        read_apart(given.out)
     print(table(given.out))
 
 

@@ -116,7 +116,7 @@ def satellite(folder: Path) -> World:
 
 def _other_part(store: Path) -> None:
     """Write one part of a store again with other values, as another program might."""
-    from obsnet.store import write_table
+    from obsnet.parquet import write_table
 
     path = min(store.glob("species=*/source=*/year=*/month=*/*.parquet"))
     import pyarrow.parquet as pq
@@ -415,7 +415,7 @@ def _remake(path: Path) -> None:
 def _more_flux(path: Path) -> None:
     import xarray as xr
 
-    with xr.open_dataset(path) as data:
+    with xr.open_dataset(path, engine="netcdf4") as data:
         data.load()
     data["region_total"] += 1e-3 * abs(data["region_total"])
     data.to_netcdf(path.with_name("changed.nc"))

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
+import importlib.util
 import io
 import shutil
+import tarfile
+import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import xarray as xr
 
-__all__ = ["TARGETS", "Seed", "seeds"]
+from obsnet.reading import reading
+from tests.fuzz_tables import inventories, inverted, settings, tables
+
+__all__ = ["TARGETS", "Seed", "read_like", "same", "seeds"]
 
 
 @dataclass(frozen=True)
@@ -41,23 +51,32 @@ class Seed:
 
 
 def granules(folder: Path) -> Iterator[tuple[Path, Any]]:
+    from retrieval.ingest.options import IngestOptions
+    from retrieval.ingest.plan import Glance, glance
     from retrieval.products.read import read_granule
     from tests.retrieval import synthetic
 
+    options = IngestOptions()
+
+    def read(path: Path, _: Path) -> Any:
+        glance(Glance(str(path), options, hashed=False))  # as planning does: it answers, whatever the file
+        return read_granule(path)
+
     made = {
         "oco2_LtCO2_180102_B9003r_180929105747s.nc4": synthetic.lite(20),
-        "cci.nc": synthetic.cci(n=10),
-        "wfmd.nc": synthetic.wfmd(10),
+        "ESACCI-GHG-L2-CH4-GOSAT-OCPR-20141205-fv7.2.nc": synthetic.cci(n=10),
         "s5p.nc": synthetic.s5p(3, 3),
-        "blended.nc": synthetic.blended(8),
+        "S5P_BLND_L2__CH4____20180501T032352_20180501T050523_02834_03_020400_20230614T000922.nc": synthetic.blended(
+            8
+        ),
         "nies.h5": synthetic.nies_gosat(n=6),
-        "nies2.h5": synthetic.nies_gosat2(6),
+        "GOSAT2TFTS220211029_02SWFPV0220000018.h5": synthetic.nies_gosat2(6),
     }
     for name, content in made.items():
         path = synthetic.write(folder / name, *content[:2])
-        with contextlib.suppress(Exception):  # those whose file names must be their product's
-            read_granule(path)
-            yield path, lambda p, _: read_granule(p)
+        yield path, read
+    wfmd = synthetic.write(folder / "wfmd.nc", *synthetic.wfmd(10)[:2])
+    yield wfmd, lambda p, _: read_granule(p, sensor="wfmd")
 
 
 def granule_text(folder: Path) -> Iterator[tuple[Path, Any]]:
@@ -94,6 +113,23 @@ def station_texts(folder: Path) -> Iterator[tuple[Path, Any]]:
     yield other, lambda _, root: read_all(root / "shangdianzi-medusa.18.C")
 
 
+def packed_stations(folder: Path) -> Iterator[tuple[Path, Any]]:
+    from stations.readers import read_all
+    from tests.stations.dialects import noaa_text, simple
+
+    name, text = "co2_wlg_surface-flask_1_ccgg_event.txt", noaa_text(simple()).encode()
+    with gzip.open(folder / f"{name}.gz", "wb") as stream:
+        stream.write(text)
+    with zipfile.ZipFile(folder / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, text)
+    with tarfile.open(folder / "a.tar.gz", "w:gz") as archive:
+        about = tarfile.TarInfo(name)
+        about.size = len(text)
+        archive.addfile(about, io.BytesIO(text))
+    for path in sorted(folder.iterdir()):
+        yield path, lambda p, _: read_all(p)
+
+
 def station_netcdf(folder: Path) -> Iterator[tuple[Path, Any]]:
     from stations.readers import read_all
     from stations.record.file import write_record
@@ -120,6 +156,10 @@ def station_tables(folder: Path) -> Iterator[tuple[Path, Any]]:
 
     yield folder / "mine.csv", read
     yield folder / "mine.toml", read
+    (folder / "book").mkdir()
+    (folder / "book" / "mine.toml").write_text(OWN)
+    pd.read_csv(folder / "mine.csv").to_excel(folder / "book" / "mine.xlsx", index=False)
+    yield folder / "book" / "mine.xlsx", lambda p, root: read_all(p, config=root / "mine.toml")
 
 
 def footprints(folder: Path) -> Iterator[tuple[Path, Any]]:
@@ -138,6 +178,14 @@ def footprints(folder: Path) -> Iterator[tuple[Path, Any]]:
         yield make(folder / name, name), read
     (folder / "p").mkdir()
     yield formats.pystilt_parquet(folder / "p" / "x.parquet", formats.field(1, 3)), read
+    from tests.inversion.transport.readers import test_particles as particles
+
+    (folder / "q").mkdir()
+    where = ReaderOptions(receptor=particles.RECEPTOR)
+    yield (
+        particles.write(folder / "q" / "particles.parquet"),
+        lambda p, _: summary(open_footprints(p, where)),
+    )
     (folder / "c").mkdir()
     yield (
         formats.cdump(folder / "c" / "cdump", formats.field(1, 3)),
@@ -163,58 +211,53 @@ def meteorology(folder: Path) -> Iterator[tuple[Path, Any]]:
     ):
         (folder / name).mkdir()
         found = make(folder / name)
-        yield next(p for p in (folder / name).iterdir()) if found is None else Path(found), read
+        path = next(p for p in (folder / name).iterdir()) if found is None else Path(found)
+        yield path, read
+        if name == "era5":
+            (folder / "zip").mkdir()
+            with zipfile.ZipFile(folder / "zip" / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+                archive.write(path, "a.nc")
+            yield folder / "zip" / "a.zip", read
+    if importlib.util.find_spec("eccodes"):
+        from tests.obsnet.met import grib
+
+        for name, edition in (("gfs", 2), ("ecmwf", 1)):
+            (folder / name).mkdir()
+            yield grib.write(folder / name / "a.grib", 0, gfs=name == "gfs", edition=edition), read
 
 
 def fluxes(folder: Path) -> Iterator[tuple[Path, Any]]:
     """Fluxes of another's making: ours without its seal."""
     from obsnet.cf import read_flux
     from tests.cases import _prior
+    from tests.obsnet import test_flux_reader as others
 
     _prior(folder / "prior.nc")
-    data = (folder / "prior.nc").read_bytes()
-    (folder / "prior.nc").write_bytes(data[:-40])
+    _unseal(folder / "prior.nc")
+    others.edgar(folder / "edgar.nc")
+    others.model(folder / "model.nc")
     yield folder / "prior.nc", lambda p, _: read_flux(p)
+    yield folder / "edgar.nc", lambda p, _: read_flux(p, period=others.YEAR)
+    yield folder / "model.nc", lambda p, _: read_flux(p, variable=["fossil", "fire"], time_is="start")
 
 
-def tables(folder: Path) -> Iterator[tuple[Path, Any]]:
-    """CSV, polygons and TOML of the user's."""
-    import geopandas as gpd
-    from shapely.geometry import box
+def _unseal(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-40])
 
-    from inversion.transport.background.particle_ends import open_background
-    from inversion.transport.receptors.listed import read_places
-    from obsnet.config import read_toml
-    from obsnet.inventory.table import read_inventory
-    from obsnet.regions import read_regions
-    from retrieval.products.screening import find_screen
-    from tests.cases import SCREEN
 
-    files = {
-        "inventory.csv": (
-            "region,period,gas,category,terminology,value,unit,uncertainty\n410000,2019,CO2,total,CRT2023,5,Mt,0.1\n",
-            lambda p, _: read_inventory(p),
-        ),
-        "places.csv": (
-            "obs_id,time,latitude,longitude,height_m\na,2020-06-01T10:00Z,25,105,30\nb,2020-06-01T11:00Z,26,106,30\n",
-            lambda p, _: read_places(p, "CO2"),
-        ),
-        "base.csv": (
-            "time,value\n2020-05-01,400\n2020-07-01,400\n",
-            lambda p, _: open_background(str(p), "CO2"),
-        ),
-        "screen.toml": (SCREEN, lambda p, _: find_screen(str(p))),
-        "case.toml": ('[run]\nname = "a"\n[ingest]\nfiles = ["x"]\n', lambda p, _: read_toml(p)),
-    }
-    for name, (text, read) in files.items():
-        (folder / name).write_text(text)
-        yield folder / name, read
-    shapes = gpd.GeoDataFrame({"code": ["a", "b"]}, geometry=[box(0, 0, 1, 1), box(1, 0, 2, 1)], crs=4326)
-    (folder / "shape").mkdir()
-    for name in ("r.geojson", "r.shp", "r.gpkg"):
-        shapes.to_file(folder / "shape" / name)
-        yield folder / "shape" / name, lambda p, _: read_regions(p, "code")
-    yield folder / "shape" / "r.dbf", lambda _, root: read_regions(root / "r.shp", "code")
+def jacobians(folder: Path) -> Iterator[tuple[Path, Any]]:
+    from inversion.jacobian.foreign import read_foreign
+    from tests.inversion.jacobian.test_foreign import file
+
+    yield file(folder), lambda p, _: read_foreign([p])
+
+
+def posteriors(folder: Path) -> Iterator[tuple[Path, Any]]:
+    """Posteriors that another program has written again: ours without their seal."""
+    from obsnet.crosscheck.totals import read_totals
+
+    (folder / "posterior.nc").write_bytes(inverted()[0][:-40])
+    yield folder / "posterior.nc", lambda p, _: read_totals(p, "fossil")
 
 
 def background_fields(folder: Path) -> Iterator[tuple[Path, Any]]:
@@ -274,6 +317,39 @@ def _read_record(root: Path) -> Any:
     return read_record(root / "r.nc")
 
 
+def posterior(folder: Path) -> tuple[Path, Any]:
+    (folder / "posterior.nc").write_bytes(inverted()[0])
+    return folder / "posterior.nc", None
+
+
+def weights(folder: Path) -> tuple[Path, Any]:
+    _weights(folder)
+    (path,) = folder.glob("*.npz")
+    return path, None
+
+
+def _weights(root: Path) -> Any:
+    """Weights that are kept are computed anew where their file is damaged."""
+    import geopandas as gpd
+    from shapely.geometry import box
+
+    from obsnet.grid import Grid
+    from obsnet.zonal import zonal_weights
+
+    two = [box(0, 0, 1.3, 1), box(1.3, 0, 3, 2)]
+    shapes = gpd.GeoDataFrame({"code": ["a", "b"]}, geometry=two, crs=4326).set_index("code")
+    made = zonal_weights(shapes, Grid.regular(0, 3, 0, 3, 1, 1), cache=root)
+    return xr.Dataset(
+        {"f": (("region", "cell"), made.fraction.toarray()), "o": ("cell", made.outside.ravel())}
+    )
+
+
+def _read_posterior(root: Path) -> Any:
+    from obsnet.cf import read_netcdf
+
+    return read_netcdf(root / "posterior.nc").load()
+
+
 def _read_footprint_file(root: Path) -> Any:
     from inversion.transport.readers import open_footprints
 
@@ -297,6 +373,8 @@ READ = {
     "record": _read_record,
     "footprint_file": _read_footprint_file,
     "restart": _read_restart,
+    "posterior": _read_posterior,
+    "weights": _weights,
 }
 
 
@@ -307,16 +385,21 @@ def _targets() -> dict[str, Callable[[Path], Iterator[tuple[Path, Any]]]]:
         "granules (HDF5)": granules,
         "granules (text)": granule_text,
         "stations (text)": station_texts,
+        "stations (packed)": packed_stations,
         "stations (netCDF)": station_netcdf,
         "stations (own tables)": station_tables,
         "footprints": footprints,
         "meteorology": meteorology,
         "fluxes": fluxes,
         "backgrounds": background_fields,
+        "Jacobians": jacobians,
+        "posteriors": posteriors,
+        "inventories": inventories,
         "tables of the user's": tables,
+        "settings (TOML)": settings,
     }
     kinds = (seals.part, seals.index, seals.sensitivity, seals.background, seals.meta)
-    kinds += (seals.own_netcdf, seals.record, seals.footprint_file, seals.restart)
+    kinds += (seals.own_netcdf, seals.record, seals.footprint_file, seals.restart, posterior, weights)
     return foreign | {f"own: {k.__name__.replace('_', ' ')}": own(k) for k in kinds}
 
 
@@ -340,14 +423,21 @@ def seeds(folder: Path) -> list[Seed]:
     return found
 
 
+def read_like(target: str, name: str, root: Path) -> None:
+    """Read the file of a name in a folder as a target reads its good file of that name."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = next(read for path, read in TARGETS[target](Path(folder)) if path.name == name)
+    path = next(root.rglob(name))
+    with reading(path):
+        found(path, root)
+
+
 def same(one: Any, other: Any) -> bool:
     """Tell whether two answers of an own file hold the same; a restart that is given up counts as that."""
     return one is None or _plain(one) == _plain(other)
 
 
 def _plain(answer: Any) -> Any:
-    import xarray as xr
-
     from inversion.jacobian.store import Jacobian
     from tests.test_seals import _arrays
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from inversion.transport.conversion.convert import convert_files
 from inversion.transport.run.run import Air, run_footprints
 from obsnet.cli import main
 from obsnet.constants import species
-from obsnet.errors import FormatError
+from obsnet.errors import FormatError, StorageError
 from obsnet.met import build
 from obsnet.met.build import build_met_apart
 from obsnet.reading import reading, refuse_claim, refuse_long_lines
@@ -83,6 +84,26 @@ def test_station_read_goes_on(crash, tmp_path, capsys):
     code, _, err = ended(capsys, "station", "read", crash)
     assert code == 2
     assert re.search(KILLED, err)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        ("scale", "--to", "X2019"),
+        ("qc", "--rules", "noaa_flask"),
+        ("budget", "--budget", "record"),
+        ("plot", "--out", "p.png"),
+        ("fit",),
+        ("admit", "--requirements", "example_network"),
+    ],
+    ids=lambda r: r[0],
+)
+def test_every_step_of_stations_ends_in_one_line(crash, tmp_path, capsys, monkeypatch, rest):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = ended(capsys, "station", rest[0], crash, *rest[1:])
+    assert code in (1, 2)
+    assert re.search(KILLED, out + err)
+    assert "Traceback" not in err
 
 
 def test_the_stage_stations_goes_on(crash, tmp_path):
@@ -262,6 +283,8 @@ def test_what_libraries_raise_is_one_line_and_debug_shows_it(tmp_path, monkeypat
         assert caught.value.__cause__ is error
     with pytest.raises(FormatError, match=r"\(two lines\)"):
         fail(OSError("two\n lines"))
+    with pytest.raises(StorageError, match="the disk refused while it was read"):
+        fail(OSError(errno.ENOSPC, "No space left on device"))
     with pytest.raises(FormatError, match="^ours$"):
         fail(FormatError("ours"))
     monkeypatch.setenv("OBSNET_DEBUG", "1")

@@ -15,8 +15,9 @@ from inversion.transport.readers import open_footprints
 from obsnet import schema
 from obsnet.cf import read_flux, read_netcdf
 from obsnet.errors import FormatError, ObsnetError, SchemaError
+from obsnet.parquet import read_table, write_table
 from obsnet.seal import check_file, check_parquet, read_json, seal_file, sealed_json
-from obsnet.store import GranuleIndex, ObservationStore, read_part, read_table, write_table
+from obsnet.store import GranuleIndex, ObservationStore, read_part
 from stations.record.file import read_record, write_record
 from tests.cases import _footprints, _prior
 from tests.inversion.world import make_world

@@ -128,7 +128,7 @@ def _negative_cells(made: Assembled, posterior: Posterior) -> list[str]:
 
 def _far_rows(posterior: Posterior) -> list[str]:
     """Name the rows that all others contradict; left out where the method only samples the diagonal."""
-    if not posterior.evidence_known:
+    if not posterior.factorised:
         return []
     problem = posterior.problem
     residual, deviations = departures(posterior)

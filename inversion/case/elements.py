@@ -125,6 +125,7 @@ class Elements:
     region_names : dict of str to str
     regions_source : str
     edges : ndarray of datetime64, shape (2,)
+    error_notes : tuple of str
     """
 
     species: Species
@@ -139,6 +140,9 @@ class Elements:
     region_names: dict[str, str]
     regions_source: str
     edges: Times
+    error_notes: tuple[str, ...] = (
+        "errors of rows are independent: a ready-made Jacobian says nothing else",
+    )
 
     def named(self, problem: Problem) -> Problem:
         """Return the problem with its factors known as those of the sector's flux."""

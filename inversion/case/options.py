@@ -130,10 +130,22 @@ class ErrorOptions(Options):
         default=True, description="add the footprints' sampling error times the prior flux"
     )
     correlation_hours: float = Field(
-        default=0.0, ge=0, description="correlation time of the model error at a station; 0 for none"
+        default=84.0,
+        ge=0,
+        description="correlation time of the model error at a station, 0 for none; by default half a week: "
+        "what a station says within a week then counts about once, as in data density weighting (Rödenbeck 2005)",
     )
     along_track_km: float = Field(
-        default=0.0, ge=0, description="correlation length of the model error along an orbit; 0 for none"
+        default=20.0,
+        ge=0,
+        description="correlation length of the model error along an orbit, 0 for none; by default "
+        "that of OCO-2 against airborne lidar (Baker et al. 2022, doi:10.5194/gmd-15-649-2022)",
+    )
+    overpass_share: float = Field(
+        default=0.3,
+        ge=0,
+        le=0.99,
+        description="share of the columns' model variance that a whole overpass has in common, 0 for none; assumed",
     )
 
 
@@ -143,9 +155,9 @@ class OffsetOptions(Options):
     sigma: dict[str, float] = Field(
         default_factory=dict, description="standard deviation by source, in the species' unit"
     )
-    by: Literal["source", "platform", "mode"] = Field(
+    by: Literal["source", "platform", "mode", "day"] = Field(
         default="source",
-        description="one offset a source, or one a platform or observing mode (land, glint) of it",
+        description="one offset a source, or one a platform, observing mode (land, glint) or day (UTC) of it",
     )
     gradient: dict[str, NotNegative] = Field(
         default_factory=dict,
@@ -153,7 +165,17 @@ class OffsetOptions(Options):
     )
     systematic: bool = Field(
         default=True,
-        description="platforms that state a systematic uncertainty get an offset of that size, unless named above",
+        description="stated systematic uncertainties are unknowns, unless the source is named above: one offset a "
+        "station, one pattern over the ground for all columns of a source",
+    )
+    pattern: dict[str, NotNegative] = Field(
+        default_factory=dict,
+        description="standard deviation by source of such a pattern where none is stated, as albedo or aerosol make it",
+    )
+    pattern_km: float = Field(
+        default=1000.0,
+        ge=0,
+        description="correlation length of the patterns, 0 for one offset a source; the default is assumed",
     )
 
 

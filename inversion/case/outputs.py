@@ -149,6 +149,10 @@ class Described(Protocol):
     def prescribed(self) -> dict[str, Floats]:
         """What each prescribed sector contributes to the observations."""
 
+    @property
+    def error_notes(self) -> tuple[str, ...]:
+        """What errors of the observations have in common."""
+
 
 def posterior_dataset(
     made: Described,
@@ -448,6 +452,7 @@ def _attributes(made: Described, posterior: Posterior) -> dict[str, Any]:
         "obsnet_contract": "posterior 1",
         "prior_name": made.prior.name,
         "prior_notes": "; ".join(made.prior.notes),
+        "error_notes": "; ".join(made.error_notes),
         "solver": posterior.method,
         "solver_state": json.dumps({k: _plain(v) for k, v in posterior.stopping.items()}),
         "n_observations": problem.n_obs,
@@ -455,7 +460,7 @@ def _attributes(made: Described, posterior: Posterior) -> dict[str, Any]:
         "n_state_unobserved": int(problem.unseen.sum()),
         "chi_square": float(posterior.chi_square),
         "degrees_of_freedom_for_signal": float(posterior.dofs),
-        **({"log_evidence": float(posterior.log_evidence)} if posterior.evidence_known else {}),
+        **({"log_evidence": float(posterior.log_evidence)} if posterior.factorised else {}),
         "no_verdict": str(posterior.stopping.get("no_verdict", "")),
         "observations_counts": json.dumps(made.counts),
     }
@@ -468,7 +473,7 @@ def _plain(value: Any) -> Any:
 def write_posterior(data: Any, fit: pa.Table, path: Path) -> list[Path]:
     """Write the posterior file and the table of the fit beside it, each whole or not at all."""
     from obsnet.cf import write_netcdf
-    from obsnet.store import write_table
+    from obsnet.parquet import write_table
 
     beside = path.with_name("fit.parquet")
     write_table(fit, beside)
@@ -493,5 +498,5 @@ def summary_of(posterior: Posterior) -> dict[str, Any]:
         "unobserved": int(problem.unseen.sum()),
         "chi_square": posterior.chi_square,
         "dofs": posterior.dofs,
-        **({"log_evidence": posterior.log_evidence} if posterior.evidence_known else {}),
+        **({"log_evidence": posterior.log_evidence} if posterior.factorised else {}),
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,13 @@ import scipy.sparse as sp
 from inversion.case import VERSION
 from inversion.problem.posterior import Posterior
 from inversion.problem.problem import Problem
+from inversion.problem.reduction import ReducedSystem
 from inversion.solvers.cg import CGSystem, Preconditioner
 from inversion.solvers.dual import DualSystem
 from inversion.solvers.primal import PrimalSystem
 from obsnet.atomic import atomic_path
+from obsnet.errors import FormatError
+from obsnet.reading import reading
 from obsnet.seal import check_file, seal_file
 from obsnet.typing import Floats
 
@@ -101,13 +103,13 @@ def load_posterior(
     """
     try:
         check_file(path)
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as kept:
+        with reading(path), open(path, "rb") as stream, np.load(stream, allow_pickle=False) as kept:
             about = json.loads(str(kept["about"]))
             same = about["version"] == VERSION and about["fingerprint"] == fingerprint(problem)
             if not same or method not in {"auto", about["method"]}:
                 return None
             arrays = {k: kept[k] for k in kept.files if k != "about"}
-    except (FileNotFoundError, KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile):
+    except FormatError:  # there is none, or it is damaged
         return None
     system: Any
     if about["method"] == "dual":
@@ -139,23 +141,34 @@ def kept_arrays(folder: Path, posterior: Posterior) -> Callable[[str, Callable[[
     Parameters
     ----------
     folder : Path
-        Is made when the first array is kept.
+        Is made when the first array is kept; what it holds of another posterior then goes.
     posterior : Posterior
-        Problem, method and stopping state name the files, so that those of another are never taken.
+        Problem, regions solved for, method and stopping state name the files, so that those of another are never
+        taken.
     """
     about = [fingerprint(posterior.problem), posterior.method]
+    system = posterior.system
+    if isinstance(system, ReducedSystem):  # the problem in cells does not tell which regions stand for them
+        about.append(fingerprint(system.reduction.problem))
     about += [f"{k}={posterior.stopping[k]}" for k in ("tolerance", "rank") if k in posterior.stopping]
     key = hashlib.sha256(" ".join(about).encode()).hexdigest()[:16]
 
     def keep(name: str, make: Callable[[], Floats]) -> Floats:
         path = folder / f"{key}-{name}.npy"
         try:
+            if not check_file(path):
+                raise ValueError("without its seal")
             return np.asarray(np.load(path, allow_pickle=False))
         except (FileNotFoundError, ValueError, OSError, EOFError):
             made = make()
         folder.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as temporary, open(temporary, "wb") as stream:
-            np.save(stream, made)
+        for other in folder.glob("*.npy"):
+            if not other.name.startswith(key):
+                other.unlink(missing_ok=True)
+        with atomic_path(path) as temporary:
+            with open(temporary, "wb") as stream:
+                np.save(stream, made)
+            seal_file(temporary)
         return made
 
     return keep

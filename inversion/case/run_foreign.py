@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from inversion.case.options import InvertOptions
+from obsnet.errors import ConfigError
 
 if TYPE_CHECKING:
     from inversion.case.elements import Elements
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["run_foreign"]
 
 Report = Callable[[str], None]
+_METHODS = ("auto", "dual", "primal", "cg")
+# Tables that say how a problem of one's own is made: here they would do nothing.
+_OWN = ("sector", "boundary", "error", "offset", "basis", "likelihood", "screen", "withhold", "ensemble")
 
 
 def run_foreign(
@@ -33,7 +37,21 @@ def run_foreign(
     -------
     list of Path, dict
         What was written, and the numbers that sum it up.
+
+    Raises
+    ------
+    ConfigError
+        Options that a ready-made Jacobian has no use for.
     """
+    if options.method not in _METHODS:
+        raise ConfigError(
+            f"[invert.foreign] a ready-made Jacobian is solved by {', '.join(_METHODS)}, not by {options.method}"
+        )
+    idle = [name for name in _OWN if name in options.model_fields_set]
+    if idle:
+        raise ConfigError(
+            f"[invert.foreign] a ready-made Jacobian is solved as it is: take out {', '.join(idle)}"
+        )
     import json
 
     import xarray as xr

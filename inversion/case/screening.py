@@ -122,6 +122,11 @@ def _reject(
     for _ in range(_ROUNDS):
         kept = np.flatnonzero(np.isfinite(factor))
         posterior = solve(made.select(np.isfinite(factor)).problem)
+        if not posterior.factorised:
+            raise ConfigError(
+                "[invert.screen] rule 'iterative' needs a factorisation, to know what each row's own neighbours say; "
+                f"method {posterior.method!r} only samples that: take rule = 'huber', or method = 'dual' or 'primal'"
+            )
         away, z = departures(posterior)
         beyond = np.flatnonzero(np.abs(z) > options.limit)
         if beyond.size == 0:

@@ -387,7 +387,8 @@ def _reason(name: str, found: float, middle: float, unit: str) -> str:
     if not (np.isfinite(found) and found > 0.0):
         return f"{name} {found:g} is not a positive number"
     text = f"{name} {found:.4g} in {unit}, the others are near {middle:.4g}"
-    power = round(np.log10(middle / found) / 3.0) * 3
-    if power and abs(np.log10(middle / found) - power) < 1.2:
+    away = np.log10(middle) - np.log10(found)  # their quotient may not fit
+    power = round(away / 3.0) * 3
+    if power and abs(away - power) < 1.2:
         text += f"; times 1e{power} it would fit, another unit"
     return text

@@ -14,10 +14,10 @@ from scipy import sparse
 from obsnet import schema
 from obsnet.atomic import atomic_path
 from obsnet.errors import FormatError, SchemaError, nearest
+from obsnet.parquet import read_table, write_table
 from obsnet.reading import reading
 from obsnet.schema import BACKGROUND, SENSITIVITY, SIDES, check_stored
 from obsnet.seal import check_parquet, seal_parquet
-from obsnet.store import read_table, write_table
 from obsnet.typing import Ints, Texts
 
 __all__ = ["VALUES", "RunIndex", "check_part", "positions", "refuse_repeats", "write_part"]

@@ -195,8 +195,8 @@ class Posterior:
         return float(self.system.dofs())
 
     @property
-    def evidence_known(self) -> bool:
-        """Whether the system knows ln det S and the exact diagonal of ``S^-1``."""
+    def factorised(self) -> bool:
+        """Whether S was factorised, so that ln det S and the diagonal of ``S^-1`` are exact; cg samples them."""
         return bool(getattr(self.system, "factorised", True))
 
     @property

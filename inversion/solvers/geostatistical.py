@@ -44,7 +44,7 @@ class TrendSystem:
 
     def __init__(self, base: Posterior, seen: Floats, trend: Floats, beta_covariance: Floats) -> None:
         self.base, self.trend, self.seen = base, trend, seen
-        self.factorised = base.evidence_known
+        self.factorised = base.factorised
         self._root = la.cholesky(beta_covariance, lower=True) if seen.shape[1] else beta_covariance
         # S^-1 H X and (X - K H X), both times the root of the covariance of beta
         self.weighted = base.system.solve(seen) @ self._root

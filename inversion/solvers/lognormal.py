@@ -356,6 +356,9 @@ class _Stretched:
         self.inner, self.slope = inner, slope
         self.solve, self.dofs = inner.solve, inner.dofs
         self.solve_diagonal, self.logdet = inner.solve_diagonal, inner.logdet
+        self.factorised = getattr(inner, "factorised", True)
+        if not self.factorised:
+            self.probes = inner.probes
 
     def covariance(self, v: Floats) -> Floats:
         return self.slope[:, None] * self.inner.covariance(self.slope[:, None] * v)

@@ -7,7 +7,6 @@ into every report. ``base = "…"`` takes all else from another network.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from inversion.study.orbits import Orbit, across_track, ground_track, sun_elevation
-from obsnet.config import Options, validate
+from obsnet.config import Options, read_toml, validate
 from obsnet.errors import ConfigError, nearest
 from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.typing import Bools, Floats, Ints, Texts, Times
@@ -55,7 +54,8 @@ class NetworkOptions(Options):
         description="random error of one sounding or one afternoon, by species, ppm or ppb", min_length=1
     )
     systematic: dict[str, float] = Field(
-        default_factory=dict, description="error that does not average out, by species"
+        default_factory=dict,
+        description="error by species that all its observations share: one a station, one pattern for all satellites",
     )
     site: list[SiteOptions] = Field(default_factory=list, description="stations that have a position")
     count: int | None = Field(default=None, ge=1, description="stations in all; the rest are spread out")
@@ -106,9 +106,10 @@ class Sampling:
         UTC.
     latitude, longitude : ndarray
         Degrees.
-    error : ndarray
-        Standard deviation of measurement, species' unit: random part over the root of `soundings`, and
-        systematic part.
+    random : ndarray
+        Standard deviation of measurement, species' unit, over the root of `soundings`.
+    systematic : ndarray
+        Standard deviation of what averaging does not make smaller: see `inversion.case.shared_errors`.
     soundings : ndarray
         Averaged into each.
     """
@@ -120,11 +121,16 @@ class Sampling:
     time: Times
     latitude: Floats
     longitude: Floats
-    error: Floats
+    random: Floats
+    systematic: Floats
     soundings: Floats
 
     def __len__(self) -> int:
         return int(self.time.size)
+
+    def take(self, rows: Ints) -> Sampling:
+        """Return some of the observations."""
+        return Sampling(**{name: getattr(self, name)[rows] for name in self.__dataclass_fields__})
 
     @classmethod
     def join(cls, parts: Sequence[Sampling]) -> Sampling:
@@ -178,10 +184,10 @@ def _read(name: str, folder: Path | None, below: tuple[str, ...] = ()) -> tuple[
     path = (folder or Path()) / name if name.endswith(".toml") else FOLDER / f"{name}.toml"
     if not path.is_file():
         raise ConfigError(f"no network {name!r}{nearest(name, presets())}; or give a file ending in .toml")
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not a TOML file: {error}") from error
+    data = read_toml(path)
+    for notes in _NOTES:
+        if not isinstance(data.get(notes, {}), dict):
+            raise ConfigError(f"{path}: {notes} must be a table, [{notes}]")
     base = data.pop("base", None)
     if base is None:
         return data, path.name
@@ -191,10 +197,13 @@ def _read(name: str, folder: Path | None, below: tuple[str, ...] = ()) -> tuple[
     return _merge(_read(str(base), kept, (*below, name))[0], data), path.name
 
 
+_NOTES = ("sources", "assumed")  # where numbers are from, by name
+
+
 def _merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     """Return the base with changes; notes on numbers that were changed are the change's own."""
     out = {**base, **change}
-    for notes in ("sources", "assumed"):
+    for notes in _NOTES:
         old = {k: v for k, v in base.get(notes, {}).items() if k not in change}
         # what is now known is no longer assumed, and the other way round
         other = change.get("assumed" if notes == "sources" else "sources", {})
@@ -338,7 +347,6 @@ def _stations(
         time = days.astype("datetime64[us]") + seconds
         time = time[(time >= start) & (time < stop)]
         n = time.size
-        error = np.hypot(network.random[species], network.systematic.get(species, 0.0))
         day = np.char.add(f"{name}:", time.astype("datetime64[D]").astype(str))
         parts.append(
             Sampling(
@@ -349,7 +357,8 @@ def _stations(
                 time,
                 np.full(n, lat),
                 np.full(n, lon),
-                np.full(n, error),
+                np.full(n, network.random[species]),
+                np.full(n, network.systematic.get(species, 0.0)),
                 np.ones(n),
             )
         )
@@ -436,7 +445,6 @@ def _average(
     chance = network.clear * np.minimum(soundings, 1.0)
     drawn = np.random.default_rng([seed, *name.encode()]).random(count.size) < chance
     soundings = np.maximum(soundings, 1.0)
-    error = np.hypot(network.random[species] / np.sqrt(soundings), network.systematic.get(species, 0.0))
     codes = np.array(
         [f"{name}-{k + 1}" if network.satellites > 1 else name for k in range(network.satellites)]
     )
@@ -458,7 +466,8 @@ def _average(
                 (np.round(mean["t"]).astype(np.int64) + base).astype("datetime64[us]")[drawn],
                 mean["y"][drawn],
                 mean["x"][drawn],
-                error[drawn],
+                network.random[species] / np.sqrt(soundings[drawn]),
+                np.full(n, network.systematic.get(species, 0.0)),
                 soundings[drawn],
             )
         ]

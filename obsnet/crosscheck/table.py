@@ -18,7 +18,7 @@ from obsnet.crosscheck.totals import RegionTotals, read_totals
 from obsnet.crosscheck.verdict import Rule, Verdicts, judge
 from obsnet.crosscheck.words import NOTHING, Words, joined, say
 from obsnet.errors import ConfigError, FormatError, RegionError, nearest
-from obsnet.reading import door
+from obsnet.reading import door, read_csv
 from obsnet.typing import Floats
 
 __all__ = ["Choices", "RegionTotals", "compare", "read_table", "read_totals"]
@@ -168,10 +168,8 @@ def read_table(path: Path) -> Any:
     FormatError
         It is no such table, an old one that does not say its rule, or rows of several rules.
     """
-    import pandas as pd
-
     words = ("region", "period", "inventory_period", *_TEXTS, *_SOURCES)
-    table = pd.read_csv(path, dtype=dict.fromkeys(words, str))
+    table = read_csv(path, dtype=dict.fromkeys(words, str))
     needed = (
         "region",
         "verdict",

@@ -9,7 +9,7 @@ import numpy as np
 from obsnet.errors import FormatError, SchemaError, UnitError, nearest
 from obsnet.inventory.table import mole_rate
 from obsnet.points import Points
-from obsnet.reading import door
+from obsnet.reading import door, read_csv
 
 __all__ = ["read_points"]
 
@@ -52,7 +52,7 @@ def read_points(path: str | Path, gas: str, sector: str | None = None) -> Points
 
     path = Path(path)
     try:
-        table = pd.read_csv(
+        table = read_csv(
             path, encoding="utf-8-sig", skipinitialspace=True, dtype={"unit": str, "sector": str}
         )
     except FileNotFoundError:

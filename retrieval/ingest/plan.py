@@ -59,7 +59,8 @@ class IngestPlan:
     Parameters
     ----------
     done : mapping
-        By path: sha256 and path of finished files with the same bytes, or of an equal file earlier in the list.
+        By path: sha256 and path of a finished file with the same bytes (itself, if it is one), and of an equal file
+        earlier in the list.
     newer : mapping
         By path: files that cover the same time and win where soundings are the same.
     sizes : mapping
@@ -222,11 +223,15 @@ def _known(
     first: dict[str, str] = {}
     for path, digest in sorted((digests | standing).items()):
         first.setdefault(digest, path)
-    before: dict[str, list[str]] = {}
+    before: dict[str, str] = {}
     for path, row in finished.items():
-        before.setdefault(row["sha256"], []).append(path)
+        before.setdefault(row["sha256"], path)
     copies = {p for p, d in digests.items() if first[d] != p}
-    done = {p: tuple((d, where) for where in before.get(d, ())) for p, d in (standing | digests).items()}
+    done: dict[str, tuple[tuple[str, str], ...]] = {}
+    for path, digest in (standing | digests).items():
+        # its own earlier self, or the first of those with its bytes: one decides
+        own = path in finished and finished[path]["sha256"] == digest
+        done[path] = ((digest, path if own else before[digest]),) if digest in before else ()
     for path in copies:
         done[path] = tuple(dict.fromkeys((*done[path], (digests[path], first[digests[path]]))))
     return done, copies

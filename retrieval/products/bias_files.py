@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from obsnet.errors import ConfigError, FormatError, ObsnetError
+from obsnet.work.isolated import apart
 from obsnet.work.parallel import map_unordered, shard
 from obsnet.work.work import Work
 from retrieval.products.bias import Correction, producer_correction, read_correction, verify, write_correction
@@ -41,7 +42,8 @@ def verify_files(options: VerifyOptions, work: Work | None = None) -> list[dict[
     work = work or Work()
     paths = shard(granule_files(options.files), work)
     tasks = [(path, correction, options.tolerance) for path in paths]
-    found = dict(_by_path(map_unordered(_verify, tasks, work, enough=len(tasks) > _MANY)))
+    each = map_unordered(_verify, tasks, work, enough=len(tasks) > _MANY, on_death=_unverified)
+    found = dict(_by_path(each))
     return [row for path in sorted(found) for row in found[path]]
 
 
@@ -50,6 +52,11 @@ _MANY = 20  # granules, from which on starting processes pays
 
 def _by_path(pairs: Iterable[tuple[Any, Any]]) -> Iterable[tuple[Path, Any]]:
     return ((task[0], result) for task, result in pairs)
+
+
+def _unverified(task: _VerifyTask, reason: str) -> list[dict[str, Any]]:
+    """Return the row of a granule that killed the process which read it."""
+    return [{"file": task[0].name, "status": f"bad: {task[0]}: {reason}"}]
 
 
 def _verify(task: _VerifyTask) -> list[dict[str, Any]]:
@@ -91,9 +98,10 @@ def fit_files(options: FitOptions, work: Work | None = None) -> list[ClassFit]:
     if work is not None and work.part is not None:
         raise ConfigError("a bias correction is fitted to all granules together: leave --shard out")
     paths = granule_files(options.files)
-    correction = _correction_of(paths[0]) if options.start is None else read_correction(options.start)
+    correction = apart(_correction_of, paths[0]) if options.start is None else read_correction(options.start)
     tasks = [(path, correction, options.length_km, options.gap_s) for path in paths]
-    parts = dict(_by_path(map_unordered(_collect, tasks, work, enough=len(tasks) > _MANY)))
+    each = map_unordered(_collect, tasks, work, enough=len(tasks) > _MANY, on_death=_refuse)
+    parts = dict(_by_path(each))
     samples = concatenate(parts[path] for path in paths)
     new, fits = refit(
         correction,
@@ -110,6 +118,11 @@ def fit_files(options: FitOptions, work: Work | None = None) -> list[ClassFit]:
     )
     write_correction(new, options.out)
     return fits
+
+
+def _refuse(task: _CollectTask, reason: str) -> BiasSamples:
+    """End the fit: a granule killed the process which read it."""
+    raise FormatError(f"{task[0]}: {reason}")
 
 
 def _correction_of(path: Path) -> Correction:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from obsnet.errors import FormatError, SolverError
-from obsnet.reading import door
+from obsnet.reading import door, read_csv
 from obsnet.sphere import great_circle_km
 from retrieval.products.bias import Correction, CorrectionClass, is_footprint, is_raw, lookup
 from retrieval.products.expression import Binary, FormulaTerm, Name, Node, Number, evaluate, terms, unparse
@@ -423,9 +423,7 @@ def read_truth(path: str, obs_id: np.ndarray) -> np.ndarray:
     FormatError
         A column is absent, or no sounding is of these granules.
     """
-    import pandas as pd
-
-    table = pd.read_csv(path, dtype={"sounding_id": str})
+    table = read_csv(path, dtype={"sounding_id": str})
     missing = sorted({"sounding_id", "truth"} - set(table.columns))
     if missing:
         raise FormatError(f"{path}: no column {missing[0]!r}; it has {', '.join(map(str, table.columns))}")

@@ -21,10 +21,10 @@ import pyarrow.compute as pc
 from obsnet.atomic import write_text
 from obsnet.errors import RangeError, SchemaError
 from obsnet.grid import Grid
+from obsnet.parquet import write_table
 from obsnet.scales import one_scale
 from obsnet.schema import OBSERVATIONS, PROFILES, observation_table, profile_array
 from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
-from obsnet.store import write_table
 from obsnet.typing import Floats, Ints
 from retrieval.products.read import AVERAGED
 from retrieval.superobs.along_track import along_track_groups

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from obsnet.atomic import write_text
-from obsnet.errors import ObsnetError
+from obsnet.errors import FormatError, ObsnetError
 from obsnet.work.parallel import map_unordered, shard
 from obsnet.work.work import Work
 from stations.admission.judge import Admission, Requirements, judge, load_applicant, load_requirements
@@ -43,7 +43,7 @@ def admit_stations(options: AdmitTable, work: Work | None = None) -> Admissions:
     task = partial(_one, needed=needed)
     todo = shard(options.stations, work or Work())
     found: dict[Path, Admission | ObsnetError] = {}
-    for path, outcome in map_unordered(task, todo, work, enough=False):
+    for path, outcome in map_unordered(task, todo, work, enough=False, on_death=_died):
         if isinstance(outcome, ObsnetError) and len(options.stations) == 1:
             raise outcome
         found[path] = outcome
@@ -55,6 +55,10 @@ def admit_stations(options: AdmitTable, work: Work | None = None) -> Admissions:
         write_text(options.out / "admission.csv", admission_csv(judged))
         write_text(options.out / "evidence.csv", evidence_csv(judged))
     return Admissions(needed, judged, bad)
+
+
+def _died(path: Path, reason: str) -> FormatError:
+    return FormatError(f"{path}: {reason}")
 
 
 def _one(path: Path, *, needed: Requirements) -> Admission | ObsnetError:

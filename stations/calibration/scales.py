@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from obsnet.config import Options, validate
+from obsnet.config import Options, read_toml, validate
 from obsnet.constants import SPECIES
 from obsnet.errors import ConfigError, ScaleError, nearest
 from obsnet.schema import Quality
@@ -97,15 +96,13 @@ def _solve(c: Sequence[float], y: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def _load(path: Path) -> tuple[Conversion, ...]:
-    with path.open("rb") as stream:
-        try:
-            data = tomllib.load(stream)
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError(f"{path}: not a TOML file: {error}") from error
+    entries = read_toml(path).get("conversion", [])
+    if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
+        raise ConfigError(f"{path.name}: conversions are tables, [[conversion]]")
     steps = []
-    for number, entry in enumerate(data.get("conversion", []), 1):
-        entry["from_"] = entry.pop("from", "")
-        row = validate(_Row, entry, f"{path.name}: conversion {number}")
+    for number, entry in enumerate(entries, 1):
+        named = {"from_" if name == "from" else name: value for name, value in entry.items()}
+        row = validate(_Row, named, f"{path.name}: conversion {number}")
         if not 2 <= len(row.polynomial) <= 3 or not row.range[0] < row.range[1]:
             raise ConfigError(
                 f"{path.name}: conversion {number}: a polynomial of 2 or 3 terms and a range low < high"

@@ -10,6 +10,7 @@ app = Group(
     "Station records: read, judge, deliver.",
     {
         "read": "stations.commands.read:read",
+        "compact": "stations.commands.compact:compact",
         "scale": "stations.commands.process:scale",
         "qc": "stations.commands.process:qc",
         "calibrate": "stations.commands.process:calibrate",

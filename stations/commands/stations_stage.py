@@ -24,11 +24,12 @@ def _run(options: StationsTable, case: Case) -> StageResult:
 
     from stations.store.ingest import files_in_store, run_stations
 
-    summary = run_stations(
-        options, case.folder, case.out, case.run, report=lambda line: print(line, file=sys.stderr)
-    )
+    def report(line: str) -> None:
+        print(line, file=sys.stderr)
+
+    summary = run_stations(options, case.folder, case.out, case.run, report=report)
     store = ObservationStore(summary.pop("path"))
-    files = tuple(files_in_store(options, case.folder, store))
+    files = tuple(files_in_store(options, case.folder, store, report))
     return StageResult(outputs=(store.path,), files=files, summary=summary, failed=summary["failed"])
 
 

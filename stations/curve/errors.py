@@ -26,7 +26,6 @@ __all__ = [
     "coefficient_sd",
     "curve_ensemble",
     "errors_and_noise",
-    "function_sd",
     "standard_errors",
 ]
 
@@ -34,44 +33,6 @@ __all__ = [
 def coefficient_sd(fit: CurveFit) -> np.ndarray:
     """Return the standard deviation of each coefficient, residuals taken as independent."""
     return np.sqrt(np.diag(fit.covariance))
-
-
-def function_sd(
-    fit: CurveFit, year: np.ndarray, *, polynomial_only: bool = False, derivative: bool = False
-) -> np.ndarray:
-    """Return the standard error of the function at decimal years, from the covariance of the coefficients.
-
-    Parameters
-    ----------
-    fit : CurveFit
-        A fit.
-    year : ndarray, shape (k,)
-        Decimal years.
-    polynomial_only : bool
-        Leave the harmonics out.
-    derivative : bool
-        Of the polynomial's time derivative, unit per year.
-    """
-    t = np.atleast_1d(np.asarray(year, dtype=np.float64)) - fit.timezero
-    terms = fit.options.polynomial_terms
-    rows = _jacobian(fit, t)
-    if derivative:
-        powers = rows[:, :terms]
-        rows = np.zeros_like(powers)
-        rows[:, 1:] = powers[:, :-1] * np.arange(1, terms)
-    elif polynomial_only:
-        rows = rows[:, :terms]
-    size = rows.shape[1]
-    return np.sqrt(np.einsum("ij,jk,ik->i", rows, fit.covariance[:size, :size], rows))
-
-
-def _jacobian(fit: CurveFit, t: np.ndarray) -> np.ndarray:
-    """Return d function / d coefficient, shape (k, p)."""
-    powers, waves = kernel.design(t, fit.options.polynomial_terms, fit.options.harmonics)
-    if not fit.options.gain:
-        return np.hstack([powers, waves])
-    plain = waves @ fit.coefficients[powers.shape[1] : powers.shape[1] + waves.shape[1]]
-    return np.hstack([powers, waves * (1.0 + fit.coefficients[-1] * t)[:, None], (t * plain)[:, None]])
 
 
 def standard_errors(fit: CurveFit) -> dict[str, float]:

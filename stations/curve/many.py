@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from obsnet.errors import ObsnetError
+from obsnet.work.isolated import apart
 from obsnet.work.parallel import map_unordered, shard
 from obsnet.work.progress import progress
 from obsnet.work.work import Work
@@ -141,7 +142,7 @@ def fit_file(path: str | Path, options: FitTable) -> dict[str, Any]:
     """
     from stations.readers import read
 
-    record = read(path, options.species, **options.said)
+    record = apart(read, path, options.species, **options.said)
     dates = options.dates or None
     with in_notes():  # they travel in the numbers
         fit = fit_record(record, options.curve, use=options.use, pairs=options.pairs)
@@ -206,8 +207,13 @@ def fit_many(
         others go on. Memory is that of one record a worker: only the summary travels.
     """
     todo = list(items)
-    for _, summary in map_unordered(partial(_one, numbers=numbers), shard(todo, work or Work()), work):
+    task = partial(_one, numbers=numbers)
+    for _, summary in map_unordered(task, shard(todo, work or Work()), work, on_death=_died):
         yield summary
+
+
+def _died(item: Any, reason: str) -> FitSummary:
+    return FitSummary(str(item), {}, f"FormatError: {reason}")
 
 
 def _one(item: Any, *, numbers: Callable[[Any], dict[str, Any]]) -> FitSummary:

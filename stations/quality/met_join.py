@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from obsnet.errors import FormatError, MissingVariableError, RangeError, nearest
+from obsnet.reading import read_csv, reading
 from stations.record.series import nearest_times
 
 __all__ = ["join_met"]
@@ -40,10 +41,8 @@ def join_met(record: xr.Dataset, path: str | Path, tolerance_minutes: float = 31
     """
     import pandas as pd
 
-    try:
-        table = pd.read_csv(path, comment="#")
-    except (OSError, ValueError) as error:
-        raise FormatError(f"{path}: cannot be read as a table of meteorology ({error})") from error
+    with reading(path, "a table of meteorology"):
+        table = read_csv(path, comment="#")
     if "time" not in table:
         raise MissingVariableError(
             f"{path}: meteorology needs the column 'time'{nearest('time', table.columns)}"
@@ -57,6 +56,8 @@ def join_met(record: xr.Dataset, path: str | Path, tolerance_minutes: float = 31
         )
     except (ValueError, TypeError) as error:
         raise FormatError(f"{path}: a time cannot be read ({error})") from error
+    if not time.size:
+        raise FormatError(f"{path}: a table of meteorology without a row")
     order = np.argsort(time, kind="stable")
     place = nearest_times(record["time"].values, time[order], tolerance_minutes)
     result = record.copy()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from obsnet.work.isolated import apart
 from stations.quality.budget import TermReport, apply_budget, load_budget
 from stations.quality.met_join import join_met
 from stations.quality.options import BudgetTable, QualityTable
@@ -54,7 +55,7 @@ def _opened(options: QualityTable) -> tuple[xr.Dataset, tuple[RuleTable, ...], d
     record = read_one(options)
     if options.met is not None:
         record = join_met(record, options.met, options.met_tolerance_minutes)
-    others = {name: read(path, record.attrs["species"]) for name, path in options.partners.items()}
+    others = {name: apart(read, path, record.attrs["species"]) for name, path in options.partners.items()}
     return record, tables, others
 
 

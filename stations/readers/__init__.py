@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from obsnet.config import resolve_files
 from obsnet.errors import ConfigError, FormatError, nearest
 from obsnet.reading import reading
+from obsnet.work.isolated import apart
 from stations.readers.choice import ALL, NoSpeciesError
 from stations.readers.options import HowToRead, OneRecord
 from stations.record.intakes import heights, select_intake
@@ -76,6 +77,7 @@ READERS = (
     ),
     StationReader("obspack", "stations.readers.obspack", "ObsPack netCDF, NOAA and European dialect"),
     StationReader("tccon", "stations.readers.tccon", "TCCON public netCDF, GGG2014 and GGG2020 (columns)"),
+    StationReader("openghg", "stations.readers.openghg", "openghg's netCDF of stations and columns"),
     StationReader("agage", "stations.readers.agage", "AGAGE archive netCDF"),
     StationReader(
         "picarro",
@@ -87,6 +89,12 @@ READERS = (
         "stations.readers.noaa",
         "NOAA GML event, hourly, daily, monthly text, since 2021 and before",
     ),
+    StationReader(
+        "noaa_trends",
+        "stations.readers.noaa_trends",
+        "NOAA GML's tables of trends: monthly, weekly, daily, annual, of a station or global",
+    ),
+    StationReader("scripps", "stations.readers.scripps", "Scripps CO2 programme, monthly and weekly csv"),
     StationReader("wdcgg", "stations.readers.wdcgg", "WDCGG text, 2021 and present layout"),
     StationReader(
         "wdcgg_monthly", "stations.readers.wdcgg_monthly", "WDCGG's old monthly files with REM header"
@@ -163,8 +171,8 @@ def read(
 
 
 def read_one(options: OneRecord) -> xr.Dataset:
-    """Read the record that a command names; see `read`."""
-    return read(options.file, options.species, **options.said)
+    """Read the record that a command names, in a process that may die of it; see `read`."""
+    return apart(read, options.file, options.species, **options.said)
 
 
 def read_all(path: str | os.PathLike[str], *, format: str | None = None, **options: Any) -> list[xr.Dataset]:

@@ -11,12 +11,12 @@ import io
 import lzma
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from obsnet.errors import FormatError
+from obsnet.reading import reading
 
 __all__ = ["MAX_BYTES", "is_packed", "plain_name", "unpack"]
 
@@ -25,7 +25,6 @@ _CHUNK = 1 << 24
 _DEPTH = 3  # a gzipped file in a tar in a zip
 _STREAMS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 _SUFFIXES = (".gz", ".bz2", ".xz", ".zip", ".tar", ".tgz")
-_BROKEN = (OSError, EOFError, zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, RuntimeError)
 _ZIP = b"PK\x03\x04"
 _WORKBOOK = "xl/workbook.xml"
 
@@ -71,14 +70,10 @@ def unpack(path: Path, limit: int | None = None) -> list[tuple[str, bytes]]:
         The file is broken, or holds more than `limit` bytes (`MAX_BYTES`).
     """
     left = _Budget(path, MAX_BYTES if limit is None else limit)
-    try:
+    with reading(path):
         with path.open("rb") as stream:
             data = left.take(stream)
         return list(_inside(path.name, data, left, _DEPTH))
-    except NotImplementedError as error:  # a way of compression that Python does not know
-        raise FormatError(f"{path}: cannot be unpacked ({error})") from error
-    except _BROKEN as error:
-        raise FormatError(f"{path}: cannot be read ({error})") from error
 
 
 class _Budget:

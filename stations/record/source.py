@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from obsnet.errors import FormatError
-from obsnet.reading import refuse_long_lines
+from obsnet.reading import reading, refuse_long_lines
 from stations.record.containers import is_packed, plain_name, unpack
 
 __all__ = ["HEAD_BYTES", "NetcdfHeader", "Source", "decode", "is_chinese"]
@@ -67,7 +67,8 @@ class Source:
         """Name and content of everything a packed file holds, or of the one member that is meant; else nothing."""
         if self.member:
             return [self.member]
-        return [] if self.is_folder or not is_packed(self.path) else unpack(self.path)
+        with reading(self.path):
+            return [] if self.is_folder or not is_packed(self.path) else unpack(self.path)
 
     def members(self) -> list[Source]:
         """Return the members of an archive of several, each as a source; else the source itself."""

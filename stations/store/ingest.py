@@ -17,7 +17,7 @@ import xarray as xr
 from obsnet.constants import SPECIES
 from obsnet.content import file_id, sha256
 from obsnet.errors import ConfigError, FormatError, ObsnetError, StorageError
-from obsnet.store import ObservationStore, forget_parts
+from obsnet.store import ObservationStore
 from obsnet.work.parallel import ENOUGH_BYTES, map_unordered, shard
 from obsnet.work.work import Work
 from stations.readers import companions, expand, read_all, read_each
@@ -25,11 +25,11 @@ from stations.record.summary import summary
 from stations.store.observations import observations
 from stations.store.options import Delivery, ReadTable, StationsTable
 from stations.store.process import OneScale, fingerprint, process_record
+from stations.store.whole import SENSOR, forget_unnamed
 
 __all__ = ["files_in_store", "ingest", "input_files", "run_stations", "summarise_files"]
 
 _INDEX_EVERY = 5.0  # seconds: a killed run loses no more, and many files cost no more than one
-_SENSOR = "station"
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,7 @@ def ingest(
         parts = [part for table in done.tables for part in store.write(table)]
         if done.tables and (old := earlier.get(done.row["path"])):
             # what the store holds of the file from before and is not made again goes
-            folders = {f"species={species}" for species, _ in done.scales}
-            forget_parts(p for p in store.parts_of(old) if p not in parts and p.parts[-5] in folders)
+            store.forget(old, species={species for species, _ in done.scales}, keep=parts)
         index.append(done.row | {"parts": len(parts)})
         if done.row["status"] != "done":
             total["failed"] += 1
@@ -210,7 +209,7 @@ def _row(task: _Task, digest: str, how: str) -> dict[str, Any]:
         "size": path.stat().st_size if path.exists() else 0,
         "sha256": digest,
         "file_id": file_id(digest),
-        "sensor": _SENSOR,
+        "sensor": SENSOR,
         "soundings": 0,
         "good": 0,
         "options": how,
@@ -290,10 +289,17 @@ def run_stations(
     return {"path": str(store.path), **counts}
 
 
-def files_in_store(options: StationsTable, folder: Path, store: ObservationStore) -> list[Path]:
-    """Return what a store holds of the files of a case."""
+def files_in_store(
+    options: StationsTable, folder: Path, store: ObservationStore, report: Callable[[str], None]
+) -> list[Path]:
+    """Return what a store holds of the files of a case; other station files go from its whole-year parts."""
     names = {os.path.relpath(p, folder) for p in expand(options.files, folder)}
-    return store.parts_of({row["file_id"] for row in store.index.read().to_pylist() if row["path"] in names})
+    named = {row["file_id"] for row in store.index.read().to_pylist() if row["path"] in names}
+    if gone := forget_unnamed(store, named):
+        report(
+            f"{store.path}: rows of {gone} files that the case does not name were taken out of whole-year parts"
+        )
+    return store.parts_of(named)
 
 
 def summarise_files(

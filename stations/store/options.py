@@ -8,11 +8,12 @@ from typing import Annotated
 from pydantic import Field
 
 from obsnet.command import Flag
+from obsnet.config import Options
 from stations.calibration.options import ConversionOptions
 from stations.quality.options import BUDGET, RULES
 from stations.readers.options import HowToRead
 
-__all__ = ["Delivery", "ProcessOptions", "ReadTable", "StationsTable"]
+__all__ = ["CompactTable", "Delivery", "ProcessOptions", "ReadTable", "StationsTable"]
 
 
 class ProcessOptions(ConversionOptions):
@@ -60,6 +61,13 @@ class StationsTable(Delivery):
         min_length=1, description="files, folders or globs; a folder of raw hourly files is one record"
     )
     store: str = Field("store", description="observation store, relative to the run's folder of outputs")
+
+
+class CompactTable(Options):
+    """``obsnet station compact``."""
+
+    store: Annotated[Path, Flag(positional=True)] = Field(description="observation store, changed in place")
+    rows: int = Field(2_000_000, ge=1, description="rows of a part, about; a year of more is divided")
 
 
 class ReadTable(Delivery):

@@ -145,7 +145,7 @@ class TestModelLayout:
 
     def test_missing_values(self, tmp_path):
         path = model(tmp_path / "m.nc")
-        with xr.open_dataset(path) as data:
+        with xr.open_dataset(path, engine="netcdf4") as data:
             gaps = data.load()
         gaps["fossil"][0, 0, 0] = np.nan
         gaps.to_netcdf(path)
@@ -158,7 +158,7 @@ class TestModelLayout:
 
     def test_other_dimensions(self, tmp_path):
         path = model(tmp_path / "m.nc")
-        with xr.open_dataset(path) as data:
+        with xr.open_dataset(path, engine="netcdf4") as data:
             whole = data.load()
         for levels in (1, 2):
             whole.expand_dims(lev=levels).to_netcdf(tmp_path / f"{levels}.nc")
@@ -168,7 +168,7 @@ class TestModelLayout:
 
     def test_field_without_time_beside_fields_with_it(self, tmp_path):
         path = model(tmp_path / "m.nc")
-        with xr.open_dataset(path) as data:
+        with xr.open_dataset(path, engine="netcdf4") as data:
             whole = data.load()
         whole["fire"] = whole["fire"][0].drop_vars("time")
         whole.to_netcdf(path)
@@ -177,7 +177,7 @@ class TestModelLayout:
 
     def test_substances_do_not_mix(self, tmp_path):
         path = model(tmp_path / "m.nc")
-        with xr.open_dataset(path) as data:
+        with xr.open_dataset(path, engine="netcdf4") as data:
             whole = data.load()
         whole["fire"].attrs["species"] = "CH4"
         whole.to_netcdf(path)
@@ -207,7 +207,7 @@ class TestRealFiles:
     def test_edgar_hourly_over_europe(self, sample_data):
         path = sample_data / "inversion/acrg_footprints/co2-edgar-ff-1hr_EUROPE_2018.nc"
         data = read_flux(path, time_is="start")
-        with xr.open_dataset(path) as file:
+        with xr.open_dataset(path, engine="netcdf4") as file:
             raw = file["flux"].transpose("time", "lat", "lon").values
         assert np.array_equal(data["flux"][:, 0], raw.astype(float))
         hours = data["time_bnds"].values.astype("M8[h]").astype(str).tolist()

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from obsnet import schema
 from obsnet.errors import FormatError, SchemaError
-from obsnet.store import GranuleIndex, ObservationStore, read_part, read_table, write_table
+from obsnet.parquet import read_table, write_table
+from obsnet.store import GranuleIndex, ObservationStore, read_part
 from tests.obsnet.observations import table
 
 

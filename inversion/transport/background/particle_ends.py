@@ -19,7 +19,7 @@ from obsnet.constants import Species
 from obsnet.constants import species as species_of
 from obsnet.errors import ConfigError, FormatError, MissingVariableError, RangeError
 from obsnet.met import Met
-from obsnet.reading import door, refuse_long_lines
+from obsnet.reading import door, read_csv
 from obsnet.times import from_epoch, to_epoch
 from obsnet.typing import Floats, Texts
 from obsnet.units import conversion_factor
@@ -173,8 +173,7 @@ def _in_range(values: Floats, entry: Species, where: str) -> None:
 def _baseline(path: Path, entry: Species) -> Callable[..., Floats]:
     import pandas as pd
 
-    refuse_long_lines(path, path.read_bytes())
-    table = pd.read_csv(path, comment="#")
+    table = read_csv(path, comment="#")
     if not {"time", "value"} <= set(table.columns):
         raise MissingVariableError(
             f"{path}: a baseline needs columns time and value, found {', '.join(table.columns)}"

@@ -16,7 +16,7 @@ import pyarrow as pa
 from inversion.transport.receptors.releases import Receptors, line, point, slant, unreachable
 from obsnet.errors import FormatError, RangeError, SchemaError, nearest
 from obsnet.met import Met
-from obsnet.reading import door, refuse_long_lines
+from obsnet.reading import door, read_csv
 from obsnet.times import as_utc, to_epoch
 from obsnet.typing import Floats, Times
 
@@ -101,8 +101,7 @@ def read_places(path: str | Path, species: str, *, amounts: bool = False) -> pa.
 def _rows(path: Path) -> pd.DataFrame:
     try:
         if path.suffix == ".csv":
-            refuse_long_lines(path, path.read_bytes())
-            return pd.read_csv(path, dtype=str, keep_default_na=False, comment="#", skipinitialspace=True)
+            return read_csv(path, dtype=str, keep_default_na=False, comment="#", skipinitialspace=True)
         return pd.read_parquet(path)
     except FileNotFoundError:
         raise FormatError(f"{path}: there is no such receptor file") from None

@@ -30,7 +30,7 @@ from obsnet.met import Met, build_met
 from obsnet.met.build import build_met_apart
 from obsnet.met.options import MetOptions
 from obsnet.met.prepared import contents
-from obsnet.store import write_table
+from obsnet.parquet import write_table
 from obsnet.typing import Times
 from obsnet.work.isolated import apart
 from obsnet.work.parallel import cpu_count, map_unordered, shard

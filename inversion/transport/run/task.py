@@ -22,7 +22,7 @@ from inversion.transport.receptors.releases import Receptors, domain_of, from_ob
 from obsnet.atomic import write_text
 from obsnet.grid import Grid
 from obsnet.met import Met
-from obsnet.store import write_table
+from obsnet.parquet import write_table
 from obsnet.times import EPOCH
 
 __all__ = ["FootprintTask", "do_task", "warm_up"]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from obsnet.errors import FormatError, ResourceError
+from obsnet.reading import reading
 
 __all__ = ["Unpacked"]
 
@@ -54,22 +55,19 @@ class Unpacked:
         into = Path(self._folder) / str(number) / path.name
         into.mkdir(parents=True)
         found = []
-        try:
-            with zipfile.ZipFile(path) as archive:
-                inside = [m for m in archive.infolist() if not m.is_dir()]
-                size, free = sum(m.file_size for m in inside), shutil.disk_usage(into).free
-                if size > free:
-                    raise ResourceError(
-                        f"{path}: holds {size / 1e9:.1f} GB, {into.parent} has room for {free / 1e9:.1f} GB; set "
-                        "TMPDIR to a larger place or unpack it yourself"
-                    )
-                for n, member in enumerate(inside):
-                    target = into / f"{n}-{Path(member.filename).name}"
-                    with archive.open(member) as source, target.open("wb") as stream:
-                        shutil.copyfileobj(source, stream)
-                    found.append(target)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
-            raise FormatError(f"{path}: cannot be unpacked ({error})") from None
+        with reading(path, "a zip archive"), zipfile.ZipFile(path) as archive:
+            inside = [m for m in archive.infolist() if not m.is_dir()]
+            size, free = sum(m.file_size for m in inside), shutil.disk_usage(into).free
+            if size > free:
+                raise ResourceError(
+                    f"{path}: holds {size / 1e9:.1f} GB, {into.parent} has room for {free / 1e9:.1f} GB; set "
+                    "TMPDIR to a larger place or unpack it yourself"
+                )
+            for n, member in enumerate(inside):
+                target = into / f"{n}-{Path(member.filename).name}"
+                with archive.open(member) as source, target.open("wb") as stream:
+                    shutil.copyfileobj(source, stream)
+                found.append(target)
         if not found:
             raise FormatError(f"{path}: an archive with nothing in it")
         return found

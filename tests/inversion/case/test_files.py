@@ -18,7 +18,7 @@ from obsnet.pipeline import read_case, run_case
 from obsnet.store import ObservationStore
 from tests.inversion.case.files import CASE, write_case
 from tests.inversion.case.test_estimate import drawn
-from tests.inversion.world import make_world
+from tests.inversion.world import APART, make_world
 from tests.inversion.world import options as world_options
 
 
@@ -136,7 +136,7 @@ def test_command_line_and_json(case, tmp_path, capsys):
 
 def test_errors_can_be_estimated_and_used(case, tmp_path, capsys):
     """Observations of stations that scatter far more than assumed."""
-    world = drawn(make_world(), world_options(error={"point": 3.0, "column": 0.5}), seed=1)
+    world = drawn(make_world(), world_options(error=APART | {"point": 3.0, "column": 0.5}), seed=1)
     ObservationStore(tmp_path / "store").write(world.table)
     wanted = "invert.likelihood.estimate=['prior_sigma','length_km','error']"
     more = [

@@ -159,7 +159,7 @@ def test_faulty_files_are_named(tmp_path):
 
 def test_variables_in_different_units_are_refused(tmp_path):
     path = file(tmp_path)
-    data = xr.load_dataset(path)
+    data = xr.load_dataset(path, engine="netcdf4")
     data["oerr"].attrs["units"] = "1e-6"
     data.to_netcdf(tmp_path / "mixed.nc")
     with pytest.raises(UnitError, match="oerr is in '1e-6', obs in '1e-9'"):

@@ -263,7 +263,7 @@ def test_choices(tmp_path):
 
 def test_totals_in_any_order_of_the_file(tmp_path):
     path = posterior(tmp_path / "p.nc", edges=MONTHS[:3])
-    data = xr.load_dataset(path)
+    data = xr.load_dataset(path, engine="netcdf4")
     kernel = np.arange(36.0).reshape(6, 6)
     data["total_averaging_kernel"] = (("total", "total_2"), kernel)
     back = data.isel(total=[5, 2, 0, 1, 4, 3], total_2=[5, 2, 0, 1, 4, 3])
@@ -303,7 +303,7 @@ def test_prescribed_sectors_have_to_be_stated(tmp_path):
 
 def test_prescribed_sectors_are_in_the_variance(tmp_path):
     path = posterior(tmp_path / "p.nc", sectors=("fossil", "land"), prescribed=("land",))
-    data = xr.load_dataset(path)
+    data = xr.load_dataset(path, engine="netcdf4")
     data["prescribed"] = ("prescribed", ["land"])
     data["total_prescribed_response"] = (("prescribed", "total"), np.array([[20.0, -40, 0, 0, 0, 0]]) / MT)
     data.to_netcdf(tmp_path / "q.nc")

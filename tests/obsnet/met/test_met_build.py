@@ -283,7 +283,7 @@ def test_a_level_missing_from_one_variable(tmp_path):
         open_met([winds, fewer])
     import xarray as xr
 
-    with xr.open_dataset(winds) as a, xr.open_dataset(fewer) as b:
+    with xr.open_dataset(winds, engine="netcdf4") as a, xr.open_dataset(fewer, engine="netcdf4") as b:
         xr.merge([a, b[["t"]].rename(level="plev2")]).to_netcdf(tmp_path / "c.nc")
     with pytest.raises(FormatError, match=r"c.nc: variable 't' stands on 'plev2' with 12 entries"):
         open_met([tmp_path / "c.nc"])

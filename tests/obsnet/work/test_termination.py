@@ -88,7 +88,7 @@ def test_a_disk_that_takes_no_more_is_one_line_and_75(what, tmp_path):
             write_text("out/a.txt", "x" * 100_000)
         def parquet():
             import pyarrow as pa
-            from obsnet.store import write_table
+            from obsnet.parquet import write_table
             write_table(pa.table({{"a": np.random.default_rng(0).random(100_000)}}), "out/a.parquet")
         def netcdf():
             from tests.cases import _prior

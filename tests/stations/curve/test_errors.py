@@ -7,7 +7,7 @@ import pytest
 
 from obsnet.errors import ConfigError
 from stations.curve import kernel
-from stations.curve.errors import coefficient_sd, curve_ensemble, function_sd, standard_errors
+from stations.curve.errors import coefficient_sd, curve_ensemble, standard_errors
 from stations.curve.fit import fit_curve, in_notes
 from stations.curve.noaa_errors import lag_one
 from stations.curve.noise import Noise, Simulation, estimate_noise
@@ -50,27 +50,6 @@ def test_coefficients_of_white_noise_have_the_textbook_error():
     n = WEEKLY.size
     expected = np.sqrt(fit.reduced_chi_square) * np.array([1 / np.sqrt(n), np.sqrt(2 / n), np.sqrt(2 / n)])
     np.testing.assert_allclose(coefficient_sd(fit), expected, rtol=2e-3)
-
-
-def test_function_error_matches_a_direct_jacobian():
-    fit = fit_curve(WEEKLY, 400.0 + _noise(0.0), CurveOptions(gain=True, harmonics=2))
-    year = np.array([2003.3, 2020.9])
-    base, numeric = fit.coefficients, []
-    for k in range(base.size):
-        step = np.zeros(base.size)
-        step[k] = 1e-5 * max(abs(base[k]), 1.0)
-        up = _with(fit, base + step).function(year)
-        down = _with(fit, base - step).function(year)
-        numeric.append((up - down) / (2 * step[k]))
-    jacobian = np.array(numeric).T
-    expected = np.sqrt(np.einsum("ij,jk,ik->i", jacobian, fit.covariance, jacobian))
-    np.testing.assert_allclose(function_sd(fit, year), expected, rtol=1e-5)
-
-
-def _with(fit, coefficients):
-    from dataclasses import replace
-
-    return replace(fit, coefficients=coefficients)
 
 
 def test_filter_error_of_white_noise_is_its_bandwidth():

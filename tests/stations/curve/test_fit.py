@@ -210,7 +210,7 @@ def test_cabauw_hourly_does_not_get_worse_by_smoothing(sample_data):
     from obsnet.times import decimal_year
 
     path = sample_data / "stations" / "obspack_icos" / "co2_cbw_tower-insitu_445_allvalid-207magl.nc"
-    with xr.open_dataset(path) as data:
+    with xr.open_dataset(path, engine="netcdf4") as data:
         x, y = decimal_year(data["time"].values), data["value"].values * 1e6
     noaa = fit_curve(x, y, CurveOptions(noaa_compatible=True))
     assert noaa.interval_days == 13.0

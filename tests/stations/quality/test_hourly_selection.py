@@ -19,7 +19,7 @@ def cabauw(sample_data):
     import xarray as xr
 
     path = sample_data / "stations/obspack_icos/co2_cbw_tower-insitu_445_allvalid-207magl.nc"
-    with xr.open_dataset(path) as data:
+    with xr.open_dataset(path, engine="netcdf4") as data:
         start = data["start_time"].values
         value, sd = (1e6 * data[n].values.astype(np.float64) for n in ("value", "value_std_dev"))
     rows = (start >= np.datetime64("2000")) & (start < np.datetime64("2023"))

@@ -88,7 +88,7 @@ def test_every_record_has_the_documented_layout(sample_data, name):
 def test_a_record_can_be_saved_and_opened_again(sample_data, tmp_path):
     record = stations.read(sample_data / "stations/noaa_flask/co2_wlg_surface-flask_1_ccgg_event.txt")
     record.to_netcdf(tmp_path / "record.nc")
-    with xr.open_dataset(tmp_path / "record.nc") as again:
+    with xr.open_dataset(tmp_path / "record.nc", engine="netcdf4") as again:
         np.testing.assert_array_equal(again["value"].values, record["value"].values)
         assert again.attrs["scale"] == "WMO CO2 X2019"
 

@@ -50,7 +50,7 @@ def test_missing_values_and_odd_text_go_round(tmp_path):
 
 def test_flags_are_documented_as_cf_says(tmp_path):
     write_record(make_record([400.0]), tmp_path / "a.nc")
-    with xr.open_dataset(tmp_path / "a.nc") as data:
+    with xr.open_dataset(tmp_path / "a.nc", engine="netcdf4") as data:
         meanings = data["quality"].attrs["flag_meanings"].split()
         assert meanings[:2] == ["producer", "range"]
         assert len(meanings) == data["quality"].attrs["flag_masks"].size == len(list(Quality))

@@ -64,7 +64,7 @@ def test_real_parts_add_up_to_the_whole(sample_data):
     by_hour, whole = read(path), read(path, ReaderOptions(integrated=True))
     assert by_hour.sizes == {"receptor": 24, "step": 25, "lat": 119, "lon": 94, "bnds": 2, "height": 20}
     np.testing.assert_allclose(by_hour.sensitivity.sum("step"), whole.sensitivity.squeeze("step"), atol=3e-5)
-    with xr.open_dataset(path) as raw:
+    with xr.open_dataset(path, engine="netcdf4") as raw:
         np.testing.assert_allclose(
             whole.sensitivity.values[:, 0], raw.fp.transpose("time", "lat", "lon"), rtol=1e-6
         )
@@ -73,9 +73,9 @@ def test_real_parts_add_up_to_the_whole(sample_data):
 def test_real_footprint_times_flux(sample_data):
     """Through tables and matrix: the same as multiplying the file's own arrays."""
     with (
-        xr.open_dataset(sample_data / ACRG) as raw,
+        xr.open_dataset(sample_data / ACRG, engine="netcdf4") as raw,
         xr.open_dataset(
-            sample_data / "inversion/acrg_footprints/co2-edgar-ff-1hr_EUROPE_2018.nc"
+            sample_data / "inversion/acrg_footprints/co2-edgar-ff-1hr_EUROPE_2018.nc", engine="netcdf4"
         ) as emission,
     ):
         rng = np.random.default_rng(1)
@@ -115,7 +115,7 @@ def test_real_files(sample_data, name, column, weighting, site):
     if column:
         assert "above, the prior counts" in " ".join(opened.notes)
         assert np.isnan(opened.receptors["height_m"]).all()
-    with xr.open_dataset(sample_data / name) as raw:
+    with xr.open_dataset(sample_data / name, engine="netcdf4") as raw:
         field = raw["fp" if "fp" in raw else "srr"]
         assert said["total_sensitivity"] * len(opened) == pytest.approx(
             float(field.astype("f8").sum()), rel=1e-6
@@ -298,8 +298,10 @@ def test_real_background(sample_data):
     # The sample is cut to 12 x 12 cells, its curtains with it: they lie within the boundary file's.
     found = background(data, real)
     expected = 0.0
-    raw = xr.open_dataset(next((sample_data / "transport/openghg").glob("TAC*")))
-    bc = xr.open_dataset(sample_data / "transport/openghg/bc_co2_EUROPE_201407.nc").drop_vars("time")
+    raw = xr.open_dataset(next((sample_data / "transport/openghg").glob("TAC*")), engine="netcdf4")
+    bc = xr.open_dataset(
+        sample_data / "transport/openghg/bc_co2_EUROPE_201407.nc", engine="netcdf4"
+    ).drop_vars("time")
     bc = bc.reindex(lat=raw.lat, lon=raw.lon, method="nearest")
     for side in "nesw":
         share = raw[f"particle_locations_{side}"].isel(time=0)

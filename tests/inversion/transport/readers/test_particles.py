@@ -81,7 +81,7 @@ def test_the_hourly_sums_are_those_of_the_footprint_made_of_them(sample_data):
     folder = sample_data / "transport/stilt_synthetic"
     options = ReaderOptions(receptor=RECEPTOR, grid=GRID)
     mine = read(folder / "synt_surf_100_particles.parquet", options)["sensitivity"].sum(("lat", "lon"))
-    with xr.open_dataset(folder / "synt_surf_100_foot.nc") as theirs:
+    with xr.open_dataset(folder / "synt_surf_100_foot.nc", engine="netcdf4") as theirs:
         reference = theirs["foot"].sum(("lat", "lon")).values
     hours = mine.values.ravel()
     assert hours.size == reference.size == 24

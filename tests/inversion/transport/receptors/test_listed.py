@@ -228,7 +228,7 @@ def test_the_forward_command_writes_a_grid(met_file, write, tmp_path, capsys):
     captured = capsys.readouterr()
     assert "2 sources, 1500 mol, up to" in captured.out
     assert "meteorology: no roughness length" in captured.err
-    with xr.open_dataset(out) as data:
+    with xr.open_dataset(out, engine="netcdf4") as data:
         assert "meteorology: no roughness length" in data.attrs["comment"]
         assert data["mole_fraction"].dims == ("time", "lat", "lon")
         assert data["mole_fraction"].attrs["units"] == "mol mol-1"
