@@ -24,7 +24,7 @@ from inversion.solvers.letkf import solve_letkf
 from inversion.solvers.localisation import Localisation, state_columns
 from inversion.solvers.members import LocalSystem
 from inversion.solvers.smoother import solve_ensemble_smoother
-from obsnet.errors import ConfigError
+from obsnet.errors import ConfigError, SolverError
 from obsnet.typing import Floats, Ints, Times
 
 __all__ = ["ENSEMBLES", "honesty", "open_steps"]
@@ -43,16 +43,22 @@ def _smoother(options: InvertOptions, made: Assembled, _weights: Any, report: Re
     first, last, count = open_steps(made)
     near, record = _localisation(choice, made), []  # type: ignore[var-annotated]
     lag, ahead = (count if n is None else n for n in (choice.lag, choice.ahead))
-    found = solve_ensemble_smoother(
-        made.problem,
-        step=first,
-        until=last,
-        lag=lag,
-        ahead=ahead,
-        localisation=near,
-        record=record,
-        **_asked(choice),
-    )
+    try:
+        found = solve_ensemble_smoother(
+            made.problem,
+            step=first,
+            until=last,
+            lag=lag,
+            ahead=ahead,
+            localisation=near,
+            record=record,
+            **_asked(choice),
+        )
+    except SolverError as fault:  # of what a case can have, only errors that steps share
+        raise ConfigError(
+            f"method ensemble_smoother: {fault}: in [invert.error] correlation_hours = 0 and, where columns of one "
+            "overpass fall into two steps, along_track_km = 0 and overpass_share = 0; or letkf"
+        ) from None
     more = {"steps": count, "lag": lag, "ahead": ahead}
     return _finish("ensemble smoother", choice, made, found, record, near, report, more)
 

@@ -14,9 +14,13 @@ from inversion.case.assemble import Assembled
 from inversion.case.members import open_steps
 from inversion.case.options import InvertOptions
 from inversion.case.run import run_invert
+from inversion.operators.covariance import DenseCovariance
 from inversion.problem.posterior import Posterior
 from inversion.problem.totals import Totals, region_totals
 from inversion.solvers.choose import solve
+from inversion.solvers.ensemble import EnsembleGain
+from inversion.solvers.letkf import solve_letkf
+from inversion.solvers.localisation import Localisation, state_columns
 from obsnet.cf import read_netcdf
 from obsnet.config import validate
 from obsnet.crosscheck.table import Choices, compare, read_totals
@@ -224,6 +228,29 @@ def test_steps_follow_the_bins():
     inflow = first[state.span("boundary")].reshape(6, 2), last[state.span("boundary")].reshape(6, 2)
     np.testing.assert_array_equal(inflow[0][0], [0, 1])  # 3 days of bins of 2: the middle one is in both
     np.testing.assert_array_equal(inflow[1][0], [1, 2])
+
+
+def test_errors_that_observations_share_are_in_the_gain_and_refused_between_steps():
+    made = solved().made
+    rng = np.random.default_rng(4)
+    common = rng.standard_normal((60, 2))
+    error = DenseCovariance(np.diag(rng.uniform(0.3, 0.6, 60)) + 0.2 * common @ common.T, "R")
+    problem, record = made.problem.with_(observation_error=error), []
+    column, lat, lon = state_columns(problem.state, GRID)
+    near = Localisation(column, lat, lon, rng.uniform(30, 34, 60), rng.uniform(110, 116, 60), 400.0, limit=30)
+    found = solve_letkf(problem, members=20, localisation=near, record=record)
+    gain = EnsembleGain(record, problem.n_obs, problem.n_state)
+    moved = found.mean - problem.prior
+    np.testing.assert_allclose(
+        gain.forward(problem.innovation[:, None])[:, 0], moved, rtol=1e-7, atol=1e-9 * np.abs(moved).max()
+    )
+    left = rng.standard_normal((problem.n_state, 3))
+    np.testing.assert_allclose(gain.transposed(left), gain.forward(np.eye(60)).T @ left, rtol=1e-7, atol=1e-9)
+    shared = replace(made, problem=problem)
+    with pytest.raises(
+        ConfigError, match=r"correlated between one time step and another.*correlation_hours = 0"
+    ):
+        SOLVERS["ensemble_smoother"](world_options(method="ensemble_smoother"), shared, None, print)
 
 
 @pytest.mark.parametrize("method", METHODS)
