@@ -228,11 +228,13 @@ _REAL = {
 }
 
 
+_TIMES = {"none": 3.0, "stilt": 1.0 / 3.0}  # particles, by what they cost
+
+
 def domain_filling(reference: Path | None = None, particles: int = 60000) -> Iterator[Row]:
     """Fill a made-up world, and the reference's, and let the air go both ways, with the mean wind and with turbulence.
 
-    The mean wind is judged with thrice the particles, for it costs little, and beside it stands what the file's own
-    vertical wind would do.
+    Beside the mean wind stands what the file's own vertical wind would do.
     """
     yield from _rows("waves", waves(), 24.0, particles)
     for name, (file, hours, start, stop) in _REAL.items():
@@ -255,7 +257,7 @@ def _rows(
 ) -> Iterator[Row]:
     for turbulence in schemes:
         for direction in (-1, 1):
-            number = 3 * particles if turbulence == "none" else particles
+            number = round(_TIMES.get(turbulence, 1.0) * particles)
             found = spread(met, turbulence=turbulence, direction=direction, hours=hours, particles=number)
             way = "backward" if direction < 0 else "forward"
             yield _row(f"filling, {name}, {hours:g} h, {turbulence}, {way}", found)

@@ -49,6 +49,7 @@ class EvaluateOptions(ParticleSettings, MetOptions):
         100.0, gt=0, description="samples and sources are means over this many metres above ground"
     )
     direction: Annotated[Literal[-1, 1], Flag(hidden=True)] = Field(-1, description="both ways are run")
+    paths: Annotated[float, Flag(hidden=True)] = Field(0.0, ge=0, le=0, description="of footprints only")
 
     def settings(self, direction: int, hours: float) -> ParticleSettings:
         """Return how particles are run one way."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from obsnet.errors import RangeError
 from obsnet.typing import Floats
 
-__all__ = ["Scores", "cumulative", "in_words", "scores"]
+__all__ = ["Scores", "cumulative", "in_words", "rank", "scores"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Scores:
     ksp : float
         Largest distance between the two cumulative distributions, %.
     rank : float
-        ``R^2 + 1 - |FB| / 2 + FMS / 100 + 1 - KSP / 100``, 0 to 4 (Draxler 2006, doi:10.1016/j.atmosenv.2005.12.023).
+        ``R^2 + 1 - |FB| / 2 + FMS / 100 + 1 - KSP / 100``, 0 to 4, as HYSPLIT's verification has it.
     factor_2, factor_5 : float
         Share of the pairs within a factor of 2 and of 5, %; a pair with one zero is not.
     nmse : float
@@ -115,11 +115,16 @@ def scores(measured: npt.ArrayLike, modelled: npt.ArrayLike, threshold: float = 
         bias,
         merit,
         ksp,
-        r * r + 1.0 - 0.5 * abs(bias) + merit / 100.0 + 1.0 - ksp / 100.0,
+        rank(r, bias, merit, ksp),
         within[2.0],
         within[5.0],
         squares / (mean_o * mean_m) if mean_o > 0.0 and mean_m > 0.0 else float("nan"),
     )
+
+
+def rank(correlation: float, fractional_bias: float, figure_of_merit: float, ksp: float) -> float:
+    """Return the rank of `Scores` from its four parts; merit and KSP in %."""
+    return correlation**2 + 1.0 - 0.5 * abs(fractional_bias) + figure_of_merit / 100.0 + 1.0 - ksp / 100.0
 
 
 def cumulative(measured: Floats, modelled: Floats) -> tuple[Floats, Floats, Floats]:

@@ -24,7 +24,16 @@ from inversion.transport.particles.hash_table import (
 )
 from inversion.transport.particles.interpolation import DLAT, DLON, PER_TOP, Shape, jit, surface_at, wind_at
 from inversion.transport.particles.near_field import NOT_NEAR, TAYLOR, dilution
-from inversion.transport.particles.paths import INSIDE, bin_ahead, crossing, left_over, release_point
+from inversion.transport.particles.paths import (
+    INSIDE,
+    bin_ahead,
+    crossing,
+    left_over,
+    new_tracks,
+    note_end,
+    note_path,
+    release_point,
+)
 from inversion.transport.particles.random import normal, philox
 from inversion.transport.particles.sideways import (
     SPARE,
@@ -57,10 +66,10 @@ OPTIONS = (
     "spread",
     "horizontal_tl",
     "decay",
+    "every",
 )
-SIGN, HOURS, TIMESTEP, CTL, VEGHT, FLOOR, LEAST_TL, NEAR, LAYER, TURBULENT, SPREAD, HORIZONTAL_TL, DECAY = (
-    range(13)
-)
+SIGN, HOURS, TIMESTEP, CTL, VEGHT, FLOOR, LEAST_TL, NEAR, LAYER, TURBULENT, SPREAD, HORIZONTAL_TL = range(12)
+DECAY, EVERY = 12, 13
 CLOUD = 48  # ages at which the cloud's place and size are kept
 YOUNGEST = 10.0  # s, first interval of a plume whose own depth matters
 FREE_DIFFUSIVITY = 50.0  # m2 s-1, horizontal, above the boundary layer (Stohl et al. 2005, section 4)
@@ -184,11 +193,12 @@ def _follow(
     ends: Floats,
     cloud: Floats,
     summary: Floats,
+    tracks: Singles,
 ) -> tuple[Table, int]:
     """Follow one particle to its end and write down what it felt; arguments as in `langevin`.
 
-    `who` is the key, the particle, its release and its number there. `whole`, `ends`, `cloud` and `summary` are
-    filled; the table, which may have grown, and its used entries are returned.
+    `who` is the key, the particle, its release and its number there. `whole`, `ends`, `cloud`, `summary` and `tracks`
+    are filled; the table, which may have grown, and its used entries are returned.
     """
     flat, _, state, shape, axes = fields
     xe, ye, edges, counts = cells
@@ -248,6 +258,7 @@ def _follow(
         f, side = crossing(x, y, z, x1, y1, z1, xe, ye, top)
         x1, y1, z1 = x + f * (x1 - x), y + f * (y1 - y), z + f * (z1 - z)
         vertical += n
+        value = 0.0
         if below > 0.0:
             depth = layer
             if plume[0]:
@@ -263,6 +274,10 @@ def _follow(
             whole[SHARE] += value
             if 2 * used > keys.shape[0]:
                 keys, sums, owners = grow(keys, sums, owners)
+        if tracks.size:
+            note_path(
+                tracks[particle], options[EVERY], (age, age + f * dt), (x, y, z), (x1, y1, z1), value / count
+            )
         x, y, z = x1, y1, z1
         t += sign * f * dt
         _seen(cloud, age * per_node, (age + f * dt) * per_node, x - first[0], y - first[1])
@@ -272,6 +287,8 @@ def _follow(
             break
         if abs(t - edge) < 1e-6 and 0 <= b + sign < edges.shape[0] - 1:
             b += int(sign)
+    if tracks.size:
+        note_end(tracks[particle], options[EVERY], age, (x, y, z))
     ends[particle, 0], ends[particle, 1], ends[particle, 2], ends[particle, 3] = t, x, y, z
     ends[particle, 4], ends[particle, 5] = side, weight / count * left_over(options[DECAY], age, 0.0)
     summary[2] += age * weight / count
@@ -294,7 +311,7 @@ def langevin(
     options: Floats,
     levels: Floats,
     widths: Floats,
-) -> tuple[Ints, Floats, Floats, Floats, Floats, Floats]:
+) -> tuple[Ints, Floats, Floats, Floats, Floats, Floats, Singles]:
     """Run one receptor's particles through resolved turbulence, backward or forward.
 
     Parameters
@@ -318,6 +335,8 @@ def langevin(
         Total sensitivity, its standard error, weighted residence time (s), intervals, vertical steps.
     cloud : ndarray of float64, shape (CLOUD + 1, 5)
         At even ages: particles still inside, sums of x, y, x^2, y^2 relative to the first release.
+    tracks : ndarray of float32, shape (particles, ages, 5)
+        Of `inversion.transport.particles.paths.note_path`, age 0 where a path was over.
 
     Notes
     -----
@@ -334,6 +353,7 @@ def langevin(
     table, used = new_table(1024), 0
     whole, ends, cloud = np.zeros(5), np.empty((int(counts.sum()), 6)), np.zeros((CLOUD + 1, 5))
     summary = np.zeros(5)
+    tracks = new_tracks(ends.shape[0], options[HOURS], options[EVERY])
     first = (releases[0, 2], releases[0, 4])
     particle = 0
     for stratum in range(releases.shape[0]):
@@ -354,6 +374,7 @@ def langevin(
                 ends,
                 cloud,
                 summary,
+                tracks,
             )
             end_particle(whole)
             particle += 1
@@ -361,4 +382,4 @@ def langevin(
     keys, sums, owners = table
     found, total, error = finish(keys, sums, owners, counts)
     summary[0], summary[1] = whole[TOTAL], np.sqrt(whole[VARIANCE])
-    return found, total, error, ends, summary, cloud
+    return found, total, error, ends, summary, cloud, tracks

@@ -29,7 +29,16 @@ from inversion.transport.particles.interpolation import (
     surface_at,
     wind_at,
 )
-from inversion.transport.particles.paths import INSIDE, bin_ahead, crossing, left_over, release_point
+from inversion.transport.particles.paths import (
+    INSIDE,
+    bin_ahead,
+    crossing,
+    left_over,
+    new_tracks,
+    note_end,
+    note_path,
+    release_point,
+)
 from inversion.transport.particles.random import normal, philox, uniform
 from obsnet.constants import MOLAR_MASS_DRY_AIR
 from obsnet.sphere import METRES_PER_DEGREE
@@ -78,7 +87,8 @@ def mixed_layer(
     diffusivity: float,
     floor: float,
     decay: float,
-) -> tuple[Ints, Floats, Floats, Floats, Floats]:
+    every: float,
+) -> tuple[Ints, Floats, Floats, Floats, Floats, Singles]:
     """Run one receptor's particles backward.
 
     Parameters
@@ -102,6 +112,8 @@ def mixed_layer(
         Least depth of the mixed layer, m.
     decay : float
         Rate at which the tracer decays, s-1.
+    every : float
+        Between two ages at which paths are written down, s; 0 for none.
 
     Returns
     -------
@@ -111,6 +123,8 @@ def mixed_layer(
         Where each path ended: t, x, y, z, side, weight / particles of its release, less what has decayed.
     summary : ndarray of float64, shape (3,)
         Total sensitivity, its standard error, weighted residence time (s).
+    tracks : ndarray of float32, shape (particles, ages, 5)
+        Of `inversion.transport.particles.paths.note_path`, age 0 where a path was over.
 
     Notes
     -----
@@ -125,6 +139,7 @@ def mixed_layer(
     used = 0
     ends = np.empty((int(counts.sum()), 6))
     residence = 0.0
+    tracks = new_tracks(ends.shape[0], hours, every)
     top = 0.999999 / axes[PER_TOP]
     cy = 1.0 / (METRES_PER_DEGREE * axes[DLAT])
     particle = 0
@@ -157,6 +172,7 @@ def mixed_layer(
                 f, side = crossing(x, y, z, x1, y1, z1, xe, ye, top)
                 x1, y1, z1 = x + f * (x1 - x), y + f * (y1 - y), z + f * (z1 - z)
                 residence += f * dt * weight / count
+                value = 0.0
                 if mixed:
                     value = weight * MOLAR_MASS_DRY_AIR * f * dt / mass * left_over(decay, begun - t, f * dt)
                     used += deposit(
@@ -165,12 +181,17 @@ def mixed_layer(
                     whole[SHARE] += value
                     if 2 * used > keys.shape[0]:
                         keys, sums, owners = grow(keys, sums, owners)
+                if tracks.size:
+                    ages = (begun - t, begun - t + f * dt)
+                    note_path(tracks[particle], every, ages, (x, y, z), (x1, y1, z1), value / count)
                 x, y, z = x1, y1, z1
                 t -= f * dt
                 if side != INSIDE:
                     break
                 if t <= edges[b] + 1e-6 and b > 0:
                     b -= 1
+            if tracks.size:
+                note_end(tracks[particle], every, begun - t, (x, y, z))
             ends[particle, 0], ends[particle, 1], ends[particle, 2], ends[particle, 3] = t, x, y, z
             ends[particle, 4], ends[particle, 5] = side, weight / count * left_over(decay, begun - t, 0.0)
             end_particle(whole)
@@ -180,4 +201,4 @@ def mixed_layer(
     summary = np.zeros(3)
     summary[0], summary[1] = whole[TOTAL], np.sqrt(whole[VARIANCE])
     summary[2] = residence
-    return found, total, error, ends, summary
+    return found, total, error, ends, summary, tracks

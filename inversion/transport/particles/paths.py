@@ -7,9 +7,18 @@ import numpy as np
 from inversion.transport.particles.interpolation import jit
 from inversion.transport.particles.random import uniform
 from obsnet.schema import SIDES
-from obsnet.typing import Floats
+from obsnet.typing import Floats, Singles
 
-__all__ = ["INSIDE", "bin_ahead", "crossing", "left_over", "release_point"]
+__all__ = [
+    "INSIDE",
+    "bin_ahead",
+    "crossing",
+    "left_over",
+    "new_tracks",
+    "note_end",
+    "note_path",
+    "release_point",
+]
 
 NORTH, EAST, SOUTH, WEST, TOP, INSIDE = (
     SIDES.index(s) for s in ("north", "east", "south", "west", "top", "inside")
@@ -80,3 +89,58 @@ def left_over(decay: float, age: float, dt: float) -> float:
         return 1.0
     share = np.exp(-decay * age)
     return -share * np.expm1(-decay * dt) / (decay * dt) if dt > 0.0 else share
+
+
+@jit
+def new_tracks(particles: int, hours: float, every: float) -> Singles:
+    """Return room for the paths of a receptor's particles, at ages `every` seconds apart; none where that is 0."""
+    ages = int(np.ceil(hours * 3600.0 / every - 1e-9)) if every > 0.0 else 0
+    return np.zeros((particles, ages, 5), np.float32)
+
+
+@jit
+def note_path(
+    track: Singles,
+    every: float,
+    ages: tuple[float, float],
+    begin: tuple[float, float, float],
+    end: tuple[float, float, float],
+    value: float,
+) -> None:
+    """Write down where a piece of path passes even ages, and what was taken up since the last of them.
+
+    Parameters
+    ----------
+    track : ndarray of float32, shape (ages, 5)
+        Age (s), x, y, z and sensitivity, filled.
+    every : float
+        Between two ages, s.
+    ages : (float, float)
+        At the beginning and end of the piece, s.
+    begin, end : (float, float, float)
+        x, y, z there.
+    value : float
+        Taken up along it, shared out evenly.
+    """
+    before, now = ages
+    k, since = int(before / every + 1e-9), before
+    while k < track.shape[0] and (k + 1) * every <= now + 1e-6:
+        at = (k + 1) * every
+        share = (at - before) / (now - before)
+        track[k, 0] = at
+        track[k, 1] = begin[0] + share * (end[0] - begin[0])
+        track[k, 2] = begin[1] + share * (end[1] - begin[1])
+        track[k, 3] = begin[2] + share * (end[2] - begin[2])
+        track[k, 4] += value * (at - since) / (now - before)
+        since = at
+        k += 1
+    if k < track.shape[0] and now > before:
+        track[k, 4] += value * (now - since) / (now - before)
+
+
+@jit
+def note_end(track: Singles, every: float, age: float, place: tuple[float, float, float]) -> None:
+    """Write down where a path ends between two ages."""
+    k = int(age / every + 1e-9)
+    if k < track.shape[0] and age > k * every + 1e-6:
+        track[k, 0], track[k, 1], track[k, 2], track[k, 3] = age, place[0], place[1], place[2]

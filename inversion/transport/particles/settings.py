@@ -90,6 +90,11 @@ class ParticleSettings(Options):
     half_life: float | None = Field(
         None, gt=0, description="hours in which half of the tracer decays; none does by default"
     )
+    paths: float = Field(
+        0.0,
+        ge=0,
+        description="also write where every particle is this often, minutes, and what it took up; 0 for not",
+    )
     direction: Annotated[Literal[-1, 1], Flag(hidden=True)] = Field(
         -1, description="-1 backward, 1 forward in time"
     )
@@ -123,6 +128,11 @@ class ParticleSettings(Options):
     def decay(self) -> float:
         """Rate at which the tracer decays, s-1."""
         return 0.0 if self.half_life is None else math.log(2.0) / (3600.0 * self.half_life)
+
+    @property
+    def every(self) -> float:
+        """Between two ages at which paths are written down, s; 0 for none."""
+        return 60.0 * self.paths
 
     @property
     def notes(self) -> list[str]:

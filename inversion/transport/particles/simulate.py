@@ -80,7 +80,7 @@ def simulate(
             results = list(pool.map(one, range(len(receptors))))
     else:
         results = [one(n) for n in range(len(receptors))]
-    return as_tables(receptors, results, grid, bins, met)
+    return as_tables(receptors, results, grid, bins, met, settings.direction)
 
 
 def _in_nodes(met: Met, grid: Grid) -> tuple[Floats, Floats]:
@@ -156,7 +156,7 @@ def _widths(
 def _kernel(settings: ParticleSettings) -> tuple[Any, tuple[Any, ...]]:
     """Return the kernel of a turbulence and its last arguments."""
     if settings.turbulence == "mixed-layer":
-        names = ("hours", "timestep", "diffusivity", "floor", "decay")
+        names = ("hours", "timestep", "diffusivity", "floor", "decay", "every")
         return mixed_layer, tuple(float(getattr(settings, name)) for name in names)
     values = {
         "sign": settings.direction,

@@ -14,7 +14,7 @@ from obsnet.grid import Grid
 from obsnet.met import Met
 from obsnet.schema import SIDES
 from obsnet.times import from_epoch
-from obsnet.typing import Floats
+from obsnet.typing import Floats, Singles
 
 __all__ = ["Footprints", "as_tables"]
 
@@ -33,15 +33,22 @@ class Footprints:
     endpoints : pyarrow.Table
         One row a particle: obs_id, time, latitude, longitude, height_m, side, weight; where its path left the
         domain or, on side ``inside``, where the run ended.
+    paths : pyarrow.Table
+        One row a particle and age, where paths were asked for: obs_id, particle (from 0), age (minutes, negative
+        backward), latitude, longitude, height_m, sensitivity that it took up
+        since the row before (the sum over a receptor is its total); a last row where a path left the domain.
     """
 
     sensitivity: pa.Table
     background: pa.Table
     receptors: pa.Table
     endpoints: pa.Table
+    paths: pa.Table
 
 
-def as_tables(receptors: Receptors, results: Sequence[Any], grid: Grid, bins: Floats, met: Met) -> Footprints:
+def as_tables(
+    receptors: Receptors, results: Sequence[Any], grid: Grid, bins: Floats, met: Met, direction: int = -1
+) -> Footprints:
     """Collect kernel results into the contracts' tables."""
     n_time = bins.size - 1
     sizes = [max(len(r[0]), 1) for r in results]
@@ -114,6 +121,29 @@ def as_tables(receptors: Receptors, results: Sequence[Any], grid: Grid, bins: Fl
             }
         ),
         endpoints,
+        _paths(receptors, [r[-1] for r in results], met, direction),
+    )
+
+
+def _paths(receptors: Receptors, tracks: Sequence[Singles], met: Met, direction: int) -> pa.Table:
+    """Return the paths of all particles as rows."""
+    kept = [np.nonzero(track[..., 0] > 0.0) for track in tracks]
+    rows = np.concatenate([np.zeros((0, 5), np.float32), *(t[k] for t, k in zip(tracks, kept, strict=True))])
+    numbers = np.concatenate([np.zeros(0, np.int64), *(k[0] for k in kept)])
+    lon = met.lon[0] + (met.lon[1] - met.lon[0]) * rows[:, 1].astype(np.float64)
+    names = np.repeat(receptors.obs_id, [k[0].size for k in kept])
+    return pa.table(
+        {
+            "obs_id": pa.array(names.tolist(), pa.string()).dictionary_encode(),
+            "particle": numbers.astype(np.int32),
+            "age": (direction * rows[:, 0] / 60.0).astype(np.float32),
+            "latitude": (met.lat[0] + (met.lat[1] - met.lat[0]) * rows[:, 2].astype(np.float64)).astype(
+                np.float32
+            ),
+            "longitude": ((lon + 180.0) % 360.0 - 180.0).astype(np.float32),
+            "height_m": rows[:, 3],
+            "sensitivity": rows[:, 4],
+        }
     )
 
 

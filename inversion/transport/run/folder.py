@@ -33,6 +33,7 @@ KINDS = {
     "background": "parquet",
     "receptors": "parquet",
     "endpoints": "parquet",
+    "paths": "parquet",
     "skipped": "json",
     "observations": "parquet",
 }

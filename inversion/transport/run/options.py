@@ -99,6 +99,7 @@ class ForwardOptions(ParticleSettings, MetOptions):
     particles: int | None = Field(10000, gt=0, description="per source")
     layer: float = Field(100.0, gt=0, description="mean over this many metres above ground")
     direction: Annotated[Literal[-1, 1], Flag(hidden=True)] = Field(1, description="forward in time")
+    paths: Annotated[float, Flag(hidden=True)] = Field(0.0, ge=0, le=0, description="of footprints only")
 
     @property
     def settings(self) -> ParticleSettings:

@@ -99,6 +99,8 @@ def do_task(task: FootprintTask) -> dict[str, str]:
     write_table(found.receptors, store.path / "receptors" / f"{task.part}.parquet")
     if task.endpoints:
         write_table(found.endpoints, store.path / "endpoints" / f"{task.part}.parquet")
+    if settings.paths:
+        write_table(found.paths, store.path / "paths" / f"{task.part}.parquet")
     write_text(store.path / "skipped" / f"{task.part}.json", json.dumps(receptors.skipped, indent=1))
     store.write_part(task.part, found.sensitivity, background)
     return receptors.skipped

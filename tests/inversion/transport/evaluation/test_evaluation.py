@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from inversion.transport.evaluation.datem import read_releases, read_samples
 from inversion.transport.evaluation.options import EvaluateOptions
 from inversion.transport.evaluation.run import evaluate
-from inversion.transport.evaluation.scores import cumulative, scores
+from inversion.transport.evaluation.scores import cumulative, rank, scores
 from obsnet.cli import main
 from obsnet.errors import ConfigError, FormatError, RangeError, UnitError
 from obsnet.grid import Grid
@@ -77,6 +77,19 @@ def test_scores_of_a_perfect_and_of_a_scaled_model(values, factor):
     back = scores(factor * measured, measured)
     assert back.fractional_bias == pytest.approx(-scaled.fractional_bias)
     assert back.ksp == pytest.approx(scaled.ksp)
+
+
+@pytest.mark.parametrize(
+    ("parts", "published"),
+    [
+        ((0.28, -0.02, 18.59, 79.0), 1.46),
+        ((0.34, 0.29, 35.09, 59.0), 1.73),
+        ((0.16, -0.67, 51.15, 43.0), 1.77),
+    ],
+)
+def test_rank_is_that_of_hysplits_published_verification(parts, published):
+    """ACURATE, ANATEX and OKC80 as HYSPLIT's page on its verification lists them."""
+    assert rank(*parts) == pytest.approx(published, abs=0.006)
 
 
 def test_scores_refuse_what_cannot_be_scored():

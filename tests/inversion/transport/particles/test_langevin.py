@@ -190,3 +190,55 @@ def test_decay_takes_its_share_of_every_age_and_of_what_comes_in(turbulence):
         total = [found.receptors["total"][0].as_py() for found in (plain, decayed)]
         rate = np.log(2.0) / half
         assert total[1] / total[0] == pytest.approx((1.0 - 2.0 ** (-6.0 / half)) / (rate * 6.0), rel=1e-6)
+
+
+@pytest.mark.parametrize("turbulence", TURBULENCE)
+def test_paths_are_those_of_the_ends_and_hold_all_that_was_taken_up(turbulence):
+    """Every 25 min, which divides neither the steps nor the run: at each age all particles inside; sums are totals."""
+    met, here = world(u=9.0, v=-4.0, heat=80.0), receptors(2, count=15, at=70.0)
+    grid = Grid.regular(28, 32, 113, 117, 1, 1)
+    plain, found = (
+        simulate(
+            met, here, grid, bins(), ParticleSettings(turbulence=turbulence, hours=8.0, particles=15, paths=p)
+        )
+        for p in (0.0, 25.0)
+    )
+    assert len(plain.paths) == 0
+    assert found.sensitivity.equals(plain.sensitivity)
+    assert found.endpoints.equals(plain.endpoints)
+    rows = found.paths.to_pandas()
+    total = rows.groupby("obs_id", observed=True)["sensitivity"].sum().to_numpy()
+    np.testing.assert_allclose(total, found.receptors["total"].to_numpy(), rtol=1e-4)
+    ends = found.endpoints.to_pandas()
+    last = (
+        rows.sort_values("age", ascending=False)
+        .groupby(["obs_id", "particle"], observed=True)
+        .last()
+        .reset_index()
+    )
+    assert len(last) == 30
+    left = (ends["side"] != "inside").to_numpy()
+    assert left.any()
+    for column in ("latitude", "longitude", "height_m"):
+        np.testing.assert_allclose(last[column][left], ends[column][left], rtol=1e-5, atol=1e-2)
+    seconds = (70.0 * 3600.0 + last["age"].to_numpy() * 60.0)[left]
+    when = (ends["time"].to_numpy() - np.datetime64("2020-06-01")) / np.timedelta64(1, "s")
+    np.testing.assert_allclose(seconds, when[left], atol=0.1)
+    inside = rows[rows["age"] % 25 == 0]
+    assert (inside["age"] >= -480).all()
+    if turbulence == "none":
+        # Even wind: latitude goes with age.
+        np.testing.assert_allclose(
+            inside["latitude"], 30.0 - 4.0 * 60.0 * inside["age"] / 111194.9, atol=2e-3
+        )
+
+
+def test_paths_of_a_run_that_ends_inside_stop_at_its_last_age():
+    met = world(u=0.0, v=0.0)
+    found = run(met, receptors(count=5), "hanna", hours=2.0, paths=30.0)
+    ages = found.paths["age"].to_numpy()
+    assert sorted(set(ages.tolist())) == [-120.0, -90.0, -60.0, -30.0]
+    assert len(ages) == 20
+    ends = found.endpoints.to_pandas()["height_m"].to_numpy()
+    rows = found.paths.to_pandas()
+    np.testing.assert_allclose(rows[rows["age"] == -120]["height_m"], ends, rtol=1e-5)

@@ -453,7 +453,7 @@ def test_dropped_observations_are_removed_only_when_asked(met_file, tmp_path):
     assert go(met_file, out, fewer, replace=True)["made"] == 1
     assert JacobianStore(out).read().obs_id.tolist() == [f"s:{k}" for k in range(1, 7)]
     for kind in KINDS:
-        if kind != "endpoints":
+        if kind not in {"endpoints", "paths"}:
             assert len(list((out / kind).iterdir())) == 3
 
 
@@ -540,3 +540,24 @@ def test_the_span_of_observations_knows_their_averaging():
         observations = observations.set_column(k, observations.schema.field(k), [values])
     # An end forty days away is no averaging time.
     assert span(observations) == (T0, T0 + np.timedelta64(9, "h"))
+
+
+def test_paths_are_written_where_they_are_asked_for(met_file, tmp_path):
+    go(met_file, tmp_path / "out", settings=SETTINGS.but(paths=60.0))
+    parts = sorted((tmp_path / "out" / "paths").glob("*.parquet"))
+    assert len(parts) == 3
+    rows = pq.read_table(parts[0]).to_pandas()
+    assert set(rows.columns) == {
+        "obs_id",
+        "particle",
+        "age",
+        "latitude",
+        "longitude",
+        "height_m",
+        "sensitivity",
+    }
+    total = pq.read_table(tmp_path / "out" / "receptors" / parts[0].name).to_pandas()["total"].sum()
+    assert rows["sensitivity"].sum() == pytest.approx(total, rel=1e-4)
+    assert rows["age"].between(-360.0, -1e-3).all()
+    go(met_file, tmp_path / "none")
+    assert not (tmp_path / "none" / "paths").exists()
