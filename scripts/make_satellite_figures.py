@@ -66,7 +66,7 @@ def superobs_figure(store, made, path):
     panels = (
         (soundings, "value", f"{len(soundings)} pixels", "viridis", limits),
         (means, "value", f"{len(means)} super-observations, 0.5°", "viridis", limits),
-        (means, "uncertainty", "their uncertainty", "magma_r", (0, 5)),
+        (means, "uncertainty", "their uncertainty", "magma_r", (10, 40)),
     )
     figure = plt.figure(figsize=(11, 3.1), layout="compressed")
     for k, (table, column, title, cmap, span) in enumerate(panels):

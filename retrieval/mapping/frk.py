@@ -23,7 +23,7 @@ from obsnet.typing import Floats, Ints
 
 __all__ = ["Bisquares", "FixedRank", "fit_fixed_rank", "make_basis", "memory_gib"]
 
-_MATRICES = 7  # of all functions by all, that a fit holds at once
+_MATRICES = 8  # of all functions by all, that a fit holds at once
 _APERTURE = 1.5  # radius of a bisquare over the spacing of its centres
 
 

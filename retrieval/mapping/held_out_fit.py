@@ -88,7 +88,6 @@ def fit_held_out(samples: Samples, *, seed: int = 0) -> HeldOutFit:
     # nearly separable: a pattern fades with the days
     plain = np.array([0.1 * level, 0.1 * level, 0.5 * level, 5.0 * _KM_A_DAY, 5.0, 0.2 * level, 1.0])
     guess = np.clip(np.log(plain), low, high)
-    blocks = _hold_out(samples, guess, seed)
 
     def cost(x: Floats) -> float:
         error, variance = _foretell(samples, blocks, x)

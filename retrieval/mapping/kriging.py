@@ -302,6 +302,12 @@ def spacing_km(samples: Samples, km_a_day: float) -> float:
     return float(np.median(cKDTree(where).query(where, k=2)[0][:, 1]))
 
 
+def _known(samples: Samples) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return places, days, values and error variances as kernels take them."""
+    place = unit_vectors(samples.latitude, samples.longitude)
+    return place, day_numbers(samples.time), samples.value, samples.uncertainty**2
+
+
 def _neighbours(samples: Samples, model: ProductSum, place: Floats, days: Floats, neighbours: int) -> Ints:
     """Return the nearest samples of each place (m, 3) and day, shape (m, neighbours)."""
     from scipy.spatial import cKDTree
@@ -384,10 +390,7 @@ def krige_cells(
     own = p[0] * space + p[1] * time + p[2] * space * time + p[5] * unseen
     found = _prediction(
         *_krige_cells(
-            unit_vectors(samples.latitude, samples.longitude),
-            day_numbers(samples.time),
-            samples.value,
-            samples.uncertainty**2,
+            *_known(samples),
             _neighbours(samples, model, centre, np.full(len(centre), middle), neighbours),
             np.stack([centre, east, np.cross(centre, east)], axis=1),
             size,
@@ -437,10 +440,7 @@ def krige_means(
     centre /= np.linalg.norm(centre, axis=1, keepdims=True)
     return _prediction(
         *krige_groups(
-            unit_vectors(samples.latitude, samples.longitude),
-            day_numbers(samples.time),
-            samples.value,
-            samples.uncertainty**2,
+            *_known(samples),
             _neighbours(samples, model, centre, middle / np.diff(bounds), neighbours),
             target,
             days,
