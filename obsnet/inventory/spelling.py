@@ -1,17 +1,31 @@
-"""An inventory table as people save it: headings and provinces in Chinese, text in GB 18030."""
+"""An inventory table as people save it: headings, provinces and gases in Chinese, text in GB 18030."""
 
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
-from obsnet.errors import RegionError
+from obsnet.errors import FormatError, RegionError
 from obsnet.inventory.books import read_text
-from obsnet.inventory.words import CHINESE
+from obsnet.inventory.words import canonical_columns, heading_unit, plain
 from obsnet.regions import region_code
 
 __all__ = ["read_contract"]
+
+_COLUMNS = (
+    "region", "period", "gas", "category", "terminology", "value", "unit", "uncertainty", "source", "edition",
+)  # fmt: skip
+_WHOLE = {"合计", "总计", "总量", "总排放", "总排放量", "全省合计"}
+_GASES = {
+    "二氧化碳": "CO2",
+    "甲烷": "CH4",
+    "氧化亚氮": "N2O",
+    "一氧化二氮": "N2O",
+    "六氟化硫": "SF6",
+    "碳": "C",
+}
 
 
 def read_contract(path: Path) -> Any:
@@ -20,26 +34,50 @@ def read_contract(path: Path) -> Any:
     Parameters
     ----------
     path : Path
-        UTF-8 with or without a mark, or GB 18030. Where the headings are Chinese, provinces may be written by name;
-        keys of a file with English headings are the user's own and stay as they are.
+        UTF-8 with or without a mark, or GB 18030. Where headings are Chinese, in any spelling of
+        `obsnet.inventory.words`, provinces, gases and the total may be written in Chinese too, and the unit in brackets
+        behind the heading of the values; keys of a file with English headings are the user's own and stay as they are.
 
     Raises
     ------
     FileNotFoundError, ValueError
         No such file; not a table.
+    FormatError
+        Two headings of one meaning, two units.
     """
     import pandas as pd
 
     if not path.is_file():
         raise FileNotFoundError(path)
     text, _ = read_text(path)
-    types = {"region": str, "period": str, CHINESE["region"]: str, CHINESE["period"]: str}
-    frame = pd.read_csv(io.StringIO(text), dtype=types, skipinitialspace=True)
-    ours = {zh: name for name, zh in CHINESE.items()}
-    if CHINESE["region"] in frame.columns:
-        frame = frame.rename(columns={c: ours.get(str(c).strip(), c) for c in frame.columns})
-        frame["region"] = frame["region"].map(_code)
+    head = next(iter(text.splitlines()), "")
+    if not re.search(r"[\u4e00-\u9fff]", head):
+        return pd.read_csv(io.StringIO(text), dtype={"region": str, "period": str}, skipinitialspace=True)
+    frame = pd.read_csv(io.StringIO(text), dtype=str, skipinitialspace=True)
+    names = canonical_columns(frame.columns, (), str(path), _COLUMNS)
+    frame = frame.rename(columns=names)
+    unit = next((heading_unit(h) for h, c in names.items() if c == "value"), "")
+    if unit:
+        other = [
+            u for u in frame.get("unit", pd.Series(dtype=str)).dropna().unique() if plain(u) != plain(unit)
+        ]
+        if other:
+            raise FormatError(
+                f"{path}: the heading of the values says {unit}, the column of units {other[0]}"
+            )
+        frame["unit"] = unit
+    for column, said in (("region", _code), ("category", _total), ("gas", _gas)):
+        if column in frame:
+            frame[column] = frame[column].map(said)
     return frame
+
+
+def _total(name: Any) -> Any:
+    return "total" if isinstance(name, str) and plain(name) in _WHOLE else name
+
+
+def _gas(name: Any) -> Any:
+    return _GASES.get(plain(name), name) if isinstance(name, str) else name
 
 
 def _code(name: Any) -> Any:

@@ -20,7 +20,7 @@ from obsnet.errors import FormatError, RangeError, SchemaError, UnitError, neare
 from obsnet.inventory.amounts import MASS, scale
 from obsnet.inventory.period import read_period
 from obsnet.inventory.spelling import read_contract
-from obsnet.inventory.words import province_or_own
+from obsnet.inventory.words import normal, province_or_own
 from obsnet.reading import door
 
 __all__ = [
@@ -154,7 +154,7 @@ def check_inventory(frame: Any, where: str = "inventory") -> Any:
     frame = frame.assign(**{c: d for c, d in _OPTIONAL.items() if c not in frame.columns})
     for column in set(COLUMNS) - {"value", "uncertainty"}:
         frame[column] = frame[column].map(lambda v: "" if pd.isna(v) else str(v).strip())
-    frame["gas"] = frame["gas"].str.upper()
+    frame["gas"] = [normal(g).upper() for g in frame["gas"]]  # CO₂ is CO2
     whole = frame["category"].str.casefold() == "total"
     frame["category"] = frame["category"].where(~whole, "total")
     shares = frame["uncertainty"]

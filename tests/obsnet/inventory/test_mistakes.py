@@ -133,3 +133,22 @@ def test_plants_in_another_unit(tmp_path):
         RangeError, match="plants of Hebei are 1000.00 times its total of the sector: a unit is off"
     ):
         gridded_prior(totals, provinces(), grid, plants=plants)
+
+
+def test_a_table_in_chinese_however_it_is_headed(tmp_path):
+    path = tmp_path / "zh.csv"
+    text = "省份,年度,温室气体,部门,排放量(万吨),不确定性\n"
+    text += "河北省,2019,二氧化碳,合计,90000,0.06\n山西,2019,CO₂,合计,50000,\n"
+    for encoding in ("utf-8", "gbk"):
+        path.write_text(text.replace("CO₂", "CO2") if encoding == "gbk" else text, encoding=encoding)
+        frame = read_inventory(path)
+        assert frame["region"].tolist() == ["130000", "140000"]
+        assert set(frame["gas"]) == {"CO2"}
+        assert set(frame["category"]) == {"total"}
+        assert set(frame["unit"]) == {"万吨"}
+    path.write_text("地区,年份,气体,数值(万吨),单位\n河北,2019,CO2,9,Mt\n", encoding="utf-8")
+    with pytest.raises(FormatError, match="says 万吨, the column of units Mt"):
+        read_inventory(path)
+    path.write_text("地区,省份,年份,气体,数值,单位\n河北,河北,2019,CO2,9,Mt\n", encoding="utf-8")
+    with pytest.raises(FormatError, match="both mean 'region'"):
+        read_inventory(path)
