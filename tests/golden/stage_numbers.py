@@ -59,6 +59,11 @@ def changes(before: dict[str, list[float]], now: dict[str, list[float]]) -> list
     return found
 
 
+def same_data(kept: dict[str, dict[str, Any]]) -> bool:
+    """Tell whether the packages of data are those of the kept numbers; their versions enter the stages' marks."""
+    return all(version(name) == of for stage in kept.values() for name, of in stage["data"].items())
+
+
 def read_kept() -> dict[str, dict[str, Any]]:
     """Return what is kept, by world and stage."""
     return json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
