@@ -11,7 +11,7 @@ Sensitivity table and background table
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntFlag
 from typing import Any
@@ -20,8 +20,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from obsnet.constants import Species
 from obsnet.constants import species as species_of
 from obsnet.errors import RangeError, SchemaError, nearest
+from obsnet.typing import Bools
 
 __all__ = [
     "BACKGROUND",
@@ -98,6 +100,13 @@ _TIME = pa.timestamp("us")
 _PROFILE = pa.list_(pa.float32())
 PROFILES = ("pressure_edges", "pressure_levels", "pressure_weight", "averaging_kernel", "prior_profile")
 
+# Beside those of the species: below the Dead Sea, above any aircraft, on masts and towers.
+_RANGES = {
+    "altitude_m": (-500.0, 30000.0, Quality.GEOLOCATION),
+    "intake_height_m": (-50.0, 30000.0, Quality.GEOLOCATION),
+    "land_fraction": (-0.01, 1.01, Quality.GEOLOCATION),
+    "n": (0.0, 1e9, Quality.RANGE),
+}
 _REQUIRED = {
     "obs_id": pa.string(),
     "species": pa.string(),
@@ -156,7 +165,7 @@ GRANULE_INDEX = Contract(
             "soundings": pa.int64(),
             "good": pa.int64(),
             "mean_good": pa.float64(),
-            "status": pa.string(),  # done | bad: why
+            "status": pa.string(),  # done | bad: why | copy: of what
             "notes": pa.string(),  # what the reader changed, counted
             "options": pa.string(),  # hash of how it was read: another one means it must be read again
             "parts": pa.int32(),  # files of the store that hold its rows
@@ -403,6 +412,8 @@ def observation_table(
         )
         longitude = np.where(longitude >= 180, longitude - 360, longitude)
     quality[np.isnat(time)] |= np.uint32(Quality.TIME)
+    for rows_outside, bit in _outside(arrays, kinds, kind):
+        quality[rows_outside] |= np.uint32(bit)
     # A row without a time still has to live in some month of the store.
     arrays["time"] = np.where(np.isnat(time), from_epoch(0.0), time)
     arrays |= {"value": value, "quality": quality, "latitude": latitude, "longitude": longitude}
@@ -415,6 +426,21 @@ def observation_table(
         {b"obsnet:unit": kinds.unit.encode(), b"obsnet:species": kinds.name.encode()}
     )
     return check_observations(table)
+
+
+def _outside(arrays: Mapping[str, Any], kinds: Species, kind: str) -> Iterator[tuple[Bools, Quality]]:
+    """Yield which rows have a column beside the value outside of its physical range, and the bit of that."""
+    low, high = kinds.valid_range(kind)
+    ranges = _RANGES | {
+        "uncertainty": (0.0, high - low, Quality.UNCERTAINTY),
+        "uncertainty_systematic": (0.0, high - low, Quality.UNCERTAINTY),
+        "prior_column": (0.0, kinds.valid_range("point")[1], Quality.OPERATOR),
+    }
+    for name, (least, most, bit) in ranges.items():
+        if name in arrays:
+            values = np.asarray(arrays[name], dtype=np.float64)
+            with np.errstate(invalid="ignore"):
+                yield (values < least) | (values > most), bit  # what is missing is told elsewhere
 
 
 def unit_of(table: pa.Table) -> str:

@@ -21,6 +21,9 @@ __all__ = ["conversion_factor", "convert", "is_mole_fraction"]
 _SPELLINGS = {
     "": "dimensionless",
     "1": "dimensionless",
+    "ppm": "ppm",
+    "ppb": "ppb",
+    "ppt": "ppt",
     "ppmv": "ppm",
     "ppbv": "ppb",
     "pptv": "ppt",
@@ -91,7 +94,7 @@ def _parse(text: str) -> Any:
 
 def _known(plain: str) -> str:
     """Return what stands for a spelling that no unit parser reads."""
-    return _SPELLINGS.get(plain) or _SPELLINGS.get(plain.replace("_", " ").lower()) or plain
+    return _SPELLINGS.get(plain) or _SPELLINGS.get(re.sub("[_-]", " ", plain).lower()) or plain
 
 
 def conversion_factor(unit: str, to: str) -> float:

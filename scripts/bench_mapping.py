@@ -113,9 +113,10 @@ def gridding(n):
 def kriging(n, seed=0):
     """Return times of the steps of a daily map of China at half a degree."""
     from retrieval.mapping.frk import fit_fixed_rank, make_basis
+    from retrieval.mapping.held_out_fit import fit_held_out
     from retrieval.mapping.kriging import Samples, krige_cells
     from retrieval.mapping.trend import design, fit_trend
-    from retrieval.mapping.variogram import ProductSum, empirical_variogram, fit_product_sum
+    from retrieval.mapping.variogram import ProductSum
 
     rng = np.random.default_rng(seed)
     start, day = np.datetime64("2020-06-01", "us"), np.timedelta64(1, "D")
@@ -136,15 +137,12 @@ def kriging(n, seed=0):
 
     few = Samples(lat[:99], lon[:99], when[:99], value[:99], sigma[:99])
     krige_cells(few, ProductSum(1, 400, 0.5, 4, 0.5), Grid.regular(18, 19, 73, 74, 1, 1), start, start + day)
-    empirical_variogram(lat[:99], lon[:99], when[:99], value[:99])
+    fit_held_out(few)
 
     trend = timed("trend", lambda: fit_trend(lat, when, value))
     rest = value - trend.at(lat, when)
-    empirical = timed(
-        "variogram, 5000 of the points", lambda: empirical_variogram(lat, lon, when, rest, sigma)
-    )
-    model = timed("product-sum fit", lambda: fit_product_sum(empirical))
     samples = Samples(lat, lon, when, rest, sigma)
+    model = timed("covariance from held-out blocks", lambda: fit_held_out(samples)).model
     middle = start + 8 * day
     for k in (32, 64, 100):
         timed(

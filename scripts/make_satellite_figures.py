@@ -115,8 +115,6 @@ def maps_figure(made, path):
         )
         scores[method] = result.report
         value, error = (result.data[n].values[0] for n in ("xch4", "xch4_uncertainty"))
-        # where nothing is near, the field's own spread is all that is said: leave it white
-        value, error = (np.where(error > 20.0, np.nan, x) for x in (value, error))
         draw_field(figure, 231 + k, grid, value, title=title, label=UNIT, limits=(1780, 1880))
         draw_field(
             figure,

@@ -16,6 +16,7 @@ __all__ = [
     "read",
     "read_all",
     "standard_errors",
+    "write_openghg",
 ]
 
 __getattr__, __dir__ = lazy(
@@ -30,6 +31,7 @@ __getattr__, __dir__ = lazy(
         "read": "stations.readers",
         "read_all": "stations.readers",
         "standard_errors": "stations.curve.errors",
+        "write_openghg": "stations.record.openghg_file",
     },
 )
 keep_paths(

@@ -14,12 +14,13 @@ import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
 
-from inversion.case.evaluation import orbits
+from inversion.case.evaluation import passes
 from inversion.case.fluxes import make_fluxes
 from inversion.case.inputs import PriorFlux
-from inversion.case.model_error import ErrorParts, error_parts
+from inversion.case.model_error import ErrorParts, error_parts, sampling_variance
 from inversion.case.nuisance import background, nuisance_blocks
 from inversion.case.options import InvertOptions
+from inversion.case.shared_errors import shared_blocks
 from inversion.jacobian.store import Jacobian
 from inversion.operators.covariance import BlockDiagonalCovariance
 from inversion.problem.problem import Problem
@@ -90,6 +91,11 @@ class Assembled:
         )
 
     @property
+    def error_notes(self) -> tuple[str, ...]:
+        """What errors of the observations have in common."""
+        return self.errors.notes
+
+    @property
     def solved(self) -> tuple[str, ...]:
         """Sectors that have a block in the state."""
         assert self.problem.state is not None
@@ -130,12 +136,17 @@ def assemble(
     gas = species(options.species)
     scale = 1.0 / float(gas.unit)
     fluxes = make_fluxes(options.sector, options.step, prior.flux, jacobian, scale=scale, shares=shares)
-    blocks = [*fluxes.blocks, *nuisance_blocks(options.boundary, options.offset, jacobian, table, gas)]
+    sampling = sampling_variance(jacobian, fluxes.total) if options.error.monte_carlo else 0.0
+    errors = error_parts(options.error, table, sampling)
+    blocks = [
+        *fluxes.blocks,
+        *nuisance_blocks(options.boundary, options.offset, jacobian, table, gas),
+        *shared_blocks(options.offset, errors, table, gas),
+    ]
     if not blocks:
         raise ConfigError(
             "nothing to solve: every sector is prescribed and no boundary or offset has an error"
         )
-    errors = error_parts(options.error, jacobian, table, fluxes.total)
     problem = Problem(
         jacobian=sp.csr_array(sp.hstack([b.matrix for b in blocks], format="csr")),
         observations=table["value"].to_numpy(),
@@ -167,15 +178,4 @@ def _groups(table: pa.Table) -> dict[str, Texts]:
     """Return what observations may be judged by together."""
     labels = {n: table[n].to_numpy(zero_copy_only=False).astype(str) for n in ("source", "platform", "kind")}
     month = table["time"].to_numpy().astype("datetime64[M]").astype(str)
-    return labels | {"month": month, "orbit": _passes(table)}
-
-
-def _passes(table: pa.Table) -> Texts:
-    """Return what each observation was made in: the pass of a satellite, by its first time, or the station."""
-    platform, kind = (table[n].to_numpy(zero_copy_only=False).astype(str) for n in ("platform", "kind"))
-    time = table["time"].to_numpy().astype("datetime64[m]")
-    number = orbits(platform, time)
-    first = np.full(number.max(initial=-1) + 1, np.datetime64("9999-01-01", "m"))
-    np.minimum.at(first, number, time)
-    passes = np.char.add(np.char.add(platform, " "), first[number].astype(str))
-    return np.where(kind == "column", passes, platform)
+    return labels | {"month": month, "orbit": passes(table)}

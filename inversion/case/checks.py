@@ -12,10 +12,12 @@ import numpy as np
 import pyarrow as pa
 
 from inversion.case.assemble import Assembled
+from inversion.case.members import honesty
 from inversion.case.options import ScreenOptions
 from inversion.case.screening import departures
 from inversion.errors.source_bias import Offset, source_offsets
 from inversion.problem.posterior import Posterior
+from inversion.problem.totals import Totals
 
 __all__ = ["add_checks", "screening_lines"]
 
@@ -44,6 +46,8 @@ def add_checks(
     data: Any,
     made: Assembled,
     posterior: Posterior,
+    totals: Totals,
+    *,
     twice: str,
     screened: pa.Table | None,
     options: ScreenOptions | None,
@@ -58,6 +62,8 @@ def add_checks(
     made : Assembled
         The case.
     posterior : Posterior
+    totals : Totals
+        Of it.
     twice : str
         From `inversion.case.same_air`.
     screened : pyarrow.Table or None
@@ -86,6 +92,9 @@ def add_checks(
     remarks = [twice] if twice else []
     remarks += [_biased(o) for o in offsets if o.p_adjusted < BIASED]
     remarks += _far_rows(posterior) + _negative_cells(made, posterior)
+    w = totals.weights
+    names = [f"{s} {r}" for s in w.sector for r in w.region for _ in range(w.shape[2])]
+    remarks += honesty(posterior, w.weights, names)
     if screened is not None and len(screened):
         share = len(screened) / (posterior.problem.n_obs + int(np.isinf(screened["factor"].to_numpy()).sum()))
         remarks.append(

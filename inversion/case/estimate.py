@@ -15,6 +15,7 @@ import scipy.linalg as la
 
 from inversion.case.assemble import Assembled
 from inversion.case.options import InvertOptions, LikelihoodOptions
+from inversion.case.shared_errors import OVERPASS
 from inversion.errors.hyperparameters import (
     KroneckerTerm,
     MatrixTerm,
@@ -40,6 +41,7 @@ _KINDS = {
     "correlation_km": "length_km",
     "correlation_days": "days",
 }
+_SHARE = "error.overpass_share"
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ def estimate_errors(
     values, error, likelihood = dict(first), {}, (start := -model.loss(first)[0])
     told = list(free)
     while told:  # what the observations do not tell stays as it is, and the rest is estimated again
-        fit = fit_hyperparameters(model, free=told, factor=10.0)
+        fit = fit_hyperparameters(model, free=told, factor=10.0, most={_SHARE: 0.95})
         unsure = [n for n in told if n in fit.at_bounds or fit.relative_error[n] > np.log(3.0)]
         if not unsure:
             values, error, likelihood = fit.values, fit.relative_error, fit.log_likelihood
@@ -205,6 +207,8 @@ def error_model(options: InvertOptions, made: Assembled, *, restricted: bool) ->
     terms: list[VarianceTerm] = []
     columns: list[Floats] = []
     for block in state.blocks:
+        if block.name == OVERPASS:  # a part of the model error, below
+            continue
         matrix, error = problem.jacobian[:, state.span(block.name)], block_error(problem, block.name)
         if block.name not in made.sectors:
             terms.append(MatrixTerm(_beside_fluxes(block.name), project(matrix, error)))
@@ -237,11 +241,15 @@ def _beside_fluxes(block: str) -> str:
 
 def _model_error(made: Assembled) -> ModelErrorTerm:
     errors = made.errors
-    keys = [k for k in np.unique(errors.key) if errors.model[errors.key == k].any()]
-    sigma = {f"error.{k}": np.where(errors.key == k, errors.model, 0.0) for k in keys}
+    model = np.hypot(errors.model, errors.common)
+    keys = [k for k in np.unique(errors.key) if model[errors.key == k].any()]
+    sigma = {f"error.{k}": np.where(errors.key == k, model, 0.0) for k in keys}
     memory = {f"error.{m}": errors.memory == m for m in errors.length if (errors.memory == m).any()}
     length = {name: errors.length[name.removeprefix("error.")] for name in memory}
-    return ModelErrorTerm(sigma, memory, length, errors.group, errors.position)
+    shared = errors.common > 0.0
+    share = {_SHARE: float((errors.common[shared] ** 2 / model[shared] ** 2).mean())} if shared.any() else {}
+    overpass = np.where(shared, np.unique(errors.overpass, return_inverse=True)[1], -1)
+    return ModelErrorTerm(sigma, memory, length, errors.group, errors.position, share, overpass)
 
 
 def _independent(columns: Floats) -> Floats:

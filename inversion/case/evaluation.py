@@ -11,14 +11,16 @@ import pyarrow as pa
 import scipy.sparse as sp
 
 from inversion.case.options import WithholdOptions
+from inversion.operators.covariance import DiagonalCovariance
 from inversion.problem.posterior import Posterior
 from inversion.problem.problem import Problem
 from obsnet.errors import ConfigError, nearest
 from obsnet.times import SEASONS, season
-from obsnet.typing import Bools, Floats, Ints
+from obsnet.typing import Bools, Floats, Ints, Texts
 
-__all__ = ["evaluate", "left_out", "orbits", "withheld"]
+__all__ = ["evaluate", "left_out", "orbits", "passes", "withheld"]
 
+_COLUMNS = 256  # withheld rows at a time
 _GAP_MINUTES = 20.0  # a satellite that is silent for longer has left the domain
 
 
@@ -43,6 +45,17 @@ def orbits(platform: npt.ArrayLike, time: npt.ArrayLike) -> Ints:
     number = np.empty(order.size, dtype=np.int64)
     number[order] = np.cumsum(new) - 1
     return number
+
+
+def passes(table: pa.Table) -> Texts:
+    """Return what each observation was made in: the pass of a satellite, by its first time, or the station."""
+    platform, kind = (table[n].to_numpy(zero_copy_only=False).astype(str) for n in ("platform", "kind"))
+    time = table["time"].to_numpy().astype("datetime64[m]")
+    number = orbits(platform, time)
+    first = np.full(number.max(initial=-1) + 1, np.datetime64("9999-01-01", "m"))
+    np.minimum.at(first, number, time)
+    names = np.char.add(np.char.add(platform, " "), first[number].astype(str))
+    return np.where(kind == "column", names, platform)
 
 
 def withheld(table: pa.Table, rule: WithholdOptions) -> Bools:
@@ -136,31 +149,36 @@ def left_out(posterior: Posterior, group: str, weights: Any, names: Sequence[str
     return pa.Table.from_pylist(rows)
 
 
-def evaluate(posterior: Posterior, test: Problem, table: pa.Table) -> pa.Table:
+def evaluate(posterior: Posterior, whole: Problem, held: Bools, used: Bools, table: pa.Table) -> pa.Table:
     """Compare predictions of withheld observations before and after the inversion.
 
     Parameters
     ----------
     posterior : Posterior
         Solved without the withheld observations.
-    test : Problem
-        The withheld observations with the same state.
+    whole : Problem
+        All observations, with the same state.
+    held, used : ndarray of bool, shape (n_obs,)
+        Which were withheld, and which were solved with, in the posterior's order.
     table : pyarrow.Table
-        Their rows, in order.
+        Rows of `whole`.
 
     Returns
     -------
     pyarrow.Table
         One row a platform and season, then one a platform and ``all``: ``n``, ``bias``, ``rmse`` and ``chi_square``
-        with ``_prior`` and ``_posterior``. Chi-square is the mean of the squared difference over its expected variance
-        (error of the observation plus that of the predicted value), about 1 where the errors are right.
+        with ``_prior`` and ``_posterior``. Chi-square is the mean of the squared difference over its expected variance,
+        about 1 where the errors are right: error of the observation, plus that of the predicted value, less twice
+        their covariance, since errors with a memory tie withheld observations to those that were used.
     """
+    test, table = whole.select(held), table.filter(pa.array(held))
     own = test.observation_error.diagonal()
     prior = test.observations - test.simulate(test.prior)
     after = test.observations - test.simulate(posterior.mean)
+    tied = _tied(posterior, whole, np.flatnonzero(held), np.flatnonzero(used))
     spread = {
         "prior": own + _seen(test.jacobian, test.prior_error.matmul),
-        "posterior": own + _seen(test.jacobian, posterior.covariance),
+        "posterior": own + _seen(test.jacobian, posterior.covariance) - 2.0 * tied,
     }
     platform = table["platform"].to_numpy(zero_copy_only=False).astype(str)
     when = season(table["time"].to_numpy())
@@ -176,3 +194,20 @@ def evaluate(posterior: Posterior, test: Problem, table: pa.Table) -> pa.Table:
                 row[f"chi_square_{which}"] = float(np.mean(d**2 / spread[which][at]))
             rows.append(row)
     return pa.Table.from_pylist(rows)
+
+
+def _tied(posterior: Posterior, whole: Problem, held: Ints, used: Ints) -> Floats:
+    """Return the covariance of each withheld error with its prediction's, diag(R_hu K' H_h'), shape (held,)."""
+    if isinstance(whole.observation_error, DiagonalCovariance):
+        return np.zeros(held.size)
+    found = np.empty(held.size)
+    for start in range(0, held.size, _COLUMNS):
+        rows = held[start : start + _COLUMNS]
+        unit = np.zeros((whole.n_obs, rows.size))
+        unit[rows, np.arange(rows.size)] = 1.0
+        moved = posterior.gain(whole.observation_error.matmul(unit)[used])
+        h = whole.jacobian[rows]
+        found[start : start + rows.size] = np.asarray(
+            (h.multiply(moved.T)).sum(axis=1) if sp.issparse(h) else (np.asarray(h) * moved.T).sum(axis=1)
+        ).ravel()
+    return found

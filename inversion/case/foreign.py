@@ -50,6 +50,10 @@ def foreign_problem(data: ForeignJacobian, options: ForeignOptions) -> tuple[Pro
         variables = f"{len(data.faults)} variable{'s' * (len(data.faults) > 1)} in another unit"
         what = " and ".join([rows] * bool(data.bad) + [variables] * bool(data.faults))
         raise UnitError(f"{what}:\n{shown}\nmend the file, or go on without them: --set-aside-bad-rows")
+    if data.whitened and (options.model_error or options.mean_offset):
+        raise UnitError(
+            f"{data.system} results have their observations' errors in them: take out model_error and mean_offset"
+        )
     bad = {(b.file, b.row) for b in data.bad}
     keep = np.array([(f, int(r)) not in bad for f, r in zip(data.file, data.row, strict=True)])
     if not keep.any():
@@ -74,13 +78,13 @@ def foreign_problem(data: ForeignJacobian, options: ForeignOptions) -> tuple[Pro
         groups={"source": data.label[keep], "file": data.file[keep]},
         obs_id=np.array([f"{f}:{r}" for f, r in zip(data.file[keep], data.row[keep], strict=True)]),
     )
-    model_error = options.model_error
+    model_error = 0.0 if data.whitened else options.model_error
     if model_error is None:
         model_error = _likely_model_error(problem, own, options)
         problem = problem.with_(observation_error=_error(own, model_error, options))
     report = {
         "model_error": model_error,
-        "model_error_estimated": options.model_error is None,
+        "model_error_estimated": options.model_error is None and not data.whitened,
         "system": data.system,
         "unit": data.unit,
         "rows": int(data.value.size),

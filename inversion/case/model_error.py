@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import scipy.sparse as sp
 
-from inversion.case.evaluation import orbits
+from inversion.case.evaluation import orbits, passes
 from inversion.case.options import ErrorOptions
 from inversion.jacobian.store import Jacobian
 from inversion.operators.covariance import Covariance, DiagonalCovariance
@@ -31,7 +31,11 @@ class ErrorParts:
     own : ndarray, shape (n_obs,)
         Variance of measurement and of the footprints' sampling.
     model : ndarray, shape (n_obs,)
-        Standard deviation of transport and representation.
+        Standard deviation of transport and representation, without what an overpass has in common.
+    common : ndarray, shape (n_obs,)
+        Standard deviation of that; 0 at stations. It is an unknown of the state, see `shared_blocks`, and not in R.
+    overpass : ndarray of str, shape (n_obs,)
+        Pass of the satellite, or the station.
     key : ndarray of str, shape (n_obs,)
         Option within ``[invert.error]`` that gave it: ``point``, ``column``, ``source.<name>`` or ``platform.<name>``.
     memory : ndarray of str, shape (n_obs,)
@@ -40,15 +44,20 @@ class ErrorParts:
         Station or orbit that shares it; hours or km there.
     length : dict of str to float
         The correlation lengths.
+    notes : tuple of str
+        What errors have in common, for people and the output.
     """
 
     own: Floats
     model: Floats
+    common: Floats
+    overpass: Texts
     key: Texts
     memory: Texts
     group: Ints
     position: Floats
     length: dict[str, float]
+    notes: tuple[str, ...] = ()
 
     def covariance(self) -> Covariance:
         """Return R."""
@@ -59,23 +68,21 @@ class ErrorParts:
 
     def select(self, rows: npt.NDArray[Any]) -> ErrorParts:
         """Return the parts of some observations."""
-        names = ("own", "model", "key", "memory", "group", "position")
+        names = ("own", "model", "common", "overpass", "key", "memory", "group", "position")
         return replace(self, **{n: getattr(self, n)[rows] for n in names})
 
 
-def error_parts(options: ErrorOptions, jacobian: Jacobian, table: pa.Table, total_flux: Floats) -> ErrorParts:
+def error_parts(options: ErrorOptions, table: pa.Table, sampling: Floats | float = 0.0) -> ErrorParts:
     """Return the observation error: measurement, transport and representation, and the footprints' sampling error.
 
     Parameters
     ----------
     options : ErrorOptions
         The table ``[invert.error]``: the model's part.
-    jacobian : Jacobian
-        With standard errors where it has them.
     table : pyarrow.Table
-        Observations in the same order.
-    total_flux : ndarray, shape (flux bins, cells)
-        Prior flux in the state's unit: the sampling error is taken for the prior signal.
+        Observations: ``source, kind, platform, time, latitude, longitude, uncertainty``.
+    sampling : ndarray, shape (n_obs,), or float
+        Further variance, see `sampling_variance`.
 
     Raises
     ------
@@ -102,12 +109,16 @@ def error_parts(options: ErrorOptions, jacobian: Jacobian, table: pa.Table, tota
             f"set invert.error.{kind[bare][0]} (transport and representation error): "
             f"{int(bare.sum())} observations are of that kind, first of {source[bare][0]!r}"
         )
-    own = table["uncertainty"].to_numpy(zero_copy_only=False).astype(np.float64) ** 2
-    if options.monte_carlo and jacobian.stderr is not None:
-        own = own + sampling_variance(jacobian, total_flux)
+    own = table["uncertainty"].to_numpy(zero_copy_only=False).astype(np.float64) ** 2 + sampling
+    share = np.where(kind == "column", options.overpass_share, 0.0)
+    points = kind == "point"
+    if options.correlation_hours > 0.0:
+        model[points] *= np.sqrt(_averaged(_hours(table)[points] / options.correlation_hours)[0])
     memory, group, position = _neighbours(options, table, kind, platform)
     length = {m: float(getattr(options, m)) for m in np.unique(memory) if m}
-    return ErrorParts(own, model, key.astype(str), memory, group, position, length)
+    own_part, common = np.sqrt(1.0 - share) * model, np.sqrt(share) * model
+    parts = ErrorParts(own, own_part, common, passes(table), key.astype(str), memory, group, position, length)
+    return replace(parts, notes=_described(options, parts))
 
 
 def _neighbours(
@@ -125,7 +136,12 @@ def _neighbours(
     if options.correlation_hours > 0.0 and points.size:
         memory[points] = "correlation_hours"
         group[points] = n + np.unique(platform[points], return_inverse=True)[1]
-        position[points] = time[points].astype("datetime64[us]").astype(np.int64) / 3.6e9
+        hours = time.astype("datetime64[us]").astype(np.int64) / 3.6e9
+        for station in np.unique(group[points]):
+            rows = points[group[points] == station]
+            position[rows] = hours[rows] / _stretch(
+                hours[rows], _hours(table)[rows], options.correlation_hours
+            )
     columns = np.flatnonzero(kind == "column")
     if options.along_track_km > 0.0 and columns.size:
         memory[columns] = "along_track_km"
@@ -136,6 +152,38 @@ def _neighbours(
         first = order[np.flatnonzero(np.diff(number[order], prepend=-1))]
         position[columns] = np.linalg.norm(place - place[first][number], axis=1) * EARTH_RADIUS_KM
     return memory, group, position
+
+
+def _hours(table: pa.Table) -> Floats:
+    """Return how long the air of each row was averaged, 0 where that is not known."""
+    if not {"time_start", "time_end"} <= set(table.column_names):
+        return np.zeros(len(table))
+    start, end = (table[n].to_numpy().astype("datetime64[us]") for n in ("time_start", "time_end"))
+    length = (end - start).astype("timedelta64[us]")
+    return np.where(np.isnat(length), 0.0, length.astype(np.int64) / 3.6e9)
+
+
+def _averaged(x: Floats) -> tuple[Floats, Floats]:
+    """Return the variance of means over x memories of a process with correlation exp(-t), and their covariance.
+
+    As shares of the variance of one moment: ``f = 2 (x - 1 + exp(-x)) / x^2``, and g of the covariance ``g exp(-d)``
+    of means whose middles are d >= x memories apart, ``g = 2 (cosh x - 1) / x^2``.
+    """
+    long = x > 1e-3
+    safe = np.where(long, np.minimum(x, 700.0), 1.0)
+    variance = 2.0 * (safe + np.expm1(-safe)) / safe**2
+    return np.where(long, variance, 1.0), np.where(long, 2.0 * (np.cosh(safe) - 1.0) / safe**2, 1.0)
+
+
+def _stretch(hours: Floats, averaged: Floats, memory: float) -> float:
+    """Return by how much longer the means of one station remember than its moments, at the distance they have."""
+    if hours.size < 2:
+        return 1.0
+    x = float(np.mean(averaged)) / memory
+    apart = max(float(np.median(np.diff(np.sort(hours)))) / memory, x)
+    variance, beside = (float(a[0]) for a in _averaged(np.array([x])))
+    rest = apart - np.log(beside / variance)
+    return apart / rest if rest > 0.0 else 1.0
 
 
 def sampling_variance(jacobian: Jacobian, flux: Floats) -> Floats:
@@ -153,3 +201,18 @@ def sampling_variance(jacobian: Jacobian, flux: Floats) -> Floats:
     squares = sp.csr_array(jacobian.stderr, dtype=np.float64, copy=True)
     squares.data = np.nan_to_num(squares.data, nan=0.0) ** 2
     return np.asarray(squares @ (flux.ravel() ** 2))
+
+
+def _described(options: ErrorOptions, errors: ErrorParts) -> tuple[str, ...]:
+    """Return what the model error has in common, and why where that was chosen for the user."""
+    found = []
+    for name, concerned in (
+        ("correlation_hours", errors.memory == "correlation_hours"),
+        ("along_track_km", errors.memory == "along_track_km"),
+        ("overpass_share", errors.common > 0.0),
+    ):
+        if concerned.any():
+            why = (ErrorOptions.model_fields[name].description or "").split("; ", 1)[1]
+            said = "as stated" if name in options.model_fields_set else f"not stated: {why}"
+            found.append(f"error.{name} = {getattr(options, name):g}, {said}")
+    return tuple(found)

@@ -1,4 +1,4 @@
-"""Unknowns that are no fluxes: the air that flows in, offsets and biases of instruments."""
+"""Unknowns that are no fluxes and that a case names: the air that flows in, offsets and biases of sources."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from obsnet.errors import ConfigError, nearest
 from obsnet.schema import SIDES
 from obsnet.typing import Floats, Texts
 
-__all__ = ["background", "nuisance_blocks"]
+__all__ = ["background", "nuisance_blocks", "offset_blocks"]
 
 
 def nuisance_blocks(
@@ -46,12 +46,13 @@ def nuisance_blocks(
     ConfigError
         A source that is not there, or inflow of which the footprints know nothing.
     """
-    made = (
-        _boundary_block(boundary, jacobian, gas),
-        _offset_block(offset, table, gas),
-        _gradient_block(offset, table, gas),
-        _systematic_block(offset, table, gas),
-    )
+    inflow = _boundary_block(boundary, jacobian, gas)
+    return [*([] if inflow is None else [inflow]), *offset_blocks(offset, table, gas)]
+
+
+def offset_blocks(options: OffsetOptions, table: pa.Table, gas: Species) -> list[Block]:
+    """Return the offsets and gradients that a case names; see `nuisance_blocks`."""
+    made = (_offset_block(options, table, gas), _gradient_block(options, table, gas))
     return [block for block in made if block is not None]
 
 
@@ -120,9 +121,14 @@ def _offset_block(options: OffsetOptions, table: pa.Table, gas: Species) -> Bloc
     """Return constant offsets of the named sources."""
     if not options.sigma:
         return None
-    source, labels = (_text(table, n) for n in ("source", options.by))
+    source = _text(table, "source")
     _known("[invert.offset]", options.sigma, source)
-    if options.by == "mode":
+    labels = (
+        table["time"].to_numpy().astype("datetime64[D]").astype(str)
+        if options.by == "day"
+        else _text(table, options.by)
+    )
+    if options.by in ("mode", "day"):
         labels = np.char.add(np.char.add(source, " "), labels)
     rows = np.flatnonzero(np.isin(source, list(options.sigma)))
     names, first, column = np.unique(labels[rows], return_index=True, return_inverse=True)
@@ -156,20 +162,3 @@ def _known(where: str, given: Mapping[str, float], source: Texts) -> None:
 
 def _text(table: pa.Table, column: str) -> Texts:
     return np.asarray(pc.fill_null(table[column], "unknown").to_numpy(zero_copy_only=False)).astype(str)
-
-
-def _systematic_block(options: OffsetOptions, table: pa.Table, gas: Species) -> Block | None:
-    """Return the error that all observations of a platform share, as large as each of them says.
-
-    Averaging does not make it smaller, so it is an unknown of its own and not a part of R's diagonal.
-    """
-    source, platform = (table[n].to_numpy(zero_copy_only=False).astype(str) for n in ("source", "platform"))
-    size = np.nan_to_num(table["uncertainty_systematic"].to_numpy(zero_copy_only=False).astype(np.float64))
-    rows = np.flatnonzero((size > 0.0) & ~np.isin(source, list(options.sigma)))
-    if not options.systematic or not rows.size:
-        return None
-    names, column = np.unique(platform[rows], return_inverse=True)
-    spread = np.sqrt(np.bincount(column, size[rows] ** 2) / np.bincount(column))
-    matrix = sp.csr_array((size[rows] / spread[column], (rows, column)), shape=(len(table), names.size))
-    block = StateBlock("systematic", "offset", ("platform",), {"platform": names}, gas.unit_name)
-    return Block(block, matrix, np.zeros(block.size), DiagonalCovariance(spread**2))

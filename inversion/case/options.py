@@ -6,6 +6,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from inversion.case.methods import (
+    METHODS,
+    BoundedOptions,
+    EnsembleSmootherOptions,
+    GeostatisticalOptions,
+    HierarchicalOptions,
+    LetkfOptions,
+    LognormalOptions,
+    TruncatedOptions,
+    method_lines,
+)
 from obsnet.config import Options
 from obsnet.errors import nearest
 
@@ -17,13 +28,11 @@ __all__ = [
     "ForeignOptions",
     "InvertOptions",
     "LikelihoodOptions",
-    "LognormalOptions",
     "MemberOptions",
     "OffsetOptions",
     "ScreenOptions",
     "SectorOptions",
     "SharesOptions",
-    "TruncatedOptions",
     "WithholdOptions",
 ]
 
@@ -32,6 +41,10 @@ NotNegative = Annotated[float, Field(ge=0)]
 Kernel = Literal["exponential", "matern32", "wendland"]
 Where = Literal["land", "sea", "area"]
 Side = Literal["north", "east", "south", "west", "top", "inside"]
+
+
+# what a ready-made Jacobian has no use for
+_NOT_FOREIGN = ("basis", "likelihood", "screen", "withhold", "ensemble")
 
 
 class SectorOptions(Options):
@@ -117,10 +130,22 @@ class ErrorOptions(Options):
         default=True, description="add the footprints' sampling error times the prior flux"
     )
     correlation_hours: float = Field(
-        default=0.0, ge=0, description="correlation time of the model error at a station; 0 for none"
+        default=84.0,
+        ge=0,
+        description="correlation time of the model error at a station, 0 for none; by default half a week: "
+        "what a station says within a week then counts about once, as in data density weighting (Rödenbeck 2005)",
     )
     along_track_km: float = Field(
-        default=0.0, ge=0, description="correlation length of the model error along an orbit; 0 for none"
+        default=20.0,
+        ge=0,
+        description="correlation length of the model error along an orbit, 0 for none; by default "
+        "that of OCO-2 against airborne lidar (Baker et al. 2022, doi:10.5194/gmd-15-649-2022)",
+    )
+    overpass_share: float = Field(
+        default=0.3,
+        ge=0,
+        le=0.99,
+        description="share of the columns' model variance that a whole overpass has in common, 0 for none; assumed",
     )
 
 
@@ -130,9 +155,9 @@ class OffsetOptions(Options):
     sigma: dict[str, float] = Field(
         default_factory=dict, description="standard deviation by source, in the species' unit"
     )
-    by: Literal["source", "platform", "mode"] = Field(
+    by: Literal["source", "platform", "mode", "day"] = Field(
         default="source",
-        description="one offset a source, or one a platform or observing mode (land, glint) of it",
+        description="one offset a source, or one a platform, observing mode (land, glint) or day (UTC) of it",
     )
     gradient: dict[str, NotNegative] = Field(
         default_factory=dict,
@@ -140,7 +165,17 @@ class OffsetOptions(Options):
     )
     systematic: bool = Field(
         default=True,
-        description="platforms that state a systematic uncertainty get an offset of that size, unless named above",
+        description="stated systematic uncertainties are unknowns, unless the source is named above: one offset a "
+        "station, one pattern over the ground for all columns of a source",
+    )
+    pattern: dict[str, NotNegative] = Field(
+        default_factory=dict,
+        description="standard deviation by source of such a pattern where none is stated, as albedo or aerosol make it",
+    )
+    pattern_km: float = Field(
+        default=1000.0,
+        ge=0,
+        description="correlation length of the patterns, 0 for one offset a source; the default is assumed",
     )
 
 
@@ -208,35 +243,6 @@ class SharesOptions(Options):
     )
 
 
-class _Draws(Options):
-    """What every method by draws asks."""
-
-    sectors: list[str] | None = Field(
-        default=None, description="sectors that stay positive; by default all whose prior is nowhere negative"
-    )
-    draws: int = Field(default=8000, ge=100, description="draws of the posterior in all")
-    chains: int = Field(default=8, ge=2, description="independent chains of them")
-    least: float = Field(
-        default=400.0, ge=10, description="refuse if any total is worth fewer independent draws than this"
-    )
-    seed: int = Field(default=0, ge=0, description="of the draws")
-
-
-class LognormalOptions(_Draws):
-    """Method ``lognormal``: the logarithm of a flux is normal; relative errors are its standard deviations."""
-
-    prior: Literal["mean", "median"] = Field(
-        default="mean", description="what the numbers of the prior file are of the lognormal distribution"
-    )
-
-
-class TruncatedOptions(_Draws):
-    """Method ``truncated``: normal fluxes, cut off at zero."""
-
-    draws: int = Field(default=4000, ge=100, description="draws of the posterior in all")
-    chains: int = Field(default=4, ge=2, description="independent chains of them")
-
-
 class ForeignOptions(Options):
     """A ready-made Jacobian and how well its state is known."""
 
@@ -250,6 +256,11 @@ class ForeignOptions(Options):
     )
     mean_offset: float = Field(
         default=0.0, ge=0, description="standard deviation of one offset common to all rows, unit of the rows"
+    )
+    elements: str | None = Field(
+        default=None,
+        description="netCDF with integer labels on lat, lon: the flux column (from 1) that each cell belongs to, 0 or "
+        "missing where none; with it totals are written (needs prior, start and stop)",
     )
     set_aside_bad_rows: bool = Field(
         default=False, description="solve without rows in another unit or beyond belief, and report them"
@@ -335,12 +346,14 @@ class InvertOptions(Options):
         default="all", description="time bins of the region totals: a frequency such as MS, or all"
     )
     basis: BasisOptions | None = Field(default=None, description="solve for regions in the place of cells")
-    method: str = Field(
-        default="auto",
-        description="solver: auto, dual, primal or cg; lognormal or truncated for sectors that cannot be negative",
-    )
+    method: str = Field(default="auto", description=f"solver; {method_lines()}")
     lognormal: LognormalOptions = LognormalOptions()
     truncated: TruncatedOptions = TruncatedOptions()
+    bounded: BoundedOptions = BoundedOptions()
+    letkf: LetkfOptions = LetkfOptions()
+    ensemble_smoother: EnsembleSmootherOptions = EnsembleSmootherOptions()
+    geostatistical: GeostatisticalOptions = GeostatisticalOptions()
+    hierarchical: HierarchicalOptions = HierarchicalOptions()
     out: str = Field(default="posterior.nc", description="output file, relative to the run's folder")
     modes: list[str] | None = Field(
         default=None, description="use only these observation modes, such as land or glint"
@@ -367,18 +380,29 @@ class InvertOptions(Options):
     @field_validator("method")
     @classmethod
     def _known_method(cls, value: str) -> str:
-        # other solvers take options that no table has; they are called from Python
-        if value not in (known := ("auto", "dual", "primal", "cg", "lognormal", "truncated")):
-            raise ValueError(f"unknown method {value!r}{nearest(value, known)}")
+        if value not in METHODS:
+            raise ValueError(f"unknown method {value!r}{nearest(value, METHODS)}")
         return value
 
     @model_validator(mode="after")
     def _whole(self) -> InvertOptions:
-        if self.method in ("lognormal", "truncated") and self.basis is not None:
-            raise ValueError(
-                f"method {self.method} solves cells, or regions by kind; it has no [invert.basis] yet"
-            )
-        if self.foreign is None:
+        normal = ", ".join(name for name, method in METHODS.items() if method.normal)
+        own = not METHODS[self.method].normal
+        if own and self.basis is not None:
+            raise ValueError(f"method {self.method} solves cells; [invert.basis] goes with {normal}")
+        if self.foreign is not None:
+            if own:
+                raise ValueError(f"a ready-made Jacobian is solved by {normal}, not by {self.method}")
+            idle = [n for n in _NOT_FOREIGN if getattr(self, n) is not None]
+            if idle:
+                raise ValueError(f"a ready-made Jacobian is solved as it is: take out {', '.join(idle)}")
+            lacking = [n for n in ("prior", "start", "stop") if getattr(self, n) is None]
+            if self.foreign.elements is not None and lacking:
+                raise ValueError(
+                    f"totals of a ready-made Jacobian need {', '.join(lacking)}: the flux that its factors are of, and "
+                    "the time that they are of"
+                )
+        else:
             missing = [n for n in ("store", "footprints", "prior") if getattr(self, n) is None]
             if missing:
                 raise ValueError(

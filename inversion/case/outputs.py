@@ -51,25 +51,28 @@ mol2 s-2
 
 Global attributes name the prior, solver, its stopping state, chi-square per observation, degrees of freedom
 and what was left out. The attribute ``checks``, where there is one, has a line for each thing that the run's own checks
-found and a reader of verdicts must know. Beside it ``fit.parquet`` has one row an observation.
+found and a reader of verdicts must know; ``no_verdict``, where it is not empty, says why inventories cannot be tested
+with this file. Beside it ``fit.parquet`` has one row an observation.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 
 import numpy as np
 import pyarrow as pa
 
 from inversion.case.assemble import Assembled
 from inversion.case.estimate import EstimatedErrors
+from inversion.case.inputs import PriorFlux
 from inversion.errors.desroziers import desroziers
 from inversion.problem.basis import Basis
 from inversion.problem.posterior import Posterior
 from inversion.problem.totals import Totals
-from obsnet.constants import SECONDS_PER_YEAR, species
+from obsnet.constants import SECONDS_PER_YEAR, Species, species
+from obsnet.grid import Grid
 from obsnet.typing import Floats, Times
 
 __all__ = ["add_likelihood", "fit_table", "posterior_dataset", "summary_of", "write_posterior"]
@@ -119,13 +122,46 @@ def fit_table(posterior: Posterior, observations: pa.Table) -> pa.Table:
     return table.replace_schema_metadata({b"obsnet:contract": b"fit", b"obsnet:version": b"1"})
 
 
+class Described(Protocol):
+    """What the file says of a problem; `inversion.case.assemble.Assembled` has it."""
+
+    @property
+    def species(self) -> Species:
+        """What is inverted."""
+
+    @property
+    def grid(self) -> Grid:
+        """Flux cells."""
+
+    @property
+    def sectors(self) -> tuple[str, ...]:
+        """All sectors of the prior."""
+
+    @property
+    def prior(self) -> PriorFlux:
+        """With name and notes."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What was used and what was left out."""
+
+    @property
+    def prescribed(self) -> dict[str, Floats]:
+        """What each prescribed sector contributes to the observations."""
+
+    @property
+    def error_notes(self) -> tuple[str, ...]:
+        """What errors of the observations have in common."""
+
+
 def posterior_dataset(
-    made: Assembled,
+    made: Described,
     posterior: Posterior,
     totals: Totals,
     *,
     region_names: dict[str, str],
     basis: Basis | None = None,
+    fields: tuple[Times, dict[str, Floats]] | None = None,
 ) -> Any:
     """Return the posterior as a dataset of the contract.
 
@@ -141,6 +177,8 @@ def posterior_dataset(
         Names of region keys for people.
     basis : Basis, optional
         Regions that were solved for.
+    fields : tuple, optional
+        Time edges and the four flux fields (time, sector, lat, lon), where the state is not the flux of cells.
 
     Returns
     -------
@@ -149,10 +187,10 @@ def posterior_dataset(
     """
     from obsnet.cf import flux_dataset
 
-    edges, fields = _flux_fields(made, posterior)
+    edges, cubes = _flux_fields(cast(Assembled, made), posterior) if fields is None else fields
     attributes = _attributes(made, posterior)
     data = flux_dataset(
-        fields.pop("flux"),
+        cubes.pop("flux"),
         made.grid,
         edges,
         sectors=list(made.sectors),
@@ -161,7 +199,7 @@ def posterior_dataset(
         summary=f"Fluxes of {made.species.name}, region totals, their covariance; prior {made.prior.name}",
         license="as its inputs",
         source=f"obsnet inversion ({posterior.method}) of {posterior.problem.n_obs} observations",
-        uncertainty=fields.pop("flux_uncertainty"),
+        uncertainty=cubes.pop("flux_uncertainty"),
     )
     dims, attrs = data["flux"].dims, data["flux"].attrs
     shared = {
@@ -170,7 +208,7 @@ def posterior_dataset(
         if k not in {"standard_name", "long_name", "ancillary_variables", "comment"}
     }
     for name, text in (("flux_prior", "mean"), ("flux_prior_uncertainty", "standard deviation")):
-        data[name] = (dims, fields[name], {**shared, "long_name": f"prior {text} of surface flux"})
+        data[name] = (dims, cubes[name], {**shared, "long_name": f"prior {text} of surface flux"})
     data = data.assign_coords(
         region=("region", list(totals.weights.region), {"long_name": "region key"}),
         period=(
@@ -226,7 +264,7 @@ def add_likelihood(data: Any, estimated: EstimatedErrors, *, used: bool) -> None
     }
 
 
-def _add_basis(data: Any, basis: Basis, made: Assembled, posterior: Posterior) -> None:
+def _add_basis(data: Any, basis: Basis, made: Described, posterior: Posterior) -> None:
     shape = (len(made.sectors), *made.grid.shape)
     label = np.full(shape, -1, dtype=np.int32)
     for number, sector in enumerate(made.sectors):
@@ -276,7 +314,7 @@ def _flux_fields(made: Assembled, posterior: Posterior) -> tuple[Times, dict[str
     return edges, fields
 
 
-def _add_totals(data: Any, totals: Totals, made: Assembled) -> None:
+def _add_totals(data: Any, totals: Totals, made: Described) -> None:
     weights = totals.weights
     shape, dims = weights.shape, ("sector", "region", "period")
     to_mass = made.species.molar_mass * SECONDS_PER_YEAR * 1e-9  # mol s-1 -> Mt a year
@@ -322,7 +360,7 @@ def _add_totals(data: Any, totals: Totals, made: Assembled) -> None:
         data[name] = (square, matrix, {"units": "mol2 s-2", "long_name": text})
 
 
-def _add_prescribed(data: Any, totals: Totals, made: Assembled, posterior: Posterior) -> None:
+def _add_prescribed(data: Any, totals: Totals, made: Described, posterior: Posterior) -> None:
     """Add how totals answer to sectors that are taken as exact; a test of an inventory has to doubt them."""
     if made.prescribed:
         data["prescribed"] = ("prescribed", list(made.prescribed), {"long_name": "sector taken as exact"})
@@ -407,13 +445,14 @@ def _add_diagnostics(data: Any, posterior: Posterior) -> None:
         data[f"source_{key}"] = ("source", values, attrs)
 
 
-def _attributes(made: Assembled, posterior: Posterior) -> dict[str, Any]:
+def _attributes(made: Described, posterior: Posterior) -> dict[str, Any]:
     """Return the global attributes: prior, solver, stopping state, fit, what was left out."""
     problem = posterior.problem
     return {
         "obsnet_contract": "posterior 1",
         "prior_name": made.prior.name,
         "prior_notes": "; ".join(made.prior.notes),
+        "error_notes": "; ".join(made.error_notes),
         "solver": posterior.method,
         "solver_state": json.dumps({k: _plain(v) for k, v in posterior.stopping.items()}),
         "n_observations": problem.n_obs,
@@ -422,6 +461,7 @@ def _attributes(made: Assembled, posterior: Posterior) -> dict[str, Any]:
         "chi_square": float(posterior.chi_square),
         "degrees_of_freedom_for_signal": float(posterior.dofs),
         **({"log_evidence": float(posterior.log_evidence)} if posterior.factorised else {}),
+        "no_verdict": str(posterior.stopping.get("no_verdict", "")),
         "observations_counts": json.dumps(made.counts),
     }
 

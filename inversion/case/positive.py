@@ -1,4 +1,4 @@
-"""Sectors that cannot be negative, from a case: lognormal fluxes, or normal ones cut off at zero, by draws."""
+"""Sectors that cannot be negative, from a case: lognormal fluxes or normal ones cut off at zero by draws; a mode."""
 
 from __future__ import annotations
 
@@ -10,42 +10,18 @@ import numpy as np
 from inversion.case.assemble import Assembled
 from inversion.case.options import InvertOptions
 from inversion.operators.covariance import BlockDiagonalCovariance, StretchedCovariance
+from inversion.problem.posterior import Posterior
+from inversion.solvers.choose import solve
+from inversion.solvers.lbfgsb import solve_bounded
 from inversion.solvers.lognormal import solve_lognormal
 from inversion.solvers.sampled import SampledPosterior
 from inversion.solvers.truncated import solve_truncated
 from obsnet.errors import ConfigError, nearest
-from obsnet.typing import Bools
+from obsnet.typing import Bools, Floats
 
-__all__ = ["POSITIVE", "solve_positive"]
+__all__ = ["POSITIVE"]
 
 Report = Callable[[str], None]
-
-
-def solve_positive(options: InvertOptions, made: Assembled, weights: Any, report: Report) -> SampledPosterior:
-    """Solve a case whose method keeps sectors positive.
-
-    Parameters
-    ----------
-    options : InvertOptions
-        ``method`` is ``"lognormal"`` or ``"truncated"``; the table of that name has its choices.
-    made : Assembled
-        The problem, Gaussian so far.
-    weights : sparse, shape (totals, n_state)
-        Totals whose draws are kept.
-    report : callable
-        Takes lines for people: which sectors, and what the prior's numbers are taken for.
-
-    Returns
-    -------
-    SampledPosterior
-
-    Raises
-    ------
-    ConfigError
-        A sector that is not solved, or that cannot be positive: its prior has negative cells, or its error is no share
-        of it.
-    """
-    return POSITIVE[options.method](options, made, weights, report)
 
 
 def _lognormal(options: InvertOptions, made: Assembled, weights: Any, report: Report) -> SampledPosterior:
@@ -84,14 +60,10 @@ def _lognormal(options: InvertOptions, made: Assembled, weights: Any, report: Re
 def _truncated(options: InvertOptions, made: Assembled, weights: Any, report: Report) -> SampledPosterior:
     choice = options.truncated
     sectors = _sectors(options, made, choice.sectors)
-    bounded = np.zeros(made.problem.n_state, dtype=bool)
-    assert made.problem.state is not None
-    for name in sectors:
-        bounded[made.problem.state.span(name)] = True
     report(f"truncated: {', '.join(sectors)} not below zero; {choice.draws} draws")
     return solve_truncated(
         made.problem,
-        np.where(bounded, 0.0, -np.inf),
+        _floor(made, sectors),
         np.inf,
         weights=weights,
         draws=choice.draws,
@@ -101,7 +73,33 @@ def _truncated(options: InvertOptions, made: Assembled, weights: Any, report: Re
     )
 
 
-POSITIVE = {"lognormal": _lognormal, "truncated": _truncated}
+def _bounded(options: InvertOptions, made: Assembled, _weights: Any, report: Report) -> Posterior:
+    sectors = _sectors(options, made, options.bounded.sectors)
+    mode = solve_bounded(made.problem, _floor(made, sectors), np.inf)
+    held = int((~mode.free).sum())
+    why = (
+        f"the most likely fluxes within bounds ({held} of {mode.free.size} at one) are not their mean, so their totals "
+        "are biased and have no error of their own; method truncated draws them"
+    )
+    report(
+        f"bounded: {', '.join(sectors)} not below zero, {held} of {mode.free.size} elements at zero; uncertainties are "
+        "those without bounds"
+    )
+    report(f"no verdict: {why}")
+    stopping = dict(mode.stopping) | {"converged": True, "at_bound": held, "no_verdict": why}
+    return Posterior(made.problem, mode.mean, solve(made.problem).system, "bounded mode", stopping)
+
+
+POSITIVE = {"lognormal": _lognormal, "truncated": _truncated, "bounded": _bounded}
+
+
+def _floor(made: Assembled, sectors: list[str]) -> Floats:
+    """Return the lower bound of each element of the state: zero for the sectors named."""
+    assert made.problem.state is not None
+    floor = np.full(made.problem.n_state, -np.inf)
+    for name in sectors:
+        floor[made.problem.state.span(name)] = 0.0
+    return floor
 
 
 def _sectors(options: InvertOptions, made: Assembled, named: Iterable[str] | None) -> list[str]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from inversion.case.options import InvertOptions
+from inversion.case.methods import METHODS
+from inversion.case.options import BasisOptions, InvertOptions
 from obsnet.errors import ConfigError
 from obsnet.typing import Bools, Texts
 
@@ -21,12 +22,51 @@ if TYPE_CHECKING:
     from inversion.problem.basis import Basis
     from inversion.problem.posterior import Posterior
     from inversion.problem.problem import Problem
-    from inversion.problem.totals import Totals
+    from inversion.problem.reduction import Reduction
+    from inversion.problem.totals import Totals, TotalWeights
     from obsnet.shares import Shares
 
-__all__ = ["SolvedCase", "run_invert", "solve_case"]
+__all__ = [
+    "PreparedCase",
+    "SolvedCase",
+    "ensemble_totals",
+    "prepare_case",
+    "reduced",
+    "run_invert",
+    "solve_case",
+]
 
 Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedCase:
+    """A case that has been read, and the problem that is to be solved.
+
+    Attributes
+    ----------
+    whole, made : Assembled
+        The problem of all observations, and the one to solve: without those held back or rejected, with the errors
+        that the observations themselves gave where ``[invert.likelihood]`` asks to use them.
+    held : ndarray of bool
+        Observations of `whole` that are held back.
+    weights : TotalWeights
+    others
+        As of `SolvedCase`.
+    """
+
+    whole: Assembled
+    made: Assembled
+    held: Bools
+    weights: TotalWeights
+    region_names: dict[str, str]
+    regions_source: str
+    damaged: tuple[str, ...]
+    estimated: EstimatedErrors | None
+    basis: Basis | None
+    shares: Shares
+    screened: pa.Table | None
+    twice: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,15 +165,61 @@ def solve_case(
     restart : str
         Name of the restart file.
     """
+    from inversion.case.apart import SOLVERS
+    from inversion.case.restart import kept_arrays
+    from inversion.problem.totals import region_totals
+
+    ready = prepare_case(options, folder, out, report, held_back)
+    made, weights = ready.made, ready.weights
+    idle = [
+        n for n, m in METHODS.items() if not m.normal and n in options.model_fields_set - {options.method}
+    ]
+    for name in idle:
+        report(f"[invert.{name}] is not used by method {options.method}")
+    if options.method in SOLVERS:
+        posterior: Posterior = SOLVERS[options.method](options, made, weights.weights, report)
+    else:
+        count = weights.weights.shape[0]
+        posterior = _solve(options, made.problem, ready.basis, count, out / restart, report)
+    evaluation = None
+    if ready.held.any() and held_back is None:
+        evaluation = _evaluate(posterior, ready)
+    kept = {}
+    if options.restart and posterior.method == "cg":
+        kept["keep"] = kept_arrays(out / f"{Path(restart).stem}-totals", posterior)
+    totals = region_totals(posterior, weights, **kept)
+    if options.shares.in_test:
+        totals = totals.with_split(ready.shares.doubt)
+    ids = ready.whole.problem.obs_id
+    rejected = np.setdiff1d(ids[~ready.held], made.problem.obs_id)
+    return SolvedCase(
+        made=made,
+        posterior=posterior,
+        totals=totals,
+        evaluation=evaluation,
+        region_names=ready.region_names,
+        regions_source=ready.regions_source,
+        damaged=ready.damaged,
+        estimated=ready.estimated,
+        held_back=np.concatenate([ids[ready.held], rejected]),
+        basis=ready.basis,
+        shares=ready.shares,
+        screened=ready.screened,
+        twice=ready.twice,
+    )
+
+
+def prepare_case(
+    options: InvertOptions, folder: Path, out: Path, report: Report, held_back: Texts | None = None
+) -> PreparedCase:
+    """Read a case and put together the problem that is to be solved; parameters as of `solve_case`."""
     from inversion.case.assemble import assemble
     from inversion.case.basis import make_basis
     from inversion.case.estimate import estimate_errors
     from inversion.case.inputs import load
-    from inversion.case.positive import POSITIVE, solve_positive
-    from inversion.case.restart import kept_arrays
     from inversion.case.shares import read_shares
     from inversion.problem.time_bins import state_bins
-    from inversion.problem.totals import region_totals, total_weights
+    from inversion.problem.totals import total_weights
 
     read = load(options, folder, out)
     jacobian, counts, prior = read.jacobian, read.counts, read.prior
@@ -151,6 +237,8 @@ def solve_case(
         return assemble(options, jacobian, read.table, prior, shares=shares, counts=counts)
 
     whole = put_together(options)
+    for note in whole.errors.notes:
+        report(note)
     assert whole.problem.state is not None
     weights = total_weights(
         whole.problem.state,
@@ -169,33 +257,16 @@ def solve_case(
         if options.likelihood.use:
             whole = put_together(estimated.options)
             made, screened = _screened(options, _without(whole, held), report)
-    ids = whole.problem.obs_id[held]
-    basis = None if options.basis is None else make_basis(options.basis, made, shares)
-    if options.method in POSITIVE:
-        posterior: Posterior = solve_positive(options, made, weights.weights, report)
-    else:
-        posterior = _solve(options, made.problem, basis, weights.weights.shape[0], out / restart, report)
-    evaluation = None
-    if ids.size and held_back is None:
-        evaluation = _evaluate(posterior, whole.problem.select(held), whole.observations.filter(held))
-    kept = {}
-    if options.restart and posterior.method == "cg":
-        kept["keep"] = kept_arrays(out / f"{Path(restart).stem}-totals", posterior)
-    totals = region_totals(posterior, weights, **kept)
-    if options.shares.in_test:
-        totals = totals.with_split(shares.doubt)
-    rejected = np.setdiff1d(whole.problem.obs_id[~held], made.problem.obs_id)
-    return SolvedCase(
+    return PreparedCase(
+        whole=whole,
         made=made,
-        posterior=posterior,
-        totals=totals,
-        evaluation=evaluation,
+        held=held,
+        weights=weights,
         region_names=names,
         regions_source=source,
         damaged=read.damaged,
         estimated=estimated,
-        held_back=np.concatenate([ids, rejected]),
-        basis=basis,
+        basis=None if options.basis is None else make_basis(options.basis, made, shares),
         shares=shares,
         screened=screened,
         twice=read.twice,
@@ -222,7 +293,6 @@ def _solve(
 ) -> Posterior:
     """Solve for cells or regions, or go on from the restart file of the same problem."""
     from inversion.case.restart import load_posterior, save_posterior
-    from inversion.problem.reduction import reduce_problem
     from inversion.solvers.choose import solve
 
     def go(problem: Problem, totals: int = 0) -> Posterior:
@@ -237,12 +307,19 @@ def _solve(
 
     if basis is None or options.basis is None:
         return go(problem, totals)
-    reduction = reduce_problem(problem, basis.restriction, aggregation_error=options.basis.aggregation_error)
+    return reduced(options.basis, problem, basis, report).solve(go)
+
+
+def reduced(options: BasisOptions, problem: Problem, basis: Basis, report: Report) -> Reduction:
+    """Return the problem of the regions that are solved for in the place of cells."""
+    from inversion.problem.reduction import reduce_problem
+
+    reduction = reduce_problem(problem, basis.restriction, aggregation_error=options.aggregation_error)
     report(
         f"basis {basis.kind}: {reduction.problem.n_state} unknowns in the place of {problem.n_state}; it leaves "
         f"{reduction.unresolved:.1%} of the prior's variance in the observations to the aggregation error"
     )
-    return reduction.solve(go)
+    return reduction
 
 
 def _held(options: InvertOptions, made: Assembled, held_back: Texts | None) -> Bools:
@@ -269,10 +346,12 @@ def _without(made: Assembled, held: Bools) -> Assembled:
     return replace(made.select(~held), counts=counts)
 
 
-def _evaluate(posterior: Posterior, test: Any, table: Any) -> Any:
+def _evaluate(posterior: Posterior, ready: PreparedCase) -> Any:
+    """Compare predictions of the observations that were held back."""
     from inversion.case.evaluation import evaluate
 
-    return evaluate(posterior, test, table)
+    used = np.isin(ready.whole.problem.obs_id, ready.made.problem.obs_id)
+    return evaluate(posterior, ready.whole.problem, ready.held, used, ready.whole.observations)
 
 
 def _own(
@@ -292,7 +371,7 @@ def _own(
     case = solve_case(options, folder, out, report)
     totals, written, spread, ensemble = case.totals, [], None, None
     if options.ensemble is not None:
-        totals, ensemble, spread = _ensemble(options, case, folder, out, report)
+        totals, ensemble, spread = ensemble_totals(options, case, folder, out, report)
         written.append(out / "ensemble.nc")
     data = posterior_dataset(
         case.made, case.posterior, totals, region_names=case.region_names, basis=case.basis
@@ -300,7 +379,15 @@ def _own(
     if case.estimated is not None and options.likelihood is not None:
         add_likelihood(data, case.estimated, used=options.likelihood.use)
     data.attrs["regions_source"] = case.regions_source
-    remarks = add_checks(data, case.made, case.posterior, case.twice, case.screened, options.screen)
+    remarks = add_checks(
+        data,
+        case.made,
+        case.posterior,
+        totals,
+        twice=case.twice,
+        screened=case.screened,
+        options=options.screen,
+    )
     for line in remarks:
         report(line)
     if case.screened is not None:
@@ -357,11 +444,14 @@ def _left_out(case: SolvedCase) -> pa.Table | None:
     import scipy.sparse as sp
 
     from inversion.case.evaluation import left_out
+    from inversion.problem.gained import GainedPosterior
     from obsnet.constants import SECONDS_PER_YEAR
 
     posterior, weights, state = case.posterior, case.totals.weights, case.made.problem.state
     platforms = np.unique(posterior.problem.labels("platform"))
     if platforms.size < 2 or posterior.problem.n_obs > 3000 or not posterior.factorised or state is None:
+        return None
+    if isinstance(posterior, GainedPosterior):  # what it would be without a platform takes another run
         return None
     mass = case.made.species.molar_mass * SECONDS_PER_YEAR * 1e-9  # mol s-1 -> Mt a year
     n_sector, n_region, n_period = weights.shape
@@ -371,7 +461,7 @@ def _left_out(case: SolvedCase) -> pa.Table | None:
     return left_out(posterior, "platform", rows, [weights.sector[i] for i in solved])
 
 
-def _ensemble(
+def ensemble_totals(
     options: InvertOptions, base: SolvedCase, folder: Path, out: Path, report: Report
 ) -> tuple[Totals, Any, dict[str, Any]]:
     """Run the other members, write ``ensemble.nc`` and return the base's totals with the spread in their errors."""

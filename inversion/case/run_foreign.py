@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from inversion.case.options import InvertOptions
 from obsnet.errors import ConfigError
+
+if TYPE_CHECKING:
+    from inversion.case.elements import Elements
+    from inversion.problem.problem import Problem
 
 __all__ = ["run_foreign"]
 
@@ -52,7 +56,9 @@ def run_foreign(
 
     import xarray as xr
 
+    from inversion.case.elements import place_elements, read_elements, with_boundary
     from inversion.case.foreign import foreign_problem
+    from inversion.case.inputs import locate
     from inversion.case.outputs import summary_of
     from inversion.jacobian.foreign import read_foreign
     from inversion.solvers.choose import solve
@@ -62,6 +68,11 @@ def run_foreign(
 
     assert options.foreign is not None
     data = apart(read_foreign, resolve_files(options.foreign.files, folder))
+    grid, column = None, None
+    if options.foreign.elements is not None:
+        path = locate(options.foreign.elements, folder, out)
+        grid, column = apart(read_elements, path)
+        data = with_boundary(data, int(column.max()) + 1, str(path))
     problem, found = foreign_problem(data, options.foreign)
     for line in [*found["notes"], *found["converted"]]:
         report(line)
@@ -69,6 +80,9 @@ def run_foreign(
         report(f"set aside {row['file']} row {row['row']} ({row['label']}): {row['reason']}")
     if found["model_error_estimated"]:
         report(f"model error {found['model_error']:.3g} {found['unit']}, estimated from the misfits")
+    if grid is not None and column is not None:
+        placed = place_elements(options, grid, column, problem, folder, out)
+        return _on_the_map(options, placed, problem, found, out, report)
     posterior = solve(problem, method=options.method, report=report)
     assert problem.state is not None
     parts = problem.state.unstack(posterior.mean)
@@ -94,3 +108,61 @@ def run_foreign(
     write_netcdf(result, target)
     report(f"chi-square {posterior.chi_square:.3g}, degrees of freedom for signal {posterior.dofs:.3g}")
     return [target], summary | {"posterior": str(target)}
+
+
+def _on_the_map(
+    options: InvertOptions,
+    placed: Elements,
+    problem: Problem,
+    found: dict[str, Any],
+    out: Path,
+    report: Report,
+) -> tuple[list[Path], dict[str, Any]]:
+    """Solve for factors whose cells are known and write the posterior file with totals."""
+    import pyarrow as pa
+
+    from inversion.case.elements import flux_fields
+    from inversion.case.outputs import fit_table, posterior_dataset, summary_of, write_posterior
+    from inversion.problem.totals import region_totals
+    from inversion.solvers.choose import solve
+    from obsnet.shares import add_shares
+
+    for note in (*placed.prior.notes, *placed.shares.described, *placed.shares.notes):
+        report(note)
+    posterior = solve(
+        placed.named(problem), method=options.method, report=report, totals=len(placed.shares.labels)
+    )
+    totals = region_totals(posterior, placed.weights)
+    if options.shares.in_test:
+        totals = totals.with_split(placed.shares.doubt)
+    data = posterior_dataset(
+        placed, posterior, totals, region_names=placed.region_names, fields=flux_fields(placed, posterior)
+    )
+    add_shares(data, placed.shares)
+    below = int((posterior.mean[: int(placed.column.max()) + 1] < 0.0).sum())
+    remarks = [
+        "factors keep the prior's pattern inside their elements; no error of totals allows for another"
+    ]
+    remarks += [*found["notes"], *found["converted"]]
+    remarks += [f"{len(found['set_aside'])} rows were set aside"] * bool(found["set_aside"])
+    remarks += [
+        f"{below} of {int(placed.column.max()) + 1} factors are negative in the posterior mean"
+    ] * bool(below)
+    data.attrs |= {
+        "regions_source": placed.regions_source,
+        "shares_in_test": "yes" if options.shares.in_test else "no",
+        "jacobian_system": found["system"],
+        "checks": "\n".join(remarks),
+    }
+    observations = pa.table(
+        {
+            "obs_id": posterior.problem.obs_id,
+            "source": posterior.problem.labels("source"),
+            "value": posterior.problem.observations,
+        }
+    )
+    target = out / options.out
+    written = write_posterior(data, fit_table(posterior, observations), target)
+    report(f"chi-square {posterior.chi_square:.3g}, degrees of freedom for signal {posterior.dofs:.3g}")
+    summary = summary_of(posterior) | {"dofs_by_component": posterior.dofs_by_block()} | found
+    return written, summary | {"posterior": str(target), "remarks": remarks}

@@ -62,9 +62,10 @@ def osse(options: OsseCommand) -> Shown:
 
 def _lines(summary: dict[str, Any], written: list[Path], out: Path) -> Iterator[str]:
     for row in summary["scenarios"]:
-        national = "" if row["national_sd"] is None else f"China {row['national_sd']:.4g} {row['unit']}, "
+        stated, true = row["national_sd"], row["national_true_sd"]
+        national = "" if stated is None else f"China ± {stated:.4g} stated, ± {true:.4g} true {row['unit']}, "
         yield (
-            f"{row['scenario']}: {row['observations']} observations, {national}"
+            f"{row['scenario']}, {row['truth']}: {row['observations']} observations, {national}"
             f"mean reduction {row['mean_reduction']:.0%}, "
             f"{row['inside_68']:.0%} and {row['inside_95']:.0%} of truths inside 68 % and 95 %"
         )

@@ -159,6 +159,10 @@ class ModelErrorTerm:
         First guesses of these.
     group, position : ndarray, shape (n_obs,)
         Station or orbit; time or distance in the unit of the length.
+    share : mapping of str to float
+        Name and first guess of the share of the variance that all of an overpass have in common, at most one.
+    overpass : ndarray of int, shape (n_obs,)
+        Overpass; negative where nothing is shared.
     """
 
     sigma: Mapping[str, Floats]
@@ -166,28 +170,42 @@ class ModelErrorTerm:
     length: Mapping[str, float] = field(default_factory=dict)
     group: npt.NDArray[Any] | None = None
     position: Floats | None = None
+    share: Mapping[str, float] = field(default_factory=dict)
+    overpass: npt.NDArray[Any] | None = None
 
     @property
     def parameters(self) -> dict[str, float]:
         """See `VarianceTerm`."""
-        return {**dict.fromkeys(self.sigma, 1.0), **self.length}
+        return {**dict.fromkeys(self.sigma, 1.0), **self.length, **self.share}
 
     def parts(self, values: Mapping[str, float]) -> tuple[Floats, dict[str, Floats]]:
         """See `VarianceTerm`."""
         own = {name: values[name] * sigma for name, sigma in self.sigma.items()}
         total = np.sum(list(own.values()), axis=0)
-        if not self.memory or self.group is None or self.position is None:
+        if not self.memory and not self.share:
             return total**2, {name: 2.0 * sigma**2 for name, sigma in own.items()}
         c, slopes = np.eye(total.size), {}
         for name, concerned in self.memory.items():
+            assert self.group is not None
+            assert self.position is not None
             rows = np.flatnonzero(concerned)
             place = self.position[rows] / values[name]
             apart = np.abs(place[:, None] - place)
             near = np.where(self.group[rows, None] == self.group[rows], np.exp(-apart), 0.0)
             c[np.ix_(rows, rows)] = near
-            slope = np.zeros_like(c)
-            slope[np.ix_(rows, rows)] = apart * near
-            slopes[name] = np.outer(total, total) * slope
+            slopes[name] = np.zeros_like(c)
+            slopes[name][np.ix_(rows, rows)] = apart * near
+        for name in self.share:
+            assert self.overpass is not None
+            rows, share = np.flatnonzero(self.overpass >= 0), values[name]
+            same = (self.overpass[rows, None] == self.overpass[rows]) * 1.0
+            block = np.ix_(rows, rows)
+            for slope in slopes.values():
+                slope[block] *= 1.0 - share
+            slopes[name] = np.zeros_like(c)
+            slopes[name][block] = share * (same - c[block])
+            c[block] = (1.0 - share) * c[block] + share * same
+        slopes = {name: np.outer(total, total) * slope for name, slope in slopes.items()}
         for name, sigma in own.items():
             half = np.outer(sigma, total) * c
             slopes[name] = half + half.T
@@ -322,6 +340,7 @@ def fit_hyperparameters(
     *,
     free: Sequence[str] | None = None,
     factor: float = 30.0,
+    most: Mapping[str, float] | None = None,
     tolerance: float = 1e-6,
     limit: int = 100,
 ) -> HyperFit:
@@ -335,6 +354,8 @@ def fit_hyperparameters(
         Parameters to estimate; the others stay at their first guess. By default all.
     factor : float
         Each parameter stays within its first guess divided and multiplied by this.
+    most : mapping of str to float, optional
+        Upper limits of parameters that have one, such as shares.
     tolerance, limit : float, int
         Of L-BFGS-B.
 
@@ -366,12 +387,13 @@ def fit_hyperparameters(
         return value, np.array([gradient[n] for n in chosen])
 
     reach = np.log(factor)
+    top = [min(s + reach, np.log((most or {}).get(n, np.inf))) for n, s in zip(chosen, start, strict=True)]
     found = minimize(
         loss,
         start,
         jac=True,
         method="L-BFGS-B",
-        bounds=[(s - reach, s + reach) for s in start],
+        bounds=[(s - reach, end) for s, end in zip(start, top, strict=True)],
         options={"ftol": tolerance * 1e-4, "gtol": tolerance, "maxiter": limit},
     )
     values = at(found.x)
@@ -380,13 +402,13 @@ def fit_hyperparameters(
     size, direction = np.linalg.eigh(information)
     # a direction that changes nothing is not determined at all, rather than exactly
     spread = np.sqrt(direction**2 @ (1.0 / np.maximum(size, 1e-12 * max(size[-1], 1e-300))))
-    ends = zip(chosen, found.x, start, strict=True)
+    ends = zip(chosen, found.x, start - reach, top, strict=True)
     return HyperFit(
         values,
         dict(zip(chosen, spread.tolist(), strict=True)),
         -float(found.fun),
         -float(loss(start)[0]),
-        tuple(n for n, x, s in ends if abs(abs(x - s) - reach) < 1e-6),
+        tuple(n for n, x, low, high in ends if min(x - low, high - x) < 1e-6),
         int(found.nit),
         model.chi_square(values),
     )

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from inversion.jacobian.information import INFORMATION, is_information, whitened_rows
 from obsnet.errors import FormatError, MissingVariableError, SchemaError, UnitError
 from obsnet.reading import door, refuse_claims
 from obsnet.typing import Floats, Ints, Texts
@@ -121,6 +122,8 @@ class ForeignJacobian:
     faults : tuple of str
         Whole variables in another unit; with `ForeignOptions.set_aside_bad_rows` they are converted and
         noted.
+    whitened : bool
+        Rows are no observations but what they say together, of unit error; see `inversion.jacobian.information`.
     """
 
     system: str
@@ -137,6 +140,7 @@ class ForeignJacobian:
     bad: tuple[BadRow, ...] = ()
     notes: tuple[str, ...] = ()
     faults: tuple[str, ...] = field(default=())
+    whitened: bool = False
 
 
 def read_foreign(files: Sequence[Path]) -> ForeignJacobian:
@@ -165,6 +169,10 @@ def read_foreign(files: Sequence[Path]) -> ForeignJacobian:
     if not parts:
         raise SchemaError("no file with a Jacobian was given")
     first = parts[0]
+    if first.whitened and len(parts) == 1:
+        return first
+    if any(part.whitened for part in parts):
+        raise SchemaError(f"{files[0]}: results of {first.system} stand for themselves; give one file")
     for part, path in zip(parts, files, strict=True):
         if part.system != first.system or part.unit != first.unit:
             raise UnitError(
@@ -204,14 +212,38 @@ def _read_one(path: Path) -> ForeignJacobian:
         raise FormatError(f"{path}: cannot be read as netCDF ({error})") from error
     refuse_claims(path, data.variables)
     with data:
+        if is_information(data):
+            return _from_information(data, path)
         layouts = [x for x in LAYOUTS if {x.value, x.error, x.matrix} <= set(data.variables)]
         if not layouts:
             known = "; ".join(f"{x.system}: {x.value}, {x.error}, {x.matrix}" for x in LAYOUTS)
+            known += f"; IMI: {', '.join(INFORMATION)}"
             raise FormatError(
                 f"{path}: no Jacobian of a known system in it; there is: "
                 f"{', '.join(map(str, list(data.variables)[:12]))}. Known are {known}"
             )
         return _from_layout(data, layouts[0], path)
+
+
+def _from_information(data: Any, path: Path) -> ForeignJacobian:
+    """Return an information matrix as rows of unit error."""
+    value, simulated, matrix, note = whitened_rows(data, path)
+    n = value.size
+    return ForeignJacobian(
+        "IMI",
+        "1",
+        value,
+        np.ones(n),
+        simulated,
+        np.zeros(n),
+        matrix,
+        np.zeros((n, 0)),
+        np.full(n, "all"),
+        np.full(n, path.name),
+        np.arange(n),
+        notes=(note,),
+        whitened=True,
+    )
 
 
 def _from_layout(data: Any, layout: ForeignLayout, path: Path) -> ForeignJacobian:

@@ -140,6 +140,10 @@ class Posterior:
             return Aggregate(_dense(g @ self.mean), _symmetric(spread(g)))
         return Aggregate(_dense(g @ self.mean), _by_strips(g, self.system.covariance))
 
+    def doubt(self, weights: Any) -> Floats | None:
+        """Return what a test of totals must add because the answer is not that of the system's one gain, (p, p)."""
+        return None
+
     def prior_aggregate(self, weights: Any) -> Aggregate:
         """Return the same totals of the prior and their covariance ``G B G'``."""
         g = self._weights(weights)

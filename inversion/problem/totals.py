@@ -52,7 +52,7 @@ from obsnet.shares import Shares
 from obsnet.typing import Bools, Floats, Ints, Times
 from obsnet.work.progress import progress
 
-__all__ = ["GROUP", "TotalWeights", "Totals", "region_totals", "total_weights"]
+__all__ = ["GROUP", "TotalWeights", "Totals", "region_totals", "total_patterns", "total_weights"]
 
 GROUP = 256  # totals that are solved for, and kept, together
 
@@ -248,7 +248,7 @@ def total_weights(
         g = sp.csr_array(stacked[order]) * (1.0 / scale)
         rows.append(state.embed(sector, g))
         own = slice(number * count, (number + 1) * count)
-        shape, unmixing[own, own] = _patterns(g, mean)
+        shape, unmixing[own, own] = total_patterns(g, mean)
         shapes.append(sp.csr_array(state.embed(sector, sp.csr_array(shape.T)).T))
     return TotalWeights(
         sectors,
@@ -272,7 +272,7 @@ def _period_shares(bins: TimeBins, periods: Times) -> sp.csr_array:
     return sp.csr_array(share)
 
 
-def _patterns(g: sp.csr_array, mean: Floats) -> tuple[sp.csr_array, Floats]:
+def total_patterns(g: sp.csr_array, mean: Floats) -> tuple[sp.csr_array, Floats]:
     """Return V and M of one sector with G V M = I, each column of V shaped like the prior inside its region."""
     size = np.abs(mean).ravel()
     totals = g @ size
@@ -379,6 +379,10 @@ def region_totals(
     found = Aggregate(np.asarray(g @ posterior.mean), spreads)
     if not posterior.linear:  # draws know their totals better than the line through their middle
         prior, found = posterior.prior_aggregate(g), posterior.aggregate(g)
+        doubt = posterior.doubt(g)
+        if doubt is not None:
+            sector = weights.sector_of
+            test += np.where(sector[:, None] == sector, doubt, 0.0)
     return Totals(
         weights=weights,
         prior=Aggregate(prior.mean + weights.fixed, prior.covariance),

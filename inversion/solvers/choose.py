@@ -21,7 +21,7 @@ __all__ = ["APART", "METHODS", "Forecast", "forecast", "solve"]
 METHODS: dict[str, Callable[..., Posterior]] = {"dual": solve_dual, "primal": solve_primal, "cg": solve_cg}
 # Other questions: each has options of its own, and some a result of their own. Loaded when asked for.
 APART = {
-    "ensemble-smoother": ("smoother", "solve_ensemble_smoother"),
+    "ensemble_smoother": ("smoother", "solve_ensemble_smoother"),
     "geostatistical": ("geostatistical", "solve_geostatistical"),
     "gibbs": ("gibbs", "solve_gibbs"),
     "lbfgsb": ("lbfgsb", "solve_bounded"),
@@ -72,7 +72,7 @@ def solve(
         ``"auto"`` takes the cheapest exact one that fits into memory, else ``"cg"``. Other questions go to
         the function of that name with its own options, and return what it returns: bounds (``"lbfgsb"`` for
         the mode, ``"truncated"`` for draws), lognormal fluxes (``"lognormal"``), ensembles (``"letkf"``),
-        time steps (``"smoother"``, ``"ensemble-smoother"``), trends (``"geostatistical"``), unknown error
+        time steps (``"smoother"``, ``"ensemble_smoother"``), trends (``"geostatistical"``), unknown error
         sizes (``"gibbs"``).
     report : callable
         Takes lines for people: the choice and its forecast come **before** anything is allocated.

@@ -8,68 +8,108 @@ the limit of an ordinary inversion with prior error ``Q + t^2 X X'`` for t to in
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import scipy.linalg as la
 
-from inversion.problem.posterior import Aggregate, Posterior
+from inversion.problem.gained import GainedPosterior
+from inversion.problem.posterior import Posterior
 from inversion.problem.problem import Problem
 from obsnet.errors import SolverError
 from obsnet.typing import Floats
 
-__all__ = ["GeostatisticalPosterior", "select_trend", "solve_geostatistical"]
+__all__ = ["GeostatisticalPosterior", "TrendSystem", "select_trend", "solve_geostatistical"]
+
+
+class TrendSystem:
+    """What is known of the observations where a trend is not: ``Pi = S^-1 - S^-1 H X cov(beta) X'H' S^-1``.
+
+    Parameters
+    ----------
+    base : Posterior
+        Without a trend; its S is used.
+    seen : ndarray, shape (n_obs, q)
+        ``H X``.
+    trend : ndarray, shape (n_state, q)
+        X.
+    beta_covariance : ndarray, shape (q, q)
+
+    Notes
+    -----
+    Pi takes the place of ``S^-1``: ``d' Pi d`` is what the trend leaves, and ``(Pi d)_i / Pi_ii`` is observation i
+    minus its prediction from all others with the trend fitted to those alone.
+    """
+
+    def __init__(self, base: Posterior, seen: Floats, trend: Floats, beta_covariance: Floats) -> None:
+        self.base, self.trend, self.seen = base, trend, seen
+        self.factorised = base.factorised
+        self._root = la.cholesky(beta_covariance, lower=True) if seen.shape[1] else beta_covariance
+        # S^-1 H X and (X - K H X), both times the root of the covariance of beta
+        self.weighted = base.system.solve(seen) @ self._root
+        self.left = trend - base.gain(seen)  # what of a trend the known mean would not find
+        self.spread = self.left @ self._root
+
+    def solve(self, v: Floats) -> Floats:
+        """Return ``Pi v``."""
+        return np.asarray(self.base.system.solve(v) - self.weighted @ (self.weighted.T @ v))
+
+    def solve_diagonal(self) -> Floats:
+        """Return the diagonal of Pi."""
+        return self.base.system.solve_diagonal() - np.einsum("ij,ij->i", self.weighted, self.weighted)
+
+    def forward(self, v: Floats) -> Floats:
+        """Return ``K v``, the best unbiased gain."""
+        return np.asarray(self.base.gain(v) + self.spread @ (self.weighted.T @ v))
+
+    def transposed(self, v: Floats) -> Floats:
+        """Return ``K' v``."""
+        known = self.base.system.solve(self.base.problem.forward(self.base.problem.prior_error.matmul(v)))
+        return np.asarray(known + self.weighted @ (self.spread.T @ v))
+
+    def covariance(self, v: Floats) -> Floats:
+        """Return ``P v``."""
+        return np.asarray(self.base.covariance(v) + self.spread @ (self.spread.T @ v))
+
+    def variance(self) -> Floats:
+        """Return the diagonal of P, the trend's uncertainty included."""
+        return self.base.variance() + np.einsum("ij,ij->i", self.spread, self.spread)
+
+    def dofs(self) -> float:
+        """Return tr(K H)."""
+        return float(self.base.dofs + np.sum(self.weighted * (self.base.problem.forward(self.spread))))
+
+    def logdet(self) -> float:
+        """Return ``ln det S + ln det X'H' S^-1 H X``, what takes the place of ``ln det S`` (REML)."""
+        return float(self.base.system.logdet() - 2.0 * np.log(np.diagonal(self._root)).sum())
 
 
 @dataclass(frozen=True, eq=False)
-class GeostatisticalPosterior:
-    """Best estimate with a trend.
+class GeostatisticalPosterior(GainedPosterior):
+    """Best unbiased estimate with a trend; see `Posterior`.
 
-    Attributes
+    Parameters
     ----------
-    problem : Problem
-        ``prior`` is what the trend adds to (usually zero), ``prior_error`` is Q.
     trend : ndarray, shape (n_state, q)
         X.
-    mean : ndarray, shape (n_state,)
     beta : ndarray, shape (q,)
         Coefficients.
     beta_covariance : ndarray, shape (q, q)
     base : Posterior
         The same problem without a trend; its factorisation is used.
+
+    Notes
+    -----
+    ``K H X = X``: a trend in the truth comes out whole. So the error does not depend on how large it is, and Joseph's
+    form gives the same with the prior error Q or ``Q + t^2 X X'`` for any t.
     """
 
-    problem: Problem
-    trend: Floats
-    mean: Floats
-    beta: Floats
-    beta_covariance: Floats
-    base: Posterior
-
-    @cached_property
-    def _spread(self) -> Floats:
-        """(X - K H X) chol(cov beta): what not knowing beta adds, shape (n_state, q)."""
-        moved = self.trend - self.base.gain(self.problem.forward(self.trend))
-        return moved @ la.cholesky(self.beta_covariance, lower=True)
-
-    def variance(self) -> Floats:
-        """Return the variance of each element, the trend's uncertainty included, shape (n_state,)."""
-        return self.base.variance() + np.einsum("ij,ij->i", self._spread, self._spread)
-
-    def aggregate(self, weights: Any) -> Aggregate:
-        """Return linear totals and their covariance, exactly; weights (p, n_state)."""
-        g = np.atleast_2d(np.asarray(weights, dtype=np.float64))
-        half = g @ self._spread
-        return Aggregate(g @ self.mean, self.base.aggregate(g).covariance + half @ half.T)
-
-    @cached_property
-    def cost(self) -> float:
-        """``d' Pi d``: what is left after the trend has been fitted, n - q where the errors are right."""
-        d = self.problem.innovation - self.problem.forward(self.trend @ self.beta)
-        return float(d @ self.base.system.solve(d))
+    system: TrendSystem = field(repr=False)
+    trend: Floats = field(kw_only=True, repr=False)
+    beta: Floats = field(kw_only=True)
+    beta_covariance: Floats = field(kw_only=True)
+    base: Posterior = field(kw_only=True, repr=False)
 
     @property
     def chi_square(self) -> float:
@@ -77,11 +117,10 @@ class GeostatisticalPosterior:
         return self.cost / (self.problem.n_obs - self.beta.size)
 
     @property
-    def restricted_log_likelihood(self) -> float:
+    def log_evidence(self) -> float:
         """Log likelihood of the observations with beta integrated out (REML), constants included."""
-        n, q = self.problem.n_obs, self.beta.size
-        trend = -np.linalg.slogdet(self.beta_covariance)[1]
-        return -0.5 * float(self.base.system.logdet() + trend + self.cost + (n - q) * np.log(2.0 * np.pi))
+        constant = (self.problem.n_obs - self.beta.size) * float(np.log(2.0 * np.pi))
+        return -0.5 * (self.system.logdet() + self.cost + constant)
 
     @property
     def bic(self) -> float:
@@ -119,21 +158,29 @@ def solve_geostatistical(
     if x.ndim != 2 or x.shape[0] != problem.n_state or not np.isfinite(x).all():
         raise SolverError(f"a trend has shape ({problem.n_state}, q) and finite values, found {x.shape}")
     base = solve(problem, method=method)
-    if x.shape[1] == 0:
-        return GeostatisticalPosterior(problem, x, base.mean, np.zeros(0), np.zeros((0, 0)), base)
-    hx = problem.forward(x)
-    weighted = base.system.solve(np.column_stack([hx, problem.innovation]))
-    information = hx.T @ weighted[:, :-1]
+    seen = problem.forward(x)
+    weighted = base.system.solve(np.column_stack([seen, problem.innovation]))
+    information = seen.T @ weighted[:, :-1]
     scale = np.sqrt(np.diagonal(information))
-    if not scale.all() or np.linalg.cond(information / np.outer(scale, scale)) > 1e12:
+    if x.shape[1] and (not scale.all() or np.linalg.cond(information / np.outer(scale, scale)) > 1e12):
         raise SolverError(
             "the observations cannot tell the columns of the trend apart, or see nothing of one"
         )
     covariance = np.asarray(np.linalg.inv(0.5 * (information + information.T)), dtype=np.float64)
-    beta = covariance @ (hx.T @ weighted[:, -1])
-    z = weighted[:, -1] - weighted[:, :-1] @ beta
-    mean = problem.prior + x @ beta + problem.prior_error.matmul(problem.adjoint(z))
-    return GeostatisticalPosterior(problem, x, mean, beta, covariance, base)
+    beta = covariance @ (seen.T @ weighted[:, -1])
+    system = TrendSystem(base, seen, x, covariance)
+    return GeostatisticalPosterior(
+        problem,
+        base.mean + system.left @ beta,
+        system,
+        f"geostatistical ({base.method})",
+        dict(base.stopping),
+        applied=system,
+        trend=x,
+        beta=beta,
+        beta_covariance=covariance,
+        base=base,
+    )
 
 
 def select_trend(

@@ -111,16 +111,23 @@ class Hierarchical:
         return dict(zip(self.labels, share.tolist(), strict=True))
 
     @cached_property
-    def _conditionals(self) -> list[tuple[int, Floats, Floats]]:
-        """Return (alternative, mean, covariance) of chi at evenly spaced draws; the state is ``x_b + L chi``."""
+    def _conditionals(self) -> tuple[list[tuple[int, Floats]], dict[int, Floats]]:
+        """(Alternative, mean) of chi at evenly spaced draws, and by alternative the sum of its covariances over them.
+
+        The state is ``x_b + L chi``.
+        """
         theta = np.log(self.draws.reshape(-1, len(self.names)))
         which = self.alternative.ravel()
-        found = []
+        means: list[tuple[int, Floats]] = []
+        inside: dict[int, Floats] = {}
         for i in np.unique(np.linspace(0, len(theta) - 1, self.states).astype(np.int64)):
-            a, u, scale = (x[0] for x in self.marginal.system(int(which[i]), theta[i : i + 1]))
-            inverse = la.cho_solve((la.cholesky(a, lower=True), True), np.diag(scale))
-            found.append((int(which[i]), scale * la.solve(a, u, assume_a="pos"), scale[:, None] * inverse))
-        return found
+            k = int(which[i])
+            a, u, scale = (x[0] for x in self.marginal.system(k, theta[i : i + 1]))
+            root = la.cholesky(a, lower=True)
+            means.append((k, scale * la.cho_solve((root, True), u)))
+            covariance = scale[:, None] * la.cho_solve((root, True), np.diag(scale))
+            inside[k] = inside[k] + covariance if k in inside else covariance
+        return means, inside
 
     @cached_property
     def mean(self) -> Floats:
@@ -130,18 +137,19 @@ class Hierarchical:
     @cached_property
     def _states(self) -> Floats:
         """Conditional means minus the prior at the kept draws, shape (n_state, states)."""
-        columns = [self.marginal.priors[k].factor(chi) for k, chi, _ in self._conditionals]
-        return np.stack(columns, axis=1)
+        return np.stack([self.marginal.priors[k].factor(chi) for k, chi in self._conditionals[0]], axis=1)
 
     def variance(self) -> Floats:
         """Return the posterior variance of each state element: within draws plus between them."""
         total = np.zeros(self.problem.n_state)
-        for k, prior in enumerate(self.marginal.priors):
-            covariances = [c for which, _, c in self._conditionals if which == k]
-            if covariances:
-                root = prior.factor(la.cholesky(np.sum(covariances, axis=0), lower=True))
-                total += np.einsum("ij,ij->i", root, root)
-        return total / len(self._conditionals) + self._states.var(axis=1, ddof=1)
+        for k, inside in self._conditionals[1].items():
+            root = self.marginal.priors[k].factor(la.cholesky(inside, lower=True))
+            total += np.einsum("ij,ij->i", root, root)
+        return total / self._states.shape[1] + self._states.var(axis=1, ddof=1)
+
+    def between(self, weights: Any) -> Floats:
+        """Return the covariance between the draws' means of linear totals, shape (p, p)."""
+        return np.atleast_2d(np.cov(np.asarray(weights @ self._states)))
 
     def aggregate(self, weights: Any) -> Aggregate:
         """Return linear totals, averaged over the draws, and their full covariance.
@@ -154,10 +162,11 @@ class Hierarchical:
         g = weights.toarray() if sp.issparse(weights) else np.atleast_2d(np.asarray(weights, np.float64))
         if g.shape[1] != self.problem.n_state:
             raise SolverError(f"weights must have shape (totals, {self.problem.n_state}), found {g.shape}")
-        rows = [prior.factor_transposed(np.ascontiguousarray(g.T)).T for prior in self.marginal.priors]
-        inside = sum(rows[k] @ c @ rows[k].T for k, _, c in self._conditionals) / len(self._conditionals)
         means = g @ self._states
-        covariance = inside + np.atleast_2d(np.cov(means))
+        covariance = self.between(g)
+        for k, inside in self._conditionals[1].items():
+            rows = self.marginal.priors[k].factor_transposed(np.ascontiguousarray(g.T)).T
+            covariance = covariance + rows @ inside @ rows.T / self._states.shape[1]
         return Aggregate(g @ self.problem.prior + means.mean(axis=1), 0.5 * (covariance + covariance.T))
 
 

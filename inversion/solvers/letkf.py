@@ -23,6 +23,7 @@ from inversion.operators.covariance import DiagonalCovariance
 from inversion.operators.observation_error import subset
 from inversion.problem.posterior import Posterior
 from inversion.problem.problem import Problem
+from inversion.solvers.ensemble import Analysis
 from inversion.solvers.localisation import Localisation, nearby
 from inversion.solvers.members import EnsembleCovariance, EnsembleSystem, LocalSystem, prior_ensemble
 from obsnet.errors import ConfigError, SolverError
@@ -262,6 +263,7 @@ def solve_letkf(
     seed: int = 0,
     ensemble: npt.ArrayLike | None = None,
     exact: bool | None = None,
+    record: list[Analysis] | None = None,
 ) -> Posterior:
     """Solve with an ensemble.
 
@@ -285,6 +287,8 @@ def solve_letkf(
         Prior perturbations instead of drawn ones; their mean is taken off.
     exact : bool, optional
         See `prior_ensemble`.
+    record : list, optional
+        Takes what `inversion.solvers.ensemble.EnsembleGain` needs.
 
     Returns
     -------
@@ -321,7 +325,11 @@ def solve_letkf(
         and isinstance(problem.observation_error, DiagonalCovariance)
     )
     trace = np.zeros(problem.n_state) if traced else None
+    before = x.copy() if record is not None else x
     y = analyse(problem, mean, x, localisation, relaxation=relaxation, trace=trace)
+    if record is not None:
+        every = np.arange(problem.n_obs)
+        record.append(Analysis(problem, every, np.arange(problem.n_state), before, y, localisation))
     system = EnsembleSystem(solved, y, x) if localisation is None else LocalSystem(x, trace)
     stopping = {"converged": True, "iterations": 1, "members": x.shape[1], "seed": seed}
     return Posterior(solved, mean, system, "letkf", stopping)

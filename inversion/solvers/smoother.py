@@ -27,6 +27,7 @@ import scipy.sparse as sp
 
 from inversion.problem.posterior import Aggregate, Posterior
 from inversion.problem.problem import Problem
+from inversion.solvers.ensemble import Analysis
 from inversion.solvers.letkf import analyse
 from inversion.solvers.localisation import Localisation
 from inversion.solvers.members import LocalSystem, prior_ensemble
@@ -288,6 +289,8 @@ def solve_ensemble_smoother(
     seed: int = 0,
     exact: bool | None = None,
     ahead: int = 0,
+    until: npt.ArrayLike | None = None,
+    record: list[Analysis] | None = None,
 ) -> Posterior:
     """Solve step by step with an ensemble.
 
@@ -300,6 +303,10 @@ def solve_ensemble_smoother(
     ahead : int
         Later steps that learn too, through the prior's correlation in time: give it about two correlation
         times. With few members and no such correlation they would only take up sampling noise.
+    until : array_like of int, shape (n_state,), optional
+        Last step of elements that span several; the lag counts from it. By default that of `step`.
+    record : list, optional
+        Takes what `inversion.solvers.ensemble.EnsembleGain` needs.
 
     Returns
     -------
@@ -313,12 +320,16 @@ def solve_ensemble_smoother(
     steps, obs_steps = _steps(problem, step, lag)
     x = np.sqrt(inflation) * prior_ensemble(problem.prior_error, members, seed, exact=exact)
     mean = np.array(problem.prior, dtype=np.float64)
+    last = steps if until is None else np.asarray(until, dtype=np.int64)
     for now, rows, _ in split_error(problem.observation_error, obs_steps, "time step"):
         near = localisation
         if near is not None:
             near = replace(near, obs_lat=near.obs_lat[rows], obs_lon=near.obs_lon[rows])
-        is_open = np.flatnonzero((steps < 0) | ((steps <= now + ahead) & (steps > now - lag)))
-        analyse(problem.select(rows), mean, x, near, relaxation=relaxation, open_rows=is_open)
+        is_open = np.flatnonzero((steps < 0) | ((steps <= now + ahead) & (last > now - lag)))
+        part, before = problem.select(rows), x[is_open] if record is not None else x
+        y = analyse(part, mean, x, near, relaxation=relaxation, open_rows=is_open)
+        if record is not None:
+            record.append(Analysis(part, rows, is_open, before, y, near))
     stopping = {
         "converged": True,
         "iterations": int(steps.max(initial=0)) + 1,

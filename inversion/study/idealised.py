@@ -52,6 +52,7 @@ class TransportOptions(Options):
     memory_hours: float = Field(default=24.0, gt=0, description="e-folding time of the wind")
     diffusivity: float = Field(default=5e4, ge=0, description="horizontal, m2 s-1")
     puff_km: float = Field(default=20.0, gt=0, description="size of the puff at the observation")
+    seed: int | None = Field(default=None, ge=0, description="of the wind; by default the world's")
 
 
 class Wind:
@@ -70,7 +71,7 @@ class Wind:
     def __init__(
         self, options: TransportOptions, start: np.datetime64, stop: np.datetime64, seed: int = 0
     ) -> None:
-        self.options, self.seed = options, seed
+        self.options, self.seed = options, seed if options.seed is None else options.seed
         self.step = np.timedelta64(round(options.step_hours * 3600), "s")
         self.start = (start - np.timedelta64(round((options.days + 1) * 86400), "s")).astype("datetime64[s]")
         self.count = int((stop - self.start) / self.step) + 2

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from inversion.study.design import Design
-from inversion.study.world import NATIONAL, Study
+from inversion.study.study import NATIONAL, Study
 from obsnet.typing import Floats
 
-__all__ = ["design_picture", "scenario_picture"]
+__all__ = ["design_picture", "scenario_picture", "truth_picture"]
 
 _CMAP = "viridis"
 
@@ -163,3 +163,53 @@ def _curves(axes: Any, design: Design) -> None:
     axes.set_ylim(0.0, 1.05)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, loc="center right")
+
+
+def truth_picture(scenarios: Sequence[Mapping[str, Any]]) -> bytes:
+    """Draw what is stated of China's total, and what is true of it, for each scenario under each truth.
+
+    Parameters
+    ----------
+    scenarios : sequence of mapping
+        Rows of the table of scenarios.
+
+    Returns
+    -------
+    bytes
+        PNG.
+    """
+    import matplotlib.pyplot as plt
+
+    from obsnet.report.maps import figure_png
+
+    names = list(dict.fromkeys(str(r["scenario"]) for r in scenarios))
+    truths = list(dict.fromkeys(str(r["truth"]) for r in scenarios))
+    national = all(r["national_sd"] is not None for r in scenarios)
+    figure, axes = plt.subplots(
+        1, 2, figsize=(11.0, 1.6 + 0.22 * len(names) * len(truths)), layout="constrained", sharey=True
+    )
+    colours = plt.get_cmap("tab10")
+    place = np.arange(len(names), dtype=float)[::-1]
+    for k, truth in enumerate(truths):
+        rows = {str(r["scenario"]): r for r in scenarios if r["truth"] == truth}
+        y = place + 0.36 - 0.72 * k / max(len(truths) - 1, 1)
+        if national:
+            axes[0].plot([rows[n]["national_true_sd"] for n in names], y, "o", color=colours(k), label=truth)
+            if k == 0:
+                for n, p in zip(names, place, strict=True):
+                    axes[0].plot([rows[n]["national_sd"]] * 2, [p - 0.42, p + 0.42], color="0.2", lw=2)
+        axes[1].plot(100 * np.array([rows[n]["totals_inside_95"] for n in names]), y, "o", color=colours(k))
+    axes[0].set_yticks(place, names)
+    axes[0].set_xlabel("China's total: error, Mt a$^{-1}$ (bar: stated; dots: true)")
+    axes[0].set_xlim(left=0.0)
+    axes[1].axvline(95.0, color="0.2", lw=2)
+    axes[1].set_xlabel("true totals of regions inside their 95 % interval, %")
+    for one in axes:
+        one.grid(axis="x", alpha=0.3)
+    figure.legend(
+        *axes[0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=min(len(truths), 3),
+        fontsize=8,
+    )
+    return figure_png(figure)

@@ -54,7 +54,8 @@ class NetworkOptions(Options):
         description="random error of one sounding or one afternoon, by species, ppm or ppb", min_length=1
     )
     systematic: dict[str, float] = Field(
-        default_factory=dict, description="error that does not average out, by species"
+        default_factory=dict,
+        description="error by species that all its observations share: one a station, one pattern for all satellites",
     )
     site: list[SiteOptions] = Field(default_factory=list, description="stations that have a position")
     count: int | None = Field(default=None, ge=1, description="stations in all; the rest are spread out")
@@ -105,9 +106,10 @@ class Sampling:
         UTC.
     latitude, longitude : ndarray
         Degrees.
-    error : ndarray
-        Standard deviation of measurement, species' unit: random part over the root of `soundings`, and
-        systematic part.
+    random : ndarray
+        Standard deviation of measurement, species' unit, over the root of `soundings`.
+    systematic : ndarray
+        Standard deviation of what averaging does not make smaller: see `inversion.case.shared_errors`.
     soundings : ndarray
         Averaged into each.
     """
@@ -119,11 +121,16 @@ class Sampling:
     time: Times
     latitude: Floats
     longitude: Floats
-    error: Floats
+    random: Floats
+    systematic: Floats
     soundings: Floats
 
     def __len__(self) -> int:
         return int(self.time.size)
+
+    def take(self, rows: Ints) -> Sampling:
+        """Return some of the observations."""
+        return Sampling(**{name: getattr(self, name)[rows] for name in self.__dataclass_fields__})
 
     @classmethod
     def join(cls, parts: Sequence[Sampling]) -> Sampling:
@@ -340,7 +347,6 @@ def _stations(
         time = days.astype("datetime64[us]") + seconds
         time = time[(time >= start) & (time < stop)]
         n = time.size
-        error = np.hypot(network.random[species], network.systematic.get(species, 0.0))
         day = np.char.add(f"{name}:", time.astype("datetime64[D]").astype(str))
         parts.append(
             Sampling(
@@ -351,7 +357,8 @@ def _stations(
                 time,
                 np.full(n, lat),
                 np.full(n, lon),
-                np.full(n, error),
+                np.full(n, network.random[species]),
+                np.full(n, network.systematic.get(species, 0.0)),
                 np.ones(n),
             )
         )
@@ -438,7 +445,6 @@ def _average(
     chance = network.clear * np.minimum(soundings, 1.0)
     drawn = np.random.default_rng([seed, *name.encode()]).random(count.size) < chance
     soundings = np.maximum(soundings, 1.0)
-    error = np.hypot(network.random[species] / np.sqrt(soundings), network.systematic.get(species, 0.0))
     codes = np.array(
         [f"{name}-{k + 1}" if network.satellites > 1 else name for k in range(network.satellites)]
     )
@@ -460,7 +466,8 @@ def _average(
                 (np.round(mean["t"]).astype(np.int64) + base).astype("datetime64[us]")[drawn],
                 mean["y"][drawn],
                 mean["x"][drawn],
-                error[drawn],
+                network.random[species] / np.sqrt(soundings[drawn]),
+                np.full(n, network.systematic.get(species, 0.0)),
                 soundings[drawn],
             )
         ]

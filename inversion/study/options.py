@@ -6,14 +6,29 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from inversion.case.options import ErrorOptions, OffsetOptions
 from inversion.study.idealised import TransportOptions
 from obsnet.config import Options
 
-__all__ = ["DesignOptions", "OsseOptions", "ScenarioOptions", "WorldOptions"]
+__all__ = [
+    "ASSUMED",
+    "DesignOptions",
+    "MissingOptions",
+    "OsseOptions",
+    "ScenarioOptions",
+    "TruthOptions",
+    "WorldOptions",
+]
+
+
+ASSUMED = "as assumed"  # what truths are called where the inversion is right
 
 
 class WorldOptions(Options):
-    """An idealised world for studies without meteorology and footprints."""
+    """An idealised world for studies without meteorology and footprints.
+
+    ``error`` and ``offset`` are what they are in ``[invert]``; sources are the names of networks.
+    """
 
     species: Literal["CO2", "CH4"] = Field(default="CO2", description="what is observed")
     south: float = Field(default=16.0, description="edge of the domain, degrees")
@@ -35,13 +50,8 @@ class WorldOptions(Options):
     inflow_sigma: float | None = Field(
         default=None, ge=0, description="standard deviation of the inflow in each time bin, ppm or ppb"
     )
-    point_error: float | None = Field(
-        default=None, gt=0, description="transport and representation error at stations, ppm or ppb"
-    )
-    column_error: float | None = Field(default=None, gt=0, description="the same for columns")
-    station_days: int = Field(
-        default=7, ge=1, description="days whose afternoons are averaged; the model error does not shrink"
-    )
+    error: ErrorOptions = ErrorOptions()
+    offset: OffsetOptions = OffsetOptions()
     super_deg: float = Field(default=1.0, gt=0, description="size of super-observations of satellites")
     seed: int = Field(default=0, ge=0, description="of wind and clouds")
     transport: TransportOptions = TransportOptions()
@@ -59,6 +69,28 @@ class ScenarioOptions(Options):
     )
     drop: dict[str, list[str]] = Field(
         default_factory=dict, description="observations of a case to leave out"
+    )
+
+
+class MissingOptions(Options):
+    """A source that the prior does not have."""
+
+    latitude: float = Field(ge=-90, le=90, description="degrees north")
+    longitude: float = Field(ge=-180, le=180, description="degrees east")
+    amount: float = Field(description="Mt a-1 of the species, spread over its cell and even in time")
+
+
+class TruthOptions(Options):
+    """What really is otherwise than the inversion assumes."""
+
+    name: str = Field(description="for tables and pictures")
+    set: list[str] = Field(
+        default_factory=list,
+        description="assignments within [osse.world], or within [invert] of a case, that truths and observations are "
+        "drawn with: error.correlation_hours=168, correlation_km=200, offset.pattern.oco2=0.5, transport.gust=8, …",
+    )
+    missing: list[MissingOptions] = Field(
+        default_factory=list, description="sources that the prior of the world lacks"
     )
 
 
@@ -88,6 +120,9 @@ class OsseOptions(Options):
     bias: dict[str, float] = Field(
         default_factory=dict, description="hidden bias by network or source, ppm or ppb"
     )
+    truth: list[TruthOptions] = Field(
+        default_factory=list, description="each scenario is tried once as assumed and once with each of these"
+    )
     out: str = Field(default="osse", description="name of the outputs, without ending")
 
     @model_validator(mode="after")
@@ -96,6 +131,13 @@ class OsseOptions(Options):
         names = [s.name for s in self.scenario]
         if len(set(names)) < len(names):
             raise ValueError(f"scenarios need different names, found {', '.join(names)}")
+        truths = [t.name for t in self.truth]
+        if len({ASSUMED, *truths}) <= len(truths):
+            raise ValueError(f"truths need different names, none {ASSUMED!r}; found {', '.join(truths)}")
+        if self.world is None and any(t.missing for t in self.truth):
+            raise ValueError(
+                "a missing source needs [osse.world]; in a case set = ['prior=with_the_source.nc']"
+            )
         for one in self.scenario:
             if self.world is not None and not one.networks:
                 raise ValueError(f"scenario {one.name!r}: give networks, since [osse.world] is given")

@@ -13,19 +13,19 @@ innovation.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from inversion.operators.covariance import Covariance
 from inversion.problem.posterior import Aggregate, Posterior
 from inversion.problem.problem import Problem
 from inversion.solvers.choose import solve
 from obsnet.errors import ConfigError, SolverError
-from obsnet.typing import Floats
+from obsnet.typing import Floats, Ints
 
 __all__ = ["LEVELS", "Coverage", "Twins", "run_twins"]
 
@@ -84,6 +84,8 @@ class Twins:
         Mean square of normalised errors of all state elements.
     innovation_chi_square : ndarray, shape (twins,), or None
         Per observation; None where the method does not know it.
+    dofs : float or None
+        Degrees of freedom for signal of all unknowns; None where each twin has its own.
     """
 
     truth: Floats
@@ -94,6 +96,14 @@ class Twins:
     state_inside: dict[float, float]
     state_chi_square: float
     innovation_chi_square: Floats | None
+    dofs: float | None = None
+
+    def with_spread(self, covariance: Floats) -> Twins:
+        """Return the same twins where more uncertainty of the totals is stated."""
+        added = np.diagonal(covariance)[:, None]
+        return replace(
+            self, covariance=self.covariance + covariance, deviation=np.sqrt(self.deviation**2 + added)
+        )
 
     @property
     def count(self) -> int:
@@ -109,6 +119,11 @@ class Twins:
     def posterior_deviation(self) -> Floats:
         """Stated posterior standard deviation of each total, root mean square over the twins."""
         return np.sqrt(np.mean(self.deviation**2, axis=1))
+
+    @property
+    def true_deviation(self) -> Floats:
+        """Root mean square of estimate minus truth of each total."""
+        return np.sqrt(np.mean((self.estimate - self.truth) ** 2, axis=1))
 
     @property
     def reduction(self) -> Floats:
@@ -152,8 +167,9 @@ def run_twins(
     seed: int = 0,
     solver: Callable[[Problem], Any] | None = None,
     method: str = "auto",
-    true_prior_error: Covariance | None = None,
-    true_observation_error: Covariance | None = None,
+    posterior: Posterior | None = None,
+    truth: Problem | None = None,
+    true_weights: Any = None,
     bias: npt.ArrayLike = 0.0,
     report: Callable[[str], None] = lambda _line: None,
 ) -> Twins:
@@ -174,8 +190,13 @@ def run_twins(
         for each twin. By default a linear method is factorised once for all.
     method : str
         Of `inversion.solve`, where no solver is given.
-    true_prior_error, true_observation_error : Covariance, optional
-        From which truths and errors are drawn; by default those that the inversion assumes.
+    posterior : Posterior, optional
+        A linear posterior of `problem` that is there already and serves all twins.
+    truth : Problem, optional
+        From which truths and observations are drawn, with other errors, sensitivities or means; by default what the
+        inversion assumes. Its rows are those of `problem`; of its state, blocks of the same name and size are compared.
+    true_weights : array_like or sparse, shape (totals, n_state of the truth), optional
+        The same totals of it, where its state is another.
     bias : array_like (n_obs,) or float
         Added to all observations, unknown to the inversion.
     report : callable
@@ -194,68 +215,92 @@ def run_twins(
     """
     if twins < 1:
         raise ConfigError(f"a twin experiment needs one twin or more, found {twins}")
-    g = sp.csr_array(weights if sp.issparse(weights) else np.atleast_2d(weights))
+    g = _rows(weights)
+    if g.shape[1] != problem.n_state:
+        raise SolverError(f"weights must have shape (totals, {problem.n_state}), found {g.shape}")
     draw = _Draw(
         problem,
-        true_prior_error or problem.prior_error,
-        true_observation_error or problem.observation_error,
+        truth or problem,
+        g if true_weights is None else _rows(true_weights),
         np.broadcast_to(np.asarray(bias, dtype=np.float64), (problem.n_obs,)),
         seed,
     )
-    if g.shape[1] != problem.n_state:
-        raise SolverError(f"weights must have shape (totals, {problem.n_state}), found {g.shape}")
     if solver is not None:
         return _each(problem, g, twins, draw, solver, report)
-    return _linear(solve(problem, method, report=report), g, twins, draw)
+    return _linear(posterior or solve(problem, method, report=report), g, twins, draw)
+
+
+def _rows(weights: Any) -> sp.csr_array:
+    return sp.csr_array(weights if sp.issparse(weights) else np.atleast_2d(weights))
 
 
 @dataclass(frozen=True, eq=False)
 class _Draw:
-    """Deviations of true states from the prior, and innovations, of chosen twins."""
+    """True states, their totals, and innovations of the problem that is solved, of chosen twins."""
 
     problem: Problem
-    prior_error: Covariance
-    observation_error: Covariance
+    truth: Problem
+    weights: sp.csr_array
     bias: Floats
     seed: int
 
     def __post_init__(self) -> None:
-        sizes = (self.prior_error.size, self.observation_error.size)
-        if sizes != (self.problem.n_state, self.problem.n_obs):
+        if self.truth.n_obs != self.problem.n_obs:
             raise SolverError(
-                f"true errors are of {sizes[0]} state elements and {sizes[1]} observations, the problem has "
-                f"{self.problem.n_state} and {self.problem.n_obs}"
+                f"the truth has {self.truth.n_obs} observations, the problem {self.problem.n_obs}"
+            )
+        if self.weights.shape[1] != self.truth.n_state:
+            raise SolverError(
+                f"weights of the truth must have shape (totals, {self.truth.n_state}), found {self.weights.shape}"
             )
 
-    def __call__(self, first: int, stop: int) -> tuple[Floats, Floats]:
-        """Return ``x - x_b`` (n_state, k) and ``y - background - H x_b`` (n_obs, k)."""
-        normal = []
+    def __call__(self, first: int, stop: int) -> tuple[Floats, Floats, Floats]:
+        """Return x (n_state of the truth, k), its totals, and ``y - background - H x_b`` (n_obs, k)."""
+        truth, normal = self.truth, []
         for i in range(first, stop):
             rng = np.random.Generator(np.random.Philox(key=[self.seed, i]))
-            sizes = (self.prior_error.factor_size, self.observation_error.factor_size)
+            sizes = (truth.prior_error.factor_size, truth.observation_error.factor_size)
             normal.append([rng.standard_normal(size) for size in sizes])
-        state = self.prior_error.factor(np.stack([n[0] for n in normal], axis=1))
-        noise = self.observation_error.factor(np.stack([n[1] for n in normal], axis=1))
-        return state, self.problem.forward(state) + noise + self.bias[:, None]
+        away = truth.prior_error.factor(np.stack([n[0] for n in normal], axis=1))
+        noise = truth.observation_error.factor(np.stack([n[1] for n in normal], axis=1))
+        offset = truth.simulate(truth.prior) - self.problem.simulate(self.problem.prior) + self.bias
+        state = truth.prior[:, None] + away
+        return state, np.asarray(self.weights @ state), truth.forward(away) + noise + offset[:, None]
+
+    @cached_property
+    def same(self) -> tuple[Ints, Ints]:
+        """Elements of both states that mean the same, of the problem's and of the truth's."""
+        here, there = self.problem.state, self.truth.state
+        if here is None or there is None:
+            both = np.arange(self.problem.n_state if self.problem.n_state == self.truth.n_state else 0)
+            return both, both
+        names = [b.name for b in here.blocks if b.name in there.names and there.block(b.name).size == b.size]
+        spans = [np.arange(0)], [np.arange(0)]
+        for name in names:
+            for state, found in zip((here, there), spans, strict=True):
+                found.append(np.arange(state.span(name).start, state.span(name).stop))
+        return np.concatenate(spans[0]), np.concatenate(spans[1])
 
 
 def _linear(posterior: Posterior, g: sp.csr_array, twins: int, draw: _Draw) -> Twins:
     problem = posterior.problem
     after = posterior.aggregate(g)
-    sd = np.sqrt(np.maximum(posterior.variance(), 0.0))
+    here, there = draw.same
+    sd = np.sqrt(np.maximum(posterior.variance(), 0.0))[here]
     known, safe = sd > 0.0, np.where(sd > 0.0, sd, 1.0)
     prior = posterior.prior_aggregate(g)
     truth, estimate = np.empty((g.shape[0], twins)), np.empty((g.shape[0], twins))
     inside, square, chi = dict.fromkeys(LEVELS, 0), 0.0, np.empty(twins)
     for first in range(0, twins, _BLOCK):
         stop = min(first + _BLOCK, twins)
-        state, innovation = draw(first, stop)
-        weighted = posterior.system.solve(innovation)
-        step = problem.prior_error.matmul(problem.adjoint(weighted))
-        chi[first:stop] = np.einsum("ij,ij->j", innovation, weighted) / problem.n_obs
-        truth[:, first:stop] = prior.mean[:, None] + g @ state
+        state, truth[:, first:stop], innovation = draw(first, stop)
+        step = posterior.gain(innovation)
+        chi[first:stop] = (
+            np.einsum("ij,ij->j", innovation, posterior.system.solve(innovation)) / problem.n_obs
+        )
         estimate[:, first:stop] = prior.mean[:, None] + g @ step
-        z = np.abs(step - state)[known] / safe[known][:, None]
+        error = problem.prior[here, None] + step[here] - state[there]
+        z = np.abs(error[known]) / safe[known][:, None]
         square += float(np.sum(z**2))
         for level, width in LEVELS.items():
             inside[level] += int(np.count_nonzero(z <= width))
@@ -270,6 +315,7 @@ def _linear(posterior: Posterior, g: sp.csr_array, twins: int, draw: _Draw) -> T
         {level: count / total for level, count in inside.items()},
         square / total,
         chi,
+        posterior.dofs,
     )
 
 
@@ -284,19 +330,20 @@ def _each(
     columns = g.toarray().T
     prior = Aggregate(g @ problem.prior, g @ problem.prior_error.matmul(columns))
     base = problem.simulate(problem.prior)
+    here, there = draw.same
     truth, estimate, deviation = (np.empty((g.shape[0], twins)) for _ in range(3))
     inside, square, seen = dict.fromkeys(LEVELS, 0), 0.0, 0
     covariance = np.zeros((g.shape[0], g.shape[0]))
     for i in range(twins):
-        state, innovation = (a[:, 0] for a in draw(i, i + 1))
+        state, total, innovation = (a[:, 0] for a in draw(i, i + 1))
         found = solver(problem.with_(observations=base + innovation))
         after = found.aggregate(g)
-        truth[:, i], estimate[:, i] = prior.mean + g @ state, after.mean
+        truth[:, i], estimate[:, i] = total, after.mean
         deviation[:, i] = np.sqrt(np.maximum(np.diagonal(after.covariance), 0.0))
         covariance += after.covariance / twins
-        sd = np.sqrt(np.maximum(found.variance(), 0.0))
+        sd = np.sqrt(np.maximum(found.variance(), 0.0))[here]
         known = sd > 0.0
-        z = np.abs(found.mean - problem.prior - state)[known] / sd[known]
+        z = np.abs(found.mean[here] - state[there])[known] / sd[known]
         square, seen = square + float(np.sum(z**2)), seen + z.size
         for level, width in LEVELS.items():
             inside[level] += int(np.count_nonzero(z <= width))

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from inversion.study.case_study import case_study
 from inversion.study.design import Design, choose_network
 from inversion.study.options import DesignOptions
-from inversion.study.run_osse import case_study, table_text
-from inversion.study.world import Study, StudyWorld
+from inversion.study.run_osse import table_text
+from inversion.study.study import Study
+from inversion.study.world import StudyWorld
 from obsnet.atomic import atomic_path, write_text
 from obsnet.errors import ConfigError, nearest
 
@@ -62,6 +64,8 @@ def run_design(
         importance=_importance(options, study),
         report=report,
     )
+    if len(design.chosen) < options.count:
+        report(f"{options.count} were asked for, {len(design.chosen)} candidates could be added")
     from inversion.study.maps import design_picture
 
     ranking, choice, regions = _ranking(study, design), _choice(study, design), _regions(study, design)
@@ -152,7 +156,7 @@ def _choice(study: Study, design: Design) -> list[dict[str, Any]]:
             "information_nats": step.information,
             "dofs": step.dofs,
             "target": step.target,
-            "mean_reduction": float(np.mean(design.reduction(number))),
+            "mean_reduction": study.mean_reduction(design.reduction(number)),
         }
         if "national" in study.regions:
             row["national_sd"] = float(step.deviation[study.regions.index("national")])

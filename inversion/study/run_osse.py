@@ -6,21 +6,20 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from inversion.problem.problem import Problem
-from inversion.study.options import DesignOptions, OsseOptions, ScenarioOptions
+from inversion.study.case_study import case_study, chosen_rows
+from inversion.study.options import ASSUMED, OsseOptions, ScenarioOptions, TruthOptions
 from inversion.study.osse import Twins, run_twins
-from inversion.study.world import NATIONAL, Study, StudyWorld, study_of_case
+from inversion.study.study import NATIONAL, Study
+from inversion.study.world import StudyWorld
 from obsnet.atomic import atomic_path, write_text
 from obsnet.errors import ConfigError, nearest
-from obsnet.regions import REST
 
-__all__ = ["case_study", "run_osse", "select_observations", "table_text", "write_observations"]
+__all__ = ["run_osse", "table_text", "write_observations"]
 
 Report = Callable[[str], None]
 # Useful for inversion fluxes of regions of 100-1000 km, a year: GCOS product table (NOAA NCEI).
@@ -55,19 +54,28 @@ def run_osse(
         Whatever is wrong with options or inputs.
     """
     scenarios, regions, pictures, notes = [], [], [], []
-    for scenario, study in _studies(options, case, folder, out, report):
-        report(f"{scenario.name}: {study.problem.n_obs} observations x {study.problem.n_state} unknowns")
-        twins = _twins(options, study)
-        row, rows = _rows(scenario.name, study, twins)
+    for scenario, truth, study, true in _studies(options, case, folder, out, report):
+        what = scenario.name if truth is None else f"{scenario.name}, {truth.name}"
+        report(f"{what}: {study.problem.n_obs} observations x {study.problem.n_state} unknowns")
+        twins = _twins(options, study, true, report)
+        row, rows = _lines(scenario.name, ASSUMED if truth is None else truth.name, study, twins)
         scenarios.append(row)
         regions += rows
-        pictures.append((scenario.name, study, twins.reduction))
+        if truth is None:
+            pictures.append((scenario.name, study, twins.reduction))
         notes += [n for n in study.notes if n not in notes]
-        report(
-            f"{scenario.name}: {row['inside_95']:.1%} of true fluxes inside their 95 % interval; "
-            f"mean error reduction of regions {row['mean_reduction']:.0%}"
+        national = (
+            ""
+            if row["national_sd"] is None
+            else (
+                f"China ± {row['national_sd']:.4g} stated, ± {row['national_true_sd']:.4g} true {row['unit']}; "
+            )
         )
-    from inversion.study.maps import scenario_picture
+        report(
+            f"{what}: {national}{row['totals_inside_95']:.1%} of true totals inside their 95 % interval; mean error "
+            f"reduction of regions {row['mean_reduction']:.0%}"
+        )
+    from inversion.study.maps import scenario_picture, truth_picture
 
     base = out / options.out
     summary = {
@@ -78,34 +86,51 @@ def run_osse(
         "true_prior_factor": options.true_prior_factor,
         "true_error_factor": options.true_error_factor,
         "bias": options.bias,
+        "truths": [t.model_dump() for t in options.truth],
     }
     written = [
         _write(base, "_scenarios.csv", table_text(scenarios)),
         _write(base, "_regions.csv", table_text(regions)),
     ]
-    picture = base.with_name(f"{base.name}.png")
-    with atomic_path(picture) as temporary:
-        temporary.write_bytes(scenario_picture(pictures))
+    drawn = {".png": scenario_picture(pictures)}
+    if options.truth:
+        drawn["_truths.png"] = truth_picture(scenarios)
+    for ending, picture in drawn.items():
+        with atomic_path(base.with_name(base.name + ending)) as temporary:
+            temporary.write_bytes(picture)
+        written.append(base.with_name(base.name + ending))
     text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False, default=float)
-    return [*written, picture, _write(base, ".json", text + "\n")], summary
+    return [*written, _write(base, ".json", text + "\n")], summary
 
 
 def _studies(
     options: OsseOptions, case: dict[str, Any], folder: Path, out: Path, report: Report
-) -> Iterable[tuple[ScenarioOptions, Study]]:
+) -> Iterable[tuple[ScenarioOptions, TruthOptions | None, Study, Study]]:
+    """Yield each scenario with each truth: what the inversion assumes, and what truths are drawn from."""
     if options.world is not None:
         _check_bias(options, {Path(n).stem for s in options.scenario for n in s.networks}, "network")
         world = StudyWorld(options.world)
+        worlds = [(truth, world.changed(truth.set)) for truth in options.truth]
         for scenario in options.scenario:
-            yield scenario, world.study(scenario.networks, folder)
+            study = world.study(scenario.networks, folder)
+            yield scenario, None, study, study
+            for truth, other in worlds:
+                yield scenario, truth, study, other.study(scenario.networks, folder, truth.missing)
         return
     study = case_study(options, case, folder, out, report)
-    _check_bias(options, set(study.problem.labels("source").astype(str)), "source")
+    _check_bias(options, set(study.listed), "source")
+    others = [(t, case_study(options, case, folder, out, report, t.set)) for t in options.truth]
+    for truth, changed in others:
+        if not np.array_equal(changed.problem.obs_id, study.problem.obs_id):
+            raise ConfigError(
+                f"truth {truth.name!r} uses other observations than the case: truths share them"
+            )
     for scenario in options.scenario:
-        problem = select_observations(study.problem, scenario.keep, scenario.drop, scenario.name)
-        seen = set(problem.groups["platform"].astype(str))
-        places = {k: v for k, v in study.positions.items() if k in seen}
-        yield scenario, replace(study, problem=problem, positions=places)
+        rows = chosen_rows(study.problem, scenario.keep, scenario.drop, scenario.name)
+        part = study.select(rows)
+        yield scenario, None, part, part
+        for truth, changed in others:
+            yield scenario, truth, part, changed.select(rows)
 
 
 def write_observations(options: OsseOptions, folder: Path, store: Path) -> dict[str, int]:
@@ -147,85 +172,32 @@ def _check_bias(options: OsseOptions, known: set[str], what: str) -> None:
             raise ConfigError(f"[osse.bias] there is no {what} {label!r}{nearest(label, known)}")
 
 
-def case_study(
-    options: OsseOptions | DesignOptions, case: dict[str, Any], folder: Path, out: Path, report: Report
-) -> Study:
-    """Return the study of a case's ``[invert]``.
-
-    Parameters
-    ----------
-    options : OsseOptions or DesignOptions
-        May name another case file; its inputs are then beside that file and in its run's folder.
-    case, folder, out, report
-        See `run_osse`.
-
-    Raises
-    ------
-    ConfigError
-        There is neither a world nor a table ``[invert]``.
-    """
-    from inversion.case.options import InvertOptions
-    from obsnet.config import out_folder, read_toml, validate
-
-    where = "[invert]"
-    if options.case is not None:
-        path = folder / options.case
-        case, folder, where = read_toml(path), path.resolve().parent, f"{path.name} [invert]"
-        out = out_folder(case, folder)
-    if "invert" not in case:
-        table = "osse" if isinstance(options, OsseOptions) else "design"
-        raise ConfigError(
-            f"there is no table [invert] with footprints{f' in {options.case}' if options.case else ''}: add it, name "
-            f"another case file ({table}.case), or give an idealised world [{table}.world]"
-        )
-    return study_of_case(validate(InvertOptions, case["invert"], where), folder, out, options.sector, report)
-
-
-def select_observations(
-    problem: Problem, keep: dict[str, list[str]], drop: dict[str, list[str]], name: str
-) -> Problem:
-    """Return the problem of the observations whose labels are kept and not dropped.
-
-    Raises
-    ------
-    ConfigError
-        A label that no observation has, or nothing is left.
-    """
-    rows = np.ones(problem.n_obs, dtype=bool)
-    for wanted, choice in ((True, keep), (False, drop)):
-        for group, labels in choice.items():
-            have = problem.labels(group).astype(str)
-            for label in labels:
-                if label not in have:
-                    raise ConfigError(
-                        f"scenario {name!r}: no observation has {group} {label!r}{nearest(label, set(have))}"
-                    )
-            rows &= np.isin(have, labels) == wanted
-    if not rows.any():
-        raise ConfigError(f"scenario {name!r} leaves no observation")
-    return problem if rows.all() else problem.select(rows)
-
-
-def _twins(options: OsseOptions, study: Study) -> Twins:
+def _twins(options: OsseOptions, study: Study, true: Study, report: Report) -> Twins:
     problem = study.problem
     bias = np.zeros(problem.n_obs)
     for label, value in options.bias.items():
-        group = "network" if "network" in problem.groups else "source"
-        at = problem.labels(group).astype(str) == label
-        bias[at] = value
-    return run_twins(
+        if label in study.listed:
+            bias[study.listed[label]] = value
+    truth = true.problem.with_(
+        prior_error=true.problem.prior_error.scaled(options.true_prior_factor**2),
+        observation_error=true.problem.observation_error.scaled(options.true_error_factor**2),
+    )
+    twins = run_twins(
         problem,
         study.weights,
         twins=options.twins,
         seed=options.seed,
-        method=options.method,
-        true_prior_error=problem.prior_error.scaled(options.true_prior_factor**2),
-        true_observation_error=problem.observation_error.scaled(options.true_error_factor**2),
+        posterior=study.solve(problem, options.method, report=report),
+        truth=truth,
+        true_weights=true.weights,
         bias=bias,
     )
+    return twins if study.spread is None else twins.with_spread(study.spread)
 
 
-def _rows(name: str, study: Study, twins: Twins) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _lines(
+    scenario: str, truth: str, study: Study, twins: Twins
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the scenario's line and one line a region."""
     reduction, covered = twins.reduction, twins.coverage()
     rows = []
@@ -233,11 +205,13 @@ def _rows(name: str, study: Study, twins: Twins) -> tuple[dict[str, Any], list[d
         uncertain = bool(twins.prior_deviation[i] > 0.0)
         sd = float(twins.posterior_deviation[i])
         row: dict[str, Any] = {
-            "scenario": name,
+            "scenario": scenario,
+            "truth": truth,
             "region": region,
             "name": study.names.get(region, region),
             "prior_sd": float(twins.prior_deviation[i]),
             "posterior_sd": sd,
+            "true_sd": float(twins.true_deviation[i]),
             "unit": "Mt a-1",
             "reduction": float(reduction[i]),
             "inside_68": covered[i].inside_68 if uncertain else None,
@@ -253,17 +227,20 @@ def _rows(name: str, study: Study, twins: Twins) -> tuple[dict[str, Any], list[d
         rows.append(row)
     chi = twins.innovation_chi_square
     known = [r for r in rows if r["coverage"] != "known beforehand"]
-    parts = [r for r in known if r["region"] not in {NATIONAL, *REST}]
-    national = next((r for r in rows if r["region"] == "national"), None)
+    national = next((r for r in rows if r["region"] == NATIONAL), None)
     line = {
-        "scenario": name,
+        "scenario": scenario,
+        "truth": truth,
         "observations": study.problem.n_obs,
-        "unknowns": study.problem.n_state,
         "national_prior_sd": None if national is None else national["prior_sd"],
         "national_sd": None if national is None else national["posterior_sd"],
+        "national_true_sd": None if national is None else national["true_sd"],
+        "national_inside_95": None if national is None else national["inside_95"],
         "national_reduction": None if national is None else national["reduction"],
         "unit": "Mt a-1",
-        "mean_reduction": float(np.mean([r["reduction"] for r in parts])) if parts else 0.0,
+        "dofs": twins.dofs,
+        "mean_reduction": study.mean_reduction(reduction),
+        "totals_inside_95": float(np.mean([r["inside_95"] for r in known])) if known else None,
         "inside_68": twins.state_inside[0.68],
         "inside_95": twins.state_inside[0.95],
         "chi_square": twins.state_chi_square,

@@ -18,11 +18,27 @@ from obsnet.errors import ConfigError
 from obsnet.schema import observation_table
 from obsnet.store import ObservationStore
 
-__all__ = ["virtual_tables", "write_virtual"]
+__all__ = ["observed_table", "virtual_tables", "write_virtual"]
 
 # Values that stand in for those never made: near today's global means, inside every range check.
 _STAND_IN = {"CO2": 420.0, "CH4": 1920.0}
 _EDGES = np.linspace(1000.0, 0.0, 11)  # hPa; scaled to the model's ground where particles are released
+
+
+def observed_table(made: Sampling) -> pa.Table:
+    """Return what the errors of observations depend on, as a table of observations has it; sources are networks."""
+    return pa.table(
+        {
+            "source": made.network,
+            "platform": made.platform,
+            "kind": np.where(made.column, "column", "point"),
+            "time": made.time,
+            "latitude": made.latitude,
+            "longitude": made.longitude,
+            "uncertainty": made.random,
+            "uncertainty_systematic": made.systematic,
+        }
+    )
 
 
 def virtual_tables(made: Sampling, species: str, intake_m: float) -> list[pa.Table]:
@@ -63,7 +79,8 @@ def virtual_tables(made: Sampling, species: str, intake_m: float) -> list[pa.Tab
             "latitude": made.latitude[rows],
             "longitude": made.longitude[rows],
             "value": np.full(rows.size, _STAND_IN[gas.name]),
-            "uncertainty": made.error[rows],
+            "uncertainty": made.random[rows],
+            "uncertainty_systematic": made.systematic[rows],
             "n": made.soundings[rows].astype(np.int32),
         }
         if column:

@@ -114,7 +114,7 @@ class ElectricityOptions(Options):
 def electricity(options: ElectricityOptions) -> Shown:
     """Average the announced provincial electricity factors by consumption."""
     from obsnet.inventory.books import write_if_asked
-    from obsnet.inventory.factors.electricity import consumption_average_of_file
+    from obsnet.inventory.factors.consumption import consumption_average_of_file
     from obsnet.inventory.factors.listing import average_data, average_lines
 
     found = consumption_average_of_file(options.weights, year=options.year, kind=options.kind)

@@ -107,7 +107,8 @@ def compare(
     tested = make_quantities(totals, chosen, compared, choices.groups, choices.time.profile_uncertainty)
     fit = judge_fit(totals.fit, choices.chi_square)
     noise, unstated, notes = _prescribed(totals, choices.prescribed)
-    bar = fit.barred if fit.barred.en else unstated
+    unable = say("no verdict", text=totals.no_verdict) if totals.no_verdict else NOTHING
+    bar = next((b for b in (unable, fit.barred, unstated) if b.en), NOTHING)
     found = judge(
         prior=totals.prior,
         posterior=totals.posterior,

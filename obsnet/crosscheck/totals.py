@@ -56,6 +56,8 @@ class RegionTotals:
         Whether the observations see this sector only as a sum with another.
     checks : tuple of str
         What the run's own checks have to say to a reader of verdicts.
+    no_verdict : str
+        Why inventories cannot be tested with this run; empty where they can.
     """
 
     gas: str
@@ -76,6 +78,7 @@ class RegionTotals:
     fit: Fit
     not_told_apart: bool
     checks: tuple[str, ...]
+    no_verdict: str = ""
 
     @property
     def prior_sd(self) -> Floats:
@@ -168,6 +171,7 @@ def read_totals(
         fit=_fit(data),
         not_told_apart=any(line.startswith(f"{sector} cannot be told from") for line in told),
         checks=tuple(str(data.attrs.get("checks", "")).splitlines()),
+        no_verdict=str(data.attrs.get("no_verdict", "")),
     )
 
 

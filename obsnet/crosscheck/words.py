@@ -55,6 +55,7 @@ _TEXTS = {
             "见 fit.parquet 与 inversion.html"
         ),
     ),
+    "no verdict": ("the run has no verdict to give: {text}", "该反演不能用于判定：{text}"),
     "source misfit": (
         (
             "the run does not fit its own errors: residuals of {where}, expected up to {high:.2f}; "

@@ -6,14 +6,13 @@ import csv
 import datetime
 import io
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from obsnet.errors import FormatError, RangeError, nearest
-from obsnet.inventory.words import Language, canonical_columns, translated
+from obsnet.inventory.words import Language, canonical_columns, heading_unit, normal, plain, translated
 from obsnet.reading import door, refuse_long_lines
 
 __all__ = [
@@ -155,7 +154,7 @@ def number(cell: Any, where: str = "") -> float | None:
         raise RangeError(f"{where}: {cell} is not a number")
     if isinstance(cell, int | float):
         return float(cell)
-    text = unicodedata.normalize("NFKC", str(cell)).strip().replace("−", "-")
+    text = normal(cell).replace("−", "-")
     if text.casefold() in _NOTHING:
         return None
     if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", text):
@@ -231,6 +230,7 @@ def read_rows(
                 columns[column].append(float("nan") if value is None else value)
             else:
                 columns[column].append(_text(cell))
+    _unit_of_heading(columns, names, one.where)
     frame = pd.DataFrame(columns)
     ignored = [h for h in headings if h.strip() and h not in names]
     notes = list(one.notes) + (
@@ -240,10 +240,22 @@ def read_rows(
     return frame
 
 
+def _unit_of_heading(columns: dict[str, list[Any]], names: dict[str, str], where: str) -> None:
+    """Give rows the unit that the heading of their values states; refuse a heading and a column that differ."""
+    heading = next((h for h, c in names.items() if c == "value"), "")
+    unit = heading_unit(heading)
+    if not unit:
+        return
+    own = columns.setdefault("unit", [unit] * len(columns["value"]))
+    other = next((u for u in own if plain(u) != plain(unit)), None)
+    if other is not None:
+        raise FormatError(f"{where}: the heading {heading!r} and the column of units ({other!r}) differ")
+
+
 def _text(cell: Any) -> str:
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
-    return unicodedata.normalize("NFKC", str(cell)).strip()
+    return normal(cell)
 
 
 def write_rows(frame: Any, path: str | Path, language: Language = "en") -> None:

@@ -10,16 +10,18 @@ meant either way; who compares it has to say.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from obsnet.constants import SECONDS_PER_YEAR, species
-from obsnet.errors import FormatError, RangeError, SchemaError, nearest
+from obsnet.errors import FormatError, RangeError, SchemaError, UnitError, nearest
+from obsnet.inventory.amounts import MASS, scale
 from obsnet.inventory.period import read_period
 from obsnet.inventory.spelling import read_contract
+from obsnet.inventory.words import province_or_own
 from obsnet.reading import door
-from obsnet.units import conversion_factor
 
 __all__ = [
     "BUILT_IN",
@@ -27,9 +29,11 @@ __all__ = [
     "builtin",
     "check_inventory",
     "mass_factor",
+    "masses",
     "mole_rate",
     "per_year",
     "read_inventory",
+    "with_provinces",
 ]
 
 COLUMNS = (
@@ -45,6 +49,7 @@ COLUMNS = (
     "edition",
 )
 _OPTIONAL = {"category": "total", "terminology": "", "uncertainty": None, "source": "", "edition": ""}
+_LARGEST = {"CO2": 1e14, "C": 3e13, "CH4": 1e12, "N2O": 1e11}  # kg a year, twice the world's and more
 BUILT_IN = {"ceads-2019": "china_provinces_co2_2019.csv"}
 
 
@@ -167,8 +172,7 @@ def check_inventory(frame: Any, where: str = "inventory") -> Any:
         if bad.any():
             row = int(bad.to_numpy().argmax())
             raise error(f"{where}: row {row + 2}: {text}")
-    for unit in frame["unit"].unique():
-        mass_factor(unit)
+    _refuse_units(frame, where)
     for period in frame["period"].unique():
         read_period(period)
     doubled = frame[frame.duplicated(["region", "period", "gas", "category", "terminology"], keep=False)]
@@ -181,6 +185,42 @@ def check_inventory(frame: Any, where: str = "inventory") -> Any:
     return frame[list(COLUMNS)]
 
 
+def _refuse_units(frame: Any, where: str) -> None:
+    """Refuse units that are no mass, and amounts that no region of the world emits."""
+    for row, (gas, value, unit) in enumerate(
+        zip(frame["gas"], frame["value"], frame["unit"], strict=True), 2
+    ):
+        try:
+            kg = abs(value) * mass_factor(unit)
+        except UnitError as fault:
+            raise UnitError(f"{where}: row {row}: {fault}") from None
+        if kg > _LARGEST.get(gas, _LARGEST["CO2"]):
+            raise RangeError(
+                f"{where}: row {row}: {value:g} {unit} of {gas} is more than the world emits; is the unit off "
+                "(t against 1e4 t)?"
+            )
+
+
+def with_provinces(frame: Any, where: str) -> Any:
+    """Return an inventory whose provinces go by adcode however they were written; own keys stay.
+
+    Raises
+    ------
+    SchemaError
+        One province in two spellings, with two rows of one period, gas and category.
+    """
+    out = frame.assign(region=[province_or_own(r) for r in frame["region"]])
+    twice = out[out.duplicated(["region", "period", "gas", "category", "terminology"], keep=False)]
+    if len(twice):
+        first = twice.iloc[0]
+        names = dict.fromkeys(frame.loc[twice.index[twice["region"] == first["region"]], "region"])
+        raise SchemaError(
+            f"{where}: {' and '.join(names)} are one region ({first['region']}), and {first['period']} "
+            f"{first['gas']} {first['category']} stands there twice"
+        )
+    return out
+
+
 def _plain_unit(unit: str) -> str:
     return unit.strip().replace("/yr", "").replace(" yr-1", "").replace("/a", "").replace(" a-1", "").strip()
 
@@ -191,21 +231,42 @@ def per_year(unit: str) -> bool:
 
 
 def mass_factor(unit: str) -> float:
-    """Return kg of a mass unit, written with or without ``yr-1``: Mt is a million tonnes, not a megatesla."""
-    plain = _plain_unit(unit)
-    tonnes = {
-        "t": 1e3,
-        "kt": 1e6,
-        "Mt": 1e9,
-        "Gt": 1e12,
-        "万吨": 1e7,
-        "吨": 1e3,
-        "亿吨": 1e11,
-        "Tg": 1e9,
-        "Gg": 1e6,
-        "Pg": 1e12,
-    }
-    return tonnes[plain] if plain in tonnes else conversion_factor(plain, "kg")
+    """Return kg of a mass unit, written with or without ``yr-1``: Mt is a million tonnes, not a megatesla.
+
+    Raises
+    ------
+    UnitError
+        No mass, or one of two readings: ``mt``, ``104 t`` (was it 10⁴ t?), ``MtC`` beside a column of gases.
+
+    Examples
+    --------
+    >>> mass_factor("Mt"), mass_factor("10⁴ t"), mass_factor("万吨"), mass_factor("Gg yr-1")
+    (1000000000.0, 10000000.0, 10000000.0, 1000000.0)
+    """
+    tonnes = scale(_plain_unit(unit), MASS)
+    if tonnes is None:
+        raise UnitError(
+            f"unit {unit!r} is no mass; write t, kt, Mt, Tg, 万吨 or 1e4 t, without the gas: it has a column of its "
+            "own, and carbon is the gas C"
+        )
+    return tonnes * 1e3
+
+
+def masses(values: Iterable[float], units: Iterable[object], where: str, rows: Iterable[int]) -> list[float]:
+    """Return kg of amounts with their units, NaN where there is none; an error names its row.
+
+    Raises
+    ------
+    UnitError
+        See `mass_factor`.
+    """
+    out = []
+    for value, unit, row in zip(values, units, rows, strict=True):
+        try:
+            out.append(value * mass_factor(str(unit)) if math.isfinite(value) else value)
+        except UnitError as fault:
+            raise UnitError(f"{where}: row {row}: {fault}") from None
+    return out
 
 
 def mole_rate(value: Any, unit: str, gas: str) -> Any:

@@ -10,20 +10,58 @@ from typing import Literal
 from obsnet.errors import FormatError, RegionError, nearest
 from obsnet.regions import PROVINCES, region_code
 
-__all__ = ["CHINESE", "NATION", "Language", "canonical_columns", "find_region", "plain", "translated"]
+__all__ = [
+    "CHINESE",
+    "NATION",
+    "RESULTS",
+    "Language",
+    "canonical_columns",
+    "find_region",
+    "heading_unit",
+    "normal",
+    "plain",
+    "province_or_own",
+    "translated",
+]
 
 Language = Literal["en", "zh"]
 NATION = "CHN"  # the whole country as a region of a table
 
 # What a column is called in our tables, its Chinese heading, and other spellings found in people's files.
 _COLUMNS: dict[str, tuple[str, ...]] = {
-    "region": ("地区", "省份", "省", "地区代码", "区域", "province", "adcode", "area"),
+    "region": (
+        "地区",
+        "省份",
+        "省",
+        "地区代码",
+        "区域",
+        "province",
+        "provinces",
+        "adcode",
+        "area",
+        "省级行政区",
+        "省(区、市)",
+        "省市",
+    ),
     "period": ("年份", "时期", "年", "年度", "year", "years"),
     "month": ("月份", "月", "months"),
     "gas": ("气体", "温室气体", "entity"),
     "category": ("类别", "排放源", "部门", "sector", "source category"),
     "terminology": ("分类体系", "术语"),
-    "value": ("数值", "排放量", "用电量", "消费量", "data", "emissions", "amount"),
+    "value": (
+        "数值",
+        "排放量",
+        "用电量",
+        "全社会用电量",
+        "消费量",
+        "电力消费量",
+        "data",
+        "emissions",
+        "amount",
+        "consumption",
+        "electricity consumption",
+        "power consumption",
+    ),
     "unit": ("单位", "units"),
     "uncertainty": ("不确定性",),
     "source": ("来源", "数据来源"),
@@ -61,8 +99,21 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "fossil_generation": ("化石能源发电量", "火电发电量"),
     "traded_nonfossil": ("市场化交易非化石电量", "市场化交易的非化石能源电量"),
     "kind": ("类型", "范围"),
+    "mass": ("体重", "平均体重", "mean mass", "live mass"),
 }
 CHINESE = {column: names[0] for column, names in _COLUMNS.items()}
+# Headings that only our results have.
+RESULTS = {
+    "sectoral": "部门法", "reference": "参考法", "difference": "差异", "reference_by_rows": "参考法(按分项)",
+    "difference_by_rows": "差异(按分项)", "emission": "排放量", "emission_unit": "排放单位", "activity": "活动数据",
+    "file": "文件", "row": "行", "cell": "单元格", "factor": "排放因子", "factor_unit": "因子单位",
+    "factor_sd": "因子相对标准差", "factor_key": "因子编号", "factor_source": "因子来源", "other": "另一地区",
+    "covariance": "协方差", "correlation": "相关系数", "level": "水平", "level_cumulative": "水平累计",
+    "level_rank": "水平排序", "level_key": "水平关键", "trend": "趋势", "trend_cumulative": "趋势累计",
+    "trend_rank": "趋势排序", "trend_key": "趋势关键", "key": "关键", "sources": "来源数", "mean": "均值",
+    "spread": "极差比", "sd": "相对标准差", "check": "检查", "where": "位置", "expected": "应为", "gap": "差额",
+    "text": "说明文字", "consumption": "用电量", "share": "份额", "basis": "依据", "resolvable": "可分辨",
+}  # fmt: skip
 
 # Letters that tables use for provinces: ISO 3166-2:CN and those of the daily provincial data set.
 _LETTERS = {
@@ -74,6 +125,18 @@ _LETTERS = {
     "GS": "620000", "QH": "630000", "NX": "640000", "XJ": "650000", "TW": "710000", "HK": "810000", "MO": "820000",
 }  # fmt: skip
 _NATION = {"全国", "中国", "china", "chn", "cn", "national", "nation", "100000", "合计", "全国合计", "total"}
+
+
+def normal(text: object) -> str:
+    """Return a text in plain forms of its letters and figures, without blanks at its ends; ``10⁴`` is ``10^4``.
+
+    Examples
+    --------
+    >>> normal("１２ 万吨"), normal("10⁴ m³")
+    ('12 万吨', '10^4 m3')
+    """
+    raised = re.sub(r"(?<=\d)[⁰¹²³⁴-⁹]+", lambda m: f"^{m.group()}", str(text))
+    return unicodedata.normalize("NFKC", raised).strip()
 
 
 def plain(text: object) -> str:
@@ -119,6 +182,9 @@ def canonical_columns(
     names: dict[str, str] = {}
     for heading in headings:
         column = _BY_NAME.get(plain(heading))
+        if column is None and "unit" in wanted and heading_unit(heading):
+            column = _BY_NAME.get(plain(re.split(r"[(（\[]", heading)[0]))
+            column = column if column == "value" else None
         if column is None or column not in wanted:
             continue
         if column in names.values():
@@ -131,13 +197,26 @@ def canonical_columns(
                 )
             del names[first]
         names[heading] = column
-    missing = [c for c in required if c not in names.values()]
+    stated = any(c == "value" and heading_unit(h) for h, c in names.items())
+    missing = [c for c in required if c not in names.values() and not (c == "unit" and stated)]
     if missing:
         said = ", ".join(f"{c} ({CHINESE[c]})" if c in CHINESE else c for c in missing)
         raise FormatError(
             f"{where}: lacks column {said}; found {', '.join(h for h in headings if h.strip())}"
         )
     return names
+
+
+def heading_unit(heading: object) -> str:
+    """Return the unit that a heading has in brackets at its end, empty where it has none.
+
+    Examples
+    --------
+    >>> heading_unit("用电量（亿千瓦时）"), heading_unit("value (10⁸ kWh)"), heading_unit("value")
+    ('亿千瓦时', '10^8 kWh', '')
+    """
+    found = re.search(r"[(\[]([^()\[\]]+)[)\]]$", normal(heading))
+    return found.group(1).strip() if found else ""
 
 
 def find_region(name: object, extra: Mapping[str, str] | None = None) -> str:
@@ -160,7 +239,7 @@ def find_region(name: object, extra: Mapping[str, str] | None = None) -> str:
     >>> find_region("内蒙古自治区"), find_region("Inner_Mongolia"), find_region("IM"), find_region("15")
     ('150000', '150000', '150000', '150000')
     """
-    text = unicodedata.normalize("NFKC", str(name)).strip()
+    text = normal(name)
     text = text.removesuffix(".0")
     if extra and text in extra:
         return extra[text]
@@ -183,6 +262,25 @@ def find_region(name: object, extra: Mapping[str, str] | None = None) -> str:
     raise RegionError(f"no province-level region is called {text!r}{nearest(bare, known)}")
 
 
+def province_or_own(name: object) -> str:
+    """Return the adcode of a province that a name means, else the name: a key of the user's own regions.
+
+    Letters such as ``HEB`` stay as they are: they may be anybody's keys.
+
+    Examples
+    --------
+    >>> province_or_own("河北省"), province_or_own("Hebei"), province_or_own("HB"), province_or_own("North Plain")
+    ('130000', '130000', 'HB', 'North Plain')
+    """
+    text = normal(name)
+    if text.isascii() and len(text) <= 3 and not text.isdigit():
+        return text
+    try:
+        return find_region(text)
+    except RegionError:
+        return str(name)
+
+
 def translated(columns: Iterable[str], language: Language) -> dict[str, str]:
     """Return headings of a table in a language, by our name."""
-    return {c: CHINESE.get(c, c) if language == "zh" else c for c in columns}
+    return {c: CHINESE.get(c, RESULTS.get(c, c)) if language == "zh" else c for c in columns}

@@ -37,23 +37,42 @@ def _lines(report: dict[str, Any], species: str) -> Iterator[str]:
     )
     for reason, number in report.get("left_out", {}).items():
         yield f"  left out: {number} {reason}"
+    if "left_empty" in report:
+        limit = f" (above {report['max_sd']:g} {unit})" if "max_sd" in report else ""
+        yield (
+            f"  left empty: {report['left_empty']['beyond_reach']} cells farther than {report['reach_km']:g} km from "
+            f"any column then, {report['left_empty']['above_max_sd']} of too large a standard error{limit}"
+        )
     if "variogram" in report:
         v = report["variogram"]
         yield (
-            f"  variogram: {v['sill_space']:.3g} over {v['range_km']:.0f} km, {v['sill_time']:.3g} over "
-            f"{v['range_days']:.1f} days, nugget {v['nugget']:.3g} ({unit})2; mean: {report['trend']['terms']}"
+            f"  covariance: {v['sill_space']:.3g} over {v['range_km']:.0f} km, {v['sill_time']:.3g} over "
+            f"{v['range_days']:.1f} days, nugget {v['nugget']:.3g} ({unit})2, fitted to {v['fitted_to']}; "
+            f"mean: {report['trend']['terms']}"
         )
+        if v["at_bounds"]:
+            yield f"  the data do not tell {v['at_bounds']}: the fit ended at that bound"
+        if "error_scale" in v:
+            yield f"  errors of the columns taken as {v['error_scale']:.2f} times what they are stated to be"
     if "functions" in report:
         yield (
-            f"  {report['functions']} functions, {report['iterations']} iterations, "
+            f"  {report['functions']} functions ({report['memory_gib']:.2g} GiB), {report['iterations']} iterations, "
             f"fine-scale sd {report['fine_variance'] ** 0.5:.3g} {unit}"
         )
     if "cross_validation" in report:
         c = report["cross_validation"]
-        what = "columns against the others of their cell" if report["method"] == "bin" else "held-out blocks"
+        what = "columns against the others of their cell"
+        if "block_degrees" in c:
+            what = f"means of held-out blocks of {c['block_degrees']:g} degrees"
         yield (
             f"  {what}: n {c['n']}, bias {c['bias']:+.3f} {unit}, RMSE {c['rmse']:.3f} {unit}, "
             f"R2 {c['r2']:.2f}, inside the 95 % range {100 * c['coverage95']:.1f} %"
+        )
+    if "cross_validation_wide" in report:
+        w = report["cross_validation_wide"]
+        yield (
+            f"  of {w['block_degrees']:g} degrees: n {w['n']}, inside {100 * w['coverage95']:.1f} %; standard errors "
+            f"multiplied by {report['widened']:.2f} for it"
         )
     for name in report["files"]:
         yield f"wrote {name}"

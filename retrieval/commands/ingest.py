@@ -48,5 +48,7 @@ def _lines(summary: IngestSummary) -> Iterator[str]:
             yield f"{title}: " + ", ".join(f"{name} {number}" for name, number in totals.items())
     before = f", {summary.skipped} done before" if summary.skipped else ""
     yield f"{len(summary.files)} files{before}: {summary.soundings} soundings, {summary.good} good"
+    if summary.copies:
+        yield f"{len(summary.copies)} of {len(summary.files)} files are copies and were not read twice"
     if summary.bad:
         yield f"{len(summary.bad)} of {len(summary.files)} files bad"

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from retrieval.ingest.options import IngestOptions
     from retrieval.superobs.options import Superobs
 
-__all__ = ["GranuleTask", "Kept", "died", "ingest_one"]
+__all__ = ["COPY", "GranuleTask", "Kept", "died", "ingest_one"]
+
+COPY = "copy"  # how the status of a file begins that holds nothing of its own: no fault, and nothing is lost
 
 
 class Kept(NamedTuple):
@@ -65,7 +67,7 @@ def ingest_one(task: GranuleTask) -> dict[str, Any]:
             if known == digest and (where == task.path or not Path(where).exists()):
                 return row | {"status": "skipped", "_as": where}
             if known == digest:
-                return row | {"status": f"bad: same bytes as {where}, which was read before"}
+                return row | {"status": f"{COPY}: same bytes as {where}, which was read before"}
         row |= _read_and_write(path, task, digest)
     except StorageError:
         raise  # the disk's fault, not the file's
@@ -146,7 +148,7 @@ def _read_and_write(path: Path, task: GranuleTask, digest: str) -> dict[str, Any
         table, repeated = _mark_duplicates(table, task)
         if repeated == len(table):
             names = ", ".join(Path(n).name for n in task.newer)
-            return {"status": f"bad: all {repeated} soundings are also in {names}; the newer file is used"}
+            return {"status": f"{COPY}: all {repeated} soundings are also in {names}; the newer file is used"}
         if repeated:
             notes.append(
                 f"{repeated} rows are also in {', '.join(Path(n).name for n in task.newer)}, flagged duplicate"

@@ -13,7 +13,7 @@ from obsnet.store import ObservationStore
 from obsnet.work.parallel import ENOUGH_BYTES, map_unordered, shard
 from obsnet.work.progress import progress
 from obsnet.work.work import Work
-from retrieval.ingest.one import GranuleTask, Kept, died, ingest_one
+from retrieval.ingest.one import COPY, GranuleTask, Kept, died, ingest_one
 from retrieval.ingest.options import IngestOptions, IngestTable
 from retrieval.ingest.plan import make_plan, rows_of_run
 from retrieval.readers.files import granule_files
@@ -44,7 +44,12 @@ class IngestSummary:
     @property
     def bad(self) -> list[dict[str, Any]]:
         """Return the rows of files that could not be used."""
-        return [row for row in self.files if row["status"] != "done"]
+        return [row for row in self.files if row["status"] != "done" and row not in self.copies]
+
+    @property
+    def copies(self) -> list[dict[str, Any]]:
+        """Return the rows of files whose soundings are all in another file, which was read."""
+        return [row for row in self.files if row["status"].startswith(f"{COPY}: ")]
 
     @property
     def soundings(self) -> int:
@@ -72,6 +77,7 @@ class IngestSummary:
             "good": self.good,
             "skipped": self.skipped,
             "bad": len(self.bad),
+            "copies": len(self.copies),
         }
 
 

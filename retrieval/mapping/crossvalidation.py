@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,18 @@ import numpy.typing as npt
 from obsnet.errors import RangeError
 from obsnet.typing import Floats, Ints
 
-__all__ = ["Scores", "cross_validate", "fold_numbers", "scores"]
+__all__ = [
+    "HeldOut",
+    "Scores",
+    "block_numbers",
+    "cross_validate",
+    "fold_numbers",
+    "judge",
+    "scores",
+    "stretch",
+]
+
+_BELIEF = 20  # blocks' worth of belief that errors are normal
 
 
 @dataclass(frozen=True)
@@ -21,7 +32,7 @@ class Scores:
     Parameters
     ----------
     n : int
-        Observations with a prediction.
+        Observations, or means of blocks of them, with a prediction.
     bias, rmse, mae : float
         Unit of the values.
     r2 : float
@@ -114,13 +125,8 @@ def fold_numbers(
     """
     if folds < 2 or not degrees > 0 or not days > 0:
         raise RangeError(f"need at least two folds and blocks of some size, found {folds}, {degrees}, {days}")
-    micros = np.asarray(time).astype("datetime64[us]").astype(np.int64)
-    parts = [
-        np.floor(np.asarray(latitude, np.float64) / degrees),
-        np.floor(np.mod(np.asarray(longitude, np.float64), 360.0) / degrees),
-        np.floor(micros / (days * 86400e6)),
-    ]
-    code = np.full(len(micros), np.uint64(seed))
+    parts = _parts(latitude, longitude, time, degrees, days)
+    code = np.full(len(parts[0]), np.uint64(seed))
     for part in parts:
         code = _mix(code ^ part.astype(np.int64).view(np.uint64))
     return np.asarray(code % np.uint64(folds)).astype(np.int64)
@@ -134,33 +140,145 @@ def _mix(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     return x ^ (x >> np.uint64(31))
 
 
+def block_numbers(
+    latitude: npt.ArrayLike, longitude: npt.ArrayLike, time: npt.ArrayLike, degrees: float, days: float = 1.0
+) -> Ints:
+    """Return the block of space and time that each observation lies in, numbered from 0; shape (n,).
+
+    Parameters
+    ----------
+    latitude, longitude, time : array_like, shape (n,)
+        Degrees, UTC.
+    degrees, days : float
+        Size of a block, counted from 0 N 0 E and 1970.
+    """
+    parts = np.stack(_parts(latitude, longitude, time, degrees, days))
+    return np.asarray(np.unique(parts, axis=1, return_inverse=True)[1].reshape(-1), np.int64)
+
+
+def _parts(
+    latitude: npt.ArrayLike, longitude: npt.ArrayLike, time: npt.ArrayLike, degrees: float, days: float
+) -> list[Floats]:
+    """Return row, column and time of each observation's block, whole numbers."""
+    micros = np.asarray(time).astype("datetime64[us]").astype(np.int64)
+    return [
+        np.floor(np.asarray(latitude, np.float64) / degrees),
+        np.floor(np.mod(np.asarray(longitude, np.float64), 360.0) / degrees),
+        np.floor(micros / (days * 86400e6)),
+    ]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Means of blocks that were held out, and what the others made of them; arrays of shape (blocks,).
+
+    Parameters
+    ----------
+    observed, predicted : ndarray of float64
+        Means over the places of a block's observations; NaN where nothing could be predicted.
+    spread : ndarray of float64
+        Standard deviation that the difference should have.
+    fold : ndarray of int64
+        Fold of each block.
+    """
+
+    observed: Floats
+    predicted: Floats
+    spread: Floats
+    fold: Ints
+
+    @property
+    def z(self) -> Floats:
+        """Size of each error in standard deviations."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(np.abs(self.predicted - self.observed) / self.spread)
+
+
 def cross_validate(
-    predict: Callable[[Ints, Ints], tuple[Floats, Floats]],
+    predict: Callable[[Ints, Ints, Ints], tuple[Floats, Floats]],
     value: npt.ArrayLike,
     uncertainty: npt.ArrayLike,
     fold: Ints,
-) -> tuple[Scores, Floats]:
-    """Predict every fold from the others.
+    block: Ints,
+) -> HeldOut:
+    """Predict the mean of every block of observations from those of the other folds.
+
+    What a map shows are means over cells, so means are what is compared: single observations would mostly be
+    judged by their own noise.
 
     Parameters
     ----------
     predict : callable
-        ``predict(training rows, held-out rows) -> (mean, sd)`` of the field at the held-out rows.
+        ``predict(training rows, held-out rows, offsets) -> (mean, sd)`` of the field's mean over the places of each
+        block, whose rows stand together from one offset to the next.
     value, uncertainty : array_like, shape (n,)
-        Observations and the standard deviations of their errors.
+        Observations and the standard deviations of their errors, taken to be independent.
     fold : ndarray of int64, shape (n,)
         See `fold_numbers`.
-
-    Returns
-    -------
-    Scores, ndarray of float64
-        And the predictions, shape (n,).
+    block : ndarray of int64, shape (n,)
+        See `block_numbers`; a block lies in one fold.
     """
     y, sigma = np.asarray(value, np.float64), np.asarray(uncertainty, np.float64)
-    mean, sd = np.full(len(y), np.nan), np.full(len(y), np.nan)
+    rows: list[Floats] = []
     for k in np.unique(fold):
         held = np.flatnonzero(fold == k)
         training = np.flatnonzero(fold != k)
+        held = held[np.argsort(block[held], kind="stable")]
+        first = np.flatnonzero(np.append(True, np.diff(block[held]) != 0))
+        number = np.diff(np.append(first, len(held)))
+        observed = np.add.reduceat(y[held], first) / number
+        error = np.add.reduceat(sigma[held] ** 2, first) / number**2
+        mean, sd = np.full(len(first), np.nan), np.full(len(first), np.nan)
         if len(training):
-            mean[held], sd[held] = predict(training, held)
-    return scores(y, mean, np.sqrt(sd**2 + sigma**2)), mean
+            mean, sd = predict(training, held, np.append(first, len(held)))
+        rows.append(np.column_stack([observed, mean, np.sqrt(sd**2 + error), np.full(len(first), float(k))]))
+    observed, mean, spread, which = np.concatenate(rows).T if rows else np.zeros((4, 0))
+    return HeldOut(observed, mean, spread, which.astype(np.int64))
+
+
+def stretch(*sizes: npt.ArrayLike) -> float:
+    """Return by how much standard deviations must grow for 95 % of errors to lie within 1.96 of them.
+
+    Parameters
+    ----------
+    *sizes : array_like, shape (n,)
+        Sizes of errors in standard deviations, a set for each kind of block; each set counts alike, NaN is left
+        out.
+
+    Returns
+    -------
+    float
+        The 95 % quantile over 1.96, at least 1. As many as 20 normal errors are mixed into each set, so that a
+        handful of blocks does not decide.
+    """
+    from scipy.stats import norm
+
+    normal = norm.ppf(0.5 + 0.5 * (np.arange(_BELIEF) + 0.5) / _BELIEF)
+    sets = [np.concatenate([z[np.isfinite(z)], normal]) for z in (np.asarray(s, np.float64) for s in sizes)]
+    z, weight = np.concatenate(sets), np.concatenate([np.full(len(s), 1.0 / len(s)) for s in sets])
+    order = np.argsort(z)
+    below = np.cumsum(weight[order]) - 0.5 * weight[order]
+    return max(float(np.interp(0.95 * len(sets), below, z[order]) / 1.96), 1.0)
+
+
+def judge(*parts: HeldOut) -> tuple[float, list[Scores]]:
+    """Return the `stretch` of all blocks together, and the scores of each part.
+
+    The coverage of a fold is counted with the stretch that the other folds ask for, so that it is one of blocks that
+    had no say; ``score_sd`` is that after the stretch of all.
+
+    Parameters
+    ----------
+    *parts : HeldOut
+        Of blocks of several sizes, say; one fold's number means the same in each.
+    """
+    widened = stretch(*(p.z for p in parts))
+    without = {k: stretch(*(p.z[p.fold != k] for p in parts)) for k in {k for p in parts for k in p.fold}}
+    found = []
+    for part in parts:
+        scaled = part.z / np.array([without[k] for k in part.fold])
+        usable = np.isfinite(scaled)
+        covered = float(np.mean(scaled[usable] <= 1.96)) if usable.any() else float("nan")
+        plain = scores(part.observed, part.predicted, widened * part.spread)
+        found.append(replace(plain, coverage95=covered))
+    return widened, found

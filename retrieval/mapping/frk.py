@@ -16,12 +16,14 @@ import numpy.typing as npt
 from scipy import linalg, optimize, sparse
 from threadpoolctl import threadpool_limits
 
-from obsnet.errors import RangeError
+from obsnet.errors import RangeError, ResourceError
+from obsnet.provenance import available_memory
 from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
-from obsnet.typing import Floats
+from obsnet.typing import Floats, Ints
 
-__all__ = ["Bisquares", "FixedRank", "fit_fixed_rank", "make_basis"]
+__all__ = ["Bisquares", "FixedRank", "fit_fixed_rank", "make_basis", "memory_gib"]
 
+_MATRICES = 7  # of all functions by all, that a fit holds at once
 _APERTURE = 1.5  # radius of a bisquare over the spacing of its centres
 
 
@@ -273,6 +275,45 @@ class FixedRank:
             mean = np.where(seen, share * np.where(seen, z, 0.0) + (1.0 - share) * mean, mean)
         return mean, np.sqrt((1.0 - share) ** 2 * smooth + self.fine_variance * (1.0 - share))
 
+    def predict_means(
+        self,
+        latitude: npt.ArrayLike,
+        longitude: npt.ArrayLike,
+        days: npt.ArrayLike,
+        design: npt.ArrayLike,
+        cell: Ints,
+        offsets: Ints,
+    ) -> tuple[Floats, Floats]:
+        """Return mean and standard deviation of the field's mean over groups of unseen places.
+
+        Parameters
+        ----------
+        latitude, longitude, days, design
+            See `predict`; the places of a group stand together.
+        cell : ndarray of int64, shape (places,)
+            Which places share one fine-scale value.
+        offsets : ndarray of int64, shape (groups + 1,)
+            Where each group begins.
+
+        Returns
+        -------
+        mean, sd : ndarray of float64, shape (groups,)
+        """
+        number = np.diff(offsets)
+        group = np.repeat(np.arange(len(number)), number)
+        average = sparse.csr_array(
+            (1.0 / number[group], (group, np.arange(len(group)))), shape=(len(number), len(group))
+        )
+        rows = sparse.hstack(
+            [self.basis.evaluate(latitude, longitude, days), sparse.csr_array(np.asarray(design))]
+        )
+        matrix = sparse.csr_array(average @ sparse.csr_array(rows))
+        smooth = _quadratic_forms(matrix.indptr, matrix.indices, matrix.data, self.covariance)
+        pairs, count = np.unique(np.stack([group, cell]), axis=1, return_counts=True)
+        fine = self.fine_variance * np.bincount(pairs[0], (count / number[pairs[0]]) ** 2)
+        mean = np.asarray(matrix @ self.mean, np.float64)
+        return mean, np.sqrt(np.maximum(smooth, 0.0) + fine)
+
 
 def fit_fixed_rank(
     basis: Bisquares,
@@ -326,6 +367,7 @@ def fit_fixed_rank(
         raise RangeError("fixed-rank kriging needs finite values and positive uncertainties")
     if len(z) <= x.shape[1]:
         raise RangeError(f"{len(z)} observations cannot fit the {x.shape[1]} coefficients of the mean")
+    _check_memory(len(basis) + x.shape[1])
     r, p = len(basis), x.shape[1]
     matrix = sparse.csr_array(sparse.hstack([basis.evaluate(latitude, longitude, days), sparse.csr_array(x)]))
     noise = sigma**2
@@ -359,6 +401,22 @@ def fit_fixed_rank(
     )
     mean[r:] += guess
     return FixedRank(basis, mean, covariance, fine, tuple(history), lengths)
+
+
+def memory_gib(functions: int) -> float:
+    """Return the memory that a fit of so many functions takes, GiB: a few matrices of all by all."""
+    return _MATRICES * 8.0 * functions**2 / 2**30
+
+
+def _check_memory(functions: int) -> None:
+    """Refuse what does not fit this machine before anything is allocated."""
+    needed, free = memory_gib(functions), available_memory() / 2**30
+    if needed > free:
+        raise ResourceError(
+            f"fixed-rank kriging is for regions: {functions} functions need {needed:.1f} GiB of memory, {free:.1f} GiB "
+            "are free; take fewer functions by a wider spacing_km or spacing_days, a smaller region or shorter "
+            "window_days, or method kriging"
+        )
 
 
 def _posterior(

@@ -16,9 +16,26 @@ from obsnet.errors import RangeError
 from obsnet.grid import Grid
 from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.typing import Bools, Floats, Ints, Times
+from retrieval.mapping.block_integrals import (
+    cell_sizes_km,
+    from_point,
+    from_time,
+    mean_within,
+    within_time,
+)
 from retrieval.mapping.variogram import ProductSum
 
-__all__ = ["Prediction", "Samples", "krige_cells", "krige_points"]
+__all__ = [
+    "Prediction",
+    "Samples",
+    "day_numbers",
+    "krige_cells",
+    "krige_groups",
+    "krige_means",
+    "krige_points",
+    "space_time",
+    "spacing_km",
+]
 
 _EPOCH = np.datetime64("2000-01-01", "us")
 
@@ -78,27 +95,33 @@ class Samples:
 
 @dataclass(frozen=True)
 class Prediction:
-    """A field's mean and standard deviation, NaN where no sample was in reach.
+    """A field's mean and standard deviation, NaN where there were no samples.
 
     Parameters
     ----------
     mean, sd : ndarray of float64
         Of the residual; the mean taken off before has to be added.
-    used : ndarray of int64
-        Samples behind each value.
     """
 
     mean: Floats
     sd: Floats
-    used: Ints
 
 
 @numba.njit(cache=True, inline="always")
-def _covariance(p: Floats, a: Floats, b: Floats, lag: float, radius: float) -> float:
-    c = np.sqrt((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2 + (a[2] - b[2]) ** 2)
-    h = 2.0 * radius * np.arcsin(min(0.5 * c, 1.0))
-    es, et = np.exp(-h / p[3]), np.exp(-abs(lag) / p[4])
+def _combined(p: Floats, es: float, et: float) -> float:
     return p[0] * es + p[1] * et + p[2] * es * et
+
+
+@numba.njit(cache=True, inline="always")
+def _distance(a: Floats, b: Floats) -> float:
+    """Return the great-circle distance of two unit vectors, km."""
+    c = np.sqrt((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2 + (a[2] - b[2]) ** 2)
+    return 2.0 * EARTH_RADIUS_KM * np.arcsin(min(0.5 * c, 1.0))
+
+
+@numba.njit(cache=True, inline="always")
+def _covariance(p: Floats, a: Floats, b: Floats, lag: float) -> float:
+    return _combined(p, np.exp(-_distance(a, b) / p[3]), np.exp(-abs(lag) / p[4]))
 
 
 @numba.njit(cache=True)
@@ -133,8 +156,89 @@ def _solve(factor: Floats, n: int, x: Floats) -> None:
         x[i] /= factor[i, i]
 
 
+@numba.njit(cache=True)
+def _solve_block(
+    n: int,
+    rows: Ints,
+    xyz: Floats,
+    days: Floats,
+    value: Floats,
+    variance: Floats,
+    right: Floats,
+    block: float,
+    p: Floats,
+    matrix: Floats,
+    weight: Floats,
+    ones: Floats,
+) -> tuple[float, float]:
+    """Krige one block from n samples: their covariances with it are `right`, its own variance is `block`.
+
+    Returns the mean and the variance of its error, NaN where the data's covariance is not positive definite.
+    """
+    for i in range(n):
+        a = rows[i]
+        for j in range(i):
+            b = rows[j]
+            matrix[i, j] = _covariance(p, xyz[a], xyz[b], days[a] - days[b])
+        matrix[i, i] = p[0] + p[1] + p[2] + p[5] + variance[a]
+        weight[i] = right[i]
+        ones[i] = 1.0
+    if not _cholesky(matrix, n):
+        return np.nan, np.nan
+    _solve(matrix, n, weight)
+    _solve(matrix, n, ones)
+    lagrange = (1.0 - weight[:n].sum()) / ones[:n].sum()
+    total, explained = 0.0, 0.0
+    for i in range(n):
+        w = weight[i] + lagrange * ones[i]
+        total += w * value[rows[i]]
+        explained += w * right[i]
+    return total, max(block - explained + lagrange, 0.0)
+
+
 @numba.njit(cache=True, nogil=True)
-def _krige(
+def _krige_cells(
+    xyz: Floats,
+    days: Floats,
+    value: Floats,
+    variance: Floats,
+    neighbour: Ints,
+    axes: Floats,
+    size: Floats,
+    block: Floats,
+    middle: float,
+    duration: float,
+    p: Floats,
+    nodes: Floats,
+    nodes_weight: Floats,
+) -> tuple[Floats, Floats]:
+    """Krige means over cells (rectangles about their centres) and over one time: mean and error variance.
+
+    ``block`` are the variances of the cells' own means;
+    ``axes`` (cells, 3, 3) are the unit vectors to each centre and, from there, east and north.
+    """
+    cells, most = neighbour.shape
+    matrix = np.empty((most, most))
+    right, ones, weight = np.empty(most), np.empty(most), np.empty(most)
+    mean, error = np.empty(cells), np.empty(cells)
+    for m in range(cells):
+        for n in range(most):
+            a = neighbour[m, n]
+            u = v = 0.0
+            for axis in range(3):
+                u += xyz[a, axis] * axes[m, 1, axis]
+                v += xyz[a, axis] * axes[m, 2, axis]
+            scale = _distance(xyz[a], axes[m, 0]) / max(np.hypot(u, v), 1e-300)
+            es = from_point(u * scale, v * scale, size[m, 0], size[m, 1], p[3], nodes, nodes_weight)
+            right[n] = _combined(p, es, from_time(days[a] - middle, duration, p[4]))
+        mean[m], error[m] = _solve_block(
+            most, neighbour[m], xyz, days, value, variance, right, block[m], p, matrix, weight, ones
+        )
+    return mean, error
+
+
+@numba.njit(cache=True, nogil=True)
+def krige_groups(
     xyz: Floats,
     days: Floats,
     value: Floats,
@@ -142,114 +246,83 @@ def _krige(
     neighbour: Ints,
     target: Floats,
     target_days: Floats,
-    share: Floats,
+    offsets: Ints,
     p: Floats,
-    own_nugget: float,
-    radius: float,
-    mean: Floats,
-    sd: Floats,
-    used: Ints,
-) -> None:
-    """Ordinary kriging of blocks; a block is points with shares that sum to one."""
-    most, points = neighbour.shape[1], target.shape[1]
+) -> tuple[Floats, Floats]:
+    """Krige means over groups of points, each with a nugget of its own: mean and error variance, shape (groups,).
+
+    ``neighbour`` (groups, n) has -1 behind the last one; ``p`` is `ProductSum.parameters`. A group that has
+    no neighbour, or whose neighbours have no positive definite covariance, is NaN.
+    """
+    groups, most = neighbour.shape
     matrix = np.empty((most, most))
     right, ones, weight = np.empty(most), np.empty(most), np.empty(most)
-    for m in range(neighbour.shape[0]):
+    mean, error = np.full(groups, np.nan), np.full(groups, np.nan)
+    for m in range(groups):
+        first, last = offsets[m], offsets[m + 1]
         n = 0
         while n < most and neighbour[m, n] >= 0:
+            a = neighbour[m, n]
+            right[n] = 0.0
+            for q in range(first, last):
+                right[n] += _covariance(p, xyz[a], target[q], days[a] - target_days[q])
+            right[n] /= last - first
             n += 1
-        used[m] = n
         if n == 0:
             continue
-        for i in range(n):
-            a = neighbour[m, i]
-            for j in range(i):
-                b = neighbour[m, j]
-                matrix[i, j] = _covariance(p, xyz[a], xyz[b], days[a] - days[b], radius)
-            matrix[i, i] = p[0] + p[1] + p[2] + p[5] + variance[a]
-            c = 0.0
-            for q in range(points):
-                c += share[m, q] * _covariance(p, xyz[a], target[m, q], days[a] - target_days[m, q], radius)
-            weight[i] = right[i] = c
-            ones[i] = 1.0
-        if not _cholesky(matrix, n):
-            used[m] = -1
-            continue
-        _solve(matrix, n, weight)
-        _solve(matrix, n, ones)
-        lagrange = (1.0 - weight[:n].sum()) / ones[:n].sum()
-        block = own_nugget
-        for q in range(points):
-            for r in range(points):
-                lag = target_days[m, q] - target_days[m, r]
-                block += share[m, q] * share[m, r] * _covariance(p, target[m, q], target[m, r], lag, radius)
-        total, explained = 0.0, 0.0
-        for i in range(n):
-            w = weight[i] + lagrange * ones[i]
-            total += w * value[neighbour[m, i]]
-            explained += w * right[i]
-        mean[m] = total
-        sd[m] = np.sqrt(max(block - explained + lagrange, 0.0))
+        block = (last - first) * (p[0] + p[1] + p[2] + p[5])
+        for q in range(first, last):
+            for r in range(first, q):
+                block += 2.0 * _covariance(p, target[q], target[r], target_days[q] - target_days[r])
+        block /= (last - first) ** 2
+        mean[m], error[m] = _solve_block(
+            n, neighbour[m], xyz, days, value, variance, right, block, p, matrix, weight, ones
+        )
+    return mean, error
 
 
-def _days(time: Times) -> Floats:
+def day_numbers(time: Times) -> Floats:
+    """Return times as days since 2000."""
     return np.asarray((time.astype("datetime64[us]") - _EPOCH) / np.timedelta64(1, "D"), dtype=np.float64)
 
 
-def _predict(
-    samples: Samples,
-    model: ProductSum,
-    points: Floats,
-    days: Floats,
-    share: Floats,
-    *,
-    neighbours: int,
-    reach_km: float,
-    own_nugget: float,
-) -> Prediction:
-    """Predict blocks: points (blocks, q, 3) on the unit sphere, days (blocks, q), shares (blocks, q)."""
+def space_time(xyz: Floats, days: Floats, km_a_day: float) -> Floats:
+    """Return unit vectors and days as coordinates in km, shape (n, 4): chords, and so many km for a day."""
+    return np.column_stack([xyz * EARTH_RADIUS_KM, days * km_a_day])
+
+
+def spacing_km(samples: Samples, km_a_day: float) -> float:
+    """Return the median distance of samples to the nearest other one, km; 0 for a single one."""
+    from scipy.spatial import cKDTree
+
+    if len(samples) < 2:
+        return 0.0
+    place = unit_vectors(samples.latitude, samples.longitude)
+    where = space_time(place, day_numbers(samples.time), km_a_day)
+    return float(np.median(cKDTree(where).query(where, k=2)[0][:, 1]))
+
+
+def _neighbours(samples: Samples, model: ProductSum, place: Floats, days: Floats, neighbours: int) -> Ints:
+    """Return the nearest samples of each place (m, 3) and day, shape (m, neighbours)."""
     from scipy.spatial import cKDTree
 
     if neighbours < 1:
         raise RangeError(f"kriging needs at least one neighbour, found {neighbours}")
-    blocks = len(points)
-    mean, sd, used = np.full(blocks, np.nan), np.full(blocks, np.nan), np.zeros(blocks, dtype=np.int64)
-    if len(samples) == 0 or blocks == 0:
-        return Prediction(mean, sd, used)
-    xyz, when = unit_vectors(samples.latitude, samples.longitude), _days(samples.time)
-    # a day counts as many km as the field's correlation says
-    speed = model.range_km / model.range_days
-    tree = cKDTree(np.column_stack([xyz * EARTH_RADIUS_KM, when * speed]))
-    centre = np.einsum("mq,mqi->mi", share, points)
-    centre /= np.linalg.norm(centre, axis=1, keepdims=True)
-    where = np.column_stack([centre * EARTH_RADIUS_KM, np.sum(share * days, axis=1) * speed])
+    xyz = unit_vectors(samples.latitude, samples.longitude)
+    tree = cKDTree(space_time(xyz, day_numbers(samples.time), model.km_a_day))
     k = min(neighbours, len(samples))
-    _, neighbour = tree.query(where, k=k, distance_upper_bound=reach_km)
-    neighbour = np.atleast_2d(neighbour.reshape(blocks, k)).astype(np.int64)
-    neighbour[neighbour == len(samples)] = -1
-    _krige(
-        xyz,
-        when,
-        samples.value,
-        samples.uncertainty**2,
-        neighbour,
-        points,
-        days,
-        share,
-        model.parameters,
-        own_nugget,
-        EARTH_RADIUS_KM,
-        mean,
-        sd,
-        used,
-    )
-    failed = int(np.sum(used < 0))
+    found = tree.query(space_time(place, days, model.km_a_day), k=k)[1]
+    return np.ascontiguousarray(found.reshape(len(place), k), dtype=np.int64)
+
+
+def _prediction(mean: Floats, variance: Floats) -> Prediction:
+    failed = int(np.isnan(variance).sum())
     if failed:
         raise RangeError(
             f"{failed} cells have a data covariance that is not positive definite; are there samples of one "
             "place and time with uncertainties near zero?"
         )
-    return Prediction(mean, sd, used)
+    return Prediction(mean, np.sqrt(variance))
 
 
 def krige_cells(
@@ -259,10 +332,9 @@ def krige_cells(
     start: np.datetime64,
     stop: np.datetime64,
     *,
+    where: Bools | None = None,
     neighbours: int = 64,
-    reach_km: float = np.inf,
-    points: int = 3,
-    moments: int = 3,
+    points: int = 6,
 ) -> Prediction:
     """Predict the mean of the field over each cell of a grid and over a time.
 
@@ -275,45 +347,106 @@ def krige_cells(
     grid : Grid
         Cells.
     start, stop : datetime64
-        The time averaged over.
+        The time averaged over; the same twice for an instant.
+    where : ndarray of bool, shape (lat, lon), optional
+        The only cells that are wanted; the others are NaN.
     neighbours : int
-        Samples a cell is made of, the nearest in space and time.
-    reach_km : float
-        Samples farther away (time counted as ``range_km / range_days`` km a day) are not used; cells that
-        have none are NaN.
-    points, moments : int
-        The block is integrated over points by points places and so many moments.
+        Samples a cell is made of, the nearest in space and time (``range_km / range_days`` km count as a day).
+    points : int
+        Nodes of the integrals along the sides of a cell, 6 at least; more change the 6th digit.
 
     Returns
     -------
     Prediction
-        Shape (lat, lon). The nugget, being the field below every distance, averages out over a block.
+        Shape (lat, lon).
+
+    Notes
+    -----
+    Block kriging (Journel and Huijbregts 1978, Mining Geostatistics, ch. V) with covariances between samples and
+    cell, and of the cell with itself, from `retrieval.mapping.block_integrals`: exact for rectangles of the cells'
+    area, so that what the field does inside a cell is in the standard deviation whatever its range.
+
+    The nugget is what the field does below the spacing of the samples, over a length that they do not tell. Its
+    mean over a cell is taken to vary as if that length were the spacing, the longest that would have gone unseen.
     """
-    fraction = (np.arange(points) + 0.5) / points
-    lat_edges, lon_edges = grid.lat_edges, grid.lon_edges
-    lat = lat_edges[:-1, None] + np.diff(lat_edges)[:, None] * fraction
-    lon = lon_edges[:-1, None] + np.diff(lon_edges)[:, None] * fraction
-    nlat, nlon = grid.shape
-    shape = (nlat, nlon, moments, points, points)
-    when = _days(np.array([start, stop], dtype="datetime64[us]"))
-    day = when[0] + (when[1] - when[0]) * (np.arange(moments) + 0.5) / moments
-    full_lat = np.broadcast_to(lat[:, None, None, :, None], shape).reshape(nlat * nlon, -1)
-    full_lon = np.broadcast_to(lon[None, :, None, None, :], shape).reshape(nlat * nlon, -1)
-    full_day = np.broadcast_to(day[None, None, :, None, None], shape).reshape(nlat * nlon, -1)
-    share = np.cos(np.deg2rad(full_lat))
-    share = share / share.sum(axis=1, keepdims=True)
-    result = _predict(
-        samples,
-        model,
-        unit_vectors(full_lat, full_lon),
-        np.ascontiguousarray(full_day),
-        share,
-        neighbours=neighbours,
-        reach_km=reach_km,
-        own_nugget=0.0,
+    wanted = np.ones(grid.shape, bool) if where is None else where
+    out = Prediction(np.full(grid.shape, np.nan), np.full(grid.shape, np.nan))
+    if not len(samples) or not wanted.any():
+        return out
+    first, last = day_numbers(np.array([start, stop], dtype="datetime64[us]"))
+    middle, size = 0.5 * (first + last), cell_sizes_km(grid)[wanted.ravel()]
+    lat, lon = (x[wanted] for x in np.meshgrid(grid.lat, grid.lon, indexing="ij"))
+    centre, lam = unit_vectors(lat, lon), np.deg2rad(lon)
+    east = np.column_stack([-np.sin(lam), np.cos(lam), np.zeros_like(lam)])
+    spacing = max(spacing_km(samples, model.km_a_day), 1e-3)
+    space, unseen = (mean_within(size[:, 0], size[:, 1], length) for length in (model.range_km, spacing))
+    time, p = within_time(last - first, model.range_days), model.parameters
+    own = p[0] * space + p[1] * time + p[2] * space * time + p[5] * unseen
+    found = _prediction(
+        *_krige_cells(
+            unit_vectors(samples.latitude, samples.longitude),
+            day_numbers(samples.time),
+            samples.value,
+            samples.uncertainty**2,
+            _neighbours(samples, model, centre, np.full(len(centre), middle), neighbours),
+            np.stack([centre, east, np.cross(centre, east)], axis=1),
+            size,
+            own,
+            middle,
+            last - first,
+            p,
+            *np.polynomial.legendre.leggauss(max(points, 6)),
+        )
     )
-    return Prediction(
-        result.mean.reshape(grid.shape), result.sd.reshape(grid.shape), result.used.reshape(grid.shape)
+    out.mean[wanted], out.sd[wanted] = found.mean, found.sd
+    return out
+
+
+def krige_means(
+    samples: Samples,
+    model: ProductSum,
+    latitude: npt.ArrayLike,
+    longitude: npt.ArrayLike,
+    time: Times,
+    offsets: npt.ArrayLike,
+    *,
+    neighbours: int = 64,
+) -> Prediction:
+    """Predict means of the field over groups of places and times, such as those that were observed in a block.
+
+    Parameters
+    ----------
+    samples, model, neighbours
+        See `krige_cells`.
+    latitude, longitude, time : array_like, shape (points,)
+        Where and when; the points of a group stand together.
+    offsets : array_like of int, shape (groups + 1,)
+        Where each group begins.
+
+    Returns
+    -------
+    Prediction
+        Shape (groups,). Each point brings a nugget of its own into the standard deviation.
+    """
+    bounds = np.asarray(offsets, dtype=np.int64)
+    nothing = np.full(len(bounds) - 1, np.nan)
+    if not len(samples) or not len(nothing):
+        return Prediction(nothing, nothing)
+    target, days = unit_vectors(latitude, longitude), day_numbers(np.asarray(time))
+    centre, middle = np.add.reduceat(target, bounds[:-1]), np.add.reduceat(days, bounds[:-1])
+    centre /= np.linalg.norm(centre, axis=1, keepdims=True)
+    return _prediction(
+        *krige_groups(
+            unit_vectors(samples.latitude, samples.longitude),
+            day_numbers(samples.time),
+            samples.value,
+            samples.uncertainty**2,
+            _neighbours(samples, model, centre, middle / np.diff(bounds), neighbours),
+            target,
+            days,
+            bounds,
+            model.parameters,
+        )
     )
 
 
@@ -325,13 +458,12 @@ def krige_points(
     time: Times,
     *,
     neighbours: int = 64,
-    reach_km: float = np.inf,
 ) -> Prediction:
     """Predict the field at places and times, nugget included in the standard deviation.
 
     Parameters
     ----------
-    samples, model, neighbours, reach_km
+    samples, model, neighbours
         See `krige_cells`.
     latitude, longitude, time : array_like, shape (m,)
         Where and when.
@@ -341,15 +473,5 @@ def krige_points(
     Prediction
         Shape (m,).
     """
-    place = unit_vectors(latitude, longitude)[:, None, :]
-    days = _days(np.asarray(time))[:, None]
-    return _predict(
-        samples,
-        model,
-        place,
-        days,
-        np.ones(days.shape),
-        neighbours=neighbours,
-        reach_km=reach_km,
-        own_nugget=model.nugget,
-    )
+    each = np.arange(np.size(latitude) + 1)
+    return krige_means(samples, model, latitude, longitude, time, each, neighbours=neighbours)

@@ -10,18 +10,20 @@ import numpy as np
 import numpy.typing as npt
 
 from obsnet.grid import Grid
+from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.typing import Bools, Floats, Ints, Times
-from retrieval.mapping.crossvalidation import Scores, cross_validate, fold_numbers
-from retrieval.mapping.frk import FixedRank, fit_fixed_rank, make_basis
+from retrieval.mapping.block_integrals import cell_sizes_km
+from retrieval.mapping.crossvalidation import Scores, block_numbers, cross_validate, fold_numbers, judge
+from retrieval.mapping.frk import FixedRank, fit_fixed_rank, make_basis, memory_gib
 from retrieval.mapping.gridding import BinStatistics, accumulate, bin_statistics, empty_bins
-from retrieval.mapping.kriging import Samples, krige_cells, krige_points
+from retrieval.mapping.held_out_fit import HeldOutFit, fit_held_out
+from retrieval.mapping.kriging import Samples, krige_cells, krige_means
 from retrieval.mapping.trend import Trend, choose_terms, design, fit_trend
-from retrieval.mapping.variogram import ProductSum, empirical_variogram, fit_product_sum
 
 if TYPE_CHECKING:
     from retrieval.mapping.settings import MapSettings
 
-__all__ = ["MAPPERS", "Columns", "FixedRankMapper", "KrigingMapper", "Mapper", "near_grid"]
+__all__ = ["MAPPERS", "Columns", "FixedRankMapper", "KrigingMapper", "Mapper", "near_grid", "within_reach"]
 
 _DAY = np.timedelta64(1, "D")
 
@@ -48,16 +50,18 @@ class Columns:
 class Mapper(Protocol):
     """What `make_map` needs of a method that was given all columns and the settings."""
 
-    def period(self, columns: Columns, start: np.datetime64, stop: np.datetime64) -> dict[str, npt.ArrayLike]:
-        """Return ``value``, ``uncertainty`` and ``count`` (lat, lon) of one period."""
+    def period(
+        self, columns: Columns, start: np.datetime64, stop: np.datetime64, where: Bools
+    ) -> dict[str, npt.ArrayLike]:
+        """Return ``value``, ``uncertainty`` and ``count`` (lat, lon) of one period, for the cells wanted at least."""
         ...
 
     def report(self) -> dict[str, Any]:
         """Return what was fitted."""
         ...
 
-    def validate(self, columns: Columns) -> Scores:
-        """Return how well held-out blocks are predicted."""
+    def validate(self, columns: Columns) -> list[Scores]:
+        """Return how well held-out blocks are predicted, and those twice as wide; widen what is said from now on."""
         ...
 
 
@@ -69,33 +73,38 @@ def near_grid(columns: Columns, grid: Grid) -> Bools:
 
 
 class KrigingMapper:
-    """One trend and one variogram for all periods, kriging for each."""
+    """One trend and one covariance for all periods, kriging for each."""
 
     def __init__(self, columns: Columns, settings: MapSettings) -> None:
         self.settings = settings
         self.trend: Trend = fit_trend(columns.latitude, columns.time, columns.value)
-        residual = columns.value - self.trend.at(columns.latitude, columns.time)
-        self.model: ProductSum = fit_product_sum(
-            empirical_variogram(
-                columns.latitude, columns.longitude, columns.time, residual, columns.uncertainty
-            )
-        )
+        self.error_scale = self.widened = 1.0
+        self.fit: HeldOutFit = fit_held_out(self.samples(columns, self.trend))
+        self.model, self.error_scale = self.fit.model, self.fit.error_scale
 
     def report(self) -> dict[str, Any]:
-        """Return the trend and the variogram."""
-        m = self.model
+        """Return the trend and the covariance."""
         names = ("sill_space", "range_km", "sill_time", "range_days", "k", "nugget")
-        return {
-            "trend": {"terms": ", ".join(self.trend.terms)},
-            "variogram": {name: float(getattr(m, name)) for name in names},
+        about: dict[str, Any] = {name: float(getattr(self.model, name)) for name in names} | {
+            "at_bounds": ", ".join(self.model.at_bounds),
+            "fitted_to": f"{self.fit.blocks} held-out block means",
+            "error_scale": float(np.sqrt(self.error_scale)),
         }
+        return {"trend": {"terms": ", ".join(self.trend.terms)}, "variogram": about, "widened": self.widened}
 
     def samples(self, columns: Columns, trend: Trend) -> Samples:
-        """Return the columns with a trend taken off."""
-        residual = columns.value - trend.at(columns.latitude, columns.time)
-        return Samples(columns.latitude, columns.longitude, columns.time, residual, columns.uncertainty)
+        """Return the columns with a trend taken off, and their errors as large as they showed to be."""
+        return Samples(
+            columns.latitude,
+            columns.longitude,
+            columns.time,
+            columns.value - trend.at(columns.latitude, columns.time),
+            np.sqrt(self.error_scale) * columns.uncertainty,
+        )
 
-    def period(self, columns: Columns, start: np.datetime64, stop: np.datetime64) -> dict[str, npt.ArrayLike]:
+    def period(
+        self, columns: Columns, start: np.datetime64, stop: np.datetime64, where: Bools
+    ) -> dict[str, npt.ArrayLike]:
         """Krige the cells of a period."""
         s = self.settings
         found = krige_cells(
@@ -104,33 +113,35 @@ class KrigingMapper:
             s.grid,
             start,
             stop,
+            where=where,
             neighbours=s.neighbours,
-            reach_km=np.inf if s.reach_km is None else s.reach_km,
-            moments=3 if stop - start > _DAY // 2 else 1,
         )
         mean = self.trend.at(
             s.grid.lat[:, None], np.broadcast_to(start + (stop - start) // 2, (1, s.grid.shape[1]))
         )
         own = _own(columns, s, start, stop)
-        return {"value": mean + found.mean, "uncertainty": found.sd, "count": own.count[0]}
+        return {"value": mean + found.mean, "uncertainty": self.widened * found.sd, "count": own.count[0]}
 
-    def validate(self, columns: Columns) -> Scores:
-        """Hold blocks out; the trend is fitted anew, the variogram is not."""
+    def validate(self, columns: Columns) -> list[Scores]:
+        """Hold blocks out; the trend is fitted anew, the covariance is not."""
 
-        def predict(training: Ints, held: Ints) -> tuple[Floats, Floats]:
+        def predict(training: Ints, held: Ints, offsets: Ints) -> tuple[Floats, Floats]:
             known, asked = columns.take(training), columns.take(held)
             trend = fit_trend(known.latitude, known.time, known.value, terms=self.trend.terms)
-            found = krige_points(
+            found = krige_means(
                 self.samples(known, trend),
                 self.model,
                 asked.latitude,
                 asked.longitude,
                 asked.time,
+                offsets,
                 neighbours=self.settings.neighbours,
             )
-            return trend.at(asked.latitude, asked.time) + found.mean, found.sd
+            mean = np.add.reduceat(trend.at(asked.latitude, asked.time), offsets[:-1]) / np.diff(offsets)
+            return mean + found.mean, found.sd
 
-        return _held_out(columns, self.settings, predict)
+        self.widened, found = _held_out(columns, self.settings, predict, self.error_scale)
+        return found
 
 
 class FixedRankMapper:
@@ -139,6 +150,7 @@ class FixedRankMapper:
     def __init__(self, columns: Columns, settings: MapSettings) -> None:
         self.settings = settings
         self.last: FixedRank | None = None
+        self.widened = 1.0
 
     def report(self) -> dict[str, Any]:
         """Return the last period's model."""
@@ -147,12 +159,16 @@ class FixedRankMapper:
             return {}
         return {
             "functions": len(last.basis),
+            "memory_gib": memory_gib(len(last.basis)),
             "iterations": len(last.likelihood) - 1,
             "fine_variance": last.fine_variance,
             "resolutions": {str(i): dict(p) for i, p in enumerate(last.lengths)},
+            "widened": self.widened,
         }
 
-    def period(self, columns: Columns, start: np.datetime64, stop: np.datetime64) -> dict[str, npt.ArrayLike]:
+    def period(
+        self, columns: Columns, start: np.datetime64, stop: np.datetime64, where: Bools
+    ) -> dict[str, npt.ArrayLike]:
         """Fit the window of a period and predict its cells."""
         s = self.settings
         terms = choose_terms(columns.latitude, columns.time)
@@ -173,7 +189,7 @@ class FixedRankMapper:
         shape = s.grid.shape
         return {
             "value": mean.reshape(shape),
-            "uncertainty": sd.reshape(shape),
+            "uncertainty": self.widened * sd.reshape(shape),
             "count": own.count[0].astype(float),
         }
 
@@ -205,7 +221,7 @@ class FixedRankMapper:
             start=start,
         )
 
-    def validate(self, columns: Columns) -> Scores:
+    def validate(self, columns: Columns) -> list[Scores]:
         """Hold blocks out of the middle window; covariances are those of all its data."""
         s = self.settings
         window = np.timedelta64(round(s.window_days * 86400e6), "us")
@@ -213,11 +229,12 @@ class FixedRankMapper:
         origin, stop = s.time_edges[k], s.time_edges[k + 1]
         near = columns.take((columns.time >= origin - window) & (columns.time < stop + window))
         if len(near) < 10:
-            return Scores(0, *(float("nan"),) * 6, len(near))
+            return [Scores(0, *(float("nan"),) * 6, len(near))] * 2
         terms = choose_terms(near.latitude, near.time)
         whole = self._fit(_average_cells(near, s.grid, origin, stop - origin, s.r), terms, origin)
+        cell = _cell_and_period(near, s.grid, origin, stop - origin)
 
-        def predict(training: Ints, held: Ints) -> tuple[Floats, Floats]:
+        def predict(training: Ints, held: Ints, offsets: Ints) -> tuple[Floats, Floats]:
             asked = near.take(held)
             fit = self._fit(
                 _average_cells(near.take(training), s.grid, origin, stop - origin, s.r),
@@ -225,14 +242,17 @@ class FixedRankMapper:
                 origin,
                 start=whole,
             )
-            return fit.predict(
+            return fit.predict_means(
                 asked.latitude,
                 asked.longitude,
                 _days(asked.time, origin),
                 design(terms, asked.latitude, asked.time, origin),
+                cell[held],
+                offsets,
             )
 
-        return _held_out(near, s, predict)
+        self.widened, found = _held_out(near, s, predict, 1.0)
+        return found
 
 
 def _own(columns: Columns, settings: MapSettings, start: np.datetime64, stop: np.datetime64) -> BinStatistics:
@@ -248,9 +268,24 @@ def _own(columns: Columns, settings: MapSettings, start: np.datetime64, stop: np
     return bin_statistics(bins, r=settings.r)
 
 
-def _held_out(columns: Columns, settings: MapSettings, predict: Any) -> Scores:
-    fold = fold_numbers(columns.latitude, columns.longitude, columns.time, folds=settings.folds)
-    return cross_validate(predict, columns.value, columns.uncertainty, fold)[0]
+def _held_out(
+    columns: Columns, settings: MapSettings, predict: Any, error_scale: float
+) -> tuple[float, list[Scores]]:
+    """Judge by blocks of the size asked for, and of twice that."""
+    place = (columns.latitude, columns.longitude, columns.time)
+    sigma = np.sqrt(error_scale) * columns.uncertainty
+    return judge(
+        *(
+            cross_validate(
+                predict,
+                columns.value,
+                sigma,
+                fold_numbers(*place, folds=settings.folds, degrees=size),
+                block_numbers(*place, size),
+            )
+            for size in (settings.block, 2.0 * settings.block)
+        )
+    )
 
 
 def _days(time: Times, origin: np.datetime64) -> Floats:
@@ -261,14 +296,8 @@ def _average_cells(
     columns: Columns, grid: Grid, origin: np.datetime64, step: np.timedelta64, r: float
 ) -> Columns:
     """Average what lies in one cell and period, since the model has one fine-scale value there."""
-    index = grid.index(columns.latitude, columns.longitude)
-    period = np.floor_divide(
-        (columns.time - origin).astype(np.int64), step.astype("timedelta64[us]").astype(np.int64)
-    )
-    # outside the grid each column is a cell of its own
-    own = np.where(index < 0, -1 - np.arange(len(columns)), index)
-    _, group, number = np.unique(np.stack([own, period]), axis=1, return_inverse=True, return_counts=True)
-    group = group.reshape(-1)
+    group = _cell_and_period(columns, grid, origin, step)
+    number = np.bincount(group)
 
     def mean(x: npt.ArrayLike) -> Floats:
         return np.asarray(np.bincount(group, np.asarray(x, np.float64)) / number)
@@ -280,6 +309,41 @@ def _average_cells(
     sigma = np.sqrt(r * mean(columns.uncertainty) ** 2 + (1.0 - r) * square)
     time = origin + np.round(mean(offset)).astype("timedelta64[us]")
     return Columns(mean(columns.latitude), lon, time.astype("datetime64[us]"), mean(columns.value), sigma)
+
+
+def _cell_and_period(columns: Columns, grid: Grid, origin: np.datetime64, step: np.timedelta64) -> Ints:
+    """Return a number for the cell and period that each column lies in; outside the grid each has its own."""
+    index = grid.index(columns.latitude, columns.longitude)
+    period = np.floor_divide(
+        (columns.time - origin).astype(np.int64), step.astype("timedelta64[us]").astype(np.int64)
+    )
+    own = np.where(index < 0, -1 - np.arange(len(columns)), index)
+    group = np.unique(np.stack([own, period]), axis=1, return_inverse=True)[1]
+    return np.asarray(group.reshape(-1), np.int64)
+
+
+def within_reach(columns: Columns, grid: Grid, reach_km: float) -> Bools:
+    """Tell which cells have a column within a distance of their edge, shape (lat, lon).
+
+    Parameters
+    ----------
+    columns : Columns
+        Whenever they were.
+    grid : Grid
+        Cells.
+    reach_km : float
+        Counted from half the cell's diagonal on.
+    """
+    from scipy.spatial import cKDTree
+
+    if not len(columns):
+        return np.zeros(grid.shape, dtype=bool)
+    tree = cKDTree(unit_vectors(columns.latitude, columns.longitude) * EARTH_RADIUS_KM)
+    lat, lon = (x.ravel() for x in np.meshgrid(grid.lat, grid.lon, indexing="ij"))
+    chord, _ = tree.query(unit_vectors(lat, lon) * EARTH_RADIUS_KM)
+    distance = 2.0 * EARTH_RADIUS_KM * np.arcsin(np.minimum(0.5 * chord / EARTH_RADIUS_KM, 1.0))
+    half = 0.5 * np.linalg.norm(cell_sizes_km(grid), axis=1)
+    return np.asarray((distance - half <= reach_km).reshape(grid.shape))
 
 
 MAPPERS: dict[str, Callable[[Columns, MapSettings], Mapper]] = {

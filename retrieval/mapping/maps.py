@@ -18,7 +18,7 @@ from obsnet.store import ObservationStore
 from retrieval.mapping.dataset import column_map, write_geotiffs
 from retrieval.mapping.gridding import LEFT_OUT, bin_statistics, bin_store, read_soundings
 from retrieval.mapping.left_out import leave_one_out
-from retrieval.mapping.mappers import MAPPERS, Columns, near_grid
+from retrieval.mapping.mappers import MAPPERS, Columns, near_grid, within_reach
 from retrieval.mapping.settings import METHODS, GridTable, MapSettings
 
 __all__ = ["Map", "make_map", "read_columns", "run_grid"]
@@ -34,7 +34,7 @@ class Map:
         See `column_map`.
     report : dict
         ``observations``, ``cells``, ``left_out``, the mean and the covariance that were fitted, and
-        ``cross_validation`` (see `Scores`).
+        ``cross_validation`` (see `Scores`; of block means where a field was mapped).
     """
 
     data: xr.Dataset
@@ -212,13 +212,31 @@ def _field_map(
     shape = (len(edges) - 1, *settings.grid.shape)
     fields = {name: np.full(shape, np.nan) for name in ("value", "uncertainty")}
     fields["count"] = np.zeros(shape)
+    empty = {"beyond_reach": 0, "above_max_sd": 0}
+    scores = mapper.validate(columns) if settings.folds else []  # before the periods: it widens what they say
     for k in range(shape[0]):
         near = (columns.time >= edges[k] - window) & (columns.time < edges[k + 1] + window)
         if near.sum() < 10:
             continue
-        for name, field in mapper.period(columns.take(near), edges[k], edges[k + 1]).items():
+        used = columns.take(near)
+        far = ~within_reach(used, settings.grid, settings.reach_km)
+        for name, field in mapper.period(used, edges[k], edges[k + 1], ~far).items():
             fields[name][k] = field
-    report = {"observations": len(columns), "scale": scale, **mapper.report()}
-    if settings.folds:
-        report["cross_validation"] = mapper.validate(columns).to_dict()
+        with np.errstate(invalid="ignore"):
+            vague = ~far & (fields["uncertainty"][k] > (settings.max_sd or np.inf))
+        empty["beyond_reach"] += int(far.sum())
+        empty["above_max_sd"] += int(vague.sum())
+        for name in ("value", "uncertainty"):
+            fields[name][k][far | vague] = np.nan
+    report: dict[str, Any] = {
+        "observations": len(columns),
+        "scale": scale,
+        "reach_km": settings.reach_km,
+        "left_empty": empty,
+    }
+    if settings.max_sd is not None:
+        report["max_sd"] = settings.max_sd
+    report |= mapper.report()
+    for name, found, size in zip(("", "_wide"), scores, (1.0, 2.0), strict=False):
+        report[f"cross_validation{name}"] = {**found.to_dict(), "block_degrees": size * settings.block}
     return fields, report

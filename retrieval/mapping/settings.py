@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import Field, StrictBool, field_validator, model_validator
 
 from obsnet.areas import GridField
@@ -45,14 +46,24 @@ class MapSettings(Options):
         8.0, gt=0, description="days before and after a period that are used (kriging, frk)"
     )
     neighbours: int = Field(64, ge=1, description="columns that a cell is kriged from")
-    reach_km: float | None = Field(
-        None, gt=0, description="cells farther from any column stay empty (kriging)"
+    reach_km: float = Field(
+        200.0,
+        gt=0,
+        description="cells whose edge is farther from any column stay empty (kriging, frk); inf: none",
+    )
+    max_sd: float | None = Field(
+        None,
+        gt=0,
+        description="cells with a larger standard error stay empty, unit of the values (kriging, frk)",
     )
     spacing_km: tuple[float, ...] = Field(
         (1600.0, 800.0, 400.0), min_length=1, description="between the bisquares, wide to narrow (frk)"
     )
     spacing_days: float = Field(4.0, gt=0, description="between the bisquares in time (frk)")
     folds: int = Field(10, ge=0, description="of the cross-validation; 0 leaves it out")
+    block_degrees: float | None = Field(
+        None, gt=0, description="blocks that are held out, of a day; 2.5, or the cells where they are larger"
+    )
 
     @field_validator("folds")
     @classmethod
@@ -65,6 +76,12 @@ class MapSettings(Options):
     def _some_time(self) -> MapSettings:
         _ = self.time_edges
         return self
+
+    @property
+    def block(self) -> float:
+        """Size of the blocks that are held out, degrees."""
+        steps = [float(np.diff(edges).max()) for edges in (self.grid.lat_edges, self.grid.lon_edges)]
+        return max(2.5, *steps) if self.block_degrees is None else self.block_degrees
 
     @property
     def time_edges(self) -> Times:

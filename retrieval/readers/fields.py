@@ -104,6 +104,7 @@ class Fields:
             return None
         path = self._path(entry)
         attributes = self.source.attributes(path)
+        self._refuse_one_for_all(path, role)
         values = self._floats(path, self.rows.load(path, rows))
         if values.ndim != 1:
             raise FormatError(
@@ -149,6 +150,13 @@ class Fields:
         if factor != 1.0:
             values *= np.float32(factor)
         return values
+
+    def _refuse_one_for_all(self, path: str, role: str) -> None:
+        """Refuse a single number where every sounding has its own: a dimension was lost."""
+        if len(self) > 1 and int(np.prod(self.source.shape(path))) == 1:
+            raise FormatError(
+                f"{self.where}: {path} ({role}) is one number for all {len(self)} soundings; has a dimension been lost?"
+            )
 
     def _floats(self, path: str, stored: np.ndarray) -> np.ndarray:
         """Turn stored numbers into float64, scaled, with fills as NaN."""
@@ -351,7 +359,8 @@ class Fields:
                 text = str(attributes.get(rule.attribute, ""))
             match = re.search(rule.pattern, text)
             if match:
-                return match[1].lstrip("0") or "0"
+                parts = [part.lstrip("0") or "0" for part in match.groups() if part]
+                return ".".join([parts[0], *(p for p in parts[1:] if p != "0")])
         return ""
 
     def flags(self, rule: SensorQuality) -> tuple[np.ndarray, np.ndarray, Any]:

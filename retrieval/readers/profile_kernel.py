@@ -12,6 +12,7 @@ __all__ = [
     "MISSING",
     "NEGATIVE",
     "NOT_MONOTONE",
+    "OUTSIDE",
     "PRIOR",
     "REVERSED",
     "SOUND",
@@ -20,7 +21,7 @@ __all__ = [
     "orient",
 ]
 
-SOUND, MISSING, REVERSED, NOT_MONOTONE, WEIGHT_SUM, NEGATIVE, PRIOR = range(7)
+SOUND, MISSING, REVERSED, NOT_MONOTONE, WEIGHT_SUM, NEGATIVE, PRIOR, OUTSIDE = range(8)
 
 
 @numba.njit(cache=True)
@@ -76,6 +77,8 @@ def check(
     column: Floats,
     weight_sum: float,
     relative: float,
+    most_kernel: float,
+    most_prior: float,
 ) -> tuple[NDArray[np.int8], Floats, Floats]:
     """Test the identities of an operator row by row.
 
@@ -89,6 +92,8 @@ def check(
         Prior column to compare with, NaN where there is none.
     weight_sum, relative : float
         How far ``sum h`` may be from 1, and ``h . x_a`` from `column`.
+    most_kernel, most_prior : float
+        Largest size of a kernel's and a prior's value.
 
     Returns
     -------
@@ -105,9 +110,10 @@ def check(
     for i in range(rows):
         sum_h, sum_hx, others = _sums(pressure[i], weight[i], kernel[i], prior[i])
         total[i], dot[i] = sum_h, sum_hx
-        negative, empty = 0, 0
+        negative, empty, outside = 0, 0, 0
         for k in range(levels):
             negative += weight[i, k] < -weight_sum
+            outside += (abs(kernel[i, k]) > most_kernel) | (prior[i, k] > most_prior)
             empty += (weight[i, k] > 0.0) & (prior[i, k] <= 0.0)  # some builds fill with 0
         falling, rising = 0, 0
         for k in range(steps):
@@ -116,6 +122,8 @@ def check(
         apart = abs(dot[i] - column[i])
         if empty or not (np.isfinite(sum_h) and np.isfinite(sum_hx) and np.isfinite(others)):
             code[i] = MISSING
+        elif outside:
+            code[i] = OUTSIDE
         elif rising == steps:
             code[i] = REVERSED
         elif falling != steps or pressure[i, steps] < 0.0:

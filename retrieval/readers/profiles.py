@@ -24,6 +24,7 @@ __all__ = ["Profiles", "check_identities", "kernel_fault", "orientation_fault", 
 # reversed weights lean the other way. Both were measured at 5e-4 to 2e-3 on real soundings.
 _LEAN = 1e-4
 _SAMPLE = 2000
+MOST_KERNEL = 50.0  # normalised column kernels are of the order of one; thin layers aloft may have several
 _GROUND = (300.0, 1100.0)  # hPa, from the highest plateau to the deepest high
 
 
@@ -105,6 +106,7 @@ def read_profiles(fields: Fields, rows: np.ndarray | None = None) -> Profiles | 
         column,
         weight_sum=sensor.identity.weight_sum,
         prior_relative=sensor.identity.prior_column,
+        most_prior=species_of(sensor.species).valid_range("point")[1],
     )
     fault = np.zeros(len(weight), dtype=bool)
     for name, mask in faults.items():
@@ -265,6 +267,7 @@ def check_identities(
     *,
     weight_sum: float = 1e-4,
     prior_relative: float = 5e-5,
+    most_prior: float = np.inf,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Tell which rows break an identity that every operator must obey.
 
@@ -280,6 +283,8 @@ def check_identities(
         How far the weights may sum from 1.
     prior_relative : float
         How far ``h . x_a`` may be from `prior_column`, relative.
+    most_prior : float
+        Largest mole fraction that a prior may have, in its unit.
 
     Returns
     -------
@@ -291,11 +296,14 @@ def check_identities(
     column = (
         np.full(len(weight), np.nan) if prior_column is None else np.asarray(prior_column, dtype=np.float64)
     )
-    code, total, dot = k.check(pressure, weight, kernel, prior, column, weight_sum, prior_relative)
+    code, total, dot = k.check(
+        pressure, weight, kernel, prior, column, weight_sum, prior_relative, MOST_KERNEL, most_prior
+    )
     off = np.abs(total - 1.0)[code == k.WEIGHT_SUM].max(initial=0.0)
     apart = np.abs(dot - column)[code == k.PRIOR].max(initial=0.0)
     texts = {
         k.MISSING: "missing values (or a prior of 0) in kernel, weights, prior or pressures",
+        k.OUTSIDE: f"kernels beyond {MOST_KERNEL:g} or priors beyond {most_prior:g}, which none has",
         k.REVERSED: "pressure rises away from the surface: the order is the reverse of what the sensor table says",
         k.NOT_MONOTONE: "pressure is not monotone",
         k.WEIGHT_SUM: f"pressure weights sum to 1 only within {off:.2g}",

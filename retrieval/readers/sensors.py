@@ -149,7 +149,7 @@ class VersionRule(Options):
     attribute: str | None = Field(
         None, description="global attribute or scalar variable; the file's name without it"
     )
-    pattern: str = Field(description="its first group is the version")
+    pattern: str = Field(description="its groups are the version and minor versions; a minor 0 is left out")
 
 
 class BiasRule(Options):

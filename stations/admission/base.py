@@ -55,6 +55,13 @@ class Applicant:
         """Unit of the values."""
         return str(self.record.attrs["unit"])
 
+    @property
+    def last(self) -> np.datetime64:
+        """End of the data; NaT where no row has a time."""
+        end = self.record["time_end"].values
+        end = end[~np.isnat(end)]
+        return end.max() if end.size else np.datetime64("NaT", "ns")
+
     def valid(self) -> np.ndarray:
         """Return rows with a value that nobody rejected; background or not does not matter."""
         return ((self.record["quality"].values & VALID) == 0) & np.isfinite(self.record["value"].values)
@@ -74,6 +81,8 @@ class Outcome:
         Why, in English and Chinese.
     rows : list of dict
         The rows behind it.
+    found_zh, limit_zh : str
+        In Chinese, where the English has words in it.
     """
 
     verdict: Verdict
@@ -82,15 +91,17 @@ class Outcome:
     reason: str
     reason_zh: str
     rows: list[dict[str, Any]] = field(default_factory=list)
+    found_zh: str = ""
+    limit_zh: str = ""
 
 
 class NotTestable(Exception):
     """A criterion that cannot be measured; `outcome` says what is missing."""
 
-    def __init__(self, missing: str, missing_zh: str, limit: str = "") -> None:
+    def __init__(self, missing: str, missing_zh: str, limit: str = "", limit_zh: str = "") -> None:
         text, text_zh = f"cannot be judged: {missing}", f"无法判定:{missing_zh}"
         super().__init__(text)
-        self.outcome = Outcome("not testable", "", limit, text, text_zh)
+        self.outcome = Outcome("not testable", "", limit, text, text_zh, limit_zh=limit_zh)
 
 
 def number_of(applicant: Applicant, setting: PerSpecies) -> float:

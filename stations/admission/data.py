@@ -11,6 +11,7 @@ from pydantic import Field
 from obsnet.config import Options
 from obsnet.schema import Quality
 from stations.admission.base import VALID, Applicant, NotTestable, Outcome, verdict_of
+from stations.admission.chinese import in_chinese
 
 __all__ = [
     "CoverageOptions",
@@ -81,10 +82,10 @@ class SpanOptions(Options):
 
 def span(a: Applicant, o: SpanOptions) -> Outcome:
     """Judge the longest run of months with valid data."""
-    limit = f"≥ {o.months} months"
+    limit, limit_zh = f"≥ {o.months} months", f"≥ {o.months}个月"
     time = a.record["time"].values[a.valid() & ~np.isnat(a.record["time"].values)]
     if time.size == 0:
-        raise NotTestable("there are no valid rows", "没有有效数据", limit)
+        raise NotTestable("there are no valid rows", "没有有效数据", limit, limit_zh)
     months = np.unique(time.astype("datetime64[M]").astype(np.int64))
     runs = np.split(months, np.flatnonzero(np.diff(months) > 1) + 1)
     longest = max(runs, key=len)
@@ -103,6 +104,8 @@ def span(a: Applicant, o: SpanOptions) -> Outcome:
         f"the longest run of months with data has {len(longest)}",
         f"最长连续有数据月份为{len(longest)}个月",
         rows,
+        found_zh=f"{len(longest)}个月",
+        limit_zh=limit_zh,
     )
 
 
@@ -135,8 +138,10 @@ def metadata(a: Applicant, o: MetadataOptions) -> Outcome:
         f"{len(rows) - len(missing)} of {len(rows)}",
         f"{len(rows)} of {len(rows)}",
         f"missing: {', '.join(missing)}" if missing else "all there",
-        f"缺少:{'、'.join(missing)}" if missing else "齐全",
+        f"缺少:{'、'.join(map(in_chinese, missing))}" if missing else "齐全",
         rows,
+        found_zh=f"{len(rows)}项中{len(rows) - len(missing)}项",
+        limit_zh=f"{len(rows)}项齐全",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,7 @@ class _Standard(Options):
     name: str
     grade: str
     value: float
-    calibrated: str
+    calibrated: date
     note: str = ""
 
 
@@ -63,7 +64,7 @@ class _Dossier(Options):
     comparison: str = ""
     responsible: str = ""
     note: str = ""
-    calibrations: tuple[str, ...] = ()
+    calibrations: tuple[date, ...] = ()
     standards: tuple[_Standard, ...] = ()
 
 
@@ -106,6 +107,8 @@ class Admission:
     ----------
     station, species, file : str
         Who applies with what.
+    first, last : str
+        Days of the first and the last data; empty where no row has a time.
     findings : tuple of Finding
         In the order of the requirements.
     """
@@ -113,6 +116,8 @@ class Admission:
     station: str
     species: str
     file: str
+    first: str
+    last: str
     findings: tuple[Finding, ...]
 
     @property
@@ -219,4 +224,12 @@ def judge(applicant: Applicant, requirements: Requirements) -> Admission:
             return reason.outcome
 
     findings = tuple(Finding(c, outcome(c)) for c in requirements.criteria)
-    return Admission(applicant.name, applicant.species, str(applicant.record.attrs.get("path", "")), findings)
+    path = str(applicant.record.attrs.get("path", ""))
+    return Admission(applicant.name, applicant.species, path, *_days(applicant), findings)
+
+
+def _days(applicant: Applicant) -> tuple[str, str]:
+    """Return the days of the first and the last value; empty where no value has a time."""
+    time = applicant.record["time"].values[np.isfinite(applicant.record["value"].values)]
+    time = time[~np.isnat(time)]
+    return (str(time.min())[:10], str(time.max())[:10]) if time.size else ("", "")

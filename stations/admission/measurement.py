@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ from pydantic import Field
 
 from obsnet.config import Options
 from stations.admission.base import Applicant, NotTestable, Outcome, PerSpecies, number_of, verdict_of
+from stations.admission.chinese import in_chinese
 from stations.record.scale_names import canonical_scale
 from stations.record.series import nearest_times
 
@@ -68,40 +71,27 @@ class StandardsOptions(Options):
 
 
 def standards(a: Applicant, o: StandardsOptions) -> Outcome:
-    """Judge number, grade, age and range of the standard gases."""
+    """Judge number, grade, age and range of the standard gases; a cylinder counts once, its best calibration."""
     limit = f"≥ {o.minimum} of grade {', '.join(o.grades)}, ≤ {o.maximum_age_years:g} yr"
+    grades_zh = "、".join(map(in_chinese, o.grades))
+    limit_zh = f"≥ {o.minimum}瓶,等级为{grades_zh},标定不超过{o.maximum_age_years:g}年"
     stated = a.dossier.get("standards")
     if not stated:
-        raise NotTestable("the dossier lists no standards", "台站材料未列标准气", limit)
-    end = a.record["time_end"].values
-    last = (
-        np.nanmax(end[~np.isnat(end)].astype("datetime64[s]").astype(np.float64))
-        if (~np.isnat(end)).any()
-        else np.nan
-    )
-    rows = []
-    for gas in stated:
-        calibrated = np.datetime64(str(gas.get("calibrated", "NaT")), "s")
-        age = (
-            (last - calibrated.astype(np.float64)) / (365.25 * 86400) if not np.isnat(calibrated) else np.nan
-        )
-        grade = str(gas.get("grade", ""))
-        good = grade in o.grades and bool(age <= o.maximum_age_years)
-        rows.append({
-            "name": str(gas.get("name", "")),
-            "grade": grade,
-            "value": float(gas.get("value", np.nan)),
-            "calibrated": str(calibrated)[:10],
-            "age_years": float(age),
-            "passes": good,
-        })  # fmt: skip
-    good_rows = [r for r in rows if r["passes"]]
+        raise NotTestable("the dossier lists no standards", "台站材料未列标准气", limit, limit_zh)
+    rows = [_standard(gas, a.last, o) for gas in stated]
+    cylinders = [_cylinder(str(r["name"])) for r in rows]
+    for k, row in enumerate(rows):  # of one cylinder the first listing that passes counts
+        if row["passes"] and any(
+            r["passes"] and c == cylinders[k] for r, c in zip(rows[:k], cylinders[:k], strict=True)
+        ):
+            row.update(note="listed before", passes=False)
+    number, distinct = sum(bool(r["passes"]) for r in rows), len(set(cylinders))
     problems, problems_zh = [], []
-    if len(good_rows) < o.minimum:
-        problems.append(f"{len(good_rows)} of {len(rows)} standards have grade and date")
-        problems_zh.append(f"{len(rows)}瓶标准气中只有{len(good_rows)}瓶等级和有效期符合要求")
+    if number < o.minimum:
+        problems.append(f"{number} of {distinct} standards have grade and date")
+        problems_zh.append(f"{distinct}瓶标准气中只有{number}瓶等级和标定日期符合要求")
     valid = a.record["value"].values[a.valid()]
-    values = [float(str(r["value"])) for r in good_rows if np.isfinite(float(str(r["value"])))]
+    values = [r["value"] for r in rows if r["passes"] and np.isfinite(r["value"])]
     if o.bracket and valid.size and len(values) >= 2:
         low, high = np.percentile(valid, [5, 95])
         if min(values) > low or max(values) < high:
@@ -113,19 +103,49 @@ def standards(a: Applicant, o: StandardsOptions) -> Outcome:
             )
     return Outcome(
         verdict_of(not problems),
-        f"{len(good_rows)} of {len(rows)}",
+        f"{number} of {distinct}",
         limit,
         "; ".join(problems) or "enough standards of sufficient grade",
         ";".join(problems_zh) or "标准气数量和等级符合要求",
         rows,
+        found_zh=f"{distinct}瓶中{number}瓶",
+        limit_zh=limit_zh,
     )
+
+
+def _cylinder(name: str) -> str:
+    """Return a cylinder's name without what people write differently: case, blanks, dashes."""
+    return "".join(c for c in name.casefold() if c.isalnum())
+
+
+def _standard(gas: Mapping[str, Any], last: np.datetime64, o: StandardsOptions) -> dict[str, Any]:
+    """Return the row of one standard, with the reason why it does not count."""
+    calibrated = np.datetime64(str(gas.get("calibrated", "NaT")), "D")
+    age = float((last.astype("datetime64[D]") - calibrated) / np.timedelta64(1, "D")) / 365.25
+    grade = str(gas.get("grade", ""))
+    reasons = {
+        "grade": grade not in o.grades,
+        "no date": np.isnat(calibrated),
+        "calibrated after the data": age < 0,
+        "too old": age > o.maximum_age_years,
+    }
+    note = next((word for word, applies in reasons.items() if applies), "")
+    return {
+        "name": str(gas.get("name", "")),
+        "grade": grade,
+        "value": float(gas.get("value", np.nan)),
+        "calibrated": str(calibrated),
+        "age_years": age,
+        "note": note,
+        "passes": not note and bool(np.isfinite(age)),
+    }
 
 
 class RepeatabilityOptions(Options):
     """``repeatability``: median of a repeatability variable, or of the target runs' standard deviation."""
 
     maximum: PerSpecies
-    variables: tuple[str, ...] = ("repeatability", "icos_cmr", "icos_ltr")
+    variables: tuple[str, ...] = ("repeatability", "icos_cmr", "icos_smr", "icos_ltr", "cmr", "smr", "ltr")
 
 
 def repeatability(a: Applicant, o: RepeatabilityOptions) -> Outcome:
@@ -144,14 +164,9 @@ def repeatability(a: Applicant, o: RepeatabilityOptions) -> Outcome:
     for name in o.variables:
         if name in a.record:
             values = a.record[name].values[a.valid()].astype(np.float64)
-            if np.isfinite(values).any():
-                rows.append(
-                    {
-                        "source": name,
-                        "rows": int(np.isfinite(values).sum()),
-                        "median": float(np.nanmedian(values)),
-                    }
-                )
+            values = values[values > 0]  # no instrument is perfect: 0 stands for nothing
+            if values.size:
+                rows.append({"source": name, "rows": int(values.size), "median": float(np.median(values))})
     if not rows:
         raise NotTestable(
             "no repeatability in the record and no target runs", "没有重复性数据或目标气数据", limit
@@ -164,7 +179,7 @@ def repeatability(a: Applicant, o: RepeatabilityOptions) -> Outcome:
         f"{first['median']:.3g} {a.unit}",
         limit,
         f"median of {first['rows']} values of {first['source']}",
-        f"{first['source'].replace('target runs', '目标气测量')}的{first['rows']}个数值的中位数",
+        f"{in_chinese(first['source'])}的{first['rows']}个数值的中位数",
         rows,
     )
 
@@ -181,12 +196,14 @@ def target_bias(a: Applicant, o: TargetOptions) -> Outcome:
     """Judge the bias of the target tank, run by run and in the mean."""
     number = number_of(a, o.goal)
     limit = f"|bias| ≤ {number:g} {a.unit} in ≥ {o.minimum_share:.0%}"
+    limit_zh = f"≥ {o.minimum_share:.0%}的|偏差| ≤ {number:g} {a.unit}"
     if a.targets is None or np.isfinite(a.targets["bias"]).sum() < o.minimum_runs:
         n = 0 if a.targets is None else int(np.isfinite(a.targets["bias"]).sum())
         raise NotTestable(
             f"{n} target runs, {o.minimum_runs} are needed",
             f"目标气测量{n}次,至少需要{o.minimum_runs}次",
             limit,
+            limit_zh,
         )
     runs = a.targets[np.isfinite(a.targets["bias"])]
     inside = np.abs(runs["bias"]) <= number
@@ -200,6 +217,8 @@ def target_bias(a: Applicant, o: TargetOptions) -> Outcome:
         f"{int((~inside).sum())} of {runs.size} target runs are off by more than the goal",
         f"{runs.size}次目标气测量中有{int((~inside).sum())}次偏差超过目标",
         rows,
+        found_zh=f"平均{mean:+.3g} {a.unit},{share:.0%}在目标内",
+        limit_zh=limit_zh,
     )
 
 
@@ -214,14 +233,15 @@ class CompareOptions(Options):
 def comparison(a: Applicant, o: CompareOptions) -> Outcome:
     """Judge the median difference from a second record at the same times."""
     number = number_of(a, o.goal)
-    limit = f"|median| ≤ {number:g} {a.unit}"
+    limit, limit_zh = f"|median| ≤ {number:g} {a.unit}", f"|中位差| ≤ {number:g} {a.unit}"
     if a.comparison is None:
-        raise NotTestable("no second record was given", "未提供比对记录", limit)
+        raise NotTestable("no second record was given", "未提供比对记录", limit, limit_zh)
     if a.comparison.attrs.get("scale") != a.record.attrs.get("scale"):
         raise NotTestable(
             f"the second record is on {a.comparison.attrs.get('scale')!r}",
             "比对记录的标尺不同,请先换算",
             limit,
+            limit_zh,
         )
     other = Applicant("", a.comparison)
     theirs, mine = np.flatnonzero(other.valid()), np.flatnonzero(a.valid())
@@ -232,12 +252,26 @@ def comparison(a: Applicant, o: CompareOptions) -> Outcome:
     if paired.sum() < o.minimum_pairs:
         n = int(paired.sum())
         raise NotTestable(
-            f"{n} pairs, {o.minimum_pairs} are needed", f"只有{n}对数据,至少需要{o.minimum_pairs}对", limit
+            f"{n} pairs, {o.minimum_pairs} are needed",
+            f"只有{n}对数据,至少需要{o.minimum_pairs}对",
+            limit,
+            limit_zh,
         )
     value = a.record["value"].values[mine[place[paired]]]
     reference = a.comparison["value"].values[theirs[paired]]
     when = a.comparison["time"].values[theirs[paired]]
     off = value - reference
+    same = _copied(value, off)
+    if same:
+        raise NotTestable(
+            f"the second record holds the station's own values ({same} of {off.size} pairs are equal)",
+            f"比对记录即台站自身数据({off.size}对中有{same}对完全相同)",
+            limit,
+            limit_zh,
+        )
+    file = Path(str(a.comparison.attrs.get("path", ""))).name or str(
+        a.comparison.attrs.get("source", "record")
+    )
     median = float(np.median(off))
     sd = float(1.2533 * off.std(ddof=1) / np.sqrt(off.size))  # of a median of normal values
     worst = np.argsort(-np.abs(off))[:20]
@@ -254,10 +288,20 @@ def comparison(a: Applicant, o: CompareOptions) -> Outcome:
         verdict_of(abs(median) <= number),
         f"{median:+.3g} ± {sd:.2g} {a.unit}",
         limit,
-        f"median of {off.size} pairs; the 20 largest differences are listed",
-        f"{off.size}对数据的中位差;列出最大的20个",
+        f"median of {off.size} pairs with {file}; the 20 largest differences are listed",
+        f"与{file}的{off.size}对数据的中位差;列出最大的20个",
         rows,
+        limit_zh=limit_zh,
     )
+
+
+def _copied(value: np.ndarray, off: np.ndarray) -> int:
+    """Return how many pairs are equal where the one record is a copy of the other, as it is or rounded; else 0."""
+    for size, share in ((1e-6, 0.5), (1.3e-5, 0.95)):  # 0.005 ppm of CO2: two decimals kept
+        equal = int((np.abs(off) <= size * np.abs(value)).sum())
+        if equal > share * off.size:
+            return equal
+    return 0
 
 
 class CalibrationOptions(Options):
@@ -267,14 +311,23 @@ class CalibrationOptions(Options):
 
 
 def calibration_interval(a: Applicant, o: CalibrationOptions) -> Outcome:
-    """Judge the longest pause between calibrations within the record."""
-    limit = f"≤ {o.maximum_days:g} days"
+    """Judge the longest pause between calibrations that serve the record: from the last before it to its end."""
+    limit, limit_zh = f"≤ {o.maximum_days:g} days", f"≤ {o.maximum_days:g}天"
     dates = np.sort(np.array([str(d) for d in a.dossier.get("calibrations", [])], dtype="datetime64[D]"))
     time = a.record["time"].values
     time = time[~np.isnat(time)].astype("datetime64[D]")
+    late = dates[dates > time[-1:]] if time.size else dates[:0]
+    dates = dates[: dates.size - late.size]
     if dates.size < 2 or time.size == 0:
-        raise NotTestable("the dossier lists fewer than two calibrations", "台站材料所列标定不足两次", limit)
-    edges = np.unique(np.concatenate([dates[(dates >= time[0]) & (dates <= time[-1])], time[[0, -1]]]))
+        raise NotTestable(
+            "the dossier lists fewer than two calibrations up to the end of the data",
+            "台站材料所列至资料结束的标定不足两次",
+            limit,
+            limit_zh,
+        )
+    before = dates[dates <= time[0]]
+    start = before[-1:] if before.size else time[:1]
+    edges = np.unique(np.concatenate([start, dates[dates > time[0]], time[-1:]]))
     gaps = np.diff(edges).astype(np.int64)
     rows = [
         {"from": str(low), "to": str(high), "days": int(g), "passes": bool(g <= o.maximum_days)}
@@ -285,9 +338,13 @@ def calibration_interval(a: Applicant, o: CalibrationOptions) -> Outcome:
         verdict_of(not long),
         f"{int(gaps.max()) if gaps.size else 0} days",
         limit,
-        f"{len(long)} of {len(rows)} intervals are too long",
-        f"{len(rows)}个标定间隔中有{len(long)}个过长",
+        f"{len(long)} of {len(rows)} intervals are too long"
+        + (f"; {late.size} dates after the data do not count" if late.size else ""),
+        f"{len(rows)}个标定间隔中有{len(long)}个过长"
+        + (f";资料结束后的{late.size}个日期不计" if late.size else ""),
         long or rows[:20],
+        found_zh=f"{int(gaps.max()) if gaps.size else 0}天",
+        limit_zh=limit_zh,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from stations.admission.chinese import in_chinese, in_two
 from stations.admission.judge import Admission, Requirements
 
 __all__ = ["VERDICTS_ZH", "admission_csv", "admission_html", "admission_summary", "evidence_csv"]
@@ -23,12 +24,16 @@ def admission_rows(admissions: Sequence[Admission]) -> list[dict[str, Any]]:
         {
             "station": a.station,
             "species": a.species,
+            "data_from": a.first,
+            "data_to": a.last,
             "criterion": f.criterion.label,
             "criterion_zh": f.criterion.label_zh,
             "required": f.criterion.required,
             "verdict": f.outcome.verdict,
             "found": f.outcome.found,
+            "found_zh": f.outcome.found_zh or f.outcome.found,
             "limit": f.outcome.limit,
+            "limit_zh": f.outcome.limit_zh or f.outcome.limit,
             "reason": f.outcome.reason,
             "reason_zh": f.outcome.reason_zh,
             "rows": len(f.outcome.rows),
@@ -40,24 +45,34 @@ def admission_rows(admissions: Sequence[Admission]) -> list[dict[str, Any]]:
 
 def admission_csv(admissions: Sequence[Admission]) -> str:
     """Return the verdicts as CSV: one row a station and criterion."""
-    return _csv(admission_rows(admissions))
+    rows = admission_rows(admissions)
+    return _csv(rows, list(rows[0]) if rows else ["station"])
 
 
 def evidence_csv(admissions: Sequence[Admission]) -> str:
     """Return the rows behind the verdicts as CSV: station, criterion, row number, item, value."""
     rows = [
-        {"station": a.station, "criterion": f.criterion.label, "row": number, "item": key, "value": value}
+        {
+            "station": a.station,
+            "criterion": f.criterion.label,
+            "criterion_zh": f.criterion.label_zh,
+            "row": number,
+            "item": key,
+            "item_zh": in_chinese(key),
+            "value": value,
+            "value_zh": in_chinese(value) if isinstance(value, str) else value,
+        }
         for a in admissions
         for f in a.findings
         for number, row in enumerate(f.outcome.rows, 1)
         for key, value in row.items()
     ]
-    return _csv(rows or [{"station": "", "criterion": "", "row": "", "item": "", "value": ""}])
+    return _csv(rows, ["station", "criterion", "criterion_zh", "row", "item", "item_zh", "value", "value_zh"])
 
 
-def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
+def _csv(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(text, fieldnames=names, lineterminator="\n")
     writer.writeheader()
     writer.writerows({k: _safe(v) for k, v in row.items()} for row in rows)
     return text.getvalue()
@@ -96,6 +111,8 @@ def admission_html(admissions: Sequence[Admission], requirements: Requirements) 
 def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "✓" if value else "✗"
+    if isinstance(value, str):
+        return in_two(value)
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
@@ -106,6 +123,8 @@ def admission_summary(admissions: Sequence[Admission]) -> list[dict[str, Any]]:
             "station": a.station,
             "species": a.species,
             "file": a.file,
+            "data_from": a.first,
+            "data_to": a.last,
             "verdict": a.verdict,
             "criteria": [
                 {

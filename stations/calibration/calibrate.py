@@ -11,25 +11,18 @@ from obsnet.constants import species as species_of
 from obsnet.errors import ConfigError, MissingVariableError, RangeError
 from obsnet.schema import Quality
 from obsnet.times import decimal_year
-from stations.calibration.plan import CalibrationPlan, Tank
-from stations.calibration.response import Response, fit_response
+from stations.calibration.between import ResponseCurve
+from stations.calibration.episodes import Episode, find_episodes
+from stations.calibration.goals import known_goal
+from stations.calibration.plan import CalibrationPlan
 from stations.calibration.tanks import TankDrift
 from stations.calibration.targets import TargetStatistics, target_statistics
-from stations.calibration.valve_runs import Runs, episodes, settled, valve_runs
-from stations.calibration.water import WaterCorrection, dry_mole_fraction, water_correction
+from stations.calibration.valve_runs import Runs, settled, valve_runs
+from stations.calibration.water import WaterCorrection, dry_mole_fraction, water_correction, wet_mole_fraction
 from stations.record.record import Notes, build, intervals
 from stations.record.scale_names import canonical_scale
 
-__all__ = ["Calibrated", "Episode", "calibrate"]
-
-
-@dataclass(frozen=True)
-class Episode:
-    """One calibration: when, with which tanks, and the response found."""
-
-    time: np.datetime64
-    tanks: tuple[str, ...]
-    response: Response
+__all__ = ["Calibrated", "calibrate"]
 
 
 @dataclass(frozen=True)
@@ -58,13 +51,14 @@ class Calibrated:
     notes: list[str] = field(default_factory=list)
 
 
-def calibrate(raw: xr.Dataset, plan: CalibrationPlan) -> Calibrated:
+def calibrate(raw: xr.Dataset, plan: CalibrationPlan, goal: float | None = None) -> Calibrated:
     """Calibrate raw readings of an analyser that is switched between air and tanks.
 
     Runs of one gas are found from the valve, their first minutes left out. Each calibration episode gives a
     response from readings to assigned values; between episodes the calibrated value goes linearly in time
     from one response to the next (or is the mean of both). Before the first and after the last episode the
-    nearest one is taken and the rows are flagged ``calibration``. Target tanks are calibrated like air.
+    nearest one is taken and the rows are flagged ``calibration``, as are those of an episode whose standards
+    disagree beyond the goal. Target tanks are calibrated like air.
 
     Parameters
     ----------
@@ -72,14 +66,17 @@ def calibrate(raw: xr.Dataset, plan: CalibrationPlan) -> Calibrated:
         Record of single readings with a valve variable, uncalibrated.
     plan : CalibrationPlan
         See `stations.calibration.plan`.
+    goal : float, optional
+        Compatibility goal, unit of the values, that standards must agree within; the package's where left out.
 
     Returns
     -------
     Calibrated
         Uncertainties: those of the readings and of the assigned values are propagated apart; between two
         episodes the response is taken for a random walk tied to both, whose step is the root mean square
-        change from episode to episode (variance D^2 w (1 - w), w the share of the way; D^2 times the age
-        beyond the last one).
+        change from episode to episode, times Student's t of one sigma for their number (variance D^2 g w (1 - w),
+        w the share of the way and g the gap over the mean gap; D^2 times the age over the mean gap beyond the
+        last one).
 
     Raises
     ------
@@ -107,8 +104,10 @@ def calibrate(raw: xr.Dataset, plan: CalibrationPlan) -> Calibrated:
         value = _to_working_tank(hours, time, value, valve, good, plan, drifts)
     runs = valve_runs(hours, value, valve, good, plan.gap_minutes)
     repeatability = _repeatability(runs, plan)
-    found = _episodes(runs, time, plan, drifts, repeatability, notes)
-    curve = _Curve(found, time[0], plan.response.between)
+    goal = known_goal(plan.species) if goal is None else goal
+    found = find_episodes(runs, time[0], plan, drifts, repeatability, goal, notes)
+    _tell_tanks(plan, drifts, decimal_year(time[[0, -1]]), notes)
+    curve = ResponseCurve(found, time[0], plan.response.between)
     record = _average(raw, plan, hours, value, valve, good, curve, water_sd, repeatability, notes)
     targets = _targets(runs, time, plan, drifts, curve)
     return Calibrated(record, found, targets, notes.changes)
@@ -118,15 +117,35 @@ def _readings(raw: xr.Dataset, plan: CalibrationPlan) -> tuple[np.ndarray, np.nd
     """Return the readings to calibrate and the systematic uncertainty of their water correction."""
     if plan.water.source == "analyser":
         return raw["value"].values, np.zeros(raw.sizes["time"])
-    wet = _variable(raw, "value_wet")
     if plan.water.source == "wet":
-        return wet, np.zeros(wet.size)
+        return _variable(raw, "value_wet"), np.zeros(raw.sizes["time"])
+    water = _variable(raw, "h2o_reported_percent")
     if plan.water.a is None or plan.water.b is None:
-        correction = water_correction(plan.species)
+        own = water_correction(plan.species)
     else:
-        spread = np.diag([plan.water.a_sd**2, plan.water.b_sd**2])
-        correction = WaterCorrection(plan.water.a, plan.water.b, spread)
-    return dry_mole_fraction(wet, _variable(raw, "h2o_reported_percent"), correction)
+        own = WaterCorrection(plan.water.a, plan.water.b, np.diag([plan.water.a_sd**2, plan.water.b_sd**2]))
+    if plan.water.source == "residual":
+        wet = wet_mole_fraction(raw["value"].values, water, water_correction(plan.species))
+    else:
+        wet = _variable(raw, "value_wet")
+    return dry_mole_fraction(wet, water, own)
+
+
+def _tell_tanks(plan: CalibrationPlan, drifts: dict[str, TankDrift], years: np.ndarray, notes: Notes) -> None:
+    """Note tanks used long after their last calibration, and those whose drift nobody knows."""
+    unit = species_of(plan.species).unit_name
+    for name, drift in drifts.items():
+        beyond = drift.beyond(years)
+        if beyond.max() <= 0.0:
+            continue
+        k = int(beyond.argmax())
+        side = "after its last" if years[k] > drift.last else "before its first"
+        sd = float(drift.uncertainty(years[k : k + 1])[0])
+        text = f"tank {name!r} is used {beyond[k]:.1f} years {side} calibration, uncertainty {sd:.3g} {unit} there"
+        if np.isnan(drift.missed).any():
+            dates = "a single date" if drift.first == drift.last else "so few dates"
+            text += f", without any drift that calibrations on {dates} cannot show (drift_per_year)"
+        notes.warnings.append(text)
 
 
 def _variable(raw: xr.Dataset, name: str) -> np.ndarray:
@@ -176,117 +195,6 @@ def _repeatability(runs: Runs, plan: CalibrationPlan) -> float:
     return float(np.sqrt((freedom * runs.sd[rows] ** 2).sum() / freedom.sum())) if rows.size else float("nan")
 
 
-def _episodes(
-    runs: Runs,
-    time: np.ndarray,
-    plan: CalibrationPlan,
-    drifts: dict[str, TankDrift],
-    repeatability: float,
-    notes: Notes,
-) -> list[Episode]:
-    standards = plan.by_role("standard")
-    rows = runs.of([t.valve for t in standards])
-    short = runs.n[rows] < plan.minimum_readings
-    notes.changed(short.sum(), f"runs of standards with fewer than {plan.minimum_readings} readings left out")
-    rows = rows[~short]
-    number = episodes(runs.middle[rows], plan.response.episode_gap_hours)
-    found, incomplete = [], 0
-    for k in range(int(number[-1]) + 1 if number.size else 0):
-        episode = _episode(runs, rows[number == k], time[0], standards, plan, drifts, repeatability)
-        if episode is None:
-            incomplete += 1
-        else:
-            found.append(episode)
-    notes.warn(incomplete, "calibrations with too few standards left out")
-    if not found:
-        valves = ", ".join(str(t.valve) for t in standards)
-        raise RangeError(f"no complete calibration: no episode with enough standards on valves {valves}")
-    return found
-
-
-def _episode(
-    runs: Runs,
-    rows: np.ndarray,
-    origin: np.datetime64,
-    standards: list[Tank],
-    plan: CalibrationPlan,
-    drifts: dict[str, TankDrift],
-    repeatability: float,
-) -> Episode | None:
-    middle = float(np.average(runs.middle[rows], weights=runs.n[rows]))
-    when = origin + np.timedelta64(round(middle * 3600), "s")
-    year = decimal_year(np.array([when]))
-    names, reading, reading_sd, assigned, assigned_sd = [], [], [], [], []
-    for tank in standards:
-        mine = rows[runs.valve[rows] == tank.valve]
-        if mine.size == 0:
-            continue
-        weight = runs.n[mine].astype(np.float64)
-        mean = float(np.average(runs.mean[mine], weights=weight))
-        # Runs of one tank may scatter by more than their readings do; the larger of the two counts.
-        between = float(runs.mean[mine].std(ddof=1) / np.sqrt(mine.size)) if mine.size > 1 else 0.0
-        sd = max(repeatability / np.sqrt(weight.sum()), between, plan.response.reading_sd or 0.0)
-        names.append(tank.name)
-        reading.append(mean)
-        reading_sd.append(sd)
-        assigned.append(float(drifts[tank.name].value(year)[0]))
-        assigned_sd.append(float(drifts[tank.name].uncertainty(year)[0]))
-    if len(names) <= plan.response.degree:
-        return None
-    columns = [np.array(c) for c in (reading, assigned, reading_sd, assigned_sd)]
-    response = fit_response(*columns, degree=plan.response.degree, method=plan.response.method)
-    return Episode(when, tuple(names), response)
-
-
-class _Curve:
-    """Responses of all episodes, carried through time."""
-
-    def __init__(self, found: list[Episode], origin: np.datetime64, between: str) -> None:
-        self.found = found
-        self.hours = np.array([(e.time - origin) / np.timedelta64(1, "h") for e in found])
-        self.between = between
-
-    def apply(self, hours: np.ndarray, reading: np.ndarray) -> dict[str, np.ndarray]:
-        """Return value, u_fit, u_drift, u_tank and whether a row lies outside the calibrations."""
-        last = len(self.found) - 1
-        right = np.clip(np.searchsorted(self.hours, hours, side="right"), 0, last)
-        left = np.clip(right - 1, 0, last)
-        right = np.where(hours < self.hours[0], 0, np.where(hours >= self.hours[-1], last, right))
-        left = np.where(hours >= self.hours[-1], last, left)
-        span = self.hours[right] - self.hours[left]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            share = np.where(span > 0, (hours - self.hours[left]) / np.where(span > 0, span, 1.0), 0.0)
-        used = np.where(span > 0, 0.5, 0.0) if self.between == "mean" else share
-        value, fit, tank = np.zeros_like(reading), np.zeros_like(reading), np.zeros_like(reading)
-        for k, episode in enumerate(self.found):
-            for side, weight in ((left, 1.0 - used), (right, used)):
-                rows = (side == k) & (weight > 0)
-                if rows.any():
-                    u_reading, u_gas = episode.response.uncertainty(reading[rows])
-                    value[rows] += weight[rows] * episode.response.value(reading[rows])
-                    fit[rows] += (weight[rows] * u_reading) ** 2  # independent from episode to episode
-                    tank[rows] += weight[rows] * u_gas  # the same gases: fully correlated
-        change, typical = self._change(reading), self._typical_gap()
-        age = np.maximum(np.maximum(self.hours[0] - hours, hours - self.hours[-1]), 0.0)
-        walk = np.where(span > 0, share * (1.0 - share), age / typical)
-        drift = change * np.sqrt(walk)
-        if self.between == "mean":  # the true path is up to half the change away from the mean
-            drift = np.hypot(drift, change * np.where(span > 0, np.abs(share - 0.5), 0.0))
-        outside = (hours < self.hours[0]) | (hours > self.hours[-1])
-        return {"value": value, "fit": np.sqrt(fit), "drift": drift, "tank": tank, "outside": outside}
-
-    def _change(self, reading: np.ndarray) -> np.ndarray:
-        """Return the root mean square change of the calibrated value from episode to episode."""
-        if len(self.found) < 2:
-            return np.zeros_like(reading)
-        at = np.linspace(np.nanmin(reading), np.nanmax(reading), 9)
-        values = np.stack([e.response.value(at) for e in self.found])
-        return np.interp(reading, at, np.sqrt(np.mean(np.diff(values, axis=0) ** 2, axis=0)))
-
-    def _typical_gap(self) -> float:
-        return float(np.mean(np.diff(self.hours))) if self.hours.size > 1 else float("inf")
-
-
 def _average(
     raw: xr.Dataset,
     plan: CalibrationPlan,
@@ -294,7 +202,7 @@ def _average(
     value: np.ndarray,
     valve: np.ndarray,
     good: np.ndarray,
-    curve: _Curve,
+    curve: ResponseCurve,
     water_sd: np.ndarray,
     repeatability: float,
     notes: Notes,
@@ -308,6 +216,10 @@ def _average(
     bins = (time - time[0].astype("datetime64[D]").astype("datetime64[ns]")) // length
     starts, number = np.unique(bins, return_inverse=True)
     n = np.bincount(number)
+    full = plan.average_minutes / 60.0 / float(np.median(np.diff(hours[air]))) if n.sum() > 1 else 1.0
+    few = n < plan.minimum_share * full
+    share = f"fewer than {plan.minimum_share:.0%} of the {full:.0f} readings they could hold"
+    notes.warn(few.sum(), f"means with {share} (flagged 'variability')")
     result = curve.apply(hours[air], value[air])
     shift = float(np.median(result["value"]))
     mean = np.bincount(number, result["value"] - shift) / n
@@ -322,8 +234,9 @@ def _average(
     extras = {f"uncertainty_{k}": average(result[k]) for k in ("fit", "drift", "tank")}
     extras["uncertainty_water"] = average(water_sd[air])
     extras["repeatability"] = np.full(starts.size, repeatability)
-    outside = average(result["outside"].astype(np.float64)) > 0
+    outside, doubtful = (average(result[k].astype(np.float64)) > 0 for k in ("outside", "doubtful"))
     notes.warn(outside.sum(), "means before the first or after the last calibration (flagged 'calibration')")
+    notes.warn(doubtful.sum(), "means of calibrations whose standards disagree (flagged 'calibration')")
     beyond = (value[air] < curve.found[0].response.low) | (value[air] > curve.found[0].response.high)
     notes.warn(
         (average(beyond.astype(np.float64)) > 0).sum(), "means with readings outside the standards' range"
@@ -335,7 +248,8 @@ def _average(
             "value": mean + shift,
             "sd": sd,
             "n": n,
-            "quality": np.where(outside, np.uint32(Quality.CALIBRATION), np.uint32(0)),
+            "quality": np.where(outside | doubtful, np.uint32(Quality.CALIBRATION), np.uint32(0))
+            | np.where(few, np.uint32(Quality.VARIABILITY), np.uint32(0)),
             **{k: getattr(plan, k) for k in ("latitude", "longitude", "altitude_m", "intake_height_m")},
         },
         species=plan.species,
@@ -354,7 +268,7 @@ def _average(
 
 
 def _targets(
-    runs: Runs, time: np.ndarray, plan: CalibrationPlan, drifts: dict[str, TankDrift], curve: _Curve
+    runs: Runs, time: np.ndarray, plan: CalibrationPlan, drifts: dict[str, TankDrift], curve: ResponseCurve
 ) -> dict[str, TargetStatistics]:
     result = {}
     for tank in plan.by_role("target"):

@@ -10,7 +10,7 @@ from pydantic import Field
 from obsnet.config import Options, read_toml, validate
 from obsnet.errors import ConfigError, nearest
 
-__all__ = ["Goal", "compatibility_goal"]
+__all__ = ["Goal", "compatibility_goal", "known_goal"]
 
 TABLE = Path(__file__).with_name("goals.toml")
 
@@ -56,3 +56,8 @@ def compatibility_goal(species: str, table: str | Path | None = None) -> Goal:
     if species not in found.goal:
         raise ConfigError(f"{path.name} has no compatibility goal of {species}{nearest(species, found.goal)}")
     return Goal(species, found.goal[species], found.extended.get(species, float("nan")), found.note)
+
+
+def known_goal(species: str) -> float:
+    """Return the goal of the package's table, infinite for a species it has none of."""
+    return validate(_Table, read_toml(TABLE), TABLE.name).goal.get(species, float("inf"))

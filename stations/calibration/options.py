@@ -28,7 +28,9 @@ class ScaleTable(OneRecord, ConversionOptions):
     """``obsnet station scale``."""
 
     to: str = Field(description="scale to convert to: X2019, TU-87 ...")
-    out: RecordOut | None = Field(None, description="write the record to this netCDF file (*.nc)")
+    out: RecordOut | None = Field(
+        None, description="write the record to this netCDF file (*.nc, or *.openghg.nc)"
+    )
 
 
 class CalibrateTable(Options):
@@ -38,5 +40,7 @@ class CalibrateTable(Options):
         description="raw readings: a Picarro data log, or a folder of them"
     )
     plan: Path = Field(description="calibration plan (TOML): valves, tanks, response")
-    out: RecordOut | None = Field(None, description="write the record to this netCDF file (*.nc)")
+    out: RecordOut | None = Field(
+        None, description="write the record to this netCDF file (*.nc, or *.openghg.nc)"
+    )
     goals: Path | None = Field(None, description="compatibility goals of your own (TOML)")

@@ -25,6 +25,9 @@ class Response:
     reading_covariance, gas_covariance : ndarray
         Of the coefficients, from the uncertainties of the readings (they differ from one calibration to the
         next) and of the gases (they stay); both enlarged by the reduced chi-square where that is above 1.
+    shared : ndarray, shape (degree + 1,)
+        Coefficients of what one standard deviation of the errors that all gases have in common does to the value:
+        it does not average out over the gases.
     residuals : ndarray, shape (tanks,)
         Assigned minus fitted.
     reduced_chi_square : float
@@ -37,6 +40,7 @@ class Response:
     coefficients: np.ndarray
     reading_covariance: np.ndarray
     gas_covariance: np.ndarray
+    shared: np.ndarray
     residuals: np.ndarray
     reduced_chi_square: float
     low: float
@@ -52,14 +56,14 @@ class Response:
         return np.polynomial.polynomial.polyval(np.asarray(measured) - self.centre, derivative)
 
     def uncertainty(self, measured: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the curve's standard uncertainties sqrt(x^T C x), of the readings and of the gases."""
+        """Return the curve's standard uncertainties sqrt(x^T C x): of the readings, and of the gases."""
         x = np.asarray(measured, dtype=np.float64) - self.centre
         rows = x[..., None] ** np.arange(self.coefficients.size)
         reading, gas = (
             np.sqrt(np.einsum("...i,ij,...j->...", rows, c, rows))
             for c in (self.reading_covariance, self.gas_covariance)
         )
-        return reading, gas
+        return reading, np.hypot(gas, np.polynomial.polynomial.polyval(x, self.shared))
 
 
 def fit_response(
@@ -67,6 +71,7 @@ def fit_response(
     assigned: np.ndarray,
     measured_sd: np.ndarray,
     assigned_sd: np.ndarray,
+    shared_sd: np.ndarray | float = 0.0,
     *,
     degree: int = 1,
     method: Literal["wls", "odr"] = "odr",
@@ -78,7 +83,9 @@ def fit_response(
     measured, assigned : ndarray, shape (tanks,)
         Mean reading and assigned value of each gas, one unit.
     measured_sd, assigned_sd : ndarray, shape (tanks,)
-        Their standard uncertainties, above 0 (``wls`` takes 0 for `measured_sd`).
+        Their standard uncertainties, above 0 (``wls`` takes 0 for `measured_sd`), independent of each other.
+    shared_sd : ndarray or float
+        Standard uncertainty that the assigned values have in common: all are off together, each by its own size.
     degree : int
         1 linear (laser analysers), 2 quadratic (infrared cells, gas chromatographs).
     method : {"wls", "odr"}
@@ -129,7 +136,8 @@ def fit_response(
     slope = np.polynomial.polynomial.polyval(x - centre, np.polynomial.polynomial.polyder(c))
     reading = inflate * (estimator * (slope * sx) ** 2) @ estimator.T
     gas = inflate * (estimator * sy**2) @ estimator.T
-    return Response(centre, c, reading, gas, residual, reduced, float(x.min()), float(x.max()))
+    shared = estimator @ np.broadcast_to(np.asarray(shared_sd, dtype=np.float64), x.shape)
+    return Response(centre, c, reading, gas, shared, residual, reduced, float(x.min()), float(x.max()))
 
 
 def _orthogonal(

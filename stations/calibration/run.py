@@ -63,10 +63,10 @@ class CalibratedFile:
 def calibrate_file(options: CalibrateTable) -> CalibratedFile:
     """Calibrate raw readings by a plan, write the record where asked, and judge the target tanks."""
     plan = load_plan(options.plan)
-    done = calibrate(apart(read, options.file, plan.species), plan)
+    goal = compatibility_goal(plan.species, options.goals)
+    done = calibrate(apart(read, options.file, plan.species), plan, goal.goal)
     if options.out is not None:
         write_record(done.record, options.out)
-    goal = compatibility_goal(plan.species, options.goals)
     targets = {
         name: {
             "runs": t.bias.size,

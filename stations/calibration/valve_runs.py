@@ -10,6 +10,8 @@ from obsnet.errors import RangeError
 
 __all__ = ["Runs", "episodes", "settled", "valve_runs"]
 
+REPEAT_HOURS = 1.0  # a standard measured again so soon, with nothing but air between, is the same visit
+
 
 @dataclass(frozen=True)
 class Runs:
@@ -120,15 +122,33 @@ def valve_runs(
     return Runs(valve[first], first, last, hours[first], hours[last - 1], n, middle, mean + shift, sd)
 
 
-def episodes(middle: np.ndarray, gap_hours: float) -> np.ndarray:
-    """Return the episode number of each run: a new one after more than `gap_hours` without a run.
+def episodes(middle: np.ndarray, valve: np.ndarray, after_air: np.ndarray, gap_hours: float) -> np.ndarray:
+    """Return the episode number of each run of a standard.
+
+    A new episode begins after more than `gap_hours` without a run, and where, after air, a standard comes round
+    again that the episode already holds. Rounds without air between are one episode; so are two runs of the same
+    standard within `REPEAT_HOURS`.
 
     Parameters
     ----------
     middle : ndarray, shape (k,)
         Hours, ascending.
+    valve : ndarray of int, shape (k,)
+        Position.
+    after_air : ndarray of bool, shape (k,)
+        Air was measured since the run before.
     gap_hours : float
         Longest pause within an episode.
     """
-    new = np.concatenate([[True], np.diff(middle) > gap_hours]) if middle.size else np.zeros(0, dtype=bool)
-    return np.cumsum(new) - 1
+    number = np.zeros(middle.size, dtype=np.int64)
+    seen: set[int] = set()
+    for k in range(1, middle.size):
+        pause = middle[k] - middle[k - 1]
+        seen.add(int(valve[k - 1]))
+        repeat = valve[k] == valve[k - 1] and pause <= REPEAT_HOURS
+        again = after_air[k] and int(valve[k]) in seen and not repeat
+        number[k] = number[k - 1]
+        if again or pause > gap_hours:
+            number[k] += 1
+            seen.clear()
+    return number

@@ -8,7 +8,14 @@ import numpy as np
 
 from obsnet.errors import ConfigError, RangeError, nearest
 
-__all__ = ["FACTORY", "WaterCorrection", "dry_mole_fraction", "water_correction"]
+__all__ = [
+    "FACTORY",
+    "WaterCorrection",
+    "dry_mole_fraction",
+    "fit_water_correction",
+    "water_correction",
+    "wet_mole_fraction",
+]
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,10 @@ class WaterCorrection:
     a: float
     b: float
     covariance: np.ndarray
+
+    def ratio(self, water: np.ndarray) -> np.ndarray:
+        """Return wet over dry at a reported water vapour (per cent)."""
+        return 1.0 + self.a * water + self.b * water * water
 
 
 # With these a Picarro analyser computes its own dry values from `h2o_reported`: they reproduce CO2_dry and
@@ -73,17 +84,42 @@ def dry_mole_fraction(
     -----
     C. W. Rella et al. (2013), Atmos. Meas. Tech. 6, 837-860, doi:10.5194/amt-6-837-2013, section 2.
     """
+    h = _per_cent(water)
+    factor = correction.ratio(h)
+    dry = np.asarray(wet, dtype=np.float64) / factor
+    rows = np.stack([h, h * h], axis=-1)
+    relative = np.sqrt(np.einsum("...i,ij,...j->...", rows, correction.covariance, rows)) / factor
+    return dry, dry * relative
+
+
+def wet_mole_fraction(dry: np.ndarray, water: np.ndarray, correction: WaterCorrection) -> np.ndarray:
+    """Return what an analyser measured before it corrected for water: the inverse of `dry_mole_fraction`.
+
+    Parameters
+    ----------
+    dry : ndarray, shape (n,)
+        Dry mole fractions as the analyser gives them.
+    water : ndarray, shape (n,)
+        Its reported water vapour, per cent.
+    correction : WaterCorrection
+        That it applied: the factory's.
+
+    Raises
+    ------
+    RangeError
+        Water vapour below -0.5 or above 10 per cent: the unit is wrong.
+    """
+    return np.asarray(dry, dtype=np.float64) * correction.ratio(_per_cent(water))
+
+
+def _per_cent(water: np.ndarray) -> np.ndarray:
     h = np.asarray(water, dtype=np.float64)
     with np.errstate(invalid="ignore"):
         wrong = (h < -0.5) | (h > 10.0)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise RangeError(f"reported water vapour is in per cent, -0.5 to 10; row {row + 1} has {h[row]:g}")
-    factor = 1.0 + correction.a * h + correction.b * h * h
-    dry = np.asarray(wet, dtype=np.float64) / factor
-    rows = np.stack([h, h * h], axis=-1)
-    relative = np.sqrt(np.einsum("...i,ij,...j->...", rows, correction.covariance, rows)) / factor
-    return dry, dry * relative
+    return h
 
 
 def fit_water_correction(wet: np.ndarray, water: np.ndarray) -> tuple[WaterCorrection, float]:

@@ -74,6 +74,8 @@ def _confusion(found: dict[str, Any]) -> list[str]:
 @command("stations.calibration.options:CalibrateTable")
 def calibrate(options: CalibrateTable) -> Shown:
     """Calibrate an analyser's raw readings: valve runs, response, interpolation, target tanks and alarms."""
+    from dataclasses import asdict
+
     from stations.calibration.run import calibrate_file
 
     found = calibrate_file(options)
@@ -84,10 +86,12 @@ def calibrate(options: CalibrateTable) -> Shown:
         "episodes": [
             {
                 "time": e.time,
+                "hours": e.hours,
                 "tanks": e.tanks,
                 "coefficients": e.response.coefficients,
                 "centre": e.response.centre,
                 "reduced_chi_square": e.response.reduced_chi_square,
+                "disagreement": asdict(e.disagreement),
             }
             for e in found.done.episodes
         ],

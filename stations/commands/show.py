@@ -49,7 +49,8 @@ def _verdicts(judged: tuple[Admission, ...]) -> Iterator[str]:
     from stations.admission.report import VERDICTS_ZH
 
     for a in judged:
-        yield f"{a.station} {a.species}: {VERDICTS_ZH[a.verdict]} {a.verdict}"
+        days = f", data {a.first} to {a.last}" if a.first else ""
+        yield f"{a.station} {a.species}: {VERDICTS_ZH[a.verdict]} {a.verdict}{days}"
         for f in a.findings:
             o = f.outcome
             yield f"  {o.verdict:<13} {f.criterion.label}: {o.found or '-'} ({o.limit}) {o.reason}"

@@ -24,7 +24,9 @@ class QualityTable(OneRecord):
     """``obsnet station qc``."""
 
     rules: list[str] = Field(min_length=1, description=RULES)
-    out: RecordOut | None = Field(None, description="write the record to this netCDF file (*.nc)")
+    out: RecordOut | None = Field(
+        None, description="write the record to this netCDF file (*.nc, or *.openghg.nc)"
+    )
     partners: Annotated[dict[str, Path], Flag(names=("--with",))] = Field(
         {}, description="another intake that a rule names"
     )
@@ -39,4 +41,6 @@ class BudgetTable(OneRecord):
     """``obsnet station budget``."""
 
     budget: str = Field("record", description=BUDGET)
-    out: RecordOut | None = Field(None, description="write the record to this netCDF file (*.nc)")
+    out: RecordOut | None = Field(
+        None, description="write the record to this netCDF file (*.nc, or *.openghg.nc)"
+    )

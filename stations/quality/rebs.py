@@ -3,6 +3,9 @@
 A. F. Ruckstuhl et al. (2012), Atmos. Meas. Tech. 5, 2613-2624, doi:10.5194/amt-5-2613-2012. The local fit is
 that of W. S. Cleveland's lowess (1979, J. Am. Stat. Assoc. 74, 829-836): tricube weights over the nearest
 points, skipped points interpolated.
+
+Checked against R's ``IDPmisc::rfbaseline`` (equal) and, at Mace Head 1987-1989, against the keepers' flags: found 46 to
+81 %, precision 76 to 99 % (`scripts/check_pollution_rules.py`).
 """
 
 from __future__ import annotations

@@ -114,7 +114,8 @@ def sd_spikes(
         Width of the window of sigma; a week by default, not checked against the paper.
     gap_hours : float
         After a gap longer than this the search starts anew: the first value that is not above the median
-        of the next ten.
+        of the next ten. What stands at the start, or after a gap, is judged backward too, from the values that
+        follow: nothing before it is there to be exceeded.
 
     Returns
     -------
@@ -124,7 +125,8 @@ def sd_spikes(
     Notes
     -----
     A. El Yazidi et al. (2018), Atmos. Meas. Tech. 11, 1599-1614, doi:10.5194/amt-11-1599-2018. For the effect
-    of alpha over ten sites see P. Cristofanelli et al. (2023), doi:10.5194/amt-16-5977-2023.
+    of alpha over ten sites see P. Cristofanelli et al. (2023), doi:10.5194/amt-16-5977-2023. Checked against planted
+    spikes only (`scripts/check_pollution_rules.py`), not against a keeper's flags.
     """
     if alpha <= 0:
         raise ConfigError(f"alpha is above 0, found {alpha:g}")
@@ -133,7 +135,11 @@ def sd_spikes(
     if finite.sum() < 8:
         return flag
     h, v = hours[finite], value[finite]
-    flag[finite] = _sd_spikes(h, v, quartile_sd(h, v, window_hours), alpha, gap_hours)
+    sigma = quartile_sd(h, v, window_hours)
+    forward = _sd_spikes(h, v, sigma, alpha, gap_hours)
+    backward = _sd_spikes(-h[::-1], v[::-1], sigma[::-1], alpha, gap_hours)[::-1]
+    first = np.concatenate([[True], np.diff(h) > gap_hours])
+    flag[finite] = forward | _leading(first, forward | backward)
     return flag
 
 
@@ -159,6 +165,15 @@ def _sd_spikes(
         else:
             last = i
     return flag
+
+
+@numba.njit(cache=True)
+def _leading(first: np.ndarray, flag: np.ndarray) -> np.ndarray:
+    """Return the flags of each segment that follow its `first` value without a break."""
+    kept = np.zeros(flag.size, dtype=np.bool_)
+    for i in range(flag.size):
+        kept[i] = flag[i] and (first[i] or kept[i - 1])
+    return kept
 
 
 def stuck(

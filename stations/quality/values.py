@@ -236,6 +236,9 @@ class WithinHourOptions(Options):
 
     maximum_sd: PerSpecies | None = None
     minimum_n: int = Field(0, ge=0)
+    minimum_share: float = Field(
+        0.0, ge=0, le=1, description="of the usual number, the median of the calendar month"
+    )
 
 
 def within_hour_rule(rows: RuleRows, o: WithinHourOptions) -> list[Found]:
@@ -245,12 +248,19 @@ def within_hour_rule(rows: RuleRows, o: WithinHourOptions) -> list[Found]:
         with np.errstate(invalid="ignore"):
             scattered = rows.variable("sd") >= rows.number(o.maximum_sd)
         found.append(Found("variable within the interval", Quality.VARIABILITY, scattered & rows.judged))
-    if o.minimum_n:
+    if o.minimum_n or o.minimum_share:
         n = rows.variable("n")
-        found.append(
-            Found("too few measurements", Quality.VARIABILITY, (n >= 0) & (n < o.minimum_n) & rows.judged)
-        )
+        least = np.maximum(o.minimum_n, o.minimum_share * _monthly_median(rows, n))
+        few = (n >= 0) & (n < least)
+        found.append(Found("too few measurements", Quality.VARIABILITY, few & rows.judged))
     return found
+
+
+def _monthly_median(rows: RuleRows, n: np.ndarray) -> np.ndarray:
+    """Return for each row the median count of its calendar month; 0 where nobody counted."""
+    months, number = np.unique(rows.record["time"].values.astype("datetime64[M]"), return_inverse=True)
+    counted = [n[(number == k) & (n > 0)] for k in range(months.size)]
+    return np.array([np.median(c) if c.size else 0.0 for c in counted])[number]
 
 
 class RowUncertaintyOptions(Options):

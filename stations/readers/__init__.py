@@ -77,6 +77,7 @@ READERS = (
     ),
     StationReader("obspack", "stations.readers.obspack", "ObsPack netCDF, NOAA and European dialect"),
     StationReader("tccon", "stations.readers.tccon", "TCCON public netCDF, GGG2014 and GGG2020 (columns)"),
+    StationReader("openghg", "stations.readers.openghg", "openghg's netCDF of stations and columns"),
     StationReader("agage", "stations.readers.agage", "AGAGE archive netCDF"),
     StationReader(
         "picarro",
@@ -88,6 +89,12 @@ READERS = (
         "stations.readers.noaa",
         "NOAA GML event, hourly, daily, monthly text, since 2021 and before",
     ),
+    StationReader(
+        "noaa_trends",
+        "stations.readers.noaa_trends",
+        "NOAA GML's tables of trends: monthly, weekly, daily, annual, of a station or global",
+    ),
+    StationReader("scripps", "stations.readers.scripps", "Scripps CO2 programme, monthly and weekly csv"),
     StationReader("wdcgg", "stations.readers.wdcgg", "WDCGG text, 2021 and present layout"),
     StationReader(
         "wdcgg_monthly", "stations.readers.wdcgg_monthly", "WDCGG's old monthly files with REM header"

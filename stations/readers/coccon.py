@@ -1,14 +1,16 @@
-"""COCCON column records as PROFFAST and its pylot write them: ``comb_invparms…csv``.
+"""COCCON column records as PROFFAST and its pylot write them: ``comb_invparms…csv``, or a day's ``…-invparms.dat``.
 
 Columns are ``UTC, LocalTime, spectrum, JulianDate, gndP, latdeg, londeg, altim, appSZA, XAIR, XCO2, XCH4, XCO …``,
-separated by commas or tabs; XCO2, XCH4 and XCO are in ppm, altim in m; an instrument without a second channel
-has XCO exactly 0. Times are the middle of a measurement, UTC. Kernels and priors are not in the table: they come
-from the folder ``raw_output_proffast`` beside it (`proffast_profiles`) where there is one, and stay empty else.
-Sources: Frey et al. 2019, doi:10.5194/amt-12-1513-2019; the reference output in PROFFASTpylot's repository.
+separated by commas, tabs or, in PROFFAST's own ``.dat`` (which has the Julian date alone), blanks; XCO2, XCH4 and XCO
+are in ppm, altim in m; an instrument without a second channel has XCO exactly 0. Times are the middle of a
+measurement, UTC. Kernels and priors are not in the table: they come from the folder ``raw_output_proffast`` beside it
+(`proffast_profiles`) where there is one, and stay empty else. Sources: Frey et al. 2019,
+doi:10.5194/amt-12-1513-2019; the reference output in PROFFASTpylot's repository.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -28,7 +30,7 @@ __all__ = ["read", "sniff"]
 _UNIT = "ppm"
 _GASES = {"CO2": "XCO2", "CH4": "XCH4", "CO": "XCO"}
 _NEEDED = ("JulianDate", "gndP", "XAIR", "latdeg", "londeg")
-_STRINGS = ("UTC", "LocalTime", "spectrum", "HHMMSS_ID")
+_STRINGS = ("UTC", "LocalTime", "spectrum", "HHMMSS_ID", "SX")
 _FILL = -90000.0  # everything below is a fill: -900000 and its like
 _XAIR = (0.98, 1.02)  # outside, pressure or pointing was wrong; a warning, not a rejection
 _JULIAN_1970 = 2440587.5
@@ -41,8 +43,8 @@ def sniff(source: Source) -> bool:
 
 def _header(lines: list[str]) -> tuple[int, tuple[list[str], str]] | None:
     """Return the index of the column line, its names and the separator."""
-    separator = "\t" if lines and "\t" in lines[0] else ","
-    names = [n.strip() for n in lines[0].split(separator)] if lines else []
+    separator = next((c for c in "\t," if lines and c in lines[0]), " ")
+    names = [n.strip() for n in lines[0].split(separator) if n.strip()] if lines else []
     found = {"JulianDate", "gndP", "XAIR"} <= set(names) and set(_GASES.values()) & set(names)
     return (0, (names, separator)) if found else None
 
@@ -105,7 +107,7 @@ def _record(
             "site_name": "",
             "network": "COCCON",
             "source": f"coccon_proffast_{column.lower()}",
-            "format": "coccon_csv",
+            "format": "proffast_raw" if "HHMMSS_ID" in table and "UTC" not in table else "coccon_csv",
             "vertical": "level",
         },
     )
@@ -122,13 +124,17 @@ def _operator(
     notes: Notes,
 ) -> dict[str, Any]:
     """Return the variables of the contract's column operator from the files beside the table, if any."""
-    folder = source.path.parent / FOLDER
+    day = re.search(r"(\d{6})-invparms", source.name)
+    folder = source.path.parent if day else source.path.parent / FOLDER
     if not folder.is_dir() or "appSZA" not in table:
         notes.warn(len(stamp), f"rows without kernels and priors (no folder {FOLDER} beside the table)")
         return {}
     local = parse_iso(table["LocalTime"]) if "LocalTime" in table else stamp
-    found = profiles(folder, gas, local.astype("datetime64[D]"), table["appSZA"], table["gndP"])
+    days = local.astype("datetime64[D]")
+    if day:  # PROFFAST's own file is of one local day, which its name says
+        days[:] = np.datetime64(f"20{day[1][:2]}-{day[1][2:4]}-{day[1][4:]}")
+    found = profiles(folder, gas, days, table["appSZA"], table["gndP"])
     if not found:
-        notes.warn(len(stamp), f"rows without kernels and priors (none of their days in {FOLDER})")
+        notes.warn(len(stamp), f"rows without kernels and priors (none of their days in {folder.name})")
         return {}
     return column_operator(found, quality, notes)

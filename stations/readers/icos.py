@@ -1,9 +1,10 @@
-"""ICOS ATC text: Level 2 continuous series, flask samples, the older ``.dat``, and the portal's plain CSV.
+"""ICOS ATC text: Level 2 continuous series, flask and integrated samples, the older ``.dat``, the portal's plain CSV.
 
-Times are UTC, averages stamped at the beginning of their interval. Flags: ``U``, ``O``, ``R`` may be used.
-``LTR`` is 0.000 on bad rows. The scale belongs to the instrument and is listed in the header by its number.
-Sources: the files' headers; Hazan et al. 2016, doi:10.5194/amt-9-4719-2016; Yver Kwok et al. 2015,
-doi:10.5194/amt-8-3867-2015.
+Times are UTC, averages stamped at the beginning of their interval. Samples of 14C that were collected over days have
+``SamplingStart`` and ``SamplingEnd``, or ``IntegrationTime`` whose unit the header says, and ``WeightedStdErr``;
+their layout is from public descriptions, no file of them was at hand. Flags: ``U``, ``O``, ``R`` may be used. ``LTR``
+is 0.000 on bad rows. The scale belongs to the instrument and is listed in the header by its number. Sources: the
+files' headers; Hazan et al. 2016, doi:10.5194/amt-9-4719-2016; Yver Kwok et al. 2015, doi:10.5194/amt-8-3867-2015.
 """
 
 from __future__ import annotations
@@ -101,7 +102,8 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
         table[name] = without_fill(table[name], _FILL)
         if name.startswith("Stdev"):
             table[name] = without_fill(table[name], _SD_FILL)
-    attrs["says UTC"] = "yes" if "Times are UTC" in "\n".join(header) else ""
+    attrs["comment"] = "\n".join(header)
+    attrs["says UTC"] = "yes" if "Times are UTC" in attrs["comment"] else ""
     record = _record(source, attrs, table, gas, notes)
     record.attrs["header_lines"] = len(header) + 1
     return [record]
@@ -115,7 +117,7 @@ def _attributes(header: list[str]) -> dict[str, str]:
 
 def _gas(names: list[str], source: Source) -> str:
     """Return the column of the species: the one before its standard deviation, or the last."""
-    for after in ("Stdev", "MeasUnc"):
+    for after in ("Stdev", "MeasUnc", "WeightedStdErr"):
         if after in names[1:]:
             return names[names.index(after) - 1]
     if names[0] == "DateTime":
@@ -151,11 +153,10 @@ def _record(
     scale, by_row = _scales(attrs.get("MEASUREMENT SCALE", ""), table, gas)
     if by_row is not None:
         extras["scale_row"] = by_row
-    single, combined = (
-        table.get("MeasUnc", np.full(rows, np.nan)),
-        table.get("CombUnc", np.full(rows, np.nan)),
-    )
-    kind = "flask" if "FlaskId" in table else _mean(source, attrs)
+    single = next((table[n] for n in ("MeasUnc", "WeightedStdErr") if n in table), np.full(rows, np.nan))
+    combined = table.get("CombUnc", np.full(rows, np.nan))
+    long = "SamplingEnd" in table or "IntegrationTime" in table
+    kind = "flask" if "FlaskId" in table else "integrated" if long else _mean(source, attrs)
     entry = SPECIES.get(gas.upper())
     unit = attrs.get("MEASUREMENT UNIT") or (entry.unit_name if entry else "")
     return build(
@@ -184,11 +185,7 @@ def _record(
             "site_name": attrs.get("STATION NAME", ""),
             "network": "ICOS ATC",
             "source": f"icos_{kind}_{gas.lower()}",
-            "format": "icos_flask"
-            if kind == "flask"
-            else "icos_l2"
-            if "FILE NAME" in attrs
-            else "icos_plain",
+            "format": f"icos_{kind}" if long else "icos_l2" if "FILE NAME" in attrs else "icos_plain",
             "dataset": attrs.get("FILE NAME", source.name),
         },
     )
@@ -234,8 +231,27 @@ def _times(source: Source, attrs: dict[str, str], table: dict[str, np.ndarray], 
         notes.warn(len(stamp), text)
     elif shifted:
         stamp = local_to_utc(stamp, zone, notes)
+    if "IntegrationTime" in table:
+        return intervals(
+            stamp, source.options.get("stamp", "start"), _integration(source, attrs, table, notes)
+        )
     length = _LENGTHS.get(_mean(source, attrs)) or usual_step(stamp, notes)
     return intervals(stamp, source.options.get("stamp", "start"), length)
+
+
+def _integration(
+    source: Source, attrs: dict[str, str], table: dict[str, np.ndarray], notes: Notes
+) -> np.ndarray:
+    """Return how long each sample was collected; the unit is the header's, which says days or hours."""
+    said = re.search(r"IntegrationTime[^\n]*?\b(day|hour)", attrs["comment"], re.IGNORECASE)
+    if said is None:
+        raise FormatError(
+            f"{source.where}: the header does not say whether IntegrationTime is in days or hours; add to it "
+            "'#   - IntegrationTime: days'"
+        )
+    hours = table["IntegrationTime"] * (24.0 if said[1].lower() == "day" else 1.0)
+    notes.changed(hours.size, f"sampling times from IntegrationTime in {said[1].lower()}s")
+    return np.round(np.nan_to_num(hours) * 3600.0).astype("timedelta64[s]")
 
 
 def _mean(source: Source, attrs: dict[str, str]) -> str:

@@ -62,11 +62,12 @@ class File:
 
     def attr(self, name: str, default: str = "") -> str:
         """Return a global attribute as text."""
-        return str(getattr(self._dataset, name, default)).strip()
+        return _attribute(self._dataset, name, default)
 
     def of(self, variable: str, name: str, default: str = "") -> str:
         """Return a variable's attribute as text; the default where either is absent."""
-        return str(getattr(self._dataset.variables.get(variable), name, default)).strip()
+        held = self._dataset.variables.get(variable)
+        return default if held is None else _attribute(held, name, default)
 
     def dims(self, variable: str) -> tuple[str, ...]:
         """Return a variable's dimensions."""
@@ -145,6 +146,11 @@ class File:
         words, inverse = np.unique(raw, return_inverse=True)
         plain = [w.decode("utf-8", errors="replace").strip(" \0") for w in words]
         return np.array(plain, dtype=str)[inverse]
+
+
+def _attribute(held: Any, name: str, default: str) -> str:
+    """Return an attribute of the file; netCDF4's own, such as a variable's ``scale``, are none of it."""
+    return str(held.getncattr(name)).strip() if name in held.ncattrs() else default
 
 
 def stamp_convention(*texts: str) -> str | None:

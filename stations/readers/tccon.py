@@ -30,7 +30,11 @@ _RELEASES: dict[str, ModuleType] = {"ggg2020": tccon_ggg2020, "ggg2014": tccon_g
 def sniff(source: Source) -> bool:
     """Tell whether a netCDF file is TCCON's."""
     names = set(source.netcdf.variables) if source.netcdf else set()
-    return "time" in names and bool({"xco2", "xch4", "xco2_ppm", "xch4_ppm"} & names)
+    return (
+        "time" in names
+        and "pressure_weights" not in names
+        and bool({"xco2", "xch4", "xco2_ppm", "xch4_ppm"} & names)
+    )
 
 
 def read(source: Source, species: str | None = None) -> list[xr.Dataset]:

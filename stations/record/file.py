@@ -15,6 +15,7 @@ from obsnet.errors import FormatError, SchemaError
 from obsnet.output import plain
 from obsnet.reading import reading
 from obsnet.seal import check_file, seal_file
+from stations.record.openghg_file import write_openghg
 from stations.record.source import Source
 
 __all__ = ["MARK", "read_record", "write_record"]
@@ -40,9 +41,12 @@ def write_record(record: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     record : xarray.Dataset
         Layout of `stations.record.record`.
     path : path
-        ``*.nc``.
+        ``*.nc``; ``*.openghg.nc`` is written in the layout that openghg reads, see `write_openghg`.
     """
     from obsnet.schema import Quality
+
+    if str(path).endswith(".openghg.nc"):
+        return write_openghg(record, path)
 
     missing = [name for name in NEEDED if name not in record.variables]
     if missing:

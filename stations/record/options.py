@@ -19,6 +19,7 @@ def _netcdf(path: Path) -> Path:
     return path
 
 
+# *.openghg.nc is written in openghg's layout, see `stations.record.file.write_record`.
 RecordOut = Annotated[Path, AfterValidator(_netcdf)]
 
 

@@ -21,6 +21,7 @@ GRID = Grid.regular(30.0, 34.0, 110.0, 116.0, 1.0, 1.0)
 EDGES = np.datetime64("2019-01-01", "us") + np.arange(7) * np.timedelta64(1, "D")
 REGIONS = ("a", "b", "outside")
 BACKGROUND = 410.0
+APART = {"correlation_hours": 0.0, "along_track_km": 0.0, "overpass_share": 0.0}  # errors that share nothing
 
 
 def options(**changes) -> InvertOptions:
@@ -40,7 +41,7 @@ def options(**changes) -> InvertOptions:
             "biosphere": {"sigma": 3e-7, "correlation_km": 300, "correlation_days": 5},
         },
         "boundary": {"background": BACKGROUND, "sigma": 0.5, "step": "3D"},
-        "error": {"point": 0.8, "column": 0.5},
+        "error": {"point": 0.8, "column": 0.5} | APART,
     }
     return InvertOptions.model_validate(base | changes)
 

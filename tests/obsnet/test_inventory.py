@@ -79,8 +79,8 @@ def test_byte_order_mark_is_no_column(tmp_path):
         ("110000,2019,CO2,89,Mt,-0.1\n", RangeError, "uncertainty below 0"),
         ("110000,2019,CO2,89,Mt,10\n", RangeError, "a share \\(0.1\\), not percent"),
         ("110000,2019,CO2,89,Mt,\n110000,2019,CO2,90,Mt,\n", SchemaError, "2 rows share region"),
-        ("110000,2019,CO2,89,m3,\n", UnitError, "dimensions differ"),
-        ("110000,2019,CO2,89,bushels of coal,\n", UnitError, "not known"),
+        ("110000,2019,CO2,89,m3,\n", UnitError, "row 2: unit .m3. is no mass"),
+        ("110000,2019,CO2,89,bushels of coal,\n", UnitError, "is no mass"),
     ],
 )
 def test_bad_rows(tmp_path, rows, error, text):

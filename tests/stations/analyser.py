@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.signal import lfilter
 
 from tests.stations.made import make_record
 
@@ -70,11 +71,8 @@ def sequence(
     true = air_truth(hours)
     for port, value in TANKS.items():
         true[valve == port] = value
-    settled = np.empty_like(true)
-    settled[0] = true[0]
     keep = np.exp(-step_seconds / 40.0)
-    for i in range(1, true.size):
-        settled[i] = true[i] + (settled[i - 1] - true[i]) * keep
+    settled, _ = lfilter([1.0 - keep], [1.0, -keep], true, zi=[keep * true[0]])
     reading = (settled - offset - drift_per_day * hours / 24.0) / gain + noise * rng.standard_normal(
         hours.size
     )

@@ -226,6 +226,62 @@ def icos_flask(rows: Rows) -> str:
     return "\n".join([*head, columns, *body]) + "\n"
 
 
+def icos_integrated(rows: Rows, unit="days", length=14.0) -> str:
+    """ICOS ATC integrated samples of 14C: a start, and how long."""
+    head = ["# TITLE: 14C - synthetic", "# FILE NAME: synthetic", f"# STATION CODE: {rows.site}",
+            f"# LATITUDE: {rows.latitude} N", f"# LONGITUDE: {rows.longitude} E", f"# ALTITUDE: {rows.altitude} m asl",
+            "# TIME INTERVAL: integrated sampling", "# MEASUREMENT UNIT: Δ (per mil)",
+            "# MEASUREMENT SCALE: Oxalic acid 2", "# COMMENT:", "#   - Times are UTC",
+            f"#   - IntegrationTime: length of the sampling in {unit}"]  # fmt: skip
+    columns = "#Site;SamplingHeight;Year;Month;Day;Hour;Minute;DecimalDate;SamplerId;IntegrationTime;14C;WeightedStdErr;NbPoints;Flag;InstrumentId"
+    body = [
+        f"{rows.site};{rows.intake};{';'.join(rows.parts(i)[:5])};2021.1;501;{length};{rows.value[i]};{rows.uncertainty[i]};1;O;1480"
+        for i in range(len(rows.time))
+    ]
+    return "\n".join([*head, columns, *body]) + "\n"
+
+
+def proffast_raw(rows: Rows) -> str:
+    """A day as PROFFAST itself writes it: blanks between columns, the Julian date alone."""
+    columns = "JulianDate HHMMSS_ID SX gndP gndT latdeg londeg altim appSZA azimuth XH2O XDUM1 XAIR XCO2 XCH4 XCO job01_niter"
+    body = [
+        f"{(rows.time[i] - np.datetime64('1970-01-01')) / np.timedelta64(1, 'D') + 2440587.5:.6f} 090606 SN 949.40 284.46 "
+        f"{rows.latitude} {rows.longitude} 539.0 45.1 -43.06 1.6E+03 1.6E+03 9.98E-01 {rows.value[i]:.5E} 1.88E+00 0.0E+00 3"
+        for i in range(len(rows.time))
+    ]
+    return "\n".join([columns, *body]) + "\n"
+
+
+def noaa_trends(
+    names="year,month,decimal date,average,deseasonalized,ndays,sdev,unc",
+    rows=(),
+    unit="micromol/mol, abbreviated as ppm",
+) -> str:
+    """NOAA's table of monthly means at Mauna Loa, shortened."""
+    rows = rows or ["1958,3,1958.2027,315.71,314.44,-1,-9.99,-0.99", "1958,4,1958.2877,-99.99,315.16,-1,-9.99,-0.99",
+                    "1976,6,1976.4590,333.90,331.30,0,-9.99,-0.99", "2024,1,2024.0417,422.80,422.50,27,0.73,0.27"]  # fmt: skip
+    head = ["# USE OF NOAA GML DATA", f"# expressed as a mole fraction in dry air, {unit}",
+            "# on the WMO X2019 scale"]  # fmt: skip
+    return "\n".join([*head, *([names] if names else []), *rows]) + "\n"
+
+
+def scripps(rows=(), station=True) -> str:
+    """Scripps' monthly means, shortened."""
+    rows = rows or [("1958, 01, 21200, 1958.0411,  -99.99,  -99.99,  -99.99,  -99.99,  -99.99,  -99.99", "MLO"),
+                    ("1958, 03, 21259, 1958.2027,  315.71,  314.43,  316.20,  314.90,  315.71,  314.43", "MLO"),
+                    ("2023, 01, 44941, 2023.0411,  419.47,  419.10,  419.60,  419.20,  419.47,  419.10", "MKO")]  # fmt: skip
+    end = ", Sta" if station else ""
+    head = ['"-------------------------------------------------------------------------------------"',
+            '" Atmospheric CO2 concentrations (ppm) derived from in situ air measurements          "',
+            '" Source: R. F. Keeling, Scripps CO2 Program ( http://scrippsco2.ucsd.edu )           "',
+            '" mole (ppm), reported on the 2012                                                    "',
+            '" SIO manometric mole fraction scale.                                                 "',
+            f"  Yr, Mn,    Date,      Date,     CO2,seasonally,        fit,  seasonally,      CO2, seasonally{end}",
+            f"    ,   ,        ,          ,        ,  adjusted,           ,adjusted fit,   filled,adjusted filled{end[:1]}",
+            f"    ,   ,   Excel,          ,   [ppm],     [ppm],      [ppm],       [ppm],    [ppm],      [ppm]{end[:1]}"]  # fmt: skip
+    return "\n".join([*head, *(f"{row},{name}" if station else row for row, name in rows)]) + "\n"
+
+
 def icos_dat(rows: Rows) -> str:
     """Older ICOS ATC file: blank separated, the descriptive flags at the end often missing."""
     columns = (
@@ -390,6 +446,10 @@ TEXTS = {
     "gcwerks_crds": (lambda: gcwerks_crds(simple()), "sdz.picarro.hourly.10m.dat"),
     "picarro": (lambda: picarro([1.5e9, 1.5e9 + 2, 1.5e9 + 4], [400.0, 401.0, 402.0]), "X-DataLog_User.dat"),
     "coccon": (lambda: coccon(simple()), "comb_invparms.csv"),
+    "coccon_raw": (lambda: proffast_raw(simple()), "ma200101-invparms.dat"),
+    "icos_integrated": (lambda: icos_integrated(simple()), "x.14C"),
+    "noaa_trends": (noaa_trends, "co2_mm_mlo.csv"),
+    "scripps": (scripps, "monthly_in_situ_co2_mlo.csv"),
 }
 
 

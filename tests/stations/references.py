@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import lru_cache
 from pathlib import Path
 
@@ -47,3 +48,25 @@ def flasks(path: Path, pairs: bool = True, rejected: int = 2) -> tuple[np.ndarra
     unique, index = np.unique(year, return_inverse=True)
     count = np.bincount(index)
     return unique, np.bincount(index, value) / count, np.bincount(index, selected) > 0
+
+
+def mace_head(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return days, values and letters of the GAGE instrument at Mace Head, both of shape (rows, 8)."""
+    months = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+    rows = []
+    for file in folder.glob("mg*.dat"):
+        month = np.datetime64(f"19{file.stem[2:4]}-{months.index(file.stem[4:7]) + 1:02}")
+        for line in file.read_text().splitlines()[2:]:
+            clock = line[3:8].strip().zfill(4)
+            day = (month + 0).astype("datetime64[D]") + int(line[:3]) - 1
+            days = (
+                (day - np.datetime64("1987-01-01")).astype(int) + int(clock[:2]) / 24 + int(clock[2:]) / 1440
+            )
+            rows.append((days, re.findall(r"(-?\d+\.\d)(.)", line + " ")))
+    rows.sort(key=lambda row: row[0])
+    value = np.array([[float(v) for v, _ in row[1]] for row in rows])
+    return (
+        np.array([row[0] for row in rows]),
+        np.where(value > 0, value, np.nan),
+        np.array([[f for _, f in row[1]] for row in rows]),
+    )

@@ -47,6 +47,7 @@ def _ensemble(
     h, slope = air[0], air[4]
     found = np.zeros((groups, layers))
     key = np.uint64(2024)
+    aloft = (np.full(levels.size, ALOFT[0]), np.full(levels.size, ALOFT[1]))
     for p in range(n):
         number = np.uint64(p)
         z = np.log(1.0 + (p + 0.5) / n * (np.exp(slope * top) - 1.0)) / slope
@@ -55,7 +56,7 @@ def _ensemble(
         for s in range(spans):
             draws = (key, number, np.uint64(s + 1))
             if levels.size:
-                walk = stepped_walk(z, memory, span, air, ctl, h, levels, ALOFT, draws)
+                walk = stepped_walk(z, memory, span, air, ctl, h, levels, aloft, draws)
             else:
                 walk = vertical_walk(z, memory, span, air, ctl, least_tl, h, draws)
             z, memory = walk[0], walk[1]

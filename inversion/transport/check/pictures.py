@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from inversion.transport.check.references import table_of
 from inversion.transport.check.worlds import Row
 from obsnet.atomic import atomic_path, write_text
 
@@ -34,7 +35,8 @@ def write_report(rows: Sequence[Row], out: Path) -> list[Path]:
         limit = "informs" if row.passed is None else f"{row.accepted:.3g}"
         passed = {True: "yes", False: "**no**", None: ""}[row.passed]
         lines.append(f"| {row.test} | {row.measured:.3g} | {limit} | {row.unit} | {passed} | {row.detail} |")
-    write_text(out / "check.md", "\n".join(lines) + "\n")
+    table = table_of(rows)
+    write_text(out / "check.md", "\n".join([*lines, *([""] if table else []), *table]) + "\n")
     written = [out / "check.md"]
     drawings: dict[str, tuple[str, Callable[[Any, list[Row]], None]]] = {
         "layers": ("well_mixed.png", _layers),

@@ -10,9 +10,12 @@ from dataclasses import asdict
 from typing import Any
 
 from inversion.transport.check.answers import adjoint, convergence, reciprocity, rotation, uniform_flux
+from inversion.transport.check.day import diurnal
+from inversion.transport.check.filling import domain_filling
 from inversion.transport.check.mixing import stilt_well_mixed, taylor, well_mixed
 from inversion.transport.check.mptrac import mptrac
 from inversion.transport.check.options import CheckOptions
+from inversion.transport.check.references import references
 from inversion.transport.check.stilt import stilt
 from inversion.transport.check.worlds import Row
 from obsnet.work.progress import progress
@@ -41,15 +44,18 @@ def run_checks(
     tests: list[tuple[str, Callable[[], Iterator[Row]]]] = [
         ("well_mixed", lambda: well_mixed(int(20000 * scale))),
         ("stilt_well_mixed", lambda: stilt_well_mixed(int(20000 * scale))),
+        ("day", lambda: diurnal(int(20000 * scale))),
         ("taylor", lambda: taylor(int(100000 * scale))),
         ("rotation", rotation),
         ("uniform_flux", lambda: uniform_flux(int(400 * scale))),
         ("reciprocity", lambda: reciprocity(int(40000 * scale))),
         ("convergence", lambda: convergence(int(3000 * scale))),
         ("adjoint", adjoint),
+        ("domain_filling", lambda: domain_filling(reference, int(60000 * scale))),
     ]
     if reference is not None:
         tests.append(("stilt", lambda: stilt(reference, int(2000 * scale))))
+        tests.append(("references", lambda: references(reference, scale)))
         tests.append(("mptrac", lambda: mptrac(reference)))
     chosen = [test for name, test in tests if options.only in name]
     rows = []

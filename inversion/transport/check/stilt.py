@@ -7,7 +7,7 @@ choices of turbulence, which must agree within the noise, and with our own, whic
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from inversion.transport.check.mixing_height import with_mixing_height
 from inversion.transport.check.worlds import Row, release
 from inversion.transport.particles.settings import ParticleSettings
 from inversion.transport.particles.simulate import simulate
 from obsnet.grid import Grid
 from obsnet.met import Met, open_met
-from obsnet.met.boundary_layer import surface_layer
 from obsnet.sphere import METRES_PER_DEGREE
 from obsnet.times import from_epoch, to_epoch
 from obsnet.typing import Floats
@@ -60,7 +60,7 @@ def stilt(reference: Path, particles: int = 2000) -> Iterator[Row]:
     folder = reference / "stilt_synthetic"
     ages = pd.read_csv(folder / "synt_surf_2000_byage.csv", header=[0, 1], index_col=0)
     file = reference / "met" / "synt.nc"
-    met = _with_mixing_height(open_met([file]), file, ages["mlht"]["mean"])
+    met = with_mixing_height(open_met([file]), file, ages["mlht"]["mean"], END)
     theirs = {
         name: _Run(
             xr.load_dataset(folder / f"synt_surf_{name}_foot.nc", engine="netcdf4")["foot"].to_numpy()[::-1],
@@ -187,17 +187,3 @@ def _plume(met: Met, ages: pd.DataFrame, like: ParticleSettings) -> Row:
         rows.append((hours, float(np.hypot(*off)), float(gone), *wide))
     parts = [f"{h} h: {o:.0f} km of {g:.0f} gone, width {a:.0f} against {b:.0f} km" for h, o, g, a, b in rows]
     return Row("STILT: centroid at 12 h", rows[-1][1] / rows[-1][4], 0.1, "plume widths", "; ".join(parts))
-
-
-def _with_mixing_height(met: Met, file: Path, mixing: pd.Series) -> Met:
-    """Return the meteorology with another boundary-layer height, given by age in minutes."""
-    with xr.open_dataset(file, engine="netcdf4") as data:
-        ustar, heat = (data[name].to_numpy().astype(np.float32) for name in ("USTR", "SHTF"))
-    age = -60.0 * mixing.index.to_numpy(dtype=float)
-    order = np.argsort(age)
-    depth = np.interp(END - met.times, age[order], mixing.to_numpy(dtype=float)[order])
-    surface = np.empty_like(met.surface)
-    for n in range(met.times.size):
-        flat = np.full(met.terrain.shape, depth[n], np.float32)
-        surface_layer(met.height, met.wind[n], met.state[n], flat, ustar[n], heat[n], surface[n])
-    return replace(met, surface=surface)

@@ -10,10 +10,11 @@ from obsnet.command import Group, Shown, command
 
 if TYPE_CHECKING:
     from inversion.transport.check.options import CheckOptions
+    from inversion.transport.evaluation.options import EvaluateOptions
     from inversion.transport.run.options import FootprintCommand, ForwardOptions
     from obsnet.work.work import Work
 
-__all__ = ["app", "check", "forward", "run"]
+__all__ = ["app", "check", "evaluate", "forward", "run"]
 
 _HERE = "inversion.transport.commands"
 app = Group(
@@ -24,6 +25,7 @@ app = Group(
         "info": f"{_HERE}.convert:info",
         "convert": f"{_HERE}.convert:convert",
         "check": f"{_HERE}.footprints:check",
+        "evaluate": f"{_HERE}.footprints:evaluate",
     },
 )
 
@@ -67,6 +69,7 @@ def forward(options: ForwardOptions) -> Shown:
 def check(options: CheckOptions) -> Shown:
     """Test the particle model against known answers, STILT and MPTRAC."""
     from inversion.transport.check.pictures import write_report
+    from inversion.transport.check.references import table_of
     from inversion.transport.check.run import in_words, plain, run_checks
 
     rows = run_checks(options)
@@ -75,4 +78,24 @@ def check(options: CheckOptions) -> Shown:
     failed = sum(row.passed is False for row in rows)
     where = f"; table and pictures in {options.out}" if options.out else ""
     data = {"tests": [plain(row) for row in rows], "failed": failed}
-    return Shown(data, [*map(in_words, rows), f"{len(rows)} tests, {failed} failed{where}"], failed=failed)
+    lines = [*map(in_words, rows), *table_of(rows)]
+    return Shown(data, [*lines, f"{len(rows)} tests, {failed} failed{where}"], failed=failed)
+
+
+@command("inversion.transport.evaluation.options:EvaluateOptions")
+def evaluate(options: EvaluateOptions) -> Shown:
+    """Compare the particle model with a tracer experiment, backward and forward: correlation, bias, rank, picture."""
+    from inversion.transport.evaluation.run import run_evaluation
+    from inversion.transport.evaluation.scores import Scores, in_words
+
+    found = run_evaluation(options)
+    lines = [f"left out {count}: {reason}" for reason, count in found["left_out"].items()]
+    lines += [
+        in_words(f"{way}, {kind}", Scores(**values))
+        for way, both in found["scores"].items()
+        for kind, values in both.items()
+    ]
+    lines.append(
+        f"{options.out}: {found['samples']} samples in {found['unit']}; table, scores and picture there"
+    )
+    return Shown({**found, "out": options.out}, lines, found["notes"])

@@ -7,7 +7,9 @@ The exchange coefficient is that of a mixing length and the gradient Richardson 
 (Blackadar 1962, doi:10.1029/JZ067i008p03095) with F for heat of Viterbo et al. (1999, Quart. J. Roy. Meteorol. Soc.
 125, 2401-2426) in stable air, ``1 / (1 + 10 Ri (1 + Ri)^(1/2))``, and of Holtslag & Boville (1993, J. Climate 6,
 1825-1842) in unstable air, ``(1 - 18 Ri)^(1/2)``. Particles take it with a memory of 100 s, HYSPLIT's constant:
-``sigma_w^2 = K / T_L``.
+``sigma_w^2 = K / T_L``. They are taken at fixed levels, each up to the next, and particles pass between as
+`inversion.transport.particles.walk.stepped_walk` has it: scales that a particle took at its own height would gather air
+where it is stirred least.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from obsnet.constants import CP_DRY_AIR, GRAVITY, R_DRY_AIR, VON_KARMAN
 from obsnet.met.vertical import VAPOUR
 from obsnet.typing import Floats, Singles
 
-__all__ = ["FREE_TL", "free_scales", "stability"]
+__all__ = ["FREE_TL", "free_levels", "free_scales", "stability"]
 
 FREE_TL = 100.0  # s
 LEAST_K = 0.01  # m2 s-1, HYSPLIT's least
@@ -69,3 +71,50 @@ def free_scales(
     length /= 1.0 + length / MIXING_LENGTH
     k_free = max(length * length * shear * stability(richardson), LEAST_K)
     return np.sqrt(k_free / FREE_TL), FREE_TL
+
+
+@jit
+def free_levels(
+    wind: Singles,
+    state: Singles,
+    shape: Shape,
+    axes: Floats,
+    place: tuple[float, float, float],
+    z: float,
+    h: float,
+    levels: Floats,
+    sigmas: Floats,
+    tls: Floats,
+) -> None:
+    """Fill in sigma_w and T_L at the levels above the boundary layer that a particle may reach within an interval.
+
+    Parameters
+    ----------
+    wind, state, shape, axes
+        As in `free_scales`.
+    place : (float, float, float)
+        Time and fractional nodes, t, x, y.
+    z, h : float
+        Heights of the particle and of the boundary layer, m.
+    levels : ndarray of float64
+        Heights, m, increasing.
+    sigmas, tls : ndarray of float64, shape of `levels`
+        Filled where ``levels > h``: at the levels next to the particle, and beyond them with the nearest of these.
+    """
+    t, x, y = place
+    n = levels.size
+    k = 0
+    while k + 1 < n and levels[k + 1] <= z:
+        k += 1
+    first = 0
+    while first < n and levels[first] <= h:
+        first += 1
+    low, high = max(k - 1, first), min(max(k + 1, first), n - 1)
+    for i in range(first, n):
+        if low <= i <= high:
+            sigmas[i], tls[i] = free_scales(wind, state, shape, axes, t, x, y, levels[i])
+    for i in range(first, n):
+        if i < low:
+            sigmas[i], tls[i] = sigmas[low], tls[low]
+        elif i > high:
+            sigmas[i], tls[i] = sigmas[high], tls[high]

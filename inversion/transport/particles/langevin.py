@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from inversion.transport.particles.free_air import free_scales
+from inversion.transport.particles.free_air import free_levels
 from inversion.transport.particles.hash_table import (
     SHARE,
     TOTAL,
@@ -24,7 +24,7 @@ from inversion.transport.particles.hash_table import (
 )
 from inversion.transport.particles.interpolation import DLAT, DLON, PER_TOP, Shape, jit, surface_at, wind_at
 from inversion.transport.particles.near_field import NOT_NEAR, TAYLOR, dilution
-from inversion.transport.particles.paths import INSIDE, bin_ahead, crossing, release_point
+from inversion.transport.particles.paths import INSIDE, bin_ahead, crossing, left_over, release_point
 from inversion.transport.particles.random import normal, philox
 from inversion.transport.particles.sideways import (
     SPARE,
@@ -56,8 +56,11 @@ OPTIONS = (
     "turbulent",
     "spread",
     "horizontal_tl",
+    "decay",
 )
-SIGN, HOURS, TIMESTEP, CTL, VEGHT, FLOOR, LEAST_TL, NEAR, LAYER, TURBULENT, SPREAD, HORIZONTAL_TL = range(12)
+SIGN, HOURS, TIMESTEP, CTL, VEGHT, FLOOR, LEAST_TL, NEAR, LAYER, TURBULENT, SPREAD, HORIZONTAL_TL, DECAY = (
+    range(13)
+)
 CLOUD = 48  # ages at which the cloud's place and size are kept
 YOUNGEST = 10.0  # s, first interval of a plume whose own depth matters
 FREE_DIFFUSIVITY = 50.0  # m2 s-1, horizontal, above the boundary layer (Stohl et al. 2005, section 4)
@@ -113,7 +116,7 @@ def _up_and_down(
     counting: float,
     options: Floats,
     levels: Floats,
-    aloft: tuple[float, float],
+    aloft: tuple[Floats, Floats],
     draws: Draws,
 ) -> Walk:
     """Take a particle through the vertical steps of one interval."""
@@ -207,7 +210,7 @@ def _follow(
     u, v, w, rho, gradient = wind_at(flat, shape, axes, t, x, y, z)
     cx = nodes_per_metre(axes, y)
     plume = (near_field != NOT_NEAR, 0.0, 0.0, 0.0)
-    aloft = (0.0, 0.0)
+    aloft = (np.empty(levels.size), np.empty(levels.size))
     while left > 1e-6:
         edge = edges[b] if sign < 0.0 else edges[b + 1]
         dt = _interval(options[TIMESTEP], near_field == TAYLOR and plume[0], age, left, abs(t - edge))
@@ -220,7 +223,7 @@ def _follow(
         if mixed:
             air = (h, ustar, il, wstar, gradient / rho)
             if stepped:
-                aloft = free_scales(flat, state, shape, axes, t, x, y, max(z, h))
+                free_levels(flat, state, shape, axes, (t, x, y), z, h, levels, aloft[0], aloft[1])
             z1, mw, mean, below, sigma, tl, n = _up_and_down(
                 z, mw, dt, air, layer, options, levels, aloft, draws
             )
@@ -252,6 +255,7 @@ def _follow(
             rho_top = 2.0 * mass / h - rho_ground
             rho_mean = rho_ground + 0.5 * (depth / h) * (rho_top - rho_ground)
             value = weight * MOLAR_MASS_DRY_AIR * f * below / (depth * rho_mean)
+            value *= left_over(options[DECAY], age, f * dt)
             wide = _kernel_width(widths, (age + 0.5 * dt) * per_node)
             used += _spread(
                 (keys, sums, owners), cells, b, (x, y, x1, y1), wide, axes, value, (particle, stratum)
@@ -269,7 +273,7 @@ def _follow(
         if abs(t - edge) < 1e-6 and 0 <= b + sign < edges.shape[0] - 1:
             b += int(sign)
     ends[particle, 0], ends[particle, 1], ends[particle, 2], ends[particle, 3] = t, x, y, z
-    ends[particle, 4], ends[particle, 5] = side, weight / count
+    ends[particle, 4], ends[particle, 5] = side, weight / count * left_over(options[DECAY], age, 0.0)
     summary[2] += age * weight / count
     summary[3] += step
     summary[4] += vertical

@@ -29,7 +29,7 @@ from inversion.transport.particles.interpolation import (
     surface_at,
     wind_at,
 )
-from inversion.transport.particles.paths import INSIDE, bin_ahead, crossing, release_point
+from inversion.transport.particles.paths import INSIDE, bin_ahead, crossing, left_over, release_point
 from inversion.transport.particles.random import normal, philox, uniform
 from obsnet.constants import MOLAR_MASS_DRY_AIR
 from obsnet.sphere import METRES_PER_DEGREE
@@ -77,6 +77,7 @@ def mixed_layer(
     timestep: float,
     diffusivity: float,
     floor: float,
+    decay: float,
 ) -> tuple[Ints, Floats, Floats, Floats, Floats]:
     """Run one receptor's particles backward.
 
@@ -99,13 +100,15 @@ def mixed_layer(
         Horizontal, within the boundary layer, m2 s-1.
     floor : float
         Least depth of the mixed layer, m.
+    decay : float
+        Rate at which the tracer decays, s-1.
 
     Returns
     -------
     keys, total, error : ndarray
         Flat (bin, cell), sensitivity and its standard error, in ppm / (umol m-2 s-1).
     ends : ndarray of float64, shape (particles, 6)
-        Where each path ended: t, x, y, z, side, weight / particles of its release.
+        Where each path ended: t, x, y, z, side, weight / particles of its release, less what has decayed.
     summary : ndarray of float64, shape (3,)
         Total sensitivity, its standard error, weighted residence time (s).
 
@@ -131,7 +134,7 @@ def mixed_layer(
             number = np.uint64(particle)
             words = philox(key, number, np.uint64(0), np.uint64(0), _RELEASE)
             t, x, y, z, weight = release_point(releases[stratum], q, words[0], words[1])
-            stop = t - hours * 3600.0
+            begun, stop = t, t - hours * 3600.0
             b = bin_ahead(t, edges, -1.0)
             side = INSIDE
             step = np.uint64(0)
@@ -155,7 +158,7 @@ def mixed_layer(
                 x1, y1, z1 = x + f * (x1 - x), y + f * (y1 - y), z + f * (z1 - z)
                 residence += f * dt * weight / count
                 if mixed:
-                    value = weight * MOLAR_MASS_DRY_AIR * f * dt / mass
+                    value = weight * MOLAR_MASS_DRY_AIR * f * dt / mass * left_over(decay, begun - t, f * dt)
                     used += deposit(
                         keys, sums, owners, counts, xe, ye, b, x, y, x1, y1, value, particle, stratum
                     )
@@ -169,7 +172,7 @@ def mixed_layer(
                 if t <= edges[b] + 1e-6 and b > 0:
                     b -= 1
             ends[particle, 0], ends[particle, 1], ends[particle, 2], ends[particle, 3] = t, x, y, z
-            ends[particle, 4], ends[particle, 5] = side, weight / count
+            ends[particle, 4], ends[particle, 5] = side, weight / count * left_over(decay, begun - t, 0.0)
             end_particle(whole)
             particle += 1
         end_stratum(whole, counts[stratum])

@@ -9,7 +9,7 @@ from inversion.transport.particles.random import uniform
 from obsnet.schema import SIDES
 from obsnet.typing import Floats
 
-__all__ = ["INSIDE", "bin_ahead", "crossing", "release_point"]
+__all__ = ["INSIDE", "bin_ahead", "crossing", "left_over", "release_point"]
 
 NORTH, EAST, SOUTH, WEST, TOP, INSIDE = (
     SIDES.index(s) for s in ("north", "east", "south", "west", "top", "inside")
@@ -71,3 +71,12 @@ def bin_ahead(t: float, edges: Floats, sign: float) -> int:
     while b > 0 and (t < edges[b] + 1e-6 if sign < 0.0 else t < edges[b] - 1e-6):
         b -= 1
     return b
+
+
+@jit
+def left_over(decay: float, age: float, dt: float) -> float:
+    """Return the share of a tracer that is left, on average from an age to dt later (s), decaying at a rate (s-1)."""
+    if decay <= 0.0:
+        return 1.0
+    share = np.exp(-decay * age)
+    return -share * np.expm1(-decay * dt) / (decay * dt) if dt > 0.0 else share

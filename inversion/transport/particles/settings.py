@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -86,6 +87,9 @@ class ParticleSettings(Options):
     )
     diffusivity: float = Field(2000.0, ge=0, description="mixed-layer: horizontal, m2 s-1")
     smooth: float = Field(0.0, ge=0, description="kernel smoothing factor, 0 for none, 1 as STILT's default")
+    half_life: float | None = Field(
+        None, gt=0, description="hours in which half of the tracer decays; none does by default"
+    )
     direction: Annotated[Literal[-1, 1], Flag(hidden=True)] = Field(
         -1, description="-1 backward, 1 forward in time"
     )
@@ -114,6 +118,11 @@ class ParticleSettings(Options):
                 "turbulence 'stilt' has no horizontal time scale of its own: horizontal_tl must be positive"
             )
         return self
+
+    @property
+    def decay(self) -> float:
+        """Rate at which the tracer decays, s-1."""
+        return 0.0 if self.half_life is None else math.log(2.0) / (3600.0 * self.half_life)
 
     @property
     def notes(self) -> list[str]:

@@ -156,7 +156,7 @@ def _widths(
 def _kernel(settings: ParticleSettings) -> tuple[Any, tuple[Any, ...]]:
     """Return the kernel of a turbulence and its last arguments."""
     if settings.turbulence == "mixed-layer":
-        names = ("hours", "timestep", "diffusivity", "floor")
+        names = ("hours", "timestep", "diffusivity", "floor", "decay")
         return mixed_layer, tuple(float(getattr(settings, name)) for name in names)
     values = {
         "sign": settings.direction,

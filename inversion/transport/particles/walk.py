@@ -177,7 +177,7 @@ def stepped_walk(
     ctl: float,
     layer: float,
     levels: Floats,
-    aloft: tuple[float, float],
+    aloft: tuple[Floats, Floats],
     draws: Draws,
 ) -> Walk:
     """Walk through scales that hold from one level to the next, above the boundary layer too, as in STILT.
@@ -188,8 +188,8 @@ def stepped_walk(
         As in `vertical_walk`; `z` may lie above the boundary layer.
     levels : ndarray of float64
         Heights (m) at which `stilt_scales` are taken; the first ones hold down to the ground.
-    aloft : (float, float)
-        sigma_w and T_Lw at levels above the boundary layer.
+    aloft : (ndarray, ndarray) of float64, shape of `levels`
+        sigma_w and T_Lw; those at levels above the boundary layer count. They must not depend on the particle's height.
 
     Returns
     -------
@@ -205,7 +205,7 @@ def stepped_walk(
         if levels[i] <= h:
             sigmas[i], tls[i] = stilt_scales(levels[i], h, ustar, inverse_obukhov, wstar)
         else:
-            sigmas[i], tls[i] = aloft
+            sigmas[i], tls[i] = aloft[0][i], aloft[1][i]
         if levels[i] <= z:
             k = i
     left, total, below, mean_sigma, mean_tl = span, 0.0, 0.0, 0.0, 0.0

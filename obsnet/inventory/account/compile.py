@@ -17,7 +17,7 @@ from obsnet.inventory.account.tier1 import read_activities, tier1
 from obsnet.inventory.balance.read import Balance
 from obsnet.inventory.factors.choose import FactorBook
 
-__all__ = ["TRACE_COLUMNS", "Compiled", "compile_inventory", "contract_rows", "trace"]
+__all__ = ["TRACE_COLUMNS", "Compiled", "compile_inventory", "contract_rows", "total_covariance", "trace"]
 
 TRACE_COLUMNS = (
     "region", "period", "gas", "category", "terminology", "emission", "emission_unit", "item", "activity", "unit",
@@ -40,6 +40,8 @@ class Compiled:
     reference : pandas.DataFrame
         The reference approach by province: ``region, period, sectoral, reference, difference, reference_by_rows,
         difference_by_rows``; Mt CO2 and shares.
+    covariance : pandas.DataFrame
+        Of the totals of two regions of a period and gas, see `total_covariance`; empty for one region.
     notes : tuple of str
         The order of factors and all that was chosen.
     """
@@ -47,6 +49,7 @@ class Compiled:
     inventory: Any
     trace: Any
     reference: Any
+    covariance: Any
     notes: tuple[str, ...]
 
 
@@ -151,7 +154,9 @@ def compile_inventory(
         notes.append(f"uncertainty borrowed from IPCC 2006, own rows state none: {', '.join(sorted(lent))}")
     if activity_sd is None:
         notes.append("no uncertainty stated: say the relative sd of activities with --activity-sd")
-    return Compiled(inventory, frame, pd.DataFrame(reference, columns=names), tuple(dict.fromkeys(notes)))
+    covariance = total_covariance(frame, activity_sd)
+    made = pd.DataFrame(reference, columns=names)
+    return Compiled(inventory, frame, made, covariance, tuple(dict.fromkeys(notes)))
 
 
 def _trace(rows: Any, terminology: str) -> Any:
@@ -196,6 +201,53 @@ def contract_rows(lines: Any, terminology: str, activity_sd: float | None, sourc
                 (region, period, gas, category, terminology, value / scale, unit, spread, source, EDITION)
             )
     return pd.DataFrame(out, columns=list(COLUMNS))
+
+
+def total_covariance(lines: Any, activity_sd: float | None) -> Any:
+    """Return the covariance of the totals of every two regions: factors are shared, activities are not.
+
+    Parameters
+    ----------
+    lines : pandas.DataFrame
+        Columns `TRACE_COLUMNS`.
+    activity_sd : float, optional
+        Relative sd of every activity row, independent between rows; without it there is nothing to say.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``region, other, period, gas, covariance, unit, correlation``, both orders and the diagonal; periods and gases
+        with one region, or with a factor of unknown uncertainty that matters, have no rows.
+
+    Notes
+    -----
+    ``cov(p, q) = sum_f E_pf E_qf s_f^2 + (p = q) a^2 sum E^2``; the diagonal is the variance of `contract_rows`.
+    """
+    import pandas as pd
+
+    out = []
+    for (period, gas), group in lines.groupby(["period", "gas"], sort=False):
+        regions = list(dict.fromkeys(group["region"]))
+        alone = [_relative_sd(group[group["region"] == r], activity_sd or 0.0) for r in regions]
+        if activity_sd is None or len(regions) < 2 or not np.isfinite(alone).all():
+            continue
+        scale, unit = _SCALE[gas]
+        by_factor = group.pivot_table(
+            index="region", columns="factor_key", values="emission", aggfunc="sum", fill_value=0.0
+        )
+        by_factor = by_factor.loc[regions] / scale
+        sd = group.groupby("factor_key")["factor_sd"].first().reindex(by_factor.columns).fillna(0.0)
+        shared = by_factor.to_numpy(float) * sd.to_numpy(float)
+        own = (group["emission"] / scale) ** 2
+        matrix = shared @ shared.T + np.diag(activity_sd**2 * own.groupby(group["region"]).sum()[regions])
+        root = np.sqrt(np.diag(matrix))
+        for i, p in enumerate(regions):
+            for j, q in enumerate(regions):
+                value = float(matrix[i, j])
+                out.append((p, q, period, gas, value, f"{unit}^2", value / float(root[i] * root[j])))
+    return pd.DataFrame(
+        out, columns=["region", "other", "period", "gas", "covariance", "unit", "correlation"]
+    )
 
 
 def _relative_sd(part: Any, activity_sd: float) -> float:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from obsnet.errors import ConfigError, FormatError
+from obsnet.errors import ConfigError, FormatError, RangeError
 from obsnet.inventory.account.activity import PRINTED_TO_BASE, burnt_fuels, combustion_activity
 from obsnet.inventory.balance.identities import identity_sides
+from obsnet.inventory.balance.magnitude import magnitude_faults
 from obsnet.inventory.balance.read import Balance
 from obsnet.inventory.factors.choose import ChosenFactor, FactorBook
 from obsnet.inventory.factors.fuels import find_fuel, fuels
@@ -71,7 +72,17 @@ def combustion(
         Activity rows with ``gas, factor, factor_unit, factor_key, factor_source, emission`` (t CO2).
     factors : dict
         By fuel.
+
+    Raises
+    ------
+    ConfigError
+        See `burnt_fuels`, `chosen_factors`.
+    RangeError
+        More than any province burns, or fuels far from their printed total: a unit is off.
     """
+    faults = magnitude_faults(balance)
+    if faults:
+        raise RangeError(f"{balance.source}: cell {faults[0][0]}: {faults[0][1]}")
     names = burnt_fuels(balance, exclude, steel_gases)
     factors = chosen_factors(balance, names, book)
     rows = combustion_activity(balance, [f for f in names if f in factors], negative)

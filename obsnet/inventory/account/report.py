@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from obsnet.errors import RegionError
+from obsnet.errors import FormatError, RegionError
 from obsnet.inventory.account.categories import category_name
 from obsnet.inventory.account.compile import Compiled
+from obsnet.inventory.account.tier1 import find_activity
 from obsnet.inventory.books import write_rows
-from obsnet.inventory.words import CHINESE, Language
+from obsnet.inventory.factors.fuels import find_fuel, fuels
+from obsnet.inventory.words import CHINESE, RESULTS, Language
 from obsnet.reading import door, read_csv
 from obsnet.regions import region_name
 
@@ -25,11 +27,6 @@ __all__ = [
     "write_compiled",
 ]
 
-_ZH = {"sectoral": "部门法", "reference": "参考法", "difference": "差异", "reference_by_rows": "参考法(按分项)",
-       "difference_by_rows": "差异(按分项)", "emission": "排放量", "emission_unit": "排放单位", "activity": "活动数据",
-       "file": "文件", "row": "行", "cell": "单元格", "factor": "排放因子", "factor_unit": "因子单位",
-       "factor_sd": "因子相对标准差", "factor_key": "因子编号", "factor_source": "因子来源"}  # fmt: skip
-
 
 def named_region(code: str, language: Language = "en") -> str:
     """Return the name of a province, or a user's own key as it stands."""
@@ -40,13 +37,16 @@ def named_region(code: str, language: Language = "en") -> str:
 
 
 def write_compiled(made: Compiled, out: Path, language: Language = "en") -> list[Path]:
-    """Write inventory.csv, trace.csv and reference.csv into a folder.
+    """Write inventory.csv, trace.csv, reference.csv and, of several regions, covariance.csv into a folder.
 
     In Chinese the headings are Chinese and provinces are written by name; `obsnet.inventory.table.read_inventory`
     and the commands read both.
     """
     written = []
-    for name, frame in (("inventory", made.inventory), ("trace", made.trace), ("reference", made.reference)):
+    tables = {"inventory": made.inventory, "trace": made.trace, "reference": made.reference}
+    if len(made.covariance):
+        tables["covariance"] = made.covariance
+    for name, frame in tables.items():
         path = out / f"{name}.csv"
         write_rows(_localised(frame, language), path, language)
         written.append(path)
@@ -56,9 +56,11 @@ def write_compiled(made: Compiled, out: Path, language: Language = "en") -> list
 def _localised(frame: Any, language: Language) -> Any:
     if language == "en":
         return frame
-    named = frame.assign(region=[named_region(r, "zh") for r in frame["region"]])
+    named = frame.assign(
+        **{c: [named_region(r, "zh") for r in frame[c]] for c in ("region", "other") if c in frame}
+    )
     # The contract's own headings keep their usual Chinese; the rest is of the trace.
-    return named.rename(columns={k: v for k, v in _ZH.items() if k in frame.columns})
+    return named.rename(columns={k: v for k, v in RESULTS.items() if k in frame.columns})
 
 
 @door("a trace")
@@ -84,7 +86,7 @@ def read_trace(path: str | Path) -> Any:
     frame = read_csv(
         path, dtype={"region": str, "period": str, "地区": str, "年份": str}, encoding="utf-8-sig"
     )
-    back = {v: k for k, v in {**CHINESE, **_ZH}.items() if k in TRACE_COLUMNS}
+    back = {v: k for k, v in {**CHINESE, **RESULTS}.items() if k in TRACE_COLUMNS}
     frame = frame.rename(columns={c: back.get(c, c) for c in frame.columns})
     missing = [c for c in TRACE_COLUMNS if c not in frame.columns]
     if missing:
@@ -143,6 +145,16 @@ def compiled_lines(made: Compiled, language: Language = "en") -> Iterator[str]:
             )
 
 
+def _item(name: str, language: Language) -> str:
+    """Return a fuel or an activity in a language; a name of the user's own as it stands."""
+    if language == "en":
+        return name
+    try:
+        return find_fuel(name).zh if name in fuels() else find_activity(name).zh
+    except FormatError:
+        return name
+
+
 def trace_lines(found: Any, language: Language = "en") -> Iterator[str]:
     """Return the lines behind a number for people: activity, cell, factor, its page."""
     for r in found.to_dict("records"):
@@ -150,7 +162,8 @@ def trace_lines(found: Any, language: Language = "en") -> Iterator[str]:
         yield (
             f"{named_region(r['region'], language)} {r['period']} {r['category']:<12}{r['emission']:>16,.1f} "
             f"{r['emission_unit']} = "
-            f"{r['activity']:,.6g} {r['unit']} {r['item']} ({r['row']}, {where}) x {r['factor']:.6g} {r['factor_unit']}"
+            f"{r['activity']:,.6g} {r['unit']} {_item(r['item'], language)} ({r['row']}, {where}) x {r['factor']:.6g} "
+            f"{r['factor_unit']}"
         )
         yield f"    {r['factor_key']}: {r['factor_source']}" + (f" [{r['note']}]" if r["note"] else "")
     sums = found.groupby(["gas", "emission_unit"])["emission"].sum()

@@ -1,9 +1,9 @@
 """Emissions from tables of activities at tier 1: process CO2, CH4 of coal mining, rice, livestock, waste.
 
 Equations of the IPCC 2006 Guidelines: V3 2.2 (clinker), V3 2.14 (carbonates), V2 4.1.7 (surface coal mines), V4 5.1
-(rice), V4 10.19 (enteric fermentation), V5 3.1 to 3.6 (first-order decay in landfills), V5 6.1 (wastewater). An
-activity without a factor in the package (underground mines, whose gas differs tenfold between basins) needs one of
-the user's own.
+(rice), V4 10.19 (enteric fermentation), V5 3.1 to 3.6 (first-order decay in landfills), V5 6.1 (wastewater); manure
+stands in `obsnet.inventory.account.manure`. An activity without a factor in the package (underground mines, whose gas
+differs tenfold between basins) needs one of the user's own.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 
 from obsnet.errors import ConfigError, FormatError, RangeError, SchemaError, nearest
+from obsnet.inventory.account.manure import CLIMATES, manure_factors
+from obsnet.inventory.amounts import MASS, scale
 from obsnet.inventory.factors.choose import FactorBook
 from obsnet.inventory.factors.fuels import package_rows
 from obsnet.inventory.words import find_region, plain
@@ -29,29 +31,11 @@ CH4_DENSITY = 0.67  # kg/m3 at 20 C and 1 atm; IPCC 2006 V2 Eq. 4.1.7
 CH4_OF_CARBON = 16.0 / 12.0
 LANDFILL_CH4 = 0.5  # share of CH4 in landfill gas, IPCC 2006 V5 3.2.3
 _UNITS = {
-    "t": {
-        "t": 1.0,
-        "吨": 1.0,
-        "万吨": 1e4,
-        "1e4 t": 1e4,
-        "10^4 t": 1e4,
-        "10⁴ t": 1e4,
-        "kt": 1e3,
-        "Mt": 1e6,
-        "亿吨": 1e8,
-    },
-    "head": {"head": 1.0, "头": 1.0, "只": 1.0, "万头": 1e4, "万只": 1e4, "1e4 head": 1e4, "千头": 1e3},
-    "ha": {
-        "ha": 1.0,
-        "公顷": 1.0,
-        "千公顷": 1e3,
-        "万公顷": 1e4,
-        "1000 ha": 1e3,
-        "kha": 1e3,
-        "亩": 1.0 / 15.0,
-        "万亩": 1e4 / 15.0,
-    },
-}
+    "t": MASS,
+    "head": {"head": 1.0, "heads": 1.0, "头": 1.0, "只": 1.0, "匹": 1.0, "口": 1.0},
+    "ha": {"ha": 1.0, "hectare": 1.0, "hectares": 1.0, "公顷": 1.0, "kha": 1e3, "km2": 100.0, "平方公里": 100.0,
+           "亩": 1.0 / 15.0},
+}  # fmt: skip
 _PER_UNIT = {
     "t CO2/t": 1.0,
     "kg CH4/head": 1e-3,
@@ -113,14 +97,16 @@ def read_activities(path: str | Path, region: str | None = None, year: int | Non
     Parameters
     ----------
     path : path
-        Columns ``item, value, unit``; optional ``region, period, kind`` (kind of landfill), ``climate`` as ``note``.
+        Columns ``item, value, unit``; optional ``region, period, kind`` (of landfill, or how manure is kept), ``note``
+        (the climate of landfills and manure, the correction factor of wastewater), ``mass`` (kg, of an animal).
     region, year : optional
         Where the table has no such column.
 
     Returns
     -------
     pandas.DataFrame
-        Columns ``region, period, item, activity, unit, kind, note, file, row``; activity in the unit of `Activity`.
+        Columns ``region, period, item, activity, unit, kind, note, mass, file, row``; activity in the unit of
+        `Activity`.
 
     Raises
     ------
@@ -132,18 +118,20 @@ def read_activities(path: str | Path, region: str | None = None, year: int | Non
     from obsnet.inventory.books import read_rows
 
     table = read_rows(
-        path, ("item", "value", "unit"), ("region", "period", "kind", "note"), numbers=("value",)
+        path,
+        ("item", "value", "unit"),
+        ("region", "period", "kind", "note", "mass"),
+        numbers=("value", "mass"),
     )
     where = table.attrs["where"]
     out = []
     for i, row in enumerate(table.to_dict("records")):
         line = f"{where}: row {table.attrs['rows'][i]}"
         entry = find_activity(row["item"])
-        factor = _UNITS[entry.unit].get(str(row["unit"]).strip())
+        factor = scale(row["unit"], _UNITS[entry.unit])
         if factor is None:
-            raise FormatError(
-                f"{line}: {entry.name} in {row['unit']!r}; known units: {', '.join(_UNITS[entry.unit])}"
-            )
+            known = f"{', '.join(_UNITS[entry.unit])}, with 万, 亿, 1e4 and the like before them"
+            raise FormatError(f"{line}: {entry.name} in {row['unit']!r}; known units: {known}")
         amount = row["value"] * factor
         if not amount >= 0.0:
             raise RangeError(f"{line}: {entry.name} is {row['value']}, not a positive number")
@@ -164,8 +152,8 @@ def read_activities(path: str | Path, region: str | None = None, year: int | Non
         except ConfigError:
             place = str(place)
         out.append({"region": place, "period": str(period), "item": entry.name, "activity": amount, "unit": entry.unit,
-                    "kind": row.get("kind", ""), "note": row.get("note", ""), "file": where,
-                    "row": str(table.attrs["rows"][i])})  # fmt: skip
+                    "kind": row.get("kind", ""), "note": row.get("note", ""), "mass": row.get("mass", math.nan),
+                    "file": where, "row": str(table.attrs["rows"][i])})  # fmt: skip
     frame = pd.DataFrame(out)
     twice = frame[frame.duplicated(["region", "period", "item", "kind"])]
     if len(twice):
@@ -207,7 +195,7 @@ def tier1(activities: Any, book: FactorBook, period: str) -> Any:
             if int(row["period"]) <= int(period):
                 landfills.setdefault((row["region"], entry.name, row["kind"]), []).append(row)
         elif row["period"] == period:
-            rows.append(_simple(row, entry, book))
+            rows += _manure(row, entry, book) if entry.category == "3.A.2" else [_simple(row, entry, book)]
     rows += [_landfill(group, int(period), book) for group in landfills.values()]
     return pd.DataFrame(rows)
 
@@ -239,6 +227,34 @@ def _simple(row: dict[str, Any], entry: Activity, book: FactorBook) -> dict[str,
         "factor_source": f"{factor.source}, {factor.page}",
     }
     return _line(row, entry, row["activity"], made, note)
+
+
+def _manure(row: dict[str, Any], entry: Activity, book: FactorBook) -> list[dict[str, Any]]:
+    """Return the lines of one kind of animal: CH4, N2O of storage, N2O that arises elsewhere."""
+    place = f"{row['file']}: row {row['row']} ({entry.name})"
+    if not row["note"]:
+        raise FormatError(f"{place}: the column note says the climate: {'; '.join(CLIMATES)}")
+    how: dict[str, Any] = {
+        "climate": str(row["note"]),
+        "system": str(row["kind"]),
+        "mass": float(row["mass"]),
+    }
+    try:
+        found = manure_factors(entry.factor, book, year=row["period"], region=row["region"], **how)
+    except (FormatError, RangeError) as fault:
+        raise type(fault)(f"{place}: {fault}") from None
+    out = []
+    for category, gas, factor, parts, note in found:
+        made = {
+            "factor": factor,
+            "factor_unit": f"t {gas}/{entry.unit}",
+            "factor_sd": math.nan,
+            "factor_key": "; ".join(dict.fromkeys(p.key for p in parts)),
+            "factor_source": "; ".join(dict.fromkeys(f"{p.source}, {p.page}" for p in parts)),
+        }
+        line = _line(row, entry, row["activity"], made, note)
+        out.append({**line, "category": category, "gas": gas})
+    return out
 
 
 def _line(

@@ -28,6 +28,7 @@ from obsnet.inventory.factors.fuels import fuels
 __all__ = [
     "IDENTITIES",
     "TOLERANCE",
+    "TOTALS",
     "check_balance",
     "coverage",
     "identity_sides",
@@ -38,7 +39,7 @@ __all__ = [
 TOLERANCE = 0.05  # of the printed unit
 _ROUNDING = 1e-9  # binary fractions of printed decimals
 IDENTITIES = ("supply", "difference", "final", "residential", "transformation", "total", "coal", "petroleum")
-_TOTALS = {
+TOTALS = {
     "coal": ("coal total", "coal"),
     "petroleum": ("petroleum total", "liquid", "refinery gas", "petroleum coke"),
 }
@@ -78,7 +79,7 @@ def check_balance(balance: Balance, tolerance: float = TOLERANCE) -> Any:
         found += _gaps(
             balance, name, row, table.loc[row, single].to_numpy(float), expected, single, tolerance
         )
-    for name, (column, *kinds) in _TOTALS.items():
+    for name, (column, *kinds) in TOTALS.items():
         parts = [f for f in single if fuels()[f].kind in kinds]
         if column not in table.columns or not parts:
             continue

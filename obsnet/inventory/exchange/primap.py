@@ -15,14 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from obsnet.errors import FormatError, RegionError, SchemaError, UnitError
+from obsnet.errors import FormatError, RegionError, SchemaError, UnitError, nearest
 from obsnet.inventory.account.categories import TERMINOLOGIES
 from obsnet.inventory.books import number, read_text
 from obsnet.inventory.table import COLUMNS
 from obsnet.inventory.words import find_region
-from obsnet.reading import door
+from obsnet.reading import door, reading
+from obsnet.work.isolated import apart
 
-__all__ = ["is_primap", "read_primap", "write_primap"]
+__all__ = ["NETCDF", "is_primap", "is_primap_netcdf", "read_primap", "write_primap"]
+
+NETCDF = {".nc", ".nc4"}
 
 AREA = "GBT2260"  # codes of provinces; PRIMAP2 takes any terminology that is named
 _NEEDED = ("area", "entity", "unit", "category")
@@ -113,14 +116,17 @@ def _yaml(text: str) -> str:
 
 
 @door("a PRIMAP2 table")
-def read_primap(path: str | Path) -> tuple[Any, tuple[str, ...]]:
-    """Read a CSV of the interchange format (a column a year, as PRIMAP-hist has) or a long one, as contract rows.
+def read_primap(path: str | Path, source: str | None = None) -> tuple[Any, tuple[str, ...]]:
+    """Read a CSV of the interchange format (a column a year, as PRIMAP-hist has), a long one, or a netCDF of PRIMAP2.
 
     Parameters
     ----------
     path : path
-        The CSV; the YAML beside it is not needed, since the headings name terminologies. ``scenario``, ``source`` and
-        ``provenance`` must each hold one. Rows of other countries (three capital letters) are passed over.
+        The CSV or netCDF; the YAML beside it is not needed, since the headings name terminologies. ``scenario``,
+        ``source`` and ``provenance`` must each hold one. Rows of other countries (three capital letters) are passed
+        over.
+    source : str, optional
+        Rows of this source alone.
 
     Returns
     -------
@@ -140,9 +146,20 @@ def read_primap(path: str | Path) -> tuple[Any, tuple[str, ...]]:
     import pandas as pd
 
     path = Path(path)
-    text, notes = read_text(path)
-    frame = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+    notes: tuple[str, ...] = ()
+    if path.suffix.lower() in NETCDF:
+        frame = apart(_stacked, path)
+    else:
+        text, notes = read_text(path)
+        frame = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
     heads = _heads(frame.columns)
+    if source is not None and "source" in heads:
+        there = sorted(set(frame[heads["source"]]))
+        if source not in there:
+            raise FormatError(
+                f"{path}: no source {source!r}{nearest(source, there)}; there are: {'; '.join(there)}"
+            )
+        frame = frame[frame[heads["source"]] == source]
     missing = [c for c in _NEEDED if c not in heads]
     if missing:
         raise FormatError(
@@ -152,7 +169,8 @@ def read_primap(path: str | Path) -> tuple[Any, tuple[str, ...]]:
         if key in heads and frame[heads[key]].nunique() > 1:
             found = sorted(set(frame[heads[key]]))
             raise FormatError(
-                f"{path}: several of {heads[key]}: {', '.join(found[:6])}; keep the rows of one"
+                f"{path}: several of {heads[key]}: {'; '.join(found[:12])}; "
+                + ("say which one after the file, FILE:SOURCE" if key == "source" else "keep the rows of one")
             )
     match = re.search(r"\((.*?)\)", heads["category"])
     terminology = match.group(1).replace("_PRIMAP", "") if match else ""
@@ -177,6 +195,42 @@ def read_primap(path: str | Path) -> tuple[Any, tuple[str, ...]]:
     if not rows:
         raise FormatError(f"{path}: no row of China or a province of it")
     return pd.DataFrame(rows, columns=list(COLUMNS)), notes
+
+
+def _stacked(path: Path) -> Any:
+    """Return China's part of a netCDF of PRIMAP2, a variable an entity, as a long table."""
+    import pandas as pd
+    import xarray as xr
+
+    parts = []
+    with reading(path, "netCDF"), xr.open_dataset(path, engine="netcdf4") as data:
+        area = next((c for c in data.dims if str(c).startswith("area")), None)
+        if area is None:
+            raise FormatError(
+                f"{path}: not a netCDF of PRIMAP2, no dimension area; found {', '.join(map(str, data.dims))}"
+            )
+        ours = [a for a in data[area].values.astype(str) if _region(a) is not None]
+        for name, cube in data.sel({area: ours}).items():
+            long = cube.to_series().dropna().rename("data").reset_index()
+            parts.append(long.assign(entity=str(name), unit=str(cube.attrs.get("units", ""))))
+    if not parts:
+        raise FormatError(f"{path}: no variables")
+    frame = pd.concat(parts, ignore_index=True)
+    frame["time"] = frame["time"].dt.strftime("%Y")
+    return frame.astype(str)
+
+
+def is_primap_netcdf(path: Path) -> bool:
+    """Say whether a netCDF is one of PRIMAP2: areas and categories in the place of a grid."""
+    return bool(apart(_has_areas, path))
+
+
+def _has_areas(path: Path) -> bool:
+    import xarray as xr
+
+    with reading(path, "netCDF"), xr.open_dataset(path, engine="netcdf4") as data:
+        heads = _heads(map(str, data.dims))
+    return {"area", "category"} <= set(heads)
 
 
 def is_primap(headings: Iterable[object]) -> bool:

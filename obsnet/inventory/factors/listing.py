@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from obsnet.inventory.factors.electricity import Averaged, NetworkFactors
+from obsnet.inventory.factors.consumption import Averaged
+from obsnet.inventory.factors.electricity import NetworkFactors
 from obsnet.inventory.factors.table import builtin_factors, read_factors
 
 __all__ = [

@@ -18,6 +18,7 @@ from typing import Any
 from obsnet.errors import FormatError, RangeError, SchemaError, nearest
 from obsnet.inventory.factors.fuels import bands, find_fuel, fuels, package_rows
 from obsnet.inventory.uncertainty.meaning import relative_sd
+from obsnet.inventory.words import plain
 from obsnet.reading import door
 
 __all__ = [
@@ -36,7 +37,8 @@ COLUMNS = (
     "edition", "quantity", "gas", "item", "region", "year", "value", "unit", "low", "high", "uncertainty", "meaning",
     "source", "page", "checked",
 )  # fmt: skip
-_TABLES = ("fuel", "electricity", "gwp", "activity")
+FAR = 20.0  # times; what mines of two basins give differs tenfold
+_TABLES = ("fuel", "electricity", "gwp", "activity", "manure")
 _NUMBERS = ("value", "low", "high", "uncertainty")
 
 # Which units a quantity may have, and the number that turns them into the first of them.
@@ -59,6 +61,15 @@ _UNITS: dict[str, dict[str, float]] = {
     "dissimilated share": {"1": 1.0},
     "decay rate": {"1/a": 1.0},
     "methane capacity": {"kg CH4/kg BOD": 1.0, "kg CH4/kg COD": 1.0},
+    "volatile solids": {"kg VS/1000 kg/d": 1.0},
+    "nitrogen excreted": {"kg N/1000 kg/d": 1.0},
+    "animal mass": {"kg": 1.0},
+    "manure share": {"1": 1.0},
+    "manure methane": {"g CH4/kg VS": 1.0},
+    "manure N2O": {"kg N2O-N/kg N": 1.0},
+    "manure volatilised": {"1": 1.0},
+    "manure leached": {"1": 1.0},
+    "indirect N2O": {"kg N2O-N/kg N": 1.0},
 }  # fmt: skip
 _BY_VOLUME = {
     "GJ/1000 m3",
@@ -110,12 +121,26 @@ class Factor:
 def _package() -> Any:
     import pandas as pd
 
-    frame = pd.DataFrame(
-        [row for name in _TABLES for row in package_rows(f"factors_{name}.csv")], columns=list(COLUMNS)
-    )
+    rows = [row for name in _TABLES for row in package_rows(f"factors_{name}.csv")] + _manure_methane()
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
     for column in _NUMBERS:
         frame[column] = [float(v) if v else math.nan for v in frame[column]]
     return check_factors(frame, "the package's factors")
+
+
+def _manure_methane() -> list[dict[str, str]]:
+    """Return the rows of the one table that is a column a climate, as the Guidelines print it."""
+    shared = dict.fromkeys(COLUMNS, "") | {
+        "edition": "ipcc2019", "quantity": "manure methane", "gas": "CH4", "region": "world", "unit": "g CH4/kg VS",
+        "source": "IPCC 2019 Refinement, Volume 4 AFOLU", "page": "Ch 10 Table 10.14",
+        "checked": "bonsai_ipcc 0.5.3 (MIT), a transcription; recomputed from its capacities and conversions, see docs",
+    }  # fmt: skip
+    return [
+        shared | {"item": f"{row['item']}, {climate}", "value": value}
+        for row in package_rows("manure_methane.csv")
+        for climate, value in row.items()
+        if climate != "item"
+    ]
 
 
 def builtin_factors() -> Any:
@@ -157,8 +182,25 @@ def read_factors(path: str | Path, edition: str | None = None) -> Any:
     frame["region"] = frame["region"].replace("", "any")
     notes = frame.attrs["notes"]
     out = check_factors(pd.DataFrame(frame[list(COLUMNS)]), str(path))
+    _refuse_far(out, str(path))
     out.attrs["notes"] = notes
     return out
+
+
+def _refuse_far(frame: Any, where: str) -> None:
+    """Refuse a factor of one's own that is far from every one of the package: a unit is off."""
+    known: dict[tuple[str, str, str], list[float]] = {}
+    for row in _package().to_dict("records"):
+        what = "" if row["quantity"].startswith("electricity") else row["item"]
+        known.setdefault((row["quantity"], what, row["unit"]), []).append(row["value"])
+    for i, row in enumerate(frame.to_dict("records")):
+        what = "" if row["quantity"].startswith("electricity") else row["item"]
+        ours = [v for v in known.get((row["quantity"], what, row["unit"]), ()) if v > 0.0]
+        if ours and row["value"] > 0.0 and not min(ours) / FAR <= row["value"] <= max(ours) * FAR:
+            raise RangeError(
+                f"{where}: row {i + 2} ({row['item']}, {row['quantity']}): {row['value']:g} {row['unit']} is more "
+                f"than {FAR:g} times from the package's {min(ours):g} to {max(ours):g}; is the unit off?"
+            )
 
 
 def check_factors(frame: Any, where: str) -> Any:
@@ -182,6 +224,7 @@ def check_factors(frame: Any, where: str) -> Any:
         Two rows for one key; an uncertainty without its meaning.
     """
     out = frame.reset_index(drop=True).copy()
+    changed: dict[str, list[Any]] = {c: [] for c in ("item", "unit", "value", "low", "high")}
     for i, row in enumerate(out.to_dict("records")):
         place = f"{where}: row {i + 2} ({row['item']}, {row['quantity']})"
         known = _UNITS.get(row["quantity"])
@@ -198,8 +241,9 @@ def check_factors(frame: Any, where: str) -> Any:
             row[column] = float(row[column]) * known[unit]
         row["unit"] = _standard_unit(row["quantity"], unit)
         _check_row(row, place)
-        for column in ("item", "unit", "value", "low", "high"):
-            out.loc[i, column] = row[column]
+        for column, cells in changed.items():
+            cells.append(row[column])
+    out = out.assign(**changed)
     key = ["edition", "quantity", "gas", "item", "region", "year", "unit"]
     twice = out[out.duplicated(key, keep=False)]
     if len(twice):
@@ -239,6 +283,14 @@ def _check_row(row: dict[str, Any], place: str) -> None:
         relative_sd(row["uncertainty"], row["meaning"], place)
     if row["quantity"] == "oxidation" and value > 1.0:
         raise RangeError(f"{place}: an oxidation fraction of {value:g} is above 1; unit '%' for percent")
+    if row["quantity"] == "oxidation" and value < 0.5:
+        raise RangeError(
+            f"{place}: an oxidation fraction of {value:g}; write 0.94 with unit '1', or 94 with '%'"
+        )
+    if row["item"] in fuels() and fuels()[row["item"]].unit == "t" and row["unit"].endswith("/1000 m3"):
+        raise FormatError(
+            f"{place}: {row['item']} is counted by the tonne, the factor is by volume; give it per t"
+        )
     if row["item"] not in fuels():
         return
     band = bands().get(fuels()[row["item"]].kind)
@@ -318,7 +370,15 @@ def query(
         try:
             out = out[out["item"] == find_fuel(item).name]
         except FormatError:
-            out = out[out["item"].str.contains(item, case=False, regex=False)]
+            named = {
+                r["factor"]
+                for r in package_rows("activities.csv")
+                if plain(item) in map(plain, (r["item"], r["zh"], *r["other names"].split(";")))
+            }
+            part = out["item"].str.contains(item, case=False, regex=False)
+            for name in named:
+                part |= out["item"].str.startswith(name)
+            out = out[part]
     if region is not None:
         try:
             code = find_region(region)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from obsnet.errors import FormatError, RangeError, RegionError
-from obsnet.inventory.table import mass_factor
+from obsnet.inventory.table import mass_factor, masses
 from obsnet.inventory.words import find_region
 from obsnet.reading import door
 
@@ -47,10 +47,7 @@ def read_cities(path: str | Path) -> Any:
     if table["value"].notna().any():
         if "unit" not in table:
             raise FormatError(f"{path}: values of cities need a unit")
-        table["value"] = [
-            v * mass_factor(str(u)) if math.isfinite(v) else v
-            for v, u in zip(table["value"], table["unit"], strict=True)
-        ]
+        table["value"] = masses(table["value"], table["unit"], table.attrs["where"], table.attrs["rows"])
     if "category" not in table:
         table["category"] = ""
     table["region"] = [find_region(r) for r in table["region"]]
@@ -70,7 +67,8 @@ def split_cities(
     inventory : pandas.DataFrame
         Rows of the contract.
     cities : pandas.DataFrame
-        From `read_cities`: a row without a category is for every category that has none of its own.
+        From `read_cities`: a proxy without a category is for every category that has none of its own, a value
+        without one is of the total.
     gas, period : str
         Which rows; the period may be left out where there is one.
 
@@ -88,6 +86,8 @@ def split_cities(
         No city of a province, or proxies that are all 0.
     RangeError
         Own totals of cities beyond their province's.
+    FormatError
+        Values without a category, and an inventory without a total.
     """
     import pandas as pd
 
@@ -106,15 +106,33 @@ def split_cities(
     if rows["uncertainty"].isna().any():
         notes.append("totals without an uncertainty: which cities are below it cannot be said")
     out = []
+    undivided: dict[str, list[str]] = {}
     for row in rows.to_dict("records"):
         mine = cities[cities["region"] == row["region"]]
         exact = mine[mine["category"] == row["category"]]
         mine = exact if len(exact) else mine[mine["category"] == ""]
         if mine.empty:
             raise RegionError(f"no city of {row['region']} for category {row['category']}")
+        if not len(exact) and mine["value"].notna().any() and not _whole(row, rows):
+            undivided.setdefault(str(row["region"]), []).append(str(row["category"]))
+            continue
         out += _split_one(row, mine)
+    for region, left_out in undivided.items():
+        if not any(line[0] == region for line in out):
+            raise FormatError(
+                f"values of cities of {region} have no category, the inventory has {', '.join(left_out)} and no total: "
+                "say which in the column category"
+            )
+        notes.append(
+            f"values of cities of {region} without a category are of the total; not divided: {', '.join(left_out)}"
+        )
     names = ["region", "city", "category", "value", "share", "basis", "resolvable"]
     return pd.DataFrame(out, columns=names), notes
+
+
+def _whole(row: dict[str, Any], rows: Any) -> bool:
+    """Say whether a row is all that the inventory has of its province."""
+    return bool(row["category"] == "total" or (rows["region"] == row["region"]).sum() == 1)
 
 
 def _split_one(row: dict[str, Any], cities: Any) -> list[tuple[Any, ...]]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from obsnet.errors import FormatError, RangeError
-from obsnet.inventory.table import mass_factor
+from obsnet.inventory.table import mass_factor, masses
 from obsnet.reading import door
 
 __all__ = ["add_up", "outliers", "read_reports"]
@@ -43,9 +43,8 @@ def read_reports(path: str | Path) -> Any:
         raise FormatError(
             f"{path}: reports of several years ({', '.join(sorted(set(table['period'])))}); give one"
         )
-    table["mass"] = [
-        v * mass_factor(str(u)) / 1e3 for v, u in zip(table["value"], table["unit"], strict=True)
-    ]
+    kg = masses(table["value"], table["unit"], table.attrs["where"], table.attrs["rows"])
+    table["mass"] = [v / 1e3 for v in kg]
     table["region"] = [find_region(r) for r in table["region"]]
     table["line"] = table.attrs["rows"]
     if "base" not in table:

@@ -17,7 +17,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from obsnet.constants import SECONDS_PER_YEAR, species
-from obsnet.errors import FormatError, RegionError, nearest
+from obsnet.errors import FormatError, RangeError, RegionError, nearest
 from obsnet.grid import Grid
 from obsnet.inventory.prior.plants import Plants
 from obsnet.shares import Shares
@@ -26,6 +26,7 @@ from obsnet.typing import Floats
 __all__ = ["Excess", "Prior", "gridded_prior"]
 
 Excess = Literal["scale", "raise", "refuse"]
+TOO_MANY = 10.0  # times a province's total: no set of plants, but a unit; the most that was published is 1.3
 _POINTS = "power"  # the sector whose emissions stand at plants
 
 
@@ -261,6 +262,10 @@ def _points(
             name = PROVINCES.get(codes[j], (codes[j],))[0]
             over = held[j] / rest[j] if rest[j] > 0 else math.inf
             said = f"plants of {name} are {over:.2f} times its total of the sector"
+            if TOO_MANY < over < math.inf:
+                raise RangeError(
+                    f"{said}: a unit is off (1e4 t against t?), in the plants or in the inventory"
+                )
             if excess == "refuse":
                 raise RegionError(f"{said}; say what goes before: --excess scale or --excess raise")
             if excess == "scale":

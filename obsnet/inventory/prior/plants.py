@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from obsnet.errors import FormatError, RangeError, RegionError
-from obsnet.inventory.table import mass_factor
+from obsnet.inventory.table import masses
 from obsnet.reading import door
 from obsnet.typing import Floats, Texts
 
@@ -100,9 +100,7 @@ def read_plants(
         raise FormatError(f"{where}: plants need value and unit (a mass a year), or capacity")
     column = "value" if is_mass else "capacity"
     if is_mass:
-        table = table.assign(
-            value=[v * mass_factor(str(u)) for v, u in zip(table["value"], table["unit"], strict=True)]
-        )
+        table = table.assign(value=masses(table["value"], table["unit"], where, table["line"]))
     if not is_mass and table[column].isna().any():
         bare = table[table[column].isna()]
         named = ", ".join(str(r.get("name") or f"row {r['line']}") for r in bare.head(3).to_dict("records"))
@@ -114,6 +112,13 @@ def read_plants(
         raise RangeError(f"{where}: row {line['line']}: {column} is {line[column]}, not a positive number")
     _check_places(table, where)
     out = table.assign(value=table[column])
+    same = [c for c in ("name", "latitude", "longitude", "value") if c in out]
+    again = out[out.duplicated(same)]
+    if len(again):
+        notes.append(
+            f"{Path(path).name}: {len(again)} plants stand twice, same name, place and amount, and are added up; "
+            f"the first is row {again['line'].iloc[0]}"
+        )
     for text in ("name", "region"):
         if text not in out:
             out[text] = ""

@@ -99,13 +99,16 @@ def run_prior(options: GridOptions) -> tuple[list[dict[str, Any]], list[str]]:
 def _table(options: GridOptions) -> tuple[Any, list[str]]:
     from obsnet.inventory.account.categories import converted, need_terminology
     from obsnet.inventory.sources.ceads import read_ceads
-    from obsnet.inventory.table import BUILT_IN, read_inventory
+    from obsnet.inventory.table import BUILT_IN, read_inventory, with_provinces
 
     path = Path(options.inventory)
     if path.suffix.lower() in {".xls", ".xlsx"} and options.inventory not in BUILT_IN:
         book = read_ceads(path)
         return book.contract(sectors=True), list(book.notes)
-    table = need_terminology(read_inventory(options.inventory), options.inventory)
+    table = read_inventory(options.inventory)
+    if options.regions is None:
+        table = with_provinces(table, options.inventory)
+    table = need_terminology(table, options.inventory)
     return converted(table, "IPCC2006"), []
 
 

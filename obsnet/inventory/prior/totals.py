@@ -57,6 +57,8 @@ def sector_totals(
     rows = table[table["gas"].str.upper() == gas.upper()]
     if rows.empty:
         raise FormatError(f"the inventory has no row of {gas}; it has {', '.join(sorted(set(table['gas'])))}")
+    if gas.upper() == "CO2" and (table["gas"].str.upper() == "C").any():
+        raise FormatError("the inventory has rows of CO2 and of carbon (C); keep one, they are not added up")
     periods = sorted(set(rows["period"].astype(str)))
     if period is None and len(periods) > 1:
         raise FormatError(f"the inventory has several periods, say which: {', '.join(periods)}")

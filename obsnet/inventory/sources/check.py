@@ -9,15 +9,17 @@ from typing import Any
 
 from obsnet.inventory.account.categories import need_terminology
 from obsnet.inventory.balance.identities import check_balance, negative_activity, sign_faults
+from obsnet.inventory.balance.magnitude import magnitude_faults
 from obsnet.inventory.balance.read import read_balances
 from obsnet.inventory.books import read_sheets
 from obsnet.inventory.sources.ceads import closure, is_ceads, read_ceads, read_ceads_books
 from obsnet.inventory.sources.daily import is_daily, read_daily
 from obsnet.inventory.sources.quality import flag_series
-from obsnet.inventory.table import mass_factor, read_inventory
+from obsnet.inventory.table import builtin, mass_factor, read_inventory, with_provinces
 
 __all__ = ["Checked", "check_files"]
 
+_APART = 30.0  # times CEADs' total of 2019; provinces changed less in twenty years
 _COLUMNS = ["file", "region", "period", "check", "where", "value", "expected", "gap", "unit", "text"]
 
 
@@ -140,6 +142,10 @@ def _check_one(balance: Any, path: Path, tolerance: float, rows: list[Any], add:
             (*place, "negative activity", r["cell"], r["activity"], 0.0, r["activity"], r["unit"], text)
         )
     add("negative activity", len(odd), balance.table.shape[1])
+    large = magnitude_faults(balance)
+    for cell, text, value, most in large:
+        rows.append((*place, "magnitude", cell, value, most, value - most, "", text))
+    add("magnitude", len(large), balance.table.shape[1])
     signs = sign_faults(balance)
     for r in signs.to_dict("records"):
         text = f"{r['row']}, {r['fuel']} ({r['cell']}): {r['value']:g}, should be {r['expected']}"
@@ -150,7 +156,7 @@ def _check_one(balance: Any, path: Path, tolerance: float, rows: list[Any], add:
 def _check_contract(path: Path, rows: list[Any], add: Any) -> None:
     import numpy as np
 
-    frame = need_terminology(read_inventory(path), str(path))
+    frame = need_terminology(with_provinces(read_inventory(path), str(path)), str(path))
     frame["mt"] = [v * mass_factor(str(u)) * 1e-9 for v, u in zip(frame["value"], frame["unit"], strict=True)]
     negative = frame[(frame["mt"] < 0) & ~frame["category"].astype(str).str.match(r"^(3\.B|4)")]
     for r in negative.to_dict("records"):
@@ -159,6 +165,20 @@ def _check_contract(path: Path, rows: list[Any], add: Any) -> None:
             (path, r["region"], r["period"], "negative", "", r["value"], 0.0, r["value"], r["unit"], text)
         )
     add("negative", len(negative), len(frame))
+    usual = builtin("ceads-2019").set_index("region")["value"]
+    total = frame[
+        (frame["category"] == "total") & (frame["gas"] == "CO2") & frame["region"].isin(usual.index)
+    ]
+    times = total["mt"] / total["region"].map(usual).astype(float)
+    odd = total[(times > _APART) | ((times > 0) & (times < 1.0 / _APART))]
+    for r in odd.to_dict("records"):
+        text = (
+            f"CO2 total is {r['value']:g} {r['unit']}, {r['mt'] / usual[r['region']]:.2g} times CEADs of 2019 "
+            f"({usual[r['region']]:g} Mt): is the unit off (1e4 t against t, or a year against a day)?"
+        )
+        place = (path, r["region"], r["period"], "magnitude", "")
+        rows.append((*place, r["mt"], usual[r["region"]], None, "Mt", text))
+    add("magnitude", len(odd), len(total))
     for (gas, category), group in frame.groupby(["gas", "category"]):
         years = [p for p in group["period"] if str(p).isdigit()]
         if len(set(years)) < 3:

@@ -13,28 +13,32 @@ import numpy as np
 from obsnet.errors import FormatError, SchemaError
 from obsnet.inventory.account.categories import TERMINOLOGIES, converted, need_terminology
 from obsnet.inventory.books import read_sheets
-from obsnet.inventory.exchange.primap import is_primap, read_primap
+from obsnet.inventory.exchange.primap import NETCDF, is_primap, is_primap_netcdf, read_primap
 from obsnet.inventory.sources.ceads import is_ceads, read_ceads
 from obsnet.inventory.sources.daily import is_daily, read_daily
-from obsnet.inventory.table import BUILT_IN, mass_factor, read_inventory
+from obsnet.inventory.table import BUILT_IN, mass_factor, read_inventory, with_provinces
 from obsnet.inventory.words import NATION
 from obsnet.reading import door
+from obsnet.regions import PROVINCES
 from obsnet.work.isolated import apart
 
 __all__ = ["Comparison", "compare_sources", "grid_totals", "read_source"]
 
+APART = 30.0  # times; provinces of one year differ by less between sources, by 1e4 where a unit is off
 _WORKBOOKS = {".xls", ".xlsx", ".xlsm", ".xlsb", ".ods"}
 
 
 @door("an inventory")
-def read_source(path: str | Path, **grid: Any) -> tuple[Any, tuple[str, ...]]:
+def read_source(path: str | Path, source: str | None = None, **grid: Any) -> tuple[Any, tuple[str, ...]]:
     """Read an inventory of any kind that is known as rows of the contract.
 
     Parameters
     ----------
     path : path
         A workbook of CEADs or of daily emissions, a table of the contract or a built-in one, a table of
-        PRIMAP2 (a column a year as in PRIMAP-hist, or long), a netCDF of fluxes.
+        PRIMAP2 (a column a year as in PRIMAP-hist, or long) or its netCDF, a netCDF of fluxes.
+    source : str, optional
+        Of a PRIMAP2 file that holds several.
     **grid
         For netCDF, see `grid_totals`.
 
@@ -53,8 +57,8 @@ def read_source(path: str | Path, **grid: Any) -> tuple[Any, tuple[str, ...]]:
     if name in BUILT_IN:
         return read_inventory(name), ()
     path = Path(path)
-    if path.suffix.lower() in {".nc", ".nc4"}:
-        return grid_totals(path, **grid)
+    if path.suffix.lower() in NETCDF:
+        return read_primap(path, source) if is_primap_netcdf(path) else grid_totals(path, **grid)
     if path.suffix.lower() in _WORKBOOKS:
         sheets = read_sheets(path)
         if is_ceads(sheets):
@@ -66,8 +70,10 @@ def read_source(path: str | Path, **grid: Any) -> tuple[Any, tuple[str, ...]]:
         raise FormatError(f"{path}: neither a workbook of CEADs nor of daily emissions; other tables as CSV")
     head = read_sheets(path)[0].rows[:1]
     if head and is_primap(head[0]):
-        return read_primap(path)
-    return need_terminology(read_inventory(path), str(path)), ()
+        return read_primap(path, source)
+    table = need_terminology(with_provinces(read_inventory(path), str(path)), str(path))
+    own = sorted(set(table["region"]) - {*PROVINCES, NATION})
+    return table, (f"{path.name}: regions that are no province: {', '.join(own[:5])}",) if own else ()
 
 
 def grid_totals(
@@ -213,6 +219,10 @@ def compare_sources(
         mass = [v * mass_factor(str(u)) * 1e-9 for v, u in zip(exact["value"], exact["unit"], strict=True)]
         series = exact.assign(mass=mass).groupby(["region", "period"])["mass"].sum()
         columns[name] = series
+        below = series[series < 0]
+        if len(below):
+            place = " ".join(map(str, below.index[0]))
+            notes.append(f"{name}: {len(below)} totals below 0, first {place} ({below.iloc[0]:g} Mt)")
         used = sorted({t for t in exact["terminology"] if t})
         notes.append(f"{name}: {len(series)} numbers, terminology {', '.join(used) or 'not stated'}")
     if len(columns) < 2:
@@ -234,10 +244,27 @@ def compare_sources(
     out.insert(2, "gas", gas)
     out.insert(3, "category", category)
     out = out.assign(sources=count, mean=mean, spread=np.where(count > 1, spread, np.nan), sd=sd)
+    notes += _apart(table)
     notes.append(
         "sources differ in what they hold (process, bunkers, waste); a spread between definitions is no error of either"
     )
     return Comparison(out, _sums(table), tuple(notes))
+
+
+def _apart(table: Any) -> list[str]:
+    """Say where sources are so far apart that a unit must be off."""
+    values = np.abs(table.where(table != 0.0).to_numpy(dtype=np.float64))
+    known = np.isfinite(values)
+    most, least = np.where(known, values, -np.inf).max(axis=1), np.where(known, values, np.inf).min(axis=1)
+    far = np.flatnonzero((known.sum(axis=1) > 1) & (most > APART * least))
+    if not far.size:
+        return []
+    region, period = table.index[far[0]]
+    said = (
+        f"{far.size} numbers differ by more than {APART:g} times between sources, first {region} {period} "
+        f"({least[far[0]]:.4g} and {most[far[0]]:.4g} Mt): is a unit off (1e4 t against t)?"
+    )
+    return [said]
 
 
 def _topmost(rows: Any) -> Any:

@@ -15,7 +15,10 @@ __all__ = ["compare_files", "comparison_data", "comparison_lines"]
 
 
 def compare_files(sources: Sequence[str], grid: Mapping[str, Any], **what: Any) -> Comparison:
-    """Compare sources given as ``FILE`` or ``NAME=FILE``; workbooks of one name are one source."""
+    """Compare sources given as ``FILE`` or ``NAME=FILE``; workbooks of one name are one source.
+
+    ``FILE:SOURCE`` takes one source of a PRIMAP2 file that holds several.
+    """
     import pandas as pd
 
     frames: dict[str, list[Any]] = {}
@@ -24,7 +27,10 @@ def compare_files(sources: Sequence[str], grid: Mapping[str, Any], **what: Any) 
         name, equals, path = text.partition("=")
         if not equals:
             name, path = "", text
-        frame, said = read_source(path, **grid)
+        one: str | None = None
+        if ":" in path and not Path(path).exists():
+            path, _, one = path.rpartition(":")
+        frame, said = read_source(path, one, **grid)
         notes += said
         # Workbooks of CEADs are a year each and one source together; everything else is a source of its own.
         whole = Path(path).suffix.lower() in {".xlsx", ".xls"} and set(frame["terminology"]) == {"CEADs"}

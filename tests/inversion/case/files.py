@@ -44,6 +44,9 @@ sigma = 0.5
 step = "3D"
 
 [invert.error]
+correlation_hours = 0
+along_track_km = 0
+overpass_share = 0
 point = 0.8
 column = 0.5
 """

@@ -21,7 +21,7 @@ from inversion.problem.time_bins import bin_matrix, state_bins
 from inversion.problem.totals import region_totals
 from obsnet.config import validate
 from obsnet.errors import ConfigError, SchemaError, SolverError
-from tests.inversion.world import BACKGROUND, EDGES, GRID, REGIONS, make_world, options
+from tests.inversion.world import APART, BACKGROUND, EDGES, GRID, REGIONS, make_world, options
 
 
 @pytest.fixture(scope="module")
@@ -249,16 +249,20 @@ def test_a_platform_may_be_wrong_by_what_it_says_of_itself(world):
 
 
 def test_observation_error_has_three_parts(world):
-    plain = world.assemble(options(error={"point": 0.8, "column": 0.5, "monte_carlo": False})).problem
+    plain = world.assemble(options(error=APART | {"point": 0.8, "column": 0.5, "monte_carlo": False})).problem
     kind = world.table["kind"].to_numpy(zero_copy_only=False)
     expected = 0.3**2 + np.where(kind == "point", 0.8, 0.5) ** 2
     np.testing.assert_allclose(plain.observation_error.diagonal(), expected)
     flux = 1e6 * sum(world.prior.flux.values()).ravel()
     sampled = expected + (world.jacobian.stderr.toarray().astype(float) ** 2) @ flux**2
     np.testing.assert_allclose(world.assemble().problem.observation_error.diagonal(), sampled, rtol=1e-6)
-    one = world.assemble(options(error={"point": 0.8, "column": 0.5, "source": {"test_point": 2.0}})).problem
+    one = world.assemble(
+        options(error=APART | {"point": 0.8, "column": 0.5, "source": {"test_point": 2.0}})
+    ).problem
     assert one.observation_error.diagonal()[1] == pytest.approx(sampled[1] + 4.0 - 0.64, rel=1e-6)
-    tied = world.assemble(options(error={"point": 0.8, "column": 0.5, "correlation_hours": 6.0})).problem
+    tied = world.assemble(
+        options(error=APART | {"point": 0.8, "column": 0.5, "correlation_hours": 6.0})
+    ).problem
     assert isinstance(tied.observation_error, MarkovError)
     np.testing.assert_allclose(tied.observation_error.diagonal(), sampled, rtol=1e-6)
     full = tied.observation_error.dense()
@@ -285,7 +289,9 @@ def test_columns_of_an_orbit_share_their_model_error():
     table = table.set_column(names.index("platform"), "platform", pa.array(np.full(n, "SAT")))
     from dataclasses import replace
 
-    choice = options(error={"point": 0.8, "column": 0.5, "monte_carlo": False, "along_track_km": 50.0})
+    choice = options(
+        error=APART | {"point": 0.8, "column": 0.5, "monte_carlo": False, "along_track_km": 50.0}
+    )
     error = replace(world, table=table).assemble(choice).problem.observation_error.dense()
     assert error[column[0], column[1]] == pytest.approx(0.25 * np.exp(-11.12 / 50), rel=1e-3)
     assert error[column[0], column[12]] == 0  # the next orbit

@@ -14,7 +14,7 @@ from inversion.case.options import InvertOptions
 from inversion.solvers.geostatistical import solve_geostatistical
 from obsnet.config import validate
 from obsnet.errors import ConfigError
-from tests.inversion.world import make_world, options
+from tests.inversion.world import APART, make_world, options
 
 SECTORS = {
     "fossil": {"relative": 0.3, "correlation_km": 100, "regional_relative": 0.3},
@@ -44,7 +44,7 @@ ALL = ["prior_sigma", "length_km", "days", "error"]
 
 def test_parameters_are_keys_of_the_case(world):
     choice = options(
-        error={"point": 0.8, "source": {"test_column": 0.5}, "correlation_hours": 6.0},
+        error=APART | {"point": 0.8, "source": {"test_column": 0.5}, "correlation_hours": 6.0},
         offset={"sigma": {"test_column": 1.0}},
     )
     names = error_model(choice, world.assemble(choice), restricted=False).parameters
@@ -67,7 +67,7 @@ def test_parameters_are_keys_of_the_case(world):
 @pytest.mark.parametrize("hours", [0.0, 6.0])
 def test_likelihood_is_the_evidence_of_the_assembled_problem(world, hours):
     """At the first guess, and for a case with all parameters changed."""
-    error = {"point": 0.8, "column": 0.5, "correlation_hours": hours}
+    error = APART | {"point": 0.8, "column": 0.5, "correlation_hours": hours}
     one = options(error=error)
     made = world.assemble(one)
     model = error_model(one, made, restricted=False)
@@ -111,7 +111,7 @@ def test_restricted_likelihood_leaves_factors_of_the_priors_out(world):
     assert model.trend.shape == (60, 3)  # and a constant background
     np.testing.assert_allclose(model.trend[:, :2], p.forward(trend), rtol=1e-9)
     two = replace(model, trend=model.trend[:, :2])
-    expected = solve_geostatistical(p, trend).restricted_log_likelihood
+    expected = solve_geostatistical(p, trend).log_evidence
     assert -two.loss(two.parameters)[0] == pytest.approx(expected, rel=1e-8)
     # what it leaves out cannot change it
     moved = replace(model, innovation=model.innovation + model.trend @ [30.0, -20.0, 10.0])
@@ -123,7 +123,7 @@ def test_true_errors_are_found_again(restricted):
     """Observations drawn with other errors than assumed; estimates within their own uncertainty."""
     world = make_world(n=240)
     truth = options(sector=SECTORS | {"biosphere": {"sigma": 9e-7, "correlation_km": 300, "correlation_days": 5}},
-                    error={"point": 0.3, "column": 1.5})  # fmt: skip
+                    error=APART | {"point": 0.3, "column": 1.5})  # fmt: skip
     start = options(
         likelihood={"estimate": ["prior_sigma", "error"], "restricted": restricted}, sector=SECTORS
     )
@@ -143,7 +143,7 @@ def test_the_case_with_the_estimates_is_as_likely_as_they_say(world):
     """Every key is written where the case reads it: full likelihood of the reassembled case."""
     start = options(
         likelihood={"estimate": ALL, "restricted": False},
-        error={"point": 0.8, "source": {"test_column": 0.5}, "correlation_hours": 6.0},
+        error=APART | {"point": 0.8, "source": {"test_column": 0.5}, "correlation_hours": 6.0},
         boundary={"background": 410.0, "sigma": {"west": 0.5, "north": 0.2}, "step": "3D"},
         offset={"sigma": {"test_column": 0.3}},
     )

@@ -11,13 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from inversion import solve
+from inversion import Problem, solve
 from inversion.case.ensemble import Member, combine, member_options
 from inversion.case.evaluation import evaluate, orbits, withheld
 from inversion.case.options import InvertOptions, WithholdOptions
 from inversion.case.restart import fingerprint, load_posterior, save_posterior
 from inversion.case.run import run_invert, solve_case
 from inversion.errors.likelihood import likelihood_surface
+from inversion.operators.observation_error import MarkovError
 from inversion.problem.posterior import Aggregate
 from obsnet.cf import read_netcdf
 from obsnet.errors import ConfigError, SolverError
@@ -65,9 +66,9 @@ def test_predictions_of_withheld_observations_are_as_good_as_they_claim():
     c = problem_case("S")
     held = np.arange(c.problem.n_obs) % 4 == 0
     posterior = solve(c.problem.select(~held))
-    n = int(held.sum())
-    table = pa.table({"platform": ["S"] * n, "time": np.full(n, np.datetime64("2019-07-01", "us"))})
-    (jja, everything) = evaluate(posterior, c.problem.select(held), table).to_pylist()
+    n, every = int(held.sum()), held.size
+    table = pa.table({"platform": ["S"] * every, "time": np.full(every, np.datetime64("2019-07-01", "us"))})
+    (jja, everything) = evaluate(posterior, c.problem, held, ~held, table).to_pylist()
     assert (jja["season"], everything["season"]) == ("JJA", "all")
     assert jja["n"] == n
     assert jja["chi_square_posterior"] == pytest.approx(1.0, abs=0.3)
@@ -77,6 +78,24 @@ def test_predictions_of_withheld_observations_are_as_good_as_they_claim():
     p = c.problem.with_(groups={"held": held.astype(int)})
     (_, left) = solve(p).leave_out("held")
     assert np.sqrt(np.mean(left.residual**2)) == pytest.approx(jja["rmse_posterior"], rel=1e-8)
+
+
+def test_errors_with_a_memory_tie_what_is_withheld_to_what_was_used():
+    """Every second hour withheld: neighbours share most of their error, and the stated spread must know."""
+    rng, n = np.random.default_rng(0), 120
+    tied = MarkovError(np.full(n, 0.01), np.ones(n), np.zeros(n), np.arange(n, dtype=float), 20.0)
+    h = np.stack([np.ones(n), np.sin(np.arange(n) / 9.0)], axis=1)
+    problem = Problem(h, np.zeros(n), tied, np.zeros(2), np.full(2, 4.0))
+    held = np.arange(n) % 2 == 0
+    table = pa.table({"platform": ["S"] * n, "time": np.full(n, np.datetime64("2019-07-01", "us"))})
+    found = []
+    for _ in range(300):
+        y = h @ (2.0 * rng.standard_normal(2)) + tied.factor(rng.standard_normal(tied.factor_size))
+        p = problem.with_(observations=y)
+        found.append(evaluate(solve(p.select(~held)), p, held, ~held, table).to_pylist()[1])
+    chi = np.array([f["chi_square_posterior"] for f in found])
+    assert chi.mean() == pytest.approx(1.0, abs=4 * chi.std() / np.sqrt(chi.size))
+    assert 4 * chi.std() / np.sqrt(chi.size) < 0.25
 
 
 def members():

@@ -18,7 +18,7 @@ from obsnet.pipeline import read_case, run_case
 from obsnet.store import ObservationStore
 from tests.inversion.case.files import CASE, write_case
 from tests.inversion.case.test_estimate import drawn
-from tests.inversion.world import make_world
+from tests.inversion.world import APART, make_world
 from tests.inversion.world import options as world_options
 
 
@@ -136,7 +136,7 @@ def test_command_line_and_json(case, tmp_path, capsys):
 
 def test_errors_can_be_estimated_and_used(case, tmp_path, capsys):
     """Observations of stations that scatter far more than assumed."""
-    world = drawn(make_world(), world_options(error={"point": 3.0, "column": 0.5}), seed=1)
+    world = drawn(make_world(), world_options(error=APART | {"point": 3.0, "column": 0.5}), seed=1)
     ObservationStore(tmp_path / "store").write(world.table)
     wanted = "invert.likelihood.estimate=['prior_sigma','length_km','error']"
     more = [
@@ -263,11 +263,28 @@ def test_every_table_of_the_document_is_one():
 
     text = (Path(__file__).resolve().parents[3] / "docs" / "inversion.md").read_text(encoding="utf-8")
     tables = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
-    assert len(tables) == 5
+    assert len(tables) == 8
     options = validate(InvertOptions, tomllib.loads("\n".join(tables))["invert"])
     assert options.basis.kind == "adaptive"
     assert options.likelihood.use
     assert options.ensemble.member[0].axis == "background"
+
+
+def test_methods_come_from_one_table():
+    """What the options take, what the document and `obsnet config schema` list, and what is solved."""
+    from pathlib import Path
+
+    from inversion.case.apart import SOLVERS
+    from inversion.case.methods import METHODS
+
+    own = {name for name, method in METHODS.items() if not method.normal}
+    assert set(SOLVERS) == own
+    assert own <= set(InvertOptions.model_fields)
+    text = (Path(__file__).resolve().parents[3] / "docs" / "inversion.md").read_text(encoding="utf-8")
+    listed = text.partition("<!-- methods: ")[2].partition("<!-- /methods -->")[0].splitlines()[3:]
+    assert listed == [f"| `{name}` | {method.text} |" for name, method in METHODS.items()]
+    said = InvertOptions.model_fields["method"].description
+    assert all(f"{name}: {method.text}" in said for name, method in METHODS.items())
 
 
 def test_the_python_of_the_document_runs(capsys):

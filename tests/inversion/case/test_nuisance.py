@@ -12,7 +12,7 @@ from inversion import solve
 from inversion.case.options import InvertOptions
 from obsnet.config import validate
 from obsnet.errors import ConfigError
-from tests.inversion.world import EDGES, make_world, options
+from tests.inversion.world import APART, EDGES, make_world, options
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_a_bias_that_grows_with_latitude_is_found(world):
 
 
 def test_a_model_error_for_one_station(world):
-    error = {
+    error = APART | {
         "point": 0.8,
         "column": 0.5,
         "monte_carlo": False,
@@ -101,7 +101,7 @@ def test_observations_know_their_pass(world):
             "no observation is from 'test_colum'; nearest: 'test_column'",
         ),
         (
-            {"error": {"point": 1.0, "column": 1.0, "platform": {"AAB": 1.0}}},
+            {"error": APART | {"point": 1.0, "column": 1.0, "platform": {"AAB": 1.0}}},
             r"error.platform\] no observation",
         ),
     ],

@@ -57,6 +57,29 @@ def test_same_contract_same_totals(case, gaussian, tmp_path, method):  # noqa: F
     assert (np.abs(apart) < 1.5 * spread).all()
 
 
+def test_the_mode_within_bounds_is_a_picture_without_verdict(case, gaussian, tmp_path):  # noqa: F811
+    """Elements are at zero, the file is whole, and crosscheck tests nothing with it."""
+    from tests.inversion.case.test_members import verdicts
+
+    lines = []
+    # nothing but the fossil flux can explain what is observed
+    more = {
+        "sector": {"fossil": {"relative": 2.0}, "biosphere": {"sigma": 1e-9}},
+        "boundary": {"background": 410.0, "sigma": 0.01},
+    }
+    written, summary = run_invert(options(method="bounded", **more), case, tmp_path, lines.append)
+    data = read_netcdf(written[0])
+    assert set(gaussian.data_vars) == set(data.data_vars)
+    fossil = data["flux"].sel(sector="fossil").values
+    assert (fossil >= 0).all()
+    assert int((fossil == 0).sum()) == summary["stopping"]["at_bound"] > 0
+    (line,) = [line for line in lines if line.startswith("no verdict: the most likely fluxes within bounds")]
+    assert "method truncated draws them" in line
+    table = verdicts(written[0])
+    assert set(table["verdict"]) == {"not testable"}
+    assert table["reason"].str.contains("are not their mean").all()
+
+
 def test_sectors_that_may_be_negative_are_refused(case, tmp_path):  # noqa: F811
     with pytest.raises(ConfigError, match="'biosphere' has negative cells in the prior"):
         run_invert(options(method="truncated", truncated={"sectors": ["biosphere"]}), case, tmp_path)

@@ -10,6 +10,7 @@ from inversion.case.checks import add_checks, screening_lines
 from inversion.case.options import ScreenOptions
 from inversion.case.screening import departures, screen
 from inversion.errors.source_bias import source_offsets
+from inversion.problem.totals import region_totals
 from inversion.solvers.choose import solve
 from obsnet.config import validate
 from obsnet.errors import ConfigError
@@ -190,7 +191,9 @@ def test_remarks_travel_with_the_posterior(made):
             "source_bias_prior": ("source", [0.0, 0.0], {"units": "1e-6"}),
         }
     )
-    remarks = add_checks(data, bad, posterior, "the same air counts twice: x", None, None)
+    totals = region_totals(posterior, make_world(n=90).weights(bad))
+    twice = "the same air counts twice: x"
+    remarks = add_checks(data, bad, posterior, totals, twice=twice, screened=None, options=None)
     assert remarks[0].startswith("the same air")
     assert any(r.startswith("test_column: its 30 observations are +") for r in remarks)
     assert any("test:007" in r and "[invert.screen]" in r for r in remarks)

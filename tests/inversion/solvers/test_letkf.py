@@ -149,7 +149,7 @@ def test_one_call_reaches_every_method():
     for method, options in {
         "letkf": {"members": 61},
         "smoother": {"step": step, "lag": 3},
-        "ensemble-smoother": {"step": step, "lag": 3, "ahead": 3, "members": 61},
+        "ensemble_smoother": {"step": step, "lag": 3, "ahead": 3, "members": 61},
     }.items():
         np.testing.assert_allclose(solve(p, method, **options).mean, exact.mean, atol=1e-9)
     assert isinstance(solve(p, "gibbs", draws=20), Hierarchical)

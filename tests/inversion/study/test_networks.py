@@ -208,7 +208,7 @@ def test_stations_observe_in_the_afternoon_of_their_place():
     assert set(made.platform) == {s.code for s in read_network("existing").site}
     assert len(made) == 8 * 4
     assert not made.column.any()
-    np.testing.assert_allclose(made.error, 0.1)
+    np.testing.assert_allclose(made.random, 0.1)
     assert (np.diff(made.time.astype(np.int64)) >= 0).all()
 
 
@@ -233,8 +233,8 @@ def test_swaths_cover_what_their_width_says():
     whole = 6371.0**2 * np.deg2rad(45) * (np.sin(np.deg2rad(50)) - np.sin(np.deg2rad(20)))
     daily = 250.0 / (40030 / (1440 / Orbit(735.0).period_minutes))  # share of the equator seen by day
     assert area / whole / 11 == pytest.approx(daily / np.cos(np.deg2rad(36)), rel=0.2)
-    errors = np.hypot(0.7 / np.sqrt(made.soundings), 0.5)
-    np.testing.assert_allclose(made.error, errors)
+    np.testing.assert_allclose(made.random, 0.7 / np.sqrt(made.soundings))
+    np.testing.assert_allclose(made.systematic, 0.5)
 
 
 def test_three_satellites_see_three_times_as_much():

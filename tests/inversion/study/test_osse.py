@@ -113,10 +113,10 @@ def verdicts(**key):
 
 def test_larger_true_errors_show_as_too_sure():
     p = case("S").problem
-    a, found = verdicts(true_prior_error=p.prior_error.scaled(4.0))
+    a, found = verdicts(truth=p.with_(prior_error=p.prior_error.scaled(4.0)))
     assert found.count("too sure") > 25
     assert a.state_inside[0.95] < 0.90
-    a, found = verdicts(true_observation_error=p.observation_error.scaled(9.0))
+    a, found = verdicts(truth=p.with_(observation_error=p.observation_error.scaled(9.0)))
     assert found.count("too sure") > 20
     assert a.innovation_chi_square.mean() > 2.0
 
@@ -124,7 +124,9 @@ def test_larger_true_errors_show_as_too_sure():
 def test_smaller_true_errors_show_as_too_cautious():
     p = case("S").problem
     _, found = verdicts(
-        true_prior_error=p.prior_error.scaled(0.25), true_observation_error=p.observation_error.scaled(0.25)
+        truth=p.with_(
+            prior_error=p.prior_error.scaled(0.25), observation_error=p.observation_error.scaled(0.25)
+        )
     )
     assert found.count("too cautious") == len(found)
 
@@ -133,7 +135,7 @@ def test_correlated_errors_that_nobody_told_of_are_found():
     n = 20
     p = Problem(np.ones((n, 1)), np.zeros(n), np.ones(n), [0.0], [1e6])
     tied = DenseCovariance(0.8 * np.ones((n, n)) + 0.2 * np.eye(n))
-    a = run_twins(p, [[1.0]], twins=2000, true_observation_error=tied)
+    a = run_twins(p, [[1.0]], twins=2000, truth=p.with_(observation_error=tied))
     found = a.coverage()[0]
     # the mean of n has variance 0.8 + 0.2 / n, the inversion believes 1 / n
     assert found.chi_square == pytest.approx(n * (0.8 + 0.2 / n), rel=0.1)
@@ -209,7 +211,11 @@ def test_what_is_known_stays_known():
     ("change", "error", "text"),
     [
         ({"twins": 0}, ConfigError, "one twin or more, found 0"),
-        ({"true_prior_error": DiagonalCovariance([1.0])}, SolverError, "true errors are of 1 state elements"),
+        (
+            {"truth": Problem([[1.0]], [0.0], [1.0], [0.0], [1.0])},
+            SolverError,
+            "the truth has 1 observations, the problem 40",
+        ),
         (
             {"weights": np.ones((1, 3))},
             SolverError,

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from inversion.study.case_study import chosen_rows
 from inversion.study.design import choose_network
-from inversion.study.options import DesignOptions, OsseOptions, WorldOptions
+from inversion.study.options import DesignOptions, MissingOptions, OsseOptions, WorldOptions
 from inversion.study.osse import run_twins
 from inversion.study.run_design import run_design
-from inversion.study.run_osse import run_osse, select_observations
+from inversion.study.run_osse import run_osse
 from inversion.study.world import DEFAULTS, StudyWorld
 from obsnet.config import validate
 from obsnet.errors import ConfigError, SolverError
@@ -65,22 +66,20 @@ def test_totals_are_megatonnes_a_year():
 
 
 def test_known_numbers_are_noted_and_own_numbers_are_not_called_assumed():
-    notes = world().notes()
+    notes = world().study(["existing", "oco2"], Path()).notes
     assert any(n.startswith("idealised transport") for n in notes)
     assert any(n.startswith("national_sd = 3664") for n in notes)
-    own = StudyWorld(WorldOptions(**SMALL, national_sd=1000.0, point_error=2.0)).notes()
-    assert not any(n.startswith(("national_sd", "point_error")) for n in own)
-
-
-def test_averages_of_stations_keep_their_model_error():
-    weekly = world().study(["existing"], Path()).problem
-    daily = StudyWorld(WorldOptions(**SMALL, station_days=1)).study(["existing"], Path()).problem
-    assert weekly.n_obs < daily.n_obs / 5
-    assert weekly.observation_error.diagonal().min() >= 9.0
-    np.testing.assert_allclose(daily.observation_error.diagonal(), 9.0 + 0.01)
-    # each average weights its days alike: the inflow's columns still sum to one
-    inflow = weekly.jacobian[:, -weekly.state.block("inflow").size :]
-    np.testing.assert_allclose(np.asarray(inflow.sum(axis=1)).ravel(), 1.0)
+    assert any(n.startswith("error.point = 3") for n in notes)
+    assert any(
+        n.startswith("error.correlation_hours = 84, not stated: by default half a week") for n in notes
+    )
+    assert any(n.startswith("error.overpass_share = 0.3, not stated: assumed") for n in notes)
+    error = {"point": 2.0, "correlation_hours": 24.0}
+    own = StudyWorld(validate(WorldOptions, {**SMALL, "national_sd": 1000.0, "error": error}))
+    told = own.study(["existing"], Path()).notes
+    assert [n for n in told if n.startswith(("national_sd", "error."))] == [
+        "error.correlation_hours = 24, as stated"  # no columns are there
+    ]
 
 
 def test_stations_that_networks_share_count_once():
@@ -88,6 +87,10 @@ def test_stations_that_networks_share_count_once():
     alone = world().study(["stations_30"], Path()).problem
     assert both.n_obs == alone.n_obs
     assert china("existing", "stations_30") == pytest.approx(china("stations_30"), rel=1e-9)
+    study = world().study(["existing", "stations_30"], Path())
+    # and are of both, so that a bias of either reaches them
+    assert study.listed["stations_30"].all()
+    assert 0 < study.listed["existing"].sum() < study.problem.n_obs
 
 
 # --- the order of published results ----------------------------------------------------------------------
@@ -105,6 +108,41 @@ def test_more_stations_know_china_better(seed):
     assert sd[0] - sd[1] > sd[1] - sd[3]
     parts = [spread((n,), seed=seed)[0][:-1] for n in names]
     assert all((a >= b - 1e-9).all() for a, b in pairwise(parts))
+
+
+def scattered(folder, count, seed):
+    """Write a network of stations at random places of China and return its file."""
+    import shapely
+
+    area, rng = world().area, np.random.default_rng([seed, count])
+    west, south, east, north = area.bounds
+    lon, lat = west + (east - west) * rng.random(4000), south + (north - south) * rng.random(4000)
+    inside = np.flatnonzero(shapely.contains_xy(area, lon, lat))[:count]
+    sites = "".join(
+        f'[[site]]\ncode = "R{i}"\nlatitude = {lat[i]:.3f}\nlongitude = {lon[i]:.3f}\n' for i in inside
+    )
+    path = folder / f"r{count}_{seed}.toml"
+    path.write_text(
+        f'title = "random"\nkind = "stations"\nrandom = {{ CO2 = 0.1 }}\n{sites}', encoding="utf-8"
+    )
+    return path
+
+
+def test_stations_at_random_places_have_published_worth_in_several_winds(tmp_path):
+    """Wang et al. 2023: 1 PgC of spread, 0.3 with 30 stations, about 0.2 with 60; the networks are not nested."""
+    prior, left = DEFAULTS["CO2"]["national_sd"][0], {}
+    for count in (15, 30, 60):
+        left[count] = []
+        for seed in range(6):
+            study = world(seed=seed).study([str(scattered(tmp_path, count, seed))], Path())
+            left[count].append(study.solve(study.problem).aggregate(study.weights[[-1]]).covariance[0, 0])
+        left[count] = np.sqrt(left[count]) / prior
+    means = {count: float(values.mean()) for count, values in left.items()}
+    assert means[15] > means[30] > means[60]
+    assert means[30] == pytest.approx(0.3, abs=0.12)
+    assert means[60] == pytest.approx(0.2, abs=0.08)
+    # single networks scatter: where they stand matters as much as some more of them
+    assert left[30].min() < left[15].max()
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -173,6 +211,80 @@ def test_a_bias_of_one_ppm_ruins_what_a_satellite_says():
     assert 0.0 < found["free", 1.0].bias < 0.5 * found["sure", 1.0].bias
 
 
+# --- truths that the inversion does not know of ------------------------------------------------------------
+
+
+APART = (
+    "error.correlation_hours=0",
+    "error.along_track_km=0",
+    "error.overpass_share=0",
+    "offset.systematic=false",
+)
+
+
+@lru_cache
+def against(networks, assumed=(), truth=(), missing=(), twins=400):
+    """Return stated and true standard deviation of China, how many true totals are inside of 95 %, and China's."""
+    base = world().changed(assumed)
+    study = base.study(networks, Path())
+    true = base.changed(truth).study(networks, Path(), missing)
+    found = run_twins(
+        study.problem, study.weights, twins=twins, seed=3, truth=true.problem, true_weights=true.weights
+    )
+    covered = found.coverage()
+    inside = float(np.mean([c.inside_95 for c in covered]))
+    return found.posterior_deviation[-1], found.true_deviation[-1], inside, covered[-1]
+
+
+@pytest.mark.parametrize("networks", [("stations_30",), ("co2m_1",), ("co2m_3",), ("oco2", "existing")])
+def test_as_assumed_is_covered_as_stated(networks):
+    stated, true, inside, china = against(networks)
+    assert true == pytest.approx(stated, rel=0.12)
+    assert inside == pytest.approx(0.95, abs=0.01)
+    assert china.verdict == "as stated"
+
+
+@pytest.mark.parametrize(
+    ("networks", "assumed", "truth", "factor"),
+    [
+        # as it was: nothing in common is assumed, while errors last a week, or satellites share a pattern of 1000 km
+        (("stations_60",), APART, ("error.correlation_hours=168",), 1.3),
+        (("co2m_3",), APART, ("offset.systematic=true",), 2.0),
+        (("oco2",), (), ("offset.pattern={oco2=1.0}",), 1.1),
+        (("oco2",), (), ("offset={sigma={oco2=1.0},by='day'}",), 1.1),
+        (("stations_60",), (), ("transport.seed=5",), 1.1),
+    ],
+)
+def test_errors_in_common_that_nobody_told_of_show(networks, assumed, truth, factor):
+    stated, true, inside, china = against(networks, assumed, truth)
+    assert true > factor * stated
+    assert china.verdict == "too sure"
+    assert inside < 0.95
+
+
+def test_a_longer_memory_than_assumed_does_no_harm():
+    """Half a week is assumed, a week and two are true: intervals still hold."""
+    for hours in (168, 336):
+        assert against(("stations_60",), (), (f"error.correlation_hours={hours}",))[2] > 0.94
+
+
+def test_a_source_that_the_prior_lacks_shifts_the_answer():
+    none = against(("existing",))[3]
+    one = MissingOptions(latitude=37.0, longitude=117.0, amount=4000.0)
+    found = against(("existing",), missing=(one,))[3]
+    assert none.bias == pytest.approx(0.0, abs=0.2)
+    assert found.bias < -0.3  # too little is found
+    with pytest.raises(ConfigError, match=r"0N 0E is outside of the world"):
+        against(("existing",), missing=(MissingOptions(latitude=0.0, longitude=0.0, amount=1.0),))
+
+
+def test_a_truth_is_of_the_same_observations():
+    with pytest.raises(ConfigError, match=r"\[osse.truth\] set seed: truths are of the same observations"):
+        world().changed(["seed=4"])
+    with pytest.raises(ConfigError, match="unknown key"):
+        world().changed(["error.correlation_hour=4"])
+
+
 # --- files -----------------------------------------------------------------------------------------------
 
 
@@ -224,6 +336,32 @@ def test_osse_writes_tables_and_map(tmp_path):
     )
     assert any("assumed" in note for note in summary["assumptions"])
     assert "now: " in lines[0]
+
+
+def test_truths_are_lines_of_the_table_and_a_picture(tmp_path):
+    table = {
+        "world": SMALL,
+        "twins": 60,
+        "scenario": [{"name": "60", "networks": ["stations_60"]}, {"name": "oco", "networks": ["oco2"]}],
+        "truth": [
+            {"name": "another wind", "set": ["transport.seed=5"]},
+            {"name": "a source more", "missing": [{"latitude": 37, "longitude": 117, "amount": 2000}]},
+        ],
+    }
+    written, _ = run_osse(validate(OsseOptions, table), {}, tmp_path, tmp_path)
+    assert "osse_truths.png" in [p.name for p in written]
+    rows = read(tmp_path / "osse_scenarios.csv")
+    assert [(r["scenario"], r["truth"]) for r in rows][:3] == [
+        ("60", "as assumed"),
+        ("60", "another wind"),
+        ("60", "a source more"),
+    ]
+    assert len(rows) == 6
+    assert float(rows[1]["national_true_sd"]) > 1.1 * float(rows[1]["national_sd"])
+    assert rows[0]["national_sd"] == rows[1]["national_sd"]
+    assert float(rows[0]["dofs"]) > 0.0
+    with pytest.raises(ConfigError, match="truths need different names"):
+        validate(OsseOptions, table | {"truth": [{"name": "as assumed"}]})
 
 
 def test_wrong_assumptions_show_in_the_report(tmp_path):
@@ -346,6 +484,57 @@ def test_osse_of_a_case(case):
         )
 
 
+TABLES = {
+    "nothing more": {},
+    "withheld": {"withhold": {"platforms": ["AAA"]}},
+    "estimated errors": {"likelihood": {"estimate": ["error"], "use": True}},
+    "a basis": {"basis": {"kind": "quadtree", "count": 6}},
+    "screened": {"screen": {"rule": "none", "largest": 1e-9}, "most": 1.0},
+    "an ensemble": {
+        "ensemble": {"member": [{"name": "looser", "axis": "prior", "set": ["sector.fossil.relative=0.6"]}]}
+    },
+    "methods": {"method": "primal"},
+    "an offset": {"offset": {"sigma": {"test_column": 0.5}}},
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_preview_is_the_inversion(case, name):
+    """Whatever the case holds: unknowns, degrees of freedom and the errors of totals are those of `invert`."""
+    from inversion.case.options import InvertOptions
+    from inversion.case.run import solve_case
+    from inversion.study.case_study import case_study
+
+    data, folder = case
+    more = dict(TABLES[name])
+    if "screen" in more:
+        more["screen"] = {"rule": "none", "largest": 1000.0, "most": more.pop("most")}
+    data = {"invert": data["invert"] | more}
+    study = case_study(
+        validate(OsseOptions, {"scenario": [{"name": "a"}]}), data, folder, folder / "out", print
+    )
+    posterior = study.solve(study.problem)
+    solved = solve_case(InvertOptions.model_validate(data["invert"]), folder, folder / "out", print)
+    assert posterior.dofs == pytest.approx(solved.posterior.dofs, rel=1e-8)
+    assert posterior.problem.n_obs == solved.posterior.problem.n_obs
+    np.testing.assert_allclose(
+        posterior.aggregate(study.weights).covariance,
+        solved.posterior.aggregate(study.weights).covariance,
+        rtol=1e-7,
+        atol=1e-12 * np.abs(posterior.aggregate(study.weights).covariance).max(),
+    )
+    assert (study.spread is not None) == (name == "an ensemble")
+    if study.spread is not None:
+        assert np.diagonal(study.spread).max() > 0.0
+
+
+def test_a_study_of_a_method_by_draws_is_refused(case):
+    data, folder = case
+    data = {"invert": data["invert"] | {"method": "truncated"}}
+    with pytest.raises(ConfigError, match=r"a study is of a linear method.*'truncated' is not"):
+        run_osse(validate(OsseOptions, {"scenario": [{"name": "a"}]}), data, folder, folder / "out")
+
+
 def test_design_of_a_case(case):
     data, folder = case
     options = validate(
@@ -400,9 +589,9 @@ def test_a_case_in_another_file(tmp_path, case):
 
 def test_nothing_left():
     problem = make_world(n=30).assemble().problem
-    assert select_observations(problem, {}, {}, "a") is problem
+    assert chosen_rows(problem, {}, {}, "a").all()
     with pytest.raises(ConfigError, match="scenario 'a' leaves no observation"):
-        select_observations(problem, {"platform": ["AAA"]}, {"platform": ["AAA"]}, "a")
+        chosen_rows(problem, {"platform": ["AAA"]}, {"platform": ["AAA"]}, "a")
 
 
 # --- options and commands --------------------------------------------------------------------------------

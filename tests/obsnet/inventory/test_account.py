@@ -20,6 +20,7 @@ from obsnet.inventory.balance.read import read_balance
 from obsnet.inventory.factors.choose import FactorBook
 from obsnet.inventory.factors.fuels import package_rows
 from obsnet.inventory.table import read_inventory
+from obsnet.inventory.uncertainty.montecarlo import province_covariance
 from tests.obsnet.inventory.made import FUELS_17, FUELS_30, LABELS_2010, cells, numbers, write_book
 
 
@@ -341,3 +342,29 @@ def test_files_in_both_languages_are_read_again(tmp_path, language):
         assert (tmp_path / "out" / "inventory.csv").read_bytes().startswith(b"\xef\xbb\xbf")
     with pytest.raises(FormatError, match="no line for any region"):
         trace(lines, category="2.A")
+
+
+def test_totals_of_provinces_covary_by_their_factors(sample_balances, tmp_path):
+    some = [sample_balances[k] for k in (1, 2, 3)]
+    made = compile_inventory(some, FactorBook(), activity_sd=0.05, factor_sd=0.05)
+    table = made.covariance.pivot(index="region", columns="other", values="covariance")
+    total = made.inventory[made.inventory["category"] == "total"].set_index("region")
+    np.testing.assert_allclose(np.sqrt(np.diag(table)), (total["value"] * total["uncertainty"])[table.index])
+    fuels = made.trace.pivot_table(
+        index="region", columns="item", values="emission", aggfunc="sum", fill_value=0.0
+    )
+    sd = made.trace.groupby("item")["factor_sd"].first()[fuels.columns]
+    shared = province_covariance(fuels.to_numpy() / 1e6, 0.0, sd.to_numpy())
+    off = ~np.eye(3, dtype=bool)
+    np.testing.assert_allclose(table.to_numpy()[off], shared[off], rtol=1e-9)
+    assert np.linalg.eigvalsh(table.to_numpy()).min() > 0
+    assert (made.covariance["correlation"] <= 1 + 1e-12).all()
+    alone = compile_inventory(some, FactorBook(), activity_sd=0.0, factor_sd=0.05).covariance
+    assert alone["correlation"].min() > 0.7  # one error for all, whatever the mix of fuels
+    assert compile_inventory(some[:1], FactorBook(), activity_sd=0.05, factor_sd=0.05).covariance.empty
+    write_compiled(made, tmp_path, "zh")
+    assert (
+        (tmp_path / "covariance.csv")
+        .read_text(encoding="utf-8-sig")
+        .startswith("地区,另一地区,年份,气体,协方差")
+    )

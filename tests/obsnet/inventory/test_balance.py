@@ -1,13 +1,16 @@
 """Energy balances: every layout, every identity, and what a file may do wrong."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from obsnet.errors import FormatError, RangeError, UnitError
 from obsnet.inventory.balance.identities import check_balance, coverage, negative_activity, sign_faults
 from obsnet.inventory.balance.labels import ROWS, find_row
+from obsnet.inventory.balance.magnitude import magnitude_faults
 from obsnet.inventory.balance.read import read_balance, read_balances
+from obsnet.inventory.factors.fuels import fuels
 from tests.obsnet.inventory.made import (
     FUELS_17,
     FUELS_30,
@@ -201,6 +204,27 @@ def test_tonnes_against_ten_thousand_tonnes(tmp_path):
         bad(tmp_path, lambda rows: scaled(rows, FUELS_17[:5], 1e4))
     with pytest.raises(RangeError, match="a unit is off"):
         bad(tmp_path, lambda rows: scaled(rows, ["electricity"], 1e4))
+
+
+@pytest.mark.parametrize("fuel", ["gasoline", "kerosene", "coke", "LPG"])
+def test_one_column_off_by_ten_thousand(tmp_path, fuel):
+    assert magnitude_faults(bad(tmp_path, lambda rows: None)) == []
+    found = magnitude_faults(bad(tmp_path, lambda rows: scaled(rows, [fuel], 1e4)))
+    assert any(fuel in text and "is the unit of the column off" in text for _, text, _, _ in found)
+
+
+def test_a_column_far_from_its_total(tmp_path):
+    balance = bad(tmp_path, lambda rows: None)
+    oil = [
+        f for f in balance.table.columns if fuels()[f].kind in {"liquid", "refinery gas", "petroleum coke"}
+    ]
+    total = balance.table[oil].sum(axis=1)
+    right = replace(balance, table=balance.table.assign(**{"petroleum total": total}))
+    assert magnitude_faults(right) == []
+    wrong = replace(right, table=right.table.assign(gasoline=30.0 * right.table["gasoline"]))
+    found = magnitude_faults(wrong)
+    assert len(found) == 1
+    assert "petroleum total" in found[0][1]
 
 
 def test_swapped_signs(tmp_path):

@@ -12,7 +12,8 @@ from obsnet.inventory.account.report import read_trace
 from obsnet.inventory.account.tier1 import read_activities
 from obsnet.inventory.balance.read import read_balances
 from obsnet.inventory.exchange.primap import read_primap
-from obsnet.inventory.factors.electricity import consumption_average_of_file, read_network
+from obsnet.inventory.factors.consumption import consumption_average_of_file
+from obsnet.inventory.factors.electricity import read_network
 from obsnet.inventory.factors.table import read_factors
 from obsnet.inventory.parts.cities import read_cities
 from obsnet.inventory.parts.enterprise import read_enterprise

@@ -6,12 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obsnet.errors import FormatError, RangeError, SchemaError
-from obsnet.inventory.factors.electricity import (
-    consumption_average,
-    consumption_average_of_file,
-    network_factors,
-    read_network,
-)
+from obsnet.inventory.factors.consumption import consumption_average, consumption_average_of_file
+from obsnet.inventory.factors.electricity import network_factors, read_network
 from obsnet.inventory.factors.table import builtin_factors
 from obsnet.regions import PROVINCES
 
@@ -119,23 +115,96 @@ def test_sums_beside_months_are_left_out(tmp_path):
     rows = ["Hebei,1,10", "Hebei,合计,10", "Beijing,1,10"]
     found = consumption_average_of_file(consumption(tmp_path, rows))
     assert found.value == pytest.approx((0.7252 + 0.5580) / 2)
-    assert any("sums over the year" in n for n in found.notes)
+    assert any("sums beside other rows" in n for n in found.notes)
 
 
 @pytest.mark.parametrize(
     ("rows", "error", "said"),
     [
         (["Hebei,1,-3"], RangeError, "below 0"),
-        (["Hebei,1,3", "河北,1,4"], SchemaError, "month '1' twice"),
+        (["Hebei,1,3", "河北,1,4"], SchemaError, "month 1 twice; its months: 1"),
         (["Hebei,2021-01,3", "Hebei,2022-01,4"], FormatError, "several years"),
         (["Hebei,2015-01,3"], FormatError, "announced: 2021, 2022"),
         (["Tibet,1,3"], FormatError, "no region of the consumption table has an announced factor"),
         (["Nowhere,1,3"], Exception, "no province-level region"),
+        (["Hebei,1,3", "Hebei,1月,4"], SchemaError, "month 1 twice; its months: 1, 1月"),
+        (["Hebei,1-3月,3", "Hebei,3-4月,4"], SchemaError, "month 3 both in"),
+        (["Hebei,13,3"], FormatError, "'13' is no month"),
+        (["Hebei,01/02/2022,3"], FormatError, "day and month or month and day"),
+        (["Hebei,1,430000", "Beijing,1,9"], RangeError, "Hebei consumes .* is a unit off"),
     ],
 )
 def test_faulty_consumption(tmp_path, rows, error, said):
     with pytest.raises(error, match=said):
         consumption_average_of_file(consumption(tmp_path, rows))
+
+
+WRITTEN = """{m}|{m:02d}|{m}.0|M{m}|2022-{m:02d}|2022/{m}|2022{m:02d}|2022-{m:02d}-01|2022-{m:02d}-01 00:00:00
+2022年{m}月|{m}月|{m}月份|{zh}月|{en}|{en}-22|{en} 2022|{m:02d}/2022|2022M{m:02d}""".replace("\n", "|").split(
+    "|"
+)
+ENGLISH = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()  # noqa: SIM905
+FIGURES = ["一", "二", "三", "四", "五", "六", "七", "八", "九", "十", "十一", "十二"]
+
+
+def of_months(pattern, sums=()):
+    """Return consumption of two provinces, a row a month, and the average that is right."""
+    use = {"河北": np.arange(1.0, 13.0) ** 2, "青海": np.full(12, 20.0)}
+    rows = [f"{r},{pattern.format(m=m, en=ENGLISH[m - 1], zh=FIGURES[m - 1])},{u[m - 1]}"
+            for r, u in use.items() for m in range(1, 13)]  # fmt: skip
+    rows += [f"{r},{text},{u[first - 1 : last].sum()}" for r, u in use.items() for text, first, last in sums]
+    weights = np.array([u.sum() for u in use.values()])
+    return rows, float(weights @ np.array([0.7252, 0.1567]) / weights.sum())
+
+
+@pytest.mark.parametrize("pattern", WRITTEN)
+def test_months_however_they_are_written(tmp_path, pattern):
+    rows, right = of_months(pattern)
+    assert consumption_average_of_file(consumption(tmp_path, rows)).value == pytest.approx(right, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "sums",
+    [
+        [("合计", 1, 12)],
+        [("1-12月", 1, 12), ("1-2月", 1, 2)],
+        [("2022年", 1, 12)],
+        [("Q1", 1, 3), ("二季度", 4, 6), ("下半年", 7, 12)],
+        [(f"{m}月累计", 1, m) for m in range(2, 13)],
+    ],
+)
+def test_sums_of_any_kind_beside_their_months(tmp_path, sums):
+    rows, right = of_months("{m}月", sums)
+    found = consumption_average_of_file(consumption(tmp_path, rows))
+    assert found.value == pytest.approx(right, rel=1e-12)
+    assert any(f"{2 * len(sums)} rows are sums" in n for n in found.notes)
+
+
+def test_running_sums_alone_and_two_months_in_one(tmp_path):
+    _, right = of_months("{m}")
+    use = {"河北": np.arange(1.0, 13.0) ** 2, "青海": np.full(12, 20.0)}
+    running = [f"{r},1-{m}月,{u[:m].sum()}" for r, u in use.items() for m in range(1, 13)]
+    assert consumption_average_of_file(consumption(tmp_path, running)).value == pytest.approx(right)
+    winter = [f"{r},1-2月,{u[:2].sum()}" for r, u in use.items()]
+    rest = [f"{r},{m}月,{u[m - 1]}" for r, u in use.items() for m in range(3, 13)]
+    assert consumption_average_of_file(consumption(tmp_path, winter + rest)).value == pytest.approx(right)
+
+
+@pytest.mark.parametrize(
+    ("heading", "factor"),
+    [
+        ("用电量（亿千瓦时）", 1.0),
+        ("value (10⁸ kWh)", 1.0),
+        ("用电量(万千瓦时)", 1e4),
+        ("consumption (GWh)", 1e2),
+    ],
+)
+def test_the_unit_in_the_heading(tmp_path, heading, factor):
+    rows, right = of_months("{m}")
+    other = [f"{r.rpartition(',')[0]},{float(r.rpartition(',')[2]) * factor}" for r in rows]
+    found = consumption_average_of_file(consumption(tmp_path, other, f"region,month,{heading}"))
+    assert found.value == pytest.approx(right, rel=1e-12)
+    assert found.table["consumption"].sum() == pytest.approx(890.0)
 
 
 def test_other_quantities_have_other_names():

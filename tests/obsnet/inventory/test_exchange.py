@@ -16,6 +16,7 @@ from obsnet.inventory.exchange.primap import read_primap, write_primap
 from obsnet.inventory.exchange.workbook import co2_equivalent, gwp_set, summary
 from obsnet.inventory.factors.choose import FactorBook
 from obsnet.inventory.sources.compare import read_source
+from obsnet.inventory.sources.listing import compare_files
 from obsnet.inventory.table import read_inventory
 from obsnet.inventory.words import NATION
 from tests.obsnet.inventory.test_account import activities, made
@@ -211,3 +212,40 @@ def test_categories_are_converted_for_export(compiled, tmp_path):
     assert "3.A" in set(back["category"])  # enteric fermentation, 3.A.1 of IPCC 2006
     assert "3.A.1" in set(table["category"])
     assert summary(table)["category"].str.contains("IPCC2006").any()
+
+
+def primap_netcdf(path, sources=("one", "two")):
+    import xarray as xr
+
+    years = np.array(["2018-01-01", "2019-01-01"], dtype="datetime64[ns]")
+    cube = np.arange(2.0 * 2 * 2 * len(sources)).reshape(2, 2, 2, len(sources)) + 1.0
+    cube[0, 0, 0, 0] = np.nan
+    dims = ("time", "area (ISO3)", "category (IPCC2006_PRIMAP)", "source")
+    data = xr.Dataset(
+        {"CO2": (dims, cube, {"units": "CO2 * kt / a"})},
+        coords={"time": years, dims[1]: ["CHN", "USA"], dims[2]: ["1.A", "M.AG"], "source": list(sources)},
+    )
+    data.to_netcdf(path)
+    return path
+
+
+def test_a_netcdf_of_primap2(tmp_path):
+    path = primap_netcdf(tmp_path / "p.nc")
+    with pytest.raises(FormatError, match="several of source: one; two; say which one after the file"):
+        read_source(path)
+    with pytest.raises(FormatError, match="no source 'three'"):
+        read_source(path, "three")
+    frame, _ = read_source(path, "one")
+    assert set(frame["region"]) == {NATION}
+    assert set(frame["unit"]) == {"kt"}
+    found = frame.set_index(["period", "category"])["value"].to_dict()
+    assert found == {("2018", "AG"): 3.0, ("2019", "1.A"): 9.0, ("2019", "AG"): 11.0}
+    both = compare_files([f"a={path}:one", f"b={path}:two"], {}, category="1.A", terminology="IPCC2006")
+    assert both.table.set_index("period").loc["2019", ["a", "b"]].tolist() == pytest.approx([9.0e-3, 10.0e-3])
+
+
+def test_the_real_primap_hist(sample_data):
+    path = sample_data / "posteriors/primap/primap2_test_data_v2.5.1_final.nc"
+    frame, _ = read_source(path, "EI 2023, HISTORY")
+    china = frame[(frame["gas"] == "CO2") & (frame["category"] == "1.A") & (frame["period"] == "2019")]
+    assert china["value"].tolist() == pytest.approx([9.93e6], rel=1e-3)  # kt

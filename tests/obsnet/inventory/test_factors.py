@@ -139,5 +139,14 @@ def test_uncertainty_of_ipcc_is_of_its_95_percent_interval():
 
 def test_query_says_what_there_is():
     assert len(query(builtin_factors(), item="electricity", region="河北", year=2022)) == 1
-    with pytest.raises(FormatError, match="quantities: carbon"):
+    with pytest.raises(FormatError, match="quantities: animal mass, carbon"):
         query(builtin_factors(), item="raw coal", year=1900)
+
+
+def test_activities_are_found_by_their_chinese_names():
+    found = query(builtin_factors(), item="水泥熟料")
+    assert set(found["item"]) == {"clinker"}
+    assert all(
+        i.startswith("market swine, high")
+        for i in query(builtin_factors(), item="生猪粪便(高生产力)")["item"]
+    )

@@ -2,6 +2,7 @@
 counting."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from obsnet.errors import FormatError, RangeError, RegionError
@@ -55,11 +56,20 @@ def test_own_totals_stand_and_the_rest_goes_by_proxy(tmp_path, hebei):
     ("text", "error", "said"),
     [
         (
-            "region,city,value,unit\nHebei,A,600,Mt\n",
+            "region,city,category,value,unit\nHebei,A,1.A.2,600,Mt\nHebei,A,1.A.3,9,Mt\n",
             RangeError,
             "cities of 130000 1.A.2 sum to 600 Mt, the province has 500",
         ),
-        ("region,city,value,unit\nHebei,A,60,Mt\n", RangeError, "add the others or a proxy"),
+        (
+            "region,city,category,value,unit\nHebei,A,1.A.2,60,Mt\nHebei,A,1.A.3,9,Mt\n",
+            RangeError,
+            "add the others or a proxy",
+        ),
+        (
+            "region,city,value,unit\nHebei,A,60,Mt\n",
+            FormatError,
+            "no category, the inventory has 1.A.2, 1.A.3 and no",
+        ),
         ("region,city,proxy\nHebei,A,0\n", RegionError, "all 0 or missing"),
         ("region,city,proxy\nHebei,A,-1\n", RangeError, "below 0"),
         ("region,city,proxy\nHebei,A,1\nHebei,A,2\n", FormatError, "A stands twice"),
@@ -70,6 +80,20 @@ def test_own_totals_stand_and_the_rest_goes_by_proxy(tmp_path, hebei):
 def test_faulty_cities(tmp_path, hebei, text, error, said):
     with pytest.raises(error, match=said):
         split_cities(hebei, read_cities(written(tmp_path, "c.csv", text)))
+
+
+def test_a_value_without_a_category_is_of_the_total(tmp_path, hebei):
+    whole = hebei.iloc[:1].assign(category="total", value=600.0)
+    both = pd.concat([hebei, whole], ignore_index=True)
+    cities = read_cities(
+        written(tmp_path, "c.csv", "region,city,value,unit,proxy\nHebei,A,5,Mt,\nHebei,B,,,1\n")
+    )
+    found, notes = split_cities(both, cities)
+    assert found.set_index(["category", "city"])["value"].to_dict() == {
+        ("total", "A"): 5.0,
+        ("total", "B"): 595.0,
+    }
+    assert any("not divided: 1.A.2, 1.A.3" in n for n in notes)
 
 
 def test_reports_are_added_up_and_outliers_listed(tmp_path):

@@ -125,7 +125,7 @@ def test_capacities_share_a_total(tmp_path):
         (["A,,101,3,Mt"], RangeError, "no coordinates"),
         (["A,101,22,3,Mt"], RangeError, "latitude and longitude swapped"),
         (["A,22,101,-3,Mt"], RangeError, "value is -3000000000.0, not a positive number"),
-        (["A,22,101,3,bushels"], UnitError, "dimensions differ"),
+        (["A,22,101,3,bushels"], UnitError, "row 2: unit 'bushels' is no mass"),
         (["A,22 N,101,3,Mt"], RangeError, "'22 N' is not a number"),
     ],
 )

@@ -191,23 +191,27 @@ def test_the_same_bytes_twice(tmp_path):
     one = granule(tmp_path / "in")
     shutil.copy(one, tmp_path / "in" / "copy_of_it.nc4")
     summary = ingest(resolve_files([tmp_path / "in"]), tmp_path / "store")
-    assert [r["status"] for r in summary.bad] == [
-        f"bad: same bytes as {tmp_path / 'in' / 'copy_of_it.nc4'}, which was read before"
+    assert not summary.bad
+    assert summary.to_dict()["copies"] == 1
+    assert [r["status"] for r in summary.copies] == [
+        f"copy: same bytes as {tmp_path / 'in' / 'copy_of_it.nc4'}, which was read before"
     ]
     assert len(ObservationStore(tmp_path / "store").read("CO2")) == 40
     later = tmp_path / "other" / "day.nc4"
     later.parent.mkdir()
     shutil.copy(one, later)
-    assert ingest([later], tmp_path / "store").bad[0]["status"].startswith("bad: same bytes as")
+    assert ingest([later], tmp_path / "store").copies[0]["status"].startswith("copy: same bytes as")
 
 
 def test_the_same_day_produced_twice_counts_once(tmp_path):
     older = granule(tmp_path / "in", made="180101000000", change=lambda v, a: v["xco2"][0].__iadd__(0.5))
     newer = granule(tmp_path / "in", made="190101000000")
     summary = ingest([older, newer], tmp_path / "store")
-    assert [r["path"] for r in summary.bad] == [str(older)]
+    assert not summary.bad
+    assert [r["path"] for r in summary.copies] == [str(older)]
     assert (
-        summary.bad[0]["status"] == f"bad: all 40 soundings are also in {newer.name}; the newer file is used"
+        summary.copies[0]["status"]
+        == f"copy: all 40 soundings are also in {newer.name}; the newer file is used"
     )
     assert len(ObservationStore(tmp_path / "store").read("CO2")) == 40
 
@@ -216,7 +220,7 @@ def test_a_day_that_is_in_the_store_already_wins(tmp_path):
     newer = granule(tmp_path / "in", made="190101000000", change=lambda v, a: v["xco2"][0].__iadd__(0.5))
     older = granule(tmp_path / "in", made="180101000000")
     ingest([older], tmp_path / "store")
-    assert "all 40 soundings are also in" in ingest([newer], tmp_path / "store").bad[0]["status"]
+    assert "all 40 soundings are also in" in ingest([newer], tmp_path / "store").copies[0]["status"]
 
 
 def test_soundings_that_two_files_share_are_flagged_in_the_older_one(tmp_path):
@@ -279,7 +283,7 @@ def test_scales_are_not_mixed(tmp_path, acos):
     ingest([path], tmp_path / "a")
     other = granule(tmp_path / "in", "180103", version=11)
     with pytest.raises(
-        ConfigError, match="versions of oco2_lite would be mixed: oco2_lite_v11 .*oco2_lite_v11_x2019"
+        ConfigError, match="versions of oco2_lite would be mixed: oco2_lite_v11.1 .*oco2_lite_v11.1_x2019"
     ):
         ingest([other], tmp_path / "a", IngestOptions(variant="x2019"))
     ingest([path], tmp_path / "b", IngestOptions(variant="x2019"))
@@ -300,7 +304,9 @@ def test_x2019_on_files_without_it_is_bad_file_by_file(tmp_path, capsys):
     assert code == 1
     assert found["bad"] == 1
     assert "no variable 'xco2_x2019'" in next(r["status"] for r in found["files"] if r["status"] != "done")
-    assert {p.name for p in (tmp_path / "store" / "species=CO2").iterdir()} == {"source=oco2_lite_v11_x2019"}
+    assert {p.name for p in (tmp_path / "store" / "species=CO2").iterdir()} == {
+        "source=oco2_lite_v11.1_x2019"
+    }
 
 
 def test_shards_together_are_the_whole(tmp_path, capsys):
@@ -536,7 +542,7 @@ def test_reading_again_on_the_other_scale_replaces_the_rows(tmp_path):
     assert len(table) == 40
     assert set(table["scale"].to_pylist()) == {"X2019"}
     assert [p.parent.name for p in (tmp_path / "store" / "_extra").rglob("*.parquet")] == [
-        "source=oco2_lite_v11_x2019"
+        "source=oco2_lite_v11.1_x2019"
     ]
 
 
@@ -603,6 +609,61 @@ def test_a_finished_file_that_becomes_a_copy_of_another_is_told(tmp_path):
         file.write_bytes(file.read_bytes().ljust(target, b"\0"))
     assert not ingest(files, tmp_path / "store").bad
     files[1].write_bytes(files[0].read_bytes())
-    (bad,) = ingest(files, tmp_path / "store").bad
-    assert bad["path"] == str(files[1])
-    assert bad["status"] == f"bad: same bytes as {files[0]}, which was read before"
+    (copy,) = ingest(files, tmp_path / "store").copies
+    assert copy["path"] == str(files[1])
+    assert copy["status"] == f"copy: same bytes as {files[0]}, which was read before"
+
+
+def test_minor_versions_of_a_product_are_told_apart(tmp_path):
+    """B11100 is v11.1, B11210 v11.2; builds before 11 have no minor versions."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "old").mkdir()
+    for name, made in (
+        ("oco2_LtCO2_200701_B11100Ar_230101000000s.nc4", 1),
+        ("oco2_LtCO2_200702_B11210Ar_240101000000s.nc4", 2),
+    ):
+        synthetic.write(tmp_path / "in" / name, *synthetic.lite(version=11, seed=made))
+    synthetic.write(
+        tmp_path / "old" / "oco2_LtCO2_200702_B11014Ar_220101000000s.nc4", *synthetic.lite(version=11)
+    )
+    files = granule_files([str(tmp_path / "in")], tmp_path)
+    with pytest.raises(ConfigError, match=r"oco2_lite_v11.1 \(1 file.*oco2_lite_v11.2 \(1 file.*--mixed"):
+        ingest(files, tmp_path / "store")
+    summary = ingest(files, tmp_path / "store", mixed=True)
+    assert not summary.bad
+    assert set(ObservationStore(tmp_path / "store").sources("CO2")) == {"oco2_lite_v11.1", "oco2_lite_v11.2"}
+    ingest(granule_files([str(tmp_path / "old")], tmp_path), tmp_path / "other")
+    assert set(ObservationStore(tmp_path / "other").sources("CO2")) == {"oco2_lite_v11"}
+
+
+@pytest.mark.parametrize(
+    ("role", "change", "bit"),
+    [
+        ("xco2_uncertainty", lambda v: np.full_like(v, np.inf), Quality.UNCERTAINTY),
+        ("xco2_uncertainty", lambda v: 1e30 * v, Quality.UNCERTAINTY),
+        ("xco2_averaging_kernel", lambda v: 1e30 * v, Quality.OPERATOR),
+        ("co2_profile_apriori", lambda v: 1e30 * v, Quality.OPERATOR),
+        ("Sounding/altitude", lambda v: 1e30 + v, Quality.GEOLOCATION),
+    ],
+)
+def test_columns_beyond_their_physical_range_are_no_good(tmp_path, role, change, bit):
+    def wild(variables, _attributes):
+        values, own = variables[role]
+        values = np.array(values)
+        values[3] = change(values[3])
+        variables[role] = (values, own)
+
+    summary = ingest([granule(tmp_path / "in", change=wild)], tmp_path / "store")
+    assert not summary.bad
+    table = ObservationStore(tmp_path / "store").read("CO2").sort_by("obs_id")
+    quality = table["quality"].to_numpy()
+    assert (quality & bit.value != 0).sum() == 1
+
+
+def test_one_number_for_all_soundings_is_a_lost_dimension(tmp_path):
+    def lost(variables, _attributes):
+        values, own = variables["xco2_uncertainty"]
+        variables["xco2_uncertainty"] = (np.asarray(values)[:1], own)
+
+    (bad,) = ingest([granule(tmp_path / "in", change=lost)], tmp_path / "store").bad
+    assert "xco2_uncertainty (uncertainty) is one number for all 40 soundings" in bad["status"]

@@ -170,9 +170,9 @@ def test_a_day_produced_twice_is_averaged_once(tmp_path):
     options = IngestOptions(superobs=BAKER)
     rows = {row["path"]: row["status"] for row in ingest([old, new], tmp_path / "a", options).files}
     assert rows[str(new)] == "done"
-    assert rows[str(old)].startswith("bad: all 40 soundings are also in")
+    assert rows[str(old)].startswith("copy: all 40 soundings are also in")
     ingest([old], tmp_path / "b", options)
-    assert ingest([new], tmp_path / "b", options).bad  # what the store has wins
+    assert ingest([new], tmp_path / "b", options).copies  # what the store has wins
     one, two = (ObservationStore(tmp_path / n).read("CO2") for n in "ab")
     assert without_names(one).equals(without_names(two))
 

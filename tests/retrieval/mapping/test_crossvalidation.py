@@ -8,8 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obsnet.errors import RangeError
-from retrieval.mapping.crossvalidation import cross_validate, fold_numbers, scores
-from retrieval.mapping.kriging import krige_points
+from retrieval.mapping.crossvalidation import (
+    HeldOut,
+    block_numbers,
+    cross_validate,
+    fold_numbers,
+    judge,
+    scores,
+    stretch,
+)
+from retrieval.mapping.kriging import krige_means
 from tests.retrieval.mapping.fields import MODEL, START, draw, places
 
 
@@ -65,28 +73,84 @@ def test_kriging_held_out_by_blocks_is_honest():
     points = places(500, 3)
     samples, _ = draw(MODEL, points, 3)
 
-    def predict(training, held):
-        found = krige_points(samples.take(training), MODEL, *(p[held] for p in points), neighbours=40)
+    def predict(training, held, offsets):
+        asked = (p[held] for p in points)
+        found = krige_means(samples.take(training), MODEL, *asked, offsets, neighbours=40)
         return found.mean, found.sd
 
-    found, mean = cross_validate(predict, samples.value, samples.uncertainty, fold_numbers(*points, folds=5))
-    assert found.n == 500
-    assert np.isfinite(mean).all()
+    fold, block = fold_numbers(*points, folds=5), block_numbers(*points, 2.0)
+    held = cross_validate(predict, samples.value, samples.uncertainty, fold, block)
+    widened, (found,) = judge(held)
+    assert found.n == block.max() + 1
+    assert np.isfinite(held.predicted).all()
+    assert np.mean(held.z <= 1.96) == pytest.approx(0.95, abs=0.03)
+    assert widened == pytest.approx(1, abs=0.1)
     assert found.coverage95 == pytest.approx(0.95, abs=0.03)
     assert found.rmse < samples.value.std()
-    claims_too_much, _ = cross_validate(
-        lambda t, h: tuple(x / (1 if i == 0 else 10) for i, x in enumerate(predict(t, h))),
-        samples.value,
-        0.1 * samples.uncertainty,
-        fold_numbers(*points, folds=5),
-    )
-    assert claims_too_much.coverage95 < 0.5
+
+
+def test_means_of_blocks_are_what_is_compared():
+    """Two blocks by hand: the rows of a block come together, errors of their mean are those of independent ones."""
+    value, sigma = np.array([1.0, 10.0, 3.0, 20.0]), np.array([1.0, 2.0, 1.0, 2.0])
+    block, fold = np.array([0, 1, 0, 1]), np.array([0, 1, 0, 1])
+
+    def predict(training, held, offsets):
+        assert set(training) | set(held) == {0, 1, 2, 3}
+        np.testing.assert_array_equal(offsets, [0, 2])
+        return np.array([value[held].mean() + 1]), np.array([3.0])
+
+    found = cross_validate(predict, value, sigma, fold, block)
+    np.testing.assert_allclose(found.observed, [2, 15])
+    np.testing.assert_allclose(found.spread, [np.sqrt(9 + 2 / 4), np.sqrt(9 + 8 / 4)])
+    np.testing.assert_allclose(found.z, 1 / found.spread)
+
+
+def made_up(z, folds=5):
+    fold = np.arange(len(z)) % folds
+    return HeldOut(np.zeros(len(z)), np.asarray(z, float), np.ones(len(z)), fold)
+
+
+@given(st.integers(0, 10**6), st.floats(1.2, 3))
+def test_what_claims_too_much_is_widened_by_as_much(seed, factor):
+    z = factor * np.random.default_rng(seed).normal(size=3000)
+    widened, (found,) = judge(made_up(z))
+    assert widened == pytest.approx(factor, rel=0.12)
+    assert found.coverage95 == pytest.approx(0.95, abs=0.02)
+    assert found.score_sd == pytest.approx(z.std() / widened, rel=1e-9)
+
+
+def test_a_fold_has_no_say_in_its_own_coverage():
+    """One fold far off in a hundred blocks of five: the others do not widen for it."""
+    z = np.where(np.arange(500) % 5 == 0, 50.0, 0.5)
+    _, (found,) = judge(made_up(z))
+    assert found.coverage95 <= 0.81
+
+
+def test_a_handful_of_blocks_does_not_decide():
+    assert stretch([9.0]) < 3.0
+    assert stretch([]) == pytest.approx(1, abs=0.03)
+    assert stretch(np.full(2000, 0.1)) == 1.0  # what says too little is left alone
+    assert stretch(np.full(2000, np.nan)) == stretch([])
 
 
 def test_one_block_cannot_be_predicted_from_itself():
-    found, mean = cross_validate(lambda t, h: 1 / 0, [1.0, 2.0], [1.0, 1.0], np.zeros(2, dtype=np.int64))
+    nothing = np.zeros(2, dtype=np.int64)
+    held = cross_validate(lambda t, h, o: 1 / 0, [1.0, 2.0], [1.0, 1.0], nothing, nothing)
+    assert np.isnan(held.predicted).all()
+    widened, (found,) = judge(held)
     assert found.n == 0
-    assert np.isnan(mean).all()
+    assert widened == stretch([])
+
+
+@given(st.integers(0, 10**6), st.floats(0.3, 20))
+def test_blocks_lie_in_one_fold_and_are_of_their_size(seed, degrees):
+    points = places(200, seed)
+    block, fold = block_numbers(*points, degrees), fold_numbers(*points, degrees=degrees)
+    for one in range(block.max() + 1):
+        mine = block == one
+        assert len(set(fold[mine])) == 1
+        assert np.ptp(points[0][mine]) <= degrees
+        assert np.ptp(points[1][mine]) <= degrees
 
 
 def test_refusals():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from obsnet.errors import RangeError
+from obsnet.errors import RangeError, ResourceError
 from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from retrieval.mapping.frk import Bisquares, FixedRank, Resolution, _Block, fit_fixed_rank, make_basis
 
@@ -184,6 +184,40 @@ def test_a_fit_can_go_on_from_another():
     assert same.likelihood[0] == pytest.approx(first.likelihood[-1], rel=1e-12)
     assert same.lengths == first.lengths
     np.testing.assert_allclose(same.mean, first.mean)
+
+
+def test_means_of_groups_are_the_means_of_many_points():
+    """Mean and variance by the dense posterior: the fine scale is shared inside a cell and free between cells."""
+    (lat, lon, days), z, sigma, _, x = world(80, 11)
+    fit = fit_fixed_rank(SMALL, lat, lon, days, z, sigma, x, iterations=3)
+    new = places(7, 12)
+    design = np.column_stack([np.ones(7), new[0] / 10])
+    cell, offsets = np.array([0, 0, 1, 5, 5, 5, 6]), np.array([0, 3, 7])
+    mean, sd = fit.predict_means(*new, design, cell, offsets)
+    rows = np.column_stack([SMALL.evaluate(*new).toarray(), design])
+    for g, part in enumerate((slice(0, 3), slice(3, 7))):
+        average = rows[part].mean(axis=0)
+        shares = np.unique(cell[part], return_counts=True)[1] / (part.stop - part.start)
+        variance = average @ fit.covariance @ average + fit.fine_variance * np.sum(shares**2)
+        assert mean[g] == pytest.approx(average @ fit.mean, rel=1e-10)
+        assert sd[g] == pytest.approx(np.sqrt(variance), rel=1e-10)
+
+
+def test_a_globe_of_functions_is_refused_before_memory_is_taken(monkeypatch):
+    """At the usual spacing the globe has 25,000 functions; the refusal names the memory, and nothing is allocated."""
+    import tracemalloc
+
+    globe = make_basis((-90, 90, -180, 180), (0.0, 16.0))
+    assert len(globe) > 20000
+    monkeypatch.setattr("retrieval.mapping.frk.available_memory", lambda: 8 * 2**30)
+    lat, lon, days = places(30, 0)
+    tracemalloc.start()
+    with pytest.raises(
+        ResourceError, match=r"functions need \d+\.\d GiB of memory, 8\.0 GiB are free; take fewer functions"
+    ):
+        fit_fixed_rank(globe, lat, lon, days, np.ones(30), np.ones(30), np.ones((30, 1)))
+    assert tracemalloc.get_traced_memory()[1] < 2**24
+    tracemalloc.stop()
 
 
 def test_refusals():

@@ -14,10 +14,12 @@ from obsnet.cf import write_netcdf
 from obsnet.errors import ConfigError, RangeError, ScaleError, SchemaError
 from obsnet.grid import Grid
 from obsnet.pipeline import Case, RunOptions
+from obsnet.sphere import great_circle_km
 from obsnet.store import ObservationStore
 from obsnet.times import time_bins
 from retrieval.commands.grid import grid
 from retrieval.commands.grid_stage import STAGE
+from retrieval.mapping.block_integrals import cell_sizes_km
 from retrieval.mapping.dataset import column_map, stamp_of, variable_of, write_geotiffs
 from retrieval.mapping.figures import write_pictures
 from retrieval.mapping.maps import make_map, read_columns
@@ -94,10 +96,14 @@ def test_counts_are_those_of_the_bins(maps):
 @pytest.mark.parametrize("method", ["kriging", "frk"])
 def test_held_out_check_is_honest(maps, method):
     found = maps[method].report["cross_validation"]
-    assert found["n"] > 300
+    assert found["n"] == 278  # means of the blocks that 400 columns lie in
+    assert found["block_degrees"] == 2.5
     assert abs(found["bias"]) < 0.2
     assert 0.3 < found["rmse"] < 0.95
-    assert 0.88 < found["coverage95"] <= 1
+    assert found["coverage95"] == pytest.approx(0.95, abs=0.03)
+    wide = maps[method].report["cross_validation_wide"]
+    assert wide["block_degrees"] == 5
+    assert wide["coverage95"] == pytest.approx(0.95, abs=0.04)
 
 
 def test_the_two_fields_agree_within_their_errors(maps):
@@ -155,10 +161,30 @@ def test_pictures_need_no_network(maps, tmp_path):
     assert write_pictures(data, globe, "CO2", tmp_path / "none", dpi=40) == []
 
 
-def test_reach_leaves_far_cells_empty(store):
-    wide = Grid.regular(0, 60, 60, 160, 10, 10)
-    near = make_map(store, asked(grid=wide, method="kriging", folds=0, reach_km=800.0))
-    assert 0 < near.report["cells"] < near.report["cells_of"] / 2
+@pytest.mark.parametrize("method", ["kriging", "frk"])
+def test_cells_far_from_all_columns_stay_empty(store, method):
+    """By default 200 km from a cell's edge; by option at any distance, or where the error is too large."""
+    wide = Grid.regular(20, 45, 90, 130, 2.5, 2.5)
+    near, all_of_it, sure = (
+        make_map(store, asked(grid=wide, method=method, folds=0, spacing_km=(1500.0, 700.0), **change))
+        for change in ({}, {"reach_km": np.inf}, {"reach_km": np.inf, "max_sd": 0.5})
+    )
+    assert all_of_it.report["cells"] == all_of_it.report["cells_of"]
+    assert all_of_it.report["left_empty"] == {"beyond_reach": 0, "above_max_sd": 0}
+    value, sd = (near.data[n].values for n in ("xco2", "xco2_uncertainty"))
+    columns = read_columns(store, "CO2", "test_lite", None, None)[0]
+    lat, lon = (x.ravel() for x in np.meshgrid(wide.lat, wide.lon, indexing="ij"))
+    distance = great_circle_km(lat[:, None], lon[:, None], columns.latitude[None], columns.longitude[None])
+    half = 0.5 * np.hypot(*cell_sizes_km(wide).T)
+    within = (distance.min(axis=1) - half < 200.0).reshape(wide.shape)
+    np.testing.assert_array_equal(np.isfinite(value[0]), within)
+    np.testing.assert_array_equal(np.isfinite(sd[0]), within)
+    assert near.report["left_empty"]["beyond_reach"] == 2 * (~within).sum()
+    assert near.data.attrs["reach_km"] == 200.0
+    known = np.isfinite(sure.data["xco2_uncertainty"].values)
+    assert 0 < known.sum() < known.size
+    np.testing.assert_array_equal(known, all_of_it.data["xco2_uncertainty"].values <= 0.5)
+    assert sure.report["left_empty"]["above_max_sd"] == (~known).sum()
     assert "cross_validation" not in near.report
 
 
@@ -249,7 +275,10 @@ def test_command(store, tmp_path):
         store.path, "--out", tmp_path / "b.nc", *common, "--method", "kriging", "--folds", "3", "--json"
     )
     report = json.loads(data.output)
-    assert report["cross_validation"]["n"] == 400
+    assert report["variogram"]["fitted_to"].endswith("held-out block means")
+    assert 0.5 < report["variogram"]["error_scale"] < 2
+    assert 0.8 < report["widened"] < 1.3
+    assert report["cross_validation"]["n"] == 278
     assert report["files"] == [str(tmp_path / "b.nc")]
     wrong = run(store.path, "--out", tmp_path / "c.nc", *common, "--method", "idw")
     assert isinstance(wrong.exception, ConfigError)

@@ -1,4 +1,4 @@
-"""Variograms: the model is a covariance, the estimate is robust and free of measurement error."""
+"""The product-sum model is a covariance."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obsnet.errors import RangeError
-from retrieval.mapping.variogram import EmpiricalVariogram, ProductSum, empirical_variogram, fit_product_sum
-from tests.retrieval.mapping.fields import MODEL, covariance, draw, places
+from retrieval.mapping.variogram import ProductSum
+from tests.retrieval.mapping.fields import MODEL, covariance, places
 
 
 @st.composite
@@ -42,104 +42,6 @@ def test_limits_of_the_model():
     assert MODEL.parameters[:3].sum() == pytest.approx(MODEL.sill)
 
 
-def test_estimate_against_a_plain_loop():
-    lat, lon, time = places(60, 0)
-    value, sigma = np.random.default_rng(0).normal(size=(2, 60))
-    sigma = 0.5 + 0.1 * np.abs(sigma)
-    found = empirical_variogram(
-        lat, lon, time, value, sigma, distance_edges=(0, 500, 2500), day_edges=(0, 3, 11)
-    )
-    assert found.pairs.sum() == 60 * 59 // 2
-    i, j = np.tril_indices(60, -1)
-    d = np.abs(value[i] - value[j])
-    lag = np.abs(time[i] - time[j]) / np.timedelta64(1, "D")
-    from pyproj import Geod
-
-    km = Geod(a=6371008.8, b=6371008.8).inv(lon[i], lat[i], lon[j], lat[j])[2] / 1e3
-    near = (km < 500) & (lag < 3)
-    n = near.sum()
-    assert found.pairs[0, 0] == n
-    robust = 0.5 * np.mean(np.sqrt(d[near])) ** 4 / (0.457 + 0.494 / n + 0.045 / n**2)
-    error = np.mean(0.5 * (sigma[i] ** 2 + sigma[j] ** 2)[near])
-    assert found.gamma[0, 0] == pytest.approx(robust - error, rel=1e-10)
-    assert found.distance_km[0, 0] == pytest.approx(km[near].mean(), rel=1e-9)
-
-
-def test_gaussian_field_gives_its_own_semivariances():
-    """Averaged over draws the estimate meets the model, with the measurement errors taken off."""
-    points = places(400, 1)
-    kept = []
-    for seed in range(6):
-        samples, _ = draw(MODEL, points, seed)
-        kept.append(empirical_variogram(*points, samples.value, samples.uncertainty))
-    gamma = np.mean([k.gamma for k in kept], axis=0)
-    used = kept[0].pairs > 300
-    expected = MODEL.gamma(kept[0].distance_km, kept[0].days)
-    assert used.sum() > 30
-    np.testing.assert_allclose(np.median(gamma[used] / expected[used]), 1, atol=0.12)
-
-
-def test_outliers_move_it_less_than_a_variance():
-    points = places(400, 2)
-    samples, _ = draw(MODEL, points, 0)
-    spoilt = samples.value.copy()
-    spoilt[::40] += 15
-    clean, dirty = (empirical_variogram(*points, v, samples.uncertainty) for v in (samples.value, spoilt))
-    used = clean.pairs > 100
-    assert np.median(dirty.gamma[used] / clean.gamma[used]) < 2
-    assert spoilt.var() / samples.value.var() > 4
-
-
-def test_fit_finds_the_model_back():
-    h, t = np.meshgrid(np.linspace(25, 1400, 12), np.linspace(0.2, 14, 9), indexing="ij")
-    pairs = np.full(h.shape, 500)
-    exact = EmpiricalVariogram(h, t, MODEL.gamma(h, t), pairs, np.zeros(h.shape))
-    found = fit_product_sum(exact)
-    np.testing.assert_allclose(found.gamma(h, t), MODEL.gamma(h, t), rtol=0.02)
-    assert found.range_km == pytest.approx(MODEL.range_km, rel=0.2)
-    noisy = MODEL.gamma(h, t) * (1 + 0.1 * np.random.default_rng(0).normal(size=h.shape))
-    noisy[3, 4] *= 8
-    fitted = fit_product_sum(EmpiricalVariogram(h, t, noisy, pairs, np.zeros(h.shape)))
-    assert np.median(np.abs(fitted.gamma(h, t) / MODEL.gamma(h, t) - 1)) < 0.1
-
-
-def test_fit_of_one_time_is_a_field_in_space():
-    """Samples of a single overpass say nothing about time; the model still stands."""
-    lat, lon, time = places(300, 3, days=0.001)
-    samples, _ = draw(MODEL, (lat, lon, time), 0)
-    model = fit_product_sum(empirical_variogram(lat, lon, time, samples.value, samples.uncertainty))
-    assert 0.3 < model.sill + model.nugget < 4
-
-
-def test_negative_semivariances_near_the_origin_are_survived():
-    h, t = np.meshgrid(np.linspace(25, 1400, 8), np.linspace(0.2, 14, 5), indexing="ij")
-    gamma = MODEL.gamma(h, t) - 0.4
-    model = fit_product_sum(EmpiricalVariogram(h, t, gamma, np.full(h.shape, 99), np.full(h.shape, 0.5)))
-    assert model.gamma(25, 0.2) < 0.35
-    assert model.gamma(1400, 14) == pytest.approx(gamma[-1, -1], rel=0.1)
-
-
-def test_very_uncertain_values_do_not_spoil_it():
-    """Taking the mean error off would drive the semivariance below zero where a few errors are huge."""
-    points = places(300, 8)
-    samples, _ = draw(MODEL, points, 8)
-    sigma, value = samples.uncertainty.copy(), samples.value.copy()
-    sigma[::20] = 30.0
-    value[::20] += 30 * np.random.default_rng(0).normal(size=15)
-    found = empirical_variogram(*points, value, sigma)
-    kept = np.arange(300) % 20 > 0
-    alone = empirical_variogram(*(p[kept] for p in points), value[kept], sigma[kept])
-    np.testing.assert_array_equal(found.gamma, alone.gamma)
-
-
-def test_thinning_is_reproducible():
-    lat, lon, time = places(300, 5)
-    value = np.random.default_rng(1).normal(size=300)
-    one, two = (empirical_variogram(lat, lon, time, value, most=100) for _ in range(2))
-    np.testing.assert_array_equal(one.gamma, two.gamma)
-    assert one.pairs.sum() <= 100 * 99 // 2
-
-
 @pytest.mark.parametrize(
     ("call", "text"),
     [
@@ -147,14 +49,6 @@ def test_thinning_is_reproducible():
         (lambda: ProductSum(1, 1, 1, 1, -1), "k must not be negative"),
         (lambda: ProductSum(2, 1, 1, 1, 0.6), "is no covariance"),
         (lambda: ProductSum(1, 1, 1, 1, 0, -1), "nugget must not be negative"),
-        (
-            lambda: empirical_variogram([1.0], [1.0], [np.datetime64("2020-01-01")], [1.0]),
-            "at least two values",
-        ),
-        (
-            lambda: fit_product_sum(empirical_variogram(*places(4, 0), np.arange(4.0))),
-            "four bins of at least 20 pairs",
-        ),
     ],
 )
 def test_refusals(call, text):

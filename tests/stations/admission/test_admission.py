@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from html.parser import HTMLParser
 
 import numpy as np
@@ -14,6 +15,7 @@ from obsnet.errors import ConfigError, FormatError, MissingVariableError
 from obsnet.kind_tables import table_names
 from obsnet.schema import Quality
 from stations.admission.base import Applicant
+from stations.admission.chinese import in_chinese
 from stations.admission.judge import FOLDER, Admission, judge, load_applicant, load_requirements
 from stations.admission.kinds import KINDS
 from stations.admission.report import admission_csv, admission_html, admission_summary, evidence_csv
@@ -128,12 +130,53 @@ def test_standards(tmp_path):
     assert one(tmp_path, text, record=record, dossier={"standards": old}).found == "0 of 3"
 
 
+STANDARDS_TEXT = 'kind="standards"\nminimum=3\ngrades=["tertiary"]\nmaximum_age_years=4'
+
+
+@pytest.mark.parametrize("date", ["2021-06-01", "2099-01-01"])
+def test_a_standard_calibrated_after_the_data_does_not_count(tmp_path, date):
+    record = make_record(395 + 10 * np.random.default_rng(0).random(500))
+    future = [dict(STANDARDS[0], calibrated=date), *STANDARDS[1:]]
+    outcome = one(tmp_path, STANDARDS_TEXT, record=record, dossier={"standards": future})
+    assert outcome.verdict == "fail"
+    assert outcome.rows[0]["note"] == "calibrated after the data"
+    assert outcome.found == "2 of 3"
+    assert outcome.found_zh == "3瓶中2瓶"
+
+
+@pytest.mark.parametrize("name", ["A", "a", " A ", "A-"])
+def test_one_cylinder_counts_once(tmp_path, name):
+    record = make_record(395 + 10 * np.random.default_rng(0).random(500))
+    twice = [*STANDARDS[::2], dict(STANDARDS[0], name=name)]
+    outcome = one(tmp_path, STANDARDS_TEXT, record=record, dossier={"standards": twice})
+    assert outcome.verdict == "fail"
+    assert outcome.reason.startswith("2 of 2 standards")
+    assert [r["note"] for r in outcome.rows] == ["", "", "listed before"]
+
+
+def test_a_cylinder_calibrated_again_counts_by_the_calibration_that_serves(tmp_path):
+    record = make_record(395 + 10 * np.random.default_rng(0).random(500))
+    again = [
+        dict(STANDARDS[0], calibrated="2010-01-01"),
+        dict(STANDARDS[0], calibrated="2022-01-01"),
+        *STANDARDS,
+    ]
+    outcome = one(tmp_path, STANDARDS_TEXT, record=record, dossier={"standards": again})
+    assert outcome.verdict == "pass"
+    assert [r["passes"] for r in outcome.rows] == [False, False, True, True, True]
+
+
 def test_repeatability(tmp_path):
     text = 'kind="repeatability"\nmaximum={CO2=0.05}'
     assert one(tmp_path, text, targets=runs(np.zeros(5), sd=0.03)).verdict == "pass"
     assert one(tmp_path, text, targets=runs(np.zeros(5), sd=0.06)).verdict == "fail"
     assert one(tmp_path, text, record=make_record([400.0] * 3, icos_cmr=0.04)).verdict == "pass"
     assert one(tmp_path, text).verdict == "not testable"
+    for name in ("icos_smr", "smr", "cmr", "icos_ltr"):
+        bad = make_record([400.0] * 3, **{name: np.array([0.0, 0.5, 0.5])})
+        assert one(tmp_path, text, record=bad).verdict == "fail"
+    nothing = make_record([400.0] * 3, icos_cmr=0.0)
+    assert one(tmp_path, text, record=nothing).verdict == "not testable"  # a placeholder is no repeatability
 
 
 def test_target_bias(tmp_path):
@@ -170,6 +213,43 @@ def test_comparison(tmp_path):
         == "not testable"
     )
     assert one(tmp_path, text, comparison=make_record([400.0] * 3)).verdict == "not testable"
+
+
+@pytest.mark.parametrize("every", [1, 7])
+def test_a_comparison_with_the_applicants_own_file_proves_nothing(tmp_path, every):
+    value = 400 + np.random.default_rng(0).standard_normal(24 * 100)
+    hours = np.arange(0, value.size, every)
+    own = make_record(value[::every], hours=hours)
+    outcome = one(tmp_path, 'kind="comparison"\ngoal={CO2=0.1}', record=make_record(value), comparison=own)
+    assert outcome.verdict == "not testable"
+    assert f"own values ({hours.size} of {hours.size} pairs are equal)" in outcome.reason
+    assert "台站自身数据" in outcome.reason_zh
+
+
+def test_a_rounded_copy_is_a_copy_and_good_agreement_is_none(tmp_path):
+    rng = np.random.default_rng(0)
+    value = 400 + rng.standard_normal(24 * 100)
+    text = 'kind="comparison"\ngoal={CO2=0.1}'
+    rounded = one(tmp_path, text, record=make_record(value), comparison=make_record(np.round(value, 2)))
+    assert rounded.verdict == "not testable"
+    twin = make_record(value + 0.01 * rng.standard_normal(value.size))
+    assert one(tmp_path, text, record=make_record(value), comparison=twin).verdict == "pass"
+
+
+def test_calibrations_outside_the_data(tmp_path):
+    """Those after it do not count; the last before it does, and the pause begins there."""
+    text = 'kind="calibration_interval"\nmaximum_days=60'
+    record = make_record(np.full(24 * 40, 400.0))  # 2020-01-01 to 2020-02-10
+    late = one(tmp_path, text, record=record, dossier={"calibrations": ["2030-01-01", "2030-02-01"]})
+    assert late.verdict == "not testable"
+    old = one(tmp_path, text, record=record, dossier={"calibrations": ["2017-01-01", "2018-01-01"]})
+    assert old.verdict == "fail"
+    assert old.rows[0]["from"] == "2018-01-01"
+    good = ["2019-12-20", "2020-01-20", "2031-01-01"]
+    outcome = one(tmp_path, text, record=record, dossier={"calibrations": good})
+    assert outcome.verdict == "pass"
+    assert "1 dates after the data do not count" in outcome.reason
+    assert outcome.limit_zh == "≤ 60天"
 
 
 def test_calibration_interval(tmp_path):
@@ -327,6 +407,63 @@ def test_html_is_escaped_whole_and_in_two_languages(dossier):
     assert "<script" not in html
 
 
+def test_every_word_of_limits_and_evidence_is_there_in_chinese(dossier):
+    """What the reader of the page sees in English letters is a name, a unit or a value of the station's own."""
+    (dossier.parent / "flasks.nc").unlink()
+    write_record(
+        make_record(400 + np.random.default_rng(4).standard_normal(90), hours=np.arange(90) * 100),
+        dossier.parent / "flasks.nc",
+    )
+    result = judge(load_applicant(dossier), load_requirements("example_network"))
+    own = r"ppm|CO2|WMO|X2019|TST|A|station\.nc|flasks\.nc|ppb|test|obsnet station scale"
+    for finding in result.findings:
+        o = finding.outcome
+        for text in (o.found_zh or o.found, o.limit_zh or o.limit):
+            assert not re.search("[A-Za-z]", re.sub(own, "", text)), text
+        assert re.search("[\u4e00-\u9fff]", o.reason_zh)
+        for row in o.rows:
+            for key in row:
+                assert in_chinese(key) != key, key
+            for key in ("note", "flag", "source", "part", "grade"):
+                assert not re.search("[A-Za-z]", in_chinese(str(row.get(key, "")))), row[key]
+
+
+@pytest.mark.parametrize("flag", Quality)
+def test_every_flag_has_a_chinese_name(flag):
+    assert in_chinese(flag.name.lower()) != flag.name.lower()
+
+
+def test_the_page_says_when_the_data_are_from(dossier):
+    need = load_requirements("example_network")
+    result = judge(load_applicant(dossier), need)
+    assert (result.first, result.last) == ("2020-01-01", "2021-02-23")
+    assert "2020-01-01 – 2021-02-23" in admission_html([result], need)
+    assert admission_summary([result])[0]["data_to"] == "2021-02-23"
+    (row, *_) = csv.DictReader(io.StringIO(admission_csv([result])))
+    assert (row["data_from"], row["data_to"]) == ("2020-01-01", "2021-02-23")
+
+
+def test_the_page_prints_its_verdicts_and_fits_a_telephone(dossier):
+    """Without background colours signs and frames differ; below 45 rem every cell carries its own heading."""
+    need = load_requirements("example_network")
+    html = admission_html([judge(load_applicant(dossier), need)], need)
+    style = html[html.index("<style>") : html.index("</style>")]
+    printed = style[style.index("@media print") :]
+    frames = {
+        re.search(rf"\.mark\.{kind} {{([^}}]*)}}", printed).group(1) for kind in ("pass", "fail", "open")
+    }
+    assert len(frames) == 3
+    assert "print-color-adjust: exact" in style
+    assert "✗ 未通过 fail" in html
+    assert "✓ 通过 pass" in html
+    assert "@media (max-width: 45rem)" in style
+    outer = re.sub(r"<details>.*?</details>", "", html, flags=re.DOTALL)
+    assert outer.count("<table") == len(re.findall(r'<table class="[^"]*cards">', outer)) == 2
+    bare = [c for c in re.findall(r"<td[^>]*>", outer) if "data-label" not in c and "colspan" not in c]
+    assert len(bare) == len(need.criteria)  # the criterion is the heading of its card
+    assert html.count("<table>") == html.count('<div class="scroll"><table>')
+
+
 def test_csv_holds_every_criterion_and_every_row(dossier):
     result = judge(load_applicant(dossier), load_requirements("example_network"))
     rows = list(csv.DictReader(io.StringIO(admission_csv([result]))))
@@ -382,6 +519,8 @@ def test_waliguan_flasks_are_judged_by_what_flasks_can_show(sample_data):
             "dossier.toml",
         ),
         (('comparison = "flasks.nc"', 'comparison = "gone.nc"'), FormatError, "gone.nc"),
+        (('"2020-06-01"', '"soon"'), ConfigError, "calibrations.1"),
+        (('calibrated = "2019-01-01"', 'calibrated = "2019-13-01"'), ConfigError, "calibrated"),
     ],
 )
 def test_faulty_dossiers(dossier, change, error, text):

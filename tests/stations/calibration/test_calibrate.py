@@ -51,6 +51,58 @@ def test_drift_between_calibrations_is_followed_in_a_straight_line(tmp_path):
     assert np.abs(errors(mean.record.isel(time=np.flatnonzero(good)))).max() > 0.06
 
 
+@pytest.mark.parametrize(("every", "days"), [(0.5, 10), (0.25, 5)])
+def test_calibrations_close_to_each_other_stay_apart(tmp_path, every, days):
+    """Without noise all that is left is the lag of 40 s behind air that changes by 1 ppm an hour."""
+    done = calibrate(sequence(days, every, noise=0.0, drift_per_day=0.1), plan_of(tmp_path))
+    assert len(done.episodes) == 20
+    bits = done.record["quality"].values
+    assert ((bits & Quality.CALIBRATION) == 0).mean() > 0.9
+    good = done.record.isel(time=np.flatnonzero(bits == 0))
+    off = np.abs(errors(good)).max()
+    assert off < 0.0125
+    drift = good["uncertainty_drift"].values
+    assert drift.max() == pytest.approx(0.1 * every / 2, rel=0.05)  # half the change from one to the next
+
+
+def test_drift_uncertainty_grows_where_a_calibration_failed(tmp_path):
+    raw = sequence(10, 1.0, drift_per_day=0.1)
+    hours = (raw["time"].values - raw["time"].values[0]) / np.timedelta64(1, "h")
+    raw["mpv_position"].values[(hours > 96) & (hours < 120) & (raw["mpv_position"].values == 3)] = 9
+    raw["mpv_position"].values[(hours > 96) & (hours < 120) & (raw["mpv_position"].values == 4)] = 9
+    drift = calibrate(raw, plan_of(tmp_path)).record["uncertainty_drift"].values
+    inside = slice(24, 200)
+    assert drift[inside].max() == pytest.approx(0.5 * 0.11 * np.sqrt(2), rel=0.15)
+
+
+def test_two_calibrations_alone_say_little_of_the_drift(tmp_path):
+    """Half the one change seen, times Student's t of one degree of freedom at one sigma."""
+    done = calibrate(sequence(4, 2.0, drift_per_day=0.1, noise=0.0), plan_of(tmp_path))
+    assert len(done.episodes) == 2
+    inside = (done.record["quality"].values & Quality.CALIBRATION) == 0
+    drift = done.record["uncertainty_drift"].values[inside]
+    assert drift.max() == pytest.approx(1.84 * 0.2 / 2, rel=0.02)
+
+
+def test_a_long_calibration_is_named(tmp_path):
+    raw = sequence(days=5, every_days=3)
+    hours = (raw["time"].values - raw["time"].values[0]) / np.timedelta64(1, "h")
+    valve = np.ones(hours.size)
+    for start in (0.5, 72.5):  # one standard every seven hours
+        for k, port in enumerate((2, 3, 4)):
+            valve[(hours >= start + 7 * k) & (hours < start + 7 * k + 1)] = port
+    raw["mpv_position"] = ("time", valve)
+    done = calibrate(raw, plan_of(tmp_path))
+    assert len(done.episodes) == 2
+    assert done.episodes[0].hours == pytest.approx(14.9, abs=0.2)
+    (word,) = [w for w in done.record.attrs["warnings"] if "longer than 12 h" in w]
+    assert word.startswith("2 calibrations")
+    assert "2020-01-01T08" in word
+    assert not any(
+        "longer than" in w for w in calibrate(sequence(), plan_of(tmp_path)).record.attrs["warnings"]
+    )
+
+
 def test_rows_outside_the_calibrations_are_flagged_not_dropped(tmp_path):
     done = calibrate(sequence(), plan_of(tmp_path))
     flagged = (done.record["quality"].values & Quality.CALIBRATION) > 0
@@ -121,6 +173,40 @@ def test_quadratic_response_and_least_squares(tmp_path):
     assert np.abs(errors(calibrate(sequence(), plan_of(tmp_path, text)).record)).mean() < 0.02
 
 
+def test_what_the_standards_share_reaches_the_air(tmp_path):
+    text = PLAN.replace("uncertainty = 0.02", "uncertainty = 0.02\ntype_b = 0.1")
+    alone = calibrate(sequence(days=3), plan_of(tmp_path)).record["uncertainty_tank"].values
+    shared = calibrate(sequence(days=3), plan_of(tmp_path, text)).record["uncertainty_tank"].values
+    np.testing.assert_allclose(shared, np.hypot(alone, 0.1), rtol=1e-3)
+
+
+def test_means_of_few_readings_are_flagged(tmp_path):
+    done = calibrate(sequence(every_days=2.0), plan_of(tmp_path)).record
+    few = done["n"].values < 0.33 * 180
+    assert few.any()
+    np.testing.assert_array_equal((done["quality"].values & Quality.VARIABILITY) > 0, few)
+    assert any(
+        f"{few.sum()} means with fewer than 33% of the 180 readings" in w for w in done.attrs["warnings"]
+    )
+    text = "minimum_share = 0.0\n" + PLAN
+    anyway = calibrate(sequence(every_days=2.0), plan_of(tmp_path, text)).record
+    assert not (anyway["quality"].values & Quality.VARIABILITY).any()
+
+
+def test_tanks_past_their_last_calibration_are_named(tmp_path):
+    text = PLAN.replace("value = 380.0\nuncertainty = 0.02", "calibrations = [[2015.0, 380.0, 0.02]]")
+    done = calibrate(sequence(days=3), plan_of(tmp_path, text))
+    (word,) = [w for w in done.record.attrs["warnings"] if "tank 'low'" in w]
+    assert "5.0 years after its last calibration, uncertainty 0.02 ppm there" in word
+    assert "on a single date cannot show (drift_per_year)" in word
+    drifting = plan_of(
+        tmp_path, text.replace("[[2015.0, 380.0, 0.02]]", "[[2015.0, 380.0, 0.02]]\ndrift_per_year = 0.03")
+    )
+    wider = calibrate(sequence(days=3), drifting)
+    assert any("uncertainty 0.152 ppm there" in w for w in wider.record.attrs["warnings"])
+    assert wider.record["uncertainty_tank"].values.mean() > done.record["uncertainty_tank"].values.mean()
+
+
 @pytest.mark.parametrize("how", ["ratio", "offset"])
 def test_working_tank_takes_out_drift_between_calibrations(tmp_path, how):
     raw = sequence(drift_per_day=0.3, every_days=4.0)
@@ -158,6 +244,21 @@ def test_own_water_correction(tmp_path):
     np.testing.assert_allclose(factory.record["value"].values, done.record["value"].values, atol=1e-9)
     wet = calibrate(raw, plan_of(tmp_path, PLAN + '[water]\nsource = "wet"\n'))
     assert np.abs(errors(wet.record)).mean() > 5
+
+
+def test_residual_water_correction_on_the_analysers_dry_values(tmp_path):
+    """The analyser dries with the factory's coefficients, its true ones differ; only dry values were kept."""
+    raw = sequence()
+    h = np.where(raw["mpv_position"].values == 1, 1.5, 0.0)
+    raw["h2o_reported_percent"] = ("time", h)
+    true, factory = 1 - 0.0115 * h - 2.4e-4 * h * h, 1 - 0.012 * h - 2.674e-4 * h * h
+    raw["value"] = ("time", raw["value"].values * true / factory)
+    raw = raw.drop_vars("value_wet")
+    assert np.abs(errors(calibrate(raw, plan_of(tmp_path)).record)).mean() > 0.2
+    text = PLAN + '[water]\nsource = "residual"\na = -0.0115\nb = -2.4e-4\na_sd = 1e-5\n'
+    done = calibrate(raw, plan_of(tmp_path, text)).record
+    assert np.abs(errors(done)).mean() < 0.01
+    assert done["uncertainty_water"].values.max() == pytest.approx(412 * 1.5e-5, rel=0.05)
 
 
 def test_alarmed_readings_do_not_count(tmp_path):
@@ -249,6 +350,9 @@ def test_one_calibration_serves_all_and_has_no_drift(tmp_path):
         (('site = "TST"', 'drift = "ratio"'), "exactly one working tank"),
         (("value = 380.0\n", ""), "needs either value and uncertainty, or calibrations"),
         (("uncertainty = 0.02", ""), "needs the uncertainty of its value"),
+        (("air = [1]", "air = [1]\nwater = {a = -0.01}"), "a and b of the water correction go together"),
+        (("air = [1]", 'air = [1]\nwater = {source = "residual"}'), "needs a and b of one's own analyser"),
+        (("uncertainty = 0.02", "uncertainty = 0.02\ndrift_per_year = 0.1"), "drift_per_year needs a date"),
         (
             ("discard_minutes = 5", "discard_minute = 5"),
             "unknown key 'discard_minute'; nearest: 'discard_minutes'",

@@ -38,6 +38,16 @@ def test_weighted_least_squares_is_the_textbook_line():
     assert reading == 0.0
 
 
+def test_what_all_gases_share_does_not_average_out():
+    alone = fit_response(GAS, GAS, 0.01, 0.02)
+    together = fit_response(GAS, GAS, 0.01, 0.02, 0.1)
+    np.testing.assert_allclose(together.uncertainty(GAS)[1], np.hypot(alone.uncertainty(GAS)[1], 0.1))
+    tilted = fit_response(GAS, GAS, 0.01, 0.02, 0.001 * GAS)  # an error of the scale, in proportion
+    np.testing.assert_allclose(
+        tilted.uncertainty(420.0)[1], np.hypot(alone.uncertainty(420.0)[1], 0.42), rtol=1e-9
+    )
+
+
 def test_odr_is_deming_regression_for_a_line():
     """With one ratio of variances for all points the answer is closed: Deming 1943."""
     rng = np.random.default_rng(2)

@@ -62,6 +62,54 @@ def test_uncertainty_grows_away_from_the_calibrations():
     assert drift.uncertainty(drift.t0) == pytest.approx(0.01 / 2, rel=1e-6)
 
 
+def test_scatter_between_calibrations_is_in_the_uncertainty():
+    rng = np.random.default_rng(3)
+    value = 400 + 0.13 * rng.standard_normal(6)
+    drift = fit_tank_drift(np.arange(2014, 2020.0), value, 0.01)
+    assert drift.degree == 0
+    assert drift.uncertainties[0] == pytest.approx(0.01 / np.sqrt(6))  # NOAA's
+    assert drift.uncertainty(2017.0) == pytest.approx(value.std(ddof=1) / np.sqrt(6))
+    quiet = fit_tank_drift(np.arange(2014, 2020.0), 400 + 0.002 * rng.standard_normal(6), 0.01)
+    assert quiet.uncertainty(2017.0) == pytest.approx(0.01 / np.sqrt(6))  # never below what is stated
+
+
+def test_two_calibrations_apart_may_be_drift_or_scatter():
+    drift = fit_tank_drift([2014.0, 2018.0], [400.0, 400.2], 0.01)
+    assert drift.degree == 1
+    assert drift.uncertainty(2016.0) == pytest.approx(0.1, rel=0.02)
+
+
+def test_what_calibrations_share_does_not_average_out():
+    few = fit_tank_drift([2014.0, 2016.0], [400.0, 400.0], 0.01, 0.05)
+    many = fit_tank_drift(np.linspace(2014, 2018, 50), np.full(50, 400.0), 0.01, 0.05)
+    assert many.uncertainty(2016.0) == pytest.approx(np.hypot(0.05, 0.01 / np.sqrt(50)))
+    assert few.uncertainty(2015.0) == pytest.approx(np.hypot(0.05, 0.01 / np.sqrt(2)))
+
+
+@pytest.mark.parametrize("n", [3, 6, 10])
+@pytest.mark.parametrize("scatter", [1, 5])
+@pytest.mark.parametrize("rate", [0.0, 0.01, 0.05])
+def test_stated_uncertainties_hold_beyond_the_calibrations(n, scatter, rate):
+    """Draws of true drifts and scatters; one standard uncertainty holds at least 68 %, two 95 %."""
+    rng = np.random.default_rng(n * 100 + scatter)
+    off = []
+    for _ in range(150):
+        year, true = np.sort(rng.uniform(2010, 2018, n)), rate * rng.standard_normal()
+        noise = 0.01 * scatter * rng.standard_normal(n)
+        drift = fit_tank_drift(year, 400 + true * (year - 2014) + noise, 0.01)
+        at = drift.last + np.array([0.5, 2.0, 5.0])
+        off.append(np.abs(drift.value(at) - 400 - true * (at - 2014)) / drift.uncertainty(at))
+    assert (np.mean(np.array(off) < 1, axis=0) > 0.64).all()
+    assert (np.mean(np.array(off) < 2, axis=0) > 0.89).all()
+
+
+def test_a_drift_that_few_dates_cannot_show_is_not_made_up():
+    drift = fit_tank_drift([2015.0], [400.0], 0.02)
+    assert np.isnan(drift.missed).all()
+    assert drift.uncertainty(2025.0) == pytest.approx(0.02)
+    assert drift.beyond([2014.0, 2015.0, 2025.0]).tolist() == [1.0, 0.0, 10.0]
+
+
 def test_equal_values_are_a_mean():
     assert fit_tank_drift([2010.0, 2012, 2014, 2016], [400.0] * 4, 1e-6).degree == 0
 

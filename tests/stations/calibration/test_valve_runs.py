@@ -62,9 +62,26 @@ def test_means_do_not_lose_digits():
     assert runs.sd[0] == 0.25
 
 
-def test_episodes():
-    assert episodes(np.array([0, 1, 2, 30, 31, 80.0]), 12).tolist() == [0, 0, 0, 1, 1, 2]
-    assert episodes(np.array([]), 12).size == 0
+@pytest.mark.parametrize(
+    ("middle", "valve", "air", "number"),
+    [
+        ([0, 1, 2, 30, 31, 80], [2, 3, 4, 2, 3, 2], "......", "000112"),  # pauses alone
+        ([0, 1, 2, 12, 13, 14], [2, 3, 4, 2, 3, 4], "...a..", "000111"),  # round again, air between
+        ([0, 1, 2, 3, 4, 5], [2, 3, 4, 2, 3, 4], "......", "000000"),  # rounds without air
+        ([0, 1, 2, 3, 4, 5], [2, 3, 4, 4, 3, 2], ".aaaaa", "000011"),  # there and back
+        ([0, 0.5, 1, 1.5, 2, 2.5], [2, 2, 3, 3, 4, 4], ".aaaaa", "000000"),  # each twice
+        ([0, 6, 12, 18, 18.3, 18.6], [2, 2, 2, 2, 3, 4], ".aaa..", "012333"),  # one alone, every six hours
+        ([0, 6, 12], [2, 3, 4], ".aa", "000"),  # one at a time
+    ],
+)
+def test_episodes(middle, valve, air, number):
+    after_air = np.array([a == "a" for a in air])
+    found = episodes(np.array(middle, float), np.array(valve), after_air, 12)
+    assert "".join(map(str, found)) == number
+
+
+def test_no_run_is_no_episode():
+    assert episodes(np.array([]), np.array([], int), np.array([], bool), 12).size == 0
 
 
 def test_refusals():

@@ -14,6 +14,7 @@ from stations.calibration.water import (
     dry_mole_fraction,
     fit_water_correction,
     water_correction,
+    wet_mole_fraction,
 )
 
 
@@ -75,3 +76,11 @@ def test_refusals():
         water_correction("CO")
     with pytest.raises(RangeError, match=r"over at least 0.5 % of water, found 20 over 0.1 %"):
         fit_water_correction(np.ones(20), np.linspace(1, 1.1, 20))
+
+
+@given(st.floats(0.0, 4.0), st.floats(300, 500))
+def test_wet_and_dry_are_inverse(water, dry):
+    h, x = np.array([water]), np.array([dry])
+    wet = wet_mole_fraction(x, h, FACTORY["CO2"])
+    np.testing.assert_allclose(dry_mole_fraction(wet, h, FACTORY["CO2"])[0], x, rtol=1e-14)
+    assert (wet <= x).all()

@@ -195,6 +195,16 @@ def test_within_hour(tmp_path):
     assert [r.flagged for r in reports] == [1, 1]
 
 
+def test_hours_of_few_readings_against_what_is_usual_in_their_month(tmp_path):
+    """60 readings an hour until the analyser was changed, 720 after; 15 of 60 and 100 of 720 are few."""
+    n = np.r_[np.full(24 * 31, 60), np.full(24 * 29, 720)]
+    n[[10, 1000]] = 15, 100
+    n[20] = -1  # nobody counted
+    record = make_record(400.0 + np.arange(n.size) * 0.001, n=n)
+    after, _ = run(tmp_path, '[[rule]]\nkind="within_hour"\nminimum_share=0.33', record)
+    assert np.flatnonzero(after["quality"].values).tolist() == [10, 1000]
+
+
 def test_mountain_hours_by_reason(tmp_path):
     text = '[[rule]]\nkind="mountain_hours"\nupslope=[11, 18]\nclock="solar"'
     after, reports = run(tmp_path, text, make_record(np.full(48, 400.0), sd=0.1, longitude=90.0))

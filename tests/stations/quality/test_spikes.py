@@ -95,6 +95,27 @@ def test_the_search_starts_anew_after_a_gap_and_not_on_a_spike():
     assert sd_spikes(hours, value, alpha=1.0, window_hours=24.0)[3:].sum() == 0
 
 
+@pytest.mark.parametrize("gap", [0.0, 30.0])
+@pytest.mark.parametrize("length", [1, 5, 30])
+@pytest.mark.parametrize("noise", [0.05, 0.3])
+def test_contamination_at_the_start_or_after_a_gap_is_found(gap, length, noise):
+    hours, value = _minutes(noise=noise)
+    start = 1500 if gap else 0
+    hours[start:] += gap
+    value[start : start + length] += 15.0
+    found = sd_spikes(hours, value, alpha=1.0, window_hours=24.0)
+    assert found[start : start + length].all()
+    clean = sd_spikes(hours, np.where(found, 400.0, value), alpha=1.0, window_hours=24.0)
+    assert found.sum() <= length + clean.sum() + 60
+
+
+def test_a_falling_start_is_no_contamination():
+    """The morning's decline of CO2: 20 ppm in four hours."""
+    hours, value = _minutes(noise=0.3)
+    value += 20.0 * np.exp(-hours / 2.0)
+    assert not sd_spikes(hours, value, alpha=1.0, window_hours=24.0)[:240].mean() > 0.05
+
+
 def test_negative_excursions_are_not_spikes():
     hours, value = _minutes()
     value[1000:1010] -= 20.0

@@ -13,7 +13,7 @@ import stations
 from obsnet.errors import FormatError, ObsnetError, UnitError
 from obsnet.schema import Quality
 from stations.store.observations import observations
-from tests.stations.dialects import coccon, proffast_day, read_text, simple
+from tests.stations.dialects import coccon, proffast_day, proffast_raw, read_text, simple
 from tests.stations.strategies import damage, rows
 
 
@@ -153,3 +153,29 @@ def test_damaged_days_never_raise_anything_but_an_obsnet_error(result, data, kin
     with contextlib.suppress(ObsnetError):
         stations.read(result)
     path.write_bytes(whole)
+
+
+def test_a_day_as_proffast_itself_writes_it(tmp_path):
+    """Blanks between columns, no UTC column, and its kernels beside it."""
+    rows = simple(start="2020-01-01T06:00:00")
+    path = tmp_path / "Beijing200101-invparms.dat"
+    path.write_text(proffast_raw(rows))
+    bare = stations.read(path)
+    np.testing.assert_allclose(bare["value"].values, rows.value, rtol=1e-5)
+    np.testing.assert_array_equal(bare["time"].values.astype("datetime64[s]"), rows.time)
+    assert bare.attrs["format"] == "proffast_raw"
+    assert "averaging_kernel" not in bare
+    proffast_day(tmp_path, "200101")
+    assert stations.read(path)["averaging_kernel"].shape == (4, 20)
+
+
+def test_a_real_day_of_proffast(sample_data):
+    path = sample_data.parent / "cases/stations/ma220329-invparms.dat"
+    if not path.exists():
+        pytest.skip("no case beside the sample data")
+    record = stations.read(path)
+    np.testing.assert_allclose(record["value"].values, [418.459, 418.695, 418.592])
+    np.testing.assert_allclose(stations.read(path, "CH4")["value"].values, [1880.98, 1879.79, 1881.58])
+    assert record["surface_pressure"].values[0] == 949.4
+    assert str(record["time"].values[0])[:19] == "2022-03-29T09:06:12"
+    assert not any("text where a number belongs" in c for c in record.attrs["changes"])

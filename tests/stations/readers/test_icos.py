@@ -10,7 +10,7 @@ from obsnet.errors import FormatError
 from obsnet.schema import Quality
 from stations import read
 from stations.record.summary import summary
-from tests.stations.dialects import icos_dat, icos_l2, read_text, simple
+from tests.stations.dialects import icos_dat, icos_integrated, icos_l2, read_text, simple
 from tests.stations.strategies import icos_flags, rows
 
 USABLE = {"O", "U", "R"}
@@ -160,3 +160,20 @@ def test_fills_of_values_spreads_and_the_dummy_instrument():
         record.attrs["scale"] == "WMO CO2 X2004A"
     )  # the dummy measured nothing, so its scale does not count
     assert "scale_row" not in record
+
+
+@pytest.mark.parametrize(("unit", "length"), [("days", 14.0), ("hours", 336.0)])
+def test_integrated_samples_of_radiocarbon(unit, length):
+    rows = simple()
+    rows.value = np.array([-12.3, -999.99, -20.0, -30.5])
+    record = read_text(icos_integrated(rows, unit, length), "x.14C")
+    np.testing.assert_array_equal(record["value"].values, [-12.3, np.nan, -20.0, -30.5])
+    assert ((record["time_end"] - record["time_start"]).values == np.timedelta64(14, "D")).all()
+    assert record["uncertainty"].values[0] > 0
+    assert (record.attrs["species"], record.attrs["unit"]) == ("14C", "per mil")
+    assert record.attrs["format"] == "icos_integrated"
+
+
+def test_an_integration_time_without_unit_is_not_guessed():
+    with pytest.raises(FormatError, match="IntegrationTime is in days or hours"):
+        read_text(icos_integrated(simple(), "units"), "x.14C")

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from inversion.transport.check.day import diurnal
+from inversion.transport.check.filling import spread, waves
 from inversion.transport.check.mptrac import mptrac
 from inversion.transport.check.options import CheckOptions
 from inversion.transport.check.pictures import write_report
+from inversion.transport.check.references import references, table_of
 from inversion.transport.check.run import plain, run_checks
 from inversion.transport.check.stilt import stilt
 from inversion.transport.check.worlds import Row
 from obsnet.cli import main
+from obsnet.met import open_met
 
 
 def test_rows_know_whether_they_pass():
@@ -87,3 +92,58 @@ def test_pictures_of_layers_and_parcels(tmp_path):
     text = (tmp_path / "check.md").read_text()
     assert "| worse | 2 | 1 |  | **no** | said why |" in text
     assert text.count("| yes |") == 4
+
+
+def test_even_air_stays_even_through_a_day_with_a_jet():
+    """Every scheme, both ways; scales aloft taken at a particle's own height gather air twofold."""
+    rows = list(diurnal(1000))
+    assert len(rows) == 5
+    assert all(row.passed for row in rows), rows
+
+
+def test_a_filled_world_stays_even_and_a_wrong_vertical_wind_is_seen():
+    met = waves()
+    found = {name: spread(m, turbulence="none", direction=-1, hours=12.0, particles=20000) for name, m in (
+        ("right", met),
+        ("none", replace(met, wind=met.wind * np.array([1.0, 1.0, 0.0, 1.0], np.float32))),
+        ("wrong", replace(met, wind=met.wind * np.array([1.0, 1.0, -1.0, 1.0], np.float32))),
+    )}  # fmt: skip
+    assert found["right"].inside.sum() > 30
+    assert found["right"].ratio[found["right"].inside].mean() == pytest.approx(1.0, abs=0.03)
+    assert found["right"].excess < 0.08
+    assert found["none"].excess > 0.25
+    assert found["wrong"].excess > 0.5
+
+
+def test_the_file_s_own_vertical_wind_gathers_air_over_hills(sample_data):
+    """At night over hills, 2 h: the lowest 150 m become uneven by more than a tenth with it, not with continuity."""
+    file = sample_data / "transport" / "met" / "era5_regrid.nc"
+    lowest = {
+        vertical: spread(
+            open_met([file], vertical=vertical), turbulence="none", direction=-1, hours=2.0, particles=100000
+        ).lowest
+        for vertical in ("continuity", "file")
+    }
+    assert lowest["continuity"] < 0.06
+    assert lowest["file"] > 0.1
+
+
+def test_the_references_stand_in_one_table(sample_data, tmp_path):
+    """A third of the particles: on flat land inside the noise of both; over hills lower than STILT, and said."""
+    rows = list(references(sample_data / "transport", 0.3))
+    assert len(rows) == 3
+    assert all(row.passed is None for row in rows)
+    found = {row.series["name"]: row.series for row in rows}
+    for name in ("afternoon, flat, 10 m", "night, flat, 10 m"):
+        one = found[name]
+        assert abs(one["ratio"][0] - 1.0) < 4.0 * one["noise"] + abs(one["ratio"][1] - 1.0)
+        assert one["overlap"][0] > one["overlap"][1] - 0.06
+    hills = found["ERA5, night, hills, 50 m"]
+    assert 0.85 < hills["ratio"][0] < 0.95
+    assert hills["overlap"][0] > 0.95
+    lines = table_of(rows)
+    assert len(lines) == 5
+    assert "| ERA5, night, hills, 50 m |" in lines[-1]
+    write_report(rows, tmp_path)
+    assert lines[-1] in (tmp_path / "check.md").read_text()
+    assert table_of([]) == []

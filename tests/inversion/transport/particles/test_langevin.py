@@ -155,3 +155,38 @@ def test_mean_wind_alone_takes_up_while_it_is_low():
     assert row["total"] == pytest.approx(MOLAR_MASS_DRY_AIR * 10 * 3600 / half, rel=0.01)
     aloft = run(met, receptors(z=600.0, count=1), "none", hours=10.0)
     assert aloft.receptors["total"][0].as_py() == 0.0
+
+
+@pytest.mark.parametrize("turbulence", TURBULENCE)
+def test_decay_takes_its_share_of_every_age_and_of_what_comes_in(turbulence):
+    """Paths do not change; what is felt and what is left is that without decay times 2^(-age / half)."""
+    met, half = world(u=1.0, v=0.0, heat=120.0), 3.0
+    edges = bins(72, 1)
+    here = receptors(count=20, at=70.0)
+    plain, decayed = (
+        simulate(
+            met,
+            here,
+            WIDE,
+            edges,
+            ParticleSettings(turbulence=turbulence, hours=6.0, particles=20, half_life=h),
+        )
+        for h in (None, half)
+    )
+    by_hour = [
+        found.sensitivity.to_pandas().groupby("time_bin")["sensitivity"].sum() for found in (plain, decayed)
+    ]
+    age = 69 - by_hour[0].index.to_numpy()  # hours from the receptor to the later edge of the bin
+    ratio = (by_hour[1] / by_hour[0]).to_numpy()
+    assert (ratio <= 2.0 ** (-age / half) * (1 + 1e-5)).all()
+    assert (ratio >= 2.0 ** (-(age + 1) / half) * (1 - 1e-5)).all()
+    ends = [found.endpoints.to_pandas() for found in (plain, decayed)]
+    np.testing.assert_array_equal(
+        ends[0][["latitude", "longitude", "height_m"]], ends[1][["latitude", "longitude", "height_m"]]
+    )
+    assert decayed.background["share"].to_numpy().sum() == pytest.approx(2.0 ** (-6.0 / half), rel=1e-9)
+    if turbulence == "mixed-layer":
+        # Stirred at every step, the air feels as much at every age: the integral of 2^(-t / half) over six hours.
+        total = [found.receptors["total"][0].as_py() for found in (plain, decayed)]
+        rate = np.log(2.0) / half
+        assert total[1] / total[0] == pytest.approx((1.0 - 2.0 ** (-6.0 / half)) / (rate * 6.0), rel=1e-6)

@@ -330,7 +330,7 @@ def test_steps_of_the_scales_keep_even_air_even(name):
 def test_air_above_the_layer_spreads_as_its_scales_say():
     """sigma_w^2 T_Lw t of the scales aloft, for air that never meets the layer's top."""
     heights = []
-    aloft = (0.09, 100.0)
+    aloft = (np.full(STILT_LEVELS.size, 0.09), np.full(STILT_LEVELS.size, 100.0))
     for particle in range(300):
         z, memory = 3000.0, 0.0
         for step in range(60):
@@ -338,7 +338,7 @@ def test_air_above_the_layer_spreads_as_its_scales_say():
             air = (150.0, 0.2, 0.03, 0.0, 0.0)
             z, memory, *_ = stepped_walk(z, memory, 60.0, air, 10.0, 75.0, STILT_LEVELS, aloft, draws)
         heights.append(z)
-    sigma, tl = aloft
+    sigma, tl = 0.09, 100.0
     assert np.mean(heights) == pytest.approx(3000.0, abs=20.0)
     assert np.std(heights) == pytest.approx(np.sqrt(2 * sigma**2 * tl * (3600 - 1.5 * tl)), rel=0.15)
 

@@ -1,0 +1,1 @@
+"""Tracer experiments: samples and releases from files, both directions of the particle model, the usual scores."""

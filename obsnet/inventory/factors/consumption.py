@@ -1,0 +1,220 @@
+"""Averages of announced electricity factors over provinces, weighted by consumption.
+
+Four quantities share a name and are kept apart: *average* (all electricity consumed), *market-excluded* (without
+non-fossil electricity that was traded), *fossil* (fossil generation alone), *footprint* (life cycle, CO2e).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from obsnet.errors import FormatError, RangeError, SchemaError
+from obsnet.inventory.amounts import ELECTRICITY, scale
+from obsnet.inventory.months import read_months, without_overlap, year_of
+from obsnet.reading import door
+
+__all__ = ["Averaged", "consumption_average", "consumption_average_of_file"]
+
+LARGEST = 2e4  # 1e8 kWh a year: a fifth of the nation's in 2024, and more than twice any province's
+_KINDS = ("average", "market-excluded", "fossil", "footprint")
+
+
+@dataclass(frozen=True, eq=False)
+class Averaged:
+    """A consumption-weighted average of provincial factors.
+
+    Parameters
+    ----------
+    value : float
+        kg CO2/kWh.
+    kind, year : str
+        Which quantity, of which year.
+    table : pandas.DataFrame
+        ``region, name, consumption, factor, share``; consumption in 1e8 kWh.
+    nation : float
+        The announced factor of the nation of the same kind and year; NaN where there is none.
+    notes : tuple of str
+        Regions left out, months missing, the year chosen.
+    """
+
+    value: float
+    kind: str
+    year: str
+    table: Any
+    nation: float
+    notes: tuple[str, ...]
+
+
+def consumption_average(
+    consumption: Any, *, year: int | str | None = None, kind: str = "average"
+) -> Averaged:
+    """Average the announced provincial factors by consumption.
+
+    Parameters
+    ----------
+    consumption : pandas.DataFrame
+        ``region`` (any spelling), ``value`` (1e8 kWh), and, if there, ``month`` (see `obsnet.inventory.months`)
+        and ``period`` (year).
+    year : int, optional
+        Of the factors; by default the year of the consumption where the table says it, else the latest announced.
+    kind : str
+        Which quantity; provinces are announced for ``average`` only.
+
+    Raises
+    ------
+    FormatError
+        No provincial factors of that kind and year, or no region with one; a month that cannot be read.
+    RangeError
+        Negative consumption, or more than any province has: a unit is off.
+    SchemaError
+        A month of a region twice.
+    """
+    import pandas as pd
+
+    from obsnet.inventory.factors.table import builtin_factors
+    from obsnet.inventory.words import NATION, find_region
+    from obsnet.regions import PROVINCES
+
+    if kind not in _KINDS:
+        raise FormatError(f"no electricity factor {kind!r}; there are {', '.join(_KINDS)}")
+    factors = builtin_factors()
+    factors = factors[factors["quantity"] == f"electricity {kind}"]
+    own = factors[factors["region"].isin(PROVINCES)]
+    announced = sorted({str(y) for y in own["year"]})
+    if not announced:
+        raise FormatError(
+            f"no province has an announced factor {kind!r}; only the average is announced by province"
+        )
+    frame = pd.DataFrame(consumption).copy().reset_index(drop=True)
+    if "month" not in frame:
+        frame["month"] = ""
+    frame["region"] = [find_region(r) for r in frame["region"]]
+    notes: list[str] = []
+    frame, chosen, said = _of_year(frame, year, announced)
+    notes += said
+    frame, said = _without_gaps(frame)
+    notes += said
+    frame, said = _each_month_once(frame)
+    notes += said
+    if (frame["region"] == NATION).any():
+        notes.append("rows of the whole nation are left out: provinces are added up")
+    total = frame[frame["region"] != NATION].groupby("region")["value"].sum()
+    if len(total) and total.max() > LARGEST:
+        most = str(total.idxmax())
+        raise RangeError(
+            f"{PROVINCES[most][0]} consumes {total.max():.4g} x 1e8 kWh a year, no province consumes {LARGEST:.0f}; "
+            "is a unit off (1e4 kWh against 1e8 kWh)? A column unit states it"
+        )
+    value = own[own["year"].astype(str) == chosen].set_index("region")["value"]
+    without = [r for r in total.index if r not in value.index]
+    if without:
+        names = ", ".join(PROVINCES[r][0] for r in without)
+        notes.append(
+            f"no announced factor, left out: {names} ({total[without].sum() / total.sum():.2%} of consumption)"
+        )
+    absent = [PROVINCES[r][0] for r in value.index if r not in total.index]
+    if absent:
+        notes.append(f"no consumption given for {len(absent)} of {len(value)} provinces: {', '.join(absent)}")
+    used = [r for r in total.index if r in value.index and total[r] > 0]
+    if not used:
+        raise FormatError("no region of the consumption table has an announced factor")
+    table = pd.DataFrame(
+        {
+            "region": used,
+            "name": [PROVINCES[r][0] for r in used],
+            "consumption": total[used].to_numpy(),
+            "factor": value[used].to_numpy(),
+            "share": (total[used] / total[used].sum()).to_numpy(),
+        }
+    )
+    nation = factors[(factors["region"] == "China") & (factors["year"].astype(str) == chosen)]["value"]
+    mean = float((table["share"] * table["factor"]).sum())
+    return Averaged(
+        mean, kind, chosen, table, float(nation.iloc[0]) if len(nation) else float("nan"), tuple(notes)
+    )
+
+
+@door("consumption")
+def consumption_average_of_file(
+    path: str | Path, *, year: int | str | None = None, kind: str = "average"
+) -> Averaged:
+    """Average by the consumption in a file: ``region, month, value`` in 1e8 kWh, headings in either language.
+
+    The unit may be in a column of its own or in brackets in the heading of the values.
+    """
+    from obsnet.inventory.books import read_rows
+
+    table = read_rows(path, ("region", "value"), ("month", "period", "unit"), numbers=("value",))
+    if "unit" in table:
+        factors = {u: scale(u, ELECTRICITY) if u else 1.0 for u in set(table["unit"])}
+        odd = sorted(u for u, factor in factors.items() if factor is None)
+        if odd:
+            raise FormatError(f"{path}: unit {odd[0]!r}; write 1e8 kWh, 亿千瓦时, 万千瓦时, GWh or TWh")
+        table["value"] *= table["unit"].map(factors)
+    try:
+        found = consumption_average(table, year=year, kind=kind)
+    except (FormatError, RangeError, SchemaError) as fault:
+        raise type(fault)(f"{path}: {fault}") from None
+    return replace(found, notes=(*table.attrs["notes"], *found.notes))
+
+
+def _of_year(frame: Any, year: int | str | None, announced: list[str]) -> tuple[Any, str, list[str]]:
+    """Keep the rows of one year, and say which year of factors goes with them."""
+    years = [year_of(t) for t in frame["period" if "period" in frame else "month"]]
+    stated = sorted({y for y in years if y})
+    notes = []
+    if stated and not all(years):
+        if len(stated) > 1:
+            raise FormatError("some rows state their year and some do not; state it in all or in none")
+        notes.append(f"{years.count('')} rows state no year: taken as {stated[0]} like the others")
+        years = [stated[0]] * len(years)
+    if year is None and len(stated) > 1:
+        raise FormatError(f"consumption of several years ({', '.join(stated)}); say which with --year")
+    wanted = str(year) if year is not None else (stated[0] if stated else announced[-1])
+    if wanted not in announced:
+        raise FormatError(
+            f"no provincial factors of {wanted}; announced: {', '.join(announced)}; say which with --year"
+        )
+    if not stated:
+        return frame, wanted, [f"the table states no year: factors of {wanted}"] if year is None else []
+    if wanted not in stated:
+        if len(stated) > 1:
+            raise FormatError(f"consumption of several years ({', '.join(stated)}), none of them {wanted}")
+        return frame, wanted, [*notes, f"consumption is of {stated[0]}, factors of {wanted}"]
+    return frame[[y == wanted for y in years]].reset_index(drop=True), wanted, notes
+
+
+def _without_gaps(frame: Any) -> tuple[Any, list[str]]:
+    """Leave out, and say, rows without a value; refuse negative values."""
+    empty = frame["value"].isna()
+    first = frame[empty]["region"].iloc[0] if empty.any() else ""
+    notes = [f"{int(empty.sum())} rows without a value are left out (first: {first})"] if first else []
+    frame = frame[~empty]
+    if (frame["value"] < 0).any():
+        row = frame[frame["value"] < 0].iloc[0]
+        raise RangeError(f"consumption of {row['region']} is {row['value']:g}, below 0")
+    return frame.reset_index(drop=True), notes
+
+
+def _each_month_once(frame: Any) -> tuple[Any, list[str]]:
+    """Leave out, and say, sums beside their months; refuse a month twice; say where regions have other months."""
+    frame = frame.assign(months=[read_months(t) for t in frame["month"]])
+    keep: list[int] = []
+    covered: dict[str, int] = {}
+    for region, group in frame.groupby("region"):
+        try:
+            rows = without_overlap(list(group["months"]))
+        except FormatError as fault:
+            spelt = dict.fromkeys(str(m).strip() or "(empty)" for m in group["month"])
+            raise SchemaError(f"{region} has {fault}; its months: {', '.join(spelt)}") from None
+        keep += [int(group.index[k]) for k in rows]
+        covered[str(region)] = sum(len(group["months"].iloc[k]) for k in rows)
+    left_out = len(frame) - len(keep)
+    notes = [f"{left_out} rows are sums beside other rows of the same months, left out"] if left_out else []
+    usual = max(set(covered.values()), key=list(covered.values()).count, default=12)
+    notes += [f"{region} has {n} months, most have {usual}" for region, n in covered.items() if n != usual]
+    if usual < 12:
+        notes.append(f"the consumption is of {usual} months, the factors of a year")
+    return frame.loc[sorted(keep)].reset_index(drop=True), notes

@@ -1,0 +1,258 @@
+"""How often the truth lies in the 95 % range of a kriged mean: real days held out, and fields that are known.
+
+    python scripts/calibrate_maps.py [--data DIR] [--part real|made] [--folds 10] [--draws 2]
+
+Real: the good columns of each satellite file of DIR/satellite and of days together, TROPOMI also as
+super-observations, and a whole official TROPOMI orbit without flags and precision, of which 2 ppb is claimed.
+Blocks of each size are held out in turn; mean, covariance, error factor and widening are fitted without them.
+Dense sets are thinned to 3000 columns. Made: Gaussian fields of several ranges and nuggets, whose columns state
+errors as they are, a quarter or three times of that, or at random; the truth is the field's mean over whole cells.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from obsnet.grid import Grid
+from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
+from obsnet.store import ObservationStore
+from obsnet.work.work import Work
+from retrieval.ingest.options import IngestOptions
+from retrieval.ingest.run import ingest
+from retrieval.mapping.crossvalidation import block_numbers, cross_validate, fold_numbers
+from retrieval.mapping.kriging import krige_cells, krige_means
+from retrieval.mapping.mappers import Columns, KrigingMapper
+from retrieval.mapping.maps import read_columns
+from retrieval.mapping.settings import MapSettings
+from retrieval.mapping.variogram import ProductSum
+from retrieval.superobs.options import Selection, Superobs
+from retrieval.superobs.store import combine_store
+
+SIZES = (1.0, 2.5, 5.0)
+START = np.datetime64("2020-06-01", "us")
+NOON = START + np.timedelta64(12, "h")
+
+
+def settings(species):
+    """Return settings whose grid is of no consequence here."""
+    return MapSettings(
+        species=species, grid="-90,90,-180,180,1", start="2020-06-01", stop="2020-06-02", method="kriging"
+    )
+
+
+def joined(parts):
+    """Return columns together, in order of time."""
+    names = ("latitude", "longitude", "time", "value", "uncertainty")
+    whole = Columns(*(np.concatenate([getattr(c, n) for c in parts]) for n in names))
+    return whole.take(np.argsort(whole.time, kind="stable"))
+
+
+def thinned(columns, most=3000):
+    """Return at most so many of the columns."""
+    if len(columns) <= most:
+        return columns
+    return columns.take(np.sort(np.random.default_rng(0).choice(len(columns), most, replace=False)))
+
+
+def official_orbit(path):
+    """Return a whole orbit of the official product: every value, bad ones too."""
+    import h5py
+
+    with h5py.File(path) as file:
+        product = file["PRODUCT"]
+        value, lat, lon = (product[n][0] for n in ("methane_mixing_ratio", "latitude", "longitude"))
+        offset = product["delta_time"][0].astype(np.int64)
+    good = (value > 1400) & (value < 2400)
+    when = np.broadcast_to((START + offset.astype("timedelta64[ms]"))[:, None], value.shape)[good]
+    return Columns(
+        *(x[good].astype(float) for x in (lat, lon)), when, value[good].astype(float), np.full(len(when), 2.0)
+    )
+
+
+def real_sets(data, folder):
+    """Yield name, species and columns."""
+    store = ObservationStore(folder / "soundings")
+    for sensor in ("acos_lite", "gosat_ocpr", "tropomi_blended"):
+        ingest(sorted((data / sensor).iterdir()), store.path, IngestOptions(), work=Work(scheduler="serial"))
+    for species in ("CO2", "CH4"):
+        for source in store.sources(species):
+            days = days_of(store, species, source)
+            for day, columns in days:
+                yield f"{source} {day}", species, columns
+            if len(days) > 1:
+                yield f"{source}, {len(days)} days", species, joined([c for _, c in days])
+            if "blended" not in source:
+                continue
+            for errors, degrees in (("chen2023_ch4", 0.5), ("independent", 0.25)):
+                made = ObservationStore(folder / f"{errors}-{degrees}")
+                options = Superobs(
+                    method="area", grid=f"-90,90,-180,180,{degrees}", errors=errors, transport=0.0
+                )
+                combine_store(store.path, made.path, Selection(species=species, sources=[source]), options)
+                for day, columns in days_of(made, species, made.sources(species)[0]):
+                    yield f"super-observations {errors} {degrees:g} {day}", species, columns
+    for path in sorted((data / "tropomi_official").glob("l2ss_*.nc4")):
+        yield "official orbit 07407, no flags", "CH4", official_orbit(path)
+
+
+def days_of(store, species, source):
+    """Return the columns of each day."""
+    columns = read_columns(store, species, source, None, None)[0]
+    columns = columns.take(np.argsort(columns.time, kind="stable"))
+    day = columns.time.astype("datetime64[D]")
+    return [(d, columns.take(day == d)) for d in np.unique(day)]
+
+
+def held_out(columns, species, degrees, folds, fits=3):
+    """Return errors of block means in standard deviations, and the mappers that foretold them.
+
+    Each block is predicted from all others but those of its fold, with a mean, covariance, error factor and widening
+    that were fitted to columns of other folds: a third of the folds is left out of each fit.
+    """
+    place = (columns.latitude, columns.longitude, columns.time)
+    fold = fold_numbers(*place, folds=folds, degrees=degrees, seed=1)
+    mappers = []
+    for part in range(fits):
+        known = columns.take(fold % fits != part)
+        mappers.append(KrigingMapper(known, settings(species)))
+        mappers[-1].validate(known)
+
+    def predict(training, held, offsets):
+        mapper = mappers[fold[held[0]] % fits]
+        known, asked = columns.take(training), columns.take(held)
+        where = asked.latitude, asked.longitude, asked.time
+        found = krige_means(mapper.samples(known, mapper.trend), mapper.model, *where, offsets)
+        count = np.diff(offsets)
+        mean = np.add.reduceat(mapper.trend.at(*where[::2]), offsets[:-1]) / count
+        noise = mapper.error_scale * np.add.reduceat(asked.uncertainty**2, offsets[:-1]) / count**2
+        return mean + found.mean, mapper.widened * np.sqrt(found.sd**2 + noise)
+
+    nothing = np.zeros(len(columns))  # the errors of the block's own columns are in the prediction's already
+    found = cross_validate(predict, columns.value, nothing, fold, block_numbers(*place, degrees))
+    return found.z, mappers
+
+
+def real(data, folds):
+    """Print coverage of held-out means of real columns."""
+    every = {size: [] for size in SIZES}
+    print(f"{'set':52s} columns  range km  error x  widened   " + "   ".join(f"{s:g} deg (n)" for s in SIZES))
+    with tempfile.TemporaryDirectory() as folder:
+        for name, species, columns in real_sets(data / "satellite", Path(folder)):
+            cells = []
+            for size in SIZES:
+                z, mappers = held_out(thinned(columns), species, size, folds)
+                every[size].append(z)
+                cells.append(f"{np.mean(z <= 1.96):.3f} ({len(z)})")
+            km, scale, widened = (
+                np.median([f(m) for m in mappers])
+                for f in (lambda m: m.model.range_km, lambda m: m.error_scale**0.5, lambda m: m.widened)
+            )
+            line = f"{name:52s} {len(columns):7d}  {km:8.0f}  {scale:7.2f}  {widened:7.2f}   "
+            print(line + "   ".join(cells), flush=True)
+    for size, z in every.items():
+        covered = np.array([np.mean(x <= 1.96) for x in z])
+        print(
+            f"{size:g} degrees: mean of {len(z)} sets {covered.mean():.3f}, all blocks "
+            f"{np.mean(np.concatenate(z) <= 1.96):.3f}, from {covered.min():.3f} to {covered.max():.3f}"
+        )
+
+
+def inside(grid, n):
+    """Return n by n points of each cell, shapes (cells * n * n,), and their weights (cells, n * n)."""
+    part = (np.arange(n) + 0.5) / n
+    rows, columns = (e[:-1, None] + np.diff(e)[:, None] * part for e in (grid.lat_edges, grid.lon_edges))
+    shape = (*grid.shape, n, n)
+    lat = np.broadcast_to(rows[:, None, :, None], shape).ravel()
+    lon = np.broadcast_to(columns[None, :, None, :], shape).ravel()
+    return lat, lon, np.cos(np.deg2rad(lat)).reshape(grid.size, n * n)
+
+
+def draw(model, n, error, rng):
+    """Return columns of a Gaussian field, and the field's means over the cells of each grid."""
+    cells = [inside(grid, k) for grid, k in GRIDS]
+    lat, lon = (
+        np.concatenate([rng.uniform(*span, n), *(c[axis] for c in cells)])
+        for axis, span in ((0, (10, 50)), (1, (70, 130)))
+    )
+    xyz = unit_vectors(lat, lon)
+    km = 2 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.clip(0.5 - 0.5 * (xyz @ xyz.T), 0, 1)))
+    field = np.linalg.cholesky(model.covariance(km, 0.0) + 1e-6 * np.eye(len(km))) @ rng.normal(size=len(km))
+    truth, first = [], n
+    for _, _, weight in cells:
+        last = first + weight.size
+        truth.append(400 + np.average(field[first:last].reshape(weight.shape), axis=1, weights=weight))
+        first = last
+    sigma = error * rng.lognormal(0.0, 0.4, n)
+    noise = model.nugget**0.5 * rng.normal(size=n) + sigma * rng.normal(size=n)
+    return Columns(lat[:n], lon[:n], np.full(n, NOON), 400 + field[:n] + noise, sigma), truth
+
+
+STATED = {
+    "as it is": lambda s, rng: s,
+    "a quarter": lambda s, rng: s / 4,
+    "three times": lambda s, rng: 3 * s,
+    "at random": lambda s, rng: rng.lognormal(np.log(s.mean()), 1.0, len(s)),
+}
+GRIDS = ((Grid.regular(28, 33, 90, 110, 1, 2), 3), (Grid.regular(15, 45, 80, 120, 5, 5), 5))
+
+
+def made(draws):
+    """Print coverage of the means over cells of known fields."""
+    print(
+        "range km  nugget  "
+        + "  ".join(f"{name:>17s}" for name in STATED)
+        + "   (cells of 1 by 2 and of 5 degrees)"
+    )
+    every = []
+    for length in (100.0, 400.0, 1500.0):
+        for nugget in (0.02, 0.5):
+            model, line = ProductSum(1.0, length, 1.0, 5.0, 1.0, nugget), []
+            for state in STATED.values():
+                z = [[], []]
+                for seed in range(draws):
+                    rng = np.random.default_rng(seed)
+                    columns, truth = draw(model, 400, 0.7, rng)
+                    columns = replace(columns, uncertainty=state(columns.uncertainty, rng))
+                    mapper = KrigingMapper(columns, settings("CO2"))
+                    mapper.validate(columns)
+                    samples = mapper.samples(columns, mapper.trend)
+                    for k, (grid, _) in enumerate(GRIDS):
+                        found = krige_cells(samples, mapper.model, grid, NOON, NOON)
+                        mean = found.mean + mapper.trend.at(
+                            grid.lat[:, None], np.full((1, grid.shape[1]), NOON)
+                        )
+                        z[k].append(np.abs(mean.ravel() - truth[k]) / (mapper.widened * found.sd.ravel()))
+                every.append([float(np.mean(np.array(x) <= 1.96)) for x in z])
+                line.append("{:8.3f} {:8.3f}".format(*every[-1]))
+            print(f"{length:8.0f}  {nugget:6.2f}  " + "  ".join(line), flush=True)
+    mean, least, most = (f(every, axis=0).round(3) for f in (np.mean, np.min, np.max))
+    print(f"mean {mean}, from {least} to {most}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    default = os.environ.get("OBSNET_SAMPLE_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
+    parser.add_argument("--data", type=Path, default=Path(default))
+    parser.add_argument("--part", choices=("real", "made"))
+    parser.add_argument("--folds", type=int, default=10)
+    parser.add_argument("--draws", type=int, default=2)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    begin = time.process_time()
+    if options.part in (None, "real"):
+        real(options.data, options.folds)
+    if options.part in (None, "made"):
+        made(options.draws)
+    print(f"{time.process_time() - begin:.0f} processor s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""What people get wrong in a table of totals: units, spellings of provinces, carbon, magnitudes."""
+
+import pytest
+
+from obsnet.errors import FormatError, RangeError, SchemaError, UnitError
+from obsnet.grid import Grid
+from obsnet.inventory.amounts import ELECTRICITY, MASS, scale
+from obsnet.inventory.factors.table import read_factors
+from obsnet.inventory.prior.build import gridded_prior
+from obsnet.inventory.prior.plants import place_plants, read_plants
+from obsnet.inventory.prior.totals import sector_totals
+from obsnet.inventory.sources.check import check_files
+from obsnet.inventory.sources.compare import compare_sources, read_source
+from obsnet.inventory.table import builtin, mass_factor, read_inventory
+from obsnet.regions import provinces
+from tests.obsnet.inventory.made import contract
+
+HEAD = "region,period,gas,category,terminology,value,unit,uncertainty\n"
+
+
+def table(tmp_path, *rows):
+    path = tmp_path / "mine.csv"
+    path.write_text(HEAD + "\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("unit", "kg"),
+    [("t", 1e3), ("10⁴ t", 1e7), ("10^4t", 1e7), ("1e4 t", 1e7), ("万吨", 1e7), ("百万吨", 1e9), ("Mt yr-1", 1e9),
+     ("Gg/yr", 1e6), ("tons", 1e3), ("10 000 t", None), ("104 t", None), ("mt", None), ("MT", None), ("MtC", None),
+     ("Mt CO2", None), ("Mt CO2e", None), ("万吨标准煤", None), ("m3", None), ("Mt/month", None)],
+)  # fmt: skip
+def test_units_of_a_mass(unit, kg):
+    if kg is None and unit != "10 000 t":
+        with pytest.raises(UnitError, match="is no mass"):
+            mass_factor(unit)
+    else:
+        assert mass_factor(unit) == pytest.approx(1e7 if kg is None else kg)
+
+
+def test_units_of_electricity():
+    assert [
+        scale(u, ELECTRICITY) for u in ("亿千瓦时", "万千瓦时", "GWh", "TWh", "10⁸ kWh", "kwh")
+    ] == pytest.approx([1.0, 1e-4, 1e-2, 10.0, 1.0, None], nan_ok=True)
+    assert scale("亿吨", MASS) == 1e8
+
+
+def test_a_unit_is_named_with_its_row(tmp_path):
+    with pytest.raises(UnitError, match="row 3: unit 'MtC' is no mass"):
+        read_inventory(table(tmp_path, "130000,2019,CO2,total,,900,Mt,", "370000,2019,CO2,total,,900,MtC,"))
+
+
+def test_more_than_the_world(tmp_path):
+    with pytest.raises(RangeError, match=r"row 2: 9e\+06 Mt of CO2 is more than the world emits"):
+        read_inventory(table(tmp_path, "130000,2019,CO2,total,,9000000,Mt,"))
+
+
+def test_a_province_spelled_three_ways(tmp_path):
+    rows = (
+        "Hebei,2019,CO2,total,,900,Mt,",
+        "河北省,2018,CO2,total,,90000,万吨,",
+        "130000,2017,CO2,total,,900,Mt,",
+    )
+    frame, _ = read_source(table(tmp_path, *rows))
+    assert set(frame["region"]) == {"130000"}
+    again = table(tmp_path, *(r.replace("2018", "2019") for r in rows))
+    for read in (read_source, lambda p: check_files([p])):
+        with pytest.raises(SchemaError, match="Hebei and 河北省 are one region"):
+            read(again)
+
+
+def test_own_regions_are_kept_and_said(tmp_path):
+    frame, notes = read_source(table(tmp_path, "JS,2019,CO2,total,,900,Mt,", "North,2019,CO2,total,,900,Mt,"))
+    assert list(frame["region"]) == ["JS", "North"]
+    assert "regions that are no province: JS, North" in notes[0]
+
+
+def test_a_unit_off_by_ten_thousand_shows(tmp_path):
+    path = table(tmp_path, "河北,2007,CO2,total,,49901,t,", "河南,2007,CO2,total,,399,Mt,")
+    found = check_files([path])
+    assert found.counts["magnitude"] == (1, 2)
+    assert "is the unit off" in found.findings.iloc[0]["text"]
+    both = compare_sources(
+        [("mine", read_source(path)[0].assign(period="2019")), ("ceads", builtin("ceads-2019"))]
+    )
+    assert any("differ by more than 30 times" in n and "130000" in n for n in both.notes)
+
+
+def test_totals_below_zero_are_said(tmp_path):
+    path = table(tmp_path, "河北,2019,CO2,total,,-900,Mt,", "河南,2019,CO2,total,,399,Mt,")
+    both = compare_sources([("mine", read_source(path)[0]), ("ceads", builtin("ceads-2019"))])
+    assert any("mine: 1 totals below 0, first 130000 2019 (-900 Mt)" in n for n in both.notes)
+    assert check_files([path]).counts["negative"] == (1, 2)
+
+
+def test_co2_beside_carbon(tmp_path):
+    path = table(tmp_path, "河北,2019,CO2,total,,900,Mt,", "河北,2019,C,total,,250,Mt,")
+    with pytest.raises(FormatError, match="CO2 and of carbon"):
+        sector_totals(read_source(path)[0])
+    with pytest.raises(SchemaError, match="stands twice"):
+        compare_sources([("mine", read_source(path)[0]), ("ceads", builtin("ceads-2019"))])
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("emission,clinker,53.8,t CO2/t", "53.8 t CO2/t is more than 20 times from the package's 0.5"),
+        ('emission,"swine, enteric",1500,kg CH4/head', "is the unit off"),
+        ("electricity average,electricity,570,kg CO2/kWh", "is the unit off"),
+        ("oxidation,raw coal,0.94,%", "an oxidation fraction of 0.0094"),
+        ("ncv,diesel,42.652,GJ/1000 m3", "diesel is counted by the tonne"),
+        ("ncv,raw coal,43,GJ/t", "outside 5 to 34"),
+    ],
+)
+def test_factors_that_cannot_be(tmp_path, row, said):
+    path = tmp_path / "f.csv"
+    path.write_text(f"quantity,item,value,unit\n{row}\n", encoding="utf-8")
+    with pytest.raises((RangeError, FormatError), match=said):
+        read_factors(path)
+
+
+def test_plants_in_another_unit(tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_text(
+        "name,latitude,longitude,value,unit\nA,38,114.5,5,Mt\nA,38,114.5,5,Mt\n", encoding="utf-8"
+    )
+    frame, is_mass, notes = read_plants(path)
+    assert any("1 plants stand twice" in n for n in notes)
+    totals, _ = sector_totals(contract([("130000", "2019", "CO2", "1.A.1.a", "IPCC2006", 10.0, "kt")]))
+    plants = place_plants(frame, is_mass, provinces())
+    grid = Grid.regular(36.0, 43.0, 113.0, 120.0, 0.5, 0.5)
+    with pytest.raises(
+        RangeError, match="plants of Hebei are 1000.00 times its total of the sector: a unit is off"
+    ):
+        gridded_prior(totals, provinces(), grid, plants=plants)
