@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 _PARTITION = ("species", "source", "year", "month")
+_FEW = 10  # input files, looked for by name
 LOST = "lost: files of the store are gone"
 REMOVED = "removed: the case no longer names it"  # status of an input whose rows were taken out again
 
@@ -249,8 +250,17 @@ class ObservationStore:
     def parts_of(self, ids: Collection[str]) -> list[Path]:
         """Return the files that hold rows of some input files, and what is kept beside them; see `file_id`."""
         beside = self.path.glob("_extra/source=*/[!.]*.parquet")
-        parts = (p for p in self.files() if not set(_ids(p)).isdisjoint(ids))
-        return sorted([*parts, *(p for p in beside if p.stem in ids)])
+        wanted = set(ids)
+        parts = (p for p in self._named(wanted) if not wanted.isdisjoint(_ids(p)))
+        return sorted([*parts, *(p for p in beside if p.stem in wanted)])
+
+    def _named(self, ids: Collection[str]) -> list[Path]:
+        """Return the parts that may hold rows of some input files; those of a few are found without listing all."""
+        if len(ids) > _FEW:
+            return self.files()
+        single = [p for i in ids for p in self.path.glob(f"species=*/source=*/year=*/month=*/{i}.parquet")]
+        whole = [p for source in self.path.glob("species=*/source=*") for p in whole_parts(source)]
+        return living([*whole, *single])
 
     def forget(
         self, ids: Collection[str], *, species: Collection[str] = (), keep: Collection[Path] = ()

@@ -154,9 +154,10 @@ def read_apart(out: Path) -> None:
 
     log = out / "apart.jsonl"
     done = {r["number"] for r in _results(log)}
-    for r in _results(out / "results.jsonl"):
-        if r["outcome"] not in CONTAINED or r["number"] in done:
-            continue
+    todo = [
+        r for r in _results(out / "results.jsonl") if r["outcome"] in CONTAINED and r["number"] not in done
+    ]
+    for r in sorted(todo, key=lambda r: CONTAINED.index(r["outcome"])):  # what takes long comes last
         root = out / "bad" / f"{r['number']}-{r['outcome']}"
         with Worker(Limits(MEMORY, SECONDS)) as worker:
             try:

@@ -22,9 +22,13 @@ def test_damaged_files_are_read_or_refused_in_one_line(tmp_path):
     # a crash of a library is contained where files are read apart, see test_crashes.py
     wrong = [r for r in found if r["outcome"] not in ("read", "refused", "killed")]
     assert not wrong, wrong
+    apart = tmp_path / "apart.jsonl"
+    again = [json.loads(line) for line in apart.read_text().splitlines()] if apart.exists() else []
+    assert len(again) == sum(r["outcome"] == "killed" for r in found)
+    assert all(r["contained"] for r in again), again
     assert "| all | 60 |" in done.stdout
-    again = subprocess.run(command, capture_output=True, text=True, check=True)  # goes on where it was
-    assert again.stdout == done.stdout
+    more = subprocess.run(command, capture_output=True, text=True, check=True)  # goes on where it was
+    assert more.stdout == done.stdout
     assert len((tmp_path / "results.jsonl").read_text().splitlines()) == 60
 
 

@@ -8,6 +8,7 @@ rounding. A change that moves nothing in these worlds by a millionth is not seen
 
 from __future__ import annotations
 
+import hashlib
 import json
 from importlib.metadata import version
 from pathlib import Path
@@ -37,6 +38,10 @@ def stage_numbers(world: str, folder: Path) -> dict[str, dict[str, Any]]:
         if stage.name not in _NO_NUMBERS:
             found[stage.name] = {
                 "version": stage.version,
+                "options": hashlib.sha256(
+                    json.dumps(mark.source["options"], sort_keys=True).encode()
+                ).hexdigest(),
+                "needs": list(stage.needs),
                 "data": {name: version(name) for name in stage.data},
                 "numbers": _numbers(case.out, sorted(mark.files)),
             }
@@ -57,6 +62,41 @@ def changes(before: dict[str, list[float]], now: dict[str, list[float]]) -> list
         elif any(abs(a - b) > TOLERANCE * max(old[3], new[3]) for a, b in zip(old[2:], new[2:], strict=True)):
             found.append(f"{name}: mean {old[2]:.9g}, rms {old[3]:.9g}, now {new[2]:.9g}, {new[3]:.9g}")
     return found
+
+
+def faults(kept: dict[str, dict[str, Any]], now: dict[str, dict[str, Any]]) -> tuple[list[str], list[str]]:
+    """Compare the stages of a world, in their order.
+
+    Numbers may be others where the version, an option's default or the numbers of a stage before are: all of these run
+    a finished stage again by themselves.
+
+    Returns
+    -------
+    must_raise : list of str
+        Stages that give other numbers with nothing that says so.
+    others : list of str
+        Stages of which what is kept is no longer true, for a good reason.
+    """
+    must_raise, others, moved = [], [], set()
+    for stage, new in now.items():
+        old = kept.get(stage)
+        if old is None:
+            others.append(f"[{stage}] is new")
+            continue
+        found = changes(old["numbers"], new["numbers"])
+        said = [k for k in ("version", "options") if old[k] != new[k]]
+        if found:
+            moved.add(stage)
+            excused = said or moved & set(new["needs"])
+            (others if excused else must_raise).append(f"[{stage}]: {'; '.join(found[:5])}")
+        elif said or new["numbers"].keys() != old["numbers"].keys():
+            others.append(f"[{stage}]: {' and '.join(said) or 'variables'} changed")
+    return must_raise, others + [f"[{stage}] is gone" for stage in kept if stage not in now]
+
+
+def same_data(kept: dict[str, dict[str, Any]]) -> bool:
+    """Tell whether the packages of data are those of the kept numbers; their versions enter the stages' marks."""
+    return all(version(name) == of for stage in kept.values() for name, of in stage["data"].items())
 
 
 def read_kept() -> dict[str, dict[str, Any]]:
