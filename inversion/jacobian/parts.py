@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from scipy import sparse
 
@@ -239,11 +240,17 @@ def _checked_background(table: pa.Table, n_time: int, where: str) -> pa.Table:
     if not (np.isfinite(share).all() and (share >= -1e-9).all()):
         raise SchemaError(f"{where}: shares must be finite and not negative")
     names = ["obs_id", *VALUES]
-    values = table.select(names).group_by(names)
+    columns = [table["obs_id"], *(_without_nan(table[n]) for n in VALUES)]
+    values = pa.table(dict(zip(names, columns, strict=True))).group_by(names)
     refuse_repeats(
         np.asarray(values.aggregate([])["obs_id"].to_pylist(), np.str_), f"{where} (two background values)"
     )
     return table
+
+
+def _without_nan(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column with nulls for NaN, which are alike where not every NaN is one group."""
+    return pc.if_else(pc.is_nan(column), None, column)
 
 
 def positions(have: Texts, want: Sequence[str] | Texts, where: str) -> Ints:
