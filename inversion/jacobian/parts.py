@@ -240,7 +240,7 @@ def _checked_background(table: pa.Table, n_time: int, where: str) -> pa.Table:
     if not (np.isfinite(share).all() and (share >= -1e-9).all()):
         raise SchemaError(f"{where}: shares must be finite and not negative")
     names = ["obs_id", *VALUES]
-    columns = [table["obs_id"], *(_without_nan(table[n]) for n in VALUES)]
+    columns = [table["obs_id"], *(_comparable(table[n]) for n in VALUES)]
     values = pa.table(dict(zip(names, columns, strict=True))).group_by(names)
     refuse_repeats(
         np.asarray(values.aggregate([])["obs_id"].to_pylist(), np.str_), f"{where} (two background values)"
@@ -248,9 +248,9 @@ def _checked_background(table: pa.Table, n_time: int, where: str) -> pa.Table:
     return table
 
 
-def _without_nan(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column with nulls for NaN, which are alike where not every NaN is one group."""
-    return pc.if_else(pc.is_nan(column), None, column)
+def _comparable(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column in which all that is missing is alike: not every Arrow puts nulls, or NaN, into one group."""
+    return pc.if_else(pc.fill_null(pc.is_finite(column), False), column, -np.finfo(np.float64).max)
 
 
 def positions(have: Texts, want: Sequence[str] | Texts, where: str) -> Ints:
