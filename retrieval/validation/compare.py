@@ -341,5 +341,5 @@ def _series(plt: Any, pairs: pa.Table, species: str) -> Any:
         rows[0, 0].legend(fontsize=7, ncols=len(kinds), frameon=False)
     more = f"; {len(names) - len(shown)} more sites in the tables" if len(names) > len(shown) else ""
     rows[0, 0].set_title(f"satellite minus reference X{entry.name} by overpass{more}", fontsize=9)
-    figure.autofmt_xdate()
+    rows[-1, 0].tick_params(axis="x", labelrotation=30)
     return figure
