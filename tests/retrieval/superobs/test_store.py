@@ -256,7 +256,6 @@ def test_how_errors_combine_is_printed_and_stored(store, tmp_path):
 
 
 def test_an_error_model_of_another_species_is_refused(store, tmp_path):
-    summary = combine_store(store.path, tmp_path / "out", CO2, Superobs(errors="chen2023_ch4"))
-    assert {d["status"] for d in summary.days} == {
-        "bad: error model chen2023_ch4 is in units of CH4: sigma^2 = 15^2 [0.55 + (1 - 0.55) / n] + 4.5^2"
-    }
+    with pytest.raises(ConfigError, match=r"error model chen2023_ch4 is in units of CH4: sigma\^2 = 15\^2"):
+        combine_store(store.path, tmp_path / "out", CO2, Superobs(errors="chen2023_ch4"))
+    assert not (tmp_path / "out").exists()
