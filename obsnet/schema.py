@@ -104,7 +104,6 @@ PROFILES = ("pressure_edges", "pressure_levels", "pressure_weight", "averaging_k
 _RANGES = {
     "altitude_m": (-500.0, 30000.0, Quality.GEOLOCATION),
     "intake_height_m": (-50.0, 30000.0, Quality.GEOLOCATION),
-    "land_fraction": (-0.01, 1.01, Quality.GEOLOCATION),
     "n": (0.0, 1e9, Quality.RANGE),
 }
 _REQUIRED = {

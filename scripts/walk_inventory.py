@@ -130,7 +130,7 @@ def simulate(folder: Path, factor: float, few: bool, seed: int) -> None:
     from obsnet.store import ObservationStore
 
     start, stop = np.datetime64("2007-01-01", "us"), np.datetime64("2008-01-01", "us")
-    with xr.open_dataset(folder.parent / "prior.nc") as data:
+    with xr.open_dataset(folder.parent / "prior.nc", engine="netcdf4") as data:
         fine = Grid.regular(*BOX, 0.1, 0.1)
         fossil = data["flux"].sum("sector").to_numpy()[0]
     both = np.stack([fossil, np.zeros_like(fossil)])[None]

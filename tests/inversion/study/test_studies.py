@@ -673,7 +673,7 @@ def test_commands(tmp_path, capsys):
     path.write_text(CASE)
     call(osse, path, "--out", tmp_path / "out", "--set", "osse.twins=30")
     out, err = capsys.readouterr()
-    assert "now: " in out
+    assert "now, as assumed: " in out
     assert "mean reduction" in out
     assert "osse.png" in out
     assert "unknowns" in err

@@ -152,7 +152,7 @@ def test_round_trip_of_a_record(tmp_path):
     np.testing.assert_array_equal(back["quality"].values > 0, quality > 0)
     for name in ("site", "scale", "unit", "species"):
         assert back.attrs[name] == record.attrs[name]
-    with xr.open_dataset(path) as data:  # what openghg's reader of its own layout asks for
+    with xr.open_dataset(path, engine="netcdf4") as data:  # what openghg's reader of its own layout asks for
         assert {*ATTRS} <= set(data.attrs)
         assert data["co2"].attrs["units"] == "1e-6"
         assert data.attrs["calibration_scale"] == "WMO-X2019"
