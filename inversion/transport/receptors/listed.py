@@ -125,7 +125,7 @@ def _times(path: Path, name: str, column: pd.Series, needed: bool) -> Times:
 
 
 def _numbers(path: Path, name: str, column: pd.Series, low: float, high: float, needed: bool) -> Floats:
-    values = pd.to_numeric(column.replace("", np.nan), errors="coerce").to_numpy(dtype=np.float64)
+    values = pd.to_numeric(column.mask(column == ""), errors="coerce").to_numpy(dtype=np.float64)
     text = column.astype(str).str.strip()
     bad = np.isinf(values) | (np.isnan(values) & (needed | ~text.isin(["", "nan", "None"]).to_numpy()))
     if bad.any():
