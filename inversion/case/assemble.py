@@ -20,7 +20,7 @@ from inversion.case.inputs import PriorFlux
 from inversion.case.model_error import ErrorParts, error_parts, sampling_variance
 from inversion.case.nuisance import background, nuisance_blocks
 from inversion.case.options import InvertOptions
-from inversion.case.shared_errors import shared_blocks
+from inversion.case.shared_errors import shared_blocks, shared_notes
 from inversion.jacobian.store import Jacobian
 from inversion.operators.covariance import BlockDiagonalCovariance
 from inversion.problem.problem import Problem
@@ -138,10 +138,12 @@ def assemble(
     fluxes = make_fluxes(options.sector, options.step, prior.flux, jacobian, scale=scale, shares=shares)
     sampling = sampling_variance(jacobian, fluxes.total) if options.error.monte_carlo else 0.0
     errors = error_parts(options.error, table, sampling)
+    shared = shared_blocks(options.offset, errors, table, gas)
+    errors = replace(errors, notes=(*errors.notes, *shared_notes(options.offset, shared)))
     blocks = [
         *fluxes.blocks,
         *nuisance_blocks(options.boundary, options.offset, jacobian, table, gas),
-        *shared_blocks(options.offset, errors, table, gas),
+        *shared,
     ]
     if not blocks:
         raise ConfigError(

@@ -111,10 +111,10 @@ def error_parts(options: ErrorOptions, table: pa.Table, sampling: Floats | float
         )
     own = table["uncertainty"].to_numpy(zero_copy_only=False).astype(np.float64) ** 2 + sampling
     share = np.where(kind == "column", options.overpass_share, 0.0)
-    points = kind == "point"
+    points, averaged = kind == "point", _hours(table)
     if options.correlation_hours > 0.0:
-        model[points] *= np.sqrt(_averaged(_hours(table)[points] / options.correlation_hours)[0])
-    memory, group, position = _neighbours(options, table, kind, platform)
+        model[points] *= np.sqrt(_averaged(averaged[points] / options.correlation_hours)[0])
+    memory, group, position = _neighbours(options, table, kind, platform, averaged)
     length = {m: float(getattr(options, m)) for m in np.unique(memory) if m}
     own_part, common = np.sqrt(1.0 - share) * model, np.sqrt(share) * model
     parts = ErrorParts(own, own_part, common, passes(table), key.astype(str), memory, group, position, length)
@@ -122,12 +122,12 @@ def error_parts(options: ErrorOptions, table: pa.Table, sampling: Floats | float
 
 
 def _neighbours(
-    options: ErrorOptions, table: pa.Table, kind: Texts, platform: Texts
+    options: ErrorOptions, table: pa.Table, kind: Texts, platform: Texts, averaged: Floats
 ) -> tuple[Texts, Ints, Floats]:
     """Return which length an observation's model error has, what it shares it with, and where it lies there.
 
-    Stations are groups in time (hours), orbits groups along the track (straight distance from the orbit's first
-    sounding, km); kinds without a correlation are groups of one.
+    Stations are groups in time (hours; longer ago where rows are means over `averaged` hours), orbits groups along the
+    track (straight distance from the orbit's first sounding, km); kinds without a correlation are groups of one.
     """
     n = len(table)
     time = table["time"].to_numpy()
@@ -139,9 +139,7 @@ def _neighbours(
         hours = time.astype("datetime64[us]").astype(np.int64) / 3.6e9
         for station in np.unique(group[points]):
             rows = points[group[points] == station]
-            position[rows] = hours[rows] / _stretch(
-                hours[rows], _hours(table)[rows], options.correlation_hours
-            )
+            position[rows] = hours[rows] / _stretch(hours[rows], averaged[rows], options.correlation_hours)
     columns = np.flatnonzero(kind == "column")
     if options.along_track_km > 0.0 and columns.size:
         memory[columns] = "along_track_km"

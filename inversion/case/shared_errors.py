@@ -8,6 +8,8 @@ of the state with prior error C are the same thing, ``H B H' + R`` has ``P C P'`
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
@@ -24,7 +26,7 @@ from obsnet.errors import ConfigError, nearest
 from obsnet.sphere import METRES_PER_DEGREE
 from obsnet.typing import Bools, Floats, Ints, Texts
 
-__all__ = ["OVERPASS", "PATTERN", "SYSTEMATIC", "shared_blocks"]
+__all__ = ["OVERPASS", "PATTERN", "SYSTEMATIC", "shared_blocks", "shared_notes"]
 
 SYSTEMATIC, PATTERN, OVERPASS = "systematic", "pattern", "overpass"  # names of the blocks
 _NODES = 4.0  # a correlation length
@@ -69,6 +71,14 @@ def shared_blocks(options: OffsetOptions, errors: ErrorParts, table: pa.Table, g
         found.append(_by_label(PATTERN, "source", source, np.where(columns, stated, 0.0), gas))
     found.append(_by_label(OVERPASS, "overpass", errors.overpass, errors.common, gas))
     return [block for block in found if block is not None]
+
+
+def shared_notes(options: OffsetOptions, blocks: Iterable[Block]) -> tuple[str, ...]:
+    """Return what of these errors was chosen for the user."""
+    if PATTERN not in {b.block.name for b in blocks} or "pattern_km" in options.model_fields_set:
+        return ()
+    km = f"offset.pattern_km = {options.pattern_km:g}, not stated: assumed"
+    return (f"{km}; the systematic error of columns is a pattern over the ground, the same at all times",)
 
 
 def _by_label(name: str, axis: str, labels: Texts, size: Floats, gas: Species) -> Block | None:

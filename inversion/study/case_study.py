@@ -158,7 +158,7 @@ def study_of_case(
         _positions(made.observations),
         np.asarray(g @ problem.prior),
         made.species.unit_name,
-        (f"prior {made.prior.name}", *made.prior.notes, *shares.described, *shares.notes),
+        (f"prior {made.prior.name}", *made.prior.notes, *shares.described, *shares.notes, *made.error_notes),
         {str(name): source == name for name in np.unique(source)},
         solve if ready.basis is None else _of_regions(options, ready),
         None

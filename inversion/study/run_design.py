@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from inversion.solvers.choose import solve
 from inversion.study.case_study import case_study
 from inversion.study.design import Design, choose_network
 from inversion.study.options import DesignOptions
@@ -51,6 +52,9 @@ def run_design(
         Whatever is wrong with options or inputs.
     """
     study, existing = _study(options, case, folder, out, report)
+    beside = _beside(study)
+    for line in beside:
+        report(line)
     report(
         f"{study.problem.n_obs} observations x {study.problem.n_state} unknowns, {len(existing)} candidates there"
     )
@@ -77,7 +81,7 @@ def run_design(
         "choice": choice,
         "ranking": ranking,
         "regions": regions,
-        "assumptions": list(study.notes),
+        "assumptions": [*study.notes, *beside],
     }
     base = out / options.out
     paths = {
@@ -106,6 +110,18 @@ def _study(
         study.problem.labels("network").astype(str), [Path(n).stem for n in options.existing_networks]
     )
     return study, [*sorted(set(labels[there])), *options.existing]
+
+
+def _beside(study: Study) -> list[str]:
+    """Return what ``obsnet invert`` would do of this case and a design does not."""
+    found = []
+    if study.solve is not solve:
+        found.append(
+            "candidates are chosen in cells: [invert.basis] is not used here, unlike in osse and invert"
+        )
+    if study.spread is not None:
+        found.append("the spread of [invert.ensemble] is not part of a design, unlike in osse and invert")
+    return found
 
 
 def _importance(options: DesignOptions, study: Study) -> np.ndarray | None:
@@ -145,7 +161,7 @@ def _ranking(study: Study, design: Design) -> list[dict[str, Any]]:
 
 def _choice(study: Study, design: Design) -> list[dict[str, Any]]:
     """Return one line a step: the network so far by all criteria."""
-    rows = []
+    rows, prior_sd = [], np.sqrt(np.maximum(np.diagonal(design.prior), 0.0))
     for number, step in enumerate(design.steps):
         place = study.positions.get(step.label)
         row: dict[str, Any] = {
@@ -156,7 +172,7 @@ def _choice(study: Study, design: Design) -> list[dict[str, Any]]:
             "information_nats": step.information,
             "dofs": step.dofs,
             "target": step.target,
-            "mean_reduction": study.mean_reduction(design.reduction(number)),
+            "mean_reduction": study.mean_reduction(design.reduction(number), prior_sd),
         }
         if "national" in study.regions:
             row["national_sd"] = float(step.deviation[study.regions.index("national")])

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from inversion.operators.covariance import BlockDiagonalCovariance
+from inversion.problem.problem import Problem
 from inversion.study.case_study import case_study, chosen_rows
 from inversion.study.options import ASSUMED, OsseOptions, ScenarioOptions, TruthOptions
 from inversion.study.osse import Twins, run_twins
@@ -178,10 +180,7 @@ def _twins(options: OsseOptions, study: Study, true: Study, report: Report) -> T
     for label, value in options.bias.items():
         if label in study.listed:
             bias[study.listed[label]] = value
-    truth = true.problem.with_(
-        prior_error=true.problem.prior_error.scaled(options.true_prior_factor**2),
-        observation_error=true.problem.observation_error.scaled(options.true_error_factor**2),
-    )
+    truth = _scaled(true.problem, options.true_prior_factor**2, options.true_error_factor**2)
     twins = run_twins(
         problem,
         study.weights,
@@ -193,6 +192,20 @@ def _twins(options: OsseOptions, study: Study, true: Study, report: Report) -> T
         bias=bias,
     )
     return twins if study.spread is None else twins.with_spread(study.spread)
+
+
+def _scaled(problem: Problem, prior: float, error: float) -> Problem:
+    """Return a problem with other variances; errors that observations share are unknowns, and errors all the same."""
+    assert problem.state is not None
+    assert isinstance(problem.prior_error, BlockDiagonalCovariance)
+    blocks = [
+        covariance.scaled(error if block.kind == "offset" else prior)
+        for block, covariance in zip(problem.state.blocks, problem.prior_error.blocks, strict=True)
+    ]
+    return problem.with_(
+        prior_error=BlockDiagonalCovariance(blocks),
+        observation_error=problem.observation_error.scaled(error),
+    )
 
 
 def _lines(
@@ -239,7 +252,7 @@ def _lines(
         "national_reduction": None if national is None else national["reduction"],
         "unit": "Mt a-1",
         "dofs": twins.dofs,
-        "mean_reduction": study.mean_reduction(reduction),
+        "mean_reduction": study.mean_reduction(reduction, twins.prior_deviation),
         "totals_inside_95": float(np.mean([r["inside_95"] for r in known])) if known else None,
         "inside_68": twins.state_inside[0.68],
         "inside_95": twins.state_inside[0.95],

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
 import scipy.sparse as sp
 
 from inversion.problem.posterior import Posterior
@@ -76,9 +75,7 @@ class Study:
             listed={k: v[rows] for k, v in self.listed.items()},
         )
 
-    def mean_reduction(self, reduction: Floats) -> float:
+    def mean_reduction(self, reduction: Floats, prior_sd: Floats) -> float:
         """Return the mean over the regions that were uncertain, without the nation and what lies outside."""
-        prior = self.problem.prior_error
-        variance = np.einsum("ij,ij->i", self.weights.toarray(), prior.matmul(self.weights.toarray().T).T)
-        parts = [r not in {NATIONAL, *REST} for r in self.regions] & (variance > 0.0)
+        parts = [r not in {NATIONAL, *REST} for r in self.regions] & (prior_sd > 0.0)
         return float(reduction[parts].mean()) if parts.any() else 0.0

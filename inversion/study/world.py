@@ -13,7 +13,7 @@ from inversion.case.block import Block
 from inversion.case.model_error import error_parts
 from inversion.case.nuisance import offset_blocks
 from inversion.case.options import ErrorOptions
-from inversion.case.shared_errors import shared_blocks
+from inversion.case.shared_errors import shared_blocks, shared_notes
 from inversion.operators.covariance import BlockDiagonalCovariance, DiagonalCovariance
 from inversion.operators.kernels import space_correlation, time_correlation
 from inversion.operators.kronecker import KroneckerCovariance
@@ -204,7 +204,7 @@ class StudyWorld:
             for i in first
             if not alone.column[i]
         }
-        problem = self._problem(alone, missing)
+        problem, errors = self._problem(alone, missing)
         assert problem.state is not None
         return Study(
             problem,
@@ -214,7 +214,7 @@ class StudyWorld:
             positions,
             None,
             self.gas.unit_name,
-            tuple(dict.fromkeys([*self.notes(alone), *notes])),
+            tuple(dict.fromkeys([*self.notes(alone), *errors, *notes])),
             listed,
         )
 
@@ -226,14 +226,10 @@ class StudyWorld:
             given = self.options.error if name in there else self.options
             if getattr(given, name) is None and there.get(name, True):
                 found.append(f"{'error.' if name in there else ''}{name} = {value:g}: {why}")
-        found += error_parts(self.model_error, observed_table(made)).notes
-        if (
-            made.systematic[made.column] > 0.0
-        ).any() and "pattern_km" not in self.options.offset.model_fields_set:
-            found.append(f"offset.pattern_km = {self.options.offset.pattern_km:g}: assumed")
         return found
 
-    def _problem(self, made: Sampling, missing: Sequence[MissingOptions]) -> Problem:
+    def _problem(self, made: Sampling, missing: Sequence[MissingOptions]) -> tuple[Problem, tuple[str, ...]]:
+        """Return the problem, and what its errors have in common."""
         bins = self.edges.size - 1
         h = idealised_footprints(
             made.latitude,
@@ -262,9 +258,10 @@ class StudyWorld:
         table = observed_table(made)
         errors = error_parts(self.model_error, table)
         blocks += offset_blocks(self.options.offset, table, self.gas)
-        blocks += shared_blocks(self.options.offset, errors, table, self.gas)
+        shared = shared_blocks(self.options.offset, errors, table, self.gas)
+        blocks += shared
         groups = {name: getattr(made, name) for name in ("network", "platform", "orbit")}
-        return Problem(
+        problem = Problem(
             sp.csr_array(sp.hstack([b.matrix for b in blocks], format="csr")),
             np.zeros(len(made)),
             errors.covariance(),
@@ -273,6 +270,7 @@ class StudyWorld:
             state=State([b.block for b in blocks]),
             groups=groups | {"month": made.time.astype("datetime64[M]").astype(str)},
         )
+        return problem, (*errors.notes, *shared_notes(self.options.offset, shared))
 
     def _missing(self, sources: Sequence[MissingOptions]) -> Floats:
         """Return the fluxes of sources that the prior lacks, in the unit of the state, shape (bins * cells,)."""

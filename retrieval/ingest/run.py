@@ -23,6 +23,10 @@ __all__ = ["IngestSummary", "granule_files", "ingest", "run_ingest"]
 _WRITE_EVERY = 20.0  # seconds between writes of the index
 
 
+def _is_copy(row: Mapping[str, Any]) -> bool:
+    return str(row["status"]).startswith(f"{COPY}: ")
+
+
 @dataclass(frozen=True)
 class IngestSummary:
     """What became of a run.
@@ -44,12 +48,12 @@ class IngestSummary:
     @property
     def bad(self) -> list[dict[str, Any]]:
         """Return the rows of files that could not be used."""
-        return [row for row in self.files if row["status"] != "done" and row not in self.copies]
+        return [row for row in self.files if row["status"] != "done" and not _is_copy(row)]
 
     @property
     def copies(self) -> list[dict[str, Any]]:
         """Return the rows of files whose soundings are all in another file, which was read."""
-        return [row for row in self.files if row["status"].startswith(f"{COPY}: ")]
+        return [row for row in self.files if _is_copy(row)]
 
     @property
     def soundings(self) -> int:

@@ -7,7 +7,7 @@ import pytest
 from inversion import solve
 from inversion.case.model_error import error_parts
 from inversion.case.options import ErrorOptions, OffsetOptions
-from inversion.case.shared_errors import OVERPASS, PATTERN, SYSTEMATIC, shared_blocks
+from inversion.case.shared_errors import OVERPASS, PATTERN, SYSTEMATIC, shared_blocks, shared_notes
 from inversion.operators.covariance import BlockDiagonalCovariance
 from inversion.operators.kernels import chord_km
 from inversion.problem.problem import Problem
@@ -189,6 +189,15 @@ def test_what_was_chosen_is_said():
     assert said[1:] == ("error.overpass_share = 0.5, as stated",)
     data = make_world().assemble(options(error={"point": 0.8, "column": 0.5}))
     assert len(data.errors.notes) == 3
+
+
+def test_the_length_of_a_pattern_is_said_where_there_is_one():
+    table = soundings()
+    blocks = shared_blocks(OffsetOptions(), error_parts(ErrorOptions(column=0.7), table), table, CO2)
+    (said,) = shared_notes(OffsetOptions(), blocks)
+    assert said.startswith("offset.pattern_km = 1000, not stated: assumed")
+    assert shared_notes(OffsetOptions(pattern_km=500.0), blocks) == ()
+    assert shared_notes(OffsetOptions(), []) == ()
 
 
 @pytest.mark.parametrize(

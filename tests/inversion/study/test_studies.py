@@ -268,6 +268,23 @@ def test_a_longer_memory_than_assumed_does_no_harm():
         assert against(("stations_60",), (), (f"error.correlation_hours={hours}",))[2] > 0.94
 
 
+def test_larger_true_errors_are_larger_in_what_observations_share_too():
+    """`true_error_factor`: of R and of what stands in the state; fluxes and inflow stay."""
+    from inversion.study.run_osse import _scaled
+
+    study = world().study(["co2m_1"], Path())
+    truth = _scaled(study.problem, 1.0, 4.0)
+    state = study.problem.state
+    for name in state.names:
+        span, factor = state.span(name), 4.0 if state.block(name).kind == "offset" else 1.0
+        before, after = (p.prior_error.diagonal()[span] for p in (study.problem, truth))
+        np.testing.assert_allclose(after, factor * before)
+    assert {"pattern", "overpass"} <= set(state.names)
+    np.testing.assert_allclose(
+        truth.observation_error.diagonal(), 4.0 * study.problem.observation_error.diagonal()
+    )
+
+
 def test_a_source_that_the_prior_lacks_shifts_the_answer():
     none = against(("existing",))[3]
     one = MissingOptions(latitude=37.0, longitude=117.0, amount=4000.0)
@@ -526,6 +543,19 @@ def test_the_preview_is_the_inversion(case, name):
     assert (study.spread is not None) == (name == "an ensemble")
     if study.spread is not None:
         assert np.diagonal(study.spread).max() > 0.0
+
+
+def test_a_design_says_what_it_leaves_out(case):
+    data, folder = case
+    lines = []
+    for more, text in ((TABLES["a basis"], "[invert.basis] is not used here"), ({}, None)):
+        options = validate(DesignOptions, {"by": "platform", "existing": ["AAA"], "count": 1})
+        lines.clear()
+        _, summary = run_design(
+            options, {"invert": data["invert"] | more}, folder, folder / "out", lines.append
+        )
+        said = [n for n in summary["assumptions"] if "unlike in osse" in n]
+        assert (text is None and not said) or (text in said[0] and said[0] in lines)
 
 
 def test_a_study_of_a_method_by_draws_is_refused(case):
