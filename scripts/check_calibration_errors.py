@@ -8,6 +8,7 @@ behind air that changes by up to 1 ppm an hour, which no uncertainty states: 0.0
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 from pathlib import Path
 
@@ -54,6 +55,9 @@ def misses(walk: float, alone: float, shared: float, every: float, seed: int) ->
 
 def main() -> None:
     """Print a line a case."""
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     print("walk   gases  together  days   within one, two")
     for case in CASES:
         off = np.abs(np.concatenate([misses(*case, seed) for seed in range(DRAWS)]))

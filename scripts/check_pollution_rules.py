@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,6 +51,13 @@ def planted(size: float, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 def main() -> None:
     """Print a line a case."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "gage", nargs="?", type=Path, help="folder of the GAGE files of Mace Head with letters"
+    )
+    folder = parser.parse_args().gage
     for size in (1.0, 3.0, 10.0):
         shares = []
         for seed in range(6):
@@ -61,14 +68,10 @@ def main() -> None:
         print(
             f"spikes of {2 * size:g} ppm on air of 3 ppm spread: found {found:.0%}, precision {precision:.0%}"
         )
-    if len(sys.argv) < 2:
+    if folder is None:
         return
-    days, value, letter = mace_head(Path(sys.argv[1]))
-    rules: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
-        "AGAGE": agage_polluted,
-        "REBS": robust_baseline,
-    }
-    for name, rule in rules.items():
+    days, value, letter = mace_head(folder)
+    for name, rule in RULES.items():
         for k, gas in enumerate(GASES):
             use = np.isfinite(value[:, k]) & np.isin(letter[:, k], [" ", "P"])
             theirs = letter[use, k] == "P"

@@ -8,6 +8,8 @@ drifts in unit/yr and unit/yr2.
 
 from __future__ import annotations
 
+import argparse
+
 import numpy as np
 
 from stations.calibration.tanks import fit_tank_drift
@@ -35,6 +37,9 @@ def covered(n: int, scatter: float, rate: float, curve: float, seed: int) -> np.
 
 def main() -> None:
     """Print a table."""
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     print("  n scatter  rate  curve   middle  " + "  ".join(f"+{x:.0f} years" for x in AFTER))
     for n in (2, 3, 6, 10):
         for scatter in (1.0, 5.0):

@@ -6,6 +6,7 @@ python scripts/list_methods.py
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from inversion.case.methods import METHODS
@@ -22,6 +23,9 @@ def table() -> str:
 
 def main() -> None:
     """Write it."""
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     head, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     tail = rest.partition(END)[2]
     PAGE.write_text(f"{head}{BEGIN}\n{table()}\n{END}{tail}", encoding="utf-8")

@@ -5,6 +5,7 @@ Numbers of a stage that changed are written only where its version was raised (`
 usage: python scripts/make_golden.py
 """
 
+import argparse
 import contextlib
 import io
 import json
@@ -47,6 +48,10 @@ def inventory_rates():
 
 
 def main():
+    """Write them all."""
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     for make in (province_areas, inventory_rates):
         path = FOLDER / f"{make.__name__}.csv"
         make().to_csv(path)
