@@ -174,14 +174,20 @@ def _averaged(x: Floats) -> tuple[Floats, Floats]:
 
 
 def _stretch(hours: Floats, averaged: Floats, memory: float) -> float:
-    """Return by how much longer the means of one station remember than its moments, at the distance they have."""
+    """Return by how much longer the means of one station remember than its moments, at the distance they have.
+
+    Means d memories apart have the variance f and the covariances ``g exp(-k d)``. What many of them know of a constant
+    depends on ``f + 2 g sum exp(-k d)`` alone; an exponential memory of the right length gives them that.
+    """
     if hours.size < 2:
         return 1.0
     x = float(np.mean(averaged)) / memory
     apart = max(float(np.median(np.diff(np.sort(hours)))) / memory, x)
-    variance, beside = (float(a[0]) for a in _averaged(np.array([x])))
-    rest = apart - np.log(beside / variance)
-    return apart / rest if rest > 0.0 else 1.0
+    if apart <= 0.0:
+        return 1.0
+    f, g = (float(a[0]) for a in _averaged(np.array([x])))
+    beside = 2.0 * g / np.expm1(min(apart, 700.0))
+    return float(apart / np.log1p(2.0 * f / beside)) if beside > 0.0 else 1.0
 
 
 def sampling_variance(jacobian: Jacobian, flux: Floats) -> Floats:

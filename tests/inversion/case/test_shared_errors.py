@@ -17,7 +17,7 @@ from obsnet.errors import ConfigError
 from tests.inversion.world import APART, make_world, options
 
 CO2 = species("CO2")
-DAY = np.timedelta64(1, "D")
+DAY = np.timedelta64(86_400_000_000, "us")
 
 
 def soundings(n=60, *, systematic=0.5, kind="column", sources=1, platforms=1, seed=0):
@@ -141,44 +141,43 @@ def test_the_unknowns_are_in_the_problem_and_give_the_answer_of_a_full_r():
     )
 
 
-def test_daily_rows_and_weekly_means_say_the_same():
-    """A station written as days or as weeks: the memory of its model error makes one answer of both."""
-    days = 7 * 16
-    time = np.datetime64("2023-01-01T06", "us") + np.arange(days) * DAY
-    h = np.ones((days, 1))
+def known_by(length, every, hours, days=168):
+    """Return how well a constant is known by means over `length` of one station, one each `every`."""
+    start = np.datetime64("2023-01-01T06", "us") + np.arange(round(days * DAY / every)) * every
+    n = start.size
+    table = pa.table(
+        {
+            "source": ["s"] * n,
+            "platform": ["WLG"] * n,
+            "kind": ["point"] * n,
+            "time": start + length // 2,
+            "time_start": start,
+            "time_end": start + length,
+            "latitude": np.full(n, 36.0),
+            "longitude": np.full(n, 101.0),
+            "uncertainty": np.full(n, 0.01),
+        }
+    )
+    parts = error_parts(ErrorOptions(point=3.0, correlation_hours=hours), table)
+    problem = Problem(np.ones((n, 1)), np.zeros(n), parts.covariance(), [0.0], [1e6])
+    return float(np.sqrt(solve(problem).variance()[0]))
 
-    def sd(table, matrix, error):
-        parts = error_parts(error, table)
-        return float(
-            np.sqrt(
-                solve(Problem(matrix, np.zeros(len(matrix)), parts.covariance(), [0.0], [1e6])).variance()[0]
-            )
-        )
 
-    def table(start, end, n):
-        middle = start + (end - start) // 2
-        return pa.table(
-            {
-                "source": ["s"] * n,
-                "platform": ["WLG"] * n,
-                "kind": ["point"] * n,
-                "time": middle,
-                "time_start": start,
-                "time_end": end,
-                "latitude": np.full(n, 36.0),
-                "longitude": np.full(n, 101.0),
-                "uncertainty": np.full(n, 0.1),
-            }
-        )
+@pytest.mark.parametrize("hours", [24.0, 84.0, 240.0])
+def test_a_station_is_worth_the_same_however_it_is_written(hours):
+    """Hours, afternoons, days, weeks or fortnights: the memory of the model error makes one answer of them."""
+    hour = np.timedelta64(3_600_000_000, "us")
+    # n independent numbers of a process with memory m in a time T: 1 + T / 2m
+    expected = 3.0 / np.sqrt(1.0 + 168 * 24 / (2 * hours))
+    written = [(hour, hour), (hour, DAY), *((d * DAY, d * DAY) for d in (1, 3, 7, 14))]
+    for length, every in written:
+        rel = 0.05 if every > length and hours < 48 else 0.025  # afternoons miss what lies between them
+        assert known_by(length, every, hours) == pytest.approx(expected, rel=rel)
 
-    hour = np.timedelta64(3600, "s")
-    daily = table(time, time + hour, days)
-    weekly = table(time[::7] - 6 * hour, time[::7] - 6 * hour + 7 * DAY, days // 7)
-    mean = h.reshape(-1, 7, 1).mean(axis=1)
-    one, other = (sd(t, m, ErrorOptions(point=3.0)) for t, m in ((daily, h), (weekly, mean)))
-    assert other == pytest.approx(one, rel=0.12)
-    one, other = (sd(t, m, ErrorOptions(point=3.0, **APART)) for t, m in ((daily, h), (weekly, mean)))
-    assert other > 2.4 * one  # as it was: root seven
+
+def test_without_a_memory_weeks_are_worth_less_than_days():
+    day, week = (known_by(k * DAY, k * DAY, 0.0) for k in (1, 7))
+    assert week == pytest.approx(np.sqrt(7.0) * day, rel=1e-6)  # as it was
 
 
 def test_what_was_chosen_is_said():
