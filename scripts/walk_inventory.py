@@ -58,6 +58,8 @@ background = 384.0
 sigma = 0.5
 [invert.error]
 point = 2.0
+# drawn independent of each other; real ones are not
+correlation_hours = 0
 """
 
 
