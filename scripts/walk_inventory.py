@@ -270,10 +270,13 @@ def main() -> None:
     choice = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "walk" if choice.folder is None else choice.folder
+        if folder.exists():
+            parser.error(f"{folder} exists; name a new folder")
         folder.mkdir(parents=True)
         from_balance_to_prior(folder)
         runs = (("as tabled", 1.0, False), ("too low", 1.3, False), ("two stations", 1.3, True))
         rows = [(name, f, verdict(folder, name, f, few, choice.seed)) for name, f, few in runs]
+    choice.out.mkdir(parents=True, exist_ok=True)
     draw(rows, choice.out / "inventory_verdict.png")
 
 
