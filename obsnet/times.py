@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -122,6 +123,28 @@ def season(time: npt.ArrayLike) -> Texts:
     return np.array(SEASONS)[(month + 1) // 3 % 4]
 
 
+def step_offset(step: str) -> Any:
+    """Return the pandas offset of a step such as ``3h``, ``1D``, ``MS``; what pandas is about to give up is refused."""
+    import pandas as pd
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", FutureWarning)
+            return pd.tseries.frequencies.to_offset(step)
+    except (ValueError, FutureWarning) as error:
+        raise ConfigError(f"{step!r} is not a time step; write it as 3h, 1D or MS") from error
+
+
+def round_time(time: Any, step: str) -> np.datetime64:
+    """Return the last round time at or before `time`: a multiple of ``3h``, midnight, or a month's first day for ``MS``."""
+    import pandas as pd
+
+    offset, moment = step_offset(step), pd.Timestamp(as_utc(time))
+    fixed = isinstance(offset, pd.tseries.offsets.Tick | pd.tseries.offsets.Day)
+    rounded = moment.floor(step) if fixed else offset.rollback(moment.normalize())
+    return rounded.to_datetime64().astype("datetime64[us]")
+
+
 def time_bins(start: Any, stop: Any, step: str) -> np.ndarray:
     """Return the edges of flux time bins that cover ``[start, stop]``.
 
@@ -142,12 +165,8 @@ def time_bins(start: Any, stop: Any, step: str) -> np.ndarray:
     first, last = as_utc(start), as_utc(stop)
     if not last > first:
         raise ConfigError(f"time bins need stop after start, found {first} to {last}")
-    edges: pd.Index
-    try:
-        offset = pd.tseries.frequencies.to_offset(step)
-        edges = pd.date_range(first, last, freq=offset)
-    except ValueError as error:
-        raise ConfigError(f"{step!r} is not a time step; write it as 3h, 1D or MS") from error
+    offset = step_offset(step)
+    edges: pd.Index = pd.date_range(first, last, freq=offset)
     if len(edges) == 0 or edges[0] != pd.Timestamp(first):
         edges = edges.insert(0, pd.Timestamp(first))
     if edges[-1] < pd.Timestamp(last):

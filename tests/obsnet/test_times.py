@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obsnet.errors import ConfigError
-from obsnet.times import as_utc, decimal_year, from_epoch, season, solar_hour, time_bins, to_epoch, year_month
+from obsnet.times import (
+    as_utc,
+    decimal_year,
+    from_epoch,
+    round_time,
+    season,
+    solar_hour,
+    time_bins,
+    to_epoch,
+    year_month,
+)
 
 
 @pytest.mark.parametrize(
@@ -65,6 +75,21 @@ def test_solar_hour():
     assert solar_hour(np.datetime64("2020-01-01T20:00"), 116.0) == pytest.approx(3.7333, abs=1e-3)
     assert solar_hour(np.datetime64("2020-01-01T00:00"), -60.0) == pytest.approx(20.0)
     assert solar_hour(np.datetime64("2020-01-01T00:00"), 300.0) == pytest.approx(20.0)
+
+
+@pytest.mark.parametrize(
+    ("step", "right"),
+    [("3h", "2019-03-05T15"), ("1D", "2019-03-05"), ("MS", "2019-03-01"), ("YS", "2019-01-01")],
+)
+def test_round_time(step, right):
+    assert round_time("2019-03-05T17:20", step) == np.datetime64(right)
+    assert round_time(right, step) == np.datetime64(right)
+
+
+@pytest.mark.parametrize("step", ["3 parsecs", "3H", "", "often"])
+def test_a_step_that_is_none(step):
+    with pytest.raises(ConfigError, match="is not a time step; write it as 3h, 1D or MS"):
+        round_time("2019-03-05", step)
 
 
 def test_time_bins_cover():

@@ -20,7 +20,7 @@ from inversion.transport.readers.options import ReaderOptions
 from obsnet.config import resolve_files, validate
 from obsnet.errors import ConfigError, FormatError, GridError, ObsnetError, SchemaError
 from obsnet.grid import Grid
-from obsnet.times import as_utc, time_bins
+from obsnet.times import as_utc, round_time, time_bins
 from obsnet.typing import Times
 from obsnet.work import isolated
 from obsnet.work.parallel import map_unordered
@@ -290,20 +290,9 @@ def _common_grid(opened: Sequence[FootprintFile]) -> Grid:
 
 
 def _edges(opened: Sequence[FootprintFile], step: str, start: Any, stop: Any) -> Times:
-    import pandas as pd
-
-    try:
-        offset = pd.tseries.frequencies.to_offset(step)
-    except ValueError as error:
-        raise ConfigError(f"{step!r} is not a time step; write it as 3h, 1D or MS") from error
-    first = pd.Timestamp(as_utc(start) if start is not None else min(o.span[0] for o in opened))
+    first = as_utc(start) if start is not None else round_time(min(o.span[0] for o in opened), step)
     last = as_utc(stop) if stop is not None else max(o.span[1] for o in opened)
-    if start is None:
-        try:
-            first = first.floor(step)
-        except ValueError:  # months and the like
-            first = offset.rollback(first.normalize())
-    return time_bins(first, max(last, np.datetime64(first, "us") + np.timedelta64(1, "h")), step)
+    return time_bins(first, max(last, first + np.timedelta64(1, "h")), step)
 
 
 def _common(opened: Sequence[FootprintFile], name: str) -> Any:

@@ -10,9 +10,8 @@ import pyarrow as pa
 
 from inversion.transport.particles.settings import ParticleSettings
 from inversion.transport.run.task import FootprintTask
-from obsnet.errors import ConfigError
 from obsnet.met import Met
-from obsnet.times import time_bins
+from obsnet.times import round_time, time_bins
 from obsnet.typing import Times
 
 __all__ = ["estimate", "flux_bins", "span", "told_of"]
@@ -31,18 +30,9 @@ def flux_bins(first: Any, last: Any, step: str) -> Times:
     step : str
         pandas frequency such as ``"3h"``, ``"1D"``, ``"MS"``, or ``"whole"`` for a single bin.
     """
-    import pandas as pd
-
     if step == "whole":
         return np.array([first, last]).astype("datetime64[us]")
-    try:
-        offset = pd.tseries.frequencies.to_offset(step)
-        start = pd.Timestamp(first)
-        fixed = isinstance(offset, pd.tseries.offsets.Tick | pd.tseries.offsets.Day)
-        start = start.floor(step) if fixed else offset.rollback(start.normalize())
-    except ValueError as error:
-        raise ConfigError(f"step {step!r} is not a time step; write it as 3h, 1D, MS or whole") from error
-    return time_bins(start, last, step)
+    return time_bins(round_time(first, step), last, step)
 
 
 def span(table: pa.Table) -> tuple[np.datetime64, np.datetime64]:

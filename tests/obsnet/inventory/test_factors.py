@@ -38,7 +38,7 @@ def test_classes_and_names():
 
 
 def test_the_spread_of_coal_is_found():
-    found = conflicts(builtin_factors()).set_index(["quantity", "item"])
+    found = conflicts(builtin_factors()).set_index(["quantity", "item"]).sort_index()
     wide = found.loc[("effective", "bituminous coal")]
     assert (wide["lowest_edition"], wide["highest_edition"]) == ("gbt32151", "ipcc2006")
     assert wide["highest"] == pytest.approx(2.4407, abs=1e-4)  # 25.8 GJ/t x 94.6 t/TJ
