@@ -136,7 +136,7 @@ def step_offset(step: str) -> Any:
 
 
 def round_time(time: Any, step: str) -> np.datetime64:
-    """Return the last round time at or before `time`: a multiple of ``3h``, midnight, or a month's first day for ``MS``."""
+    """Return the last round time at or before `time`: a multiple of ``3h``, midnight, a month's first day."""
     import pandas as pd
 
     offset, moment = step_offset(step), pd.Timestamp(as_utc(time))
