@@ -16,9 +16,9 @@ from inversion.operators.covariance import DiagonalCovariance
 from inversion.problem.problem import Problem
 from obsnet.typing import Floats
 
-__all__ = ["STRIP", "columns_at_once", "innovation_covariance", "seen_totals", "signal", "strips"]
+__all__ = ["BLOCK", "STRIP", "columns_at_once", "innovation_covariance", "seen_totals", "signal", "strips"]
 
-BLOCK = 512
+BLOCK = 512  # observations worked through at a time, where that many vectors of the state fit
 STRIP = (
     1.6e8  # bytes of one array of the state's length by the columns of a strip; several are alive at a time
 )
@@ -70,15 +70,8 @@ def seen_totals(problem: Problem, g: Any) -> tuple[Floats, Floats]:
     return seen, own
 
 
-def innovation_covariance(problem: Problem, moved: Floats | None = None) -> Floats:
-    """Return ``S = H B H' + R``, shape (n_obs, n_obs).
-
-    Parameters
-    ----------
-    problem : Problem
-    moved : ndarray, shape (n_obs, n_state), optional
-        Where to leave ``H B``, which is made on the way.
-    """
+def innovation_covariance(problem: Problem) -> Floats:
+    """Return ``S = H B H' + R``, shape (n_obs, n_obs)."""
     n = problem.n_obs
     s = np.empty((n, n), order="F")
     step = columns_at_once(problem.n_state, BLOCK)
@@ -89,8 +82,6 @@ def innovation_covariance(problem: Problem, moved: Floats | None = None) -> Floa
             bh = problem.prior_error.matmul(np.ascontiguousarray(strip.T, dtype=np.float64))
             first = span.start + start
             s[:, first : first + strip.shape[0]] = problem.forward(bh)
-            if moved is not None:
-                moved[first : first + strip.shape[0]] = bh.T
     error = problem.observation_error
     if isinstance(error, DiagonalCovariance):
         s[np.diag_indices(n)] += error.diagonal()

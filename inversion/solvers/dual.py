@@ -9,16 +9,13 @@ import numpy as np
 import scipy.linalg as la
 
 from inversion.operators.covariance import DiagonalCovariance
-from inversion.problem.innovation import columns_at_once, innovation_covariance, seen_totals
+from inversion.problem.innovation import BLOCK, innovation_covariance, seen_totals, strips
 from inversion.problem.posterior import Posterior
 from inversion.problem.problem import Problem
 from obsnet.errors import SolverError
 from obsnet.typing import Floats
 
-__all__ = ["KEPT", "DualSystem", "solve_dual"]
-
-
-KEPT = 4e8  # bytes of H B that are held on to, rather than made again for the variances
+__all__ = ["DualSystem", "solve_dual"]
 
 
 class DualSystem:
@@ -34,9 +31,7 @@ class DualSystem:
 
     def __init__(self, problem: Problem, factor: Floats | None = None) -> None:
         self.problem = problem
-        small = 8.0 * problem.n_state * problem.n_obs <= KEPT
-        self._moved = np.empty((problem.n_obs, problem.n_state)) if small and factor is None else None
-        self.factor = _factor(innovation_covariance(problem, self._moved)) if factor is None else factor
+        self.factor = _factor(innovation_covariance(problem)) if factor is None else factor
 
     def solve(self, v: Floats) -> Floats:
         """Return ``S^-1 v``."""
@@ -57,21 +52,18 @@ class DualSystem:
     def _diagonals(self) -> tuple[Floats, Floats]:
         """Diagonals of P and of the averaging kernel, both (n_state,).
 
-        With V = L^-1 H B and U = L^-1 H (S = L L') they are ``B_ii - sum V_ni^2`` and ``sum V_ni U_ni``.
+        With U = L^-1 H (S = L L') and V = U B they are ``B_ii - sum V_ni^2`` and ``sum V_ni U_ni``. The inverse of
+        the factor lets U come from the sparse Jacobian, and a strip of observations after the other: no vector has
+        to be solved for, and a square root loses half the digits that S^-1 would.
         """
-        prior_error, m = self.problem.prior_error, self.problem.n_state
-        variance, signal = prior_error.diagonal().copy(), np.empty(m)
-        moved, step = self._moved, columns_at_once(m, 512)
-        for start in range(0, m, step):
-            stop = min(start + step, m)
-            unit = np.zeros((m, stop - start))
-            unit[np.arange(start, stop), np.arange(stop - start)] = 1.0
-            hb = self.problem.forward(prior_error.matmul(unit)) if moved is None else moved[:, start:stop]
-            both = np.asfortranarray(np.concatenate([hb, self.problem.forward(unit)], axis=1))
-            half = la.solve_triangular(self.factor, both, lower=True, overwrite_b=True, check_finite=False)
-            v, u = half[:, : stop - start], half[:, stop - start :]
-            variance[start:stop] -= np.einsum("ij,ij->j", v, v)
-            signal[start:stop] = np.einsum("ij,ij->j", v, u)
+        prior_error, n, m = self.problem.prior_error, self.problem.n_obs, self.problem.n_state
+        variance, signal = prior_error.diagonal().copy(), np.zeros(m)
+        inverse = self._inverse_factor()
+        for part in strips(n, m, BLOCK):
+            u = self.problem.adjoint(np.ascontiguousarray(inverse[part].T))
+            v = prior_error.matmul(u)
+            variance -= np.einsum("ij,ij->i", v, v)
+            signal += np.einsum("ij,ij->i", v, u)
         return variance, signal
 
     def variance(self) -> Floats:
@@ -91,8 +83,12 @@ class DualSystem:
 
     def solve_diagonal(self) -> Floats:
         """Return the diagonal of ``S^-1``."""
-        inverse, _ = la.lapack.dtrtri(self.factor, lower=1)
+        inverse = self._inverse_factor()
         return np.einsum("ij,ij->j", inverse, inverse)
+
+    def _inverse_factor(self) -> Floats:
+        """Return L^-1."""
+        return np.asarray(la.lapack.dtrtri(self.factor, lower=1)[0])
 
     def logdet(self) -> float:
         """Return ln det S."""

@@ -19,11 +19,10 @@ import scipy.sparse as sp
 from inversion.operators.covariance import BlockDiagonalCovariance, Covariance
 from inversion.operators.kronecker import KroneckerCovariance
 from inversion.operators.toeplitz import GridCorrelation
-from inversion.problem.innovation import columns_at_once
+from inversion.problem.innovation import BLOCK, columns_at_once
 from inversion.problem.problem import Problem
 from inversion.problem.totals import GROUP
 from inversion.solvers.cg import TOGETHER
-from inversion.solvers.dual import KEPT
 from obsnet.typing import Floats
 
 __all__ = ["Forecast", "Rates", "forecast", "measure"]
@@ -156,19 +155,14 @@ def forecast(problem: Problem, totals: int = 0, rates: Rates | None = None) -> l
     return [
         Forecast(
             "dual",
-            common
-            + 16.0 * n * n
-            + 8.0 * 3.0 * m * min(columns_at_once(problem.n_state, 512), n)
-            + (8.0 * n * m if 8.0 * n * m <= KEPT else 0.0),
-            n**3 / 3.0
-            + n * (product + 2.0 * nnz)
-            + m * n * n
+            common + 16.0 * n * n + 8.0 * 3.0 * m * min(columns_at_once(problem.n_state, BLOCK), n),
+            2.0 * n**3 / 3.0
+            + n * (2.0 * product + 4.0 * nnz)
             + p * (2.0 * product + 6.0 * nnz + 2.0 * n * n),
             {
                 "H B H'": n * (r.prior + r.forward),
                 "factor": n**3 / 3.0 / r.factor,
-                "variances": m * (r.prior + 2.0 * r.forward + 2.0 * n * n / r.dense)
-                + 2.0 * n**3 / 3.0 / r.factor,
+                "variances": n * (r.prior + r.adjoint) + n**3 / 3.0 / r.factor,
                 "totals": totals_time + 2.0 * n * n * p / r.dense,
             },
         ),
