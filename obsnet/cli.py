@@ -58,6 +58,11 @@ def _group(group: Group) -> Any:
         def list_commands(self, ctx: Any) -> list[str]:
             return list(group.commands)
 
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            if group.default and args and args[0] not in (*group.commands, *ctx.help_option_names):
+                args = [group.default, *args]
+            return super().parse_args(ctx, args)
+
     app = typer.Typer(
         cls=Members, add_completion=False, rich_markup_mode=None, no_args_is_help=True, help=group.help
     )

@@ -149,10 +149,14 @@ class Group:
         One line.
     commands : mapping of str to str
         Name to ``module:attribute``; loaded when asked for.
+    default : str
+        Which of them is meant where the first word is none of them, so that ``obsnet design case.toml`` is
+        ``obsnet design choose case.toml``; empty for none.
     """
 
     help: str
     commands: Mapping[str, str] = field(default_factory=dict)
+    default: str = ""
 
 
 def command(model: str = "", *, work: bool = False) -> Callable[[Callable[..., Shown]], Command]:

@@ -1,20 +1,29 @@
-"""``obsnet design``."""
+"""``obsnet design``: which station or orbit next, and what observations could ever test."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from obsnet.case_file import CaseTable
-from obsnet.command import Shown, command
+from obsnet.command import Group, Shown, command
 
-__all__ = ["design"]
+if TYPE_CHECKING:
+    from inversion.study.options import DetectCommand
+
+__all__ = ["choose", "design", "detect"]
+
+design = Group(
+    "Network design: which station or orbit next (obsnet design CASE), what inventories could be tested for (detect).",
+    {"choose": "inversion.commands.design:choose", "detect": "inversion.commands.design:detect"},
+    default="choose",
+)
 
 
 @command("obsnet.case_file:CaseTable")
-def design(options: CaseTable) -> Shown:
+def choose(options: CaseTable) -> Shown:
     """Rank candidate stations or orbits by what they would teach, and choose the best one after the other.
 
     Information (nats), degrees of freedom for signal and the error of province totals are all reported; one of
@@ -29,6 +38,32 @@ def design(options: CaseTable) -> Shown:
     return Shown(summary, _lines(summary, written, out))
 
 
+@command("inversion.study.options:DetectCommand")
+def detect(options: DetectCommand) -> Shown:
+    """Say which discrepancies of provincial CO2 inventories existing and planned networks would find.
+
+    For each province and system: the smallest discrepancy of the fossil total that the verdict of obsnet crosscheck
+    finds with its power, in an idealised world with the errors that observations share. Without a case the built-in
+    inventory and networks are taken, and what is assumed is printed. A run that was stopped goes on where it was.
+    """
+    from inversion.study.options import DetectOptions
+    from inversion.study.run_detect import detect_lines, run_detect
+    from obsnet.config import apply_overrides, out_folder, read_toml, validate
+
+    case = {} if options.case is None else read_toml(options.case)
+    folder = Path.cwd() if options.case is None else options.case.resolve().parent
+    said = options.model_dump(include=options.model_fields_set & set(DetectOptions.model_fields))
+    table = apply_overrides(case.get("detect", {}) | said, options.set)
+    where = "--set" if options.case is None else f"{options.case.name} [detect]"
+    chosen = validate(DetectOptions, table, where)
+    out = options.out or out_folder(case, folder)
+    written, summary = run_detect(
+        chosen, folder, out, options.language, lambda line: print(line, file=sys.stderr, flush=True)
+    )
+    lines = [*detect_lines(summary, options.language), _written(written, out)]
+    return Shown(summary, lines)
+
+
 def _lines(summary: dict[str, Any], written: list[Path], out: Path) -> Iterator[str]:
     for row in summary["choice"]:
         national = f", China {row['national_sd']:.4g} {row['unit']}" if "national_sd" in row else ""
@@ -36,4 +71,8 @@ def _lines(summary: dict[str, Any], written: list[Path], out: Path) -> Iterator[
             f"{row['number']:3d} {row['added']}: {row['information_nats']:.4g} nats, "
             f"{row['dofs']:.4g} degrees of freedom{national}"
         )
-    yield f"written: {', '.join(p.name for p in written)} in {out}"
+    yield _written(written, out)
+
+
+def _written(written: list[Path], out: Path) -> str:
+    return f"written: {', '.join(p.name for p in written)} in {out}"

@@ -18,6 +18,7 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 from pydantic import Field
 from scipy.special import ndtr
@@ -119,6 +120,7 @@ def idealised_footprints(
     grid: Grid,
     time_edges: Times,
     wind: Wind,
+    lifetime_hours: npt.ArrayLike = np.inf,
 ) -> sp.csr_array:
     """Return the sensitivities of observations to fluxes.
 
@@ -136,6 +138,8 @@ def idealised_footprints(
         Of the fluxes; what lies before the first is left out.
     wind : Wind
         Of the study.
+    lifetime_hours : array_like, shape (n,) or a number
+        e-folding time of what is observed; CO2 and CH4 last.
 
     Returns
     -------
@@ -151,6 +155,7 @@ def idealised_footprints(
         raise ConfigError("observations lie outside the time for which the wind was made")
     o, edges = wind.options, time_edges.astype("datetime64[us]")
     n, bins = times.size, edges.size - 1
+    lifetime = np.broadcast_to(np.asarray(lifetime_hours, dtype=np.float64) / 24.0, n)
     order = np.argsort(times, kind="stable")
     parts = []
     for first in range(0, n, _BATCH):
@@ -166,7 +171,7 @@ def idealised_footprints(
         air = _SURFACE / (GRAVITY * MOLAR_MASS_DRY_AIR)  # mol m-2
         layer = _SURFACE / (MOLAR_GAS_CONSTANT * _WARMTH) * o.mixing_height_m
         stay = np.where(column[rows][:, None], 1.0 / air, np.exp(-age / o.residence_days) / layer)
-        weight = stay * o.step_hours * 3600.0
+        weight = stay * o.step_hours * 3600.0 * np.exp(-age / lifetime[rows][:, None])
         of_bin = np.searchsorted(edges, when, side="right") - 1
         for b in np.unique(of_bin[(of_bin >= 0) & (of_bin < bins)]):
             block = np.matmul(

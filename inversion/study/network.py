@@ -8,7 +8,7 @@ into every report. ``base = "…"`` takes all else from another network.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,6 +49,7 @@ class NetworkOptions(Options):
     """One network, as its file says."""
 
     title: str = Field(description="name for people")
+    title_zh: str = Field(default="", description="the same in Chinese; by default the title")
     kind: Literal["stations", "orbit"] = Field(description="what observes")
     random: dict[str, float] = Field(
         description="random error of one sounding or one afternoon, by species, ppm or ppb", min_length=1
@@ -77,6 +78,10 @@ class NetworkOptions(Options):
     )
     sources: dict[str, str] = Field(default_factory=dict, description="where each number is from")
     assumed: dict[str, str] = Field(default_factory=dict, description="what was not published")
+
+    def called(self, language: Literal["en", "zh"]) -> str:
+        """Return the name for people in a language."""
+        return (self.title_zh or self.title) if language == "zh" else self.title
 
     @model_validator(mode="after")
     def _whole(self) -> NetworkOptions:
@@ -112,6 +117,8 @@ class Sampling:
         Standard deviation of what averaging does not make smaller: see `inversion.case.shared_errors`.
     soundings : ndarray
         Averaged into each.
+    no2 : ndarray of bool
+        Whether it is of NO2, in units of the CO2 that was burnt with it.
     """
 
     network: Texts
@@ -124,6 +131,7 @@ class Sampling:
     random: Floats
     systematic: Floats
     soundings: Floats
+    no2: Bools
 
     def __len__(self) -> int:
         return int(self.time.size)
@@ -131,6 +139,13 @@ class Sampling:
     def take(self, rows: Ints) -> Sampling:
         """Return some of the observations."""
         return Sampling(**{name: getattr(self, name)[rows] for name in self.__dataclass_fields__})
+
+    def with_no2(self) -> Sampling:
+        """Return these observations and, beside each column, one of NO2 with the same random error."""
+        beside = self.take(np.flatnonzero(self.column))
+        named = {n: np.char.add(getattr(beside, n), " NO2") for n in ("network", "platform", "orbit")}
+        none = np.zeros(len(beside))
+        return Sampling.join([self, replace(beside, **named, systematic=none, no2=none == 0.0)])
 
     @classmethod
     def join(cls, parts: Sequence[Sampling]) -> Sampling:
@@ -203,6 +218,8 @@ _NOTES = ("sources", "assumed")  # where numbers are from, by name
 def _merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     """Return the base with changes; notes on numbers that were changed are the change's own."""
     out = {**base, **change}
+    if "title" in change:  # what the base is called in Chinese is another network
+        out["title_zh"] = change.get("title_zh", "")
     for notes in _NOTES:
         old = {k: v for k, v in base.get(notes, {}).items() if k not in change}
         # what is now known is no longer assumed, and the other way round
@@ -360,6 +377,7 @@ def _stations(
                 np.full(n, network.random[species]),
                 np.full(n, network.systematic.get(species, 0.0)),
                 np.ones(n),
+                np.zeros(n, dtype=bool),
             )
         )
     return Sampling.join(parts)
@@ -469,6 +487,7 @@ def _average(
                 network.random[species] / np.sqrt(soundings[drawn]),
                 np.full(n, network.systematic.get(species, 0.0)),
                 soundings[drawn],
+                np.zeros(n, dtype=bool),
             )
         ]
     )

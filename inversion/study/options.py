@@ -1,18 +1,25 @@
-"""Options of `obsnet osse` and `obsnet design`: the tables ``[osse]`` and ``[design]``."""
+"""Options of `obsnet osse` and `obsnet design`: the tables ``[osse]``, ``[design]`` and ``[detect]``."""
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from inversion.case.options import ErrorOptions, OffsetOptions
+from inversion.case.options import ErrorOptions, OffsetOptions, SectorOptions
 from inversion.study.idealised import TransportOptions
+from inversion.study.words import Language
+from obsnet.command import Flag
 from obsnet.config import Options
+from obsnet.crosscheck.options import RuleOptions
 
 __all__ = [
     "ASSUMED",
+    "SYSTEMS",
     "DesignOptions",
+    "DetectCommand",
+    "DetectOptions",
     "MissingOptions",
     "OsseOptions",
     "ScenarioOptions",
@@ -187,3 +194,103 @@ class DesignOptions(Options):
         if self.world is not None and self.by == "source":
             raise ValueError("by = 'source' is for a case; in a world take network, platform or orbit")
         return self
+
+
+# Existing and planned networks, each by itself; NO2 where it flies on the same satellite.
+SYSTEMS = [
+    "existing",
+    "stations_120",
+    "oco2",
+    "tansat2",
+    "dq1_day+dq1_night",
+    "co2m_1",
+    "co2m_1+no2",
+    "co2m_2",
+    "co2m_2+no2",
+    "co2m_3",
+    "co2m_3+no2",
+]
+
+
+class DetectWorld(WorldOptions):
+    """The table ``[detect.world]``: a year of it is solved in quarters."""
+
+    step: str = Field(default="QS", description="time bins of the fluxes, a frequency")
+    correlation_days: float = Field(default=90.0, ge=0, description="prior correlation time; a season")
+
+
+class DetectOptions(RuleOptions):
+    """The table ``[detect]``: what discrepancies of provincial inventories could be found."""
+
+    system: list[str] = Field(
+        default=SYSTEMS,
+        min_length=1,
+        description="observing systems: networks (presets or files) joined by +; +no2 for NO2 beside their columns",
+    )
+    discrepancy: list[Annotated[float, Field(gt=0, le=3)]] = Field(
+        default=[0.1, 0.2, 0.3], min_length=1, description="true discrepancies, as shares of the inventory"
+    )
+    inventory: str = Field(default="ceads-2019", description="CSV, or a built-in inventory")
+    year: str | None = Field(default=None, description="period of the inventory, if it has several")
+    category: str | None = Field(default=None, description="category of the rows, if not total")
+    terminology: str | None = Field(default=None, description="terminology of the rows, if there are several")
+    uncertainty: float = Field(
+        default=0.05,
+        gt=0,
+        le=3,
+        description="relative sd of the inventory where it states none; the default is assumed",
+    )
+    period: str | None = Field(
+        default=None,
+        description="time that is observed: 2019, 2019-01, 2018-12/2019-02; by default the inventory's",
+    )
+    no2_ratio: float = Field(
+        default=0.3,
+        ge=0,
+        le=3,
+        description="relative sd of how much CO2 goes with NO2, one unknown a province; the default is assumed",
+    )
+    no2_error: float = Field(
+        default=0.1,
+        gt=0,
+        description="transport and chemistry error of a super-observation of NO2, ppm of the CO2 burnt with it; the "
+        "default is assumed",
+    )
+    no2_hours: float = Field(
+        default=4.0, gt=0, description="e-folding time of NO2; the default is assumed (order of hours)"
+    )
+    fossil: Annotated[SectorOptions, Flag(hidden=True)] = Field(
+        default=SectorOptions(
+            relative=0.25, correlation_km=150.0, regional_relative=0.3, correlation_days=365.0
+        ),
+        description="how well the inversion knows fossil emissions beforehand",
+    )
+    world: Annotated[DetectWorld, Flag(hidden=True)] = Field(
+        default=DetectWorld(), description="idealised world"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> DetectOptions:
+        if {"start", "stop"} & self.world.model_fields_set:
+            raise ValueError("the time of [detect.world] is given by period")
+        if self.world.species != "CO2":
+            raise ValueError("detect tells fossil CO2 from the biosphere; world.species must be CO2")
+        if max(self.discrepancy) > self.detectable:
+            raise ValueError(
+                f"a discrepancy of {max(self.discrepancy):g} is beyond detectable = {self.detectable:g}, up to which "
+                "the verdict tests at all: raise detectable"
+            )
+        return self
+
+
+class DetectCommand(DetectOptions):
+    """The table ``[detect]``, from a case file or as options."""
+
+    case: Annotated[Path | None, Flag(positional=True)] = Field(
+        None, description="case file with a table [detect]; options go before what it says"
+    )
+    set: Annotated[list[str], Flag(whole=True)] = Field(
+        [], description="anything else of the table, e.g. --set world.error.point=2; may be repeated"
+    )
+    language: Language = Field("en", description="of table and picture")
+    out: Path | None = Field(None, description="folder of the outputs; by default the case's, or run")

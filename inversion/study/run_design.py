@@ -13,8 +13,8 @@ from inversion.solvers.choose import solve
 from inversion.study.case_study import case_study
 from inversion.study.design import Design, choose_network
 from inversion.study.options import DesignOptions
-from inversion.study.run_osse import table_text
 from inversion.study.study import Study
+from inversion.study.words import table_text
 from inversion.study.world import StudyWorld
 from obsnet.atomic import atomic_path, write_text
 from obsnet.errors import ConfigError, nearest

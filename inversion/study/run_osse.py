@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +15,12 @@ from inversion.study.case_study import case_study, chosen_rows
 from inversion.study.options import ASSUMED, OsseOptions, ScenarioOptions, TruthOptions
 from inversion.study.osse import Twins, run_twins
 from inversion.study.study import NATIONAL, Study
+from inversion.study.words import table_text
 from inversion.study.world import StudyWorld
 from obsnet.atomic import atomic_path, write_text
 from obsnet.errors import ConfigError, nearest
 
-__all__ = ["run_osse", "table_text", "write_observations"]
+__all__ = ["run_osse", "write_observations"]
 
 Report = Callable[[str], None]
 # Useful for inversion fluxes of regions of 100-1000 km, a year: GCOS product table (NOAA NCEI).
@@ -262,16 +261,6 @@ def _lines(
         "regions": len(known),
     }
     return line, rows
-
-
-def table_text(rows: Sequence[dict[str, Any]]) -> str:
-    """Return rows as CSV; numbers with six digits, nothing where there is no value."""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
-    return buffer.getvalue()
 
 
 def _write(base: Path, ending: str, text: str) -> Path:

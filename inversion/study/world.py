@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from inversion.operators.kernels import space_correlation, time_correlation
 from inversion.operators.kronecker import KroneckerCovariance
 from inversion.problem.problem import Problem
 from inversion.problem.state import State, StateBlock
+from inversion.problem.time_bins import TimeBins
 from inversion.study.idealised import Wind, idealised_footprints
 from inversion.study.network import Sampling, read_network, sample
 from inversion.study.options import MissingOptions, WorldOptions
@@ -31,7 +32,7 @@ from obsnet.grid import Grid
 from obsnet.times import as_utc, time_bins
 from obsnet.typing import Floats, Texts
 
-__all__ = ["DEFAULTS", "StudyWorld"]
+__all__ = ["DEFAULTS", "StudyWorld", "once"]
 
 # What a truth cannot change: who observes what, and the cells.
 _FIXED = (
@@ -79,16 +80,8 @@ class StudyWorld:
         from obsnet.regions import PROVINCES, provinces
         from obsnet.splitting import flux_shares
 
-        self.options = options
-        self.start, self.stop = as_utc(options.start), as_utc(options.stop)
-        if not self.start < self.stop:
-            raise ConfigError(
-                f"a world's start must lie before its stop, found {options.start} and {options.stop}"
-            )
         cell = options.cell_deg
         self.grid = Grid.regular(options.south, options.north, options.west, options.east, cell, cell)
-        edges = time_bins(self.start, self.stop, options.step)
-        self.edges = np.concatenate([edges[edges < self.stop], [self.stop]])
         frame = provinces()
         self.names = {k: v[0] for k, v in PROVINCES.items()} | {NATIONAL: "China"}
         # There is no prior flux whose place could be known: cells are split by area.
@@ -97,7 +90,27 @@ class StudyWorld:
         land = shapely.union_all(frame.geometry.simplify(0.05).to_numpy())
         self.area = shapely.intersection(shapely.make_valid(land), box)
         self.gas = species(options.species)
+        self._begin(options)
+
+    def _begin(self, options: WorldOptions) -> None:
+        """Take options that leave cells and species as they are: time and wind are theirs."""
+        self.options = options
+        self.start, self.stop = as_utc(options.start), as_utc(options.stop)
+        if not self.start < self.stop:
+            raise ConfigError(
+                f"a world's start must lie before its stop, found {options.start} and {options.stop}"
+            )
+        edges = time_bins(self.start, self.stop, options.step)
+        self.edges = np.concatenate([edges[edges < self.stop], [self.stop]])
+        seconds = np.diff(self.edges).astype("timedelta64[us]").astype(np.float64) / 1e6
+        self.bins = TimeBins(self.edges, np.arange(seconds.size), seconds)
         self.wind = Wind(options.transport, self.start, self.stop, options.seed)
+
+    def over(self, start: np.datetime64, stop: np.datetime64) -> StudyWorld:
+        """Return this world in another time."""
+        other = copy(self)
+        other._begin(self.options.model_copy(update={"start": str(start), "stop": str(stop)}))
+        return other
 
     def changed(self, assignments: Sequence[str]) -> StudyWorld:
         """Return this world with something else set; its cells, time and networks stay.
@@ -113,8 +126,7 @@ class StudyWorld:
             if getattr(options, name) != getattr(self.options, name):
                 raise ConfigError(f"[osse.truth] set {name}: truths are of the same observations and cells")
         other = copy(self)
-        other.options = options
-        other.wind = Wind(options.transport, self.start, self.stop, options.seed)
+        other._begin(options)
         return other
 
     def setting(self, name: str) -> float:
@@ -134,8 +146,7 @@ class StudyWorld:
         """Totals of provinces and China over the flux block, Mt a-1, shape (totals, bins * cells)."""
         area = self.shares.area("flux")[: len(self.shares.regions)]
         rows = sp.vstack([area, sp.csr_array(area.sum(axis=0)[None, :])], format="csr")
-        seconds = np.diff(self.edges).astype("timedelta64[us]").astype(np.float64)
-        share = sp.csr_array((seconds / seconds.sum())[None, :])
+        share = sp.csr_array((self.bins.seconds / self.bins.seconds.sum())[None, :])
         return sp.csr_array(sp.kron(share, rows, format="csr") * (float(self.gas.unit) * self._mass))
 
     @property
@@ -148,7 +159,7 @@ class StudyWorld:
         o = self.options
         inside = np.asarray(self.shares.regional("flux").sum(axis=0)).ravel()
         lat, lon = np.meshgrid(self.grid.lat, self.grid.lon, indexing="ij")
-        middle = self.edges[:-1] + np.diff(self.edges) // 2
+        middle = self.bins.middle
         error = KroneckerCovariance(
             np.tile(inside + o.outside * (1.0 - inside), middle.size),
             time_correlation(middle, o.correlation_days),
@@ -191,9 +202,7 @@ class StudyWorld:
     def study(self, networks: Sequence[str], folder: Path, missing: Sequence[MissingOptions] = ()) -> Study:
         """Return the study of some networks together; parameters as of `observe`, and sources beside the prior."""
         made, notes = self.observe(networks, folder)
-        keys = _identity(made)
-        _, first = np.unique(keys, return_index=True)
-        alone = made.take(np.sort(first))
+        alone, keys = once(made), _identity(made)
         listed = {
             str(name): np.isin(_identity(alone), keys[made.network == name])
             for name in np.unique(made.network)
@@ -204,7 +213,9 @@ class StudyWorld:
             for i in first
             if not alone.column[i]
         }
-        problem, errors = self._problem(alone, missing)
+        problem, errors = self.problem(
+            alone, lambda h: [Block(self.fluxes("flux"), h, self._missing(missing), self.prior_error())]
+        )
         assert problem.state is not None
         return Study(
             problem,
@@ -228,9 +239,31 @@ class StudyWorld:
                 found.append(f"{'error.' if name in there else ''}{name} = {value:g}: {why}")
         return found
 
-    def _problem(self, made: Sampling, missing: Sequence[MissingOptions]) -> tuple[Problem, tuple[str, ...]]:
-        """Return the problem, and what its errors have in common."""
-        bins = self.edges.size - 1
+    def fluxes(self, name: str) -> StateBlock:
+        """Return a block of the state that is a flux of every cell in every time bin."""
+        unit = "umol m-2 s-1" if self.gas.name == "CO2" else "nmol m-2 s-1"
+        coords = {"time": self.bins.middle, "cell": np.arange(self.grid.size)}
+        return StateBlock(name, "flux", ("time", "cell"), coords, unit)
+
+    def problem(
+        self,
+        made: Sampling,
+        solved: Callable[[sp.csr_array], list[Block]],
+        no2_error: float = 0.0,
+        no2_hours: float = np.inf,
+    ) -> tuple[Problem, tuple[str, ...]]:
+        """Return the problem of these observations, and what its errors have in common.
+
+        Parameters
+        ----------
+        made : Sampling
+            Who observes where and when.
+        solved : callable
+            From the sensitivities to the fluxes (n_obs, bins * cells) to blocks of the state.
+        no2_error, no2_hours : float
+            Model error and lifetime of NO2, where that is observed.
+        """
+        bins = self.bins.size
         h = idealised_footprints(
             made.latitude,
             made.longitude,
@@ -239,24 +272,22 @@ class StudyWorld:
             grid=self.grid,
             time_edges=self.edges,
             wind=self.wind,
+            lifetime_hours=np.where(made.no2, no2_hours, np.inf),
         )
-        of_bin = np.searchsorted(self.edges, made.time, side="right") - 1
-        inflow = sp.csr_array((np.ones(len(made)), (np.arange(len(made)), of_bin)), shape=(len(made), bins))
-        middle = self.edges[:-1] + np.diff(self.edges) // 2
-        flux = StateBlock(
-            "flux",
-            "flux",
-            ("time", "cell"),
-            {"time": middle, "cell": np.arange(self.grid.size)},
-            "umol m-2 s-1" if self.gas.name == "CO2" else "nmol m-2 s-1",
-        )
-        blocks = [Block(flux, h, self._missing(missing), self.prior_error())]
+        blocks = solved(h)
         sigma = self.setting("inflow_sigma")
         if sigma > 0.0:
-            unknown = StateBlock("inflow", "boundary", ("period",), {"period": middle}, self.gas.unit_name)
+            of_bin = np.searchsorted(self.edges, made.time, side="right") - 1
+            there = (~made.no2).astype(np.float64)  # what flows in holds no fresh NO2
+            inflow = sp.csr_array((there, (np.arange(len(made)), of_bin)), shape=(len(made), bins))
+            unknown = StateBlock(
+                "inflow", "boundary", ("period",), {"period": self.bins.middle}, self.gas.unit_name
+            )
             blocks.append(Block(unknown, inflow, np.zeros(bins), DiagonalCovariance(np.full(bins, sigma**2))))
         table = observed_table(made)
-        errors = error_parts(self.model_error, table)
+        own = {str(name): no2_error for name in np.unique(made.network[made.no2])}
+        model = self.model_error
+        errors = error_parts(model.model_copy(update={"source": {**model.source, **own}}), table)
         blocks += offset_blocks(self.options.offset, table, self.gas)
         shared = shared_blocks(self.options.offset, errors, table, self.gas)
         blocks += shared
@@ -285,6 +316,12 @@ class StudyWorld:
             whole = float(self.gas.unit) * self._mass * float(self.grid.cell_area[row, column])
             flux[:, row, column] += one.amount / whole
         return flux.ravel()
+
+
+def once(made: Sampling) -> Sampling:
+    """Return observations, those that several networks share a single time."""
+    _, first = np.unique(_identity(made), return_index=True)
+    return made.take(np.sort(first))
 
 
 def _identity(made: Sampling) -> Texts:

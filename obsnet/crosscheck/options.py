@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, field_validator
@@ -13,10 +14,24 @@ if TYPE_CHECKING:
     from obsnet.crosscheck.table import Choices
     from obsnet.crosscheck.verdict import Rule
 
-__all__ = ["CrosscheckOptions", "CrosscheckTable"]
+__all__ = ["CrosscheckOptions", "CrosscheckTable", "RuleOptions"]
 
 
-class CrosscheckOptions(Options):
+class RuleOptions(Options):
+    """By which rule verdicts are given."""
+
+    alpha: float = Field(0.05, gt=0, lt=0.5, description="rate of false alarms, over all tested regions")
+    power: float = Field(0.80, gt=0.5, lt=1, description="power at the minimum detectable discrepancy")
+    detectable: float = Field(0.30, gt=0, description="testable up to this minimum detectable discrepancy")
+
+    def rule(self) -> Rule:
+        """Return the rule of the verdicts."""
+        from obsnet.crosscheck.verdict import Rule
+
+        return Rule(self.alpha, self.power, self.detectable)
+
+
+class CrosscheckOptions(RuleOptions):
     """What is compared with what, and by which rule."""
 
     sector: str | None = Field(None, description="sector of the inversion that the inventory is of")
@@ -52,9 +67,6 @@ class CrosscheckOptions(Options):
     chi_square: tuple[float, float] | None = Field(
         None, description="bounds of the run's chi-square per observation, in the place of the usual ones"
     )
-    alpha: float = Field(0.05, gt=0, lt=0.5, description="rate of false alarms, over all tested regions")
-    power: float = Field(0.80, gt=0.5, lt=1, description="power at the minimum detectable discrepancy")
-    detectable: float = Field(0.30, gt=0, description="testable up to this minimum detectable discrepancy")
     margin: float | None = Field(
         None, gt=0, description="consistent if shown to agree within this share; by default detectable"
     )
@@ -66,9 +78,7 @@ class CrosscheckOptions(Options):
 
     def rule(self) -> Rule:
         """Return the rule of the verdicts."""
-        from obsnet.crosscheck.verdict import Rule
-
-        return Rule(self.alpha, self.power, self.detectable, self.margin)
+        return replace(super().rule(), margin=self.margin)
 
     def choices(self) -> Choices:
         """Return what is said where files leave something open."""

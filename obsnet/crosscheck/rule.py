@@ -20,6 +20,7 @@ __all__ = [
     "Rule",
     "benjamini_hochberg",
     "count_tests",
+    "detection_power",
     "equivalence_p",
     "equivalence_power",
     "minimum_detectable",
@@ -109,6 +110,25 @@ def minimum_detectable(sd: Floats, response: Floats, rule: Rule, tests: int | In
 
     factor = norm.isf(rule.alpha / (2 * np.asarray(tests))) + norm.ppf(rule.power)
     return np.where(response > 0, factor * sd / np.where(response > 0, response, 1.0), np.inf)
+
+
+def detection_power(discrepancy: Floats, sd: Floats, response: Floats, level: Floats) -> Floats:
+    """Return the chance that a true discrepancy is found at a level, two-sided.
+
+    Parameters
+    ----------
+    discrepancy : ndarray
+        True discrepancy, unit of `sd`.
+    sd, response : ndarray
+        As in `minimum_detectable`.
+    level : ndarray
+        ``alpha / m``.
+    """
+    from scipy.stats import norm
+
+    edge = norm.isf(np.asarray(level) / 2)
+    shift = np.maximum(response, 0.0) * discrepancy / sd
+    return np.asarray(norm.sf(edge - shift) + norm.sf(edge + shift))
 
 
 def count_tests(relative: Floats, rule: Rule) -> tuple[Bools, Ints]:

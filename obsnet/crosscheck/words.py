@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-__all__ = ["NOTHING", "Words", "common_first", "joined", "say"]
+__all__ = ["NOTHING", "Words", "common_first", "filled", "joined", "say"]
 
 
 class Words(NamedTuple):
@@ -151,12 +151,24 @@ def say(key: str, **values: Any) -> Words:
     **values
         What it names.
     """
+    return filled(_TEXTS[key], **values)
+
+
+def filled(texts: tuple[str, str], **values: Any) -> Words:
+    """Return a text in English and Chinese with what stands in braces filled in; `Words` each in their language."""
     # a name that holds what stands between remarks would take them apart in the wrong place
     plain = {
-        k: v if isinstance(v, int | float) else str(v).replace(_BETWEEN.en, ", ").replace(_BETWEEN.zh, "，")
+        k: v
+        if isinstance(v, int | float | Words)
+        else str(v).replace(_BETWEEN.en, ", ").replace(_BETWEEN.zh, "，")
         for k, v in values.items()
     }
-    return Words(*(text.format(**plain) for text in _TEXTS[key]))
+    return Words(
+        *(
+            text.format(**{k: v[at] if isinstance(v, Words) else v for k, v in plain.items()})
+            for at, text in enumerate(texts)
+        )
+    )
 
 
 def joined(texts: list[Words]) -> Words:

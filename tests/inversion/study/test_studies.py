@@ -696,7 +696,7 @@ south = 14.0
 
 
 def test_commands(tmp_path, capsys):
-    from inversion.commands.design import design
+    from inversion.commands.design import choose
     from inversion.commands.osse import osse
 
     path = tmp_path / "case.toml"
@@ -710,11 +710,11 @@ def test_commands(tmp_path, capsys):
     call(osse, path, "--json")
     assert json.loads(capsys.readouterr().out)["twins"] == 20
     assert (tmp_path / "run" / "osse.json").exists()
-    call(design, path)
+    call(choose, path)
     out = capsys.readouterr().out
     assert "existing: " in out
     assert "nats" in out
-    call(design, path, "--json")
+    call(choose, path, "--json")
     assert len(json.loads(capsys.readouterr().out)["chosen"]) == 2
     call(osse, "--networks")
     assert "co2m_3" in capsys.readouterr().out
@@ -726,7 +726,7 @@ def test_commands(tmp_path, capsys):
 
 
 def test_commands_say_what_is_missing(tmp_path):
-    from inversion.commands.design import design
+    from inversion.commands.design import choose
     from inversion.commands.osse import osse
 
     path = tmp_path / "case.toml"
@@ -734,6 +734,6 @@ def test_commands_say_what_is_missing(tmp_path):
     with pytest.raises(ConfigError, match=r"no table \[osse\]; there is: invert"):
         call(osse, path)
     with pytest.raises(ConfigError, match=r"no table \[design\]; there is: invert"):
-        call(design, path)
+        call(choose, path)
     with pytest.raises(ConfigError, match="give a case file"):
         call(osse)

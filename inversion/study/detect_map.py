@@ -1,0 +1,74 @@
+"""The map of `obsnet design detect`: one panel a system, provinces by the smallest discrepancy that would be found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from inversion.study.study import NATIONAL
+from inversion.study.words import Language, say
+
+__all__ = ["classes", "detect_picture"]
+
+_NONE, _NO_INVENTORY = "#CFCFCF", "white"
+
+
+def classes(rows: Sequence[Mapping[str, Any]], discrepancies: Sequence[float]) -> dict[str, float | None]:
+    """Return the smallest discrepancy reached in each province that has an inventory, None where none is."""
+    wanted = sorted(discrepancies)
+    return {
+        r["region"]: None if r["reached"] is None else next(d for d in wanted if r["reached"] <= d)
+        for r in rows
+        if r["region"] != NATIONAL and r["inventory"] is not None
+    }
+
+
+def detect_picture(summary: Mapping[str, Any], language: Language = "en") -> bytes:
+    """Draw which discrepancies are found where, a map for each system.
+
+    Parameters
+    ----------
+    summary : mapping
+        See `inversion.study.run_detect.run_detect`.
+    language : {"en", "zh"}
+
+    Returns
+    -------
+    bytes
+        PNG.
+    """
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+    from matplotlib.colors import to_hex
+    from matplotlib.patches import Patch
+
+    from obsnet.report.fonts import use_fonts
+    from obsnet.report.maps import figure_png, map_axes, region_map
+
+    use_fonts()
+    wanted = sorted(summary["discrepancies"])
+    shade = mpl.colormaps["viridis"]
+    colours = {d: to_hex(shade(0.15 + 0.8 * i / max(len(wanted) - 1, 1))) for i, d in enumerate(wanted)}
+    systems = summary["systems"]
+    columns = min(len(systems), 4)
+    lines = -(-len(systems) // columns)
+    figure = plt.figure(figsize=(3.4 * columns, 3.0 * lines + 0.9), layout="constrained")
+    places = figure.add_gridspec(lines, columns)
+    for number, system in enumerate(systems):
+        rows = [r for r in summary["rows"] if r["system"] == system]
+        axes = map_axes(figure, places[number // columns, number % columns], tolerance=0.05)
+        found = classes(rows, wanted)
+        region_map(axes, {k: _NONE if d is None else colours[d] for k, d in found.items()}, tolerance=0.05)
+        china = next(r["minimum_detectable"] for r in rows if r["region"] == NATIONAL)
+        whole = "–" if china is None else f"{china:.0%}"
+        axes.set_title(f"{rows[0]['title'][language]}\n{say(NATIONAL, language)}: {whole}", fontsize=9)
+    legend = [Patch(color=colours[d], label=say("detect class", language, share=f"{d:.0%}")) for d in wanted]
+    legend += [
+        Patch(color=_NONE, label=say("detect none", language, share=f"{wanted[-1]:.0%}")),
+        Patch(facecolor=_NO_INVENTORY, edgecolor="0.4", label=say("detect no inventory", language)),
+    ]
+    figure.legend(handles=legend, loc="outside lower center", ncols=len(legend), fontsize=9)
+    start, stop = (text[:10] for text in summary["period"])
+    power = f"{summary['options']['power']:.0%}"
+    figure.suptitle(say("detect title", language, power=power, period=f"{start} – {stop}"), fontsize=11)
+    return figure_png(figure)
