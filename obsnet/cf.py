@@ -25,6 +25,7 @@ from obsnet.field import NanPolicy, fill_nan, grid_of
 from obsnet.flux_reader import Variables, read_any_flux
 from obsnet.geotiff import write_geotiff
 from obsnet.grid import WGS84_A, WGS84_F, Grid
+from obsnet.opening import open_xarray
 from obsnet.reading import door, reading, refuse_claims
 from obsnet.seal import check_file, seal_file
 from obsnet.typing import Floats, Times
@@ -262,7 +263,7 @@ def read_netcdf(path: str | os.PathLike[str]) -> xr.Dataset:
     if not Path(path).exists():
         raise FormatError(f"{path}: no such file")
     check_file(path)
-    with reading(path, "netCDF"), xr.open_dataset(path, engine="netcdf4") as stored:
+    with reading(path, "netCDF"), open_xarray(path) as stored:
         refuse_claims(path, stored.variables)
         return named_dimensions(stored.load())
 

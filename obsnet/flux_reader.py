@@ -22,6 +22,7 @@ from obsnet.conventions import (
 from obsnet.errors import FormatError, GridError, MissingVariableError, nearest
 from obsnet.field import NanPolicy
 from obsnet.grid import Grid, centre_order
+from obsnet.opening import open_xarray
 from obsnet.reading import refuse_claims
 from obsnet.seal import check_file
 from obsnet.times import as_utc
@@ -92,7 +93,7 @@ def _open(path: Path) -> xr.Dataset:
         raise FormatError(f"{path}: no such file")
     check_file(path)
     try:
-        data = xr.open_dataset(path, engine="netcdf4")
+        data = open_xarray(path)
         refuse_claims(path, data.variables)
         return named_dimensions(data)
     except FormatError:

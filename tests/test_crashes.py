@@ -36,6 +36,18 @@ from tests.stations.dialects import noaa_text, simple
 from tests.stations.dialects_netcdf import obspack
 
 
+@pytest.fixture(autouse=True, scope="module")
+def half_precision_is_let_through(tmp_path_factory):
+    """Workers open what `obsnet.opening` would refuse, so that the library does crash."""
+    folder = tmp_path_factory.mktemp("path")
+    (folder / "sitecustomize.py").write_text(
+        "import obsnet.opening\nobsnet.opening._refuse_half = lambda *_: None\n", encoding="utf-8"
+    )
+    sys.path.insert(0, str(folder))
+    yield
+    sys.path.remove(str(folder))
+
+
 def crashing(path, name):
     """Make a variable of a netCDF-4 file one of half precision: netCDF-C follows a pointer to nothing."""
     with h5py.File(path, "r+") as file:

@@ -17,7 +17,8 @@ import numpy as np
 
 from inversion.jacobian.information import INFORMATION, is_information, whitened_rows
 from obsnet.errors import FormatError, MissingVariableError, SchemaError, UnitError
-from obsnet.reading import door, refuse_claims
+from obsnet.opening import open_xarray
+from obsnet.reading import door, reading, refuse_claims
 from obsnet.typing import Floats, Ints, Texts
 
 __all__ = ["BadRow", "ForeignJacobian", "bad_rows", "read_foreign"]
@@ -204,12 +205,8 @@ def read_foreign(files: Sequence[Path]) -> ForeignJacobian:
 
 @door("a Jacobian")
 def _read_one(path: Path) -> ForeignJacobian:
-    import xarray as xr
-
-    try:
-        data = xr.open_dataset(path, decode_times=False, engine="netcdf4")
-    except (OSError, ValueError) as error:
-        raise FormatError(f"{path}: cannot be read as netCDF ({error})") from error
+    with reading(path, "netCDF"):
+        data = open_xarray(path, decode_times=False)
     refuse_claims(path, data.variables)
     with data:
         if is_information(data):

@@ -41,6 +41,7 @@ __all__ = [
     "apart_or_death",
     "held",
     "run_pool",
+    "tried",
 ]
 
 P = ParamSpec("P")
@@ -146,6 +147,9 @@ class Worker:
             text = _cause(self._process.wait(), self.limits)
             self.stop()
             raise Death(text) from None
+        except BaseException:  # Ctrl-C: an answer that comes late must not be taken for the next one's
+            self.stop()
+            raise
         if good:
             return value
         raise value
@@ -195,9 +199,28 @@ def apart(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
     FormatError
         The process died; the text names the file that it was reading.
     """
-    if _inside or os.environ.get("OBSNET_DEBUG"):
+    if _here():
         return function(*args, **kwargs)
-    return _shared().call(function, *args, **kwargs)
+    worker, lock = _shared()
+    with lock:
+        return worker.call(function, *args, **kwargs)
+
+
+def tried(function: Callable[..., object], *args: Any, limits: Limits) -> None:
+    """Call a module-level function of a file as `apart` does, to see whether it is survived.
+
+    In a worker, and with ``--debug``, nothing is called.
+
+    Raises
+    ------
+    FormatError
+        The process died; the text names the file.
+    """
+    if _here():
+        return
+    worker, lock = _shared()
+    with lock, _within_limits(worker, limits):
+        worker.call(function, *args)
 
 
 @contextlib.contextmanager
@@ -222,7 +245,9 @@ def held(seconds: float) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_CPU, before)
 
 
-_kept: dict[int, Worker] = {}  # by process id: a fork must not talk to its parent's worker
+_kept: dict[
+    int, tuple[Worker, threading.Lock]
+] = {}  # by process id: a fork must not talk to its parent's worker
 
 
 def apart_or_death(function: Callable[[Any], Any], item: Any, *, limits: Limits) -> Any:
@@ -233,23 +258,35 @@ def apart_or_death(function: Callable[[Any], Any], item: Any, *, limits: Limits)
     Death
         The process died.
     """
-    if _inside or os.environ.get("OBSNET_DEBUG"):
+    if _here():
         return function(item)
-    worker = _shared()
-    worker.limits, before = limits, worker.limits
-    try:
+    worker, lock = _shared()
+    with lock, _within_limits(worker, limits):
         worker.send(function, (item,))
         return worker.receive()
+
+
+def _here() -> bool:
+    return bool(_inside or os.environ.get("OBSNET_DEBUG"))
+
+
+@contextlib.contextmanager
+def _within_limits(worker: Worker, limits: Limits) -> Iterator[None]:
+    worker.limits, before = limits, worker.limits
+    try:
+        yield
     finally:
         worker.limits = before
 
 
-def _shared() -> Worker:
-    worker = _kept.get(os.getpid())
-    if worker is None:
-        worker = _kept[os.getpid()] = Worker()
+def _shared() -> tuple[Worker, threading.Lock]:
+    """Return the worker of this process and what lets one thread at a time talk to it."""
+    found = _kept.get(os.getpid())
+    if found is None:
+        worker = Worker()
+        found = _kept.setdefault(os.getpid(), (worker, threading.Lock()))
         atexit.register(worker.stop)
-    return worker
+    return found
 
 
 def run_pool(

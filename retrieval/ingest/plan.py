@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ class IngestPlan:
         By path: sha256 and path of a finished file with the same bytes (itself, if it is one), and of an equal file
         earlier in the list.
     newer : mapping
-        By path: files that cover the same time and win where soundings are the same.
+        By path: files that hold some of the same soundings and win.
     sizes : mapping
         Bytes by path, of files that are not done.
     crowded : set of str
@@ -187,7 +188,9 @@ def make_plan(
     if not mixed:
         _refuse_mixture(seen, kept, options)
     originals = {p: f for p, f in seen.items() if p not in copies}
-    return IngestPlan(done, _newer(originals, kept), {p: s for p, s in sizes.items() if p in seen}, crowded)
+    return IngestPlan(
+        done, _newer(originals, kept, options, work), {p: s for p, s in sizes.items() if p in seen}, crowded
+    )
 
 
 def _crowded(sizes: Mapping[str, int], finished: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:
@@ -284,25 +287,107 @@ def _shown(groups: Mapping[str, list[str]]) -> str:
     )
 
 
-def _newer(seen: Mapping[str, Sniffed], kept: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
-    """Return for each file those that cover some of its time and win: in the store already, or made later."""
-    spans = [
-        ((f.species, f.source), f.start, f.end, _produced(p), p, True) for p, f in seen.items() if f.start
-    ]
+def _newer(
+    seen: Mapping[str, Sniffed],
+    kept: Iterable[Mapping[str, Any]],
+    options: IngestOptions,
+    work: Work | None,
+) -> dict[str, tuple[str, ...]]:
+    """Return for each file those that hold some of its soundings and win: in the store already, or made later.
+
+    Each file that shares time with others of its product is looked into once, however many they are.
+    """
+    shared, own = _shared_times(seen, kept, options)
+    on_death = None if work is None else _unnamed
+    names = dict(map_unordered(named, shared, work, enough=len(shared) > ENOUGH_FILES, on_death=on_death))
+    shared = [t for t in sorted(shared, key=lambda t: t.rank) if len(names[t])]
+    if not shared:
+        return {}
+    sizes = [len(names[t]) for t in shared]
+    owner = np.repeat(np.arange(len(shared)), sizes)
+    _, sounding = np.unique(np.concatenate([names[t] for t in shared]), return_inverse=True)
+    winner = np.zeros(sounding.max() + 1, dtype=np.int64)
+    winner[sounding] = owner  # in the order of ranks: the last one stays
+    lost = owner != winner[sounding]
+    result: dict[str, set[str]] = {}
+    for loser, by in np.unique(np.stack([owner[lost], winner[sounding[lost]]]), axis=1).T.tolist():
+        if shared[loser].path in own:
+            result.setdefault(shared[loser].path, set()).add(shared[by].path)
+    return {path: tuple(sorted(winners)) for path, winners in result.items()}
+
+
+@dataclass(frozen=True)
+class Named:
+    """A file of whose soundings others of its product may hold some: those up to one time and from another on."""
+
+    path: str
+    options: IngestOptions
+    rank: tuple[str, str, str, str]  # species, source, when it was made, path: of a kind, the last wins
+    until: np.datetime64 | None
+    since: np.datetime64 | None
+
+
+def _shared_times(
+    seen: Mapping[str, Sniffed], kept: Iterable[Mapping[str, Any]], options: IngestOptions
+) -> tuple[list[Named], set[str]]:
+    """Return files that share time with others of their product, one of the two of this run; and all of this run."""
+    spans = [(f.species, f.source, f.start, f.end, _produced(p), p) for p, f in seen.items() if f.start]
+    own = {span[-1] for span in spans}
     for row in kept:
         if row["time_start"] is not None and Path(row["path"]).exists():
             start, end = (row[k].isoformat(timespec="microseconds") for k in ("time_start", "time_end"))
-            spans.append(((row["species"], _source(row)), start, end, "~", row["path"], False))
+            spans.append((row["species"], _source(row), start, end, "~", row["path"]))  # what is there wins
     spans.sort()
-    result: dict[str, list[str]] = {}
-    for k, one in enumerate(spans):
-        for other in spans[k + 1 :]:
-            if other[0] != one[0] or other[1] > one[2]:
-                break
-            loser, winner = sorted((one, other), key=lambda s: (s[3], s[4]))
-            if loser[5]:
-                result.setdefault(loser[4], []).append(winner[4])
-    return {path: tuple(sorted(winners)) for path, winners in result.items()}
+    tasks = []
+    for _, same in itertools.groupby(spans, key=lambda s: s[:2]):
+        group = list(same)
+        # how far those that began earlier go, of all and of this run; and when the next one begins
+        ends = [("", "")]
+        for *_, end, _, path in group:
+            every, ours = ends[-1]
+            ends.append((max(every, end), max(ours, end) if path in own else ours))
+        following = ("", "")
+        for one, earlier in zip(reversed(group), ends[-2::-1], strict=True):
+            *_, start, end, made, path = one
+            mine = path in own
+            reached, begins = (earlier[0], following[0]) if mine else (earlier[1], following[1])
+            until = reached if reached >= start else ""
+            since = begins if begins and begins <= end else ""
+            if until or since:
+                tasks.append(Named(path, options, (*one[:2], made, path), _time(until), _time(since)))
+            following = (start, start if mine else following[1])
+    return tasks, own
+
+
+def named(task: Named) -> Any:
+    """Return a number for each sounding that other files may hold too; none where the file cannot be read."""
+    import pandas as pd
+
+    from retrieval.products.read import read_identities
+
+    options = task.options
+    try:
+        identity = read_identities(
+            task.path,
+            until=task.until,
+            since=task.since,
+            sensor=options.sensor,
+            species=options.species,
+            variant=options.variant,
+            folders=options.sensors,
+        )
+    except ObsnetError:  # its task will report it
+        return _unnamed(task, "")
+    kind = "/".join(task.rank[:2])
+    return pd.util.hash_array((pd.Series(identity.to_pylist(), dtype=object) + kind).to_numpy())
+
+
+def _unnamed(_task: Named, _why: str) -> Any:
+    return np.zeros(0, dtype=np.uint64)
+
+
+def _time(text: str) -> np.datetime64 | None:
+    return np.datetime64(text, "us") if text else None
 
 
 def _source(row: Mapping[str, Any]) -> str:

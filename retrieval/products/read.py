@@ -117,13 +117,21 @@ def source_name(sensor: Sensor, version: str, variant: str | None) -> str:
 
 
 @door("a granule")
-def read_identities(path: str | os.PathLike[str], **choice: Any) -> pa.Array:
+def read_identities(
+    path: str | os.PathLike[str],
+    *,
+    until: np.datetime64 | None = None,
+    since: np.datetime64 | None = None,
+    **choice: Any,
+) -> pa.Array:
     """Return the product's own identity of each sounding of a file, as strings.
 
     Parameters
     ----------
     path : path
         File.
+    until, since : datetime64, optional
+        Only of soundings up to the one, from the other on, or without a time; of all where neither is given.
     **choice
         See `open_fields`.
     """
@@ -133,9 +141,16 @@ def read_identities(path: str | os.PathLike[str], **choice: Any) -> pa.Array:
             value = fields.number("value")
             assert value is not None
             fields.keep(np.isfinite(value))
-        identity = fields.identifiers(fields.times()[0])
-    identity = identity.cast(pa.string())
-    return identity.combine_chunks() if isinstance(identity, pa.ChunkedArray) else identity
+        time = fields.times()[0]
+        identity = fields.identifiers(time).cast(pa.string())
+    if isinstance(identity, pa.ChunkedArray):
+        identity = identity.combine_chunks()
+    if until is None and since is None:
+        return identity
+    wanted = np.isnat(time)
+    wanted |= False if until is None else time <= until
+    wanted |= False if since is None else time >= since
+    return identity.filter(pa.array(wanted))
 
 
 @door("a granule")

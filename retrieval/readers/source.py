@@ -15,6 +15,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from obsnet.errors import FormatError, MissingVariableError, nearest
+from obsnet.opening import open_h5py
 from obsnet.reading import refuse_claim, refuse_long_lines
 
 __all__ = ["Container", "block_rows", "open_source"]
@@ -109,11 +110,9 @@ class _Base:
 
 class _Hdf5(_Base):
     def __init__(self, path: Path) -> None:
-        import h5py
-
         self.path = path
         try:
-            self._file = h5py.File(path, "r")
+            self._file = open_h5py(path)
             self._open: dict[str, Any] = {}
             self._attributes: dict[str | None, dict[str, Any]] = {}
         except OSError as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from obsnet.errors import FormatError
+from obsnet.opening import open_netcdf4
 from obsnet.reading import reading, refuse_long_lines
 from stations.record.containers import is_packed, plain_name, unpack
 
@@ -145,11 +146,7 @@ class Source:
 
     def dataset(self) -> Any:
         """Return the open `netCDF4.Dataset` of a netCDF file, unpacked in memory where it is packed."""
-        import netCDF4
-
-        if self.inside:
-            return netCDF4.Dataset(self.inside[0][0], memory=self.inside[0][1])
-        return netCDF4.Dataset(self.path)
+        return open_netcdf4(*self.inside[0]) if self.inside else open_netcdf4(self.path)
 
 
 def _unix(data: bytes) -> bytes:

@@ -19,7 +19,8 @@ from obsnet.constants import Species
 from obsnet.constants import species as species_of
 from obsnet.errors import ConfigError, FormatError, MissingVariableError, RangeError
 from obsnet.met import Met
-from obsnet.reading import door, read_csv
+from obsnet.opening import open_xarray
+from obsnet.reading import door, read_csv, reading
 from obsnet.times import from_epoch, to_epoch
 from obsnet.typing import Floats, Texts
 from obsnet.units import conversion_factor
@@ -144,13 +145,8 @@ def open_background(
         raise ConfigError(f"background = {source!r} is neither a number nor a file ({path})")
     if path.suffix == ".csv":
         return Background(f"baseline {path.name}", _baseline(path, entry), uncertainty)
-    import xarray as xr
-
-    try:
-        with xr.open_dataset(path, engine="netcdf4") as data:
-            data.load()
-    except (OSError, ValueError) as error:
-        raise FormatError(f"{path}: cannot be read as netCDF ({error})") from None
+    with reading(path, "netCDF"), open_xarray(path) as data:
+        data.load()
     if "vmr_n" in data:
         return Background(f"curtains {path.name}", _curtains(path, data, entry), uncertainty)
     return Background(f"fields {path.name}", _fields(path, data, entry), uncertainty)

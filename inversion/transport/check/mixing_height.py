@@ -7,17 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from obsnet.met import Met
 from obsnet.met.boundary_layer import surface_layer
+from obsnet.opening import open_xarray
 
 __all__ = ["with_mixing_height"]
 
 
 def with_mixing_height(met: Met, file: Path, mixing: pd.Series, end: float) -> Met:
     """Return the meteorology with another boundary-layer height, given by age in minutes before `end`."""
-    with xr.open_dataset(file, engine="netcdf4") as data:
+    with open_xarray(file) as data:
         ustar, heat = (data[name].to_numpy().astype(np.float32) for name in ("USTR", "SHTF"))
     age = -60.0 * mixing.index.to_numpy(dtype=float)
     order = np.argsort(age)

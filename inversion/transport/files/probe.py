@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from obsnet.errors import FormatError, MissingVariableError, nearest
+from obsnet.opening import open_netcdf4
 from obsnet.reading import refuse_claims
 from obsnet.seal import check_file
 
@@ -85,12 +86,10 @@ class NetCDF:
     """
 
     def __init__(self, path: Path) -> None:
-        import netCDF4
-
         self.path = path
         check_file(path)
         try:
-            self._file = netCDF4.Dataset(path)
+            self._file = open_netcdf4(path)
         except (OSError, RuntimeError) as error:
             raise FormatError(f"{path}: cannot be read as netCDF ({error}); is the file cut off?") from error
         self.variables, self.dimensions = self._file.variables, self._file.dimensions

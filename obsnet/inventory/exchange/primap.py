@@ -20,6 +20,7 @@ from obsnet.inventory.account.categories import TERMINOLOGIES
 from obsnet.inventory.books import number, read_text
 from obsnet.inventory.table import COLUMNS
 from obsnet.inventory.words import find_region
+from obsnet.opening import open_xarray
 from obsnet.reading import door, reading
 from obsnet.work.isolated import apart
 
@@ -200,10 +201,9 @@ def read_primap(path: str | Path, source: str | None = None) -> tuple[Any, tuple
 def _stacked(path: Path) -> Any:
     """Return China's part of a netCDF of PRIMAP2, a variable an entity, as a long table."""
     import pandas as pd
-    import xarray as xr
 
     parts = []
-    with reading(path, "netCDF"), xr.open_dataset(path, engine="netcdf4") as data:
+    with reading(path, "netCDF"), open_xarray(path) as data:
         area = next((c for c in data.dims if str(c).startswith("area")), None)
         if area is None:
             raise FormatError(
@@ -226,9 +226,7 @@ def is_primap_netcdf(path: Path) -> bool:
 
 
 def _has_areas(path: Path) -> bool:
-    import xarray as xr
-
-    with reading(path, "netCDF"), xr.open_dataset(path, engine="netcdf4") as data:
+    with reading(path, "netCDF"), open_xarray(path) as data:
         heads = _heads(map(str, data.dims))
     return {"area", "category"} <= set(heads)
 

@@ -13,6 +13,7 @@ from obsnet.constants import SECONDS_PER_YEAR, species
 from obsnet.errors import FormatError, nearest
 from obsnet.grid import Grid
 from obsnet.inventory.prior.build import Prior
+from obsnet.opening import open_xarray
 from obsnet.reading import door, refuse_claims
 from obsnet.shares import add_shares
 from obsnet.typing import Floats, Times
@@ -129,12 +130,10 @@ def read_proxy(path: str | Path, grid: Grid, variable: str | None = None) -> Flo
     FormatError
         No such variable, more than two dimensions.
     """
-    import xarray as xr
-
     from obsnet.field import grid_of
     from obsnet.regrid import regrid_flux
 
-    with xr.open_dataset(path, engine="netcdf4") as data:
+    with open_xarray(path) as data:
         refuse_claims(path, data.variables)
         names = [str(n) for n, v in data.data_vars.items() if {"lat", "lon"} <= set(v.dims)]
         if variable is None and len(names) != 1:

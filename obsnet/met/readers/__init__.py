@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from obsnet.errors import FormatError
+from obsnet.opening import open_netcdf4
 from obsnet.reading import at_file, reading
 
 __all__ = ["reader_for"]
@@ -76,10 +77,8 @@ def _kind(path: Path) -> str:
 
 
 def _is_wrf(path: Path) -> bool:
-    import netCDF4
-
     try:
-        with netCDF4.Dataset(path) as data:
+        with open_netcdf4(path) as data:
             title = str(getattr(data, "TITLE", ""))
             if "METGRID" in title or "num_metgrid_levels" in data.dimensions:
                 raise FormatError(

@@ -25,6 +25,7 @@ from obsnet.met.readers.netcdf_axes import (
     times,
 )
 from obsnet.met.readers.windows import ECMWF_MEANS, told_windows, windows_in_file
+from obsnet.opening import open_netcdf4
 from obsnet.reading import at_file, refuse_claims
 from obsnet.typing import Floats, Singles
 
@@ -101,8 +102,6 @@ class Datasets:
         self._open: dict[Path, Any] = {}
 
     def __getitem__(self, path: Path) -> Any:
-        import netCDF4
-
         at_file(path)
         if path in self._open:
             self._open[path] = self._open.pop(path)  # the latest goes last
@@ -110,7 +109,7 @@ class Datasets:
         while len(self._open) >= self._most:
             self._open.pop(next(iter(self._open))).close()
         try:
-            self._open[path] = netCDF4.Dataset(path)
+            self._open[path] = open_netcdf4(path)
         except (OSError, RuntimeError) as error:
             raise FormatError(f"{path}: cannot be read as netCDF ({error})") from None
         refuse_claims(path, self._open[path].variables)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,34 @@ def test_memory_beyond_the_limit_is_refused_and_the_worker_lives():
         number = worker._process.pid
         assert worker.call(work_on, "a") == "A"
         assert worker._process.pid == number
+
+
+def slowly(item):
+    time.sleep(1.0 if item == "first" else 0.0)
+    return item
+
+
+def stop_it(*_):
+    raise KeyboardInterrupt
+
+
+def test_an_answer_that_comes_late_is_not_the_next_ones():
+    before = signal.signal(signal.SIGALRM, stop_it)
+    try:
+        with Worker() as worker:
+            assert worker.call(slowly, "start") == "start"
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            with pytest.raises(KeyboardInterrupt):
+                worker.call(slowly, "first")
+            assert worker.call(slowly, "second") == "second"
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_threads_take_turns():
+    items = [f"{k}" for k in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda item: apart(slowly, item), items)) == items
 
 
 def test_what_a_function_raises_comes_back():
