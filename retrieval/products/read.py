@@ -15,7 +15,7 @@ from obsnet.constants import species as species_of
 from obsnet.content import file_id, sha256
 from obsnet.errors import ConfigError, FormatError
 from obsnet.reading import door
-from obsnet.schema import Quality, observation_table
+from obsnet.schema import Quality, observation_table, out_of_range
 from retrieval.readers.fields import Fields
 from retrieval.readers.profiles import read_profiles
 from retrieval.readers.sensors import Sensor, load_sensors, recognise, sensor_named
@@ -247,6 +247,9 @@ def _read(
         columns["vertical"] = pa.repeat(pa.scalar(vertical), len(quality))
     if chosen.untested:
         fields.note(f"the table of {chosen.name} was never tested on a real file")
+    for name, outside, _ in out_of_range(columns, chosen.species, "column"):
+        first = np.ravel(np.asarray(columns[name])[outside])[0]
+        fields.note(f"{int(outside.sum())} rows: {name} outside its physical range, {first:g} in the first of them")
     table = observation_table(
         columns, species=chosen.species, kind="column", source=source, file_id=file_id(digest)
     )
