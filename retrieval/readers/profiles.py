@@ -303,8 +303,8 @@ def check_identities(
     apart = np.abs(dot - column)[code == k.PRIOR].max(initial=0.0)
     texts = {
         k.MISSING: "missing values (or a prior of 0) in kernel, weights, prior or pressures",
-        k.OUTSIDE: f"kernels beyond {MOST_KERNEL:g}, priors beyond {most_prior:g} or pressures beyond {k.MOST_PRESSURE:g} hPa, "
-        "which none has",
+        k.OUTSIDE: f"kernels beyond {MOST_KERNEL:g}, priors beyond {most_prior:g} or pressures beyond "
+        f"{k.MOST_PRESSURE:g} hPa, which none has",
         k.REVERSED: "pressure rises away from the surface: the order is the reverse of what the sensor table says",
         k.NOT_MONOTONE: "pressure is not monotone",
         k.WEIGHT_SUM: f"pressure weights sum to 1 only within {off:.2g}",
