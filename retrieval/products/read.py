@@ -211,6 +211,8 @@ def _read(
         there = np.isfinite(value)
         fields.keep(there)
         value = value[there]
+    if variant is not None:
+        fields.note(f"values are {fields.find('value')} (variant {variant})")
     version = fields.version()
     source = source_name(chosen, version, variant)
     columns, quality = _plain_columns(fields)
@@ -249,7 +251,9 @@ def _read(
         fields.note(f"the table of {chosen.name} was never tested on a real file")
     for name, outside, _ in out_of_range(columns, chosen.species, "column"):
         first = np.ravel(np.asarray(columns[name])[outside])[0]
-        fields.note(f"{int(outside.sum())} rows: {name} outside its physical range, {first:g} in the first of them")
+        fields.note(
+            f"{int(outside.sum())} rows: {name} outside its physical range, {first:g} in the first of them"
+        )
     table = observation_table(
         columns, species=chosen.species, kind="column", source=source, file_id=file_id(digest)
     )
@@ -284,6 +288,7 @@ def _plain_columns(fields: Fields) -> tuple[dict[str, Any], np.ndarray]:
             columns[role] = values
     if "uncertainty" not in columns:
         columns["uncertainty"] = np.full(len(fields), np.nan)
+        fields.note("the file states no uncertainty: no row can be used")
     with np.errstate(invalid="ignore"):
         quality[~(columns["uncertainty"] > 0)] |= Quality.UNCERTAINTY.value
     mode = fields.text("mode")
