@@ -20,7 +20,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from obsnet.constants import Species
 from obsnet.constants import species as species_of
 from obsnet.errors import RangeError, SchemaError, nearest
 from obsnet.typing import Bools
@@ -39,6 +38,7 @@ __all__ = [
     "check_observations",
     "check_stored",
     "observation_table",
+    "out_of_range",
     "profile_array",
     "profile_column",
     "unit_of",
@@ -100,11 +100,15 @@ _TIME = pa.timestamp("us")
 _PROFILE = pa.list_(pa.float32())
 PROFILES = ("pressure_edges", "pressure_levels", "pressure_weight", "averaging_kernel", "prior_profile")
 
-# Beside those of the species: below the Dead Sea, above any aircraft, on masts and towers.
+# Beside those of the species: below the Dead Sea, above any aircraft, on masts and towers; shares with what rounding
+# adds; corners within a turn of a centre. Pressures, weights, kernels and priors: `retrieval.readers.profiles`.
 _RANGES = {
     "altitude_m": (-500.0, 30000.0, Quality.GEOLOCATION),
     "intake_height_m": (-50.0, 30000.0, Quality.GEOLOCATION),
     "n": (0.0, 1e9, Quality.RANGE),
+    "land_fraction": (-1e-6, 1.0 + 1e-6, Quality.RANGE),
+    "corner_latitude": (-90.0, 90.0, Quality.GEOLOCATION),
+    "corner_longitude": (-540.0, 540.0, Quality.GEOLOCATION),
 }
 _REQUIRED = {
     "obs_id": pa.string(),
@@ -411,8 +415,8 @@ def observation_table(
         )
         longitude = np.where(longitude >= 180, longitude - 360, longitude)
     quality[np.isnat(time)] |= np.uint32(Quality.TIME)
-    for rows_outside, bit in _outside(arrays, kinds, kind):
-        quality[rows_outside] |= np.uint32(bit)
+    for _, outside, bit in out_of_range(columns, species, kind):
+        quality[outside] |= np.uint32(bit)
     # A row without a time still has to live in some month of the store.
     arrays["time"] = np.where(np.isnat(time), from_epoch(0.0), time)
     arrays |= {"value": value, "quality": quality, "latitude": latitude, "longitude": longitude}
@@ -427,8 +431,17 @@ def observation_table(
     return check_observations(table)
 
 
-def _outside(arrays: Mapping[str, Any], kinds: Species, kind: str) -> Iterator[tuple[Bools, Quality]]:
-    """Yield which rows have a column beside the value outside of its physical range, and the bit of that."""
+def out_of_range(columns: Mapping[str, Any], species: str, kind: str) -> Iterator[tuple[str, Bools, Quality]]:
+    """Yield each column beside the value that leaves its physical range somewhere, in which rows, and the bit of that.
+
+    Parameters
+    ----------
+    columns : mapping of str to array
+        As `observation_table` takes them; what is missing (NaN, null, NaT) is told elsewhere.
+    species, kind : str
+        See `observation_table`.
+    """
+    kinds = species_of(species)
     low, high = kinds.valid_range(kind)
     ranges = _RANGES | {
         "uncertainty": (0.0, high - low, Quality.UNCERTAINTY),
@@ -436,10 +449,17 @@ def _outside(arrays: Mapping[str, Any], kinds: Species, kind: str) -> Iterator[t
         "prior_column": (0.0, kinds.valid_range("point")[1], Quality.OPERATOR),
     }
     for name, (least, most, bit) in ranges.items():
-        if name in arrays:
-            values = np.asarray(arrays[name], dtype=np.float64)
+        if name in columns:
+            values = np.asarray(columns[name], dtype=np.float64)
             with np.errstate(invalid="ignore"):
-                yield (values < least) | (values > most), bit  # what is missing is told elsewhere
+                outside = (values < least) | (values > most)
+            if outside.any():
+                yield name, outside.reshape(len(outside), -1).any(axis=1), bit
+    for name, wrong in (("time_start", np.greater), ("time_end", np.less)):
+        if name in columns:
+            outside = wrong(*(np.asarray(columns[n]).astype("datetime64[us]") for n in (name, "time")))
+            if outside.any():
+                yield name, outside, Quality.TIME
 
 
 def unit_of(table: pa.Table) -> str:

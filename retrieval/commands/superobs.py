@@ -51,6 +51,11 @@ def _lines(summary: SuperobsSummary, species: str) -> Iterator[str]:
                 f"  {total['superobs']} super-observations, mean {total['value']:.3f} {unit}, "
                 f"mean uncertainty {total['uncertainty']:.3f} {unit}"
             )
+            if total["slivers"]:
+                yield (
+                    f"  {total['slivers']} of them hold less than one whole sounding: their uncertainty is that "
+                    "of a part of one, true of means over neighbours; alone they are better"
+                )
             yield (
                 f"  averaging the operator changes it by at most {total['residual_prior_max']:.3f} {unit} "
                 f"on the mean prior, {total['residual_plume_max']:.3f} {unit} with 2.5 % more near the ground"

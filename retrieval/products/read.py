@@ -15,7 +15,7 @@ from obsnet.constants import species as species_of
 from obsnet.content import file_id, sha256
 from obsnet.errors import ConfigError, FormatError
 from obsnet.reading import door
-from obsnet.schema import Quality, observation_table
+from obsnet.schema import Quality, observation_table, out_of_range
 from retrieval.readers.fields import Fields
 from retrieval.readers.profiles import read_profiles
 from retrieval.readers.sensors import Sensor, load_sensors, recognise, sensor_named
@@ -226,6 +226,8 @@ def _read(
         there = np.isfinite(value)
         fields.keep(there)
         value = value[there]
+    if variant is not None:
+        fields.note(f"values are {fields.find('value')} (variant {variant})")
     version = fields.version()
     source = source_name(chosen, version, variant)
     columns, quality = _plain_columns(fields)
@@ -262,6 +264,11 @@ def _read(
         columns["vertical"] = pa.repeat(pa.scalar(vertical), len(quality))
     if chosen.untested:
         fields.note(f"the table of {chosen.name} was never tested on a real file")
+    for name, outside, _ in out_of_range(columns, chosen.species, "column"):
+        first = np.ravel(np.asarray(columns[name])[outside])[0]
+        fields.note(
+            f"{int(outside.sum())} rows: {name} outside its physical range, {first:g} in the first of them"
+        )
     table = observation_table(
         columns, species=chosen.species, kind="column", source=source, file_id=file_id(digest)
     )
@@ -296,6 +303,7 @@ def _plain_columns(fields: Fields) -> tuple[dict[str, Any], np.ndarray]:
             columns[role] = values
     if "uncertainty" not in columns:
         columns["uncertainty"] = np.full(len(fields), np.nan)
+        fields.note("the file states no uncertainty: no row can be used")
     with np.errstate(invalid="ignore"):
         quality[~(columns["uncertainty"] > 0)] |= Quality.UNCERTAINTY.value
     mode = fields.text("mode")

@@ -12,7 +12,7 @@ from obsnet.constants import species as species_of
 from obsnet.errors import FormatError, MissingVariableError, UnitError, nearest
 from obsnet.units import conversion_factor
 from retrieval.readers.rows import GranuleRows
-from retrieval.readers.sensors import ROLES, Sensor, SensorQuality, SensorVariable
+from retrieval.readers.sensors import PROFILE_ROLES, ROLES, Sensor, SensorQuality, SensorVariable
 from retrieval.readers.source import Container
 from retrieval.readers.stored_values import as_float, distinct_numbers, fill_mask, plain_text
 from retrieval.readers.time_values import parse_times, seconds_of
@@ -82,8 +82,19 @@ class Fields:
             return None
         raise MissingVariableError(
             f"{self.where}: no variable {entry.path[0]!r} ({role} of {self.sensor.name})"
-            f"{nearest(entry.path[0], self.source.names())}"
+            + (self._elsewhere(role) or nearest(entry.path[0], self.source.names()))
         )
+
+    def _elsewhere(self, role: str) -> str:
+        """Say under which choice the file could be read without its variable of a role; empty where under none."""
+        for name, variant in self.sensor.variants.items():
+            other = variant.variables.get(role)
+            found = next((p for p in (other.path if other else ()) if p in self.source), None)
+            if found is not None:
+                return f"; --variant {name} takes {found!r} instead"
+        if role in PROFILE_ROLES:
+            return "; --profiles none reads the file without operators"
+        return ""
 
     def number(self, role: str, rows: np.ndarray | None = None) -> np.ndarray | None:
         """Return a role as floats in its unit inside, fills as NaN, or None where the product lacks it.
@@ -370,6 +381,10 @@ class Fields:
         """
         import pyarrow as pa
 
+        if rule.variable not in self.source and rule.optional:
+            self.note(f"no variable {rule.variable!r}: every row is doubted")
+            unknown = np.zeros(len(self), dtype=bool)
+            return unknown, ~unknown, pa.nulls(len(self), pa.string())
         if rule.variable not in self.source:
             raise MissingVariableError(
                 f"{self.where}: no variable {rule.variable!r} (quality of {self.sensor.name})"

@@ -10,6 +10,7 @@ from obsnet.typing import Floats
 
 __all__ = [
     "MISSING",
+    "MOST_PRESSURE",
     "NEGATIVE",
     "NOT_MONOTONE",
     "OUTSIDE",
@@ -21,6 +22,7 @@ __all__ = [
     "orient",
 ]
 
+MOST_PRESSURE = 1100.0  # hPa at any ground
 SOUND, MISSING, REVERSED, NOT_MONOTONE, WEIGHT_SUM, NEGATIVE, PRIOR, OUTSIDE = range(8)
 
 
@@ -115,6 +117,7 @@ def check(
             negative += weight[i, k] < -weight_sum
             outside += (abs(kernel[i, k]) > most_kernel) | (prior[i, k] > most_prior)
             empty += (weight[i, k] > 0.0) & (prior[i, k] <= 0.0)  # some builds fill with 0
+        outside += pressure[i, 0] > MOST_PRESSURE
         falling, rising = 0, 0
         for k in range(steps):
             falling += pressure[i, k + 1] < pressure[i, k]

@@ -25,7 +25,7 @@ __all__ = ["Profiles", "check_identities", "kernel_fault", "orientation_fault", 
 _LEAN = 1e-4
 _SAMPLE = 2000
 MOST_KERNEL = 50.0  # normalised column kernels are of the order of one; thin layers aloft may have several
-_GROUND = (300.0, 1100.0)  # hPa, from the highest plateau to the deepest high
+_GROUND = (300.0, k.MOST_PRESSURE)  # hPa, from the highest plateau to the deepest high
 
 
 @dataclass(frozen=True)
@@ -303,7 +303,8 @@ def check_identities(
     apart = np.abs(dot - column)[code == k.PRIOR].max(initial=0.0)
     texts = {
         k.MISSING: "missing values (or a prior of 0) in kernel, weights, prior or pressures",
-        k.OUTSIDE: f"kernels beyond {MOST_KERNEL:g} or priors beyond {most_prior:g}, which none has",
+        k.OUTSIDE: f"kernels beyond {MOST_KERNEL:g}, priors beyond {most_prior:g} or pressures beyond "
+        f"{k.MOST_PRESSURE:g} hPa, which none has",
         k.REVERSED: "pressure rises away from the surface: the order is the reverse of what the sensor table says",
         k.NOT_MONOTONE: "pressure is not monotone",
         k.WEIGHT_SUM: f"pressure weights sum to 1 only within {off:.2g}",

@@ -51,7 +51,7 @@ from obsnet.errors import ConfigError, FormatError, nearest
 if TYPE_CHECKING:
     from retrieval.readers.source import Container
 
-__all__ = ["ROLES", "Sensor", "SensorVariable", "load_sensors", "recognise", "sensor_named"]
+__all__ = ["PROFILE_ROLES", "ROLES", "Sensor", "SensorVariable", "load_sensors", "recognise", "sensor_named"]
 
 # What a table may name, and the unit it has inside (None: the species' own; "": no unit).
 ROLES: dict[str, str | None] = {
@@ -80,6 +80,8 @@ ROLES: dict[str, str | None] = {
     "prior_column": None,
     "active_levels": "",
 }
+# What only the operator is made of.
+PROFILE_ROLES = frozenset(list(ROLES)[list(ROLES).index("pressure_levels") :])
 
 
 class SensorVariable(Options):
@@ -130,6 +132,7 @@ class SensorQuality(Options):
     good: tuple[float | str, ...] | None = None
     suspect: tuple[float | str, ...] = ()
     at_least: float | None = None
+    optional: bool = Field(False, description="files without it are read, every row doubted")
     bits: str | None = Field(
         None, description="variable of one bit a filter, named in its attribute `qf_variables`"
     )

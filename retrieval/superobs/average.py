@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from obsnet.atomic import write_text
-from obsnet.errors import RangeError, SchemaError
+from obsnet.errors import SchemaError
 from obsnet.grid import Grid
 from obsnet.parquet import write_table
 from obsnet.scales import one_scale
@@ -196,9 +196,6 @@ def groups_of(table: pa.Table, settings: Superobs) -> tuple[Groups, list[tuple[s
 def _classes(table: pa.Table) -> tuple[Ints, list[tuple[str, str, str]]]:
     """Return a number for each row's platform, mode and surface, and what the numbers mean, sorted."""
     fraction = table["land_fraction"].to_numpy().astype(np.float64)
-    known = fraction[np.isfinite(fraction)]
-    if known.size and not (known.min() >= 0.0 and known.max() <= 1.0):
-        raise RangeError(f"land_fraction must lie within 0 and 1, found {known.min():g} to {known.max():g}")
     platforms, platform = _coded(table["platform"])
     modes, mode = _coded(table["mode"])
     surface = np.searchsorted(_SURFACE_LIMITS, fraction, side="right")  # NaN comes last: no surface

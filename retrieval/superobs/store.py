@@ -90,6 +90,7 @@ class SuperobsSummary:
                 "soundings": sum(d["soundings"] for d in days),
                 "good": sum(d["good"] for d in days),
                 "superobs": int(weights.sum()),
+                "slivers": sum(d.get("slivers", 0) for d in days),
                 **{
                     k: float(np.average(v[some], weights=weights[some])) if some.any() else None
                     for k, v in means.items()
@@ -282,6 +283,7 @@ def _run(task: _Task) -> dict[str, Any] | None:
     ObservationStore(task.out).write(result.table)
     numbers = _numbers(result.table, result.problems, len(soundings)) | result.residuals()
     numbers["errors"] = task.settings.error_model.equation
+    numbers["slivers"] = int(np.sum(result.report["soundings"].to_numpy() < 1.0))
     metadata = {b"obsnet:superobs": json.dumps(numbers).encode()}
     write_report(result.report, Path(task.out), digest[:16], metadata)
     index |= {

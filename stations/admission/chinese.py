@@ -89,9 +89,6 @@ WORDS = {
 
 def in_chinese(text: str) -> str:
     """Return a word of the evidence in Chinese; names and numbers stay."""
-    start, middle, end = text.partition(" to ")
-    if middle and start[:4].isdigit():
-        return f"{start} 至 {end}"
     return WORDS.get(text, text)
 
 

@@ -56,7 +56,7 @@ def coverage(a: Applicant, o: CoverageOptions) -> Outcome:
         inside = np.unique(start[valid & (start >= low) & (start < high)])
         expected = max(int(np.ceil((high - low) / step)), 1)
         rows.append({
-            "period": f"{str(low)[:10]} to {str(high)[:10]}",
+            "period": f"{str(low)[:10]} – {str(high)[:10]}",
             "expected": expected,
             "valid": int(inside.size),
             "coverage": inside.size / expected,

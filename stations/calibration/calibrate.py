@@ -132,9 +132,15 @@ def _readings(raw: xr.Dataset, plan: CalibrationPlan) -> tuple[np.ndarray, np.nd
 
 
 def _tell_tanks(plan: CalibrationPlan, drifts: dict[str, TankDrift], years: np.ndarray, notes: Notes) -> None:
-    """Note tanks used long after their last calibration, and those whose drift nobody knows."""
+    """Note tanks used long after their last calibration, of unknown drift, or whose calibrations scatter."""
     unit = species_of(plan.species).unit_name
     for name, drift in drifts.items():
+        if drift.excess > 1.0:
+            sd = float(drift.uncertainty(years.mean()))
+            notes.warnings.append(
+                f"the {drift.n} calibrations of tank {name!r} scatter {drift.excess:.1f} times more than they state; "
+                f"its uncertainty is from their scatter, {sd:.3g} {unit}"
+            )
         beyond = drift.beyond(years)
         if beyond.max() <= 0.0:
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import chi2
 
 from obsnet.constants import species as species_of
 from obsnet.errors import RangeError
@@ -107,6 +108,18 @@ def find_episodes(
 
 def _tell_disagreements(found: list[Episode], unit: str, notes: Notes) -> None:
     """Note standards that do not agree: a line for each set of them, with its worst calibration."""
+    plain = [e for e in found if not e.disagreement.misfits]
+    chi = np.array([e.response.reduced_chi_square for e in plain])
+    freedom = np.array([len(e.tanks) - e.response.coefficients.size for e in plain])
+    # the gases are off alike each time: the calibrations together are one test
+    odds = chi2.sf(chi * freedom, np.maximum(freedom, 1))
+    if (freedom > 0).any() and np.median(odds[freedom > 0]) < 0.05:
+        chi = chi[freedom > 0]
+        notes.warn(
+            chi.size,
+            f"calibrations with a reduced chi-square of {np.median(chi):.1f} (median): the uncertainties of their "
+            f"standards look {np.sqrt(np.median(chi)):.1f} times too small; those of the response are enlarged by that",
+        )
     groups: dict[tuple[str, ...], list[Episode]] = {}
     for episode in found:
         odd = episode.disagreement

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import chi2
 from scipy.stats import t as student
 
 from obsnet.errors import ConfigError, RangeError
@@ -29,6 +30,9 @@ class TankDrift:
     own_covariance : ndarray, shape (3, 3)
         Of the coefficients, from the uncertainties of the measurements alone, enlarged by the scatter of the
         calibrations where that is more.
+    excess : float
+        How many times the calibrations scatter more than they state, where that is significant (chi-square, 5 %); 1
+        otherwise.
     systematic : float
         What every calibration has in common (type B, weighted root mean square); it does not average out.
     degree : int
@@ -50,6 +54,7 @@ class TankDrift:
     uncertainties: np.ndarray
     covariance: np.ndarray
     own_covariance: np.ndarray
+    excess: float
     systematic: float
     degree: int
     residual_sd: float
@@ -166,6 +171,7 @@ def fit_tank_drift(
         uncertainties=np.sqrt(np.diag(spread)),
         covariance=spread,
         own_covariance=scatter,
+        excess=line.excess,
         systematic=float(np.sqrt(np.average(shared**2, weights=weight))),
         degree=order,
         residual_sd=float(line.residual.std(ddof=1)) if x.size > 1 else 0.0,
@@ -183,6 +189,7 @@ class _Polynomial:
     covariance: np.ndarray
     own_covariance: np.ndarray
     scatter: float
+    excess: float
     residual: np.ndarray
     freedom: int
 
@@ -194,11 +201,12 @@ def _polynomial(t: np.ndarray, y: np.ndarray, own: np.ndarray, weight: np.ndarra
     c = estimator @ y
     residual = y - rows @ c
     freedom = t.size - order - 1
-    # Birge: calibrations that scatter more than they state were more uncertain than that
     if freedom:
         scatter = float(np.sum((residual / own) ** 2) / freedom)
     else:  # an exact fit shows no scatter: what one degree less leaves over may be drift or scatter
         scatter = _polynomial(t, y, own, weight, order - 1).scatter if order else 1.0
     # Birge: calibrations that scatter more than they state were more uncertain than that
     own_covariance = max(1.0, scatter) * (estimator * own**2) @ estimator.T
-    return _Polynomial(c, covariance, own_covariance, scatter, residual, freedom)
+    significant = freedom > 0 and chi2.sf(scatter * freedom, freedom) < 0.05
+    excess = float(np.sqrt(scatter)) if significant else 1.0
+    return _Polynomial(c, covariance, own_covariance, scatter, excess, residual, freedom)

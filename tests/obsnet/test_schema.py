@@ -59,6 +59,16 @@ def test_profiles_of_several_lengths_are_refused():
             {"time": np.array(["NaT", "2019-01-01", "2019-01-01", "2019-01-01"], "datetime64[us]")},
             Quality.TIME,
         ),
+        ({"land_fraction": [100, 1, 0, np.nan]}, Quality.RANGE),
+        ({"land_fraction": [-0.5, 1.0000001, 0.3, np.nan]}, Quality.RANGE),
+        ({"n": np.array([-1, 0, 1, 20])}, Quality.RANGE),
+        ({"intake_height_m": [1e6, 10, -1, np.nan]}, Quality.GEOLOCATION),
+        ({"uncertainty_systematic": [np.inf, 0, 1, np.nan]}, Quality.UNCERTAINTY),
+        ({"prior_column": [-999.0, 400, 410, np.nan]}, Quality.OPERATOR),
+        ({"corner_latitude": np.array([[9e36, 0, 1, 1], *[[0, 0, 1, 1]] * 3])}, Quality.GEOLOCATION),
+        ({"corner_longitude": np.array([[9e36, 0, 1, 1], *[[180, 180, 181, 181]] * 3])}, Quality.GEOLOCATION),
+        ({"time_start": np.array(["2030-01-01", *["2001-01-01"] * 3], "datetime64[us]")}, Quality.TIME),
+        ({"time_end": np.array(["2001-01-01", "NaT", *["2030-01-01"] * 2], "datetime64[us]")}, Quality.TIME),
     ],
 )
 def test_impossible_rows_are_flagged_and_kept(changes, bit):

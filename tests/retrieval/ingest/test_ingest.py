@@ -644,6 +644,9 @@ def test_minor_versions_of_a_product_are_told_apart(tmp_path):
         ("xco2_averaging_kernel", lambda v: 1e30 * v, Quality.OPERATOR),
         ("co2_profile_apriori", lambda v: 1e30 * v, Quality.OPERATOR),
         ("Sounding/altitude", lambda v: 1e30 + v, Quality.GEOLOCATION),
+        ("Sounding/land_fraction", lambda _: 120, Quality.RANGE),
+        ("vertex_latitude", lambda v: v + 500.0, Quality.GEOLOCATION),
+        ("pressure_levels", lambda v: 10.0 * v, Quality.OPERATOR),
     ],
 )
 def test_columns_beyond_their_physical_range_are_no_good(tmp_path, role, change, bit):
@@ -658,6 +661,8 @@ def test_columns_beyond_their_physical_range_are_no_good(tmp_path, role, change,
     table = ObservationStore(tmp_path / "store").read("CO2").sort_by("obs_id")
     quality = table["quality"].to_numpy()
     assert (quality & bit.value != 0).sum() == 1
+    (row,) = summary.files
+    assert bit is Quality.UNCERTAINTY or "1 rows" in row["notes"]
 
 
 def test_one_number_for_all_soundings_is_a_lost_dimension(tmp_path):

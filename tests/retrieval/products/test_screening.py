@@ -147,7 +147,9 @@ def test_absent_variable_is_an_error_or_noted(lite):
 
 
 def test_screen_of_another_product_is_refused(lite):
-    with pytest.raises(ConfigError, match="screen 's5p_ch4_imi' is for s5p_ch4, not for oco2_lite"):
+    with pytest.raises(
+        ConfigError, match="screen 's5p_ch4_imi' is for s5p_ch4, s5p_ch4_v208, not for oco2_lite"
+    ):
         read_granule(lite[0], screen=find_screen("s5p_ch4_imi"))
 
 

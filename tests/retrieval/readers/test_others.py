@@ -180,6 +180,37 @@ def test_co2m_is_a_swath_of_groups(tmp_path):
     assert len(read_granule(path, species="CH4").table) == n
 
 
+@pytest.mark.parametrize("uncertain", [True, False])
+def test_methanesat_is_a_swath_without_operator(tmp_path, uncertain):
+    rng = np.random.default_rng(4)
+    shape = (5, 4)
+    fill = np.float32(9.969209968386869e36)
+    xch4 = rng.normal(1920, 15, shape).astype(np.float32)
+    xch4[0, 0] = fill
+    flag = np.zeros(shape, np.int8)
+    flag[2], flag[0, 0] = 1, -128
+    variables = {
+        "product_co2proxy/xch4_co2proxy": (xch4, {"units": "ppb", "_FillValue": fill}),
+        "product_co2proxy/main_quality_flag": (flag, {"_FillValue": np.int8(-128)}),
+        "geolocation/latitude": (rng.uniform(32, 33, shape), {"units": "degrees_north"}),
+        "geolocation/longitude": (rng.uniform(-104, -103, shape), {"units": "degrees_east"}),
+        "geolocation/time": (np.full(5, 350000.25), {"units": "hours since 1985-01-01"}),
+        "co2proxy_fit_diagnostics/ch4_averaging_kernel": (np.ones((*shape, 19), np.float32), {}),
+    }
+    if uncertain:
+        variables["product_co2proxy/xch4_co2proxy_uncertainty"] = (np.full(shape, 25.0), {"units": "ppb"})
+    name = "MethaneSAT_L2_post_20241205T011500_20241205T011530.nc"
+    granule = read_granule(synthetic.write(tmp_path / name, variables, {}))
+    assert granule.source == "methanesat"
+    assert "the table of methanesat was never tested on a real file" in granule.notes
+    assert ("the file states no uncertainty: no row can be used" in granule.notes) is not uncertain
+    table = granule.table
+    assert len(table) == 19
+    assert (table["quality"].to_numpy() == 0).sum() == (15 if uncertain else 0)
+    assert np.datetime_as_string(table["time"].to_numpy()[0], "s") == "2024-12-05T08:15:00"
+    assert table["averaging_kernel"].null_count == 19
+
+
 def lidar_rows(n=5):
     rng = np.random.default_rng(2)
     pressure = np.tile(np.array([1000.0, 800, 600, 400, 200, 50]), (n, 1))
@@ -245,4 +276,5 @@ def test_generic_column_as_netcdf3_top_first(tmp_path):
 def test_untested_tables_are_marked():
     untested = {name for name, sensor in load_sensors().items() if sensor.untested}
     assert {"gosat_gw", "co2m", "acdl", "tansat_ocfp", "tansat_iap", "nies_gosat_co2", "wfmd"} <= untested
+    assert {"methanesat", "s5p_ch4_v208"} <= untested
     assert not untested & {"acos_lite", "acos_l2s", "gosat_ocpr", "s5p_ch4", "s5p_ch4_blended"}

@@ -144,3 +144,34 @@ def test_raw_and_corrected_are_different_sources(tmp_path):
     path = synthetic.write(tmp_path / "S5P.nc", variables, attributes)
     assert read_granule(path, variant="raw").source == "s5p_ch4_v1.2_raw"
     assert read_granule(path, variant="raw").table["value"].to_numpy().mean() < 1865
+
+
+def test_a_file_without_the_corrected_value_is_read_raw_when_asked(sample_data):
+    path = official(sample_data, "l2ss_varsubset*")
+    with pytest.raises(MissingVariableError, match="--variant raw takes 'PRODUCT/methane_mixing_ratio'"):
+        read_granule(path)
+    with pytest.raises(MissingVariableError, match="surface_pressure.*--profiles none"):
+        read_granule(path, variant="raw")
+    granule = read_granule(path, variant="raw", profiles="none")
+    assert granule.source == "s5p_ch4_v1.2_raw"
+    assert len(granule.table) == 52210
+    flags = granule.table["quality"].to_numpy()
+    assert (flags & (Quality.UNCERTAINTY | Quality.SUSPECT) == Quality.UNCERTAINTY | Quality.SUSPECT).all()
+    assert "values are PRODUCT/methane_mixing_ratio (variant raw)" in granule.notes
+    assert "no variable 'PRODUCT/qa_value': every row is doubted" in granule.notes
+
+
+def test_processor_2_8_has_a_destriped_variant(tmp_path):
+    variables, attributes, _ = synthetic.s5p(delta="since")
+    name = "PRODUCT/methane_mixing_ratio_bias_corrected"
+    value, own = variables[name]
+    variables[name + "_destriped"] = (np.where(value < 1e30, value - 2, value).astype(np.float32), own)
+    attributes["processor_version"] = "2.8.0"
+    path = synthetic.write(tmp_path / "S5P.nc", variables, attributes)
+    usual, destriped = read_granule(path), read_granule(path, variant="destriped")
+    assert usual.source == "s5p_ch4_v208_v2.8"
+    assert "the table of s5p_ch4_v208 was never tested on a real file" in usual.notes
+    assert destriped.source == "s5p_ch4_v208_v2.8_destriped"
+    difference = usual.table["value"].to_numpy() - destriped.table["value"].to_numpy()
+    np.testing.assert_allclose(difference, 2, atol=1e-3)
+    assert (usual.table["quality"].to_numpy() == 0).any()

@@ -35,6 +35,8 @@ def test_all_shipped_tables_are_sound_and_whole():
         "acos_l2s",
         "s5p_ch4",
         "s5p_ch4_blended",
+        "s5p_ch4_v208",
+        "methanesat",
         "wfmd",
         "gosat_ocpr",
         "gosat_ocfp",
@@ -103,7 +105,7 @@ def test_a_granule_is_read_with_a_table_of_ones_own(tmp_path):
         "longitude": (np.array([100.0, 101.0]), {}),
     }
     path = synthetic.write(tmp_path / "a.h5", variables)
-    with pytest.raises(FormatError, match="no sensor table of 26 fits"):
+    with pytest.raises(FormatError, match="no sensor table of 28 fits"):
         read_granule(path)
     granule = read_granule(path, folders=[folder])
     assert granule.source == "mine"
@@ -173,7 +175,7 @@ def test_recognition_says_what_is_missing(tmp_path):
 
 def test_recognition_of_something_else(tmp_path):
     path = synthetic.write(tmp_path / "a.nc4", {"temperature": (np.zeros(3), {})})
-    with pytest.raises(FormatError, match="no sensor table of 26 fits; name one with --sensor"):
+    with pytest.raises(FormatError, match="no sensor table of 28 fits; name one with --sensor"):
         recognised(path)
 
 

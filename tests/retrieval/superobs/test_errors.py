@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obsnet.errors import ConfigError, RangeError
+from obsnet.grid import Grid
 from retrieval.superobs.errors import (
     PRESETS,
     ErrorModel,
@@ -17,6 +18,7 @@ from retrieval.superobs.errors import (
     exponential_weights,
     thinning_coefficient,
 )
+from retrieval.superobs.groups import area_groups
 
 
 def group(seed, n):
@@ -170,6 +172,35 @@ def test_a_sliver_holds_a_sliver_of_the_information():
             for a in (0.3, 0.7)
         ]
         assert sum(p**-2 for p in parts) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("degrees", [0.1, 0.3])
+def test_stated_errors_are_true_of_means_over_cells_that_share_pixels(degrees):
+    """Drawn errors of 7 km pixels; see scripts/check_superobs_errors.py for more."""
+    rng = np.random.default_rng(0)
+    middle = np.stack(np.meshgrid(np.arange(-2, 2, 0.07), np.arange(-2, 2, 0.07)))
+    lat, lon = (
+        m.ravel()[:, None] + 0.035 * np.array(side)
+        for m, side in zip(middle, ([-1, 1, 1, -1], [-1, -1, 1, 1]), strict=True)
+    )
+    lat, lon = lat + 0.2 * lon, lon - 0.2 * lat
+    some = rng.random(len(lat)) < 0.3
+    lat, lon = lat[some], lon[some]
+    grid = Grid.regular(-1.5, 1.5, -1.5, 1.5, degrees, degrees)
+    time = np.full(len(lat), np.datetime64("2020-06-01T06:00", "us"))
+    groups = area_groups(lat, lon, time, np.zeros(len(lat), int), grid)
+    stated = ErrorModel().uncertainty(
+        np.ones(len(groups.row)), groups.weight, groups.offsets, soundings=groups.soundings
+    )
+    drawn = rng.standard_normal((400, len(lat)))
+    error = np.add.reduceat(drawn[:, groups.row] * groups.weight, groups.offsets[:-1], axis=1)
+    weight = stated**-2.0
+    assert np.std(error @ weight / weight.sum()) == pytest.approx(weight.sum() ** -0.5, rel=0.12)
+    whole = groups.soundings >= 1
+    ratio = stated[whole] / error[:, whole].std(axis=0)
+    assert 1.0 < ratio.mean() < 1.5
+    sliver = groups.soundings < 0.1
+    assert (stated[sliver] > 2 * error[:, sliver].std(axis=0)).all()
 
 
 def test_floor_transport_and_representativity():

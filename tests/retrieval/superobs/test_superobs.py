@@ -263,11 +263,6 @@ def test_real_tropomi_orbit(sample_data):
             "X2007 .* X2019",
         ),
         (
-            lambda: super_observe(make_table(4, land_fraction=np.full(4, 100.0)), TRACK),
-            RangeError,
-            "land_fraction",
-        ),
-        (
             lambda: super_observe(make_table(4, uncertainty=np.zeros(4)), TRACK),
             RangeError,
             "4 soundings have no",

@@ -542,3 +542,25 @@ def test_faulty_target_runs(dossier, lines, error, text):
     (dossier.parent / "targets.csv").write_text(lines)
     with pytest.raises(error, match=text):
         load_applicant(dossier)
+
+
+def test_the_summary_names_what_failed_in_both_languages(dossier):
+    need = load_requirements("example_network")
+    html = admission_html([judge(load_applicant(dossier), need)], need)
+    first = html[html.index("<tbody>") : html.index("</tbody>")]
+    assert "标准气等级" in first
+    assert "Grade of the standard gases" in first
+
+
+def test_on_paper_verdicts_differ_by_colour_sign_and_frame(dossier):
+    """Browsers leave backgrounds out, so the words themselves are coloured (looked at in Chromium)."""
+    need = load_requirements("example_network")
+    html = admission_html([judge(load_applicant(dossier), need)], need)
+    paper = html[html.index("@media print") : html.index("</style>")]
+    colours = [
+        re.search(rf"\.mark\.{name} {{[^}}]*\bcolor: (#\w+)", paper)[1] for name in ("pass", "open", "fail")
+    ]
+    assert len(set(colours)) == 3
+    assert "background: none" in paper
+    assert "dashed" in paper
+    assert "double" in paper

@@ -207,6 +207,29 @@ def test_tanks_past_their_last_calibration_are_named(tmp_path):
     assert wider.record["uncertainty_tank"].values.mean() > done.record["uncertainty_tank"].values.mean()
 
 
+def test_calibrations_that_scatter_more_than_they_state_are_named(tmp_path):
+    dates = "[2018.0, 379.9, 0.01], [2018.5, 380.1, 0.01], [2019.0, 379.95, 0.01], [2020.5, 380.05, 0.01]"
+    apart = f"calibrations = [{dates}]"
+    done = calibrate(
+        sequence(days=3), plan_of(tmp_path, PLAN.replace("value = 380.0\nuncertainty = 0.02", apart))
+    )
+    (word,) = [w for w in done.record.attrs["warnings"] if "scatter" in w]
+    assert "the 4 calibrations of tank 'low' scatter 9.1 times more than they state" in word
+    assert "uncertainty is from their scatter, 0.04" in word
+
+
+def test_gases_that_are_off_by_more_than_they_state_are_told_in_one_line(tmp_path):
+    """Within 3 sigma of each other, and yet the calibrations together say that the uncertainties are too small."""
+    text = PLAN.replace("value = 410.0", "value = 410.06")
+    done = calibrate(sequence(), plan_of(tmp_path, text))
+    (word,) = [w for w in done.record.attrs["warnings"] if "chi-square" in w]
+    assert word.startswith("4 calibrations with a reduced chi-square of")
+    assert "times too small" in word
+    assert not any(
+        "chi-square" in w for w in calibrate(sequence(), plan_of(tmp_path)).record.attrs["warnings"]
+    )
+
+
 @pytest.mark.parametrize("how", ["ratio", "offset"])
 def test_working_tank_takes_out_drift_between_calibrations(tmp_path, how):
     raw = sequence(drift_per_day=0.3, every_days=4.0)

@@ -69,8 +69,19 @@ def test_scatter_between_calibrations_is_in_the_uncertainty():
     assert drift.degree == 0
     assert drift.uncertainties[0] == pytest.approx(0.01 / np.sqrt(6))  # NOAA's
     assert drift.uncertainty(2017.0) == pytest.approx(value.std(ddof=1) / np.sqrt(6))
+    assert drift.excess == pytest.approx(value.std(ddof=1) / 0.01)
     quiet = fit_tank_drift(np.arange(2014, 2020.0), 400 + 0.002 * rng.standard_normal(6), 0.01)
     assert quiet.uncertainty(2017.0) == pytest.approx(0.01 / np.sqrt(6))  # never below what is stated
+    assert quiet.excess == 1.0
+
+
+@pytest.mark.parametrize(("scatter", "low", "high"), [(1.0, 0.02, 0.08), (5.0, 0.9, 1.0)])
+def test_scatter_beyond_what_is_stated_is_told_when_it_is_significant(scatter, low, high):
+    rng = np.random.default_rng(1)
+    year = np.arange(2014.0, 2018.0)
+    draws = 400 + 0.01 * scatter * rng.standard_normal((300, 4))
+    told = np.mean([fit_tank_drift(year, d, 0.01, degree="mean").excess > 1 for d in draws])
+    assert low < told <= high
 
 
 def test_two_calibrations_apart_may_be_drift_or_scatter():
