@@ -18,8 +18,8 @@ GRID = Grid.regular(22, 38, 102, 128, 1, 1)
 # Another value of each option than what suits any turbulence.
 OTHER = {
     "hours": 9.0, "particles": 31, "timestep": 90.0, "seed": 5, "floor": 1300.0, "ctl": 5.0, "veght": 0.25,
-    "layer": 60.0, "near_field": ("none", "taylor", "stilt"), "least_tl": 9.0, "horizontal_tl": 7200.0, "diffusivity": 500.0,
-    "smooth": 1.0, "half_life": 5.0, "paths": 60.0,
+    "layer": 60.0, "near_field": ("none", "taylor", "stilt"), "least_tl": 9.0, "horizontal_tl": 7200.0,
+    "diffusivity": 500.0, "smooth": 1.0, "half_life": 5.0, "paths": 60.0,
 }  # fmt: skip
 NAMES = set(ParticleSettings.model_fields) - {"turbulence", "direction"}
 
