@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from inversion.transport.particles.settings import NearField, ParticleSettings
+from inversion.transport.run.transport_error import WindErrorOptions
 from obsnet.areas import GridField
 from obsnet.command import Flag
 from obsnet.config import Options
@@ -59,6 +60,9 @@ class FootprintOptions(ParticleSettings, MetOptions):
     )
     background_uncertainty: float = Field(0.0, ge=0, description="of that source, in the species' unit")
     endpoints: bool = Field(False, description="also write where every particle ended")
+    wind_error: WindErrorOptions | None = Field(
+        None, description="errors of the winds, and what they do to each observation under a flux"
+    )
     seed: int | None = Field(None, ge=0, description="of the random numbers; by default the run's")  # type: ignore[assignment]
     height: Literal["ground", "sea"] = Field(
         "ground", description="points: intake above ground, or altitude above sea"
