@@ -9,21 +9,33 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from inversion.case.options import InvertOptions
 from inversion.case.same_air import refuse_same_air
-from inversion.jacobian.parts import check_part
+from inversion.jacobian.flux import bin_matrix, flux_on
+from inversion.jacobian.parts import check_part, refuse_repeats
 from inversion.jacobian.store import Jacobian, JacobianStore
-from inversion.problem.time_bins import bin_matrix
 from obsnet.config import locate
 from obsnet.constants import Species, species
 from obsnet.errors import ConfigError, FormatError, SchemaError
 from obsnet.grid import Grid
+from obsnet.reading import reading
 from obsnet.scales import one_scale
+from obsnet.seal import check_parquet
 from obsnet.typing import Floats, Texts
 from obsnet.work.isolated import apart
 
-__all__ = ["FluxPattern", "Inputs", "PriorFlux", "load", "locate", "match_observations", "read_prior"]
+__all__ = [
+    "FluxPattern",
+    "Inputs",
+    "PriorFlux",
+    "load",
+    "locate",
+    "match_observations",
+    "read_prior",
+    "with_transport_error",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,29 +155,18 @@ def read_prior(path: Path, jacobian: Jacobian, gas: Species, name: str | None = 
     """
     from obsnet.cf import read_flux
     from obsnet.field import grid_of
-    from obsnet.regrid import regrid_flux
 
     data = apart(read_flux, path)
-    field = data["flux"]
-    substance = str(field.attrs["substance"]).upper()
+    substance = str(data["flux"].attrs["substance"]).upper()
     if substance != gas.name:
         raise ConfigError(f"{path}: the prior flux is of {substance}, the inversion of {gas.name}")
-    notes = []
-    grid = grid_of(data)
-    values = field.transpose("time", "sector", "lat", "lon")
-    bounds = data["time_bnds"].values
-    average = bin_matrix(bounds, jacobian.time_edges)
-    sectors = [str(s) for s in data["sector"].values]
-    weight = np.diff(jacobian.time_edges).astype(np.float64) @ average
-    own = {s: np.asarray(values.values[:, i], dtype=np.float64) for i, s in enumerate(sectors)}
-    pattern = FluxPattern.of(grid, own, weight / weight.sum())
-    if grid != jacobian.grid:
-        values = regrid_flux(values, grid, jacobian.grid)
-        notes.append(f"prior regridded conservatively from {grid!r}")
-    if len(bounds) == 1:
-        notes.append("prior has one time, taken as constant")
-    cube = np.asarray(values.values, dtype=np.float64)
-    flux = {s: average @ cube[:, i].reshape(len(bounds), -1) for i, s in enumerate(sectors)}
+    flux, notes = flux_on(data, jacobian.grid, jacobian.time_edges)
+    weight = np.diff(jacobian.time_edges).astype(np.float64) @ bin_matrix(
+        data["time_bnds"].values, jacobian.time_edges
+    )
+    values = data["flux"].transpose("time", "sector", "lat", "lon").values
+    own = {s: np.asarray(values[:, i], dtype=np.float64) for i, s in enumerate(flux)}
+    pattern = FluxPattern.of(grid_of(data), own, weight / weight.sum())
     title = name or str(data.attrs.get("title") or Path(path).name)
     return PriorFlux(title, flux, tuple(notes), pattern)
 
@@ -217,6 +218,50 @@ class _WholeParts(JacobianStore):
         return self._whole
 
 
+def with_transport_error(table: pa.Table, path: Path) -> pa.Table:
+    """Add the column ``transport_variance`` to observations.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Observations.
+    path : Path
+        Parquet file, or folder of them, with ``obs_id`` and ``transport_variance`` in the square of their unit, as
+        `inversion.transport.run.transport_error.transport_error` makes it.
+
+    Raises
+    ------
+    FormatError, SchemaError
+        No such file or columns; observations that are missing there, stand there twice, or have no number.
+    """
+    files = sorted(path.glob("[!.]*.parquet")) if path.is_dir() else [path]
+    if not files or not path.exists():
+        raise FormatError(
+            f"{path}: no transport errors there; footprints with a wind_error write transport_error/"
+        )
+    known = pa.concat_tables([_transport_columns(f) for f in files])
+    refuse_repeats(known["obs_id"].to_numpy(zero_copy_only=False).astype(str), str(path))
+    place = dict(zip(known["obs_id"].to_pylist(), known["transport_variance"].to_pylist(), strict=True))
+    values = np.array([place.get(name, np.nan) for name in table["obs_id"].to_pylist()], dtype=np.float64)
+    if not np.isfinite(values).all():
+        lost = np.flatnonzero(~np.isfinite(values))
+        raise SchemaError(
+            f"{path}: no transport_variance of {lost.size} of {values.size} observations, the first "
+            f"{table['obs_id'][int(lost[0])].as_py()!r}"
+        )
+    return table.append_column("transport_variance", pa.array(values))
+
+
+def _transport_columns(path: Path) -> pa.Table:
+    footer = check_parquet(path)
+    with reading(path, "Parquet"):
+        table = pq.ParquetFile(path, metadata=footer).read()
+    lacking = [name for name in ("obs_id", "transport_variance") if name not in table.column_names]
+    if lacking:
+        raise SchemaError(f"{path}: lacks {', '.join(lacking)}; it has {', '.join(table.column_names)}")
+    return table.select(["obs_id", "transport_variance"])
+
+
 def load(options: InvertOptions, folder: Path, out: Path) -> Inputs:
     """Read what an inversion needs.
 
@@ -246,6 +291,8 @@ def load(options: InvertOptions, folder: Path, out: Path) -> Inputs:
     used, counts = match_observations(table, footprints.obs_ids())
     twice = refuse_same_air(used, allow=options.allow_same_air)
     one_scale(used, f"{gas.name} observations of {store.path} with footprints")
+    if options.error.transport is not None:
+        used = with_transport_error(used, locate(options.error.transport, folder, out))
     jacobian = footprints.read(used["obs_id"].to_numpy(zero_copy_only=False).astype(str))
     prior = read_prior(locate(str(options.prior), folder, out), jacobian, gas, options.prior_name)
     return Inputs(jacobian, used, prior, counts, tuple(footprints.damaged), twice)

@@ -80,7 +80,8 @@ def error_parts(options: ErrorOptions, table: pa.Table, sampling: Floats | float
     options : ErrorOptions
         The table ``[invert.error]``: the model's part.
     table : pyarrow.Table
-        Observations: ``source, kind, platform, time, latitude, longitude, uncertainty``.
+        Observations: ``source, kind, platform, time, latitude, longitude, uncertainty``, and ``transport_variance`` of
+        `inversion.case.inputs.with_transport_error` where that was asked for.
     sampling : ndarray, shape (n_obs,), or float
         Further variance, see `sampling_variance`.
 
@@ -114,11 +115,23 @@ def error_parts(options: ErrorOptions, table: pa.Table, sampling: Floats | float
     points, averaged = kind == "point", _hours(table)
     if options.correlation_hours > 0.0:
         model[points] *= np.sqrt(_averaged(averaged[points] / options.correlation_hours)[0])
+    model = np.hypot(model, np.sqrt(_transport(options, table)))
     memory, group, position = _neighbours(options, table, kind, platform, averaged)
     length = {m: float(getattr(options, m)) for m in np.unique(memory) if m}
     own_part, common = np.sqrt(1.0 - share) * model, np.sqrt(share) * model
     parts = ErrorParts(own, own_part, common, passes(table), key.astype(str), memory, group, position, length)
-    return replace(parts, notes=_described(options, parts))
+    return replace(parts, notes=(*_described(options, parts), *_transport_notes(options, table)))
+
+
+def _transport(options: ErrorOptions, table: pa.Table) -> Floats:
+    """Return the variance that a file gives to each observation; an estimate below 0 is 0."""
+    if options.transport is None:
+        return np.zeros(len(table))
+    if "transport_variance" not in table.column_names:
+        raise ConfigError(
+            "error.transport: a file of transport errors is for observations with footprints; leave it out"
+        )
+    return np.maximum(table["transport_variance"].to_numpy().astype(np.float64), 0.0)
 
 
 def _neighbours(
@@ -205,6 +218,19 @@ def sampling_variance(jacobian: Jacobian, flux: Floats) -> Floats:
     squares = sp.csr_array(jacobian.stderr, dtype=np.float64, copy=True)
     squares.data = np.nan_to_num(squares.data, nan=0.0) ** 2
     return np.asarray(squares @ (flux.ravel() ** 2))
+
+
+def _transport_notes(options: ErrorOptions, table: pa.Table) -> tuple[str, ...]:
+    if options.transport is None:
+        return ()
+    sigma, low = (
+        np.sqrt(_transport(options, table)),
+        int((table["transport_variance"].to_numpy() < 0.0).sum()),
+    )
+    return (
+        f"error.transport: {np.median(sigma):.3g} in the median, {sigma.min():.3g} to {sigma.max():.3g}, from "
+        f"{options.transport}" + (f"; {low} estimates below 0 taken as 0" if low else ""),
+    )
 
 
 def _described(options: ErrorOptions, errors: ErrorParts) -> tuple[str, ...]:

@@ -126,6 +126,11 @@ class ErrorOptions(Options):
     platform: dict[str, NotNegative] = Field(
         default_factory=dict, description="the same by station or satellite, before source"
     )
+    transport: str | None = Field(
+        default=None,
+        description="file or folder (Parquet) with obs_id and transport_variance, such as footprints/transport_error: "
+        "variance that is added to that of the model errors above, which then stand for the rest",
+    )
     monte_carlo: bool = Field(
         default=True, description="add the footprints' sampling error times the prior flux"
     )
@@ -390,6 +395,11 @@ class InvertOptions(Options):
         own = not METHODS[self.method].normal
         if own and self.basis is not None:
             raise ValueError(f"method {self.method} solves cells; [invert.basis] goes with {normal}")
+        if self.error.transport and self.likelihood and "error" in self.likelihood.estimate:
+            raise ValueError(
+                "likelihood.estimate scales model errors by one factor, and a file's (error.transport) have none of "
+                "their own; take error out of likelihood.estimate, or take out error.transport"
+            )
         if self.foreign is not None:
             if own:
                 raise ValueError(f"a ready-made Jacobian is solved by {normal}, not by {self.method}")

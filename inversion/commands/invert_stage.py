@@ -8,6 +8,7 @@ from pathlib import Path
 
 from inversion.case import VERSION
 from inversion.case.options import InvertOptions
+from obsnet.config import resolve_files
 from obsnet.pipeline import Case, Stage, StageResult
 from obsnet.store import ObservationStore
 
@@ -30,8 +31,6 @@ def _inputs(options: InvertOptions, case: Case) -> Iterable[Path]:
 
 def _read_by(options: InvertOptions, case: Case) -> list[Path]:
     if options.foreign is not None:
-        from obsnet.config import resolve_files
-
         return resolve_files(options.foreign.files, case.folder)
     store, footprints = (case.find(str(name)) for name in (options.store, options.footprints))
     return [
@@ -43,6 +42,11 @@ def _read_by(options: InvertOptions, case: Case) -> list[Path]:
             for p in sorted((footprints / kind).glob("[!.]*.parquet"))
         ),
         case.find(str(options.prior)),
+        *(
+            resolve_files([case.find(options.error.transport)], case.folder)
+            if options.error.transport
+            else []
+        ),
         *(_polygons(case.find(options.regions)) if options.regions is not None else []),
         *([case.find(options.shares.points)] if options.shares.points is not None else []),
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -11,7 +10,7 @@ import scipy.sparse as sp
 from obsnet.errors import ConfigError
 from obsnet.typing import Floats, Ints, Times
 
-__all__ = ["TimeBins", "bin_matrix", "state_bins"]
+__all__ = ["TimeBins", "state_bins"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,45 +84,3 @@ def state_bins(flux_edges: Times, step: str) -> TimeBins:
     # A bin is what its flux bins cover, so that means and totals are of the same time.
     first = np.flatnonzero(np.diff(of_flux, prepend=-1))
     return TimeBins(np.append(edges[first], edges[-1]), of_flux.astype(np.int64), seconds)
-
-
-def bin_matrix(source_edges: Any, target_edges: Any) -> sp.csr_array:
-    """Return the operator that averages a step function of time over other bins.
-
-    Parameters
-    ----------
-    source_edges : array_like of datetime64, shape (n, 2)
-        Start and end of each step; they may leave gaps.
-    target_edges : array_like of datetime64, shape (m + 1,)
-        Bins.
-
-    Returns
-    -------
-    scipy.sparse.csr_array, shape (m, n)
-        Rows sum to 1.
-
-    Raises
-    ------
-    ConfigError
-        A bin that the steps do not wholly cover (which). One single step counts as valid always.
-    """
-    bounds = np.asarray(source_edges).astype("datetime64[us]").astype(np.int64)
-    edges = np.asarray(target_edges).astype("datetime64[us]")
-    ticks = edges.astype(np.int64)
-    if len(bounds) == 1:
-        return sp.csr_array(np.ones((ticks.size - 1, 1)))
-    low = np.maximum(bounds[None, :, 0], ticks[:-1, None])
-    high = np.minimum(bounds[None, :, 1], ticks[1:, None])
-    overlap = np.maximum(high - low, 0) / np.diff(ticks)[:, None]
-    short = np.abs(overlap.sum(axis=1) - 1.0) > 1e-6
-    if short.any():
-        at = int(np.argmax(short))
-        span = bounds.min(), bounds.max()
-        first, last = (np.datetime64(int(t), "us").astype("datetime64[m]") for t in span)
-        raise ConfigError(
-            f"the prior flux covers {overlap[at].sum():.0%} of {edges[at].astype('datetime64[m]')} to "
-            f"{edges[at + 1].astype('datetime64[m]')}, which the footprints reach; it goes from "
-            f"{first} to {last} "
-            f"({int(short.sum())} bins short)"
-        )
-    return sp.csr_array(overlap)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from inversion.transport.particles.settings import ParticleSettings
 from obsnet.areas import GridField
@@ -48,16 +48,26 @@ class EvaluateOptions(ParticleSettings, MetOptions):
     layer: float = Field(
         100.0, gt=0, description="samples and sources are means over this many metres above ground"
     )
-    direction: Annotated[Literal[-1, 1], Flag(hidden=True)] = Field(-1, description="both ways are run")
+    veght: Annotated[float, Flag(hidden=True)] = Field(0.5, gt=0, le=1, description="of footprints only")
+    near_field: Annotated[Literal["none"], Flag(hidden=True)] = Field(
+        "none", description="of footprints only"
+    )
+    direction: Annotated[Literal[-1], Flag(hidden=True)] = Field(-1, description="both ways are run")
     paths: Annotated[float, Flag(hidden=True)] = Field(0.0, ge=0, le=0, description="of footprints only")
+
+    @model_validator(mode="after")
+    def _of_one_way(self) -> Self:
+        for way, names in (("backward", ("particles", "sampler")), ("forward", ("released",))):
+            for name in names:
+                if way not in self.ways and getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"{name} does nothing without the way {way}; leave it out")
+        return self
 
     def settings(self, direction: int, hours: float) -> ParticleSettings:
         """Return how particles are run one way."""
         found = {name: getattr(self, name) for name in ParticleSettings.model_fields}
         count = self.released if direction > 0 else self.particles
-        return ParticleSettings(
-            **{**found, "near_field": "none", "direction": direction, "hours": hours, "particles": count}
-        )
+        return ParticleSettings(**{**found, "direction": direction, "hours": hours, "particles": count})
 
     @property
     def met_options(self) -> MetOptions:

@@ -43,6 +43,7 @@ from inversion.transport.particles.sideways import (
     wind_scales,
 )
 from inversion.transport.particles.walk import Air, Draws, Walk, stepped_walk, vertical_walk
+from inversion.transport.particles.wind_error import wind_error_at
 from obsnet.constants import MOLAR_MASS_DRY_AIR
 from obsnet.sphere import METRES_PER_DEGREE
 from obsnet.typing import Floats, Ints, Singles
@@ -186,6 +187,7 @@ def _follow(
     options: Floats,
     levels: Floats,
     widths: Floats,
+    waves: Floats,
     first: tuple[float, float],
     table: Table,
     used: int,
@@ -245,6 +247,9 @@ def _follow(
             flat, shape, axes, t + half, x + u * cx * half, y_mid, max(mean + w * half, 0.0)
         )
         cx = nodes_per_metre(axes, y_mid)
+        if waves.size:
+            east, north = wind_error_at(waves, axes, t + half, x, y, mean)
+            u, v = u + east, v + north
         dx, dy = sign * u * dt, sign * v * dt
         z1 = abs(z1 + sign * w * dt)
         if mixed:
@@ -311,6 +316,7 @@ def langevin(
     options: Floats,
     levels: Floats,
     widths: Floats,
+    waves: Floats,
 ) -> tuple[Ints, Floats, Floats, Floats, Floats, Floats, Singles]:
     """Run one receptor's particles through resolved turbulence, backward or forward.
 
@@ -326,6 +332,8 @@ def langevin(
         Heights of `stepped_walk`; empty for scales that change smoothly.
     widths : ndarray of float64, shape (CLOUD + 1,) or (0,)
         Kernel bandwidth (degrees) at even ages from 0 to the end; empty for no smoothing.
+    waves : ndarray of float64, shape (2 n, 7)
+        Error of the wind, see `inversion.transport.particles.wind_error.wind_error_waves`; empty for none.
 
     Returns
     -------
@@ -367,6 +375,7 @@ def langevin(
                 options,
                 levels,
                 widths,
+                waves,
                 first,
                 table,
                 used,

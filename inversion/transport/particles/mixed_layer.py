@@ -40,6 +40,7 @@ from inversion.transport.particles.paths import (
     release_point,
 )
 from inversion.transport.particles.random import normal, philox, uniform
+from inversion.transport.particles.wind_error import wind_error_at
 from obsnet.constants import MOLAR_MASS_DRY_AIR
 from obsnet.sphere import METRES_PER_DEGREE
 from obsnet.typing import Floats, Ints, Singles
@@ -58,16 +59,24 @@ def _petterssen(
     axes: Floats,
     place: tuple[float, float, float, float],
     dt: float,
+    waves: Floats,
 ) -> tuple[float, float, float, float]:
-    """Return where the mean wind comes from, `dt` before `place` (t, x, y, z): x, y, z, and nodes a metre east.
+    """Return where the wind with its error comes from, `dt` before `place` (t, x, y, z): x, y, z, nodes a metre east.
 
     The mean of the winds at both ends (Petterssen 1940, Weather Analysis and Forecasting, 221-223).
     """
     t, x, y, z = place
     cy = 1.0 / (METRES_PER_DEGREE * axes[DLAT])
     u, v, w, _, _ = wind_at(flat, shape, axes, t, x, y, z)
+    if waves.size:
+        east, north = wind_error_at(waves, axes, t, x, y, z)
+        u, v = u + east, v + north
     cx = cy * axes[DLAT] / (axes[DLON] * np.cos(np.deg2rad(axes[LAT0] + axes[DLAT] * y)))
-    u1, v1, w1, _, _ = wind_at(flat, shape, axes, t - dt, x - u * cx * dt, y - v * cy * dt, z - w * dt)
+    x1, y1, z1 = x - u * cx * dt, y - v * cy * dt, z - w * dt
+    u1, v1, w1, _, _ = wind_at(flat, shape, axes, t - dt, x1, y1, z1)
+    if waves.size:
+        east, north = wind_error_at(waves, axes, t - dt, x1, y1, z1)
+        u1, v1 = u1 + east, v1 + north
     x1, y1 = x - 0.5 * (u + u1) * cx * dt, y - 0.5 * (v + v1) * cy * dt
     return x1, y1, abs(z - 0.5 * (w + w1) * dt), cx
 
@@ -88,6 +97,7 @@ def mixed_layer(
     floor: float,
     decay: float,
     every: float,
+    waves: Floats,
 ) -> tuple[Ints, Floats, Floats, Floats, Floats, Singles]:
     """Run one receptor's particles backward.
 
@@ -114,6 +124,8 @@ def mixed_layer(
         Rate at which the tracer decays, s-1.
     every : float
         Between two ages at which paths are written down, s; 0 for none.
+    waves : ndarray of float64, shape (2 n, 7)
+        Error of the wind, see `inversion.transport.particles.wind_error.wind_error_waves`; empty for none.
 
     Returns
     -------
@@ -164,7 +176,7 @@ def mixed_layer(
                 mixed = z < h
                 if mixed:
                     z = -SCALE_HEIGHT * np.log(1.0 - uniform(words[0]) * (1.0 - np.exp(-h / SCALE_HEIGHT)))
-                x1, y1, z1, cx = _petterssen(flat, shape, axes, (t, x, y, z), dt)
+                x1, y1, z1, cx = _petterssen(flat, shape, axes, (t, x, y, z), dt, waves)
                 if mixed:
                     spread = np.sqrt(2.0 * diffusivity * dt)
                     x1 += cx * spread * normal(words[1], key, number, step, _SPARE)

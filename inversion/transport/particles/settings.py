@@ -35,6 +35,12 @@ _UNUSED = {
     "none": (*_RESOLVED, "diffusivity"),
 }
 
+
+def _usual_of(turbulence: Any, direction: Any) -> dict[str, Any]:
+    """Return what suits a turbulence and a direction; forward, no plume is young."""
+    return {**_USUAL.get(turbulence, {}), **({"near_field": "none"} if direction == 1 else {})}
+
+
 _NOT_FOR = {
     "mixed-layer": "mixed-layer stirs the boundary layer evenly at every step: it is not for nights, terrain, hours "
     "close to the receptor and cells of tens of kilometres (hanna and stilt resolve these)",
@@ -105,19 +111,25 @@ class ParticleSettings(Options):
         """Fill in what suits the turbulence."""
         if not isinstance(data, Mapping):
             return data
-        usual = _USUAL.get(data.get("turbulence", cls.model_fields["turbulence"].default), {})
+        turbulence, direction = (
+            data.get(name, cls.model_fields[name].default) for name in ("turbulence", "direction")
+        )
+        usual = _usual_of(turbulence, direction)
         open_ = {k: v for k, v in usual.items() if cls.model_fields[k].default is None}
         return {**open_, **{k: v for k, v in data.items() if not (v is None and k in open_)}}
 
     @model_validator(mode="after")
     def _together(self) -> Self:
-        usual = _USUAL[self.turbulence]
-        for name in _UNUSED[self.turbulence]:
+        usual = _usual_of(self.turbulence, self.direction)
+        idle = dict.fromkeys(_UNUSED[self.turbulence], f"with turbulence {self.turbulence!r}")
+        if self.layer > 0.0:
+            idle["veght"] = f"where time is counted below layer = {self.layer:g} m"
+        if self.direction > 0:
+            idle["near_field"] = "forward in time"
+        for name, where in idle.items():
             value, plain = getattr(self, name), usual.get(name, ParticleSettings.model_fields[name].default)
             if value != plain:
-                raise ValueError(
-                    f"{name} = {value} does nothing with turbulence {self.turbulence!r}; leave it out"
-                )
+                raise ValueError(f"{name} = {value} does nothing {where}; leave it out")
         if self.turbulence == "stilt" and not self.horizontal_tl:
             raise ValueError(
                 "turbulence 'stilt' has no horizontal time scale of its own: horizontal_tl must be positive"

@@ -13,6 +13,7 @@ from inversion.transport.particles.random import key_of
 from inversion.transport.particles.settings import NEAR_FIELD, ParticleSettings
 from inversion.transport.particles.tables import Footprints, as_tables
 from inversion.transport.particles.walk import STILT_LEVELS
+from inversion.transport.particles.wind_error import NO_WAVES
 from inversion.transport.receptors.releases import Receptors
 from obsnet.errors import GridError, RangeError
 from obsnet.grid import Grid
@@ -31,6 +32,7 @@ def simulate(
     settings: ParticleSettings,
     *,
     threads: int = 1,
+    waves: Floats = NO_WAVES,
 ) -> Footprints:
     """Run particles backward from every receptor.
 
@@ -48,6 +50,8 @@ def simulate(
         Physics and size.
     threads : int
         Receptors at a time; the result does not depend on it.
+    waves : ndarray, shape (2 n, 7), optional
+        Error of the wind that all particles feel, of `inversion.transport.particles.wind_error.wind_error_waves`.
 
     Returns
     -------
@@ -70,10 +74,11 @@ def simulate(
         key = np.uint64(key_of(settings.seed, str(receptors.obs_id[n])))
         rest = (axes, xe, ye, bins, part, key, *arguments)
         if kernel is mixed_layer:
-            return kernel(met.wind, met.surface, *rest)
+            given = (met.wind, met.surface, *rest, waves)
+            return kernel(*given)
         given = (met.wind, met.surface, met.state, *rest)
-        found = kernel(*given, np.zeros(0))
-        return kernel(*given, _widths(found[5], part, axes, settings)) if settings.smooth else found
+        found = kernel(*given, np.zeros(0), waves)
+        return kernel(*given, _widths(found[5], part, axes, settings), waves) if settings.smooth else found
 
     if threads > 1:
         with ThreadPoolExecutor(threads) as pool:

@@ -34,6 +34,7 @@ KINDS = {
     "receptors": "parquet",
     "endpoints": "parquet",
     "paths": "parquet",
+    "transport_error": "parquet",
     "skipped": "json",
     "observations": "parquet",
 }
@@ -155,8 +156,8 @@ def plan_of(
 
 def differs(before: Plan, decides: Mapping[str, Any], gone: Sequence[str]) -> str:
     """Return in what a folder's footprints differ from those asked for; empty where all of them are still wanted."""
-    for name in decides:
-        theirs, mine = before.decides.get(name), decides[name]
+    for name in {**decides, **before.decides}:
+        theirs, mine = before.decides.get(name), decides.get(name)
         if theirs != mine:
             plain = isinstance(mine, str | int | float) and name not in {"grid", "version"}
             return f"other {name}" + (f" ({theirs} there, {mine} now)" if plain else "")

@@ -70,7 +70,7 @@ def forward(
     """
     if settings.direction != 1 or not settings.layer > 0.0:
         raise ConfigError("a forward run needs direction = 1 and a layer in m")
-    found = simulate(met, sources, grid, edges, settings.but(near_field="none")).sensitivity
+    found = simulate(met, sources, grid, edges, settings).sensitivity
     place = {name: k for k, name in enumerate(sources.obs_id.tolist())}
     amount = np.asarray(amounts, dtype=np.float64)[[place[n] for n in found["obs_id"].to_pylist()]]
     periods = np.diff(edges) / np.timedelta64(1, "s")

@@ -7,13 +7,22 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from inversion.transport.particles.settings import ParticleSettings
+from inversion.transport.particles.settings import NearField, ParticleSettings
+from inversion.transport.run.transport_error import WindErrorOptions
 from obsnet.areas import GridField
 from obsnet.command import Flag
 from obsnet.config import Options
 from obsnet.met.options import MetOptions
 
 __all__ = ["FootprintCommand", "FootprintOptions", "FootprintSelection", "ForwardOptions"]
+
+_OF_THE_STORE = (
+    "start",
+    "stop",
+    "good_only",
+    "select",
+    "height",
+)  # options that listed receptors do not know
 
 MetFiles = Annotated[list[str], Flag(positional=True)]
 
@@ -51,6 +60,9 @@ class FootprintOptions(ParticleSettings, MetOptions):
     )
     background_uncertainty: float = Field(0.0, ge=0, description="of that source, in the species' unit")
     endpoints: bool = Field(False, description="also write where every particle ended")
+    wind_error: WindErrorOptions | None = Field(
+        None, description="errors of the winds, and what they do to each observation under a flux"
+    )
     seed: int | None = Field(None, ge=0, description="of the random numbers; by default the run's")  # type: ignore[assignment]
     height: Literal["ground", "sea"] = Field(
         "ground", description="points: intake above ground, or altitude above sea"
@@ -64,6 +76,18 @@ class FootprintOptions(ParticleSettings, MetOptions):
             raise ValueError("store and receptors both say where to make footprints for; give one of them")
         if self.direction != -1:
             raise ValueError("footprints run backward: leave out direction")
+        said = [
+            name for name in _OF_THE_STORE if getattr(self, name) != type(self).model_fields[name].default
+        ]
+        if self.receptors is not None and said:
+            raise ValueError(
+                f"{', '.join(said)}: of an observation store only, receptors {self.receptors} are all taken as listed; "
+                "leave it out"
+            )
+        if self.background is None and self.background_uncertainty > 0.0:
+            raise ValueError(
+                "background_uncertainty does nothing without background; leave it out or give one"
+            )
         return self
 
     def settings(self, seed: int) -> ParticleSettings:
@@ -98,14 +122,16 @@ class ForwardOptions(ParticleSettings, MetOptions):
     hours: float = Field(24.0, gt=0, description="how long each particle is followed")
     particles: int | None = Field(10000, gt=0, description="per source")
     layer: float = Field(100.0, gt=0, description="mean over this many metres above ground")
-    direction: Annotated[Literal[-1, 1], Flag(hidden=True)] = Field(1, description="forward in time")
+    veght: Annotated[float, Flag(hidden=True)] = Field(0.5, gt=0, le=1, description="of footprints only")
+    near_field: Annotated[NearField | None, Flag(hidden=True)] = Field(None, description="of footprints only")
+    direction: Annotated[Literal[1], Flag(hidden=True)] = Field(1, description="forward in time")
     paths: Annotated[float, Flag(hidden=True)] = Field(0.0, ge=0, le=0, description="of footprints only")
 
     @property
     def settings(self) -> ParticleSettings:
         """How particles are run."""
         found = {name: getattr(self, name) for name in ParticleSettings.model_fields}
-        return ParticleSettings(**{**found, "near_field": "none", "direction": 1})
+        return ParticleSettings(**found)
 
     @property
     def met_options(self) -> MetOptions:

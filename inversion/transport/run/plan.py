@@ -57,8 +57,16 @@ def told_of(met: Met) -> list[str]:
 def estimate(tasks: Sequence[FootprintTask], settings: ParticleSettings, workers: int) -> str:
     """Return how long the particles will take, for people."""
     receptors = sum(t.receptors for t in tasks)
-    each = _SECONDS[settings.turbulence] * (settings.particles or 0) * settings.hours
+    error = tasks[0].wind_error
+    particles = (settings.particles or 0) + (error.members * error.particles if error is not None else 0)
     passes = 2.0 if settings.smooth else 1.0
-    seconds = passes * each * receptors / max(min(workers, len(tasks)), 1)
+    seconds = (
+        passes
+        * _SECONDS[settings.turbulence]
+        * particles
+        * settings.hours
+        * receptors
+        / max(min(workers, len(tasks)), 1)
+    )
     shown = f"{seconds / 3600:.1f} h" if seconds > 7200 else f"{seconds / 60:.1f} min"
     return f"{receptors} receptors in {len(tasks)} parts, about {shown} on {workers} workers"

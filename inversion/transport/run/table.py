@@ -9,7 +9,7 @@ from typing import Any
 from inversion.transport.background.particle_ends import is_number
 from inversion.transport.run.options import FootprintOptions
 from inversion.transport.run.run import Air, run_footprints
-from obsnet.config import resolve_files
+from obsnet.config import locate, resolve_files
 from obsnet.errors import ConfigError
 from obsnet.work.work import Work
 
@@ -63,6 +63,9 @@ def run_table(
     background = options.background
     if isinstance(background, str) and not is_number(background):
         background = str(folder / Path(background).expanduser())
+    error = options.wind_error
+    if error is not None:
+        error = error.model_copy(update={"flux": str(locate(error.flux, folder, outputs))})
     found = run_footprints(
         table,
         resolve_files(options.met, folder),
@@ -75,6 +78,7 @@ def run_table(
         air=Air(background, options.background_uncertainty, options.endpoints),
         height=options.height,
         met_options=options.met_options,
+        wind_error=error,
         replace=replace,
         report=report,
     )
@@ -94,6 +98,8 @@ def inputs_of(options: FootprintOptions, *, folder: Path, outputs: Path) -> list
     """Return the files that the footprints depend on."""
     background = options.background
     extra = [background] if isinstance(background, str) and not is_number(background) else []
+    if options.wind_error is not None:
+        extra.append(str(locate(options.wind_error.flux, folder, outputs)))
     if options.receptors is not None:
         return resolve_files([*options.met, *extra, options.receptors], folder)
     store = store_of(options, folder=folder, outputs=outputs)

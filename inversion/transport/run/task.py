@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from inversion.jacobian.flux import flux_on
 from inversion.jacobian.store import JacobianStore
 from inversion.transport.background.particle_ends import Background, open_background
 from inversion.transport.particles.settings import ParticleSettings
@@ -19,13 +20,18 @@ from inversion.transport.particles.simulate import simulate
 from inversion.transport.particles.tables import Footprints
 from inversion.transport.receptors.listed import from_places
 from inversion.transport.receptors.releases import Receptors, domain_of, from_observations
+from inversion.transport.run.transport_error import WindErrorOptions, transport_error
 from obsnet.atomic import write_text
+from obsnet.constants import species
+from obsnet.errors import ConfigError
 from obsnet.grid import Grid
 from obsnet.met import Met
 from obsnet.parquet import write_table
 from obsnet.times import EPOCH
+from obsnet.typing import Floats, Times
+from obsnet.work.isolated import apart
 
-__all__ = ["FootprintTask", "do_task", "warm_up"]
+__all__ = ["FootprintTask", "do_task", "total_flux", "warm_up"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,8 @@ class FootprintTask:
         Source and uncertainty of incoming air.
     endpoints : bool
         Write where every particle ended.
+    wind_error : WindErrorOptions, optional
+        Also find what errors of the winds do; its flux is a whole path.
     """
 
     out: str
@@ -61,6 +69,7 @@ class FootprintTask:
     height: str = "ground"
     background: tuple[str, float] | None = None
     endpoints: bool = False
+    wind_error: WindErrorOptions | None = None
 
     @property
     def observations(self) -> Path:
@@ -70,30 +79,43 @@ class FootprintTask:
 
 @lru_cache(maxsize=1)
 def _shared(
-    out: str, met: str, _mark: str, background: tuple[str, float] | None
-) -> tuple[Met, JacobianStore, Background | None]:
+    out: str, met: str, _mark: str, background: tuple[str, float] | None, flux: str | None
+) -> tuple[Met, JacobianStore, Background | None, Floats | None]:
     """Open what all tasks of a worker share."""
     store = JacobianStore(out)
     source = None
     if background is not None:
         source = open_background(background[0], str(store.meta["species"]), uncertainty=background[1])
-    return Met.load(met), store, source
+    total = (
+        None if flux is None else total_flux(flux, str(store.meta["species"]), store.grid, store.time_edges)
+    )
+    return Met.load(met), store, source, total
+
+
+def total_flux(path: str, name: str, grid: Grid, edges: Times) -> Floats:
+    """Return the sum of a flux's sectors on cells and time bins, in the species' customary unit of flux.
+
+    Raises
+    ------
+    ConfigError, GridError
+        Another substance, or times or cells that it does not cover.
+    """
+    from obsnet.cf import read_flux
+
+    gas = species(name)
+    data = apart(read_flux, path)
+    if (substance := str(data["flux"].attrs["substance"]).upper()) != gas.name:
+        raise ConfigError(f"{path}: a flux of {substance}, the footprints are for {gas.name}")
+    parts, _ = flux_on(data, grid, edges)
+    return np.sum(list(parts.values()), axis=0) / float(gas.unit)
 
 
 def do_task(task: FootprintTask) -> dict[str, str]:
     """Run one batch and write its part; return what was skipped."""
-    met, store, source = _shared(task.out, task.met, task.mark, task.background)
-    grid, edges, settings = store.grid, store.time_edges, task.settings
-    rows = pq.ParquetFile(task.observations).read()
-    shared: dict[str, Any] = {
-        "particles": int(settings.particles or 0),
-        "hours": settings.hours,
-        "domain": domain_of(grid, met),
-    }
-    if "corner_time" in rows.column_names:
-        receptors = from_places(rows, met, **shared)
-    else:
-        receptors = from_observations(rows, met, **shared, height=task.height)
+    error, settings = task.wind_error, task.settings
+    met, store, source, flux = _shared(task.out, task.met, task.mark, task.background, error and error.flux)
+    grid, edges = store.grid, store.time_edges
+    receptors = _receptors(task, met, grid, int(settings.particles or 0))
     found = simulate(met, receptors, grid, edges, settings)
     background = found.background if source is None else _with_background(found, receptors, source, met)
     write_table(found.receptors, store.path / "receptors" / f"{task.part}.parquet")
@@ -101,9 +123,31 @@ def do_task(task: FootprintTask) -> dict[str, str]:
         write_table(found.endpoints, store.path / "endpoints" / f"{task.part}.parquet")
     if settings.paths:
         write_table(found.paths, store.path / "paths" / f"{task.part}.parquet")
+    if error is not None and flux is not None:
+        few = _receptors(task, met, grid, error.particles // 2)
+
+        def inflow(found: Footprints) -> dict[str, float]:
+            names, values, _ = source.of(found.endpoints, met) if source is not None else ((), (), ())
+            return dict(zip(names, values, strict=True))
+
+        varied = transport_error(met, few, grid, edges, settings, error, flux, inflow)
+        write_table(varied, store.path / "transport_error" / f"{task.part}.parquet")
     write_text(store.path / "skipped" / f"{task.part}.json", json.dumps(receptors.skipped, indent=1))
     store.write_part(task.part, found.sensitivity, background)
     return receptors.skipped
+
+
+def _receptors(task: FootprintTask, met: Met, grid: Grid, particles: int) -> Receptors:
+    """Return the receptors of a task with so many particles each."""
+    rows = pq.ParquetFile(task.observations).read()
+    shared: dict[str, Any] = {
+        "particles": particles,
+        "hours": task.settings.hours,
+        "domain": domain_of(grid, met),
+    }
+    if "corner_time" in rows.column_names:
+        return from_places(rows, met, **shared)
+    return from_observations(rows, met, **shared, height=task.height)
 
 
 def _with_background(found: Footprints, receptors: Receptors, source: Background, met: Met) -> pa.Table:

@@ -14,10 +14,11 @@ from inversion.case.inputs import match_observations
 from inversion.case.nuisance import background
 from inversion.case.options import InvertOptions
 from inversion.case.prior import flux_operator
+from inversion.jacobian.flux import bin_matrix
 from inversion.jacobian.store import SIDES
 from inversion.operators.covariance import BlockDiagonalCovariance
 from inversion.operators.observation_error import MarkovError
-from inversion.problem.time_bins import bin_matrix, state_bins
+from inversion.problem.time_bins import state_bins
 from inversion.problem.totals import region_totals
 from obsnet.config import validate
 from obsnet.errors import ConfigError, SchemaError, SolverError
