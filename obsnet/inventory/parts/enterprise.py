@@ -104,8 +104,7 @@ def read_enterprise(path: str | Path) -> Any:
 
     table = read_rows(path, ("kind", "value", "unit"), ("item", "note"), numbers=("value",))
     rows = read_sheets(path)[0].rows
-    first = next(i for i, r in enumerate(rows) if any(str(c).strip() for c in r))
-    heads = {str(c).strip().casefold(): j for j, c in enumerate(rows[first])}
+    heads = {str(c).strip().casefold(): j for j, c in enumerate(rows[table.attrs["heading"]])}
     measured = {
         "ncv": ("ncv", "低位发热量"),
         "carbon": ("carbon", "单位热值含碳量"),
