@@ -49,8 +49,8 @@ def one_province(axis):
         capsize=2,
     )
     total = made.inventory.set_index("category").loc["total"]
-    axis.set_title(f"Hebei 2007: {total['value']:.0f} Mt ± {196 * total['uncertainty']:.0f} %", fontsize=9)
-    axis.set_xlabel("Mt CO2")
+    axis.set_title(f"Hebei 2007: {total['value']:.0f} Mt ± {196 * total['uncertainty']:.0f} %")
+    axis.set_xlabel("Mt CO2, bars of 95 %")
     print(f"Hebei 2007: {total['value']:.3f} Mt, sd {total['uncertainty']:.3f}")
     return made
 
@@ -69,12 +69,13 @@ def against_ceads(axis):
         names.append(PROVINCES[balance.region][0])
     off = 100 * (np.array(ours) / np.array(theirs) - 1)
     order = np.argsort(off)
-    axis.bar(np.arange(25), off[order], color="#66ccee")
-    axis.set_xticks(np.arange(25), [names[k] for k in order], rotation=90, fontsize=6)
-    axis.axhline(0, color="0.3", lw=0.8)
-    axis.set_ylabel("combustion less CEADs, %")
+    axis.barh(np.arange(25), off[order][::-1], color="#4477aa")
+    axis.set_yticks(np.arange(25), [names[k] for k in order[::-1]], fontsize=8)
+    axis.set_ylim(-0.7, 24.7)
+    axis.axvline(0, color="0.3", lw=0.8)
+    axis.set_xlabel("combustion less CEADs, %")
     nation = 100 * (sum(ours) / sum(theirs) - 1)
-    axis.set_title(f"25 balances of 2007 against CEADs: sum {nation:+.2f} %", fontsize=9)
+    axis.set_title(f"25 balances of 2007 against CEADs: sum {nation:+.2f} %")
     print(f"25 provinces: {nation:+.3f} %, {off.min():+.2f} to {off.max():+.2f} %")
 
 
@@ -85,10 +86,16 @@ def breaks(axis):
     found = flag_series(process, "process", minor=total)
     shown = process.clip(lower=1e-3)
     axis.semilogy(shown.index, shown.to_numpy(), color="0.8", lw=0.8)
-    for kind, colour in (("zero", "#ee6677"), ("break", "#ccbb44"), ("spike", "#aa3377")):
+    for kind, colour, mark in (
+        ("zero", "#ee6677", "o"),
+        ("break", "#4477aa", "s"),
+        ("spike", "#aa3377", "^"),
+    ):
         rows = found[found["kind"] == kind]
         values = [shown.at[r["period"], r["region"]] for r in rows.to_dict("records")]
-        axis.scatter(rows["period"], values, color=colour, s=26, zorder=3, label=f"{kind} ({len(rows)})")
+        axis.scatter(
+            rows["period"], values, color=colour, marker=mark, s=30, zorder=3, label=f"{kind} ({len(rows)})"
+        )
         for year, low in {
             (r["period"], round(v, 3)) for r, v in zip(rows.to_dict("records"), values, strict=True)
         }:
@@ -99,12 +106,18 @@ def breaks(axis):
             ]
             text = ", ".join(PROVINCES[r][0] for r in here)
             axis.annotate(
-                text, (year, low), fontsize=6, xytext=(-5, 3), textcoords="offset points", ha="right"
+                text,
+                (year, low),
+                fontsize=8,
+                xytext=(-6, -3),
+                textcoords="offset points",
+                ha="right",
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5},
             )
     axis.set_xticks(range(2005, 2020, 2))
-    axis.legend(fontsize=7, loc="lower left")
-    axis.set_ylabel("process emissions, Mt CO2")
-    axis.set_title(f"CEADs: {len(found)} of {found.attrs['changes']} changes flagged", fontsize=9)
+    axis.legend(fontsize=8, loc="lower left")
+    axis.set_ylabel("process emissions of 30 provinces, Mt CO2 (0 at 0.001)")
+    axis.set_title(f"CEADs 2005-2019: {len(found)} of {found.attrs['changes']} changes flagged")
     print(found.to_string())
 
 
@@ -125,14 +138,15 @@ def gridded(axis, made):
         norm=LogNorm(0.1, 100),
         cmap="viridis",
     )
+    # Cells on the border hold little of the province's even part.
     regions.boundary.plot(ax=axis, color="0.4", lw=0.6)
     axis.set_xlim(113, 120.5)
     axis.set_ylim(35.5, 43)
     axis.set_aspect(1.3)
     axis.set_xlabel("°E")
     axis.set_ylabel("°N")
-    plt.colorbar(picture, ax=axis, label="µmol m-2 s-1", shrink=0.8)
-    axis.set_title(f"its prior, 0.1°; added up by area {100 * area:+.1f} %", fontsize=9)
+    plt.colorbar(picture, ax=axis, label="µmol m⁻² s⁻¹", shrink=0.8)
+    axis.set_title(f"prior of Hebei, 0.1°; added up by area {100 * area:+.1f} %")
     placed = sum(float(a[[prior.labels.index(HEBEI)]].sum()) for a in prior.amounts) / prior.totals.sum() - 1
     print(f"prior: mass kept to {abs(placed):.1e}, by area {100 * area:+.2f} %")
 
@@ -143,14 +157,15 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=ROOT / "docs")
     arguments = parser.parse_args()
-    figure, axes = plt.subplots(2, 2, figsize=(11, 8), layout="constrained")
+    plt.rcParams |= {"font.size": 9, "axes.titlesize": 10}
+    figure, axes = plt.subplots(2, 2, figsize=(11, 9.5), layout="constrained")
     made = one_province(axes[0, 0])
     against_ceads(axes[0, 1])
     breaks(axes[1, 0])
     gridded(axes[1, 1], made)
     arguments.out.mkdir(parents=True, exist_ok=True)
     target = arguments.out / "inventory.png"
-    figure.savefig(target, dpi=80)
+    figure.savefig(target, dpi=90)
     print(f"{target}: {target.stat().st_size / 1024:.0f} kB")
 
 

@@ -14,15 +14,16 @@ __all__ = ["demo"]
 def demo(options: DemoOptions) -> Shown:
     """Run a twin experiment over China: an invented truth, files in the real formats, the same commands."""
     from obsnet.crosscheck.lines import table_lines
+    from obsnet.demo.lines import planted_lines
     from obsnet.demo.run import run_demo
 
     record, table = run_demo(options, say=lambda line: print(line, file=sys.stderr, flush=True))
-    planted = record["planted"]
     return Shown(
         record,
         [
             *table_lines(table),
-            f"planted: {planted} ({record['verdicts'][planted]}); {record['network']}",
+            *planted_lines(table, record["planted"], record["planted_truth"]),
+            f"network: {record['network']}",
             f"{record['seconds']} s, {record['peak_memory_mib']} MiB; open {options.out / 'report.html'}",
         ],
     )

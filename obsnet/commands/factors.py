@@ -106,6 +106,9 @@ class ElectricityOptions(Options):
     kind: Literal["average", "market-excluded", "fossil", "footprint"] = Field(
         "average", description="which quantity; provinces are announced for the average alone"
     )
+    running: Literal["ask", "yes", "no"] = Field(
+        "ask", description="whether a month's value is the sum since January (累计)"
+    )
     language: Literal["en", "zh"] = Field("en", description="of the headings")
     out: Path | None = Field(None, description="CSV to write")
 
@@ -117,7 +120,8 @@ def electricity(options: ElectricityOptions) -> Shown:
     from obsnet.inventory.factors.consumption import consumption_average_of_file
     from obsnet.inventory.factors.listing import average_data, average_lines
 
-    found = consumption_average_of_file(options.weights, year=options.year, kind=options.kind)
+    how = options.model_dump(include={"year", "kind", "running"})
+    found = consumption_average_of_file(options.weights, **how)
     notes = [*found.notes, *write_if_asked(found.table, options.out, options.language)]
     return Shown(average_data(found), average_lines(found), notes)
 

@@ -66,6 +66,9 @@ class CompileOptions(FactorOptions):
     steel_gases: Literal["ask", "count", "exclude"] = Field(
         "ask", description="gases of blast furnaces and converters, whose carbon is counted with coke"
     )
+    magnitude: Literal["ask", "keep"] = Field(
+        "ask", description="where a column cannot have the unit it states"
+    )
     terminology: Literal["IPCC2006", "CRT2023"] = Field("IPCC2006", description="of the categories")
     activity_sd: float | None = Field(
         None, ge=0, le=3, description="relative standard deviation of an activity row"
@@ -93,6 +96,7 @@ def compile_(options: CompileOptions) -> Shown:
             "exclude",
             "negative",
             "steel_gases",
+            "magnitude",
             "terminology",
             "activity_sd",
             "factor_sd",

@@ -73,6 +73,7 @@ def run_demo(options: DemoOptions, *, say: Callable[[str], None]) -> tuple[dict[
         stages=results,
         network=twin.network.note,
         planted=options.planted,
+        planted_truth=round(twin.world.true_total(options.planted), 3),
         verdicts=dict(zip(table["region"], table["verdict"], strict=True)),
         seconds=round(time.monotonic() - start, 1),
     )

@@ -97,6 +97,11 @@ class DemoWorld:
     reported: Floats
     planted: str
 
+    def true_total(self, region: str) -> float:
+        """Return the true fossil total of a region, Mt CO2 a year."""
+        rate = float((self.weights @ self.true_fossil)[self.regions.index(region)])
+        return rate / mole_rate(1.0, "Mt", "CO2")
+
 
 def _plants(totals: Floats, share: Floats, rng: np.random.Generator) -> Floats:
     """Place half of each region's total as plants in cells that lie well inside it; mol s-1 a cell."""

@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 _BOOKS = {".xls", ".xlsx", ".xlsm", ".xlsb", ".ods"}
+_TITLE_ROWS = 6  # so many rows may stand above the headings, the headings among them
 _NOTHING = {"", "-", "--", "—", "——", "–", "…", "/", "n.a.", "na", "nan", "none"}
 
 
@@ -98,9 +99,14 @@ def read_sheets(path: str | Path, sheets: Iterable[str] | None = None) -> list[S
 
 
 def read_text(path: Path) -> tuple[str, tuple[str, ...]]:
-    """Return the text of a file in UTF-8, with or without a mark, or in GB 18030, which then is said."""
+    """Return the text of a file in UTF-8, with or without a mark, or in UTF-16 or GB 18030, which then is said."""
     data = path.read_bytes()
     refuse_long_lines(path, data)
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        try:
+            return data.decode("utf-16"), (f"{path.name}: read as UTF-16 text",)
+        except UnicodeDecodeError:
+            raise FormatError(f"{path}: begins as UTF-16 text and is none") from None
     for encoding, note in (("utf-8-sig", ()), ("gb18030", (f"{path.name}: read as GB 18030 (GBK) text",))):
         try:
             return data.decode(encoding), note
@@ -112,7 +118,7 @@ def read_text(path: Path) -> tuple[str, tuple[str, ...]]:
 def _cells(text: str, where: str) -> list[list[Any]]:
     if "\0" in text:
         raise FormatError(f"{where}: not a text table")
-    head = next((line for line in text.splitlines() if line.strip()), "")
+    head = next((line for line in text.splitlines() if any(m in line for m in ",;\t")), "")
     mark = max(",;\t", key=head.count) if any(m in head for m in ",;\t") else ","
     try:
         rows = list(csv.reader(io.StringIO(text), delimiter=mark, skipinitialspace=True))
@@ -147,8 +153,8 @@ def number(cell: Any, where: str = "") -> float | None:
 
     Examples
     --------
-    >>> number(" 1,234.5 "), number("－"), number("１２")
-    (1234.5, None, 12.0)
+    >>> number(" 1,234.5 "), number("1 234"), number("－"), number("１２")
+    (1234.5, 1234.0, None, 12.0)
     """
     if isinstance(cell, bool | datetime.date | datetime.time):
         raise RangeError(f"{where}: {cell} is not a number")
@@ -157,8 +163,8 @@ def number(cell: Any, where: str = "") -> float | None:
     text = normal(cell).replace("−", "-")
     if text.casefold() in _NOTHING:
         return None
-    if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", text):
-        text = text.replace(",", "")
+    if re.fullmatch(r"[+-]?\d{1,3}((,\d{3})+|( \d{3})+)(\.\d*)?", text):
+        text = text.replace(",", "").replace(" ", "")
     try:
         return float(text)
     except ValueError:
@@ -173,7 +179,7 @@ def read_rows(
     numbers: Sequence[str] = (),
     sheet: str | None = None,
 ) -> Any:
-    """Read a table with headings in its first row, Chinese or English, from a workbook or a text file.
+    """Read a table with headings in its first row, or below a few rows of title, from a workbook or a text file.
 
     Parameters
     ----------
@@ -187,8 +193,9 @@ def read_rows(
     Returns
     -------
     pandas.DataFrame
-        The columns found, under our names; text stripped; ``attrs["notes"]``, ``attrs["rows"]`` (row of the file,
-        from 1).
+        The columns found, under our names; text stripped; ``attrs``: ``notes``, ``rows`` (row of the file, from 1),
+        ``heading`` (row of the headings, from 0), ``title`` (text above them, said in the notes; a unit that it states
+        is that of the values where ``unit`` is asked for and neither a heading nor a column states one).
 
     Raises
     ------
@@ -202,19 +209,22 @@ def read_rows(
     found: list[tuple[Sheet, int, dict[str, str]]] = []
     faults: list[FormatError] = []
     for one in read_sheets(path, [sheet] if sheet else None):
-        first = next((i for i, row in enumerate(one.rows) if any(str(c).strip() for c in row)), None)
-        if first is None:
-            continue
-        try:
-            found.append((one, first, canonical_columns(one.rows[first], required, one.where, optional)))
-        except FormatError as fault:
-            faults.append(fault)
+        tried = []
+        for first in [i for i, row in enumerate(one.rows) if any(str(c).strip() for c in row)][:_TITLE_ROWS]:
+            try:
+                found.append((one, first, canonical_columns(one.rows[first], required, one.where, optional)))
+                break
+            except FormatError as fault:
+                tried.append(fault)
+        else:
+            faults += tried[:1]
     if not found:
         raise faults[0] if faults else FormatError(f"{path}: an empty table")
     if len(found) > 1:
         fitting = ", ".join(repr(one.name) for one, _, _ in found)
         raise FormatError(f"{path}: several sheets fit ({fitting}); say which one with --sheet")
     one, first, names = found[0]
+    title = " ".join(normal(c) for row in one.rows[:first] for c in row if str(c).strip())
     headings = [str(c) for c in one.rows[first]]
     places: dict[str, int] = {column: headings.index(heading) for heading, column in names.items()}
     columns: dict[str, list[Any]] = {c: [] for c in places}
@@ -231,12 +241,16 @@ def read_rows(
             else:
                 columns[column].append(_text(cell))
     _unit_of_heading(columns, names, one.where)
+    stated = re.search(r"(?:单位|\bunits?)\s*[:：]?\s*([^\s,;，；)）]+(?: kWh)?)", title, re.IGNORECASE)
+    if stated and "unit" in (*required, *optional) and "value" in columns:
+        columns.setdefault("unit", [stated.group(1)] * len(rows))
     frame = pd.DataFrame(columns)
     ignored = [h for h in headings if h.strip() and h not in names]
     notes = list(one.notes) + (
         [f"{Path(path).name}: columns not used: {', '.join(ignored)}"] if ignored else []
     )
-    frame.attrs = {"notes": notes, "rows": rows, "where": one.where}
+    notes += [f"{Path(path).name}: above the headings: {title}"] if title else []
+    frame.attrs = {"notes": notes, "rows": rows, "where": one.where, "heading": first, "title": title}
     return frame
 
 

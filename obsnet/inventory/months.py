@@ -9,7 +9,7 @@ from itertools import pairwise
 from obsnet.errors import FormatError
 from obsnet.inventory.words import normal
 
-__all__ = ["read_months", "without_overlap", "year_of"]
+__all__ = ["YEAR", "read_months", "without_overlap", "year_of"]
 
 YEAR = frozenset(range(1, 13))
 _NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")

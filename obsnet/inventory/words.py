@@ -18,6 +18,7 @@ __all__ = [
     "canonical_columns",
     "find_region",
     "heading_unit",
+    "is_group",
     "normal",
     "plain",
     "province_or_own",
@@ -44,7 +45,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
         "省市",
     ),
     "period": ("年份", "时期", "年", "年度", "year", "years"),
-    "month": ("月份", "月", "months"),
+    "month": ("月份", "月", "months", "年月", "时间", "日期", "统计月份", "date", "time", "year month"),
     "gas": ("气体", "温室气体", "entity"),
     "category": ("类别", "排放源", "部门", "sector", "source category"),
     "terminology": ("分类体系", "术语"),
@@ -124,7 +125,18 @@ _LETTERS = {
     "CQ": "500000", "SC": "510000", "GZ": "520000", "YN": "530000", "XZ": "540000", "SN": "610000", "SAX": "610000",
     "GS": "620000", "QH": "630000", "NX": "640000", "XJ": "650000", "TW": "710000", "HK": "810000", "MO": "820000",
 }  # fmt: skip
-_NATION = {"全国", "中国", "china", "chn", "cn", "national", "nation", "100000", "合计", "全国合计", "total"}
+_NATION = {
+    "全国", "中国", "中国大陆", "china", "chn", "cn", "mainlandchina", "national", "nation", "nationwide", "100000",
+    "合计", "总计", "总和", "全国合计", "全国总计", "全社会", "各省合计", "分省合计", "total", "grandtotal", "sum",
+    "all", "allprovinces", "wholecountry", "nationaltotal", "chinatotal",
+}  # fmt: skip
+# Sums over some provinces, which tables print between them.
+_GROUPS = {
+    "小计", "subtotal", "华北", "东北", "华东", "华中", "华南", "西南", "西北", "南方", "北方", "东部", "中部", "西部",
+    "京津冀", "长三角", "珠三角", "northchina", "northeastchina", "eastchina", "centralchina", "southchina",
+    "southwestchina", "northwestchina", "north", "northeast", "east", "central", "south", "southwest", "northwest",
+    "eastern", "western",
+}  # fmt: skip
 
 
 def normal(text: object) -> str:
@@ -217,6 +229,20 @@ def heading_unit(heading: object) -> str:
     """
     found = re.search(r"[(\[]([^()\[\]]+)[)\]]$", normal(heading))
     return found.group(1).strip() if found else ""
+
+
+def is_group(name: object) -> bool:
+    """Tell whether a name is that of several provinces together, short of the nation: a sum beside its parts.
+
+    Examples
+    --------
+    >>> is_group("华北地区"), is_group("小计"), is_group("河北")
+    (True, True, False)
+    """
+    return (
+        re.sub(r"(地区|区域|电网|合计|小计|grid|region)$", "", plain(name)) in _GROUPS
+        or plain(name) in _GROUPS
+    )
 
 
 def find_region(name: object, extra: Mapping[str, str] | None = None) -> str:

@@ -14,6 +14,7 @@ from obsnet.errors import ConfigError, FormatError, nearest
 from obsnet.inventory.account.categories import convert_category
 from obsnet.inventory.account.energy import combustion, reference_approach
 from obsnet.inventory.account.tier1 import read_activities, tier1
+from obsnet.inventory.balance.magnitude import magnitude_faults
 from obsnet.inventory.balance.read import Balance
 from obsnet.inventory.factors.choose import FactorBook
 
@@ -61,6 +62,7 @@ def compile_inventory(
     exclude: Iterable[str] = (),
     negative: Literal["ask", "keep", "zero"] = "ask",
     steel_gases: Literal["ask", "count", "exclude"] = "ask",
+    magnitude: Literal["ask", "keep"] = "ask",
     terminology: Literal["IPCC2006", "CRT2023"] = "IPCC2006",
     activity_sd: float | None = None,
     factor_sd: float | None = None,
@@ -76,8 +78,8 @@ def compile_inventory(
         Factors in order of precedence.
     activities : iterable of path
         Tables for other sources, see `obsnet.inventory.account.tier1.read_activities`.
-    exclude, negative, steel_gases
-        See `obsnet.inventory.account.activity`.
+    exclude, negative, steel_gases, magnitude
+        See `obsnet.inventory.account.activity` and `obsnet.inventory.account.energy.combustion`.
     terminology : {"IPCC2006", "CRT2023"}
         Of the categories.
     activity_sd : float, optional
@@ -109,8 +111,17 @@ def compile_inventory(
             raise ConfigError(f"{balance.source}: a second balance of {balance.region} {balance.year}")
         seen.add(key)
         rows, factors = combustion(
-            balance, book, exclude=left_out, negative=negative, steel_gases=steel_gases
+            balance,
+            book,
+            exclude=left_out,
+            negative=negative,
+            steel_gases=steel_gases,
+            magnitude=magnitude,
         )
+        if magnitude == "keep":
+            notes += [
+                f"{balance.source}: taken as it stands: {text}" for _, text, _, _ in magnitude_faults(balance)
+            ]
         lines.append(rows)
         total = float(rows["emission"].sum())
         ra = reference_approach(balance, factors, total).attrs

@@ -52,6 +52,7 @@ def combustion(
     exclude: Iterable[str] = (),
     negative: Any = "ask",
     steel_gases: Any = "ask",
+    magnitude: Any = "ask",
 ) -> tuple[Any, dict[str, ChosenFactor]]:
     """Return the CO2 of fuel combustion of a province, a row an activity.
 
@@ -65,6 +66,8 @@ def combustion(
         Fuels left out, such as other petroleum products.
     negative, steel_gases : str
         See `obsnet.inventory.account.activity`.
+    magnitude : {"ask", "keep"}
+        Where amounts cannot be right, see `obsnet.inventory.balance.magnitude`: refuse, or take them as they stand.
 
     Returns
     -------
@@ -78,11 +81,15 @@ def combustion(
     ConfigError
         See `burnt_fuels`, `chosen_factors`.
     RangeError
-        More than any province burns, or fuels far from their printed total: a unit is off.
+        A column that cannot have the unit it states.
     """
-    faults = magnitude_faults(balance)
+    faults = magnitude_faults(balance) if magnitude == "ask" else []
     if faults:
-        raise RangeError(f"{balance.source}: cell {faults[0][0]}: {faults[0][1]}")
+        cell, text, _, _ = faults[0]
+        more = f" ({len(faults)} such findings; obsnet inventory check lists them)" if len(faults) > 1 else ""
+        raise RangeError(
+            f"{balance.source}: cell {cell}: {text}{more}; --magnitude keep takes it as it stands"
+        )
     names = burnt_fuels(balance, exclude, steel_gases)
     factors = chosen_factors(balance, names, book)
     rows = combustion_activity(balance, [f for f in names if f in factors], negative)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from obsnet.errors import FormatError, RangeError, RegionError
+from obsnet.inventory.balance.heat import heat_in_printed_unit
 from obsnet.inventory.balance.labels import ROWS, BalanceRow, find_row, stated_unit
 from obsnet.inventory.books import Sheet, cell_name, number, read_sheets
 from obsnet.inventory.factors.fuels import find_fuel, fuels
@@ -35,9 +36,6 @@ _BURNT = (
     "coke oven gas",
     "refinery gas",
 )
-# GJ per t or 1000 m3, China Energy Statistical Yearbook 2008 appendix 4, to see a unit that is off by powers of ten.
-_ROUGH_NCV = {"raw coal": 20.9, "cleaned coal": 26.3, "other washed coal": 8.4, "diesel": 42.7, "fuel oil": 41.8,
-              "natural gas": 38.9, "coke oven gas": 17.4, "refinery gas": 46.1, "other gas": 5.2}  # fmt: skip
 _HEAT_RATE = (3.0, 40.0)  # MJ of fuel a kWh; China's stations need 8 to 16
 
 
@@ -349,11 +347,12 @@ def _plausible(table: Any, where: str) -> None:
     if "thermal power" not in table.index or "electricity" not in table.columns:
         return
     power = float(table.at["thermal power", "electricity"])
-    fuel = sum(-min(float(table.at["thermal power", f]), 0.0) * v * (10.0 if fuels()[f].unit != "t" else 1.0)
-               for f, v in _ROUGH_NCV.items() if f in table.columns)  # fmt: skip
+    fuel = sum(
+        -min(float(table.at["thermal power", f]), 0.0) * heat_in_printed_unit(f) for f in table.columns
+    )
     if power <= 1.0 or fuel <= 0.0:
         return
-    rate = fuel / power * 1e-1  # 1e4 t x GJ/t = 1e4 GJ; over 1e8 kWh
+    rate = fuel / power * 1e-1  # 1e4 GJ over 1e8 kWh
     if not _HEAT_RATE[0] <= rate <= _HEAT_RATE[1]:
         raise RangeError(
             f"{where}: thermal power burns {rate:.3g} MJ of fuel a kWh, stations need 8 to 16: a unit is off "

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from obsnet.errors import FormatError, RangeError, SchemaError
+from obsnet.errors import ConfigError, FormatError, RangeError, SchemaError
 from obsnet.inventory.amounts import ELECTRICITY, scale
-from obsnet.inventory.months import read_months, without_overlap, year_of
+from obsnet.inventory.months import YEAR, read_months, without_overlap, year_of
 from obsnet.reading import door
 
-__all__ = ["Averaged", "consumption_average", "consumption_average_of_file"]
+__all__ = ["Averaged", "Running", "consumption_average", "consumption_average_of_file"]
 
 LARGEST = 2e4  # 1e8 kWh a year: a fifth of the nation's in 2024, and more than twice any province's
+Running = Literal["ask", "yes", "no"]
+_GROWTH = 4.0  # of a running sum from its first month to its last; consumption itself varies by half
+_ODD_MONTH = 3.0  # times the median month of a region
+_ODD_REGION = 6.0  # times the median of consumption over CO2; provinces differ by three
 _KINDS = ("average", "market-excluded", "fossil", "footprint")
 
 
@@ -48,7 +52,7 @@ class Averaged:
 
 
 def consumption_average(
-    consumption: Any, *, year: int | str | None = None, kind: str = "average"
+    consumption: Any, *, year: int | str | None = None, kind: str = "average", running: Running = "ask"
 ) -> Averaged:
     """Average the announced provincial factors by consumption.
 
@@ -56,14 +60,19 @@ def consumption_average(
     ----------
     consumption : pandas.DataFrame
         ``region`` (any spelling), ``value`` (1e8 kWh), and, if there, ``month`` (see `obsnet.inventory.months`)
-        and ``period`` (year).
+        and ``period`` (year). Rows without a value, of the nation, and of groups of provinces are left out and said.
     year : int, optional
         Of the factors; by default the year of the consumption where the table says it, else the latest announced.
     kind : str
         Which quantity; provinces are announced for ``average`` only.
+    running : {"ask", "yes", "no"}
+        Whether a month's value is the sum since January: values that rise every month to several times the first are
+        asked about.
 
     Raises
     ------
+    ConfigError
+        Values that look like running sums.
     FormatError
         No provincial factors of that kind and year, or no region with one; a month that cannot be read.
     RangeError
@@ -74,7 +83,7 @@ def consumption_average(
     import pandas as pd
 
     from obsnet.inventory.factors.table import builtin_factors
-    from obsnet.inventory.words import NATION, find_region
+    from obsnet.inventory.words import NATION, find_region, is_group
     from obsnet.regions import PROVINCES
 
     if kind not in _KINDS:
@@ -89,17 +98,24 @@ def consumption_average(
         )
     frame = pd.DataFrame(consumption).copy().reset_index(drop=True)
     if "month" not in frame:
-        frame["month"] = ""
+        frame["month"] = frame.get("period", "")
+    frame, notes = _without_gaps(frame)
+    groups = [is_group(r) for r in frame["region"]]
+    if any(groups):
+        names = ", ".join(dict.fromkeys(frame[groups]["region"]))
+        notes.append(f"sums of several provinces are left out: {names}")
+        frame = frame[[not g for g in groups]].reset_index(drop=True)
     frame["region"] = [find_region(r) for r in frame["region"]]
-    notes: list[str] = []
     frame, chosen, said = _of_year(frame, year, announced)
     notes += said
-    frame, said = _without_gaps(frame)
+    frame["months"] = [read_months(t) for t in frame["month"]]
+    frame, said = _monthly(frame, running)
     notes += said
     frame, said = _each_month_once(frame)
     notes += said
     if (frame["region"] == NATION).any():
         notes.append("rows of the whole nation are left out: provinces are added up")
+    notes += _odd_months(frame) + _odd_regions(frame)
     total = frame[frame["region"] != NATION].groupby("region")["value"].sum()
     if len(total) and total.max() > LARGEST:
         most = str(total.idxmax())
@@ -117,6 +133,9 @@ def consumption_average(
     absent = [PROVINCES[r][0] for r in value.index if r not in total.index]
     if absent:
         notes.append(f"no consumption given for {len(absent)} of {len(value)} provinces: {', '.join(absent)}")
+    none = [_name(r) for r in total.index if total[r] == 0.0]
+    if none:
+        notes.append(f"consumption of 0: {', '.join(none)}")
     used = [r for r in total.index if r in value.index and total[r] > 0]
     if not used:
         raise FormatError("no region of the consumption table has an announced factor")
@@ -138,11 +157,12 @@ def consumption_average(
 
 @door("consumption")
 def consumption_average_of_file(
-    path: str | Path, *, year: int | str | None = None, kind: str = "average"
+    path: str | Path, *, year: int | str | None = None, kind: str = "average", running: Running = "ask"
 ) -> Averaged:
     """Average by the consumption in a file: ``region, month, value`` in 1e8 kWh, headings in either language.
 
-    The unit may be in a column of its own or in brackets in the heading of the values.
+    The unit may be in a column of its own, in brackets in the heading of the values, or in a title above it, which
+    may state the year too.
     """
     from obsnet.inventory.books import read_rows
 
@@ -154,8 +174,12 @@ def consumption_average_of_file(
             raise FormatError(f"{path}: unit {odd[0]!r}; write 1e8 kWh, 亿千瓦时, 万千瓦时, GWh or TWh")
         table["value"] *= table["unit"].map(factors)
     try:
-        found = consumption_average(table, year=year, kind=kind)
-    except (FormatError, RangeError, SchemaError) as fault:
+        if table.attrs["title"] and not any(
+            year_of(t) for c in ("period", "month") if c in table for t in table[c]
+        ):
+            table["period"] = year_of(table.attrs["title"])
+        found = consumption_average(table, year=year, kind=kind, running=running)
+    except (ConfigError, FormatError, RangeError, SchemaError) as fault:
         raise type(fault)(f"{path}: {fault}") from None
     return replace(found, notes=(*table.attrs["notes"], *found.notes))
 
@@ -198,23 +222,88 @@ def _without_gaps(frame: Any) -> tuple[Any, list[str]]:
     return frame.reset_index(drop=True), notes
 
 
+def _name(region: str) -> str:
+    from obsnet.regions import PROVINCES
+
+    return PROVINCES[region][0] if region in PROVINCES else region
+
+
+def _monthly(frame: Any, running: Running) -> tuple[Any, list[str]]:
+    """See whether single months hold sums since January; take their last month where the user says they do."""
+    single = frame[[len(m) == 1 for m in frame["months"]]]
+    rising = []
+    for region, group in single.groupby("region"):
+        values = group.assign(at=[min(m) for m in group["months"]]).sort_values("at")["value"].to_numpy(float)
+        if len(values) >= 6 and (values[1:] >= values[:-1]).all() and values[-1] > _GROWTH * values[0]:
+            rising.append(_name(str(region)))
+    if running == "yes":
+        sums = [frozenset(range(1, min(m) + 1)) if len(m) == 1 else m for m in frame["months"]]
+        return frame.assign(months=sums), ["values of a month are taken as sums since January"]
+    if rising and running == "ask":
+        raise ConfigError(
+            f"consumption of {', '.join(rising[:3])}{' …' if len(rising) > 3 else ''} rises every month to more than "
+            f"{_GROWTH:g} times the first: are these sums since January (累计)? --running yes or --running no"
+        )
+    return frame, []
+
+
+def _odd_months(frame: Any) -> list[str]:
+    """Name single months that are far from the median month of their region."""
+    out = []
+    single = frame[[len(m) == 1 for m in frame["months"]]]
+    for region, group in single.groupby("region"):
+        middle = float(group["value"].median())
+        odd = group[(group["value"] > _ODD_MONTH * middle) | (group["value"] * _ODD_MONTH < middle)]
+        if len(group) >= 4 and len(odd):
+            row = odd.iloc[0]
+            out.append(
+                f"{_name(str(region))}, month {min(row['months'])}: {row['value']:g}, the median month has {middle:g}; "
+                "a unit or a figure is off?"
+            )
+    return out
+
+
+def _odd_regions(frame: Any) -> list[str]:
+    """Name provinces whose consumption is far from what their CO2 lets expect."""
+    from obsnet.inventory.table import builtin
+
+    emission = builtin("ceads-2019").set_index("region")["value"]
+    total = frame[frame["region"].isin(emission.index)].groupby("region")["value"].sum()
+    total = total[total > 0]
+    if len(total) < 5:
+        return []
+    ratio = total / emission[total.index].astype(float)
+    times = ratio / ratio.median()
+    odd = times[(times > _ODD_REGION) | (times < 1.0 / _ODD_REGION)]
+    return [
+        f"{_name(str(r))} consumes {t:.2g} times as much as its CO2 lets expect (provinces differ threefold): is its "
+        "unit off?"
+        for r, t in odd.items()
+    ]
+
+
 def _each_month_once(frame: Any) -> tuple[Any, list[str]]:
     """Leave out, and say, sums beside their months; refuse a month twice; say where regions have other months."""
-    frame = frame.assign(months=[read_months(t) for t in frame["month"]])
     keep: list[int] = []
-    covered: dict[str, int] = {}
+    covered: dict[str, frozenset[int]] = {}
     for region, group in frame.groupby("region"):
         try:
             rows = without_overlap(list(group["months"]))
         except FormatError as fault:
             spelt = dict.fromkeys(str(m).strip() or "(empty)" for m in group["month"])
-            raise SchemaError(f"{region} has {fault}; its months: {', '.join(spelt)}") from None
+            raise SchemaError(f"{_name(str(region))} has {fault}; its months: {', '.join(spelt)}") from None
         keep += [int(group.index[k]) for k in rows]
-        covered[str(region)] = sum(len(group["months"].iloc[k]) for k in rows)
+        covered[str(region)] = frozenset().union(*(group["months"].iloc[k] for k in rows))
     left_out = len(frame) - len(keep)
     notes = [f"{left_out} rows are sums beside other rows of the same months, left out"] if left_out else []
-    usual = max(set(covered.values()), key=list(covered.values()).count, default=12)
-    notes += [f"{region} has {n} months, most have {usual}" for region, n in covered.items() if n != usual]
-    if usual < 12:
-        notes.append(f"the consumption is of {usual} months, the factors of a year")
+    usual = max(set(covered.values()), key=list(covered.values()).count, default=YEAR)
+    for region, months in covered.items():
+        if months != usual:
+            apart = [f"{'+' if m in months else '-'}{m}" for m in sorted(usual ^ months)]
+            notes.append(
+                f"{_name(region)} has {len(months)} months, most have {len(usual)} ({' '.join(apart)}): its weight is "
+                "not that of the others"
+            )
+    if usual != YEAR:
+        notes.append(f"the consumption is of {len(usual)} months, the factors of a year")
     return frame.loc[sorted(keep)].reset_index(drop=True), notes

@@ -4,6 +4,8 @@ Scope 1 is fuel x calorific value x carbon x oxidation x 44/12, plus process emi
 Scope 2 is stated twice and never added to scope 1: by location (all purchased power at the average factor) and by
 market (green power at 0, the rest at the factor that excludes traded non-fossil power, for the average factor would
 count green power a second time).
+
+A line that emits more than its whole province did is refused, and every result says what share of the province it is.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from obsnet.errors import FormatError, RangeError, nearest
 from obsnet.inventory.account.tier1 import find_activity
 from obsnet.inventory.factors.choose import FactorBook
 from obsnet.inventory.factors.fuels import bands, find_fuel
-from obsnet.inventory.factors.table import CARBON_TO_CO2, Factor
+from obsnet.inventory.factors.table import CARBON_TO_CO2, FAR, Factor
+from obsnet.inventory.parts.size import LARGE, province_emission, province_words
 from obsnet.inventory.words import find_region
 from obsnet.reading import door
 
@@ -101,8 +104,7 @@ def read_enterprise(path: str | Path) -> Any:
 
     table = read_rows(path, ("kind", "value", "unit"), ("item", "note"), numbers=("value",))
     rows = read_sheets(path)[0].rows
-    first = next(i for i, r in enumerate(rows) if any(str(c).strip() for c in r))
-    heads = {str(c).strip().casefold(): j for j, c in enumerate(rows[first])}
+    heads = {str(c).strip().casefold(): j for j, c in enumerate(rows[table.attrs["heading"]])}
     measured = {
         "ncv": ("ncv", "低位发热量"),
         "carbon": ("carbon", "单位热值含碳量"),
@@ -149,8 +151,9 @@ def compute_enterprise(lines: Any, book: FactorBook, *, region: str, year: int) 
     FormatError
         Units, fuels or activities that are not known; green power without a certificate in its note.
     RangeError
-        Negative amounts; measured values outside the physical band of the fuel; more green power than purchased;
-        more CO2 captured than emitted, or stored and transferred than captured.
+        Negative amounts; a line or a scope that emits more than the whole province; measured values outside the
+        physical band of the fuel, or far from every factor of their kind; more green power than purchased; more CO2
+        captured than emitted, or stored and transferred than captured.
     """
     import pandas as pd
 
@@ -164,6 +167,9 @@ def compute_enterprise(lines: Any, book: FactorBook, *, region: str, year: int) 
         if not row["value"] >= 0.0:
             raise RangeError(f"{place}: {row['value']} is not a positive number")
         made = _line(row, book, code, year, place)
+        name = made["item"] or made["kind"]
+        said = f"row {row['line']}: {row['value']:g} {row['unit']} of {name}"
+        notes += _within_the_province(made["emission"], code, f"{where}: {said}")
         trail.append(made)
         sums[row["kind"]] += made["amount"] if row["kind"] not in {"fuel", "process"} else made["emission"]
     power, green = sums["electricity"], sums["green electricity"]
@@ -181,6 +187,9 @@ def compute_enterprise(lines: Any, book: FactorBook, *, region: str, year: int) 
         notes.append(
             f"{given:g} t CO2 transferred to others are not deducted: whoever stores them deducts them"
         )
+    notes += _within_the_province(emitted, code, f"{where}: scope 1")
+    share = emitted / province_emission(code)
+    notes.append(f"scope 1 before storage is {share:.2g} of {province_words(code)}")
     average = book.need("electricity average", "electricity", year=year, region=code) if power else None
     heat = sum(t["emission"] for t in trail if t["kind"] == "heat")
     location = power * average.value if average else 0.0
@@ -198,6 +207,29 @@ def compute_enterprise(lines: Any, book: FactorBook, *, region: str, year: int) 
                 notes.append(f"{name} factor of {factor.year} for power of {year}")
     frame = pd.DataFrame(trail)
     return Enterprise(frame, emitted - stored, location + heat, market + heat, stored, tuple(notes))
+
+
+def _within_the_province(emission: float, region: str, what: str) -> list[str]:
+    """Refuse what exceeds the province; return a note on what is a large part of it."""
+    share = emission / province_emission(region)
+    if share <= LARGE:
+        return []
+    many = "more than" if share > 1.0 else f"{share:.0%} of"
+    text = (
+        f"{what} emits {emission / 1e6:.4g} Mt CO2, {many} {province_words(region)}; is a unit off "
+        "(万吨 against t, m3 against 1e4 m3, kWh against MWh)?"
+    )
+    if share > 1.0:
+        raise RangeError(text)
+    return [text]
+
+
+def _near_the_default(value: float, default: Factor | None, place: str) -> None:
+    if default is not None and not default.value / FAR <= value <= default.value * FAR:
+        raise RangeError(
+            f"{place}: a factor of {value:g} is more than {FAR:g} times from {default.value:g} {default.unit} "
+            f"({default.key}); is the unit off?"
+        )
 
 
 def _line(row: dict[str, Any], book: FactorBook, region: str, year: int, place: str) -> dict[str, Any]:
@@ -238,6 +270,8 @@ def _line(row: dict[str, Any], book: FactorBook, region: str, year: int, place: 
     elif kind == "heat":
         own = row["factor"] == row["factor"]
         factor = None if own else book.need("heat", "heat", year=year, region=region)
+        if own:
+            _near_the_default(row["factor"], book.find("heat", "heat", year=year, region=region), place)
         value = row["factor"] if factor is None else factor.value
         made |= {
             "scope": "2",
@@ -298,7 +332,10 @@ def _process(row: dict[str, Any], book: FactorBook, region: str, year: int, plac
     entry = find_activity(row["item"])
     amount = row["value"] * _scale(row["unit"], "mass", place)
     own = row["factor"] == row["factor"]
-    found = None if own else book.need("emission", entry.factor, year=year, region=region, gas="CO2")
+    how: dict[str, Any] = {"year": year, "region": region, "gas": "CO2"}
+    found = None if own else book.need("emission", entry.factor, **how)
+    if own:
+        _near_the_default(row["factor"], book.find("emission", entry.factor, **how), place)
     value = row["factor"] if found is None else found.value
     return {
         "scope": "1",

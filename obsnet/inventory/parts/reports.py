@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from obsnet.errors import FormatError, RangeError
+from obsnet.inventory.parts.size import LARGE, province_emission, province_words
 from obsnet.inventory.table import mass_factor, masses
 from obsnet.reading import door
 
@@ -53,14 +54,14 @@ def read_reports(path: str | Path) -> Any:
 
 
 def outliers(reports: Any) -> Any:
-    """List reports that stand out: names twice, intensities or sizes far from their sector's, by powers of ten.
+    """List reports that stand out: names twice, sizes or intensities far from their sector's, shares of a province.
 
     Returns
     -------
     pandas.DataFrame
         ``line, name, region, category, why``. A size or intensity (mass over production) more than five robust
         spreads of its logarithm from the sector's median, and more than a factor of five, counts; sectors of fewer
-        than five reports have none.
+        than five reports have none. A report of more than 5 % of what its whole province emits is listed too.
     """
     import pandas as pd
 
@@ -70,6 +71,12 @@ def outliers(reports: Any) -> Any:
         (r["line"], r["name"], r["region"], r["category"], "name stands twice")
         for r in twice.to_dict("records")
     ]
+    for r in reports.to_dict("records"):
+        share = r["mass"] / province_emission(r["region"])
+        if share > LARGE:
+            many = "more than" if share > 1 else f"{share:.0%} of"
+            why = f"{r['mass'] / 1e6:.4g} Mt is {many} {province_words(r['region'])}; is the unit off?"
+            out.append((r["line"], r["name"], r["region"], r["category"], why))
     reports = reports.assign(
         intensity=np.where(
             reports["base"] > 0, reports["mass"] / reports["base"].where(reports["base"] > 0), np.nan

@@ -1,8 +1,10 @@
 """The invented world: what it must be for the twin experiment to mean anything."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from obsnet.demo.lines import planted_lines
 from obsnet.demo.network import existing, idealised, satellite_days
 from obsnet.demo.twin import BIN_DAYS, GRID, START
 from obsnet.demo.weather import EARTH_RADIUS, make_weather
@@ -141,3 +143,20 @@ def test_weather_has_no_divergence_and_blows_like_winter():
     noon = weather.blh.sel(time="2019-01-08T06:00").sel(longitude=116, method="nearest").mean()
     night = weather.blh.sel(time="2019-01-08T18:00").sel(longitude=116, method="nearest").mean()
     assert noon > 3 * night
+
+
+def test_what_became_of_the_planted_error_is_said(world):
+    truth = world.true_total("410000")
+    assert truth == pytest.approx(461, rel=0.2)
+    row = {"region": "410000", "name_en": "Henan", "inventory": 345.75, "minimum_detectable": 135.0}
+    other = {"region": "370000", "name_en": "Shandong", "inventory": 937.0, "minimum_detectable": 260.0}
+    why = {"reason": "smallest detectable discrepancy 39% exceeds 30%", "verdict": "not testable"}
+    table = pd.DataFrame([{**row, **why}, {**other, "reason": "", "verdict": "consistent"}])
+    said = " ".join(planted_lines(table, "410000", truth))
+    assert "346 Mt for Henan, CEADs 461" in said
+    assert "135 Mt would be found" in said
+    assert "Testable in this run: Shandong" in said
+    table.loc[0, ["verdict", "reason"]] = ["inconsistent", ""]
+    assert len(list(planted_lines(table, "410000", truth))) == 1
+    table.loc[0, "verdict"] = "not decided"
+    assert "not found" in " ".join(planted_lines(table, "410000", truth))

@@ -107,9 +107,10 @@ def numbers(columns, seed=0):
     table = {row: dict.fromkeys(columns, 0.0) for row in ROWS}
     for fuel in columns:
         kind = fuels()[fuel].kind
+        size = 0.1 if fuels()[fuel].printed == "1e8 m3" or kind == "coal liquid" else 1.0
 
-        def put(row, low, high, fuel=fuel):
-            table[row][fuel] = round(float(rng.uniform(low, high)), 2)
+        def put(row, low, high, fuel=fuel, size=size):
+            table[row][fuel] = round(size * float(rng.uniform(low, high)), 2)
 
         for use in USES:
             put(use, 0.5, 30)
@@ -117,8 +118,8 @@ def numbers(columns, seed=0):
         table["rural"][fuel] = round(table["residential"][fuel] - table["urban"][fuel], 2)
         put("non-energy use", 0, 0.4)
         if kind not in {"heat", "electricity", "other"}:
-            table["thermal power"][fuel] = -round(float(rng.uniform(1, 5)), 2)
-            table["heating supply"][fuel] = -round(float(rng.uniform(1, 5)), 2)
+            table["thermal power"][fuel] = -round(size * float(rng.uniform(1, 5)), 2)
+            table["heating supply"][fuel] = -round(size * float(rng.uniform(1, 5)), 2)
         if fuel == "raw coal":
             table["thermal power"][fuel], table["coal washing"][fuel] = -400.0, -50.0
         if fuel == "electricity":

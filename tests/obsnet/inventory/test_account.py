@@ -368,3 +368,14 @@ def test_totals_of_provinces_covary_by_their_factors(sample_balances, tmp_path):
         .read_text(encoding="utf-8-sig")
         .startswith("地区,另一地区,年份,气体,协方差")
     )
+
+
+def test_a_wrong_unit_is_refused_or_kept_and_said(tmp_path):
+    table = numbers(FUELS_17)
+    for line in table.values():
+        line["natural gas"] *= 1e-4
+    balance = read_balance(write_book(tmp_path / "b.xlsx", cells(table, FUELS_17)))
+    with pytest.raises(RangeError, match="natural gas .*is its unit off.*--magnitude keep"):
+        compile_inventory([balance], FactorBook())
+    kept = compile_inventory([balance], FactorBook(), magnitude="keep")
+    assert any("taken as it stands: natural gas" in n for n in kept.notes)

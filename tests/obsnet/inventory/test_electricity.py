@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obsnet.errors import FormatError, RangeError, SchemaError
+from obsnet.errors import ConfigError, FormatError, RangeError, SchemaError
 from obsnet.inventory.factors.consumption import consumption_average, consumption_average_of_file
 from obsnet.inventory.factors.electricity import network_factors, read_network
 from obsnet.inventory.factors.table import builtin_factors
@@ -132,6 +132,8 @@ def test_sums_beside_months_are_left_out(tmp_path):
         (["Hebei,13,3"], FormatError, "'13' is no month"),
         (["Hebei,01/02/2022,3"], FormatError, "day and month or month and day"),
         (["Hebei,1,430000", "Beijing,1,9"], RangeError, "Hebei consumes .* is a unit off"),
+        ([f"Hebei,{m},{100 * m}" for m in range(1, 13)], ConfigError, "sums since January .*--running yes"),
+        (["Hebei,1,0", "Beijing,1,0"], FormatError, "no region of the consumption table"),
     ],
 )
 def test_faulty_consumption(tmp_path, rows, error, said):
@@ -147,9 +149,12 @@ ENGLISH = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()  # noqa: SIM
 FIGURES = ["一", "二", "三", "四", "五", "六", "七", "八", "九", "十", "十一", "十二"]
 
 
+USE = np.array([60.0, 40.0, 50.0, 48.0, 47.0, 55.0, 66.0, 70.0, 52.0, 49.0, 51.0, 62.0])
+
+
 def of_months(pattern, sums=()):
     """Return consumption of two provinces, a row a month, and the average that is right."""
-    use = {"河北": np.arange(1.0, 13.0) ** 2, "青海": np.full(12, 20.0)}
+    use = {"河北": USE, "青海": np.full(12, 20.0)}
     rows = [f"{r},{pattern.format(m=m, en=ENGLISH[m - 1], zh=FIGURES[m - 1])},{u[m - 1]}"
             for r, u in use.items() for m in range(1, 13)]  # fmt: skip
     rows += [f"{r},{text},{u[first - 1 : last].sum()}" for r, u in use.items() for text, first, last in sums]
@@ -182,7 +187,7 @@ def test_sums_of_any_kind_beside_their_months(tmp_path, sums):
 
 def test_running_sums_alone_and_two_months_in_one(tmp_path):
     _, right = of_months("{m}")
-    use = {"河北": np.arange(1.0, 13.0) ** 2, "青海": np.full(12, 20.0)}
+    use = {"河北": USE, "青海": np.full(12, 20.0)}
     running = [f"{r},1-{m}月,{u[:m].sum()}" for r, u in use.items() for m in range(1, 13)]
     assert consumption_average_of_file(consumption(tmp_path, running)).value == pytest.approx(right)
     winter = [f"{r},1-2月,{u[:2].sum()}" for r, u in use.items()]
@@ -205,6 +210,77 @@ def test_the_unit_in_the_heading(tmp_path, heading, factor):
     found = consumption_average_of_file(consumption(tmp_path, other, f"region,month,{heading}"))
     assert found.value == pytest.approx(right, rel=1e-12)
     assert found.table["consumption"].sum() == pytest.approx(890.0)
+
+
+def test_sums_since_january_without_a_label(tmp_path):
+    _, right = of_months("{m}")
+    use = {"河北": USE, "青海": np.full(12, 20.0)}
+    path = consumption(tmp_path, [f"{r},{m},{u[:m].sum()}" for r, u in use.items() for m in range(2, 13)])
+    with pytest.raises(ConfigError, match="Hebei, Qinghai rises every month"):
+        consumption_average_of_file(path)
+    found = consumption_average_of_file(path, running="yes")
+    assert found.value == pytest.approx(right)
+    assert any("sums since January" in n for n in found.notes)
+    assert consumption_average_of_file(path, running="no").value != pytest.approx(right, rel=1e-3)
+
+
+@pytest.mark.parametrize("whole", ["全国", "合计", "总计", "全国总计", "全社会", "Total", "China", "中国"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gbk", "utf-16"])
+def test_the_nation_groups_and_regions_without_a_factor(tmp_path, whole, encoding):
+    rows, right = of_months("{m}月")
+    rows += [f"{whole},{m}月,9999" for m in range(1, 13)]
+    rows += [
+        "华北,1月,900",
+        "小计,1月,900",
+        "西藏,1月,9",
+        "香港,1月,40",
+        "台湾,1月,200",
+        "数据来源：国家能源局,,",
+    ]
+    path = tmp_path / "use.csv"
+    path.write_text("地区,月份,用电量\n" + "\n".join(rows) + "\n", encoding=encoding)
+    found = consumption_average_of_file(path)
+    assert found.value == pytest.approx(right, rel=1e-12)
+    said = " ".join(found.notes)
+    for part in ("华北, 小计", "whole nation", "Xizang, Taiwan, Hong Kong", "without a value", "28 of 30"):
+        assert part in said
+
+
+@pytest.mark.parametrize("heading", ["时间", "日期", "date", "年月", "period", "月份"])
+def test_the_year_that_the_months_state_counts(tmp_path, heading):
+    rows, _ = of_months("2021-{m:02d}")
+    found = consumption_average_of_file(consumption(tmp_path, rows, f"地区,{heading},用电量"))
+    assert found.year == "2021"
+    assert not any("states no year" in n for n in found.notes)
+
+
+def test_a_title_and_its_unit_and_year_above_the_headings(tmp_path):
+    rows, right = of_months("{m}月")
+    rows = [f'{r.rpartition(",")[0]},"{float(r.rpartition(",")[2]) * 1e4:,.1f}"' for r in rows]
+    head = "2022年分省用电量,,\n单位：万千瓦时,,\n地区,月份,用电量"
+    found = consumption_average_of_file(consumption(tmp_path, rows, head))
+    assert found.value == pytest.approx(right, rel=1e-12)
+    assert found.table["consumption"].sum() == pytest.approx(890.0)
+    assert not any("states no year" in n for n in found.notes)
+    with pytest.raises(FormatError, match="unit '万吨'"):
+        consumption_average_of_file(consumption(tmp_path, rows, head.replace("万千瓦时", "万吨")))
+
+
+def test_what_stands_out_is_said(tmp_path):
+    use = {"河北": 350, "青海": 75, "北京": 100, "江苏": 600, "山西": 220, "广东": 650}
+    months = [(r, m, v) for r, v in use.items() for m in range(1, 13)]
+
+    def said(change):
+        rows = [f"{r},{m},{change(r, m, v)}" for r, m, v in months]
+        return " ".join(consumption_average_of_file(consumption(tmp_path, rows)).notes)
+
+    assert "off?" not in said(lambda _r, _m, v: v)
+    assert "Hebei, month 5: 3500" in said(lambda r, m, v: 10 * v if (r, m) == ("河北", 5) else v)
+    assert "Qinghai consumes" in said(lambda r, _m, v: 10 * v if r == "青海" else v)
+    assert "Qinghai consumes" in said(lambda r, _m, v: 0.03 * v if r == "青海" else v)
+    assert "Hebei has 11 months, most have 12 (-3)" in said(
+        lambda r, m, v: "" if (r, m) == ("河北", 3) else v
+    )
 
 
 def test_other_quantities_have_other_names():

@@ -111,10 +111,11 @@ def test_reports_are_added_up_and_outliers_listed(tmp_path):
     ]
     path = written(tmp_path, "r.csv", "region,category,name,value,unit,base\n" + "\n".join(rows) + "\n")
     reports = read_reports(path)
-    odd = outliers(reports).set_index("name")["why"]
+    odd = outliers(reports).groupby("name")["why"].agg("; ".join)
     assert "off by 10⁴" in odd["wrong unit"]
-    assert set(odd["P3"]) == {"name stands twice"}
-    assert len(odd) == 3
+    assert "more than Hebei" in odd["wrong unit"]
+    assert odd["P3"] == "name stands twice; name stands twice"
+    assert len(odd) == 2
     inventory = read_inventory(
         written(tmp_path, "i.csv", "region,period,gas,category,value,unit\n130000,2019,CO2,cement,60,Mt\n")
     )
@@ -157,6 +158,23 @@ def test_an_enterprise_with_its_audit_trail(tmp_path):
     assert "sum" not in found.data()
 
 
+def test_the_share_of_the_province_is_said(tmp_path):
+    found = enterprise(tmp_path, ["fuel,烟煤,1000,t,,,,,"])
+    assert any("scope 1 before storage is 1.9e-06 of Hebei (914 Mt CO2" in n for n in found.notes)
+    found = enterprise(tmp_path, ["fuel,烟煤,1e8,t,,,,,"])
+    assert any("1e+08 t of bituminous coal emits 174.2 Mt CO2, 19% of Hebei" in n for n in found.notes)
+
+
+def test_a_report_beyond_its_province_is_listed(tmp_path):
+    rows = (
+        "region,category,name,value,unit\n河北,power,A,20000,万吨\n河北,power,B,2e9,t\n河北,power,C,3e6,t\n"
+    )
+    odd = outliers(read_reports(written(tmp_path, "r.csv", rows))).set_index("name")["why"]
+    assert "200 Mt is 22% of Hebei" in odd["A"]
+    assert "2000 Mt is more than Hebei" in odd["B"]
+    assert "C" not in odd.index
+
+
 def test_stored_co2_is_deducted_once_and_transferred_is_not(tmp_path):
     rows = ["fuel,烟煤,1000,t,,,,,", "captured,,500,t,,,,,", "stored,,300,t,,,,,", "transferred,,100,t,,,,,"]
     found = enterprise(tmp_path, rows)
@@ -195,6 +213,16 @@ def test_without_green_power_both_ways_agree(tmp_path):
         (["fuel,烟煤,1000,t,,,98,,"], RangeError, "outside 0 to 1"),
         (["fuel,烟煤,1000,MWh,,,,,"], FormatError, "unit 'MWh'; known here: t"),
         (["fuel,烟煤,-1,t,,,,,"], RangeError, "not a positive number"),
+        (
+            ["fuel,烟煤,1e9,t,,,,,"],
+            RangeError,
+            r"row 2: 1e\+09 t of bituminous coal emits .* more than Hebei",
+        ),
+        (["electricity,,1e13,kWh,,,,,"], RangeError, "more than Hebei .*is a unit off"),
+        (["heat,,1e11,GJ,,,,,"], RangeError, "of heat emits"),
+        (["process,水泥熟料,6e8,t,,,,,"] * 4, RangeError, "scope 1 emits"),
+        (["process,水泥熟料,2000,t,,,,530,"], RangeError, "530 is more than 20 times from 0.5"),
+        (["heat,,300,GJ,,,,110,"], RangeError, "110 is more than 20 times from 0.11"),
         (["feul,烟煤,1,t,,,,,"], FormatError, "no kind 'feul'; nearest: 'fuel'"),
     ],
 )
