@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from obsnet.crosscheck.joint import joint_sets, resolve
 from obsnet.crosscheck.verdict import Rule, Verdicts, judge
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,6 +46,8 @@ class World:
         Relative sd of the prior's totals.
     error : float
         Sd of an observation, in units of what a province of 100 Mt makes at its own station.
+    gap : float
+        Distance of every second province from the one before it; the next pair stands two away.
     coast : {"", "flux", "area"}
         Every province has 40 % of its flux in a cell that half is sea, plants ashore beside ships; by what such cells
         are split between province and sea.
@@ -58,6 +61,7 @@ class World:
     tau: float = 0.0
     spread: float = 0.15
     error: float = 0.03
+    gap: float = 1.0
     coast: str = ""
     lognormal: bool = False
 
@@ -115,7 +119,8 @@ def invert(world: World) -> Inversion:
         return _invert_coast(world)
     sites = 3 * world.regions
     where = np.linspace(-0.5, world.regions - 0.5, sites)
-    distance = np.abs(np.subtract.outer(where, np.arange(world.regions)))
+    place = np.arange(world.regions) - (1.0 - world.gap) * (np.arange(world.regions) % 2)
+    distance = np.abs(np.subtract.outer(where, place))
     space = np.exp(-distance / 0.9) / TOTAL
     time = np.eye(world.months) + 0.3 * np.eye(world.months, k=-1)  # air of the month before is still there
     jacobian = np.kron(space, time)
@@ -271,6 +276,10 @@ class Scenario:
         By what the errors of observations and priors are larger than stated, in sd.
     rho, declared : float
         Correlation between errors of inventory and prior, and what of it the verdict is told.
+    merge : {"no", "instead", "besides"}
+        What is done with provinces that are not told apart.
+    together : bool
+        Whether the inventories' errors are wholly correlated, as sums take them to be.
     promised : dict of str to float
         Rates that are promised: ``false`` at most, ``power`` within 0.03.
     most : int
@@ -286,6 +295,8 @@ class Scenario:
     error_factor: float = 1.0
     rho: float = 0.0
     declared: float = 0.0
+    merge: str = "no"
+    together: bool = False
     promised: dict[str, float] = field(default_factory=lambda: {"false": 0.05})
     most: int = 1_000_000
 
@@ -314,7 +325,7 @@ def draw(scenario: Scenario, made: Inversion, weights: np.ndarray, rng: np.rando
     tested, before = weights @ truth, weights @ made.prior
     spread = np.sqrt(np.einsum("ij,jk,ik->i", weights, source.covariance, weights))
     common = scenario.rho * (before - tested) / spread  # what the inventory has of the prior's own error
-    fresh = np.sqrt(1.0 - scenario.rho**2) * rng.standard_normal(len(tested))
+    fresh = np.sqrt(1.0 - scenario.rho**2) * rng.standard_normal(1 if scenario.together else len(tested))
     return Draw(truth, posterior, tested + OWN_SD * (common + fresh), made)
 
 
@@ -327,10 +338,28 @@ def weights_of(world: World, tested: str) -> tuple[np.ndarray, np.ndarray]:
     return np.kron(np.eye(world.regions), share[None, :]), own
 
 
+def sums_of(made: Inversion, weights: np.ndarray, own: np.ndarray, merge: str) -> np.ndarray:
+    """Return which provinces make up each tested sum, (sums, regions): by covariance and kernel alone."""
+    each = np.eye(len(weights))
+    if merge == "no":
+        return each
+    u = own * (weights @ made.covariance)
+    left = np.eye(len(made.prior)) - made.kernel
+    after = left @ made.covariance @ left.T + made.noise
+    response = weights @ made.kernel @ (u / np.einsum("ij,ij->i", weights, u)[:, None]).T
+    spread = np.sqrt(np.diagonal(weights @ made.covariance @ weights.T))
+    sets = joint_sets(resolve(response, spread, weights @ after @ weights.T).pairs)
+    merged = np.array([each[list(inside)].sum(axis=0) for inside in sets]).reshape(-1, len(each))
+    alone = each[merged.sum(axis=0) == 0] if merge == "instead" else each
+    return np.vstack([alone, merged])
+
+
 def run(scenario: Scenario, draws: int, seed: int = 0) -> dict[str, tuple[float, float]]:
     """Return rates of a scenario with their standard errors: what of what is in the keys' names."""
     assumed = invert(scenario.world)
-    weights, own = weights_of(scenario.world, scenario.tested)
+    regions, own = weights_of(scenario.world, scenario.tested)
+    sums = sums_of(assumed, regions, own, scenario.merge)
+    weights, own = sums @ regions, sums @ own
     rule = Rule()
 
     def verdicts(made: Inversion, posterior: np.ndarray, inventory: np.ndarray) -> Verdicts:
@@ -341,19 +370,21 @@ def run(scenario: Scenario, draws: int, seed: int = 0) -> dict[str, tuple[float,
             noise_covariance=made.noise,
             prior_covariance=made.covariance,
             inventory=inventory,
-            inventory_sd=np.full(len(weights), OWN_SD),
+            inventory_sd=OWN_SD * sums.sum(axis=1),
             rule=rule,
             weights=weights,
             pattern=own * (weights @ made.covariance),
             shared=scenario.declared,
+            family=sums.sum(axis=1) if scenario.merge == "besides" else None,
         )
 
     rows: dict[str, list[tuple[float, float]]] = {}
     for number in range(min(draws, scenario.most)):
         rng = np.random.default_rng([seed, number])
-        one = draw(scenario, assumed, weights, rng)
-        smallest = verdicts(one.made, one.posterior, one.right).minimum_detectable
-        inventory, wrong = scenario.plan(one.right, smallest)
+        one = draw(scenario, assumed, regions, rng)
+        right = sums @ one.right
+        smallest = verdicts(one.made, one.posterior, right).minimum_detectable
+        inventory, wrong = scenario.plan(right, smallest)
         found = verdicts(one.made, one.posterior, inventory)
         names = np.array([str(v) for v in found.verdict])
         testable, differs = names != "not testable", names == "inconsistent"
@@ -385,6 +416,7 @@ def _months(tau: float) -> World:
 
 
 DIM = World(error=0.07)  # 72 % of a province's discrepancy is seen, and 14 % of a neighbour's
+PAIRS = World(regions=12, gap=0.2)  # errors of two in a pair are correlated by -0.6
 POWER = {"false": 0.05, "power": 0.80}
 WIDE = World(regions=5, spread=0.4, error=0.07)
 POSITIVE = World(regions=5, spread=0.4, error=0.07, lognormal=True)
@@ -437,6 +469,21 @@ SCENARIOS = (
     Scenario(
         "all errors 1.12 times as stated (chi-square 1.25)", World(), error_factor=1.25**0.5, promised={}
     ),
+    Scenario("pairs hardly told apart, each by itself", PAIRS),
+    Scenario("the pairs merged, right inventories", PAIRS, merge="instead", together=True),
+    Scenario("the pairs merged, errors of inventories not correlated", PAIRS, merge="instead"),
+    Scenario(
+        "the pairs merged, one of 6 off by its minimum",
+        PAIRS,
+        off_by_minimum(1),
+        merge="instead",
+        together=True,
+        promised=POWER,
+    ),
+    Scenario(
+        "the pairs merged, neighbours x1.5", PAIRS, neighbours_times(1.5), merge="instead", together=True
+    ),
+    Scenario("the pairs besides each by itself, right inventories", PAIRS, merge="besides", together=True),
     Scenario("coastal, cells split by their flux", World(coast="flux")),
     Scenario("coastal, cells split by area, as before", World(coast="area"), promised={}),
     Scenario("lognormal truth of 40 %, normal inversion", WIDE, truth=lognormal_truth, promised={}),

@@ -27,9 +27,11 @@ class CrosscheckCommand(CrosscheckOptions):
 def crosscheck(options: CrosscheckCommand) -> Shown:
     """Test an inventory region by region: consistent, inconsistent, not decided or not testable."""
     from obsnet.crosscheck.lines import table_lines
-    from obsnet.crosscheck.run import crosscheck_files
+    from obsnet.crosscheck.run import beside, crosscheck_files
 
     target = (options.out or options.posterior.parent) / "provinces.csv"
-    table = crosscheck_files(options.posterior, options.inventory, options, target)
-    data = {"table": str(target), "provinces": table.to_dict("records")}
-    return Shown(data, [*table_lines(table), f"written: {target}"])
+    found = crosscheck_files(options.posterior, options.inventory, options, target)
+    covariance = {"regions": list(found.covariance.index), "values": found.covariance.to_numpy().tolist()}
+    data = {"table": str(target), "provinces": found.table.to_dict("records"), "covariance": covariance}
+    written = (target, beside(target, "covariance"))
+    return Shown(data, [*table_lines(found.table), *(f"written: {path}" for path in written)])

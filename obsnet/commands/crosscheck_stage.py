@@ -10,22 +10,28 @@ from obsnet.pipeline import Case, Stage, StageResult
 
 __all__ = ["STAGE"]
 
-VERSION = 2  # 2: masses such as 10⁴ t and tons of an inventory weigh what they say
+# 2: masses such as 10⁴ t and tons of an inventory weigh what they say
+# 3: regions that are not told apart are tested as a sum too; covariance of all that is tested
+VERSION = 3
 
 
 def _inputs(options: CrosscheckTable, case: Case) -> Iterable[Path]:
-    return [case.out / options.posterior, case.beside(options.inventory)]
+    files = [case.beside(text) for text in options.groups]
+    return [case.out / options.posterior, case.beside(options.inventory), *(f for f in files if f.is_file())]
 
 
 def _run(options: CrosscheckTable, case: Case) -> StageResult:
-    from obsnet.crosscheck.run import crosscheck_files
+    from obsnet.crosscheck.run import beside, crosscheck_files
 
     path = case.beside(options.inventory)
     inventory = path if path.exists() else options.inventory
     out = case.out / options.out
-    table = crosscheck_files(case.out / options.posterior, inventory, options, out)
+    groups = [str(f) if (f := case.beside(text)).is_file() else text for text in options.groups]
+    options = options.model_copy(update={"groups": groups})
+    table = crosscheck_files(case.out / options.posterior, inventory, options, out).table
     return StageResult(
-        (out,), summary={"verdicts": dict(zip(table["region"], table["verdict"], strict=True))}
+        (out, beside(out, "covariance")),
+        summary={"verdicts": dict(zip(table["region"], table["verdict"], strict=True))},
     )
 
 

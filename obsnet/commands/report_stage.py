@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from obsnet.crosscheck.run import beside
 from obsnet.pipeline import Case, Stage, StageResult
 from obsnet.report.options import ReportOptions
 
@@ -22,7 +23,8 @@ def _inputs(options: ReportOptions, case: Case) -> list[Path]:
     from obsnet.store import ObservationStore
 
     marked = ObservationStore(case.out / options.store).files() if options.store else []
-    return [case.out / options.posterior, case.out / options.table, *marked]
+    table = case.out / options.table
+    return [case.out / options.posterior, table, beside(table, "covariance"), *marked]
 
 
 STAGE = Stage(

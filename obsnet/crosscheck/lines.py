@@ -34,14 +34,15 @@ def table_lines(table: Any) -> Iterator[str]:
         yield f"note: {remark.en}"
     shown = table.assign(rank=table["verdict"].map(_ORDER), own=[t.en for t in own])
     shown = shown.sort_values(["rank", "inventory"], ascending=[True, False])
-    head = f"{'region':<16}{'inventory':>10}{'inversion':>11}{'sd':>6}"
+    wide = min(max(16, *(len(n) + 1 for n in shown["name_en"])), 40)
+    head = f"{'region':<{wide}}{'inventory':>10}{'inversion':>11}{'sd':>6}"
     yield f"{head}{'difference':>12}{'detectable':>12}  verdict"
     for row in shown.to_dict("records"):
         known = math.isfinite(row["inventory"])
         share = row["minimum_detectable"] / abs(row["inventory"]) if row["inventory"] else math.nan
         why = "; ".join(t for t in (row["reason"], row["own"]) if t)
         yield (
-            f"{row['name_en']:<16}"
+            f"{row['name_en']:<{wide}}"
             f"{_cell(row['inventory'], '.0f'):>10}{row['posterior']:>11.0f}{row['posterior_sd']:>6.0f}"
             f"{_cell(row['difference'] if known else math.nan, '+.0f'):>12}"
             f"{_cell(share, '.0%') if not share >= 10 else '> 1000%':>12}  "

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
-from obsnet.command import Flag
 from obsnet.config import Options
 
 if TYPE_CHECKING:
@@ -61,8 +60,17 @@ class CrosscheckOptions(RuleOptions):
     prescribed: dict[str, float] = Field(
         {}, description="relative sd of sectors that the inversion took as exact, by a common factor"
     )
-    groups: Annotated[dict[str, list[str]], Flag(names=("--group",))] = Field(
+    group: dict[str, list[str]] = Field(
         {}, description="regions to test as a sum, besides each by itself: NAME=REGION,REGION"
+    )
+    groups: list[str] = Field(
+        [],
+        description="sums to test besides: grids (the six power grids), nation, stated (all regions with an "
+        "inventory), or a CSV with the columns group and region",
+    )
+    merge: Literal["besides", "instead", "no"] = Field(
+        "besides",
+        description="regions that are not told apart are tested as a sum too, or only so, or not",
     )
     chi_square: tuple[float, float] | None = Field(
         None, description="bounds of the run's chi-square per observation, in the place of the usual ones"
@@ -76,6 +84,13 @@ class CrosscheckOptions(RuleOptions):
     def _one(cls, value: Any) -> Any:
         return [value] if isinstance(value, int | str) else value
 
+    @field_validator("groups", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            raise ValueError("write groups of your own as the table [crosscheck.group]")  # noqa: TRY004 - pydantic's
+        return [value] if isinstance(value, str) else value
+
     def rule(self) -> Rule:
         """Return the rule of the verdicts."""
         return replace(super().rule(), margin=self.margin)
@@ -84,6 +99,7 @@ class CrosscheckOptions(RuleOptions):
         """Return what is said where files leave something open."""
         from obsnet.crosscheck.inventory_rows import RowChoice
         from obsnet.crosscheck.periods import TimeChoice
+        from obsnet.crosscheck.quantity import Sums
         from obsnet.crosscheck.table import Choices
 
         return Choices(
@@ -97,7 +113,7 @@ class CrosscheckOptions(RuleOptions):
                 negative=self.negative,
             ),
             time=TimeChoice(self.profile, self.profile_uncertainty, self.other_year),
-            groups=self.groups,
+            sums=Sums(self.group, self.groups, self.merge),
             prescribed=self.prescribed,
             shared=self.shared,
             chi_square=self.chi_square,

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from obsnet.crosscheck.options import CrosscheckOptions
 
-__all__ = ["crosscheck_files"]
+if TYPE_CHECKING:
+    from obsnet.crosscheck.table import Checked
+
+__all__ = ["beside", "crosscheck_files"]
 
 
-def crosscheck_files(posterior: Path, inventory: str | Path, options: CrosscheckOptions, out: Path) -> Any:
-    """Compare two files and write the table.
+def beside(table: Path, what: str) -> Path:
+    """Return the file of `what` that stands beside a table of verdicts: ``provinces_covariance.csv``."""
+    return table.with_name(f"{table.stem}_{what}{table.suffix}")
+
+
+def crosscheck_files(
+    posterior: Path, inventory: str | Path, options: CrosscheckOptions, out: Path
+) -> Checked:
+    """Compare two files and write what was found.
 
     Parameters
     ----------
@@ -22,19 +32,19 @@ def crosscheck_files(posterior: Path, inventory: str | Path, options: Crosscheck
     options : CrosscheckOptions
         Limits and choices.
     out : Path
-        CSV to write.
+        CSV to write: the table of verdicts. Beside it goes ``…_covariance.csv``.
 
     Returns
     -------
-    pandas.DataFrame
-        See `table.compare`.
+    Checked
     """
     from obsnet.atomic import write_text
-    from obsnet.crosscheck.table import compare, read_totals
+    from obsnet.crosscheck.table import check, read_totals
     from obsnet.inventory.table import read_inventory
     from obsnet.work.isolated import apart
 
     totals = apart(read_totals, posterior, options.sector, options.period)
-    table = compare(totals, read_inventory(inventory), rule=options.rule(), choices=options.choices())
-    write_text(out, table.to_csv(index=False, float_format="%.6g"))
-    return table
+    found = check(totals, read_inventory(inventory), rule=options.rule(), choices=options.choices())
+    write_text(out, found.table.to_csv(index=False, float_format="%.6g"))
+    write_text(beside(out, "covariance"), found.covariance.to_csv(float_format="%.6g"))
+    return found

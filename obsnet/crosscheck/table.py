@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,19 +12,41 @@ import numpy as np
 from obsnet.crosscheck.fit import judge_fit
 from obsnet.crosscheck.inventory_rows import Chosen, RowChoice, choose_rows
 from obsnet.crosscheck.periods import TimeChoice, match_periods
-from obsnet.crosscheck.quantity import Quantities, make_quantities
+from obsnet.crosscheck.quantity import Quantities, Sums, covariance_of, make_quantities
 from obsnet.crosscheck.rule import ADJUSTMENT
 from obsnet.crosscheck.totals import RegionTotals, read_totals
 from obsnet.crosscheck.verdict import Rule, Verdicts, judge
 from obsnet.crosscheck.words import NOTHING, Words, joined, say
-from obsnet.errors import ConfigError, FormatError, RegionError, nearest
+from obsnet.errors import ConfigError, FormatError, nearest
 from obsnet.reading import door, read_csv
 from obsnet.typing import Floats
 
-__all__ = ["Choices", "RegionTotals", "compare", "read_table", "read_totals"]
+__all__ = [
+    "Checked",
+    "Choices",
+    "RegionTotals",
+    "check",
+    "compare",
+    "read_covariance",
+    "read_table",
+    "read_totals",
+]
 
 _RULE = ("alpha", "power", "detectable", "margin_share", "adjustment")
-_TEXTS = ("name_en", "name_zh", "reason", "reason_zh", "remark", "remark_zh", "category", "terminology")
+_TEXTS = (
+    "name_en",
+    "name_zh",
+    "kind",
+    "members",
+    "reason",
+    "reason_zh",
+    "remark",
+    "remark_zh",
+    "category",
+    "terminology",
+    "correlation_with",
+    "joint",
+)
 _SOURCES = ("inventory_source", "prior_name", "region_source")
 
 
@@ -38,8 +60,8 @@ class Choices:
         Which rows of the inventory.
     time : TimeChoice
         How an inventory is held against another time.
-    groups : mapping of str to sequence of str
-        Regions to test as a sum, besides each by itself.
+    sums : Sums
+        Which sums of regions are tested, besides each by itself.
     prescribed : mapping of str to float
         Relative sd, by a common factor, of sectors that the inversion took as exact.
     shared : float
@@ -50,13 +72,53 @@ class Choices:
 
     rows: RowChoice = field(default_factory=RowChoice)
     time: TimeChoice = field(default_factory=TimeChoice)
-    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    sums: Sums = field(default_factory=Sums)
     prescribed: Mapping[str, float] = field(default_factory=dict)
     shared: float = 0.0
     chi_square: tuple[float, float] | None = None
 
 
-def compare(
+@dataclass(frozen=True)
+class Checked:
+    """What a cross-check found.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        See `compare`.
+    covariance : pandas.DataFrame
+        Of the posterior totals of the table's rows, (Mt a year) squared, rows and columns by ``region``; NaN where the
+        posterior file does not say.
+    """
+
+    table: Any
+    covariance: Any
+
+
+def compare(totals: RegionTotals, inventory: Any, **said: Any) -> Any:
+    """Judge every region's inventory.
+
+    Parameters
+    ----------
+    totals, inventory, **said
+        As in `check`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a region of the inversion (without those of `obsnet.regions.REST`), then one a set of regions that are
+        not told apart, then one a group (``kind``, with the regions in ``members``). What was found: ``region,
+        name_en, name_zh, kind, members, gas, sector, unit, inventory, inventory_sd, prior, prior_sd, posterior,
+        posterior_sd, difference, difference_sd, response, resolution, correlation, correlation_with, joint,
+        minimum_detectable, p_value, p_adjusted, margin, p_equivalence, equivalence_power, verdict, reason, reason_zh,
+        remark, remark_zh``; totals in Mt of the gas a year. What was compared: ``period, inventory_period, category,
+        terminology, inventory_source, prior_name, region_source``. By which rule: ``alpha, power, detectable,
+        margin_share, adjustment, level, shared, chi_square, chi_square_low, chi_square_high``.
+    """
+    return check(totals, inventory, **said).table
+
+
+def check(
     totals: RegionTotals,
     inventory: Any,
     *,
@@ -64,8 +126,8 @@ def compare(
     year: str | None = None,
     uncertainty: float | None = None,
     choices: Choices | None = None,
-) -> Any:
-    """Judge every region's inventory.
+) -> Checked:
+    """Judge every region's inventory and what of them is not told apart.
 
     Parameters
     ----------
@@ -82,17 +144,6 @@ def compare(
     choices : Choices, optional
         Everything else that has to be said for some files.
 
-    Returns
-    -------
-    pandas.DataFrame
-        One row a region of the inversion (without those of `totals.REST`), then one a group. What was found: ``region,
-        name_en, name_zh, gas, sector, unit, inventory, inventory_sd, prior, prior_sd, posterior, posterior_sd,
-        difference, difference_sd, response, minimum_detectable, p_value, p_adjusted, margin, p_equivalence,
-        equivalence_power, verdict, reason, reason_zh, remark, remark_zh``; totals in Mt of the gas a year. What
-        was compared: ``period, inventory_period, category, terminology, inventory_source, prior_name,
-        region_source``. By which rule: ``alpha, power, detectable, margin_share, adjustment, level, shared,
-        chi_square, chi_square_low, chi_square_high``.
-
     Raises
     ------
     ObsnetError
@@ -104,7 +155,7 @@ def compare(
     rows = replace(rows, period=year or rows.period, uncertainty=uncertainty or rows.uncertainty)
     chosen = choose_rows(inventory, totals.gas, totals.sector, totals.regions, rows)
     compared = match_periods(totals.periods, chosen.period, totals.asked, choices.time)
-    tested = make_quantities(totals, chosen, compared, choices.groups, choices.time.profile_uncertainty)
+    tested = make_quantities(totals, chosen, compared, choices.sums, choices.time.profile_uncertainty)
     fit = judge_fit(totals.fit, choices.chi_square)
     noise, unstated, notes = _prescribed(totals, choices.prescribed)
     unable = say("no verdict", text=totals.no_verdict) if totals.no_verdict else NOTHING
@@ -125,14 +176,15 @@ def compare(
             b if b.en or not np.isfinite(i) else bar
             for b, i in zip(tested.barred, tested.inventory, strict=True)
         ],
+        family=tested.family,
     )
     common = [*fit.remarks, *notes, *(say("check", text=line) for line in totals.checks)]
     if choices.shared:
         common.append(say("shared", rho=choices.shared))
     if totals.not_told_apart:
         common.append(say("not told apart", sector=totals.sector))
-    table = _found(totals, tested, found, common)
-    return table.assign(
+    covariance = covariance_of(tested.weights, totals.posterior_covariance)
+    table = _found(totals, tested, found, common, covariance).assign(
         period=compared.time,
         inventory_period=str(chosen.period),
         **_described(chosen, totals),
@@ -147,6 +199,10 @@ def compare(
         chi_square_low=fit.low,
         chi_square_high=fit.high,
     )
+    import pandas as pd
+
+    keys = pd.Index(table["region"], name="region")
+    return Checked(table, pd.DataFrame(covariance, index=keys, columns=keys.to_numpy()))
 
 
 @door("a table of verdicts")
@@ -194,7 +250,20 @@ def read_table(path: Path) -> Any:
     return table.fillna(dict.fromkeys((*_TEXTS, *_SOURCES), ""))
 
 
-def _found(totals: RegionTotals, tested: Quantities, found: Verdicts, common: list[Words]) -> Any:
+@door("a table of covariances")
+def read_covariance(path: Path) -> Any:
+    """Read the covariance that `check` made, written as CSV; an empty cell is not known."""
+    frame = read_csv(path, dtype={"region": str}).set_index("region")
+    if list(frame.columns) != list(frame.index):
+        raise FormatError(
+            f"{path}: not a covariance of `obsnet crosscheck`: rows and columns are not the same regions"
+        )
+    return frame.astype(float)
+
+
+def _found(
+    totals: RegionTotals, tested: Quantities, found: Verdicts, common: list[Words], covariance: Floats
+) -> Any:
     """Return the columns of what was found."""
     import pandas as pd
 
@@ -202,23 +271,32 @@ def _found(totals: RegionTotals, tested: Quantities, found: Verdicts, common: li
     remarks = [
         joined([remark, *own, *common]) for remark, own in zip(found.remarks, tested.remarks, strict=True)
     ]
+    names = [t.key for t in tested.tested]
+    alone, sums = tested.resolution, len(names) - tested.regions
+    partner = [names[i] if i >= 0 else "" for i in alone.partner]
     return pd.DataFrame(
         {
-            "region": tested.names,
-            "name_en": [totals.names.get(r, r) for r in tested.names],
-            "name_zh": [_chinese(r, totals) for r in tested.names],
+            "region": names,
+            "name_en": [t.name.en for t in tested.tested],
+            "name_zh": [t.name.zh for t in tested.tested],
+            "kind": [t.kind for t in tested.tested],
+            "members": [" ".join(t.members) for t in tested.tested],
             "gas": totals.gas,
             "sector": totals.sector,
             "unit": "Mt",
             "inventory": tested.inventory,
             "inventory_sd": tested.inventory_sd,
             "prior": w @ totals.prior,
-            "prior_sd": _sd(w, totals.prior_covariance),
+            "prior_sd": _sd(covariance_of(w, totals.prior_covariance)),
             "posterior": w @ totals.posterior,
-            "posterior_sd": _sd(w, totals.posterior_covariance),
+            "posterior_sd": _sd(covariance),
             "difference": found.difference,
             "difference_sd": found.sd,
             "response": found.response,
+            "resolution": [*alone.share, *[np.nan] * sums],
+            "correlation": [*alone.correlation, *[np.nan] * sums],
+            "correlation_with": [*partner, *[""] * sums],
+            "joint": [*tested.joint, *[""] * sums],
             "minimum_detectable": found.minimum_detectable,
             "p_value": found.p_value,
             "p_adjusted": found.p_adjusted,
@@ -244,22 +322,8 @@ def _described(chosen: Chosen, totals: RegionTotals) -> dict[str, str]:
     }
 
 
-def _sd(weights: Floats, covariance: Floats) -> Floats:
-    """Return the standard deviation of sums; what has no weight may be unknown."""
-    variance = np.empty(len(weights))
-    for k, row in enumerate(weights):
-        at = np.flatnonzero(row)
-        variance[k] = row[at] @ covariance[np.ix_(at, at)] @ row[at]
-    return np.sqrt(np.maximum(variance, 0.0))
-
-
-def _chinese(region: str, totals: RegionTotals) -> str:
-    from obsnet.regions import region_name
-
-    try:
-        return region_name(region, "zh")
-    except RegionError:  # the user's own regions and groups
-        return totals.names.get(region, region)
+def _sd(covariance: Floats) -> Floats:
+    return np.sqrt(np.maximum(np.diagonal(covariance), 0.0))
 
 
 def _prescribed(totals: RegionTotals, stated: Mapping[str, float]) -> tuple[Floats, Words, list[Words]]:

@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,7 +39,7 @@ from obsnet.crosscheck.rule import (
 )
 from obsnet.crosscheck.words import NOTHING, Words, say
 from obsnet.errors import RangeError, SchemaError
-from obsnet.typing import Floats
+from obsnet.typing import Bools, Floats
 
 __all__ = ["Rule", "Verdict", "Verdicts", "benjamini_hochberg", "judge", "minimum_detectable"]
 
@@ -126,6 +126,7 @@ def judge(
     pattern: Floats | None = None,
     shared: float = 0.0,
     barred: Sequence[Words] | None = None,
+    family: Sequence[Any] | None = None,
 ) -> Verdicts:
     """Judge inventories against the observations.
 
@@ -153,6 +154,9 @@ def judge(
         data or factors that both rest on.
     barred : sequence of Words, optional
         Why a test may not be made at all, empty where it may; no number is given for it.
+    family : sequence, optional
+        What each test belongs to; the rate of false discoveries is kept in each family by itself, and none makes
+        another's tests stricter. One family by default.
 
     Returns
     -------
@@ -202,7 +206,10 @@ def judge(
     open_ = stated & (inventory != 0) & np.array([not r.en for r in why]) & (d.sd > 0) & (d.response > 0)
     size = np.where(open_, np.abs(inventory), 1.0)
     relative = np.where(open_, d.sd / np.where(d.response > 0, d.response, 1.0) / size, np.inf)
-    testable, among = count_tests(relative, rule)
+    families = _families(family, tests)
+    testable, among = np.zeros(tests, dtype=bool), np.ones(tests, dtype=np.int64)
+    for at in families:
+        testable[at], among[at] = count_tests(relative[at], rule)
     smallest = minimum_detectable(d.sd, d.response, rule, among)
     margin = rule.agreement * np.where(stated, np.abs(inventory), np.nan)
     p_value, p_equivalence, chance = np.full((3, tests), np.nan)
@@ -214,7 +221,10 @@ def judge(
         scale = 1.0 / d.response[at]
         p_equivalence[at] = equivalence_p(d.value[at] * scale, d.sd[at] * scale, margin[at])
         chance[at] = equivalence_power(d.sd[at] * scale, margin[at], rule.alpha / among[at])
-    p_adjusted, p_equivalence = benjamini_hochberg(p_value), benjamini_hochberg(p_equivalence)
+    p_adjusted = np.full(tests, np.nan)
+    for at in families:
+        p_adjusted[at] = benjamini_hochberg(p_value[at])
+        p_equivalence[at] = benjamini_hochberg(p_equivalence[at])
     verdicts, reasons, remarks = [], [], []
     for k in range(tests):
         reason = remark = NOTHING
@@ -248,6 +258,12 @@ def judge(
         tuple(reasons),
         tuple(remarks),
     )
+
+
+def _families(family: Sequence[Any] | None, tests: int) -> list[Bools]:
+    """Return the tests of each family."""
+    label = np.zeros(tests, dtype=np.int64) if family is None else np.unique(family, return_inverse=True)[1]
+    return [label == k for k in range(label.max(initial=-1) + 1)]
 
 
 def _difference(

@@ -22,6 +22,11 @@ _BETWEEN = Words("; ", "；")
 _TEXTS = {
     # reasons why a region is not testable
     "no inventory": ("no inventory", "无清单"),
+    "no inventory of": ("no inventory of {regions}", "{regions_zh} 无清单"),
+    "only jointly": (
+        "not told apart from others: see {joint}, with which it is reported",
+        "无法与其他地区区分，合并报告，见“{joint_zh}”",
+    ),
     "other rows only": ("no inventory of {asked}; it has {found}", "无 {asked} 的清单，仅有 {found}"),
     "zero": (
         "the inventory is zero, of which no share can be detected",
@@ -110,7 +115,15 @@ _TEXTS = {
     "negative": ("a negative total, tested because asked for", "负值总量，按要求检验"),
     "group": (
         "sum of {regions}, their inventories' errors taken as wholly correlated",
-        "{regions} 之和，其清单误差视为完全相关",
+        "{regions_zh} 之和，其清单误差视为完全相关",
+    ),
+    "joint": (
+        "{regions} are not told apart; their inventories' errors taken as wholly correlated",
+        "{regions_zh} 无法相互区分；其清单误差视为完全相关",
+    ),
+    "not resolved": (
+        "not well told apart from others: read with {joint}",
+        "与其他地区区分不足，请与“{joint_zh}”一并阅读",
     ),
     "shared": (
         "inventory and prior share errors, correlation {rho:g}",

@@ -10,6 +10,7 @@ from typing import Any
 
 from obsnet.atomic import write_text
 from obsnet.report.maps import VERDICT_COLOURS, figure_png, grid_map, map_axes, region_map
+from obsnet.report.sections.section import Section, number, percent, plain, signed
 
 __all__ = ["draw", "write_report"]
 
@@ -21,16 +22,6 @@ _VERDICTS_ZH = {
     "not testable": "无法检验",
 }
 _DARK = ("not decided", "not testable")  # text on their colours
-
-
-def _number(value: float, digits: int = 0) -> str:
-    return f"{value:,.{digits}f}" if math.isfinite(value) else "–"
-
-
-def _percent(value: float) -> str:
-    if not math.isfinite(value):
-        return "–"
-    return "> 1000%" if value >= 10 else f"{round(value, 2) + 0.0:.0%}"  # no minus before nothing
 
 
 def _share(value: float) -> str:
@@ -45,13 +36,13 @@ def _row(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "name_en": entry["name_en"],
         "name_zh": entry["name_zh"],
-        "inventory": _number(entry["inventory"]),
-        "posterior": _number(entry["posterior"]),
-        "posterior_sd": _number(entry["posterior_sd"]),
-        "difference": f"{entry['difference']:+,.0f}" if math.isfinite(entry["difference"]) and known else "–",
-        "difference_sd": _number(entry["difference_sd"]),
-        "response": _percent(entry["response"]),
-        "detectable": _percent(share),
+        "inventory": number(entry["inventory"]),
+        "posterior": number(entry["posterior"]),
+        "posterior_sd": number(entry["posterior_sd"]),
+        "difference": signed(entry["difference"]) if known else "–",
+        "difference_sd": number(entry["difference_sd"]),
+        "response": percent(entry["response"]),
+        "detectable": percent(share),
         "p": f"{entry['p_adjusted']:.2g}" if math.isfinite(entry["p_adjusted"]) else "–",
         "verdict": verdict,
         "verdict_zh": _VERDICTS_ZH[verdict],
@@ -113,7 +104,7 @@ def _chart(table: Any, unit: str) -> bytes:
             label=f"inversion, {verdict}",
             **style,
         )
-    axes.set_yticks(y, shown["name_en"], fontsize=8)
+    axes.set_yticks(y, [plain(n) for n in shown["name_en"]], fontsize=8)
     axes.set_ylim(-1, len(shown))
     axes.set_xlim(left=min(0.0, float((shown["posterior"] - 1.96 * shown["posterior_sd"]).min())))
     axes.set_xlabel(f"{unit} a year")
@@ -187,6 +178,7 @@ def write_report(
     notes: Sequence[str],
     facts: Sequence[tuple[str, str]],
     period: str,
+    sections: Sequence[Section] = (),
 ) -> None:
     """Write the page.
 
@@ -206,6 +198,8 @@ def write_report(
         Shown at the end.
     period : str
         Named under the map.
+    sections : sequence of Section
+        Between the table and the map of the flux.
     """
     from jinja2 import Environment, PackageLoader, select_autoescape
 
@@ -237,6 +231,7 @@ def write_report(
         rows=rows,
         made={str(k): str(v) for k, v in made.items()},
         period=period,
+        sections=sections,
         rule={k: _share(made[k]) for k in ("alpha", "power", "detectable", "margin_share")},
         tested=int((table["verdict"] != "not testable").sum()),
         pictures={name: base64.b64encode(image).decode("ascii") for name, image in pictures.items()},

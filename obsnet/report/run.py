@@ -52,10 +52,12 @@ def report_files(
 
     from obsnet.atomic import atomic_path
     from obsnet.cf import read_netcdf, write_geotiff
-    from obsnet.crosscheck.table import read_table
+    from obsnet.crosscheck.run import beside
+    from obsnet.crosscheck.table import read_covariance, read_table
     from obsnet.crosscheck.words import Words, common_first
     from obsnet.field import grid_of
     from obsnet.report.page import draw, write_report
+    from obsnet.report.sections.told_apart import told_apart
     from obsnet.work.isolated import apart
 
     table = read_table(table_file)
@@ -93,6 +95,7 @@ def report_files(
         notes=[*options.notes, *(f"{t.en} · {t.zh}" for t in common)],
         facts=_facts(data, table),
         period=f"{first} to {last}",
+        sections=[told_apart(table, read_covariance(beside(table_file, "covariance")))],
     )
     return [page, image, *images]
 

@@ -30,6 +30,8 @@ def script():
         "neighbours x1.5",
         "one month, errors of the prior correlated over 6 months",
         "the year from months, the same over 6 months",
+        "the pairs merged, one of 6 off by its minimum",
+        "the pairs merged, neighbours x1.5",
         "shared data, correlation 0.8, declared",
     ],
 )

@@ -11,8 +11,9 @@ from obsnet.constants import SECONDS_PER_YEAR
 from obsnet.crosscheck.inventory_rows import RowChoice
 from obsnet.crosscheck.options import CrosscheckOptions
 from obsnet.crosscheck.periods import TimeChoice
-from obsnet.crosscheck.run import crosscheck_files
-from obsnet.crosscheck.table import Choices, compare, read_table, read_totals
+from obsnet.crosscheck.quantity import Sums
+from obsnet.crosscheck.run import beside, crosscheck_files
+from obsnet.crosscheck.table import Choices, compare, read_covariance, read_table, read_totals
 from obsnet.crosscheck.verdict import Rule
 from obsnet.errors import ConfigError, FormatError, RegionError
 
@@ -324,7 +325,7 @@ def test_a_sector_that_was_prescribed_cannot_be_tested(tmp_path):
 
 def test_groups_are_tested_besides(file):
     totals = read_totals(file)
-    choices = Choices(groups={"both": ["110000", "120000"]})
+    choices = Choices(sums=Sums({"both": ["110000", "120000"]}))
     table = compare(totals, inventory(value=[100.0, 200.0]), choices=choices).set_index("region")
     assert list(table.index) == ["110000", "120000", "both"]
     row = table.loc["both"]
@@ -333,10 +334,11 @@ def test_groups_are_tested_besides(file):
     )
     np.testing.assert_allclose(row["difference_sd"], np.sqrt(2 * 25.0 + (0.9 * 15.0) ** 2))
     np.testing.assert_allclose(row["difference"], 30.0)
-    assert row["remark"].startswith("sum of Beijing, Tianjin")
-    assert (table["level"] == 0.05 / 3).all()
+    assert "sum of Beijing, Tianjin, their inventories" in row["remark"]
+    assert table["level"].tolist() == [0.05 / 2, 0.05 / 2, 0.05]  # a family of its own
     missing = compare(totals, inventory().iloc[:1], choices=choices).set_index("region")
-    assert missing.loc["both", "reason"] == "no inventory"
+    assert missing.loc["both", "reason"] == "no inventory of Tianjin"
+    assert missing.loc["both", "reason_zh"] == "天津市 无清单"
     for groups, text in (
         ({"both": ["110000"]}, "needs two regions"),
         ({"both": ["110000", "110000"]}, "needs two regions or more, each once"),
@@ -344,7 +346,7 @@ def test_groups_are_tested_besides(file):
         ({"both": ["110000", "120001"]}, "no region '120001'; nearest: '120000'"),
     ):
         with pytest.raises(ConfigError, match=text):
-            compare(totals, inventory(), choices=Choices(groups=groups))
+            compare(totals, inventory(), choices=Choices(sums=Sums(groups)))
 
 
 def test_a_category_is_named(file):
@@ -389,7 +391,10 @@ def test_written_table_reads_back(file, tmp_path):
     source = tmp_path / "inventory.csv"
     inventory().to_csv(source, index=False)
     out = tmp_path / "out" / "provinces.csv"
-    table = crosscheck_files(file, source, CrosscheckOptions(alpha=0.2, detectable=2.0), out)
+    found = crosscheck_files(file, source, CrosscheckOptions(alpha=0.2, detectable=2.0), out)
+    table = found.table
+    covariance = read_covariance(beside(out, "covariance"))
+    np.testing.assert_allclose(covariance, found.covariance, rtol=1e-5)
     back = read_table(out)
     np.testing.assert_allclose(back["difference"], table["difference"], rtol=1e-5)
     for column in (

@@ -192,7 +192,7 @@ def test_report_command_says_what_is_missing(tmp_path):
 
 
 def test_percentages_as_people_read_them():
-    from obsnet.report.page import _percent
+    from obsnet.report.sections.section import percent
 
-    shown = [_percent(v) for v in (-0.004, 0.004, 0.86, -0.012, 12.0, math.nan, math.inf)]
+    shown = [percent(v) for v in (-0.004, 0.004, 0.86, -0.012, 12.0, math.nan, math.inf)]
     assert shown == ["0%", "0%", "86%", "-1%", "> 1000%", "–", "–"]

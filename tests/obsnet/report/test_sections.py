@@ -1,0 +1,91 @@
+"""Sections of the report that are there when their table is."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from obsnet.report.page import write_report
+from obsnet.report.sections.section import Section, percent, plain, signed
+from obsnet.report.sections.told_apart import told_apart
+
+NASTY = "<script>alert(1)</script> $\\frac{"
+
+
+@pytest.fixture
+def verdicts():
+    return pd.DataFrame(
+        {
+            "region": ["110000", "x", "110000+x"],
+            "name_en": ["Beijing", NASTY, f"Beijing + {NASTY}"],
+            "name_zh": ["北京市", NASTY, f"北京市 + {NASTY}"],
+            "kind": ["region", "region", "joint"],
+            "resolution": [0.8, 0.5, np.nan],
+            "correlation": [-0.6, -0.6, np.nan],
+            "correlation_with": ["x", "110000", ""],
+            "joint": ["110000+x", "110000+x", ""],
+        }
+    )
+
+
+def square(table, values):
+    keys = pd.Index(table["region"], name="region")
+    return pd.DataFrame(values, index=keys, columns=keys.to_numpy())
+
+
+def test_what_is_told_apart(verdicts):
+    cov = square(verdicts, np.array([[25.0, -15, 10], [-15, 25, 10], [10, 10, 20]]))
+    section = told_apart(verdicts, cov)
+    assert section.rows[0] == (
+        "Beijing 北京市",
+        "80%",
+        "-0.60",
+        f"{NASTY} {NASTY}",
+        f"Beijing + {NASTY} 北京市 + {NASTY}",
+    )
+    assert "2 of 2 regions are not told apart" in section.text[0].en
+    assert "归为 1 组" in section.text[0].zh
+    assert section.picture.startswith(b"\x89PNG")
+    alone = verdicts.assign(joint="").iloc[:2]
+    assert told_apart(alone, cov).rows == []
+
+
+def test_a_correlation_that_is_not_known_is_drawn(verdicts):
+    assert told_apart(verdicts, square(verdicts, np.full((3, 3), np.nan))).picture.startswith(b"\x89PNG")
+
+
+def test_names_are_drawn_letter_for_letter():
+    figure, axes = plt.subplots()
+    axes.set_title(plain(NASTY))
+    figure.canvas.draw()
+    assert axes.get_title() == NASTY.replace("$", r"\$")
+    plt.close(figure)
+
+
+def test_numbers_as_people_read_them():
+    assert [signed(v) for v in (-0.2, 1234.5, np.nan)] == ["+0", "+1,234", "–"]
+    assert percent(np.inf) == "–"
+
+
+def test_sections_are_on_the_page_and_escaped(tmp_path, verdicts):
+    from tests.obsnet.report.test_report import table as made
+
+    table = made.__wrapped__() if hasattr(made, "__wrapped__") else made._fixture_function()
+    section = told_apart(verdicts, square(verdicts, np.eye(3)))
+    page = tmp_path / "report.html"
+    write_report(
+        page,
+        table,
+        {"verdicts": b"", "totals": b"", "flux": b""},
+        title="t",
+        title_zh="t",
+        notes=[],
+        facts=[],
+        period="2019",
+        sections=[section, Section(section.title, rows=[("a", "b")], head=section.head[:2])],
+    )
+    text = page.read_text(encoding="utf-8")
+    assert "<script" not in text
+    assert "&lt;script&gt;alert(1)" in text
+    assert text.count("What is told apart · 可区分性") == 2
+    assert text.count("data:image/png") == 4
