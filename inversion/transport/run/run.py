@@ -35,6 +35,7 @@ from obsnet.typing import Times
 from obsnet.work.isolated import apart
 from obsnet.work.parallel import cpu_count, map_unordered, shard
 from obsnet.work.progress import progress
+from obsnet.work.shards import taking_part
 from obsnet.work.work import Work
 
 __all__ = ["Air", "run_footprints"]
@@ -79,6 +80,7 @@ def run_footprints(
     height: str = "ground",
     met_options: MetOptions | None = None,
     replace: bool = False,
+    without: str = "",
     report: Callable[[str], None] = lambda _line: None,
 ) -> dict[str, Any]:
     """Compute the footprints of an observation table into a sparse Jacobian on disk.
@@ -110,6 +112,8 @@ def run_footprints(
         How the meteorology is read and prepared.
     replace : bool
         Remove footprints of other observations or settings from `out` instead of refusing.
+    without : str
+        What was missing where the observations come from, see `obsnet.work.shards.require_finished`.
     report : callable
         Takes lines for people.
 
@@ -152,6 +156,7 @@ def run_footprints(
         apart(try_background, air.background, species)  # a bad one is told before any work
     edges, met = _axis_and_met(table, met_files, out, grid, step, settings, prepare, plan, gone, work)
     notes = [*(f"turbulence: {line}" for line in settings.notes), *told_of(met)]
+    notes += [f"made from {without}"] if without else []
     for line in notes:
         report(line)
     meta = {
@@ -169,9 +174,10 @@ def run_footprints(
     assigned = shard(tasks, work)
     done = _done(store, air)
     todo = [t for t in assigned if t.part not in done]
-    for task in todo:
-        write_table(table.take(pa.array(rows[task.part])), task.observations)
-    _make(todo, settings, work, report)
+    with taking_part(out, "footprints", plan.parts, plan.decides, work, without=without, alone=True):
+        for task in todo:
+            write_table(table.take(pa.array(rows[task.part])), task.observations)
+        _make(todo, settings, work, report)
     return {**_summary(store, assigned), "made": len(todo), "notes": notes}
 
 
