@@ -22,6 +22,7 @@ __all__ = [
     "SchemaError",
     "SolverError",
     "StorageError",
+    "UnfinishedError",
     "UnitError",
     "WorkerError",
     "nearest",
@@ -101,6 +102,10 @@ class StorageError(ObsnetError, OSError):
 
 class SolverError(ObsnetError, ArithmeticError):
     """An inverse problem that cannot be solved as posed."""
+
+
+class UnfinishedError(ObsnetError, RuntimeError):
+    """Files that a run has not made to the end: shards failed, never ran or still run."""
 
 
 class UnitError(ObsnetError, ValueError):

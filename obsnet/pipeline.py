@@ -32,6 +32,8 @@ __all__ = [
     "load_stages",
     "read_case",
     "run_case",
+    "run_shard",
+    "up_to",
 ]
 
 
@@ -127,6 +129,8 @@ class Stage:
     data : tuple of str
         Distributions that bring data and not code, such as boundaries: their versions enter. Those of numerical
         libraries do not: they change the last digits, and run.json names them.
+    shards : bool
+        Whether the stage takes the shard of ``[run]``, and keeps a plan of it (`obsnet.work.shards`).
     """
 
     name: str
@@ -137,6 +141,7 @@ class Stage:
     version: int = 1
     tables: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
+    shards: bool = False
 
 
 def load_stages(names: Iterable[str] | None = None) -> dict[str, Stage]:
@@ -213,6 +218,66 @@ def read_case(data: Mapping[str, Any], path: Path) -> tuple[Case, list[tuple[Sta
     return Case(folder, folder / run.out, run), [(stage, options[stage.name]) for stage in _ordered(stages)]
 
 
+def up_to(steps: Sequence[tuple[Stage, Options]], last: str) -> list[tuple[Stage, Options]]:
+    """Return a stage of a case and those that it needs, in their order.
+
+    Raises
+    ------
+    ConfigError
+        The case has no such stage.
+    """
+    stages = {stage.name: stage for stage, _ in steps}
+    if last not in stages:
+        raise ConfigError(f"no table [{last}] in this case{nearest(last, stages)}")
+    wanted, todo = set(), [last]
+    while todo:
+        name = todo.pop()
+        wanted.add(name)
+        todo += [n for n in stages[name].needs if n in stages and n not in wanted]
+    return [(stage, options) for stage, options in steps if stage.name in wanted]
+
+
+def run_shard(
+    case: Case, steps: Sequence[tuple[Stage, Options]], name: str | None
+) -> dict[str, dict[str, Any]]:
+    """Run the shard that ``[run]`` names of one stage; the stage is done when `run_case` has seen all of it.
+
+    Parameters
+    ----------
+    case, steps
+        From `read_case`.
+    name : str or None
+        The stage; where None, the only one of the case that takes shards.
+
+    Returns
+    -------
+    dict
+        As of `run_case`.
+
+    Raises
+    ------
+    ConfigError
+        No such stage, one that takes no shards, or several that do.
+    """
+    import time
+
+    able = [stage.name for stage, _ in steps if stage.shards]
+    if name is None and len(able) == 1:
+        (name,) = able
+    if name not in able:
+        which = (
+            f"[{name}] takes no shards" if name is not None else "a shard is of one stage: name it with --to"
+        )
+        raise ConfigError(
+            f"run.shard = {case.run.shard!r}: {which}; those that take them: {', '.join(able) or 'none'}"
+        )
+    stage, options = next(step for step in steps if step[0].name == name)
+    start = time.monotonic()
+    result = stage.run(options, case)
+    record = {"seconds": round(time.monotonic() - start, 2), "failed": result.failed, **result.summary}
+    return {name: {**record, "skipped": False, "shard": case.run.shard}}
+
+
 def contents_of(case: Case) -> Contents:
     """Return the hashes of files that a case remembers."""
     return Contents(case.out / ".stages" / "contents.json", trust=not case.run.rehash)
@@ -274,6 +339,8 @@ def run_case(
     """
     import time
 
+    if case.run.part is not None:
+        raise ConfigError(f"run.shard = {case.run.shard!r}: a shard is of one stage; see `run_shard`")
     sweep(case.out)
     contents = contents_of(case) if contents is None else contents
     results: dict[str, dict[str, Any]] = {}

@@ -6,6 +6,7 @@ The remarks travel in the posterior file, so that whoever tests an inventory wit
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ def add_checks(
     posterior: Posterior,
     totals: Totals,
     *,
-    twice: str,
+    allowed: Sequence[str],
     screened: pa.Table | None,
     options: ScreenOptions | None,
 ) -> list[str]:
@@ -64,8 +65,8 @@ def add_checks(
     posterior : Posterior
     totals : Totals
         Of it.
-    twice : str
-        From `inversion.case.same_air`.
+    allowed : sequence of str
+        See `inversion.case.inputs.Inputs`.
     screened : pyarrow.Table or None
         From `inversion.case.screening`.
     options : ScreenOptions or None
@@ -89,7 +90,7 @@ def add_checks(
         data[name] = ("source", values, {"units": unit, "long_name": text})
     note = {"units": "1", "long_name": "two-sided p of no offset, times the number of sources"}
     data["source_offset_p"] = ("source", [order[n].p_adjusted for n in names], note)
-    remarks = [twice] if twice else []
+    remarks = list(allowed)
     remarks += [_biased(o) for o in offsets if o.p_adjusted < BIASED]
     remarks += _far_rows(posterior) + _negative_cells(made, posterior)
     w = totals.weights

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from inversion.case.same_air import refuse_same_air
 from inversion.jacobian.flux import bin_matrix, flux_on
 from inversion.jacobian.parts import check_part, refuse_repeats
 from inversion.jacobian.store import Jacobian, JacobianStore
+from inversion.transport.run.folder import marks, never_made
 from obsnet.config import locate
 from obsnet.constants import Species, species
 from obsnet.errors import ConfigError, FormatError, SchemaError
@@ -25,6 +26,7 @@ from obsnet.scales import one_scale
 from obsnet.seal import check_parquet
 from obsnet.typing import Floats, Texts
 from obsnet.work.isolated import apart
+from obsnet.work.shards import require_finished
 
 __all__ = [
     "FluxPattern",
@@ -86,7 +88,9 @@ class PriorFlux:
     pattern: FluxPattern | None = None
 
 
-def match_observations(table: pa.Table, obs_ids: Texts) -> tuple[pa.Table, dict[str, int]]:
+def match_observations(
+    table: pa.Table, obs_ids: Texts, never_made: Collection[str] = ()
+) -> tuple[pa.Table, dict[str, int]]:
     """Keep the observations that have a footprint and may be used.
 
     Parameters
@@ -95,12 +99,15 @@ def match_observations(table: pa.Table, obs_ids: Texts) -> tuple[pa.Table, dict[
         Observation table.
     obs_ids : ndarray of str
         Observations in the Jacobian.
+    never_made : collection of str
+        Marks (`inversion.transport.run.folder.marks`) of observations whose footprints were planned and not made.
 
     Returns
     -------
     pyarrow.Table, dict
         Rows sorted as in the table; counts of ``used``, ``flagged``, ``without_uncertainty``,
-        ``without_footprint``, ``footprints_without_observation``.
+        ``without_footprint``, ``footprints_without_observation``; those whose footprint was planned and never made are
+        ``footprint_never_made``, and not among ``without_footprint``.
 
     Raises
     ------
@@ -126,6 +133,10 @@ def match_observations(table: pa.Table, obs_ids: Texts) -> tuple[pa.Table, dict[
         "without_footprint": int((good & known & ~footed).sum()),
         "footprints_without_observation": int((~np.isin(obs_ids, ids)).sum()),
     }
+    lacking = good & known & ~footed
+    if never_made and lacking.any():
+        of = sum(mark in never_made for mark in marks(table.filter(pa.array(lacking))))
+        counts |= {"without_footprint": int(lacking.sum()) - of, "footprint_never_made": of}
     if not keep.any():
         raise SchemaError(
             f"no observation is left to invert: {len(ids)} in the store, {len(obs_ids)} footprints, "
@@ -186,8 +197,8 @@ class Inputs:
         See `match_observations`.
     damaged : tuple of str
         Parts of the footprints that could not be read, and why; the rest is used.
-    twice : str
-        What `same_air` found, where it is allowed.
+    allowed : tuple of str
+        What the options allow and is there: air that counts twice, shards that are missing.
     """
 
     jacobian: Jacobian
@@ -195,7 +206,7 @@ class Inputs:
     prior: PriorFlux
     counts: dict[str, int]
     damaged: tuple[str, ...]
-    twice: str = ""
+    allowed: tuple[str, ...] = ()
 
 
 class _WholeParts(JacobianStore):
@@ -281,18 +292,33 @@ def load(options: InvertOptions, folder: Path, out: Path) -> Inputs:
 
     gas = species(options.species)
     store = ObservationStore(locate(str(options.store), folder, out))
+    without = [require_finished(store.path, allow=options.allow_missing)]
     table = store.read(gas.name, source=options.sources, start=options.start, stop=options.stop)
     if options.modes is not None:
         table = table.filter(pc.is_in(table["mode"], pa.array(options.modes)))
-    footprints = _WholeParts(locate(str(options.footprints), folder, out))
+    place = locate(str(options.footprints), folder, out)
+    absent = never_made(place)
+    without.append(require_finished(place, allow=options.allow_missing, more=_told(absent)))
+    footprints = _WholeParts(place)
     made_for = footprints.meta.get("species")
     if made_for is not None and str(made_for).upper() != gas.name:
         raise ConfigError(f"{footprints.path}: these footprints are for {made_for}, not for {gas.name}")
-    used, counts = match_observations(table, footprints.obs_ids())
+    used, counts = match_observations(
+        table, footprints.obs_ids(), {mark for own in absent.values() for mark in own}
+    )
     twice = refuse_same_air(used, allow=options.allow_same_air)
     one_scale(used, f"{gas.name} observations of {store.path} with footprints")
     if options.error.transport is not None:
         used = with_transport_error(used, locate(options.error.transport, folder, out))
     jacobian = footprints.read(used["obs_id"].to_numpy(zero_copy_only=False).astype(str))
     prior = read_prior(locate(str(options.prior), folder, out), jacobian, gas, options.prior_name)
-    return Inputs(jacobian, used, prior, counts, tuple(footprints.damaged), twice)
+    allowed = (twice, *(f"made from {line}" for line in without if line))
+    return Inputs(jacobian, used, prior, counts, tuple(footprints.damaged), tuple(filter(None, allowed)))
+
+
+def _told(absent: Mapping[str, Sequence[str]]) -> list[str]:
+    """Say how much of what was planned is not there."""
+    if not absent:
+        return []
+    rows = sum(map(len, absent.values()))
+    return [f"{len(absent)} planned parts of footprints, for {rows} observations, were never made"]

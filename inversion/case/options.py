@@ -19,6 +19,7 @@ from inversion.case.methods import (
 )
 from obsnet.config import Options
 from obsnet.errors import nearest
+from obsnet.work.shards import AllowMissing
 
 __all__ = [
     "BasisOptions",
@@ -320,7 +321,7 @@ class EnsembleOptions(Options):
     member: list[MemberOptions] = Field(description="one table a member beside the base", min_length=1)
 
 
-class InvertOptions(Options):
+class InvertOptions(AllowMissing):
     """The table ``[invert]``."""
 
     species: str = Field(default="CO2", description="formula")

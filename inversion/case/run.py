@@ -66,7 +66,7 @@ class PreparedCase:
     basis: Basis | None
     shares: Shares
     screened: pa.Table | None
-    twice: str
+    allowed: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +96,8 @@ class SolvedCase:
         How cells are split among the regions of the totals.
     screened : pyarrow.Table or None
         Observations that ``[invert.screen]`` touched, see `inversion.case.screening.Screened`.
-    twice : str
-        Which air counts twice, where that is allowed.
+    allowed : tuple of str
+        See `inversion.case.inputs.Inputs`.
     """
 
     made: Assembled
@@ -112,7 +112,7 @@ class SolvedCase:
     basis: Basis | None
     shares: Shares
     screened: pa.Table | None = None
-    twice: str = ""
+    allowed: tuple[str, ...] = ()
 
 
 def run_invert(
@@ -205,7 +205,7 @@ def solve_case(
         basis=ready.basis,
         shares=ready.shares,
         screened=ready.screened,
-        twice=ready.twice,
+        allowed=ready.allowed,
     )
 
 
@@ -230,7 +230,7 @@ def prepare_case(
         + ", ".join(f"{v} {k.replace('_', ' ')}" for k, v in counts.items() if k != "used")
     )
     shares, names, source = read_shares(options, jacobian, prior, folder, out)
-    for note in (*prior.notes, *shares.described, *shares.notes, *filter(None, [read.twice])):
+    for note in (*prior.notes, *shares.described, *shares.notes, *read.allowed):
         report(note)
 
     def put_together(options: InvertOptions) -> Assembled:
@@ -269,7 +269,7 @@ def prepare_case(
         basis=None if options.basis is None else make_basis(options.basis, made, shares),
         shares=shares,
         screened=screened,
-        twice=read.twice,
+        allowed=read.allowed,
     )
 
 
@@ -384,7 +384,7 @@ def _own(
         case.made,
         case.posterior,
         totals,
-        twice=case.twice,
+        allowed=case.allowed,
         screened=case.screened,
         options=options.screen,
     )

@@ -24,7 +24,8 @@ def grid(options: GridTable) -> Shown:
     from retrieval.mapping.maps import run_grid
 
     report = run_grid(options, Path())
-    return Shown(report, _lines(report, options.species))
+    without = report.get("unfinished_inputs")
+    return Shown(report, _lines(report, options.species), [f"went on with {without}"] if without else [])
 
 
 def _lines(report: dict[str, Any], species: str) -> Iterator[str]:

@@ -14,7 +14,7 @@ def _run(options: GridTable, case: Case) -> StageResult:
     from retrieval.mapping.maps import run_grid
 
     report = run_grid(options, case.out)
-    summary = {key: report[key] for key in ("observations", "cells")} | {
+    summary = {k: report[k] for k in ("observations", "cells", "unfinished_inputs") if k in report} | {
         f"cross_validation_{k}": v for k, v in report.get("cross_validation", {}).items()
     }
     files = tuple(map(Path, report["files"]))

@@ -41,4 +41,5 @@ STAGE = Stage(
     inputs=_inputs,
     version=VERSION + AVERAGING,  # rises with either
     tables=("retrieval.readers:sensors", "retrieval.products:screens"),
+    shards=True,
 )

@@ -32,8 +32,10 @@ def superobs(options: SuperobsTable, work: Work) -> Shown:
         "days": summary.days,
         "bad": len(summary.bad),
         "errors": summary.errors,
+        "unfinished_inputs": summary.without,
     }
-    return Shown(data, _lines(summary, options.species), failed=len(summary.bad))
+    notes = [f"went on with {summary.without}"] if summary.without else []
+    return Shown(data, _lines(summary, options.species), notes, failed=len(summary.bad))
 
 
 def _lines(summary: SuperobsSummary, species: str) -> Iterator[str]:

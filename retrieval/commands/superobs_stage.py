@@ -20,6 +20,7 @@ def _run(options: SuperobsTable, case: Case) -> StageResult:
         "superobs": number,
         "errors": summary.errors["equation"],
         "errors_source": summary.errors["source"],
+        **({"unfinished_inputs": summary.without} if summary.without else {}),
     }
     out = case.out / options.out
     return StageResult(outputs=(out,), files=summary.files(out), summary=found, failed=len(summary.bad))
@@ -35,4 +36,6 @@ def _inputs(options: SuperobsTable, case: Case) -> list[Path]:
     return [*sorted(store.index.path.glob("[!.]*.parquet")), *store.files(options.species, sources)]
 
 
-STAGE = Stage("superobs", SuperobsTable, _run, needs=("ingest",), inputs=_inputs, version=VERSION)
+STAGE = Stage(
+    "superobs", SuperobsTable, _run, needs=("ingest",), inputs=_inputs, version=VERSION, shards=True
+)

@@ -24,7 +24,8 @@ def validate(options: ValidateTable) -> Shown:
     from retrieval.validation.compare import run_validate
 
     report = run_validate(options, Path())
-    return Shown(report, _lines(report, options.species))
+    without = report["summary"].get("unfinished_inputs")
+    return Shown(report, _lines(report, options.species), [f"went on with {without}"] if without else [])
 
 
 def _lines(report: dict[str, Any], species: str) -> Iterator[str]:

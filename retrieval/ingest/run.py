@@ -12,6 +12,7 @@ from typing import Any
 from obsnet.store import ObservationStore
 from obsnet.work.parallel import ENOUGH_BYTES, map_unordered, shard
 from obsnet.work.progress import progress
+from obsnet.work.shards import taking_part
 from obsnet.work.work import Work
 from retrieval.ingest.one import COPY, GranuleTask, Kept, died, ingest_one
 from retrieval.ingest.options import IngestOptions, IngestTable
@@ -162,8 +163,11 @@ def ingest(
     enough = plan.bytes_to_read(todo) >= ENOUGH_BYTES
     shown = "all" if work.part is None else f"{work.part[0] + 1}of{work.part[1]}"
     writer = f"{time.strftime('%Y%m%dT%H%M%S')}-{shown}-{secrets.token_hex(4)}"
-    rows, counts, skipped = _run(tasks, target, writer, before, work, enough=enough, apart=apart)
-    return IngestSummary(sorted(rows, key=lambda r: r["path"]), skipped, counts)
+    with taking_part(target.path, "ingest", everything, options.fingerprint(options.sensor), work) as part:
+        rows, counts, skipped = _run(tasks, target, writer, before, work, enough=enough, apart=apart)
+        summary = IngestSummary(sorted(rows, key=lambda r: r["path"]), skipped, counts)
+        part["failed"] = len(summary.bad)
+    return summary
 
 
 def _earlier(row: Mapping[str, Any] | None) -> Kept | None:

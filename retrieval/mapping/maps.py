@@ -15,6 +15,7 @@ from obsnet.constants import species as species_of
 from obsnet.errors import ConfigError, RangeError, nearest
 from obsnet.scales import one_scale
 from obsnet.store import ObservationStore
+from obsnet.work.shards import require_finished
 from retrieval.mapping.dataset import column_map, write_geotiffs
 from retrieval.mapping.gridding import LEFT_OUT, bin_statistics, bin_store, read_soundings
 from retrieval.mapping.left_out import leave_one_out
@@ -91,7 +92,10 @@ def make_map(store: ObservationStore, settings: MapSettings) -> Map:
         Nothing to map.
     ScaleError
         Columns on several calibration scales.
+    UnfinishedError
+        A run has not filled the store to its end.
     """
+    without = require_finished(store.path, allow=settings.allow_missing)
     source = _source(store, settings)
     fields, report = (
         _bin_map(store, settings, source) if settings.method == "bin" else _field_map(store, settings, source)
@@ -99,6 +103,8 @@ def make_map(store: ObservationStore, settings: MapSettings) -> Map:
     value = np.asarray(fields["value"])
     report["cells"] = int(np.isfinite(value).sum())
     report["cells_of"] = value.size
+    if without:
+        report["unfinished_inputs"] = without
     entry = species_of(settings.species)
     first, last = (np.datetime_as_string(t, unit="D") for t in settings.time_edges[[0, -1]])
     attrs = {

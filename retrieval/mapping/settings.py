@@ -10,8 +10,8 @@ from pydantic import Field, StrictBool, field_validator, model_validator
 
 from obsnet.areas import GridField
 from obsnet.command import Flag
-from obsnet.config import Options
 from obsnet.typing import Times
+from obsnet.work.shards import AllowMissing
 
 __all__ = ["METHODS", "GridTable", "MapSettings"]
 
@@ -22,7 +22,7 @@ METHODS = {
 }
 
 
-class MapSettings(Options):
+class MapSettings(AllowMissing):
     """What is mapped and how.
 
     Examples

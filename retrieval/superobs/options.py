@@ -9,6 +9,7 @@ from pydantic import AliasChoices, Field, model_validator
 from obsnet.areas import BoxField, GridField
 from obsnet.command import Flag
 from obsnet.config import Options
+from obsnet.work.shards import AllowMissing
 
 if TYPE_CHECKING:
     from retrieval.superobs.errors import ErrorModel
@@ -123,7 +124,7 @@ class Selection(Options):
         return {n: getattr(self, n) for n in Selection.model_fields}
 
 
-class SuperobsTable(Selection, Superobs):
+class SuperobsTable(AllowMissing, Selection, Superobs):
     """The table ``[superobs]`` of a case, and the command."""
 
     store: Annotated[str, Flag(positional=True)] = Field(

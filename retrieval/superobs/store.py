@@ -23,6 +23,7 @@ from obsnet.store import ObservationStore, StoredPart, read_part
 from obsnet.times import as_utc
 from obsnet.work.parallel import ENOUGH_BYTES, map_unordered, shard
 from obsnet.work.progress import progress
+from obsnet.work.shards import require_finished, taking_part
 from obsnet.work.work import Work
 from retrieval.products.read import AVERAGED
 from retrieval.superobs import VERSION
@@ -32,6 +33,7 @@ from retrieval.superobs.options import Selection, Superobs, SuperobsTable
 __all__ = ["SuperobsSummary", "combine_store", "run_superobs", "sources_of"]
 
 _DAY = np.timedelta64(1, "D")
+STAGE = "superobs"  # under which a run keeps its plan
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,13 @@ class SuperobsSummary:
         ``superobs``, ``value``, ``uncertainty`` (means), residuals, ``problems``, ``status``, ``skipped``.
     errors : dict
         How errors were combined, see `ErrorModel.describe`.
+    without : str
+        What was missing in the store of soundings; empty where nothing was.
     """
 
     days: list[dict[str, Any]]
     errors: dict[str, Any] = field(default_factory=dict)
+    without: str = ""
 
     @property
     def bad(self) -> list[dict[str, Any]]:
@@ -104,7 +109,9 @@ class SuperobsSummary:
 
 def run_superobs(table: SuperobsTable, out: Path, work: Work | None = None) -> SuperobsSummary:
     """Do what the table ``[superobs]`` of a case says, or the command; both stores are relative to `out`."""
-    return combine_store(out / table.store, out / table.out, table, table, work=work)
+    return combine_store(
+        out / table.store, out / table.out, table, table, work=work, allow_missing=table.allow_missing
+    )
 
 
 def combine_store(
@@ -114,6 +121,7 @@ def combine_store(
     settings: Superobs,
     *,
     work: Work | None = None,
+    allow_missing: bool = False,
 ) -> SuperobsSummary:
     """Make the super-observations of a store.
 
@@ -127,6 +135,8 @@ def combine_store(
         How they are combined. Its windows must divide a day.
     work : Work, optional
         How it is run; shards are of the days.
+    allow_missing : bool
+        Go on although a run has not filled `store` to its end; see `obsnet.work.shards.AllowMissing`.
 
     Returns
     -------
@@ -138,28 +148,39 @@ def combine_store(
     ------
     ConfigError
         Windows that do not divide a day, a source that the store does not hold.
+    UnfinishedError
+        A run has not filled `store` to its end.
     """
     if not np.isclose(86400.0 / settings.window, round(86400.0 / settings.window)):
         raise ConfigError(f"a window of {settings.window:g} s does not divide a day")
     settings.error_model.check_species([species_of(selection.species).name])
     source_store, target = ObservationStore(store), ObservationStore(out)
-    tasks = shard(_tasks(source_store, target, selection, settings), work or Work())
-    write_settings(target.path, settings, selection=selection.plain())
+    work = work or Work()
+    without = require_finished(source_store.path, allow=allow_missing, besides=(STAGE,))
+    everything = _tasks(source_store, target, selection, settings)
+    tasks = shard(everything, work)
+    told = {"unfinished_inputs": without} if without else {}
+    write_settings(target.path, settings, selection=selection.plain(), **told)
     enough = sum(Path(f).stat().st_size for task in tasks for f in task.files) >= ENOUGH_BYTES
-    rows, days = [], []
-    with progress(len(tasks), "days") as advance:
-        for _, result in map_unordered(_run, tasks, work, enough=enough):
-            advance(1)
-            if result is None:
-                continue
-            days.append(result["day"])
-            rows.append(result["index"])
-    new = [row for row, day in zip(rows, days, strict=True) if not day["skipped"]]
-    if new:
-        name = hashlib.sha256(json.dumps(sorted(r["path"] for r in new)).encode()).hexdigest()[:12]
-        target.index.write(new, f"superobs-{name}")
-    ordered = sorted(days, key=lambda d: (d["source"], d["day"]))
-    return SuperobsSummary(ordered, settings.error_model.describe())
+    how = [settings.describe(), VERSION, selection.species, selection.plain().get("box")]
+    names = [f"{task.source}/{task.day}" for task in everything]
+    with taking_part(target.path, STAGE, names, how, work, without=without) as part:
+        rows, days = [], []
+        with progress(len(tasks), "days") as advance:
+            for _, result in map_unordered(_run, tasks, work, enough=enough):
+                advance(1)
+                if result is None:
+                    continue
+                days.append(result["day"])
+                rows.append(result["index"])
+        new = [row for row, day in zip(rows, days, strict=True) if not day["skipped"]]
+        if new:
+            name = hashlib.sha256(json.dumps(sorted(r["path"] for r in new)).encode()).hexdigest()[:12]
+            target.index.write(new, f"superobs-{name}")
+        ordered = sorted(days, key=lambda d: (d["source"], d["day"]))
+        summary = SuperobsSummary(ordered, settings.error_model.describe(), without)
+        part["failed"] = len(summary.bad)
+    return summary
 
 
 def _tasks(

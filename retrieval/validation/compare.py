@@ -16,6 +16,7 @@ from obsnet.errors import ConfigError, RangeError, nearest
 from obsnet.store import ObservationStore
 from obsnet.times import season
 from obsnet.typing import Floats, Texts
+from obsnet.work.shards import require_finished
 from retrieval.validation.collocation import collocate, sites_of
 from retrieval.validation.options import Criteria, ValidateTable
 
@@ -137,6 +138,8 @@ def run_validate(table: ValidateTable, out: Path) -> dict[str, Any]:
         ``summary``, the statistics of every cut, ``files``.
     """
     folder = out / table.out
+    stores = dict.fromkeys((out / table.store, out / table.reference))
+    without = "; ".join(filter(None, (require_finished(s, allow=table.allow_missing) for s in stores)))
     pairs = validate_stores(
         ObservationStore(out / table.store),
         ObservationStore(out / table.reference),
@@ -150,7 +153,8 @@ def run_validate(table: ValidateTable, out: Path) -> dict[str, Any]:
     )
     files = [*write_tables(pairs, folder, _CUTS), *write_figures(pairs, table.species, folder)]
     tables = {"_".join(cut): statistics(pairs, cut) for cut in _CUTS}
-    return {"summary": summary(pairs), **tables, "files": [str(f) for f in files]}
+    found = summary(pairs) | ({"unfinished_inputs": without} if without else {})
+    return {"summary": found, **tables, "files": [str(f) for f in files]}
 
 
 def validate_stores(

@@ -8,6 +8,7 @@ from pydantic import AliasChoices, Field, field_validator
 
 from obsnet.command import Flag
 from obsnet.config import Options
+from obsnet.work.shards import AllowMissing
 
 __all__ = ["Criteria", "ValidateTable"]
 
@@ -55,7 +56,7 @@ class Criteria(Options):
         return max(self.hours, *self.hours_by_mode.values(), 0.0)
 
 
-class ValidateTable(Criteria):
+class ValidateTable(AllowMissing, Criteria):
     """The table ``[validate]`` of a case, and the command."""
 
     store: Annotated[str, Flag(positional=True)] = Field(

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from obsnet.atomic import write_text
-from obsnet.errors import FormatError, ObsnetError
+from obsnet.errors import ConfigError, FormatError, ObsnetError
 from obsnet.work.parallel import map_unordered, shard
 from obsnet.work.work import Work
 from stations.admission.judge import Admission, Requirements, judge, load_applicant, load_requirements
@@ -37,8 +37,11 @@ def admit_stations(options: AdmitTable, work: Work | None = None) -> Admissions:
     Raises
     ------
     ObsnetError
-        The only station cannot be read; among several it is told in `Admissions.bad`.
+        The only station cannot be read; among several it is told in `Admissions.bad`. A report of a shard was asked
+        for, which the next shard would replace.
     """
+    if options.out is not None and work is not None and work.part is not None:
+        raise ConfigError("a report is of all stations: leave --shard or --out out")
     needed = load_requirements(options.requirements)
     task = partial(_one, needed=needed)
     todo = shard(options.stations, work or Work())

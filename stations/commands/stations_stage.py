@@ -45,4 +45,5 @@ STAGE = Stage(
         "stations.quality:rules",
         "stations.quality:budgets",
     ),
+    shards=True,
 )

@@ -19,6 +19,7 @@ from obsnet.content import file_id, sha256
 from obsnet.errors import ConfigError, FormatError, ObsnetError, StorageError
 from obsnet.store import ObservationStore
 from obsnet.work.parallel import ENOUGH_BYTES, map_unordered, shard
+from obsnet.work.shards import taking_part
 from obsnet.work.work import Work
 from stations.readers import companions, expand, read_all, read_each
 from stations.record.summary import summary
@@ -98,9 +99,10 @@ def ingest(
     for row in rows:
         if row["status"] == "done":
             known.setdefault(row["path"], set()).add((row["sha256"], row["options"]))
+    everything = expand(files)
     tasks = [
         _Task(p, str(base), options, how, frozenset(known.get(os.path.relpath(p, base), ())))
-        for p in shard(expand(files), work or Work())
+        for p in shard(everything, work or Work())
     ]
     part = f"stations-{time.time_ns():x}"
     index: list[dict[str, Any]] = []
@@ -109,32 +111,35 @@ def ingest(
     guard = OneScale(options.mixed_scales)
     enough = sum(t.path.stat().st_size for t in tasks if t.path.is_file()) > ENOUGH_BYTES
     on_death = None if work is None and not enough else _died
-    for task, done in map_unordered(_read_file, tasks, work, enough=enough, on_death=on_death):
-        total["files"] += 1
-        if done.skipped:
-            total["skipped"] += 1
-            continue
-        for species, scale in done.scales:
-            guard.check(species, scale, str(task.path))
-        parts = [part for table in done.tables for part in store.write(table)]
-        if done.tables and (old := earlier.get(done.row["path"])):
-            # what the store holds of the file from before and is not made again goes
-            store.forget(old, species={species for species, _ in done.scales}, keep=parts)
-        index.append(done.row | {"parts": len(parts)})
-        if done.row["status"] != "done":
-            total["failed"] += 1
-            report(done.row["status"])
-        elif done.row["notes"]:
-            report(f"{done.row['path']}: {done.row['notes']}")
-        total["rows"] += done.row["soundings"]
-        total["good"] += done.row["good"]
-        for (species, _), table in zip(done.scales, done.tables, strict=True):
-            total["species"][species] = total["species"].get(species, 0) + len(table)
-        if time.monotonic() - saved > _INDEX_EVERY:
+    names = [os.path.relpath(p, base) for p in everything]
+    with taking_part(store.path, "stations", names, how, work or Work()) as mine:
+        for task, done in map_unordered(_read_file, tasks, work, enough=enough, on_death=on_death):
+            total["files"] += 1
+            if done.skipped:
+                total["skipped"] += 1
+                continue
+            for species, scale in done.scales:
+                guard.check(species, scale, str(task.path))
+            parts = [part for table in done.tables for part in store.write(table)]
+            if done.tables and (old := earlier.get(done.row["path"])):
+                # what the store holds of the file from before and is not made again goes
+                store.forget(old, species={species for species, _ in done.scales}, keep=parts)
+            index.append(done.row | {"parts": len(parts)})
+            if done.row["status"] != "done":
+                total["failed"] += 1
+                report(done.row["status"])
+            elif done.row["notes"]:
+                report(f"{done.row['path']}: {done.row['notes']}")
+            total["rows"] += done.row["soundings"]
+            total["good"] += done.row["good"]
+            for (species, _), table in zip(done.scales, done.tables, strict=True):
+                total["species"][species] = total["species"].get(species, 0) + len(table)
+            if time.monotonic() - saved > _INDEX_EVERY:
+                store.index.write(index, part)
+                saved = time.monotonic()
+        if index:
             store.index.write(index, part)
-            saved = time.monotonic()
-    if index:
-        store.index.write(index, part)
+        mine["failed"] = total["failed"]
     return total
 
 

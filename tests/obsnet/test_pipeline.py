@@ -9,7 +9,7 @@ from obsnet import pipeline
 from obsnet.atomic import write_text
 from obsnet.config import Options
 from obsnet.errors import ConfigError
-from obsnet.pipeline import Stage, StageResult, read_case, run_case
+from obsnet.pipeline import Stage, StageResult, read_case, run_case, run_shard, up_to
 
 
 class First(Options):
@@ -42,7 +42,7 @@ def run_second(options, case):
 
 STAGES = {
     "second": Stage("second", Second, run_second, needs=("first", "absent")),
-    "first": Stage("first", First, run_first, inputs=lambda o, c: [c.folder / o.file]),
+    "first": Stage("first", First, run_first, inputs=lambda o, c: [c.folder / o.file], shards=True),
 }
 
 
@@ -145,6 +145,29 @@ def test_all_faults_at_once(tmp_path, case):
     assert "case.toml [run]: 'name' is missing" in text
     assert "case.toml [first]: unknown key 'fil'; nearest: 'file'" in text
     assert "unknown table [third]" in text
+
+
+def test_a_shard_never_counts_as_its_stage(case):
+    data = {"run": {"name": "t", "shard": "1/2"}, "second": {}, "first": {"file": "n.txt"}}
+    with pytest.raises(ConfigError, match="a shard is of one stage"):
+        case(data)
+    place, steps = read_case(data, case.folder / "case.toml")
+    for name in ("first", None):  # the only one that takes shards
+        found = run_shard(place, steps, name)
+        assert (found["first"]["shard"], found["first"]["number"]) == ("1/2", 3)
+    assert calls == ["first", "first"]
+    assert not (place.out / ".stages").exists()
+    with pytest.raises(ConfigError, match=r"\[second\] takes no shards; those that take them: first"):
+        run_shard(place, steps, "second")
+
+
+def test_up_to_a_stage(case):
+    data = {"run": {"name": "t"}, "second": {}, "first": {"file": "n.txt"}}
+    _, steps = read_case(data, case.folder / "case.toml")
+    assert [s.name for s, _ in up_to(steps, "first")] == ["first"]
+    assert [s.name for s, _ in up_to(steps, "second")] == ["first", "second"]
+    with pytest.raises(ConfigError, match=r"no table \[third\] in this case"):
+        up_to(steps, "third")
 
 
 def test_a_case_without_stages(case):

@@ -44,4 +44,5 @@ STAGE = Stage(
     needs=("ingest", "superobs", "stations"),
     inputs=_inputs,
     version=VERSION,
+    shards=True,
 )

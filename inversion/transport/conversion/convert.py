@@ -23,8 +23,9 @@ from obsnet.grid import Grid
 from obsnet.times import as_utc, round_time, time_bins
 from obsnet.typing import Times
 from obsnet.work import isolated
-from obsnet.work.parallel import map_unordered
+from obsnet.work.parallel import map_unordered, shard
 from obsnet.work.progress import progress
+from obsnet.work.shards import require_finished, taking_part
 from obsnet.work.work import Work
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def run_convert(options: ConvertOptions, work: Work | None = None) -> dict[str, 
         Several inputs for one netCDF file, or no input.
     """
     single = [f for f in options.files if (Path(f) / "meta.json").is_file()]
+    without = [require_finished(f, allow=options.allow_missing) for f in single]
     paths: list[Any] = single or list(resolve_files(options.files, Path()))
     if options.to != "store":
         if len(paths) != 1:
@@ -66,11 +68,13 @@ def run_convert(options: ConvertOptions, work: Work | None = None) -> dict[str, 
         return isolated.apart(_rewrite, paths[0], options.reader, options.to, options.out)
     observations = None
     if options.store is not None:
+        without.append(require_finished(options.store, allow=options.allow_missing))
         from obsnet.store import ObservationStore
 
         wanted = ["obs_id", "time", "latitude", "longitude", "intake_height_m"]
         observations = ObservationStore(options.store).read(str(options.species), columns=wanted)
-    return convert_files(paths, options.out, options, observations=observations, work=work)
+    said = "; ".join(filter(None, without))
+    return convert_files(paths, options.out, options, observations=observations, work=work, without=said)
 
 
 def _rewrite(path: str | Path, options: ReaderOptions, to: str, out: Path) -> dict[str, Any]:
@@ -89,6 +93,7 @@ def convert_files(
     *,
     observations: pa.Table | None = None,
     work: Work | None = None,
+    without: str = "",
     **more: Any,
 ) -> dict[str, Any]:
     """Convert footprint files into a sparse Jacobian.
@@ -106,7 +111,9 @@ def convert_files(
         Observation table; receptors get the identity of the observations they stand for, and those that stand
         for none are left out.
     work : Work, optional
-        How it is run.
+        How it is run; shards are of the files.
+    without : str
+        What was missing in what is read, see `obsnet.work.shards.require_finished`.
     **more
         Fields of `ConvertSettings`, where no settings are given.
 
@@ -137,11 +144,13 @@ def convert_files(
     fresh = not (store.path / "meta.json").exists()
     _create(store, sources.opened, settings, fresh)
     names, unmatched = receptor_names(sources.opened, observations, settings.max_km, settings.max_minutes)
-    tasks = _tasks(store, sources, settings, names)
+    work = work or Work()
+    mine = shard(sources.opened, work)
+    tasks = _tasks(store, replace(sources, opened=list(mine)), settings, names)
     report: dict[str, Any] = {
         "files": len(paths),
         "done": 0,
-        "skipped": len(sources.opened) - len(tasks),
+        "skipped": len(mine) - len(tasks),
         "failed": sources.failed,
         "receptors": 0,
         "missing": 0,
@@ -151,10 +160,18 @@ def convert_files(
         "lost": {},
         "notes": {},
     }
-    with progress(len(tasks), "footprint files") as advance:
+    if without:
+        report["notes"][f"made from {without}"] = len(mine)
+    parts = [part_name(source.path) for source in sources.opened]
+    how = settings.model_dump(mode="json", include=set(ConvertSettings.model_fields))
+    with (
+        taking_part(store.path, "convert", parts, how, work, without=without) as part,
+        progress(len(tasks), "footprint files") as advance,
+    ):
         for _, result in map_unordered(convert_file, tasks, work, on_death=_died if apart else None):
             advance(1)
             _count(report, result)
+        part["failed"] = len(report["failed"])
     if fresh and not store.parts():
         # Nothing came of it, so nothing binds the next attempt.
         (store.path / "meta.json").unlink()

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from inversion.transport.files.binning import Unresolved
 from inversion.transport.readers.options import ReaderOptions
 from obsnet.command import Flag
+from obsnet.work.shards import AllowMissing
 
 __all__ = ["ConvertOptions", "ConvertSettings"]
 
@@ -45,7 +46,7 @@ class ConvertSettings(ReaderOptions):
         return ReaderOptions(**{name: getattr(self, name) for name in ReaderOptions.model_fields})
 
 
-class ConvertOptions(ConvertSettings):
+class ConvertOptions(AllowMissing, ConvertSettings):
     """Footprint files to convert."""
 
     files: Annotated[list[str], Flag(positional=True)] = Field(

@@ -24,8 +24,9 @@ from inversion.jacobian.store import JacobianStore
 from obsnet.atomic import write_text
 from obsnet.errors import ConfigError, FormatError
 from obsnet.typing import Times
+from obsnet.work.shards import FOLDER
 
-__all__ = ["KINDS", "Plan", "adopt", "marks", "plan_of", "read_plan", "settle"]
+__all__ = ["KINDS", "Plan", "adopt", "marks", "never_made", "plan_of", "read_plan", "settle"]
 
 # Folders with one file a part, and how the files end.
 KINDS = {
@@ -39,7 +40,7 @@ KINDS = {
     "observations": "parquet",
 }
 _MOVING, _READY = "moving", "ready"  # parts on a longer time axis, about to take the place of the old ones
-_OWN = {"meta.json", "plan.json", "met", _MOVING, *KINDS}
+_OWN = {"meta.json", "plan.json", "met", _MOVING, FOLDER, *KINDS}
 # What a footprint does not depend on.
 _VALUES = {"value", "uncertainty", "uncertainty_systematic", "quality", "quality_original"}
 _ROWS = 1000  # at a time
@@ -104,6 +105,17 @@ def read_plan(out: Path) -> Plan | None:
     if any((out / name).exists() for name in ("meta.json", *KINDS)):
         raise ConfigError(f"{out}: holds a Jacobian that this model did not plan; write to another folder")
     return None
+
+
+def never_made(out: Path) -> dict[str, tuple[str, ...]]:
+    """Return the parts that a folder was planned to hold and does not, with the marks of their observations.
+
+    A Jacobian that this model did not plan misses none.
+    """
+    if not (out / "plan.json").exists():
+        return {}
+    plan, there = read_plan(out), set(JacobianStore(out).parts())
+    return {} if plan is None else {name: own for name, own in plan.parts.items() if name not in there}
 
 
 def _passing(path: Path) -> bool:

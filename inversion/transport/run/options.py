@@ -13,6 +13,7 @@ from obsnet.areas import GridField
 from obsnet.command import Flag
 from obsnet.config import Options
 from obsnet.met.options import MetOptions
+from obsnet.work.shards import AllowMissing
 
 __all__ = ["FootprintCommand", "FootprintOptions", "FootprintSelection", "ForwardOptions"]
 
@@ -38,7 +39,7 @@ class FootprintSelection(Options):
     )
 
 
-class FootprintOptions(ParticleSettings, MetOptions):
+class FootprintOptions(AllowMissing, ParticleSettings, MetOptions):
     """The table ``[footprints]``."""
 
     met: MetFiles = Field(min_length=1, description="meteorological files, folders or globs")

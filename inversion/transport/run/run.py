@@ -36,6 +36,7 @@ from obsnet.typing import Times
 from obsnet.work.isolated import apart
 from obsnet.work.parallel import cpu_count, map_unordered, shard
 from obsnet.work.progress import progress
+from obsnet.work.shards import taking_part
 from obsnet.work.work import Work
 
 __all__ = ["Air", "run_footprints"]
@@ -81,6 +82,7 @@ def run_footprints(
     met_options: MetOptions | None = None,
     wind_error: WindErrorOptions | None = None,
     replace: bool = False,
+    without: str = "",
     report: Callable[[str], None] = lambda _line: None,
 ) -> dict[str, Any]:
     """Compute the footprints of an observation table into a sparse Jacobian on disk.
@@ -114,6 +116,8 @@ def run_footprints(
         Also find what errors of the winds do to each observation, to ``transport_error/<part>.parquet``.
     replace : bool
         Remove footprints of other observations or settings from `out` instead of refusing.
+    without : str
+        What was missing where the observations come from, see `obsnet.work.shards.require_finished`.
     report : callable
         Takes lines for people.
 
@@ -159,6 +163,7 @@ def run_footprints(
     if wind_error is not None:
         total_flux(wind_error.flux, species, grid, edges)  # a bad one is told before any work
         notes.append(_in_words(wind_error))
+    notes += [f"made from {without}"] if without else []
     for line in notes:
         report(line)
     meta = {
@@ -176,9 +181,10 @@ def run_footprints(
     assigned = shard(tasks, work)
     done = _done(store, air)
     todo = [t for t in assigned if t.part not in done]
-    for task in todo:
-        write_table(table.take(pa.array(rows[task.part])), task.observations)
-    _make(todo, settings, work, report)
+    with taking_part(out, "footprints", plan.parts, plan.decides, work, without=without, alone=True):
+        for task in todo:
+            write_table(table.take(pa.array(rows[task.part])), task.observations)
+        _make(todo, settings, work, report)
     return {**_summary(store, assigned), "made": len(todo), "notes": notes}
 
 

@@ -11,6 +11,7 @@ from inversion.transport.run.options import FootprintOptions
 from inversion.transport.run.run import Air, run_footprints
 from obsnet.config import locate, resolve_files
 from obsnet.errors import ConfigError
+from obsnet.work.shards import require_finished
 from obsnet.work.work import Work
 
 __all__ = ["inputs_of", "run_table"]
@@ -53,13 +54,15 @@ def run_table(
         raise ConfigError(
             f"out = {options.out!r} is where other things are ({out.resolve()}); give footprints a folder of their own"
         )
-    outside = 0
+    outside, without = 0, ""
     if options.receptors is not None:
         from inversion.transport.receptors.listed import read_places
 
         table = read_places(folder / Path(options.receptors).expanduser(), options.species)
     else:
-        table, outside = _chosen(options, store_of(options, folder=folder, outputs=outputs))
+        store = store_of(options, folder=folder, outputs=outputs)
+        without = require_finished(store, allow=options.allow_missing)
+        table, outside = _chosen(options, store)
     background = options.background
     if isinstance(background, str) and not is_number(background):
         background = str(folder / Path(background).expanduser())
@@ -80,6 +83,7 @@ def run_table(
         met_options=options.met_options,
         wind_error=error,
         replace=replace,
+        without=without,
         report=report,
     )
     if outside:

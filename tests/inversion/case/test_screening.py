@@ -193,7 +193,7 @@ def test_remarks_travel_with_the_posterior(made):
     )
     totals = region_totals(posterior, make_world(n=90).weights(bad))
     twice = "the same air counts twice: x"
-    remarks = add_checks(data, bad, posterior, totals, twice=twice, screened=None, options=None)
+    remarks = add_checks(data, bad, posterior, totals, allowed=[twice], screened=None, options=None)
     assert remarks[0].startswith("the same air")
     assert any(r.startswith("test_column: its 30 observations are +") for r in remarks)
     assert any("test:007" in r and "[invert.screen]" in r for r in remarks)
