@@ -84,9 +84,14 @@ def read_target(key: str, value: str) -> Target:
         raise ConfigError(f"target {key}={value}: write 2025=-5% or Hebei:2025=900 (Mt)")
     relative = number.group(2) == "%"
     if not relative and not region:
-        raise ConfigError(f"target {key}={value}: a bound in Mt is of one region; write REGION:{year}={value}, or a change in %")
+        raise ConfigError(
+            f"target {key}={value}: a bound in Mt is of one region; write REGION:{year}={value}, or a change in %"
+        )
     return Target(
-        province_or_own(region) if region else None, int(year), float(number.group(1)) * (0.01 if relative else 1.0), relative
+        province_or_own(region) if region else None,
+        int(year),
+        float(number.group(1)) * (0.01 if relative else 1.0),
+        relative,
     )
 
 
@@ -181,9 +186,15 @@ def forecast(
         if not truth.last < year <= truth.last + steps - (year == peak):
             raise ConfigError(
                 f"{year} is not within the forecast {truth.last + 1}-{truth.last + steps}"
-                + (": a peak needs years after it; more --steps" if year == peak else "; more --steps reach further")
+                + (
+                    ": a peak needs years after it; more --steps"
+                    if year == peak
+                    else "; more --steps reach further"
+                )
             )
-    unknown = next((t.region for t in targets if t.region is not None and t.region not in panel.regions), None)
+    unknown = next(
+        (t.region for t in targets if t.region is not None and t.region not in panel.regions), None
+    )
     if unknown is not None:
         raise ConfigError(f"a target of {unknown}, which the inventory does not have")
     models = trend_models()
@@ -192,14 +203,20 @@ def forecast(
         models[KAYA] = _kaya
     now, more = _situation(panel, truth, steps, scenario)
     said += more
-    earlier = [_situation(cleaned(truth.upto(y))[0], truth, steps, scenario)[0] for y in range(first, truth.last)]
+    earlier = [
+        _situation(cleaned(truth.upto(y))[0], truth, steps, scenario)[0] for y in range(first, truth.last)
+    ]
     events = [exceeds(h, c) for h in range(1, steps + 1) for c in CHANGES]
-    events += [_named(met(t.year - truth.last, _bound(t, panel)), f"target {k}") for k, t in enumerate(targets)]
+    events += [
+        _named(met(t.year - truth.last, _bound(t, panel)), f"target {k}") for k, t in enumerate(targets)
+    ]
     if peak is not None:
         events.append(peaked(peak - truth.last, steps))
     how: dict[str, Any] = {"draws": draws, "seed": seed}
     made = hindcast(earlier, scorable(truth), models, combine=True, events=events, **how)
-    missing = [h for h in range(1, steps + 1) if made.table[made.table["step"] == h]["truth"].notna().sum() == 0]
+    missing = [
+        h for h in range(1, steps + 1) if made.table[made.table["step"] == h]["truth"].notna().sum() == 0
+    ]
     if missing:
         raise FormatError(f"no hindcast reaches {missing[0]} years ahead; fewer --steps")
     model = used_model(made.table)
@@ -215,7 +232,9 @@ def forecast(
     chances = _chances(values, panel, truth.last, targets, peak, mine, threshold, events)
     said += [*made.notes, *revision_notes(made.table)]
     if scenario is not None:
-        said.append(f"{KAYA}: hindcast with the indicators as they came out; it is as good as that only if the scenario comes true")
+        said.append(
+            f"{KAYA}: hindcast with the indicators as they came out; it is as good as that only if the scenario comes true"
+        )
     return Forecast(
         panel.regions, truth.last, model, weights, values, made, score_table(made), reliability(shown),
         brier(shown["probability"].to_numpy(), shown["happened"].to_numpy()), chances, history.category,
@@ -223,9 +242,13 @@ def forecast(
     )  # fmt: skip
 
 
-def _situation(panel: Panel, truth: Panel, steps: int, scenario: Indicators | None) -> tuple[Situation, list[str]]:
+def _situation(
+    panel: Panel, truth: Panel, steps: int, scenario: Indicators | None
+) -> tuple[Situation, list[str]]:
     """Return what is known at the end of a panel; steps beyond the truth are not scored."""
-    scored = tuple(h for h in range(1, steps + 1) if panel.last + h <= truth.last) or tuple(range(1, steps + 1))
+    scored = tuple(h for h in range(1, steps + 1) if panel.last + h <= truth.last) or tuple(
+        range(1, steps + 1)
+    )
     if scenario is None:
         return Situation(panel, steps, scored), []
     years = range(int(panel.years[1]), panel.last + steps + 1)
@@ -266,7 +289,9 @@ def _chances(
         for j, region in enumerate(panel.regions):
             if target.region in {None, region}:
                 bound = target.value if not target.relative else (1.0 + target.value) * panel.values[-1, j]
-                rows.append(("target", region, target.year, bound, float(chance[j]), *_warning(rate, chance[j])))
+                rows.append(
+                    ("target", region, target.year, bound, float(chance[j]), *_warning(rate, chance[j]))
+                )
     if peak is not None:
         event = by_name["peak"]
         chance = event.happens(values, panel.values).mean(axis=0)

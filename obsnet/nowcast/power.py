@@ -19,9 +19,14 @@ from obsnet.typing import Floats
 __all__ = ["Factors", "Likeness", "factors_of", "likeness", "power_estimate", "refuse_alike"]
 
 FACTOR = "generation x last factor"
-_TOO_ALIKE = 0.95  # correlation that data made apart do not reach: factors, fuels and heat change for themselves
+_TOO_ALIKE = (
+    0.95  # correlation that data made apart do not reach: factors, fuels and heat change for themselves
+)
 _PAIRS = 10
-_LOW, _HIGH = 0.02, 4.0  # kg CO2 a kWh of all provinces together; a unit that is off is 10 times and more away
+_LOW, _HIGH = (
+    0.02,
+    4.0,
+)  # kg CO2 a kWh of all provinces together; a unit that is off is 10 times and more away
 _TO_KG_PER_KWH = 10.0  # Mt over 1e8 kWh
 
 
@@ -140,7 +145,11 @@ def factors_of(panel: Panel, generation: Floats, name: str) -> Factors:
     import pandas as pd
 
     with np.errstate(divide="ignore", invalid="ignore"):
-        factor = _TO_KG_PER_KWH * np.where(panel.values > 0.0, panel.values, np.nan) / np.where(generation > 0.0, generation, np.nan)
+        factor = (
+            _TO_KG_PER_KWH
+            * np.where(panel.values > 0.0, panel.values, np.nan)
+            / np.where(generation > 0.0, generation, np.nan)
+        )
     known = np.isfinite(factor)
     if not known.any():
         raise FormatError(f"no region and year with both power emissions and {name} of all months")
@@ -160,7 +169,14 @@ def factors_of(panel: Panel, generation: Floats, name: str) -> Factors:
         {"region": np.array(panel.regions, dtype=object)[j], "year": panel.years[i], "factor": factor[i, j]}
     )
     estimate = np.exp(near) * generation / _TO_KG_PER_KWH
-    left = pd.DataFrame({"region": table["region"], "year": table["year"], "value": estimate[i, j], "truth": panel.values[i, j]})
+    left = pd.DataFrame(
+        {
+            "region": table["region"],
+            "year": table["year"],
+            "value": estimate[i, j],
+            "truth": panel.values[i, j],
+        }
+    )
     left["error"] = left["value"] / left["truth"] - 1.0
     return Factors(table, left.dropna().reset_index(drop=True))
 
@@ -199,14 +215,20 @@ def power_estimate(
     used = indicators.only([generation])
     name = used.names[0]
     if used.units[name] != "1e8 kWh":
-        raise FormatError(f"{name} is in {used.units[name] or 'no unit'}; generation needs kWh, such as 亿千瓦时 or GWh")
+        raise FormatError(
+            f"{name} is in {used.units[name] or 'no unit'}; generation needs kWh, such as 亿千瓦时 or GWh"
+        )
     panel = history.at()
     rows = used.rows[name]
     amounts = used.totals(name, panel.regions, [int(y) for y in panel.years], max(r.published for r in rows))
     alike = refuse_alike(panel, amounts, name)
     factors = factors_of(panel, amounts, name)
     # The factor's indicator comes first, so that the model of the factor finds it.
-    both = used if len(indicators.names) == 1 else indicators.only([name, *(n for n in indicators.names if n != name)])
+    both = (
+        used
+        if len(indicators.names) == 1
+        else indicators.only([name, *(n for n in indicators.names if n != name)])
+    )
     estimate = rapid_estimate(history, both, models={**rapid_models(both), FACTOR: _factor_model}, **how)
     return estimate, factors, alike
 

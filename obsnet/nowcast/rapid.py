@@ -21,7 +21,17 @@ from obsnet.nowcast.skill.scores import intervals
 from obsnet.nowcast.skill.tables import score_table, used_model
 from obsnet.typing import Floats
 
-__all__ = ["Estimate", "covariance_rows", "known_situation", "rapid_estimate", "rapid_models", "revision_notes", "scorable", "value_rows"]
+__all__ = [
+    "Estimate",
+    "covariance_rows",
+    "known_situation",
+    "rapid_estimate",
+    "rapid_models",
+    "revision_notes",
+    "scorable",
+    "value_rows",
+    "years_back",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +123,11 @@ def rapid_estimate(
     earlier = []
     for target in range(int(truth.years[0]) + LEAST_YEARS, min(chosen, truth.last + 1)):
         try:
-            earlier.append(known_situation(history, indicators, target, _years_back(day, chosen - target), shifts=shifts)[0])
+            earlier.append(
+                known_situation(history, indicators, target, years_back(day, chosen - target), shifts=shifts)[
+                    0
+                ]
+            )
         except FormatError as fault:
             notes.append(f"{target} not hindcast: {fault}")
     usable = rapid_models(indicators) if models is None else models
@@ -149,7 +163,9 @@ def _tied_regression(now: Situation, shocks: Shocks) -> Floats:
     if now.nation is None:
         raise FormatError("no inventory of the nation itself")
     if now.nation.panel.last != now.panel.last:
-        raise FormatError(f"the nation's inventory ends in {now.nation.panel.last}, the provinces' in {now.panel.last}")
+        raise FormatError(
+            f"the nation's inventory ends in {now.nation.panel.last}, the provinces' in {now.panel.last}"
+        )
     path = _regression(now, shocks)
     levels = np.log(now.nation.panel.values)
     own = draw_shocks(now.steps, len(shocks.pick), 1, (*shocks.seed, 2))
@@ -191,7 +207,9 @@ def known_situation(
             whole, _ = cleaned(stated)
             own = None
             if indicators is not None:
-                values = indicators.growth((NATION,), range(int(whole.years[1]), target + 1), day, shifts=shifts).values
+                values = indicators.growth(
+                    (NATION,), range(int(whole.years[1]), target + 1), day, shifts=shifts
+                ).values
                 own = values[:, :, _usable(values)]
                 own = own if own.shape[2] else None
             nation = Situation(whole, target - whole.last, (target - whole.last,), own)
@@ -204,7 +222,7 @@ def _usable(values: Floats) -> np.ndarray:
     return (known[-1] >= 0.5) & ((known[:-1] >= 0.5).sum(axis=0) >= LEAST_YEARS - 1)
 
 
-def _years_back(day: np.datetime64, years: int) -> np.datetime64:
+def years_back(day: np.datetime64, years: int) -> np.datetime64:
     import pandas as pd
 
     return np.datetime64(pd.Timestamp(day) - pd.DateOffset(years=years), "D")
@@ -233,7 +251,9 @@ def revision_notes(table: Any) -> list[str]:
     ]  # fmt: skip
 
 
-def value_rows(estimate_draws: Floats, regions: Sequence[str], year: int, category: str, model: str, source: str) -> Any:
+def value_rows(
+    estimate_draws: Floats, regions: Sequence[str], year: int, category: str, model: str, source: str
+) -> Any:
     """Return rows of the inventory contract, with the bounds of their intervals, and the sum as the nation.
 
     Parameters
@@ -250,7 +270,9 @@ def value_rows(estimate_draws: Floats, regions: Sequence[str], year: int, catego
     import pandas as pd
 
     names = [*regions, NATION] if len(regions) > 1 else list(regions)
-    values = np.concatenate([estimate_draws, estimate_draws.sum(axis=1, keepdims=True)], axis=1)[:, : len(names)]
+    values = np.concatenate([estimate_draws, estimate_draws.sum(axis=1, keepdims=True)], axis=1)[
+        :, : len(names)
+    ]
     bounds = intervals(np.sort(values, axis=0))
     return pd.DataFrame(
         {

@@ -91,7 +91,9 @@ class History:
         regions = (NATION,) if nation else self.regions
         years = sorted({y for r, y in known if r in regions})
         if not years:
-            raise FormatError(f"no inventory was out on {day}: each is taken to come {self.lag} months after its year")
+            raise FormatError(
+                f"no inventory was out on {day}: each is taken to come {self.lag} months after its year"
+            )
         span = np.arange(years[0], years[-1] + 1)
         values = np.array([[known.get((r, int(y)), np.nan) for r in regions] for y in span])
         return Panel(regions, span, values)
@@ -112,7 +114,9 @@ class History:
         return long
 
 
-def read_history(sources: Sequence[str], category: str = "total", *, gas: str = "CO2", lag: int = 12) -> History:
+def read_history(
+    sources: Sequence[str], category: str = "total", *, gas: str = "CO2", lag: int = 12
+) -> History:
     """Read an inventory of several years.
 
     Parameters
@@ -199,7 +203,9 @@ def _rows(frame: Any, category: str, gas: str, path: str) -> tuple[Any, list[str
     if exact.empty and category != "total":
         exact = rows[rows["category"].str.startswith(f"{category}.")]
         if len(exact):
-            notes.append(f"{Path(path).name}: {category} added up over {', '.join(sorted(set(exact['category'])))}")
+            notes.append(
+                f"{Path(path).name}: {category} added up over {', '.join(sorted(set(exact['category'])))}"
+            )
     exact = exact[exact["period"].astype(str).str.fullmatch(r"\d{4}")]
     if exact.empty:
         there = ", ".join(sorted(set(rows["category"]))[:12])

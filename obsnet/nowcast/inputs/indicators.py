@@ -8,6 +8,7 @@ months, ``1-2月`` January and February together, empty or ``全年`` the year. 
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -43,9 +44,16 @@ _RUNNING = re.compile(r"累计值?|year[\s_-]*to[\s_-]*date|\bytd\b|cumulative",
 _MONTHLY = re.compile(r"当期值?|当月值?|本月|\bmonthly\b", re.IGNORECASE)
 _SHARES = {"%": 0.01, "percent": 0.01, "百分比": 0.01, "1": 1.0, "share": 1.0, "份额": 1.0}
 _FEW = 5  # regions below which a year has no median
-_UNIT, _NEAR, _TINY = 1.85, 0.15, 0.01  # decades, and how near to whole ones, that a wrong unit moves; of the median
+_UNIT, _NEAR, _TINY = (
+    1.85,
+    0.15,
+    0.01,
+)  # decades, and how near to whole ones, that a wrong unit moves; of the median
 _RISE = 4.0  # December over the first month, where a year never falls: months do not, running sums do
-_SHIFT, _SWINGS = 0.4, 4.0  # least change of a logarithm, and how many of a region's own swings, that are a shift
+_SHIFT, _SWINGS = (
+    0.4,
+    4.0,
+)  # least change of a logarithm, and how many of a region's own swings, that are a shift
 _DOUBLE = 1.5  # February over March, from which on it may hold January's too
 
 
@@ -138,6 +146,20 @@ class Indicators:
         known = _known(self.rows[name], day)
         return np.array([[_total(known.get((r, y), ()), YEAR) for r in regions] for y in years])
 
+    def months(self, name: str, region: str, year: int, day: np.datetime64) -> Floats | None:
+        """Return the amounts of twelve months as known on a day; those published together are divided by their days."""
+        rows = _known(self.rows[name], day).get((region, year), ())
+        out = np.full(12, np.nan)
+        sums = {m: _total(rows, frozenset(range(1, m + 1))) for m in range(1, 13)} | {0: 0.0}
+        last = 0
+        for m in (m for m in range(1, 13) if np.isfinite(sums[m])):
+            days = np.array([monthrange(year, k)[1] for k in range(last + 1, m + 1)], dtype=float)
+            out[last:m] = (sums[m] - sums[last]) * days / days.sum()
+            last = m
+        joined = max((len(r.months) for r in rows if 1 in r.months and len(r.months) < 3), default=1)
+        steps = np.diff([0, *(m for m in range(1, 13) if np.isfinite(sums[m]))])
+        return out if last == 12 and (steps[:1] <= joined).all() and (steps[1:] == 1).all() else None
+
     def growth(
         self, regions: Sequence[str], years: Sequence[int], day: np.datetime64, *, shifts: bool = False
     ) -> Growth:
@@ -161,7 +183,9 @@ class Indicators:
             months = _usual([_shared(known, r, years[-1]) for r in regions])
             compared.append(len(months))
             if months and months != YEAR:
-                notes.append(f"{name}: {years[-1]} is known to month {max(months)}; the same months are compared")
+                notes.append(
+                    f"{name}: {years[-1]} is known to month {max(months)}; the same months are compared"
+                )
             change = _differ if self.units[name] == "share" else _log_ratio
             for i, year in enumerate(years):
                 for j, region in enumerate(regions):
@@ -251,7 +275,11 @@ def read_indicators(
         A value below 0, a series of zeros, a jump that only a wrong unit makes.
     """
     table = read_rows(
-        path, ("region", "period", "indicator", "value"), ("month", "unit", "published"), numbers=("value",), sheet=sheet
+        path,
+        ("region", "period", "indicator", "value"),
+        ("month", "unit", "published"),
+        numbers=("value",),
+        sheet=sheet,
     )
     running = {"all"} & set(year_to_date) or {indicator_name(n) for n in year_to_date}
     notes = list(table.attrs["notes"])
@@ -267,14 +295,18 @@ def read_indicators(
             raise FormatError(f"{where}: no indicator is named")
         row, unit = _row(cells, name, where, running, latency)
         if units.setdefault(name, unit) != unit:
-            raise UnitError(f"{where}: {name} is in {unit or 'no unit'}, other rows in {units[name] or 'no unit'}")
+            raise UnitError(
+                f"{where}: {name} is in {unit or 'no unit'}, other rows in {units[name] or 'no unit'}"
+            )
         spelt.setdefault(row.region, dict.fromkeys([]))[str(cells["region"])] = None
         rows.setdefault(name, []).append(row)
     if not rows:
         raise FormatError(f"{path}: no row with a value")
     strange = sorted({n for n in running - {"all"} if n not in rows})
     if strange:
-        raise FormatError(f"{path}: no indicator {strange[0]!r} to be year-to-date{nearest(strange[0], rows)}")
+        raise FormatError(
+            f"{path}: no indicator {strange[0]!r} to be year-to-date{nearest(strange[0], rows)}"
+        )
     notes += [f"{empty} rows without a value are left out"] if empty else []
     notes += [f"{region} stands under {' and '.join(names)}: taken as one" for region, names in spelt.items()
               if len({plain(n) for n in names}) > 1]  # fmt: skip
@@ -471,7 +503,9 @@ def _january(
         Row(r.region, r.year, both, r.value, r.published)
         if (r.region, r.year) in without and r.months == frozenset({2}) else r for r in rows
     ]  # fmt: skip
-    return changed, [f"{name}: February of {len(without)} region-years taken as January and February together"]
+    return changed, [
+        f"{name}: February of {len(without)} region-years taken as January and February together"
+    ]
 
 
 def _refuse_jumps(name: str, rows: list[Row], path: str) -> None:
@@ -480,11 +514,18 @@ def _refuse_jumps(name: str, rows: list[Row], path: str) -> None:
     for row in sorted(rows, key=lambda r: r.published):
         if row.value > 0.0:
             series.setdefault((row.region, row.months), {})[row.year] = row.value
-    tiny = {m: _TINY * float(np.median([v for (_, n), s in series.items() if n == m for v in s.values()])) for _, m in series}
+    tiny = {
+        m: _TINY * float(np.median([v for (_, n), s in series.items() if n == m for v in s.values()]))
+        for _, m in series
+    }
     for (region, months), values in series.items():
         for a, b in pairwise(sorted(values)):
             power = np.log10(values[b] / values[a])
-            if abs(power) > _UNIT and abs(power - round(power)) < _NEAR and max(values[a], values[b]) > tiny[months]:
+            if (
+                abs(power) > _UNIT
+                and abs(power - round(power)) < _NEAR
+                and max(values[a], values[b]) > tiny[months]
+            ):
                 raise RangeError(
                     f"{path}: {name} of {region} ({_span(months)}) is {10.0**power:.3g} times that of {a} in {b}: is a "
                     "unit off (1e8 kWh is 100 GWh, 1e4 t is 10 kt)?"
@@ -523,7 +564,9 @@ def _total(rows: tuple[Row, ...], months: frozenset[int]) -> float:
 def _shared_months(now: tuple[Row, ...], before: tuple[Row, ...]) -> frozenset[int]:
     known = frozenset().union(*(r.months for r in now)) & frozenset().union(*(r.months for r in before))
     candidates = [frozenset(m for m in known if m <= last) for last in sorted(known, reverse=True)]
-    return next((m for m in candidates if np.isfinite(_total(now, m)) and np.isfinite(_total(before, m))), frozenset())
+    return next(
+        (m for m in candidates if np.isfinite(_total(now, m)) and np.isfinite(_total(before, m))), frozenset()
+    )
 
 
 def _shared(known: _Known, region: str, year: int) -> frozenset[int]:

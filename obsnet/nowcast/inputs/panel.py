@@ -122,7 +122,9 @@ def cleaned(panel: Panel) -> tuple[Panel, tuple[str, ...]]:
         if row["kind"] in {"zero", "spike", "negative"} or at_end:
             i, j = row["period"] - int(panel.years[0]), panel.regions.index(row["region"])
             if np.isfinite(values[i, j]) or row["kind"] == "negative":
-                notes.append(f"{row['region']} {row['period']}: {row['value']:.4g} Mt is a {row['kind']}, not used")
+                notes.append(
+                    f"{row['region']} {row['period']}: {row['value']:.4g} Mt is a {row['kind']}, not used"
+                )
             values[i, j] = np.nan
     logs = np.log(values)
     for j, region in enumerate(panel.regions):

@@ -9,7 +9,9 @@ from obsnet.typing import Floats
 __all__ = ["statistical_difference", "tied"]
 
 
-def tied(levels: Floats, before: float, nation: Floats, difference_sd: float, rng: np.random.Generator) -> Floats:
+def tied(
+    levels: Floats, before: float, nation: Floats, difference_sd: float, rng: np.random.Generator
+) -> Floats:
     """Return draws of provinces, moved so that their sum grows as the nation does.
 
     Parameters

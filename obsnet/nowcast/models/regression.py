@@ -26,6 +26,7 @@ __all__ = ["Fit", "fit_regression", "regression_paths"]
 
 _OWN = (0.02, 0.1, 0.3)  # sd of a region's coefficients, in units of the pooled prior's
 _SHARED = (0.003, 0.01, 0.02, 0.04)  # sd of a year's shared remainder, as growth
+_MEMORY = (0.0, 0.8)  # share of it that stays from year to year; 0.8 as the trends are damped
 _INTERCEPT = 0.05  # sd of the growth that no indicator explains
 _PRIOR_OWN = 4.0
 _LEAST = 20  # rows
@@ -44,11 +45,11 @@ class Fit:
     pooled_sd : ndarray, shape (1 + indicators,)
         Their standard deviations.
     coefficients : ndarray, shape (p,)
-        All: pooled, then region by region.
-    factor : ndarray, shape (p, p)
+        All: pooled, then region by region, then ``c`` of the years asked for.
+    factor : ndarray, shape (any, p)
         ``L`` with covariance of the coefficients ``L^T L``.
-    shared_sd : float
-        Of what regions share in a year.
+    shared_sd, memory : float
+        Of ``c``.
     own_sd : ndarray, shape (regions,)
         Of what is a region's own.
     spread : ndarray, shape (indicators,)
@@ -63,12 +64,13 @@ class Fit:
     coefficients: Floats
     factor: Floats
     shared_sd: float
+    memory: float
     own_sd: Floats
     spread: Floats
     rows: int
 
 
-def fit_regression(growth: Floats, predictors: Floats) -> Fit:
+def fit_regression(growth: Floats, predictors: Floats, steps: int = 1) -> Fit:
     """Fit the regression.
 
     Parameters
@@ -77,6 +79,8 @@ def fit_regression(growth: Floats, predictors: Floats) -> Fit:
         Change of the logarithm of emissions.
     predictors : ndarray, shape (years, regions, indicators)
         Change of each indicator; NaN where it is not known: that region-year is left out.
+    steps : int
+        Years after the last for which ``c`` is wanted.
 
     Raises
     ------
@@ -97,26 +101,27 @@ def fit_regression(growth: Floats, predictors: Floats) -> Fit:
     k = count + 1
     own = np.zeros((rows, regions, k))
     own[np.arange(rows), r] = x
-    year = (t[:, None] == seen[None]).astype(float)
+    first, length = seen[0], years + steps - seen[0]
+    year = (t[:, None] - first == np.arange(length)).astype(float)
     design = np.concatenate([x, own.reshape(rows, -1), year], axis=1)
     variance, weights = float(np.var(y)), np.ones(rows)
-    best: tuple[float, float] = (_OWN[0], _SHARED[1])
+    best: tuple[float, float, float] = (_OWN[0], _SHARED[1], _MEMORY[0])
 
-    def solver() -> Callable[[float, float], tuple[Floats, Floats, float]]:
-        """Return the solution, its factor and the evidence as a function of the two sds, at these weights."""
+    def solver() -> Callable[[float, float, float], tuple[Floats, Floats, float]]:
+        """Return the solution, its factor and the evidence as a function of the priors, at these weights."""
         left = design.T * (weights / variance)
         gram, right = left @ design, left @ y
         fixed = rows * np.log(variance) + (weights * y**2).sum() / variance
 
-        def solve(own_share: float, shared: float) -> tuple[Floats, Floats, float]:
-            prior = np.concatenate(
-                [scale**2, np.tile((own_share * scale) ** 2, regions), np.full(len(seen), shared**2)]
-            )
+        def solve(own_share: float, shared: float, memory: float) -> tuple[Floats, Floats, float]:
+            prior = np.concatenate([scale**2, np.tile((own_share * scale) ** 2, regions)])
+            precision, log_size = _autoregression(length, shared, memory)
             matrix = gram.copy()
-            matrix[np.diag_indices_from(matrix)] += 1.0 / prior
+            matrix[np.diag_indices(len(prior))] += 1.0 / prior
+            matrix[len(prior) :, len(prior) :] += precision
             factor, _ = cho_factor(matrix, lower=True)
             found = cho_solve((factor, True), right)
-            size = 2.0 * np.log(np.diagonal(factor)).sum() + np.log(prior).sum()
+            size = 2.0 * np.log(np.diagonal(factor)).sum() + np.log(prior).sum() + log_size
             return found, np.tril(factor), float(-0.5 * (fixed + size - right @ found))
 
         return solve
@@ -130,7 +135,7 @@ def fit_regression(growth: Floats, predictors: Floats) -> Fit:
             weights = (DEGREES + 1.0) / (DEGREES + (left_over**2 + leverage) / variance)
             variance = max(float((weights * (left_over**2 + leverage)).mean()), 1e-10)
         solve = solver()
-        best = max(product(_OWN, _SHARED), key=lambda pair: solve(*pair)[2])
+        best = max(product(_OWN, _SHARED, _MEMORY), key=lambda prior: solve(*prior)[2])
     found, factor, _ = solver()(*best)
     inverse = solve_triangular(factor, np.eye(len(found)), lower=True)  # covariance = inverse^T inverse
     p = k * (regions + 1)
@@ -142,18 +147,31 @@ def fit_regression(growth: Floats, predictors: Floats) -> Fit:
     own_variance = spread_of_t * (_PRIOR_OWN * variance + squares) / (_PRIOR_OWN + count_of)
     pooled_covariance = inverse[:, :k].T @ inverse[:, :k]
     with np.errstate(invalid="ignore"):
-        spread = np.sqrt(np.nanmean(np.nanvar(np.where(known[..., None], predictors, np.nan)[seen], axis=1), axis=0))
+        spread = np.sqrt(
+            np.nanmean(np.nanvar(np.where(known[..., None], predictors, np.nan)[seen], axis=1), axis=0)
+        )
     return Fit(
         mean=found[:k] + found[k:p].reshape(regions, k),
         pooled=found[:k],
         pooled_sd=np.sqrt(np.diagonal(pooled_covariance)),
-        coefficients=found[:p],
-        factor=inverse[:, :p],
+        coefficients=np.concatenate([found[:p], found[-steps:]]),
+        factor=np.concatenate([inverse[:, :p], inverse[:, -steps:]], axis=1),
         shared_sd=best[1],
+        memory=best[2],
         own_sd=np.sqrt(own_variance),
         spread=spread,
         rows=rows,
     )
+
+
+def _autoregression(length: int, sd: float, memory: float) -> tuple[Floats, float]:
+    """Return the precision of a stationary autoregression and the logarithm of its covariance's determinant."""
+    middle = np.full(length, 1.0 + memory**2)
+    middle[[0, -1]] = 1.0
+    beside = np.full(length - 1, -memory)
+    left = sd**2 * (1.0 - memory**2)
+    precision = (np.diag(middle) + np.diag(beside, 1) + np.diag(beside, -1)) / left
+    return precision, 2.0 * length * np.log(sd) + (length - 1) * np.log(1.0 - memory**2)
 
 
 def regression_paths(levels: Floats, predictors: Floats, shocks: Shocks) -> Floats:
@@ -180,7 +198,7 @@ def regression_paths(levels: Floats, predictors: Floats, shocks: Shocks) -> Floa
     """
     steps, draws, regions = shocks.own.shape
     growth = np.diff(levels, axis=0)
-    fit = fit_regression(growth, predictors[: len(growth)])
+    fit = fit_regression(growth, predictors[: len(growth)], steps)
     ahead = predictors[len(growth) :]
     if not np.isfinite(ahead).any(axis=1).all():
         raise FormatError("an indicator is known of no region in a year that is asked for")
@@ -190,9 +208,9 @@ def regression_paths(levels: Floats, predictors: Floats, shocks: Shocks) -> Floa
     luck = shocks.more().standard_normal((draws, len(fit.factor)))
     drawn = fit.coefficients + luck @ fit.factor
     k = fit.pooled.size
-    slopes = drawn[:, None, :k] + drawn[:, k:].reshape(draws, regions, k)
+    slopes = drawn[:, None, :k] + drawn[:, k:-steps].reshape(draws, regions, k)
     x = np.concatenate([np.ones((steps, regions, 1)), filled], axis=2)
     expected = np.einsum("nrk,srk->snr", slopes, x)
     spread = np.sqrt(fit.own_sd**2 + doubt)[:, None, :]
-    change = expected + fit.shared_sd * shocks.common + spread * shocks.own
+    change = expected + drawn[:, -steps:].T[:, :, None] + spread * shocks.own
     return np.asarray(levels[-1] + np.cumsum(change, axis=0), dtype=np.float64)

@@ -12,7 +12,14 @@ from obsnet.typing import Bools, Floats
 
 __all__ = ["CHANGES", "Alarm", "Event", "alarm", "exceeds", "met", "peaked"]
 
-CHANGES = (-0.10, -0.05, 0.0, 0.05, 0.10, 0.20)  # from the last value, whose probabilities make the reliability diagram
+CHANGES = (
+    -0.10,
+    -0.05,
+    0.0,
+    0.05,
+    0.10,
+    0.20,
+)  # from the last value, whose probabilities make the reliability diagram
 _CASES, _YEARS = 20, 3  # that a rate of false alarms needs
 
 
@@ -36,7 +43,9 @@ class Event:
 
 def exceeds(step: int, change: float) -> Event:
     """Return the event of more than the last value times ``1 + change``."""
-    return Event(f"above {change:+.0%}", step, lambda values, past: values[step - 1] > (1.0 + change) * past[-1])
+    return Event(
+        f"above {change:+.0%}", step, lambda values, past: values[step - 1] > (1.0 + change) * past[-1]
+    )
 
 
 def met(step: int, change: float | Floats) -> Event:

@@ -154,12 +154,21 @@ def hindcast(
                 faults.setdefault(name, []).append(f"{now.panel.last + now.steps}: {fault}")
     usable = {name: sum(name in p for p in paths) for name in models}
     kept = [name for name in models if usable[name]]
-    notes = [f"{name} could not run for {len(f)} of {len(situations)} years (first {f[0]})" for name, f in faults.items()]
+    notes = [
+        f"{name} could not run for {len(f)} of {len(situations)} years (first {f[0]})"
+        for name, f in faults.items()
+    ]
     chosen = [k for k, p in enumerate(paths) if all(name in p for name in kept)]
     if not chosen:
-        raise FormatError(f"no earlier year can be hindcast: {'; '.join(notes) or 'too few years of inventories'}")
+        raise FormatError(
+            f"no earlier year can be hindcast: {'; '.join(notes) or 'too few years of inventories'}"
+        )
     if len(chosen) < len(situations):
-        left = [str(situations[k].panel.last + situations[k].steps) for k in range(len(situations)) if k not in chosen]
+        left = [
+            str(situations[k].panel.last + situations[k].steps)
+            for k in range(len(situations))
+            if k not in chosen
+        ]
         notes.append(f"not hindcast, so that all models have the same years: {', '.join(left)}")
     rows: list[Any] = []
     happened: list[Any] = []
@@ -177,7 +186,9 @@ def hindcast(
                 frame = _scored(values[step - 1], now, step, truth, name)
                 rows.append(frame)
                 own = frame["crps"][frame["region"] != NATION]
-                skills.setdefault((now.panel.last, step), {})[name] = float(own.mean()) if own.notna().any() else np.nan
+                skills.setdefault((now.panel.last, step), {})[name] = (
+                    float(own.mean()) if own.notna().any() else np.nan
+                )
             happened += _happened(events, values, now, truth, name)
         paths[k] = {}
     return Hindcast(
@@ -242,11 +253,15 @@ def combination_weights(
     Weights are inverse squares of the CRPS (as of mean square errors: Bates and Granger 1969, doi:10.1057/jors.1969.103),
     a year counting once.
     """
-    known = {key: s for key, s in skills.items() if key[0] + key[1] <= now.panel.last and np.isfinite(s[SIMPLEST])}
+    known = {
+        key: s for key, s in skills.items() if key[0] + key[1] <= now.panel.last and np.isfinite(s[SIMPLEST])
+    }
     shares: dict[str, float] = {}
     for name in members:
         tests = [
-            paired(np.array([s[name] - s[SIMPLEST] for (_, h), s in sorted(known.items()) if h == step]), step)
+            paired(
+                np.array([s[name] - s[SIMPLEST] for (_, h), s in sorted(known.items()) if h == step]), step
+            )
             for step in now.scored
         ]
         if name in _FROM_THE_START:

@@ -145,5 +145,9 @@ def reliability(events: Any, bins: int = 5) -> Any:
         n = len(yearly)
         left_over = yearly["sum"] - share * yearly["count"]
         sd = np.sqrt(n / (n - 1) * (left_over**2).sum()) / yearly["count"].sum() if n >= _ENOUGH else np.nan
-        rows.append((k / bins, (k + 1) / bins, len(mine), n, float(mine["probability"].mean()), share, float(sd)))
-    return pd.DataFrame(rows, columns=["low", "high", "count", "years", "forecast", "observed", "observed_sd"])
+        rows.append(
+            (k / bins, (k + 1) / bins, len(mine), n, float(mine["probability"].mean()), share, float(sd))
+        )
+    return pd.DataFrame(
+        rows, columns=["low", "high", "count", "years", "forecast", "observed", "observed_sd"]
+    )

@@ -57,7 +57,9 @@ def skill(table: Any, model: str, other: str, step: int | None = None) -> Paired
         difference = mean[model] - mean[other]
         return paired(difference.to_numpy(), step)
     relative = (mean[model] - mean[other]) / mean[other].groupby("step").transform("mean")
-    return paired(relative.groupby("origin").mean().to_numpy(), int(mean.index.get_level_values("step").max()))
+    return paired(
+        relative.groupby("origin").mean().to_numpy(), int(mean.index.get_level_values("step").max())
+    )
 
 
 def used_model(table: Any) -> str:
@@ -67,7 +69,9 @@ def used_model(table: Any) -> str:
     asked because later ones share their years.
     """
     first = int(table["step"].min())
-    names = [m for m in dict.fromkeys(table["model"]) if m != SIMPLEST and skill(table, m, SIMPLEST, first).better]
+    names = [
+        m for m in dict.fromkeys(table["model"]) if m != SIMPLEST and skill(table, m, SIMPLEST, first).better
+    ]
     leads = {m: skill(table, m, SIMPLEST).mean for m in names}
     best = min(leads, key=leads.__getitem__, default=SIMPLEST)
     return best if leads.get(best, 0.0) < 0.0 else SIMPLEST
@@ -98,7 +102,9 @@ def score_table(made: Hindcast, *, by_region: bool = True) -> Any:
         & (table["truth"] <= table[f"high{level * 100:.0f}"])
         for level in LEVELS
     }
-    table = table.assign(mae=100.0 * table["error"].abs(), bias=100.0 * table["error"], score=100.0 * table["crps"], **inside)
+    table = table.assign(
+        mae=100.0 * table["error"].abs(), bias=100.0 * table["error"], score=100.0 * table["crps"], **inside
+    )
     own = table[table["region"] != NATION]
     groups = [own.assign(region=PROVINCES), table[table["region"] == NATION], *([own] if by_region else [])]
     found = []
@@ -116,6 +122,9 @@ def score_table(made: Hindcast, *, by_region: bool = True) -> Any:
         keys = zip(out["region"], out["step"], out["model"], strict=True)
         pairs = [means[region, step].lead(model, base, step) for region, step, model in keys]
         name = base.replace(" ", "_")
-        out[f"than_{name}"], out[f"than_{name}_sd"] = [100.0 * p.mean for p in pairs], [100.0 * p.sd for p in pairs]
+        out[f"than_{name}"], out[f"than_{name}_sd"] = (
+            [100.0 * p.mean for p in pairs],
+            [100.0 * p.sd for p in pairs],
+        )
         out[f"p_{name}"] = [p.p for p in pairs]
     return out

@@ -32,7 +32,10 @@ def world(seed=0, regions=REGIONS, years=YEARS, slopes=tuple(SLOPES.values()), s
     count, n = len(years) - 1, len(regions)
     trend = np.interp(years[1:], [1997, 2003, 2011, 2014], [0.04, 0.12, 0.09, 0.01])[:, None]
     x = np.stack(
-        [f * trend + 0.02 * rng.standard_normal((count, 1)) + 0.07 * rng.standard_normal((count, n)) for f in (1.1, 1.3)],
+        [
+            f * trend + 0.02 * rng.standard_normal((count, 1)) + 0.07 * rng.standard_normal((count, n))
+            for f in (1.1, 1.3)
+        ],
         axis=2,
     )
     explained = x @ np.array(slopes)
@@ -50,8 +53,22 @@ def inventory_frame(made, nation=None):
         for i, y in enumerate(made.years) for j, r in enumerate(made.regions)
     ]  # fmt: skip
     if nation is not None:
-        rows += [("CHN", str(y), "CO2", "total", "CEADs", v, "Mt", "", "made", "") for y, v in zip(made.years, nation, strict=True)]
-    names = ["region", "period", "gas", "category", "terminology", "value", "unit", "uncertainty", "source", "edition"]
+        rows += [
+            ("CHN", str(y), "CO2", "total", "CEADs", v, "Mt", "", "made", "")
+            for y, v in zip(made.years, nation, strict=True)
+        ]
+    names = [
+        "region",
+        "period",
+        "gas",
+        "category",
+        "terminology",
+        "value",
+        "unit",
+        "uncertainty",
+        "source",
+        "edition",
+    ]
     return pd.DataFrame(rows, columns=names)
 
 
