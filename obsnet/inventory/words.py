@@ -46,6 +46,8 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     ),
     "period": ("年份", "时期", "年", "年度", "year", "years"),
     "month": ("月份", "月", "months", "年月", "时间", "日期", "统计月份", "date", "time", "year month"),
+    "indicator": ("指标", "指标名称", "indicators"),
+    "published": ("发布日期", "发布时间", "公布日期", "publication date", "published on", "release date"),
     "gas": ("气体", "温室气体", "entity"),
     "category": ("类别", "排放源", "部门", "sector", "source category"),
     "terminology": ("分类体系", "术语"),

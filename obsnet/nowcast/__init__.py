@@ -1,0 +1,1 @@
+"""Rapid estimates, power-sector carbon from generation, forecasts: none without the error its hindcasts had."""

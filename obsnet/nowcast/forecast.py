@@ -1,0 +1,316 @@
+"""Emissions of years to come: an ensemble of trends and, with a scenario, a regression; targets, peaks, warnings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from obsnet.errors import ConfigError, FormatError
+from obsnet.nowcast.inputs.history import History
+from obsnet.nowcast.inputs.indicators import Indicators
+from obsnet.nowcast.inputs.panel import LEAST_YEARS, Panel, cleaned
+from obsnet.nowcast.models.regression import regression_paths
+from obsnet.nowcast.models.trends import Shocks
+from obsnet.nowcast.rapid import revision_notes, scorable
+from obsnet.nowcast.skill.events import CHANGES, Alarm, Event, alarm, exceeds, met, peaked
+from obsnet.nowcast.skill.hindcast import (
+    COMBINATION,
+    Hindcast,
+    Situation,
+    combination_weights,
+    combined,
+    hindcast,
+    shocks_at,
+    trend_models,
+)
+from obsnet.nowcast.skill.scores import brier, reliability
+from obsnet.nowcast.skill.tables import score_table, used_model
+from obsnet.typing import Floats
+
+__all__ = ["KAYA", "Forecast", "Target", "forecast", "read_target"]
+
+KAYA = "Kaya regression"
+
+
+@dataclass(frozen=True)
+class Target:
+    """An upper bound of a year.
+
+    Parameters
+    ----------
+    region : str or None
+        Adcode or key; None: each region.
+    year : int
+    value : float
+        Mt, or a change from the last inventory as a share.
+    relative : bool
+        Which of the two.
+    """
+
+    region: str | None
+    year: int
+    value: float
+    relative: bool
+
+    def change(self, last: Floats) -> Floats:
+        """Return the bound as a change from the last values (regions,), as a share."""
+        return np.full(len(last), self.value) if self.relative else self.value / last - 1.0
+
+
+def read_target(key: str, value: str) -> Target:
+    """Read ``2025=-5%`` (each region, against its last inventory) or ``河北:2025=900`` (Mt).
+
+    Raises
+    ------
+    ConfigError
+        Neither.
+
+    Examples
+    --------
+    >>> read_target("2025", "-5%")
+    Target(region=None, year=2025, value=-0.05, relative=True)
+    >>> read_target("Hebei:2025", "900").region
+    '130000'
+    """
+    from obsnet.inventory.words import province_or_own
+
+    region, _, year = key.rpartition(":")
+    number = re.fullmatch(r"([+-]?\d+(?:\.\d+)?)\s*(%?)", value.strip())
+    if number is None or not re.fullmatch(r"\d{4}", year.strip()):
+        raise ConfigError(f"target {key}={value}: write 2025=-5% or Hebei:2025=900 (Mt)")
+    relative = number.group(2) == "%"
+    if not relative and not region:
+        raise ConfigError(
+            f"target {key}={value}: a bound in Mt is of one region; write REGION:{year}={value}, or a change in %"
+        )
+    return Target(
+        province_or_own(region) if region else None,
+        int(year),
+        float(number.group(1)) * (0.01 if relative else 1.0),
+        relative,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """Emissions of years to come, and how good such forecasts were.
+
+    Parameters
+    ----------
+    regions : tuple of str
+    last : int
+        Last year with an inventory.
+    model : str
+        Used.
+    weights : dict of str to float
+        Of the combination, now.
+    draws : ndarray, shape (steps, draws, regions)
+        Mt.
+    hindcast : Hindcast
+    scores : pandas.DataFrame
+    reliability : pandas.DataFrame
+        Of the model used, over `CHANGES` at all steps.
+    brier : float
+        Its mean square error of these probabilities.
+    chances : pandas.DataFrame
+        ``event, region, year, bound`` (Mt), ``probability`` (of a target met, of a peak passed), ``warning`` (yes, no, or
+        empty where none can be given), ``false_alarms`` (share of the targets met in hindcasts that were warned of),
+        ``false_warnings`` (share of the warnings), ``hits``, ``cases, years``.
+    category : str
+    notes : tuple of str
+    """
+
+    regions: tuple[str, ...]
+    last: int
+    model: str
+    weights: dict[str, float]
+    draws: Floats
+    hindcast: Hindcast
+    scores: Any
+    reliability: Any
+    brier: float
+    chances: Any
+    category: str
+    notes: tuple[str, ...]
+
+
+def forecast(
+    history: History,
+    *,
+    steps: int = 5,
+    targets: Sequence[Target] = (),
+    peak: int | None = None,
+    scenario: Indicators | None = None,
+    threshold: float = 0.7,
+    draws: int = 1000,
+    seed: int = 0,
+) -> Forecast:
+    """Forecast, and forecast again from every earlier year.
+
+    Parameters
+    ----------
+    history : History
+    steps : int
+        Years ahead.
+    targets : sequence of Target
+    peak : int, optional
+        Year: the chance that no later year of the forecast exceeds all up to it.
+    scenario : Indicators, optional
+        GDP, energy mix or others of past years and of those to come; hindcasts take what they really became, so that the
+        regression's score is that of a scenario that comes true.
+    threshold : float
+        Probability of missing a target from which on it is warned of.
+    draws, seed : int
+
+    Raises
+    ------
+    ConfigError
+        A target or peak outside the forecast.
+    FormatError
+        Too few years for a hindcast of so many steps.
+    """
+    truth = history.at()
+    panel, notes = cleaned(truth)
+    first = int(truth.years[0]) + LEAST_YEARS - 1
+    longest = truth.last - first
+    if steps > longest:
+        raise FormatError(
+            f"{steps} years ahead cannot be hindcast from inventories of {truth.years[0]}-{truth.last}: the longest that "
+            f"any earlier year can be held against is {longest}"
+        )
+    for year in [t.year for t in targets] + ([peak] if peak is not None else []):
+        if not truth.last < year <= truth.last + steps - (year == peak):
+            raise ConfigError(
+                f"{year} is not within the forecast {truth.last + 1}-{truth.last + steps}"
+                + (
+                    ": a peak needs years after it; more --steps"
+                    if year == peak
+                    else "; more --steps reach further"
+                )
+            )
+    unknown = next(
+        (t.region for t in targets if t.region is not None and t.region not in panel.regions), None
+    )
+    if unknown is not None:
+        raise ConfigError(f"a target of {unknown}, which the inventory does not have")
+    models = trend_models()
+    said: list[str] = []
+    if scenario is not None:
+        models[KAYA] = _kaya
+    now, more = _situation(panel, truth, steps, scenario)
+    said += more
+    earlier = [
+        _situation(cleaned(truth.upto(y))[0], truth, steps, scenario)[0] for y in range(first, truth.last)
+    ]
+    events = [exceeds(h, c) for h in range(1, steps + 1) for c in CHANGES]
+    events += [
+        _named(met(t.year - truth.last, _bound(t, panel)), f"target {k}") for k, t in enumerate(targets)
+    ]
+    if peak is not None:
+        events.append(peaked(peak - truth.last, steps))
+    how: dict[str, Any] = {"draws": draws, "seed": seed}
+    made = hindcast(earlier, scorable(truth), models, combine=True, events=events, **how)
+    missing = [
+        h for h in range(1, steps + 1) if made.table[made.table["step"] == h]["truth"].notna().sum() == 0
+    ]
+    if missing:
+        raise FormatError(f"no hindcast reaches {missing[0]} years ahead; fewer --steps")
+    model = used_model(made.table)
+    paths = {}
+    for name in dict.fromkeys(made.table["model"]):
+        if name != COMBINATION:
+            paths[name] = models[name](now, shocks_at(now, draws, seed))
+    weights = combination_weights(made.skills, list(paths), now)
+    paths[COMBINATION] = combined(paths, weights)
+    values = np.exp(paths[model])
+    mine = made.events[(made.events["model"] == model) & made.events["happened"].notna()]
+    shown = mine[mine["event"].str.startswith("above")]
+    chances = _chances(values, panel, truth.last, targets, peak, mine, threshold, events)
+    said += [*made.notes, *revision_notes(made.table)]
+    if scenario is not None:
+        said.append(
+            f"{KAYA}: hindcast with the indicators as they came out; it is as good as that only if the scenario comes true"
+        )
+    return Forecast(
+        panel.regions, truth.last, model, weights, values, made, score_table(made), reliability(shown),
+        brier(shown["probability"].to_numpy(), shown["happened"].to_numpy()), chances, history.category,
+        tuple(dict.fromkeys([*history.notes, *notes, *said])),
+    )  # fmt: skip
+
+
+def _situation(
+    panel: Panel, truth: Panel, steps: int, scenario: Indicators | None
+) -> tuple[Situation, list[str]]:
+    """Return what is known at the end of a panel; steps beyond the truth are not scored."""
+    scored = tuple(h for h in range(1, steps + 1) if panel.last + h <= truth.last) or tuple(
+        range(1, steps + 1)
+    )
+    if scenario is None:
+        return Situation(panel, steps, scored), []
+    years = range(int(panel.years[1]), panel.last + steps + 1)
+    end = max(r.published for rows in scenario.rows.values() for r in rows)
+    found = scenario.growth(panel.regions, years, end)
+    return Situation(panel, steps, scored, found.values), list(found.notes)
+
+
+def _kaya(now: Situation, shocks: Shocks) -> Floats:
+    assert now.predictors is not None
+    return regression_paths(np.log(now.panel.values), now.predictors, shocks)
+
+
+def _named(event: Event, name: str) -> Event:
+    return Event(name, event.step, event.happens)
+
+
+def _bound(target: Target, panel: Panel) -> Floats | float:
+    """Return a target as a change from the last value: in hindcasts the same change over as many years."""
+    if target.relative:
+        return target.value
+    return float(target.value / panel.values[-1][panel.regions.index(str(target.region))] - 1.0)
+
+
+def _chances(
+    values: Floats, panel: Panel, last: int, targets: Sequence[Target], peak: int | None, mine: Any, threshold: float,
+    events: Sequence[Event],
+) -> Any:  # fmt: skip
+    """Return the table of probabilities and warnings."""
+    import pandas as pd
+
+    by_name: Mapping[str, Event] = {e.name: e for e in events}
+    rows: list[Any] = []
+    for k, target in enumerate(targets):
+        event = by_name[f"target {k}"]
+        chance = event.happens(values, panel.values).mean(axis=0)
+        rate = alarm(mine[mine["event"] == event.name], threshold)
+        for j, region in enumerate(panel.regions):
+            if target.region in {None, region}:
+                bound = target.value if not target.relative else (1.0 + target.value) * panel.values[-1, j]
+                rows.append(
+                    ("target", region, target.year, bound, float(chance[j]), *_warning(rate, chance[j]))
+                )
+    if peak is not None:
+        event = by_name["peak"]
+        chance = event.happens(values, panel.values).mean(axis=0)
+        known = mine[mine["event"] == "peak"]
+        for j, region in enumerate(panel.regions):
+            rows.append(
+                ("peak", region, peak, np.nan, float(chance[j]), "", np.nan, np.nan, np.nan, len(known),
+                 int(known["target"].nunique()))
+            )  # fmt: skip
+    names = ["event", "region", "year", "bound", "probability", "warning", "false_alarms", "false_warnings", "hits", "cases",
+             "years"]  # fmt: skip
+    del last
+    return pd.DataFrame(rows, columns=names)
+
+
+def _warning(rate: Alarm, chance: float) -> tuple[Any, ...]:
+    """Return whether a target is warned of, and the rule's errors; no warning where they are not known."""
+    cases = rate.met + rate.missed
+    if not rate.usable:
+        return "", np.nan, np.nan, np.nan, cases, rate.years
+    said = "yes" if 1.0 - chance >= rate.threshold else "no"
+    return said, rate.false_alarm_rate, rate.false_among_warnings, rate.hit_rate, cases, rate.years

@@ -1,0 +1,215 @@
+"""Inventories of many years, and which of them were known on a day."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from obsnet.errors import ConfigError, FormatError
+from obsnet.inventory.account.categories import TERMINOLOGIES, converted
+from obsnet.inventory.books import read_sheets
+from obsnet.inventory.sources.ceads import is_ceads, read_ceads
+from obsnet.inventory.sources.compare import read_source
+from obsnet.inventory.table import masses
+from obsnet.inventory.words import NATION, province_or_own
+from obsnet.nowcast.inputs.panel import Panel
+
+__all__ = ["Edition", "History", "read_history"]
+
+_BOOKS = {".xls", ".xlsx", ".xlsm", ".xlsb", ".ods"}
+
+
+@dataclass(frozen=True, eq=False)
+class Edition:
+    """One edition of an inventory.
+
+    Parameters
+    ----------
+    published : numpy.datetime64 or None
+        Day; None: each year came out `History.lag` months after its end.
+    values : pandas.Series
+        Mt a year by (region, year).
+    """
+
+    published: np.datetime64 | None
+    values: Any
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """One category of an inventory over years and editions.
+
+    Parameters
+    ----------
+    editions : tuple of Edition
+        Oldest first.
+    regions : tuple of str
+        Adcodes or own keys, without the nation.
+    category : str
+    lag : int
+        Months from the end of a year to its inventory, where no edition says it.
+    notes : tuple of str
+        What was read how.
+    """
+
+    editions: tuple[Edition, ...]
+    regions: tuple[str, ...]
+    category: str
+    lag: int
+    notes: tuple[str, ...]
+
+    @property
+    def has_nation(self) -> bool:
+        """Whether there are values of the nation besides those of provinces."""
+        return any(NATION in e.values.index.get_level_values(0) for e in self.editions)
+
+    def at(self, day: np.datetime64 | None = None, *, nation: bool = False) -> Panel:
+        """Return what was known on a day, or in the end.
+
+        Parameters
+        ----------
+        day : numpy.datetime64, optional
+            Later editions replace earlier ones number by number.
+        nation : bool
+            Of the nation as it is stated itself, instead of the regions.
+
+        Raises
+        ------
+        FormatError
+            Nothing was known then.
+        """
+        known: dict[tuple[str, int], float] = {}
+        for edition in self.editions:
+            for (region, year), value in edition.values.items():
+                if day is None or self._out(edition, int(year)) <= day:
+                    known[region, int(year)] = float(value)
+        regions = (NATION,) if nation else self.regions
+        years = sorted({y for r, y in known if r in regions})
+        if not years:
+            raise FormatError(
+                f"no inventory was out on {day}: each is taken to come {self.lag} months after its year"
+            )
+        span = np.arange(years[0], years[-1] + 1)
+        values = np.array([[known.get((r, int(y)), np.nan) for r in regions] for y in span])
+        return Panel(regions, span, values)
+
+    def _out(self, edition: Edition, year: int) -> np.datetime64:
+        if edition.published is not None:
+            return edition.published
+        return (np.datetime64(f"{year}-12", "M") + 1 + self.lag).astype("datetime64[D]")
+
+    def triangle(self) -> Any:
+        """Return ``region, year, published, value`` of every number that differs between editions, oldest first."""
+        import pandas as pd
+
+        frame = pd.DataFrame({str(e.published or k): e.values for k, e in enumerate(self.editions)})
+        differ = frame[frame.nunique(axis=1) > 1]
+        long = differ.stack().rename("value").reset_index()
+        long.columns = ["region", "year", "published", "value"]
+        return long
+
+
+def read_history(
+    sources: Sequence[str], category: str = "total", *, gas: str = "CO2", lag: int = 12
+) -> History:
+    """Read an inventory of several years.
+
+    Parameters
+    ----------
+    sources : sequence of str
+        Files as `obsnet inventory compare` reads them: workbooks of CEADs, daily emissions, tables of the contract or of
+        PRIMAP2. ``DATE=FILE`` says when an edition came out; files without a date are one edition.
+    category : str
+        ``total``, or a code such as ``1.A.1.a``, of which all parts that a file has are added up.
+    gas : str
+        Formula.
+    lag : int
+        See `History`.
+
+    Raises
+    ------
+    FormatError
+        No row of the category, no period that is a year.
+    ConfigError
+        A date that is none.
+    """
+    import pandas as pd
+
+    parts: dict[str, list[Any]] = {}
+    notes: list[str] = []
+    for source in sources:
+        dated = re.fullmatch(r"(\d{4}(?:-\d\d){0,2})=(.+)", source)
+        day, path = (dated.group(1), dated.group(2)) if dated else ("", source)
+        try:
+            day = str(np.datetime64(day, "D")) if day else ""
+        except ValueError:
+            raise ConfigError(f"{source!r}: {day} is no day; write 2020-09-30=FILE") from None
+        frame, said = _read(path, category)
+        rows, more = _rows(frame, category, gas, path)
+        notes += [*said, *more]
+        parts.setdefault(day, []).append(rows)
+    editions = []
+    for day in sorted(parts):
+        joined = pd.concat(parts[day])
+        twice = joined[joined.index.duplicated()]
+        if len(twice):
+            region, year = twice.index[0]
+            raise FormatError(
+                f"{region} {year} {category} stands in two files; give each year once, or say when each edition came out "
+                "(DATE=FILE)"
+            )
+        editions.append(Edition(np.datetime64(day) if day else None, joined))
+    found = {r for e in editions for r in e.values.index.get_level_values(0)}
+    regions = tuple(sorted(found - {NATION})) or (NATION,)
+    return History(tuple(editions), regions, category, lag, tuple(dict.fromkeys(notes)))
+
+
+def _read(path: str, category: str) -> tuple[Any, tuple[str, ...]]:
+    """Return rows of the contract; of CEADs' workbooks with sectors where one is asked for."""
+    if category != "total" and Path(path).suffix.lower() in _BOOKS and Path(path).is_file():
+        sheets = read_sheets(path)
+        if is_ceads(sheets):
+            book = read_ceads(path, sheets)
+            return _by_code(book), book.notes
+    return read_source(path)
+
+
+def _by_code(book: Any) -> Any:
+    """Return CEADs' sectors under codes of IPCC 2006; process emissions of cement stand among them and not apart."""
+    from obsnet.inventory.account.categories import ceads_sectors
+    from obsnet.inventory.words import plain
+
+    frame = book.contract(sectors=True)
+    frame = frame[frame["category"] != "total"].copy()
+    known = ceads_sectors()
+    frame["category"] = [known[plain(c)].ipcc2006 for c in frame["category"]]
+    sums = frame.groupby(["region", "period", "gas", "category", "unit"], as_index=False)["value"].sum()
+    return sums.assign(terminology="IPCC2006")
+
+
+def _rows(frame: Any, category: str, gas: str, path: str) -> tuple[Any, list[str]]:
+    """Return Mt a year of one category by (region, year)."""
+    rows = frame[frame["gas"].str.upper() == gas.upper()]
+    rows = rows.assign(region=[province_or_own(r) for r in rows["region"]])
+    notes = []
+    if category != "total" and rows["terminology"].isin(TERMINOLOGIES).any():
+        rows = converted(rows, "IPCC2006")
+    exact = rows[rows["category"] == category]
+    if exact.empty and category != "total":
+        exact = rows[rows["category"].str.startswith(f"{category}.")]
+        if len(exact):
+            notes.append(
+                f"{Path(path).name}: {category} added up over {', '.join(sorted(set(exact['category'])))}"
+            )
+    exact = exact[exact["period"].astype(str).str.fullmatch(r"\d{4}")]
+    if exact.empty:
+        there = ", ".join(sorted(set(rows["category"]))[:12])
+        raise FormatError(f"{path}: no year of {gas} {category!r}; categories: {there or 'none'}")
+    mass = [m * 1e-9 for m in masses(exact["value"], exact["unit"], path, range(2, len(exact) + 2))]
+    keyed = exact.assign(mass=mass, year=exact["period"].astype(int))
+    return keyed.groupby(["region", "year"])["mass"].sum(), notes

@@ -1,0 +1,143 @@
+"""Annual emissions of regions, and what may be said of them before they are modelled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from obsnet.errors import FormatError
+from obsnet.inventory.sources.quality import flag_series
+from obsnet.typing import Floats, Ints
+
+__all__ = ["LEAST_YEARS", "REVISIONS", "Panel", "Revision", "cleaned", "revised_between"]
+
+LEAST_YEARS = 4  # three growth rates: the fewest that have a trend and a spread
+_LOST = np.log(2.0)  # a last value that halves or doubles against all other regions is taken for an error
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A year in which official statistics changed under every inventory made from them.
+
+    Parameters
+    ----------
+    year : int
+        First year of the new statistics: the change from the year before may be theirs and not of emissions.
+    en, zh : str
+        What happened.
+    source : str
+        Where it is described.
+    """
+
+    year: int
+    en: str
+    zh: str
+    source: str
+
+
+REVISIONS = (
+    Revision(
+        2013,
+        "third national economic census: energy statistics of 2000-2013 were revised, coal of 2012 by up to 17 %",
+        "第三次全国经济普查：2000-2013年能源统计修订，2012年煤炭消费上调最多约17%",
+        "Korsbakken, Peters and Andrew 2016, doi:10.1038/nclimate2963",
+    ),
+)
+
+
+def revised_between(start: int, stop: int) -> tuple[Revision, ...]:
+    """Return the revisions that lie between the values of two years."""
+    return tuple(r for r in REVISIONS if start < r.year <= stop)
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Annual totals of regions.
+
+    Parameters
+    ----------
+    regions : tuple of str
+        Keys.
+    years : ndarray of int, shape (years,)
+        Consecutive.
+    values : ndarray, shape (years, regions)
+        Mt a year; NaN where there is nothing.
+    """
+
+    regions: tuple[str, ...]
+    years: Ints
+    values: Floats
+
+    def __post_init__(self) -> None:
+        if self.values.shape != (len(self.years), len(self.regions)) or (np.diff(self.years) != 1).any():
+            raise FormatError("a panel needs consecutive years and one value a year and region")
+
+    @property
+    def last(self) -> int:
+        """Last year."""
+        return int(self.years[-1])
+
+    def upto(self, year: int) -> Panel:
+        """Return the part that ends with a year."""
+        keep = self.years <= year
+        return Panel(self.regions, self.years[keep], self.values[keep])
+
+    def at(self, year: int) -> Floats:
+        """Return the values of a year, NaN outside."""
+        found = np.flatnonzero(self.years == year)
+        return self.values[found[0]] if found.size else np.full(len(self.regions), np.nan)
+
+    def of(self, region: str) -> Panel:
+        """Return one region as a panel."""
+        return Panel((region,), self.years, self.values[:, [self.regions.index(region)]])
+
+
+def cleaned(panel: Panel) -> tuple[Panel, tuple[str, ...]]:
+    """Return a panel whose every value is positive, and what was taken for an error or filled in.
+
+    Nothing, zeroes, values below 0 and spikes that turn back within two years (`obsnet.inventory.sources.quality`) are
+    bridged in the logarithm; a last value that halves or doubles against all other regions is replaced by the one
+    before. The truth that a hindcast is scored against is never filled.
+
+    Raises
+    ------
+    FormatError
+        Fewer than `LEAST_YEARS` years, or a region with fewer than two values.
+    """
+    import pandas as pd
+
+    if len(panel.years) < LEAST_YEARS:
+        raise FormatError(
+            f"{len(panel.years)} years of inventories ({panel.years[0]}-{panel.last}); {LEAST_YEARS} are the fewest "
+            "from which a trend and its error can be said"
+        )
+    frame = pd.DataFrame(panel.values, index=panel.years, columns=list(panel.regions))
+    flags = flag_series(frame)
+    values = np.where(panel.values > 0.0, panel.values, np.nan)
+    notes = []
+    for row in flags.to_dict("records"):
+        at_end = row["kind"] == "break" and row["period"] == panel.last and abs(row["change"]) > _LOST
+        if row["kind"] in {"zero", "spike", "negative"} or at_end:
+            i, j = row["period"] - int(panel.years[0]), panel.regions.index(row["region"])
+            if np.isfinite(values[i, j]) or row["kind"] == "negative":
+                notes.append(
+                    f"{row['region']} {row['period']}: {row['value']:.4g} Mt is a {row['kind']}, not used"
+                )
+            values[i, j] = np.nan
+    logs = np.log(values)
+    for j, region in enumerate(panel.regions):
+        known = np.flatnonzero(np.isfinite(logs[:, j]))
+        if known.size < 2:
+            raise FormatError(
+                f"{region}: {known.size} usable values in {panel.years[0]}-{panel.last}; a series of zeros or gaps "
+                "has no growth: leave the region out"
+            )
+        logs[:, j] = np.interp(np.arange(len(logs)), known, logs[known, j])
+    return Panel(panel.regions, panel.years, np.exp(logs)), tuple(notes)
+
+
+def totals(panel: Any) -> Floats:
+    """Return the sum over regions of each year, NaN where one is missing; shape (years,)."""
+    return np.asarray(panel.values.sum(axis=1), dtype=np.float64)

@@ -1,0 +1,1 @@
+"""How emissions go on: paths of draws from what is known."""

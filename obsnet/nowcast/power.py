@@ -1,0 +1,253 @@
+"""Electricity to carbon: emissions of power plants from generation and the last known factor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from obsnet.errors import FormatError, RangeError, SchemaError
+from obsnet.nowcast.inputs.history import History
+from obsnet.nowcast.inputs.indicators import Indicators
+from obsnet.nowcast.inputs.panel import Panel
+from obsnet.nowcast.models.trends import PERSISTENCE, Shocks, trend_paths
+from obsnet.nowcast.rapid import Estimate, rapid_estimate, rapid_models
+from obsnet.nowcast.skill.hindcast import Situation
+from obsnet.typing import Floats
+
+__all__ = ["Factors", "Likeness", "factors_of", "likeness", "power_estimate", "refuse_alike"]
+
+FACTOR = "generation x last factor"
+_TOO_ALIKE = (
+    0.95  # correlation that data made apart do not reach: factors, fuels and heat change for themselves
+)
+_PAIRS = 10
+_LOW, _HIGH = (
+    0.02,
+    4.0,
+)  # kg CO2 a kWh of all provinces together; a unit that is off is 10 times and more away
+_TO_KG_PER_KWH = 10.0  # Mt over 1e8 kWh
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """Whether a data set was made from an indicator.
+
+    Parameters
+    ----------
+    correlation : float
+        Of their changes from year to year, after what all regions share in a year is taken away.
+    low : float
+        Lower end of its interval of 95 % (Fisher 1921).
+    count : int
+        Region-years.
+    """
+
+    correlation: float
+    low: float
+    count: int
+
+    @property
+    def alike(self) -> bool:
+        """Whether the two cannot have been made apart."""
+        return self.low > _TOO_ALIKE
+
+    def __str__(self) -> str:
+        return f"r = {self.correlation:.4f} (95 %: above {self.low:.3f}) over {self.count} region-years"
+
+
+def likeness(values: Floats, indicator: Floats) -> Likeness:
+    """Compare the changes of two data sets.
+
+    Parameters
+    ----------
+    values, indicator : ndarray, shape (times, regions)
+        Years, or months; NaN where there is nothing.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        first, second = (np.diff(np.log(np.where(v > 0.0, v, np.nan)), axis=0) for v in (values, indicator))
+    both = np.isfinite(first) & np.isfinite(second)
+    pairs = []
+    for v in (first, second):
+        masked = np.where(both, v, np.nan)
+        many = both.sum(axis=1, keepdims=True) > 2
+        shared = np.divide(
+            np.nansum(masked, axis=1, keepdims=True), both.sum(axis=1, keepdims=True), where=many,
+            out=np.zeros((len(v), 1)),
+        )  # fmt: skip
+        pairs.append((masked - shared)[both])
+    count = int(both.sum())
+    if count < _PAIRS or min(p.std() for p in pairs) == 0.0:
+        return Likeness(np.nan, np.nan, count)
+    r = float(np.clip(np.corrcoef(*pairs)[0, 1], -1.0, 1.0 - 1e-15))
+    return Likeness(r, float(np.tanh(np.arctanh(r) - 1.96 / np.sqrt(count - 3))), count)
+
+
+def refuse_alike(panel: Panel, generation: Floats, name: str) -> Likeness:
+    """Refuse to score against a data set that follows the indicator it is to be estimated from.
+
+    Raises
+    ------
+    SchemaError
+        It does.
+    """
+    found = likeness(panel.values, generation)
+    if found.alike:
+        raise SchemaError(
+            f"the power emissions change as {name} does: {found}. Data made apart do not agree so well (factors, fuels and "
+            "heat change for themselves), so they were made from this indicator, and a score against them would measure "
+            "nothing: give emissions from fuel (an energy balance, CEADs), or another indicator"
+        )
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Factors:
+    """CO2 over generation.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        ``region, year, factor`` (kg CO2/kWh).
+    left_out : pandas.DataFrame
+        Leave-one-year-out: ``region, year, value`` (Mt, generation x factor of the years beside), ``truth, error``.
+    """
+
+    table: Any
+    left_out: Any
+
+    @property
+    def left_out_mae(self) -> float:
+        """Mean absolute error of a left-out year, per cent."""
+        return 100.0 * float(self.left_out["error"].abs().mean())
+
+
+def factors_of(panel: Panel, generation: Floats, name: str) -> Factors:
+    """Return emission factors, and how well a year's is known from the years beside it.
+
+    Parameters
+    ----------
+    panel : Panel
+        Power emissions.
+    generation : ndarray, shape (years, regions)
+        1e8 kWh a year.
+    name : str
+        Of the indicator, for errors.
+
+    Raises
+    ------
+    FormatError
+        No year with both.
+    RangeError
+        Factors that no power plants have.
+    """
+    import pandas as pd
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        factor = (
+            _TO_KG_PER_KWH
+            * np.where(panel.values > 0.0, panel.values, np.nan)
+            / np.where(generation > 0.0, generation, np.nan)
+        )
+    known = np.isfinite(factor)
+    if not known.any():
+        raise FormatError(f"no region and year with both power emissions and {name} of all months")
+    usual = _TO_KG_PER_KWH * panel.values[known].sum() / generation[known].sum()
+    if not _LOW < usual < _HIGH:
+        raise RangeError(
+            f"power emissions over {name} are {usual:.4g} kg CO2/kWh, {_LOW:g} to {_HIGH:g} can be: is the unit of one off "
+            "(1e8 kWh is 100 GWh; Mt against 1e4 t)?"
+        )
+    logs = np.log(factor)
+    beside = np.full((2, *logs.shape), np.nan)
+    beside[0, 1:], beside[1, :-1] = logs[:-1], logs[1:]
+    count = np.isfinite(beside).sum(axis=0)
+    near = np.divide(np.nansum(beside, axis=0), count, where=count > 0, out=np.full(logs.shape, np.nan))
+    i, j = np.nonzero(known)
+    table = pd.DataFrame(
+        {"region": np.array(panel.regions, dtype=object)[j], "year": panel.years[i], "factor": factor[i, j]}
+    )
+    estimate = np.exp(near) * generation / _TO_KG_PER_KWH
+    left = pd.DataFrame(
+        {
+            "region": table["region"],
+            "year": table["year"],
+            "value": estimate[i, j],
+            "truth": panel.values[i, j],
+        }
+    )
+    left["error"] = left["value"] / left["truth"] - 1.0
+    return Factors(table, left.dropna().reset_index(drop=True))
+
+
+def power_estimate(
+    history: History, indicators: Indicators, generation: str = "thermal power", **how: Any
+) -> tuple[Estimate, Factors, Likeness]:
+    """Estimate the power sector's emissions of a year from generation.
+
+    Parameters
+    ----------
+    history : History
+        Power emissions, such as of category 1.A.1.a.
+    indicators : Indicators
+        `generation` and, for the regression, others.
+    generation : str
+        Which indicator the factor is of.
+    **how
+        ``year, day, draws, seed, shifts`` of `obsnet.nowcast.rapid.rapid_estimate`.
+
+    Returns
+    -------
+    estimate : Estimate
+        Of the best of the trends, generation times the last known factor, and the regression.
+    factors : Factors
+    likeness : Likeness
+        Of the emissions and generation.
+
+    Raises
+    ------
+    SchemaError
+        The emissions were made from the indicator.
+    FormatError, RangeError
+        See `factors_of`.
+    """
+    used = indicators.only([generation])
+    name = used.names[0]
+    if used.units[name] != "1e8 kWh":
+        raise FormatError(
+            f"{name} is in {used.units[name] or 'no unit'}; generation needs kWh, such as 亿千瓦时 or GWh"
+        )
+    panel = history.at()
+    rows = used.rows[name]
+    amounts = used.totals(name, panel.regions, [int(y) for y in panel.years], max(r.published for r in rows))
+    alike = refuse_alike(panel, amounts, name)
+    factors = factors_of(panel, amounts, name)
+    # The factor's indicator comes first, so that the model of the factor finds it.
+    both = (
+        used
+        if len(indicators.names) == 1
+        else indicators.only([name, *(n for n in indicators.names if n != name)])
+    )
+    estimate = rapid_estimate(history, both, models={**rapid_models(both), FACTOR: _factor_model}, **how)
+    return estimate, factors, alike
+
+
+def _factor_model(now: Situation, shocks: Shocks) -> Floats:
+    """Return paths of generation times a factor that stays as it was, with the changes that factors had."""
+    if now.predictors is None:
+        raise FormatError("no generation")
+    generation = now.predictors[:, :, 0]
+    levels = np.log(now.panel.values)
+    seen = len(levels) - 1
+    with np.errstate(invalid="ignore"):
+        usual = np.nanmean(generation, axis=1, keepdims=True, where=np.isfinite(generation))
+    known = np.flatnonzero(np.isfinite(usual[:, 0]))
+    begin = int(known[0])
+    if seen - begin < 3 or not np.isfinite(usual[begin:]).all():
+        raise FormatError("generation of fewer than three years")
+    filled = np.where(np.isfinite(generation), generation, usual)
+    change = np.diff(levels, axis=0)[begin:] - filled[begin:seen]
+    factor = np.concatenate([np.zeros((1, levels.shape[1])), np.cumsum(change, axis=0)])
+    path = trend_paths(factor, PERSISTENCE, shocks) - factor[-1]
+    return np.asarray(levels[-1] + np.cumsum(filled[seen:], axis=0)[:, None, :] + path, dtype=np.float64)

@@ -1,0 +1,300 @@
+"""This year's emissions from last years' inventories and what is known early."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from obsnet.errors import ConfigError, FormatError
+from obsnet.inventory.words import NATION
+from obsnet.nowcast.inputs.history import History
+from obsnet.nowcast.inputs.indicators import Indicators
+from obsnet.nowcast.inputs.panel import LEAST_YEARS, REVISIONS, Panel, cleaned
+from obsnet.nowcast.models.nation import statistical_difference, tied
+from obsnet.nowcast.models.regression import regression_paths
+from obsnet.nowcast.models.trends import DAMPED, Shocks, draw_shocks, trend_paths
+from obsnet.nowcast.skill.hindcast import Hindcast, Model, Situation, hindcast, shocks_at, trend_models
+from obsnet.nowcast.skill.scores import intervals
+from obsnet.nowcast.skill.tables import score_table, used_model
+from obsnet.typing import Floats
+
+__all__ = [
+    "Estimate",
+    "covariance_rows",
+    "known_situation",
+    "rapid_estimate",
+    "rapid_models",
+    "revision_notes",
+    "scorable",
+    "value_rows",
+    "years_back",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """Emissions of a year, and how good such estimates were.
+
+    Parameters
+    ----------
+    regions : tuple of str
+    year : int
+    day : numpy.datetime64
+        What was out by then was used.
+    model : str
+        Used; `obsnet.nowcast.skill.hindcast.SIMPLEST` where none beats it.
+    draws : ndarray, shape (draws, regions)
+        Mt.
+    hindcast : Hindcast
+        Of all models.
+    scores : pandas.DataFrame
+        See `obsnet.nowcast.skill.tables.score_table`.
+    category : str
+    last : int
+        Last year with an inventory.
+    notes : tuple of str
+        What was assumed and left out.
+    """
+
+    regions: tuple[str, ...]
+    year: int
+    day: np.datetime64
+    model: str
+    draws: Floats
+    hindcast: Hindcast
+    scores: Any
+    category: str
+    last: int
+    notes: tuple[str, ...]
+
+
+def rapid_estimate(
+    history: History,
+    indicators: Indicators | None,
+    *,
+    year: int | None = None,
+    day: np.datetime64 | None = None,
+    models: Mapping[str, Model] | None = None,
+    shifts: bool = False,
+    draws: int = 1000,
+    seed: int = 0,
+) -> Estimate:
+    """Estimate a year, and every earlier year as of the same day of its time.
+
+    Parameters
+    ----------
+    history : History
+        Inventories.
+    indicators : Indicators, optional
+        Without, only trends are there to be used.
+    year : int, optional
+        By default the one after the last inventory.
+    day : numpy.datetime64, optional
+        By default the day on which the last first figure of the year came out, else the end of the year.
+    models : mapping of str to Model, optional
+        By default `rapid_models`.
+    shifts : bool
+        See `obsnet.nowcast.inputs.indicators.Indicators.growth`.
+    draws, seed : int
+        Of the distributions.
+
+    Raises
+    ------
+    ConfigError
+        A year that has an inventory edition out on the day already, or is out of reach.
+    FormatError
+        No earlier year can be hindcast.
+    """
+    truth = history.at()
+    chosen = truth.last + 1 if year is None else year
+    if chosen <= int(truth.years[0]) + LEAST_YEARS - 1 or chosen > truth.last + 5:
+        raise ConfigError(
+            f"{chosen} cannot be estimated from inventories of {truth.years[0]}-{truth.last}: choose one of "
+            f"{truth.years[0] + LEAST_YEARS}-{truth.last + 5}"
+        )
+    if day is None:
+        out = None if indicators is None else indicators.last_published(chosen)
+        day = np.datetime64(f"{chosen}-12-31") if out is None else max(out, np.datetime64(f"{chosen}-12-31"))
+        day = max(day, _inventory_out(history, chosen))
+    now, notes = known_situation(history, indicators, chosen, day, shifts=shifts)
+    earlier = []
+    for target in range(int(truth.years[0]) + LEAST_YEARS, min(chosen, truth.last + 1)):
+        try:
+            earlier.append(
+                known_situation(history, indicators, target, years_back(day, chosen - target), shifts=shifts)[
+                    0
+                ]
+            )
+        except FormatError as fault:
+            notes.append(f"{target} not hindcast: {fault}")
+    usable = rapid_models(indicators) if models is None else models
+    made = hindcast(earlier, scorable(truth), usable, draws=draws, seed=seed)
+    model = used_model(made.table)
+    try:
+        path = usable[model](now, shocks_at(now, draws, seed))
+    except FormatError as fault:
+        raise FormatError(f"{model}, the best in hindcasts, cannot estimate {chosen}: {fault}") from None
+    notes += [*made.notes, *revision_notes(made.table)]
+    return Estimate(
+        now.panel.regions, chosen, day, model, np.exp(path[-1]), made, score_table(made), history.category,
+        now.panel.last, tuple(dict.fromkeys([*history.notes, *(indicators.notes if indicators else ()), *notes])),
+    )  # fmt: skip
+
+
+def rapid_models(indicators: Indicators | None) -> dict[str, Model]:
+    """Return the models of a rapid estimate: trends, and with indicators the regression, alone and tied to the nation."""
+    models = trend_models()
+    if indicators is not None:
+        models["regression"] = _regression
+        models["regression + nation"] = _tied_regression
+    return models
+
+
+def _regression(now: Situation, shocks: Shocks) -> Floats:
+    if now.predictors is None:
+        raise FormatError("no indicators")
+    return regression_paths(np.log(now.panel.values), now.predictors, shocks)
+
+
+def _tied_regression(now: Situation, shocks: Shocks) -> Floats:
+    if now.nation is None:
+        raise FormatError("no inventory of the nation itself")
+    if now.nation.panel.last != now.panel.last:
+        raise FormatError(
+            f"the nation's inventory ends in {now.nation.panel.last}, the provinces' in {now.panel.last}"
+        )
+    path = _regression(now, shocks)
+    levels = np.log(now.nation.panel.values)
+    own = draw_shocks(now.steps, len(shocks.pick), 1, (*shocks.seed, 2))
+    if now.nation.predictors is None:
+        nation = trend_paths(levels, DAMPED, own)
+    else:
+        nation = regression_paths(levels, now.nation.predictors, own)
+    sums, stated = now.panel.values.sum(axis=1), now.nation.panel.at
+    both = np.concatenate([stated(int(y)) for y in now.panel.years])
+    difference = statistical_difference(sums, both)
+    growth = nation[-1, :, 0] - levels[-1, 0]
+    return np.concatenate([path[:-1], tied(path[-1], float(sums[-1]), growth, difference, own.more())[None]])
+
+
+def known_situation(
+    history: History, indicators: Indicators | None, target: int, day: np.datetime64, *, shifts: bool = False
+) -> tuple[Situation, list[str]]:
+    """Return what was known of a year on a day, and what has to be said of it.
+
+    Raises
+    ------
+    FormatError
+        Too few inventories were out.
+    """
+    panel, said = cleaned(history.at(day).upto(target - 1))
+    notes = list(said)
+    steps = target - panel.last
+    predictors = None
+    nation: Situation | None = None
+    if indicators is not None:
+        years = range(int(panel.years[1]), target + 1)
+        found = indicators.growth(panel.regions, years, day, shifts=shifts)
+        notes += found.notes
+        predictors = found.values[:, :, _usable(found.values)]
+        predictors = predictors if predictors.shape[2] else None
+    if history.has_nation and NATION not in panel.regions:
+        stated = history.at(day, nation=True).upto(target - 1)
+        if len(stated.years) >= LEAST_YEARS:
+            whole, _ = cleaned(stated)
+            own = None
+            if indicators is not None:
+                values = indicators.growth(
+                    (NATION,), range(int(whole.years[1]), target + 1), day, shifts=shifts
+                ).values
+                own = values[:, :, _usable(values)]
+                own = own if own.shape[2] else None
+            nation = Situation(whole, target - whole.last, (target - whole.last,), own)
+    return Situation(panel, steps, (steps,), predictors, nation), notes
+
+
+def _usable(values: Floats) -> np.ndarray:
+    """Say which indicators are known of half the regions in the year asked for and of three years before it."""
+    known = np.isfinite(values).mean(axis=1)  # (years, indicators)
+    return (known[-1] >= 0.5) & ((known[:-1] >= 0.5).sum(axis=0) >= LEAST_YEARS - 1)
+
+
+def years_back(day: np.datetime64, years: int) -> np.datetime64:
+    import pandas as pd
+
+    return np.datetime64(pd.Timestamp(day) - pd.DateOffset(years=years), "D")
+
+
+def _inventory_out(history: History, year: int) -> np.datetime64:
+    """Return the day by which the inventory of the year before is out where no edition says it."""
+    if any(e.published is not None for e in history.editions):
+        return np.datetime64(f"{year}-12-31")
+    return (np.datetime64(f"{year - 1}-12", "M") + 1 + history.lag).astype("datetime64[D]")
+
+
+def scorable(truth: Panel) -> Panel:
+    """Return the truth without what `cleaned` takes for errors: nothing is scored against them."""
+    known, _ = cleaned(truth)
+    same = np.isclose(known.values, truth.values, rtol=1e-12, atol=0.0)
+    return Panel(truth.regions, truth.years, np.where(same, truth.values, np.nan))
+
+
+def revision_notes(table: Any) -> list[str]:
+    """Say which hindcasts go across a revision of statistics."""
+    crossed = table[table["revision"]]["target"]
+    return [
+        f"{r.year}: {r.en} ({r.source}); hindcasts across it are marked" for r in REVISIONS
+        if ((crossed >= r.year).any() and len(crossed))
+    ]  # fmt: skip
+
+
+def value_rows(
+    estimate_draws: Floats, regions: Sequence[str], year: int, category: str, model: str, source: str
+) -> Any:
+    """Return rows of the inventory contract, with the bounds of their intervals, and the sum as the nation.
+
+    Parameters
+    ----------
+    estimate_draws : ndarray, shape (draws, regions)
+        Mt.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns of `obsnet.inventory.table`, then ``low80, high80, low90, high90, model``; ``value`` is the median,
+        ``uncertainty`` the relative standard deviation.
+    """
+    import pandas as pd
+
+    names = [*regions, NATION] if len(regions) > 1 else list(regions)
+    values = np.concatenate([estimate_draws, estimate_draws.sum(axis=1, keepdims=True)], axis=1)[
+        :, : len(names)
+    ]
+    bounds = intervals(np.sort(values, axis=0))
+    return pd.DataFrame(
+        {
+            "region": names, "period": str(year), "gas": "CO2", "category": category,
+            "terminology": "" if category == "total" else "IPCC2006", "value": bounds[0], "unit": "Mt",
+            "uncertainty": values.std(axis=0, ddof=1) / bounds[0], "source": source, "edition": "",
+            "low80": bounds[1], "high80": bounds[2], "low90": bounds[3], "high90": bounds[4], "model": model,
+        }
+    )  # fmt: skip
+
+
+def covariance_rows(estimate_draws: Floats, regions: Sequence[str], year: int) -> Any:
+    """Return ``region, other, period, gas, covariance, unit, correlation`` of every two regions, as `compile` writes."""
+    import pandas as pd
+
+    matrix = np.atleast_2d(np.cov(estimate_draws, rowvar=False))
+    sd = np.sqrt(np.diagonal(matrix))
+    first, second = np.indices(matrix.shape).reshape(2, -1)
+    names = np.array(regions, dtype=object)
+    return pd.DataFrame(
+        {
+            "region": names[first], "other": names[second], "period": str(year), "gas": "CO2",
+            "covariance": matrix.ravel(), "unit": "Mt2", "correlation": (matrix / np.outer(sd, sd)).ravel(),
+        }
+    )  # fmt: skip

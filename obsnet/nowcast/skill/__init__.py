@@ -1,0 +1,1 @@
+"""What a model has shown: hindcasts, scores, events."""

@@ -1,0 +1,1 @@
+"""Rapid estimates, power, forecasts."""
