@@ -17,7 +17,8 @@ from inversion.problem.problem import Problem
 from inversion.problem.totals import total_weights
 from inversion.solvers.choose import solve
 from inversion.study.options import DesignOptions, OsseOptions
-from inversion.study.study import NATIONAL, Study
+from inversion.study.study import Study
+from inversion.study.words import NATIONAL
 from obsnet.config import apply_overrides, out_folder, read_toml, validate
 from obsnet.constants import SECONDS_PER_YEAR
 from obsnet.errors import ConfigError, nearest

@@ -9,13 +9,12 @@ from pydantic import Field, model_validator
 
 from inversion.case.options import ErrorOptions, OffsetOptions, SectorOptions
 from inversion.study.idealised import TransportOptions
-from inversion.study.words import Language
+from inversion.study.words import ASSUMED, InLanguage
 from obsnet.command import Flag
 from obsnet.config import Options
 from obsnet.crosscheck.options import RuleOptions
 
 __all__ = [
-    "ASSUMED",
     "SYSTEMS",
     "DesignOptions",
     "DetectCommand",
@@ -26,9 +25,6 @@ __all__ = [
     "TruthOptions",
     "WorldOptions",
 ]
-
-
-ASSUMED = "as assumed"  # what truths are called where the inversion is right
 
 
 class WorldOptions(Options):
@@ -283,7 +279,7 @@ class DetectOptions(RuleOptions):
         return self
 
 
-class DetectCommand(DetectOptions):
+class DetectCommand(DetectOptions, InLanguage):
     """The table ``[detect]``, from a case file or as options."""
 
     case: Annotated[Path | None, Flag(positional=True)] = Field(
@@ -292,5 +288,4 @@ class DetectCommand(DetectOptions):
     set: Annotated[list[str], Flag(whole=True)] = Field(
         [], description="anything else of the table, e.g. --set world.error.point=2; may be repeated"
     )
-    language: Language = Field("en", description="of table and picture")
     out: Path | None = Field(None, description="folder of the outputs; by default the case's, or run")

@@ -14,7 +14,7 @@ from inversion.study.case_study import case_study
 from inversion.study.design import Design, choose_network
 from inversion.study.options import DesignOptions
 from inversion.study.study import Study
-from inversion.study.words import table_text
+from inversion.study.words import Language, table_text
 from inversion.study.world import StudyWorld
 from obsnet.atomic import atomic_path, write_text
 from obsnet.errors import ConfigError, nearest
@@ -25,7 +25,12 @@ Report = Callable[[str], None]
 
 
 def run_design(
-    options: DesignOptions, case: dict[str, Any], folder: Path, out: Path, report: Report = lambda _line: None
+    options: DesignOptions,
+    case: dict[str, Any],
+    folder: Path,
+    out: Path,
+    report: Report = lambda _line: None,
+    language: Language = "en",
 ) -> tuple[list[Path], dict[str, Any]]:
     """Rank candidates and choose among them.
 
@@ -39,6 +44,8 @@ def run_design(
         Of the case and of the run.
     report : callable
         Takes lines for people.
+    language : {"en", "zh"}
+        Of names, headings and picture.
 
     Returns
     -------
@@ -52,6 +59,7 @@ def run_design(
         Whatever is wrong with options or inputs.
     """
     study, existing = _study(options, case, folder, out, report)
+    study = study.called(language)
     beside = _beside(study)
     for line in beside:
         report(line)
@@ -88,11 +96,11 @@ def run_design(
         k: base.with_name(base.name + k)
         for k in ("_ranking.csv", "_choice.csv", "_regions.csv", ".png", ".json")
     }
-    write_text(paths["_ranking.csv"], table_text(ranking or [{"candidate": ""}]))
-    write_text(paths["_choice.csv"], table_text(choice))
-    write_text(paths["_regions.csv"], table_text(regions))
+    write_text(paths["_ranking.csv"], table_text(ranking or [{"candidate": ""}], language))
+    write_text(paths["_choice.csv"], table_text(choice, language))
+    write_text(paths["_regions.csv"], table_text(regions, language))
     with atomic_path(paths[".png"]) as temporary:
-        temporary.write_bytes(design_picture(study, design, existing))
+        temporary.write_bytes(design_picture(study, design, existing, language))
     text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False, default=float)
     write_text(paths[".json"], text + "\n")
     return list(paths.values()), summary

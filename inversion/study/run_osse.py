@@ -12,10 +12,10 @@ import numpy as np
 from inversion.operators.covariance import BlockDiagonalCovariance
 from inversion.problem.problem import Problem
 from inversion.study.case_study import case_study, chosen_rows
-from inversion.study.options import ASSUMED, OsseOptions, ScenarioOptions, TruthOptions
+from inversion.study.options import OsseOptions, ScenarioOptions, TruthOptions
 from inversion.study.osse import Twins, run_twins
-from inversion.study.study import NATIONAL, Study
-from inversion.study.words import table_text
+from inversion.study.study import Study
+from inversion.study.words import ASSUMED, NATIONAL, Language, table_text
 from inversion.study.world import StudyWorld
 from obsnet.atomic import atomic_path, write_text
 from obsnet.errors import ConfigError, nearest
@@ -28,7 +28,12 @@ REQUIREMENT = 0.30
 
 
 def run_osse(
-    options: OsseOptions, case: dict[str, Any], folder: Path, out: Path, report: Report = lambda _line: None
+    options: OsseOptions,
+    case: dict[str, Any],
+    folder: Path,
+    out: Path,
+    report: Report = lambda _line: None,
+    language: Language = "en",
 ) -> tuple[list[Path], dict[str, Any]]:
     """Run the twin experiments of all scenarios.
 
@@ -42,6 +47,8 @@ def run_osse(
         Of the case and of the run.
     report : callable
         Takes lines for people.
+    language : {"en", "zh"}
+        Of names, headings and pictures.
 
     Returns
     -------
@@ -59,7 +66,8 @@ def run_osse(
         what = scenario.name if truth is None else f"{scenario.name}, {truth.name}"
         report(f"{what}: {study.problem.n_obs} observations x {study.problem.n_state} unknowns")
         twins = _twins(options, study, true, report)
-        row, rows = _lines(scenario.name, ASSUMED if truth is None else truth.name, study, twins)
+        named = study.called(language)
+        row, rows = _lines(scenario.name, ASSUMED if truth is None else truth.name, named, twins)
         scenarios.append(row)
         regions += rows
         if truth is None:
@@ -90,12 +98,12 @@ def run_osse(
         "truths": [t.model_dump() for t in options.truth],
     }
     written = [
-        _write(base, "_scenarios.csv", table_text(scenarios)),
-        _write(base, "_regions.csv", table_text(regions)),
+        _write(base, "_scenarios.csv", table_text(scenarios, language)),
+        _write(base, "_regions.csv", table_text(regions, language)),
     ]
-    drawn = {".png": scenario_picture(pictures)}
+    drawn = {".png": scenario_picture(pictures, language)}
     if options.truth:
-        drawn["_truths.png"] = truth_picture(scenarios)
+        drawn["_truths.png"] = truth_picture(scenarios, language)
     for ending, picture in drawn.items():
         with atomic_path(base.with_name(base.name + ending)) as temporary:
             temporary.write_bytes(picture)

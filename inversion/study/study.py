@@ -14,12 +14,11 @@ import scipy.sparse as sp
 from inversion.problem.posterior import Posterior
 from inversion.problem.problem import Problem
 from inversion.solvers.choose import solve
+from inversion.study.words import NATIONAL, Language, named
 from obsnet.regions import REST
 from obsnet.typing import Bools, Floats
 
-__all__ = ["NATIONAL", "Study"]
-
-NATIONAL = "national"
+__all__ = ["Study"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +73,10 @@ class Study:
             positions={k: v for k, v in self.positions.items() if k in seen},
             listed={k: v[rows] for k, v in self.listed.items()},
         )
+
+    def called(self, language: Language) -> Study:
+        """Return the study with the names of its regions in a language."""
+        return replace(self, names={r: named(r, language, self.names) for r in self.regions})
 
     def mean_reduction(self, reduction: Floats, prior_sd: Floats) -> float:
         """Return the mean over the regions that were uncertain, without the nation and what lies outside."""

@@ -23,8 +23,9 @@ from inversion.problem.time_bins import TimeBins
 from inversion.study.idealised import Wind, idealised_footprints
 from inversion.study.network import Sampling, read_network, sample
 from inversion.study.options import MissingOptions, WorldOptions
-from inversion.study.study import NATIONAL, Study
+from inversion.study.study import Study
 from inversion.study.virtual import observed_table
+from inversion.study.words import NATIONAL
 from obsnet.config import apply_overrides, validate
 from obsnet.constants import SECONDS_PER_YEAR, species
 from obsnet.errors import ConfigError
