@@ -86,4 +86,6 @@ def _lines(summary: dict[str, Any], written: list[Path], out: Path, language: La
             dofs=row["dofs"],
             national=national,
         )
+    if summary["tied_first"]:
+        yield say("design ties", language, names=", ".join(summary["tied_first"]))
     yield written_line(written, out, language)

@@ -79,4 +79,15 @@ def _lines(summary: dict[str, Any], written: list[Path], out: Path, language: La
             low=row["inside_68"],
             high=row["inside_95"],
         )
+    for truth in dict.fromkeys(row["truth"] for row in summary["scenarios"]):
+        rows = [r for r in summary["scenarios"] if r["truth"] == truth]
+        if len(rows) > 1:
+            rows.sort(key=lambda r: int(r["rank"].rstrip("=")))
+            yield say(
+                "order",
+                language,
+                truth=say(ASSUMED, language) if truth == ASSUMED else truth,
+                order=", ".join(f"{r['rank']} {r['scenario']}" for r in rows),
+                twins=summary["twins"],
+            )
     yield written_line(written, out, language)

@@ -45,7 +45,11 @@ def _colour_bar(figure: Any, axes: Any, norm: Any, language: Language) -> None:
     figure.colorbar(shade, ax=axes, shrink=0.7, pad=0.02, label=say("reduction", language))
 
 
-def scenario_picture(studies: Sequence[tuple[str, Study, Floats]], language: Language = "en") -> bytes:
+def scenario_picture(
+    studies: Sequence[tuple[str, Study, Floats]],
+    language: Language = "en",
+    ranked: Sequence[Mapping[str, Any]] = (),
+) -> bytes:
     """Draw the error reduction of each province, one map a scenario.
 
     Parameters
@@ -54,6 +58,8 @@ def scenario_picture(studies: Sequence[tuple[str, Study, Floats]], language: Lan
         Reduction (totals,), 0 to 1.
     language : {"en", "zh"}
         Of labels; names of scenarios are the user's.
+    ranked : sequence of mapping
+        Rows of the table of scenarios, whose ranks and ties are put before their names.
 
     Returns
     -------
@@ -66,6 +72,7 @@ def scenario_picture(studies: Sequence[tuple[str, Study, Floats]], language: Lan
     from obsnet.report.maps import figure_png, map_axes
 
     draw_in(language)
+    rank = {r["scenario"]: r["rank"] for r in ranked if r["truth"] == ASSUMED}
     columns = min(len(studies), 3)
     rows = -(-len(studies) // columns)
     figure = plt.figure(figsize=(5.2 * columns + 1.0, 4.2 * rows), layout="constrained")
@@ -79,16 +86,22 @@ def scenario_picture(studies: Sequence[tuple[str, Study, Floats]], language: Lan
         kept = [r for r in study.regions if r != NATIONAL]
         _provinces(axes, kept, 100.0 * reduction[is_province], norm)
         _stations(axes, study.positions, s=14, c="#D55E00", edgecolors="white", linewidths=0.5)
-        title = name
+        title = f"{rank[name]}  {name}" if len(rank) > 1 else name
         if not is_province.all():
             share = 100.0 * float(reduction[~is_province][0])
-            title = say("reduction of China", language, name=name, share=share)
+            title = say("reduction of China", language, name=title, share=share)
         axes.set_title(title, fontsize=10)
     _colour_bar(figure, drawn, norm, language)
     return figure_png(figure)
 
 
-def design_picture(study: Study, design: Design, existing: Sequence[str], language: Language = "en") -> bytes:
+def design_picture(
+    study: Study,
+    design: Design,
+    existing: Sequence[str],
+    tied: Sequence[str] = (),
+    language: Language = "en",
+) -> bytes:
     """Draw the chosen network on the error reduction of each province, and what each choice brought.
 
     Parameters
@@ -99,6 +112,8 @@ def design_picture(study: Study, design: Design, existing: Sequence[str], langua
         With its steps.
     existing : sequence of str
         Candidates that are there.
+    tied : sequence of str
+        Candidates that were as good as the first choice.
     language : {"en", "zh"}
         Of labels.
 
@@ -137,6 +152,9 @@ def design_picture(study: Study, design: Design, existing: Sequence[str], langua
         linewidths=0.6,
         label=say("existing", language),
     )
+    equal = {k: study.positions[k] for k in tied if k in study.positions}
+    ring = {"s": 120, "facecolors": "none", "edgecolors": "#CC79A7", "linewidths": 1.6}
+    _stations(axes, equal, **ring, label=say("tied first", language))
     chosen = {k: study.positions[k] for k in design.chosen if k in study.positions}
     _stations(
         axes,
@@ -226,7 +244,8 @@ def truth_picture(scenarios: Sequence[Mapping[str, Any]], language: Language = "
                 for n, p in zip(names, place, strict=True):
                     axes[0].plot([rows[n]["national_sd"]] * 2, [p - 0.42, p + 0.42], color="0.2", lw=2)
         axes[1].plot(100 * np.array([rows[n]["totals_inside_95"] for n in names]), y, "o", color=colours(k))
-    axes[0].set_yticks(place, names)
+    rank = {r["scenario"]: r["rank"] for r in scenarios if r["truth"] == ASSUMED}
+    axes[0].set_yticks(place, [f"{rank[n]}  {n}" if len(names) > 1 else n for n in names])
     axes[0].set_xlabel(say("error of China", language))
     axes[0].set_xlim(left=0.0)
     axes[1].axvline(95.0, color="0.2", lw=2)

@@ -15,10 +15,12 @@ from inversion.study.case_study import case_study, chosen_rows
 from inversion.study.options import OsseOptions, ScenarioOptions, TruthOptions
 from inversion.study.osse import Twins, run_twins
 from inversion.study.study import Study
+from inversion.study.ties import mean_covariance, ranks
 from inversion.study.words import ASSUMED, NATIONAL, Language, table_text
 from inversion.study.world import StudyWorld
 from obsnet.atomic import atomic_path, write_text
 from obsnet.errors import ConfigError, nearest
+from obsnet.typing import Floats
 
 __all__ = ["run_osse", "write_observations"]
 
@@ -61,7 +63,7 @@ def run_osse(
     ObsnetError
         Whatever is wrong with options or inputs.
     """
-    scenarios, regions, pictures, notes = [], [], [], []
+    scenarios, squares, regions, pictures, notes = [], [], [], [], []
     for scenario, truth, study, true in _studies(options, case, folder, out, report):
         what = scenario.name if truth is None else f"{scenario.name}, {truth.name}"
         report(f"{what}: {study.problem.n_obs} observations x {study.problem.n_state} unknowns")
@@ -69,6 +71,7 @@ def run_osse(
         named = study.called(language)
         row, rows = _lines(scenario.name, ASSUMED if truth is None else truth.name, named, twins)
         scenarios.append(row)
+        squares.append(_squares(study, twins))
         regions += rows
         if truth is None:
             pictures.append((scenario.name, study, twins.reduction))
@@ -86,6 +89,7 @@ def run_osse(
         )
     from inversion.study.maps import scenario_picture, truth_picture
 
+    _rank(scenarios, squares)
     base = out / options.out
     summary = {
         "scenarios": scenarios,
@@ -101,7 +105,7 @@ def run_osse(
         _write(base, "_scenarios.csv", table_text(scenarios, language)),
         _write(base, "_regions.csv", table_text(regions, language)),
     ]
-    drawn = {".png": scenario_picture(pictures, language)}
+    drawn = {".png": scenario_picture(pictures, language, scenarios)}
     if options.truth:
         drawn["_truths.png"] = truth_picture(scenarios, language)
     for ending, picture in drawn.items():
@@ -199,6 +203,27 @@ def _twins(options: OsseOptions, study: Study, true: Study, report: Report) -> T
         bias=bias,
     )
     return twins if study.spread is None else twins.with_spread(study.spread)
+
+
+def _squares(study: Study, twins: Twins) -> Floats:
+    """Return what scenarios are ranked by, in each twin: China's squared error, else the regions' over the prior's."""
+    error = (twins.estimate - twins.truth) ** 2
+    if NATIONAL in study.regions:
+        return np.asarray(error[study.regions.index(NATIONAL)])
+    known = twins.prior_deviation > 0.0
+    return np.asarray(np.mean(error[known] / twins.prior_deviation[known, None] ** 2, axis=0))
+
+
+def _rank(scenarios: list[dict[str, Any]], squares: list[Floats]) -> None:
+    """Give scenarios of the same truth their rank by true error; a tie where that many twins do not tell them apart."""
+    for truth in dict.fromkeys(row["truth"] for row in scenarios):
+        rows = [row for row in scenarios if row["truth"] == truth]
+        drawn = np.array([s for row, s in zip(scenarios, squares, strict=True) if row["truth"] == truth])
+        for row, rank in zip(rows, ranks(drawn.mean(axis=1), mean_covariance(drawn)), strict=True):
+            row["rank"] = rank
+        for row in rows:
+            others = [r["scenario"] for r in rows if r["rank"] == row["rank"] and r is not row]
+            row["ties"] = ", ".join(others)
 
 
 def _scaled(problem: Problem, prior: float, error: float) -> Problem:

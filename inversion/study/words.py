@@ -56,6 +56,7 @@ _TEXTS = {
     "reduction of China": ("{name}, China {share:.0f} %", "{name}，全国 {share:.0f} %"),
     "candidate": ("candidate", "候选"),
     "chosen, in order": ("chosen, in order", "入选（按次序）"),
+    "tied first": ("as good as the first choice (tie)", "与首选并列"),
     "chosen by": ("chosen by {criterion}", "选择准则：{criterion}"),
     "information": ("information", "信息量"),
     "dofs": ("degrees of freedom", "信号自由度"),
@@ -65,8 +66,8 @@ _TEXTS = {
     "target curve": ("weighted posterior over prior variance", "加权后验与先验方差之比"),
     "candidates added": ("candidates added", "新增候选数"),
     "error of China": (
-        "China's total: error, Mt a$^{{-1}}$ (bar: stated; dots: true)",
-        "全国总量误差，Mt a$^{{-1}}$（竖线：所称；圆点：真实）",
+        "China's total: error, Mt a⁻¹ (bar: stated; dots: true)",
+        "全国总量误差，Mt a⁻¹（竖线：所称；圆点：真实）",
     ),
     "inside": (
         "true totals of regions inside their 95 % interval, %",
@@ -92,6 +93,14 @@ _TEXTS = {
         "{number:3d} {added}：{nats:.4g} 奈特，自由度 {dofs:.4g}{national}",
     ),
     "step China": (", China {sd:.4g} {unit}", "，全国 {sd:.4g} {unit}"),
+    "order": (
+        "order by true error, {truth}: {order}; = marks a tie, within the sampling error of {twins} twins",
+        "按真实误差排序，{truth}：{order}；= 表示并列（差异在 {twins} 次孪生试验的抽样误差之内）",
+    ),
+    "design ties": (
+        "a tie for the first choice, within what the weather of this period tells: {names}",
+        "首选并列（差异在该时段天气抽样误差之内）：{names}",
+    ),
     "written": ("written: {names} in {folder}", "已写入：{folder} 中的 {names}"),
     # detect
     "detect title": (
@@ -176,6 +185,8 @@ _HEADINGS = {
     "reached": "可检偏差",
     "reason": "原因",
     "observations": "观测数",
+    "rank": "排名",
+    "ties": "并列方案",
     "scenario": "方案",
     "truth": "真实情形",
     "true_sd": "真实标准差",

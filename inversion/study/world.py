@@ -293,6 +293,7 @@ class StudyWorld:
         shared = shared_blocks(self.options.offset, errors, table, self.gas)
         blocks += shared
         groups = {name: getattr(made, name) for name in ("network", "platform", "orbit")}
+        month, day = (made.time.astype(f"datetime64[{unit}]").astype(str) for unit in "MD")
         problem = Problem(
             sp.csr_array(sp.hstack([b.matrix for b in blocks], format="csr")),
             np.zeros(len(made)),
@@ -300,7 +301,7 @@ class StudyWorld:
             np.concatenate([b.mean for b in blocks]),
             BlockDiagonalCovariance([b.error for b in blocks]),
             state=State([b.block for b in blocks]),
-            groups=groups | {"month": made.time.astype("datetime64[M]").astype(str)},
+            groups=groups | {"month": month, "day": day},
         )
         return problem, (*errors.notes, *shared_notes(self.options.offset, shared))
 
