@@ -160,6 +160,7 @@ def study_of_case(
         np.asarray(g @ problem.prior),
         made.species.unit_name,
         (f"prior {made.prior.name}", *made.prior.notes, *shares.described, *shares.notes, *made.error_notes),
+        made.observations,
         {str(name): source == name for name in np.unique(source)},
         solve if ready.basis is None else _of_regions(options, ready),
         None

@@ -12,8 +12,9 @@ import numpy as np
 from inversion.operators.covariance import BlockDiagonalCovariance
 from inversion.problem.problem import Problem
 from inversion.study.case_study import case_study, chosen_rows
-from inversion.study.options import OsseOptions, ScenarioOptions, TruthOptions
+from inversion.study.options import OsseOptions, PatternOptions, ScenarioOptions, TruthOptions
 from inversion.study.osse import Twins, run_twins
+from inversion.study.pattern import pattern_error
 from inversion.study.study import Study
 from inversion.study.ties import mean_covariance, ranks
 from inversion.study.words import ASSUMED, NATIONAL, Language, table_text
@@ -67,7 +68,8 @@ def run_osse(
     for scenario, truth, study, true in _studies(options, case, folder, out, report):
         what = scenario.name if truth is None else f"{scenario.name}, {truth.name}"
         report(f"{what}: {study.problem.n_obs} observations x {study.problem.n_state} unknowns")
-        twins = _twins(options, study, true, report)
+        hidden = [] if truth is None else [_pattern(one, study, folder) for one in truth.pattern]
+        twins = _twins(options, study, true, sum(hidden, np.zeros(study.problem.n_obs)), report)
         named = study.called(language)
         row, rows = _lines(scenario.name, ASSUMED if truth is None else truth.name, named, twins)
         scenarios.append(row)
@@ -180,17 +182,28 @@ def write_observations(options: OsseOptions, folder: Path, store: Path) -> dict[
 
 
 def _check_bias(options: OsseOptions, known: set[str], what: str) -> None:
-    for label in options.bias:
+    named = [("[osse.bias]", label) for label in options.bias]
+    named += [("[osse.truth.pattern] of:", k) for t in options.truth for one in t.pattern for k in one.of]
+    for where, label in named:
         if label not in known:
-            raise ConfigError(f"[osse.bias] there is no {what} {label!r}{nearest(label, known)}")
+            raise ConfigError(f"{where} there is no {what} {label!r}{nearest(label, known)}")
 
 
-def _twins(options: OsseOptions, study: Study, true: Study, report: Report) -> Twins:
+def _pattern(options: PatternOptions, study: Study, folder: Path) -> Floats:
+    """Return the bias of the observations that follows a field."""
+    rows = study.observed["kind"].to_numpy(zero_copy_only=False).astype(str) == "column"
+    if options.of:
+        none = np.zeros(rows.size, dtype=bool)
+        rows = np.any([none, *(study.listed[k] for k in options.of if k in study.listed)], axis=0)
+    return pattern_error(options, study.observed, rows, folder)
+
+
+def _twins(options: OsseOptions, study: Study, true: Study, hidden: Floats, report: Report) -> Twins:
     problem = study.problem
-    bias = np.zeros(problem.n_obs)
+    bias = hidden.copy()
     for label, value in options.bias.items():
         if label in study.listed:
-            bias[study.listed[label]] = value
+            bias[study.listed[label]] += value
     truth = _scaled(true.problem, options.true_prior_factor**2, options.true_error_factor**2)
     twins = run_twins(
         problem,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import pyarrow as pa
 import scipy.sparse as sp
 
 from inversion.problem.posterior import Posterior
@@ -43,6 +44,8 @@ class Study:
         Of observations.
     notes : tuple of str
         Assumptions, for the report.
+    observed : pyarrow.Table
+        Columns ``kind, latitude, longitude, time`` of the observations, and others.
     listed : dict of str to ndarray of bool (n_obs,)
         Rows of each network or source; a station that two networks list is there once and of both.
     solve : callable
@@ -59,6 +62,7 @@ class Study:
     prior_total: Floats | None
     unit: str
     notes: tuple[str, ...]
+    observed: pa.Table
     listed: dict[str, Bools]
     solve: Callable[..., Posterior] = solve
     spread: Floats | None = None
@@ -71,6 +75,7 @@ class Study:
             self,
             problem=problem,
             positions={k: v for k, v in self.positions.items() if k in seen},
+            observed=self.observed.filter(pa.array(rows)),
             listed={k: v[rows] for k, v in self.listed.items()},
         )
 

@@ -227,6 +227,7 @@ class StudyWorld:
             None,
             self.gas.unit_name,
             tuple(dict.fromkeys([*self.notes(alone), *errors, *notes])),
+            observed_table(alone),
             listed,
         )
 
