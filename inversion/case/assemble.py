@@ -179,5 +179,5 @@ def assemble(
 def _groups(table: pa.Table) -> dict[str, Texts]:
     """Return what observations may be judged by together."""
     labels = {n: table[n].to_numpy(zero_copy_only=False).astype(str) for n in ("source", "platform", "kind")}
-    month = table["time"].to_numpy().astype("datetime64[M]").astype(str)
-    return labels | {"month": month, "orbit": passes(table)}
+    month, day = (table["time"].to_numpy().astype(f"datetime64[{u}]").astype(str) for u in "MD")
+    return labels | {"month": month, "day": day, "orbit": passes(table)}

@@ -151,7 +151,8 @@ class ErrorOptions(Options):
         default=0.3,
         ge=0,
         le=0.99,
-        description="share of the columns' model variance that a whole overpass has in common, 0 for none; assumed",
+        description="share of the columns' model variance that a whole overpass has in common, 0 for none; assumed: no "
+        "published share was found, docs/design.md has what 0.1 and 0.5 would change",
     )
 
 

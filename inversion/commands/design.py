@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from inversion.study.words import InLanguage, Language, say, written_line
 from obsnet.case_file import CaseTable
 from obsnet.command import Group, Shown, command
 
 if TYPE_CHECKING:
     from inversion.study.options import DetectCommand
 
-__all__ = ["choose", "design", "detect"]
+__all__ = ["DesignCommand", "choose", "design", "detect"]
 
 design = Group(
     "Network design: which station or orbit next (obsnet design CASE), what inventories could be tested for (detect).",
@@ -22,8 +23,12 @@ design = Group(
 )
 
 
-@command("obsnet.case_file:CaseTable")
-def choose(options: CaseTable) -> Shown:
+class DesignCommand(CaseTable, InLanguage):
+    """A case with a table ``[design]``."""
+
+
+@command("inversion.commands.design:DesignCommand")
+def choose(options: DesignCommand) -> Shown:
     """Rank candidate stations or orbits by what they would teach, and choose the best one after the other.
 
     Information (nats), degrees of freedom for signal and the error of province totals are all reported; one of
@@ -34,8 +39,11 @@ def choose(options: CaseTable) -> Shown:
     from inversion.study.run_design import run_design
 
     table, data, folder, out = options.open("design", DesignOptions)
-    written, summary = run_design(table, data, folder, out, lambda line: print(line, file=sys.stderr))
-    return Shown(summary, _lines(summary, written, out))
+    language = options.language
+    written, summary = run_design(
+        table, data, folder, out, lambda line: print(line, file=sys.stderr), language
+    )
+    return Shown(summary, _lines(summary, written, out, language))
 
 
 @command("inversion.study.options:DetectCommand")
@@ -60,19 +68,24 @@ def detect(options: DetectCommand) -> Shown:
     written, summary = run_detect(
         chosen, folder, out, options.language, lambda line: print(line, file=sys.stderr, flush=True)
     )
-    lines = [*detect_lines(summary, options.language), _written(written, out)]
+    lines = [*detect_lines(summary, options.language), written_line(written, out, options.language)]
     return Shown(summary, lines)
 
 
-def _lines(summary: dict[str, Any], written: list[Path], out: Path) -> Iterator[str]:
+def _lines(summary: dict[str, Any], written: list[Path], out: Path, language: Language) -> Iterator[str]:
     for row in summary["choice"]:
-        national = f", China {row['national_sd']:.4g} {row['unit']}" if "national_sd" in row else ""
-        yield (
-            f"{row['number']:3d} {row['added']}: {row['information_nats']:.4g} nats, "
-            f"{row['dofs']:.4g} degrees of freedom{national}"
+        national = ""
+        if "national_sd" in row:
+            national = say("step China", language, sd=row["national_sd"], unit=row["unit"])
+        yield say(
+            "step",
+            language,
+            number=row["number"],
+            added=say("existing", language) if row["number"] == 0 else row["added"],
+            nats=row["information_nats"],
+            dofs=row["dofs"],
+            national=national,
         )
-    yield _written(written, out)
-
-
-def _written(written: list[Path], out: Path) -> str:
-    return f"written: {', '.join(p.name for p in written)} in {out}"
+    if summary["tied_first"]:
+        yield say("design ties", language, names=", ".join(summary["tied_first"]))
+    yield written_line(written, out, language)

@@ -9,13 +9,14 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
+from inversion.study.words import ASSUMED, InLanguage, Language, say, written_line
 from obsnet.case_file import CaseTable
 from obsnet.command import Flag, Shown, command
 
 __all__ = ["OsseCommand", "osse"]
 
 
-class OsseCommand(CaseTable):
+class OsseCommand(CaseTable, InLanguage):
     """A case with a table ``[osse]``, or a question that needs none."""
 
     case: Annotated[Path | None, Flag(positional=True)] = Field(  # type: ignore[assignment]
@@ -47,7 +48,7 @@ def osse(options: OsseCommand) -> Shown:
     from inversion.study.run_osse import run_osse, write_observations
 
     if options.networks:
-        rows = describe_presets()
+        rows = describe_presets(options.language)
         lines = [f"{r['name']:14s} {r['title']} ({', '.join(r['species'])})" for r in rows]
         return Shown({"networks": rows}, lines)
     table, data, folder, out = options.open("osse", OsseOptions)
@@ -56,17 +57,37 @@ def osse(options: OsseCommand) -> Shown:
         found = ", ".join(f"{n} of {k}" for k, n in counts.items())
         store = str(options.observations)
         return Shown({"store": store, "observations": counts}, [f"{store}: {found}"])
-    written, summary = run_osse(table, data, folder, out, lambda line: print(line, file=sys.stderr))
-    return Shown(summary, _lines(summary, written, out))
+    language = options.language
+    written, summary = run_osse(table, data, folder, out, lambda line: print(line, file=sys.stderr), language)
+    return Shown(summary, _lines(summary, written, out, language))
 
 
-def _lines(summary: dict[str, Any], written: list[Path], out: Path) -> Iterator[str]:
+def _lines(summary: dict[str, Any], written: list[Path], out: Path, language: Language) -> Iterator[str]:
     for row in summary["scenarios"]:
         stated, true = row["national_sd"], row["national_true_sd"]
-        national = "" if stated is None else f"China ± {stated:.4g} stated, ± {true:.4g} true {row['unit']}, "
-        yield (
-            f"{row['scenario']}, {row['truth']}: {row['observations']} observations, {national}"
-            f"mean reduction {row['mean_reduction']:.0%}, "
-            f"{row['inside_68']:.0%} and {row['inside_95']:.0%} of truths inside 68 % and 95 %"
+        national = ""
+        if stated is not None:
+            national = say("scenario China", language, stated=stated, true=true, unit=row["unit"])
+        yield say(
+            "scenario",
+            language,
+            name=row["scenario"],
+            truth=say(ASSUMED, language) if row["truth"] == ASSUMED else row["truth"],
+            n=row["observations"],
+            national=national,
+            reduction=row["mean_reduction"],
+            low=row["inside_68"],
+            high=row["inside_95"],
         )
-    yield f"written: {', '.join(p.name for p in written)} in {out}"
+    for truth in dict.fromkeys(row["truth"] for row in summary["scenarios"]):
+        rows = [r for r in summary["scenarios"] if r["truth"] == truth]
+        if len(rows) > 1:
+            rows.sort(key=lambda r: int(r["rank"].rstrip("=")))
+            yield say(
+                "order",
+                language,
+                truth=say(ASSUMED, language) if truth == ASSUMED else truth,
+                order=", ".join(f"{r['rank']} {r['scenario']}" for r in rows),
+                twins=summary["twins"],
+            )
+    yield written_line(written, out, language)

@@ -17,7 +17,8 @@ from inversion.problem.problem import Problem
 from inversion.problem.totals import total_weights
 from inversion.solvers.choose import solve
 from inversion.study.options import DesignOptions, OsseOptions
-from inversion.study.study import NATIONAL, Study
+from inversion.study.study import Study
+from inversion.study.words import NATIONAL
 from obsnet.config import apply_overrides, out_folder, read_toml, validate
 from obsnet.constants import SECONDS_PER_YEAR
 from obsnet.errors import ConfigError, nearest
@@ -159,6 +160,7 @@ def study_of_case(
         np.asarray(g @ problem.prior),
         made.species.unit_name,
         (f"prior {made.prior.name}", *made.prior.notes, *shares.described, *shares.notes, *made.error_notes),
+        made.observations,
         {str(name): source == name for name in np.unique(source)},
         solve if ready.basis is None else _of_regions(options, ready),
         None

@@ -36,7 +36,7 @@ from obsnet.errors import ConfigError, ResourceError, SolverError, nearest
 from obsnet.provenance import available_memory
 from obsnet.typing import Floats
 
-__all__ = ["CRITERIA", "Candidate", "Design", "Gain", "Step", "candidates_of", "choose_network"]
+__all__ = ["CRITERIA", "Candidate", "Criterion", "Design", "Gain", "Step", "candidates_of", "choose_network"]
 
 Criterion = Literal["information", "dofs", "target"]
 CRITERIA = ("information", "dofs", "target")

@@ -32,7 +32,7 @@ from inversion.problem.state import StateBlock
 from inversion.problem.totals import Totals, TotalWeights, region_totals, total_weights
 from inversion.solvers.choose import solve
 from inversion.study.options import DetectOptions
-from inversion.study.study import NATIONAL
+from inversion.study.words import NATIONAL
 from inversion.study.world import StudyWorld, once
 from obsnet.constants import SECONDS_PER_YEAR
 from obsnet.crosscheck.inventory_rows import Chosen

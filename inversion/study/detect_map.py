@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from inversion.study.study import NATIONAL
-from inversion.study.words import Language, say
+from inversion.study.words import NATIONAL, Language, draw_in, say
 
 __all__ = ["classes", "detect_picture"]
 
@@ -42,10 +41,9 @@ def detect_picture(summary: Mapping[str, Any], language: Language = "en") -> byt
     from matplotlib.colors import to_hex
     from matplotlib.patches import Patch
 
-    from obsnet.report.fonts import use_fonts
     from obsnet.report.maps import figure_png, map_axes, region_map
 
-    use_fonts()
+    draw_in(language)
     wanted = sorted(summary["discrepancies"])
     shade = mpl.colormaps["viridis"]
     colours = {d: to_hex(shade(0.15 + 0.8 * i / max(len(wanted) - 1, 1))) for i, d in enumerate(wanted)}

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from inversion.study.design import Design
-from inversion.study.study import NATIONAL, Study
+from inversion.study.study import Study
+from inversion.study.words import ASSUMED, NATIONAL, Language, draw_in, say
 from obsnet.typing import Floats
 
 __all__ = ["design_picture", "scenario_picture", "truth_picture"]
@@ -37,20 +38,28 @@ def _stations(axes: Any, positions: Mapping[str, tuple[float, float]], **style: 
         axes.scatter(lon, lat, transform=ccrs.PlateCarree(), zorder=6, **style)
 
 
-def _colour_bar(figure: Any, axes: Any, norm: Any) -> None:
+def _colour_bar(figure: Any, axes: Any, norm: Any, language: Language) -> None:
     import matplotlib as mpl
 
     shade = mpl.cm.ScalarMappable(norm, _CMAP)
-    figure.colorbar(shade, ax=axes, shrink=0.7, pad=0.02, label="error reduction of the province's total, %")
+    figure.colorbar(shade, ax=axes, shrink=0.7, pad=0.02, label=say("reduction", language))
 
 
-def scenario_picture(studies: Sequence[tuple[str, Study, Floats]]) -> bytes:
+def scenario_picture(
+    studies: Sequence[tuple[str, Study, Floats]],
+    language: Language = "en",
+    ranked: Sequence[Mapping[str, Any]] = (),
+) -> bytes:
     """Draw the error reduction of each province, one map a scenario.
 
     Parameters
     ----------
     studies : sequence of (name, Study, reduction)
         Reduction (totals,), 0 to 1.
+    language : {"en", "zh"}
+        Of labels; names of scenarios are the user's.
+    ranked : sequence of mapping
+        Rows of the table of scenarios, whose ranks and ties are put before their names.
 
     Returns
     -------
@@ -62,6 +71,8 @@ def scenario_picture(studies: Sequence[tuple[str, Study, Floats]]) -> bytes:
 
     from obsnet.report.maps import figure_png, map_axes
 
+    draw_in(language)
+    rank = {r["scenario"]: r["rank"] for r in ranked if r["truth"] == ASSUMED}
     columns = min(len(studies), 3)
     rows = -(-len(studies) // columns)
     figure = plt.figure(figsize=(5.2 * columns + 1.0, 4.2 * rows), layout="constrained")
@@ -75,13 +86,22 @@ def scenario_picture(studies: Sequence[tuple[str, Study, Floats]]) -> bytes:
         kept = [r for r in study.regions if r != NATIONAL]
         _provinces(axes, kept, 100.0 * reduction[is_province], norm)
         _stations(axes, study.positions, s=14, c="#D55E00", edgecolors="white", linewidths=0.5)
-        national = "" if is_province.all() else f", China {100.0 * reduction[~is_province][0]:.0f} %"
-        axes.set_title(f"{name}{national}", fontsize=10)
-    _colour_bar(figure, drawn, norm)
+        title = f"{rank[name]}  {name}" if len(rank) > 1 else name
+        if not is_province.all():
+            share = 100.0 * float(reduction[~is_province][0])
+            title = say("reduction of China", language, name=title, share=share)
+        axes.set_title(title, fontsize=10)
+    _colour_bar(figure, drawn, norm, language)
     return figure_png(figure)
 
 
-def design_picture(study: Study, design: Design, existing: Sequence[str]) -> bytes:
+def design_picture(
+    study: Study,
+    design: Design,
+    existing: Sequence[str],
+    tied: Sequence[str] = (),
+    language: Language = "en",
+) -> bytes:
     """Draw the chosen network on the error reduction of each province, and what each choice brought.
 
     Parameters
@@ -92,6 +112,10 @@ def design_picture(study: Study, design: Design, existing: Sequence[str]) -> byt
         With its steps.
     existing : sequence of str
         Candidates that are there.
+    tied : sequence of str
+        Candidates that were as good as the first choice.
+    language : {"en", "zh"}
+        Of labels.
 
     Returns
     -------
@@ -104,6 +128,7 @@ def design_picture(study: Study, design: Design, existing: Sequence[str]) -> byt
 
     from obsnet.report.maps import figure_png, map_axes
 
+    draw_in(language)
     figure = plt.figure(figsize=(12.5, 5.4), layout="constrained")
     places = figure.add_gridspec(1, 2, width_ratios=(1.7, 1.0))
     axes = map_axes(figure, places[0, 0])
@@ -111,13 +136,35 @@ def design_picture(study: Study, design: Design, existing: Sequence[str]) -> byt
     kept = [r for r in study.regions if r != NATIONAL]
     inside = np.array([r != NATIONAL for r in study.regions])
     _provinces(axes, kept, 100.0 * design.reduction()[inside], norm)
-    _colour_bar(figure, axes, norm)
+    _colour_bar(figure, axes, norm, language)
     there = {k: study.positions[k] for k in existing if k in study.positions}
     others = {k: v for k, v in study.positions.items() if k not in there and k not in design.chosen}
-    _stations(axes, others, s=8, c="white", edgecolors="0.3", linewidths=0.4, label="candidate")
-    _stations(axes, there, s=40, c="0.1", marker="^", edgecolors="white", linewidths=0.6, label="existing")
+    _stations(
+        axes, others, s=8, c="white", edgecolors="0.3", linewidths=0.4, label=say("candidate", language)
+    )
+    _stations(
+        axes,
+        there,
+        s=40,
+        c="0.1",
+        marker="^",
+        edgecolors="white",
+        linewidths=0.6,
+        label=say("existing", language),
+    )
+    equal = {k: study.positions[k] for k in tied if k in study.positions}
+    ring = {"s": 120, "facecolors": "none", "edgecolors": "#CC79A7", "linewidths": 1.6}
+    _stations(axes, equal, **ring, label=say("tied first", language))
     chosen = {k: study.positions[k] for k in design.chosen if k in study.positions}
-    _stations(axes, chosen, s=90, c="#D55E00", edgecolors="white", linewidths=0.8, label="chosen, in order")
+    _stations(
+        axes,
+        chosen,
+        s=90,
+        c="#D55E00",
+        edgecolors="white",
+        linewidths=0.8,
+        label=say("chosen, in order", language),
+    )
     for number, label in enumerate(design.chosen):
         if label in study.positions:
             lat, lon = study.positions[label]
@@ -134,44 +181,40 @@ def design_picture(study: Study, design: Design, existing: Sequence[str]) -> byt
             )
     if study.positions:
         axes.legend(loc="lower left", fontsize=8)
-    axes.set_title(f"chosen by {design.criterion}", fontsize=10)
-    _curves(figure.add_subplot(places[0, 1]), design)
+    criterion = say(design.criterion, language)
+    axes.set_title(say("chosen by", language, criterion=criterion), fontsize=10)
+    _curves(figure.add_subplot(places[0, 1]), design, language)
     return figure_png(figure)
 
 
-def _curves(axes: Any, design: Design) -> None:
+def _curves(axes: Any, design: Design, language: Language) -> None:
     """Draw all three criteria against the number of choices, each as a share of its last value."""
     x = np.arange(len(design.steps))
-    curves = {
-        "information": np.array([s.information for s in design.steps]),
-        "degrees of freedom": np.array([s.dofs for s in design.steps]),
-    }
-    colours = ("#0072B2", "#009E73")
-    for (name, values), colour in zip(curves.items(), colours, strict=True):
-        unit = " nats" if name == "information" else ""
-        whole = values[-1] if values[-1] > 0.0 else 1.0
-        axes.plot(x, values / whole, "o-", ms=3, color=colour, label=f"{name} (1 = {values[-1]:.3g}{unit})")
-    axes.plot(
-        x,
-        [s.target for s in design.steps],
-        "s--",
-        ms=3,
-        color="#D55E00",
-        label="weighted posterior over prior variance",
+    curves = (
+        ("information", "nats", "#0072B2", [s.information for s in design.steps]),
+        ("dofs", "count", "#009E73", [s.dofs for s in design.steps]),
     )
-    axes.set_xlabel("candidates added")
+    for name, unit, colour, values in curves:
+        last = values[-1]
+        label = say(unit, language, name=say(name, language), last=last)
+        axes.plot(x, np.array(values) / (last if last > 0.0 else 1.0), "o-", ms=3, color=colour, label=label)
+    target = [s.target for s in design.steps]
+    axes.plot(x, target, "s--", ms=3, color="#D55E00", label=say("target curve", language))
+    axes.set_xlabel(say("candidates added", language))
     axes.set_ylim(0.0, 1.05)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, loc="center right")
 
 
-def truth_picture(scenarios: Sequence[Mapping[str, Any]]) -> bytes:
+def truth_picture(scenarios: Sequence[Mapping[str, Any]], language: Language = "en") -> bytes:
     """Draw what is stated of China's total, and what is true of it, for each scenario under each truth.
 
     Parameters
     ----------
     scenarios : sequence of mapping
         Rows of the table of scenarios.
+    language : {"en", "zh"}
+        Of labels; names of scenarios and truths are the user's.
 
     Returns
     -------
@@ -182,6 +225,7 @@ def truth_picture(scenarios: Sequence[Mapping[str, Any]]) -> bytes:
 
     from obsnet.report.maps import figure_png
 
+    draw_in(language)
     names = list(dict.fromkeys(str(r["scenario"]) for r in scenarios))
     truths = list(dict.fromkeys(str(r["truth"]) for r in scenarios))
     national = all(r["national_sd"] is not None for r in scenarios)
@@ -194,16 +238,18 @@ def truth_picture(scenarios: Sequence[Mapping[str, Any]]) -> bytes:
         rows = {str(r["scenario"]): r for r in scenarios if r["truth"] == truth}
         y = place + 0.36 - 0.72 * k / max(len(truths) - 1, 1)
         if national:
-            axes[0].plot([rows[n]["national_true_sd"] for n in names], y, "o", color=colours(k), label=truth)
+            label = say(truth, language) if truth == ASSUMED else truth
+            axes[0].plot([rows[n]["national_true_sd"] for n in names], y, "o", color=colours(k), label=label)
             if k == 0:
                 for n, p in zip(names, place, strict=True):
                     axes[0].plot([rows[n]["national_sd"]] * 2, [p - 0.42, p + 0.42], color="0.2", lw=2)
         axes[1].plot(100 * np.array([rows[n]["totals_inside_95"] for n in names]), y, "o", color=colours(k))
-    axes[0].set_yticks(place, names)
-    axes[0].set_xlabel("China's total: error, Mt a$^{-1}$ (bar: stated; dots: true)")
+    rank = {r["scenario"]: r["rank"] for r in scenarios if r["truth"] == ASSUMED}
+    axes[0].set_yticks(place, [f"{rank[n]}  {n}" if len(names) > 1 else n for n in names])
+    axes[0].set_xlabel(say("error of China", language))
     axes[0].set_xlim(left=0.0)
     axes[1].axvline(95.0, color="0.2", lw=2)
-    axes[1].set_xlabel("true totals of regions inside their 95 % interval, %")
+    axes[1].set_xlabel(say("inside", language))
     for one in axes:
         one.grid(axis="x", alpha=0.3)
     figure.legend(

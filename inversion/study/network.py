@@ -16,6 +16,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from inversion.study.orbits import Orbit, across_track, ground_track, sun_elevation
+from inversion.study.words import Language
 from obsnet.config import Options, read_toml, validate
 from obsnet.errors import ConfigError, nearest
 from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
@@ -79,7 +80,7 @@ class NetworkOptions(Options):
     sources: dict[str, str] = Field(default_factory=dict, description="where each number is from")
     assumed: dict[str, str] = Field(default_factory=dict, description="what was not published")
 
-    def called(self, language: Literal["en", "zh"]) -> str:
+    def called(self, language: Language) -> str:
         """Return the name for people in a language."""
         return (self.title_zh or self.title) if language == "zh" else self.title
 
@@ -161,13 +162,13 @@ def presets() -> list[str]:
     return sorted(p.stem for p in FOLDER.glob("*.toml"))
 
 
-def describe_presets() -> list[dict[str, Any]]:
+def describe_presets(language: Language = "en") -> list[dict[str, Any]]:
     """Return name, title, species, sources and assumptions of the networks that come with the package."""
     found = [(name, read_network(name)) for name in presets()]
     return [
         {
             "name": name,
-            "title": n.title,
+            "title": n.called(language),
             "species": list(n.random),
             "sources": n.sources,
             "assumed": n.assumed,

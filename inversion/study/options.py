@@ -9,26 +9,23 @@ from pydantic import Field, model_validator
 
 from inversion.case.options import ErrorOptions, OffsetOptions, SectorOptions
 from inversion.study.idealised import TransportOptions
-from inversion.study.words import Language
+from inversion.study.words import ASSUMED, InLanguage
 from obsnet.command import Flag
 from obsnet.config import Options
 from obsnet.crosscheck.options import RuleOptions
 
 __all__ = [
-    "ASSUMED",
     "SYSTEMS",
     "DesignOptions",
     "DetectCommand",
     "DetectOptions",
     "MissingOptions",
     "OsseOptions",
+    "PatternOptions",
     "ScenarioOptions",
     "TruthOptions",
     "WorldOptions",
 ]
-
-
-ASSUMED = "as assumed"  # what truths are called where the inversion is right
 
 
 class WorldOptions(Options):
@@ -87,6 +84,33 @@ class MissingOptions(Options):
     amount: float = Field(description="Mt a-1 of the species, spread over its cell and even in time")
 
 
+class PatternOptions(Options):
+    """A bias of observations that follows a field in a file, as albedo or aerosol make it."""
+
+    file: str = Field(description="netCDF or GeoTIFF in degrees, relative to the case file")
+    variable: str | None = Field(default=None, description="of it, or its band, where it has several")
+    of: list[str] = Field(
+        default_factory=list, description="networks or sources that have it; by default all columns"
+    )
+    size: float | None = Field(
+        default=None,
+        gt=0,
+        description="standard deviation of the bias over the observations that have it, ppm or ppb; its mean is 0",
+    )
+    per_unit: float | None = Field(
+        default=None, description="ppm or ppb a unit of the field above reference, in the place of size"
+    )
+    reference: float = Field(default=0.0, description="value of the field where there is no bias")
+
+    @model_validator(mode="after")
+    def _one_size(self) -> PatternOptions:
+        if (self.size is None) == (self.per_unit is None):
+            raise ValueError("give size (a standard deviation) or per_unit (a slope), one of them")
+        if self.size is not None and "reference" in self.model_fields_set:
+            raise ValueError("reference goes with per_unit; with size the mean of the bias is 0")
+        return self
+
+
 class TruthOptions(Options):
     """What really is otherwise than the inversion assumes."""
 
@@ -98,6 +122,9 @@ class TruthOptions(Options):
     )
     missing: list[MissingOptions] = Field(
         default_factory=list, description="sources that the prior of the world lacks"
+    )
+    pattern: list[PatternOptions] = Field(
+        default_factory=list, description="biases of observations that follow a field in a file"
     )
 
 
@@ -283,7 +310,7 @@ class DetectOptions(RuleOptions):
         return self
 
 
-class DetectCommand(DetectOptions):
+class DetectCommand(DetectOptions, InLanguage):
     """The table ``[detect]``, from a case file or as options."""
 
     case: Annotated[Path | None, Flag(positional=True)] = Field(
@@ -292,5 +319,4 @@ class DetectCommand(DetectOptions):
     set: Annotated[list[str], Flag(whole=True)] = Field(
         [], description="anything else of the table, e.g. --set world.error.point=2; may be repeated"
     )
-    language: Language = Field("en", description="of table and picture")
     out: Path | None = Field(None, description="folder of the outputs; by default the case's, or run")

@@ -14,10 +14,12 @@ from inversion.study.case_study import case_study
 from inversion.study.design import Design, choose_network
 from inversion.study.options import DesignOptions
 from inversion.study.study import Study
-from inversion.study.words import table_text
+from inversion.study.ties import gain_covariance, ranks
+from inversion.study.words import Language, table_text
 from inversion.study.world import StudyWorld
 from obsnet.atomic import atomic_path, write_text
 from obsnet.errors import ConfigError, nearest
+from obsnet.typing import Floats
 
 __all__ = ["run_design"]
 
@@ -25,7 +27,12 @@ Report = Callable[[str], None]
 
 
 def run_design(
-    options: DesignOptions, case: dict[str, Any], folder: Path, out: Path, report: Report = lambda _line: None
+    options: DesignOptions,
+    case: dict[str, Any],
+    folder: Path,
+    out: Path,
+    report: Report = lambda _line: None,
+    language: Language = "en",
 ) -> tuple[list[Path], dict[str, Any]]:
     """Rank candidates and choose among them.
 
@@ -39,6 +46,8 @@ def run_design(
         Of the case and of the run.
     report : callable
         Takes lines for people.
+    language : {"en", "zh"}
+        Of names, headings and picture.
 
     Returns
     -------
@@ -52,6 +61,7 @@ def run_design(
         Whatever is wrong with options or inputs.
     """
     study, existing = _study(options, case, folder, out, report)
+    study = study.called(language)
     beside = _beside(study)
     for line in beside:
         report(line)
@@ -70,9 +80,23 @@ def run_design(
     )
     if len(design.chosen) < options.count:
         report(f"{options.count} were asked for, {len(design.chosen)} candidates could be added")
+    covariance = gain_covariance(
+        study.problem,
+        options.by,
+        [g.label for g in design.ranking],
+        weights=study.weights,
+        criterion=options.criterion,
+        existing=existing,
+        importance=_importance(options, study),
+    )
     from inversion.study.maps import design_picture
 
-    ranking, choice, regions = _ranking(study, design), _choice(study, design), _regions(study, design)
+    ranking, choice, regions = (
+        _ranking(study, design, covariance),
+        _choice(study, design),
+        _regions(study, design),
+    )
+    tied = [r["candidate"] for r in ranking if r["rank"] == "1="]
     summary = {
         "criterion": options.criterion,
         "by": options.by,
@@ -80,6 +104,8 @@ def run_design(
         "chosen": design.chosen,
         "choice": choice,
         "ranking": ranking,
+        "tied_first": tied,
+        "ties_by": None if covariance is None else "what stretches of the period take away when left out",
         "regions": regions,
         "assumptions": [*study.notes, *beside],
     }
@@ -88,11 +114,11 @@ def run_design(
         k: base.with_name(base.name + k)
         for k in ("_ranking.csv", "_choice.csv", "_regions.csv", ".png", ".json")
     }
-    write_text(paths["_ranking.csv"], table_text(ranking or [{"candidate": ""}]))
-    write_text(paths["_choice.csv"], table_text(choice))
-    write_text(paths["_regions.csv"], table_text(regions))
+    write_text(paths["_ranking.csv"], table_text(ranking or [{"candidate": ""}], language))
+    write_text(paths["_choice.csv"], table_text(choice, language))
+    write_text(paths["_regions.csv"], table_text(regions, language))
     with atomic_path(paths[".png"]) as temporary:
-        temporary.write_bytes(design_picture(study, design, existing))
+        temporary.write_bytes(design_picture(study, design, existing, tied, language))
     text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False, default=float)
     write_text(paths[".json"], text + "\n")
     return list(paths.values()), summary
@@ -133,11 +159,13 @@ def _importance(options: DesignOptions, study: Study) -> np.ndarray | None:
     return np.array([options.target.get(r, 0.0) for r in study.regions])
 
 
-def _ranking(study: Study, design: Design) -> list[dict[str, Any]]:
-    """Return one line a candidate: what it alone would add to what is there."""
+def _ranking(study: Study, design: Design, covariance: Floats | None) -> list[dict[str, Any]]:
+    """Return one line a candidate: what it alone would add to what is there, and its rank, with ties."""
     start = design.steps[0].covariance
+    gains = np.array([getattr(g, design.criterion) for g in design.ranking])
+    known = np.zeros((gains.size, gains.size)) if covariance is None else covariance
     rows = []
-    for gain in design.ranking:
+    for gain, rank in zip(design.ranking, ranks(-gains, known), strict=True):
         place = study.positions.get(gain.label)
         before = np.sqrt(np.maximum(np.diagonal(start), 0.0))
         after = np.sqrt(np.maximum(np.diagonal(start) - gain.variance, 0.0))
@@ -145,6 +173,7 @@ def _ranking(study: Study, design: Design) -> list[dict[str, Any]]:
         best = int(np.argmax(share))
         rows.append(
             {
+                "rank": rank,
                 "candidate": gain.label,
                 "latitude": None if place is None else place[0],
                 "longitude": None if place is None else place[1],

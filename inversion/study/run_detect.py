@@ -13,8 +13,7 @@ import numpy as np
 from inversion.study.detect import Fossil, detect, fossil_prior, networks_of, set_up
 from inversion.study.network import read_network
 from inversion.study.options import DetectOptions
-from inversion.study.study import NATIONAL
-from inversion.study.words import Language, named, say, table_text, words
+from inversion.study.words import NATIONAL, Language, named, say, table_text, words
 from inversion.study.world import StudyWorld
 from obsnet.atomic import atomic_path, write_text
 from obsnet.crosscheck.inventory_rows import Chosen, RowChoice, choose_rows

@@ -12,13 +12,16 @@ import numpy as np
 from inversion.operators.covariance import BlockDiagonalCovariance
 from inversion.problem.problem import Problem
 from inversion.study.case_study import case_study, chosen_rows
-from inversion.study.options import ASSUMED, OsseOptions, ScenarioOptions, TruthOptions
+from inversion.study.options import OsseOptions, PatternOptions, ScenarioOptions, TruthOptions
 from inversion.study.osse import Twins, run_twins
-from inversion.study.study import NATIONAL, Study
-from inversion.study.words import table_text
+from inversion.study.pattern import pattern_error
+from inversion.study.study import Study
+from inversion.study.ties import mean_covariance, ranks
+from inversion.study.words import ASSUMED, NATIONAL, Language, table_text
 from inversion.study.world import StudyWorld
 from obsnet.atomic import atomic_path, write_text
 from obsnet.errors import ConfigError, nearest
+from obsnet.typing import Floats
 
 __all__ = ["run_osse", "write_observations"]
 
@@ -28,7 +31,12 @@ REQUIREMENT = 0.30
 
 
 def run_osse(
-    options: OsseOptions, case: dict[str, Any], folder: Path, out: Path, report: Report = lambda _line: None
+    options: OsseOptions,
+    case: dict[str, Any],
+    folder: Path,
+    out: Path,
+    report: Report = lambda _line: None,
+    language: Language = "en",
 ) -> tuple[list[Path], dict[str, Any]]:
     """Run the twin experiments of all scenarios.
 
@@ -42,6 +50,8 @@ def run_osse(
         Of the case and of the run.
     report : callable
         Takes lines for people.
+    language : {"en", "zh"}
+        Of names, headings and pictures.
 
     Returns
     -------
@@ -54,13 +64,16 @@ def run_osse(
     ObsnetError
         Whatever is wrong with options or inputs.
     """
-    scenarios, regions, pictures, notes = [], [], [], []
+    scenarios, squares, regions, pictures, notes = [], [], [], [], []
     for scenario, truth, study, true in _studies(options, case, folder, out, report):
         what = scenario.name if truth is None else f"{scenario.name}, {truth.name}"
         report(f"{what}: {study.problem.n_obs} observations x {study.problem.n_state} unknowns")
-        twins = _twins(options, study, true, report)
-        row, rows = _lines(scenario.name, ASSUMED if truth is None else truth.name, study, twins)
+        hidden = [] if truth is None else [_pattern(one, study, folder) for one in truth.pattern]
+        twins = _twins(options, study, true, sum(hidden, np.zeros(study.problem.n_obs)), report)
+        named = study.called(language)
+        row, rows = _lines(scenario.name, ASSUMED if truth is None else truth.name, named, twins)
         scenarios.append(row)
+        squares.append(_squares(study, twins))
         regions += rows
         if truth is None:
             pictures.append((scenario.name, study, twins.reduction))
@@ -78,6 +91,7 @@ def run_osse(
         )
     from inversion.study.maps import scenario_picture, truth_picture
 
+    _rank(scenarios, squares)
     base = out / options.out
     summary = {
         "scenarios": scenarios,
@@ -90,12 +104,12 @@ def run_osse(
         "truths": [t.model_dump() for t in options.truth],
     }
     written = [
-        _write(base, "_scenarios.csv", table_text(scenarios)),
-        _write(base, "_regions.csv", table_text(regions)),
+        _write(base, "_scenarios.csv", table_text(scenarios, language)),
+        _write(base, "_regions.csv", table_text(regions, language)),
     ]
-    drawn = {".png": scenario_picture(pictures)}
+    drawn = {".png": scenario_picture(pictures, language, scenarios)}
     if options.truth:
-        drawn["_truths.png"] = truth_picture(scenarios)
+        drawn["_truths.png"] = truth_picture(scenarios, language)
     for ending, picture in drawn.items():
         with atomic_path(base.with_name(base.name + ending)) as temporary:
             temporary.write_bytes(picture)
@@ -168,17 +182,28 @@ def write_observations(options: OsseOptions, folder: Path, store: Path) -> dict[
 
 
 def _check_bias(options: OsseOptions, known: set[str], what: str) -> None:
-    for label in options.bias:
+    named = [("[osse.bias]", label) for label in options.bias]
+    named += [("[osse.truth.pattern] of:", k) for t in options.truth for one in t.pattern for k in one.of]
+    for where, label in named:
         if label not in known:
-            raise ConfigError(f"[osse.bias] there is no {what} {label!r}{nearest(label, known)}")
+            raise ConfigError(f"{where} there is no {what} {label!r}{nearest(label, known)}")
 
 
-def _twins(options: OsseOptions, study: Study, true: Study, report: Report) -> Twins:
+def _pattern(options: PatternOptions, study: Study, folder: Path) -> Floats:
+    """Return the bias of the observations that follows a field."""
+    rows = study.observed["kind"].to_numpy(zero_copy_only=False).astype(str) == "column"
+    if options.of:
+        none = np.zeros(rows.size, dtype=bool)
+        rows = np.any([none, *(study.listed[k] for k in options.of if k in study.listed)], axis=0)
+    return pattern_error(options, study.observed, rows, folder)
+
+
+def _twins(options: OsseOptions, study: Study, true: Study, hidden: Floats, report: Report) -> Twins:
     problem = study.problem
-    bias = np.zeros(problem.n_obs)
+    bias = hidden.copy()
     for label, value in options.bias.items():
         if label in study.listed:
-            bias[study.listed[label]] = value
+            bias[study.listed[label]] += value
     truth = _scaled(true.problem, options.true_prior_factor**2, options.true_error_factor**2)
     twins = run_twins(
         problem,
@@ -191,6 +216,27 @@ def _twins(options: OsseOptions, study: Study, true: Study, report: Report) -> T
         bias=bias,
     )
     return twins if study.spread is None else twins.with_spread(study.spread)
+
+
+def _squares(study: Study, twins: Twins) -> Floats:
+    """Return what scenarios are ranked by, in each twin: China's squared error, else the regions' over the prior's."""
+    error = (twins.estimate - twins.truth) ** 2
+    if NATIONAL in study.regions:
+        return np.asarray(error[study.regions.index(NATIONAL)])
+    known = twins.prior_deviation > 0.0
+    return np.asarray(np.mean(error[known] / twins.prior_deviation[known, None] ** 2, axis=0))
+
+
+def _rank(scenarios: list[dict[str, Any]], squares: list[Floats]) -> None:
+    """Give scenarios of the same truth their rank by true error; a tie where that many twins do not tell them apart."""
+    for truth in dict.fromkeys(row["truth"] for row in scenarios):
+        rows = [row for row in scenarios if row["truth"] == truth]
+        drawn = np.array([s for row, s in zip(scenarios, squares, strict=True) if row["truth"] == truth])
+        for row, rank in zip(rows, ranks(drawn.mean(axis=1), mean_covariance(drawn)), strict=True):
+            row["rank"] = rank
+        for row in rows:
+            others = [r["scenario"] for r in rows if r["rank"] == row["rank"] and r is not row]
+            row["ties"] = ", ".join(others)
 
 
 def _scaled(problem: Problem, prior: float, error: float) -> Problem:

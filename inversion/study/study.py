@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import pyarrow as pa
 import scipy.sparse as sp
 
 from inversion.problem.posterior import Posterior
 from inversion.problem.problem import Problem
 from inversion.solvers.choose import solve
+from inversion.study.words import NATIONAL, Language, named
 from obsnet.regions import REST
 from obsnet.typing import Bools, Floats
 
-__all__ = ["NATIONAL", "Study"]
-
-NATIONAL = "national"
+__all__ = ["Study"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +44,8 @@ class Study:
         Of observations.
     notes : tuple of str
         Assumptions, for the report.
+    observed : pyarrow.Table
+        Columns ``kind, latitude, longitude, time`` of the observations, and others.
     listed : dict of str to ndarray of bool (n_obs,)
         Rows of each network or source; a station that two networks list is there once and of both.
     solve : callable
@@ -60,6 +62,7 @@ class Study:
     prior_total: Floats | None
     unit: str
     notes: tuple[str, ...]
+    observed: pa.Table
     listed: dict[str, Bools]
     solve: Callable[..., Posterior] = solve
     spread: Floats | None = None
@@ -72,8 +75,13 @@ class Study:
             self,
             problem=problem,
             positions={k: v for k, v in self.positions.items() if k in seen},
+            observed=self.observed.filter(pa.array(rows)),
             listed={k: v[rows] for k, v in self.listed.items()},
         )
+
+    def called(self, language: Language) -> Study:
+        """Return the study with the names of its regions in a language."""
+        return replace(self, names={r: named(r, language, self.names) for r in self.regions})
 
     def mean_reduction(self, reduction: Floats, prior_sd: Floats) -> float:
         """Return the mean over the regions that were uncertain, without the nation and what lies outside."""

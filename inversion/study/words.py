@@ -5,22 +5,103 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
-from inversion.study.study import NATIONAL
+from pydantic import Field
+
+from obsnet.config import Options
 from obsnet.crosscheck.words import Words, filled
-from obsnet.errors import RegionError
+from obsnet.errors import DependencyError, RegionError
 from obsnet.regions import OFFSHORE, OUTSIDE, region_name
 
-__all__ = ["Language", "named", "say", "table_text", "words"]
+__all__ = [
+    "ASSUMED",
+    "NATIONAL",
+    "InLanguage",
+    "Language",
+    "draw_in",
+    "named",
+    "say",
+    "table_text",
+    "words",
+    "written_line",
+]
 
 Language = Literal["en", "zh"]
+NATIONAL = "national"
+ASSUMED = "as assumed"  # what truths are called where the inversion is right
+
+
+class InLanguage(Options):
+    """A command whose tables and pictures are to be had in two languages."""
+
+    language: Language = Field("en", description="of tables, pictures and lines")
+
 
 # key -> (English, Chinese); what stands in braces is filled in
 _TEXTS = {
     NATIONAL: ("China", "全国"),
     OFFSHORE: ("offshore", "海上"),
     OUTSIDE: ("outside", "境外"),
+    ASSUMED: (ASSUMED, "符合假定"),
+    # verdicts of coverage, and what stands in a table in the place of a name
+    "as stated": ("as stated", "与所称相符"),
+    "too sure": ("too sure", "过于自信"),
+    "too cautious": ("too cautious", "过于保守"),
+    "known beforehand": ("known beforehand", "先验已知"),
+    "existing": ("existing", "现有"),
+    # pictures of osse and design
+    "reduction": ("error reduction of the province's total, %", "各省总量误差降低，%"),
+    "reduction of China": ("{name}, China {share:.0f} %", "{name}，全国 {share:.0f} %"),
+    "candidate": ("candidate", "候选"),
+    "chosen, in order": ("chosen, in order", "入选（按次序）"),
+    "tied first": ("as good as the first choice (tie)", "与首选并列"),
+    "chosen by": ("chosen by {criterion}", "选择准则：{criterion}"),
+    "information": ("information", "信息量"),
+    "dofs": ("degrees of freedom", "信号自由度"),
+    "target": ("target", "目标方差"),
+    "nats": ("{name} (1 = {last:.3g} nats)", "{name}（1 = {last:.3g} 奈特）"),
+    "count": ("{name} (1 = {last:.3g})", "{name}（1 = {last:.3g}）"),
+    "target curve": ("weighted posterior over prior variance", "加权后验与先验方差之比"),
+    "candidates added": ("candidates added", "新增候选数"),
+    "error of China": (
+        "China's total: error, Mt a⁻¹ (bar: stated; dots: true)",
+        "全国总量误差，Mt a⁻¹（竖线：所称；圆点：真实）",
+    ),
+    "inside": (
+        "true totals of regions inside their 95 % interval, %",
+        "真值落入 95 % 区间的地区比例，%",
+    ),
+    # lines of osse and design
+    "scenario": (
+        (
+            "{name}, {truth}: {n} observations, {national}mean reduction {reduction:.0%}, {low:.0%} and {high:.0%} of "
+            "truths inside 68 % and 95 %"
+        ),
+        (
+            "{name}，{truth}：{n} 个观测，{national}平均误差降低 {reduction:.0%}，真值落入 68 % 与 95 % 区间的比例为 "
+            "{low:.0%} 与 {high:.0%}"
+        ),
+    ),
+    "scenario China": (
+        "China ± {stated:.4g} stated, ± {true:.4g} true {unit}, ",
+        "全国 ± {stated:.4g}（所称）、± {true:.4g}（真实）{unit}，",
+    ),
+    "step": (
+        "{number:3d} {added}: {nats:.4g} nats, {dofs:.4g} degrees of freedom{national}",
+        "{number:3d} {added}：{nats:.4g} 奈特，自由度 {dofs:.4g}{national}",
+    ),
+    "step China": (", China {sd:.4g} {unit}", "，全国 {sd:.4g} {unit}"),
+    "order": (
+        "order by true error, {truth}: {order}; = marks a tie, within the sampling error of {twins} twins",
+        "按真实误差排序，{truth}：{order}；= 表示并列（差异在 {twins} 次孪生试验的抽样误差之内）",
+    ),
+    "design ties": (
+        "a tie for the first choice, within what the weather of this period tells: {names}",
+        "首选并列（差异在该时段天气抽样误差之内）：{names}",
+    ),
+    "written": ("written: {names} in {folder}", "已写入：{folder} 中的 {names}"),
     # detect
     "detect title": (
         "Smallest discrepancy of a provincial inventory found with a chance of {power}, {period}",
@@ -104,7 +185,45 @@ _HEADINGS = {
     "reached": "可检偏差",
     "reason": "原因",
     "observations": "观测数",
+    "rank": "排名",
+    "ties": "并列方案",
+    "scenario": "方案",
+    "truth": "真实情形",
+    "true_sd": "真实标准差",
+    "reduction": "误差降低",
+    "inside_68": "落入68%区间",
+    "inside_95": "落入95%区间",
+    "chi_square": "卡方",
+    "bias": "偏差",
+    "coverage": "覆盖评价",
+    "relative_sd": "相对标准差",
+    "meets_30_percent": "满足30%要求",
+    "national_prior_sd": "全国先验标准差",
+    "national_sd": "全国标准差（所称）",
+    "national_true_sd": "全国标准差（真实）",
+    "national_inside_95": "全国落入95%区间",
+    "national_reduction": "全国误差降低",
+    "dofs": "信号自由度",
+    "mean_reduction": "各省平均误差降低",
+    "totals_inside_95": "各地区落入95%区间",
+    "innovation_chi_square": "新息卡方",
+    "regions_as_stated": "与所称相符的地区数",
+    "regions": "地区数",
+    "candidate": "候选",
+    "latitude": "纬度",
+    "longitude": "经度",
+    "information_nats": "信息量（奈特）",
+    "target": "目标方差",
+    "most_for": "最有益地区",
+    "reduction_there": "该地区误差降低",
+    "number": "序号",
+    "added": "新增",
+    "existing_sd": "现有网标准差",
+    "chosen_sd": "入选后标准差",
+    "existing_reduction": "现有网误差降低",
+    "chosen_reduction": "入选后误差降低",
 }
+_WORDED = ("truth", "coverage", "added")  # columns whose values may be words of the glossary
 
 
 def words(key: str, **values: Any) -> Words:
@@ -144,5 +263,33 @@ def table_text(rows: Sequence[dict[str, Any]], language: Language = "en", *, mar
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([_HEADINGS.get(c, c) if language == "zh" else c for c in columns])
     for row in rows:
-        writer.writerow([f"{v:.6g}" if isinstance(v, float) else v for v in (row[c] for c in columns)])
+        writer.writerow([_cell(column, row[column], language) for column in columns])
     return ("\ufeff" if mark or language == "zh" else "") + buffer.getvalue()
+
+
+def _cell(column: str, value: Any, language: Language) -> Any:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return say(value, language) if column in _WORDED and value in _TEXTS else value
+
+
+def draw_in(language: Language) -> None:
+    """Let matplotlib draw a language.
+
+    Raises
+    ------
+    DependencyError
+        Chinese, and no font of it on this machine: the labels would be empty boxes.
+    """
+    from obsnet.report.fonts import use_fonts
+
+    if not use_fonts() and language == "zh":
+        raise DependencyError(
+            "pictures in Chinese need a font with Chinese characters, and none is installed; install one "
+            "(WenQuanYi Micro Hei has all), or take --language en"
+        )
+
+
+def written_line(paths: Sequence[Path], folder: Path, language: Language) -> str:
+    """Return the line that says what was written."""
+    return say("written", language, names=", ".join(p.name for p in paths), folder=folder)

@@ -23,8 +23,9 @@ from inversion.problem.time_bins import TimeBins
 from inversion.study.idealised import Wind, idealised_footprints
 from inversion.study.network import Sampling, read_network, sample
 from inversion.study.options import MissingOptions, WorldOptions
-from inversion.study.study import NATIONAL, Study
+from inversion.study.study import Study
 from inversion.study.virtual import observed_table
+from inversion.study.words import NATIONAL
 from obsnet.config import apply_overrides, validate
 from obsnet.constants import SECONDS_PER_YEAR, species
 from obsnet.errors import ConfigError
@@ -226,6 +227,7 @@ class StudyWorld:
             None,
             self.gas.unit_name,
             tuple(dict.fromkeys([*self.notes(alone), *errors, *notes])),
+            observed_table(alone),
             listed,
         )
 
@@ -292,6 +294,7 @@ class StudyWorld:
         shared = shared_blocks(self.options.offset, errors, table, self.gas)
         blocks += shared
         groups = {name: getattr(made, name) for name in ("network", "platform", "orbit")}
+        month, day = (made.time.astype(f"datetime64[{unit}]").astype(str) for unit in "MD")
         problem = Problem(
             sp.csr_array(sp.hstack([b.matrix for b in blocks], format="csr")),
             np.zeros(len(made)),
@@ -299,7 +302,7 @@ class StudyWorld:
             np.concatenate([b.mean for b in blocks]),
             BlockDiagonalCovariance([b.error for b in blocks]),
             state=State([b.block for b in blocks]),
-            groups=groups | {"month": made.time.astype("datetime64[M]").astype(str)},
+            groups=groups | {"month": month, "day": day},
         )
         return problem, (*errors.notes, *shared_notes(self.options.offset, shared))
 

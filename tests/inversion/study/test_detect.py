@@ -19,7 +19,7 @@ from inversion.study.detect import detect, networks_of, set_up, verdicts
 from inversion.study.network import read_network
 from inversion.study.options import DetectOptions
 from inversion.study.run_detect import detect_lines, run_detect, setting_of
-from inversion.study.study import NATIONAL
+from inversion.study.words import NATIONAL
 from obsnet.config import validate
 from obsnet.crosscheck.rule import Rule, detection_power, minimum_detectable
 from obsnet.crosscheck.verdict import Verdict

@@ -737,3 +737,62 @@ def test_commands_say_what_is_missing(tmp_path):
         call(choose, path)
     with pytest.raises(ConfigError, match="give a case file"):
         call(osse)
+
+
+# --- in Chinese ------------------------------------------------------------------------------------------
+
+
+def test_every_word_is_there_in_both_languages():
+    import string
+
+    from inversion.study.words import _HEADINGS, _TEXTS
+
+    for key, (en, zh) in _TEXTS.items():
+        fields = [{f for _, f, _, _ in string.Formatter().parse(text) if f} for text in (en, zh)]
+        assert fields[0] == fields[1], key
+        assert "$" not in zh  # mathtext has no Chinese
+        assert zh
+    assert all(any(ord(c) > 0x2E7F for c in text) for text in _HEADINGS.values())
+
+
+def test_studies_in_chinese(tmp_path, capsys):
+    from inversion.commands.design import choose
+    from inversion.commands.osse import osse
+
+    path = tmp_path / "case.toml"
+    path.write_text(CASE + '[[osse.truth]]\nname = "风场不同"\nset = ["transport.seed=5"]\n')
+    call(osse, path, "--language", "zh")
+    out = capsys.readouterr().out
+    assert "now，符合假定：" in out
+    assert "全国 ±" in out
+    text = (tmp_path / "run" / "osse_regions.csv").read_bytes().decode()
+    assert text.startswith("\ufeff方案,真实情形,")
+    assert "北京市" in text
+    assert "符合假定" in text
+    heads = [
+        (tmp_path / "run" / f"osse_{name}.csv").read_text("utf-8-sig").splitlines()[0].split(",")
+        for name in ("regions", "scenarios")
+    ]
+    call(choose, path, "--language", "zh")
+    out = capsys.readouterr().out
+    assert "  0 现有：" in out
+    assert "已写入：" in out
+    heads += [
+        (tmp_path / "run" / f"design_{name}.csv").read_text("utf-8-sig").splitlines()[0].split(",")
+        for name in ("ranking", "choice", "regions")
+    ]
+    bare = {h for head in heads for h in head if not any(ord(c) > 0x2E7F for c in h)}
+    assert not bare
+    call(osse, "--networks", "--language", "zh")
+    assert "现有本底站" in capsys.readouterr().out
+
+
+def test_chinese_without_a_font_is_refused(monkeypatch):
+    from inversion.study.words import draw_in
+    from obsnet.errors import DependencyError
+    from obsnet.report import fonts
+
+    monkeypatch.setattr(fonts, "chinese_font", lambda: None)
+    draw_in("en")
+    with pytest.raises(DependencyError, match="need a font with Chinese characters"):
+        draw_in("zh")
