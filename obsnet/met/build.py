@@ -36,6 +36,10 @@ __all__ = ["MetReader", "build_met", "build_met_apart", "open_met"]
 # HDF5 library busy for ever. Whole files are unpacked ten times faster than this.
 _SECONDS, _SECONDS_A_FILE, _BYTES_A_SECOND = 600.0, 1.0, 1e7
 
+# m above ground of the lowest level: beyond the first it is told, beyond the second refused. Pressure levels 50 hPa
+# apart are 700 m apart over Tibet.
+_HIGH, _NO_HIGHER = 500.0, 1500.0
+
 
 class MetReader(Protocol):
     """What a format must offer; see `obsnet.met.readers.netcdf.NetcdfReader`."""
@@ -186,7 +190,7 @@ class _Source:
         try:
             self.seconds = _allowed(self._unpacked.files)
             with isolated.held(self.seconds):
-                self.reader: MetReader = reader_for(self._unpacked.files, options.accumulated)
+                self.reader: MetReader = reader_for(self._unpacked.files, options)
         except BaseException:
             self._unpacked.close()
             raise
@@ -229,7 +233,7 @@ def _build(source: _Source, folder: Path | None, asked: _Asked) -> Met:
         for n, window in enumerate(_windows(states)):
             if heights is None:
                 terrain = window[1].fields["terrain"]
-                heights = _heights(window[1].fields, asked)
+                heights = _heights(window[1].fields, asked, notes)
                 slope = np.array(slopes(terrain.astype(np.float64), lat, lon), np.float32)
                 out = _arrays(folder, (times.size, lat.size, lon.size), asked.options.levels)
             wind, state, surface = (out[name][n] for name in ("wind", "state", "surface"))
@@ -247,9 +251,18 @@ def _build(source: _Source, folder: Path | None, asked: _Asked) -> Met:
     )
 
 
-def _heights(fields: Fields, asked: _Asked) -> Floats:
-    """Return the terrain-following levels, no higher than the fields reach everywhere."""
-    reach = float((fields["height"][-1] - fields["terrain"]).min())
+def _heights(fields: Fields, asked: _Asked, notes: list[str]) -> Floats:
+    """Return the terrain-following levels, no higher than the fields reach everywhere; refuse air that is unknown."""
+    above = fields["height"] - fields["terrain"]
+    lowest = float(np.where(above > 0.0, above, np.inf).min(axis=0).max())
+    if lowest > _NO_HIGHER:
+        raise RangeError(
+            f"the lowest level of the fields is {lowest:.0f} m above ground; air below it carries the particles, so "
+            f"levels down to {_NO_HIGHER:.0f} m are needed at least"
+        )
+    if lowest > _HIGH:
+        notes.append(f"the lowest level is up to {lowest:.0f} m above ground: winds below it are assumed")
+    reach = float(above[-1].min())
     if reach < 3000.0:
         raise RangeError(f"the fields end {reach:.0f} m above ground; 3000 m are needed at least")
     return level_heights(min(asked.options.top, 0.995 * reach), asked.options.levels)

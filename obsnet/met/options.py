@@ -36,6 +36,12 @@ class MetOptions(Options):
         "00 or 06,18; auto believes time bounds and refuses where there are none",
     )
 
+    heat_flux: Literal["auto", "up", "down"] = Field(
+        "auto",
+        description="which way the sensible heat flux of netCDF and GRIB files counts; auto believes the name in "
+        "netCDF, in GRIB the centre, and refuses centres that are not known",
+    )
+
     @field_validator("accumulated")
     @classmethod
     def _known(cls, value: str) -> str:
