@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from obsnet.config import validate
+from obsnet.constants import GRAVITY
 from obsnet.errors import FormatError, RangeError
 from obsnet.met.boundary_layer import log_law_ustar, richardson_height, surface_layer, ustar_of_stress
 from obsnet.met.complete import Fields, announce, complete
@@ -229,15 +230,17 @@ def _build(source: _Source, folder: Path | None, asked: _Asked) -> Met:
     heights: Floats | None = None
     out: dict[str, Any] = {}
     terrain, slope = np.zeros((0, 0), np.float32), np.zeros((2, 0, 0), np.float32)
+    level = asked.options.vertical == "omega"
     with progress(times.size, "times of meteorology") as advance:
         for n, window in enumerate(_windows(states)):
             if heights is None:
                 terrain = window[1].fields["terrain"]
                 heights = _heights(window[1].fields, asked, notes)
-                slope = np.array(slopes(terrain.astype(np.float64), lat, lon), np.float32)
+                ground = np.zeros_like(terrain) if level else terrain.astype(np.float64)
+                slope = np.array(slopes(ground, lat, lon), np.float32)
                 out = _arrays(folder, (times.size, lat.size, lon.size), asked.options.levels)
             wind, state, surface = (out[name][n] for name in ("wind", "state", "surface"))
-            _columns(heights, window, slope, lat, lon, wind, state)
+            _columns(heights, window, slope, lat, lon, wind, state, level)
             _surface(heights, window[1], window[2], wind, state, surface)
             advance(1)
     assert heights is not None
@@ -292,10 +295,12 @@ def _columns(
     lon: Floats,
     wind: Singles,
     state: Singles,
+    level: bool,
 ) -> None:
-    """Fill wind and state of one time."""
+    """Fill wind and state of one time; `level` takes omega as if ground and pressure surfaces were."""
     before, now, after = (s.fields for s in window)
-    more = {"w": _vertical_velocity(before, now, after, lat, lon), "slope_x": slope[0], "slope_y": slope[1]}
+    w = _omega_alone(now) if level else _vertical_velocity(before, now, after, lat, lon)
+    more = {"w": w, "slope_x": slope[0], "slope_y": slope[1]}
     upper, lower = (np.stack([(more | now)[name] for name in names]) for names in (UPPER, LOWER))
     to_terrain_following(heights, upper, lower, bool(now["has_10m"]), wind, state)
 
@@ -464,6 +469,11 @@ def _windows(states: Iterator[_State]) -> Iterator[tuple[_State, _State, _State]
         yield before, now, after
         before, now = now, after
     yield before, now, now
+
+
+def _omega_alone(now: Fields) -> Singles:
+    """Return -omega / (rho g), or the file's dz/dt where it has that."""
+    return now["w"] if "w" in now else -now["omega"] / (now["density"] * np.float32(GRAVITY))
 
 
 def _vertical_velocity(before: Fields, now: Fields, after: Fields, lat: Floats, lon: Floats) -> Singles:
