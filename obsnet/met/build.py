@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from obsnet.config import validate
+from obsnet.constants import GRAVITY
 from obsnet.errors import FormatError, RangeError
 from obsnet.met.boundary_layer import log_law_ustar, richardson_height, surface_layer, ustar_of_stress
 from obsnet.met.complete import Fields, announce, complete
@@ -35,6 +36,10 @@ __all__ = ["MetReader", "build_met", "build_met_apart", "open_met"]
 # Processor time that opening all files, or reading one time, may take in a process apart: some damaged files keep the
 # HDF5 library busy for ever. Whole files are unpacked ten times faster than this.
 _SECONDS, _SECONDS_A_FILE, _BYTES_A_SECOND = 600.0, 1.0, 1e7
+
+# m above ground of the lowest level: beyond the first it is told, beyond the second refused. Pressure levels 50 hPa
+# apart are 700 m apart over Tibet.
+_HIGH, _NO_HIGHER = 500.0, 1500.0
 
 
 class MetReader(Protocol):
@@ -186,7 +191,7 @@ class _Source:
         try:
             self.seconds = _allowed(self._unpacked.files)
             with isolated.held(self.seconds):
-                self.reader: MetReader = reader_for(self._unpacked.files, options.accumulated)
+                self.reader: MetReader = reader_for(self._unpacked.files, options)
         except BaseException:
             self._unpacked.close()
             raise
@@ -225,15 +230,17 @@ def _build(source: _Source, folder: Path | None, asked: _Asked) -> Met:
     heights: Floats | None = None
     out: dict[str, Any] = {}
     terrain, slope = np.zeros((0, 0), np.float32), np.zeros((2, 0, 0), np.float32)
+    level = asked.options.vertical == "omega"
     with progress(times.size, "times of meteorology") as advance:
         for n, window in enumerate(_windows(states)):
             if heights is None:
                 terrain = window[1].fields["terrain"]
-                heights = _heights(window[1].fields, asked)
-                slope = np.array(slopes(terrain.astype(np.float64), lat, lon), np.float32)
+                heights = _heights(window[1].fields, asked, notes)
+                ground = np.zeros_like(terrain) if level else terrain.astype(np.float64)
+                slope = np.array(slopes(ground, lat, lon), np.float32)
                 out = _arrays(folder, (times.size, lat.size, lon.size), asked.options.levels)
             wind, state, surface = (out[name][n] for name in ("wind", "state", "surface"))
-            _columns(heights, window, slope, lat, lon, wind, state)
+            _columns(heights, window, slope, lat, lon, wind, state, level)
             _surface(heights, window[1], window[2], wind, state, surface)
             advance(1)
     assert heights is not None
@@ -247,9 +254,18 @@ def _build(source: _Source, folder: Path | None, asked: _Asked) -> Met:
     )
 
 
-def _heights(fields: Fields, asked: _Asked) -> Floats:
-    """Return the terrain-following levels, no higher than the fields reach everywhere."""
-    reach = float((fields["height"][-1] - fields["terrain"]).min())
+def _heights(fields: Fields, asked: _Asked, notes: list[str]) -> Floats:
+    """Return the terrain-following levels, no higher than the fields reach everywhere; refuse air that is unknown."""
+    above = fields["height"] - fields["terrain"]
+    lowest = float(np.where(above > 0.0, above, np.inf).min(axis=0).max())
+    if lowest > _NO_HIGHER:
+        raise RangeError(
+            f"the lowest level of the fields is {lowest:.0f} m above ground; air below it carries the particles, so "
+            f"levels down to {_NO_HIGHER:.0f} m are needed at least"
+        )
+    if lowest > _HIGH:
+        notes.append(f"the lowest level is up to {lowest:.0f} m above ground: winds below it are assumed")
+    reach = float(above[-1].min())
     if reach < 3000.0:
         raise RangeError(f"the fields end {reach:.0f} m above ground; 3000 m are needed at least")
     return level_heights(min(asked.options.top, 0.995 * reach), asked.options.levels)
@@ -279,10 +295,12 @@ def _columns(
     lon: Floats,
     wind: Singles,
     state: Singles,
+    level: bool,
 ) -> None:
-    """Fill wind and state of one time."""
+    """Fill wind and state of one time; `level` takes omega as if ground and pressure surfaces were."""
     before, now, after = (s.fields for s in window)
-    more = {"w": _vertical_velocity(before, now, after, lat, lon), "slope_x": slope[0], "slope_y": slope[1]}
+    w = _omega_alone(now) if level else _vertical_velocity(before, now, after, lat, lon)
+    more = {"w": w, "slope_x": slope[0], "slope_y": slope[1]}
     upper, lower = (np.stack([(more | now)[name] for name in names]) for names in (UPPER, LOWER))
     to_terrain_following(heights, upper, lower, bool(now["has_10m"]), wind, state)
 
@@ -451,6 +469,11 @@ def _windows(states: Iterator[_State]) -> Iterator[tuple[_State, _State, _State]
         yield before, now, after
         before, now = now, after
     yield before, now, now
+
+
+def _omega_alone(now: Fields) -> Singles:
+    """Return -omega / (rho g), or the file's dz/dt where it has that."""
+    return now["w"] if "w" in now else -now["omega"] / (now["density"] * np.float32(GRAVITY))
 
 
 def _vertical_velocity(before: Fields, now: Fields, after: Fields, lat: Floats, lon: Floats) -> Singles:

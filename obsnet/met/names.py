@@ -74,6 +74,7 @@ VARIABLES = {
     "height": MetVariable("m", True, -1500.0, 90000.0, "geopotential height"),
     "geopotential": MetVariable("m2 s-2", True, -15000.0, 900000.0, "geopotential"),
     "p": MetVariable("Pa", True, 0.0, 120000.0, "pressure on model levels"),
+    "delp": MetVariable("Pa", True, 0.0, 10000.0, "pressure thickness of model layers"),
     "sp": MetVariable("Pa", False, 30000.0, 112000.0, "surface pressure"),
     "lnsp": MetVariable("1", False, 10.0, 12.0, "logarithm of surface pressure"),
     "terrain": MetVariable("m", False, -1000.0, 9000.0, "terrain height"),
@@ -130,7 +131,7 @@ ALIASES = {
     "avg_ishf": Alias("heat_flux_mean", sign=-1.0),
     "fsr": Alias("roughness"),
     "sr": Alias("roughness"),
-    # GEOS: MERRA-2 and GEOS-FP
+    # GEOS: MERRA-2 and GEOS-FP; tested on made-up files only
     "U": Alias("u"),
     "V": Alias("v"),
     "OMEGA": Alias("omega"),
@@ -139,6 +140,7 @@ ALIASES = {
     "RH": Alias("rh"),
     "H": Alias("height"),
     "PL": Alias("p"),
+    "DELP": Alias("delp"),
     "PS": Alias("sp"),
     "PHIS": Alias("surface_geopotential"),
     "T2M": Alias("t2m"),
@@ -164,7 +166,7 @@ ALIASES = {
     "vas": Alias("v10"),
     "hpbl": Alias("blh"),
     "hfss": Alias("heat_flux"),
-    # NCEP short names in GRIB
+    # NCEP short names in GRIB, and CMA's (CMA-GFS, CRA-40; tested on made-up messages only)
     "wz": Alias("w"),
     "fricv": Alias("ustar"),
     "shtfl": Alias("heat_flux"),

@@ -228,28 +228,27 @@ _REAL = {
 }
 
 
+_VERTICAL = {"continuity": "", "file": "the file's own w", "omega": "STILT's w"}
 _TIMES = {"none": 3.0, "stilt": 1.0 / 3.0}  # particles, by what they cost
 
 
 def domain_filling(reference: Path | None = None, particles: int = 60000) -> Iterator[Row]:
     """Fill a made-up world, and the reference's, and let the air go both ways, with the mean wind and with turbulence.
 
-    Beside the mean wind stands what the file's own vertical wind would do.
+    Beside the mean wind stands what the file's own vertical wind would do, and omega taken as it is, as STILT does.
     """
     yield from _rows("waves", waves(), 24.0, particles)
     for name, (file, hours, start, stop) in _REAL.items():
         if reference is None or not (reference / file).exists():
             continue
         period = [None if t is None else np.datetime64(t) for t in (start, stop)]
-        own, files = (
-            open_met([reference / file], start=period[0], stop=period[1], vertical=v)
-            for v in ("continuity", "file")
-        )
-        yield from _rows(name, own, hours, particles)
-        yield from (
-            replace(row, accepted=np.nan)
-            for row in _rows(f"{name}, the file's own w", files, hours, particles, ("none",))
-        )
+        for vertical, text in _VERTICAL.items():
+            met = open_met([reference / file], start=period[0], stop=period[1], vertical=vertical)
+            if vertical == "continuity":
+                yield from _rows(name, met, hours, particles)
+            else:
+                others = _rows(f"{name}, {text}", met, hours, particles, ("none",))
+                yield from (replace(row, accepted=np.nan) for row in others)
 
 
 def _rows(

@@ -6,35 +6,42 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from obsnet.errors import FormatError
+from obsnet.errors import ConfigError, FormatError
+from obsnet.met.options import MetOptions
 from obsnet.opening import open_netcdf4
 from obsnet.reading import at_file, reading
 
 __all__ = ["reader_for"]
 
 
-def reader_for(files: Sequence[Path], accumulated: str = "auto") -> Any:
+# Options that a format has a use for; elsewhere it says itself what they would say.
+_USES = {"netcdf": ("accumulated", "heat_flux"), "grib": ("heat_flux",), "wrf": (), "arl": ()}
+
+
+def reader_for(files: Sequence[Path], options: MetOptions | None = None) -> Any:
     """Return the reader of these files, told by their first bytes.
 
     Parameters
     ----------
     files : sequence of path
         All of one format.
-    accumulated : str
-        See `obsnet.met.options.MetOptions`.
+    options : MetOptions, optional
+        ``accumulated`` and ``heat_flux`` are used.
 
     Raises
     ------
+    ConfigError
+        An option that the format has no use for.
     FormatError
         No file, a file that is absent, or a format that is not known.
     """
     if not files:
         raise FormatError("no meteorological file given")
     with reading(files[0], "meteorology"):
-        return _open(files, accumulated)
+        return _open(files, options or MetOptions())
 
 
-def _open(files: Sequence[Path], accumulated: str) -> Any:
+def _open(files: Sequence[Path], options: MetOptions) -> Any:
     kinds = {path: _kind(path) for path in files}
     found = set(kinds.values())
     if len(found) > 1:
@@ -42,10 +49,16 @@ def _open(files: Sequence[Path], accumulated: str) -> Any:
             f"meteorological files of several formats: {', '.join(sorted(found))}; give one at a time"
         )
     kind = found.pop()
+    for name in ("accumulated", "heat_flux"):
+        if getattr(options, name) != "auto" and name not in _USES[kind]:
+            raise ConfigError(
+                f"{files[0]}: {name} = {getattr(options, name)!r} does nothing with {kind.upper()} files, which say it "
+                "themselves; leave it out"
+            )
     if kind == "netcdf":
         from obsnet.met.readers.netcdf import NetcdfReader
 
-        return NetcdfReader(files, accumulated)
+        return NetcdfReader(files, options.accumulated, options.heat_flux)
     if kind == "wrf":
         from obsnet.met.readers.wrf import WrfReader
 
@@ -53,7 +66,7 @@ def _open(files: Sequence[Path], accumulated: str) -> Any:
     if kind == "grib":
         from obsnet.met.readers.grib import GribReader
 
-        return GribReader(files)
+        return GribReader(files, options.heat_flux)
     from obsnet.met.readers.arl import ArlReader
 
     return ArlReader(files)

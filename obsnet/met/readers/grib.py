@@ -15,7 +15,7 @@ from obsnet.errors import DependencyError, FormatError, GridError, MissingVariab
 from obsnet.met.fluxes import FLUXES, KINDS
 from obsnet.met.horizontal import Horizontal
 from obsnet.met.names import VARIABLES, Window
-from obsnet.met.readers.netcdf import canonical, hybrid_pressure
+from obsnet.met.readers.netcdf import SIGNS, canonical, hybrid_pressure
 from obsnet.reading import at_file
 from obsnet.typing import Floats, Singles
 
@@ -23,11 +23,12 @@ __all__ = ["GribReader"]
 
 _LEVELS = {"isobaricInhPa": "pressure", "isobaricInPa": "pressure", "hybrid": "hybrid"}
 _SURFACE = {"surface", "heightAboveGround", "atmosphere", "depthBelowLandLayer", "meanSea"}
-# GFS keeps the boundary layer and fluxes under these; the two fluxes are upward positive there.
+# GFS keeps the boundary layer and more under these.
 _SPECIAL = {"hpbl": "blh", "fricv": "zust", "sr": "fsr", "hgtsfc": "orog"}
 _STATIC = {"terrain", "surface_geopotential", "roughness"}
 _SUMS = {f"{name}_{kind}" for name in FLUXES for kind in KINDS}
-_UPWARD = {"ishf": "shtfl", "shtfl": "shtfl", "avg_ishf": "avg_shtfl"}
+# Which way heat fluxes count: ECMWF's downward, NCEP's upward. The names, which ecCodes gives, are the same.
+_HEAT = {"ecmf": "down", "kwbc": "up"}
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,13 @@ class GribReader:
     ----------
     files : sequence of path
         Any order and split.
+    heat_flux : {"auto", "up", "down"}
+        Which way heat fluxes count; auto goes by the centre.
     """
 
-    def __init__(self, files: Sequence[Path]) -> None:
+    def __init__(self, files: Sequence[Path], heat_flux: str = "auto") -> None:
         self._codes = _eccodes()
+        self._heat_flux = heat_flux
         self.notes: list[str] = []
         self.horizontal: Horizontal | None = None
         self._fields: dict[str, dict[float, list[_Message]]] = {}
@@ -140,8 +144,6 @@ class GribReader:
         if short == "lnsp":
             level = None
         name = _SPECIAL.get(short, short)
-        if get("centre") in {"kwbc", "babj"}:
-            name = _UPWARD.get(name, name)
         known = canonical(name, "", get("units"), level is not None, str(path))
         if known is None:
             return
@@ -153,6 +155,8 @@ class GribReader:
         if level == "hybrid" and self._pv is None and int(get("NV")) > 0:
             self._pv = np.asarray(codes.codes_get_array(handle, "pv"), dtype=np.float64)
         alias, scale = known
+        if alias.variable.startswith("heat_flux"):
+            scale = self._heat_sign(path, get("centre")) * abs(scale)
         variable = _by_step_type(alias.variable, str(get("stepType")))
         value = float(get("level")) * (1.0 if surface == "isobaricInPa" or level == "hybrid" else 100.0)
         stamp = _valid_time(path, get("validityDate"), get("validityTime"))
@@ -171,6 +175,16 @@ class GribReader:
         rows.append(_Message(path, offset, part, scale, value, member))
         if variable in _SUMS:
             self._windows[variable, stamp] = _window(path, handle, codes, stamp)
+
+    def _heat_sign(self, path: Path, centre: str) -> float:
+        """Return the sign of a centre's heat flux against ours."""
+        way = _HEAT.get(centre, "") if self._heat_flux == "auto" else self._heat_flux
+        if not way:
+            raise FormatError(
+                f"{path}: whether the sensible heat flux of centre {centre!r} counts upward or downward is not known; "
+                "say it (--heat-flux up or down: over land by day heat goes up)"
+            )
+        return SIGNS[way]
 
     def _check_grid(self, path: Path, handle: Any) -> None:
         grid, shape, flags = _grid(path, handle, self._codes)

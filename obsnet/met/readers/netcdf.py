@@ -29,12 +29,17 @@ from obsnet.opening import open_netcdf4
 from obsnet.reading import at_file, refuse_claims
 from obsnet.typing import Floats, Singles
 
-__all__ = ["Datasets", "NetcdfReader", "canonical", "hybrid_pressure"]
+__all__ = ["SIGNS", "Datasets", "NetcdfReader", "canonical", "hybrid_pressure", "layer_pressure"]
 
 _MEMBERS = {"number", "realization", "member", "ensemble", "ens"}
 _STATIC = {"terrain", "surface_geopotential", "roughness"}
 _SUMS = {f"{name}_{kind}" for name in FLUXES for kind in KINDS}
 _NEAR = 1e-4  # relative difference of two files' levels that still makes them the same
+SIGNS = {"up": 1.0, "down": -1.0}  # of a heat flux that counts so, against ours
+_HIGHEST_TOP = 30000.0  # Pa, above the uppermost of layers
+_THINNER = (
+    3.0  # by how much, at least, the layers at the top are than those at the ground, where nothing else tells
+)
 _APART = 3.0 * 3600.0  # s, between surface fields that may be interpolated in time
 
 
@@ -94,6 +99,46 @@ def hybrid_pressure(coefficients: Floats, fields: dict[str, Singles]) -> Singles
     return np.asarray(a[:, None, None] + b[:, None, None] * surface, dtype=np.float32)
 
 
+def layer_pressure(fields: dict[str, Singles], ordered: bool, where: str) -> Singles:
+    """Return the pressure in the middle of layers, Pa, shape (lev, y, x), in the order of the fields.
+
+    Parameters
+    ----------
+    fields : dict
+        With ``p``, or with ``delp`` and ``sp`` of all layers down to the ground.
+    ordered : bool
+        The layer at the ground is the first; else the thinner end is the top.
+    where : str
+        File, for errors.
+
+    Raises
+    ------
+    MissingVariableError, FormatError
+        Neither is there, which end is the ground cannot be told, or the layers do not fill the air above it.
+    """
+    if "p" in fields:
+        return fields["p"]
+    if not {"delp", "sp"} <= set(fields):
+        raise MissingVariableError(f"{where}: layers without their pressure (PL, or DELP and PS)")
+    thick = fields["delp"].astype(np.float64)
+    first, last = thick[0].mean(), thick[-1].mean()
+    if not ordered and max(first, last) < _THINNER * min(first, last):
+        raise FormatError(
+            f"{where}: layers whose axis does not say which way it counts (attribute positive), and of {first:.0f} and "
+            f"{last:.0f} Pa at its ends; set it to up or down (ncatted)"
+        )
+    upward = ordered or first > last
+    thick = thick if upward else thick[::-1]
+    top = fields["sp"] - thick.sum(axis=0)
+    if not (top.min() > -2.0 and top.max() < _HIGHEST_TOP):
+        raise FormatError(
+            f"{where}: layers of pressure (DELP) leave {top.min():.0f} to {top.max():.0f} Pa of the surface pressure "
+            "above them; layers down to the ground are needed"
+        )
+    middle = np.asarray(fields["sp"] - np.cumsum(thick, axis=0) + 0.5 * thick, dtype=np.float32)
+    return middle if upward else middle[::-1]
+
+
 class Datasets:
     """Open netCDF files, a few at a time: a month of hourly files is more than a process may hold open."""
 
@@ -140,6 +185,8 @@ class NetcdfReader:
         Level and surface fields may be in one file or in several, a file an hour or a file a month.
     accumulated : str
         Over which time sums are taken where the files do not say; see `obsnet.met.options.MetOptions`.
+    heat_flux : {"auto", "up", "down"}
+        Which way heat fluxes count, where not as their names say.
 
     Attributes
     ----------
@@ -149,10 +196,11 @@ class NetcdfReader:
         The grid of all files.
     """
 
-    def __init__(self, files: Sequence[Path], accumulated: str = "auto") -> None:
+    def __init__(self, files: Sequence[Path], accumulated: str = "auto", heat_flux: str = "auto") -> None:
         self.files = list(files)
         self.notes: list[str] = []
         self._told = accumulated
+        self._heat_sign = SIGNS.get(heat_flux)
         self._data = Datasets()
         self._series: dict[str, _Series] = {}
         self.horizontal: Horizontal | None = None
@@ -219,7 +267,12 @@ class NetcdfReader:
                 raise FormatError(_strange(path, name, other[0], data.dimensions[other[0]].size))
             if level is not None:
                 self._check_levels(path, data, level, name)
-            self._enter(path, data, name, *known, stamps)
+                if "time-averaged" in str(getattr(data, "LongName", getattr(data, "Title", ""))).lower():
+                    self._note("fields on levels are means over time, taken as those of its middle")
+            alias, scale = known
+            if self._heat_sign is not None and alias.variable.startswith("heat_flux"):
+                scale = self._heat_sign * abs(scale)
+            self._enter(path, data, name, alias, scale, stamps)
 
     def _enter(self, path: Path, data: Any, name: str, alias: Alias, scale: float, stamps: Floats) -> None:
         """Write down where a variable stands in a file."""
@@ -309,8 +362,11 @@ class NetcdfReader:
             out["p"] = np.asarray(values[order], dtype=np.float32)
         elif kind == "hybrid":
             out["p"] = hybrid_pressure(values[:, order], out)
-        elif "p" not in out:
-            raise MissingVariableError(f"{self.files[0]}: layers without their pressure (PL)")
+        else:
+            out["p"] = layer_pressure(out, kind == "own", str(self.files[0]))
+            if out["p"][0].mean() < out["p"][-1].mean():
+                out |= {n: v[::-1] for n, v in out.items() if VARIABLES[n].levels}
+        out.pop("delp", None)
         return out
 
     def _at(self, variable: str, series: _Series, time: float) -> Singles:

@@ -151,10 +151,11 @@ def levels(path: Path, data: Any, dim: str) -> tuple[str, Any, str]:
 
     Returns
     -------
-    kind : {"pressure", "hybrid", "own"}
-        Of levels; ``own`` where a pressure on every node is among the fields.
+    kind : {"pressure", "hybrid", "own", "unordered"}
+        Of levels; ``own`` where a pressure, or the layers' thickness in it, is among the fields on every node, and
+        ``unordered`` where only these tell which end is the ground.
     values, order : tuple of ndarray
-        Pressure (Pa), or a (Pa) and b stacked; and the order that puts the surface first.
+        Pressure (Pa), or a (Pa) and b stacked; and the order that puts the surface first, as stored if ``unordered``.
     note : str
         What was taken from elsewhere, for people.
     """
@@ -168,9 +169,13 @@ def levels(path: Path, data: Any, dim: str) -> tuple[str, Any, str]:
     variable = data.variables[dim]
     values = np.asarray(variable[:], dtype=np.float64)
     unit = getattr(variable, "units", None)
-    if unit == "layer" and {"PL", "DELP"} & set(data.variables):
-        # GEOS counts layers from the top and gives their pressure on every node.
-        return "own", (values, np.argsort(-values)), ""
+    counted = np.array_equal(np.sort(values), np.arange(1, values.size + 1))
+    if (unit == "layer" or counted) and {"PL", "DELP"} & set(data.variables):
+        # GEOS numbers its layers from the top, GEOS-Chem from the ground. A GrADS server calls the numbers millibar.
+        way = str(getattr(variable, "positive", "")).lower()
+        if way in {"up", "down"}:
+            return "own", (values, np.argsort(values if way == "up" else -values)), ""
+        return "unordered", (values, np.arange(values.size)), ""
     if dim in HYBRID_AXES or (unit in {None, "1", "level", "layer"} and "PRSS" not in data.variables):
         raise FormatError(
             f"{path}: model levels in {dim!r} without their coefficients; add variables hyam (Pa) and hybm on "

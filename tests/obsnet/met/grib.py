@@ -79,11 +79,19 @@ def write_fluxes(path: Path, first: int, last: int, *, kind: str, edition: int, 
 
 
 def write(
-    path: Path, hour: int, *, gfs: bool, edition: int = 2, mean=False, leave_out=lambda _name, _level: False
+    path: Path,
+    hour: int,
+    *,
+    gfs: bool,
+    edition: int = 2,
+    mean=False,
+    leave_out=lambda _name, _level: False,
+    centre=None,
+    rename=None,
 ) -> Path:
     """Write one time; GFS in GRIB 2 with relative humidity and heights, ECMWF with geopotential.
 
-    With `mean` the heat flux is that of the hour before, as GFS has it.
+    With `mean` the heat flux is that of the hour before, as GFS has it. `rename` gives other short names.
     """
     import eccodes as codes
 
@@ -93,11 +101,11 @@ def write(
                 continue
             handle = codes.codes_grib_new_from_samples(f"regular_ll_pl_grib{edition}")
             keys = {
-                "centre": "kwbc" if gfs else "ecmf", "dataDate": 20200601, "dataTime": 100 * hour,
+                "centre": centre or ("kwbc" if gfs else "ecmf"), "dataDate": 20200601, "dataTime": 100 * hour,
                 "Ni": LON.size, "Nj": LAT.size, "iDirectionIncrementInDegrees": 1, "jDirectionIncrementInDegrees": 1,
                 "latitudeOfFirstGridPointInDegrees": LAT[0], "latitudeOfLastGridPointInDegrees": LAT[-1],
                 "longitudeOfFirstGridPointInDegrees": LON[0], "longitudeOfLastGridPointInDegrees": LON[-1],
-                "shortName": name, "typeOfLevel": kind, "level": level, "bitsPerValue": 24,
+                "shortName": (rename or {}).get(name, name), "typeOfLevel": kind, "level": level, "bitsPerValue": 24,
             }  # fmt: skip
             if mean and name == "ishf":
                 del keys["shortName"], keys["typeOfLevel"], keys["level"]

@@ -92,3 +92,26 @@ def test_the_size_of_the_change_is_what_is_reported(tmp_path):
     note = next(n for n in mended.meta["notes"] if "conservation of mass" in n)
     assert float(note.split(" mm/s at 1000 m")[0].split(", ")[-1]) == pytest.approx(rms[0], rel=0.05)
     assert not any("conservation" in n for n in kept.meta["notes"])
+
+
+def test_omega_alone_knows_neither_slopes_nor_moving_surfaces(tmp_path):
+    """``-omega / (rho g)`` at each level, 0 at the ground, whatever the ground and the pressure surfaces do."""
+
+    def hilly(name, values):
+        if name == "w":
+            return values + 0.1
+        if name == "z":  # pressure surfaces rise by 50 m an hour and 10 m a degree
+            hours, east = np.arange(values.shape[0]), np.arange(values.shape[-1])
+            return values + 9.80665 * (50.0 * hours[:, None, None, None] + 10.0 * east)
+        return values
+
+    path = era5(tmp_path / "a.nc", change=hilly)
+    alone, own = (open_met([path], vertical=v) for v in ("omega", "file"))
+    density = alone.state[..., 0] / (287.05 * alone.state[..., 1])
+    high = alone.height > 1000.0
+    np.testing.assert_allclose(alone.wind[..., high, 2], -0.1 / (9.80665 * density[..., high]), rtol=8e-2)
+    assert (alone.wind[..., 0, 2] == 0.0).all()
+    # The surfaces' own rise, 50 m an hour, and 10 m/s up a slope of 1e-4.
+    rise = (own.wind[..., high, 2] - alone.wind[..., high, 2]).mean()
+    assert rise > 0.01
+    np.testing.assert_array_equal(own.wind[..., :2], alone.wind[..., :2])

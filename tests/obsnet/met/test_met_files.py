@@ -10,10 +10,11 @@ import pytest
 import xarray as xr
 
 from obsnet.constants import GRAVITY, R_DRY_AIR
-from obsnet.errors import FormatError, GridError, MissingVariableError, RangeError
+from obsnet.errors import ConfigError, FormatError, GridError, MissingVariableError, RangeError
 from obsnet.met import open_met
 from obsnet.met.readers.ecmwf import full_levels
 from obsnet.met.readers.grib import _grid
+from obsnet.met.readers.netcdf import layer_pressure
 from obsnet.met.underground import fill_underground
 from tests.obsnet.met import grib
 from tests.obsnet.met.worlds import ISOTHERMAL, LEVELS, era5
@@ -400,6 +401,116 @@ def test_geos_fluxes_that_do_not_reach_the_levels_hours(tmp_path):
     flux = geos(tmp_path / "flx.nc", only={"blh", "zust", "ishf"}, hours=(0, 1, 2), minutes=30)
     with pytest.raises(FormatError, match="is missing at 2020-06-01T00"):
         open_met([levels, flux])
+
+
+EDGES = (
+    np.array([1013.25, 996, 980, 950, 910, 860, 790, 690, 560, 410, 270, 150, 60, 50.0]) * 100.0
+)  # Pa, from the ground
+
+
+def delp(path, *, upward, positive=True, unit="layer", cut=slice(None), thick=-np.diff(EDGES)):
+    """GEOS layers without their pressure, only its thickness; counted from the top or from the ground."""
+    base = geos(path.with_suffix(".pl"), only={"u", "v", "w", "t", "q", "sp", *FLAT}, layers=True)
+    with xr.open_dataset(base, engine="netcdf4", decode_times=False) as data:
+        made = data.drop_vars("PL").load()
+    order = slice(None) if upward else slice(None, None, -1)
+    made["DELP"] = made["T"] * 0.0 + thick[order][:, None, None].astype("f4")
+    # Something that differs between the ends, to tell them apart.
+    made["U"] = made["T"] * 0.0 + np.linspace(4.0, 30.0, thick.size)[order][:, None, None].astype("f4")
+    made["U"].attrs["units"], made["DELP"].attrs["units"] = "m s-1", "Pa"
+    made["lev"] = made["lev"].copy(data=np.arange(1.0, thick.size + 1))
+    made["lev"].attrs = {"units": unit} | ({"positive": "up" if upward else "down"} if positive else {})
+    made.isel(lev=cut).to_netcdf(path)
+    return path
+
+
+FLAT = {"t2m", "u10", "v10", "blh", "zust", "ishf"}
+
+
+@pytest.mark.parametrize("upward", [True, False])
+@pytest.mark.parametrize("unit", ["layer", "millibar"])
+def test_layers_of_known_thickness_from_either_end(tmp_path, upward, unit):
+    """Pressure is that below which the layers above weigh it; a number that is called a pressure is none."""
+    met = open_met([delp(tmp_path / "a.nc", upward=upward, unit=unit)])
+    np.testing.assert_allclose(met.state[0, 0, 0, :, 0], 101325 * np.exp(-met.height / SCALE), rtol=3e-4)
+    middle = 0.5 * (EDGES[1:] + EDGES[:-1])
+    aloft = met.height > 500.0
+    wind = np.interp(met.height[aloft], SCALE * np.log(101325.0 / middle), np.linspace(4.0, 30.0, 13))
+    np.testing.assert_allclose(met.wind[0, 0, 0, aloft, 0], wind, atol=0.05)
+
+
+def test_layers_whose_end_nothing_tells_are_refused(tmp_path):
+    with pytest.raises(FormatError, match="does not say which way it counts .attribute positive."):
+        open_met([delp(tmp_path / "a.nc", upward=True, positive=False)])
+    thin = np.concatenate([-np.diff(EDGES[:-1]), [40.0]])
+    known = open_met([delp(tmp_path / "b.nc", upward=False, positive=False, thick=thin)])
+    same(known, open_met([delp(tmp_path / "c.nc", upward=True, thick=thin)]))
+
+
+def test_layers_that_end_above_the_ground_are_refused(tmp_path):
+    with pytest.raises(FormatError, match="layers down to the ground are needed"):
+        open_met([delp(tmp_path / "a.nc", upward=True, cut=slice(7, None))])
+    with pytest.raises(
+        MissingVariableError, match="f.nc: layers without their pressure .PL, or DELP and PS."
+    ):
+        layer_pressure({"sp": np.full((1, 1), 1e5, np.float32)}, True, "f.nc")
+
+
+def test_means_over_time_on_levels_are_told(tmp_path):
+    path = delp(tmp_path / "a.nc", upward=True)
+    with netCDF4.Dataset(path, "a") as data:
+        data.LongName = "MERRA2 tavg3_3d_asm_Nv: 3d,3-Hourly,Time-Averaged,Model-Level,Assimilation"
+    assert any("means over time" in note for note in open_met([path]).meta["notes"])
+
+
+# ---- what lies below the lowest level, and which way heat goes
+
+
+def test_levels_that_begin_high_above_ground_are_told_or_refused(tmp_path):
+    with pytest.raises(RangeError, match="the lowest level of the fields is 5582 m above ground"):
+        open_met([era5(tmp_path / "a.nc", levels=np.array([500.0, 400.0, 300.0, 200.0, 100.0]))])
+    met = open_met([era5(tmp_path / "b.nc", levels=np.array([900.0, 800.0, 500.0, 300.0, 100.0]))])
+    assert any("lowest level is up to 93" in note for note in met.meta["notes"])
+    assert not any("lowest level" in n for n in open_met([era5(tmp_path / "c.nc")]).meta["notes"])
+
+
+def test_the_way_that_a_heat_flux_counts_can_be_said(tmp_path):
+    path = era5(tmp_path / "a.nc")
+    plain, down, up = (open_met([path], heat_flux=way) for way in ("auto", "down", "up"))
+    same(plain, down)
+    assert (plain.surface[..., 3] < 0.0).all()
+    assert (up.surface[..., 3] > 0.0).all()
+
+
+@pytest.mark.parametrize("vertical", ["w", "wz"])
+def test_cma_messages(tmp_path, vertical):
+    """CMA's centre, its fields as CMA-GFS and CRA-40 have them: the sign of the heat flux has to be said."""
+    pytest.importorskip("eccodes", reason="the extra 'grib' is not installed")
+    files = [
+        grib.write(tmp_path / f"{h}.grb", h, gfs=True, centre="babj", rename={"w": vertical})
+        for h in (0, 1, 2)
+    ]
+    with pytest.raises(
+        FormatError, match="heat flux of centre 'babj' counts upward or downward is not known"
+    ):
+        open_met(files)
+    same(open_met(files, heat_flux="up"), open_met([era5(tmp_path / "a.nc", drop=("zust",))]))
+    assert (open_met(files, heat_flux="down").surface[..., 3] > 0.0).all()
+    silent = [
+        grib.write(tmp_path / f"{h}.q.grb", h, gfs=True, centre="babj", leave_out=lambda n, _l: n == "ishf")
+        for h in (0, 1)
+    ]
+    assert open_met(silent).times.size == 2
+
+
+def test_options_that_a_format_has_no_use_for_are_refused(tmp_path, sample_data):
+    pytest.importorskip("eccodes", reason="the extra 'grib' is not installed")
+    path = grib.write(tmp_path / "0.grb", 0, gfs=True)
+    with pytest.raises(ConfigError, match="accumulated = 'hour' does nothing with GRIB files"):
+        open_met([path], accumulated="hour")
+    wrf = sample_data / "transport/wrf/wrf_mercator_sample.nc"
+    with pytest.raises(ConfigError, match="heat_flux = 'up' does nothing with WRF files"):
+        open_met([wrf], heat_flux="up")
 
 
 # ---- shapes of the Earth, and the other pole
