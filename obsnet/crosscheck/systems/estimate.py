@@ -62,6 +62,8 @@ class Estimate:
         One standard deviation; NaN where none is known.
     covariance : ndarray, shape (periods, regions, regions), optional
         Of the regions in one period.
+    joint : ndarray, shape (periods, regions, periods, regions), optional
+        Covariance of all of them, in time too.
     members : ndarray, shape (members, periods, regions), optional
         An ensemble whose spread is the error, in time too.
     resolution : Resolution, optional
@@ -87,6 +89,7 @@ class Estimate:
     total: Floats
     sd: Floats
     covariance: Floats | None = None
+    joint: Floats | None = None
     members: Floats | None = None
     resolution: Resolution | None = None
     rests_on: dict[str, str] = field(default_factory=dict)
@@ -165,7 +168,8 @@ def mean_over(estimate: Estimate, wanted: Period, between: Between = "independen
     wanted : Period
         A year, a month, a range.
     between : {"independent", "common"}
-        How errors of different periods hang together; files do not say. An ensemble knows it and is not asked.
+        How errors of different periods hang together; most files do not say. An ensemble and a joint covariance do, and
+        are not asked.
 
     Notes
     -----
@@ -180,6 +184,11 @@ def mean_over(estimate: Estimate, wanted: Period, between: Between = "independen
     total, sd = weight @ estimate.total[inside], estimate.sd[inside]
     covariance: Floats | None
     common = weight @ sd
+    if estimate.joint is not None:
+        square = estimate.joint[np.ix_(inside, range(total.size), inside, range(total.size))]
+        own = np.einsum("k,karb,r->ab", weight, square, weight)
+        spread = np.sqrt(np.maximum(np.diagonal(own), 0.0))
+        return Mean(total, spread, spread, own, len(inside))
     if estimate.members is not None:
         each = np.einsum("k,mkr->mr", weight, estimate.members[:, inside])
         own = np.atleast_2d(np.cov(each, rowvar=False, ddof=1))

@@ -17,6 +17,7 @@ import numpy as np
 from obsnet.constants import SECONDS_PER_YEAR, species
 from obsnet.crosscheck.systems.estimate import Estimate, Resolution
 from obsnet.crosscheck.systems.layouts import LAYOUTS, Layout
+from obsnet.crosscheck.systems.scaled import read_scaled
 from obsnet.errors import FormatError, RangeError, RegionError
 from obsnet.flux_reader import read_any_flux
 from obsnet.grid import Grid
@@ -144,7 +145,8 @@ def _read(path: str, options: SystemOptions, layout: Layout, members: str | None
         return read_any_flux(path, names, *how, "propagate", members)
 
     with reading(path, "a gridded flux"):
-        found = read(variables)
+        scaled = options.preset == "imi"
+        found = read_scaled(path, options.prior, options.time_is, when) if scaled else read(variables)
         names = [] if members is None else _member_names(path, members, len(found["sectors"]))
     count = 1 if members is None else len(names)
     flux = found["flux"]

@@ -58,4 +58,9 @@ LAYOUTS = {
         "Global Carbon Budget, gridded fluxes of its inversions (CAMS, CarbonTracker, GCASv2, GONGGA and others), ICOS "
         "Carbon Portal", units="PgC m-2 yr-1", basis="carbon", systems="ensemble_member",
     ),
+    "imi": Layout(
+        "CH4", (), "total",
+        "Integrated Methane Inversion 2, gridded_posterior.nc and HEMCO diagnostics (Varon et al. 2022, "
+        "doi:10.5194/gmd-15-5787-2022)",
+    ),
 }  # fmt: skip

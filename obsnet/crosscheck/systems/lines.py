@@ -38,7 +38,8 @@ def compared_lines(found: Compared, language: Language = "en") -> Iterator[str]:
         spreads = {k: _number(r[f"{k}_sd"]) for k in ("within", "between", "total")}
         gap = said("gap", gap=_number(r["gap_in_sd"])) if math.isfinite(r["gap_in_sd"]) else ""
         yield f"    {said('both', stated=r['stated'], systems=r['systems'], **spreads)}{gap}"
-    yield said("not one")
+    if (found.spread["systems"] > 1).any():
+        yield said("not one")
 
 
 def compared_data(found: Compared) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from obsnet.errors import ConfigError, nearest
 
 __all__ = ["PRESETS", "CompareOptions", "SystemOptions", "read_word"]
 
-PRESETS = ("paris", "ceos", "grid", *LAYOUTS)
+PRESETS = ("paris", "ceos", "own", "grid", *LAYOUTS)
 
 
 class SystemOptions(Options):
@@ -24,7 +24,9 @@ class SystemOptions(Options):
     path: str = Field(min_length=1, description="file, or several with * (months of one system)")
     preset: str | None = Field(None, description="layout; by default found out")
     quantity: str | None = Field(None, description="what the totals are of; only like is set beside like")
-    sector: str = Field("total", description="of a PARIS file")
+    sector: str | None = Field(
+        None, description="of a PARIS file (total by default) or of a posterior of one's own"
+    )
     gas: str | None = Field(None, description="formula, where the file does not say it")
     variables: tuple[str, ...] | None = Field(None, description="fluxes to add up")
     units: str | None = Field(None, description="where the file states none, or wrong ones")
@@ -33,6 +35,7 @@ class SystemOptions(Options):
         None, description="what times without bounds are"
     )
     period: str | None = Field(None, description="of a file without time: 2019, 2019-01")
+    prior: str | None = Field(None, description="file with the prior that an IMI posterior is a factor of")
     members: str | None = Field(None, description="dimension of an ensemble whose spread is the error")
     spread: str | None = Field(None, description="variable with the standard deviation of each cell")
     cells: Literal["independent", "common"] | None = Field(

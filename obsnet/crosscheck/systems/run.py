@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from obsnet.crosscheck.systems.ceos import is_ceos, read_ceos
 from obsnet.crosscheck.systems.estimate import Estimate
 from obsnet.crosscheck.systems.grids import files_of, read_grids
 from obsnet.crosscheck.systems.options import CompareOptions, SystemOptions, read_word
+from obsnet.crosscheck.systems.own import read_own
 from obsnet.crosscheck.systems.paris import is_paris, read_paris
 from obsnet.crosscheck.systems.spread import common_ground, spread_table, systems_table
 from obsnet.errors import ConfigError
@@ -50,9 +51,12 @@ def read_system(options: SystemOptions, regions: Any = None) -> list[Estimate]:
     """
     preset = options.preset or _sniff(options)
     if preset == "paris":
-        return [read_paris(options.path, options.name, sector=options.sector, gas=options.gas)]
+        found = read_paris(options.path, options.name, sector=options.sector or "total", gas=options.gas)
+        return [replace(found, quantity=options.quantity or found.quantity)]
     if preset == "ceos":
         return read_ceos(options.path, options.name, quantity=options.quantity)
+    if preset == "own":
+        return [read_own(options.path, options.name, sector=options.sector, quantity=options.quantity)]
     return read_grids(options, regions())
 
 
@@ -73,6 +77,8 @@ def _sniff(options: SystemOptions) -> str:
             return "ceos"
         raise ConfigError(f"{first}: no layout known here; say its preset (NAME=PRESET:PATH)")
     with reading(first, "netCDF"), Dataset(first) as data:
+        if str(getattr(data, "obsnet_contract", "")).startswith("posterior"):
+            return "own"
         return "paris" if is_paris(data.variables) else "grid"
 
 

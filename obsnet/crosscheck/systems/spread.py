@@ -175,7 +175,8 @@ def _row(e: Estimate, mean: Mean, key: str, period: Period, unresolved: float) -
         sd = common = math.nan
         if mean.covariance is not None:
             sd = float(np.sqrt(max(mean.covariance[np.ix_(used, used)].sum(), 0.0)))
-            common = sd if mean.periods == 1 or e.members is not None else math.nan
+            known = mean.periods == 1 or e.members is not None or e.joint is not None
+            common = sd if known else math.nan
     found = {"cell": "", "shared": math.nan, "split_sd": math.nan, "resolved": None}
     if e.resolution is not None:
         k = int(np.argmax(weight))

@@ -21,6 +21,7 @@ from obsnet.errors import ConfigError, ObsnetError
 from obsnet.report.spread import spread_figure, write_spread_figures
 from tests.obsnet.crosscheck.systems.made import country_file
 from tests.obsnet.crosscheck.systems.test_tables import REAL
+from tests.obsnet.crosscheck.test_table import MONTHS, posterior
 
 
 def compared(*systems, **options):
@@ -122,6 +123,17 @@ def test_what_cannot_be_compared_is_one_line(three, systems, options, said):
     with pytest.raises(ObsnetError, match=said) as caught:
         compared(*(s.format(a=three[0]) for s in systems), **options)
     assert "\n" not in str(caught.value)
+
+
+def test_ones_own_posterior_stands_among_them(tmp_path):
+    path = posterior(tmp_path / "posterior.nc", edges=MONTHS)
+    found = compared(f"ours={path}", period=["2019", "2019-02"])
+    rows = found.systems.set_index(["period", "region"])
+    assert set(found.systems["region"]) == {"110000", "120000"}
+    assert rows.loc[("2019", "110000"), "total"] == pytest.approx(110.0)
+    days = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
+    assert rows.loc[("2019", "110000"), "sd"] == pytest.approx(5.0 * np.sqrt((days**2).sum()) / 365)
+    assert rows.loc[("2019-02-01 to 2019-03-01", "120000"), "sd"] == pytest.approx(5.0)
 
 
 def test_a_region_called_script(tmp_path):

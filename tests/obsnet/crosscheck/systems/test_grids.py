@@ -168,7 +168,7 @@ def test_the_systems_of_a_budget_file_are_systems(tmp_path):
     np.testing.assert_allclose(found[0].total, expected.total, rtol=1e-6)
 
 
-@pytest.mark.parametrize("preset", [p for p in LAYOUTS if p not in {"gcb", "cams"}])
+@pytest.mark.parametrize("preset", [p for p in LAYOUTS if p not in {"gcb", "cams", "imi"}])
 def test_published_layouts_add_their_variables(tmp_path, preset):
     layout = LAYOUTS[preset]
     flux = field()
@@ -181,6 +181,29 @@ def test_published_layouts_add_their_variables(tmp_path, preset):
     n = len(layout.variables)
     right = read(flux_file(tmp_path / "b.nc", n * (n + 1) / 2 * flux, LAT, LON)).total
     np.testing.assert_allclose(found.total, right, rtol=1e-6)
+
+
+def test_scale_factors_times_their_prior_but_for_the_soil(tmp_path):
+    flux = field()
+    kg = 0.01604246
+    dims = ("time", "lat", "lon")
+    both = {"EmisCH4_Total": (dims, kg * flux[:1]), "EmisCH4_SoilAbsorb": (dims, -0.1 * kg * flux[:1])}
+    prior = xr.Dataset(both, {"time": MIDDLE[:1], "lat": LAT, "lon": LON})
+    for name in prior.data_vars:
+        prior[name].attrs["units"] = "kg/m2/s"
+    prior.to_netcdf(tmp_path / "hemco.nc")
+    factor = np.random.default_rng(2).uniform(0.5, 2, (LAT.size, LON.size))
+    xr.Dataset({"ScaleFactor": (("lat", "lon"), factor[::-1])}, {"lat": LAT[::-1], "lon": LON}).to_netcdf(
+        tmp_path / "sf.nc"
+    )
+    word = f"i=imi:{tmp_path / 'sf.nc'};prior={tmp_path / 'hemco.nc'};period=2023"
+    found = read_grids(read_word(word), regions())[0]
+    assert (found.gas, found.quantity) == ("CH4", "total")
+    right = (1.1 * factor - 0.1) * flux[:1]
+    expected = read(flux_file(tmp_path / "a.nc", right, LAT, LON, MIDDLE[:1]), ";period=2023").total
+    np.testing.assert_allclose(found.total, expected * kg / 0.0440095, rtol=1e-6)
+    with pytest.raises(ConfigError, match="say prior=FILE"):
+        read_grids(read_word(f"i=imi:{tmp_path / 'sf.nc'};period=2023"), regions())
 
 
 def test_files_and_polygons_that_cannot_be(tmp_path):
