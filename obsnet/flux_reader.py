@@ -42,8 +42,14 @@ def read_any_flux(
     time_is: TimeStamp | None,
     period: tuple[Any, Any] | None,
     nan: NanPolicy,
+    layers: str | None = None,
 ) -> dict[str, Any]:
     """Read fluxes; parameters and errors as in `obsnet.cf.read_flux`.
+
+    Parameters
+    ----------
+    layers : str, optional
+        A dimension of the variables, such as that of an ensemble, which takes the place of sectors.
 
     Returns
     -------
@@ -52,7 +58,8 @@ def read_any_flux(
     """
     path = Path(path)
     where = str(path)
-    with _open(path) as file:
+    with _open(path) as opened:
+        file = opened if layers is None else _layered(opened, layers, where)
         chosen = _choose(file, variable, where)
         periods, notes = _periods(file, time_is, period, where)
         data, grid, moved = _onto_grid(file, where)
@@ -101,6 +108,13 @@ def _open(path: Path) -> xr.Dataset:
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise FormatError(f"{path}: cannot be read as netCDF ({reason})") from error
+
+
+def _layered(data: xr.Dataset, name: str, where: str) -> xr.Dataset:
+    if name not in data.dims:
+        raise FormatError(f"{where}: no dimension {name!r}{nearest(name, map(str, data.dims))}")
+    numbers = [str(k) for k in range(data.sizes[name])]
+    return data.drop_vars(name, errors="ignore").rename_dims({name: "sector"}).assign_coords(sector=numbers)
 
 
 def _choose(data: xr.Dataset, asked: Variables, where: str) -> dict[str, str]:

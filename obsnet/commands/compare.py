@@ -1,0 +1,25 @@
+"""``obsnet compare SYSTEM…``: others' inversions through the same regions."""
+
+from __future__ import annotations
+
+from obsnet.command import Shown, command
+from obsnet.crosscheck.systems.options import CompareOptions
+
+__all__ = ["compare"]
+
+
+@command("obsnet.crosscheck.systems.options:CompareOptions")
+def compare(options: CompareOptions) -> Shown:
+    """Set several inversions side by side: each with its own error, and how far they differ from each other."""
+    from obsnet.crosscheck.systems.lines import compared_data, compared_lines, write_compared
+    from obsnet.crosscheck.systems.run import compare_systems
+
+    found = compare_systems(options)
+    notes = list(found.notes)
+    if options.out is not None:
+        from obsnet.report.spread import write_spread_figures
+
+        written = write_compared(found, options.out, options.language)
+        written += write_spread_figures(found.systems, found.spread, options.out, options.language)
+        notes += [f"written: {p}" for p in written]
+    return Shown(compared_data(found), compared_lines(found, options.language), notes)

@@ -1,0 +1,60 @@
+"""A posterior file of `obsnet invert` as one system among the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from obsnet.crosscheck.systems.estimate import Estimate
+from obsnet.crosscheck.totals import read_totals
+from obsnet.inventory.words import NATION
+from obsnet.regions import PROVINCES, REST
+
+__all__ = ["read_own"]
+
+
+def read_own(
+    path: str | Path, system: str, *, sector: str | None = None, quantity: str | None = None
+) -> Estimate:
+    """Read the totals of one sector, with the covariance of all regions and periods; of all provinces also ``CHN``.
+
+    Parameters
+    ----------
+    path : path
+        ``posterior.nc``.
+    system : str
+        Name in the comparison.
+    sector : str, optional
+        May be left out if the file has one.
+    quantity : str, optional
+        What others call it; by default the sector.
+
+    Raises
+    ------
+    FormatError, ConfigError
+        See `obsnet.crosscheck.totals.read_totals`.
+    """
+    found = read_totals(path, sector)
+    count, own = len(found.periods), [k for k, r in enumerate(found.regions) if r not in REST]
+    keys = [found.regions[k] for k in own]
+    matrix = np.eye(len(found.regions))[own]
+    if set(PROVINCES) <= set(keys):
+        china = np.isin(found.regions, list(PROVINCES)).astype(float)
+        matrix, keys = np.vstack([matrix, china]), [*keys, NATION]
+    total = found.posterior.reshape(-1, count)
+    square = found.posterior_covariance.reshape(len(found.regions), count, len(found.regions), count)
+    joint = np.einsum("ar,rksl,bs->kalb", matrix, square, matrix, optimize=True)
+    spread = np.sqrt(np.maximum(np.einsum("kaka->ka", joint), 0.0))
+    return Estimate(
+        system,
+        found.gas,
+        quantity or found.sector,
+        found.periods,
+        tuple(keys),
+        (matrix @ total).T,
+        spread,
+        joint=joint,
+        rests_on={"prior": found.prior_name} if found.prior_name else {},
+        notes=tuple(f"the run's checks: {c}" for c in found.checks),
+    )
