@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from obsnet.crosscheck.run import beside
+from obsnet.crosscheck.run import BESIDE, beside
 from obsnet.pipeline import Case, Stage, StageResult
 from obsnet.report.options import ReportOptions
 
@@ -24,7 +24,7 @@ def _inputs(options: ReportOptions, case: Case) -> list[Path]:
 
     marked = ObservationStore(case.out / options.store).files() if options.store else []
     table = case.out / options.table
-    return [case.out / options.posterior, table, beside(table, "covariance"), *marked]
+    return [case.out / options.posterior, table, *(beside(table, what) for what in BESIDE), *marked]
 
 
 STAGE = Stage(

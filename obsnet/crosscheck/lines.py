@@ -8,7 +8,7 @@ from typing import Any
 
 from obsnet.crosscheck.words import Words, common_first
 
-__all__ = ["table_lines"]
+__all__ = ["statistics_lines", "table_lines"]
 
 _ORDER = {"inconsistent": 0, "consistent": 1, "not decided": 2, "not testable": 3}
 
@@ -50,3 +50,10 @@ def table_lines(table: Any) -> Iterator[str]:
         )
     counts = table["verdict"].value_counts()
     yield ", ".join(f"{counts.get(v, 0)} {v}" for v in _ORDER) + f"; Mt {first['gas']} a year"
+
+
+def statistics_lines(statistics: Any) -> Iterator[str]:
+    """Say what is true of all regions together, what must be known of the run first."""
+    for row in statistics.sort_values("told", ascending=False, kind="stable").to_dict("records"):
+        if row["text"]:
+            yield f"note: {row['text']}" if row["told"] else row["text"]

@@ -103,6 +103,39 @@ _TEXTS = {
         "{compared} held against the inventory of {stated} spread in time as the prior is{doubt}",
         "以 {compared} 对照 {stated} 清单，按先验的时间廓线分配{doubt_zh}",
     ),
+    "surer than published": (
+        (
+            "the nation's net CO2 is stated to ± {sd} Mt a year, surer than the OCO-2 MIP ensemble (China 2015-20, "
+            "LNLGIS 7,860 ± 1,130, fossil 10,200 ± 846; doi:10.5194/essd-15-963-2023): look at the observation error "
+            "and what observations share ([invert.error]), at the correlation lengths and at the prior's own error"
+        ),
+        (
+            "全国净 CO2 的不确定度为每年 ± {sd} Mt，小于 OCO-2 MIP 集合（中国 2015–20 年，LNLGIS 7,860 ± 1,130，"
+            "化石 10,200 ± 846；doi:10.5194/essd-15-963-2023）：请检查观测误差及其共同部分（[invert.error]）、"
+            "相关长度与先验误差"
+        ),
+    ),
+    "is the prior": (
+        (
+            "the inventory equals the inversion's prior in {count} of {of} regions: z and E_n take them as independent "
+            "unless --shared says otherwise; the verdict does not mind"
+        ),
+        "{of} 个地区中 {count} 个的清单等于反演先验：除非以 --shared 说明，z 与 E_n 视二者独立；结论不受影响",
+    ),
+    "all regions": (
+        (
+            "chi-square over {regions} regions with an inventory, their inventories' errors correlated by {common:g}: "
+            "{value:.1f} of {freedom} degrees of freedom, p = {p:.2g}"
+        ),
+        (
+            "{regions} 个有清单地区的联合卡方（清单误差相关系数 {common:g}）：{value:.1f}，自由度 {freedom}，"
+            "p = {p:.2g}"
+        ),
+    ),
+    "requirements": (
+        "{met} of {of} regions are known by observations to the 30 % that GCOS asks at 100 to 1,000 km",
+        "{of} 个地区中 {met} 个由观测达到 GCOS 对 100–1000 km 尺度要求的 30%",
+    ),
     "category": (
         "category {category} of the inventory stands for the sector {sector}",
         "以清单类别 {category} 代表部门 {sector}",
@@ -114,12 +147,12 @@ _TEXTS = {
     "uncertainty zero": ("the inventory states no error at all", "清单声称无误差"),
     "negative": ("a negative total, tested because asked for", "负值总量，按要求检验"),
     "group": (
-        "sum of {regions}, their inventories' errors taken as wholly correlated",
-        "{regions_zh} 之和，其清单误差视为完全相关",
+        "sum of {regions}, their inventories' errors correlated by {common:g}",
+        "{regions_zh} 之和，其清单误差相关系数 {common:g}",
     ),
     "joint": (
-        "{regions} are not told apart; their inventories' errors taken as wholly correlated",
-        "{regions_zh} 无法相互区分；其清单误差视为完全相关",
+        "{regions} are not told apart; their inventories' errors correlated by {common:g}",
+        "{regions_zh} 无法相互区分；其清单误差相关系数 {common:g}",
     ),
     "not resolved": (
         "not well told apart from others: read with {joint}",
