@@ -27,7 +27,7 @@ import numpy as np
 
 from obsnet.typing import Floats
 
-__all__ = ["ChiSquare", "Plain", "chi_square", "common_error", "plain_statistics"]
+__all__ = ["ChiSquare", "Plain", "chi_square", "common_error", "kernel_parts", "plain_statistics"]
 
 LARGE = 0.30  # relative sd above which a ratio is looked at on a log scale
 _RANK = 1e-10
@@ -111,6 +111,27 @@ def plain_statistics(
     return Plain(difference / sd, difference / (2.0 * sd), log_ratio, log_sd)
 
 
+def kernel_parts(weights: Floats, pattern: Floats, kernel: Floats) -> tuple[Floats, Floats]:
+    """Return G and F: what of the regions' discrepancies, and of all else, appears in their posterior totals.
+
+    Parameters
+    ----------
+    weights, pattern : ndarray, shape (regions, totals)
+        w and u; u is scaled here to ``w'u = 1``.
+    kernel : ndarray, shape (totals, totals)
+        A.
+
+    Returns
+    -------
+    own : ndarray, shape (regions, regions)
+    rest : ndarray, shape (regions, totals)
+    """
+    u = pattern / np.einsum("ij,ij->i", weights, pattern)[:, None]
+    seen = weights @ kernel
+    own = seen @ u.T
+    return own, seen - own @ weights
+
+
 def chi_square(
     *,
     weights: Floats,
@@ -129,7 +150,7 @@ def chi_square(
     Parameters
     ----------
     weights, pattern : ndarray, shape (regions, totals)
-        w and u of each region that has an inventory; u is scaled here to ``w'u = 1``.
+        w and u of each region that has an inventory.
     prior, posterior : ndarray, shape (totals,)
     kernel, noise, prior_covariance : ndarray, shape (totals, totals)
         A, N, C as in `verdict.judge`.
@@ -140,10 +161,7 @@ def chi_square(
     """
     from scipy.stats import chi2
 
-    u = pattern / np.einsum("ij,ij->i", weights, pattern)[:, None]
-    seen = weights @ kernel
-    own = seen @ u.T
-    rest = seen - own @ weights
+    own, rest = kernel_parts(weights, pattern, kernel)
     d = weights @ (posterior - prior) - own @ (inventory - weights @ prior)
     variance = weights @ noise @ weights.T + rest @ prior_covariance @ rest.T
     variance += own @ inventory_covariance @ own.T

@@ -12,6 +12,7 @@ import numpy as np
 from obsnet.crosscheck.all_regions import STATISTICS, all_regions
 from obsnet.crosscheck.fit import judge_fit
 from obsnet.crosscheck.inventory_rows import Chosen, RowChoice, choose_rows
+from obsnet.crosscheck.noise import noise_of
 from obsnet.crosscheck.periods import TimeChoice, match_periods
 from obsnet.crosscheck.published import requirement
 from obsnet.crosscheck.quantity import Quantities, Sums, covariance_of, make_quantities
@@ -20,7 +21,7 @@ from obsnet.crosscheck.statistics import plain_statistics
 from obsnet.crosscheck.totals import RegionTotals, read_totals
 from obsnet.crosscheck.verdict import Rule, Verdicts, judge
 from obsnet.crosscheck.words import NOTHING, Words, joined, say
-from obsnet.errors import ConfigError, FormatError, nearest
+from obsnet.errors import FormatError
 from obsnet.reading import door, read_csv
 from obsnet.typing import Floats
 
@@ -172,7 +173,7 @@ def check(
     common = 1.0 if choices.common is None else choices.common
     tested = make_quantities(totals, chosen, compared, choices.sums, choices.time.profile_uncertainty, common)
     fit = judge_fit(totals.fit, choices.chi_square)
-    noise, unstated, notes = _prescribed(totals, choices.prescribed)
+    noise, unstated, notes = noise_of(totals, choices.prescribed)
     unable = say("no verdict", text=totals.no_verdict) if totals.no_verdict else NOTHING
     bar = next((b for b in (unable, fit.barred, unstated) if b.en), NOTHING)
     found = judge(
@@ -381,28 +382,3 @@ def _described(chosen: Chosen, totals: RegionTotals) -> dict[str, str]:
 
 def _sd(covariance: Floats) -> Floats:
     return np.sqrt(np.maximum(np.diagonal(covariance), 0.0))
-
-
-def _prescribed(totals: RegionTotals, stated: Mapping[str, float]) -> tuple[Floats, Words, list[Words]]:
-    """Return the noise with what prescribed sectors add, why nothing can be tested if so, and remarks.
-
-    A prescribed sector is taken to be wrong by one factor everywhere.
-    """
-    noise = totals.noise_covariance
-    notes: list[Words] = []
-    for sector in stated:
-        if sector not in totals.prescribed:
-            raise ConfigError(
-                f"--prescribed {sector}: the inversion does not prescribe it{nearest(sector, totals.prescribed)}"
-            )
-    for sector, answer in totals.prescribed.items():
-        if sector not in stated:
-            return noise, say("prescribed", sector=sector), notes
-        if stated[sector] == 0.0:
-            notes.append(say("prescribed exact", sector=sector))
-        elif answer is None:
-            return noise, say("prescribed unknown", sector=sector), notes
-        else:
-            noise = noise + stated[sector] ** 2 * np.outer(answer, answer)
-            notes.append(say("prescribed stated", sector=sector, share=f"{stated[sector]:.0%}"))
-    return noise, NOTHING, notes

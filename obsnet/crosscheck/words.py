@@ -132,6 +132,26 @@ _TEXTS = {
             "p = {p:.2g}"
         ),
     ),
+    "regions and nation": (
+        "regions add up to {regions} Mt, the nation to {nation} ({share}); stated difference {difference} Mt",
+        "各地区之和 {regions} Mt，全国 {nation} Mt（{share}）；所述统计差异 {difference} Mt",
+    ),
+    "sources agree": (
+        "chi-square of all sources against each other: {value:.1f} of {freedom} degrees of freedom, p = {p:.2g}",
+        "各来源相互一致性卡方：{value:.1f}，自由度 {freedom}，p = {p:.2g}",
+    ),
+    "suspect": (
+        "a gross error is likely in {which}: look there first",
+        "很可能存在粗差：{which}，请首先检查",
+    ),
+    "suspects alike": (
+        "a gross error is likely, and these numbers cannot tell in which of them: {which}",
+        "很可能存在粗差，但无法区分在何处：{which}",
+    ),
+    "intersected": (
+        "errors of inventory and inversion may be correlated in any way: weights {share} to the inventory",
+        "清单与反演误差的相关性未知：清单权重 {share}",
+    ),
     "requirements": (
         "{met} of {of} regions are known by observations to the 30 % that GCOS asks at 100 to 1,000 km",
         "{of} 个地区中 {met} 个由观测达到 GCOS 对 100–1000 km 尺度要求的 30%",

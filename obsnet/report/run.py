@@ -58,6 +58,7 @@ def report_files(
     from obsnet.field import grid_of
     from obsnet.report.page import draw, write_report
     from obsnet.report.sections.beside import beside_the_verdict
+    from obsnet.report.sections.optional import optional_sections
     from obsnet.report.sections.told_apart import told_apart
     from obsnet.work.isolated import apart
 
@@ -101,6 +102,7 @@ def report_files(
         sections=[
             beside_the_verdict(table, statistics),
             told_apart(table, read_covariance(beside(table_file, "covariance"))),
+            *optional_sections(table_file.parent),
         ],
     )
     return [page, image, *images]
