@@ -73,3 +73,14 @@ def reconciled_lines(table: Any) -> Iterator[str]:
             f"{'  suspect: ' + row['suspect'] if row['suspect'] else ''}"
         )
     yield f"{table['period'].iloc[0]}; Mt {table['gas'].iloc[0]} a year"
+
+
+def trend_lines(table: Any) -> Iterator[str]:
+    """Say the trends, a line each, then their differences."""
+    yield f"{'region':<16}{'source':<26}{'years':<11}{'a year':>10}{'sd':>8}{'percent':>9}{'p':>9}"
+    for row in table.to_dict("records"):
+        yield (
+            f"{row['name_en']:<16}{row['source']:<26}{row['first']:.0f}-{row['last']:.0f}  "
+            f"{row['slope']:>+10.4g}{row['slope_sd']:>8.2g}{_cell(row['percent'], '+.1f'):>9}"
+            f"{_cell(row['p_adjusted'], '.2g'):>9}{'  the trends differ' if row['differ'] == 'yes' else ''}"
+        )

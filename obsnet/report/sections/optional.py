@@ -7,12 +7,14 @@ from pathlib import Path
 
 from obsnet.report.sections.reconciled import reconciled
 from obsnet.report.sections.section import Section
+from obsnet.report.sections.trends import trends
 
 __all__ = ["optional_files", "optional_sections"]
 
 # In the order of the page.
 _MAKERS: dict[str, Callable[[Path], Section]] = {
     "reconciled.csv": reconciled,
+    "trends.csv": trends,
 }
 
 
