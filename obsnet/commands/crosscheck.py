@@ -26,12 +26,18 @@ class CrosscheckCommand(CrosscheckOptions):
 @command("obsnet.commands.crosscheck:CrosscheckCommand")
 def crosscheck(options: CrosscheckCommand) -> Shown:
     """Test an inventory region by region: consistent, inconsistent, not decided or not testable."""
-    from obsnet.crosscheck.lines import table_lines
-    from obsnet.crosscheck.run import beside, crosscheck_files
+    from obsnet.crosscheck.lines import statistics_lines, table_lines
+    from obsnet.crosscheck.run import BESIDE, beside, crosscheck_files
 
     target = (options.out or options.posterior.parent) / "provinces.csv"
     found = crosscheck_files(options.posterior, options.inventory, options, target)
     covariance = {"regions": list(found.covariance.index), "values": found.covariance.to_numpy().tolist()}
-    data = {"table": str(target), "provinces": found.table.to_dict("records"), "covariance": covariance}
-    written = (target, beside(target, "covariance"))
-    return Shown(data, [*table_lines(found.table), *(f"written: {path}" for path in written)])
+    data = {
+        "table": str(target),
+        "provinces": found.table.to_dict("records"),
+        "covariance": covariance,
+        "statistics": found.statistics.to_dict("records"),
+    }
+    written = (target, *(beside(target, what) for what in BESIDE))
+    lines = [*table_lines(found.table), *statistics_lines(found.statistics)]
+    return Shown(data, [*lines, *(f"written: {path}" for path in written)])

@@ -11,7 +11,8 @@ from obsnet.pipeline import Case, Stage, StageResult
 __all__ = ["STAGE"]
 
 # 2: masses such as 10⁴ t and tons of an inventory weigh what they say
-# 3: regions that are not told apart are tested as a sum too; covariance of all that is tested
+# 3: regions that are not told apart are tested as a sum too; covariance of all that is tested;
+#    z, E_n, chi-square of all regions, requirement lines; a covariance that is none is refused
 VERSION = 3
 
 
@@ -21,7 +22,7 @@ def _inputs(options: CrosscheckTable, case: Case) -> Iterable[Path]:
 
 
 def _run(options: CrosscheckTable, case: Case) -> StageResult:
-    from obsnet.crosscheck.run import beside, crosscheck_files
+    from obsnet.crosscheck.run import BESIDE, beside, crosscheck_files
 
     path = case.beside(options.inventory)
     inventory = path if path.exists() else options.inventory
@@ -30,7 +31,7 @@ def _run(options: CrosscheckTable, case: Case) -> StageResult:
     options = options.model_copy(update={"groups": groups})
     table = crosscheck_files(case.out / options.posterior, inventory, options, out).table
     return StageResult(
-        (out, beside(out, "covariance")),
+        (out, *(beside(out, what) for what in BESIDE)),
         summary={"verdicts": dict(zip(table["region"], table["verdict"], strict=True))},
     )
 

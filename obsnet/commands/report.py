@@ -24,14 +24,15 @@ class ReportCommand(ReportOptions):
 @command("obsnet.commands.report:ReportCommand")
 def report(options: ReportCommand) -> Shown:
     """Write report.html (self-contained) and flux.tif from a posterior and its table of verdicts."""
-    from obsnet.crosscheck.run import beside
+    from obsnet.crosscheck.run import BESIDE, beside
     from obsnet.errors import FormatError
     from obsnet.report.run import report_files
 
     folder = options.folder
-    for name in (options.posterior, options.table, beside(Path(options.table), "covariance")):
-        if not (folder / name).exists():
-            raise FormatError(f"{folder / name} is missing; `obsnet invert` and `obsnet crosscheck` make it")
+    table = folder / options.table
+    for path in (folder / options.posterior, table, *(beside(table, what) for what in BESIDE)):
+        if not path.exists():
+            raise FormatError(f"{path} is missing; `obsnet invert` and `obsnet crosscheck` make it")
     store = None if options.store is None else folder / options.store
-    written = report_files(folder / options.posterior, folder / options.table, folder, options, store)
+    written = report_files(folder / options.posterior, table, folder, options, store)
     return Shown({"written": [str(p) for p in written]}, [f"written: {p}" for p in written])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from obsnet.crosscheck.run import beside
+from obsnet.crosscheck.run import BESIDE, beside
 from obsnet.pipeline import Case, Stage, StageResult
 from obsnet.report.options import ReportOptions
 
@@ -20,11 +20,13 @@ def _run(options: ReportOptions, case: Case) -> StageResult:
 
 
 def _inputs(options: ReportOptions, case: Case) -> list[Path]:
+    from obsnet.report.sections.optional import optional_files
     from obsnet.store import ObservationStore
 
     marked = ObservationStore(case.out / options.store).files() if options.store else []
     table = case.out / options.table
-    return [case.out / options.posterior, table, beside(table, "covariance"), *marked]
+    tables = [table, *(beside(table, what) for what in BESIDE), *optional_files(table.parent)]
+    return [case.out / options.posterior, *tables, *marked]
 
 
 STAGE = Stage(

@@ -8,7 +8,7 @@ from typing import Any
 
 from obsnet.crosscheck.words import Words, common_first
 
-__all__ = ["table_lines"]
+__all__ = ["reconciled_lines", "statistics_lines", "table_lines"]
 
 _ORDER = {"inconsistent": 0, "consistent": 1, "not decided": 2, "not testable": 3}
 
@@ -50,3 +50,37 @@ def table_lines(table: Any) -> Iterator[str]:
         )
     counts = table["verdict"].value_counts()
     yield ", ".join(f"{counts.get(v, 0)} {v}" for v in _ORDER) + f"; Mt {first['gas']} a year"
+
+
+def statistics_lines(statistics: Any) -> Iterator[str]:
+    """Say what is true of all regions together, what must be known of the run first."""
+    for row in statistics.sort_values("told", ascending=False, kind="stable").to_dict("records"):
+        if row["text"]:
+            yield f"note: {row['text']}" if row["told"] else row["text"]
+
+
+def reconciled_lines(table: Any) -> Iterator[str]:
+    """Say what was reconciled, a line a region."""
+    wide = min(max(16, *(len(n) + 1 for n in table["name_en"])), 40)
+    head = f"{'region':<{wide}}{'inventory':>10}{'sd':>6}{'inversion':>11}{'sd':>6}"
+    yield f"{head}{'reconciled':>12}{'sd':>6}{'adjusted':>10}"
+    for row in table.to_dict("records"):
+        numbers = [_cell(row[c], ".0f") for c in ("inventory", "inventory_sd", "inversion", "inversion_sd")]
+        best = [_cell(row["reconciled"], ".0f"), _cell(row["reconciled_sd"], ".0f")]
+        yield (
+            f"{row['name_en']:<{wide}}{numbers[0]:>10}{numbers[1]:>6}{numbers[2]:>11}{numbers[3]:>6}"
+            f"{best[0]:>12}{best[1]:>6}{_cell(row['adjustment'], '+.0f'):>10}"
+            f"{'  suspect: ' + row['suspect'] if row['suspect'] else ''}"
+        )
+    yield f"{table['period'].iloc[0]}; Mt {table['gas'].iloc[0]} a year"
+
+
+def trend_lines(table: Any) -> Iterator[str]:
+    """Say the trends, a line each, then their differences."""
+    yield f"{'region':<16}{'source':<26}{'years':<11}{'a year':>10}{'sd':>8}{'percent':>9}{'p':>9}"
+    for row in table.to_dict("records"):
+        yield (
+            f"{row['name_en']:<16}{row['source']:<26}{row['first']:.0f}-{row['last']:.0f}  "
+            f"{row['slope']:>+10.4g}{row['slope_sd']:>8.2g}{_cell(row['percent'], '+.1f'):>9}"
+            f"{_cell(row['p_adjusted'], '.2g'):>9}{'  the trends differ' if row['differ'] == 'yes' else ''}"
+        )

@@ -57,6 +57,13 @@ class CrosscheckOptions(RuleOptions):
     shared: float = Field(
         0.0, ge=-1, le=1, description="correlation between the errors of the inventory and of the prior"
     )
+    common: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="correlation between the errors of the inventories of two regions, as by factors in common; by "
+        "default 1 for sums, and both 0 and 1 for chi-square over all regions",
+    )
     prescribed: dict[str, float] = Field(
         {}, description="relative sd of sectors that the inversion took as exact, by a common factor"
     )
@@ -114,6 +121,7 @@ class CrosscheckOptions(RuleOptions):
             ),
             time=TimeChoice(self.profile, self.profile_uncertainty, self.other_year),
             sums=Sums(self.group, self.groups, self.merge),
+            common=self.common,
             prescribed=self.prescribed,
             shared=self.shared,
             chi_square=self.chi_square,

@@ -17,6 +17,7 @@ from obsnet.crosscheck.groups import chosen_groups, group_name
 from obsnet.crosscheck.inventory_rows import Chosen
 from obsnet.crosscheck.joint import Resolution, joint_sets, resolve
 from obsnet.crosscheck.periods import Compared
+from obsnet.crosscheck.statistics import common_error
 from obsnet.crosscheck.totals import RegionTotals
 from obsnet.crosscheck.words import NOTHING, Words, say
 from obsnet.errors import RegionError
@@ -117,6 +118,7 @@ def make_quantities(
     compared: Compared,
     sums: Sums | None = None,
     profile_uncertainty: float = 0.0,
+    common: float = 1.0,
 ) -> Quantities:
     """Return all regions but those of `REST`, then sets that are not told apart, then groups.
 
@@ -132,6 +134,8 @@ def make_quantities(
         Which sums of regions are tested.
     profile_uncertainty : float
         Relative sd of a stated temporal profile; counts where one is used.
+    common : float
+        Correlation between the errors of two regions' inventories; wholly correlated ones make a sum most uncertain.
 
     Raises
     ------
@@ -160,7 +164,7 @@ def make_quantities(
         remarks = [x for r in one.members for x in chosen.remarks[r]]
         if one.kind != "region":
             names = (_names(one.members, totals, "en"), _names(one.members, totals, "zh"))
-            remarks.append(say(one.kind, regions=names[0], regions_zh=names[1]))
+            remarks.append(say(one.kind, regions=names[0], regions_zh=names[1], common=common))
         elif one.key in of and sums.merge == "besides":
             remarks.append(say("not resolved", joint=of[one.key].name.en, joint_zh=of[one.key].name.zh))
         notes.append([*remarks, *compared.remarks])
@@ -170,7 +174,7 @@ def make_quantities(
         weights,
         pattern,
         np.array([value[at].sum() for at in at_of]),
-        np.array([sd[at].sum() for at in at_of]),
+        np.array([np.sqrt(common_error(sd[at], common).sum()) for at in at_of]),
         tuple(why),
         tuple(notes),
         resolution,

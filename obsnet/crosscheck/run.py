@@ -10,7 +10,9 @@ from obsnet.crosscheck.options import CrosscheckOptions
 if TYPE_CHECKING:
     from obsnet.crosscheck.table import Checked
 
-__all__ = ["beside", "crosscheck_files"]
+__all__ = ["BESIDE", "beside", "crosscheck_files"]
+
+BESIDE = ("covariance", "statistics")  # tables that go with that of the verdicts
 
 
 def beside(table: Path, what: str) -> Path:
@@ -32,7 +34,7 @@ def crosscheck_files(
     options : CrosscheckOptions
         Limits and choices.
     out : Path
-        CSV to write: the table of verdicts. Beside it goes ``…_covariance.csv``.
+        CSV to write: the table of verdicts. Beside it go ``…_covariance.csv`` and ``…_statistics.csv``.
 
     Returns
     -------
@@ -47,4 +49,5 @@ def crosscheck_files(
     found = check(totals, read_inventory(inventory), rule=options.rule(), choices=options.choices())
     write_text(out, found.table.to_csv(index=False, float_format="%.6g"))
     write_text(beside(out, "covariance"), found.covariance.to_csv(float_format="%.6g"))
+    write_text(beside(out, "statistics"), found.statistics.to_csv(index=False, float_format="%.6g"))
     return found

@@ -9,15 +9,19 @@ from typing import Any
 
 import numpy as np
 
+from obsnet.crosscheck.all_regions import STATISTICS, all_regions
 from obsnet.crosscheck.fit import judge_fit
 from obsnet.crosscheck.inventory_rows import Chosen, RowChoice, choose_rows
+from obsnet.crosscheck.noise import noise_of
 from obsnet.crosscheck.periods import TimeChoice, match_periods
+from obsnet.crosscheck.published import requirement
 from obsnet.crosscheck.quantity import Quantities, Sums, covariance_of, make_quantities
 from obsnet.crosscheck.rule import ADJUSTMENT
+from obsnet.crosscheck.statistics import plain_statistics
 from obsnet.crosscheck.totals import RegionTotals, read_totals
 from obsnet.crosscheck.verdict import Rule, Verdicts, judge
 from obsnet.crosscheck.words import NOTHING, Words, joined, say
-from obsnet.errors import ConfigError, FormatError, nearest
+from obsnet.errors import FormatError
 from obsnet.reading import door, read_csv
 from obsnet.typing import Floats
 
@@ -28,6 +32,7 @@ __all__ = [
     "check",
     "compare",
     "read_covariance",
+    "read_statistics",
     "read_table",
     "read_totals",
 ]
@@ -46,6 +51,7 @@ _TEXTS = (
     "terminology",
     "correlation_with",
     "joint",
+    "requirement_met",
 )
 _SOURCES = ("inventory_source", "prior_name", "region_source")
 
@@ -66,6 +72,9 @@ class Choices:
         Relative sd, by a common factor, of sectors that the inversion took as exact.
     shared : float
         Correlation between the errors of inventory and prior, see `verdict.judge`.
+    common : float, optional
+        Correlation between the errors of two regions' inventories; if nothing is said, sums take 1 and chi-square over
+        all regions both 0 and 1.
     chi_square : (float, float), optional
         Bounds within which the run's fit is accepted, in the place of `fit.chi_square_bounds`.
     """
@@ -75,6 +84,7 @@ class Choices:
     sums: Sums = field(default_factory=Sums)
     prescribed: Mapping[str, float] = field(default_factory=dict)
     shared: float = 0.0
+    common: float | None = None
     chi_square: tuple[float, float] | None = None
 
 
@@ -89,10 +99,14 @@ class Checked:
     covariance : pandas.DataFrame
         Of the posterior totals of the table's rows, (Mt a year) squared, rows and columns by ``region``; NaN where the
         posterior file does not say.
+    statistics : pandas.DataFrame
+        Of all regions together: ``statistic, value, text, text_zh, told``; ``told`` is 1 where a reader of verdicts
+        must know of it.
     """
 
     table: Any
     covariance: Any
+    statistics: Any
 
 
 def compare(totals: RegionTotals, inventory: Any, **said: Any) -> Any:
@@ -111,9 +125,10 @@ def compare(totals: RegionTotals, inventory: Any, **said: Any) -> Any:
         name_en, name_zh, kind, members, gas, sector, unit, inventory, inventory_sd, prior, prior_sd, posterior,
         posterior_sd, difference, difference_sd, response, resolution, correlation, correlation_with, joint,
         minimum_detectable, p_value, p_adjusted, margin, p_equivalence, equivalence_power, verdict, reason, reason_zh,
-        remark, remark_zh``; totals in Mt of the gas a year. What was compared: ``period, inventory_period, category,
-        terminology, inventory_source, prior_name, region_source``. By which rule: ``alpha, power, detectable,
-        margin_share, adjustment, level, shared, chi_square, chi_square_low, chi_square_high``.
+        remark, remark_zh``; totals in Mt of the gas a year. Beside the verdict: ``z, e_n, log_ratio, log_ratio_sd``
+        (`statistics`), ``relative_sd, requirement, requirement_met`` (`published`). What was compared: ``period,
+        inventory_period, category, terminology, inventory_source, prior_name, region_source``. By which rule: ``alpha,
+        power, detectable, margin_share, adjustment, level, shared, chi_square, chi_square_low, chi_square_high``.
     """
     return check(totals, inventory, **said).table
 
@@ -155,9 +170,10 @@ def check(
     rows = replace(rows, period=year or rows.period, uncertainty=uncertainty or rows.uncertainty)
     chosen = choose_rows(inventory, totals.gas, totals.sector, totals.regions, rows)
     compared = match_periods(totals.periods, chosen.period, totals.asked, choices.time)
-    tested = make_quantities(totals, chosen, compared, choices.sums, choices.time.profile_uncertainty)
+    common = 1.0 if choices.common is None else choices.common
+    tested = make_quantities(totals, chosen, compared, choices.sums, choices.time.profile_uncertainty, common)
     fit = judge_fit(totals.fit, choices.chi_square)
-    noise, unstated, notes = _prescribed(totals, choices.prescribed)
+    noise, unstated, notes = noise_of(totals, choices.prescribed)
     unable = say("no verdict", text=totals.no_verdict) if totals.no_verdict else NOTHING
     bar = next((b for b in (unable, fit.barred, unstated) if b.en), NOTHING)
     found = judge(
@@ -178,13 +194,28 @@ def check(
         ],
         family=tested.family,
     )
-    common = [*fit.remarks, *notes, *(say("check", text=line) for line in totals.checks)]
+    remarks = [*fit.remarks, *notes, *(say("check", text=line) for line in totals.checks)]
     if choices.shared:
-        common.append(say("shared", rho=choices.shared))
+        remarks.append(say("shared", rho=choices.shared))
     if totals.not_told_apart:
-        common.append(say("not told apart", sector=totals.sector))
+        remarks.append(say("not told apart", sector=totals.sector))
     covariance = covariance_of(tested.weights, totals.posterior_covariance)
-    table = _found(totals, tested, found, common, covariance).assign(
+    plain = plain_statistics(
+        tested.weights,
+        tested.weights @ totals.posterior,
+        np.diagonal(covariance),
+        totals.averaging_kernel,
+        totals.prior_covariance,
+        tested.inventory,
+        tested.inventory_sd,
+        choices.shared,
+    )
+    table = _found(totals, tested, found, remarks, covariance).assign(
+        z=plain.z,
+        e_n=plain.e_n,
+        log_ratio=plain.log_ratio,
+        log_ratio_sd=plain.log_ratio_sd,
+        **_required(tested, totals, covariance, found.response),
         period=compared.time,
         inventory_period=str(chosen.period),
         **_described(chosen, totals),
@@ -202,7 +233,10 @@ def check(
     import pandas as pd
 
     keys = pd.Index(table["region"], name="region")
-    return Checked(table, pd.DataFrame(covariance, index=keys, columns=keys.to_numpy()))
+    every = all_regions(
+        totals, tested, noise, choices.common, choices.shared, table["requirement_met"], able=not bar.en
+    )
+    return Checked(table, pd.DataFrame(covariance, index=keys, columns=keys.to_numpy()), every)
 
 
 @door("a table of verdicts")
@@ -248,6 +282,18 @@ def read_table(path: Path) -> Any:
     if several:
         raise FormatError(f"{path}: rows of several rules ({', '.join(several)}); a table has one")
     return table.fillna(dict.fromkeys((*_TEXTS, *_SOURCES), ""))
+
+
+@door("a table of statistics")
+def read_statistics(path: Path) -> Any:
+    """Read the statistics that `check` made, written as CSV."""
+    frame = read_csv(path)
+    missing = [c for c in STATISTICS if c not in frame.columns]
+    if missing:
+        raise FormatError(
+            f"{path}: no table of statistics of `obsnet crosscheck`: no column {', '.join(missing)}"
+        )
+    return frame.fillna({"text": "", "text_zh": ""})
 
 
 @door("a table of covariances")
@@ -312,6 +358,18 @@ def _found(
     )
 
 
+def _required(
+    tested: Quantities, totals: RegionTotals, covariance: Floats, response: Floats
+) -> dict[str, Any]:
+    """Return the columns of the line that GCOS asks for, ``prior`` where less than half of a total was observed."""
+    asked = np.array([requirement(t.members) for t in tested.tested])
+    size = np.abs(tested.weights @ totals.posterior)
+    share = np.divide(_sd(covariance), size, out=np.full(len(size), np.nan), where=size > 0)
+    met = np.where(share <= asked, np.where(response >= 0.5, "yes", "prior"), "no")
+    met = np.where(np.isfinite(share), met, "")
+    return {"relative_sd": share, "requirement": asked, "requirement_met": met}
+
+
 def _described(chosen: Chosen, totals: RegionTotals) -> dict[str, str]:
     return {
         "category": chosen.category,
@@ -324,28 +382,3 @@ def _described(chosen: Chosen, totals: RegionTotals) -> dict[str, str]:
 
 def _sd(covariance: Floats) -> Floats:
     return np.sqrt(np.maximum(np.diagonal(covariance), 0.0))
-
-
-def _prescribed(totals: RegionTotals, stated: Mapping[str, float]) -> tuple[Floats, Words, list[Words]]:
-    """Return the noise with what prescribed sectors add, why nothing can be tested if so, and remarks.
-
-    A prescribed sector is taken to be wrong by one factor everywhere.
-    """
-    noise = totals.noise_covariance
-    notes: list[Words] = []
-    for sector in stated:
-        if sector not in totals.prescribed:
-            raise ConfigError(
-                f"--prescribed {sector}: the inversion does not prescribe it{nearest(sector, totals.prescribed)}"
-            )
-    for sector, answer in totals.prescribed.items():
-        if sector not in stated:
-            return noise, say("prescribed", sector=sector), notes
-        if stated[sector] == 0.0:
-            notes.append(say("prescribed exact", sector=sector))
-        elif answer is None:
-            return noise, say("prescribed unknown", sector=sector), notes
-        else:
-            noise = noise + stated[sector] ** 2 * np.outer(answer, answer)
-            notes.append(say("prescribed stated", sector=sector, share=f"{stated[sector]:.0%}"))
-    return noise, NOTHING, notes

@@ -18,6 +18,9 @@ from obsnet.typing import Floats, Ints
 
 __all__ = ["RegionTotals", "read_totals"]
 
+_NEEDED = ("total_averaging_kernel", "total_test_covariance", "total_prior_covariance")
+_ROUNDING = 1e-6
+
 
 @dataclass(frozen=True)
 class RegionTotals:
@@ -58,6 +61,8 @@ class RegionTotals:
         What the run's own checks have to say to a reader of verdicts.
     no_verdict : str
         Why inventories cannot be tested with this run; empty where they can.
+    net_covariance : ndarray, shape (totals, totals), optional
+        Posterior covariance of the sum of all sectors; None where the file does not say.
     """
 
     gas: str
@@ -79,6 +84,7 @@ class RegionTotals:
     not_told_apart: bool
     checks: tuple[str, ...]
     no_verdict: str = ""
+    net_covariance: Floats | None = None
 
     @property
     def prior_sd(self) -> Floats:
@@ -119,7 +125,7 @@ def read_totals(
     Raises
     ------
     FormatError
-        The file is no posterior.
+        The file is no posterior, has no averaging kernel, or a covariance that is none.
     ConfigError
         The sector or period does not exist, or has to be chosen.
     """
@@ -131,6 +137,12 @@ def read_totals(
         raise FormatError(f"{path}: not a posterior file; make one with `obsnet invert`")
     if contract != "posterior 1":
         raise FormatError(f"{path}: contract {contract!r}, this program reads 'posterior 1'")
+    missing = [n for n in _NEEDED if n not in data]
+    if missing:
+        raise FormatError(
+            f"{path}: a posterior without {', '.join(missing)}: what the observations moved is not known, and nothing "
+            "can be tested; `obsnet invert` writes them"
+        )
     sectors = [str(s) for s in data["sector"].values]
     sector = _choose_sector(sector, sectors, path)
     gas = species(str(data["flux"].attrs["substance"]))
@@ -143,10 +155,14 @@ def read_totals(
         return mass * np.asarray(values, dtype=np.float64).ravel()
 
     def square(name: str) -> Floats:
-        return mass**2 * np.asarray(data[name].values[np.ix_(place, place)], dtype=np.float64)
+        return _sound(mass**2 * np.asarray(data[name].values[np.ix_(place, place)], np.float64), name, path)
 
+    net: Floats | None = None
     if "total_covariance" in data:
         after = square("total_covariance")
+        joint, every = data["total_covariance"].values, [_places(data, s) for s in sectors]
+        parts = [np.asarray(joint[np.ix_(a, b)], np.float64) for a in every for b in every]
+        net = mass**2 * np.add.reduce(parts)
     else:  # each by itself is known, no sum of them
         after = np.full((len(place), len(place)), np.nan)
         np.fill_diagonal(after, total("region_total_uncertainty") ** 2)
@@ -172,7 +188,26 @@ def read_totals(
         not_told_apart=any(line.startswith(f"{sector} cannot be told from") for line in told),
         checks=tuple(str(data.attrs.get("checks", "")).splitlines()),
         no_verdict=str(data.attrs.get("no_verdict", "")),
+        net_covariance=net,
     )
+
+
+def _sound(matrix: Floats, name: str, path: str | Path) -> Floats:
+    """Return a covariance, or refuse what is none: not symmetric, or with a sum whose variance is negative."""
+    size = float(np.abs(matrix).max(initial=0.0))
+    if not np.isfinite(size):
+        raise FormatError(f"{path}: {name} has values that are not finite")
+    if np.abs(matrix - matrix.T).max(initial=0.0) > _ROUNDING * size:
+        raise FormatError(
+            f"{path}: {name} is not symmetric, so it is no covariance; make the posterior again"
+        )
+    low = float(np.linalg.eigvalsh(matrix)[0]) if len(matrix) else 0.0
+    if low < -_ROUNDING * size * len(matrix):
+        raise FormatError(
+            f"{path}: {name} is not positive semi-definite (least eigenvalue {low:.3g}, largest entry {size:.3g}, "
+            "(Mt a year) squared): some sum of regions would have a negative variance; make the posterior again"
+        )
+    return matrix
 
 
 def _places(data: Any, sector: str) -> Ints:

@@ -103,6 +103,59 @@ _TEXTS = {
         "{compared} held against the inventory of {stated} spread in time as the prior is{doubt}",
         "以 {compared} 对照 {stated} 清单，按先验的时间廓线分配{doubt_zh}",
     ),
+    "surer than published": (
+        (
+            "the nation's net CO2 is stated to ± {sd} Mt a year, surer than the OCO-2 MIP ensemble (China 2015-20, "
+            "LNLGIS 7,860 ± 1,130, fossil 10,200 ± 846; doi:10.5194/essd-15-963-2023): look at the observation error "
+            "and what observations share ([invert.error]), at the correlation lengths and at the prior's own error"
+        ),
+        (
+            "全国净 CO2 的不确定度为每年 ± {sd} Mt，小于 OCO-2 MIP 集合（中国 2015–20 年，LNLGIS 7,860 ± 1,130，"
+            "化石 10,200 ± 846；doi:10.5194/essd-15-963-2023）：请检查观测误差及其共同部分（[invert.error]）、"
+            "相关长度与先验误差"
+        ),
+    ),
+    "is the prior": (
+        (
+            "the inventory equals the inversion's prior in {count} of {of} regions: z and E_n take them as independent "
+            "unless --shared says otherwise; the verdict does not mind"
+        ),
+        "{of} 个地区中 {count} 个的清单等于反演先验：除非以 --shared 说明，z 与 E_n 视二者独立；结论不受影响",
+    ),
+    "all regions": (
+        (
+            "chi-square over {regions} regions with an inventory, their inventories' errors correlated by {common:g}: "
+            "{value:.1f} of {freedom} degrees of freedom, p = {p:.2g}"
+        ),
+        (
+            "{regions} 个有清单地区的联合卡方（清单误差相关系数 {common:g}）：{value:.1f}，自由度 {freedom}，"
+            "p = {p:.2g}"
+        ),
+    ),
+    "regions and nation": (
+        "regions add up to {regions} Mt, the nation to {nation} ({share}); stated difference {difference} Mt",
+        "各地区之和 {regions} Mt，全国 {nation} Mt（{share}）；所述统计差异 {difference} Mt",
+    ),
+    "sources agree": (
+        "chi-square of all sources against each other: {value:.1f} of {freedom} degrees of freedom, p = {p:.2g}",
+        "各来源相互一致性卡方：{value:.1f}，自由度 {freedom}，p = {p:.2g}",
+    ),
+    "suspect": (
+        "a gross error is likely in {which}: look there first",
+        "很可能存在粗差：{which}，请首先检查",
+    ),
+    "suspects alike": (
+        "a gross error is likely, and these numbers cannot tell in which of them: {which}",
+        "很可能存在粗差，但无法区分在何处：{which}",
+    ),
+    "intersected": (
+        "errors of inventory and inversion may be correlated in any way: weights {share} to the inventory",
+        "清单与反演误差的相关性未知：清单权重 {share}",
+    ),
+    "requirements": (
+        "{met} of {of} regions are known by observations to the 30 % that GCOS asks at 100 to 1,000 km",
+        "{of} 个地区中 {met} 个由观测达到 GCOS 对 100–1000 km 尺度要求的 30%",
+    ),
     "category": (
         "category {category} of the inventory stands for the sector {sector}",
         "以清单类别 {category} 代表部门 {sector}",
@@ -114,12 +167,12 @@ _TEXTS = {
     "uncertainty zero": ("the inventory states no error at all", "清单声称无误差"),
     "negative": ("a negative total, tested because asked for", "负值总量，按要求检验"),
     "group": (
-        "sum of {regions}, their inventories' errors taken as wholly correlated",
-        "{regions_zh} 之和，其清单误差视为完全相关",
+        "sum of {regions}, their inventories' errors correlated by {common:g}",
+        "{regions_zh} 之和，其清单误差相关系数 {common:g}",
     ),
     "joint": (
-        "{regions} are not told apart; their inventories' errors taken as wholly correlated",
-        "{regions_zh} 无法相互区分；其清单误差视为完全相关",
+        "{regions} are not told apart; their inventories' errors correlated by {common:g}",
+        "{regions_zh} 无法相互区分；其清单误差相关系数 {common:g}",
     ),
     "not resolved": (
         "not well told apart from others: read with {joint}",

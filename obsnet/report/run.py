@@ -53,10 +53,12 @@ def report_files(
     from obsnet.atomic import atomic_path
     from obsnet.cf import read_netcdf, write_geotiff
     from obsnet.crosscheck.run import beside
-    from obsnet.crosscheck.table import read_covariance, read_table
+    from obsnet.crosscheck.table import read_covariance, read_statistics, read_table
     from obsnet.crosscheck.words import Words, common_first
     from obsnet.field import grid_of
     from obsnet.report.page import draw, write_report
+    from obsnet.report.sections.beside import beside_the_verdict
+    from obsnet.report.sections.optional import optional_sections
     from obsnet.report.sections.told_apart import told_apart
     from obsnet.work.isolated import apart
 
@@ -64,6 +66,8 @@ def report_files(
     remarks = [Words(*pair) for pair in zip(table["remark"], table["remark_zh"], strict=True)]
     common, own = common_first(remarks)
     table = table.assign(remark=[t.en for t in own], remark_zh=[t.zh for t in own])
+    statistics = read_statistics(beside(table_file, "statistics"))
+    told = [Words(r["text"], r["text_zh"]) for r in statistics[statistics["told"] == 1].to_dict("records")]
     data = apart(read_netcdf, posterior)
     sector = str(table["sector"].iloc[0])
     mean = data[["flux", "flux_prior"]].sel(sector=sector)
@@ -92,10 +96,14 @@ def report_files(
         pictures,
         title=options.title,
         title_zh=options.title_zh,
-        notes=[*options.notes, *(f"{t.en} · {t.zh}" for t in common)],
+        notes=[*options.notes, *(f"{t.en} · {t.zh}" for t in [*told, *common])],
         facts=_facts(data, table),
         period=f"{first} to {last}",
-        sections=[told_apart(table, read_covariance(beside(table_file, "covariance")))],
+        sections=[
+            beside_the_verdict(table, statistics),
+            told_apart(table, read_covariance(beside(table_file, "covariance"))),
+            *optional_sections(table_file.parent),
+        ],
     )
     return [page, image, *images]
 

@@ -1,0 +1,134 @@
+"""What is said of all regions together: chi-square, the requirement line, and whether a run is surer than can be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from obsnet.crosscheck.published import is_national, self_check
+from obsnet.crosscheck.quantity import Quantities, covariance_of
+from obsnet.crosscheck.statistics import chi_square, common_error
+from obsnet.crosscheck.totals import RegionTotals
+from obsnet.crosscheck.words import Words, say
+from obsnet.typing import Floats
+
+__all__ = ["STATISTICS", "all_regions"]
+
+STATISTICS = ("statistic", "value", "text", "text_zh", "told")
+_SAME = 1e-3  # an inventory this near to the prior is the prior
+
+
+def all_regions(
+    totals: RegionTotals,
+    tested: Quantities,
+    noise: Floats,
+    common: float | None,
+    shared: float,
+    requirement_met: Sequence[str],
+    *,
+    able: bool,
+) -> Any:
+    """Return the statistics of all regions together.
+
+    Parameters
+    ----------
+    totals : RegionTotals
+        Of the inversion.
+    tested : Quantities
+        What was tested.
+    noise : ndarray, shape (totals, totals)
+        N of `verdict.judge`, with what prescribed sectors add.
+    common : float, optional
+        Correlation between inventories' errors; both 0 and 1 if nothing is said.
+    shared : float
+        Correlation between errors of inventory and prior.
+    requirement_met : sequence of str
+        By tested sum, see `published`.
+    able : bool
+        Whether the run can be tested at all.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `STATISTICS`.
+    """
+    import pandas as pd
+
+    n = tested.regions
+    rows: list[tuple[str, float, Words, bool]] = []
+    stated = np.array(
+        [np.isfinite(i) and not b.en for i, b in zip(tested.inventory, tested.barred, strict=True)]
+    )
+    # with `merge = "instead"` a region is barred for being tested in a sum only, which bars nothing here
+    stated[:n] |= np.isfinite(tested.inventory[:n]) & (np.array(tested.joint) != "")
+    at = np.flatnonzero(
+        stated[:n] & (np.diagonal(tested.weights @ totals.prior_covariance @ tested.weights.T)[:n] > 0)
+    )
+    if able and len(at):
+        for rho in (0.0, 1.0) if common is None else (common,):
+            rows += _together(totals, tested, noise, at, rho, shared)
+    met = int((np.asarray(requirement_met)[:n] == "yes").sum())
+    rows.append(("requirement_met", met, say("requirements", met=met, of=n), False))
+    before = tested.weights[:n] @ totals.prior
+    same = int((np.abs(tested.inventory[:n] - before) <= _SAME * np.abs(before))[at].sum()) if len(at) else 0
+    if same and 2 * same >= len(at):
+        rows.append(("is_the_prior", same, say("is the prior", count=same, of=len(at)), not shared))
+    net = _national_net_sd(totals, tested)
+    if np.isfinite(net):
+        told = self_check(net)
+        rows.append(("national_net_sd", net, told or Words("", ""), told is not None))
+    return pd.DataFrame(
+        [(key, value, text.en, text.zh, int(told)) for key, value, text, told in rows], columns=STATISTICS
+    )
+
+
+def _together(
+    totals: RegionTotals,
+    tested: Quantities,
+    noise: Floats,
+    at: np.ndarray,
+    rho: float,
+    shared: float,
+) -> list[tuple[str, float, Words, bool]]:
+    found = chi_square(
+        weights=tested.weights[at],
+        pattern=tested.pattern[at],
+        prior=totals.prior,
+        posterior=totals.posterior,
+        kernel=totals.averaging_kernel,
+        noise=noise,
+        prior_covariance=totals.prior_covariance,
+        inventory=tested.inventory[at],
+        inventory_covariance=common_error(tested.inventory_sd[at], rho),
+        shared=shared,
+    )
+    text = say(
+        "all regions",
+        freedom=found.freedom,
+        regions=len(at),
+        common=rho,
+        value=found.value,
+        p=found.p,
+    )
+    name = f"chi_square_common_{rho:g}"
+    return [
+        (name, found.value, text, False),
+        (f"{name}_freedom", found.freedom, Words("", ""), False),
+        (f"{name}_p", found.p, Words("", ""), False),
+    ]
+
+
+def _national_net_sd(totals: RegionTotals, tested: Quantities) -> float:
+    """Return the standard deviation of the net CO2 of all provinces, NaN where the run is not of that."""
+    n = tested.regions
+    members = [t.key for t in tested.tested[:n]]
+    if totals.gas != "CO2" or totals.net_covariance is None or not is_national(members):
+        return float("nan")
+    total = tested.weights[:n].sum(axis=0)[None, :]
+    return float(_sd(covariance_of(total, totals.net_covariance))[0])
+
+
+def _sd(covariance: Floats) -> Floats:
+    return np.asarray(np.sqrt(np.maximum(np.diagonal(covariance), 0.0)))

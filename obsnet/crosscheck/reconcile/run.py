@@ -1,0 +1,291 @@
+"""From an inventory, its nation and a posterior file to the table of the joint best estimate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from obsnet.crosscheck.all_regions import STATISTICS
+from obsnet.crosscheck.fit import judge_fit
+from obsnet.crosscheck.inventory_rows import Chosen, RowChoice, choose_rows
+from obsnet.crosscheck.noise import noise_of
+from obsnet.crosscheck.periods import TimeChoice, match_periods
+from obsnet.crosscheck.quantity import Sums, covariance_of, make_quantities
+from obsnet.crosscheck.reconcile.estimate import Nation, Reconciled, TopDown, reconcile
+from obsnet.crosscheck.reconcile.options import ReconcileOptions
+from obsnet.crosscheck.statistics import kernel_parts
+from obsnet.crosscheck.totals import RegionTotals
+from obsnet.crosscheck.words import NOTHING, Words, joined, say
+from obsnet.errors import ConfigError, RegionError
+from obsnet.inventory.words import NATION, find_region
+from obsnet.regions import region_name
+from obsnet.typing import Floats
+
+__all__ = ["COLUMNS", "Found", "reconcile_files", "reconcile_tables"]
+
+COLUMNS = (
+    "region", "name_en", "name_zh", "unit", "gas", "period", "inventory", "inventory_sd", "inversion", "inversion_sd",
+    "reconciled", "reconciled_sd", "adjustment", "adjustment_sd", "ratio", "suspect",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Found:
+    """A reconciliation as tables.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        `COLUMNS`, one row a region, then ``CHN`` where there is a nation. ``ratio`` is the likelihood ratio of a gross
+        error of the inventory's number, ``suspect`` names what is pointed at.
+    statistics : pandas.DataFrame
+        As in `all_regions`.
+    """
+
+    table: Any
+    statistics: Any
+
+
+def reconcile_files(options: ReconcileOptions) -> Found:
+    """Read, reconcile, write ``reconciled.csv`` and ``reconciled_statistics.csv``."""
+    from obsnet.atomic import write_text
+    from obsnet.crosscheck.run import beside
+    from obsnet.crosscheck.table import read_totals
+    from obsnet.inventory.table import read_inventory
+    from obsnet.work.isolated import apart
+
+    totals = None if options.posterior is None else apart(read_totals, options.posterior, options.sector)
+    found = reconcile_tables(read_inventory(options.inventory), options, totals)
+    out = options.out / "reconciled.csv"
+    write_text(out, found.table.to_csv(index=False, float_format="%.6g"))
+    write_text(beside(out, "statistics"), found.statistics.to_csv(index=False, float_format="%.6g"))
+    return found
+
+
+def reconcile_tables(inventory: Any, options: ReconcileOptions, totals: RegionTotals | None = None) -> Found:
+    """Reconcile an inventory table.
+
+    Parameters
+    ----------
+    inventory : pandas.DataFrame
+        From `obsnet.inventory.table.read_inventory`.
+    options : ReconcileOptions
+    totals : RegionTotals, optional
+        Of an inversion.
+
+    Raises
+    ------
+    ConfigError
+        What `choose_rows`, `match_periods` and `reconcile` refuse, a nation without an uncertainty, or an inversion
+        with which nothing can be tested.
+    """
+    national = inventory["region"].map(_is_nation).astype(bool)
+    gas = totals.gas if totals is not None else (options.gas or str(inventory["gas"].iloc[0])).upper()
+    gas = "CO2" if gas == "C" else gas
+    choice = RowChoice(
+        period=options.year, gas=options.gas, category=options.category, uncertainty=options.uncertainty
+    )
+    rows = inventory[~national]
+    regions = tuple(dict.fromkeys(rows["region"])) if totals is None else totals.regions
+    chosen = choose_rows(rows, gas, "inventory" if totals is None else totals.sector, regions, choice)
+    sources = _bottom_up(chosen, regions) if totals is None else _with_inversion(totals, chosen, options)
+    nation = _nation(inventory[national], options, gas, choice)
+    found = reconcile(
+        sources.keys,
+        sources.value,
+        sources.sd,
+        nation=nation,
+        top_down=sources.top_down,
+        factor=options.factor,
+        unknown_correlation=options.unknown_correlation,
+        alpha=options.alpha,
+    )
+    remarks = joined([x for r in sources.keys for x in chosen.remarks[r]] + list(sources.remarks))
+    return Found(
+        _table(sources, found, nation, options).assign(unit="Mt", gas=gas, period=str(chosen.period))[
+            list(COLUMNS)
+        ],
+        _statistics(sources, found, nation, options, remarks),
+    )
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """What is reconciled, by region: the inventory, and an inversion if there is one."""
+
+    keys: list[str]
+    names: list[Words]
+    value: Floats
+    sd: Floats
+    seen: Floats
+    seen_sd: Floats
+    top_down: TopDown | None = None
+    remarks: tuple[Words, ...] = ()
+
+
+def _bottom_up(chosen: Chosen, regions: Sequence[str]) -> _Sources:
+    at = np.isfinite(chosen.value)
+    keys = [r for r, there in zip(regions, at, strict=True) if there]
+    none = np.full(len(keys), np.nan)
+    return _Sources(keys, [_named(k) for k in keys], chosen.value[at], chosen.sd[at], none, none)
+
+
+def _with_inversion(totals: RegionTotals, chosen: Chosen, options: ReconcileOptions) -> _Sources:
+    noise, unstated, notes = noise_of(totals, options.prescribed)
+    compared = match_periods(
+        totals.periods, chosen.period, None, TimeChoice(options.profile, 0.0, options.other_year)
+    )
+    fit = judge_fit(totals.fit)
+    unable = say("no verdict", text=totals.no_verdict) if totals.no_verdict else NOTHING
+    for why in (unable, fit.barred, unstated, compared.barred):
+        if why.en:
+            raise ConfigError(f"the inversion cannot be reconciled with: {why.en}")
+    tested = make_quantities(totals, chosen, compared, Sums(merge="no"))
+    at = np.flatnonzero(np.isfinite(tested.inventory) & np.array([not b.en for b in tested.barred]))
+    w, u = tested.weights[at], tested.pattern[at]
+    own, rest = kernel_parts(w, u, totals.averaging_kernel)
+    error = w @ noise @ w.T + rest @ totals.prior_covariance @ rest.T
+    return _Sources(
+        [tested.tested[i].key for i in at],
+        [tested.tested[i].name for i in at],
+        tested.inventory[at],
+        tested.inventory_sd[at],
+        w @ totals.posterior,
+        np.sqrt(np.maximum(np.diagonal(covariance_of(w, totals.posterior_covariance)), 0.0)),
+        TopDown(w @ (totals.posterior - totals.prior) + own @ (w @ totals.prior), own, error),
+        (*compared.remarks, *fit.remarks, *notes),
+    )
+
+
+def _nation(rows: Any, options: ReconcileOptions, gas: str, choice: RowChoice) -> Nation | None:
+    """Return the national total: of the options, or the inventory's own row."""
+    stated, sd = options.nation, options.nation_uncertainty
+    if stated is not None and len(rows):
+        raise ConfigError(
+            f"--nation {stated:g} and a row of the nation in the inventory: leave out one of them"
+        )
+    if stated is None and len(rows):
+        found = choose_rows(
+            rows.assign(region=NATION),
+            gas,
+            "inventory",
+            (NATION,),
+            replace(choice, uncertainty=choice.uncertainty if sd is None else sd or None),
+        )
+        stated = float(found.value[0])
+        sd = float(found.sd[0]) / abs(stated) if sd is None and stated else sd
+    if stated is None:
+        return None
+    if sd is None:
+        raise ConfigError(
+            "the national total states no uncertainty: give --nation-uncertainty, 0 if it is exact"
+        )
+    return Nation(stated, sd * abs(stated), options.difference, options.difference_sd)
+
+
+def _table(sources: _Sources, found: Reconciled, nation: Nation | None, options: ReconcileOptions) -> Any:
+    import pandas as pd
+
+    count = len(sources.keys)
+    table = pd.DataFrame(
+        {
+            "region": sources.keys,
+            "name_en": [n.en for n in sources.names],
+            "name_zh": [n.zh for n in sources.names],
+            "inventory": sources.value,
+            "inventory_sd": np.hypot(sources.sd, options.factor * sources.value),
+            "inversion": sources.seen,
+            "inversion_sd": sources.seen_sd,
+            "reconciled": found.value,
+            "reconciled_sd": found.sd,
+            "adjustment": found.adjustment,
+            "adjustment_sd": found.adjustment_sd,
+            "ratio": found.ratios[:count],
+            "suspect": [
+                " ".join(s for s in ("inventory", "inversion") if f"{s} {k}" in found.suspects)
+                for k in sources.keys
+            ],
+        }
+    )
+    if nation is None:
+        return table
+    total = float(np.sqrt(max(found.covariance.sum(), 0.0)))
+    row = {
+        "region": NATION,
+        "name_en": "Nation",
+        "name_zh": "全国",
+        "inventory": nation.value,
+        "inventory_sd": float(np.hypot(nation.sd, options.factor * nation.value)),
+        "inversion": np.nan,
+        "inversion_sd": np.nan,
+        "reconciled": found.nation,
+        "reconciled_sd": float(np.hypot(total, nation.difference_sd)),
+        "adjustment": found.nation - nation.value,
+        "adjustment_sd": np.nan,
+        "ratio": found.ratios[found.labels.index("nation")],
+        "suspect": "inventory" if "nation" in found.suspects else "",
+    }
+    return pd.concat([table, pd.DataFrame([row])], ignore_index=True)
+
+
+def _statistics(
+    sources: _Sources, found: Reconciled, nation: Nation | None, options: ReconcileOptions, remarks: Words
+) -> Any:
+    import pandas as pd
+
+    rows: list[tuple[str, float, Words, bool]] = []
+    if nation is not None:
+        excess = float(sources.value.sum()) - nation.value
+        text = say(
+            "regions and nation",
+            regions=f"{sources.value.sum():,.0f}",
+            nation=f"{nation.value:,.0f}",
+            share=f"{excess / nation.value:+.2%}",
+            difference=f"{nation.difference:,.0f}",
+        )
+        rows.append(("regions_less_nation", excess, text, False))
+    agree = say("sources agree", value=found.chi_square, freedom=found.freedom, p=found.p)
+    rows.append(("chi_square", found.chi_square, agree, False))
+    if found.suspects:
+        names = {f"{s} {k}": n for k, n in zip(sources.keys, sources.names, strict=True) for s in _OF}
+        said = [_spoken(label, names) for label in found.suspects]
+        key = "suspect" if len(said) == 1 else "suspects alike"
+        listed = {"which": ", ".join(w.en for w in said), "which_zh": "、".join(w.zh for w in said)}
+        rows.append(("suspects", len(said), say(key, **listed), True))
+    if np.isfinite(found.weight):
+        rows.append(("weight", found.weight, say("intersected", share=f"{found.weight:.0%}"), False))
+    if remarks.en:
+        rows.append(("remarks", float("nan"), remarks, False))
+    return pd.DataFrame([(k, v, t.en, t.zh, int(told)) for k, v, t, told in rows], columns=STATISTICS)
+
+
+_OF = {"inventory": "清单", "inversion": "反演"}
+_WHOLE = {
+    "nation": Words("the national total", "全国总量"),
+    "inventory, all": Words("a factor on the whole inventory", "整个清单的系数"),
+    "inversion, all": Words("a factor on the whole inversion", "整个反演的系数"),
+}
+
+
+def _spoken(label: str, names: dict[str, Words]) -> Words:
+    if label in _WHOLE:
+        return _WHOLE[label]
+    source = label.split(" ", 1)[0]
+    return Words(f"the {source}'s {names[label].en}", f"{names[label].zh}的{_OF[source]}")
+
+
+def _is_nation(region: object) -> bool:
+    try:
+        return find_region(region) == NATION
+    except RegionError:
+        return False
+
+
+def _named(region: str) -> Words:
+    try:
+        return Words(region_name(region), region_name(region, "zh"))
+    except RegionError:  # the user's own regions
+        return Words(region, region)

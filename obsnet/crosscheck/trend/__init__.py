@@ -1,0 +1,1 @@
+"""Trends of inventories and inversions, with errors that years have in common, and whether they differ."""

@@ -1,0 +1,206 @@
+"""From series of totals to the table of trends and of their differences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from obsnet.crosscheck.rule import benjamini_hochberg
+from obsnet.crosscheck.trend.kernel import Trend, mann_kendall, slope_covariance, trend
+from obsnet.crosscheck.trend.options import TrendOptions
+from obsnet.errors import ConfigError, FormatError, RangeError, SchemaError, nearest
+from obsnet.inventory.period import read_period
+from obsnet.reading import door, read_csv
+from obsnet.regions import PROVINCES
+
+__all__ = ["COLUMNS", "SERIES", "read_series", "trend_files", "trends"]
+
+SERIES = ("region", "source", "year", "value", "sd")
+_VERDICTS = {"region", "inventory", "inventory_sd", "posterior", "posterior_sd", "inventory_period"}
+COLUMNS = (
+    "region", "name_en", "name_zh", "kind", "source", "first", "last", "years", "mean", "slope", "slope_sd", "percent",
+    "p", "p_adjusted", "differ", "scatter", "sen_slope", "p_rank",
+)  # fmt: skip
+
+
+def trend_files(options: TrendOptions) -> Any:
+    """Read series, find trends, write ``trends.csv`` and return it."""
+    import pandas as pd
+
+    from obsnet.atomic import write_text
+
+    series = pd.concat([read_series(path) for path in options.series], ignore_index=True)
+    table = trends(series, factor=options.factor, rho=options.rho, shared=options.shared, alpha=options.alpha)
+    write_text(options.out / "trends.csv", table.to_csv(index=False, float_format="%.6g"))
+    return table
+
+
+@door("a table of series")
+def read_series(path: Path) -> Any:
+    """Read a table of series, or a table of verdicts as two: ``inventory`` and ``inversion`` of its year.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `SERIES`.
+
+    Raises
+    ------
+    FormatError
+        Neither, or a table of verdicts of what is no year.
+    """
+    import pandas as pd
+
+    frame = read_csv(path, dtype={"region": str, "inventory_period": str})
+    if set(SERIES) - {"region"} <= set(frame.columns):
+        return frame.assign(region=frame.get("region", ""))[list(SERIES)]
+    if not set(frame.columns) >= _VERDICTS:
+        raise FormatError(
+            f"{path}: neither a series ({', '.join(SERIES)}) nor a table of verdicts; found {', '.join(frame.columns)}"
+        )
+    period = read_period(str(frame["inventory_period"].iloc[0]))
+    if period.whole_years != 1:
+        raise FormatError(f"{path}: verdicts of {period}, which is no year and makes no trend of years")
+    year = float(str(period.start)[:4])
+    parts = [
+        frame.assign(source=name, year=year, value=frame[column], sd=frame[f"{column}_sd"])[list(SERIES)]
+        for name, column in (("inventory", "inventory"), ("inversion", "posterior"))
+    ]
+    return pd.concat(parts, ignore_index=True).dropna(subset=["value"])
+
+
+def trends(
+    series: Any,
+    *,
+    factor: Mapping[str, float] | None = None,
+    rho: Mapping[str, float] | None = None,
+    shared: float = 0.0,
+    alpha: float = 0.05,
+) -> Any:
+    """Return the trend of each source and region, and the differences between sources.
+
+    Parameters
+    ----------
+    series : pandas.DataFrame
+        Columns `SERIES`; years as numbers, `value` and `sd` in one unit.
+    factor, rho : mapping of str to float, optional
+        By source, see `kernel.trend`.
+    shared : float
+        Correlation of two sources' errors in one year.
+    alpha : float
+        Rate of false discoveries among regions of one pair of sources.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `COLUMNS`: a row a source and region (``kind`` trend), then one a pair of sources and region over the years that
+        both have (``kind`` difference, ``source`` ``a - b``); ``differ`` is ``yes`` where the adjusted p is at most
+        `alpha`. Slopes are in the unit of the values a year, ``percent`` of the mean a year.
+
+    Raises
+    ------
+    ConfigError
+        A factor or a memory of a source that is not there.
+    SchemaError, RangeError
+        A year twice, an error that is missing or not above 0, fewer than three years.
+    """
+    import pandas as pd
+
+    factor, rho = factor or {}, rho or {}
+    sources = list(dict.fromkeys(series["source"].astype(str)))
+    for name, said in (("factor", factor), ("rho", rho)):
+        for key in said:
+            if key not in sources:
+                raise ConfigError(f"--{name} {key}: no such source{nearest(key, sources)}")
+    rows: list[dict[str, Any]] = []
+    for region in dict.fromkeys(series["region"].astype(str)):
+        mine = {s: _of(series, region, s) for s in sources}
+        mine = {s: part for s, part in mine.items() if len(part)}
+        for source, part in mine.items():
+            found = _slope(part, source, factor, rho)
+            rank = mann_kendall(
+                part["year"].to_numpy(float), part["value"].to_numpy(float), rho.get(source, 0.0)
+            )
+            rows.append(
+                _row(region, "trend", source, part["year"], part["value"].mean(), found.slope, found.sd)
+                | {"scatter": found.scatter, "sen_slope": rank.slope, "p_rank": rank.p}
+            )
+        rows += [_difference(region, pair, mine, factor, rho, shared) for pair in combinations(mine, 2)]
+    table = pd.DataFrame([r for r in rows if r], columns=COLUMNS)
+    table = table.sort_values("kind", ascending=False, kind="stable").reset_index(drop=True)
+    for at in table.groupby(["kind", "source"]).groups.values():
+        table.loc[at, "p_adjusted"] = benjamini_hochberg(table.loc[at, "p"].to_numpy(float))
+    differ = np.where(table["p_adjusted"].astype(float) <= alpha, "yes", "no")
+    return table.assign(differ=np.where(table["kind"] == "difference", differ, ""))
+
+
+def _of(series: Any, region: str, source: str) -> Any:
+    part = series[(series["region"] == region) & (series["source"] == source)].sort_values("year")
+    where = f"{source} of {region}" if region else source
+    if part["year"].duplicated().any():
+        raise SchemaError(f"{where}: {part['year'][part['year'].duplicated()].iloc[0]:g} stands there twice")
+    if len(part) and not (np.isfinite(part["value"]) & (part["sd"] > 0)).all():
+        bad = part[~(np.isfinite(part["value"]) & (part["sd"] > 0))]["year"].iloc[0]
+        raise RangeError(f"{where}: {bad:g} has no value or no sd above 0")
+    return part
+
+
+def _slope(part: Any, source: str, factor: Mapping[str, float], rho: Mapping[str, float]) -> Trend:
+    columns = (part[c].to_numpy(float) for c in ("year", "value", "sd"))
+    return trend(*columns, rho.get(source, 0.0), factor.get(source, 0.0))
+
+
+def _difference(
+    region: str,
+    pair: Sequence[str],
+    mine: Mapping[str, Any],
+    factor: Mapping[str, float],
+    rho: Mapping[str, float],
+    shared: float,
+) -> dict[str, Any]:
+    """Return the difference of two trends over the years that both have; nothing if those are too few."""
+    years = sorted(set(mine[pair[0]]["year"]) & set(mine[pair[1]]["year"]))
+    if len(years) < 3:
+        return {}
+    parts = [mine[s][mine[s]["year"].isin(years)] for s in pair]
+    one, other = (_slope(part, s, factor, rho) for part, s in zip(parts, pair, strict=True))
+    both = slope_covariance(
+        one,
+        other,
+        np.array(years, dtype=float),
+        (parts[0]["sd"].to_numpy(float), parts[1]["sd"].to_numpy(float)),
+        (rho.get(pair[0], 0.0), rho.get(pair[1], 0.0)),
+        (factor.get(pair[0], 0.0), factor.get(pair[1], 0.0)),
+        shared,
+    )
+    sd = float(np.sqrt(max(one.sd**2 + other.sd**2 - 2.0 * both, 0.0)))
+    mean = float(np.mean([p["value"].mean() for p in parts]))
+    return _row(region, "difference", f"{pair[0]} - {pair[1]}", years, mean, one.slope - other.slope, sd)
+
+
+def _row(
+    region: str, kind: str, source: str, years: Iterable[float], mean: float, slope: float, sd: float
+) -> dict[str, Any]:
+    from scipy.stats import norm
+
+    years = list(years)
+    names = PROVINCES.get(region, (region, region))
+    return {
+        "region": region,
+        "name_en": names[0],
+        "name_zh": names[1],
+        "kind": kind,
+        "source": source,
+        "first": years[0],
+        "last": years[-1],
+        "years": len(years),
+        "mean": mean,
+        "slope": slope,
+        "slope_sd": sd,
+        "percent": 100.0 * slope / abs(mean) if mean else np.nan,
+        "p": float(2.0 * norm.sf(abs(slope) / sd)) if sd > 0 else np.nan,
+    }

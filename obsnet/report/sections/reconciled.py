@@ -1,0 +1,85 @@
+"""The joint best estimate of regions, their nation and an inversion, and the number that does not fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from obsnet.crosscheck.run import beside
+from obsnet.crosscheck.table import read_statistics
+from obsnet.crosscheck.words import Words
+from obsnet.errors import FormatError
+from obsnet.reading import door, read_csv
+from obsnet.report.maps import figure_png
+from obsnet.report.sections.section import Section, number, plain, signed
+
+__all__ = ["reconciled"]
+
+_HEAD = (
+    Words("Region", "地区"),
+    Words("Inventory", "清单"),
+    Words("± sd", "标准差"),
+    Words("Inversion", "反演"),
+    Words("± sd", "标准差"),
+    Words("Best estimate", "最佳估计"),
+    Words("± sd", "标准差"),
+    Words("Adjustment", "调整"),
+    Words("Likelihood ratio", "似然比"),
+    Words("Suspect", "可疑"),
+)
+_SUSPECT = {"inventory": "inventory 清单", "inversion": "inversion 反演"}
+_TEXT = Words(
+    "Least squares of all sources with their errors: the regions add up to the nation and the stated statistical "
+    "difference. The likelihood ratio is that of a gross error in the inventory's number (chi-square of one degree).",
+    "以各来源误差作最小二乘：各地区之和等于全国总量加所述统计差异。"
+    "似然比针对清单数值存在粗差的假设（自由度为 1 的卡方）。",
+)
+
+
+@door("a table of reconciled totals")
+def reconciled(path: Path) -> Section:
+    """Return the section of ``reconciled.csv``."""
+    table = read_csv(path, dtype={"region": str, "suspect": str}).fillna({"suspect": ""})
+    missing = [c for c in ("name_en", "name_zh", "inventory", "reconciled", "ratio") if c not in table]
+    if missing:
+        raise FormatError(f"{path}: not a table of `obsnet reconcile`: no column {', '.join(missing)}")
+    said = read_statistics(beside(path, "statistics"))
+    rows = [
+        (
+            f"{r['name_en']} {r['name_zh']}",
+            *(number(r[c]) for c in ("inventory", "inventory_sd", "inversion", "inversion_sd")),
+            *(number(r[c]) for c in ("reconciled", "reconciled_sd")),
+            signed(r["adjustment"]),
+            number(r["ratio"], 1),
+            ", ".join(_SUSPECT[s] for s in str(r["suspect"]).split()),
+        )
+        for r in table.to_dict("records")
+    ]
+    return Section(
+        Words("Reconciliation", "协调估计"),
+        [_TEXT, *(Words(r["text"], r["text_zh"]) for r in said.to_dict("records") if r["text"])],
+        _HEAD,
+        rows,
+        _chart(table),
+        Words(
+            "Adjustment of each inventory over its standard deviation. Orange: a gross error is likely.",
+            "各清单的调整量与其标准差之比；橙色为很可能存在粗差。",
+        ),
+    )
+
+
+def _chart(table: Any) -> bytes:
+    import matplotlib.pyplot as plt
+
+    share = (table["adjustment"] / table["inventory_sd"]).replace([np.inf, -np.inf], np.nan).fillna(0.0)
+    figure, axes = plt.subplots(figsize=(8.5, 0.19 * len(table) + 1.0))
+    y = np.arange(len(table))[::-1]
+    axes.barh(y, share, color=np.where(table["suspect"] == "", "#56B4E9", "#D55E00"), height=0.7)
+    axes.axvline(0, color="k", lw=0.8)
+    axes.set_yticks(y, [plain(n)[:40] for n in table["name_en"]], fontsize=7)
+    axes.set_ylim(-0.6, len(table) - 0.4)
+    axes.set_xlabel("adjustment / standard deviation of the inventory")
+    axes.grid(axis="x", lw=0.4)
+    return figure_png(figure)

@@ -1,0 +1,100 @@
+"""Trends of inventories and inversions, and whether they differ."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from obsnet.crosscheck.words import Words
+from obsnet.errors import FormatError
+from obsnet.reading import door, read_csv
+from obsnet.report.maps import figure_png
+from obsnet.report.sections.section import Section, plain, signed
+
+__all__ = ["trends"]
+
+_HEAD = (
+    Words("Region", "地区"),
+    Words("Source", "来源"),
+    Words("Years", "年份"),
+    Words("Slope a year", "年变化"),
+    Words("± sd", "标准差"),
+    Words("% a year", "%/年"),
+    Words("p adj.", "校正 p"),
+    Words("Sen's slope", "Sen 斜率"),
+    Words("p (Mann-Kendall)", "p（Mann-Kendall）"),
+    Words("Residuals / errors", "残差/误差"),
+    Words("Differ", "不同"),
+)
+_DIFFER = {"yes": "yes 是", "no": "no 否"}
+_SOURCE = {"inventory": "清单", "inversion": "反演"}
+_TEXT = Words(
+    "Generalised least squares with errors that years remember; a factor that is wrong in all years makes a slope "
+    "wrong by its own share only. Rows of two sources are the difference of their slopes over the years that both have. "
+    "Residuals above 1 say that a series varies more than its errors state.",
+    "广义最小二乘，误差可跨年相关；各年共同的系数误差只按其比例影响斜率。两来源之行为共同年份上斜率之差。"
+    "残差/误差大于 1 表示序列的起伏超过其所述误差。",
+)
+
+
+@door("a table of trends")
+def trends(path: Path) -> Section:
+    """Return the section of ``trends.csv``."""
+    table = read_csv(path, dtype={"region": str, "name_en": str, "name_zh": str, "differ": str})
+    missing = [c for c in ("name_en", "kind", "source", "slope", "slope_sd", "p_adjusted") if c not in table]
+    if missing:
+        raise FormatError(f"{path}: not a table of `obsnet trend`: no column {', '.join(missing)}")
+    table = table.fillna({"name_en": "", "name_zh": "", "differ": ""})
+    rows = [
+        (
+            f"{r['name_en']} {r['name_zh']}".strip(),
+            _both(r["source"]),
+            f"{r['first']:.0f}–{r['last']:.0f}",
+            signed(r["slope"], 2),
+            f"{r['slope_sd']:.2g}",
+            signed(r["percent"], 1),
+            *(f"{r[c]:.2g}" if np.isfinite(r[c]) else "–" for c in ("p_adjusted",)),
+            *(f"{r[c]:.3g}" if np.isfinite(r[c]) else "–" for c in ("sen_slope", "p_rank", "scatter")),
+            _DIFFER.get(r["differ"], ""),
+        )
+        for r in table.to_dict("records")
+    ]
+    return Section(
+        Words("Trends", "趋势"),
+        [_TEXT],
+        _HEAD,
+        rows,
+        _chart(table[table["kind"] == "trend"]),
+        Words("Slopes by region and source with 95 % intervals.", "各地区各来源的斜率及 95% 区间。"),
+    )
+
+
+def _both(source: str) -> str:
+    """Return a source, or a pair of them, in both languages where it is one of ours."""
+    parts = source.split(" - ")
+    chinese = " − ".join(_SOURCE.get(p, p) for p in parts)
+    return source if chinese == source else f"{' − '.join(parts)} {chinese}"
+
+
+def _chart(table: Any) -> bytes:
+    import matplotlib.pyplot as plt
+
+    regions = list(dict.fromkeys(zip(table["region"].fillna(""), table["name_en"], strict=True)))
+    sources = list(dict.fromkeys(table["source"]))
+    figure, axes = plt.subplots(figsize=(8.5, 0.24 * len(regions) * max(len(sources) / 2, 1) + 1.2))
+    place = {r: k for k, (r, _) in enumerate(reversed(regions))}
+    for k, source in enumerate(sources):
+        part = table[table["source"] == source]
+        y = np.array([place[r] for r in part["region"].fillna("")]) + 0.6 * (k + 0.5) / len(sources) - 0.3
+        axes.errorbar(
+            part["slope"], y, xerr=1.96 * part["slope_sd"], fmt="o", ms=4, lw=1.2, label=plain(source)
+        )
+    axes.axvline(0, color="k", lw=0.8)
+    axes.set_yticks(range(len(regions)), [plain(n)[:40] for _, n in reversed(regions)], fontsize=8)
+    axes.set_ylim(-0.7, len(regions) - 0.3)
+    axes.set_xlabel("slope, unit of the values a year")
+    axes.grid(axis="x", lw=0.4)
+    axes.legend(fontsize=8)
+    return figure_png(figure)

@@ -1,0 +1,183 @@
+"""Trends: closed forms, what years have in common, rates over drawn series, files."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from obsnet.commands.trend import trend as trend_command
+from obsnet.crosscheck.trend.kernel import mann_kendall, memory, slope_covariance, trend
+from obsnet.crosscheck.trend.run import read_series, trends
+from obsnet.errors import ConfigError, FormatError, RangeError, SchemaError
+from obsnet.report.sections.optional import optional_sections
+from tests.commands import call
+
+T = np.arange(2005.0, 2020.0)
+
+
+def test_ordinary_least_squares():
+    """Equal independent errors: var = s^2 / sum (t - mean)^2."""
+    y = 100 + 3 * (T - 2005) + np.sin(T)
+    found = trend(T, y, np.full(15, 2.0))
+    assert found.slope == pytest.approx(np.polyfit(T - 2012, y, 1)[0])
+    assert found.sd == pytest.approx(2.0 / np.sqrt(280.0))
+
+
+def test_a_factor_in_common_cancels():
+    """All years 10 % too high: the slope is 10 % too high, and no more."""
+    y = 100 + 3 * (T - 2005)
+    own = trend(T, y, np.full(15, 2.0))
+    found = trend(T, y, np.full(15, 2.0), factor=0.1)
+    assert found.slope == pytest.approx(3.0)
+    assert found.sd == pytest.approx(np.sqrt(own.sd**2 + (0.1 * 3.0) ** 2))
+    # the same 10 % as errors of each year by itself
+    assert trend(T, y, 0.1 * y).sd > 2 * found.sd
+    # it is the variance of the full generalised least squares, whose weights it does not change
+    full = 4.0 * np.eye(15) + 0.01 * np.outer(y, y)
+    x = np.stack([np.ones(15), T - T.mean()], 1)
+    cov = np.linalg.inv(x.T @ np.linalg.solve(full, x))
+    assert found.sd == pytest.approx(np.sqrt(cov[1, 1]))
+
+
+def test_memory_makes_trends_less_certain():
+    sd = [trend(T, T, np.full(15, 2.0), rho=rho).sd for rho in (0.0, 0.5, 0.9)]
+    assert sd[0] < sd[1] < sd[2]
+    np.testing.assert_allclose(memory(np.array([0.0, 1, 3]), 0.5)[0], [1, 0.5, 0.125])
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.6])
+def test_stated_errors_are_true(rho):
+    """Series drawn with memory and a common factor: z of the slope, and of the difference of two that share."""
+    rng = np.random.default_rng(5)
+    n, draws, truth, factor, shared = len(T), 1500, 200 + 4 * (T - 2005), 0.05, 0.6
+    root = np.linalg.cholesky(np.outer(np.full(n, 6.0), np.full(n, 6.0)) * memory(T, rho))
+    z, zd = [], []
+    for _ in range(draws):
+        e = rng.standard_normal((2, n))
+        f = rng.standard_normal(2)
+        e[1], f[1] = shared * e[0] + 0.8 * e[1], shared * f[0] + 0.8 * f[1]
+        y = [truth * (1 + factor * f[k]) + root @ e[k] for k in (0, 1)]
+        a, b = (trend(T, v, np.full(n, 6.0), rho, factor) for v in y)
+        both = slope_covariance(a, b, T, (np.full(n, 6.0),) * 2, (rho, rho), (factor, factor), shared)
+        z.append((a.slope - 4.0) / a.sd)
+        zd.append((a.slope - b.slope) / np.sqrt(a.sd**2 + b.sd**2 - 2 * both))
+    for values in (z, zd):
+        assert np.mean(np.square(values)) == pytest.approx(1.0, abs=4 * np.sqrt(2 / draws) + 0.01)
+
+
+def test_scatter_says_that_errors_are_too_small():
+    rng = np.random.default_rng(1)
+    y = 3 * T + 10 * rng.standard_normal(15)
+    assert trend(T, y, np.full(15, 1.0)).scatter > 5
+    assert trend(T, y, np.full(15, 10.0)).scatter == pytest.approx(1.0, abs=0.4)
+
+
+def test_mann_kendall_by_hand():
+    """Ten rising values: S = 45, var = 10 x 9 x 25 / 18 = 125, z = 44 / sqrt(125)."""
+    from scipy.stats import norm
+
+    found = mann_kendall(np.arange(10.0), np.arange(10.0) * 2)
+    assert found.slope == 2.0
+    assert found.p == pytest.approx(2 * norm.sf(44 / np.sqrt(125.0)))
+    tied = mann_kendall(np.arange(4.0), np.array([1.0, 1.0, 2.0, 2.0]))
+    # S = 4, var = (4 x 3 x 13 - 2 x 2 x 1 x 9) / 18
+    assert tied.p == pytest.approx(2 * norm.sf(3 / np.sqrt((156 - 36) / 18)))
+    assert mann_kendall(np.arange(5.0), np.ones(5)).p == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("n", "rho"), [(15, 0.5), (30, 0.6), (30, 0.0)])
+def test_the_rank_test_knows_memory(n, rho):
+    """Series without trend: called at the nominal rate, where the plain variance calls many more."""
+    rng, draws, times = np.random.default_rng(8), 600, np.arange(float(n))
+    root = np.linalg.cholesky(memory(times, rho))
+    from scipy.stats import kendalltau
+
+    plain, known = 0, 0
+    for k in range(draws):
+        y = root @ rng.standard_normal(n)
+        known += mann_kendall(times, y, rho).p < 0.05
+        plain += kendalltau(times, y).pvalue < 0.05 if k < 300 else 0
+    assert known / draws == pytest.approx(0.05, abs=4 * np.sqrt(0.05 * 0.95 / draws))
+    assert (plain / 300 > 0.12) == (rho > 0)
+
+
+def series(**slopes):
+    years = np.arange(2010, 2020)
+    return pd.concat(
+        [
+            pd.DataFrame(
+                {"region": "130000", "source": s, "year": years, "value": 500 + b * (years - 2010), "sd": 5.0}
+            )
+            for s, b in slopes.items()
+        ],
+        ignore_index=True,
+    )
+
+
+def test_the_table():
+    table = trends(series(inventory=4.0, inversion=8.0, other=4.1))
+    assert table["kind"].tolist() == ["trend"] * 3 + ["difference"] * 3
+    assert table["name_zh"].tolist()[0] == "河北省"
+    row = table[table["source"] == "inventory - inversion"].iloc[0]
+    sd = 5 / np.sqrt(82.5)
+    assert row["slope"] == pytest.approx(-4.0)
+    assert row["slope_sd"] == pytest.approx(sd * np.sqrt(2))
+    assert row["differ"] == "yes"
+    assert table[table["source"] == "inventory - other"]["differ"].tolist() == ["no"]
+    assert table["percent"].iloc[0] == pytest.approx(100 * 4 / 518)
+    same = trends(series(inventory=4.0, inversion=8.0), shared=0.9).iloc[-1]
+    assert same["slope_sd"] == pytest.approx(sd * np.sqrt(0.2))
+
+
+def test_what_is_refused(tmp_path):
+    good = series(a=1.0)
+    with pytest.raises(ConfigError, match="--factor inventry: no such source; .*'a'"):
+        trends(good, factor={"inventry": 0.1})
+    with pytest.raises(SchemaError, match="a of 130000: 2010 stands there twice"):
+        trends(pd.concat([good, good.iloc[:1]]))
+    with pytest.raises(RangeError, match="a of 130000: 2012 has no value or no sd above 0"):
+        trends(good.assign(sd=[5.0, 5, 0, *[5] * 7]))
+    with pytest.raises(RangeError, match="three years and more"):
+        trends(good.iloc[:2])
+    with pytest.raises(RangeError, match="from 0 to below 1"):
+        trends(good, rho={"a": 1.0})
+    (tmp_path / "x.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(FormatError, match="neither a series"):
+        read_series(tmp_path / "x.csv")
+
+
+def test_from_the_verdicts_of_several_years(tmp_path, capsys):
+    files = []
+    for k, year in enumerate((2017, 2018, 2019)):
+        folder = tmp_path / str(year)
+        folder.mkdir()
+        files.append(folder / "provinces.csv")
+        pd.DataFrame(
+            {
+                "region": ["130000"],
+                "inventory": [900.0 + 10 * k],
+                "inventory_sd": [5.0],
+                "posterior": [950.0 + 40 * k],
+                "posterior_sd": [5.0],
+                "inventory_period": [str(year)],
+            }
+        ).to_csv(files[-1], index=False)
+    call(trend_command, *files, "--out", tmp_path, "--factor", "inventory=0.05", "--json")
+    said = json.loads(capsys.readouterr().out)["trends"]
+    assert [(r["source"], round(r["slope"], 6)) for r in said] == [
+        ("inventory", 10.0),
+        ("inversion", 40.0),
+        ("inventory - inversion", -30.0),
+    ]
+    assert said[0]["slope_sd"] == pytest.approx(np.sqrt(12.5 + 0.25))
+    call(trend_command, *files, "--out", tmp_path)
+    assert "the trends differ" in capsys.readouterr().out
+    (section,) = optional_sections(tmp_path)
+    assert section.rows[0][:3] == ("Hebei 河北省", "inventory 清单", "2017–2019")
+    assert section.rows[2][1] == "inventory − inversion 清单 − 反演"
+    assert section.rows[2][-1] == "yes 是"
+    assert section.picture.startswith(b"\x89PNG")
+    pd.read_csv(files[0]).assign(inventory_period="2017-01").to_csv(files[0], index=False)
+    with pytest.raises(FormatError, match="which is no year"):
+        call(trend_command, *files, "--out", tmp_path)
