@@ -131,6 +131,8 @@ class Stage:
         libraries do not: they change the last digits, and run.json names them.
     shards : bool
         Whether the stage takes the shard of ``[run]``, and keeps a plan of it (`obsnet.work.shards`).
+    forecast : callable
+        ``forecast(options, case) -> lines``: what time and memory it will take, as far as that is known before it runs.
     """
 
     name: str
@@ -142,6 +144,7 @@ class Stage:
     tables: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
     shards: bool = False
+    forecast: Callable[[Any, Case], Iterable[str]] = lambda _options, _case: ()
 
 
 def load_stages(names: Iterable[str] | None = None) -> dict[str, Stage]:

@@ -27,6 +27,13 @@ class RunCommand(CaseFile):
     shard: str | None = Field(
         None, description="i/n: only the i-th of n parts of the stage --to, for job arrays"
     )
+    dry_run: bool = Field(
+        False, description="run nothing: print the stages, what they read, forecasts, and the job scripts"
+    )
+    submit: bool = Field(
+        False,
+        description="hand the stages in as a chain of SLURM jobs, as [cluster] says, and run nothing here",
+    )
 
 
 @command("obsnet.commands.run:RunCommand")
@@ -40,7 +47,22 @@ def run(options: RunCommand) -> Shown:
     case, steps = read_case(data, options.case)
     if case.run.part is None and options.to is not None:
         steps = up_to(steps, options.to)
+    if options.dry_run or options.submit:
+        return _as_jobs(options, case, steps)
     return run_where(case.run, lambda: _go(options, data, case, steps), Shown())
+
+
+def _as_jobs(options: RunCommand, case: Case, steps: Sequence[tuple[Stage, Options]]) -> Shown:
+    from obsnet.chain import chain, plan_lines, submit
+
+    jobs = chain(case, steps, options.case, options.set)
+    if options.submit and not options.dry_run:
+        numbers = submit(jobs, case)
+        return Shown({"jobs": numbers}, [f"{name}: job {number}" for name, number in numbers.items()])
+    plan = plan_lines(case, steps)
+    scripts = {job.name: job.script for job in jobs}
+    texts = (f"--- {name}.sbatch\n{script}" for name, script in scripts.items())
+    return Shown({"stages": plan, "scripts": scripts}, [*plan, *texts])
 
 
 def _go(

@@ -6,6 +6,7 @@ import ctypes
 import os
 import shlex
 import subprocess
+import sys
 
 import dask
 import pytest
@@ -143,6 +144,7 @@ def test_job_scripts_quote_what_they_are_given(system, mark, tmp_path, monkeypat
     assert "--lifetime 6840s" in text
     assert shlex.quote(hostile) in text
     body = "\n".join(line for line in text.splitlines() if not line.startswith(mark))
-    body = body.replace(next(w for w in shlex.split(body) if "python" in w and "/" in w), "true", 1)
+    body = body.replace(f"{shlex.quote(sys.executable)} -m", "true")
+    assert "true distributed" in body
     subprocess.run(["bash", "-c", body], cwd=tmp_path, capture_output=True, check=False)
     assert not (tmp_path / "broken").exists()
