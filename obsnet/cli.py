@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from obsnet import __version__
 from obsnet.command import Command, Group, load
 from obsnet.errors import DependencyError, Exit, ObsnetError, nearest
+from obsnet.job import job_id
 
 __all__ = ["main"]
 
@@ -132,7 +133,8 @@ def main(args: list[str] | None = None) -> None:
     if taken:
         print("obsnet: " + "; ".join(taken), file=sys.stderr)
         raise SystemExit(Exit.MISTAKE)
-    with orderly_end(Exit.TERMINATED):
+    # a batch system ends jobs that may go on; a person who ends a process has done so
+    with orderly_end(Exit.AGAIN if job_id() else Exit.TERMINATED):
         _main(args)
 
 

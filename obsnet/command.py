@@ -19,32 +19,9 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from obsnet.flag import Flag
+
 __all__ = ["Command", "Flag", "Group", "Shown", "command"]
-
-
-@dataclass(frozen=True)
-class Flag:
-    """How a field of a model appears on the command line, where not as ``--its-name``; metadata of `Annotated`.
-
-    Parameters
-    ----------
-    positional : bool
-        An argument.
-    names : tuple of str
-        Other spellings, such as ``("-o",)``, that stand beside ``--its-name``.
-    hidden : bool
-        Only in case files.
-    form : str
-        Typed as one word of this form, which the field's own validator reads.
-    whole : bool
-        Words of a list are taken as they are, commas too.
-    """
-
-    positional: bool = False
-    names: tuple[str, ...] = ()
-    hidden: bool = False
-    form: str = ""
-    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,15 +78,24 @@ class Command:
         from obsnet.work.work import Work
 
         models = ([load(self.model)] if self.model else []) + [Work] * self.work
-        shown = self.run(*(validate(m, gather(m, given), self.run.__name__) for m in models))
-        if as_json:
-            emit(shown.data)
-        else:
-            for line in shown.lines:
-                print(line, flush=True)
-        for line in shown.notes:
-            print(line, file=sys.stderr)
-        return 1 if shown.failed else 0
+        options = [validate(m, gather(m, given), self.run.__name__) for m in models]
+
+        def show() -> int:
+            shown = self.run(*options)
+            if as_json:
+                emit(shown.data)
+            else:
+                for line in shown.lines:
+                    print(line, flush=True)
+            for line in shown.notes:
+                print(line, file=sys.stderr)
+            return 1 if shown.failed else 0
+
+        if not self.work:
+            return show()
+        from obsnet.work.mpi import run_where
+
+        return run_where(options[-1], show, 0)
 
     def function(self) -> Callable[..., int]:
         """Return a function whose signature typer turns into options."""

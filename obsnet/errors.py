@@ -8,6 +8,7 @@ from enum import IntEnum
 from typing import ClassVar
 
 __all__ = [
+    "ClusterError",
     "ConfigError",
     "DependencyError",
     "Exit",
@@ -114,6 +115,12 @@ class UnitError(ObsnetError, ValueError):
 
 class WorkerError(ObsnetError, RuntimeError):
     """A worker process that died, or failed in a way that cannot be told."""
+
+
+class ClusterError(WorkerError):
+    """A batch system, scheduler or node that is gone; the same command may go on."""
+
+    exit_code = Exit.AGAIN
 
 
 def nearest(name: str, choices: Iterable[str], n: int = 3) -> str:

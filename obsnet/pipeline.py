@@ -20,7 +20,7 @@ from obsnet.config import Options, locate, validate
 from obsnet.content import Contents, files_below
 from obsnet.errors import ConfigError, nearest
 from obsnet.stage_mark import Mark, differences, flat, name_of, read_mark, remove_leftovers, write_mark
-from obsnet.work.work import Work
+from obsnet.work.work import Cluster, Work
 
 __all__ = [
     "Case",
@@ -38,7 +38,7 @@ __all__ = [
 
 
 class RunOptions(Work):
-    """The table ``[run]`` of a case."""
+    """The table ``[run]`` of a case; its `cluster` is the table ``[cluster]``."""
 
     name: str = Field(description="what the run is called in its outputs")
     out: str = Field("run", description="folder of all outputs, relative to the case file")
@@ -131,6 +131,8 @@ class Stage:
         libraries do not: they change the last digits, and run.json names them.
     shards : bool
         Whether the stage takes the shard of ``[run]``, and keeps a plan of it (`obsnet.work.shards`).
+    forecast : callable
+        ``forecast(options, case) -> lines``: what time and memory it will take, as far as that is known before it runs.
     """
 
     name: str
@@ -142,6 +144,7 @@ class Stage:
     tables: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
     shards: bool = False
+    forecast: Callable[[Any, Case], Iterable[str]] = lambda _options, _case: ()
 
 
 def load_stages(names: Iterable[str] | None = None) -> dict[str, Stage]:
@@ -163,7 +166,7 @@ def load_stages(names: Iterable[str] | None = None) -> dict[str, Stage]:
     wanted = list(known) if names is None else list(names)
     for name in wanted:
         if name not in known:
-            raise ConfigError(f"unknown table [{name}]{nearest(name, ['run', *known])}")
+            raise ConfigError(f"unknown table [{name}]{nearest(name, ['run', 'cluster', *known])}")
     return {name: known[name].load() for name in wanted}
 
 
@@ -200,7 +203,10 @@ def read_case(data: Mapping[str, Any], path: Path) -> tuple[Case, list[tuple[Sta
     for name in data:
         try:
             if name == "run":
-                options[name] = validate(RunOptions, data[name], f"{path.name} [run]")
+                asked = {"cluster": data["cluster"]} if "cluster" in data else {}
+                options[name] = validate(RunOptions, {**data[name], **asked}, f"{path.name} [run]")
+            elif name == "cluster":
+                validate(Cluster, data[name], f"{path.name} [cluster]")
             else:
                 stages |= load_stages([name])
                 options[name] = validate(stages[name].options, data[name], f"{path.name} [{name}]")

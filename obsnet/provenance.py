@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from obsnet import __version__
+from obsnet.job import job_variables
 
 __all__ = ["available_memory", "config_hash", "peak_memory", "record", "write_record"]
 
 _PACKAGES = ("numpy", "scipy", "pandas", "xarray", "netCDF4", "h5py", "pyarrow", "numba", "dask")
-_JOB_VARIABLES = ("SLURM_JOB_ID", "SLURM_ARRAY_TASK_ID", "PBS_JOBID", "LSB_JOBID")
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
@@ -124,7 +124,7 @@ def record(
         "versions": versions,
         "git": _git_hash(),
         "seeds": dict(seeds or {}),
-        "job": {v: os.environ[v] for v in _JOB_VARIABLES if v in os.environ},
+        "job": dict(job_variables()),
         "stages": dict(stages or {}),
         "peak_memory_mib": round(peak_memory() / 2**20),
         **more,

@@ -18,9 +18,12 @@ def schema() -> Shown:
     """Print the JSON schema of case files: one table a stage, for editors and for reading."""
     import json
 
+    from obsnet.config import Options
     from obsnet.pipeline import RunOptions, load_stages
+    from obsnet.work.work import Cluster
 
-    tables = {"run": RunOptions} | {name: stage.options for name, stage in sorted(load_stages().items())}
+    tables: dict[str, type[Options]] = {"run": RunOptions, "cluster": Cluster}
+    tables |= {name: stage.options for name, stage in sorted(load_stages().items())}
     content = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "obsnet case",

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from obsnet.case_file import CaseFile
 from obsnet.command import Shown, command
+
+if TYPE_CHECKING:
+    from obsnet.config import Options
+    from obsnet.pipeline import Case, Stage
 
 __all__ = ["RunCommand", "run"]
 
@@ -21,37 +27,68 @@ class RunCommand(CaseFile):
     shard: str | None = Field(
         None, description="i/n: only the i-th of n parts of the stage --to, for job arrays"
     )
+    dry_run: bool = Field(
+        False, description="run nothing: print the stages, what they read, forecasts, and the job scripts"
+    )
+    submit: bool = Field(
+        False,
+        description="hand the stages in as a chain of SLURM jobs, as [cluster] says, and run nothing here",
+    )
 
 
 @command("obsnet.commands.run:RunCommand")
 def run(options: RunCommand) -> Shown:
     """Run the stages of a case; started again after a kill, it goes on where it was."""
     from obsnet.config import apply_overrides
-    from obsnet.pipeline import contents_of, inputs_of, read_case, run_case, run_shard, up_to
-    from obsnet.provenance import record, write_record
+    from obsnet.pipeline import read_case, up_to
+    from obsnet.work.mpi import run_where
 
     data = apply_overrides(options.read(), [f"run.shard={options.shard}"] if options.shard else [])
-    place, steps = read_case(data, options.case)
-    if place.run.part is not None:
-        results = run_shard(place, steps, options.to)
-        failed = sum(r["failed"] for r in results.values())
-        note = [f"obsnet: {failed} inputs of shard {place.run.shard} failed"] if failed else []
-        return Shown(results, notes=note, failed=failed)
-    if options.to is not None:
+    case, steps = read_case(data, options.case)
+    if case.run.part is None and options.to is not None:
         steps = up_to(steps, options.to)
-    contents = contents_of(place)
+    if options.dry_run or options.submit:
+        return _as_jobs(options, case, steps)
+    return run_where(case.run, lambda: _go(options, data, case, steps), Shown())
+
+
+def _as_jobs(options: RunCommand, case: Case, steps: Sequence[tuple[Stage, Options]]) -> Shown:
+    from obsnet.chain import chain, plan_lines, submit
+
+    jobs = chain(case, steps, options.case, options.set)
+    if options.submit and not options.dry_run:
+        numbers = submit(jobs, case)
+        return Shown({"jobs": numbers}, [f"{name}: job {number}" for name, number in numbers.items()])
+    plan = plan_lines(case, steps)
+    scripts = {job.name: job.script for job in jobs}
+    texts = (f"--- {name}.sbatch\n{script}" for name, script in scripts.items())
+    return Shown({"stages": plan, "scripts": scripts}, [*plan, *texts])
+
+
+def _go(
+    options: RunCommand, data: dict[str, Any], case: Case, steps: Sequence[tuple[Stage, Options]]
+) -> Shown:
+    from obsnet.pipeline import contents_of, inputs_of, run_case, run_shard
+    from obsnet.provenance import record, write_record
+
+    if case.run.part is not None:
+        results = run_shard(case, steps, options.to)
+        failed = sum(r["failed"] for r in results.values())
+        note = [f"obsnet: {failed} inputs of this shard failed"] if failed else []
+        return Shown(results, notes=note, failed=failed)
+    contents = contents_of(case)
     results = run_case(
-        place, steps, report=lambda line: print(line, file=sys.stderr, flush=True), contents=contents
+        case, steps, report=lambda line: print(line, file=sys.stderr, flush=True), contents=contents
     )
-    inputs = {k: v for stage, table in steps for k, v in inputs_of(place, stage, table, contents).items()}
+    inputs = {k: v for stage, table in steps for k, v in inputs_of(case, stage, table, contents).items()}
     content = record(
         command=f"obsnet run {options.case}",
         config=data,
         inputs=inputs,
-        seeds={"run": place.run.seed},
+        seeds={"run": case.run.seed},
         stages=results,
     )
-    write_record(place.out / "run.json", content)
+    write_record(case.out / "run.json", content)
     failed = sum(r["failed"] for r in results.values())
     note = [f"obsnet: {failed} inputs failed; the index and the lines above say why"] if failed else []
     return Shown(content, notes=note, failed=failed)

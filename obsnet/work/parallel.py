@@ -1,4 +1,4 @@
-"""One way to run many tasks: serial, processes or Dask, with shards for job arrays.
+"""One way to run many tasks: serial, processes or Dask wherever it runs, with shards for job arrays.
 
 A task is a module-level function of one argument. Workers are processes with one thread each: the netCDF
 library crashes under plain threads, and BLAS threads times workers would oversubscribe the node.
@@ -10,9 +10,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from obsnet.errors import WorkerError
-from obsnet.work.isolated import ONE_THREAD, Death, Limits, apart_or_death, run_pool
-from obsnet.work.work import Work
+from obsnet.work.isolated import Death, Limits, apart_or_death, run_pool
+from obsnet.work.work import BATCH, Work
 
 __all__ = ["ENOUGH_BYTES", "cpu_count", "map_unordered", "shard"]
 
@@ -61,6 +60,8 @@ def map_unordered(
     ------
     WorkerError
         A worker died, and there is no `on_death`.
+    ClusterError
+        Dask's scheduler is gone, or workers die whatever they do.
 
     Yields
     ------
@@ -71,19 +72,24 @@ def map_unordered(
     todo = list(items)
     workers = min(work.workers or cpu_count(), max(len(todo), 1))
     scheduler = work.scheduler
-    if scheduler == "auto":
+    if scheduler in ("auto", "array"):
         scheduler = "dask" if work.address else "processes" if enough else "serial"
+    elsewhere = work.address is not None or scheduler in (*BATCH, "mpi")
     few = workers == 1 or scheduler == "serial"
-    if few and work.address is None and (on_death is None or work.scheduler == "serial"):
+    if not todo:
+        return
+    if elsewhere or (scheduler == "dask" and not few):
+        from obsnet.work.cluster import map_dask
+
+        yield from map_dask(function, todo, work, workers, on_death)
+    elif few and (on_death is None or work.scheduler == "serial"):
         for item in todo:
             yield item, function(item)
-    elif few and work.address is None and on_death is not None:
+    elif few and on_death is not None:
         yield from _kept_apart(function, todo, work.limits, on_death)
-    elif scheduler == "processes":
+    else:
         limits = Limits() if on_death is None else work.limits
         yield from run_pool(function, todo, workers, limits, on_death)
-    else:
-        yield from _dask(function, todo, workers, work.address, on_death)
 
 
 def _kept_apart(
@@ -96,50 +102,3 @@ def _kept_apart(
         except Death as death:
             result = on_death(item, str(death))
         yield item, result
-
-
-def _dask(
-    function: Callable[[Any], Any],
-    items: list[Any],
-    workers: int,
-    address: str | None,
-    on_death: Callable[[Any, str], Any] | None,
-) -> Iterator[tuple[Any, Any]]:
-    from distributed import Client, KilledWorker, LocalCluster, as_completed
-
-    def harvest(done: Any) -> tuple[Any, Any]:
-        item = waiting.pop(done.key)
-        try:
-            return item, done.result()
-        except KilledWorker as error:
-            if on_death is None:
-                raise WorkerError(f"{item}: the workers that tried it died ({error})") from None
-            return item, on_death(item, f"the workers that tried it died ({error})")
-
-    cluster = None
-    if address is None:
-        cluster = LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address=None,
-            env=ONE_THREAD,
-        )
-    try:
-        with Client(address or cluster) as client:
-            waiting: dict[Any, Any] = {}
-            queue = iter(items)
-            flight = as_completed()
-            capacity = 2 * max(len(client.scheduler_info(n_workers=-1)["workers"]), 1)
-            for item in queue:
-                future = client.submit(function, item, pure=False)
-                waiting[future.key] = item
-                flight.add(future)
-                if len(waiting) >= capacity:
-                    yield harvest(next(flight))
-            for done in flight:
-                yield harvest(done)
-    finally:
-        if cluster is not None:
-            cluster.close()

@@ -26,6 +26,7 @@ from pydantic import Field
 from obsnet.atomic import write_text
 from obsnet.config import Options
 from obsnet.errors import UnfinishedError
+from obsnet.job import job_id
 from obsnet.seal import read_json, sealed_json
 from obsnet.work.work import Work
 
@@ -41,7 +42,6 @@ __all__ = [
 ]
 
 FOLDER = "_shards"
-_JOB = ("SLURM_ARRAY_JOB_ID", "SLURM_JOB_ID", "PBS_JOBID", "JOB_ID", "LSB_JOBID")
 _NAMED = 8  # shards in a line
 
 
@@ -196,7 +196,7 @@ def taking_part(
         "error": "",
         "host": platform.node(),
         "pid": os.getpid(),
-        "job": next((os.environ[v] for v in _JOB if v in os.environ), ""),
+        "job": job_id(),
         "started": _now(),
         "ended": "",
         "without": without,

@@ -37,6 +37,14 @@ def _inputs(options: FootprintOptions, case: Case) -> Iterable[Path]:
     return inputs_of(options, folder=case.folder, outputs=case.out)
 
 
+def _forecast(options: FootprintOptions, case: Case) -> list[str]:
+    from inversion.transport.run.table import forecast
+    from obsnet.work.parallel import cpu_count
+
+    workers = case.run.workers or cpu_count()
+    return forecast(options, folder=case.folder, outputs=case.out, seed=case.run.seed, workers=workers)
+
+
 STAGE = Stage(
     "footprints",
     FootprintOptions,
@@ -45,4 +53,5 @@ STAGE = Stage(
     inputs=_inputs,
     version=VERSION,
     shards=True,
+    forecast=_forecast,
 )

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from inversion.transport.particles.settings import ParticleSettings
-from inversion.transport.run.task import FootprintTask
 from obsnet.met import Met
 from obsnet.times import round_time, time_bins
 from obsnet.typing import Times
@@ -54,19 +52,17 @@ def told_of(met: Met) -> list[str]:
     return [f"meteorology: {line}" for line in notes]
 
 
-def estimate(tasks: Sequence[FootprintTask], settings: ParticleSettings, workers: int) -> str:
+def estimate(
+    receptors: int,
+    parts: int,
+    settings: ParticleSettings,
+    workers: int,
+    error: WindErrorOptions | None = None,
+) -> str:
     """Return how long the particles will take, for people."""
-    receptors = sum(t.receptors for t in tasks)
-    error = tasks[0].wind_error
     particles = (settings.particles or 0) + (error.members * error.particles if error is not None else 0)
+    each = _SECONDS[settings.turbulence] * particles * settings.hours
     passes = 2.0 if settings.smooth else 1.0
-    seconds = (
-        passes
-        * _SECONDS[settings.turbulence]
-        * particles
-        * settings.hours
-        * receptors
-        / max(min(workers, len(tasks)), 1)
-    )
+    seconds = passes * each * receptors / max(min(workers, parts), 1)
     shown = f"{seconds / 3600:.1f} h" if seconds > 7200 else f"{seconds / 60:.1f} min"
-    return f"{receptors} receptors in {len(tasks)} parts, about {shown} on {workers} workers"
+    return f"{receptors} receptors in {parts} parts, about {shown} on {workers} workers"

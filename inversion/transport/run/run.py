@@ -301,7 +301,8 @@ def _make(
     if todo and work.scheduler != "serial":
         warm_up(settings.turbulence)
     if todo:
-        report(estimate(todo, settings, work.workers or cpu_count()))
+        count = sum(t.receptors for t in todo)
+        report(estimate(count, len(todo), settings, work.workers or cpu_count(), todo[0].wind_error))
     with progress(sum(t.receptors for t in todo), "receptors") as advance:
         for task, _ in map_unordered(do_task, todo, work):
             advance(task.receptors)

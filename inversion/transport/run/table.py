@@ -8,13 +8,14 @@ from typing import Any
 
 from inversion.transport.background.particle_ends import is_number
 from inversion.transport.run.options import FootprintOptions
+from inversion.transport.run.plan import estimate
 from inversion.transport.run.run import Air, run_footprints
 from obsnet.config import locate, resolve_files
 from obsnet.errors import ConfigError
 from obsnet.work.shards import require_finished
 from obsnet.work.work import Work
 
-__all__ = ["inputs_of", "run_table"]
+__all__ = ["forecast", "inputs_of", "run_table"]
 
 _OUTSIDE = "outside the grid of fluxes"
 
@@ -111,6 +112,21 @@ def inputs_of(options: FootprintOptions, *, folder: Path, outputs: Path) -> list
 
     observations = ObservationStore(store).files(options.species, options.select.sources)
     return [*resolve_files([*options.met, *extra], folder), *observations]
+
+
+def forecast(options: FootprintOptions, *, folder: Path, outputs: Path, seed: int, workers: int) -> list[str]:
+    """Say how long all footprints will take, those that are done included; nothing where the store is not there yet."""
+    if options.receptors is not None:
+        from inversion.transport.receptors.listed import read_places
+
+        count = len(read_places(folder / Path(options.receptors).expanduser(), options.species))
+    else:
+        store = store_of(options, folder=folder, outputs=outputs)
+        if not store.is_dir():
+            return []
+        count = len(_chosen(options, store)[0])
+    parts = -(-count // options.batch)
+    return [estimate(count, parts, options.settings(seed), workers, options.wind_error)]
 
 
 def _chosen(options: FootprintOptions, store: Path) -> tuple[Any, int]:

@@ -17,7 +17,6 @@ from inversion.transport.run.folder import KINDS, differs, marks, plan_of, read_
 from inversion.transport.run.options import FootprintOptions
 from inversion.transport.run.plan import estimate, flux_bins, span
 from inversion.transport.run.run import Air, run_footprints
-from inversion.transport.run.task import FootprintTask
 from obsnet.cli import main
 from obsnet.config import validate
 from obsnet.errors import ConfigError, FormatError, GridError, RangeError
@@ -358,10 +357,9 @@ def test_how_long_it_takes_is_said_before(met_file, tmp_path):
     go(met_file, tmp_path / "fp", report=told.append)
     assert told[-1].startswith("7 receptors in 3 parts, about 0.0 min on")
     settings = ParticleSettings(turbulence="hanna", smooth=1.0)
-    tasks = [FootprintTask("o", "m", "", str(k), 100, settings) for k in range(100)]
     # 10,000 footprints of 1000 particles for 72 h at 1.7 s, smoothed (two passes), by four workers.
-    assert estimate(tasks, settings, 4) == "10000 receptors in 100 parts, about 2.3 h on 4 workers"
-    assert estimate(tasks[:1], settings, 4).endswith("about 5.5 min on 4 workers")
+    assert estimate(10000, 100, settings, 4) == "10000 receptors in 100 parts, about 2.3 h on 4 workers"
+    assert estimate(100, 1, settings, 4).endswith("about 5.5 min on 4 workers")
 
 
 def changed(observations, **columns):

@@ -1,0 +1,172 @@
+"""Jobs of a real SLURM: arrays in a chain, workers in jobs; one is killed, and nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+
+import pytest
+import xarray as xr
+
+from obsnet.chain import chain, write_scripts
+from obsnet.config import read_toml
+from obsnet.errors import UnfinishedError
+from obsnet.pipeline import read_case, up_to
+from obsnet.store import ObservationStore
+from obsnet.work.shards import require_finished
+from tests.slurm.conftest import OBSNET, ROOT, wait_for
+
+CASE = """
+[run]
+name = "a week; and a name with blanks"
+[cluster]
+queue = "work"
+memory = "1GB"
+interface = "lo"
+shards = 3
+[ingest]
+files = ["{granules}"]
+[superobs]
+species = "CO2"
+errors = "baker2022_co2"
+[grid]
+store = "superobs"
+species = "CO2"
+grid = "-60,60,-180,180,10"
+start = "2018-01-01"
+stop = "2018-01-09"
+folds = 0
+"""
+
+
+def obsnet(slurm, folder, *arguments):
+    call = [*OBSNET, *map(str, arguments)]
+    return subprocess.run(call, env=slurm, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def states(slurm):
+    """Return the jobs that have not ended, by number, with their state."""
+    call = ["squeue", "-h", "-r", "-o", "%i %T"]
+    lines = subprocess.run(call, env=slurm, capture_output=True, text=True, check=True).stdout.splitlines()
+    found = dict(line.split() for line in lines)
+    return {k: v for k, v in found.items() if v in ("PENDING", "RUNNING", "COMPLETING", "CONFIGURING")}
+
+
+def test_a_chain_of_arrays_of_which_one_task_is_killed(slurm, granules, undisturbed, tmp_path):
+    folder = tmp_path / "a folder's name"
+    folder.mkdir()
+    (folder / "case.toml").write_text(CASE.format(granules=granules))
+    first = obsnet(slurm, folder, "run", "case.toml", "--submit")
+    assert first.returncode == 0, first.stderr
+    numbers = json.loads((folder / "run" / ".jobs" / "numbers.json").read_text())
+    assert list(numbers) == ["01-ingest", "02-superobs", "03-grid"]
+    victim = f"{numbers['01-ingest']}_3"
+
+    def runs():
+        return states(slurm).get(victim) == "RUNNING"
+
+    wait_for(runs)
+    subprocess.run(["scancel", "--signal=KILL", "--full", victim], env=slurm, check=True)
+
+    def over():
+        return not states(slurm)
+
+    wait_for(over)
+    store = folder / "run" / "store"
+    with pytest.raises(UnfinishedError, match=r"ingest, of 3 shards: 3 (never ran|began)"):
+        require_finished(store)
+    assert not (folder / "run" / "superobs").exists()  # what depends on it did not begin
+    second = obsnet(slurm, folder, "run", "case.toml", "--submit")
+    assert second.returncode == 0, second.stderr
+    wait_for(over)
+    log = "".join(p.read_text() for p in (folder / "logs").iterdir())
+    assert ObservationStore(store).read("CO2").equals(ObservationStore(undisturbed).read("CO2")), log
+    assert require_finished(folder / "run" / "superobs") == ""
+    record = json.loads((folder / "run" / "run.json").read_text())
+    assert set(record["stages"]) == {"ingest", "superobs", "grid"}
+    assert record["job"]["SLURM_JOB_ID"].isdigit()
+    with xr.open_dataset(folder / "run" / "maps" / "columns.nc") as data:
+        assert "unfinished_inputs" not in data.attrs
+
+
+def test_workers_in_jobs_of_which_one_is_killed(slurm, granules, undisturbed, tmp_path):
+    asked = ["--scheduler", "slurm", "--workers", "2", "--cluster-queue", "work", "--cluster-memory", "1GB"]
+    call = [*OBSNET, "ingest", str(granules), "--out", "store", *asked, "--cluster-interface", "lo"]
+    work = subprocess.Popen(
+        call, env=slurm, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+    def some_are_done():
+        assert work.poll() is None
+        return len(ObservationStore(tmp_path / "store").files()) >= 1
+
+    wait_for(some_are_done)
+    running = [job for job, state in states(slurm).items() if state == "RUNNING"]
+    subprocess.run(["scancel", "--signal=KILL", "--full", running[0]], env=slurm, check=True)
+    out, err = work.communicate(timeout=180)
+    assert work.returncode == 0, err
+    assert "8 files: 320 soundings" in out
+    assert ObservationStore(tmp_path / "store").read("CO2").equals(ObservationStore(undisturbed).read("CO2"))
+
+    def over():
+        return not states(slurm)
+
+    wait_for(over)  # nothing of it stays in the queue
+
+
+STUB = """#!/bin/bash
+if [ "${{SLURM_RESTART_COUNT:-0}}" = 0 ]; then
+    trap 'exit 75' TERM
+    touch begun
+    sleep 60 &
+    wait
+fi
+exec {obsnet} "$@"
+"""
+
+
+def test_a_job_that_ends_with_75_when_told_is_handed_in_again(slurm, granules, undisturbed, tmp_path):
+    path = tmp_path / "case.toml"
+    path.write_text(CASE.format(granules=granules).replace("shards = 3", "shards = 1"))
+    case, steps = read_case(read_toml(path), path)
+    (tmp_path / "stub").write_text(STUB.format(obsnet=shlex.join(OBSNET)))
+    (tmp_path / "stub").chmod(0o755)
+    (job,) = chain(case, up_to(steps, "ingest"), path, program=[str(tmp_path / "stub")])
+    (script,) = write_scripts([job], tmp_path)
+    (tmp_path / "logs").mkdir()
+    call = ["sbatch", "--parsable", str(script)]
+    number = subprocess.run(
+        call, env=slurm, cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+    def begun():
+        return (tmp_path / "begun").exists()
+
+    wait_for(begun)
+    subprocess.run(["scancel", "--batch", "--signal=TERM", number], env=slurm, check=True)
+
+    def again():
+        return states(slurm).get(number) == "PENDING"
+
+    wait_for(again)  # SLURM lets two minutes pass before it begins a job again
+    subprocess.run(["scontrol", "update", f"JobId={number}", "StartTime=now"], env=slurm, check=True)
+
+    def over():
+        return not states(slurm)
+
+    wait_for(over)
+    assert (
+        ObservationStore(tmp_path / "run" / "store")
+        .read("CO2")
+        .equals(ObservationStore(undisturbed).read("CO2"))
+    )
+
+
+def test_the_templates_are_what_is_handed_in(tmp_path):
+    sys.path.insert(0, str(ROOT / "scripts"))
+    from make_slurm import SLURM, templates
+
+    for made in templates(tmp_path):
+        assert made.read_text() == (SLURM / made.name).read_text(), f"run scripts/make_slurm.py: {made.name}"
