@@ -99,8 +99,8 @@ def run_forecast(options: ForecastOptions) -> Shown:
         history = _history(options, category)
         targets = [read_target(k, v) for k, v in options.target.items()]
         found = forecast(
-            history, steps=options.steps, targets=targets, peak=options.peak, scenario=scenario, threshold=options.threshold,
-            draws=options.draws, seed=options.seed,
+            history, steps=options.steps, targets=targets, peak=options.peak, scenario=scenario,
+            threshold=options.threshold, draws=options.draws, seed=options.seed,
         )  # fmt: skip
         part = _forecast(found, options.language)
         _editions(part, history)
@@ -117,7 +117,7 @@ def _indicators(options: IndicatorOptions, paths: Sequence[Path]) -> Indicators 
         if options.use:
             raise ConfigError("--use names indicators, and no --indicators gives any")
         return None
-    read = {"year_to_date": options.year_to_date, "january": options.january, "latency": options.latency}
+    read: dict[str, Any] = {"year_to_date": options.year_to_date, "january": options.january, "latency": options.latency}
     found = join([read_indicators(p, **read) for p in paths])
     return found.only(options.use) if options.use else found
 
@@ -220,8 +220,8 @@ def _with_atmosphere(
 
     if options.definition_sd is None:
         raise ConfigError(
-            "--atmosphere needs --definition-sd: by how much, relatively, inventory and atmosphere differ in a province for "
-            "what they mean by emissions (0.1 to 0.3 between published products)"
+            "--atmosphere needs --definition-sd: by how much, relatively, inventory and atmosphere differ in a "
+            "province for what they mean by emissions (0.1 to 0.3 between published products)"
         )
     totals = [apart(read_totals, p, options.sector) for p in options.atmosphere]
     seen = atmosphere_estimate(

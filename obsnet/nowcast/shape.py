@@ -31,8 +31,8 @@ class Shape:
     factor : ndarray, shape (12, regions)
         Averages to 1 over the year; NaN where generation of a month is not known.
     sd : ndarray, shape (12,)
-        By how much the factors of the year before missed those of a year, over all hindcasts and regions; NaN where there
-        is no earlier year.
+        By how much the factors of the year before missed those of a year, over all hindcasts and regions; NaN where
+        there is no earlier year.
     own_year : bool
         Of the year itself; else of the last one known.
     table : pandas.DataFrame
@@ -60,8 +60,8 @@ def monthly_shape(
 ) -> Shape:
     """Return the monthly shape of an indicator as known on a day.
 
-    January and February that are published together run evenly. Where the year is not complete, the last complete one is
-    taken, whose error is that of the hindcasts.
+    January and February that are published together run evenly. Where the year is not complete, the last complete one
+    is taken, whose error is that of the hindcasts.
 
     Raises
     ------
@@ -159,7 +159,8 @@ def shaped_flux(
         [np.datetime64(f"{shape.year}-01-01").item(), np.datetime64(f"{shape.year + 1}-01-01").item()]
     ]:
         raise FormatError(
-            f"the flux is of {bounds[0, 0]} to {bounds[-1, 1]} in {len(bounds)} periods; one of the year {shape.year} is needed"
+            f"the flux is of {bounds[0, 0]} to {bounds[-1, 1]} in {len(bounds)} periods; one of the year "
+            f"{shape.year} is needed"
         )
     grid = grid_of(data)
     times = year_bounds(shape.year, step)
@@ -189,7 +190,7 @@ def shaped_flux(
         month = (times[:, 0] + np.timedelta64(8, "h")).astype("datetime64[M]").astype(int) % 12
         of_shape = np.zeros(len(times)) if shape.own_year else np.nan_to_num(shape.sd[month])
         spread[:, at] = np.hypot(spread[:, at] * cell, data["flux"].values[0, at] * of_shape[:, None, None])
-    attrs = {k: str(data.attrs[k]) for k in ("title", "summary", "source", "license")}
+    attrs: dict[str, Any] = {k: str(data.attrs[k]) for k in ("title", "summary", "source", "license")}
     made = flux_dataset(
         flux, grid, times, substance=str(data["flux"].attrs["substance"]), sectors=names, uncertainty=spread,
         **{**attrs, "source": f"{attrs['source']}; {chosen} by {step} after generation"},
@@ -201,7 +202,7 @@ def shaped_flux(
 
 
 def _parts(data: Any, sector: str, regions: list[str], grid: Any, polygons: Any) -> Floats:
-    """Return the part of each cell in each region and elsewhere, (regions + 1, cells), from the file's shares or by area."""
+    """Return the part of each cell in each region, then elsewhere, (regions + 1, cells); by shares or by area."""
     from obsnet.shares import shares_of
 
     if "share" in data.variables:

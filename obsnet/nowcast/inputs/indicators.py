@@ -1,8 +1,9 @@
 """Indicators as statisticians publish them: months, running sums, January with February, and the day each came out.
 
-A table has ``region, year, month, indicator, value, unit, published`` (地区, 年份, 月份, 指标, 数值, 单位, 发布日期), CSV or
-workbook. A month is written as in `obsnet.inventory.months`: ``3`` is March, ``1-3月`` or ``3月累计`` the sum of three
-months, ``1-2月`` January and February together, empty or ``全年`` the year. A later row of the same months is a revision.
+A table has ``region, year, month, indicator, value, unit, published`` (地区, 年份, 月份, 指标, 数值, 单位, 发布日期),
+CSV or workbook. A month is written as in `obsnet.inventory.months`: ``3`` is March, ``1-3月`` or ``3月累计`` the sum
+of three months, ``1-2月`` January and February together, empty or ``全年`` the year. A later row of the same months
+is a revision.
 """
 
 from __future__ import annotations
@@ -88,7 +89,8 @@ class Growth:
     Parameters
     ----------
     values : ndarray, shape (years, regions, indicators)
-        Change of the logarithm from the year before over the same months; of a share its difference. NaN where unknown.
+        Change of the logarithm from the year before over the same months; of a share its difference. NaN where
+        unknown.
     months : tuple of int
         Of each indicator in the last year: how many months are compared.
     notes : tuple of str
@@ -283,9 +285,11 @@ def read_indicators(
     )
     running = {"all"} & set(year_to_date) or {indicator_name(n) for n in year_to_date}
     notes = list(table.attrs["notes"])
-    numbers, rows, units, spelt = table.attrs["rows"], {}, {}, {}
+    rows: dict[str, list[Row]] = {}
+    units: dict[str, str] = {}
+    spelt: dict[str, dict[str, None]] = {}
     empty = 0
-    for at, cells in zip(numbers, table.to_dict("records"), strict=True):
+    for at, cells in zip(table.attrs["rows"], table.to_dict("records"), strict=True):
         where = f"{path}: row {at}"
         if np.isnan(cells["value"]):
             empty += 1
@@ -298,7 +302,7 @@ def read_indicators(
             raise UnitError(
                 f"{where}: {name} is in {unit or 'no unit'}, other rows in {units[name] or 'no unit'}"
             )
-        spelt.setdefault(row.region, dict.fromkeys([]))[str(cells["region"])] = None
+        spelt.setdefault(row.region, {})[str(cells["region"])] = None
         rows.setdefault(name, []).append(row)
     if not rows:
         raise FormatError(f"{path}: no row with a value")
@@ -387,10 +391,10 @@ def _published(cell: str, year: int, month: int, latency: int | None) -> np.date
     if not text:
         if latency is None:
             raise FormatError(
-                "no date of publication; a hindcast uses only what was out on its day: fill the column published, or say "
-                "--latency DAYS after the end of the months"
+                "no date of publication; a hindcast uses only what was out on its day: fill the column published, or "
+                "say --latency DAYS after the end of the months"
             )
-        return np.asarray(end + np.timedelta64(latency, "D"))[()]
+        return end + np.timedelta64(latency, "D")
     try:
         day = np.datetime64("-".join(p.zfill(2) for p in text.split("-")), "D")
     except ValueError:
@@ -527,8 +531,8 @@ def _refuse_jumps(name: str, rows: list[Row], path: str) -> None:
                 and max(values[a], values[b]) > tiny[months]
             ):
                 raise RangeError(
-                    f"{path}: {name} of {region} ({_span(months)}) is {10.0**power:.3g} times that of {a} in {b}: is a "
-                    "unit off (1e8 kWh is 100 GWh, 1e4 t is 10 kt)?"
+                    f"{path}: {name} of {region} ({_span(months)}) is {10.0**power:.3g} times that of {a} in {b}: is "
+                    "a unit off (1e8 kWh is 100 GWh, 1e4 t is 10 kt)?"
                 )
 
 

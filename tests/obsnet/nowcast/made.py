@@ -75,8 +75,8 @@ def inventory_frame(made, nation=None):
 def indicator_frame(made, *, seed=1, layout="months", names=tuple(SLOPES), first=None, season=0.1):
     """Return the indicators as statisticians publish them.
 
-    ``months``: January with February, then months; ``running``: sums from January, from February on; ``year``: the year,
-    out on 28 February. Each month is out on the 17th of the next.
+    ``months``: January with February, then months; ``running``: sums from January, from February on; ``year``: the
+    year, out on 28 February. Each month is out on the 17th of the next.
     """
     rng = np.random.default_rng(seed)
     rows = []
