@@ -96,7 +96,7 @@ def indicator_frame(made, *, seed=1, layout="months", names=tuple(SLOPES), first
 
 
 def _rows(region, year, name, months, layout):
-    label = PROVINCES[region][1] if region in PROVINCES else "全国"
+    label = PROVINCES[region][2] if region in PROVINCES else "全国"
     if layout == "year":
         return [(label, year, "全年", name, months.sum(), UNITS[name], f"{year + 1}-02-28")]
     out = []
