@@ -257,6 +257,13 @@ def _situation(
     years = range(int(panel.years[1]), panel.last + steps + 1)
     end = max(r.published for rows in scenario.rows.values() for r in rows)
     found = scenario.growth(panel.regions, years, end)
+    for k, name in enumerate(scenario.names):
+        empty = np.isnan(found.values[-steps:, :, k]).all(axis=1)
+        if empty.any():
+            raise FormatError(
+                f"scenario: {name} of {panel.last + 1 + int(empty.argmax())} is known of no region; it has to reach "
+                f"{panel.last + steps}, year by year"
+            )
     return Situation(panel, steps, scored, found.values), list(found.notes)
 
 

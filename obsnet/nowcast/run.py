@@ -117,7 +117,11 @@ def _indicators(options: IndicatorOptions, paths: Sequence[Path]) -> Indicators 
         if options.use:
             raise ConfigError("--use names indicators, and no --indicators gives any")
         return None
-    read: dict[str, Any] = {"year_to_date": options.year_to_date, "january": options.january, "latency": options.latency}
+    read: dict[str, Any] = {
+        "year_to_date": options.year_to_date,
+        "january": options.january,
+        "latency": options.latency,
+    }
     found = join([read_indicators(p, **read) for p in paths])
     return found.only(options.use) if options.use else found
 

@@ -71,7 +71,8 @@ def monthly_shape(
     import pandas as pd
 
     years = sorted({r.year for r in indicators.rows[name] if r.year <= year})
-    factors = {y: _factors(indicators, name, regions, y, day) for y in years}
+    amounts = indicators.months(name, regions, years, day)
+    factors = {y: _factors(a, y) for y, a in zip(years, amounts, strict=True)}
     whole = [y for y in years if np.isfinite(factors[y]).all(axis=0).any()]
     if not whole:
         raise FormatError(
@@ -88,17 +89,11 @@ def monthly_shape(
     return Shape(tuple(regions), year, factors[whole[-1]], sd, whole[-1] == year, table)
 
 
-def _factors(
-    indicators: Indicators, name: str, regions: Sequence[str], year: int, day: np.datetime64
-) -> Floats:
-    """Return rates of months over that of the year, (12, regions), NaN for regions without all of them."""
+def _factors(amounts: Floats, year: int) -> Floats:
+    """Return rates of months over that of the year, (12, regions), from their amounts."""
     days = np.array([monthrange(year, m)[1] for m in range(1, 13)], dtype=float)
-    out = np.full((12, len(regions)), np.nan)
-    for j, region in enumerate(regions):
-        sums = indicators.months(name, region, year, day)
-        if sums is not None and sums.sum() > 0.0:
-            out[:, j] = sums / days / (sums.sum() / days.sum())
-    return out
+    total = amounts.sum(axis=0)
+    return amounts / days[:, None] / np.where(total > 0.0, total / days.sum(), np.nan)
 
 
 def year_bounds(year: int, step: str) -> Times:

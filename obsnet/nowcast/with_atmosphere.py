@@ -100,7 +100,8 @@ def atmosphere_estimate(
     lead = paired((yearly["crps_with"] - yearly["crps_without"]).to_numpy())
     if lead.count < _LEAST:
         said = Words(
-            f"with the atmosphere: not shown, for {lead.count} earlier years have a posterior that tells; {_LEAST} are "
+            f"with the atmosphere: not shown, for {lead.count} earlier years have a posterior that tells; {_LEAST} "
+            "are "
             "needed to score it",
             f"加入大气反演：不予给出，仅有 {lead.count} 个较早年份的后验可供检验，至少需要 {_LEAST} 个",
         )

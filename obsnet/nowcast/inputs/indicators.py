@@ -148,19 +148,14 @@ class Indicators:
         known = _known(self.rows[name], day)
         return np.array([[_total(known.get((r, y), ()), YEAR) for r in regions] for y in years])
 
-    def months(self, name: str, region: str, year: int, day: np.datetime64) -> Floats | None:
-        """Return the amounts of twelve months as known on a day; those published together are divided by their days."""
-        rows = _known(self.rows[name], day).get((region, year), ())
-        out = np.full(12, np.nan)
-        sums = {m: _total(rows, frozenset(range(1, m + 1))) for m in range(1, 13)} | {0: 0.0}
-        last = 0
-        for m in (m for m in range(1, 13) if np.isfinite(sums[m])):
-            days = np.array([monthrange(year, k)[1] for k in range(last + 1, m + 1)], dtype=float)
-            out[last:m] = (sums[m] - sums[last]) * days / days.sum()
-            last = m
-        joined = max((len(r.months) for r in rows if 1 in r.months and len(r.months) < 3), default=1)
-        steps = np.diff([0, *(m for m in range(1, 13) if np.isfinite(sums[m]))])
-        return out if last == 12 and (steps[:1] <= joined).all() and (steps[1:] == 1).all() else None
+    def months(self, name: str, regions: Sequence[str], years: Sequence[int], day: np.datetime64) -> Floats:
+        """Return the amounts of months as known on a day, (years, 12, regions); January and February may share a row.
+
+        NaN for a region in a year of which another month is not known by itself.
+        """
+        known = _known(self.rows[name], day)
+        found = [[_twelve(known.get((r, y), ()), y) for r in regions] for y in years]
+        return np.moveaxis(np.array(found), 2, 1)
 
     def growth(
         self, regions: Sequence[str], years: Sequence[int], day: np.datetime64, *, shifts: bool = False
@@ -562,6 +557,14 @@ def _total(rows: tuple[Row, ...], months: frozenset[int]) -> float:
         return np.nan
     covered = frozenset().union(*(inside[k].months for k in kept))
     return sum(inside[k].value for k in kept) if covered == months else np.nan
+
+
+def _twelve(rows: tuple[Row, ...], year: int) -> Floats:
+    """Return twelve months; what January and February have together goes to them by their days."""
+    sums = np.array([_total(rows, frozenset(range(1, m + 1))) for m in range(1, 13)])
+    if np.isnan(sums[0]) and np.isfinite(sums[1]):
+        sums[0] = sums[1] * 31.0 / (31 + monthrange(year, 2)[1])
+    return np.diff(sums, prepend=0.0) if np.isfinite(sums).all() else np.full(12, np.nan)
 
 
 @lru_cache(maxsize=100_000)

@@ -75,7 +75,11 @@ def test_gwh_and_1e8_kwh_are_told_by_their_unit(tmp_path):
 
 def test_units_that_are_off_are_refused(tmp_path):
     rows = months([10.0] * 12, year=2014) + months([1100.0] * 12)  # GWh under the heading of 1e8 kWh
-    refused(table(tmp_path, rows), RangeError, r"110 times that of 2014 in 2015: is a unit off \(1e8 kWh is 100 GWh")
+    refused(
+        table(tmp_path, rows),
+        RangeError,
+        r"110 times that of 2014 in 2015: is a unit off \(1e8 kWh is 100 GWh",
+    )
     mixed = months([10.0] * 12, year=2014) + months([10.0] * 12, unit="万吨")
     refused(table(tmp_path, mixed), UnitError, "thermal power is in t, other rows in 1e8 kWh")
 
@@ -83,7 +87,9 @@ def test_units_that_are_off_are_refused(tmp_path):
 def test_year_to_date_taken_for_months_is_refused(tmp_path):
     rising = np.cumsum([9.0, 8, 10, 10, 11, 12, 13, 13, 11, 10, 11, 12])
     path = table(tmp_path, [r for y in (2013, 2014, 2015) for r in months(rising, year=y)])
-    refused(path, FormatError, "never falls from January to December in 3 of 3 .*--year-to-date 'thermal power'")
+    refused(
+        path, FormatError, "never falls from January to December in 3 of 3 .*--year-to-date 'thermal power'"
+    )
     found = read_indicators(path, year_to_date=["火力发电量"])
     assert found.totals("thermal power", ["130000"], [2015], DAY)[0, 0] == pytest.approx(rising[-1])
     refused(path, FormatError, "no indicator 'cement' to be year-to-date", year_to_date=["cement"])
@@ -94,7 +100,9 @@ def test_year_to_date_of_one_province_among_months_is_refused(small, tmp_path):
     odd = frame["地区"] == "河北"
     frame.loc[odd, "数值"] = frame[odd].groupby("年份")["数值"].cumsum()
     frame["月份"] = frame["月份"].replace("1-2月", "2月")
-    refused(write(frame, tmp_path / "i.csv"), FormatError, "never falls .*first 130000 2008", january="together")
+    refused(
+        write(frame, tmp_path / "i.csv"), FormatError, "never falls .*first 130000 2008", january="together"
+    )
 
 
 def test_months_taken_for_year_to_date_are_refused(tmp_path):
@@ -102,7 +110,9 @@ def test_months_taken_for_year_to_date_are_refused(tmp_path):
     refused(path, FormatError, r"falls from 9 \(months 1-1\) to 8 .*these are months", year_to_date=["all"])
 
 
-@pytest.mark.parametrize(("february", "looks"), [(18.0, "1.8 times March, as if it held both"), (9.0, "no larger than March")])
+@pytest.mark.parametrize(
+    ("february", "looks"), [(18.0, "1.8 times March, as if it held both"), (9.0, "no larger than March")]
+)
 def test_a_missing_january_is_asked_about(tmp_path, february, looks):
     values = [february, 10, 10, 11, 12, 13, 13, 11, 10, 11, 12]
     rows = [r for y in (2014, 2015) for r in months(values, year=y, labels=range(2, 13))]
@@ -126,7 +136,11 @@ def test_names_of_a_province_are_one_and_unknown_ones_refused(tmp_path):
 
 def test_an_indicator_that_ends_early_is_compared_over_the_same_months(small, tmp_path):
     frame = indicator_frame(small, layout="running", season=0.4)
-    early = (frame["年份"] == 2015) & (frame["指标"].str.startswith("水泥")) & (frame["月份"].isin(["1-11月", "1-12月", "1-10月"]))
+    early = (
+        (frame["年份"] == 2015)
+        & (frame["指标"].str.startswith("水泥"))
+        & (frame["月份"].isin(["1-11月", "1-12月", "1-10月"]))
+    )
     found = read_indicators(write(frame[~early], tmp_path / "i.csv"))
     growth = found.growth(FEW, small.years[1:], DAY)
     assert growth.months == (12, 9)
@@ -165,7 +179,10 @@ def test_only_what_was_out_is_known_and_revisions_are_kept(tmp_path):
     found = read_indicators(table(tmp_path, rows))
     assert found.growth(["130000"], [2015], np.datetime64("2015-12-20")).months == (11,)
     assert found.growth(["130000"], [2015], np.datetime64("2016-01-16")).months == (11,)
-    first, last = (found.growth(["130000"], [2015], np.datetime64(d)).values[0, 0, 0] for d in ("2016-01-17", "2016-09-01"))
+    first, last = (
+        found.growth(["130000"], [2015], np.datetime64(d)).values[0, 0, 0]
+        for d in ("2016-01-17", "2016-09-01")
+    )
     assert (first, last) == pytest.approx((np.log(1.1), np.log(143 / 120)))
     revised = found.triangle()
     assert revised[["region", "year", "months", "editions", "first", "last"]].to_numpy().tolist() == [
@@ -180,14 +197,24 @@ def test_a_date_of_publication_is_needed(tmp_path):
     refused(table(tmp_path, rows), FormatError, "row 2: no date of publication.*--latency")
     found = read_indicators(table(tmp_path, rows), latency=20)
     assert found.rows["thermal power"][0].published == np.datetime64("2015-02-21")
-    refused(table(tmp_path, [(*rows[5][:6], "2015-02-01")]), RangeError, "published 2015-02-01, before its months")
+    refused(
+        table(tmp_path, [(*rows[5][:6], "2015-02-01")]), RangeError, "published 2015-02-01, before its months"
+    )
     refused(table(tmp_path, [(*rows[5][:6], "soon")]), FormatError, "published 'soon' is no day")
 
 
 def test_other_mistakes_in_one_line(tmp_path):
     rows = months([10.0] * 12)
-    refused(table(tmp_path, [*rows, rows[3][:4] + (12.0,) + rows[3][5:]]), SchemaError, "month 4.* stands twice .*10 and 12")
-    refused(table(tmp_path, [(*rows[0][:4], -1.0, *rows[0][5:])]), RangeError, "row 2: thermal power is -1, below 0")
+    refused(
+        table(tmp_path, [*rows, rows[3][:4] + (12.0,) + rows[3][5:]]),
+        SchemaError,
+        "month 4.* stands twice .*10 and 12",
+    )
+    refused(
+        table(tmp_path, [(*rows[0][:4], -1.0, *rows[0][5:])]),
+        RangeError,
+        "row 2: thermal power is -1, below 0",
+    )
     refused(table(tmp_path, [("河北", 2015, "13", *rows[0][3:])]), FormatError, "row 2: '13' is no month")
     refused(table(tmp_path, [("河北", "x", "1", *rows[0][3:])]), FormatError, "row 2: 'x' is no year")
     refused(table(tmp_path, [(*rows[0][:4], "", *rows[0][5:])]), FormatError, "no row with a value")

@@ -92,7 +92,11 @@ def test_intervals_of_a_random_walk_hold_what_they_say(shared):
 def world(seed, years=16, regions=25, slopes=(0.5, 0.2), own=0.03, shared=0.01, swing=0.06):
     rng = np.random.default_rng(seed)
     x = 0.03 + swing * rng.standard_normal((years, regions, 2))
-    growth = x @ np.array(slopes) + shared * rng.standard_normal((years, 1)) + own * rng.standard_normal((years, regions))
+    growth = (
+        x @ np.array(slopes)
+        + shared * rng.standard_normal((years, 1))
+        + own * rng.standard_normal((years, regions))
+    )
     return growth, x
 
 

@@ -68,7 +68,9 @@ def test_years_that_overlap_are_less_evidence():
 def test_reliability_of_honest_probabilities_is_the_diagonal():
     rng = np.random.default_rng(5)
     p = rng.random(20_000)
-    events = pd.DataFrame({"target": rng.integers(2000, 2020, p.size), "probability": p, "happened": rng.random(p.size) < p})
+    events = pd.DataFrame(
+        {"target": rng.integers(2000, 2020, p.size), "probability": p, "happened": rng.random(p.size) < p}
+    )
     table = reliability(events.assign(happened=events["happened"].astype(float)))
     assert table["count"].sum() == p.size
     assert (np.abs(table["observed"] - table["forecast"]) < 4 * table["observed_sd"]).all()
@@ -107,19 +109,27 @@ def panel(seed=0, years=16, regions=12, growth=0.04):
 
 def situations(data, steps=3, first=2004):
     return [
-        Situation(cleaned(data.upto(y))[0], steps, tuple(h for h in range(1, steps + 1) if y + h <= data.last))
+        Situation(
+            cleaned(data.upto(y))[0], steps, tuple(h for h in range(1, steps + 1) if y + h <= data.last)
+        )
         for y in range(first, data.last)
     ]
 
 
 def test_a_hindcast_knows_nothing_of_what_came_after():
     data = panel()
-    changed = Panel(data.regions, data.years, np.where(data.years[:, None] > 2010, 3.0 * data.values, data.values))
+    changed = Panel(
+        data.regions, data.years, np.where(data.years[:, None] > 2010, 3.0 * data.values, data.values)
+    )
     made, other = (
         hindcast(situations(d), d, trend_models(), draws=120, seed=0, combine=True, events=[exceeds(1, 0.0)])
         for d in (data, changed)
     )
-    for frame, columns in (("table", ["value", "low90"]), ("events", ["probability"]), ("weights", ["weight"])):
+    for frame, columns in (
+        ("table", ["value", "low90"]),
+        ("events", ["probability"]),
+        ("weights", ["weight"]),
+    ):
         a, b = (getattr(m, frame) for m in (made, other))
         a, b = (t[t["origin"] <= 2010][columns].to_numpy() for t in (a, b))
         assert a == pytest.approx(b, rel=0, abs=0)
@@ -128,26 +138,44 @@ def test_a_hindcast_knows_nothing_of_what_came_after():
 def test_scores_are_what_they_say_by_hand():
     made = hindcast(situations(panel()), panel(), trend_models(), draws=120, seed=0)
     table = score_table(made)
-    rows = made.table[(made.table["model"] == "drift") & (made.table["step"] == 2) & (made.table["region"] == "R3")]
+    rows = made.table[
+        (made.table["model"] == "drift") & (made.table["step"] == 2) & (made.table["region"] == "R3")
+    ]
     got = table[(table["region"] == "R3") & (table["model"] == "drift") & (table["step"] == 2)].iloc[0]
     assert got["mae"] == pytest.approx(100 * (rows["value"] / rows["truth"] - 1).abs().mean())
-    assert got["cover80"] == pytest.approx(((rows["truth"] >= rows["low80"]) & (rows["truth"] <= rows["high80"])).mean())
+    assert got["cover80"] == pytest.approx(
+        ((rows["truth"] >= rows["low80"]) & (rows["truth"] <= rows["high80"])).mean()
+    )
     assert got["cases"] == len(rows) == got["years"]
-    other = made.table[(made.table["model"] == "persistence") & (made.table["step"] == 2) & (made.table["region"] == "R3")]
-    assert got["than_persistence"] == pytest.approx(100 * (rows["crps"].to_numpy() - other["crps"].to_numpy()).mean())
-    together = table[(table["region"] == "provinces") & (table["model"] == "drift") & (table["step"] == 2)].iloc[0]
-    assert together["than_persistence"] == pytest.approx(100 * skill(made.table, "drift", "persistence", 2).mean)
-    nation = made.table[(made.table["region"] == "CHN") & (made.table["step"] == 1) & (made.table["origin"] == 2008)]
+    other = made.table[
+        (made.table["model"] == "persistence") & (made.table["step"] == 2) & (made.table["region"] == "R3")
+    ]
+    assert got["than_persistence"] == pytest.approx(
+        100 * (rows["crps"].to_numpy() - other["crps"].to_numpy()).mean()
+    )
+    together = table[
+        (table["region"] == "provinces") & (table["model"] == "drift") & (table["step"] == 2)
+    ].iloc[0]
+    assert together["than_persistence"] == pytest.approx(
+        100 * skill(made.table, "drift", "persistence", 2).mean
+    )
+    nation = made.table[
+        (made.table["region"] == "CHN") & (made.table["step"] == 1) & (made.table["origin"] == 2008)
+    ]
     assert nation["truth"].iloc[0] == pytest.approx(panel().at(2009).sum())
 
 
 def test_where_nothing_grows_persistence_is_used_and_where_all_grows_it_is_not():
-    noise = Panel(("A", "B", "C"), np.arange(2000, 2020), np.exp(0.05 * np.random.default_rng(0).standard_normal((20, 3))))
+    noise = Panel(
+        ("A", "B", "C"),
+        np.arange(2000, 2020),
+        np.exp(0.05 * np.random.default_rng(0).standard_normal((20, 3))),
+    )
     walk = hindcast(situations(noise), noise, trend_models(), draws=200, seed=0)
     assert used_model(walk.table) == "persistence"  # growth turns back: every trend is worse
-    assert used_model(hindcast(situations(panel(growth=0.1)), panel(growth=0.1), trend_models(), draws=200, seed=0).table) != (
-        "persistence"
-    )
+    assert used_model(
+        hindcast(situations(panel(growth=0.1)), panel(growth=0.1), trend_models(), draws=200, seed=0).table
+    ) != ("persistence")
 
 
 def test_weights_of_the_combination():
@@ -156,12 +184,15 @@ def test_weights_of_the_combination():
     members = ["persistence", "damped trend", "drift"]
     assert combination_weights({}, members, now) == {"persistence": 0.5, "damped trend": 0.5}
     skills = {
-        (2008 + k, 1): {"persistence": 0.04 + 0.001 * k, "damped trend": 0.02, "drift": 0.01} for k in range(4)
+        (2008 + k, 1): {"persistence": 0.04 + 0.001 * k, "damped trend": 0.02, "drift": 0.01}
+        for k in range(4)
     }
     found = combination_weights(skills, members, now)
     assert found["drift"] > found["damped trend"] > found["persistence"] > 0.0
     assert sum(found.values()) == pytest.approx(1.0)
-    assert "drift" not in combination_weights({k: skills[k] for k in list(skills)[:2]}, members, now)  # two years
+    assert "drift" not in combination_weights(
+        {k: skills[k] for k in list(skills)[:2]}, members, now
+    )  # two years
     late = {(data.last, 1): dict.fromkeys(members, 0.01)}  # its truth is not known yet
     assert combination_weights(late, members, now) == {"persistence": 0.5, "damped trend": 0.5}
     worse = {k: {**v, "damped trend": 0.09 + 0.001 * k[0] % 2} for k, v in skills.items()}
