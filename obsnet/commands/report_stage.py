@@ -19,10 +19,12 @@ def _run(options: ReportOptions, case: Case) -> StageResult:
 
 
 def _inputs(options: ReportOptions, case: Case) -> list[Path]:
+    from obsnet.report.nowcast import nowcast_files
     from obsnet.store import ObservationStore
 
     marked = ObservationStore(case.out / options.store).files() if options.store else []
-    return [case.out / options.posterior, case.out / options.table, *marked]
+    sections = [path for name in options.nowcast for path in nowcast_files(case.out / name)]
+    return [case.out / options.posterior, case.out / options.table, *marked, *sections]
 
 
 STAGE = Stage(

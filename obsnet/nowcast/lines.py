@@ -19,6 +19,7 @@ from obsnet.nowcast.skill.tables import PROVINCES
 
 __all__ = [
     "chance_lines",
+    "chance_words",
     "factor_words",
     "model_words",
     "nation_words",
@@ -177,19 +178,35 @@ def score_lines(scores: Any, language: Language) -> Iterator[str]:
         )
 
 
-def chance_lines(chances: Any, language: Language) -> Iterator[str]:
-    """Return chances of targets and peaks, what such chances were worth, and warnings with their false alarms."""
-    if chances.empty:
-        return
-    for event, rows in chances.groupby("event", sort=False):
-        first = rows.iloc[0]
-        yield ""
-        yield _pick(_record(str(event), first), language)
+def chance_words(chances: Any) -> list[Words]:
+    """Say of each target and peak what such chances were worth, and which regions are warned of."""
+    out = []
+    for event, rows in chances.groupby("event", sort=False) if len(chances) else ():
+        out.append(_record(str(event), rows.iloc[0]))
         if event != "peak":
-            yield _pick(_rule(first), language)
+            warned = rows.loc[rows["warning"] == "yes", "region"]
+            rule, names = _rule(rows.iloc[0]), [[named_region(r, k) for r in warned] for k in ("en", "zh")]
+            if len(warned):
+                rule = Words(
+                    f"{rule.en}; WARNING: {', '.join(names[0])}", f"{rule.zh}；预警：{'、'.join(names[1])}"
+                )
+            out.append(rule)
+    return out
+
+
+def chance_lines(chances: Any, language: Language) -> Iterator[str]:
+    """Return the chances of targets and peaks by region."""
+    zh = language == "zh"
+    for event, rows in chances.groupby("event", sort=False) if len(chances) else ():
+        year = rows["year"].iloc[0]
+        peak, target = (
+            (f"{year} 年前达峰", f"{year} 年达标") if zh else (f"peak by {year}", f"target of {year}")
+        )
+        yield ""
+        yield peak if event == "peak" else target
         for r in rows.to_dict("records"):
             bound = "" if event == "peak" else f"{r['bound']:>9.1f} Mt"
-            mark = ("  预警" if language == "zh" else "  WARNING") if r["warning"] == "yes" else ""
+            mark = ("  预警" if zh else "  WARNING") if r["warning"] == "yes" else ""
             yield f"  {padded(named_region(r['region'], language), 18)}{bound}{r['probability']:>6.0%}{mark}"
 
 
@@ -226,10 +243,6 @@ def _rule(row: Any) -> Words:
         f"预警的可信度：回报中达标却被预警 {row['false_alarms']:.0%}，预警中误报 {row['false_warnings']:.0%}，"
         f"未达标且被预警 {row['hits']:.0%}",
     )
-
-
-def _pick(words: Words, language: Language) -> str:
-    return words.zh if language == "zh" else words.en
 
 
 def padded(text: str, width: int) -> str:

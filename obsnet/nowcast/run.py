@@ -20,6 +20,7 @@ from obsnet.nowcast.inputs.history import History, read_history
 from obsnet.nowcast.inputs.indicators import Indicators, join, read_indicators
 from obsnet.nowcast.lines import (
     chance_lines,
+    chance_words,
     factor_words,
     model_words,
     nation_words,
@@ -178,7 +179,7 @@ def _forecast(found: Forecast, language: Language) -> _Part:
     words = [
         Words(f"{found.category} of {years[0]}-{years[-1]} from inventories to {found.last}",
               f"{years[0]}-{years[-1]} 年 {found.category} 预测，清单至 {found.last} 年"),
-        *model_words(found), *nation_words(found),
+        *model_words(found), *nation_words(found), *chance_words(found.chances),
         Words(f"the combination would weigh {shares}", f"组合权重：{shares}"),
         Words(f"probabilities: Brier score {found.brier:.3f} over {len(found.reliability)} bins of reliability.csv",
               f"概率预报：Brier 评分 {found.brier:.3f}，可靠性见 reliability.csv（{len(found.reliability)} 档）"),

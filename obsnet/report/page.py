@@ -10,6 +10,7 @@ from typing import Any
 
 from obsnet.atomic import write_text
 from obsnet.report.maps import VERDICT_COLOURS, figure_png, grid_map, map_axes, region_map
+from obsnet.report.nowcast import NowcastSection
 
 __all__ = ["draw", "write_report"]
 
@@ -187,6 +188,7 @@ def write_report(
     notes: Sequence[str],
     facts: Sequence[tuple[str, str]],
     period: str,
+    nowcasts: Sequence[NowcastSection] = (),
 ) -> None:
     """Write the page.
 
@@ -206,6 +208,8 @@ def write_report(
         Shown at the end.
     period : str
         Named under the map.
+    nowcasts : sequence of NowcastSection
+        Rapid estimates and forecasts.
     """
     from jinja2 import Environment, PackageLoader, select_autoescape
 
@@ -237,6 +241,7 @@ def write_report(
         rows=rows,
         made={str(k): str(v) for k, v in made.items()},
         period=period,
+        nowcasts=nowcasts,
         rule={k: _share(made[k]) for k in ("alpha", "power", "detectable", "margin_share")},
         tested=int((table["verdict"] != "not testable").sum()),
         pictures={name: base64.b64encode(image).decode("ascii") for name, image in pictures.items()},

@@ -55,6 +55,7 @@ def report_files(
     from obsnet.crosscheck.table import read_table
     from obsnet.crosscheck.words import Words, common_first
     from obsnet.field import grid_of
+    from obsnet.report.nowcast import nowcast_section
     from obsnet.report.page import draw, write_report
     from obsnet.work.isolated import apart
 
@@ -79,6 +80,7 @@ def report_files(
     first, last = (str(data["time_bnds"].values.ravel()[k])[:10] for k in (0, -1))
     marks = _stations(store) if store is not None and store.is_dir() else []
     pictures = draw(table, mean["flux_prior"].values, mean["flux"].values, grid, marks)
+    sections = [nowcast_section(out / name) for name in options.nowcast]
     images = [out / f"{name}.png" for name in pictures]
     for path, image_bytes in zip(images, pictures.values(), strict=True):
         with atomic_path(path) as temporary:
@@ -93,6 +95,7 @@ def report_files(
         notes=[*options.notes, *(f"{t.en} · {t.zh}" for t in common)],
         facts=_facts(data, table),
         period=f"{first} to {last}",
+        nowcasts=sections,
     )
     return [page, image, *images]
 

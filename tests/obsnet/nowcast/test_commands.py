@@ -49,8 +49,9 @@ def test_every_command_loads_and_brings_no_pandas():
         isinstance(load(p), Command) and load(p).help and load(p).function() for p in APP.commands.values()
     )
     code = (
-        "import sys\nfrom obsnet.command import load\n[load(p) for p in load('obsnet.commands.nowcast:app').commands.values()]"
-        "\nprint([m for m in ('numpy', 'pandas', 'scipy', 'xarray', 'numba') if m in sys.modules])\n"
+        "import sys\nfrom obsnet.command import load\n"
+        "[load(p) for p in load('obsnet.commands.nowcast:app').commands.values()]\n"
+        "print([m for m in ('numpy', 'pandas', 'scipy', 'xarray', 'numba') if m in sys.modules])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
