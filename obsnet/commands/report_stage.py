@@ -20,13 +20,15 @@ def _run(options: ReportOptions, case: Case) -> StageResult:
 
 
 def _inputs(options: ReportOptions, case: Case) -> list[Path]:
+    from obsnet.report.nowcast import nowcast_files
     from obsnet.report.sections.optional import optional_files
     from obsnet.store import ObservationStore
 
     marked = ObservationStore(case.out / options.store).files() if options.store else []
     table = case.out / options.table
     tables = [table, *(beside(table, what) for what in BESIDE), *optional_files(table.parent)]
-    return [case.out / options.posterior, *tables, *marked]
+    nowcasts = [path for name in options.nowcast for path in nowcast_files(case.out / name)]
+    return [case.out / options.posterior, *tables, *marked, *nowcasts]
 
 
 STAGE = Stage(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,9 +117,11 @@ class Forecast:
     brier : float
         Its mean square error of these probabilities.
     chances : pandas.DataFrame
-        ``event, region, year, bound`` (Mt), ``probability`` (of a target met, of a peak passed), ``warning`` (yes, no, or
-        empty where none can be given), ``false_alarms`` (share of the targets met in hindcasts that were warned of),
-        ``false_warnings`` (share of the warnings), ``hits``, ``cases, years``.
+        ``event, region, year, bound`` (Mt), ``probability`` (of a target met, of a peak passed), ``warning`` (yes,
+        no, or empty where none can be given); and of such events in hindcasts, all regions together: ``cases, years,
+        said`` (mean probability), ``happened`` (share), ``brier, false_alarms`` (share of the targets met that were
+        warned of), ``false_warnings`` (share of the warnings), ``hits`` (share of the targets missed that were warned
+        of).
     category : str
     notes : tuple of str
     """
@@ -160,8 +162,8 @@ def forecast(
     peak : int, optional
         Year: the chance that no later year of the forecast exceeds all up to it.
     scenario : Indicators, optional
-        GDP, energy mix or others of past years and of those to come; hindcasts take what they really became, so that the
-        regression's score is that of a scenario that comes true.
+        GDP, energy mix or others of past years and of those to come; hindcasts take what they really became, so that
+        the regression's score is that of a scenario that comes true.
     threshold : float
         Probability of missing a target from which on it is warned of.
     draws, seed : int
@@ -179,8 +181,8 @@ def forecast(
     longest = truth.last - first
     if steps > longest:
         raise FormatError(
-            f"{steps} years ahead cannot be hindcast from inventories of {truth.years[0]}-{truth.last}: the longest that "
-            f"any earlier year can be held against is {longest}"
+            f"{steps} years ahead cannot be hindcast from inventories of {truth.years[0]}-{truth.last}: the longest "
+            f"that any earlier year can be held against is {longest}"
         )
     for year in [t.year for t in targets] + ([peak] if peak is not None else []):
         if not truth.last < year <= truth.last + steps - (year == peak):
@@ -229,11 +231,12 @@ def forecast(
     values = np.exp(paths[model])
     mine = made.events[(made.events["model"] == model) & made.events["happened"].notna()]
     shown = mine[mine["event"].str.startswith("above")]
-    chances = _chances(values, panel, truth.last, targets, peak, mine, threshold, events)
+    chances = _chances(values, panel, targets, peak, mine, threshold, events)
     said += [*made.notes, *revision_notes(made.table)]
     if scenario is not None:
         said.append(
-            f"{KAYA}: hindcast with the indicators as they came out; it is as good as that only if the scenario comes true"
+            f"{KAYA}: hindcast with the indicators as they came out; it is as good as that only if the scenario "
+            "comes true"
         )
     return Forecast(
         panel.regions, truth.last, model, weights, values, made, score_table(made), reliability(shown),
@@ -254,6 +257,13 @@ def _situation(
     years = range(int(panel.years[1]), panel.last + steps + 1)
     end = max(r.published for rows in scenario.rows.values() for r in rows)
     found = scenario.growth(panel.regions, years, end)
+    for k, name in enumerate(scenario.names):
+        empty = np.isnan(found.values[-steps:, :, k]).all(axis=1)
+        if empty.any():
+            raise FormatError(
+                f"scenario: {name} of {panel.last + 1 + int(empty.argmax())} is known of no region; it has to reach "
+                f"{panel.last + steps}, year by year"
+            )
     return Situation(panel, steps, scored, found.values), list(found.notes)
 
 
@@ -274,43 +284,42 @@ def _bound(target: Target, panel: Panel) -> Floats | float:
 
 
 def _chances(
-    values: Floats, panel: Panel, last: int, targets: Sequence[Target], peak: int | None, mine: Any, threshold: float,
+    values: Floats,
+    panel: Panel,
+    targets: Sequence[Target],
+    peak: int | None,
+    mine: Any,
+    threshold: float,
     events: Sequence[Event],
-) -> Any:  # fmt: skip
+) -> Any:
     """Return the table of probabilities and warnings."""
     import pandas as pd
 
-    by_name: Mapping[str, Event] = {e.name: e for e in events}
-    rows: list[Any] = []
-    for k, target in enumerate(targets):
-        event = by_name[f"target {k}"]
-        chance = event.happens(values, panel.values).mean(axis=0)
-        rate = alarm(mine[mine["event"] == event.name], threshold)
-        for j, region in enumerate(panel.regions):
-            if target.region in {None, region}:
-                bound = target.value if not target.relative else (1.0 + target.value) * panel.values[-1, j]
-                rows.append(
-                    ("target", region, target.year, bound, float(chance[j]), *_warning(rate, chance[j]))
-                )
+    by_name = {e.name: e for e in events}
+    asked: list[tuple[str, Target]] = [(f"target {k}", t) for k, t in enumerate(targets)]
     if peak is not None:
-        event = by_name["peak"]
-        chance = event.happens(values, panel.values).mean(axis=0)
-        known = mine[mine["event"] == "peak"]
-        for j, region in enumerate(panel.regions):
-            rows.append(
-                ("peak", region, peak, np.nan, float(chance[j]), "", np.nan, np.nan, np.nan, len(known),
-                 int(known["target"].nunique()))
-            )  # fmt: skip
-    names = ["event", "region", "year", "bound", "probability", "warning", "false_alarms", "false_warnings", "hits", "cases",
-             "years"]  # fmt: skip
-    del last
-    return pd.DataFrame(rows, columns=names)
+        asked.append(("peak", Target(None, peak, np.nan, relative=True)))
+    tables = []
+    for name, target in asked:
+        chance = by_name[name].happens(values, panel.values).mean(axis=0)
+        seen = mine[mine["event"] == name]
+        rate = alarm(seen, threshold)
+        bound = (1.0 + target.change(panel.values[-1])) * panel.values[-1]
+        table = pd.DataFrame(
+            {
+                "event": name, "region": panel.regions, "year": target.year, "bound": bound, "probability": chance,
+                "warning": _warnings(chance, rate) if name != "peak" else "", "cases": len(seen),
+                "years": seen["target"].nunique(), "said": seen["probability"].mean(),
+                "happened": seen["happened"].mean(),
+                "brier": brier(seen["probability"].to_numpy(), seen["happened"].to_numpy()),
+                "false_alarms": rate.false_alarm_rate, "false_warnings": rate.false_among_warnings,
+                "hits": rate.hit_rate,
+            }
+        )  # fmt: skip
+        tables.append(table if target.region is None else table[table["region"] == target.region])
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
-def _warning(rate: Alarm, chance: float) -> tuple[Any, ...]:
-    """Return whether a target is warned of, and the rule's errors; no warning where they are not known."""
-    cases = rate.met + rate.missed
-    if not rate.usable:
-        return "", np.nan, np.nan, np.nan, cases, rate.years
-    said = "yes" if 1.0 - chance >= rate.threshold else "no"
-    return said, rate.false_alarm_rate, rate.false_among_warnings, rate.hit_rate, cases, rate.years
+def _warnings(chance: Floats, rate: Alarm) -> list[str]:
+    """Return whether a target is warned of in each region; empty where the rule's false alarms are not known."""
+    return [("yes" if 1.0 - c >= rate.threshold else "no") if rate.usable else "" for c in chance]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from typing import Any
+from unicodedata import east_asian_width
 
 from obsnet.crosscheck.words import Words
 from obsnet.inventory.account.report import named_region
@@ -18,6 +19,7 @@ from obsnet.nowcast.skill.tables import PROVINCES
 
 __all__ = [
     "chance_lines",
+    "chance_words",
     "factor_words",
     "model_words",
     "nation_words",
@@ -38,166 +40,216 @@ def model_words(found: Estimate | Forecast) -> list[Words]:
     scores = found.scores[
         found.scores["region"] == (PROVINCES if len(found.regions) > 1 else found.regions[0])
     ]
-    model, zh = found.model, MODELS_ZH.get(found.model, found.model)
     years = found.hindcast.table["target"]
     span = f"{years.min()}-{years.max()}"
-    if model == SIMPLEST:
-        out = [
-            Words(
-                f"no model beats persistence in hindcasts of {span}: persistence is used",
-                f"{span} 年回报检验中没有模型优于持续性预报：采用持续性预报",
-            )
-        ]
-    else:
-        out = [Words(f"used: {model}, the best in hindcasts of {span} of those that beat persistence one step ahead",
-                     f"采用：{zh}，为 {span} 年回报检验中一步优于持续性预报的模型里最好的")]  # fmt: skip
-    for row in scores[scores["model"] == model].to_dict("records"):
-        base = scores[(scores["model"] == SIMPLEST) & (scores["step"] == row["step"])].iloc[0]
-        ahead = Words(f"{row['step']} year{'s' * (row['step'] > 1)}", f"{row['step']} 年")
-        lead, sd = row["than_persistence"], row["than_persistence_sd"]
-        tested = ("", "")
-        if model != SIMPLEST:
-            shown = lead + sd < 0.0
-            tested = (
-                f", than persistence {lead:+.2f} ± {sd:.2f}" + ("" if shown else " (not shown to be better)"),
-                f"，与持续性之差 {lead:+.2f} ± {sd:.2f}" + ("" if shown else "（未证明更好）"),
-            )
-        out.append(
-            Words(
-                f"{ahead.en} ahead: error {row['mae']:.2f} % (persistence {base['mae']:.2f} %), CRPS {row['crps']:.2f} % "
-                f"({base['crps']:.2f} %){tested[0]}; intervals of 80 and 90 % held {row['cover80']:.0%} and "
-                f"{row['cover90']:.0%} of {row['cases']} truths of {row['years']} years",
-                f"提前{ahead.zh}：误差 {row['mae']:.2f}%（持续性 {base['mae']:.2f}%），CRPS {row['crps']:.2f}%"
-                f"（{base['crps']:.2f}%）{tested[1]}；80% 与 90% 区间实际包含 {row['years']} 年 {row['cases']} 个真值的 "
-                f"{row['cover80']:.0%} 与 {row['cover90']:.0%}",
-            )
+    used = Words(
+        f"used: {found.model}, the best in hindcasts of {span} of those that beat persistence one step ahead",
+        f"采用：{_zh(found.model)}，{span} 年回报检验中一步优于持续性预报的模型里最好的",
+    )
+    if found.model == SIMPLEST:
+        used = Words(
+            f"no model beats persistence in hindcasts of {span}: persistence is used",
+            f"{span} 年回报检验中没有模型优于持续性预报：采用持续性预报",
         )
-    return out
+    simplest = scores[scores["model"] == SIMPLEST].set_index("step")
+    mine = scores[scores["model"] == found.model].to_dict("records")
+    return [used, *(_worth(row, simplest.loc[row["step"]]) for row in mine)]
+
+
+def _worth(row: Any, base: Any) -> Words:
+    """Say what one step of a model is worth beside persistence."""
+    lead, sd, step = row["than_persistence"], row["than_persistence_sd"], row["step"]
+    than = Words("", "")
+    if row["model"] != SIMPLEST:
+        shown = Words("", "") if lead + sd < 0.0 else Words(" (not shown to be better)", "（未证明更好）")
+        than = Words(
+            f", difference {lead:+.2f} ± {sd:.2f}{shown.en}", f"，两者之差 {lead:+.2f} ± {sd:.2f}{shown.zh}"
+        )
+    return Words(
+        f"{step} year{'s' * (step > 1)} ahead: error {row['mae']:.2f} % (persistence {base['mae']:.2f} %), CRPS "
+        f"{row['crps']:.2f} % ({base['crps']:.2f} %){than.en}; intervals of 80 and 90 % held {row['cover80']:.0%} and "
+        f"{row['cover90']:.0%} of {row['cases']} truths of {row['years']} years",
+        f"提前 {step} 年：误差 {row['mae']:.2f}%（持续性 {base['mae']:.2f}%），CRPS {row['crps']:.2f}%"
+        f"（{base['crps']:.2f}%）{than.zh}；80% 与 90% 区间实际包含 {row['years']} 年 {row['cases']} 个真值的 "
+        f"{row['cover80']:.0%} 与 {row['cover90']:.0%}",
+    )
 
 
 def nation_words(found: Estimate | Forecast) -> list[Words]:
     """Say whether anything beats last year's growth for the sum of all regions, one step ahead."""
-    scores = found.scores[(found.scores["region"] == NATION)]
+    scores = found.scores[found.scores["region"] == NATION]
     if scores.empty:
         return []
     scores = scores[scores["step"] == scores["step"].min()]
     base = scores[scores["model"] == "last growth"].iloc[0]
     better = scores[scores["than_last_growth"] + scores["than_last_growth_sd"] < 0.0]
-    text = f"{base['mae']:.2f} %"
     if better.empty:
         best = scores.sort_values("mae").iloc[0]
-        zh = MODELS_ZH.get(best["model"], best["model"])
         return [
             Words(
-                f"nation: no method is shown to beat last year's growth (error {text} over {base['years']} years; lowest "
-                f"{best['model']} {best['mae']:.2f} %)",
-                f"全国：没有方法被证明优于沿用上年增速（{base['years']} 年误差 {text}；最低者{zh} {best['mae']:.2f}%）",
+                f"nation: no method is shown to beat last year's growth (error {base['mae']:.2f} % over "
+                f"{base['years']} years; lowest: {best['model']}, {best['mae']:.2f} %)",
+                f"全国：没有方法被证明优于沿用上年增速（{base['years']} 年误差 {base['mae']:.2f}%；"
+                f"最低者{_zh(best['model'])} {best['mae']:.2f}%）",
             )
         ]
     best = better.sort_values("crps").iloc[0]
-    lead, sd = best["than_last_growth"], best["than_last_growth_sd"]
+    lead = f"{best['than_last_growth']:+.2f} ± {best['than_last_growth_sd']:.2f}"
     return [
         Words(
-            f"nation: {best['model']} beats last year's growth (error {best['mae']:.2f} against {text}; CRPS {lead:+.2f} ± "
-            f"{sd:.2f} over {best['years']} years)",
-            f"全国：{MODELS_ZH.get(best['model'], best['model'])}优于沿用上年增速（误差 {best['mae']:.2f}%，后者 {text}；"
-            f"CRPS 差 {lead:+.2f} ± {sd:.2f}，{best['years']} 年）",
+            f"nation: {best['model']} beats last year's growth (error {best['mae']:.2f} against {base['mae']:.2f} %; "
+            f"CRPS {lead} over {best['years']} years)",
+            f"全国：{_zh(best['model'])}优于沿用上年增速（误差 {best['mae']:.2f}%，后者 {base['mae']:.2f}%；"
+            f"CRPS 差 {lead}，{best['years']} 年）",
         )
     ]
 
 
+def _zh(model: str) -> str:
+    return MODELS_ZH.get(model, model)
+
+
 def factor_words(factors: Factors, alike: Likeness) -> list[Words]:
     """Say how constant factors are, and how apart emissions and generation were made."""
-    mae = factors.left_out_mae
-    return [
+    count = len(factors.left_out)
+    out = [
         Words(
-            f"one year left out: generation times the factor of the years beside it misses by {mae:.2f} % "
-            f"({len(factors.left_out)} region-years)",
-            f"逐年剔除检验：发电量×相邻年份因子的误差为 {mae:.2f}%（{len(factors.left_out)} 个地区年）",
-        ),
-        Words(
-            f"emissions and generation change together with {alike}: not made from one another",
-            f"排放与发电量逐年变化的相关系数为 {alike.correlation:.3f}（{alike.count} 个地区年）：并非由其推算而来",
-        ),
-    ]  # fmt: skip
+            f"one year left out: generation times the factor of the years beside it misses by "
+            f"{factors.left_out_mae:.2f} % ({count} region-years)",
+            f"逐年剔除检验：发电量×相邻年份因子的误差为 {factors.left_out_mae:.2f}%（{count} 个地区年）",
+        )
+    ]
+    apart = Words(
+        f"emissions and generation change together with {alike}: not made from one another",
+        f"排放与发电量逐年变化的相关系数为 {alike.correlation:.3f}（{alike.count} 个地区年）：并非由其推算而来",
+    )
+    few = Words(
+        f"{alike.count} region-years are too few to say whether the emissions were made from this generation",
+        f"仅 {alike.count} 个地区年，不足以判断排放是否由该发电量推算而来",
+    )
+    return [*out, apart if math.isfinite(alike.correlation) else few]
 
 
 def shape_words(shape: Shape) -> list[Words]:
     """Say how well last year's shape foretells a year's."""
     if not len(shape.table):
-        return []
+        return [Words("monthly shape: no earlier year to hindcast it", "月变化形状：无更早年份可供检验")]
     mine, flat = shape.mae
+    count = shape.table["year"].nunique()
     return [
         Words(
             f"monthly shape: last year's misses a month by {mine:.2f} % of the mean rate, a flat one by {flat:.2f} % "
-            f"({shape.table['year'].nunique()} years)",
-            f"月变化形状：沿用上年的误差为平均速率的 {mine:.2f}%，均匀分布为 {flat:.2f}%（{shape.table['year'].nunique()} 年）",
+            f"({count} years)",
+            f"月变化形状：沿用上年的误差为平均速率的 {mine:.2f}%，均匀分布为 {flat:.2f}%（{count} 年）",
         )
     ]
 
 
 def value_lines(rows: Any, language: Language) -> Iterator[str]:
     """Return values with their intervals."""
-    head = (
-        ("地区", "年份", "Mt", "90% 区间", "标准差")
-        if language == "zh"
-        else ("region", "year", "Mt", "90 % interval", "sd")
-    )
-    yield f"{head[0]:<18}{head[1]:<6}{head[2]:>9}  {head[3]:^19}{head[4]:>7}"
+    english = ("region", "year", "Mt", "90 % interval", "sd")
+    head = ("地区", "年份", "Mt", "90% 区间", "标准差") if language == "zh" else english
+    yield f"{padded(head[0], 18)}{padded(head[1], 6)}{head[2]:>9}{'':6}{padded(head[3], 17)}{head[4]:>5}"
     for r in rows.to_dict("records"):
-        name = (
-            ("全国" if language == "zh" else "sum")
-            if r["region"] == NATION
-            else named_region(r["region"], language)
-        )
-        yield f"{name:<18}{r['period']:<6}{r['value']:>9.1f}  {r['low90']:>8.1f} - {r['high90']:<8.1f}{r['uncertainty']:>7.1%}"
+        whole = "合计" if language == "zh" else "sum"
+        name = whole if r["region"] == NATION else named_region(r["region"], language)
+        between = f"{r['low90']:>8.1f} - {r['high90']:<8.1f}"
+        yield f"{padded(name, 18)}{r['period']:<6}{r['value']:>9.1f}  {between}{r['uncertainty']:>7.1%}"
 
 
 def score_lines(scores: Any, language: Language) -> Iterator[str]:
-    """Return the hindcast table of all provinces and of the nation."""
+    """Return the hindcast table of all provinces and of the nation, per cent; then differences of the CRPS."""
     zh = language == "zh"
-    heads = ["误差", "CRPS", "偏差", "80%", "90%"] if zh else ["error", "CRPS", "bias", "in 80%", "in 90%"]
-    bases = [f"{'较' if zh else 'than '}{MODELS_ZH[b] if zh else b}" for b in BASELINES]
-    yield f"{'':<33}" + "".join(f"{h:>8}" for h in heads) + "".join(f"{b:>20}" for b in bases)
-    for r in scores[scores["region"].isin([PROVINCES, NATION])].to_dict("records"):
-        place = {PROVINCES: "各省" if zh else "provinces", NATION: "全国" if zh else "nation"}[r["region"]]
-        model = MODELS_ZH.get(r["model"], r["model"]) if zh else r["model"]
-        leads = [(r[f"than_{b.replace(' ', '_')}"], r[f"than_{b.replace(' ', '_')}_sd"]) for b in BASELINES]
-        cells = "".join(f"{f'{m:+.2f} ± {s:.2f}' if math.isfinite(m) else '-':>20}" for m, s in leads)
+    heads = (
+        ("误差", "CRPS", "偏差", "80%内", "90%内") if zh else ("error", "CRPS", "bias", "in 80%", "in 90%")
+    )
+    bases = [f"{'较' if zh else 'than '}{_zh(b) if zh else b}" for b in BASELINES]
+    cells = [" " * (8 - screen_width(h)) + h for h in heads]
+    yield " " * 38 + "".join(cells) + "  " + "".join(padded(b, 18) for b in bases)
+    places = {PROVINCES: "各省" if zh else "provinces", NATION: "合计" if zh else "nation"}
+    for r in scores[scores["region"].isin(list(places))].to_dict("records"):
+        model = _zh(r["model"]) if zh else r["model"]
+        keys = [f"than_{b.replace(' ', '_')}" for b in BASELINES]
+        leads = [f"{r[k]:+.2f} ± {r[f'{k}_sd']:.2f}" if math.isfinite(r[k]) else "-" for k in keys]
         yield (
-            f"{place:<10}{r['step']:>2} {model:<20}{r['mae']:>8.2f}{r['crps']:>8.2f}{r['bias']:>+8.2f}{r['cover80']:>8.0%}"
-            f"{r['cover90']:>8.0%}{cells}"
+            f"{padded(places[r['region']], 10)}{r['step']:>2} {padded(model, 25)}{r['mae']:>8.2f}{r['crps']:>8.2f}"
+            f"{r['bias']:>+8.2f}{r['cover80']:>8.0%}{r['cover90']:>8.0%}  "
+            + "".join(f"{t:<18}" for t in leads)
         )
 
 
+def chance_words(chances: Any) -> list[Words]:
+    """Say of each target and peak what such chances were worth, and which regions are warned of."""
+    out = []
+    for event, rows in chances.groupby("event", sort=False) if len(chances) else ():
+        out.append(_record(str(event), rows.iloc[0]))
+        if event != "peak":
+            warned = rows.loc[rows["warning"] == "yes", "region"]
+            rule, names = _rule(rows.iloc[0]), [[named_region(r, k) for r in warned] for k in ("en", "zh")]
+            if len(warned):
+                rule = Words(
+                    f"{rule.en}; WARNING: {', '.join(names[0])}", f"{rule.zh}；预警：{'、'.join(names[1])}"
+                )
+            out.append(rule)
+    return out
+
+
 def chance_lines(chances: Any, language: Language) -> Iterator[str]:
-    """Return chances of targets and peaks, and warnings with their false alarms."""
+    """Return the chances of targets and peaks by region."""
     zh = language == "zh"
-    for r in chances.to_dict("records"):
-        name = named_region(r["region"], language)
-        if r["event"] == "peak":
-            yield (
-                f"{name}：{r['year']} 年前达峰概率 {r['probability']:.0%}"
-                if zh
-                else (f"{name}: peak by {r['year']} with {r['probability']:.0%}")
-            )
-            continue
-        said = f"{name}: at most {r['bound']:.1f} Mt in {r['year']} with {r['probability']:.0%}"
-        if zh:
-            said = f"{name}：{r['year']} 年不超过 {r['bound']:.1f} Mt 的概率 {r['probability']:.0%}"
-        if r["warning"] == "":
-            yield said + (
-                "；回报个例不足，不作预警"
-                if zh
-                else "; no warning can be given: too few hindcasts in which it was met"
-            )
-        elif r["warning"] == "yes":
-            yield said + (
-                f"；预警（回报中达标而误报 {r['false_alarms']:.0%}，预警中误报占 {r['false_warnings']:.0%}，未达标而报中 {r['hits']:.0%}，"
-                f"{r['cases']} 例 {r['years']} 年）"
-                if zh else
-                f"; WARNING (in hindcasts {r['false_alarms']:.0%} of targets met were warned of, {r['false_warnings']:.0%} of "
-                f"warnings were false, {r['hits']:.0%} of misses were warned of; {r['cases']} cases, {r['years']} years)"
-            )  # fmt: skip
-        else:
-            yield said + ("；不预警" if zh else "; no warning")
+    for event, rows in chances.groupby("event", sort=False) if len(chances) else ():
+        year = rows["year"].iloc[0]
+        peak, target = (
+            (f"{year} 年前达峰", f"{year} 年达标") if zh else (f"peak by {year}", f"target of {year}")
+        )
+        yield ""
+        yield peak if event == "peak" else target
+        for r in rows.to_dict("records"):
+            bound = "" if event == "peak" else f"{r['bound']:>9.1f} Mt"
+            mark = ("  预警" if zh else "  WARNING") if r["warning"] == "yes" else ""
+            yield f"  {padded(named_region(r['region'], language), 18)}{bound}{r['probability']:>6.0%}{mark}"
+
+
+def _record(event: str, row: Any) -> Words:
+    """Say what is given a chance, and how such chances came out in hindcasts."""
+    year = row["year"]
+    what = Words(
+        f"peak by {year}, no later year of the forecast above it",
+        f"{year} 年前达峰（预测期内其后各年均不超过）",
+    )
+    if event != "peak":
+        what = Words(f"at most so much in {year}", f"{year} 年不超过下列数值")
+    if not row["cases"]:
+        return Words(f"{what.en}: no hindcast of it", f"{what.zh}：无回报检验")
+    return Words(
+        f"{what.en}; in hindcasts {row['said']:.0%} was said on average, {row['happened']:.0%} came true (Brier score "
+        f"{row['brier']:.3f}, {row['cases']} cases of {row['years']} years)",
+        f"{what.zh}；回报检验中平均预报 {row['said']:.0%}，实际 {row['happened']:.0%}（Brier 评分 {row['brier']:.3f}，"
+        f"{row['years']} 年 {row['cases']} 例）",
+    )
+
+
+def _rule(row: Any) -> Words:
+    """Say what a warning is worth."""
+    if row["warning"] == "":
+        return Words(
+            "no warning can be given: hindcasts have too few such targets met and missed, or the rule does not tell "
+            "them apart",
+            "不作预警：回报个例不足，或规则不能区分达标与未达标",
+        )
+    return Words(
+        f"a warning: in hindcasts {row['false_alarms']:.0%} of targets met were warned of, "
+        f"{row['false_warnings']:.0%} of warnings were false, {row['hits']:.0%} of targets missed were warned of",
+        f"预警的可信度：回报中达标却被预警 {row['false_alarms']:.0%}，预警中误报 {row['false_warnings']:.0%}，"
+        f"未达标且被预警 {row['hits']:.0%}",
+    )
+
+
+def padded(text: str, width: int) -> str:
+    """Return a text filled up to a width of the screen."""
+    return text + " " * max(0, width - screen_width(text))
+
+
+def screen_width(text: str) -> int:
+    """Return the places a text takes: Chinese characters two."""
+    return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)

@@ -17,7 +17,7 @@ class HistoryOptions(Options):
     """Which inventories."""
 
     inventories: Annotated[list[str], Flag(positional=True)] = Field(
-        description="workbooks of CEADs or tables of several years, FILE or DATE=FILE where an edition came out on a day"
+        description="workbooks of CEADs or tables of several years: FILE, or DATE=FILE where an edition has a day"
     )
     category: list[str] = Field(
         ["total"], description="total, or codes of IPCC 2006 such as 1.A.1.a, each by itself"

@@ -95,9 +95,9 @@ def refuse_alike(panel: Panel, generation: Floats, name: str) -> Likeness:
     found = likeness(panel.values, generation)
     if found.alike:
         raise SchemaError(
-            f"the power emissions change as {name} does: {found}. Data made apart do not agree so well (factors, fuels and "
-            "heat change for themselves), so they were made from this indicator, and a score against them would measure "
-            "nothing: give emissions from fuel (an energy balance, CEADs), or another indicator"
+            f"the power emissions change as {name} does: {found}. Data made apart do not agree so well (factors, "
+            "fuels and heat change for themselves), so they were made from this indicator, and a score against them "
+            "would measure nothing: give emissions from fuel (an energy balance, CEADs), or another indicator"
         )
     return found
 
@@ -156,8 +156,8 @@ def factors_of(panel: Panel, generation: Floats, name: str) -> Factors:
     usual = _TO_KG_PER_KWH * panel.values[known].sum() / generation[known].sum()
     if not _LOW < usual < _HIGH:
         raise RangeError(
-            f"power emissions over {name} are {usual:.4g} kg CO2/kWh, {_LOW:g} to {_HIGH:g} can be: is the unit of one off "
-            "(1e8 kWh is 100 GWh; Mt against 1e4 t)?"
+            f"power emissions over {name} are {usual:.4g} kg CO2/kWh, {_LOW:g} to {_HIGH:g} can be: is the unit of "
+            "one off (1e8 kWh is 100 GWh; Mt against 1e4 t)?"
         )
     logs = np.log(factor)
     beside = np.full((2, *logs.shape), np.nan)

@@ -1,4 +1,4 @@
-"""This year's emissions from last years' inventories and what is known early."""
+"""Emissions of this year from the inventories of earlier ones and what is known early."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def rapid_estimate(
 
 
 def rapid_models(indicators: Indicators | None) -> dict[str, Model]:
-    """Return the models of a rapid estimate: trends, and with indicators the regression, alone and tied to the nation."""
+    """Return the models of a rapid estimate: trends, and with indicators the regression, also tied to the nation."""
     models = trend_models()
     if indicators is not None:
         models["regression"] = _regression
@@ -223,6 +223,7 @@ def _usable(values: Floats) -> np.ndarray:
 
 
 def years_back(day: np.datetime64, years: int) -> np.datetime64:
+    """Return the same day of an earlier year."""
     import pandas as pd
 
     return np.datetime64(pd.Timestamp(day) - pd.DateOffset(years=years), "D")
@@ -285,7 +286,7 @@ def value_rows(
 
 
 def covariance_rows(estimate_draws: Floats, regions: Sequence[str], year: int) -> Any:
-    """Return ``region, other, period, gas, covariance, unit, correlation`` of every two regions, as `compile` writes."""
+    """Return the covariance of every two regions, in the columns that `obsnet inventory compile` writes."""
     import pandas as pd
 
     matrix = np.atleast_2d(np.cov(estimate_draws, rowvar=False))

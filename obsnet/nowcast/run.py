@@ -20,6 +20,7 @@ from obsnet.nowcast.inputs.history import History, read_history
 from obsnet.nowcast.inputs.indicators import Indicators, join, read_indicators
 from obsnet.nowcast.lines import (
     chance_lines,
+    chance_words,
     factor_words,
     model_words,
     nation_words,
@@ -99,8 +100,8 @@ def run_forecast(options: ForecastOptions) -> Shown:
         history = _history(options, category)
         targets = [read_target(k, v) for k, v in options.target.items()]
         found = forecast(
-            history, steps=options.steps, targets=targets, peak=options.peak, scenario=scenario, threshold=options.threshold,
-            draws=options.draws, seed=options.seed,
+            history, steps=options.steps, targets=targets, peak=options.peak, scenario=scenario,
+            threshold=options.threshold, draws=options.draws, seed=options.seed,
         )  # fmt: skip
         part = _forecast(found, options.language)
         _editions(part, history)
@@ -117,7 +118,11 @@ def _indicators(options: IndicatorOptions, paths: Sequence[Path]) -> Indicators 
         if options.use:
             raise ConfigError("--use names indicators, and no --indicators gives any")
         return None
-    read = {"year_to_date": options.year_to_date, "january": options.january, "latency": options.latency}
+    read: dict[str, Any] = {
+        "year_to_date": options.year_to_date,
+        "january": options.january,
+        "latency": options.latency,
+    }
     found = join([read_indicators(p, **read) for p in paths])
     return found.only(options.use) if options.use else found
 
@@ -174,7 +179,7 @@ def _forecast(found: Forecast, language: Language) -> _Part:
     words = [
         Words(f"{found.category} of {years[0]}-{years[-1]} from inventories to {found.last}",
               f"{years[0]}-{years[-1]} 年 {found.category} 预测，清单至 {found.last} 年"),
-        *model_words(found), *nation_words(found),
+        *model_words(found), *nation_words(found), *chance_words(found.chances),
         Words(f"the combination would weigh {shares}", f"组合权重：{shares}"),
         Words(f"probabilities: Brier score {found.brier:.3f} over {len(found.reliability)} bins of reliability.csv",
               f"概率预报：Brier 评分 {found.brier:.3f}，可靠性见 reliability.csv（{len(found.reliability)} 档）"),
@@ -220,8 +225,8 @@ def _with_atmosphere(
 
     if options.definition_sd is None:
         raise ConfigError(
-            "--atmosphere needs --definition-sd: by how much, relatively, inventory and atmosphere differ in a province for "
-            "what they mean by emissions (0.1 to 0.3 between published products)"
+            "--atmosphere needs --definition-sd: by how much, relatively, inventory and atmosphere differ in a "
+            "province for what they mean by emissions (0.1 to 0.3 between published products)"
         )
     totals = [apart(read_totals, p, options.sector) for p in options.atmosphere]
     seen = atmosphere_estimate(

@@ -31,8 +31,8 @@ class Shape:
     factor : ndarray, shape (12, regions)
         Averages to 1 over the year; NaN where generation of a month is not known.
     sd : ndarray, shape (12,)
-        By how much the factors of the year before missed those of a year, over all hindcasts and regions; NaN where there
-        is no earlier year.
+        By how much the factors of the year before missed those of a year, over all hindcasts and regions; NaN where
+        there is no earlier year.
     own_year : bool
         Of the year itself; else of the last one known.
     table : pandas.DataFrame
@@ -60,8 +60,8 @@ def monthly_shape(
 ) -> Shape:
     """Return the monthly shape of an indicator as known on a day.
 
-    January and February that are published together run evenly. Where the year is not complete, the last complete one is
-    taken, whose error is that of the hindcasts.
+    January and February that are published together run evenly. Where the year is not complete, the last complete one
+    is taken, whose error is that of the hindcasts.
 
     Raises
     ------
@@ -71,7 +71,8 @@ def monthly_shape(
     import pandas as pd
 
     years = sorted({r.year for r in indicators.rows[name] if r.year <= year})
-    factors = {y: _factors(indicators, name, regions, y, day) for y in years}
+    amounts = indicators.months(name, regions, years, day)
+    factors = {y: _factors(a, y) for y, a in zip(years, amounts, strict=True)}
     whole = [y for y in years if np.isfinite(factors[y]).all(axis=0).any()]
     if not whole:
         raise FormatError(
@@ -88,17 +89,11 @@ def monthly_shape(
     return Shape(tuple(regions), year, factors[whole[-1]], sd, whole[-1] == year, table)
 
 
-def _factors(
-    indicators: Indicators, name: str, regions: Sequence[str], year: int, day: np.datetime64
-) -> Floats:
-    """Return rates of months over that of the year, (12, regions), NaN for regions without all of them."""
+def _factors(amounts: Floats, year: int) -> Floats:
+    """Return rates of months over that of the year, (12, regions), from their amounts."""
     days = np.array([monthrange(year, m)[1] for m in range(1, 13)], dtype=float)
-    out = np.full((12, len(regions)), np.nan)
-    for j, region in enumerate(regions):
-        sums = indicators.months(name, region, year, day)
-        if sums is not None and sums.sum() > 0.0:
-            out[:, j] = sums / days / (sums.sum() / days.sum())
-    return out
+    total = amounts.sum(axis=0)
+    return amounts / days[:, None] / np.where(total > 0.0, total / days.sum(), np.nan)
 
 
 def year_bounds(year: int, step: str) -> Times:
@@ -159,7 +154,8 @@ def shaped_flux(
         [np.datetime64(f"{shape.year}-01-01").item(), np.datetime64(f"{shape.year + 1}-01-01").item()]
     ]:
         raise FormatError(
-            f"the flux is of {bounds[0, 0]} to {bounds[-1, 1]} in {len(bounds)} periods; one of the year {shape.year} is needed"
+            f"the flux is of {bounds[0, 0]} to {bounds[-1, 1]} in {len(bounds)} periods; one of the year "
+            f"{shape.year} is needed"
         )
     grid = grid_of(data)
     times = year_bounds(shape.year, step)
@@ -189,7 +185,7 @@ def shaped_flux(
         month = (times[:, 0] + np.timedelta64(8, "h")).astype("datetime64[M]").astype(int) % 12
         of_shape = np.zeros(len(times)) if shape.own_year else np.nan_to_num(shape.sd[month])
         spread[:, at] = np.hypot(spread[:, at] * cell, data["flux"].values[0, at] * of_shape[:, None, None])
-    attrs = {k: str(data.attrs[k]) for k in ("title", "summary", "source", "license")}
+    attrs: dict[str, Any] = {k: str(data.attrs[k]) for k in ("title", "summary", "source", "license")}
     made = flux_dataset(
         flux, grid, times, substance=str(data["flux"].attrs["substance"]), sectors=names, uncertainty=spread,
         **{**attrs, "source": f"{attrs['source']}; {chosen} by {step} after generation"},
@@ -201,7 +197,7 @@ def shaped_flux(
 
 
 def _parts(data: Any, sector: str, regions: list[str], grid: Any, polygons: Any) -> Floats:
-    """Return the part of each cell in each region and elsewhere, (regions + 1, cells), from the file's shares or by area."""
+    """Return the part of each cell in each region, then elsewhere, (regions + 1, cells); by shares or by area."""
     from obsnet.shares import shares_of
 
     if "share" in data.variables:

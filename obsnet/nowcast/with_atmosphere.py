@@ -99,17 +99,31 @@ def atmosphere_estimate(
     yearly = table.groupby("year")[["crps_without", "crps_with"]].mean()
     lead = paired((yearly["crps_with"] - yearly["crps_without"]).to_numpy())
     if lead.count < _LEAST:
-        return WithAtmosphere(None, table, [Words(
-            f"with the atmosphere: not shown, for {lead.count} earlier years have a posterior that can tell; {_LEAST} are needed to score it",
-            f"加入大气反演：不予给出，因只有 {lead.count} 个较早年份的后验可供检验，至少需要 {_LEAST} 个")])  # fmt: skip
+        said = Words(
+            f"with the atmosphere: not shown, for {lead.count} earlier years have a posterior that tells; {_LEAST} "
+            "are "
+            "needed to score it",
+            f"加入大气反演：不予给出，仅有 {lead.count} 个较早年份的后验可供检验，至少需要 {_LEAST} 个",
+        )
+        return WithAtmosphere(None, table, [said])
     seen = seen_in(by_year[found.year], found.year)
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, found.year))))
     after, tested = updated(found.draws, found.regions, seen, definition_sd, rng)
-    text = f"CRPS {100 * lead.mean:+.2f} ± {100 * lead.sd:.2f} % over {lead.count} years"
-    if not lead.better or not tested:
-        return WithAtmosphere(None, table, [Words(
-            f"with the atmosphere: not used, no better than without ({text})" if tested else
-            "with the atmosphere: nothing of this year is testable", f"加入大气反演：未采用（{text}）")])  # fmt: skip
-    return WithAtmosphere(after, table, [Words(
-        f"with the atmosphere in {len(tested)} testable provinces: {text}; see estimate_with_atmosphere.csv",
-        f"在 {len(tested)} 个可检验省份加入大气反演：{text}；见 estimate_with_atmosphere.csv")])  # fmt: skip
+    text = f"CRPS {100 * lead.mean:+.2f} ± {100 * lead.sd:.2f} %, {lead.count}"
+    if not tested:
+        said = Words(
+            f"with the atmosphere: nothing of {found.year} is testable",
+            f"加入大气反演：{found.year} 年无可检验省份",
+        )
+        return WithAtmosphere(None, table, [said])
+    if not lead.better:
+        said = Words(
+            f"with the atmosphere: not used, no better than without ({text} years)",
+            f"加入大气反演：未采用（{text} 年）",
+        )
+        return WithAtmosphere(None, table, [said])
+    said = Words(
+        f"with the atmosphere in {len(tested)} testable provinces: {text} years; see estimate_with_atmosphere.csv",
+        f"在 {len(tested)} 个可检验省份加入大气反演：{text} 年；见 estimate_with_atmosphere.csv",
+    )
+    return WithAtmosphere(after, table, [said])

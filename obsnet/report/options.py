@@ -18,6 +18,9 @@ class ReportOptions(Options):
     posterior: str = Field("posterior.nc", description="posterior file, relative to the run's outputs")
     table: str = Field("provinces.csv", description="table of verdicts, relative to the run's outputs")
     store: str | None = Field("store", description="observation store, whose stations are marked on the map")
+    nowcast: list[str] = Field(
+        [], description="folders of `obsnet nowcast`, each a section; relative to the run's outputs"
+    )
     title: str = Field("Emissions and inventories", description="heading in English")
     title_zh: str = Field("排放反演与清单核验", description="heading in Chinese")
     notes: Annotated[list[str], Flag(names=("--note",), whole=True)] = Field(

@@ -56,6 +56,7 @@ def report_files(
     from obsnet.crosscheck.table import read_covariance, read_statistics, read_table
     from obsnet.crosscheck.words import Words, common_first
     from obsnet.field import grid_of
+    from obsnet.report.nowcast import nowcast_section
     from obsnet.report.page import draw, write_report
     from obsnet.report.sections.beside import beside_the_verdict
     from obsnet.report.sections.optional import optional_sections
@@ -85,6 +86,7 @@ def report_files(
     first, last = (str(data["time_bnds"].values.ravel()[k])[:10] for k in (0, -1))
     marks = _stations(store) if store is not None and store.is_dir() else []
     pictures = draw(table, mean["flux_prior"].values, mean["flux"].values, grid, marks)
+    nowcasts = [nowcast_section(out / name) for name in options.nowcast]
     images = [out / f"{name}.png" for name in pictures]
     for path, image_bytes in zip(images, pictures.values(), strict=True):
         with atomic_path(path) as temporary:
@@ -104,6 +106,7 @@ def report_files(
             told_apart(table, read_covariance(beside(table_file, "covariance"))),
             *optional_sections(table_file.parent),
         ],
+        nowcasts=nowcasts,
     )
     return [page, image, *images]
 

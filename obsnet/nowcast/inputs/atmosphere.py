@@ -68,7 +68,8 @@ def seen_in(totals: RegionTotals, year: int) -> Seen:
     length = np.array([p.length for p in totals.periods]) * inside
     if abs(length.sum() / whole.length - 1.0) > _WHOLE:
         raise FormatError(
-            f"periods of the inversion cover {length.sum() / whole.length:.0%} of {year}; an annual estimate needs the year"
+            f"periods of the inversion cover {length.sum() / whole.length:.0%} of {year}; an annual estimate needs "
+            "the year"
         )
     count = len(totals.regions)
     mean = np.kron(np.eye(count), length / length.sum())  # (regions, totals), the period fastest
@@ -112,9 +113,9 @@ def updated(
 
     Notes
     -----
-    Least squares in the ensemble's own covariance, as `obsnet.nowcast.models.nation.tied`. Regions of the inversion that
-    have no draws are unknowns with the inversion's prior; since ``y`` is what the kernel makes of the truth, an inventory
-    that served as that prior counts nothing twice.
+    Least squares in the ensemble's own covariance, as `obsnet.nowcast.models.nation.tied`. Regions of the inversion
+    that have no draws are unknowns with the inversion's prior; since ``y`` is what the kernel makes of the truth, an
+    inventory that served as that prior counts nothing twice.
     """
     place = {r: i for i, r in enumerate(seen.regions)}
     known = [j for j, r in enumerate(regions) if r in place]

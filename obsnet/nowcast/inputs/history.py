@@ -122,8 +122,8 @@ def read_history(
     Parameters
     ----------
     sources : sequence of str
-        Files as `obsnet inventory compare` reads them: workbooks of CEADs, daily emissions, tables of the contract or of
-        PRIMAP2. ``DATE=FILE`` says when an edition came out; files without a date are one edition.
+        Files as `obsnet inventory compare` reads them: workbooks of CEADs, daily emissions, tables of the contract or
+        of PRIMAP2. ``DATE=FILE`` says when an edition came out; files without a date are one edition.
     category : str
         ``total``, or a code such as ``1.A.1.a``, of which all parts that a file has are added up.
     gas : str
@@ -160,8 +160,8 @@ def read_history(
         if len(twice):
             region, year = twice.index[0]
             raise FormatError(
-                f"{region} {year} {category} stands in two files; give each year once, or say when each edition came out "
-                "(DATE=FILE)"
+                f"{region} {year} {category} stands in two files; give each year once, or say when each edition came "
+                "out (DATE=FILE)"
             )
         editions.append(Edition(np.datetime64(day) if day else None, joined))
     found = {r for e in editions for r in e.values.index.get_level_values(0)}

@@ -1,8 +1,9 @@
 """Indicators as statisticians publish them: months, running sums, January with February, and the day each came out.
 
-A table has ``region, year, month, indicator, value, unit, published`` (地区, 年份, 月份, 指标, 数值, 单位, 发布日期), CSV or
-workbook. A month is written as in `obsnet.inventory.months`: ``3`` is March, ``1-3月`` or ``3月累计`` the sum of three
-months, ``1-2月`` January and February together, empty or ``全年`` the year. A later row of the same months is a revision.
+A table has ``region, year, month, indicator, value, unit, published`` (地区, 年份, 月份, 指标, 数值, 单位, 发布日期),
+CSV or workbook. A month is written as in `obsnet.inventory.months`: ``3`` is March, ``1-3月`` or ``3月累计`` the sum
+of three months, ``1-2月`` January and February together, empty or ``全年`` the year. A later row of the same months
+is a revision.
 """
 
 from __future__ import annotations
@@ -88,7 +89,8 @@ class Growth:
     Parameters
     ----------
     values : ndarray, shape (years, regions, indicators)
-        Change of the logarithm from the year before over the same months; of a share its difference. NaN where unknown.
+        Change of the logarithm from the year before over the same months; of a share its difference. NaN where
+        unknown.
     months : tuple of int
         Of each indicator in the last year: how many months are compared.
     notes : tuple of str
@@ -146,19 +148,14 @@ class Indicators:
         known = _known(self.rows[name], day)
         return np.array([[_total(known.get((r, y), ()), YEAR) for r in regions] for y in years])
 
-    def months(self, name: str, region: str, year: int, day: np.datetime64) -> Floats | None:
-        """Return the amounts of twelve months as known on a day; those published together are divided by their days."""
-        rows = _known(self.rows[name], day).get((region, year), ())
-        out = np.full(12, np.nan)
-        sums = {m: _total(rows, frozenset(range(1, m + 1))) for m in range(1, 13)} | {0: 0.0}
-        last = 0
-        for m in (m for m in range(1, 13) if np.isfinite(sums[m])):
-            days = np.array([monthrange(year, k)[1] for k in range(last + 1, m + 1)], dtype=float)
-            out[last:m] = (sums[m] - sums[last]) * days / days.sum()
-            last = m
-        joined = max((len(r.months) for r in rows if 1 in r.months and len(r.months) < 3), default=1)
-        steps = np.diff([0, *(m for m in range(1, 13) if np.isfinite(sums[m]))])
-        return out if last == 12 and (steps[:1] <= joined).all() and (steps[1:] == 1).all() else None
+    def months(self, name: str, regions: Sequence[str], years: Sequence[int], day: np.datetime64) -> Floats:
+        """Return the amounts of months as known on a day, (years, 12, regions); January and February may share a row.
+
+        NaN for a region in a year of which another month is not known by itself.
+        """
+        known = _known(self.rows[name], day)
+        found = [[_twelve(known.get((r, y), ()), y) for r in regions] for y in years]
+        return np.moveaxis(np.array(found), 2, 1)
 
     def growth(
         self, regions: Sequence[str], years: Sequence[int], day: np.datetime64, *, shifts: bool = False
@@ -283,9 +280,11 @@ def read_indicators(
     )
     running = {"all"} & set(year_to_date) or {indicator_name(n) for n in year_to_date}
     notes = list(table.attrs["notes"])
-    numbers, rows, units, spelt = table.attrs["rows"], {}, {}, {}
+    rows: dict[str, list[Row]] = {}
+    units: dict[str, str] = {}
+    spelt: dict[str, dict[str, None]] = {}
     empty = 0
-    for at, cells in zip(numbers, table.to_dict("records"), strict=True):
+    for at, cells in zip(table.attrs["rows"], table.to_dict("records"), strict=True):
         where = f"{path}: row {at}"
         if np.isnan(cells["value"]):
             empty += 1
@@ -298,7 +297,7 @@ def read_indicators(
             raise UnitError(
                 f"{where}: {name} is in {unit or 'no unit'}, other rows in {units[name] or 'no unit'}"
             )
-        spelt.setdefault(row.region, dict.fromkeys([]))[str(cells["region"])] = None
+        spelt.setdefault(row.region, {})[str(cells["region"])] = None
         rows.setdefault(name, []).append(row)
     if not rows:
         raise FormatError(f"{path}: no row with a value")
@@ -387,10 +386,10 @@ def _published(cell: str, year: int, month: int, latency: int | None) -> np.date
     if not text:
         if latency is None:
             raise FormatError(
-                "no date of publication; a hindcast uses only what was out on its day: fill the column published, or say "
-                "--latency DAYS after the end of the months"
+                "no date of publication; a hindcast uses only what was out on its day: fill the column published, or "
+                "say --latency DAYS after the end of the months"
             )
-        return np.asarray(end + np.timedelta64(latency, "D"))[()]
+        return end + np.timedelta64(latency, "D")
     try:
         day = np.datetime64("-".join(p.zfill(2) for p in text.split("-")), "D")
     except ValueError:
@@ -527,8 +526,8 @@ def _refuse_jumps(name: str, rows: list[Row], path: str) -> None:
                 and max(values[a], values[b]) > tiny[months]
             ):
                 raise RangeError(
-                    f"{path}: {name} of {region} ({_span(months)}) is {10.0**power:.3g} times that of {a} in {b}: is a "
-                    "unit off (1e8 kWh is 100 GWh, 1e4 t is 10 kt)?"
+                    f"{path}: {name} of {region} ({_span(months)}) is {10.0**power:.3g} times that of {a} in {b}: is "
+                    "a unit off (1e8 kWh is 100 GWh, 1e4 t is 10 kt)?"
                 )
 
 
@@ -558,6 +557,14 @@ def _total(rows: tuple[Row, ...], months: frozenset[int]) -> float:
         return np.nan
     covered = frozenset().union(*(inside[k].months for k in kept))
     return sum(inside[k].value for k in kept) if covered == months else np.nan
+
+
+def _twelve(rows: tuple[Row, ...], year: int) -> Floats:
+    """Return twelve months; what January and February have together goes to them by their days."""
+    sums = np.array([_total(rows, frozenset(range(1, m + 1))) for m in range(1, 13)])
+    if np.isnan(sums[0]) and np.isfinite(sums[1]):
+        sums[0] = sums[1] * 31.0 / (31 + monthrange(year, 2)[1])
+    return np.diff(sums, prepend=0.0) if np.isfinite(sums).all() else np.full(12, np.nan)
 
 
 @lru_cache(maxsize=100_000)

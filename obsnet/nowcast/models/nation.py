@@ -33,9 +33,10 @@ def tied(
 
     Notes
     -----
-    Least squares with the draws' own covariance: ``x + P c (c P c + v)^-1 (n - s)`` with ``s`` the logarithm of the sum,
-    ``P c`` the covariance of the regions with it and ``v`` the variance of the nation's growth and of the difference
-    (an ensemble filter with perturbed observations: Burgers et al. 1998, doi:10.1175/1520-0493(1998)126<1719:ASITEK>2.0.CO;2).
+    Least squares with the draws' own covariance: ``x + P c (c P c + v)^-1 (n - s)`` with ``s`` the logarithm of the
+    sum, ``P c`` the covariance of the regions with it and ``v`` the variance of the nation's growth and of the
+    difference (an ensemble filter with perturbed observations: Burgers, van Leeuwen and Evensen 1998, Monthly Weather
+    Review 126, 1719).
     """
     total = np.log(np.exp(levels).sum(axis=1))
     wanted = np.log(before) + nation + difference_sd * rng.standard_normal(len(nation))

@@ -4,10 +4,10 @@ With ``x`` the logarithm of emissions and ``g`` its yearly change, a state ``b``
 
     g[t+1] = phi b[t] + e,    b[t+1] = phi b[t] + gain e
 
-(exponential smoothing of growth with a damped trend: Gardner and McKenzie 1985, doi:10.1287/mnsc.31.10.1237; as a model
-of state space: Hyndman et al. 2008, doi:10.1007/978-3-540-71918-2). The filter runs twice, over the mean growth of all
-regions and over each region's distance from it; errors of both parts are Student's t. What all regions share is thereby
-correlated between them.
+(exponential smoothing of growth with a damped trend: Gardner and McKenzie 1985, doi:10.1287/mnsc.31.10.1237; as a
+model of state space: Hyndman et al. 2008, doi:10.1007/978-3-540-71918-2). The filter runs twice, over the mean growth
+of all regions and over each region's distance from it; errors of both parts are Student's t. What all regions share
+is thereby correlated between them.
 """
 
 from __future__ import annotations

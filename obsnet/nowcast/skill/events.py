@@ -88,8 +88,9 @@ class Alarm:
 
     @property
     def usable(self) -> bool:
-        """Whether the cases are enough for a rate."""
-        return self.met >= _CASES and self.years >= _YEARS
+        """Whether the cases are enough for a rate, and the rule tells targets missed from targets met at all."""
+        enough = self.met >= _CASES and self.missed >= _CASES and self.years >= _YEARS
+        return enough and self.hit_rate > self.false_alarm_rate
 
     @property
     def false_alarm_rate(self) -> float:

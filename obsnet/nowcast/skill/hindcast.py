@@ -95,8 +95,9 @@ class Hindcast:
     Parameters
     ----------
     table : pandas.DataFrame
-        ``origin, target, step, region`` (`NATION`: their sum), ``model, truth, value`` (median), ``low80, high80, low90,
-        high90`` (Mt), ``error`` and ``crps`` (of the truth), ``revision`` (whether statistics were revised in between).
+        ``origin, target, step, region`` (`NATION`: their sum), ``model, truth, value`` (median), ``low80, high80,
+        low90, high90`` (Mt), ``error`` and ``crps`` (of the truth), ``revision`` (whether statistics were revised in
+        between).
     events : pandas.DataFrame
         ``origin, target, step, region, model, event, probability, happened``.
     weights : pandas.DataFrame
@@ -213,7 +214,8 @@ def _scored(values: Floats, now: Situation, step: int, truth: Panel, model: str)
     ranked = np.sort(_with_sum(values), axis=0)
     found = intervals(ranked)
     columns = {
-        "origin": now.panel.last, "target": target, "step": step, "region": [*now.panel.regions, NATION], "model": model,
+        "origin": now.panel.last, "target": target, "step": step, "region": [*now.panel.regions, NATION],
+        "model": model,
         "truth": true, "value": found[0],
         **{f"{side}{level * 100:.0f}": found[1 + 2 * i + j] for i, level in enumerate(LEVELS)
            for j, side in enumerate(("low", "high"))},
@@ -250,8 +252,8 @@ def combination_weights(
 
     Persistence and the damped trend take part from the start; the latter leaves when it is shown to be worse. Others
     join once they are shown to be better than persistence at every step asked for, over three years at the least.
-    Weights are inverse squares of the CRPS (as of mean square errors: Bates and Granger 1969, doi:10.1057/jors.1969.103),
-    a year counting once.
+    Weights are inverse squares of the CRPS (as of mean square errors: Bates and Granger 1969,
+    doi:10.1057/jors.1969.103), a year counting once.
     """
     known = {
         key: s for key, s in skills.items() if key[0] + key[1] <= now.panel.last and np.isfinite(s[SIMPLEST])

@@ -89,9 +89,9 @@ def paired(difference: Floats, overlap: int = 1) -> Paired:
 
     Notes
     -----
-    Diebold and Mariano 1995 (doi:10.1080/07350015.1995.10524599) with the correction for few years of Harvey, Leybourne
-    and Newbold 1997 (doi:10.1016/S0169-2070(96)00719-4); where the estimated variance is not positive, that of years
-    without memory times the overlap.
+    Diebold and Mariano 1995 (doi:10.1080/07350015.1995.10524599) with the correction for few years of Harvey,
+    Leybourne and Newbold 1997 (doi:10.1016/S0169-2070(96)00719-4); where the estimated variance is not positive, that
+    of years without memory times the overlap.
     """
     from scipy.stats import t
 

@@ -65,8 +65,8 @@ def skill(table: Any, model: str, other: str, step: int | None = None) -> Paired
 def used_model(table: Any) -> str:
     """Return the model that is used: the best over all steps of those that beat the simplest at the first step.
 
-    A model beats the simplest where its mean score leads by more than the standard error of the lead. The first step is
-    asked because later ones share their years.
+    A model beats the simplest where its mean score leads by more than the standard error of the lead. The first step
+    is asked because later ones share their years.
     """
     first = int(table["step"].min())
     names = [

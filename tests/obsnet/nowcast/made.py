@@ -75,8 +75,8 @@ def inventory_frame(made, nation=None):
 def indicator_frame(made, *, seed=1, layout="months", names=tuple(SLOPES), first=None, season=0.1):
     """Return the indicators as statisticians publish them.
 
-    ``months``: January with February, then months; ``running``: sums from January, from February on; ``year``: the year,
-    out on 28 February. Each month is out on the 17th of the next.
+    ``months``: January with February, then months; ``running``: sums from January, from February on; ``year``: the
+    year, out on 28 February. Each month is out on the 17th of the next.
     """
     rng = np.random.default_rng(seed)
     rows = []
@@ -96,7 +96,7 @@ def indicator_frame(made, *, seed=1, layout="months", names=tuple(SLOPES), first
 
 
 def _rows(region, year, name, months, layout):
-    label = PROVINCES[region][1] if region in PROVINCES else "全国"
+    label = PROVINCES[region][2] if region in PROVINCES else "全国"
     if layout == "year":
         return [(label, year, "全年", name, months.sum(), UNITS[name], f"{year + 1}-02-28")]
     out = []

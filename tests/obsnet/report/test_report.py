@@ -196,3 +196,60 @@ def test_percentages_as_people_read_them():
 
     shown = [percent(v) for v in (-0.004, 0.004, 0.86, -0.012, 12.0, math.nan, math.inf)]
     assert shown == ["0%", "0%", "86%", "-1%", "> 1000%", "–", "–"]
+
+
+def test_a_section_of_rapid_estimates_and_forecasts(table, pictures, tmp_path):
+    from obsnet.report.nowcast import nowcast_section
+
+    scores = pd.DataFrame(
+        {
+            "region": ["provinces", "CHN", "110000"], "step": 1, "model": "damped <b>", "category": "total", "cases": 330,
+            "mae": 4.5, "crps": 3.3, "bias": -0.5, "cover80": 0.78, "cover90": 0.9,
+            "than_persistence": [-0.7, np.nan, 0.0],
+            "than_persistence_sd": 0.3,
+        }
+    )  # fmt: skip
+    values = pd.DataFrame(
+        {
+            "region": ["110000", "own"],
+            "period": "2020",
+            "category": "total",
+            "value": [90.0, 5.0],
+            "low90": 80.0,
+            "high90": 99.0,
+        }
+    )
+    reliable = pd.DataFrame(
+        {"low": [0.0, 0.5], "high": [0.5, 1.0], "count": [50, 60], "years": 5, "forecast": [0.2, 0.8],
+         "observed": [0.25, 0.75],
+         "observed_sd": [0.05, np.nan]}
+    )  # fmt: skip
+    for name, frame in (("scores", scores), ("estimate", values), ("reliability", reliable)):
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    said = '{"obsnet_nowcast": 1, "kind": "rapid", "statements": [["used: <i>", "采用"]], "notes": ["2013: revised"]}'
+    (tmp_path / "summary.json").write_text(said, encoding="utf-8")
+    section = nowcast_section(tmp_path)
+    write_report(
+        tmp_path / "r.html",
+        table,
+        pictures,
+        title="t",
+        title_zh="题",
+        notes=[],
+        facts=[],
+        period="2015",
+        nowcasts=[section],
+    )
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "Rapid estimate · 快速核算" in page
+    assert "used: &lt;i&gt;" in page
+    assert "damped &lt;b&gt;" in page
+    assert "-0.70 ± 0.30" in page
+    assert "80.0 – 99.0" in page
+    assert "2013: revised" in page
+    assert page.count("data:image/png") == len(pictures) + 1
+    (tmp_path / "summary.json").write_text('{"obsnet_nowcast": 2}', encoding="utf-8")
+    with pytest.raises(FormatError, match="another version"):
+        nowcast_section(tmp_path)
+    with pytest.raises(FormatError, match="is missing; `obsnet nowcast rapid"):
+        nowcast_section(tmp_path / "none")

@@ -1,0 +1,281 @@
+"""Tables of indicators and inventories: every layout, every mistake in one line, nothing known before it was out."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from obsnet.errors import ConfigError, FormatError, RangeError, RegionError, SchemaError, UnitError
+from obsnet.nowcast.inputs.history import read_history
+from obsnet.nowcast.inputs.indicators import indicator_name, join, read_indicators
+from tests.obsnet.nowcast.made import REGIONS, indicator_frame, inventory_frame, world, write
+
+HEAD = ["region", "year", "month", "indicator", "value", "unit", "published"]
+DAY = np.datetime64("2030-01-01")
+FEW = REGIONS[:6]
+
+
+@pytest.fixture(scope="module")
+def small():
+    return world(0, regions=FEW, years=np.arange(2008, 2016))
+
+
+def table(tmp_path, rows, head=HEAD, name="i.csv"):
+    return write(pd.DataFrame(rows, columns=head), tmp_path / name)
+
+
+def months(values, region="河北", year=2015, name="火电", unit="亿千瓦时", labels=None):
+    """Return rows of the months of a year, each out on the 17th of the next."""
+    labels = labels or range(1, len(values) + 1)
+    return [
+        (region, year, m, name, v, unit, f"{year + (k == 11)}-{(k + 1) % 12 + 1:02d}-17")
+        for k, (m, v) in enumerate(zip(labels, values, strict=True))
+    ]
+
+
+def refused(path, error, match, **how):
+    with pytest.raises(error, match=match) as found:
+        read_indicators(path, **how)
+    assert "\n" not in str(found.value)
+    assert str(path) in str(found.value)
+
+
+@pytest.mark.parametrize("layout", ["months", "running", "year"])
+def test_every_layout_has_the_same_growth(small, tmp_path, layout):
+    found = read_indicators(write(indicator_frame(small, layout=layout), tmp_path / "i.csv"))
+    assert found.names == ("thermal power", "cement")
+    assert found.units == {"thermal power": "1e8 kWh", "cement": "t"}
+    growth = found.growth(FEW, small.years[1:], DAY)
+    assert growth.values == pytest.approx(small.indicators, abs=1e-9)
+    assert growth.months == (12, 12)
+
+
+def test_chinese_and_english_headings_gbk_and_time_in_one_column(small, tmp_path):
+    frame = indicator_frame(small)
+    english = frame.set_axis(HEAD, axis=1)
+    one = frame.assign(时间=frame["年份"].astype(str) + "年" + frame["月份"]).drop(columns=["年份", "月份"])
+    one = one.rename(columns={"时间": "年份"})
+    expected = read_indicators(write(frame, tmp_path / "a.csv")).growth(FEW, [2012], DAY).values
+    one.to_csv(tmp_path / "c.csv", index=False, encoding="gb18030")
+    for path in (write(english, tmp_path / "b.csv"), tmp_path / "c.csv"):
+        assert read_indicators(path).growth(FEW, [2012], DAY).values == pytest.approx(expected, rel=1e-12)
+
+
+def test_names_and_units_in_brackets(tmp_path):
+    rows = months(range(100, 112), name="火力发电量_当期值(亿千瓦时)", unit="")
+    found = read_indicators(table(tmp_path, rows))
+    assert found.units == {"thermal power": "1e8 kWh"}
+    assert indicator_name("水泥产量累计值（万吨）") == "cement"
+
+
+def test_gwh_and_1e8_kwh_are_told_by_their_unit(tmp_path):
+    rows = months([10.0] * 12, year=2014) + months([1100.0] * 12, unit="GWh")
+    growth = read_indicators(table(tmp_path, rows)).growth(["130000"], [2015], DAY)
+    assert growth.values.ravel() == pytest.approx([np.log(1.1)])
+
+
+def test_units_that_are_off_are_refused(tmp_path):
+    rows = months([10.0] * 12, year=2014) + months([1100.0] * 12)  # GWh under the heading of 1e8 kWh
+    refused(
+        table(tmp_path, rows),
+        RangeError,
+        r"110 times that of 2014 in 2015: is a unit off \(1e8 kWh is 100 GWh",
+    )
+    mixed = months([10.0] * 12, year=2014) + months([10.0] * 12, unit="万吨")
+    refused(table(tmp_path, mixed), UnitError, "thermal power is in t, other rows in 1e8 kWh")
+
+
+def test_year_to_date_taken_for_months_is_refused(tmp_path):
+    rising = np.cumsum([9.0, 8, 10, 10, 11, 12, 13, 13, 11, 10, 11, 12])
+    path = table(tmp_path, [r for y in (2013, 2014, 2015) for r in months(rising, year=y)])
+    refused(
+        path, FormatError, "never falls from January to December in 3 of 3 .*--year-to-date 'thermal power'"
+    )
+    found = read_indicators(path, year_to_date=["火力发电量"])
+    assert found.totals("thermal power", ["130000"], [2015], DAY)[0, 0] == pytest.approx(rising[-1])
+    refused(path, FormatError, "no indicator 'cement' to be year-to-date", year_to_date=["cement"])
+
+
+def test_year_to_date_of_one_province_among_months_is_refused(small, tmp_path):
+    frame = indicator_frame(small, names=("火力发电量",))
+    odd = frame["地区"] == "河北"
+    frame.loc[odd, "数值"] = frame[odd].groupby("年份")["数值"].cumsum()
+    frame["月份"] = frame["月份"].replace("1-2月", "2月")
+    refused(
+        write(frame, tmp_path / "i.csv"), FormatError, "never falls .*first 130000 2008", january="together"
+    )
+
+
+def test_months_taken_for_year_to_date_are_refused(tmp_path):
+    path = table(tmp_path, months([9.0, 8, 10, 10, 11, 12, 13, 13, 11, 10, 11, 12]))
+    refused(path, FormatError, r"falls from 9 \(months 1-1\) to 8 .*these are months", year_to_date=["all"])
+
+
+@pytest.mark.parametrize(
+    ("february", "looks"), [(18.0, "1.8 times March, as if it held both"), (9.0, "no larger than March")]
+)
+def test_a_missing_january_is_asked_about(tmp_path, february, looks):
+    values = [february, 10, 10, 11, 12, 13, 13, 11, 10, 11, 12]
+    rows = [r for y in (2014, 2015) for r in months(values, year=y, labels=range(2, 13))]
+    path = table(tmp_path, rows)
+    refused(path, FormatError, f"February and no January in 2 region-years .*{looks}.*--january together")
+    together = read_indicators(path, january="together")
+    assert together.totals("thermal power", ["130000"], [2015], DAY)[0, 0] == pytest.approx(sum(values))
+    missing = read_indicators(path, january="missing")
+    assert np.isnan(missing.totals("thermal power", ["130000"], [2015], DAY)[0, 0])
+    assert missing.growth(["130000"], [2015], DAY).months == (11,)  # the other months are compared
+    assert missing.growth(["130000"], [2015], DAY).values.ravel() == pytest.approx([0.0])
+
+
+def test_names_of_a_province_are_one_and_unknown_ones_refused(tmp_path):
+    rows = months([10.0] * 12, region="广西", year=2014) + months([11.0] * 12, region="广西壮族自治区")
+    found = read_indicators(table(tmp_path, rows))
+    assert found.growth(["450000"], [2015], DAY).values.ravel() == pytest.approx([np.log(1.1)])
+    assert any("450000 stands under 广西 and 广西壮族自治区" in n for n in found.notes)
+    refused(table(tmp_path, months([1.0], region="桂林府")), RegionError, "row 2: no province-level region")
+
+
+def test_an_indicator_that_ends_early_is_compared_over_the_same_months(small, tmp_path):
+    frame = indicator_frame(small, layout="running", season=0.4)
+    early = (
+        (frame["年份"] == 2015)
+        & (frame["指标"].str.startswith("水泥"))
+        & (frame["月份"].isin(["1-11月", "1-12月", "1-10月"]))
+    )
+    found = read_indicators(write(frame[~early], tmp_path / "i.csv"))
+    growth = found.growth(FEW, small.years[1:], DAY)
+    assert growth.months == (12, 9)
+    assert growth.notes == ("cement: 2015 is known to month 9; the same months are compared",)
+    assert growth.values == pytest.approx(small.indicators, abs=1e-9)
+
+
+def test_series_of_zeros(small, tmp_path):
+    refused(table(tmp_path, months([0.0] * 12)), RangeError, "thermal power is 0 throughout")
+    frame = indicator_frame(small)
+    frame.loc[(frame["地区"] == "河北") & (frame["指标"] == "水泥产量"), "数值"] = 0.0
+    found = read_indicators(write(frame, tmp_path / "i.csv"))
+    assert "cement is 0 throughout in 130000: no growth there, left out" in found.notes
+    values = found.growth(FEW, [2012], DAY).values
+    assert np.isnan(values[0, FEW.index("130000"), 1])
+    assert np.isfinite(values[0, :, 0]).all()
+
+
+def test_a_level_shift_is_left_out_and_said(small, tmp_path):
+    frame = indicator_frame(small)
+    shifted = (frame["地区"] == "河北") & (frame["指标"] == "水泥产量") & (frame["年份"] >= 2012)
+    frame.loc[shifted, "数值"] *= 2.5
+    found = read_indicators(write(frame, tmp_path / "i.csv"))
+    growth = found.growth(FEW, small.years[1:], DAY)
+    j = FEW.index("130000")
+    assert np.isnan(growth.values[3, j, 1])
+    assert np.isfinite(np.delete(growth.values[:, j, 1], 3)).all()
+    assert [n for n in growth.notes if n.startswith("cement of 130000 shifts by x2.") and "in 2012" in n]
+    kept = found.growth(FEW, small.years[1:], DAY, shifts=True).values
+    assert kept[3, j, 1] == pytest.approx(small.indicators[3, j, 1] + np.log(2.5))
+
+
+def test_only_what_was_out_is_known_and_revisions_are_kept(tmp_path):
+    rows = months([10.0] * 12, year=2014) + months([11.0] * 12)
+    rows.append(("河北", 2015, 12, "火电", 22.0, "亿千瓦时", "2016-09-01"))
+    found = read_indicators(table(tmp_path, rows))
+    assert found.growth(["130000"], [2015], np.datetime64("2015-12-20")).months == (11,)
+    assert found.growth(["130000"], [2015], np.datetime64("2016-01-16")).months == (11,)
+    first, last = (
+        found.growth(["130000"], [2015], np.datetime64(d)).values[0, 0, 0]
+        for d in ("2016-01-17", "2016-09-01")
+    )
+    assert (first, last) == pytest.approx((np.log(1.1), np.log(143 / 120)))
+    revised = found.triangle()
+    assert revised[["region", "year", "months", "editions", "first", "last"]].to_numpy().tolist() == [
+        ["130000", 2015, "12-12", 2, 11.0, 22.0]
+    ]
+    assert revised["revision"].iloc[0] == pytest.approx(1.0)
+    assert found.last_published(2015) == np.datetime64("2016-01-17")  # of first figures
+
+
+def test_a_date_of_publication_is_needed(tmp_path):
+    rows = [(*r[:6], "") for r in months([10.0] * 12)]
+    refused(table(tmp_path, rows), FormatError, "row 2: no date of publication.*--latency")
+    found = read_indicators(table(tmp_path, rows), latency=20)
+    assert found.rows["thermal power"][0].published == np.datetime64("2015-02-21")
+    refused(
+        table(tmp_path, [(*rows[5][:6], "2015-02-01")]), RangeError, "published 2015-02-01, before its months"
+    )
+    refused(table(tmp_path, [(*rows[5][:6], "soon")]), FormatError, "published 'soon' is no day")
+
+
+def test_other_mistakes_in_one_line(tmp_path):
+    rows = months([10.0] * 12)
+    refused(
+        table(tmp_path, [*rows, rows[3][:4] + (12.0,) + rows[3][5:]]),
+        SchemaError,
+        "month 4.* stands twice .*10 and 12",
+    )
+    refused(
+        table(tmp_path, [(*rows[0][:4], -1.0, *rows[0][5:])]),
+        RangeError,
+        "row 2: thermal power is -1, below 0",
+    )
+    refused(table(tmp_path, [("河北", 2015, "13", *rows[0][3:])]), FormatError, "row 2: '13' is no month")
+    refused(table(tmp_path, [("河北", "x", "1", *rows[0][3:])]), FormatError, "row 2: 'x' is no year")
+    refused(table(tmp_path, [(*rows[0][:4], "", *rows[0][5:])]), FormatError, "no row with a value")
+    refused(table(tmp_path, rows, [*HEAD[:3], "what", *HEAD[4:]]), FormatError, "lacks column indicator")
+    good = read_indicators(table(tmp_path, rows))
+    tonnes = read_indicators(table(tmp_path, months([10.0] * 12, unit="万吨"), name="t.csv"))
+    with pytest.raises(UnitError, match="1e8 kWh in one file, in t in another"):
+        join([good, tonnes])
+    with pytest.raises(FormatError, match="no indicator 'cement'"):
+        good.only(["cement"])
+
+
+def test_shares_change_by_their_difference(tmp_path):
+    rows = [("河北", y, "", "非化石占比", v, "%", f"{y + 1}-06-01") for y, v in ((2014, 10.0), (2015, 12.5))]
+    found = read_indicators(table(tmp_path, rows))
+    assert found.growth(["130000"], [2015], DAY).values.ravel() == pytest.approx([0.025])
+
+
+# inventories
+
+
+def test_editions_replace_each_other_when_they_are_out(small, tmp_path):
+    write(inventory_frame(small), tmp_path / "old.csv")
+    revised = inventory_frame(small).assign(value=lambda t: t["value"] * 1.1)
+    write(revised[revised["period"] >= "2013"], tmp_path / "new.csv")
+    history = read_history([f"2016-06-01={tmp_path / 'old.csv'}", f"2017-06={tmp_path / 'new.csv'}"])
+    before, after = history.at(np.datetime64("2017-05-31")), history.at()
+    assert before.values == pytest.approx(small.emissions)
+    assert after.values[:5] == pytest.approx(small.emissions[:5])
+    assert after.values[5:] == pytest.approx(1.1 * small.emissions[5:])
+    assert len(history.triangle()) == 2 * 3 * len(FEW)
+    with pytest.raises(FormatError, match="no inventory was out on 2016-01-01"):
+        history.at(np.datetime64("2016-01-01"))
+
+
+def test_years_without_an_edition_come_after_their_lag(small, tmp_path):
+    history = read_history([str(write(inventory_frame(small), tmp_path / "a.csv"))], lag=18)
+    assert history.at(np.datetime64("2015-06-30")).last == 2012
+    assert history.at(np.datetime64("2015-07-01")).last == 2013
+    assert history.at().last == 2015
+
+
+def test_mistakes_of_inventories(small, tmp_path):
+    path = str(write(inventory_frame(small), tmp_path / "a.csv"))
+    with pytest.raises(FormatError, match="110000 2008 total stands in two files"):
+        read_history([path, str(write(inventory_frame(small), tmp_path / "b.csv"))])
+    with pytest.raises(FormatError, match="no year of CO2 '1.A.1.a'; categories: total"):
+        read_history([path], "1.A.1.a")
+    with pytest.raises(ConfigError, match="2016-13 is no day"):
+        read_history([f"2016-13={path}"])
+    with pytest.raises(FormatError, match="no such"):
+        read_history([str(tmp_path / "none.csv")])
+
+
+def test_ceads_by_category(sample_data):
+    books = sorted((sample_data / "inventory/ceads/provinces").glob("*201[89].xlsx"))
+    if not books:
+        pytest.skip("no CEADs")
+    power = read_history([str(b) for b in books], "1.A.1.a").at()
+    total = read_history([str(b) for b in books]).at()
+    assert total.values[1].sum() == pytest.approx(10864, abs=1.0)  # reference/inventory.md, section 5.2
+    assert len(power.regions) == 30
+    assert (power.values < total.values).all()
+    assert 0.3 < power.values[1].sum() / total.values[1].sum() < 0.6
