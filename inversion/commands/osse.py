@@ -74,6 +74,7 @@ def _lines(summary: dict[str, Any], written: list[Path], out: Path, language: La
             name=row["scenario"],
             truth=say(ASSUMED, language) if row["truth"] == ASSUMED else row["truth"],
             n=row["observations"],
+            dofs=row["dofs"],
             national=national,
             reduction=row["mean_reduction"],
             low=row["inside_68"],

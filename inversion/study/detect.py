@@ -34,7 +34,6 @@ from inversion.solvers.choose import solve
 from inversion.study.options import DetectOptions
 from inversion.study.words import NATIONAL
 from inversion.study.world import StudyWorld, once
-from obsnet.constants import SECONDS_PER_YEAR
 from obsnet.crosscheck.inventory_rows import Chosen
 from obsnet.crosscheck.rule import detection_power
 from obsnet.crosscheck.verdict import Rule, Verdict, Verdicts, judge
@@ -118,7 +117,7 @@ def fossil_prior(world: StudyWorld, chosen: Chosen) -> Fossil:
     cells = world.grid.cell_area.ravel()
     unit = float(world.gas.unit)
     land = area @ cells
-    total = np.nan_to_num(chosen.value) / _mass(world)  # mol s-1
+    total = np.nan_to_num(chosen.value) / world.mass  # mol s-1
     density = np.where(land > 0.0, total / np.where(land > 0.0, land, 1.0), 0.0) / unit
     flux = area.T @ density
     # Whose a cell's flux is: here it is known exactly, each province's is even over its land.
@@ -199,11 +198,7 @@ def set_up(
         scale=1.0 / unit,
     )
     told = tuple(dict.fromkeys([*world.notes(made), *errors, *notes]))
-    return Setting(problem, weights, fossil, _mass(world), told)
-
-
-def _mass(world: StudyWorld) -> float:
-    return world.gas.molar_mass * SECONDS_PER_YEAR * 1e-9
+    return Setting(problem, weights, fossil, world.mass, told)
 
 
 def _ratio(h: sp.csr_array, no2: Bools, fossil: Fossil, bins: int, sd: float) -> Block:

@@ -12,7 +12,7 @@ from inversion.study.idealised import TransportOptions
 from inversion.study.words import ASSUMED, InLanguage
 from obsnet.command import Flag
 from obsnet.config import Options
-from obsnet.crosscheck.options import RuleOptions
+from obsnet.crosscheck.options import RowOptions, RuleOptions
 
 __all__ = [
     "SYSTEMS",
@@ -246,7 +246,7 @@ class DetectWorld(WorldOptions):
     correlation_days: float = Field(default=90.0, ge=0, description="prior correlation time; a season")
 
 
-class DetectOptions(RuleOptions):
+class DetectOptions(RuleOptions, RowOptions):
     """The table ``[detect]``: what discrepancies of provincial inventories could be found."""
 
     system: list[str] = Field(
@@ -258,10 +258,7 @@ class DetectOptions(RuleOptions):
         default=[0.1, 0.2, 0.3], min_length=1, description="true discrepancies, as shares of the inventory"
     )
     inventory: str = Field(default="ceads-2019", description="CSV, or a built-in inventory")
-    year: str | None = Field(default=None, description="period of the inventory, if it has several")
-    category: str | None = Field(default=None, description="category of the rows, if not total")
-    terminology: str | None = Field(default=None, description="terminology of the rows, if there are several")
-    uncertainty: float = Field(
+    uncertainty: float | None = Field(
         default=0.05,
         gt=0,
         le=3,

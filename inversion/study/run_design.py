@@ -79,7 +79,8 @@ def run_design(
         report=report,
     )
     if len(design.chosen) < options.count:
-        report(f"{options.count} were asked for, {len(design.chosen)} candidates could be added")
+        beside.append(f"{options.count} were asked for, {len(design.chosen)} candidates could be added")
+        report(beside[-1])
     covariance = gain_covariance(
         study.problem,
         options.by,

@@ -16,14 +16,15 @@ from inversion.study.options import DetectOptions
 from inversion.study.words import NATIONAL, Language, named, say, table_text, words
 from inversion.study.world import StudyWorld
 from obsnet.atomic import atomic_path, write_text
-from obsnet.crosscheck.inventory_rows import Chosen, RowChoice, choose_rows
+from obsnet.crosscheck.inventory_rows import Chosen, choose_rows
+from obsnet.crosscheck.options import RowOptions
 from obsnet.crosscheck.rule import ADJUSTMENT
 from obsnet.crosscheck.words import Words
 from obsnet.inventory.period import read_period
 from obsnet.inventory.table import BUILT_IN, read_inventory
 from obsnet.output import plain
 
-__all__ = ["VERSION", "detect_lines", "run_detect", "setting_of"]
+__all__ = ["VERSION", "detect_cell", "detect_lines", "run_detect", "setting_of"]
 
 VERSION = 1  # of the numbers: kept results of another are made again
 Report = Callable[[str], None]
@@ -63,7 +64,7 @@ def run_detect(
     world, fossil, chosen = setting_of(options, folder)
     rows, notes = [], []
     for number, system in enumerate(options.system, 1):
-        part = out / "detect_parts" / f"{_key(options, system, fossil, folder)}.json"
+        part = out / "detect_parts" / f"{_key(options, world, system, fossil, folder)}.json"
         found = _kept(part)
         if found is None:
             setting = set_up(world, system, fossil, options, folder)
@@ -105,16 +106,10 @@ def run_detect(
 def setting_of(options: DetectOptions, folder: Path) -> tuple[StudyWorld, Fossil, Chosen]:
     """Return the world, what is emitted in it and the rows of the inventory that say so."""
     source = options.inventory if options.inventory in BUILT_IN else folder / options.inventory
-    choice = RowChoice(
-        period=options.year,
-        category=options.category,
-        terminology=options.terminology,
-        uncertainty=options.uncertainty,
-    )
     inventory = read_inventory(source)
     time = None if options.period is None else read_period(options.period)
     world = StudyWorld(options.world)  # for its regions; its time is known with the inventory's
-    chosen = choose_rows(inventory, world.gas.name, "fossil", world.shares.regions, choice)
+    chosen = choose_rows(inventory, world.gas.name, "fossil", world.shares.regions, options.rows())
     time = time or chosen.period
     world = world.over(time.start, time.stop)
     return world, fossil_prior(world, chosen), chosen
@@ -127,14 +122,12 @@ def system_title(system: str, folder: Path) -> Words:
     return Words(*(" + ".join([n.called(k) for n in read] + ["NO2"] * no2) for k in ("en", "zh")))
 
 
-def _key(options: DetectOptions, system: str, fossil: Fossil, folder: Path) -> str:
+def _key(options: DetectOptions, world: StudyWorld, system: str, fossil: Fossil, folder: Path) -> str:
     """Return what the numbers of one system depend on, as a name."""
     networks = [read_network(name, folder).model_dump() for name in networks_of(system)[0]]
-    about = options.model_dump(
-        exclude={"system", "inventory", "year", "category", "terminology", "uncertainty"}
-    )
+    about = options.model_dump(exclude={"system", "inventory", "period", "world", *RowOptions.model_fields})
     values = np.stack([fossil.total, fossil.sd]).tobytes()
-    text = json.dumps([VERSION, system, networks, about], sort_keys=True)
+    text = json.dumps([VERSION, system, networks, about, world.options.model_dump()], sort_keys=True)
     return hashlib.sha256(text.encode() + values).hexdigest()[:20]
 
 
@@ -221,9 +214,9 @@ def detect_lines(summary: dict[str, Any], language: Language = "en") -> Iterator
     for region in dict.fromkeys(r["region"] for r in rows):
         first = table[region, systems[0]]
         if first["inventory"] is not None:
-            cells = [_cell(table[region, s]) for s in systems]
+            cells = [detect_cell(table[region, s]) for s in systems]
             yield (
-                padded(named(region, language), 16)
+                _padded(named(region, language), 16)
                 + f"{first['inventory']:8,.0f} Mt"
                 + "".join(f"{c:>8}" for c in cells)
             )
@@ -246,7 +239,8 @@ def detect_lines(summary: dict[str, Any], language: Language = "en") -> Iterator
         yield say("detect counts", language, system=titles[system], counts=", ".join(counts))
 
 
-def _cell(row: dict[str, Any]) -> str:
+def detect_cell(row: dict[str, Any]) -> str:
+    """Return a cell of the table: per cent, with an asterisk where that is within what is testable."""
     share = row["minimum_detectable"]
     if share is None:
         return "-"
@@ -254,6 +248,6 @@ def _cell(row: dict[str, Any]) -> str:
     return f"{100 * share:.0f}{mark}" if share < 10.0 else ">999"
 
 
-def padded(text: str, width: int) -> str:
+def _padded(text: str, width: int) -> str:
     """Return a text with blanks up to a width; Chinese characters are two wide."""
     return text + " " * max(width - sum(2 if ord(c) > 0x2E7F else 1 for c in text), 0)

@@ -76,12 +76,12 @@ _TEXTS = {
     # lines of osse and design
     "scenario": (
         (
-            "{name}, {truth}: {n} observations, {national}mean reduction {reduction:.0%}, {low:.0%} and {high:.0%} of "
-            "truths inside 68 % and 95 %"
+            "{name}, {truth}: {n} observations, {dofs:.4g} degrees of freedom, "
+            "{national}mean reduction {reduction:.0%}, {low:.0%} and {high:.0%} of truths inside 68 % and 95 %"
         ),
         (
-            "{name}，{truth}：{n} 个观测，{national}平均误差降低 {reduction:.0%}，真值落入 68 % 与 95 % 区间的比例为 "
-            "{low:.0%} 与 {high:.0%}"
+            "{name}，{truth}：{n} 个观测，自由度 {dofs:.4g}，{national}平均误差降低 {reduction:.0%}，"
+            "真值落入 68 % 与 95 % 区间的比例为 {low:.0%} 与 {high:.0%}"
         ),
     ),
     "scenario China": (

@@ -148,10 +148,10 @@ class StudyWorld:
         area = self.shares.area("flux")[: len(self.shares.regions)]
         rows = sp.vstack([area, sp.csr_array(area.sum(axis=0)[None, :])], format="csr")
         share = sp.csr_array((self.bins.seconds / self.bins.seconds.sum())[None, :])
-        return sp.csr_array(sp.kron(share, rows, format="csr") * (float(self.gas.unit) * self._mass))
+        return sp.csr_array(sp.kron(share, rows, format="csr") * (float(self.gas.unit) * self.mass))
 
     @property
-    def _mass(self) -> float:
+    def mass(self) -> float:
         """Mt a year of one mol s-1."""
         return self.gas.molar_mass * SECONDS_PER_YEAR * 1e-9
 
@@ -316,7 +316,7 @@ class StudyWorld:
                 raise ConfigError(
                     f"a missing source at {one.latitude:g}N {one.longitude:g}E is outside of the world"
                 )
-            whole = float(self.gas.unit) * self._mass * float(self.grid.cell_area[row, column])
+            whole = float(self.gas.unit) * self.mass * float(self.grid.cell_area[row, column])
             flux[:, row, column] += one.amount / whole
         return flux.ravel()
 

@@ -10,10 +10,11 @@ from pydantic import Field, field_validator
 from obsnet.config import Options
 
 if TYPE_CHECKING:
+    from obsnet.crosscheck.inventory_rows import RowChoice
     from obsnet.crosscheck.table import Choices
     from obsnet.crosscheck.verdict import Rule
 
-__all__ = ["CrosscheckOptions", "CrosscheckTable", "RuleOptions"]
+__all__ = ["CrosscheckOptions", "CrosscheckTable", "RowOptions", "RuleOptions"]
 
 
 class RuleOptions(Options):
@@ -30,14 +31,9 @@ class RuleOptions(Options):
         return Rule(self.alpha, self.power, self.detectable)
 
 
-class CrosscheckOptions(RuleOptions):
-    """What is compared with what, and by which rule."""
+class RowOptions(Options):
+    """Which rows of an inventory are under test, where they leave a choice."""
 
-    sector: str | None = Field(None, description="sector of the inversion that the inventory is of")
-    period: list[int] | None = Field(
-        None,
-        description="indices of the inversion's periods to sum; by default those that the inventory is of",
-    )
     year: str | None = Field(None, description="period of the inventory, if it has several: 2019, 2019-01")
     gas: str | None = Field(None, description="gas of the rows, if the inventory has both CO2 and C")
     category: str | None = Field(None, description="category of the rows, if not total")
@@ -46,14 +42,38 @@ class CrosscheckOptions(RuleOptions):
         None, description="what a mass without yr-1 of a period that is no year is per"
     )
     negative: bool = Field(False, description="test totals below zero too")
+    uncertainty: float | None = Field(
+        None, gt=0, le=3, description="relative sd where the inventory states none"
+    )
+
+    def rows(self) -> RowChoice:
+        """Return the choice of rows."""
+        from obsnet.crosscheck.inventory_rows import RowChoice
+
+        return RowChoice(
+            period=self.year,
+            gas=self.gas,
+            category=self.category,
+            terminology=self.terminology,
+            uncertainty=self.uncertainty,
+            per=self.per,
+            negative=self.negative,
+        )
+
+
+class CrosscheckOptions(RuleOptions, RowOptions):
+    """What is compared with what, and by which rule."""
+
+    sector: str | None = Field(None, description="sector of the inversion that the inventory is of")
+    period: list[int] | None = Field(
+        None,
+        description="indices of the inversion's periods to sum; by default those that the inventory is of",
+    )
     other_year: bool = Field(False, description="hold an inventory of another year against the inversion")
     profile: Literal["flat", "prior"] | None = Field(
         None, description="how the inventory is spread in time where the inversion sees a part of it only"
     )
     profile_uncertainty: float = Field(0.0, ge=0, le=3, description="relative sd of that profile")
-    uncertainty: float | None = Field(
-        None, gt=0, le=3, description="relative sd where the inventory states none"
-    )
     shared: float = Field(
         0.0, ge=-1, le=1, description="correlation between the errors of the inventory and of the prior"
     )
@@ -104,21 +124,12 @@ class CrosscheckOptions(RuleOptions):
 
     def choices(self) -> Choices:
         """Return what is said where files leave something open."""
-        from obsnet.crosscheck.inventory_rows import RowChoice
         from obsnet.crosscheck.periods import TimeChoice
         from obsnet.crosscheck.quantity import Sums
         from obsnet.crosscheck.table import Choices
 
         return Choices(
-            rows=RowChoice(
-                period=self.year,
-                gas=self.gas,
-                category=self.category,
-                terminology=self.terminology,
-                uncertainty=self.uncertainty,
-                per=self.per,
-                negative=self.negative,
-            ),
+            rows=self.rows(),
             time=TimeChoice(self.profile, self.profile_uncertainty, self.other_year),
             sums=Sums(self.group, self.groups, self.merge),
             common=self.common,

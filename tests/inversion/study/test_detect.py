@@ -204,10 +204,11 @@ def test_files_in_both_languages_and_going_on(tmp_path):
     assert "北京市" in text
     assert "现有本底站" in text
     assert "河北省" in "\n".join(detect_lines(again, "zh"))
-    other = options.model_copy(update={"alpha": 0.1})
-    lines.clear()
-    run_detect(other, tmp_path, tmp_path / "out", "en", lines.append)
-    assert not any("known from" in line for line in lines)
+    for change in ({"alpha": 0.1}, {"period": "2019-02-01/2019-02-10"}, {"uncertainty": 0.03}):
+        other = options.model_copy(update={"system": ["existing"], **change})
+        lines.clear()
+        run_detect(other, tmp_path, tmp_path / "out", "en", lines.append)
+        assert not any("known from" in line for line in lines)
 
 
 def test_an_inventory_of_the_users_own(tmp_path):

@@ -431,6 +431,21 @@ def test_design_writes_ranking_choice_and_map(tmp_path):
     assert float(regions["650000"]["chosen_sd"]) < float(regions["650000"]["existing_sd"])
 
 
+def test_more_than_there_are_is_said(tmp_path):
+    table = {
+        "world": SMALL,
+        "existing_networks": ["existing"],
+        "candidate_networks": ["stations_30"],
+        "count": 500,
+    }
+    lines = []
+    _, summary = run_design(validate(DesignOptions, table), {}, tmp_path, tmp_path, lines.append)
+    assert len(summary["chosen"]) == 22
+    said = "500 were asked for, 22 candidates could be added"
+    assert said in lines
+    assert said in summary["assumptions"]
+
+
 def test_design_by_orbit(tmp_path):
     options = validate(
         DesignOptions,
