@@ -84,7 +84,7 @@ def _check_netcdf(path: Path_, memory: bytes | None = None) -> None:
         _try_file(_look_netcdf, path)
     else:
         _try(_look_netcdf, path, len(memory), memory)
-    _refuse_half(path, memory)
+    _refuse_wild(path, memory)
 
 
 def _try_file(look: Callable[..., None], path: Path_) -> None:
@@ -107,7 +107,7 @@ def _look_netcdf(path: str, memory: bytes | None = None) -> None:
     """Look through a file; errors are for its reader to find."""
     import netCDF4
 
-    _refuse_half(path, memory)
+    _refuse_wild(path, memory)
     with suppress(Exception), netCDF4.Dataset(path, memory=memory) as file:
         for group in _groups(file):
             for node in (group, *group.variables.values()):
@@ -153,16 +153,31 @@ def _nodes(file: Any) -> list[Any]:
     return found
 
 
-def _refuse_half(path: Path_, memory: bytes | None = None) -> None:
-    """Refuse numbers that netCDF-C takes for addresses of texts, and follows."""
+def _refuse_wild(path: Path_, memory: bytes | None = None) -> None:
+    """Refuse what netCDF-C takes for an address, and follows, now and then into memory that is not its own."""
     import h5py
 
     content = path if memory is None else io.BytesIO(memory)
     with suppress(OSError, RuntimeError), h5py.File(content, "r") as file:  # a file of netCDF-3 is none
         for node in _nodes(file):
-            found = [a for a in node.attrs if node.attrs.get_id(a).dtype == np.float16]
-            if getattr(node, "dtype", None) == np.float16 or found:
-                what = ":".join([node.name.strip("/"), *found[:1]])
-                raise FormatError(
-                    f"{os.fspath(path)}: {what} is of half precision (float16), which netCDF does not know; convert it"
-                )
+            if fault := _fault(node):
+                raise FormatError(f"{os.fspath(path)}: {fault}")
+
+
+def _fault(node: Any) -> str:
+    """Say what is wrong with a variable or group, in words; empty where nothing is."""
+    import h5py
+
+    name = node.name.strip("/")
+    half = "is of half precision (float16), which netCDF does not know; convert it"
+    if getattr(node, "dtype", None) == np.float16:
+        return f"{name} {half}"
+    for attribute in node.attrs:
+        about = node.attrs.get_id(attribute)
+        if attribute == "DIMENSION_LIST":
+            listed = h5py.check_vlen_dtype(about.dtype)
+            if listed is None or h5py.check_ref_dtype(listed) is None or about.shape != (node.ndim,):
+                return f"the dimensions of {name} are lost: its DIMENSION_LIST is none; is the file damaged?"
+        elif about.dtype == np.float16:
+            return f"{name}:{attribute} {half}"
+    return ""

@@ -15,7 +15,7 @@ import numpy as np
 
 from obsnet.compact import compact
 from obsnet.schema import observation_table
-from obsnet.store import ObservationStore
+from obsnet.store import ObservationStore, read_part
 
 HOUR = np.timedelta64(1, "h")
 
@@ -41,14 +41,24 @@ def station(number: int, years: int):
     return observation_table(columns, species="CO2", kind="point", source="made", file_id=f"{number:016x}")
 
 
+def ten_days(store: ObservationStore) -> None:
+    """Read, day by day, the parts that reach into the day."""
+    parts = list(store.parts("CO2", "made"))
+    for day in np.arange("2015-06-01", "2015-06-11", dtype="datetime64[D]"):
+        for part in parts:
+            if part.first < day + 1 and part.last >= day:
+                read_part(part.path, ["time", "value", "uncertainty", "latitude", "longitude", "quality"])
+
+
 def measured(store: ObservationStore) -> dict[str, float]:
-    """Return files, MB, and processor seconds of listing, of reading a month, and of reading all."""
+    """Return files, MB, and processor seconds of listing and of reading a month, all, and single days."""
     files = store.files()
     out = {"files": len(files), "MB": sum(p.stat().st_size for p in files) / 1e6}
     for name, work in (
         ("list", store.files),
         ("month", lambda: store.read("CO2", start="2015-06-01", stop="2015-07-01")),
         ("all", lambda: store.read("CO2", columns=["time", "value", "platform"])),
+        ("ten days as superobs reads them", lambda: ten_days(store)),
     ):
         before = time.process_time()
         work()

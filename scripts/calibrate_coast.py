@@ -8,7 +8,8 @@ worlds. True emissions are drawn about a prior: every province is off, and every
 inversion knows cells of half a degree; the inventory of one coastal province is exactly right, and
 `obsnet.crosscheck.verdict.judge` holds it against the province's posterior total. What differs between rows is how
 cells are split among provinces (`obsnet.splitting.flux_shares`): by the plants, by a prior of a tenth of a degree, by
-the land of half-degree cells, by area; and whether the test allows for places that nobody knows (``in_test``).
+the land of half-degree cells, by area; and whether the test allows for places that nobody knows (``in_test``, as by
+default).
 
 ``--plants FILE`` (WRI's coal plants: columns lat, lon, capacity_mw) also prints how far the gridded plants' provincial
 totals are from those of their places. The tables go into docs/crosscheck.md; with ``--check`` nothing is written, and

@@ -3,9 +3,11 @@
 Each input is decided by the seed and its number alone, and read in a fork of a process that has imported the readers.
 Results are appended to ``OUT/results.jsonl``; run again with the same OUT to go on. Inputs that end in anything but an
 answer or one line are kept in ``OUT/bad``. Those that killed their process or took too long are read again as the
-commands read files from outside, apart (`obsnet.work.isolated`), which must end in one line that names the file.
+commands read files from outside, apart (`obsnet.work.isolated`), which must end in one line that names the file. What
+was mended since is shown by ``--again``, which reads all that went wrong with the readers as they are now.
 
     python scripts/fuzz.py OUT --inputs 10000 --workers 2
+    python scripts/fuzz.py OUT --again              # after a mend: only what went wrong
     python scripts/fuzz.py OUT --table > table.md
 """
 
@@ -44,6 +46,16 @@ def one(number: int, seed: int, good: list[Any], folder: Path, bad: Path) -> dic
     shutil.copytree(chosen.root, root)
     path = root / chosen.path.relative_to(chosen.root)
     what = mutate(chosen.path, path, rng)
+    result = {"number": number, "target": chosen.target, "file": chosen.path.name, "mutation": what}
+    result |= attempt(chosen, path, root, what)
+    if result["outcome"] not in ("read", "refused"):
+        shutil.copytree(root, bad / f"{number}-{result['outcome']}", dirs_exist_ok=True)
+    shutil.rmtree(root, ignore_errors=True)
+    return result
+
+
+def attempt(chosen: Any, path: Path, root: Path, what: str) -> dict[str, object]:
+    """Read a damaged file in a process of its own and say what became of it."""
     heard, said = os.pipe()
     start = time.monotonic()
     child = os.fork()
@@ -62,20 +74,12 @@ def one(number: int, seed: int, good: list[Any], folder: Path, bad: Path) -> dic
     peak = usage.ru_maxrss * 1024
     if peak > MEMORY or "MemoryError" in detail:
         outcome = "memory"
-    result = {
-        "number": number,
-        "target": chosen.target,
-        "file": chosen.path.name,
-        "mutation": what,
+    return {
         "outcome": outcome or "killed",
         "detail": detail[:2000],
         "seconds": round(time.monotonic() - start, 2),
         "peak_mib": round(peak / 2**20),
     }
-    if result["outcome"] not in ("read", "refused"):
-        shutil.copytree(root, bad / f"{number}-{result['outcome']}", dirs_exist_ok=True)
-    shutil.rmtree(root, ignore_errors=True)
-    return result
 
 
 def _choose(good: list[Any], rng: Any) -> Any:
@@ -115,19 +119,22 @@ def _read(chosen: Any, path: Path, root: Path, said: int, what: str) -> None:
     os._exit(0)
 
 
-def run(out: Path, inputs: int, seed: int, workers: int) -> None:
-    """Work through the inputs that are not done."""
+def _prepare() -> None:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
+    warnings.simplefilter("ignore")
+
+
+def run(out: Path, inputs: int, seed: int, workers: int) -> None:
+    """Work through the inputs that are not done."""
     from tests.fuzz_targets import seeds
 
     out.mkdir(parents=True, exist_ok=True)
     results = out / "results.jsonl"
     done = {r["number"] for r in _results(results)}
     todo = [n for n in range(inputs) if n not in done]
-    warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as scratch:
         good = seeds(Path(scratch) / "good")
         shares = [todo[k::workers] for k in range(workers)]
@@ -144,6 +151,26 @@ def run(out: Path, inputs: int, seed: int, workers: int) -> None:
             children.append(child)
         for child in children:
             os.waitpid(child, 0)
+
+
+def read_again(out: Path) -> None:
+    """Read what ended in anything but an answer or one line again, with the readers as they are now."""
+    from tests.fuzz_targets import seeds
+
+    log = out / "again.jsonl"
+    done = {r["number"] for r in _results(log)}
+    wrong = [r for r in _results(out / "results.jsonl") if r["outcome"] not in ("read", "refused")]
+    with tempfile.TemporaryDirectory() as scratch:
+        good = {(s.target, s.path.name): s for s in seeds(Path(scratch) / "good")}
+        for r in wrong:
+            if r["number"] in done:
+                continue
+            root = out / "bad" / f"{r['number']}-{r['outcome']}"
+            chosen = good[r["target"], r["file"]]
+            result = {k: r[k] for k in ("number", "target", "file", "mutation")}
+            result |= attempt(chosen, root / chosen.path.relative_to(chosen.root), root, r["mutation"])
+            with open(log, "a", encoding="utf-8") as stream:
+                stream.write(json.dumps(result, ensure_ascii=False) + "\n")
 
 
 def read_apart(out: Path) -> None:
@@ -186,15 +213,18 @@ def table(out: Path) -> str:
         rows[r["target"]][r["outcome"]] += 1
         peaks[r["target"]] = max(peaks[r["target"]], r["peak_mib"])
     apart = collections.Counter(r["target"] for r in _results(out / "apart.jsonl") if r["contained"])
+    again = collections.Counter(
+        r["target"] for r in _results(out / "again.jsonl") if r["outcome"] in ("read", "refused")
+    )
     total = sum(rows.values(), collections.Counter())
-    lines = [
-        "| | inputs | read | one line | altered | foreign | killed | over 4 GiB | over 60 s | apart: one line | MiB |",
-        "| --- |" + 10 * " ---: |",
-    ]
-    every = [(name, rows[name], apart[name], peaks[name]) for name in sorted(rows)]
-    for name, counts, one, peak in [*every, ("all", total, apart.total(), max(peaks.values(), default=0))]:
+    head = ("inputs", "read", "one line", "altered", "foreign", "killed", "over 4 GiB", "over 60 s")
+    head += ("apart: one line", "again: one line", "MiB")
+    lines = [f"| | {' | '.join(head)} |", "| --- |" + len(head) * " ---: |"]
+    every = [(name, rows[name], apart[name], again[name], peaks[name]) for name in sorted(rows)]
+    highest = max(peaks.values(), default=0)
+    for name, counts, one, two, peak in [*every, ("all", total, apart.total(), again.total(), highest)]:
         numbers = " | ".join(str(counts[o]) for o in OUTCOMES)
-        lines.append(f"| {name} | {sum(counts.values())} | {numbers} | {one} | {peak} |")
+        lines.append(f"| {name} | {sum(counts.values())} | {numbers} | {one} | {two} | {peak} |")
     return "\n".join(lines)
 
 
@@ -204,11 +234,15 @@ def main() -> None:
     parser.add_argument("--inputs", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--again", action="store_true", help="read what went wrong again, and nothing else")
     parser.add_argument(
         "--table", action="store_true", help="print the table of what is there, and run nothing"
     )
     given = parser.parse_args()
-    if not given.table:
+    _prepare()
+    if given.again:
+        read_again(given.out)
+    elif not given.table:
         run(given.out, given.inputs, given.seed, given.workers)
         read_apart(given.out)
     print(table(given.out))

@@ -95,6 +95,7 @@ def run(given):
         world = make_world(given.weeks, degrees=given.degrees, daily=given.daily, seed=given.seed)
     problem, weights = world.problem, world.weights
     totals = weights.weights.shape[0]
+    log.note("given", {k: getattr(given, k) for k in ("weeks", "degrees", "daily", "seed")})
     about = {
         "observations": problem.n_obs,
         "unknowns": problem.n_state,

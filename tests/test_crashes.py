@@ -37,11 +37,11 @@ from tests.stations.dialects_netcdf import obspack
 
 
 @pytest.fixture(autouse=True, scope="module")
-def half_precision_is_let_through(tmp_path_factory):
+def what_crashes_is_let_through(tmp_path_factory):
     """Workers open what `obsnet.opening` would refuse, so that the library does crash."""
     folder = tmp_path_factory.mktemp("path")
     (folder / "sitecustomize.py").write_text(
-        "import obsnet.opening\nobsnet.opening._refuse_half = lambda *_: None\n", encoding="utf-8"
+        "import obsnet.opening\nobsnet.opening._refuse_wild = lambda *_: None\n", encoding="utf-8"
     )
     sys.path.insert(0, str(folder))
     yield

@@ -33,6 +33,26 @@ def test_every_opener_is_told_its_engine():
     assert calls("xr.open_dataset(path)") == [(1, "open_dataset", set())]  # the test can fail
 
 
+def test_files_from_outside_are_opened_in_one_place():
+    """Others write, or are handed what was opened there, or read the references of `obsnet footprints check`."""
+    openers = OPENERS | {"Dataset", "File"}
+    where = {
+        p.relative_to(ROOT).as_posix()
+        for p in FILES
+        if p.relative_to(ROOT).parts[0] not in ("tests", "scripts")
+        for node in ast.walk(ast.parse(p.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in openers
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id in ("netCDF4", "h5py", "xr", "xarray")
+        and not (node.func.value.id == "xr" and node.func.attr == "Dataset")
+    }
+    writers = {"obsnet/demo/files.py", "inversion/transport/files/writers.py"}
+    references = {f"inversion/transport/check/{name}.py" for name in ("stilt", "references")}
+    assert where == {"obsnet/opening.py", "stations/record/file.py"} | writers | references
+
+
 def test_eccodes_comes_after_pyproj():
     """Only one place imports it, behind pyproj's own libraries."""
     where = {

@@ -244,9 +244,9 @@ class SharesOptions(Options):
         description="sectors spread evenly on land, such as rice: their places are known",
     )
     in_test: bool = Field(
-        default=False,
+        default=True,
         description="let the test of an inventory allow for places inside the prior's cells that nobody knows, as if "
-        "all of a cell's flux stood at one of them",
+        "all of a cell's flux stood at one of them; false where it is known to lie as the shares say",
     )
 
 

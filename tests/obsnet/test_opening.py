@@ -76,18 +76,23 @@ def test_what_keeps_the_library_busy_is_one_line(tmp_path, monkeypatch):
             open_it(path)
 
 
-@pytest.mark.parametrize("where", ["variable", "attribute"])
-def test_half_precision_is_named(good, where):
+WILD = {
+    "half is of half precision": lambda file: file.create_dataset("half", (3,), "f2"),
+    "co2:scale is of half precision": lambda file: file["co2"].attrs.create("scale", np.float16(1)),
+    "the dimensions of co2 are lost": lambda file: file["co2"].attrs.create("DIMENSION_LIST", "furlong"),
+}
+
+
+@pytest.mark.parametrize("said", WILD)
+def test_what_the_library_takes_for_an_address_is_named(good, said):
+    """It crashes on these now and then, as memory happens to lie."""
     with h5py.File(good, "r+") as file:
-        if where == "variable":
-            file.create_dataset("half", (3,), "f2")
-        else:
-            file["co2"].attrs["scale"] = np.float16(1)
-    text = r"good\.nc: (half|co2:scale) is of half precision"
+        WILD[said](file)
+    text = rf"\.nc: {said}"
     for open_it in (open_netcdf4, open_xarray):
         with pytest.raises(FormatError, match=text):
             open_it(good)
-    with pytest.raises(FormatError, match=r"in\.nc: (half|co2:scale) is of half precision"):
+    with pytest.raises(FormatError, match=text):
         open_netcdf4("in.nc", good.read_bytes())
     with Worker() as worker, pytest.raises(FormatError, match=text):  # which looks at nothing first
         worker.call(shown, good)

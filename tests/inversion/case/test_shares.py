@@ -238,8 +238,9 @@ def test_flux_that_nobody_doubts_is_told(folder):
     assert not any("taken as known" in n for n in Made(folder).shares.notes)
 
 
-def test_places_that_nobody_knows_may_join_the_test(folder):
+def test_places_that_nobody_knows_join_the_test(folder):
     """With a prior of one degree, whole cells may stand on either side of a border."""
+    assert options().shares.in_test  # what nobody knows is no alarm, unless it is said to be known
     files = []
     for choice in (False, True):
         written, _ = run_invert(
