@@ -4,8 +4,9 @@
     python scripts/check_curve_errors.py --draws 10  # quicker
 
 Records of a known signal with autoregressive noise of 0 to 365 days of memory are fitted and their errors stated; the
-truth is the spread of what the same fit makes of 300 draws of that noise. Printed are the ratios stated : true, mean
-and standard deviation over the draws.
+truth is the spread of what the same fit makes of 300 draws of that noise. Printed are the ratios stated : true, mean,
+standard deviation and (median) over the draws, how often the truth lies in the range that is called likely (two in
+three would be honest), and how often the user is told that the record is short.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ import argparse
 
 import numpy as np
 
-from stations.curve.errors import standard_errors
+from stations.curve.errors import errors_and_noise
 from stations.curve.fit import CurveFit, fit_curve
-from stations.curve.noise import Noise, Simulation, estimate_noise
+from stations.curve.many import doubts
+from stations.curve.noise import Noise, Simulation
 
 MEMORIES = (0.0, 10.0, 30.0, 60.0, 90.0, 180.0, 365.0)
 
@@ -49,7 +51,7 @@ def noisy(year: np.ndarray, days: float, seed: int) -> np.ndarray:
 
 def truth(fit: CurveFit, days: float) -> tuple[float, float]:
     """Root mean square, over the middle of the record, of what the fit makes of the noise."""
-    true = Simulation(fit, range(300), 99).curves(Noise(2.0, days))
+    true = Simulation(fit, range(300), 99, thin=False).curves(Noise(2.0, days))
     edge = min(667.0 / 730.0, 0.25 * true.grid[-1])
     inside = (true.grid >= edge) & (true.grid <= true.grid[-1] - edge)
     return tuple(float(np.sqrt(np.mean(x[inside] ** 2))) for x in (true.polynomial + true.long, true.growth))
@@ -61,18 +63,24 @@ def main() -> None:
     )
     parser.add_argument("--draws", type=int, default=30)
     draws = parser.parse_args().draws
-    print(f"{'dates':<28} {'memory':>6}  {'trend':>14}  {'growth':>14}  at the bound")
+    print(f"{'dates':<28} {'memory':>6}  {'trend':>21}  {'growth':>21}  likely  told  at the bound")
     for name, year in records().items():
         clean = fit_curve(year, signal(year))
         for days in MEMORIES:
             fits = [fit_curve(year, noisy(year, days, seed)) for seed in range(draws)]
-            stated = [standard_errors(fit) for fit in fits]
-            bound = sum(estimate_noise(fit).at_bound for fit in fits)
-            words = []
+            found = [errors_and_noise(fit) for fit in fits]
+            bound = sum(e.noise.at_bound for e in found)
+            told = sum(any("short" in note for note in doubts(e)) for e in found)
+            words, held = [], []
             for kind, true in zip(("trend", "growth"), truth(clean, days), strict=True):
-                ratio = np.array([e[kind] for e in stated]) / true
-                words.append(f"{ratio.mean():.2f} +- {ratio.std():.2f}")
-            print(f"{name:<28} {days:>6.0f}  {words[0]:>14}  {words[1]:>14}  {bound} of {draws}", flush=True)
+                ratio = np.array([e.stated[kind] for e in found]) / true
+                words.append(f"{ratio.mean():.2f} +- {ratio.std():.2f} ({np.median(ratio):.2f})")
+                held += [e.likely[kind][0] <= true <= e.likely[kind][1] for e in found]
+            print(
+                f"{name:<28} {days:>6.0f}  {words[0]:>21}  {words[1]:>21}  {np.mean(held):6.2f}  {told / draws:4.2f}  "
+                f"{bound} of {draws}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

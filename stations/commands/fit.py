@@ -56,6 +56,11 @@ def _text(result: dict[str, Any]) -> list[str]:
             else []
         ),
         "  standard errors " + ", ".join(f"{k} {v:.3g}" for k, v in result["standard_errors"].items()),
+        *(
+            ["  likely " + ", ".join(f"{k} {low:.3g} to {high:.3g}" for k, (low, high) in likely.items())]
+            if (likely := result["standard_errors_likely"])
+            else []
+        ),
     ]
     for key, words in (
         ("annual_increase", f"annual increase ({unit}/yr)"),

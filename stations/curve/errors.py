@@ -19,10 +19,13 @@ from stations.curve.noaa_errors import noaa_errors
 from stations.curve.noise import Curves, Noise, Simulation, estimate_noise
 
 CHUNK = 4_000_000  # values of an ensemble held at a time
-_MEMBERS = 32
+_MEMBERS = (32, 256)  # replicates, and years of them together, that a standard error is made of
+_YEARS = 800.0
+_RANGED = ("trend", "growth", "annual_increase")
 
 __all__ = [
     "CurveEnsemble",
+    "Errors",
     "coefficient_sd",
     "curve_ensemble",
     "errors_and_noise",
@@ -66,21 +69,48 @@ def standard_errors(fit: CurveFit) -> dict[str, float]:
     >>> 0.1 < errors["trend"] < 0.2  # of white noise of 1 through the long filter
     True
     """
-    return errors_and_noise(fit)[0]
+    return errors_and_noise(fit).stated
 
 
-def errors_and_noise(fit: CurveFit) -> tuple[dict[str, float], Noise | None]:
-    """Return the standard errors of `standard_errors`, and the noise about function and trend behind them.
+@dataclass(frozen=True)
+class Errors:
+    """Standard errors and what is behind them.
 
-    The noise is None with ``noaa_compatible``, for that program knows none.
+    Attributes
+    ----------
+    stated : dict of str to float
+        See `standard_errors`.
+    likely : dict of str to tuple of float
+        Of ``trend``, ``growth`` and ``annual_increase``: least and most of what would have been stated with the noise
+        of `Noise.likely`. The record does not tell its noise better than that.
+    noise : Noise or None
+        About function and trend; None with ``noaa_compatible``, for that program knows none.
     """
+
+    stated: dict[str, float]
+    likely: dict[str, tuple[float, float]]
+    noise: Noise | None
+
+
+def errors_and_noise(fit: CurveFit) -> Errors:
+    """Return the standard errors of `standard_errors`, how well they are known, and the noise behind them."""
     if fit.options.noaa_compatible:
-        return noaa_errors(fit), None
+        return Errors(noaa_errors(fit), {}, None)
+    years = max(float(fit.grid[-1] - fit.grid[0]), 0.1)
+    members = int(np.clip(np.ceil(_YEARS / years), *_MEMBERS))
     with threadpool_limits(1, user_api="blas"):  # the matrices are small: threads would wait for each other
-        simulation = Simulation(fit, range(_MEMBERS), 0)
-        fast = simulation.curves(estimate_noise(fit, "short", members=_MEMBERS))
-        noise = estimate_noise(fit, "long", members=_MEMBERS)
-        slow = simulation.curves(noise)
+        simulation = Simulation(fit, range(members), 0)
+        fast = simulation.curves(estimate_noise(fit, "short", members=members))
+        noise = estimate_noise(fit, "long", members=members)
+        slow, *ends = (simulation.curves(n) for n in (noise, *noise.likely))
+    stated = _stated(fit, slow, fast)
+    every = [stated, *(_stated(fit, end, fast) for end in ends)]
+    likely = {k: (min(e[k] for e in every), max(e[k] for e in every)) for k in _RANGED} if ends else {}
+    return Errors(stated, likely, noise)
+
+
+def _stated(fit: CurveFit, slow: Curves, fast: Curves) -> dict[str, float]:
+    """Return root mean squares over the middle of the record, of noise about the long and about the short filter."""
     edge = min(fit.options.long_days / (2.0 * kernel.DAYS), 0.25 * (slow.grid[-1] - slow.grid[0]))
     inside = (slow.grid >= slow.grid[0] + edge) & (slow.grid <= slow.grid[-1] - edge)
     inside = inside if inside.any() else np.ones_like(inside)
@@ -98,7 +128,7 @@ def errors_and_noise(fit: CurveFit) -> tuple[dict[str, float], Noise | None]:
     increase, _ = _increases(fit, slow)
     middle = increase[1:-1] if increase.shape[0] > 4 else increase
     found["annual_increase"] = float(np.sqrt(np.mean(middle**2))) if middle.size else float("nan")
-    return found, noise
+    return found
 
 
 def _increases(fit: CurveFit, curves: Curves) -> tuple[np.ndarray, np.ndarray]:

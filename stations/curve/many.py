@@ -16,13 +16,14 @@ from obsnet.work.isolated import apart
 from obsnet.work.parallel import map_unordered, shard
 from obsnet.work.progress import progress
 from obsnet.work.work import Work
-from stations.curve.errors import coefficient_sd, curve_ensemble, errors_and_noise
+from stations.curve.errors import Errors, coefficient_sd, curve_ensemble, errors_and_noise
 from stations.curve.fit import CurveFit, fit_curve, in_notes
-from stations.curve.noise import Noise
 from stations.curve.options import CurveOptions, FitTable
 from stations.record.series import series
 
-__all__ = ["FitSummary", "fit_file", "fit_files", "fit_many", "fit_record", "summarise"]
+__all__ = ["FitSummary", "doubts", "fit_file", "fit_files", "fit_many", "fit_record", "summarise"]
+
+_WIDE = 1.5  # a standard error that could as well be so many times another is said to be badly known
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,12 @@ def summarise(fit: CurveFit, dates: Sequence[float] | np.ndarray | None = None) 
     -------
     dict
         ``n, first, last, coefficients, coefficient_sd, timezero, interval_days, polynomial_terms,
-        harmonics, gain, rsd_function, rsd_smooth, reduced_chi_square, standard_errors, noise (sd, memory_days,
-        at_bound), annual_increase, annual_means, amplitudes`` (of whole years), ``notes`` and, with dates, ``dates,
+        harmonics, gain, rsd_function, rsd_smooth, reduced_chi_square, standard_errors, standard_errors_likely (least
+        and most), noise (sd, memory_days, at_bound, likely), annual_increase, annual_means, amplitudes`` (of whole
+        years), ``notes`` and, with dates, ``dates,
         function, smooth, trend, growth``.
     """
-    errors, noise = errors_and_noise(fit)
+    errors = errors_and_noise(fit)
     points = np.floor(365.0 / fit.interval_days)
     whole = {year: mean for year, mean, _, n in fit.annual_means() if n >= points}
     result: dict[str, Any] = {
@@ -101,12 +103,13 @@ def summarise(fit: CurveFit, dates: Sequence[float] | np.ndarray | None = None) 
         "rsd_function": fit.rsd_function,
         "rsd_smooth": fit.rsd_smooth,
         "reduced_chi_square": fit.reduced_chi_square,
-        "standard_errors": errors,
-        "noise": None if noise is None else asdict(noise),
+        "standard_errors": errors.stated,
+        "standard_errors_likely": {k: list(v) for k, v in errors.likely.items()},
+        "noise": None if errors.noise is None else asdict(errors.noise),
         "annual_increase": fit.annual_increase(),
         "annual_means": whole,
         "amplitudes": {year: height for year, height, *_ in fit.amplitudes() if year in whole},
-        "notes": [*fit.notes, *_slow(noise)],
+        "notes": [*fit.notes, *doubts(errors)],
     }
     if dates is not None:
         when = np.asarray(dates, dtype=np.float64)
@@ -116,12 +119,20 @@ def summarise(fit: CurveFit, dates: Sequence[float] | np.ndarray | None = None) 
     return result
 
 
-def _slow(noise: Noise | None) -> list[str]:
-    """Say so where the noise may be slower than the trend's filter lets one see."""
-    if noise is None or not noise.at_bound:
-        return []
-    like = f"residuals as correlated as noise of {noise.memory_days:.0f} days or more makes them"
-    return [f"{like}: errors of trend and growth are lower bounds"]
+def doubts(errors: Errors) -> list[str]:
+    """Say so where the noise may be slower than the trend's filter lets one see, or the record tells little of it."""
+    notes = []
+    if errors.noise is not None and errors.noise.at_bound:
+        like = f"residuals as correlated as noise of {errors.noise.memory_days:.0f} days or more makes them"
+        notes.append(f"{like}: errors of trend and growth are lower bounds")
+    low, high = errors.likely.get("trend", (1.0, 1.0))
+    if high > _WIDE * low:
+        notes.append(
+            f"the record is short for its noise, whose memory it tells badly: the trend's standard error may be "
+            f"{low:.2g} to {high:.2g}, that of the growth rate "
+            "{:.2g} to {:.2g}".format(*errors.likely["growth"])
+        )
+    return notes
 
 
 def fit_file(path: str | Path, options: FitTable) -> dict[str, Any]:

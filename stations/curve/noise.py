@@ -42,6 +42,9 @@ class Noise:
         Unit of the values.
     memory_days : float
         0 is white noise.
+    likely : tuple of Noise
+        What would have been found had the residuals' correlation come out one standard deviation lower or higher, as it
+        does from record to record; empty where the record says nothing of it.
     at_bound : bool
         The residuals are correlated at least as much as noise of the longest memory that can be told from the trend
         would make them; the noise may be slower, and then errors are larger than stated.
@@ -50,6 +53,7 @@ class Noise:
     sd: float
     memory_days: float
     at_bound: bool = False
+    likely: tuple[Noise, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,11 +90,13 @@ class Simulation:
         Numbers of the replicates.
     seed : int
         Replicate k draws from a counter-based generator keyed by (seed, k): the same for any chunking.
+    thin : bool
+        Take means over three days where there are many samples.
     """
 
-    def __init__(self, fit: CurveFit, members: range, seed: int) -> None:
+    def __init__(self, fit: CurveFit, members: range, seed: int, *, thin: bool = True) -> None:
         self.fit = fit
-        self.t, self.start, width = _thinned(fit)
+        self.t, self.start, width = _thinned(fit, _LIMIT if thin else fit.x.size)
         # Of means over days the filters need no finer grid than the means.
         days = max(fit.interval_days, width * _YEAR)
         self.options = fit.options.model_copy(update={"interval_days": days})
@@ -138,12 +144,12 @@ class Simulation:
         return np.add.reduceat(rest, self.start) / np.diff(np.append(self.start, rest.size))
 
 
-def _thinned(fit: CurveFit) -> tuple[np.ndarray, np.ndarray, float]:
+def _thinned(fit: CurveFit, limit: int) -> tuple[np.ndarray, np.ndarray, float]:
     """Return times (years since the fit's zero), the first sample of each, and how many years each stands for."""
     t = fit.x - fit.timezero
     width = 0.0
     start = np.flatnonzero(np.append(True, np.diff(t) > 0))
-    if t.size > _LIMIT:  # means over `_BIN` days; of a short record, over a thousandth of it
+    if t.size > limit:  # means over `_BIN` days; of a short record, over a thousandth of it
         width = min(_BIN / _YEAR, (t[-1] - t[0]) / 1000.0)
         start = np.flatnonzero(np.append(True, np.diff(np.floor((t - t[0]) / width)) > 0))
     return np.add.reduceat(t, start) / np.diff(np.append(start, t.size)), start, width
@@ -182,23 +188,41 @@ def estimate_noise(fit: CurveFit, which: Which = "long", *, members: int = 32, s
     start = np.flatnonzero(np.append(True, np.diff(np.floor((simulation.t - simulation.t[0]) / block)) > 0))
     spread, share = (float(s[0]) for s in _statistics(simulation.observed(which)[:, None], start))
 
+    known: dict[
+        float, tuple[float, float, float]
+    ] = {}  # log of mean square, of the share, and the latter's spread
+
     def tried(memory: float) -> tuple[float, float]:
-        found = _statistics(simulation.residuals(Noise(1.0, memory), which), start)
-        return float(np.exp(np.log(found[0]).mean())), float(np.exp(np.log(found[1]).mean()))
+        size, ratio = (np.log(s) for s in _statistics(simulation.residuals(Noise(1.0, memory), which), start))
+        known[memory] = float(size.mean()), float(ratio.mean()), float(ratio.std())
+        return float(np.exp(size.mean())), float(np.exp(ratio.mean()))
+
+    def found(memory: float, at_bound: bool = False) -> Noise:
+        size, _ = tried(memory)
+        days = np.array(sorted(known))
+        logs, ratios, _ = np.array([known[d] for d in days]).T
+        off = known[memory][2] * np.array([-1.0, 1.0])
+        memories = np.interp(np.log(share) + off, np.maximum.accumulate(ratios), days)
+        sizes = np.exp(np.interp(memories, days, logs))
+        likely = tuple(
+            Noise(float(np.sqrt(spread / s)), float(m)) for s, m in zip(sizes, memories, strict=True)
+        )
+        return Noise(float(np.sqrt(spread / size)), memory, at_bound, likely)
 
     if start.size < 4 or not spread > 0.0:
         return Noise(float(np.sqrt(max(spread, 0.0))), 0.0)
-    low, (size, at_low) = 0.0, tried(0.0)
-    if at_low >= share:
-        return Noise(float(np.sqrt(spread / size)), 0.0)
+    low, (_, at_low) = 0.0, tried(0.0)
     memories = [cutoff * m for m in (*_TRIED, _LONGEST)]
+    if at_low >= share:
+        tried(memories[0])
+        return found(0.0)
     for high in memories:
-        size, at_high = tried(high)
+        _, at_high = tried(high)
         if at_high >= share:
             break
         low, at_low = high, at_high
     else:
-        return Noise(float(np.sqrt(spread / size)), memories[-1], at_bound=True)
+        return found(memories[-1], at_bound=True)
     for _ in range(3):
         middle = float(np.sqrt(low * high)) if low > 0 else high / 3.0
         _, at_middle = tried(middle)
@@ -206,8 +230,7 @@ def estimate_noise(fit: CurveFit, which: Which = "long", *, members: int = 32, s
             high, at_high = middle, at_middle
         else:
             low, at_low = middle, at_middle
-    memory = low + (high - low) * (share - at_low) / max(at_high - at_low, 1e-12)
-    return Noise(float(np.sqrt(spread / tried(memory)[0])), float(memory))
+    return found(float(low + (high - low) * (share - at_low) / max(at_high - at_low, 1e-12)))
 
 
 def _statistics(residual: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

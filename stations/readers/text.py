@@ -167,6 +167,8 @@ def local_to_utc(stamp: np.ndarray, zone: str, notes: Notes) -> np.ndarray:
     if match is None:
         raise FormatError(f"time zone {zone!r} is no offset from UTC; write it as UTC+08:00")
     minutes = int(match[2] or 0) * 60 + int(match[3] or 0)
+    if minutes > 14 * 60 or int(match[3] or 0) > 59:
+        raise FormatError(f"time zone {zone!r}: no clock is so far from UTC; write it as UTC+08:00")
     if minutes == 0:
         return stamp
     minutes = -minutes if match[1] == "-" else minutes

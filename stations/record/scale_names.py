@@ -25,6 +25,8 @@ _WMO_FORMS = (
     re.compile(
         rf"^(?:(?:WMO|NOAA|GAW|ESRL|GML)[ /_-]*)*(?:(?P<gas>{_GAS})[ /_-]+)?X[ _-]?(?P<year>{_YEAR})$"
     ),
+    # "CO2_WMO_X2019"
+    re.compile(rf"^(?P<gas>{_GAS})[ /_-]+(?:WMO|NOAA|GAW)[ /_-]+X[ _-]?(?P<year>{_YEAR})$"),
     # "NOAA 2004A CH4"
     re.compile(rf"^(?:NOAA|WMO)[ _-]X?(?P<year>{_YEAR})[ _-](?P<gas>{_GAS})$"),
 )

@@ -7,8 +7,9 @@ import pytest
 
 from obsnet.errors import ConfigError
 from stations.curve import kernel
-from stations.curve.errors import coefficient_sd, curve_ensemble, standard_errors
+from stations.curve.errors import coefficient_sd, curve_ensemble, errors_and_noise, standard_errors
 from stations.curve.fit import fit_curve, in_notes
+from stations.curve.many import doubts
 from stations.curve.noaa_errors import lag_one
 from stations.curve.noise import Noise, Simulation, estimate_noise
 from stations.curve.options import CurveOptions
@@ -99,6 +100,21 @@ def test_stated_errors_of_trend_and_growth_are_true_for_noise_of_0_to_90_days(da
     stated = [standard_errors(fit_curve(year, signal + 2.0 * _of_memory(days, k, year))) for k in range(12)]
     for name, truth in (("trend", trend), ("growth", growth)):
         assert np.exp(np.mean(np.log([e[name] for e in stated]))) == pytest.approx(truth, rel=0.15), name
+
+
+@pytest.mark.parametrize("days", [0.0, 60.0])
+def test_short_records_are_true_on_average_and_say_how_little_they_tell(days):
+    year = WEEKLY[:313]
+    signal = 370.0 + 2.0 * (year - 2000) + 3.0 * np.sin(2 * np.pi * year)
+    true = Simulation(fit_curve(year, signal), range(200), 77).curves(Noise(2.0, days))
+    inside = (true.grid > 0.92) & (true.grid < true.grid[-1] - 0.92)
+    truth = np.sqrt(np.mean((true.polynomial + true.long)[inside] ** 2))
+    found = [errors_and_noise(fit_curve(year, signal + 2.0 * _of_memory(days, k, year))) for k in range(12)]
+    stated = np.array([e.stated["trend"] for e in found])
+    assert np.exp(np.log(stated).mean()) == pytest.approx(truth, rel=0.15)
+    assert all(e.likely["trend"][0] <= e.stated["trend"] <= e.likely["trend"][1] for e in found)
+    told = np.mean([any("short for its noise" in note for note in doubts(e)) for e in found])
+    assert told == 0 if days == 0 else told > 0.3
 
 
 @pytest.mark.parametrize("days", [0.0, 20.0, 60.0])

@@ -9,6 +9,8 @@ from hypothesis import given
 from obsnet.errors import FormatError
 from obsnet.schema import Quality
 from stations import read
+from stations.readers.text import local_to_utc
+from stations.record.checks import Notes
 from stations.record.summary import summary
 from tests.stations.dialects import read_text, rem_monthly, simple, wdcgg
 from tests.stations.strategies import rows
@@ -118,6 +120,12 @@ def test_sets_in_local_time_are_brought_to_utc_and_counted(zone, hours):
     said = [c for c in record.attrs["changes"] if "to UTC" in c]
     assert len(said) == (hours != 0)
     assert all(c.startswith("4 times brought from UTC") for c in said)
+
+
+@pytest.mark.parametrize("zone", ["UTC+25:00", "+99", "UTC+08:75"])
+def test_no_clock_is_so_far_from_utc(zone):
+    with pytest.raises(FormatError, match="no clock is so far from UTC"):
+        local_to_utc(np.array(["2020-01-01"], "datetime64[ns]"), zone, Notes())
 
 
 def test_a_time_zone_that_is_none_is_an_error():

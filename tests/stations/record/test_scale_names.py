@@ -20,6 +20,7 @@ from stations.record.scale_names import canonical_scale, is_known
         ("WMO-X2004A", "CH4", "WMO CH4 X2004A"),
         ("CH4_X2004A", "CH4", "WMO CH4 X2004A"),
         ("NOAA 2004A CH4", "CH4", "WMO CH4 X2004A"),
+        ("CO2_WMO_X2019", "CO2", "WMO CO2 X2019"),
         ("WMO N2O X2006A", "N2O", "WMO N2O X2006A"),
         ("WMO CO2 X2007 scale", "CO2", "WMO CO2 X2007"),
         ("TU1987", "CH4", "TU-87"),
