@@ -16,6 +16,7 @@ import os
 import resource
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -112,11 +113,11 @@ def by_class() -> dict[str, float]:
         end, particles, hours = float(met.times[-1]), 200, 6.0
         edges = from_epoch(np.array([met.times[0], end]))
         receptor = release("x", end, 30.0, 115.0, 30.0, particles)
-        for turbulence in ("hanna", "stilt"):
-            run = ParticleSettings(turbulence=turbulence, hours=hours, particles=particles)
+        for turbulence, ctl in product(("hanna", "stilt"), (10.0, 5.0)):
+            run = ParticleSettings(turbulence=turbulence, hours=hours, particles=particles, ctl=ctl)
             spent = [steps_of(met, grid, edges, receptor, run) for _ in range(4)][1:]
             seconds = min(s for s, _, _ in spent)
-            key = f"{name}_{turbulence}"
+            key = f"{name}_{turbulence}_ctl_{ctl:g}"
             out[f"{key}_cpu_s_1000_particles_72_h"] = round(seconds * 1000 / particles * 72 / hours, 2)
             out[f"{key}_vertical_steps_per_interval"] = round(spent[0][2] / spent[0][1], 1)
     return out
