@@ -16,13 +16,8 @@ from obsnet.met.options import MetOptions
 
 __all__ = ["FootprintCommand", "FootprintOptions", "FootprintSelection", "ForwardOptions"]
 
-_OF_THE_STORE = (
-    "start",
-    "stop",
-    "good_only",
-    "select",
-    "height",
-)  # options that listed receptors do not know
+# Options that listed receptors do not know.
+_OF_THE_STORE = ("start", "stop", "good_only", "select", "height")
 
 MetFiles = Annotated[list[str], Flag(positional=True)]
 

@@ -70,13 +70,7 @@ def estimate(tasks: Sequence[FootprintTask], settings: ParticleSettings, workers
     error = tasks[0].wind_error
     particles = (settings.particles or 0) + (error.members * error.particles if error is not None else 0)
     passes = 2.0 if settings.smooth else 1.0
-    seconds = (
-        passes
-        * _SECONDS[settings.turbulence]
-        * particles
-        * settings.hours
-        * receptors
-        / max(min(workers, len(tasks)), 1)
-    )
+    each = passes * _SECONDS[settings.turbulence] * particles * settings.hours
+    seconds = each * receptors / max(min(workers, len(tasks)), 1)
     shown = f"{seconds / 3600:.1f} h" if seconds > 7200 else f"{seconds / 60:.1f} min"
     return f"{receptors} receptors in {len(tasks)} parts, about {shown} on {workers} workers"
