@@ -1,10 +1,11 @@
 """Speed and size of the particle model: footprints per core-hour, ns a step, threads, memory.
 
-    python scripts/bench_transport.py [--receptors 6] [--json]
+    python scripts/bench_transport.py [--receptors 6] [--classes] [--json]
 
 The setting is hourly meteorology at 0.25 degrees over China (145 x 249 nodes, 48 levels, 75 hours; 3.6 GB), 1000
 particles for 72 hours, ten vertical steps a Lagrangian time scale: the settings at which
-`obsnet footprints check` is passed. CPU seconds are counted, for machines are shared.
+`obsnet footprints check` is passed. CPU seconds are counted, for machines are shared. `--classes` tells instead what a
+footprint costs in air that is unstable, neutral and stable all the time, on a small world.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ import os
 import resource
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from inversion.transport.check.worlds import release
+from inversion.transport.check.worlds import plain_world, release
 from inversion.transport.particles.settings import ParticleSettings
 from inversion.transport.particles.simulate import _geometry, _kernel, simulate
+from inversion.transport.particles.wind_error import NO_WAVES
 from inversion.transport.receptors.releases import Receptors
 from inversion.transport.run.plan import flux_bins
 from obsnet.constants import R_DRY_AIR
@@ -30,7 +33,7 @@ from obsnet.grid import Grid
 from obsnet.met import Met
 from obsnet.met.boundary_layer import surface_layer
 from obsnet.met.vertical import level_heights
-from obsnet.times import to_epoch
+from obsnet.times import from_epoch, to_epoch
 
 START = np.datetime64("2020-06-01T00:00:00", "us")
 HOURS = 75
@@ -92,8 +95,32 @@ def steps_of(
         np.uint64(7),
         *arguments,
         np.zeros(0),
+        NO_WAVES,
     )
     return time.process_time() - start, float(found[4][3]), float(found[4][4])
+
+
+# Boundary-layer height (m), upward heat flux (W m-2), friction velocity (m s-1).
+CLASSES = {"unstable": (1500.0, 200.0, 0.4), "neutral": (600.0, 0.0, 0.4), "stable": (150.0, -25.0, 0.15)}
+
+
+def by_class() -> dict[str, float]:
+    """Return CPU seconds of 1000 particles for 72 h, and vertical steps an interval, by stability; best of three."""
+    out = {}
+    grid = Grid.regular(20, 40, 100, 130, 1, 1)
+    for name, (h, heat, ustar) in CLASSES.items():
+        met = plain_world(h=h, heat=heat, ustar=ustar)
+        end, particles, hours = float(met.times[-1]), 200, 6.0
+        edges = from_epoch(np.array([met.times[0], end]))
+        receptor = release("x", end, 30.0, 115.0, 30.0, particles)
+        for turbulence, ctl in product(("hanna", "stilt"), (10.0, 5.0)):
+            run = ParticleSettings(turbulence=turbulence, hours=hours, particles=particles, ctl=ctl)
+            spent = [steps_of(met, grid, edges, receptor, run) for _ in range(4)][1:]
+            seconds = min(s for s, _, _ in spent)
+            key = f"{name}_{turbulence}_ctl_{ctl:g}"
+            out[f"{key}_cpu_s_1000_particles_72_h"] = round(seconds * 1000 / particles * 72 / hours, 2)
+            out[f"{key}_vertical_steps_per_interval"] = round(spent[0][2] / spent[0][1], 1)
+    return out
 
 
 def two_threads(met: Met, grid: Grid, edges: Any, settings: ParticleSettings) -> dict[str, float]:
@@ -134,8 +161,12 @@ def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--receptors", type=int, default=6)
+    parser.add_argument("--classes", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    if options.classes:
+        show(by_class(), options.json)
+        return
     met = china()
     grid = Grid.regular(18, 54, 73, 135, 0.25, 0.25)
     edges = flux_bins(START, START + np.timedelta64(HOURS - 1, "h"), "1h")
@@ -180,7 +211,12 @@ def main() -> None:
     out["mixed_layer_cpu_ms_per_footprint"] = round(1e3 * each, 2)
     out["peak_memory_mb_50_and_500_receptors_in_one_task"] = [round(p) for p in peak]
     out["load_average"] = [round(x, 1) for x in os.getloadavg()]
-    print(json.dumps(out, indent=1) if options.json else "\n".join(f"{k:50s} {v}" for k, v in out.items()))
+    show(out, options.json)
+
+
+def show(out: dict[str, Any], as_json: bool) -> None:
+    """Print what was measured."""
+    print(json.dumps(out, indent=1) if as_json else "\n".join(f"{k:50s} {v}" for k, v in out.items()))
 
 
 if __name__ == "__main__":

@@ -223,10 +223,8 @@ def sampling_variance(jacobian: Jacobian, flux: Floats) -> Floats:
 def _transport_notes(options: ErrorOptions, table: pa.Table) -> tuple[str, ...]:
     if options.transport is None:
         return ()
-    sigma, low = (
-        np.sqrt(_transport(options, table)),
-        int((table["transport_variance"].to_numpy() < 0.0).sum()),
-    )
+    sigma = np.sqrt(_transport(options, table))
+    low = int((table["transport_variance"].to_numpy() < 0.0).sum())
     return (
         f"error.transport: {np.median(sigma):.3g} in the median, {sigma.min():.3g} to {sigma.max():.3g}, from "
         f"{options.transport}" + (f"; {low} estimates below 0 taken as 0" if low else ""),

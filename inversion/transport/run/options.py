@@ -17,13 +17,8 @@ from obsnet.work.shards import AllowMissing
 
 __all__ = ["FootprintCommand", "FootprintOptions", "FootprintSelection", "ForwardOptions"]
 
-_OF_THE_STORE = (
-    "start",
-    "stop",
-    "good_only",
-    "select",
-    "height",
-)  # options that listed receptors do not know
+# Options that listed receptors do not know.
+_OF_THE_STORE = ("start", "stop", "good_only", "select", "height")
 
 MetFiles = Annotated[list[str], Flag(positional=True)]
 

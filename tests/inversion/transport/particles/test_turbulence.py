@@ -143,6 +143,27 @@ def test_well_mixed_in_every_regime():
         assert row.passed, row
 
 
+def test_half_as_many_steps_still_keep_air_even():
+    """What docs/transport.md says of ``--ctl 5``: well mixed, and the same totals within their sampling error."""
+    half = ParticleSettings(turbulence="hanna", ctl=5.0)
+    assert all(row.passed for row in well_mixed(2000, half))
+    start = T0 + 40 * 3600.0
+    for weather in ({"h": 150.0, "heat": -25.0, "ustar": 0.15}, {"h": 1500.0, "heat": 200.0}):
+        met = plain_world(**weather)
+        rows = [
+            simulate(
+                met,
+                release("p", start, 30.0, 115.0, 10.0, 3000),
+                GRID,
+                edges(),
+                ParticleSettings(turbulence="hanna", hours=2.0, particles=3000, ctl=ctl),
+            ).receptors.to_pylist()[0]
+            for ctl in (5.0, 20.0)
+        ]
+        noise = np.hypot(rows[0]["total_stderr"], rows[1]["total_stderr"])
+        assert abs(rows[0]["total"] - rows[1]["total"]) < 4.0 * noise
+
+
 def test_euler_steps_would_fail_the_same_test():
     """The test can tell: three steps a time scale are too few."""
     coarse = ParticleSettings(turbulence="hanna", ctl=0.5, timestep=600.0, least_tl=200.0)
