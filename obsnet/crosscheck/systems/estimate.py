@@ -14,6 +14,8 @@ from obsnet.typing import Floats
 __all__ = ["Between", "Estimate", "Mean", "Resolution", "mean_over"]
 
 Between = Literal["independent", "common"]
+# Tg a year, twice the world's and more; a total beyond it is in another unit.
+_WORLD = {"CO2": 1e5, "CH4": 1e3, "N2O": 1e2}
 _ROUNDING = 1e-5  # of the largest eigenvalue; files hold covariances in single precision
 
 
@@ -78,7 +80,8 @@ class Estimate:
     SchemaError
         Shapes that do not fit, a region twice.
     RangeError
-        A negative standard deviation, a covariance that is not symmetric and positive semi-definite.
+        A total beyond the world's, a negative standard deviation, a covariance that is not symmetric and positive
+        semi-definite.
     """
 
     system: str
@@ -105,6 +108,12 @@ class Estimate:
         again = sorted({r for r in self.regions if self.regions.count(r) > 1})
         if again:
             raise SchemaError(f"{self.system}: region {again[0]} stands twice")
+        if (np.abs(self.total) > _WORLD.get(self.gas, np.inf)).any():
+            k, r = np.argwhere(np.abs(self.total) > _WORLD[self.gas])[0]
+            raise RangeError(
+                f"{self.system}: {self.total[k, r]:.3g} Tg of {self.gas} a year in {self.regions[r]} is more than the "
+                "world emits; is a unit off?"
+            )
         if (self.sd < 0.0).any():
             k, r = np.argwhere(self.sd < 0.0)[0]
             raise RangeError(

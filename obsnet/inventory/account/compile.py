@@ -14,6 +14,8 @@ from obsnet.errors import ConfigError, FormatError, nearest
 from obsnet.inventory.account.categories import convert_category
 from obsnet.inventory.account.energy import combustion, reference_approach
 from obsnet.inventory.account.tier1 import read_activities, tier1
+from obsnet.inventory.balance.identities import NEEDED_ROWS, sign_faults
+from obsnet.inventory.balance.labels import ROWS
 from obsnet.inventory.balance.magnitude import magnitude_faults
 from obsnet.inventory.balance.read import Balance
 from obsnet.inventory.factors.choose import FactorBook
@@ -123,6 +125,18 @@ def compile_inventory(
                 f"{balance.source}: taken as it stands: {text}" for _, text, _, _ in magnitude_faults(balance)
             ]
         lines.append(rows)
+        notes += [
+            f"{balance.source}: no row of {row} ({ROWS[row].zh}): nothing is counted of it"
+            for row in NEEDED_ROWS
+            if row not in balance.table.index
+        ]
+        odd = sign_faults(balance)
+        if len(odd):
+            first = odd.iloc[0]
+            notes.append(
+                f"{balance.source}: {len(odd)} cells with a sign their row cannot have, first {first['row']}, "
+                f"{first['fuel']} ({first['cell']}): {first['value']:g}; obsnet inventory check lists them"
+            )
         total = float(rows["emission"].sum())
         ra = reference_approach(balance, factors, total).attrs
         reference.append((balance.region, str(balance.year), total / 1e6, ra["reference"] / 1e6, ra["difference"],

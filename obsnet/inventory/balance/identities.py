@@ -27,6 +27,7 @@ from obsnet.inventory.factors.fuels import fuels
 
 __all__ = [
     "IDENTITIES",
+    "NEEDED_ROWS",
     "TOLERANCE",
     "TOTALS",
     "check_balance",

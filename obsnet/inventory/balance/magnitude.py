@@ -7,7 +7,7 @@ conservation     what a row of transformation puts out holds no more heat than w
 beside power     heat of a class of fuels that is burnt, over the electricity that is used
 totals           the printed totals of coal and oil against their fuels
 absolute         more than any province burns
-too fine         a column of gas whose largest figure is below what the yearbooks print
+too fine         a column of gas or coke whose largest figure is below what the yearbooks print
 ===============  =====================================================================================================
 
 Limits stand twice (rows) or ten times (classes) beyond the extremes of the 25 provinces of 2007, so that they see
@@ -55,7 +55,7 @@ LARGEST = {
     "natural gas": 1e3, "LNG": 3e3,
 }  # fmt: skip
 _FAR = 0.02  # of a printed total; in 25 tables of 2007 the largest gap is 0.3 %
-_FINEST = 0.05  # 1e8 m3; the smallest largest figure of a column of gas in 25 tables is 0.48
+_FINEST = 0.05  # 1e8 m3, 1e4 t; the smallest largest figure of such a column in 25 tables is 0.48
 _LITTLE = 1.0  # 1e4 t of coal equivalent, nearly: below it rounding decides ratios
 
 
@@ -144,9 +144,11 @@ def _totals(balance: Balance) -> Iterator[Fault]:
 def _too_fine(balance: Balance) -> Iterator[Fault]:
     for fuel in balance.table.columns:
         largest = float(balance.table[fuel].abs().max())
-        if fuels()[fuel].printed == "1e8 m3" and 0.0 < largest < _FINEST:
+        gas = fuels()[fuel].printed == "1e8 m3"
+        if (gas or fuels()[fuel].kind == "coke") and 0.0 < largest < _FINEST:
             text = (
-                f"{fuel} ({find_fuel(fuel).zh}): the largest figure of the column is {largest:.3g} 1e8 m3, less than "
-                "the yearbooks print: is its unit off (1e4 m3 against 1e8 m3)?"
+                f"{fuel} ({find_fuel(fuel).zh}): the largest figure of the column is {largest:.3g} "
+                f"{fuels()[fuel].printed}, less than the yearbooks print: is its unit off "
+                f"({'1e4 m3 against 1e8 m3' if gas else 't against 1e4 t'})?"
             )
             yield balance.cells.get(("final consumption", fuel), ""), text, largest, _FINEST

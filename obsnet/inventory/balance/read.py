@@ -191,7 +191,8 @@ def _read(sheet: Sheet, region: str | None, year: int | None, signs: Signs) -> B
     table, said = _signed(table, signs, sheet.where)
     notes += said
     _plausible(table, sheet.where)
-    found_region, found_year = _place(title, sheet, region, year)
+    found_region, found_year, said = _place(title, sheet, region, year)
+    notes += said
     n = len([f for f in table.columns if fuels()[f].kind not in {"total", "heat", "electricity", "other"}])
     layout = "30 fuels" if n >= 25 else "17 fuels" if n >= 15 else "simple"
     return Balance(found_region, found_year, table, cells, sheet.where, layout, tuple(notes))
@@ -333,12 +334,14 @@ def _signed(table: Any, signs: Signs, where: str) -> tuple[Any, list[str]]:
             f"inputs negative; "
             "if this table has them so throughout, say --signs reversed"
         )
-    outward = [r for r in ("sending out", "export") if r in table.index]
-    flows = table.loc[outward].to_numpy()
-    if flows[flows > 0].sum() > -flows[flows < 0].sum():
-        raise FormatError(
-            f"{where}: {' and '.join(outward)} are positive where the yearbooks print them negative; turn their signs"
-        )
+    for name in table.index:
+        sign = {"+": 1.0, "-": -1.0}.get(ROWS[name].sign, 0.0) * (name not in inputs)
+        values = sign * table.loc[name].to_numpy(float)
+        if -values[values < 0].sum() > values[values > 0].sum():
+            printed, found = ("positive", "negative") if sign > 0 else ("negative", "positive")
+            raise FormatError(
+                f"{where}: {name} ({ROWS[name].zh}) is {found} where the yearbooks print it {printed}; turn its signs"
+            )
     return table, []
 
 
@@ -361,24 +364,35 @@ def _plausible(table: Any, where: str) -> None:
         )
 
 
-def _place(title: str, sheet: Sheet, region: str | None, year: int | None) -> tuple[str, int]:
-    """Return region and year: what the user says, else what title, sheet or file say."""
+def _place(title: str, sheet: Sheet, region: str | None, year: int | None) -> tuple[str, int, list[str]]:
+    """Return region and year, what the user says, else what title, sheet or file say; and where the two differ."""
     texts = [unicodedata.normalize("NFKC", t) for t in (title, sheet.name, sheet.path.stem)]
+    stated = [sorted(set(re.findall(r"(?<!\d)(19[5-9]\d|20[0-4]\d)(?!\d)", t))) for t in texts]
+    years = next((y for y in stated if y), [])
+    notes = []
     if year is None:
-        found = [re.search(r"(?<!\d)(19[5-9]\d|20[0-4]\d)(?!\d)", t) for t in texts]
-        year = next((int(m.group()) for m in found if m), None)
-    if year is None:
-        raise FormatError(f"{sheet.where}: no year in title, sheet or file name; say it with --year")
-    if region is not None:
-        try:
-            return find_region(region), year
-        except RegionError:
-            return region, year
-    for text in texts:
-        code = _region_in(text)
-        if code:
-            return code, year
-    raise FormatError(f"{sheet.where}: no province in title, sheet or file name; say it with --region")
+        if len(years) != 1:
+            why = f"several years ({', '.join(years)})" if years else "no year"
+            raise FormatError(f"{sheet.where}: {why} in title, sheet or file name; say it with --year")
+        year = int(years[0])
+    elif years and str(year) not in years:
+        notes.append(f"the title says {', '.join(years)}, taken as {year} as asked")
+    found = next((code for code in map(_region_in, texts) if code), None)
+    if region is None:
+        if found is None:
+            raise FormatError(
+                f"{sheet.where}: no province in title, sheet or file name; say it with --region"
+            )
+        return found, year, notes
+    try:
+        own = find_region(region)
+    except RegionError:
+        return region, year, notes
+    if found not in {None, own}:
+        notes.append(
+            f"the title says {PROVINCES[str(found)][0]}, taken as {PROVINCES.get(own, (own,))[0]} as asked"
+        )
+    return own, year, notes
 
 
 def _region_in(text: str) -> str | None:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from obsnet.inventory.account.categories import need_terminology
-from obsnet.inventory.balance.identities import check_balance, negative_activity, sign_faults
+from obsnet.inventory.balance.identities import check_balance, coverage, negative_activity, sign_faults
 from obsnet.inventory.balance.magnitude import magnitude_faults
-from obsnet.inventory.balance.read import read_balances
+from obsnet.inventory.balance.read import Balance, read_balances
 from obsnet.inventory.books import read_sheets
+from obsnet.inventory.factors.table import builtin_factors
 from obsnet.inventory.sources.ceads import closure, is_ceads, read_ceads, read_ceads_books
 from obsnet.inventory.sources.daily import is_daily, read_daily
 from obsnet.inventory.sources.quality import flag_series
@@ -104,11 +105,27 @@ def check_files(
             _check_contract(path, rows, add)
             continue
         for balance in read_balances(path, region=region, year=year, sheet=sheet, signs=signs):
-            notes += [f"{balance.region} {balance.year}: {n}" for n in balance.notes]
+            notes += [
+                f"{balance.region} {balance.year}: {n}" for n in (*balance.notes, *_coverage_said(balance))
+            ]
             _check_one(balance, path, tolerance, rows, add)
     if books:
         _check_ceads(books, files, rows, add, notes)
     return Checked(pd.DataFrame(rows, columns=_COLUMNS), counts, tuple(notes))
+
+
+def _coverage_said(balance: Balance) -> list[str]:
+    """Say how much of what an inventory needs a partial balance has."""
+    factors = builtin_factors()
+    fuels = factors[(factors["edition"] == "ceads2007-implied") & (factors["quantity"] == "effective")][
+        "item"
+    ]
+    found = coverage(balance, fuels)
+    if found["score"] == 1.0:
+        return []
+    lists = (("row", found["rows_missing"]), ("column", found["fuels_missing"]))
+    missing = [f"no {what} {', '.join(names)}" for what, names in lists if names]
+    return [f"{found['score']:.0%} of what an inventory of combustion needs; {'; '.join(missing)}"]
 
 
 def _is_contract(path: Path) -> bool:

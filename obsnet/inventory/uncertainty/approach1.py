@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from obsnet.errors import FormatError, RangeError, SchemaError
 from obsnet.inventory.uncertainty.meaning import relative_sd
+from obsnet.inventory.words import plain
 from obsnet.reading import door
 from obsnet.typing import Bools, Floats
 
@@ -237,13 +238,31 @@ def read_two_years(path: str | Path) -> Any:
     Raises
     ------
     FormatError
-        Columns missing, or a correlation that is neither yes nor no.
+        Columns missing; a total beside its categories or a category beside one that holds it, which would count twice;
+        a correlation that is neither yes nor no.
     """
     from obsnet.inventory.books import read_rows
 
     numbers = ("base", "current", "activity_uncertainty", "factor_uncertainty")
     optional = ("factor_correlated", "activity_correlated")
     table = read_rows(path, ("category", "gas", *numbers), optional, numbers=numbers)
+    rows = list(zip(table["category"], table["gas"], table.attrs["rows"], strict=True))
+    for category, gas, row in rows:
+        above = next((c for c, g, _ in rows if g == gas and category.startswith(f"{c}.")), None)
+        if above is not None:
+            raise FormatError(
+                f"{path}: row {row}: {category} of {gas} is a part of {above}, which has a row too; keep one"
+            )
+        if plain(category) in {"total", "合计", "总计", "sum"}:
+            raise FormatError(
+                f"{path}: row {row}: a total beside its categories would count them twice; leave it out"
+            )
+    twice = table[table.duplicated(["category", "gas"])]
+    if len(twice):
+        first = twice.iloc[0]
+        table.attrs["notes"].append(
+            f"{first['category']} of {first['gas']} stands more than once: taken as sources of their own"
+        )
     for column, usual in zip(optional, (True, False), strict=True):
         words = table[column] if column in table else [""] * len(table)
         table[column] = [_yes(w, usual, f"{path}: {column}") for w in words]

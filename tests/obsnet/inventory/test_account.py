@@ -19,6 +19,7 @@ from obsnet.inventory.account.tier1 import find_activity, first_order_decay, rea
 from obsnet.inventory.balance.read import read_balance
 from obsnet.inventory.factors.choose import FactorBook
 from obsnet.inventory.factors.fuels import package_rows
+from obsnet.inventory.sources.check import check_files
 from obsnet.inventory.table import read_inventory
 from obsnet.inventory.uncertainty.montecarlo import province_covariance
 from tests.obsnet.inventory.made import FUELS_17, FUELS_30, LABELS_2010, cells, numbers, write_book
@@ -379,3 +380,18 @@ def test_a_wrong_unit_is_refused_or_kept_and_said(tmp_path):
         compile_inventory([balance], FactorBook())
     kept = compile_inventory([balance], FactorBook(), magnitude="keep")
     assert any("taken as it stands: natural gas" in n for n in kept.notes)
+
+
+def test_rows_that_are_missing_and_odd_signs_are_said(tmp_path):
+    def change(rows):
+        rows[:] = [r for r in rows if not (r and r[0] == LABELS_2010["thermal power"])]
+        line = next(r for r in rows if r and r[0] == LABELS_2010["transport"])
+        line[1 + FUELS_17.index("kerosene")] = -3.0
+
+    notes = " ".join(compile_inventory([made(tmp_path, change=change)], FactorBook()).notes)
+    assert "no row of thermal power (火力发电): nothing is counted of it" in notes
+    assert "1 cells with a sign their row cannot have, first transport, kerosene" in notes
+    checked = check_files([tmp_path / "balance.xlsx"])
+    assert any(
+        "75% of what an inventory of combustion needs; no row thermal power" in n for n in checked.notes
+    )

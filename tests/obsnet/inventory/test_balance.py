@@ -279,8 +279,31 @@ def test_swapped_signs(tmp_path):
     assert check_balance(turned).empty
     with pytest.raises(FormatError, match="negative already"):
         bad(tmp_path, lambda rows: None, signs="reversed")
-    with pytest.raises(FormatError, match="sending out and export are positive"):
-        bad(tmp_path, lambda rows: swap(rows, [LABELS_2010["sending out"]]))
+    for row, found in (
+        ("sending out", "positive"),
+        ("final consumption", "negative"),
+        ("industry", "negative"),
+        ("non-energy use", "negative"),
+    ):
+        with pytest.raises(FormatError, match=rf"{row} \(.*\) is {found} where the yearbooks print it"):
+            bad(tmp_path, lambda rows, row=row: swap(rows, [LABELS_2010[row]]))
+
+
+def test_what_the_title_says_and_what_is_asked(tmp_path):
+    columns = FUELS_17
+
+    def book(title):
+        return write_book(tmp_path / "t.xlsx", cells(numbers(columns), columns, title=title))
+
+    with pytest.raises(
+        FormatError, match=r"several years \(2014, 2015\) in title, sheet or file name; say it with --year"
+    ):
+        read_balance(book("河北能源平衡表 2014年 2015年"))
+    assert read_balance(book("河北能源平衡表 2014年 2015年"), year=2015).year == 2015
+    other = read_balance(book("河北能源平衡表 2015"), year=2016, region="山西")
+    assert (other.region, other.year) == ("140000", 2016)
+    assert "the title says 2015, taken as 2016 as asked" in other.notes
+    assert "the title says Hebei, taken as Shanxi as asked" in other.notes
 
 
 def test_merged_heading_cells(tmp_path):

@@ -285,3 +285,23 @@ def test_a_change_is_split_into_activity_and_factor(tmp_path):
     assert (found["by_activity"] == 0).all()
     np.testing.assert_allclose(found["by_factor"], found["change"], rtol=1e-9)
     assert set(found["reason"]) == {"factor"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (
+            "1.A,CO2,460,610,5,7\n1.A.1,CO2,400,520,5,7\n",
+            "1.A.1 of CO2 is a part of 1.A, which has a row too",
+        ),
+        ("1.A.1,CO2,400,520,5,7\n合计,CO2,400,520,5,7\n", "row 3: a total beside its categories"),
+    ],
+)
+def test_rows_that_would_count_twice(tmp_path, rows, said):
+    path = tmp_path / "t.csv"
+    head = "category,gas,base,current,activity_uncertainty,factor_uncertainty\n"
+    path.write_text(head + rows, encoding="utf-8")
+    with pytest.raises(FormatError, match=said):
+        read_two_years(path)
+    path.write_text(head + "1.A.1,CO2,400,520,5,7\n1.A.1,CO2,60,90,7,2\n1.A,CH4,1,1,5,5\n")
+    assert any("1.A.1 of CO2 stands more than once" in n for n in read_two_years(path).attrs["notes"])

@@ -119,6 +119,7 @@ def test_a_covariance_counts_in_a_compound(tmp_path):
         ),
         ({"covariance": np.tile([[0.04, 0.01], [0.0, 0.09]], (12, 1, 1))}, RangeError, "is not symmetric"),
         ({"unit": ("units", "mol m-2 s-1")}, UnitError, "a mass a year such as kg yr-1 is needed"),
+        ({"unit": ("units", "Gg yr-1")}, RangeError, "more than the world emits; is a unit off"),
         ({"long_name": "country totals"}, UnitError, "says nowhere of which gas"),
         ({"regions": ("DEU", "DEU")}, SchemaError, "region DEU stands twice"),
         ({"sd": np.full((12, 2), -0.1)}, RangeError, "upper percentile is below the lower"),
