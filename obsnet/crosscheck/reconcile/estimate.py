@@ -17,10 +17,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from obsnet.crosscheck.reconcile.kernel import Combined, combine, gross_errors, intersect, same_direction
+from obsnet.crosscheck.sources import TopDown
 from obsnet.errors import ConfigError, SchemaError
 from obsnet.typing import Bools, Floats
 
-__all__ = ["Nation", "Reconciled", "TopDown", "reconcile"]
+__all__ = ["Nation", "Reconciled", "reconcile"]
 
 
 @dataclass(frozen=True)
@@ -39,24 +40,6 @@ class Nation:
     sd: float
     difference: float = 0.0
     difference_sd: float = 0.0
-
-
-@dataclass(frozen=True)
-class TopDown:
-    """What an inversion says of the same regions: ``value = response X + error``.
-
-    Parameters
-    ----------
-    value : ndarray, shape (n,)
-    response : ndarray, shape (n, n)
-        G.
-    error : ndarray, shape (n, n)
-        Covariance.
-    """
-
-    value: Floats
-    response: Floats
-    error: Floats
 
 
 @dataclass(frozen=True)

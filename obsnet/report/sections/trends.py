@@ -32,7 +32,7 @@ _DIFFER = {"yes": "yes 是", "no": "no 否"}
 _SOURCE = {"inventory": "清单", "inversion": "反演"}
 _TEXT = Words(
     "Generalised least squares with errors that years remember; a factor that is wrong in all years makes a slope "
-    "wrong by its own share only. Rows of two sources are the difference of their slopes over the years that both have. "
+    "wrong by its own share only. Rows of two sources are the difference of their slopes over the years both have. "
     "Residuals above 1 say that a series varies more than its errors state.",
     "广义最小二乘，误差可跨年相关；各年共同的系数误差只按其比例影响斜率。两来源之行为共同年份上斜率之差。"
     "残差/误差大于 1 表示序列的起伏超过其所述误差。",
