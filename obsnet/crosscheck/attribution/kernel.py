@@ -7,8 +7,8 @@ With totals x (covariance S) of regions and the inventory's sectors z (covarianc
 
 (a) says that all sectors of a region are off by one factor; it is (b) with sectors whose errors are wholly correlated
 and proportional to them. (b) follows Cusworth et al. 2021 (doi:10.1038/s43247-021-00312-6). Both add up:
-``H x_s = x`` and ``H cov H' = S``. Where x is the best estimate from the inventory's own totals and an inversion, (b) is
-the update of all sectors by what the inversion observed.
+``H x_s = x`` and ``H cov H' = S``. Where x is the best estimate from the inventory's own totals and an inversion, (b)
+is the update of all sectors by what the inversion observed.
 """
 
 from __future__ import annotations
