@@ -29,6 +29,7 @@ def all_regions(
     requirement_met: Sequence[str],
     *,
     able: bool,
+    bridged: bool = False,
 ) -> Any:
     """Return the statistics of all regions together.
 
@@ -48,6 +49,8 @@ def all_regions(
         By tested sum, see `published`.
     able : bool
         Whether the run can be tested at all.
+    bridged : bool
+        Whether it was stated what inventory and sector are of.
 
     Returns
     -------
@@ -75,6 +78,8 @@ def all_regions(
     same = int((np.abs(tested.inventory[:n] - before) <= _SAME * np.abs(before))[at].sum()) if len(at) else 0
     if same and 2 * same >= len(at):
         rows.append(("is_the_prior", same, say("is the prior", count=same, of=len(at)), not shared))
+    if totals.gas == "CO2" and not bridged:
+        rows.append(("not_harmonised", float("nan"), say("not harmonised"), False))
     net = _national_net_sd(totals, tested)
     if np.isfinite(net):
         told = self_check(net)

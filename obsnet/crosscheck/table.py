@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from obsnet.crosscheck.all_regions import STATISTICS, all_regions
+from obsnet.crosscheck.bridge.harmonise import Bridge, bridge_table, harmonise, refuse_net
 from obsnet.crosscheck.fit import judge_fit
 from obsnet.crosscheck.inventory_rows import Chosen, RowChoice, choose_rows
 from obsnet.crosscheck.noise import noise_of
@@ -77,6 +78,8 @@ class Choices:
         all regions both 0 and 1.
     chi_square : (float, float), optional
         Bounds within which the run's fit is accepted, in the place of `fit.chi_square_bounds`.
+    bridge : Bridge, optional
+        Between the definitions of inventory and inversion.
     """
 
     rows: RowChoice = field(default_factory=RowChoice)
@@ -86,6 +89,7 @@ class Choices:
     shared: float = 0.0
     common: float | None = None
     chi_square: tuple[float, float] | None = None
+    bridge: Bridge | None = None
 
 
 @dataclass(frozen=True)
@@ -102,11 +106,14 @@ class Checked:
     statistics : pandas.DataFrame
         Of all regions together: ``statistic, value, text, text_zh, told``; ``told`` is 1 where a reader of verdicts
         must know of it.
+    bridge : pandas.DataFrame or None
+        See `bridge.harmonise.bridge_table`; None where none was asked for.
     """
 
     table: Any
     covariance: Any
     statistics: Any
+    bridge: Any = None
 
 
 def compare(totals: RegionTotals, inventory: Any, **said: Any) -> Any:
@@ -166,12 +173,16 @@ def check(
         can be read in two ways; each names the option that settles it.
     """
     choices, rule = choices or Choices(), rule or Rule()
+    refuse_net(totals.sector, totals.gas, choices.bridge)
     rows = choices.rows
     rows = replace(rows, period=year or rows.period, uncertainty=uncertainty or rows.uncertainty)
     chosen = choose_rows(inventory, totals.gas, totals.sector, totals.regions, rows)
     compared = match_periods(totals.periods, chosen.period, totals.asked, choices.time)
     common = 1.0 if choices.common is None else choices.common
     tested = make_quantities(totals, chosen, compared, choices.sums, choices.time.profile_uncertainty, common)
+    stated = tested
+    if choices.bridge is not None:
+        tested = harmonise(stated, choices.bridge)
     fit = judge_fit(totals.fit, choices.chi_square)
     noise, unstated, notes = noise_of(totals, choices.prescribed)
     unable = say("no verdict", text=totals.no_verdict) if totals.no_verdict else NOTHING
@@ -234,9 +245,20 @@ def check(
 
     keys = pd.Index(table["region"], name="region")
     every = all_regions(
-        totals, tested, noise, choices.common, choices.shared, table["requirement_met"], able=not bar.en
+        totals,
+        tested,
+        noise,
+        choices.common,
+        choices.shared,
+        table["requirement_met"],
+        able=not bar.en,
+        bridged=choices.bridge is not None,
     )
-    return Checked(table, pd.DataFrame(covariance, index=keys, columns=keys.to_numpy()), every)
+    square = pd.DataFrame(covariance, index=keys, columns=keys.to_numpy())
+    if choices.bridge is None:
+        return Checked(table, square, every)
+    seen, spread = table["posterior"].to_numpy(), table["posterior_sd"].to_numpy()
+    return Checked(table, square, every, bridge_table(stated, tested, choices.bridge, seen, spread))
 
 
 @door("a table of verdicts")
