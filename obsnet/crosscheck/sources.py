@@ -12,7 +12,7 @@ from obsnet.crosscheck.inventory_rows import Chosen
 from obsnet.crosscheck.noise import noise_of
 from obsnet.crosscheck.periods import TimeChoice, match_periods
 from obsnet.crosscheck.quantity import Sums, covariance_of, make_quantities
-from obsnet.crosscheck.statistics import kernel_parts
+from obsnet.crosscheck.statistics import kernel_parts, sd_of
 from obsnet.crosscheck.totals import RegionTotals
 from obsnet.crosscheck.words import NOTHING, Words, say
 from obsnet.errors import ConfigError, RegionError
@@ -100,7 +100,7 @@ def with_inversion(
         tested.inventory[at],
         tested.inventory_sd[at],
         w @ totals.posterior,
-        np.sqrt(np.maximum(np.diagonal(covariance_of(w, totals.posterior_covariance)), 0.0)),
+        sd_of(covariance_of(w, totals.posterior_covariance)),
         TopDown(w @ (totals.posterior - totals.prior) + own @ (w @ totals.prior), own, error),
         (*compared.remarks, *fit.remarks, *notes),
     )

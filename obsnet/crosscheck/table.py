@@ -11,20 +11,19 @@ import numpy as np
 
 from obsnet.crosscheck.all_regions import STATISTICS, all_regions
 from obsnet.crosscheck.bridge.harmonise import Bridge, bridge_table, harmonise, refuse_net
+from obsnet.crosscheck.columns import described, found_columns, required_columns
 from obsnet.crosscheck.fit import judge_fit
-from obsnet.crosscheck.inventory_rows import Chosen, RowChoice, choose_rows
+from obsnet.crosscheck.inventory_rows import RowChoice, choose_rows
 from obsnet.crosscheck.noise import noise_of
 from obsnet.crosscheck.periods import TimeChoice, match_periods
-from obsnet.crosscheck.published import requirement
-from obsnet.crosscheck.quantity import Quantities, Sums, covariance_of, make_quantities
+from obsnet.crosscheck.quantity import Sums, covariance_of, make_quantities
 from obsnet.crosscheck.rule import ADJUSTMENT
 from obsnet.crosscheck.statistics import plain_statistics
 from obsnet.crosscheck.totals import RegionTotals, read_totals
-from obsnet.crosscheck.verdict import Rule, Verdicts, judge
-from obsnet.crosscheck.words import NOTHING, Words, joined, say
+from obsnet.crosscheck.verdict import Rule, judge
+from obsnet.crosscheck.words import NOTHING, say
 from obsnet.errors import FormatError
 from obsnet.reading import door, read_csv
-from obsnet.typing import Floats
 
 __all__ = [
     "Checked",
@@ -221,15 +220,15 @@ def check(
         tested.inventory_sd,
         choices.shared,
     )
-    table = _found(totals, tested, found, remarks, covariance).assign(
+    table = found_columns(totals, tested, found, remarks, covariance).assign(
         z=plain.z,
         e_n=plain.e_n,
         log_ratio=plain.log_ratio,
         log_ratio_sd=plain.log_ratio_sd,
-        **_required(tested, totals, covariance, found.response),
+        **required_columns(tested, totals, covariance, found.response),
         period=compared.time,
         inventory_period=str(chosen.period),
-        **_described(chosen, totals),
+        **described(chosen, totals),
         alpha=rule.alpha,
         power=rule.power,
         detectable=rule.detectable,
@@ -327,80 +326,3 @@ def read_covariance(path: Path) -> Any:
             f"{path}: not a covariance of `obsnet crosscheck`: rows and columns are not the same regions"
         )
     return frame.astype(float)
-
-
-def _found(
-    totals: RegionTotals, tested: Quantities, found: Verdicts, common: list[Words], covariance: Floats
-) -> Any:
-    """Return the columns of what was found."""
-    import pandas as pd
-
-    w = tested.weights
-    remarks = [
-        joined([remark, *own, *common]) for remark, own in zip(found.remarks, tested.remarks, strict=True)
-    ]
-    names = [t.key for t in tested.tested]
-    alone, sums = tested.resolution, len(names) - tested.regions
-    partner = [names[i] if i >= 0 else "" for i in alone.partner]
-    return pd.DataFrame(
-        {
-            "region": names,
-            "name_en": [t.name.en for t in tested.tested],
-            "name_zh": [t.name.zh for t in tested.tested],
-            "kind": [t.kind for t in tested.tested],
-            "members": [" ".join(t.members) for t in tested.tested],
-            "gas": totals.gas,
-            "sector": totals.sector,
-            "unit": "Mt",
-            "inventory": tested.inventory,
-            "inventory_sd": tested.inventory_sd,
-            "prior": w @ totals.prior,
-            "prior_sd": _sd(covariance_of(w, totals.prior_covariance)),
-            "posterior": w @ totals.posterior,
-            "posterior_sd": _sd(covariance),
-            "difference": found.difference,
-            "difference_sd": found.sd,
-            "response": found.response,
-            "resolution": [*alone.share, *[np.nan] * sums],
-            "correlation": [*alone.correlation, *[np.nan] * sums],
-            "correlation_with": [*partner, *[""] * sums],
-            "joint": [*tested.joint, *[""] * sums],
-            "minimum_detectable": found.minimum_detectable,
-            "p_value": found.p_value,
-            "p_adjusted": found.p_adjusted,
-            "margin": found.margin,
-            "p_equivalence": found.p_equivalence,
-            "equivalence_power": found.equivalence_power,
-            "verdict": [str(v) for v in found.verdict],
-            "reason": [r.en for r in found.reasons],
-            "reason_zh": [r.zh for r in found.reasons],
-            "remark": [r.en for r in remarks],
-            "remark_zh": [r.zh for r in remarks],
-        }
-    )
-
-
-def _required(
-    tested: Quantities, totals: RegionTotals, covariance: Floats, response: Floats
-) -> dict[str, Any]:
-    """Return the columns of the line that GCOS asks for, ``prior`` where less than half of a total was observed."""
-    asked = np.array([requirement(t.members) for t in tested.tested])
-    size = np.abs(tested.weights @ totals.posterior)
-    share = np.divide(_sd(covariance), size, out=np.full(len(size), np.nan), where=size > 0)
-    met = np.where(share <= asked, np.where(response >= 0.5, "yes", "prior"), "no")
-    met = np.where(np.isfinite(share), met, "")
-    return {"relative_sd": share, "requirement": asked, "requirement_met": met}
-
-
-def _described(chosen: Chosen, totals: RegionTotals) -> dict[str, str]:
-    return {
-        "category": chosen.category,
-        "terminology": chosen.terminology,
-        "inventory_source": chosen.source,
-        "prior_name": totals.prior_name,
-        "region_source": totals.region_source,
-    }
-
-
-def _sd(covariance: Floats) -> Floats:
-    return np.sqrt(np.maximum(np.diagonal(covariance), 0.0))

@@ -14,10 +14,10 @@ from obsnet.crosscheck.inventory_rows import Chosen, RowChoice, choose_rows
 from obsnet.crosscheck.periods import TimeChoice
 from obsnet.crosscheck.reconcile.kernel import combine
 from obsnet.crosscheck.sources import with_inversion
+from obsnet.crosscheck.statistics import sd_of
 from obsnet.crosscheck.totals import RegionTotals
 from obsnet.crosscheck.words import joined
 from obsnet.errors import ConfigError
-from obsnet.typing import Floats
 
 __all__ = ["COLUMNS", "attribute_files", "attribute_table"]
 
@@ -83,6 +83,9 @@ def attribute_table(totals: RegionTotals, inventory: Any, options: AttributeOpti
     sources = with_inversion(totals, whole, time, options.prescribed)
     assert sources.top_down is not None
     at = [totals.regions.index(k) for k in sources.keys]
+    if (whole.value[at] == 0).any():
+        empty = sources.keys[int(np.argmax(whole.value[at] == 0))]
+        raise ConfigError(f"the categories of {empty} add up to nothing, of which none has a share")
     factor = sources.value / whole.value[at]  # of a temporal profile
     sectors, sd = (
         np.nan_to_num(np.stack([getattr(p, c)[at] for p in parts])) * factor for c in ("value", "sd")
@@ -100,36 +103,23 @@ def attribute_table(totals: RegionTotals, inventory: Any, options: AttributeOpti
         "by_share": by_share(best.value, best.covariance, sectors),
         "by_errors": by_errors(best.value, best.covariance, sectors, error),
     }
-    remark = joined(list(sources.remarks))
-    rows = []
-    for j, (key, name) in enumerate(zip(sources.keys, sources.names, strict=True)):
-        for i, category in enumerate(names):
-            found = {w: float(v[i, j]) for w, (v, _) in ways.items()}
-            spread = {f"{w}_sd": _root(c, i * len(at) + j) for w, (_, c) in ways.items()}
-            told = 1.0 - spread["by_errors_sd"] / sd[i, j] if sd[i, j] > 0 else 0.0
-            rows.append((key, *name, category, sectors[i, j], sd[i, j], found | spread, told))
-        both, own = _root(best.covariance, j), _root(doubt, j)
-        found = {
-            "by_share": best.value[j],
-            "by_errors": best.value[j],
-            "by_share_sd": both,
-            "by_errors_sd": both,
-        }
-        rows.append((key, *name, _TOTAL, sectors[:, j].sum(), own, found, 1.0 - both / own))
-    table = pd.DataFrame(
-        [
-            {
-                "region": k,
-                "name_en": en,
-                "name_zh": zh,
-                "category": c,
-                "inventory": v,
-                "inventory_sd": s,
-                "told": t,
-            }
-            | f
-            for k, en, zh, c, v, s, f, t in rows
-        ]
+    columns = {
+        "inventory": np.vstack([sectors, sectors.sum(axis=0)]),
+        "inventory_sd": np.vstack([sd, sd_of(doubt)]),
+    }
+    for way, (value, covariance) in ways.items():
+        columns[way] = np.vstack([value, best.value])
+        columns[f"{way}_sd"] = np.vstack([sd_of(covariance).reshape(sd.shape), sd_of(best.covariance)])
+    known = columns["inventory_sd"] > 0
+    columns["told"] = np.where(
+        known, 1.0 - columns["by_errors_sd"] / np.where(known, columns["inventory_sd"], 1.0), 0.0
+    )
+    remark, each = joined(list(sources.remarks)), len(names) + 1
+    table = pd.DataFrame({k: v.T.ravel() for k, v in columns.items()}).assign(
+        region=np.repeat(np.array(sources.keys, dtype=object), each),
+        name_en=[n.en for n in sources.names for _ in range(each)],
+        name_zh=[n.zh for n in sources.names for _ in range(each)],
+        category=[*names, _TOTAL] * len(at),
     )
     period = str(whole.period)
     return table.assign(unit="Mt", gas=totals.gas, period=period, remark=remark.en, remark_zh=remark.zh)[
@@ -179,7 +169,3 @@ def _complete(inventory: Any, totals: RegionTotals, choice: RowChoice, whole: Ch
                 f"the categories of {region} add up to {parts:g} Mt of its total of {total:g}: name those that make up "
                 "the inversion's sector with --category, and leave out the rows total"
             )
-
-
-def _root(covariance: Floats, k: int) -> float:
-    return float(np.sqrt(max(covariance[k, k], 0.0)))

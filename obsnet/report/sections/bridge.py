@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from obsnet.crosscheck.bridge.harmonise import COLUMNS
 from obsnet.crosscheck.words import Words
-from obsnet.errors import FormatError
-from obsnet.reading import door, read_csv
 from obsnet.report.maps import figure_png
+from obsnet.report.sections.made import read_made
 from obsnet.report.sections.section import Section, number, plain, signed
 
 __all__ = ["bridge"]
@@ -31,14 +29,10 @@ _TEXT = Words(
 )
 
 
-@door("a bridge of definitions")
 def bridge(path: Path) -> Section:
     """Return the section of ``provinces_bridge.csv``."""
-    table = read_csv(path, dtype=dict.fromkeys(("region", "line", "label_en", "label_zh", "source"), str))
-    missing = [c for c in COLUMNS if c not in table]
-    if missing:
-        raise FormatError(f"{path}: not a bridge of `obsnet crosscheck`: no column {', '.join(missing)}")
-    table = table.fillna({"source": ""})
+    texts = ("region", "name_en", "name_zh", "line", "label_en", "label_zh", "source")
+    table = read_made(path, "crosscheck", ("value", "sd", "total"), texts)
     rows = [
         (
             f"{r['name_en']} {r['name_zh']}",

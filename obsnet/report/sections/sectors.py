@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from obsnet.crosscheck.words import Words
-from obsnet.errors import FormatError
-from obsnet.reading import door, read_csv
 from obsnet.report.maps import figure_png
+from obsnet.report.sections.made import read_made
 from obsnet.report.sections.section import Section, number, percent, plain
 
 __all__ = ["sectors"]
@@ -35,14 +34,10 @@ _TEXT = Words(
 )
 
 
-@door("a table of sectors")
 def sectors(path: Path) -> Section:
     """Return the section of ``attribution.csv``."""
-    table = read_csv(path, dtype={"region": str, "category": str, "remark": str, "remark_zh": str})
-    missing = [c for c in ("name_en", "category", "by_share", "by_errors", "told") if c not in table]
-    if missing:
-        raise FormatError(f"{path}: not a table of `obsnet attribute`: no column {', '.join(missing)}")
-    table = table.fillna({"remark": "", "remark_zh": ""})
+    texts = ("region", "name_en", "name_zh", "category", "unit", "remark", "remark_zh")
+    table = read_made(path, "attribute", ("inventory", "by_share", "by_errors", "told"), texts)
     rows = [
         (
             f"{r['name_en']} {r['name_zh']}",

@@ -139,5 +139,7 @@ def test_what_is_refused(tmp_path):
     short = pd.concat([sectors(), inventory(value=[110.0, 200.0], terminology="IPCC2006")])
     with pytest.raises(ConfigError, match="categories of 110000 add up to 100 Mt of its total of 110"):
         attribute_table(totals, short, OPTIONS)
+    with pytest.raises(ConfigError, match="categories of 120000 add up to nothing"):
+        attribute_table(totals, sectors().assign(value=[70.0, 30, 0, 0]), OPTIONS)
     with pytest.raises(ConfigError, match="no error at all of 110000"):
         attribute_table(totals, sectors().assign(uncertainty=[0.0, 0.0, 0.1, 0.1]), OPTIONS)
