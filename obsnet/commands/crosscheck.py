@@ -38,6 +38,9 @@ def crosscheck(options: CrosscheckCommand) -> Shown:
         "covariance": covariance,
         "statistics": found.statistics.to_dict("records"),
     }
-    written = (target, *(beside(target, what) for what in BESIDE))
+    written = [target, *(beside(target, what) for what in BESIDE)]
+    if found.bridge is not None:
+        data["bridge"] = found.bridge.to_dict("records")
+        written.append(beside(target, "bridge"))
     lines = [*table_lines(found.table), *statistics_lines(found.statistics)]
     return Shown(data, [*lines, *(f"written: {path}" for path in written)])

@@ -17,7 +17,7 @@ VERSION = 3
 
 
 def _inputs(options: CrosscheckTable, case: Case) -> Iterable[Path]:
-    files = [case.beside(text) for text in options.groups]
+    files = [case.beside(text) for text in (*options.groups, *options.bridge.lines)]
     return [case.out / options.posterior, case.beside(options.inventory), *(f for f in files if f.is_file())]
 
 
@@ -27,11 +27,16 @@ def _run(options: CrosscheckTable, case: Case) -> StageResult:
     path = case.beside(options.inventory)
     inventory = path if path.exists() else options.inventory
     out = case.out / options.out
-    groups = [str(f) if (f := case.beside(text)).is_file() else text for text in options.groups]
-    options = options.model_copy(update={"groups": groups})
+
+    def found(texts: list[str]) -> list[str]:
+        return [str(f) if (f := case.beside(text)).is_file() else text for text in texts]
+
+    bridge = options.bridge.model_copy(update={"lines": found(options.bridge.lines)})
+    options = options.model_copy(update={"groups": found(options.groups), "bridge": bridge})
     table = crosscheck_files(case.out / options.posterior, inventory, options, out).table
+    tables = [beside(out, what) for what in (*BESIDE, "bridge")]
     return StageResult(
-        (out, *(beside(out, what) for what in BESIDE)),
+        (out, *(t for t in tables if t.exists())),
         summary={"verdicts": dict(zip(table["region"], table["verdict"], strict=True))},
     )
 
@@ -43,5 +48,5 @@ STAGE = Stage(
     needs=("invert",),
     inputs=_inputs,
     version=VERSION,
-    tables=("obsnet.inventory:tables",),
+    tables=("obsnet.inventory:tables", "obsnet.crosscheck:tables"),
 )

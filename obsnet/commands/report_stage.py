@@ -26,7 +26,7 @@ def _inputs(options: ReportOptions, case: Case) -> list[Path]:
 
     marked = ObservationStore(case.out / options.store).files() if options.store else []
     table = case.out / options.table
-    tables = [table, *(beside(table, what) for what in BESIDE), *optional_files(table.parent)]
+    tables = [table, *(beside(table, what) for what in (*BESIDE, "bridge")), *optional_files(table.parent)]
     nowcasts = [path for name in options.nowcast for path in nowcast_files(case.out / name)]
     return [case.out / options.posterior, *tables, *marked, *nowcasts]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from obsnet.crosscheck.published import is_national, self_check
 from obsnet.crosscheck.quantity import Quantities, covariance_of
-from obsnet.crosscheck.statistics import chi_square, common_error
+from obsnet.crosscheck.statistics import chi_square, common_error, sd_of
 from obsnet.crosscheck.totals import RegionTotals
 from obsnet.crosscheck.words import Words, say
 from obsnet.typing import Floats
@@ -29,6 +29,7 @@ def all_regions(
     requirement_met: Sequence[str],
     *,
     able: bool,
+    bridged: bool = False,
 ) -> Any:
     """Return the statistics of all regions together.
 
@@ -48,6 +49,8 @@ def all_regions(
         By tested sum, see `published`.
     able : bool
         Whether the run can be tested at all.
+    bridged : bool
+        Whether it was stated what inventory and sector are of.
 
     Returns
     -------
@@ -75,7 +78,9 @@ def all_regions(
     same = int((np.abs(tested.inventory[:n] - before) <= _SAME * np.abs(before))[at].sum()) if len(at) else 0
     if same and 2 * same >= len(at):
         rows.append(("is_the_prior", same, say("is the prior", count=same, of=len(at)), not shared))
-    net = _national_net_sd(totals, tested)
+    if totals.gas == "CO2" and not bridged:
+        rows.append(("not_harmonised", float("nan"), say("not harmonised"), False))
+    net = _national_netsd_of(totals, tested)
     if np.isfinite(net):
         told = self_check(net)
         rows.append(("national_net_sd", net, told or Words("", ""), told is not None))
@@ -120,15 +125,11 @@ def _together(
     ]
 
 
-def _national_net_sd(totals: RegionTotals, tested: Quantities) -> float:
+def _national_netsd_of(totals: RegionTotals, tested: Quantities) -> float:
     """Return the standard deviation of the net CO2 of all provinces, NaN where the run is not of that."""
     n = tested.regions
     members = [t.key for t in tested.tested[:n]]
     if totals.gas != "CO2" or totals.net_covariance is None or not is_national(members):
         return float("nan")
     total = tested.weights[:n].sum(axis=0)[None, :]
-    return float(_sd(covariance_of(total, totals.net_covariance))[0])
-
-
-def _sd(covariance: Floats) -> Floats:
-    return np.asarray(np.sqrt(np.maximum(np.diagonal(covariance), 0.0)))
+    return float(sd_of(covariance_of(total, totals.net_covariance))[0])

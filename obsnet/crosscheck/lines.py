@@ -8,7 +8,7 @@ from typing import Any
 
 from obsnet.crosscheck.words import Words, common_first
 
-__all__ = ["reconciled_lines", "statistics_lines", "table_lines"]
+__all__ = ["attribution_lines", "reconciled_lines", "statistics_lines", "table_lines", "trend_lines"]
 
 _ORDER = {"inconsistent": 0, "consistent": 1, "not decided": 2, "not testable": 3}
 
@@ -84,3 +84,18 @@ def trend_lines(table: Any) -> Iterator[str]:
             f"{row['slope']:>+10.4g}{row['slope_sd']:>8.2g}{_cell(row['percent'], '+.1f'):>9}"
             f"{_cell(row['p_adjusted'], '.2g'):>9}{'  the trends differ' if row['differ'] == 'yes' else ''}"
         )
+
+
+def attribution_lines(table: Any) -> Iterator[str]:
+    """Say the sectors of each region, then its total."""
+    if table["remark"].iloc[0]:
+        yield f"note: {table['remark'].iloc[0]}"
+    head = f"{'region':<16}{'category':<20}{'inventory':>10}{'sd':>7}{'by share':>10}{'sd':>7}"
+    yield f"{head}{'by errors':>11}{'sd':>7}{'told':>7}"
+    for row in table.to_dict("records"):
+        yield (
+            f"{row['name_en']:<16}{row['category']:<20}"
+            f"{row['inventory']:>10.1f}{row['inventory_sd']:>7.1f}{row['by_share']:>10.1f}{row['by_share_sd']:>7.1f}"
+            f"{row['by_errors']:>11.1f}{row['by_errors_sd']:>7.1f}{row['told']:>7.0%}"
+        )
+    yield f"{table['period'].iloc[0]}; Mt {table['gas'].iloc[0]} a year"

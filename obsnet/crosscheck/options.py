@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, field_validator
 
 from obsnet.config import Options
+from obsnet.crosscheck.bridge.options import BridgeOptions
 
 if TYPE_CHECKING:
     from obsnet.crosscheck.inventory_rows import RowChoice
@@ -99,6 +100,10 @@ class CrosscheckOptions(RuleOptions, RowOptions):
         "besides",
         description="regions that are not told apart are tested as a sum too, or only so, or not",
     )
+    bridge: BridgeOptions = Field(
+        default_factory=BridgeOptions,
+        description="definitions of inventory and inversion, and what lies between",
+    )
     chi_square: tuple[float, float] | None = Field(
         None, description="bounds of the run's chi-square per observation, in the place of the usual ones"
     )
@@ -124,6 +129,7 @@ class CrosscheckOptions(RuleOptions, RowOptions):
 
     def choices(self) -> Choices:
         """Return what is said where files leave something open."""
+        from obsnet.crosscheck.bridge.harmonise import make_bridge
         from obsnet.crosscheck.periods import TimeChoice
         from obsnet.crosscheck.quantity import Sums
         from obsnet.crosscheck.table import Choices
@@ -136,6 +142,7 @@ class CrosscheckOptions(RuleOptions, RowOptions):
             prescribed=self.prescribed,
             shared=self.shared,
             chi_square=self.chi_square,
+            bridge=make_bridge(self.bridge),
         )
 
 

@@ -17,7 +17,7 @@ from obsnet.crosscheck.groups import chosen_groups, group_name
 from obsnet.crosscheck.inventory_rows import Chosen
 from obsnet.crosscheck.joint import Resolution, joint_sets, resolve
 from obsnet.crosscheck.periods import Compared
-from obsnet.crosscheck.statistics import common_error
+from obsnet.crosscheck.statistics import common_error, sd_of
 from obsnet.crosscheck.totals import RegionTotals
 from obsnet.crosscheck.words import NOTHING, Words, say
 from obsnet.errors import RegionError
@@ -205,7 +205,7 @@ def _resolution(totals: RegionTotals, single: Sequence[Tested], periods: Sequenc
     w, u = weights_of(totals, [t.members for t in single], periods)
     size = np.einsum("ij,ij->i", w, u)
     response = w @ totals.averaging_kernel @ (u / np.where(size > 0, size, 1.0)[:, None]).T
-    spread = np.sqrt(np.maximum(np.diagonal(covariance_of(w, totals.prior_covariance)), 0.0))
+    spread = sd_of(covariance_of(w, totals.prior_covariance))
     return resolve(response, spread, covariance_of(w, totals.posterior_covariance))
 
 

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 __all__ = ["BESIDE", "beside", "crosscheck_files"]
 
-BESIDE = ("covariance", "statistics")  # tables that go with that of the verdicts
+BESIDE = (
+    "covariance",
+    "statistics",
+)  # tables that go with that of the verdicts; "bridge" where one was asked for
 
 
 def beside(table: Path, what: str) -> Path:
@@ -50,4 +53,7 @@ def crosscheck_files(
     write_text(out, found.table.to_csv(index=False, float_format="%.6g"))
     write_text(beside(out, "covariance"), found.covariance.to_csv(float_format="%.6g"))
     write_text(beside(out, "statistics"), found.statistics.to_csv(index=False, float_format="%.6g"))
+    beside(out, "bridge").unlink(missing_ok=True)  # one of other definitions
+    if found.bridge is not None:
+        write_text(beside(out, "bridge"), found.bridge.to_csv(index=False, float_format="%.10g"))
     return found

@@ -27,7 +27,7 @@ import numpy as np
 
 from obsnet.typing import Floats
 
-__all__ = ["ChiSquare", "Plain", "chi_square", "common_error", "kernel_parts", "plain_statistics"]
+__all__ = ["ChiSquare", "Plain", "chi_square", "common_error", "kernel_parts", "plain_statistics", "sd_of"]
 
 LARGE = 0.30  # relative sd above which a ratio is looked at on a log scale
 _RANK = 1e-10
@@ -71,6 +71,11 @@ class ChiSquare:
 def common_error(sd: Floats, common: float) -> Floats:
     """Return the covariance of errors that are pairwise correlated by `common`, shape (n, n)."""
     return np.outer(sd, sd) * (common + (1.0 - common) * np.eye(len(sd)))
+
+
+def sd_of(covariance: Floats) -> Floats:
+    """Return the standard deviations of a covariance; what rounding made negative is 0."""
+    return np.asarray(np.sqrt(np.maximum(np.diagonal(covariance), 0.0)))
 
 
 def plain_statistics(

@@ -10,20 +10,20 @@ from typing import Any
 import numpy as np
 
 from obsnet.crosscheck.all_regions import STATISTICS, all_regions
+from obsnet.crosscheck.bridge.harmonise import Bridge, bridge_table, harmonise, refuse_net
+from obsnet.crosscheck.columns import described, found_columns, required_columns
 from obsnet.crosscheck.fit import judge_fit
-from obsnet.crosscheck.inventory_rows import Chosen, RowChoice, choose_rows
+from obsnet.crosscheck.inventory_rows import RowChoice, choose_rows
 from obsnet.crosscheck.noise import noise_of
 from obsnet.crosscheck.periods import TimeChoice, match_periods
-from obsnet.crosscheck.published import requirement
-from obsnet.crosscheck.quantity import Quantities, Sums, covariance_of, make_quantities
+from obsnet.crosscheck.quantity import Sums, covariance_of, make_quantities
 from obsnet.crosscheck.rule import ADJUSTMENT
 from obsnet.crosscheck.statistics import plain_statistics
 from obsnet.crosscheck.totals import RegionTotals, read_totals
-from obsnet.crosscheck.verdict import Rule, Verdicts, judge
-from obsnet.crosscheck.words import NOTHING, Words, joined, say
+from obsnet.crosscheck.verdict import Rule, judge
+from obsnet.crosscheck.words import NOTHING, say
 from obsnet.errors import FormatError
 from obsnet.reading import door, read_csv
-from obsnet.typing import Floats
 
 __all__ = [
     "Checked",
@@ -77,6 +77,8 @@ class Choices:
         all regions both 0 and 1.
     chi_square : (float, float), optional
         Bounds within which the run's fit is accepted, in the place of `fit.chi_square_bounds`.
+    bridge : Bridge, optional
+        Between the definitions of inventory and inversion.
     """
 
     rows: RowChoice = field(default_factory=RowChoice)
@@ -86,6 +88,7 @@ class Choices:
     shared: float = 0.0
     common: float | None = None
     chi_square: tuple[float, float] | None = None
+    bridge: Bridge | None = None
 
 
 @dataclass(frozen=True)
@@ -102,11 +105,14 @@ class Checked:
     statistics : pandas.DataFrame
         Of all regions together: ``statistic, value, text, text_zh, told``; ``told`` is 1 where a reader of verdicts
         must know of it.
+    bridge : pandas.DataFrame or None
+        See `bridge.harmonise.bridge_table`; None where none was asked for.
     """
 
     table: Any
     covariance: Any
     statistics: Any
+    bridge: Any = None
 
 
 def compare(totals: RegionTotals, inventory: Any, **said: Any) -> Any:
@@ -166,12 +172,16 @@ def check(
         can be read in two ways; each names the option that settles it.
     """
     choices, rule = choices or Choices(), rule or Rule()
+    refuse_net(totals.sector, totals.gas, choices.bridge)
     rows = choices.rows
     rows = replace(rows, period=year or rows.period, uncertainty=uncertainty or rows.uncertainty)
     chosen = choose_rows(inventory, totals.gas, totals.sector, totals.regions, rows)
     compared = match_periods(totals.periods, chosen.period, totals.asked, choices.time)
     common = 1.0 if choices.common is None else choices.common
     tested = make_quantities(totals, chosen, compared, choices.sums, choices.time.profile_uncertainty, common)
+    stated = tested
+    if choices.bridge is not None:
+        tested = harmonise(stated, choices.bridge)
     fit = judge_fit(totals.fit, choices.chi_square)
     noise, unstated, notes = noise_of(totals, choices.prescribed)
     unable = say("no verdict", text=totals.no_verdict) if totals.no_verdict else NOTHING
@@ -210,15 +220,15 @@ def check(
         tested.inventory_sd,
         choices.shared,
     )
-    table = _found(totals, tested, found, remarks, covariance).assign(
+    table = found_columns(totals, tested, found, remarks, covariance).assign(
         z=plain.z,
         e_n=plain.e_n,
         log_ratio=plain.log_ratio,
         log_ratio_sd=plain.log_ratio_sd,
-        **_required(tested, totals, covariance, found.response),
+        **required_columns(tested, totals, covariance, found.response),
         period=compared.time,
         inventory_period=str(chosen.period),
-        **_described(chosen, totals),
+        **described(chosen, totals),
         alpha=rule.alpha,
         power=rule.power,
         detectable=rule.detectable,
@@ -234,9 +244,20 @@ def check(
 
     keys = pd.Index(table["region"], name="region")
     every = all_regions(
-        totals, tested, noise, choices.common, choices.shared, table["requirement_met"], able=not bar.en
+        totals,
+        tested,
+        noise,
+        choices.common,
+        choices.shared,
+        table["requirement_met"],
+        able=not bar.en,
+        bridged=choices.bridge is not None,
     )
-    return Checked(table, pd.DataFrame(covariance, index=keys, columns=keys.to_numpy()), every)
+    square = pd.DataFrame(covariance, index=keys, columns=keys.to_numpy())
+    if choices.bridge is None:
+        return Checked(table, square, every)
+    seen, spread = table["posterior"].to_numpy(), table["posterior_sd"].to_numpy()
+    return Checked(table, square, every, bridge_table(stated, tested, choices.bridge, seen, spread))
 
 
 @door("a table of verdicts")
@@ -305,80 +326,3 @@ def read_covariance(path: Path) -> Any:
             f"{path}: not a covariance of `obsnet crosscheck`: rows and columns are not the same regions"
         )
     return frame.astype(float)
-
-
-def _found(
-    totals: RegionTotals, tested: Quantities, found: Verdicts, common: list[Words], covariance: Floats
-) -> Any:
-    """Return the columns of what was found."""
-    import pandas as pd
-
-    w = tested.weights
-    remarks = [
-        joined([remark, *own, *common]) for remark, own in zip(found.remarks, tested.remarks, strict=True)
-    ]
-    names = [t.key for t in tested.tested]
-    alone, sums = tested.resolution, len(names) - tested.regions
-    partner = [names[i] if i >= 0 else "" for i in alone.partner]
-    return pd.DataFrame(
-        {
-            "region": names,
-            "name_en": [t.name.en for t in tested.tested],
-            "name_zh": [t.name.zh for t in tested.tested],
-            "kind": [t.kind for t in tested.tested],
-            "members": [" ".join(t.members) for t in tested.tested],
-            "gas": totals.gas,
-            "sector": totals.sector,
-            "unit": "Mt",
-            "inventory": tested.inventory,
-            "inventory_sd": tested.inventory_sd,
-            "prior": w @ totals.prior,
-            "prior_sd": _sd(covariance_of(w, totals.prior_covariance)),
-            "posterior": w @ totals.posterior,
-            "posterior_sd": _sd(covariance),
-            "difference": found.difference,
-            "difference_sd": found.sd,
-            "response": found.response,
-            "resolution": [*alone.share, *[np.nan] * sums],
-            "correlation": [*alone.correlation, *[np.nan] * sums],
-            "correlation_with": [*partner, *[""] * sums],
-            "joint": [*tested.joint, *[""] * sums],
-            "minimum_detectable": found.minimum_detectable,
-            "p_value": found.p_value,
-            "p_adjusted": found.p_adjusted,
-            "margin": found.margin,
-            "p_equivalence": found.p_equivalence,
-            "equivalence_power": found.equivalence_power,
-            "verdict": [str(v) for v in found.verdict],
-            "reason": [r.en for r in found.reasons],
-            "reason_zh": [r.zh for r in found.reasons],
-            "remark": [r.en for r in remarks],
-            "remark_zh": [r.zh for r in remarks],
-        }
-    )
-
-
-def _required(
-    tested: Quantities, totals: RegionTotals, covariance: Floats, response: Floats
-) -> dict[str, Any]:
-    """Return the columns of the line that GCOS asks for, ``prior`` where less than half of a total was observed."""
-    asked = np.array([requirement(t.members) for t in tested.tested])
-    size = np.abs(tested.weights @ totals.posterior)
-    share = np.divide(_sd(covariance), size, out=np.full(len(size), np.nan), where=size > 0)
-    met = np.where(share <= asked, np.where(response >= 0.5, "yes", "prior"), "no")
-    met = np.where(np.isfinite(share), met, "")
-    return {"relative_sd": share, "requirement": asked, "requirement_met": met}
-
-
-def _described(chosen: Chosen, totals: RegionTotals) -> dict[str, str]:
-    return {
-        "category": chosen.category,
-        "terminology": chosen.terminology,
-        "inventory_source": chosen.source,
-        "prior_name": totals.prior_name,
-        "region_source": totals.region_source,
-    }
-
-
-def _sd(covariance: Floats) -> Floats:
-    return np.sqrt(np.maximum(np.diagonal(covariance), 0.0))

@@ -152,6 +152,29 @@ _TEXTS = {
         "errors of inventory and inversion may be correlated in any way: weights {share} to the inventory",
         "清单与反演误差的相关性未知：清单权重 {share}",
     ),
+    "harmonised": (
+        "definitions bridged by {change} Mt (±{spread}), see the bridge",
+        "定义已统一，调整 {change} Mt（±{spread}），见定义表",
+    ),
+    "not in the bridge": (
+        "definitions differ by {which}, left out as asked",
+        "定义相差 {which_zh}，按要求未计入",
+    ),
+    "bridge open": (
+        (
+            "definitions differ by {which}, of which nothing is stated here: give a line of it, or leave it out "
+            "(--bridge-without {keys})"
+        ),
+        "定义相差 {which_zh}，此处无数据：请给出该项，或以 --bridge-without {keys} 略去",
+    ),
+    "line without error": (
+        "the line of {which} states no uncertainty: give it (--bridge-uncertainty {name}=0.3)",
+        "“{which_zh}”一项未给出不确定度：请给出（--bridge-uncertainty {name}=0.3）",
+    ),
+    "not harmonised": (
+        "whether inventory and sector are of the same things was not stated (--bridge-inventory, --bridge-sector)",
+        "未说明清单与反演部门的范围是否一致（--bridge-inventory、--bridge-sector）",
+    ),
     "requirements": (
         "{met} of {of} regions are known by observations to the 30 % that GCOS asks at 100 to 1,000 km",
         "{of} 个地区中 {met} 个由观测达到 GCOS 对 100–1000 km 尺度要求的 30%",

@@ -59,6 +59,7 @@ def report_files(
     from obsnet.report.nowcast import nowcast_section
     from obsnet.report.page import draw, write_report
     from obsnet.report.sections.beside import beside_the_verdict
+    from obsnet.report.sections.bridge import bridge
     from obsnet.report.sections.optional import optional_sections
     from obsnet.report.sections.told_apart import told_apart
     from obsnet.work.isolated import apart
@@ -67,6 +68,7 @@ def report_files(
     remarks = [Words(*pair) for pair in zip(table["remark"], table["remark_zh"], strict=True)]
     common, own = common_first(remarks)
     table = table.assign(remark=[t.en for t in own], remark_zh=[t.zh for t in own])
+    definitions = beside(table_file, "bridge")
     statistics = read_statistics(beside(table_file, "statistics"))
     told = [Words(r["text"], r["text_zh"]) for r in statistics[statistics["told"] == 1].to_dict("records")]
     data = apart(read_netcdf, posterior)
@@ -102,6 +104,7 @@ def report_files(
         facts=_facts(data, table),
         period=f"{first} to {last}",
         sections=[
+            *([bridge(definitions)] if definitions.is_file() else []),
             beside_the_verdict(table, statistics),
             told_apart(table, read_covariance(beside(table_file, "covariance"))),
             *optional_sections(table_file.parent),

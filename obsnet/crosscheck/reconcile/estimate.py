@@ -17,10 +17,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from obsnet.crosscheck.reconcile.kernel import Combined, combine, gross_errors, intersect, same_direction
+from obsnet.crosscheck.sources import TopDown
+from obsnet.crosscheck.statistics import sd_of
 from obsnet.errors import ConfigError, SchemaError
 from obsnet.typing import Bools, Floats
 
-__all__ = ["Nation", "Reconciled", "TopDown", "reconcile"]
+__all__ = ["Nation", "Reconciled", "reconcile"]
 
 
 @dataclass(frozen=True)
@@ -39,24 +41,6 @@ class Nation:
     sd: float
     difference: float = 0.0
     difference_sd: float = 0.0
-
-
-@dataclass(frozen=True)
-class TopDown:
-    """What an inversion says of the same regions: ``value = response X + error``.
-
-    Parameters
-    ----------
-    value : ndarray, shape (n,)
-    response : ndarray, shape (n, n)
-        G.
-    error : ndarray, shape (n, n)
-        Covariance.
-    """
-
-    value: Floats
-    response: Floats
-    error: Floats
 
 
 @dataclass(frozen=True)
@@ -163,9 +147,9 @@ def reconcile(
         suspects = tuple(labels[k] for k in same_direction(plain, directions, worst))
     return Reconciled(
         found.value,
-        _root(found.covariance),
+        sd_of(found.covariance),
         found.value - inventory,
-        _root(found.adjustment_covariance),
+        sd_of(found.adjustment_covariance),
         found.covariance,
         float(found.value.sum() - nation.difference) if nation else float("nan"),
         plain.chi_square,
@@ -226,7 +210,3 @@ def _numbers(
         labels += ["inventory, all", "inversion, all"]
         columns += [-(h @ inventory), np.where(whole, h @ inventory, 0.0)]
     return tuple(labels), np.array(columns).T
-
-
-def _root(covariance: Floats) -> Floats:
-    return np.asarray(np.sqrt(np.maximum(np.diagonal(covariance), 0.0)))

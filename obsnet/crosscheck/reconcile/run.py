@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from obsnet.crosscheck.all_regions import STATISTICS
-from obsnet.crosscheck.fit import judge_fit
-from obsnet.crosscheck.inventory_rows import Chosen, RowChoice, choose_rows
-from obsnet.crosscheck.noise import noise_of
-from obsnet.crosscheck.periods import TimeChoice, match_periods
-from obsnet.crosscheck.quantity import Sums, covariance_of, make_quantities
-from obsnet.crosscheck.reconcile.estimate import Nation, Reconciled, TopDown, reconcile
+from obsnet.crosscheck.inventory_rows import RowChoice, choose_rows
+from obsnet.crosscheck.periods import TimeChoice
+from obsnet.crosscheck.reconcile.estimate import Nation, Reconciled, reconcile
 from obsnet.crosscheck.reconcile.options import ReconcileOptions
-from obsnet.crosscheck.statistics import kernel_parts
+from obsnet.crosscheck.sources import Sources, bottom_up, with_inversion
 from obsnet.crosscheck.totals import RegionTotals
-from obsnet.crosscheck.words import NOTHING, Words, joined, say
+from obsnet.crosscheck.words import Words, joined, say
 from obsnet.errors import ConfigError, RegionError
 from obsnet.inventory.words import NATION, find_region
-from obsnet.regions import region_name
-from obsnet.typing import Floats
 
 __all__ = ["COLUMNS", "Found", "reconcile_files", "reconcile_tables"]
 
@@ -91,7 +85,12 @@ def reconcile_tables(inventory: Any, options: ReconcileOptions, totals: RegionTo
     rows = inventory[~national]
     regions = tuple(dict.fromkeys(rows["region"])) if totals is None else totals.regions
     chosen = choose_rows(rows, gas, "inventory" if totals is None else totals.sector, regions, choice)
-    sources = _bottom_up(chosen, regions) if totals is None else _with_inversion(totals, chosen, options)
+    time = TimeChoice(options.profile, 0.0, options.other_year)
+    sources = (
+        bottom_up(chosen, regions)
+        if totals is None
+        else with_inversion(totals, chosen, time, options.prescribed)
+    )
     nation = _nation(inventory[national], options, gas, choice)
     found = reconcile(
         sources.keys,
@@ -109,54 +108,6 @@ def reconcile_tables(inventory: Any, options: ReconcileOptions, totals: RegionTo
             list(COLUMNS)
         ],
         _statistics(sources, found, nation, options, remarks),
-    )
-
-
-@dataclass(frozen=True)
-class _Sources:
-    """What is reconciled, by region: the inventory, and an inversion if there is one."""
-
-    keys: list[str]
-    names: list[Words]
-    value: Floats
-    sd: Floats
-    seen: Floats
-    seen_sd: Floats
-    top_down: TopDown | None = None
-    remarks: tuple[Words, ...] = ()
-
-
-def _bottom_up(chosen: Chosen, regions: Sequence[str]) -> _Sources:
-    at = np.isfinite(chosen.value)
-    keys = [r for r, there in zip(regions, at, strict=True) if there]
-    none = np.full(len(keys), np.nan)
-    return _Sources(keys, [_named(k) for k in keys], chosen.value[at], chosen.sd[at], none, none)
-
-
-def _with_inversion(totals: RegionTotals, chosen: Chosen, options: ReconcileOptions) -> _Sources:
-    noise, unstated, notes = noise_of(totals, options.prescribed)
-    compared = match_periods(
-        totals.periods, chosen.period, None, TimeChoice(options.profile, 0.0, options.other_year)
-    )
-    fit = judge_fit(totals.fit)
-    unable = say("no verdict", text=totals.no_verdict) if totals.no_verdict else NOTHING
-    for why in (unable, fit.barred, unstated, compared.barred):
-        if why.en:
-            raise ConfigError(f"the inversion cannot be reconciled with: {why.en}")
-    tested = make_quantities(totals, chosen, compared, Sums(merge="no"))
-    at = np.flatnonzero(np.isfinite(tested.inventory) & np.array([not b.en for b in tested.barred]))
-    w, u = tested.weights[at], tested.pattern[at]
-    own, rest = kernel_parts(w, u, totals.averaging_kernel)
-    error = w @ noise @ w.T + rest @ totals.prior_covariance @ rest.T
-    return _Sources(
-        [tested.tested[i].key for i in at],
-        [tested.tested[i].name for i in at],
-        tested.inventory[at],
-        tested.inventory_sd[at],
-        w @ totals.posterior,
-        np.sqrt(np.maximum(np.diagonal(covariance_of(w, totals.posterior_covariance)), 0.0)),
-        TopDown(w @ (totals.posterior - totals.prior) + own @ (w @ totals.prior), own, error),
-        (*compared.remarks, *fit.remarks, *notes),
     )
 
 
@@ -186,7 +137,7 @@ def _nation(rows: Any, options: ReconcileOptions, gas: str, choice: RowChoice) -
     return Nation(stated, sd * abs(stated), options.difference, options.difference_sd)
 
 
-def _table(sources: _Sources, found: Reconciled, nation: Nation | None, options: ReconcileOptions) -> Any:
+def _table(sources: Sources, found: Reconciled, nation: Nation | None, options: ReconcileOptions) -> Any:
     import pandas as pd
 
     count = len(sources.keys)
@@ -232,7 +183,7 @@ def _table(sources: _Sources, found: Reconciled, nation: Nation | None, options:
 
 
 def _statistics(
-    sources: _Sources, found: Reconciled, nation: Nation | None, options: ReconcileOptions, remarks: Words
+    sources: Sources, found: Reconciled, nation: Nation | None, options: ReconcileOptions, remarks: Words
 ) -> Any:
     import pandas as pd
 
@@ -282,10 +233,3 @@ def _is_nation(region: object) -> bool:
         return find_region(region) == NATION
     except RegionError:
         return False
-
-
-def _named(region: str) -> Words:
-    try:
-        return Words(region_name(region), region_name(region, "zh"))
-    except RegionError:  # the user's own regions
-        return Words(region, region)

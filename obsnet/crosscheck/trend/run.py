@@ -150,8 +150,8 @@ def _of(series: Any, region: str, source: str) -> Any:
 
 
 def _slope(part: Any, source: str, factor: Mapping[str, float], rho: Mapping[str, float]) -> Trend:
-    columns = (part[c].to_numpy(float) for c in ("year", "value", "sd"))
-    return trend(*columns, rho.get(source, 0.0), factor.get(source, 0.0))
+    years, values, sd = (part[c].to_numpy(float) for c in ("year", "value", "sd"))
+    return trend(years, values, sd, rho.get(source, 0.0), factor.get(source, 0.0))
 
 
 def _difference(

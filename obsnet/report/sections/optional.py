@@ -7,6 +7,7 @@ from pathlib import Path
 
 from obsnet.report.sections.reconciled import reconciled
 from obsnet.report.sections.section import Section
+from obsnet.report.sections.sectors import sectors
 from obsnet.report.sections.trends import trends
 
 __all__ = ["optional_files", "optional_sections"]
@@ -14,6 +15,7 @@ __all__ = ["optional_files", "optional_sections"]
 # In the order of the page.
 _MAKERS: dict[str, Callable[[Path], Section]] = {
     "reconciled.csv": reconciled,
+    "attribution.csv": sectors,
     "trends.csv": trends,
 }
 

@@ -10,9 +10,8 @@ import numpy as np
 from obsnet.crosscheck.run import beside
 from obsnet.crosscheck.table import read_statistics
 from obsnet.crosscheck.words import Words
-from obsnet.errors import FormatError
-from obsnet.reading import door, read_csv
 from obsnet.report.maps import figure_png
+from obsnet.report.sections.made import read_made
 from obsnet.report.sections.section import Section, number, plain, signed
 
 __all__ = ["reconciled"]
@@ -38,13 +37,10 @@ _TEXT = Words(
 )
 
 
-@door("a table of reconciled totals")
 def reconciled(path: Path) -> Section:
     """Return the section of ``reconciled.csv``."""
-    table = read_csv(path, dtype={"region": str, "suspect": str}).fillna({"suspect": ""})
-    missing = [c for c in ("name_en", "name_zh", "inventory", "reconciled", "ratio") if c not in table]
-    if missing:
-        raise FormatError(f"{path}: not a table of `obsnet reconcile`: no column {', '.join(missing)}")
+    texts = ("region", "name_en", "name_zh", "suspect")
+    table = read_made(path, "reconcile", ("inventory", "reconciled", "adjustment", "ratio"), texts)
     said = read_statistics(beside(path, "statistics"))
     rows = [
         (

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from obsnet.crosscheck.words import Words
-from obsnet.errors import FormatError
-from obsnet.reading import door, read_csv
 from obsnet.report.maps import figure_png
+from obsnet.report.sections.made import read_made
 from obsnet.report.sections.section import Section, plain, signed
 
 __all__ = ["trends"]
@@ -32,21 +31,17 @@ _DIFFER = {"yes": "yes 是", "no": "no 否"}
 _SOURCE = {"inventory": "清单", "inversion": "反演"}
 _TEXT = Words(
     "Generalised least squares with errors that years remember; a factor that is wrong in all years makes a slope "
-    "wrong by its own share only. Rows of two sources are the difference of their slopes over the years that both have. "
+    "wrong by its own share only. Rows of two sources are the difference of their slopes over the years both have. "
     "Residuals above 1 say that a series varies more than its errors state.",
     "广义最小二乘，误差可跨年相关；各年共同的系数误差只按其比例影响斜率。两来源之行为共同年份上斜率之差。"
     "残差/误差大于 1 表示序列的起伏超过其所述误差。",
 )
 
 
-@door("a table of trends")
 def trends(path: Path) -> Section:
     """Return the section of ``trends.csv``."""
-    table = read_csv(path, dtype={"region": str, "name_en": str, "name_zh": str, "differ": str})
-    missing = [c for c in ("name_en", "kind", "source", "slope", "slope_sd", "p_adjusted") if c not in table]
-    if missing:
-        raise FormatError(f"{path}: not a table of `obsnet trend`: no column {', '.join(missing)}")
-    table = table.fillna({"name_en": "", "name_zh": "", "differ": ""})
+    texts = ("region", "name_en", "name_zh", "kind", "source", "differ")
+    table = read_made(path, "trend", ("slope", "slope_sd", "p_adjusted"), texts)
     rows = [
         (
             f"{r['name_en']} {r['name_zh']}".strip(),
@@ -81,13 +76,13 @@ def _both(source: str) -> str:
 def _chart(table: Any) -> bytes:
     import matplotlib.pyplot as plt
 
-    regions = list(dict.fromkeys(zip(table["region"].fillna(""), table["name_en"], strict=True)))
+    regions = list(dict.fromkeys(zip(table["region"], table["name_en"], strict=True)))
     sources = list(dict.fromkeys(table["source"]))
     figure, axes = plt.subplots(figsize=(8.5, 0.24 * len(regions) * max(len(sources) / 2, 1) + 1.2))
     place = {r: k for k, (r, _) in enumerate(reversed(regions))}
     for k, source in enumerate(sources):
         part = table[table["source"] == source]
-        y = np.array([place[r] for r in part["region"].fillna("")]) + 0.6 * (k + 0.5) / len(sources) - 0.3
+        y = np.array([place[r] for r in part["region"]]) + 0.6 * (k + 0.5) / len(sources) - 0.3
         axes.errorbar(
             part["slope"], y, xerr=1.96 * part["slope_sd"], fmt="o", ms=4, lw=1.2, label=plain(source)
         )

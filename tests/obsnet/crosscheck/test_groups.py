@@ -85,10 +85,18 @@ def test_the_stage_reads_groups_beside_the_case(tmp_path):
     posterior(tmp_path / "out" / "posterior.nc")
     inventory(value=[100.0, 200.0]).to_csv(tmp_path / "inv.csv", index=False)
     (tmp_path / "groups.csv").write_text("group,region\nboth,110000\nboth,120000\n")
-    options = {"inventory": "inv.csv", "groups": ["groups.csv"]}
+    (tmp_path / "lines.csv").write_text(
+        "component,region,value,unit,uncertainty,source\n"
+        "bunkers,110000,4,Mt,0.5,airport\nbunkers,120000,6,Mt,0.5,airport\n"
+    )
+    bridge = {"inventory": "ceads", "sector": "fossil", "lines": ["lines.csv"]}
+    options = {"inventory": "inv.csv", "groups": ["groups.csv"], "bridge": bridge}
     case, _ = read_case({"run": {"name": "t", "out": "out"}, "crosscheck": options}, tmp_path / "case.toml")
     made = CrosscheckTable(**options)
-    assert tmp_path / "groups.csv" in STAGE.inputs(made, case)
+    assert {tmp_path / "groups.csv", tmp_path / "lines.csv"} <= set(STAGE.inputs(made, case))
     result = STAGE.run(made, case)
-    assert [p.name for p in result.outputs] == ["provinces.csv", "provinces_covariance.csv"]
-    assert pd.read_csv(result.outputs[0])["region"].tolist() == ["110000", "120000", "both"]
+    parts = ("", "_covariance", "_statistics", "_bridge")
+    assert [p.name for p in result.outputs] == [f"provinces{part}.csv" for part in parts]
+    table = pd.read_csv(result.outputs[0])
+    assert table["region"].tolist() == ["110000", "120000", "both"]
+    assert table["inventory"].tolist() == [104.0, 206.0, 310.0]

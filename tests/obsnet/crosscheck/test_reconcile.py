@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from obsnet.crosscheck.reconcile.estimate import Nation, TopDown, reconcile
+from obsnet.crosscheck.reconcile.estimate import Nation, reconcile
 from obsnet.crosscheck.reconcile.kernel import combine, intersect
+from obsnet.crosscheck.sources import TopDown
 from obsnet.errors import ConfigError, SchemaError
 
 B = np.array([100.0, 300.0, 600.0])

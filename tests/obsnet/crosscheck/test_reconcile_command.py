@@ -71,7 +71,7 @@ def test_with_an_inversion(tmp_path):
 
 def test_what_is_refused(tmp_path):
     totals = read_totals(posterior(tmp_path / "p.nc", chi_square=200.0))
-    with pytest.raises(ConfigError, match="cannot be reconciled with: the run does not fit its own errors"):
+    with pytest.raises(ConfigError, match="nothing can be compared: the run does not fit its own errors"):
         reconcile_tables(inventory(), ReconcileOptions(inventory="x"), totals)
     with pytest.raises(ConfigError, match="leave out one of them"):
         reconcile_tables(with_nation(), ReconcileOptions(inventory="x", nation=1.0))

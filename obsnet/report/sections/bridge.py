@@ -1,0 +1,79 @@
+"""The waterfall from an inventory to the inversion: what each is of, line by line, closing to zero."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from obsnet.crosscheck.words import Words
+from obsnet.report.maps import figure_png
+from obsnet.report.sections.made import read_made
+from obsnet.report.sections.section import Section, number, plain, signed
+
+__all__ = ["bridge"]
+
+_HEAD = (
+    Words("Region", "地区"),
+    Words("Line", "项目"),
+    Words("Value", "数值"),
+    Words("± sd", "标准差"),
+    Words("Running total", "累计"),
+    Words("Source", "来源"),
+)
+_TEXT = Words(
+    "An inventory is led to what the inversion's sector sees, line by line; inventory, lines and difference add up to "
+    "the inversion. What is tested is the harmonised inventory.",
+    "将清单逐项统一到反演部门所见的范围；清单、各项与差值之和等于反演值。检验对象为统一后的清单。",
+)
+
+
+def bridge(path: Path) -> Section:
+    """Return the section of ``provinces_bridge.csv``."""
+    texts = ("region", "name_en", "name_zh", "line", "label_en", "label_zh", "source")
+    table = read_made(path, "crosscheck", ("value", "sd", "total"), texts)
+    rows = [
+        (
+            f"{r['name_en']} {r['name_zh']}",
+            f"{r['label_en']} {r['label_zh']}",
+            number(r["value"]) if r["line"] in ("inventory", "inversion") else signed(r["value"]),
+            number(r["sd"]),
+            number(r["total"]),
+            r["source"],
+        )
+        for r in table.to_dict("records")
+    ]
+    sums = table[table["line"] == "inventory"].set_index("region")["value"].abs()
+    shown = table[table["region"] == sums.idxmax()] if len(sums) else table
+    name = Words(*(shown[c].iloc[0] for c in ("name_en", "name_zh"))) if len(shown) else Words("", "")
+    return Section(
+        Words("Definitions", "定义统一"),
+        [_TEXT],
+        _HEAD,
+        rows,
+        _waterfall(shown) if len(shown) else None,
+        Words(f"From inventory to inversion: {name.en}.", f"从清单到反演：{name.zh}。"),
+    )
+
+
+def _waterfall(table: Any) -> bytes:
+    import matplotlib.pyplot as plt
+
+    total, value = table["total"].to_numpy(), table["value"].to_numpy()
+    ends = table["line"].isin(["inventory", "inversion"]).to_numpy()
+    bottom = np.where(ends, 0.0, total - value)
+    colours = np.where(ends, "0.55", np.where(table["line"] == "difference", "#D55E00", "#56B4E9"))
+    x = np.arange(len(table))
+    figure, axes = plt.subplots(figsize=(8.5, 4.2))
+    axes.bar(x, value, bottom=bottom, color=colours, width=0.7)
+    axes.errorbar(x, total, yerr=1.96 * table["sd"], fmt="none", ecolor="k", lw=1, capsize=2)
+    for k in x[:-1]:
+        axes.plot([k + 0.35, k + 0.65], [total[k]] * 2, color="k", lw=0.8)
+    axes.set_xticks(x, [plain(n) for n in table["label_en"]], rotation=25, ha="right", fontsize=8)
+    low, high = np.min([total, total - value * ~ends]), np.max(total)
+    room = max(high - low, 0.02 * abs(high)) + 2 * float(table["sd"].max())
+    axes.set_ylim(low - room if low > 0 else min(low - 0.2 * room, 0.0), high + room)
+    axes.set_ylabel("Mt a year (bars from zero are cut)" if low - room > 0 else "Mt a year")
+    axes.grid(axis="y", lw=0.4)
+    return figure_png(figure)
