@@ -170,3 +170,18 @@ def test_a_case_that_was_copied_elsewhere_is_done(granules, tmp_path):
     again = go(second)
     assert (again["failed"], again["files"], again["soundings"]) == (0, 6, 2400)
     assert len(ObservationStore(second / "run" / "store").read("CO2")) == 2400
+
+
+@pytest.mark.parametrize("mask", [0o027, 0o002])
+def test_outputs_follow_the_mask_of_their_owner(granules, tmp_path, mask):
+    done = subprocess.run(
+        command(granules, tmp_path / "store", "--shard", "1/6"),
+        cwd=ROOT,
+        umask=mask,
+        check=False,
+        capture_output=True,
+    )
+    assert done.returncode == 0
+    written = [tmp_path / "store", *(tmp_path / "store").rglob("*")]
+    assert {p.stat().st_mode & 0o777 for p in written if p.is_file()} == {0o666 & ~mask}
+    assert {p.stat().st_mode & 0o777 for p in written if p.is_dir()} == {0o777 & ~mask}
