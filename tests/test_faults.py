@@ -165,11 +165,16 @@ def test_a_case_that_was_copied_elsewhere_is_done(granules, tmp_path):
     second = tmp_path / "second"
     shutil.copytree(first, second)  # with times of its own
     assert go(second) == {**go(first), "skipped": True}
-    # and where its stage runs all the same
+    # and where its stage runs all the same, as after a kill there
     shutil.rmtree(second / "run" / ".stages")
+    (record,) = (second / "run" / "store" / "_shards").glob("*/1of1.json")
+    record.unlink()
+    with pytest.raises(UnfinishedError):
+        require_finished(second / "run" / "store")
     again = go(second)
     assert (again["failed"], again["files"], again["soundings"]) == (0, 6, 2400)
     assert len(ObservationStore(second / "run" / "store").read("CO2")) == 2400
+    assert require_finished(second / "run" / "store") == ""
 
 
 @pytest.mark.parametrize("mask", [0o027, 0o002])
