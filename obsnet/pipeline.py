@@ -8,7 +8,8 @@ again. Half a stage is resumed by the stage itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from obsnet.atomic import sweep
 from obsnet.config import Options, locate, validate
 from obsnet.content import Contents, files_below
 from obsnet.errors import ConfigError, nearest
+from obsnet.journal import about_stage, note
 from obsnet.stage_mark import Mark, differences, flat, name_of, read_mark, remove_leftovers, write_mark
 from obsnet.work.work import Cluster, Work
 
@@ -279,9 +281,23 @@ def run_shard(
         )
     stage, options = next(step for step in steps if step[0].name == name)
     start = time.monotonic()
-    result = stage.run(options, case)
+    with _told(name, shard=case.run.shard):
+        result = stage.run(options, case)
     record = {"seconds": round(time.monotonic() - start, 2), "failed": result.failed, **result.summary}
     return {name: {**record, "skipped": False, "shard": case.run.shard}}
+
+
+@contextlib.contextmanager
+def _told(stage: str, **about: Any) -> Iterator[None]:
+    """Tell the journal that a stage begins, and how it ends; what it does in between is told under its name."""
+    with about_stage(stage=stage, **about):
+        note("stage", state="begins")
+        try:
+            yield
+        except BaseException as error:
+            note("stage", state="failed", error=" ".join(str(error).split()) or type(error).__name__)
+            raise
+        note("stage", state="done")
 
 
 def contents_of(case: Case) -> Contents:
@@ -360,11 +376,13 @@ def run_case(
         contents.save()
         if old is not None and not why:
             results[stage.name] = {**old.record, "skipped": True}
+            note("stage", stage=stage.name, state="done", skipped=True)
             report(f"{stage.name}: done before")
             continue
         report(f"{stage.name} …" + (f" ({why})" if old is not None else ""))
         start = time.monotonic()
-        result = stage.run(options, case)
+        with _told(stage.name, because=why):
+            result = stage.run(options, case)
         seconds = round(time.monotonic() - start, 2)
         outputs = tuple(name_of(p, case.out) for p in result.outputs)
         files = [*result.files, *(p for p in result.outputs if not p.is_dir())]

@@ -40,6 +40,7 @@ class RunCommand(CaseFile):
 def run(options: RunCommand) -> Shown:
     """Run the stages of a case; started again after a kill, it goes on where it was."""
     from obsnet.config import apply_overrides
+    from obsnet.journal import journal
     from obsnet.pipeline import read_case, up_to
     from obsnet.work.mpi import run_where
 
@@ -49,7 +50,12 @@ def run(options: RunCommand) -> Shown:
         steps = up_to(steps, options.to)
     if options.dry_run or options.submit:
         return _as_jobs(options, case, steps)
-    return run_where(case.run, lambda: _go(options, data, case, steps), Shown())
+
+    def go() -> Shown:
+        with journal(case.out, name=case.run.name):
+            return _go(options, data, case, steps)
+
+    return run_where(case.run, go, Shown())
 
 
 def _as_jobs(options: RunCommand, case: Case, steps: Sequence[tuple[Stage, Options]]) -> Shown:

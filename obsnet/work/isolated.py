@@ -395,7 +395,7 @@ def serve(orders: int, answers: int, life: int, board: int, parent: int) -> None
             return
         try:
             main, message = pickle.loads(message)
-            if main is not None and "__mp_main__" not in sys.modules:
+            if main is not None and getattr(sys.modules["__main__"], "__file__", None) != main:
                 _import_main(main)
             function, args, kwargs, limits = pickle.loads(message)
             _limit(limits)

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, one line a minute in a batch log, nothing in between."""
+"""Progress of long work: a bar on a terminal, one line a minute in a batch log, and a line in the run's journal."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
+
+from obsnet.journal import note, now
+
+_NOTE_EVERY = 10.0  # seconds between lines of the journal
 
 __all__ = ["progress"]
 
@@ -28,6 +32,7 @@ def progress(total: int, what: str, *, every: float = 60.0) -> Iterator[Callable
     callable
         ``advance(n)``.
     """
+    tell = _teller(total, what)
     if sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -38,6 +43,7 @@ def progress(total: int, what: str, *, every: float = 60.0) -> Iterator[Callable
 
             def step(n: int = 1) -> None:
                 bar.advance(task, n)
+                tell(n)
 
             yield step
         return
@@ -46,6 +52,7 @@ def progress(total: int, what: str, *, every: float = 60.0) -> Iterator[Callable
 
     def advance(n: int = 1) -> None:
         nonlocal done, last
+        tell(n)
         done += n
         now = time.monotonic()
         if now - last >= every and done < total:
@@ -54,3 +61,17 @@ def progress(total: int, what: str, *, every: float = 60.0) -> Iterator[Callable
             print(f"{what}: {done} of {total}, about {left / 60:.0f} min left", file=sys.stderr, flush=True)
 
     yield advance
+
+
+def _teller(total: int, what: str) -> Callable[[int], None]:
+    """Return what writes to the journal how far a loop has come."""
+    since, last, done = now(), time.monotonic(), 0
+
+    def tell(n: int) -> None:
+        nonlocal last, done
+        done += n
+        if time.monotonic() - last >= _NOTE_EVERY or done >= total:
+            last = time.monotonic()
+            note("progress", what=what, done=done, of=total, since=since)
+
+    return tell

@@ -9,7 +9,6 @@ keeps under ``_shards/<stage>-<plan>/`` of the folder it fills the plan (every i
 from __future__ import annotations
 
 import contextlib
-import datetime
 import hashlib
 import json
 import os
@@ -27,6 +26,7 @@ from obsnet.atomic import write_text
 from obsnet.config import Options
 from obsnet.errors import UnfinishedError
 from obsnet.job import job_id
+from obsnet.journal import now
 from obsnet.seal import read_json, sealed_json
 from obsnet.work.work import Work
 
@@ -197,7 +197,7 @@ def taking_part(
         "host": platform.node(),
         "pid": os.getpid(),
         "job": job_id(),
-        "started": _now(),
+        "started": now(),
         "ended": "",
         "without": without,
     }
@@ -209,7 +209,7 @@ def taking_part(
         with contextlib.suppress(
             OSError
         ):  # the disk may be what failed: then it stays `running`, which is not done
-            write_text(place, sealed_json({**record, "state": "failed", "error": said, "ended": _now()}))
+            write_text(place, sealed_json({**record, "state": "failed", "error": said, "ended": now()}))
         raise
     if not (home / "plan.json").exists():
         shutil.rmtree(home, ignore_errors=True)
@@ -217,7 +217,7 @@ def taking_part(
             f"{folder}: while this {stage} was at work another began with other settings; its items are mixed: let one "
             "end before the other begins, and run this one again"
         )
-    write_text(place, sealed_json({**record, "state": "done", "ended": _now()}))
+    write_text(place, sealed_json({**record, "state": "done", "ended": now()}))
 
 
 def plans_of(folder: str | os.PathLike[str]) -> list[Plan]:
@@ -319,7 +319,3 @@ def _ranges(numbers: Sequence[int]) -> str:
     shown = [f"{r[0]}-{r[-1]}" if len(r) > 1 else str(r[0]) for r in runs]
     more = f" and {len(shown) - _NAMED} more" if len(shown) > _NAMED else ""
     return ", ".join(shown[:_NAMED]) + more
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").removesuffix("+00:00")

@@ -64,7 +64,8 @@ def ingest_one(task: GranuleTask) -> dict[str, Any]:
         row["sha256"] = digest = sha256(path)
         row["file_id"] = file_id(digest)
         for known, where in _known(task, digest):
-            if known == digest and (where == task.path or not Path(where).exists()):
+            same = where == task.path or not Path(where).exists() or _copied_along(task, where)
+            if known == digest and same:
                 return row | {"status": "skipped", "_as": where}
             if known == digest:
                 return row | {"status": f"{COPY}: same bytes as {where}, which was read before"}
@@ -118,6 +119,17 @@ def _known(task: GranuleTask, digest: str) -> tuple[tuple[str, str], ...]:
         return task.done
     rows = ObservationStore(task.store).index.read().to_pylist()
     return tuple((digest, r["path"]) for r in rows if r["sha256"] == digest and r["status"] == "done")
+
+
+def _copied_along(task: GranuleTask, where: str) -> bool:
+    """Tell whether file and store are copies of another file and its store, as in a case that was copied elsewhere."""
+    mine, theirs, store = (os.path.abspath(p) for p in (task.path, where, task.store))
+    root = os.path.commonpath([mine, store])
+    inside = os.path.relpath(mine, root)
+    if not theirs.endswith(f"{os.sep}{inside}"):
+        return False
+    other = os.path.join(theirs.removesuffix(inside), os.path.relpath(store, root))
+    return os.path.isdir(other) and not os.path.samefile(other, store)
 
 
 def _reason(error: Exception, path: Path) -> str:

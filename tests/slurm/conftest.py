@@ -23,6 +23,8 @@ OBSNET = [sys.executable, "-m", "obsnet"]
 
 def lacking(*programs):
     """Say what is missing, empty where nothing is."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return "wants the machine for itself: pytest -n 0 tests/slurm"
     missing = [p for p in programs if shutil.which(p) is None]
     return f"not installed: {', '.join(missing)} (see .ci/run)" if missing else ""
 

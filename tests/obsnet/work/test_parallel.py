@@ -1,6 +1,9 @@
 """Many tasks: every scheduler gives the same answers, memory stays flat, shards partition."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -67,3 +70,21 @@ def test_bad_shards(text):
 
 def test_cpu_count():
     assert 1 <= cpu_count() <= (os.cpu_count() or 1)
+
+
+SCRIPT = """
+from obsnet.work.parallel import map_unordered
+from obsnet.work.work import Work
+def double(x):
+    return 2 * x
+if __name__ == "__main__":
+    print(sorted(map_unordered(double, range(4), Work(scheduler="processes", workers=2))))
+"""
+
+
+def test_the_functions_of_a_script(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    own = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    call = [sys.executable, str(tmp_path / "script.py")]
+    done = subprocess.run(call, env=own, capture_output=True, text=True, check=False)
+    assert done.stdout == "[(0, 0), (1, 2), (2, 4), (3, 6)]\n", done.stderr

@@ -1,0 +1,160 @@
+#!/usr/bin/env python
+"""What the adapter of work costs and how it scales, as JSON: python scripts/bench_scale.py [--quick] [--out FILE].
+
+Tasks that sleep need no processor, so that what they take beyond their sleep is what handing them out costs, whoever
+else uses the machine; tasks that compute are compared on one and two workers, with the load of the machine beside them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+from obsnet.provenance import peak_memory
+from obsnet.work.cluster import session
+from obsnet.work.parallel import map_unordered
+from obsnet.work.shards import require_finished, taking_part
+from obsnet.work.work import Work
+
+SCHEDULERS = ("processes", "dask")
+
+
+def sleep(seconds):
+    time.sleep(seconds)
+
+
+def compute(n):
+    """Take about a second of one core, in Python."""
+    return sum(k * k for k in range(n))
+
+
+def resident(path):
+    """Read a granule and return the memory of this process, MiB."""
+    from retrieval.products.read import read_granule
+
+    read_granule(Path(path))
+    return os.getpid(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def wall(function, items, work):
+    """Return the wall-clock time of a piece of work on workers that are there already, s."""
+    with session():
+        list(map_unordered(sleep, [0.0] * 2 * work.workers, work))  # they start
+        start = time.perf_counter()
+        list(map_unordered(function, items, work))
+        return time.perf_counter() - start
+
+
+def overhead(tasks):
+    """Return by scheduler and workers how much longer sleeping a second each takes than it should."""
+    found = {}
+    for scheduler in SCHEDULERS:
+        for workers in (1, 2):
+            took = wall(sleep, [1.0] * tasks, Work(scheduler=scheduler, workers=workers))
+            found[f"{scheduler}, {workers} workers"] = {
+                "tasks": tasks,
+                "seconds": round(took, 2),
+                "overhead": round(took / (tasks / workers) - 1, 4),
+            }
+    return found
+
+
+def scaling(tasks, n):
+    """Return how much faster two workers compute than one: the same work, and twice the work."""
+    found = {}
+    for scheduler in SCHEDULERS:
+        one, two = (Work(scheduler=scheduler, workers=w) for w in (1, 2))
+        alone = wall(compute, [n] * tasks, one)
+        strong = wall(compute, [n] * tasks, two)
+        weak = wall(compute, [n] * 2 * tasks, two)
+        found[scheduler] = {"strong": round(alone / strong, 2), "weak": round(2 * alone / weak, 2)}
+    return {"load": os.getloadavg()[0], "cores": len(os.sched_getaffinity(0)), **found}
+
+
+def memory(reads):
+    """Return the peak memory of a worker after a tenth of its reads and after all, MiB."""
+    import numpy as np
+    from make_synthetic_granules import write_granule
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "oco2_LtCO2_200701_B11100Ar_230603000000s.nc4"
+        write_granule(path, 20_000, np.datetime64("2020-07-01"), seed=0)
+        seen: dict[int, list[float]] = {}
+        work = Work(scheduler="processes", workers=2)
+        for _, (pid, mib) in map_unordered(resident, [str(path)] * reads, work):
+            seen.setdefault(pid, []).append(mib)
+    return [
+        {"reads": len(v), "tenth": round(v[len(v) // 10], 1), "all": round(v[-1], 1)} for v in seen.values()
+    ]
+
+
+def planning(files):
+    """Return processor time and peak memory of planning files that are done, and of the plan of their shards."""
+    from obsnet.content import file_id
+    from obsnet.store import ObservationStore
+    from retrieval.ingest.options import IngestOptions
+    from retrieval.ingest.plan import make_plan
+
+    with tempfile.TemporaryDirectory() as folder:
+        store, options = ObservationStore(Path(folder) / "store"), IngestOptions()
+        print_ = options.fingerprint("oco2_lite")
+        rows, paths = [], []
+        for k in range(files):
+            path = Path(folder) / "in" / f"{k % 365:03d}" / f"{k:06d}.nc4"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+            os.truncate(path, k + 1)  # no two of one size
+            digest = f"{k:064x}"
+            about = {"size": k + 1, "sha256": digest, "file_id": file_id(digest), "soundings": 1, "good": 1}
+            kind = {
+                "sensor": "oco2_lite",
+                "version": "v9",
+                "species": "CO2",
+                "unit": "1e-6",
+                "options": print_,
+            }
+            rows.append({"path": str(path), **about, **kind, "status": "done"})
+            paths.append(str(path))
+        store.index.write(rows, "all")
+        del rows
+        before, start = peak_memory(), time.process_time()
+        index = store.standing(store.index.read().to_pylist())
+        make_plan(paths, index, options, mixed=False)
+        with taking_part(store.path, "ingest", paths, print_, Work(shard="1/40")):
+            pass
+        require_finished(store.path, allow=True)
+        took = time.process_time() - start
+    return {
+        "files": files,
+        "processor_seconds": round(took, 1),
+        "peak_mib": round(peak_memory() / 2**20),
+        "before_mib": round(before / 2**20),
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a tenth of everything")
+    parser.add_argument(
+        "--only", action="append", help="planning, overhead, memory or scaling; may be repeated"
+    )
+    parser.add_argument("--out", type=Path, help="JSON file; printed otherwise")
+    asked = parser.parse_args()
+    size = 10 if asked.quick else 1
+    parts = {
+        "planning": lambda: planning(100_000 // size),
+        "overhead": lambda: overhead(20 // size),
+        "memory": lambda: memory(200 // size),
+        "scaling": lambda: scaling(8, 10_000_000 // size),
+    }
+    result = {name: part() for name, part in parts.items() if asked.only is None or name in asked.only}
+    text = json.dumps(result, indent=1)
+    if asked.out is None:
+        print(text)
+    else:
+        asked.out.write_text(text + "\n", encoding="utf-8")
