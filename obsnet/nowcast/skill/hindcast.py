@@ -42,6 +42,7 @@ SIMPLEST = "persistence"
 BASELINES = (SIMPLEST, "last growth", "drift")
 COMBINATION = "combination"
 _FROM_THE_START = (SIMPLEST, "damped trend")
+_FEW = 3  # years that a model has to run for, and a third of all, to be compared with the others
 _PROVEN = 3  # years at the longest step before another model may join the combination
 
 
@@ -59,6 +60,8 @@ class Situation:
         Steps that are scored, from 1.
     predictors : ndarray or None
         Changes of indicators, shape (years - 1 + steps, regions, indicators).
+    names : tuple of str
+        Of the indicators.
     nation : Situation or None
         The same of the nation as it is stated itself.
     """
@@ -67,6 +70,7 @@ class Situation:
     steps: int
     scored: tuple[int, ...]
     predictors: Floats | None = None
+    names: tuple[str, ...] = ()
     nation: Situation | None = None
 
 
@@ -153,13 +157,13 @@ def hindcast(
                 paths[-1][name] = model(now, shocks)
             except FormatError as fault:
                 faults.setdefault(name, []).append(f"{now.panel.last + now.steps}: {fault}")
-    usable = {name: sum(name in p for p in paths) for name in models}
-    kept = [name for name in models if usable[name]]
+    ran = {name: sum(name in p for p in paths) for name in models}
+    kept = [name for name in models if ran[name] >= min(len(situations), max(_FEW, len(situations) // 3))]
     notes = [
         f"{name} could not run for {len(f)} of {len(situations)} years (first {f[0]})"
         for name, f in faults.items()
     ]
-    chosen = [k for k, p in enumerate(paths) if all(name in p for name in kept)]
+    chosen = [k for k, p in enumerate(paths) if kept and all(name in p for name in kept)]
     if not chosen:
         raise FormatError(
             f"no earlier year can be hindcast: {'; '.join(notes) or 'too few years of inventories'}"
@@ -176,7 +180,8 @@ def hindcast(
     weighed: list[tuple[int, str, float]] = []
     skills: dict[tuple[int, int], dict[str, float]] = {}
     for k in chosen:
-        now, found = situations[k], paths[k]
+        now = situations[k]
+        found = {name: paths[k][name] for name in kept}
         if combine:
             shares = combination_weights(skills, kept, now)
             weighed += [(now.panel.last, n, w) for n, w in shares.items()]
@@ -186,7 +191,7 @@ def hindcast(
             for step in now.scored:
                 frame = _scored(values[step - 1], now, step, truth, name)
                 rows.append(frame)
-                own = frame["crps"][frame["region"] != NATION]
+                own = frame["crps"][: len(now.panel.regions)]
                 skills.setdefault((now.panel.last, step), {})[name] = (
                     float(own.mean()) if own.notna().any() else np.nan
                 )
