@@ -148,6 +148,7 @@ def forecast(
     peak: int | None = None,
     scenario: Indicators | None = None,
     threshold: float = 0.7,
+    since: int | None = None,
     draws: int = 1000,
     seed: int = 0,
 ) -> Forecast:
@@ -166,6 +167,8 @@ def forecast(
         the regression's score is that of a scenario that comes true.
     threshold : float
         Probability of missing a target from which on it is warned of.
+    since : int, optional
+        First year that is hindcast.
     draws, seed : int
 
     Raises
@@ -177,28 +180,14 @@ def forecast(
     """
     truth = history.at()
     panel, notes = cleaned(truth)
-    first = int(truth.years[0]) + LEAST_YEARS - 1
+    first = max(int(truth.years[0]) + LEAST_YEARS, since or 0) - 1
     longest = truth.last - first
     if steps > longest:
         raise FormatError(
             f"{steps} years ahead cannot be hindcast from inventories of {truth.years[0]}-{truth.last}: the longest "
-            f"that any earlier year can be held against is {longest}"
+            f"from {first} on is {longest}"
         )
-    for year in [t.year for t in targets] + ([peak] if peak is not None else []):
-        if not truth.last < year <= truth.last + steps - (year == peak):
-            raise ConfigError(
-                f"{year} is not within the forecast {truth.last + 1}-{truth.last + steps}"
-                + (
-                    ": a peak needs years after it; more --steps"
-                    if year == peak
-                    else "; more --steps reach further"
-                )
-            )
-    unknown = next(
-        (t.region for t in targets if t.region is not None and t.region not in panel.regions), None
-    )
-    if unknown is not None:
-        raise ConfigError(f"a target of {unknown}, which the inventory does not have")
+    _refuse_outside(targets, peak, panel, steps)
     models = trend_models()
     said: list[str] = []
     if scenario is not None:
@@ -206,7 +195,7 @@ def forecast(
     now, more = _situation(panel, truth, steps, scenario)
     said += more
     earlier = [
-        _situation(cleaned(truth.upto(y))[0], truth, steps, scenario)[0] for y in range(first, truth.last)
+        _situation(cleaned(history.first(y))[0], truth, steps, scenario)[0] for y in range(first, truth.last)
     ]
     events = [exceeds(h, c) for h in range(1, steps + 1) for c in CHANGES]
     events += [
@@ -245,13 +234,25 @@ def forecast(
     )  # fmt: skip
 
 
+def _refuse_outside(targets: Sequence[Target], peak: int | None, panel: Panel, steps: int) -> None:
+    """Refuse targets and peaks of years or regions that the forecast does not have."""
+    span = f"the forecast {panel.last + 1}-{panel.last + steps}"
+    for target in targets:
+        if not panel.last < target.year <= panel.last + steps:
+            raise ConfigError(f"target: {target.year} is not within {span}; more --steps reach further")
+        if target.region is not None and target.region not in panel.regions:
+            raise ConfigError(f"a target of {target.region}, which the inventory does not have")
+    if peak is not None and not panel.last < peak < panel.last + steps:
+        raise ConfigError(
+            f"peak: {peak} is not within {span} with years after it; more --steps reach further"
+        )
+
+
 def _situation(
     panel: Panel, truth: Panel, steps: int, scenario: Indicators | None
 ) -> tuple[Situation, list[str]]:
     """Return what is known at the end of a panel; steps beyond the truth are not scored."""
-    scored = tuple(h for h in range(1, steps + 1) if panel.last + h <= truth.last) or tuple(
-        range(1, steps + 1)
-    )
+    scored = tuple(h for h in range(1, steps + 1) if panel.last + h <= truth.last or panel.last == truth.last)
     if scenario is None:
         return Situation(panel, steps, scored), []
     years = range(int(panel.years[1]), panel.last + steps + 1)
@@ -264,7 +265,7 @@ def _situation(
                 f"scenario: {name} of {panel.last + 1 + int(empty.argmax())} is known of no region; it has to reach "
                 f"{panel.last + steps}, year by year"
             )
-    return Situation(panel, steps, scored, found.values), list(found.notes)
+    return Situation(panel, steps, scored, found.values, scenario.names), list(found.notes)
 
 
 def _kaya(now: Situation, shocks: Shocks) -> Floats:

@@ -80,6 +80,10 @@ def nation_words(found: Estimate | Forecast) -> list[Words]:
     scores = found.scores[found.scores["region"] == NATION]
     if scores.empty:
         return []
+    count = len(found.regions)
+    whole = Words(f"nation (sum of {count} regions)", f"全国（{count} 个地区合计）")
+    if count == 1:
+        whole = Words("nation", "全国")
     scores = scores[scores["step"] == scores["step"].min()]
     base = scores[scores["model"] == "last growth"].iloc[0]
     better = scores[scores["than_last_growth"] + scores["than_last_growth_sd"] < 0.0]
@@ -87,9 +91,9 @@ def nation_words(found: Estimate | Forecast) -> list[Words]:
         best = scores.sort_values("mae").iloc[0]
         return [
             Words(
-                f"nation: no method is shown to beat last year's growth (error {base['mae']:.2f} % over "
+                f"{whole.en}: no method is shown to beat last year's growth (error {base['mae']:.2f} % over "
                 f"{base['years']} years; lowest: {best['model']}, {best['mae']:.2f} %)",
-                f"全国：没有方法被证明优于沿用上年增速（{base['years']} 年误差 {base['mae']:.2f}%；"
+                f"{whole.zh}：没有方法被证明优于沿用上年增速（{base['years']} 年误差 {base['mae']:.2f}%；"
                 f"最低者{_zh(best['model'])} {best['mae']:.2f}%）",
             )
         ]
@@ -97,10 +101,10 @@ def nation_words(found: Estimate | Forecast) -> list[Words]:
     lead = f"{best['than_last_growth']:+.2f} ± {best['than_last_growth_sd']:.2f}"
     return [
         Words(
-            f"nation: {best['model']} beats last year's growth (error {best['mae']:.2f} against {base['mae']:.2f} %; "
-            f"CRPS {lead} over {best['years']} years)",
-            f"全国：{_zh(best['model'])}优于沿用上年增速（误差 {best['mae']:.2f}%，后者 {base['mae']:.2f}%；"
-            f"CRPS 差 {lead}，{best['years']} 年）",
+            f"{whole.en}: {best['model']} beats last year's growth (error {best['mae']:.2f} against "
+            f"{base['mae']:.2f} %; CRPS {lead} over {best['years']} years)",
+            f"{whole.zh}：{_zh(best['model'])}优于沿用上年增速（误差 {best['mae']:.2f}%，后者 "
+            f"{base['mae']:.2f}%；CRPS 差 {lead}，{best['years']} 年）",
         )
     ]
 

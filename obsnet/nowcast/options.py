@@ -26,6 +26,9 @@ class HistoryOptions(Options):
     lag: int = Field(
         12, ge=0, le=60, description="months from the end of a year to its inventory, where no DATE says it"
     )
+    hindcast_from: int | None = Field(
+        None, description="first year that is hindcast; by default as early as can be"
+    )
     draws: int = Field(1000, ge=100, le=100_000, description="of every distribution")
     seed: int = Field(0, ge=0, description="of the draws")
     out: Path | None = Field(None, description="folder of the tables")

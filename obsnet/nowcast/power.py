@@ -10,10 +10,10 @@ import numpy as np
 from obsnet.errors import FormatError, RangeError, SchemaError
 from obsnet.nowcast.inputs.history import History
 from obsnet.nowcast.inputs.indicators import Indicators
-from obsnet.nowcast.inputs.panel import Panel
+from obsnet.nowcast.inputs.panel import LEAST_YEARS, Panel
 from obsnet.nowcast.models.trends import PERSISTENCE, Shocks, trend_paths
 from obsnet.nowcast.rapid import Estimate, rapid_estimate, rapid_models
-from obsnet.nowcast.skill.hindcast import Situation
+from obsnet.nowcast.skill.hindcast import Model, Situation
 from obsnet.typing import Floats
 
 __all__ = ["Factors", "Likeness", "factors_of", "likeness", "power_estimate", "refuse_alike"]
@@ -223,31 +223,30 @@ def power_estimate(
     amounts = used.totals(name, panel.regions, [int(y) for y in panel.years], max(r.published for r in rows))
     alike = refuse_alike(panel, amounts, name)
     factors = factors_of(panel, amounts, name)
-    # The factor's indicator comes first, so that the model of the factor finds it.
-    both = (
-        used
-        if len(indicators.names) == 1
-        else indicators.only([name, *(n for n in indicators.names if n != name)])
-    )
-    estimate = rapid_estimate(history, both, models={**rapid_models(both), FACTOR: _factor_model}, **how)
+    models = {**rapid_models(indicators), FACTOR: _factor_model(name)}
+    estimate = rapid_estimate(history, indicators, models=models, **how)
     return estimate, factors, alike
 
 
-def _factor_model(now: Situation, shocks: Shocks) -> Floats:
-    """Return paths of generation times a factor that stays as it was, with the changes that factors had."""
-    if now.predictors is None:
-        raise FormatError("no generation")
-    generation = now.predictors[:, :, 0]
-    levels = np.log(now.panel.values)
-    seen = len(levels) - 1
-    with np.errstate(invalid="ignore"):
-        usual = np.nanmean(generation, axis=1, keepdims=True, where=np.isfinite(generation))
-    known = np.flatnonzero(np.isfinite(usual[:, 0]))
-    begin = int(known[0])
-    if seen - begin < 3 or not np.isfinite(usual[begin:]).all():
-        raise FormatError("generation of fewer than three years")
-    filled = np.where(np.isfinite(generation), generation, usual)
-    change = np.diff(levels, axis=0)[begin:] - filled[begin:seen]
-    factor = np.concatenate([np.zeros((1, levels.shape[1])), np.cumsum(change, axis=0)])
-    path = trend_paths(factor, PERSISTENCE, shocks) - factor[-1]
-    return np.asarray(levels[-1] + np.cumsum(filled[seen:], axis=0)[:, None, :] + path, dtype=np.float64)
+def _factor_model(name: str) -> Model:
+    """Return the model of generation times a factor that stays as it was, with the changes that factors had."""
+
+    def paths(now: Situation, shocks: Shocks) -> Floats:
+        if now.predictors is None or name not in now.names:
+            raise FormatError(f"{name} was not known")
+        generation = now.predictors[:, :, now.names.index(name)]
+        levels = np.log(now.panel.values)
+        seen = len(levels) - 1
+        known = np.isfinite(generation).sum(axis=1) > 0
+        begin = int(np.argmax(known))
+        if seen - begin < LEAST_YEARS - 1 or not known[begin:].all():
+            raise FormatError(f"{name} of fewer than {LEAST_YEARS - 1} years")
+        usual = np.nanmean(generation[begin:], axis=1, keepdims=True)
+        growth = np.where(np.isfinite(generation[begin:]), generation[begin:], usual)
+        change = np.diff(levels, axis=0)[begin:] - growth[: seen - begin]
+        factor = np.concatenate([np.zeros((1, levels.shape[1])), np.cumsum(change, axis=0)])
+        path = trend_paths(factor, PERSISTENCE, shocks) - factor[-1]
+        coming = np.cumsum(growth[seen - begin :], axis=0)
+        return np.asarray(levels[-1] + coming[:, None, :] + path, dtype=np.float64)
+
+    return paths

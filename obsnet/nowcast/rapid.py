@@ -34,6 +34,9 @@ __all__ = [
 ]
 
 
+_FURTHEST = 5  # years after the last inventory
+
+
 @dataclass(frozen=True, eq=False)
 class Estimate:
     """Emissions of a year, and how good such estimates were.
@@ -79,6 +82,7 @@ def rapid_estimate(
     day: np.datetime64 | None = None,
     models: Mapping[str, Model] | None = None,
     shifts: bool = False,
+    since: int | None = None,
     draws: int = 1000,
     seed: int = 0,
 ) -> Estimate:
@@ -98,22 +102,24 @@ def rapid_estimate(
         By default `rapid_models`.
     shifts : bool
         See `obsnet.nowcast.inputs.indicators.Indicators.growth`.
+    since : int, optional
+        First year that is hindcast.
     draws, seed : int
         Of the distributions.
 
     Raises
     ------
     ConfigError
-        A year that has an inventory edition out on the day already, or is out of reach.
+        A year out of reach.
     FormatError
         No earlier year can be hindcast.
     """
     truth = history.at()
     chosen = truth.last + 1 if year is None else year
-    if chosen <= int(truth.years[0]) + LEAST_YEARS - 1 or chosen > truth.last + 5:
+    if not truth.years[0] + LEAST_YEARS <= chosen <= truth.last + _FURTHEST:
         raise ConfigError(
             f"{chosen} cannot be estimated from inventories of {truth.years[0]}-{truth.last}: choose one of "
-            f"{truth.years[0] + LEAST_YEARS}-{truth.last + 5}"
+            f"{truth.years[0] + LEAST_YEARS}-{truth.last + _FURTHEST}"
         )
     if day is None:
         out = None if indicators is None else indicators.last_published(chosen)
@@ -121,13 +127,11 @@ def rapid_estimate(
         day = max(day, _inventory_out(history, chosen))
     now, notes = known_situation(history, indicators, chosen, day, shifts=shifts)
     earlier = []
-    for target in range(int(truth.years[0]) + LEAST_YEARS, min(chosen, truth.last + 1)):
+    begin = max(int(truth.years[0]) + LEAST_YEARS, since or 0)
+    for target in range(begin, min(chosen, truth.last + 1)):
+        then = years_back(day, chosen - target)
         try:
-            earlier.append(
-                known_situation(history, indicators, target, years_back(day, chosen - target), shifts=shifts)[
-                    0
-                ]
-            )
+            earlier.append(known_situation(history, indicators, target, then, shifts=shifts)[0])
         except FormatError as fault:
             notes.append(f"{target} not hindcast: {fault}")
     usable = rapid_models(indicators) if models is None else models
@@ -193,33 +197,33 @@ def known_situation(
     panel, said = cleaned(history.at(day).upto(target - 1))
     notes = list(said)
     steps = target - panel.last
-    predictors = None
+    predictors, names, said = _predictors(indicators, panel, target, day, shifts)
+    notes += said
     nation: Situation | None = None
-    if indicators is not None:
-        years = range(int(panel.years[1]), target + 1)
-        found = indicators.growth(panel.regions, years, day, shifts=shifts)
-        notes += found.notes
-        predictors = found.values[:, :, _usable(found.values)]
-        predictors = predictors if predictors.shape[2] else None
     if history.has_nation and NATION not in panel.regions:
         stated = history.at(day, nation=True).upto(target - 1)
         if len(stated.years) >= LEAST_YEARS:
             whole, _ = cleaned(stated)
-            own = None
-            if indicators is not None:
-                values = indicators.growth(
-                    (NATION,), range(int(whole.years[1]), target + 1), day, shifts=shifts
-                ).values
-                own = values[:, :, _usable(values)]
-                own = own if own.shape[2] else None
-            nation = Situation(whole, target - whole.last, (target - whole.last,), own)
-    return Situation(panel, steps, (steps,), predictors, nation), notes
+            own, own_names, _ = _predictors(indicators, whole, target, day, shifts)
+            nation = Situation(whole, target - whole.last, (target - whole.last,), own, own_names)
+    return Situation(panel, steps, (steps,), predictors, names, nation), notes
 
 
-def _usable(values: Floats) -> np.ndarray:
-    """Say which indicators are known of half the regions in the year asked for and of three years before it."""
-    known = np.isfinite(values).mean(axis=1)  # (years, indicators)
-    return (known[-1] >= 0.5) & ((known[:-1] >= 0.5).sum(axis=0) >= LEAST_YEARS - 1)
+def _predictors(
+    indicators: Indicators | None, panel: Panel, target: int, day: np.datetime64, shifts: bool
+) -> tuple[Floats | None, tuple[str, ...], tuple[str, ...]]:
+    """Return changes of indicators that half the regions have in the target and in three years before it."""
+    if indicators is None:
+        return None, (), ()
+    found = indicators.growth(panel.regions, range(int(panel.years[1]), target + 1), day, shifts=shifts)
+    known = np.isfinite(found.values).mean(axis=1) >= 0.5  # (years, indicators)
+    enough = known[len(panel.years) - 1 :].all(axis=0) & (known.sum(axis=0) >= LEAST_YEARS)
+    names = tuple(n for n, ok in zip(indicators.names, enough, strict=True) if ok)
+    lost = tuple(
+        f"{n}: not known of half the regions in {target} and three years before: not used"
+        for n in indicators.names if n not in names
+    )  # fmt: skip
+    return (found.values[:, :, enough] if names else None), names, (*found.notes, *lost)
 
 
 def years_back(day: np.datetime64, years: int) -> np.datetime64:
@@ -248,7 +252,7 @@ def revision_notes(table: Any) -> list[str]:
     crossed = table[table["revision"]]["target"]
     return [
         f"{r.year}: {r.en} ({r.source}); hindcasts across it are marked" for r in REVISIONS
-        if ((crossed >= r.year).any() and len(crossed))
+        if (crossed >= r.year).any()
     ]  # fmt: skip
 
 

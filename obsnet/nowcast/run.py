@@ -101,7 +101,7 @@ def run_forecast(options: ForecastOptions) -> Shown:
         targets = [read_target(k, v) for k, v in options.target.items()]
         found = forecast(
             history, steps=options.steps, targets=targets, peak=options.peak, scenario=scenario,
-            threshold=options.threshold, draws=options.draws, seed=options.seed,
+            threshold=options.threshold, since=options.hindcast_from, draws=options.draws, seed=options.seed,
         )  # fmt: skip
         part = _forecast(found, options.language)
         _editions(part, history)
@@ -133,7 +133,7 @@ def _how(options: RapidOptions | PowerOptions) -> dict[str, Any]:
         raise ConfigError(f"--as-of {day!r}: write a day such as 2020-02-28")
     return {
         "year": options.year, "day": None if day is None else np.datetime64(day), "draws": options.draws,
-        "seed": options.seed,
+        "seed": options.seed, "since": options.hindcast_from,
     }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from obsnet.inventory.sources.ceads import is_ceads, read_ceads
 from obsnet.inventory.sources.compare import read_source
 from obsnet.inventory.table import masses
 from obsnet.inventory.words import NATION, province_or_own
-from obsnet.nowcast.inputs.panel import Panel
+from obsnet.nowcast.inputs.panel import LEAST_YEARS, Panel
 
 __all__ = ["Edition", "History", "read_history"]
 
@@ -98,6 +98,13 @@ class History:
         values = np.array([[known.get((r, int(y)), np.nan) for r in regions] for y in span])
         return Panel(regions, span, values)
 
+    def first(self, year: int) -> Panel:
+        """Return what was known when the inventory of a year first came out, up to that year."""
+        out = [
+            self._out(e, year) for e in self.editions if (e.values.index.get_level_values(1) == year).any()
+        ]
+        return self.at(min(out, default=None)).upto(year)
+
     def _out(self, edition: Edition, year: int) -> np.datetime64:
         if edition.published is not None:
             return edition.published
@@ -164,9 +171,28 @@ def read_history(
                 "out (DATE=FILE)"
             )
         editions.append(Edition(np.datetime64(day) if day else None, joined))
-    found = {r for e in editions for r in e.values.index.get_level_values(0)}
-    regions = tuple(sorted(found - {NATION})) or (NATION,)
-    return History(tuple(editions), regions, category, lag, tuple(dict.fromkeys(notes)))
+    regions, short = _long_enough(pd.concat([e.values for e in editions]))
+    return History(tuple(editions), regions, category, lag, tuple(dict.fromkeys([*notes, *short])))
+
+
+def _long_enough(values: Any) -> tuple[tuple[str, ...], list[str]]:
+    """Return the regions that have something in the first years, and say which have not."""
+    there = values[values > 0.0].index
+    years = {r: sorted({int(y) for k, y in there if k == r}) for r in values.index.unique(0)}
+    begin = min((y[0] for y in years.values() if y), default=0)
+    short = {r: y for r, y in years.items() if len(y) < LEAST_YEARS or y[1] > begin + LEAST_YEARS - 1}
+    provinces = [r for r in years if r != NATION]
+    kept = tuple(sorted(r for r in provinces or [NATION] if r not in short))
+    if not kept:
+        raise FormatError(
+            f"no region has {LEAST_YEARS} years of positive values from {begin} on, the fewest from which a trend and "
+            "its error can be said"
+        )
+    lost = [
+        f"{r}: {f'values of {y[0]}-{y[-1]} only' if y else 'a series of zeros'}, left out" for r, y in short.items()
+        if r != NATION
+    ]  # fmt: skip
+    return kept, lost
 
 
 def _read(path: str, category: str) -> tuple[Any, tuple[str, ...]]:

@@ -381,8 +381,8 @@ def _common(unit: str) -> tuple[float, str]:
 @lru_cache(maxsize=65536)
 def _published(cell: str, year: int, month: int, latency: int | None) -> np.datetime64:
     """Return the day on which a figure up to a month came out."""
-    text = re.sub(r"[年月/.]", "-", normal(cell)).rstrip("日- ")[:10]
     end = (np.datetime64(f"{year}-{month:02d}", "M") + 1).astype("datetime64[D]")
+    text = re.sub(r"[年月/.]", "-", normal(cell)).rstrip("日- ")[:10].rstrip("-")
     if not text:
         if latency is None:
             raise FormatError(
@@ -390,10 +390,12 @@ def _published(cell: str, year: int, month: int, latency: int | None) -> np.date
                 "say --latency DAYS after the end of the months"
             )
         return end + np.timedelta64(latency, "D")
+    text = re.sub(r"^(\d{4})(\d\d)(\d\d)$", r"\1-\2-\3", text)
     try:
-        day = np.datetime64("-".join(p.zfill(2) for p in text.split("-")), "D")
+        said = np.datetime64("-".join(p.zfill(2) for p in text.split("-")))
     except ValueError:
         raise FormatError(f"published {cell!r} is no day; write 2020-01-17") from None
+    day = (said + 1).astype("datetime64[D]") - 1  # of a month or a year its last day
     if day < end - 31:
         raise RangeError(f"published {day}, before its months (up to {year}-{month:02d}) were over")
     return day

@@ -42,6 +42,7 @@ SIMPLEST = "persistence"
 BASELINES = (SIMPLEST, "last growth", "drift")
 COMBINATION = "combination"
 _FROM_THE_START = (SIMPLEST, "damped trend")
+_FEW = 3  # years that a model has to run for, and a third of all, to be compared with the others
 _PROVEN = 3  # years at the longest step before another model may join the combination
 
 
@@ -59,6 +60,8 @@ class Situation:
         Steps that are scored, from 1.
     predictors : ndarray or None
         Changes of indicators, shape (years - 1 + steps, regions, indicators).
+    names : tuple of str
+        Of the indicators.
     nation : Situation or None
         The same of the nation as it is stated itself.
     """
@@ -67,6 +70,7 @@ class Situation:
     steps: int
     scored: tuple[int, ...]
     predictors: Floats | None = None
+    names: tuple[str, ...] = ()
     nation: Situation | None = None
 
 
@@ -144,56 +148,48 @@ def hindcast(
     import pandas as pd
 
     faults: dict[str, list[str]] = {}
-    paths: list[dict[str, Floats]] = []
+    made: list[
+        dict[str, tuple[list[Any], list[Any]]]
+    ] = []  # of each situation, by model: rows of scores, of events
+    skills: dict[tuple[int, int], dict[str, float]] = {}
+    weighed: list[tuple[int, str, float]] = []
     for now in situations:
         shocks = shocks_at(now, draws, seed)
-        paths.append({})
+        paths: dict[str, Floats] = {}
         for name, model in models.items():
             try:
-                paths[-1][name] = model(now, shocks)
+                paths[name] = model(now, shocks)
             except FormatError as fault:
                 faults.setdefault(name, []).append(f"{now.panel.last + now.steps}: {fault}")
-    usable = {name: sum(name in p for p in paths) for name in models}
-    kept = [name for name in models if usable[name]]
+        if combine:
+            shares = combination_weights(skills, list(paths), now)
+            weighed += [(now.panel.last, n, w) for n, w in shares.items()]
+            paths[COMBINATION] = combined(paths, shares)
+        made.append({})
+        for name, path in paths.items():
+            values = np.exp(path)
+            rows = [_scored(values[step - 1], now, step, truth, name) for step in now.scored]
+            for step, frame in zip(now.scored, rows, strict=True):
+                mean = frame["crps"][: len(now.panel.regions)].mean()  # NaN where no truth is known
+                skills.setdefault((now.panel.last, step), {})[name] = float(mean)
+            made[-1][name] = (rows, _happened(events, values, now, truth, name))
+    ran = {name: sum(name in m for m in made) for name in models}
+    kept = [name for name in models if ran[name] >= min(len(situations), max(_FEW, len(situations) // 3))]
     notes = [
         f"{name} could not run for {len(f)} of {len(situations)} years (first {f[0]})"
         for name, f in faults.items()
     ]
-    chosen = [k for k, p in enumerate(paths) if all(name in p for name in kept)]
+    chosen = [k for k, m in enumerate(made) if kept and all(name in m for name in kept)]
     if not chosen:
-        raise FormatError(
-            f"no earlier year can be hindcast: {'; '.join(notes) or 'too few years of inventories'}"
-        )
-    if len(chosen) < len(situations):
-        left = [
-            str(situations[k].panel.last + situations[k].steps)
-            for k in range(len(situations))
-            if k not in chosen
-        ]
+        why = "; ".join(notes) or "too few years of inventories"
+        raise FormatError(f"no earlier year can be hindcast: {why}")
+    left = [str(n.panel.last + n.steps) for k, n in enumerate(situations) if k not in chosen]
+    if left:
         notes.append(f"not hindcast, so that all models have the same years: {', '.join(left)}")
-    rows: list[Any] = []
-    happened: list[Any] = []
-    weighed: list[tuple[int, str, float]] = []
-    skills: dict[tuple[int, int], dict[str, float]] = {}
-    for k in chosen:
-        now, found = situations[k], paths[k]
-        if combine:
-            shares = combination_weights(skills, kept, now)
-            weighed += [(now.panel.last, n, w) for n, w in shares.items()]
-            found[COMBINATION] = combined(found, shares)
-        for name, path in found.items():
-            values = np.exp(path)
-            for step in now.scored:
-                frame = _scored(values[step - 1], now, step, truth, name)
-                rows.append(frame)
-                own = frame["crps"][frame["region"] != NATION]
-                skills.setdefault((now.panel.last, step), {})[name] = (
-                    float(own.mean()) if own.notna().any() else np.nan
-                )
-            happened += _happened(events, values, now, truth, name)
-        paths[k] = {}
+    names = [*kept, COMBINATION] if combine else kept
+    scored, happened = ([t for k in chosen for name in names for t in made[k][name][i]] for i in (0, 1))
     return Hindcast(
-        pd.concat(rows, ignore_index=True),
+        pd.concat(scored, ignore_index=True),
         pd.concat(happened, ignore_index=True) if happened else pd.DataFrame(),
         pd.DataFrame(weighed, columns=["origin", "model", "weight"]),
         skills,
@@ -252,18 +248,17 @@ def combination_weights(
 
     Persistence and the damped trend take part from the start; the latter leaves when it is shown to be worse. Others
     join once they are shown to be better than persistence at every step asked for, over three years at the least.
-    Weights are inverse squares of the CRPS (as of mean square errors: Bates and Granger 1969,
-    doi:10.1057/jors.1969.103), a year counting once.
+    Weights are inverse squares of the CRPS relative to all members' (as of mean square errors: Bates and Granger 1969,
+    doi:10.1057/jors.1969.103).
     """
     known = {
-        key: s for key, s in skills.items() if key[0] + key[1] <= now.panel.last and np.isfinite(s[SIMPLEST])
+        key: s for key, s in sorted(skills.items()) if sum(key) <= now.panel.last and np.isfinite(s[SIMPLEST])
     }
     shares: dict[str, float] = {}
     for name in members:
+        mine = {key: s for key, s in known.items() if name in s}
         tests = [
-            paired(
-                np.array([s[name] - s[SIMPLEST] for (_, h), s in sorted(known.items()) if h == step]), step
-            )
+            paired(np.array([s[name] - s[SIMPLEST] for key, s in mine.items() if key[1] == step]), step)
             for step in now.scored
         ]
         if name in _FROM_THE_START:
@@ -271,7 +266,7 @@ def combination_weights(
         else:
             part = all(t.better and t.count >= _PROVEN for t in tests)
         if part:
-            relative = [s[name] / np.mean([s[m] for m in members]) for s in known.values()]
+            relative = [s[name] / np.mean([v for m, v in s.items() if m in members]) for s in mine.values()]
             shares[name] = float(np.mean(relative)) ** -2 if relative else 1.0
     total = sum(shares.values())
     return {n: w / total for n, w in shares.items()}

@@ -64,7 +64,7 @@ def test_rapid_prints_no_number_without_its_error(place, tmp_path):
     assert "used: regression" in done.stdout
     assert "than persistence" in done.stdout
     assert "intervals of 80 and 90 % held" in done.stdout
-    assert "nation:" in done.stdout
+    assert "nation (sum of 8 regions)" in done.stdout
     kept = read_inventory(tmp_path / "estimate.csv")
     assert kept["uncertainty"].between(0.005, 0.2).all()
     assert len(pd.read_csv(tmp_path / "covariance.csv")) == len(SOME) ** 2

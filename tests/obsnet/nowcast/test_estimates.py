@@ -310,11 +310,13 @@ def test_a_forecast_with_targets_and_a_peak(known):
 
 def test_what_a_forecast_refuses(known):
     _, history, *_ = known
-    with pytest.raises(FormatError, match="15 years ahead cannot be hindcast .*the longest .* is 13"):
+    with pytest.raises(
+        FormatError, match="15 years ahead cannot be hindcast .*the longest from 2006 on is 13"
+    ):
         forecast(history, steps=15)
-    with pytest.raises(ConfigError, match="2025 is not within the forecast 2020-2022"):
+    with pytest.raises(ConfigError, match="target: 2025 is not within the forecast 2020-2022"):
         forecast(history, steps=3, targets=[read_target("2025", "1%")])
-    with pytest.raises(ConfigError, match="2022 is not within .*a peak needs years after it"):
+    with pytest.raises(ConfigError, match="peak: 2022 is not within .* with years after it"):
         forecast(history, steps=3, peak=2022)
     with pytest.raises(ConfigError, match="a target of 810000"):
         forecast(history, steps=3, targets=[read_target("Hong Kong:2021", "5")])
@@ -341,6 +343,54 @@ def test_a_scenario_joins_the_ensemble_where_it_tells(tmp_path):
         FormatError, match="scenario: thermal power of 2021 is known of no region; it has to reach 2022"
     ):
         forecast(history, steps=3, scenario=short)
+
+
+def test_the_nation_alone_is_a_history_too(known, tmp_path):
+    made, *_ = known
+    rows = inventory_frame(made, made.emissions.sum(axis=1))
+    history = read_history([str(write(rows[rows["region"] == "CHN"], tmp_path / "n.csv"))])
+    found = forecast(history, steps=2, draws=300)
+    assert found.regions == ("CHN",)
+    assert set(found.scores["region"]) == {"CHN"}
+    assert found.weights["damped trend"] > found.weights["persistence"]
+    assert found.draws.shape == (2, 300, 1)
+
+
+def test_hindcasts_may_begin_later(known):
+    _, history, indicators, _ = known
+    found = forecast(history, steps=2, since=2012, draws=200)
+    assert found.hindcast.table["target"].min() == 2012
+    later = rapid_estimate(history, indicators, year=2019, since=2012, draws=200)
+    assert later.hindcast.table["target"].min() == 2012
+
+
+def test_a_forecast_of_then_knows_the_edition_of_then(tmp_path):
+    made = world(3, regions=SOME, years=YEARS)
+    old = inventory_frame(made)
+    new = old.assign(value=old["value"] * np.where(old["period"] >= "2010", 1.2, 1.0))
+    first = old[old["period"] <= "2014"]
+    sources = [
+        f"2015-06-01={write(first, tmp_path / 'a.csv')}",
+        f"2020-06-01={write(new, tmp_path / 'b.csv')}",
+    ]
+    history = read_history(sources)
+    assert history.first(2014).at(2012) == pytest.approx(made.emissions[9])
+    assert history.first(2015).at(2012) == pytest.approx(1.2 * made.emissions[9])
+
+
+def test_a_factor_is_never_of_another_indicator(electric):
+    """Generation that was not out then: the model of the factor does not run, and takes no other in its place."""
+    power, _, frame, folder = electric
+    other = indicator_frame(power, names=("水泥产量",))
+    late = frame[frame["年份"] >= 2011]
+    history = read_history([str(write(inventory_frame(power), folder / "v.csv"))])
+    indicators = read_indicators(write(pd.concat([other, late]), folder / "late.csv"))
+    assert indicators.names[0] == "cement"
+    found, *_ = power_estimate(history, indicators, year=2019, draws=200)
+    scores = row(found.scores, FACTOR)
+    assert scores["years"] < 7
+    assert any(n.startswith(f"{FACTOR} could not run") for n in found.notes)
+    assert scores["mae"] < 0.8 * row(found.scores, "persistence")["mae"]
 
 
 # the atmosphere

@@ -269,13 +269,25 @@ def test_mistakes_of_inventories(small, tmp_path):
         read_history([str(tmp_path / "none.csv")])
 
 
+def test_regions_with_too_little_are_left_out_and_said(small, tmp_path):
+    frame = inventory_frame(small)
+    late = (frame["region"] == "130000") & (frame["period"] < "2014")
+    frame.loc[frame["region"] == "140000", "value"] = 0.0
+    history = read_history([str(write(frame[~late], tmp_path / "a.csv"))])
+    assert set(FEW) - set(history.regions) == {"130000", "140000"}
+    assert "130000: values of 2014-2015 only, left out" in history.notes
+    assert "140000: a series of zeros, left out" in history.notes
+    with pytest.raises(FormatError, match="no region has 4 years of positive values from 2014 on"):
+        read_history([str(write(frame[frame["period"] >= "2014"], tmp_path / "b.csv"))])
+
+
 def test_ceads_by_category(sample_data):
-    books = sorted((sample_data / "inventory/ceads/provinces").glob("*201[89].xlsx"))
+    books = sorted((sample_data / "inventory/ceads/provinces").glob("*201[6789].xlsx"))
     if not books:
         pytest.skip("no CEADs")
     power = read_history([str(b) for b in books], "1.A.1.a").at()
     total = read_history([str(b) for b in books]).at()
-    assert total.values[1].sum() == pytest.approx(10864, abs=1.0)  # reference/inventory.md, section 5.2
+    assert total.values[-1].sum() == pytest.approx(10864, abs=1.0)  # reference/inventory.md, section 5.2
     assert len(power.regions) == 30
     assert (power.values < total.values).all()
-    assert 0.3 < power.values[1].sum() / total.values[1].sum() < 0.6
+    assert 0.3 < power.values[-1].sum() / total.values[-1].sum() < 0.6

@@ -203,7 +203,8 @@ def test_a_section_of_rapid_estimates_and_forecasts(table, pictures, tmp_path):
 
     scores = pd.DataFrame(
         {
-            "region": ["provinces", "CHN", "110000"], "step": 1, "model": "damped <b>", "category": "total", "cases": 330,
+            "region": ["provinces", "CHN", "110000"], "step": 1, "model": "damped <b>", "category": "total",
+            "cases": 330,
             "mae": 4.5, "crps": 3.3, "bias": -0.5, "cover80": 0.78, "cover90": 0.9,
             "than_persistence": [-0.7, np.nan, 0.0],
             "than_persistence_sd": 0.3,
