@@ -65,10 +65,8 @@ def begun(granules, store, *more):
     process = subprocess.Popen(
         command(granules, store, *more), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    end = time.monotonic() + 120
     while not ObservationStore(store).files():
         assert process.poll() is None
-        assert time.monotonic() < end, "nothing was written"
         time.sleep(0.01)
     return process
 

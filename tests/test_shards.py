@@ -62,7 +62,7 @@ def test_superobs_and_maps_refuse_a_store_with_a_shard_missing(obsnet):
     ingest(obsnet, "2/3")
     assert obsnet("superobs", "store", "--out", "s", *SUPEROBS)[0] == 0
     assert obsnet("grid", "store", "--out", "m.nc", *GRID)[0] == 0
-    with xr.open_dataset("m.nc") as data:
+    with xr.open_dataset("m.nc", engine="netcdf4") as data:
         assert "unfinished_inputs" not in data.attrs
 
 
@@ -78,10 +78,10 @@ def test_what_is_allowed_is_told_by_all_that_comes_of_it(obsnet):
     assert (
         obsnet("grid", "s", "--out", "m.nc", *GRID)[0] == 0
     )  # the super-observations are whole, what they are of is not
-    with xr.open_dataset("m.nc") as data:
+    with xr.open_dataset("m.nc", engine="netcdf4") as data:
         assert data.attrs["unfinished_inputs"] == lack
     assert obsnet("grid", "store", "--out", "n.nc", "--allow-missing", *GRID)[0] == 0
-    with xr.open_dataset("n.nc") as data:
+    with xr.open_dataset("n.nc", engine="netcdf4") as data:
         assert data.attrs["unfinished_inputs"] == lack
 
 
@@ -252,5 +252,5 @@ def test_a_posterior_says_what_it_lacks(tmp_path):
     lack = "made from store without ingest, of 2 shards: 2 never ran (1 of 2 items)"
     assert lack in summary["remarks"]
     assert lack in lines
-    with xr.open_dataset(tmp_path / "run" / "posterior.nc") as data:
+    with xr.open_dataset(tmp_path / "run" / "posterior.nc", engine="netcdf4") as data:
         assert lack in data.attrs["checks"]

@@ -87,7 +87,7 @@ def test_a_chain_of_arrays_of_which_one_task_is_killed(slurm, granules, undistur
     record = json.loads((folder / "run" / "run.json").read_text())
     assert set(record["stages"]) == {"ingest", "superobs", "grid"}
     assert record["job"]["SLURM_JOB_ID"].isdigit()
-    with xr.open_dataset(folder / "run" / "maps" / "columns.nc") as data:
+    with xr.open_dataset(folder / "run" / "maps" / "columns.nc", engine="netcdf4") as data:
         assert "unfinished_inputs" not in data.attrs
 
 

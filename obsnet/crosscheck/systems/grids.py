@@ -23,6 +23,7 @@ from obsnet.flux_reader import read_any_flux
 from obsnet.grid import Grid
 from obsnet.inventory.period import Period, read_period
 from obsnet.inventory.words import NATION
+from obsnet.opening import open_xarray
 from obsnet.reading import reading
 from obsnet.regions import PROVINCES
 from obsnet.shares import Shares
@@ -173,9 +174,7 @@ def _read(path: str, options: SystemOptions, layout: Layout, members: str | None
 
 def _member_names(path: str, dim: str, count: int) -> list[str]:
     """Return the names along a dimension: its own text, or characters of ``<dim>_name``; else numbers."""
-    import xarray as xr
-
-    with xr.open_dataset(path, engine="netcdf4") as data:
+    with open_xarray(path) as data:
         size = data.sizes[dim]
         for name in (f"{dim}_name", dim):
             if name in data.variables and data[name].dtype.kind in "SUO":

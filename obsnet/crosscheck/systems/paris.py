@@ -22,6 +22,7 @@ from obsnet.crosscheck.systems.estimate import Estimate
 from obsnet.crosscheck.systems.keys import region_keys
 from obsnet.errors import FormatError, MissingVariableError, RangeError, UnitError, nearest
 from obsnet.inventory.period import Period
+from obsnet.opening import open_xarray
 from obsnet.reading import door, refuse_claims
 from obsnet.seal import check_file
 from obsnet.typing import Floats
@@ -73,8 +74,6 @@ def read_paris(path: str | Path, system: str, *, sector: str = "total", gas: str
     """
     import warnings
 
-    import xarray as xr
-
     path = Path(path)
     if not path.exists():
         raise FormatError(f"{path}: no such file")
@@ -82,7 +81,7 @@ def read_paris(path: str | Path, system: str, *, sector: str = "total", gas: str
     with warnings.catch_warnings():
         # The template gives the covariance one dimension twice; its numbers are read as they lie.
         warnings.filterwarnings("ignore", message="Duplicate dimension names", category=UserWarning)
-        with xr.open_dataset(path, engine="netcdf4") as data:
+        with open_xarray(path) as data:
             refuse_claims(path, data.variables)
             return _estimate(data, str(path), system, sector, gas)
 

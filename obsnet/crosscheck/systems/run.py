@@ -62,8 +62,7 @@ def read_system(options: SystemOptions, regions: Any = None) -> list[Estimate]:
 
 def _sniff(options: SystemOptions) -> str:
     """Find out which layout a file has."""
-    from netCDF4 import Dataset
-
+    from obsnet.opening import open_netcdf4
     from obsnet.reading import reading
 
     first = files_of(options.path)[0]
@@ -76,7 +75,7 @@ def _sniff(options: SystemOptions) -> str:
         if is_ceos(head):
             return "ceos"
         raise ConfigError(f"{first}: no layout known here; say its preset (NAME=PRESET:PATH)")
-    with reading(first, "netCDF"), Dataset(first) as data:
+    with reading(first, "netCDF"), open_netcdf4(first) as data:
         if str(getattr(data, "obsnet_contract", "")).startswith("posterior"):
             return "own"
         return "paris" if is_paris(data.variables) else "grid"

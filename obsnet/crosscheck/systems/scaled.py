@@ -10,6 +10,7 @@ from obsnet.conventions import TimeStamp
 from obsnet.errors import ConfigError, GridError, MissingVariableError
 from obsnet.flux_reader import read_any_flux
 from obsnet.grid import Grid, centre_order
+from obsnet.opening import open_xarray
 from obsnet.reading import reading
 from obsnet.typing import Floats
 
@@ -62,9 +63,7 @@ def read_scaled(path: str, prior: str | None, time_is: TimeStamp | None, period:
 
 
 def _factors(path: str) -> tuple[Grid, Floats]:
-    import xarray as xr
-
-    with xr.open_dataset(path, engine="netcdf4") as data:
+    with open_xarray(path) as data:
         if _FACTOR not in data:
             raise MissingVariableError(
                 f"{path}: no variable {_FACTOR!r}; there is {', '.join(map(str, data.data_vars))}"

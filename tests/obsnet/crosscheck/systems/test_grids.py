@@ -156,7 +156,7 @@ def test_the_systems_of_a_budget_file_are_systems(tmp_path):
         tmp_path / "g.nc", flux, LAT, LON, name=LAYOUTS["gcb"].variables[0], units="PgC m-2 yr-1",
         dims=("time", "lat", "lon", "ensemble_member"),
     )  # fmt: skip
-    with xr.open_dataset(path) as data:
+    with xr.open_dataset(path, engine="netcdf4") as data:
         loaded = data.load()
     names = np.array([list("CAMS  "), list("GCASv2"), list("GONGGA")], "S1")
     loaded["ensemble_member_name"] = (("ensemble_member", "k"), names)
