@@ -20,7 +20,7 @@ def _run(options: ReportOptions, case: Case) -> StageResult:
 
 
 def _inputs(options: ReportOptions, case: Case) -> list[Path]:
-    from obsnet.report.nowcast import nowcast_files
+    from obsnet.report.sections.nowcast import nowcast_files
     from obsnet.report.sections.optional import optional_files
     from obsnet.store import ObservationStore
 

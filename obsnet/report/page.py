@@ -10,7 +10,6 @@ from typing import Any
 
 from obsnet.atomic import write_text
 from obsnet.report.maps import VERDICT_COLOURS, figure_png, grid_map, map_axes, region_map
-from obsnet.report.nowcast import NowcastSection
 from obsnet.report.sections.section import Section, number, percent, plain, signed
 
 __all__ = ["draw", "write_report"]
@@ -180,7 +179,6 @@ def write_report(
     facts: Sequence[tuple[str, str]],
     period: str,
     sections: Sequence[Section] = (),
-    nowcasts: Sequence[NowcastSection] = (),
 ) -> None:
     """Write the page.
 
@@ -202,8 +200,6 @@ def write_report(
         Named under the map.
     sections : sequence of Section
         Between the table and the map of the flux.
-    nowcasts : sequence of NowcastSection
-        Rapid estimates and forecasts.
     """
     from jinja2 import Environment, PackageLoader, select_autoescape
 
@@ -236,7 +232,6 @@ def write_report(
         made={str(k): str(v) for k, v in made.items()},
         period=period,
         sections=sections,
-        nowcasts=nowcasts,
         rule={k: _share(made[k]) for k in ("alpha", "power", "detectable", "margin_share")},
         tested=int((table["verdict"] != "not testable").sum()),
         pictures={name: base64.b64encode(image).decode("ascii") for name, image in pictures.items()},

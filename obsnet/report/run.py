@@ -56,10 +56,10 @@ def report_files(
     from obsnet.crosscheck.table import read_covariance, read_statistics, read_table
     from obsnet.crosscheck.words import Words, common_first
     from obsnet.field import grid_of
-    from obsnet.report.nowcast import nowcast_section
     from obsnet.report.page import draw, write_report
     from obsnet.report.sections.beside import beside_the_verdict
     from obsnet.report.sections.bridge import bridge
+    from obsnet.report.sections.nowcast import nowcast_sections
     from obsnet.report.sections.optional import optional_sections
     from obsnet.report.sections.told_apart import told_apart
     from obsnet.work.isolated import apart
@@ -88,7 +88,6 @@ def report_files(
     first, last = (str(data["time_bnds"].values.ravel()[k])[:10] for k in (0, -1))
     marks = _stations(store) if store is not None and store.is_dir() else []
     pictures = draw(table, mean["flux_prior"].values, mean["flux"].values, grid, marks)
-    nowcasts = [nowcast_section(out / name) for name in options.nowcast]
     images = [out / f"{name}.png" for name in pictures]
     for path, image_bytes in zip(images, pictures.values(), strict=True):
         with atomic_path(path) as temporary:
@@ -108,8 +107,8 @@ def report_files(
             beside_the_verdict(table, statistics),
             told_apart(table, read_covariance(beside(table_file, "covariance"))),
             *optional_sections(table_file.parent),
+            *(section for name in options.nowcast for section in nowcast_sections(out / name)),
         ],
-        nowcasts=nowcasts,
     )
     return [page, image, *images]
 

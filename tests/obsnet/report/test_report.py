@@ -199,7 +199,7 @@ def test_percentages_as_people_read_them():
 
 
 def test_a_section_of_rapid_estimates_and_forecasts(table, pictures, tmp_path):
-    from obsnet.report.nowcast import nowcast_section
+    from obsnet.report.sections.nowcast import nowcast_sections
 
     scores = pd.DataFrame(
         {
@@ -229,7 +229,7 @@ def test_a_section_of_rapid_estimates_and_forecasts(table, pictures, tmp_path):
         frame.to_csv(tmp_path / f"{name}.csv", index=False)
     said = '{"obsnet_nowcast": 1, "kind": "rapid", "statements": [["used: <i>", "采用"]], "notes": ["2013: revised"]}'
     (tmp_path / "summary.json").write_text(said, encoding="utf-8")
-    section = nowcast_section(tmp_path)
+    sections = nowcast_sections(tmp_path)
     write_report(
         tmp_path / "r.html",
         table,
@@ -239,7 +239,7 @@ def test_a_section_of_rapid_estimates_and_forecasts(table, pictures, tmp_path):
         notes=[],
         facts=[],
         period="2015",
-        nowcasts=[section],
+        sections=sections,
     )
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "Rapid estimate · 快速核算" in page
@@ -251,6 +251,6 @@ def test_a_section_of_rapid_estimates_and_forecasts(table, pictures, tmp_path):
     assert page.count("data:image/png") == len(pictures) + 1
     (tmp_path / "summary.json").write_text('{"obsnet_nowcast": 2}', encoding="utf-8")
     with pytest.raises(FormatError, match="another version"):
-        nowcast_section(tmp_path)
+        nowcast_sections(tmp_path)
     with pytest.raises(FormatError, match="is missing; `obsnet nowcast rapid"):
-        nowcast_section(tmp_path / "none")
+        nowcast_sections(tmp_path / "none")
