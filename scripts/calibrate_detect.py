@@ -11,7 +11,7 @@ tested (`detectable` is out of reach), so that no draw chooses which. `--docs` w
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from inversion.study.options import DetectOptions
 from inversion.study.run_detect import setting_of
 from obsnet.config import validate
 from obsnet.crosscheck.rule import Rule, detection_power
-from obsnet.crosscheck.verdict import Verdict, judge
+from obsnet.crosscheck.verdict import Verdict, Verdicts, judge
 from obsnet.regions import region_name
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "design.md"
@@ -34,36 +34,33 @@ PROVINCES = ("130000", "140000", "320000", "410000", "440000")
 _BLOCK = 100  # draws at a time
 
 
-@dataclass(frozen=True)
+@dataclass
 class Counted:
     """How often one province was accused, and what was stated.
 
     Attributes
     ----------
-    tested : int
-        Draws in which it was testable.
-    found, stated : float
-        Share of those with the verdict "inconsistent", and mean of the stated power.
-    alarms : float
-        Share of all draws in which any other province was accused, or any at all where nothing is off.
+    draws, tested : int
+        All, and those in which it was testable.
+    found : int
+        Of the latter, those with the verdict "inconsistent".
+    stated : float
+        Sum of the power stated in them.
+    alarms : int
+        Draws in which any other province was accused, or any at all where nothing is off.
     """
 
-    tested: int
-    found: float
-    stated: float
-    alarms: float
+    draws: int = 0
+    tested: int = 0
+    found: int = 0
+    stated: float = 0.0
+    alarms: int = 0
 
 
 def count(
-    setting: Setting,
-    regions: Sequence[str],
-    region: str,
-    discrepancy: float,
-    rule: Rule,
-    draws: int,
-    seed: int = 0,
-) -> Counted:
-    """Draw truths of which one province's inventory is off by a share, and count the verdicts.
+    setting: Setting, regions: Sequence[str], off: Mapping[str, float], rule: Rule, draws: int, seed: int = 0
+) -> dict[str, Counted]:
+    """Draw truths of which one province's inventory at a time is off by a share, and count the verdicts.
 
     Parameters
     ----------
@@ -71,61 +68,89 @@ def count(
         From `set_up`.
     regions : sequence of str
         Its provinces.
-    region : str
-        Whose inventory is off; with no discrepancy all are right.
-    discrepancy : float
-        Share of the inventory by which the truth is larger.
+    off : mapping of str to float
+        By province the share of its inventory by which its truth is larger.
     rule : Rule
     draws, seed : int
-        Each draw has a counter-based generator of its own.
+        Each draw has a counter-based generator of its own and serves all provinces.
+
+    Returns
+    -------
+    dict of str to Counted
+        By province, and under ``""`` where no inventory is off.
     """
     problem, weights, mass, fossil = setting.problem, setting.weights, setting.mass, setting.fossil
     posterior = solve(problem)
     totals = region_totals(posterior, weights)
-    gain, pattern = posterior.gain_rows(weights.weights), weights.pattern
-    before, n, at = mass * totals.prior.mean, len(regions), list(regions).index(region)
-    amount = discrepancy * fossil.total[at]
+    gain, n = posterior.gain_rows(weights.weights), len(regions)
+    places = [list(regions).index(k) for k in off]
+    answer = gain @ problem.forward(
+        weights.pattern[:, places].toarray()
+    )  # to one mol s-1 more in each province
+    before = mass * totals.prior.mean
     common = {
         "prior": before,
         "averaging_kernel": totals.kernel,
         "noise_covariance": mass**2 * totals.test,
         "prior_covariance": mass**2 * totals.prior.covariance,
         "weights": np.eye(n, before.size),
+        "inventory_sd": fossil.sd,
         "rule": rule,
     }
-    tested = found = alarms = 0
-    stated = 0.0
+    sizes = problem.prior_error.factor_size, problem.observation_error.factor_size, n
+    counts = {key: Counted() for key in ("", *off)}
     for first in range(0, draws, _BLOCK):
-        size = min(_BLOCK, draws - first)
-        rngs = [np.random.Generator(np.random.Philox(key=[seed, first + k])) for k in range(size)]
-        normal = [
-            [
-                r.standard_normal(m)
-                for m in (problem.prior_error.factor_size, problem.observation_error.factor_size, n)
-            ]
-            for r in rngs
-        ]
-        away = problem.prior_error.factor(np.stack([z[0] for z in normal], axis=1))
-        noise = problem.observation_error.factor(np.stack([z[1] for z in normal], axis=1))
-        off = fossil.sd[:, None] * np.stack([z[2] for z in normal], axis=1)  # truth less inventory
+        each = range(first, min(first + _BLOCK, draws))
+        z, e, own = normal(seed, each, sizes)
+        away = problem.prior_error.factor(z)
+        beyond = fossil.sd[:, None] * own  # truth less inventory
         true = before[:, None] + mass * (weights.weights @ away)
-        inventory = true[:n] - off
-        if discrepancy:  # the inventory is what it is, and the truth beyond it
-            wanted = fossil.total[at] + amount + off[at]
-            away = away + pattern[:, [at]].toarray() * (wanted - true[at]) / mass
-            inventory[at] = fossil.total[at]
-        after = before[:, None] + mass * (gain @ (problem.forward(away) + noise))
-        for k in range(size):
-            v = judge(posterior=after[:, k], inventory=inventory[:, k], inventory_sd=fossil.sd, **common)
-            accused = np.array([x is Verdict.INCONSISTENT for x in v.verdict])
-            if v.verdict[at] is not Verdict.NOT_TESTABLE:
-                tested += 1
-                found += bool(accused[at])
-                stated += float(detection_power(amount, v.sd[at], v.response[at], v.level[at]))
-            if discrepancy:
-                accused[at] = False
-            alarms += bool(accused.any())
-    return Counted(tested, found / max(tested, 1), stated / max(tested, 1), alarms / draws)
+        after = before[:, None] + mass * (
+            gain @ (problem.forward(away) + problem.observation_error.factor(e))
+        )
+        for k in range(len(each)):
+            right = true[:n, k] - beyond[:, k]
+            tally(counts[""], judge(posterior=after[:, k], inventory=right, **common), None, 0.0)
+            for at, key, one in zip(places, off, answer.T, strict=True):
+                # the inventory is what it is, and the truth beyond it, spread as the prior is
+                amount = off[key] * fossil.total[at]
+                moved = fossil.total[at] + amount + beyond[at, k] - true[at, k]
+                inventory = right.copy()
+                inventory[at] = fossil.total[at]
+                tally(
+                    counts[key],
+                    judge(posterior=after[:, k] + one * moved, inventory=inventory, **common),
+                    at,
+                    amount,
+                )
+    return counts
+
+
+def normal(seed: int, draws: Sequence[int], sizes: Sequence[int]) -> list[np.ndarray]:
+    """Return standard normal numbers of some draws, (size, draws) for each size."""
+    rngs = [np.random.Generator(np.random.Philox(key=[seed, i])) for i in draws]
+    rows = [[rng.standard_normal(size) for size in sizes] for rng in rngs]
+    return [np.stack(part, axis=1) for part in zip(*rows, strict=True)]
+
+
+def tally(counted: Counted, found: Verdicts, at: int | None, amount: float) -> None:
+    """Count the verdicts of one draw, in which the inventory of one province is off by an amount."""
+    accused = np.array([v is Verdict.INCONSISTENT for v in found.verdict])
+    if at is not None:
+        if found.verdict[at] is not Verdict.NOT_TESTABLE:
+            counted.tested += 1
+            counted.found += int(accused[at])
+            counted.stated += float(
+                detection_power(amount, found.sd[at], found.response[at], found.level[at])
+            )
+        accused[at] = False
+    counted.draws += 1
+    counted.alarms += int(accused.any())
+
+
+def share(found: int, of: int, stated: float) -> str:
+    """Return a share with the sampling error that it has where what is stated is true."""
+    return f"{found / of:.1%} ± {np.sqrt(stated * (1.0 - stated) / of):.1%}"
 
 
 def main() -> None:
@@ -134,7 +159,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--systems", nargs="+", default=SYSTEMS)
-    parser.add_argument("--draws", type=int, default=2000)
+    parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--docs", action="store_true", help="write the table into docs/design.md")
     chosen = parser.parse_args()
     options = validate(DetectOptions, {"period": "2019-01", "detectable": 1e6})
@@ -146,18 +171,13 @@ def main() -> None:
     for system in chosen.systems:
         setting = set_up(world, system, fossil, options)
         rows = {r["region"]: r for r in detect(setting, names, options)}
-        cells = []
-        for province in PROVINCES:
-            row = rows[province]
-            got = count(setting, names, province, float(row["minimum_detectable"]), rule, chosen.draws)
-            error = np.sqrt(got.stated * (1.0 - got.stated) / max(got.tested, 1))
-            cells.append(f"{row['minimum_detectable']:.0%}: {got.found:.1%} ± {error:.1%}")
-        none = count(setting, names, PROVINCES[0], 0.0, rule, chosen.draws)
-        error = np.sqrt(rule.alpha * (1.0 - rule.alpha) / chosen.draws)
-        cells += [
-            f"{none.alarms:.1%} ± {error:.1%}",
-            str(sum(bool(r["testable"]) for r in rows.values()) - 1),
+        smallest = {p: float(rows[p]["minimum_detectable"]) for p in PROVINCES}
+        counts = count(setting, names, smallest, rule, chosen.draws)
+        cells = [
+            f"{smallest[p]:.0%}: {share(counts[p].found, counts[p].tested, counts[p].stated / counts[p].tested)}"
+            for p in PROVINCES
         ]
+        cells.append(share(counts[""].alarms, chosen.draws, rule.alpha))
         lines.append(f"| {system} | " + " | ".join(cells) + " |")
         print(lines[-1], flush=True)
     if chosen.docs:

@@ -57,13 +57,15 @@ def detect(options: DetectCommand) -> Shown:
     from inversion.study.options import DetectOptions
     from inversion.study.run_detect import detect_lines, run_detect
     from obsnet.config import apply_overrides, out_folder, read_toml, validate
+    from obsnet.errors import ConfigError
 
-    case = {} if options.case is None else read_toml(options.case)
+    case = apply_overrides({} if options.case is None else read_toml(options.case), options.set)
+    if options.case is not None and "detect" not in case:
+        raise ConfigError(f"{options.case}: no table [detect]; there is: {', '.join(case) or 'nothing'}")
     folder = Path.cwd() if options.case is None else options.case.resolve().parent
     said = options.model_dump(include=options.model_fields_set & set(DetectOptions.model_fields))
-    table = apply_overrides(case.get("detect", {}) | said, options.set)
-    where = "--set" if options.case is None else f"{options.case.name} [detect]"
-    chosen = validate(DetectOptions, table, where)
+    where = "[detect]" if options.case is None else f"{options.case.name} [detect]"
+    chosen = validate(DetectOptions, case.get("detect", {}) | said, where)
     out = options.out or out_folder(case, folder)
     written, summary = run_detect(
         chosen, folder, out, options.language, lambda line: print(line, file=sys.stderr, flush=True)

@@ -9,17 +9,23 @@ from inversion.study.words import NATIONAL, Language, draw_in, say
 
 __all__ = ["classes", "detect_picture"]
 
-_NONE, _NO_INVENTORY = "#CFCFCF", "white"
+_BEYOND = {0.5: "#7A7A7A", 1.0: "#A8A8A8", float("inf"): "#DEDEDE"}  # what is not tested, by how far it is
 
 
-def classes(rows: Sequence[Mapping[str, Any]], discrepancies: Sequence[float]) -> dict[str, float | None]:
-    """Return the smallest discrepancy reached in each province that has an inventory, None where none is."""
-    wanted = sorted(discrepancies)
-    return {
-        r["region"]: None if r["reached"] is None else next(d for d in wanted if r["reached"] <= d)
-        for r in rows
-        if r["region"] != NATIONAL and r["inventory"] is not None
-    }
+def classes(rows: Sequence[Mapping[str, Any]], discrepancies: Sequence[float]) -> dict[str, float]:
+    """Return the class of each province that has an inventory.
+
+    It is the smallest of the discrepancies that is reached; where none is, the first of 0.5, 1 and infinity that the
+    smallest detectable one does not exceed.
+    """
+    found = {}
+    for row in rows:
+        if row["region"] != NATIONAL and row["inventory"] is not None:
+            reached, smallest = row["reached"], row["minimum_detectable"]
+            steps = sorted(discrepancies) if reached is not None else list(_BEYOND)
+            size = reached if reached is not None else float("inf") if smallest is None else smallest
+            found[row["region"]] = next(step for step in steps if size <= step)
+    return found
 
 
 def detect_picture(summary: Mapping[str, Any], language: Language = "en") -> bytes:
@@ -56,16 +62,18 @@ def detect_picture(summary: Mapping[str, Any], language: Language = "en") -> byt
         rows = [r for r in summary["rows"] if r["system"] == system]
         axes = map_axes(figure, places[number // columns, number % columns], tolerance=0.05)
         found = classes(rows, wanted)
-        region_map(axes, {k: _NONE if d is None else colours[d] for k, d in found.items()}, tolerance=0.05)
+        tested = {r["region"]: r["reached"] is not None for r in rows}
+        shades = {k: colours[d] if tested[k] else _BEYOND[d] for k, d in found.items()}
+        region_map(axes, shades, tolerance=0.05)
         china = next(r["minimum_detectable"] for r in rows if r["region"] == NATIONAL)
         whole = "–" if china is None else f"{china:.0%}"
         axes.set_title(f"{rows[0]['title'][language]}\n{say(NATIONAL, language)}: {whole}", fontsize=9)
     legend = [Patch(color=colours[d], label=say("detect class", language, share=f"{d:.0%}")) for d in wanted]
-    legend += [
-        Patch(color=_NONE, label=say("detect none", language, share=f"{wanted[-1]:.0%}")),
-        Patch(facecolor=_NO_INVENTORY, edgecolor="0.4", label=say("detect no inventory", language)),
-    ]
-    figure.legend(handles=legend, loc="outside lower center", ncols=len(legend), fontsize=9)
+    for step, colour in _BEYOND.items():
+        key, share = ("detect beyond", step) if step < 10.0 else ("detect more", 1.0)
+        legend.append(Patch(color=colour, label=say(key, language, share=f"{share:.0%}")))
+    legend.append(Patch(facecolor="white", edgecolor="0.4", label=say("detect no inventory", language)))
+    figure.legend(handles=legend, loc="outside lower center", ncols=4, fontsize=9)
     start, stop = (text[:10] for text in summary["period"])
     power = f"{summary['options']['power']:.0%}"
     figure.suptitle(say("detect title", language, power=power, period=f"{start} – {stop}"), fontsize=11)

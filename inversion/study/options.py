@@ -257,7 +257,9 @@ class DetectOptions(RuleOptions, RowOptions):
     discrepancy: list[Annotated[float, Field(gt=0, le=3)]] = Field(
         default=[0.1, 0.2, 0.3], min_length=1, description="true discrepancies, as shares of the inventory"
     )
-    inventory: str = Field(default="ceads-2019", description="CSV, or a built-in inventory")
+    inventory: str = Field(
+        default="ceads-2019", description="CSV, relative to the case file if there is one, or a built-in one"
+    )
     uncertainty: float | None = Field(
         default=0.05,
         gt=0,
@@ -314,6 +316,6 @@ class DetectCommand(DetectOptions, InLanguage):
         None, description="case file with a table [detect]; options go before what it says"
     )
     set: Annotated[list[str], Flag(whole=True)] = Field(
-        [], description="anything else of the table, e.g. --set world.error.point=2; may be repeated"
+        [], description="anything else of the table, e.g. --set detect.world.error.point=2; may be repeated"
     )
     out: Path | None = Field(None, description="folder of the outputs; by default the case's, or run")

@@ -6,6 +6,7 @@ import csv
 import importlib.util
 import json
 import sys
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from scipy.stats import binom, norm
 from inversion.problem.totals import region_totals
 from inversion.solvers.choose import solve
 from inversion.study.detect import detect, networks_of, set_up, verdicts
+from inversion.study.detect_map import classes
 from inversion.study.network import read_network
 from inversion.study.options import DetectOptions
 from inversion.study.run_detect import detect_lines, run_detect, setting_of
@@ -147,20 +149,19 @@ def test_systems_are_networks_joined():
 # --- truths drawn, observed, inverted, judged --------------------------------------------------------------
 
 
-@pytest.mark.parametrize("discrepancy", [0.0, 0.3])
-def test_stated_power_is_found(script, discrepancy):
+def test_stated_power_is_found(script):
     """The whole way: truths of which one province's inventory is off, observations, inversion, verdict."""
     made, (options, world, _, _) = setting("stations_60"), ready()
     provinces = [r for r in rows("stations_60").values() if r["testable"] and r["region"] != NATIONAL]
-    best = min(provinces, key=lambda r: r["minimum_detectable"])
-    found = script.count(made, world.shares.regions, best["region"], discrepancy, options.rule(), draws=600)
-    if discrepancy:
-        low, high = (binom.ppf(q, found.tested, found.stated) / found.tested for q in (1e-4, 1 - 1e-4))
-        assert low <= found.found <= high
-        assert 0.8 < found.stated < 1.0
-    else:
-        assert found.alarms <= binom.ppf(1 - 1e-4, 600, 0.05) / 600
-        assert found.alarms > 0.0
+    off = {r["region"]: float(r["minimum_detectable"]) for r in provinces[:2]}
+    # every province is tested, so that no draw chooses which
+    found = script.count(made, world.shares.regions, off, replace(options.rule(), detectable=1e6), draws=400)
+    for key in off:
+        one = found[key]
+        assert one.tested == 400
+        low, high = (binom.ppf(q, 400, one.stated / 400) for q in (1e-4, 1 - 1e-4))
+        assert low <= one.found <= high
+    assert 0 < found[""].alarms <= binom.ppf(1 - 1e-4, 400, 0.05)
 
 
 def test_the_posterior_stays_out_of_it():
@@ -169,6 +170,24 @@ def test_the_posterior_stays_out_of_it():
     n = len(made.fossil.shares.regions)
     found = verdicts(made, totals, Rule(), np.eye(n), made.fossil.total, made.fossil.sd)
     assert not any(v is Verdict.INCONSISTENT for v in found.verdict)
+
+
+def test_a_province_is_drawn_by_what_is_reached_or_how_far_it_is():
+    def row(region, reached, smallest, inventory=1.0):
+        return {"region": region, "reached": reached, "minimum_detectable": smallest, "inventory": inventory}
+
+    found = classes(
+        [
+            row("a", 0.2, 0.15),
+            row("b", None, 0.31),
+            row("c", None, 0.7),
+            row("d", None, None),
+            row("e", None, None, None),
+            row(NATIONAL, 0.1, 0.05),
+        ],
+        [0.1, 0.2, 0.3],
+    )
+    assert found == {"a": 0.2, "b": 0.5, "c": 1.0, "d": float("inf")}
 
 
 # --- files and command ---------------------------------------------------------------------------------
@@ -243,7 +262,7 @@ def test_the_command(tmp_path, capsys, monkeypatch):
     from inversion.commands.design import detect as command
 
     monkeypatch.chdir(tmp_path)
-    world = ("--set", "world.cell_deg=4", "--set", "world.south=14")
+    world = ("--set", "detect.world.cell_deg=4", "--set", "detect.world.south=14")
     call(command, "--period", "2019-01-01/2019-01-05", "--system", "existing", *world, "--language", "zh")
     out, err = capsys.readouterr()
     assert "北京市" in out
@@ -255,8 +274,11 @@ def test_the_command(tmp_path, capsys, monkeypatch):
     out, err = capsys.readouterr()
     assert json.loads(out)["systems"] == ["existing"]
     assert "known from an earlier run" in err
+    (tmp_path / "other.toml").write_text("[design]\ncount = 3\n")
+    with pytest.raises(ConfigError, match=r"no table \[detect\]; there is: design"):
+        call(command, tmp_path / "other.toml")
     with pytest.raises(ConfigError, match="unknown key 'perid'; nearest: 'period'"):
-        call(command, "--set", "perid=1")
+        call(command, "--set", "detect.perid=1")
 
 
 def test_a_design_is_still_a_case(capsys):
