@@ -1,6 +1,7 @@
 #!/usr/bin/env python
 """Draw truths, observe, invert, judge: how often verdicts keep what they promise. Writes docs/crosscheck.md's table.
 
+    python scripts/calibrate_verdicts.py --response 400    # why lognormal truths are found more or less often
     python scripts/calibrate_verdicts.py [--draws 2000] [--only NAME] [--check]    # --only writes those rows
 
 A world is a row of provinces over some months with two sectors, fossil and biosphere, observed by footprints that
@@ -229,7 +230,7 @@ def all_right(right: np.ndarray, smallest: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def off_by_minimum(count: int, times: float = 1.0) -> Plan:
-    """Make every third inventory too high by its minimum detectable discrepancy, `count` of them in all."""
+    """Make every third inventory too high by `times` its minimum detectable discrepancy, `count` of them in all."""
 
     def plan(right: np.ndarray, smallest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         wrong = np.zeros(len(right), dtype=bool)
@@ -496,7 +497,74 @@ SCENARIOS = (
         promised={},
         most=400,
     ),
+    Scenario(
+        "lognormal truth of 40 %, one of 5 too low by its minimum",
+        POSITIVE,
+        off_by_minimum(1, -1.0),
+        truth=lognormal_truth,
+        promised={},
+        most=400,
+    ),
 )
+
+
+def look_at_response(draws: int, seed: int = 7) -> None:
+    """Print why power is not as promised by method `lognormal`: its kernel, at the mode, follows the data."""
+    for spread in (0.2, 0.4, 0.6):  # is it the truth's shape?
+        world = World(regions=5, spread=spread, error=0.07)
+        for text, times in (("high", 1.0), ("low", -1.0)):
+            power, error = run(Scenario("", world, off_by_minimum(1, times), truth=lognormal_truth), 2000)[
+                "power"
+            ]
+            print(f"normal inversion, truth of {spread:.0%}, too {text}: found {_cell(power, error)}")
+    scenario = Scenario("", POSITIVE, truth=lognormal_truth)
+    linear = invert(POSITIVE)
+    weights, own = weights_of(POSITIVE, "month")
+    kept: dict[str, list[np.ndarray]] = {}
+    for number in range(draws):
+        one = draw(scenario, linear, weights, np.random.default_rng([seed, number]))
+        for name, made in (("mode", one.made), ("prior", linear)):
+            found = judge(
+                prior=one.made.prior,
+                posterior=one.posterior,
+                averaging_kernel=made.kernel,
+                noise_covariance=made.noise,
+                prior_covariance=linear.covariance,
+                inventory=one.right,
+                inventory_sd=np.full(len(weights), OWN_SD),
+                rule=Rule(),
+                weights=weights,
+                pattern=own * (weights @ linear.covariance),
+            )
+            testable = [str(v) != "not testable" for v in found.verdict]
+            kept.setdefault(name, []).append(
+                np.array(
+                    [found.difference, found.sd, found.response, one.right - weights @ linear.prior, testable]
+                )
+            )
+    for name, rows in kept.items():
+        d, sd, a, off, testable = np.array(rows).transpose(1, 0, 2)
+        fixed = (d + (a - a.mean(axis=0)) * off) / sd
+        print(
+            f"kernel at the {name}: correlation of response and truth {np.corrcoef(a.ravel(), off.ravel())[0, 1]:.2f}"
+        )
+        for text, z in (("as it is", d / sd), ("with one response for all draws", fixed)):
+            error = z.mean(axis=1).std() / np.sqrt(draws)
+            print(f"  difference over its sd, {text}: mean {z.mean():+.3f} ± {error:.3f}, sd {z.std():.2f}")
+        for text, chosen in (("all", np.ones_like(testable, bool)), ("testable", testable > 0)):
+            z = (d / sd)[chosen]
+            rates = {
+                "too high": z < _QUANTILE,
+                "too low": z > -_QUANTILE,
+                "right and wrong called": np.abs(z) > 1.96,
+            }
+            shown = ", ".join(
+                f"{k} {100 * _ratio(np.array([v, np.ones_like(z)]).T)[0]:.1f} %" for k, v in rates.items()
+            )
+            print(f"  found of {text} ({z.size}): {shown}")
+
+
+_QUANTILE = 0.8416  # of a power of 80 %
 
 
 def table(draws: int, only: str = "") -> tuple[str, bool]:
@@ -557,7 +625,11 @@ def main() -> int:
     parser.add_argument("--draws", type=int, default=2000)
     parser.add_argument("--only", default="", help="scenarios whose name holds this")
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--response", type=int, metavar="DRAWS", help="of method lognormal against the truth")
     options = parser.parse_args()
+    if options.response:
+        look_at_response(options.response)
+        return 0
     text, kept = table(options.draws, options.only)
     if options.check:
         return 0 if kept else 1

@@ -299,13 +299,14 @@ def _newer(
     """
     shared, own = _shared_times(seen, kept, options)
     on_death = None if work is None else _unnamed
-    names = dict(map_unordered(named, shared, work, enough=len(shared) > ENOUGH_FILES, on_death=on_death))
-    shared = [t for t in sorted(shared, key=lambda t: t.rank) if len(names[t])]
+    enough = len(shared) > ENOUGH_FILES
+    names = {t.rank: r for t, r in map_unordered(named, shared, work, enough=enough, on_death=on_death)}
+    shared = [t for t in sorted(shared, key=lambda t: t.rank) if len(names[t.rank])]
     if not shared:
         return {}
-    sizes = [len(names[t]) for t in shared]
+    sizes = [len(names[t.rank]) for t in shared]
     owner = np.repeat(np.arange(len(shared)), sizes)
-    _, sounding = np.unique(np.concatenate([names[t] for t in shared]), return_inverse=True)
+    _, sounding = np.unique(np.concatenate([names[t.rank] for t in shared]), return_inverse=True)
     winner = np.zeros(sounding.max() + 1, dtype=np.int64)
     winner[sounding] = owner  # in the order of ranks: the last one stays
     lost = owner != winner[sounding]
@@ -379,7 +380,7 @@ def named(task: Named) -> Any:
     except ObsnetError:  # its task will report it
         return _unnamed(task, "")
     kind = "/".join(task.rank[:2])
-    return pd.util.hash_array((pd.Series(identity.to_pylist(), dtype=object) + kind).to_numpy())
+    return pd.util.hash_array(np.array([f"{kind}:{i}" for i in identity.to_pylist()], dtype=object))
 
 
 def _unnamed(_task: Named, _why: str) -> Any:

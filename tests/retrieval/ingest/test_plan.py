@@ -149,6 +149,14 @@ def test_only_soundings_of_shared_time_are_looked_at(tmp_path, monkeypatch):
     }
 
 
+def test_options_of_any_kind(tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "sniff", same_day)
+    monkeypatch.setattr("retrieval.products.read.read_identities", lambda _, **__: pa.array(["1", None]))
+    paths = files(tmp_path / "x", 2, lambda k: b"%08d" % k)
+    made = plan.make_plan(paths, [], IngestOptions(extra=["albedo"]), mixed=False, work=SERIAL)
+    assert made.newer == {paths[0]: (paths[1],)}
+
+
 def test_of_three_files_the_latest_that_holds_a_sounding_wins(tmp_path, monkeypatch):
     held = {
         "oco2_190101000000": ["1", "2", "3"],
