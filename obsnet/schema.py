@@ -454,7 +454,7 @@ def out_of_range(columns: Mapping[str, Any], species: str, kind: str) -> Iterato
             with np.errstate(invalid="ignore"):
                 outside = (values < least) | (values > most)
             if outside.any():
-                yield name, outside.reshape(len(outside), -1).any(axis=1), bit
+                yield name, np.asarray(outside.reshape(len(outside), -1).any(axis=1)), bit
     for name, wrong in (("time_start", np.greater), ("time_end", np.less)):
         if name in columns:
             outside = wrong(*(np.asarray(columns[n]).astype("datetime64[us]") for n in (name, "time")))
