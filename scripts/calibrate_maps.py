@@ -1,12 +1,19 @@
 """How often the truth lies in the 95 % range of a kriged mean: real days held out, and fields that are known.
 
-    python scripts/calibrate_maps.py [--data DIR] [--part real|made] [--folds 10] [--draws 2]
+    python scripts/calibrate_maps.py [--data DIR] [--part real|made] [--method kriging|frk] [--folds 10] [--draws 2]
 
 Real: the good columns of each satellite file of DIR/satellite and of days together, TROPOMI also as
 super-observations, and a whole official TROPOMI orbit without flags and precision, of which 2 ppb is claimed.
-Blocks of each size are held out in turn; mean, covariance, error factor and widening are fitted without them.
-Dense sets are thinned to 3000 columns. Made: Gaussian fields of several ranges and nuggets, whose columns state
-errors as they are, a quarter or three times of that, or at random; the truth is the field's mean over whole cells.
+Blocks of each size are held out in turn; mean, covariance, error factor and widening are fitted without the third of
+the columns, by squares of 5 degrees, that they lie in.
+Dense sets are thinned to 3000 columns. For fixed-rank kriging the bisquares are as wide as some 500 of them allow.
+
+How far a share may be off by chance depends on how many blocks there are, and errors of neighbouring blocks are
+alike: their effective number is that with which shares in squares of 20 degrees and a day would scatter as they do,
+from all sets together. Each set's share is held against the range in which 95 % of such shares would be.
+
+Made: Gaussian fields of several ranges and nuggets, whose columns state errors as they are, a quarter or three times of
+that, or at random; the truth is the field's mean over whole cells.
 """
 
 from __future__ import annotations
@@ -17,9 +24,11 @@ import tempfile
 import time
 import warnings
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import binom
 
 from obsnet.grid import Grid
 from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
@@ -27,9 +36,9 @@ from obsnet.store import ObservationStore
 from obsnet.work.work import Work
 from retrieval.ingest.options import IngestOptions
 from retrieval.ingest.run import ingest
-from retrieval.mapping.crossvalidation import block_numbers, cross_validate, fold_numbers
-from retrieval.mapping.kriging import krige_cells, krige_means
-from retrieval.mapping.mappers import Columns, KrigingMapper
+from retrieval.mapping.crossvalidation import block_numbers, cross_validate, fold_numbers, in_parts
+from retrieval.mapping.kriging import krige_cells
+from retrieval.mapping.mappers import Columns, FixedRankMapper, KrigingMapper, residuals
 from retrieval.mapping.maps import read_columns
 from retrieval.mapping.settings import MapSettings
 from retrieval.mapping.variogram import ProductSum
@@ -111,58 +120,110 @@ def days_of(store, species, source):
     return [(d, columns.take(day == d)) for d in np.unique(day)]
 
 
-def held_out(columns, species, degrees, folds, fits=3):
-    """Return errors of block means in standard deviations, and the mappers that foretold them.
+def fitted(columns, species, method, part, fits):
+    """Return for each part a function (training rows, held-out rows, offsets) -> (mean, sd) that never saw it.
+
+    And the widening of each, and a few words of what was fitted.
+    """
+    functions, widened, words = [], [], []
+    for k in range(fits):
+        known = columns.take(part != k)
+        if method == "kriging":
+            mapper = KrigingMapper(known, settings(species))
+            mapper.validate(known)
+            foretell = partial(mapper.foretell, mapper.fit, columns)
+            words.append(f"{mapper.fit.model.range_km:6.0f} {mapper.fit.error_scale**0.5:6.2f}")
+        else:
+            mapper = FixedRankMapper(known, regional(columns, species))
+            mapper.validate(known)
+            foretell = partial(mapper.check, columns)
+            words.append(f"{mapper.last.fine_variance**0.5:6.2f} {mapper.last.error_scale**0.5:6.2f}")
+
+        def predict(training, held, offsets, foretell=foretell, widened=mapper.widened):
+            mean, sd = foretell(training, held, offsets)
+            return mean, widened * sd
+
+        functions.append(predict)
+        widened.append(mapper.widened)
+    return functions, widened, words
+
+
+def regional(columns, species):
+    """Return settings of fixed-rank kriging: cells of half a degree, bisquares that the columns' area holds 500 of."""
+    first = columns.longitude[0]
+    lat, lon = columns.latitude, np.mod(columns.longitude - first + 180, 360) + first - 180
+    south, north, west, east = (f(x) for x in (lat, lon) for f in (np.floor, np.ceil))
+    share = (np.sin(np.deg2rad(north)) - np.sin(np.deg2rad(south))) * np.deg2rad(east - west)
+    narrow = max(400.0, float(EARTH_RADIUS_KM * np.sqrt(share / 350.0)))
+    days = np.unique(columns.time.astype("datetime64[D]"))
+    return MapSettings(
+        species=species,
+        grid=f"{max(south, -90)},{min(north, 90)},{west},{east},0.5",
+        start=str(days[0]),
+        stop=str(days[-1] + 1),
+        method="frk",
+        spacing_km=(4 * narrow, 2 * narrow, narrow),
+        window_days=30,
+    )
+
+
+def held_out(columns, degrees, part, functions, folds):
+    """Return errors of block means in standard deviations, and in which square of 20 degrees each lies.
 
     Each block is predicted from all others but those of its fold, with a mean, covariance, error factor and widening
-    that were fitted to columns of other folds: a third of the folds is left out of each fit.
+    that were fitted to columns of other parts.
     """
     place = (columns.latitude, columns.longitude, columns.time)
-    fold = fold_numbers(*place, folds=folds, degrees=degrees, seed=1)
-    mappers = []
-    for part in range(fits):
-        known = columns.take(fold % fits != part)
-        mappers.append(KrigingMapper(known, settings(species)))
-        mappers[-1].validate(known)
-
-    def predict(training, held, offsets):
-        mapper = mappers[fold[held[0]] % fits]
-        known, asked = columns.take(training), columns.take(held)
-        where = asked.latitude, asked.longitude, asked.time
-        found = krige_means(mapper.samples(known, mapper.trend), mapper.model, *where, offsets)
-        count = np.diff(offsets)
-        mean = np.add.reduceat(mapper.trend.at(*where[::2]), offsets[:-1]) / count
-        noise = mapper.error_scale * np.add.reduceat(asked.uncertainty**2, offsets[:-1]) / count**2
-        return mean + found.mean, mapper.widened * np.sqrt(found.sd**2 + noise)
-
-    nothing = np.zeros(len(columns))  # the errors of the block's own columns are in the prediction's already
-    found = cross_validate(predict, columns.value, nothing, fold, block_numbers(*place, degrees))
-    return found.z, mappers
+    fold, block = fold_numbers(*place, folds=folds, degrees=degrees, seed=1), block_numbers(*place, degrees)
+    found = cross_validate(in_parts(part, functions), columns.value, fold, block)
+    order = np.concatenate([np.unique(block[fold == k]) for k in np.unique(fold)])
+    first = np.unique(block, return_index=True)[1][order]
+    there = np.isfinite(found.z)
+    return found.z[there], block_numbers(*place, 20.0)[first][there]
 
 
-def real(data, folds):
+def crowding(every):
+    """Return how many blocks count as one: how much more shares in squares scatter than those of independent blocks."""
+    square = total = 0.0
+    for z, where in every:
+        off = (z <= 1.96) - 0.95
+        square += np.sum(np.bincount(where, off) ** 2)
+        total += np.sum(off**2)
+    return max(square / total, 1.0)
+
+
+def real(data, methods, folds):
     """Print coverage of held-out means of real columns."""
-    every = {size: [] for size in SIZES}
-    print(f"{'set':52s} columns  range km  error x  widened   " + "   ".join(f"{s:g} deg (n)" for s in SIZES))
     with tempfile.TemporaryDirectory() as folder:
-        for name, species, columns in real_sets(data / "satellite", Path(folder)):
+        sets = [(n, s, len(c), thinned(c)) for n, s, c in real_sets(data / "satellite", Path(folder))]
+    for method in methods:
+        every = {size: [] for size in SIZES}
+        what = {"kriging": "range km, error x", "frk": "fine, error x"}[method]
+        print(f"{method:52s} columns  {what:18s} widened   " + "   ".join(f"{s:g} deg (n)" for s in SIZES))
+        for name, species, number, columns in sets:
             cells = []
-            for size in SIZES:
-                z, mappers = held_out(thinned(columns), species, size, folds)
-                every[size].append(z)
-                cells.append(f"{np.mean(z <= 1.96):.3f} ({len(z)})")
-            km, scale, widened = (
-                np.median([f(m) for m in mappers])
-                for f in (lambda m: m.model.range_km, lambda m: m.error_scale**0.5, lambda m: m.widened)
+            part = fold_numbers(
+                columns.latitude, columns.longitude, columns.time, folds=3, degrees=max(SIZES), seed=3
             )
-            line = f"{name:52s} {len(columns):7d}  {km:8.0f}  {scale:7.2f}  {widened:7.2f}   "
+            functions, widened, words = fitted(columns, species, method, part, 3)
+            for size in SIZES:
+                z, where = held_out(columns, size, part, functions, folds)
+                every[size].append((z, where))
+                cells.append(f"{np.mean(z <= 1.96):.3f} ({len(z)})")
+            line = f"{name:52s} {number:7d}  {words[0]:18s} {np.median(widened):7.2f}   "
             print(line + "   ".join(cells), flush=True)
-    for size, z in every.items():
-        covered = np.array([np.mean(x <= 1.96) for x in z])
-        print(
-            f"{size:g} degrees: mean of {len(z)} sets {covered.mean():.3f}, all blocks "
-            f"{np.mean(np.concatenate(z) <= 1.96):.3f}, from {covered.min():.3f} to {covered.max():.3f}"
-        )
+        for size, found in every.items():
+            covered = np.array([np.mean(z <= 1.96) for z, _ in found])
+            count, crowd = np.array([len(z) for z, _ in found]), crowding(found)
+            effective = np.maximum(np.round(count / crowd), 1)
+            low, high = (x / effective for x in binom.interval(0.95, effective.astype(int), 0.95))
+            outside = (covered < low - 1e-9) | (covered > high + 1e-9)
+            share, blocks = float(np.average(covered, weights=count)), count.sum()
+            print(
+                f"{size:g} degrees: mean of {len(found)} sets {covered.mean():.3f}, all {blocks} blocks {share:.3f} +- "
+                f"{np.sqrt(0.0475 * crowd / blocks):.3f}, sets from {covered.min():.3f} to {covered.max():.3f}; "
+                f"{crowd:.2f} blocks count as one, {outside.sum()} sets outside their 95 % range"
+            )
 
 
 def inside(grid, n):
@@ -223,9 +284,9 @@ def made(draws):
                     columns = replace(columns, uncertainty=state(columns.uncertainty, rng))
                     mapper = KrigingMapper(columns, settings("CO2"))
                     mapper.validate(columns)
-                    samples = mapper.samples(columns, mapper.trend)
+                    samples = residuals(columns, mapper.trend, mapper.fit.error_scale)
                     for k, (grid, _) in enumerate(GRIDS):
-                        found = krige_cells(samples, mapper.model, grid, NOON, NOON)
+                        found = krige_cells(samples, mapper.fit.model, grid, NOON, NOON)
                         mean = found.mean + mapper.trend.at(
                             grid.lat[:, None], np.full((1, grid.shape[1]), NOON)
                         )
@@ -242,13 +303,14 @@ def main():
     default = os.environ.get("OBSNET_SAMPLE_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
     parser.add_argument("--data", type=Path, default=Path(default))
     parser.add_argument("--part", choices=("real", "made"))
+    parser.add_argument("--method", choices=("kriging", "frk"))
     parser.add_argument("--folds", type=int, default=10)
     parser.add_argument("--draws", type=int, default=2)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     begin = time.process_time()
     if options.part in (None, "real"):
-        real(options.data, options.folds)
+        real(options.data, [options.method] if options.method else ["kriging", "frk"], options.folds)
     if options.part in (None, "made"):
         made(options.draws)
     print(f"{time.process_time() - begin:.0f} processor s")

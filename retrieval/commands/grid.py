@@ -53,13 +53,14 @@ def _lines(report: dict[str, Any], species: str) -> Iterator[str]:
         )
         if v["at_bounds"]:
             yield f"  the data do not tell {v['at_bounds']}: the fit ended at that bound"
-        if "error_scale" in v:
-            yield f"  errors of the columns taken as {v['error_scale']:.2f} times what they are stated to be"
+        yield f"  variances vary from place to place: {v['evenness']:.0f} columns nearby count as much as all others"
     if "functions" in report:
         yield (
             f"  {report['functions']} functions ({report['memory_gib']:.2g} GiB), {report['iterations']} iterations, "
             f"fine-scale sd {report['fine_variance'] ** 0.5:.3g} {unit}"
         )
+    if scale := report.get("error_scale", report.get("variogram", {}).get("error_scale")):
+        yield f"  errors of the columns taken as {scale:.2f} times what they are stated to be"
     if "cross_validation" in report:
         c = report["cross_validation"]
         what = "columns against the others of their cell"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -13,16 +13,19 @@ from obsnet.typing import Floats, Ints
 
 __all__ = [
     "HeldOut",
+    "Predict",
     "Scores",
     "block_numbers",
     "cross_validate",
     "fold_numbers",
+    "in_parts",
     "judge",
     "scores",
     "stretch",
 ]
 
 _BELIEF = 20  # blocks' worth of belief that errors are normal
+Predict = Callable[[Ints, Ints, Ints], tuple[Floats, Floats]]
 
 
 @dataclass(frozen=True)
@@ -195,9 +198,8 @@ class HeldOut:
 
 
 def cross_validate(
-    predict: Callable[[Ints, Ints, Ints], tuple[Floats, Floats]],
+    predict: Predict,
     value: npt.ArrayLike,
-    uncertainty: npt.ArrayLike,
     fold: Ints,
     block: Ints,
 ) -> HeldOut:
@@ -209,16 +211,16 @@ def cross_validate(
     Parameters
     ----------
     predict : callable
-        ``predict(training rows, held-out rows, offsets) -> (mean, sd)`` of the field's mean over the places of each
-        block, whose rows stand together from one offset to the next.
-    value, uncertainty : array_like, shape (n,)
-        Observations and the standard deviations of their errors, taken to be independent.
+        ``predict(training rows, held-out rows, offsets) -> (mean, sd)`` of the mean of the observations of each
+        block, their own errors included; a block's rows stand together from one offset to the next.
+    value : array_like, shape (n,)
+        Observations.
     fold : ndarray of int64, shape (n,)
         See `fold_numbers`.
     block : ndarray of int64, shape (n,)
         See `block_numbers`; a block lies in one fold.
     """
-    y, sigma = np.asarray(value, np.float64), np.asarray(uncertainty, np.float64)
+    y = np.asarray(value, np.float64)
     rows: list[Floats] = []
     for k in np.unique(fold):
         held = np.flatnonzero(fold == k)
@@ -227,42 +229,62 @@ def cross_validate(
         first = np.flatnonzero(np.append(True, np.diff(block[held]) != 0))
         number = np.diff(np.append(first, len(held)))
         observed = np.add.reduceat(y[held], first) / number
-        error = np.add.reduceat(sigma[held] ** 2, first) / number**2
         mean, sd = np.full(len(first), np.nan), np.full(len(first), np.nan)
         if len(training):
             mean, sd = predict(training, held, np.append(first, len(held)))
-        rows.append(np.column_stack([observed, mean, np.sqrt(sd**2 + error), np.full(len(first), float(k))]))
+        rows.append(np.column_stack([observed, mean, sd, np.full(len(first), float(k))]))
     observed, mean, spread, which = np.concatenate(rows).T if rows else np.zeros((4, 0))
     return HeldOut(observed, mean, spread, which.astype(np.int64))
 
 
-def stretch(*sizes: npt.ArrayLike) -> float:
-    """Return by how much standard deviations must grow for 95 % of errors to lie within 1.96 of them.
+def in_parts(part: Ints, predictors: Sequence[Predict]) -> Predict:
+    """Return what foretells each block by the predictor of the part that it lies in.
 
     Parameters
     ----------
-    *sizes : array_like, shape (n,)
-        Sizes of errors in standard deviations, a set for each kind of block; each set counts alike, NaN is left
-        out.
+    part : ndarray of int64, shape (n,)
+        Of each observation, 0 to ``len(predictors) - 1``; a block lies in one part.
+    predictors : sequence of callable
+        Such as `cross_validate` takes; the k-th one was made without the observations of part k.
+    """
+
+    def predict(training: Ints, held: Ints, offsets: Ints) -> tuple[Floats, Floats]:
+        whose = part[held[offsets[:-1]]]
+        mean, sd = np.empty(len(whose)), np.empty(len(whose))
+        for k in np.unique(whose):
+            of = np.flatnonzero(whose == k)
+            rows = np.concatenate([held[offsets[g] : offsets[g + 1]] for g in of])
+            bounds = np.append(0, np.cumsum(np.diff(offsets)[of]))
+            mean[of], sd[of] = predictors[k](training, rows, bounds)
+        return mean, sd
+
+    return predict
+
+
+def stretch(size: npt.ArrayLike) -> float:
+    """Return what standard deviations must be multiplied with for 95 % of errors to lie within 1.96 of them.
+
+    Parameters
+    ----------
+    size : array_like, shape (n,)
+        Sizes of errors in standard deviations; NaN is left out.
 
     Returns
     -------
     float
-        The 95 % quantile over 1.96, at least 1. As many as 20 normal errors are mixed into each set, so that a
-        handful of blocks does not decide.
+        The 95 % quantile over 1.96. As many as 20 normal errors are mixed in, so that a handful of blocks does not
+        decide.
     """
     from scipy.stats import norm
 
+    z = np.asarray(size, np.float64)
     normal = norm.ppf(0.5 + 0.5 * (np.arange(_BELIEF) + 0.5) / _BELIEF)
-    sets = [np.concatenate([z[np.isfinite(z)], normal]) for z in (np.asarray(s, np.float64) for s in sizes)]
-    z, weight = np.concatenate(sets), np.concatenate([np.full(len(s), 1.0 / len(s)) for s in sets])
-    order = np.argsort(z)
-    below = np.cumsum(weight[order]) - 0.5 * weight[order]
-    return max(float(np.interp(0.95 * len(sets), below, z[order]) / 1.96), 1.0)
+    z = np.sort(np.concatenate([z[np.isfinite(z)], normal]))
+    return float(np.interp(0.95, (np.arange(len(z)) + 0.5) / len(z), z) / 1.96)
 
 
 def judge(*parts: HeldOut) -> tuple[float, list[Scores]]:
-    """Return the `stretch` of all blocks together, and the scores of each part.
+    """Return the largest `stretch` of the parts, and the scores of each.
 
     The coverage of a fold is counted with the stretch that the other folds ask for, so that it is one of blocks that
     had no say; ``score_sd`` is that after the stretch of all.
@@ -272,8 +294,8 @@ def judge(*parts: HeldOut) -> tuple[float, list[Scores]]:
     *parts : HeldOut
         Of blocks of several sizes, say; one fold's number means the same in each.
     """
-    widened = stretch(*(p.z for p in parts))
-    without = {k: stretch(*(p.z[p.fold != k] for p in parts)) for k in {k for p in parts for k in p.fold}}
+    widened = max(stretch(p.z) for p in parts)
+    without = {k: max(stretch(p.z[p.fold != k]) for p in parts) for k in {k for p in parts for k in p.fold}}
     found = []
     for part in parts:
         scaled = part.z / np.array([without[k] for k in part.fold])

@@ -2,8 +2,8 @@
 
 ``z = X beta + S eta + xi + error``: a mean, bisquare functions S of several widths in space and time with
 random coefficients eta, fine-scale variation xi that is independent from cell to cell, and measurement
-errors of known size. Coefficients of one resolution have an exponential covariance with its own variance and
-lengths, so that the model holds also where there are no data.
+errors of the stated sizes times one factor. Coefficients of one resolution have an exponential covariance with its
+own variance and lengths, so that the model holds also where there are no data.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from obsnet.typing import Floats, Ints
 __all__ = ["Bisquares", "FixedRank", "fit_fixed_rank", "make_basis", "memory_gib"]
 
 _MATRICES = 8  # of all functions by all, that a fit holds at once
+_PULL = 0.1  # e-folds of the stated error variances that cost as much as an error of one standard deviation
 _APERTURE = 1.5  # radius of a bisquare over the spacing of its centres
 
 
@@ -221,6 +222,9 @@ class FixedRank:
         Its posterior covariance.
     fine_variance : float
         Of xi.
+    error_scale : float
+        What the stated variances of the errors are multiplied with. Only its sum with `fine_variance` is well known
+        where all observations state much the same error.
     likelihood : tuple of float
         Restricted log-likelihood after each iteration; never falls.
     lengths : tuple of dict
@@ -231,6 +235,7 @@ class FixedRank:
     mean: Floats
     covariance: Floats
     fine_variance: float
+    error_scale: float
     likelihood: tuple[float, ...] = field(repr=False)
     lengths: tuple[dict[str, float], ...]
 
@@ -253,7 +258,7 @@ class FixedRank:
         design : array_like, shape (m, p)
             X there.
         value, error : array_like, shape (m,), optional
-            What was observed of the cell itself, NaN where nothing was, and the standard deviation of its
+            What was observed of the cell itself, NaN where nothing was, and the stated standard deviation of its
             error: the cell's own xi is learnt from it.
 
         Returns
@@ -271,7 +276,7 @@ class FixedRank:
         if value is not None and error is not None:
             z, e = np.asarray(value, np.float64), np.asarray(error, np.float64)
             seen = np.isfinite(z) & np.isfinite(e)
-            share[seen] = self.fine_variance / (self.fine_variance + e[seen] ** 2)
+            share[seen] = self.fine_variance / (self.fine_variance + self.error_scale * e[seen] ** 2)
             mean = np.where(seen, share * np.where(seen, z, 0.0) + (1.0 - share) * mean, mean)
         return mean, np.sqrt((1.0 - share) ** 2 * smooth + self.fine_variance * (1.0 - share))
 
@@ -370,14 +375,14 @@ def fit_fixed_rank(
     _check_memory(len(basis) + x.shape[1])
     r, p = len(basis), x.shape[1]
     matrix = sparse.csr_array(sparse.hstack([basis.evaluate(latitude, longitude, days), sparse.csr_array(x)]))
-    noise = sigma**2
+    noise, scale = sigma**2, 1.0
     guess = np.linalg.lstsq(x, z, rcond=None)[0]
     z = z - x @ guess  # beta is flat, so nothing changes but the number of digits that are lost
     spread = max(float(np.var(z) - np.mean(noise)), 0.1 * float(np.mean(noise)))
     blocks = [_Block.start(res, 0.5 * spread / len(basis.resolutions)) for res in basis.resolutions]
     fine = 0.3 * spread
     if start is not None:
-        fine = start.fine_variance
+        fine, scale = start.fine_variance, start.error_scale
         for block, known in zip(blocks, start.lengths, strict=True):
             block.variance, block.length_km = known["variance"], known["length_km"]
             block.length_days = known["length_days"]
@@ -385,7 +390,7 @@ def fit_fixed_rank(
     # many small matrices: the threads of a linear algebra library mostly wait for each other
     with threadpool_limits(1 if r + p < 3000 else None):
         for step in range(iterations + 1):
-            mean, covariance, likelihood = _posterior(matrix, z, fine + noise, blocks)
+            mean, covariance, likelihood = _posterior(matrix, z, fine + scale * noise, blocks)
             history.append(likelihood)
             gain = history[-1] - history[-2] if step else np.inf
             if step == iterations or gain < tolerance * len(z) / 1000.0:
@@ -395,12 +400,12 @@ def fit_fixed_rank(
                 piece = slice(a, a + len(res))
                 block.update(covariance[piece, piece] + np.outer(mean[piece], mean[piece]))
                 a += len(res)
-            fine = _fine_variance(matrix, z, mean, covariance, fine, noise)
+            fine, scale = _small_variances(matrix, z, mean, covariance, fine, scale, noise)
     lengths = tuple(
         {"variance": b.variance, "length_km": b.length_km, "length_days": b.length_days} for b in blocks
     )
     mean[r:] += guess
-    return FixedRank(basis, mean, covariance, fine, tuple(history), lengths)
+    return FixedRank(basis, mean, covariance, fine, scale, tuple(history), lengths)
 
 
 def memory_gib(functions: int) -> float:
@@ -439,14 +444,37 @@ def _posterior(
     return mean, covariance, -0.5 * (log_prior + log_precision - float(np.sum(np.log(weight))) + misfit)
 
 
-def _fine_variance(
-    matrix: sparse.csr_array, z: Floats, mean: Floats, covariance: Floats, fine: float, noise: Floats
-) -> float:
-    """Return the mean of E[xi^2 | z] (M step)."""
-    share = fine / (fine + noise)
-    residual = z - matrix @ mean
-    spread = _quadratic_forms(matrix.indptr, matrix.indices, matrix.data, covariance)
-    return max(float(np.mean((share * residual) ** 2 + share**2 * spread + fine * (1.0 - share))), 1e-12)
+def _small_variances(
+    matrix: sparse.csr_array,
+    z: Floats,
+    mean: Floats,
+    covariance: Floats,
+    fine: float,
+    scale: float,
+    noise: Floats,
+) -> tuple[float, float]:
+    """Return the variance of xi and the factor of the errors' that explain best what the functions leave (M step).
+
+    xi and error of one observation are known only as their sum, of variance ``fine + scale noise``; taking them apart
+    in the E step would take hundreds of iterations. A pull to the stated errors decides where all are alike.
+    """
+    square = (z - matrix @ mean) ** 2 + _quadratic_forms(
+        matrix.indptr, matrix.indices, matrix.data, covariance
+    )
+
+    def cost(p: Floats) -> tuple[float, Floats]:
+        parts = np.exp(p[0]), np.exp(p[1]) * noise
+        variance = parts[0] + parts[1]
+        slope = (1.0 - square / variance) / variance
+        value = np.sum(np.log(variance) + square / variance) + (p[1] / _PULL) ** 2
+        return float(value), np.array(
+            [np.sum(slope * parts[0]), np.sum(slope * parts[1]) + 2.0 * p[1] / _PULL**2]
+        )
+
+    here = np.log([fine, scale])
+    found = optimize.minimize(cost, here, jac=True, method="L-BFGS-B", bounds=[(-60.0, 60.0), (-9.0, 9.0)])
+    best = found.x if found.fun <= cost(here)[0] else here
+    return float(np.exp(best[0])), float(np.exp(best[1]))
 
 
 @numba.njit(cache=True)

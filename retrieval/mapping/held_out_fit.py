@@ -17,7 +17,7 @@ from obsnet.sphere import unit_vectors
 from obsnet.typing import Floats, Ints
 from retrieval.mapping.crossvalidation import block_numbers
 from retrieval.mapping.kriging import Samples, day_numbers, krige_groups, space_time, spacing_km
-from retrieval.mapping.variogram import ProductSum
+from retrieval.mapping.variogram import ProductSum, local_variance
 
 __all__ = ["HeldOutFit", "fit_held_out"]
 
@@ -29,8 +29,8 @@ _FEWEST = 20  # blocks
 _KM_A_DAY = 100.0  # at first
 _PULL = 3.0  # e-folds from the first guess that cost as much as an error of one standard deviation
 
-# what is fitted, in the order of the vector: ProductSum.parameters, and the factor of the error variances
-_NAMES = ("space", "time", "interaction", "range_km", "range_days", "nugget", "error_scale")
+# what is fitted, in the order of the vector: ProductSum.parameters, the factor of the error variances, evenness
+_NAMES = ("space", "time", "interaction", "range_km", "range_days", "nugget", "error_scale", "evenness")
 _TOLD = {"range_km", "range_days", "error_scale"}  # a share of the variance that vanishes is no surprise
 
 
@@ -54,7 +54,7 @@ class HeldOutFit:
     blocks: int
 
 
-def fit_held_out(samples: Samples, *, seed: int = 0) -> HeldOutFit:
+def fit_held_out(samples: Samples, *, seed: int = 0, start: HeldOutFit | None = None) -> HeldOutFit:
     """Fit a product-sum covariance by what it says of held-out block means.
 
     Parameters
@@ -63,6 +63,8 @@ def fit_held_out(samples: Samples, *, seed: int = 0) -> HeldOutFit:
         Residuals with their stated uncertainties.
     seed : int
         Of the choice of blocks and of their columns where there are many.
+    start : HeldOutFit, optional
+        A fit to much the same samples, to begin from.
 
     Returns
     -------
@@ -78,15 +80,16 @@ def fit_held_out(samples: Samples, *, seed: int = 0) -> HeldOutFit:
     The sum over blocks of ``log v + e^2 / v`` is minimised, with e the error of the predicted mean and v its
     variance, measurement errors of the block's own columns included: a composite predictive likelihood (Geisser
     1975, doi:10.1080/01621459.1975.10479865; for Gaussian fields Sundararajan and Keerthi 2001,
-    doi:10.1162/08997660151134343). Parameters are the product-sum model's and one factor of all error variances.
-    A weak pull towards the first guess decides what the data leave open: one day says nothing about time.
+    doi:10.1162/08997660151134343). Parameters are the product-sum model's, one factor of all error variances, and how
+    even variances are. A weak pull towards the first guess decides what the data leave open: one day says nothing
+    about time.
     """
     from scipy.optimize import minimize
 
     level = float(np.var(samples.value)) or float(np.mean(samples.uncertainty**2))
     low, high = _limits(samples, level)
     # nearly separable: a pattern fades with the days
-    plain = np.array([0.1 * level, 0.1 * level, 0.5 * level, 5.0 * _KM_A_DAY, 5.0, 0.2 * level, 1.0])
+    plain = np.array([0.1 * level, 0.1 * level, 0.5 * level, 5.0 * _KM_A_DAY, 5.0, 0.2 * level, 1.0, 30.0])
     guess = np.clip(np.log(plain), low, high)
 
     def cost(x: Floats) -> float:
@@ -97,9 +100,10 @@ def fit_held_out(samples: Samples, *, seed: int = 0) -> HeldOutFit:
         misfit = float(np.sum(np.log(variance) + error**2 / variance)) / len(_SIZES)
         return 0.5 * misfit + 0.5 * float(np.sum(((x - guess) / _PULL) ** 2))
 
-    options = {"maxiter": 30, "ftol": 3e-6, "gtol": 0.05}  # of a log-likelihood: more digits say nothing
-    x = guess
-    for _ in range(2):  # again with the neighbours that are near by the fitted ranges
+    # of a log-likelihood: more digits say nothing
+    options = {"maxiter": 30 if start is None else 10, "ftol": 3e-6, "gtol": 0.05}
+    x = guess if start is None else np.clip(_vector(start), low, high)
+    for _ in range(2 if start is None else 1):  # again with the neighbours that are near by the fitted ranges
         blocks = _hold_out(samples, x, seed)
         found = minimize(
             cost, x, method="L-BFGS-B", bounds=list(zip(low, high, strict=True)), options=options
@@ -112,9 +116,15 @@ def fit_held_out(samples: Samples, *, seed: int = 0) -> HeldOutFit:
         for name, left in zip(_NAMES, room, strict=True)
         if name in _TOLD and left < 0.02
     )
-    space, time, both, km, days, nugget, scale = (float(v) for v in np.exp(x))
+    space, time, both, km, days, nugget, scale, evenness = (float(v) for v in np.exp(x))
     a, b = space + both, time + both
-    return HeldOutFit(ProductSum(a, km, b, days, both / (a * b), nugget, told), scale, len(blocks.neighbour))
+    model = ProductSum(a, km, b, days, both / (a * b), nugget, told, evenness)
+    return HeldOutFit(model, scale, len(blocks.neighbour))
+
+
+def _vector(fit: HeldOutFit) -> Floats:
+    """Return a fit as the logarithms that are searched."""
+    return np.log(np.maximum([*fit.model.parameters, fit.error_scale, fit.model.evenness], 1e-300))
 
 
 @dataclass(frozen=True)
@@ -161,10 +171,10 @@ def _hold_out(samples: Samples, x: Floats, seed: int) -> _Blocks:
 
 def _foretell(samples: Samples, blocks: _Blocks, x: Floats) -> tuple[Floats, Floats]:
     """Return the error of each block's predicted mean, and the variance that it should have."""
-    *parameters, scale = np.exp(x)
+    *parameters, scale, evenness = np.exp(x)
     xyz, days = unit_vectors(samples.latitude, samples.longitude), day_numbers(samples.time)
     noise, rows, count = scale * samples.uncertainty**2, blocks.target, np.diff(blocks.offsets)
-    mean, variance = krige_groups(
+    mean, variance, square = krige_groups(
         xyz,
         days,
         samples.value,
@@ -176,7 +186,9 @@ def _foretell(samples: Samples, blocks: _Blocks, x: Floats) -> tuple[Floats, Flo
         np.array(parameters),
     )
     observed = np.add.reduceat(samples.value[rows], blocks.offsets[:-1]) / count
-    return mean - observed, variance + np.add.reduceat(noise[rows], blocks.offsets[:-1]) / count**2
+    variance += np.add.reduceat(noise[rows], blocks.offsets[:-1]) / count**2
+    local = local_variance(square, (blocks.neighbour >= 0).sum(axis=1), evenness)
+    return mean - observed, local * variance
 
 
 def _limits(samples: Samples, level: float) -> tuple[Floats, Floats]:
@@ -184,6 +196,6 @@ def _limits(samples: Samples, level: float) -> tuple[Floats, Floats]:
     shortest = max(0.5 * spacing_km(samples, _KM_A_DAY), 1.0)
     longest = max(4.0 * float(np.ptp(day_numbers(samples.time))), 30.0)
     tiny, most = 1e-6 * level, 30.0 * level
-    low = [tiny, tiny, tiny, shortest, 0.25, tiny, 0.01]
-    high = [most, most, most, 2e4, longest, most, 100.0]
+    low = [tiny, tiny, tiny, shortest, 0.25, tiny, 0.01, 3.0]
+    high = [most, most, most, 2e4, longest, most, 100.0, 1e4]
     return np.log(low), np.log(high)

@@ -23,7 +23,7 @@ from retrieval.mapping.block_integrals import (
     mean_within,
     within_time,
 )
-from retrieval.mapping.variogram import ProductSum
+from retrieval.mapping.variogram import ProductSum, local_variance
 
 __all__ = [
     "Prediction",
@@ -101,10 +101,13 @@ class Prediction:
     ----------
     mean, sd : ndarray of float64
         Of the residual; the mean taken off before has to be added.
+    local : ndarray of float64
+        How many times the variances there are what they are on average, see `ProductSum.evenness`; in `sd` already.
     """
 
     mean: Floats
     sd: Floats
+    local: Floats
 
 
 @numba.njit(cache=True, inline="always")
@@ -170,10 +173,11 @@ def _solve_block(
     matrix: Floats,
     weight: Floats,
     ones: Floats,
-) -> tuple[float, float]:
+) -> tuple[float, float, float]:
     """Krige one block from n samples: their covariances with it are `right`, its own variance is `block`.
 
-    Returns the mean and the variance of its error, NaN where the data's covariance is not positive definite.
+    Returns the mean, the variance of its error, and the sum of squares of the samples about their own mean in units of
+    their covariance (n - 1 on average), NaN where that covariance is not positive definite.
     """
     for i in range(n):
         a = rows[i]
@@ -184,16 +188,25 @@ def _solve_block(
         weight[i] = right[i]
         ones[i] = 1.0
     if not _cholesky(matrix, n):
-        return np.nan, np.nan
+        return np.nan, np.nan, np.nan
     _solve(matrix, n, weight)
     _solve(matrix, n, ones)
     lagrange = (1.0 - weight[:n].sum()) / ones[:n].sum()
-    total, explained = 0.0, 0.0
+    total, explained, local = 0.0, 0.0, 0.0
     for i in range(n):
         w = weight[i] + lagrange * ones[i]
         total += w * value[rows[i]]
         explained += w * right[i]
-    return total, max(block - explained + lagrange, 0.0)
+        local += ones[i] * value[rows[i]]
+    local /= ones[:n].sum()
+    square = 0.0
+    for i in range(n):  # L^-1 (z - mean), into the weights' place
+        x = value[rows[i]] - local
+        for k in range(i):
+            x -= matrix[i, k] * weight[k]
+        weight[i] = x / matrix[i, i]
+        square += weight[i] ** 2
+    return total, max(block - explained + lagrange, 0.0), square
 
 
 @numba.njit(cache=True, nogil=True)
@@ -211,8 +224,8 @@ def _krige_cells(
     p: Floats,
     nodes: Floats,
     nodes_weight: Floats,
-) -> tuple[Floats, Floats]:
-    """Krige means over cells (rectangles about their centres) and over one time: mean and error variance.
+) -> tuple[Floats, Floats, Floats]:
+    """Krige means over cells (rectangles about their centres) and over one time; see `_solve_block`.
 
     ``block`` are the variances of the cells' own means;
     ``axes`` (cells, 3, 3) are the unit vectors to each centre and, from there, east and north.
@@ -220,7 +233,7 @@ def _krige_cells(
     cells, most = neighbour.shape
     matrix = np.empty((most, most))
     right, ones, weight = np.empty(most), np.empty(most), np.empty(most)
-    mean, error = np.empty(cells), np.empty(cells)
+    mean, error, square = np.empty(cells), np.empty(cells), np.empty(cells)
     for m in range(cells):
         for n in range(most):
             a = neighbour[m, n]
@@ -231,10 +244,10 @@ def _krige_cells(
             scale = _distance(xyz[a], axes[m, 0]) / max(np.hypot(u, v), 1e-300)
             es = from_point(u * scale, v * scale, size[m, 0], size[m, 1], p[3], nodes, nodes_weight)
             right[n] = _combined(p, es, from_time(days[a] - middle, duration, p[4]))
-        mean[m], error[m] = _solve_block(
+        mean[m], error[m], square[m] = _solve_block(
             most, neighbour[m], xyz, days, value, variance, right, block[m], p, matrix, weight, ones
         )
-    return mean, error
+    return mean, error, square
 
 
 @numba.njit(cache=True, nogil=True)
@@ -248,8 +261,8 @@ def krige_groups(
     target_days: Floats,
     offsets: Ints,
     p: Floats,
-) -> tuple[Floats, Floats]:
-    """Krige means over groups of points, each with a nugget of its own: mean and error variance, shape (groups,).
+) -> tuple[Floats, Floats, Floats]:
+    """Krige means over groups of points, each with a nugget of its own; see `_solve_block`; shape (groups,).
 
     ``neighbour`` (groups, n) has -1 behind the last one; ``p`` is `ProductSum.parameters`. A group that has
     no neighbour, or whose neighbours have no positive definite covariance, is NaN.
@@ -257,7 +270,7 @@ def krige_groups(
     groups, most = neighbour.shape
     matrix = np.empty((most, most))
     right, ones, weight = np.empty(most), np.empty(most), np.empty(most)
-    mean, error = np.full(groups, np.nan), np.full(groups, np.nan)
+    mean, error, square = np.full(groups, np.nan), np.full(groups, np.nan), np.full(groups, np.nan)
     for m in range(groups):
         first, last = offsets[m], offsets[m + 1]
         n = 0
@@ -275,10 +288,10 @@ def krige_groups(
             for r in range(first, q):
                 block += 2.0 * _covariance(p, target[q], target[r], target_days[q] - target_days[r])
         block /= (last - first) ** 2
-        mean[m], error[m] = _solve_block(
+        mean[m], error[m], square[m] = _solve_block(
             n, neighbour[m], xyz, days, value, variance, right, block, p, matrix, weight, ones
         )
-    return mean, error
+    return mean, error, square
 
 
 def day_numbers(time: Times) -> Floats:
@@ -321,14 +334,16 @@ def _neighbours(samples: Samples, model: ProductSum, place: Floats, days: Floats
     return np.ascontiguousarray(found.reshape(len(place), k), dtype=np.int64)
 
 
-def _prediction(mean: Floats, variance: Floats) -> Prediction:
+def _prediction(model: ProductSum, n: int, mean: Floats, variance: Floats, square: Floats) -> Prediction:
+    """Return what was kriged from n neighbours each."""
     failed = int(np.isnan(variance).sum())
     if failed:
         raise RangeError(
             f"{failed} cells have a data covariance that is not positive definite; are there samples of one "
             "place and time with uncertainties near zero?"
         )
-    return Prediction(mean, np.sqrt(variance))
+    local = local_variance(square, n, model.evenness)
+    return Prediction(mean, np.sqrt(local * variance), local)
 
 
 def krige_cells(
@@ -376,7 +391,7 @@ def krige_cells(
     mean over a cell is taken to vary as if that length were the spacing, the longest that would have gone unseen.
     """
     wanted = np.ones(grid.shape, bool) if where is None else where
-    out = Prediction(np.full(grid.shape, np.nan), np.full(grid.shape, np.nan))
+    out = Prediction(*(np.full(grid.shape, np.nan) for _ in range(3)))
     if not len(samples) or not wanted.any():
         return out
     first, last = day_numbers(np.array([start, stop], dtype="datetime64[us]"))
@@ -388,10 +403,13 @@ def krige_cells(
     space, unseen = (mean_within(size[:, 0], size[:, 1], length) for length in (model.range_km, spacing))
     time, p = within_time(last - first, model.range_days), model.parameters
     own = p[0] * space + p[1] * time + p[2] * space * time + p[5] * unseen
+    near = _neighbours(samples, model, centre, np.full(len(centre), middle), neighbours)
     found = _prediction(
+        model,
+        near.shape[1],
         *_krige_cells(
             *_known(samples),
-            _neighbours(samples, model, centre, np.full(len(centre), middle), neighbours),
+            near,
             np.stack([centre, east, np.cross(centre, east)], axis=1),
             size,
             own,
@@ -399,9 +417,9 @@ def krige_cells(
             last - first,
             p,
             *np.polynomial.legendre.leggauss(max(points, 6)),
-        )
+        ),
     )
-    out.mean[wanted], out.sd[wanted] = found.mean, found.sd
+    out.mean[wanted], out.sd[wanted], out.local[wanted] = found.mean, found.sd, found.local
     return out
 
 
@@ -434,20 +452,13 @@ def krige_means(
     bounds = np.asarray(offsets, dtype=np.int64)
     nothing = np.full(len(bounds) - 1, np.nan)
     if not len(samples) or not len(nothing):
-        return Prediction(nothing, nothing)
+        return Prediction(nothing, nothing, nothing)
     target, days = unit_vectors(latitude, longitude), day_numbers(np.asarray(time))
     centre, middle = np.add.reduceat(target, bounds[:-1]), np.add.reduceat(days, bounds[:-1])
     centre /= np.linalg.norm(centre, axis=1, keepdims=True)
-    return _prediction(
-        *krige_groups(
-            *_known(samples),
-            _neighbours(samples, model, centre, middle / np.diff(bounds), neighbours),
-            target,
-            days,
-            bounds,
-            model.parameters,
-        )
-    )
+    near = _neighbours(samples, model, centre, middle / np.diff(bounds), neighbours)
+    found = krige_groups(*_known(samples), near, target, days, bounds, model.parameters)
+    return _prediction(model, near.shape[1], *found)
 
 
 def krige_points(

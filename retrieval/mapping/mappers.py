@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from obsnet.errors import RangeError
 from obsnet.grid import Grid
 from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.typing import Bools, Floats, Ints, Times
 from retrieval.mapping.block_integrals import cell_sizes_km
-from retrieval.mapping.crossvalidation import Scores, block_numbers, cross_validate, fold_numbers, judge
+from retrieval.mapping.crossvalidation import (
+    Predict,
+    Scores,
+    block_numbers,
+    cross_validate,
+    fold_numbers,
+    in_parts,
+    judge,
+)
 from retrieval.mapping.frk import FixedRank, fit_fixed_rank, make_basis, memory_gib
 from retrieval.mapping.gridding import BinStatistics, accumulate, bin_statistics, empty_bins
 from retrieval.mapping.held_out_fit import HeldOutFit, fit_held_out
@@ -23,7 +33,16 @@ from retrieval.mapping.trend import Trend, choose_terms, design, fit_trend
 if TYPE_CHECKING:
     from retrieval.mapping.settings import MapSettings
 
-__all__ = ["MAPPERS", "Columns", "FixedRankMapper", "KrigingMapper", "Mapper", "near_grid", "within_reach"]
+__all__ = [
+    "MAPPERS",
+    "Columns",
+    "FixedRankMapper",
+    "KrigingMapper",
+    "Mapper",
+    "near_grid",
+    "residuals",
+    "within_reach",
+]
 
 _DAY = np.timedelta64(1, "D")
 
@@ -72,35 +91,27 @@ def near_grid(columns: Columns, grid: Grid) -> Bools:
     return (columns.latitude >= lat[0] - 5) & (columns.latitude <= lat[-1] + 5) & (turned <= lon[-1] + 5)
 
 
+_PARTS = 3  # for which a covariance is fitted without them, where blocks are held out
+
+
 class KrigingMapper:
     """One trend and one covariance for all periods, kriging for each."""
 
     def __init__(self, columns: Columns, settings: MapSettings) -> None:
         self.settings = settings
         self.trend: Trend = fit_trend(columns.latitude, columns.time, columns.value)
-        self.error_scale = self.widened = 1.0
-        self.fit: HeldOutFit = fit_held_out(self.samples(columns, self.trend))
-        self.model, self.error_scale = self.fit.model, self.fit.error_scale
+        self.widened = 1.0
+        self.fit: HeldOutFit = fit_held_out(residuals(columns, self.trend))
 
     def report(self) -> dict[str, Any]:
         """Return the trend and the covariance."""
-        names = ("sill_space", "range_km", "sill_time", "range_days", "k", "nugget")
-        about: dict[str, Any] = {name: float(getattr(self.model, name)) for name in names} | {
-            "at_bounds": ", ".join(self.model.at_bounds),
+        names = ("sill_space", "range_km", "sill_time", "range_days", "k", "nugget", "evenness")
+        about: dict[str, Any] = {name: float(getattr(self.fit.model, name)) for name in names} | {
+            "at_bounds": ", ".join(self.fit.model.at_bounds),
             "fitted_to": f"{self.fit.blocks} held-out block means",
-            "error_scale": float(np.sqrt(self.error_scale)),
+            "error_scale": float(np.sqrt(self.fit.error_scale)),
         }
         return {"trend": {"terms": ", ".join(self.trend.terms)}, "variogram": about, "widened": self.widened}
-
-    def samples(self, columns: Columns, trend: Trend) -> Samples:
-        """Return the columns with a trend taken off, and their errors as large as they showed to be."""
-        return Samples(
-            columns.latitude,
-            columns.longitude,
-            columns.time,
-            columns.value - trend.at(columns.latitude, columns.time),
-            np.sqrt(self.error_scale) * columns.uncertainty,
-        )
 
     def period(
         self, columns: Columns, start: np.datetime64, stop: np.datetime64, where: Bools
@@ -108,8 +119,8 @@ class KrigingMapper:
         """Krige the cells of a period."""
         s = self.settings
         found = krige_cells(
-            self.samples(columns, self.trend),
-            self.model,
+            residuals(columns, self.trend, self.fit.error_scale),
+            self.fit.model,
             s.grid,
             start,
             stop,
@@ -123,25 +134,62 @@ class KrigingMapper:
         return {"value": mean + found.mean, "uncertainty": self.widened * found.sd, "count": own.count[0]}
 
     def validate(self, columns: Columns) -> list[Scores]:
-        """Hold blocks out; the trend is fitted anew, the covariance is not."""
-
-        def predict(training: Ints, held: Ints, offsets: Ints) -> tuple[Floats, Floats]:
-            known, asked = columns.take(training), columns.take(held)
-            trend = fit_trend(known.latitude, known.time, known.value, terms=self.trend.terms)
-            found = krige_means(
-                self.samples(known, trend),
-                self.model,
-                asked.latitude,
-                asked.longitude,
-                asked.time,
-                offsets,
-                neighbours=self.settings.neighbours,
-            )
-            mean = np.add.reduceat(trend.at(asked.latitude, asked.time), offsets[:-1]) / np.diff(offsets)
-            return mean + found.mean, found.sd
-
-        self.widened, found = _held_out(columns, self.settings, predict, self.error_scale)
+        """Hold blocks out; each is foretold with a trend and a covariance that were fitted without it."""
+        place = (columns.latitude, columns.longitude, columns.time)
+        part = fold_numbers(*place, folds=_PARTS, degrees=2.0 * self.settings.block, seed=2)
+        without = [self._without(columns.take(part != k)) for k in range(_PARTS)]
+        predict = in_parts(part, [partial(self.foretell, fit, columns) for fit in without])
+        self.widened, found = _held_out(columns, self.settings, predict)
         return found
+
+    def _without(self, known: Columns) -> HeldOutFit:
+        """Return the covariance of some of the columns; that of all where they are too few."""
+        try:
+            trend = fit_trend(known.latitude, known.time, known.value, terms=self.trend.terms)
+            return fit_held_out(residuals(known, trend), start=self.fit)
+        except RangeError:
+            return self.fit
+
+    def foretell(
+        self, fit: HeldOutFit, columns: Columns, training: Ints, held: Ints, offsets: Ints
+    ) -> tuple[Floats, Floats]:
+        """Return means of blocks of columns from others, and the standard deviation that the difference should have.
+
+        Parameters
+        ----------
+        fit : HeldOutFit
+            Covariance to take.
+        columns : Columns
+            All of them.
+        training, held : ndarray of int64
+            Rows of those that are foretold from, and of those of the blocks, each block's from one offset to the next.
+        offsets : ndarray of int64, shape (blocks + 1,)
+
+        Returns
+        -------
+        mean, sd : ndarray of float64, shape (blocks,)
+            The columns' own errors are in the standard deviation.
+        """
+        known, asked = columns.take(training), columns.take(held)
+        trend = fit_trend(known.latitude, known.time, known.value, terms=self.trend.terms)
+        samples = residuals(known, trend, fit.error_scale)
+        where = asked.latitude, asked.longitude, asked.time
+        found = krige_means(samples, fit.model, *where, offsets, neighbours=self.settings.neighbours)
+        count = np.diff(offsets)
+        mean = np.add.reduceat(trend.at(asked.latitude, asked.time), offsets[:-1]) / count
+        noise = fit.error_scale * np.add.reduceat(asked.uncertainty**2, offsets[:-1]) / count**2
+        return mean + found.mean, np.sqrt(found.sd**2 + found.local * noise)
+
+
+def residuals(columns: Columns, trend: Trend, error_scale: float = 1.0) -> Samples:
+    """Return the columns with a trend taken off, their error variances times a factor."""
+    return Samples(
+        columns.latitude,
+        columns.longitude,
+        columns.time,
+        columns.value - trend.at(columns.latitude, columns.time),
+        np.sqrt(error_scale) * columns.uncertainty,
+    )
 
 
 class FixedRankMapper:
@@ -150,6 +198,9 @@ class FixedRankMapper:
     def __init__(self, columns: Columns, settings: MapSettings) -> None:
         self.settings = settings
         self.last: FixedRank | None = None
+        self.check: Callable[..., tuple[Floats, Floats]] | None = (
+            None  # of (columns, training, held, offsets)
+        )
         self.widened = 1.0
 
     def report(self) -> dict[str, Any]:
@@ -162,6 +213,7 @@ class FixedRankMapper:
             "memory_gib": memory_gib(len(last.basis)),
             "iterations": len(last.likelihood) - 1,
             "fine_variance": last.fine_variance,
+            "error_scale": float(np.sqrt(last.error_scale)),
             "resolutions": {str(i): dict(p) for i, p in enumerate(last.lengths)},
             "widened": self.widened,
         }
@@ -230,29 +282,36 @@ class FixedRankMapper:
         near = columns.take((columns.time >= origin - window) & (columns.time < stop + window))
         if len(near) < 10:
             return [Scores(0, *(float("nan"),) * 6, len(near))] * 2
-        terms = choose_terms(near.latitude, near.time)
-        whole = self._fit(_average_cells(near, s.grid, origin, stop - origin, s.r), terms, origin)
-        cell = _cell_and_period(near, s.grid, origin, stop - origin)
-
-        def predict(training: Ints, held: Ints, offsets: Ints) -> tuple[Floats, Floats]:
-            asked = near.take(held)
-            fit = self._fit(
-                _average_cells(near.take(training), s.grid, origin, stop - origin, s.r),
-                terms,
-                origin,
-                start=whole,
-            )
-            return fit.predict_means(
-                asked.latitude,
-                asked.longitude,
-                _days(asked.time, origin),
-                design(terms, asked.latitude, asked.time, origin),
-                cell[held],
-                offsets,
-            )
-
-        self.widened, found = _held_out(near, s, predict, 1.0)
+        terms, step = choose_terms(near.latitude, near.time), stop - origin
+        self.last = self._fit(_average_cells(near, s.grid, origin, step, s.r), terms, origin)
+        self.check = partial(self._foretell, self.last, terms, origin, step)
+        self.widened, found = _held_out(near, s, partial(self.check, near))
         return found
+
+    def _foretell(
+        self,
+        fit: FixedRank,
+        terms: tuple[str, ...],
+        origin: np.datetime64,
+        step: np.timedelta64,
+        columns: Columns,
+        training: Ints,
+        held: Ints,
+        offsets: Ints,
+    ) -> tuple[Floats, Floats]:
+        """Do as `KrigingMapper.foretell` with the covariance of a fit of the period that begins at the origin."""
+        s, asked = self.settings, columns.take(held)
+        cells = _average_cells(columns.take(training), s.grid, origin, step, s.r)
+        mean, sd = self._fit(cells, terms, origin, start=fit).predict_means(
+            asked.latitude,
+            asked.longitude,
+            _days(asked.time, origin),
+            design(terms, asked.latitude, asked.time, origin),
+            _cell_and_period(asked, s.grid, origin, step),
+            offsets,
+        )
+        noise = fit.error_scale * np.add.reduceat(asked.uncertainty**2, offsets[:-1]) / np.diff(offsets) ** 2
+        return mean, np.sqrt(sd**2 + noise)
 
 
 def _own(columns: Columns, settings: MapSettings, start: np.datetime64, stop: np.datetime64) -> BinStatistics:
@@ -269,17 +328,17 @@ def _own(columns: Columns, settings: MapSettings, start: np.datetime64, stop: np
 
 
 def _held_out(
-    columns: Columns, settings: MapSettings, predict: Any, error_scale: float
+    columns: Columns,
+    settings: MapSettings,
+    predict: Predict,
 ) -> tuple[float, list[Scores]]:
     """Judge by blocks of the size asked for, and of twice that."""
     place = (columns.latitude, columns.longitude, columns.time)
-    sigma = np.sqrt(error_scale) * columns.uncertainty
     return judge(
         *(
             cross_validate(
                 predict,
                 columns.value,
-                sigma,
                 fold_numbers(*place, folds=settings.folds, degrees=size),
                 block_numbers(*place, size),
             )

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from obsnet.errors import RangeError
 from obsnet.typing import Floats
 
-__all__ = ["ProductSum"]
+__all__ = ["ProductSum", "local_variance"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class ProductSum:
         Variance of the field below the smallest distance; measurement error is not in it.
     at_bounds : tuple of str
         Parameters that a fit left at a bound: the data do not tell them.
+    evenness : float
+        For how many columns' worth the variances are believed to be the same everywhere, see `local_variance`.
 
     Raises
     ------
@@ -55,6 +57,7 @@ class ProductSum:
     k: float
     nugget: float = 0.0
     at_bounds: tuple[str, ...] = ()
+    evenness: float = np.inf
 
     def __post_init__(self) -> None:
         for name in ("range_km", "range_days"):
@@ -98,3 +101,29 @@ class ProductSum:
     def gamma(self, distance_km: npt.ArrayLike, days: npt.ArrayLike) -> Floats:
         """Return the semivariance at a separation that is not zero."""
         return np.asarray(self.sill + self.nugget - self.covariance(distance_km, days))
+
+
+def local_variance(square: npt.ArrayLike, n: npt.ArrayLike, evenness: float) -> Floats:
+    """Return how many times the variances near a place are those of the whole.
+
+    Fields vary more over sources, mountains and coasts than elsewhere, and so do retrievals.
+
+    Parameters
+    ----------
+    square : array_like
+        Sum of squares of the columns near a place about their own mean, in units of the model's covariance.
+    n : array_like
+        How many they are.
+    evenness : float
+        How many columns' worth the model's own variance is believed; infinite where it is the same everywhere.
+
+    Returns
+    -------
+    ndarray of float64
+        ``(evenness + square) / (evenness + n - 1)``, the mean of a scaled inverse chi-square (Gelman et al. 2013,
+        Bayesian Data Analysis, sec. 2.6), but for 2 in the denominator; its mean over places is 1.
+    """
+    total = np.asarray(square, np.float64)
+    if not np.isfinite(evenness):
+        return np.ones_like(total)
+    return np.asarray((evenness + total) / (evenness + np.asarray(n, np.float64) - 1.0))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow.compute as pc
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from obsnet.errors import RangeError
 from obsnet.grid import Grid
 from retrieval.mapping.held_out_fit import fit_held_out
-from retrieval.mapping.kriging import Samples, krige_cells
+from retrieval.mapping.kriging import Samples, krige_cells, krige_points
 from retrieval.mapping.mappers import Columns, KrigingMapper
 from retrieval.mapping.settings import MapSettings
 from retrieval.mapping.variogram import ProductSum
@@ -54,6 +56,41 @@ def test_means_are_as_uncertain_as_said(range_km):
     covered, best = (np.mean(np.abs(np.array(x)) < 1.96) for x in (z, known))
     assert best == pytest.approx(0.95, abs=0.03)
     assert covered == pytest.approx(best, abs=0.03)
+
+
+def test_a_field_that_varies_more_in_the_east_is_less_certain_there():
+    """Three times the scatter in one half: either half is covered as said, which one variance for both cannot do."""
+    even, covered, plain = [], [[], []], [[], []]
+    for seed in range(4):
+        known, asked = places(500, seed, **WIDE), places(150, 100 + seed, **WIDE)
+        both = tuple(np.concatenate(p) for p in zip(known, asked, strict=True))
+        samples, truth = draw(ProductSum(1.0, 800.0, 1.0, 5.0, 1.0, 0.02), both, seed)
+        rough = np.where(both[1] > 100, 3.0, 1.0)
+        fit = fit_held_out(
+            Samples(*known, (rough * samples.value)[:500], (samples.uncertainty * rough**0)[:500])
+        )
+        even.append(fit.model.evenness)
+        steady = replace(fit.model, evenness=np.inf)
+        mine = Samples(
+            *known, (rough * samples.value)[:500], np.sqrt(fit.error_scale) * samples.uncertainty[:500]
+        )
+        for model, out in ((fit.model, covered), (steady, plain)):
+            found = krige_points(mine, model, *asked)
+            inside = np.abs(found.mean - (rough * truth)[500:]) <= 1.96 * found.sd
+            out[0].extend(inside[rough[500:] == 1])
+            out[1].extend(inside[rough[500:] == 3])
+    assert max(even) < 30
+    calm, wild = map(np.mean, covered)
+    assert (calm, wild) == pytest.approx((0.95, 0.95), abs=0.06)
+    assert np.mean(plain[0]) - np.mean(plain[1]) > 0.05
+
+
+def test_an_even_field_is_taken_for_one():
+    samples, _ = sparse(3, 400, range_km=800.0)
+    fit = fit_held_out(samples)
+    assert fit.model.evenness > 30
+    found = krige_cells(samples, fit.model, GRID, START, START + DAY)
+    assert found.local.mean() == pytest.approx(1, abs=0.15)
 
 
 def test_errors_that_are_misstated():
