@@ -37,8 +37,8 @@ __all__ = ["MetReader", "build_met", "build_met_apart", "open_met"]
 # HDF5 library busy for ever. Whole files are unpacked ten times faster than this.
 _SECONDS, _SECONDS_A_FILE, _BYTES_A_SECOND = 600.0, 1.0, 1e7
 
-# m above ground of the lowest level: beyond the first it is told, beyond the second refused. Pressure levels 50 hPa
-# apart are 700 m apart over Tibet.
+# m above ground of the lowest level: beyond the first it is told where it occurs, beyond the second refused where it is
+# the usual (few levels leave a few peaks far below).
 _HIGH, _NO_HIGHER = 500.0, 1500.0
 
 
@@ -257,14 +257,18 @@ def _build(source: _Source, folder: Path | None, asked: _Asked) -> Met:
 def _heights(fields: Fields, asked: _Asked, notes: list[str]) -> Floats:
     """Return the terrain-following levels, no higher than the fields reach everywhere; refuse air that is unknown."""
     above = fields["height"] - fields["terrain"]
-    lowest = float(np.where(above > 0.0, above, np.inf).min(axis=0).max())
-    if lowest > _NO_HIGHER:
+    lowest = np.where(above > 0.0, above, np.inf).min(axis=0)
+    if (usual := float(np.median(lowest))) > _NO_HIGHER:
         raise RangeError(
-            f"the lowest level of the fields is {lowest:.0f} m above ground; air below it carries the particles, so "
+            f"the lowest level of the fields is {usual:.0f} m above ground; air below it carries the particles, so "
             f"levels down to {_NO_HIGHER:.0f} m are needed at least"
         )
-    if lowest > _HIGH:
-        notes.append(f"the lowest level is up to {lowest:.0f} m above ground: winds below it are assumed")
+    if lowest.max() > _HIGH:
+        share = 100.0 * float((lowest > _HIGH).mean())
+        notes.append(
+            f"the lowest level is up to {lowest.max():.0f} m above ground, beyond {_HIGH:.0f} m on {share:.0f} % of "
+            "the nodes: winds below it are assumed"
+        )
     reach = float(above[-1].min())
     if reach < 3000.0:
         raise RangeError(f"the fields end {reach:.0f} m above ground; 3000 m are needed at least")
