@@ -20,6 +20,7 @@ __all__ = [
     "heading_unit",
     "is_group",
     "normal",
+    "part_and_whole",
     "plain",
     "province_or_own",
     "translated",
@@ -286,6 +287,18 @@ def find_region(name: object, extra: Mapping[str, str] | None = None) -> str:
             continue
     known = [n for row in PROVINCES.values() for n in row]
     raise RegionError(f"no province-level region is called {text!r}{nearest(bare, known)}")
+
+
+def part_and_whole(categories: Iterable[object]) -> tuple[str, str] | None:
+    """Return a code of a category and one that holds it, if there are such: added up they would count twice.
+
+    Examples
+    --------
+    >>> part_and_whole(["1.A", "2.A.1", "1.A.3"]), part_and_whole(["1.A.1", "1.A.10"])
+    (('1.A.3', '1.A'), None)
+    """
+    codes = list(dict.fromkeys(map(str, categories)))
+    return next(((c, whole) for c in codes for whole in codes if c.startswith(f"{whole}.")), None)
 
 
 def province_or_own(name: object) -> str:
