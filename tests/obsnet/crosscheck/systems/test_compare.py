@@ -19,7 +19,7 @@ from obsnet.crosscheck.systems.spread import spread_table
 from obsnet.crosscheck.systems.words import HEADINGS
 from obsnet.errors import ConfigError, ObsnetError
 from obsnet.report.spread import spread_figure, write_spread_figures
-from tests.obsnet.crosscheck.systems.made import country_file
+from tests.obsnet.crosscheck.systems.made import MIDDLE, country_file, flux_file
 from tests.obsnet.crosscheck.systems.test_tables import REAL
 from tests.obsnet.crosscheck.test_table import MONTHS, posterior
 
@@ -123,6 +123,16 @@ def test_what_cannot_be_compared_is_one_line(three, systems, options, said):
     with pytest.raises(ObsnetError, match=said) as caught:
         compared(*(s.format(a=three[0]) for s in systems), **options)
     assert "\n" not in str(caught.value)
+
+
+def test_what_a_grid_does_not_resolve_is_said(tmp_path):
+    lat, lon = np.arange(3.5, 55), np.arange(70.5, 140)
+    path = flux_file(tmp_path / "a.nc", np.full((1, lat.size, lon.size), 1e-7), lat, lon, MIDDLE[:1])
+    found = compared(f"a=grid:{path};gas=CO2;period=2023", region=["北京", "河北", "澳门", "China"])
+    assert any("a: cells of 1 x 1 degree do not resolve Beijing, Macao" in n for n in found.notes)
+    assert found.spread.set_index("region")["unresolved_by"].to_dict() == {
+        "110000": "a", "130000": "", "820000": "a", "CHN": ""}  # fmt: skip
+    assert sum("not resolved by 1 x 1 degree cells" in line for line in compared_lines(found)) == 2
 
 
 def test_ones_own_posterior_stands_among_them(tmp_path):
