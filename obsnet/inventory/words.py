@@ -127,7 +127,7 @@ _LETTERS = {
     "GS": "620000", "QH": "630000", "NX": "640000", "XJ": "650000", "TW": "710000", "HK": "810000", "MO": "820000",
 }  # fmt: skip
 _NATION = {
-    "全国", "中国", "中国大陆", "china", "chn", "cn", "mainlandchina", "national", "nation", "nationwide", "100000",
+    "全国", "中国", "中国大陆", "china", "chn", "cn", "mainlandchina", "chinamainland", "national", "nation", "nationwide", "100000",
     "合计", "总计", "总和", "全国合计", "全国总计", "全社会", "各省合计", "分省合计", "total", "grandtotal", "sum",
     "all", "allprovinces", "wholecountry", "nationaltotal", "chinatotal",
 }  # fmt: skip
@@ -266,21 +266,20 @@ def find_region(name: object, extra: Mapping[str, str] | None = None) -> str:
     >>> find_region("内蒙古自治区"), find_region("Inner_Mongolia"), find_region("IM"), find_region("15")
     ('150000', '150000', '150000', '150000')
     """
-    text = normal(name)
-    text = text.removesuffix(".0")
+    text = normal(name).removesuffix(".0")
     if extra and text in extra:
         return extra[text]
-    if plain(text) in _NATION:
+    if plain(re.sub(r"\([^()]*\)$", "", text)) in _NATION:  # 全国(不含港澳台)
         return NATION
-    if text.upper() in _LETTERS:
-        return _LETTERS[text.upper()]
-    if text.isdigit() and len(text) == 2 and f"{text}0000" in PROVINCES:
-        return f"{text}0000"
-    bare = re.sub(
-        r"\s*((zhuang |uygur |hui )?autonomous region|province|municipality)$", "", text, flags=re.IGNORECASE
-    )
-    bare = bare.replace("_", " ")
-    for spelling in (text, bare, re.sub(r"[省市]$", "", text)):
+    short = text.upper().removeprefix("CN-")
+    if short in _LETTERS:
+        return _LETTERS[short]
+    if short.isdigit() and len(short) == 2 and f"{short}0000" in PROVINCES:
+        return f"{short}0000"
+    bare = re.sub(r"\s*(province|municipality|sar|autonomous region)$", "", text, flags=re.IGNORECASE)
+    bare = re.sub(r"\s+(zhuang|uygh?ur|hui)$", "", bare, flags=re.IGNORECASE).replace("_", " ")
+    bare = re.sub(r"^nei mongol$", "Inner Mongolia", bare, flags=re.IGNORECASE)
+    for spelling in (text, bare, re.sub(r"(省|市|壮族|维吾尔|回族)$", "", text)):
         try:
             return region_code(spelling)
         except RegionError:
