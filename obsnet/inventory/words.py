@@ -127,8 +127,8 @@ _LETTERS = {
     "GS": "620000", "QH": "630000", "NX": "640000", "XJ": "650000", "TW": "710000", "HK": "810000", "MO": "820000",
 }  # fmt: skip
 _NATION = {
-    "全国", "中国", "中国大陆", "china", "chn", "cn", "mainlandchina", "chinamainland", "national", "nation", "nationwide", "100000",
-    "合计", "总计", "总和", "全国合计", "全国总计", "全社会", "各省合计", "分省合计", "total", "grandtotal", "sum",
+    "全国", "中国", "中国大陆", "全社会", "合计", "总计", "总和", "全国合计", "全国总计", "各省合计", "分省合计", "china", "chn",
+    "cn", "mainlandchina", "chinamainland", "national", "nation", "nationwide", "100000", "total", "grandtotal", "sum",
     "all", "allprovinces", "wholecountry", "nationaltotal", "chinatotal",
 }  # fmt: skip
 # Sums over some provinces, which tables print between them.

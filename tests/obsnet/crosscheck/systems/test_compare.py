@@ -89,6 +89,10 @@ def test_other_quantities_and_gases_are_not_set_beside_each_other(tmp_path, thre
     )
     found = compared(*three, f"mip={budgets}", period=["2023"], region=["DEU"])
     assert found.spread["systems"].tolist() == [3, 1]
+    only = tmp_path / "d.nc"
+    country_file(only, constant(3.0), constant(0.1), regions=("POL",))
+    wide = compared(three[0], f"d={only}", period=["2023"], region=["DEU", "POL"])
+    assert {"DEU: not a region of d", "POL: not a region of a"} <= set(wide.notes)
     assert any(
         "different quantities are not set beside each other: CH4 total, CO2 NCE" in n for n in found.notes
     )
