@@ -127,9 +127,9 @@ _LETTERS = {
     "GS": "620000", "QH": "630000", "NX": "640000", "XJ": "650000", "TW": "710000", "HK": "810000", "MO": "820000",
 }  # fmt: skip
 _NATION = {
-    "全国", "中国", "中国大陆", "全社会", "合计", "总计", "总和", "全国合计", "全国总计", "各省合计", "分省合计", "china", "chn",
-    "cn", "mainlandchina", "chinamainland", "national", "nation", "nationwide", "100000", "total", "grandtotal", "sum",
-    "all", "allprovinces", "wholecountry", "nationaltotal", "chinatotal",
+    "全国", "中国", "中国大陆", "全社会", "合计", "总计", "总和", "全国合计", "全国总计", "各省合计", "分省合计",
+    "china", "chn", "cn", "mainlandchina", "chinamainland", "national", "nation", "nationwide", "100000", "total",
+    "grandtotal", "sum", "all", "allprovinces", "wholecountry", "nationaltotal", "chinatotal",
 }  # fmt: skip
 # Sums over some provinces, which tables print between them.
 _GROUPS = {
