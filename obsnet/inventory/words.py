@@ -20,6 +20,7 @@ __all__ = [
     "heading_unit",
     "is_group",
     "normal",
+    "part_and_whole",
     "plain",
     "province_or_own",
     "translated",
@@ -128,9 +129,9 @@ _LETTERS = {
     "GS": "620000", "QH": "630000", "NX": "640000", "XJ": "650000", "TW": "710000", "HK": "810000", "MO": "820000",
 }  # fmt: skip
 _NATION = {
-    "全国", "中国", "中国大陆", "china", "chn", "cn", "mainlandchina", "national", "nation", "nationwide", "100000",
-    "合计", "总计", "总和", "全国合计", "全国总计", "全社会", "各省合计", "分省合计", "total", "grandtotal", "sum",
-    "all", "allprovinces", "wholecountry", "nationaltotal", "chinatotal",
+    "全国", "中国", "中国大陆", "全社会", "合计", "总计", "总和", "全国合计", "全国总计", "各省合计", "分省合计",
+    "china", "chn", "cn", "mainlandchina", "chinamainland", "national", "nation", "nationwide", "100000", "total",
+    "grandtotal", "sum", "all", "allprovinces", "wholecountry", "nationaltotal", "chinatotal",
 }  # fmt: skip
 # Sums over some provinces, which tables print between them.
 _GROUPS = {
@@ -267,27 +268,38 @@ def find_region(name: object, extra: Mapping[str, str] | None = None) -> str:
     >>> find_region("内蒙古自治区"), find_region("Inner_Mongolia"), find_region("IM"), find_region("15")
     ('150000', '150000', '150000', '150000')
     """
-    text = normal(name)
-    text = text.removesuffix(".0")
+    text = normal(name).removesuffix(".0")
     if extra and text in extra:
         return extra[text]
-    if plain(text) in _NATION:
+    if plain(re.sub(r"\([^()]*\)$", "", text)) in _NATION:  # 全国(不含港澳台)
         return NATION
-    if text.upper() in _LETTERS:
-        return _LETTERS[text.upper()]
-    if text.isdigit() and len(text) == 2 and f"{text}0000" in PROVINCES:
-        return f"{text}0000"
-    bare = re.sub(
-        r"\s*((zhuang |uygur |hui )?autonomous region|province|municipality)$", "", text, flags=re.IGNORECASE
-    )
-    bare = bare.replace("_", " ")
-    for spelling in (text, bare, re.sub(r"[省市]$", "", text)):
+    short = text.upper().removeprefix("CN-")
+    if short in _LETTERS:
+        return _LETTERS[short]
+    if short.isdigit() and len(short) == 2 and f"{short}0000" in PROVINCES:
+        return f"{short}0000"
+    bare = re.sub(r"\s*(province|municipality|sar|autonomous region)$", "", text, flags=re.IGNORECASE)
+    bare = re.sub(r"\s+(zhuang|uygh?ur|hui)$", "", bare, flags=re.IGNORECASE).replace("_", " ")
+    bare = re.sub(r"^nei mongol$", "Inner Mongolia", bare, flags=re.IGNORECASE)
+    for spelling in (text, bare, re.sub(r"(省|市|壮族|维吾尔|回族)$", "", text)):
         try:
             return region_code(spelling)
         except RegionError:
             continue
     known = [n for row in PROVINCES.values() for n in row]
     raise RegionError(f"no province-level region is called {text!r}{nearest(bare, known)}")
+
+
+def part_and_whole(categories: Iterable[object]) -> tuple[str, str] | None:
+    """Return a code of a category and one that holds it, if there are such: added up they would count twice.
+
+    Examples
+    --------
+    >>> part_and_whole(["1.A", "2.A.1", "1.A.3"]), part_and_whole(["1.A.1", "1.A.10"])
+    (('1.A.3', '1.A'), None)
+    """
+    codes = list(dict.fromkeys(map(str, categories)))
+    return next(((c, whole) for c in codes for whole in codes if c.startswith(f"{whole}.")), None)
 
 
 def province_or_own(name: object) -> str:

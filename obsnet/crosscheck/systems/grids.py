@@ -39,10 +39,8 @@ if TYPE_CHECKING:
 __all__ = ["files_of", "read_grids"]
 
 _GENERIC = Layout("", (), "", "")
-_WHOLE, _MOST = (
-    0.999,
-    0.8,
-)  # part of a region that a grid covers: below the first it is said, below the second no total
+# Part of a region that a grid covers: below the first it is said, below the second there is no total.
+_WHOLE, _MOST = 0.999, 0.8
 _PER = re.compile(r"(/\s*|\b)(months?|mon|years?|yr|annum|a)(-1|\^-1|\*\*-1)?$", re.IGNORECASE)
 
 
@@ -111,9 +109,8 @@ def read_grids(options: SystemOptions, regions: geopandas.GeoDataFrame) -> list[
     periods = tuple(Period(a, b) for a, b in times)
     blank = np.full(total.shape[:1] + total.shape[2:], np.nan)
     quantity = options.quantity or layout.quantity or "flux"
-    made = Estimate(
-        options.name, gas, quantity, periods, keys, blank, blank, resolution=resolution, notes=tuple(notes)
-    )
+    made = Estimate(options.name, gas, quantity, periods, keys, blank, blank, resolution=resolution)
+    made = replace(made, notes=tuple(notes))
     if layout.systems and not options.members:
         names = parts[0]["names"]
         known = [m for m in range(total.shape[1]) if np.isfinite(total[:, m]).any()]
@@ -135,7 +132,9 @@ def _read(path: str, options: SystemOptions, layout: Layout, members: str | None
     """Return one file's flux (time, member, lat, lon) in mol m-2 s-1, its grid, times, spread and notes."""
     variables = options.variables or layout.variables or None
     period = None if options.period is None else read_period(options.period)
-    gas, units = options.gas or layout.gas or None, options.units or layout.units or None
+    gas = options.gas or layout.gas or None
+    stated = _stated_units(path, variables)
+    units = options.units or stated or layout.units or None
     slow = _PER.search(units) if units else None
     if slow and units:
         units = _PER.sub("s-1" if slow[3] or not slow[1].strip() else "/s", units)
@@ -145,14 +144,20 @@ def _read(path: str, options: SystemOptions, layout: Layout, members: str | None
         how = (gas, units, options.basis or layout.basis, options.time_is, when)
         return read_any_flux(path, names, *how, "propagate", members)
 
+    notes = []
+    if layout.units and stated and stated != layout.units and options.units is None:
+        notes.append(f"states {stated}, the published layout {layout.units}: the file's is taken")
     with reading(path, "a gridded flux"):
         scaled = options.preset == "imi"
         found = read_scaled(path, options.prior, options.time_is, when) if scaled else read(variables)
         names = [] if members is None else _member_names(path, members, len(found["sectors"]))
     count = 1 if members is None else len(names)
+    if members == options.members and members is not None and count < 2:
+        raise FormatError(f"{path}: one member along {members} has no spread")
     flux = found["flux"]
     flux = flux.reshape(flux.shape[0], -1, count, *flux.shape[2:]).sum(axis=1)
-    notes = [] if members is None else [f"{count} members along {members}"]
+    if members is not None:
+        notes.append(f"{count} members along {members}")
     seconds = (found["times"][:, 1] - found["times"][:, 0]) / np.timedelta64(1, "s")
     scale = np.ones(len(seconds))
     if slow:
@@ -170,6 +175,16 @@ def _read(path: str, options: SystemOptions, layout: Layout, members: str | None
         "names": names,
         "notes": notes if history == "unchanged" else [*notes, history],
     }
+
+
+def _stated_units(path: str, variables: Iterable[str] | None) -> str | None:
+    """Return the units of the fluxes if all of them state the same."""
+    from netCDF4 import Dataset
+
+    with reading(path, "netCDF"), Dataset(path) as data:
+        named = [data.variables[n] for n in (variables or data.variables) if n in data.variables]
+        units = {str(v.units) for v in named if v.ndim > 1 and "units" in v.ncattrs()}
+    return units.pop() if len(units) == 1 else None
 
 
 def _member_names(path: str, dim: str, count: int) -> list[str]:
@@ -260,8 +275,5 @@ def _cell_spread(spread: Floats, area: Floats, common: bool) -> tuple[Floats, st
     """Return deviations of totals from those of cells: errors of all cells one and the same, or independent."""
     flat = spread.reshape(len(spread), -1)
     if common:
-        return (
-            flat @ area.T,
-            "errors of all cells taken as common: the largest deviation that the file allows",
-        )
+        return flat @ area.T, "errors of all cells taken as common: the largest deviation"
     return np.sqrt(flat**2 @ (area**2).T), "errors of cells taken as independent: the smallest deviation"

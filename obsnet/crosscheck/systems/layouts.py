@@ -23,7 +23,7 @@ class Layout:
     source : str
         Where the layout is described.
     units : str
-        Where files may lack them; empty to take the file's.
+        Taken where a file states none.
     basis : {"substance", "carbon"} or None
         Whose mass a mass flux is.
     systems : str

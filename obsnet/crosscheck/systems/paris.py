@@ -95,7 +95,7 @@ def _estimate(data: Any, where: str, system: str, sector: str, gas: str | None) 
         pattern = r"(?:country_)?flux_(\w+)_posterior(?:_country)?"
         there = sorted({m[1] for n in data.data_vars if "country" in n and (m := re.fullmatch(pattern, n))})
         raise MissingVariableError(f"{where}: no table of countries of {sector!r}{nearest(sector, there)}")
-    field = data[names["total"]]
+    field = data[names["total"]].transpose("time", ...)
     keys, notes = _regions(data, field.dims[-1], where)
     factor, said = _tg(field, where)
     notes += said
@@ -111,14 +111,15 @@ def _estimate(data: Any, where: str, system: str, sector: str, gas: str | None) 
         sd = factor * np.asarray(data[names["sd"]].values, float)
     if names["covariance"]:
         covariance = factor**2 * np.asarray(data.variables[names["covariance"]].values, float)
-        diagonal = np.diagonal(covariance, axis1=1, axis2=2)
-        sd = np.where(np.isfinite(diagonal), np.sqrt(np.maximum(diagonal, 0.0)), sd)
-    rests_on = {
-        what: str(data.attrs[a])
-        for what, names_ in _RESTS_ON.items()
-        for a in names_[::-1]
-        if data.attrs.get(a)
-    }
+        root = np.sqrt(np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 0.0))
+        apart = float(np.nanmedian(root / np.where(sd > 0.0, sd, np.nan))) if np.isfinite(sd).any() else 1.0
+        if not 0.9 < apart < 1.1:
+            notes.append(
+                f"deviations by its covariance are {apart:.2g} times those it states; the covariance is taken"
+            )
+        sd = np.where(np.isfinite(root), root, sd)
+    found = [(what, data.attrs.get(a)) for what, stated in _RESTS_ON.items() for a in stated[::-1]]
+    rests_on = {what: str(text) for what, text in found if text}
     try:
         made = Estimate(system, formula, sector, periods, keys, total, sd, covariance)
         return replace(made, rests_on=rests_on, notes=tuple(notes))

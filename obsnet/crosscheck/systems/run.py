@@ -107,6 +107,10 @@ def compare_systems(options: CompareOptions) -> Compared:
     table, said = systems_table(
         estimates, options.period, options.region, between=options.between, unresolved=options.unresolved
     )
+    lost = table[table["resolved"] == False]  # noqa: E712
+    for (system, cell), group in lost.groupby(["system", "cell"], sort=False):
+        names = ", ".join(dict.fromkeys(group["name_en"]))
+        said.append(f"{system}: cells of {cell} do not resolve {names}")
     kinds = table[["gas", "quantity"]].drop_duplicates()
     if len(kinds) > 1:
         listed = ", ".join(f"{g} {q}" for g, q in kinds.itertuples(index=False))

@@ -96,7 +96,12 @@ def systems_table(
     wanted = asked or _years(estimates)
     notes: list[str] = []
     rows: list[dict[str, Any]] = []
-    keys = [asked_region(r) for r in regions] or _common_keys(estimates)
+    named = [asked_region(r) for r in regions]
+    keys = named or _common_keys(estimates)
+    for key in named:
+        without = [e.system for e in estimates if _weights(e, key) is None]
+        if without and len(without) < len(names):
+            notes.append(f"{key}: not a region of {', '.join(without)}")
     for period in wanted:
         means = {e.system: mean_over(e, period, between) for e in estimates}
         lacking = [n for n, m in means.items() if m is None]
@@ -107,15 +112,17 @@ def systems_table(
             notes.append(f"{period}: not whole in {', '.join(lacking)}, left out there")
         for e in estimates:
             mean = means[e.system]
-            if mean is not None:
-                rows += [r for key in keys if (r := _row(e, mean, key, period, unresolved)) is not None]
+            if mean is None:
+                continue
+            found = [r for key in keys if (r := _row(e, mean, key, period, unresolved)) is not None]
+            if not found:
+                notes.append(f"{period}: {e.system} has no total of these regions")
+            rows += found
     for key in keys:
         if not any(r["region"] == key for r in rows):
             known = {r for e in estimates for r in e.regions}
             if key in known:
-                raise ConfigError(
-                    f"no system has a total of {key!r} in {', '.join(map(str, wanted))}; see the notes on its grid"
-                )
+                raise ConfigError(f"no system has a total of {key!r} at that time; its grid may not cover it")
             raise ConfigError(f"no system has the region {key!r}{nearest(key, sorted(known))}")
     return pd.DataFrame(rows, columns=list(SYSTEMS)), notes
 

@@ -9,7 +9,7 @@ from typing import Any
 from obsnet.errors import FormatError, nearest
 from obsnet.inventory.account.categories import ceads_sectors
 from obsnet.inventory.table import mass_factor
-from obsnet.inventory.words import NATION, plain
+from obsnet.inventory.words import NATION, part_and_whole, plain
 
 __all__ = ["SECTORS", "sector_totals"]
 
@@ -49,8 +49,8 @@ def sector_totals(
     Raises
     ------
     FormatError
-        No row of the gas, several periods, categories that no sector has, parts that do not add up to the total
-        beside them.
+        No row of the gas, several periods, categories that no sector has, a category beside one that holds it, parts
+        that do not add up to the total beside them.
     """
     import pandas as pd
 
@@ -81,6 +81,12 @@ def sector_totals(
             raise FormatError(
                 f"no sector for category {', '.join(lost[:5])}; say it with --sector '{lost[0]}=NAME'"
             )
+        for region, group in parts.groupby("region"):
+            double = part_and_whole(group["category"])
+            if double is not None:
+                raise FormatError(
+                    f"{double[0]} of {region} is a part of {double[1]}, which has a row too: it would count twice"
+                )
         both = (
             parts.groupby("region")["kg"]
             .sum()

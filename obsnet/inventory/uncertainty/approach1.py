@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from obsnet.errors import FormatError, RangeError, SchemaError
 from obsnet.inventory.uncertainty.meaning import relative_sd
-from obsnet.inventory.words import plain
+from obsnet.inventory.words import part_and_whole, plain
 from obsnet.reading import door
 from obsnet.typing import Bools, Floats
 
@@ -246,17 +246,18 @@ def read_two_years(path: str | Path) -> Any:
     numbers = ("base", "current", "activity_uncertainty", "factor_uncertainty")
     optional = ("factor_correlated", "activity_correlated")
     table = read_rows(path, ("category", "gas", *numbers), optional, numbers=numbers)
-    rows = list(zip(table["category"], table["gas"], table.attrs["rows"], strict=True))
-    for category, gas, row in rows:
-        above = next((c for c, g, _ in rows if g == gas and category.startswith(f"{c}.")), None)
-        if above is not None:
+    for gas, group in table.groupby("gas"):
+        both = part_and_whole(group["category"])
+        if both is not None:
             raise FormatError(
-                f"{path}: row {row}: {category} of {gas} is a part of {above}, which has a row too; keep one"
+                f"{path}: {both[0]} of {gas} is a part of {both[1]}, which has a row too; keep one"
             )
-        if plain(category) in {"total", "合计", "总计", "sum"}:
-            raise FormatError(
-                f"{path}: row {row}: a total beside its categories would count them twice; leave it out"
-            )
+    totals = [plain(c) in {"total", "合计", "总计", "sum"} for c in table["category"]]
+    if any(totals):
+        row = table.attrs["rows"][totals.index(True)]
+        raise FormatError(
+            f"{path}: row {row}: a total beside its categories would count them twice; leave it out"
+        )
     twice = table[table.duplicated(["category", "gas"])]
     if len(twice):
         first = twice.iloc[0]

@@ -152,3 +152,9 @@ def test_a_table_in_chinese_however_it_is_headed(tmp_path):
     path.write_text("地区,省份,年份,气体,数值,单位\n河北,河北,2019,CO2,9,Mt\n", encoding="utf-8")
     with pytest.raises(FormatError, match="both mean 'region'"):
         read_inventory(path)
+
+
+def test_a_category_beside_one_that_holds_it():
+    rows = [("130000", "2019", "CO2", c, "IPCC2006", v, "Mt") for c, v in (("1.A", 600.0), ("1.A.1", 300.0))]
+    with pytest.raises(FormatError, match="1.A.1 of 130000 is a part of 1.A, which has a row too"):
+        sector_totals(contract(rows))

@@ -33,8 +33,19 @@ def test_letters_of_the_daily_data_and_of_iso():
         "HB": "420000",
     }
     assert {k: find_region(k) for k in letters} == letters
-    assert find_region("全国") == find_region("China") == NATION
-    assert find_region("Guangxi Zhuang Autonomous Region") == "450000"
+    assert find_region("全国") == find_region("China") == find_region("全国（不含港澳台）") == NATION
+    names = {
+        "Guangxi Zhuang Autonomous Region": "450000",
+        "Ningxia Hui": "640000",
+        "Xinjiang Uyghur Autonomous Region": "650000",
+        "新疆维吾尔": "650000",
+        "广西壮族": "450000",
+        "Macao SAR": "820000",
+        "Nei Mongol": "150000",
+        "CN-HE": "130000",
+        "CN-13": "130000",
+    }
+    assert {n: find_region(n) for n in names} == names
 
 
 def test_near_names_are_given_and_not_taken():

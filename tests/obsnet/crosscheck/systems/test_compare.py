@@ -19,7 +19,7 @@ from obsnet.crosscheck.systems.spread import spread_table
 from obsnet.crosscheck.systems.words import HEADINGS
 from obsnet.errors import ConfigError, ObsnetError
 from obsnet.report.spread import spread_figure, write_spread_figures
-from tests.obsnet.crosscheck.systems.made import country_file
+from tests.obsnet.crosscheck.systems.made import MIDDLE, country_file, flux_file
 from tests.obsnet.crosscheck.systems.test_tables import REAL
 from tests.obsnet.crosscheck.test_table import MONTHS, posterior
 
@@ -89,6 +89,10 @@ def test_other_quantities_and_gases_are_not_set_beside_each_other(tmp_path, thre
     )
     found = compared(*three, f"mip={budgets}", period=["2023"], region=["DEU"])
     assert found.spread["systems"].tolist() == [3, 1]
+    only = tmp_path / "d.nc"
+    country_file(only, constant(3.0), constant(0.1), regions=("POL",))
+    wide = compared(three[0], f"d={only}", period=["2023"], region=["DEU", "POL"])
+    assert {"DEU: not a region of d", "POL: not a region of a"} <= set(wide.notes)
     assert any(
         "different quantities are not set beside each other: CH4 total, CO2 NCE" in n for n in found.notes
     )
@@ -123,6 +127,16 @@ def test_what_cannot_be_compared_is_one_line(three, systems, options, said):
     with pytest.raises(ObsnetError, match=said) as caught:
         compared(*(s.format(a=three[0]) for s in systems), **options)
     assert "\n" not in str(caught.value)
+
+
+def test_what_a_grid_does_not_resolve_is_said(tmp_path):
+    lat, lon = np.arange(3.5, 55), np.arange(70.5, 140)
+    path = flux_file(tmp_path / "a.nc", np.full((1, lat.size, lon.size), 1e-7), lat, lon, MIDDLE[:1])
+    found = compared(f"a=grid:{path};gas=CO2;period=2023", region=["北京", "河北", "澳门", "China"])
+    assert any("a: cells of 1 x 1 degree do not resolve Beijing, Macao" in n for n in found.notes)
+    assert found.spread.set_index("region")["unresolved_by"].to_dict() == {
+        "110000": "a", "130000": "", "820000": "a", "CHN": ""}  # fmt: skip
+    assert sum("not resolved by 1 x 1 degree cells" in line for line in compared_lines(found)) == 2
 
 
 def test_ones_own_posterior_stands_among_them(tmp_path):

@@ -149,8 +149,25 @@ def test_months_of_a_system_in_files_of_their_own(tmp_path):
         read_grids(read_word(f"c=cams:{tmp_path}/m*.nc"), regions())
 
 
+def test_the_units_that_a_file_states_go_before_the_published_ones(tmp_path):
+    flux = field()
+    dims = ("time", "lat", "lon")
+    fields = {n: (dims, flux, {"units": "kgC m-2 s-1"}) for n in LAYOUTS["cams"].variables}
+    xr.Dataset(fields, {"time": MIDDLE, "lat": LAT, "lon": LON}).to_netcdf(tmp_path / "c.nc")
+    found = read_grids(read_word(f"c=cams:{tmp_path / 'c.nc'};time_is=middle"), regions())[0]
+    right = read(flux_file(tmp_path / "r.nc", 2 * flux / 0.0120107, LAT, LON)).total
+    np.testing.assert_allclose(found.total, right, rtol=1e-6)
+    assert any("states kgC m-2 s-1, the published layout kgC m-2 month-1" in n for n in found.notes)
+
+
+def test_one_member_has_no_spread(tmp_path):
+    path = flux_file(tmp_path / "a.nc", field()[None], LAT, LON, dims=("member", "time", "lat", "lon"))
+    with pytest.raises(FormatError, match="one member along member has no spread"):
+        read(path, ";members=member")
+
+
 def test_the_systems_of_a_budget_file_are_systems(tmp_path):
-    flux = np.stack([field(s) for s in range(3)], axis=-1)
+    flux = 0.0120107e-12 * SECONDS_PER_YEAR * np.stack([field(s) for s in range(3)], axis=-1)
     flux[..., 2] = np.nan
     path = flux_file(
         tmp_path / "g.nc", flux, LAT, LON, name=LAYOUTS["gcb"].variables[0], units="PgC m-2 yr-1",
@@ -164,7 +181,7 @@ def test_the_systems_of_a_budget_file_are_systems(tmp_path):
     found = read_grids(read_word(f"gcb=gcb:{path};time_is=middle"), regions())
     assert [e.system for e in found] == ["gcb CAMS", "gcb GCASv2"]  # GONGGA has no year here
     assert found[0].quantity == "NBE"
-    expected = read(flux_file(tmp_path / "a.nc", field() * 1e12 / 0.0120107 / SECONDS_PER_YEAR, LAT, LON))
+    expected = read(flux_file(tmp_path / "a.nc", field(), LAT, LON))
     np.testing.assert_allclose(found[0].total, expected.total, rtol=1e-6)
 
 
