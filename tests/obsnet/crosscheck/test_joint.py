@@ -35,10 +35,20 @@ def test_a_shared_response_makes_a_pair_whatever_the_sizes():
     response = ONE * 0.8
     response[0, 1] = 0.3
     spread = np.array([2.0, 10.0, 5.0])
-    assert joint_sets(resolve(response, spread, ONE).pairs) == [(0, 1)]
+    pairs = resolve(response, spread, ONE).pairs
+    assert joint_sets(pairs) == [(0, 1)]
+    assert (pairs == pairs.T).all()
     assert resolve(response, spread, ONE).share[0] == pytest.approx(0.8 / (0.8 + 1.5))
     response[0, 1], response[1, 0] = 0.0, 0.3  # 0.06 sd of the large one
     assert joint_sets(resolve(response, spread, ONE).pairs) == []
+
+
+def test_a_share_is_held_against_what_is_moved():
+    """What answers to itself by 0.3 and to its neighbour by 0.25 follows it; what answers by 0.9 does not."""
+    for own, sets in ((0.3, [(0, 1)]), (0.9, [])):
+        response = np.diag([own, 0.9, 0.9])
+        response[0, 1] = 0.25
+        assert joint_sets(resolve(response, np.ones(3), ONE).pairs) == sets
 
 
 def test_what_nobody_sees_is_no_pair():
