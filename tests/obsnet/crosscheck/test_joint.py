@@ -156,3 +156,15 @@ def test_a_member_without_an_inventory(totals):
     table = compare(totals, pd.DataFrame(inventory().iloc[:1])).set_index("region")
     assert table.loc["110000+120000", "reason"] == "no inventory of Tianjin"
     assert table.loc["110000", "verdict"] == "consistent"
+
+
+def test_chi_square_takes_sets_in_the_place_of_their_members(totals):
+    """Besides: two numbers; instead: their sum, whose chi-square is the square of the verdict's test."""
+    rows = inventory(value=[100.0, 200.0])
+    besides = check(totals, rows).statistics.set_index("statistic")["value"]
+    assert besides["chi_square_common_1_freedom"] == 2
+    found = check(totals, rows, choices=Choices(sums=Sums(merge="instead")))
+    instead = found.statistics.set_index("statistic")["value"]
+    row = found.table.set_index("region").loc["110000+120000"]
+    assert instead["chi_square_common_1_freedom"] == 1
+    assert instead["chi_square_common_1"] == pytest.approx((row["difference"] / row["difference_sd"]) ** 2)
