@@ -50,7 +50,10 @@ def tables(folder: Path) -> Iterator[tuple[Path, Any]]:
 
     from inversion.transport.background.particle_ends import open_background
     from inversion.transport.receptors.listed import read_places
+    from obsnet.crosscheck.bridge.lines import read_lines
+    from obsnet.crosscheck.groups import read_groups
     from obsnet.crosscheck.table import read_table
+    from obsnet.crosscheck.trend.run import read_series, trends
     from obsnet.inventory.table import read_inventory
     from obsnet.regions import read_regions
     from retrieval.products.bias_fit import read_truth
@@ -71,6 +74,15 @@ def tables(folder: Path) -> Iterator[tuple[Path, Any]]:
         "inventory.csv": (
             "region,period,gas,category,terminology,value,unit,uncertainty\n410000,2019,CO2,total,CRT2023,5,Mt,0.1\n",
             lambda p, _: read_inventory(p),
+        ),
+        "groups.csv": ("group,region\nx,110000\nx,120000\n", lambda p, _: read_groups(p)),
+        "lines.csv": (
+            "component,region,value,unit,uncertainty,source\nbunkers,110000,4,Mt,0.5,a\nscope2,Tianjin,6,Mt,,b\n",
+            lambda p, _: read_lines(p),
+        ),
+        "series.csv": (
+            "region,source,year,value,sd\na,x,2010,5,1\na,x,2011,6,1\na,x,2012,8,1\na,x,2013,9,1\n",
+            lambda p, _: trends(read_series(p)),
         ),
         "places.csv": (
             "obs_id,time,latitude,longitude,height_m\na,2020-06-01T10:00Z,25,105,30\nb,2020-06-01T11:00Z,26,106,30\n",

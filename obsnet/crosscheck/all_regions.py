@@ -12,6 +12,7 @@ from obsnet.crosscheck.quantity import Quantities, covariance_of
 from obsnet.crosscheck.statistics import chi_square, common_error, sd_of
 from obsnet.crosscheck.totals import RegionTotals
 from obsnet.crosscheck.words import Words, say
+from obsnet.regions import PROVINCES
 from obsnet.typing import Floats
 
 __all__ = ["STATISTICS", "all_regions"]
@@ -61,26 +62,23 @@ def all_regions(
 
     n = tested.regions
     rows: list[tuple[str, float, Words, bool]] = []
-    stated = np.array(
-        [np.isfinite(i) and not b.en for i, b in zip(tested.inventory, tested.barred, strict=True)]
-    )
-    # with `merge = "instead"` a region is barred for being tested in a sum only, which bars nothing here
-    stated[:n] |= np.isfinite(tested.inventory[:n]) & (np.array(tested.joint) != "")
-    at = np.flatnonzero(
-        stated[:n] & (np.diagonal(tested.weights @ totals.prior_covariance @ tested.weights.T)[:n] > 0)
-    )
+    # what stands for the regions: each, or with `merge = "instead"` the sets in the place of their members
+    stands = np.array(tested.family) == "region"
+    stated = np.isfinite(tested.inventory) & np.array([not b.en for b in tested.barred])
+    doubted = np.einsum("ij,ij->i", tested.weights @ totals.prior_covariance, tested.weights) > 0
+    at = np.flatnonzero(stands & stated & doubted)
     if able and len(at):
         for rho in (0.0, 1.0) if common is None else (common,):
             rows += _together(totals, tested, noise, at, rho, shared)
     met = int((np.asarray(requirement_met)[:n] == "yes").sum())
     rows.append(("requirement_met", met, say("requirements", met=met, of=n), False))
-    before = tested.weights[:n] @ totals.prior
-    same = int((np.abs(tested.inventory[:n] - before) <= _SAME * np.abs(before))[at].sum()) if len(at) else 0
+    before = tested.weights @ totals.prior
+    same = int((np.abs(tested.inventory - before) <= _SAME * np.abs(before))[at].sum())
     if same and 2 * same >= len(at):
         rows.append(("is_the_prior", same, say("is the prior", count=same, of=len(at)), not shared))
     if totals.gas == "CO2" and not bridged:
         rows.append(("not_harmonised", float("nan"), say("not harmonised"), False))
-    net = _national_netsd_of(totals, tested)
+    net = _national_net_sd(totals, tested)
     if np.isfinite(net):
         told = self_check(net)
         rows.append(("national_net_sd", net, told or Words("", ""), told is not None))
@@ -125,11 +123,12 @@ def _together(
     ]
 
 
-def _national_netsd_of(totals: RegionTotals, tested: Quantities) -> float:
+def _national_net_sd(totals: RegionTotals, tested: Quantities) -> float:
     """Return the standard deviation of the net CO2 of all provinces, NaN where the run is not of that."""
     n = tested.regions
     members = [t.key for t in tested.tested[:n]]
     if totals.gas != "CO2" or totals.net_covariance is None or not is_national(members):
         return float("nan")
-    total = tested.weights[:n].sum(axis=0)[None, :]
+    inside = [m in PROVINCES for m in members]
+    total = tested.weights[:n][inside].sum(axis=0)[None, :]
     return float(sd_of(covariance_of(total, totals.net_covariance))[0])

@@ -48,8 +48,10 @@ def table_lines(table: Any) -> Iterator[str]:
             f"{_cell(share, '.0%') if not share >= 10 else '> 1000%':>12}  "
             f"{row['verdict']}{': ' + why if why else ''}"
         )
-    counts = table["verdict"].value_counts()
-    yield ", ".join(f"{counts.get(v, 0)} {v}" for v in _ORDER) + f"; Mt {first['gas']} a year"
+    single = table[table["kind"] == "region"]
+    counts = single["verdict"].value_counts()
+    said = ", ".join(f"{counts.get(v, 0)} {v}" for v in _ORDER)
+    yield f"{said}{' among regions' if len(single) < len(table) else ''}; Mt {first['gas']} a year"
 
 
 def statistics_lines(statistics: Any) -> Iterator[str]:

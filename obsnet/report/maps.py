@@ -64,7 +64,9 @@ def map_axes(figure: Any, position: Any = 111, *, tolerance: float = 0.02) -> An
     return axes
 
 
-def region_map(axes: Any, colours: Mapping[str, Any], *, tolerance: float = 0.02) -> None:
+def region_map(
+    axes: Any, colours: Mapping[str, Any], *, tolerance: float = 0.02, hatch: str | None = None
+) -> None:
     """Fill provinces with colours.
 
     Parameters
@@ -75,14 +77,19 @@ def region_map(axes: Any, colours: Mapping[str, Any], *, tolerance: float = 0.02
         Provinces not named stay white.
     tolerance : float
         As in `map_axes`.
+    hatch : str, optional
+        Matplotlib's pattern over the colour.
     """
     import cartopy.crs as ccrs
 
     frame = _outline(tolerance)
+    style = (
+        {"edgecolor": "none"} if hatch is None else {"edgecolor": "0.25", "hatch": hatch, "linewidth": 0.0}
+    )
     for place in (axes, axes.south_china_sea):
         for colour in sorted({str(c) for c in colours.values()}):
             shapes = [frame.geometry[k] for k, c in colours.items() if str(c) == colour and k in frame.index]
-            place.add_geometries(shapes, ccrs.PlateCarree(), facecolor=colour, edgecolor="none", zorder=1)
+            place.add_geometries(shapes, ccrs.PlateCarree(), facecolor=colour, zorder=1, **style)
 
 
 def grid_map(

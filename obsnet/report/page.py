@@ -58,8 +58,19 @@ def _verdict_map(table: Any, stations: Sequence[tuple[float, float]]) -> bytes:
 
     figure = plt.figure(figsize=(8.5, 6.2))
     axes = map_axes(figure)
-    region_map(axes, {k: VERDICT_COLOURS[v] for k, v in zip(table["region"], table["verdict"], strict=True)})
+    verdicts = dict(zip(table["region"], table["verdict"], strict=True))
+    # what cannot be tested by itself, and can with others
+    summed = {k: verdicts[j] for k, j in zip(table["region"], table["joint"], strict=True) if j in verdicts}
+    summed = {
+        k: VERDICT_COLOURS[v]
+        for k, v in summed.items()
+        if verdicts[k] == "not testable" and v != "not testable"
+    }
+    region_map(axes, {k: VERDICT_COLOURS[v] for k, v in verdicts.items() if k not in summed})
     handles: list[Any] = [Patch(color=c, label=v) for v, c in VERDICT_COLOURS.items()]
+    if summed:
+        region_map(axes, summed, hatch="////")
+        handles.append(Patch(facecolor="w", edgecolor="0.25", hatch="////", label="as a sum with others"))
     if stations:
         import cartopy.crs as ccrs
 
@@ -74,7 +85,8 @@ def _chart(table: Any, unit: str) -> bytes:
     import matplotlib.pyplot as plt
     import numpy as np
 
-    shown = table[np.isfinite(table["inventory"])].copy()
+    # sums of many regions would leave the regions no room
+    shown = table[np.isfinite(table["inventory"]) & (table["kind"] != "group")].copy()
     shown["rank"] = (shown["verdict"] == "not testable").astype(int)
     shown = shown.sort_values(["rank", "inventory"], ascending=[True, False])
     y = np.arange(len(shown))[::-1]
@@ -203,9 +215,10 @@ def write_report(
     """
     from jinja2 import Environment, PackageLoader, select_autoescape
 
+    single = table[table["kind"] == "region"]
     counts = [
         {
-            "number": int((table["verdict"] == v).sum()),
+            "number": int((single["verdict"] == v).sum()),
             "en": v,
             "zh": _VERDICTS_ZH[v],
             "colour": VERDICT_COLOURS[v],
@@ -233,7 +246,7 @@ def write_report(
         period=period,
         sections=sections,
         rule={k: _share(made[k]) for k in ("alpha", "power", "detectable", "margin_share")},
-        tested=int((table["verdict"] != "not testable").sum()),
+        tested=int((single["verdict"] != "not testable").sum()),
         pictures={name: base64.b64encode(image).decode("ascii") for name, image in pictures.items()},
     )
     write_text(path, html)

@@ -89,8 +89,8 @@ def trend(times: Floats, values: Floats, sd: Floats, rho: float = 0.0, factor: f
     """
     if len(times) < 3 or len(np.unique(times)) < len(times):
         raise RangeError(f"a trend needs three years and more, each once, found {list(times)}")
-    if not (sd > 0).all():
-        raise RangeError("every year needs an error above 0")
+    if not (sd > 0).all() or sd.max() > 1e8 * sd.min():
+        raise RangeError("every year needs an error above 0, and none 1e8 times another's")
     design = np.stack([np.ones(len(times)), times - times.mean()], axis=1)
     own = np.outer(sd, sd) * memory(times, rho)
     solved = np.linalg.solve(own, design)

@@ -21,6 +21,7 @@ __all__ = ["COLUMNS", "SERIES", "read_series", "trend_files", "trends"]
 
 SERIES = ("region", "source", "year", "value", "sd")
 _VERDICTS = {"region", "inventory", "inventory_sd", "posterior", "posterior_sd", "inventory_period"}
+_YEARS = (1000.0, 3000.0)
 COLUMNS = (
     "region", "name_en", "name_zh", "kind", "source", "first", "last", "years", "mean", "slope", "slope_sd", "percent",
     "p", "p_adjusted", "differ", "scatter", "sen_slope", "p_rank",
@@ -39,6 +40,21 @@ def trend_files(options: TrendOptions) -> Any:
     return table
 
 
+def _numbers(frame: Any, path: Path) -> Any:
+    """Return a series whose numbers are numbers; an empty cell is NaN."""
+    import pandas as pd
+
+    for column in ("year", "value", "sd"):
+        found = pd.to_numeric(frame[column], errors="coerce").astype(float)
+        bad = (found.isna() & frame[column].notna()) | np.isinf(found)
+        bad |= ~found.between(*_YEARS) if column == "year" else False
+        if bad.any():
+            at = int(bad.to_numpy().argmax())
+            raise RangeError(f"{path}: row {at + 2}: {column} {frame[column].iloc[at]!r} is no {column}")
+        frame = frame.assign(**{column: found})
+    return frame
+
+
 @door("a table of series")
 def read_series(path: Path) -> Any:
     """Read a table of series, or a table of verdicts as two: ``inventory`` and ``inversion`` of its year.
@@ -52,12 +68,14 @@ def read_series(path: Path) -> Any:
     ------
     FormatError
         Neither, or a table of verdicts of what is no year.
+    RangeError
+        A year, value or sd that is no number, or a year that is none.
     """
     import pandas as pd
 
     frame = read_csv(path, dtype={"region": str, "inventory_period": str})
     if set(SERIES) - {"region"} <= set(frame.columns):
-        return frame.assign(region=frame.get("region", ""))[list(SERIES)]
+        return _numbers(frame.assign(region=frame.get("region", ""))[list(SERIES)], path)
     if not set(frame.columns) >= _VERDICTS:
         raise FormatError(
             f"{path}: neither a series ({', '.join(SERIES)}) nor a table of verdicts; found {', '.join(frame.columns)}"

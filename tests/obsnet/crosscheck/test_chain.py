@@ -142,3 +142,24 @@ def test_a_wrong_year_is_refused_and_a_part_of_it_not_comparable(tmp_path):
         compare(read, rows(read.prior[:2], "2018"))
     table = compare(read, rows(read.prior[:2], "2019"))
     assert table["reason"].str.startswith("not comparable: the inversion's 2019-01-01 to 2019-01-07").all()
+
+
+def test_a_merged_set_keeps_its_rate(tmp_path):
+    """Few observations and errors of the prior that reach over both regions: they are merged, and the sum is right."""
+    sector = {
+        "fossil": {"relative": 0.3, "correlation_km": 600, "regional_relative": 0.3},
+        "biosphere": {"sigma": 3e-7, "correlation_km": 300, "correlation_days": 5},
+    }
+    made, posterior, totals, read = solved(tmp_path, options(sector=sector), n=20)
+    prior = read.prior[:2]
+    # whatever chi-square this one draw of twenty observations has
+    table = compare(read, rows(prior), rule=LOOSE, choices=Choices(chi_square=(0.01, 9.0))).set_index(
+        "region"
+    )
+    assert table.loc["a", "joint"] == "a+b"
+    row = table.loc["a+b"]
+    true, after = drawn(made, posterior, totals, 6000, 11)
+    own = 0.05 * prior.sum() * np.random.default_rng(12).standard_normal(6000)
+    d = after[:2].sum(axis=0) - row["response"] * (true[:2].sum(axis=0) + own)
+    rate = (np.abs(d) > 1.959964 * row["difference_sd"]).mean()
+    assert rate == pytest.approx(0.05, abs=4 * np.sqrt(0.05 * 0.95 / 6000) + 0.004)

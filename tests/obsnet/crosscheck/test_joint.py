@@ -35,10 +35,20 @@ def test_a_shared_response_makes_a_pair_whatever_the_sizes():
     response = ONE * 0.8
     response[0, 1] = 0.3
     spread = np.array([2.0, 10.0, 5.0])
-    assert joint_sets(resolve(response, spread, ONE).pairs) == [(0, 1)]
+    pairs = resolve(response, spread, ONE).pairs
+    assert joint_sets(pairs) == [(0, 1)]
+    assert (pairs == pairs.T).all()
     assert resolve(response, spread, ONE).share[0] == pytest.approx(0.8 / (0.8 + 1.5))
     response[0, 1], response[1, 0] = 0.0, 0.3  # 0.06 sd of the large one
     assert joint_sets(resolve(response, spread, ONE).pairs) == []
+
+
+def test_a_share_is_held_against_what_is_moved():
+    """What answers to itself by 0.3 and to its neighbour by 0.25 follows it; what answers by 0.9 does not."""
+    for own, sets in ((0.3, [(0, 1)]), (0.9, [])):
+        response = np.diag([own, 0.9, 0.9])
+        response[0, 1] = 0.25
+        assert joint_sets(resolve(response, np.ones(3), ONE).pairs) == sets
 
 
 def test_what_nobody_sees_is_no_pair():
@@ -146,3 +156,15 @@ def test_a_member_without_an_inventory(totals):
     table = compare(totals, pd.DataFrame(inventory().iloc[:1])).set_index("region")
     assert table.loc["110000+120000", "reason"] == "no inventory of Tianjin"
     assert table.loc["110000", "verdict"] == "consistent"
+
+
+def test_chi_square_takes_sets_in_the_place_of_their_members(totals):
+    """Besides: two numbers; instead: their sum, whose chi-square is the square of the verdict's test."""
+    rows = inventory(value=[100.0, 200.0])
+    besides = check(totals, rows).statistics.set_index("statistic")["value"]
+    assert besides["chi_square_common_1_freedom"] == 2
+    found = check(totals, rows, choices=Choices(sums=Sums(merge="instead")))
+    instead = found.statistics.set_index("statistic")["value"]
+    row = found.table.set_index("region").loc["110000+120000"]
+    assert instead["chi_square_common_1_freedom"] == 1
+    assert instead["chi_square_common_1"] == pytest.approx((row["difference"] / row["difference_sd"]) ** 2)

@@ -142,6 +142,14 @@ def test_what_is_refused(tmp_path):
         trends(good.iloc[:2])
     with pytest.raises(RangeError, match="from 0 to below 1"):
         trends(good, rho={"a": 1.0})
+    for year, value, text in (
+        ("20l5", "3", "row 3: year '20l5' is no year"),
+        ("2015", "much", "value 'much'"),
+    ):
+        rows = f"source,year,value,sd\na,2014,2,1\na,{year},{value},1\n"
+        (tmp_path / "x.csv").write_text(rows)
+        with pytest.raises(RangeError, match=text):
+            read_series(tmp_path / "x.csv")
     (tmp_path / "x.csv").write_text("a,b\n1,2\n")
     with pytest.raises(FormatError, match="neither a series"):
         read_series(tmp_path / "x.csv")

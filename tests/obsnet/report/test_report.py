@@ -22,6 +22,8 @@ def table():
     return pd.DataFrame(
         {
             "region": ["110000", "410000", "540000", "650000"],
+            "kind": "region",
+            "joint": "",
             "name_en": ["Beijing", "Henan <b>", "Tibet", "Xinjiang"],
             "name_zh": ["北京", "河南", "西藏", "新疆"],
             "gas": "CO2",
@@ -254,3 +256,23 @@ def test_a_section_of_rapid_estimates_and_forecasts(table, pictures, tmp_path):
         nowcast_sections(tmp_path)
     with pytest.raises(FormatError, match="is missing; `obsnet nowcast rapid"):
         nowcast_sections(tmp_path / "none")
+
+
+def test_a_province_that_is_only_testable_with_others_is_hatched(table, monkeypatch):
+    """Its colour is that of the sum; one that is testable by itself keeps its own."""
+    from obsnet.report import page as module
+
+    drawn = []
+    monkeypatch.setattr(
+        module, "region_map", lambda _axes, colours, hatch=None: drawn.append((dict(colours), hatch))
+    )
+    joint = "410000+540000"
+    both = table.assign(joint=["", joint, joint, ""])
+    row = both.iloc[[0]].assign(region=joint, kind="joint", verdict="consistent", joint="")
+    module._verdict_map(pd.concat([both, row], ignore_index=True), [])
+    (plain, none), (hatched, pattern) = drawn
+    assert none is None
+    assert pattern
+    assert hatched == {"540000": VERDICT_COLOURS["consistent"]}
+    assert plain["410000"] == VERDICT_COLOURS["inconsistent"]
+    assert "540000" not in plain
