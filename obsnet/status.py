@@ -140,7 +140,7 @@ def _left(began: str, done: int, of: int) -> float | None:
     if not began or not done:
         return None
     since = datetime.datetime.now(datetime.UTC).replace(tzinfo=None) - datetime.datetime.fromisoformat(began)
-    return since.total_seconds() / done * (of - done)
+    return max(since.total_seconds(), 0.0) / done * (of - done)  # clocks of nodes may differ
 
 
 def _dead(record: Mapping[str, Any]) -> bool:

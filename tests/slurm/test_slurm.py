@@ -116,6 +116,39 @@ def test_workers_in_jobs_of_which_one_is_killed(slurm, granules, undisturbed, tm
     wait_for(over)  # nothing of it stays in the queue
 
 
+def test_the_process_that_leads_is_killed_and_its_jobs_end_too(slurm, granules, undisturbed, tmp_path):
+    asked = [
+        "--scheduler",
+        "slurm",
+        "--cluster-queue",
+        "work",
+        "--cluster-memory",
+        "1GB",
+        "--cluster-interface",
+        "lo",
+    ]
+    call = [*OBSNET, "ingest", str(granules), "--out", "store", *asked]
+    work = subprocess.Popen(call, env=slurm, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def some_are_done():
+        assert work.poll() is None
+        return len(ObservationStore(tmp_path / "store").files()) >= 1
+
+    wait_for(some_are_done)
+    work.kill()
+    work.communicate(timeout=60)
+
+    def over():
+        return not states(slurm)
+
+    wait_for(over)
+    with pytest.raises(UnfinishedError, match="ingest of 8 items began"):
+        require_finished(tmp_path / "store")
+    again = obsnet(slurm, tmp_path, "ingest", granules, "--out", "store", "--scheduler", "serial")
+    assert again.returncode == 0, again.stderr
+    assert ObservationStore(tmp_path / "store").read("CO2").equals(ObservationStore(undisturbed).read("CO2"))
+
+
 STUB = """#!/bin/bash
 if [ "${{SLURM_RESTART_COUNT:-0}}" = 0 ]; then
     trap 'exit 75' TERM
