@@ -14,7 +14,7 @@ from pathlib import Path
 
 from obsnet.errors import ObsnetError, StorageError
 
-__all__ = ["DISK_ERRORS", "atomic_path", "sweep", "write_text"]
+__all__ = ["DISK_ERRORS", "alive", "atomic_path", "sweep", "write_text"]
 
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO, errno.EACCES, errno.EPERM}
 _PROBE = 1 << 20  # bytes
@@ -78,13 +78,14 @@ def sweep(folder: str | os.PathLike[str]) -> int:
     removed = 0
     for path in Path(folder).rglob(".tmp-*"):
         match = _TEMPORARY.match(path.name)
-        if match and match["host"] == _HOST and not _alive(int(match["pid"])):
+        if match and match["host"] == _HOST and not alive(int(match["pid"])):
             path.unlink(missing_ok=True)
             removed += 1
     return removed
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Tell whether a process of this machine runs."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

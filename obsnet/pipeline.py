@@ -280,11 +280,13 @@ def run_shard(
             f"run.shard = {case.run.shard!r}: {which}; those that take them: {', '.join(able) or 'none'}"
         )
     stage, options = next(step for step in steps if step[0].name == name)
+    part = case.run.part
+    shard = part and f"{part[0] + 1}/{part[1]}"
     start = time.monotonic()
-    with _told(name, shard=case.run.shard):
+    with _told(name, shard=shard):
         result = stage.run(options, case)
     record = {"seconds": round(time.monotonic() - start, 2), "failed": result.failed, **result.summary}
-    return {name: {**record, "skipped": False, "shard": case.run.shard}}
+    return {name: {**record, "skipped": False, "shard": shard}}
 
 
 @contextlib.contextmanager

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from obsnet.atomic import alive
 from obsnet.journal import read_journals
 from obsnet.stage_mark import read_mark
 from obsnet.work.shards import FOLDER, plans_of, unfinished
 
-__all__ = ["StageStatus", "status_of"]
+__all__ = ["StageStatus", "jobs_of", "status_of"]
 
 
 @dataclass(frozen=True)
@@ -140,20 +140,12 @@ def _left(began: str, done: int, of: int) -> float | None:
     if not began or not done:
         return None
     since = datetime.datetime.now(datetime.UTC).replace(tzinfo=None) - datetime.datetime.fromisoformat(began)
-    return since.total_seconds() / done * (of - done)
+    return max(since.total_seconds(), 0.0) / done * (of - done)  # clocks of nodes may differ
 
 
 def _dead(record: Mapping[str, Any]) -> bool:
     """Tell whether a process of this machine is no more; of others nobody knows here."""
-    if record["host"] != platform.node():
-        return False
-    try:
-        os.kill(int(record["pid"]), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+    return record["host"] == platform.node() and not alive(int(record["pid"]))
 
 
 def jobs_of(out: Path) -> dict[str, str]:

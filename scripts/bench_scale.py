@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import tempfile
 import time
 from pathlib import Path
@@ -34,11 +33,12 @@ def compute(n):
 
 
 def resident(path):
-    """Read a granule and return the memory of this process, MiB."""
+    """Read a granule and return the resident memory of this process after it, MiB."""
     from retrieval.products.read import read_granule
 
     read_granule(Path(path))
-    return os.getpid(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return os.getpid(), pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def wall(function, items, work):
@@ -51,16 +51,19 @@ def wall(function, items, work):
 
 
 def overhead(tasks):
-    """Return by scheduler and workers how much longer sleeping a second each takes than it should."""
-    found = {}
+    """Return by scheduler how much longer sleeping a second each takes than it should, on two workers.
+
+    The time of few tasks is taken off that of many, so that starting workers does not count; it is told beside.
+    """
+    found = {"load": os.getloadavg()[0]}
     for scheduler in SCHEDULERS:
-        for workers in (1, 2):
-            took = wall(sleep, [1.0] * tasks, Work(scheduler=scheduler, workers=workers))
-            found[f"{scheduler}, {workers} workers"] = {
-                "tasks": tasks,
-                "seconds": round(took, 2),
-                "overhead": round(took / (tasks / workers) - 1, 4),
-            }
+        work = Work(scheduler=scheduler, workers=2)
+        few, many = (wall(sleep, [1.0] * n, work) for n in (2, 2 + tasks))
+        found[scheduler] = {
+            "tasks": tasks,
+            "start_seconds": round(few - 1.0, 2),
+            "overhead": round((many - few) / (tasks / 2) - 1, 4),
+        }
     return found
 
 
@@ -77,7 +80,7 @@ def scaling(tasks, n):
 
 
 def memory(reads):
-    """Return the peak memory of a worker after a tenth of its reads and after all, MiB."""
+    """Return the resident memory of each worker after a tenth of its reads and after all, MiB."""
     import numpy as np
     from make_synthetic_granules import write_granule
 
@@ -148,7 +151,7 @@ if __name__ == "__main__":
     size = 10 if asked.quick else 1
     parts = {
         "planning": lambda: planning(100_000 // size),
-        "overhead": lambda: overhead(20 // size),
+        "overhead": lambda: overhead(40 // size),
         "memory": lambda: memory(200 // size),
         "scaling": lambda: scaling(8, 10_000_000 // size),
     }

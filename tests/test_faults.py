@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from obsnet.pipeline import read_case, run_case
 from obsnet.store import ObservationStore
 from obsnet.work.shards import require_finished
 from tests.retrieval.granules import granule
+from tests.waiting import wait_for_some
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.slow
@@ -65,9 +65,7 @@ def begun(granules, store, *more):
     process = subprocess.Popen(
         command(granules, store, *more), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    while not ObservationStore(store).files():
-        assert process.poll() is None
-        time.sleep(0.01)
+    wait_for_some(process, store)
     return process
 
 

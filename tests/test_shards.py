@@ -254,3 +254,15 @@ def test_a_posterior_says_what_it_lacks(tmp_path):
     assert lack in lines
     with xr.open_dataset(tmp_path / "run" / "posterior.nc", engine="netcdf4") as data:
         assert lack in data.attrs["checks"]
+
+
+def test_invert_takes_the_option_as_a_flag(tmp_path):
+    from inversion.commands.invert import InvertCommand
+
+    (tmp_path / "case.toml").write_text(
+        '[run]\nname = "t"\n[invert]\nstore = "s"\nfootprints = "f"\nprior = "p.nc"\n'
+        "boundary = { background = 400.0, sigma = 1.0 }\n[invert.sector.a]\nrelative = 0.3\ncorrelation_km = 100\n"
+    )
+    for allowed in (False, True):
+        given = InvertCommand(case=tmp_path / "case.toml", allow_missing=allowed)
+        assert given.start().options.allow_missing == allowed

@@ -10,11 +10,12 @@ from pydantic import Field, model_validator
 
 from obsnet.case_file import CaseTable, Opened
 from obsnet.command import Flag, Shown, command
+from obsnet.work.shards import AllowMissing
 
 __all__ = ["InvertCommand", "invert"]
 
 
-class InvertCommand(CaseTable):
+class InvertCommand(AllowMissing, CaseTable):
     """A case, or Jacobian files of another system."""
 
     case: Annotated[Path | None, Flag(positional=True)] = Field(  # type: ignore[assignment]
@@ -41,6 +42,7 @@ class InvertCommand(CaseTable):
 
         if self.case is not None:
             more = ["invert.foreign.set_aside_bad_rows=true"] if self.set_aside_bad_rows else []
+            more += ["invert.allow_missing=true"] if self.allow_missing else []
             return self.model_copy(update={"set": [*self.set, *more]}).open("invert", InvertOptions)
         foreign: dict[str, Any] = {"files": [str(Path(f).resolve()) for f in self.jacobian]}
         if self.set_aside_bad_rows:

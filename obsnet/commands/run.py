@@ -60,14 +60,18 @@ def run(options: RunCommand) -> Shown:
 
 def _as_jobs(options: RunCommand, case: Case, steps: Sequence[tuple[Stage, Options]]) -> Shown:
     from obsnet.chain import chain, plan_lines, submit
+    from obsnet.work.cluster import job_script
+    from obsnet.work.work import BATCH
 
-    jobs = chain(case, steps, options.case, options.set)
     if options.submit and not options.dry_run:
-        numbers = submit(jobs, case)
+        numbers = submit(chain(case, steps, options.case, options.set), case)
         return Shown({"jobs": numbers}, [f"{name}: job {number}" for name, number in numbers.items()])
     plan = plan_lines(case, steps)
-    scripts = {job.name: job.script for job in jobs}
-    texts = (f"--- {name}.sbatch\n{script}" for name, script in scripts.items())
+    if case.run.scheduler in BATCH and not options.submit:
+        scripts = {"worker": job_script(case.run)}
+    else:
+        scripts = {job.name: job.script for job in chain(case, steps, options.case, options.set)}
+    texts = (f"--- {name}\n{script}" for name, script in scripts.items())
     return Shown({"stages": plan, "scripts": scripts}, [*plan, *texts])
 
 

@@ -109,6 +109,7 @@ def environment(work: Work) -> dict[str, str]:
 def _batch(work: Work) -> Iterator[Any]:
     """Give a cluster of jobs, which replaces those that are lost."""
     jobs = math.ceil((work.workers or work.cluster.cores) / work.cluster.cores)
+    os.makedirs(work.cluster.log_directory, exist_ok=True)
     with contextlib.ExitStack() as stack:
         protection = {}
         if work.cluster.interface != "lo":
@@ -154,7 +155,6 @@ def _asked(work: Work) -> dict[str, Any]:
     # a worker that leaves in time hands its work on; the batch system would kill it
     life = asked.seconds - max(60, asked.seconds // 20)
     lifetime = ["--lifetime", f"{life}s", "--lifetime-stagger", "30s"] if life > 300 else []
-    os.makedirs(asked.log_directory, exist_ok=True)
     return {
         "queue": asked.queue and shlex.quote(asked.queue),
         **{k: v and shlex.quote(v) for k, v in account.items()},
@@ -220,8 +220,9 @@ def map_dask(
     ClusterError
         The scheduler is gone, or workers die whatever they do; the same command may go on.
     """
+    from concurrent.futures import CancelledError
+
     from distributed import KilledWorker, as_completed
-    from distributed.client import FutureCancelledError
 
     def harvest(done: Any) -> tuple[Any, Any]:
         item = waiting.pop(done.key)
@@ -231,10 +232,10 @@ def map_dask(
             raise ClusterError(
                 f"{item}: the workers that tried it died ({error}); run again to go on"
             ) from None
-        except (FutureCancelledError, OSError) as error:
+        except (CancelledError, OSError) as error:
             if done.status != "cancelled":
                 raise
-            raise ClusterError(f"the Dask scheduler is gone ({error}); run again to go on") from None
+            raise _gone(error) from None
         if isinstance(result, _Died):
             if on_death is None:
                 raise WorkerError(f"{item}: {result.reason}")
@@ -249,7 +250,10 @@ def map_dask(
         capacity, looked = 0, -math.inf
         while True:
             if time.monotonic() - looked > _COUNT_AGAIN:
-                there = len(client.scheduler_info(n_workers=-1)["workers"])
+                try:
+                    there = len(client.scheduler_info(n_workers=-1)["workers"])
+                except OSError as error:
+                    raise _gone(error) from None
                 capacity, looked = 2 * max(there, workers, 1), time.monotonic()
             for item in itertools.islice(queue, capacity - len(waiting)):
                 future = client.submit(_one, function, item, limits, pure=False)
@@ -258,6 +262,10 @@ def map_dask(
             if not waiting:
                 return
             yield harvest(next(flight))
+
+
+def _gone(error: BaseException) -> ClusterError:
+    return ClusterError(f"the Dask scheduler is gone ({error}); run again to go on")
 
 
 class _Died:

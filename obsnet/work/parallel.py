@@ -81,7 +81,7 @@ def map_unordered(
     if elsewhere or (scheduler == "dask" and not few):
         from obsnet.work.cluster import map_dask
 
-        yield from map_dask(function, todo, work, workers, on_death)
+        yield from map_dask(function, todo, work, work.workers or cpu_count(), on_death)
     elif few and (on_death is None or work.scheduler == "serial"):
         for item in todo:
             yield item, function(item)

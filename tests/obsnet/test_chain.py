@@ -139,5 +139,18 @@ def test_a_dry_run_says_what_there_is_and_writes_nothing(tmp_path, monkeypatch, 
     assert lines[0].startswith("ingest: 2 files, ")
     assert lines[0].endswith("array of 2")
     assert lines[1].startswith("footprints: not known yet (no file matches 'met/*.nc'")
-    assert "--- 01-ingest.sbatch" in lines
+    assert "--- 01-ingest" in lines
     assert sorted(p.name for p in tmp_path.iterdir()) == ["case.toml", "in"]
+
+
+def test_a_dry_run_of_workers_in_jobs_shows_their_job(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("dask_jobqueue")
+    week(tmp_path / "in", days=1)
+    text = '[run]\nname = "t"\nscheduler = "pbs"\n[cluster]\ninterface = "lo"\nqueue = "long"\n'
+    text += '[ingest]\nfiles = ["in"]\n'
+    (tmp_path / "case.toml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["run", "case.toml", "--dry-run", "--json"])
+    (script,) = json.loads(capsys.readouterr().out)["scripts"].values()
+    assert "#PBS -q long" in script

@@ -147,7 +147,7 @@ def test_all_faults_at_once(tmp_path, case):
     assert "unknown table [third]" in text
 
 
-def test_a_shard_never_counts_as_its_stage(case):
+def test_a_shard_never_counts_as_its_stage(case, monkeypatch):
     data = {"run": {"name": "t", "shard": "1/2"}, "second": {}, "first": {"file": "n.txt"}}
     with pytest.raises(ConfigError, match="a shard is of one stage"):
         case(data)
@@ -157,6 +157,9 @@ def test_a_shard_never_counts_as_its_stage(case):
         assert (found["first"]["shard"], found["first"]["number"]) == ("1/2", 3)
     assert calls == ["first", "first"]
     assert not (place.out / ".stages").exists()
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "2")
+    array = {**data, "run": {"name": "t", "scheduler": "array"}, "cluster": {"shards": 3}}
+    assert run_shard(*read_case(array, case.folder / "case.toml"), "first")["first"]["shard"] == "2/3"
     with pytest.raises(ConfigError, match=r"\[second\] takes no shards; those that take them: first"):
         run_shard(place, steps, "second")
 

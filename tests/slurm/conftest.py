@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
@@ -98,12 +97,3 @@ def undisturbed(granules, tmp_path_factory, environment):
     call = [*OBSNET, "ingest", granules, "--out", store, "--scheduler", "serial"]
     subprocess.run(list(map(str, call)), env=environment, check=True, capture_output=True)
     return store
-
-
-def wait_for(condition, seconds=120.0):
-    """Wait until something holds; a test that waits in vain says for what."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError(f"{condition.__name__} does not come true")
-        time.sleep(0.1)

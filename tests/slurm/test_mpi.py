@@ -12,7 +12,8 @@ import pytest
 from obsnet.errors import UnfinishedError
 from obsnet.store import ObservationStore
 from obsnet.work.shards import require_finished
-from tests.slurm.conftest import OBSNET, wait_for
+from tests.slurm.conftest import OBSNET
+from tests.waiting import wait_for_some
 
 ASKED = ["--scheduler", "mpi", "--cluster-interface", "lo", "--cluster-memory", "1GB"]
 LONG = 300.0  # seconds; a rank that hangs would wait for ever
@@ -37,12 +38,7 @@ def test_a_rank_is_killed_and_the_same_command_goes_on(mpi, environment, granule
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     work = subprocess.Popen(call, env=environment, cwd=tmp_path, **pipes)
     store = ObservationStore(tmp_path / "store")
-
-    def some_are_done():
-        assert work.poll() is None
-        return len(store.files()) >= 1
-
-    wait_for(some_are_done)
+    wait_for_some(work, store.path)
     children = Path(f"/proc/{work.pid}/task/{work.pid}/children").read_text().split()
     victim = next(int(pid) for pid in children if rank_of(pid) == 2)
     os.kill(victim, signal.SIGKILL)

@@ -16,8 +16,19 @@ from obsnet.errors import UnfinishedError
 from obsnet.pipeline import read_case, up_to
 from obsnet.store import ObservationStore
 from obsnet.work.shards import require_finished
-from tests.slurm.conftest import OBSNET, ROOT, wait_for
+from tests.slurm.conftest import OBSNET, ROOT
+from tests.waiting import wait_for, wait_for_some
 
+ASKED = [
+    "--scheduler",
+    "slurm",
+    "--cluster-queue",
+    "work",
+    "--cluster-memory",
+    "1GB",
+    "--cluster-interface",
+    "lo",
+]
 CASE = """
 [run]
 name = "a week; and a name with blanks"
@@ -54,6 +65,10 @@ def states(slurm):
     return {k: v for k, v in found.items() if v in ("PENDING", "RUNNING", "COMPLETING", "CONFIGURING")}
 
 
+def wait_until_over(slurm):
+    wait_for(lambda: not states(slurm), "empty queue")
+
+
 def test_a_chain_of_arrays_of_which_one_task_is_killed(slurm, granules, undisturbed, tmp_path):
     folder = tmp_path / "a folder's name"
     folder.mkdir()
@@ -63,24 +78,17 @@ def test_a_chain_of_arrays_of_which_one_task_is_killed(slurm, granules, undistur
     numbers = json.loads((folder / "run" / ".jobs" / "numbers.json").read_text())
     assert list(numbers) == ["01-ingest", "02-superobs", "03-grid"]
     victim = f"{numbers['01-ingest']}_3"
-
-    def runs():
-        return states(slurm).get(victim) == "RUNNING"
-
-    wait_for(runs)
+    wait_for(lambda: states(slurm).get(victim) == "RUNNING", "third task")
     subprocess.run(["scancel", "--signal=KILL", "--full", victim], env=slurm, check=True)
 
-    def over():
-        return not states(slurm)
-
-    wait_for(over)
+    wait_until_over(slurm)
     store = folder / "run" / "store"
     with pytest.raises(UnfinishedError, match=r"ingest, of 3 shards: 3 (never ran|began)"):
         require_finished(store)
     assert not (folder / "run" / "superobs").exists()  # what depends on it did not begin
     second = obsnet(slurm, folder, "run", "case.toml", "--submit")
     assert second.returncode == 0, second.stderr
-    wait_for(over)
+    wait_until_over(slurm)
     log = "".join(p.read_text() for p in (folder / "logs").iterdir())
     assert ObservationStore(store).read("CO2").equals(ObservationStore(undisturbed).read("CO2")), log
     assert require_finished(folder / "run" / "superobs") == ""
@@ -92,17 +100,11 @@ def test_a_chain_of_arrays_of_which_one_task_is_killed(slurm, granules, undistur
 
 
 def test_workers_in_jobs_of_which_one_is_killed(slurm, granules, undisturbed, tmp_path):
-    asked = ["--scheduler", "slurm", "--workers", "2", "--cluster-queue", "work", "--cluster-memory", "1GB"]
-    call = [*OBSNET, "ingest", str(granules), "--out", "store", *asked, "--cluster-interface", "lo"]
+    call = [*OBSNET, "ingest", str(granules), "--out", "store", "--workers", "2", *ASKED]
     work = subprocess.Popen(
         call, env=slurm, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-
-    def some_are_done():
-        assert work.poll() is None
-        return len(ObservationStore(tmp_path / "store").files()) >= 1
-
-    wait_for(some_are_done)
+    wait_for_some(work, tmp_path / "store")
     running = [job for job, state in states(slurm).items() if state == "RUNNING"]
     subprocess.run(["scancel", "--signal=KILL", "--full", running[0]], env=slurm, check=True)
     out, err = work.communicate(timeout=180)
@@ -110,10 +112,22 @@ def test_workers_in_jobs_of_which_one_is_killed(slurm, granules, undisturbed, tm
     assert "8 files: 320 soundings" in out
     assert ObservationStore(tmp_path / "store").read("CO2").equals(ObservationStore(undisturbed).read("CO2"))
 
-    def over():
-        return not states(slurm)
+    wait_until_over(slurm)  # nothing of it stays in the queue
 
-    wait_for(over)  # nothing of it stays in the queue
+
+def test_the_process_that_leads_is_killed_and_its_jobs_end_too(slurm, granules, undisturbed, tmp_path):
+    call = [*OBSNET, "ingest", str(granules), "--out", "store", *ASKED]
+    work = subprocess.Popen(call, env=slurm, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_for_some(work, tmp_path / "store")
+    work.kill()
+    work.communicate(timeout=60)
+
+    wait_until_over(slurm)
+    with pytest.raises(UnfinishedError, match="ingest of 8 items began"):
+        require_finished(tmp_path / "store")
+    again = obsnet(slurm, tmp_path, "ingest", granules, "--out", "store", "--scheduler", "serial")
+    assert again.returncode == 0, again.stderr
+    assert ObservationStore(tmp_path / "store").read("CO2").equals(ObservationStore(undisturbed).read("CO2"))
 
 
 STUB = """#!/bin/bash
@@ -140,23 +154,13 @@ def test_a_job_that_ends_with_75_when_told_is_handed_in_again(slurm, granules, u
     number = subprocess.run(
         call, env=slurm, cwd=tmp_path, capture_output=True, text=True, check=True
     ).stdout.strip()
-
-    def begun():
-        return (tmp_path / "begun").exists()
-
-    wait_for(begun)
+    wait_for((tmp_path / "begun").exists, "job at work")
     subprocess.run(["scancel", "--batch", "--signal=TERM", number], env=slurm, check=True)
-
-    def again():
-        return states(slurm).get(number) == "PENDING"
-
-    wait_for(again)  # SLURM lets two minutes pass before it begins a job again
+    wait_for(lambda: states(slurm).get(number) == "PENDING", "job that was handed in again")
+    # SLURM lets two minutes pass before it begins a job again
     subprocess.run(["scontrol", "update", f"JobId={number}", "StartTime=now"], env=slurm, check=True)
 
-    def over():
-        return not states(slurm)
-
-    wait_for(over)
+    wait_until_over(slurm)
     assert (
         ObservationStore(tmp_path / "run" / "store")
         .read("CO2")

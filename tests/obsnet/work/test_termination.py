@@ -156,3 +156,24 @@ def test_a_full_disk_ends_an_ingest_and_blames_no_granule(tmp_path):
     assert "cannot be written (File too large)" in said
     assert not list((tmp_path / "store").rglob("*.parquet"))
     write_text(tmp_path / "y", "a")
+
+
+@pytest.mark.parametrize(("job", "code"), [("", Exit.TERMINATED), ("7", Exit.AGAIN)])
+def test_a_batch_job_that_is_told_to_end_may_go_on(job, code, monkeypatch):
+    for name in ("SLURM_JOB_ID", "PBS_JOBID", "JOB_ID", "LSB_JOBID"):
+        monkeypatch.delenv(name, raising=False)
+    if job:
+        monkeypatch.setenv("SLURM_JOB_ID", job)
+    process = python("""
+        import time
+        from obsnet import cli
+        def wait(_arguments):
+            print("ready", flush=True)
+            time.sleep(600)
+        cli._main = wait
+        cli.main([])
+    """)
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=120)
+    assert process.returncode == code
