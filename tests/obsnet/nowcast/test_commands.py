@@ -144,7 +144,7 @@ def test_forecast_by_file(place, tmp_path):
         *QUICK,
     )
     done = run(*words)
-    assert "at most so much in 2020; in hindcasts" in done.stdout
+    assert "target 2020=-1%; in hindcasts" in done.stdout
     assert "warning" in done.stdout
     assert "peak by 2019" in done.stdout
     assert "the combination would weigh" in done.stdout
