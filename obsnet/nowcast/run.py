@@ -13,7 +13,7 @@ import numpy as np
 
 from obsnet.command import Shown
 from obsnet.crosscheck.words import Words
-from obsnet.errors import ConfigError
+from obsnet.errors import ConfigError, FormatError
 from obsnet.inventory.words import NATION, Language
 from obsnet.nowcast.forecast import Forecast, forecast, read_target
 from obsnet.nowcast.inputs.history import History, read_history
@@ -36,7 +36,7 @@ from obsnet.nowcast.options import (
     PowerOptions,
     RapidOptions,
 )
-from obsnet.nowcast.power import power_estimate
+from obsnet.nowcast.power import power_estimate, refuse_daily
 from obsnet.nowcast.rapid import Estimate, rapid_estimate
 from obsnet.nowcast.rows import covariance_rows, value_rows
 from obsnet.nowcast.shape import monthly_shape, shaped_flux
@@ -78,6 +78,7 @@ def run_power(options: PowerOptions) -> Shown:
         raise ConfigError(
             "--flux FILE and --shaped FILE go together: what the shape is put on, and where that is written"
         )
+    _refuse_daily(options, indicators)
     parts = []
     for category in options.category:
         history = _history(options, category)
@@ -109,6 +110,23 @@ def run_forecast(options: ForecastOptions) -> Shown:
         _editions(part, history)
         parts.append(part)
     return _shown(options, "forecast", parts, scenario)
+
+
+def _refuse_daily(options: PowerOptions, indicators: Indicators) -> None:
+    """Refuse workbooks of daily emissions that were made from the generation; two years are too few to say more."""
+    from obsnet.inventory.books import read_sheets
+    from obsnet.inventory.sources.daily import is_daily, read_daily
+
+    for source in options.inventories:
+        path = Path(source.partition("=")[2] or source)
+        if path.suffix.lower() == ".xlsx" and path.is_file() and is_daily(sheets := read_sheets(path)):
+            used = indicators.only([options.generation])
+            found = refuse_daily(read_daily(path, sheets), used, used.names[0])
+            raise FormatError(
+                f"{path}: daily emissions, which change with {used.names[0]} as {found} months: not made from it, "
+                "but too "
+                "few years for a factor and its error; give inventories of several years"
+            )
 
 
 def _history(options: HistoryOptions, category: str) -> History:
