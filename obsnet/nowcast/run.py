@@ -17,7 +17,8 @@ from obsnet.errors import ConfigError, FormatError
 from obsnet.inventory.words import NATION, Language
 from obsnet.nowcast.forecast import Forecast, forecast, read_target
 from obsnet.nowcast.inputs.history import History, read_history
-from obsnet.nowcast.inputs.indicators import Indicators, join, read_indicators
+from obsnet.nowcast.inputs.indicator_file import read_indicators
+from obsnet.nowcast.inputs.indicators import Indicators, join
 from obsnet.nowcast.lines import (
     category_words,
     chance_lines,

@@ -11,7 +11,8 @@ from obsnet.inventory.period import read_period
 from obsnet.nowcast.forecast import KAYA, forecast, read_target
 from obsnet.nowcast.inputs.atmosphere import seen_in, updated
 from obsnet.nowcast.inputs.history import read_history
-from obsnet.nowcast.inputs.indicators import join, read_indicators
+from obsnet.nowcast.inputs.indicator_file import read_indicators
+from obsnet.nowcast.inputs.indicators import join
 from obsnet.nowcast.power import FACTOR, likeness, power_estimate
 from obsnet.nowcast.rapid import rapid_estimate
 from obsnet.nowcast.rows import covariance_rows, value_rows
