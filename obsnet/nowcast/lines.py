@@ -127,7 +127,7 @@ def factor_words(factors: Factors, alike: Likeness) -> list[Words]:
     ]
     apart = Words(
         f"emissions and generation change together with {alike} years: not made from one another",
-        f"排放与发电量逐年变化的相关系数为 {alike.correlation:.3f}（{alike.count} 个地区年）：并非由其推算而来",
+        f"排放与发电量逐年变化的秩相关系数为 {alike.correlation:.3f}（{alike.count} 个地区年）：并非由其推算而来",
     )
     few = Words(
         f"{alike.count} region-years are too few to say whether the emissions were made from this generation",

@@ -22,14 +22,11 @@ __all__ = ["Factors", "Likeness", "factors_of", "likeness", "power_estimate", "r
 
 FACTOR = "generation x last factor"
 _POWER = "power"  # sector of daily emissions
-_TOO_ALIKE = (
-    0.95  # correlation that data made apart do not reach: factors, fuels and heat change for themselves
-)
+# Correlation that data made apart do not reach: factors, fuels and heat change for themselves.
+_TOO_ALIKE = 0.95
 _PAIRS = 10
-_LOW, _HIGH = (
-    0.02,
-    4.0,
-)  # kg CO2 a kWh of all provinces together; a unit that is off is 10 times and more away
+# kg CO2 a kWh of all provinces together; a unit that is off is ten times and more away.
+_LOW, _HIGH = 0.02, 4.0
 _TO_KG_PER_KWH = 10.0  # Mt over 1e8 kWh
 
 
@@ -40,7 +37,8 @@ class Likeness:
     Parameters
     ----------
     correlation : float
-        Of their changes from year to year, after what all regions share in a year is taken away.
+        Of the ranks of their changes from year to year (Spearman's), after what all regions share in a year is taken
+        away: single errors of either hide nothing and prove nothing.
     low : float
         Lower end of its interval of 95 % (Fisher 1921).
     count : int
@@ -57,7 +55,9 @@ class Likeness:
         return self.low > _TOO_ALIKE
 
     def __str__(self) -> str:
-        return f"r = {self.correlation:.4f} (95 %: above {self.low:.3f}) over {self.count} regional"
+        return (
+            f"rank correlation {self.correlation:.4f} (95 %: above {self.low:.3f}) over {self.count} regional"
+        )
 
 
 def likeness(values: Floats, indicator: Floats) -> Likeness:
@@ -68,6 +68,8 @@ def likeness(values: Floats, indicator: Floats) -> Likeness:
     values, indicator : ndarray, shape (times, regions)
         Years, or months; NaN where there is nothing.
     """
+    from scipy.stats import rankdata
+
     with np.errstate(divide="ignore", invalid="ignore"):
         first, second = (np.diff(np.log(np.where(v > 0.0, v, np.nan)), axis=0) for v in (values, indicator))
     both = np.isfinite(first) & np.isfinite(second)
@@ -79,7 +81,7 @@ def likeness(values: Floats, indicator: Floats) -> Likeness:
             np.nansum(masked, axis=1, keepdims=True), both.sum(axis=1, keepdims=True), where=many,
             out=np.zeros((len(v), 1)),
         )  # fmt: skip
-        pairs.append((masked - shared)[both])
+        pairs.append(rankdata((masked - shared)[both]))
     count = int(both.sum())
     if count < _PAIRS or min(p.std() for p in pairs) == 0.0:
         return Likeness(np.nan, np.nan, count)

@@ -33,10 +33,8 @@ _BY_NAME = {plain(n): name for name, names in _NAMES.items() for n in (name, *na
 RUNNING = re.compile(r"累计值?|year[\s_-]*to[\s_-]*date|\bytd\b|cumulative", re.IGNORECASE)
 MONTHLY = re.compile(r"当期值?|当月值?|本月|\bmonthly\b", re.IGNORECASE)
 _FEW = 5  # regions below which a year has no median
-_SHIFT, _SWINGS = (
-    0.4,
-    4.0,
-)  # least change of a logarithm, and how many of a region's own swings, that are a shift
+# Least change of a logarithm, and how many of a region's own usual swings, that are a shift.
+_SHIFT, _SWINGS = 0.4, 4.0
 
 
 @dataclass(frozen=True)

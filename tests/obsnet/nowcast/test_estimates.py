@@ -195,7 +195,8 @@ def test_emissions_made_from_the_indicator_are_refused(electric):
     )
     history = read_history([str(write(inventory_frame(made), folder / "same.csv"))])
     with pytest.raises(
-        SchemaError, match=r"change as thermal power does: r = 1\.0000 .*were made from this indicator"
+        SchemaError,
+        match=r"change as thermal power does: rank correlation 1\.0000 .*were made from this indicator",
     ):
         power_estimate(history, read_indicators(write(frame, folder / "i.csv")), year=2019)
 
@@ -268,6 +269,12 @@ def test_a_shape_of_another_year_says_its_error_and_mistakes_are_refused(electri
         data, monthly_shape(indicators, "thermal power", SOME, 2019, np.datetime64("2020-06-01"))
     )[0]
     assert (spread >= own["flux_uncertainty"].values - 1e-15).all()
+    one = read_indicators(write(frame[frame["年份"] == 2017], folder / "one.csv"))
+    alone = monthly_shape(one, "thermal power", SOME, 2019, np.datetime64("2020-06-01"))
+    with pytest.raises(
+        FormatError, match="no two earlier years say how far one year's shape misses another's"
+    ):
+        shaped_flux(data, alone)
     with pytest.raises(FormatError, match="one of the year 2019 is needed"):
         shaped_flux(flux_of(2018), early)
     with pytest.raises(FormatError, match="say which one is power with --sector"):
