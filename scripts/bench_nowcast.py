@@ -29,7 +29,7 @@ def timed(function):
 def main():
     from obsnet.nowcast.forecast import forecast
     from obsnet.nowcast.inputs.history import read_history
-    from obsnet.nowcast.inputs.indicators import read_indicators
+    from obsnet.nowcast.inputs.indicator_file import read_indicators
     from obsnet.nowcast.models.trends import draw_shocks
     from obsnet.nowcast.rapid import rapid_estimate
     from tests.obsnet.nowcast.made import indicator_frame, inventory_frame, world, write

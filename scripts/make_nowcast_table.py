@@ -33,7 +33,11 @@ def ceads():
 
 
 def lead(row, base):
-    return f"{row[f'than_{base}']:+.2f} ± {row[f'than_{base}_sd']:.2f}" if np.isfinite(row[f"than_{base}"]) else "–"
+    return (
+        f"{row[f'than_{base}']:+.2f} ± {row[f'than_{base}_sd']:.2f}"
+        if np.isfinite(row[f"than_{base}"])
+        else "–"
+    )
 
 
 def hindcast_table(found):
@@ -47,7 +51,9 @@ def hindcast_table(found):
     for place, name in (("provinces", f"{len(found.regions)} provinces"), ("CHN", "their sum")):
         for step in (1, 3, 5):
             for model in MODELS:
-                r = scores[(scores["region"] == place) & (scores["step"] == step) & (scores["model"] == model)].iloc[0]
+                r = scores[
+                    (scores["region"] == place) & (scores["step"] == step) & (scores["model"] == model)
+                ].iloc[0]
                 mark = "**" if model == found.model else ""
                 yield (
                     f"| {name} | {step} | {mark}{model}{mark} | {r['mae']:.2f} | {r['crps']:.2f} | {r['bias']:+.2f} | "
@@ -77,7 +83,7 @@ def damping_table(history):
 def drawn_table(count):
     """Return scores on drawn countries: as drawn, with half the indicators, with none of any bearing."""
     from obsnet.nowcast.inputs.history import read_history
-    from obsnet.nowcast.inputs.indicators import read_indicators
+    from obsnet.nowcast.inputs.indicator_file import read_indicators
     from obsnet.nowcast.rapid import rapid_estimate
     from tests.obsnet.nowcast.made import YEARS, indicator_frame, inventory_frame, world, write
 
@@ -95,7 +101,9 @@ def drawn_table(count):
             made = world(100 + seed, **how)
             with tempfile.TemporaryDirectory() as folder:
                 history = read_history([str(write(inventory_frame(made), Path(folder) / "v.csv"))])
-                indicators = read_indicators(write(indicator_frame(made, layout="year"), Path(folder) / "i.csv"))
+                indicators = read_indicators(
+                    write(indicator_frame(made, layout="year"), Path(folder) / "i.csv")
+                )
             found = rapid_estimate(history, indicators, year=2019)
             own = found.scores[found.scores["region"] == "provinces"].set_index("model")
             first = int(YEARS[-1]) - int(own["years"].iloc[0])

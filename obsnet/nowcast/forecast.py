@@ -56,12 +56,17 @@ class Target:
     value: float
     relative: bool
 
+    def __str__(self) -> str:
+        if self.relative:
+            return f"{self.year}={100 * self.value:+g}%"
+        return f"{self.region}:{self.year}={self.value:g} Mt"
+
     def change(self, last: Floats) -> Floats:
         """Return the bound as a change from the last values (regions,), as a share."""
         return np.full(len(last), self.value) if self.relative else self.value / last - 1.0
 
 
-def read_target(key: str, value: str) -> Target:
+def read_target(text: str) -> Target:
     """Read ``2025=-5%`` (each region, against its last inventory) or ``河北:2025=900`` (Mt).
 
     Raises
@@ -71,28 +76,23 @@ def read_target(key: str, value: str) -> Target:
 
     Examples
     --------
-    >>> read_target("2025", "-5%")
+    >>> read_target("2025=-5%")
     Target(region=None, year=2025, value=-0.05, relative=True)
-    >>> read_target("Hebei:2025", "900").region
+    >>> read_target("Hebei:2025=900").region
     '130000'
     """
     from obsnet.inventory.words import province_or_own
 
-    region, _, year = key.rpartition(":")
-    number = re.fullmatch(r"([+-]?\d+(?:\.\d+)?)\s*(%?)", value.strip())
-    if number is None or not re.fullmatch(r"\d{4}", year.strip()):
-        raise ConfigError(f"target {key}={value}: write 2025=-5% or Hebei:2025=900 (Mt)")
-    relative = number.group(2) == "%"
-    if not relative and not region:
+    found = re.fullmatch(r"(?:(.+):)?\s*(\d{4})\s*=\s*([+-]?\d+(?:\.\d+)?)\s*(%?)", text.strip())
+    if found is None:
+        raise ConfigError(f"target {text!r}: write 2025=-5% or Hebei:2025=900 (Mt)")
+    region, year, number, percent = found.groups()
+    if not percent and not region:
         raise ConfigError(
-            f"target {key}={value}: a bound in Mt is of one region; write REGION:{year}={value}, or a change in %"
+            f"target {text!r}: a bound in Mt is of one region; write REGION:{year}={number}, or a change in %"
         )
-    return Target(
-        province_or_own(region) if region else None,
-        int(year),
-        float(number.group(1)) * (0.01 if relative else 1.0),
-        relative,
-    )
+    value = float(number) * (0.01 if percent else 1.0)
+    return Target(province_or_own(region) if region else None, int(year), value, bool(percent))
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,12 +117,12 @@ class Forecast:
     brier : float
         Its mean square error of these probabilities.
     chances : pandas.DataFrame
-        ``event, region, year, bound`` (Mt), ``probability`` (of a target met, of a peak passed), ``warning`` (yes,
-        no, or empty where none can be given); and of such events in hindcasts, all regions together: ``cases, years,
-        said`` (mean probability), ``happened`` (share), ``brier, false_alarms`` (share of the targets met that were
-        warned of), ``false_warnings`` (share of the warnings), ``hits`` (share of the targets missed that were warned
-        of).
-    category : str
+        ``event, asked, region, year, bound`` (Mt), ``probability`` (of a target met, of a peak passed), ``warning``
+        (yes, no, or empty where none can be given); and of such events in hindcasts, all regions together: ``cases,
+        years, said`` (mean probability), ``happened`` (share), ``brier, false_alarms`` (share of the targets met that
+        were warned of), ``false_warnings`` (share of the warnings), ``hits`` (share of the targets missed that were
+        warned of).
+    category, gas : str
     notes : tuple of str
     """
 
@@ -137,6 +137,7 @@ class Forecast:
     brier: float
     chances: Any
     category: str
+    gas: str
     notes: tuple[str, ...]
 
 
@@ -230,7 +231,7 @@ def forecast(
     return Forecast(
         panel.regions, truth.last, model, weights, values, made, score_table(made), reliability(shown),
         brier(shown["probability"].to_numpy(), shown["happened"].to_numpy()), chances, history.category,
-        tuple(dict.fromkeys([*history.notes, *notes, *said])),
+        history.gas, tuple(dict.fromkeys([*history.notes, *notes, *said])),
     )  # fmt: skip
 
 
@@ -308,7 +309,8 @@ def _chances(
         bound = (1.0 + target.change(panel.values[-1])) * panel.values[-1]
         table = pd.DataFrame(
             {
-                "event": name, "region": panel.regions, "year": target.year, "bound": bound, "probability": chance,
+                "event": name, "asked": str(target) if name != "peak" else f"peak by {target.year}",
+                "region": panel.regions, "year": target.year, "bound": bound, "probability": chance,
                 "warning": _warnings(chance, rate) if name != "peak" else "", "cases": len(seen),
                 "years": seen["target"].nunique(), "said": seen["probability"].mean(),
                 "happened": seen["happened"].mean(),

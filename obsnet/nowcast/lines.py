@@ -8,6 +8,7 @@ from typing import Any
 from unicodedata import east_asian_width
 
 from obsnet.crosscheck.words import Words
+from obsnet.inventory.account.categories import category_name
 from obsnet.inventory.account.report import named_region
 from obsnet.inventory.words import NATION, Language
 from obsnet.nowcast.forecast import Forecast
@@ -18,6 +19,7 @@ from obsnet.nowcast.skill.hindcast import BASELINES, SIMPLEST
 from obsnet.nowcast.skill.tables import PROVINCES
 
 __all__ = [
+    "category_words",
     "chance_lines",
     "chance_words",
     "factor_words",
@@ -124,8 +126,8 @@ def factor_words(factors: Factors, alike: Likeness) -> list[Words]:
         )
     ]
     apart = Words(
-        f"emissions and generation change together with {alike}: not made from one another",
-        f"排放与发电量逐年变化的相关系数为 {alike.correlation:.3f}（{alike.count} 个地区年）：并非由其推算而来",
+        f"emissions and generation change together with {alike} years: not made from one another",
+        f"排放与发电量逐年变化的秩相关系数为 {alike.correlation:.3f}（{alike.count} 个地区年）：并非由其推算而来",
     )
     few = Words(
         f"{alike.count} region-years are too few to say whether the emissions were made from this generation",
@@ -182,9 +184,29 @@ def score_lines(scores: Any, language: Language) -> Iterator[str]:
         )
 
 
-def chance_words(chances: Any) -> list[Words]:
-    """Say of each target and peak what such chances were worth, and which regions are warned of."""
-    out = []
+def category_words(found: Estimate | Forecast) -> Words:
+    """Say what is estimated."""
+    names = (category_name(found.category, "IPCC2006", language) for language in ("en", "zh"))
+    code = "" if found.category == "total" else f" {found.category}"
+    return Words(*(f"{found.gas}{code} ({name})" for name in names))
+
+
+def chance_words(found: Forecast) -> list[Words]:
+    """Say what chances were worth, of each target and peak too, and which regions are warned of."""
+    shares = [
+        ", ".join(
+            f"{named} {weight:.0%}" for named, weight in zip(names, found.weights.values(), strict=True)
+        )
+        for names in (list(found.weights), [_zh(n) for n in found.weights])
+    ]
+    out = [
+        Words(f"the combination would weigh {shares[0]}", f"组合权重：{shares[1]}"),
+        Words(
+            f"chances: Brier score {found.brier:.3f}; how often they came true is in reliability.csv",
+            f"概率预报：Brier 评分 {found.brier:.3f}，可靠性见 reliability.csv",
+        ),
+    ]
+    chances = found.chances
     for event, rows in chances.groupby("event", sort=False) if len(chances) else ():
         out.append(_record(str(event), rows.iloc[0]))
         if event != "peak":
@@ -222,7 +244,7 @@ def _record(event: str, row: Any) -> Words:
         f"{year} 年前达峰（预测期内其后各年均不超过）",
     )
     if event != "peak":
-        what = Words(f"at most so much in {year}", f"{year} 年不超过下列数值")
+        what = Words(f"target {row['asked']}", f"目标 {row['asked']}")
     if not row["cases"]:
         return Words(f"{what.en}: no hindcast of it", f"{what.zh}：无回报检验")
     return Words(
@@ -236,10 +258,15 @@ def _record(event: str, row: Any) -> Words:
 def _rule(row: Any) -> Words:
     """Say what a warning is worth."""
     if row["warning"] == "":
+        if not math.isfinite(row["false_alarms"]) or not math.isfinite(row["hits"]):
+            return Words(
+                "no warning can be given: hindcasts have too few such targets", "不作预警：回报个例不足"
+            )
         return Words(
-            "no warning can be given: hindcasts have too few such targets met and missed, or the rule does not tell "
-            "them apart",
-            "不作预警：回报个例不足，或规则不能区分达标与未达标",
+            f"no warning can be given: in hindcasts it would have come for {row['hits']:.0%} of targets missed and for "
+            f"{row['false_alarms']:.0%} of targets met, which does not tell them apart",
+            f"不作预警：回报中未达标者 {row['hits']:.0%} 会被预警，达标者 {row['false_alarms']:.0%} 也会被预警，"
+            "规则不能区分二者",
         )
     return Words(
         f"a warning: in hindcasts {row['false_alarms']:.0%} of targets met were warned of, "

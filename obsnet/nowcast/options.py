@@ -100,8 +100,8 @@ class ForecastOptions(HistoryOptions, IndicatorOptions):
     """How far, against which targets."""
 
     steps: int = Field(5, ge=1, le=15, description="years ahead")
-    target: dict[str, str] = Field(
-        {}, description="upper bounds: 2025=-5% of each region, Hebei:2025=900 in Mt"
+    target: Annotated[list[str], Flag(whole=True)] = Field(
+        [], description="upper bound: 2025=-5% of each region, Hebei:2025=900 in Mt; may be repeated"
     )
     peak: int | None = Field(None, description="year by which emissions may have peaked")
     threshold: float = Field(

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from obsnet.errors import FormatError, RangeError, SchemaError
+from obsnet.inventory.sources.daily import Daily
+from obsnet.inventory.words import NATION
 from obsnet.nowcast.inputs.history import History
 from obsnet.nowcast.inputs.indicators import Indicators
 from obsnet.nowcast.inputs.panel import LEAST_YEARS, Panel
@@ -16,17 +18,15 @@ from obsnet.nowcast.rapid import Estimate, rapid_estimate, rapid_models
 from obsnet.nowcast.skill.hindcast import Model, Situation
 from obsnet.typing import Floats
 
-__all__ = ["Factors", "Likeness", "factors_of", "likeness", "power_estimate", "refuse_alike"]
+__all__ = ["Factors", "Likeness", "factors_of", "likeness", "power_estimate", "refuse_alike", "refuse_daily"]
 
 FACTOR = "generation x last factor"
-_TOO_ALIKE = (
-    0.95  # correlation that data made apart do not reach: factors, fuels and heat change for themselves
-)
+_POWER = "power"  # sector of daily emissions
+# Correlation that data made apart do not reach: factors, fuels and heat change for themselves.
+_TOO_ALIKE = 0.95
 _PAIRS = 10
-_LOW, _HIGH = (
-    0.02,
-    4.0,
-)  # kg CO2 a kWh of all provinces together; a unit that is off is 10 times and more away
+# kg CO2 a kWh of all provinces together; a unit that is off is ten times and more away.
+_LOW, _HIGH = 0.02, 4.0
 _TO_KG_PER_KWH = 10.0  # Mt over 1e8 kWh
 
 
@@ -37,7 +37,8 @@ class Likeness:
     Parameters
     ----------
     correlation : float
-        Of their changes from year to year, after what all regions share in a year is taken away.
+        Of the ranks of their changes from year to year (Spearman's), after what all regions share in a year is taken
+        away: single errors of either hide nothing and prove nothing.
     low : float
         Lower end of its interval of 95 % (Fisher 1921).
     count : int
@@ -54,7 +55,9 @@ class Likeness:
         return self.low > _TOO_ALIKE
 
     def __str__(self) -> str:
-        return f"r = {self.correlation:.4f} (95 %: above {self.low:.3f}) over {self.count} region-years"
+        return (
+            f"rank correlation {self.correlation:.4f} (95 %: above {self.low:.3f}) over {self.count} regional"
+        )
 
 
 def likeness(values: Floats, indicator: Floats) -> Likeness:
@@ -65,6 +68,8 @@ def likeness(values: Floats, indicator: Floats) -> Likeness:
     values, indicator : ndarray, shape (times, regions)
         Years, or months; NaN where there is nothing.
     """
+    from scipy.stats import rankdata
+
     with np.errstate(divide="ignore", invalid="ignore"):
         first, second = (np.diff(np.log(np.where(v > 0.0, v, np.nan)), axis=0) for v in (values, indicator))
     both = np.isfinite(first) & np.isfinite(second)
@@ -76,7 +81,7 @@ def likeness(values: Floats, indicator: Floats) -> Likeness:
             np.nansum(masked, axis=1, keepdims=True), both.sum(axis=1, keepdims=True), where=many,
             out=np.zeros((len(v), 1)),
         )  # fmt: skip
-        pairs.append((masked - shared)[both])
+        pairs.append(rankdata((masked - shared)[both]))
     count = int(both.sum())
     if count < _PAIRS or min(p.std() for p in pairs) == 0.0:
         return Likeness(np.nan, np.nan, count)
@@ -92,12 +97,48 @@ def refuse_alike(panel: Panel, generation: Floats, name: str) -> Likeness:
     SchemaError
         It does.
     """
-    found = likeness(panel.values, generation)
+    return _refuse(likeness(panel.values, generation), name, "years")
+
+
+def refuse_daily(daily: Daily, indicators: Indicators, name: str) -> Likeness:
+    """Refuse daily power emissions whose months follow the indicator.
+
+    Parameters
+    ----------
+    daily : Daily
+        With a sector ``power``.
+    indicators : Indicators
+    name : str
+        Generation, by months.
+
+    Raises
+    ------
+    FormatError
+        No such sector.
+    SchemaError
+        They do.
+    """
+    rows = daily.table[(daily.table["sector"] == _POWER) & (daily.table["region"] != NATION)]
+    if rows.empty:
+        raise FormatError(
+            f"daily emissions without a sector {_POWER!r}: {', '.join(sorted(set(daily.table['sector'])))}"
+        )
+    regions, years = sorted(set(rows["region"])), sorted(set(rows["date"].dt.year))
+    sums = rows.groupby(["region", rows["date"].dt.year, rows["date"].dt.month])["value"].sum()
+    emitted = np.array([[sums.get((r, y, m), np.nan) for r in regions] for y in years for m in range(1, 13)])
+    last = max(r.published for r in indicators.rows[name])
+    generated = indicators.months(name, regions, years, last).reshape(-1, len(regions))
+    return _refuse(likeness(emitted, generated), name, "months")
+
+
+def _refuse(found: Likeness, name: str, what: str) -> Likeness:
     if found.alike:
         raise SchemaError(
-            f"the power emissions change as {name} does: {found}. Data made apart do not agree so well (factors, "
+            f"the power emissions change as {name} does: {found} {what}. Data made apart do not agree so well "
+            "(factors, "
             "fuels and heat change for themselves), so they were made from this indicator, and a score against them "
-            "would measure nothing: give emissions from fuel (an energy balance, CEADs), or another indicator"
+            "would "
+            "measure nothing: give emissions from fuel (an energy balance, CEADs), or another indicator"
         )
     return found
 

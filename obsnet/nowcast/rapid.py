@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,19 +17,16 @@ from obsnet.nowcast.models.nation import statistical_difference, tied
 from obsnet.nowcast.models.regression import regression_paths
 from obsnet.nowcast.models.trends import DAMPED, Shocks, draw_shocks, trend_paths
 from obsnet.nowcast.skill.hindcast import Hindcast, Model, Situation, hindcast, shocks_at, trend_models
-from obsnet.nowcast.skill.scores import intervals
 from obsnet.nowcast.skill.tables import score_table, used_model
 from obsnet.typing import Floats
 
 __all__ = [
     "Estimate",
-    "covariance_rows",
     "known_situation",
     "rapid_estimate",
     "rapid_models",
     "revision_notes",
     "scorable",
-    "value_rows",
     "years_back",
 ]
 
@@ -55,7 +52,7 @@ class Estimate:
         Of all models.
     scores : pandas.DataFrame
         See `obsnet.nowcast.skill.tables.score_table`.
-    category : str
+    category, gas : str
     last : int
         Last year with an inventory.
     notes : tuple of str
@@ -70,6 +67,7 @@ class Estimate:
     hindcast: Hindcast
     scores: Any
     category: str
+    gas: str
     last: int
     notes: tuple[str, ...]
 
@@ -141,10 +139,16 @@ def rapid_estimate(
         path = usable[model](now, shocks_at(now, draws, seed))
     except FormatError as fault:
         raise FormatError(f"{model}, the best in hindcasts, cannot estimate {chosen}: {fault}") from None
-    notes += [*made.notes, *revision_notes(made.table)]
+    notes = [
+        *history.notes,
+        *(indicators.notes if indicators else ()),
+        *notes,
+        *made.notes,
+        *revision_notes(made.table),
+    ]
     return Estimate(
         now.panel.regions, chosen, day, model, np.exp(path[-1]), made, score_table(made), history.category,
-        now.panel.last, tuple(dict.fromkeys([*history.notes, *(indicators.notes if indicators else ()), *notes])),
+        history.gas, now.panel.last, tuple(dict.fromkeys(notes)),
     )  # fmt: skip
 
 
@@ -254,52 +258,3 @@ def revision_notes(table: Any) -> list[str]:
         f"{r.year}: {r.en} ({r.source}); hindcasts across it are marked" for r in REVISIONS
         if (crossed >= r.year).any()
     ]  # fmt: skip
-
-
-def value_rows(
-    estimate_draws: Floats, regions: Sequence[str], year: int, category: str, model: str, source: str
-) -> Any:
-    """Return rows of the inventory contract, with the bounds of their intervals, and the sum as the nation.
-
-    Parameters
-    ----------
-    estimate_draws : ndarray, shape (draws, regions)
-        Mt.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns of `obsnet.inventory.table`, then ``low80, high80, low90, high90, model``; ``value`` is the median,
-        ``uncertainty`` the relative standard deviation.
-    """
-    import pandas as pd
-
-    names = [*regions, NATION] if len(regions) > 1 else list(regions)
-    values = np.concatenate([estimate_draws, estimate_draws.sum(axis=1, keepdims=True)], axis=1)[
-        :, : len(names)
-    ]
-    bounds = intervals(np.sort(values, axis=0))
-    return pd.DataFrame(
-        {
-            "region": names, "period": str(year), "gas": "CO2", "category": category,
-            "terminology": "" if category == "total" else "IPCC2006", "value": bounds[0], "unit": "Mt",
-            "uncertainty": values.std(axis=0, ddof=1) / bounds[0], "source": source, "edition": "",
-            "low80": bounds[1], "high80": bounds[2], "low90": bounds[3], "high90": bounds[4], "model": model,
-        }
-    )  # fmt: skip
-
-
-def covariance_rows(estimate_draws: Floats, regions: Sequence[str], year: int) -> Any:
-    """Return the covariance of every two regions, in the columns that `obsnet inventory compile` writes."""
-    import pandas as pd
-
-    matrix = np.atleast_2d(np.cov(estimate_draws, rowvar=False))
-    sd = np.sqrt(np.diagonal(matrix))
-    first, second = np.indices(matrix.shape).reshape(2, -1)
-    names = np.array(regions, dtype=object)
-    return pd.DataFrame(
-        {
-            "region": names[first], "other": names[second], "period": str(year), "gas": "CO2",
-            "covariance": matrix.ravel(), "unit": "Mt2", "correlation": (matrix / np.outer(sd, sd)).ravel(),
-        }
-    )  # fmt: skip

@@ -13,12 +13,14 @@ import numpy as np
 
 from obsnet.command import Shown
 from obsnet.crosscheck.words import Words
-from obsnet.errors import ConfigError
+from obsnet.errors import ConfigError, FormatError
 from obsnet.inventory.words import NATION, Language
 from obsnet.nowcast.forecast import Forecast, forecast, read_target
 from obsnet.nowcast.inputs.history import History, read_history
-from obsnet.nowcast.inputs.indicators import Indicators, join, read_indicators
+from obsnet.nowcast.inputs.indicator_file import read_indicators
+from obsnet.nowcast.inputs.indicators import Indicators, join
 from obsnet.nowcast.lines import (
+    category_words,
     chance_lines,
     chance_words,
     factor_words,
@@ -35,8 +37,9 @@ from obsnet.nowcast.options import (
     PowerOptions,
     RapidOptions,
 )
-from obsnet.nowcast.power import power_estimate
-from obsnet.nowcast.rapid import Estimate, covariance_rows, rapid_estimate, value_rows
+from obsnet.nowcast.power import power_estimate, refuse_daily
+from obsnet.nowcast.rapid import Estimate, rapid_estimate
+from obsnet.nowcast.rows import covariance_rows, value_rows
 from obsnet.nowcast.shape import monthly_shape, shaped_flux
 
 __all__ = ["run_forecast", "run_power", "run_rapid"]
@@ -76,6 +79,7 @@ def run_power(options: PowerOptions) -> Shown:
         raise ConfigError(
             "--flux FILE and --shaped FILE go together: what the shape is put on, and where that is written"
         )
+    _refuse_daily(options, indicators)
     parts = []
     for category in options.category:
         history = _history(options, category)
@@ -98,7 +102,7 @@ def run_forecast(options: ForecastOptions) -> Shown:
     parts = []
     for category in options.category:
         history = _history(options, category)
-        targets = [read_target(k, v) for k, v in options.target.items()]
+        targets = [read_target(t) for t in options.target]
         found = forecast(
             history, steps=options.steps, targets=targets, peak=options.peak, scenario=scenario,
             threshold=options.threshold, since=options.hindcast_from, draws=options.draws, seed=options.seed,
@@ -107,6 +111,23 @@ def run_forecast(options: ForecastOptions) -> Shown:
         _editions(part, history)
         parts.append(part)
     return _shown(options, "forecast", parts, scenario)
+
+
+def _refuse_daily(options: PowerOptions, indicators: Indicators) -> None:
+    """Refuse workbooks of daily emissions that were made from the generation; two years are too few to say more."""
+    from obsnet.inventory.books import read_sheets
+    from obsnet.inventory.sources.daily import is_daily, read_daily
+
+    for source in options.inventories:
+        path = Path(source.partition("=")[2] or source)
+        if path.suffix.lower() == ".xlsx" and path.is_file() and is_daily(sheets := read_sheets(path)):
+            used = indicators.only([options.generation])
+            found = refuse_daily(read_daily(path, sheets), used, used.names[0])
+            raise FormatError(
+                f"{path}: daily emissions, which change with {used.names[0]} as {found} months: not made from it, "
+                "but too "
+                "few years for a factor and its error; give inventories of several years"
+            )
 
 
 def _history(options: HistoryOptions, category: str) -> History:
@@ -139,23 +160,18 @@ def _how(options: RapidOptions | PowerOptions) -> dict[str, Any]:
 
 def _estimated(found: Estimate, language: Language, what: str) -> _Part:
     """Return tables and words of an estimate."""
-    made = found.hindcast.table["target"]
-    source = f"obsnet nowcast, {what} by {found.model} as of {found.day}, hindcast {made.min()}-{made.max()}"
-    values = value_rows(found.draws, found.regions, found.year, found.category, found.model, source)
+    values = value_rows(found, found.draws, found.year, f"{what} as of {found.day}")
     tables = {
-        "estimate": values, "covariance": covariance_rows(found.draws, found.regions, found.year),
+        "estimate": values, "covariance": covariance_rows(found, found.draws, found.year),
         "hindcast": found.hindcast.table, "scores": found.scores,
     }  # fmt: skip
-    words = [
-        Words(
-            f"{found.category} of {found.year} as of {found.day}, inventories to {found.last}",
-            f"{found.year} 年 {found.category}，截至 {found.day}，清单至 {found.last} 年",
-        ),
-        *model_words(found),
-        *nation_words(found),
-    ]
+    name = category_words(found)
+    headline = Words(
+        f"{name.en} of {found.year} as of {found.day}, inventories to {found.last}",
+        f"{found.year} 年{name.zh}，截至 {found.day}，清单至 {found.last} 年",
+    )
     lines = [*value_lines(values, language), "", *score_lines(found.scores, language)]
-    return _Part(tables, words, lines, found.notes)
+    return _Part(tables, [headline, *model_words(found), *nation_words(found)], lines, found.notes)
 
 
 def _forecast(found: Forecast, language: Language) -> _Part:
@@ -163,31 +179,28 @@ def _forecast(found: Forecast, language: Language) -> _Part:
     import pandas as pd
 
     years = [found.last + h for h in range(1, len(found.draws) + 1)]
-    span = found.hindcast.table["target"]
-    source = (
-        f"obsnet nowcast, forecast from {found.last} by {found.model}, hindcast {span.min()}-{span.max()}"
+    of_year = list(zip(found.draws, years, strict=True))
+    values = pd.concat(
+        [value_rows(found, d, y, f"forecast from {found.last}") for d, y in of_year], ignore_index=True
     )
-    per_year = zip(found.draws, years, strict=True)
-    values = [value_rows(d, found.regions, y, found.category, found.model, source) for d, y in per_year]
-    covariance = [covariance_rows(d, found.regions, y) for d, y in zip(found.draws, years, strict=True)]
     tables = {
-        "forecast": pd.concat(values, ignore_index=True), "covariance": pd.concat(covariance, ignore_index=True),
+        "forecast": values,
+        "covariance": pd.concat([covariance_rows(found, d, y) for d, y in of_year], ignore_index=True),
         "hindcast": found.hindcast.table, "scores": found.scores, "events": found.hindcast.events,
         "reliability": found.reliability, "weights": found.hindcast.weights, "chances": found.chances,
     }  # fmt: skip
-    shares = ", ".join(f"{n} {w:.0%}" for n, w in found.weights.items())
-    words = [
-        Words(f"{found.category} of {years[0]}-{years[-1]} from inventories to {found.last}",
-              f"{years[0]}-{years[-1]} 年 {found.category} 预测，清单至 {found.last} 年"),
-        *model_words(found), *nation_words(found), *chance_words(found.chances),
-        Words(f"the combination would weigh {shares}", f"组合权重：{shares}"),
-        Words(f"probabilities: Brier score {found.brier:.3f} over {len(found.reliability)} bins of reliability.csv",
-              f"概率预报：Brier 评分 {found.brier:.3f}，可靠性见 reliability.csv（{len(found.reliability)} 档）"),
-    ]  # fmt: skip
-    shown = tables["forecast"]
+    name = category_words(found)
+    headline = Words(
+        f"{name.en} of {years[0]}-{years[-1]} from inventories to {found.last}",
+        f"{years[0]}-{years[-1]} 年{name.zh}预测，清单至 {found.last} 年",
+    )
+    words = [headline, *model_words(found), *nation_words(found), *chance_words(found)]
+    shown = values[
+        (values["region"] == NATION) | (values["period"] == str(years[-1])) | (len(found.regions) == 1)
+    ]
     lines = [
-        *value_lines(shown[shown["region"].isin([NATION]) | (len(found.regions) == 1)], language), "",
-        *score_lines(found.scores, language), *chance_lines(found.chances, language),
+        *value_lines(shown, language), "", *score_lines(found.scores, language),
+        *chance_lines(found.chances, language),
     ]  # fmt: skip
     return _Part(tables, words, lines, found.notes)
 
@@ -242,10 +255,8 @@ def _with_atmosphere(
     part.words.extend(seen.words)
     part.tables["atmosphere_hindcast"] = seen.hindcast
     if seen.draws is not None:
-        source = f"obsnet nowcast with the atmosphere, as of {found.day}"
-        part.tables["estimate_with_atmosphere"] = value_rows(
-            seen.draws, found.regions, found.year, found.category, found.model, source
-        )
+        what = f"rapid estimate with the atmosphere as of {found.day}"
+        part.tables["estimate_with_atmosphere"] = value_rows(found, seen.draws, found.year, what)
 
 
 def _shown(

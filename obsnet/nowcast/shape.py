@@ -157,6 +157,11 @@ def shaped_flux(
             f"the flux is of {bounds[0, 0]} to {bounds[-1, 1]} in {len(bounds)} periods; one of the year "
             f"{shape.year} is needed"
         )
+    if not shape.own_year and np.isnan(shape.sd).any():
+        raise FormatError(
+            f"months of {shape.year} are not all known, and no two earlier years say how far one year's shape misses "
+            "another's: give more years of generation"
+        )
     grid = grid_of(data)
     times = year_bounds(shape.year, step)
     hours = Profile() if profiles is None else read_profiles(profiles, [chosen])[chosen]
@@ -183,7 +188,7 @@ def shaped_flux(
             data["flux_uncertainty"].transpose("time", "sector", "lat", "lon").values, len(times), axis=0
         )
         month = (times[:, 0] + np.timedelta64(8, "h")).astype("datetime64[M]").astype(int) % 12
-        of_shape = np.zeros(len(times)) if shape.own_year else np.nan_to_num(shape.sd[month])
+        of_shape = np.zeros(len(times)) if shape.own_year else shape.sd[month]
         spread[:, at] = np.hypot(spread[:, at] * cell, data["flux"].values[0, at] * of_shape[:, None, None])
     attrs: dict[str, Any] = {k: str(data.attrs[k]) for k in ("title", "summary", "source", "license")}
     made = flux_dataset(

@@ -73,6 +73,9 @@ def atmosphere_estimate(
     """
     import pandas as pd
 
+    other = next((p.gas for p in posteriors if p.gas != found.gas), None)
+    if other is not None:
+        raise FormatError(f"a posterior is of {other}, the inventories are of {found.gas}")
     by_year = {int(str(p.start.astype("datetime64[Y]"))): p for p in posteriors}
     if found.year not in by_year:
         raise FormatError(

@@ -50,7 +50,7 @@ class History:
         Oldest first.
     regions : tuple of str
         Adcodes or own keys, without the nation.
-    category : str
+    category, gas : str
     lag : int
         Months from the end of a year to its inventory, where no edition says it.
     notes : tuple of str
@@ -60,6 +60,7 @@ class History:
     editions: tuple[Edition, ...]
     regions: tuple[str, ...]
     category: str
+    gas: str
     lag: int
     notes: tuple[str, ...]
 
@@ -172,7 +173,9 @@ def read_history(
             )
         editions.append(Edition(np.datetime64(day) if day else None, joined))
     regions, short = _long_enough(pd.concat([e.values for e in editions]))
-    return History(tuple(editions), regions, category, lag, tuple(dict.fromkeys([*notes, *short])))
+    return History(
+        tuple(editions), regions, category, gas.upper(), lag, tuple(dict.fromkeys([*notes, *short]))
+    )
 
 
 def _long_enough(values: Any) -> tuple[tuple[str, ...], list[str]]:

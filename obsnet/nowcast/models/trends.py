@@ -75,12 +75,15 @@ class Shocks:
 
 
 def draw_shocks(steps: int, draws: int, regions: int, seed: tuple[int, ...]) -> Shocks:
-    """Return the random numbers of an origin; the same seed gives the same numbers."""
+    """Return the random numbers of an origin; the same seed gives the same numbers.
+
+    Each comes with its opposite, so that medians of few draws are those of many.
+    """
     rng = _generator(seed)
     unit = np.sqrt((DEGREES - 2.0) / DEGREES)
-    common = unit * rng.standard_t(DEGREES, (steps, draws, 1))
-    own = unit * rng.standard_t(DEGREES, (steps, draws, regions))
-    return Shocks(common, own, rng.random(draws), seed)
+    half = unit * rng.standard_t(DEGREES, (steps, (draws + 1) // 2, 1 + regions))
+    both = np.concatenate([half, -half], axis=1)[:, :draws]
+    return Shocks(both[..., :1], both[..., 1:], rng.random(draws), seed)
 
 
 def _generator(seed: tuple[int, ...]) -> np.random.Generator:

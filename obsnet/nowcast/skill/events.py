@@ -88,9 +88,13 @@ class Alarm:
 
     @property
     def usable(self) -> bool:
-        """Whether the cases are enough for a rate, and the rule tells targets missed from targets met at all."""
+        """Whether the cases are enough for a rate, and the rule tells targets missed from targets met.
+
+        Hits have to exceed false alarms by more than the standard error of their difference, a year being one case.
+        """
+        hits, alarms = self.hit_rate, self.false_alarm_rate
         enough = self.met >= _CASES and self.missed >= _CASES and self.years >= _YEARS
-        return enough and self.hit_rate > self.false_alarm_rate
+        return enough and hits - alarms > np.sqrt((hits * (1 - hits) + alarms * (1 - alarms)) / self.years)
 
     @property
     def false_alarm_rate(self) -> float:

@@ -129,6 +129,37 @@ def test_power_puts_its_shape_on_a_flux(place, tmp_path):
     assert float(made_flux["flux"].std("time").max()) > 0.0
 
 
+@pytest.mark.parametrize(
+    ("noise", "said"), [(0.0, "were made from this indicator"), (0.1, "too few years for a factor")]
+)
+def test_daily_emissions_made_from_the_months_of_generation_are_refused(sample_data, tmp_path, noise, said):
+    from obsnet.inventory.sources.daily import read_daily
+
+    books = sorted((sample_data / "inventory/daily_2019_2020").glob("Dataset*.xlsx"))
+    if not books:
+        pytest.skip("no daily emissions")
+    table = read_daily(books[0]).table
+    table = table[(table["sector"] == "power") & (table["region"] != "CHN")]
+    sums = table.groupby(["region", table["date"].dt.year, table["date"].dt.month])["value"].sum()
+    rng = np.random.default_rng(0)
+    rows = [
+        (
+            r,
+            y,
+            m,
+            "火力发电量",
+            11.0 * v * np.exp(noise * rng.standard_normal()),
+            "亿千瓦时",
+            f"{y + 1}-02-28",
+        )
+        for (r, y, m), v in sums.items()
+    ]
+    frame = pd.DataFrame(rows, columns=["region", "year", "month", "indicator", "value", "unit", "published"])
+    text = refused("power", books[0], "--indicators", write(frame, tmp_path / "g.csv"), *QUICK)
+    assert said in text
+    assert "regional months" in text
+
+
 def test_forecast_by_file(place, tmp_path):
     words = (
         "forecast",
@@ -144,7 +175,7 @@ def test_forecast_by_file(place, tmp_path):
         *QUICK,
     )
     done = run(*words)
-    assert "at most so much in 2020; in hindcasts" in done.stdout
+    assert "target 2020=-1%; in hindcasts" in done.stdout
     assert "warning" in done.stdout
     assert "peak by 2019" in done.stdout
     assert "the combination would weigh" in done.stdout

@@ -11,9 +11,11 @@ from obsnet.inventory.period import read_period
 from obsnet.nowcast.forecast import KAYA, forecast, read_target
 from obsnet.nowcast.inputs.atmosphere import seen_in, updated
 from obsnet.nowcast.inputs.history import read_history
-from obsnet.nowcast.inputs.indicators import join, read_indicators
+from obsnet.nowcast.inputs.indicator_file import read_indicators
+from obsnet.nowcast.inputs.indicators import join
 from obsnet.nowcast.power import FACTOR, likeness, power_estimate
-from obsnet.nowcast.rapid import covariance_rows, rapid_estimate, value_rows
+from obsnet.nowcast.rapid import rapid_estimate
+from obsnet.nowcast.rows import covariance_rows, value_rows
 from obsnet.nowcast.shape import monthly_shape, shaped_flux
 from obsnet.nowcast.with_atmosphere import atmosphere_estimate
 from tests.obsnet.nowcast.made import REGIONS, indicator_frame, inventory_frame, world, write
@@ -132,10 +134,10 @@ def test_rows_of_the_contract_and_covariance(known, tmp_path):
     from obsnet.inventory.table import check_inventory
 
     *_, found = known
-    rows = value_rows(found.draws, found.regions, found.year, "total", found.model, "made")
+    rows = value_rows(found, found.draws, found.year, "made")
     kept = check_inventory(rows)
     assert kept["value"].iloc[-1] == pytest.approx(found.draws.sum(axis=1).mean(), rel=0.01)
-    covariance = covariance_rows(found.draws, found.regions, found.year)
+    covariance = covariance_rows(found, found.draws, found.year)
     matrix = covariance["covariance"].to_numpy().reshape(len(SOME), -1)
     total_sd = kept["uncertainty"].iloc[-1] * kept["value"].iloc[-1]
     assert np.sqrt(matrix.sum()) == pytest.approx(total_sd, rel=1e-6)
@@ -193,7 +195,8 @@ def test_emissions_made_from_the_indicator_are_refused(electric):
     )
     history = read_history([str(write(inventory_frame(made), folder / "same.csv"))])
     with pytest.raises(
-        SchemaError, match=r"change as thermal power does: r = 1\.0000 .*were made from this indicator"
+        SchemaError,
+        match=r"change as thermal power does: rank correlation 1\.0000 .*were made from this indicator",
     ):
         power_estimate(history, read_indicators(write(frame, folder / "i.csv")), year=2019)
 
@@ -266,6 +269,12 @@ def test_a_shape_of_another_year_says_its_error_and_mistakes_are_refused(electri
         data, monthly_shape(indicators, "thermal power", SOME, 2019, np.datetime64("2020-06-01"))
     )[0]
     assert (spread >= own["flux_uncertainty"].values - 1e-15).all()
+    one = read_indicators(write(frame[frame["年份"] == 2017], folder / "one.csv"))
+    alone = monthly_shape(one, "thermal power", SOME, 2019, np.datetime64("2020-06-01"))
+    with pytest.raises(
+        FormatError, match="no two earlier years say how far one year's shape misses another's"
+    ):
+        shaped_flux(data, alone)
     with pytest.raises(FormatError, match="one of the year 2019 is needed"):
         shaped_flux(flux_of(2018), early)
     with pytest.raises(FormatError, match="say which one is power with --sector"):
@@ -281,15 +290,15 @@ def test_a_shape_of_another_year_says_its_error_and_mistakes_are_refused(electri
 
 
 def test_targets_are_read():
-    assert read_target("河北:2024", "900").region == "130000"
-    for key, value in (("2024", "900"), ("24", "-5%"), ("2024", "x"), ("Hebei:2024", "much")):
-        with pytest.raises(ConfigError, match=f"target {key}={value}"):
-            read_target(key, value)
+    assert read_target("河北:2024=900").region == "130000"
+    for text in ("2024=900", "24=-5%", "2024=x", "Hebei:2024=much", "2024"):
+        with pytest.raises(ConfigError, match=f"target '{text}'"):
+            read_target(text)
 
 
 def test_a_forecast_with_targets_and_a_peak(known):
     _, history, *_ = known
-    targets = [read_target("2021", "-5%"), read_target("Hebei:2022", "1")]
+    targets = [read_target("2021=-5%"), read_target("Hebei:2022=1")]
     found = forecast(history, steps=3, targets=targets, peak=2021, draws=300)
     assert found.draws.shape == (3, 300, len(SOME))
     assert set(found.weights) >= {"persistence", "damped trend"}
@@ -315,11 +324,11 @@ def test_what_a_forecast_refuses(known):
     ):
         forecast(history, steps=15)
     with pytest.raises(ConfigError, match="target: 2025 is not within the forecast 2020-2022"):
-        forecast(history, steps=3, targets=[read_target("2025", "1%")])
+        forecast(history, steps=3, targets=[read_target("2025=1%")])
     with pytest.raises(ConfigError, match="peak: 2022 is not within .* with years after it"):
         forecast(history, steps=3, peak=2022)
     with pytest.raises(ConfigError, match="a target of 810000"):
-        forecast(history, steps=3, targets=[read_target("Hong Kong:2021", "5")])
+        forecast(history, steps=3, targets=[read_target("Hong Kong:2021=5")])
 
 
 def test_a_scenario_joins_the_ensemble_where_it_tells(tmp_path):

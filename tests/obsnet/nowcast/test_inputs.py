@@ -6,7 +6,8 @@ import pytest
 
 from obsnet.errors import ConfigError, FormatError, RangeError, RegionError, SchemaError, UnitError
 from obsnet.nowcast.inputs.history import read_history
-from obsnet.nowcast.inputs.indicators import indicator_name, join, read_indicators
+from obsnet.nowcast.inputs.indicator_file import read_indicators
+from obsnet.nowcast.inputs.indicators import indicator_name, join
 from tests.obsnet.nowcast.made import REGIONS, indicator_frame, inventory_frame, world, write
 
 HEAD = ["region", "year", "month", "indicator", "value", "unit", "published"]
@@ -145,6 +146,12 @@ def test_an_indicator_that_ends_early_is_compared_over_the_same_months(small, tm
     growth = found.growth(FEW, small.years[1:], DAY)
     assert growth.months == (12, 9)
     assert growth.notes == ("cement: 2015 is known to month 9; the same months are compared",)
+    assert growth.values == pytest.approx(small.indicators, abs=1e-9)
+    earlier = (frame["地区"] == "河北") & (frame["年份"] == 2015) & ~frame["月份"].isin(["1-2月", "1-3月"])
+    growth = read_indicators(write(frame[~early & ~earlier], tmp_path / "i.csv")).growth(
+        FEW, small.years[1:], DAY
+    )
+    assert "thermal power: fewer months of 2015 are known of 130000: compared over those" in growth.notes
     assert growth.values == pytest.approx(small.indicators, abs=1e-9)
 
 
