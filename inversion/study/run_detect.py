@@ -210,6 +210,7 @@ def detect_lines(summary: dict[str, Any], language: Language = "en") -> Iterator
     for number, system in enumerate(systems, 1):
         yield f"[{number}] {titles[system]}"
     yield f"{say('detect head', language)} (%)"
+    yield " " * 27 + "".join(f"{f'[{number}]':>8}" for number in range(1, len(systems) + 1))
     table = {(r["region"], r["system"]): r for r in rows}
     for region in dict.fromkeys(r["region"] for r in rows):
         first = table[region, systems[0]]
@@ -236,7 +237,9 @@ def detect_lines(summary: dict[str, Any], language: Language = "en") -> Iterator
             )
             for d in summary["discrepancies"]
         ]
-        yield say("detect counts", language, system=titles[system], counts=", ".join(counts))
+        yield say(
+            "detect counts", language, system=titles[system], counts=say("comma", language).join(counts)
+        )
 
 
 def detect_cell(row: dict[str, Any]) -> str:

@@ -111,6 +111,7 @@ _TEXTS = {
     "detect beyond": ("{share} or less, not tested by the verdict", "不超过 {share}（不在可检验范围）"),
     "detect more": ("more than {share}, or not at all", "超过 {share} 或不可检"),
     "detect no inventory": ("no inventory", "无清单"),
+    "comma": (", ", "，"),
     "detect counts": ("{system}: {counts}", "{system}：{counts}"),
     "detect count": ("{count} of {all} provinces at {share}", "偏差 {share} 时可检 {count}/{all} 省"),
     "detect head": (
@@ -179,6 +180,7 @@ _HEADINGS = {
     "posterior_sd": "后验标准差",
     "unit": "单位",
     "response": "响应",
+    "power": "检出概率",
     "difference_sd": "差值标准差",
     "minimum_detectable": "最小可检偏差",
     "level": "检验水平",
@@ -262,10 +264,16 @@ def table_text(rows: Sequence[dict[str, Any]], language: Language = "en", *, mar
     buffer = io.StringIO()
     columns = list(rows[0])
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([_HEADINGS.get(c, c) if language == "zh" else c for c in columns])
+    writer.writerow([_heading(c) if language == "zh" else c for c in columns])
     for row in rows:
         writer.writerow([_cell(column, row[column], language) for column in columns])
     return ("\ufeff" if mark or language == "zh" else "") + buffer.getvalue()
+
+
+def _heading(column: str) -> str:
+    """Return a heading in Chinese; what stands after the last underscore may be a number of it."""
+    name, _, number = column.rpartition("_")
+    return _HEADINGS.get(column) or (f"{_HEADINGS[name]}_{number}" if name in _HEADINGS else column)
 
 
 def _cell(column: str, value: Any, language: Language) -> Any:

@@ -220,6 +220,9 @@ def test_files_in_both_languages_and_going_on(tmp_path):
     assert again["rows"] == summary["rows"]
     text = written[0].read_text(encoding="utf-8-sig")
     assert text.startswith("观测系统,名称,")
+    assert ",清单标准差," in text
+    assert ",检出概率_0.1," in text
+    assert all(any(ord(c) > 0x2E7F for c in head) for head in text.splitlines()[0].split(","))
     assert "北京市" in text
     assert "现有本底站" in text
     assert "河北省" in "\n".join(detect_lines(again, "zh"))
