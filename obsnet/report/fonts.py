@@ -25,13 +25,12 @@ def chinese_font() -> str | None:
     """Return the path of a font that has Chinese characters, or None."""
     from matplotlib import font_manager
 
-    files = sorted(font_manager.findSystemFonts())
+    # of a family's weights the regular one
+    files = sorted(font_manager.findSystemFonts(), key=lambda f: ("regular" not in Path(f).name.lower(), f))
     for family in _FAMILIES:
         for file in files:
-            if (
-                family in Path(file).name.lower().replace("-", "").replace("_", "")
-                or family in Path(file).name.lower()
-            ):
+            name = Path(file).name.lower()
+            if family in name or family in name.replace("-", "").replace("_", ""):
                 return file
     return None
 
