@@ -45,7 +45,7 @@ PERSISTENCE = Trend(0.0, (0.0,))
 LAST_GROWTH = Trend(1.0, (1.0,))
 DRIFT = Trend(1.0, ())
 # 0.8 is the lower end of the usual range of damping (Hyndman et al. 2008); docs/nowcast.md shows others.
-DAMPED = Trend(0.8, (0.1, 0.2, 0.3, 0.4, 0.6, 0.8))
+DAMPED = Trend(0.8, (0.1, 0.2, 0.3, 0.4, 0.5))
 
 
 @dataclass(frozen=True, eq=False)
