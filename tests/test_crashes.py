@@ -44,8 +44,16 @@ def what_crashes_is_let_through(tmp_path_factory):
         "import obsnet.opening\nobsnet.opening._refuse_wild = lambda *_: None\n", encoding="utf-8"
     )
     sys.path.insert(0, str(folder))
+    _forget_workers()
     yield
     sys.path.remove(str(folder))
+    _forget_workers()
+
+
+def _forget_workers():
+    """End the processes that are kept: what they have imported stays in them."""
+    for worker, _ in isolated._kept.values():
+        worker.stop()
 
 
 def crashing(path, name):
