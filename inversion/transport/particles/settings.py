@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from obsnet.command import Flag
 from obsnet.config import Options
 
-__all__ = ["NEAR_FIELD", "TURBULENCE", "ParticleSettings"]
+__all__ = ["NEAR_FIELD", "TURBULENCE", "ParticleSettings", "WindError"]
 
 Turbulence = Literal["mixed-layer", "hanna", "stilt", "none"]
 NearField = Literal["none", "taylor", "stilt"]
@@ -154,3 +154,12 @@ class ParticleSettings(Options):
     def but(self, **changes: Any) -> Self:
         """Return the same settings but for some; checked."""
         return type(self)(**{**self.model_dump(), **changes})
+
+
+class WindError(Options):
+    """Statistics of the weather's wind errors; nothing of it is known here, so all of it is said."""
+
+    speed: float = Field(ge=0, description="standard deviation of the error of each wind component, m s-1")
+    hours: float = Field(gt=0, description="correlation time of wind errors")
+    km: float = Field(gt=0, description="correlation length of wind errors, horizontal")
+    metres: float = Field(gt=0, description="correlation length of wind errors, vertical")

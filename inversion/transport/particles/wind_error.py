@@ -15,27 +15,17 @@ time is enough to know the error. Vertical winds have none, and mass is conserve
 from __future__ import annotations
 
 import numpy as np
-from pydantic import Field
 
 from inversion.transport.particles.interpolation import DLAT, DLON, LAT0, LON0, jit
 from inversion.transport.particles.random import key_of
-from obsnet.config import Options
+from inversion.transport.particles.settings import WindError
 from obsnet.sphere import EARTH_RADIUS
 from obsnet.typing import Floats
 
-__all__ = ["NO_WAVES", "WAVES", "WindError", "wind_error_at", "wind_error_waves"]
+__all__ = ["NO_WAVES", "WAVES", "wind_error_at", "wind_error_waves"]
 
 WAVES = 16  # a component: the fourth moment is 3 - 1.5 / 16 times the variance squared, 3 for a Gaussian
 NO_WAVES = np.zeros((0, 7))
-
-
-class WindError(Options):
-    """Statistics of the weather's wind errors; nothing of it is known here, so all of it is said."""
-
-    speed: float = Field(ge=0, description="standard deviation of the error of each wind component, m s-1")
-    hours: float = Field(gt=0, description="correlation time of wind errors")
-    km: float = Field(gt=0, description="correlation length of wind errors, horizontal")
-    metres: float = Field(gt=0, description="correlation length of wind errors, vertical")
 
 
 def wind_error_waves(error: WindError, seed: int, member: int) -> Floats:

@@ -7,15 +7,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from inversion.transport.particles.settings import NearField, ParticleSettings
-from inversion.transport.run.transport_error import WindErrorOptions
+from inversion.transport.particles.settings import NearField, ParticleSettings, WindError
 from obsnet.areas import GridField
 from obsnet.command import Flag
 from obsnet.config import Options
 from obsnet.met.options import MetOptions
 from obsnet.work.shards import AllowMissing
 
-__all__ = ["FootprintCommand", "FootprintOptions", "FootprintSelection", "ForwardOptions"]
+__all__ = ["FootprintCommand", "FootprintOptions", "FootprintSelection", "ForwardOptions", "WindErrorOptions"]
 
 # Options that listed receptors do not know.
 _OF_THE_STORE = ("start", "stop", "good_only", "select", "height")
@@ -31,6 +30,21 @@ class FootprintSelection(Options):
     )
     sources: Annotated[list[str] | None, Flag(names=("--source",))] = Field(
         None, description="only these sources of the store"
+    )
+
+
+class WindErrorOptions(WindError):
+    """The table ``[footprints.wind_error]``."""
+
+    flux: str = Field(
+        description="prior flux that footprints are multiplied with, relative to the case file (CF netCDF)"
+    )
+    members: int = Field(50, ge=8, description="error fields of the winds")
+    particles: int = Field(
+        60,
+        ge=2,
+        multiple_of=2,
+        description="particles of each member and receptor; half of them see other turbulence",
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from inversion.transport.particles.settings import ParticleSettings
-from inversion.transport.run.transport_error import WindErrorOptions
+from inversion.transport.run.options import WindErrorOptions
 from obsnet.met import Met
 from obsnet.times import round_time, time_bins
 from obsnet.typing import Times

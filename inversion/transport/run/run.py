@@ -21,9 +21,9 @@ from inversion.transport.background.particle_ends import is_number, try_backgrou
 from inversion.transport.particles.settings import ParticleSettings
 from inversion.transport.run import VERSION
 from inversion.transport.run.folder import Plan, adopt, differs, plan_of, read_plan, settle
+from inversion.transport.run.options import WindErrorOptions
 from inversion.transport.run.plan import estimate, flux_bins, span, told_of
 from inversion.transport.run.task import FootprintTask, do_task, total_flux, warm_up
-from inversion.transport.run.transport_error import WindErrorOptions
 from obsnet.content import sha256
 from obsnet.errors import ConfigError
 from obsnet.grid import Grid

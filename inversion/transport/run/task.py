@@ -20,7 +20,8 @@ from inversion.transport.particles.simulate import simulate
 from inversion.transport.particles.tables import Footprints
 from inversion.transport.receptors.listed import from_places
 from inversion.transport.receptors.releases import Receptors, domain_of, from_observations
-from inversion.transport.run.transport_error import WindErrorOptions, transport_error
+from inversion.transport.run.options import WindErrorOptions
+from inversion.transport.run.transport_error import transport_error
 from obsnet.atomic import write_text
 from obsnet.constants import species
 from obsnet.errors import ConfigError

@@ -15,33 +15,18 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field
 
 from inversion.transport.particles.settings import ParticleSettings
 from inversion.transport.particles.simulate import simulate
 from inversion.transport.particles.tables import Footprints
-from inversion.transport.particles.wind_error import WindError, wind_error_waves
+from inversion.transport.particles.wind_error import wind_error_waves
 from inversion.transport.receptors.releases import Receptors
+from inversion.transport.run.options import WindErrorOptions
 from obsnet.grid import Grid
 from obsnet.met import Met
 from obsnet.typing import Floats, Times
 
-__all__ = ["WindErrorOptions", "transport_error"]
-
-
-class WindErrorOptions(WindError):
-    """The table ``[footprints.wind_error]``."""
-
-    flux: str = Field(
-        description="prior flux that footprints are multiplied with, relative to the case file (CF netCDF)"
-    )
-    members: int = Field(50, ge=8, description="error fields of the winds")
-    particles: int = Field(
-        60,
-        ge=2,
-        multiple_of=2,
-        description="particles of each member and receptor; half of them see other turbulence",
-    )
+__all__ = ["transport_error"]
 
 
 def transport_error(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from inversion.transport.particles.settings import ParticleSettings
+from inversion.transport.particles.settings import ParticleSettings, WindError
 from inversion.transport.particles.simulate import simulate
-from inversion.transport.particles.wind_error import NO_WAVES, WindError, wind_error_at, wind_error_waves
+from inversion.transport.particles.wind_error import NO_WAVES, wind_error_at, wind_error_waves
 from obsnet.config import validate
 from obsnet.errors import ConfigError
 from obsnet.grid import Grid

@@ -16,8 +16,9 @@ from inversion.jacobian.store import JacobianStore
 from inversion.transport.particles.settings import ParticleSettings
 from inversion.transport.particles.simulate import simulate
 from inversion.transport.particles.wind_error import wind_error_waves
+from inversion.transport.run.options import WindErrorOptions
 from inversion.transport.run.run import run_footprints
-from inversion.transport.run.transport_error import WindErrorOptions, transport_error
+from inversion.transport.run.transport_error import transport_error
 from obsnet.cf import flux_dataset, write_netcdf
 from obsnet.cli import main
 from obsnet.config import validate
