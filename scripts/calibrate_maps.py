@@ -152,7 +152,10 @@ def regional(columns, species):
     """Return settings of fixed-rank kriging: cells of half a degree, bisquares that the columns' area holds 500 of."""
     first = columns.longitude[0]
     lat, lon = columns.latitude, np.mod(columns.longitude - first + 180, 360) + first - 180
-    south, west, north, east = *(np.floor(x.min()) for x in (lat, lon)), *(np.ceil(x.max()) for x in (lat, lon))
+    south, west, north, east = (
+        *(np.floor(x.min()) for x in (lat, lon)),
+        *(np.ceil(x.max()) for x in (lat, lon)),
+    )
     share = (np.sin(np.deg2rad(north)) - np.sin(np.deg2rad(south))) * np.deg2rad(east - west)
     narrow = max(400.0, float(EARTH_RADIUS_KM * np.sqrt(share / 350.0)))
     days = np.unique(columns.time.astype("datetime64[D]"))
