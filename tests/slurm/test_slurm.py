@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import signal
 import subprocess
 import sys
 
@@ -14,6 +16,7 @@ from obsnet.chain import chain, write_scripts
 from obsnet.config import read_toml
 from obsnet.errors import UnfinishedError
 from obsnet.pipeline import read_case, up_to
+from obsnet.seal import read_json
 from obsnet.store import ObservationStore
 from obsnet.work.shards import require_finished
 from tests.slurm.conftest import OBSNET, ROOT
@@ -66,7 +69,7 @@ def states(slurm):
 
 
 def wait_until_over(slurm):
-    wait_for(lambda: not states(slurm), "empty queue")
+    wait_for(lambda: not states(slurm), "empty queue", seconds=300.0)
 
 
 def test_a_chain_of_arrays_of_which_one_task_is_killed(slurm, granules, undisturbed, tmp_path):
@@ -77,12 +80,10 @@ def test_a_chain_of_arrays_of_which_one_task_is_killed(slurm, granules, undistur
     assert first.returncode == 0, first.stderr
     numbers = json.loads((folder / "run" / ".jobs" / "numbers.json").read_text())
     assert list(numbers) == ["01-ingest", "02-superobs", "03-grid"]
-    victim = f"{numbers['01-ingest']}_3"
-    wait_for(lambda: states(slurm).get(victim) == "RUNNING", "third task")
-    subprocess.run(["scancel", "--signal=KILL", "--full", victim], env=slurm, check=True)
-
-    wait_until_over(slurm)
     store = folder / "run" / "store"
+    wait_for(lambda: list(store.glob("_shards/*/3of3.json")), "third task at work")
+    os.kill(read_json(next(store.glob("_shards/*/3of3.json")))["pid"], signal.SIGKILL)
+    wait_until_over(slurm)
     with pytest.raises(UnfinishedError, match=r"ingest, of 3 shards: 3 (never ran|began)"):
         require_finished(store)
     assert not (folder / "run" / "superobs").exists()  # what depends on it did not begin
