@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from obsnet.inventory.table import COLUMNS
 from obsnet.regions import PROVINCES
 
 REGIONS = tuple(sorted(PROVINCES))[:31]
@@ -57,19 +58,7 @@ def inventory_frame(made, nation=None):
             ("CHN", str(y), "CO2", "total", "CEADs", v, "Mt", "", "made", "")
             for y, v in zip(made.years, nation, strict=True)
         ]
-    names = [
-        "region",
-        "period",
-        "gas",
-        "category",
-        "terminology",
-        "value",
-        "unit",
-        "uncertainty",
-        "source",
-        "edition",
-    ]
-    return pd.DataFrame(rows, columns=names)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def indicator_frame(made, *, seed=1, layout="months", names=tuple(SLOPES), first=None, season=0.1):
