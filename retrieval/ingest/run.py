@@ -164,7 +164,9 @@ def ingest(
     enough = plan.bytes_to_read(todo) >= ENOUGH_BYTES
     shown = "all" if work.part is None else f"{work.part[0] + 1}of{work.part[1]}"
     writer = f"{time.strftime('%Y%m%dT%H%M%S')}-{shown}-{secrets.token_hex(4)}"
-    names = [os.path.relpath(path, store) for path in everything]  # the same where a case was copied elsewhere
+    names = [
+        os.path.relpath(path, store) for path in everything
+    ]  # the same where a case was copied elsewhere
     with taking_part(target.path, "ingest", names, options.fingerprint(options.sensor), work) as part:
         rows, counts, skipped = _run(tasks, target, writer, before, work, enough=enough, apart=apart)
         summary = IngestSummary(sorted(rows, key=lambda r: r["path"]), skipped, counts)
