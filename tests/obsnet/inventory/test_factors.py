@@ -38,12 +38,14 @@ def test_classes_and_names():
 
 
 def test_the_spread_of_coal_is_found():
-    found = conflicts(builtin_factors()).set_index(["quantity", "item"]).sort_index()
-    wide = found.loc[("effective", "bituminous coal")]
+    found = conflicts(builtin_factors())
+    (wide,) = found[(found["quantity"] == "effective") & (found["item"] == "bituminous coal")].to_dict(
+        "records"
+    )
     assert (wide["lowest_edition"], wide["highest_edition"]) == ("gbt32151", "ipcc2006")
     assert wide["highest"] == pytest.approx(2.4407, abs=1e-4)  # 25.8 GJ/t x 94.6 t/TJ
     assert wide["lowest"] == pytest.approx(1.7417, abs=1e-4)  # 19.57 x 26.1 x 0.93 x 44/12
-    assert ("effective", "diesel") not in found.index
+    assert not ((found["quantity"] == "effective") & (found["item"] == "diesel")).any()
 
 
 def test_clinker_is_recomputed():
