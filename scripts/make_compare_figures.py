@@ -16,7 +16,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from obsnet.crosscheck.systems.options import CompareOptions
+from obsnet.crosscheck.systems.options import ComparisonOptions
 from obsnet.crosscheck.systems.run import compare_systems
 from obsnet.grid import Grid
 from obsnet.inventory.prior.plants import read_plants
@@ -39,7 +39,7 @@ def europe(folder):
     """Draw three inversions of Europe and print their spreads."""
     base = DATA / "posteriors/paris_posteriors"
     found = compare_systems(
-        CompareOptions(
+        ComparisonOptions(
             systems=[f"{n}={base / f}" for n, f in EUROPE.items()], period=["2023"], region=COUNTRIES
         )
     )

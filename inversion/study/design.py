@@ -36,7 +36,16 @@ from obsnet.errors import ConfigError, ResourceError, SolverError, nearest
 from obsnet.provenance import available_memory
 from obsnet.typing import Floats
 
-__all__ = ["CRITERIA", "Candidate", "Criterion", "Design", "Gain", "Step", "candidates_of", "choose_network"]
+__all__ = [
+    "CRITERIA",
+    "Candidate",
+    "CandidateGain",
+    "Criterion",
+    "Design",
+    "Step",
+    "candidates_of",
+    "choose_network",
+]
 
 Criterion = Literal["information", "dofs", "target"]
 CRITERIA = ("information", "dofs", "target")
@@ -63,7 +72,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, eq=False)
-class Gain:
+class CandidateGain:
     """What one candidate adds to what is known.
 
     Attributes
@@ -127,7 +136,7 @@ class Design:
         What decided.
     prior : ndarray, shape (totals, totals)
         Prior covariance of the totals.
-    ranking : tuple of Gain
+    ranking : tuple of CandidateGain
         Each candidate alone, added to what is there already, best first.
     steps : tuple of Step
         First the network that is there, then one more candidate each.
@@ -135,7 +144,7 @@ class Design:
 
     criterion: str
     prior: Floats
-    ranking: tuple[Gain, ...]
+    ranking: tuple[CandidateGain, ...]
     steps: tuple[Step, ...]
 
     @property
@@ -234,12 +243,12 @@ class _Knowledge:
         half = la.solve_triangular(root, np.hstack([y, self.seen[span]]), lower=True, check_finite=False)
         return float(np.log(np.diagonal(root)).sum()), half[:, : y.shape[1]], half[:, y.shape[1] :]
 
-    def gain(self, number: int) -> Gain:
+    def gain(self, number: int) -> CandidateGain:
         """Return what a candidate would add."""
         candidate = self.candidates[number]
         nats, half, seen = self._halves(number)
         variance = np.einsum("ij,ij->j", seen, seen)
-        return Gain(
+        return CandidateGain(
             candidate.label,
             nats,
             float(np.einsum("ij,ij->", half, half)),
@@ -334,7 +343,9 @@ def choose_network(
     return Design(criterion, prior, tuple(ranking), tuple(steps))
 
 
-def _best(knowledge: _Knowledge, gains: dict[int, Gain], criterion: Criterion, *, fresh: bool) -> int:
+def _best(
+    knowledge: _Knowledge, gains: dict[int, CandidateGain], criterion: Criterion, *, fresh: bool
+) -> int:
     """Return the candidate with the greatest gain; `gains` may be of earlier rounds and are renewed on the way."""
 
     def order(number: int) -> tuple[float, str]:

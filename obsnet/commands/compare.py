@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from obsnet.command import Shown, command
-from obsnet.crosscheck.systems.options import CompareOptions
+from obsnet.crosscheck.systems.options import ComparisonOptions
 
 __all__ = ["compare"]
 
 
-@command("obsnet.crosscheck.systems.options:CompareOptions")
-def compare(options: CompareOptions) -> Shown:
+@command("obsnet.crosscheck.systems.options:ComparisonOptions")
+def compare(options: ComparisonOptions) -> Shown:
     """Set several inversions side by side: each with its own error, and how far they differ from each other."""
     from obsnet.crosscheck.systems.lines import compared_data, compared_lines, write_compared
     from obsnet.crosscheck.systems.run import compare_systems

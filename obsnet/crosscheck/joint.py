@@ -16,14 +16,14 @@ import numpy as np
 
 from obsnet.typing import Bools, Floats
 
-__all__ = ["LIMIT", "Resolution", "joint_sets", "resolve"]
+__all__ = ["LIMIT", "RegionResolution", "joint_sets", "resolve"]
 
 LIMIT = 0.5
 _MOVED = 0.2  # of the prior sd
 
 
 @dataclass(frozen=True)
-class Resolution:
+class RegionResolution:
     """How well regions are told apart.
 
     Parameters
@@ -45,7 +45,7 @@ class Resolution:
     pairs: Bools
 
 
-def resolve(response: Floats, spread: Floats, covariance: Floats, limit: float = LIMIT) -> Resolution:
+def resolve(response: Floats, spread: Floats, covariance: Floats, limit: float = LIMIT) -> RegionResolution:
     """Say how well regions are told apart.
 
     Parameters
@@ -81,7 +81,7 @@ def resolve(response: Floats, spread: Floats, covariance: Floats, limit: float =
     strength = np.where(apart & known, np.abs(correlation), -1.0)
     best = strength.argmax(axis=1) if n > 1 else np.zeros(n, dtype=np.int64)
     some = strength[np.arange(n), best] >= 0
-    return Resolution(
+    return RegionResolution(
         np.where(all_ > 0, own / np.where(all_ > 0, all_, 1.0), 0.0),
         np.where(some, correlation[np.arange(n), best], np.nan),
         np.where(some, best, -1),

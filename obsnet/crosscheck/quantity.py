@@ -15,7 +15,7 @@ import numpy as np
 
 from obsnet.crosscheck.groups import chosen_groups, group_name
 from obsnet.crosscheck.inventory_rows import Chosen
-from obsnet.crosscheck.joint import Resolution, joint_sets, resolve
+from obsnet.crosscheck.joint import RegionResolution, joint_sets, resolve
 from obsnet.crosscheck.periods import Compared
 from obsnet.crosscheck.statistics import common_error, sd_of
 from obsnet.crosscheck.totals import RegionTotals
@@ -86,7 +86,7 @@ class Quantities:
         Why it may not be tested, else empty.
     remarks : tuple of list of Words
         What to know of each.
-    resolution : Resolution
+    resolution : RegionResolution
         Of the regions, which are the first of those tested.
     joint : tuple of str
         Key of the joint set that a region is in; empty where it stands by itself.
@@ -102,7 +102,7 @@ class Quantities:
     inventory_sd: Floats
     barred: tuple[Words, ...]
     remarks: tuple[list[Words], ...]
-    resolution: Resolution
+    resolution: RegionResolution
     joint: tuple[str, ...]
     family: tuple[str, ...]
 
@@ -201,7 +201,7 @@ def weights_of(
     return np.stack(w), np.stack(u)
 
 
-def _resolution(totals: RegionTotals, single: Sequence[Tested], periods: Sequence[int]) -> Resolution:
+def _resolution(totals: RegionTotals, single: Sequence[Tested], periods: Sequence[int]) -> RegionResolution:
     w, u = weights_of(totals, [t.members for t in single], periods)
     size = np.einsum("ij,ij->i", w, u)
     response = w @ totals.averaging_kernel @ (u / np.where(size > 0, size, 1.0)[:, None]).T

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from obsnet.crosscheck.options import CrosscheckOptions
 
 if TYPE_CHECKING:
-    from obsnet.crosscheck.table import Checked
+    from obsnet.crosscheck.table import Crosschecked
 
 __all__ = ["BESIDE", "beside", "crosscheck_files"]
 
@@ -25,7 +25,7 @@ def beside(table: Path, what: str) -> Path:
 
 def crosscheck_files(
     posterior: Path, inventory: str | Path, options: CrosscheckOptions, out: Path
-) -> Checked:
+) -> Crosschecked:
     """Compare two files and write what was found.
 
     Parameters
@@ -41,7 +41,7 @@ def crosscheck_files(
 
     Returns
     -------
-    Checked
+    Crosschecked
     """
     from obsnet.atomic import write_text
     from obsnet.crosscheck.table import check, read_totals

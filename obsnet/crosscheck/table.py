@@ -26,8 +26,8 @@ from obsnet.errors import FormatError
 from obsnet.reading import door, read_csv
 
 __all__ = [
-    "Checked",
     "Choices",
+    "Crosschecked",
     "RegionTotals",
     "check",
     "compare",
@@ -92,7 +92,7 @@ class Choices:
 
 
 @dataclass(frozen=True)
-class Checked:
+class Crosschecked:
     """What a cross-check found.
 
     Parameters
@@ -147,7 +147,7 @@ def check(
     year: str | None = None,
     uncertainty: float | None = None,
     choices: Choices | None = None,
-) -> Checked:
+) -> Crosschecked:
     """Judge every region's inventory and what of them is not told apart.
 
     Parameters
@@ -255,9 +255,9 @@ def check(
     )
     square = pd.DataFrame(covariance, index=keys, columns=keys.to_numpy())
     if choices.bridge is None:
-        return Checked(table, square, every)
+        return Crosschecked(table, square, every)
     seen, spread = table["posterior"].to_numpy(), table["posterior_sd"].to_numpy()
-    return Checked(table, square, every, bridge_table(stated, tested, choices.bridge, seen, spread))
+    return Crosschecked(table, square, every, bridge_table(stated, tested, choices.bridge, seen, spread))
 
 
 @door("a table of verdicts")

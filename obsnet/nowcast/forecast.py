@@ -16,7 +16,7 @@ from obsnet.nowcast.inputs.panel import LEAST_YEARS, Panel, cleaned
 from obsnet.nowcast.models.regression import regression_paths
 from obsnet.nowcast.models.trends import Shocks
 from obsnet.nowcast.rapid import revision_notes, scorable
-from obsnet.nowcast.skill.events import CHANGES, Alarm, Event, alarm, exceeds, met, peaked
+from obsnet.nowcast.skill.events import CHANGES, Event, TargetAlarm, alarm, exceeds, met, peaked
 from obsnet.nowcast.skill.hindcast import (
     COMBINATION,
     Hindcast,
@@ -31,7 +31,7 @@ from obsnet.nowcast.skill.scores import brier, reliability
 from obsnet.nowcast.skill.tables import score_table, used_model
 from obsnet.typing import Floats
 
-__all__ = ["KAYA", "Forecast", "Target", "forecast", "read_target"]
+__all__ = ["KAYA", "EmissionForecast", "Target", "forecast", "read_target"]
 
 KAYA = "Kaya regression"
 
@@ -96,7 +96,7 @@ def read_target(text: str) -> Target:
 
 
 @dataclass(frozen=True, eq=False)
-class Forecast:
+class EmissionForecast:
     """Emissions of years to come, and how good such forecasts were.
 
     Parameters
@@ -152,7 +152,7 @@ def forecast(
     since: int | None = None,
     draws: int = 1000,
     seed: int = 0,
-) -> Forecast:
+) -> EmissionForecast:
     """Forecast, and forecast again from every earlier year.
 
     Parameters
@@ -228,7 +228,7 @@ def forecast(
             f"{KAYA}: hindcast with the indicators as they came out; it is as good as that only if the scenario "
             "comes true"
         )
-    return Forecast(
+    return EmissionForecast(
         panel.regions, truth.last, model, weights, values, made, score_table(made), reliability(shown),
         brier(shown["probability"].to_numpy(), shown["happened"].to_numpy()), chances, history.category,
         history.gas, tuple(dict.fromkeys([*history.notes, *notes, *said])),
@@ -323,6 +323,6 @@ def _chances(
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
-def _warnings(chance: Floats, rate: Alarm) -> list[str]:
+def _warnings(chance: Floats, rate: TargetAlarm) -> list[str]:
     """Return whether a target is warned of in each region; empty where the rule's false alarms are not known."""
     return [("yes" if 1.0 - c >= rate.threshold else "no") if rate.usable else "" for c in chance]

@@ -11,9 +11,9 @@ from obsnet.crosscheck.words import Words
 from obsnet.inventory.account.categories import category_name
 from obsnet.inventory.account.report import named_region
 from obsnet.inventory.words import NATION, Language
-from obsnet.nowcast.forecast import Forecast
+from obsnet.nowcast.forecast import EmissionForecast
 from obsnet.nowcast.power import Factors, Likeness
-from obsnet.nowcast.rapid import Estimate
+from obsnet.nowcast.rapid import RapidEstimate
 from obsnet.nowcast.shape import Shape
 from obsnet.nowcast.skill.hindcast import BASELINES, SIMPLEST
 from obsnet.nowcast.skill.tables import PROVINCES
@@ -37,7 +37,7 @@ MODELS_ZH = {
 }  # fmt: skip
 
 
-def model_words(found: Estimate | Forecast) -> list[Words]:
+def model_words(found: RapidEstimate | EmissionForecast) -> list[Words]:
     """Say which model is used and what it is worth, step by step."""
     scores = found.scores[
         found.scores["region"] == (PROVINCES if len(found.regions) > 1 else found.regions[0])
@@ -77,7 +77,7 @@ def _worth(row: Any, base: Any) -> Words:
     )
 
 
-def nation_words(found: Estimate | Forecast) -> list[Words]:
+def nation_words(found: RapidEstimate | EmissionForecast) -> list[Words]:
     """Say whether anything beats last year's growth for the sum of all regions, one step ahead."""
     scores = found.scores[found.scores["region"] == NATION]
     if scores.empty:
@@ -184,14 +184,14 @@ def score_lines(scores: Any, language: Language) -> Iterator[str]:
         )
 
 
-def category_words(found: Estimate | Forecast) -> Words:
+def category_words(found: RapidEstimate | EmissionForecast) -> Words:
     """Say what is estimated."""
     names = (category_name(found.category, "IPCC2006", language) for language in ("en", "zh"))
     code = "" if found.category == "total" else f" {found.category}"
     return Words(*(f"{found.gas}{code} ({name})" for name in names))
 
 
-def chance_words(found: Forecast) -> list[Words]:
+def chance_words(found: EmissionForecast) -> list[Words]:
     """Say what chances were worth, of each target and peak too, and which regions are warned of."""
     shares = [
         ", ".join(

@@ -14,7 +14,7 @@ from obsnet.nowcast.inputs.history import History
 from obsnet.nowcast.inputs.indicators import Indicators
 from obsnet.nowcast.inputs.panel import LEAST_YEARS, Panel
 from obsnet.nowcast.models.trends import PERSISTENCE, Shocks, trend_paths
-from obsnet.nowcast.rapid import Estimate, rapid_estimate, rapid_models
+from obsnet.nowcast.rapid import RapidEstimate, rapid_estimate, rapid_models
 from obsnet.nowcast.skill.hindcast import Model, Situation
 from obsnet.typing import Floats
 
@@ -224,7 +224,7 @@ def factors_of(panel: Panel, generation: Floats, name: str) -> Factors:
 
 def power_estimate(
     history: History, indicators: Indicators, generation: str = "thermal power", **how: Any
-) -> tuple[Estimate, Factors, Likeness]:
+) -> tuple[RapidEstimate, Factors, Likeness]:
     """Estimate the power sector's emissions of a year from generation.
 
     Parameters
@@ -240,7 +240,7 @@ def power_estimate(
 
     Returns
     -------
-    estimate : Estimate
+    estimate : RapidEstimate
         Of the best of the trends, generation times the last known factor, and the regression.
     factors : Factors
     likeness : Likeness

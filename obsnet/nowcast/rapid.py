@@ -21,7 +21,7 @@ from obsnet.nowcast.skill.tables import score_table, used_model
 from obsnet.typing import Floats
 
 __all__ = [
-    "Estimate",
+    "RapidEstimate",
     "known_situation",
     "rapid_estimate",
     "rapid_models",
@@ -35,7 +35,7 @@ _FURTHEST = 5  # years after the last inventory
 
 
 @dataclass(frozen=True, eq=False)
-class Estimate:
+class RapidEstimate:
     """Emissions of a year, and how good such estimates were.
 
     Parameters
@@ -83,7 +83,7 @@ def rapid_estimate(
     since: int | None = None,
     draws: int = 1000,
     seed: int = 0,
-) -> Estimate:
+) -> RapidEstimate:
     """Estimate a year, and every earlier year as of the same day of its time.
 
     Parameters
@@ -146,7 +146,7 @@ def rapid_estimate(
         *made.notes,
         *revision_notes(made.table),
     ]
-    return Estimate(
+    return RapidEstimate(
         now.panel.regions, chosen, day, model, np.exp(path[-1]), made, score_table(made), history.category,
         history.gas, now.panel.last, tuple(dict.fromkeys(notes)),
     )  # fmt: skip

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 
 from obsnet.inventory.words import NATION
-from obsnet.nowcast.forecast import Forecast
-from obsnet.nowcast.rapid import Estimate
+from obsnet.nowcast.forecast import EmissionForecast
+from obsnet.nowcast.rapid import RapidEstimate
 from obsnet.nowcast.skill.scores import intervals
 from obsnet.typing import Floats
 
 __all__ = ["covariance_rows", "value_rows"]
 
 
-def value_rows(found: Estimate | Forecast, draws: Floats, year: int, what: str) -> Any:
+def value_rows(found: RapidEstimate | EmissionForecast, draws: Floats, year: int, what: str) -> Any:
     """Return a year's values, and their sum as the nation's.
 
     Parameters
@@ -51,7 +51,7 @@ def value_rows(found: Estimate | Forecast, draws: Floats, year: int, what: str) 
     )  # fmt: skip
 
 
-def covariance_rows(found: Estimate | Forecast, draws: Floats, year: int) -> Any:
+def covariance_rows(found: RapidEstimate | EmissionForecast, draws: Floats, year: int) -> Any:
     """Return the covariance of every two regions, in the columns that `obsnet inventory compile` writes."""
     import pandas as pd
 

@@ -15,7 +15,7 @@ from obsnet.command import Shown
 from obsnet.crosscheck.words import Words
 from obsnet.errors import ConfigError, FormatError
 from obsnet.inventory.words import NATION, Language
-from obsnet.nowcast.forecast import Forecast, forecast, read_target
+from obsnet.nowcast.forecast import EmissionForecast, forecast, read_target
 from obsnet.nowcast.inputs.history import History, read_history
 from obsnet.nowcast.inputs.indicator_file import read_indicators
 from obsnet.nowcast.inputs.indicators import Indicators, join
@@ -38,7 +38,7 @@ from obsnet.nowcast.options import (
     RapidOptions,
 )
 from obsnet.nowcast.power import power_estimate, refuse_daily
-from obsnet.nowcast.rapid import Estimate, rapid_estimate
+from obsnet.nowcast.rapid import RapidEstimate, rapid_estimate
 from obsnet.nowcast.rows import covariance_rows, value_rows
 from obsnet.nowcast.shape import monthly_shape, shaped_flux
 
@@ -158,7 +158,7 @@ def _how(options: RapidOptions | PowerOptions) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _estimated(found: Estimate, language: Language, what: str) -> _Part:
+def _estimated(found: RapidEstimate, language: Language, what: str) -> _Part:
     """Return tables and words of an estimate."""
     values = value_rows(found, found.draws, found.year, f"{what} as of {found.day}")
     tables = {
@@ -174,7 +174,7 @@ def _estimated(found: Estimate, language: Language, what: str) -> _Part:
     return _Part(tables, [headline, *model_words(found), *nation_words(found)], lines, found.notes)
 
 
-def _forecast(found: Forecast, language: Language) -> _Part:
+def _forecast(found: EmissionForecast, language: Language) -> _Part:
     """Return tables and words of a forecast."""
     import pandas as pd
 
@@ -210,7 +210,7 @@ def _editions(part: _Part, history: History) -> None:
         part.tables["editions"] = history.triangle()
 
 
-def _shape(options: PowerOptions, indicators: Indicators, found: Estimate, part: _Part) -> None:
+def _shape(options: PowerOptions, indicators: Indicators, found: RapidEstimate, part: _Part) -> None:
     """Put the shape of generation on a flux file."""
     from obsnet.cf import read_flux, write_netcdf
     from obsnet.work.isolated import apart
@@ -229,7 +229,7 @@ def _shape(options: PowerOptions, indicators: Indicators, found: Estimate, part:
 
 
 def _with_atmosphere(
-    options: RapidOptions, history: History, indicators: Indicators | None, found: Estimate, part: _Part
+    options: RapidOptions, history: History, indicators: Indicators | None, found: RapidEstimate, part: _Part
 ) -> None:
     """Add the estimate with the atmosphere, where posteriors of earlier years score it."""
     from obsnet.crosscheck.totals import read_totals

@@ -14,7 +14,7 @@ from obsnet.errors import FormatError
 from obsnet.nowcast.inputs.atmosphere import seen_in, updated
 from obsnet.nowcast.inputs.history import History
 from obsnet.nowcast.inputs.indicators import Indicators
-from obsnet.nowcast.rapid import Estimate, known_situation, rapid_models, scorable, years_back
+from obsnet.nowcast.rapid import RapidEstimate, known_situation, rapid_models, scorable, years_back
 from obsnet.nowcast.skill.hindcast import shocks_at
 from obsnet.nowcast.skill.scores import crps, paired
 from obsnet.typing import Floats
@@ -45,7 +45,7 @@ class WithAtmosphere:
 def atmosphere_estimate(
     history: History,
     indicators: Indicators | None,
-    found: Estimate,
+    found: RapidEstimate,
     posteriors: Sequence[RegionTotals],
     definition_sd: float,
     *,

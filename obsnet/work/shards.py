@@ -34,7 +34,7 @@ __all__ = [
     "FOLDER",
     "AllowMissing",
     "Part",
-    "Plan",
+    "ShardPlan",
     "plans_of",
     "require_finished",
     "taking_part",
@@ -86,7 +86,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ShardPlan:
     """What a run set out to do, and its shards so far.
 
     Parameters
@@ -220,7 +220,7 @@ def taking_part(
     write_text(place, sealed_json({**record, "state": "done", "ended": now()}))
 
 
-def plans_of(folder: str | os.PathLike[str]) -> list[Plan]:
+def plans_of(folder: str | os.PathLike[str]) -> list[ShardPlan]:
     """Return the plans of a folder with their records, by name.
 
     Raises
@@ -233,11 +233,13 @@ def plans_of(folder: str | os.PathLike[str]) -> list[Plan]:
         with contextlib.suppress(FileNotFoundError):  # given up in this moment
             plan = read_json(home / "plan.json")
             parts = [Part(_shard_of(p), read_json(p)) for p in sorted(home.glob("[0-9]*of*.json"))]
-            found.append(Plan(home, plan["stage"], plan["settings"], plan["items"], parts))
+            found.append(ShardPlan(home, plan["stage"], plan["settings"], plan["items"], parts))
     return found
 
 
-def unfinished(folder: str | os.PathLike[str], *, besides: Collection[str] = ()) -> list[tuple[Plan, str]]:
+def unfinished(
+    folder: str | os.PathLike[str], *, besides: Collection[str] = ()
+) -> list[tuple[ShardPlan, str]]:
     """Return the plans of a folder that are not done, and what is missing of each."""
     plans = [p for p in plans_of(folder) if p.stage not in besides]
     done: dict[tuple[str, str], set[str]] = {}

@@ -13,8 +13,8 @@ from obsnet.typing import Floats, Ints
 
 __all__ = [
     "HeldOut",
+    "HeldOutScores",
     "Predict",
-    "Scores",
     "block_numbers",
     "cross_validate",
     "fold_numbers",
@@ -29,7 +29,7 @@ Predict = Callable[[Ints, Ints, Ints], tuple[Floats, Floats]]
 
 
 @dataclass(frozen=True)
-class Scores:
+class HeldOutScores:
     """Predicted minus observed, over held-out observations.
 
     Parameters
@@ -63,7 +63,7 @@ class Scores:
         return asdict(self)
 
 
-def scores(observed: npt.ArrayLike, predicted: npt.ArrayLike, sd: npt.ArrayLike) -> Scores:
+def scores(observed: npt.ArrayLike, predicted: npt.ArrayLike, sd: npt.ArrayLike) -> HeldOutScores:
     """Compare predictions with observations.
 
     Parameters
@@ -75,18 +75,18 @@ def scores(observed: npt.ArrayLike, predicted: npt.ArrayLike, sd: npt.ArrayLike)
 
     Returns
     -------
-    Scores
+    HeldOutScores
     """
     y, x, s = (np.asarray(v, np.float64) for v in (observed, predicted, sd))
     used = np.isfinite(y) & np.isfinite(x) & np.isfinite(s)
     missing = int(np.sum(~used))
     if not used.any():
-        return Scores(0, *(float("nan"),) * 6, missing)
+        return HeldOutScores(0, *(float("nan"),) * 6, missing)
     error, y, x, s = (x - y)[used], y[used], x[used], s[used]
     varied = len(y) > 2 and y.std() > 0 and x.std() > 0
     with np.errstate(divide="ignore", invalid="ignore"):
         z = error / s
-    return Scores(
+    return HeldOutScores(
         len(y),
         float(error.mean()),
         float(np.sqrt(np.mean(error**2))),
@@ -283,7 +283,7 @@ def stretch(size: npt.ArrayLike) -> float:
     return float(np.interp(0.95, (np.arange(len(z)) + 0.5) / len(z), z) / 1.96)
 
 
-def judge(*parts: HeldOut) -> tuple[float, list[Scores]]:
+def judge(*parts: HeldOut) -> tuple[float, list[HeldOutScores]]:
     """Return the largest `stretch` of the parts, and the scores of each.
 
     The coverage of a fold is counted with the stretch that the other folds ask for, so that it is one of blocks that

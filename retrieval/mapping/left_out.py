@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from obsnet.typing import Floats
-from retrieval.mapping.crossvalidation import Scores
+from retrieval.mapping.crossvalidation import HeldOutScores
 from retrieval.mapping.gridding import BinSums, Soundings, cell_numbers
 
 __all__ = ["field_variance", "leave_one_out"]
@@ -43,7 +43,7 @@ def field_variance(bins: BinSums, *, r: float = 0.0) -> float:
     return max(float(np.sum(weight * (squares - errors)) / np.sum(weight * (n - 1.0))), 0.0)
 
 
-def leave_one_out(bins: BinSums, soundings: Iterable[Soundings], *, r: float = 0.0) -> Scores:
+def leave_one_out(bins: BinSums, soundings: Iterable[Soundings], *, r: float = 0.0) -> HeldOutScores:
     """Compare each sounding with the mean of its cell's others.
 
     Parameters
@@ -57,7 +57,7 @@ def leave_one_out(bins: BinSums, soundings: Iterable[Soundings], *, r: float = 0
 
     Returns
     -------
-    Scores
+    HeldOutScores
         ``missing`` counts soundings that are alone in their cell.
 
     Notes
@@ -92,12 +92,12 @@ def leave_one_out(bins: BinSums, soundings: Iterable[Soundings], *, r: float = 0
     return _scores(total, missing)
 
 
-def _scores(total: Floats, missing: int) -> Scores:
+def _scores(total: Floats, missing: int) -> HeldOutScores:
     n = total[0]
     if n == 0:
-        return Scores(0, *(float("nan"),) * 6, missing)
+        return HeldOutScores(0, *(float("nan"),) * 6, missing)
     e, e2, size, covered, z, z2, x, y, x2, y2, xy = total[1:] / n
     spread = (x2 - x * x) * (y2 - y * y)
     r2 = float((xy - x * y) ** 2 / spread) if spread > 0 and n > 2 else float("nan")
     sd = float(np.sqrt(max(z2 - z * z, 0.0)))
-    return Scores(int(n), float(e), float(np.sqrt(e2)), float(size), r2, float(covered), sd, missing)
+    return HeldOutScores(int(n), float(e), float(np.sqrt(e2)), float(size), r2, float(covered), sd, missing)

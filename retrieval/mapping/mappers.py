@@ -16,8 +16,8 @@ from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.typing import Bools, Floats, Ints, Times
 from retrieval.mapping.block_integrals import cell_sizes_km
 from retrieval.mapping.crossvalidation import (
+    HeldOutScores,
     Predict,
-    Scores,
     block_numbers,
     cross_validate,
     fold_numbers,
@@ -79,7 +79,7 @@ class Mapper(Protocol):
         """Return what was fitted."""
         ...
 
-    def validate(self, columns: Columns) -> list[Scores]:
+    def validate(self, columns: Columns) -> list[HeldOutScores]:
         """Return how well held-out blocks are predicted, and those twice as wide; widen what is said from now on."""
         ...
 
@@ -133,7 +133,7 @@ class KrigingMapper:
         own = _own(columns, s, start, stop)
         return {"value": mean + found.mean, "uncertainty": self.widened * found.sd, "count": own.count[0]}
 
-    def validate(self, columns: Columns) -> list[Scores]:
+    def validate(self, columns: Columns) -> list[HeldOutScores]:
         """Hold blocks out; each is foretold with a trend and a covariance that were fitted without it."""
         place = (columns.latitude, columns.longitude, columns.time)
         part = fold_numbers(*place, folds=_PARTS, degrees=2.0 * self.settings.block, seed=2)
@@ -273,7 +273,7 @@ class FixedRankMapper:
             start=start,
         )
 
-    def validate(self, columns: Columns) -> list[Scores]:
+    def validate(self, columns: Columns) -> list[HeldOutScores]:
         """Hold blocks out of the middle window; covariances are those of all its data."""
         s = self.settings
         window = np.timedelta64(round(s.window_days * 86400e6), "us")
@@ -281,7 +281,7 @@ class FixedRankMapper:
         origin, stop = s.time_edges[k], s.time_edges[k + 1]
         near = columns.take((columns.time >= origin - window) & (columns.time < stop + window))
         if len(near) < 10:
-            return [Scores(0, *(float("nan"),) * 6, len(near))] * 2
+            return [HeldOutScores(0, *(float("nan"),) * 6, len(near))] * 2
         terms, step = choose_terms(near.latitude, near.time), stop - origin
         self.last = self._fit(_average_cells(near, s.grid, origin, step, s.r), terms, origin)
         self.check = partial(self._foretell, self.last, terms, origin, step)
@@ -331,7 +331,7 @@ def _held_out(
     columns: Columns,
     settings: MapSettings,
     predict: Predict,
-) -> tuple[float, list[Scores]]:
+) -> tuple[float, list[HeldOutScores]]:
     """Judge by blocks of the size asked for, and of twice that."""
     place = (columns.latitude, columns.longitude, columns.time)
     return judge(

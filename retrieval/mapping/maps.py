@@ -35,7 +35,7 @@ class Map:
         See `column_map`.
     report : dict
         ``observations``, ``cells``, ``left_out``, the mean and the covariance that were fitted, and
-        ``cross_validation`` (see `Scores`; of block means where a field was mapped).
+        ``cross_validation`` (see `HeldOutScores`; of block means where a field was mapped).
     """
 
     data: xr.Dataset

@@ -1,6 +1,9 @@
+import ast
 import importlib
 import subprocess
 import sys
+from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +36,18 @@ def test_every_public_name_loads(package):
 )
 def test_former_paths_are_the_same_modules(former, now):
     assert importlib.import_module(former) is importlib.import_module(now)
+
+
+def test_a_class_has_a_name_of_its_own():
+    found = Counter(
+        node.name
+        for package in (inversion, obsnet, retrieval, stations)
+        for path in Path(package.__path__[0]).rglob("*.py")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert len(found) > 500
+    assert [name for name, count in found.items() if count > 1] == []
 
 
 def test_the_door_is_light():

@@ -86,12 +86,12 @@ def check(options: CheckOptions) -> Shown:
 def evaluate(options: EvaluateOptions) -> Shown:
     """Compare the particle model with a tracer experiment, backward and forward: correlation, bias, rank, picture."""
     from inversion.transport.evaluation.run import run_evaluation
-    from inversion.transport.evaluation.scores import Scores, in_words
+    from inversion.transport.evaluation.scores import TracerScores, in_words
 
     found = run_evaluation(options)
     lines = [f"left out {count}: {reason}" for reason, count in found["left_out"].items()]
     lines += [
-        in_words(f"{way}, {kind}", Scores(**values))
+        in_words(f"{way}, {kind}", TracerScores(**values))
         for way, both in found["scores"].items()
         for kind, values in both.items()
     ]

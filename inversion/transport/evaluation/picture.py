@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from inversion.transport.evaluation.scores import Scores, cumulative
+from inversion.transport.evaluation.scores import TracerScores, cumulative
 from obsnet.atomic import atomic_path
 
 __all__ = ["draw"]
@@ -18,7 +18,11 @@ _COLORS = {"backward": "C0", "forward": "C1"}
 
 
 def draw(
-    table: pd.DataFrame, found: Mapping[str, Mapping[str, Scores]], unit: str, threshold: float, path: Path
+    table: pd.DataFrame,
+    found: Mapping[str, Mapping[str, TracerScores]],
+    unit: str,
+    threshold: float,
+    path: Path,
 ) -> Path:
     """Draw samples against each other and write the file.
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 from inversion.transport.evaluation.datem import CONCENTRATION, read_releases, read_samples
 from inversion.transport.evaluation.model import backward, forward, reachable
 from inversion.transport.evaluation.options import EvaluateOptions
-from inversion.transport.evaluation.scores import Scores, scores
+from inversion.transport.evaluation.scores import TracerScores, scores
 from inversion.transport.run.plan import told_of
 from obsnet.atomic import write_text
 from obsnet.config import resolve_files
@@ -163,7 +163,7 @@ def run_evaluation(options: EvaluateOptions) -> dict[str, Any]:
     factor = conversion_factor(CONCENTRATION, unit)
     for column in ("measured", *(n + e for n in options.ways for e in ("", "_stderr"))):
         table[column] *= factor
-    found: dict[str, dict[str, Scores]] = {
+    found: dict[str, dict[str, TracerScores]] = {
         way: _scored(table, way, options.threshold) for way in options.ways
     }
     report = {
@@ -182,7 +182,7 @@ def run_evaluation(options: EvaluateOptions) -> dict[str, Any]:
     return report
 
 
-def _scored(table: pd.DataFrame, way: str, threshold: float) -> dict[str, Scores]:
+def _scored(table: pd.DataFrame, way: str, threshold: float) -> dict[str, TracerScores]:
     means = table.groupby("station")[["measured", way]].mean()
     return {
         "samples": scores(table["measured"], table[way], threshold),

@@ -10,11 +10,11 @@ import numpy.typing as npt
 from obsnet.errors import RangeError
 from obsnet.typing import Floats
 
-__all__ = ["Scores", "cumulative", "in_words", "rank", "scores"]
+__all__ = ["TracerScores", "cumulative", "in_words", "rank", "scores"]
 
 
 @dataclass(frozen=True)
-class Scores:
+class TracerScores:
     """Scores of pairs of which one at least is above the threshold.
 
     Parameters
@@ -53,7 +53,7 @@ class Scores:
     nmse: float
 
 
-def scores(measured: npt.ArrayLike, modelled: npt.ArrayLike, threshold: float = 0.0) -> Scores:
+def scores(measured: npt.ArrayLike, modelled: npt.ArrayLike, threshold: float = 0.0) -> TracerScores:
     """Compare modelled samples with measured ones.
 
     Parameters
@@ -65,7 +65,7 @@ def scores(measured: npt.ArrayLike, modelled: npt.ArrayLike, threshold: float = 
 
     Returns
     -------
-    Scores
+    TracerScores
         Pairs of two zeros are left out, as the archive of tracer experiments does: most samplers never see the plume.
 
     Raises
@@ -106,7 +106,7 @@ def scores(measured: npt.ArrayLike, modelled: npt.ArrayLike, threshold: float = 
         f: 100.0 * float(((ratio >= (1 - 1e-9) / f) & (ratio <= f * (1 + 1e-9))).mean()) for f in (2.0, 5.0)
     }
     squares = float(np.mean((m - o) ** 2))
-    return Scores(
+    return TracerScores(
         int(o.size),
         left_out,
         mean_o,
@@ -123,7 +123,7 @@ def scores(measured: npt.ArrayLike, modelled: npt.ArrayLike, threshold: float = 
 
 
 def rank(correlation: float, fractional_bias: float, figure_of_merit: float, ksp: float) -> float:
-    """Return the rank of `Scores` from its four parts; merit and KSP in %."""
+    """Return the rank of `TracerScores` from its four parts; merit and KSP in %."""
     return correlation**2 + 1.0 - 0.5 * abs(fractional_bias) + figure_of_merit / 100.0 + 1.0 - ksp / 100.0
 
 
@@ -134,7 +134,7 @@ def cumulative(measured: Floats, modelled: Floats) -> tuple[Floats, Floats, Floa
     return values, o, m
 
 
-def in_words(name: str, found: Scores) -> str:
+def in_words(name: str, found: TracerScores) -> str:
     """Return scores as a line for people."""
     s = asdict(found)
     return (

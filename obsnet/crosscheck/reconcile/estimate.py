@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from obsnet.crosscheck.reconcile.kernel import Combined, combine, gross_errors, intersect, same_direction
+from obsnet.crosscheck.reconcile.kernel import BestEstimate, combine, gross_errors, intersect, same_direction
 from obsnet.crosscheck.sources import TopDown
 from obsnet.crosscheck.statistics import sd_of
 from obsnet.errors import ConfigError, SchemaError
@@ -130,7 +130,7 @@ def reconcile(
         raise ConfigError("an unknown correlation is one between inventory and inversion: give --posterior")
     own = np.diag(inventory_sd**2) + factor**2 * np.outer(inventory, inventory)
 
-    def made(w: float | None) -> Combined:
+    def made(w: float | None) -> BestEstimate:
         bottom, top = (1.0, 1.0) if w is None else (w, 1.0 - w)
         h, y, error, common = _stacked(inventory, nation, top_down, factor, bottom, top)
         return combine(inventory, own / bottom, h, y, error, common)

@@ -21,13 +21,13 @@ import numpy as np
 
 from obsnet.typing import Floats
 
-__all__ = ["Combined", "combine", "gross_errors", "intersect", "same_direction"]
+__all__ = ["BestEstimate", "combine", "gross_errors", "intersect", "same_direction"]
 
 _RANK = 1e-12
 
 
 @dataclass(frozen=True)
-class Combined:
+class BestEstimate:
     """A best estimate.
 
     Parameters
@@ -59,7 +59,7 @@ class Combined:
 
 def combine(
     x: Floats, covariance: Floats, h: Floats, y: Floats, error: Floats, common: Floats | None = None
-) -> Combined:
+) -> BestEstimate:
     """Return the best estimate from two sets of numbers.
 
     Parameters
@@ -91,10 +91,10 @@ def combine(
     gain = tied @ weight
     r = y - h @ x
     moved = gain @ tied.T
-    return Combined(x + gain @ r, covariance - moved, moved, r, weight, rank)
+    return BestEstimate(x + gain @ r, covariance - moved, moved, r, weight, rank)
 
 
-def intersect(make: Callable[[float], Combined]) -> tuple[float, Combined]:
+def intersect(make: Callable[[float], BestEstimate]) -> tuple[float, BestEstimate]:
     """Combine two sources whose errors are correlated in a way that nobody knows.
 
     Parameters
@@ -106,7 +106,7 @@ def intersect(make: Callable[[float], Combined]) -> tuple[float, Combined]:
     -------
     w : float
         That makes the trace of the covariance least.
-    Combined
+    BestEstimate
         Its covariance is an upper bound whatever the correlation (Julier & Uhlmann 1997, doi:10.1109/ACC.1997.609105).
     """
     from scipy.optimize import minimize_scalar
@@ -120,12 +120,12 @@ def intersect(make: Callable[[float], Combined]) -> tuple[float, Combined]:
     return float(found.x), make(float(found.x))
 
 
-def gross_errors(combined: Combined, directions: Floats) -> Floats:
+def gross_errors(combined: BestEstimate, directions: Floats) -> Floats:
     """Return the likelihood ratio of a gross error in each number, chi-square of one degree where there is none.
 
     Parameters
     ----------
-    combined : Combined
+    combined : BestEstimate
     directions : ndarray, shape (m, numbers)
         f: how an error of each number moves r; zero where it moves nothing, which gives NaN.
     """
@@ -135,7 +135,7 @@ def gross_errors(combined: Combined, directions: Floats) -> Floats:
     return np.where(there, (seen.T @ combined.redundancy) ** 2 / np.where(there, size, 1.0), np.nan)
 
 
-def same_direction(combined: Combined, directions: Floats, one: int, least: float = 0.99) -> list[int]:
+def same_direction(combined: BestEstimate, directions: Floats, one: int, least: float = 0.99) -> list[int]:
     """Return the numbers whose error would look like an error of `one`, itself among them."""
     seen = combined.weight @ directions
     size = np.sqrt(np.maximum(np.einsum("ij,ij->j", directions, seen), 0.0))

@@ -18,7 +18,7 @@ from obsnet.crosscheck.words import Words, joined, say
 from obsnet.errors import ConfigError, RegionError
 from obsnet.inventory.words import NATION, find_region
 
-__all__ = ["COLUMNS", "Found", "reconcile_files", "reconcile_tables"]
+__all__ = ["COLUMNS", "ReconciledTables", "reconcile_files", "reconcile_tables"]
 
 COLUMNS = (
     "region", "name_en", "name_zh", "unit", "gas", "period", "inventory", "inventory_sd", "inversion", "inversion_sd",
@@ -27,7 +27,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Found:
+class ReconciledTables:
     """A reconciliation as tables.
 
     Parameters
@@ -43,7 +43,7 @@ class Found:
     statistics: Any
 
 
-def reconcile_files(options: ReconcileOptions) -> Found:
+def reconcile_files(options: ReconcileOptions) -> ReconciledTables:
     """Read, reconcile, write ``reconciled.csv`` and ``reconciled_statistics.csv``."""
     from obsnet.atomic import write_text
     from obsnet.crosscheck.run import beside
@@ -59,7 +59,9 @@ def reconcile_files(options: ReconcileOptions) -> Found:
     return found
 
 
-def reconcile_tables(inventory: Any, options: ReconcileOptions, totals: RegionTotals | None = None) -> Found:
+def reconcile_tables(
+    inventory: Any, options: ReconcileOptions, totals: RegionTotals | None = None
+) -> ReconciledTables:
     """Reconcile an inventory table.
 
     Parameters
@@ -103,7 +105,7 @@ def reconcile_tables(inventory: Any, options: ReconcileOptions, totals: RegionTo
         alpha=options.alpha,
     )
     remarks = joined([x for r in sources.keys for x in chosen.remarks[r]] + list(sources.remarks))
-    return Found(
+    return ReconciledTables(
         _table(sources, found, nation, options).assign(unit="Mt", gas=gas, period=str(chosen.period))[
             list(COLUMNS)
         ],

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from obsnet.crosscheck.systems.estimate import Estimate
+from obsnet.crosscheck.systems.estimate import SystemEstimate
 from obsnet.crosscheck.systems.keys import region_keys
 from obsnet.errors import FormatError, UnitError, nearest
 from obsnet.inventory.period import Period, read_period
@@ -34,7 +34,7 @@ def is_ceos(head: str) -> bool:
 
 
 @door("a table of country budgets")
-def read_ceos(path: str | Path, system: str, *, quantity: str | None = None) -> list[Estimate]:
+def read_ceos(path: str | Path, system: str, *, quantity: str | None = None) -> list[SystemEstimate]:
     """Read the experiments of a table of country budgets.
 
     Parameters
@@ -83,7 +83,7 @@ def read_ceos(path: str | Path, system: str, *, quantity: str | None = None) -> 
         sd = np.full(total.shape, np.nan)
         if spread is not None:
             sd = _table(frame, spread, columns[spread]["unit"], labels, str(path))
-        estimate = Estimate(f"{system} {m['experiment']}", "CO2", wanted, periods, keys, total, sd)
+        estimate = SystemEstimate(f"{system} {m['experiment']}", "CO2", wanted, periods, keys, total, sd)
         made.append(replace(estimate, rests_on={"models": "OCO-2 v10 MIP"}, notes=tuple(notes)))
     return made
 

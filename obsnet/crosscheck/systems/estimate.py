@@ -11,7 +11,7 @@ from obsnet.errors import RangeError, SchemaError
 from obsnet.inventory.period import Period
 from obsnet.typing import Floats
 
-__all__ = ["Between", "Estimate", "Mean", "Resolution", "mean_over"]
+__all__ = ["Between", "GridResolution", "Mean", "SystemEstimate", "mean_over"]
 
 Between = Literal["independent", "common"]
 # Tg a year, twice the world's and more; a total beyond it is in another unit.
@@ -20,7 +20,7 @@ _ROUNDING = 1e-5  # of the largest eigenvalue; files hold covariances in single 
 
 
 @dataclass(frozen=True, eq=False)
-class Resolution:
+class GridResolution:
     """What a grid tells of each region.
 
     Parameters
@@ -43,7 +43,7 @@ class Resolution:
 
 
 @dataclass(frozen=True, eq=False)
-class Estimate:
+class SystemEstimate:
     """Totals of one system: mean rates of each of its periods.
 
     Parameters
@@ -68,7 +68,7 @@ class Estimate:
         Covariance of all of them, in time too.
     members : ndarray, shape (members, periods, regions), optional
         An ensemble whose spread is the error, in time too.
-    resolution : Resolution, optional
+    resolution : GridResolution, optional
         Where totals were added up from cells.
     rests_on : dict of str to str
         What other systems may rest on too: transport, prior, observations.
@@ -94,7 +94,7 @@ class Estimate:
     covariance: Floats | None = None
     joint: Floats | None = None
     members: Floats | None = None
-    resolution: Resolution | None = None
+    resolution: GridResolution | None = None
     rests_on: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -167,12 +167,12 @@ class Mean:
     periods: int
 
 
-def mean_over(estimate: Estimate, wanted: Period, between: Between = "independent") -> Mean | None:
+def mean_over(estimate: SystemEstimate, wanted: Period, between: Between = "independent") -> Mean | None:
     """Return the mean totals of a stretch of time; None where the system's periods do not make it up.
 
     Parameters
     ----------
-    estimate : Estimate
+    estimate : SystemEstimate
         One system.
     wanted : Period
         A year, a month, a range.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from obsnet.constants import SECONDS_PER_YEAR, species
-from obsnet.crosscheck.systems.estimate import Estimate, Resolution
+from obsnet.crosscheck.systems.estimate import GridResolution, SystemEstimate
 from obsnet.crosscheck.systems.layouts import LAYOUTS, Layout
 from obsnet.crosscheck.systems.scaled import read_scaled
 from obsnet.errors import FormatError, RangeError, RegionError
@@ -58,7 +58,7 @@ def files_of(path: str) -> list[str]:
     return found
 
 
-def read_grids(options: SystemOptions, regions: geopandas.GeoDataFrame) -> list[Estimate]:
+def read_grids(options: SystemOptions, regions: geopandas.GeoDataFrame) -> list[SystemEstimate]:
     """Read a gridded posterior into totals of regions; of China's provinces also their sum, ``CHN``.
 
     Parameters
@@ -109,7 +109,7 @@ def read_grids(options: SystemOptions, regions: geopandas.GeoDataFrame) -> list[
     periods = tuple(Period(a, b) for a, b in times)
     blank = np.full(total.shape[:1] + total.shape[2:], np.nan)
     quantity = options.quantity or layout.quantity or "flux"
-    made = Estimate(options.name, gas, quantity, periods, keys, blank, blank, resolution=resolution)
+    made = SystemEstimate(options.name, gas, quantity, periods, keys, blank, blank, resolution=resolution)
     made = replace(made, notes=tuple(notes))
     if layout.systems and not options.members:
         names = parts[0]["names"]
@@ -257,7 +257,7 @@ def _sums(regions: geopandas.GeoDataFrame) -> tuple[Floats, tuple[str, ...]]:
     return matrix, keys
 
 
-def _resolution(shares: Shares, own: list[int], matrix: Floats, size: Floats, mass: float) -> Resolution:
+def _resolution(shares: Shares, own: list[int], matrix: Floats, size: Floats, mass: float) -> GridResolution:
     """Say how sure totals are for want of knowing where in a cell its flux is."""
     part = shares.part("flux").toarray()[own]
     amount = size.ravel() * shares.grid.cell_area.ravel()
@@ -268,7 +268,7 @@ def _resolution(shares: Shares, own: list[int], matrix: Floats, size: Floats, ma
     spread = np.sqrt(np.maximum(np.diagonal(matrix @ doubt @ matrix.T), 0.0))
     safe = np.where(whole > 0.0, whole, np.inf)
     lat, lon = (float(np.mean(np.diff(e))) for e in (shares.grid.lat_edges, shares.grid.lon_edges))
-    return Resolution(f"{lat:.3g} x {lon:.3g} degree", 1.0 - alone / safe, mass * spread, mass * whole)
+    return GridResolution(f"{lat:.3g} x {lon:.3g} degree", 1.0 - alone / safe, mass * spread, mass * whole)
 
 
 def _cell_spread(spread: Floats, area: Floats, common: bool) -> tuple[Floats, str]:

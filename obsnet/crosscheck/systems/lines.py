@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from obsnet.atomic import atomic_path, write_text
-from obsnet.crosscheck.systems.run import Compared
+from obsnet.crosscheck.systems.run import ComparedSystems
 from obsnet.crosscheck.systems.words import Language, heading, sentence
 from obsnet.output import plain
 
@@ -20,7 +20,7 @@ def _number(value: float) -> str:
     return f"{value:.4g}" if math.isfinite(value) else "-"
 
 
-def compared_lines(found: Compared, language: Language = "en") -> Iterator[str]:
+def compared_lines(found: ComparedSystems, language: Language = "en") -> Iterator[str]:
     """Return the totals of each region and both spreads."""
     groups = found.systems.groupby(["gas", "quantity", "region", "period"])
 
@@ -42,7 +42,7 @@ def compared_lines(found: Compared, language: Language = "en") -> Iterator[str]:
         yield said("not one")
 
 
-def compared_data(found: Compared) -> dict[str, Any]:
+def compared_data(found: ComparedSystems) -> dict[str, Any]:
     """Return a comparison for machines."""
     return {
         "unit": "Tg a-1",
@@ -52,7 +52,7 @@ def compared_data(found: Compared) -> dict[str, Any]:
     }
 
 
-def write_compared(found: Compared, folder: Path, language: Language = "en") -> list[Path]:
+def write_compared(found: ComparedSystems, folder: Path, language: Language = "en") -> list[Path]:
     """Write systems.csv and spread.csv, with the mark that Excel looks for, and compare.json."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []

@@ -12,7 +12,7 @@ from obsnet.config import Options, validate
 from obsnet.crosscheck.systems.layouts import LAYOUTS
 from obsnet.errors import ConfigError, nearest
 
-__all__ = ["PRESETS", "CompareOptions", "SystemOptions", "read_word"]
+__all__ = ["PRESETS", "ComparisonOptions", "SystemOptions", "read_word"]
 
 PRESETS = ("paris", "ceos", "own", "grid", *LAYOUTS)
 
@@ -73,7 +73,7 @@ def read_word(word: str) -> SystemOptions:
     return validate(SystemOptions, given, word)
 
 
-class CompareOptions(Options):
+class ComparisonOptions(Options):
     """Which systems, where and when."""
 
     systems: Annotated[list[str], Flag(positional=True, whole=True)] = Field(

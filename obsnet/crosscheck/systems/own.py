@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from obsnet.crosscheck.systems.estimate import Estimate
+from obsnet.crosscheck.systems.estimate import SystemEstimate
 from obsnet.crosscheck.totals import read_totals
 from obsnet.inventory.words import NATION
 from obsnet.regions import PROVINCES, REST
@@ -16,7 +16,7 @@ __all__ = ["read_own"]
 
 def read_own(
     path: str | Path, system: str, *, sector: str | None = None, quantity: str | None = None
-) -> Estimate:
+) -> SystemEstimate:
     """Read the totals of one sector, with the covariance of all regions and periods; of all provinces also ``CHN``.
 
     Parameters
@@ -46,7 +46,7 @@ def read_own(
     square = found.posterior_covariance.reshape(len(found.regions), count, len(found.regions), count)
     joint = np.einsum("ar,rksl,bs->kalb", matrix, square, matrix, optimize=True)
     spread = np.sqrt(np.maximum(np.einsum("kaka->ka", joint), 0.0))
-    return Estimate(
+    return SystemEstimate(
         system,
         found.gas,
         quantity or found.sector,

@@ -18,7 +18,7 @@ from scipy.stats import norm
 
 from obsnet.constants import SPECIES
 from obsnet.conventions import time_bounds
-from obsnet.crosscheck.systems.estimate import Estimate
+from obsnet.crosscheck.systems.estimate import SystemEstimate
 from obsnet.crosscheck.systems.keys import region_keys
 from obsnet.errors import FormatError, MissingVariableError, RangeError, UnitError, nearest
 from obsnet.inventory.period import Period
@@ -52,7 +52,9 @@ def is_paris(names: Iterable[str]) -> bool:
 
 
 @door("a PARIS flux file")
-def read_paris(path: str | Path, system: str, *, sector: str = "total", gas: str | None = None) -> Estimate:
+def read_paris(
+    path: str | Path, system: str, *, sector: str = "total", gas: str | None = None
+) -> SystemEstimate:
     """Read the country totals of one posterior.
 
     Parameters
@@ -86,7 +88,7 @@ def read_paris(path: str | Path, system: str, *, sector: str = "total", gas: str
             return _estimate(data, str(path), system, sector, gas)
 
 
-def _estimate(data: Any, where: str, system: str, sector: str, gas: str | None) -> Estimate:
+def _estimate(data: Any, where: str, system: str, sector: str, gas: str | None) -> SystemEstimate:
     names = {
         kind: next((n for f in forms if (n := f.format(s=sector)) in data), "")
         for kind, forms in _NAMES.items()
@@ -121,7 +123,7 @@ def _estimate(data: Any, where: str, system: str, sector: str, gas: str | None) 
     found = [(what, data.attrs.get(a)) for what, stated in _RESTS_ON.items() for a in stated[::-1]]
     rests_on = {what: str(text) for what, text in found if text}
     try:
-        made = Estimate(system, formula, sector, periods, keys, total, sd, covariance)
+        made = SystemEstimate(system, formula, sector, periods, keys, total, sd, covariance)
         return replace(made, rests_on=rests_on, notes=tuple(notes))
     except RangeError as fault:
         raise RangeError(f"{where}: {fault}") from None

@@ -6,19 +6,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from obsnet.crosscheck.systems.ceos import is_ceos, read_ceos
-from obsnet.crosscheck.systems.estimate import Estimate
+from obsnet.crosscheck.systems.estimate import SystemEstimate
 from obsnet.crosscheck.systems.grids import files_of, read_grids
-from obsnet.crosscheck.systems.options import CompareOptions, SystemOptions, read_word
+from obsnet.crosscheck.systems.options import ComparisonOptions, SystemOptions, read_word
 from obsnet.crosscheck.systems.own import read_own
 from obsnet.crosscheck.systems.paris import is_paris, read_paris
 from obsnet.crosscheck.systems.spread import common_ground, spread_table, systems_table
 from obsnet.errors import ConfigError
 
-__all__ = ["Compared", "compare_systems", "read_system"]
+__all__ = ["ComparedSystems", "compare_systems", "read_system"]
 
 
 @dataclass(frozen=True, eq=False)
-class Compared:
+class ComparedSystems:
     """Two tables and what is to be said of them.
 
     Parameters
@@ -34,7 +34,7 @@ class Compared:
     notes: tuple[str, ...]
 
 
-def read_system(options: SystemOptions, regions: Any = None) -> list[Estimate]:
+def read_system(options: SystemOptions, regions: Any = None) -> list[SystemEstimate]:
     """Read one system, or the several that its file holds.
 
     Parameters
@@ -81,7 +81,7 @@ def _sniff(options: SystemOptions) -> str:
         return "paris" if is_paris(data.variables) else "grid"
 
 
-def compare_systems(options: CompareOptions) -> Compared:
+def compare_systems(options: ComparisonOptions) -> ComparedSystems:
     """Read all systems and set their totals side by side.
 
     Examples
@@ -119,4 +119,6 @@ def compare_systems(options: CompareOptions) -> Compared:
         said.append(
             f"errors of a system's periods taken as {options.between}; sd_common is what common errors would give"
         )
-    return Compared(table, spread_table(table), (*dict.fromkeys(notes), *said, *common_ground(estimates)))
+    return ComparedSystems(
+        table, spread_table(table), (*dict.fromkeys(notes), *said, *common_ground(estimates))
+    )

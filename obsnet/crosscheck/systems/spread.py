@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from obsnet.crosscheck.systems.estimate import Between, Estimate, Mean, mean_over
+from obsnet.crosscheck.systems.estimate import Between, Mean, SystemEstimate, mean_over
 from obsnet.crosscheck.systems.keys import parts_of, region_key
 from obsnet.errors import ConfigError, FormatError, RegionError, nearest
 from obsnet.inventory.period import Period, read_period
@@ -52,7 +52,7 @@ def asked_region(text: str) -> str:
 
 
 def systems_table(
-    estimates: Sequence[Estimate],
+    estimates: Sequence[SystemEstimate],
     periods: Iterable[str] = (),
     regions: Iterable[str] = (),
     *,
@@ -63,7 +63,7 @@ def systems_table(
 
     Parameters
     ----------
-    estimates : sequence of Estimate
+    estimates : sequence of SystemEstimate
         No two of one name.
     periods : iterable of str
         Years, months or ranges; by default every calendar year that a system covers whole.
@@ -72,7 +72,7 @@ def systems_table(
     between : {"independent", "common"}
         See `obsnet.crosscheck.systems.estimate.mean_over`.
     unresolved : float
-        Share of the magnitude of a region's flux: see `obsnet.crosscheck.systems.estimate.Resolution`.
+        Share of the magnitude of a region's flux: see `obsnet.crosscheck.systems.estimate.GridResolution`.
 
     Returns
     -------
@@ -127,7 +127,7 @@ def systems_table(
     return pd.DataFrame(rows, columns=list(SYSTEMS)), notes
 
 
-def _years(estimates: Sequence[Estimate]) -> list[Period]:
+def _years(estimates: Sequence[SystemEstimate]) -> list[Period]:
     """Return the calendar years that some system covers whole; where there is none, the periods themselves."""
     years = sorted({y for e in estimates for p in e.periods for y in _touched(p)})
     whole = [p for y in years if any(mean_over(e, p := read_period(y)) is not None for e in estimates)]
@@ -142,12 +142,12 @@ def _touched(period: Period) -> list[str]:
     return [str(y) for y in range(first, last + 1)]
 
 
-def _span(estimate: Estimate) -> str:
+def _span(estimate: SystemEstimate) -> str:
     first, last = min(p.start for p in estimate.periods), max(p.stop for p in estimate.periods)
     return str(Period(first, last))
 
 
-def _common_keys(estimates: Sequence[Estimate]) -> list[str]:
+def _common_keys(estimates: Sequence[SystemEstimate]) -> list[str]:
     every = list(dict.fromkeys(r for e in estimates for r in e.regions))
     if len(estimates) == 1:
         return every
@@ -158,7 +158,7 @@ def _common_keys(estimates: Sequence[Estimate]) -> list[str]:
     return found
 
 
-def _weights(estimate: Estimate, key: str) -> np.ndarray | None:
+def _weights(estimate: SystemEstimate, key: str) -> np.ndarray | None:
     """Return which of a system's regions make up a key: itself, or all its parts."""
     if key in estimate.regions:
         return np.array([float(r == key) for r in estimate.regions])
@@ -168,7 +168,7 @@ def _weights(estimate: Estimate, key: str) -> np.ndarray | None:
     return None
 
 
-def _row(e: Estimate, mean: Mean, key: str, period: Period, unresolved: float) -> dict[str, Any] | None:
+def _row(e: SystemEstimate, mean: Mean, key: str, period: Period, unresolved: float) -> dict[str, Any] | None:
     weight = _weights(e, key)
     if weight is None:
         return None
@@ -256,7 +256,7 @@ def spread_table(systems: Any) -> Any:
     return pd.DataFrame(rows, columns=list(SPREAD))
 
 
-def common_ground(estimates: Sequence[Estimate]) -> list[str]:
+def common_ground(estimates: Sequence[SystemEstimate]) -> list[str]:
     """Say what systems rest on together: the same transport model, prior or model ensemble."""
     out = []
     for what in dict.fromkeys(k for e in estimates for k in e.rests_on):

@@ -20,11 +20,11 @@ import numpy as np
 from obsnet.errors import RangeError
 from obsnet.typing import Floats
 
-__all__ = ["RankTrend", "Trend", "mann_kendall", "memory", "slope_covariance", "trend"]
+__all__ = ["FittedTrend", "RankTrend", "mann_kendall", "memory", "slope_covariance", "trend"]
 
 
 @dataclass(frozen=True)
-class Trend:
+class FittedTrend:
     """A slope.
 
     Parameters
@@ -67,7 +67,7 @@ def memory(times: Floats, rho: float) -> Floats:
     return np.eye(len(times)) if rho == 0.0 else np.asarray(rho**apart)
 
 
-def trend(times: Floats, values: Floats, sd: Floats, rho: float = 0.0, factor: float = 0.0) -> Trend:
+def trend(times: Floats, values: Floats, sd: Floats, rho: float = 0.0, factor: float = 0.0) -> FittedTrend:
     """Return a slope with its error.
 
     Parameters
@@ -100,12 +100,12 @@ def trend(times: Floats, values: Floats, sd: Floats, rho: float = 0.0, factor: f
     rest = values - design @ (both @ values)
     chi = float(rest @ np.linalg.solve(own, rest)) / (len(times) - 2)
     variance = float(weights @ own @ weights) + (factor * slope) ** 2
-    return Trend(slope, float(np.sqrt(variance)), weights, float(np.sqrt(max(chi, 0.0))))
+    return FittedTrend(slope, float(np.sqrt(variance)), weights, float(np.sqrt(max(chi, 0.0))))
 
 
 def slope_covariance(
-    one: Trend,
-    other: Trend,
+    one: FittedTrend,
+    other: FittedTrend,
     times: Floats,
     sd: tuple[Floats, Floats],
     rho: tuple[float, float],
@@ -116,7 +116,7 @@ def slope_covariance(
 
     Parameters
     ----------
-    one, other : Trend
+    one, other : FittedTrend
     times : ndarray, shape (years,)
     sd, rho, factor : pair
         As in `trend`.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from obsnet.crosscheck.rule import benjamini_hochberg
-from obsnet.crosscheck.trend.kernel import Trend, mann_kendall, slope_covariance, trend
+from obsnet.crosscheck.trend.kernel import FittedTrend, mann_kendall, slope_covariance, trend
 from obsnet.crosscheck.trend.options import TrendOptions
 from obsnet.errors import ConfigError, FormatError, RangeError, SchemaError, nearest
 from obsnet.inventory.period import read_period
@@ -167,7 +167,7 @@ def _of(series: Any, region: str, source: str) -> Any:
     return part
 
 
-def _slope(part: Any, source: str, factor: Mapping[str, float], rho: Mapping[str, float]) -> Trend:
+def _slope(part: Any, source: str, factor: Mapping[str, float], rho: Mapping[str, float]) -> FittedTrend:
     years, values, sd = (part[c].to_numpy(float) for c in ("year", "value", "sd"))
     return trend(years, values, sd, rho.get(source, 0.0), factor.get(source, 0.0))
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from obsnet.errors import FormatError, RangeError, SchemaError
-from obsnet.nowcast.inputs.indicators import Row
+from obsnet.nowcast.inputs.indicators import IndicatorRow
 
 __all__ = ["checked_rows"]
 
@@ -19,7 +19,9 @@ _RISE = 4.0  # December over the first month, where a year never falls: months d
 _DOUBLE = 1.5  # February over March, from which on it may hold January's too
 
 
-def checked_rows(name: str, rows: list[Row], path: str, january: str | None) -> tuple[list[Row], list[str]]:
+def checked_rows(
+    name: str, rows: list[IndicatorRow], path: str, january: str | None
+) -> tuple[list[IndicatorRow], list[str]]:
     """Refuse what months cannot be, and say what was taken how."""
     seen: dict[tuple[Any, ...], float] = {}
     for row in rows:
@@ -31,7 +33,7 @@ def checked_rows(name: str, rows: list[Row], path: str, january: str | None) -> 
             )
     if all(r.value == 0.0 for r in rows):
         raise RangeError(f"{path}: {name} is 0 throughout: no growth can be said of it; leave it out")
-    groups: dict[tuple[str, int], list[Row]] = {}
+    groups: dict[tuple[str, int], list[IndicatorRow]] = {}
     for row in rows:
         groups.setdefault((row.region, row.year), []).append(row)
     _refuse_running(name, groups, path)
@@ -48,11 +50,11 @@ def _span(months: frozenset[int]) -> str:
     return f"month {min(months)}" if len(months) == 1 else f"months {min(months)}-{max(months)}"
 
 
-def _months_of(rows: Iterable[Row]) -> dict[int, float]:
+def _months_of(rows: Iterable[IndicatorRow]) -> dict[int, float]:
     return {min(r.months): r.value for r in rows if len(r.months) == 1}
 
 
-def _refuse_running(name: str, groups: dict[tuple[str, int], list[Row]], path: str) -> None:
+def _refuse_running(name: str, groups: dict[tuple[str, int], list[IndicatorRow]], path: str) -> None:
     """Refuse months that are running sums: they never fall within a year, and end far above where they began."""
     rising, whole = [], 0
     for (region, year), rows in groups.items():
@@ -71,7 +73,7 @@ def _refuse_running(name: str, groups: dict[tuple[str, int], list[Row]], path: s
         )
 
 
-def _always(rising: list[tuple[str, int]], groups: dict[tuple[str, int], list[Row]]) -> bool:
+def _always(rising: list[tuple[str, int]], groups: dict[tuple[str, int], list[IndicatorRow]]) -> bool:
     """Say whether some region rises in at least three years and in all it has."""
     for region in {r for r, _ in rising}:
         mine = [y for r, y in groups if r == region and len(_months_of(groups[r, y])) >= 6]
@@ -80,7 +82,7 @@ def _always(rising: list[tuple[str, int]], groups: dict[tuple[str, int], list[Ro
     return False
 
 
-def _refuse_falls(name: str, groups: dict[tuple[str, int], list[Row]], path: str) -> None:
+def _refuse_falls(name: str, groups: dict[tuple[str, int], list[IndicatorRow]], path: str) -> None:
     """Refuse running sums that fall: months taken for year-to-date."""
     for (region, year), rows in groups.items():
         last = {max(r.months): r for r in sorted(rows, key=lambda r: r.published) if min(r.months) == 1}
@@ -93,8 +95,12 @@ def _refuse_falls(name: str, groups: dict[tuple[str, int], list[Row]], path: str
 
 
 def _january(
-    name: str, rows: list[Row], groups: dict[tuple[str, int], list[Row]], path: str, said: str | None
-) -> tuple[list[Row], list[str]]:
+    name: str,
+    rows: list[IndicatorRow],
+    groups: dict[tuple[str, int], list[IndicatorRow]],
+    path: str,
+    said: str | None,
+) -> tuple[list[IndicatorRow], list[str]]:
     """Decide what a year is that begins with February alone."""
     without = {
         key for key, found in groups.items()
@@ -119,7 +125,7 @@ def _january(
         return rows, [f"{name}: {len(without)} region-years lack January: the other months are compared"]
     both = frozenset({1, 2})
     changed = [
-        Row(r.region, r.year, both, r.value, r.published)
+        IndicatorRow(r.region, r.year, both, r.value, r.published)
         if (r.region, r.year) in without and r.months == frozenset({2}) else r for r in rows
     ]  # fmt: skip
     return changed, [
@@ -127,7 +133,7 @@ def _january(
     ]
 
 
-def _refuse_jumps(name: str, rows: list[Row], path: str) -> None:
+def _refuse_jumps(name: str, rows: list[IndicatorRow], path: str) -> None:
     """Refuse a change between years by a power of ten, from 100 on, of a region that is no tiny producer."""
     series: dict[tuple[str, frozenset[int]], dict[int, float]] = {}
     for row in sorted(rows, key=lambda r: r.published):

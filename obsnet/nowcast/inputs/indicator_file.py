@@ -22,7 +22,7 @@ from obsnet.inventory.books import read_rows
 from obsnet.inventory.months import read_months, year_of
 from obsnet.inventory.words import find_region, heading_unit, normal, plain
 from obsnet.nowcast.inputs.indicator_checks import checked_rows
-from obsnet.nowcast.inputs.indicators import RUNNING, Indicators, Row, indicator_name
+from obsnet.nowcast.inputs.indicators import RUNNING, IndicatorRow, Indicators, indicator_name
 from obsnet.reading import door
 
 __all__ = ["read_indicators"]
@@ -71,7 +71,7 @@ def read_indicators(
     )
     running = {"all"} & set(year_to_date) or {indicator_name(n) for n in year_to_date}
     notes = list(table.attrs["notes"])
-    rows: dict[str, list[Row]] = {}
+    rows: dict[str, list[IndicatorRow]] = {}
     units: dict[str, str] = {}
     spelt: dict[str, dict[str, None]] = {}
     empty = 0
@@ -109,7 +109,7 @@ def read_indicators(
 
 def _row(
     cells: dict[str, Any], name: str, where: str, running: set[str], latency: int | None
-) -> tuple[Row, str]:
+) -> tuple[IndicatorRow, str]:
     """Return one row of the table and its common unit."""
     try:
         region = _region(cells["region"])
@@ -126,7 +126,7 @@ def _row(
         day = _published(str(cells.get("published") or ""), year, max(months), latency)
     except (FormatError, RangeError) as fault:
         raise type(fault)(f"{where}: {fault}") from None
-    return Row(region, year, months, cells["value"] * factor, day), common
+    return IndicatorRow(region, year, months, cells["value"] * factor, day), common
 
 
 _region = lru_cache(maxsize=4096)(find_region)

@@ -17,7 +17,7 @@ from obsnet.inventory.sources.quality import flag_series
 from obsnet.inventory.words import normal, plain
 from obsnet.typing import Floats
 
-__all__ = ["MONTHLY", "RUNNING", "Growth", "Indicators", "Row", "indicator_name", "join"]
+__all__ = ["MONTHLY", "RUNNING", "Growth", "IndicatorRow", "Indicators", "indicator_name", "join"]
 
 _NAMES = {
     "thermal power": ("火电", "火力发电", "火力发电量", "火电发电量", "thermal generation", "thermal power generation"),
@@ -38,7 +38,7 @@ _SHIFT, _SWINGS = 0.4, 4.0
 
 
 @dataclass(frozen=True)
-class Row:
+class IndicatorRow:
     """One published number.
 
     Parameters
@@ -87,7 +87,7 @@ class Indicators:
 
     Parameters
     ----------
-    rows : dict of str to tuple of Row
+    rows : dict of str to tuple of IndicatorRow
         By indicator.
     units : dict of str to str
         Common unit: ``1e8 kWh``, ``t``, ``share``, or as written.
@@ -95,7 +95,7 @@ class Indicators:
         What was assumed.
     """
 
-    rows: dict[str, tuple[Row, ...]]
+    rows: dict[str, tuple[IndicatorRow, ...]]
     units: dict[str, str]
     notes: tuple[str, ...]
 
@@ -194,7 +194,7 @@ class Indicators:
 
         found = []
         for name, rows in self.rows.items():
-            series: dict[tuple[str, int, frozenset[int]], list[Row]] = {}
+            series: dict[tuple[str, int, frozenset[int]], list[IndicatorRow]] = {}
             for row in sorted(rows, key=lambda r: r.published):
                 series.setdefault((row.region, row.year, row.months), []).append(row)
             for (region, year, months), editions in series.items():
@@ -232,7 +232,7 @@ def join(parts: Sequence[Indicators]) -> Indicators:
     UnitError
         An indicator in two units.
     """
-    rows: dict[str, tuple[Row, ...]] = {}
+    rows: dict[str, tuple[IndicatorRow, ...]] = {}
     units: dict[str, str] = {}
     for part in parts:
         for name in part.names:
@@ -242,12 +242,12 @@ def join(parts: Sequence[Indicators]) -> Indicators:
     return Indicators(rows, units, tuple(n for p in parts for n in p.notes))
 
 
-_Known = dict[tuple[str, int], tuple[Row, ...]]
+_Known = dict[tuple[str, int], tuple[IndicatorRow, ...]]
 
 
-def _known(rows: Iterable[Row], day: np.datetime64) -> _Known:
+def _known(rows: Iterable[IndicatorRow], day: np.datetime64) -> _Known:
     """Return what was out on a day by region and year, the latest edition of each sum of months."""
-    latest: dict[tuple[str, int], dict[frozenset[int], Row]] = {}
+    latest: dict[tuple[str, int], dict[frozenset[int], IndicatorRow]] = {}
     for row in rows:
         if row.published <= day:
             found = latest.setdefault((row.region, row.year), {})
@@ -257,7 +257,7 @@ def _known(rows: Iterable[Row], day: np.datetime64) -> _Known:
 
 
 @lru_cache(maxsize=200_000)
-def _total(rows: tuple[Row, ...], months: frozenset[int]) -> float:
+def _total(rows: tuple[IndicatorRow, ...], months: frozenset[int]) -> float:
     """Return the sum over months, NaN where rows do not make it up."""
     inside = [r for r in rows if r.months <= months]
     if not months or frozenset().union(*(r.months for r in inside)) != months:
@@ -270,7 +270,7 @@ def _total(rows: tuple[Row, ...], months: frozenset[int]) -> float:
     return sum(inside[k].value for k in kept) if covered == months else np.nan
 
 
-def _twelve(rows: tuple[Row, ...], year: int) -> Floats:
+def _twelve(rows: tuple[IndicatorRow, ...], year: int) -> Floats:
     """Return twelve months; what January and February have together goes to them by their days."""
     sums = np.array([_total(rows, frozenset(range(1, m + 1))) for m in range(1, 13)])
     if np.isnan(sums[0]) and np.isfinite(sums[1]):
@@ -279,7 +279,7 @@ def _twelve(rows: tuple[Row, ...], year: int) -> Floats:
 
 
 @lru_cache(maxsize=100_000)
-def _shared_months(now: tuple[Row, ...], before: tuple[Row, ...]) -> frozenset[int]:
+def _shared_months(now: tuple[IndicatorRow, ...], before: tuple[IndicatorRow, ...]) -> frozenset[int]:
     known = frozenset().union(*(r.months for r in now)) & frozenset().union(*(r.months for r in before))
     candidates = [frozenset(m for m in known if m <= last) for last in sorted(known, reverse=True)]
     return next(

@@ -22,7 +22,7 @@ from obsnet.errors import FormatError
 from obsnet.nowcast.models.trends import DEGREES, Shocks
 from obsnet.typing import Floats
 
-__all__ = ["Fit", "fit_regression", "regression_paths"]
+__all__ = ["RegressionFit", "fit_regression", "regression_paths"]
 
 _OWN = (0.02, 0.1, 0.3)  # sd of a region's coefficients, in units of the pooled prior's
 _SHARED = (0.003, 0.01, 0.02, 0.04)  # sd of a year's shared remainder, as growth
@@ -33,7 +33,7 @@ _LEAST = 20  # rows
 
 
 @dataclass(frozen=True, eq=False)
-class Fit:
+class RegressionFit:
     """A fitted regression.
 
     Parameters
@@ -70,7 +70,7 @@ class Fit:
     rows: int
 
 
-def fit_regression(growth: Floats, predictors: Floats, steps: int = 1) -> Fit:
+def fit_regression(growth: Floats, predictors: Floats, steps: int = 1) -> RegressionFit:
     """Fit the regression.
 
     Parameters
@@ -150,7 +150,7 @@ def fit_regression(growth: Floats, predictors: Floats, steps: int = 1) -> Fit:
         spread = np.sqrt(
             np.nanmean(np.nanvar(np.where(known[..., None], predictors, np.nan)[seen], axis=1), axis=0)
         )
-    return Fit(
+    return RegressionFit(
         mean=found[:k] + found[k:p].reshape(regions, k),
         pooled=found[:k],
         pooled_sd=np.sqrt(np.diagonal(pooled_covariance)),

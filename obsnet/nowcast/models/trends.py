@@ -18,7 +18,16 @@ import numpy as np
 
 from obsnet.typing import Floats
 
-__all__ = ["DAMPED", "DRIFT", "LAST_GROWTH", "PERSISTENCE", "Shocks", "Trend", "draw_shocks", "trend_paths"]
+__all__ = [
+    "DAMPED",
+    "DRIFT",
+    "LAST_GROWTH",
+    "PERSISTENCE",
+    "GrowthTrend",
+    "Shocks",
+    "draw_shocks",
+    "trend_paths",
+]
 
 DEGREES = 5.0  # of Student's t: yearly changes of provinces have heavier tails than the normal law
 _PRIOR_YEARS, _PRIOR_SD = 2.0, 0.03  # what is thought of shared shocks before any is seen
@@ -26,7 +35,7 @@ _PRIOR_OWN = 4.0  # years' worth of the pooled variance in each region's own
 
 
 @dataclass(frozen=True)
-class Trend:
+class GrowthTrend:
     """One way to carry growth forward.
 
     Parameters
@@ -41,11 +50,11 @@ class Trend:
     gains: tuple[float, ...]
 
 
-PERSISTENCE = Trend(0.0, (0.0,))
-LAST_GROWTH = Trend(1.0, (1.0,))
-DRIFT = Trend(1.0, ())
+PERSISTENCE = GrowthTrend(0.0, (0.0,))
+LAST_GROWTH = GrowthTrend(1.0, (1.0,))
+DRIFT = GrowthTrend(1.0, ())
 # 0.8 is the lower end of the usual range of damping (Hyndman et al. 2008); docs/nowcast.md shows others.
-DAMPED = Trend(0.8, (0.1, 0.2, 0.3, 0.4, 0.5))
+DAMPED = GrowthTrend(0.8, (0.1, 0.2, 0.3, 0.4, 0.5))
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,14 +99,14 @@ def _generator(seed: tuple[int, ...]) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed)))
 
 
-def trend_paths(levels: Floats, trend: Trend, shocks: Shocks) -> Floats:
+def trend_paths(levels: Floats, trend: GrowthTrend, shocks: Shocks) -> Floats:
     """Return paths of the logarithm of emissions.
 
     Parameters
     ----------
     levels : ndarray, shape (years, regions)
         Logarithms, finite.
-    trend : Trend
+    trend : GrowthTrend
         Which.
     shocks : Shocks
         Of as many regions.

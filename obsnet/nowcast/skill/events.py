@@ -10,7 +10,7 @@ import numpy as np
 
 from obsnet.typing import Bools, Floats
 
-__all__ = ["CHANGES", "Alarm", "Event", "alarm", "exceeds", "met", "peaked"]
+__all__ = ["CHANGES", "Event", "TargetAlarm", "alarm", "exceeds", "met", "peaked"]
 
 CHANGES = (
     -0.10,
@@ -64,7 +64,7 @@ def peaked(step: int, steps: int) -> Event:
 
 
 @dataclass(frozen=True)
-class Alarm:
+class TargetAlarm:
     """How often a rule warned for nothing in hindcasts.
 
     Parameters
@@ -113,12 +113,12 @@ class Alarm:
         return self.warned_of_missed / self.missed if self.missed else np.nan
 
 
-def alarm(events: Any, threshold: float) -> Alarm:
+def alarm(events: Any, threshold: float) -> TargetAlarm:
     """Count warnings of an event ``target`` in hindcasts: rows with ``probability`` of meeting it, and ``happened``."""
     known = events[events["happened"].notna()]
     warned = (1.0 - known["probability"]) >= threshold
     good = known["happened"] > 0.5
-    return Alarm(
+    return TargetAlarm(
         threshold, int(good.sum()), int((good & warned).sum()), int((~good).sum()), int((~good & warned).sum()),
         int(known["target"].nunique()),
     )  # fmt: skip

@@ -11,7 +11,7 @@ from obsnet.nowcast.models.trends import (
     DRIFT,
     LAST_GROWTH,
     PERSISTENCE,
-    Trend,
+    GrowthTrend,
     draw_shocks,
     trend_paths,
 )
@@ -32,7 +32,7 @@ LEVELS = np.cumsum(np.array([[0.0, 0.0], [0.10, 0.02], [0.06, 0.04], [0.08, 0.00
         (PERSISTENCE, np.zeros((3, 2))),
         (LAST_GROWTH, np.outer([1, 2, 3], [0.08, 0.0])),
         (DRIFT, np.outer([1, 2, 3], [0.08, 0.02])),
-        (Trend(0.8, (1.0,)), np.outer([0.8, 1.44, 1.952], [0.08, 0.0])),
+        (GrowthTrend(0.8, (1.0,)), np.outer([0.8, 1.44, 1.952], [0.08, 0.0])),
     ],
 )
 def test_without_shocks_growth_is_what_its_name_says(trend, growth):

@@ -7,7 +7,7 @@ from scipy import stats
 
 from obsnet.errors import FormatError
 from obsnet.nowcast.inputs.panel import Panel, cleaned, revised_between
-from obsnet.nowcast.skill.events import Alarm, alarm, exceeds, met, peaked
+from obsnet.nowcast.skill.events import TargetAlarm, alarm, exceeds, met, peaked
 from obsnet.nowcast.skill.hindcast import (
     COMBINATION,
     Situation,
@@ -95,8 +95,8 @@ def test_alarms_are_counted_by_what_became_of_them():
     assert (found.met, found.warned_of_met, found.missed, found.warned_of_missed) == (2, 1, 2, 1)
     assert (found.false_alarm_rate, found.false_among_warnings, found.hit_rate) == (0.5, 0.5, 0.5)
     assert not found.usable  # one year, few cases
-    assert Alarm(0.7, 50, 5, 50, 30, 8).usable
-    assert not Alarm(0.7, 50, 30, 50, 5, 8).usable  # warns of the wrong ones
+    assert TargetAlarm(0.7, 50, 5, 50, 30, 8).usable
+    assert not TargetAlarm(0.7, 50, 30, 50, 5, 8).usable  # warns of the wrong ones
     assert np.isnan(alarm(events[:0], 0.7).false_alarm_rate)
 
 

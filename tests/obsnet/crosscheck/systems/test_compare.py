@@ -13,7 +13,7 @@ import pytest
 from obsnet.command import Command
 from obsnet.commands.compare import compare
 from obsnet.crosscheck.systems.lines import compared_lines, write_compared
-from obsnet.crosscheck.systems.options import CompareOptions
+from obsnet.crosscheck.systems.options import ComparisonOptions
 from obsnet.crosscheck.systems.run import compare_systems
 from obsnet.crosscheck.systems.spread import spread_table
 from obsnet.crosscheck.systems.words import HEADINGS
@@ -25,7 +25,7 @@ from tests.obsnet.crosscheck.test_table import MONTHS, posterior
 
 
 def compared(*systems, **options):
-    return compare_systems(CompareOptions(systems=list(map(str, systems)), **options))
+    return compare_systems(ComparisonOptions(systems=list(map(str, systems)), **options))
 
 
 def constant(*values):

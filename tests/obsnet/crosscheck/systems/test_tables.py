@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from obsnet.crosscheck.systems.ceos import read_ceos
-from obsnet.crosscheck.systems.estimate import Estimate, mean_over
+from obsnet.crosscheck.systems.estimate import SystemEstimate, mean_over
 from obsnet.crosscheck.systems.keys import region_key
 from obsnet.crosscheck.systems.paris import read_paris
 from obsnet.errors import FormatError, MissingVariableError, RangeError, SchemaError, UnitError
@@ -165,4 +165,4 @@ def test_budgets_that_cannot_be_read(tmp_path):
 def test_shapes_that_do_not_fit():
     period = (read_period("2023"),)
     with pytest.raises(SchemaError, match="need totals and deviations of that shape"):
-        Estimate("a", "CO2", "NCE", period, ("CHN",), np.zeros((1, 2)), np.zeros((1, 1)))
+        SystemEstimate("a", "CO2", "NCE", period, ("CHN",), np.zeros((1, 2)), np.zeros((1, 1)))
