@@ -65,6 +65,7 @@ def run_demo(options: DemoOptions, *, say: Callable[[str], None]) -> tuple[dict[
     say("running the case on the files …")
     results, data, inputs = run(out, model_seed)
     table = read_table(out / "provinces.csv")
+    single = table[table["kind"] == "region"]
     content = record(
         command=f"obsnet demo --out {out} " + " ".join(f"--{k} {v}" for k, v in what.items()),
         config=data,
@@ -74,7 +75,7 @@ def run_demo(options: DemoOptions, *, say: Callable[[str], None]) -> tuple[dict[
         network=twin.network.note,
         planted=options.planted,
         planted_truth=round(twin.world.true_total(options.planted), 3),
-        verdicts=dict(zip(table["region"], table["verdict"], strict=True)),
+        verdicts=dict(zip(single["region"], single["verdict"], strict=True)),
         seconds=round(time.monotonic() - start, 1),
     )
     write_record(out / "run.json", content)

@@ -23,6 +23,7 @@ from inversion.solvers.letkf import solve_letkf
 from inversion.solvers.localisation import Localisation, state_columns
 from obsnet.cf import read_netcdf
 from obsnet.config import validate
+from obsnet.crosscheck.quantity import Sums
 from obsnet.crosscheck.table import Choices, compare, read_totals
 from obsnet.crosscheck.verdict import Rule
 from obsnet.errors import ConfigError
@@ -110,7 +111,7 @@ def verdicts(path):
         }
     )
     # the observations of the files scatter less than stated
-    choices = Choices(chi_square=(0.1, 2.0))
+    choices = Choices(chi_square=(0.1, 2.0), sums=Sums(merge="no"))
     return compare(read_totals(path, "fossil"), rows, rule=Rule(detectable=99.0), choices=choices)
 
 
