@@ -7,13 +7,10 @@ import signal
 import subprocess
 from pathlib import Path
 
-import pytest
-
-from obsnet.errors import UnfinishedError
 from obsnet.store import ObservationStore
-from obsnet.work.shards import require_finished
+from obsnet.work.shards import require_finished, unfinished
 from tests.slurm.conftest import OBSNET
-from tests.waiting import wait_for_some
+from tests.waiting import wait_for
 
 ASKED = ["--scheduler", "mpi", "--cluster-interface", "lo", "--cluster-memory", "1GB"]
 LONG = 300.0  # seconds; a rank that hangs would wait for ever
@@ -38,14 +35,18 @@ def test_a_rank_is_killed_and_the_same_command_goes_on(mpi, environment, granule
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     work = subprocess.Popen(call, env=environment, cwd=tmp_path, **pipes)
     store = ObservationStore(tmp_path / "store")
-    wait_for_some(work, store.path)
+    # the plan stands before any granule is read, so that the rank dies before the work is done
+    wait_for(lambda: work.poll() is not None or any(store.path.glob("_shards/*/plan.json")), "plan")
     children = Path(f"/proc/{work.pid}/task/{work.pid}/children").read_text().split()
     victim = next(int(pid) for pid in children if rank_of(pid) == 2)
     os.kill(victim, signal.SIGKILL)
     work.communicate(timeout=LONG)
     assert work.returncode != 0
-    with pytest.raises(UnfinishedError, match="ingest of 8 items (began|failed)"):
-        require_finished(store.path)
+    left = [text for _, text in unfinished(store.path)]
+    if left:
+        assert "ingest of 8 items" in left[0]
+    else:  # the other worker was done before mpirun ended it: then nothing is missing
+        assert len(store.read("CO2")) == len(ObservationStore(undisturbed).read("CO2"))
     done = subprocess.run(call, env=environment, cwd=tmp_path, timeout=LONG, check=False, **pipes)
     assert done.returncode == 0, done.stderr
     assert "8 files" in done.stdout.splitlines()[-1]
