@@ -189,7 +189,7 @@ if __name__ == "__main__":
 
 
 def slow(item):
-    print(f"worker {os.getpid()}", flush=True)
+    os.write(1, f"worker {os.getpid()}\n".encode())  # at once: two workers' prints may mix
     if item == 1:
         time.sleep(300)  # waits
     while True:  # or works
