@@ -167,7 +167,7 @@ def test_a_flipped_bit_is_noticed_or_harmless(kind, tmp_path):
         kept,
         meta,
     ):  # what is kept of an answer is computed anew; meta.json has layout and names
-        assert noticed > 0.8 * places.size  # the rest: notes of libraries, more of them in older Arrow
+        assert noticed > 0.85 * places.size
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda f: f.__name__)
