@@ -7,12 +7,17 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pytest
+
+from obsnet.errors import UnfinishedError
 from obsnet.store import ObservationStore
-from obsnet.work.shards import require_finished, unfinished
+from obsnet.work.shards import require_finished
+from tests.retrieval.granules import granule
 from tests.slurm.conftest import OBSNET
 from tests.waiting import wait_for
 
 ASKED = ["--scheduler", "mpi", "--cluster-interface", "lo", "--cluster-memory", "1GB"]
+GRANULES = 56  # more than the other worker does before mpirun has ended it
 LONG = 300.0  # seconds; a rank that hangs would wait for ever
 
 
@@ -30,7 +35,13 @@ def rank_of(pid):
     return int(own[0]) if own else None
 
 
-def test_a_rank_is_killed_and_the_same_command_goes_on(mpi, environment, granules, undisturbed, tmp_path):
+def test_a_rank_is_killed_and_the_same_command_goes_on(mpi, environment, tmp_path):
+    granules = tmp_path / "granules"
+    granules.mkdir()
+    for k in range(GRANULES):
+        granule(granules, f"18{k // 28 + 1:02d}{k % 28 + 1:02d}", seed=k)
+    alone = [*OBSNET, "ingest", granules, "--out", tmp_path / "undisturbed", "--scheduler", "serial"]
+    subprocess.run(list(map(str, alone)), env=environment, check=True, capture_output=True)
     call = ranks("ingest", granules, "--out", "store", mpi=mpi)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     work = subprocess.Popen(call, env=environment, cwd=tmp_path, **pipes)
@@ -42,16 +53,13 @@ def test_a_rank_is_killed_and_the_same_command_goes_on(mpi, environment, granule
     os.kill(victim, signal.SIGKILL)
     work.communicate(timeout=LONG)
     assert work.returncode != 0
-    left = [text for _, text in unfinished(store.path)]
-    if left:
-        assert "ingest of 8 items" in left[0]
-    else:  # the other worker was done before mpirun ended it: then nothing is missing
-        assert len(store.read("CO2")) == len(ObservationStore(undisturbed).read("CO2"))
+    with pytest.raises(UnfinishedError, match=f"ingest of {GRANULES} items (began|failed)"):
+        require_finished(store.path)
     done = subprocess.run(call, env=environment, cwd=tmp_path, timeout=LONG, check=False, **pipes)
     assert done.returncode == 0, done.stderr
-    assert "8 files" in done.stdout.splitlines()[-1]
-    assert done.stdout.count("8 files") == 1  # one rank speaks
-    assert store.read("CO2").equals(ObservationStore(undisturbed).read("CO2"))
+    assert f"{GRANULES} files" in done.stdout.splitlines()[-1]
+    assert done.stdout.count(f"{GRANULES} files") == 1  # one rank speaks
+    assert store.read("CO2").equals(ObservationStore(tmp_path / "undisturbed").read("CO2"))
     assert require_finished(store.path) == ""
 
 
