@@ -28,4 +28,4 @@ def _inputs(options: GridTable, case: Case) -> list[Path]:
     return ObservationStore(case.out / options.store).files(options.species, sources)
 
 
-STAGE = Stage("grid", GridTable, _run, needs=("ingest", "superobs", "stations"), inputs=_inputs, version=3)
+STAGE = Stage("grid", GridTable, _run, needs=("ingest", "superobs", "stations"), inputs=_inputs, version=4)

@@ -91,6 +91,7 @@ def near_grid(columns: Columns, grid: Grid) -> Bools:
     return (columns.latitude >= lat[0] - 5) & (columns.latitude <= lat[-1] + 5) & (turned <= lon[-1] + 5)
 
 
+_FEW = 10  # cells, with fewer of which no fixed-rank model is fitted
 _PARTS = 3  # for which a covariance is fitted without them, where blocks are held out
 
 
@@ -135,8 +136,7 @@ class KrigingMapper:
 
     def validate(self, columns: Columns) -> list[HeldOutScores]:
         """Hold blocks out; each is foretold with a trend and a covariance that were fitted without it."""
-        place = (columns.latitude, columns.longitude, columns.time)
-        part = fold_numbers(*place, folds=_PARTS, degrees=2.0 * self.settings.block, seed=2)
+        part = _parts(columns, self.settings)
         without = [self._without(columns.take(part != k)) for k in range(_PARTS)]
         predict = in_parts(part, [partial(self.foretell, fit, columns) for fit in without])
         self.widened, found = _held_out(columns, self.settings, predict)
@@ -223,13 +223,14 @@ class FixedRankMapper:
     ) -> dict[str, npt.ArrayLike]:
         """Fit the window of a period and predict its cells."""
         s = self.settings
+        own = _own(columns, s, start, stop)
         terms = choose_terms(columns.latitude, columns.time)
-        cells = _average_cells(columns, s.grid, start, stop - start, s.r)
-        fit = self._fit(cells, terms, start)
+        fit = self._fit(columns, terms, start, stop - start)
+        if fit is None:
+            return {"value": np.nan, "uncertainty": np.nan, "count": own.count[0]}
         self.last = fit
         lat, lon = (x.ravel() for x in np.meshgrid(s.grid.lat, s.grid.lon, indexing="ij"))
         middle = np.broadcast_to(start + (stop - start) // 2, lat.shape)
-        own = _own(columns, s, start, stop)
         mean, sd = fit.predict(
             lat,
             lon,
@@ -246,10 +247,19 @@ class FixedRankMapper:
         }
 
     def _fit(
-        self, columns: Columns, terms: tuple[str, ...], origin: np.datetime64, start: FixedRank | None = None
-    ) -> FixedRank:
+        self,
+        columns: Columns,
+        terms: tuple[str, ...],
+        origin: np.datetime64,
+        step: np.timedelta64,
+        start: FixedRank | None = None,
+    ) -> FixedRank | None:
+        """Return the model of the period that begins at the origin; None where columns lie in too few cells."""
         s = self.settings
-        when = _days(columns.time, origin)
+        cells = _average_cells(columns, s.grid, origin, step, s.r) if len(columns) else columns
+        if len(cells) < _FEW:
+            return None
+        when = _days(cells.time, origin)
         south, north, west, east = s.grid.bounds
         if start is not None:
             basis, iterations = start.basis, 0
@@ -263,29 +273,35 @@ class FixedRankMapper:
             iterations = 25
         return fit_fixed_rank(
             basis,
-            columns.latitude,
-            columns.longitude,
+            cells.latitude,
+            cells.longitude,
             when,
-            columns.value,
-            columns.uncertainty,
-            design(terms, columns.latitude, columns.time, origin),
+            cells.value,
+            cells.uncertainty,
+            design(terms, cells.latitude, cells.time, origin),
             iterations=iterations,
             start=start,
         )
 
     def validate(self, columns: Columns) -> list[HeldOutScores]:
-        """Hold blocks out of the middle window; covariances are those of all its data."""
+        """Hold blocks out of the window that has most columns; each is foretold with covariances fitted without it."""
         s = self.settings
         window = np.timedelta64(round(s.window_days * 86400e6), "us")
-        k = (len(s.time_edges) - 1) // 2
-        origin, stop = s.time_edges[k], s.time_edges[k + 1]
+        when, edges = np.sort(columns.time), s.time_edges
+        number = np.searchsorted(when, edges[1:] + window) - np.searchsorted(when, edges[:-1] - window)
+        from_middle = np.abs(np.arange(len(number)) - (len(number) - 1) / 2)
+        k = np.lexsort((from_middle, -number))[0]
+        origin, stop = edges[k], edges[k + 1]
         near = columns.take((columns.time >= origin - window) & (columns.time < stop + window))
-        if len(near) < 10:
-            return [HeldOutScores(0, *(float("nan"),) * 6, len(near))] * 2
         terms, step = choose_terms(near.latitude, near.time), stop - origin
-        self.last = self._fit(_average_cells(near, s.grid, origin, step, s.r), terms, origin)
+        self.last = self._fit(near, terms, origin, step)
+        if self.last is None:
+            return [HeldOutScores(0, *(float("nan"),) * 6, len(near))] * 2
         self.check = partial(self._foretell, self.last, terms, origin, step)
-        self.widened, found = _held_out(near, s, partial(self.check, near))
+        part = _parts(near, s)
+        without = [self._fit(near.take(part != k), terms, origin, step) or self.last for k in range(_PARTS)]
+        predict = in_parts(part, [partial(self._foretell, fit, terms, origin, step, near) for fit in without])
+        self.widened, found = _held_out(near, s, predict)
         return found
 
     def _foretell(
@@ -300,18 +316,27 @@ class FixedRankMapper:
         offsets: Ints,
     ) -> tuple[Floats, Floats]:
         """Do as `KrigingMapper.foretell` with the covariance of a fit of the period that begins at the origin."""
-        s, asked = self.settings, columns.take(held)
-        cells = _average_cells(columns.take(training), s.grid, origin, step, s.r)
-        mean, sd = self._fit(cells, terms, origin, start=fit).predict_means(
+        asked = columns.take(held)
+        conditioned = self._fit(columns.take(training), terms, origin, step, start=fit)
+        if conditioned is None:
+            nothing = np.full(len(offsets) - 1, np.nan)
+            return nothing, nothing
+        mean, sd = conditioned.predict_means(
             asked.latitude,
             asked.longitude,
             _days(asked.time, origin),
             design(terms, asked.latitude, asked.time, origin),
-            _cell_and_period(asked, s.grid, origin, step),
+            _cell_and_period(asked, self.settings.grid, origin, step),
             offsets,
         )
         noise = fit.error_scale * np.add.reduceat(asked.uncertainty**2, offsets[:-1]) / np.diff(offsets) ** 2
         return mean, np.sqrt(sd**2 + noise)
+
+
+def _parts(columns: Columns, settings: MapSettings) -> Ints:
+    """Return in which part each column lies; a block of either size lies in one."""
+    place = (columns.latitude, columns.longitude, columns.time)
+    return fold_numbers(*place, folds=_PARTS, degrees=2.0 * settings.block, seed=2)
 
 
 def _own(columns: Columns, settings: MapSettings, start: np.datetime64, stop: np.datetime64) -> BinStatistics:

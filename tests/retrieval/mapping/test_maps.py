@@ -188,6 +188,57 @@ def test_cells_far_from_all_columns_stay_empty(store, method):
     assert "cross_validation" not in near.report
 
 
+def store_of(path, latitude, longitude, time, seed=0):
+    """A store of columns of 412 ppm with the error of the test's product."""
+    made, n = ObservationStore(path), len(latitude)
+    order = np.argsort(time)
+    value = 412 + np.random.default_rng(seed).normal(0, 0.5, n)
+    place = {"latitude": latitude[order], "longitude": longitude[order], "time": time[order]}
+    made.write(
+        make_table(n, profiles=False, corners=False, value=value, uncertainty=np.full(n, 0.5), **place)
+    )
+    return made
+
+
+def test_the_check_is_made_where_columns_are(tmp_path):
+    """Days at both ends of a month: the middle window is empty, the one with more columns is taken."""
+    lat, lon, time = places(240, 1)
+    day = np.datetime64("2020-06-01") + np.where(np.arange(240) < 80, 0, 28).astype("m8[D]")
+    time = day + (time - time.astype("M8[D]"))
+    store = store_of(tmp_path / "s", lat, lon, time)
+    month = {"start": "2020-06-01", "stop": "2020-06-30", "window_days": 2.0, "folds": FOLDS}
+    found = make_map(store, asked(**month, method="frk", spacing_km=(1500.0, 700.0))).report[
+        "cross_validation"
+    ]
+    late = lat[80:], lon[80:]
+    assert found["n"] == len({tuple(np.floor(np.array(x) / 2.5)) for x in zip(*late, strict=True)})
+    assert 0.85 < found["coverage95"] <= 1
+
+
+@pytest.mark.parametrize("method", ["kriging", "frk"])
+def test_columns_of_one_block_have_no_check(tmp_path, method):
+    """Nothing is left to foretell the block with: the map is made, the check says that it could not be."""
+    rng = np.random.default_rng(3)
+    time = np.datetime64("2020-06-04T05:00") + rng.integers(0, 600, 90).astype("m8[s]")
+    store = store_of(tmp_path / "s", rng.uniform(30.1, 32.4, 90), rng.uniform(110.1, 112.4, 90), time)
+    fine = Grid.regular(30, 33, 110, 113, 0.5, 0.5)
+    report = make_map(store, asked(grid=fine, method=method, folds=FOLDS, spacing_km=(1500.0, 700.0))).report
+    found = report["cross_validation"]
+    assert found["n"] == 0
+    assert found["missing"] > 0
+
+
+def test_a_fixed_rank_model_needs_ten_cells(tmp_path):
+    """Ninety columns of two cells make no model: the period stays empty but for its count."""
+    rng = np.random.default_rng(3)
+    time = np.datetime64("2020-06-04T05:00") + rng.integers(0, 600, 90).astype("m8[s]")
+    store = store_of(tmp_path / "s", rng.uniform(30.1, 31.9, 90), rng.uniform(110.1, 113.9, 90), time)
+    made = make_map(store, asked(method="frk", folds=FOLDS, spacing_km=(1500.0, 700.0)))
+    assert np.isnan(made.data["xco2"].values).all()
+    assert made.data["xco2_count"].values.sum() == 90
+    assert made.report["cross_validation"]["n"] == 0
+
+
 def test_periods_without_data_stay_empty(store):
     late = {"start": "2020-06-09", "stop": "2020-07-20", "step": "20D"}
     made = make_map(store, asked(**late, method="kriging", folds=0, window_days=2.0))
