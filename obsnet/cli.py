@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from obsnet import __version__
 from obsnet.command import Command, Group, load
-from obsnet.errors import DependencyError, Exit, ObsnetError, nearest
+from obsnet.errors import ConfigError, DependencyError, Exit, ObsnetError, nearest
 from obsnet.job import job_id
 
 __all__ = ["main"]
@@ -51,6 +52,17 @@ class _Lazy(TyperGroup):
             return _broken(name, f"{place} cannot be loaded: {error}")
 
 
+class _Once(TyperCommand):
+    """A command that refuses an option given twice, of which click would take the last without a word."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        for option, times in Counter(order).items():
+            if times > 1 and option.param_type_name == "option" and not (option.multiple or option.is_eager):
+                raise ConfigError(f"{max(option.opts, key=len)} is given {times} times; give it once")
+        return super().parse_args(ctx, args)
+
+
 def _group(group: Group) -> Any:
     class Members(_Lazy):
         def _places(self) -> dict[str, str]:
@@ -78,7 +90,7 @@ def _command(name: str, target: Any) -> Any:
     elif not isinstance(target, typer.Typer):
         function = target.function() if isinstance(target, Command) else target
         target = typer.Typer(add_completion=False, rich_markup_mode=None)
-        target.command(name)(function)
+        target.command(name, cls=_Once)(function)
     command = typer.main.get_command(target)
     command.name = name
     return command

@@ -289,17 +289,24 @@ def gather(model: Any, given: Mapping[str, Any], prefix: str = "") -> dict[str, 
             if get_origin(kind) in (list, tuple) and not (flag.form or flag.positional or flag.whole):
                 value = [word.strip() for text in value for word in text.split(",")]
             elif get_origin(kind) is dict:
-                value = dict(_pair(text, name) for text in value)
+                value = _pairs(value, name)
                 if get_origin(_plain(get_args(kind)[1])) in (list, tuple):
                     value = {k: [word.strip() for word in v.split(",")] for k, v in value.items()}
             found[name] = value
     return found
 
 
-def _pair(text: str, name: str) -> tuple[str, str]:
+def _pairs(texts: Iterable[str], name: str) -> dict[str, str]:
+    """Return ``NAME=VALUE`` by name; a name with two values is a mistake."""
     from obsnet.errors import ConfigError
 
-    key, equals, value = text.partition("=")
-    if not (key and equals and value):
-        raise ConfigError(f"{_spelling(name, str, None)} {text!r}: write it as NAME=VALUE")
-    return key, value
+    found: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not (key and equals and value):
+            raise ConfigError(f"{_spelling(name, str, None)} {text!r}: write it as NAME=VALUE")
+        if found.setdefault(key, value) != value:
+            raise ConfigError(
+                f"{_spelling(name, str, None)}: {key!r} is {found[key]!r} and {value!r}; say which"
+            )
+    return found

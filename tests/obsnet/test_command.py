@@ -60,7 +60,7 @@ def nothing():
 
 def run(target, *args):
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command()(target.function())
+    app.command(cls=cli._Once)(target.function())
     return CliRunner().invoke(app, [str(a) for a in args])
 
 
@@ -113,6 +113,10 @@ def test_help_says_defaults_bounds_and_forms():
         (["--grid", "54,18,73,135,1"], "south must be less than north"),
         (["--box", "5,4,0,1"], "south must be less than north"),
         (["--inner-size", "a"], "write it as NAME=VALUE"),
+        (["--inner-size", "a=1", "--inner-size", "b=1", "--inner-size", "a=2"], "--size: 'a' is '1' and '2'"),
+        (["--count", "4", "--count", "5"], "--count is given 2 times; give it once"),
+        (["--pairs", "--no-pairs"], "is given 2 times"),
+        (["--species", "CH4"], "--species is given 2 times"),
         (["--inner-length-km", "-1"], "inner.length_km"),
         (["--shard", "4/3"], "write it as i/n"),
     ],
