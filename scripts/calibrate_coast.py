@@ -6,7 +6,7 @@
 Plants are drawn into the provinces, half of those of a coastal province onto its shore; there are several such
 worlds. True emissions are drawn about a prior: every province is off, and every cell. Stations observe them; the
 inversion knows cells of half a degree; the inventory of one coastal province is exactly right, and
-`obsnet.crosscheck.verdict.judge` holds it against the province's posterior total. What differs between rows is how
+`crosscheck.rules.verdict.judge` holds it against the province's posterior total. What differs between rows is how
 cells are split among provinces (`obsnet.splitting.flux_shares`): by the plants, by a prior of a tenth of a degree, by
 the land of half-degree cells, by area; and whether the test allows for places that nobody knows (``in_test``, as by
 default).
@@ -213,7 +213,7 @@ def calibrate(split: str, province: str = "440000", *, draws: int = 500, worlds:
 
 def judged(split: str, province: str, draws: int, seed: int) -> np.ndarray:
     """Return of each draw in one world: called wrong, testable, difference over sd, minimum detectable, (4, draws)."""
-    from obsnet.crosscheck.verdict import judge
+    from obsnet.crosscheck.rules.verdict import judge
 
     made = invert(split, seed)
     lat, lon, rate, key = plants(seed)

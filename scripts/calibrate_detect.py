@@ -23,8 +23,8 @@ from inversion.study.detect import Setting, detect, set_up
 from inversion.study.options import DetectOptions
 from inversion.study.run_detect import setting_of
 from obsnet.config import validate
-from obsnet.crosscheck.rule import Rule, detection_power
-from obsnet.crosscheck.verdict import Verdict, Verdicts, judge
+from obsnet.crosscheck.rules.rule import Rule, detection_power
+from obsnet.crosscheck.rules.verdict import Verdict, Verdicts, judge
 from obsnet.regions import region_name
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "design.md"

@@ -5,7 +5,7 @@
     python scripts/calibrate_verdicts.py [--draws 2000] [--only NAME] [--check]    # --only writes those rows
 
 A world is a row of provinces over some months with two sectors, fossil and biosphere, observed by footprints that
-also see the neighbours and the month before; its inversion is exact. What is judged is `obsnet.crosscheck.judge`
+also see the neighbours and the month before; its inversion is exact. What is judged is `crosscheck.rules.verdict.judge`
 itself. A scenario is a row of `SCENARIOS`: which world, what is true of it that the inversion does not know, what the
 inventories say, what is tested. Rates come with their standard error over draws, which are independent.
 
@@ -24,8 +24,8 @@ from pathlib import Path
 
 import numpy as np
 
-from obsnet.crosscheck.joint import joint_sets, resolve
-from obsnet.crosscheck.verdict import Rule, Verdicts, judge
+from obsnet.crosscheck.compared.joint import joint_sets, resolve
+from obsnet.crosscheck.rules.verdict import Rule, Verdicts, judge
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "crosscheck.md"

@@ -51,9 +51,9 @@ def tables(folder: Path) -> Iterator[tuple[Path, Any]]:
     from inversion.transport.background.particle_ends import open_background
     from inversion.transport.receptors.listed import read_places
     from obsnet.crosscheck.bridge.lines import read_lines
-    from obsnet.crosscheck.groups import read_groups
-    from obsnet.crosscheck.table import read_table
+    from obsnet.crosscheck.compared.groups import read_groups
     from obsnet.crosscheck.trend.run import read_series, trends
+    from obsnet.crosscheck.verdicts.table import read_table
     from obsnet.inventory.table import read_inventory
     from obsnet.regions import read_regions
     from retrieval.products.bias_fit import read_truth

@@ -254,7 +254,7 @@ def jacobians(folder: Path) -> Iterator[tuple[Path, Any]]:
 
 def posteriors(folder: Path) -> Iterator[tuple[Path, Any]]:
     """Posteriors that another program has written again: ours without their seal."""
-    from obsnet.crosscheck.totals import read_totals
+    from obsnet.crosscheck.compared.totals import read_totals
 
     (folder / "posterior.nc").write_bytes(inverted()[0][:-40])
     yield folder / "posterior.nc", lambda p, _: read_totals(p, "fossil")

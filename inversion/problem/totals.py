@@ -8,7 +8,7 @@ What an inventory is tested with
 With prior totals ``t_b``, posterior totals ``t_a`` and true totals ``t`` of one sector, spread inside each region as
 the prior is, ``t_a - t_b = A (t - t_b) + error``. One total or a sum of totals ``X = w't`` is held against an
 inventory I through what the observations speak for, all others staying at the prior (Rodgers & Connor 2003,
-doi:10.1029/2002JD002299, applied to one flux; `obsnet.crosscheck.verdict` has the whole)::
+doi:10.1029/2002JD002299, applied to one flux; `obsnet.crosscheck.rules.verdict` has the whole)::
 
     d      = w'(t_a - t_b) - a (I - w't_b)          a = w'A u, w'u = 1
     var(d) = w'(N + W + M + O) w + y'C y + a^2 s^2     y = A'w - a w

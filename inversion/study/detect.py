@@ -9,7 +9,7 @@ it sees fossil emissions of the last hours alone; but how much CO2 goes with it 
     y_no2 = H_fresh (fossil + sum of e_r prior_r) + shared errors + noise
 
 (linear in the unknown ratio of each province, an unknown of the state that no averaging makes smaller). The problem is
-solved as any other, and its fossil totals go to the verdict's own rule, `obsnet.crosscheck.verdict.judge`: response,
+solved as any other, and its fossil totals go to the verdict's own rule, `crosscheck.rules.verdict.judge`: response,
 standard deviation, minimum detectable discrepancy and the level that is left to a discovery among as many provinces
 as are testable with this system. So the power that is stated is the verdict's.
 """
@@ -34,9 +34,9 @@ from inversion.solvers.choose import solve
 from inversion.study.options import DetectOptions
 from inversion.study.words import NATIONAL
 from inversion.study.world import StudyWorld, once
-from obsnet.crosscheck.inventory_rows import Chosen
-from obsnet.crosscheck.rule import detection_power
-from obsnet.crosscheck.verdict import Rule, Verdict, Verdicts, judge
+from obsnet.crosscheck.compared.inventory_rows import Chosen
+from obsnet.crosscheck.rules.rule import detection_power
+from obsnet.crosscheck.rules.verdict import Rule, Verdict, Verdicts, judge
 from obsnet.errors import ConfigError
 from obsnet.shares import Shares
 from obsnet.typing import Bools, Floats

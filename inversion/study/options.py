@@ -12,7 +12,7 @@ from inversion.study.idealised import TransportOptions
 from inversion.study.words import ASSUMED, InLanguage
 from obsnet.command import Flag
 from obsnet.config import Options
-from obsnet.crosscheck.options import RowOptions, RuleOptions
+from obsnet.crosscheck.verdicts.options import RowOptions, RuleOptions
 
 __all__ = [
     "SYSTEMS",

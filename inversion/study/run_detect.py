@@ -16,9 +16,9 @@ from inversion.study.options import DetectOptions
 from inversion.study.words import NATIONAL, Language, named, say, table_text, words
 from inversion.study.world import StudyWorld
 from obsnet.atomic import atomic_path, write_text
-from obsnet.crosscheck.inventory_rows import Chosen, choose_rows
-from obsnet.crosscheck.options import RowOptions
-from obsnet.crosscheck.rule import ADJUSTMENT
+from obsnet.crosscheck.compared.inventory_rows import Chosen, choose_rows
+from obsnet.crosscheck.rules.rule import ADJUSTMENT
+from obsnet.crosscheck.verdicts.options import RowOptions
 from obsnet.crosscheck.words import Words
 from obsnet.inventory.period import read_period
 from obsnet.inventory.table import BUILT_IN, read_inventory

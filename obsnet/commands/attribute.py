@@ -12,7 +12,7 @@ __all__ = ["attribute"]
 def attribute(options: AttributeOptions) -> Shown:
     """Split what an inversion found into the inventory's categories, two ways, with what observations say of each."""
     from obsnet.crosscheck.attribution.run import attribute_files
-    from obsnet.crosscheck.lines import attribution_lines
+    from obsnet.crosscheck.verdicts.lines import attribution_lines
 
     table = attribute_files(options)
     path = (options.out or options.posterior.parent) / "attribution.csv"

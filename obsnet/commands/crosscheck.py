@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from obsnet.command import Flag, Shown, command
-from obsnet.crosscheck.options import CrosscheckOptions
+from obsnet.crosscheck.verdicts.options import CrosscheckOptions
 
 __all__ = ["CrosscheckCommand", "crosscheck"]
 
@@ -26,8 +26,8 @@ class CrosscheckCommand(CrosscheckOptions):
 @command("obsnet.commands.crosscheck:CrosscheckCommand")
 def crosscheck(options: CrosscheckCommand) -> Shown:
     """Test an inventory region by region: consistent, inconsistent, not decided or not testable."""
-    from obsnet.crosscheck.lines import statistics_lines, table_lines
-    from obsnet.crosscheck.run import BESIDE, beside, crosscheck_files
+    from obsnet.crosscheck.verdicts.lines import statistics_lines, table_lines
+    from obsnet.crosscheck.verdicts.run import BESIDE, beside, crosscheck_files
 
     target = (options.out or options.posterior.parent) / "provinces.csv"
     found = crosscheck_files(options.posterior, options.inventory, options, target)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from obsnet.crosscheck.options import CrosscheckTable
+from obsnet.crosscheck.verdicts.options import CrosscheckTable
 from obsnet.pipeline import Case, Stage, StageResult
 
 __all__ = ["STAGE"]
@@ -22,7 +22,7 @@ def _inputs(options: CrosscheckTable, case: Case) -> Iterable[Path]:
 
 
 def _run(options: CrosscheckTable, case: Case) -> StageResult:
-    from obsnet.crosscheck.run import BESIDE, beside, crosscheck_files
+    from obsnet.crosscheck.verdicts.run import BESIDE, beside, crosscheck_files
 
     path = case.beside(options.inventory)
     inventory = path if path.exists() else options.inventory

@@ -13,7 +13,7 @@ __all__ = ["demo"]
 @command("obsnet.demo.options:DemoOptions")
 def demo(options: DemoOptions) -> Shown:
     """Run a twin experiment over China: an invented truth, files in the real formats, the same commands."""
-    from obsnet.crosscheck.lines import table_lines
+    from obsnet.crosscheck.verdicts.lines import table_lines
     from obsnet.demo.lines import planted_lines
     from obsnet.demo.run import run_demo
 

@@ -11,8 +11,8 @@ __all__ = ["reconcile"]
 @command("obsnet.crosscheck.reconcile.options:ReconcileOptions")
 def reconcile(options: ReconcileOptions) -> Shown:
     """Make one best estimate of regions, their nation and an inversion, and point at the number that is off."""
-    from obsnet.crosscheck.lines import reconciled_lines, statistics_lines
     from obsnet.crosscheck.reconcile.run import reconcile_files
+    from obsnet.crosscheck.verdicts.lines import reconciled_lines, statistics_lines
 
     found = reconcile_files(options)
     data = {

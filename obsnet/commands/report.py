@@ -24,7 +24,7 @@ class ReportCommand(ReportOptions):
 @command("obsnet.commands.report:ReportCommand")
 def report(options: ReportCommand) -> Shown:
     """Write report.html (self-contained) and flux.tif from a posterior and its table of verdicts."""
-    from obsnet.crosscheck.run import BESIDE, beside
+    from obsnet.crosscheck.verdicts.run import BESIDE, beside
     from obsnet.errors import FormatError
     from obsnet.report.run import report_files
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from obsnet.crosscheck.run import BESIDE, beside
+from obsnet.crosscheck.verdicts.run import BESIDE, beside
 from obsnet.pipeline import Case, Stage, StageResult
 from obsnet.report.options import ReportOptions
 

@@ -11,8 +11,8 @@ __all__ = ["trend"]
 @command("obsnet.crosscheck.trend.options:TrendOptions")
 def trend(options: TrendOptions) -> Shown:
     """Compare the trends of inventories and inversions, errors that years have in common taken as such."""
-    from obsnet.crosscheck.lines import trend_lines
     from obsnet.crosscheck.trend.run import trend_files
+    from obsnet.crosscheck.verdicts.lines import trend_lines
 
     table = trend_files(options)
     path = options.out / "trends.csv"

@@ -16,7 +16,7 @@ def planted_lines(table: Any, planted: str, truth: float) -> Iterator[str]:
     Parameters
     ----------
     table : pandas.DataFrame
-        Verdicts, see `obsnet.crosscheck.table`.
+        Verdicts, see `obsnet.crosscheck.verdicts.table`.
     planted : str
         Adcode.
     truth : float

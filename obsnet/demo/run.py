@@ -11,7 +11,7 @@ from typing import Any
 from obsnet import __version__
 from obsnet.atomic import write_text
 from obsnet.config import read_toml
-from obsnet.crosscheck.table import read_table
+from obsnet.crosscheck.verdicts.table import read_table
 from obsnet.demo.observe import simulate
 from obsnet.demo.options import DemoOptions
 from obsnet.demo.twin import make_twin

@@ -232,7 +232,7 @@ def _with_atmosphere(
     options: RapidOptions, history: History, indicators: Indicators | None, found: RapidEstimate, part: _Part
 ) -> None:
     """Add the estimate with the atmosphere, where posteriors of earlier years score it."""
-    from obsnet.crosscheck.totals import read_totals
+    from obsnet.crosscheck.compared.totals import read_totals
     from obsnet.nowcast.with_atmosphere import atmosphere_estimate
     from obsnet.work.isolated import apart
 

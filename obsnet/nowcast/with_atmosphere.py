@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from obsnet.crosscheck.totals import RegionTotals
+from obsnet.crosscheck.compared.totals import RegionTotals
 from obsnet.crosscheck.words import Words
 from obsnet.errors import FormatError
 from obsnet.nowcast.inputs.atmosphere import seen_in, updated

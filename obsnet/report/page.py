@@ -159,7 +159,7 @@ def draw(
     Parameters
     ----------
     table : pandas.DataFrame
-        As in ``provinces.csv``, see `obsnet.crosscheck.table`.
+        As in ``provinces.csv``, see `obsnet.crosscheck.verdicts.table`.
     prior, posterior : ndarray, shape (lat, lon)
         Mean flux of the sector, mol m-2 s-1.
     grid : obsnet.grid.Grid

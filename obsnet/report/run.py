@@ -52,8 +52,8 @@ def report_files(
 
     from obsnet.atomic import atomic_path
     from obsnet.cf import read_netcdf, write_geotiff
-    from obsnet.crosscheck.run import beside
-    from obsnet.crosscheck.table import read_covariance, read_statistics, read_table
+    from obsnet.crosscheck.verdicts.run import beside
+    from obsnet.crosscheck.verdicts.table import read_covariance, read_statistics, read_table
     from obsnet.crosscheck.words import Words, common_first
     from obsnet.field import grid_of
     from obsnet.report.page import draw, write_report

@@ -10,12 +10,12 @@ import numpy as np
 
 from obsnet.crosscheck.attribution.kernel import by_errors, by_share, sector_covariance
 from obsnet.crosscheck.attribution.options import AttributeOptions
-from obsnet.crosscheck.inventory_rows import Chosen, RowChoice, choose_rows
-from obsnet.crosscheck.periods import TimeChoice
+from obsnet.crosscheck.compared.inventory_rows import Chosen, RowChoice, choose_rows
+from obsnet.crosscheck.compared.periods import TimeChoice
+from obsnet.crosscheck.compared.sources import with_inversion
+from obsnet.crosscheck.compared.totals import RegionTotals
 from obsnet.crosscheck.reconcile.kernel import combine
-from obsnet.crosscheck.sources import with_inversion
-from obsnet.crosscheck.statistics import sd_of
-from obsnet.crosscheck.totals import RegionTotals
+from obsnet.crosscheck.rules.statistics import sd_of
 from obsnet.crosscheck.words import joined
 from obsnet.errors import ConfigError
 
@@ -32,7 +32,7 @@ _GAP = 0.01  # of a stated total that its categories may lack
 def attribute_files(options: AttributeOptions) -> Any:
     """Read, split, write ``attribution.csv`` and return it."""
     from obsnet.atomic import write_text
-    from obsnet.crosscheck.table import read_totals
+    from obsnet.crosscheck.verdicts.table import read_totals
     from obsnet.inventory.table import read_inventory
     from obsnet.work.isolated import apart
 

@@ -20,8 +20,8 @@ import numpy as np
 from obsnet.crosscheck.bridge.definitions import COMPONENTS, LAND, NET_NAMES, components_of, needed
 from obsnet.crosscheck.bridge.lines import Line, stated_lines
 from obsnet.crosscheck.bridge.options import BridgeOptions
-from obsnet.crosscheck.published import is_national
-from obsnet.crosscheck.quantity import Quantities
+from obsnet.crosscheck.compared.quantity import Quantities
+from obsnet.crosscheck.rules.published import is_national
 from obsnet.crosscheck.words import NOTHING, Words, say
 from obsnet.errors import ConfigError
 from obsnet.inventory.words import NATION

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from obsnet.crosscheck.compared.sources import TopDown
 from obsnet.crosscheck.reconcile.kernel import BestEstimate, combine, gross_errors, intersect, same_direction
-from obsnet.crosscheck.sources import TopDown
-from obsnet.crosscheck.statistics import sd_of
+from obsnet.crosscheck.rules.statistics import sd_of
 from obsnet.errors import ConfigError, SchemaError
 from obsnet.typing import Bools, Floats
 

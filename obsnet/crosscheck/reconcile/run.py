@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from obsnet.crosscheck.all_regions import STATISTICS
-from obsnet.crosscheck.inventory_rows import RowChoice, choose_rows
-from obsnet.crosscheck.periods import TimeChoice
+from obsnet.crosscheck.compared.inventory_rows import RowChoice, choose_rows
+from obsnet.crosscheck.compared.periods import TimeChoice
+from obsnet.crosscheck.compared.sources import Sources, bottom_up, with_inversion
+from obsnet.crosscheck.compared.totals import RegionTotals
 from obsnet.crosscheck.reconcile.estimate import Nation, Reconciled, reconcile
 from obsnet.crosscheck.reconcile.options import ReconcileOptions
-from obsnet.crosscheck.sources import Sources, bottom_up, with_inversion
-from obsnet.crosscheck.totals import RegionTotals
+from obsnet.crosscheck.verdicts.all_regions import STATISTICS
 from obsnet.crosscheck.words import Words, joined, say
 from obsnet.errors import ConfigError, RegionError
 from obsnet.inventory.words import NATION, find_region
@@ -46,8 +46,8 @@ class ReconciledTables:
 def reconcile_files(options: ReconcileOptions) -> ReconciledTables:
     """Read, reconcile, write ``reconciled.csv`` and ``reconciled_statistics.csv``."""
     from obsnet.atomic import write_text
-    from obsnet.crosscheck.run import beside
-    from obsnet.crosscheck.table import read_totals
+    from obsnet.crosscheck.verdicts.run import beside
+    from obsnet.crosscheck.verdicts.table import read_totals
     from obsnet.inventory.table import read_inventory
     from obsnet.work.isolated import apart
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from obsnet.crosscheck.compared.totals import read_totals
 from obsnet.crosscheck.systems.estimate import SystemEstimate
-from obsnet.crosscheck.totals import read_totals
 from obsnet.inventory.words import NATION
 from obsnet.regions import PROVINCES, REST
 
@@ -33,7 +33,7 @@ def read_own(
     Raises
     ------
     FormatError, ConfigError
-        See `obsnet.crosscheck.totals.read_totals`.
+        See `obsnet.crosscheck.compared.totals.read_totals`.
     """
     found = read_totals(path, sector)
     count, own = len(found.periods), [k for k, r in enumerate(found.regions) if r not in REST]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from obsnet.crosscheck.rule import benjamini_hochberg
+from obsnet.crosscheck.rules.rule import benjamini_hochberg
 from obsnet.crosscheck.trend.kernel import FittedTrend, mann_kendall, slope_covariance, trend
 from obsnet.crosscheck.trend.options import TrendOptions
 from obsnet.errors import ConfigError, FormatError, RangeError, SchemaError, nearest

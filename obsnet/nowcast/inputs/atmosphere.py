@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from obsnet.crosscheck.totals import RegionTotals
+from obsnet.crosscheck.compared.totals import RegionTotals
 from obsnet.errors import FormatError
 from obsnet.inventory.period import Period
 from obsnet.typing import Floats
@@ -53,7 +53,7 @@ def seen_in(totals: RegionTotals, year: int) -> Seen:
     Parameters
     ----------
     totals : RegionTotals
-        From `obsnet.crosscheck.totals.read_totals`.
+        From `obsnet.crosscheck.compared.totals.read_totals`.
     year : int
 
     Raises

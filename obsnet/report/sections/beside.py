@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from obsnet.crosscheck.published import REQUIREMENTS
+from obsnet.crosscheck.rules.published import REQUIREMENTS
 from obsnet.crosscheck.words import Words
 from obsnet.report.maps import figure_png
 from obsnet.report.sections.section import Section, percent, plain, signed

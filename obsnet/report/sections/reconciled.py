@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from obsnet.crosscheck.run import beside
-from obsnet.crosscheck.table import read_statistics
+from obsnet.crosscheck.verdicts.run import beside
+from obsnet.crosscheck.verdicts.table import read_statistics
 from obsnet.crosscheck.words import Words
 from obsnet.report.maps import figure_png
 from obsnet.report.sections.made import read_made

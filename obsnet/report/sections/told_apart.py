@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from obsnet.crosscheck.joint import LIMIT
+from obsnet.crosscheck.compared.joint import LIMIT
 from obsnet.crosscheck.words import Words
 from obsnet.report.maps import figure_png
 from obsnet.report.sections.section import Section, percent, plain, signed

@@ -23,9 +23,9 @@ from inversion.solvers.letkf import solve_letkf
 from inversion.solvers.localisation import Localisation, state_columns
 from obsnet.cf import read_netcdf
 from obsnet.config import validate
-from obsnet.crosscheck.quantity import Sums
-from obsnet.crosscheck.table import Choices, compare, read_totals
-from obsnet.crosscheck.verdict import Rule
+from obsnet.crosscheck.compared.quantity import Sums
+from obsnet.crosscheck.rules.verdict import Rule
+from obsnet.crosscheck.verdicts.table import Choices, compare, read_totals
 from obsnet.errors import ConfigError
 from tests.inversion.case.test_estimate import drawn
 from tests.inversion.case.test_files import CASE, case  # noqa: F401

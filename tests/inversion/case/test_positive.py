@@ -9,7 +9,7 @@ from inversion.case.options import InvertOptions
 from inversion.case.run import run_invert
 from obsnet.cf import read_netcdf
 from obsnet.config import validate
-from obsnet.crosscheck.table import read_totals
+from obsnet.crosscheck.verdicts.table import read_totals
 from obsnet.errors import ConfigError
 from tests.inversion.case.test_files import CASE, case  # noqa: F401
 

@@ -23,8 +23,8 @@ from inversion.study.options import DetectOptions
 from inversion.study.run_detect import detect_lines, run_detect, setting_of
 from inversion.study.words import NATIONAL
 from obsnet.config import validate
-from obsnet.crosscheck.rule import Rule, detection_power, minimum_detectable
-from obsnet.crosscheck.verdict import Verdict
+from obsnet.crosscheck.rules.rule import Rule, detection_power, minimum_detectable
+from obsnet.crosscheck.rules.verdict import Verdict
 from obsnet.errors import ConfigError
 from tests.commands import call
 

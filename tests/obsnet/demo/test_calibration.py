@@ -19,7 +19,7 @@ from inversion.problem.time_bins import state_bins
 from inversion.problem.totals import region_totals, total_weights
 from inversion.solvers.choose import solve
 from obsnet.config import read_toml, validate
-from obsnet.crosscheck.verdict import Rule, judge
+from obsnet.crosscheck.rules.verdict import Rule, judge
 from obsnet.demo.twin import make_twin
 from obsnet.demo.world import SETTINGS
 from obsnet.pipeline import read_case, run_case

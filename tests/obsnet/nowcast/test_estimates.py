@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from obsnet.crosscheck.fit import Fit
-from obsnet.crosscheck.totals import RegionTotals
+from obsnet.crosscheck.compared.fit import Fit
+from obsnet.crosscheck.compared.totals import RegionTotals
 from obsnet.errors import ConfigError, FormatError, RangeError, SchemaError
 from obsnet.inventory.period import read_period
 from obsnet.nowcast.forecast import KAYA, forecast, read_target

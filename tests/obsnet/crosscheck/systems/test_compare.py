@@ -21,7 +21,7 @@ from obsnet.errors import ConfigError, ObsnetError
 from obsnet.report.spread import spread_figure, write_spread_figures
 from tests.obsnet.crosscheck.systems.made import MIDDLE, country_file, flux_file
 from tests.obsnet.crosscheck.systems.test_tables import REAL
-from tests.obsnet.crosscheck.test_table import MONTHS, posterior
+from tests.obsnet.crosscheck.verdicts.test_table import MONTHS, posterior
 
 
 def compared(*systems, **options):

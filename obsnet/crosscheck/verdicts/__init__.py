@@ -1,0 +1,1 @@
+"""From a posterior and an inventory to the table of verdicts."""

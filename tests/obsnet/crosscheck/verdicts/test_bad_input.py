@@ -1,0 +1,98 @@
+"""What people hand in: each bad input is one clear line, each strange one is taken for what it is."""
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import xarray as xr
+from shapely.geometry import box
+
+from obsnet.commands.crosscheck import crosscheck
+from obsnet.commands.report import report
+from obsnet.crosscheck.verdicts.table import compare, read_totals
+from obsnet.errors import ConfigError, FormatError, RegionError
+from obsnet.grid import Grid
+from obsnet.zonal import zonal_weights
+from tests.commands import call
+from tests.obsnet.crosscheck.verdicts.test_table import REGIONS, inventory, posterior
+
+NASTY = "<script>alert(1)</script> $\\frac{"
+
+
+def changed(tmp_path, **variables):
+    data = xr.load_dataset(posterior(tmp_path / "p.nc"), engine="netcdf4")
+    for name, values in variables.items():
+        data = data.drop_vars(name) if values is None else data.assign({name: (data[name].dims, values)})
+    data.to_netcdf(tmp_path / "q.nc")
+    return tmp_path / "q.nc"
+
+
+def test_a_posterior_without_kernel(tmp_path):
+    path = changed(tmp_path, total_averaging_kernel=None)
+    with pytest.raises(FormatError, match="q.nc: a posterior without total_averaging_kernel: what"):
+        read_totals(path)
+
+
+@pytest.mark.parametrize("name", ["total_covariance", "total_test_covariance", "total_prior_covariance"])
+def test_a_covariance_that_is_none(tmp_path, name):
+    """Errors correlated by 1.2; a triangle only; a hole."""
+    wrong = np.array([[1.0, 1.2, 0], [1.2, 1.0, 0], [0, 0, 1.0]])
+    with pytest.raises(FormatError, match=f"{name} is not positive semi-definite .least eigenvalue -"):
+        read_totals(changed(tmp_path, **{name: wrong}))
+    with pytest.raises(FormatError, match=f"{name} is not symmetric"):
+        read_totals(changed(tmp_path, **{name: np.array([[1.0, 0.5, 0], [0, 1, 0], [0, 0, 1]])}))
+    with pytest.raises(FormatError, match=f"{name} has values that are not finite"):
+        read_totals(changed(tmp_path, **{name: np.diag([1.0, np.nan, 1.0])}))
+
+
+def test_rounding_is_no_fault(tmp_path):
+    """Wholly correlated errors in single precision have eigenvalues a little below zero."""
+    root = np.array([3.0, 1.0, 7.0]) / 3.0
+    single = np.outer(root, root).astype(np.float32).astype(float)
+    assert np.linalg.eigvalsh(single)[0] < 0
+    read_totals(changed(tmp_path, total_covariance=single))
+
+
+def test_a_year_that_is_not_the_inversions(tmp_path):
+    totals = read_totals(posterior(tmp_path / "p.nc"))
+    with pytest.raises(ConfigError, match="inventory is of 2015, the inversion of 2019: .* --other-year"):
+        compare(totals, inventory(period="2015"))
+
+
+def test_polygons_that_overlap():
+    frame = gpd.GeoDataFrame(
+        index=["a", "b"], geometry=[box(100, 30, 110, 40), box(105, 30, 115, 40)], crs="EPSG:4326"
+    )
+    with pytest.raises(RegionError, match="overlap"):
+        zonal_weights(frame, Grid.regular(25, 45, 95, 120, 1, 1), cache=False)
+
+
+def test_a_region_named_like_a_script(tmp_path):
+    """Its name is drawn and written letter for letter, through both commands."""
+    path = tmp_path / "posterior.nc"
+    data = xr.load_dataset(posterior(tmp_path / "p.nc"), engine="netcdf4")
+    keys = [NASTY, *REGIONS[1:]]
+    names = np.array([NASTY, "Tianjin", "outside"])
+    grid = Grid.regular(20, 50, 80, 130, 10, 10)
+    flux = xr.DataArray(
+        np.full((1, 1, *grid.shape), 1e-7), dims=("time", "sector", "lat", "lon"), attrs={"substance": "CO2"}
+    )
+    data = data.drop_vars("flux").assign_coords(region=keys)
+    data["total_region"] = ("total", keys)
+    data["region_label"] = ("region", names)
+    data = data.assign(flux=flux, flux_prior=flux, time_bnds=(("time", "bnds"), data["period_bnds"].values))
+    data = data.assign_coords(
+        lat=grid.lat,
+        lon=grid.lon % 360.0,  # and longitudes from 0 to 360
+        time=data["period"].values,
+    )
+    data["lon"].attrs["units"], data["lat"].attrs["units"] = "degrees_east", "degrees_north"
+    data.attrs |= dict.fromkeys(("solver", "solver_state", "observations_counts"), "x") | dict.fromkeys(
+        ("n_state", "n_state_unobserved", "degrees_of_freedom_for_signal"), 1
+    )
+    data.to_netcdf(path)
+    inventory(region=[NASTY, "120000"]).to_csv(tmp_path / "inventory.csv", index=False)
+    call(crosscheck, path, tmp_path / "inventory.csv")
+    call(report, tmp_path)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;alert(1)") > 3
