@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from inversion.study.words import NATIONAL, Language, draw_in, say
+from inversion.study.words import NATIONAL, draw_in, say
+from obsnet.language import Language
 
 __all__ = ["classes", "detect_picture"]
 

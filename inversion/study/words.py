@@ -6,20 +6,15 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field
-
-from obsnet.config import Options
-from obsnet.crosscheck.words import Words, filled
 from obsnet.errors import DependencyError, RegionError
+from obsnet.language import Language, Words, filled
 from obsnet.regions import OFFSHORE, OUTSIDE, region_name
 
 __all__ = [
     "ASSUMED",
     "NATIONAL",
-    "InLanguage",
-    "Language",
     "draw_in",
     "named",
     "say",
@@ -28,15 +23,8 @@ __all__ = [
     "written_line",
 ]
 
-Language = Literal["en", "zh"]
 NATIONAL = "national"
 ASSUMED = "as assumed"  # what truths are called where the inversion is right
-
-
-class InLanguage(Options):
-    """A command whose tables and pictures are to be had in two languages."""
-
-    language: Language = Field("en", description="of tables, pictures and lines")
 
 
 # key -> (English, Chinese); what stands in braces is filled in

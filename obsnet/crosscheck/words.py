@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
+
+from obsnet.language import NOTHING, Words, filled
 
 __all__ = ["NOTHING", "Words", "common_first", "filled", "joined", "say"]
 
-
-class Words(NamedTuple):
-    """One text in both languages."""
-
-    en: str
-    zh: str
-
-
-NOTHING = Words("", "")
 _BETWEEN = Words("; ", "；")
 
 # key -> (English, Chinese); what stands in braces is filled in by `say`
@@ -241,23 +234,6 @@ def say(key: str, **values: Any) -> Words:
         What it names.
     """
     return filled(_TEXTS[key], **values)
-
-
-def filled(texts: tuple[str, str], **values: Any) -> Words:
-    """Return a text in English and Chinese with what stands in braces filled in; `Words` each in their language."""
-    # a name that holds what stands between remarks would take them apart in the wrong place
-    plain = {
-        k: v
-        if isinstance(v, int | float | Words)
-        else str(v).replace(_BETWEEN.en, ", ").replace(_BETWEEN.zh, "，")
-        for k, v in values.items()
-    }
-    return Words(
-        *(
-            text.format(**{k: v[at] if isinstance(v, Words) else v for k, v in plain.items()})
-            for at, text in enumerate(texts)
-        )
-    )
 
 
 def joined(texts: list[Words]) -> Words:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from obsnet.crosscheck.systems.words import Language, sentence
+from obsnet.crosscheck.systems.words import sentence
+from obsnet.language import Language
 
 __all__ = ["spread_figure", "write_spread_figures"]
 
