@@ -8,7 +8,7 @@ from pydantic import Field
 
 from obsnet.config import Options
 
-__all__ = ["NOTHING", "InLanguage", "Language", "Words", "filled"]
+__all__ = ["NOTHING", "InLanguage", "Language", "Words", "apart", "filled"]
 
 Language = Literal["en", "zh"]
 
@@ -37,7 +37,7 @@ _BETWEEN = (("; ", ", "), ("；", "，"))
 
 def filled(texts: tuple[str, str], **values: Any) -> Words:
     """Return a text in English and Chinese with what stands in braces filled in; `Words` each in their language."""
-    plain = {k: v if isinstance(v, int | float | Words) else _apart(str(v)) for k, v in values.items()}
+    plain = {k: v if isinstance(v, int | float | Words) else apart(str(v)) for k, v in values.items()}
     return Words(
         *(
             text.format(**{k: v[at] if isinstance(v, Words) else v for k, v in plain.items()})
@@ -46,7 +46,7 @@ def filled(texts: tuple[str, str], **values: Any) -> Words:
     )
 
 
-def _apart(text: str) -> str:
+def apart(text: str) -> str:
     """Return a name without what stands between remarks, at which they would be taken apart in the wrong place."""
     for between, comma in _BETWEEN:
         text = text.replace(between, comma)

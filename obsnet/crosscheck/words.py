@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
-from obsnet.language import NOTHING, Words, filled
+from obsnet.language import NOTHING, Words, apart, filled
+from obsnet.run_words import in_both
 
-__all__ = ["NOTHING", "Words", "common_first", "filled", "joined", "say"]
+__all__ = ["NOTHING", "Words", "common_first", "filled", "joined", "of_the_run", "say"]
 
 _BETWEEN = Words("; ", "；")
+_DAYS = re.compile(r"(\d[\d:T-]*) to (\d[\d:T-]*)")
 
 # key -> (English, Chinese); what stands in braces is filled in by `say`
 _TEXTS = {
@@ -233,7 +236,20 @@ def say(key: str, **values: Any) -> Words:
     **values
         What it names.
     """
-    return filled(_TEXTS[key], **values)
+    return filled(_TEXTS[key], **{k: _span(v) for k, v in values.items()})
+
+
+def _span(value: Any) -> Any:
+    """Return a span of days in both languages; all else as it is."""
+    if isinstance(value, str) and (found := _DAYS.fullmatch(value)):
+        return Words(value, f"{found[1]} 至 {found[2]}")
+    return value
+
+
+def of_the_run(text: str) -> Words:
+    """Return a sentence of the posterior file as a part of a remark; in English where the glossary has no other."""
+    said = in_both(text)
+    return Words(apart(said.en), apart(said.zh or said.en))
 
 
 def joined(texts: list[Words]) -> Words:
