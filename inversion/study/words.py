@@ -278,13 +278,10 @@ def draw_in(language: Language) -> None:
     DependencyError
         Chinese, and no font of it on this machine: the labels would be empty boxes.
     """
-    from obsnet.report.fonts import use_fonts
+    from obsnet.report.fonts import NO_FONT, use_fonts
 
     if not use_fonts() and language == "zh":
-        raise DependencyError(
-            "pictures in Chinese need a font with Chinese characters, and none is installed; install one "
-            "(WenQuanYi Micro Hei has all), or take --language en"
-        )
+        raise DependencyError(f"{NO_FONT.en}; or take --language en")
 
 
 def written_line(paths: Sequence[Path], folder: Path, language: Language) -> str:

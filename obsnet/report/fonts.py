@@ -8,7 +8,7 @@ from pathlib import Path
 
 from obsnet.language import Language, Words
 
-__all__ = ["NO_FONT", "chinese_font", "missing", "use_fonts"]
+__all__ = ["NO_FONT", "chinese_font", "drawn_in", "missing", "use_fonts"]
 
 NO_FONT = Words(
     "no font with Chinese characters is installed: `pip install 'obsnet[chinese]'` brings one, so does "
@@ -61,7 +61,8 @@ def use_fonts() -> bool:
     path = chinese_font()
     if path is None:
         return False
-    font_manager.fontManager.addfont(path)
+    if path not in {f.fname for f in font_manager.fontManager.ttflist}:
+        font_manager.fontManager.addfont(path)
     name = font_manager.FontProperties(fname=path).get_name()
     # A list of families falls back glyph by glyph: Chinese fonts lack superscripts, Latin ones Chinese.
     mpl.rcParams["font.family"] = ["DejaVu Sans", name]
@@ -71,3 +72,8 @@ def use_fonts() -> bool:
 def missing(language: Language) -> list[str]:
     """Let matplotlib draw a language; return what is to be said where it cannot."""
     return [] if use_fonts() or language == "en" else [f"pictures are labelled in English: {NO_FONT.en}"]
+
+
+def drawn_in(language: Language) -> Language:
+    """Return the language of a picture: the one that is asked for, or English where it cannot be drawn."""
+    return "en" if missing(language) else language

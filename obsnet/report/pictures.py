@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from obsnet.language import Language
+from obsnet.report.fonts import drawn_in
 from obsnet.report.maps import VERDICT_COLOURS, figure_png, grid_map, map_axes, region_map
 from obsnet.report.sections.section import named, plain
 from obsnet.report.words import VERDICTS, say, term
@@ -52,7 +53,7 @@ def draw(
     dict of str to bytes
         PNG by name: ``verdicts``, ``differences``, ``totals``, ``flux``.
     """
-    place = {"grid": grid, "shapes": shapes}
+    place, language = {"grid": grid, "shapes": shapes}, drawn_in(language)
     return {
         "verdicts": verdict_map(table, stations, language, **place),
         "differences": difference_map(table, language, **place),

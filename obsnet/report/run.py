@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from obsnet.language import Language
 from obsnet.report.options import ReportOptions
 
 if TYPE_CHECKING:
@@ -139,8 +138,6 @@ def report_content(
     from obsnet.report.words import both, span
 
     language = options.language
-    without = missing(language)
-    drawn: Language = "en" if without else language  # the page's own text is set by the reader's fonts
     remarks = [Words(*pair) for pair in zip(table["remark"], table["remark_zh"], strict=True)]
     common, own = common_first(remarks)
     table = table.assign(remark=[t.en for t in own], remark_zh=[t.zh for t in own])
@@ -155,16 +152,16 @@ def report_content(
         title=options.title_zh if language == "zh" else options.title,
         notes=[
             *(Words(n, n if _chinese(n) else "") for n in notes),
-            *([both("no font")] if without else []),
+            *([both("no font")] if missing(language) else []),
         ],
         remarks=[*told, *common],
         summary=summary(table, language),
         table=table,
-        pictures=draw(table, flux, grid_of(data), marks, language=drawn, shapes=shapes_of(data, table)),
+        pictures=draw(table, flux, grid_of(data), marks, language=language, shapes=shapes_of(data, table)),
         fit=fit_words(table).said(language),
         period=span(f"{first} to {last}", language),
         sections=[
-            *([bridge(definitions, drawn)] if definitions.is_file() else []),
+            *([bridge(definitions, language)] if definitions.is_file() else []),
             beside_the_verdict(table, statistics, language),
             told_apart(table, read_covariance(covariance), language),
             *optional_sections(table_file.parent, language),

@@ -99,7 +99,7 @@ def write_spread_figures(systems: Any, spread: Any, folder: Path, language: Lang
     from obsnet.atomic import atomic_path
     from obsnet.report.fonts import use_fonts
 
-    use_fonts()
+    use_fonts()  # names of systems may be Chinese in either language
     written = []
     columns = ["gas", "quantity", "period"]
     for (gas, quantity, period), group in spread.groupby(columns, sort=False):

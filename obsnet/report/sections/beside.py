@@ -8,6 +8,7 @@ import numpy as np
 
 from obsnet.crosscheck.published import REQUIREMENTS
 from obsnet.language import Language, Words
+from obsnet.report.fonts import drawn_in
 from obsnet.report.maps import figure_png
 from obsnet.report.sections.section import Section, named, percent, plain, signed
 from obsnet.report.words import term
@@ -76,6 +77,7 @@ def beside_the_verdict(table: Any, statistics: Any, language: Language = "en") -
 def _chart(table: Any, language: Language) -> bytes:
     import matplotlib.pyplot as plt
 
+    language = drawn_in(language)
     shown = table[np.isfinite(table["relative_sd"])].sort_values("relative_sd", ascending=False)
     figure, axes = plt.subplots(figsize=(8.5, 0.19 * len(shown) + 1.0))
     y = np.arange(len(shown))

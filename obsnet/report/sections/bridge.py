@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from obsnet.language import Language, Words
+from obsnet.report.fonts import drawn_in
 from obsnet.report.maps import figure_png
 from obsnet.report.sections.made import read_made
 from obsnet.report.sections.section import Section, named, number, plain, signed
@@ -62,6 +63,7 @@ def bridge(path: Path, language: Language = "en") -> Section:
 def _waterfall(table: Any, language: Language) -> bytes:
     import matplotlib.pyplot as plt
 
+    language = drawn_in(language)
     total, value = table["total"].to_numpy(), table["value"].to_numpy()
     ends = table["line"].isin(["inventory", "inversion"]).to_numpy()
     bottom = np.where(ends, 0.0, total - value)

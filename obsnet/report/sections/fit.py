@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 
 from obsnet.language import Language, Words
+from obsnet.report.fonts import drawn_in
 from obsnet.report.maps import figure_png
 from obsnet.report.sections.section import Section, number, plain, signed
 from obsnet.report.words import both, term
 
-__all__ = ["fit", "fit_words", "fits"]
+__all__ = ["MISFIT", "fit", "fit_words", "fits"]
+
+MISFIT = "the run does not fit its own errors"  # how `obsnet.crosscheck` begins when it says so
 
 _HEAD = (
     term("source"),
@@ -43,17 +46,27 @@ _KEYS = ("bias_prior", "bias_posterior", "rmse_prior", "rmse_posterior", "error_
 
 
 def fits(table: Any) -> bool | None:
-    """Tell whether chi-square lies within its bounds; None where it is not stated."""
+    """Tell whether the run fits its errors, as a whole and each source; None where chi-square is not stated."""
+    if _barred(table) is not None:
+        return False
     chi, low, high = (float(table[c].iloc[0]) for c in ("chi_square", "chi_square_low", "chi_square_high"))
     return low <= chi <= high if np.isfinite(chi) else None
 
 
+def _barred(table: Any) -> Words | None:
+    """Return why the run's fit bars every verdict, as the test has it; None where it does not."""
+    rows = table[table["reason"].str.startswith(MISFIT)]
+    return None if rows.empty else Words(rows["reason"].iloc[0], rows["reason_zh"].iloc[0])
+
+
 def fit_words(table: Any) -> Words:
     """Return what chi-square says of the run: it fits, it does not, it is not known."""
-    good = fits(table)
-    if good is None:
+    row, barred = table.iloc[0], _barred(table)
+    good = bool(row["chi_square_low"] <= row["chi_square"] <= row["chi_square_high"])
+    if barred is not None and good:  # a source of it
+        return barred
+    if not np.isfinite(row["chi_square"]):
         return both("fit unknown")
-    row = table.iloc[0]
     values = {"chi": f"{row['chi_square']:.3g}"}
     values |= {k: f"{row[f'chi_square_{k}']:.2f}" for k in ("low", "high")}
     return both("fit good" if good else "fit failed how", **values)
@@ -84,6 +97,7 @@ def fit(table: Any, data: Any, language: Language = "en") -> Section:
 def _chart(sources: list[str], values: dict[str, Any], unit: str, language: Language) -> bytes:
     import matplotlib.pyplot as plt
 
+    language = drawn_in(language)
     y = np.arange(len(sources))[::-1]
     figure, axes = plt.subplots(figsize=(8.5, 0.42 * len(sources) + 1.4))
     axes.barh(y, 2 * values["error_assumed"], left=-values["error_assumed"], color="0.88", height=0.6)

@@ -12,6 +12,7 @@ from obsnet.inventory.words import NATION
 from obsnet.language import Language, Words
 from obsnet.reading import door, read_csv
 from obsnet.regions import region_name
+from obsnet.report.fonts import drawn_in
 from obsnet.report.maps import figure_png
 from obsnet.report.sections.section import Section, number, percent, signed
 from obsnet.report.words import term
@@ -153,6 +154,7 @@ def _reliability(table: Any, language: Language) -> bytes:
     """Draw how often events happened against the probability they were given, with the number of cases below."""
     import matplotlib.pyplot as plt
 
+    language = drawn_in(language)
     figure, (axes, below) = plt.subplots(
         2, 1, figsize=(4.6, 5.4), sharex=True, gridspec_kw={"height_ratios": (4, 1), "hspace": 0.08}
     )

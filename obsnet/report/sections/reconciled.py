@@ -10,6 +10,7 @@ import numpy as np
 from obsnet.crosscheck.run import beside
 from obsnet.crosscheck.table import read_statistics
 from obsnet.language import Language, Words
+from obsnet.report.fonts import drawn_in
 from obsnet.report.maps import figure_png
 from obsnet.report.sections.made import read_made
 from obsnet.report.sections.section import Section, named, number, plain, signed
@@ -71,6 +72,7 @@ def reconciled(path: Path, language: Language = "en") -> Section:
 def _chart(table: Any, language: Language) -> bytes:
     import matplotlib.pyplot as plt
 
+    language = drawn_in(language)
     share = (table["adjustment"] / table["inventory_sd"]).replace([np.inf, -np.inf], np.nan).fillna(0.0)
     figure, axes = plt.subplots(figsize=(8.5, 0.19 * len(table) + 1.0))
     y = np.arange(len(table))[::-1]

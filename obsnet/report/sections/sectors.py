@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from obsnet.language import Language, Words
+from obsnet.report.fonts import drawn_in
 from obsnet.report.maps import figure_png
 from obsnet.report.sections.made import read_made
 from obsnet.report.sections.section import Section, named, number, percent, plain
@@ -69,6 +70,7 @@ def sectors(path: Path, language: Language = "en") -> Section:
 def _chart(table: Any, language: Language) -> bytes:
     import matplotlib.pyplot as plt
 
+    language = drawn_in(language)
     regions = list(dict.fromkeys((r["region"], named(r, language)) for r in table.to_dict("records")))
     names = list(dict.fromkeys(table["category"]))
     height = 0.8 / len(names)

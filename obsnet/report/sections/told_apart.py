@@ -8,6 +8,7 @@ import numpy as np
 
 from obsnet.crosscheck.joint import LIMIT
 from obsnet.language import Language, Words
+from obsnet.report.fonts import drawn_in
 from obsnet.report.maps import figure_png
 from obsnet.report.sections.section import Section, named, percent, plain, signed
 from obsnet.report.words import term
@@ -67,6 +68,7 @@ def told_apart(table: Any, covariance: Any, language: Language = "en") -> Sectio
 def _heat_map(single: Any, covariance: Any, language: Language) -> bytes:
     import matplotlib.pyplot as plt
 
+    language = drawn_in(language)
     square = covariance.loc[single["region"], single["region"]].to_numpy()
     sd = np.sqrt(np.diagonal(square))
     size = np.outer(sd, sd)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from obsnet.language import Language, Words
+from obsnet.report.fonts import drawn_in
 from obsnet.report.maps import figure_png
 from obsnet.report.sections.made import read_made
 from obsnet.report.sections.section import Section, named, plain, signed
@@ -77,6 +78,7 @@ def _source(source: str, language: Language) -> str:
 def _chart(table: Any, language: Language) -> bytes:
     import matplotlib.pyplot as plt
 
+    language = drawn_in(language)
     regions = list(dict.fromkeys((r["region"], named(r, language)) for r in table.to_dict("records")))
     sources = list(dict.fromkeys(table["source"]))
     figure, axes = plt.subplots(figsize=(8.5, 0.24 * len(regions) * max(len(sources) / 2, 1) + 1.2))

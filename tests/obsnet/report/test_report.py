@@ -89,6 +89,7 @@ def test_a_chinese_page_is_chinese_throughout(made):
     if fonts.chinese_font() is not None:
         assert english_in(made.drawn) == []
         assert "反演，不一致" in made.drawn
+        assert "图中标注为英文" not in made.html
 
 
 def test_pictures_are_png_beside_the_page(made):
@@ -172,6 +173,22 @@ def test_a_failed_fit_is_boxed_and_on_every_printed_page(tmp_path, language):
     assert words not in good
     assert "@top-center" not in good
     assert "not known" in fit_words(verdicts(chi_square=np.nan)).en
+
+
+def test_a_source_that_does_not_fit_is_boxed_too(tmp_path):
+    """The words of the test and of the box are one: whatever bars verdicts for want of fit begins alike."""
+    from obsnet.crosscheck.words import say
+    from obsnet.report.sections.fit import MISFIT, fit_words, fits
+
+    whole = say("misfit", chi=3.0, low=0.5, high=1.25, where="x")
+    source = say("source misfit", where="flasks", high=9.0)
+    for said in (whole, source):
+        assert said.en.startswith(MISFIT)
+    table = verdicts(verdict="not testable", reason=source.en, reason_zh=source.zh)
+    assert fits(verdicts()) is True
+    assert fits(table) is False
+    assert fit_words(table) == source
+    assert 'class="failed"' in page_of(tmp_path, table=table)
 
 
 def test_counts_and_numbers(tmp_path):
@@ -288,17 +305,51 @@ def test_map_with_missing_values():
     assert figure_png(figure, dpi=40).startswith(b"\x89PNG")
 
 
-def test_fonts(monkeypatch):
+@pytest.fixture
+def no_fonts(monkeypatch):
+    """A machine with DejaVu only."""
     from matplotlib import font_manager
 
     fonts.chinese_font.cache_clear()
-    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: ["/f/DejaVuSans.ttf", "/f/wqy-microhei.ttc"])
-    assert fonts.chinese_font() == "/f/wqy-microhei.ttc"
-    fonts.chinese_font.cache_clear()
     monkeypatch.setattr(font_manager, "findSystemFonts", lambda: ["/f/DejaVuSans.ttf"])
+    monkeypatch.setattr(fonts, "_PACKAGES", ())
+    yield monkeypatch
+    fonts.chinese_font.cache_clear()
+
+
+def test_fonts(no_fonts):
+    from matplotlib import font_manager
+
     assert fonts.chinese_font() is None
     assert fonts.use_fonts() is False
     fonts.chinese_font.cache_clear()
+    no_fonts.setattr(font_manager, "findSystemFonts", lambda: ["/f/DejaVuSans.ttf", "/f/wqy-microhei.ttc"])
+    assert fonts.chinese_font() == "/f/wqy-microhei.ttc"
+
+
+def test_a_package_of_fonts_is_found_and_not_imported(no_fonts, tmp_path):
+    (tmp_path / "some_fonts").mkdir()
+    (tmp_path / "some_fonts" / "__init__.py").write_text("raise RuntimeError")
+    (tmp_path / "some_fonts" / "NotoSansSC-Regular.otf").touch()
+    no_fonts.syspath_prepend(tmp_path)
+    no_fonts.setattr(fonts, "_PACKAGES", ("some_fonts", "not_there"))
+    assert fonts.chinese_font() == str(tmp_path / "some_fonts" / "NotoSansSC-Regular.otf")
+
+
+def test_a_missing_font_is_said_once_and_pictures_are_english(no_fonts, tmp_path, capsys):
+    """The page itself is Chinese all the same: its text is set by the reader's fonts."""
+    from obsnet.commands.report import report
+    from tests.commands import call
+    from tests.obsnet.report.synthetic import folder
+
+    call(report, folder(tmp_path / "f"), "--language", "zh")
+    said = capsys.readouterr()
+    assert said.err.count("pip install 'obsnet[chinese]'") == 1
+    assert said.err.count("apt install fonts-noto-cjk") == 1
+    html = (tmp_path / "f" / "report.html").read_text(encoding="utf-8")
+    assert "图中标注为英文" in html
+    assert "两分钟摘要" in html
+    assert fonts.missing("en") == []
 
 
 def test_report_command_says_what_is_missing(tmp_path):
