@@ -9,12 +9,14 @@ from obsnet.language import Language
 from obsnet.report.sections.reconciled import reconciled
 from obsnet.report.sections.section import Section
 from obsnet.report.sections.sectors import sectors
+from obsnet.report.sections.systems import systems
 from obsnet.report.sections.trends import trends
 
 __all__ = ["optional_files", "optional_sections"]
 
 # In the order of the page.
 _MAKERS: dict[str, Callable[[Path, Language], Section]] = {
+    "compare.json": systems,
     "reconciled.csv": reconciled,
     "attribution.csv": sectors,
     "trends.csv": trends,
@@ -23,8 +25,8 @@ _MAKERS: dict[str, Callable[[Path, Language], Section]] = {
 
 def optional_files(folder: Path) -> list[Path]:
     """Return the tables of other commands that are there, with what goes with them."""
-    stems = [Path(name).stem for name in _MAKERS]
-    return sorted(p for stem in stems for p in folder.glob(f"{stem}*.csv"))
+    names = [Path(name) for name in _MAKERS]
+    return sorted(p for name in names for p in folder.glob(f"{name.stem}*{name.suffix}"))
 
 
 def optional_sections(folder: Path, language: Language = "en") -> list[Section]:
