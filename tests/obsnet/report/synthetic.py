@@ -7,6 +7,7 @@ import pandas as pd
 
 from obsnet.cf import flux_dataset, write_netcdf
 from obsnet.crosscheck.run import beside
+from obsnet.crosscheck.systems.spread import SPREAD, SYSTEMS
 from obsnet.grid import Grid
 from obsnet.run_words import line
 
@@ -123,6 +124,17 @@ def posterior(path):
     write_netcdf(data, path)
 
 
+def comparison():
+    """Return what `obsnet compare` writes of two systems."""
+    names = {"region": "DEU", "name_en": "Germany", "name_zh": "德国"}
+    kind = {"gas": "CH4", "quantity": "total", "period": "2023"} | names
+    system = dict.fromkeys(SYSTEMS) | kind | {"how": "", "resolved": True, "sd": 0.02}
+    rows = [system | {"system": n, "total": v} for n, v in (("elris", 2.744), ("intem", 2.469))]
+    numbers = {"mean": 2.6065, "within_sd": 0.073, "between_sd": 0.194, "lowest": 2.469, "highest": 2.744}
+    spread = kind | numbers | {"systems": 2, "lowest_system": "intem", "highest_system": "elris"}
+    return {"systems": rows, "spread": [dict.fromkeys(SPREAD) | spread]}
+
+
 def folder(path, **changes):
     """Fill a folder: posterior, verdicts with what goes with them, tables of other commands, the run's record."""
     path.mkdir(parents=True, exist_ok=True)
@@ -178,6 +190,7 @@ def folder(path, **changes):
             "last": 2020,
         }
     ).to_csv(path / "trends.csv", index=False)
+    (path / "compare.json").write_text(json.dumps(comparison()), encoding="utf-8")
     posterior(path / "posterior.nc")
     report = {
         "title": "A <title> & more",

@@ -97,7 +97,7 @@ def test_pictures_are_png_beside_the_page(made):
         image = (made.folder / f"{name}.png").read_bytes()
         assert image.startswith(b"\x89PNG")
         assert len(image) > 10_000
-    assert made.html.count("data:image/png;base64,iVBOR") == 10
+    assert made.html.count("data:image/png;base64,iVBOR") == 11
 
 
 def test_page_needs_nothing_from_outside(made):

@@ -10,7 +10,7 @@ import pytest
 from obsnet.errors import FormatError
 from obsnet.report.sections.section import Section, percent, plain, signed
 from obsnet.report.sections.told_apart import told_apart
-from tests.obsnet.report.synthetic import NASTY
+from tests.obsnet.report.synthetic import NASTY, comparison
 from tests.obsnet.report.test_report import page_of
 
 
@@ -84,25 +84,10 @@ def test_sections_are_on_the_page_and_escaped(tmp_path, verdicts):
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_other_systems_side_by_side(tmp_path, language):
     """Numbers of the comparison's own file, one that is not stated as a dash."""
-    from obsnet.crosscheck.systems.spread import SPREAD, SYSTEMS
     from obsnet.report.sections.optional import optional_files, optional_sections
 
-    kind = {
-        "gas": "CH4",
-        "quantity": "total",
-        "region": "DEU",
-        "name_en": "Germany",
-        "name_zh": "德国",
-        "period": "2023",
-    }
-    system = dict.fromkeys(SYSTEMS) | kind | {"how": "", "resolved": True, "sd": 0.02}
-    rows = [system | {"system": n, "total": v} for n, v in (("elris", 2.744), ("intem", 2.469))]
-    spread = dict.fromkeys(SPREAD) | kind | {
-        "systems": 2, "mean": 2.6065, "within_sd": 0.073, "between_sd": 0.194, "lowest": 2.469, "lowest_system": "intem",
-        "highest": 2.744, "highest_system": "elris",
-    }  # fmt: skip
     path = tmp_path / "compare.json"
-    path.write_text(json.dumps({"systems": rows, "spread": [spread]}), encoding="utf-8")
+    path.write_text(json.dumps(comparison()), encoding="utf-8")
     assert optional_files(tmp_path) == [path]
     (section,) = optional_sections(tmp_path, language)
     assert section.rows[0][0] == {"en": "Germany", "zh": "德国"}[language]
