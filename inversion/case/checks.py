@@ -19,6 +19,7 @@ from inversion.case.screening import departures
 from inversion.errors.source_bias import Offset, source_offsets
 from inversion.problem.posterior import Posterior
 from inversion.problem.totals import Totals
+from obsnet.run_words import line
 
 __all__ = ["add_checks", "screening_lines"]
 
@@ -98,9 +99,7 @@ def add_checks(
     remarks += honesty(posterior, w.weights, names)
     if screened is not None and len(screened):
         share = len(screened) / (posterior.problem.n_obs + int(np.isinf(screened["factor"].to_numpy()).sum()))
-        remarks.append(
-            f"{len(screened)} observations ({share:.1%}) were screened; screened.parquet lists them"
-        )
+        remarks.append(line("screened", n=len(screened), share=f"{share:.1%}"))
     data.attrs["checks"] = "\n".join(remarks)
     if options is not None:
         data.attrs["screening"] = json.dumps(options.model_dump())
@@ -120,10 +119,8 @@ def _negative_cells(made: Assembled, posterior: Posterior) -> list[str]:
         if below.any():
             whole = float((cells @ area).sum())
             share = float((np.where(below, cells, 0.0) @ area).sum()) / whole if whole else float("nan")
-            lines.append(
-                f"{sector}: {int(below.sum())} of {below.size} cells are negative in the posterior mean, together "
-                f"{share:.1%} of its total, where the prior is nowhere; method lognormal or truncated keeps it positive"
-            )
+            count = {"n": int(below.sum()), "all": below.size}
+            lines.append(line("negative cells", sector=sector, share=f"{share:.1%}", **count))
     return lines
 
 
@@ -140,12 +137,9 @@ def _far_rows(posterior: Posterior) -> list[str]:
     ids = problem.obs_id if problem.obs_id is not None else np.arange(problem.n_obs).astype(str)
     named = ", ".join(f"{ids[k]} ({residual[k]:+.3g})" for k in worst)
     more = " …" if far.size > worst.size else ""
-    said = f"{far.size} observations lie more than {FAR:g} standard deviations from what all others predict"
-    return [f"{said}: {named}{more}; [invert.screen] rejects such rows"]
+    return [line("far", n=far.size, far=f"{FAR:g}", named=f"{named}{more}")]
 
 
 def _biased(o: Offset) -> str:
-    return (
-        f"{o.source}: its {o.observations} observations are {o.offset:+.3g} ± {o.uncertainty:.2g} off all that the "
-        "inversion can explain; solve an offset ([invert.offset] sigma) or leave it out"
-    )
+    numbers = {"offset": f"{o.offset:+.3g}", "sd": f"{o.uncertainty:.2g}"}
+    return line("biased", source=o.source, n=o.observations, **numbers)

@@ -25,6 +25,7 @@ from inversion.solvers.localisation import Localisation, state_columns
 from inversion.solvers.members import LocalSystem
 from inversion.solvers.smoother import solve_ensemble_smoother
 from obsnet.errors import ConfigError, SolverError
+from obsnet.run_words import line
 from obsnet.typing import Floats, Ints, Times
 
 __all__ = ["ENSEMBLES", "honesty", "open_steps"]
@@ -131,10 +132,7 @@ def _too_few(choice: MembersOptions, made: Assembled, needed: float) -> str:
     spans = choice.radius_km is not None or choice.members > made.problem.prior_error.factor_size
     if spans or choice.members - 1 >= needed:
         return ""
-    return (
-        f"{choice.members} members cannot hold the {needed:.0f} degrees of freedom that the observations determine; "
-        "take more members than that, radius_km, or an exact method"
-    )
+    return line("few members", members=choice.members, needed=f"{needed:.0f}")
 
 
 def open_steps(made: Assembled) -> tuple[Ints, Ints, int]:
@@ -200,11 +198,8 @@ def honesty(posterior: Posterior, weights: Any, names: list[str]) -> list[str]:
     middle = float(np.median(ratio[there]))
     if ratio[at] >= 0.8 and middle <= 1.25:
         return []
-    line = (
-        f"the members' spread is {ratio[at]:.2f} of the error of their mean for {names[at]} and {middle:.2f} in the "
-        "middle of all totals; uncertainties here are that spread, tests use the error"
-    )
-    return [line]
+    shares = {"lowest": f"{ratio[at]:.2f}", "middle": f"{middle:.2f}"}
+    return [line("spread of members", name=names[at], **shares)]
 
 
 def _both(posterior: GainedPosterior, weights: Any) -> tuple[Floats, Floats]:

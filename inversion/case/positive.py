@@ -17,6 +17,7 @@ from inversion.solvers.lognormal import solve_lognormal
 from inversion.solvers.sampled import SampledPosterior
 from inversion.solvers.truncated import solve_truncated
 from obsnet.errors import ConfigError, nearest
+from obsnet.run_words import line
 from obsnet.typing import Bools, Floats
 
 __all__ = ["POSITIVE"]
@@ -77,10 +78,7 @@ def _bounded(options: InvertOptions, made: Assembled, _weights: Any, report: Rep
     sectors = _sectors(options, made, options.bounded.sectors)
     mode = solve_bounded(made.problem, _floor(made, sectors), np.inf)
     held = int((~mode.free).sum())
-    why = (
-        f"the most likely fluxes within bounds ({held} of {mode.free.size} at one) are not their mean, so their totals "
-        "are biased and have no error of their own; method truncated draws them"
-    )
+    why = line("mode", held=held, all=mode.free.size)
     report(
         f"bounded: {', '.join(sectors)} not below zero, {held} of {mode.free.size} elements at zero; uncertainties are "
         "those without bounds"

@@ -10,6 +10,7 @@ import numpy as np
 
 from inversion.case.options import InvertOptions
 from obsnet.errors import ConfigError
+from obsnet.run_words import line
 
 if TYPE_CHECKING:
     from inversion.case.elements import Elements
@@ -74,8 +75,8 @@ def run_foreign(
         grid, column = apart(read_elements, path, data.matrix.shape[1])
         data = with_boundary(data, int(column.max()) + 1, str(path))
     problem, found = foreign_problem(data, options.foreign)
-    for line in [*found["notes"], *found["converted"]]:
-        report(line)
+    for note in [*found["notes"], *found["converted"]]:
+        report(note)
     for row in found["set_aside"]:
         report(f"set aside {row['file']} row {row['row']} ({row['label']}): {row['reason']}")
     if found["model_error_estimated"]:
@@ -140,14 +141,12 @@ def _on_the_map(
     )
     add_shares(data, placed.shares)
     below = int((posterior.mean[: int(placed.column.max()) + 1] < 0.0).sum())
-    remarks = [
-        "factors keep the prior's pattern inside their elements; no error of totals allows for another"
-    ]
+    remarks = [line("one pattern")]
     remarks += [*found["notes"], *found["converted"]]
-    remarks += [f"{len(found['set_aside'])} rows were set aside"] * bool(found["set_aside"])
-    remarks += [
-        f"{below} of {int(placed.column.max()) + 1} factors are negative in the posterior mean"
-    ] * bool(below)
+    if found["set_aside"]:
+        remarks.append(line("set aside", n=len(found["set_aside"])))
+    if below:
+        remarks.append(line("negative factors", n=below, all=int(placed.column.max()) + 1))
     data.attrs |= {
         "regions_source": placed.regions_source,
         "shares_in_test": "yes" if options.shares.in_test else "no",

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from obsnet.errors import SchemaError
+from obsnet.run_words import line
 from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.typing import Ints, Texts
 
@@ -119,11 +120,11 @@ def refuse_same_air(table: pa.Table, *, allow: bool) -> str:
         kinds[f"{pair.why} in {name}"] = kinds.get(f"{pair.why} in {name}", 0) + 1
     one = pairs[0]
     said = "; ".join(f"{number} pairs of {what}" for what, number in kinds.items())
-    line = f"the same air counts twice: {said} (first {ids[one.first]!r} and {ids[one.second]!r})"
+    text = line("same air", said=said, first=repr(ids[one.first]), second=repr(ids[one.second]))
     if allow:
-        return line
+        return text
     raise SchemaError(
-        f"{line}; choose one with [invert] sources, average again with one store, or say allow_same_air = true"
+        f"{text}; choose one with [invert] sources, average again with one store, or say allow_same_air = true"
     )
 
 

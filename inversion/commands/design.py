@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inversion.study.words import InLanguage, Language, say, written_line
+from inversion.study.words import say, written_line
 from obsnet.case_file import CaseTable
 from obsnet.command import Group, Shown, command
+from obsnet.language import InLanguage, Language
 
 if TYPE_CHECKING:
     from inversion.study.options import DetectCommand

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from inversion.study.words import ASSUMED, InLanguage, Language, say, written_line
+from inversion.study.words import ASSUMED, say, written_line
 from obsnet.case_file import CaseTable
 from obsnet.command import Flag, Shown, command
+from obsnet.language import InLanguage, Language
 
 __all__ = ["OsseCommand", "osse"]
 

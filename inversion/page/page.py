@@ -13,6 +13,7 @@ from inversion.errors.likelihood import LikelihoodSurface
 from inversion.page.pictures import all_pictures
 from inversion.page.tables import all_tables, solved_sectors
 from obsnet.atomic import write_text
+from obsnet.crosscheck.compared.fit import chi_square_bounds
 
 __all__ = ["write_page"]
 
@@ -60,6 +61,7 @@ def write_page(
     )
     text = environment.get_template("inversion.html.j2").render(
         title=str(data.attrs["title"]),
+        failed=_failed(data),
         notes=_notes(data),
         facts=_facts(data),
         tables=all_tables(data, evaluation, ensemble, left),
@@ -103,6 +105,12 @@ def _facts(data: Any) -> list[tuple[Words, str]]:
 
 def _short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _failed(data: Any) -> bool:
+    """Tell whether chi-square is beyond what an inventory may be tested with."""
+    low, high = chi_square_bounds(int(data.attrs["n_observations"]))
+    return not low <= float(data.attrs["chi_square"]) <= high
 
 
 def _notes(data: Any) -> list[Words]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from inversion.study.words import NATIONAL, Language, draw_in, say
+from inversion.study.words import NATIONAL, draw_in, say
+from obsnet.language import Language
 
 __all__ = ["classes", "detect_picture"]
 
@@ -64,7 +65,7 @@ def detect_picture(summary: Mapping[str, Any], language: Language = "en") -> byt
         found = classes(rows, wanted)
         tested = {r["region"]: r["reached"] is not None for r in rows}
         shades = {k: colours[d] if tested[k] else _BEYOND[d] for k, d in found.items()}
-        region_map(axes, shades, tolerance=0.05)
+        region_map(axes, shades)
         china = next(r["minimum_detectable"] for r in rows if r["region"] == NATIONAL)
         whole = "–" if china is None else f"{china:.0%}"
         axes.set_title(f"{rows[0]['title'][language]}\n{say(NATIONAL, language)}: {whole}", fontsize=9)

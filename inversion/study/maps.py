@@ -9,7 +9,8 @@ import numpy as np
 
 from inversion.study.design import Design
 from inversion.study.study import Study
-from inversion.study.words import ASSUMED, NATIONAL, Language, draw_in, say
+from inversion.study.words import ASSUMED, NATIONAL, draw_in, say
+from obsnet.language import Language
 from obsnet.typing import Floats
 
 __all__ = ["design_picture", "scenario_picture", "truth_picture"]

@@ -16,9 +16,9 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from inversion.study.orbits import Orbit, across_track, ground_track, sun_elevation
-from inversion.study.words import Language
 from obsnet.config import Options, read_toml, validate
 from obsnet.errors import ConfigError, nearest
+from obsnet.language import Language
 from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.typing import Bools, Floats, Ints, Texts, Times
 

@@ -9,10 +9,11 @@ from pydantic import Field, model_validator
 
 from inversion.case.options import ErrorOptions, OffsetOptions, SectorOptions
 from inversion.study.idealised import TransportOptions
-from inversion.study.words import ASSUMED, InLanguage
+from inversion.study.words import ASSUMED
 from obsnet.command import Flag
 from obsnet.config import Options
 from obsnet.crosscheck.verdicts.options import RowOptions, RuleOptions
+from obsnet.language import InLanguage
 
 __all__ = [
     "SYSTEMS",

@@ -15,10 +15,11 @@ from inversion.study.design import Design, choose_network
 from inversion.study.options import DesignOptions
 from inversion.study.study import Study
 from inversion.study.ties import gain_covariance, ranks
-from inversion.study.words import Language, table_text
+from inversion.study.words import table_text
 from inversion.study.world import StudyWorld
 from obsnet.atomic import atomic_path, write_text
 from obsnet.errors import ConfigError, nearest
+from obsnet.language import Language
 from obsnet.typing import Floats
 
 __all__ = ["run_design"]

@@ -13,15 +13,15 @@ import numpy as np
 from inversion.study.detect import Fossil, detect, fossil_prior, networks_of, set_up
 from inversion.study.network import read_network
 from inversion.study.options import DetectOptions
-from inversion.study.words import NATIONAL, Language, named, say, table_text, words
+from inversion.study.words import NATIONAL, named, say, table_text, words
 from inversion.study.world import StudyWorld
 from obsnet.atomic import atomic_path, write_text
 from obsnet.crosscheck.compared.inventory_rows import Chosen, choose_rows
 from obsnet.crosscheck.rules.rule import ADJUSTMENT
 from obsnet.crosscheck.verdicts.options import RowOptions
-from obsnet.crosscheck.words import Words
 from obsnet.inventory.period import read_period
 from obsnet.inventory.table import BUILT_IN, read_inventory
+from obsnet.language import Language, Words
 from obsnet.output import plain
 
 __all__ = ["VERSION", "detect_cell", "detect_lines", "run_detect", "setting_of"]

@@ -17,10 +17,11 @@ from inversion.study.osse import Twins, run_twins
 from inversion.study.pattern import pattern_error
 from inversion.study.study import Study
 from inversion.study.ties import mean_covariance, ranks
-from inversion.study.words import ASSUMED, NATIONAL, Language, table_text
+from inversion.study.words import ASSUMED, NATIONAL, table_text
 from inversion.study.world import StudyWorld
 from obsnet.atomic import atomic_path, write_text
 from obsnet.errors import ConfigError, nearest
+from obsnet.language import Language
 from obsnet.typing import Floats
 
 __all__ = ["run_osse", "write_observations"]

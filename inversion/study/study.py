@@ -15,7 +15,8 @@ import scipy.sparse as sp
 from inversion.problem.posterior import Posterior
 from inversion.problem.problem import Problem
 from inversion.solvers.choose import solve
-from inversion.study.words import NATIONAL, Language, named
+from inversion.study.words import NATIONAL, named
+from obsnet.language import Language
 from obsnet.regions import REST
 from obsnet.typing import Bools, Floats
 

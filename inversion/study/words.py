@@ -6,20 +6,15 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field
-
-from obsnet.config import Options
-from obsnet.crosscheck.words import Words, filled
 from obsnet.errors import DependencyError, RegionError
+from obsnet.language import Language, Words, filled
 from obsnet.regions import OFFSHORE, OUTSIDE, region_name
 
 __all__ = [
     "ASSUMED",
     "NATIONAL",
-    "InLanguage",
-    "Language",
     "draw_in",
     "named",
     "say",
@@ -28,15 +23,8 @@ __all__ = [
     "written_line",
 ]
 
-Language = Literal["en", "zh"]
 NATIONAL = "national"
 ASSUMED = "as assumed"  # what truths are called where the inversion is right
-
-
-class InLanguage(Options):
-    """A command whose tables and pictures are to be had in two languages."""
-
-    language: Language = Field("en", description="of tables, pictures and lines")
 
 
 # key -> (English, Chinese); what stands in braces is filled in
@@ -290,13 +278,10 @@ def draw_in(language: Language) -> None:
     DependencyError
         Chinese, and no font of it on this machine: the labels would be empty boxes.
     """
-    from obsnet.report.fonts import use_fonts
+    from obsnet.report.fonts import NO_FONT, use_fonts
 
     if not use_fonts() and language == "zh":
-        raise DependencyError(
-            "pictures in Chinese need a font with Chinese characters, and none is installed; install one "
-            "(WenQuanYi Micro Hei has all), or take --language en"
-        )
+        raise DependencyError(f"{NO_FONT.en}; or take --language en")
 
 
 def written_line(paths: Sequence[Path], folder: Path, language: Language) -> str:

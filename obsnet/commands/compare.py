@@ -17,14 +17,11 @@ def compare(options: ComparisonOptions) -> Shown:
     found = compare_systems(options)
     notes = list(found.notes)
     if options.out is not None:
-        from obsnet.report.fonts import chinese_font
+        from obsnet.report.fonts import drawn_in, missing
         from obsnet.report.spread import write_spread_figures
 
-        if options.language == "zh" and chinese_font() is None:
-            notes.append(
-                "no font with Chinese characters: install fonts-noto-cjk, else the pictures show boxes"
-            )
+        notes += missing(options.language)
         written = write_compared(found, options.out, options.language)
-        written += write_spread_figures(found.systems, found.spread, options.out, options.language)
+        written += write_spread_figures(found.systems, found.spread, options.out, drawn_in(options.language))
         notes += [f"written: {p}" for p in written]
     return Shown(compared_data(found), compared_lines(found, options.language), notes)

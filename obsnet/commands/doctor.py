@@ -93,6 +93,8 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     yield "packages: " + ", ".join(f"{n} {v or 'MISSING'}" for n, v in found["packages"].items())
     for name, value in found["optional"].items():
         yield f"optional {name}: {value or 'not installed (' + _OPTIONAL[name] + ')'}"
-    font = found["chinese_font"] or "none, labels are English (WenQuanYi Micro Hei has all)"
+    from obsnet.report.fonts import NO_FONT
+
+    font = found["chinese_font"] or f"{NO_FONT.en}; until then pictures are labelled in English"
     yield f"Chinese font: {font}"
     yield f"batch system: {found['batch_system'] or 'none'}"

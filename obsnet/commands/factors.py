@@ -9,6 +9,7 @@ from pydantic import Field
 
 from obsnet.command import Flag, Group, Shown, command
 from obsnet.config import Options
+from obsnet.language import InLanguage
 
 __all__ = ["app", "check", "conflicts", "electricity", "network", "query"]
 
@@ -24,7 +25,7 @@ app = Group(
 )
 
 
-class QueryOptions(Options):
+class QueryOptions(InLanguage):
     """Which factors."""
 
     item: Annotated[str | None, Flag(positional=True)] = Field(
@@ -38,7 +39,6 @@ class QueryOptions(Options):
     edition: str | None = Field(None, description="such as gbt32151 or ipcc2006")
     gas: str | None = Field(None, description="formula")
     factors: Path | None = Field(None, description="a table of your own, looked through too")
-    language: Literal["en", "zh"] = Field("en", description="of the headings")
     out: Path | None = Field(None, description="CSV to write")
 
 
@@ -56,12 +56,11 @@ def query(options: QueryOptions) -> Shown:
     )
 
 
-class ConflictOptions(Options):
+class ConflictOptions(InLanguage):
     """Which differences."""
 
     tolerance: float = Field(0.05, ge=0, description="spread over the mean below which editions agree")
     factors: Path | None = Field(None, description="a table of your own, compared too")
-    language: Literal["en", "zh"] = Field("en", description="of the headings")
     out: Path | None = Field(None, description="CSV to write")
 
 
@@ -96,7 +95,7 @@ def check(options: FactorsCheckOptions) -> Shown:
     return Shown(found.to_dict("records"), [line], found.attrs["notes"])
 
 
-class ElectricityOptions(Options):
+class ElectricityOptions(InLanguage):
     """Whose consumption."""
 
     weights: Path = Field(
@@ -109,7 +108,6 @@ class ElectricityOptions(Options):
     running: Literal["ask", "yes", "no"] = Field(
         "ask", description="whether a month's value is the sum since January (累计)"
     )
-    language: Literal["en", "zh"] = Field("en", description="of the headings")
     out: Path | None = Field(None, description="CSV to write")
 
 
@@ -126,14 +124,13 @@ def electricity(options: ElectricityOptions) -> Shown:
     return Shown(average_data(found), average_lines(found), notes)
 
 
-class FactorsNetworkOptions(Options):
+class FactorsNetworkOptions(InLanguage):
     """Generation and exchange."""
 
     provinces: Annotated[Path, Flag(positional=True)] = Field(
         description="region, generation (MWh), emission (t CO2); optional fossil_generation, traded_nonfossil"
     )
     flows: Path | None = Field(None, description="from, to, value (MWh)")
-    language: Literal["en", "zh"] = Field("en", description="of the headings")
     out: Path | None = Field(None, description="CSV to write")
 
 

@@ -10,8 +10,9 @@ from pydantic import Field
 from obsnet.command import Flag, Group, Shown, command
 from obsnet.config import Options
 from obsnet.inventory.prior.options import GridOptions
+from obsnet.language import InLanguage
 
-__all__ = ["Languages", "app", "check", "compare", "compile_", "grid", "trace"]
+__all__ = ["app", "check", "compare", "compile_", "grid", "trace"]
 
 app = Group(
     "Bottom-up inventories: compile, check, trace, uncertainty, compare, grid.",
@@ -30,7 +31,6 @@ app = Group(
         "enterprise": "obsnet.commands.inventory_parts:enterprise",
     },
 )
-Languages = Literal["en", "zh"]
 
 
 class FactorOptions(Options):
@@ -46,7 +46,7 @@ class FactorOptions(Options):
     )
 
 
-class CompileOptions(FactorOptions):
+class CompileOptions(FactorOptions, InLanguage):
     """Of what, and how."""
 
     balances: Annotated[list[Path], Flag(positional=True)] = Field(
@@ -76,7 +76,6 @@ class CompileOptions(FactorOptions):
     factor_sd: float | None = Field(None, ge=0, le=3, description="the same of factors that state none")
     source: str = Field("", description="who compiles, for the column source")
     out: Path | None = Field(None, description="folder for inventory.csv, trace.csv, reference.csv")
-    language: Languages = Field("en", description="of headings and names")
 
 
 @command("obsnet.commands.inventory:CompileOptions")
@@ -110,7 +109,7 @@ def compile_(options: CompileOptions) -> Shown:
     return Shown(compiled_data(made), compiled_lines(made, options.language), notes)
 
 
-class TraceOptions(Options):
+class TraceOptions(InLanguage):
     """Which number."""
 
     file: Annotated[Path, Flag(positional=True)] = Field(
@@ -120,7 +119,6 @@ class TraceOptions(Options):
     period: str | None = Field(None, description="year")
     gas: str | None = Field(None, description="formula")
     category: str | None = Field(None, description="with all below it; total")
-    language: Languages = Field("en", description="of names")
 
 
 @command("obsnet.commands.inventory:TraceOptions")
@@ -135,7 +133,7 @@ def trace(options: TraceOptions) -> Shown:
     return Shown(found.to_dict("records"), trace_lines(found, options.language))
 
 
-class InventoryCheckOptions(Options):
+class InventoryCheckOptions(InLanguage):
     """Which file."""
 
     files: Annotated[list[Path], Flag(positional=True)] = Field(
@@ -149,7 +147,6 @@ class InventoryCheckOptions(Options):
     )
     tolerance: float = Field(0.05, ge=0, description="gap of an identity, in the printed unit")
     out: Path | None = Field(None, description="CSV of all findings")
-    language: Languages = Field("en", description="of headings")
 
 
 @command("obsnet.commands.inventory:InventoryCheckOptions")
@@ -165,7 +162,7 @@ def check(options: InventoryCheckOptions) -> Shown:
     return Shown(found.data(), found.lines(), notes)
 
 
-class InventoryCompareOptions(Options):
+class InventoryCompareOptions(InLanguage):
     """Which sources."""
 
     sources: Annotated[list[str], Flag(positional=True)] = Field(
@@ -179,7 +176,6 @@ class InventoryCompareOptions(Options):
     units: str | None = Field(None, description="of a netCDF that does not state them")
     basis: Literal["substance", "carbon"] | None = Field(None, description="whose mass a netCDF gives")
     out: Path | None = Field(None, description="CSV")
-    language: Languages = Field("en", description="of headings and names")
 
 
 @command("obsnet.commands.inventory:InventoryCompareOptions")

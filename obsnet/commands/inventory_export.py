@@ -8,12 +8,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from obsnet.command import Flag, Shown, command
-from obsnet.config import Options
+from obsnet.language import InLanguage
 
 __all__ = ["export"]
 
 
-class ExportOptions(Options):
+class ExportOptions(InLanguage):
     """Which inventory, in which forms."""
 
     inventory: Annotated[Path, Flag(positional=True)] = Field(
@@ -24,7 +24,6 @@ class ExportOptions(Options):
     gwp: str = Field("ar5", description="set of GWP100: sar, tar, ar4, ar5, ar5-feedback, ar6")
     terminology: Literal["IPCC2006", "CRT2023"] = Field("IPCC2006", description="of the categories")
     title: str = Field("", description="for the metadata")
-    language: Literal["en", "zh"] = Field("en", description="of headings and names in the workbook")
 
 
 @command("obsnet.commands.inventory_export:ExportOptions")

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from obsnet.command import Flag, Shown, command
-from obsnet.config import Options
+from obsnet.language import InLanguage
 
 __all__ = ["cities", "enterprise", "reports"]
 
 
-class CityOptions(Options):
+class CityOptions(InLanguage):
     """Which province, which cities."""
 
     inventory: Annotated[str, Flag(positional=True)] = Field(description="inventory.csv, or a built-in table")
@@ -21,7 +21,6 @@ class CityOptions(Options):
     gas: str = Field("CO2", description="formula")
     period: str | None = Field(None, description="year, where there are several")
     out: Path | None = Field(None, description="CSV")
-    language: Literal["en", "zh"] = Field("en", description="of headings")
 
 
 @command("obsnet.commands.inventory_parts:CityOptions")
@@ -41,7 +40,7 @@ def cities(options: CityOptions) -> Shown:
     )
 
 
-class EnterpriseReportsOptions(Options):
+class EnterpriseReportsOptions(InLanguage):
     """Which reports."""
 
     file: Annotated[Path, Flag(positional=True)] = Field(
@@ -49,7 +48,6 @@ class EnterpriseReportsOptions(Options):
     )
     inventory: str | None = Field(None, description="inventory.csv to set beside")
     out: Path | None = Field(None, description="CSV of the sums")
-    language: Literal["en", "zh"] = Field("en", description="of headings")
 
 
 @command("obsnet.commands.inventory_parts:EnterpriseReportsOptions")
@@ -67,7 +65,7 @@ def reports(options: EnterpriseReportsOptions) -> Shown:
     return Shown(data, report_lines(sums, odd), write_if_asked(sums, options.out, options.language))
 
 
-class EnterpriseOptions(Options):
+class EnterpriseOptions(InLanguage):
     """Which enterprise."""
 
     file: Annotated[Path, Flag(positional=True)] = Field(
@@ -79,7 +77,6 @@ class EnterpriseOptions(Options):
     editions: list[str] = Field(["gbt32151", "ipcc2006", "yearbook2008", "mee-nbs"], description="in order")
     stand_in: dict[str, str] = Field({}, description="fuel whose factors stand for another")
     out: Path | None = Field(None, description="CSV of the audit trail")
-    language: Literal["en", "zh"] = Field("en", description="of headings")
 
 
 @command("obsnet.commands.inventory_parts:EnterpriseOptions")

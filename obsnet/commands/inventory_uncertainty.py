@@ -8,14 +8,14 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from obsnet.command import Flag, Shown, command
-from obsnet.config import Options
+from obsnet.language import InLanguage
 
 __all__ = ["keycategories", "recalculate", "uncertainty"]
 
 _TABLE = "category, gas, base, current, activity_uncertainty, factor_uncertainty (%, half-widths of 95 %)"
 
 
-class UncertaintyOptions(Options):
+class UncertaintyOptions(InLanguage):
     """Which table."""
 
     file: Annotated[Path, Flag(positional=True)] = Field(description=_TABLE)
@@ -25,7 +25,6 @@ class UncertaintyOptions(Options):
     seed: int = Field(0, ge=0, description="of the draws")
     shape: Literal["normal", "lognormal"] = Field("normal", description="of every error in the draws")
     out: Path | None = Field(None, description="CSV of the table in the columns of IPCC Table 3.2")
-    language: Literal["en", "zh"] = Field("en", description="of headings")
 
 
 @command("obsnet.commands.inventory_uncertainty:UncertaintyOptions")
@@ -44,7 +43,7 @@ def uncertainty(options: UncertaintyOptions) -> Shown:
     return Shown(uncertainty_data(found, drawn), uncertainty_lines(found, drawn, options.language), notes)
 
 
-class KeyOptions(Options):
+class KeyOptions(InLanguage):
     """Which table, which approach."""
 
     file: Annotated[Path, Flag(positional=True)] = Field(description=_TABLE)
@@ -53,7 +52,6 @@ class KeyOptions(Options):
         None, gt=0, le=1, description="cumulative share of key categories; 0.95, or 0.90 for approach 2"
     )
     out: Path | None = Field(None, description="CSV")
-    language: Literal["en", "zh"] = Field("en", description="of headings")
 
 
 @command("obsnet.commands.inventory_uncertainty:KeyOptions")
@@ -70,7 +68,7 @@ def keycategories(options: KeyOptions) -> Shown:
     return Shown(found.to_dict("records"), key_lines(found, options.language), notes)
 
 
-class RecalculateOptions(Options):
+class RecalculateOptions(InLanguage):
     """Which editions."""
 
     old: Annotated[Path, Flag(positional=True)] = Field(
@@ -80,7 +78,6 @@ class RecalculateOptions(Options):
         description="inventory.csv of the new edition, or its folder"
     )
     out: Path | None = Field(None, description="CSV")
-    language: Literal["en", "zh"] = Field("en", description="of headings")
 
 
 @command("obsnet.commands.inventory_uncertainty:RecalculateOptions")

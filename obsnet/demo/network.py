@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from obsnet.language import Words
 from obsnet.typing import Floats
 
 __all__ = ["EXISTING", "DemoSite", "Network", "existing", "idealised", "satellite_days"]
@@ -50,7 +51,7 @@ class Network:
         Good soundings of the satellite a day, anywhere inside `bounds`.
     bounds : (south, north, west, east)
         Where the satellite has good soundings.
-    note : str
+    note : Words
         What the report says of it.
     """
 
@@ -58,7 +59,7 @@ class Network:
     sites: tuple[DemoSite, ...]
     soundings_per_day: int
     bounds: tuple[float, float, float, float]
-    note: str
+    note: Words
 
 
 # Background stations whose records are public, with the coordinates their keepers publish.
@@ -82,7 +83,10 @@ _SATELLITE_BOUNDS = (21.0, 50.0, 101.0, 132.0)
 
 def existing() -> Network:
     """Return six background stations and one narrow-swath satellite."""
-    note = "six background stations and one satellite with some 25 good soundings a day over eastern China"
+    note = Words(
+        "six background stations and one satellite with some 25 good soundings a day over eastern China",
+        "六个本底站和一颗卫星，中国东部每天约 25 个有效观测",
+    )
     return Network("existing", EXISTING, 25, _SATELLITE_BOUNDS, note)
 
 
@@ -101,9 +105,10 @@ def idealised(provinces: Any, rng: np.random.Generator) -> Network:
         for point in _spread(provinces.geometry[adcode], count, rng):
             code = f"{chr(65 + len(sites) // 26)}{chr(65 + len(sites) % 26)}{adcode[0]}"
             sites.append(DemoSite(code, round(float(point[1]), 4), round(float(point[0]), 4), 100.0, 50.0))
-    note = (
+    note = Words(
         f"an idealised network that does not exist: {len(sites)} stations in {len(_STATIONS)} provinces and "
-        "80 good soundings a day east of 101 E"
+        "80 good soundings a day east of 101 E",
+        f"并不存在的理想观测网：{len(_STATIONS)} 个省的 {len(sites)} 个站，东经 101° 以东每天 80 个有效卫星观测",
     )
     return Network("idealised", tuple(sites), 80, _SATELLITE_BOUNDS, note)
 

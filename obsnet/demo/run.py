@@ -72,7 +72,7 @@ def run_demo(options: DemoOptions, *, say: Callable[[str], None]) -> tuple[dict[
         inputs=inputs,
         seeds={"world": seed, "truth_particles": truth_seed, "model_particles": model_seed},
         stages=results,
-        network=twin.network.note,
+        network=twin.network.note.en,
         planted=options.planted,
         planted_truth=round(twin.world.true_total(options.planted), 3),
         verdicts=dict(zip(single["region"], single["verdict"], strict=True)),

@@ -182,9 +182,12 @@ class Twin:
             title=f"Twin experiment over China, {self.network.name} network",
             title_zh="中国区域孪生实验",
             notes=[
-                f"Twin experiment, not an observation of the atmosphere: {self.network.note}.",
+                f"Twin experiment, not an observation of the atmosphere: {self.network.note.en}.",
                 f"Truth, weather and data are invented; one province's total is planted {wrong} too low.",
-                f"孪生实验，并非真实大气观测：观测网、天气与真值均为虚构。一个省的清单值被设低 {wrong}。",
+            ],
+            notes_zh=[
+                f"孪生实验，并非真实大气观测：{self.network.note.zh}。",
+                f"真值、天气与数据均为虚构；一个省的清单值被设低 {wrong}。",
             ],
         )
         path = folder / "case.toml"

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from obsnet.errors import FormatError, RangeError, nearest
-from obsnet.inventory.words import Language, canonical_columns, heading_unit, normal, plain, translated
+from obsnet.inventory.words import canonical_columns, heading_unit, normal, plain, translated
+from obsnet.language import Language
 from obsnet.reading import door, refuse_long_lines
 
 __all__ = [

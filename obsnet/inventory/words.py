@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from typing import Literal
 
 from obsnet.errors import FormatError, RegionError, nearest
+from obsnet.language import Language
 from obsnet.regions import PROVINCES, region_code
 
 __all__ = [
     "CHINESE",
     "NATION",
     "RESULTS",
-    "Language",
     "canonical_columns",
     "find_region",
     "heading_unit",
@@ -26,7 +25,6 @@ __all__ = [
     "translated",
 ]
 
-Language = Literal["en", "zh"]
 NATION = "CHN"  # the whole country as a region of a table
 
 # What a column is called in our tables, its Chinese heading, and other spellings found in people's files.

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 from unicodedata import east_asian_width
 
-from obsnet.crosscheck.words import Words
 from obsnet.inventory.account.categories import category_name
 from obsnet.inventory.account.report import named_region
-from obsnet.inventory.words import NATION, Language
+from obsnet.inventory.words import NATION
+from obsnet.language import Language, Words
 from obsnet.nowcast.forecast import EmissionForecast
 from obsnet.nowcast.power import Factors, Likeness
 from obsnet.nowcast.rapid import RapidEstimate

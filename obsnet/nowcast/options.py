@@ -9,11 +9,12 @@ from pydantic import Field
 
 from obsnet.command import Flag
 from obsnet.config import Options
+from obsnet.language import InLanguage
 
 __all__ = ["ForecastOptions", "HistoryOptions", "IndicatorOptions", "PowerOptions", "RapidOptions"]
 
 
-class HistoryOptions(Options):
+class HistoryOptions(InLanguage):
     """Which inventories."""
 
     inventories: Annotated[list[str], Flag(positional=True)] = Field(
@@ -32,7 +33,6 @@ class HistoryOptions(Options):
     draws: int = Field(1000, ge=100, le=100_000, description="of every distribution")
     seed: int = Field(0, ge=0, description="of the draws")
     out: Path | None = Field(None, description="folder of the tables")
-    language: Literal["en", "zh"] = Field("en", description="of what is printed and of headings")
 
 
 class IndicatorOptions(Options):

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from obsnet.command import Shown
-from obsnet.crosscheck.words import Words
 from obsnet.errors import ConfigError, FormatError
-from obsnet.inventory.words import NATION, Language
+from obsnet.inventory.words import NATION
+from obsnet.language import Language, Words
 from obsnet.nowcast.forecast import EmissionForecast, forecast, read_target
 from obsnet.nowcast.inputs.history import History, read_history
 from obsnet.nowcast.inputs.indicator_file import read_indicators

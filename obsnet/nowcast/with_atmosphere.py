@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from obsnet.crosscheck.compared.totals import RegionTotals
-from obsnet.crosscheck.words import Words
 from obsnet.errors import FormatError
+from obsnet.language import Words
 from obsnet.nowcast.inputs.atmosphere import seen_in, updated
 from obsnet.nowcast.inputs.history import History
 from obsnet.nowcast.inputs.indicators import Indicators

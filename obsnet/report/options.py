@@ -7,12 +7,12 @@ from typing import Annotated
 from pydantic import Field
 
 from obsnet.command import Flag
-from obsnet.config import Options
+from obsnet.language import InLanguage
 
 __all__ = ["ReportOptions"]
 
 
-class ReportOptions(Options):
+class ReportOptions(InLanguage):
     """The table ``[report]`` of a case."""
 
     posterior: str = Field("posterior.nc", description="posterior file, relative to the run's outputs")
@@ -25,4 +25,7 @@ class ReportOptions(Options):
     title_zh: str = Field("排放反演与清单核验", description="heading in Chinese")
     notes: Annotated[list[str], Flag(names=("--note",), whole=True)] = Field(
         [], description="what a reader must know first; each in a box at the top; may be repeated"
+    )
+    notes_zh: Annotated[list[str], Flag(names=("--note-zh",), whole=True)] = Field(
+        [], description="the same for a page in Chinese; where there is none, the others stand"
     )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from obsnet.report.options import ReportOptions
 
-__all__ = ["report_files"]
+if TYPE_CHECKING:
+    from obsnet.report.content import Content
+
+__all__ = ["report_content", "report_files"]
 
 
 def _stations(store: Path) -> list[tuple[float, float]]:
@@ -39,110 +42,136 @@ def report_files(
     out : Path
         Folder of the outputs.
     options : ReportOptions
-        Heading and notes.
+        Heading, notes, language.
     store : Path, optional
         Observation store.
+
+    Returns
+    -------
+    list of Path
+        Files written.
 
     Raises
     ------
     FormatError
         The table is not one of `obsnet crosscheck`.
     """
-    import numpy as np
-
     from obsnet.atomic import atomic_path
     from obsnet.cf import read_netcdf, write_geotiff
-    from obsnet.crosscheck.verdicts.run import beside
-    from obsnet.crosscheck.verdicts.table import read_covariance, read_statistics, read_table
-    from obsnet.crosscheck.words import Words, common_first
+    from obsnet.crosscheck.verdicts.table import read_table
     from obsnet.field import grid_of
-    from obsnet.report.page import draw, write_report
-    from obsnet.report.sections.beside import beside_the_verdict
-    from obsnet.report.sections.bridge import bridge
-    from obsnet.report.sections.nowcast import nowcast_sections
-    from obsnet.report.sections.optional import optional_sections
-    from obsnet.report.sections.told_apart import told_apart
+    from obsnet.report.page import write_report
     from obsnet.work.isolated import apart
 
-    table = read_table(table_file)
-    remarks = [Words(*pair) for pair in zip(table["remark"], table["remark_zh"], strict=True)]
-    common, own = common_first(remarks)
-    table = table.assign(remark=[t.en for t in own], remark_zh=[t.zh for t in own])
-    definitions = beside(table_file, "bridge")
-    statistics = read_statistics(beside(table_file, "statistics"))
-    told = [Words(r["text"], r["text_zh"]) for r in statistics[statistics["told"] == 1].to_dict("records")]
-    data = apart(read_netcdf, posterior)
-    sector = str(table["sector"].iloc[0])
-    mean = data[["flux", "flux_prior"]].sel(sector=sector)
-    length = (data["time_bnds"][:, 1] - data["time_bnds"][:, 0]) / np.timedelta64(1, "s")
-    mean = mean.weighted(length.astype(float)).mean("time")
-    grid = grid_of(data)
+    data, table = apart(read_netcdf, posterior), read_table(table_file)
+    flux = _mean_flux(data, str(table["sector"].iloc[0]))
+    content = report_content(data, table, flux, posterior, table_file, out, options, store)
     image = out / "flux.tif"
+    what = f"{table['sector'].iloc[0]} flux of {table['gas'].iloc[0]}, mean of the period"
     write_geotiff(
-        mean["flux"].values,
-        grid,
+        flux["posterior"],
+        grid_of(data),
         image,
         units="mol m-2 s-1",
-        description=f"posterior {sector} flux of {table['gas'].iloc[0]}, mean of the period",
+        description=f"posterior {what}",
+        uncertainty=flux["sd"],
     )
-    first, last = (str(data["time_bnds"].values.ravel()[k])[:10] for k in (0, -1))
-    marks = _stations(store) if store is not None and store.is_dir() else []
-    pictures = draw(table, mean["flux_prior"].values, mean["flux"].values, grid, marks)
-    images = [out / f"{name}.png" for name in pictures]
-    for path, image_bytes in zip(images, pictures.values(), strict=True):
+    images = [out / f"{name}.png" for name in content.pictures]
+    for path, image_bytes in zip(images, content.pictures.values(), strict=True):
         with atomic_path(path) as temporary:
             temporary.write_bytes(image_bytes)
     page = out / "report.html"
-    write_report(
-        page,
-        table,
-        pictures,
-        title=options.title,
-        title_zh=options.title_zh,
-        notes=[*options.notes, *(f"{t.en} · {t.zh}" for t in [*told, *common])],
-        facts=_facts(data, table),
-        period=f"{first} to {last}",
-        sections=[
-            *([bridge(definitions)] if definitions.is_file() else []),
-            beside_the_verdict(table, statistics),
-            told_apart(table, read_covariance(beside(table_file, "covariance"))),
-            *optional_sections(table_file.parent),
-            *(section for name in options.nowcast for section in nowcast_sections(out / name)),
-        ],
-    )
+    write_report(page, content)
     return [page, image, *images]
 
 
-def _facts(data: Any, table: Any) -> list[tuple[str, str]]:
-    """Return what the estimate rests on, from the posterior's attributes, and what it was held against."""
-    attrs = data.attrs
-    number = int(attrs["n_observations"])
-    made = table.iloc[0]
-    facts = [
-        ("Inventory", str(made["inventory_source"]) or "no source given"),
-        ("Prior", str(attrs["prior_name"])),
-        ("Solver", f"{attrs['solver']}, {attrs['solver_state']}"),
-        ("Observations", f"{number:,}; {attrs['observations_counts']}"),
-        ("Unknowns", f"{int(attrs['n_state']):,}, of which {int(attrs['n_state_unobserved']):,} nobody sees"),
-        ("Degrees of freedom for signal", f"{float(attrs['degrees_of_freedom_for_signal']):.1f}"),
-        (
-            "Chi-square per observation",
-            (
-                f"{made['chi_square']:.3f} (1 ± {(2 / number) ** 0.5:.3f} if errors are as stated; verdicts are given "
-                f"within {made['chi_square_low']:.2f} to {made['chi_square_high']:.2f})"
-            ),
-        ),
-        (
-            "Not in these uncertainties",
-            (
-                "errors that all observations share: a bias of the satellite, of the scale or of the "
-                "transport; definitions of the inventory."
-            ),
-        ),
-        ("Boundaries", str(made["region_source"]) or "not stated in the posterior file"),
-    ]
-    if attrs.get("checks"):
-        facts.append(("The run's own checks", "; ".join(str(attrs["checks"]).splitlines())))
-    if "shares" in attrs:
-        facts.append(("Where a cell's flux is", "; ".join(str(attrs["shares"]).splitlines())))
-    return facts
+def _mean_flux(data: Any, sector: str) -> dict[str, Any]:
+    """Return the mean over time of a sector's prior and posterior flux, and what is known of its error.
+
+    Errors of a cell at several times are taken as one, which is the largest that their mean can have; the file does not
+    state how they are correlated.
+    """
+    import numpy as np
+
+    chosen = data.sel(sector=sector)
+    length = ((data["time_bnds"][:, 1] - data["time_bnds"][:, 0]) / np.timedelta64(1, "s")).astype(float)
+    nothing = np.full((data.sizes["lat"], data.sizes["lon"]), np.nan)
+
+    def mean(key: str) -> Any:
+        return chosen[key].weighted(length).mean("time").values if key in chosen else nothing
+
+    sd, before = mean("flux_uncertainty"), mean("flux_prior_uncertainty")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        # a cell of which the prior was sure has nothing to learn
+        reduction = np.where(before > 0.0, 1.0 - sd / before, np.where(np.isfinite(before), 0.0, np.nan))
+    return {"prior": mean("flux_prior"), "posterior": mean("flux"), "sd": sd, "reduction": reduction}
+
+
+def report_content(
+    data: Any,
+    table: Any,
+    flux: dict[str, Any],
+    posterior: Path,
+    table_file: Path,
+    out: Path,
+    options: ReportOptions,
+    store: Path | None = None,
+) -> Content:
+    """Return what the report says; `flux` is from `_mean_flux`, all else as in `report_files`."""
+    from obsnet.crosscheck.verdicts.run import beside
+    from obsnet.crosscheck.verdicts.table import read_covariance, read_statistics
+    from obsnet.crosscheck.words import common_first
+    from obsnet.field import grid_of
+    from obsnet.language import Words
+    from obsnet.report.content import Content, facts
+    from obsnet.report.fonts import missing
+    from obsnet.report.pictures import draw
+    from obsnet.report.record import inputs_section
+    from obsnet.report.sections.beside import beside_the_verdict
+    from obsnet.report.sections.bridge import bridge
+    from obsnet.report.sections.fit import fit, fit_words
+    from obsnet.report.sections.nowcast import nowcast_sections
+    from obsnet.report.sections.optional import optional_sections
+    from obsnet.report.sections.told_apart import told_apart
+    from obsnet.report.shapes import shapes_of
+    from obsnet.report.summary import summary
+    from obsnet.report.words import both, span
+
+    language = options.language
+    remarks = [Words(*pair) for pair in zip(table["remark"], table["remark_zh"], strict=True)]
+    common, own = common_first(remarks)
+    table = table.assign(remark=[t.en for t in own], remark_zh=[t.zh for t in own])
+    statistics = read_statistics(beside(table_file, "statistics"))
+    told = [Words(r["text"], r["text_zh"]) for r in statistics[statistics["told"] == 1].to_dict("records")]
+    notes = options.notes_zh or options.notes if language == "zh" else options.notes or options.notes_zh
+    first, last = (str(data["time_bnds"].values.ravel()[k])[:10] for k in (0, -1))
+    definitions, covariance = beside(table_file, "bridge"), beside(table_file, "covariance")
+    marks = _stations(store) if store is not None and store.is_dir() else []
+    return Content(
+        language=language,
+        title=options.title_zh if language == "zh" else options.title,
+        notes=[
+            *(Words(n, n if _chinese(n) else "") for n in notes),
+            *([both("no font")] if missing(language) else []),
+        ],
+        remarks=[*told, *common],
+        summary=summary(table, language),
+        table=table,
+        pictures=draw(table, flux, grid_of(data), marks, language=language, shapes=shapes_of(data, table)),
+        fit=fit_words(table).said(language),
+        period=span(f"{first} to {last}", language),
+        sections=[
+            *([bridge(definitions, language)] if definitions.is_file() else []),
+            beside_the_verdict(table, statistics, language),
+            told_apart(table, read_covariance(covariance), language),
+            *optional_sections(table_file.parent, language),
+            *(section for name in options.nowcast for section in nowcast_sections(out / name, language)),
+            fit(table, data, language),
+            inputs_section(out, {posterior.name: posterior, table_file.name: table_file}),
+        ],
+        facts=facts(data, table),
+    )
+
+
+def _chinese(text: str) -> bool:
+    return any("\u4e00" <= c <= "\u9fff" for c in text)

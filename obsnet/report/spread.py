@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from obsnet.crosscheck.systems.words import Language, sentence
+from obsnet.crosscheck.systems.words import sentence
+from obsnet.language import Language
 
 __all__ = ["spread_figure", "write_spread_figures"]
 
@@ -98,7 +99,7 @@ def write_spread_figures(systems: Any, spread: Any, folder: Path, language: Lang
     from obsnet.atomic import atomic_path
     from obsnet.report.fonts import use_fonts
 
-    use_fonts()
+    use_fonts()  # names of systems may be Chinese in either language
     written = []
     columns = ["gas", "quantity", "period"]
     for (gas, quantity, period), group in spread.groupby(columns, sort=False):

@@ -36,6 +36,8 @@ def _lines(report: dict[str, Any], species: str) -> Iterator[str]:
         f"{report['source']}: {report['observations']} columns, "
         f"{report['cells']} of {report['cells_of']} cells mapped"
     )
+    if without := report["periods_without_value"]:
+        yield f"  no value anywhere, nothing drawn: {len(without)} of the periods: {', '.join(without)}"
     for reason, number in report.get("left_out", {}).items():
         yield f"  left out: {number} {reason}"
     if "left_empty" in report:

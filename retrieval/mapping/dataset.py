@@ -15,7 +15,7 @@ from obsnet.errors import RangeError, SchemaError
 from obsnet.grid import Grid
 from obsnet.typing import Times
 
-__all__ = ["column_map", "stamp_of", "variable_of", "write_geotiffs"]
+__all__ = ["column_map", "periods_without_value", "stamp_of", "variable_of", "write_geotiffs"]
 
 
 # role -> (suffix of the name, modifier of the standard name, long name, unit: of the species or none)
@@ -135,7 +135,7 @@ def stamp_of(start: np.datetime64) -> str:
 
 
 def write_geotiffs(data: xr.Dataset, grid: Grid, species: str, folder: str | Path) -> list[Path]:
-    """Write value and uncertainty of each period as cloud-optimised GeoTIFF.
+    """Write each period as a cloud-optimised GeoTIFF of two bands: the value, and its standard error.
 
     Parameters
     ----------
@@ -154,16 +154,21 @@ def write_geotiffs(data: xr.Dataset, grid: Grid, species: str, folder: str | Pat
         Periods without any value are left out.
     """
     entry = species_of(species)
+    name, error = variable_of(species), variable_of(species, "uncertainty")
     written = []
-    starts = data["time_bnds"].values[:, 0]
-    for role in ("value", "uncertainty"):
-        name = variable_of(species, role)
-        for k, start in enumerate(starts):
-            field = data[name].values[k].astype(np.float64)
-            if not np.isfinite(field).any():
-                continue
-            stamp = stamp_of(start)
-            path = Path(folder) / f"{name}_{stamp}.tif"
-            text = f"{data[name].attrs['long_name']}, {entry.unit_name}, from {stamp}"
-            written.append(write_geotiff(field, grid, path, units=entry.unit_name, description=text))
+    for k, start in enumerate(data["time_bnds"].values[:, 0]):
+        value, spread = (data[n].values[k].astype(np.float64) for n in (name, error))
+        if not np.isfinite(value).any():
+            continue
+        stamp = stamp_of(start)
+        path = Path(folder) / f"{name}_{stamp}.tif"
+        text = f"{data[name].attrs['long_name']}, {entry.unit_name}, from {stamp}"
+        unit = entry.unit_name
+        written.append(write_geotiff(value, grid, path, units=unit, description=text, uncertainty=spread))
     return written
+
+
+def periods_without_value(data: xr.Dataset, species: str) -> list[str]:
+    """Return the starts of the periods of a map that have no value anywhere, of which nothing is drawn."""
+    empty = ~np.isfinite(data[variable_of(species)].values).any(axis=(1, 2))
+    return [stamp_of(start) for start in data["time_bnds"].values[empty, 0]]

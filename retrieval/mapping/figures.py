@@ -12,22 +12,25 @@ import xarray as xr
 from obsnet.atomic import atomic_path
 from obsnet.constants import species as species_of
 from obsnet.grid import Grid
+from obsnet.language import Language, Words
+from obsnet.report.fonts import drawn_in
 from retrieval.mapping.dataset import stamp_of, variable_of
 
 __all__ = ["draw_field", "map_figure", "write_pictures"]
 
-_CHINA = (15.0, 56.0, 70.0, 140.0)  # a grid inside is drawn with province borders and the South China Sea
+_ERROR = Words("standard error", "标准误差")
+_ERROR_OF = Words("standard error of {what} ({unit})", "{what} 标准误差（{unit}）")
 
 
 def _axes(figure: Any, position: Any, grid: Grid) -> Any:
     """Return map axes that suit a grid: China in equal areas, all else by longitude and latitude."""
     import cartopy.crs as ccrs
 
-    south, north, west, east = grid.bounds
-    if south >= _CHINA[0] and north <= _CHINA[1] and _CHINA[2] <= west < east <= _CHINA[3]:
-        from obsnet.report.maps import map_axes
+    from obsnet.report.maps import in_china, map_axes
 
+    if in_china(grid):
         return map_axes(figure, position)
+    south, north, _, _ = grid.bounds
     from frykit.shp import get_land
 
     centre = 0.5 * float(grid.lon_edges[0] + grid.lon_edges[-1])
@@ -97,7 +100,13 @@ def draw_field(
 
 
 def map_figure(
-    grid: Grid, value: npt.ArrayLike, uncertainty: npt.ArrayLike, species: str, *, title: str
+    grid: Grid,
+    value: npt.ArrayLike,
+    uncertainty: npt.ArrayLike,
+    species: str,
+    *,
+    title: str,
+    language: Language = "en",
 ) -> Any:
     """Return a figure of a mapped column beside its standard error.
 
@@ -111,6 +120,8 @@ def map_figure(
         Formula.
     title : str
         Above the value.
+    language : {"en", "zh"}
+        Of the labels.
     """
     import matplotlib as mpl
 
@@ -118,6 +129,8 @@ def map_figure(
     import matplotlib.pyplot as plt
 
     entry = species_of(species)
+    language = drawn_in(language)
+    error = _ERROR.said(language)
     figure = plt.figure(figsize=(10, 4.6), layout="constrained")
     draw_field(figure, 121, grid, value, title=title, label=f"X{entry.name} ({entry.unit_name})")
     draw_field(
@@ -125,15 +138,21 @@ def map_figure(
         122,
         grid,
         uncertainty,
-        title="standard error",
-        label=f"standard error of X{entry.name} ({entry.unit_name})",
+        title=error,
+        label=_ERROR_OF.said(language).format(what=f"X{entry.name}", unit=entry.unit_name),
         cmap="magma_r",
     )
     return figure
 
 
 def write_pictures(
-    data: xr.Dataset, grid: Grid, species: str, folder: str | Path, *, dpi: int = 90
+    data: xr.Dataset,
+    grid: Grid,
+    species: str,
+    folder: str | Path,
+    *,
+    dpi: int = 90,
+    language: Language = "en",
 ) -> list[Path]:
     """Write a PNG of each period of a map.
 
@@ -149,6 +168,8 @@ def write_pictures(
         Files are named ``<variable>_<start>.png``.
     dpi : int
         Dots an inch.
+    language : {"en", "zh"}
+        Of the labels.
 
     Returns
     -------
@@ -164,7 +185,8 @@ def write_pictures(
         if not np.isfinite(value).any():
             continue
         stamp = stamp_of(start)
-        figure = map_figure(grid, value, uncertainty, species, title=f"{data.attrs['source']}, {stamp}")
+        title = f"{data.attrs['source']}, {stamp}"
+        figure = map_figure(grid, value, uncertainty, species, title=title, language=language)
         path = Path(folder) / f"{names[0]}_{stamp}.png"
         with atomic_path(path) as temporary:
             figure.savefig(temporary, dpi=dpi)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from obsnet.errors import ConfigError, RangeError, nearest
 from obsnet.scales import one_scale
 from obsnet.store import ObservationStore
 from obsnet.work.shards import require_finished
-from retrieval.mapping.dataset import column_map, write_geotiffs
+from retrieval.mapping.dataset import column_map, periods_without_value, write_geotiffs
 from retrieval.mapping.gridding import LEFT_OUT, bin_statistics, bin_store, read_soundings
 from retrieval.mapping.left_out import leave_one_out
 from retrieval.mapping.mappers import MAPPERS, Columns, near_grid, within_reach
@@ -63,11 +64,13 @@ def run_grid(table: GridTable, out: Path) -> dict[str, Any]:
     target = out / table.out
     write_netcdf(made.data, target, history=f"mapped by {table.method}")
     files = [target]
-    for asked, write in ((table.geotiff, write_geotiffs), (table.pictures, write_pictures)):
+    draw = partial(write_pictures, language=table.language)
+    for asked, write in ((table.geotiff, write_geotiffs), (table.pictures, draw)):
         if asked:
             folder = target.parent if asked is True else out / asked
             files += write(made.data, table.grid, table.species, folder)
-    return {**made.report, "files": [str(f) for f in files]}
+    without = periods_without_value(made.data, table.species)
+    return {**made.report, "periods_without_value": without, "files": [str(f) for f in files]}
 
 
 def make_map(store: ObservationStore, settings: MapSettings) -> Map:

@@ -10,6 +10,7 @@ from pydantic import Field, StrictBool, field_validator, model_validator
 
 from obsnet.areas import GridField
 from obsnet.command import Flag
+from obsnet.language import InLanguage
 from obsnet.typing import Times
 from obsnet.work.shards import AllowMissing
 
@@ -91,7 +92,7 @@ class MapSettings(AllowMissing):
         return time_bins(self.start, self.stop, self.step)
 
 
-class GridTable(MapSettings):
+class GridTable(MapSettings, InLanguage):
     """The table ``[grid]`` of a case, and the command."""
 
     store: Annotated[str, Flag(positional=True)] = Field(

@@ -165,14 +165,14 @@ def _baseline(
 
 
 def _language(wanted: str, notes: list[str]) -> str:
-    from obsnet.report.fonts import use_fonts
+    from obsnet.report.fonts import NO_FONT, use_fonts
 
     if wanted == "en":
         return "en"
     if use_fonts():
         return "zh"
     if wanted == "zh":
-        notes.append("no font with Chinese characters on this machine: labels are English")
+        notes.append(f"labels are English: {NO_FONT.en}")
     return "en"
 
 

@@ -14,7 +14,7 @@ from obsnet.crosscheck.compared.periods import TimeChoice, match_periods
 from obsnet.crosscheck.compared.quantity import Sums, covariance_of, make_quantities
 from obsnet.crosscheck.compared.totals import RegionTotals
 from obsnet.crosscheck.rules.statistics import kernel_parts, sd_of
-from obsnet.crosscheck.words import NOTHING, Words, say
+from obsnet.crosscheck.words import NOTHING, Words, of_the_run, say
 from obsnet.errors import ConfigError, RegionError
 from obsnet.regions import region_name
 from obsnet.typing import Floats
@@ -85,7 +85,7 @@ def with_inversion(
     noise, unstated, notes = noise_of(totals, prescribed)
     compared = match_periods(totals.periods, chosen.period, None, time)
     fit = judge_fit(totals.fit)
-    unable = say("no verdict", text=totals.no_verdict) if totals.no_verdict else NOTHING
+    unable = say("no verdict", text=of_the_run(totals.no_verdict)) if totals.no_verdict else NOTHING
     for why in (unable, fit.barred, unstated, compared.barred):
         if why.en:
             raise ConfigError(f"with this inversion nothing can be compared: {why.en}")

@@ -10,7 +10,8 @@ from typing import Any
 
 from obsnet.atomic import atomic_path, write_text
 from obsnet.crosscheck.systems.run import ComparedSystems
-from obsnet.crosscheck.systems.words import Language, heading, sentence
+from obsnet.crosscheck.systems.words import heading, sentence
+from obsnet.language import Language
 from obsnet.output import plain
 
 __all__ = ["compared_data", "compared_lines", "write_compared"]

@@ -11,6 +11,7 @@ from obsnet.command import Flag
 from obsnet.config import Options, validate
 from obsnet.crosscheck.systems.layouts import LAYOUTS
 from obsnet.errors import ConfigError, nearest
+from obsnet.language import InLanguage
 
 __all__ = ["PRESETS", "ComparisonOptions", "SystemOptions", "read_word"]
 
@@ -73,7 +74,7 @@ def read_word(word: str) -> SystemOptions:
     return validate(SystemOptions, given, word)
 
 
-class ComparisonOptions(Options):
+class ComparisonOptions(InLanguage):
     """Which systems, where and when."""
 
     systems: Annotated[list[str], Flag(positional=True, whole=True)] = Field(
@@ -96,9 +97,6 @@ class ComparisonOptions(Options):
         0.3,
         gt=0,
         description="not resolved: regions less sure than this for want of places inside cells",
-    )
-    language: Literal["en", "zh"] = Field(
-        "en", description="of the picture, the lines and the headings of the CSV"
     )
     out: Path | None = Field(
         None, description="folder for spread.csv, systems.csv, compare.json and compare.png"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from obsnet.language import Language
 
-__all__ = ["HEADINGS", "Language", "heading", "sentence"]
+__all__ = ["HEADINGS", "heading", "sentence"]
 
-Language = Literal["en", "zh"]
 
 HEADINGS = {
     "system": "系统", "gas": "气体", "quantity": "量", "region": "地区", "name_en": "英文名", "name_zh": "名称",

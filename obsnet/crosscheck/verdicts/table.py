@@ -21,7 +21,7 @@ from obsnet.crosscheck.rules.statistics import plain_statistics
 from obsnet.crosscheck.rules.verdict import Rule, judge
 from obsnet.crosscheck.verdicts.all_regions import STATISTICS, all_regions
 from obsnet.crosscheck.verdicts.columns import described, found_columns, required_columns
-from obsnet.crosscheck.words import NOTHING, say
+from obsnet.crosscheck.words import NOTHING, of_the_run, say
 from obsnet.errors import FormatError
 from obsnet.reading import door, read_csv
 
@@ -184,7 +184,7 @@ def check(
         tested = harmonise(stated, choices.bridge)
     fit = judge_fit(totals.fit, choices.chi_square)
     noise, unstated, notes = noise_of(totals, choices.prescribed)
-    unable = say("no verdict", text=totals.no_verdict) if totals.no_verdict else NOTHING
+    unable = say("no verdict", text=of_the_run(totals.no_verdict)) if totals.no_verdict else NOTHING
     bar = next((b for b in (unable, fit.barred, unstated) if b.en), NOTHING)
     found = judge(
         prior=totals.prior,
@@ -204,7 +204,7 @@ def check(
         ],
         family=tested.family,
     )
-    remarks = [*fit.remarks, *notes, *(say("check", text=line) for line in totals.checks)]
+    remarks = [*fit.remarks, *notes, *(say("check", text=of_the_run(line)) for line in totals.checks)]
     if choices.shared:
         remarks.append(say("shared", rho=choices.shared))
     if totals.not_told_apart:

@@ -8,7 +8,8 @@ from typing import Any
 
 from obsnet.errors import FormatError, SchemaError, nearest
 from obsnet.inventory.factors.fuels import package_rows
-from obsnet.inventory.words import Language, plain
+from obsnet.inventory.words import plain
+from obsnet.language import Language
 
 __all__ = [
     "TERMINOLOGIES",

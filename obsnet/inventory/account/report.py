@@ -13,7 +13,8 @@ from obsnet.inventory.account.compile import Compiled
 from obsnet.inventory.account.tier1 import find_activity
 from obsnet.inventory.books import write_rows
 from obsnet.inventory.factors.fuels import find_fuel, fuels
-from obsnet.inventory.words import CHINESE, RESULTS, Language
+from obsnet.inventory.words import CHINESE, RESULTS
+from obsnet.language import Language
 from obsnet.reading import door, read_csv
 from obsnet.regions import region_name
 

@@ -9,7 +9,7 @@ from obsnet.inventory.account.categories import converted, need_terminology
 from obsnet.inventory.account.report import read_edition
 from obsnet.inventory.exchange.primap import write_primap
 from obsnet.inventory.exchange.workbook import write_workbook
-from obsnet.inventory.words import Language
+from obsnet.language import Language
 
 __all__ = ["export_inventory"]
 

@@ -16,7 +16,8 @@ from obsnet.inventory.account.categories import category_name
 from obsnet.inventory.account.report import named_region
 from obsnet.inventory.factors.table import builtin_factors
 from obsnet.inventory.table import mass_factor
-from obsnet.inventory.words import Language, translated
+from obsnet.inventory.words import translated
+from obsnet.language import Language
 
 __all__ = ["co2_equivalent", "gwp_set", "summary", "write_workbook"]
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from obsnet.inventory.account.report import named_region
 from obsnet.inventory.sources.compare import Comparison, compare_sources, read_source
-from obsnet.inventory.words import NATION, Language
+from obsnet.inventory.words import NATION
+from obsnet.language import Language
 
 __all__ = ["compare_files", "comparison_data", "comparison_lines"]
 

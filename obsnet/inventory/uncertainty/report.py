@@ -7,7 +7,7 @@ from typing import Any
 
 from obsnet.inventory.uncertainty.approach1 import Approach1
 from obsnet.inventory.uncertainty.montecarlo import TwoYearDraws
-from obsnet.inventory.words import Language
+from obsnet.language import Language
 
 __all__ = ["key_lines", "recalculation_lines", "uncertainty_data", "uncertainty_lines"]
 

@@ -7,23 +7,31 @@ from typing import Any
 import numpy as np
 
 from obsnet.crosscheck.rules.published import REQUIREMENTS
-from obsnet.crosscheck.words import Words
+from obsnet.language import Language, Words
+from obsnet.report.fonts import drawn_in
 from obsnet.report.maps import figure_png
-from obsnet.report.sections.section import Section, percent, plain, signed
+from obsnet.report.sections.section import Section, named, percent, plain, signed
+from obsnet.report.words import term
 
 __all__ = ["beside_the_verdict"]
 
 _HEAD = (
-    Words("Region", "地区"),
+    term("region"),
     Words("z", "z"),
     Words("E_n", "E_n"),
     Words("ln(inversion / inventory)", "ln(反演/清单)"),
-    Words("± sd", "标准差"),
+    term("sd"),
     Words("Inversion's relative sd", "反演相对标准差"),
     Words("Asked (GCOS)", "要求（GCOS）"),
     Words("Met", "达到"),
 )
-_MET = {"yes": "yes 是", "no": "no 否", "prior": "by the prior 仅先验", "": "–"}
+_MET = {"yes": term("yes"), "no": term("no"), "prior": Words("by the prior", "仅先验"), "": Words("–", "–")}
+_AXIS = Words("relative standard deviation of the inversion", "反演的相对标准差")
+_EDGE = Words(
+    "relative standard deviation of the inversion (1 and more at the edge)",
+    "反演的相对标准差（1 及以上画在边缘）",
+)
+_LINES = Words("GCOS: nation, 100-1,000 km", "GCOS：国家，100–1000 km")
 _TEXT = Words(
     "z is the difference of inversion and inventory over its standard deviation, E_n over its expanded uncertainty "
     "(k = 2; up to 1 agrees, ISO 13528); both compare with the prior where little was observed, which the verdict does "
@@ -36,18 +44,18 @@ _TEXT = Words(
 )
 
 
-def beside_the_verdict(table: Any, statistics: Any) -> Section:
+def beside_the_verdict(table: Any, statistics: Any, language: Language = "en") -> Section:
     """Return the section of a table of verdicts and the statistics of all regions."""
     rows = [
         (
-            f"{r['name_en']} {r['name_zh']}",
+            named(r, language),
             signed(r["z"], 1),
             signed(r["e_n"], 2),
             signed(r["log_ratio"], 2),
             f"{r['log_ratio_sd']:.2f}" if np.isfinite(r["log_ratio_sd"]) else "–",
             percent(r["relative_sd"]),
             percent(r["requirement"]),
-            _MET[r["requirement_met"]],
+            _MET[r["requirement_met"]].said(language),
         )
         for r in table.sort_values("relative_sd", kind="stable").to_dict("records")
     ]
@@ -57,7 +65,7 @@ def beside_the_verdict(table: Any, statistics: Any) -> Section:
         [_TEXT, *said],
         _HEAD,
         rows,
-        _chart(table),
+        _chart(table, language),
         Words(
             "Relative standard deviation of the inversion by region, and the lines that GCOS asks for. Green: met by "
             "observations; grey: not met, or by the prior only.",
@@ -66,9 +74,10 @@ def beside_the_verdict(table: Any, statistics: Any) -> Section:
     )
 
 
-def _chart(table: Any) -> bytes:
+def _chart(table: Any, language: Language) -> bytes:
     import matplotlib.pyplot as plt
 
+    language = drawn_in(language)
     shown = table[np.isfinite(table["relative_sd"])].sort_values("relative_sd", ascending=False)
     figure, axes = plt.subplots(figsize=(8.5, 0.19 * len(shown) + 1.0))
     y = np.arange(len(shown))
@@ -77,9 +86,10 @@ def _chart(table: Any) -> bytes:
     axes.barh(y, share, color=np.where(met, "#009E73", "0.75"), height=0.7)
     for line, style in ((REQUIREMENTS["nation"], ":"), (REQUIREMENTS["region"], "--")):
         axes.axvline(line, color="k", lw=1, ls=style, label=f"{line:.0%}")
-    axes.set_yticks(y, [plain(n)[:40] for n in shown["name_en"]], fontsize=7)
+    axes.set_yticks(y, [plain(named(r, language))[:40] for r in shown.to_dict("records")], fontsize=7)
     axes.set_ylim(-0.6, len(shown) - 0.4)
-    axes.set_xlim(0, 1)
-    axes.set_xlabel("relative standard deviation of the inversion (1 and more at the edge)")
-    axes.legend(fontsize=8, loc="lower right", title="GCOS: nation, 100-1,000 km", title_fontsize=8)
+    edge = float(share.max(initial=0.0)) >= 1.0
+    axes.set_xlim(0, 1.0 if edge else max(1.1 * float(share.max(initial=0.0)), 0.35))
+    axes.set_xlabel((_EDGE if edge else _AXIS).said(language))
+    axes.legend(fontsize=8, loc="lower right", title=_LINES.said(language), title_fontsize=8)
     return figure_png(figure)

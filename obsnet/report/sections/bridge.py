@@ -7,21 +7,24 @@ from typing import Any
 
 import numpy as np
 
-from obsnet.crosscheck.words import Words
+from obsnet.language import Language, Words
+from obsnet.report.fonts import drawn_in
 from obsnet.report.maps import figure_png
 from obsnet.report.sections.made import read_made
-from obsnet.report.sections.section import Section, number, plain, signed
+from obsnet.report.sections.section import Section, named, number, plain, signed
+from obsnet.report.words import term
 
 __all__ = ["bridge"]
 
 _HEAD = (
-    Words("Region", "地区"),
-    Words("Line", "项目"),
-    Words("Value", "数值"),
-    Words("± sd", "标准差"),
-    Words("Running total", "累计"),
-    Words("Source", "来源"),
+    term("region"),
+    term("line"),
+    term("value"),
+    term("sd"),
+    term("running total"),
+    term("source"),
 )
+_CUT = Words("{axis} (bars from zero are cut)", "{axis}（自零起的柱已截断）")
 _TEXT = Words(
     "An inventory is led to what the inversion's sector sees, line by line; inventory, lines and difference add up to "
     "the inversion. What is tested is the harmonised inventory.",
@@ -29,14 +32,14 @@ _TEXT = Words(
 )
 
 
-def bridge(path: Path) -> Section:
+def bridge(path: Path, language: Language = "en") -> Section:
     """Return the section of ``provinces_bridge.csv``."""
     texts = ("region", "name_en", "name_zh", "line", "label_en", "label_zh", "source")
     table = read_made(path, "crosscheck", ("value", "sd", "total"), texts)
     rows = [
         (
-            f"{r['name_en']} {r['name_zh']}",
-            f"{r['label_en']} {r['label_zh']}",
+            named(r, language),
+            Words(r["label_en"], r["label_zh"]).said(language),
             number(r["value"]) if r["line"] in ("inventory", "inversion") else signed(r["value"]),
             number(r["sd"]),
             number(r["total"]),
@@ -52,14 +55,15 @@ def bridge(path: Path) -> Section:
         [_TEXT],
         _HEAD,
         rows,
-        _waterfall(shown) if len(shown) else None,
+        _waterfall(shown, language) if len(shown) else None,
         Words(f"From inventory to inversion: {name.en}.", f"从清单到反演：{name.zh}。"),
     )
 
 
-def _waterfall(table: Any) -> bytes:
+def _waterfall(table: Any, language: Language) -> bytes:
     import matplotlib.pyplot as plt
 
+    language = drawn_in(language)
     total, value = table["total"].to_numpy(), table["value"].to_numpy()
     ends = table["line"].isin(["inventory", "inversion"]).to_numpy()
     bottom = np.where(ends, 0.0, total - value)
@@ -70,10 +74,11 @@ def _waterfall(table: Any) -> bytes:
     axes.errorbar(x, total, yerr=1.96 * table["sd"], fmt="none", ecolor="k", lw=1, capsize=2)
     for k in x[:-1]:
         axes.plot([k + 0.35, k + 0.65], [total[k]] * 2, color="k", lw=0.8)
-    axes.set_xticks(x, [plain(n) for n in table["label_en"]], rotation=25, ha="right", fontsize=8)
+    axes.set_xticks(x, [plain(n) for n in table[f"label_{language}"]], rotation=25, ha="right", fontsize=8)
     low, high = np.min([total, total - value * ~ends]), np.max(total)
     room = max(high - low, 0.02 * abs(high)) + 2 * float(table["sd"].max())
     axes.set_ylim(low - room if low > 0 else min(low - 0.2 * room, 0.0), high + room)
-    axes.set_ylabel("Mt a year (bars from zero are cut)" if low - room > 0 else "Mt a year")
+    axis = term("a year", unit="Mt").said(language)
+    axes.set_ylabel(_CUT.said(language).format(axis=axis) if low - room > 0 else axis)
     axes.grid(axis="y", lw=0.4)
     return figure_png(figure)

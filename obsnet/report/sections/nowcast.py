@@ -7,13 +7,15 @@ import math
 from pathlib import Path
 from typing import Any
 
-from obsnet.crosscheck.words import Words
 from obsnet.errors import FormatError, RegionError
 from obsnet.inventory.words import NATION
+from obsnet.language import Language, Words
 from obsnet.reading import door, read_csv
 from obsnet.regions import region_name
+from obsnet.report.fonts import drawn_in
 from obsnet.report.maps import figure_png
 from obsnet.report.sections.section import Section, number, percent, signed
+from obsnet.report.words import term
 
 __all__ = ["nowcast_files", "nowcast_sections"]
 
@@ -26,18 +28,18 @@ _TABLES = ("scores.csv", "estimate.csv", "forecast.csv", "reliability.csv")
 
 
 _VALUE_HEAD = (
-    Words("Region", "地区"),
-    Words("Year", "年份"),
-    Words("Category", "类别"),
-    Words("Mt", "百万吨"),
+    term("region"),
+    term("year"),
+    term("category"),
+    term("megatonnes"),
     Words("90 % interval", "90% 区间"),
 )
 _SCORE_HEAD = (
-    Words("Region", "地区"),
-    Words("Category", "类别"),
+    term("region"),
+    term("category"),
     Words("Years ahead", "提前年数"),
-    Words("Model", "模型"),
-    Words("Cases", "个例"),
+    term("model"),
+    term("cases"),
     Words("Error, %", "误差，%"),
     Words("CRPS, %", "CRPS，%"),
     Words("Bias, %", "偏差，%"),
@@ -49,6 +51,7 @@ _SCORE_TEXT = Words(
     "Every model run again as of each earlier year, with what was known then; per cent of what came out later.",
     "各模型以每一较早年份当时已知的信息重新运行；误差为其后实际值的百分比。",
 )
+_HAPPENED, _GIVEN = Words("share that happened", "实际发生频率"), Words("probability given", "预报概率")
 _CAPTION = Words(
     "Reliability of the chances: on the dashed line events happen as often as was said. Bars: two standard errors "
     "between years.",
@@ -62,7 +65,7 @@ def nowcast_files(folder: Path) -> list[Path]:
 
 
 @door("a folder of obsnet nowcast")
-def nowcast_sections(folder: str | Path) -> list[Section]:
+def nowcast_sections(folder: str | Path, language: Language = "en") -> list[Section]:
     """Return what a folder of `obsnet nowcast --out` says, and how good such numbers were.
 
     Raises
@@ -97,23 +100,23 @@ def nowcast_sections(folder: str | Path) -> list[Section]:
             title,
             [*(Words(*pair) for pair in said["statements"]), *notes],
             _VALUE_HEAD,
-            [_value(r) for r in values.to_dict("records")],
+            [_value(r, language) for r in values.to_dict("records")],
         ),
         Section(
             Words(f"{title.en}: how good such numbers were", f"{title.zh}：此类数值的可信度"),
             [_SCORE_TEXT],
             _SCORE_HEAD,
-            [_score(r) for r in wide.to_dict("records")],
-            None if reliable is None else _reliability(reliable),
+            [_score(r, language) for r in wide.to_dict("records")],
+            None if reliable is None else _reliability(reliable, language),
             _CAPTION,
         ),
     ]
 
 
-def _score(row: dict[str, Any]) -> tuple[str, ...]:
+def _score(row: dict[str, Any], language: Language) -> tuple[str, ...]:
     lead = row["than_persistence"]
     return (
-        "sum 合计" if row["region"] == NATION else "provinces 各省",
+        term("sum" if row["region"] == NATION else "provinces").said(language),
         str(row["category"]),
         str(row["step"]),
         str(row["model"]),
@@ -127,10 +130,10 @@ def _score(row: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _value(row: dict[str, Any]) -> tuple[str, ...]:
+def _value(row: dict[str, Any], language: Language) -> tuple[str, ...]:
     low, high = number(row["low90"], 1), number(row["high90"], 1)
     return (
-        _name(row["region"]),
+        _name(row["region"], language),
         str(row["period"]),
         str(row["category"]),
         number(row["value"], 1),
@@ -138,19 +141,20 @@ def _value(row: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _name(code: str) -> str:
+def _name(code: str, language: Language) -> str:
     if code == NATION:
-        return "sum 合计"
+        return term("sum").said(language)
     try:
-        return f"{region_name(code, 'en')} {region_name(code, 'zh')}"
+        return region_name(code, language)
     except RegionError:
         return code
 
 
-def _reliability(table: Any) -> bytes:
+def _reliability(table: Any, language: Language) -> bytes:
     """Draw how often events happened against the probability they were given, with the number of cases below."""
     import matplotlib.pyplot as plt
 
+    language = drawn_in(language)
     figure, (axes, below) = plt.subplots(
         2, 1, figsize=(4.6, 5.4), sharex=True, gridspec_kw={"height_ratios": (4, 1), "hspace": 0.08}
     )
@@ -163,7 +167,7 @@ def _reliability(table: Any) -> bytes:
         color="#0072B2",
         capsize=3,
     )
-    axes.set(xlim=(0, 1), ylim=(0, 1), ylabel="share that happened")
+    axes.set(xlim=(0, 1), ylim=(0, 1), ylabel=_HAPPENED.said(language))
     axes.grid(lw=0.4)
     below.bar(
         table["low"],
@@ -173,5 +177,5 @@ def _reliability(table: Any) -> bytes:
         color="0.75",
         edgecolor="w",
     )
-    below.set(xlabel="probability given", ylabel="cases")
+    below.set(xlabel=_GIVEN.said(language), ylabel=term("cases").said(language).lower())
     return figure_png(figure)

@@ -9,26 +9,29 @@ import numpy as np
 
 from obsnet.crosscheck.verdicts.run import beside
 from obsnet.crosscheck.verdicts.table import read_statistics
-from obsnet.crosscheck.words import Words
+from obsnet.language import Language, Words
+from obsnet.report.fonts import drawn_in
 from obsnet.report.maps import figure_png
 from obsnet.report.sections.made import read_made
-from obsnet.report.sections.section import Section, number, plain, signed
+from obsnet.report.sections.section import Section, named, number, plain, signed
+from obsnet.report.words import term
 
 __all__ = ["reconciled"]
 
 _HEAD = (
-    Words("Region", "地区"),
-    Words("Inventory", "清单"),
-    Words("± sd", "标准差"),
-    Words("Inversion", "反演"),
-    Words("± sd", "标准差"),
-    Words("Best estimate", "最佳估计"),
-    Words("± sd", "标准差"),
-    Words("Adjustment", "调整"),
+    term("region"),
+    term("inventory"),
+    term("sd"),
+    term("inversion"),
+    term("sd"),
+    term("best estimate"),
+    term("sd"),
+    term("adjustment"),
     Words("Likelihood ratio", "似然比"),
-    Words("Suspect", "可疑"),
+    term("suspect"),
 )
-_SUSPECT = {"inventory": "inventory 清单", "inversion": "inversion 反演"}
+_SUSPECT = {"inventory": Words("inventory", "清单"), "inversion": Words("inversion", "反演")}
+_AXIS = Words("adjustment / standard deviation of the inventory", "调整量/清单标准差")
 _TEXT = Words(
     "Least squares of all sources with their errors: the regions add up to the nation and the stated statistical "
     "difference. The likelihood ratio is that of a gross error in the inventory's number (chi-square of one degree).",
@@ -37,19 +40,19 @@ _TEXT = Words(
 )
 
 
-def reconciled(path: Path) -> Section:
+def reconciled(path: Path, language: Language = "en") -> Section:
     """Return the section of ``reconciled.csv``."""
     texts = ("region", "name_en", "name_zh", "suspect")
     table = read_made(path, "reconcile", ("inventory", "reconciled", "adjustment", "ratio"), texts)
     said = read_statistics(beside(path, "statistics"))
     rows = [
         (
-            f"{r['name_en']} {r['name_zh']}",
+            named(r, language),
             *(number(r[c]) for c in ("inventory", "inventory_sd", "inversion", "inversion_sd")),
             *(number(r[c]) for c in ("reconciled", "reconciled_sd")),
             signed(r["adjustment"]),
             number(r["ratio"], 1),
-            ", ".join(_SUSPECT[s] for s in str(r["suspect"]).split()),
+            ", ".join(_SUSPECT[s].said(language) for s in str(r["suspect"]).split()),
         )
         for r in table.to_dict("records")
     ]
@@ -58,7 +61,7 @@ def reconciled(path: Path) -> Section:
         [_TEXT, *(Words(r["text"], r["text_zh"]) for r in said.to_dict("records") if r["text"])],
         _HEAD,
         rows,
-        _chart(table),
+        _chart(table, language),
         Words(
             "Adjustment of each inventory over its standard deviation. Orange: a gross error is likely.",
             "各清单的调整量与其标准差之比；橙色为很可能存在粗差。",
@@ -66,16 +69,17 @@ def reconciled(path: Path) -> Section:
     )
 
 
-def _chart(table: Any) -> bytes:
+def _chart(table: Any, language: Language) -> bytes:
     import matplotlib.pyplot as plt
 
+    language = drawn_in(language)
     share = (table["adjustment"] / table["inventory_sd"]).replace([np.inf, -np.inf], np.nan).fillna(0.0)
     figure, axes = plt.subplots(figsize=(8.5, 0.19 * len(table) + 1.0))
     y = np.arange(len(table))[::-1]
     axes.barh(y, share, color=np.where(table["suspect"] == "", "#56B4E9", "#D55E00"), height=0.7)
     axes.axvline(0, color="k", lw=0.8)
-    axes.set_yticks(y, [plain(n)[:40] for n in table["name_en"]], fontsize=7)
+    axes.set_yticks(y, [plain(named(r, language))[:40] for r in table.to_dict("records")], fontsize=7)
     axes.set_ylim(-0.6, len(table) - 0.4)
-    axes.set_xlabel("adjustment / standard deviation of the inventory")
+    axes.set_xlabel(_AXIS.said(language))
     axes.grid(axis="x", lw=0.4)
     return figure_png(figure)

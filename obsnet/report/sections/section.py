@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from obsnet.crosscheck.words import NOTHING, Words
+from obsnet.language import NOTHING, Language, Words
 
-__all__ = ["Section", "number", "percent", "plain", "signed"]
+__all__ = ["Section", "named", "number", "percent", "plain", "signed"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Section:
     head : sequence of Words
         Headings of the columns, of which the first is set to the left.
     rows : sequence of sequence of str
-        Cells.
+        Cells, in one language.
     picture : bytes, optional
         PNG.
     caption : Words
@@ -60,6 +60,11 @@ def percent(value: float) -> str:
     if not math.isfinite(value):
         return "–"
     return "> 1000%" if value >= 10 else f"{round(value, 2) + 0.0:.0%}"
+
+
+def named(row: Mapping[str, Any], language: Language) -> str:
+    """Return the name of a row's region in a language, the other where it has none."""
+    return Words(str(row["name_en"]), str(row["name_zh"])).said(language)
 
 
 def plain(text: Any) -> str:

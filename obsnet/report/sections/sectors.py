@@ -7,24 +7,27 @@ from typing import Any
 
 import numpy as np
 
-from obsnet.crosscheck.words import Words
+from obsnet.language import Language, Words
+from obsnet.report.fonts import drawn_in
 from obsnet.report.maps import figure_png
 from obsnet.report.sections.made import read_made
-from obsnet.report.sections.section import Section, number, percent, plain
+from obsnet.report.sections.section import Section, named, number, percent, plain
+from obsnet.report.words import term
 
 __all__ = ["sectors"]
 
 _HEAD = (
-    Words("Region", "地区"),
-    Words("Category", "类别"),
-    Words("Inventory", "清单"),
-    Words("± sd", "标准差"),
+    term("region"),
+    term("category"),
+    term("inventory"),
+    term("sd"),
     Words("As the inventory is split", "按清单份额"),
-    Words("± sd", "标准差"),
+    term("sd"),
     Words("By errors of categories", "按类别误差"),
-    Words("± sd", "标准差"),
+    term("sd"),
     Words("Told by observations", "观测贡献"),
 )
+_AXIS = Words("change against the inventory, {unit} a year", "相对清单的变化，{unit}/年")
 _TEXT = Words(
     "One total cannot be told apart into sectors by observing it. As the inventory is split: all categories are off by "
     "one factor. By errors: what is doubted most moves most. Both add up to the best estimate; where they differ, the "
@@ -34,14 +37,14 @@ _TEXT = Words(
 )
 
 
-def sectors(path: Path) -> Section:
+def sectors(path: Path, language: Language = "en") -> Section:
     """Return the section of ``attribution.csv``."""
     texts = ("region", "name_en", "name_zh", "category", "unit", "remark", "remark_zh")
     table = read_made(path, "attribute", ("inventory", "by_share", "by_errors", "told"), texts)
     rows = [
         (
-            f"{r['name_en']} {r['name_zh']}",
-            "total 合计" if r["category"] == "total" else str(r["category"]),
+            named(r, language),
+            term("total").said(language) if r["category"] == "total" else str(r["category"]),
             *(number(r[c], 1) for c in ("inventory", "inventory_sd", "by_share", "by_share_sd")),
             *(number(r[c], 1) for c in ("by_errors", "by_errors_sd")),
             percent(r["told"]),
@@ -55,7 +58,7 @@ def sectors(path: Path) -> Section:
         [_TEXT, *said],
         _HEAD,
         rows,
-        _chart(table[table["category"] != "total"]),
+        _chart(table[table["category"] != "total"], language),
         Words(
             "Change of each category against the inventory: bars by errors of categories, marks as the inventory is "
             "split.",
@@ -64,10 +67,11 @@ def sectors(path: Path) -> Section:
     )
 
 
-def _chart(table: Any) -> bytes:
+def _chart(table: Any, language: Language) -> bytes:
     import matplotlib.pyplot as plt
 
-    regions = list(dict.fromkeys(zip(table["region"], table["name_en"], strict=True)))
+    language = drawn_in(language)
+    regions = list(dict.fromkeys((r["region"], named(r, language)) for r in table.to_dict("records")))
     names = list(dict.fromkeys(table["category"]))
     height = 0.8 / len(names)
     figure, axes = plt.subplots(figsize=(8.5, 0.24 * len(regions) * max(len(names) / 2, 1) + 1.2))
@@ -80,7 +84,7 @@ def _chart(table: Any) -> bytes:
     axes.axvline(0, color="k", lw=0.8)
     axes.set_yticks(range(len(regions)), [plain(n)[:40] for _, n in reversed(regions)], fontsize=8)
     axes.set_ylim(-0.6, len(regions) - 0.4)
-    axes.set_xlabel(f"change against the inventory, {table['unit'].iloc[0]} a year")
+    axes.set_xlabel(_AXIS.said(language).format(unit=table["unit"].iloc[0]))
     axes.grid(axis="x", lw=0.4)
     axes.legend(fontsize=8)
     return figure_png(figure)

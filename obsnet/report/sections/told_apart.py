@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 
 from obsnet.crosscheck.compared.joint import LIMIT
-from obsnet.crosscheck.words import Words
+from obsnet.language import Language, Words
+from obsnet.report.fonts import drawn_in
 from obsnet.report.maps import figure_png
-from obsnet.report.sections.section import Section, percent, plain, signed
+from obsnet.report.sections.section import Section, named, percent, plain, signed
+from obsnet.report.words import term
 
 __all__ = ["told_apart"]
 
 _HEAD = (
-    Words("Region", "地区"),
+    term("region"),
     Words("Own share", "自身份额"),
     Words("Largest correlation", "最大相关系数"),
     Words("with", "对象"),
@@ -22,19 +24,19 @@ _HEAD = (
 )
 
 
-def told_apart(table: Any, covariance: Any) -> Section:
+def told_apart(table: Any, covariance: Any, language: Language = "en") -> Section:
     """Return the section of a table of verdicts and the covariance that goes with it."""
     single = table[table["kind"] == "region"]
-    names = dict(zip(table["region"], zip(table["name_en"], table["name_zh"], strict=True), strict=True))
+    names = {r["region"]: named(r, language) for r in table.to_dict("records")}
     badly = single[single["joint"] != ""]
     sets = table[table["kind"] == "joint"]
     rows = [
         (
-            " ".join(names[r["region"]]),
+            names[r["region"]],
             percent(r["resolution"]),
             signed(r["correlation"], 2),
-            " ".join(names.get(r["correlation_with"], ("", ""))),
-            " ".join(names.get(r["joint"], (r["joint"], ""))),
+            names.get(r["correlation_with"], ""),
+            names.get(r["joint"], r["joint"]),
         )
         for r in badly.to_dict("records")
     ]
@@ -55,7 +57,7 @@ def told_apart(table: Any, covariance: Any) -> Section:
         text,
         _HEAD if rows else (),
         rows,
-        _heat_map(single, covariance) if len(single) > 1 else None,
+        _heat_map(single, covariance, language) if len(single) > 1 else None,
         Words(
             "Correlation of the errors of posterior totals. Grey: not known.",
             "后验总量误差的相关系数；灰色为未知。",
@@ -63,9 +65,10 @@ def told_apart(table: Any, covariance: Any) -> Section:
     )
 
 
-def _heat_map(single: Any, covariance: Any) -> bytes:
+def _heat_map(single: Any, covariance: Any, language: Language) -> bytes:
     import matplotlib.pyplot as plt
 
+    language = drawn_in(language)
     square = covariance.loc[single["region"], single["region"]].to_numpy()
     sd = np.sqrt(np.diagonal(square))
     size = np.outer(sd, sd)
@@ -74,8 +77,8 @@ def _heat_map(single: Any, covariance: Any) -> bytes:
     figure, axes = plt.subplots(figsize=(side + 2.2, side + 1.2))
     colours = plt.get_cmap("RdBu_r").with_extremes(bad="0.8")
     mesh = axes.imshow(np.ma.masked_invalid(correlation), cmap=colours, vmin=-1, vmax=1)
-    labels = [plain(n) for n in single["name_en"]]
+    labels = [plain(named(r, language)) for r in single.to_dict("records")]
     axes.set_xticks(range(len(labels)), labels, rotation=90, fontsize=7)
     axes.set_yticks(range(len(labels)), labels, fontsize=7)
-    figure.colorbar(mesh, ax=axes, shrink=0.7, label="correlation")
+    figure.colorbar(mesh, ax=axes, shrink=0.7, label=term("correlation").said(language))
     return figure_png(figure)

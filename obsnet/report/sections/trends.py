@@ -7,27 +7,30 @@ from typing import Any
 
 import numpy as np
 
-from obsnet.crosscheck.words import Words
+from obsnet.language import Language, Words
+from obsnet.report.fonts import drawn_in
 from obsnet.report.maps import figure_png
 from obsnet.report.sections.made import read_made
-from obsnet.report.sections.section import Section, plain, signed
+from obsnet.report.sections.section import Section, named, plain, signed
+from obsnet.report.words import term
 
 __all__ = ["trends"]
 
 _HEAD = (
-    Words("Region", "地区"),
-    Words("Source", "来源"),
-    Words("Years", "年份"),
+    term("region"),
+    term("source"),
+    term("years"),
     Words("Slope a year", "年变化"),
-    Words("± sd", "标准差"),
+    term("sd"),
     Words("% a year", "%/年"),
-    Words("p adj.", "校正 p"),
+    term("p adjusted"),
     Words("Sen's slope", "Sen 斜率"),
     Words("p (Mann-Kendall)", "p（Mann-Kendall）"),
     Words("Residuals / errors", "残差/误差"),
     Words("Differ", "不同"),
 )
-_DIFFER = {"yes": "yes 是", "no": "no 否"}
+_DIFFER = {"yes": term("yes"), "no": term("no")}
+_AXIS = Words("slope, unit of the values a year", "斜率，数值单位/年")
 _SOURCE = {"inventory": "清单", "inversion": "反演"}
 _TEXT = Words(
     "Generalised least squares with errors that years remember; a factor that is wrong in all years makes a slope "
@@ -38,21 +41,21 @@ _TEXT = Words(
 )
 
 
-def trends(path: Path) -> Section:
+def trends(path: Path, language: Language = "en") -> Section:
     """Return the section of ``trends.csv``."""
     texts = ("region", "name_en", "name_zh", "kind", "source", "differ")
     table = read_made(path, "trend", ("slope", "slope_sd", "p_adjusted"), texts)
     rows = [
         (
-            f"{r['name_en']} {r['name_zh']}".strip(),
-            _both(r["source"]),
+            named(r, language),
+            _source(r["source"], language),
             f"{r['first']:.0f}–{r['last']:.0f}",
             signed(r["slope"], 2),
             f"{r['slope_sd']:.2g}",
             signed(r["percent"], 1),
             *(f"{r[c]:.2g}" if np.isfinite(r[c]) else "–" for c in ("p_adjusted",)),
             *(f"{r[c]:.3g}" if np.isfinite(r[c]) else "–" for c in ("sen_slope", "p_rank", "scatter")),
-            _DIFFER.get(r["differ"], ""),
+            _DIFFER[r["differ"]].said(language) if r["differ"] in _DIFFER else "",
         )
         for r in table.to_dict("records")
     ]
@@ -61,22 +64,22 @@ def trends(path: Path) -> Section:
         [_TEXT],
         _HEAD,
         rows,
-        _chart(table[table["kind"] == "trend"]),
+        _chart(table[table["kind"] == "trend"], language),
         Words("Slopes by region and source with 95 % intervals.", "各地区各来源的斜率及 95% 区间。"),
     )
 
 
-def _both(source: str) -> str:
-    """Return a source, or a pair of them, in both languages where it is one of ours."""
+def _source(source: str, language: Language) -> str:
+    """Return a source, or a pair of them, in a language where it is one of ours."""
     parts = source.split(" - ")
-    chinese = " − ".join(_SOURCE.get(p, p) for p in parts)
-    return source if chinese == source else f"{' − '.join(parts)} {chinese}"
+    return " − ".join(_SOURCE.get(p, p) if language == "zh" else p for p in parts)
 
 
-def _chart(table: Any) -> bytes:
+def _chart(table: Any, language: Language) -> bytes:
     import matplotlib.pyplot as plt
 
-    regions = list(dict.fromkeys(zip(table["region"], table["name_en"], strict=True)))
+    language = drawn_in(language)
+    regions = list(dict.fromkeys((r["region"], named(r, language)) for r in table.to_dict("records")))
     sources = list(dict.fromkeys(table["source"]))
     figure, axes = plt.subplots(figsize=(8.5, 0.24 * len(regions) * max(len(sources) / 2, 1) + 1.2))
     place = {r: k for k, (r, _) in enumerate(reversed(regions))}
@@ -84,12 +87,18 @@ def _chart(table: Any) -> bytes:
         part = table[table["source"] == source]
         y = np.array([place[r] for r in part["region"]]) + 0.6 * (k + 0.5) / len(sources) - 0.3
         axes.errorbar(
-            part["slope"], y, xerr=1.96 * part["slope_sd"], fmt="o", ms=4, lw=1.2, label=plain(source)
+            part["slope"],
+            y,
+            xerr=1.96 * part["slope_sd"],
+            fmt="o",
+            ms=4,
+            lw=1.2,
+            label=plain(_source(source, language)),
         )
     axes.axvline(0, color="k", lw=0.8)
     axes.set_yticks(range(len(regions)), [plain(n)[:40] for _, n in reversed(regions)], fontsize=8)
     axes.set_ylim(-0.7, len(regions) - 0.3)
-    axes.set_xlabel("slope, unit of the values a year")
+    axes.set_xlabel(_AXIS.said(language))
     axes.grid(axis="x", lw=0.4)
     axes.legend(fontsize=8)
     return figure_png(figure)

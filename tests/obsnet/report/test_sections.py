@@ -1,15 +1,17 @@
 """Sections of the report that are there when their table is."""
 
+import json
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
-from obsnet.report.page import write_report
+from obsnet.errors import FormatError
 from obsnet.report.sections.section import Section, percent, plain, signed
 from obsnet.report.sections.told_apart import told_apart
-
-NASTY = "<script>alert(1)</script> $\\frac{"
+from tests.obsnet.report.synthetic import NASTY, comparison
+from tests.obsnet.report.test_report import page_of
 
 
 @pytest.fixture
@@ -37,15 +39,16 @@ def test_what_is_told_apart(verdicts):
     cov = square(verdicts, np.array([[25.0, -15, 10], [-15, 25, 10], [10, 10, 20]]))
     section = told_apart(verdicts, cov)
     assert section.rows[0] == (
-        "Beijing 北京市",
+        "Beijing",
         "80%",
         "-0.60",
-        f"{NASTY} {NASTY}",
-        f"Beijing + {NASTY} 北京市 + {NASTY}",
+        NASTY,
+        f"Beijing + {NASTY}",
     )
     assert "2 of 2 regions are not told apart" in section.text[0].en
     assert "归为 1 组" in section.text[0].zh
     assert section.picture.startswith(b"\x89PNG")
+    assert told_apart(verdicts, cov, "zh").rows[0][0] == "北京市"
     alone = verdicts.assign(joint="").iloc[:2]
     assert told_apart(alone, cov).rows == []
 
@@ -68,24 +71,29 @@ def test_numbers_as_people_read_them():
 
 
 def test_sections_are_on_the_page_and_escaped(tmp_path, verdicts):
-    from tests.obsnet.report.test_report import table as made
-
-    table = made.__wrapped__() if hasattr(made, "__wrapped__") else made._fixture_function()
     section = told_apart(verdicts, square(verdicts, np.eye(3)))
-    page = tmp_path / "report.html"
-    write_report(
-        page,
-        table,
-        {"verdicts": b"", "totals": b"", "flux": b""},
-        title="t",
-        title_zh="t",
-        notes=[],
-        facts=[],
-        period="2019",
-        sections=[section, Section(section.title, rows=[("a", "b")], head=section.head[:2])],
+    text = page_of(
+        tmp_path, sections=[section, Section(section.title, rows=[("a", "b")], head=section.head[:2])]
     )
-    text = page.read_text(encoding="utf-8")
-    assert "<script" not in text
+    assert "<script>alert" not in text
     assert "&lt;script&gt;alert(1)" in text
-    assert text.count("What is told apart · 可区分性") == 2
-    assert text.count("data:image/png") == 4
+    assert text.count(">What is told apart</h2>") == 2
+    assert text.count("data:image/png;base64,iVBOR") == 1
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_other_systems_side_by_side(tmp_path, language):
+    """Numbers of the comparison's own file, one that is not stated as a dash."""
+    from obsnet.report.sections.optional import optional_files, optional_sections
+
+    path = tmp_path / "compare.json"
+    path.write_text(json.dumps(comparison()), encoding="utf-8")
+    assert optional_files(tmp_path) == [path]
+    (section,) = optional_sections(tmp_path, language)
+    assert section.rows[0][0] == {"en": "Germany", "zh": "德国"}[language]
+    assert section.rows[0][3:] == ("2", "2.607", "0.073", "0.194", "2.469 (intem)", "2.744 (elris)", "–")
+    assert "not surer than one of them" in section.text[1].en
+    assert section.picture.startswith(b"\x89PNG")
+    path.write_text(json.dumps({"systems": [], "spread": []}), encoding="utf-8")
+    with pytest.raises(FormatError, match="no rows of systems"):
+        optional_sections(tmp_path)

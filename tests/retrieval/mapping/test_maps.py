@@ -20,8 +20,8 @@ from obsnet.times import time_bins
 from retrieval.commands.grid import grid
 from retrieval.commands.grid_stage import STAGE
 from retrieval.mapping.block_integrals import cell_sizes_km
-from retrieval.mapping.dataset import column_map, stamp_of, variable_of, write_geotiffs
-from retrieval.mapping.figures import write_pictures
+from retrieval.mapping.dataset import column_map, periods_without_value, stamp_of, variable_of, write_geotiffs
+from retrieval.mapping.figures import map_figure, write_pictures
 from retrieval.mapping.maps import make_map, read_columns
 from retrieval.mapping.settings import GridTable, MapSettings
 from tests.retrieval.mapping.fields import MODEL, draw, places
@@ -132,13 +132,41 @@ def test_files(maps, tmp_path):
         assert again.attrs["variogram_range_km"] > 0
         assert again.attrs["cross_validation_coverage95"] <= 1
     tiffs = write_geotiffs(data, GRID, "CO2", tmp_path / "tif")
-    assert len(tiffs) == 4
+    assert len(tiffs) == 2
     import rasterio
 
     with rasterio.open(tiffs[0]) as image:
         assert image.crs.to_epsg() == 4326
         np.testing.assert_array_equal(image.read(1)[::-1], data["xco2"].values[0])
+        np.testing.assert_array_equal(image.read(2)[::-1], data["xco2_uncertainty"].values[0])
+        assert image.descriptions[1].startswith("standard deviation of ")
         assert image.bounds == (100, 26, 120, 40)
+
+
+def test_periods_without_a_value_are_listed_and_not_drawn(maps, tmp_path):
+    data = maps["kriging"].data.copy(deep=True)
+    assert periods_without_value(data, "CO2") == []
+    data["xco2"][0] = np.nan
+    assert periods_without_value(data, "CO2") == ["2020-06-04"]
+    for write in (write_geotiffs, write_pictures):
+        assert [p.stem for p in write(data, GRID, "CO2", tmp_path)] == ["xco2_2020-06-05"]
+    from retrieval.commands.grid import _lines
+
+    report = {**maps["kriging"].report, "files": [], "periods_without_value": ["2020-06-04"]}
+    assert "  no value anywhere, nothing drawn: 1 of the periods: 2020-06-04" in list(_lines(report, "CO2"))
+
+
+def test_labels_are_in_the_language_that_is_asked_for(maps):
+    import matplotlib.pyplot as plt
+
+    from obsnet.report.fonts import drawn_in
+
+    values = [maps["kriging"].data[n].values[0] for n in ("xco2", "xco2_uncertainty")]
+    words = {"en": "standard error", "zh": "标准误差"}
+    for language in ("en", "zh"):
+        figure = map_figure(GRID, *values, "CO2", title="t", language=language)
+        assert words[drawn_in(language)] in [axes.get_title() for axes in figure.axes]
+        plt.close(figure)
 
 
 def test_pictures_need_no_network(maps, tmp_path):
@@ -321,7 +349,7 @@ def test_command(store, tmp_path):
     done = run(store.path, "--out", tmp_path / "a.nc", *common, "--geotiff", tmp_path / "t")
     assert done.exit_code == 0, done.output
     assert "columns against the others of their cell" in done.output
-    assert done.output.count("wrote ") == 5
+    assert done.output.count("wrote ") == 3
     data = run(
         store.path, "--out", tmp_path / "b.nc", *common, "--method", "kriging", "--folds", "3", "--json"
     )
@@ -350,4 +378,4 @@ def test_stage(store, tmp_path):
     result = STAGE.run(options, case)
     assert result.outputs == (tmp_path / "m/x.nc",)
     assert result.summary["observations"] > 10
-    assert sorted(p.suffix for p in (tmp_path / "m").iterdir()) == [".nc", ".tif", ".tif"]
+    assert sorted(p.suffix for p in (tmp_path / "m").iterdir()) == [".nc", ".tif"]

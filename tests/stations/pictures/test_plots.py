@@ -91,7 +91,7 @@ def test_chinese_without_a_font_says_so_and_draws_english(tmp_path, monkeypatch,
 
     monkeypatch.setattr(fonts, "use_fonts", lambda: False)
     notes = plot_record(flasks, tmp_path / "a.png", PictureOptions(picture="season", language="zh", dpi=60))
-    assert notes == ["no font with Chinese characters on this machine: labels are English"]
+    assert notes == [f"labels are English: {fonts.NO_FONT.en}"]
     assert (
         plot_record(flasks, tmp_path / "a.png", PictureOptions(picture="season", language="auto", dpi=60))
         == []

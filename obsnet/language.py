@@ -1,0 +1,53 @@
+"""The two languages of what people read, and texts that are there in both."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+from pydantic import Field
+
+from obsnet.config import Options
+
+__all__ = ["NOTHING", "InLanguage", "Language", "Words", "apart", "filled"]
+
+Language = Literal["en", "zh"]
+
+
+class InLanguage(Options):
+    """Whatever has texts, headings or pictures; the one declaration of the option."""
+
+    language: Language = Field("en", description="language of texts, headings and pictures: en or zh")
+
+
+class Words(NamedTuple):
+    """One text in both languages."""
+
+    en: str
+    zh: str
+
+    def said(self, language: Language) -> str:
+        """Return the text in a language; a name that has no other form stands as it is."""
+        mine, other = (self.zh, self.en) if language == "zh" else (self.en, self.zh)
+        return mine or other
+
+
+NOTHING = Words("", "")
+_BETWEEN = (("; ", ", "), ("；", "，"))
+
+
+def filled(texts: tuple[str, str], **values: Any) -> Words:
+    """Return a text in English and Chinese with what stands in braces filled in; `Words` each in their language."""
+    plain = {k: v if isinstance(v, int | float | Words) else apart(str(v)) for k, v in values.items()}
+    return Words(
+        *(
+            text.format(**{k: v[at] if isinstance(v, Words) else v for k, v in plain.items()})
+            for at, text in enumerate(texts)
+        )
+    )
+
+
+def apart(text: str) -> str:
+    """Return a name without what stands between remarks, at which they would be taken apart in the wrong place."""
+    for between, comma in _BETWEEN:
+        text = text.replace(between, comma)
+    return text

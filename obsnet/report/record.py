@@ -1,0 +1,110 @@
+"""What a run's record says for its report: heading and notes that no later command can lose, and files by hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from obsnet.config import validate
+from obsnet.language import Words
+from obsnet.reading import door
+from obsnet.report.options import ReportOptions
+from obsnet.report.sections.section import Section
+from obsnet.report.words import term
+from obsnet.stage_mark import read_mark
+
+__all__ = ["inputs_section", "recorded", "with_record"]
+
+_HEAD = (term("stage"), term("file"), Words("sha256", "sha256"))
+_ORDER = ("ingest", "superobs", "stations", "footprints", "invert", "crosscheck")
+_SINGLE = 12  # files of a stage that are named one by one; more are counted, with one hash over all
+_TITLE = Words("Methods and inputs", "方法与输入")
+_TEXT = Words(
+    "Every file that a stage read, by the sha256 of its content. Where a stage read many, the hash is over the sorted "
+    "list of their names and hashes.",
+    "各步骤所读文件及其内容的 sha256；文件较多时，为按名称排序的文件名与哈希列表的哈希。",
+)
+_VERSIONS = Words("Versions: {versions}.", "版本：{versions}。")
+_COMMAND = Words("Command: {command}; configuration {config}.", "命令：{command}；配置 {config}。")
+_NO_RECORD = Words(
+    "This folder has no record of a run (run.json): only the files that were read here are named.",
+    "此文件夹没有运行记录（run.json），仅列出本页所读的文件。",
+)
+
+
+@door("the record of a run")
+def recorded(folder: Path) -> dict[str, Any]:
+    """Return ``run.json`` of a folder; empty where there is none."""
+    path = folder / "run.json"
+    if not path.is_file():
+        return {}
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return content if isinstance(content, dict) else {}
+
+
+def with_record(options: ReportOptions, folder: Path) -> ReportOptions:
+    """Return options with what the run's ``[report]`` said wherever nothing was said now; its notes always stay.
+
+    Parameters
+    ----------
+    options : ReportOptions
+        As given.
+    folder : Path
+        Of the run's outputs.
+    """
+    config = recorded(folder).get("config", {})
+    table = config.get("report", {}) if isinstance(config, Mapping) else {}
+    known = {k: v for k, v in table.items() if k in ReportOptions.model_fields}
+    before = validate(ReportOptions, known, f"{folder / 'run.json'} [report]")
+    given = {k: getattr(options, k) for k in options.model_fields_set if k in ReportOptions.model_fields}
+    for name in ("notes", "notes_zh"):
+        given[name] = list(dict.fromkeys([*getattr(before, name), *getattr(options, name)]))
+    return before.model_copy(update=given)
+
+
+def inputs_section(folder: Path, read: Mapping[str, Path]) -> Section:
+    """Return the section of inputs: of each stage that left its mark, and of the files that the report read.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run's outputs.
+    read : mapping of str to Path
+        Files that the report read, by what they are called here.
+    """
+    from obsnet.content import sha256
+
+    rows: list[tuple[str, ...]] = []
+    marks = (folder / ".stages").glob("*.json")
+    for path in sorted(
+        marks, key=lambda p: (_ORDER.index(p.stem) if p.stem in _ORDER else len(_ORDER), p.stem)
+    ):
+        mark = read_mark(path)
+        if mark is not None and path.stem != "report":
+            rows += _stage_rows(path.stem, mark.source.get("inputs", {}))
+    rows += [("report", name, sha256(path)) for name, path in read.items() if path.is_file()]
+    record = recorded(folder)
+    text = [_TEXT]
+    if record:
+        said = {
+            "command": str(record.get("command", "")),
+            "config": str(record.get("config_sha256", ""))[:12],
+        }
+        text.append(Words(*(t.format(**said) for t in _COMMAND)))
+        versions = ", ".join(f"{k} {v}" for k, v in record.get("versions", {}).items())
+        text.append(Words(*(t.format(versions=versions) for t in _VERSIONS)))
+    else:
+        text.append(_NO_RECORD)
+    return Section(_TITLE, text, _HEAD, rows)
+
+
+def _stage_rows(stage: str, inputs: Mapping[str, str | None]) -> list[tuple[str, ...]]:
+    present = {name: value for name, value in sorted(inputs.items()) if value}
+    if len(present) <= _SINGLE:
+        return [(stage, name, str(value)) for name, value in present.items()]
+    names = list(present)
+    whole = hashlib.sha256("\n".join(f"{k} {v}" for k, v in present.items()).encode()).hexdigest()
+    return [(stage, f"{names[0]} … {names[-1]} ({len(names)})", whole)]
