@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -21,6 +21,11 @@ class ReportOptions(Options):
     nowcast: list[str] = Field(
         [], description="folders of `obsnet nowcast`, each a section; relative to the run's outputs"
     )
+    formats: Annotated[list[Literal["docx", "xlsx", "csv"]], Flag(names=("--format",))] = Field(
+        ["docx", "xlsx", "csv"],
+        description="files beside the page: annex.docx, tables.xlsx, tables/*.csv; may be repeated",
+    )
+    language: Literal["en", "zh"] = Field("en", description="language of the page and the annex: en or zh")
     title: str = Field("Emissions and inventories", description="heading in English")
     title_zh: str = Field("排放反演与清单核验", description="heading in Chinese")
     notes: Annotated[list[str], Flag(names=("--note",), whole=True)] = Field(

@@ -28,7 +28,7 @@ def _stations(store: Path) -> list[tuple[float, float]]:
 def report_files(
     posterior: Path, table_file: Path, out: Path, options: ReportOptions, store: Path | None = None
 ) -> list[Path]:
-    """Write ``report.html`` with its pictures, and ``flux.tif``.
+    """Write ``report.html`` with its pictures, ``flux.tif``, and the files of `ReportOptions.formats`.
 
     Parameters
     ----------
@@ -62,6 +62,8 @@ def report_files(
     from obsnet.report.sections.nowcast import nowcast_sections
     from obsnet.report.sections.optional import optional_sections
     from obsnet.report.sections.told_apart import told_apart
+    from obsnet.report.tables import report_tables
+    from obsnet.report.workbook import write_table_files, write_table_workbook
     from obsnet.work.isolated import apart
 
     table = read_table(table_file)
@@ -110,7 +112,17 @@ def report_files(
             *(section for name in options.nowcast for section in nowcast_sections(out / name)),
         ],
     )
-    return [page, image, *images]
+    heading = options.title_zh if options.language == "zh" else options.title
+    tables = report_tables(table_file, [out / name for name in options.nowcast], options.language)
+    more: list[Path] = []
+    if "xlsx" in options.formats:
+        book = out / "tables.xlsx"
+        more.append(
+            write_table_workbook(book, tables, options.language, title=heading, notes=options.notes)
+        )
+    if "csv" in options.formats:
+        more += write_table_files(out / "tables", tables, options.language)
+    return [page, image, *images, *more]
 
 
 def _facts(data: Any, table: Any) -> list[tuple[str, str]]:
