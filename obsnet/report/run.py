@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
+from obsnet.crosscheck.words import Words
 from obsnet.report.options import ReportOptions
+
+if TYPE_CHECKING:
+    from obsnet.report.tables import ReportTable
 
 __all__ = ["report_files"]
 
@@ -54,13 +59,16 @@ def report_files(
     from obsnet.cf import read_netcdf, write_geotiff
     from obsnet.crosscheck.run import beside
     from obsnet.crosscheck.table import read_covariance, read_statistics, read_table
-    from obsnet.crosscheck.words import Words, common_first
+    from obsnet.crosscheck.words import common_first
     from obsnet.field import grid_of
+    from obsnet.report.annex.chapters import Annex
+    from obsnet.report.annex.write import write_annex
+    from obsnet.report.facts import facts
     from obsnet.report.page import draw, write_report
     from obsnet.report.sections.beside import beside_the_verdict
     from obsnet.report.sections.bridge import bridge
     from obsnet.report.sections.nowcast import nowcast_sections
-    from obsnet.report.sections.optional import optional_sections
+    from obsnet.report.sections.optional import optional_names, optional_sections
     from obsnet.report.sections.told_apart import told_apart
     from obsnet.report.tables import report_tables
     from obsnet.report.workbook import write_table_files, write_table_workbook
@@ -94,6 +102,15 @@ def report_files(
     for path, image_bytes in zip(images, pictures.values(), strict=True):
         with atomic_path(path) as temporary:
             temporary.write_bytes(image_bytes)
+    folder = table_file.parent
+    parts = {
+        "bridge": [bridge(definitions)] if definitions.is_file() else [],
+        "beside": [beside_the_verdict(table, statistics)],
+        "told_apart": [told_apart(table, read_covariance(beside(table_file, "covariance")))],
+        **{n: [s] for n, s in zip(optional_names(folder), optional_sections(folder), strict=True)},
+        "nowcast": [section for name in options.nowcast for section in nowcast_sections(out / name)],
+    }
+    rests = facts(data, table)
     page = out / "report.html"
     write_report(
         page,
@@ -102,59 +119,38 @@ def report_files(
         title=options.title,
         title_zh=options.title_zh,
         notes=[*options.notes, *(f"{t.en} · {t.zh}" for t in [*told, *common])],
-        facts=_facts(data, table),
+        facts=[(what.en, which.en) for what, which in rests],
         period=f"{first} to {last}",
-        sections=[
-            *([bridge(definitions)] if definitions.is_file() else []),
-            beside_the_verdict(table, statistics),
-            told_apart(table, read_covariance(beside(table_file, "covariance"))),
-            *optional_sections(table_file.parent),
-            *(section for name in options.nowcast for section in nowcast_sections(out / name)),
-        ],
+        sections=[section for part in parts.values() for section in part],
     )
     heading = options.title_zh if options.language == "zh" else options.title
     tables = report_tables(table_file, [out / name for name in options.nowcast], options.language)
     more: list[Path] = []
     if "xlsx" in options.formats:
         book = out / "tables.xlsx"
-        more.append(
-            write_table_workbook(book, tables, options.language, title=heading, notes=options.notes)
-        )
+        more.append(write_table_workbook(book, tables, options.language, title=heading, notes=options.notes))
     if "csv" in options.formats:
         more += write_table_files(out / "tables", tables, options.language)
+    if "docx" in options.formats:
+        annex = Annex(
+            Words(options.title, options.title_zh),
+            table,
+            data,
+            pictures,
+            parts,
+            notes=options.notes,
+            remarks=[*told, *common],
+            facts=rests,
+            files=_behind(posterior, tables),
+            period=f"{first} to {last}",
+        )
+        more.append(write_annex(out / "annex.docx", annex, options.language))
     return [page, image, *images, *more]
 
 
-def _facts(data: Any, table: Any) -> list[tuple[str, str]]:
-    """Return what the estimate rests on, from the posterior's attributes, and what it was held against."""
-    attrs = data.attrs
-    number = int(attrs["n_observations"])
-    made = table.iloc[0]
-    facts = [
-        ("Inventory", str(made["inventory_source"]) or "no source given"),
-        ("Prior", str(attrs["prior_name"])),
-        ("Solver", f"{attrs['solver']}, {attrs['solver_state']}"),
-        ("Observations", f"{number:,}; {attrs['observations_counts']}"),
-        ("Unknowns", f"{int(attrs['n_state']):,}, of which {int(attrs['n_state_unobserved']):,} nobody sees"),
-        ("Degrees of freedom for signal", f"{float(attrs['degrees_of_freedom_for_signal']):.1f}"),
-        (
-            "Chi-square per observation",
-            (
-                f"{made['chi_square']:.3f} (1 ± {(2 / number) ** 0.5:.3f} if errors are as stated; verdicts are given "
-                f"within {made['chi_square_low']:.2f} to {made['chi_square_high']:.2f})"
-            ),
-        ),
-        (
-            "Not in these uncertainties",
-            (
-                "errors that all observations share: a bias of the satellite, of the scale or of the "
-                "transport; definitions of the inventory."
-            ),
-        ),
-        ("Boundaries", str(made["region_source"]) or "not stated in the posterior file"),
-    ]
-    if attrs.get("checks"):
-        facts.append(("The run's own checks", "; ".join(str(attrs["checks"]).splitlines())))
-    if "shares" in attrs:
-        facts.append(("Where a cell's flux is", "; ".join(str(attrs["shares"]).splitlines())))
-    return facts
+def _behind(posterior: Path, tables: Sequence[ReportTable]) -> list[tuple[str, str, Words]]:
+    """Return name, sha256 and content of the files that a report is made of."""
+    from obsnet.content import sha256
+
+    inversion = (posterior.name, sha256(posterior), Words("The inversion", "反演结果"))
+    return [inversion, *((t.path.name, sha256(t.path), Words(t.title, t.title)) for t in tables)]

@@ -44,7 +44,7 @@ class ReportTable:
         Name of its file, without ending.
     title : str
         In the language.
-    source : str
+    path : Path
         File that it was made from.
     headings : tuple of Heading
         Of the columns.
@@ -54,7 +54,7 @@ class ReportTable:
 
     key: str
     title: str
-    source: str
+    path: Path
     headings: tuple[Heading, ...]
     frame: Any
 
@@ -87,7 +87,7 @@ def report_tables(table: Path, nowcasts: Sequence[Path], language: Language) -> 
                 name = Words(f"{title.en}, {place.name}", f"{title.zh}，{place.name}")
                 made = _made(key, name, place / f"{key}.csv", language)
                 found.append(
-                    ReportTable(f"{place.name}_{key}", made.title, made.source, made.headings, made.frame)
+                    ReportTable(f"{place.name}_{key}", made.title, made.path, made.headings, made.frame)
                 )
     names = dict(zip(found[0].frame["region"], found[0].frame["name"], strict=True))
     return [_named(t, names) for t in found]
@@ -97,7 +97,7 @@ def report_tables(table: Path, nowcasts: Sequence[Path], language: Language) -> 
 def _made(key: str, title: Words, path: Path, language: Language) -> ReportTable:
     frame = in_language(read_csv(path, dtype=dict.fromkeys(_TEXTS, str)), language)
     names = tuple(heading(str(c), key) for c in frame.columns)
-    return ReportTable(key, title.zh if language == "zh" else title.en, path.name, names, frame)
+    return ReportTable(key, title.zh if language == "zh" else title.en, path, names, frame)
 
 
 def _named(table: ReportTable, names: dict[str, str]) -> ReportTable:
@@ -111,4 +111,4 @@ def _named(table: ReportTable, names: dict[str, str]) -> ReportTable:
         frame = frame.assign(**{column: [names.get(v, v) for v in frame[column].fillna("")]})
     if table.key == "covariance":
         headings[2:] = [Heading(names.get(c, c), names.get(c, c), "Mt²/a²") for c in frame.columns[2:]]
-    return ReportTable(table.key, table.title, table.source, tuple(headings), frame)
+    return ReportTable(table.key, table.title, table.path, tuple(headings), frame)

@@ -65,7 +65,7 @@ def write_table_workbook(
     rows: list[tuple[Any, ...]] = [(title,), *((n,) for n in notes), *((n[at],) for n in _NOTES), ()]
     rows.append(tuple(h[at] for h in _HEAD))
     for table in tables:
-        rows.append((table.title, f"← {table.source}"))
+        rows.append((table.title, f"← {table.path.name}"))
         if table.key == "covariance":  # its columns are the regions
             rows.append((None, table.headings[-1].said(language), table.headings[-1].unit))
             continue

@@ -56,7 +56,15 @@ def test_csv_is_marked_and_guarded(tmp_path):
         head, *rows = csv.reader(stream)
     assert head[0] == "'=head"
     assert [r[0] for r in rows] == [f"'{t}" for t in NASTY[:5]] + NASTY[5:]
-    assert [r[1] for r in rows] == ["1.5", "-2.25", "", "", "7", "True", "1e-300"]  # a negative number is none
+    assert [r[1] for r in rows] == [
+        "1.5",
+        "-2.25",
+        "",
+        "",
+        "7",
+        "True",
+        "1e-300",
+    ]  # a negative number is none
 
 
 def test_libreoffice_runs_nothing(tmp_path):

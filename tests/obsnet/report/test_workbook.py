@@ -95,5 +95,7 @@ def test_all_columns_of_verdicts_have_names(folder):
 
 
 def test_a_text_that_is_missing_in_a_language_is_that_of_the_other():
-    frame = pd.DataFrame({"name_en": ["A", "B"], "name_zh": ["甲", ""], "reason": ["", "r"], "reason_zh": ["", np.nan]})
+    frame = pd.DataFrame(
+        {"name_en": ["A", "B"], "name_zh": ["甲", ""], "reason": ["", "r"], "reason_zh": ["", np.nan]}
+    )
     assert in_language(frame, "zh").to_dict("list") == {"name": ["甲", "B"], "reason": ["", "r"]}
