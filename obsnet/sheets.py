@@ -1,8 +1,8 @@
 """Tables for people with a spreadsheet: workbooks and CSV files that Excel and LibreOffice open as they are meant.
 
-A text from a file may begin with ``=``, ``+``, ``-`` or ``@``, which a spreadsheet would run as a formula. In a workbook
-such a text is stored as text and marked as quoted; CSV has no types, so there it gets the apostrophe that a person would
-type before it. Numbers stay numbers of full precision; what is not finite is an empty cell, never a word.
+A text from a file may begin with ``=``, ``+``, ``-`` or ``@``, which a spreadsheet would run as a formula. In a
+workbook such a text is stored as text and marked as quoted; CSV has no types, so there it gets the apostrophe that a
+person would type before it. Numbers keep all digits; what is not finite is an empty cell, never a word.
 """
 
 from __future__ import annotations

@@ -44,7 +44,8 @@ def facts(data: Any, table: Any) -> list[tuple[Words, Words]]:
         (
             Words("Chi-square per observation", "单位观测卡方"),
             Words(
-                f"{chi:.3f} (1 ± {spread:.3f} if errors are as stated; verdicts are given within {low:.2f} to {high:.2f})",
+                f"{chi:.3f} (1 ± {spread:.3f} if errors are as stated; verdicts are given within {low:.2f} to "
+                f"{high:.2f})",
                 f"{chi:.3f}（若误差属实应为 1 ± {spread:.3f}；在 {low:.2f}–{high:.2f} 内方作结论）",
             ),
         ),

@@ -1,4 +1,4 @@
-"""What the columns of our tables are called in English and Chinese, in which unit they are, and what their codes say."""
+"""What columns of our tables are called in English and Chinese, in which unit they are, what their codes say."""
 
 from __future__ import annotations
 

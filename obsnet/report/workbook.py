@@ -27,7 +27,8 @@ _NOTES = (
         "数值取自下列文件，未作显示取整。空格表示未知或无界（无法检出的差异），见“原因”列。",
     ),
     Words(
-        "Mt/a: million tonnes of the gas itself a year (CO2, not carbon). Shares and probabilities are between 0 and 1.",
+        "Mt/a: million tonnes of the gas itself a year (CO2, not carbon). Shares and probabilities are between 0 "
+        "and 1.",
         "Mt/a：每年百万吨该气体（CO2，而非碳）。份额与概率介于 0 与 1 之间。",
     ),
     Words(

@@ -123,7 +123,7 @@ def chapters(annex: Annex) -> list[Chapter]:
                     caption=text("flux map", sector=made["sector"], period=annex.period),
                 ),
             ],
-        ),  # fmt: skip
+        ),
         Chapter(text("national"), [*sums(annex.table), *part("reconciled")]),
         Chapter(text("sectors and trends"), [*part("attribution"), *part("trends"), *part("nowcast")]),
         Chapter(
@@ -134,7 +134,7 @@ def chapters(annex: Annex) -> list[Chapter]:
                 *part("told_apart"),
                 *part("beside"),
             ],
-        ),  # fmt: skip
+        ),
         Chapter(text("limits"), [Section(NOTHING, [text(f"limit {k}") for k in range(1, 7)])]),
         Chapter(text("references"), [files, Section(text("literature"), [text("literature list")])]),
     ]

@@ -242,7 +242,7 @@ def _widths(texts: Sequence[Sequence[str]]) -> list[float]:
         min(max(_size(w) for t in column for w in t.split(" ") or [""]), 24) * _LETTER_CM + _PADDING_CM
         for column in columns
     ]
-    whole = [max(max(_size(t) for t in column), 1) * _LETTER_CM + _PADDING_CM for column in columns]
+    whole = [max(1, *map(_size, column)) * _LETTER_CM + _PADDING_CM for column in columns]
     spare = _WIDTH_CM - sum(least)
     if spare <= 0:
         return [_WIDTH_CM * w / sum(least) for w in least]
