@@ -175,6 +175,10 @@ def heading(column: str, table: str = "") -> Heading:
     return HEADINGS.get(f"{table}.{column}") or HEADINGS.get(column) or Heading(column, column)
 
 
+def _texts(column: Any) -> list[str]:
+    return ["" if v is None or v != v else str(v) for v in column]
+
+
 def in_language(frame: Any, language: Language) -> Any:
     """Return a table with one language's columns of texts, named as if there were no other, and its codes in words.
 
@@ -188,8 +192,8 @@ def in_language(frame: Any, language: Language) -> Any:
             continue
         plain = f"{base}_en" if f"{base}_en" in frame else base
         mine, other = (column, plain) if language == "zh" else (plain, column)
-        texts = frame[mine].fillna("").astype(str)
-        out[plain] = texts.where(texts != "", frame[other].fillna(""))
+        texts, instead = _texts(frame[mine]), _texts(frame[other])
+        out[plain] = [a or b for a, b in zip(texts, instead, strict=True)]
         out = out.drop(columns=column).rename(columns={plain: base})
     if language == "zh":
         for column in set(out.columns) & set(VALUES):

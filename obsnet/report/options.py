@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
 from obsnet.command import Flag
 from obsnet.config import Options
 
-__all__ = ["ReportOptions"]
+__all__ = ["ReportFormat", "ReportOptions"]
+
+ReportFormat = Literal["docx", "xlsx", "csv", "paris", "monthly"]
 
 
 class ReportOptions(Options):
@@ -21,9 +23,10 @@ class ReportOptions(Options):
     nowcast: list[str] = Field(
         [], description="folders of `obsnet nowcast`, each a section; relative to the run's outputs"
     )
-    formats: Annotated[list[Literal["docx", "xlsx", "csv"]], Flag(names=("--format",))] = Field(
-        ["docx", "xlsx", "csv"],
-        description="files beside the page: annex.docx, tables.xlsx, tables/*.csv; may be repeated",
+    formats: Annotated[list[ReportFormat], Flag(names=("--format",))] = Field(
+        list(get_args(ReportFormat)),
+        description="files beside the page: annex.docx, tables.xlsx, tables/*.csv, paris/ (exchange of inversions with "
+        "covariance), monthly fluxes on one degree; may be repeated",
     )
     language: Literal["en", "zh"] = Field("en", description="language of the page and the annex: en or zh")
     title: str = Field("Emissions and inventories", description="heading in English")

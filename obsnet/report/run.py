@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from obsnet.crosscheck.words import Words
 from obsnet.report.options import ReportOptions
-
-if TYPE_CHECKING:
-    from obsnet.report.tables import ReportTable
 
 __all__ = ["report_files"]
 
@@ -62,16 +57,14 @@ def report_files(
     from obsnet.crosscheck.words import common_first
     from obsnet.field import grid_of
     from obsnet.report.annex.chapters import Annex
-    from obsnet.report.annex.write import write_annex
     from obsnet.report.facts import facts
+    from obsnet.report.files import write_files
     from obsnet.report.page import draw, write_report
     from obsnet.report.sections.beside import beside_the_verdict
     from obsnet.report.sections.bridge import bridge
     from obsnet.report.sections.nowcast import nowcast_sections
     from obsnet.report.sections.optional import optional_names, optional_sections
     from obsnet.report.sections.told_apart import told_apart
-    from obsnet.report.tables import report_tables
-    from obsnet.report.workbook import write_table_files, write_table_workbook
     from obsnet.work.isolated import apart
 
     table = read_table(table_file)
@@ -123,34 +116,15 @@ def report_files(
         period=f"{first} to {last}",
         sections=[section for part in parts.values() for section in part],
     )
-    heading = options.title_zh if options.language == "zh" else options.title
-    tables = report_tables(table_file, [out / name for name in options.nowcast], options.language)
-    more: list[Path] = []
-    if "xlsx" in options.formats:
-        book = out / "tables.xlsx"
-        more.append(write_table_workbook(book, tables, options.language, title=heading, notes=options.notes))
-    if "csv" in options.formats:
-        more += write_table_files(out / "tables", tables, options.language)
-    if "docx" in options.formats:
-        annex = Annex(
-            Words(options.title, options.title_zh),
-            table,
-            data,
-            pictures,
-            parts,
-            notes=options.notes,
-            remarks=[*told, *common],
-            facts=rests,
-            files=_behind(posterior, tables),
-            period=f"{first} to {last}",
-        )
-        more.append(write_annex(out / "annex.docx", annex, options.language))
-    return [page, image, *images, *more]
-
-
-def _behind(posterior: Path, tables: Sequence[ReportTable]) -> list[tuple[str, str, Words]]:
-    """Return name, sha256 and content of the files that a report is made of."""
-    from obsnet.content import sha256
-
-    inversion = (posterior.name, sha256(posterior), Words("The inversion", "反演结果"))
-    return [inversion, *((t.path.name, sha256(t.path), Words(t.title, t.title)) for t in tables)]
+    material = Annex(
+        Words(options.title, options.title_zh),
+        table,
+        data,
+        pictures,
+        parts,
+        notes=options.notes,
+        remarks=[*told, *common],
+        facts=rests,
+        period=f"{first} to {last}",
+    )
+    return [page, image, *images, *write_files(material, posterior, table_file, out, options)]

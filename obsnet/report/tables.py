@@ -79,13 +79,13 @@ def report_tables(table: Path, nowcasts: Sequence[Path], language: Language) -> 
         "reconciled_statistics": folder / "reconciled_statistics.csv",
     }
     found = [
-        _made(key, title, files[key], language) for key, title in _OF_REPORT.items() if files[key].is_file()
+        _made(files[key], key, title, language) for key, title in _OF_REPORT.items() if files[key].is_file()
     ]
     for place in nowcasts:
         for key, title in _OF_NOWCAST.items():
             if (place / f"{key}.csv").is_file():
                 name = Words(f"{title.en}, {place.name}", f"{title.zh}，{place.name}")
-                made = _made(key, name, place / f"{key}.csv", language)
+                made = _made(place / f"{key}.csv", key, name, language)
                 found.append(
                     ReportTable(f"{place.name}_{key}", made.title, made.path, made.headings, made.frame)
                 )
@@ -94,7 +94,7 @@ def report_tables(table: Path, nowcasts: Sequence[Path], language: Language) -> 
 
 
 @door("a table of ours")
-def _made(key: str, title: Words, path: Path, language: Language) -> ReportTable:
+def _made(path: Path, key: str, title: Words, language: Language) -> ReportTable:
     frame = in_language(read_csv(path, dtype=dict.fromkeys(_TEXTS, str)), language)
     names = tuple(heading(str(c), key) for c in frame.columns)
     return ReportTable(key, title.zh if language == "zh" else title.en, path, names, frame)
@@ -108,7 +108,7 @@ def _named(table: ReportTable, names: dict[str, str]) -> ReportTable:
         frame.insert(1, "name", [names.get(r, "") for r in frame["region"]])
         headings.insert(1, heading("name"))
     for column in {"correlation_with", "joint"} & set(frame.columns):
-        frame = frame.assign(**{column: [names.get(v, v) for v in frame[column].fillna("")]})
+        frame = frame.assign(**{column: [names.get(v, v) for v in frame[column]]})
     if table.key == "covariance":
         headings[2:] = [Heading(names.get(c, c), names.get(c, c), "Mt²/a²") for c in frame.columns[2:]]
     return ReportTable(table.key, table.title, table.path, tuple(headings), frame)
