@@ -176,7 +176,7 @@ def heading(column: str, table: str = "") -> Heading:
 
 
 def _texts(column: Any) -> list[str]:
-    return ["" if v is None or v != v else str(v) for v in column]
+    return [str(v) for v in column.astype(object).where(column.notna(), "")]
 
 
 def in_language(frame: Any, language: Language) -> Any:

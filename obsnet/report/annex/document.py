@@ -30,6 +30,7 @@ _FONTS = {  # Latin, Chinese: of the text, of headings
 _LABELS = {"table": Words("Table", "表"), "figure": Words("Figure", "图")}
 _WIDE = 0x2E7F  # letters beyond it are twice as wide
 _GREY = "E7E6E6"
+_CELL = "Cell"
 
 
 def said(text: Words | str, language: Language) -> str:
@@ -147,7 +148,7 @@ class _Writer:
             for cell, shown, width, to_right in zip(row.cells, cells, widths, right, strict=True):
                 cell.width = width
                 paragraph = cell.paragraphs[0]
-                paragraph.style = self.book.styles["Cell"]
+                paragraph._p.style = _CELL  # by its id: looking a style up takes longer than all else
                 run = paragraph.add_run(shown)
                 if to_right:
                     paragraph.alignment = WD_ALIGN_PARAGRAPH.RIGHT
@@ -168,11 +169,11 @@ def _styles(book: Any, language: Language) -> None:
     from docx.oxml.ns import qn
     from docx.shared import Pt, RGBColor
 
-    cell = book.styles.add_style("Cell", WD_STYLE_TYPE.PARAGRAPH)
+    cell = book.styles.add_style(_CELL, WD_STYLE_TYPE.PARAGRAPH)
     cell.base_style = book.styles["Normal"]
     body, heads = _FONTS[language]
     for name, size, (latin, chinese) in (
-        ("Normal", 10.5, body), ("Cell", 7.5, body), ("Caption", 9, body), ("Footer", 8, body), ("Title", 20, heads),
+        ("Normal", 10.5, body), (_CELL, 7.5, body), ("Caption", 9, body), ("Footer", 8, body), ("Title", 20, heads),
         ("Subtitle", 11, body), ("Heading 1", 15, heads), ("Heading 2", 12, heads),
     ):  # fmt: skip
         style = book.styles[name]
@@ -185,7 +186,7 @@ def _styles(book: Any, language: Language) -> None:
             del fonts.attrib[key]  # a theme's font goes before the one that is named
         for script, font in (("ascii", latin), ("hAnsi", latin), ("cs", latin), ("eastAsia", chinese)):
             fonts.set(qn(f"w:{script}"), font)
-    for name, before, after in (("Normal", 0, 6), ("Cell", 1, 1), ("Caption", 6, 4)):
+    for name, before, after in (("Normal", 0, 6), (_CELL, 1, 1), ("Caption", 6, 4)):
         shape = book.styles[name].paragraph_format
         shape.space_before, shape.space_after = Pt(before), Pt(after)
     text = book.styles["Normal"].element.get_or_add_rPr()
