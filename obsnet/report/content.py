@@ -37,8 +37,9 @@ class Content:
         What chi-square says of the run.
     period : str
         Of the flux that is drawn.
-    sections : sequence of Section
-        In the order of the page.
+    sections : mapping of str to sequence of Section
+        By what they are of, in the order of the page: ``bridge, beside, told_apart``, those that other commands left
+        (``compare, reconciled, attribution, trends``), ``nowcast, fit, inputs``.
     facts : sequence of (Words, Words)
         What the estimate rests on; a value that is there in English only is a text of the files.
     """
@@ -52,7 +53,7 @@ class Content:
     pictures: Mapping[str, bytes]
     fit: str
     period: str
-    sections: Sequence[Section] = ()
+    sections: Mapping[str, Sequence[Section]] = field(default_factory=dict)
     facts: Sequence[tuple[Words, Words]] = field(default=())
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
 from obsnet.command import Flag
 from obsnet.language import InLanguage
 
-__all__ = ["ReportOptions"]
+__all__ = ["ReportFormat", "ReportOptions"]
+
+ReportFormat = Literal["docx", "xlsx", "csv", "paris", "monthly"]
 
 
 class ReportOptions(InLanguage):
@@ -20,6 +22,11 @@ class ReportOptions(InLanguage):
     store: str | None = Field("store", description="observation store, whose stations are marked on the map")
     nowcast: list[str] = Field(
         [], description="folders of `obsnet nowcast`, each a section; relative to the run's outputs"
+    )
+    formats: Annotated[list[ReportFormat], Flag(names=("--format",))] = Field(
+        list(get_args(ReportFormat)),
+        description="files beside the page: annex.docx, tables.xlsx, tables/*.csv, paris/ (exchange of inversions with "
+        "covariance), monthly fluxes on one degree; may be repeated",
     )
     title: str = Field("Emissions and inventories", description="heading in English")
     title_zh: str = Field("排放反演与清单核验", description="heading in Chinese")

@@ -87,6 +87,7 @@ def write_report(path: Path, content: Content) -> None:
     )
     html = environment.get_template("report.html.j2").render(
         content=content,
+        sections=[section for part in content.sections.values() for section in part],
         lang="zh-Hans" if language == "zh" else "en",
         say=lambda key, **values: say(key, language, **values),
         said=lambda words: words.said(language),

@@ -31,7 +31,7 @@ def _stations(store: Path) -> list[tuple[float, float]]:
 def report_files(
     posterior: Path, table_file: Path, out: Path, options: ReportOptions, store: Path | None = None
 ) -> list[Path]:
-    """Write ``report.html`` with its pictures, and ``flux.tif``.
+    """Write ``report.html`` with its pictures, ``flux.tif``, and the files of `ReportOptions.formats`.
 
     Parameters
     ----------
@@ -60,6 +60,7 @@ def report_files(
     from obsnet.cf import read_netcdf, write_geotiff
     from obsnet.crosscheck.verdicts.table import read_table
     from obsnet.field import grid_of
+    from obsnet.report.files import write_files
     from obsnet.report.page import write_report
     from obsnet.work.isolated import apart
 
@@ -82,7 +83,7 @@ def report_files(
             temporary.write_bytes(image_bytes)
     page = out / "report.html"
     write_report(page, content)
-    return [page, image, *images]
+    return [page, image, *images, *write_files(content, data, posterior, table_file, out, options)]
 
 
 def _mean_flux(data: Any, sector: str) -> dict[str, Any]:
@@ -160,15 +161,17 @@ def report_content(
         pictures=draw(table, flux, grid_of(data), marks, language=language, shapes=shapes_of(data, table)),
         fit=fit_words(table).said(language),
         period=span(f"{first} to {last}", language),
-        sections=[
-            *([bridge(definitions, language)] if definitions.is_file() else []),
-            beside_the_verdict(table, statistics, language),
-            told_apart(table, read_covariance(covariance), language),
-            *optional_sections(table_file.parent, language),
-            *(section for name in options.nowcast for section in nowcast_sections(out / name, language)),
-            fit(table, data, language),
-            inputs_section(out, {posterior.name: posterior, table_file.name: table_file}),
-        ],
+        sections={
+            "bridge": [bridge(definitions, language)] if definitions.is_file() else [],
+            "beside": [beside_the_verdict(table, statistics, language)],
+            "told_apart": [told_apart(table, read_covariance(covariance), language)],
+            **optional_sections(table_file.parent, language),
+            "nowcast": [
+                section for name in options.nowcast for section in nowcast_sections(out / name, language)
+            ],
+            "fit": [fit(table, data, language)],
+            "inputs": [inputs_section(out, {posterior.name: posterior, table_file.name: table_file})],
+        },
         facts=facts(data, table),
     )
 

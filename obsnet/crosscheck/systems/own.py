@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,25 @@ from obsnet.crosscheck.compared.totals import read_totals
 from obsnet.crosscheck.systems.estimate import SystemEstimate
 from obsnet.inventory.words import NATION
 from obsnet.regions import PROVINCES, REST
+from obsnet.typing import Floats
 
-__all__ = ["read_own"]
+__all__ = ["read_own", "with_nation"]
+
+
+def with_nation(regions: Sequence[str]) -> tuple[Floats, list[str]]:
+    """Return which regions make up each row of a table, and its keys: all but the rest, then ``CHN`` of all provinces.
+
+    Returns
+    -------
+    matrix : ndarray, shape (keys, regions)
+    keys : list of str
+    """
+    own = [k for k, r in enumerate(regions) if r not in REST]
+    matrix, keys = np.eye(len(regions))[own], [regions[k] for k in own]
+    if set(PROVINCES) <= set(keys):
+        china = np.isin(regions, list(PROVINCES)).astype(float)
+        return np.vstack([matrix, china]), [*keys, NATION]
+    return matrix, keys
 
 
 def read_own(
@@ -36,12 +54,8 @@ def read_own(
         See `obsnet.crosscheck.compared.totals.read_totals`.
     """
     found = read_totals(path, sector)
-    count, own = len(found.periods), [k for k, r in enumerate(found.regions) if r not in REST]
-    keys = [found.regions[k] for k in own]
-    matrix = np.eye(len(found.regions))[own]
-    if set(PROVINCES) <= set(keys):
-        china = np.isin(found.regions, list(PROVINCES)).astype(float)
-        matrix, keys = np.vstack([matrix, china]), [*keys, NATION]
+    count = len(found.periods)
+    matrix, keys = with_nation(found.regions)
     total = found.posterior.reshape(-1, count)
     square = found.posterior_covariance.reshape(len(found.regions), count, len(found.regions), count)
     joint = np.einsum("ar,rksl,bs->kalb", matrix, square, matrix, optimize=True)

@@ -36,6 +36,9 @@ _NAMES = {
     "sd": ("stdev_flux_{s}_posterior_country", "stdev_country_flux_{s}_posterior"),
     "percentiles": ("percentile_flux_{s}_posterior_country", "percentile_country_flux_{s}_posterior"),
     "covariance": ("covariance_flux_{s}_posterior_country", "covariance_country_flux_{s}_posterior"),
+    "joint": (
+        "joint_covariance_flux_{s}_posterior_country",
+    ),  # in time too: of no template, obsnet writes it
 }
 _REGIONS = ("country", "countrynumber", "countryname")
 _TEMPLATE_UNIT = "kg yr-1"
@@ -120,10 +123,11 @@ def _estimate(data: Any, where: str, system: str, sector: str, gas: str | None) 
                 f"deviations by its covariance are {apart:.2g} times those it states; the covariance is taken"
             )
         sd = np.where(np.isfinite(root), root, sd)
+    joint = factor**2 * np.asarray(data[names["joint"]].values, float) if names["joint"] else None
     found = [(what, data.attrs.get(a)) for what, stated in _RESTS_ON.items() for a in stated[::-1]]
     rests_on = {what: str(text) for what, text in found if text}
     try:
-        made = SystemEstimate(system, formula, sector, periods, keys, total, sd, covariance)
+        made = SystemEstimate(system, formula, sector, periods, keys, total, sd, covariance, joint)
         return replace(made, rests_on=rests_on, notes=tuple(notes))
     except RangeError as fault:
         raise RangeError(f"{where}: {fault}") from None

@@ -6,7 +6,6 @@ by gases with CO2e), not their print.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from obsnet.inventory.factors.table import builtin_factors
 from obsnet.inventory.table import mass_factor
 from obsnet.inventory.words import translated
 from obsnet.language import Language
+from obsnet.sheets import TableSheet, write_sheets
 
 __all__ = ["co2_equivalent", "gwp_set", "summary", "write_workbook"]
 
@@ -106,13 +106,6 @@ def write_workbook(
     language : {"en", "zh"}
         Of headings and names.
     """
-    import openpyxl
-    from openpyxl.styles import Alignment, Font
-
-    from obsnet.atomic import atomic_path
-
-    book = openpyxl.Workbook()
-    book.remove(book.active)
     names = {
         "summary": "清单汇总",
         "inventory": "清单",
@@ -121,25 +114,12 @@ def write_workbook(
         "reference": "参考法",
     }
     sheets = {"summary": summary(inventory, gwp, language), "inventory": inventory, **(tables or {})}
-    for name, frame in sheets.items():
-        sheet = book.create_sheet(names.get(name, name) if language == "zh" else name)
-        heads = translated(frame.columns, language)
-        sheet.append([heads[c] for c in frame.columns])
-        for cell in sheet[1]:
-            cell.font = Font(bold=True)
-            cell.alignment = Alignment(wrap_text=True, vertical="top")
-        for row in frame.itertuples(index=False):
-            sheet.append([_plain(v) for v in row])
-        sheet.freeze_panes = "A2"
-        for k, column in enumerate(frame.columns, 1):
-            widest = max([len(str(column)), *(len(str(v)) for v in frame[column].head(50))], default=8)
-            sheet.column_dimensions[openpyxl.utils.get_column_letter(k)].width = min(10 + widest, 48)
-    with atomic_path(path) as temporary:
-        book.save(temporary)
-    return path
-
-
-def _plain(value: Any) -> Any:
-    if hasattr(value, "item"):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    made = [
+        TableSheet(
+            names.get(name, name) if language == "zh" else name,
+            list(translated(frame.columns, language).values()),
+            list(frame.itertuples(index=False, name=None)),
+        )
+        for name, frame in sheets.items()
+    ]
+    return write_sheets(path, made)

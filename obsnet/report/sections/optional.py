@@ -29,6 +29,10 @@ def optional_files(folder: Path) -> list[Path]:
     return sorted(p for name in names for p in folder.glob(f"{name.stem}*{name.suffix}"))
 
 
-def optional_sections(folder: Path, language: Language = "en") -> list[Section]:
-    """Return a section of each that is there."""
-    return [make(folder / name, language) for name, make in _MAKERS.items() if (folder / name).is_file()]
+def optional_sections(folder: Path, language: Language = "en") -> dict[str, list[Section]]:
+    """Return a section of each that is there, by the table's name."""
+    return {
+        Path(name).stem: [make(folder / name, language)]
+        for name, make in _MAKERS.items()
+        if (folder / name).is_file()
+    }

@@ -1,0 +1,253 @@
+"""A document for word processors from chapters of sections: headings, paragraphs, pictures, tables that run over pages.
+
+Fonts are named for Latin and for Chinese letters apart, since a style that names one only leaves the other to chance;
+Word and LibreOffice put another in the place of one that is not installed.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from obsnet.atomic import atomic_path
+from obsnet.language import Language, Words
+from obsnet.report.annex.chapters import Chapter
+from obsnet.report.sections.section import Section
+
+__all__ = ["said", "write_document"]
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # what no XML may hold
+_WIDTH_CM, _HEIGHT_CM = 16.6, 16.0  # of tables and pictures inside the margins of A4
+_LETTER_CM, _PADDING_CM = 0.155, 0.45  # of a letter in a cell, of a cell's sides
+_FONTS = {  # Latin, Chinese: of the text, of headings
+    "en": (("Calibri", "SimSun"), ("Calibri", "SimHei")),
+    "zh": (("Times New Roman", "SimSun"), ("Arial", "SimHei")),
+}
+_LABELS = {"table": Words("Table", "表"), "figure": Words("Figure", "图")}
+_WIDE = 0x2E7F  # letters beyond it are twice as wide
+_GREY = "E7E6E6"
+_CELL = "Cell"
+
+
+def said(text: Words | str, language: Language) -> str:
+    """Return a text in a language, without what a document cannot hold."""
+    if isinstance(text, Words):
+        text = (text.zh or text.en) if language == "zh" else (text.en or text.zh)
+    return _CONTROL.sub("", str(text))
+
+
+def write_document(
+    path: Path, title: Words | str, subtitle: Words, chapters: Sequence[Chapter], language: Language
+) -> Path:
+    """Write chapters as ``.docx``; whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Of the document.
+    title, subtitle : Words or str
+        On its first page.
+    chapters : sequence of Chapter
+        Numbered in their order; so are tables and figures.
+    language : {"en", "zh"}
+        Of all text, and of the proofing tools.
+    """
+    from docx import Document
+    from docx.shared import Cm
+
+    book = Document()
+    page = book.sections[0]
+    page.page_width, page.page_height = Cm(21.0), Cm(29.7)
+    page.left_margin = page.right_margin = Cm(2.2)
+    page.top_margin = page.bottom_margin = Cm(2.2)
+    _styles(book, language)
+    book.core_properties.title = said(title, language)
+    book.core_properties.author = "obsnet"
+    book.core_properties.language = "zh-CN" if language == "zh" else "en-GB"
+    book.core_properties.comments = ""
+    _footer(page, said(title, language))
+    book.add_paragraph(said(title, language), style="Title")
+    book.add_paragraph(said(subtitle, language), style="Subtitle")
+    writer = _Writer(book, language)
+    for number, chapter in enumerate(chapters, 1):
+        book.add_heading(f"{number}  {said(chapter.title, language)}", 1)
+        below = 0
+        for section in chapter.sections:
+            heading = said(section.title, language)
+            if heading:
+                below += 1
+                book.add_heading(f"{number}.{below}  {heading}", 2)
+            writer.section(section, heading or said(chapter.title, language))
+    with atomic_path(path) as temporary:
+        book.save(str(temporary))
+    return path
+
+
+class _Writer:
+    """Puts sections into a document and counts its tables and figures."""
+
+    def __init__(self, book: Any, language: Language) -> None:
+        self.book, self.language = book, language
+        self.count = dict.fromkeys(_LABELS, 0)
+
+    def section(self, section: Section, heading: str) -> None:
+        for paragraph in section.text:
+            shown = said(paragraph, self.language)
+            if shown:
+                self.book.add_paragraph(shown)
+        if section.rows:
+            self._caption("table", heading)
+            self._table(section.head, section.rows)
+        if section.picture is not None:
+            self._picture(section.picture, said(section.caption, self.language))
+
+    def _caption(self, kind: str, words: str) -> None:
+        """Write ``Table 1`` with a field that a word processor counts, so that lists of tables can be made."""
+        self.count[kind] += 1
+        paragraph = self.book.add_paragraph(style="Caption")
+        paragraph.paragraph_format.keep_with_next = kind == "table"
+        paragraph.add_run(f"{said(_LABELS[kind], self.language)} ")
+        _field(paragraph, f"SEQ {kind.title()} \\* ARABIC", str(self.count[kind]))
+        paragraph.add_run(f"{'　' if self.language == 'zh' else '. '}{words}")
+
+    def _picture(self, image: bytes, words: str) -> None:
+        from docx.enum.text import WD_ALIGN_PARAGRAPH
+        from docx.shared import Cm
+
+        paragraph = self.book.add_paragraph()
+        paragraph.alignment = WD_ALIGN_PARAGRAPH.CENTER
+        paragraph.paragraph_format.keep_with_next = True
+        shape = paragraph.add_run().add_picture(io.BytesIO(image))
+        scale = min(1.0, Cm(_WIDTH_CM) / shape.width, Cm(_HEIGHT_CM) / shape.height)
+        shape.width, shape.height = int(shape.width * scale), int(shape.height * scale)
+        shape._inline.docPr.set("descr", words)
+        self._caption("figure", words)
+
+    def _table(self, head: Sequence[Words], rows: Sequence[Sequence[Any]]) -> None:
+        from docx.enum.table import WD_TABLE_ALIGNMENT
+        from docx.enum.text import WD_ALIGN_PARAGRAPH
+        from docx.oxml.ns import qn
+        from docx.shared import Cm
+
+        texts = [
+            [said(c, self.language).replace(" ± ", "\u00a0±\u00a0") for c in row] for row in (head, *rows)
+        ]
+        table = self.book.add_table(rows=len(texts), cols=len(head), style="Table Grid")
+        table.alignment = WD_TABLE_ALIGNMENT.CENTER
+        table.autofit = False
+        widths = [Cm(w) for w in _widths(texts)]
+        right = [k > 0 and all(_numeric(r[k]) for r in texts[1:]) for k in range(len(head))]
+        for number, (row, cells) in enumerate(zip(table.rows, texts, strict=True)):
+            _mark(row, "w:cantSplit")
+            if number == 0:
+                _mark(row, "w:tblHeader")
+            for cell, shown, width, to_right in zip(row.cells, cells, widths, right, strict=True):
+                cell.width = width
+                paragraph = cell.paragraphs[0]
+                paragraph._p.style = _CELL  # by its id: looking a style up takes longer than all else
+                run = paragraph.add_run(shown)
+                if to_right:
+                    paragraph.alignment = WD_ALIGN_PARAGRAPH.RIGHT
+                if number == 0:
+                    run.bold = True
+                    shade = cell._tc.get_or_add_tcPr().makeelement(qn("w:shd"))
+                    for key, value in (("val", "clear"), ("color", "auto"), ("fill", _GREY)):
+                        shade.set(qn(f"w:{key}"), value)
+                    cell._tc.get_or_add_tcPr().append(shade)
+        for column, width in zip(table.columns, widths, strict=True):
+            column.width = width
+        self.book.add_paragraph().paragraph_format.space_after = 0
+
+
+def _styles(book: Any, language: Language) -> None:
+    """Name fonts of both scripts in every style that is used, and the language of the text."""
+    from docx.enum.style import WD_STYLE_TYPE
+    from docx.oxml.ns import qn
+    from docx.shared import Pt, RGBColor
+
+    cell = book.styles.add_style(_CELL, WD_STYLE_TYPE.PARAGRAPH)
+    cell.base_style = book.styles["Normal"]
+    body, heads = _FONTS[language]
+    for name, size, (latin, chinese) in (
+        ("Normal", 10.5, body), (_CELL, 7.5, body), ("Caption", 9, body), ("Footer", 8, body), ("Title", 20, heads),
+        ("Subtitle", 11, body), ("Heading 1", 15, heads), ("Heading 2", 12, heads),
+    ):  # fmt: skip
+        style = book.styles[name]
+        style.font.size = Pt(size)
+        style.font.name = latin
+        style.font.color.rgb = RGBColor(0, 0, 0)
+        style.font.italic = False
+        fonts = style.element.get_or_add_rPr().get_or_add_rFonts()
+        for key in [k for k in fonts.attrib if k.endswith("Theme")]:
+            del fonts.attrib[key]  # a theme's font goes before the one that is named
+        for script, font in (("ascii", latin), ("hAnsi", latin), ("cs", latin), ("eastAsia", chinese)):
+            fonts.set(qn(f"w:{script}"), font)
+    for name, before, after in (("Normal", 0, 6), (_CELL, 1, 1), ("Caption", 6, 4)):
+        shape = book.styles[name].paragraph_format
+        shape.space_before, shape.space_after = Pt(before), Pt(after)
+    text = book.styles["Normal"].element.get_or_add_rPr()
+    tongue = text.makeelement(qn("w:lang"))
+    tongue.set(qn("w:val"), "en-GB")
+    tongue.set(qn("w:eastAsia"), "zh-CN")
+    text.append(tongue)
+
+
+def _footer(page: Any, title: str) -> None:
+    from docx.enum.text import WD_ALIGN_PARAGRAPH
+
+    paragraph = page.footer.paragraphs[0]
+    paragraph.alignment = WD_ALIGN_PARAGRAPH.CENTER
+    paragraph.add_run(f"{title}　")
+    _field(paragraph, "PAGE", "1")
+
+
+def _field(paragraph: Any, code: str, shown: str) -> None:
+    """Put a field with the text that stands until it is counted again."""
+    from docx.oxml.ns import qn
+
+    for kind, content in (("begin", ""), ("", code), ("separate", ""), ("text", shown), ("end", "")):
+        run = paragraph.add_run(content if kind == "text" else "")
+        if kind == "text":
+            continue
+        part = run._r.makeelement(qn("w:fldChar" if kind else "w:instrText"))
+        if kind:
+            part.set(qn("w:fldCharType"), kind)
+        else:
+            part.text = content
+        run._r.append(part)
+
+
+def _mark(row: Any, name: str) -> None:
+    from docx.oxml.ns import qn
+
+    properties = row._tr.get_or_add_trPr()
+    properties.append(properties.makeelement(qn(name)))
+
+
+def _size(text: str) -> int:
+    return len(text) + sum(ord(c) > _WIDE for c in text)
+
+
+def _numeric(text: str) -> bool:
+    return bool(re.fullmatch(r"[-+−±–.,%<>~e\d\s]*", text))
+
+
+def _widths(texts: Sequence[Sequence[str]]) -> list[float]:
+    """Return widths in cm that fill the page: the longest word fits, what is left goes to the longest cells."""
+    columns = list(zip(*texts, strict=True))
+    least = [
+        min(max(_size(w) for t in column for w in t.split(" ") or [""]), 24) * _LETTER_CM + _PADDING_CM
+        for column in columns
+    ]
+    whole = [max(1, *map(_size, column)) * _LETTER_CM + _PADDING_CM for column in columns]
+    spare = _WIDTH_CM - sum(least)
+    if spare <= 0:
+        return [_WIDTH_CM * w / sum(least) for w in least]
+    missing = [max(w - m, 0.0) ** 0.5 for w, m in zip(whole, least, strict=True)]
+    wanted = sum(missing) or 1.0
+    filled = [min(m + spare * k / wanted, w) for m, k, w in zip(least, missing, whole, strict=True)]
+    rest = _WIDTH_CM - sum(filled)
+    return [w + rest * w / sum(filled) for w in filled]

@@ -1,0 +1,1 @@
+"""A posterior in the layouts that others read."""

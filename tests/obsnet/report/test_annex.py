@@ -1,0 +1,224 @@
+"""The annex: the order of an inventory's annex, one language, fonts of both scripts, tables that run over pages."""
+
+import shutil
+import subprocess
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from docx import Document
+from docx.oxml.ns import qn
+
+from obsnet.language import NOTHING, Words
+from obsnet.report.annex.chapters import Chapter, chapters
+from obsnet.report.annex.document import said, write_document
+from obsnet.report.annex.write import write_annex
+from obsnet.report.content import Content
+from obsnet.report.maps import figure_png
+from obsnet.report.sections.section import Section
+
+NASTY = "<script>alert(1)</script> & =cmd \x07"
+
+
+def picture():
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(3, 2))
+    axes.plot([0, 1])
+    return figure_png(figure, dpi=40)
+
+
+@pytest.fixture(scope="module")
+def annex():
+    table = pd.DataFrame(
+        {
+            "region": ["110000", "x", "540000", "110000+x"],
+            "name_en": ["Beijing", NASTY, "Tibet", "Beijing + x"],
+            "name_zh": ["北京市", NASTY, "西藏自治区", "北京市 + x"],
+            "kind": ["region", "region", "region", "joint"],
+            "gas": "CH4",
+            "sector": "coal",
+            "unit": "Mt",
+            "inventory": [100.0, 50.0, np.nan, 150.0],
+            "inventory_sd": [5.0, 5.0, np.nan, 7.0],
+            "posterior": [140.0, 52.0, 3.0, 190.0],
+            "posterior_sd": [5.0, 20.0, 3.0, 6.0],
+            "difference": [40.0, 2.0, 0.0, 40.0],
+            "difference_sd": [7.0, 12.0, 1.0, 9.0],
+            "response": [0.9, 0.4, 0.0, 0.8],
+            "minimum_detectable": [20.0, 60.0, np.inf, 30.0],
+            "p_adjusted": [1e-5, np.nan, np.nan, 0.2],
+            "verdict": ["inconsistent", "not testable", "not testable", "consistent"],
+            "reason": ["", "smallest detectable discrepancy 120% exceeds 30%", "no inventory", ""],
+            "reason_zh": ["", "最小可检差异 120% 超过 30%", "无清单", ""],
+            "remark": "",
+            "remark_zh": "",
+            "period": "2019",
+            "inventory_period": "2019",
+            "category": "1.B.1",
+            "terminology": "IPCC2006",
+            "inventory_source": "book",
+            "alpha": 0.2,
+            "power": 0.6,
+            "detectable": 0.35,
+            "margin_share": 0.125,
+            "adjustment": "Benjamini-Hochberg",
+            "chi_square": 1.03,
+            "chi_square_low": 0.5,
+            "chi_square_high": 1.25,
+        }
+    )
+    told = Section(Words("What is told apart", "可区分性"), [Words("text", "文字")], picture=picture())
+    return Content(
+        language="en",
+        title="A title",
+        notes=[Words("a note", "一条说明")],
+        remarks=[Words("a remark", "一条备注")],
+        summary=[],
+        table=table,
+        pictures={"verdicts": picture(), "totals": picture(), "flux": picture()},
+        fit="",
+        period="2019",
+        sections={"told_apart": [told]},
+        facts=[(Words("Prior", "先验"), Words(NASTY, NASTY))],
+    )
+
+
+FILES = [("posterior.nc", "0" * 64, Words("The inversion", "反演结果"))]
+
+
+@pytest.fixture(scope="module", params=["en", "zh"])
+def written(annex, request, tmp_path_factory):
+    path = write_annex(
+        tmp_path_factory.mktemp("annex") / "annex.docx", replace(annex, language=request.param), FILES
+    )
+    return request.param, path, Document(str(path))
+
+
+def shown(book):
+    return "\n".join(
+        [p.text for p in book.paragraphs] + [c.text for t in book.tables for r in t.rows for c in r.cells]
+    )
+
+
+def test_chapters_stand_in_the_order_of_an_inventorys_annex(written):
+    language, _, book = written
+    heads = [p.text for p in book.paragraphs if p.style.name == "Heading 1"]
+    expected = {
+        "en": ["Purpose", "Methods", "Definitions", "Results by", "National", "Sectors", "Uncertainties", "Limits",
+               "Files"],
+        "zh": ["目的", "方法", "定义", "分省", "全国", "部门", "不确定性", "局限", "文件"],
+    }[language]  # fmt: skip
+    assert [h.split("  ")[0] for h in heads] == [str(n) for n in range(1, 10)]
+    assert all(h.split("  ")[1].startswith(e) for h, e in zip(heads, expected, strict=True))
+
+
+def test_detectability_comes_before_the_verdicts(written):
+    _, _, book = written
+    heads = [p.text for p in book.paragraphs if p.style.name == "Heading 2" and p.text.startswith("4.")]
+    first = {"en": ["What could be found", "Verdicts"], "zh": ["可检出程度", "检验结论"]}[written[0]]
+    assert [h.split("  ")[1] for h in heads[:2]] == first
+
+
+def test_only_one_language(written):
+    """Names, verdicts, reasons, captions: nothing of the other language but what files say."""
+    language, _, book = written
+    text = shown(book).replace(said(NASTY, "en"), "")
+    if language == "en":
+        assert not any("\u4e00" <= c <= "\u9fff" for c in text)
+        assert "Of 3 regions 1 could be tested" in text
+        assert "20%" in text  # the rule of the table, of which no default may be here
+        assert "within 12.5%" in text
+    else:
+        for word in ("inconsistent", "not testable", "Beijing", "exceeds", "Table", "Figure", "Inventory"):
+            assert word not in text
+        assert "3 个地区中 1 个可检验" in text
+        assert "最小可检差异 120% 超过 30%" in text
+
+
+def test_texts_of_files_are_texts(written):
+    _, path, book = written
+    assert "<script>alert(1)</script> & =cmd" in shown(book)
+    with zipfile.ZipFile(path) as archive:
+        assert b"<script>" not in archive.read("word/document.xml")
+
+
+def test_heads_of_tables_are_repeated_and_rows_stay_whole(written):
+    _, _, book = written
+    assert len(book.tables) >= 6
+    for table in book.tables:
+        marks = [row._tr.trPr for row in table.rows]
+        assert marks[0].find(qn("w:tblHeader")) is not None
+        assert all(m.find(qn("w:cantSplit")) is not None for m in marks)
+        assert all(m.find(qn("w:tblHeader")) is None for m in marks[1:])
+        assert sum(c.width.cm for c in table.rows[0].cells) == pytest.approx(16.6, abs=0.05)
+
+
+def test_both_scripts_have_fonts(written):
+    _, _, book = written
+    for name in ("Normal", "Cell", "Caption", "Title", "Heading 1", "Heading 2"):
+        fonts = book.styles[name].element.rPr.rFonts
+        assert fonts.get(qn("w:eastAsia")) in {"SimSun", "SimHei"}
+        assert fonts.get(qn("w:ascii"))
+        assert not [k for k in fonts.attrib if k.endswith("Theme")]
+
+
+def test_pictures_are_there_and_described(written):
+    _, _, book = written
+    pictures = book.inline_shapes
+    assert len(pictures) == 4
+    assert all(p.width.cm <= 16.6 and p._inline.docPr.get("descr") is not None for p in pictures)
+    labels = [p.text for p in book.paragraphs if p.style.name == "Caption"]
+    figures = [t for t in labels if t.startswith({"en": "Figure", "zh": "图"}[written[0]])]
+    assert len(figures) == 4
+    assert len(labels) == 4 + len(book.tables)
+
+
+def test_what_was_not_made_is_said(annex):
+    made = {c.title.en: c for c in chapters(annex, FILES)}
+    said_ = [t.en for c in made.values() for s in c.sections for t in s.text]
+    assert any("no bridge between definitions" in t for t in said_)
+    assert any("obsnet attribute" in t for t in said_)
+    bridge = Section(Words("Definitions", "定义统一"), [Words("closes", "闭合")])
+    with_one = {c.title.en: c for c in chapters(replace(annex, sections={"bridge": [bridge]}), FILES)}
+    assert [s.title.en for s in with_one["Definitions and the bridge between them"].sections] == [
+        "Definitions"
+    ]
+
+
+def test_a_table_wider_than_the_page_is_made_to_fit(tmp_path):
+    head = [Words(f"column{k}", "") for k in range(14)]
+    wide = Chapter(Words("c", "章"), [Section(NOTHING, [], head, [["123,456.789"] * 14])])
+    path = write_document(tmp_path / "w.docx", Words("t", "题"), NOTHING, [wide], "en")
+    (table,) = Document(str(path)).tables
+    assert sum(c.width.cm for c in table.rows[0].cells) == pytest.approx(16.6, abs=0.05)
+
+
+def test_libreoffice_opens_it(written, tmp_path):
+    """Its pages have the text, and the head of a table that runs over pages stands on each of them."""
+    language, path, book = written
+    office, reader = shutil.which("libreoffice") or shutil.which("soffice"), shutil.which("pdftotext")
+    if office is None or reader is None:
+        pytest.skip("LibreOffice or pdftotext is not installed")
+    head = Words("Heads of columns stand here", "列标题在此")
+    long = Section(NOTHING, [], [head], [[f"row {k}"] for k in range(150)])
+    write_document(
+        tmp_path / "a.docx", Words("t", "题"), NOTHING, [Chapter(Words("c", "章"), [long])], language
+    )
+    shutil.copy(path, tmp_path / "b.docx")
+    home = f"-env:UserInstallation={(tmp_path / 'home').as_uri()}"
+    done = subprocess.run(
+        [office, home, "--headless", "--convert-to", "pdf", "--outdir", str(tmp_path), str(tmp_path / "a.docx"),
+         str(tmp_path / "b.docx")],
+        capture_output=True, text=True, timeout=180,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    pages, text = (
+        subprocess.run([reader, str(tmp_path / f"{n}.pdf"), "-"], capture_output=True, text=True).stdout
+        for n in ("a", "b")
+    )
+    assert pages.count(said(head, language)) == pages.count("\f") >= 3
+    for paragraph in book.paragraphs[:6]:
+        assert paragraph.text.split()[0][:8] in text
