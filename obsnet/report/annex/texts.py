@@ -56,12 +56,6 @@ _TEXTS = {
     "members": ("Made up of", "组成"),
     "sum": ("Sum", "合计"),
     "source": ("Source", "来源"),
-    "count": ("Observations", "观测数"),
-    "dofs": ("Degrees of freedom for signal", "信号自由度"),
-    "bias": ("Bias before, after", "偏差：前，后"),
-    "rmse": ("Rmse before, after", "均方根：前，后"),
-    "errors": ("Error assumed, suggested", "误差：假定，建议"),
-    "chi": ("Chi-square of residuals", "残差卡方"),
     # paragraphs
     "scope": (
         (
@@ -228,17 +222,6 @@ _TEXTS = {
         (
             "误差均为一倍标准差。给出结论之前先检验反演与其误差假设是否相符（含分来源），不相符者不作结论。"
             "结论的误报率与检出率经随机真值模拟统计（软件 scripts/calibrate_verdicts.py，docs/crosscheck.md）。"
-        ),
-    ),
-    "fit text": (
-        (
-            "Chi-square per observation {chi}, accepted within {low} to {high}. Mole fractions in the "
-            "observations' unit, 1e-6 for CO2 and 1e-9 for CH4; bias and rmse of observation less simulation with "
-            "prior and posterior; the suggested error is that of innovations and residuals."
-        ),
-        (
-            "单位观测卡方 {chi}，接受范围 {low}–{high}。摩尔分数按观测单位（CO2 为 1e-6，CH4 为 1e-9）；"
-            "偏差与均方根为观测减模拟（先验、后验）；建议误差由新息与残差估计。"
         ),
     ),
     # what no number here holds
