@@ -52,7 +52,7 @@ def test_a_report_in_chinese_with_all_files(folder, tmp_path):
     book = openpyxl.load_workbook(tmp_path / "tables.xlsx")
     assert book.sheetnames[:3] == ["说明", "结论", "协方差"]
     assert not [c for s in book for r in s for c in r if c.data_type in "fe"]
-    with xr.open_dataset(tmp_path / "flux_monthly.nc") as monthly:
+    with xr.open_dataset(tmp_path / "flux_monthly.nc", engine="netcdf4") as monthly:
         assert monthly.sizes["time"] == 12
         assert "months_in_part" not in monthly.attrs
     with rasterio.open(tmp_path / "flux.tif") as image:
