@@ -63,6 +63,10 @@ class RegionTotals:
         Why inventories cannot be tested with this run; empty where they can.
     net_covariance : ndarray, shape (totals, totals), optional
         Posterior covariance of the sum of all sectors; None where the file does not say.
+    split_covariance : ndarray, shape (regions, regions), optional
+        Of the prior totals for want of knowing where inside cells their flux is; None where the file does not say.
+    split_in_test : bool
+        Whether `noise_covariance` allows for it.
     """
 
     gas: str
@@ -85,6 +89,8 @@ class RegionTotals:
     checks: tuple[str, ...]
     no_verdict: str = ""
     net_covariance: Floats | None = None
+    split_covariance: Floats | None = None
+    split_in_test: bool = True
 
     @property
     def prior_sd(self) -> Floats:
@@ -166,6 +172,11 @@ def read_totals(
     else:  # each by itself is known, no sum of them
         after = np.full((len(place), len(place)), np.nan)
         np.fill_diagonal(after, total("region_total_uncertainty") ** 2)
+    split: Floats | None = None
+    if "region_split_covariance" in data:
+        split = mass**2 * np.asarray(
+            data["region_split_covariance"].sel(sector=sector).values, dtype=np.float64
+        )
     regions = tuple(str(r) for r in data["region"].values)
     told = str(data.attrs.get("sectors_not_told_apart", "")).splitlines()
     return RegionTotals(
@@ -189,6 +200,8 @@ def read_totals(
         checks=tuple(str(data.attrs.get("checks", "")).splitlines()),
         no_verdict=str(data.attrs.get("no_verdict", "")),
         net_covariance=net,
+        split_covariance=split,
+        split_in_test=str(data.attrs.get("shares_in_test", "yes")) == "yes",
     )
 
 

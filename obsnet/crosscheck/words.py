@@ -87,6 +87,20 @@ _TEXTS = {
         "differs, but is shown to lie within the margin of {margin}",
         "存在差异，但可证其在容差 {margin} 之内",
     ),
+    "split": (
+        (
+            "where inside the prior's cells its flux stands is not known, its prior total may be off by {size} for "
+            "that; the test allows for it"
+        ),
+        "先验格点内排放的位置不明，先验总量可能因此偏差 {size}；检验已计入",
+    ),
+    "split not in test": (
+        (
+            "where inside the prior's cells its flux stands is not known, its prior total may be off by {size} for "
+            "that; the run was told that the test need not allow for it"
+        ),
+        "先验格点内排放的位置不明，先验总量可能因此偏差 {size}；按设定检验未计入",
+    ),
     "other year": (
         "inventory of {stated} held against the inversion's {compared}",
         "以 {stated} 清单对照反演的 {compared}",
