@@ -67,6 +67,8 @@ class RegionTotals:
         Of the prior totals for want of knowing where inside cells their flux is; None where the file does not say.
     split_in_test : bool
         Whether `noise_covariance` allows for it.
+    tested : ndarray, shape (totals,), optional
+        The estimate that kernel and noise are of, where it is not the posterior.
     """
 
     gas: str
@@ -91,6 +93,12 @@ class RegionTotals:
     net_covariance: Floats | None = None
     split_covariance: Floats | None = None
     split_in_test: bool = True
+    tested: Floats | None = None
+
+    @property
+    def answer(self) -> Floats:
+        """What kernel and noise are of: the posterior, or the linear estimate beside it; Mt a year."""
+        return self.posterior if self.tested is None else self.tested
 
     @property
     def prior_sd(self) -> Floats:
@@ -201,6 +209,9 @@ def read_totals(
         no_verdict=str(data.attrs.get("no_verdict", "")),
         net_covariance=net,
         split_covariance=split,
+        tested=mass * np.asarray(data["total_tested"].values[place], np.float64)
+        if "total_tested" in data
+        else None,
         split_in_test=str(data.attrs.get("shares_in_test", "yes")) == "yes",
     )
 
