@@ -89,8 +89,8 @@ _TEXTS = {
     ),
     "linear": (
         (
-            "the posterior is the mean of draws that cannot be negative; what is tested is the linear estimate from the "
-            "same observations, whose response is known beforehand"
+            "the posterior is the mean of draws that cannot be negative; what is tested is the linear estimate from "
+            "the same observations, whose response is known beforehand"
         ),
         "后验为非负样本的均值；检验所用的是同一组观测的线性估计，其响应可事先确定",
     ),
