@@ -28,6 +28,7 @@ from obsnet.grid import WGS84_A, WGS84_F, Grid
 from obsnet.opening import open_xarray
 from obsnet.reading import door, reading, refuse_claims
 from obsnet.seal import check_file, seal_file
+from obsnet.shares import Shares, shares_of
 from obsnet.typing import Floats, Times
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "grid_frame",
     "read_flux",
     "read_netcdf",
+    "read_shares",
     "write_geotiff",
     "write_netcdf",
 ]
@@ -266,6 +268,23 @@ def read_netcdf(path: str | os.PathLike[str]) -> xr.Dataset:
     with reading(path, "netCDF"), open_xarray(path) as stored:
         refuse_claims(path, stored.variables)
         return named_dimensions(stored.load())
+
+
+def read_shares(path: str | os.PathLike[str]) -> Shares | None:
+    """Return whose the flux of each cell is where a flux file says so (`obsnet.shares.add_shares`), else None.
+
+    Raises
+    ------
+    FormatError
+        Shares that are damaged.
+    """
+    with reading(path, "netCDF"), open_xarray(path) as stored:
+        if not {"share", "share_cell", "share_region", "share_sector"} <= set(stored.variables):
+            return None
+        of_flux = [n for n, v in stored.data_vars.items() if {"lat", "lon"} <= set(v.dims)]
+        rest = stored.drop_vars(of_flux)
+        refuse_claims(path, rest.variables)
+        return shares_of(named_dimensions(rest.load()))
 
 
 def write_netcdf(

@@ -49,8 +49,7 @@ class Shares:
         What was chosen or found on the way.
     doubt : mapping of str to ndarray, shape (labels, labels)
         By sector: covariance of the totals of the flux that the shares were made from, mol2 s-2, for want of knowing
-        where inside a cell of its own grid the flux is; it sums to 0, since nothing is lost. 0 where not given, and
-        for shares that come from a file.
+        where inside a cell of its own grid the flux is; it sums to 0, since nothing is lost. 0 where not given.
 
     Raises
     ------
@@ -155,14 +154,25 @@ def add_shares(data: Any, shares: Shares, *, largest: int | None = None) -> None
 
     Notes
     -----
-    ``region_split_uncertainty`` (sector, region) is the root of the diagonal of `Shares.doubt`.
+    ``region_split_covariance`` (sector, region, region_2) is `Shares.doubt`, ``region_split_uncertainty`` (sector,
+    region) the root of its diagonal.
     """
     data.attrs["shares"] = "\n".join(shares.described)
     data.attrs["shares_notes"] = "\n".join(shares.notes)
     none = np.zeros((len(shares.labels), len(shares.labels)))
-    doubt = [np.sqrt(np.diagonal(shares.doubt.get(str(s), none))) for s in data["sector"].values]
-    text = "standard deviation of the prior total for want of knowing where inside cells its flux is"
-    data["region_split_uncertainty"] = (("sector", "region"), doubt, {"units": "mol s-1", "long_name": text})
+    doubt = np.array([shares.doubt.get(str(s), none) for s in data["sector"].values])
+    text = "of the prior total for want of knowing where inside cells its flux is"
+    for name, dims, values, unit, what in (
+        (
+            "uncertainty",
+            ("sector", "region"),
+            np.sqrt(np.einsum("srr->sr", doubt)),
+            "mol s-1",
+            "standard deviation",
+        ),
+        ("covariance", ("sector", "region", "region_2"), doubt, "mol2 s-2", "covariance"),
+    ):
+        data[f"region_split_{name}"] = (dims, values, {"units": unit, "long_name": f"{what} {text}"})
     parts = [shares.part(str(s)).tocoo() for s in data["sector"].values]
     if sum(p.nnz for p in parts) > (_LARGEST if largest is None else largest):
         data.attrs["shares_notes"] += "\nthe shares themselves are too many for this file"
@@ -212,4 +222,8 @@ def shares_of(data: Any) -> Shares:
                 f"shares of {sector!r} in this file do not fit its grid and regions: {error}"
             ) from error
         parts[sector], made[sector] = part, said[i].removeprefix(f"{sector}: ")
-    return Shares(labels, grid, parts, made, tuple(str(data.attrs["shares_notes"]).splitlines()))
+    doubt = {}
+    if "region_split_covariance" in data.variables:
+        values = data["region_split_covariance"].transpose("sector", "region", "region_2").values
+        doubt = {s: np.asarray(v, np.float64) for s, v in zip(parts, values, strict=True) if v.any()}
+    return Shares(labels, grid, parts, made, tuple(str(data.attrs["shares_notes"]).splitlines()), doubt)

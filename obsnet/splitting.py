@@ -15,7 +15,8 @@ The magnitude of the flux decides, averaged over time: a sector with both signs 
 of, and parts that are negative or above 1 would turn one change of the cell into changes of both signs. Totals stay
 additive.
 
-Points are where they are; just off a coast, up to `snap_deg`, they belong to the nearest region.
+Points are where they are; just off a coast, up to `snap_deg`, they belong to the nearest region. A file that says
+whose the flux of its cells is, as a prior made from provincial totals does, is taken at its word.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from obsnet.errors import ConfigError, GridError, RangeError, nearest
 from obsnet.field import fill_nan, grid_of, values_on
 from obsnet.grid import Grid
 from obsnet.points import Points, place_points
-from obsnet.regions import OFFSHORE, OUTSIDE
+from obsnet.regions import OFFSHORE, OUTSIDE, PROVINCES, REST
 from obsnet.regrid import refinement
 from obsnet.shares import Shares
 from obsnet.surroundings import other_land
@@ -49,6 +50,7 @@ __all__ = ["Rule", "flux_shares", "flux_totals", "usual_rule"]
 
 Rule = Literal["land", "sea", "area"]
 _TINY = 1e-9  # of a cell; less is rounding of the polygons
+_UNSURE = 0.03  # of a region's flux: what is said of its total's want of places
 _ABSURD = 10.0  # times the flux: points in another unit, not of another year
 # Words in the name of a sector that leave no doubt; every other sector is on land.
 _WORDS: dict[Rule, frozenset[str]] = {
@@ -132,6 +134,7 @@ def flux_shares(
     points: Points | None = None,
     rules: Mapping[str, Rule] | None = None,
     diffuse: Collection[str] = (),
+    given: Shares | None = None,
     snap_deg: float = 0.3,
     land: Any = None,
 ) -> Shares:
@@ -155,6 +158,9 @@ def flux_shares(
     diffuse : collection of str
         Sectors that are spread evenly where their rule puts them, such as rice: where inside a cell they are is known.
         So it is taken to be where a flux has both signs, and by the rule ``area``.
+    given : Shares, optional
+        Whose the flux of the cells of `flux_grid` is by its own file (`obsnet.shares.shares_of`). It decides for the
+        sectors that have neither a rule nor points here, if it has all `regions`; others of its own are ``outside``.
     snap_deg : float
         Largest distance of a point, or of the middle of a cell at sea, from its region, degrees of arc.
     land : shapely geometry, optional
@@ -172,7 +178,7 @@ def flux_shares(
     ConfigError
         A rule for, or points of, a sector that has no flux.
     GridError
-        A flux that is not on `flux_grid`, or that does not cover `grid`.
+        A flux, or given shares, that are not on `flux_grid`; a flux that does not cover `grid`.
     RangeError
         Missing values, or points that emit more than ten times the whole flux.
 
@@ -187,6 +193,9 @@ def flux_shares(
     the parts q divide, a region would have all of it with probability q: the covariance of the totals is then
     ``sum m'^2 (diag(q) - q q')``, `Shares.doubt`. Coal plants of China put on grids of 0.1 to 1 degree are off by 0.7
     to 1.3 times its root (rms of provinces, scripts/calibrate_coast.py). A flux that is spread out is surer.
+
+    Given shares g of the cells s of `flux_grid` put ``g[r, s] m[s]`` of region r into s; where `grid` cuts s, that
+    goes to the region's own area there. Their doubt is the file's.
     """
     rule = {sector: (rules or {}).get(sector, usual_rule(sector)) for sector in flux}
     _known("rules", rules or {}, flux)
@@ -219,17 +228,35 @@ def flux_shares(
     even = _over(even, np.asarray(even.sum(axis=0)).ravel())
     shares, made, notes, doubt = {}, {}, [], {}
     spots = None if points is None else _place(points, flux, pieces, fine, regions, other, snap_deg)
+    known_part, why = _given(given, regions.index, source_grid)
     for sector in flux:
         part, m, said = parts[rule[sector]], amount[sector], ""
         weight = sp.csr_array((len(regions) + 2, grid.size))
+        if given is not None and sector in given.parts:
+            own = points is not None and (points.sector == sector).any()
+            reason = (
+                f"a rule is given for {sector}"
+                if sector in (rules or {})
+                else "points are given"
+                if own
+                else why
+            )
+            if reason:
+                notes.append(f"{sector}: whose its cells are by its own file is not used: {reason}")
+            else:
+                rows = known_part @ given.part(sector)
+                weight = gather(_within(rows, m, source, parts["area"], area), np.ones(fine.size))
+                shares[sector] = _normal(weight, even)
+                if sector in given.doubt:
+                    doubt[sector] = np.asarray(known_part @ given.doubt[sector] @ known_part.T)
+                    notes += _doubtful(sector, weight, doubt[sector], regions.index)
+                made[sector] = f"as its own file says ({given.made[sector]}), on {_cells(source_grid)} cells"
+                notes += _remarks(sector, weight, 0.0, snap_deg)
+                continue
         if points is not None and spots is not None and (points.sector == sector).any():
             m, weight, said = _beyond_points(points, spots, sector, m, cell, weight.shape)
         weight = sp.csr_array(weight + gather(part, m))
-        total = np.asarray(weight.sum(axis=0)).ravel()
-        known = total > 0.0
-        mixed = _over(weight, np.where(known, total, np.inf)) + _times(even, np.where(known, 0.0, 1.0))
-        shares[sector] = sp.csr_array(mixed)
-        shares[sector].eliminate_zeros()
+        shares[sector] = _normal(weight, even)
         if sector not in diffuse and rule[sector] != "area" and not size[sector][1]:
             doubt[sector] = _doubt(gather(part, m, source, source_grid.size))
             notes += _doubtful(sector, weight, doubt[sector], regions.index)
@@ -241,7 +268,8 @@ def flux_shares(
         if sector not in (rules or {}) and rule[sector] != "land":
             notes.append(f"{sector}: taken to be {_WHERE[rule[sector]]} because of its name")
     labels = np.array([*map(str, regions.index), OFFSHORE, OUTSIDE])
-    there = (labels != OFFSHORE) | pieces.sea.any()
+    afloat = pieces.sea.any() or any(p[[len(regions)]].nnz for p in shares.values())
+    there = (labels != OFFSHORE) | afloat
     return Shares(
         tuple(map(str, labels[there])),
         grid,
@@ -284,19 +312,70 @@ def flux_totals(data: Any, regions: geopandas.GeoDataFrame, **options: Any) -> A
     return totals.assign_attrs(shares="\n".join(shares.described), shares_notes="\n".join(shares.notes))
 
 
+def _normal(weight: sp.csr_array, even: sp.csr_array) -> sp.csr_array:
+    """Return the parts that weights make of each cell; where there are none, the even ones."""
+    total = np.asarray(weight.sum(axis=0)).ravel()
+    known = total > 0.0
+    mixed = sp.csr_array(
+        _over(weight, np.where(known, total, np.inf)) + _times(even, np.where(known, 0.0, 1.0))
+    )
+    mixed.eliminate_zeros()
+    return mixed
+
+
+def _given(given: Shares | None, keys: Iterable[Any], grid: Grid) -> tuple[sp.csr_array, str]:
+    """Return what takes the rows of given shares to (regions, offshore, outside), and why they cannot be used."""
+    keys = [str(k) for k in keys]
+    if given is None:
+        return sp.csr_array((len(keys) + 2, 0)), ""
+    if given.grid != grid:
+        raise GridError(f"given shares are on {given.grid!r}, the flux on {grid!r}")
+    lacking = [k for k in keys if k not in given.labels]
+    rows = [*keys, *REST]
+    at = [rows.index(label) if label in rows else len(keys) + 1 for label in given.labels]
+    matrix = sp.csr_array((np.ones(len(at)), (at, np.arange(len(at)))), shape=(len(rows), len(at)))
+    return matrix, f"it has no region {lacking[0]!r}" if lacking else ""
+
+
+def _within(part: sp.csr_array, m: Floats, source: Ints, even: sp.csr_array, area: Floats) -> sp.csr_array:
+    """Return the amount of each row in each fine cell: of a cell of the flux, by the row's own area there.
+
+    Parameters
+    ----------
+    part : csr_array, shape (rows, cells of the flux)
+        Whose a cell is.
+    m, source, area : ndarray, shape (fine cells,)
+        Amount, cell of the flux, area.
+    even : csr_array, shape (rows, fine cells)
+        Parts of area.
+    """
+    if np.unique(source).size == source.size:  # nothing is cut
+        return _times(sp.csr_array(part[:, source]), m)
+    amount = _times(part, np.bincount(source, m, minlength=part.shape[1]))
+    into = sp.csr_array(
+        (np.ones(source.size), (source, np.arange(source.size))), shape=(part.shape[1], source.size)
+    )
+    own = _times(even, area)
+    there = sp.csr_array(own @ into.T)
+    there.eliminate_zeros()
+    share = sp.csr_array(
+        amount.multiply(sp.csr_array((1.0 / there.data, there.indices, there.indptr), there.shape))
+    )
+    bare = _over(sp.csr_array(amount - amount.multiply(there > 0.0)), into @ area)
+    # where a row has no area of its own, all over the cell
+    return sp.csr_array(own.multiply(share @ into) + _times(sp.csr_array(bare @ into), area))
+
+
 def _doubtful(sector: str, weight: sp.csr_array, doubt: Floats, keys: Iterable[Any]) -> list[str]:
-    """Say which region's total is most uncertain for want of places."""
+    """Say which regions' totals are uncertain for want of places, by 3 % or more of their flux."""
     total = np.asarray(weight.sum(axis=1)).ravel()[:-2]
     size = np.sqrt(np.maximum(np.diagonal(doubt)[:-2], 0.0)) / np.where(total > 0.0, total, np.inf)
-    size[total < 0.01 * total.sum()] = 0.0
-    at = int(np.argmax(size)) if size.size else 0
-    if not size.size or size[at] < 0.03:
+    names = [PROVINCES.get(str(k), (str(k),))[0] for k in keys]
+    told = [f"{names[i]} {size[i]:.0%}" for i in np.argsort(-size, kind="stable") if size[i] >= _UNSURE]
+    if not told:
         return []
-    text = (
-        f"{sector}: where inside its cells the flux stands makes totals uncertain, by up to {size[at]:.0%} for region "
-        f"{list(keys)[at]}; give points, or a finer prior"
-    )
-    return [text]
+    text = f"{sector}: where inside its cells the flux stands is not known, and totals are uncertain for it"
+    return [f"{text}: {', '.join(told)}; give points, or a finer prior"]
 
 
 def _known(what: str, named: Iterable[str], sectors: Iterable[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from obsnet.grid import Grid
 from obsnet.reading import reading
 from obsnet.scales import one_scale
 from obsnet.seal import check_parquet
+from obsnet.shares import Shares
 from obsnet.typing import Floats, Texts
 from obsnet.work.isolated import apart
 from obsnet.work.shards import require_finished
@@ -51,11 +52,14 @@ class FluxPattern:
         Mean magnitude over the time of the inversion, mol m-2 s-1, by sector.
     both_signs : tuple of str
         Sectors that take up somewhere and emit elsewhere, or at another time.
+    given : Shares, optional
+        Whose the flux of each cell is, where the file says so.
     """
 
     grid: Grid
     size: dict[str, Floats]
     both_signs: tuple[str, ...]
+    given: Shares | None = None
 
     @classmethod
     def of(cls, grid: Grid, flux: Mapping[str, Floats], weight: Floats) -> FluxPattern:
@@ -164,10 +168,10 @@ def read_prior(path: Path, jacobian: Jacobian, gas: Species, name: str | None = 
     ConfigError
         Another substance, or a time the prior does not cover.
     """
-    from obsnet.cf import read_flux
+    from obsnet.cf import read_flux, read_shares
     from obsnet.field import grid_of
 
-    data = apart(read_flux, path)
+    data, given = apart(read_flux, path), apart(read_shares, path)
     substance = str(data["flux"].attrs["substance"]).upper()
     if substance != gas.name:
         raise ConfigError(f"{path}: the prior flux is of {substance}, the inversion of {gas.name}")
@@ -177,7 +181,7 @@ def read_prior(path: Path, jacobian: Jacobian, gas: Species, name: str | None = 
     )
     values = data["flux"].transpose("time", "sector", "lat", "lon").values
     own = {s: np.asarray(values[:, i], dtype=np.float64) for i, s in enumerate(flux)}
-    pattern = FluxPattern.of(grid_of(data), own, weight / weight.sum())
+    pattern = replace(FluxPattern.of(grid_of(data), own, weight / weight.sum()), given=given)
     title = name or str(data.attrs.get("title") or Path(path).name)
     return PriorFlux(title, flux, tuple(notes), pattern)
 

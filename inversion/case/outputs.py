@@ -26,6 +26,9 @@ mol2 s-2
     For an inventory of **one** sector: error of its posterior totals from all that is not its totals, noise +
     pattern + nuisance + all other sectors with their prior error; zero between sectors. What is tested and its
     variance: `inversion.problem.totals`.
+``total_tested`` (total), mol s-1
+    Where the posterior is no linear function of the observations (method lognormal): the estimate of the totals that
+    is, which the kernel and the errors are of and inventories are tested with.
 ``total_prescribed_response`` (prescribed, total), mol s-1
     Where sectors are prescribed: change of the posterior totals where the truth of such a sector is larger by its
     whole prior than the inversion takes it to be.
@@ -358,6 +361,9 @@ def _add_totals(data: Any, totals: Totals, made: Described) -> None:
     }
     for name, (matrix, text) in matrices.items():
         data[name] = (square, matrix, {"units": "mol2 s-2", "long_name": text})
+    if totals.tested is not None:
+        text = "linear estimate of totals, which inventories are tested with"
+        data["total_tested"] = ("total", totals.tested, {"units": "mol s-1", "long_name": text})
 
 
 def _add_prescribed(data: Any, totals: Totals, made: Described, posterior: Posterior) -> None:

@@ -72,6 +72,7 @@ def read_shares(
         points=points,
         rules=rules,
         diffuse=(*choice.diffuse, *pattern.both_signs),
+        given=pattern.given,
         snap_deg=choice.snap_deg,
     )
     shares = replace(shares, notes=(*shares.notes, *_certain(options, prior, shares)))

@@ -144,6 +144,10 @@ class Posterior:
         """Return what a test of totals must add because the answer is not that of the system's one gain, (p, p)."""
         return None
 
+    def tested(self, weights: Any, gain: Floats) -> Floats | None:
+        """Return the totals (p,) that a test takes where they are not the posterior's; `gain` is ``K' G'``."""
+        return None
+
     def prior_aggregate(self, weights: Any) -> Aggregate:
         """Return the same totals of the prior and their covariance ``G B G'``."""
         g = self._weights(weights)

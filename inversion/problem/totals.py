@@ -120,6 +120,8 @@ class Totals:
         N, W, M of the module's text, mol2 s-2.
     test : ndarray, shape (totals, totals)
         ``N + W + M + O`` between totals of one sector; 0 between sectors.
+    tested : ndarray, shape (totals,), optional
+        Totals of the estimate that the kernel and the parts of the error are of, where it is not the posterior.
     """
 
     weights: TotalWeights
@@ -130,6 +132,7 @@ class Totals:
     pattern: Floats
     nuisance: Floats
     test: Floats
+    tested: Floats | None = None
 
     def differences(self, inventory: Floats) -> Floats:
         """Return what an inventory of each total is tested by, mol s-1.
@@ -145,7 +148,8 @@ class Totals:
         regions stay at the prior.
         """
         own = np.where(self.same_sector & self.same_region, self.kernel, 0.0)
-        return self.posterior.mean - self.prior.mean - own @ (inventory - self.prior.mean)
+        answer = self.posterior.mean if self.tested is None else self.tested
+        return answer - self.prior.mean - own @ (inventory - self.prior.mean)
 
     @property
     def same_region(self) -> Bools:
@@ -383,6 +387,7 @@ def region_totals(
         if doubt is not None:
             sector = weights.sector_of
             test += np.where(sector[:, None] == sector, doubt, 0.0)
+    tested = posterior.tested(g, z)
     return Totals(
         weights=weights,
         prior=Aggregate(prior.mean + weights.fixed, prior.covariance),
@@ -392,6 +397,7 @@ def region_totals(
         pattern=_symmetric(pattern),
         nuisance=nuisance,
         test=test,
+        tested=None if tested is None else tested + weights.fixed,
     )
 
 

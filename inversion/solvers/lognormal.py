@@ -15,13 +15,14 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from inversion.operators.covariance import BlockDiagonalCovariance, Covariance, StretchedCovariance
-from inversion.problem.posterior import Aggregate, Posterior
+from inversion.operators.lognormal import lognormal_covariance
+from inversion.problem.posterior import Posterior
 from inversion.problem.problem import Problem
 from inversion.solvers.sampled import Recorder, SampledPosterior
 from obsnet.errors import RangeError, SolverError
 from obsnet.typing import Bools, Floats
 
-__all__ = ["LognormalMode", "lognormal_mode", "solve_lognormal"]
+__all__ = ["LognormalMode", "linear_estimate", "lognormal_mode", "solve_lognormal"]
 
 # Observation variances are so much larger in the distribution that paths turn about: its tails are then no thinner
 # than the posterior's, in which a path would linger. What is drawn does not depend on it, only how fast.
@@ -177,7 +178,7 @@ def solve_lognormal(
     Returns
     -------
     LognormalPosterior
-        Of x. Kernels and parts of errors are those of the linear problem in x at the mode of z.
+        Of x. Kernels and parts of errors are those of the linear estimate, see there.
 
     Raises
     ------
@@ -270,7 +271,8 @@ def solve_lognormal(
         "step": step,
         "accepted": accepted / (each * chains),
     }
-    made = recorder.finish(_linear(problem, found), f"lognormal ({laplace.method})", stopping)
+    linear = linear_estimate(problem, log, method)
+    made = recorder.finish(linear, f"lognormal ({laplace.method})", stopping)
     return LognormalPosterior(
         **{f.name: getattr(made, f.name) for f in fields(made)},
         logarithmic=log,
@@ -280,7 +282,7 @@ def solve_lognormal(
 
 @dataclass(frozen=True, eq=False)
 class LognormalPosterior(SampledPosterior):
-    """Draws of a lognormal posterior, and the moments of its lognormal prior.
+    """Draws of a lognormal posterior, over the linear estimate that inventories are tested with.
 
     Attributes
     ----------
@@ -288,6 +290,13 @@ class LognormalPosterior(SampledPosterior):
         Elements that are lognormal.
     logarithm_error : Covariance
         Prior covariance of ``z``.
+
+    Notes
+    -----
+    The mean of the draws answers the more to a change of a flux the larger the flux is, so that no one kernel is its:
+    a kernel at the answer follows the data and makes right inventories of large fluxes look too high. A test needs an
+    estimate whose kernel is known beforehand: ``x_b + K (y - H x_b)`` about the prior's mean, whatever the gain K. Its
+    error follows from means and covariances alone, and those of a lognormal prior are known.
     """
 
     logarithmic: Bools = field(default_factory=lambda: np.zeros(0, bool))
@@ -298,73 +307,40 @@ class LognormalPosterior(SampledPosterior):
         """Twice the cost function at the mode of z, in the place of the linear problem's."""
         return float(self.stopping["cost"])
 
-    def prior_variance(self) -> Floats:
-        """Return ``m^2 (exp(s^2) - 1)`` of lognormal elements with mean m, the variance of the others."""
-        assert self.logarithm_error is not None
-        variance = self.logarithm_error.diagonal()
-        log = self.logarithmic
-        return np.where(log, self.problem.prior**2 * np.expm1(np.where(log, variance, 0.0)), variance)
-
-    def prior_aggregate(self, weights: Any) -> Aggregate:
-        """Return totals of the prior and their covariance.
-
-        Notes
-        -----
-        ``cov(x_i, x_j)`` is ``m_i m_j (exp(B_ij) - 1)`` between lognormal elements, ``m_i B_ij`` between a lognormal
-        and a normal one, with the lognormal's mean ``m``.
-        """
-        assert self.logarithm_error is not None
-        g, mean, log = self._weights(weights), self.problem.prior, self.logarithmic
-        stretched = sp.csr_array(g) @ sp.diags_array(np.where(log, mean, 1.0))
-        covariance = np.zeros((g.shape[0], g.shape[0]))
-        for start in range(0, mean.size, 256):
-            stop = min(start + 256, mean.size)
-            unit = np.zeros((mean.size, stop - start))
-            unit[np.arange(start, stop), np.arange(stop - start)] = 1.0
-            columns = self.logarithm_error.matmul(unit)
-            both = log[:, None] & log[None, start:stop]
-            columns = np.where(both, np.expm1(np.where(both, columns, 0.0)), columns)
-            covariance += np.asarray(stretched[:, start:stop] @ (stretched @ columns).T).T
-        return Aggregate(np.asarray(g @ mean), 0.5 * (covariance + covariance.T))
+    def tested(self, weights: Any, gain: Floats) -> Floats:
+        """Return the linear estimate of totals."""
+        return np.asarray(self._weights(weights) @ self.problem.prior + gain.T @ self.problem.innovation)
 
 
-def _linear(problem: Problem, found: LognormalMode) -> Posterior:
-    """Return the linear posterior of x about the mode of z, its prior the lognormal's mean."""
-    log, x = found.logarithmic, found.state
-    slope = np.where(log, x, 1.0)
-    prior = problem.prior * np.where(log, np.exp(0.5 * problem.prior_error.diagonal()), 1.0)
+def linear_estimate(problem: Problem, log: Bools, method: str = "auto") -> Posterior:
+    """Return the linear estimate of x about the lognormal's mean, with the lognormal's covariance.
+
+    Parameters
+    ----------
+    problem, log, method
+        As of `lognormal_mode`.
+
+    Returns
+    -------
+    Posterior
+        Its gain is that of the covariance of first order, ``m_i m_j B_ij``, which keeps the structure of B; errors that
+        follow from its ``problem`` are those of that gain under the lognormal's own covariance.
+    """
+    from inversion.solvers.choose import solve
+
     error = problem.prior_error
+    mean = problem.prior * np.where(log, np.exp(np.where(log, 0.5 * error.diagonal(), 0.0)), 1.0)
+    slope = np.where(log, mean, 1.0)
     if isinstance(error, BlockDiagonalCovariance):
         parts = np.split(slope, np.cumsum([b.size for b in error.blocks])[:-1])
-        moved: Covariance = BlockDiagonalCovariance(
+        near: Covariance = BlockDiagonalCovariance(
             [StretchedCovariance(b, s) for b, s in zip(error.blocks, parts, strict=True)]
         )
     else:
-        moved = StretchedCovariance(error, slope)
-    return Posterior(
-        problem.with_(prior=prior, prior_error=moved),
-        x,
-        _Stretched(found.transformed.system, slope),
-        "lognormal",
-    )
-
-
-class _Stretched:
-    """`System` of x from that of z: the same S, covariances stretched by dx/dz."""
-
-    def __init__(self, inner: Any, slope: Floats) -> None:
-        self.inner, self.slope = inner, slope
-        self.solve, self.dofs = inner.solve, inner.dofs
-        self.solve_diagonal, self.logdet = inner.solve_diagonal, inner.logdet
-        self.factorised = getattr(inner, "factorised", True)
-        if not self.factorised:
-            self.probes = inner.probes
-
-    def covariance(self, v: Floats) -> Floats:
-        return self.slope[:, None] * self.inner.covariance(self.slope[:, None] * v)
-
-    def variance(self) -> Floats:
-        return np.asarray(self.slope**2 * self.inner.variance())
+        near = StretchedCovariance(error, slope)
+    found = solve(problem.with_(prior=mean, prior_error=near), method=method)
+    own = problem.with_(prior=mean, prior_error=lognormal_covariance(error, mean, log))
+    return Posterior(own, found.mean, found.system, "lognormal")
 
 
 def _scale_columns(matrix: Any, scale: Floats) -> Any:

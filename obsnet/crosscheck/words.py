@@ -83,6 +83,27 @@ _TEXTS = {
         "differs, but is shown to lie within the margin of {margin}",
         "存在差异，但可证其在容差 {margin} 之内",
     ),
+    "linear": (
+        (
+            "the posterior is the mean of draws that cannot be negative; what is tested is the linear estimate from "
+            "the same observations, whose response is known beforehand"
+        ),
+        "后验为非负样本的均值；检验所用的是同一组观测的线性估计，其响应可事先确定",
+    ),
+    "split": (
+        (
+            "where inside the prior's cells its flux stands is not known, its prior total may be off by {size} for "
+            "that; the test allows for it"
+        ),
+        "先验格点内排放的位置不明，先验总量可能因此偏差 {size}；检验已计入",
+    ),
+    "split not in test": (
+        (
+            "where inside the prior's cells its flux stands is not known, its prior total may be off by {size} for "
+            "that; the run was told that the test need not allow for it"
+        ),
+        "先验格点内排放的位置不明，先验总量可能因此偏差 {size}；按设定检验未计入",
+    ),
     "other year": (
         "inventory of {stated} held against the inversion's {compared}",
         "以 {stated} 清单对照反演的 {compared}",

@@ -202,18 +202,18 @@ def shaped_flux(
 
 
 def _parts(data: Any, sector: str, regions: list[str], grid: Any, polygons: Any) -> Floats:
-    """Return the part of each cell in each region, then elsewhere, (regions + 1, cells); by shares or by area."""
+    """Return the part of each cell's flux that is each region's, then elsewhere's, (regions + 1, cells)."""
     from obsnet.shares import shares_of
+    from obsnet.splitting import flux_shares
 
     if "share" in data.variables:
         shares = shares_of(data)
-        labels, fraction = list(shares.labels), shares.part(sector)
     else:
         from obsnet.regions import provinces
-        from obsnet.zonal import zonal_weights
 
-        weights = zonal_weights(provinces() if polygons is None else polygons, grid)
-        labels, fraction = list(weights.regions), weights.fraction
+        flux = {sector: data["flux"].sel(sector=sector, drop=True)}
+        shares = flux_shares(provinces() if polygons is None else polygons, grid, flux)
+    labels, fraction = list(shares.labels), shares.part(sector)
     out = np.zeros((len(regions) + 1, grid.size))
     for i, region in enumerate(regions):
         if region in labels:

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 import xarray as xr
 
 from obsnet import shares as shares_module
-from obsnet.cf import flux_dataset, read_netcdf, write_netcdf
+from obsnet.cf import flux_dataset, read_netcdf, read_shares, write_netcdf
 from obsnet.errors import FormatError, GridError, RangeError, RegionError, UnitError
 from obsnet.grid import Grid
 from obsnet.shares import Shares, add_shares, shares_of
@@ -105,6 +105,22 @@ def test_shares_come_back_from_a_file(tmp_path):
     assert (again.labels, again.made, again.notes) == (first.labels, first.made, first.notes)
     for sector, part in first.parts.items():
         np.testing.assert_array_equal(again.parts[sector].toarray(), part.toarray())
+    assert not again.doubt
+
+
+def test_what_is_not_known_of_them_comes_back_too(tmp_path):
+    doubt = np.array([[4.0, -1, 0, -3], [-1, 2, 0, -1], [0, 0, 0, 0], [-3, -1, 0, 4]])
+    write_netcdf(dataset(made(doubt={"shipping": doubt})), tmp_path / "x.nc")
+    data = read_netcdf(tmp_path / "x.nc")
+    np.testing.assert_allclose(data["region_split_uncertainty"].sel(sector="shipping"), [2, 2**0.5, 0, 2])
+    for again in (shares_of(data), read_shares(tmp_path / "x.nc")):
+        assert set(again.doubt) == {"shipping"}
+        np.testing.assert_array_equal(again.doubt["shipping"], doubt)
+
+
+def test_a_file_without_shares_has_none(tmp_path):
+    write_netcdf(dataset(made()).drop_vars("share_cell"), tmp_path / "x.nc")
+    assert read_shares(tmp_path / "x.nc") is None
 
 
 def test_too_many_are_said_not_written(monkeypatch):

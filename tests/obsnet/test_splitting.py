@@ -17,6 +17,7 @@ from obsnet.grid import Grid
 from obsnet.points import Points
 from obsnet.regions import PROVINCES, provinces, read_regions
 from obsnet.regrid import refinement, regrid_flux
+from obsnet.shares import Shares
 from obsnet.splitting import flux_shares, flux_totals, usual_rule
 from obsnet.zonal import zonal_weights
 from tests.properties.strategies import partitions
@@ -301,6 +302,71 @@ class TestPoints:
         np.testing.assert_array_equal(part(found), part(split(np.ones(UNIT.shape))))
 
 
+class TestGiven:
+    """A file that says whose the flux of its cells is."""
+
+    @staticmethod
+    def given(grid=UNIT, labels=("a", "b", "offshore", "outside"), seed=5, **more):
+        rng = np.random.default_rng(seed)
+        parts = rng.dirichlet(np.ones(len(labels)), grid.size).T
+        return Shares(labels, grid, {"power": sp.csr_array(parts)}, {"power": "as drawn"}, **more)
+
+    def test_its_totals_are_the_files_whatever_the_cells(self):
+        """Region by region, on its own cells, on coarser ones, and where they cut its own."""
+        flux, own = drawn(UNIT, 2), self.given()
+        wanted = own.totals(flux, "power")
+        same = split(flux, given=own)
+        np.testing.assert_allclose(part(same)[:, flux > 0], part(own)[:, flux > 0], rtol=1e-12)
+        for grid in (UNIT, Grid.regular(0, 4, 0, 6, 2, 2), Grid.regular(0, 4, 0, 6, 4, 6)):
+            shares = split(flux, grid, flux_grid=UNIT, given=own)
+            np.testing.assert_allclose(
+                shares.totals(regrid_flux(flux, UNIT, grid), "power"), wanted, rtol=1e-9
+            )
+            assert "as its own file says (as drawn)" in shares.made["power"]
+            assert not shares.doubt
+        land = split(flux).totals(flux, "power")
+        assert np.abs(land / wanted - 1.0).max() > 0.1  # what is lost without
+
+    def test_where_cells_are_cut_a_region_has_its_own_side(self):
+        """Both regions have half of the cell at 1 to 2 north, on their own sides of 1.5."""
+        half = np.zeros((4, UNIT.size))
+        half[:2] = 0.5
+        own = Shares(
+            ("a", "b", "offshore", "outside"), UNIT, {"power": sp.csr_array(half)}, {"power": "halves"}
+        )
+        found = part(split(np.ones(UNIT.shape), FINE, flux_grid=UNIT, given=own))
+        column = 9  # 2.25 to 2.5 east, on land
+        np.testing.assert_allclose(found[0, 4:8, column], [1, 1, 0, 0], atol=1e-12)
+        np.testing.assert_allclose(found[1, 4:8, column], [0, 0, 1, 1], atol=1e-12)
+        np.testing.assert_allclose(found[0, :4, column] + found[1, :4, column], 1.0, rtol=1e-12)
+
+    def test_its_doubt_goes_with_it(self):
+        doubt = np.array([[4.0, -1, 0, -3], [-1, 2, 0, -1], [0, 0, 0, 0], [-3, -1, 0, 4]])
+        own = self.given(doubt={"power": doubt})
+        np.testing.assert_allclose(split(drawn(UNIT), given=own).doubt["power"], doubt)
+        one = split(drawn(UNIT), frame=COAST.loc[["b"]], given=own)
+        assert one.labels == ("b", "offshore", "outside")  # a is other land now
+        np.testing.assert_allclose(one.doubt["power"], [[2, 0, -2], [0, 0, 0], [-2, 0, 2]])
+
+    @pytest.mark.parametrize(
+        ("more", "why"),
+        [
+            ({"rules": {"power": "land"}}, "a rule is given for power"),
+            ({"points": Points([1.4], [2.5], [0.1], ["power"])}, "points are given"),
+            ({"frame": COAST.rename({"a": "north"})}, "it has no region 'north'"),
+        ],
+    )
+    def test_what_is_said_here_goes_before_it_and_is_told(self, more, why):
+        flux = drawn(UNIT)
+        found, anew = split(flux, given=self.given(), **more), split(flux, **more)
+        np.testing.assert_array_equal(part(found), part(anew))
+        assert f"power: whose its cells are by its own file is not used: {why}" in found.notes
+
+    def test_another_grid_is_refused(self):
+        with pytest.raises(GridError, match="given shares are on"):
+            split(drawn(UNIT), given=self.given(FINE))
+
+
 class TestDoubt:
     """How uncertain totals are because nobody says where inside a cell its flux stands."""
 
@@ -312,7 +378,12 @@ class TestDoubt:
         expected = m**2 * q * (1 - q) * np.array([[1, -1], [-1, 1]])
         np.testing.assert_allclose(shares.doubt["power"][:2, :2], expected, rtol=1e-9)
         assert not shares.doubt["power"][2:].any()
-        assert any("totals uncertain, by up to 10" in n and "give points" in n for n in shares.notes)
+        told = [n for n in shares.notes if "totals are uncertain" in n]
+        off = np.sqrt(m**2 * q * (1 - q)) / (m * np.array([q, 1 - q]))
+        order = np.argsort(-off)
+        names = ", ".join(f"{shares.labels[i]} {off[i]:.0%}" for i in order)
+        assert len(told) == 1
+        assert f"for it: {names}; give points" in told[0]
 
     def test_it_is_the_spread_of_placing_each_cell_at_random(self):
         flux, rng = drawn(UNIT, 2), np.random.default_rng(0)

@@ -26,6 +26,7 @@ from obsnet.typing import Floats
 
 __all__ = ["Kind", "Quantities", "Sums", "Tested", "covariance_of", "make_quantities", "weights_of"]
 
+_UNSURE = 0.03  # of a prior total: what is said of its want of places
 _FEW = 8  # regions that a remark names; the column `members` has all
 Kind = Literal["region", "joint", "group"]
 
@@ -167,7 +168,7 @@ def make_quantities(
             remarks.append(say(one.kind, regions=names[0], regions_zh=names[1], common=common))
         elif one.key in of and sums.merge == "besides":
             remarks.append(say("not resolved", joint=of[one.key].name.en, joint_zh=of[one.key].name.zh))
-        notes.append([*remarks, *compared.remarks])
+        notes.append([*remarks, *_split(at, totals, compared.periods), *compared.remarks])
     at_of = [[totals.regions.index(r) for r in t.members] for t in tested]
     return Quantities(
         tuple(tested),
@@ -248,6 +249,19 @@ def _barred(
         joint = merged[one.key].name
         return say("only jointly", joint=joint.en, joint_zh=joint.zh)
     return next((profile[i] for i in at if profile[i].en), NOTHING)
+
+
+def _split(at: Sequence[int], totals: RegionTotals, periods: Sequence[int]) -> list[Words]:
+    """Say how far the prior total of some regions may be off for want of knowing where inside cells its flux is."""
+    if totals.split_covariance is None:
+        return []
+    before = totals.prior.reshape(len(totals.regions), len(totals.periods)) @ _mean_over(totals, periods)
+    whole, variance = abs(float(before[at].sum())), float(totals.split_covariance[np.ix_(at, at)].sum())
+    if not variance > (_UNSURE * whole) ** 2:
+        return []
+    return [
+        say("split" if totals.split_in_test else "split not in test", size=f"{np.sqrt(variance) / whole:.0%}")
+    ]
 
 
 def _together(members: Sequence[Tested]) -> Tested:

@@ -101,7 +101,7 @@ def with_inversion(
         tested.inventory_sd[at],
         w @ totals.posterior,
         sd_of(covariance_of(w, totals.posterior_covariance)),
-        TopDown(w @ (totals.posterior - totals.prior) + own @ (w @ totals.prior), own, error),
+        TopDown(w @ (totals.answer - totals.prior) + own @ (w @ totals.prior), own, error),
         (*compared.remarks, *fit.remarks, *notes),
     )
 

@@ -63,6 +63,12 @@ class RegionTotals:
         Why inventories cannot be tested with this run; empty where they can.
     net_covariance : ndarray, shape (totals, totals), optional
         Posterior covariance of the sum of all sectors; None where the file does not say.
+    split_covariance : ndarray, shape (regions, regions), optional
+        Of the prior totals for want of knowing where inside cells their flux is; None where the file does not say.
+    split_in_test : bool
+        Whether `noise_covariance` allows for it.
+    tested : ndarray, shape (totals,), optional
+        The estimate that kernel and noise are of, where it is not the posterior.
     """
 
     gas: str
@@ -85,6 +91,14 @@ class RegionTotals:
     checks: tuple[str, ...]
     no_verdict: str = ""
     net_covariance: Floats | None = None
+    split_covariance: Floats | None = None
+    split_in_test: bool = True
+    tested: Floats | None = None
+
+    @property
+    def answer(self) -> Floats:
+        """What kernel and noise are of: the posterior, or the linear estimate beside it; Mt a year."""
+        return self.posterior if self.tested is None else self.tested
 
     @property
     def prior_sd(self) -> Floats:
@@ -166,6 +180,11 @@ def read_totals(
     else:  # each by itself is known, no sum of them
         after = np.full((len(place), len(place)), np.nan)
         np.fill_diagonal(after, total("region_total_uncertainty") ** 2)
+    split: Floats | None = None
+    if "region_split_covariance" in data:
+        split = mass**2 * np.asarray(
+            data["region_split_covariance"].sel(sector=sector).values, dtype=np.float64
+        )
     regions = tuple(str(r) for r in data["region"].values)
     told = str(data.attrs.get("sectors_not_told_apart", "")).splitlines()
     return RegionTotals(
@@ -189,6 +208,11 @@ def read_totals(
         checks=tuple(str(data.attrs.get("checks", "")).splitlines()),
         no_verdict=str(data.attrs.get("no_verdict", "")),
         net_covariance=net,
+        split_covariance=split,
+        tested=mass * np.asarray(data["total_tested"].values[place], np.float64)
+        if "total_tested" in data
+        else None,
+        split_in_test=str(data.attrs.get("shares_in_test", "yes")) == "yes",
     )
 
 

@@ -99,7 +99,7 @@ def _together(
         weights=tested.weights[at],
         pattern=tested.pattern[at],
         prior=totals.prior,
-        posterior=totals.posterior,
+        posterior=totals.answer,
         kernel=totals.averaging_kernel,
         noise=noise,
         prior_covariance=totals.prior_covariance,

@@ -188,7 +188,7 @@ def check(
     bar = next((b for b in (unable, fit.barred, unstated) if b.en), NOTHING)
     found = judge(
         prior=totals.prior,
-        posterior=totals.posterior,
+        posterior=totals.answer,
         averaging_kernel=totals.averaging_kernel,
         noise_covariance=noise,
         prior_covariance=totals.prior_covariance,
@@ -207,6 +207,8 @@ def check(
     remarks = [*fit.remarks, *notes, *(say("check", text=of_the_run(line)) for line in totals.checks)]
     if choices.shared:
         remarks.append(say("shared", rho=choices.shared))
+    if totals.tested is not None:
+        remarks.append(say("linear"))
     if totals.not_told_apart:
         remarks.append(say("not told apart", sector=totals.sector))
     covariance = covariance_of(tested.weights, totals.posterior_covariance)

@@ -92,15 +92,16 @@ def grid_totals(
 
     Notes
     -----
-    Cells are shared by area: on coarse cells plants near a border or coast go to the neighbour or the sea.
+    Cells are split by where their flux is, see `obsnet.splitting.flux_shares`, or as the file itself says.
     """
     import pandas as pd
 
-    from obsnet.cf import read_flux
+    from obsnet.cf import read_flux, read_shares
     from obsnet.constants import SECONDS_PER_YEAR, species
     from obsnet.field import grid_of
     from obsnet.inventory.table import COLUMNS
     from obsnet.regions import provinces
+    from obsnet.splitting import flux_totals
     from obsnet.zonal import zonal_weights
 
     path = Path(path)
@@ -111,30 +112,19 @@ def grid_totals(
         notes.append(f"{path.name}: taken as the year {year}")
     data = apart(read_flux, path, period=period, **read)
     places = provinces() if regions is None else regions
-    weights = zonal_weights(places, grid_of(data))
-    totals = weights.totals(np.asarray(data["flux"].sum("sector")))
+    totals = flux_totals(data, places, given=apart(read_shares, path))
     gas = species(str(data["flux"].attrs["substance"]))
-    kg = gas.molar_mass * SECONDS_PER_YEAR
-    rows = []
-    coarse = float(np.median(weights.covered))
-    for t, bounds in enumerate(data["time_bnds"].values):
-        name = str(bounds[0].astype("datetime64[Y]"))
-        for j, region in enumerate(weights.regions):
-            rows.append(
-                (
-                    region,
-                    name,
-                    gas.name,
-                    "total",
-                    "grid",
-                    float(totals[t, j]) * kg * 1e-9,
-                    "Mt",
-                    np.nan,
-                    path.stem,
-                    "",
-                )
-            )
-    notes.append(f"{path.name}: cells shared by area on {grid_of(data)!r}; provinces covered {coarse:.0%}")
+    value = totals.sum("sector").values * gas.molar_mass * SECONDS_PER_YEAR * 1e-9
+    years = [str(bounds[0].astype("datetime64[Y]")) for bounds in data["time_bnds"].values]
+    rows = [
+        (str(region), year, gas.name, "total", "grid", float(value[t, j]), "Mt", np.nan, path.stem, "")
+        for t, year in enumerate(years)
+        for j, region in enumerate(places.index)
+    ]
+    said = [*totals.attrs["shares"].splitlines(), *totals.attrs["shares_notes"].splitlines()]
+    notes += [f"{path.name}: {line}" for line in said]
+    covered = float(np.median(zonal_weights(places, grid_of(data)).covered))
+    notes.append(f"{path.name}: its grid covers {covered:.0%} of the middle province")
     return pd.DataFrame(rows, columns=list(COLUMNS)), tuple(notes)
 
 

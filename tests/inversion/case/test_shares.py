@@ -6,6 +6,7 @@ import tomllib
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from inversion import solve
 from inversion.case.assemble import assemble
@@ -18,13 +19,13 @@ from inversion.commands.invert_stage import STAGE
 from inversion.problem.reduction import reduce_problem
 from inversion.problem.time_bins import state_bins
 from inversion.problem.totals import region_totals, total_weights
-from obsnet.cf import read_flux, read_netcdf
+from obsnet.cf import read_flux, read_netcdf, write_netcdf
 from obsnet.config import validate
 from obsnet.errors import ConfigError
 from obsnet.grid import Grid
 from obsnet.pipeline import read_case
 from obsnet.regrid import regrid_flux
-from obsnet.shares import shares_of
+from obsnet.shares import Shares, add_shares, shares_of
 from tests.inversion.case.files import CASE, write_case, write_prior
 from tests.inversion.world import GRID
 
@@ -258,6 +259,29 @@ def test_places_that_nobody_knows_join_the_test(folder):
     assert not added[:, 3:].any()
     for name in ("total_covariance", "total_noise_covariance", "region_total"):
         np.testing.assert_array_equal(with_it[name].values, without[name].values)
+
+
+def test_a_prior_that_says_whose_its_cells_are_is_taken_at_its_word(folder):
+    """Prior totals are then those that the file was made from, whatever its cells, and nothing of them is doubted."""
+    data = read_netcdf(folder / "prior.nc")
+    rng = np.random.default_rng(8)
+    labels = ("a", "b", "offshore", "outside")
+    parts = {str(s): sp.csr_array(rng.dirichlet(np.ones(4), GRID.size).T) for s in data["sector"].values}
+    own = Shares(labels, GRID, parts, dict.fromkeys(parts, "as drawn"))
+    told = data.assign_coords(region=list(labels))
+    add_shares(told, own)
+    write_netcdf(told, folder / "told.nc")
+    found = Made(folder, prior="told.nc")
+    totals = found.weights.weights @ found.whole.problem.prior
+    mean = found.read.prior.flux["fossil"].mean(axis=0)
+    wanted = own.totals(mean.reshape(GRID.shape), "fossil")
+    assert found.shares.labels == labels
+    np.testing.assert_allclose(totals[:4], wanted, rtol=1e-9)
+    assert not found.shares.doubt
+    assert any("fossil: as its own file says" in line for line in found.shares.described)
+    anew = Made(folder, prior="told.nc", shares={"rule": {"fossil": "land"}})
+    assert anew.shares.doubt["fossil"].any()
+    assert any("by its own file is not used: a rule is given" in note for note in anew.shares.notes)
 
 
 def test_totals_of_a_posterior_are_split_so_too(made):

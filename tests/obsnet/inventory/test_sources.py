@@ -309,11 +309,12 @@ def test_parts_of_parts_are_added_up_once():
 
 
 def test_grids(tmp_path):
-    """A constant flux gives each province its area."""
+    """A constant flux gives each province its area, and the sea of its cells."""
     import xarray as xr
 
     from obsnet.grid import Grid
     from obsnet.regions import provinces
+    from obsnet.splitting import flux_shares
     from obsnet.zonal import zonal_weights
 
     grid = Grid.regular(3, 54, 73, 136, 1, 1)
@@ -328,10 +329,48 @@ def test_grids(tmp_path):
     flux.to_dataset().to_netcdf(path)
     frame, notes = grid_totals(path, basis="substance", substance="CO2")
     area = zonal_weights(provinces(), grid, cache=False).area
-    np.testing.assert_allclose(frame["value"], 1e-9 * area * 365.2425 * 86400 * 1e-9, rtol=1e-6)
+    found = frame["value"] / (1e-9 * 365.2425 * 86400 * 1e-9)
+    inland = frame["region"].isin(
+        ["140000", "340000", "360000", "410000", "420000", "430000", "500000", "520000"]
+    )
+    np.testing.assert_allclose(found[inland], area[inland], rtol=1e-6)
+    coast = frame["region"].isin(["310000", "330000", "350000", "440000", "460000"])
+    assert (found[coast] > 1.1 * area[coast]).all()  # the flux of a cell on the coast is on its land
+    shares = flux_shares(provinces(), grid, {"total": np.ones(grid.shape)})
+    np.testing.assert_allclose(found, shares.area("total").sum(axis=1)[: len(frame)], rtol=1e-6)
     assert set(frame["period"]) == {"2015"}
     assert any("taken as the year 2015" in n for n in notes)
-    assert any("shared by area" in n for n in notes)
+    assert any("on the land of a cell" in n for n in notes)
+    assert any("totals are uncertain for it: " in n and "Hong Kong" in n for n in notes)
+
+
+def test_a_file_that_says_whose_its_cells_are_is_taken_at_its_word(tmp_path):
+    """A prior made from provincial totals gives them back, whatever its cells."""
+    from obsnet.cf import write_netcdf
+    from obsnet.grid import Grid
+    from obsnet.inventory.prior.build import gridded_prior
+    from obsnet.inventory.prior.files import prior_dataset
+    from obsnet.regions import provinces
+
+    totals = pd.DataFrame(
+        [("130000", "total", 900e9, 0.1), ("110000", "total", 90e9, 0.1), ("120000", "total", 150e9, 0.1)],
+        columns=["region", "sector", "value", "sd"],
+    )
+    made = gridded_prior(totals, provinces(), Grid.regular(34, 44, 112, 122, 1, 1))
+    year = np.array([["2019-01-01", "2020-01-01"]], "datetime64[us]")
+    said = {"title": "t", "source": "s", "license": "l"}
+    data = prior_dataset(made, gas="CO2", times=year, factors=np.ones((1, 1)), **said)
+    write_netcdf(data, tmp_path / "prior.nc")
+    frame, notes = grid_totals(tmp_path / "prior.nc")
+    value = dict(zip(frame["region"], frame["value"], strict=True))
+    assert value["130000"] == pytest.approx(900.0, rel=2e-4)  # years of 365 and 365.2425 days
+    assert value["110000"] / value["130000"] == pytest.approx(0.1, rel=1e-9)
+    assert any("as its own file says" in n for n in notes)
+    assert not any("uncertain" in n for n in notes)
+    bare = data.drop_vars([n for n in data.variables if str(n).startswith("share")])
+    write_netcdf(bare, tmp_path / "bare.nc")
+    frame, _ = grid_totals(tmp_path / "bare.nc")
+    assert abs(frame.set_index("region")["value"]["110000"] / value["110000"] - 1.0) > 0.01
 
 
 def test_one_source_given_twice_is_not_added_up():

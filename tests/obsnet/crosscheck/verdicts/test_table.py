@@ -93,6 +93,28 @@ def file(tmp_path):
     return posterior(tmp_path / "posterior.nc")
 
 
+@pytest.mark.parametrize(
+    ("in_test", "said"), [("yes", "the test allows for it"), ("no", "need not allow for it")]
+)
+def test_a_total_that_places_make_uncertain_is_remarked(file, tmp_path, in_test, said):
+    """8 % of Beijing and 2 % of Tianjin, of which 7 % and 1 % are flux that is either's: 2 % of their sum."""
+    v = np.array([[64.0, -15.5, -48.5], [-15.5, 16.0, -0.5], [-48.5, -0.5, 49.0]]) / MT**2
+    data = xr.load_dataset(file).assign_attrs(shares_in_test=in_test)
+    data["region_split_covariance"] = (("sector", "region", "region_2"), v[None])
+    data.to_netcdf(tmp_path / "split.nc")
+    totals = read_totals(tmp_path / "split.nc")
+    np.testing.assert_allclose(totals.split_covariance, v * MT**2)
+    both = Choices(sums=Sums(groups={"both": ["110000", "120000"]}))
+    remarks = compare(totals, inventory(), choices=both).set_index("region")["remark"]
+    assert (
+        f"may be off by 8% for that; {'the test allows' if in_test == 'yes' else 'the run was told'}"
+        in remarks["110000"]
+    )
+    assert said in remarks["110000"]
+    assert not remarks[["120000", "both"]].str.contains("may be off").any()
+    assert not compare(read_totals(file), inventory())["remark"].str.contains("may be off").any()
+
+
 def test_totals_in_megatonnes(file):
     totals = read_totals(file)
     np.testing.assert_allclose(totals.prior, [100, 200, 10])
