@@ -21,7 +21,7 @@ from obsnet.errors import ClusterError, DependencyError, WorkerError
 from obsnet.work.isolated import ONE_THREAD, Death, Limits, apart_or_death
 from obsnet.work.work import BATCH, Work
 
-__all__ = ["environment", "job_script", "map_dask", "session", "temporary_security"]
+__all__ = ["client_of", "environment", "job_script", "map_dask", "session", "temporary_security"]
 
 _FAILURES = 20  # workers that may die under a task before the machine is called unfit for it
 _COUNT_AGAIN = 5.0  # seconds between looks at how many workers there are
@@ -50,7 +50,17 @@ def session() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _client(work: Work, workers: int) -> Iterator[Any]:
+def client_of(work: Work, workers: int | None = None) -> Iterator[Any]:
+    """Give a Dask client of the workers of a piece of work, those of the session where there is one.
+
+    Parameters
+    ----------
+    work : Work
+        That goes to Dask.
+    workers : int, optional
+        Processes, on this machine; by default those of `work`, or the processors at hand.
+    """
+    workers = workers or work.workers or len(os.sched_getaffinity(0))
     kept = _session.get()
     if kept is None:
         with _new_client(work, workers) as client:
@@ -243,7 +253,7 @@ def map_dask(
         return item, result
 
     limits = None if on_death is None else work.limits
-    with _client(work, workers) as client:
+    with client_of(work, workers) as client:
         waiting: dict[Any, Any] = {}
         flight = as_completed()
         queue = iter(items)
