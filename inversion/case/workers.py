@@ -11,7 +11,6 @@ from typing import Any
 from inversion.case.options import InvertOptions
 from inversion.operators.placed import placed
 from inversion.problem.problem import Problem
-from obsnet.errors import ConfigError
 from obsnet.typing import Floats, Texts
 from obsnet.work.kept import map_ordered
 from obsnet.work.parallel import goes_to_dask
@@ -46,8 +45,8 @@ def places(work: Work | None, out: Path, report: Report) -> Iterator[Place]:
     ConfigError
         A shard of an inversion is asked for.
     """
-    if work is not None and work.part is not None:
-        raise ConfigError("an inversion is one: give it workers (--scheduler), not a shard")
+    if work is not None:
+        work.refuse_shard("an inversion is one")
     with contextlib.ExitStack() as stack:
 
         def place(problem: Problem) -> Problem:

@@ -173,7 +173,7 @@ def taking_part(
     Yields
     ------
     dict
-        The record; what is put into it (``failed``) is kept.
+        The record; what is put into it (``failed``) is kept. ``plan`` is the name of the folder that the plan is in.
 
     Raises
     ------
@@ -200,6 +200,7 @@ def taking_part(
         "started": now(),
         "ended": "",
         "without": without,
+        "plan": home.name,
     }
     write_text(place, sealed_json(record))
     try:

@@ -137,6 +137,17 @@ class Work(Options):
             raise ConfigError(f"scheduler array: {found}; tasks go from 1 to cluster.shards = {n}")
         return task - 1, n
 
+    def refuse_shard(self, why: str) -> None:
+        """Refuse a shard where something comes whole; `why` is ``"a map is of all its periods"``.
+
+        Raises
+        ------
+        ConfigError
+            This is one.
+        """
+        if self.part is not None:
+            raise ConfigError(f"{why}: give it workers (--scheduler, --workers), not a shard")
+
 
 def _interfaces() -> list[str]:
     import psutil  # comes with distributed

@@ -70,8 +70,8 @@ def run_grid(table: GridTable, out: Path, work: Work | None = None) -> dict[str,
     """
     from retrieval.mapping.figures import write_pictures
 
-    if work is not None and work.part is not None:
-        raise ConfigError("a map is of all its periods: give it workers (--scheduler), not a shard")
+    if work is not None:
+        work.refuse_shard("a map is of all its periods")
     target = out / table.out
     made = make_map(ObservationStore(out / table.store), table, work, target)
     write_netcdf(made.data, target, history=f"mapped by {table.method}")

@@ -45,7 +45,9 @@ def test_products_rows_and_selections(two, tmp_path):
             np.testing.assert_allclose(found, right, rtol=0, atol=1e-12)
         weight = rng.uniform(0.5, 2.0, h.shape[0])
         dense = h.toarray()
-        np.testing.assert_allclose(far.normal(weight), np.tril(dense.T @ (weight[:, None] * dense)), atol=1e-11)
+        np.testing.assert_allclose(
+            far.normal(weight), np.tril(dense.T @ (weight[:, None] * dense)), atol=1e-11
+        )
         assert (far[[3, 1]] != h[[3, 1]]).nnz == 0
         assert far.nnz == h.nnz
         assert list(tmp_path.iterdir()) != []
