@@ -87,9 +87,10 @@ def _new_client(work: Work, workers: int) -> Iterator[Any]:
             where: Any = work.address
         elif work.scheduler in BATCH:
             where = stack.enter_context(_batch(work))
-            security = where.security
         else:
             where = stack.enter_context(_local(workers))
+        if work.address is None:
+            security = where.security
         try:
             client = stack.enter_context(Client(where, security=security))
         except OSError as error:
@@ -105,7 +106,11 @@ def _local(workers: int) -> Any:
         threads_per_worker=1,
         processes=True,
         host="127.0.0.1",
-        dashboard_address=None,
+        # others on this machine reach loopback too, and whoever reaches a scheduler runs what he likes
+        security=temporary_security(),
+        dashboard_address="127.0.0.1:0",
+        scheduler_kwargs={"dashboard": False},
+        worker_dashboard_address="127.0.0.1:0",
         env=ONE_THREAD,
     )
 
@@ -121,11 +126,9 @@ def _batch(work: Work) -> Iterator[Any]:
     jobs = math.ceil((work.workers or work.cluster.cores) / work.cluster.cores)
     os.makedirs(work.cluster.log_directory, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        protection = {}
-        if work.cluster.interface != "lo":
-            # keys lie where the nodes see them, readable by their owner alone, as long as the run
-            keys = stack.enter_context(TemporaryDirectory(prefix=".tls-", dir=work.cluster.log_directory))
-            protection = {"security": temporary_security(), "shared_temp_directory": keys}
+        # keys lie where the nodes see them, readable by their owner alone, as long as the run
+        keys = stack.enter_context(TemporaryDirectory(prefix=".tls-", dir=work.cluster.log_directory))
+        protection = {"security": temporary_security(), "shared_temp_directory": keys}
         cluster = stack.enter_context(_batch_class(work)(**_asked(work), **protection))
         cluster.adapt(minimum_jobs=jobs, maximum_jobs=jobs, interval="2s")
         yield cluster
@@ -202,7 +205,8 @@ def temporary_security() -> Any:
         return Security.temporary()
     except ImportError:
         raise DependencyError(
-            "a scheduler that others can reach is protected by TLS, which needs cryptography: pip install 'obsnet[hpc]'"
+            "a Dask scheduler is protected by TLS, since others on its machine can reach it, and that needs "
+            "cryptography: pip install 'obsnet[hpc]'; --scheduler processes listens nowhere and needs none"
         ) from None
 
 

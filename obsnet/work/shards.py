@@ -298,7 +298,7 @@ def require_finished(
 def _retire(folder: Path, home: Path, stage: str, names: set[str], *, alone: bool) -> None:
     """Give up earlier plans of a stage in whose place this one comes."""
     for other in (folder / FOLDER).glob(f"{stage}-*"):
-        if other == home:
+        if other == home or other.is_symlink():
             continue
         with contextlib.suppress(FileNotFoundError):
             if alone or names.issuperset(read_json(other / "plan.json")["items"]):
