@@ -14,9 +14,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from importlib.util import find_spec
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from obsnet.atomic import atomic_path
 from obsnet.errors import ClusterError, DependencyError, WorkerError
 from obsnet.work.isolated import ONE_THREAD, Death, Limits, apart_or_death
 from obsnet.work.work import BATCH, Work
@@ -79,8 +81,11 @@ def _new_client(work: Work, workers: int) -> Iterator[Any]:
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": _FAILURES}))
+        report = _performance_report(work)
         if work.scheduler == "mpi":
-            yield stack.enter_context(Client())  # of the ranks, see `obsnet.work.mpi`
+            client = stack.enter_context(Client())  # of the ranks, see `obsnet.work.mpi`
+            stack.enter_context(report)
+            yield client
             return
         security = None
         if work.address is not None:
@@ -95,7 +100,22 @@ def _new_client(work: Work, workers: int) -> Iterator[Any]:
             client = stack.enter_context(Client(where, security=security))
         except OSError as error:
             raise ClusterError(f"no Dask scheduler at {work.address}: {error}") from None
+        stack.enter_context(report)
         yield client
+
+
+@contextlib.contextmanager
+def _performance_report(work: Work) -> Iterator[None]:
+    """Write Dask's report of what its workers do within the block, where that is asked for."""
+    if work.cluster.performance_report is None:
+        yield
+        return
+    if find_spec("bokeh") is None:
+        raise DependencyError("cluster.performance_report needs bokeh: pip install bokeh")
+    from distributed import performance_report
+
+    with atomic_path(work.cluster.performance_report) as temporary, performance_report(filename=str(temporary)):
+        yield
 
 
 def _local(workers: int) -> Any:

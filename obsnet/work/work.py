@@ -43,10 +43,13 @@ class Cluster(Options):
         False, description="let HDF5 lock files, which many shared file systems refuse"
     )
     shards: int = Field(8, ge=1, description="tasks of a job array")
+    performance_report: str | None = Field(
+        None, description="HTML file for Dask's performance report, written when the workers end; needs bokeh"
+    )
     dashboard: bool = Field(False, description="show Dask's dashboard on the interface, on any free port")
 
     @field_validator(
-        "queue", "account", "interface", "local_directory", "log_directory", "directives", "setup"
+        "queue", "account", "interface", "local_directory", "log_directory", "directives", "setup", "performance_report"
     )
     @classmethod
     def _one_line(cls, value: Any) -> Any:
