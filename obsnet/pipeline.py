@@ -267,8 +267,6 @@ def run_shard(
     ConfigError
         No such stage, one that takes no shards, or several that do.
     """
-    import time
-
     able = [stage.name for stage, _ in steps if stage.shards]
     if name is None and len(able) == 1:
         (name,) = able
@@ -282,24 +280,46 @@ def run_shard(
     stage, options = next(step for step in steps if step[0].name == name)
     part = case.run.part
     shard = part and f"{part[0] + 1}/{part[1]}"
-    start = time.monotonic()
-    with _told(name, shard=shard):
+    with _told(name, shard=shard) as spent:
         result = stage.run(options, case)
-    record = {"seconds": round(time.monotonic() - start, 2), "failed": result.failed, **result.summary}
+    record = {**spent, "failed": result.failed, **result.summary}
     return {name: {**record, "skipped": False, "shard": shard}}
 
 
 @contextlib.contextmanager
-def _told(stage: str, **about: Any) -> Iterator[None]:
-    """Tell the journal that a stage begins, and how it ends; what it does in between is told under its name."""
+def _told(stage: str, **about: Any) -> Iterator[dict[str, float]]:
+    """Tell the journal that a stage begins, and how it ends; what it does in between is told under its name.
+
+    Yields
+    ------
+    dict
+        Filled at the end with what the stage took: ``seconds``, ``processor_seconds`` of this process and of workers of
+        this machine that have ended, ``peak_mib`` of the largest of them since the run began.
+    """
+    import time
+
+    from obsnet.provenance import peak_memory, processor_seconds
+
+    spent: dict[str, float] = {}
+    start, busy = time.monotonic(), processor_seconds()
+
+    def metrics() -> dict[str, float]:
+        return {
+            "seconds": round(time.monotonic() - start, 2),
+            "processor_seconds": round(processor_seconds() - busy, 2),
+            "peak_mib": round(peak_memory() / 2**20),
+        }
+
     with about_stage(stage=stage, **about):
         note("stage", state="begins")
         try:
-            yield
+            yield spent
         except BaseException as error:
-            note("stage", state="failed", error=" ".join(str(error).split()) or type(error).__name__)
+            said = " ".join(str(error).split()) or type(error).__name__
+            note("stage", state="failed", error=said, **metrics())
             raise
-        note("stage", state="done")
+        spent.update(metrics())
+        note("stage", state="done", **spent)
 
 
 def contents_of(case: Case) -> Contents:
@@ -359,10 +379,9 @@ def run_case(
     Returns
     -------
     dict
-        By stage: ``{"skipped": bool, "seconds": float, "failed": int, **summary}``, and ``because`` where it ran.
+        By stage: ``{"skipped": bool, "seconds": float, "processor_seconds": float, "peak_mib": int, "failed": int,
+        **summary}``, and ``because`` where it ran.
     """
-    import time
-
     if case.run.part is not None:
         raise ConfigError(f"run.shard = {case.run.shard!r}: a shard is of one stage; see `run_shard`")
     sweep(case.out)
@@ -382,14 +401,12 @@ def run_case(
             report(f"{stage.name}: done before")
             continue
         report(f"{stage.name} …" + (f" ({why})" if old is not None else ""))
-        start = time.monotonic()
-        with _told(stage.name, because=why):
+        with _told(stage.name, because=why) as spent:
             result = stage.run(options, case)
-        seconds = round(time.monotonic() - start, 2)
         outputs = tuple(name_of(p, case.out) for p in result.outputs)
         files = [*result.files, *(p for p in result.outputs if not p.is_dir())]
         digests = {name_of(p, case.out): contents.digest(p) for p in files}
-        record = {"seconds": seconds, "failed": result.failed, **result.summary}
+        record = {**spent, "failed": result.failed, **result.summary}
         # A stage with bad inputs is not finished: the next run sees it by `failed` and tries those again.
         mark = Mark(source, outputs, digests, record)
         gone = remove_leftovers(old, mark, case.out, contents)
@@ -397,7 +414,8 @@ def run_case(
         contents.save()
         results[stage.name] = {**record, "skipped": False, "because": why}
         report(
-            f"{stage.name}: {seconds} s"
+            f"{stage.name}: {spent['seconds']} s, {spent['processor_seconds']} s of processor time, "
+            f"{spent['peak_mib']} MiB at most"
             + (f", {result.failed} failed" if result.failed else "")
             + (f", {gone} files of an earlier run removed" if gone else "")
         )

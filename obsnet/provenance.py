@@ -15,7 +15,7 @@ from typing import Any
 from obsnet import __version__
 from obsnet.job import job_variables
 
-__all__ = ["available_memory", "config_hash", "peak_memory", "record", "write_record"]
+__all__ = ["available_memory", "config_hash", "peak_memory", "processor_seconds", "record", "write_record"]
 
 _PACKAGES = ("numpy", "scipy", "pandas", "xarray", "netCDF4", "h5py", "pyarrow", "numba", "dask")
 
@@ -33,6 +33,14 @@ def peak_memory() -> int:
     return unit * max(
         resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     )
+
+
+def processor_seconds() -> float:
+    """Return the processor time of this process and of its children that have ended, s."""
+    import resource
+
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(u.ru_utime + u.ru_stime for u in used)
 
 
 def available_memory() -> int:

@@ -133,13 +133,13 @@ def remove_leftovers(old: Mark | None, new: Mark, out: Path, contents: Contents)
     int
         How many.
     """
-    folders = [out / name for name in new.outputs if name not in new.files]
+    folders = [(out / name).resolve() for name in new.outputs if name not in new.files]
     before = old.files.items() if old is not None else ()
     gone = [
         out / name
         for name, digest in before
         if name not in new.files
-        and any((out / name).is_relative_to(f) for f in folders)
+        and any((out / name).parent.resolve().is_relative_to(f) for f in folders)  # no link, no .. leads out
         and contents.digest(out / name) == digest is not None
     ]
     forget_parts(gone)

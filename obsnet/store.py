@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -35,6 +36,8 @@ __all__ = [
     "read_part",
 ]
 
+_NAME = re.compile(r"[^/\0]+")  # of a folder
+_ID = re.compile(r"[\w.#-]+")  # of a part; it is looked for by pattern
 _PARTITION = ("species", "source", "year", "month")
 _FEW = 10  # input files, looked for by name
 LOST = "lost: files of the store are gone"
@@ -152,6 +155,8 @@ class ObservationStore:
         table = table.append_column("year", pa.array(years)).append_column("month", pa.array(months))
         written = []
         groups = table.select(_PARTITION).group_by(list(_PARTITION)).aggregate([]).to_pylist()
+        _refuse_paths(ids, _ID, str(self.path))
+        _refuse_paths((g["source"] for g in groups), _NAME, str(self.path))
         for source in {(g["species"], g["source"]) for g in groups}:
             for part in whole_parts(self.path / f"species={source[0]}" / f"source={source[1]}"):
                 _take_out(part, ids)
@@ -455,7 +460,9 @@ class GranuleIndex:
         rows: dict[str, list[dict[str, Any]]] = {}
         # Parts are named by the hash of their writer; age decides, then the name for a tie.
         for part in sorted(self.path.glob("[!.]*.parquet"), key=lambda p: (p.stat().st_mtime_ns, p.name)):
-            for row in read_table(part, schema.GRANULE_INDEX).to_pylist():
+            found = read_table(part, schema.GRANULE_INDEX)
+            _refuse_paths(found["file_id"].to_pylist(), _ID, str(part))
+            for row in found.to_pylist():
                 earlier = rows.get(row["path"], [])
                 rows[row["path"]] = [r for r in earlier if not _replaces(row, r)] + [row]
         ordered = sorted(
@@ -477,6 +484,13 @@ class GranuleIndex:
         """
         table = pa.Table.from_pylist(list(rows), schema=schema.GRANULE_INDEX.schema)
         write_table(schema.check(table, schema.GRANULE_INDEX, str(self.path)), self.path / f"{part}.parquet")
+
+
+def _refuse_paths(names: Iterable[str | None], plain: re.Pattern[str], where: str) -> None:
+    """Refuse names of which paths are made that would lead out of the store, or to other files of it."""
+    bad = next((n for n in names if n and not plain.fullmatch(n)), None)
+    if bad is not None:
+        raise SchemaError(f"{where}: {bad!r} would name a file or folder of the store, and is no plain name")
 
 
 def _replaces(row: dict[str, Any], earlier: dict[str, Any]) -> bool:

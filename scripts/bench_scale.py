@@ -2,7 +2,9 @@
 """What the adapter of work costs and how it scales, as JSON: python scripts/bench_scale.py [--quick] [--out FILE].
 
 Tasks that sleep need no processor, so that what they take beyond their sleep is what handing them out costs, whoever
-else uses the machine; tasks that compute are compared on one and two workers, with the load of the machine beside them.
+else uses the machine; tasks that compute are compared on one and two workers. Where others use the machine, ratios of
+wall-clock times are given and not claimed: ``claimed`` is false and ``said`` says why. Each part has what is asked
+of it beside what was found.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from obsnet.compact import ROWS as COMPACT_ROWS
 from obsnet.provenance import peak_memory
 from obsnet.work.cluster import session
 from obsnet.work.parallel import map_unordered
@@ -21,6 +24,37 @@ from obsnet.work.shards import require_finished, taking_part
 from obsnet.work.work import Work
 
 SCHEDULERS = ("processes", "dask")
+IDLE = 0.25  # load a core that others may make for a ratio of times to be claimed
+
+
+def machine():
+    """Return cores, the load that others make, and whether ratios of times mean anything."""
+    cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
+    busy = load > IDLE * cores
+    return {
+        "cores": cores,
+        "load": round(load, 2),
+        "claimed": not busy,
+        "said": f"machine busy: load {load:.1f} on {cores} cores before the measurement"
+        if busy
+        else "machine idle",
+    }
+
+
+def judged(found, **limits):
+    """Return what was found with what is asked of it, and whether it is met.
+
+    Parameters
+    ----------
+    found : dict
+    **limits : (str, float)
+        By name in `found`: ``("at least", 1.7)`` or ``("at most", 0.05)``.
+    """
+    asked = {}
+    for name, (how, limit) in limits.items():
+        met = found[name] >= limit if how == "at least" else found[name] <= limit
+        asked[name] = {"asked": f"{how} {limit:g}", "met": bool(met)}
+    return {**found, "asked": asked}
 
 
 def sleep(seconds):
@@ -55,28 +89,30 @@ def overhead(tasks):
 
     The time of few tasks is taken off that of many, so that starting workers does not count; it is told beside.
     """
-    found = {"load": os.getloadavg()[0]}
+    found = {"machine": machine()}
     for scheduler in SCHEDULERS:
         work = Work(scheduler=scheduler, workers=2)
         few, many = (wall(sleep, [1.0] * n, work) for n in (2, 2 + tasks))
-        found[scheduler] = {
+        over = {
             "tasks": tasks,
             "start_seconds": round(few - 1.0, 2),
             "overhead": round((many - few) / (tasks / 2) - 1, 4),
         }
+        found[scheduler] = judged(over, overhead=("at most", 0.05))
     return found
 
 
 def scaling(tasks, n):
     """Return how much faster two workers compute than one: the same work, and twice the work."""
-    found = {}
+    found = {"machine": machine()}
     for scheduler in SCHEDULERS:
         one, two = (Work(scheduler=scheduler, workers=w) for w in (1, 2))
         alone = wall(compute, [n] * tasks, one)
         strong = wall(compute, [n] * tasks, two)
         weak = wall(compute, [n] * 2 * tasks, two)
-        found[scheduler] = {"strong": round(alone / strong, 2), "weak": round(2 * alone / weak, 2)}
-    return {"load": os.getloadavg()[0], "cores": len(os.sched_getaffinity(0)), **found}
+        gained = {"strong": round(alone / strong, 2), "weak": round(2 * alone / weak, 2)}
+        found[scheduler] = judged(gained, strong=("at least", 1.7), weak=("at least", 1.7))
+    return found
 
 
 def memory(reads):
@@ -91,9 +127,71 @@ def memory(reads):
         work = Work(scheduler="processes", workers=2)
         for _, (pid, mib) in map_unordered(resident, [str(path)] * reads, work):
             seen.setdefault(pid, []).append(mib)
-    return [
-        {"reads": len(v), "tenth": round(v[len(v) // 10], 1), "all": round(v[-1], 1)} for v in seen.values()
-    ]
+    found = []
+    for sizes in seen.values():
+        tenth, last = round(sizes[len(sizes) // 10], 1), round(sizes[-1], 1)
+        about = {
+            "reads": len(sizes),
+            "tenth_mib": tenth,
+            "all_mib": last,
+            "grown": round(last / tenth - 1.0, 4),
+        }
+        found.append(judged(about, grown=("at most", 0.05)))
+    return found
+
+
+def station_store(stations, years):
+    """Return how many files a store of stations has, one input file a station, before and after it is compacted."""
+    import numpy as np
+
+    from obsnet.compact import compact
+    from obsnet.schema import observation_table
+    from obsnet.store import ObservationStore
+
+    first = np.datetime64("1990-01-01", "us")
+    time_ = np.arange(first, np.datetime64(f"{1990 + years}-01-01", "us"), np.timedelta64(7, "D"))
+    with tempfile.TemporaryDirectory() as folder:
+        store, start = ObservationStore(Path(folder)), time.process_time()
+        for k in range(stations):
+            name = f"S{k:04d}"
+            columns = {
+                "obs_id": np.char.add(f"made:{name}:", np.datetime_as_string(time_, "D")),
+                "platform": [name] * time_.size,
+                "time": time_,
+                "time_start": time_,
+                "time_end": time_,
+                "latitude": np.full(time_.size, 35.0),
+                "longitude": np.full(time_.size, 100.0),
+                "value": np.full(time_.size, 400.0),
+                "uncertainty": np.full(time_.size, 0.1),
+                "scale": ["WMO CO2 X2019"] * time_.size,
+            }
+            made = {"species": "CO2", "kind": "point", "source": "made", "file_id": f"{k:016x}"}
+            store.write(observation_table(columns, **made))
+        written = time.process_time() - start
+        before = len(store.files())
+        compact(store, "CO2", "made")
+        rows = len(store.read("CO2", columns=["time"]))
+        inodes = sum(1 for p in Path(folder).rglob("*") if p.is_file())
+    hours = 1000 * 8766  # rows of a year of hourly values at 1,000 stations
+    found = {
+        "stations": stations,
+        "years": years,
+        "rows": rows,
+        "lost_or_doubled": rows - stations * time_.size,
+        "files_before": before,
+        "files_after": inodes,
+        # a year's rows decide, not its stations
+        "files_of_1000_stations_of_hours": years * -(-hours // COMPACT_ROWS),
+        "processor_seconds": {
+            "write": round(written, 1),
+            "compact": round(time.process_time() - start - written, 1),
+        },
+    }
+    most = ("at most", 10_000)
+    return judged(
+        found, files_after=most, files_of_1000_stations_of_hours=most, lost_or_doubled=("at most", 0)
+    )
 
 
 def planning(files):
@@ -132,30 +230,34 @@ def planning(files):
             pass
         require_finished(store.path, allow=True)
         took = time.process_time() - start
-    return {
+    found = {
         "files": files,
         "processor_seconds": round(took, 1),
         "peak_mib": round(peak_memory() / 2**20),
         "before_mib": round(before / 2**20),
     }
+    return judged(found, processor_seconds=("at most", 20), peak_mib=("at most", 500))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of everything")
     parser.add_argument(
-        "--only", action="append", help="planning, overhead, memory or scaling; may be repeated"
+        "--only", action="append", help="planning, store, overhead, memory or scaling; may be repeated"
     )
     parser.add_argument("--out", type=Path, help="JSON file; printed otherwise")
     asked = parser.parse_args()
     size = 10 if asked.quick else 1
     parts = {
         "planning": lambda: planning(100_000 // size),
+        "store": lambda: station_store(1000 // size, 30),
         "overhead": lambda: overhead(40 // size),
         "memory": lambda: memory(200 // size),
         "scaling": lambda: scaling(8, 10_000_000 // size),
     }
-    result = {name: part() for name, part in parts.items() if asked.only is None or name in asked.only}
+    result = {"machine": machine()} | {
+        name: part() for name, part in parts.items() if asked.only is None or name in asked.only
+    }
     text = json.dumps(result, indent=1)
     if asked.out is None:
         print(text)

@@ -13,3 +13,44 @@ def test_it_reads_its_arguments(path):
     if "__main__" in text:
         assert "ArgumentParser(" in text
         assert "parse_args()" in text or "parse_args(arguments" in text
+
+
+def load(name, monkeypatch):
+    """Import a script as it imports others: from its folder."""
+    import importlib
+
+    monkeypatch.syspath_prepend(str(SCRIPTS[0].parent))
+    return importlib.import_module(name)
+
+
+def test_ratios_of_times_are_not_claimed_where_others_use_the_machine(monkeypatch):
+    bench = load("bench_scale", monkeypatch)
+    monkeypatch.setattr(bench.os, "sched_getaffinity", lambda _pid: {0, 1})
+    for load_, claimed in ((15.8, False), (0.6, False), (0.2, True)):
+        monkeypatch.setattr(bench.os, "getloadavg", lambda load_=load_: (load_, 0.0, 0.0))
+        said = bench.machine()
+        assert said["claimed"] is claimed
+        assert said["said"].startswith("machine idle" if claimed else f"machine busy: load {load_}")
+    found = bench.judged(
+        {"strong": 1.6, "overhead": 0.01}, strong=("at least", 1.7), overhead=("at most", 0.05)
+    )
+    assert [v["met"] for v in found["asked"].values()] == [False, True]
+
+
+def test_a_store_that_is_measured_loses_nothing(monkeypatch):
+    found = load("bench_scale", monkeypatch).station_store(3, 2)
+    assert found["files_before"] == 3 * 24
+    assert found["files_after"] == 2
+    assert found["rows"] == 3 * 105
+    assert found["lost_or_doubled"] == 0
+    assert all(v["met"] for v in found["asked"].values())
+
+
+def test_a_chain_is_predicted_exactly_where_stages_are_lines(monkeypatch):
+    chain = load("run_chain", monkeypatch)
+    cost = {"ingest": (3.0, 0.5), "invert": (10.0, 0.0), "footprints": (0.0, 7.0)}
+
+    def took(days):
+        return {name: a + b * days for name, (a, b) in cost.items()}
+
+    assert chain.predicted(took(3), took(6), 2.0) == pytest.approx(took(12))

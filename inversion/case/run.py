@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,24 +10,25 @@ import numpy as np
 
 from inversion.case.methods import METHODS
 from inversion.case.options import BasisOptions, InvertOptions
+from inversion.case.workers import Place, here
 from obsnet.errors import ConfigError
-from obsnet.typing import Bools, Texts
+from obsnet.typing import Bools, Floats, Texts
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from inversion.case.assemble import Assembled
-    from inversion.case.estimate import EstimatedErrors
+    from inversion.case.ensemble import Member
+    from inversion.case.solved import PreparedCase, SolvedCase
+    from inversion.case.workers import MemberTask
     from inversion.problem.basis import Basis
     from inversion.problem.posterior import Posterior
     from inversion.problem.problem import Problem
     from inversion.problem.reduction import Reduction
-    from inversion.problem.totals import Totals, TotalWeights
-    from obsnet.shares import Shares
+    from inversion.problem.totals import Totals
+    from obsnet.work.work import Work
 
 __all__ = [
-    "PreparedCase",
-    "SolvedCase",
     "ensemble_totals",
     "prepare_case",
     "reduced",
@@ -39,84 +39,12 @@ __all__ = [
 Report = Callable[[str], None]
 
 
-@dataclass(frozen=True, eq=False)
-class PreparedCase:
-    """A case that has been read, and the problem that is to be solved.
-
-    Attributes
-    ----------
-    whole, made : Assembled
-        The problem of all observations, and the one to solve: without those held back or rejected, with the errors
-        that the observations themselves gave where ``[invert.likelihood]`` asks to use them.
-    held : ndarray of bool
-        Observations of `whole` that are held back.
-    weights : TotalWeights
-    others
-        As of `SolvedCase`.
-    """
-
-    whole: Assembled
-    made: Assembled
-    held: Bools
-    weights: TotalWeights
-    region_names: dict[str, str]
-    regions_source: str
-    damaged: tuple[str, ...]
-    estimated: EstimatedErrors | None
-    basis: Basis | None
-    shares: Shares
-    screened: pa.Table | None
-    allowed: tuple[str, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class SolvedCase:
-    """A case that has been read and solved.
-
-    Attributes
-    ----------
-    made : Assembled
-        The problem that was solved, without observations held back.
-    posterior : Posterior
-    totals : Totals
-    evaluation : pyarrow.Table or None
-        How well observations held back are predicted.
-    region_names : dict of str to str
-    regions_source : str
-        Which boundaries.
-    damaged : tuple of str
-        Parts of the footprints that could not be read.
-    estimated : EstimatedErrors or None
-        What the observations say of the assumed errors, where asked for.
-    held_back : ndarray of str
-        Observations that were not used, to evaluate with.
-    basis : Basis or None
-        Regions that were solved for, where not cells.
-    shares : Shares
-        How cells are split among the regions of the totals.
-    screened : pyarrow.Table or None
-        Observations that ``[invert.screen]`` touched, see `inversion.case.screening.Screened`.
-    allowed : tuple of str
-        See `inversion.case.inputs.Inputs`.
-    """
-
-    made: Assembled
-    posterior: Posterior
-    totals: Totals
-    evaluation: pa.Table | None
-    region_names: dict[str, str]
-    regions_source: str
-    damaged: tuple[str, ...]
-    estimated: EstimatedErrors | None
-    held_back: Texts
-    basis: Basis | None
-    shares: Shares
-    screened: pa.Table | None = None
-    allowed: tuple[str, ...] = ()
-
-
 def run_invert(
-    options: InvertOptions, folder: Path, out: Path, report: Report = lambda _line: None
+    options: InvertOptions,
+    folder: Path,
+    out: Path,
+    report: Report = lambda _line: None,
+    work: Work | None = None,
 ) -> tuple[list[Path], dict[str, Any]]:
     """Invert what the options name and write the posterior.
 
@@ -128,6 +56,8 @@ def run_invert(
         Folder of the case and of the run; see `inversion.case.inputs.locate`.
     report : callable
         Takes lines for people: what was read, which solver was chosen and why.
+    work : Work, optional
+        Where products with the Jacobian are made, and members of an ensemble; see `inversion.case.workers`.
 
     Returns
     -------
@@ -139,11 +69,14 @@ def run_invert(
     ObsnetError
         Whatever is wrong with the inputs.
     """
-    if options.foreign is not None:
-        from inversion.case.run_foreign import run_foreign
+    from inversion.case.workers import places
 
-        return run_foreign(options, folder, out, report)
-    return _own(options, folder, out, report)
+    with places(work, out, report) as place:
+        if options.foreign is not None:
+            from inversion.case.run_foreign import run_foreign
+
+            return run_foreign(options, folder, out, report)
+        return _own(options, folder, out, report, work, place)
 
 
 def solve_case(
@@ -153,6 +86,7 @@ def solve_case(
     report: Report,
     held_back: Texts | None = None,
     restart: str = "restart.npz",
+    place: Place = here,
 ) -> SolvedCase:
     """Read and solve a case; nothing is written but a restart file.
 
@@ -164,9 +98,12 @@ def solve_case(
         Observations not to use, in place of what the options hold back.
     restart : str
         Name of the restart file.
+    place : callable
+        Brings the problem to where it is solved; see `inversion.case.workers.places`.
     """
     from inversion.case.apart import SOLVERS
     from inversion.case.restart import kept_arrays
+    from inversion.case.solved import SolvedCase
     from inversion.problem.totals import region_totals
 
     ready = prepare_case(options, folder, out, report, held_back)
@@ -180,7 +117,7 @@ def solve_case(
         posterior: Posterior = SOLVERS[options.method](options, made, weights.weights, report)
     else:
         count = weights.weights.shape[0]
-        posterior = _solve(options, made.problem, ready.basis, count, out / restart, report)
+        posterior = _solve(options, made.problem, ready.basis, count, out / restart, report, place)
     evaluation = None
     if ready.held.any() and held_back is None:
         evaluation = _evaluate(posterior, ready)
@@ -218,6 +155,7 @@ def prepare_case(
     from inversion.case.estimate import estimate_errors
     from inversion.case.inputs import load
     from inversion.case.shares import read_shares
+    from inversion.case.solved import PreparedCase
     from inversion.problem.time_bins import state_bins
     from inversion.problem.totals import total_weights
 
@@ -289,13 +227,20 @@ def _screened(options: InvertOptions, made: Assembled, report: Report) -> tuple[
 
 
 def _solve(
-    options: InvertOptions, problem: Problem, basis: Basis | None, totals: int, path: Path, report: Report
+    options: InvertOptions,
+    problem: Problem,
+    basis: Basis | None,
+    totals: int,
+    path: Path,
+    report: Report,
+    place: Place,
 ) -> Posterior:
     """Solve for cells or regions, or go on from the restart file of the same problem."""
     from inversion.case.restart import load_posterior, save_posterior
     from inversion.solvers.choose import solve
 
     def go(problem: Problem, totals: int = 0) -> Posterior:
+        problem = place(problem)
         kept = load_posterior(path, problem, options.method, report) if options.restart else None
         if kept is not None:
             report(f"solved before: taken from {path}")
@@ -355,7 +300,7 @@ def _evaluate(posterior: Posterior, ready: PreparedCase) -> Any:
 
 
 def _own(
-    options: InvertOptions, folder: Path, out: Path, report: Report
+    options: InvertOptions, folder: Path, out: Path, report: Report, work: Work | None, place: Place
 ) -> tuple[list[Path], dict[str, Any]]:
     from inversion.case.checks import add_checks
     from inversion.case.outputs import (
@@ -368,10 +313,10 @@ def _own(
     from obsnet.parquet import write_table
     from obsnet.shares import add_shares
 
-    case = solve_case(options, folder, out, report)
+    case = solve_case(options, folder, out, report, place=place)
     totals, written, spread, ensemble = case.totals, [], None, None
     if options.ensemble is not None:
-        totals, ensemble, spread = ensemble_totals(options, case, folder, out, report)
+        totals, ensemble, spread = ensemble_totals(options, case, folder, out, report, work)
         written.append(out / "ensemble.nc")
     data = posterior_dataset(
         case.made, case.posterior, totals, region_names=case.region_names, basis=case.basis
@@ -462,24 +407,27 @@ def _left_out(case: SolvedCase) -> pa.Table | None:
 
 
 def ensemble_totals(
-    options: InvertOptions, base: SolvedCase, folder: Path, out: Path, report: Report
+    options: InvertOptions,
+    base: SolvedCase,
+    folder: Path,
+    out: Path,
+    report: Report,
+    work: Work | None = None,
 ) -> tuple[Totals, Any, dict[str, Any]]:
     """Run the other members, write ``ensemble.nc`` and return the base's totals with the spread in their errors."""
-    from inversion.case.ensemble import Member, combine, ensemble_dataset, members_of
+    from inversion.case.ensemble import combine, ensemble_dataset, members_of
+    from inversion.case.workers import MemberTask, map_members
     from obsnet.cf import write_netcdf
 
     inventory = base.totals.prior.mean
-
-    def member(name: str, axis: str, totals: Totals) -> Member:
-        same = totals.prior.mean.shape == inventory.shape
-        difference = totals.differences(inventory) if same else totals.posterior.mean
-        return Member(name, axis, totals.posterior, difference)
-
-    members = [member("base", "base", base.totals)]
-    for number, (name, axis, changed) in enumerate(members_of(options)[1:], start=1):
-        report(f"member {name} ({axis})")
-        solved = solve_case(changed, folder, out, report, base.held_back, f"restart-{number}.npz")
-        members.append(member(name, axis, solved.totals))
+    tasks = [
+        MemberTask(number, name, axis, changed, folder.resolve(), out.resolve(), base.held_back, inventory)
+        for number, (name, axis, changed) in enumerate(members_of(options)[1:], start=1)
+    ]
+    members = [
+        _member("base", "base", base.totals, inventory),
+        *map_members(_solve_member, tasks, work, report),
+    ]
     combined = combine(members)
     data = ensemble_dataset(members, combined, base.totals.weights)
     data.attrs = {
@@ -492,3 +440,18 @@ def ensemble_totals(
     spread = {axis: float(np.sqrt(np.mean(v**2))) for axis, v in combined.axis_spread.items()}
     totals = base.totals.with_spread(combined.between, combined.test)
     return totals, data, {"members": [m.name for m in members], "axis_spread_mol_s": spread}
+
+
+def _solve_member(task: MemberTask) -> tuple[Member, list[str]]:
+    said = [f"member {task.name} ({task.axis})"]
+    restart = f"restart-{task.number}.npz"
+    solved = solve_case(task.options, task.folder, task.out, said.append, task.held_back, restart)
+    return _member(task.name, task.axis, solved.totals, task.inventory), said
+
+
+def _member(name: str, axis: str, totals: Totals, inventory: Floats) -> Member:
+    from inversion.case.ensemble import Member
+
+    same = totals.prior.mean.shape == inventory.shape
+    difference = totals.differences(inventory) if same else totals.posterior.mean
+    return Member(name, axis, totals.posterior, difference)

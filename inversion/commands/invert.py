@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, model_validator
 
 from obsnet.case_file import CaseTable, Opened
 from obsnet.command import Flag, Shown, command
 from obsnet.work.shards import AllowMissing
+
+if TYPE_CHECKING:
+    from obsnet.work.work import Work
 
 __all__ = ["InvertCommand", "invert"]
 
@@ -52,8 +55,8 @@ class InvertCommand(AllowMissing, CaseTable):
         return Opened(options, data, Path.cwd(), self.out or Path("inversion"))
 
 
-@command("inversion.commands.invert:InvertCommand")
-def invert(options: InvertCommand) -> Shown:
+@command("inversion.commands.invert:InvertCommand", work=True)
+def invert(options: InvertCommand, work: Work) -> Shown:
     """Solve fluxes from observations, with their covariance and totals by region.
 
     Give a case file, or --jacobian FILE for a Jacobian that another system made.
@@ -61,7 +64,7 @@ def invert(options: InvertCommand) -> Shown:
     from inversion.case.run import run_invert
 
     table, _, folder, out = options.start()
-    _, summary = run_invert(table, folder, out, lambda line: print(line, file=sys.stderr))
+    _, summary = run_invert(table, folder, out, lambda line: print(line, file=sys.stderr), work)
     damaged = len(summary.get("damaged", []))
     note = f"obsnet: {damaged} parts of the footprints could not be read; see above"
     return Shown(

@@ -18,7 +18,9 @@ __all__ = ["STAGE"]
 def _run(options: InvertOptions, case: Case) -> StageResult:
     from inversion.case.run import run_invert
 
-    written, summary = run_invert(options, case.folder, case.out, lambda line: print(line, file=sys.stderr))
+    written, summary = run_invert(
+        options, case.folder, case.out, lambda line: print(line, file=sys.stderr), case.run
+    )
     return StageResult(tuple(written), summary, failed=len(summary.get("damaged", ())))
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, model_validator
 
@@ -13,6 +14,9 @@ from inversion.study.words import ASSUMED, say, written_line
 from obsnet.case_file import CaseTable
 from obsnet.command import Flag, Shown, command
 from obsnet.language import InLanguage, Language
+
+if TYPE_CHECKING:
+    from obsnet.work.work import Work
 
 __all__ = ["OsseCommand", "osse"]
 
@@ -37,8 +41,8 @@ class OsseCommand(CaseTable, InLanguage):
         return self
 
 
-@command("inversion.commands.osse:OsseCommand")
-def osse(options: OsseCommand) -> Shown:
+@command("inversion.commands.osse:OsseCommand", work=True)
+def osse(options: OsseCommand, work: Work) -> Shown:
     """Twin experiments: what an observing system would know of each province, and whether its errors hold.
 
     Truths are drawn from the prior, observed and solved, many times. The table [osse.world] makes an idealised
@@ -59,7 +63,8 @@ def osse(options: OsseCommand) -> Shown:
         store = str(options.observations)
         return Shown({"store": store, "observations": counts}, [f"{store}: {found}"])
     language = options.language
-    written, summary = run_osse(table, data, folder, out, lambda line: print(line, file=sys.stderr), language)
+    report = partial(print, file=sys.stderr)
+    written, summary = run_osse(table, data, folder, out, report, language, work)
     return Shown(summary, _lines(summary, written, out, language))
 
 

@@ -18,25 +18,29 @@ from inversion.operators.normal_equations import add_normal
 from obsnet.errors import SolverError
 from obsnet.typing import Floats, Ints, Texts
 
-__all__ = ["BlockJacobian", "store_blocks"]
+__all__ = ["BlockJacobian", "add", "block_adjoint", "block_forward", "block_normal", "store_blocks"]
 
 
-def _forward(block: sp.csr_array, x: Floats) -> Floats:
+def block_forward(block: sp.csr_array, x: Floats) -> Floats:
+    """Return ``H x`` of a block."""
     return products.forward(block, x)
 
 
-def _adjoint(block: sp.csr_array, v: Floats) -> Floats:
+def block_adjoint(block: sp.csr_array, v: Floats) -> Floats:
+    """Return ``H' v`` of a block."""
     return products.adjoint(block, v)
 
 
-def _normal(block: sp.csr_array, weight: Floats) -> Floats:
+def block_normal(block: sp.csr_array, weight: Floats) -> Floats:
+    """Return the lower triangle of ``H' diag(weight) H`` of a block."""
     out = np.zeros((block.shape[1], block.shape[1]))
     block = products.canonical(block)
     add_normal(block.data, block.indices, block.indptr, weight, out)
     return out
 
 
-def _add(a: Floats, b: Floats) -> Floats:
+def add(a: Floats, b: Floats) -> Floats:
+    """Return the sum."""
     return np.asarray(a + b)
 
 
@@ -94,11 +98,11 @@ class BlockJacobian:
 
     def forward(self, x: Floats) -> Floats:
         """Return ``H x``, (n_obs,) or (n_obs, k)."""
-        return np.concatenate(self._each(_forward, [x] * len(self.blocks)))
+        return np.concatenate(self._each(block_forward, [x] * len(self.blocks)))
 
     def adjoint(self, v: Floats) -> Floats:
         """Return ``H' v``, (n_state,) or (n_state, k), summed in the order of the blocks."""
-        parts = self._each(_adjoint, [v[s] for s in self.spans])
+        parts = self._each(block_adjoint, [v[s] for s in self.spans])
         total = parts[0].copy()
         for part in parts[1:]:
             total += part
@@ -121,9 +125,9 @@ class BlockJacobian:
         from dask.base import compute
         from dask.delayed import delayed
 
-        level = [delayed(_normal)(b, w) for b, w in zip(self.blocks, parts, strict=True)]
+        level = [delayed(block_normal)(b, w) for b, w in zip(self.blocks, parts, strict=True)]
         while len(level) > 1:
-            pairs = [delayed(_add)(*level[i : i + 2]) for i in range(0, len(level) - 1, 2)]
+            pairs = [delayed(add)(*level[i : i + 2]) for i in range(0, len(level) - 1, 2)]
             level = [*pairs, *level[len(level) - len(level) % 2 :]]
         return np.asarray(compute(level[0])[0])
 

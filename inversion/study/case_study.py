@@ -11,7 +11,8 @@ import scipy.sparse as sp
 
 from inversion.case.apart import SOLVERS
 from inversion.case.options import InvertOptions
-from inversion.case.run import PreparedCase, ensemble_totals, prepare_case, reduced, solve_case
+from inversion.case.run import ensemble_totals, prepare_case, reduced, solve_case
+from inversion.case.solved import PreparedCase
 from inversion.problem.posterior import Posterior
 from inversion.problem.problem import Problem
 from inversion.problem.totals import total_weights

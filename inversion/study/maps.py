@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from inversion.study.words import ASSUMED, NATIONAL, draw_in, say
 from obsnet.language import Language
 from obsnet.typing import Floats
 
-__all__ = ["design_picture", "scenario_picture", "truth_picture"]
+__all__ = ["Drawn", "design_picture", "scenario_picture", "truth_picture"]
 
 _CMAP = "viridis"
 
@@ -39,6 +40,27 @@ def _stations(axes: Any, positions: Mapping[str, tuple[float, float]], **style: 
         axes.scatter(lon, lat, transform=ccrs.PlateCarree(), zorder=6, **style)
 
 
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """What a map of a scenario shows.
+
+    Parameters
+    ----------
+    name : str
+        The user's.
+    regions : tuple of str
+    positions : dict of str to (lat, lon)
+        Stations.
+    reduction : ndarray, shape (regions,)
+        0 to 1.
+    """
+
+    name: str
+    regions: tuple[str, ...]
+    positions: dict[str, tuple[float, float]]
+    reduction: Floats
+
+
 def _colour_bar(figure: Any, axes: Any, norm: Any, language: Language) -> None:
     import matplotlib as mpl
 
@@ -47,7 +69,7 @@ def _colour_bar(figure: Any, axes: Any, norm: Any, language: Language) -> None:
 
 
 def scenario_picture(
-    studies: Sequence[tuple[str, Study, Floats]],
+    studies: Sequence[Drawn],
     language: Language = "en",
     ranked: Sequence[Mapping[str, Any]] = (),
 ) -> bytes:
@@ -55,8 +77,7 @@ def scenario_picture(
 
     Parameters
     ----------
-    studies : sequence of (name, Study, reduction)
-        Reduction (totals,), 0 to 1.
+    studies : sequence of Drawn
     language : {"en", "zh"}
         Of labels; names of scenarios are the user's.
     ranked : sequence of mapping
@@ -80,16 +101,16 @@ def scenario_picture(
     places = figure.add_gridspec(rows, columns)
     norm = Normalize(0.0, 100.0)
     drawn = []
-    for number, (name, study, reduction) in enumerate(studies):
+    for number, study in enumerate(studies):
         axes = map_axes(figure, places[number // columns, number % columns])
         drawn.append(axes)
         is_province = np.array([r != NATIONAL for r in study.regions])
         kept = [r for r in study.regions if r != NATIONAL]
-        _provinces(axes, kept, 100.0 * reduction[is_province], norm)
+        _provinces(axes, kept, 100.0 * study.reduction[is_province], norm)
         _stations(axes, study.positions, s=14, c="#D55E00", edgecolors="white", linewidths=0.5)
-        title = f"{rank[name]}  {name}" if len(rank) > 1 else name
+        title = f"{rank[study.name]}  {study.name}" if len(rank) > 1 else study.name
         if not is_province.all():
-            share = 100.0 * float(reduction[~is_province][0])
+            share = 100.0 * float(study.reduction[~is_province][0])
             title = say("reduction of China", language, name=title, share=share)
         axes.set_title(title, fontsize=10)
     _colour_bar(figure, drawn, norm, language)

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from inversion.operators.covariance import BlockDiagonalCovariance
-from inversion.problem.problem import Problem
-from inversion.study.case_study import case_study, chosen_rows
-from inversion.study.options import OsseOptions, PatternOptions, ScenarioOptions, TruthOptions
-from inversion.study.osse import Twins, run_twins
-from inversion.study.pattern import pattern_error
-from inversion.study.study import Study
+from inversion.study.options import OsseOptions
+from inversion.study.scenarios import ScenarioResult, ScenarioTask, check_bias, run_scenarios
 from inversion.study.ties import mean_covariance, ranks
-from inversion.study.words import ASSUMED, NATIONAL, table_text
+from inversion.study.words import table_text
 from inversion.study.world import StudyWorld
 from obsnet.atomic import atomic_path, write_text
-from obsnet.errors import ConfigError, nearest
+from obsnet.errors import ConfigError
 from obsnet.language import Language
 from obsnet.typing import Floats
+from obsnet.work.kept import map_ordered
+from obsnet.work.work import Work
 
 __all__ = ["run_osse", "write_observations"]
 
 Report = Callable[[str], None]
-# Useful for inversion fluxes of regions of 100-1000 km, a year: GCOS product table (NOAA NCEI).
-REQUIREMENT = 0.30
 
 
 def run_osse(
@@ -38,6 +34,7 @@ def run_osse(
     out: Path,
     report: Report = lambda _line: None,
     language: Language = "en",
+    work: Work | None = None,
 ) -> tuple[list[Path], dict[str, Any]]:
     """Run the twin experiments of all scenarios.
 
@@ -53,6 +50,9 @@ def run_osse(
         Takes lines for people.
     language : {"en", "zh"}
         Of names, headings and pictures.
+    work : Work, optional
+        Where scenarios are worked on beside each other; each worker needs the memory of a whole study. By default one
+        after the other in this process, whose algebra uses all cores.
 
     Returns
     -------
@@ -65,40 +65,21 @@ def run_osse(
     ObsnetError
         Whatever is wrong with options or inputs.
     """
-    scenarios, squares, regions, pictures, notes = [], [], [], [], []
-    for scenario, truth, study, true in _studies(options, case, folder, out, report):
-        what = scenario.name if truth is None else f"{scenario.name}, {truth.name}"
-        report(f"{what}: {study.problem.n_obs} observations x {study.problem.n_state} unknowns")
-        hidden = [] if truth is None else [_pattern(one, study, folder) for one in truth.pattern]
-        twins = _twins(options, study, true, sum(hidden, np.zeros(study.problem.n_obs)), report)
-        named = study.called(language)
-        row, rows = _lines(scenario.name, ASSUMED if truth is None else truth.name, named, twins)
-        scenarios.append(row)
-        squares.append(_squares(study, twins))
-        regions += rows
-        if truth is None:
-            pictures.append((scenario.name, study, twins.reduction))
-        notes += [n for n in study.notes if n not in notes]
-        national = (
-            ""
-            if row["national_sd"] is None
-            else (
-                f"China ± {row['national_sd']:.4g} stated, ± {row['national_true_sd']:.4g} true {row['unit']}; "
-            )
-        )
-        report(
-            f"{what}: {national}{row['totals_inside_95']:.1%} of true totals inside their 95 % interval; mean error "
-            f"reduction of regions {row['mean_reduction']:.0%}"
-        )
+    if work is not None:
+        work.refuse_shard("scenarios are ranked together")
+    if options.world is not None:
+        check_bias(options, {Path(n).stem for s in options.scenario for n in s.networks}, "network")
+    found = _run_all(ScenarioTask(options, case, folder, out, language), report, work)
+    scenarios, regions = found.scenarios, found.regions
     from inversion.study.maps import scenario_picture, truth_picture
 
-    _rank(scenarios, squares)
+    _rank(scenarios, found.squares)
     base = out / options.out
     summary = {
         "scenarios": scenarios,
         "regions": regions,
         "twins": options.twins,
-        "assumptions": notes,
+        "assumptions": found.notes,
         "true_prior_factor": options.true_prior_factor,
         "true_error_factor": options.true_error_factor,
         "bias": options.bias,
@@ -108,7 +89,7 @@ def run_osse(
         _write(base, "_scenarios.csv", table_text(scenarios, language)),
         _write(base, "_regions.csv", table_text(regions, language)),
     ]
-    drawn = {".png": scenario_picture(pictures, language, scenarios)}
+    drawn = {".png": scenario_picture(found.pictures, language, scenarios)}
     if options.truth:
         drawn["_truths.png"] = truth_picture(scenarios, language)
     for ending, picture in drawn.items():
@@ -119,34 +100,20 @@ def run_osse(
     return [*written, _write(base, ".json", text + "\n")], summary
 
 
-def _studies(
-    options: OsseOptions, case: dict[str, Any], folder: Path, out: Path, report: Report
-) -> Iterable[tuple[ScenarioOptions, TruthOptions | None, Study, Study]]:
-    """Yield each scenario with each truth: what the inversion assumes, and what truths are drawn from."""
-    if options.world is not None:
-        _check_bias(options, {Path(n).stem for s in options.scenario for n in s.networks}, "network")
-        world = StudyWorld(options.world)
-        worlds = [(truth, world.changed(truth.set)) for truth in options.truth]
-        for scenario in options.scenario:
-            study = world.study(scenario.networks, folder)
-            yield scenario, None, study, study
-            for truth, other in worlds:
-                yield scenario, truth, study, other.study(scenario.networks, folder, truth.missing)
-        return
-    study = case_study(options, case, folder, out, report)
-    _check_bias(options, set(study.listed), "source")
-    others = [(t, case_study(options, case, folder, out, report, t.set)) for t in options.truth]
-    for truth, changed in others:
-        if not np.array_equal(changed.problem.obs_id, study.problem.obs_id):
-            raise ConfigError(
-                f"truth {truth.name!r} uses other observations than the case: truths share them"
-            )
-    for scenario in options.scenario:
-        rows = chosen_rows(study.problem, scenario.keep, scenario.drop, scenario.name)
-        part = study.select(rows)
-        yield scenario, None, part, part
-        for truth, changed in others:
-            yield scenario, truth, part, changed.select(rows)
+def _run_all(task: ScenarioTask, report: Report, work: Work | None) -> ScenarioResult:
+    """Run all scenarios here, or each where there is a worker; in their order either way."""
+    if work is None or (work.scheduler in ("auto", "serial", "array") and work.address is None):
+        return run_scenarios(task, report)
+    one_each = [
+        replace(task, options=task.options.model_copy(update={"scenario": [s]}))
+        for s in task.options.scenario
+    ]
+    whole = ScenarioResult()
+    for part in map_ordered(run_scenarios, one_each, work):
+        whole += part
+    for line in whole.said:
+        report(line)
+    return whole
 
 
 def write_observations(options: OsseOptions, folder: Path, store: Path) -> dict[str, int]:
@@ -182,52 +149,6 @@ def write_observations(options: OsseOptions, folder: Path, store: Path) -> dict[
     return write_virtual(made, options.world.species, store)
 
 
-def _check_bias(options: OsseOptions, known: set[str], what: str) -> None:
-    named = [("[osse.bias]", label) for label in options.bias]
-    named += [("[osse.truth.pattern] of:", k) for t in options.truth for one in t.pattern for k in one.of]
-    for where, label in named:
-        if label not in known:
-            raise ConfigError(f"{where} there is no {what} {label!r}{nearest(label, known)}")
-
-
-def _pattern(options: PatternOptions, study: Study, folder: Path) -> Floats:
-    """Return the bias of the observations that follows a field."""
-    rows = study.observed["kind"].to_numpy(zero_copy_only=False).astype(str) == "column"
-    if options.of:
-        none = np.zeros(rows.size, dtype=bool)
-        rows = np.any([none, *(study.listed[k] for k in options.of if k in study.listed)], axis=0)
-    return pattern_error(options, study.observed, rows, folder)
-
-
-def _twins(options: OsseOptions, study: Study, true: Study, hidden: Floats, report: Report) -> Twins:
-    problem = study.problem
-    bias = hidden.copy()
-    for label, value in options.bias.items():
-        if label in study.listed:
-            bias[study.listed[label]] += value
-    truth = _scaled(true.problem, options.true_prior_factor**2, options.true_error_factor**2)
-    twins = run_twins(
-        problem,
-        study.weights,
-        twins=options.twins,
-        seed=options.seed,
-        posterior=study.solve(problem, options.method, report=report),
-        truth=truth,
-        true_weights=true.weights,
-        bias=bias,
-    )
-    return twins if study.spread is None else twins.with_spread(study.spread)
-
-
-def _squares(study: Study, twins: Twins) -> Floats:
-    """Return what scenarios are ranked by, in each twin: China's squared error, else the regions' over the prior's."""
-    error = (twins.estimate - twins.truth) ** 2
-    if NATIONAL in study.regions:
-        return np.asarray(error[study.regions.index(NATIONAL)])
-    known = twins.prior_deviation > 0.0
-    return np.asarray(np.mean(error[known] / twins.prior_deviation[known, None] ** 2, axis=0))
-
-
 def _rank(scenarios: list[dict[str, Any]], squares: list[Floats]) -> None:
     """Give scenarios of the same truth their rank by true error; a tie where that many twins do not tell them apart."""
     for truth in dict.fromkeys(row["truth"] for row in scenarios):
@@ -238,76 +159,6 @@ def _rank(scenarios: list[dict[str, Any]], squares: list[Floats]) -> None:
         for row in rows:
             others = [r["scenario"] for r in rows if r["rank"] == row["rank"] and r is not row]
             row["ties"] = ", ".join(others)
-
-
-def _scaled(problem: Problem, prior: float, error: float) -> Problem:
-    """Return a problem with other variances; errors that observations share are unknowns, and errors all the same."""
-    assert problem.state is not None
-    assert isinstance(problem.prior_error, BlockDiagonalCovariance)
-    blocks = [
-        covariance.scaled(error if block.kind == "offset" else prior)
-        for block, covariance in zip(problem.state.blocks, problem.prior_error.blocks, strict=True)
-    ]
-    return problem.with_(
-        prior_error=BlockDiagonalCovariance(blocks),
-        observation_error=problem.observation_error.scaled(error),
-    )
-
-
-def _lines(
-    scenario: str, truth: str, study: Study, twins: Twins
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return the scenario's line and one line a region."""
-    reduction, covered = twins.reduction, twins.coverage()
-    rows = []
-    for i, region in enumerate(study.regions):
-        uncertain = bool(twins.prior_deviation[i] > 0.0)
-        sd = float(twins.posterior_deviation[i])
-        row: dict[str, Any] = {
-            "scenario": scenario,
-            "truth": truth,
-            "region": region,
-            "name": study.names.get(region, region),
-            "prior_sd": float(twins.prior_deviation[i]),
-            "posterior_sd": sd,
-            "true_sd": float(twins.true_deviation[i]),
-            "unit": "Mt a-1",
-            "reduction": float(reduction[i]),
-            "inside_68": covered[i].inside_68 if uncertain else None,
-            "inside_95": covered[i].inside_95 if uncertain else None,
-            "chi_square": covered[i].chi_square if uncertain else None,
-            "bias": covered[i].bias if uncertain else None,
-            "coverage": covered[i].verdict if uncertain else "known beforehand",
-        }
-        if study.prior_total is not None:
-            total = abs(float(study.prior_total[i]))
-            row["relative_sd"] = sd / total if total > 0.0 else None
-            row["meets_30_percent"] = bool(total > 0.0 and sd / total <= REQUIREMENT)
-        rows.append(row)
-    chi = twins.innovation_chi_square
-    known = [r for r in rows if r["coverage"] != "known beforehand"]
-    national = next((r for r in rows if r["region"] == NATIONAL), None)
-    line = {
-        "scenario": scenario,
-        "truth": truth,
-        "observations": study.problem.n_obs,
-        "national_prior_sd": None if national is None else national["prior_sd"],
-        "national_sd": None if national is None else national["posterior_sd"],
-        "national_true_sd": None if national is None else national["true_sd"],
-        "national_inside_95": None if national is None else national["inside_95"],
-        "national_reduction": None if national is None else national["reduction"],
-        "unit": "Mt a-1",
-        "dofs": twins.dofs,
-        "mean_reduction": study.mean_reduction(reduction, twins.prior_deviation),
-        "totals_inside_95": float(np.mean([r["inside_95"] for r in known])) if known else None,
-        "inside_68": twins.state_inside[0.68],
-        "inside_95": twins.state_inside[0.95],
-        "chi_square": twins.state_chi_square,
-        "innovation_chi_square": None if chi is None else float(np.mean(chi)),
-        "regions_as_stated": sum(r["coverage"] == "as stated" for r in known),
-        "regions": len(known),
-    }
-    return line, rows
 
 
 def _write(base: Path, ending: str, text: str) -> Path:

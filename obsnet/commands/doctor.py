@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
+from pydantic import Field
+
 from obsnet.command import Shown, command
+from obsnet.config import Options
 from obsnet.install import stolen_names
 
-__all__ = ["doctor"]
+__all__ = ["DoctorOptions", "doctor"]
 
 _OPTIONAL = {
     "dask_jobqueue": "batch systems; pip install 'obsnet[hpc]'",
@@ -78,12 +82,27 @@ def examine() -> dict[str, Any]:
     }
 
 
-@command()
-def doctor() -> Shown:
+class DoctorOptions(Options):
+    """How closely to look."""
+
+    audit: bool = Field(
+        False,
+        description="hold every file of every package that is required against its hash, and versions against what is "
+        "required; without a network",
+    )
+
+
+@command("obsnet.commands.doctor:DoctorOptions")
+def doctor(options: DoctorOptions) -> Shown:
     """Say what this installation has and what it lacks."""
     found = examine()
+    if options.audit:
+        from obsnet.audit import audit
+
+        found["audit"] = asdict(audit())
     missing = [name for name, value in found["packages"].items() if value is None]
-    problems = [f"PROBLEM: {line}" for line in found["names_taken"]]
+    wrong = [*found["names_taken"], *found.get("audit", {}).get("problems", [])]
+    problems = [f"PROBLEM: {line}" for line in wrong]
     return Shown(found, _lines(found), problems, failed=len(missing) + len(problems))
 
 
@@ -98,3 +117,9 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     font = found["chinese_font"] or f"{NO_FONT.en}; until then pictures are labelled in English"
     yield f"Chinese font: {font}"
     yield f"batch system: {found['batch_system'] or 'none'}"
+    if "audit" in found:
+        looked = found["audit"]
+        yield (
+            f"audit: {looked['files']} files of {len(looked['packages'])} packages, {len(looked['problems'])} "
+            "problems; known vulnerabilities are not looked up, which needs a network (pip-audit)"
+        )

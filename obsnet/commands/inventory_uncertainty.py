@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from obsnet.command import Flag, Shown, command
 from obsnet.language import InLanguage
+
+if TYPE_CHECKING:
+    from obsnet.work.work import Work
 
 __all__ = ["keycategories", "recalculate", "uncertainty"]
 
@@ -27,18 +30,19 @@ class UncertaintyOptions(InLanguage):
     out: Path | None = Field(None, description="CSV of the table in the columns of IPCC Table 3.2")
 
 
-@command("obsnet.commands.inventory_uncertainty:UncertaintyOptions")
-def uncertainty(options: UncertaintyOptions) -> Shown:
+@command("obsnet.commands.inventory_uncertainty:UncertaintyOptions", work=True)
+def uncertainty(options: UncertaintyOptions, work: Work) -> Shown:
     """Propagate uncertainty as IPCC Table 3.2 (approach 1) and, with --draws, by Monte Carlo (approach 2)."""
     from obsnet.inventory.books import write_if_asked
     from obsnet.inventory.uncertainty.approach1 import approach1_table, read_two_years
     from obsnet.inventory.uncertainty.montecarlo import two_year_draws
     from obsnet.inventory.uncertainty.report import uncertainty_data, uncertainty_lines
 
+    work.refuse_shard("quantiles are of all draws")
     table = read_two_years(options.file)
     found = approach1_table(table)
     draws = options.model_dump(include={"draws", "seed", "shape"})
-    drawn = two_year_draws(table, **draws) if options.draws else None
+    drawn = two_year_draws(table, **draws, work=work) if options.draws else None
     notes = [*table.attrs["notes"], *found.notes, *write_if_asked(found.table, options.out, options.language)]
     return Shown(uncertainty_data(found, drawn), uncertainty_lines(found, drawn, options.language), notes)
 

@@ -14,14 +14,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from importlib.util import find_spec
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from obsnet.atomic import atomic_path
 from obsnet.errors import ClusterError, DependencyError, WorkerError
 from obsnet.work.isolated import ONE_THREAD, Death, Limits, apart_or_death
 from obsnet.work.work import BATCH, Work
 
-__all__ = ["environment", "job_script", "map_dask", "session", "temporary_security"]
+__all__ = ["client_of", "environment", "job_script", "map_dask", "session", "temporary_security"]
 
 _FAILURES = 20  # workers that may die under a task before the machine is called unfit for it
 _COUNT_AGAIN = 5.0  # seconds between looks at how many workers there are
@@ -50,7 +52,17 @@ def session() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _client(work: Work, workers: int) -> Iterator[Any]:
+def client_of(work: Work, workers: int | None = None) -> Iterator[Any]:
+    """Give a Dask client of the workers of a piece of work, those of the session where there is one.
+
+    Parameters
+    ----------
+    work : Work
+        That goes to Dask.
+    workers : int, optional
+        Processes, on this machine; by default those of `work`, or the processors at hand.
+    """
+    workers = workers or work.workers or len(os.sched_getaffinity(0))
     kept = _session.get()
     if kept is None:
         with _new_client(work, workers) as client:
@@ -69,22 +81,44 @@ def _new_client(work: Work, workers: int) -> Iterator[Any]:
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": _FAILURES}))
+        report = _performance_report(work)
         if work.scheduler == "mpi":
-            yield stack.enter_context(Client())  # of the ranks, see `obsnet.work.mpi`
+            client = stack.enter_context(Client())  # of the ranks, see `obsnet.work.mpi`
+            stack.enter_context(report)
+            yield client
             return
         security = None
         if work.address is not None:
             where: Any = work.address
         elif work.scheduler in BATCH:
             where = stack.enter_context(_batch(work))
-            security = where.security
         else:
             where = stack.enter_context(_local(workers))
+        if work.address is None:
+            security = where.security
         try:
             client = stack.enter_context(Client(where, security=security))
         except OSError as error:
             raise ClusterError(f"no Dask scheduler at {work.address}: {error}") from None
+        stack.enter_context(report)
         yield client
+
+
+@contextlib.contextmanager
+def _performance_report(work: Work) -> Iterator[None]:
+    """Write Dask's report of what its workers do within the block, where that is asked for."""
+    if work.cluster.performance_report is None:
+        yield
+        return
+    if find_spec("bokeh") is None:
+        raise DependencyError("cluster.performance_report needs bokeh: pip install bokeh")
+    from distributed import performance_report
+
+    with (
+        atomic_path(work.cluster.performance_report) as temporary,
+        performance_report(filename=str(temporary)),
+    ):
+        yield
 
 
 def _local(workers: int) -> Any:
@@ -95,7 +129,11 @@ def _local(workers: int) -> Any:
         threads_per_worker=1,
         processes=True,
         host="127.0.0.1",
-        dashboard_address=None,
+        # others on this machine reach loopback too, and whoever reaches a scheduler runs what he likes
+        security=temporary_security(),
+        dashboard_address="127.0.0.1:0",
+        scheduler_kwargs={"dashboard": False},
+        worker_dashboard_address="127.0.0.1:0",
         env=ONE_THREAD,
     )
 
@@ -111,11 +149,9 @@ def _batch(work: Work) -> Iterator[Any]:
     jobs = math.ceil((work.workers or work.cluster.cores) / work.cluster.cores)
     os.makedirs(work.cluster.log_directory, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        protection = {}
-        if work.cluster.interface != "lo":
-            # keys lie where the nodes see them, readable by their owner alone, as long as the run
-            keys = stack.enter_context(TemporaryDirectory(prefix=".tls-", dir=work.cluster.log_directory))
-            protection = {"security": temporary_security(), "shared_temp_directory": keys}
+        # keys lie where the nodes see them, readable by their owner alone, as long as the run
+        keys = stack.enter_context(TemporaryDirectory(prefix=".tls-", dir=work.cluster.log_directory))
+        protection = {"security": temporary_security(), "shared_temp_directory": keys}
         cluster = stack.enter_context(_batch_class(work)(**_asked(work), **protection))
         cluster.adapt(minimum_jobs=jobs, maximum_jobs=jobs, interval="2s")
         yield cluster
@@ -192,7 +228,8 @@ def temporary_security() -> Any:
         return Security.temporary()
     except ImportError:
         raise DependencyError(
-            "a scheduler that others can reach is protected by TLS, which needs cryptography: pip install 'obsnet[hpc]'"
+            "a Dask scheduler is protected by TLS, since others on its machine can reach it, and that needs "
+            "cryptography: pip install 'obsnet[hpc]'; --scheduler processes listens nowhere and needs none"
         ) from None
 
 
@@ -243,7 +280,7 @@ def map_dask(
         return item, result
 
     limits = None if on_death is None else work.limits
-    with _client(work, workers) as client:
+    with client_of(work, workers) as client:
         waiting: dict[Any, Any] = {}
         flight = as_completed()
         queue = iter(items)

@@ -75,12 +75,12 @@ def _on_ranks(work: Work, function: Callable[[], Answer], elsewhere: Answer) -> 
         finally:
             ended.set()
 
-    asked, secured = work.cluster, _secured(world, work)
+    asked, secured = work.cluster, _secured(world)
     dask.config.set(secured)
     dask_mpi.execute(
         client,
         interface=asked.interface,
-        protocol="tls" if secured else None,
+        protocol="tls",
         scheduler_port=0,  # any: another run may be on the node
         dashboard=asked.dashboard,
         dashboard_address=dashboard_address(work),
@@ -100,10 +100,8 @@ def _on_ranks(work: Work, function: Callable[[], Answer], elsewhere: Answer) -> 
     return answer[0]
 
 
-def _secured(world: Any, work: Work) -> dict[str, Any]:
-    """Return the TLS settings that rank 0 made, where somebody else could listen."""
-    if work.cluster.interface == "lo":
-        return {}
+def _secured(world: Any) -> dict[str, Any]:
+    """Return the TLS settings that rank 0 made for all ranks."""
     made = None
     if world.Get_rank() == 0:
         security = temporary_security()

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from obsnet.work.isolated import Death, Limits, apart_or_death, run_pool
 from obsnet.work.work import BATCH, Work
 
-__all__ = ["ENOUGH_BYTES", "cpu_count", "map_unordered", "shard"]
+__all__ = ["ENOUGH_BYTES", "cpu_count", "goes_to_dask", "map_unordered", "shard"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -24,6 +24,11 @@ ENOUGH_BYTES = 64 * 2**20  # below which starting workers costs more than it sav
 def cpu_count() -> int:
     """Return the processors this process may use (a batch system's binding counts)."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def goes_to_dask(work: Work) -> bool:
+    """Tell whether work is done by Dask's workers, here or elsewhere."""
+    return work.address is not None or work.scheduler in ("dask", *BATCH, "mpi")
 
 
 def shard(items: Sequence[Item], work: Work) -> Sequence[Item]:

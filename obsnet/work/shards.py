@@ -173,7 +173,7 @@ def taking_part(
     Yields
     ------
     dict
-        The record; what is put into it (``failed``) is kept.
+        The record; what is put into it (``failed``) is kept. ``plan`` is the name of the folder that the plan is in.
 
     Raises
     ------
@@ -200,6 +200,7 @@ def taking_part(
         "started": now(),
         "ended": "",
         "without": without,
+        "plan": home.name,
     }
     write_text(place, sealed_json(record))
     try:
@@ -297,7 +298,7 @@ def require_finished(
 def _retire(folder: Path, home: Path, stage: str, names: set[str], *, alone: bool) -> None:
     """Give up earlier plans of a stage in whose place this one comes."""
     for other in (folder / FOLDER).glob(f"{stage}-*"):
-        if other == home:
+        if other == home or other.is_symlink():
             continue
         with contextlib.suppress(FileNotFoundError):
             if alone or names.issuperset(read_json(other / "plan.json")["items"]):

@@ -43,10 +43,20 @@ class Cluster(Options):
         False, description="let HDF5 lock files, which many shared file systems refuse"
     )
     shards: int = Field(8, ge=1, description="tasks of a job array")
+    performance_report: str | None = Field(
+        None, description="HTML file for Dask's performance report, written when the workers end; needs bokeh"
+    )
     dashboard: bool = Field(False, description="show Dask's dashboard on the interface, on any free port")
 
     @field_validator(
-        "queue", "account", "interface", "local_directory", "log_directory", "directives", "setup"
+        "queue",
+        "account",
+        "interface",
+        "local_directory",
+        "log_directory",
+        "directives",
+        "setup",
+        "performance_report",
     )
     @classmethod
     def _one_line(cls, value: Any) -> Any:
@@ -136,6 +146,17 @@ class Work(Options):
             found = "this is no task of a job array" if task is None else f"this is task {task}"
             raise ConfigError(f"scheduler array: {found}; tasks go from 1 to cluster.shards = {n}")
         return task - 1, n
+
+    def refuse_shard(self, why: str) -> None:
+        """Refuse a shard where something comes whole; `why` is ``"a map is of all its periods"``.
+
+        Raises
+        ------
+        ConfigError
+            This is one.
+        """
+        if self.part is not None:
+            raise ConfigError(f"{why}: give it workers (--scheduler, --workers), not a shard")
 
 
 def _interfaces() -> list[str]:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from obsnet.command import Shown, command
 
 if TYPE_CHECKING:
+    from obsnet.work.work import Work
     from retrieval.mapping.settings import GridTable
 
 __all__ = ["grid"]
 
 
-@command("retrieval.mapping.settings:GridTable")
-def grid(options: GridTable) -> Shown:
+@command("retrieval.mapping.settings:GridTable", work=True)
+def grid(options: GridTable, work: Work) -> Shown:
     """Map columns: bin means, local kriging or fixed-rank kriging, each with its standard error.
 
     Every map comes with a check on held-out blocks: bias, RMSE, and how often the observations lie within
@@ -23,7 +24,7 @@ def grid(options: GridTable) -> Shown:
     """
     from retrieval.mapping.maps import run_grid
 
-    report = run_grid(options, Path())
+    report = run_grid(options, Path(), work)
     without = report.get("unfinished_inputs")
     return Shown(report, _lines(report, options.species), [f"went on with {without}"] if without else [])
 

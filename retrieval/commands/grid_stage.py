@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from obsnet.pipeline import Case, Stage, StageResult
+from retrieval.mapping import VERSION
 from retrieval.mapping.settings import GridTable
 
 __all__ = ["STAGE"]
@@ -13,7 +14,7 @@ __all__ = ["STAGE"]
 def _run(options: GridTable, case: Case) -> StageResult:
     from retrieval.mapping.maps import run_grid
 
-    report = run_grid(options, case.out)
+    report = run_grid(options, case.out, case.run)
     summary = {k: report[k] for k in ("observations", "cells", "unfinished_inputs") if k in report} | {
         f"cross_validation_{k}": v for k, v in report.get("cross_validation", {}).items()
     }
@@ -28,4 +29,6 @@ def _inputs(options: GridTable, case: Case) -> list[Path]:
     return ObservationStore(case.out / options.store).files(options.species, sources)
 
 
-STAGE = Stage("grid", GridTable, _run, needs=("ingest", "superobs", "stations"), inputs=_inputs, version=4)
+STAGE = Stage(
+    "grid", GridTable, _run, needs=("ingest", "superobs", "stations"), inputs=_inputs, version=VERSION
+)

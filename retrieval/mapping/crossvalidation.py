@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +14,7 @@ from obsnet.errors import RangeError
 from obsnet.typing import Floats, Ints
 
 __all__ = [
+    "Each",
     "HeldOut",
     "HeldOutScores",
     "Predict",
@@ -26,6 +29,7 @@ __all__ = [
 
 _BELIEF = 20  # blocks' worth of belief that errors are normal
 Predict = Callable[[Ints, Ints, Ints], tuple[Floats, Floats]]
+Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]  # such as `map`
 
 
 @dataclass(frozen=True)
@@ -202,6 +206,7 @@ def cross_validate(
     value: npt.ArrayLike,
     fold: Ints,
     block: Ints,
+    each: Each = map,
 ) -> HeldOut:
     """Predict the mean of every block of observations from those of the other folds.
 
@@ -219,22 +224,27 @@ def cross_validate(
         See `fold_numbers`.
     block : ndarray of int64, shape (n,)
         See `block_numbers`; a block lies in one fold.
+    each : callable
+        Applies a function to the folds and returns the results in their order.
     """
-    y = np.asarray(value, np.float64)
-    rows: list[Floats] = []
-    for k in np.unique(fold):
-        held = np.flatnonzero(fold == k)
-        training = np.flatnonzero(fold != k)
-        held = held[np.argsort(block[held], kind="stable")]
-        first = np.flatnonzero(np.append(True, np.diff(block[held]) != 0))
-        number = np.diff(np.append(first, len(held)))
-        observed = np.add.reduceat(y[held], first) / number
-        mean, sd = np.full(len(first), np.nan), np.full(len(first), np.nan)
-        if len(training):
-            mean, sd = predict(training, held, np.append(first, len(held)))
-        rows.append(np.column_stack([observed, mean, sd, np.full(len(first), float(k))]))
+    one = partial(_hold_out, predict, np.asarray(value, np.float64), fold, block)
+    rows = list(each(one, np.unique(fold)))
     observed, mean, spread, which = np.concatenate(rows).T if rows else np.zeros((4, 0))
     return HeldOut(observed, mean, spread, which.astype(np.int64))
+
+
+def _hold_out(predict: Predict, y: Floats, fold: Ints, block: Ints, k: int) -> Floats:
+    """Return what was observed of the blocks of a fold, what was foretold, its spread, and the fold; (blocks, 4)."""
+    held = np.flatnonzero(fold == k)
+    training = np.flatnonzero(fold != k)
+    held = held[np.argsort(block[held], kind="stable")]
+    first = np.flatnonzero(np.append(True, np.diff(block[held]) != 0))
+    number = np.diff(np.append(first, len(held)))
+    observed = np.add.reduceat(y[held], first) / number
+    mean, sd = np.full(len(first), np.nan), np.full(len(first), np.nan)
+    if len(training):
+        mean, sd = predict(training, held, np.append(first, len(held)))
+    return np.column_stack([observed, mean, sd, np.full(len(first), float(k))])
 
 
 def in_parts(part: Ints, predictors: Sequence[Predict]) -> Predict:
@@ -247,18 +257,20 @@ def in_parts(part: Ints, predictors: Sequence[Predict]) -> Predict:
     predictors : sequence of callable
         Such as `cross_validate` takes; the k-th one was made without the observations of part k.
     """
+    return partial(_in_parts, part, predictors)
 
-    def predict(training: Ints, held: Ints, offsets: Ints) -> tuple[Floats, Floats]:
-        whose = part[held[offsets[:-1]]]
-        mean, sd = np.empty(len(whose)), np.empty(len(whose))
-        for k in np.unique(whose):
-            of = np.flatnonzero(whose == k)
-            rows = np.concatenate([held[offsets[g] : offsets[g + 1]] for g in of])
-            bounds = np.append(0, np.cumsum(np.diff(offsets)[of]))
-            mean[of], sd[of] = predictors[k](training, rows, bounds)
-        return mean, sd
 
-    return predict
+def _in_parts(
+    part: Ints, predictors: Sequence[Predict], training: Ints, held: Ints, offsets: Ints
+) -> tuple[Floats, Floats]:
+    whose = part[held[offsets[:-1]]]
+    mean, sd = np.empty(len(whose)), np.empty(len(whose))
+    for k in np.unique(whose):
+        of = np.flatnonzero(whose == k)
+        rows = np.concatenate([held[offsets[g] : offsets[g + 1]] for g in of])
+        bounds = np.append(0, np.cumsum(np.diff(offsets)[of]))
+        mean[of], sd[of] = predictors[k](training, rows, bounds)
+    return mean, sd
 
 
 def stretch(size: npt.ArrayLike) -> float:

@@ -16,6 +16,7 @@ from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.typing import Bools, Floats, Ints, Times
 from retrieval.mapping.block_integrals import cell_sizes_km
 from retrieval.mapping.crossvalidation import (
+    Each,
     HeldOutScores,
     Predict,
     block_numbers,
@@ -65,6 +66,10 @@ class Columns:
         r = np.asarray(rows)
         return Columns(self.latitude[r], self.longitude[r], self.time[r], self.value[r], self.uncertainty[r])
 
+    def between(self, first: int, stop: int) -> Columns:
+        """Return those from one row to before another, without a copy."""
+        return Columns(*(v[first:stop] for v in vars(self).values()))
+
 
 class Mapper(Protocol):
     """What `make_map` needs of a method that was given all columns and the settings."""
@@ -79,8 +84,11 @@ class Mapper(Protocol):
         """Return what was fitted."""
         ...
 
-    def validate(self, columns: Columns) -> list[HeldOutScores]:
-        """Return how well held-out blocks are predicted, and those twice as wide; widen what is said from now on."""
+    def validate(self, columns: Columns, each: Each = ...) -> list[HeldOutScores]:
+        """Return how well held-out blocks are predicted, and those twice as wide; widen what is said from now on.
+
+        `each` applies a function to the folds, as `map` does.
+        """
         ...
 
 
@@ -134,12 +142,12 @@ class KrigingMapper:
         own = _own(columns, s, start, stop)
         return {"value": mean + found.mean, "uncertainty": self.widened * found.sd, "count": own.count[0]}
 
-    def validate(self, columns: Columns) -> list[HeldOutScores]:
+    def validate(self, columns: Columns, each: Each = map) -> list[HeldOutScores]:
         """Hold blocks out; each is foretold with a trend and a covariance that were fitted without it."""
         part = _parts(columns, self.settings)
         without = [self._without(columns.take(part != k)) for k in range(_PARTS)]
         predict = in_parts(part, [partial(self.foretell, fit, columns) for fit in without])
-        self.widened, found = _held_out(columns, self.settings, predict)
+        self.widened, found = _held_out(columns, self.settings, predict, each)
         return found
 
     def _without(self, known: Columns) -> HeldOutFit:
@@ -203,6 +211,10 @@ class FixedRankMapper:
         )
         self.widened = 1.0
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a worker needs to map a period: no model, which is fitted there."""
+        return {**self.__dict__, "last": None, "check": None}
+
     def report(self) -> dict[str, Any]:
         """Return the last period's model."""
         last = self.last
@@ -227,7 +239,8 @@ class FixedRankMapper:
         terms = choose_terms(columns.latitude, columns.time)
         fit = self._fit(columns, terms, start, stop - start)
         if fit is None:
-            return {"value": np.nan, "uncertainty": np.nan, "count": own.count[0]}
+            nothing = np.full(s.grid.shape, np.nan)
+            return {"value": nothing, "uncertainty": nothing, "count": own.count[0]}
         self.last = fit
         lat, lon = (x.ravel() for x in np.meshgrid(s.grid.lat, s.grid.lon, indexing="ij"))
         middle = np.broadcast_to(start + (stop - start) // 2, lat.shape)
@@ -283,7 +296,7 @@ class FixedRankMapper:
             start=start,
         )
 
-    def validate(self, columns: Columns) -> list[HeldOutScores]:
+    def validate(self, columns: Columns, each: Each = map) -> list[HeldOutScores]:
         """Hold blocks out of the window that has most columns; each is foretold with covariances fitted without it."""
         s = self.settings
         window = np.timedelta64(round(s.window_days * 86400e6), "us")
@@ -301,7 +314,7 @@ class FixedRankMapper:
         part = _parts(near, s)
         without = [self._fit(near.take(part != k), terms, origin, step) or self.last for k in range(_PARTS)]
         predict = in_parts(part, [partial(self._foretell, fit, terms, origin, step, near) for fit in without])
-        self.widened, found = _held_out(near, s, predict)
+        self.widened, found = _held_out(near, s, predict, each)
         return found
 
     def _foretell(
@@ -356,6 +369,7 @@ def _held_out(
     columns: Columns,
     settings: MapSettings,
     predict: Predict,
+    each: Each,
 ) -> tuple[float, list[HeldOutScores]]:
     """Judge by blocks of the size asked for, and of twice that."""
     place = (columns.latitude, columns.longitude, columns.time)
@@ -366,6 +380,7 @@ def _held_out(
                 columns.value,
                 fold_numbers(*place, folds=settings.folds, degrees=size),
                 block_numbers(*place, size),
+                each,
             )
             for size in (settings.block, 2.0 * settings.block)
         )

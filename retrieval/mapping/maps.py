@@ -16,14 +16,19 @@ from obsnet.constants import species as species_of
 from obsnet.errors import ConfigError, RangeError, nearest
 from obsnet.scales import one_scale
 from obsnet.store import ObservationStore
+from obsnet.work.kept import Kept, map_ordered
 from obsnet.work.shards import require_finished
+from obsnet.work.work import Work
 from retrieval.mapping.dataset import column_map, periods_without_value, write_geotiffs
 from retrieval.mapping.gridding import LEFT_OUT, bin_statistics, bin_store, read_soundings
 from retrieval.mapping.left_out import leave_one_out
-from retrieval.mapping.mappers import MAPPERS, Columns, near_grid, within_reach
+from retrieval.mapping.mappers import MAPPERS, Columns, near_grid
+from retrieval.mapping.periods import FEWEST, keeper, map_periods
 from retrieval.mapping.settings import METHODS, GridTable, MapSettings
 
 __all__ = ["Map", "make_map", "read_columns", "run_grid"]
+
+_ENOUGH_COLUMNS = 20_000  # that are foretold in about as long as several starts of workers take
 
 
 @dataclass(frozen=True)
@@ -37,13 +42,16 @@ class Map:
     report : dict
         ``observations``, ``cells``, ``left_out``, the mean and the covariance that were fitted, and
         ``cross_validation`` (see `HeldOutScores`; of block means where a field was mapped).
+    kept : Kept, optional
+        Where its periods are kept until it is written.
     """
 
     data: xr.Dataset
     report: dict[str, Any]
+    kept: Kept | None = None
 
 
-def run_grid(table: GridTable, out: Path) -> dict[str, Any]:
+def run_grid(table: GridTable, out: Path, work: Work | None = None) -> dict[str, Any]:
     """Do what the table ``[grid]`` of a case says, or the command: make the map and write its files.
 
     Parameters
@@ -52,6 +60,8 @@ def run_grid(table: GridTable, out: Path) -> dict[str, Any]:
         What is mapped and where it goes.
     out : Path
         What the store's and the files' names are relative to.
+    work : Work, optional
+        Where the periods of a field are mapped; what a killed run had mapped of the same is taken.
 
     Returns
     -------
@@ -60,9 +70,13 @@ def run_grid(table: GridTable, out: Path) -> dict[str, Any]:
     """
     from retrieval.mapping.figures import write_pictures
 
-    made = make_map(ObservationStore(out / table.store), table)
+    if work is not None:
+        work.refuse_shard("a map is of all its periods")
     target = out / table.out
+    made = make_map(ObservationStore(out / table.store), table, work, target)
     write_netcdf(made.data, target, history=f"mapped by {table.method}")
+    if made.kept is not None:
+        made.kept.forget()
     files = [target]
     draw = partial(write_pictures, language=table.language)
     for asked, write in ((table.geotiff, write_geotiffs), (table.pictures, draw)):
@@ -73,7 +87,9 @@ def run_grid(table: GridTable, out: Path) -> dict[str, Any]:
     return {**made.report, "periods_without_value": without, "files": [str(f) for f in files]}
 
 
-def make_map(store: ObservationStore, settings: MapSettings) -> Map:
+def make_map(
+    store: ObservationStore, settings: MapSettings, work: Work | None = None, target: Path | None = None
+) -> Map:
     """Map the good columns of a store.
 
     Parameters
@@ -82,6 +98,10 @@ def make_map(store: ObservationStore, settings: MapSettings) -> Map:
         Soundings or super-observations.
     settings : MapSettings
         What and how.
+    work : Work, optional
+        Where the periods of a field are mapped; bin means are one pass through the store in this process.
+    target : Path, optional
+        File that will be written: periods of a field are kept beside it until `Kept.forget`.
 
     Returns
     -------
@@ -100,9 +120,14 @@ def make_map(store: ObservationStore, settings: MapSettings) -> Map:
     """
     without = require_finished(store.path, allow=settings.allow_missing)
     source = _source(store, settings)
-    fields, report = (
-        _bin_map(store, settings, source) if settings.method == "bin" else _field_map(store, settings, source)
-    )
+    kept = None
+    if settings.method == "bin":
+        fields, report = _bin_map(store, settings, source)
+    else:
+        columns, scale = _near_columns(store, settings, source)
+        kept = None if target is None else keeper(target, columns, settings)
+        fields, report = _field_map(columns, settings, work, kept)
+        report["scale"] = scale
     value = np.asarray(fields["value"])
     report["cells"] = int(np.isfinite(value).sum())
     report["cells_of"] = value.size
@@ -126,7 +151,7 @@ def make_map(store: ObservationStore, settings: MapSettings) -> Map:
         method=METHODS[settings.method],
         attrs=attrs,
     )
-    return Map(data, {"method": settings.method, "source": source, **report})
+    return Map(data, {"method": settings.method, "source": source, **report}, kept)
 
 
 def _flat(report: dict[str, Any]) -> dict[str, Any]:
@@ -204,48 +229,36 @@ def _bin_map(
     return fields, report
 
 
-def _field_map(
-    store: ObservationStore, settings: MapSettings, source: str
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Map by kriging of either kind."""
+def _near_columns(store: ObservationStore, settings: MapSettings, source: str) -> tuple[Columns, str | None]:
+    """Return the columns that a field is made from, in order of time, and their scale."""
     window = np.timedelta64(round(settings.window_days * 86400e6), "us")
     edges = settings.time_edges.astype("datetime64[us]")
     columns, scale = read_columns(store, settings.species, source, edges[0] - window, edges[-1] + window)
     columns = columns.take(near_grid(columns, settings.grid))
-    if len(columns) < 10:
+    if len(columns) < FEWEST:
         raise RangeError(
             f"{len(columns)} good {settings.species} columns of {source} lie near the grid and the periods; "
-            "a field needs at least 10"
+            f"a field needs at least {FEWEST}"
         )
+    return columns, scale
+
+
+def _field_map(
+    columns: Columns, settings: MapSettings, work: Work | None, kept: Kept | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Map by kriging of either kind."""
     mapper = MAPPERS[settings.method](columns, settings)
-    shape = (len(edges) - 1, *settings.grid.shape)
-    fields = {name: np.full(shape, np.nan) for name in ("value", "uncertainty")}
-    fields["count"] = np.zeros(shape)
-    empty = {"beyond_reach": 0, "above_max_sd": 0}
-    scores = mapper.validate(columns) if settings.folds else []  # before the periods: it widens what they say
-    for k in range(shape[0]):
-        near = (columns.time >= edges[k] - window) & (columns.time < edges[k + 1] + window)
-        if near.sum() < 10:
-            continue
-        used = columns.take(near)
-        far = ~within_reach(used, settings.grid, settings.reach_km)
-        for name, field in mapper.period(used, edges[k], edges[k + 1], ~far).items():
-            fields[name][k] = field
-        with np.errstate(invalid="ignore"):
-            vague = ~far & (fields["uncertainty"][k] > (settings.max_sd or np.inf))
-        empty["beyond_reach"] += int(far.sum())
-        empty["above_max_sd"] += int(vague.sum())
-        for name in ("value", "uncertainty"):
-            fields[name][k][far | vague] = np.nan
+    each = partial(map_ordered, work=work, enough=len(columns) >= _ENOUGH_COLUMNS)
+    scores = mapper.validate(columns, each) if settings.folds else []  # before the periods: it widens them
+    made = map_periods(mapper, columns, settings, work, kept)
     report: dict[str, Any] = {
         "observations": len(columns),
-        "scale": scale,
         "reach_km": settings.reach_km,
-        "left_empty": empty,
+        "left_empty": made.empty,
     }
     if settings.max_sd is not None:
         report["max_sd"] = settings.max_sd
-    report |= mapper.report()
+    report |= made.fitted
     for name, found, size in zip(("", "_wide"), scores, (1.0, 2.0), strict=False):
         report[f"cross_validation{name}"] = {**found.to_dict(), "block_degrees": size * settings.block}
-    return fields, report
+    return made.fields, report

@@ -19,7 +19,7 @@ from obsnet.content import file_id, sha256
 from obsnet.errors import ConfigError, FormatError, ObsnetError, StorageError
 from obsnet.store import ObservationStore
 from obsnet.work.parallel import ENOUGH_BYTES, map_unordered, shard
-from obsnet.work.shards import taking_part
+from obsnet.work.shards import FOLDER, taking_part
 from obsnet.work.work import Work
 from stations.readers import companions, expand, read_all, read_each
 from stations.record.summary import summary
@@ -108,11 +108,11 @@ def ingest(
     index: list[dict[str, Any]] = []
     total: dict[str, Any] = {"files": 0, "skipped": 0, "failed": 0, "rows": 0, "good": 0, "species": {}}
     saved = time.monotonic()
-    guard = OneScale(options.mixed_scales)
     enough = sum(t.path.stat().st_size for t in tasks if t.path.is_file()) > ENOUGH_BYTES
     on_death = None if work is None and not enough else _died
     names = [os.path.relpath(p, base) for p in everything]
     with taking_part(store.path, "stations", names, how, work or Work()) as mine:
+        guard = OneScale(options.mixed_scales, store.path / FOLDER / mine["plan"])
         for task, done in map_unordered(_read_file, tasks, work, enough=enough, on_death=on_death):
             total["files"] += 1
             if done.skipped:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import xarray as xr
 
 from obsnet.content import sha256
 from obsnet.errors import ScaleError
+from obsnet.work.agreement import agreed
 from stations.record.scale_names import UNKNOWN
 from stations.store import VERSION
 from stations.store.options import Delivery, ProcessOptions
@@ -80,9 +82,19 @@ def fingerprint(options: Delivery) -> str:
 
 @dataclass
 class OneScale:
-    """Sees to it that a run keeps to one scale a species, and stops it at the first record that differs."""
+    """Sees to it that a run keeps to one scale a species, and stops it at the first record that differs.
+
+    Parameters
+    ----------
+    mixed : bool
+        Several scales are allowed.
+    plan : Path, optional
+        Folder of the run's plan (`obsnet.work.shards`): all shards, wherever they run, and runs before it whose plan
+        stands, then keep to the scale that the first of them found.
+    """
 
     mixed: bool = False
+    plan: Path | None = None
     _seen: dict[str, tuple[str, str]] = field(default_factory=dict, repr=False)
 
     def check(self, species: str, scale: str, path: str) -> None:
@@ -99,9 +111,11 @@ class OneScale:
         if scale == MIXED:
             raise MixedScalesError(f"{path}: its rows are on several scales; select those of one first")
         first, where = self._seen.setdefault(species, (scale, path))
+        if scale == first and self.plan is not None:
+            first, where = agreed(self.plan, f"scale-{species}", scale, path)
         if scale != first:
             raise MixedScalesError(
-                f"{species} is on {first!r} in {where} and on {scale!r} in {path}; a run keeps to one scale: convert "
+                f"{species} is on {first!r} in {where} and on {scale!r} in {path}; a store keeps to one scale: convert "
                 f'with to_scale = {{ {species} = "…" }} (obsnet station scale), or allow it with mixed_scales = true '
                 "(--mixed-scales)"
             )

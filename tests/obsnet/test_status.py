@@ -61,6 +61,11 @@ def test_a_run_leaves_a_journal_and_its_status(case):
     first = [e for e in events if e.get("shard") == "1/2"]
     assert [e.get("state") or e["done"] for e in first] == ["begins", 1, "done"]
     assert [e["stage"] for e in first] == ["ingest"] * 3
+    for end in (e for e in events if e.get("state") == "done"):
+        assert end.get("skipped") or min(end[k] for k in ("seconds", "processor_seconds", "peak_mib")) > 0
+        assert {"time", "run", "host", "pid", "job"} <= set(end)
+    stages = json.loads((out / "run.json").read_text())["stages"]
+    assert all(s["peak_mib"] > 0 and s["processor_seconds"] > 0 for s in stages.values())
     json.dumps(shown.data)
 
 

@@ -7,11 +7,14 @@ import signal
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from obsnet.cf import read_netcdf
 from obsnet.errors import UnfinishedError
 from obsnet.store import ObservationStore
 from obsnet.work.shards import require_finished
+from tests.inversion.case.files import write_case
 from tests.retrieval.granules import granule
 from tests.slurm.conftest import OBSNET
 from tests.waiting import wait_for
@@ -81,3 +84,17 @@ def test_two_ranks_are_too_few(mpi, environment, undisturbed, tmp_path):
     )
     assert done.returncode == 2
     assert "2 ranks; a scheduler, the command and a worker are 3" in done.stderr
+
+
+def test_an_inversion_on_ranks_is_that_of_one_process(mpi, environment, tmp_path):
+    write_case(tmp_path)
+    serial = [*OBSNET, "invert", "case.toml", "--out", "here", "--scheduler", "serial"]
+    for call in (serial, ranks("invert", "case.toml", "--out", "there", mpi=mpi)):
+        done = subprocess.run(
+            call, env=environment, cwd=tmp_path, timeout=LONG, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    assert "the Jacobian is on the workers" in done.stderr
+    here, there = (read_netcdf(tmp_path / how / "posterior.nc") for how in ("here", "there"))
+    for name in ("region_total", "total_covariance"):
+        np.testing.assert_allclose(there[name].values, here[name].values, rtol=1e-8)

@@ -9,9 +9,11 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import xarray as xr
 
+from obsnet.cf import read_netcdf
 from obsnet.chain import chain, write_scripts
 from obsnet.config import read_toml
 from obsnet.errors import UnfinishedError
@@ -19,6 +21,7 @@ from obsnet.pipeline import read_case, up_to
 from obsnet.seal import read_json
 from obsnet.store import ObservationStore
 from obsnet.work.shards import require_finished
+from tests.inversion.case.files import write_case
 from tests.slurm.conftest import OBSNET, ROOT
 from tests.waiting import wait_for, wait_for_some
 
@@ -175,3 +178,44 @@ def test_the_templates_are_what_is_handed_in(tmp_path):
 
     for made in templates(tmp_path):
         assert made.read_text() == (SLURM / made.name).read_text(), f"run scripts/make_slurm.py: {made.name}"
+
+
+def test_a_map_and_an_inversion_on_workers_in_jobs(slurm, undisturbed, tmp_path):
+    """What one process makes: the map bit for bit, the inversion to rounding."""
+    asked = [
+        "--species",
+        "CO2",
+        "--grid",
+        "-60,60,-180,180,20",
+        "--start",
+        "2018-01-01",
+        "--stop",
+        "2018-01-09",
+    ]
+    asked += [
+        "--method",
+        "kriging",
+        "--folds",
+        "0",
+        "--window-days",
+        "2",
+        "--step",
+        "4D",
+        "--reach-km",
+        "2000",
+    ]
+    write_case(tmp_path)
+    for how, more in (("here", ["--scheduler", "serial"]), ("there", ASKED)):
+        made = obsnet(slurm, tmp_path, "grid", undisturbed, *asked, "--out", f"{how}.nc", *more)
+        assert made.returncode == 0, made.stderr
+        solved = obsnet(slurm, tmp_path, "invert", "case.toml", "--out", how, *more)
+        assert solved.returncode == 0, solved.stderr
+    assert "the Jacobian is on the workers" in solved.stderr
+    here, there = (read_netcdf(tmp_path / f"{how}.nc") for how in ("here", "there"))
+    assert int(np.isfinite(here["xco2"].values).sum()) > 0
+    for name in ("xco2", "xco2_uncertainty"):
+        np.testing.assert_array_equal(there[name].values, here[name].values)
+    here, there = (read_netcdf(tmp_path / how / "posterior.nc") for how in ("here", "there"))
+    for name in ("region_total", "total_covariance"):
+        np.testing.assert_allclose(there[name].values, here[name].values, rtol=1e-8)
+    wait_until_over(slurm)

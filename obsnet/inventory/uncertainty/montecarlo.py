@@ -2,13 +2,14 @@
 
 Factors are one number for all provinces and years, so their error does not average out: the relative error of the
 nation is as large as that of one province. Random numbers are counter-based (Philox), one stream a block of draws:
-the same draws for any number of threads.
+the same draws, bit for bit, on any number of workers.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numba
@@ -17,11 +18,16 @@ import numpy as np
 from obsnet.errors import RangeError, SchemaError
 from obsnet.inventory.uncertainty.meaning import relative_sd
 from obsnet.typing import Floats
+from obsnet.work.kept import map_ordered
+from obsnet.work.work import Work
 
 __all__ = ["ProvinceDraws", "TwoYearDraws", "province_covariance", "province_draws", "two_year_draws"]
 
 Shape = Literal["normal", "lognormal"]
 _BLOCK = 1000
+_ENOUGH_NUMBERS = (
+    500_000_000  # random ones, that are drawn in about as long as several starts of workers take
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +69,12 @@ def _errors(rng: np.random.Generator, sd: Floats, shape: Shape, n: int) -> Float
 
 
 def two_year_draws(
-    table: Any, *, draws: int = 100_000, seed: int = 0, shape: Shape = "normal"
+    table: Any,
+    *,
+    draws: int = 100_000,
+    seed: int = 0,
+    shape: Shape = "normal",
+    work: Work | None = None,
 ) -> TwoYearDraws:
     """Draw activities and factors of a two-year inventory.
 
@@ -77,6 +88,8 @@ def two_year_draws(
         Of the random numbers.
     shape : {"normal", "lognormal"}
         Of every error; lognormal where uncertainties are large and emissions cannot be negative.
+    work : Work, optional
+        Where blocks of draws are made; by default in processes where there are many.
 
     Notes
     -----
@@ -90,16 +103,11 @@ def two_year_draws(
         for n in ("activity_uncertainty", "factor_uncertainty")
     )
     same_f, same_a = (table[n].to_numpy(bool) for n in ("factor_correlated", "activity_correlated"))
-    base_total, total = np.empty(draws), np.empty(draws)
-    parts = np.empty((draws, c.size), dtype=np.float32)
-    for k, start in enumerate(range(0, draws, _BLOCK * 10)):
-        n = min(_BLOCK * 10, draws - start)
-        rng = np.random.Generator(np.random.Philox(key=[seed, k]))
-        f0, f1, a0, a1 = (_errors(rng, s, shape, n) for s in (f, f, a, a))
-        f1, a1 = np.where(same_f, f0, f1), np.where(same_a, a0, a1)
-        now = d * a1 * f1
-        base_total[start : start + n], total[start : start + n] = (c * a0 * f0).sum(axis=1), now.sum(axis=1)
-        parts[start : start + n] = now
+    one = partial(_two_years, (c, d, a, f, same_f, same_a), draws, seed, shape)
+    blocks = map_ordered(
+        one, range(-(-draws // (10 * _BLOCK))), work, enough=4 * draws * c.size >= _ENOUGH_NUMBERS
+    )
+    base_total, total, parts = (np.concatenate(x) for x in zip(*blocks, strict=True))
     trend = 100.0 * (total / base_total - 1.0)
 
     def ends(values: Floats) -> tuple[float, float]:
@@ -116,6 +124,19 @@ def two_year_draws(
         quantiles,
         draws,
     )
+
+
+def _two_years(
+    given: tuple[Any, ...], draws: int, seed: int, shape: Shape, k: int
+) -> tuple[Floats, Floats, Any]:
+    """Return totals of the base and of the current year, and its categories in float32, of the k-th block of draws."""
+    c, d, a, f, same_f, same_a = given
+    n = min(10 * _BLOCK, draws - 10 * _BLOCK * k)
+    rng = np.random.Generator(np.random.Philox(key=[seed, k]))
+    f0, f1, a0, a1 = (_errors(rng, s, shape, n) for s in (f, f, a, a))
+    f1, a1 = np.where(same_f, f0, f1), np.where(same_a, a0, a1)
+    now = d * a1 * f1
+    return (c * a0 * f0).sum(axis=1), now.sum(axis=1), now.astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,6 +230,7 @@ def province_draws(
     draws: int = 100_000,
     seed: int = 0,
     shape: Shape = "normal",
+    work: Work | None = None,
 ) -> ProvinceDraws:
     """Draw the totals of provinces whose factors are shared.
 
@@ -220,6 +242,8 @@ def province_draws(
         How many, and of the random numbers; errors of activities are drawn in float32.
     shape : {"normal", "lognormal"}
         Of every error.
+    work : Work, optional
+        Where blocks of draws are made; by default in processes where there are many.
 
     Returns
     -------
@@ -228,22 +252,28 @@ def province_draws(
     e, a, f = _checked(emission, activity_sd, factor_sd)
     if draws < 100:
         raise RangeError(f"{draws} draws are too few")
-    provinces, fuels = e.shape
-    e32 = e.astype(np.float32)
-    spread = (a if shape == "normal" else np.sqrt(np.log1p(a**2))).astype(np.float32)
-    out = np.empty((draws, provinces), dtype=np.float32)
-    for k, start in enumerate(range(0, draws, _BLOCK)):
-        n = min(_BLOCK, draws - start)
-        rng = np.random.Generator(np.random.Philox(key=[seed, k]))
-        common = _errors(rng, np.append(f, national_bias_sd), shape, n)
-        shared = (common[:, :-1] * common[:, -1:]).astype(np.float32)
-        noise = rng.standard_normal((n, provinces, fuels), dtype=np.float32)
-        noise *= spread
-        if shape == "normal":
-            noise += 1.0
-        else:
-            noise -= 0.5 * spread**2
-            np.exp(noise, out=noise)
-        _sum_fuels(e32, shared, noise, out[start : start + n])
-    totals = out.astype(np.float64)
+    one = partial(_provinces, (e, a, f, national_bias_sd), draws, seed, shape)
+    blocks = map_ordered(one, range(-(-draws // _BLOCK)), work, enough=draws * e.size >= _ENOUGH_NUMBERS)
+    totals = np.concatenate(blocks).astype(np.float64)
     return ProvinceDraws(totals, np.atleast_2d(np.cov(totals, rowvar=False)))
+
+
+def _provinces(given: tuple[Any, ...], draws: int, seed: int, shape: Shape, k: int) -> Any:
+    """Return totals of the k-th block of draws, float32 (draws, provinces)."""
+    e, a, f, national_bias_sd = given
+    provinces, fuels = e.shape
+    spread = (a if shape == "normal" else np.sqrt(np.log1p(a**2))).astype(np.float32)
+    n = min(_BLOCK, draws - _BLOCK * k)
+    out = np.empty((n, provinces), dtype=np.float32)
+    rng = np.random.Generator(np.random.Philox(key=[seed, k]))
+    common = _errors(rng, np.append(f, national_bias_sd), shape, n)
+    shared = (common[:, :-1] * common[:, -1:]).astype(np.float32)
+    noise = rng.standard_normal((n, provinces, fuels), dtype=np.float32)
+    noise *= spread
+    if shape == "normal":
+        noise += 1.0
+    else:
+        noise -= 0.5 * spread**2
+        np.exp(noise, out=noise)
+    _sum_fuels(e.astype(np.float32), shared, noise, out)
+    return out

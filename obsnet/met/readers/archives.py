@@ -13,6 +13,9 @@ from obsnet.reading import reading
 
 __all__ = ["Unpacked"]
 
+_RATIO = 200  # of what is inside to the archive; deflate has 1032 at most, and fields of numbers some tens
+_HARMLESS = 1 << 30  # bytes, however they are packed
+
 
 class Unpacked:
     """Files, those in zip archives unpacked into a temporary folder that `close` removes.
@@ -62,6 +65,11 @@ class Unpacked:
                 raise ResourceError(
                     f"{path}: holds {size / 1e9:.1f} GB, {into.parent} has room for {free / 1e9:.1f} GB; set "
                     "TMPDIR to a larger place or unpack it yourself"
+                )
+            if size > max(_RATIO * path.stat().st_size, _HARMLESS):
+                raise FormatError(
+                    f"{path}: {path.stat().st_size / 1e6:.1f} MB that say they hold {size / 1e9:.1f} GB; no fields are "
+                    "packed like that. If they are what they should be, unpack it yourself"
                 )
             for n, member in enumerate(inside):
                 target = into / f"{n}-{Path(member.filename).name}"

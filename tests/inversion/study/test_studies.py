@@ -21,6 +21,7 @@ from inversion.study.world import DEFAULTS, StudyWorld
 from obsnet.config import validate
 from obsnet.errors import ConfigError, SolverError
 from obsnet.store import ObservationStore
+from obsnet.work.work import Work
 from tests.commands import call
 from tests.inversion.world import BACKGROUND, EDGES, make_world
 
@@ -270,7 +271,7 @@ def test_a_longer_memory_than_assumed_does_no_harm():
 
 def test_larger_true_errors_are_larger_in_what_observations_share_too():
     """`true_error_factor`: of R and of what stands in the state; fluxes and inflow stay."""
-    from inversion.study.run_osse import _scaled
+    from inversion.study.scenarios import _scaled
 
     study = world().study(["co2m_1"], Path())
     truth = _scaled(study.problem, 1.0, 4.0)
@@ -353,6 +354,28 @@ def test_osse_writes_tables_and_map(tmp_path):
     )
     assert any("assumed" in note for note in summary["assumptions"])
     assert "now: " in lines[0]
+
+
+def test_scenarios_beside_each_other_give_the_same_tables(tmp_path):
+    table = {"world": SMALL, "twins": 30, "bias": {"oco2": 0.3}}
+    table["scenario"] = [{"name": "now", "networks": ["existing"]}, {"name": "then", "networks": ["oco2"]}]
+    table["truth"] = [{"name": "another wind", "set": ["transport.seed=5"]}]
+    options, lines = validate(OsseOptions, table), {}
+    for how in ("serial", "processes"):
+        said = lines[how] = []
+        work = Work(scheduler=how, workers=2)
+        run_osse(options, {}, tmp_path, tmp_path / how, said.append, work=work)
+    found = [[line for line in lines[how] if "of true totals inside" in line] for how in lines]
+    assert found[0] == found[1]
+    assert len(found[0]) == 4
+    for name in ("osse_scenarios.csv", "osse_regions.csv"):  # rounded as people see them
+        assert (tmp_path / "processes" / name).read_text() == (tmp_path / "serial" / name).read_text()
+    one, other = (json.loads((tmp_path / how / "osse.json").read_text()) for how in ("serial", "processes"))
+    assert one["assumptions"] == other["assumptions"]
+    for a, b in zip(one["regions"], other["regions"], strict=True):
+        assert a == pytest.approx(b, rel=1e-9)
+    with pytest.raises(ConfigError, match="scenarios are ranked together: give it workers"):
+        run_osse(options, {}, tmp_path, tmp_path, work=Work(shard="1/2"))
 
 
 def test_truths_are_lines_of_the_table_and_a_picture(tmp_path):

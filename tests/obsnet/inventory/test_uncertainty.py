@@ -20,6 +20,7 @@ from obsnet.inventory.uncertainty.key import key_categories, level_share, trend_
 from obsnet.inventory.uncertainty.meaning import half_width, relative_sd
 from obsnet.inventory.uncertainty.montecarlo import province_covariance, province_draws, two_year_draws
 from obsnet.inventory.uncertainty.recalculation import recalculated
+from obsnet.work.work import Work
 from tests.obsnet.inventory.made import contract
 
 WORKED = """category,gas,base,current,activity_uncertainty,factor_uncertainty
@@ -305,3 +306,15 @@ def test_rows_that_would_count_twice(tmp_path, rows, said):
         read_two_years(path)
     path.write_text(head + "1.A.1,CO2,400,520,5,7\n1.A.1,CO2,60,90,7,2\n1.A,CH4,1,1,5,5\n")
     assert any("1.A.1 of CO2 stands more than once" in n for n in read_two_years(path).attrs["notes"])
+
+
+def test_draws_are_the_same_bit_for_bit_wherever_they_are_made(worked):
+    table, e = read_two_years(worked), emissions()
+    here, there = (Work(scheduler=s, workers=2) for s in ("serial", "processes"))
+    one, other = (two_year_draws(table, draws=25_000, seed=3, work=w) for w in (here, there))
+    np.testing.assert_array_equal(one.categories, other.categories)
+    for name in ("total", "trend", "mean", "trend_mean", "sd", "draws"):
+        assert getattr(one, name) == getattr(other, name)
+    one, other = (province_draws(e, 0.1, 0.2, draws=2_500, seed=7, work=w).totals for w in (here, there))
+    np.testing.assert_array_equal(one, other)
+    assert one.shape == (2_500, len(e))

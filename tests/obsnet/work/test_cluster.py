@@ -12,7 +12,7 @@ import dask
 import pytest
 
 from obsnet.config import validate
-from obsnet.errors import ClusterError, ConfigError
+from obsnet.errors import ClusterError, ConfigError, DependencyError
 from obsnet.pipeline import read_case
 from obsnet.work.cluster import job_script, map_dask, session
 from obsnet.work.parallel import map_unordered
@@ -148,3 +148,19 @@ def test_job_scripts_quote_what_they_are_given(system, mark, tmp_path, monkeypat
     assert "true distributed" in body
     subprocess.run(["bash", "-c", body], cwd=tmp_path, capture_output=True, check=False)
     assert not (tmp_path / "broken").exists()
+
+
+@pytest.mark.slow
+def test_a_performance_report_is_written_when_the_workers_end(tmp_path, monkeypatch):
+    wanted = tmp_path / "deep" / "report.html"
+    table = {"scheduler": "dask", "workers": 2, "cluster": {"performance_report": str(wanted)}}
+    work = validate(Work, table)
+    with monkeypatch.context() as patch:
+        patch.setattr("obsnet.work.cluster.find_spec", lambda _name: None)
+        with pytest.raises(DependencyError, match=r"performance_report needs bokeh: pip install bokeh"):
+            list(map_unordered(crash, [0, 1], work))
+    pytest.importorskip("bokeh")
+    with session():
+        assert len(list(map_unordered(crash, [0, 1], work))) == 2
+        assert not wanted.exists()
+    assert "performance" in wanted.read_text().lower()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from obsnet.errors import ConfigError, ScaleError
+from obsnet.errors import ConfigError, ScaleError, UnfinishedError
 from obsnet.schema import Quality
 from obsnet.store import ObservationStore
+from obsnet.work.shards import require_finished
+from obsnet.work.work import Work
 from stations.record.file import write_record
 from stations.store.ingest import ingest
 from stations.store.options import Delivery
@@ -68,6 +70,31 @@ def test_a_run_that_would_mix_scales_stops(files, tmp_path):
     with pytest.raises(ScaleError, match=r"X2007' in .*old.nc and on 'WMO CO2 X2019' in .*new.nc.*to_scale"):
         ingest(files, store, base=tmp_path)
     assert ingest(files, store, base=tmp_path, options=Delivery(mixed_scales=True))["failed"] == 0
+
+
+def test_shards_that_each_see_one_scale_keep_to_that_of_the_first(files, tmp_path):
+    store = ObservationStore(tmp_path / "store")
+    assert ingest(files, store, base=tmp_path, work=Work(scheduler="serial", shard="1/2"))["rows"] == 48
+    refused = r"CO2 is on .*X2007' in .*old.nc and on .*X2019' in .*new.nc; a store keeps to one scale"
+    with pytest.raises(ScaleError, match=refused):
+        ingest(files, store, base=tmp_path, work=Work(scheduler="serial", shard="2/2"))
+    assert len(store.read("CO2")) == 48  # nothing of it was written
+    with pytest.raises(UnfinishedError, match="of 2 shards: 2 failed: CO2 is on"):
+        require_finished(store.path)
+    converted = Delivery(to_scale={"CO2": "X2019"})
+    for shard in ("1/2", "2/2"):
+        work = Work(scheduler="serial", shard=shard)
+        assert ingest(files, store, base=tmp_path, options=converted, work=work)["failed"] == 0
+    assert set(store.read("CO2")["scale"].to_pylist()) == {"WMO CO2 X2019"}
+    assert require_finished(store.path) == ""
+
+
+def test_a_later_run_keeps_to_the_scale_of_the_store(files, tmp_path):
+    store = ObservationStore(tmp_path / "store")
+    ingest(files[:1], store, base=tmp_path)
+    with pytest.raises(ScaleError, match="a store keeps to one scale"):
+        ingest(files[1:], store, base=tmp_path)
+    assert ingest(files[1:], store, base=tmp_path, options=Delivery(mixed_scales=True))["failed"] == 0
 
 
 def test_a_record_that_mixes_scales_itself_stops_too():
