@@ -68,7 +68,9 @@ def _prior(options: InvertOptions, footprints: Path, folder: Path, out: Path) ->
     path, gas = locate(str(options.prior), folder, out), species(options.species)
     if footprints.exists():
         jacobian = JacobianStore(footprints)
-        return read_prior(path, jacobian.grid, jacobian.time_edges, gas, options.prior_name, options.prior_file)
+        return read_prior(
+            path, jacobian.grid, jacobian.time_edges, gas, options.prior_name, options.prior_file
+        )
     from inversion.case.inputs import prior_data
 
     data = prior_data(path, options.prior_file)
@@ -88,9 +90,7 @@ def _beside(options: InvertOptions, folder: Path, out: Path) -> Iterator[str | O
         from obsnet.inventory.points import read_points
 
         only = next(iter(options.sector), None) if len(options.sector) == 1 else None
-        points = read_points(
-            locate(options.shares.points, folder, out), species(options.species).name, only
-        )
+        points = read_points(locate(options.shares.points, folder, out), species(options.species).name, only)
         yield f"{len(points)} points in {options.shares.points}"
     if options.error.transport is not None and not locate(options.error.transport, folder, out).exists():
         yield ConfigError(f"[invert.error] transport: {options.error.transport} is not there")

@@ -57,18 +57,25 @@ class PriorFileOptions(Options):
         description="variable of the file by sector, such as { total = 'flux' }; by default the one on the grid, "
         "under its own name",
     )
-    gas: str | None = Field(default=None, description="formula, where the file does not say what the flux is of")
+    gas: str | None = Field(
+        default=None, description="formula, where the file does not say what the flux is of"
+    )
     units: str | None = Field(default=None, description="where the file states none, or wrong ones")
-    basis: Literal["substance", "carbon"] | None = Field(default=None, description="whose mass a mass flux is")
+    basis: Literal["substance", "carbon"] | None = Field(
+        default=None, description="whose mass a mass flux is"
+    )
     time_is: Literal["start", "middle", "end"] | None = Field(
         default=None, description="what times without bounds are"
     )
     period: str | None = Field(
         default=None, description="of a file without time or with one: 2013, 2013-02, 2013-01/2013-06"
     )
-    missing: Literal["raise", "zero"] = Field(default="raise", description="missing values: an error, or no flux")
+    missing: Literal["raise", "zero"] = Field(
+        default="raise", description="missing values: an error, or no flux"
+    )
     outside: Literal["raise", "zero"] = Field(
-        default="raise", description="cells of the footprints that the prior does not reach: an error, or no flux"
+        default="raise",
+        description="cells of the footprints that the prior does not reach: an error, or no flux",
     )
 
 

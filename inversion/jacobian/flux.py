@@ -52,7 +52,9 @@ def flux_on(
     average = bin_matrix(bounds, edges)
     if own != grid and own.nearly(grid):
         values = values.assign_coords(lat=grid.lat, lon=grid.lon)
-        notes.append("edges of the prior's cells differ from the footprints' by what float32 leaves: taken as the same")
+        notes.append(
+            "edges of the prior's cells differ from the footprints' by what float32 leaves: taken as the same"
+        )
     elif own != grid:
         values = regrid_flux(values, own, grid, outside=outside)
         notes.append(f"prior regridded conservatively from {own!r}")

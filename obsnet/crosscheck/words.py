@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from obsnet.spreadsheet import period_zh
+
 __all__ = ["NOTHING", "Words", "common_first", "filled", "joined", "say"]
 
 
@@ -247,9 +249,7 @@ def filled(texts: tuple[str, str], **values: Any) -> Words:
     """Return a text in English and Chinese with what stands in braces filled in; `Words` each in their language."""
     # a name that holds what stands between remarks would take them apart in the wrong place
     plain = {
-        k: v
-        if isinstance(v, int | float | Words)
-        else str(v).replace(_BETWEEN.en, ", ").replace(_BETWEEN.zh, "，")
+        k: v if isinstance(v, int | float | Words) else _each(str(v))
         for k, v in values.items()
     }
     return Words(
@@ -258,6 +258,12 @@ def filled(texts: tuple[str, str], **values: Any) -> Words:
             for at, text in enumerate(texts)
         )
     )
+
+
+def _each(text: str) -> Words:
+    """Return a text without what stands between remarks, a period in both languages."""
+    plain = text.replace(_BETWEEN.en, ", ").replace(_BETWEEN.zh, "，")
+    return Words(plain, period_zh(plain))
 
 
 def joined(texts: list[Words]) -> Words:

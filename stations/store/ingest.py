@@ -325,7 +325,10 @@ def look(options: StationsTable, folder: Path, most: int) -> Iterator[str | Obsn
         row = done.row
         scales = ", ".join(dict.fromkeys(f"{species} {scale}" for species, scale in done.scales))
         yield f"{row['path']}: {row['version']}, {row['soundings']} rows, {row['good']} good; {scales}"
-        lacking = sum(int(np.isnan(t["uncertainty"].to_numpy(zero_copy_only=False).astype(float)).sum()) for t in done.tables)
+        lacking = sum(
+            int(np.isnan(t["uncertainty"].to_numpy(zero_copy_only=False).astype(float)).sum())
+            for t in done.tables
+        )
         if lacking:
             yield f"{row['path']}: {lacking} rows without uncertainty, which an inversion leaves out; give a budget"
         for species, scale in done.scales:

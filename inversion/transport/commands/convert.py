@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["convert", "info", "told"]
 
+
 @command("inversion.transport.readers.options:InfoOptions")
 def info(options: InfoOptions) -> Shown:
     """Say what a footprint file holds: kind, unit, receptor, total sensitivity, hours, grid."""

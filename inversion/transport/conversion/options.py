@@ -64,7 +64,9 @@ class ConvertOptions(AllowMissing, ConvertSettings):
 class ConvertTable(AllowMissing, ConvertSettings):
     """The table ``[convert]`` of a case: ready footprints of other models."""
 
-    files: list[str] = Field(min_length=1, description="footprint files, folders or globs, relative to the case file")
+    files: list[str] = Field(
+        min_length=1, description="footprint files, folders or globs, relative to the case file"
+    )
     store: str = Field(
         "store",
         description="observation store whose observations the receptors stand for, relative to the run's outputs",
