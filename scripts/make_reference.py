@@ -1,7 +1,7 @@
 """Pages of the reference: every public name at a package's door, from its docstring.
 
-    python scripts/make_reference.py                     # writes docs/api/*.md
-    mkdocs build --strict --config-file scripts/site.yml # the site, from all of docs/ (pip install 'obsnet[docs]')
+python scripts/make_reference.py                     # writes docs/api/*.md
+mkdocs build --strict --config-file scripts/site.yml # the site, from all of docs/ (pip install 'obsnet[docs]')
 """
 
 import argparse

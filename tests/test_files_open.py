@@ -45,7 +45,10 @@ def footprints(folder: Path):
 def written(folder: Path) -> dict[str, Path]:
     """Return a file of each writer that is not of a grid of fluxes (tests/obsnet/test_cf.py has that)."""
     case = write_case(folder)
-    text = CASE + '\n[[invert.ensemble.member]]\nname = "b"\naxis = "background"\nset = ["boundary.background=409"]\n'
+    text = (
+        CASE
+        + '\n[[invert.ensemble.member]]\nname = "b"\naxis = "background"\nset = ["boundary.background=409"]\n'
+    )
     run_invert(InvertOptions.model_validate(tomllib.loads(text)["invert"]), case, folder / "run")
     source = footprints(folder)
     write_cf(folder / "cf.nc", source)
@@ -76,16 +79,27 @@ def test_regions_are_chosen_by_name_in_plain_xarray(files):
     with xr.open_dataset(files["posterior"]) as data:
         total = data["region_total"].sel(region="a", sector="fossil")
         assert total.dims == ("period",)
-        np.testing.assert_array_equal(total, data["region_total"][list(data["sector"].values).index("fossil"), 0])
+        np.testing.assert_array_equal(
+            total, data["region_total"][list(data["sector"].values).index("fossil"), 0]
+        )
 
 
 @pytest.mark.skipif(OFFICE is None, reason="LibreOffice is not installed here")
 def test_spreadsheets_open_the_tables(tmp_path):
-    table = pd.DataFrame({"地区": ["北京市", "河北省"], "smallest": [1.5, np.inf], "原因": ["观测不足，见表", ""]})
+    table = pd.DataFrame(
+        {"地区": ["北京市", "河北省"], "smallest": [1.5, np.inf], "原因": ["观测不足，见表", ""]}
+    )
     write_text(tmp_path / "table.csv", csv_text(table))
     home = (tmp_path / "home").as_uri()
     done = subprocess.run(
-        [OFFICE, f"-env:UserInstallation={home}", "--headless", "--infilter=CSV:44,34,UTF8", "--convert-to", "xlsx"]
+        [
+            OFFICE,
+            f"-env:UserInstallation={home}",
+            "--headless",
+            "--infilter=CSV:44,34,UTF8",
+            "--convert-to",
+            "xlsx",
+        ]
         + ["--outdir", tmp_path, tmp_path / "table.csv"],
         capture_output=True,
         text=True,
@@ -127,7 +141,9 @@ def test_openghg_reads_records_and_footprints(files, tmp_path):
         timeout=600,
     )
     assert done.returncode == 0, done.stderr
-    said = dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if line[:6] in ("record", "footpr"))
+    said = dict(
+        line.split(maxsplit=1) for line in done.stdout.splitlines() if line[:6] in ("record", "footpr")
+    )
     assert float(said["record"].split()[0]) == pytest.approx(405.0, rel=1e-6)
     with xr.open_dataset(foot) as own:
         assert float(said["footprint"]) == pytest.approx(float(own["srr"].sum()), rel=1e-4)

@@ -248,10 +248,7 @@ def say(key: str, **values: Any) -> Words:
 def filled(texts: tuple[str, str], **values: Any) -> Words:
     """Return a text in English and Chinese with what stands in braces filled in; `Words` each in their language."""
     # a name that holds what stands between remarks would take them apart in the wrong place
-    plain = {
-        k: v if isinstance(v, int | float | Words) else _each(str(v))
-        for k, v in values.items()
-    }
+    plain = {k: v if isinstance(v, int | float | Words) else _each(str(v)) for k, v in values.items()}
     return Words(
         *(
             text.format(**{k: v[at] if isinstance(v, Words) else v for k, v in plain.items()})

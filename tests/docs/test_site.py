@@ -33,7 +33,17 @@ def test_links_lead_somewhere():
 @pytest.mark.skipif(find_spec("mkdocs") is None, reason="pip install 'obsnet[docs]'")
 def test_the_site_builds_without_a_warning(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "-f", ROOT / "scripts" / "site.yml", "-d", tmp_path / "s"],
+        [
+            sys.executable,
+            "-m",
+            "mkdocs",
+            "build",
+            "--strict",
+            "-f",
+            ROOT / "scripts" / "site.yml",
+            "-d",
+            tmp_path / "s",
+        ],
         capture_output=True,
         text=True,
     )

@@ -42,7 +42,11 @@ _ABOUT = {
     "step_start": {"long_name": "begin of the hours of the fluxes"},
     "step_end": {"long_name": "end of the hours of the fluxes"},
     "resolved": {"long_name": "whether these hours are told apart"},
-    "height": {"long_name": "height above ground where air leaves the domain", "standard_name": "height", "axis": "Z"},
+    "height": {
+        "long_name": "height above ground where air leaves the domain",
+        "standard_name": "height",
+        "axis": "Z",
+    },
 }
 _SIDES = {
     "share": "share of particles that left the domain",
