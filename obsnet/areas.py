@@ -60,7 +60,8 @@ def as_grid(given: Any) -> Grid:
             )
         numbers = [float(given[n]) for n in names if n in given]
     else:
-        numbers = _numbers(str(given), (5, 6), GRID_FORM)
+        text = ",".join(map(str, given)) if isinstance(given, list | tuple) else str(given)
+        numbers = _numbers(text, (5, 6), GRID_FORM)
     south, north, west, east, *step = numbers
     if not south < north:
         raise ConfigError(f"south must be less than north, found {south:g} and {north:g}")
@@ -92,7 +93,7 @@ GridField = Annotated[
     Grid,
     BeforeValidator(_value_error(as_grid)),
     PlainSerializer(lambda grid: grid.to_dict()),
-    WithJsonSchema({"type": ["string", "object"], "description": GRID_FORM}),
+    WithJsonSchema({"type": ["string", "array", "object"], "description": GRID_FORM}),
     Flag(form=GRID_FORM),
 ]
 BoxField = Annotated[

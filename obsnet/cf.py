@@ -333,6 +333,9 @@ def write_netcdf(
             **_extent(data),
         }
     )
+    # as characters too, under the dimension's own name, where xarray looks for what `sel` takes
+    named = {d: data[d] for d in data.dims if f"{d}_name" in out.variables and d in data.coords}
+    out = out.assign_coords(named)
     bounds = {str(v.attrs["bounds"]) for v in data.variables.values() if "bounds" in v.attrs}
     encoding: dict[Any, dict[str, Any]] = {}
     for name, variable in out.variables.items():
@@ -350,7 +353,7 @@ def write_netcdf(
                 "dtype": "float64",
             }
         elif variable.dtype.kind in "OUST":
-            encoding[name] = {}
+            encoding[name] = {"dtype": "S1", "char_dim_name": f"{name}_length"} if name in named else {}
     with atomic_path(path) as temporary:
         out.to_netcdf(temporary, engine="netcdf4", format="NETCDF4", encoding=encoding)
         seal_file(temporary)

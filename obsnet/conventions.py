@@ -233,7 +233,9 @@ def unnamed_dimensions(data: Any) -> Any:
 
 
 def named_dimensions(data: Any) -> Any:
-    """Undo `unnamed_dimensions`: text in ``<dimension>_name`` becomes the dimension's coordinate."""
+    """Undo `unnamed_dimensions`: text in ``<dimension>_name`` becomes the dimension's coordinate, if it has none."""
+    told = [d for d in data.dims if d in data.coords and data[d].dtype.kind in "OUST"]
+    data = data.drop_vars([f"{d}_name" for d in told], errors="ignore")
     for dim in [d for d in data.dims if d not in data.variables]:
         name = f"{dim}_name"
         if name in data.variables and data[name].dims == (dim,) and data[name].dtype.kind in "OUST":

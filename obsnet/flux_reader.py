@@ -61,7 +61,8 @@ def read_any_flux(
     with _open(path) as opened:
         file = opened if layers is None else _layered(opened, layers, where)
         chosen = _choose(file, variable, where)
-        periods, notes = _periods(file, time_is, period, where)
+        across = {dim for name in chosen.values() for dim in file[name].dims}
+        periods, notes = _periods(file, across, time_is, period, where)
         data, grid, moved = _onto_grid(file, where)
         fluxes, spreads, sectors = [], [], []
         kind = find_substance(data[next(iter(chosen.values()))], data, substance, where)
@@ -140,10 +141,12 @@ def _choose(data: xr.Dataset, asked: Variables, where: str) -> dict[str, str]:
 
 
 def _periods(
-    data: xr.Dataset, time_is: TimeStamp | None, period: tuple[Any, Any] | None, where: str
+    data: xr.Dataset, across: set[Any], time_is: TimeStamp | None, period: tuple[Any, Any] | None, where: str
 ) -> tuple[Times, list[str]]:
-    """Return bounds (time, 2) and what had to be assumed."""
+    """Return bounds (time, 2) of fluxes with the dimensions `across`, and what had to be assumed."""
     time = find_axis(data, "time", where)
+    if time is not None and data[time].size != 1 and not across & set(data[time].dims):
+        time = None  # that of something else in the file, such as its observations
     if period is not None:
         if time is not None and data[time].size != 1:
             raise FormatError(

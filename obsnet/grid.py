@@ -305,6 +305,20 @@ class Grid:
     def __hash__(self) -> int:
         return hash(self.hash_id)
 
+    def nearly(self, other: Grid) -> bool:
+        """Say whether two grids differ by no more than float32 coordinates do (and by no more than 1 % of a cell).
+
+        Examples
+        --------
+        >>> one = Grid.regular(20, 40, 100, 120, 1.0, 1.0)
+        >>> one.nearly(Grid(one.lat_edges + 1.5e-6, one.lon_edges)), one.nearly(Grid(one.lat_edges + 1e-3, one.lon_edges))
+        (True, False)
+        """
+        return self.shape == other.shape and all(
+            bool((np.abs(a - b) <= min(_FLOAT32_DEGREES, 0.01 * np.diff(a).min())).all())
+            for a, b in ((self.lat_edges, other.lat_edges), (self.lon_edges, other.lon_edges))
+        )
+
     def __reduce__(self) -> tuple[Any, ...]:
         return Grid, (self.lat_edges, self.lon_edges)
 

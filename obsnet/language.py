@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
 from obsnet.config import Options
 
-__all__ = ["NOTHING", "InLanguage", "Language", "Words", "apart", "filled"]
+__all__ = ["NOTHING", "InLanguage", "Language", "Words", "apart", "filled", "period_zh"]
 
 Language = Literal["en", "zh"]
 
@@ -51,3 +52,17 @@ def apart(text: str) -> str:
     for between, comma in _BETWEEN:
         text = text.replace(between, comma)
     return text
+
+
+_SPAN = re.compile(r"\d{4}[-\dT:]* to \d{4}[-\dT:]*")
+
+
+def period_zh(text: str) -> str:
+    """Return a period in Chinese: ``2014-02-01 to 2014-03-01`` has a word between its ends; other texts stay.
+
+    Examples
+    --------
+    >>> period_zh("2014-02-01 to 2014-03-01"), period_zh("2014")
+    ('2014-02-01 至 2014-03-01', '2014')
+    """
+    return text.replace(" to ", " 至 ") if _SPAN.fullmatch(text) else text

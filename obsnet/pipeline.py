@@ -19,7 +19,7 @@ from pydantic import Field
 from obsnet.atomic import sweep
 from obsnet.config import Options, locate, validate
 from obsnet.content import Contents, files_below
-from obsnet.errors import ConfigError, nearest
+from obsnet.errors import ConfigError, ObsnetError, nearest
 from obsnet.journal import about_stage, note
 from obsnet.stage_mark import Mark, differences, flat, name_of, read_mark, remove_leftovers, write_mark
 from obsnet.work.work import Cluster, Work
@@ -135,6 +135,10 @@ class Stage:
         Whether the stage takes the shard of ``[run]``, and keeps a plan of it (`obsnet.work.shards`).
     forecast : callable
         ``forecast(options, case) -> lines``: what time and memory it will take, as far as that is known before it runs.
+    check : callable, optional
+        ``check(options, case, before)`` opens inputs, reads what is cheap to read and yields lines, and an
+        `obsnet.errors.ObsnetError` where a run would stop or leave something out; `before` names the stages of the case
+        that come first and may not have run yet. By default files are only looked for.
     """
 
     name: str
@@ -147,6 +151,7 @@ class Stage:
     data: tuple[str, ...] = ()
     shards: bool = False
     forecast: Callable[[Any, Case], Iterable[str]] = lambda _options, _case: ()
+    check: Callable[[Any, Case, tuple[str, ...]], Iterable[str | ObsnetError]] | None = None
 
 
 def load_stages(names: Iterable[str] | None = None) -> dict[str, Stage]:

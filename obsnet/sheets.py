@@ -18,10 +18,11 @@ from typing import Any
 
 from obsnet.atomic import atomic_path, write_text
 
-__all__ = ["TableSheet", "write_sheet_csv", "write_sheets"]
+__all__ = ["TableSheet", "csv_text", "write_sheet_csv", "write_sheets"]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # what no XML may hold
+_BOM = "\ufeff"  # without it Excel takes UTF-8 for the code page of the machine, and Chinese is lost
 _CELL = 32_767  # characters that a cell may hold
 _WIDEST = 48
 
@@ -98,7 +99,7 @@ def write_sheet_csv(path: Path, table: TableSheet) -> Path:
     lines = csv.writer(buffer, lineterminator="\n")
     for cells in (table.headings, *table.rows):
         lines.writerow([_guarded(_plain(v)) for v in cells])
-    write_text(path, "\ufeff" + buffer.getvalue())
+    write_text(path, _BOM + buffer.getvalue())
     return path
 
 
@@ -146,3 +147,32 @@ def _width(heading: str, values: Sequence[Any]) -> int:
     longest = max((len(s) + sum(ord(c) > 0x2E7F for c in s) for s in shown), default=0)
     head = len(heading) + sum(ord(c) > 0x2E7F for c in heading)
     return min(max(longest, math.ceil(head / 2), 7) + 3, _WIDEST)
+
+
+def csv_text(frame: Any, *, index: bool = False, float_format: str | None = "%.6g") -> str:
+    r"""Return a table as CSV text.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Numbers that are infinite or missing become empty cells: a spreadsheet would take ``inf`` for a word.
+    index : bool
+        Whether the index is the first column.
+    float_format : str
+        Of the numbers; None for as many digits as they need.
+
+    Returns
+    -------
+    str
+        UTF-8 with a byte order mark, for `obsnet.atomic.write_text`.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> csv_text(pd.DataFrame({"地区": ["北京市"], "smallest": [float("inf")]}))
+    '\ufeff地区,smallest\n北京市,\n'
+    """
+    import numpy as np
+
+    finite = frame.replace([np.inf, -np.inf], np.nan)
+    return _BOM + str(finite.to_csv(index=index, float_format=float_format, lineterminator="\n"))

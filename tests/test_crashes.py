@@ -206,8 +206,9 @@ def test_a_file_that_keeps_the_library_busy_ends_too(tmp_path):
 def test_a_prior_is_named(tmp_path):
     _prior(tmp_path / "crash.nc")
     crash = crashing(tmp_path / "crash.nc", "flux")
+    jacobian = make_world().jacobian
     with pytest.raises(FormatError, match=KILLED):
-        read_prior(crash, make_world().jacobian, species("CO2"))
+        read_prior(crash, jacobian.grid, jacobian.time_edges, species("CO2"))
 
 
 def test_one_bad_granule_of_any_kind_is_one_row(crash, tmp_path, capsys):

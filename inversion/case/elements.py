@@ -178,7 +178,12 @@ def place_elements(
         raise ConfigError(f"[invert] start {options.start} is not before stop {options.stop}")
     empty = Jacobian(sp.csr_array((0, grid.size), dtype=np.float32), np.zeros(0, "U1"), grid, edges)
     prior = read_prior(
-        locate(str(options.prior), folder, out), empty, species(options.species), options.prior_name
+        locate(str(options.prior), folder, out),
+        grid,
+        edges,
+        species(options.species),
+        options.prior_name,
+        options.prior_file,
     )
     if len(prior.flux) != 1:
         raise ConfigError(

@@ -207,7 +207,7 @@ def ensemble_dataset(members: Sequence[Member], combined: Combined, labels: Any)
             ),
             "total_sector": ("total", np.asarray(labels.sector)[sector]),
             "total_region": ("total", np.asarray(labels.region)[region]),
-            "total_period": ("total", period.astype(np.int32)),
+            "total_period": ("total", period.astype(np.int32), {"long_name": "index along period"}),
         },
         coords={"member": [m.name for m in members]},
     )

@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import xarray as xr
 
-from inversion.case.options import InvertOptions
+from inversion.case.options import InvertOptions, PriorFileOptions
 from inversion.case.same_air import refuse_same_air
 from inversion.jacobian.flux import bin_matrix, flux_on
 from inversion.jacobian.parts import check_part, refuse_repeats
@@ -19,13 +20,13 @@ from inversion.jacobian.store import Jacobian, JacobianStore
 from inversion.transport.run.folder import marks, never_made
 from obsnet.config import locate
 from obsnet.constants import Species, species
-from obsnet.errors import ConfigError, FormatError, SchemaError
+from obsnet.errors import ConfigError, FormatError, ObsnetError, SchemaError
 from obsnet.grid import Grid
 from obsnet.reading import reading
 from obsnet.scales import one_scale
 from obsnet.seal import check_parquet
 from obsnet.shares import Shares
-from obsnet.typing import Floats, Texts
+from obsnet.typing import Floats, Texts, Times
 from obsnet.work.isolated import apart
 from obsnet.work.shards import require_finished
 
@@ -36,6 +37,7 @@ __all__ = [
     "load",
     "locate",
     "match_observations",
+    "prior_data",
     "read_prior",
     "with_transport_error",
 ]
@@ -149,41 +151,83 @@ def match_observations(
     return table.filter(pa.array(keep)), counts
 
 
-def read_prior(path: Path, jacobian: Jacobian, gas: Species, name: str | None = None) -> PriorFlux:
+def read_prior(
+    path: Path,
+    grid: Grid,
+    edges: Times,
+    gas: Species,
+    name: str | None = None,
+    how: PriorFileOptions | None = None,
+) -> PriorFlux:
     """Read a prior flux and bring it onto the footprints' cells and time bins.
 
     Parameters
     ----------
     path : Path
-        CF file with ``flux(time, sector, lat, lon)``.
-    jacobian : Jacobian
-        Gives grid and time bins.
+        File of any maker on a latitude-longitude grid; one of the Flux contract needs no more.
+    grid : Grid
+        Cells of the footprints.
+    edges : ndarray of datetime64, shape (n + 1,)
+        Their flux time bins.
     gas : Species
         What the flux must be of.
     name : str, optional
         What the prior is called; by default the file's title, then its name.
+    how : PriorFileOptions, optional
+        What the file does not say itself.
 
     Raises
     ------
     ConfigError
         Another substance, or a time the prior does not cover.
+    ObsnetError
+        The file does not say what it is; see `obsnet.cf.read_flux`.
     """
-    from obsnet.cf import read_flux, read_shares
+    from obsnet.cf import read_shares
     from obsnet.field import grid_of
 
-    data, given = apart(read_flux, path), apart(read_shares, path)
+    how = how or PriorFileOptions()
+    data, given = prior_data(path, how), apart(read_shares, path)
     substance = str(data["flux"].attrs["substance"]).upper()
     if substance != gas.name:
         raise ConfigError(f"{path}: the prior flux is of {substance}, the inversion of {gas.name}")
-    flux, notes = flux_on(data, jacobian.grid, jacobian.time_edges)
-    weight = np.diff(jacobian.time_edges).astype(np.float64) @ bin_matrix(
-        data["time_bnds"].values, jacobian.time_edges
-    )
+    flux, notes = flux_on(data, grid, edges, outside=how.outside)
+    said = how.model_dump(exclude_none=True, exclude_unset=True)
+    if said:
+        notes.append("of the prior was said: " + ", ".join(f"{k} = {v!r}" for k, v in said.items()))
+    weight = np.diff(edges).astype(np.float64) @ bin_matrix(data["time_bnds"].values, edges)
     values = data["flux"].transpose("time", "sector", "lat", "lon").values
     own = {s: np.asarray(values[:, i], dtype=np.float64) for i, s in enumerate(flux)}
-    pattern = replace(FluxPattern.of(grid_of(data), own, weight / weight.sum()), given=given)
+    its = grid_of(data)
+    pattern = FluxPattern.of(grid if its.nearly(grid) else its, own, weight / weight.sum())
+    pattern = replace(pattern, given=given)
     title = name or str(data.attrs.get("title") or Path(path).name)
     return PriorFlux(title, flux, tuple(notes), pattern)
+
+
+def prior_data(path: Path, how: PriorFileOptions) -> xr.Dataset:
+    """Return a file of fluxes as the Flux contract has them, read as the case says."""
+    from obsnet.cf import read_flux
+    from obsnet.inventory.period import read_period
+
+    period = None if how.period is None else read_period(how.period)
+    try:
+        return apart(
+            read_flux,
+            path,
+            variable=how.sectors,
+            substance=how.gas,
+            units=how.units,
+            basis=how.basis,
+            time_is=how.time_is,
+            period=None if period is None else (period.start, period.stop),
+            nan=how.missing,
+        )
+    except ObsnetError as error:
+        if "say " not in str(error):
+            raise
+        keys = ", ".join(PriorFileOptions.model_fields)
+        raise type(error)(f"{error} (keys of [invert.prior_file]: {keys})") from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -315,7 +359,14 @@ def load(options: InvertOptions, folder: Path, out: Path) -> Inputs:
     if options.error.transport is not None:
         used = with_transport_error(used, locate(options.error.transport, folder, out))
     jacobian = footprints.read(used["obs_id"].to_numpy(zero_copy_only=False).astype(str))
-    prior = read_prior(locate(str(options.prior), folder, out), jacobian, gas, options.prior_name)
+    prior = read_prior(
+        locate(str(options.prior), folder, out),
+        jacobian.grid,
+        jacobian.time_edges,
+        gas,
+        options.prior_name,
+        options.prior_file,
+    )
     allowed = (twice, *(f"made from {line}" for line in without if line))
     return Inputs(jacobian, used, prior, counts, tuple(footprints.damaged), tuple(filter(None, allowed)))
 

@@ -31,6 +31,7 @@ __all__ = [
     "LikelihoodOptions",
     "MemberOptions",
     "OffsetOptions",
+    "PriorFileOptions",
     "ScreenOptions",
     "SectorOptions",
     "SharesOptions",
@@ -46,6 +47,36 @@ Side = Literal["north", "east", "south", "west", "top", "inside"]
 
 # what a ready-made Jacobian has no use for
 _NOT_FOREIGN = ("basis", "likelihood", "screen", "withhold", "ensemble")
+
+
+class PriorFileOptions(Options):
+    """What the prior's file does not say itself."""
+
+    sectors: dict[str, str] | None = Field(
+        default=None,
+        description="variable of the file by sector, such as { total = 'flux' }; by default the one on the grid, "
+        "under its own name",
+    )
+    gas: str | None = Field(
+        default=None, description="formula, where the file does not say what the flux is of"
+    )
+    units: str | None = Field(default=None, description="where the file states none, or wrong ones")
+    basis: Literal["substance", "carbon"] | None = Field(
+        default=None, description="whose mass a mass flux is"
+    )
+    time_is: Literal["start", "middle", "end"] | None = Field(
+        default=None, description="what times without bounds are"
+    )
+    period: str | None = Field(
+        default=None, description="of a file without time or with one: 2013, 2013-02, 2013-01/2013-06"
+    )
+    missing: Literal["raise", "zero"] = Field(
+        default="raise", description="missing values: an error, or no flux"
+    )
+    outside: Literal["raise", "zero"] = Field(
+        default="raise",
+        description="cells of the footprints that the prior does not reach: an error, or no flux",
+    )
 
 
 class SectorOptions(Options):
@@ -335,6 +366,7 @@ class InvertOptions(AllowMissing):
     prior_name: str | None = Field(
         default=None, description="what the prior is called; by default the file says"
     )
+    prior_file: PriorFileOptions = PriorFileOptions()
     sector: dict[str, SectorOptions] = Field(
         default_factory=dict, description="one table a sector of the prior"
     )

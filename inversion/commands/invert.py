@@ -46,13 +46,27 @@ class InvertCommand(AllowMissing, CaseTable):
         if self.case is not None:
             more = ["invert.foreign.set_aside_bad_rows=true"] if self.set_aside_bad_rows else []
             more += ["invert.allow_missing=true"] if self.allow_missing else []
-            return self.model_copy(update={"set": [*self.set, *more]}).open("invert", InvertOptions)
+            return _found(self.model_copy(update={"set": [*self.set, *more]}).open("invert", InvertOptions))
         foreign: dict[str, Any] = {"files": [str(Path(f).resolve()) for f in self.jacobian]}
         if self.set_aside_bad_rows:
             foreign["set_aside_bad_rows"] = True
         data = apply_overrides({"invert": {"foreign": foreign}}, self.set)
         options = validate(InvertOptions, data["invert"], "--jacobian [invert]")
         return Opened(options, data, Path.cwd(), self.out or Path("inversion"))
+
+
+def _found(opened: Opened) -> Opened:
+    """Return the table with inputs that earlier stages left in the case's own folder, where outputs go elsewhere."""
+    from obsnet.config import out_folder
+
+    made = out_folder(opened.data, opened.folder)
+    named = {n: getattr(opened.options, n) for n in ("store", "footprints", "prior", "regions")}
+    there = {
+        n: str(made / v)
+        for n, v in named.items()
+        if v and not (opened.out / v).exists() and (made / v).exists()
+    }
+    return opened._replace(options=opened.options.model_copy(update=there))
 
 
 @command("inversion.commands.invert:InvertCommand", work=True)

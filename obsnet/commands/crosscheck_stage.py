@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from obsnet.case_check import later
 from obsnet.crosscheck.verdicts.options import CrosscheckTable
+from obsnet.errors import ObsnetError
 from obsnet.pipeline import Case, Stage, StageResult
 
 __all__ = ["STAGE"]
@@ -41,6 +43,25 @@ def _run(options: CrosscheckTable, case: Case) -> StageResult:
     )
 
 
+def _check(options: CrosscheckTable, case: Case, before: tuple[str, ...]) -> Iterable[str | ObsnetError]:
+    from obsnet.crosscheck.verdicts.table import check, read_totals
+    from obsnet.inventory.table import read_inventory
+    from obsnet.work.isolated import apart
+
+    path = case.beside(options.inventory)
+    inventory = read_inventory(path if path.exists() else options.inventory)
+    yield f"{options.inventory}: {len(inventory)} rows, {', '.join(sorted(set(map(str, inventory['gas']))))}"
+    posterior = case.out / options.posterior
+    if not posterior.exists():
+        yield later(posterior, before)
+        return
+    try:
+        totals = apart(read_totals, posterior, options.sector, options.period)
+        check(totals, inventory, rule=options.rule(), choices=options.choices())
+    except ObsnetError as error:  # the run may make another one
+        yield f"with {posterior.name} as it is now: {error}"
+
+
 STAGE = Stage(
     "crosscheck",
     options=CrosscheckTable,
@@ -49,4 +70,5 @@ STAGE = Stage(
     inputs=_inputs,
     version=VERSION,
     tables=("obsnet.inventory:tables", "obsnet.crosscheck:tables"),
+    check=_check,
 )

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
-from obsnet.language import NOTHING, Words, apart, filled
+from obsnet.language import NOTHING, Words, apart, filled, period_zh
 from obsnet.run_words import in_both
 
 __all__ = ["NOTHING", "Words", "common_first", "filled", "joined", "of_the_run", "say"]
 
 _BETWEEN = Words("; ", "；")
-_DAYS = re.compile(r"(\d[\d:T-]*) to (\d[\d:T-]*)")
 
 # key -> (English, Chinese); what stands in braces is filled in by `say`
 _TEXTS = {
@@ -262,9 +260,7 @@ def say(key: str, **values: Any) -> Words:
 
 def _span(value: Any) -> Any:
     """Return a span of days in both languages; all else as it is."""
-    if isinstance(value, str) and (found := _DAYS.fullmatch(value)):
-        return Words(value, f"{found[1]} 至 {found[2]}")
-    return value
+    return Words(value, period_zh(value)) if isinstance(value, str) and period_zh(value) != value else value
 
 
 def of_the_run(text: str) -> Words:

@@ -274,14 +274,11 @@ def _text(cell: Any) -> str:
 
 
 def write_rows(frame: Any, path: str | Path, language: Language = "en") -> None:
-    """Write a table as CSV, whole or not at all; in Chinese with Chinese headings and the mark Excel looks for."""
-    from obsnet.atomic import atomic_path
+    """Write a table as CSV, whole or not at all, with the mark Excel looks for; in Chinese with Chinese headings."""
+    from obsnet.atomic import write_text
+    from obsnet.sheets import csv_text
 
-    named = frame.rename(columns=translated(frame.columns, language))
-    with atomic_path(path) as temporary:
-        named.to_csv(
-            temporary, index=False, encoding="utf-8-sig" if language == "zh" else "utf-8", lineterminator="\n"
-        )
+    write_text(path, csv_text(frame.rename(columns=translated(frame.columns, language)), float_format=None))
 
 
 def write_if_asked(frame: Any, path: Path | None, language: Language = "en") -> list[str]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+from obsnet.case_check import few
+from obsnet.errors import ObsnetError
 from obsnet.pipeline import Case, Stage, StageResult
 from obsnet.store import ObservationStore
+from obsnet.work.isolated import apart
 from retrieval.ingest import VERSION
 from retrieval.ingest.options import IngestTable
 from retrieval.superobs import VERSION as AVERAGING
@@ -34,6 +38,25 @@ def _inputs(options: IngestTable, case: Case) -> list[Path]:
     return [*granule_files(options.files, case.folder), *options.tables(case.folder), *folders]
 
 
+def _check(options: IngestTable, case: Case, _before: tuple[str, ...]) -> Iterator[str | ObsnetError]:
+    from retrieval.ingest.plan import make_plan, sniffed
+    from retrieval.readers.files import granule_files
+
+    everything = sorted(map(str, granule_files(options.files, case.folder)))
+    chosen, how = few(everything), options.beside(case.folder)
+    how.load()
+    if len(chosen) < len(everything):
+        yield f"{len(chosen)} of {len(everything)} files opened"
+    for path in chosen:
+        try:
+            found = apart(sniffed, path, how)
+        except ObsnetError as error:
+            yield error
+            continue
+        yield f"{Path(path).name}: {found.source}, {found.species}, {found.start[:19]} to {found.end[:19]}"
+    make_plan(chosen, [], how, mixed=options.mixed)
+
+
 STAGE = Stage(
     "ingest",
     IngestTable,
@@ -42,4 +65,5 @@ STAGE = Stage(
     version=VERSION + AVERAGING,  # rises with either
     tables=("retrieval.readers:sensors", "retrieval.products:screens"),
     shards=True,
+    check=_check,
 )

@@ -22,7 +22,7 @@ from retrieval.products.read import AVERAGED
 if TYPE_CHECKING:
     from retrieval.ingest.options import IngestOptions
 
-__all__ = ["IngestPlan", "Sniffed", "make_plan", "rows_of_run", "sniff"]
+__all__ = ["IngestPlan", "Sniffed", "make_plan", "rows_of_run", "sniff", "sniffed"]
 
 ENOUGH_FILES = 50  # to hash, or a hundred times as many to look into, for several processes to pay
 
@@ -100,31 +100,36 @@ def glance(task: Glance) -> tuple[Sniffed | None, str]:
 
 def sniff(path: str, options: IngestOptions) -> Sniffed | None:
     """Look at a file's identity; None where it cannot be read, which its task will report."""
-    from retrieval.products.read import open_fields, source_name
-
     try:
-        with reading(path, "a granule"):
-            fields = open_fields(
-                path,
-                sensor=options.sensor,
-                species=options.species,
-                variant=options.variant,
-                folders=options.sensors,
-            )
-            with fields.source:
-                sensor = fields.sensor
-                _, correction = options.load()
-                names = [
-                    source_name(sensor, fields.version(), options.variant),
-                    correction and correction.name,
-                ]
-                source = "_".join(filter(None, names)) + options.suffix
-                time, _, _ = fields.times()
-                known = time[~np.isnat(time)]
-                span = (str(known.min()), str(known.max())) if len(known) else ("", "")
-            return Sniffed(source, sensor.name, sensor.species, sensor.scale, *span)
+        return sniffed(path, options)
     except ObsnetError:
         return None
+
+
+def sniffed(path: str, options: IngestOptions) -> Sniffed:
+    """Look at a file's identity, or raise what keeps it from being read."""
+    from retrieval.products.read import open_fields, source_name
+
+    with reading(path, "a granule"):
+        fields = open_fields(
+            path,
+            sensor=options.sensor,
+            species=options.species,
+            variant=options.variant,
+            folders=options.sensors,
+        )
+        with fields.source:
+            sensor = fields.sensor
+            _, correction = options.load()
+            names = [
+                source_name(sensor, fields.version(), options.variant),
+                correction and correction.name,
+            ]
+            source = "_".join(filter(None, names)) + options.suffix
+            time, _, _ = fields.times()
+            known = time[~np.isnat(time)]
+            span = (str(known.min()), str(known.max())) if len(known) else ("", "")
+        return Sniffed(source, sensor.name, sensor.species, sensor.scale, *span)
 
 
 def rows_of_run(index: Iterable[Mapping[str, Any]], options: IngestOptions) -> dict[str, Mapping[str, Any]]:

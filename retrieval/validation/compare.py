@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from obsnet.atomic import atomic_path
+from obsnet.atomic import atomic_path, write_text
 from obsnet.constants import species as species_of
 from obsnet.errors import ConfigError, RangeError, nearest
+from obsnet.sheets import csv_text
 from obsnet.store import ObservationStore
 from obsnet.times import season
 from obsnet.typing import Floats, Texts
@@ -252,8 +253,7 @@ def write_tables(pairs: pa.Table, folder: str | Path, cuts: Iterable[Sequence[st
     frames |= {f"statistics_{'_'.join(cut)}": pd.DataFrame(statistics(pairs, cut)) for cut in cuts}
     for name, frame in frames.items():
         path = Path(folder) / f"{name}.csv"
-        with atomic_path(path) as temporary:
-            frame.to_csv(temporary, index=False, float_format="%.6g")
+        write_text(path, csv_text(frame))
         written.append(path)
     return written
 

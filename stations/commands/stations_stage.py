@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from obsnet.case_check import SAMPLE
+from obsnet.errors import ObsnetError
 from obsnet.pipeline import Case, Stage, StageResult
 from obsnet.store import ObservationStore
 from stations.store import VERSION
@@ -33,6 +35,12 @@ def _run(options: StationsTable, case: Case) -> StageResult:
     return StageResult(outputs=(store.path,), files=files, summary=summary, failed=summary["failed"])
 
 
+def _check(options: StationsTable, case: Case, _before: tuple[str, ...]) -> Iterable[str | ObsnetError]:
+    from stations.store.ingest import look
+
+    return look(options, case.folder, SAMPLE)
+
+
 STAGE = Stage(
     "stations",
     options=StationsTable,
@@ -46,4 +54,5 @@ STAGE = Stage(
         "stations.quality:budgets",
     ),
     shards=True,
+    check=_check,
 )

@@ -149,8 +149,13 @@ class File:
 
 
 def _attribute(held: Any, name: str, default: str) -> str:
-    """Return an attribute of the file; netCDF4's own, such as a variable's ``scale``, are none of it."""
-    return str(held.getncattr(name)).strip() if name in held.ncattrs() else default
+    """Return an attribute of the file; netCDF4's own, such as a variable's ``scale``, are none of it.
+
+    A name that only differs in capitals counts (``Calibration_scale``), where no other does.
+    """
+    there = held.ncattrs()
+    alike = [name] if name in there else [n for n in there if n.lower() == name.lower()]
+    return str(held.getncattr(alike[0])).strip() if len(alike) == 1 else default
 
 
 def stamp_convention(*texts: str) -> str | None:

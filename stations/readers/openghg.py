@@ -2,7 +2,8 @@
 
 A station file has one variable named after its species, lower case, beside ``…_variability`` (standard deviation),
 ``…_repeatability``, ``…_number_of_observations`` and ``…_status_flag`` (1 = flagged); site, inlet, scale and the
-length of a sample are global attributes; a stamp names the start of the sample. A column file has ``x<species>``,
+length of a sample are global attributes; a stamp names the start of the sample. Files of acrg, its forerunner, write
+some attributes with capitals and have site and network in their name only (``DECC-picarro_TAC_….nc``). A column file has ``x<species>``,
 ``x<species>_uncertainty``, ``x<species>_averaging_kernel``, ``<species>_profile_apriori``, ``pressure_levels`` and
 ``pressure_weights`` along ``lev``.
 
@@ -33,6 +34,7 @@ __all__ = ["read", "sniff"]
 _LABELS = {name.lower().replace("-", ""): name for name in SPECIES}
 _BESIDE = ("variability", "repeatability", "number_of_observations", "status_flag", "stdev", "count")
 _SUM = 0.01  # how far the weights may sum from 1
+_NAMED = re.compile(r"(?P<network>[A-Za-z0-9]+)-[A-Za-z0-9]+_(?P<site>[A-Za-z0-9]{3,5})_")
 
 
 def sniff(source: Source) -> bool:
@@ -100,12 +102,20 @@ def _unit(file: File, name: str) -> str:
     return file.of(name, "units") or file.of(name, "unit") or file.attr("units")
 
 
-def _attrs(file: File, label: str, layout: str) -> dict[str, Any]:
+def _attrs(source: Source, file: File, label: str, layout: str, notes: Notes) -> dict[str, Any]:
+    """Return what the file says of itself; site and network stand only in the name of older files."""
+    named = _NAMED.match(source.name)
+    said = {}
+    for word in ("site", "network"):
+        said[word] = file.attr(word)
+        if not said[word] and named is not None:
+            said[word] = named[word]
+            notes.warn(1, f"attribute not in the file: {word} {named[word]} is from its name")
     return {
-        "site": file.attr("site").upper(),
+        "site": said["site"].upper(),
         "site_name": file.attr("station_long_name"),
-        "network": file.attr("network"),
-        "source": f"openghg_{file.attr('network').lower() or 'unknown'}_{label}",
+        "network": said["network"],
+        "source": f"openghg_{said['network'].lower() or 'unknown'}_{label}",
         "format": layout,
         **{n: file.attr(n) for n in ("instrument", "data_owner", "data_owner_email") if file.attr(n)},
     }
@@ -125,7 +135,7 @@ def _record(source: Source, file: File, label: str, gas: str) -> xr.Dataset:
         file.numbers("inlet") if "inlet" in file and file.dims("inlet") == ("time",) else np.array(np.nan)
     )
     if np.isnan(height).all():
-        said_m = [_metres(file.attr(n)) for n in ("inlet_height_magl", "inlet")]
+        said_m = [_metres(file.attr(n)) for n in ("inlet_height_magl", "inlet", "inlet_magl")]
         height = np.array(next((m for m in said_m if np.isfinite(m)), np.nan))
     return build(
         {
@@ -145,7 +155,7 @@ def _record(source: Source, file: File, label: str, gas: str) -> xr.Dataset:
         when=intervals(stamp, said or "start", length) if length is not None else intervals(stamp, "instant"),
         notes=notes,
         source=source,
-        attrs=_attrs(file, label, "openghg"),
+        attrs=_attrs(source, file, label, "openghg", notes),
     )
 
 
@@ -195,7 +205,7 @@ def _column(source: Source, file: File, label: str, gas: str) -> xr.Dataset:
         kind="column",
         extras=operator,
         source=source,
-        attrs={**_attrs(file, label, "openghg_column"), "vertical": "level"},
+        attrs={**_attrs(source, file, label, "openghg_column", notes), "vertical": "level"},
     )
     in_unit(dataset, unit)
     return dataset

@@ -30,6 +30,16 @@ _LONG_NAMES = {
     "sd": "standard deviation inside the averaging interval",
     "n": "number of measurements",
     "quality": "reasons not to use the row, 0 = use",
+    "altitude_m": "altitude of the intake above sea level",
+    "intake_height_m": "height of the intake above ground",
+    "time": "middle of the sample",
+    "time_start": "start of the sample",
+    "time_end": "end of the sample",
+}
+_STANDARD = {
+    "time": {"standard_name": "time", "axis": "T", "units_metadata": "leap_seconds: none"},
+    "latitude": {"standard_name": "latitude", "units": "degrees_north"},
+    "longitude": {"standard_name": "longitude", "units": "degrees_east"},
 }
 
 
@@ -52,18 +62,19 @@ def write_record(record: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     if missing:
         raise SchemaError(f"{path}: not a station record, it lacks {', '.join(missing)}")
     data = record.copy()
-    for name, text in _LONG_NAMES.items():
-        if name in data:
-            data[name].attrs = {**data[name].attrs, "long_name": text}
+    for name in map(str, data.variables):
+        own = data[name].attrs
+        text = _LONG_NAMES.get(name) or own.get("long_name") or name.replace("_", " ")
+        data[name].attrs = {**own, "long_name": text, **_STANDARD.get(name, {})}
     data["quality"].attrs |= {
         "flag_masks": np.array([int(f) for f in Quality], dtype=np.uint32),
         "flag_meanings": " ".join(str(f.name).lower() for f in Quality),
     }
     attrs = record.attrs
     data.attrs = {
-        "Conventions": "CF-1.10",
+        "Conventions": "CF-1.11",
         "title": f"{attrs.get('species', '')} at {attrs.get('site', '') or 'an unnamed site'}",
-        "history": "\n".join(attrs.get("changes", [])),
+        "history": "\n".join(attrs.get("changes", [])) or "read, nothing changed",
         MARK: json.dumps(plain(attrs), ensure_ascii=False),
     }
     times = [n for n in data.variables if data[n].dtype.kind == "M"]

@@ -59,11 +59,16 @@ def write_openghg(record: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     label = str(record.attrs["species"]).lower().replace("-", "")
     data = _column(record, label, path) if record.attrs.get("kind") == "column" else _point(record, label)
     data.attrs = {
-        "Conventions": "CF-1.8",
+        "Conventions": "CF-1.11",
         "title": f"{label} at {record.attrs.get('site', '')}",
+        "history": "\n".join(record.attrs.get("changes", [])) or "read, nothing changed",
         **_attrs(record, label),
     }
-    data["time"].encoding = {"units": "seconds since 1970-01-01", "dtype": "float64"}
+    for name in map(str, data.variables):
+        if not {"long_name", "standard_name"} & set(data[name].attrs):
+            data[name].attrs = {**data[name].attrs, "long_name": name.replace("_", " ")}
+    data["time"].attrs["units_metadata"] = "leap_seconds: none"
+    data["time"].encoding = {"units": "seconds since 1970-01-01", "dtype": "float64", "_FillValue": None}
     with atomic_path(path) as temporary:
         data.to_netcdf(temporary, engine="netcdf4")
     return Path(path)
@@ -120,8 +125,8 @@ def _column(record: xr.Dataset, label: str, path: Any) -> xr.Dataset:
     for own, name in _COLUMN.items():
         dims = ("time", "lev") if record[own].ndim == 2 else ("time",)
         data[name.format(label)] = (dims, record[own].values, units.get(own, {}))
-    for name in ("latitude", "longitude"):
-        data[name] = ("time", record[name].values)
+    for name, unit in (("latitude", "degrees_north"), ("longitude", "degrees_east")):
+        data[name] = ("time", record[name].values, {"standard_name": name, "units": unit})
     return xr.Dataset(data, coords={"time": ("time", record["time"].values, {"standard_name": "time"})})
 
 

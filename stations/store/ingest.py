@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from obsnet.constants import SPECIES
 from obsnet.content import file_id, sha256
 from obsnet.errors import ConfigError, FormatError, ObsnetError, StorageError
 from obsnet.store import ObservationStore
+from obsnet.work.isolated import apart
 from obsnet.work.parallel import ENOUGH_BYTES, map_unordered, shard
 from obsnet.work.shards import FOLDER, taking_part
 from obsnet.work.work import Work
@@ -25,10 +26,10 @@ from stations.readers import companions, expand, read_all, read_each
 from stations.record.summary import summary
 from stations.store.observations import observations
 from stations.store.options import Delivery, ReadTable, StationsTable
-from stations.store.process import OneScale, fingerprint, process_record
+from stations.store.process import MixedScalesError, OneScale, fingerprint, process_record
 from stations.store.whole import SENSOR, forget_unnamed
 
-__all__ = ["files_in_store", "ingest", "input_files", "run_stations", "summarise_files"]
+__all__ = ["files_in_store", "ingest", "input_files", "look", "run_stations", "summarise_files"]
 
 _INDEX_EVERY = 5.0  # seconds: a killed run loses no more, and many files cost no more than one
 
@@ -292,6 +293,49 @@ def run_stations(
         report=report,
     )
     return {"path": str(store.path), **counts}
+
+
+def look(options: StationsTable, folder: Path, most: int) -> Iterator[str | ObsnetError]:
+    """Read some files of a case as a run would and say what they hold; nothing is written.
+
+    Parameters
+    ----------
+    most : int
+        Files to read, taken evenly.
+
+    Yields
+    ------
+    str or ObsnetError
+        A line a file, or what is wrong with it.
+    """
+    from obsnet.case_check import few
+
+    placed = options.placed(folder)
+    everything = expand(options.files, folder)
+    chosen = few(everything, most)
+    if len(chosen) < len(everything):
+        yield f"{len(chosen)} of {len(everything)} files opened"
+    guard = OneScale(options.mixed_scales)
+    how = fingerprint(placed)
+    for path in chosen:
+        done = apart(_read_file, _Task(path, str(folder), placed, how))
+        if done.row["status"] != "done":
+            yield FormatError(done.row["status"].removeprefix("bad: "))
+            continue
+        row = done.row
+        scales = ", ".join(dict.fromkeys(f"{species} {scale}" for species, scale in done.scales))
+        yield f"{row['path']}: {row['version']}, {row['soundings']} rows, {row['good']} good; {scales}"
+        lacking = sum(
+            int(np.isnan(t["uncertainty"].to_numpy(zero_copy_only=False).astype(float)).sum())
+            for t in done.tables
+        )
+        if lacking:
+            yield f"{row['path']}: {lacking} rows without uncertainty, which an inversion leaves out; give a budget"
+        for species, scale in done.scales:
+            try:
+                guard.check(species, scale, str(path))
+            except MixedScalesError as error:
+                yield error
 
 
 def files_in_store(

@@ -13,13 +13,7 @@ if TYPE_CHECKING:
     from inversion.transport.readers.options import InfoOptions
     from obsnet.work.work import Work
 
-__all__ = ["convert", "info"]
-
-_LOST = {
-    "time": "outside the flux time bins",
-    "grid": "outside the grid",
-    "unresolved": "unresolved, dropped",
-}
+__all__ = ["convert", "info", "told"]
 
 
 @command("inversion.transport.readers.options:InfoOptions")
@@ -43,16 +37,24 @@ def convert(options: ConvertOptions, work: Work) -> Shown:
     if options.to != "store":
         lines = [f"{options.out}: {report['receptors']} footprints"]
         return Shown(data, lines, [f"note: {note}" for note in report["notes"]])
+    lines, notes = told(report, options.out)
+    return Shown(data, lines, notes, failed=len(report["failed"]))
+
+
+def told(report: dict[str, Any], out: Path) -> tuple[list[str], list[str]]:
+    """Return what a conversion came to, in lines, and what is to be known of it."""
     notes = [f"failed: {bad['error']}" for bad in report["failed"]]
     notes += [f"note ({count} files): {note}" for note, count in report["notes"].items()]
-    return Shown(data, _told(report, options.out), notes, failed=len(report["failed"]))
+    return list(_lines(report, out)), notes
 
 
-def _told(report: dict[str, Any], out: Path) -> Iterator[str]:
+def _lines(report: dict[str, Any], out: Path) -> Iterator[str]:
+    from inversion.transport.conversion.convert import LOST
+
     for reason, amount in report["lost"].items():
         if abs(amount) > 1e-6 * abs(report["total"]):
             share = 100 * amount / report["total"]
-            yield f"left out: {share:.1f} % of all sensitivity is {_LOST[reason]}"
+            yield f"left out: {share:.1f} % of all sensitivity is {LOST[reason]}"
     extra = f", {report['unmatched']} observations without a receptor" if report["unmatched"] else ""
     yield (
         f"{out}: {report['observations']} observations from {report['done']} files, {report['skipped']} "

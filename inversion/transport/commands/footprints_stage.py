@@ -8,6 +8,7 @@ from pathlib import Path
 
 from inversion.transport.run import VERSION
 from inversion.transport.run.options import FootprintOptions
+from obsnet.errors import ObsnetError
 from obsnet.pipeline import Case, Stage, StageResult
 
 __all__ = ["STAGE"]
@@ -45,6 +46,12 @@ def _forecast(options: FootprintOptions, case: Case) -> list[str]:
     return forecast(options, folder=case.folder, outputs=case.out, seed=case.run.seed, workers=workers)
 
 
+def _check(options: FootprintOptions, case: Case, before: tuple[str, ...]) -> Iterable[str | ObsnetError]:
+    from inversion.transport.run.table import look
+
+    return look(options, folder=case.folder, outputs=case.out, before=before)
+
+
 STAGE = Stage(
     "footprints",
     FootprintOptions,
@@ -54,4 +61,5 @@ STAGE = Stage(
     version=VERSION,
     shards=True,
     forecast=_forecast,
+    check=_check,
 )

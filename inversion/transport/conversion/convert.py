@@ -31,7 +31,13 @@ from obsnet.work.work import Work
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["convert_files", "run_convert"]
+__all__ = ["LOST", "common_grid", "convert_files", "head_of", "run_convert", "time_edges"]
+
+LOST = {
+    "time": "outside the flux time bins",
+    "grid": "outside the grid",
+    "unresolved": "unresolved, dropped",
+}
 
 
 @dataclass(frozen=True)
@@ -203,8 +209,8 @@ def _create(
     lifetime = _common(opened, "lifetime_hours")
     store.create(
         {
-            "grid": settings.grid or _common_grid(opened),
-            "time_edges": _edges(opened, settings.step, settings.start, settings.stop)
+            "grid": settings.grid or common_grid(opened),
+            "time_edges": time_edges(opened, settings.step, settings.start, settings.stop)
             if given
             else store.time_edges,
             "unit": UNIT,
@@ -294,10 +300,11 @@ def _open_all(
     return opened, failed
 
 
-def _common_grid(opened: Sequence[FootprintFile]) -> Grid:
+def common_grid(opened: Sequence[FootprintFile]) -> Grid:
+    """Return the grid that all files are on, or refuse."""
     first = opened[0]
     for other in opened[1:]:
-        if other.grid != first.grid:
+        if not other.grid.nearly(first.grid):
             raise GridError(
                 f"{first.path} is on {first.grid!r}, {other.path} on {other.grid!r}; say on which grid all "
                 "shall be (--grid south,north,west,east,dlat,dlon): sensitivities are shared out by area, "
@@ -306,7 +313,8 @@ def _common_grid(opened: Sequence[FootprintFile]) -> Grid:
     return first.grid
 
 
-def _edges(opened: Sequence[FootprintFile], step: str, start: Any, stop: Any) -> Times:
+def time_edges(opened: Sequence[FootprintFile], step: str, start: Any, stop: Any) -> Times:
+    """Return the flux time bins that cover all files, or those asked for."""
     first = as_utc(start) if start is not None else round_time(min(o.span[0] for o in opened), step)
     last = as_utc(stop) if stop is not None else max(o.span[1] for o in opened)
     return time_bins(first, max(last, first + np.timedelta64(1, "h")), step)

@@ -12,7 +12,7 @@ from inversion.transport.readers.options import ReaderOptions
 from obsnet.command import Flag
 from obsnet.work.shards import AllowMissing
 
-__all__ = ["ConvertOptions", "ConvertSettings"]
+__all__ = ["ConvertOptions", "ConvertSettings", "ConvertTable"]
 
 
 class ConvertSettings(ReaderOptions):
@@ -59,3 +59,17 @@ class ConvertOptions(AllowMissing, ConvertSettings):
     store: Path | None = Field(
         None, description="observation store whose observations the receptors stand for"
     )
+
+
+class ConvertTable(AllowMissing, ConvertSettings):
+    """The table ``[convert]`` of a case: ready footprints of other models."""
+
+    files: list[str] = Field(
+        min_length=1, description="footprint files, folders or globs, relative to the case file"
+    )
+    store: str = Field(
+        "store",
+        description="observation store whose observations the receptors stand for, relative to the run's outputs",
+    )
+    species: str = Field(description="of these observations, and of background")  # type: ignore[assignment]
+    out: str = Field("footprints", description="folder of the Jacobian, relative to the run's outputs")

@@ -84,7 +84,7 @@ def sparse_tables(
     edges = np.asarray(time_edges).astype("datetime64[us]").astype(np.int64)
     own = grid_of(data)
     spread = None
-    if own != grid:
+    if not own.nearly(grid):
         spread = sparse.csr_array(overlap(own, grid).matrix() / own.cell_area.ravel()[None, :]).T.tocsr()
     lost = dict.fromkeys(("time", "grid", "unresolved"), 0.0)
     total = 0.0

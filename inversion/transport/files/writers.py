@@ -22,8 +22,53 @@ if TYPE_CHECKING:
 
 __all__ = ["write_cf", "write_paris"]
 
-_SECONDS = {"units": "seconds since 1970-01-01 00:00:00", "calendar": "standard"}
+_SECONDS = {
+    "units": "seconds since 1970-01-01 00:00:00",
+    "calendar": "standard",
+    "units_metadata": "leap_seconds: none",  # as datetime64 counts
+}
 _PARIS_UNIT = "(mol/mol)/(mol/m2/s)"  # the same number as ppm / (umol m-2 s-1)
+
+
+_ABOUT = {
+    "receptor_time": {"long_name": "middle of the observation", "standard_name": "time"},
+    "receptor_start": {"long_name": "start of the observation"},
+    "receptor_end": {"long_name": "end of the observation"},
+    "receptor_lat": {"long_name": "latitude of the observation", "standard_name": "latitude"},
+    "receptor_lon": {"long_name": "longitude of the observation", "standard_name": "longitude"},
+    "release_lat": {"long_name": "latitude of the release", "standard_name": "latitude"},
+    "release_lon": {"long_name": "longitude of the release", "standard_name": "longitude"},
+    "release_height": {"long_name": "height of the release above ground"},
+    "step_start": {"long_name": "begin of the hours of the fluxes"},
+    "step_end": {"long_name": "end of the hours of the fluxes"},
+    "resolved": {"long_name": "whether these hours are told apart"},
+    "height": {
+        "long_name": "height above ground where air leaves the domain",
+        "standard_name": "height",
+        "axis": "Z",
+    },
+}
+_SIDES = {
+    "share": "share of particles that left the domain",
+    "age": "mean age of particles that left the domain",
+    "particle_locations": "share of particles that left the domain",
+    "mean_age_particles": "mean age of particles that left the domain",
+}
+
+
+def _about(name: str) -> dict[str, str]:
+    """Return what CF wants said of a variable of ours; nothing of one that says it itself."""
+    kind, _, side = name.rpartition("_")
+    if kind in _SIDES:
+        return {"long_name": f"{_SIDES[kind]} ({side})"}
+    return _ABOUT.get(name, {})
+
+
+def _said(nc: Any) -> None:
+    """Say of every variable what it is, where it does not say so itself."""
+    for name, variable in nc.variables.items():
+        there = set(variable.ncattrs())
+        variable.setncatts({k: v for k, v in _about(name).items() if k not in there})
 
 
 def write_cf(path: str | Path, source: FootprintFile, *, history: str = "") -> None:
@@ -73,12 +118,12 @@ def _define_cf(nc: Any, data: xr.Dataset, history: str) -> None:
     attrs = {k: v for k, v in data.attrs.items() if k != "missing_receptors"}
     nc.setncatts(
         {
-            "Conventions": "CF-1.8",
+            "Conventions": "CF-1.11",
             "title": "Footprints: sensitivity of observations to surface fluxes",
             "footprint_contract": "1",
             "source": f"obsnet {__version__}",
             **attrs,
-            **({"history": history} if history else {}),
+            "history": history or f"written by obsnet {__version__}",
         }
     )
     space = data.sizes["lat"], data.sizes["lon"]
@@ -102,6 +147,7 @@ def _define_cf(nc: Any, data: xr.Dataset, history: str) -> None:
         out.setncatts(attrs)
         if "receptor" not in dims:
             out[...] = var.values.astype(np.int8) if var.dtype.kind == "b" else var.values
+    _said(nc)
 
 
 def _append_cf(nc: Any, data: xr.Dataset, at: int) -> int:
@@ -261,7 +307,7 @@ class _Paris:
         inlet = "column" if source.column else "" if np.isnan(height) else f"{height:g}magl"
         nc.setncatts(
             {
-                "Conventions": "CF-1.8",
+                "Conventions": "CF-1.11",
                 "title": "Total source sensitivities and boundary sensitivities",
                 "source": f"obsnet {__version__} from {source.path.name}",
                 "model": source.model,
@@ -269,9 +315,11 @@ class _Paris:
                 "site": site,
                 "inlet_height": inlet,
                 "emulated": int(source.kind == "emulated"),
+                "history": f"written by obsnet {__version__}",
                 **({"comment": "; ".join(source.notes)} if source.notes else {}),
             }
         )
+        _said(nc)
 
     def append(self, nc: Any, data: xr.Dataset, at: int) -> int:
         stop = at + data.sizes["receptor"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,15 @@ from inversion.transport.background.particle_ends import is_number
 from inversion.transport.run.options import FootprintOptions
 from inversion.transport.run.plan import estimate
 from inversion.transport.run.run import Air, run_footprints
+from obsnet.case_check import later
 from obsnet.config import locate, resolve_files
-from obsnet.errors import ConfigError
+from obsnet.errors import ConfigError, ObsnetError
+from obsnet.met.glance import met_summary
+from obsnet.work.isolated import apart
 from obsnet.work.shards import require_finished
 from obsnet.work.work import Work
 
-__all__ = ["forecast", "inputs_of", "run_table"]
+__all__ = ["forecast", "inputs_of", "look", "run_table"]
 
 _OUTSIDE = "outside the grid of fluxes"
 
@@ -127,6 +130,34 @@ def forecast(options: FootprintOptions, *, folder: Path, outputs: Path, seed: in
         count = len(_chosen(options, store)[0])
     parts = -(-count // options.batch)
     return [estimate(count, parts, options.settings(seed), workers, options.wind_error)]
+
+
+def look(
+    options: FootprintOptions, *, folder: Path, outputs: Path, before: Collection[str]
+) -> Iterator[str | ObsnetError]:
+    """Open the meteorology and count receptors, and say what a run would say; `before`: stages that come first.
+
+    Yields
+    ------
+    str or ObsnetError
+    """
+    files = resolve_files(options.met, folder)
+    yield f"meteorology: {len(files)} files, {apart(met_summary, files, options.met_options)}"
+    background = options.background
+    if isinstance(background, str) and not is_number(background):
+        resolve_files([background], folder)
+    if options.receptors is not None:
+        from inversion.transport.receptors.listed import read_places
+
+        count = len(read_places(folder / Path(options.receptors).expanduser(), options.species))
+        yield f"{count} receptors in {options.receptors}"
+        return
+    store = store_of(options, folder=folder, outputs=outputs)
+    if not store.is_dir():
+        yield later(store, before)
+        return
+    table, outside = _chosen(options, store)
+    yield f"{len(table)} observations get footprints, {outside} lie outside the grid"
 
 
 def _chosen(options: FootprintOptions, store: Path) -> tuple[Any, int]:

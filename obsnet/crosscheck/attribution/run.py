@@ -18,6 +18,7 @@ from obsnet.crosscheck.reconcile.kernel import combine
 from obsnet.crosscheck.rules.statistics import sd_of
 from obsnet.crosscheck.words import joined
 from obsnet.errors import ConfigError
+from obsnet.sheets import csv_text
 
 __all__ = ["COLUMNS", "attribute_files", "attribute_table"]
 
@@ -39,7 +40,7 @@ def attribute_files(options: AttributeOptions) -> Any:
     totals = apart(read_totals, options.posterior, options.sector)
     table = attribute_table(totals, read_inventory(options.inventory), options)
     out = (options.out or options.posterior.parent) / "attribution.csv"
-    write_text(out, table.to_csv(index=False, float_format="%.6g"))
+    write_text(out, csv_text(table))
     return table
 
 

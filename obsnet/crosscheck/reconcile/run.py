@@ -17,6 +17,7 @@ from obsnet.crosscheck.verdicts.all_regions import STATISTICS
 from obsnet.crosscheck.words import Words, joined, say
 from obsnet.errors import ConfigError, RegionError
 from obsnet.inventory.words import NATION, find_region
+from obsnet.sheets import csv_text
 
 __all__ = ["COLUMNS", "ReconciledTables", "reconcile_files", "reconcile_tables"]
 
@@ -54,8 +55,8 @@ def reconcile_files(options: ReconcileOptions) -> ReconciledTables:
     totals = None if options.posterior is None else apart(read_totals, options.posterior, options.sector)
     found = reconcile_tables(read_inventory(options.inventory), options, totals)
     out = options.out / "reconciled.csv"
-    write_text(out, found.table.to_csv(index=False, float_format="%.6g"))
-    write_text(beside(out, "statistics"), found.statistics.to_csv(index=False, float_format="%.6g"))
+    write_text(out, csv_text(found.table))
+    write_text(beside(out, "statistics"), csv_text(found.statistics))
     return found
 
 

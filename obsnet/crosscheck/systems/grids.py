@@ -208,7 +208,8 @@ def _joined(parts: list[dict[str, Any]], path: str) -> tuple[Floats, Floats | No
     """Put files of one system one behind the other."""
     first = parts[0]
     for part in parts[1:]:
-        if part["grid"] != first["grid"] or part["gas"] != first["gas"] or part["names"] != first["names"]:
+        same = part["gas"] == first["gas"] and part["names"] == first["names"]
+        if not (same and first["grid"].nearly(part["grid"])):
             raise FormatError(f"{path}: its files differ in grid, gas or members")
         if (part["spread"] is None) != (first["spread"] is None):
             raise FormatError(f"{path}: some of its files have a deviation and some have none")

@@ -51,7 +51,7 @@ def read_scaled(path: str, prior: str | None, time_is: TimeStamp | None, period:
         found = read_any_flux(prior, [_TOTAL, _SOIL], "CH4", None, "substance", time_is, period, "propagate")
     with reading(path, "a gridded posterior"):
         grid, factor = _factors(path)
-    if grid != found["grid"]:
+    if not grid.nearly(found["grid"]):
         raise GridError(f"{path} is on {grid!r}, its prior {prior} on {found['grid']!r}")
     total, soil = found["flux"][:, 0], found["flux"][:, 1]
     return {

@@ -16,6 +16,7 @@ from obsnet.errors import ConfigError, FormatError, RangeError, SchemaError, nea
 from obsnet.inventory.period import read_period
 from obsnet.reading import door, read_csv
 from obsnet.regions import PROVINCES
+from obsnet.sheets import csv_text
 
 __all__ = ["COLUMNS", "SERIES", "read_series", "trend_files", "trends"]
 
@@ -36,7 +37,7 @@ def trend_files(options: TrendOptions) -> Any:
 
     series = pd.concat([read_series(path) for path in options.series], ignore_index=True)
     table = trends(series, factor=options.factor, rho=options.rho, shared=options.shared, alpha=options.alpha)
-    write_text(options.out / "trends.csv", table.to_csv(index=False, float_format="%.6g"))
+    write_text(options.out / "trends.csv", csv_text(table))
     return table
 
 

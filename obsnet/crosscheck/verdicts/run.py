@@ -46,14 +46,15 @@ def crosscheck_files(
     from obsnet.atomic import write_text
     from obsnet.crosscheck.verdicts.table import check, read_totals
     from obsnet.inventory.table import read_inventory
+    from obsnet.sheets import csv_text
     from obsnet.work.isolated import apart
 
     totals = apart(read_totals, posterior, options.sector, options.period)
     found = check(totals, read_inventory(inventory), rule=options.rule(), choices=options.choices())
-    write_text(out, found.table.to_csv(index=False, float_format="%.6g"))
-    write_text(beside(out, "covariance"), found.covariance.to_csv(float_format="%.6g"))
-    write_text(beside(out, "statistics"), found.statistics.to_csv(index=False, float_format="%.6g"))
+    write_text(out, csv_text(found.table))
+    write_text(beside(out, "covariance"), csv_text(found.covariance, index=True))
+    write_text(beside(out, "statistics"), csv_text(found.statistics))
     beside(out, "bridge").unlink(missing_ok=True)  # one of other definitions
     if found.bridge is not None:
-        write_text(beside(out, "bridge"), found.bridge.to_csv(index=False, float_format="%.10g"))
+        write_text(beside(out, "bridge"), csv_text(found.bridge, float_format="%.10g"))
     return found

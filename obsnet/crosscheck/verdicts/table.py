@@ -23,6 +23,7 @@ from obsnet.crosscheck.verdicts.all_regions import STATISTICS, all_regions
 from obsnet.crosscheck.verdicts.columns import described, found_columns, required_columns
 from obsnet.crosscheck.words import NOTHING, of_the_run, say
 from obsnet.errors import FormatError
+from obsnet.language import period_zh
 from obsnet.reading import door, read_csv
 
 __all__ = [
@@ -229,7 +230,9 @@ def check(
         log_ratio_sd=plain.log_ratio_sd,
         **required_columns(tested, totals, covariance, found.response),
         period=compared.time,
+        period_zh=period_zh(str(compared.time)),
         inventory_period=str(chosen.period),
+        inventory_period_zh=period_zh(str(chosen.period)),
         **described(chosen, totals),
         alpha=rule.alpha,
         power=rule.power,
@@ -281,7 +284,7 @@ def read_table(path: Path) -> Any:
     FormatError
         It is no such table, an old one that does not say its rule, or rows of several rules.
     """
-    words = ("region", "period", "inventory_period", *_TEXTS, *_SOURCES)
+    words = ("region", "period", "period_zh", "inventory_period", "inventory_period_zh", *_TEXTS, *_SOURCES)
     table = read_csv(path, dtype=dict.fromkeys(words, str))
     needed = (
         "region",

@@ -253,6 +253,16 @@ def test_a_part_that_ends_early_is_reported_and_the_rest_is_used(case, tmp_path,
     assert "no part of the footprints can be read" in capsys.readouterr().err
 
 
+def test_outputs_elsewhere_still_find_what_the_run_made(tmp_path):
+    folder = write_case(tmp_path)
+    (folder / "run").mkdir()
+    for name in ("store", "footprints"):
+        (folder / name).rename(folder / "run" / name)
+    assert run(folder / "case.toml", "--out", tmp_path / "elsewhere") == 0
+    assert (tmp_path / "elsewhere" / "posterior.nc").exists()
+    assert not (folder / "run" / "posterior.nc").exists()
+
+
 def test_every_table_of_the_document_is_one():
     """The TOML of docs/inversion.md, put together, is a valid case."""
     import re
@@ -263,7 +273,7 @@ def test_every_table_of_the_document_is_one():
 
     text = (Path(__file__).resolve().parents[3] / "docs" / "inversion.md").read_text(encoding="utf-8")
     tables = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
-    assert len(tables) == 8
+    assert len(tables) == 9
     options = validate(InvertOptions, tomllib.loads("\n".join(tables))["invert"])
     assert options.basis.kind == "adaptive"
     assert options.likelihood.use

@@ -223,3 +223,20 @@ def test_what_cannot_be_written_or_read_says_why(tmp_path):
     write_record(record, tmp_path / "own.nc")
     with pytest.raises(FormatError, match="no variable named after a species"):
         stations.read(tmp_path / "own.nc", format="openghg")
+
+
+def test_files_of_acrg_say_some_things_with_capitals_or_in_their_name(tmp_path):
+    def older(data):
+        data.attrs = {
+            k: v for k, v in data.attrs.items() if k not in ("site", "network", "calibration_scale", "inlet")
+        }
+        del data.attrs["inlet_height_magl"]
+        data.attrs |= {"Calibration_scale": "TU1987", "inlet_magl": "10m"}
+        return data
+
+    record = stations.read(station_file(tmp_path / "AGAGE-GCFID_MHD_20140201_co2-20140401.nc", older))
+    assert (record.attrs["site"], record.attrs["network"]) == ("MHD", "AGAGE")
+    assert record.attrs["scale"] == "TU-87"
+    assert record.attrs["source"] == "openghg_agage_co2"
+    assert set(record["intake_height_m"].values.tolist()) == {10.0}
+    assert any("site MHD is from its name" in note for note in record.attrs["warnings"])

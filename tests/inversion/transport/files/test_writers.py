@@ -59,7 +59,7 @@ def test_cf_round_trip(tmp_path, make):
 def test_cf_is_self_describing(tmp_path):
     write_cf(tmp_path / "out.nc", sources(tmp_path)["openghg"])
     with xr.open_dataset(tmp_path / "out.nc", engine="netcdf4") as data:
-        assert data.attrs["Conventions"] == "CF-1.8"
+        assert data.attrs["Conventions"] == "CF-1.11"
         assert data.sensitivity.attrs["units"] == "ppm / (umol m-2 s-1)"
         assert data.sensitivity.dims == ("receptor", "step", "lat", "lon")
         assert data.lat.attrs["bounds"] == "lat_bnds"
