@@ -8,7 +8,12 @@ __obsnet__ = True  # `obsnet doctor` tells this package from another of the same
 
 __all__ = [
     "ColumnOperator",
+    "Outcome",
+    "SolverOptions",
     "column_kernel",
+    "column_table",
+    "error_budget",
+    "estimate",
     "exchange_prior",
     "level_weights",
     "load_sensors",
@@ -24,7 +29,12 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "ColumnOperator": "retrieval.columns.column_operator",
+        "Outcome": "retrieval.estimation.options",
+        "SolverOptions": "retrieval.estimation.options",
         "column_kernel": "retrieval.columns.column_operator",
+        "column_table": "retrieval.estimation.observations",
+        "error_budget": "retrieval.estimation.error_budget",
+        "estimate": "retrieval.estimation.estimate",
         "exchange_prior": "retrieval.columns.column_operator",
         "level_weights": "retrieval.columns.pressure_weights",
         "load_sensors": "retrieval.readers.sensors",
