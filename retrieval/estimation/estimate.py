@@ -75,10 +75,11 @@ def estimate(
     xarray.Dataset
         Dimensions ``sounding``, ``state`` and ``state_2`` (the same elements again), ``band``, ``channel``.
         ``value`` (the state), ``prior``, ``uncertainty``, ``covariance``, ``noise_covariance``,
-        ``averaging_kernel`` (rows answer to the truth in columns), ``degrees_of_freedom``, ``information`` (nats), ``outcome`` (`Outcome`),
-        ``iterations``, ``divergences``, ``gamma`` (of the last step), ``cost``, ``chi2`` (reduced, by band),
-        ``channels`` (used, by band) and ``seen`` (which elements the measurement sees). NaN where there is no result
-        (`Outcome` 5 and 6). A sounding that did not converge keeps its last accepted state: judge by ``outcome``.
+        ``averaging_kernel`` (rows answer to the truth in columns), ``degrees_of_freedom``, ``information`` (nats),
+        ``outcome`` (`Outcome`), ``iterations``, ``divergences``, ``gamma`` (of the last step), ``cost``, ``chi2``
+        (reduced, by band), ``channels`` (used, by band) and ``seen`` (which elements the measurement sees). NaN
+        where there is no result (`Outcome` 5 and 6). A sounding that did not converge keeps its last accepted
+        state: judge by ``outcome``.
 
     Raises
     ------
