@@ -4,8 +4,8 @@
 
 Processor seconds of one thread (set OMP_NUM_THREADS=1). The yardstick is the same retrieval as a plain loop in numpy,
 one sounding at a time, with the same number of steps; the floor is what the symmetric product K^T K alone takes in the
-fastest library at hand. pyOptimalEstimation 1.4 takes 2.3 s for one retrieval of this size (0.4 soundings a second) with a
-Jacobian by finite differences; that figure was measured elsewhere and is quoted, not run.
+fastest library at hand. pyOptimalEstimation 1.4 takes 2.3 s for one retrieval of this size (0.4 soundings a second)
+with a Jacobian by finite differences; that figure was measured elsewhere and is quoted, not run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import numba
 import numpy as np
 
 from retrieval.estimation.estimate import estimate
-from retrieval.estimation.options import SolverOptions
 from retrieval.estimation.spectrum import retrieve_clear_sky
 from retrieval.forward.atmosphere import make_layers
 from retrieval.forward.hitran import LineList
@@ -89,9 +88,15 @@ def estimation(rows: int) -> None:
     print(f"estimation {STATE} x {CHANNELS}, {rows} soundings, {steps:.1f} steps each")
     print("| what | soundings / s / core | ratio to the yardstick |")
     print("| --- | --- | --- |")
-    for name, value in (("batch", batch), ("numpy loop (yardstick)", yardstick), ("K^T K alone (floor)", floor)):
+    for name, value in (
+        ("batch", batch),
+        ("numpy loop (yardstick)", yardstick),
+        ("K^T K alone (floor)", floor),
+    ):
         print(f"| {name} | {1 / value:,.0f} | {yardstick / value:.1f} |")
-    print(f"batch over floor: {batch / floor:.1f}; over pyOptimalEstimation's 0.4 a second: {1 / batch / 0.4:,.0f}")
+    print(
+        f"batch over floor: {batch / floor:.1f}; over pyOptimalEstimation's 0.4 a second: {1 / batch / 0.4:,.0f}"
+    )
 
 
 def clear_sky() -> None:
@@ -122,17 +127,24 @@ def clear_sky() -> None:
     points = sum(len(t.wavenumber) for b in bands for t in b.tables) * 20
     values = np.ones((16, points // 64), dtype=np.float32)
     floor = seconds(lambda: values.astype(np.float64).sum(axis=0)) * 64
-    print(f"clear sky, three bands, {len(y)} channels, {points:,} cross sections, {int(result['iterations'][0])} steps")
-    print(f"| {1 / one:.1f} soundings / s / core | model and Jacobian {1e3 * call:.0f} ms | "
-          f"reading its table once (floor) {1e3 * floor:.0f} ms | ratio {call / floor:.1f} |")
+    print(
+        f"clear sky, three bands, {len(y)} channels, {points:,} cross sections, {int(result['iterations'][0])} steps"
+    )
+    print(
+        f"| {1 / one:.1f} soundings / s / core | model and Jacobian {1e3 * call:.0f} ms | "
+        f"reading its table once (floor) {1e3 * floor:.0f} ms | ratio {call / floor:.1f} |"
+    )
 
 
 def _lines(molecule: str, low: float, width: float, strength: float, rng: np.random.Generator) -> LineList:
     n = 60
     one = np.ones(n)
     centre = np.sort(low + width * rng.uniform(size=n))
-    return LineList(molecule, np.ones(n, dtype=np.int64), centre, strength * rng.uniform(size=n), 0.07 * one, 0.09 * one,
-                    500.0 * rng.uniform(size=n), 0.7 * one, -0.005 * one)  # fmt: skip
+    first, energy = np.ones(n, dtype=np.int64), 500.0 * rng.uniform(size=n)
+    strengths = strength * rng.uniform(size=n)
+    return LineList(
+        molecule, first, centre, strengths, 0.07 * one, 0.09 * one, energy, 0.7 * one, -0.005 * one
+    )
 
 
 def main() -> None:

@@ -70,7 +70,9 @@ def park_falls(data: Path, *, warmer: float = 0.0, pressure: float | None = None
         acos = tuple(parts[n][0][WEAK] for n in ("wavenumber", "measured_radiance", "modeled_radiance"))
     levels = r["vector_pressure_levels"][::-1] / 100.0
     surface = r["surface_pressure_fph"] / 100.0 if pressure is None else pressure
-    water, co2 = (np.exp(np.interp(-np.log(levels), -np.log(rows[:, 0] / 100.0), np.log(rows[:, k]))) for k in (3, 4))
+    water, co2 = (
+        np.exp(np.interp(-np.log(levels), -np.log(rows[:, 0] / 100.0), np.log(rows[:, k]))) for k in (3, 4)
+    )
     water = water * r["h2o_scale_factor"]
     layers = make_layers(
         levels * surface / levels[0],
@@ -104,7 +106,12 @@ def fit_window(case: Case, low: float, high: float) -> Fit:
         lines = read_lines(case.folder / "spectroscopy/CO2_6200-6280_iso1.par", "CO2").stronger(1e-27)
         grid = low - 0.6 + 0.0025 * np.arange(round((high - low + 1.2) / 0.0025) + 1)
         _TABLES[low, high] = build_table(
-            lines, grid, temperature=(195.0, 285.0), fraction=(4e-4,), log_pressure_step=0.35, temperature_step=22.5
+            lines,
+            grid,
+            temperature=(195.0, 285.0),
+            fraction=(4e-4,),
+            log_pressure_step=0.35,
+            temperature_step=22.5,
         )
     window = case.spectrum.between(low, high)
     band = Band(
@@ -149,9 +156,10 @@ def fit_window(case: Case, low: float, high: float) -> Fit:
 
 
 def _row(name: str, fit: Fit, known: float) -> str:
+    first, second = (f"{100 * (v / known - 1):+.2f} %" for v in (fit.scale_all, fit.scale))
     return (
-        f"| {name} | {fit.scale_all:.4f} ({100 * (fit.scale_all / known - 1):+.2f} %) | {100 * fit.residual_all:.2f} % "
-        f"| {fit.scale:.4f} ± {fit.deviation:.4f} ({100 * (fit.scale / known - 1):+.2f} %) | {100 * fit.residual:.2f} % "
+        f"| {name} | {fit.scale_all:.4f} ({first}) | {100 * fit.residual_all:.2f} % "
+        f"| {fit.scale:.4f} ± {fit.deviation:.4f} ({second}) | {100 * fit.residual:.2f} % "
         f"| {100 * fit.residual_acos:.2f} % | {100 * fit.share:.0f} % |"
     )
 
@@ -162,12 +170,20 @@ def _draw(fit: Fit, path: Path) -> None:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(2, 1, figsize=(10, 5), sharex=True, height_ratios=[2, 1], layout="constrained")
+    figure, axes = plt.subplots(
+        2, 1, figsize=(10, 5), sharex=True, height_ratios=[2, 1], layout="constrained"
+    )
     axes[0].plot(fit.channel, fit.radiance, lw=0.6, color="black")
     axes[0].set_ylabel("radiance / continuum")
     lacking = np.where(fit.use, np.nan, 100.0 * fit.difference)
     axes[1].plot(fit.channel, lacking, lw=0.5, color="tab:red", label="a line is missing from the list")
-    axes[1].plot(fit.channel, np.where(fit.use, 100.0 * fit.difference, np.nan), lw=0.6, color="tab:blue", label="fitted")
+    axes[1].plot(
+        fit.channel,
+        np.where(fit.use, 100.0 * fit.difference, np.nan),
+        lw=0.6,
+        color="tab:blue",
+        label="fitted",
+    )
     axes[1].set_ylim(-5.0, 3.0)
     axes[1].set_ylabel("measured - modelled, %")
     axes[1].set_xlabel("wavenumber, cm$^{-1}$")
@@ -186,7 +202,9 @@ def main() -> None:
         raise SystemExit(f"{options.data}: no sample data of retrieval/fts_acos there; give --data")
     case = park_falls(options.data)
     print(f"ACOS: scale {case.known_scale:.6f}")
-    print("| case | scale, all channels | residual | scale, list whole | residual | of ACOS there | channels |")
+    print(
+        "| case | scale, all channels | residual | scale, list whole | residual | of ACOS there | channels |"
+    )
     print("| --- | --- | --- | --- | --- | --- | --- |")
     fit = fit_window(case, 6205.0, 6240.0)
     print(_row("6205-6240", fit, case.known_scale))
@@ -194,7 +212,13 @@ def main() -> None:
     for low, high in ((6208.0, 6219.0), (6222.0, 6238.0)):
         print(_row(f"{low:.0f}-{high:.0f}", fit_window(case, low, high), case.known_scale))
     for name, change in (("3.83 K warmer", {"warmer": 3.831}), ("surface 969.1 hPa", {"pressure": 969.1})):
-        print(_row(f"6205-6240, {name}", fit_window(park_falls(options.data, **change), 6205.0, 6240.0), case.known_scale))
+        print(
+            _row(
+                f"6205-6240, {name}",
+                fit_window(park_falls(options.data, **change), 6205.0, 6240.0),
+                case.known_scale,
+            )
+        )
 
 
 if __name__ == "__main__":

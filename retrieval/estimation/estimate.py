@@ -377,35 +377,61 @@ def _finish(
 ) -> None:
     """Write what became of a block's soundings."""
     results.channels[block] = counts
-    for row in range(len(state)):
-        place = block.start + row
-        if not counts[row].any():
-            continue
-        shared = min(row, len(scale) - 1)
-        if decided[row] != solver.DONE:
-            results.outcome[place] = _OUTCOMES[int(decided[row])]
-            if decided[row] == solver.NOT_FINITE:
-                continue
-        reduced = np.divide(
-            chi2[row], counts[row], out=np.full(len(chi2[row]), np.nan), where=counts[row] > 0
+    known = counts.any(axis=1) & (decided != solver.NOT_FINITE)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        reduced = np.where(counts > 0, chi2 / counts, np.nan)
+        poor = ((counts > 0) & ~(reduced < settings.max_chi2)).any(axis=1)
+    outcome = np.where(poor, Outcome.CONVERGED_POOR_FIT, Outcome.CONVERGED)
+    for decision, code in _OUTCOMES.items():
+        outcome[decided == decision] = code
+    outcome[~counts.any(axis=1)] = Outcome.NO_DATA
+    results.outcome[block] = outcome
+    results.iterations[block] = numbers[:, solver.ITERATIONS].astype(np.int64)
+    results.divergences[block] = numbers[:, solver.DIVERGENCES].astype(np.int64)
+    rows = np.flatnonzero(known)
+    place = rows + block.start
+    results.state[place], results.chi2[place] = state[rows], reduced[rows]
+    results.cost[place], results.gamma[place] = (
+        numbers[rows, solver.COST],
+        numbers[rows, solver.GAMMA],
+    )
+    results.seen[place] = np.diagonal(normal[rows], axis1=1, axis2=2) > 0.0
+    _characterise_many(
+        rows,
+        block.start,
+        normal,
+        scale,
+        correlation,
+        solver.CONDITION,
+        results.covariance,
+        results.noise_covariance,
+        results.averaging_kernel,
+        results.degrees,
+        results.information,
+    )
+
+
+@numba.njit(cache=True)
+def _characterise_many(
+    rows: Ints,
+    start: int,
+    normal: Floats,
+    scale: Floats,
+    correlation: Floats,
+    condition: float,
+    covariance: Floats,
+    noise: Floats,
+    kernel: Floats,
+    degrees: Floats,
+    information: Floats,
+) -> None:
+    for row in rows:
+        shared, place = min(row, len(scale) - 1), start + row
+        posterior, part, response, signal, gained = solver.characterise(
+            normal[row], scale[shared], correlation[shared], condition
         )
-        if decided[row] == solver.DONE:
-            fits = (reduced[counts[row] > 0] < settings.max_chi2).all()
-            results.outcome[place] = Outcome.CONVERGED if fits else Outcome.CONVERGED_POOR_FIT
-        posterior, noise, kernel, degrees, information = solver.characterise(
-            normal[row], scale[shared], correlation[shared], solver.CONDITION
-        )
-        results.state[place], results.chi2[place] = state[row], reduced
-        results.covariance[place], results.noise_covariance[place] = posterior, noise
-        results.averaging_kernel[place] = kernel
-        results.degrees[place], results.information[place] = degrees, information
-        results.seen[place] = np.diag(normal[row]) > 0.0
-        results.cost[place], results.gamma[place] = (
-            numbers[row, solver.COST],
-            numbers[row, solver.GAMMA],
-        )
-        results.iterations[place] = int(numbers[row, solver.ITERATIONS])
-        results.divergences[place] = int(numbers[row, solver.DIVERGENCES])
+        covariance[place], noise[place], kernel[place] = posterior, part, response
+        degrees[place], information[place] = signal, gained
 
 
 def _dataset(results: _Results, names: list[str], prior: Floats, settings: SolverOptions) -> xr.Dataset:

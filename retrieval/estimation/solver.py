@@ -21,6 +21,7 @@ from obsnet.typing import Bools, Floats
 
 __all__ = ["CONDITION", "advance", "characterise", "factorise", "normal_equations"]
 
+CHANNELS = 128  # of a block of the normal equations
 CONDITION = 1e-12  # eigenvalues of a correlation below this part of the largest are taken for zero
 
 # Places in the row of numbers that follows a sounding.
@@ -84,25 +85,54 @@ def normal_equations(
     scale : ndarray, shape (n,)
         Diagonal of N.
     """
-    m, n = jacobian.shape
-    whitened, error = np.empty((m, n)), np.empty(m)
-    chi2 = 0.0
-    for i in range(m):
-        root = np.sqrt(weight[i])
-        if root > 0.0:
-            error[i] = residual[i] * root
-            chi2 += error[i] * error[i]
-            for j in range(n):
-                whitened[i, j] = jacobian[i, j] * root * scale[j]
-        else:
-            error[i] = 0.0
-            whitened[i] = 0.0
-    normal = whitened.T @ whitened
-    gradient = whitened.T @ error
+    n = jacobian.shape[1]
+    product = _weighed_product(jacobian, residual, weight, scale)
+    normal, gradient, chi2 = np.empty((n, n)), product[n, :n].copy(), product[n, n]
     finite = np.isfinite(chi2)
-    for j in range(n):
-        finite = finite and np.isfinite(normal[j, j]) and np.isfinite(gradient[j])
-    return normal, gradient, chi2, finite
+    for i in range(n):
+        finite = finite and np.isfinite(product[i, i]) and np.isfinite(gradient[i])
+        for j in range(i + 1):
+            normal[i, j] = normal[j, i] = product[i, j]
+    return normal, gradient, float(chi2), bool(finite)
+
+
+@numba.njit(cache=True, fastmath={"reassoc", "contract", "nsz"})  # sums in any order; NaN stays NaN
+def _weighed_product(jacobian: Floats, residual: Floats, weight: Floats, scale: Floats) -> Floats:
+    """Return the lower half of ``[K N, y - F]^T W [K N, y - F]``, by blocks that stay in the nearest cache."""
+    m, n = jacobian.shape
+    part, product = np.empty((n + 1, CHANNELS)), np.zeros((n + 1, n + 1))
+    for first in range(0, m, CHANNELS):
+        count = min(m - first, CHANNELS)
+        for i in range(count):
+            root = np.sqrt(weight[first + i])
+            if root > 0.0:
+                for j in range(n):
+                    part[j, i] = jacobian[first + i, j] * (root * scale[j])
+                part[n, i] = residual[first + i] * root
+            else:
+                part[:, i] = 0.0
+        for a in range(n + 1):
+            x, b = part[a], 0
+            while b + 3 <= a:  # four products share what is loaded of the first
+                y0, y1, y2, y3 = part[b], part[b + 1], part[b + 2], part[b + 3]
+                s0 = s1 = s2 = s3 = 0.0
+                for i in range(count):
+                    s0 += x[i] * y0[i]
+                    s1 += x[i] * y1[i]
+                    s2 += x[i] * y2[i]
+                    s3 += x[i] * y3[i]
+                product[a, b] += s0
+                product[a, b + 1] += s1
+                product[a, b + 2] += s2
+                product[a, b + 3] += s3
+                b += 4
+            while b <= a:
+                y, s = part[b], 0.0
+                for i in range(count):
+                    s += x[i] * y[i]
+                product[a, b] += s
+                b += 1
+    return product
 
 
 @numba.njit(cache=True)

@@ -30,7 +30,9 @@ DEVIATIONS: dict[str, float] = {
     "fluorescence": 0.05,
 }
 LEVEL = 95.0  # percentile of the radiance that stands for its continuum
-NOT_IN_IT = "scattering by air, aerosol and clouds; line mixing; speed dependence; collision-induced absorption"
+NOT_IN_IT = (
+    "scattering by air, aerosol and clouds; line mixing; speed dependence; collision-induced absorption"
+)
 
 
 def usable_channels(
@@ -69,7 +71,9 @@ def usable_channels(
     counts = {name: int(fault.sum()) for name, fault in faults.items()}
     if use.sum() < 0.5 * y.size:
         told = ", ".join(f"{n} {name}" for name, n in counts.items() if n)
-        raise RangeError(f"{y.size - int(use.sum())} of {y.size} channels cannot be used ({told}); look at the spectrum")
+        raise RangeError(
+            f"{y.size - int(use.sum())} of {y.size} channels cannot be used ({told}); look at the spectrum"
+        )
     return use, counts
 
 
@@ -95,7 +99,7 @@ def retrieve_clear_sky(
     noise : array_like, shape (channels,) or ()
         Standard deviation in the same unit.
     deviations : mapping of str to float, optional
-        Prior standard deviations by element (``"CO2_scale"``) or kind of element (`DEVIATIONS`, which are the defaults).
+        Prior standard deviations by element (``"CO2_scale"``) or kind of element; `DEVIATIONS` are the defaults.
     use : array_like of bool, optional
         False leaves a channel out.
     saturation : float

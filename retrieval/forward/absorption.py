@@ -1,10 +1,11 @@
 r"""Cross sections of lines: strength and width at a temperature and pressure, Voigt profile, sums over lines.
 
 ``S(T) = S_0 Q(296)/Q(T) exp(-c2 E (1/T - 1/296)) (1 - exp(-c2 nu/T)) / (1 - exp(-c2 nu/296))`` and
-``gamma = p (gamma_air (1 - x) + gamma_self x) (296/T)^n`` (Gordon et al. 2022, doi:10.1016/j.jqsrt.2021.107949;
-x the gas's own mole fraction, p in atm), centre ``nu + shift p``. The profile is Re w(z) of the Faddeeva function: near
-the centre from scipy, beyond \|z\| = 12 from the continued fraction of Laplace to five terms and beyond 30 from the
-asymptotic series, which agree with it to 1e-10. First-order line mixing, speed dependence and collision-induced absorption are **not** in it.
+``gamma = p (gamma_air (1 - x) + gamma_self x) (296/T)^n`` (Gordon et al. 2022, doi:10.1016/j.jqsrt.2021.107949; x the
+gas's own mole fraction, p in atm), centre ``nu + shift p``. The profile is Re w(z) of the Faddeeva function: near the
+centre from scipy, beyond \|z\| = 12 from the continued fraction of Laplace to five terms and beyond 30 from the
+asymptotic series, which agree with it to 1e-10. First-order line mixing, speed dependence and collision-induced
+absorption are **not** in it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ ATMOSPHERE = 1013.25  # hPa
 # sqrt(2 ln 2 R / (1e-3 kg mol-1)) / c: half width at half maximum of the Doppler profile by nu sqrt(T / M); CODATA 2018
 DOPPLER = np.sqrt(2.0 * np.log(2.0) * 8.314462618 * 1000.0) / 299792458.0
 FAR, SERIES = 12.0, 30.0
-# Wavenumber (cm-1) and degeneracy of the vibrations; Shimanouchi (1972), NSRDS-NBS 39, Huber and Herzberg (1979) for O2.
+# Wavenumber (cm-1) and degeneracy of the vibrations; Shimanouchi (1972), NSRDS-NBS 39; O2: Huber and Herzberg (1979).
 _VIBRATIONS = {
     "CO2": ((1388.0, 1), (667.0, 2), (2349.0, 1)),
     "H2O": ((1595.0, 1), (3657.0, 1), (3756.0, 1)),

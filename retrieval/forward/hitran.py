@@ -15,8 +15,8 @@ from obsnet.typing import Floats, Ints
 __all__ = ["MOLECULES", "LineList", "read_lines"]
 
 RECORD = 160
-# HITRAN's number of each molecule and the molar masses of its isotopologues in HITRAN's order, g mol-1: sums of the
-# atomic masses of AME 2020 (1H 1.007825, 2H 2.014102, 12C 12, 13C 13.003355, 16O 15.994915, 17O 16.999132, 18O 17.999160).
+# HITRAN's number of each molecule and the molar masses of its isotopologues in HITRAN's order, g mol-1: sums of atomic
+# masses (1H 1.007825, 2H 2.014102, 12C 12, 13C 13.003355, 16O 15.994915, 17O 16.999132, 18O 17.999160).
 MOLECULES: dict[str, tuple[int, tuple[float, ...]]] = {
     "H2O": (1, (18.010565, 20.014810, 19.014782, 19.016842, 21.021087, 20.021059)),
     "CO2": (2, (43.989830, 44.993185, 45.994075, 44.994047, 46.997430, 45.997402, 47.998320)),

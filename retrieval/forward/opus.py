@@ -17,7 +17,15 @@ __all__ = ["RunLogEntry", "Spectrum", "read_opus", "read_run_log"]
 
 _MAGIC = b"\x0a\x0a\xfe\xfe"
 _SPECTRUM, _STATUS = 0x07, 0x17  # low bytes of a block's kind: a spectrum and what is said of it
-_PARAMETERS = (0x20, 0x30, 0x40, 0x50, 0x60, 0xA0)  # instrument, acquisition, transform, optics, history, sample
+_PARAMETERS = (
+    0x20,
+    0x30,
+    0x40,
+    0x50,
+    0x60,
+    0xA0,
+)  # instrument, acquisition, transform, optics, history, sample
+
 
 @dataclass(frozen=True)
 class Spectrum:

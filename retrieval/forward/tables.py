@@ -1,4 +1,4 @@
-"""Cross sections tabulated over pressure, temperature and the gas's own fraction: built once, kept as Zarr, interpolated.
+"""Cross sections tabulated over pressure, temperature and the gas's own fraction: built once, kept, interpolated.
 
 A spectrum needs the cross sections of some dozen layers at tens of thousands of wavenumbers in every iteration;
 line by line that takes minutes, from a table milliseconds.
@@ -96,8 +96,8 @@ class CrossSections:
             slack = 1e-9 * axis[-1]
             if not ((values >= axis[0] - slack) & (values <= axis[-1] + slack)).all():
                 raise RangeError(
-                    f"{name} of the layers spans {values.min():g} to {values.max():g} {unit}, the table of {self.molecule} "
-                    f"{axis[0]:g} to {axis[-1]:g}; build a wider one"
+                    f"{name} of the layers spans {values.min():g} to {values.max():g} {unit}, the table of "
+                    f"{self.molecule} {axis[0]:g} to {axis[-1]:g}; build a wider one"
                 )
         return _interpolate(
             self.values,
@@ -162,16 +162,19 @@ def _interpolate(
             if weight == 0.0:
                 continue
             for a in range(4):
-                for b in range(4):
-                    row = values[i - 1 + a, j - 1 + b, f]
-                    w = weight * wp[a] * wt[b] * UNIT
-                    u = weight * dp[a] * wt[b] * UNIT * per_p
-                    v = weight * wp[a] * dt[b] * UNIT * per_t
-                    for k in range(points):
-                        s = row[k]
-                        value[layer, k] += w * s
-                        by_p[layer, k] += u * s
-                        by_t[layer, k] += v * s
+                c0, c1, c2, c3 = (
+                    values[i - 1 + a, j - 1, f],
+                    values[i - 1 + a, j, f],
+                    values[i - 1 + a, j + 1, f],
+                    values[i - 1 + a, j + 2, f],
+                )
+                w, u, v = weight * wp[a] * UNIT, weight * dp[a] * UNIT * per_p, weight * wp[a] * UNIT * per_t
+                for k in range(points):
+                    s = wt[0] * c0[k] + wt[1] * c1[k] + wt[2] * c2[k] + wt[3] * c3[k]
+                    d = dt[0] * c0[k] + dt[1] * c1[k] + dt[2] * c2[k] + dt[3] * c3[k]
+                    value[layer, k] += w * s
+                    by_p[layer, k] += u * s
+                    by_t[layer, k] += v * d
     return value, by_p, by_t
 
 

@@ -1,4 +1,4 @@
-"""Retrievals from spectra: simulated truths, kernels of layers, spoilt channels, and the real spectrum of Park Falls."""
+"""Retrievals from spectra: simulated truths, kernels of layers, spoilt channels, the real one of Park Falls."""
 
 from __future__ import annotations
 
@@ -70,7 +70,9 @@ def test_row_of_the_observation_table_knows_its_layers(profile):
     operator = ColumnOperator.from_table(table)
     value = table["value"].to_numpy()[0]
     assert value == pytest.approx(400.0, abs=0.2)
-    np.testing.assert_allclose(operator.weight[0], clear.layers.dry_air / clear.layers.dry_air.sum(), rtol=1e-5)
+    np.testing.assert_allclose(
+        operator.weight[0], clear.layers.dry_air / clear.layers.dry_air.sum(), rtol=1e-5
+    )
     assert (profile_array(table["averaging_kernel"])[0] > 0.05).any()
     for layer in (0, 3):
         moved = x.copy()
@@ -80,7 +82,9 @@ def test_row_of_the_observation_table_knows_its_layers(profile):
         true = np.full((1, 7), 400.0)
         true[0, layer] += 4.0
         expected = float(operator.forward(true)[0] - operator.forward(np.full((1, 7), 400.0))[0])
-        assert float((change[0] * operator.weight[0]).sum()) * 1e6 == pytest.approx(expected, rel=0.05, abs=2e-3)
+        assert float((change[0] * operator.weight[0]).sum()) * 1e6 == pytest.approx(
+            expected, rel=0.05, abs=2e-3
+        )
 
 
 def test_spoilt_channels_are_left_out_and_counted():

@@ -19,7 +19,9 @@ def test_sum_of_voigt_profiles(pressure):
     expected = np.zeros(len(nu))
     for k in range(len(some)):
         nu0, e = some.wavenumber[k], some.lower_energy[k]
-        strength = some.strength[k] / partition_ratio("CO2", t) * np.exp(-SECOND_RADIATION * e * (1 / t - 1 / 296))
+        strength = (
+            some.strength[k] / partition_ratio("CO2", t) * np.exp(-SECOND_RADIATION * e * (1 / t - 1 / 296))
+        )
         strength *= (1 - np.exp(-SECOND_RADIATION * nu0 / t)) / (1 - np.exp(-SECOND_RADIATION * nu0 / 296))
         sigma = DOPPLER * nu0 * np.sqrt(t / 43.98983) / np.sqrt(2 * np.log(2))
         gamma = p * (0.07 * 0.9 + 0.09 * 0.1) * (296 / t) ** 0.7
@@ -35,7 +37,9 @@ def test_doppler_width_is_that_of_carbon_dioxide():
 def test_integral_is_the_strength_whatever_the_pressure():
     one = lines(centres=(6226.0,))
     for pressure in (0.1, 30.0, 300.0):
-        nu = np.concatenate([np.arange(6001.0, 6225.0, 0.01), np.arange(6225, 6227, 2e-4), np.arange(6227, 6451, 0.01)])
+        nu = np.concatenate(
+            [np.arange(6001.0, 6225.0, 0.01), np.arange(6225, 6227, 2e-4), np.arange(6227, 6451, 0.01)]
+        )
         area = np.trapezoid(cross_section(one, nu, pressure, 296.0, wing=220.0), nu)
         assert area == pytest.approx(2e-23, rel=2e-3)
 
@@ -113,4 +117,6 @@ def test_round_trip_through_the_file(small, tmp_path):
     with pytest.raises(FormatError, match="not a table"):
         open_table(path)
     with pytest.raises(SchemaError, match="shape"):
-        CrossSections("CO2", small.wavenumber[1:], small.log_pressure, small.temperature, small.fraction, small.values)
+        CrossSections(
+            "CO2", small.wavenumber[1:], small.log_pressure, small.temperature, small.fraction, small.values
+        )

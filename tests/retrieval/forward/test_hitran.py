@@ -17,7 +17,9 @@ def write(tmp_path, *records, name="lines.par"):
 
 
 def test_record_is_read_by_its_columns(tmp_path):
-    path = write(tmp_path, record(wavenumber=6226.5), record(wavenumber=6225.25, energy=1234.5678), record(molecule=1))
+    path = write(
+        tmp_path, record(wavenumber=6226.5), record(wavenumber=6225.25, energy=1234.5678), record(molecule=1)
+    )
     found = read_lines(path, "CO2")
     np.testing.assert_allclose(found.wavenumber, [6225.25, 6226.5])  # sorted
     np.testing.assert_allclose(found.lower_energy, [1234.5678, 100.0])

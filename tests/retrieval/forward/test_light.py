@@ -60,7 +60,9 @@ def test_light_paths():
 
 
 def test_refractivity_of_air():
-    assert refractivity(1013.25, 288.15, 1e4 / 0.5893) == pytest.approx(2.77e-4, rel=1e-3)  # 1.000277 at sodium D
+    assert refractivity(1013.25, 288.15, 1e4 / 0.5893) == pytest.approx(
+        2.77e-4, rel=1e-3
+    )  # 1.000277 at sodium D
     assert refractivity(506.625, 288.15, 6225.0) == pytest.approx(0.5 * refractivity(1013.25, 288.15, 6225.0))
 
 

@@ -80,7 +80,9 @@ def test_real_spectrum_is_the_one_that_was_retrieved_from(sample_data):
     spectrum = read_opus(folder / NAME)
     log = read_run_log(folder / "tccon_runlog.grl", NAME)
     assert len(spectrum.radiance) == log.last - log.first + 1
-    np.testing.assert_allclose(spectrum.wavenumber[[0, -1]], np.array([log.first, log.last]) * log.spacing, rtol=5e-7)
+    np.testing.assert_allclose(
+        spectrum.wavenumber[[0, -1]], np.array([log.first, log.last]) * log.spacing, rtol=5e-7
+    )
     assert log.solar_zenith == 84.573
     assert log.path_difference == 45.0
     assert spectrum.parameters["SEA"] == pytest.approx(90.0 - log.solar_zenith, abs=0.2)

@@ -41,7 +41,7 @@ def air(levels=8, surface=1000.0):
 
 
 def grid(low=6224.0, high=6229.0, step=0.005):
-    return low + step * np.arange(int(round((high - low) / step)) + 1)
+    return low + step * np.arange(round((high - low) / step) + 1)
 
 
 _TABLES = {}
@@ -77,7 +77,9 @@ def model(view=30.0, **choice):
         doppler=1e-6,
     )
     gases = {"CO2": np.full(7, 400e-6), "H2O": layers.water}
-    return ClearSky(layers, gases, (band,), 40.0, view=view, surface_pressure=True, temperature=True, **choice)
+    return ClearSky(
+        layers, gases, (band,), 40.0, view=view, surface_pressure=True, temperature=True, **choice
+    )
 
 
 def state_of(clear, rng):
