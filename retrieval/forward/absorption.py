@@ -59,7 +59,7 @@ def partition_ratio(molecule: str, temperature: npt.ArrayLike) -> Floats:
     Notes
     -----
     ``Q = T^r prod (1 - exp(-c2 w / T))^-d`` with r = 1 for linear molecules and 3/2 for others. Against the sums of
-    TIPS-2021 (by hitran-api 1.3) at 200 to 330 K: CO2 within 2e-4, O2 within 1.5e-3, CH4 within 2.1e-3, H2O within
+    TIPS (by hitran-api 1.3) at 200 to 330 K: CO2 within 2e-4, O2 within 1.5e-3, CH4 within 2.1e-3, H2O within
     5.1e-3.
     """
     t = np.asarray(temperature, dtype=np.float64)
