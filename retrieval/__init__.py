@@ -7,11 +7,11 @@ from obsnet.public import keep_paths, lazy
 __obsnet__ = True  # `obsnet doctor` tells this package from another of the same name
 
 __all__ = [
-    "Band",
     "ClearSky",
     "ColumnOperator",
-    "Outcome",
+    "RetrievalOutcome",
     "SolverOptions",
+    "SpectralBand",
     "build_table",
     "clear_sky",
     "column_kernel",
@@ -43,11 +43,11 @@ __all__ = [
 __getattr__, __dir__ = lazy(
     __name__,
     {
-        "Band": "retrieval.forward.model",
         "ClearSky": "retrieval.forward.model",
         "ColumnOperator": "retrieval.columns.column_operator",
-        "Outcome": "retrieval.estimation.options",
+        "RetrievalOutcome": "retrieval.estimation.options",
         "SolverOptions": "retrieval.estimation.options",
+        "SpectralBand": "retrieval.forward.model",
         "build_table": "retrieval.forward.tables",
         "clear_sky": "retrieval.estimation.clear_sky",
         "column_kernel": "retrieval.columns.column_operator",

@@ -22,7 +22,7 @@ from retrieval.estimation.spectrum import retrieve_clear_sky
 from retrieval.forward.atmosphere import make_layers
 from retrieval.forward.hitran import LineList
 from retrieval.forward.instrument import fts_shape
-from retrieval.forward.model import Band, ClearSky
+from retrieval.forward.model import ClearSky, SpectralBand
 from retrieval.forward.tables import build_table
 
 STATE, CHANNELS = 20, 1000
@@ -117,7 +117,7 @@ def clear_sky() -> None:
                               log_pressure_step=0.4, temperature_step=30.0, wing=10.0)
                   for g, s in ((gas, strength), ("H2O", 1e-25))]  # fmt: skip
         channel = np.linspace(low, low + width, 1000)
-        bands.append(Band(name, channel, fts_shape(3.0, 0.0, low, reach=0.9), tuple(tables)))
+        bands.append(SpectralBand(name, channel, fts_shape(3.0, 0.0, low, reach=0.9), tuple(tables)))
     model = ClearSky(layers, gases, tuple(bands), 40.0, view=20.0, surface_pressure=True, temperature=True)
     y, _ = model(model.first_guess * 1.01)
     y = y + 0.002 * rng.normal(size=y.shape)

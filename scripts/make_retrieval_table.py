@@ -18,7 +18,7 @@ from retrieval.estimation.spectrum import retrieve_clear_sky
 from retrieval.forward.atmosphere import Layers, make_layers
 from retrieval.forward.hitran import read_lines
 from retrieval.forward.instrument import fts_shape
-from retrieval.forward.model import Band, ClearSky
+from retrieval.forward.model import ClearSky, SpectralBand
 from retrieval.forward.opus import RunLogEntry, Spectrum, read_opus, read_run_log
 from retrieval.forward.sun import SolarLines, read_solar_lines
 from retrieval.forward.tables import CrossSections, build_table
@@ -114,7 +114,7 @@ def fit_window(case: Case, low: float, high: float) -> Fit:
             temperature_step=22.5,
         )
     window = case.spectrum.between(low, high)
-    band = Band(
+    band = SpectralBand(
         "weak",
         window.wavenumber,
         fts_shape(case.log.path_difference, case.log.internal_field, 0.5 * (low + high)),

@@ -13,7 +13,7 @@ import xarray as xr
 from obsnet.errors import RangeError, SchemaError, nearest
 from obsnet.typing import Bools, Floats, Ints
 from retrieval.estimation import solver
-from retrieval.estimation.options import Outcome, SolverOptions
+from retrieval.estimation.options import RetrievalOutcome, SolverOptions
 
 __all__ = ["ForwardModel", "estimate"]
 
@@ -21,9 +21,9 @@ ForwardModel = Callable[[Floats, Ints], tuple[Floats, Floats]]
 """States (rows, n) and which soundings they are (rows,) to modelled measurement (rows, m) and Jacobian (rows, m, n)."""
 
 _OUTCOMES = {
-    solver.TOO_LONG: Outcome.MAX_ITERATIONS,
-    solver.DIVERGED: Outcome.MAX_DIVERGENCES,
-    solver.NOT_FINITE: Outcome.NOT_FINITE,
+    solver.TOO_LONG: RetrievalOutcome.MAX_ITERATIONS,
+    solver.DIVERGED: RetrievalOutcome.MAX_DIVERGENCES,
+    solver.NOT_FINITE: RetrievalOutcome.NOT_FINITE,
 }
 _EXTRAS = ("gain", "jacobian", "modelled")
 
@@ -76,9 +76,9 @@ def estimate(
         Dimensions ``sounding``, ``state`` and ``state_2`` (the same elements again), ``band``, ``channel``.
         ``value`` (the state), ``prior``, ``uncertainty``, ``covariance``, ``noise_covariance``,
         ``averaging_kernel`` (rows answer to the truth in columns), ``degrees_of_freedom``, ``information`` (nats),
-        ``outcome`` (`Outcome`), ``iterations``, ``divergences``, ``gamma`` (of the last step), ``cost``, ``chi2``
-        (reduced, by band), ``channels`` (used, by band) and ``seen`` (which elements the measurement sees). NaN
-        where there is no result (`Outcome` 5 and 6). A sounding that did not converge keeps its last accepted
+        ``outcome`` (`RetrievalOutcome`), ``iterations``, ``divergences``, ``gamma`` (of the last step), ``cost``,
+        ``chi2`` (reduced, by band), ``channels`` (used, by band) and ``seen`` (which elements the measurement sees).
+        NaN where there is no result (outcomes 5 and 6). A sounding that did not converge keeps its last accepted
         state: judge by ``outcome``.
 
     Raises
@@ -212,7 +212,7 @@ class _Results:
         self.state = np.full((rows, n), np.nan)
         self.covariance, self.noise_covariance, self.averaging_kernel = np.full((3, rows, n, n), np.nan)
         self.degrees, self.information, self.cost, self.gamma = np.full((4, rows), np.nan)
-        self.outcome = np.full(rows, int(Outcome.NO_DATA), dtype=np.int8)
+        self.outcome = np.full(rows, int(RetrievalOutcome.NO_DATA), dtype=np.int8)
         self.iterations, self.divergences = np.zeros((2, rows), dtype=np.int64)
         self.chi2 = np.full((rows, bands), np.nan)
         self.channels = np.zeros((rows, bands), dtype=np.int64)
@@ -381,10 +381,10 @@ def _finish(
     with np.errstate(divide="ignore", invalid="ignore"):
         reduced = np.where(counts > 0, chi2 / counts, np.nan)
         poor = ((counts > 0) & ~(reduced < settings.max_chi2)).any(axis=1)
-    outcome = np.where(poor, Outcome.CONVERGED_POOR_FIT, Outcome.CONVERGED)
+    outcome = np.where(poor, RetrievalOutcome.CONVERGED_POOR_FIT, RetrievalOutcome.CONVERGED)
     for decision, code in _OUTCOMES.items():
         outcome[decided == decision] = code
-    outcome[~counts.any(axis=1)] = Outcome.NO_DATA
+    outcome[~counts.any(axis=1)] = RetrievalOutcome.NO_DATA
     results.outcome[block] = outcome
     results.iterations[block] = numbers[:, solver.ITERATIONS].astype(np.int64)
     results.divergences[block] = numbers[:, solver.DIVERGENCES].astype(np.int64)
@@ -438,8 +438,8 @@ def _dataset(results: _Results, names: list[str], prior: Floats, settings: Solve
     square = ("sounding", "state", "state_2")
     variance = np.diagonal(results.covariance, axis1=1, axis2=2)
     outcome: dict[str, Any] = {
-        "flag_values": np.array([o.value for o in Outcome], dtype=np.int8),
-        "flag_meanings": " ".join(o.name.lower() for o in Outcome),
+        "flag_values": np.array([o.value for o in RetrievalOutcome], dtype=np.int8),
+        "flag_meanings": " ".join(o.name.lower() for o in RetrievalOutcome),
     }
     variables: dict[str, Any] = {
         "value": (("sounding", "state"), results.state),

@@ -16,7 +16,7 @@ from obsnet.schema import Quality, observation_table
 from obsnet.typing import Floats
 from retrieval.columns.column_operator import ColumnOperator, column_kernel, normalise_kernel
 from retrieval.columns.pressure_weights import layer_weights, level_weights
-from retrieval.estimation.options import Outcome
+from retrieval.estimation.options import RetrievalOutcome
 
 __all__ = ["column_table"]
 
@@ -113,7 +113,7 @@ def column_table(
         "value": np.sum(weights * value, axis=1),
         "uncertainty": _deviation(covariance, weights),
         "quality": _quality(outcome, rejected),
-        "quality_original": np.array([Outcome(o).name.lower() for o in outcome]),
+        "quality_original": np.array([RetrievalOutcome(o).name.lower() for o in outcome]),
         "vertical": np.full(rows, operator.vertical),
         "prior_column": operator.prior_column,
         "pressure_edges" if layers else "pressure_levels": operator.pressure,
@@ -131,8 +131,8 @@ def _deviation(covariance: Floats, weights: Floats) -> Floats:
 
 def _quality(outcome: np.ndarray, rejected: npt.ArrayLike | None) -> np.ndarray:
     quality = np.zeros(len(outcome), dtype=np.uint32)
-    quality[outcome > Outcome.CONVERGED_POOR_FIT] |= Quality.PRODUCER.value
-    quality[outcome == Outcome.CONVERGED_POOR_FIT] |= Quality.SUSPECT.value
+    quality[outcome > RetrievalOutcome.CONVERGED_POOR_FIT] |= Quality.PRODUCER.value
+    quality[outcome == RetrievalOutcome.CONVERGED_POOR_FIT] |= Quality.SUSPECT.value
     if rejected is not None:
         quality[np.broadcast_to(np.asarray(rejected, dtype=bool), quality.shape)] |= Quality.SCREEN.value
     return quality

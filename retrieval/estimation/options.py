@@ -8,10 +8,10 @@ from pydantic import Field
 
 from obsnet.config import Options
 
-__all__ = ["Outcome", "SolverOptions"]
+__all__ = ["RetrievalOutcome", "SolverOptions"]
 
 
-class Outcome(IntEnum):
+class RetrievalOutcome(IntEnum):
     """How a retrieval ended; 1 to 4 are the codes of the OCO full-physics solver, 5 and 6 are for bad input."""
 
     CONVERGED = 1  # and chi2 of every band is below the limit

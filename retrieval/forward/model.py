@@ -24,11 +24,11 @@ from retrieval.forward.instrument import LineShape, look
 from retrieval.forward.sun import SolarLines, solar_transmittance
 from retrieval.forward.tables import CrossSections
 
-__all__ = ["Band", "ClearSky"]
+__all__ = ["ClearSky", "SpectralBand"]
 
 
 @dataclass(frozen=True)
-class Band:
+class SpectralBand:
     """One spectral window and what is fitted of it alone.
 
     Parameters
@@ -95,7 +95,7 @@ class ClearSky:
         Air, surface first.
     gases : dict of str to ndarray, shape (layers,)
         Prior mole fraction by dry air of each gas of the tables.
-    bands : tuple of Band
+    bands : tuple of SpectralBand
         Windows.
     sun : float
         Zenith angle of the Sun, degrees.
@@ -111,7 +111,7 @@ class ClearSky:
 
     layers: Layers
     gases: dict[str, Floats]
-    bands: tuple[Band, ...]
+    bands: tuple[SpectralBand, ...]
     sun: float
     view: float | None = None
     profile: str | None = None
@@ -202,7 +202,9 @@ class ClearSky:
             jacobians.append(k)
         return np.concatenate(spectra), np.concatenate(jacobians)
 
-    def _band(self, number: int, band: Band, x: Floats, place: dict[str, int]) -> tuple[Floats, Floats]:
+    def _band(
+        self, number: int, band: SpectralBand, x: Floats, place: dict[str, int]
+    ) -> tuple[Floats, Floats]:
         m, n = len(band.channel), len(place)
         try:
             depth, parts, by_pressure, by_temperature = self._depths(number, band, x, place)
@@ -242,7 +244,7 @@ class ClearSky:
         return y, jacobian
 
     def _add_fluorescence(
-        self, number: int, band: Band, x: Floats, place: dict[str, int], y: Floats, jacobian: Floats
+        self, number: int, band: SpectralBand, x: Floats, place: dict[str, int], y: Floats, jacobian: Floats
     ) -> None:
         at = place[f"fluorescence_{band.name}"]
         depth, parts, by_pressure, by_temperature = self._depths(number, band, x, place, upward=True)
@@ -260,7 +262,7 @@ class ClearSky:
             jacobian[:, place[f"shift_{band.name}"]] += x[at] * slope * band.channel
 
     def _depths(
-        self, number: int, band: Band, x: Floats, place: dict[str, int], *, upward: bool = False
+        self, number: int, band: SpectralBand, x: Floats, place: dict[str, int], *, upward: bool = False
     ) -> tuple[Floats, dict[str, Floats], Floats | None, Floats | None]:
         """Return the slant optical depth (points,) and its derivatives by gases, surface pressure and temperature."""
         air = self.layers

@@ -20,9 +20,9 @@ from retrieval.readers.fields import Fields
 __all__ = [
     "Condition",
     "Filter",
-    "Judged",
     "Screen",
     "ScreenResult",
+    "Screenable",
     "bit_names",
     "count_bits",
     "find_screen",
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 
-class Kind(Protocol):
+class ScreenedProduct(Protocol):
     """What a screen asks of a product."""
 
     @property
@@ -42,11 +42,11 @@ class Kind(Protocol):
         """Roles that the product has."""
 
 
-class Judged(Protocol):
+class Screenable(Protocol):
     """What a screen can judge: a granule's `Fields`, or any table that answers the same."""
 
     @property
-    def sensor(self) -> Kind:
+    def sensor(self) -> ScreenedProduct:
         """The product."""
 
     @property
@@ -95,7 +95,7 @@ class Condition(Options):
             parse(self.expression)
         return self
 
-    def passes(self, fields: Judged) -> np.ndarray:
+    def passes(self, fields: Screenable) -> np.ndarray:
         """Return which soundings meet the condition.
 
         Raises
@@ -108,7 +108,7 @@ class Condition(Options):
             return _among(values, self.one_of, True) & ~_among(values, self.none_of, False)
         return self._within(values)
 
-    def _values(self, fields: Judged) -> np.ndarray:
+    def _values(self, fields: Screenable) -> np.ndarray:
         if self.variable is not None:
             # A role comes in the unit inside; any other variable as it is stored.
             if self.variable in fields.sensor.variables and self.variable not in (
@@ -149,7 +149,7 @@ class Filter(Condition):
     where: Condition | None = Field(None, description="only soundings for which this holds; the others pass")
     optional: bool = Field(False, description="passes where the file lacks the variable; a note says so")
 
-    def passes(self, fields: Judged) -> np.ndarray:
+    def passes(self, fields: Screenable) -> np.ndarray:
         """Return which soundings meet the condition or are not concerned by it."""
         good = super().passes(fields)
         return good if self.where is None else good | ~self.where.passes(fields)
@@ -200,7 +200,7 @@ class Screen(Options):
             )
         return self
 
-    def apply(self, fields: Judged) -> ScreenResult:
+    def apply(self, fields: Screenable) -> ScreenResult:
         """Judge every sounding of a granule.
 
         Raises

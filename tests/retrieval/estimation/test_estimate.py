@@ -7,7 +7,7 @@ import pytest
 
 from obsnet.errors import RangeError, SchemaError
 from retrieval.estimation.estimate import estimate
-from retrieval.estimation.options import Outcome, SolverOptions
+from retrieval.estimation.options import RetrievalOutcome, SolverOptions
 from tests.retrieval.estimation.problems import FIVE, decay, five, linear
 
 EXACT = SolverOptions(gamma=0.0, threshold=1e-12)
@@ -18,7 +18,7 @@ TIGHT = SolverOptions(threshold=1e-10, max_iterations=60, max_divergences=30)
 def test_linear_case_is_the_closed_form(shared):
     forward, y, variance, x_a, s_a, jacobian, _ = linear(shared=shared)
     result = estimate(forward, y, variance, x_a, s_a, keep=["gain", "jacobian", "modelled"], options=EXACT)
-    assert (result.outcome == Outcome.CONVERGED).all()
+    assert (result.outcome == RetrievalOutcome.CONVERGED).all()
     for row in range(len(y)):
         k, s = jacobian[row], s_a if shared else s_a[row]
         inverse = np.linalg.inv(k.T @ (k / variance[row][:, None]) + np.linalg.inv(s))
@@ -41,7 +41,7 @@ def test_answer_of_the_oco_solvers_own_problem():
         result = estimate(
             five, FIVE, np.full(10, 1e-6), np.arange(1.0, 6), np.eye(5), first_guess=guess, options=TIGHT
         )
-        assert int(result.outcome[0]) == Outcome.CONVERGED
+        assert int(result.outcome[0]) == RetrievalOutcome.CONVERGED
         np.testing.assert_allclose(result.value[0], [1, 2, 3, 4, 5], rtol=1e-6)
 
 
@@ -71,27 +71,27 @@ def test_divergent_steps_are_taken_back_and_counted():
         options=SolverOptions(gamma=0.0, max_divergences=40, max_iterations=60),
     )
     assert int(result.divergences[0]) > 0
-    assert int(result.outcome[0]) == Outcome.CONVERGED
+    assert int(result.outcome[0]) == RetrievalOutcome.CONVERGED
     np.testing.assert_allclose(result.value[0], [1, 2, 3, 4, 5], rtol=1e-4)
     few = SolverOptions(gamma=0.0, max_divergences=1, max_iterations=60)
     result = estimate(
         five, FIVE, np.full(10, 1e-6), np.arange(1.0, 6), np.eye(5) * 1e4, first_guess=[0.01] * 5, options=few
     )
-    assert int(result.outcome[0]) == Outcome.MAX_DIVERGENCES
+    assert int(result.outcome[0]) == RetrievalOutcome.MAX_DIVERGENCES
     assert np.isfinite(result.value).all()
 
 
 def test_outcomes_of_too_few_iterations_and_of_poor_fits():
     forward, y, variance, x_a, s_a, _ = decay()
     short = estimate(forward, y, variance, x_a, s_a, options=SolverOptions(max_iterations=1, threshold=1e-9))
-    assert (short.outcome == Outcome.MAX_ITERATIONS).all()
+    assert (short.outcome == RetrievalOutcome.MAX_ITERATIONS).all()
     bands = np.repeat([0, 1], [40, 20])
     y[0, 40:] += np.tile([0.03, -0.03], 10)
     result = estimate(forward, y, variance, x_a, s_a, bands=bands)
     assert result.outcome.values.tolist() == [
-        Outcome.CONVERGED_POOR_FIT,
-        Outcome.CONVERGED,
-        Outcome.CONVERGED,
+        RetrievalOutcome.CONVERGED_POOR_FIT,
+        RetrievalOutcome.CONVERGED,
+        RetrievalOutcome.CONVERGED,
     ]
     assert float(result.chi2[0, 1]) > 1.4 > float(result.chi2[0, 0])
     assert result.channels.values.tolist() == [[40, 20]] * 3
@@ -171,7 +171,7 @@ def test_stated_uncertainty_covers_drawn_truths():
     clean = forward(truth, None)[0]
     y = clean + noise * rng.normal(size=clean.shape)
     result = estimate(forward, y, np.full(y.shape, noise**2), x_a, s_a)
-    assert (result.outcome <= Outcome.CONVERGED_POOR_FIT).all()
+    assert (result.outcome <= RetrievalOutcome.CONVERGED_POOR_FIT).all()
     error = result.value.values - truth
     inside = np.abs(error) < 1.959964 * result.uncertainty.values
     assert 0.93 < inside.mean() < 0.97
@@ -206,7 +206,7 @@ def test_bad_soundings_get_a_code_and_leave_the_others_alone():
         return modelled, jacobian
 
     result = estimate(broken, y, variance, x_a, s_a, keep=["gain"])
-    assert result.outcome.values.tolist() == [1, Outcome.NO_DATA, Outcome.NOT_FINITE, 1]
+    assert result.outcome.values.tolist() == [1, RetrievalOutcome.NO_DATA, RetrievalOutcome.NOT_FINITE, 1]
     assert np.isnan(result.value[1:3]).all()
     assert np.isnan(result.gain[1:3]).all()
     alone = estimate(forward, y[3], variance[3], x_a, s_a)
@@ -224,7 +224,7 @@ def test_model_that_breaks_on_the_way_counts_as_divergence():
         return modelled, jacobian
 
     result = estimate(cliff, y, variance, x_a, s_a, options=SolverOptions(gamma=0.0))
-    assert (result.outcome == Outcome.MAX_DIVERGENCES).all()
+    assert (result.outcome == RetrievalOutcome.MAX_DIVERGENCES).all()
     assert np.isfinite(result.value).all()
 
 

@@ -11,7 +11,7 @@ from obsnet.schema import Quality, profile_array
 from retrieval.columns.column_operator import ColumnOperator
 from retrieval.estimation.estimate import estimate
 from retrieval.estimation.observations import column_table
-from retrieval.estimation.options import Outcome
+from retrieval.estimation.options import RetrievalOutcome
 from tests.retrieval.estimation.problems import ACOS, acos
 
 PLACE = {
@@ -49,7 +49,7 @@ def test_real_retrieval_becomes_the_row_its_file_states(sample_data, name):
     np.testing.assert_allclose(
         profile_array(table["averaging_kernel"])[0][1:-1], r["xco2_avg_kernel_norm"][::-1][1:-1], rtol=0.02
     )
-    assert row["quality_original"] == Outcome(int(r["outcome_flag"])).name.lower()
+    assert row["quality_original"] == RetrievalOutcome(int(r["outcome_flag"])).name.lower()
     assert len(ColumnOperator.from_table(table)) == 1
 
 
@@ -96,7 +96,7 @@ def test_bad_outcomes_are_flagged_and_kept():
     y[0] = np.nan
     y[1] += np.tile([3.0, -3.0], 25)
     result = estimate(forward, y, np.full(50, 0.05**2), x_a, s_a)
-    result["outcome"][2] = Outcome.MAX_DIVERGENCES
+    result["outcome"][2] = RetrievalOutcome.MAX_DIVERGENCES
     table = column_table(
         result, np.arange(6), pressure, **PLACE, rejected=np.array([False, False, False, True, False])
     )

@@ -9,7 +9,7 @@ from obsnet.errors import ConfigError, RangeError, SchemaError
 from obsnet.schema import profile_array
 from retrieval.columns.column_operator import ColumnOperator
 from retrieval.estimation.observations import column_table
-from retrieval.estimation.options import Outcome, SolverOptions
+from retrieval.estimation.options import RetrievalOutcome, SolverOptions
 from retrieval.estimation.spectrum import gas_profile, retrieve_clear_sky, usable_channels
 from tests.retrieval.forward.worlds import model, state_of
 
@@ -23,7 +23,7 @@ def test_truth_comes_back_from_a_spectrum_without_noise():
     truth[clear.names.index("offset_weak")] = 1e-3
     y, _ = clear(truth)
     result = retrieve_clear_sky(clear, y, 1e-5, deviations=WIDE, options=TIGHT)
-    assert int(result.outcome[0]) == Outcome.CONVERGED
+    assert int(result.outcome[0]) == RetrievalOutcome.CONVERGED
     np.testing.assert_allclose(result.value[0, :2], truth[:2], rtol=2e-3)
     assert result.attrs["clear_sky_only"] == 1
     assert "scattering" in result.attrs["not_modelled"]
@@ -41,7 +41,7 @@ def test_stated_uncertainty_covers_drawn_truths():
             truth[i] += sigma.get(name, 0.0) * rng.normal()
         y = clear(truth)[0] + noise * rng.normal(size=150)
         result = retrieve_clear_sky(clear, y, noise)
-        assert int(result.outcome[0]) <= Outcome.CONVERGED_POOR_FIT
+        assert int(result.outcome[0]) <= RetrievalOutcome.CONVERGED_POOR_FIT
         inside += abs(float(result.value[0, 0]) - truth[0]) < 1.959964 * float(result.uncertainty[0, 0])
     assert 0.87 <= inside / count <= 1.0  # 95 % of 60: 52 to 60 within 2.6 standard deviations
 

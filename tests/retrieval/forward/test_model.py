@@ -9,7 +9,7 @@ import pytest
 
 from obsnet.errors import ConfigError, RangeError, SchemaError
 from retrieval.forward.instrument import fts_shape
-from retrieval.forward.model import Band
+from retrieval.forward.model import SpectralBand
 from tests.retrieval.forward.worlds import model, state_of, table
 
 STEPS = {"surface_pressure": 0.02, "temperature_offset": 0.005, "shift": 1e-9}
@@ -91,6 +91,6 @@ def test_mistakes_are_named():
         dataclasses.replace(band, channel=band.channel[::-1])
     co2 = table("CO2", (6225.2, 6226.1, 6227.4), 2e-23)
     with pytest.raises(SchemaError, match="two tables"):
-        Band("x", band.channel, fts_shape(20.0, 0.0, 6226.0), (co2, co2))
+        SpectralBand("x", band.channel, fts_shape(20.0, 0.0, 6226.0), (co2, co2))
     with pytest.raises(SchemaError, match="the state has"):
         clear(np.ones(3))

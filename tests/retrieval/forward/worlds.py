@@ -7,7 +7,7 @@ import numpy as np
 from retrieval.forward.atmosphere import make_layers
 from retrieval.forward.hitran import LineList
 from retrieval.forward.instrument import fts_shape
-from retrieval.forward.model import Band, ClearSky
+from retrieval.forward.model import ClearSky, SpectralBand
 from retrieval.forward.sun import SolarLines
 from retrieval.forward.tables import build_table
 
@@ -64,7 +64,7 @@ def table(molecule, centres, strength):
 def model(view=30.0, **choice):
     """Two gases, lines of the Sun, everything fitted."""
     layers = air()
-    band = Band(
+    band = SpectralBand(
         "weak",
         np.arange(6225.0, 6228.0, 0.02),
         fts_shape(20.0, 0.002, 6226.0, reach=0.5),
