@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -22,11 +22,50 @@ __all__ = [
     "Filter",
     "Screen",
     "ScreenResult",
+    "Screenable",
     "bit_names",
     "count_bits",
     "find_screen",
     "load_screens",
 ]
+
+
+class ScreenedProduct(Protocol):
+    """What a screen asks of a product."""
+
+    @property
+    def name(self) -> str:
+        """Held against the screen's ``sensors``."""
+
+    @property
+    def variables(self) -> Mapping[str, Any]:
+        """Roles that the product has."""
+
+
+class Screenable(Protocol):
+    """What a screen can judge: a granule's `Fields`, or any table that answers the same."""
+
+    @property
+    def sensor(self) -> ScreenedProduct:
+        """The product."""
+
+    @property
+    def where(self) -> str:
+        """Name for error texts."""
+
+    def __len__(self) -> int: ...
+
+    def number(self, role: str) -> np.ndarray | None:
+        """Return a role in its unit inside, None where there is none."""
+
+    def raw(self, path: str) -> np.ndarray:
+        """Return a variable as it is stored."""
+
+    def find(self, name: str) -> str:
+        """Return the path of a variable."""
+
+    def note(self, text: str) -> None:
+        """Record what could not be done."""
 
 
 class Condition(Options):
@@ -56,7 +95,7 @@ class Condition(Options):
             parse(self.expression)
         return self
 
-    def passes(self, fields: Fields) -> np.ndarray:
+    def passes(self, fields: Screenable) -> np.ndarray:
         """Return which soundings meet the condition.
 
         Raises
@@ -69,7 +108,7 @@ class Condition(Options):
             return _among(values, self.one_of, True) & ~_among(values, self.none_of, False)
         return self._within(values)
 
-    def _values(self, fields: Fields) -> np.ndarray:
+    def _values(self, fields: Screenable) -> np.ndarray:
         if self.variable is not None:
             # A role comes in the unit inside; any other variable as it is stored.
             if self.variable in fields.sensor.variables and self.variable not in (
@@ -110,7 +149,7 @@ class Filter(Condition):
     where: Condition | None = Field(None, description="only soundings for which this holds; the others pass")
     optional: bool = Field(False, description="passes where the file lacks the variable; a note says so")
 
-    def passes(self, fields: Fields) -> np.ndarray:
+    def passes(self, fields: Screenable) -> np.ndarray:
         """Return which soundings meet the condition or are not concerned by it."""
         good = super().passes(fields)
         return good if self.where is None else good | ~self.where.passes(fields)
@@ -161,7 +200,7 @@ class Screen(Options):
             )
         return self
 
-    def apply(self, fields: Fields) -> ScreenResult:
+    def apply(self, fields: Screenable) -> ScreenResult:
         """Judge every sounding of a granule.
 
         Raises

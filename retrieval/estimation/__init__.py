@@ -1,0 +1,1 @@
+"""Optimal estimation: spectra and a forward model to states with their full error characterisation."""
