@@ -63,7 +63,7 @@ def report_files(
     from obsnet.report.sections.beside import beside_the_verdict
     from obsnet.report.sections.bridge import bridge
     from obsnet.report.sections.nowcast import nowcast_sections
-    from obsnet.report.sections.optional import optional_names, optional_sections
+    from obsnet.report.sections.optional import optional_sections
     from obsnet.report.sections.told_apart import told_apart
     from obsnet.work.isolated import apart
 
@@ -95,14 +95,13 @@ def report_files(
     for path, image_bytes in zip(images, pictures.values(), strict=True):
         with atomic_path(path) as temporary:
             temporary.write_bytes(image_bytes)
-    folder = table_file.parent
-    parts = {
-        "bridge": [bridge(definitions)] if definitions.is_file() else [],
-        "beside": [beside_the_verdict(table, statistics)],
-        "told_apart": [told_apart(table, read_covariance(beside(table_file, "covariance")))],
-        **{n: [s] for n, s in zip(optional_names(folder), optional_sections(folder), strict=True)},
-        "nowcast": [section for name in options.nowcast for section in nowcast_sections(out / name)],
-    }
+    sections = [
+        *([bridge(definitions)] if definitions.is_file() else []),
+        beside_the_verdict(table, statistics),
+        told_apart(table, read_covariance(beside(table_file, "covariance"))),
+        *optional_sections(table_file.parent),
+        *(section for name in options.nowcast for section in nowcast_sections(out / name)),
+    ]
     rests = facts(data, table)
     page = out / "report.html"
     write_report(
@@ -114,14 +113,14 @@ def report_files(
         notes=[*options.notes, *(f"{t.en} · {t.zh}" for t in [*told, *common])],
         facts=[(what.en, which.en) for what, which in rests],
         period=f"{first} to {last}",
-        sections=[section for part in parts.values() for section in part],
+        sections=sections,
     )
     material = Annex(
         Words(options.title, options.title_zh),
         table,
         data,
         pictures,
-        parts,
+        sections,
         notes=options.notes,
         remarks=[*told, *common],
         facts=rests,

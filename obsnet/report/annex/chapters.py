@@ -12,8 +12,20 @@ from obsnet.report.annex.texts import text
 from obsnet.report.headings import VALUES
 from obsnet.report.sections.section import Section, percent
 
-__all__ = ["Annex", "Chapter", "chapters"]
+__all__ = ["Annex", "Chapter", "by_part", "chapters"]
 
+# Where a section of the report belongs, by its English heading; what is not named here goes with the trends.
+_PARTS = {
+    "Definitions": "bridge",
+    "Beside the verdict": "beside",
+    "What is told apart": "told_apart",
+    "Reconciliation": "reconciled",
+    "Sectors": "attribution",
+    "Trends": "trends",
+    "Other systems": "systems",
+    "Fit and calibration": "fit",
+    "Methods and inputs": "inputs",
+}
 _NOT_MADE = {
     "bridge": "no bridge",
     "attribution": "no sectors",
@@ -43,8 +55,8 @@ class Annex:
         Its attributes and its table of sources are read.
     pictures : mapping of str to bytes
         ``verdicts``, ``totals``, ``flux``.
-    sections : mapping of str to sequence of Section
-        Of the report, by what they are of: ``bridge, told_apart, beside, reconciled, attribution, trends, nowcast``.
+    sections : sequence of Section
+        Of the report, in any order; each goes to its chapter by its heading, see `by_part`.
     notes : sequence of str
         What a reader must know first.
     remarks : sequence of Words
@@ -61,12 +73,20 @@ class Annex:
     table: Any
     posterior: Any
     pictures: Mapping[str, bytes]
-    sections: Mapping[str, Sequence[Section]]
+    sections: Sequence[Section]
     notes: Sequence[str] = ()
     remarks: Sequence[Words] = ()
     facts: Sequence[tuple[Words, Words]] = ()
     files: Sequence[tuple[str, str, Words]] = field(default=())
     period: str = ""
+
+
+def by_part(sections: Sequence[Section]) -> dict[str, list[Section]]:
+    """Return sections by the part of an annex that they belong to; ``more`` has those of other headings."""
+    found: dict[str, list[Section]] = {}
+    for section in sections:
+        found.setdefault(_PARTS.get(section.title.en, "more"), []).append(section)
+    return found
 
 
 def chapters(annex: Annex) -> list[Chapter]:
@@ -88,8 +108,10 @@ def chapters(annex: Annex) -> list[Chapter]:
         "adjustment": made["adjustment"],
     }
 
+    parts = by_part(annex.sections)
+
     def part(what: str) -> list[Section]:
-        found = list(annex.sections.get(what, ()))
+        found = parts.get(what, [])
         return found or ([Section(NOTHING, [text(_NOT_MADE[what])])] if what in _NOT_MADE else [])
 
     facts = Section(text("rests on"), [], (text("what"), text("which")), [(k, v) for k, v in annex.facts])
@@ -109,7 +131,10 @@ def chapters(annex: Annex) -> list[Chapter]:
                 Section(text("what verdicts say"), [], (text("verdict"), text("says")), meanings),
             ],
         ),
-        Chapter(text("methods"), [Section(NOTHING, [text("method"), text("rule", **rule)]), facts]),
+        Chapter(
+            text("methods"),
+            [Section(NOTHING, [text("method"), text("rule", **rule)]), facts, *part("inputs")],
+        ),
         Chapter(text("definitions"), part("bridge")),
         Chapter(
             text("by province"),
@@ -125,14 +150,15 @@ def chapters(annex: Annex) -> list[Chapter]:
             ],
         ),
         Chapter(text("national"), [*sums(annex.table), *part("reconciled")]),
-        Chapter(text("sectors and trends"), [*part("attribution"), *part("trends"), *part("nowcast")]),
+        Chapter(text("sectors and trends"), [*part("attribution"), *part("trends"), *part("more")]),
         Chapter(
             text("uncertainty"),
             [
                 Section(NOTHING, [text("uncertainty text")]),
-                *fit_table(annex.posterior, made),
+                *(part("fit") or fit_table(annex.posterior, made)),
                 *part("told_apart"),
                 *part("beside"),
+                *part("systems"),
             ],
         ),
         Chapter(text("limits"), [Section(NOTHING, [text(f"limit {k}") for k in range(1, 7)])]),

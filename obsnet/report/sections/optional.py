@@ -10,7 +10,7 @@ from obsnet.report.sections.section import Section
 from obsnet.report.sections.sectors import sectors
 from obsnet.report.sections.trends import trends
 
-__all__ = ["optional_files", "optional_names", "optional_sections"]
+__all__ = ["optional_files", "optional_sections"]
 
 # In the order of the page.
 _MAKERS: dict[str, Callable[[Path], Section]] = {
@@ -24,11 +24,6 @@ def optional_files(folder: Path) -> list[Path]:
     """Return the tables of other commands that are there, with what goes with them."""
     stems = [Path(name).stem for name in _MAKERS]
     return sorted(p for stem in stems for p in folder.glob(f"{stem}*.csv"))
-
-
-def optional_names(folder: Path) -> list[str]:
-    """Return the names of the tables that are there, one a section."""
-    return [Path(name).stem for name in _MAKERS if (folder / name).is_file()]
 
 
 def optional_sections(folder: Path) -> list[Section]:

@@ -84,7 +84,7 @@ def annex():
         table,
         posterior,
         {"verdicts": picture(), "totals": picture(), "flux": picture()},
-        {"told_apart": [told]},
+        [told],
         notes=["a note"],
         remarks=[Words("a remark", "一条备注")],
         facts=[(Words("Prior", "先验"), Words(NASTY, NASTY))],
@@ -184,10 +184,29 @@ def test_what_was_not_made_is_said(annex):
     assert any("no bridge between definitions" in t for t in said_)
     assert any("obsnet attribute" in t for t in said_)
     bridge = Section(Words("Definitions", "定义统一"), [Words("closes", "闭合")])
-    with_one = {c.title.en: c for c in chapters(Annex(**{**vars(annex), "sections": {"bridge": [bridge]}}))}
+    with_one = {c.title.en: c for c in chapters(Annex(**{**vars(annex), "sections": [bridge]}))}
     assert [s.title.en for s in with_one["Definitions and the bridge between them"].sections] == [
         "Definitions"
     ]
+
+
+@pytest.mark.parametrize("module", ["bridge", "beside", "told_apart", "reconciled", "sectors", "trends"])
+def test_a_section_of_the_page_is_known_by_its_heading(module):
+    """The heading that the page's section has is one by which the annex finds its chapter."""
+    from importlib import import_module
+    from inspect import getsource
+
+    from obsnet.report.annex.chapters import _PARTS
+
+    source = getsource(import_module(f"obsnet.report.sections.{module}"))
+    assert any(f'Words("{heading}", ' in source for heading in _PARTS)
+
+
+def test_no_section_is_lost(annex):
+    strange = Section(Words("Something new", "新内容"), [Words("said", "已述")])
+    whole = chapters(Annex(**{**vars(annex), "sections": [*annex.sections, strange]}))
+    titles = [s.title.en for c in whole for s in c.sections]
+    assert titles.count("Something new") == titles.count("What is told apart") == 1
 
 
 def test_a_run_that_states_no_fit_has_no_table_of_it(annex):
