@@ -81,7 +81,10 @@ def chapters(content: Content, files: Sequence[tuple[str, str, Words]]) -> list[
                 Section(text("what verdicts say"), [], (text("verdict"), text("says")), meanings),
             ],
         ),
-        Chapter(text("methods"), [Section(NOTHING, [text("method"), text("rule", **rule)]), facts]),
+        Chapter(
+            text("methods"),
+            [Section(NOTHING, [text("method"), text("rule", **rule)]), facts, *part("inputs")],
+        ),
         Chapter(text("definitions"), part("bridge")),
         Chapter(
             text("by province"),
@@ -105,6 +108,7 @@ def chapters(content: Content, files: Sequence[tuple[str, str, Words]]) -> list[
                 *part("fit"),
                 *part("told_apart"),
                 *part("beside"),
+                *part("compare"),
             ],
         ),
         Chapter(text("limits"), [Section(NOTHING, [text(f"limit {k}") for k in range(1, 7)])]),

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from obsnet.report.annex.document import said, write_document
 from obsnet.report.annex.write import write_annex
 from obsnet.report.content import Content
 from obsnet.report.maps import figure_png
+from obsnet.report.sections.optional import _MAKERS
 from obsnet.report.sections.section import Section
 
 NASTY = "<script>alert(1)</script> & =cmd \x07"
@@ -186,6 +188,14 @@ def test_what_was_not_made_is_said(annex):
     assert [s.title.en for s in with_one["Definitions and the bridge between them"].sections] == [
         "Definitions"
     ]
+
+
+def test_every_section_of_the_report_has_its_chapter_once(annex):
+    own = ["bridge", "beside", "told_apart", "nowcast", "fit", "inputs"]
+    keys = [*own, *(Path(name).stem for name in _MAKERS)]
+    made = chapters(replace(annex, sections={k: [Section(Words(k, k))] for k in keys}), FILES)
+    titles = [s.title.en for c in made for s in c.sections]
+    assert [titles.count(k) for k in keys] == [1] * len(keys)
 
 
 def test_a_table_wider_than_the_page_is_made_to_fit(tmp_path):
