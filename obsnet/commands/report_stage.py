@@ -16,7 +16,9 @@ def _run(options: ReportOptions, case: Case) -> StageResult:
     from obsnet.report.run import report_files
 
     store = case.out / options.store if options.store else None
-    outputs = report_files(case.out / options.posterior, case.out / options.table, case.out, options, store)
+    outputs = report_files(
+        case.out / options.posterior, case.out / options.table, case.out, options, store, within_run=True
+    )
     said = missing(options.language)
     return StageResult(tuple(outputs), summary={"notes": said} if said else {})
 

@@ -139,8 +139,13 @@ def _lines(text: Any) -> Words:
 
 
 def _numbers(text: Any) -> Words:
-    """Return a JSON object of numbers in words."""
-    found = json.loads(str(text))
+    """Return a JSON object of numbers in words; any other text as it stands."""
+    try:
+        found = json.loads(str(text))
+    except ValueError:
+        return _same(str(text))
+    if not isinstance(found, dict):
+        return _same(str(text))
     shown = {k: _said(v) for k, v in found.items()}
     names = {k: _STATE.get(k, _same(k.replace("_", " "))) for k in found}
     return Words(

@@ -29,6 +29,10 @@ _TEXT = Words(
 )
 _VERSIONS = Words("Versions: {versions}.", "版本：{versions}。")
 _COMMAND = Words("Command: {command}; configuration {config}.", "命令：{command}；配置 {config}。")
+_WITHIN = Words(
+    "This page was made within a run: its command, configuration and versions are in run.json beside it.",
+    "本页在运行中生成：命令、配置与版本见同一文件夹中的 run.json。",
+)
 _NO_RECORD = Words(
     "This folder has no record of a run (run.json): only the files that were read here are named.",
     "此文件夹没有运行记录（run.json），仅列出本页所读的文件。",
@@ -65,7 +69,7 @@ def with_record(options: ReportOptions, folder: Path) -> ReportOptions:
     return before.model_copy(update=given)
 
 
-def inputs_section(folder: Path, read: Mapping[str, Path]) -> Section:
+def inputs_section(folder: Path, read: Mapping[str, Path], *, within_run: bool = False) -> Section:
     """Return the section of inputs: of each stage that left its mark, and of the files that the report read.
 
     Parameters
@@ -74,6 +78,8 @@ def inputs_section(folder: Path, read: Mapping[str, Path]) -> Section:
         Of the run's outputs.
     read : mapping of str to Path
         Files that the report read, by what they are called here.
+    within_run : bool
+        The run's record is written after its stages: what lies there now is of the run before.
     """
     from obsnet.content import sha256
 
@@ -86,9 +92,11 @@ def inputs_section(folder: Path, read: Mapping[str, Path]) -> Section:
         if mark is not None and path.stem != "report":
             rows += _stage_rows(path.stem, mark.source.get("inputs", {}))
     rows += [("report", name, sha256(path)) for name, path in read.items() if path.is_file()]
-    record = recorded(folder)
+    record = {} if within_run else recorded(folder)
     text = [_TEXT]
-    if record:
+    if within_run:
+        text.append(_WITHIN)
+    elif record:
         said = {
             "command": str(record.get("command", "")),
             "config": str(record.get("config_sha256", ""))[:12],

@@ -29,7 +29,13 @@ def _stations(store: Path) -> list[tuple[float, float]]:
 
 
 def report_files(
-    posterior: Path, table_file: Path, out: Path, options: ReportOptions, store: Path | None = None
+    posterior: Path,
+    table_file: Path,
+    out: Path,
+    options: ReportOptions,
+    store: Path | None = None,
+    *,
+    within_run: bool = False,
 ) -> list[Path]:
     """Write ``report.html`` with its pictures, ``flux.tif``, and the files of `ReportOptions.formats`.
 
@@ -45,6 +51,8 @@ def report_files(
         Heading, notes, language.
     store : Path, optional
         Observation store.
+    within_run : bool
+        A stage calls: the run's record is not written yet.
 
     Returns
     -------
@@ -66,7 +74,7 @@ def report_files(
 
     data, table = apart(read_netcdf, posterior), read_table(table_file)
     flux = _mean_flux(data, str(table["sector"].iloc[0]))
-    content = report_content(data, table, flux, posterior, table_file, out, options, store)
+    content = report_content(data, table, flux, posterior, table_file, out, options, store, within_run)
     image = out / "flux.tif"
     what = f"{table['sector'].iloc[0]} flux of {table['gas'].iloc[0]}, mean of the period"
     write_geotiff(
@@ -117,6 +125,7 @@ def report_content(
     out: Path,
     options: ReportOptions,
     store: Path | None = None,
+    within_run: bool = False,
 ) -> Content:
     """Return what the report says; `flux` is from `_mean_flux`, all else as in `report_files`."""
     from obsnet.crosscheck.verdicts.run import beside
@@ -146,6 +155,7 @@ def report_content(
     told = [Words(r["text"], r["text_zh"]) for r in statistics[statistics["told"] == 1].to_dict("records")]
     notes = options.notes_zh or options.notes if language == "zh" else options.notes or options.notes_zh
     first, last = (str(data["time_bnds"].values.ravel()[k])[:10] for k in (0, -1))
+    read = {path.name: path for path in (posterior, table_file)}
     definitions, covariance = beside(table_file, "bridge"), beside(table_file, "covariance")
     marks = _stations(store) if store is not None and store.is_dir() else []
     return Content(
@@ -170,7 +180,7 @@ def report_content(
                 section for name in options.nowcast for section in nowcast_sections(out / name, language)
             ],
             "fit": [fit(table, data, language)],
-            "inputs": [inputs_section(out, {posterior.name: posterior, table_file.name: table_file})],
+            "inputs": [inputs_section(out, read, within_run=within_run)],
         },
         facts=facts(data, table),
     )

@@ -226,6 +226,35 @@ def test_every_file_is_named_with_its_hash(made):
     assert "obsnet run case.toml" in made.html
 
 
+def test_within_a_run_the_record_of_the_run_before_is_not_shown(made):
+    from obsnet.report.record import inputs_section
+
+    texts = [t.en for t in inputs_section(made.folder, {}, within_run=True).text]
+    assert not any("obsnet run case.toml" in t for t in texts)
+    assert any("in run.json beside it" in t for t in texts)
+
+
+def test_a_stages_files_are_named_or_counted(tmp_path):
+    """Few by name and hash, many by one hash over the sorted list, stages in the order of the chain."""
+    import hashlib
+
+    from obsnet.report.record import inputs_section
+    from obsnet.stage_mark import Mark, write_mark
+
+    (tmp_path / ".stages").mkdir()
+    many = {f"f{k:02d}": f"{k:064d}" for k in range(20)}
+    for name, inputs in (
+        ("invert", {"a": "1" * 64, "absent": None}),
+        ("ingest", many),
+        ("report", {"x": "2" * 64}),
+    ):
+        write_mark(tmp_path / ".stages" / f"{name}.json", Mark({"inputs": inputs}))
+    section = inputs_section(tmp_path, {})
+    whole = hashlib.sha256("\n".join(f"{k} {v}" for k, v in many.items()).encode()).hexdigest()
+    assert section.rows == [("ingest", "f00 … f19 (20)", whole), ("invert", "a", "1" * 64)]
+    assert "no record of a run" in section.text[-1].en
+
+
 def test_the_geotiff_has_the_error_as_a_band(made):
     import rasterio
 
