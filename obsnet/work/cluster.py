@@ -114,7 +114,10 @@ def _performance_report(work: Work) -> Iterator[None]:
         raise DependencyError("cluster.performance_report needs bokeh: pip install bokeh")
     from distributed import performance_report
 
-    with atomic_path(work.cluster.performance_report) as temporary, performance_report(filename=str(temporary)):
+    with (
+        atomic_path(work.cluster.performance_report) as temporary,
+        performance_report(filename=str(temporary)),
+    ):
         yield
 
 

@@ -49,7 +49,14 @@ class Cluster(Options):
     dashboard: bool = Field(False, description="show Dask's dashboard on the interface, on any free port")
 
     @field_validator(
-        "queue", "account", "interface", "local_directory", "log_directory", "directives", "setup", "performance_report"
+        "queue",
+        "account",
+        "interface",
+        "local_directory",
+        "log_directory",
+        "directives",
+        "setup",
+        "performance_report",
     )
     @classmethod
     def _one_line(cls, value: Any) -> Any:
