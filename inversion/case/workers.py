@@ -11,9 +11,10 @@ from typing import Any
 from inversion.case.options import InvertOptions
 from inversion.operators.placed import placed
 from inversion.problem.problem import Problem
+from obsnet.provenance import available_memory, peak_memory
 from obsnet.typing import Floats, Texts
 from obsnet.work.kept import map_ordered
-from obsnet.work.parallel import goes_to_dask
+from obsnet.work.parallel import cpu_count, goes_to_dask
 from obsnet.work.work import Work
 
 __all__ = ["MemberTask", "Place", "here", "map_members", "places"]
@@ -104,12 +105,17 @@ def map_members(
         Module-level; returns the result and lines for people.
     tasks : list of MemberTask
     work : Work, optional
-        Where; each needs the memory of a whole inversion there. By default one after the other in this process.
+        Where; each takes the memory of a whole inversion, so that of ``processes`` there are as many as this machine
+        holds, and jobs must have that memory. By default one after the other in this process.
     report : callable
         Takes lines for people.
     """
     work = Work(scheduler="serial") if work is None else work
-    found = map_ordered(function, tasks, work, enough=False)
+    if work.scheduler == "processes":  # as many as this machine's memory holds, going by what the base took
+        most = max(1, int(available_memory() // peak_memory()))
+        work = work.model_copy(update={"workers": min(work.workers or cpu_count(), most)})
+        report(f"members beside each other: {work.workers}")
+    found = map_ordered(function, tasks, work, what="members", enough=False)
     for _, said in found:
         for line in said:
             report(line)

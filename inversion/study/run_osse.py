@@ -109,7 +109,7 @@ def _run_all(task: ScenarioTask, report: Report, work: Work | None) -> ScenarioR
         for s in task.options.scenario
     ]
     whole = ScenarioResult()
-    for part in map_ordered(run_scenarios, one_each, work):
+    for part in map_ordered(run_scenarios, one_each, work, what="scenarios"):
         whole += part
     for line in whole.said:
         report(line)

@@ -92,14 +92,24 @@ def map_ordered(
     items: Iterable[Item],
     work: Work | None = None,
     *,
+    what: str,
     enough: bool = True,
 ) -> list[Result]:
-    """Return the results of `obsnet.work.parallel.map_unordered` in the order of the items."""
+    """Return the results of `obsnet.work.parallel.map_unordered` in the order of the items.
+
+    Parameters
+    ----------
+    function, items, work, enough
+        As there.
+    what : str
+        ``"scenarios"``, for the progress.
+    """
     numbered = list(enumerate(items))
-    found = {
-        k: result
-        for (k, _), result in map_unordered(partial(_second, function), numbered, work, enough=enough)
-    }
+    found: dict[int, Result] = {}
+    with progress(len(numbered), what) as advance:
+        for (k, _), result in map_unordered(partial(_second, function), numbered, work, enough=enough):
+            found[k] = result
+            advance(1)
     return [found[k] for k, _ in numbered]
 
 

@@ -6,17 +6,19 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 
 from obsnet.journal import note, now
 
 _NOTE_EVERY = 10.0  # seconds between lines of the journal
+_bar: ContextVar[bool] = ContextVar("bar", default=False)  # whether one is on the terminal
 
 __all__ = ["progress"]
 
 
 @contextlib.contextmanager
 def progress(total: int, what: str, *, every: float = 60.0) -> Iterator[Callable[[int], None]]:
-    """Show how far a loop has come, on standard error.
+    """Show how far a loop has come, on standard error; of loops within each other the outer one.
 
     Parameters
     ----------
@@ -33,6 +35,9 @@ def progress(total: int, what: str, *, every: float = 60.0) -> Iterator[Callable
         ``advance(n)``.
     """
     tell = _teller(total, what)
+    if _bar.get():  # a terminal has room for one; the journal hears of both
+        yield tell
+        return
     if sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -45,7 +50,11 @@ def progress(total: int, what: str, *, every: float = 60.0) -> Iterator[Callable
                 bar.advance(task, n)
                 tell(n)
 
-            yield step
+            token = _bar.set(True)
+            try:
+                yield step
+            finally:
+                _bar.reset(token)
         return
     start = last = time.monotonic()
     done = 0
@@ -67,7 +76,7 @@ def _teller(total: int, what: str) -> Callable[[int], None]:
     """Return what writes to the journal how far a loop has come."""
     since, last, done = now(), time.monotonic(), 0
 
-    def tell(n: int) -> None:
+    def tell(n: int = 1) -> None:
         nonlocal last, done
         done += n
         if time.monotonic() - last >= _NOTE_EVERY or done >= total:

@@ -17,6 +17,7 @@ from obsnet.errors import ConfigError, RangeError, nearest
 from obsnet.scales import one_scale
 from obsnet.store import ObservationStore
 from obsnet.work.kept import Kept, map_ordered
+from obsnet.work.parallel import goes_to_dask
 from obsnet.work.shards import require_finished
 from obsnet.work.work import Work
 from retrieval.mapping.dataset import column_map, periods_without_value, write_geotiffs
@@ -247,8 +248,10 @@ def _field_map(
     columns: Columns, settings: MapSettings, work: Work | None, kept: Kept | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Map by kriging of either kind."""
+    if settings.method == "frk" and not (work is not None and goes_to_dask(work)):
+        work = Work(scheduler="serial")  # its algebra takes all cores, and each fit much memory
     mapper = MAPPERS[settings.method](columns, settings)
-    each = partial(map_ordered, work=work, enough=len(columns) >= _ENOUGH_COLUMNS)
+    each = partial(map_ordered, work=work, what="folds", enough=len(columns) >= _ENOUGH_COLUMNS)
     scores = mapper.validate(columns, each) if settings.folds else []  # before the periods: it widens them
     made = map_periods(mapper, columns, settings, work, kept)
     report: dict[str, Any] = {

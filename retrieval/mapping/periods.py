@@ -75,8 +75,7 @@ def map_periods(
         In order of time.
     settings : MapSettings
     work : Work, optional
-        Where; by default in processes where there are cells enough to be kriged. Fixed-rank kriging, whose algebra
-        takes all cores and much memory, goes to workers only where that is asked for.
+        Where; by default in processes where there are cells enough.
     kept : Kept, optional
         See `keeper`.
 
@@ -101,7 +100,7 @@ def map_periods(
         names=[f"{k:05d}" for k in wanted],
         kept=kept,
         what="periods",
-        enough=settings.method == "kriging" and len(tasks) * settings.grid.size >= _ENOUGH_CELLS,
+        enough=len(tasks) * settings.grid.size >= _ENOUGH_CELLS,
     )
     fields = {name: np.full(shape, np.nan) for name in ("value", "uncertainty")}
     fields["count"] = np.zeros(shape)

@@ -121,3 +121,22 @@ def test_progress_is_told_where_a_journal_is_open(tmp_path):
         advance(3)  # nobody listens
     (line,) = read_journals(tmp_path)
     assert (line["event"], line["done"], line["of"], line["what"]) == ("progress", 3, 3, "days")
+
+
+def test_loops_within_each_other_share_a_terminal(tmp_path, monkeypatch):
+    import rich.progress
+
+    shown, kind = [], rich.progress.Progress
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(rich.progress, "Progress", lambda *a, **k: shown.append(1) or kind(*a, **k))
+    with journal(tmp_path), progress(2, "members") as outer:
+        for _ in range(2):
+            with progress(3, "totals") as inner:
+                inner(3)
+            outer(1)
+    assert [(e["what"], e["done"]) for e in read_journals(tmp_path)] == [
+        ("totals", 3),
+        ("totals", 3),
+        ("members", 2),
+    ]
+    assert len(shown) == 1

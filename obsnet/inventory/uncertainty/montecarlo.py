@@ -105,7 +105,11 @@ def two_year_draws(
     same_f, same_a = (table[n].to_numpy(bool) for n in ("factor_correlated", "activity_correlated"))
     one = partial(_two_years, (c, d, a, f, same_f, same_a), draws, seed, shape)
     blocks = map_ordered(
-        one, range(-(-draws // (10 * _BLOCK))), work, enough=4 * draws * c.size >= _ENOUGH_NUMBERS
+        one,
+        range(-(-draws // (10 * _BLOCK))),
+        work,
+        what="blocks of draws",
+        enough=4 * draws * c.size >= _ENOUGH_NUMBERS,
     )
     base_total, total, parts = (np.concatenate(x) for x in zip(*blocks, strict=True))
     trend = 100.0 * (total / base_total - 1.0)
@@ -253,7 +257,13 @@ def province_draws(
     if draws < 100:
         raise RangeError(f"{draws} draws are too few")
     one = partial(_provinces, (e, a, f, national_bias_sd), draws, seed, shape)
-    blocks = map_ordered(one, range(-(-draws // _BLOCK)), work, enough=draws * e.size >= _ENOUGH_NUMBERS)
+    blocks = map_ordered(
+        one,
+        range(-(-draws // _BLOCK)),
+        work,
+        what="blocks of draws",
+        enough=draws * e.size >= _ENOUGH_NUMBERS,
+    )
     totals = np.concatenate(blocks).astype(np.float64)
     return ProvinceDraws(totals, np.atleast_2d(np.cov(totals, rowvar=False)))
 

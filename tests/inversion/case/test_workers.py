@@ -59,7 +59,15 @@ def test_members_beside_each_other_are_the_same_bit_for_bit(folder, alone, tmp_p
     one, other = (read_netcdf(f / "ensemble.nc") for f in (tmp_path, folder / "alone"))
     for name in other.data_vars:
         np.testing.assert_array_equal(one[name].values, other[name].values, err_msg=str(name))
-    assert [x for x in lines if x.startswith("member")] == [x for x in alone[1] if x.startswith("member")]
+    assert [x for x in lines if x.startswith("member ")] == [x for x in alone[1] if x.startswith("member ")]
+    assert "members beside each other: 2" in lines
+
+
+def test_members_beside_each_other_fit_into_memory(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("inversion.case.workers.available_memory", lambda: 1)
+    lines = []
+    run_invert(options(), folder, tmp_path, lines.append, Work(scheduler="processes", workers=2))
+    assert "members beside each other: 1" in lines
 
 
 @pytest.mark.slow

@@ -29,7 +29,9 @@ def only_even(k):
 @pytest.mark.parametrize("scheduler", ["serial", "processes", "dask"])
 def test_results_come_in_the_order_of_the_items(scheduler):
     work = Work(scheduler=scheduler, workers=2)
-    assert [str(r["word"]) for r in map_ordered(root, range(6), work)] == [f"item {k}" for k in range(6)]
+    assert [str(r["word"]) for r in map_ordered(root, range(6), work, what="roots")] == [
+        f"item {k}" for k in range(6)
+    ]
     found = map_kept(root, range(6), work, names=NAMES, what="roots")
     for k, one in enumerate(found):
         np.testing.assert_array_equal(one["root"], root(k)["root"])

@@ -63,8 +63,9 @@ def test_a_kriged_map_is_the_same_bit_for_bit(store, alone, scheduler):
     assert made.report == alone["kriging"].report
 
 
+@pytest.mark.slow
 def test_a_map_of_fixed_rank_is_the_same_to_rounding(store, alone):
-    made = make_map(store, asked(method="frk"), Work(scheduler="processes", workers=2))
+    made = make_map(store, asked(method="frk"), Work(scheduler="dask", workers=2))
     for name in ("xco2", "xco2_uncertainty"):
         np.testing.assert_allclose(made.data[name], alone["frk"].data[name], rtol=1e-9)
     assert made.report["functions"] == alone["frk"].report["functions"]
