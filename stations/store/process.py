@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-
-import xarray as xr
+from typing import TYPE_CHECKING
 
 from obsnet.content import sha256
 from obsnet.errors import ScaleError
 from stations.record.scale_names import UNKNOWN
 from stations.store import VERSION
 from stations.store.options import Delivery, ProcessOptions
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["MixedScalesError", "OneScale", "fingerprint", "process_record"]
 
