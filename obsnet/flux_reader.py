@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from obsnet.conventions import (
     Basis,
@@ -27,6 +26,9 @@ from obsnet.reading import refuse_claims
 from obsnet.seal import check_file
 from obsnet.times import as_utc
 from obsnet.typing import Floats, Times
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["Variables", "read_any_flux"]
 

@@ -13,14 +13,16 @@ import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from obsnet.errors import FormatError
 from obsnet.seal import check_file
 from obsnet.work.isolated import Limits, tried
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["open_h5py", "open_netcdf4", "open_xarray"]
 
@@ -61,6 +63,8 @@ def open_xarray(path: Path_, **options: Any) -> xr.Dataset:
     FormatError
         As `open_netcdf4`.
     """
+    import xarray as xr
+
     _check_netcdf(path)
     return xr.open_dataset(path, engine="netcdf4", **options)
 

@@ -16,9 +16,9 @@ from obsnet.holdings import HOLDS
 from obsnet.reading import reading
 from obsnet.seal import check_parquet, seal_parquet
 
-__all__ = ["read_table", "write_table", "write_whole"]
+__all__ = ["GROUP", "read_table", "write_table", "write_whole"]
 
-_GROUP = 1 << 17  # rows of a group of a whole-year part
+GROUP = 1 << 13  # rows of a group of observations: a satellite is over few provinces meanwhile
 
 
 def write_table(
@@ -72,7 +72,7 @@ def write_table(
 def write_whole(table: pa.Table, path: Path, ids: Mapping[str, int]) -> None:
     """Write a whole-year part with the input files that it holds; see `obsnet.holdings`."""
     said = {**(table.schema.metadata or {}), HOLDS: json.dumps(dict(ids), sort_keys=True).encode()}
-    write_table(table.replace_schema_metadata(said), path, distinct=("obs_id",), group=_GROUP)
+    write_table(table.replace_schema_metadata(said), path, distinct=("obs_id",), group=GROUP)
 
 
 def read_table(path: str | os.PathLike[str], contract: schema.Contract) -> pa.Table:

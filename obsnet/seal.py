@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Collection, Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from obsnet.errors import FormatError
 from obsnet.reading import reading
@@ -28,13 +28,16 @@ from obsnet.reading import reading
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
+Part = TypeVar("Part", str, tuple[str, int])
+
 __all__ = ["check_file", "check_parquet", "read_json", "seal_file", "seal_parquet", "sealed_json"]
 
 _WHOLE = b"OBSNETs1"  # ends a file, after 32 bytes of sha256
 _COLUMNS = b"OBSNETp1"  # ends the seal of a Parquet file, before the footer
 _ENDING = struct.Struct("<III")  # number of columns, CRC of the footer, CRC of the columns' CRCs
 _BLOCK = 1 << 22
-_verified: dict[tuple[object, ...], set[str]] = {}  # columns by file, of this process
+# Columns, and columns of row groups, by file, of this process.
+_verified: dict[tuple[object, ...], set[str | tuple[str, int]]] = {}
 
 
 def seal_file(path: Path) -> None:
@@ -91,7 +94,11 @@ def seal_parquet(path: Path) -> None:
         stream.write(body + ending + _COLUMNS + footer)
 
 
-def check_parquet(path: str | os.PathLike[str], columns: Collection[str] | None = None) -> pq.FileMetaData:
+def check_parquet(
+    path: str | os.PathLike[str],
+    columns: Collection[str] | None = None,
+    groups: Collection[int] | None = None,
+) -> pq.FileMetaData:
     """Verify the footer and some columns of a Parquet file and return what the footer says.
 
     Parameters
@@ -100,6 +107,8 @@ def check_parquet(path: str | os.PathLike[str], columns: Collection[str] | None 
         File; one without a seal is only opened.
     columns : collection of str, optional
         Names of top-level columns to verify; all by default.
+    groups : collection of int, optional
+        Row groups in which to verify them; all by default.
 
     Raises
     ------
@@ -113,15 +122,21 @@ def check_parquet(path: str | os.PathLike[str], columns: Collection[str] | None 
         sums = _sums(stream, start, footer, path)
         metadata = pq.read_metadata(BytesIO(b"PAR1" + footer))
         if sums is not None:
-            chunks = _chunks(metadata)
-            if len(chunks) != len(sums):
+            names = [metadata.schema.column(i).path.split(".")[0] for i in range(metadata.num_columns)]
+            if len(names) * metadata.num_row_groups != len(sums):
                 raise _damaged(path, "its seal")
-            wanted = {name for name, _ in chunks} if columns is None else set(columns)
+            wanted = set(names) if columns is None else set(columns) & set(names)
+            every = range(metadata.num_row_groups) if groups is None else groups
             wanted -= _known(stream, wanted)
-            for (name, chunk), said in zip(chunks, sums, strict=True):
-                if name in wanted and _sum(stream, *_range(chunk)) != said:
-                    raise _damaged(path, f"column {name!r}")
-            _remember(stream, wanted)
+            done = _known(stream, {(name, k) for name in wanted for k in every})
+            for k in every if wanted else ():
+                group = metadata.row_group(k)
+                for i, name in enumerate(names):
+                    if name not in wanted or (name, k) in done:
+                        continue
+                    if _sum(stream, *_range(group.column(i))) != sums[k * len(names) + i]:
+                        raise _damaged(path, f"column {name!r}")
+            _remember(stream, wanted if groups is None else {(name, k) for name in wanted for k in every})
         return metadata
 
 
@@ -226,12 +241,12 @@ def _identity(stream: BinaryIO) -> tuple[object, ...]:
     return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns
 
 
-def _known(stream: BinaryIO, columns: set[str]) -> set[str]:
+def _known(stream: BinaryIO, columns: set[Part]) -> set[Part]:
     """Return which columns this process has verified already: a part is opened again for each batch of rows."""
-    return columns & _verified.get(_identity(stream), set())
+    return {c for c in columns if c in _verified.get(_identity(stream), ())}
 
 
-def _remember(stream: BinaryIO, columns: set[str]) -> None:
+def _remember(stream: BinaryIO, columns: Collection[str | tuple[str, int]]) -> None:
     if len(_verified) > 100_000:
         _verified.clear()
     _verified.setdefault(_identity(stream), set()).update(columns)

@@ -10,22 +10,25 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from obsnet import schema
 from obsnet.constants import species as species_of
 from obsnet.errors import FormatError, SchemaError
 from obsnet.holdings import held, is_whole, living, whole_parts
-from obsnet.parquet import read_table, write_table, write_whole
+from obsnet.parquet import GROUP, read_table, write_table, write_whole
 from obsnet.reading import reading
+from obsnet.scan import Choice, Hits, find_hits, sorted_rows
 from obsnet.seal import check_parquet
 from obsnet.times import as_utc, year_month
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
 __all__ = [
     "GranuleIndex",
@@ -168,7 +171,7 @@ class ObservationStore:
             part = (table if len(groups) == 1 else table.filter(mask)).drop_columns(list(_PARTITION))
             folder = self.path.joinpath(*(f"{k}={v}" for k, v in keys.items()))
             target = folder / f"{ids[0]}.parquet"
-            write_table(part, target, distinct=("obs_id",))
+            write_table(part, target, distinct=("obs_id",), group=GROUP)
             written.append(target)
         return written
 
@@ -195,6 +198,8 @@ class ObservationStore:
             raise FormatError(
                 f"{self.path}: no observation store; make one with `obsnet ingest FILE… --out {self.path}`"
             )
+        import pyarrow.dataset as ds
+
         fields = [(n, schema.OBSERVATIONS.schema.field(n).type) for n in ("species", "source")]
         parts = ds.partitioning(
             pa.schema([*fields, ("year", pa.int32()), ("month", pa.int32())]), flavor="hive"
@@ -324,37 +329,23 @@ class ObservationStore:
         pyarrow.Table
             With the unit in its metadata.
         """
-        field = ds.field
         name = species_of(species).name
-        condition = field("species") == name
         if name not in self.species():
             raise FormatError(
                 f"{self.path}: no {name} here; the store holds {', '.join(self.species()) or 'nothing'}"
             )
-        if source is not None:
-            condition &= field("source").isin([source] if isinstance(source, str) else list(source))
-        for limit, late in ((start, False), (stop, True)):
-            if limit is not None:
-                instant = as_utc(limit)
-                stamp = pa.scalar(instant, pa.timestamp("us"))
-                (year,), _ = year_month([instant])
-                # The year column prunes folders before any file is opened.
-                condition &= (field("time") < stamp) if late else (field("time") >= stamp)
-                condition &= (field("year") <= int(year)) if late else (field("year") >= int(year))
-        if bounds is not None:
-            south, north, west, east = bounds
-            condition &= (field("latitude") >= south) & (field("latitude") <= north)
-            inside_west, inside_east = field("longitude") >= west, field("longitude") <= east
-            condition &= (inside_west & inside_east) if west <= east else (inside_west | inside_east)
-        if good_only:
-            condition &= field("quality") == 0
-        if where is not None:
-            condition &= where
+        first, last = (None if t is None else np.datetime64(as_utc(t), "us") for t in (start, stop))
+        choice = Choice(first, last, bounds, good_only, where)
+        files = self.files(name, [source] if isinstance(source, str) else source)
+        files = [p for p in files if _may_reach(p, first, last)]
+
+        def hits_of(path: Path) -> Hits | None:
+            return find_hits(path, *checked_part(path, ()), choice)
+
         wanted = list(columns) if columns is not None else schema.OBSERVATIONS.schema.names
-        extra = [c for c in ("time", "obs_id") if c not in wanted]
-        with reading(self.path, "an observation store"):
-            rows = self.dataset(condition, wanted).to_table(columns=[*wanted, *extra], filter=condition)
-        table = _in_order(rows).select(wanted)
+        with reading(self.path, "an observation store"), ThreadPoolExecutor(min(8, len(files) or 1)) as pool:
+            hits = [h for h in pool.map(hits_of, files) if h is not None]
+            table = sorted_rows(hits, wanted, pool)
         return table.replace_schema_metadata(
             {
                 b"obsnet:contract": schema.OBSERVATIONS.name.encode(),
@@ -420,13 +411,12 @@ def _take_out(part: Path, ids: Collection[str]) -> None:
     write_whole(table.filter(pc.invert(pc.is_in(table["file_id"], pa.array(sorted(gone))))), part, left)
 
 
-def _in_order(table: pa.Table) -> pa.Table:
-    """Sort by time, then identity; moving profiles about costs more than seeing that they are sorted."""
-    time = table["time"].to_numpy()
-    if (time[1:] > time[:-1]).all():
-        return table
-    order = pc.sort_indices(table, [("time", "ascending"), ("obs_id", "ascending")])
-    return table if (np.diff(order.to_numpy()) == 1).all() else table.take(order)
+def _may_reach(part: Path, start: np.datetime64 | None, stop: np.datetime64 | None) -> bool:
+    """Tell from the names of a part's folders whether it may hold rows of a time."""
+    year, month = (int(p.name.partition("=")[2]) for p in (part.parents[1], part.parent))
+    first = np.datetime64(f"{year:04d}-{month or 1:02d}", "M")
+    after = first + (1 if month else 12)  # month=0 is a whole year
+    return (stop is None or first < stop) and (start is None or after > start)
 
 
 def _span(path: Path) -> tuple[np.datetime64, np.datetime64]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import scipy.sparse as sp
-import xarray as xr
 
 from obsnet.errors import ConfigError
 from obsnet.field import grid_of
 from obsnet.grid import Grid
 from obsnet.regrid import regrid_flux
 from obsnet.typing import Floats, Times
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["bin_matrix", "flux_on"]
 

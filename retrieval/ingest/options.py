@@ -91,7 +91,7 @@ class IngestOptions(Options):
     @property
     def suffix(self) -> str:
         """What the source of the rows ends in."""
-        from retrieval.products.read import AVERAGED
+        from retrieval.products import AVERAGED
 
         return AVERAGED if self.superobs is not None else ""
 

@@ -17,7 +17,7 @@ from obsnet.errors import ConfigError, ObsnetError
 from obsnet.reading import reading
 from obsnet.work.parallel import map_unordered
 from obsnet.work.work import Work
-from retrieval.products.read import AVERAGED
+from retrieval.products import AVERAGED
 
 if TYPE_CHECKING:
     from retrieval.ingest.options import IngestOptions

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
 from obsnet.atomic import atomic_path
 from obsnet.constants import species as species_of
@@ -15,6 +14,9 @@ from obsnet.grid import Grid
 from obsnet.language import Language, Words
 from obsnet.report.fonts import drawn_in
 from retrieval.mapping.dataset import stamp_of, variable_of
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["draw_field", "map_figure", "write_pictures"]
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.compute as pc
-import xarray as xr
 
 from obsnet.cf import write_netcdf
 from obsnet.constants import species as species_of
@@ -26,6 +25,9 @@ from retrieval.mapping.left_out import leave_one_out
 from retrieval.mapping.mappers import MAPPERS, Columns, near_grid
 from retrieval.mapping.periods import FEWEST, keeper, map_periods
 from retrieval.mapping.settings import METHODS, GridTable, MapSettings
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["Map", "make_map", "read_columns", "run_grid"]
 

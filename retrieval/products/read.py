@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from retrieval.products.screening import Screen
 
 __all__ = [
-    "AVERAGED",
     "Granule",
     "ProfileChoice",
     "open_fields",
@@ -36,7 +35,6 @@ __all__ = [
 ]
 
 ProfileChoice = Literal["all", "good", "none"]
-AVERAGED = "_superobs"  # ends the name of a source whose rows are super-observations
 
 
 @dataclass(frozen=True)

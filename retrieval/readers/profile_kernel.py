@@ -1,32 +1,23 @@
-"""Kernels over the profiles of a granule: one pass to orient, one to check. Plain arrays, no units, no files."""
+"""Profiles of a granule turned surface first and checked. Plain arrays, no units, no files.
+
+Few rows are worked on as arrays: loading compiled loops takes as long as array arithmetic on a million. Many rows go to
+`retrieval.readers.profile_loops`. The codes are the same; sums differ by their order alone.
+"""
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from obsnet.typing import Floats
+from retrieval.readers import profile_faults as fault
 
-__all__ = [
-    "MISSING",
-    "MOST_PRESSURE",
-    "NEGATIVE",
-    "NOT_MONOTONE",
-    "OUTSIDE",
-    "PRIOR",
-    "REVERSED",
-    "SOUND",
-    "WEIGHT_SUM",
-    "check",
-    "orient",
-]
+__all__ = ["check", "orient"]
 
-MOST_PRESSURE = 1100.0  # hPa at any ground
-SOUND, MISSING, REVERSED, NOT_MONOTONE, WEIGHT_SUM, NEGATIVE, PRIOR, OUTSIDE = range(8)
+_MANY = 20_000  # rows
+_BLOCK = 4096  # rows whose profiles stay in the processor's cache
 
 
-@numba.njit(cache=True)
 def orient(profiles: NDArray[np.float32], fills: NDArray[np.float32], flip: bool) -> None:
     """Turn profiles round in place if `flip`, and make fill values NaN.
 
@@ -39,38 +30,17 @@ def orient(profiles: NDArray[np.float32], fills: NDArray[np.float32], flip: bool
     flip : bool
         The file runs from the top down.
     """
-    rows, levels = profiles.shape
-    for i in range(rows):
-        if flip:
-            for k in range(levels // 2):
-                profiles[i, k], profiles[i, levels - 1 - k] = profiles[i, levels - 1 - k], profiles[i, k]
-        for fill in fills:
-            for k in range(levels):
-                if profiles[i, k] == fill:
-                    profiles[i, k] = np.float32(np.nan)
+    if len(profiles) > _MANY:
+        from retrieval.readers import profile_loops
+
+        profile_loops.orient(profiles, fills, flip)
+        return
+    if flip:
+        profiles[:] = profiles[:, ::-1].copy()
+    for fill in fills:
+        profiles[profiles == fill] = np.nan
 
 
-# The order of a sum of twenty is free, so that it may run in lanes. Only sums live here: where their order is
-# free, a compiler may also take x - x for 0, which a test for NaN must not see.
-@numba.njit(cache=True, fastmath={"reassoc", "contract", "nsz"})
-def _sums(
-    pressure: NDArray[np.float32],
-    weight: NDArray[np.float32],
-    kernel: NDArray[np.float32],
-    prior: NDArray[np.float32],
-) -> tuple[float, float, float]:
-    """Return ``sum h``, ``h . x_a`` and the sum of all the rest of one row."""
-    total, dot, others = 0.0, 0.0, 0.0
-    for k in range(len(weight)):
-        total += weight[k]
-        dot += np.float64(weight[k]) * prior[k]
-        others += kernel[k]
-    for k in range(len(pressure)):
-        others += pressure[k]
-    return total, dot, others
-
-
-@numba.njit(cache=True)
 def check(
     pressure: NDArray[np.float32],
     weight: NDArray[np.float32],
@@ -104,37 +74,50 @@ def check(
     total, dot : ndarray of float64, shape (rows,)
         ``sum h`` and ``h . x_a``.
     """
-    rows, levels = weight.shape
-    steps = pressure.shape[1] - 1
-    code = np.zeros(rows, dtype=np.int8)
-    total = np.zeros(rows)
-    dot = np.zeros(rows)
-    for i in range(rows):
-        sum_h, sum_hx, others = _sums(pressure[i], weight[i], kernel[i], prior[i])
-        total[i], dot[i] = sum_h, sum_hx
-        negative, empty, outside = 0, 0, 0
-        for k in range(levels):
-            negative += weight[i, k] < -weight_sum
-            outside += (abs(kernel[i, k]) > most_kernel) | (prior[i, k] > most_prior)
-            empty += (weight[i, k] > 0.0) & (prior[i, k] <= 0.0)  # some builds fill with 0
-        outside += pressure[i, 0] > MOST_PRESSURE
-        falling, rising = 0, 0
-        for k in range(steps):
-            falling += pressure[i, k + 1] < pressure[i, k]
-            rising += pressure[i, k + 1] > pressure[i, k]
-        apart = abs(dot[i] - column[i])
-        if empty or not (np.isfinite(sum_h) and np.isfinite(sum_hx) and np.isfinite(others)):
-            code[i] = MISSING
-        elif outside:
-            code[i] = OUTSIDE
-        elif rising == steps:
-            code[i] = REVERSED
-        elif falling != steps or pressure[i, steps] < 0.0:
-            code[i] = NOT_MONOTONE
-        elif abs(total[i] - 1.0) > weight_sum:
-            code[i] = WEIGHT_SUM
-        elif negative:
-            code[i] = NEGATIVE
-        elif apart > relative * abs(column[i]):
-            code[i] = PRIOR
+    rows = len(weight)
+    limits = (weight_sum, relative, most_kernel, most_prior)
+    if rows > _MANY:
+        from retrieval.readers import profile_loops
+
+        return profile_loops.check(pressure, weight, kernel, prior, column, *limits)
+    code, total, dot = np.zeros(rows, dtype=np.int8), np.zeros(rows), np.zeros(rows)
+    doubles = [np.float64(limit) for limit in limits]  # a plain number would be rounded to float32 first
+    for start in range(0, rows, _BLOCK):
+        part = slice(start, start + _BLOCK)
+        level_first = (np.ascontiguousarray(v[part].T) for v in (pressure, weight, kernel, prior))
+        code[part], total[part], dot[part] = _check(*level_first, column[part], *doubles)
+    return code, total, dot
+
+
+def _check(
+    pressure: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    kernel: NDArray[np.float32],
+    prior: NDArray[np.float32],
+    column: Floats,
+    weight_sum: float,
+    relative: float,
+    most_kernel: float,
+    most_prior: float,
+) -> tuple[NDArray[np.int8], Floats, Floats]:
+    """Do what `check` says of profiles of shape (levels, rows)."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = weight.sum(axis=0, dtype=np.float64)
+        dot = np.einsum("ij,ij->j", weight, prior, dtype=np.float64)
+        others = kernel.sum(axis=0, dtype=np.float64) + pressure.sum(axis=0, dtype=np.float64)
+        empty = ((weight > 0.0) & (prior <= 0.0)).any(axis=0)  # some builds fill with 0
+        outside = (np.abs(kernel) > most_kernel) | (prior > most_prior)
+        rising, falling = pressure[1:] > pressure[:-1], pressure[1:] < pressure[:-1]
+        faults = {
+            fault.MISSING: empty | ~(np.isfinite(total) & np.isfinite(dot) & np.isfinite(others)),
+            fault.OUTSIDE: outside.any(axis=0) | (pressure[0] > fault.MOST_PRESSURE),
+            fault.REVERSED: rising.all(axis=0),
+            fault.NOT_MONOTONE: ~falling.all(axis=0) | (pressure[-1] < 0.0),
+            fault.WEIGHT_SUM: np.abs(total - 1.0) > weight_sum,
+            fault.NEGATIVE: (weight < -weight_sum).any(axis=0),
+            fault.PRIOR: np.abs(dot - column) > relative * np.abs(column),
+        }
+    code = np.full(len(total), fault.SOUND, dtype=np.int8)
+    for number, wrong in reversed(faults.items()):
+        code[wrong] = number
     return code, total, dot

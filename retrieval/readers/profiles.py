@@ -15,8 +15,9 @@ import numpy as np
 from obsnet.constants import species as species_of
 from obsnet.errors import FormatError
 from obsnet.reading import refuse_claim
-from retrieval.readers import profile_kernel as k
+from retrieval.readers import profile_faults as fault
 from retrieval.readers.fields import Fields
+from retrieval.readers.profile_kernel import check
 
 __all__ = ["Profiles", "check_identities", "kernel_fault", "orientation_fault", "read_profiles"]
 
@@ -25,7 +26,7 @@ __all__ = ["Profiles", "check_identities", "kernel_fault", "orientation_fault", 
 _LEAN = 1e-4
 _SAMPLE = 2000
 MOST_KERNEL = 50.0  # normalised column kernels are of the order of one; thin layers aloft may have several
-_GROUND = (300.0, k.MOST_PRESSURE)  # hPa, from the highest plateau to the deepest high
+_GROUND = (300.0, fault.MOST_PRESSURE)  # hPa, from the highest plateau to the deepest high
 
 
 @dataclass(frozen=True)
@@ -296,22 +297,24 @@ def check_identities(
     column = (
         np.full(len(weight), np.nan) if prior_column is None else np.asarray(prior_column, dtype=np.float64)
     )
-    code, total, dot = k.check(
+    code, total, dot = check(
         pressure, weight, kernel, prior, column, weight_sum, prior_relative, MOST_KERNEL, most_prior
     )
-    off = np.abs(total - 1.0)[code == k.WEIGHT_SUM].max(initial=0.0)
-    apart = np.abs(dot - column)[code == k.PRIOR].max(initial=0.0)
+    off = np.abs(total - 1.0)[code == fault.WEIGHT_SUM].max(initial=0.0)
+    apart = np.abs(dot - column)[code == fault.PRIOR].max(initial=0.0)
     texts = {
-        k.MISSING: "missing values (or a prior of 0) in kernel, weights, prior or pressures",
-        k.OUTSIDE: f"kernels beyond {MOST_KERNEL:g}, priors beyond {most_prior:g} or pressures beyond "
-        f"{k.MOST_PRESSURE:g} hPa, which none has",
-        k.REVERSED: "pressure rises away from the surface: the order is the reverse of what the sensor table says",
-        k.NOT_MONOTONE: "pressure is not monotone",
-        k.WEIGHT_SUM: f"pressure weights sum to 1 only within {off:.2g}",
-        k.NEGATIVE: "negative pressure weights",
-        k.PRIOR: f"weights . prior differ from the prior column by up to {apart:.2g}",
+        fault.MISSING: "missing values (or a prior of 0) in kernel, weights, prior or pressures",
+        fault.OUTSIDE: f"kernels beyond {MOST_KERNEL:g}, priors beyond {most_prior:g} or pressures beyond "
+        f"{fault.MOST_PRESSURE:g} hPa, which none has",
+        fault.REVERSED: "pressure rises away from the surface: the order is the reverse of what the sensor table says",
+        fault.NOT_MONOTONE: "pressure is not monotone",
+        fault.WEIGHT_SUM: f"pressure weights sum to 1 only within {off:.2g}",
+        fault.NEGATIVE: "negative pressure weights",
+        fault.PRIOR: f"weights . prior differ from the prior column by up to {apart:.2g}",
     }
-    return {texts[number]: code == number for number in np.unique(code).tolist() if number != k.SOUND}, dot
+    return {
+        texts[number]: code == number for number in np.unique(code).tolist() if number != fault.SOUND
+    }, dot
 
 
 def _dry_weights(pressure: np.ndarray, levels: int) -> np.ndarray:

@@ -26,7 +26,7 @@ from obsnet.scales import one_scale
 from obsnet.schema import OBSERVATIONS, PROFILES, observation_table, profile_array
 from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.typing import Floats, Ints
-from retrieval.products.read import AVERAGED
+from retrieval.products import AVERAGED
 from retrieval.superobs.along_track import along_track_groups
 from retrieval.superobs.groups import Groups, area_groups, circle_corners, group_mean
 from retrieval.superobs.operator import mean_operator

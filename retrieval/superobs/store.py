@@ -25,7 +25,7 @@ from obsnet.work.parallel import ENOUGH_BYTES, map_unordered, shard
 from obsnet.work.progress import progress
 from obsnet.work.shards import require_finished, taking_part
 from obsnet.work.work import Work
-from retrieval.products.read import AVERAGED
+from retrieval.products import AVERAGED
 from retrieval.superobs import VERSION
 from retrieval.superobs.average import needed_columns, super_observe, write_report, write_settings
 from retrieval.superobs.options import Selection, Superobs, SuperobsTable

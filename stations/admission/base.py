@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import xarray as xr
 
 from obsnet.schema import Quality
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["VALID", "Applicant", "NotTestable", "Outcome", "PerSpecies", "number_of", "verdict_of"]
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 
 from obsnet.constants import species as species_of
 from obsnet.errors import ConfigError, MissingVariableError, RangeError
@@ -20,7 +20,11 @@ from stations.calibration.targets import TargetStatistics, target_statistics
 from stations.calibration.valve_runs import Runs, settled, valve_runs
 from stations.calibration.water import WaterCorrection, dry_mole_fraction, water_correction, wet_mole_fraction
 from stations.record.record import Notes, build, intervals
+from stations.record.rows import as_dataset
 from stations.record.scale_names import canonical_scale
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["Calibrated", "calibrate"]
 
@@ -249,7 +253,7 @@ def _average(
     )
     start = time[0].astype("datetime64[D]").astype("datetime64[ns]") + starts * length
     attrs = {k: raw.attrs.get(k, "") for k in ("site_name", "network", "path")}
-    return build(
+    record = build(
         {
             "value": mean + shift,
             "sd": sd,
@@ -271,6 +275,7 @@ def _average(
         },
         extras=extras,
     )
+    return as_dataset(record)
 
 
 def _targets(

@@ -7,15 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 
 from obsnet.config import Options, read_toml, validate
 from obsnet.constants import SPECIES
 from obsnet.errors import ConfigError, ScaleError, nearest
 from obsnet.schema import Quality
 from stations.record.scale_names import UNCALIBRATED, UNKNOWN, canonical_scale, is_known
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["Conversion", "conversions", "convert_scale", "convert_values", "route"]
 

@@ -26,7 +26,7 @@ def read(options: ReadTable, work: Work) -> Shown:
     """
     from pathlib import Path
 
-    from stations.store.ingest import run_stations, summarise_files
+    from stations.store.summaries import summarise_files
 
     here = Path.cwd()
     found, bad = summarise_files(options, here, work)
@@ -40,6 +40,8 @@ def read(options: ReadTable, work: Work) -> Shown:
         )
     store: dict[str, Any] = {}
     if options.store is not None:
+        from stations.store.ingest import run_stations
+
         store = run_stations(options, here, here, work, without=[b["path"] for b in bad], report=_tell)
         data |= {"store": store}
         if store["failed"]:

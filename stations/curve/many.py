@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from obsnet.errors import ObsnetError
 from obsnet.work.isolated import apart
@@ -20,6 +19,9 @@ from stations.curve.errors import Errors, coefficient_sd, curve_ensemble, errors
 from stations.curve.fit import CurveFit, fit_curve, in_notes
 from stations.curve.options import CurveOptions, FitTable
 from stations.record.series import series
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["FitSummary", "doubts", "fit_file", "fit_files", "fit_many", "fit_record", "summarise"]
 

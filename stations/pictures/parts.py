@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from obsnet.schema import Quality
 from obsnet.times import decimal_year, solar_hour
 from stations.curve.errors import CurveEnsemble
 from stations.curve.fit import CurveFit
 from stations.record.series import USE
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["TEXT", "draw_diurnal", "draw_flags", "draw_growth", "draw_record", "draw_season", "formula"]
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from obsnet.atomic import atomic_path
 from obsnet.errors import ConfigError, ObsnetError
@@ -26,6 +25,9 @@ from stations.pictures.parts import (
 )
 from stations.readers import read_one
 from stations.record.intakes import one_series
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["plot_file", "plot_record"]
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import xarray as xr
 from pydantic import Field, model_validator
 
 from obsnet.config import Options, read_toml, validate
@@ -16,6 +15,9 @@ from obsnet.kind_tables import find_table
 from obsnet.schema import Quality
 from obsnet.times import as_utc
 from stations.record.intakes import apart, label
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["Budget", "BudgetTerm", "TermReport", "apply_budget", "load_budget"]
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 
 from obsnet.errors import FormatError, MissingVariableError, RangeError, nearest
 from obsnet.reading import read_csv, reading
 from stations.record.series import nearest_times
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["join_met"]
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 
 from obsnet.errors import MissingVariableError, nearest
 from obsnet.schema import Quality
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["Found", "PerSpecies", "RuleRows", "SkipRule"]
 

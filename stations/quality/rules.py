@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from obsnet.config import Options, validate
 from obsnet.errors import ConfigError, nearest
@@ -18,6 +17,9 @@ from stations.quality.kinds import KINDS
 from stations.quality.rows import Found, RuleRows, SkipRule
 from stations.record.intakes import apart, label
 from stations.record.series import USE
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = [
     "QualityRule",

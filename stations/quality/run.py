@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from obsnet.work.isolated import apart
 from stations.quality.budget import TermReport, apply_budget, load_budget
@@ -15,6 +14,9 @@ from stations.quality.options import BudgetTable, QualityTable
 from stations.quality.rules import RuleReport, RuleTable, apply_rules, compare_with_keeper, load_rules
 from stations.readers import read, read_one
 from stations.record.file import write_record
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["Budgeted", "Judged", "compare_file", "judge_file", "weigh_file"]
 

@@ -9,17 +9,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from obsnet.config import resolve_files
 from obsnet.errors import ConfigError, FormatError, nearest
 from obsnet.reading import reading
 from obsnet.work.isolated import apart
 from stations.readers.choice import ALL, NoSpeciesError
-from stations.readers.options import HowToRead, OneRecord
-from stations.record.intakes import heights, select_intake
-from stations.record.source import Source
+from stations.readers.gcwerks_names import is_companion, main_of, precisions_of
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from stations.readers.options import OneRecord
+    from stations.record.rows import Rows
+    from stations.record.source import Source
 
 
 __all__ = [
@@ -33,16 +34,15 @@ __all__ = [
     "read_all",
     "read_each",
     "read_one",
+    "read_plain",
 ]
 
 _LISTED = 6  # records named in an error
 
-OPTIONS = tuple(name for name in HowToRead.model_fields if name != "format")
-
 
 @dataclass(frozen=True)
 class StationReader:
-    """A format; the module has ``sniff(source) -> bool`` and ``read(source, species) -> list of Dataset``.
+    """A format; the module has ``sniff(source) -> bool`` and ``read(source, species) -> list of records``.
 
     Parameters
     ----------
@@ -52,18 +52,23 @@ class StationReader:
         Imported when first asked.
     about : str
         For people.
+    option : str, optional
+        That makes a file one of this format, whatever it holds; the module has no ``sniff`` then.
     """
 
     name: str
     module: str
     about: str
+    option: str = ""
 
     def sniff(self, source: Source) -> bool:
         """Tell whether a file is of this format."""
+        if self.option:
+            return self.option in source.options
         with reading(source.where):
             return bool(import_module(self.module).sniff(source))
 
-    def read(self, source: Source, species: str | None) -> list[xr.Dataset]:
+    def read(self, source: Source, species: str | None) -> list[Rows | xr.Dataset]:
         """Return the records of one species, of all (``"*"``), or of the one meant by default (None)."""
         with reading(source.where, self.name):
             return import_module(self.module).read(source, species)
@@ -71,7 +76,7 @@ class StationReader:
 
 # Asked in this order; the more particular first.
 READERS = (
-    StationReader("custom", "stations.readers.custom", "a table of your own that a TOML describes"),
+    StationReader("custom", "stations.readers.custom", "a table of your own that a TOML describes", "config"),
     StationReader(
         "obsnet_record", "stations.readers.obsnet_record", "a record processed and written by this package"
     ),
@@ -184,9 +189,19 @@ def read_each(
     path: str | os.PathLike[str], species: str | None = None, *, format: str | None = None, **options: Any
 ) -> list[xr.Dataset]:
     """Read one species of every site in a file or archive; parameters and errors as in `read`."""
-    for name in options:
-        if name not in OPTIONS:
-            raise ConfigError(f"unknown option {name!r}{nearest(name, OPTIONS)}")
+    from stations.record.rows import as_dataset
+
+    return [as_dataset(r) for r in read_plain(path, species, format=format, **options)]
+
+
+def read_plain(
+    path: str | os.PathLike[str], species: str | None = None, *, format: str | None = None, **options: Any
+) -> list[Rows | xr.Dataset]:
+    """Read as `read_each` does, but leave as plain arrays what no library of Datasets was needed for."""
+    from stations.record.source import Source
+
+    if options:
+        _check_options(options)
     said = {k: v for k, v in options.items() if v is not None}
     intake = said.pop("intake", None)
     source = Source(Path(path), said)
@@ -197,15 +212,26 @@ def read_each(
     return found if intake is None else _with_intake(found, float(intake))
 
 
+def _check_options(options: Iterable[str]) -> None:
+    from stations.readers.options import HowToRead
+
+    known = [name for name in HowToRead.model_fields if name != "format"]
+    for name in options:
+        if name not in known:
+            raise ConfigError(f"unknown option {name!r}{nearest(name, known)}")
+
+
 def _is_archive(source: Source) -> bool:
     """Tell whether a file holds several that are read one by one, and not together as hourly logs are."""
     return source.path.is_file() and len(source.inside) > 1 and not READERS_BY_NAME["picarro"].sniff(source)
 
 
-def _read_members(source: Source, species: str | None, format: str | None) -> list[xr.Dataset]:
+def _read_members(source: Source, species: str | None, format: str | None) -> list[Rows | xr.Dataset]:
     """Read an archive member by member; what is of no known format is left out and told."""
+    from stations.record.source import Source
+
     said = {k: v for k, v in source.options.items() if k != "site"}
-    found: list[xr.Dataset] = []
+    found: list[Rows | xr.Dataset] = []
     unknown: list[str] = []
     without: list[ConfigError] = []
     for member in Source(source.path, said).members():
@@ -230,7 +256,7 @@ def _read_members(source: Source, species: str | None, format: str | None) -> li
     return found
 
 
-def _of_site(found: list[xr.Dataset], site: str, source: Source) -> list[xr.Dataset]:
+def _of_site(found: list[Rows | xr.Dataset], site: str, source: Source) -> list[Rows | xr.Dataset]:
     chosen = [r for r in found if r.attrs["site"].upper() == site.upper()]
     if not chosen:
         known = sorted({str(r.attrs["site"]) for r in found})
@@ -238,13 +264,16 @@ def _of_site(found: list[xr.Dataset], site: str, source: Source) -> list[xr.Data
     return chosen
 
 
-def _with_intake(found: list[xr.Dataset], intake: float) -> list[xr.Dataset]:
+def _with_intake(found: list[Rows | xr.Dataset], intake: float) -> list[Rows | xr.Dataset]:
     """Return the records that have an intake, cut to it."""
+    from stations.record.intakes import heights, select_intake
+    from stations.record.rows import as_dataset
+
     having = [r for r in found if round(intake, 1) in heights(r)]
-    return [select_intake(r, intake) for r in having or found[:1]]
+    return [select_intake(as_dataset(r), intake) for r in having or found[:1]]
 
 
-def _named_record(record: xr.Dataset) -> str:
+def _named_record(record: Rows | xr.Dataset) -> str:
     return " ".join(filter(None, (str(record.attrs["site"]), str(record.attrs["species"]))))
 
 
@@ -305,24 +334,30 @@ def expand(paths: Iterable[str | os.PathLike[str]], base: str | os.PathLike[str]
     ConfigError
         A glob, or a folder, holds no file.
     """
-    from stations.readers.gcwerks import is_companion, main_of
+    from obsnet.config import resolve_files
 
     found: list[Path] = []
     for text in paths:
         path = Path(base) / Path(text).expanduser()
         plain = path.exists() or not any(c in str(text) for c in "*?[")
-        whole = plain and (not path.is_dir() or any(r.sniff(Source(path)) for r in READERS))
+        whole = plain and (not path.is_dir() or _is_one_record(path))
         found += [path] if whole else resolve_files([str(text)], Path(base))
     listed = dict.fromkeys(found)
     return [p for p in listed if not (is_companion(p) and main_of(p) in listed)]
 
 
+def _is_one_record(folder: Path) -> bool:
+    from stations.record.source import Source
+
+    return any(r.sniff(Source(folder)) for r in READERS)
+
+
 def companions(path: Path) -> list[Path]:
     """Return the files beside a file that its reader looks into too."""
-    from stations.readers import gcwerks, proffast_profiles
+    from stations.readers import proffast_profiles
 
     if path.suffix == ".C":
-        beside = [gcwerks.precisions_of(path)]
+        beside = [precisions_of(path)]
     else:
         beside = sorted((path.parent / proffast_profiles.FOLDER).glob("*"))
     return [p for p in beside if p.is_file()]

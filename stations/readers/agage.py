@@ -7,8 +7,9 @@ Source: the files' attributes; Prinn et al. 2018, doi:10.5194/essd-10-985-2018.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import xarray as xr
 
 from obsnet.schema import Quality
 from stations.readers.choice import choose
@@ -16,6 +17,9 @@ from stations.readers.flags import by_letter, decode
 from stations.readers.netcdf import File, attribute_number, opened, stamp_convention
 from stations.record.record import Notes, build, intervals
 from stations.record.source import Source
+
+if TYPE_CHECKING:
+    from stations.record.rows import Rows
 
 __all__ = ["read", "sniff"]
 
@@ -34,7 +38,7 @@ def sniff(source: Source) -> bool:
     return header is not None and {"mf", "time"} <= set(header.variables)
 
 
-def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
+def read(source: Source, species: str | None = None) -> list[Rows]:
     """Read an AGAGE file; see `stations.readers.read`."""
     with opened(source) as file:
         # "mole_fraction_of_ch4_in_air"
@@ -43,7 +47,7 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
         return [_record(source, file, gas)]
 
 
-def _record(source: Source, file: File, gas: str) -> xr.Dataset:
+def _record(source: Source, file: File, gas: str) -> Rows:
     notes = Notes()
     stamp = file.times("time")
     interval, length = _interval(source, file, len(stamp))

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from obsnet.errors import ConfigError, FormatError, nearest
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from stations.record.record import Notes
+    from stations.record.rows import Rows
 
 __all__ = ["ALL", "PREFERRED", "NoSpeciesError", "choose", "each"]
 
@@ -56,8 +55,8 @@ def choose(available: list[str], species: str | None, path: str | Path) -> list[
 
 
 def each(
-    wanted: list[str], available: list[str], notes: Notes, make: Callable[[str, Notes], xr.Dataset]
-) -> list[xr.Dataset]:
+    wanted: list[str], available: list[str], notes: Notes, make: Callable[[str, Notes], Rows]
+) -> list[Rows]:
     """Return a record of each species wanted, its notes beginning with those of the file."""
     records = []
     for gas in wanted:

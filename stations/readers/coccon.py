@@ -11,10 +11,9 @@ doi:10.5194/amt-12-1513-2019; the reference output in PROFFASTpylot's repository
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from obsnet.schema import Quality
 from stations.readers.choice import choose, each
@@ -24,6 +23,9 @@ from stations.readers.tccon_column import column_operator, in_unit
 from stations.readers.text import parse_iso, split_header
 from stations.record.record import Notes, build, intervals
 from stations.record.source import Source
+
+if TYPE_CHECKING:
+    from stations.record.rows import Rows
 
 __all__ = ["read", "sniff"]
 
@@ -49,7 +51,7 @@ def _header(lines: list[str]) -> tuple[int, tuple[list[str], str]] | None:
     return (0, (names, separator)) if found else None
 
 
-def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
+def read(source: Source, species: str | None = None) -> list[Rows]:
     """Read a table of PROFFAST results; see `stations.readers.read`."""
     notes = Notes()
     _, (names, separator), rows = split_header(source, _header, notes)
@@ -74,9 +76,7 @@ def _from_julian(days: np.ndarray) -> np.ndarray:
     return np.where(good, stamp, np.datetime64("NaT"))
 
 
-def _record(
-    source: Source, table: dict[str, np.ndarray], stamp: np.ndarray, gas: str, notes: Notes
-) -> xr.Dataset:
+def _record(source: Source, table: dict[str, np.ndarray], stamp: np.ndarray, gas: str, notes: Notes) -> Rows:
     column = _GASES[gas]
     fill = (table[column] < _FILL) | (table[column] == 0.0)
     notes.changed(fill.sum(), "fill values set to missing")

@@ -46,11 +46,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-import xarray as xr
 from pydantic import Field
 
 from obsnet.config import Options, read_toml, validate
@@ -63,7 +61,12 @@ from stations.readers.own_times import TimeLayout, utc_times
 from stations.record.record import Notes, build, intervals
 from stations.record.source import Source
 
-__all__ = ["TableLayout", "read", "sniff"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from stations.record.rows import Rows
+
+__all__ = ["TableLayout", "read"]
 
 
 class _Site(Options):
@@ -105,12 +108,7 @@ class TableLayout(Options):
     flags: _Flags = _Flags()
 
 
-def sniff(source: Source) -> bool:
-    """Tell whether the caller described the file."""
-    return "config" in source.options
-
-
-def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
+def read(source: Source, species: str | None = None) -> list[Rows]:
     """Read a described table; see `stations.readers.read`."""
     if "config" not in source.options:
         raise ConfigError(f"{source.where}: a table of your own needs a TOML that describes it (config=…)")
@@ -143,7 +141,9 @@ def _record(
     table: pd.DataFrame,
     stamp: np.ndarray,
     notes: Notes,
-) -> xr.Dataset:
+) -> Rows:
+    import pandas as pd
+
     length: Any = None
     if layout.time.interval == "month":
         length = "month"

@@ -12,21 +12,25 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 
 from obsnet.errors import FormatError
 from obsnet.schema import Quality
 from stations.readers.choice import choose, each
 from stations.readers.flags import decode
+from stations.readers.gcwerks_names import main_of, precisions_of
 from stations.readers.table import read_table, require
 from stations.readers.text import from_parts, split_header
 from stations.record.record import Notes, build, intervals
 from stations.record.sites import by_name
 from stations.record.source import Source
 
-__all__ = ["is_companion", "main_of", "precisions_of", "read", "sniff", "yymmdd"]
+if TYPE_CHECKING:
+    from stations.record.rows import Rows
+
+__all__ = ["read", "sniff", "yymmdd"]
 
 _TIME = ("yyyy", "mm", "dd", "hh", "mi")
 _TEXTS = ("Inlet", "Standard")
@@ -50,22 +54,7 @@ def _is_precisions(source: Source) -> bool:
     return len(source.lines) > 4 and source.lines[4].split()[:4] == ["#", "Date", "s", "n"]
 
 
-def is_companion(path: Path) -> bool:
-    """Tell whether a file is read together with another one beside it, and not by itself."""
-    return path.name.endswith(".precisions.C") and main_of(path).exists()
-
-
-def main_of(path: Path) -> Path:
-    """Return the ``.C`` file that a file of precisions belongs to."""
-    return _beside(path, "")
-
-
-def precisions_of(path: Path) -> Path:
-    """Return where the precisions of a ``.C`` file are."""
-    return _beside(path, ".precisions")
-
-
-def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
+def read(source: Source, species: str | None = None) -> list[Rows]:
     """Read a GCWerks ``.C`` file; see `stations.readers.read`."""
     if _is_precisions(source):
         other = main_of(source.path)
@@ -92,7 +81,7 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     days, precisions = _precisions(source)
     stamp = from_parts(*(table[n] for n in _TIME))
 
-    def record(gas: str, own: Notes) -> xr.Dataset:
+    def record(gas: str, own: Notes) -> Rows:
         unit_and_scale = (units[names.index(gas)], scales[names.index(gas)])
         uncertainty = _on_days(stamp, days, precisions.get(gas))
         return _record(source, table, stamp, gas, unit_and_scale, uncertainty, station, own)
@@ -109,7 +98,7 @@ def _record(
     uncertainty: np.ndarray,
     station: str,
     notes: Notes,
-) -> xr.Dataset:
+) -> Rows:
     name, _, instrument = station.partition("-")
     site = by_name(name)
     flags = table[f"{gas} Flag"]
@@ -151,12 +140,6 @@ def _heights(inlet: np.ndarray) -> np.ndarray:
     names, inverse = np.unique(inlet, return_inverse=True)
     found = [re.fullmatch(r"(\d+(?:\.\d+)?)m?", n) for n in names.tolist()]
     return np.array([float(m[1]) if m else np.nan for m in found] or [np.nan])[inverse]
-
-
-def _beside(path: Path, part: str) -> Path:
-    """Return ``x.precisions.C`` of ``x.C`` (part ``.precisions``), or the other way round (empty part)."""
-    stem = path.name.removesuffix(".C").removesuffix(".precisions")
-    return path.with_name(f"{stem}{part}.C")
 
 
 def _precisions(source: Source) -> tuple[np.ndarray, dict[str, np.ndarray]]:

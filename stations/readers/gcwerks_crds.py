@@ -8,9 +8,9 @@ made from such files states. Site, intake and averaging time are read from the f
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 
 from obsnet.constants import SPECIES
 from obsnet.errors import FormatError
@@ -21,6 +21,9 @@ from stations.readers.table import read_table, require
 from stations.readers.text import split_header, usual_step
 from stations.record.record import Notes, build, intervals
 from stations.record.source import Source
+
+if TYPE_CHECKING:
+    from stations.record.rows import Rows
 
 __all__ = ["read", "sniff"]
 
@@ -50,7 +53,7 @@ def _header(lines: list[str]) -> tuple[int, list[str]] | None:
     return None
 
 
-def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
+def read(source: Source, species: str | None = None) -> list[Rows]:
     """Read a GCWerks analyser export; see `stations.readers.read`."""
     notes = Notes()
     _, names, rows = split_header(source, _header, notes)
@@ -82,7 +85,7 @@ def _stamp(date: np.ndarray, clock: np.ndarray) -> np.ndarray:
 
 def _record(
     source: Source, table: dict[str, np.ndarray], stamp: np.ndarray, gas: str, column: str, notes: Notes
-) -> xr.Dataset:
+) -> Rows:
     entry = SPECIES.get(gas)
     if entry is None:
         raise FormatError(f"{source.where}: the file gives no unit and {gas} has no customary one")

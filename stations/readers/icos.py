@@ -10,10 +10,9 @@ files' headers; Hazan et al. 2016, doi:10.5194/amt-9-4719-2016; Yver Kwok et al.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from obsnet.constants import SPECIES
 from obsnet.errors import FormatError
@@ -32,6 +31,9 @@ from stations.readers.text import (
 )
 from stations.record.record import InUnit, Notes, Span, build, intervals
 from stations.record.source import Source
+
+if TYPE_CHECKING:
+    from stations.record.rows import Rows
 
 __all__ = ["read", "sniff"]
 
@@ -82,7 +84,7 @@ def _column_line(lines: list[str]) -> tuple[int, tuple[list[str], str]] | None:
     return None
 
 
-def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
+def read(source: Source, species: str | None = None) -> list[Rows]:
     """Read an ICOS ATC text file; see `stations.readers.read`."""
     notes = Notes()
     header, (names, separator), rows = split_header(source, _column_line, notes)
@@ -137,7 +139,7 @@ def _check_lengths(attrs: dict[str, str], header_lines: int, rows: bytes, notes:
 
 def _record(
     source: Source, attrs: dict[str, str], table: dict[str, np.ndarray], gas: str, notes: Notes
-) -> xr.Dataset:
+) -> Rows:
     when = _times(source, attrs, table, notes)
     rows = len(when.middle)
     flags = table.get("Flag", np.full(rows, ""))

@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cftime
-import netCDF4
 import numpy as np
 
 from obsnet.errors import FormatError, MissingVariableError, ObsnetError, nearest
@@ -16,6 +14,9 @@ from obsnet.reading import refuse_claims
 from obsnet.times import from_epoch
 from obsnet.units import convert, is_mole_fraction
 from stations.record.source import Source
+
+if TYPE_CHECKING:
+    import netCDF4
 
 __all__ = ["File", "attribute_number", "opened", "stamp_convention"]
 
@@ -118,6 +119,8 @@ class File:
         FormatError
             Other units, or a calendar that is not the civil one.
         """
+        import cftime
+
         variable = self._variable(name)
         said, calendar = str(getattr(variable, "units", "")), str(getattr(variable, "calendar", "standard"))
         if calendar.lower() not in _CIVIL:

@@ -9,10 +9,9 @@ Source: the files' own headers.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from obsnet.constants import SPECIES
 from obsnet.errors import ConfigError, FormatError, nearest
@@ -31,6 +30,9 @@ from stations.readers.text import (
 )
 from stations.record.record import Notes, build, intervals
 from stations.record.source import Source
+
+if TYPE_CHECKING:
+    from stations.record.rows import Rows
 
 __all__ = ["read", "sniff"]
 
@@ -78,7 +80,7 @@ def _column_line(lines: list[str]) -> tuple[int, list[str]] | None:
     return None
 
 
-def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
+def read(source: Source, species: str | None = None) -> list[Rows]:
     """Read a NOAA text file; see `stations.readers.read`."""
     notes = Notes()
     header, names, rows = split_header(source, _column_line, notes)
@@ -133,7 +135,7 @@ def _parts(
 
 def _record(
     source: Source, attrs: dict[str, str], table: dict[str, np.ndarray], site: str, gas: str, notes: Notes
-) -> xr.Dataset:
+) -> Rows:
     own = not attrs.get("site_code") or attrs["site_code"].upper() == site  # the header is this site's
     entry = SPECIES.get(gas.upper())
     unit = attrs.get("value:units") or (entry.unit_name if entry else None)

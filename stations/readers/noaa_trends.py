@@ -14,9 +14,9 @@ files are from their public descriptions and were not tested on files as release
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 
 from obsnet.constants import SPECIES
 from obsnet.errors import ConfigError, FormatError
@@ -27,6 +27,9 @@ from stations.readers.table import read_table
 from stations.readers.text import from_parts
 from stations.record.record import Notes, Span, build, intervals
 from stations.record.source import Source, decode
+
+if TYPE_CHECKING:
+    from stations.record.rows import Rows
 
 __all__ = ["read", "sniff"]
 
@@ -61,7 +64,7 @@ def _plain(line: str) -> str:
     return ",".join(cell.strip().lower() for cell in line.split(","))
 
 
-def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
+def read(source: Source, species: str | None = None) -> list[Rows]:
     """Read a table of NOAA's trends; see `stations.readers.read`."""
     notes = Notes()
     text, other = decode(source.read_bytes())
@@ -111,7 +114,7 @@ def _names(source: Source, rows: list[str], product: str, place: str) -> list[st
 
 def _record(
     source: Source, table: dict[str, np.ndarray], gas: str, place: str, comment: str, notes: Notes
-) -> xr.Dataset:
+) -> Rows:
     value = table["mean"] if "mean" in table else table["average"]
     when, product = _times(table)
     missing = value < _FILL

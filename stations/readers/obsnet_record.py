@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import xarray as xr
+from typing import TYPE_CHECKING
 
 from stations.readers.choice import NoSpeciesError
 from stations.record.file import MARK, read_record
 from stations.record.source import Source
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["read", "sniff"]
 

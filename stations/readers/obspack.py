@@ -9,10 +9,9 @@ Source: https://gml.noaa.gov/ccgg/obspack/documentation.html and the files' own 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from obsnet.schema import Quality
 from stations.readers.choice import choose
@@ -21,6 +20,9 @@ from stations.readers.netcdf import File, attribute_number, opened, stamp_conven
 from stations.readers.text import check_span, from_parts, usual_step
 from stations.record.record import InUnit, Notes, Span, build, intervals, spread
 from stations.record.source import Source
+
+if TYPE_CHECKING:
+    from stations.record.rows import Rows
 
 __all__ = ["read", "sniff"]
 
@@ -40,14 +42,14 @@ def sniff(source: Source) -> bool:
     )
 
 
-def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
+def read(source: Source, species: str | None = None) -> list[Rows]:
     """Read an ObsPack file; see `stations.readers.read`."""
     with opened(source) as file:
         choose([file.attr("dataset_parameter").upper()], species, source.where)
         return [_record(source, file)]
 
 
-def _record(source: Source, file: File) -> xr.Dataset:
+def _record(source: Source, file: File) -> Rows:
     notes = Notes()
     european = "qc_flag" in file
     when = _times(file, notes)

@@ -14,11 +14,9 @@ wrote was at hand. Files of this layout are written by `stations.record.openghg_
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-import xarray as xr
 
 from obsnet.constants import SPECIES
 from obsnet.errors import FormatError
@@ -28,6 +26,9 @@ from stations.readers.netcdf import File, attribute_number, opened, stamp_conven
 from stations.readers.tccon_column import column_operator, in_unit
 from stations.record.record import Notes, build, intervals
 from stations.record.source import NetcdfHeader, Source
+
+if TYPE_CHECKING:
+    from stations.record.rows import Rows
 
 __all__ = ["read", "sniff"]
 
@@ -57,7 +58,7 @@ def _found(header: NetcdfHeader) -> tuple[str, bool] | None:
     return None
 
 
-def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
+def read(source: Source, species: str | None = None) -> list[Rows]:
     """Read a file of openghg's layout; see `stations.readers.read`."""
     found = None if source.netcdf is None else _found(source.netcdf)
     if found is None:
@@ -81,6 +82,8 @@ def _metres(text: str) -> float:
 
 def _seconds(file: File) -> float:
     """Return the length of a sample: seconds, or a length such as ``1h``; NaN where the file does not say."""
+    import pandas as pd
+
     for text in (file.attr("sampling_period"), file.of("time", "sampling_period_seconds")):
         if re.fullmatch(r"\s*\d+(\.\d+)?\s*", text):
             return float(text)
@@ -121,7 +124,7 @@ def _attrs(source: Source, file: File, label: str, layout: str, notes: Notes) ->
     }
 
 
-def _record(source: Source, file: File, label: str, gas: str) -> xr.Dataset:
+def _record(source: Source, file: File, label: str, gas: str) -> Rows:
     notes = Notes()
     stamp, seconds = file.times("time"), _seconds(file)
     said = source.options.get("stamp") or stamp_convention(
@@ -159,7 +162,7 @@ def _record(source: Source, file: File, label: str, gas: str) -> xr.Dataset:
     )
 
 
-def _column(source: Source, file: File, label: str, gas: str) -> xr.Dataset:
+def _column(source: Source, file: File, label: str, gas: str) -> Rows:
     notes = Notes()
     name, stamp = f"x{label}", file.times("time")
     unit = _unit(file, name)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import io
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from pydantic import Field
 
 from obsnet.config import Options
 from obsnet.errors import ConfigError, FormatError, nearest
 from stations.record.record import Notes
 from stations.record.source import Source, is_chinese
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["FileLayout", "column", "numbers", "text_table"]
 
@@ -45,6 +47,8 @@ def text_table(source: Source, what: FileLayout, notes: Notes) -> pd.DataFrame:
     FormatError
         The file is not text of that encoding, not a workbook with that sheet, or not a table.
     """
+    import pandas as pd
+
     header = None if what.columns else 0
     try:
         if source.is_workbook:
@@ -94,6 +98,8 @@ def _text(source: Source, what: FileLayout, notes: Notes) -> str:
 
 
 def _sheet(source: Source, what: FileLayout) -> pd.DataFrame:
+    import pandas as pd
+
     engine: Any = "openpyxl" if source.magic.startswith(b"PK") else "xlrd"
     cells = pd.read_excel(
         io.BytesIO(source.read_bytes()),
@@ -115,6 +121,8 @@ def _sheet(source: Source, what: FileLayout) -> pd.DataFrame:
 
 def _cell(value: Any) -> str:
     """Return a cell as a table in text would have it: dates and times as ISO, whole numbers without a point."""
+    import pandas as pd
+
     if value is None or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
         return ""
     if isinstance(value, dt.datetime):
@@ -148,6 +156,8 @@ def numbers(table: pd.DataFrame, name: str, what: FileLayout, source: Source, no
     FormatError
         More than half of its cells are no numbers; the text says so where the decimal mark is a comma.
     """
+    import pandas as pd
+
     text = column(table, name, source)
     plain = text.str.replace(",", ".", regex=False) if what.decimal == "," else text
     values = pd.to_numeric(plain, errors="coerce").to_numpy(dtype=np.float64)

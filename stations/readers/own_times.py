@@ -5,16 +5,18 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from pydantic import Field
 
 from obsnet.config import Options
 from obsnet.errors import ConfigError
 from stations.readers.text import local_to_utc
 from stations.record.record import Notes
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["TimeLayout", "utc_times"]
 
@@ -65,6 +67,8 @@ def utc_times(text: pd.Series, layout: TimeLayout, path: str, notes: Notes) -> n
     ConfigError
         The format does not fit; the zone is unknown, or has summer time and nobody said whether the clock did.
     """
+    import pandas as pd
+
     text, next_day = _midnights(text, layout.format)
     notes.changed(next_day.sum(), "times of 24:00 taken as the next midnight")
     try:
@@ -96,6 +100,8 @@ def utc_times(text: pd.Series, layout: TimeLayout, path: str, notes: Notes) -> n
 
 def _midnights(text: pd.Series, format: str | None) -> tuple[pd.Series, np.ndarray]:
     """Return texts in which 24:00 is 00:00, and where it was."""
+    import pandas as pd
+
     swap = _at_zero(format)
     plain = [swap(t) for t in text.tolist()]
     moved = np.array([new is not None for new in plain], dtype=bool)
@@ -122,6 +128,8 @@ def _at_zero(format: str | None) -> Callable[[str], str | None]:
 
 def _from_zone(plain: np.ndarray, layout: TimeLayout, path: str, notes: Notes) -> np.ndarray:
     """Return UTC of the clock of a named zone."""
+    import pandas as pd
+
     zone = layout.zone
     try:
         local = pd.Series(plain).dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
@@ -152,6 +160,8 @@ def _span(years: Any) -> str:
 def _standard_offset(zone: str, plain: np.ndarray) -> np.ndarray:
     """Return how far a zone's winter clock is ahead of UTC at each time."""
     from zoneinfo import ZoneInfo
+
+    import pandas as pd
 
     clock = ZoneInfo(zone)
     offset = np.zeros(plain.size, dtype="timedelta64[s]")

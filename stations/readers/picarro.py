@@ -10,9 +10,9 @@ others: a gas's record has the rows of its own turn (``species``), the repeats a
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 
 from obsnet.constants import SPECIES
 from obsnet.errors import FormatError
@@ -24,6 +24,9 @@ from stations.readers.text import from_parts
 from stations.record.record import InUnit, Notes, build, intervals
 from stations.record.scale_names import UNCALIBRATED
 from stations.record.source import Source, decode
+
+if TYPE_CHECKING:
+    from stations.record.rows import Rows
 
 __all__ = ["read", "sniff"]
 
@@ -58,7 +61,7 @@ def _is_header(lines: list[str]) -> bool:
     return words[:2] == ["DATE", "TIME"] and "EPOCH_TIME" in words
 
 
-def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
+def read(source: Source, species: str | None = None) -> list[Rows]:
     """Read Picarro data logs; see `stations.readers.read`."""
     notes = Notes()
     names: list[str] = []
@@ -137,9 +140,7 @@ def _own_turn(value: np.ndarray, code: np.ndarray | None) -> np.ndarray:
     return inverse == own if counts[own] >= _OWN_SHARE * counts.sum() else changed
 
 
-def _record(
-    source: Source, table: dict[str, np.ndarray], stamp: np.ndarray, gas: str, notes: Notes
-) -> xr.Dataset:
+def _record(source: Source, table: dict[str, np.ndarray], stamp: np.ndarray, gas: str, notes: Notes) -> Rows:
     dry = f"{gas}_dry"
     if dry not in table:
         notes.warn(len(stamp), f"values of {gas} are of wet air (no column {dry})")

@@ -10,15 +10,18 @@ named in the comment; it is not WMO's. The layouts are those of public descripti
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 
 from stations.readers.choice import choose
 from stations.readers.table import read_table
 from stations.readers.text import from_parts, parse_iso
 from stations.record.record import Notes, build, intervals
 from stations.record.source import Source, decode
+
+if TYPE_CHECKING:
+    from stations.record.rows import Rows
 
 __all__ = ["read", "sniff"]
 
@@ -47,7 +50,7 @@ def sniff(source: Source) -> bool:
     )
 
 
-def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
+def read(source: Source, species: str | None = None) -> list[Rows]:
     """Read a file of the Scripps CO2 programme; see `stations.readers.read`."""
     notes = Notes()
     choose([_GAS], species, source.where)

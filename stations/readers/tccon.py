@@ -8,10 +8,9 @@ would be the same spectra twice, on another scale.
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from obsnet.errors import FormatError
 from obsnet.schema import Quality
@@ -21,6 +20,9 @@ from stations.readers.netcdf import File, opened
 from stations.readers.tccon_column import Column, column_operator, in_unit
 from stations.record.record import Notes, build, intervals
 from stations.record.source import Source
+
+if TYPE_CHECKING:
+    from stations.record.rows import Rows
 
 __all__ = ["read", "sniff"]
 
@@ -37,7 +39,7 @@ def sniff(source: Source) -> bool:
     )
 
 
-def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
+def read(source: Source, species: str | None = None) -> list[Rows]:
     """Read a TCCON file; see `stations.readers.read`."""
     with opened(source) as file:
         release = next((r for r, module in _RELEASES.items() if module.gases(file)), "ggg2020")
@@ -55,7 +57,7 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
         return records
 
 
-def _record(source: Source, file: File, column: Column, name: str, release: str, notes: Notes) -> xr.Dataset:
+def _record(source: Source, file: File, column: Column, name: str, release: str, notes: Notes) -> Rows:
     steps = np.diff(column.pressure, axis=1)
     if (steps > 0).sum() > (steps < 0).sum():
         raise FormatError(

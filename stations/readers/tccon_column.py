@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from obsnet.constants import MOLAR_MASS_DRY_AIR, MOLAR_MASS_WATER
 from obsnet.schema import Quality
 from obsnet.typing import Bools, Floats
 from obsnet.units import convert
 from stations.record.record import Notes
+
+if TYPE_CHECKING:
+    from stations.record.rows import Rows
 
 __all__ = ["Column", "column_operator", "in_unit", "interpolate_columns", "level_weights"]
 
@@ -137,9 +139,9 @@ def column_operator(profiles: Mapping[str, Floats], quality: np.ndarray, notes: 
     return found
 
 
-def in_unit(dataset: xr.Dataset, unit: str) -> None:
+def in_unit(record: Rows, unit: str) -> None:
     """Bring the priors of a record from the file's unit to that which `build` gave its values."""
-    factor = float(convert(1.0, unit, dataset["value"].attrs["units"]))
+    factor = float(convert(1.0, unit, record["value"].attrs["units"]))
     for name in ("prior_profile", "prior_column", "prior_column_file"):
-        if name in dataset:
-            dataset[name] = dataset[name] * factor
+        if name in record:
+            record.variables[name] = replace(record[name], values=record[name].values * factor)

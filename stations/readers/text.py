@@ -121,6 +121,9 @@ def from_parts(
 
 def parse_iso(texts: np.ndarray) -> np.ndarray:
     """Read ISO 8601 times in UTC (with or without Z) as ``datetime64[ns]``; what is none becomes NaT."""
+    plain = _plain_iso(np.asarray(texts, dtype=str))
+    if plain is not None:
+        return plain
     import pandas as pd
 
     series = pd.to_datetime(
@@ -129,6 +132,24 @@ def parse_iso(texts: np.ndarray) -> np.ndarray:
     stamps = series.dt.tz_localize(None).to_numpy()
     inside = (stamps >= np.datetime64("1800-01-01")) & (stamps < np.datetime64("2200-01-01"))
     return np.where(inside, stamps, np.datetime64("NaT")).astype("datetime64[ns]")
+
+
+def _plain_iso(texts: np.ndarray) -> np.ndarray | None:
+    """Return times that are all spelt ``2020-01-31T23:59:59`` (with or without Z), as ``datetime64[ns]``; else None."""
+    width = texts.dtype.itemsize // 4
+    if texts.ndim != 1 or not texts.size or width not in {19, 20}:
+        return None
+    codes = np.ascontiguousarray(texts).view(np.uint32).reshape(texts.size, width)
+    marks = {4: "-", 7: "-", 10: "T", 13: ":", 16: ":"} | ({19: "Z"} if width == 20 else {})
+    digits = [column for column in range(19) if column not in marks]
+    spelt = all((codes[:, c] == ord(mark)).all() for c, mark in marks.items())
+    if not spelt or (codes[:, digits] < ord("0")).any() or (codes[:, digits] > ord("9")).any():
+        return None
+    value = (codes[:, digits] - ord("0")).astype(np.float64)
+    year = value[:, :4] @ [1000, 100, 10, 1]
+    pairs = value[:, 4:].reshape(texts.size, 5, 2) @ [10, 1]
+    good = (pairs[:, 2] < 24) & (pairs[:, 4] < 60)
+    return np.where(good, from_parts(year, *pairs.T), np.datetime64("NaT"))
 
 
 def check_header_count(attrs: Mapping[str, str], actual: int, notes: Notes) -> None:

@@ -9,10 +9,9 @@ Source: the files' own headers.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from obsnet.errors import FormatError
 from obsnet.schema import Quality
@@ -32,6 +31,9 @@ from stations.readers.text import (
 )
 from stations.record.record import InUnit, Notes, Span, build, intervals, spread
 from stations.record.source import Source
+
+if TYPE_CHECKING:
+    from stations.record.rows import Rows
 
 __all__ = ["read", "sniff"]
 
@@ -58,7 +60,7 @@ def _column_line(lines: list[str]) -> tuple[int, list[str]] | None:
     return None
 
 
-def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
+def read(source: Source, species: str | None = None) -> list[Rows]:
     """Read a WDCGG text file; see `stations.readers.read`."""
     notes = Notes()
     header, names, rows = split_header(source, _column_line, notes)
@@ -82,7 +84,7 @@ def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
     return [record]
 
 
-def _record(source: Source, attrs: dict[str, str], table: dict[str, np.ndarray], notes: Notes) -> xr.Dataset:
+def _record(source: Source, attrs: dict[str, str], table: dict[str, np.ndarray], notes: Notes) -> Rows:
     tag = attrs.get("dataset_selection_tag", "event").lower()
     when = _times(attrs, table, tag, notes)
     check_span(when.start, attrs.get("dataset_start_date", ""), attrs.get("dataset_end_date", ""), notes)

@@ -7,9 +7,9 @@ as the contributor made them; the scale is named with its period. Source: the fi
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 
 from obsnet.errors import FormatError
 from stations.readers.choice import choose
@@ -17,6 +17,9 @@ from stations.readers.table import read_table, require
 from stations.readers.text import from_parts, number
 from stations.record.record import Notes, build, intervals
 from stations.record.source import Source, decode
+
+if TYPE_CHECKING:
+    from stations.record.rows import Rows
 
 __all__ = ["read", "sniff"]
 
@@ -28,7 +31,7 @@ def sniff(source: Source) -> bool:
     return bool(source.lines) and source.lines[0].startswith("REM01")
 
 
-def read(source: Source, species: str | None = None) -> list[xr.Dataset]:
+def read(source: Source, species: str | None = None) -> list[Rows]:
     """Read an old WDCGG monthly file; see `stations.readers.read`."""
     notes = Notes()
     text, other = decode(source.read_bytes())
@@ -63,7 +66,7 @@ def _names(header: list[str], source: Source) -> list[str]:
 
 def _record(
     source: Source, attrs: dict[str, str], table: dict[str, np.ndarray], gas: str, notes: Notes
-) -> xr.Dataset:
+) -> Rows:
     fill = table["value"] <= -99.0
     notes.changed(fill.sum(), "fill values set to missing")
     for name in ("value", "ND", "SD"):

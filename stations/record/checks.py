@@ -195,11 +195,14 @@ def repeated(keys: Mapping[str, np.ndarray], quality: np.ndarray) -> np.ndarray:
     shared[1:] = time[1:] == time[:-1]
     if not shared.any():
         return np.zeros(0, dtype=np.int64)
-    import pandas as pd
-
     shared[:-1] |= shared[1:]
     valid = np.uint32(~int(Quality.SELECTION | Quality.SUSPECT) & 0xFFFFFFFF)
     rows = np.flatnonzero(shared & ((quality & valid) == 0))
-    table = pd.DataFrame({n: v[rows] for n, v in keys.items()})
-    best_first = np.argsort(quality[rows] != 0, kind="stable")
-    return np.sort(rows[best_first][table.iloc[best_first].duplicated().to_numpy()])
+    rows = rows[np.argsort(quality[rows] != 0, kind="stable")]  # the best first
+    number = np.zeros(rows.size, dtype=np.int64)  # of the combination of keys
+    for values in keys.values():
+        alike, code = np.unique(values[rows], return_inverse=True)
+        number = np.unique(number * alike.size + code, return_inverse=True)[1]
+    again = np.ones(rows.size, dtype=bool)
+    again[np.unique(number, return_index=True)[1]] = False
+    return np.sort(rows[again])

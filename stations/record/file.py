@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from obsnet.atomic import atomic_path
 from obsnet.errors import FormatError, SchemaError
@@ -17,6 +16,9 @@ from obsnet.reading import reading
 from obsnet.seal import check_file, seal_file
 from stations.record.openghg_file import write_openghg
 from stations.record.source import Source
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["MARK", "read_record", "write_record"]
 
@@ -100,6 +102,8 @@ def read_record(path: str | os.PathLike[str] | Source) -> xr.Dataset:
     FormatError
         The file is no netCDF file, or no record of this package.
     """
+    import xarray as xr
+
     source = path if isinstance(path, Source) else Source(Path(path))
     path = source.where
     check_file(path)

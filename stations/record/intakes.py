@@ -8,30 +8,35 @@ elsewhere, are one series, as the networks treat them.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 
 from obsnet.errors import ConfigError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from stations.record.rows import Rows
 
 __all__ = ["apart", "heights", "label", "one_series", "select_intake", "side_by_side"]
 
 _DIGITS = 1  # heights that agree to a decimetre are one
 
 
-def heights(record: xr.Dataset) -> tuple[float, ...]:
+def heights(record: Rows | xr.Dataset) -> tuple[float, ...]:
     """Return the intake heights of rows that have a value, m above ground, ascending."""
     known = _rounded(record)[np.isfinite(record["value"].values)]
     return tuple(np.unique(known[np.isfinite(known)]).tolist())
 
 
-def _rounded(record: xr.Dataset) -> np.ndarray:
+def _rounded(record: Rows | xr.Dataset) -> np.ndarray:
     if "intake_height_m" not in record:
         return np.full(record.sizes["time"], np.nan)
     return np.round(record["intake_height_m"].values, _DIGITS)
 
 
-def side_by_side(record: xr.Dataset) -> tuple[float, ...]:
+def side_by_side(record: Rows | xr.Dataset) -> tuple[float, ...]:
     """Return the intake heights that are series of their own; empty where the record is one series.
 
     Two heights at one time are two series, and so are heights between which the record goes to and fro more often

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from obsnet.atomic import atomic_path
 from obsnet.constants import SPECIES
@@ -15,6 +14,9 @@ from obsnet.errors import ConfigError, SchemaError
 from obsnet.units import is_mole_fraction
 from stations.record.intakes import heights
 from stations.record.intakes import label as label_of
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["write_openghg"]
 
@@ -82,6 +84,8 @@ def _unit(record: xr.Dataset) -> str:
 
 
 def _point(record: xr.Dataset, label: str) -> xr.Dataset:
+    import xarray as xr
+
     unit = {"units": _unit(record)}
     n = record["n"].values.astype(np.float64)
     return xr.Dataset(
@@ -112,6 +116,8 @@ def _time(record: xr.Dataset) -> dict[str, str]:
 
 
 def _column(record: xr.Dataset, label: str, path: Any) -> xr.Dataset:
+    import xarray as xr
+
     missing = [name for name in _COLUMN if name not in record]
     if missing:
         raise SchemaError(f"{path}: openghg's columns need {', '.join(missing)}, which this record lacks")

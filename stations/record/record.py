@@ -1,7 +1,7 @@
-"""The record in memory: one species at one or more intakes, as one documented `xarray.Dataset`.
+"""The record in memory: one species at one or more intakes, as `Rows` of one documented layout.
 
 Every reader hands its plain arrays to `build`, so that units, fills, placeholders, order, duplicates and
-physical ranges are treated in one place and counted.
+physical ranges are treated in one place and counted; `stations.read` returns it as an `xarray.Dataset`.
 
 Layout
 ------
@@ -37,7 +37,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import xarray as xr
 
 from obsnet.constants import SPECIES
 from obsnet.errors import ConfigError, UnitError
@@ -53,6 +52,7 @@ from stations.record.checks import (
     time_order,
     warn_of_travel,
 )
+from stations.record.rows import Rows, Variable
 from stations.record.scale_names import UNKNOWN, canonical_scale, is_known
 from stations.record.sites import sites
 
@@ -128,7 +128,7 @@ def build(
     kind: str = "point",
     extras: Mapping[str, Any] | None = None,
     source: Source | None = None,
-) -> xr.Dataset:
+) -> Rows:
     """Make a record of plain arrays; see the module's table for its layout.
 
     Parameters
@@ -155,8 +155,8 @@ def build(
 
     Returns
     -------
-    xarray.Dataset
-        Sorted by time (stable); nothing is dropped.
+    Rows
+        Sorted by time (stable); nothing is dropped. `stations.record.rows.as_dataset` makes a Dataset of it.
 
     Raises
     ------
@@ -189,8 +189,12 @@ def build(
     }
     for name, values in {**more, **by_row}.items():
         variables[name] = _variable(values, unit, unit_cf)
-    dataset = xr.Dataset(_ordered(variables, columns.get("identity"), kind, notes))
-    dataset.attrs = {
+    ordered = _ordered(variables, columns.get("identity"), kind, notes)
+    record = Rows(
+        {n: Variable(tuple(dims), np.asarray(values), more) for n, (dims, values, more) in ordered.items()},
+        {},
+    )
+    record.attrs |= {
         "species": species,
         "unit": unit_name,
         "scale": scale_name,
@@ -203,10 +207,10 @@ def build(
     }
     length = np.unique((data["time_end"] - data["time_start"])[~np.isnat(data["time"])])
     if len(length) == 1:
-        dataset.attrs["interval_seconds"] = float(length[0] / np.timedelta64(1, "s"))
+        record.attrs["interval_seconds"] = float(length[0] / np.timedelta64(1, "s"))
     for name in _MEASURED:
-        dataset[name].attrs["units"] = unit_cf
-    return dataset
+        record[name].attrs["units"] = unit_cf
+    return record
 
 
 def _judge(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 
 from obsnet.errors import ConfigError, MissingVariableError, nearest
 from obsnet.schema import Quality
 from obsnet.times import decimal_year
 from stations.record.intakes import heights, label, one_series
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["USE", "Series", "nearest_times", "series"]
 

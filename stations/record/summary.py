@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from obsnet.schema import Quality
 from stations.record.intakes import heights, side_by_side
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from stations.record.rows import Rows
 
 __all__ = ["summary"]
 
 _SAID = ["species", "unit", "scale", "site", "site_name", "network", "source", "format", "kind", "interval"]
 
 
-def summary(record: xr.Dataset) -> dict[str, Any]:
+def summary(record: Rows | xr.Dataset) -> dict[str, Any]:
     """Return what ``obsnet station read`` prints of a record.
 
     Parameters
     ----------
-    record : xarray.Dataset
+    record : Rows or xarray.Dataset
         See `stations.record.record`.
 
     Returns

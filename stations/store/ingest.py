@@ -8,15 +8,14 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import xarray as xr
 
 from obsnet.constants import SPECIES
 from obsnet.content import file_id, sha256
-from obsnet.errors import ConfigError, FormatError, ObsnetError, StorageError
+from obsnet.errors import ConfigError, ObsnetError, StorageError
 from obsnet.store import ObservationStore
 from obsnet.work.isolated import apart
 from obsnet.work.parallel import ENOUGH_BYTES, map_unordered, shard
@@ -29,7 +28,10 @@ from stations.store.options import Delivery, ReadTable, StationsTable
 from stations.store.process import MixedScalesError, OneScale, fingerprint, process_record
 from stations.store.whole import SENSOR, forget_unnamed
 
-__all__ = ["files_in_store", "ingest", "input_files", "look", "run_stations", "summarise_files"]
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["files_in_store", "ingest", "input_files", "look", "run_stations"]
 
 _INDEX_EVERY = 5.0  # seconds: a killed run loses no more, and many files cost no more than one
 
@@ -349,53 +351,3 @@ def files_in_store(
             f"{store.path}: rows of {gone} files that the case does not name were taken out of whole-year parts"
         )
     return store.parts_of(named)
-
-
-def summarise_files(
-    options: ReadTable, folder: Path, work: Work | None = None
-) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
-    """Say what is in files.
-
-    Returns
-    -------
-    summaries : list of dict
-        See `stations.record.summary.summary`, in the order of the files.
-    bad : list of dict
-        ``path, error`` of those that cannot be read.
-
-    Raises
-    ------
-    ObsnetError
-        The only file cannot be read.
-    """
-    tasks = [_Task(p, ".", options.placed(folder), "") for p in expand(options.files, folder)]
-    tasks = list(shard(tasks, work or Work()))
-    enough = sum(t.path.stat().st_size for t in tasks if t.path.is_file()) > ENOUGH_BYTES
-    on_death = None if work is None and not enough else _untold
-    each = map_unordered(_summaries, tasks, work, enough=enough, on_death=on_death)
-    outcome = {t.path: done for t, done in each}
-    found: list[dict[str, Any]] = []
-    bad: list[dict[str, str]] = []
-    for path in (t.path for t in tasks):
-        done = outcome[path]
-        if isinstance(done, ObsnetError):
-            if len(tasks) == 1:
-                raise done
-            bad.append({"path": str(path), "error": str(done)})
-        else:
-            found += done
-    return found, bad
-
-
-def _summaries(task: _Task) -> list[dict[str, Any]] | ObsnetError:
-    said = task.options.said
-    wanted: Sequence[str | None] = task.options.species or [None]
-    try:
-        return [summary(r) for name in wanted for r in read_each(task.path, name, **said)]
-    except ObsnetError as error:
-        return error
-
-
-def _untold(task: _Task, reason: str) -> ObsnetError:
-    """Return the error of a file that killed the process which read it."""
-    return FormatError(f"{task.path}: {reason}")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
-import xarray as xr
 
 from obsnet.content import file_id
 from obsnet.schema import PROFILES, observation_table
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["observations"]
 
@@ -75,6 +76,8 @@ def _texts(values: np.ndarray) -> pa.Array:
 
 def _identities(record: xr.Dataset) -> pa.Array:
     """Return one identity a row, unique within source and site."""
+    import pandas as pd
+
     times = np.datetime_as_string(record["time"].values.astype("datetime64[ms]"))
     text = pd.Series(times, dtype=object).str.removesuffix(".000") + "Z"
     sample = pd.Series(record["sample_id"].values, dtype=object)

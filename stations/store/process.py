@@ -6,8 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import xarray as xr
+from typing import TYPE_CHECKING
 
 from obsnet.content import sha256
 from obsnet.errors import ScaleError
@@ -15,6 +14,9 @@ from obsnet.work.agreement import agreed
 from stations.record.scale_names import UNKNOWN
 from stations.store import VERSION
 from stations.store.options import Delivery, ProcessOptions
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["MixedScalesError", "OneScale", "fingerprint", "process_record"]
 

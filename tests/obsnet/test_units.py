@@ -1,10 +1,14 @@
 """Units: spellings of real files, and conversions that must not be possible."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from obsnet import units
 from obsnet.errors import UnitError
 from obsnet.units import conversion_factor, convert, is_mole_fraction
 
@@ -102,3 +106,56 @@ def test_is_mole_fraction():
     assert is_mole_fraction("1e-6")
     assert not is_mole_fraction("hPa")
     assert not is_mole_fraction("no such unit at all")
+
+
+def by_pint(unit, to):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(units, "_multiplied", lambda _text: None)
+        return conversion_factor(unit, to)
+
+
+def test_the_table_of_usual_units_is_pint_s():
+    for sizes in units._SIZES.values():
+        first, *rest = sizes
+        for name in rest:
+            for unit, to in ((name, first), (first, name)):
+                assert units._multiplied(unit) is not None
+                assert conversion_factor(unit, to) == by_pint(unit, to), name
+
+
+NAMES = sorted(units._USUAL)
+
+
+@given(st.data())
+def test_products_of_usual_units_are_pint_s(data):
+    drawn = st.lists(
+        st.tuples(st.sampled_from(NAMES), st.integers(-3, 3).filter(bool)), min_size=1, max_size=4
+    )
+    parts = data.draw(drawn)
+    joint = data.draw(st.sampled_from([" ", "/", "*", "/(", " ("]))
+    texts = [f"{name}{power}" for name, power in parts]
+    text = " ".join(texts[:-1]) + joint + texts[-1] + ")" * joint.count("(") if len(texts) > 1 else texts[0]
+    own = units._multiplied(text)
+    pint = units._parse(text).to_base_units()
+    assert own is not None
+    assert float(own.size) == pytest.approx(pint.magnitude, rel=1e-13)
+    dimensions = dict(
+        zip(("[substance]", "[mass]", "[length]", "[time]", "[temperature]"), own.powers, strict=True)
+    )
+    assert {k: v for k, v in dimensions.items() if v} == dict(pint.dimensionality)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["m**2**3", "m (s", "m s)", "m //s", "/s", "degC", "furlong", "ppm ppm2x", "kg**", "2 3", "(m)^2", "kgC"],
+)
+def test_what_the_table_does_not_read_is_left_to_pint(text):
+    assert units._multiplied(text) is None
+
+
+def test_usual_units_need_no_pint():
+    pairs = [*SAME, *((a, b) for a, b, _ in FACTORS if "atm" not in a)]
+    convert_all = f"import sys; from obsnet.units import *; [conversion_factor(*p) for p in {pairs!r}]"
+    code = f"{convert_all}; print('pint' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from obsnet.met import Met
 from obsnet.met.boundary_layer import surface_layer
 from obsnet.opening import open_xarray
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["with_mixing_height"]
 

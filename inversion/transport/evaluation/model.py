@@ -8,8 +8,9 @@ of the sample.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pandas as pd
 
 from inversion.transport.particles.settings import ParticleSettings
 from inversion.transport.particles.simulate import simulate
@@ -19,6 +20,9 @@ from obsnet.grid import Grid
 from obsnet.met import Met
 from obsnet.times import from_epoch, to_epoch
 from obsnet.typing import Floats
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["backward", "forward", "reachable"]
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from inversion.transport.evaluation.scores import TracerScores, cumulative
 from obsnet.atomic import atomic_path
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["draw"]
 

@@ -10,6 +10,7 @@ from obsnet.errors import FormatError
 from obsnet.schema import Quality, profile_array
 from retrieval.products.read import read_granule
 from retrieval.readers import profile_kernel as k
+from retrieval.readers import profile_loops
 from retrieval.readers.profiles import check_identities, kernel_fault, orientation_fault
 from tests.retrieval import synthetic
 
@@ -208,3 +209,44 @@ def test_both_kernels_of_the_real_l2_standard_are_told_apart(sample_data):
 def test_few_layers_cannot_tell():
     assert kernel_fault(np.full((5, 4), 0.3), np.zeros(5, dtype=bool)) == ""
     assert kernel_fault(np.full((5, 20), 0.05), np.ones(5, dtype=bool)) == ""
+
+
+@pytest.fixture(scope="module")
+def odd_profiles():
+    """Profiles of twelve thousand rows, some with each kind of fault."""
+    rng = np.random.default_rng(3)
+    rows, levels = 12_000, 20
+    pressure = np.sort(rng.uniform(0, 1000, (rows, levels)), axis=1)[:, ::-1].astype(np.float32)
+    weight = rng.dirichlet(np.ones(levels), rows).astype(np.float32)
+    kernel = rng.normal(1, 0.3, (rows, levels)).astype(np.float32)
+    prior = rng.normal(400, 3, (rows, levels)).astype(np.float32)
+    column = (weight.astype(np.float64) * prior).sum(axis=1) * rng.choice([1.0, 1.0, 1.01], rows)
+    column[:50] = np.nan
+    pressure[100:200] = pressure[100:200, ::-1]
+    weight[200:300, 3], weight[200:300, 4] = weight[200:300, 3:5].sum(axis=1) + np.float32(0.01), -0.01
+    weight[300:400, 0] += np.float32(0.01)
+    for values in (pressure, weight, kernel, prior):
+        places = rng.integers(0, rows, 600), rng.integers(0, levels, 600)
+        values[places] = rng.choice(np.float32([np.nan, np.inf, -1, 0, 1e5]), 600)
+    return pressure, weight, kernel, prior, column
+
+
+def test_arrays_and_loops_find_the_same_faults(odd_profiles):
+    limits = (1e-3, 2e-3, 10.0, 1000.0)
+    few = k.check(*odd_profiles, *limits)
+    many = profile_loops.check(*odd_profiles, *limits)
+    assert np.unique(few[0]).size == 8
+    assert np.array_equal(few[0], many[0])
+    for one, other in zip(few[1:], many[1:], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_arrays_and_loops_turn_alike(odd_profiles, flip):
+    fills = np.float32([-1.0, 1e5])
+    for values in odd_profiles[:4]:
+        few, many = values.copy(), values.copy()
+        k.orient(few, fills, flip)
+        profile_loops.orient(many, fills, flip)
+        assert np.array_equal(few, many, equal_nan=True)
+        assert np.isnan(few).sum() > np.isnan(values).sum()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from obsnet.errors import ConfigError, UnitError
 from obsnet.schema import Quality
 from stations.record.record import Notes, build, intervals, species_name, spread
+from stations.record.rows import as_dataset
 from stations.record.summary import summary
 
 
@@ -18,12 +19,13 @@ def make(value, *, time=None, unit="ppm", species="CO2", kind="point", notes=Non
     value = np.asarray(value, dtype=float)
     if time is None:
         time = np.datetime64("2020-01-01", "s") + np.arange(len(value)) * np.timedelta64(3600, "s")
-    return build(
+    record = build(
         {"value": value, "latitude": 30.0, "longitude": 110.0, **columns},
         species=species, unit=unit, scale="", kind=kind, notes=notes or Notes(),
         when=intervals(np.asarray(time), "start", np.timedelta64(1, "h")),
         attrs={"site": "XXX", "source": "x", "path": "f.txt"},
     )  # fmt: skip
+    return as_dataset(record)
 
 
 @pytest.mark.parametrize(("convention", "offset"), [("start", 0), ("middle", -1800), ("end", -3600)])
