@@ -86,11 +86,12 @@ class RateSettings(Options):
 
     methods: tuple[Method, ...] = Field(tuple(METHODS), min_length=1, description="side by side")
     min_wind: float = Field(2.0, gt=0, description="slowest wind that is believed, m s-1")
+    max_wind_error: float = Field(0.33, gt=0, description="largest error of the wind, as a share of its speed")
     max_angle: float = Field(45.0, gt=0, le=180, description="between plume and wind, degrees")
     min_length_km: float = Field(8.0, gt=0, description="shortest piece of plume")
     max_length_km: float = Field(60.0, gt=0, description="longest piece of plume that is used")
     section_km: float = Field(5.0, gt=0, description="length of a section along the plume; two pixels at least")
-    min_coverage: float = Field(0.6, gt=0, le=1, description="share of the plume's area that must be seen")
+    min_coverage: float = Field(0.6, gt=0, le=1, description="share of the plume that must be seen")
     max_relative_error: float = Field(
         0.5, gt=0, description="standard error over rate beyond which a rate is rejected"
     )

@@ -173,7 +173,7 @@ class MetWinds:
         if high < 10.0:
             raise RangeError(f"boundary layer of {high:.1f} m at {from_epoch(stamp)}; give --layer LOW,HIGH")
         order = np.argsort(height)
-        fine = np.linspace(low, high, 101)
+        fine = low + (high - low) * (np.arange(100) + 0.5) / 100.0
         u, v = (np.interp(fine, height[order], np.asarray(column[n])[order]) for n in ("u", "v"))
         mean = np.array([u.mean(), v.mean()])
         unit = mean / max(float(np.hypot(*mean)), 1e-9)
@@ -209,9 +209,15 @@ class MetWinds:
 
 def _above_ground(column: dict[str, Floats], where: str) -> Floats:
     """Return heights of levels above ground, m: from geopotential, or by the hypsometric equation."""
-    for level, surface, scale in (("height", "terrain", 1.0), ("geopotential", "surface_geopotential", GRAVITY)):
-        if level in column and surface in column:
-            return np.asarray((column[level] - column[surface]) / scale)
+    level, ground = (
+        next((column[n] / scale for n, scale in pair if n in column), None)
+        for pair in (
+            (("height", 1.0), ("geopotential", GRAVITY)),
+            (("terrain", 1.0), ("surface_geopotential", GRAVITY)),
+        )
+    )
+    if level is not None and ground is not None:
+        return np.asarray(level - ground)
     surface_pressure = column.get("sp", np.exp(column["lnsp"]) if "lnsp" in column else None)
     if surface_pressure is None or "t" not in column:
         raise MissingVariableError(

@@ -21,7 +21,7 @@ __all__ = ["METHOD_ERROR", "PlumeRates", "RateEstimate", "judge", "source_rates"
 
 # Standard error of each method for a perfect wind, background and detector, relative: what unsteady air does to it on
 # made-up plumes. scripts/calibrate_plumes.py prints them (docs/plumes.md).
-METHOD_ERROR = {"ime": 0.15, "csf": 0.15, "gauss": 0.2, "lcsf": 0.2}
+METHOD_ERROR = {"ime": 0.1, "csf": 0.1, "gauss": 0.1, "lcsf": 0.1}
 _LIMIT = 3.0  # standard errors of background and noise that a rate must exceed
 _APART = 3.0  # ratio of largest to smallest rate of the methods that is disagreement
 _PIXELS = 10
@@ -108,15 +108,31 @@ def source_rates(
     error = scene.uncertainty * found.gas.noise_factor
     case = PlumeCase(scene, found, layout, residual, error, wind, settings)
     estimates = tuple(_estimate(method, MADE_BY[method](case), case) for method in settings.methods)
-    return PlumeRates(source, wind, layout, judge(estimates))
+    return PlumeRates(source, wind, layout, judge(estimates, settings))
 
 
-def judge(estimates: tuple[RateEstimate, ...]) -> tuple[RateEstimate, ...]:
-    """Mark all estimates of a plume where those not rejected for themselves are far apart."""
-    rates = [e.rate for e in estimates if not e.reasons]
-    if len(rates) < 2 or max(rates) <= _APART * min(rates):
-        return estimates
-    return tuple(replace(e, reasons=e.reasons | RejectReason.DISAGREE) for e in estimates)
+def judge(estimates: tuple[RateEstimate, ...], settings: RateSettings) -> tuple[RateEstimate, ...]:
+    """Add the reasons that a rate's size gives: below the limit, lost in its errors, far from the other methods.
+
+    Whether a method could see such a rate is asked of the median of all methods, not of its own estimate: noise that
+    raises an estimate must not get it accepted, or what is accepted is too high.
+    """
+    rates = [e.rate for e in estimates if np.isfinite(e.rate)]
+    middle = float(np.median(rates)) if rates else float("nan")
+    out = []
+    for e in estimates:
+        reasons = e.reasons
+        if np.isfinite(e.rate):
+            if not min(middle, 2.0 * e.rate) > e.limit:
+                reasons |= RejectReason.BELOW_LIMIT
+            error = float(np.hypot(e.budget.additive / middle, e.budget.proportional / e.rate))
+            if not (e.rate > 0 and middle > 0 and error < settings.max_relative_error and np.isfinite(e.high)):
+                reasons |= RejectReason.UNCERTAIN
+        out.append(replace(e, reasons=reasons))
+    left = [e.rate for e in out if not e.reasons]
+    if len(left) < 2 or max(left) <= _APART * min(left):
+        return tuple(out)
+    return tuple(replace(e, reasons=e.reasons | RejectReason.DISAGREE) for e in out)
 
 
 def _estimate(method: str, made: Made, case: PlumeCase) -> RateEstimate:
@@ -142,10 +158,6 @@ def _estimate(method: str, made: Made, case: PlumeCase) -> RateEstimate:
     )
     low, high = interval(rate, budget)
     limit = _LIMIT * budget.additive
-    if not rate > limit:
-        reasons |= RejectReason.BELOW_LIMIT
-    if not (rate > 0 and budget.total < case.settings.max_relative_error * rate and np.isfinite(high)):
-        reasons |= RejectReason.UNCERTAIN
     return RateEstimate(
         method, rate, budget, low, high, limit, made.sections, places, reasons, made.line_density
     )

@@ -16,11 +16,12 @@ from retrieval.plume.rates.reasons import RejectReason
 from retrieval.plume.sources import Source
 from retrieval.plume.winds import Wind
 
-__all__ = ["Layout", "lay_out", "plume_at"]
+__all__ = ["Layout", "expected_share", "lay_out", "plume_at"]
 
 _NEAR = 2.5  # pixels from a source within which its plume must begin
 _REACH = 60.0  # km, over which a source upwind is taken to matter
 _SIDE = 10.0  # km of background beside a plume at least
+_TWO_WIDTHS = 0.9544997361036416  # of a normal distribution within two standard deviations
 _UNFOUND = 30.0  # km along the wind that are looked at where no plume is found
 
 
@@ -47,7 +48,7 @@ class Layout:
     found_length : float
         How far the plume was found, km.
     coverage : float
-        Share of the box that is seen.
+        Share of the plume that is seen: of the box, its middle counting more than its sides.
     merged_with : tuple of str
         Sources whose plumes meet this one.
     reasons : RejectReason
@@ -103,6 +104,12 @@ def plume_at(labels: Ints, distance: Floats, radius: float) -> int:
     return int(np.bincount(there).argmax()) if there.size else 0
 
 
+def expected_share(across: Floats, half_width: float) -> Floats:
+    """Return how much of a plume is expected at a distance from its middle, km-1: a Gaussian, two widths to the side."""
+    sd = 0.5 * half_width
+    return np.asarray(np.exp(-0.5 * (across / sd) ** 2) / (np.sqrt(2.0 * np.pi) * sd * _TWO_WIDTHS))
+
+
 def lay_out(
     scene: Scene,
     found: Detection,
@@ -132,7 +139,7 @@ def lay_out(
     distance = np.hypot(x, y)
     if not float(np.nanmin(distance)) <= 1.5 * pixel:
         reasons |= RejectReason.OUTSIDE
-    if wind.speed < settings.min_wind:
+    if wind.speed < settings.min_wind or wind.error > settings.max_wind_error * wind.speed:
         reasons |= RejectReason.SLOW_WIND
     reach = source.radius_km + _NEAR * pixel
     plume = plume_at(found.labels, distance, reach)
@@ -175,7 +182,8 @@ def lay_out(
     box = near & (along >= start) & (along < end) & (np.abs(across) <= half)
     usable = scene.valid & np.isfinite(found.gas.background)
     seen = box & usable & ~strange
-    coverage = float(scene.area[seen].sum()) / ((end - start) * 2.0 * half * 1e6)
+    expected = expected_share(across[seen], half) * scene.area[seen] / 1e6
+    coverage = float(expected.sum()) / (end - start)
     if coverage < settings.min_coverage:
         reasons |= RejectReason.GAPS
     if seen.sum() < 10:

@@ -12,7 +12,7 @@ from retrieval.plume.images.detect import Detection
 from retrieval.plume.images.scene import Scene
 from retrieval.plume.options import RateSettings
 from retrieval.plume.rates.budget import PixelSum
-from retrieval.plume.rates.layout import Layout
+from retrieval.plume.rates.layout import Layout, expected_share
 from retrieval.plume.rates.sections import (
     SectionPixels,
     Shape,
@@ -106,7 +106,7 @@ def _ime(case: PlumeCase) -> Made:
 
     Varon et al. (2018), doi:10.5194/amt-11-5673-2018, take L from the mask and an effective wind fitted to it; with L
     along the centre line and all mass between two cross-sections, the wind is the wind. What is not seen of a section
-    is taken to be as the rest of it.
+    is taken from the rest of it, by the share of a Gaussian plume that falls there.
     """
     layout, scene = case.layout, case.scene
     section, count = layout.sections(case.piece)
@@ -115,13 +115,14 @@ def _ime(case: PlumeCase) -> Made:
     area, mass = scene.area[layout.row, layout.column], scene.mass[layout.row, layout.column]
     weight = np.zeros(layout.row.size)
     length = (layout.end - layout.start) * 1e3
-    whole = length / count * 2e3 * layout.half_width
+    expected = expected_share(layout.across, layout.half_width) * area / 1e3 * count / length
     full = 0
     for k in range(count):
         here = body & (section == k)
-        if area[here].sum() >= _SEEN * whole:
+        seen = float(expected[here].sum())
+        if seen >= _SEEN:
             full += 1
-            weight[here] = area[here] * mass[here] * whole / area[here].sum()
+            weight[here] = area[here] * mass[here] / seen
     if not full:
         return Made(None)
     weight *= case.wind.speed / length * count / full

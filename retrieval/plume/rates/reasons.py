@@ -30,7 +30,7 @@ REASONS = {
     RejectReason.OUTSIDE: ("source outside the swath", "排放源在刈幅之外"),
     RejectReason.NOT_FOUND: ("no plume found at the source", "源处未检出羽流"),
     RejectReason.MERGED: ("merged with the plume of another source", "与其他源的羽流重叠"),
-    RejectReason.SLOW_WIND: ("wind too slow", "风速过低"),
+    RejectReason.SLOW_WIND: ("wind too slow, for its error or altogether", "风速过低或误差过大"),
     RejectReason.DIRECTION: ("plume and wind go different ways", "羽流与风向不一致"),
     RejectReason.SHORT: ("plume too short", "羽流过短"),
     RejectReason.FEW_PIXELS: ("too few pixels", "有效像元过少"),
@@ -50,7 +50,7 @@ def words_of(reasons: int, language: str = "en") -> str:
     Examples
     --------
     >>> words_of(RejectReason.MERGED | RejectReason.SLOW_WIND)
-    'merged with the plume of another source; wind too slow'
+    'merged with the plume of another source; wind too slow, for its error or altogether'
     """
     k = 1 if language == "zh" else 0
     return ("；" if k else "; ").join(text[k] for bit, text in REASONS.items() if reasons & bit)

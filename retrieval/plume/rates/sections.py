@@ -1,7 +1,7 @@
 """Line densities: a Gaussian and a sloping background, fitted across a plume in one section or many.
 
 Theory: along the line s, across it n; ``Δm(s, n) = q_k / (√(2π) σ) exp(-(n - μ)² / 2σ²) + b_k + c_k n`` in section k,
-``σ² = σ0² + σ1² s / s_end``. Given μ and σ the rest is linear, so only they are searched for (variable projection).
+``σ² = σ0² + σ1² s / s_end``; μ is a straight line with two waves of the length of the plume on it. Given μ and σ the rest is linear, so only they are searched for (variable projection).
 """
 
 from __future__ import annotations
@@ -64,20 +64,24 @@ class Shape:
 
     Parameters
     ----------
-    offset, turn : float
-        Middle: ``offset + turn * along / end``, km to the left.
+    offset, turn, bow, wave : float
+        Middle: ``offset + turn t + bow sin(pi t) + wave sin(2 pi t)`` with ``t = along / end``, km to the left.
     start_width, growth : float
         ``σ² = start_width² + growth² along / end``, km.
     """
 
     offset: float
     turn: float
+    bow: float
+    wave: float
     start_width: float
     growth: float
 
     def middle(self, along: Floats, end: float) -> Floats:
         """Return where the plume's middle is, km."""
-        return np.asarray(self.offset + self.turn * along / end)
+        t = along / end
+        waves = self.bow * np.sin(np.pi * t) + self.wave * np.sin(2.0 * np.pi * t)
+        return np.asarray(self.offset + self.turn * t + waves)
 
     def width(self, along: Floats, end: float) -> Floats:
         """Return the standard deviation across, km."""
@@ -111,21 +115,22 @@ def fit_shape(
     Shape
     """
     usual = float(np.log(np.sqrt(narrowest * widest)))
-    low = [-reach, -0.5 * widest, np.log(narrowest), np.log(0.1 * narrowest)]
-    high = [reach, 0.5 * widest, np.log(widest), np.log(widest)]
+    bend = 0.5 * widest
+    low = [-reach, -bend, -bend, -bend, np.log(narrowest), np.log(0.1 * narrowest)]
+    high = [reach, bend, bend, bend, np.log(widest), np.log(widest)]
 
     def shape_of(p: Floats) -> Shape:
-        return Shape(float(p[0]), float(p[1]), float(np.exp(p[2])), float(np.exp(p[3])))
+        return Shape(*(float(v) for v in (*p[:4], *np.exp(p[4:]))))
 
     def left(p: Floats) -> Floats:
         fitted = _project(pixels, shape_of(p).profile(pixels), one_rate)
         # weak priors keep what the pixels do not tell at the middle of its range
-        prior = [p[0] / reach, p[1] / (0.5 * widest), 0.5 * (p[2] - usual), 0.5 * (p[3] - usual)]
+        prior = [p[0] / reach, *(p[1:4] / (0.5 * bend)), *(0.5 * (p[4:] - usual))]
         return np.concatenate([(pixels.value - fitted) / pixels.error, prior])
 
-    tries = [np.array([m, 0.0, usual, usual]) for m in np.linspace(-0.9, 0.9, _STARTS) * reach]
+    tries = [np.array([m, 0.0, 0.0, 0.0, usual, usual]) for m in np.linspace(-0.9, 0.9, _STARTS) * reach]
     start = min(tries, key=lambda p: float(np.sum(left(p) ** 2)))
-    found = least_squares(left, start, bounds=(low, high), max_nfev=40, x_scale=[reach, widest, 1.0, 1.0])
+    found = least_squares(left, start, bounds=(low, high), max_nfev=40, x_scale=[reach, bend, bend, bend, 1.0, 1.0])
     return shape_of(found.x)
 
 
