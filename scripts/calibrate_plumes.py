@@ -2,9 +2,9 @@
 
     python scripts/calibrate_plumes.py [--draws 200] [--processes 2] [--data DIR]
 
-First method errors alone (wind, background and detector perfect), then made-up plumes over wind, place, strength, pixel and
-clouds, then scenes without any source, then the synthetic CO2M granule of DIR/retrieval/smartcarb, which has one weather only.
-Error is (estimate - truth) / truth; coverage is how often the stated 95 % interval holds the truth.
+First method errors alone (wind, background and detector perfect), then made-up plumes over wind, place, strength, pixel
+and clouds, then scenes without any source, then the synthetic CO2M granule of DIR/retrieval/smartcarb, which has one
+weather only. Error is (estimate - truth) / truth; coverage is how often the stated 95 % interval holds the truth.
 """
 
 from __future__ import annotations
@@ -116,7 +116,8 @@ def line(mine, used):
     covered = np.mean([r["low"] <= r["truth"] <= r["high"] for r in used])
     off = sum(not 0.1 < r["rate"] / r["truth"] < 10 for r in used)
     quarter, middle, three = np.percentile(error, (25, 50, 75))
-    return f"{len(mine):3d} {len(used) / len(mine):8.0%} {middle:+6.0%} {quarter:+6.0%} {three:+6.0%} {covered:9.2f} {off:4d}"
+    spread = f"{middle:+6.0%} {quarter:+6.0%} {three:+6.0%}"
+    return f"{len(mine):3d} {len(used) / len(mine):8.0%} {spread} {covered:9.2f} {off:4d}"
 
 
 def rejected(rows, title):
@@ -139,15 +140,21 @@ def method_errors(rows):
         error = np.array([r["rate"] / r["truth"] - 1 for r in mine])
         stated = np.array([r["unsteady"] / r["rate"] for r in mine])
         numbers = (error.mean(), np.sqrt(np.mean(error**2)), np.sqrt(np.mean(stated**2)))
-        print(f"{method:8s} n {len(mine):3d} mean {numbers[0]:+.3f} rms {numbers[1]:.3f} stated {numbers[2]:.3f}")
+        print(
+            f"{method:8s} n {len(mine):3d} mean {numbers[0]:+.3f} rms {numbers[1]:.3f} stated {numbers[2]:.3f}"
+        )
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--rows", type=Path, help="keep every estimate in this file (JSON)")
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("OBSNET_SAMPLE_DATA", "../shared/data")))
+    parser.add_argument(
+        "--data", type=Path, default=Path(os.environ.get("OBSNET_SAMPLE_DATA", "../shared/data"))
+    )
     asked = parser.parse_args()
     with ProcessPoolExecutor(asked.processes) as pool:
         tasks = [
@@ -171,7 +178,8 @@ def main():
     rejected(drawn, "why rejected (shares of all estimates)")
     scenes = len(empty) // len(METHODS)
     alarms = sum(r["plumes"] for r in empty) / len(METHODS)
-    print(f"\nwithout a source: {alarms / scenes:.2f} plumes a scene, {sum(not r['reasons'] for r in empty)} rates accepted")
+    told = sum(not r["reasons"] for r in empty)
+    print(f"\nwithout a source: {alarms / scenes:.2f} plumes a scene, {told} rates accepted")
 
 
 if __name__ == "__main__":

@@ -1,22 +1,27 @@
-"""The commands ``obsnet plume detect`` and ``obsnet plume rate``."""
+"""The commands ``obsnet plume detect``, ``rate``, ``transect`` and ``divergence``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from obsnet.command import Group, Shown, command
 
 if TYPE_CHECKING:
     from obsnet.work.work import Work
-    from retrieval.plume.options import DetectTable, RateTable
+    from retrieval.plume.options import DetectTable, DivergenceTable, RateTable, TransectTable
     from retrieval.plume.run import PlumeSummary
 
-__all__ = ["app", "detect", "rate"]
+__all__ = ["app", "detect", "divergence", "rate", "transect"]
 
 app = Group(
     "Plumes of point sources: find them, tell emission rates.",
-    {"detect": "retrieval.commands.plume:detect", "rate": "retrieval.commands.plume:rate"},
+    {
+        "detect": "retrieval.commands.plume:detect",
+        "rate": "retrieval.commands.plume:rate",
+        "transect": "retrieval.commands.plume:transect",
+        "divergence": "retrieval.commands.plume:divergence",
+    },
 )
 
 
@@ -44,6 +49,43 @@ def rate(options: RateTable, work: Work) -> Shown:
 
     summary = run_rate(options, work)
     return _shown(summary, _rates(summary))
+
+
+@command("retrieval.plume.options:TransectTable")
+def transect(options: TransectTable) -> Shown:
+    """Tell emission rates from tracks that cross plumes, such as those of OCO-2.
+
+    Every pass of the store within reach of a source and downwind of it is one estimate.
+    """
+    from retrieval.plume.several import run_transect
+
+    found = run_transect(options)
+    return Shown(
+        found | {"files": [str(f) for f in found["files"]]}, _several(found, f"{found['passes']} passes")
+    )
+
+
+@command("retrieval.plume.options:DivergenceTable")
+def divergence(options: DivergenceTable) -> Shown:
+    """Tell emission rates from the divergence of the mean flux of many images.
+
+    Fewer than eight images of a source with enough wind give none.
+    """
+    from retrieval.plume.several import run_divergence
+
+    found = run_divergence(options)
+    bad = [s for s in found["scenes"] if s["status"] != "done"]
+    said = f"{len(found['scenes'])} scenes, {len(bad)} bad"
+    notes = [f"{s['scene']}: {s['status']}" for s in bad]
+    data = found | {"files": [str(f) for f in found["files"]]}
+    return Shown(data, _several(found, said), notes, failed=len(bad))
+
+
+def _several(found: dict[str, Any], said: str) -> Iterator[str]:
+    yield said
+    yield from _rate_lines(found["rates"])
+    for name in found["files"]:
+        yield f"wrote {name}"
 
 
 def _shown(summary: PlumeSummary, lines: Iterator[str]) -> Shown:
@@ -79,27 +121,32 @@ def _plumes(summary: PlumeSummary) -> Iterator[str]:
 
 def _rates(summary: PlumeSummary) -> Iterator[str]:
     yield from _scenes(summary)
-    if summary.rates:
-        yield (
-            f"{'source':16s} {'method':6s} {'kg s-1':>8s} {'95 % interval':>17s} {'kt a-1':>8s} "
-            f"{'wind':>6s} {'backg.':>6s} {'noise':>6s} {'method':>6s}  rejected because"
-        )
-    for r in summary.rates:
-        parts = " ".join(_number(r[f"error_{n}_kg_s"], 6) for n in ("wind", "background", "noise", "method"))
-        between = f"{_number(r['low95_kg_s'], 7)} … {_number(r['high95_kg_s'], 7)}"
-        yield (
-            f"{r['source'][:16]:16s} {r['method']:6s} {_number(r['rate_kg_s'], 8)} {between} "
-            f"{_number(r['rate_kt_a'], 8)} {parts}  {r['reasons']}"
-        )
+    yield from _rate_lines(summary.rates)
     used: dict[tuple[str, str], list[float]] = {}
     for r in summary.rates:
         if not r["quality"]:
             used.setdefault((r["scene"], r["source"]), []).append(r["rate_kg_s"])
     for (scene, source), values in used.items():
-        yield f"{scene}, {source}: {len(values)} methods from {min(values):.0f} to {max(values):.0f} kg s-1, not independent"
-    if summary.rates:
-        yield "kt a-1: as if the source emitted at this rate all year; one overpass does not say that it does"
+        between = f"from {min(values):.0f} to {max(values):.0f} kg s-1"
+        yield f"{scene}, {source}: {len(values)} methods {between}, not independent"
     yield from _files(summary)
+
+
+def _rate_lines(rows: list[dict[str, Any]]) -> Iterator[str]:
+    if not rows:
+        return
+    yield (
+        f"{'source':16s} {'method':10s} {'kg s-1':>8s} {'95 % interval':>17s} {'kt a-1':>8s} "
+        f"{'wind':>6s} {'backg.':>6s} {'noise':>6s} {'method':>6s}  rejected because"
+    )
+    for r in rows:
+        parts = " ".join(_number(r[f"error_{n}_kg_s"], 6) for n in ("wind", "background", "noise", "method"))
+        between = f"{_number(r['low95_kg_s'], 7)} … {_number(r['high95_kg_s'], 7)}"
+        yield (
+            f"{r['source'][:16]:16s} {r['method']:10s} {_number(r['rate_kg_s'], 8)} {between} "
+            f"{_number(r['rate_kt_a'], 8)} {parts}  {r['reasons']}"
+        )
+    yield "kt a-1: as if the source emitted at this rate all year; one overpass does not say that it does"
 
 
 def _files(summary: PlumeSummary) -> Iterator[str]:

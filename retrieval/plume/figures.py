@@ -68,9 +68,7 @@ def _setup(language: str) -> tuple[Any, dict[str, str]]:
     return plt, _WORDS[language if chinese else "en"]
 
 
-def scene_figure(
-    scene: Scene, found: Detection, sources: Sequence[Source], language: str = "en"
-) -> Any:
+def scene_figure(scene: Scene, found: Detection, sources: Sequence[Source], language: str = "en") -> Any:
     """Return a figure of a scene: enhancement and z, with plumes outlined and known sources named.
 
     Parameters
@@ -91,7 +89,9 @@ def scene_figure(
     lat, lon = scene.latitude[part], scene.longitude[part]
     aspect = 1.0 / np.cos(np.deg2rad(float(np.nanmean(lat))))
     height = (np.nanmax(lat) - np.nanmin(lat)) * aspect / max(float(np.nanmax(lon) - np.nanmin(lon)), 1e-6)
-    figure, panels = plt.subplots(1, 2, figsize=(11, float(np.clip(5.0 * height, 4, 12))), layout="constrained")
+    figure, panels = plt.subplots(
+        1, 2, figsize=(11, float(np.clip(5.0 * height, 4, 12))), layout="constrained"
+    )
     above = (scene.value - found.gas.background)[part]
     entry = species_of(scene.species)
     top = float(np.nanpercentile(np.abs(above), 99.5))
@@ -101,7 +101,14 @@ def scene_figure(
     )
     for axes, (field, label, limits) in zip(panels, fields, strict=True):
         mesh = axes.pcolormesh(
-            lon, lat, field, cmap="viridis", vmin=limits[0], vmax=limits[1], rasterized=True, shading="nearest"
+            lon,
+            lat,
+            field,
+            cmap="viridis",
+            vmin=limits[0],
+            vmax=limits[1],
+            rasterized=True,
+            shading="nearest",
         )
         figure.colorbar(mesh, ax=axes, label=label, orientation="horizontal", shrink=0.8, extend="both")
         if found.count:
@@ -114,7 +121,9 @@ def scene_figure(
         axes.set_xlabel("°E")
     panels[0].set_ylabel("°N")
     image = words["no2"] if found.image == "no2" else words["gas"].format(entry.name)
-    figure.suptitle(f"{scene.name}, {str(scene.time)[:16]} UTC: {words['plumes'].format(found.count, image)}", fontsize=10)
+    figure.suptitle(
+        f"{scene.name}, {str(scene.time)[:16]} UTC: {words['plumes'].format(found.count, image)}", fontsize=10
+    )
     return figure
 
 
@@ -160,7 +169,9 @@ def plume_figure(scene: Scene, found: Detection, rates: PlumeRates, language: st
     return figure
 
 
-def _draw_image(figure: Any, axes: Any, scene: Scene, found: Detection, rates: PlumeRates, words: dict[str, str]) -> None:
+def _draw_image(
+    figure: Any, axes: Any, scene: Scene, found: Detection, rates: PlumeRates, words: dict[str, str]
+) -> None:
     layout = rates.layout
     x, y = local_plane(scene.latitude, scene.longitude, rates.source.place)
     above = scene.value - found.gas.background
@@ -173,11 +184,22 @@ def _draw_image(figure: Any, axes: Any, scene: Scene, found: Detection, rates: P
     if rows.size > 1 and columns.size > 1:
         part = np.ix_(rows, columns)
         mesh = axes.pcolormesh(
-            x[part], y[part], above[part], cmap="viridis", vmin=-0.3 * top, vmax=top, shading="nearest", rasterized=True
+            x[part],
+            y[part],
+            above[part],
+            cmap="viridis",
+            vmin=-0.3 * top,
+            vmax=top,
+            shading="nearest",
+            rasterized=True,
         )
-        figure.colorbar(mesh, ax=axes, label=f"X{entry.name} {words['above']}, {entry.unit_name}", shrink=0.85)
+        figure.colorbar(
+            mesh, ax=axes, label=f"X{entry.name} {words['above']}, {entry.unit_name}", shrink=0.85
+        )
         if layout.plume:
-            axes.contour(x[part], y[part], found.labels[part] == layout.plume, [0.5], colors="#D55E00", linewidths=0.8)
+            axes.contour(
+                x[part], y[part], found.labels[part] == layout.plume, [0.5], colors="#D55E00", linewidths=0.8
+            )
     line = layout.axis.points(np.linspace(0.0, layout.end, 50))
     axes.plot(line[:, 0], line[:, 1], color="white", linewidth=1.2)
     for s in (layout.start, layout.end):
@@ -205,9 +227,13 @@ def _draw_sections(axes: Any, rates: PlumeRates, words: dict[str, str]) -> None:
     for e in rates.estimates:
         if len(e.line_density):
             s, q, sd = e.line_density.T
-            axes.errorbar(s, q, sd, fmt="o-", color=_COLOURS.get(e.method), label=e.method, markersize=3, linewidth=0.8)
+            axes.errorbar(
+                s, q, sd, fmt="o-", color=_COLOURS.get(e.method), label=e.method, markersize=3, linewidth=0.8
+            )
         elif np.isfinite(e.rate) and rates.wind.speed > 0:
-            axes.axhline(e.rate / rates.wind.speed, color=_COLOURS.get(e.method), linewidth=1.0, label=e.method)
+            axes.axhline(
+                e.rate / rates.wind.speed, color=_COLOURS.get(e.method), linewidth=1.0, label=e.method
+            )
     axes.axhline(0.0, color="0.7", linewidth=0.6)
     axes.set_xlabel(words["along"])
     axes.set_ylabel(words["density"])
@@ -229,7 +255,14 @@ def _draw_rates(axes: Any, rates: PlumeRates, words: dict[str, str], language: s
         axes.plot(e.rate, k, "o", color=colour, markersize=6, alpha=alpha)
         axes.plot(e.limit, k, "|", color="0.4", markersize=12)
         if e.reasons:
-            axes.annotate(words["rejected"], (e.rate, k), xytext=(0, 6), textcoords="offset points", fontsize=7, ha="center")
+            axes.annotate(
+                words["rejected"],
+                (e.rate, k),
+                xytext=(0, 6),
+                textcoords="offset points",
+                fontsize=7,
+                ha="center",
+            )
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.axvline(0.0, color="0.7", linewidth=0.6)

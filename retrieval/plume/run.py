@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import xarray as xr
+
 from obsnet.atomic import write_text
 from obsnet.cf import write_netcdf
 from obsnet.config import resolve_files
-from obsnet.errors import ConfigError, ObsnetError, nearest
+from obsnet.constants import species as species_of
+from obsnet.errors import ConfigError, ObsnetError
 from obsnet.output import plain
 from obsnet.provenance import record
 from obsnet.work.parallel import map_unordered, shard
 from obsnet.work.work import Work
 from retrieval.plume.images.detect import Detection, detect
-from retrieval.plume.images.scene import Scene
+from retrieval.plume.images.scene import Scene, local_plane
 from retrieval.plume.images.scene_files import read_scene
 from retrieval.plume.options import DetectTable, RateTable
 from retrieval.plume.rates.estimate import PlumeRates, source_rates
 from retrieval.plume.sources import Source, read_sources
 from retrieval.plume.tables import PLUME_RATES, PLUMES, plume_rows, rate_rows, write_rows
-from retrieval.plume.winds import MetWinds, Wind, read_wind_table
+from retrieval.plume.winds import WindFinder
 from retrieval.readers.files import granule_files
 
 __all__ = ["PlumeSummary", "run_detect", "run_rate"]
@@ -63,8 +68,8 @@ def run_detect(options: DetectTable, work: Work | None = None) -> PlumeSummary:
 
 def run_rate(options: RateTable, work: Work | None = None) -> PlumeSummary:
     """Find plumes in scenes and tell the rates of known sources; see `retrieval.plume.options.RateTable`."""
-    if options.wind_table is not None:
-        read_wind_table(options.wind_table, options.rate.wind_error)  # a mistake in it is told once, at once
+    with WindFinder(options, options.rate.wind_error):  # a mistake in the winds is told once, at once
+        pass
     return _run(options, work or Work())
 
 
@@ -75,12 +80,12 @@ def _run(options: DetectTable, work: Work) -> PlumeSummary:
     stems = [p.stem for p in paths]
     twice = {s for s in stems if stems.count(s) > 1}
     if twice:
-        raise ConfigError(f"several scenes are called {sorted(twice)[0]!r}; their outputs would be one another's")
+        raise ConfigError(f"several scenes are called {min(twice)!r}; their outputs would be one another's")
     tasks = [(path, options) for path in paths]
-    found = dict(
-        (task[0], result)
+    found = {
+        task[0]: result
         for task, result in map_unordered(_one, tasks, work, enough=len(tasks) > _MANY, on_death=_dead)
-    )
+    }
     summary = PlumeSummary()
     for path in paths:
         part = found[path]
@@ -101,8 +106,6 @@ def _run(options: DetectTable, work: Work) -> PlumeSummary:
         scenes=summary.scenes,
         algorithm=VERSION,
     )
-    import json
-
     write_text(options.out / f"run{tail}.json", json.dumps(plain(run), indent=1, ensure_ascii=False) + "\n")
     return summary
 
@@ -156,54 +159,27 @@ def _rates(
     scene: Scene, found: Detection, sources: tuple[Source, ...], options: RateTable, notes: list[str]
 ) -> list[PlumeRates]:
     """Return the rates of all sources that lie about the scene."""
-    import numpy as np
-
-    from retrieval.plume.images.scene import local_plane
-
-    given = options.wind
-    table = None if options.wind_table is None else read_wind_table(options.wind_table, options.rate.wind_error)
-    met = None
-    if options.winds:
-        met = MetWinds(resolve_files(options.winds), options.layer, options.rate.wind_error)
     out, away = [], []
-    try:
+    with WindFinder(options, options.rate.wind_error) as winds:
         for source in sources:
-            x, y = local_plane(scene.latitude, scene.longitude, source.place)
-            if float(np.nanmin(np.hypot(x, y))) > options.rate.max_length_km:
+            if _away(scene, source) > options.rate.max_length_km:
                 away.append(source.name)
                 continue
-            if met is not None:
-                wind = met.at(scene.time, *source.place)
-            elif table is not None:
-                wind = _of_table(table, source.name, scene.name, str(options.wind_table))
-            else:
-                u, v = (float(part) for part in str(given).split(","))
-                wind = Wind(u, v, options.rate.wind_error)
+            wind = winds.at(scene.name, scene.time, source)
             others = tuple(o for o in sources if o is not source)
             out.append(source_rates(scene, found, source, others, wind, options.rate))
-    finally:
-        if met is not None:
-            met.close()
     if away:
         notes.append(f"far outside the swath, without a row: {', '.join(away)}")
     return out
 
 
-def _of_table(table: dict[str, Wind], source: str, scene: str, path: str) -> Wind:
-    if source in table:
-        return table[source]
-    if scene in table:
-        return table[scene]
-    raise ConfigError(f"{path}: no wind for source {source!r} or scene {scene!r}{nearest(source, table)}")
+def _away(scene: Scene, source: Source) -> float:
+    """Return the distance of the nearest pixel, km."""
+    return float(np.nanmin(np.hypot(*local_plane(scene.latitude, scene.longitude, source.place))))
 
 
 def _write_labels(scene: Scene, found: Detection, path: Path, origin: Path) -> Path:
     """Write what was found where."""
-    import numpy as np
-    import xarray as xr
-
-    from obsnet.constants import species as species_of
-
     entry = species_of(scene.species)
     dims = ("row", "column")
     place = {
@@ -212,8 +188,16 @@ def _write_labels(scene: Scene, found: Detection, path: Path, origin: Path) -> P
     }
     data = xr.Dataset(
         {
-            "plume": (dims, found.labels.astype(np.int32), {"long_name": "number of the plume, 0 outside", "units": "1"}),
-            "z": (dims, found.z.astype(np.float32), {"long_name": "local mean above background over its error", "units": "1"}),
+            "plume": (
+                dims,
+                found.labels.astype(np.int32),
+                {"long_name": "number of the plume, 0 outside", "units": "1"},
+            ),
+            "z": (
+                dims,
+                found.z.astype(np.float32),
+                {"long_name": "local mean above background over its error", "units": "1"},
+            ),
             "background": (
                 dims,
                 found.gas.background.astype(np.float32),
@@ -223,7 +207,7 @@ def _write_labels(scene: Scene, found: Detection, path: Path, origin: Path) -> P
         coords=place,
         attrs={
             "title": f"Plumes in {scene.name}",
-            "summary": f"Connected pixels whose local mean of {'NO2' if found.image == 'no2' else entry.name} stands out.",
+            "summary": f"Connected pixels whose local mean stands out; decided by {found.image}.",
             "source": origin.name,
             "license": "as the input",
             "structure": found.gas.structure,

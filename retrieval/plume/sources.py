@@ -45,7 +45,9 @@ class Source:
         if self.latitude == 0 and self.longitude == 0:
             raise RangeError(f"source {self.name}: 0 N 0 E stands for a missing position")
         if not 0 <= self.radius_km <= 100:
-            raise RangeError(f"source {self.name}: radius_km must lie within 0 and 100, found {self.radius_km:g}")
+            raise RangeError(
+                f"source {self.name}: radius_km must lie within 0 and 100, found {self.radius_km:g}"
+            )
 
     @property
     def place(self) -> tuple[float, float]:

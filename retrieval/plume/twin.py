@@ -1,7 +1,7 @@
-"""Made-up scenes of known truth: particles in unsteady wind, seen through pixels, noise, clouds and a restless background.
+"""Made-up scenes of known truth: particles in unsteady wind, seen through pixels, noise, clouds, a restless background.
 
-Nothing here is shared with the methods: plumes are neither Gaussian nor straight nor steady. Particles leave the source at
-even times and are carried by the mean wind, its slow turning, eddies that drift along with it, and diffusion.
+Nothing here is shared with the methods: plumes are neither Gaussian nor straight nor steady. Particles leave the source
+at even times and are carried by the mean wind, its slow turning, eddies that drift along with it, and diffusion.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ class TwinSettings(Options):
     slope: float = Field(0.005, ge=0, description="of the background, ppm km-1")
     clouds: float = Field(0.1, ge=0, lt=0.95, description="share of pixels without a value")
     unsteady: float = Field(0.15, ge=0, description="speed of eddies over the mean wind")
-    no2: bool = Field(False, description="with an image of NO2, in which the plume stands out five times as much")
+    no2: bool = Field(
+        False, description="with an image of NO2, in which the plume stands out five times as much"
+    )
     wind_error: float = Field(1.0, ge=0, description="standard error of the wind that is known, m s-1")
     wind_turn: float = Field(8.0, ge=0, description="standard error of its direction, degrees")
     neighbour: float | None = Field(None, description="rate of a second source 12 km downwind, kg s-1")
@@ -170,10 +172,7 @@ class _Air:
 
     def at(self, place: Floats, before: Floats) -> Floats:
         """Return the wind, m s-1, at places (km), so many seconds before the overpass."""
-        swing = sum(
-            a * np.sin(2 * np.pi * before / (3600.0 * (k + 2)))
-            for k, a in enumerate(self._turn)
-        )
+        swing = sum(a * np.sin(2 * np.pi * before / (3600.0 * (k + 2))) for k, a in enumerate(self._turn))
         c, s = np.cos(swing), np.sin(swing)
         base = np.stack([c * self.mean[0] - s * self.mean[1], s * self.mean[0] + c * self.mean[1]])
         at = place + self.mean[:, None] * before / 1e3  # eddies drift with the mean wind

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
+from obsnet.config import resolve_files
 from obsnet.constants import GRAVITY, R_DRY_AIR
 from obsnet.errors import ConfigError, FormatError, MissingVariableError, RangeError, nearest
 from obsnet.met.readers import reader_for
 from obsnet.reading import read_csv, reading
 from obsnet.times import from_epoch, to_epoch
 from obsnet.typing import Floats
+from retrieval.plume.options import WindOptions
+from retrieval.plume.sources import Source
 
-__all__ = ["MetWinds", "Wind", "read_wind_table"]
+__all__ = ["MetWinds", "Wind", "WindFinder", "read_wind_table"]
 
 _NEAREST = 3600.0  # s, beyond the first or last time of the files
 _VAPOUR = 0.608  # virtual temperature: 1 / 0.622 - 1
@@ -48,13 +51,17 @@ class Wind:
 
     def __post_init__(self) -> None:
         if not (abs(self.u) <= 100 and abs(self.v) <= 100):
-            raise RangeError(f"wind of u {self.u:g}, v {self.v:g} m s-1 ({self.basis}) is none; is it in m s-1?")
+            raise RangeError(
+                f"wind of u {self.u:g}, v {self.v:g} m s-1 ({self.basis}) is none; is it in m s-1?"
+            )
         if not 0 <= self.error <= 100:
-            raise RangeError(f"error of a wind must lie within 0 and 100 m s-1, found {self.error:g} ({self.basis})")
+            raise RangeError(
+                f"error of a wind must lie within 0 and 100 m s-1, found {self.error:g} ({self.basis})"
+            )
 
     @property
     def speed(self) -> float:
-        """m s-1."""
+        """Speed, m s-1."""
         return float(np.hypot(self.u, self.v))
 
     @property
@@ -109,17 +116,19 @@ class MetWinds:
         No layer, and files without a boundary-layer height.
     """
 
-    def __init__(
-        self, files: Sequence[Path], layer: tuple[float, float] | None, wind_error: float
-    ) -> None:
+    def __init__(self, files: Sequence[Path], layer: tuple[float, float] | None, wind_error: float) -> None:
         if layer is not None and not 0 <= layer[0] < layer[1] <= 10000:
-            raise ConfigError(f"layer = {layer[0]:g},{layer[1]:g}: write heights above ground as LOW,HIGH in m")
+            raise ConfigError(
+                f"layer = {layer[0]:g},{layer[1]:g}: write heights above ground as LOW,HIGH in m"
+            )
         self._reader = reader_for(list(files))
         self._files, self._layer, self._error = list(files), layer, wind_error
         names = self._reader.variables()
         for wanted in ("u", "v"):
             if wanted not in names:
-                raise MissingVariableError(f"{files[0]}: no wind on levels ({wanted}); found {', '.join(sorted(names))}")
+                raise MissingVariableError(
+                    f"{files[0]}: no wind on levels ({wanted}); found {', '.join(sorted(names))}"
+                )
         if layer is None and "blh" not in names:
             raise ConfigError(
                 f"{files[0]}: no boundary-layer height; say over which heights above ground the plume's wind is "
@@ -156,7 +165,8 @@ class MetWinds:
         times = np.asarray(self._reader.times)
         if not times[0] - _NEAREST <= seconds <= times[-1] + _NEAREST:
             raise RangeError(
-                f"{from_epoch(seconds)} is outside the winds, which cover {from_epoch(times[0])} to {from_epoch(times[-1])}"
+                f"{from_epoch(seconds)} is outside the winds, which cover {from_epoch(times[0])} to "
+                f"{from_epoch(times[-1])}"
             )
         k = int(np.clip(np.searchsorted(times, seconds), 1, max(times.size - 1, 1)))
         if times.size == 1:
@@ -183,7 +193,9 @@ class MetWinds:
         """Return all fields at a place, bilinear; winds of projected grids are refused by their axes."""
         grid = self._reader.horizontal
         if grid.crs is not None:
-            raise FormatError(f"{self._files[0]}: winds on a projected grid; give them on latitudes and longitudes")
+            raise FormatError(
+                f"{self._files[0]}: winds on a projected grid; give them on latitudes and longitudes"
+            )
         lon = longitude + 360.0 * np.round((0.5 * (grid.x[0] + grid.x[-1]) - longitude) / 360.0)
         weights = []
         for axis, at, name in ((grid.y, latitude, "latitude"), (grid.x, lon, "longitude")):
@@ -202,9 +214,63 @@ class MetWinds:
                 out[name] = np.asarray(field, dtype=np.float64)
                 continue
             out[name] = np.asarray(
-                sum(fy * fx * np.asarray(field[..., j, i], np.float64) for j, fy in weights[0] for i, fx in weights[1])
+                sum(
+                    fy * fx * np.asarray(field[..., j, i], np.float64)
+                    for j, fy in weights[0]
+                    for i, fx in weights[1]
+                )
             )
         return out
+
+
+class WindFinder:
+    """Winds as the options say: by source or scene from a table, one for all, or from files; a context manager.
+
+    Parameters
+    ----------
+    options : WindOptions
+        Exactly one of its ways.
+    wind_error : float
+        m s-1.
+    """
+
+    def __init__(self, options: WindOptions, wind_error: float) -> None:
+        self._options, self._error = options, wind_error
+        table = options.wind_table
+        self._table = None if table is None else read_wind_table(table, wind_error)
+        self._met = None
+        if options.winds:
+            self._met = MetWinds(resolve_files(options.winds), options.layer, wind_error)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._met is not None:
+            self._met.close()
+
+    def at(self, scene: str, time: np.datetime64, source: Source) -> Wind:
+        """Return the wind at a source during a scene.
+
+        Raises
+        ------
+        ConfigError
+            A table without either.
+        RangeError
+            Files that do not cover time or place.
+        """
+        if self._met is not None:
+            return self._met.at(time, *source.place)
+        if self._table is not None:
+            for name in (source.name, scene):
+                if name in self._table:
+                    return self._table[name]
+            raise ConfigError(
+                f"{self._options.wind_table}: no wind for source {source.name!r} or scene {scene!r}"
+                f"{nearest(source.name, self._table)}"
+            )
+        u, v = (float(part) for part in str(self._options.wind).split(","))
+        return Wind(u, v, self._error)
 
 
 def _above_ground(column: dict[str, Floats], where: str) -> Floats:
@@ -221,7 +287,8 @@ def _above_ground(column: dict[str, Floats], where: str) -> Floats:
     surface_pressure = column.get("sp", np.exp(column["lnsp"]) if "lnsp" in column else None)
     if surface_pressure is None or "t" not in column:
         raise MissingVariableError(
-            f"{where}: heights of levels need geopotential with that of the surface, or temperature with surface pressure"
+            f"{where}: heights of levels need geopotential with that of the surface, or temperature with surface "
+            "pressure"
         )
     virtual = column["t"] * (1.0 + _VAPOUR * column.get("q", np.zeros(1)))
     pressure = np.asarray(column["p"])

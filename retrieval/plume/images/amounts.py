@@ -55,7 +55,9 @@ def mass_per_unit(
     0.015699
     """
     pressure = np.asarray(surface_pressure, dtype=np.float64)
-    _within(pressure, 30000.0, 112000.0, "surface pressure", "Pa; a pressure in hPa must be multiplied by 100")
+    _within(
+        pressure, 30000.0, 112000.0, "surface pressure", "Pa; a pressure in hPa must be multiplied by 100"
+    )
     water = np.zeros(()) if column_water is None else np.asarray(column_water, dtype=np.float64)
     _within(water, 0.0, 150.0, "water vapour of the column", "kg m-2")
     gas = species_of(species)
@@ -83,4 +85,6 @@ def _within(values: Floats, low: float, high: float, what: str, unit: str) -> No
     with np.errstate(invalid="ignore"):
         outside = (values < low) | (values > high)
     if outside.any():
-        raise RangeError(f"{what} must lie within {low:g} and {high:g} {unit}; found {values[outside].flat[0]:g}")
+        raise RangeError(
+            f"{what} must lie within {low:g} and {high:g} {unit}; found {values[outside].flat[0]:g}"
+        )

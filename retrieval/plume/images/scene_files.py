@@ -39,7 +39,15 @@ ROLES: dict[str, tuple[str, ...]] = {
 }
 _NEEDED = ("value", "uncertainty", "latitude", "longitude", "surface_pressure")
 _UNITS = {"surface_pressure": "Pa", "column_water": "kg m-2"}
-_NO_UNIT_NEEDED = {"latitude", "longitude", "corner_latitude", "corner_longitude", "quality", "no2", "no2_uncertainty"}
+_NO_UNIT_NEEDED = {
+    "latitude",
+    "longitude",
+    "corner_latitude",
+    "corner_longitude",
+    "quality",
+    "no2",
+    "no2_uncertainty",
+}
 
 
 def read_scene(
@@ -104,7 +112,12 @@ def _tried(role: str, species: str) -> tuple[str, ...]:
 
 
 def _scene(
-    path: Path, species: str, time: np.datetime64, found: dict[str, Floats], usable: Bools | None, no2: Bools | None
+    path: Path,
+    species: str,
+    time: np.datetime64,
+    found: dict[str, Floats],
+    usable: Bools | None,
+    no2: Bools | None,
 ) -> Scene:
     value = found["value"]
     if value.ndim != 2:
@@ -190,7 +203,9 @@ class _File:
             return np.asarray(raw)
         said = getattr(variable, "units", None)
         if said is None:
-            raise UnitError(f"{self.path}: variable {name!r} has no units attribute; set it (ncatted), e.g. to {unit}")
+            raise UnitError(
+                f"{self.path}: variable {name!r} has no units attribute; set it (ncatted), e.g. to {unit}"
+            )
         try:
             return np.asarray(raw * conversion_factor(str(said), unit))
         except UnitError as error:
@@ -200,7 +215,9 @@ class _File:
         """Return the middle of the file's times, or a time that the user wrote."""
         if not self.has(name):
             if name == "time":
-                raise MissingVariableError(f"{self.path}: no time; give it, e.g. --names time=2015-04-23T11:00")
+                raise MissingVariableError(
+                    f"{self.path}: no time; give it, e.g. --names time=2015-04-23T11:00"
+                )
             return as_utc(name)
         import netCDF4
 

@@ -1,8 +1,8 @@
 """A rate as a weighted sum of pixels: its noise, its background's error, its interval.
 
-Every method here, once its shape is fixed, is linear in the columns: ``Q = Σ w_i v_i``. So one rule serves all. Noise is
-``Σ w_i² σ_i²``. What structure of the background does to Q is measured by laying the same weights over other, plume-free
-places of the scene: the scatter of those sums beyond their noise.
+Every method here, once its shape is fixed, is linear in the columns: ``Q = Σ w_i v_i``. So one rule serves all. Noise
+is ``Σ w_i² σ_i²``. What structure of the background does to Q is measured by laying the same weights over other,
+plume-free places of the scene: the scatter of those sums beyond their noise.
 """
 
 from __future__ import annotations
@@ -121,7 +121,8 @@ def place_elsewhere(
     size = float(np.abs(pixels.weight).sum())
     filled = np.where(clear, residual, 0.0)
     squared = np.where(clear, uncertainty, 0.0) ** 2
-    sums, noises = [], []
+    sums: list[float] = []
+    noises: list[float] = []
     for i, j in _shifts(low, high):
         if len(sums) == _PLACES:
             break

@@ -17,7 +17,15 @@ from retrieval.plume.rates.reasons import RejectReason
 from retrieval.plume.sources import Source
 from retrieval.plume.winds import Wind
 
-__all__ = ["DivergenceRate", "FluxSums", "add_overpass", "divergence_rate", "divergence_of", "empty_sums", "peak_rate"]
+__all__ = [
+    "DivergenceRate",
+    "FluxSums",
+    "add_overpass",
+    "divergence_of",
+    "divergence_rate",
+    "empty_sums",
+    "peak_rate",
+]
 
 DIVERGENCE_ERROR = 0.1  # relative; sampling of the wind's directions and the peak's shape
 _DRAWS = 200  # of overpasses, with replacement
@@ -32,7 +40,7 @@ class FluxSums:
     Parameters
     ----------
     east, north : ndarray, shape (cell, cell)
-        Mass flux ``Δm u`` and ``Δm v`` of the cell's mean column, kg m-1 s-1; NaN where it was not seen. Rows run north.
+        Mass flux ``Δm u`` and ``Δm v`` of the cell's mean column, kg m-1 s-1; NaN where not seen. Rows run north.
     cell_km : float
         Side of a cell.
     """
@@ -51,7 +59,8 @@ class DivergenceRate:
     rate, low, high, limit : float
         kg s-1.
     budget : Budget
-        Standard errors, kg s-1; `noise` is the scatter over draws of overpasses, which holds all that differs between them.
+        Standard errors, kg s-1; `noise` is the scatter over draws of overpasses, which holds all that differs between
+        them.
     overpasses : int
         Used.
     width_km : float
@@ -75,7 +84,7 @@ class DivergenceRate:
 
 def empty_sums(half_km: float, cell_km: float) -> int:
     """Return the number of cells to a side; odd, so that the source is in the middle of one."""
-    return 2 * int(round(half_km / cell_km)) + 1
+    return 2 * round(half_km / cell_km) + 1
 
 
 def add_overpass(
@@ -96,7 +105,9 @@ def add_overpass(
         Half the side of the grid, and of a cell; a cell must hold a pixel.
     """
     if cell_km < scene.pixel_km:
-        raise RangeError(f"cells of {cell_km:g} km are smaller than the pixels of {scene.name} ({scene.pixel_km:.1f} km)")
+        raise RangeError(
+            f"cells of {cell_km:g} km are smaller than the pixels of {scene.name} ({scene.pixel_km:.1f} km)"
+        )
     n = empty_sums(half_km, cell_km)
     x, y = local_plane(scene.latitude, scene.longitude, source.place)
     residual = (scene.value - found.gas.background) * scene.mass
@@ -162,7 +173,9 @@ def peak_rate(divergence: Floats, cell_km: float, *, radius_km: float = 25.0) ->
     return fit(float(best.x))[1], float(np.exp(best.x))
 
 
-def divergence_rate(overpasses: Sequence[FluxSums], winds: Sequence[Wind], *, seed: int = 0) -> DivergenceRate:
+def divergence_rate(
+    overpasses: Sequence[FluxSums], winds: Sequence[Wind], *, seed: int = 0
+) -> DivergenceRate:
     """Return the rate of a source from many overpasses.
 
     Parameters
@@ -178,8 +191,8 @@ def divergence_rate(overpasses: Sequence[FluxSums], winds: Sequence[Wind], *, se
     -----
     CO2 does not decay, so that no lifetime enters. What turns with the wind averages out, what stands at the source
     stays; the error is the scatter of rates over draws of overpasses with replacement (bootstrap), which holds noise,
-    clouds, structure of the background and errors of single winds alike. An error that all winds share does not show in it
-    and is taken to be a third of their mean error.
+    clouds, structure of the background and errors of single winds alike. An error that all winds share does not show
+    in it and is taken to be a third of their mean error.
     """
     cell = overpasses[0].cell_km if overpasses else float("nan")
     reasons = RejectReason(0)

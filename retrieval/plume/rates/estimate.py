@@ -126,7 +126,9 @@ def judge(estimates: tuple[RateEstimate, ...], settings: RateSettings) -> tuple[
             if not min(middle, 2.0 * e.rate) > e.limit:
                 reasons |= RejectReason.BELOW_LIMIT
             error = float(np.hypot(e.budget.additive / middle, e.budget.proportional / e.rate))
-            if not (e.rate > 0 and middle > 0 and error < settings.max_relative_error and np.isfinite(e.high)):
+            if not (
+                e.rate > 0 and middle > 0 and error < settings.max_relative_error and np.isfinite(e.high)
+            ):
                 reasons |= RejectReason.UNCERTAIN
         out.append(replace(e, reasons=reasons))
     left = [e.rate for e in out if not e.reasons]
@@ -141,7 +143,16 @@ def _estimate(method: str, made: Made, case: PlumeCase) -> RateEstimate:
         nan = float("nan")
         reasons |= RejectReason.NO_FIT if made.pixels is None else RejectReason.SLOW_WIND
         return RateEstimate(
-            method, nan, Budget(nan, nan, nan, nan, nan), nan, nan, nan, made.sections, 0, reasons, made.line_density
+            method,
+            nan,
+            Budget(nan, nan, nan, nan, nan),
+            nan,
+            nan,
+            nan,
+            made.sections,
+            0,
+            reasons,
+            made.line_density,
         )
     if made.pixels.row.size < _PIXELS:
         reasons |= RejectReason.FEW_PIXELS

@@ -105,7 +105,7 @@ def plume_at(labels: Ints, distance: Floats, radius: float) -> int:
 
 
 def expected_share(across: Floats, half_width: float) -> Floats:
-    """Return how much of a plume is expected at a distance from its middle, km-1: a Gaussian, two widths to the side."""
+    """Return how much of a plume is expected at a distance from its middle, km-1: a Gaussian, cut at two widths."""
     sd = 0.5 * half_width
     return np.asarray(np.exp(-0.5 * (across / sd) ** 2) / (np.sqrt(2.0 * np.pi) * sd * _TWO_WIDTHS))
 
@@ -265,11 +265,7 @@ def _cut(
 def _upwind(axis: PlumeAxis, source: Source, others: tuple[Source, ...], half: float) -> list[str]:
     """Return sources upwind, whose plumes pass through this one."""
     placed = {o.name: (_place(axis, source, o), o.radius_km) for o in others}
-    return [
-        name
-        for name, ((s, n), radius) in placed.items()
-        if -_REACH < s <= 0 and abs(n) < half + radius
-    ]
+    return [name for name, ((s, n), radius) in placed.items() if -_REACH < s <= 0 and abs(n) < half + radius]
 
 
 def _place(axis: PlumeAxis, source: Source, other: Source) -> tuple[float, float]:

@@ -57,11 +57,17 @@ class PlumeCase:
     @property
     def shape_image(self) -> tuple[Floats, Floats]:
         """Image that tells where the plume is, and its errors: NO2 where that decided."""
-        if self.found.image == "no2" and self.scene.no2 is not None and self.scene.no2_uncertainty is not None:
+        if (
+            self.found.image == "no2"
+            and self.scene.no2 is not None
+            and self.scene.no2_uncertainty is not None
+        ):
             return self.scene.no2, self.scene.no2_uncertainty
         return self.residual, self.error
 
-    def pixels(self, layout: Layout, length: float, image: Floats, error: Floats) -> tuple[SectionPixels, Bools]:
+    def pixels(
+        self, layout: Layout, length: float, image: Floats, error: Floats
+    ) -> tuple[SectionPixels, Bools]:
         """Return pixels of an image by section, and which of the layout's they are."""
         section, count = layout.sections(length)
         value, sigma = image[layout.row, layout.column], error[layout.row, layout.column]

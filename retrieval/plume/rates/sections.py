@@ -1,7 +1,9 @@
 """Line densities: a Gaussian and a sloping background, fitted across a plume in one section or many.
 
-Theory: along the line s, across it n; ``Δm(s, n) = q_k / (√(2π) σ) exp(-(n - μ)² / 2σ²) + b_k + c_k n`` in section k,
-``σ² = σ0² + σ1² s / s_end``; μ is a straight line with two waves of the length of the plume on it. Given μ and σ the rest is linear, so only they are searched for (variable projection).
+Theory: along the line s, across it n; in section k
+``Δm(s, n) = q_k / (√(2π) σ) exp(-(n - μ)² / 2σ²) + b_k + c_k n``, ``σ² = σ0² + σ1² s / s_end``; μ is a straight line with
+two waves of the length of the plume on it. Given μ and σ the rest is linear, so only they are searched for (variable
+projection).
 """
 
 from __future__ import annotations
@@ -130,12 +132,14 @@ def fit_shape(
 
     tries = [np.array([m, 0.0, 0.0, 0.0, usual, usual]) for m in np.linspace(-0.9, 0.9, _STARTS) * reach]
     start = min(tries, key=lambda p: float(np.sum(left(p) ** 2)))
-    found = least_squares(left, start, bounds=(low, high), max_nfev=40, x_scale=[reach, bend, bend, bend, 1.0, 1.0])
+    found = least_squares(
+        left, start, bounds=(low, high), max_nfev=40, x_scale=[reach, bend, bend, bend, 1.0, 1.0]
+    )
     return shape_of(found.x)
 
 
 def line_density_weights(pixels: SectionPixels, shape: Shape) -> list[Floats | None]:
-    """Return for each section the weights of its pixels in its line density (value times km), None where they cannot tell it.
+    """Return for each section the weights of its pixels in its line density (value times km), None where none is told.
 
     Parameters
     ----------
@@ -191,7 +195,9 @@ def _solve_first(design: Floats, error: Floats) -> Floats | None:
     relative = normal / np.outer(size, size)
     if np.linalg.cond(relative) > 1e4:
         return None
-    return np.asarray(np.linalg.solve(relative, (design / error[:, None] ** 2).T / size[:, None])[0] / size[0])
+    return np.asarray(
+        np.linalg.solve(relative, (design / error[:, None] ** 2).T / size[:, None])[0] / size[0]
+    )
 
 
 def _project(pixels: SectionPixels, profile: Floats, one_rate: bool) -> Floats:

@@ -10,7 +10,7 @@ from obsnet.typing import Floats
 from retrieval.plume.images.scene import local_plane
 from retrieval.plume.rates.budget import Budget, interval
 from retrieval.plume.rates.reasons import RejectReason
-from retrieval.plume.rates.sections import SectionPixels, fit_shape, line_density_weights
+from retrieval.plume.rates.sections import SectionPixels, Shape, fit_shape, line_density_weights
 from retrieval.plume.sources import Source
 from retrieval.plume.winds import Wind
 
@@ -119,8 +119,8 @@ def transect_rate(
 
     Notes
     -----
-    ``Q = u ∫ Δm dn``, n across the wind: an integral along the track times the sine of the angle between both (Nassar et
-    al. 2017, doi:10.1002/2017GL074702). The line of the wind may miss the plume by as much as its direction is off, so
+    ``Q = u ∫ Δm dn``, n across the wind: an integral along the track times the sine of the angle between both (Nassar
+    et al. 2017, doi:10.1002/2017GL074702). The line of the wind may miss the plume by as much as its direction is off, so
     the Gaussian's middle is free within half the window.
     """
     nothing = np.zeros(0)
@@ -144,7 +144,7 @@ def transect_rate(
     distance = float(np.interp(0.0, *_sorted(across[near], along[near])))
     if angle < min_angle:
         reasons |= RejectReason.ANGLE
-    if not across[near].min() < -0.25 * window_km < 0.25 * window_km < across[near].max():
+    if not (float(across[near].min()) < -0.25 * window_km and float(across[near].max()) > 0.25 * window_km):
         reasons |= RejectReason.GAPS  # background on one side only
 
     # Values about their median: what is common to all is background.
@@ -158,7 +158,7 @@ def transect_rate(
         weight = np.zeros(int(near.sum()))
     rate = float(wind.speed * 1e3 * weight @ value[near])
     scatter = _scatter(pixels, shape.profile(pixels))
-    noise = float(wind.speed * 1e3 * np.sqrt(np.sum((weight * error[near]) ** 2)))
+    noise = wind.speed * 1e3 * _noise(pixels, shape, float(weight @ value[near]), 0.5 * window_km)
     size = abs(rate)
     budget = Budget(
         wind=size * wind.error / speed,
@@ -200,6 +200,22 @@ def _sorted(a: Floats, b: Floats) -> tuple[Floats, Floats]:
 def _pixels(across: Floats, value: Floats, error: Floats, window: float) -> SectionPixels:
     n = across.size
     return SectionPixels(np.zeros(n, np.int64), np.zeros(n), across, value, error, 1, window)
+
+
+def _noise(pixels: SectionPixels, shape: Shape, density: float, reach: float) -> float:
+    """Return the standard error of the line density, middle and width being told by the same soundings."""
+    profile, sd = shape.profile(pixels), float(shape.width(pixels.along[:1], pixels.end)[0])
+    t = (pixels.across - shape.middle(pixels.along, pixels.end)) / sd
+    columns = [
+        profile,
+        density * profile * t / sd,
+        density * profile * (t**2 - 1.0),
+        np.ones_like(t),
+        pixels.across / reach,
+    ]
+    design = np.stack(columns, axis=1) / pixels.error[:, None]
+    prior = np.diag([0.0, 1.0 / reach**2, 0.25, 0.0, 0.0])
+    return float(np.sqrt(max(np.linalg.pinv(design.T @ design + prior, hermitian=True)[0, 0], 0.0)))
 
 
 def _scatter(pixels: SectionPixels, profile: Floats) -> float:

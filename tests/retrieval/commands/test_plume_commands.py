@@ -35,7 +35,15 @@ def world(tmp_path):
 
 def test_rates_tables_pictures_and_a_bad_file(world):
     done = call(
-        rate, world / "*.nc", "--sources", world / "sources.csv", "--wind", "4,1", "--out", world / "out", "--json"
+        rate,
+        world / "*.nc",
+        "--sources",
+        world / "sources.csv",
+        "--wind",
+        "4,1",
+        "--out",
+        world / "out",
+        "--json",
     )
     found = json.loads(done.stdout)
     assert done.exit_code == 1
@@ -49,7 +57,9 @@ def test_rates_tables_pictures_and_a_bad_file(world):
     for row in rows:
         assert float(row["rate_kg_s"]) == pytest.approx(1000.0, rel=0.2)
         assert float(row["rate_kt_a"]) == pytest.approx(float(row["rate_kg_s"]) * 31.556952, rel=1e-4)
-        parts = [float(row[f"error_{n}_kg_s"]) for n in ("wind", "background", "noise", "method", "conversion")]
+        parts = [
+            float(row[f"error_{n}_kg_s"]) for n in ("wind", "background", "noise", "method", "conversion")
+        ]
         assert float(row["error_kg_s"]) == pytest.approx(np.sqrt(np.sum(np.square(parts))), rel=1e-4)
         assert row["quality"] == "0"
     assert (world / "out" / "day.png").stat().st_size > 10_000
@@ -63,7 +73,15 @@ def test_rates_tables_pictures_and_a_bad_file(world):
 
 def test_rejected_rates_are_kept_with_their_reasons(world):
     done = call(
-        rate, world / "day.nc", "--sources", world / "sources.csv", "--wind", "0,0", "--out", world / "out", "--no-pictures"
+        rate,
+        world / "day.nc",
+        "--sources",
+        world / "sources.csv",
+        "--wind",
+        "0,0",
+        "--out",
+        world / "out",
+        "--no-pictures",
     )
     assert done.exit_code == 0, done.output
     assert "wind too slow" in done.stdout

@@ -6,7 +6,9 @@ import netCDF4
 import numpy as np
 
 
-def write_scene(path, scene, *, units="ppm", names=("xco2", "xco2_uncertainty"), pressure=(98000.0, "Pa"), time=True):
+def write_scene(
+    path, scene, *, units="ppm", names=("xco2", "xco2_uncertainty"), pressure=(98000.0, "Pa"), time=True
+):
     """Write a scene as a producer might."""
     with netCDF4.Dataset(path, "w") as data:
         for dim, size in zip(("row", "column"), scene.value.shape, strict=True):

@@ -33,7 +33,17 @@ def plume_mass(x, y, rate, u, v, *, width=4.0, growth=5.0):
 
 
 def make_scene(
-    plumes=((0.0, 0.0, 1000.0),), *, u=4.0, v=1.0, pixel=2.0, half=90.0, noise=0.1, seed=None, no2=False, slope=0.0, hide=None
+    plumes=((0.0, 0.0, 1000.0),),
+    *,
+    u=4.0,
+    v=1.0,
+    pixel=2.0,
+    half=90.0,
+    noise=0.1,
+    seed=None,
+    no2=False,
+    slope=0.0,
+    hide=None,
 ):
     """Return a scene with plumes of (x, y, rate); without a seed it has no noise, only stated errors."""
     axis = np.arange(-half + 0.5 * pixel, half, pixel)

@@ -8,7 +8,10 @@ from retrieval.plume.sources import read_sources
 
 def test_sources_are_read_with_and_without_radius(tmp_path):
     path = tmp_path / "sources.csv"
-    path.write_text("# comment\nsource,latitude,longitude,radius_km,fuel\n电厂,35,110,0,coal\ncity,36,111,15,\n", encoding="utf-8")
+    path.write_text(
+        "# comment\nsource,latitude,longitude,radius_km,fuel\n电厂,35,110,0,coal\ncity,36,111,15,\n",
+        encoding="utf-8",
+    )
     first, second = read_sources(path)
     assert (first.name, first.place, second.radius_km) == ("电厂", (35.0, 110.0), 15.0)
     path.write_text("source,latitude,longitude\na,35,110\n")

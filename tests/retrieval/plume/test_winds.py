@@ -15,8 +15,18 @@ HEIGHTS = np.array([3000.0, 1400.0, 700.0, 260.0, 40.0])
 def write_met(path, *, blh=True, geopotential=True):
     """Winds u = 2 + z / 500 m, v = -1, twice as fast an hour later; ground at 20 m above the sea."""
     with netCDF4.Dataset(path, "w") as data:
-        axes = {"time": TIMES, "level": LEVELS, "latitude": np.array([36.0, 35.0, 34.0]), "longitude": np.array([109.0, 110.0, 111.0])}
-        units = {"time": "seconds since 2026-05-01 04:00:00", "level": "millibars", "latitude": "degrees_north", "longitude": "degrees_east"}
+        axes = {
+            "time": TIMES,
+            "level": LEVELS,
+            "latitude": np.array([36.0, 35.0, 34.0]),
+            "longitude": np.array([109.0, 110.0, 111.0]),
+        }
+        units = {
+            "time": "seconds since 2026-05-01 04:00:00",
+            "level": "millibars",
+            "latitude": "degrees_north",
+            "longitude": "degrees_east",
+        }
         for name, values in axes.items():
             data.createDimension(name, len(values))
             data.createVariable(name, "f8", (name,))[:] = values
@@ -63,7 +73,9 @@ def test_a_layer_that_is_asked_for_and_heights_from_pressure(tmp_path):
     thin = 8.314462618 / 0.0289647 * 288.0 / 9.80665
     heights = thin * np.log(100480.0 / (LEVELS * 100.0))
     z = np.linspace(100, 200, 101)
-    assert wind.u == pytest.approx(1.5 * np.interp(z, heights[::-1], (2 + HEIGHTS / 500)[::-1]).mean(), rel=1e-3)
+    assert wind.u == pytest.approx(
+        1.5 * np.interp(z, heights[::-1], (2 + HEIGHTS / 500)[::-1]).mean(), rel=1e-3
+    )
 
 
 def test_two_readings_are_asked_about_and_places_outside_refused(tmp_path):

@@ -11,7 +11,9 @@ def test_mass_of_a_part_per_million_follows_from_hydrostatics():
     # p / g of air, of which M_CO2 / M_air per million
     by_hand = 101325.0 / 9.80665 * 1e-6 * 44.0095 / 28.9647
     assert float(mass_per_unit(101325.0, "CO2")) == pytest.approx(by_hand, rel=1e-12)
-    assert float(mass_per_unit(101325.0, "CH4")) == pytest.approx(by_hand * 1e-3 * 16.04246 / 44.0095, rel=1e-12)
+    assert float(mass_per_unit(101325.0, "CH4")) == pytest.approx(
+        by_hand * 1e-3 * 16.04246 / 44.0095, rel=1e-12
+    )
 
 
 def test_water_takes_its_mass_from_the_air():

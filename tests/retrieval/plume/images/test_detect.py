@@ -36,7 +36,9 @@ def test_offset_and_unit_change_nothing_and_a_slope_little():
     scene = make_scene(noise=0.5, seed=2)
     labels = find(scene).labels
     assert np.array_equal(find(scene, value=scene.value - 300.0).labels, labels)
-    assert np.array_equal(find(scene, value=scene.value * 1e3, uncertainty=scene.uncertainty * 1e3).labels, labels)
+    assert np.array_equal(
+        find(scene, value=scene.value * 1e3, uncertainty=scene.uncertainty * 1e3).labels, labels
+    )
     sloped = find(make_scene(noise=0.5, seed=2, slope=0.01))
     assert ((sloped.labels > 0) != (labels > 0)).mean() < 0.01
 

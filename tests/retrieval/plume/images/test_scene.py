@@ -17,7 +17,9 @@ from tests.retrieval.plume.scenes import make_scene
 @given(st.floats(-80, 80), st.floats(-180, 180), st.floats(-2, 2), st.floats(-2, 2))
 def test_distances_from_the_origin_are_those_on_the_sphere(lat, lon, dlat, dlon):
     x, y = local_plane(lat + dlat, lon + dlon, (lat, lon))
-    assert float(np.hypot(x, y)) == pytest.approx(float(great_circle_km(lat, lon, lat + dlat, lon + dlon)), abs=1e-6)
+    assert float(np.hypot(x, y)) == pytest.approx(
+        float(great_circle_km(lat, lon, lat + dlat, lon + dlon)), abs=1e-6
+    )
 
 
 def test_east_is_right_and_north_is_up_across_the_dateline():
@@ -31,7 +33,10 @@ def test_areas_of_corners_and_of_middles_agree_with_the_grid():
     grid = Grid(np.linspace(40, 41, 51), np.linspace(100, 101, 51))
     lat, lon = np.meshgrid(*(0.5 * (e[1:] + e[:-1]) for e in (grid.lat_edges, grid.lon_edges)), indexing="ij")
     step = 0.01
-    corners = [lat[..., None] + step * np.array([-1, -1, 1, 1]), lon[..., None] + step * np.array([-1, 1, 1, -1])]
+    corners = [
+        lat[..., None] + step * np.array([-1, -1, 1, 1]),
+        lon[..., None] + step * np.array([-1, 1, 1, -1]),
+    ]
     true = grid.cell_area
     for found in (pixel_areas(lat, lon), pixel_areas(lat, lon, *corners)):
         assert found / true == pytest.approx(1.0, abs=5e-3)  # sphere against ellipsoid

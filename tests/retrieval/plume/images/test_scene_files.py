@@ -24,7 +24,9 @@ def test_what_was_written_is_read(tmp_path):
 
 def test_units_are_converted_and_their_absence_refused(tmp_path):
     moles = make_scene()
-    moles = type(moles)(**{**vars(moles), "value": moles.value * 1e-6, "uncertainty": moles.uncertainty * 1e-6})
+    moles = type(moles)(
+        **{**vars(moles), "value": moles.value * 1e-6, "uncertainty": moles.uncertainty * 1e-6}
+    )
     found = read_scene(write_scene(tmp_path / "a.nc", moles, units="mol mol-1", pressure=(980.0, "hPa")))
     assert found.value == pytest.approx(make_scene().value)
     assert found.mass == pytest.approx(make_scene().mass)

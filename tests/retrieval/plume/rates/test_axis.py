@@ -34,7 +34,7 @@ def test_a_bent_plume_is_followed_and_noise_stays_straight():
     t = rng.uniform(0, 60, 400)
     x, y = t, 0.003 * t**2 + rng.normal(0, 2, 400)
     axis = fit_axis(x, y, np.ones(400))
-    s, n = axis.coordinates(x, y)
+    _, n = axis.coordinates(x, y)
     assert abs(n.mean()) < 0.5
     assert n.std() < 2.5
     short = fit_axis(rng.uniform(0, 8, 20), rng.normal(0, 1, 20), np.ones(20))

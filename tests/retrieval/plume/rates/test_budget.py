@@ -49,7 +49,9 @@ def test_an_interval_holds_exactly_what_it_promises(rate, relative, additive):
     low, high = interval(rate, budget)
     z = 1.959963984540054
     for end in (low, high):
-        assert (rate - end) ** 2 == pytest.approx(z**2 * (additive**2 + (relative * end) ** 2), rel=1e-6, abs=1e-6)
+        assert (rate - end) ** 2 == pytest.approx(
+            z**2 * (additive**2 + (relative * end) ** 2), rel=1e-6, abs=1e-6
+        )
     assert low <= rate <= high
 
 

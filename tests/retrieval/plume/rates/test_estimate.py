@@ -109,7 +109,8 @@ def test_two_sources_on_one_line():
     downwind = told(scene, source=second, others=(first,))
     assert all(r & RejectReason.MERGED for r in reasons_of(downwind).values())
     near = told(
-        make_scene(((0.0, 0.0, 1000.0), (5.0, 1.25, 1000.0)), noise=0.3, seed=1), others=(place("near", 5.0, 1.25),)
+        make_scene(((0.0, 0.0, 1000.0), (5.0, 1.25, 1000.0)), noise=0.3, seed=1),
+        others=(place("near", 5.0, 1.25),),
     )
     assert all(r & RejectReason.MERGED for r in reasons_of(near).values())
 

@@ -3,13 +3,21 @@
 import numpy as np
 import pytest
 
-from retrieval.plume.rates.sections import SectionPixels, Shape, fit_shape, line_density_weights, plume_weights
+from retrieval.plume.rates.sections import (
+    SectionPixels,
+    Shape,
+    fit_shape,
+    line_density_weights,
+    plume_weights,
+)
 
 SHAPE = Shape(0.7, -1.0, 0.5, -0.4, 3.0, 2.0)
 
 
 def pixels(noise=0.0, seed=0, line=(50.0, 60.0, 40.0)):
-    s, n = (a.ravel() for a in np.meshgrid(np.arange(1.0, 30.0, 2.0), np.arange(-19.0, 20.0, 2.0), indexing="ij"))
+    s, n = (
+        a.ravel() for a in np.meshgrid(np.arange(1.0, 30.0, 2.0), np.arange(-19.0, 20.0, 2.0), indexing="ij")
+    )
     section = (s // 10).astype(np.int64)
     made = SectionPixels(section, s, n, np.zeros(s.size), np.full(s.size, 0.3), 3, 30.0)
     value = np.take(line, section) * SHAPE.profile(made) + 2.0 + 0.05 * n + section
