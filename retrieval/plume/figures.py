@@ -118,6 +118,7 @@ def scene_figure(scene: Scene, found: Detection, sources: Sequence[Source], lang
         axes.set_aspect(aspect)
         axes.set_xlim(np.nanmin(lon), np.nanmax(lon))
         axes.set_ylim(np.nanmin(lat), np.nanmax(lat))
+        axes.xaxis.set_major_locator(plt.MaxNLocator(4))
         axes.set_xlabel("°E")
     panels[0].set_ylabel("°N")
     image = words["no2"] if found.image == "no2" else words["gas"].format(entry.name)

@@ -21,7 +21,7 @@ __all__ = ["METHOD_ERROR", "PlumeRates", "RateEstimate", "judge", "source_rates"
 
 # Standard error of each method for a perfect wind, background and detector, relative: what unsteady air does to it on
 # made-up plumes. scripts/calibrate_plumes.py prints them (docs/plumes.md).
-METHOD_ERROR = {"ime": 0.1, "csf": 0.1, "gauss": 0.1, "lcsf": 0.1}
+METHOD_ERROR = {"ime": 0.1, "csf": 0.05, "gauss": 0.15, "lcsf": 0.1}
 _LIMIT = 3.0  # standard errors of background and noise that a rate must exceed
 _APART = 3.0  # ratio of largest to smallest rate of the methods that is disagreement
 _PIXELS = 10

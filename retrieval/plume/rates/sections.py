@@ -1,9 +1,9 @@
 """Line densities: a Gaussian and a sloping background, fitted across a plume in one section or many.
 
 Theory: along the line s, across it n; in section k
-``Δm(s, n) = q_k / (√(2π) σ) exp(-(n - μ)² / 2σ²) + b_k + c_k n``, ``σ² = σ0² + σ1² s / s_end``; μ is a straight line with
-two waves of the length of the plume on it. Given μ and σ the rest is linear, so only they are searched for (variable
-projection).
+``Δm(s, n) = q_k / (√(2π) σ) exp(-(n - μ)² / 2σ²) + b_k + c_k n``, ``σ² = σ0² + σ1² s / s_end``; μ is a straight line
+with two waves of the length of the plume on it. Given μ and σ the rest is linear, so only they are searched for
+(variable projection).
 """
 
 from __future__ import annotations

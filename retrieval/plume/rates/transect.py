@@ -120,8 +120,8 @@ def transect_rate(
     Notes
     -----
     ``Q = u ∫ Δm dn``, n across the wind: an integral along the track times the sine of the angle between both (Nassar
-    et al. 2017, doi:10.1002/2017GL074702). The line of the wind may miss the plume by as much as its direction is off, so
-    the Gaussian's middle is free within half the window.
+    et al. 2017, doi:10.1002/2017GL074702). The line of the wind may miss the plume by as much as its direction is off,
+    so the Gaussian's middle is free within half the window.
     """
     nothing = np.zeros(0)
     x, y = local_plane(track.latitude, track.longitude, source.place)
