@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from obsnet.constants import SPECIES
 from obsnet.content import file_id, sha256
-from obsnet.errors import ConfigError, ObsnetError, StorageError
+from obsnet.errors import ConfigError, FormatError, ObsnetError, StorageError
 from obsnet.store import ObservationStore
 from obsnet.work.isolated import apart
 from obsnet.work.parallel import ENOUGH_BYTES, map_unordered, shard

@@ -1,0 +1,59 @@
+"""Draw the pictures of docs/plumes.md from a made-up scene.
+
+python scripts/make_plume_figures.py [--out docs]
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+
+from obsnet.atomic import atomic_path
+from retrieval.plume.figures import plume_figure, scene_figure
+from retrieval.plume.images.detect import detect
+from retrieval.plume.options import DetectSettings, RateSettings
+from retrieval.plume.rates.estimate import source_rates
+from retrieval.plume.twin import TwinSettings, make_twin
+
+SEED = 6
+WORLD = TwinSettings(rate=1500.0, wind=5.0, direction=70.0, clouds=0.08, noise=0.6)
+
+
+def save(figure, path):
+    """Write a picture whole."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=80)
+    plt.close(figure)
+    with atomic_path(path) as temporary:
+        Image.open(buffer).convert("RGB").quantize(256).save(temporary, optimize=True)
+    print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=Path("docs"))
+    out = parser.parse_args().out
+    twin = make_twin(WORLD, SEED)
+    scene = twin.scene
+    found = detect(scene.value, scene.uncertainty, scene.spacing_km, DetectSettings())
+    rates = source_rates(scene, found, twin.source, (), twin.wind, RateSettings())
+    print(f"true rate {twin.rate:.0f} kg s-1, true wind {WORLD.wind:.1f}, given {twin.wind.speed:.1f} m s-1")
+    for e in rates.estimates:
+        print(f"{e.method:6s} {e.rate:6.0f} ({e.low:.0f} to {e.high:.0f})")
+    save(scene_figure(scene, found, [twin.source]), out / "plumes_scene.png")
+    save(plume_figure(scene, found, rates), out / "plumes_source.png")
+    save(plume_figure(scene, found, rates, "zh"), out / "plumes_source_zh.png")
+
+
+if __name__ == "__main__":
+    main()
