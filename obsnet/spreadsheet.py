@@ -12,7 +12,7 @@ _SPAN = re.compile(r"\d{4}[-\dT:]* to \d{4}[-\dT:]*")
 
 
 def csv_text(frame: Any, *, index: bool = False, float_format: str | None = "%.6g") -> str:
-    """Return a table as CSV text.
+    r"""Return a table as CSV text.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def csv_text(frame: Any, *, index: bool = False, float_format: str | None = "%.6
     --------
     >>> import pandas as pd
     >>> csv_text(pd.DataFrame({"地区": ["北京市"], "smallest": [float("inf")]}))
-    '\\ufeff地区,smallest\\n北京市,\\n'
+    '\ufeff地区,smallest\n北京市,\n'
     """
     import numpy as np
 

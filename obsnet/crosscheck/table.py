@@ -23,8 +23,8 @@ from obsnet.crosscheck.totals import RegionTotals, read_totals
 from obsnet.crosscheck.verdict import Rule, judge
 from obsnet.crosscheck.words import NOTHING, say
 from obsnet.errors import FormatError
-from obsnet.spreadsheet import period_zh
 from obsnet.reading import door, read_csv
+from obsnet.spreadsheet import period_zh
 
 __all__ = [
     "Choices",

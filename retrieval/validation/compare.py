@@ -13,9 +13,9 @@ import pyarrow.dataset as ds
 from obsnet.atomic import atomic_path, write_text
 from obsnet.constants import species as species_of
 from obsnet.errors import ConfigError, RangeError, nearest
+from obsnet.spreadsheet import csv_text
 from obsnet.store import ObservationStore
 from obsnet.times import season
-from obsnet.spreadsheet import csv_text
 from obsnet.typing import Floats, Texts
 from obsnet.work.shards import require_finished
 from retrieval.validation.collocation import collocate, sites_of

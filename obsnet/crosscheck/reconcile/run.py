@@ -16,8 +16,8 @@ from obsnet.crosscheck.sources import Sources, bottom_up, with_inversion
 from obsnet.crosscheck.totals import RegionTotals
 from obsnet.crosscheck.words import Words, joined, say
 from obsnet.errors import ConfigError, RegionError
-from obsnet.spreadsheet import csv_text
 from obsnet.inventory.words import NATION, find_region
+from obsnet.spreadsheet import csv_text
 
 __all__ = ["COLUMNS", "ReconciledTables", "reconcile_files", "reconcile_tables"]
 
