@@ -126,7 +126,7 @@ def _column(record: xr.Dataset, label: str, path: Any) -> xr.Dataset:
         dims = ("time", "lev") if record[own].ndim == 2 else ("time",)
         data[name.format(label)] = (dims, record[own].values, units.get(own, {}))
     for name, degrees in (("latitude", "degrees_north"), ("longitude", "degrees_east")):
-        data[name] = ("time", record[name].values, {"standard_name": name, "degreess": degrees})
+        data[name] = ("time", record[name].values, {"standard_name": name, "units": degrees})
     return xr.Dataset(data, coords={"time": ("time", record["time"].values, {"standard_name": "time"})})
 
 
