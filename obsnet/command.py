@@ -69,8 +69,13 @@ class Command:
         """Text of the function."""
         return inspect.getdoc(self.run) or ""
 
-    def call(self, given: Mapping[str, Any], *, as_json: bool = False) -> int:
-        """Check what was given, run, show; return the exit code."""
+    def call(self, given: Mapping[str, Any], *, as_json: bool = False, quiet: bool = False) -> int:
+        """Check what was given, run, show; return the exit code.
+
+        Quiet, what is told while it runs is told to nobody but the run's journal; failures and errors are told.
+        """
+        import contextlib
+        import os
         import sys
 
         from obsnet.config import validate
@@ -81,13 +86,17 @@ class Command:
         options = [validate(m, gather(m, given), self.run.__name__) for m in models]
 
         def show() -> int:
-            shown = self.run(*options)
+            with contextlib.ExitStack() as stack:
+                if quiet:
+                    nobody = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+                    stack.enter_context(contextlib.redirect_stderr(nobody))
+                shown = self.run(*options)
             if as_json:
                 emit(shown.data)
             else:
                 for line in shown.lines:
                     print(line, flush=True)
-            for line in shown.notes:
+            for line in shown.notes if shown.failed or not quiet else ():
                 print(line, file=sys.stderr)
             return 1 if shown.failed else 0
 
@@ -112,13 +121,22 @@ class Command:
             annotation=Annotated[bool, typer.Option("--json", help="Print JSON.")],
         )
 
-        def function(*, as_json: bool, **given: Any) -> int:
-            code = self.call({k: v for k, v in given.items() if _said(v)}, as_json=as_json)
+        silence = inspect.Parameter(
+            "quiet",
+            inspect.Parameter.KEYWORD_ONLY,
+            default=False,
+            annotation=Annotated[
+                bool, typer.Option("--quiet", help="Say nothing while it runs; failures are still said.")
+            ],
+        )
+
+        def function(*, as_json: bool, quiet: bool, **given: Any) -> int:
+            code = self.call({k: v for k, v in given.items() if _said(v)}, as_json=as_json, quiet=quiet)
             if code:
                 raise typer.Exit(code)
             return code
 
-        signature = inspect.Signature([*parameters, json])
+        signature = inspect.Signature([*parameters, json, silence])
         function.__signature__ = signature  # type: ignore[attr-defined]
         function.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
         function.__doc__ = self.help

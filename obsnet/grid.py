@@ -311,8 +311,8 @@ class Grid:
         Examples
         --------
         >>> one = Grid.regular(20, 40, 100, 120, 1.0, 1.0)
-        >>> one.nearly(Grid(one.lat_edges + 1.5e-6, one.lon_edges)), one.nearly(Grid(one.lat_edges + 1e-3, one.lon_edges))
-        (True, False)
+        >>> [one.nearly(Grid(one.lat_edges + by, one.lon_edges)) for by in (1.5e-6, 1e-3)]
+        [True, False]
         """
         return self.shape == other.shape and all(
             bool((np.abs(a - b) <= min(_FLOAT32_DEGREES, 0.01 * np.diff(a).min())).all())

@@ -35,6 +35,7 @@ __all__ = [
     "read_case",
     "run_case",
     "run_shard",
+    "summary_table",
     "up_to",
 ]
 
@@ -425,3 +426,28 @@ def run_case(
             + (f", {gone} files of an earlier run removed" if gone else "")
         )
     return results
+
+
+def summary_table(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return what became of each stage, a line each, and the time of all.
+
+    Examples
+    --------
+    >>> for line in summary_table({"ingest": {"skipped": False, "seconds": 2.5, "failed": 1, "good": 30}}):
+    ...     print(line)
+    stage       seconds  failed  what
+    ingest          2.5       1  good 30
+    in all          2.5       1
+    """
+    lines = [f"{'stage':10s}  {'seconds':>7s}  {'failed':>6s}  what"]
+    for name, record in results.items():
+        told = ", ".join(
+            f"{k.replace('_', ' ')} {v:g}"
+            for k, v in record.items()
+            if k not in ("seconds", "failed") and isinstance(v, int | float) and not isinstance(v, bool)
+        )
+        what = "done before" if record.get("skipped") else told
+        lines.append(f"{name:10s}  {record['seconds']:7.1f}  {record['failed']:6d}  {what}".rstrip())
+    done = [r for r in results.values() if not r.get("skipped")]
+    seconds, failed = sum(r["seconds"] for r in done), sum(r["failed"] for r in results.values())
+    return [*lines, f"{'in all':10s}  {seconds:7.1f}  {failed:6d}"]

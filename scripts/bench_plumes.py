@@ -10,11 +10,7 @@ of pixels that both find is printed. Seconds are of the processor.
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import tempfile
 import time
-from pathlib import Path
 
 import numpy as np
 from scipy import ndimage

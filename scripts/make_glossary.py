@@ -2,7 +2,8 @@
 
     python scripts/make_glossary.py
 
-Field terms are in scripts/glossary.csv; the rest is read from the tables that reports and workbooks take their words from.
+Field terms are in scripts/glossary.csv; the rest is read from the tables from which reports and
+workbooks take their words.
 """
 
 import argparse

@@ -114,19 +114,21 @@ def test_spreadsheets_open_the_tables(tmp_path):
 
 
 READS = """
-import sys, numpy as np
+import sys
 from openghg.standardise.surface import parse_openghg
 from openghg.standardise.footprints import parse_paris
+
+
+def first(found):
+    one = next(iter(found.values())) if isinstance(found, dict) else found[0]
+    return one["data"] if isinstance(one, dict) else one.data
+
+
 record, foot = sys.argv[1:]
-found = parse_openghg(filepath=record, site="wlg", network="noaa", inlet="80m", species="co2")
-one = found[0] if isinstance(found, list) else next(iter(found.values()))
-data = getattr(one, "data", None) if not isinstance(one, dict) else one["data"]
-print("record", float(data["co2"].mean()), data.sizes["time"])
-found = parse_paris(filepath=foot, site="abc", domain="TEST", model="NAME", inlet="25m")
-one = found[0] if isinstance(found, list) else next(iter(found.values()))
-data = getattr(one, "data", None) if not isinstance(one, dict) else one["data"]
-name = next(n for n in ("fp", "srr") if n in data)
-print("footprint", float(data[name].sum()))
+data = first(parse_openghg(filepath=record, inlet="80m", update_mismatch="from_source"))
+print("record", float(data["co2"].mean()))
+data = first(parse_paris(filepath=foot, site="abc", domain="TEST", model="NAME", inlet="25m", species="inert"))
+print("footprint", float(data["fp"].sum()))
 """
 
 

@@ -15,6 +15,8 @@ residuals (2001, ETNA 12, 216), which stays stable when right-hand sides become 
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -143,6 +145,20 @@ class Preconditioner:
             kept = self.values / (1.0 + self.values)
             total -= float(kept @ np.einsum("ij,ij->j", w, error.matmul(w)))
         return total
+
+
+def left_of(seconds: float, residual: float, tolerance: float) -> str:
+    """Say how long an iteration will go on, if its residual goes on falling at the mean rate so far.
+
+    Examples
+    --------
+    >>> left_of(120.0, 1e-4, 1e-8), left_of(120.0, 1.5, 1e-8), left_of(1.0, 1e-9, 1e-8)
+    (', about 2 min left', '', '')
+    """
+    if not tolerance < residual < 1.0:
+        return ""
+    left = seconds * (math.log(tolerance) / math.log(residual) - 1.0)
+    return f", about {left / 60:.0f} min left" if left >= 60.0 else f", about {left:.0f} s left"
 
 
 def block_cg(
@@ -321,6 +337,14 @@ class CGSystem:
         norm = np.linalg.norm(v, axis=0)
         norm = np.where(norm > 0.0, norm, 1.0)
         solution, right, steps = np.zeros_like(v), v, 0
+        begun = time.monotonic()
+
+        def told(step: int, residual: float) -> None:
+            self.report(
+                f"iteration {step}: residual {residual:.2e}"
+                + left_of(time.monotonic() - begun, residual, 0.3 * tolerance)
+            )
+
         # The recurrence works on the preconditioned residual; the true one decides, from a fresh start if
         # need be.
         for _ in range(3):
@@ -329,7 +353,7 @@ class CGSystem:
                 c.inner(right),
                 0.3 * tolerance,
                 self.limit - steps,
-                lambda step, r: self.report(f"iteration {step}: residual {r:.2e}"),
+                told,
             )
             solution += c.outer(x)
             steps += count

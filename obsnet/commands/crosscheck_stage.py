@@ -15,6 +15,7 @@ __all__ = ["STAGE"]
 # 2: masses such as 10⁴ t and tons of an inventory weigh what they say
 # 3: regions that are not told apart are tested as a sum too; covariance of all that is tested;
 #    z, E_n, chi-square of all regions, requirement lines; a covariance that is none is refused
+# 4: periods in Chinese beside the English ones; infinite limits are empty cells
 VERSION = 4
 
 

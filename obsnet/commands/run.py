@@ -78,7 +78,7 @@ def _as_jobs(options: RunCommand, case: Case, steps: Sequence[tuple[Stage, Optio
 def _go(
     options: RunCommand, data: dict[str, Any], case: Case, steps: Sequence[tuple[Stage, Options]]
 ) -> Shown:
-    from obsnet.pipeline import contents_of, inputs_of, run_case, run_shard
+    from obsnet.pipeline import contents_of, inputs_of, run_case, run_shard, summary_table
     from obsnet.provenance import record, write_record
 
     if case.run.part is not None:
@@ -101,4 +101,4 @@ def _go(
     write_record(case.out / "run.json", content)
     failed = sum(r["failed"] for r in results.values())
     note = [f"obsnet: {failed} inputs failed; the index and the lines above say why"] if failed else []
-    return Shown(content, notes=note, failed=failed)
+    return Shown(content, summary_table(results), note, failed=failed)

@@ -3,7 +3,8 @@
 A station file has one variable named after its species, lower case, beside ``…_variability`` (standard deviation),
 ``…_repeatability``, ``…_number_of_observations`` and ``…_status_flag`` (1 = flagged); site, inlet, scale and the
 length of a sample are global attributes; a stamp names the start of the sample. Files of acrg, its forerunner, write
-some attributes with capitals and have site and network in their name only (``DECC-picarro_TAC_….nc``). A column file has ``x<species>``,
+some attributes with capitals and have site and network in their name only (``DECC-picarro_TAC_….nc``). A column file
+has ``x<species>``,
 ``x<species>_uncertainty``, ``x<species>_averaging_kernel``, ``<species>_profile_apriori``, ``pressure_levels`` and
 ``pressure_weights`` along ``lev``.
 

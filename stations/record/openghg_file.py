@@ -131,8 +131,8 @@ def _column(record: xr.Dataset, label: str, path: Any) -> xr.Dataset:
     for own, name in _COLUMN.items():
         dims = ("time", "lev") if record[own].ndim == 2 else ("time",)
         data[name.format(label)] = (dims, record[own].values, units.get(own, {}))
-    for name, unit in (("latitude", "degrees_north"), ("longitude", "degrees_east")):
-        data[name] = ("time", record[name].values, {"standard_name": name, "units": unit})
+    for name, degrees in (("latitude", "degrees_north"), ("longitude", "degrees_east")):
+        data[name] = ("time", record[name].values, {"standard_name": name, "units": degrees})
     return xr.Dataset(data, coords={"time": ("time", record["time"].values, {"standard_name": "time"})})
 
 

@@ -19,6 +19,7 @@ from obsnet.errors import ConfigError, FormatError, ObsnetError, StorageError
 from obsnet.store import ObservationStore
 from obsnet.work.isolated import apart
 from obsnet.work.parallel import ENOUGH_BYTES, map_unordered, shard
+from obsnet.work.progress import progress
 from obsnet.work.shards import FOLDER, taking_part
 from obsnet.work.work import Work
 from stations.readers import companions, expand, read_all, read_each
@@ -114,9 +115,13 @@ def ingest(
     enough = sum(t.path.stat().st_size for t in tasks if t.path.is_file()) > ENOUGH_BYTES
     on_death = None if work is None and not enough else _died
     names = [os.path.relpath(p, base) for p in everything]
-    with taking_part(store.path, "stations", names, how, work or Work()) as mine:
+    with (
+        taking_part(store.path, "stations", names, how, work or Work()) as mine,
+        progress(len(tasks), "station files") as advance,
+    ):
         guard = OneScale(options.mixed_scales, store.path / FOLDER / mine["plan"])
         for task, done in map_unordered(_read_file, tasks, work, enough=enough, on_death=on_death):
+            advance(1)
             total["files"] += 1
             if done.skipped:
                 total["skipped"] += 1

@@ -1,4 +1,4 @@
-"""Ready footprints as the table ``[convert]`` of a case asks for them; made anew when anything that decides them changes."""
+"""Ready footprints as the table ``[convert]`` of a case asks for them; made anew when what decides them changes."""
 
 from __future__ import annotations
 
@@ -104,8 +104,8 @@ def _make_room(out: Path, text: str) -> None:
         strange = sorted(p.name for p in out.iterdir() if p.name not in _OWN)
         if strange or (any(out.iterdir()) and not mark.exists()):
             raise ConfigError(
-                f"{out}: holds {', '.join(strange[:3]) or 'a Jacobian'} that [convert] did not make; give it a folder of its own "
-                "(out)"
+                f"{out}: holds {', '.join(strange[:3]) or 'a Jacobian'} that [convert] did not make; give it "
+                "a folder of its own (out)"
             )
         shutil.rmtree(out)
     write_text(mark, text)
