@@ -351,7 +351,8 @@ def _within(part: sp.csr_array, m: Floats, source: Ints, even: sp.csr_array, are
     """
     if np.unique(source).size == source.size:  # nothing is cut
         return _times(sp.csr_array(part[:, source]), m)
-    amount = _times(part, np.bincount(source, m, minlength=part.shape[1]))
+    whole = np.asarray(np.bincount(source, m, minlength=part.shape[1]), dtype=np.float64)
+    amount = _times(part, whole)
     into = sp.csr_array(
         (np.ones(source.size), (source, np.arange(source.size))), shape=(part.shape[1], source.size)
     )
