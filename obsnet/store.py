@@ -166,7 +166,7 @@ class ObservationStore:
             part = (table if len(groups) == 1 else table.filter(mask)).drop_columns(list(_PARTITION))
             folder = self.path.joinpath(*(f"{k}={v}" for k, v in keys.items()))
             target = folder / f"{ids[0]}.parquet"
-            write_table(part, target, distinct=("obs_id",), group=GROUP)
+            write_table(part, target, distinct=("obs_id",), group=GROUP, quick=True)
             written.append(target)
         return written
 

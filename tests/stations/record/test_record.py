@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from obsnet.errors import ConfigError, UnitError
 from obsnet.schema import Quality
 from stations.record.record import Notes, build, intervals, species_name, spread
-from stations.record.rows import Rows, Variable, as_dataset
+from stations.record.rows import as_dataset
 from stations.record.summary import summary
 
 
