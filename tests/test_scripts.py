@@ -1,5 +1,6 @@
 """Scripts that run by themselves know ``--help``, which none of them may take for a folder or ignore."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,9 +22,14 @@ def test_it_reads_its_arguments(path):
 def test_the_page_of_growth_can_be_made(tmp_path):
     """Every row is measured and written; how long it took is nobody's to assert."""
     script, out = SCRIPTS[0].parent / "bench_all.py", tmp_path / "table.md"
-    subprocess.run(
-        [sys.executable, str(script), "--small", "--out", str(out)], check=True, capture_output=True
+    done = subprocess.run(
+        [sys.executable, str(script), "--small", "--out", str(out)],
+        env={**os.environ, "PYTHONPATH": str(script.parents[1])},
+        capture_output=True,
+        text=True,
+        check=False,
     )
+    assert not done.returncode, done.stderr
     rows = [
         line.split("|")[1:-1] for line in out.read_text(encoding="utf-8").splitlines() if line[:2] == "| "
     ]
