@@ -22,7 +22,12 @@ GROUP = 1 << 13  # rows of a group of observations: a satellite is over few prov
 
 
 def write_table(
-    table: pa.Table, path: str | os.PathLike[str], *, distinct: Sequence[str] = (), group: int | None = None
+    table: pa.Table,
+    path: str | os.PathLike[str],
+    *,
+    distinct: Sequence[str] = (),
+    group: int | None = None,
+    quick: bool = False,
 ) -> None:
     """Write a Parquet file atomically.
 
@@ -39,6 +44,8 @@ def write_table(
         String columns that hardly repeat, such as identities: stored as differences too.
     group : int, optional
         Rows of a group; readers skip groups whose values lie outside of what they look for.
+    quick : bool
+        LZ4 in the place of zstd: two thirds of the time to write soundings and to read them, a seventh more bytes.
     """
     encodings: dict[str, str] = {}
     dictionaries, statistics = [], []
@@ -59,8 +66,8 @@ def write_table(
         pq.write_table(
             table,
             temporary,
-            compression="zstd",
-            compression_level=1,
+            compression="lz4" if quick else "zstd",
+            compression_level=None if quick else 1,
             use_dictionary=dictionaries or False,
             write_statistics=statistics,
             column_encoding=encodings or None,
@@ -72,7 +79,7 @@ def write_table(
 def write_whole(table: pa.Table, path: Path, ids: Mapping[str, int]) -> None:
     """Write a whole-year part with the input files that it holds; see `obsnet.holdings`."""
     said = {**(table.schema.metadata or {}), HOLDS: json.dumps(dict(ids), sort_keys=True).encode()}
-    write_table(table.replace_schema_metadata(said), path, distinct=("obs_id",), group=GROUP)
+    write_table(table.replace_schema_metadata(said), path, distinct=("obs_id",), group=GROUP, quick=True)
 
 
 def read_table(path: str | os.PathLike[str], contract: schema.Contract) -> pa.Table:

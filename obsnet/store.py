@@ -171,7 +171,7 @@ class ObservationStore:
             part = (table if len(groups) == 1 else table.filter(mask)).drop_columns(list(_PARTITION))
             folder = self.path.joinpath(*(f"{k}={v}" for k, v in keys.items()))
             target = folder / f"{ids[0]}.parquet"
-            write_table(part, target, distinct=("obs_id",), group=GROUP)
+            write_table(part, target, distinct=("obs_id",), group=GROUP, quick=True)
             written.append(target)
         return written
 
@@ -334,7 +334,7 @@ class ObservationStore:
             raise FormatError(
                 f"{self.path}: no {name} here; the store holds {', '.join(self.species()) or 'nothing'}"
             )
-        first, last = (None if t is None else np.datetime64(as_utc(t), "us") for t in (start, stop))
+        first, last = (None if t is None else as_utc(t) for t in (start, stop))
         choice = Choice(first, last, bounds, good_only, where)
         files = self.files(name, [source] if isinstance(source, str) else source)
         files = [p for p in files if _may_reach(p, first, last)]
@@ -416,7 +416,7 @@ def _may_reach(part: Path, start: np.datetime64 | None, stop: np.datetime64 | No
     year, month = (int(p.name.partition("=")[2]) for p in (part.parents[1], part.parent))
     first = np.datetime64(f"{year:04d}-{month or 1:02d}", "M")
     after = first + (1 if month else 12)  # month=0 is a whole year
-    return (stop is None or first < stop) and (start is None or after > start)
+    return bool((stop is None or first < stop) and (start is None or after > start))
 
 
 def _span(path: Path) -> tuple[np.datetime64, np.datetime64]:

@@ -20,6 +20,8 @@ from obsnet.typing import Floats
 __all__ = ["cell_sizes_km", "from_point", "from_time", "mean_within", "within_time"]
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
+_FAR_NODES, _FAR_WEIGHTS = np.polynomial.legendre.leggauss(4)
+_FAR = 6.0  # half diagonals from the centre beyond which few points of the rectangle tell its mean to 1e-8
 
 
 @numba.njit(cache=True)
@@ -57,6 +59,14 @@ def from_point(
     """Return the mean of ``exp(-d / length)`` from (x, y) over a rectangle about the origin."""
     a, b = 0.5 * width, 0.5 * height
     total = 0.0
+    half = np.hypot(a, b)
+    if np.hypot(x, y) > _FAR * half and half < 0.5 * length:
+        for i in range(4):
+            u = x - a * _FAR_NODES[i]
+            for k in range(4):
+                v = y - b * _FAR_NODES[k]
+                total += _FAR_WEIGHTS[i] * _FAR_WEIGHTS[k] * np.exp(-np.sqrt(u * u + v * v) / length)
+        return 0.25 * total
     for turn in range(4):  # east, north, west, south side; u away from the side's line, v along it
         if turn == 0:
             out, along, u, v = a, b, x, y

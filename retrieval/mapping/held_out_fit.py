@@ -16,7 +16,8 @@ from obsnet.errors import RangeError
 from obsnet.sphere import unit_vectors
 from obsnet.typing import Floats, Ints
 from retrieval.mapping.crossvalidation import block_numbers
-from retrieval.mapping.kriging import Samples, day_numbers, krige_groups, space_time, spacing_km
+from retrieval.mapping.kriging import Samples, day_numbers, space_time, spacing_km
+from retrieval.mapping.kriging_loops import krige_groups
 from retrieval.mapping.variogram import ProductSum, local_variance
 
 __all__ = ["HeldOutFit", "fit_held_out"]

@@ -81,11 +81,11 @@ def check(
 
         return profile_loops.check(pressure, weight, kernel, prior, column, *limits)
     code, total, dot = np.zeros(rows, dtype=np.int8), np.zeros(rows), np.zeros(rows)
-    doubles = [np.float64(limit) for limit in limits]  # a plain number would be rounded to float32 first
+    doubles = tuple(np.float64(limit) for limit in limits)  # a plain number would be rounded to float32 first
     for start in range(0, rows, _BLOCK):
         part = slice(start, start + _BLOCK)
-        level_first = (np.ascontiguousarray(v[part].T) for v in (pressure, weight, kernel, prior))
-        code[part], total[part], dot[part] = _check(*level_first, column[part], *doubles)
+        p, h, a, x = (np.ascontiguousarray(v[part].T) for v in (pressure, weight, kernel, prior))
+        code[part], total[part], dot[part] = _check(p, h, a, x, column[part], *doubles)
     return code, total, dot
 
 

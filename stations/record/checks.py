@@ -159,6 +159,8 @@ def warn_of_travel(latitude: np.ndarray, longitude: np.ndarray, notes: Notes) ->
     known = np.isfinite(latitude) & np.isfinite(longitude)
     if known.sum() < 2:
         return
+    if np.ptp(latitude[known]) == 0.0 and np.ptp(longitude[known]) == 0.0:
+        return  # one place, as most records: distinct pairs take a slow sort
     lat, lon = np.unique(np.stack([latitude[known], longitude[known]]), axis=1)
     far = float(great_circle_km(lat, lon, np.median(lat), np.median(lon)).max())
     if far > _STATION_KM:

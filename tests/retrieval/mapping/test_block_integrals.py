@@ -106,3 +106,26 @@ def test_rectangles_have_the_cells_areas():
     size = cell_sizes_km(grid)
     assert size.shape == (grid.size, 2)
     assert np.sum(size[:, 0] * size[:, 1]) == pytest.approx(4 * np.pi * 6371.0088**2, rel=1e-12)
+
+
+@given(
+    turn=st.floats(0.0, 2 * np.pi),
+    beyond=st.floats(0.5, 200.0),
+    height=st.floats(0.2, 5.0),
+    length=st.floats(0.05, 100.0),
+)
+def test_far_and_near_from_a_point_agree_with_many_points(turn, beyond, height, length):
+    """Where few points of the rectangle stand for it, and on the other side of that line, it is the same to 1e-8."""
+    half = 0.5 * np.hypot(1.0, height)
+    x, y = beyond * half * np.cos(turn), beyond * half * np.sin(turn)
+    if abs(x) < 0.75 and abs(y) < 0.75 * height:
+        return  # the quadrature below needs a distance from the rectangle
+    nodes, weights = leggauss(40)
+    u, v = 0.5 * nodes, 0.5 * height * nodes
+    length *= half
+    exact = weights @ np.exp(-np.hypot(u[:, None] - x, v[None, :] - y) / length) @ weights / 4.0
+    near_sides = leggauss(24)
+    if beyond > 6.0 and half < 0.5 * length:
+        assert from_point(x, y, 1.0, height, length, *NODES) == pytest.approx(exact, rel=1e-8)
+    elif length > 0.3 * half:
+        assert from_point(x, y, 1.0, height, length, *near_sides) == pytest.approx(exact, rel=1e-4)

@@ -271,3 +271,18 @@ def test_no_samples():
 def test_refusals(call, text):
     with pytest.raises(RangeError, match=text):
         call()
+
+
+def test_cells_together_are_cells_alone():
+    """What neighbouring cells share of their samples' covariances is carried over; nothing else is."""
+    samples, _ = draw(MODEL, places(300, 4), 4)
+    grid = Grid.regular(30.0, 32.0, 110.0, 113.0, 0.5, 0.5)
+    start = samples.time.min()
+    stop = start + np.timedelta64(3, "D")
+    whole = krige_cells(samples, MODEL, grid, start, stop, neighbours=24)
+    for m in range(0, grid.size, 5):
+        only = np.zeros(grid.size, bool)
+        only[m] = True
+        alone = krige_cells(samples, MODEL, grid, start, stop, neighbours=24, where=only.reshape(grid.shape))
+        for name in ("mean", "sd", "local"):
+            assert getattr(alone, name).ravel()[m] == pytest.approx(getattr(whole, name).ravel()[m], rel=1e-9)
