@@ -88,8 +88,9 @@ def test_two_ranks_are_too_few(mpi, environment, undisturbed, tmp_path):
 
 def test_an_inversion_on_ranks_is_that_of_one_process(mpi, environment, tmp_path):
     write_case(tmp_path)
-    serial = [*OBSNET, "invert", "case.toml", "--out", "here", "--scheduler", "serial"]
-    for call in (serial, ranks("invert", "case.toml", "--out", "there", mpi=mpi)):
+    asked = ["invert", "case.toml", "--set", "invert.page=false", "--out"]
+    serial = [*OBSNET, *asked, "here", "--scheduler", "serial"]
+    for call in (serial, ranks(*asked, "there", mpi=mpi, n=3)):
         done = subprocess.run(
             call, env=environment, cwd=tmp_path, timeout=LONG, capture_output=True, text=True, check=False
         )
