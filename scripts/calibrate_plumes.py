@@ -236,11 +236,12 @@ def wind_errors(folder):
     pairs = [(analysed.at(time, *s.place), at(s)) for s in sources]
     speed = np.array([a.speed - b.speed for a, b in pairs])
     print(
-        f"\nwind at {len(pairs)} places, ERA5 over 0 to 1000 m against the model's: speeds differ by {speed.mean():+.1f} ",
+        f"\nwind at {len(pairs)} places, ERA5 over 0 to 1000 m against the model's own: speeds differ by ",
         end="",
     )
+    layer = np.mean([a.error for a, _ in pairs])
     print(
-        f"m s-1, rms {np.sqrt(np.mean(speed**2)):.1f}; spread over the layer {np.mean([a.error for a, _ in pairs]):.1f}"
+        f"{speed.mean():+.1f} m s-1, rms {np.sqrt(np.mean(speed**2)):.1f}; spread over the layer {layer:.1f}"
     )
 
 
@@ -263,6 +264,9 @@ def main():
     )
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--rows", type=Path, help="keep every estimate in this file (JSON)")
+    parser.add_argument(
+        "--read", type=Path, help="print the tables of estimates that were kept, draw nothing"
+    )
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument(
         "--data", type=Path, default=Path(os.environ.get("OBSNET_SAMPLE_DATA", "../shared/data"))
@@ -272,7 +276,9 @@ def main():
     folder = asked.data / "retrieval" / "smartcarb"
     if asked.noise_draws and folder.exists():
         granule(folder, asked.noise_draws, asked.processes)
-    if asked.draws:
+    if asked.read:
+        made_up_tables(json.loads(asked.read.read_text()))
+    elif asked.draws:
         made_up(asked)
 
 
@@ -304,6 +310,11 @@ def made_up(asked):
             print(f"\r{k + 1} of {len(tasks)} scenes", end="", file=sys.stderr, flush=True)
             if asked.rows:
                 asked.rows.write_text(json.dumps(every))
+    made_up_tables(every)
+
+
+def made_up_tables(every):
+    """Print the tables of estimates on drawn scenes."""
     quiet = [r for r in every if r["group"] == "quiet"]
     method_errors(quiet)
     empty = [r for r in every if r["group"].startswith("empty")]
@@ -313,6 +324,8 @@ def made_up(asked):
         table([r for r in drawn if r["group"] == group], f"pixels of {group}")
     rejected(drawn, "why rejected (shares of all estimates)")
     scenes = len(empty) // len(METHODS)
+    if not scenes:
+        return
     alarms = sum(r["plumes"] for r in empty) / len(METHODS)
     told = sum(not r["reasons"] for r in empty)
     print(f"\nwithout a source: {alarms / scenes:.2f} plumes a scene, {told} rates accepted")

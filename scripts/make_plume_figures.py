@@ -1,6 +1,8 @@
 """Draw the pictures of docs/plumes.md from a made-up scene.
 
     python scripts/make_plume_figures.py [--out docs]
+
+The scene is drawn from `WORLD` with a fixed seed.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ def save(figure, path):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, default=Path("docs"))
     out = parser.parse_args().out
     twin = make_twin(WORLD, SEED)

@@ -258,4 +258,5 @@ def _elsewhere(
     if len(sums) < _PLACES:
         return 0.0
     n = len(sums) / 2.0
-    return float(np.sqrt(max(np.mean(np.square(sums)) - np.mean(noises), 0.0) * n / (n - 1.0)))
+    excess = float(np.mean(np.square(sums)) - np.mean(noises))
+    return float(np.sqrt(max(excess, 0.0) * n / (n - 1.0)))
