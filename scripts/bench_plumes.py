@@ -27,10 +27,11 @@ from retrieval.plume.twin import TwinSettings, make_twin
 DDEQ = """
 import json, sys, time, warnings
 warnings.filterwarnings("ignore")
-import ddeq.dplume, ddeq.plume_coords, xarray as xr
+import cartopy.crs, ddeq.dplume, ddeq.plume_coords, xarray as xr
 data, sources = (xr.open_dataset(p, engine="netcdf4").load() for p in sys.argv[1:3])
 start = time.process_time()
-out = ddeq.dplume.detect_plumes(data, sources, "CO2", "CO2_std")
+crs = cartopy.crs.TransverseMercator(100, 40)
+out = ddeq.dplume.detect_plumes(data, sources, "CO2", "CO2_std", crs=crs)
 seconds = time.process_time() - start
 mask = out["detected_plume"].values.any(axis=-1)
 print(json.dumps({"seconds": seconds, "pixels": mask.ravel().nonzero()[0].tolist()}))
