@@ -22,7 +22,7 @@ from scipy import ndimage
 
 from retrieval.plume.images.detect import detect
 from retrieval.plume.options import DetectSettings
-from retrieval.plume.twin import TwinSettings, make_twin
+from retrieval.plume.twin import PlumeWorld, make_twin
 
 DDEQ = """
 import json, sys, time, warnings
@@ -82,7 +82,7 @@ def main():
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--ddeq", metavar="PYTHON")
     asked = parser.parse_args()
-    twin = make_twin(TwinSettings(rate=2000.0, rows=811, columns=123, direction=70.0, clouds=0.2), 1)
+    twin = make_twin(PlumeWorld(rate=2000.0, rows=811, columns=123, direction=70.0, clouds=0.2), 1)
     image = twin.scene
     field = np.nan_to_num(image.value)
     floor = seconds_of(lambda: ndimage.gaussian_filter(field, 1.0, truncate=3.0), asked.repeats)

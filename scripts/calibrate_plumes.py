@@ -28,9 +28,9 @@ from retrieval.plume.images.scene_files import read_scene
 from retrieval.plume.options import METHODS, DetectSettings, RateSettings
 from retrieval.plume.rates.estimate import source_rates
 from retrieval.plume.rates.reasons import REASONS
-from retrieval.plume.sources import Source
-from retrieval.plume.twin import TwinSettings, make_twin
-from retrieval.plume.winds import MetWinds, Wind
+from retrieval.plume.sources import PointSource
+from retrieval.plume.twin import PlumeWorld, make_twin
+from retrieval.plume.winds import MetWinds, PlumeWind
 
 COLUMNS = "n accepted median   25 %   75 %  coverage  10x"
 
@@ -66,7 +66,7 @@ def quiet_tasks(draws):
     """Scenes in which only the air is unsteady."""
     rng = np.random.default_rng(1)
     for k in range(draws):
-        settings = TwinSettings(
+        settings = PlumeWorld(
             rate=2000,
             wind=float(rng.uniform(3, 8)),
             direction=float(rng.uniform(0, 360)),
@@ -89,7 +89,7 @@ def drawn_tasks(draws, *, rate=None):
     for k in range(draws):
         pixel, noise = ((1.0, 1.0), (2.0, 0.7), (4.0, 0.5))[k % 3]
         no2 = bool(k // 3 % 2)
-        settings = TwinSettings(
+        settings = PlumeWorld(
             rate=float(np.exp(rng.uniform(np.log(150), np.log(3000)))) if rate is None else rate,
             wind=float(np.exp(rng.uniform(np.log(1.5), np.log(10)))),
             direction=float(rng.uniform(0, 360)),
@@ -199,7 +199,7 @@ def granule_truth(folder):
     """Return the granule's sources and their rates at 11 UTC, kg s-1."""
     lines = (folder / "sources-smartcarb.csv").read_text(encoding="utf-8").splitlines()[1:]
     sources = [
-        Source(
+        PointSource(
             r["source"],
             float(r["latitude"]),
             float(r["longitude"]),
@@ -222,7 +222,7 @@ def model_winds(folder):
         k = np.unravel_index(
             np.argmin((lat - source.latitude) ** 2 + (0.62 * (lon - source.longitude)) ** 2), lat.shape
         )
-        return Wind(float(u[k]), float(v[k]), RateSettings().wind_error, "model")
+        return PlumeWind(float(u[k]), float(v[k]), RateSettings().wind_error, "model")
 
     return at
 

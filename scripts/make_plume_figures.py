@@ -21,10 +21,10 @@ from retrieval.plume.figures import plume_figure, scene_figure
 from retrieval.plume.images.detect import detect
 from retrieval.plume.options import DetectSettings, RateSettings
 from retrieval.plume.rates.estimate import source_rates
-from retrieval.plume.twin import TwinSettings, make_twin
+from retrieval.plume.twin import PlumeWorld, make_twin
 
 SEED = 6
-WORLD = TwinSettings(rate=1500.0, wind=5.0, direction=70.0, clouds=0.08, noise=0.6)
+WORLD = PlumeWorld(rate=1500.0, wind=5.0, direction=70.0, clouds=0.08, noise=0.6)
 
 
 def save(figure, path):

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from retrieval.plume.twin import TwinSettings, make_twin
+from retrieval.plume.twin import PlumeWorld, make_twin
 
-SMALL = TwinSettings(rows=40, columns=40, clouds=0.2, no2=True)
+SMALL = PlumeWorld(rows=40, columns=40, clouds=0.2, no2=True)
 
 
 def test_the_plume_holds_what_was_emitted_while_it_crossed():
     # straight wind, no eddies: all mass between source and rim is rate times travel time
-    twin = make_twin(TwinSettings(rows=60, columns=60, unsteady=0.0, wind=5.0, direction=90.0, rate=1000.0), 1)
+    twin = make_twin(PlumeWorld(rows=60, columns=60, unsteady=0.0, wind=5.0, direction=90.0, rate=1000.0), 1)
     scene = twin.scene
     mass = twin.enhancement * scene.area * scene.mass
     across = mass.sum(axis=0)  # of each column of pixels, crossed in 2 km / 5 m s-1
