@@ -97,7 +97,7 @@ def _run(options: DetectTable, work: Work) -> PlumeSummary:
     if rate:
         summary.files += write_rows(summary.rates, PLUME_RATES, options.out / f"rates{tail}")
     inputs = [*paths, *([options.sources] if options.sources else [])]
-    if rate:
+    if isinstance(options, RateTable):
         inputs += [*resolve_files(options.winds), *([options.wind_table] if options.wind_table else [])]
     run = record(
         command=f"obsnet plume {'rate' if rate else 'detect'}",

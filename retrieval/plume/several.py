@@ -16,7 +16,7 @@ from obsnet.output import plain
 from obsnet.provenance import record
 from obsnet.schema import profile_array
 from obsnet.store import ObservationStore
-from obsnet.times import from_epoch, to_epoch
+from obsnet.times import as_utc, from_epoch, to_epoch
 from retrieval.plume.images.amounts import DRY_CONVERSION_ERROR, kt_per_year, mass_per_unit
 from retrieval.plume.images.detect import detect
 from retrieval.plume.images.scene import local_plane
@@ -122,7 +122,7 @@ def _passes(
         x, y = local_plane(track.latitude, track.longitude, source.place)
         distance = np.hypot(x, y)
         if distance.min() <= options.max_distance_km:
-            out.append((track, from_epoch(seconds[part][int(distance.argmin())])[()]))
+            out.append((track, as_utc(from_epoch(seconds[part][int(distance.argmin())])[()])))
     return out
 
 
@@ -134,11 +134,11 @@ def _track(table: pa.Table, species: str) -> Track:
             "soundings without pressures (ingested with --profiles none?): their mass cannot be told; ingest them again"
         )
     surface = profile_array(table[name])[:, 0].astype(np.float64) * 100.0
-    values = (
+    lat, lon, value, error = (
         np.asarray(table[n].to_numpy(), dtype=np.float64)
         for n in ("latitude", "longitude", "value", "uncertainty")
     )
-    return Track(*values, mass_per_unit(surface, species), DRY_CONVERSION_ERROR)
+    return Track(lat, lon, value, error, mass_per_unit(surface, species), DRY_CONVERSION_ERROR)
 
 
 def run_divergence(options: DivergenceTable) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -118,8 +119,8 @@ def add_overpass(
     x, y = local_plane(scene.latitude, scene.longitude, source.place)
     residual = (scene.value - found.gas.background) * scene.mass
     use = scene.valid & np.isfinite(residual)
-    edges = (np.arange(n + 1) - 0.5 * n) * cell_km
-    where = [y[use], x[use]]
+    edges: Any = (np.arange(n + 1) - 0.5 * n) * cell_km
+    where: Any = [y[use], x[use]]
     weight = scene.area[use]
     total, _, _ = np.histogram2d(*where, bins=[edges, edges], weights=weight)
     mass, _, _ = np.histogram2d(*where, bins=[edges, edges], weights=weight * residual[use])
