@@ -120,11 +120,10 @@ def add_overpass(
     residual = (scene.value - found.gas.background) * scene.mass
     use = scene.valid & np.isfinite(residual)
     edges = (np.arange(n + 1) - 0.5 * n) * cell_km
-    where: Any = [y[use], x[use]]
-    bins: Any = [edges, edges]
     weight = scene.area[use]
-    total, _, _ = np.histogram2d(*where, bins=bins, weights=weight)
-    mass, _, _ = np.histogram2d(*where, bins=bins, weights=weight * residual[use])
+    bins: Any = [edges, edges]
+    total, _, _ = np.histogram2d(y[use], x[use], bins=bins, weights=weight)
+    mass, _, _ = np.histogram2d(y[use], x[use], bins=bins, weights=weight * residual[use])
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(total > 0, mass / total, np.nan)
     return FluxSums(mean * wind.u, mean * wind.v, cell_km)
