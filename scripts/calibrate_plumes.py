@@ -28,9 +28,9 @@ from retrieval.plume.images.scene_files import read_scene
 from retrieval.plume.options import METHODS, DetectSettings, RateSettings
 from retrieval.plume.rates.estimate import source_rates
 from retrieval.plume.rates.reasons import REASONS
-from retrieval.plume.sources import Source
-from retrieval.plume.twin import TwinSettings, make_twin
-from retrieval.plume.winds import MetWinds, Wind
+from retrieval.plume.sources import PointSource
+from retrieval.plume.twin import PlumeWorld, make_twin
+from retrieval.plume.winds import MetWinds, PlumeWind
 
 COLUMNS = "n accepted median   25 %   75 %  coverage  10x"
 
@@ -66,7 +66,7 @@ def quiet_tasks(draws):
     """Scenes in which only the air is unsteady."""
     rng = np.random.default_rng(1)
     for k in range(draws):
-        settings = TwinSettings(
+        settings = PlumeWorld(
             rate=2000,
             wind=float(rng.uniform(3, 8)),
             direction=float(rng.uniform(0, 360)),
@@ -89,7 +89,7 @@ def drawn_tasks(draws, *, rate=None):
     for k in range(draws):
         pixel, noise = ((1.0, 1.0), (2.0, 0.7), (4.0, 0.5))[k % 3]
         no2 = bool(k // 3 % 2)
-        settings = TwinSettings(
+        settings = PlumeWorld(
             rate=float(np.exp(rng.uniform(np.log(150), np.log(3000)))) if rate is None else rate,
             wind=float(np.exp(rng.uniform(np.log(1.5), np.log(10)))),
             direction=float(rng.uniform(0, 360)),
@@ -199,7 +199,7 @@ def granule_truth(folder):
     """Return the granule's sources and their rates at 11 UTC, kg s-1."""
     lines = (folder / "sources-smartcarb.csv").read_text(encoding="utf-8").splitlines()[1:]
     sources = [
-        Source(
+        PointSource(
             r["source"],
             float(r["latitude"]),
             float(r["longitude"]),
@@ -222,7 +222,7 @@ def model_winds(folder):
         k = np.unravel_index(
             np.argmin((lat - source.latitude) ** 2 + (0.62 * (lon - source.longitude)) ** 2), lat.shape
         )
-        return Wind(float(u[k]), float(v[k]), RateSettings().wind_error, "model")
+        return PlumeWind(float(u[k]), float(v[k]), RateSettings().wind_error, "model")
 
     return at
 
@@ -236,11 +236,12 @@ def wind_errors(folder):
     pairs = [(analysed.at(time, *s.place), at(s)) for s in sources]
     speed = np.array([a.speed - b.speed for a, b in pairs])
     print(
-        f"\nwind at {len(pairs)} places, ERA5 over 0 to 1000 m against the model's: speeds differ by {speed.mean():+.1f} ",
+        f"\nwind at {len(pairs)} places, ERA5 over 0 to 1000 m against the model's own: speeds differ by ",
         end="",
     )
+    layer = np.mean([a.error for a, _ in pairs])
     print(
-        f"m s-1, rms {np.sqrt(np.mean(speed**2)):.1f}; spread over the layer {np.mean([a.error for a, _ in pairs]):.1f}"
+        f"{speed.mean():+.1f} m s-1, rms {np.sqrt(np.mean(speed**2)):.1f}; spread over the layer {layer:.1f}"
     )
 
 
@@ -263,6 +264,9 @@ def main():
     )
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--rows", type=Path, help="keep every estimate in this file (JSON)")
+    parser.add_argument(
+        "--read", type=Path, help="print the tables of estimates that were kept, draw nothing"
+    )
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument(
         "--data", type=Path, default=Path(os.environ.get("OBSNET_SAMPLE_DATA", "../shared/data"))
@@ -272,7 +276,9 @@ def main():
     folder = asked.data / "retrieval" / "smartcarb"
     if asked.noise_draws and folder.exists():
         granule(folder, asked.noise_draws, asked.processes)
-    if asked.draws:
+    if asked.read:
+        made_up_tables(json.loads(asked.read.read_text()))
+    elif asked.draws:
         made_up(asked)
 
 
@@ -304,6 +310,11 @@ def made_up(asked):
             print(f"\r{k + 1} of {len(tasks)} scenes", end="", file=sys.stderr, flush=True)
             if asked.rows:
                 asked.rows.write_text(json.dumps(every))
+    made_up_tables(every)
+
+
+def made_up_tables(every):
+    """Print the tables of estimates on drawn scenes."""
     quiet = [r for r in every if r["group"] == "quiet"]
     method_errors(quiet)
     empty = [r for r in every if r["group"].startswith("empty")]
@@ -313,6 +324,8 @@ def made_up(asked):
         table([r for r in drawn if r["group"] == group], f"pixels of {group}")
     rejected(drawn, "why rejected (shares of all estimates)")
     scenes = len(empty) // len(METHODS)
+    if not scenes:
+        return
     alarms = sum(r["plumes"] for r in empty) / len(METHODS)
     told = sum(not r["reasons"] for r in empty)
     print(f"\nwithout a source: {alarms / scenes:.2f} plumes a scene, {told} rates accepted")

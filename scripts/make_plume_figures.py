@@ -1,6 +1,8 @@
 """Draw the pictures of docs/plumes.md from a made-up scene.
 
-python scripts/make_plume_figures.py [--out docs]
+    python scripts/make_plume_figures.py [--out docs]
+
+The scene is drawn from `WORLD` with a fixed seed.
 """
 
 from __future__ import annotations
@@ -19,10 +21,10 @@ from retrieval.plume.figures import plume_figure, scene_figure
 from retrieval.plume.images.detect import detect
 from retrieval.plume.options import DetectSettings, RateSettings
 from retrieval.plume.rates.estimate import source_rates
-from retrieval.plume.twin import TwinSettings, make_twin
+from retrieval.plume.twin import PlumeWorld, make_twin
 
 SEED = 6
-WORLD = TwinSettings(rate=1500.0, wind=5.0, direction=70.0, clouds=0.08, noise=0.6)
+WORLD = PlumeWorld(rate=1500.0, wind=5.0, direction=70.0, clouds=0.08, noise=0.6)
 
 
 def save(figure, path):

@@ -15,7 +15,7 @@ from retrieval.plume.images.detect import Detection
 from retrieval.plume.images.scene import Scene, local_plane
 from retrieval.plume.rates.estimate import PlumeRates
 from retrieval.plume.rates.reasons import words_of
-from retrieval.plume.sources import Source
+from retrieval.plume.sources import PointSource
 
 __all__ = ["draw_plume", "draw_scene", "plume_figure", "scene_figure"]
 
@@ -68,7 +68,7 @@ def _setup(language: str) -> tuple[Any, dict[str, str]]:
     return plt, _WORDS[language if chinese else "en"]
 
 
-def scene_figure(scene: Scene, found: Detection, sources: Sequence[Source], language: str = "en") -> Any:
+def scene_figure(scene: Scene, found: Detection, sources: Sequence[PointSource], language: str = "en") -> Any:
     """Return a figure of a scene: enhancement and z, with plumes outlined and known sources named.
 
     Parameters
@@ -77,7 +77,7 @@ def scene_figure(scene: Scene, found: Detection, sources: Sequence[Source], lang
         Image.
     found : Detection
         Its plumes.
-    sources : sequence of Source
+    sources : sequence of PointSource
         Those outside are left out.
     language : {"en", "zh"}
         Of its words; English where no font has Chinese.
@@ -128,7 +128,7 @@ def scene_figure(scene: Scene, found: Detection, sources: Sequence[Source], lang
     return figure
 
 
-def _mark(axes: Any, scene: Scene, source: Source) -> None:
+def _mark(axes: Any, scene: Scene, source: PointSource) -> None:
     x, y = local_plane(scene.latitude, scene.longitude, source.place)
     if float(np.nanmin(np.hypot(x, y))) > 3.0 * scene.pixel_km:
         return
@@ -282,7 +282,9 @@ def _folded(text: str) -> str:
     return "\n".join(textwrap.wrap(text, 62))
 
 
-def draw_scene(scene: Scene, found: Detection, sources: Sequence[Source], path: Path, language: str) -> Path:
+def draw_scene(
+    scene: Scene, found: Detection, sources: Sequence[PointSource], path: Path, language: str
+) -> Path:
     """Write `scene_figure` as PNG."""
     return _write(scene_figure(scene, found, sources, language), path)
 

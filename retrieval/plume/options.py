@@ -15,11 +15,11 @@ __all__ = [
     "DetectSettings",
     "DetectTable",
     "DivergenceTable",
+    "PlumeWindOptions",
     "RateSettings",
     "RateTable",
     "SceneOptions",
     "TransectTable",
-    "WindOptions",
 ]
 
 METHODS = {
@@ -124,7 +124,7 @@ class RateSettings(Options):
         return self
 
 
-class WindOptions(Options):
+class PlumeWindOptions(Options):
     """Where winds come from: exactly one of files, one value, a table."""
 
     winds: list[str] = Field([], description="ERA5 or other meteorological files")
@@ -156,7 +156,7 @@ class WindOptions(Options):
         return self
 
 
-class RateTable(WindOptions, DetectTable):
+class RateTable(PlumeWindOptions, DetectTable):
     """The command ``obsnet plume rate``."""
 
     rate: RateSettings = RateSettings()
@@ -175,7 +175,7 @@ class DivergenceTable(RateTable):
     cell_km: float = Field(5.0, gt=0, description="side of a cell")
 
 
-class TransectTable(WindOptions):
+class TransectTable(PlumeWindOptions):
     """The command ``obsnet plume transect``."""
 
     store: Annotated[str, Flag(positional=True)] = Field(description="observation store of soundings")

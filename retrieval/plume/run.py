@@ -25,7 +25,7 @@ from retrieval.plume.images.scene import Scene, local_plane
 from retrieval.plume.images.scene_files import read_scene
 from retrieval.plume.options import DetectTable, RateTable
 from retrieval.plume.rates.estimate import PlumeRates, source_rates
-from retrieval.plume.sources import Source, read_sources
+from retrieval.plume.sources import PointSource, read_sources
 from retrieval.plume.tables import PLUME_RATES, PLUMES, plume_rows, rate_rows, write_rows
 from retrieval.plume.winds import WindFinder
 from retrieval.readers.files import granule_files
@@ -97,7 +97,7 @@ def _run(options: DetectTable, work: Work) -> PlumeSummary:
     if rate:
         summary.files += write_rows(summary.rates, PLUME_RATES, options.out / f"rates{tail}")
     inputs = [*paths, *([options.sources] if options.sources else [])]
-    if rate:
+    if isinstance(options, RateTable):
         inputs += [*resolve_files(options.winds), *([options.wind_table] if options.wind_table else [])]
     run = record(
         command=f"obsnet plume {'rate' if rate else 'detect'}",
@@ -156,7 +156,7 @@ def _scene(path: Path, options: DetectTable) -> PlumeSummary:
 
 
 def _rates(
-    scene: Scene, found: Detection, sources: tuple[Source, ...], options: RateTable, notes: list[str]
+    scene: Scene, found: Detection, sources: tuple[PointSource, ...], options: RateTable, notes: list[str]
 ) -> list[PlumeRates]:
     """Return the rates of all sources that lie about the scene."""
     out, away = [], []
@@ -173,7 +173,7 @@ def _rates(
     return out
 
 
-def _away(scene: Scene, source: Source) -> float:
+def _away(scene: Scene, source: PointSource) -> float:
     """Return the distance of the nearest pixel, km."""
     return float(np.nanmin(np.hypot(*local_plane(scene.latitude, scene.longitude, source.place))))
 

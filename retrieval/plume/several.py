@@ -16,19 +16,19 @@ from obsnet.output import plain
 from obsnet.provenance import record
 from obsnet.schema import profile_array
 from obsnet.store import ObservationStore
-from obsnet.times import from_epoch, to_epoch
+from obsnet.times import as_utc, from_epoch, to_epoch
 from retrieval.plume.images.amounts import DRY_CONVERSION_ERROR, kt_per_year, mass_per_unit
 from retrieval.plume.images.detect import detect
 from retrieval.plume.images.scene import local_plane
 from retrieval.plume.images.scene_files import read_scene
 from retrieval.plume.options import DivergenceTable, TransectTable
-from retrieval.plume.rates.budget import Budget
+from retrieval.plume.rates.budget import RateBudget
 from retrieval.plume.rates.divergence import FluxSums, add_overpass, divergence_rate
 from retrieval.plume.rates.reasons import RejectReason, words_of
 from retrieval.plume.rates.transect import Track, transect_rate
-from retrieval.plume.sources import Source, read_sources
+from retrieval.plume.sources import PointSource, read_sources
 from retrieval.plume.tables import PLUME_RATES, write_rows
-from retrieval.plume.winds import Wind, WindFinder
+from retrieval.plume.winds import PlumeWind, WindFinder
 from retrieval.readers.files import granule_files
 
 __all__ = ["run_divergence", "run_transect"]
@@ -92,7 +92,7 @@ def run_transect(options: TransectTable) -> dict[str, Any]:
 
 
 def _passes(
-    store: ObservationStore, source: Source, options: TransectTable
+    store: ObservationStore, source: PointSource, options: TransectTable
 ) -> list[tuple[Track, np.datetime64]]:
     """Return the passes about a source, good soundings only, and when each was nearest."""
     reach = _NEAR_KM / 111.0
@@ -122,7 +122,7 @@ def _passes(
         x, y = local_plane(track.latitude, track.longitude, source.place)
         distance = np.hypot(x, y)
         if distance.min() <= options.max_distance_km:
-            out.append((track, from_epoch(seconds[part][int(distance.argmin())])[()]))
+            out.append((track, as_utc(from_epoch(seconds[part][int(distance.argmin())])[()])))
     return out
 
 
@@ -134,11 +134,11 @@ def _track(table: pa.Table, species: str) -> Track:
             "soundings without pressures (ingested with --profiles none?): their mass cannot be told; ingest them again"
         )
     surface = profile_array(table[name])[:, 0].astype(np.float64) * 100.0
-    values = (
+    lat, lon, value, error = (
         np.asarray(table[n].to_numpy(), dtype=np.float64)
         for n in ("latitude", "longitude", "value", "uncertainty")
     )
-    return Track(*values, mass_per_unit(surface, species), DRY_CONVERSION_ERROR)
+    return Track(lat, lon, value, error, mass_per_unit(surface, species), DRY_CONVERSION_ERROR)
 
 
 def run_divergence(options: DivergenceTable) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def run_divergence(options: DivergenceTable) -> dict[str, Any]:
     assert options.sources is not None
     sources = read_sources(options.sources)
     paths = granule_files(options.scenes)
-    fluxes: dict[str, list[tuple[FluxSums, Wind, np.datetime64]]] = {s.name: [] for s in sources}
+    fluxes: dict[str, list[tuple[FluxSums, PlumeWind, np.datetime64]]] = {s.name: [] for s in sources}
     scenes = []
     with WindFinder(options, options.rate.wind_error) as winds:
         for path in paths:
@@ -167,7 +167,7 @@ def run_divergence(options: DivergenceTable) -> dict[str, Any]:
         made = fluxes[source.name]
         found = divergence_rate([m[0] for m in made], [m[1] for m in made])
         u, v = (float(np.mean([getattr(m[1], n) for m in made])) if made else 0.0 for n in "uv")
-        wind = Wind(u, v, 0.0, f"mean of {len(made)} overpasses")
+        wind = PlumeWind(u, v, 0.0, f"mean of {len(made)} overpasses")
         time = made[len(made) // 2][2] if made else np.datetime64("1970-01-01", "us")
         row = _row(source, wind, time, options.species, found.rate, found, found.budget, found.reasons)
         rows.append(
@@ -187,10 +187,10 @@ def run_divergence(options: DivergenceTable) -> dict[str, Any]:
 
 def _add_scene(
     path: Path,
-    sources: Sequence[Source],
+    sources: Sequence[PointSource],
     options: DivergenceTable,
     winds: WindFinder,
-    fluxes: dict[str, list[tuple[FluxSums, Wind, np.datetime64]]],
+    fluxes: dict[str, list[tuple[FluxSums, PlumeWind, np.datetime64]]],
 ) -> None:
     scene = read_scene(path, options.species, options.names, options.where, options.no2_where)
     found = detect(
@@ -207,13 +207,13 @@ def _add_scene(
 
 
 def _row(
-    source: Source,
-    wind: Wind,
+    source: PointSource,
+    wind: PlumeWind,
     time: np.datetime64,
     species: str,
     rate: float,
     found: Any,
-    budget: Budget,
+    budget: RateBudget,
     reasons: RejectReason,
 ) -> dict[str, Any]:
     numbers = {

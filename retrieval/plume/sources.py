@@ -10,13 +10,13 @@ import numpy as np
 from obsnet.errors import FormatError, MissingVariableError, RangeError, nearest
 from obsnet.reading import read_csv, reading
 
-__all__ = ["Source", "read_sources"]
+__all__ = ["PointSource", "read_sources"]
 
 _NEEDED = ("source", "latitude", "longitude")
 
 
 @dataclass(frozen=True)
-class Source:
+class PointSource:
     """A point source or a city.
 
     Parameters
@@ -55,7 +55,7 @@ class Source:
         return self.latitude, self.longitude
 
 
-def read_sources(path: str | Path) -> tuple[Source, ...]:
+def read_sources(path: str | Path) -> tuple[PointSource, ...]:
     """Read sources.
 
     Parameters
@@ -82,4 +82,4 @@ def read_sources(path: str | Path) -> tuple[Source, ...]:
             raise FormatError(f"{path}: column {column!r} must be numbers in every row")
     radius = table["radius_km"] if "radius_km" in table else np.zeros(len(table))
     rows = zip(names, table["latitude"], table["longitude"], radius, strict=True)
-    return tuple(Source(str(n), float(a), float(o), float(r)) for n, a, o, r in rows)
+    return tuple(PointSource(str(n), float(a), float(o), float(r)) for n, a, o, r in rows)

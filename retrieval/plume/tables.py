@@ -19,7 +19,7 @@ from retrieval.plume.images.scene import Scene, local_plane
 from retrieval.plume.rates.estimate import PlumeRates
 from retrieval.plume.rates.layout import plume_at
 from retrieval.plume.rates.reasons import words_of
-from retrieval.plume.sources import Source
+from retrieval.plume.sources import PointSource
 
 __all__ = ["PLUMES", "PLUME_RATES", "plume_rows", "rate_rows", "write_rows"]
 
@@ -88,7 +88,7 @@ PLUME_RATES = Contract(
 )
 
 
-def plume_rows(scene: Scene, found: Detection, sources: Sequence[Source]) -> list[dict[str, Any]]:
+def plume_rows(scene: Scene, found: Detection, sources: Sequence[PointSource]) -> list[dict[str, Any]]:
     """Return a row a plume; see `PLUMES`."""
     touched: dict[int, list[str]] = {}
     for source in sources:

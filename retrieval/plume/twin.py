@@ -17,10 +17,10 @@ from obsnet.sphere import METRES_PER_DEGREE
 from obsnet.typing import Floats
 from retrieval.plume.images.amounts import CONVERSION_ERROR, mass_per_unit
 from retrieval.plume.images.scene import Scene, pixel_areas
-from retrieval.plume.sources import Source
-from retrieval.plume.winds import Wind
+from retrieval.plume.sources import PointSource
+from retrieval.plume.winds import PlumeWind
 
-__all__ = ["TwinPlume", "TwinSettings", "make_twin"]
+__all__ = ["PlumeWorld", "TwinPlume", "make_twin"]
 
 _STEP = 120.0  # s
 _EDDIES = 8  # waves of the drifting eddies
@@ -28,12 +28,12 @@ _PARTICLES = 6000
 _WATER = 20.0  # kg m-2
 
 
-class TwinSettings(Options):
+class PlumeWorld(Options):
     """What world a scene is drawn from.
 
     Examples
     --------
-    >>> TwinSettings(rate=500.0).wind
+    >>> PlumeWorld(rate=500.0).wind
     5.0
     """
 
@@ -66,11 +66,11 @@ class TwinPlume:
     ----------
     scene : Scene
         As a satellite sees it.
-    source : Source
+    source : PointSource
         Whose plume it is.
-    others : tuple of Source
+    others : tuple of PointSource
         Other known sources.
-    wind : Wind
+    wind : PlumeWind
         As a meteorological analysis gives it: with an error.
     rate : float
         True, kg s-1.
@@ -79,19 +79,19 @@ class TwinPlume:
     """
 
     scene: Scene
-    source: Source
-    others: tuple[Source, ...]
-    wind: Wind
+    source: PointSource
+    others: tuple[PointSource, ...]
+    wind: PlumeWind
     rate: float
     enhancement: Floats
 
 
-def make_twin(settings: TwinSettings, seed: int) -> TwinPlume:
+def make_twin(settings: PlumeWorld, seed: int) -> TwinPlume:
     """Draw a scene.
 
     Parameters
     ----------
-    settings : TwinSettings
+    settings : PlumeWorld
         The world.
     seed : int
         Another number, another scene.
@@ -151,7 +151,7 @@ def make_twin(settings: TwinSettings, seed: int) -> TwinPlume:
         no2_error,
     )
     source = _source_at("source", turned @ where, s.latitude)
-    wind = Wind(float(u), float(v), s.wind_error, "twin")
+    wind = PlumeWind(float(u), float(v), s.wind_error, "twin")
     return TwinPlume(scene, source, tuple(others), wind, s.rate, enhancement)
 
 
@@ -217,6 +217,6 @@ def _degrees(place: Floats, latitude: float) -> tuple[Floats, Floats]:
     return lat, 100.0 + place[0] * 1e3 / METRES_PER_DEGREE / np.cos(np.deg2rad(lat))
 
 
-def _source_at(name: str, place: Floats, latitude: float) -> Source:
+def _source_at(name: str, place: Floats, latitude: float) -> PointSource:
     lat, lon = _degrees(place[:, None], latitude)
-    return Source(name, float(lat[0]), float(lon[0]))
+    return PointSource(name, float(lat[0]), float(lon[0]))

@@ -16,17 +16,17 @@ from obsnet.met.readers import reader_for
 from obsnet.reading import read_csv, reading
 from obsnet.times import from_epoch, to_epoch
 from obsnet.typing import Floats
-from retrieval.plume.options import WindOptions
-from retrieval.plume.sources import Source
+from retrieval.plume.options import PlumeWindOptions
+from retrieval.plume.sources import PointSource
 
-__all__ = ["MetWinds", "Wind", "WindFinder", "read_wind_table"]
+__all__ = ["MetWinds", "PlumeWind", "WindFinder", "read_wind_table"]
 
 _NEAREST = 3600.0  # s, beyond the first or last time of the files
 _VAPOUR = 0.608  # virtual temperature: 1 / 0.622 - 1
 
 
 @dataclass(frozen=True)
-class Wind:
+class PlumeWind:
     """Mean wind of the plume's air.
 
     Parameters
@@ -70,7 +70,7 @@ class Wind:
         return float(np.rad2deg(np.arctan2(-self.u, -self.v)) % 360.0)
 
 
-def read_wind_table(path: str | Path, wind_error: float) -> dict[str, Wind]:
+def read_wind_table(path: str | Path, wind_error: float) -> dict[str, PlumeWind]:
     """Read winds by source or scene.
 
     Parameters
@@ -82,7 +82,7 @@ def read_wind_table(path: str | Path, wind_error: float) -> dict[str, Wind]:
 
     Returns
     -------
-    dict of str to Wind
+    dict of str to PlumeWind
     """
     with reading(path, "winds (CSV)"):
         table = read_csv(path, comment="#")
@@ -95,7 +95,7 @@ def read_wind_table(path: str | Path, wind_error: float) -> dict[str, Wind]:
         raise FormatError(f"{path}: {names[names.duplicated()].iloc[0]!r} stands there twice")
     errors = table["error"] if "error" in table else np.full(len(table), wind_error)
     rows = zip(names, table["u"], table["v"], errors, strict=True)
-    return {n: Wind(float(u), float(v), float(e), f"{Path(path).name}") for n, u, v, e in rows}
+    return {n: PlumeWind(float(u), float(v), float(e), f"{Path(path).name}") for n, u, v, e in rows}
 
 
 class MetWinds:
@@ -140,7 +140,7 @@ class MetWinds:
         """Close the files."""
         self._reader.close()
 
-    def at(self, time: np.datetime64, latitude: float, longitude: float) -> Wind:
+    def at(self, time: np.datetime64, latitude: float, longitude: float) -> PlumeWind:
         """Return the wind over a place, linear in time and space between nodes.
 
         Notes
@@ -159,7 +159,7 @@ class MetWinds:
         spread = float(np.sqrt(sum(w[0] * w[3] ** 2 for w in winds)))
         low, high = winds[0][4:6]
         basis = f"{self._files[0].name}, mean of {low:.0f} to {high:.0f} m above ground"
-        return Wind(float(u), float(v), float(np.hypot(spread, self._error)), basis)
+        return PlumeWind(float(u), float(v), float(np.hypot(spread, self._error)), basis)
 
     def _between(self, seconds: float) -> list[tuple[float, float]]:
         times = np.asarray(self._reader.times)
@@ -228,13 +228,13 @@ class WindFinder:
 
     Parameters
     ----------
-    options : WindOptions
+    options : PlumeWindOptions
         Exactly one of its ways.
     wind_error : float
         m s-1.
     """
 
-    def __init__(self, options: WindOptions, wind_error: float) -> None:
+    def __init__(self, options: PlumeWindOptions, wind_error: float) -> None:
         self._options, self._error = options, wind_error
         table = options.wind_table
         self._table = None if table is None else read_wind_table(table, wind_error)
@@ -249,7 +249,7 @@ class WindFinder:
         if self._met is not None:
             self._met.close()
 
-    def at(self, scene: str, time: np.datetime64, source: Source) -> Wind:
+    def at(self, scene: str, time: np.datetime64, source: PointSource) -> PlumeWind:
         """Return the wind at a source during a scene.
 
         Raises
@@ -270,7 +270,7 @@ class WindFinder:
                 f"{nearest(source.name, self._table)}"
             )
         u, v = (float(part) for part in str(self._options.wind).split(","))
-        return Wind(u, v, self._error)
+        return PlumeWind(u, v, self._error)
 
 
 def _above_ground(column: dict[str, Floats], where: str) -> Floats:

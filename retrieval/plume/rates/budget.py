@@ -14,7 +14,7 @@ from scipy import stats
 
 from obsnet.typing import Bools, Floats, Ints
 
-__all__ = ["Budget", "PixelSum", "interval", "place_elsewhere"]
+__all__ = ["PixelSum", "RateBudget", "interval", "place_elsewhere"]
 
 _PLACES = 40  # other places that are enough
 _ENOUGH = 8  # without so many the structure of the detection stands in
@@ -59,7 +59,7 @@ class PixelSum:
 
 
 @dataclass(frozen=True)
-class Budget:
+class RateBudget:
     """Standard errors of a rate by where they come from, kg s-1.
 
     Parameters
@@ -147,14 +147,14 @@ def _shifts(low: tuple[int, int], high: tuple[int, int]) -> list[tuple[int, int]
     return list(dict.fromkeys((int(i), int(j)) for i, j in shifts))
 
 
-def interval(rate: float, budget: Budget, level: float = 0.95) -> tuple[float, float]:
+def interval(rate: float, budget: RateBudget, level: float = 0.95) -> tuple[float, float]:
     """Return the rates that an estimate does not exclude.
 
     Parameters
     ----------
     rate : float
         Estimate, kg s-1.
-    budget : Budget
+    budget : RateBudget
         Its errors.
     level : float
         Of confidence.
@@ -172,7 +172,7 @@ def interval(rate: float, budget: Budget, level: float = 0.95) -> tuple[float, f
 
     Examples
     --------
-    >>> low, high = interval(100.0, Budget(20.0, 0.0, 0.0, 0.0, 0.0))
+    >>> low, high = interval(100.0, RateBudget(20.0, 0.0, 0.0, 0.0, 0.0))
     >>> round(low, 1), round(high, 1)
     (71.8, 164.5)
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -12,10 +13,10 @@ from obsnet.errors import RangeError
 from obsnet.typing import Floats
 from retrieval.plume.images.detect import Detection
 from retrieval.plume.images.scene import Scene, local_plane
-from retrieval.plume.rates.budget import Budget, interval
+from retrieval.plume.rates.budget import RateBudget, interval
 from retrieval.plume.rates.reasons import RejectReason
-from retrieval.plume.sources import Source
-from retrieval.plume.winds import Wind
+from retrieval.plume.sources import PointSource
+from retrieval.plume.winds import PlumeWind
 
 __all__ = [
     "DivergenceRate",
@@ -58,7 +59,7 @@ class DivergenceRate:
     ----------
     rate, low, high, limit : float
         kg s-1.
-    budget : Budget
+    budget : RateBudget
         Standard errors, kg s-1; `noise` is the scatter over draws of overpasses, which holds all that differs between
         them.
     overpasses : int
@@ -75,7 +76,7 @@ class DivergenceRate:
     low: float
     high: float
     limit: float
-    budget: Budget
+    budget: RateBudget
     overpasses: int
     width_km: float
     divergence: Floats
@@ -88,7 +89,13 @@ def empty_sums(half_km: float, cell_km: float) -> int:
 
 
 def add_overpass(
-    scene: Scene, found: Detection, source: Source, wind: Wind, *, half_km: float = 50.0, cell_km: float = 5.0
+    scene: Scene,
+    found: Detection,
+    source: PointSource,
+    wind: PlumeWind,
+    *,
+    half_km: float = 50.0,
+    cell_km: float = 5.0,
 ) -> FluxSums:
     """Return the flux of one overpass about a source.
 
@@ -97,9 +104,9 @@ def add_overpass(
     scene, found : Scene, Detection
         Image and its background, which is taken off: of the flux of the background only its small divergence is wanted
         gone, and its error is larger than the plume.
-    source : Source
+    source : PointSource
         In the middle of the grid.
-    wind : Wind
+    wind : PlumeWind
         Of the whole grid.
     half_km, cell_km : float
         Half the side of the grid, and of a cell; a cell must hold a pixel.
@@ -113,10 +120,10 @@ def add_overpass(
     residual = (scene.value - found.gas.background) * scene.mass
     use = scene.valid & np.isfinite(residual)
     edges = (np.arange(n + 1) - 0.5 * n) * cell_km
-    where = [y[use], x[use]]
     weight = scene.area[use]
-    total, _, _ = np.histogram2d(*where, bins=[edges, edges], weights=weight)
-    mass, _, _ = np.histogram2d(*where, bins=[edges, edges], weights=weight * residual[use])
+    bins: Any = [edges, edges]
+    total, _, _ = np.histogram2d(y[use], x[use], bins=bins, weights=weight)
+    mass, _, _ = np.histogram2d(y[use], x[use], bins=bins, weights=weight * residual[use])
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(total > 0, mass / total, np.nan)
     return FluxSums(mean * wind.u, mean * wind.v, cell_km)
@@ -174,7 +181,7 @@ def peak_rate(divergence: Floats, cell_km: float, *, radius_km: float = 25.0) ->
 
 
 def divergence_rate(
-    overpasses: Sequence[FluxSums], winds: Sequence[Wind], *, seed: int = 0
+    overpasses: Sequence[FluxSums], winds: Sequence[PlumeWind], *, seed: int = 0
 ) -> DivergenceRate:
     """Return the rate of a source from many overpasses.
 
@@ -182,7 +189,7 @@ def divergence_rate(
     ----------
     overpasses : sequence of FluxSums
         See `add_overpass`.
-    winds : sequence of Wind
+    winds : sequence of PlumeWind
         Of the same overpasses; those of all errors that are common to them count in full.
     seed : int
         Of the draws of overpasses.
@@ -198,7 +205,7 @@ def divergence_rate(
     reasons = RejectReason(0)
     if len(overpasses) < _FEWEST:
         nan = float("nan")
-        gone = Budget(nan, nan, nan, nan, nan)
+        gone = RateBudget(nan, nan, nan, nan, nan)
         reasons |= RejectReason.FEW_PIXELS
         return DivergenceRate(nan, nan, nan, nan, gone, len(overpasses), nan, np.zeros((0, 0)), reasons)
     east, north = (np.stack([getattr(o, n) for o in overpasses]) for n in ("east", "north"))
@@ -212,7 +219,7 @@ def divergence_rate(
     scatter = float(np.nanstd(drawn, ddof=1))
     size = abs(rate)
     shared = float(np.mean([w.error / max(w.speed, 1e-9) for w in winds])) / 3.0
-    budget = Budget(size * shared, 0.0, scatter, size * DIVERGENCE_ERROR, size * 0.005)
+    budget = RateBudget(size * shared, 0.0, scatter, size * DIVERGENCE_ERROR, size * 0.005)
     low, high = interval(rate, budget)
     limit = _LIMIT * scatter
     if not rate > limit:

@@ -13,10 +13,10 @@ from retrieval.plume.images.scene import Scene, local_plane
 from retrieval.plume.options import RateSettings
 from retrieval.plume.rates.axis import PlumeAxis, fit_axis, straight_axis
 from retrieval.plume.rates.reasons import RejectReason
-from retrieval.plume.sources import Source
-from retrieval.plume.winds import Wind
+from retrieval.plume.sources import PointSource
+from retrieval.plume.winds import PlumeWind
 
-__all__ = ["Layout", "expected_share", "lay_out", "plume_at"]
+__all__ = ["PlumeLayout", "expected_share", "lay_out", "plume_at"]
 
 _NEAR = 2.5  # pixels from a source within which its plume must begin
 _REACH = 60.0  # km, over which a source upwind is taken to matter
@@ -26,7 +26,7 @@ _UNFOUND = 30.0  # km along the wind that are looked at where no plume is found
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class PlumeLayout:
     """A plume's coordinates and the box in which its rate is told.
 
     Parameters
@@ -72,12 +72,12 @@ class Layout:
     merged_with: tuple[str, ...]
     reasons: RejectReason
 
-    def part(self, which: Bools) -> Layout:
+    def part(self, which: Bools) -> PlumeLayout:
         """Return the same with some of the pixels."""
         names = ("row", "column", "x", "y", "along", "across")
         return replace(self, **{n: getattr(self, n)[which] for n in names})
 
-    def along_wind(self, wind: Wind) -> Layout:
+    def along_wind(self, wind: PlumeWind) -> PlumeLayout:
         """Return the same pixels in coordinates along a straight wind."""
         axis = straight_axis(wind.u, wind.v, self.end)
         along, across = axis.coordinates(self.x, self.y)
@@ -113,11 +113,11 @@ def expected_share(across: Floats, half_width: float) -> Floats:
 def lay_out(
     scene: Scene,
     found: Detection,
-    source: Source,
-    others: tuple[Source, ...],
-    wind: Wind,
+    source: PointSource,
+    others: tuple[PointSource, ...],
+    wind: PlumeWind,
     settings: RateSettings,
-) -> Layout:
+) -> PlumeLayout:
     """Find a source's plume and lay coordinates along it.
 
     Parameters
@@ -126,9 +126,9 @@ def lay_out(
         Image.
     found : Detection
         Its plumes.
-    source, others : Source
+    source, others : PointSource
         Whose plume, and all other known sources.
-    wind : Wind
+    wind : PlumeWind
         At the source.
     settings : RateSettings
         Lengths and angles.
@@ -190,7 +190,7 @@ def lay_out(
         reasons |= RejectReason.FEW_PIXELS
     use = near & usable & ~strange & (along > -half - side) & (along < end + side)
     row, column = np.nonzero(use & (np.abs(across) <= side))
-    return Layout(
+    return PlumeLayout(
         axis,
         row,
         column,
@@ -216,9 +216,9 @@ def _without_others(
     y: Floats,
     distance: Floats,
     reach: float,
-    source: Source,
-    others: tuple[Source, ...],
-    wind: Wind,
+    source: PointSource,
+    others: tuple[PointSource, ...],
+    wind: PlumeWind,
     pixel: float,
 ) -> tuple[Bools, list[str]]:
     """Cut a plume where that of another source begins, and say whose it meets.
@@ -244,8 +244,8 @@ def _without_others(
 
 def _cut(
     axis: PlumeAxis,
-    source: Source,
-    others: tuple[Source, ...],
+    source: PointSource,
+    others: tuple[PointSource, ...],
     start: float,
     end: float,
     half: float,
@@ -262,13 +262,13 @@ def _cut(
     return end, names
 
 
-def _upwind(axis: PlumeAxis, source: Source, others: tuple[Source, ...], half: float) -> list[str]:
+def _upwind(axis: PlumeAxis, source: PointSource, others: tuple[PointSource, ...], half: float) -> list[str]:
     """Return sources upwind, whose plumes pass through this one."""
     placed = {o.name: (_place(axis, source, o), o.radius_km) for o in others}
     return [name for name, ((s, n), radius) in placed.items() if -_REACH < s <= 0 and abs(n) < half + radius]
 
 
-def _place(axis: PlumeAxis, source: Source, other: Source) -> tuple[float, float]:
+def _place(axis: PlumeAxis, source: PointSource, other: PointSource) -> tuple[float, float]:
     x, y = local_plane(other.latitude, other.longitude, source.place)
     s, n = axis.coordinates(np.atleast_1d(x), np.atleast_1d(y))
     return float(s[0]), float(n[0])

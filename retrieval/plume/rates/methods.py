@@ -12,15 +12,15 @@ from retrieval.plume.images.detect import Detection
 from retrieval.plume.images.scene import Scene
 from retrieval.plume.options import RateSettings
 from retrieval.plume.rates.budget import PixelSum
-from retrieval.plume.rates.layout import Layout, expected_share
+from retrieval.plume.rates.layout import PlumeLayout, expected_share
 from retrieval.plume.rates.sections import (
+    PlumeShape,
     SectionPixels,
-    Shape,
     fit_shape,
     line_density_weights,
     plume_weights,
 )
-from retrieval.plume.winds import Wind
+from retrieval.plume.winds import PlumeWind
 
 __all__ = ["MADE_BY", "Made", "PlumeCase"]
 
@@ -43,10 +43,10 @@ class PlumeCase:
 
     scene: Scene
     found: Detection
-    layout: Layout
+    layout: PlumeLayout
     residual: Floats
     error: Floats
-    wind: Wind
+    wind: PlumeWind
     settings: RateSettings
 
     @property
@@ -66,7 +66,7 @@ class PlumeCase:
         return self.residual, self.error
 
     def pixels(
-        self, layout: Layout, length: float, image: Floats, error: Floats
+        self, layout: PlumeLayout, length: float, image: Floats, error: Floats
     ) -> tuple[SectionPixels, Bools]:
         """Return pixels of an image by section, and which of the layout's they are."""
         section, count = layout.sections(length)
@@ -75,7 +75,9 @@ class PlumeCase:
         parts = section[use], layout.along[use], layout.across[use], value[use], sigma[use]
         return SectionPixels(*parts, count, layout.end), np.asarray(use)
 
-    def shape(self, layout: Layout, length: float, *, one_rate: bool, reach: float | None = None) -> Shape:
+    def shape(
+        self, layout: PlumeLayout, length: float, *, one_rate: bool, reach: float | None = None
+    ) -> PlumeShape:
         """Return middle and width of the plume; its middle lies within `reach` of the line, km."""
         image, sigma = self.shape_image
         pixels, _ = self.pixels(layout, length, image, sigma)
@@ -149,7 +151,7 @@ def _csf(case: PlumeCase) -> Made:
     return _sum_sections(case, case.layout, case.piece, shape)
 
 
-def _sum_sections(case: PlumeCase, layout: Layout, length: float, shape: Shape) -> Made:
+def _sum_sections(case: PlumeCase, layout: PlumeLayout, length: float, shape: PlumeShape) -> Made:
     pixels, use = case.pixels(layout, length, case.residual, case.error)
     row, column = layout.row[use], layout.column[use]
     parts, rows = [], []

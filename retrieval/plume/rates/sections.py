@@ -15,7 +15,7 @@ from scipy.optimize import least_squares
 
 from obsnet.typing import Bools, Floats, Ints
 
-__all__ = ["SectionPixels", "Shape", "fit_shape", "line_density_weights", "plume_weights"]
+__all__ = ["PlumeShape", "SectionPixels", "fit_shape", "line_density_weights", "plume_weights"]
 
 _STARTS = 9  # middles from which the search may begin
 _PARAMETERS = 3  # of a section: line density, background, slope
@@ -61,7 +61,7 @@ class SectionPixels:
 
 
 @dataclass(frozen=True)
-class Shape:
+class PlumeShape:
     """Where across and how wide a plume is.
 
     Parameters
@@ -98,7 +98,7 @@ class Shape:
 
 def fit_shape(
     pixels: SectionPixels, *, narrowest: float, widest: float, reach: float, one_rate: bool
-) -> Shape:
+) -> PlumeShape:
     """Fit middle and width to all sections together.
 
     Parameters
@@ -114,15 +114,15 @@ def fit_shape(
 
     Returns
     -------
-    Shape
+    PlumeShape
     """
     usual = float(np.log(np.sqrt(narrowest * widest)))
     bend = 0.5 * widest
     low = [-reach, -bend, -bend, -bend, np.log(narrowest), np.log(0.1 * narrowest)]
     high = [reach, bend, bend, bend, np.log(widest), np.log(widest)]
 
-    def shape_of(p: Floats) -> Shape:
-        return Shape(*(float(v) for v in (*p[:4], *np.exp(p[4:]))))
+    def shape_of(p: Floats) -> PlumeShape:
+        return PlumeShape(*(float(v) for v in (*p[:4], *np.exp(p[4:]))))
 
     def left(p: Floats) -> Floats:
         fitted = _project(pixels, shape_of(p).profile(pixels), one_rate)
@@ -138,14 +138,14 @@ def fit_shape(
     return shape_of(found.x)
 
 
-def line_density_weights(pixels: SectionPixels, shape: Shape) -> list[Floats | None]:
+def line_density_weights(pixels: SectionPixels, shape: PlumeShape) -> list[Floats | None]:
     """Return for each section the weights of its pixels in its line density (value times km), None where none is told.
 
     Parameters
     ----------
     pixels : SectionPixels
         Of the gas.
-    shape : Shape
+    shape : PlumeShape
         Of the plume. A section needs a pixel within one width of its middle.
     """
     out: list[Floats | None] = []
@@ -159,14 +159,14 @@ def line_density_weights(pixels: SectionPixels, shape: Shape) -> list[Floats | N
     return out
 
 
-def plume_weights(pixels: SectionPixels, shape: Shape) -> Floats | None:
+def plume_weights(pixels: SectionPixels, shape: PlumeShape) -> Floats | None:
     """Return the weights of all pixels in one line density that holds all along, value times km."""
     if not _nearness(pixels, shape).min(initial=np.inf) <= 1.0:
         return None
     return _plume_solve(pixels, shape.profile(pixels))
 
 
-def _nearness(pixels: SectionPixels, shape: Shape) -> Floats:
+def _nearness(pixels: SectionPixels, shape: PlumeShape) -> Floats:
     """Return how many widths each pixel is from the plume's middle."""
     off = pixels.across - shape.middle(pixels.along, pixels.end)
     return np.asarray(np.abs(off) / shape.width(pixels.along, pixels.end))

@@ -8,11 +8,11 @@ import numpy as np
 
 from obsnet.typing import Floats
 from retrieval.plume.images.scene import local_plane
-from retrieval.plume.rates.budget import Budget, interval
+from retrieval.plume.rates.budget import RateBudget, interval
 from retrieval.plume.rates.reasons import RejectReason
-from retrieval.plume.rates.sections import SectionPixels, Shape, fit_shape, line_density_weights
-from retrieval.plume.sources import Source
-from retrieval.plume.winds import Wind
+from retrieval.plume.rates.sections import PlumeShape, SectionPixels, fit_shape, line_density_weights
+from retrieval.plume.sources import PointSource
+from retrieval.plume.winds import PlumeWind
 
 __all__ = ["CROSSING_ERROR", "Track", "TransectRate", "transect_rate"]
 
@@ -57,7 +57,7 @@ class TransectRate:
     ----------
     rate, low, high, limit : float
         kg s-1: estimate, its 95 % interval, and what would have been seen.
-    budget : Budget
+    budget : RateBudget
         Standard errors, kg s-1.
     angle : float
         Between track and wind, degrees 0 to 90.
@@ -75,7 +75,7 @@ class TransectRate:
     low: float
     high: float
     limit: float
-    budget: Budget
+    budget: RateBudget
     angle: float
     distance: float
     soundings: int
@@ -87,8 +87,8 @@ class TransectRate:
 
 def transect_rate(
     track: Track,
-    source: Source,
-    wind: Wind,
+    source: PointSource,
+    wind: PlumeWind,
     *,
     window_km: float = 40.0,
     min_angle: float = 30.0,
@@ -102,9 +102,9 @@ def transect_rate(
     ----------
     track : Track
         Soundings.
-    source : Source
+    source : PointSource
         Whose plume.
-    wind : Wind
+    wind : PlumeWind
         At the source.
     window_km : float
         Of the track to either side of the crossing, across the wind.
@@ -135,7 +135,7 @@ def transect_rate(
     if near.sum() < _FEWEST or wind.speed == 0:
         reasons |= RejectReason.OUTSIDE if not near.any() else RejectReason.FEW_PIXELS
         nan = float("nan")
-        gone = Budget(nan, nan, nan, nan, nan)
+        gone = RateBudget(nan, nan, nan, nan, nan)
         return TransectRate(
             nan, nan, nan, nan, gone, nan, nan, int(near.sum()), reasons, nothing, nothing, nothing
         )
@@ -160,7 +160,7 @@ def transect_rate(
     scatter = _scatter(pixels, shape.profile(pixels))
     noise = wind.speed * 1e3 * _noise(pixels, shape, float(weight @ value[near]), 0.5 * window_km)
     size = abs(rate)
-    budget = Budget(
+    budget = RateBudget(
         wind=size * wind.error / speed,
         background=_elsewhere(across, along, value, error, good, near, weight, pixels) * wind.speed * 1e3,
         noise=noise * scatter,
@@ -202,7 +202,7 @@ def _pixels(across: Floats, value: Floats, error: Floats, window: float) -> Sect
     return SectionPixels(np.zeros(n, np.int64), np.zeros(n), across, value, error, 1, window)
 
 
-def _noise(pixels: SectionPixels, shape: Shape, density: float, reach: float) -> float:
+def _noise(pixels: SectionPixels, shape: PlumeShape, density: float, reach: float) -> float:
     """Return the standard error of the line density, middle and width being told by the same soundings."""
     profile, sd = shape.profile(pixels), float(shape.width(pixels.along[:1], pixels.end)[0])
     t = (pixels.across - shape.middle(pixels.along, pixels.end)) / sd
@@ -258,4 +258,5 @@ def _elsewhere(
     if len(sums) < _PLACES:
         return 0.0
     n = len(sums) / 2.0
-    return float(np.sqrt(max(np.mean(np.square(sums)) - np.mean(noises), 0.0) * n / (n - 1.0)))
+    excess = float(np.mean(np.square(sums)) - np.mean(noises))
+    return float(np.sqrt(max(excess, 0.0) * n / (n - 1.0)))

@@ -121,3 +121,74 @@ def test_two_scenes_of_one_name_would_overwrite_each_other(world):
     write_scene(world / "more" / "day.nc", make_scene())
     done = call(detect, world / "day.nc", world / "more" / "day.nc", "--out", world / "out")
     assert "several scenes are called 'day'" in str(done.exception)
+
+
+def test_a_pass_of_a_store_crosses_a_plume(tmp_path):
+    from obsnet.store import ObservationStore
+    from retrieval.commands.plume import transect
+    from retrieval.plume.images.amounts import mass_per_unit
+    from tests.retrieval.plume.scenes import degrees, plume_mass
+    from tests.retrieval.soundings import make_table
+
+    n, seconds = 400, 45.0
+    y = np.linspace(-150, 150, n)
+    x = np.full(n, 20.0)
+    latitude, longitude = degrees(x, y)
+    pressure = 980.0 * np.linspace(1, 1e-3, 20) * np.ones((n, 1))
+    mass = mass_per_unit(98000.0, "CO2")
+    value = (
+        410.0 + plume_mass(x, y, 1000.0, 4.0, 0.0) / mass + 0.3 * np.random.default_rng(0).standard_normal(n)
+    )
+    table = make_table(
+        n,
+        seconds=seconds,
+        corners=False,
+        latitude=latitude,
+        longitude=longitude,
+        value=value,
+        uncertainty=np.full(n, 0.3),
+        pressure_levels=pressure,
+    )
+    ObservationStore(tmp_path / "store").write(table)
+    source = place("stack", 0.0, 0.0)
+    (tmp_path / "s.csv").write_text(
+        f"source,latitude,longitude\nstack,{source.latitude},{source.longitude}\n"
+    )
+    done = call(
+        transect,
+        tmp_path / "store",
+        "--sources",
+        tmp_path / "s.csv",
+        "--wind",
+        "4,0",
+        "--out",
+        tmp_path / "o",
+        "--json",
+    )
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["passes"] == 1
+    (row,) = found["rates"]
+    assert row["quality"] == 0, row["reasons"]
+    assert row["rate_kg_s"] == pytest.approx(1000.0, rel=0.15)
+    assert (tmp_path / "o" / "transects.csv").exists()
+
+
+def test_few_overpasses_give_no_divergence_and_say_so(world):
+    from retrieval.commands.plume import divergence
+
+    done = call(
+        divergence,
+        world / "*.nc",
+        "--sources",
+        world / "sources.csv",
+        "--wind",
+        "4,1",
+        "--out",
+        world / "out",
+    )
+    assert done.exit_code == 1
+    assert "2 scenes, 1 bad" in done.stdout
+    rows = json.loads((world / "out" / "divergence.json").read_text())
+    assert {r["method"] for r in rows} == {"divergence"}
+    assert all(r["rate_kg_s"] is None and r["quality"] & RejectReason.FEW_PIXELS for r in rows)

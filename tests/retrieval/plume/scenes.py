@@ -7,7 +7,7 @@ import numpy as np
 from obsnet.sphere import METRES_PER_DEGREE
 from retrieval.plume.images.amounts import mass_per_unit
 from retrieval.plume.images.scene import Scene, pixel_areas
-from retrieval.plume.sources import Source
+from retrieval.plume.sources import PointSource
 
 LATITUDE, LONGITUDE = 35.0, 110.0
 
@@ -20,7 +20,7 @@ def degrees(x, y):
 
 def place(name, x, y, radius=0.0):
     lat, lon = degrees(x, y)
-    return Source(name, float(lat), float(lon), radius)
+    return PointSource(name, float(lat), float(lon), radius)
 
 
 def plume_mass(x, y, rate, u, v, *, width=4.0, growth=5.0):

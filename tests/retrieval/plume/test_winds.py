@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from obsnet.errors import ConfigError, FormatError, MissingVariableError, RangeError
-from retrieval.plume.winds import MetWinds, Wind, read_wind_table
+from retrieval.plume.winds import MetWinds, PlumeWind, read_wind_table
 
 TIMES = np.array([0, 3600])
 LEVELS = np.array([700, 850, 925, 975, 1000])
@@ -109,8 +109,8 @@ def test_wind_tables(tmp_path):
 
 def test_winds_that_are_none():
     with pytest.raises(RangeError, match="m s-1"):
-        Wind(300.0, 0.0, 1.0)
+        PlumeWind(300.0, 0.0, 1.0)
     with pytest.raises(RangeError):
-        Wind(np.nan, 0.0, 1.0)
+        PlumeWind(np.nan, 0.0, 1.0)
     with pytest.raises(RangeError, match="error"):
-        Wind(3.0, 0.0, -1.0)
+        PlumeWind(3.0, 0.0, -1.0)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from retrieval.plume.rates.budget import Budget, PixelSum, interval, place_elsewhere
+from retrieval.plume.rates.budget import PixelSum, RateBudget, interval, place_elsewhere
 
 
 def box(size=6, at=(10, 12), weight=2.0):
@@ -45,7 +45,7 @@ def test_without_room_the_detection_says_what_structure_there_is():
 
 @given(st.floats(1, 1e4), st.floats(0, 0.4), st.floats(0, 3000))
 def test_an_interval_holds_exactly_what_it_promises(rate, relative, additive):
-    budget = Budget(wind=relative * rate, background=additive, noise=0.0, method=0.0, conversion=0.0)
+    budget = RateBudget(wind=relative * rate, background=additive, noise=0.0, method=0.0, conversion=0.0)
     low, high = interval(rate, budget)
     z = 1.959963984540054
     for end in (low, high):
@@ -62,10 +62,10 @@ def test_intervals_cover_when_the_wind_is_wrong():
     for _ in range(4000):
         wind = u + error * rng.standard_normal()
         rate = truth / u * wind + 60.0 * rng.standard_normal()
-        low, high = interval(rate, Budget(abs(rate) * error / wind, 0.0, 60.0, 0.0, 0.0))
+        low, high = interval(rate, RateBudget(abs(rate) * error / wind, 0.0, 60.0, 0.0, 0.0))
         inside += low <= truth <= high
     assert 0.93 < inside / 4000 < 0.97
 
 
 def test_an_error_as_large_as_the_rate_has_no_upper_bound():
-    assert interval(100.0, Budget(60.0, 0.0, 0.0, 0.0, 0.0)) == (-np.inf, np.inf)
+    assert interval(100.0, RateBudget(60.0, 0.0, 0.0, 0.0, 0.0)) == (-np.inf, np.inf)

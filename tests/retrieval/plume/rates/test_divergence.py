@@ -7,7 +7,7 @@ from retrieval.plume.images.detect import detect
 from retrieval.plume.options import DetectSettings
 from retrieval.plume.rates.divergence import add_overpass, divergence_of, divergence_rate, peak_rate
 from retrieval.plume.rates.reasons import RejectReason
-from retrieval.plume.winds import Wind
+from retrieval.plume.winds import PlumeWind
 from tests.retrieval.plume.scenes import make_scene, place
 
 
@@ -49,7 +49,7 @@ def overpass(k, rate=1000.0, noise=0.3):
     u, v = 5 * np.cos(angle), 5 * np.sin(angle)
     scene = make_scene(((0.0, 0.0, rate),), u=u, v=v, noise=noise, seed=k, half=70.0)
     found = detect(scene.value, scene.uncertainty, scene.spacing_km, DetectSettings())
-    wind = Wind(u, v, 0.5)
+    wind = PlumeWind(u, v, 0.5)
     return add_overpass(scene, found, place("stack", 0.0, 0.0), wind), wind
 
 

@@ -9,11 +9,11 @@ from retrieval.plume.images.detect import detect
 from retrieval.plume.options import METHODS, DetectSettings, RateSettings
 from retrieval.plume.rates.estimate import RateEstimate, judge, source_rates
 from retrieval.plume.rates.reasons import REASONS, RejectReason, words_of
-from retrieval.plume.winds import Wind
+from retrieval.plume.winds import PlumeWind
 from tests.retrieval.plume.scenes import make_scene, place
 
 SOURCE = place("stack", 0.0, 0.0)
-WIND = Wind(4.0, 1.0, 0.4)
+WIND = PlumeWind(4.0, 1.0, 0.4)
 
 
 def told(scene, *, source=SOURCE, others=(), wind=WIND, settings=RateSettings()):
@@ -30,7 +30,7 @@ def reasons_of(rates):
 @pytest.mark.parametrize("no2", [False, True])
 @pytest.mark.parametrize(("u", "v"), [(4.0, 1.0), (-2.0, -5.0)])
 def test_a_steady_gaussian_plume_gives_its_rate(u, v, no2):
-    rates = told(make_scene(((0.0, 0.0, 1000.0),), u=u, v=v, no2=no2), wind=Wind(u, v, 0.4))
+    rates = told(make_scene(((0.0, 0.0, 1000.0),), u=u, v=v, no2=no2), wind=PlumeWind(u, v, 0.4))
     for e in rates.estimates:
         assert not e.reasons, words_of(e.reasons)
         assert e.rate == pytest.approx(1000.0, rel=0.06), e.method
@@ -40,7 +40,7 @@ def test_a_steady_gaussian_plume_gives_its_rate(u, v, no2):
 def test_rates_are_proportional_to_wind_and_to_the_gas():
     scene = make_scene()
     one = told(scene)
-    two = told(scene, wind=Wind(8.0, 2.0, 0.8))
+    two = told(scene, wind=PlumeWind(8.0, 2.0, 0.8))
     for a, b in zip(one.estimates, two.estimates, strict=True):
         assert b.rate == pytest.approx(2.0 * a.rate)
         assert b.budget.wind == pytest.approx(2.0 * a.budget.wind)
@@ -69,7 +69,7 @@ def test_errors_of_noise_are_what_rates_scatter_by():
 
 @pytest.mark.parametrize("speed", [0.0, 0.5])
 def test_no_wind_no_rate(speed):
-    rates = told(make_scene(), wind=Wind(speed, 0.0, 0.4))
+    rates = told(make_scene(), wind=PlumeWind(speed, 0.0, 0.4))
     for reasons in reasons_of(rates).values():
         assert reasons & RejectReason.SLOW_WIND
     assert not rates.accepted
@@ -78,7 +78,7 @@ def test_no_wind_no_rate(speed):
 
 
 def test_a_wind_across_the_plume_is_not_believed():
-    rates = told(make_scene(), wind=Wind(-1.0, 4.0, 0.4))
+    rates = told(make_scene(), wind=PlumeWind(-1.0, 4.0, 0.4))
     assert all(r & RejectReason.DIRECTION for r in reasons_of(rates).values())
 
 
@@ -121,7 +121,7 @@ def test_a_plume_behind_clouds_is_not_told():
 
 
 def test_a_rate_lost_in_its_errors_is_rejected():
-    rates = told(make_scene(), wind=Wind(4.0, 1.0, 3.0))
+    rates = told(make_scene(), wind=PlumeWind(4.0, 1.0, 3.0))
     for e in rates.estimates:
         assert e.reasons & RejectReason.UNCERTAIN
         assert e.high == np.inf

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from retrieval.plume.rates.sections import (
+    PlumeShape,
     SectionPixels,
-    Shape,
     fit_shape,
     line_density_weights,
     plume_weights,
 )
 
-SHAPE = Shape(0.7, -1.0, 0.5, -0.4, 3.0, 2.0)
+SHAPE = PlumeShape(0.7, -1.0, 0.5, -0.4, 3.0, 2.0)
 
 
 def pixels(noise=0.0, seed=0, line=(50.0, 60.0, 40.0)):

@@ -6,11 +6,11 @@ import pytest
 from retrieval.plume.images.amounts import mass_per_unit
 from retrieval.plume.rates.reasons import RejectReason
 from retrieval.plume.rates.transect import Track, transect_rate
-from retrieval.plume.winds import Wind
+from retrieval.plume.winds import PlumeWind
 from tests.retrieval.plume.scenes import degrees, place, plume_mass
 
 STACK = place("stack", 0.0, 0.0)
-WIND = Wind(4.0, 1.0, 0.4)
+WIND = PlumeWind(4.0, 1.0, 0.4)
 
 
 def make_track(rate=1000.0, *, lean=0.3, at=20.0, noise=0.0, seed=0, half=150.0, slope=0.002):
@@ -47,7 +47,7 @@ def test_tracks_that_tell_nothing():
     assert along.reasons & RejectReason.ANGLE
     upwind = transect_rate(make_track(at=-60.0), STACK, WIND)
     assert upwind.reasons & RejectReason.OUTSIDE
-    calm = transect_rate(make_track(), STACK, Wind(0.0, 0.0, 0.4))
+    calm = transect_rate(make_track(), STACK, PlumeWind(0.0, 0.0, 0.4))
     assert calm.reasons & RejectReason.SLOW_WIND
     assert np.isnan(calm.rate)
     empty = transect_rate(make_track(0.0, noise=0.5), STACK, WIND)
