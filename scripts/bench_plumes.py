@@ -10,7 +10,11 @@ how much of its plume ours has, and the other way round, is printed. Seconds are
 from __future__ import annotations
 
 import argparse
+import json
+import subprocess
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import xarray as xr

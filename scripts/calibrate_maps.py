@@ -46,6 +46,7 @@ from retrieval.superobs.options import Selection, Superobs
 from retrieval.superobs.store import combine_store
 
 SIZES = (1.0, 2.5, 5.0)
+WINDOW_DAYS = 30  # of fixed-rank kriging
 START = np.datetime64("2020-06-01", "us")
 NOON = START + np.timedelta64(12, "h")
 
@@ -166,7 +167,7 @@ def regional(columns, species):
         stop=str(days[-1] + 1),
         method="frk",
         spacing_km=(4 * narrow, 2 * narrow, narrow),
-        window_days=30,
+        window_days=WINDOW_DAYS,
     )
 
 
@@ -204,6 +205,11 @@ def real(data, methods, folds):
         what = {"kriging": "range km, error x", "frk": "fine, error x"}[method]
         print(f"{method:52s} columns  {what:18s} widened   " + "   ".join(f"{s:g} deg (n)" for s in SIZES))
         for name, species, number, columns in sets:
+            if method == "frk" and np.ptp(columns.time) > np.timedelta64(WINDOW_DAYS, "D"):
+                print(
+                    f"{name:52s} {number:7d}  days of different windows, each of which has a model of its own"
+                )
+                continue
             cells = []
             part = fold_numbers(
                 columns.latitude, columns.longitude, columns.time, folds=3, degrees=max(SIZES), seed=3

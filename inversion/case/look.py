@@ -91,7 +91,7 @@ def _beside(options: InvertOptions, folder: Path, out: Path) -> Iterator[str | O
 
         only = next(iter(options.sector), None) if len(options.sector) == 1 else None
         points = read_points(locate(options.shares.points, folder, out), species(options.species).name, only)
-        yield f"{len(points)} points in {options.shares.points}"
+        yield f"{len(points.lat)} points in {options.shares.points}"
     if options.error.transport is not None and not locate(options.error.transport, folder, out).exists():
         yield ConfigError(f"[invert.error] transport: {options.error.transport} is not there")
 

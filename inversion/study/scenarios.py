@@ -17,9 +17,10 @@ from inversion.study.options import OsseOptions, PatternOptions, ScenarioOptions
 from inversion.study.osse import Twins, run_twins
 from inversion.study.pattern import pattern_error
 from inversion.study.study import Study
-from inversion.study.words import ASSUMED, NATIONAL, Language
+from inversion.study.words import ASSUMED, NATIONAL
 from inversion.study.world import StudyWorld
 from obsnet.errors import ConfigError, nearest
+from obsnet.language import Language
 from obsnet.typing import Floats
 
 __all__ = ["REQUIREMENT", "ScenarioResult", "ScenarioTask", "check_bias", "run_scenarios"]

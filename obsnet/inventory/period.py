@@ -10,7 +10,7 @@ import numpy as np
 
 from obsnet.errors import FormatError
 
-__all__ = ["Period", "read_period"]
+__all__ = ["Period", "printed_period", "read_period"]
 
 _PART = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2})(T[\d:.]+Z?)?)?)?")
 
@@ -92,6 +92,18 @@ def read_period(text: Any) -> Period:
             "to it (2019-01/2019-03)"
         )
     return period
+
+
+def printed_period(text: str) -> Period:
+    """Return the period that a table names as `Period` prints it: ``A to B`` ends where B begins.
+
+    Examples
+    --------
+    >>> printed_period("2019-01-01 to 2019-01-07").length / 86400, str(printed_period("2019"))
+    (6.0, '2019')
+    """
+    start, between, stop = text.partition(" to ")
+    return Period(*(np.datetime64(t, "us") for t in (start, stop))) if between else read_period(text)
 
 
 def _span(match: re.Match[str]) -> tuple[np.datetime64, np.datetime64]:

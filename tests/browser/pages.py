@@ -20,8 +20,8 @@ class Pages:
         from tests.commands import call
 
         for language in ("en", "zh"):
-            call(report, folder(place / language), "--language", language)
-        call(report, folder(place / "failed", chi_square=3.0, verdict="not testable"))
+            call(report, folder(place / language), "--language", language, "--format", "csv")
+        call(report, folder(place / "failed", chi_square=3.0, verdict="not testable"), "--format", "csv")
         return cls(place)
 
     def address(self, name):

@@ -71,5 +71,5 @@ class ConvertTable(AllowMissing, ConvertSettings):
         "store",
         description="observation store whose observations the receptors stand for, relative to the run's outputs",
     )
-    species: str = Field(description="of these observations, and of background")  # type: ignore[assignment]
+    species: str = Field(description="of these observations, and of background")
     out: str = Field("footprints", description="folder of the Jacobian, relative to the run's outputs")

@@ -44,7 +44,7 @@ def write_monthly(data: Any, path: Path) -> Path:
     source = grid_of(data)
     target = one_degree(source)
     flux, spread = (
-        np.asarray(regrid_flux(found[n], source, target, outside="zero"))
+        np.asarray(regrid_flux(found[n], source, target, outside="zero")) if n in found else None
         for n in ("flux", "flux_uncertainty")
     )
     whole = [m[0] == m[0].astype("datetime64[M]") and m[1] == m[1].astype("datetime64[M]") for m in months]
@@ -63,5 +63,6 @@ def write_monthly(data: Any, path: Path) -> Path:
         license=str(data.attrs["license"]),
         attrs={"months_in_part": ", ".join(part)} if part else {},
     )
-    made["flux_uncertainty"].attrs["comment"] = BOUND
+    if spread is not None:
+        made["flux_uncertainty"].attrs["comment"] = BOUND
     return write_netcdf(made, path, history="monthly means on one degree")

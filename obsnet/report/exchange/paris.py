@@ -106,7 +106,8 @@ def paris_dataset(data: Any) -> Any:
         flux = {"units": "mol m-2 s-1", "cell_methods": "time: mean area: mean"}
         out[f"flux_total_{step}"] = (where, means[name], {**flux, "long_name": text})
         spread = {**flux, "long_name": f"standard deviation of {text}", "comment": BOUND}
-        out[f"stdev_flux_total_{step}"] = (where, means[f"{name}_uncertainty"], spread)
+        if f"{name}_uncertainty" in means:
+            out[f"stdev_flux_total_{step}"] = (where, means[f"{name}_uncertainty"], spread)
     area = {"units": "m2", "long_name": "surface area of grid cell", "standard_name": "cell_area"}
     out["cell_area"] = (("latitude", "longitude"), grid.cell_area, area)
     if "share" in data:

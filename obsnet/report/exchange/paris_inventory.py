@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from obsnet.atomic import atomic_path
-from obsnet.inventory.period import read_period
+from obsnet.inventory.period import printed_period
 from obsnet.inventory.words import NATION
 from obsnet.regions import PROVINCES
 from obsnet.report.exchange.paris import TIME_UNITS, sector_names
@@ -26,7 +26,7 @@ __all__ = ["inventory_name", "write_paris_inventory"]
 def inventory_name(table: Any) -> str:
     """Return the name by which fluxie finds it below ``inventory/``: ``obsnet_inventory_co2_2019.nc``."""
     first = table.iloc[0]
-    start = read_period(str(first["inventory_period"])).start
+    start = printed_period(str(first["inventory_period"])).start
     return f"obsnet_inventory_{str(first['gas']).lower()}_{str(start)[:4]}.nc"
 
 
@@ -48,7 +48,7 @@ def write_paris_inventory(table: Any, sectors: list[str], path: Path) -> Path:
     nation = table["members"].map(lambda m: set(str(m).split()) == set(PROVINCES))
     rows = table[(table["kind"] == "region") | nation]
     keys = rows["region"].where(rows["kind"] == "region", NATION)
-    period = read_period(str(first["inventory_period"]))
+    period = printed_period(str(first["inventory_period"]))
     middle = np.array([period.start + (period.stop - period.start) // 2], dtype="datetime64[us]")
     names = {ours: name for name, (ours, *more) in sector_names(sectors).items() if not more}
     name = names[str(first["sector"])] if len(sectors) > 1 else "total"

@@ -27,7 +27,7 @@ def made(request, tmp_path_factory):
     place = folder(tmp_path_factory.mktemp("report") / request.param)
     patch = pytest.MonkeyPatch()
     patch.setattr(Figure, "savefig", saved)
-    call(report, place, "--language", request.param)
+    call(report, place, "--language", request.param, "--format", "csv")
     patch.undo()
     html = (place / "report.html").read_text(encoding="utf-8")
     return SimpleNamespace(language=request.param, folder=place, html=html, drawn=drawn)

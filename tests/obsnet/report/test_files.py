@@ -41,7 +41,8 @@ def test_a_report_in_chinese_with_all_files(folder, tmp_path):
     written = report_files(folder / "posterior.nc", folder / "provinces.csv", tmp_path, options)
     names = {str(p.relative_to(tmp_path)) for p in written}
     assert names == {
-        "report.html", "flux.tif", "verdicts.png", "totals.png", "flux.png", "annex.docx", "tables.xlsx",
+        "report.html", "flux.tif", "verdicts.png", "differences.png", "totals.png", "flux.png", "annex.docx",
+        "tables.xlsx",
         "tables/verdicts.csv", "tables/covariance.csv", "tables/statistics.csv", "paris/obsnet_co2.nc",
         "paris/inventory/obsnet_inventory_co2_2019.nc", "flux_monthly.nc",
     }  # fmt: skip

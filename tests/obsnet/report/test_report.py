@@ -371,7 +371,7 @@ def test_a_missing_font_is_said_once_and_pictures_are_english(no_fonts, tmp_path
     from tests.commands import call
     from tests.obsnet.report.synthetic import folder
 
-    call(report, folder(tmp_path / "f"), "--language", "zh")
+    call(report, folder(tmp_path / "f"), "--language", "zh", "--format", "csv")
     said = capsys.readouterr()
     assert said.err.count("pip install 'obsnet[chinese]'") == 1
     assert said.err.count("apt install fonts-noto-cjk") == 1
@@ -428,7 +428,7 @@ def test_a_section_of_rapid_estimates_and_forecasts(tmp_path):
     said = '{"obsnet_nowcast": 1, "kind": "rapid", "statements": [["used: <i>", "采用"]], "notes": ["2013: revised"]}'
     (tmp_path / "summary.json").write_text(said, encoding="utf-8")
     sections = nowcast_sections(tmp_path)
-    page = page_of(tmp_path, sections=sections)
+    page = page_of(tmp_path, sections={"nowcast": sections})
     assert "Rapid estimate" in page
     assert "used: &lt;i&gt;" in page
     assert "damped &lt;b&gt;" in page

@@ -73,7 +73,7 @@ def test_numbers_as_people_read_them():
 def test_sections_are_on_the_page_and_escaped(tmp_path, verdicts):
     section = told_apart(verdicts, square(verdicts, np.eye(3)))
     text = page_of(
-        tmp_path, sections=[section, Section(section.title, rows=[("a", "b")], head=section.head[:2])]
+        tmp_path, sections={"x": [section, Section(section.title, rows=[("a", "b")], head=section.head[:2])]}
     )
     assert "<script>alert" not in text
     assert "&lt;script&gt;alert(1)" in text
@@ -89,7 +89,7 @@ def test_other_systems_side_by_side(tmp_path, language):
     path = tmp_path / "compare.json"
     path.write_text(json.dumps(comparison()), encoding="utf-8")
     assert optional_files(tmp_path) == [path]
-    (section,) = optional_sections(tmp_path, language)
+    (section,) = optional_sections(tmp_path, language)["compare"]
     assert section.rows[0][0] == {"en": "Germany", "zh": "德国"}[language]
     assert section.rows[0][3:] == ("2", "2.607", "0.073", "0.194", "2.469 (intem)", "2.744 (elris)", "–")
     assert "not surer than one of them" in section.text[1].en
