@@ -80,7 +80,8 @@ def mean_fluxes(data: Any, wanted: Times, what: str, sectors: bool = True) -> di
     Returns
     -------
     dict of str to ndarray, shape (period, sector, lat, lon) or (period, lat, lon)
-        ``flux, flux_prior`` and their ``_uncertainty``, those that the file has; of the latter see `BOUND`: ``sum w s``, which by the triangle
+        ``flux, flux_prior`` and their ``_uncertainty``, those that the file has; of the latter see `BOUND`:
+        ``sum w s``, which by the triangle
         inequality is never below the standard deviation of ``sum w x``.
     """
     weight = time_weights(data["time_bnds"].values.astype("datetime64[us]"), wanted, what)
