@@ -83,9 +83,9 @@ def quiet_tasks(draws):
         yield settings, 10_000 + k, "quiet"
 
 
-def drawn_tasks(draws, *, rate=None):
+def drawn_tasks(draws, series, *, rate=None):
     """Scenes as satellites have them."""
-    rng = np.random.default_rng(4 if rate is None else 5)
+    rng = np.random.default_rng((4 if rate is None else 5, *((series,) * bool(series))))
     for k in range(draws):
         pixel, noise = ((1.0, 1.0), (2.0, 0.7), (4.0, 0.5))[k % 3]
         no2 = bool(k // 3 % 2)
@@ -103,7 +103,11 @@ def drawn_tasks(draws, *, rate=None):
             no2=no2,
             neighbour=500.0 if rate is None and k % 10 == 9 else None,
         )
-        yield settings, (40_000 if rate is None else 50_000) + k, f"{pixel:g} km" + (", NO2" if no2 else "")
+        yield (
+            settings,
+            (40_000 if rate is None else 50_000) + 100_000 * series + k,
+            f"{pixel:g} km" + (", NO2" if no2 else ""),
+        )
 
 
 def table(rows, title):
@@ -263,6 +267,9 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--draws", type=int, default=200)
+    parser.add_argument(
+        "--series", type=int, default=1, help="of scenes; method errors were set with scenes of series 0"
+    )
     parser.add_argument("--rows", type=Path, help="keep every estimate in this file (JSON)")
     parser.add_argument(
         "--read", type=Path, help="print the tables of estimates that were kept, draw nothing"
@@ -301,8 +308,8 @@ def made_up(asked):
     with ProcessPoolExecutor(asked.processes) as pool:
         tasks = [
             *quiet_tasks(asked.draws // 4),
-            *drawn_tasks(asked.draws),
-            *((s, n, "empty " + g) for s, n, g in drawn_tasks(asked.draws // 6, rate=0.0)),
+            *drawn_tasks(asked.draws, asked.series),
+            *((s, n, "empty " + g) for s, n, g in drawn_tasks(asked.draws // 6, asked.series, rate=0.0)),
         ]
         every = []
         for k, rows in enumerate(pool.map(one_twin, tasks)):

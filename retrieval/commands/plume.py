@@ -61,7 +61,9 @@ def transect(options: TransectTable) -> Shown:
 
     found = run_transect(options)
     return Shown(
-        found | {"files": [str(f) for f in found["files"]]}, _several(found, f"{found['passes']} passes")
+        found | {"files": [str(f) for f in found["files"]]},
+        _several(found, f"{found['passes']} passes"),
+        found["notes"],
     )
 
 
@@ -76,7 +78,7 @@ def divergence(options: DivergenceTable) -> Shown:
     found = run_divergence(options)
     bad = [s for s in found["scenes"] if s["status"] != "done"]
     said = f"{len(found['scenes'])} scenes, {len(bad)} bad"
-    notes = [f"{s['scene']}: {s['status']}" for s in bad]
+    notes = [*found["notes"], *(f"{s['scene']}: {s['status']}" for s in bad)]
     data = found | {"files": [str(f) for f in found["files"]]}
     return Shown(data, _several(found, said), notes, failed=len(bad))
 

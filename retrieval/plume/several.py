@@ -23,15 +23,17 @@ from retrieval.plume.images.scene import local_plane
 from retrieval.plume.images.scene_files import read_scene
 from retrieval.plume.options import DivergenceTable, TransectTable
 from retrieval.plume.rates.budget import RateBudget
-from retrieval.plume.rates.divergence import FluxSums, add_overpass, divergence_rate
+from retrieval.plume.rates.divergence import DIVERGENCE_ERROR, FluxSums, add_overpass, divergence_rate
 from retrieval.plume.rates.reasons import RejectReason, words_of
-from retrieval.plume.rates.transect import Track, transect_rate
+from retrieval.plume.rates.transect import CROSSING_ERROR, Track, transect_rate
 from retrieval.plume.sources import PointSource, read_sources
 from retrieval.plume.tables import PLUME_RATES, write_rows
 from retrieval.plume.winds import PlumeWind, WindFinder
 from retrieval.readers.files import granule_files
 
 __all__ = ["run_divergence", "run_transect"]
+
+_ASSUMED = "the error of the method {method}, {share:.0%} of a rate, is assumed: no truth has been counted against it"
 
 _GAP = 120.0  # s, between soundings of one pass
 _NEAR_KM = (
@@ -87,8 +89,9 @@ def run_transect(options: TransectTable) -> dict[str, Any]:
                     _row(source, wind, time, options.species, found.rate, found, found.budget, found.reasons)
                     | numbers
                 )
-    files = _write(rows, options.out, "transects", options, [options.sources])
-    return {"rates": rows, "passes": passes, "files": files}
+    notes = [_ASSUMED.format(method="transect", share=CROSSING_ERROR)]
+    files = _write(rows, options.out, "transects", options, [options.sources], notes)
+    return {"rates": rows, "passes": passes, "notes": notes, "files": files}
 
 
 def _passes(
@@ -181,8 +184,9 @@ def run_divergence(options: DivergenceTable) -> dict[str, Any]:
                 "sections": found.overpasses,
             }
         )
-    files = _write(rows, options.out, "divergence", options, [*paths, options.sources])
-    return {"rates": rows, "scenes": scenes, "files": files}
+    notes = [_ASSUMED.format(method="divergence", share=DIVERGENCE_ERROR)]
+    files = _write(rows, options.out, "divergence", options, [*paths, options.sources], notes)
+    return {"rates": rows, "scenes": scenes, "notes": notes, "files": files}
 
 
 def _add_scene(
@@ -245,13 +249,18 @@ def _row(
 
 
 def _write(
-    rows: list[dict[str, Any]], out: Path, stem: str, options: Any, inputs: Sequence[Path]
+    rows: list[dict[str, Any]],
+    out: Path,
+    stem: str,
+    options: Any,
+    inputs: Sequence[Path],
+    notes: Sequence[str],
 ) -> list[Path]:
     files = write_rows(rows, PLUME_RATES, out / stem)
     run = record(
         command=f"obsnet plume {stem.rstrip('s')}",
         config=plain(options.model_dump()),
         inputs=[Path(p) for p in inputs],
-    )
+    ) | {"notes": list(notes)}
     write_text(out / f"{stem}_run.json", json.dumps(plain(run), indent=1, ensure_ascii=False) + "\n")
     return [*files, out / f"{stem}_run.json"]

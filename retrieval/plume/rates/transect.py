@@ -16,8 +16,7 @@ from retrieval.plume.winds import PlumeWind
 
 __all__ = ["CROSSING_ERROR", "Track", "TransectRate", "transect_rate"]
 
-# Relative: one cross-section of an unsteady plume, which any other would not repeat.
-# scripts/calibrate_plumes.py prints it (docs/plumes.md).
+# Relative: one cross-section of an unsteady plume, which any other would not repeat. Assumed, not counted yet.
 CROSSING_ERROR = 0.3
 _NARROW, _WIDE = 0.5, 20.0  # km, of a plume's width
 _LIMIT = 3.0

@@ -172,6 +172,9 @@ def test_a_pass_of_a_store_crosses_a_plume(tmp_path):
     assert row["quality"] == 0, row["reasons"]
     assert row["rate_kg_s"] == pytest.approx(1000.0, rel=0.15)
     assert (tmp_path / "o" / "transects.csv").exists()
+    run = json.loads((tmp_path / "o" / "transects_run.json").read_text())
+    assert run["notes"] == found["notes"]
+    assert "30% of a rate, is assumed" in found["notes"][0]
 
 
 def test_few_overpasses_give_no_divergence_and_say_so(world):
@@ -189,6 +192,7 @@ def test_few_overpasses_give_no_divergence_and_say_so(world):
     )
     assert done.exit_code == 1
     assert "2 scenes, 1 bad" in done.stdout
+    assert "10% of a rate, is assumed" in done.output
     rows = json.loads((world / "out" / "divergence.json").read_text())
     assert {r["method"] for r in rows} == {"divergence"}
     assert all(r["rate_kg_s"] is None and r["quality"] & RejectReason.FEW_PIXELS for r in rows)
