@@ -229,7 +229,7 @@ def temporary_security() -> Any:
     except ImportError:
         raise DependencyError(
             "a Dask scheduler is protected by TLS, since others on its machine can reach it, and that needs "
-            "cryptography: pip install 'obsnet[hpc]'; --scheduler processes listens nowhere and needs none"
+            "cryptography: pip install cryptography; --scheduler processes listens nowhere and needs none"
         ) from None
 
 
