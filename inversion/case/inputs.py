@@ -199,8 +199,8 @@ def read_prior(
     values = data["flux"].transpose("time", "sector", "lat", "lon").values
     own = {s: np.asarray(values[:, i], dtype=np.float64) for i, s in enumerate(flux)}
     its = grid_of(data)
-    pattern = FluxPattern.of(grid if its.nearly(grid) else its, own, weight / weight.sum())
-    pattern = replace(pattern, given=given)
+    on_its = FluxPattern.of(grid if its.nearly(grid) else its, own, weight / weight.sum())
+    pattern = replace(on_its, given=given)
     title = name or str(data.attrs.get("title") or Path(path).name)
     return PriorFlux(title, flux, tuple(notes), pattern)
 
