@@ -12,7 +12,7 @@ from obsnet.content import files_below
 from obsnet.errors import FormatError, ObsnetError
 from obsnet.pipeline import Case, Stage
 
-__all__ = ["SAMPLE", "Checked", "check_inputs", "few", "later"]
+__all__ = ["SAMPLE", "CheckedStage", "check_inputs", "few", "later"]
 
 SAMPLE = 20  # files of a stage that are opened, taken evenly
 
@@ -20,7 +20,7 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedStage:
     """What was found of one stage.
 
     Parameters
@@ -37,7 +37,7 @@ class Checked:
     faults: tuple[str, ...]
 
 
-def check_inputs(case: Case, steps: Sequence[tuple[Stage, Options]]) -> list[Checked]:
+def check_inputs(case: Case, steps: Sequence[tuple[Stage, Options]]) -> list[CheckedStage]:
     """Open what each stage of a case reads.
 
     Parameters
@@ -47,7 +47,7 @@ def check_inputs(case: Case, steps: Sequence[tuple[Stage, Options]]) -> list[Che
 
     Returns
     -------
-    list of Checked
+    list of CheckedStage
         One a stage, in their order; what an earlier stage has not made yet is told and no fault.
     """
     names = {stage.name for stage, _ in steps}
@@ -62,7 +62,7 @@ def check_inputs(case: Case, steps: Sequence[tuple[Stage, Options]]) -> list[Che
                 (faults if isinstance(said, ObsnetError) else lines).append(str(said))
         except ObsnetError as error:
             faults.append(str(error))
-        found.append(Checked(stage.name, tuple(lines), tuple(faults)))
+        found.append(CheckedStage(stage.name, tuple(lines), tuple(faults)))
     return found
 
 

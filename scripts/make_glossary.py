@@ -25,11 +25,11 @@ def sections() -> dict[str, list[tuple[str, str]]]:
     from obsnet.crosscheck.bridge.definitions import COMPONENTS
     from obsnet.inventory.words import CHINESE
     from obsnet.nowcast.lines import MODELS_ZH
-    from obsnet.report.page import _VERDICTS_ZH as VERDICTS_ZH
+    from obsnet.report.words import VERDICTS
 
     return {
         "The field": field_terms(),
-        "Verdicts": list(VERDICTS_ZH.items()),
+        "Verdicts": [tuple(name) for name, _ in VERDICTS.values()],
         "What a total is of": [tuple(words) for words in COMPONENTS.values()],
         "Columns of inventories": list(CHINESE.items()),
         "Models of nowcasts": list(MODELS_ZH.items()),

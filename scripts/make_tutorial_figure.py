@@ -28,7 +28,7 @@ def main() -> None:
     jacobian = JacobianStore(asked.run / "footprints").read()
     felt = np.asarray(abs(jacobian.matrix).mean(axis=0)).reshape(-1, *jacobian.grid.shape).sum(axis=0)
     fit = pd.read_parquet(asked.run / "fit.parquet").sort_values("time")
-    with xr.open_dataset(asked.run / "posterior.nc") as data:
+    with xr.open_dataset(asked.run / "posterior.nc", engine="netcdf4") as data:
         change = (data["flux"] - data["flux_prior"]).mean("time").sum("sector").load() * 1e9
     plate = ccrs.PlateCarree()
     figure = plt.figure(figsize=(12, 3.6), layout="constrained")

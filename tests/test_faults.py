@@ -47,8 +47,7 @@ def command(granules, store, *more):
         granules,
         "--out",
         store,
-        "--scheduler",
-        "serial",
+        *(() if "--scheduler" in more else ("--scheduler", "serial")),
         *more,
     ]
     return list(map(str, call))

@@ -76,7 +76,7 @@ def test_cf_checker_finds_no_error(files, tmp_path):
 
 
 def test_regions_are_chosen_by_name_in_plain_xarray(files):
-    with xr.open_dataset(files["posterior"]) as data:
+    with xr.open_dataset(files["posterior"], engine="netcdf4") as data:
         total = data["region_total"].sel(region="a", sector="fossil")
         assert total.dims == ("period",)
         np.testing.assert_array_equal(
@@ -147,5 +147,5 @@ def test_openghg_reads_records_and_footprints(files, tmp_path):
         line.split(maxsplit=1) for line in done.stdout.splitlines() if line[:6] in ("record", "footpr")
     )
     assert float(said["record"].split()[0]) == pytest.approx(405.0, rel=1e-6)
-    with xr.open_dataset(foot) as own:
+    with xr.open_dataset(foot, engine="netcdf4") as own:
         assert float(said["footprint"]) == pytest.approx(float(own["srr"].sum()), rel=1e-4)

@@ -8,7 +8,7 @@ from obsnet.case_file import CaseFile
 from obsnet.command import Group, Shown, command
 from obsnet.errors import ConfigError
 
-__all__ = ["CheckOptions", "app", "check", "schema"]
+__all__ = ["CaseCheckOptions", "app", "check", "schema"]
 
 app = Group(
     "Say what a case file may hold, and check one.",
@@ -16,7 +16,7 @@ app = Group(
 )
 
 
-class CheckOptions(CaseFile):
+class CaseCheckOptions(CaseFile):
     """A case, and how much of it is looked at."""
 
     only_file: bool = Field(False, description="check the case file alone; its inputs are not opened")
@@ -44,8 +44,8 @@ def schema() -> Shown:
     return Shown(content, [json.dumps(content, indent=1, ensure_ascii=False)])
 
 
-@command("obsnet.commands.config:CheckOptions")
-def check(options: CheckOptions) -> Shown:
+@command("obsnet.commands.config:CaseCheckOptions")
+def check(options: CaseCheckOptions) -> Shown:
     """Check a case file, open what it reads, and say what a run would say: every fault, one line each."""
     from obsnet.case_check import check_inputs
     from obsnet.pipeline import read_case

@@ -24,6 +24,7 @@ def _run(options: ReportOptions, case: Case) -> StageResult:
 
 
 def _inputs(options: ReportOptions, case: Case) -> list[Path]:
+    from obsnet.report.record import marks
     from obsnet.report.sections.nowcast import nowcast_files
     from obsnet.report.sections.optional import optional_files
     from obsnet.store import ObservationStore
@@ -32,7 +33,7 @@ def _inputs(options: ReportOptions, case: Case) -> list[Path]:
     table = case.out / options.table
     tables = [table, *(beside(table, what) for what in (*BESIDE, "bridge")), *optional_files(table.parent)]
     nowcasts = [path for name in options.nowcast for path in nowcast_files(case.out / name)]
-    return [case.out / options.posterior, *tables, *marked, *nowcasts]
+    return [case.out / options.posterior, *tables, *marked, *nowcasts, *marks(case.out)]
 
 
 STAGE = Stage(

@@ -16,7 +16,7 @@ from obsnet.report.sections.section import Section
 from obsnet.report.words import term
 from obsnet.stage_mark import read_mark
 
-__all__ = ["inputs_section", "recorded", "with_record"]
+__all__ = ["inputs_section", "marks", "recorded", "with_record"]
 
 _HEAD = (term("stage"), term("file"), Words("sha256", "sha256"))
 _ORDER = ("ingest", "superobs", "stations", "footprints", "invert", "crosscheck")
@@ -69,6 +69,12 @@ def with_record(options: ReportOptions, folder: Path) -> ReportOptions:
     return before.model_copy(update=given)
 
 
+def marks(folder: Path) -> list[Path]:
+    """Return the marks of the stages before the report, in their order."""
+    found = [p for p in (folder / ".stages").glob("*.json") if p.stem != "report"]
+    return sorted(found, key=lambda p: (_ORDER.index(p.stem) if p.stem in _ORDER else len(_ORDER), p.stem))
+
+
 def inputs_section(folder: Path, read: Mapping[str, Path], *, within_run: bool = False) -> Section:
     """Return the section of inputs: of each stage that left its mark, and of the files that the report read.
 
@@ -84,12 +90,9 @@ def inputs_section(folder: Path, read: Mapping[str, Path], *, within_run: bool =
     from obsnet.content import sha256
 
     rows: list[tuple[str, ...]] = []
-    marks = (folder / ".stages").glob("*.json")
-    for path in sorted(
-        marks, key=lambda p: (_ORDER.index(p.stem) if p.stem in _ORDER else len(_ORDER), p.stem)
-    ):
+    for path in marks(folder):
         mark = read_mark(path)
-        if mark is not None and path.stem != "report":
+        if mark is not None:
             rows += _stage_rows(path.stem, mark.source.get("inputs", {}))
     rows += [("report", name, sha256(path)) for name, path in read.items() if path.is_file()]
     record = {} if within_run else recorded(folder)

@@ -24,14 +24,14 @@ from obsnet.work.parallel import map_unordered
 from obsnet.work.progress import progress
 from obsnet.work.work import Work
 
-__all__ = ["Arrays", "Kept", "fingerprint_of", "map_kept", "map_ordered"]
+__all__ = ["Arrays", "KeptResults", "fingerprint_of", "map_kept", "map_ordered"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Arrays = dict[str, npt.NDArray[Any]]
 
 
-class Kept:
+class KeptResults:
     """Arrays of one question, a file an item.
 
     Parameters
@@ -119,7 +119,7 @@ def map_kept(
     work: Work | None = None,
     *,
     names: Sequence[str],
-    kept: Kept | None = None,
+    kept: KeptResults | None = None,
     what: str,
     enough: bool = True,
 ) -> list[Arrays]:
@@ -131,7 +131,7 @@ def map_kept(
         As of `obsnet.work.parallel.map_unordered`.
     names : sequence of str
         Of the items, different, fit for a file's name.
-    kept : Kept, optional
+    kept : KeptResults, optional
         Where results are kept as they come; by default nowhere.
     what : str
         ``"periods"``, for the progress.

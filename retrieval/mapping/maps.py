@@ -15,7 +15,7 @@ from obsnet.constants import species as species_of
 from obsnet.errors import ConfigError, RangeError, nearest
 from obsnet.scales import one_scale
 from obsnet.store import ObservationStore
-from obsnet.work.kept import Kept, map_ordered
+from obsnet.work.kept import KeptResults, map_ordered
 from obsnet.work.parallel import goes_to_dask
 from obsnet.work.shards import require_finished
 from obsnet.work.work import Work
@@ -45,13 +45,13 @@ class Map:
     report : dict
         ``observations``, ``cells``, ``left_out``, the mean and the covariance that were fitted, and
         ``cross_validation`` (see `HeldOutScores`; of block means where a field was mapped).
-    kept : Kept, optional
+    kept : KeptResults, optional
         Where its periods are kept until it is written.
     """
 
     data: xr.Dataset
     report: dict[str, Any]
-    kept: Kept | None = None
+    kept: KeptResults | None = None
 
 
 def run_grid(table: GridTable, out: Path, work: Work | None = None) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def make_map(
     work : Work, optional
         Where the periods of a field are mapped; bin means are one pass through the store in this process.
     target : Path, optional
-        File that will be written: periods of a field are kept beside it until `Kept.forget`.
+        File that will be written: periods of a field are kept beside it until `KeptResults.forget`.
 
     Returns
     -------
@@ -247,7 +247,7 @@ def _near_columns(store: ObservationStore, settings: MapSettings, source: str) -
 
 
 def _field_map(
-    columns: Columns, settings: MapSettings, work: Work | None, kept: Kept | None
+    columns: Columns, settings: MapSettings, work: Work | None, kept: KeptResults | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Map by kriging of either kind."""
     if settings.method == "frk" and not (work is not None and goes_to_dask(work)):

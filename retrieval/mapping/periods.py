@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from obsnet.typing import Floats
-from obsnet.work.kept import Arrays, Kept, fingerprint_of, map_kept
+from obsnet.work.kept import Arrays, KeptResults, fingerprint_of, map_kept
 from obsnet.work.work import Work
 from retrieval.mapping import VERSION
 from retrieval.mapping.mappers import Columns, Mapper, within_reach
@@ -52,10 +52,10 @@ class _Period:
     settings: MapSettings
 
 
-def keeper(target: Path, columns: Columns, settings: MapSettings) -> Kept:
+def keeper(target: Path, columns: Columns, settings: MapSettings) -> KeptResults:
     """Return where the periods of a map are kept until its file is written, beside that."""
     question = fingerprint_of(VERSION, settings.model_dump_json(), *vars(columns).values())
-    return Kept(target.with_name(f".{target.name}.periods"), question)
+    return KeptResults(target.with_name(f".{target.name}.periods"), question)
 
 
 def map_periods(
@@ -63,7 +63,7 @@ def map_periods(
     columns: Columns,
     settings: MapSettings,
     work: Work | None = None,
-    kept: Kept | None = None,
+    kept: KeptResults | None = None,
 ) -> MappedPeriods:
     """Map all periods that have columns enough around them.
 
@@ -76,7 +76,7 @@ def map_periods(
     settings : MapSettings
     work : Work, optional
         Where; by default in processes where there are cells enough.
-    kept : Kept, optional
+    kept : KeptResults, optional
         See `keeper`.
 
     Notes

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from obsnet.command import Flag
 from obsnet.config import Options
+from obsnet.language import InLanguage
 
 __all__ = [
     "METHODS",
@@ -57,7 +58,7 @@ class DetectSettings(Options):
         return self
 
 
-class SceneOptions(Options):
+class SceneOptions(InLanguage):
     """Which images, and what their variables are called."""
 
     scenes: Annotated[list[str], Flag(positional=True)] = Field(description="netCDF files, folders, globs")
@@ -76,7 +77,6 @@ class SceneOptions(Options):
     )
     out: Path = Field(Path("plumes"), description="folder to write to")
     pictures: bool = Field(True, description="a picture of every scene and plume")
-    language: Literal["en", "zh"] = Field("en", description="of the pictures")
 
 
 class DetectTable(SceneOptions):

@@ -52,6 +52,6 @@ def test_three_orbits(sample_data, tmp_path):
     rest = blocks(PAGE)[4:]
     (tmp_path / "uk-ch4").mkdir()
     said = paste("cd uk-ch4\n" + "\n".join(rest), tmp_path, sample_data)
-    assert "35129 good" in said
+    assert "soundings 35129, good 35129" in said
     made = {p.suffix for p in (tmp_path / "china-xch4" / "run" / "maps").rglob("*") if p.is_file()}
     assert {".nc", ".tif", ".png"} <= made

@@ -201,7 +201,7 @@ class TestWriteNetcdf:
             assert (file.geospatial_lon_min, file.geospatial_lon_max) == (110.0, 118.0)
             assert file.time_coverage_start == "2020-01-01T00:00:00Z"
             assert file.time_coverage_end == "2020-03-01T00:00:00Z"
-        with xr.open_dataset(path) as plain:
+        with xr.open_dataset(path, engine="netcdf4") as plain:
             np.testing.assert_array_equal(plain["flux"].sel(sector="industry"), plain["flux"][:, 1])
 
     def test_history_grows_downward(self, tmp_path):

@@ -258,7 +258,7 @@ def _attributes(data: Any, bounds: Times, gas: str) -> dict[str, str]:
     return {
         "title": "GHG flux distribution and country totals",
         "species": gas.lower(),
-        "source": str(attrs["source"]),
+        "source": str(attrs.get("source", "not stated")),
         "creation_date": stamp[:10],
         "frequency": _frequency(bounds),
         "inversion_system": "obsnet",
@@ -267,6 +267,6 @@ def _attributes(data: Any, bounds: Times, gas: str) -> dict[str, str]:
         "Conventions": "CF-1.8",
         "comment": ". ".join([*notes, f"regions: {attrs.get('regions_source', '')}"]),
         "summary": str(attrs.get("summary", "")),
-        "license": str(attrs["license"]),
+        "license": str(attrs.get("license", "not stated")),
         "history": f"{stamp} obsnet {__version__}: posterior in the PARIS-AVENGERS-EYECLIMA layout",
     }

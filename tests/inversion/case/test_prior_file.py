@@ -85,7 +85,7 @@ def test_time_is_asked_for(tmp_path):
 
 def test_a_time_of_something_else_does_not_count(tmp_path):
     path = foreign_prior(tmp_path / "p.nc")
-    data = xr.open_dataset(path).isel(time=0, drop=True).load()
+    data = xr.open_dataset(path, engine="netcdf4").isel(time=0, drop=True).load()
     data["Ytime"] = ("n", np.array(["2013-02-01", "2013-02-02"], "datetime64[ns]"), {"standard_name": "time"})
     data.close()
     data.to_netcdf(tmp_path / "both.nc")

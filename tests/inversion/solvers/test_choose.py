@@ -75,7 +75,7 @@ def test_unknown_methods_name_the_known():
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_gives_the_same_mean_and_totals(method):
     c = case("S")
-    options = {"tolerance": 1e-13} if method == "cg" else {}
+    options = {"tolerance": 1e-12} if method == "cg" else {}  # 1e-13 is what some processors round away
     reference, posterior = solve(c.problem, "dual"), solve(c.problem, method, **options)
     np.testing.assert_allclose(posterior.mean, reference.mean, rtol=0, atol=1e-10)
     for found, known in zip(posterior.aggregate(c.regions), reference.aggregate(c.regions), strict=True):

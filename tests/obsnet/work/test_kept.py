@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from obsnet.errors import WorkerError
-from obsnet.work.kept import Kept, fingerprint_of, map_kept, map_ordered
+from obsnet.work.kept import KeptResults, fingerprint_of, map_kept, map_ordered
 from obsnet.work.work import Work
 
 NAMES = [f"{k:02d}" for k in range(6)]
@@ -38,7 +38,7 @@ def test_results_come_in_the_order_of_the_items(scheduler):
 
 
 def test_what_was_kept_is_not_made_again(tmp_path):
-    kept = Kept(tmp_path / "kept", fingerprint_of("one", np.arange(3)))
+    kept = KeptResults(tmp_path / "kept", fingerprint_of("one", np.arange(3)))
     with pytest.raises(WorkerError, match="1 is odd"):
         map_kept(only_even, range(6), Work(scheduler="serial"), names=NAMES, kept=kept, what="roots")
     assert len(list((tmp_path / "kept").glob("*.npz"))) == 1  # the first, before the fault
@@ -50,7 +50,7 @@ def test_what_was_kept_is_not_made_again(tmp_path):
 
 
 def test_a_damaged_file_is_made_again_and_another_question_is_not_answered(tmp_path):
-    kept = Kept(tmp_path, fingerprint_of("one"))
+    kept = KeptResults(tmp_path, fingerprint_of("one"))
     kept.write("a", root(1))
     (path,) = tmp_path.glob("*.npz")
     whole = path.read_bytes()
@@ -60,7 +60,7 @@ def test_a_damaged_file_is_made_again_and_another_question_is_not_answered(tmp_p
     assert kept.read("a") is None
     path.write_bytes(whole)
     assert str(kept.read("a")["word"]) == "item 1"
-    other = Kept(tmp_path, fingerprint_of("two"))
+    other = KeptResults(tmp_path, fingerprint_of("two"))
     assert other.read("a") is None
     other.write("a", root(2))
     assert kept.read("a") is None  # gone with the old question

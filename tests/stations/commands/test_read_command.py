@@ -86,7 +86,8 @@ def test_a_folder_of_files_is_each_of_them_and_a_folder_of_logs_one_record(stati
     found = json.loads(out)
     assert [f["rows"] for f in found["files"]] == [4, 4]
     assert found["store"]["rows"] == 8
-    _, out, _ = station("read", logs, "--json", "--site", "WLG", "--out", tmp_path / "store")
+    code, out, err = station("read", logs, "--json", "--site", "WLG", "--out", tmp_path / "of logs")
+    assert not code, err
     found = json.loads(out)
     assert (found["rows"], found["files"]) == (6, 3)
     assert found["store"]["species"] == {"CH4": 6, "CO2": 6}

@@ -121,9 +121,10 @@ def test_command_and_page(tmp_path, capsys):
     assert len(json.loads(capsys.readouterr().out)["attribution"]) == 6
     call(attribute, path, tmp_path / "inv.csv")
     assert "by errors" in capsys.readouterr().out
-    (section,) = optional_sections(tmp_path)
+    (section,) = optional_sections(tmp_path)["attribution"]
     assert section.title.zh == "部门归因"
-    assert section.rows[2][1] == "total 合计"
+    assert section.rows[2][1] == "total"
+    assert optional_sections(tmp_path, "zh")["attribution"][0].rows[2][1] == "合计"
     assert section.picture.startswith(b"\x89PNG")
 
 

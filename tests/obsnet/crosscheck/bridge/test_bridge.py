@@ -249,7 +249,8 @@ def test_command_and_page(tmp_path, lines, capsys):
     call(crosscheck, path, tmp_path / "inv.csv", *ends, "--json")
     assert len(json.loads(capsys.readouterr().out)["bridge"]) == 8
     section = bridge_section(tmp_path / "provinces_bridge.csv")
-    assert section.rows[1][1] == "+ international aviation and shipping 加 国际航空与航运"
+    assert section.rows[1][1] == "+ international aviation and shipping"
+    assert bridge_section(tmp_path / "provinces_bridge.csv", "zh").rows[1][1] == "加 国际航空与航运"
     assert section.rows[1][-1] == "airport statistics"
     assert section.picture.startswith(b"\x89PNG")
     # without a bridge the table of the last one is gone

@@ -43,14 +43,15 @@ def test_lines_and_page(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "Beijing" in said
     assert "regions add up to 300 Mt, the nation to 270 (+11.11%)" in said
-    (section,) = optional_sections(tmp_path)
+    (section,) = optional_sections(tmp_path)["reconciled"]
     assert section.title.zh == "协调估计"
     assert len(section.rows) == 3
-    assert section.rows[2][0] == "Nation 全国"
+    assert section.rows[2][0] == "Nation"
+    assert optional_sections(tmp_path, "zh")["reconciled"][0].rows[2][0] == "全国"
     assert section.picture.startswith(b"\x89PNG")
     assert any("各地区之和 300 Mt" in t.zh for t in section.text)
     assert [p.name for p in optional_files(tmp_path)] == ["reconciled.csv", "reconciled_statistics.csv"]
-    assert optional_sections(tmp_path / "nothing") == []
+    assert optional_sections(tmp_path / "nothing") == {}
 
 
 def test_with_an_inversion(tmp_path):

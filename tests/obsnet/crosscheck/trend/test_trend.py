@@ -181,10 +181,11 @@ def test_from_the_verdicts_of_several_years(tmp_path, capsys):
     assert said[0]["slope_sd"] == pytest.approx(np.sqrt(12.5 + 0.25))
     call(trend_command, *files, "--out", tmp_path)
     assert "the trends differ" in capsys.readouterr().out
-    (section,) = optional_sections(tmp_path)
-    assert section.rows[0][:3] == ("Hebei 河北省", "inventory 清单", "2017–2019")
-    assert section.rows[2][1] == "inventory − inversion 清单 − 反演"
-    assert section.rows[2][-1] == "yes 是"
+    (section,), (chinese,) = (optional_sections(tmp_path, language)["trends"] for language in ("en", "zh"))
+    assert section.rows[0][:3] == ("Hebei", "inventory", "2017–2019")
+    assert chinese.rows[0][:3] == ("河北省", "清单", "2017–2019")
+    assert (section.rows[2][1], chinese.rows[2][1]) == ("inventory − inversion", "清单 − 反演")
+    assert (section.rows[2][-1], chinese.rows[2][-1]) == ("yes", "是")
     assert section.picture.startswith(b"\x89PNG")
     pd.read_csv(files[0]).assign(inventory_period="2017-01").to_csv(files[0], index=False)
     with pytest.raises(FormatError, match="which is no year"):

@@ -99,7 +99,7 @@ def file(tmp_path):
 def test_a_total_that_places_make_uncertain_is_remarked(file, tmp_path, in_test, said):
     """8 % of Beijing and 2 % of Tianjin, of which 7 % and 1 % are flux that is either's: 2 % of their sum."""
     v = np.array([[64.0, -15.5, -48.5], [-15.5, 16.0, -0.5], [-48.5, -0.5, 49.0]]) / MT**2
-    data = xr.load_dataset(file).assign_attrs(shares_in_test=in_test)
+    data = xr.load_dataset(file, engine="netcdf4").assign_attrs(shares_in_test=in_test)
     data["region_split_covariance"] = (("sector", "region", "region_2"), v[None])
     data.to_netcdf(tmp_path / "split.nc")
     totals = read_totals(tmp_path / "split.nc")
