@@ -57,8 +57,8 @@ def write_monthly(data: Any, path: Path) -> Path:
         sectors=[str(s) for s in data["sector"].values],
         uncertainty=spread,
         title=f"{data.attrs.get('title', 'Fluxes')}, monthly means on one degree",
-        summary=f"{data.attrs.get('summary', 'Not described')}. Means over months and cells of one degree; totals are kept: a cell at "
-        "the edge that was covered in part holds the flux of that part, spread over all of it.",
+        summary=f"{data.attrs.get('summary', 'Not described')}. Means over months and cells of one degree; totals are "
+        "kept: a cell at the edge that was covered in part holds the flux of that part, spread over all of it.",
         source=str(data.attrs.get("source", "not stated")),
         license=str(data.attrs.get("license", "not stated")),
         attrs={"months_in_part": ", ".join(part)} if part else {},
