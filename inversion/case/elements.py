@@ -25,7 +25,7 @@ from obsnet.reading import door
 from obsnet.shares import Shares
 from obsnet.typing import Floats, Ints, Times
 
-__all__ = ["Elements", "flux_fields", "place_elements", "read_elements", "with_boundary"]
+__all__ = ["Elements", "element_prior", "flux_fields", "place_elements", "read_elements", "with_boundary"]
 
 
 # what maps are called in files of other systems that have several: IMI's StateVector.nc, RHIME's own output
@@ -152,6 +152,48 @@ class Elements:
         return problem.with_(state=State([block, *rest]))
 
 
+def element_prior(options: InvertOptions, grid: Grid, column: Ints, folder: Path, out: Path) -> PriorFlux:
+    """Return the flux that the factors of a ready-made Jacobian scale.
+
+    Parameters
+    ----------
+    options : InvertOptions
+        ``prior``, ``start``, ``stop``.
+    grid, column
+        From `read_elements`.
+    folder, out : Path
+        See `inversion.case.inputs.locate`.
+
+    Raises
+    ------
+    ConfigError
+        A prior of several sectors, or with uptake in the cells that are scaled.
+    """
+    edges = np.array([options.start, options.stop], dtype="datetime64[us]")
+    if not edges[0] < edges[1]:
+        raise ConfigError(f"[invert] start {options.start} is not before stop {options.stop}")
+    prior = read_prior(
+        locate(str(options.prior), folder, out),
+        grid,
+        edges,
+        species(options.species),
+        options.prior_name,
+        options.prior_file,
+    )
+    if len(prior.flux) != 1:
+        raise ConfigError(
+            f"{options.prior}: the factors of a ready-made Jacobian are of one flux, this prior has "
+            f"{', '.join(prior.flux)}; give the sum that its simulations were made with as one sector"
+        )
+    ((sector, flux),) = prior.flux.items()
+    below = int((flux[0][column >= 0] < 0.0).sum())
+    if below:
+        raise ConfigError(
+            f"{options.prior}: {sector} is negative in {below} cells that are scaled; factors need one sign"
+        )
+    return prior
+
+
 def place_elements(
     options: InvertOptions, grid: Grid, column: Ints, problem: Problem, folder: Path, out: Path
 ) -> Elements:
@@ -171,32 +213,13 @@ def place_elements(
     Raises
     ------
     ConfigError
-        A prior of several sectors, or with uptake in the cells that are scaled.
+        See `element_prior`.
     """
-    edges = np.array([options.start, options.stop], dtype="datetime64[us]")
-    if not edges[0] < edges[1]:
-        raise ConfigError(f"[invert] start {options.start} is not before stop {options.stop}")
-    empty = Jacobian(sp.csr_array((0, grid.size), dtype=np.float32), np.zeros(0, "U1"), grid, edges)
-    prior = read_prior(
-        locate(str(options.prior), folder, out),
-        grid,
-        edges,
-        species(options.species),
-        options.prior_name,
-        options.prior_file,
-    )
-    if len(prior.flux) != 1:
-        raise ConfigError(
-            f"{options.prior}: the factors of a ready-made Jacobian are of one flux, this prior has "
-            f"{', '.join(prior.flux)}; give the sum that its simulations were made with as one sector"
-        )
+    prior = element_prior(options, grid, column, folder, out)
     ((sector, flux),) = prior.flux.items()
     cells, scaled = flux[0], column >= 0
-    below = int((cells[scaled] < 0.0).sum())
-    if below:
-        raise ConfigError(
-            f"{options.prior}: {sector} is negative in {below} cells that are scaled; factors need one sign"
-        )
+    edges = np.array([options.start, options.stop], dtype="datetime64[us]")
+    empty = Jacobian(sp.csr_array((0, grid.size), dtype=np.float32), np.zeros(0, "U1"), grid, edges)
     shares, names, source = read_shares(options, empty, prior, folder, out)
     area = shares.area(sector)
     count = problem.n_state

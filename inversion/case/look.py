@@ -97,7 +97,7 @@ def _beside(options: InvertOptions, folder: Path, out: Path) -> Iterator[str | O
 
 
 def _look_foreign(options: InvertOptions, folder: Path, out: Path) -> Iterator[str | ObsnetError]:
-    from inversion.case.elements import read_elements
+    from inversion.case.elements import element_prior, read_elements
     from inversion.case.foreign import foreign_problem
     from inversion.jacobian.foreign import read_foreign
 
@@ -112,14 +112,5 @@ def _look_foreign(options: InvertOptions, folder: Path, out: Path) -> Iterator[s
     path = locate(options.foreign.elements, folder, out)
     grid, column = apart(read_elements, path, data.matrix.shape[1])
     yield f"{int(column.max()) + 1} elements on {grid!r}"
-    edges = np.array([options.start, options.stop], dtype="datetime64[us]")
-    prior = read_prior(
-        locate(str(options.prior), folder, out),
-        grid,
-        edges,
-        species(options.species),
-        options.prior_name,
-        options.prior_file,
-    )
-    yield from prior.notes
+    yield from element_prior(options, grid, column, folder, out).notes
     yield from _beside(options, folder, out)
