@@ -9,6 +9,7 @@ import pytest
 import xarray as xr
 
 from inversion.case.elements import read_elements, with_boundary
+from inversion.case.look import look
 from inversion.case.options import InvertOptions
 from inversion.case.run import run_invert
 from inversion.jacobian.foreign import read_foreign
@@ -206,6 +207,8 @@ def test_what_cannot_be_put_on_a_map_is_one_line(folder, tmp_path):
         options(start=None, stop=None)
     with pytest.raises(ConfigError, match=r"are of one flux, this prior has fossil, biosphere"):
         run_invert(options(prior="prior.nc"), place, tmp_path)
+    with pytest.raises(ConfigError, match=r"are of one flux, this prior has fossil, biosphere"):
+        list(look(options(prior="prior.nc"), place, tmp_path, ()))
     foreign = {"files": ["inversion_result.nc"], "elements": "StateVector.nc", "model_error": 1.0}
     with pytest.raises(UnitError, match="take out model_error and mean_offset"):
         run_invert(options(foreign=foreign), place, tmp_path)
