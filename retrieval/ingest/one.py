@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from retrieval.ingest.options import IngestOptions
     from retrieval.superobs.options import Superobs
 
-__all__ = ["COPY", "GranuleTask", "Kept", "died", "ingest_one"]
+__all__ = ["COPY", "GranuleTask", "Kept", "died", "ingest_one", "spelt_alike"]
 
 COPY = "copy"  # how the status of a file begins that holds nothing of its own: no fault, and nothing is lost
 
@@ -64,7 +64,7 @@ def ingest_one(task: GranuleTask) -> dict[str, Any]:
         row["sha256"] = digest = sha256(path)
         row["file_id"] = file_id(digest)
         for known, where in _known(task, digest):
-            same = where == task.path or not Path(where).exists() or _copied_along(task, where)
+            same = spelt_alike(where, task.path) or not Path(where).exists() or _copied_along(task, where)
             if known == digest and same:
                 return row | {"status": "skipped", "_as": where}
             if known == digest:
@@ -119,6 +119,11 @@ def _known(task: GranuleTask, digest: str) -> tuple[tuple[str, str], ...]:
         return task.done
     rows = ObservationStore(task.store).index.read().to_pylist()
     return tuple((digest, r["path"]) for r in rows if r["sha256"] == digest and r["status"] == "done")
+
+
+def spelt_alike(one: str, other: str) -> bool:
+    """Tell whether two paths, relative or not, are of the same place."""
+    return os.path.abspath(one) == os.path.abspath(other)
 
 
 def _copied_along(task: GranuleTask, where: str) -> bool:

@@ -15,7 +15,7 @@ from obsnet.work.parallel import ENOUGH_BYTES, map_unordered, shard
 from obsnet.work.progress import progress
 from obsnet.work.shards import taking_part
 from obsnet.work.work import Work
-from retrieval.ingest.one import COPY, GranuleTask, Kept, died, ingest_one
+from retrieval.ingest.one import COPY, GranuleTask, Kept, died, ingest_one, spelt_alike
 from retrieval.ingest.options import IngestOptions, IngestTable
 from retrieval.ingest.plan import make_plan, rows_of_run
 from retrieval.readers.files import granule_files
@@ -200,7 +200,7 @@ def _run(
         for _, row in map_unordered(ingest_one, tasks, work, enough=enough, on_death=on_death):
             advance(1)
             if row["status"] == "skipped":
-                moved = row["_as"] != row["path"]
+                moved = not spelt_alike(row["_as"], row["path"])
                 rows.append({**before[row["_as"]], "path": row["path"]})
                 if moved:
                     news.append(rows[-1])

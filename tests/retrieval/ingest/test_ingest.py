@@ -187,6 +187,17 @@ def test_moved_folder_is_not_read_again(tmp_path):
     assert len(ObservationStore(tmp_path / "store").read("CO2")) == 80
 
 
+def test_a_relative_path_is_the_same_file(tmp_path, monkeypatch):
+    """Named by a case with its folder, then by hand from inside it: no copy of itself, and no second row."""
+    files = week(tmp_path / "in", 2)
+    ingest(files, tmp_path / "store")
+    before = ObservationStore(tmp_path / "store").index.read().to_pylist()
+    monkeypatch.chdir(tmp_path)
+    summary = ingest(resolve_files(["in"]), tmp_path / "store")
+    assert (summary.skipped, len(summary.copies), summary.soundings) == (2, 0, 80)
+    assert ObservationStore(tmp_path / "store").index.read().to_pylist() == before
+
+
 def test_the_same_bytes_twice(tmp_path):
     one = granule(tmp_path / "in")
     shutil.copy(one, tmp_path / "in" / "copy_of_it.nc4")
