@@ -21,7 +21,7 @@ from obsnet.crosscheck.systems.run import compare_systems
 from obsnet.grid import Grid
 from obsnet.inventory.prior.plants import read_plants
 from obsnet.regions import PROVINCES, provinces
-from obsnet.report.spread import spread_figure
+from obsnet.report.drawing.spread import spread_figure
 from obsnet.splitting import flux_shares
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -29,7 +29,7 @@ def report(options: ReportCommand) -> Shown:
     """
     from obsnet.crosscheck.verdicts.run import BESIDE, beside
     from obsnet.errors import FormatError
-    from obsnet.report.fonts import missing
+    from obsnet.report.drawing.fonts import missing
     from obsnet.report.record import with_record
     from obsnet.report.run import report_files
 

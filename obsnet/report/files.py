@@ -13,8 +13,8 @@ from obsnet.report.exchange.monthly import write_monthly
 from obsnet.report.exchange.paris import write_paris
 from obsnet.report.exchange.paris_inventory import inventory_name, write_paris_inventory
 from obsnet.report.options import ReportOptions
-from obsnet.report.tables import ReportTable, report_tables
-from obsnet.report.workbook import write_table_files, write_table_workbook
+from obsnet.report.tables.tables import ReportTable, report_tables
+from obsnet.report.tables.workbook import write_table_files, write_table_workbook
 
 __all__ = ["behind", "write_files"]
 

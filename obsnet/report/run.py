@@ -134,7 +134,8 @@ def report_content(
     from obsnet.field import grid_of
     from obsnet.language import Words
     from obsnet.report.content import Content, facts
-    from obsnet.report.fonts import missing
+    from obsnet.report.drawing.fonts import missing
+    from obsnet.report.drawing.shapes import shapes_of
     from obsnet.report.pictures import draw
     from obsnet.report.record import inputs_section
     from obsnet.report.sections.beside import beside_the_verdict
@@ -143,7 +144,6 @@ def report_content(
     from obsnet.report.sections.nowcast import nowcast_sections
     from obsnet.report.sections.optional import optional_sections
     from obsnet.report.sections.told_apart import told_apart
-    from obsnet.report.shapes import shapes_of
     from obsnet.report.summary import summary
     from obsnet.report.words import both, span
 

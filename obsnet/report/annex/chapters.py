@@ -10,8 +10,8 @@ from obsnet.language import NOTHING, Words
 from obsnet.report.annex.results import detectability, sums, verdict_table
 from obsnet.report.annex.texts import text
 from obsnet.report.content import Content
-from obsnet.report.headings import VALUES
 from obsnet.report.sections.section import Section, percent
+from obsnet.report.tables.headings import VALUES
 
 __all__ = ["Chapter", "chapters"]
 

@@ -10,8 +10,8 @@ import numpy as np
 from obsnet.crosscheck.words import joined
 from obsnet.language import NOTHING, Words
 from obsnet.report.annex.texts import text
-from obsnet.report.headings import VALUES
 from obsnet.report.sections.section import Section, number, percent, signed
+from obsnet.report.tables.headings import VALUES
 
 __all__ = ["detectability", "sums", "verdict_table"]
 

@@ -10,8 +10,8 @@ import numpy as np
 from obsnet.crosscheck.verdicts.run import beside
 from obsnet.crosscheck.verdicts.table import read_statistics
 from obsnet.language import Language, Words
-from obsnet.report.fonts import drawn_in
-from obsnet.report.maps import figure_png
+from obsnet.report.drawing.fonts import drawn_in
+from obsnet.report.drawing.maps import figure_png
 from obsnet.report.sections.made import read_made
 from obsnet.report.sections.section import Section, named, number, plain, signed
 from obsnet.report.words import term

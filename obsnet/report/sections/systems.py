@@ -13,10 +13,10 @@ from obsnet.crosscheck.systems.words import sentence
 from obsnet.errors import FormatError
 from obsnet.language import Language, Words
 from obsnet.reading import door
-from obsnet.report.fonts import drawn_in
-from obsnet.report.maps import figure_png
+from obsnet.report.drawing.fonts import drawn_in
+from obsnet.report.drawing.maps import figure_png
+from obsnet.report.drawing.spread import spread_figure
 from obsnet.report.sections.section import Section, named
-from obsnet.report.spread import spread_figure
 from obsnet.report.words import term
 
 __all__ = ["systems"]

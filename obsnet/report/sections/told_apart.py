@@ -8,8 +8,8 @@ import numpy as np
 
 from obsnet.crosscheck.compared.joint import LIMIT
 from obsnet.language import Language, Words
-from obsnet.report.fonts import drawn_in
-from obsnet.report.maps import figure_png
+from obsnet.report.drawing.fonts import drawn_in
+from obsnet.report.drawing.maps import figure_png
 from obsnet.report.sections.section import Section, named, percent, plain, signed
 from obsnet.report.words import term
 

@@ -17,7 +17,7 @@ from obsnet.report.annex.chapters import Chapter, chapters
 from obsnet.report.annex.document import said, write_document
 from obsnet.report.annex.write import write_annex
 from obsnet.report.content import Content
-from obsnet.report.maps import figure_png
+from obsnet.report.drawing.maps import figure_png
 from obsnet.report.sections.optional import _MAKERS
 from obsnet.report.sections.section import Section
 

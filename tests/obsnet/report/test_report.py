@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from obsnet.errors import FormatError
-from obsnet.report import fonts
 from obsnet.report.content import Content
-from obsnet.report.maps import VERDICT_COLOURS, figure_png, grid_map, map_axes, region_map
+from obsnet.report.drawing import fonts
+from obsnet.report.drawing.maps import VERDICT_COLOURS, figure_png, grid_map, map_axes, region_map
 from obsnet.report.page import write_report
 from obsnet.report.pictures import flux_map, verdict_map
 from tests.obsnet.report.synthetic import GRID, verdicts
@@ -283,7 +283,7 @@ def test_regions_of_ones_own_are_drawn_where_they_are():
     import xarray as xr
 
     from obsnet.grid import Grid
-    from obsnet.report.shapes import shapes_of
+    from obsnet.report.drawing.shapes import shapes_of
 
     grid = Grid.regular(45, 55, 0, 10, 5, 5)
     data = xr.Dataset(

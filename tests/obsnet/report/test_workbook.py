@@ -13,9 +13,9 @@ from obsnet.crosscheck.reconcile.run import COLUMNS as RECONCILED
 from obsnet.crosscheck.trend.run import COLUMNS as TRENDS
 from obsnet.crosscheck.verdicts.options import CrosscheckOptions
 from obsnet.crosscheck.verdicts.run import crosscheck_files
-from obsnet.report.headings import heading, in_language
-from obsnet.report.tables import report_tables
-from obsnet.report.workbook import write_table_files, write_table_workbook
+from obsnet.report.tables.headings import heading, in_language
+from obsnet.report.tables.tables import report_tables
+from obsnet.report.tables.workbook import write_table_files, write_table_workbook
 from tests.obsnet.crosscheck.verdicts.test_table import posterior
 
 EVIL = '=cmd|"/C calc"!A0'

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from obsnet.language import Language
+from obsnet.report.words import VERDICTS
 
 __all__ = ["HEADINGS", "VALUES", "Heading", "heading", "in_language"]
 
@@ -144,12 +145,7 @@ HEADINGS = {
 # Codes in cells, by column. What a column of one table means elsewhere stands under TABLE.COLUMN above.
 _YES = {"yes": "是", "no": "否"}
 VALUES: dict[str, dict[str, str]] = {
-    "verdict": {
-        "inconsistent": "不一致",
-        "consistent": "一致",
-        "not decided": "未能判定",
-        "not testable": "无法检验",
-    },
+    "verdict": {key: name.zh for key, (name, _) in VERDICTS.items()},
     "kind": {
         "region": "地区",
         "joint": "合并地区",

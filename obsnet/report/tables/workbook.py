@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from obsnet.language import Language, Words
-from obsnet.report.tables import ReportTable
+from obsnet.report.tables.tables import ReportTable
 from obsnet.sheets import TableSheet, write_sheet_csv, write_sheets
 
 __all__ = ["write_table_files", "write_table_workbook"]
@@ -53,7 +53,7 @@ def write_table_workbook(
     path : Path
         ``tables.xlsx``.
     tables : sequence of ReportTable
-        From `obsnet.report.tables.report_tables`.
+        From `obsnet.report.tables.tables.report_tables`.
     language : {"en", "zh"}
         Of sheets and headings.
     title : str

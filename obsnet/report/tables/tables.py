@@ -10,7 +10,7 @@ from typing import Any
 from obsnet.crosscheck.verdicts.run import beside
 from obsnet.language import Language, Words
 from obsnet.reading import door, read_csv
-from obsnet.report.headings import Heading, heading, in_language
+from obsnet.report.tables.headings import Heading, heading, in_language
 
 __all__ = ["ReportTable", "report_tables"]
 

@@ -1,0 +1,1 @@
+"""Pictures of a report: fonts, shapes of regions, maps, spreads."""

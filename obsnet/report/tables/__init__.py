@@ -1,0 +1,1 @@
+"""The tables behind a report, as people with a spreadsheet get them."""
