@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from obsnet.language import NOTHING, Words, apart, filled, period_zh
+from obsnet.language import Words, apart, filled, period_zh
 from obsnet.run_words import in_both
 
-__all__ = ["NOTHING", "Words", "common_first", "filled", "joined", "of_the_run", "say"]
+__all__ = ["common_first", "joined", "of_the_run", "say"]
 
 _BETWEEN = Words("; ", "；")
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from obsnet.crosscheck.words import Words
 from obsnet.errors import ConfigError, nearest
+from obsnet.language import Words
 
 __all__ = ["COMPONENTS", "LAND", "NET_NAMES", "PRESETS", "components_of", "needed"]
 

@@ -22,9 +22,10 @@ from obsnet.crosscheck.bridge.lines import Line, stated_lines
 from obsnet.crosscheck.bridge.options import BridgeOptions
 from obsnet.crosscheck.compared.quantity import Quantities
 from obsnet.crosscheck.rules.published import is_national
-from obsnet.crosscheck.words import NOTHING, Words, say
+from obsnet.crosscheck.words import say
 from obsnet.errors import ConfigError
 from obsnet.inventory.words import NATION
+from obsnet.language import NOTHING, Words
 from obsnet.typing import Floats
 
 __all__ = ["COLUMNS", "Bridge", "bridge_table", "harmonise", "make_bridge", "refuse_net"]

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from obsnet.crosscheck.words import NOTHING, Words, say
+from obsnet.crosscheck.words import say
+from obsnet.language import NOTHING, Words
 
 __all__ = ["Fit", "FitFinding", "SourceFit", "chi_square_bounds", "judge_fit"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from obsnet.crosscheck.words import Words
 from obsnet.errors import ConfigError, FormatError, RegionError, nearest
+from obsnet.language import Words
 from obsnet.reading import door, read_csv
 from obsnet.regions import PROVINCES, region_code
 

@@ -13,10 +13,11 @@ from typing import Any, Literal
 import numpy as np
 
 from obsnet.constants import SECONDS_PER_YEAR, species
-from obsnet.crosscheck.words import Words, say
+from obsnet.crosscheck.words import say
 from obsnet.errors import ConfigError, RangeError, RegionError, SchemaError, nearest
 from obsnet.inventory.period import Period, read_period
 from obsnet.inventory.table import check_inventory, mole_rate, per_year
+from obsnet.language import Words
 from obsnet.regions import REST
 from obsnet.typing import Floats
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from obsnet.crosscheck.compared.totals import RegionTotals
-from obsnet.crosscheck.words import NOTHING, Words, say
+from obsnet.crosscheck.words import say
 from obsnet.errors import ConfigError, nearest
+from obsnet.language import NOTHING, Words
 from obsnet.typing import Floats
 
 __all__ = ["noise_of"]

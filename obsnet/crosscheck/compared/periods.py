@@ -8,9 +8,10 @@ from typing import Literal
 
 import numpy as np
 
-from obsnet.crosscheck.words import NOTHING, Words, say
+from obsnet.crosscheck.words import say
 from obsnet.errors import ConfigError
 from obsnet.inventory.period import Period
+from obsnet.language import NOTHING, Words
 
 __all__ = ["Compared", "TimeChoice", "match_periods"]
 

@@ -19,8 +19,9 @@ from obsnet.crosscheck.compared.joint import RegionResolution, joint_sets, resol
 from obsnet.crosscheck.compared.periods import Compared
 from obsnet.crosscheck.compared.totals import RegionTotals
 from obsnet.crosscheck.rules.statistics import common_error, sd_of
-from obsnet.crosscheck.words import NOTHING, Words, say
+from obsnet.crosscheck.words import say
 from obsnet.errors import RegionError
+from obsnet.language import NOTHING, Words
 from obsnet.regions import REST, region_name
 from obsnet.typing import Floats
 

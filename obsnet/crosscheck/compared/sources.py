@@ -14,8 +14,9 @@ from obsnet.crosscheck.compared.periods import TimeChoice, match_periods
 from obsnet.crosscheck.compared.quantity import Sums, covariance_of, make_quantities
 from obsnet.crosscheck.compared.totals import RegionTotals
 from obsnet.crosscheck.rules.statistics import kernel_parts, sd_of
-from obsnet.crosscheck.words import NOTHING, Words, of_the_run, say
+from obsnet.crosscheck.words import of_the_run, say
 from obsnet.errors import ConfigError, RegionError
+from obsnet.language import NOTHING, Words
 from obsnet.regions import region_name
 from obsnet.typing import Floats
 

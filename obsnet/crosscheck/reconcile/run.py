@@ -14,9 +14,10 @@ from obsnet.crosscheck.compared.totals import RegionTotals
 from obsnet.crosscheck.reconcile.estimate import Nation, Reconciled, reconcile
 from obsnet.crosscheck.reconcile.options import ReconcileOptions
 from obsnet.crosscheck.verdicts.all_regions import STATISTICS
-from obsnet.crosscheck.words import Words, joined, say
+from obsnet.crosscheck.words import joined, say
 from obsnet.errors import ConfigError, RegionError
 from obsnet.inventory.words import NATION, find_region
+from obsnet.language import Words
 from obsnet.sheets import csv_text
 
 __all__ = ["COLUMNS", "ReconciledTables", "reconcile_files", "reconcile_tables"]

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from obsnet.crosscheck.words import Words, say
+from obsnet.crosscheck.words import say
+from obsnet.language import Words
 from obsnet.regions import PROVINCES
 
 __all__ = ["NATIONAL", "REQUIREMENTS", "SUREST", "is_national", "requirement", "self_check"]

@@ -37,8 +37,9 @@ from obsnet.crosscheck.rules.rule import (
     equivalence_power,
     minimum_detectable,
 )
-from obsnet.crosscheck.words import NOTHING, Words, say
+from obsnet.crosscheck.words import say
 from obsnet.errors import RangeError, SchemaError
+from obsnet.language import NOTHING, Words
 from obsnet.typing import Bools, Floats
 
 __all__ = ["Rule", "Verdict", "Verdicts", "benjamini_hochberg", "judge", "minimum_detectable"]

@@ -11,7 +11,8 @@ from obsnet.crosscheck.compared.quantity import Quantities, covariance_of
 from obsnet.crosscheck.compared.totals import RegionTotals
 from obsnet.crosscheck.rules.published import is_national, self_check
 from obsnet.crosscheck.rules.statistics import chi_square, common_error, sd_of
-from obsnet.crosscheck.words import Words, say
+from obsnet.crosscheck.words import say
+from obsnet.language import Words
 from obsnet.regions import PROVINCES
 from obsnet.typing import Floats
 

@@ -12,7 +12,8 @@ from obsnet.crosscheck.compared.totals import RegionTotals
 from obsnet.crosscheck.rules.published import requirement
 from obsnet.crosscheck.rules.statistics import sd_of
 from obsnet.crosscheck.rules.verdict import Verdicts
-from obsnet.crosscheck.words import Words, joined
+from obsnet.crosscheck.words import joined
+from obsnet.language import Words
 from obsnet.typing import Floats
 
 __all__ = ["described", "found_columns", "required_columns"]

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from obsnet.crosscheck.words import Words, common_first
+from obsnet.crosscheck.words import common_first
+from obsnet.language import Words
 
 __all__ = ["attribution_lines", "reconciled_lines", "statistics_lines", "table_lines", "trend_lines"]
 

@@ -21,9 +21,9 @@ from obsnet.crosscheck.rules.statistics import plain_statistics
 from obsnet.crosscheck.rules.verdict import Rule, judge
 from obsnet.crosscheck.verdicts.all_regions import STATISTICS, all_regions
 from obsnet.crosscheck.verdicts.columns import described, found_columns, required_columns
-from obsnet.crosscheck.words import NOTHING, of_the_run, say
+from obsnet.crosscheck.words import of_the_run, say
 from obsnet.errors import FormatError
-from obsnet.language import period_zh
+from obsnet.language import NOTHING, period_zh
 from obsnet.reading import door, read_csv
 
 __all__ = [

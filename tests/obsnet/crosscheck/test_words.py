@@ -5,7 +5,8 @@ import re
 import pytest
 
 from obsnet.crosscheck import words
-from obsnet.crosscheck.words import NOTHING, Words, common_first, joined, say
+from obsnet.crosscheck.words import common_first, joined, say
+from obsnet.language import NOTHING, Words
 
 
 @pytest.mark.parametrize("key", words._TEXTS)

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obsnet.crosscheck.rules.verdict import Rule, Verdict, judge
-from obsnet.crosscheck.words import NOTHING, Words
 from obsnet.errors import RangeError, SchemaError
+from obsnet.language import NOTHING, Words
 
 
 def linear_gaussian(rng, regions=5, observations=40, prior_sd=0.3, error=1.0, together=0.0):
