@@ -13,6 +13,7 @@ from types import FrameType
 __all__ = ["orderly_end"]
 
 GRACE = 3.0  # seconds for the main thread, which may be inside a long computation in C
+NUDGE = 0.1  # seconds until a main thread that has not heard is sent the signal itself
 _WORD = b"obsnet: terminated; run the same command again to go on\n"
 
 
@@ -29,13 +30,19 @@ def orderly_end(code: int) -> Iterator[None]:
     -----
     A handler in Python runs only between two steps of the interpreter. The bytes that signals write into a pipe are
     read by a thread, which ends the process after `GRACE` seconds; a computation that holds the interpreter's lock
-    ends first.
+    ends first. A wait of the main thread that began just after the signal came, or while another thread took it, is
+    not broken by it: the thread sends it again, to the main thread, until it is heard.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
+    obeyed = threading.Event()
+
     def handle(_number: int, _frame: FrameType | None) -> None:
+        if obeyed.is_set():  # sent again: what tidies up is left alone
+            return
+        obeyed.set()
         os.write(2, _WORD)
         raise SystemExit(code)
 
@@ -43,7 +50,7 @@ def orderly_end(code: int) -> Iterator[None]:
     os.set_blocking(written, False)
     before = signal.signal(signal.SIGTERM, handle)
     wakeup = signal.set_wakeup_fd(written, warn_on_full_buffer=False)
-    threading.Thread(target=_watch, args=(heard, code), daemon=True).start()
+    threading.Thread(target=_watch, args=(heard, obeyed, code), daemon=True).start()
     try:
         yield
     finally:
@@ -52,9 +59,14 @@ def orderly_end(code: int) -> Iterator[None]:
         os.close(written)  # the thread sees the end and closes its own
 
 
-def _watch(heard: int, code: int) -> None:
+def _watch(heard: int, obeyed: threading.Event, code: int) -> None:
+    main = threading.main_thread().ident
+    assert main is not None  # it runs
     while numbers := os.read(heard, 64):
         if signal.SIGTERM in numbers:
-            time.sleep(GRACE)
+            end = time.monotonic() + GRACE
+            while not obeyed.wait(NUDGE) and time.monotonic() < end:
+                signal.pthread_kill(main, signal.SIGTERM)
+            time.sleep(max(end - time.monotonic(), 0.0))
             os._exit(code)
     os.close(heard)

@@ -61,6 +61,28 @@ def test_term_ends_with_a_word_and_its_code(how):
         assert word == "obsnet: terminated; run the same command again to go on\n"
 
 
+def test_term_that_another_thread_took_is_heard_by_a_main_thread_that_waits():
+    """What a signal between the last look for signals and the wait looks like: nothing breaks the wait."""
+    process = python("""
+        import signal, threading, time
+        from obsnet.work.termination import orderly_end
+        def take():
+            time.sleep(0.5)  # until the main thread waits
+            signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+        with orderly_end(143):
+            try:
+                threading.Thread(target=take, daemon=True).start()
+                time.sleep(600)
+            finally:
+                time.sleep(0.5)  # no second signal breaks what tidies up
+                print("tidied up", flush=True)
+    """)
+    said, word = process.communicate(timeout=120)
+    assert process.returncode == Exit.TERMINATED
+    assert said == "tidied up\n"
+    assert word == "obsnet: terminated; run the same command again to go on\n"
+
+
 def test_term_is_as_before_after_the_block():
     from obsnet.work.termination import orderly_end
 
