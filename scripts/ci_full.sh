@@ -1,7 +1,11 @@
 #!/usr/bin/env bash
 # The tests on every Python from 3.11 that is installed, and with the lowest versions that pyproject.toml states.
-#   bash scripts/ci_full.sh [pytest arguments]
+#   bash scripts/ci_full.sh                                  # all of them
+#   bash scripts/ci_full.sh lowest 3.13 -- tests/retrieval   # these, and what pytest is given
 set -euo pipefail
+wanted=()
+while [ $# -gt 0 ] && [ "$1" != -- ]; do wanted+=("$1"); shift; done
+[ $# -eq 0 ] || shift
 cd "$(dirname "$0")/.."
 export OBSNET_SAMPLE_DATA="${OBSNET_SAMPLE_DATA:-$(cd .. && pwd)/shared/data}" MPLBACKEND=Agg
 work=$(mktemp -d)
@@ -26,10 +30,26 @@ check() { # name, interpreter, resolution, pytest arguments
     "$work/$name/bin/python" -m pytest -q "$@" && echo "$name: passed" || { echo "$name: FAILED"; failed+=("$name"); }
 }
 
+interpreter() { # of a minor version; nothing where none runs
+    local python
+    for python in "python3.$1" "$HOME/.pyenv/versions/3.$1".*/bin/python; do
+        if "$python" -c "import sys; sys.exit(sys.version_info[1] != $1)" 2>/dev/null; then echo "$python"; return; fi
+    done
+}
+
 failed=()
-check lowest 3.11 lowest-direct "$@"
-for minor in 11 12 13 14; do
-    python=$(command -v "python3.$minor" || ls "$HOME/.pyenv/versions/3.$minor".*/bin/python 2>/dev/null | tail -n 1 || true)
-    if [ -n "$python" ]; then check "python3.$minor" "$python" highest "$@"; else echo "python3.$minor: not installed, not run"; fi
+[ ${#wanted[@]} -gt 0 ] || wanted=(lowest 3.11 3.12 3.13 3.14)
+for name in "${wanted[@]}"; do
+    case $name in
+    lowest) check lowest 3.11 lowest-direct "$@" ;;
+    3.*)
+        python=$(interpreter "${name#3.}")
+        if [ -n "$python" ]; then check "$name" "$python" highest "$@"; else echo "$name: not installed, not run"; fi
+        ;;
+    *)
+        echo "no such environment: $name (lowest, 3.11, 3.12 ...)" >&2
+        exit 2
+        ;;
+    esac
 done
 [ ${#failed[@]} -eq 0 ] || { echo "failed: ${failed[*]}"; exit 1; }
