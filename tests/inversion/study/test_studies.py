@@ -74,7 +74,7 @@ def test_known_numbers_are_noted_and_own_numbers_are_not_called_assumed():
     assert any(
         n.startswith("error.correlation_hours = 84, not stated: by default half a week") for n in notes
     )
-    assert any(n.startswith("error.overpass_share = 0.3, not stated: assumed") for n in notes)
+    assert any(n.startswith("error.overpass_share = 0.3, not stated: by default as OCO-2's") for n in notes)
     error = {"point": 2.0, "correlation_hours": 24.0}
     own = StudyWorld(validate(WorldOptions, {**SMALL, "national_sd": 1000.0, "error": error}))
     told = own.study(["existing"], Path()).notes
