@@ -202,6 +202,35 @@ def lognormal_truth(rng: np.random.Generator, made: Inversion) -> np.ndarray:
     return made.prior * np.exp(z - 0.5 * np.diagonal(log))
 
 
+def truncated_truth(rng: np.random.Generator, made: Inversion) -> np.ndarray:
+    """Draw totals of the normal prior that are not below zero."""
+    factor = np.linalg.cholesky(made.covariance)
+    while True:
+        truth = made.prior + factor @ rng.standard_normal(len(made.prior))
+        if (truth >= 0.0).all():
+            return truth
+
+
+def truncated_mean(rng: np.random.Generator, made: Inversion, data: np.ndarray) -> np.ndarray:
+    """Return the posterior mean of totals as method `truncated` draws it; `data` is about the prior."""
+    from inversion.operators.covariance import BlockDiagonalCovariance, DenseCovariance
+    from inversion.problem.problem import Problem
+    from inversion.solvers.truncated import solve_truncated
+
+    m = len(made.prior)
+    land = made.biosphere @ made.biosphere.T
+    error = BlockDiagonalCovariance(
+        [DenseCovariance(made.covariance, "fossil"), DenseCovariance(land, "land")]
+    )
+    h = np.hstack([made.jacobian, made.jacobian])
+    prior = np.concatenate([made.prior, np.zeros(m)])
+    observations = data + made.jacobian @ made.prior
+    problem = Problem(h, observations, np.full(len(h), made.error**2), prior, error)
+    lower = np.concatenate([np.zeros(m), np.full(m, -np.inf)])
+    seed = int(rng.integers(2**31))
+    return solve_truncated(problem, lower, draws=2000, least=100.0, seed=seed).mean[:m]
+
+
 @dataclass(frozen=True)
 class Draw:
     """One truth, and what the inventories would say if they were right."""
@@ -264,6 +293,9 @@ class Scenario:
         From which truths are drawn; as `world` by default.
     truth : callable, optional
         Draws true fossil totals (a generator and the `Inversion` of `true_world` in) where they are not normal.
+    answer : callable, optional
+        Posterior mean of fossil totals (a generator, the `Inversion` and data about its prior in) where it is not
+        the linear one.
     error_factor : float
         By what the errors of observations and priors are larger than stated, in sd.
     rho, declared : float
@@ -282,6 +314,7 @@ class Scenario:
     tested: str = "month"
     true_world: World | None = None
     truth: Callable[[np.random.Generator, Inversion], np.ndarray] | None = None
+    answer: Callable[[np.random.Generator, Inversion, np.ndarray], np.ndarray] | None = None
     error_factor: float = 1.0
     rho: float = 0.0
     declared: float = 0.0
@@ -307,7 +340,10 @@ def draw(scenario: Scenario, made: Inversion, weights: np.ndarray, rng: np.rando
     if source.coast is None:
         moved = made.jacobian @ (truth - made.prior)
     data = moved + made.jacobian @ land + noise
-    posterior = made.prior + made.gain @ data
+    if scenario.answer is None:
+        posterior = made.prior + made.gain @ data
+    else:
+        posterior = scenario.answer(rng, made, data)
     tested, before = weights @ truth, weights @ made.prior
     spread = np.sqrt(np.einsum("ij,jk,ik->i", weights, source.covariance, weights))
     common = scenario.rho * (before - tested) / spread  # what the inventory has of the prior's own error
@@ -490,6 +526,22 @@ SCENARIOS = (
         for spread in (0.4, 0.6)
         for text, plan, kept in (
             ("method lognormal", all_right, {"false": 0.05}),
+            ("one of 5 too high by its minimum", off_by_minimum(1), POWER),
+            ("one of 5 too low by its minimum", off_by_minimum(1, -1.0), POWER),
+        )
+    ),
+    *(
+        Scenario(
+            f"normal truth of {100 * spread:.0f} % cut off at zero, {text}",
+            replace(WIDE, spread=spread),
+            plan,
+            truth=truncated_truth,
+            answer=truncated_mean,
+            promised=kept,
+        )
+        for spread in (0.6, 1.0)
+        for text, plan, kept in (
+            ("method truncated", all_right, {"false": 0.05}),
             ("one of 5 too high by its minimum", off_by_minimum(1), POWER),
             ("one of 5 too low by its minimum", off_by_minimum(1, -1.0), POWER),
         )

@@ -65,6 +65,10 @@ class Assembled:
         Of which the observation error is made.
     prescribed : dict of str to ndarray (observations,)
         What each prescribed sector's prior contributes to the modelled observations.
+    total_flux : ndarray, shape (flux bins, cells)
+        Prior flux of all sectors in the Jacobian's unit.
+    stderr : csr_array or None
+        Of the footprints' entries, (observations, flux bins x cells), where their sampling error counts.
     """
 
     problem: Problem
@@ -79,6 +83,8 @@ class Assembled:
     counts: dict[str, int]
     errors: ErrorParts
     prescribed: dict[str, Floats]
+    total_flux: Floats
+    stderr: sp.csr_array | None
 
     def select(self, rows: Bools) -> Assembled:
         """Return the problem of some of the observations."""
@@ -88,6 +94,7 @@ class Assembled:
             observations=self.observations.filter(pa.array(rows)),
             errors=self.errors.select(rows),
             prescribed={k: v[rows] for k, v in self.prescribed.items()},
+            stderr=None if self.stderr is None else self.stderr[rows],
         )
 
     @property
@@ -173,6 +180,8 @@ def assemble(
         counts=dict(counts or {"used": len(table)}),
         errors=errors,
         prescribed=fluxes.prescribed,
+        total_flux=fluxes.total,
+        stderr=jacobian.stderr if options.error.monte_carlo else None,
     )
 
 

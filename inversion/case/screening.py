@@ -45,13 +45,15 @@ class Screened:
     table: pa.Table
 
 
-def departures(posterior: Posterior) -> tuple[Floats, Floats]:
+def departures(posterior: Posterior, inverse: Floats | None = None) -> tuple[Floats, Floats]:
     """Return how far each observation lies from what all others predict.
 
     Parameters
     ----------
     posterior : Posterior
         Of an exact method.
+    inverse : ndarray, shape (n_obs,), optional
+        The diagonal of ``S^-1`` where it is known already.
 
     Returns
     -------
@@ -59,7 +61,7 @@ def departures(posterior: Posterior) -> tuple[Floats, Floats]:
         Observation minus prediction, and the same over its standard deviation: standard normal where errors are right.
     """
     weighted = posterior.system.solve(posterior.problem.innovation)
-    inverse = posterior.system.solve_diagonal()
+    inverse = posterior.system.solve_diagonal() if inverse is None else inverse
     return weighted / inverse, weighted / np.sqrt(inverse)
 
 

@@ -3,16 +3,19 @@
 For an indicator ``v`` of the rows of a source and ``S = H B H' + R``, the generalised least-squares estimate of a
 common offset is ``b = v' S^-1 d / v' S^-1 v`` with variance ``1 / v' S^-1 v``. It knows what fluxes, inflow and
 offsets in the state can explain, so what is left is what nothing in the inversion accounts for. An offset that *is*
-solved is in S and takes the test's power away, as it should.
+solved is in S and takes the test's power away, as it should. What footprints of few particles make of no offset
+(`inversion.case.attenuation`) is taken off.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from inversion.problem.posterior import Posterior
+from obsnet.typing import Floats
 
 __all__ = ["Offset", "source_offsets"]
 
@@ -31,6 +34,8 @@ class Offset(NamedTuple):
         Offset over uncertainty: standard normal where the source has no offset and the errors are right.
     p_adjusted : float
         Two-sided, times the number of sources (Bonferroni), at most 1.
+    diluted : float
+        What noise in the footprints was expected to add; `offset` is without it.
     """
 
     source: str
@@ -39,9 +44,12 @@ class Offset(NamedTuple):
     uncertainty: float
     deviations: float
     p_adjusted: float
+    diluted: float = 0.0
 
 
-def source_offsets(posterior: Posterior, group: str = "source") -> list[Offset]:
+def source_offsets(
+    posterior: Posterior, group: str = "source", *, diluted: Callable[[Floats], Floats] | None = None
+) -> list[Offset]:
     """Estimate the common offset of every source.
 
     Parameters
@@ -50,6 +58,8 @@ def source_offsets(posterior: Posterior, group: str = "source") -> list[Offset]:
         Solved; each source costs one more solution of ``S``.
     group : str
         A key of ``problem.groups``.
+    diluted : callable, optional
+        ``S^-1 v``, (n_obs, k), in; the score that is expected without any offset, (k,), out.
 
     Returns
     -------
@@ -64,7 +74,8 @@ def source_offsets(posterior: Posterior, group: str = "source") -> list[Offset]:
     indicator[np.arange(labels.size), column] = 1.0
     solved = posterior.system.solve(indicator)
     information = np.einsum("ij,ij->j", indicator, solved)
-    score = solved.T @ posterior.problem.innovation
+    noise = np.zeros(names.size) if diluted is None else diluted(solved)
+    score = solved.T @ posterior.problem.innovation - noise
     found = []
     for k, name in enumerate(names):
         z = float(score[k] / np.sqrt(information[k]))
@@ -76,6 +87,7 @@ def source_offsets(posterior: Posterior, group: str = "source") -> list[Offset]:
                 float(1.0 / np.sqrt(information[k])),
                 z,
                 float(min(1.0, 2.0 * names.size * norm.sf(abs(z)))),
+                float(noise[k] / information[k]),
             )
         )
     return found

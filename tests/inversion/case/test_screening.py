@@ -1,11 +1,14 @@
 """Rows that do not fit are found, right ones are left, biased sources are told; all of it is listed."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pytest
+import scipy.sparse as sp
 
+from inversion.case.attenuation import diluted_score
 from inversion.case.checks import add_checks, screening_lines
 from inversion.case.options import ScreenOptions
 from inversion.case.screening import departures, screen
@@ -14,7 +17,7 @@ from inversion.problem.totals import region_totals
 from inversion.solvers.choose import solve
 from obsnet.config import validate
 from obsnet.errors import ConfigError
-from tests.inversion.world import make_world, options
+from tests.inversion.world import APART, make_world, options
 
 
 @pytest.fixture(scope="module")
@@ -204,3 +207,33 @@ def test_remarks_travel_with_the_posterior(made):
     assert said == [] or f"fossil: {(fluxes < 0).sum()} of {fluxes.size} cells are negative" in said[0]
     assert bool(said) == bool((fluxes < 0).any())
     assert not any(r.startswith("biosphere") for r in remarks)  # it may be negative
+
+
+def test_noise_in_the_footprints_is_no_offset():
+    """Footprints with noise of the size they state, truths from the prior: scores are as often off as stated."""
+    world = make_world(n=90)
+    matrix = sp.csr_array(world.jacobian.matrix)
+    share = 0.35
+    stderr = matrix.copy()
+    stderr.data = share * stderr.data
+    clean = world.assemble(options(error={"point": 0.8, "column": 0.5, "monte_carlo": False, **APART})).problem
+    root = np.linalg.cholesky(clean.observation_error.dense())
+    z, taken = [], []
+    for seed in range(300):
+        rng = np.random.default_rng([71, seed])
+        noisy = matrix.copy()
+        noisy.data = noisy.data * (1.0 + share * rng.standard_normal(noisy.nnz))
+        jacobian = replace(world.jacobian, matrix=noisy, stderr=stderr)
+        made = replace(world, jacobian=jacobian).assemble(options())
+        truth = clean.prior + clean.prior_error.factor(rng.standard_normal(clean.prior_error.factor_size))
+        error = root @ rng.standard_normal(clean.n_obs)
+        problem = made.problem.with_(observations=clean.simulate(truth) + error)
+        posterior = solve(problem, method="dual")
+        diluted = partial(diluted_score, made, posterior, inverse=posterior.system.solve_diagonal())
+        found = source_offsets(posterior, diluted=diluted)
+        z.append([o.deviations for o in found])
+        taken.append([o.diluted / o.uncertainty for o in found])
+    z, taken = np.array(z), np.array(taken)
+    error = z.std(axis=0) / np.sqrt(len(z))
+    assert (np.abs(taken.mean(axis=0)) > 6 * error).any()  # without the correction it would show
+    assert (np.abs(z.mean(axis=0)) < 3.5 * error + 0.1 * np.abs(taken.mean(axis=0))).all()
