@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 from obsnet.atomic import alive
 from obsnet.journal import read_journals
+from obsnet.seal import read_json
 from obsnet.stage_mark import read_mark
 from obsnet.work.shards import FOLDER, plans_of, unfinished
 
@@ -151,4 +151,4 @@ def _dead(record: Mapping[str, Any]) -> bool:
 def jobs_of(out: Path) -> dict[str, str]:
     """Return the numbers of the chain that was handed in last, by name."""
     path = out / ".jobs" / "numbers.json"
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+    return read_json(path) if path.exists() else {}

@@ -18,6 +18,8 @@ import zarr
 
 from obsnet.atomic import atomic_path
 from obsnet.errors import FormatError, RangeError, SchemaError
+from obsnet.reading import door, refuse_claims
+from obsnet.seal import check_file, seal_file
 from obsnet.typing import Floats, Singles
 from retrieval.forward.absorption import cross_section
 from retrieval.forward.hitran import LineList
@@ -244,33 +246,36 @@ def save_table(table: CrossSections, path: str | os.PathLike[str]) -> None:
         "wavenumber": (table.wavenumber, {"units": "cm-1"}),
     }
     name = f"absorption cross section of {table.molecule} per molecule"
-    with atomic_path(path) as temporary, zarr.storage.ZipStore(temporary, mode="w") as store:
-        group = zarr.create_group(store, attributes={"format": FORMAT, "molecule": table.molecule})
-        for axis, (values, attributes) in coordinates.items():
-            group.create_array(axis, data=values, dimension_names=[axis], attributes=attributes)
-        group.create_array(
-            "cross_section",
-            data=table.values,
-            chunks=(1, *table.values.shape[1:]),
-            dimension_names=list(coordinates),
-            attributes={"units": "1e-24 cm2", "long_name": name},
-        )
+    with atomic_path(path) as temporary:
+        with zarr.storage.ZipStore(temporary, mode="w") as store:
+            group = zarr.create_group(store, attributes={"format": FORMAT, "molecule": table.molecule})
+            for axis, (values, attributes) in coordinates.items():
+                group.create_array(axis, data=values, dimension_names=[axis], attributes=attributes)
+            group.create_array(
+                "cross_section",
+                data=table.values,
+                chunks=(1, *table.values.shape[1:]),
+                dimension_names=list(coordinates),
+                attributes={"units": "1e-24 cm2", "long_name": name},
+            )
+        seal_file(temporary)
 
 
+@door("a table of cross sections")
 def open_table(path: str | os.PathLike[str]) -> CrossSections:
     """Read a table that `save_table` wrote.
 
     Raises
     ------
     FormatError
-        It is none.
+        It is none, or changed since it was written.
     """
     where = os.fspath(path)
-    try:
-        with zarr.storage.ZipStore(where, mode="r") as store:
-            dataset = xr.open_zarr(store, consolidated=False).load()
-    except Exception as error:
-        raise FormatError(f"{where}: not a table of cross sections: {error}") from error
+    check_file(where)
+    with zarr.storage.ZipStore(where, mode="r") as store:
+        stored = xr.open_zarr(store, consolidated=False)
+        refuse_claims(where, stored.variables)
+        dataset = stored.load()
     if dataset.attrs.get("format") != FORMAT:
         raise FormatError(f"{where}: a Zarr store, but not of format {FORMAT!r}")
     return CrossSections(
