@@ -139,7 +139,8 @@ def kept_system(path: Path) -> dict[str, Any] | None:
         found = read_json(path)
     except (FileNotFoundError, FormatError):
         return None
-    return found if {"observations", "notes", "rows"} <= set(found) else None
+    names = ("observations", "notes", "rows")
+    return {name: found[name] for name in names} if set(names) <= set(found) else None
 
 
 def _line(row: dict[str, Any], options: DetectOptions, language: Language) -> dict[str, Any]:
