@@ -210,6 +210,7 @@ def footprint_plan(folder: Path) -> Path:
     from inversion.transport.run.folder import Plan, write_plan
 
     parts = {f"p{k}": tuple(f"o{k}{j}" for j in range(5)) for k in range(3)}
+    folder.mkdir(exist_ok=True)
     write_plan(folder, Plan({"grid": [1, 2], "hours": 24}, parts))
     return folder / "plan.json"
 
@@ -377,10 +378,10 @@ def run_folder(folder: Path) -> Iterator[tuple[Path, Any]]:
     ]
     journal = run / FOLDER / "r.jsonl"
     journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    yield journal, lambda p, _: status_of(p.parent.parent)
+    yield journal, lambda _, root: status_of(root / "run")
     (run / ".jobs").mkdir()
     (run / ".jobs" / "numbers.json").write_text(json.dumps({"ingest": "12", "invert": "13"}))
-    yield run / ".jobs" / "numbers.json", lambda p, _: jobs_of(p.parent.parent)
+    yield run / ".jobs" / "numbers.json", lambda _, root: jobs_of(root / "run")
 
 
 def prepared(folder: Path) -> Iterator[tuple[Path, Any]]:

@@ -327,7 +327,7 @@ TARGETS = _targets()
 def _good(target: str, place: Path) -> Iterator[Seed]:
     """Write the good files of a target into an empty folder."""
     for path, read in TARGETS[target](place):
-        root = place if target.startswith("own: ") else path.parent
+        root = place if target.startswith("own: ") or target == "what a run notes" else path.parent
         if path.parent.name == "raw_output_proffast":
             root = path.parents[1]
         yield Seed(target, path.relative_to(place).as_posix(), path, root, read)

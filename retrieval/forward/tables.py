@@ -7,13 +7,13 @@ line by line that takes minutes, from a table milliseconds.
 from __future__ import annotations
 
 import os
+import zipfile
 from dataclasses import dataclass
 from typing import Any
 
 import numba
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 import zarr
 
 from obsnet.atomic import atomic_path
@@ -272,14 +272,17 @@ def open_table(path: str | os.PathLike[str]) -> CrossSections:
     """
     where = os.fspath(path)
     check_file(where)
+    if not zipfile.is_zipfile(where):
+        raise FormatError(f"{where}: not a table of cross sections: no zip archive")
     with zarr.storage.ZipStore(where, mode="r") as store:
-        stored = xr.open_zarr(store, consolidated=False)
-        refuse_claims(where, stored.variables)
-        dataset = stored.load()
-    if dataset.attrs.get("format") != FORMAT:
-        raise FormatError(f"{where}: a Zarr store, but not of format {FORMAT!r}")
-    return CrossSections(
-        str(dataset.attrs["molecule"]),
-        values=dataset["cross_section"].values,
-        **{name: dataset[name].values for name in ("wavenumber", "log_pressure", "temperature", "fraction")},
-    )
+        group = zarr.open_group(store, mode="r")
+        if group.attrs.get("format") != FORMAT:
+            raise FormatError(f"{where}: a Zarr store, but not of format {FORMAT!r}")
+        stored: dict[str, Any] = dict(group.arrays())
+        refuse_claims(where, stored)
+        axes = ("wavenumber", "log_pressure", "temperature", "fraction")
+        return CrossSections(
+            str(group.attrs["molecule"]),
+            values=np.asarray(stored["cross_section"][...]),
+            **{name: np.asarray(stored[name][...]) for name in axes},
+        )
