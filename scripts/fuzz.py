@@ -137,6 +137,8 @@ def run(out: Path, inputs: int, seed: int, workers: int, targets: list[str] | No
     results = out / "results.jsonl"
     done = {r["number"] for r in _results(results)}
     todo = [n for n in range(inputs) if n not in done]
+    if not todo:
+        return
     with tempfile.TemporaryDirectory() as scratch:
         good = seeds(Path(scratch) / "good", targets)
         shares = [todo[k::workers] for k in range(workers)]

@@ -156,7 +156,7 @@ def _transport_error(root: Path) -> Any:
     return with_transport_error(pa.table({"obs_id": [f"o{k}" for k in range(40)]}), root)
 
 
-def _shards(name: str) -> Callable[[Path], Path]:
+def shards(name: str) -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
         from obsnet.work.shards import taking_part
         from obsnet.work.work import Work
@@ -310,8 +310,8 @@ OWN: dict[str, tuple[Callable[[Path], Any], Callable[[Path], Any]]] = {
     "kept result": (kept_result, lambda root: _results_of(root).read("a")),
     "kept array": (kept_array, _kept_array),
     "block of a Jacobian": (block, _block),
-    "shard plan": (_shards("plan.json"), _plans),
-    "shard record": (_shards("1of2.json"), _plans),
+    "shard plan": (shards("plan.json"), _plans),
+    "shard record": (shards("1of2.json"), _plans),
     "agreement": (agreement, _agreed),
     "stage mark": (stage_mark, _stage_mark),
     "detected": (detected, _detected),
