@@ -165,7 +165,8 @@ def read_again(out: Path) -> None:
     done = {r["number"] for r in _results(log)}
     wrong = [r for r in _results(out / "results.jsonl") if r["outcome"] not in ("read", "refused")]
     with tempfile.TemporaryDirectory() as scratch:
-        good = {(s.target, s.file): s for s in seeds(Path(scratch) / "good")}
+        targets = sorted({r["target"] for r in wrong})
+        good = {(s.target, s.file): s for s in seeds(Path(scratch) / "good", targets)}
         for r in wrong:
             if r["number"] in done:
                 continue
