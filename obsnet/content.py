@@ -8,14 +8,16 @@ Small files, which people edit, are hashed every time.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import json
 import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from obsnet.atomic import write_text
+from obsnet.errors import FormatError
+from obsnet.seal import read_json, sealed_json
 
 __all__ = ["Contents", "file_id", "files_below", "sha256"]
 
@@ -40,11 +42,9 @@ class Contents:
         self._now: dict[str, list[str | int]] = {}  # of this run, of any size
         self._changed = False
         if memory is not None and trust:
-            try:
-                found = json.loads(memory.read_text(encoding="utf-8"))
-                self._known = found if isinstance(found, dict) else {}
-            except (FileNotFoundError, ValueError):
-                pass  # the first run, or a torn file: everything is hashed again
+            # The first run, or a damaged file: everything is hashed again.
+            with contextlib.suppress(FileNotFoundError, FormatError):
+                self._known = {k: v for k, v in read_json(memory).items() if isinstance(v, list)}
 
     def digest(self, path: Path) -> str | None:
         """Return the hex sha256 of a file; None where there is none."""
@@ -70,7 +70,7 @@ class Contents:
     def save(self) -> None:
         """Write what is new to the memory."""
         if self._memory is not None and self._changed:
-            write_text(self._memory, json.dumps(self._known))
+            write_text(self._memory, sealed_json(self._known))
             self._changed = False
 
 

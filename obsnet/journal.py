@@ -79,10 +79,10 @@ def note(event: str, **fields: Any) -> None:
 
 
 def read_journals(out: Path) -> list[dict[str, Any]]:
-    """Return the lines of all journals of a folder of outputs, those of each in their order; a torn one is left out."""
+    """Return the lines of all journals of a folder of outputs, each in its order; one that is torn is left out."""
     lines = []
     for path in sorted((out / FOLDER).glob("*.jsonl")):
-        for text in path.read_text(encoding="utf-8").splitlines():
+        for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
             with contextlib.suppress(ValueError):  # cut short by a kill or a full disk
                 lines.append(json.loads(text))
-    return lines
+    return [line for line in lines if isinstance(line, dict) and "event" in line]

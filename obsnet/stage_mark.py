@@ -16,6 +16,8 @@ from typing import Any
 
 from obsnet.atomic import write_text
 from obsnet.content import Contents
+from obsnet.errors import FormatError
+from obsnet.seal import read_json, sealed_json
 from obsnet.store import forget_parts
 
 __all__ = ["Mark", "differences", "flat", "name_of", "read_mark", "remove_leftovers", "write_mark"]
@@ -67,17 +69,18 @@ def flat(data: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def read_mark(path: Path) -> Mark | None:
-    """Read a mark; None where there is none or it is torn."""
+    """Read a mark; None where there is none or it is damaged."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         return Mark(content["source"], content["outputs"], content["files"], content["record"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, FormatError, KeyError):
         return None
 
 
 def write_mark(path: Path, mark: Mark) -> None:
-    """Write a mark, atomically."""
-    write_text(path, json.dumps({"fingerprint": mark.fingerprint, **vars(mark)}, indent=1, default=str))
+    """Write a mark, sealed; atomically."""
+    said = json.dumps({"fingerprint": mark.fingerprint, **vars(mark)}, default=str)
+    write_text(path, sealed_json(json.loads(said)))
 
 
 def differences(mark: Mark | None, source: Mapping[str, Any], out: Path, contents: Contents) -> str:

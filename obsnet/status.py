@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +11,8 @@ from typing import Any
 
 from obsnet.atomic import alive
 from obsnet.journal import read_journals
+from obsnet.reading import door
+from obsnet.seal import read_json
 from obsnet.stage_mark import read_mark
 from obsnet.work.shards import FOLDER, plans_of, unfinished
 
@@ -64,6 +65,7 @@ class StageStatus:
         return asdict(self)
 
 
+@door("what a run noted of itself")
 def status_of(out: Path, stages: Sequence[str] = ()) -> list[StageStatus]:
     """Return how far each stage of a run has come.
 
@@ -79,7 +81,7 @@ def status_of(out: Path, stages: Sequence[str] = ()) -> list[StageStatus]:
     plans: dict[str, StageStatus] = {}
     for folder in sorted({p.parent for p in out.glob(f"*/{FOLDER}")}):
         plans |= _of_plans(folder)
-    known = [str(line["stage"]) for line in lines if line["event"] == "stage"]
+    known = [str(line["stage"]) for line in lines if line["event"] == "stage" and "stage" in line]
     names = list(stages) or list(dict.fromkeys([*known, *plans, *marks]))
     found = []
     for name in names:
@@ -151,4 +153,4 @@ def _dead(record: Mapping[str, Any]) -> bool:
 def jobs_of(out: Path) -> dict[str, str]:
     """Return the numbers of the chain that was handed in last, by name."""
     path = out / ".jobs" / "numbers.json"
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+    return read_json(path) if path.exists() else {}

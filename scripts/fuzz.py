@@ -1,12 +1,14 @@
 """Damage good files in every way and read them: one process an input, seeded, resumable.
 
-Each input is decided by the seed and its number alone, and read in a fork of a process that has imported the readers.
-Results are appended to ``OUT/results.jsonl``; run again with the same OUT to go on. Inputs that end in anything but an
-answer or one line are kept in ``OUT/bad``. Those that killed their process or took too long are read again as the
-commands read files from outside, apart (`obsnet.work.isolated`), which must end in one line that names the file. What
-was mended since is shown by ``--again``, which reads all that went wrong with the readers as they are now.
+Targets are taken in turn; each input is decided by the seed and its number alone, and read in a fork of a process that
+has imported the readers. Results are appended to ``OUT/results.jsonl``; run again with the same OUT to go on. Inputs
+that end in anything but an answer or one line are kept in ``OUT/bad``. Those that killed their process or took too long
+are read again as the commands read files from outside, apart (`obsnet.work.isolated`), which must end in one line that
+names the file. What was mended since is shown by ``--again``, which reads all that went wrong with the readers as they
+are now.
 
     python scripts/fuzz.py OUT --inputs 10000 --workers 2
+    python scripts/fuzz.py OUT --inputs 300 --targets "own: part" spectra
     python scripts/fuzz.py OUT --again              # after a mend: only what went wrong
     python scripts/fuzz.py OUT --table > table.md
 """
@@ -41,12 +43,12 @@ def one(number: int, seed: int, good: list[Any], folder: Path, bad: Path) -> dic
     from tests.mutations import mutate
 
     rng = np.random.default_rng([seed, number])
-    chosen = _choose(good, rng)
+    chosen = _choose(good, number, rng)
     root = folder / str(number)
     shutil.copytree(chosen.root, root)
     path = root / chosen.path.relative_to(chosen.root)
     what = mutate(chosen.path, path, rng)
-    result = {"number": number, "target": chosen.target, "file": chosen.path.name, "mutation": what}
+    result = {"number": number, "target": chosen.target, "file": chosen.file, "mutation": what}
     result |= attempt(chosen, path, root, what)
     if result["outcome"] not in ("read", "refused"):
         shutil.copytree(root, bad / f"{number}-{result['outcome']}", dirs_exist_ok=True)
@@ -82,10 +84,10 @@ def attempt(chosen: Any, path: Path, root: Path, what: str) -> dict[str, object]
     }
 
 
-def _choose(good: list[Any], rng: Any) -> Any:
+def _choose(good: list[Any], number: int, rng: Any) -> Any:
     """Every target as often as another, whatever the number of its files."""
     targets = sorted({s.target for s in good})
-    target = targets[int(rng.integers(0, len(targets)))]
+    target = targets[number % len(targets)]
     mine = [s for s in good if s.target == target]
     return mine[int(rng.integers(0, len(mine)))]
 
@@ -127,7 +129,7 @@ def _prepare() -> None:
     warnings.simplefilter("ignore")
 
 
-def run(out: Path, inputs: int, seed: int, workers: int) -> None:
+def run(out: Path, inputs: int, seed: int, workers: int, targets: list[str] | None) -> None:
     """Work through the inputs that are not done."""
     from tests.fuzz_targets import seeds
 
@@ -135,8 +137,10 @@ def run(out: Path, inputs: int, seed: int, workers: int) -> None:
     results = out / "results.jsonl"
     done = {r["number"] for r in _results(results)}
     todo = [n for n in range(inputs) if n not in done]
+    if not todo:
+        return
     with tempfile.TemporaryDirectory() as scratch:
-        good = seeds(Path(scratch) / "good")
+        good = seeds(Path(scratch) / "good", targets)
         shares = [todo[k::workers] for k in range(workers)]
         children = []
         for share in shares:
@@ -161,7 +165,8 @@ def read_again(out: Path) -> None:
     done = {r["number"] for r in _results(log)}
     wrong = [r for r in _results(out / "results.jsonl") if r["outcome"] not in ("read", "refused")]
     with tempfile.TemporaryDirectory() as scratch:
-        good = {(s.target, s.path.name): s for s in seeds(Path(scratch) / "good")}
+        targets = sorted({r["target"] for r in wrong})
+        good = {(s.target, s.file): s for s in seeds(Path(scratch) / "good", targets)}
         for r in wrong:
             if r["number"] in done:
                 continue
@@ -193,7 +198,7 @@ def read_apart(out: Path) -> None:
             except ObsnetError as error:
                 said = str(error)
         with open(log, "a", encoding="utf-8") as stream:
-            good = "\n" not in said and (said == "read" or r["file"] in said)
+            good = "\n" not in said and (said == "read" or Path(r["file"]).name in said)
             entry = {"number": r["number"], "target": r["target"], "contained": good, "said": said}
             stream.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
@@ -234,6 +239,7 @@ def main() -> None:
     parser.add_argument("--inputs", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--targets", nargs="+", help="rows of the table; all by default")
     parser.add_argument("--again", action="store_true", help="read what went wrong again, and nothing else")
     parser.add_argument(
         "--table", action="store_true", help="print the table of what is there, and run nothing"
@@ -243,7 +249,7 @@ def main() -> None:
     if given.again:
         read_again(given.out)
     elif not given.table:
-        run(given.out, given.inputs, given.seed, given.workers)
+        run(given.out, given.inputs, given.seed, given.workers, given.targets)
         read_apart(given.out)
     print(table(given.out))
 

@@ -6,20 +6,20 @@ import contextlib
 import gzip
 import importlib.util
 import io
-import shutil
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from obsnet.reading import reading
+from tests import fuzz_science as science
+from tests.fuzz_own import OWN, own, prepared, results, run_folder, same
 from tests.fuzz_tables import inventories, inverted, settings, tables
 
 __all__ = ["TARGETS", "Seed", "read_like", "same", "seeds"]
@@ -33,6 +33,8 @@ class Seed:
     ----------
     target : str
         Row of the table.
+    file : str
+        Name of the file within its target.
     path : Path
         The file that is damaged; all of its folder is copied with it.
     root : Path
@@ -44,6 +46,7 @@ class Seed:
     """
 
     target: str
+    file: str
     path: Path
     root: Path
     read: Callable[[Path, Path], Any]
@@ -55,6 +58,7 @@ def granules(folder: Path) -> Iterator[tuple[Path, Any]]:
     from retrieval.ingest.plan import Glance, glance
     from retrieval.products.read import read_granule
     from tests.retrieval import synthetic
+    from tests.retrieval.readers.test_others import own_netcdf3
 
     options = IngestOptions()
 
@@ -71,16 +75,25 @@ def granules(folder: Path) -> Iterator[tuple[Path, Any]]:
         ),
         "nies.h5": synthetic.nies_gosat(n=6),
         "GOSAT2TFTS220211029_02SWFPV0220000018.h5": synthetic.nies_gosat2(6),
+        "GWT3W_L2_GHG_20260101.h5": synthetic.nies_gosat2(6),
+        "ESACCI-GHG-L2-CO2-OCO2-FOCAL-20180101-fv10.nc": synthetic.cci("co2", n=10, levels=6, layers=True),
+        "S5P.nc": synthetic.s5p_v208(),
+        "CO2M_L2.nc": (synthetic.co2m(), {"platform": "CO2M-A"}),
+        "MethaneSAT_L2_post_20241205T011500_20241205T011530.nc": (synthetic.methanesat(), {}),
+        "TanSat_L2SCI_02.nc": (synthetic.tansat()[0], {}),
     }
     for name, content in made.items():
         path = synthetic.write(folder / name, *content[:2])
         yield path, read
+    yield own_netcdf3(folder / "own.nc"), lambda p, _: read_granule(p, species="CH4")
     wfmd = synthetic.write(folder / "wfmd.nc", *synthetic.wfmd(10)[:2])
     yield wfmd, lambda p, _: read_granule(p, sensor="wfmd")
 
 
 def granule_text(folder: Path) -> Iterator[tuple[Path, Any]]:
+    from retrieval.products.read import read_granule
     from retrieval.readers.source import open_source
+    from tests.retrieval.readers.test_others import lidar_text
 
     path = folder / "columns.csv"
     path.write_text(
@@ -88,12 +101,11 @@ def granule_text(folder: Path) -> Iterator[tuple[Path, Any]]:
     )
 
     def read(path: Path, _: Path) -> Any:
-        from obsnet.reading import reading
-
         with reading(path, "a granule"), open_source(path) as source:
             return [source.read(n) for n in source.names()]
 
     yield path, read
+    yield lidar_text(folder / "acdl_20220501.csv"), lambda p, _: read_granule(p)
 
 
 def station_texts(folder: Path) -> Iterator[tuple[Path, Any]]:
@@ -135,10 +147,14 @@ def station_netcdf(folder: Path) -> Iterator[tuple[Path, Any]]:
     from stations.record.file import write_record
     from tests.stations import dialects_netcdf as nc
     from tests.stations.dialects import noaa_text, read_text, simple
+    from tests.stations.readers.test_openghg import columns, station_file
 
     nc.agage(folder / "agage.nc", replace(simple(4), value=np.full(4, 1900.0)))
     nc.obspack(folder / "co2_wlg_surface-flask_1.nc", simple(4))
     nc.ggg2014(folder / "tccon.nc")
+    nc.ggg2020(folder / "tccon_2020.nc")
+    station_file(folder / "openghg.nc")
+    columns(folder / "openghg_columns.nc")
     write_record(read_text(noaa_text(simple(6))), folder / "record.nc")
     for path in sorted(folder.glob("*.nc")):
         yield path, lambda p, _: read_all(p)
@@ -273,114 +289,7 @@ def background_fields(folder: Path) -> Iterator[tuple[Path, Any]]:
         yield path, lambda p, _: open_background(str(p), "CO2")
 
 
-def own(kind: Callable[[Path], tuple[Path, Any]]) -> Callable[[Path], Iterator[tuple[Path, Any]]]:
-    """Take a kind of own file from the test of seals, read from a copy of its folder."""
-
-    def make(folder: Path) -> Iterator[tuple[Path, Any]]:
-        path, _ = kind(folder)
-
-        def read(_: Path, root: Path) -> Any:
-            return READ[kind.__name__](root)
-
-        yield path, read
-
-    return make
-
-
-def _read_part(root: Path) -> Any:
-    from obsnet.store import ObservationStore
-
-    return ObservationStore(root / "store").read("CO2")
-
-
-def _read_jacobian(root: Path) -> Any:
-    from inversion.jacobian.store import JacobianStore
-
-    return JacobianStore(root / "footprints").read()
-
-
-def _read_index(root: Path) -> Any:
-    from obsnet.store import GranuleIndex
-
-    return GranuleIndex(root / "_index").read()
-
-
-def _read_own_netcdf(root: Path) -> Any:
-    from obsnet.cf import read_netcdf
-
-    return read_netcdf(root / "prior.nc")
-
-
-def _read_record(root: Path) -> Any:
-    from stations.record.file import read_record
-
-    return read_record(root / "r.nc")
-
-
-def posterior(folder: Path) -> tuple[Path, Any]:
-    (folder / "posterior.nc").write_bytes(inverted()[0])
-    return folder / "posterior.nc", None
-
-
-def weights(folder: Path) -> tuple[Path, Any]:
-    _weights(folder)
-    (path,) = folder.glob("*.npz")
-    return path, None
-
-
-def _weights(root: Path) -> Any:
-    """Weights that are kept are computed anew where their file is damaged."""
-    import geopandas as gpd
-    from shapely.geometry import box
-
-    from obsnet.grid import Grid
-    from obsnet.zonal import zonal_weights
-
-    two = [box(0, 0, 1.3, 1), box(1.3, 0, 3, 2)]
-    shapes = gpd.GeoDataFrame({"code": ["a", "b"]}, geometry=two, crs=4326).set_index("code")
-    made = zonal_weights(shapes, Grid.regular(0, 3, 0, 3, 1, 1), cache=root)
-    return xr.Dataset(
-        {"f": (("region", "cell"), made.fraction.toarray()), "o": ("cell", made.outside.ravel())}
-    )
-
-
-def _read_posterior(root: Path) -> Any:
-    from obsnet.cf import read_netcdf
-
-    return read_netcdf(root / "posterior.nc").load()
-
-
-def _read_footprint_file(root: Path) -> Any:
-    from inversion.transport.readers import open_footprints
-
-    return open_footprints(root / "f.nc").read()
-
-
-def _read_restart(root: Path) -> Any:
-    from inversion.case.restart import load_posterior
-    from tests.inversion.world import make_world
-
-    return load_posterior(root / "restart.npz", make_world(n=20).assemble().problem)
-
-
-READ = {
-    "part": _read_part,
-    "sensitivity": _read_jacobian,
-    "background": _read_jacobian,
-    "meta": _read_jacobian,
-    "index": _read_index,
-    "own_netcdf": _read_own_netcdf,
-    "record": _read_record,
-    "footprint_file": _read_footprint_file,
-    "restart": _read_restart,
-    "posterior": _read_posterior,
-    "weights": _weights,
-}
-
-
 def _targets() -> dict[str, Callable[[Path], Iterator[tuple[Path, Any]]]]:
-    from tests import test_seals as seals
-
     foreign = {
         "granules (HDF5)": granules,
         "granules (text)": granule_text,
@@ -397,55 +306,51 @@ def _targets() -> dict[str, Callable[[Path], Iterator[tuple[Path, Any]]]]:
         "inventories": inventories,
         "tables of the user's": tables,
         "settings (TOML)": settings,
+        "spectroscopy": science.spectroscopy,
+        "preprocessor files": science.preprocessor,
+        "plumes": science.plumes,
+        "fields": science.fields,
+        "maps of elements": science.elements,
+        "tracer experiments": science.tracers,
+        "other systems": science.systems,
+        "indicators and histories": science.nowcasts,
+        "results read back": results,
+        "what a run notes": run_folder,
+        "prepared meteorology": prepared,
     }
-    kinds = (seals.part, seals.index, seals.sensitivity, seals.background, seals.meta)
-    kinds += (seals.own_netcdf, seals.record, seals.footprint_file, seals.restart, posterior, weights)
-    return foreign | {f"own: {k.__name__.replace('_', ' ')}": own(k) for k in kinds}
+    return foreign | {f"own: {name}": own(*pair) for name, pair in OWN.items()}
 
 
 TARGETS = _targets()
 
 
-def seeds(folder: Path) -> list[Seed]:
-    """Write the good files of all targets below a folder and check that each is read."""
+def _good(target: str, place: Path) -> Iterator[Seed]:
+    """Write the good files of a target into an empty folder."""
+    for path, read in TARGETS[target](place):
+        root = place if target.startswith("own: ") or target == "what a run notes" else path.parent
+        if path.parent.name == "raw_output_proffast":
+            root = path.parents[1]
+        yield Seed(target, path.relative_to(place).as_posix(), path, root, read)
+
+
+def seeds(folder: Path, targets: Iterable[str] | None = None) -> list[Seed]:
+    """Write the good files of targets, by default of all, below a folder and check that each is read."""
     found = []
-    for number, (target, make) in enumerate(TARGETS.items()):
+    for number, target in enumerate(TARGETS if targets is None else targets):
         place = folder / f"{number:02d}"
-        shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
-        for path, read in make(place):
-            root = place if target.startswith("own: ") else path.parent
-            if path.parent.name == "raw_output_proffast":
-                root = path.parents[1]
+        good = list(_good(target, place))
+        assert len({s.file for s in good}) == len(good)
+        for seed in good:
             with contextlib.redirect_stderr(io.StringIO()):
-                answer = read(path, root)
-            found.append(Seed(target, path, root, read, answer))
+                found.append(replace(seed, answer=seed.read(seed.path, seed.root)))
     return found
 
 
-def read_like(target: str, name: str, root: Path) -> None:
-    """Read the file of a name in a folder as a target reads its good file of that name."""
+def read_like(target: str, file: str, root: Path) -> None:
+    """Read a file in a copy of its folder as a target reads its good one."""
     with tempfile.TemporaryDirectory() as folder:
-        found = next(read for path, read in TARGETS[target](Path(folder)) if path.name == name)
-    path = next(root.rglob(name))
+        seed = next(s for s in _good(target, Path(folder)) if s.file == file)
+    path = root / seed.path.relative_to(seed.root)
     with reading(path):
-        found(path, root)
-
-
-def same(one: Any, other: Any) -> bool:
-    """Tell whether two answers of an own file hold the same; a restart that is given up counts as that."""
-    return one is None or _plain(one) == _plain(other)
-
-
-def _plain(answer: Any) -> Any:
-    from inversion.jacobian.store import Jacobian
-    from tests.test_seals import _arrays
-
-    if isinstance(answer, xr.Dataset):
-        variables = {str(n): (v.dims, v.values.tolist()) for n, v in answer.variables.items()}
-        return repr(variables) + repr(
-            {k: v for k, v in answer.attrs.items() if k not in ("path", "source_file")}
-        )
-    if isinstance(answer, Jacobian):
-        return repr(_arrays(answer))
-    return repr(answer.mean.tolist()) if hasattr(answer, "mean") else repr(answer.to_pylist())
+        seed.read(path, root)

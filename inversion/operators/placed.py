@@ -19,7 +19,9 @@ import scipy.sparse as sp
 
 from inversion.operators import matrix_products as products
 from inversion.operators.distributed import BlockJacobian, add, block_adjoint, block_forward, block_normal
-from obsnet.errors import ClusterError
+from obsnet.errors import ClusterError, FormatError
+from obsnet.reading import door
+from obsnet.seal import check_file, seal_file
 from obsnet.typing import Floats
 from obsnet.work.cluster import client_of
 from obsnet.work.parallel import goes_to_dask
@@ -84,9 +86,8 @@ class PlacedJacobian(BlockJacobian):
         paths = []
         for first, stop in pairwise(cuts):
             paths.append(str(folder / f"{first}.npz"))
-            part = self.matrix[first:stop]
-            np.savez(paths[-1], data=part.data, indices=part.indices, indptr=part.indptr, shape=part.shape)
-        blocks = client.map(_read_block, paths, pure=False)
+            write_block(Path(paths[-1]), self.matrix[first:stop])
+        blocks = client.map(read_block, paths, pure=False)
         super().__init__(blocks, np.diff(cuts).tolist(), columns)
 
     def __enter__(self) -> Self:
@@ -154,6 +155,22 @@ class PlacedJacobian(BlockJacobian):
         ) from None
 
 
-def _read_block(path: str) -> sp.csr_array:
+def write_block(path: Path, part: sp.csr_array) -> None:
+    """Write rows of a Jacobian for a worker, sealed."""
+    np.savez(path, data=part.data, indices=part.indices, indptr=part.indptr, shape=part.shape)
+    seal_file(path)
+
+
+@door("a block of a Jacobian")
+def read_block(path: str) -> sp.csr_array:
+    """Read rows that `write_block` wrote.
+
+    Raises
+    ------
+    FormatError
+        The file changed on its way, as a disk that nodes share may do.
+    """
+    if not check_file(path):
+        raise FormatError(f"{path}: lost its seal")
     with np.load(path, allow_pickle=False) as kept:
         return sp.csr_array((kept["data"], kept["indices"], kept["indptr"]), shape=tuple(kept["shape"]))

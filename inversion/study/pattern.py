@@ -20,7 +20,7 @@ from inversion.study.options import PatternOptions
 from obsnet.cf import read_netcdf
 from obsnet.conventions import find_axis
 from obsnet.errors import ConfigError, FormatError, RangeError, nearest
-from obsnet.reading import door
+from obsnet.reading import door, refuse_claim
 from obsnet.typing import Bools, Floats, Times
 
 __all__ = ["Field", "field_at", "pattern_error", "read_field"]
@@ -88,7 +88,7 @@ def _netcdf(path: Path, variable: str | None) -> Field:
 def _geotiff(path: Path, variable: str | None) -> Field:
     import rasterio
 
-    with rasterio.open(path) as source:
+    with rasterio.open(path, driver="GTiff") as source:  # other drivers would follow what a file names
         if source.crs is None or not source.crs.is_geographic:
             raise FormatError(
                 f"{path}: its coordinates are not degrees but {source.crs}; warp it to EPSG:4326"
@@ -96,6 +96,7 @@ def _geotiff(path: Path, variable: str | None) -> Field:
         t = source.transform
         if t.b or t.d:
             raise FormatError(f"{path}: it is rotated; warp it to a grid of longitude and latitude")
+        refuse_claim(path, "each band", 8 * source.width * source.height)
         band = int(_one_of(path, "band", variable, [str(i) for i in source.indexes]))
         values = source.read(band, masked=True).astype(np.float64).filled(np.nan)
         lon = t.c + t.a * (np.arange(source.width) + 0.5)

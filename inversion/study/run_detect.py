@@ -19,10 +19,12 @@ from obsnet.atomic import atomic_path, write_text
 from obsnet.crosscheck.compared.inventory_rows import Chosen, choose_rows
 from obsnet.crosscheck.rules.rule import ADJUSTMENT
 from obsnet.crosscheck.verdicts.options import RowOptions
+from obsnet.errors import FormatError
 from obsnet.inventory.period import read_period
 from obsnet.inventory.table import BUILT_IN, read_inventory
 from obsnet.language import Language, Words
 from obsnet.output import plain
+from obsnet.seal import read_json, sealed_json
 
 __all__ = ["VERSION", "detect_cell", "detect_lines", "run_detect", "setting_of"]
 
@@ -65,7 +67,7 @@ def run_detect(
     rows, notes = [], []
     for number, system in enumerate(options.system, 1):
         part = out / "detect_parts" / f"{_key(options, world, system, fossil, folder)}.json"
-        found = _kept(part)
+        found = kept_system(part)
         if found is None:
             setting = set_up(world, system, fossil, options, folder)
             size = f"{setting.problem.n_obs} observations x {setting.problem.n_state} unknowns"
@@ -76,7 +78,7 @@ def run_detect(
                 "rows": plain(detect(setting, world.shares.regions, options)),
             }
             part.parent.mkdir(parents=True, exist_ok=True)
-            write_text(part, json.dumps(found, allow_nan=False))
+            write_text(part, sealed_json(found))
         else:
             report(f"{number} of {len(options.system)}, {system}: known from an earlier run")
         title = system_title(system, folder)
@@ -131,13 +133,14 @@ def _key(options: DetectOptions, world: StudyWorld, system: str, fossil: Fossil,
     return hashlib.sha256(text.encode() + values).hexdigest()[:20]
 
 
-def _kept(path: Path) -> dict[str, Any] | None:
-    """Return what an earlier run found, None where there is none or it is torn."""
+def kept_system(path: Path) -> dict[str, Any] | None:
+    """Return what an earlier run found of a system, None where there is none or it is damaged."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        found = read_json(path)
+    except (FileNotFoundError, FormatError):
         return None
-    return found if isinstance(found, dict) and {"observations", "notes", "rows"} <= set(found) else None
+    names = ("observations", "notes", "rows")
+    return {name: found[name] for name in names} if set(names) <= set(found) else None
 
 
 def _line(row: dict[str, Any], options: DetectOptions, language: Language) -> dict[str, Any]:

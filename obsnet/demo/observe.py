@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import pyarrow.dataset as ds
 from obsnet.demo.world import DemoWorld
 from obsnet.errors import SchemaError
 from obsnet.schema import SIDES
+from obsnet.seal import read_json
 from obsnet.typing import Floats
 
 __all__ = ["Simulated", "simulate"]
@@ -51,7 +51,7 @@ def simulate(footprints: Path, world: DemoWorld) -> Simulated:
     SchemaError
         The footprints are on another grid or other time bins.
     """
-    meta = json.loads((footprints / "meta.json").read_text(encoding="utf-8"))
+    meta = read_json(footprints / "meta.json")
     bins = len(meta["time_edges"]) - 1
     if bins != world.inflow.shape[1] or world.grid != type(world.grid).from_dict(meta["grid"]):
         raise SchemaError(f"{footprints}: footprints are not on the grid and time bins of the invented world")

@@ -18,6 +18,7 @@ from obsnet.demo.twin import make_twin
 from obsnet.errors import ConfigError
 from obsnet.pipeline import contents_of, inputs_of, read_case, run_case
 from obsnet.provenance import record, write_record
+from obsnet.seal import read_json
 from obsnet.store import ObservationStore
 
 __all__ = ["run_demo"]
@@ -88,7 +89,7 @@ def _claim(out: Path, settings: dict[str, Any]) -> None:
     if not mark.exists():
         write_text(mark, json.dumps(settings, indent=1))
         return
-    there = json.loads(mark.read_text(encoding="utf-8"))
+    there = read_json(mark)
     differ = [k for k, v in settings.items() if there.get(k) != v]
     if differ:
         k = differ[0]

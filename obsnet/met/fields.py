@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ import numpy as np
 
 from obsnet.atomic import write_text
 from obsnet.errors import FormatError, RangeError
+from obsnet.reading import reading
+from obsnet.seal import read_json, sealed_json
 from obsnet.times import as_utc, from_epoch, to_epoch
 from obsnet.typing import Bools, Floats, Singles
 
@@ -203,7 +204,7 @@ class Met:
             array = getattr(self, name)
             if anew or not isinstance(array, np.memmap):
                 np.save(folder / f"{name}.npy", array)
-        write_text(folder / "met.json", json.dumps(self._axes(), indent=1))
+        write_text(folder / "met.json", sealed_json(self._axes()))
         return folder
 
     def _axes(self) -> dict[str, Any]:
@@ -221,20 +222,21 @@ class Met:
         """
         folder = Path(folder)
         try:
-            axes = json.loads((folder / "met.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            axes = read_json(folder / "met.json")
+        except (OSError, FormatError) as error:
             raise FormatError(f"{folder}: no prepared meteorology here ({error})") from None
         if axes.get("version") != VERSION:
             raise FormatError(f"{folder}: prepared by another version of obsnet; delete it and run again")
         # Copy-on-write maps share the page cache as read-only ones do, and numba compiles for one kind of array.
         names = ("wind", "state", "surface", "terrain")
-        arrays = {name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="c")) for name in names}
-        evenly: dict[str, Any] = {
-            n: np.asarray(axes[n], dtype=np.float64) for n in ("times", "lat", "lon", "height")
-        }
-        return cls(
-            **evenly,
-            **arrays,
-            meta=axes["meta"],
-            folder=folder,
-        )
+        with reading(folder, "prepared meteorology"):
+            arrays = {name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="c")) for name in names}
+            evenly: dict[str, Any] = {
+                n: np.asarray(axes[n], dtype=np.float64) for n in ("times", "lat", "lon", "height")
+            }
+            return cls(
+                **evenly,
+                **arrays,
+                meta=axes["meta"],
+                folder=folder,
+            )

@@ -18,6 +18,7 @@ from obsnet.atomic import write_text
 from obsnet.content import sha256
 from obsnet.errors import FormatError
 from obsnet.met.fields import Met
+from obsnet.seal import read_json, sealed_json
 
 __all__ = ["contents", "fingerprint", "found", "move_in", "scratch"]
 
@@ -40,8 +41,8 @@ def contents(files: Sequence[str | Path], folder: Path | None = None) -> dict[st
     """
     known: dict[str, Any] = {}
     if folder is not None:
-        with contextlib.suppress(OSError, ValueError):
-            known = json.loads((folder / _DIGESTS).read_text(encoding="utf-8"))
+        with contextlib.suppress(OSError, FormatError):
+            known = read_json(folder / _DIGESTS)
     return {str(f): known.get(_state(f)) or sha256(f) for f in files}
 
 
@@ -106,7 +107,7 @@ def move_in(
         # Somebody has swept our place away; what we filled is still mapped.
         shutil.rmtree(own, ignore_errors=True)
         met.save(own, anew=True)
-    write_text(own / _DIGESTS, json.dumps({_state(f): hashes[str(f)] for f in files}))
+    write_text(own / _DIGESTS, sealed_json({_state(f): hashes[str(f)] for f in files}))
     try:
         own.rename(folder)
     except OSError:  # something stands there

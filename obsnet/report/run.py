@@ -68,13 +68,15 @@ def report_files(
     from obsnet.cf import read_netcdf, write_geotiff
     from obsnet.crosscheck.verdicts.table import read_table
     from obsnet.field import grid_of
+    from obsnet.reading import reading
     from obsnet.report.files import write_files
     from obsnet.report.page import write_report
     from obsnet.work.isolated import apart
 
     data, table = apart(read_netcdf, posterior), read_table(table_file)
-    flux = _mean_flux(data, str(table["sector"].iloc[0]))
-    content = report_content(data, table, flux, posterior, table_file, out, options, store, within_run)
+    with reading(f"{table_file} with {posterior.name}", "results of a run"):
+        flux = _mean_flux(data, str(table["sector"].iloc[0]))
+        content = report_content(data, table, flux, posterior, table_file, out, options, store, within_run)
     image = out / "flux.tif"
     what = f"{table['sector'].iloc[0]} flux of {table['gas'].iloc[0]}, mean of the period"
     write_geotiff(

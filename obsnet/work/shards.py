@@ -24,7 +24,7 @@ from pydantic import Field
 
 from obsnet.atomic import write_text
 from obsnet.config import Options
-from obsnet.errors import UnfinishedError
+from obsnet.errors import FormatError, UnfinishedError
 from obsnet.job import job_id
 from obsnet.journal import now
 from obsnet.seal import read_json, sealed_json
@@ -42,6 +42,8 @@ __all__ = [
 ]
 
 FOLDER = "_shards"
+_PLAN = ("stage", "settings", "items")
+_RECORD = ("state", "items", "failed", "error", "host", "pid", "job", "started", "without")
 _NAMED = 8  # shards in a line
 
 
@@ -232,9 +234,18 @@ def plans_of(folder: str | os.PathLike[str]) -> list[ShardPlan]:
     found = []
     for home in sorted((Path(folder) / FOLDER).glob("*-*")):
         with contextlib.suppress(FileNotFoundError):  # given up in this moment
-            plan = read_json(home / "plan.json")
-            parts = [Part(_shard_of(p), read_json(p)) for p in sorted(home.glob("[0-9]*of*.json"))]
+            plan = _said(home / "plan.json", _PLAN)
+            records = sorted(home.glob("[0-9]*of*.json"))
+            parts = [Part(_shard_of(p), _said(p, _RECORD)) for p in records]
             found.append(ShardPlan(home, plan["stage"], plan["settings"], plan["items"], parts))
+    return found
+
+
+def _said(path: Path, names: Collection[str]) -> dict[str, Any]:
+    """Read a plan or a record that has what is asked of it."""
+    found = read_json(path)
+    if not set(names) <= set(found):
+        raise FormatError(f"{path}: lacks {', '.join(n for n in names if n not in found)}; is it damaged?")
     return found
 
 
@@ -301,7 +312,7 @@ def _retire(folder: Path, home: Path, stage: str, names: set[str], *, alone: boo
         if other == home or other.is_symlink():
             continue
         with contextlib.suppress(FileNotFoundError):
-            if alone or names.issuperset(read_json(other / "plan.json")["items"]):
+            if alone or names.issuperset(_said(other / "plan.json", _PLAN)["items"]):
                 (other / "plan.json").unlink()  # from here on it is none
                 shutil.rmtree(other, ignore_errors=True)
 

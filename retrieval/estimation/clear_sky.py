@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from obsnet.errors import FormatError, MissingVariableError, RangeError, SchemaError, nearest
 from obsnet.opening import open_h5py
+from obsnet.reading import reading, refuse_claims
 from obsnet.typing import Floats, Ints
 from retrieval.products.screening import Screen, ScreenResult, find_screen
 
@@ -190,7 +191,7 @@ def read_preprocessor(
     FormatError
         Files of different orbits: no sounding in common.
     """
-    with open_h5py(a_band) as file:
+    with reading(a_band, "a preprocessor file"), open_h5py(a_band) as file:
         here = _identities(file, a_band)
         retrieved, expected, offset = (
             _read(file, a_band, f"{_ABP}surface_pressure_{part}abp") / 100.0
@@ -203,7 +204,7 @@ def read_preprocessor(
             "temperature_offset": _read(file, a_band, f"{_ABP}temperature_offset_abp"),
         }
     if doas is not None:
-        with open_h5py(doas) as file:
+        with reading(doas, "a preprocessor file"), open_h5py(doas) as file:
             there = _identities(file, doas)
             weak, weak_prior, strong, strong_prior = (
                 _read(file, doas, f"{_IDP}co2_column_{band}_band_{part}idp")
@@ -240,4 +241,6 @@ def _stored(file: Any, path: str | os.PathLike[str], name: str) -> np.ndarray:
         raise MissingVariableError(
             f"{os.fspath(path)}: no variable {name!r}; is it an OCO preprocessor file?"
         )
-    return np.asarray(file[name]).ravel()
+    stored = file[name]
+    refuse_claims(path, {name: stored})
+    return np.asarray(stored).ravel()

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from obsnet.errors import FormatError, RangeError, nearest
+from obsnet.reading import door
 from obsnet.typing import Floats, Ints
 
 __all__ = ["MOLECULES", "LineList", "read_lines"]
@@ -89,6 +90,7 @@ class LineList:
         return LineList(self.molecule, *arrays)
 
 
+@door("a HITRAN file")
 def read_lines(
     path: str | os.PathLike[str], molecule: str, *, isotopologues: Iterable[int] = (1,)
 ) -> LineList:
@@ -154,6 +156,9 @@ def read_lines(
         raise FormatError(f"{where}: no molar mass of isotopologue {max(wanted)} of {molecule}")
     keep = np.flatnonzero(mine & np.isin(isotopologue, wanted))
     keep = keep[np.argsort(numbers["wavenumber"][keep], kind="stable")]
+    odd = [name for name, values in numbers.items() if not np.isfinite(values[keep]).all()]
+    if odd:
+        raise FormatError(f"{where}: {', '.join(odd)} of {molecule}: not a number in some records")
     for name in ("strength", "air_width", "lower_energy"):
         low = numbers[name][keep].min()
         if not (low >= 0.0 or name == "lower_energy"):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from obsnet.errors import FormatError, nearest
+from obsnet.reading import door
 from obsnet.typing import Floats
 
 __all__ = ["RunLogEntry", "Spectrum", "read_opus", "read_run_log"]
@@ -64,6 +65,7 @@ class Spectrum:
         return Spectrum(self.wavenumber[keep], self.radiance[keep], self.parameters, self.path)
 
 
+@door("an OPUS file")
 def read_opus(path: str | os.PathLike[str]) -> Spectrum:
     """Read the spectrum of an OPUS file.
 
@@ -76,10 +78,7 @@ def read_opus(path: str | os.PathLike[str]) -> Spectrum:
     content = Path(path).read_bytes()
     if content[:4] != _MAGIC:
         raise FormatError(f"{where}: not an OPUS file")
-    try:
-        return _parse(content, where)
-    except (struct.error, ValueError, KeyError) as error:
-        raise FormatError(f"{where}: a damaged OPUS file: {error}") from error
+    return _parse(content, where)
 
 
 def _parse(content: bytes, where: str) -> Spectrum:
@@ -103,6 +102,8 @@ def _parse(content: bytes, where: str) -> Spectrum:
     points = int(about["NPT"])
     values = np.frombuffer(data, "<f4", count=points).astype(np.float64) * float(about.get("CSF", 1.0))
     first, last = float(about["FXV"]), float(about["LXV"])
+    if not (np.isfinite([first, last]).all() and first != last and points > 1):
+        raise FormatError(f"{where}: {points} points from {first:g} to {last:g} cm-1 are no spectrum")
     wavenumber = np.linspace(first, last, points)
     if first > last:
         wavenumber, values = wavenumber[::-1].copy(), values[::-1].copy()
@@ -190,6 +191,7 @@ _LOG = {
 _WHOLE = ("year", "day", "first", "last")
 
 
+@door("a run log")
 def read_run_log(path: str | os.PathLike[str], spectrum: str) -> RunLogEntry:
     """Read what a GGG run log says of one spectrum.
 

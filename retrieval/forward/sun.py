@@ -7,6 +7,7 @@ Doppler width with the rotation of the Sun in it, y the width of its wings. Cont
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from obsnet.errors import FormatError
+from obsnet.reading import door
 from obsnet.typing import Floats
 
 __all__ = ["SolarLines", "read_solar_lines", "solar_transmittance"]
@@ -45,6 +47,7 @@ class SolarLines:
     doppler_width: Floats
 
 
+@door("a solar line list")
 def read_solar_lines(path: str | os.PathLike[str]) -> SolarLines:
     """Read a solar line list of GGG (records that begin: number, wavenumber, depth, two widths; Latin-1 text).
 
@@ -73,7 +76,10 @@ def read_solar_lines(path: str | os.PathLike[str]) -> SolarLines:
 
 def _number(text: str) -> float:
     """Read a number as Fortran does, in which 1.44-02 is 1.44E-02."""
-    return float(re.sub(r"(?<=[0-9.])([+-])", r"E\1", text))
+    value = float(re.sub(r"(?<=[0-9.])([+-])", r"E\1", text))
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
 
 
 def solar_transmittance(

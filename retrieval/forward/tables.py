@@ -7,17 +7,19 @@ line by line that takes minutes, from a table milliseconds.
 from __future__ import annotations
 
 import os
+import zipfile
 from dataclasses import dataclass
 from typing import Any
 
 import numba
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 import zarr
 
 from obsnet.atomic import atomic_path
 from obsnet.errors import FormatError, RangeError, SchemaError
+from obsnet.reading import door, refuse_claims
+from obsnet.seal import check_file, seal_file
 from obsnet.typing import Floats, Singles
 from retrieval.forward.absorption import cross_section
 from retrieval.forward.hitran import LineList
@@ -244,37 +246,43 @@ def save_table(table: CrossSections, path: str | os.PathLike[str]) -> None:
         "wavenumber": (table.wavenumber, {"units": "cm-1"}),
     }
     name = f"absorption cross section of {table.molecule} per molecule"
-    with atomic_path(path) as temporary, zarr.storage.ZipStore(temporary, mode="w") as store:
-        group = zarr.create_group(store, attributes={"format": FORMAT, "molecule": table.molecule})
-        for axis, (values, attributes) in coordinates.items():
-            group.create_array(axis, data=values, dimension_names=[axis], attributes=attributes)
-        group.create_array(
-            "cross_section",
-            data=table.values,
-            chunks=(1, *table.values.shape[1:]),
-            dimension_names=list(coordinates),
-            attributes={"units": "1e-24 cm2", "long_name": name},
-        )
+    with atomic_path(path) as temporary:
+        with zarr.storage.ZipStore(temporary, mode="w") as store:
+            group = zarr.create_group(store, attributes={"format": FORMAT, "molecule": table.molecule})
+            for axis, (values, attributes) in coordinates.items():
+                group.create_array(axis, data=values, dimension_names=[axis], attributes=attributes)
+            group.create_array(
+                "cross_section",
+                data=table.values,
+                chunks=(1, *table.values.shape[1:]),
+                dimension_names=list(coordinates),
+                attributes={"units": "1e-24 cm2", "long_name": name},
+            )
+        seal_file(temporary)
 
 
+@door("a table of cross sections")
 def open_table(path: str | os.PathLike[str]) -> CrossSections:
     """Read a table that `save_table` wrote.
 
     Raises
     ------
     FormatError
-        It is none.
+        It is none, or changed since it was written.
     """
     where = os.fspath(path)
-    try:
-        with zarr.storage.ZipStore(where, mode="r") as store:
-            dataset = xr.open_zarr(store, consolidated=False).load()
-    except Exception as error:
-        raise FormatError(f"{where}: not a table of cross sections: {error}") from error
-    if dataset.attrs.get("format") != FORMAT:
-        raise FormatError(f"{where}: a Zarr store, but not of format {FORMAT!r}")
-    return CrossSections(
-        str(dataset.attrs["molecule"]),
-        values=dataset["cross_section"].values,
-        **{name: dataset[name].values for name in ("wavenumber", "log_pressure", "temperature", "fraction")},
-    )
+    check_file(where)
+    if not zipfile.is_zipfile(where):
+        raise FormatError(f"{where}: not a table of cross sections: no zip archive")
+    with zarr.storage.ZipStore(where, mode="r") as store:
+        group = zarr.open_group(store, mode="r")
+        if group.attrs.get("format") != FORMAT:
+            raise FormatError(f"{where}: a Zarr store, but not of format {FORMAT!r}")
+        stored: dict[str, Any] = dict(group.arrays())
+        refuse_claims(where, stored)
+        axes = ("wavenumber", "log_pressure", "temperature", "fraction")
+        return CrossSections(
+            str(group.attrs["molecule"]),
+            values=np.asarray(stored["cross_section"][...]),
+            **{name: np.asarray(stored[name][...]) for name in axes},
+        )

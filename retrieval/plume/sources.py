@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from obsnet.errors import FormatError, MissingVariableError, RangeError, nearest
-from obsnet.reading import read_csv, reading
+from obsnet.reading import door, read_csv
 
 __all__ = ["PointSource", "read_sources"]
 
@@ -55,6 +55,7 @@ class PointSource:
         return self.latitude, self.longitude
 
 
+@door("sources (CSV)")
 def read_sources(path: str | Path) -> tuple[PointSource, ...]:
     """Read sources.
 
@@ -69,8 +70,7 @@ def read_sources(path: str | Path) -> tuple[PointSource, ...]:
     FormatError, MissingVariableError, RangeError
         No such file, a column missing, a name twice, a place that is none.
     """
-    with reading(path, "sources (CSV)"):
-        table = read_csv(path, comment="#")
+    table = read_csv(path, comment="#")
     for name in _NEEDED:
         if name not in table:
             raise MissingVariableError(f"{path}: column {name!r} is missing{nearest(name, table.columns)}")
@@ -78,7 +78,7 @@ def read_sources(path: str | Path) -> tuple[PointSource, ...]:
     if names.duplicated().any():
         raise FormatError(f"{path}: source {names[names.duplicated()].iloc[0]!r} stands there twice")
     for column in (*_NEEDED[1:], *({"radius_km"} & set(table))):
-        if not np.issubdtype(table[column].dtype, np.number) or table[column].isna().any():
+        if table[column].dtype.kind not in "iuf" or table[column].isna().any():
             raise FormatError(f"{path}: column {column!r} must be numbers in every row")
     radius = table["radius_km"] if "radius_km" in table else np.zeros(len(table))
     rows = zip(names, table["latitude"], table["longitude"], radius, strict=True)

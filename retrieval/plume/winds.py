@@ -13,7 +13,7 @@ from obsnet.config import resolve_files
 from obsnet.constants import GRAVITY, R_DRY_AIR
 from obsnet.errors import ConfigError, FormatError, MissingVariableError, RangeError, nearest
 from obsnet.met.readers import reader_for
-from obsnet.reading import read_csv, reading
+from obsnet.reading import door, read_csv, reading
 from obsnet.times import from_epoch, to_epoch
 from obsnet.typing import Floats
 from retrieval.plume.options import PlumeWindOptions
@@ -70,6 +70,7 @@ class PlumeWind:
         return float(np.rad2deg(np.arctan2(-self.u, -self.v)) % 360.0)
 
 
+@door("winds (CSV)")
 def read_wind_table(path: str | Path, wind_error: float) -> dict[str, PlumeWind]:
     """Read winds by source or scene.
 
@@ -83,9 +84,13 @@ def read_wind_table(path: str | Path, wind_error: float) -> dict[str, PlumeWind]
     Returns
     -------
     dict of str to PlumeWind
+
+    Raises
+    ------
+    FormatError, MissingVariableError, RangeError
+        No such file, a column missing, a name twice, a wind that is none.
     """
-    with reading(path, "winds (CSV)"):
-        table = read_csv(path, comment="#")
+    table = read_csv(path, comment="#")
     key = next((k for k in ("source", "scene") if k in table), None)
     for name in ("source" if key is None else key, "u", "v"):
         if name not in table:
@@ -93,6 +98,9 @@ def read_wind_table(path: str | Path, wind_error: float) -> dict[str, PlumeWind]
     names = table[key].astype(str)
     if names.duplicated().any():
         raise FormatError(f"{path}: {names[names.duplicated()].iloc[0]!r} stands there twice")
+    for column in ("u", "v", *({"error"} & set(table))):
+        if table[column].dtype.kind not in "iuf":
+            raise FormatError(f"{path}: column {column!r} must be numbers in every row")
     errors = table["error"] if "error" in table else np.full(len(table), wind_error)
     rows = zip(names, table["u"], table["v"], errors, strict=True)
     return {n: PlumeWind(float(u), float(v), float(e), f"{Path(path).name}") for n, u, v, e in rows}
@@ -153,8 +161,9 @@ class MetWinds:
         RangeError
             A time or place outside the files.
         """
-        parts = self._between(float(to_epoch(time)))
-        winds = [(share, *self._layer_mean(stamp, latitude, longitude)) for stamp, share in parts]
+        with reading(self._files[0], "winds"):
+            parts = self._between(float(to_epoch(time)))
+            winds = [(share, *self._layer_mean(stamp, latitude, longitude)) for stamp, share in parts]
         u, v = (sum(w[0] * w[k] for w in winds) for k in (1, 2))
         spread = float(np.sqrt(sum(w[0] * w[3] ** 2 for w in winds)))
         low, high = winds[0][4:6]

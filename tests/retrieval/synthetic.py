@@ -392,6 +392,94 @@ def nies_gosat2(n=10, seed=6, *, top_first=True):
     return variables, {"title": "SYNTHETIC"}
 
 
+def tansat():
+    """TanSat of the agency: time in parts, weights of one profile for all; returns them too."""
+    rng = np.random.default_rng(0)
+    n = 6
+    surface = np.full(n, 1000.0)
+    sigma = np.r_[np.linspace(1, 0, 20)[:-1], 1e-4]
+    layer = -np.diff(sigma)
+    h = np.zeros(20)
+    h[:-1] += layer / 2
+    h[1:] += layer / 2
+    variables = {
+        "year": (np.full(n, 2018.0), {}),
+        "month": (np.full(n, 1.0), {}),
+        "day": (np.full(n, 2.0), {}),
+        "hour": (np.arange(n, dtype=float), {}),
+        "longitude": (rng.uniform(100, 120, n), {}),
+        "latitude": (rng.uniform(20, 40, n), {}),
+        "xco2_bc": (405 + rng.normal(0, 1, n), {}),
+        "xco2_error": (np.full(n, 1.5), {}),
+        "xco2_column_averaging_kernel": (np.ones((n, 20)), {}),
+        "co2_profile_apriori": (np.full((n, 20), 402.0), {}),
+        "pressure_levels": (surface[:, None] * sigma, {}),
+        "h": (h / h.sum(), {}),
+    }
+    return variables, h
+
+
+def co2m():
+    """A swath of groups, without CO2 in one pixel."""
+    rng = np.random.default_rng(1)
+    lines, pixels = 4, 3
+    n = lines * pixels
+    pressure, weight, kernel, prior = (a[:, ::-1] for a in column(n, rng, layers=True, levels=21))
+    shape = (lines, pixels)
+    product, support = "data/PRODUCT/", "data/PRODUCT/SUPPORT_DATA/"
+    xco2 = rng.normal(415, 1, n).astype(np.float32)
+    xco2[5] = 9.96921e36
+    variables = {
+        product + "xco2": (xco2.reshape(shape), {"units": "ppm", "_FillValue": np.float32(9.96921e36)}),
+        product + "xco2_precision": (np.full(shape, 0.6), {"units": "ppm"}),
+        product + "xch4": (rng.normal(1900, 5, shape), {"units": "ppb"}),
+        product + "xch4_precision": (np.full(shape, 8.0), {"units": "ppb"}),
+        product + "latitude": (rng.uniform(30, 31, shape), {}),
+        product + "longitude": (rng.uniform(110, 111, shape), {}),
+        product + "time": (np.array([10.0]), {"units": "days since 2028-01-01"}),
+        product + "delta_time": (np.arange(lines, dtype=float), {"units": "seconds"}),
+        product + "qa_value": (np.full(shape, 100, np.uint8), {"scale_factor": 0.01}),
+        support + "INPUT_DATA/pressure_levels": (pressure.reshape(*shape, 21), {"units": "hPa"}),
+        support + "INPUT_DATA/co2_profile_apriori": (prior.reshape(*shape, 20), {"units": "ppm"}),
+        support + "INPUT_DATA/ch4_profile_apriori": (4.6 * prior.reshape(*shape, 20), {"units": "ppb"}),
+        support + "DETAILED_RESULTS/pressure_weight": (weight.reshape(*shape, 20), {}),
+        support + "DETAILED_RESULTS/xco2_averaging_kernel": (kernel.reshape(*shape, 20), {}),
+        support + "DETAILED_RESULTS/xch4_averaging_kernel": (kernel.reshape(*shape, 20), {}),
+    }
+    return variables
+
+
+def methanesat(uncertain=True):
+    """A swath without operator, with or without uncertainty."""
+    rng = np.random.default_rng(4)
+    shape = (5, 4)
+    fill = np.float32(9.969209968386869e36)
+    xch4 = rng.normal(1920, 15, shape).astype(np.float32)
+    xch4[0, 0] = fill
+    flag = np.zeros(shape, np.int8)
+    flag[2], flag[0, 0] = 1, -128
+    variables = {
+        "product_co2proxy/xch4_co2proxy": (xch4, {"units": "ppb", "_FillValue": fill}),
+        "product_co2proxy/main_quality_flag": (flag, {"_FillValue": np.int8(-128)}),
+        "geolocation/latitude": (rng.uniform(32, 33, shape), {"units": "degrees_north"}),
+        "geolocation/longitude": (rng.uniform(-104, -103, shape), {"units": "degrees_east"}),
+        "geolocation/time": (np.full(5, 350000.25), {"units": "hours since 1985-01-01"}),
+        "co2proxy_fit_diagnostics/ch4_averaging_kernel": (np.ones((*shape, 19), np.float32), {}),
+    }
+    if uncertain:
+        variables["product_co2proxy/xch4_co2proxy_uncertainty"] = (np.full(shape, 25.0), {"units": "ppb"})
+    return variables
+
+
+def s5p_v208():
+    """Processor 2.8, which has a destriped variant."""
+    variables, attributes, _ = s5p(delta="since")
+    name = "PRODUCT/methane_mixing_ratio_bias_corrected"
+    value, own = variables[name]
+    variables[name + "_destriped"] = (np.where(value < 1e30, value - 2, value).astype(np.float32), own)
+    return variables, attributes | {"processor_version": "2.8.0"}
+
+
 def read_spec(das_or_cdl: Path):
     """Return ``{name: {attribute: text}}`` of a header dump (CDL, or DAP .das with the paths inside)."""
     text = das_or_cdl.read_text()

@@ -166,3 +166,36 @@ def ggg2014(path, *, first=0, surface=1000.0, days=2, water=0.01, with_index=Tru
             variable[:] = np.repeat(np.arange(days), 3) + first
         nc.longName = "rikubetsu01"
     return path
+
+
+def ggg2020(path, rows=3):
+    """SYNTHETIC GGG2020 public file: names, units and dimensions as in the format 2020.B."""
+    pressure = np.array([1.0, 0.7, 0.4, 0.1])  # atm, from the surface
+    with netCDF4.Dataset(path, "w") as nc:
+        nc.createDimension("time", rows)
+        nc.createDimension("prior_altitude", pressure.size)
+
+        def add(name, values, unit=None, **attrs):
+            dims = ("time", "prior_altitude")[: np.ndim(values)]
+            variable = nc.createVariable(name, "f8", dims)
+            variable.setncatts(({"units": unit} if unit else {}) | attrs)
+            variable[:] = values
+
+        both = np.ones((rows, pressure.size))
+        wet = 400.0 * both * (1.0 - 0.01)
+        weight = np.array([0.3, 0.3, 0.25, 0.15]) * both / (1.0 - 0.01)
+        add("time", 1.5e9 + 600.0 * np.arange(rows), "seconds since 1970-01-01 00:00:00")
+        for name, value in (("lat", 45.0), ("long", 10.0), ("zobs", 0.2)):
+            add(name, np.full(rows, value))
+        add("xco2", 401.0 + np.arange(rows), "ppm", wmo_or_analogous_scale="WMO CO2 X2007")
+        add("xco2_error", np.full(rows, 0.4), "ppm")
+        add("prior_xco2", np.full(rows, 400.0), "ppm")
+        add("prior_co2", wet, "ppm")
+        add("prior_h2o", 0.01 * both, "1")
+        add("prior_pressure", pressure * both, "atm")
+        add("integration_operator", weight)
+        add("ak_xco2", 0.9 + 0.1 * both)
+        variable = nc.createVariable("extrapolation_flags_ak_xco2", "i1", ("time",))
+        variable[:] = 0
+        nc.setncatts({"file_format_version": "2020.B", "short_location": "Nowhere", "long_name": "nowhere01"})
+    return path

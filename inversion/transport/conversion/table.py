@@ -98,7 +98,7 @@ def convert_table(
 def _make_room(out: Path, text: str) -> None:
     """Leave the folder as it is where it was made of the same; else empty it, if it is one of ours."""
     mark = out / _MARK
-    if mark.exists() and mark.read_text(encoding="utf-8") == text:
+    if mark.exists() and mark.read_bytes() == text.encode():
         return
     if out.exists():
         strange = sorted(p.name for p in out.iterdir() if p.name not in _OWN)

@@ -8,7 +8,6 @@ stay, the rest is planned anew. Only files of parts that the plan names are ever
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ import pyarrow.parquet as pq
 from inversion.jacobian.store import JacobianStore
 from obsnet.atomic import write_text
 from obsnet.errors import ConfigError, FormatError
+from obsnet.seal import read_json, sealed_json
 from obsnet.typing import Times
 from obsnet.work.shards import FOLDER
 
@@ -93,15 +93,15 @@ def read_plan(out: Path) -> Plan | None:
             f"{out}: holds {', '.join(strange[:3])}{more}, which are no footprints; give footprints a folder of "
             "their own (out)"
         )
+    path = out / "plan.json"
     try:
-        data = json.loads((out / "plan.json").read_text(encoding="utf-8"))
+        data = read_json(path)
         return Plan(data["decides"], {name: tuple(ids) for name, ids in data["parts"].items()})
     except FileNotFoundError:
         pass
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise FormatError(
-            f"{out / 'plan.json'}: damaged ({error!r}); delete the folder and run again"
-        ) from None
+    except (FormatError, KeyError, AttributeError, TypeError) as error:
+        why = str(error).removeprefix(f"{path}: ")
+        raise FormatError(f"{path}: damaged ({why}); delete the folder and run again") from None
     if any((out / name).exists() for name in ("meta.json", *KINDS)):
         raise ConfigError(f"{out}: holds a Jacobian that this model did not plan; write to another folder")
     return None
@@ -196,9 +196,14 @@ def adopt(
             store = JacobianStore(out)
             _prolong(store, np.asarray(meta["time_edges"]))
     out.mkdir(parents=True, exist_ok=True)
-    text = {"decides": plan.decides, "parts": {name: list(own) for name, own in plan.parts.items()}}
-    write_text(out / "plan.json", json.dumps(text))
+    write_plan(out, plan)
     return JacobianStore(out).create(meta)
+
+
+def write_plan(out: Path, plan: Plan) -> None:
+    """Write the plan of a folder, sealed; atomically."""
+    parts = {name: list(own) for name, own in plan.parts.items()}
+    write_text(out / "plan.json", sealed_json({"decides": plan.decides, "parts": parts}))
 
 
 def _prolong(store: JacobianStore, edges: Times) -> None:

@@ -32,6 +32,7 @@ from obsnet.met.build import build_met_apart
 from obsnet.met.options import MetOptions
 from obsnet.met.prepared import contents
 from obsnet.parquet import write_table
+from obsnet.seal import read_json
 from obsnet.typing import Times
 from obsnet.work.isolated import apart
 from obsnet.work.parallel import cpu_count, map_unordered, shard
@@ -312,7 +313,7 @@ def _summary(store: JacobianStore, tasks: Sequence[FootprintTask]) -> dict[str, 
     reasons: dict[str, int] = {}
     receptors = 0
     for task in tasks:
-        skipped = json.loads((store.path / "skipped" / f"{task.part}.json").read_text(encoding="utf-8"))
+        skipped = read_json(store.path / "skipped" / f"{task.part}.json")
         for reason in skipped.values():
             kind = reason.split(" (")[0].split(" from ")[0]
             reasons[kind] = reasons.get(kind, 0) + 1

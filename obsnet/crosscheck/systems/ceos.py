@@ -18,7 +18,7 @@ from obsnet.crosscheck.systems.estimate import SystemEstimate
 from obsnet.crosscheck.systems.keys import region_keys
 from obsnet.errors import FormatError, UnitError, nearest
 from obsnet.inventory.period import Period, read_period
-from obsnet.reading import door
+from obsnet.reading import door, read_csv
 
 __all__ = ["is_ceos", "read_ceos"]
 
@@ -53,12 +53,10 @@ def read_ceos(path: str | Path, system: str, *, quantity: str | None = None) -> 
     UnitError
         A unit that does not say whose mass it is.
     """
-    import pandas as pd
-
     path = Path(path)
     if not path.is_file():
         raise FormatError(f"{path}: no such file")
-    frame = pd.read_csv(path, dtype={_KEY: str, _YEAR: str}, encoding="utf-8-sig")
+    frame = read_csv(path, dtype={_KEY: str, _YEAR: str}, encoding="utf-8-sig")
     if not {_KEY, _YEAR} <= set(frame.columns):
         raise FormatError(
             f"{path}: lacks the columns {_KEY!r} and {_YEAR!r}; found {', '.join(frame.columns[:6])}"

@@ -23,7 +23,7 @@ from obsnet.flux_reader import read_any_flux
 from obsnet.grid import Grid
 from obsnet.inventory.period import Period, read_period
 from obsnet.inventory.words import NATION
-from obsnet.opening import open_xarray
+from obsnet.opening import open_netcdf4, open_xarray
 from obsnet.reading import reading
 from obsnet.regions import PROVINCES
 from obsnet.shares import Shares
@@ -179,9 +179,7 @@ def _read(path: str, options: SystemOptions, layout: Layout, members: str | None
 
 def _stated_units(path: str, variables: Iterable[str] | None) -> str | None:
     """Return the units of the fluxes if all of them state the same."""
-    from netCDF4 import Dataset
-
-    with reading(path, "netCDF"), Dataset(path) as data:
+    with reading(path, "netCDF"), open_netcdf4(path) as data:
         named = [data.variables[n] for n in (variables or data.variables) if n in data.variables]
         units = {str(v.units) for v in named if v.ndim > 1 and "units" in v.ncattrs()}
     return units.pop() if len(units) == 1 else None

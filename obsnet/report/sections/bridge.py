@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from obsnet.language import Language, Words
+from obsnet.reading import door
 from obsnet.report.drawing.fonts import drawn_in
 from obsnet.report.drawing.maps import figure_png
 from obsnet.report.sections.made import read_made
@@ -32,6 +33,7 @@ _TEXT = Words(
 )
 
 
+@door("a table of ours")
 def bridge(path: Path, language: Language = "en") -> Section:
     """Return the section of ``provinces_bridge.csv``."""
     texts = ("region", "name_en", "name_zh", "line", "label_en", "label_zh", "source")

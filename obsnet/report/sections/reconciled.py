@@ -10,6 +10,7 @@ import numpy as np
 from obsnet.crosscheck.verdicts.run import beside
 from obsnet.crosscheck.verdicts.table import read_statistics
 from obsnet.language import Language, Words
+from obsnet.reading import door
 from obsnet.report.drawing.fonts import drawn_in
 from obsnet.report.drawing.maps import figure_png
 from obsnet.report.sections.made import read_made
@@ -40,6 +41,7 @@ _TEXT = Words(
 )
 
 
+@door("a table of ours")
 def reconciled(path: Path, language: Language = "en") -> Section:
     """Return the section of ``reconciled.csv``."""
     texts = ("region", "name_en", "name_zh", "suspect")

@@ -58,6 +58,7 @@ class ReportTable:
     frame: Any
 
 
+@door("tables of a run")
 def report_tables(table: Path, nowcasts: Sequence[Path], language: Language) -> list[ReportTable]:
     """Return the tables of a report that are there.
 

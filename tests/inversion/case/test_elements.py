@@ -44,6 +44,13 @@ def options(**changes):
     return validate(InvertOptions, plain | changes, "[invert]")
 
 
+def write_map(path):
+    state = np.where(LABEL > 0, LABEL, -9999).astype(float)
+    field = (("lat", "lon"), state, {"units": "none", "_FillValue": -9999.0})
+    xr.Dataset({"StateVector": field}, {"lat": GRID.lat, "lon": GRID.lon}).to_netcdf(path)
+    return path
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A case with a Jacobian of six factors in EnKF_CH4's layout, the same as an IMI result, and the map."""
@@ -70,12 +77,7 @@ def folder(tmp_path_factory):
             "hm0": ("n", simulated, unit),
         }
     ).to_netcdf(folder / "hm.nc")
-    state = np.where(LABEL > 0, LABEL, -9999).astype(float)
-    lat, lon = GRID.lat, GRID.lon
-    attributes = {"units": "none", "_FillValue": -9999.0}
-    xr.Dataset({"StateVector": (("lat", "lon"), state, attributes)}, {"lat": lat, "lon": lon}).to_netcdf(
-        folder / "StateVector.nc"
-    )
+    write_map(folder / "StateVector.nc")
     information, right = h.T @ h / 0.25, h.T @ (y - simulated) / 0.25
     post = np.linalg.inv(GAMMA * information + np.eye(6) / 0.16)
     ratio = post @ (GAMMA * right)

@@ -201,3 +201,35 @@ def folder(path, **changes):
     record = {"command": "obsnet run case.toml", "config": {"report": report}, "config_sha256": "ab" * 32}
     (path / "run.json").write_text(json.dumps(record | {"versions": {"obsnet": "0"}}), encoding="utf-8")
     return path
+
+
+def nowcast(path):
+    """Fill a folder as `obsnet nowcast` does."""
+    scores = pd.DataFrame(
+        {
+            "region": ["provinces", "CHN", "110000"], "step": 1, "model": "damped <b>", "category": "total",
+            "cases": 330,
+            "mae": 4.5, "crps": 3.3, "bias": -0.5, "cover80": 0.78, "cover90": 0.9,
+            "than_persistence": [-0.7, np.nan, 0.0],
+            "than_persistence_sd": 0.3,
+        }
+    )  # fmt: skip
+    values = pd.DataFrame(
+        {
+            "region": ["110000", "own"],
+            "period": "2020",
+            "category": "total",
+            "value": [90.0, 5.0],
+            "low90": 80.0,
+            "high90": 99.0,
+        }
+    )
+    reliable = pd.DataFrame(
+        {"low": [0.0, 0.5], "high": [0.5, 1.0], "count": [50, 60], "years": 5, "forecast": [0.2, 0.8],
+         "observed": [0.25, 0.75],
+         "observed_sd": [0.05, np.nan]}
+    )  # fmt: skip
+    for name, frame in (("scores", scores), ("estimate", values), ("reliability", reliable)):
+        frame.to_csv(path / f"{name}.csv", index=False)
+    said = '{"obsnet_nowcast": 1, "kind": "rapid", "statements": [["used: <i>", "采用"]], "notes": ["2013: revised"]}'
+    (path / "summary.json").write_text(said, encoding="utf-8")

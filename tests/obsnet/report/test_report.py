@@ -14,7 +14,7 @@ from obsnet.report.drawing import fonts
 from obsnet.report.drawing.maps import VERDICT_COLOURS, figure_png, grid_map, map_axes, region_map
 from obsnet.report.page import write_report
 from obsnet.report.pictures import flux_map, verdict_map
-from tests.obsnet.report.synthetic import GRID, verdicts
+from tests.obsnet.report.synthetic import GRID, nowcast, verdicts
 
 _NO_PICTURES = dict.fromkeys(("verdicts", "differences", "totals", "flux"), b"")
 
@@ -399,34 +399,7 @@ def test_percentages_as_people_read_them():
 def test_a_section_of_rapid_estimates_and_forecasts(tmp_path):
     from obsnet.report.sections.nowcast import nowcast_sections
 
-    scores = pd.DataFrame(
-        {
-            "region": ["provinces", "CHN", "110000"], "step": 1, "model": "damped <b>", "category": "total",
-            "cases": 330,
-            "mae": 4.5, "crps": 3.3, "bias": -0.5, "cover80": 0.78, "cover90": 0.9,
-            "than_persistence": [-0.7, np.nan, 0.0],
-            "than_persistence_sd": 0.3,
-        }
-    )  # fmt: skip
-    values = pd.DataFrame(
-        {
-            "region": ["110000", "own"],
-            "period": "2020",
-            "category": "total",
-            "value": [90.0, 5.0],
-            "low90": 80.0,
-            "high90": 99.0,
-        }
-    )
-    reliable = pd.DataFrame(
-        {"low": [0.0, 0.5], "high": [0.5, 1.0], "count": [50, 60], "years": 5, "forecast": [0.2, 0.8],
-         "observed": [0.25, 0.75],
-         "observed_sd": [0.05, np.nan]}
-    )  # fmt: skip
-    for name, frame in (("scores", scores), ("estimate", values), ("reliability", reliable)):
-        frame.to_csv(tmp_path / f"{name}.csv", index=False)
-    said = '{"obsnet_nowcast": 1, "kind": "rapid", "statements": [["used: <i>", "采用"]], "notes": ["2013: revised"]}'
-    (tmp_path / "summary.json").write_text(said, encoding="utf-8")
+    nowcast(tmp_path)
     sections = nowcast_sections(tmp_path)
     page = page_of(tmp_path, sections={"nowcast": sections})
     assert "Rapid estimate" in page

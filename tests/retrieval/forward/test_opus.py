@@ -43,6 +43,24 @@ def opus(path, values, first, last, unit="WN", spectrum=True, factor=1.0):
     return path
 
 
+def run_log(path, *spectra):
+    """Rows of 37 columns, after a heading."""
+    numbers = [2009, 307, 22.5, 45.9, -90.3, 0.44, 60.0, 0.1, 180.0, 0.3, 45.0, 0.0024, 0.0024, 0]
+    numbers += [400000, 800000, 0.0075, "0", 2, 1, 0.1, 0.9, 300.0, 0.01, 5.0, 970.0, 60.0, 4.0, 955.0, 40.0]
+    numbers += [*range(36 - len(numbers))]
+    rows = [" ".join(map(str, (name, *numbers))) for name in spectra]
+    path.write_text("\n".join([" 2 37", " spectrum year day hour", *rows]) + "\n")
+    return path
+
+
+def test_a_run_log_is_read_by_its_columns(tmp_path):
+    entry = read_run_log(run_log(tmp_path / "a.grl", "a.0", "b.0"), "b.0")
+    assert (entry.spectrum, entry.year, entry.day, entry.hour) == ("b.0", 2009, 307, 22.5)
+    assert (entry.first, entry.last, entry.spacing) == (400000, 800000, 0.0075)
+    with pytest.raises(FormatError, match=r"no spectrum 'c\.0'"):
+        read_run_log(tmp_path / "a.grl", "c.0")
+
+
 def test_round_trip(tmp_path):
     values = np.linspace(0.1, 0.9, 101)
     found = read_opus(opus(tmp_path / "a.0", values, 6000.0, 6001.0, factor=2.0))

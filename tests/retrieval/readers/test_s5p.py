@@ -162,11 +162,7 @@ def test_a_file_without_the_corrected_value_is_read_raw_when_asked(sample_data):
 
 
 def test_processor_2_8_has_a_destriped_variant(tmp_path):
-    variables, attributes, _ = synthetic.s5p(delta="since")
-    name = "PRODUCT/methane_mixing_ratio_bias_corrected"
-    value, own = variables[name]
-    variables[name + "_destriped"] = (np.where(value < 1e30, value - 2, value).astype(np.float32), own)
-    attributes["processor_version"] = "2.8.0"
+    variables, attributes = synthetic.s5p_v208()
     path = synthetic.write(tmp_path / "S5P.nc", variables, attributes)
     usual, destriped = read_granule(path), read_granule(path, variant="destriped")
     assert usual.source == "s5p_ch4_v208_v2.8"

@@ -200,25 +200,35 @@ def test_published_layouts_add_their_variables(tmp_path, preset):
     np.testing.assert_allclose(found.total, right, rtol=1e-6)
 
 
-def test_scale_factors_times_their_prior_but_for_the_soil(tmp_path):
-    flux = field()
-    kg = 0.01604246
+KG_CH4 = 0.01604246
+FACTOR = np.random.default_rng(2).uniform(0.5, 2, (LAT.size, LON.size))
+
+
+def factor_files(folder, flux):
+    """Write factors and the prior that they are of, as the Integrated Methane Inversion does."""
     dims = ("time", "lat", "lon")
-    both = {"EmisCH4_Total": (dims, kg * flux[:1]), "EmisCH4_SoilAbsorb": (dims, -0.1 * kg * flux[:1])}
+    both = {
+        "EmisCH4_Total": (dims, KG_CH4 * flux[:1]),
+        "EmisCH4_SoilAbsorb": (dims, -0.1 * KG_CH4 * flux[:1]),
+    }
     prior = xr.Dataset(both, {"time": MIDDLE[:1], "lat": LAT, "lon": LON})
     for name in prior.data_vars:
         prior[name].attrs["units"] = "kg/m2/s"
-    prior.to_netcdf(tmp_path / "hemco.nc")
-    factor = np.random.default_rng(2).uniform(0.5, 2, (LAT.size, LON.size))
-    xr.Dataset({"ScaleFactor": (("lat", "lon"), factor[::-1])}, {"lat": LAT[::-1], "lon": LON}).to_netcdf(
-        tmp_path / "sf.nc"
-    )
+    prior.to_netcdf(folder / "hemco.nc")
+    upside_down = {"lat": LAT[::-1], "lon": LON}
+    xr.Dataset({"ScaleFactor": (("lat", "lon"), FACTOR[::-1])}, upside_down).to_netcdf(folder / "sf.nc")
+    return folder / "sf.nc", folder / "hemco.nc"
+
+
+def test_scale_factors_times_their_prior_but_for_the_soil(tmp_path):
+    flux = field()
+    factor_files(tmp_path, flux)
     word = f"i=imi:{tmp_path / 'sf.nc'};prior={tmp_path / 'hemco.nc'};period=2023"
     found = read_grids(read_word(word), regions())[0]
     assert (found.gas, found.quantity) == ("CH4", "total")
-    right = (1.1 * factor - 0.1) * flux[:1]
+    right = (1.1 * FACTOR - 0.1) * flux[:1]
     expected = read(flux_file(tmp_path / "a.nc", right, LAT, LON, MIDDLE[:1]), ";period=2023").total
-    np.testing.assert_allclose(found.total, expected * kg / 0.0440095, rtol=1e-6)
+    np.testing.assert_allclose(found.total, expected * KG_CH4 / 0.0440095, rtol=1e-6)
     with pytest.raises(ConfigError, match="say prior=FILE"):
         read_grids(read_word(f"i=imi:{tmp_path / 'sf.nc'};period=2023"), regions())
 
