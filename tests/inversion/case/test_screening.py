@@ -216,7 +216,9 @@ def test_noise_in_the_footprints_is_no_offset():
     share = 0.35
     stderr = matrix.copy()
     stderr.data = share * stderr.data
-    clean = world.assemble(options(error={"point": 0.8, "column": 0.5, "monte_carlo": False, **APART})).problem
+    clean = world.assemble(
+        options(error={"point": 0.8, "column": 0.5, "monte_carlo": False, **APART})
+    ).problem
     root = np.linalg.cholesky(clean.observation_error.dense())
     z, taken = [], []
     for seed in range(300):
