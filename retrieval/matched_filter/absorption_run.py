@@ -56,7 +56,9 @@ def run_absorption(options: AbsorptionTable) -> tuple[UnitAbsorption, dict[str, 
             f"{gas} {path.name}, isotopologues {','.join(map(str, o.isotopologues.get(gas, (1,))))}"
             for gas, path in o.lines.items()
         ),
-        "atmosphere": o.atmosphere.name if o.atmosphere else f"standard, {o.surface_pressure:g} hPa, water {o.water:g}",
+        "atmosphere": o.atmosphere.name
+        if o.atmosphere
+        else f"standard, {o.surface_pressure:g} hPa, water {o.water:g}",
         "wavelengths": o.wavelengths,
         "solar_lines": o.solar.name if o.solar else "none",
     }

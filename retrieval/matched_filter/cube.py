@@ -161,7 +161,9 @@ def _look(path: Path, bands: Bands | None, variable: str) -> Cube:
     if not path.exists():
         raise FormatError(f"{path}: no such file")
     with reading(path, "a cube of radiances"):
-        return _look_envi(path, bands) if path.suffix.lower() == ".hdr" else _look_netcdf(path, bands, variable)
+        return (
+            _look_envi(path, bands) if path.suffix.lower() == ".hdr" else _look_netcdf(path, bands, variable)
+        )
 
 
 def _look_netcdf(path: Path, bands: Bands | None, variable: str) -> Cube:
@@ -227,7 +229,9 @@ def _look_envi(path: Path, bands: Bands | None) -> Cube:
     if bands is None:
         missing = [n for n in ("wavelength", "fwhm", "wavelength_units") if n not in head]
         if missing:
-            raise FormatError(f"{path}: the header has no {', '.join(missing)}; give a table of bands (--bands)")
+            raise FormatError(
+                f"{path}: the header has no {', '.join(missing)}; give a table of bands (--bands)"
+            )
         unit = head["wavelength_units"].strip().lower()
         if unit not in _MICRO | _NANO:
             raise FormatError(f"{path}: wavelength units {unit!r}; nanometers or micrometers are known")

@@ -70,14 +70,16 @@ def filtered_figure(name: str, target: UnitAbsorption, image: FilteredBlock, lan
     good = np.where(image.reason == 0, image.enhancement, np.nan)
     seen = good[np.isfinite(good)]
     top = float(np.percentile(seen, 99.8)) if seen.size else 1.0
-    limits = image.limit[np.isfinite(image.limit)]
+    limits = image.limit[(image.reason == 0) & np.isfinite(image.limit)]
     bounds = np.percentile(limits, (2, 98)) if limits.size else (0.0, 1.0)
     aspect = "equal" if 0.25 < rows / columns < 4.0 else "auto"
     for axes, values, label, low, high in (
         (panels[0], good, words["enhancement"].format(target.gas), -0.3 * top, top),
         (panels[1], image.limit, words["limit"], *bounds),
     ):
-        mesh = axes.imshow(values, cmap="viridis", vmin=low, vmax=high, aspect=aspect, interpolation="nearest")
+        mesh = axes.imshow(
+            values, cmap="viridis", vmin=low, vmax=high, aspect=aspect, interpolation="nearest"
+        )
         figure.colorbar(mesh, ax=axes, label=label, orientation="horizontal", extend="both")
     first = np.zeros(image.reason.shape, dtype=np.int64)
     for k, bit in enumerate(PIXEL_REASONS, start=1):

@@ -136,7 +136,7 @@ def filter_spectra(
         share, more = noise_taken(settings.rounds)
         sd = 1.0 / np.linalg.norm(linalg.solve_triangular(lower, t, lower=True, check_finite=False))
         mu = mean / (1.0 + (float(a.mean()) - share * sd) * absorption)
-        matrix = matrix + more * sd**2 * np.outer(t, t)
+        matrix, rho = shrink(cleaned + more * sd**2 * np.outer(t, t), mu, n, settings.weight)
         lower = factor(matrix)
 
     taken = np.zeros(len(spectra))

@@ -33,20 +33,25 @@ class FilterSettings(Options):
     shrinkage: Literal["oas", "none"] = Field(
         "oas", description="of the covariance to its variances, brightness left out; none: as found"
     )
-    fewest: float = Field(
-        3.0, ge=1.5, description="pixels a band without which a background cannot be told"
-    )
+    fewest: float = Field(3.0, ge=1.5, description="pixels a band without which a background cannot be told")
     dark: float = Field(
-        0.1, ge=0, lt=1, description="share of the columns' median radiance below which a pixel is dark (water, shadow)"
+        0.1,
+        ge=0,
+        lt=1,
+        description="share of the columns' median radiance below which a pixel is dark (water, shadow)",
     )
     saturation: float | None = Field(
         None, gt=0, description="radiance, unit of the cube, from which on a detector is saturated"
     )
     unlike: float = Field(
-        6.0, gt=1, description="distance from the background (1 on average) beyond which a pixel is not believed"
+        6.0,
+        gt=1,
+        description="distance from the background (1 on average) beyond which a pixel is not believed",
     )
     threshold: float = Field(
-        3.0, gt=0, description="standard deviations above which an enhancement counts as told, for the limit of detection"
+        3.0,
+        gt=0,
+        description="standard deviations above which an enhancement counts as told, for the limit of detection",
     )
 
     @property
@@ -81,7 +86,10 @@ class AbsorptionTable(Options):
         1013.25, gt=300, le=1100, description="hPa, of the standard atmosphere that is taken without a file"
     )
     water: float = Field(
-        0.008, ge=0, le=0.05, description="mole fraction of water vapour at its ground; half of it 1.5 km higher"
+        0.008,
+        ge=0,
+        le=0.05,
+        description="mole fraction of water vapour at its ground; half of it 1.5 km higher",
     )
     wavelengths: Literal["vacuum", "air"] = Field("vacuum", description="what the bands' wavelengths are in")
     solar: Path | None = Field(None, description="solar line list of GGG")

@@ -199,7 +199,9 @@ def _one(
     if places is None:
         notes.append("no latitude and longitude: obsnet plume detect cannot read it (--location)")
     if cube.rows < 10 * max(len(t.bands) for t in targets) / options.filter.together:
-        notes.append("fewer than ten pixels a band in a background; take columns together (--filter-together)")
+        notes.append(
+            "fewer than ten pixels a band in a background; take columns together (--filter-together)"
+        )
     made = filter_cube(cube, targets, options.filter, work, options.block_mib)
     for target, image in zip(targets, made, strict=True):
         data = scene_dataset(cube.name, target, image, options.filter, time, places)
@@ -209,7 +211,9 @@ def _one(
         if options.pictures:
             from retrieval.matched_filter.figures import draw_filtered
 
-            summary.files.append(draw_filtered(cube.name, target, image, out.with_suffix(".png"), options.language))
+            summary.files.append(
+                draw_filtered(cube.name, target, image, out.with_suffix(".png"), options.language)
+            )
         summary.rows.append(_row(cube, target, image, notes))
 
 
@@ -219,7 +223,9 @@ def _row(cube: Cube, target: UnitAbsorption, image: FilteredBlock, notes: list[s
     error = image.error[good]
     strong = float(np.mean(believed > target.linear_to)) if believed.size else 0.0
     more = (
-        [f"{strong:.2%} of the pixels are beyond {target.linear_to:.3g} ppm m, where absorption is 10 % less than linear"]
+        [
+            f"{strong:.2%} of the pixels are beyond {target.linear_to:.3g} ppm m, where absorption is 10 % less than linear"
+        ]
         if strong > 0
         else []
     )
@@ -280,14 +286,18 @@ def scene_dataset(
     ppm_m = {"units": "1e-6 m"}
     variables: dict[str, Any] = {
         f"x{low}": column(
-            np.where(image.reason == 0, target.air.level + per * image.enhancement.astype(np.float64), np.nan),
+            np.where(
+                image.reason == 0, target.air.level + per * image.enhancement.astype(np.float64), np.nan
+            ),
             f"dry column mole fraction of {gas.name}: that of the air table plus the enhancement",
             units=gas.unit,
             ancillary_variables=f"x{low}_uncertainty quality",
         ),
         f"x{low}_uncertainty": column(per * image.error, "standard deviation", units=gas.unit),
         "enhancement": column(
-            image.enhancement, f"enhancement of {gas.name} near the ground, mole fraction times length", **ppm_m
+            image.enhancement,
+            f"enhancement of {gas.name} near the ground, mole fraction times length",
+            **ppm_m,
         ),
         "enhancement_uncertainty": column(image.error, "standard deviation of the enhancement", **ppm_m),
         "detection_limit": column(
@@ -296,7 +306,9 @@ def scene_dataset(
             **ppm_m,
         ),
         "brightness": column(image.brightness, "radiance by that of the background", units="1"),
-        "surface_pressure": column(np.full(shape, target.air.surface_pressure), "surface pressure", units="Pa"),
+        "surface_pressure": column(
+            np.full(shape, target.air.surface_pressure), "surface pressure", units="Pa"
+        ),
         "column_water": column(np.full(shape, target.air.column_water), "water vapour", units="kg m-2"),
         "quality": (
             dims,
@@ -311,7 +323,9 @@ def scene_dataset(
     }
     if settings.method == "reweighted":
         variables["enhancement_sparse"] = column(
-            image.sparse, "enhancement, not negative, with a preference for zero: to look at, not to add up", **ppm_m
+            image.sparse,
+            "enhancement, not negative, with a preference for zero: to look at, not to add up",
+            **ppm_m,
         )
     coords: dict[str, Any] = {}
     if places is not None:

@@ -191,7 +191,9 @@ def unit_absorption(
     for name, absorber in absorbers.items():
         amount = fractions[name] * layers.dry_air * path
         for layer in range(len(path)):
-            depth += amount[layer] * _cross_section(absorber, nu, layers, layer, float(fractions[name][layer]))
+            depth += amount[layer] * _cross_section(
+                absorber, nu, layers, layer, float(fractions[name][layer])
+            )
     light = np.exp(-depth)
     if solar is not None:
         light = light * solar_transmittance(solar, nu)

@@ -26,9 +26,13 @@ class CubeWorld(Options):
     rows: int = Field(400, ge=10, description="along the track")
     columns: int = Field(24, ge=1, description="detectors")
     contrast: float = Field(0.3, ge=0, description="standard deviation of the logarithm of brightness")
-    materials: float = Field(0.02, ge=0, description="standard deviation of slope and curvature of the surface's spectra")
+    materials: float = Field(
+        0.02, ge=0, description="standard deviation of slope and curvature of the surface's spectra"
+    )
     noise: float = Field(0.003, gt=0, description="of a mean pixel, relative")
-    photons: float = Field(0.5, ge=0, le=1, description="share of the noise's variance that goes with radiance")
+    photons: float = Field(
+        0.5, ge=0, le=1, description="share of the noise's variance that goes with radiance"
+    )
     stripes: float = Field(0.01, ge=0, description="relative error of gain of each detector and band")
     strength: float = Field(2000.0, ge=0, description="enhancement in the middle of the plume, unit of 1 / k")
     share: float = Field(0.05, ge=0, lt=1, description="of the pixels that the plume covers")
