@@ -69,7 +69,8 @@ def run_absorption(options: AbsorptionTable) -> tuple[UnitAbsorption, dict[str, 
     write_unit_absorption(made, o.out)
     need = 1e7 / (bands.centre[-1] + 2.0 * bands.fwhm[-1]), 1e7 / (bands.centre[0] - 2.0 * bands.fwhm[0])
     notes = [
-        f"lines of {gas} span {have[0]:.1f} to {have[1]:.1f} cm-1, the bands {need[0]:.1f} to {need[1]:.1f}: is the list whole?"
+        f"lines of {gas} span {have[0]:.1f} to {have[1]:.1f} cm-1, the bands {need[0]:.1f} to {need[1]:.1f}: "
+        "is the list whole?"
         for gas, have in ((g, (v.wavenumber[0], v.wavenumber[-1])) for g, v in lines.items())
         if have[0] > need[0] or have[1] < need[1]
     ]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from enum import IntFlag
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from obsnet.errors import SolverError
-from obsnet.typing import Bools, Floats, Ints, Singles
+from obsnet.typing import Floats, Singles
 from retrieval.matched_filter.filters import filter_spectra
 from retrieval.matched_filter.options import FilterSettings
+
+Reasons = npt.NDArray[np.uint8]
 
 __all__ = ["PIXEL_REASONS", "FilteredBlock", "PixelReason", "filter_block", "groups_of"]
 
@@ -59,13 +62,13 @@ class FilteredBlock:
     error: Singles
     limit: Singles
     brightness: Singles
-    reason: Ints
+    reason: Reasons
 
     @classmethod
     def empty(cls, rows: int, columns: int) -> Self:
         """Return an image without values."""
-        nothing = [np.full((rows, columns), np.nan, dtype=np.float32) for _ in range(5)]
-        return cls(*nothing, np.zeros((rows, columns), dtype=np.uint8))
+        a, b, c, d, e = (np.full((rows, columns), np.nan, dtype=np.float32) for _ in range(5))
+        return cls(a, b, c, d, e, np.zeros((rows, columns), dtype=np.uint8))
 
     def put(self, first: int, part: Self) -> None:
         """Fill in columns from `first` on."""
@@ -75,7 +78,7 @@ class FilteredBlock:
 
 
 def groups_of(columns: int, together: int) -> list[tuple[int, int]]:
-    """Return the columns that share a background, from and up to; a last group of less than half joins its neighbour."""
+    """Return the columns that share a background, from and up to; a short last group joins the one before."""
     edges = list(range(0, columns, together))
     if len(edges) > 1 and 2 * (columns - edges[-1]) < together:
         edges.pop()
@@ -135,5 +138,5 @@ def filter_block(radiance: Singles, absorption: Floats, settings: FilterSettings
     return out
 
 
-def _mark(reason: Ints, where: Bools, bit: PixelReason) -> None:
+def _mark(reason: Reasons, where: Any, bit: PixelReason) -> None:
     reason[where] |= np.uint8(bit)

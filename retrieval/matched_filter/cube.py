@@ -75,8 +75,8 @@ def open_cube(path: str | Path, bands: str | Path | None = None, variable: str =
     Parameters
     ----------
     path : path
-        An ENVI header (``.hdr``), else netCDF with a variable on three dimensions and, in any group, ``wavelengths`` and
-        ``fwhm``.
+        An ENVI header (``.hdr``), else netCDF with a variable on three dimensions and, in any group,
+        ``wavelengths`` and ``fwhm``.
     bands : path, optional
         Table of bands where the file has none; see `retrieval.matched_filter.bands.read_bands`.
     variable : str
@@ -147,12 +147,13 @@ def read_places(cube: Cube, location: str | Path | None = None) -> tuple[Floats,
         for values, name, limit in zip(found, ("latitude", "longitude"), (90.0, 360.0), strict=True):
             if values.shape != (cube.rows, cube.columns):
                 raise SchemaError(
-                    f"{location or cube.path}: {name} of {values.shape} pixels, the cube has {cube.rows} x {cube.columns}"
+                    f"{location or cube.path}: {name} of {values.shape} pixels, the cube has {cube.rows} x "
+                    f"{cube.columns}"
                 )
             if not (np.abs(values[np.isfinite(values)]) <= limit).all():
                 raise FormatError(
-                    f"{location or cube.path}: {name} reaches {np.nanmax(np.abs(values)):g}; the first band is longitude, "
-                    "the second latitude, in degrees"
+                    f"{location or cube.path}: {name} reaches {np.nanmax(np.abs(values)):g}; the first band is "
+                    "longitude, the second latitude, in degrees"
                 )
     return found
 

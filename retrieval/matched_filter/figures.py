@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -72,7 +72,7 @@ def filtered_figure(name: str, target: UnitAbsorption, image: FilteredBlock, lan
     top = float(np.percentile(seen, 99.8)) if seen.size else 1.0
     limits = image.limit[(image.reason == 0) & np.isfinite(image.limit)]
     bounds = np.percentile(limits, (2, 98)) if limits.size else (0.0, 1.0)
-    aspect = "equal" if 0.25 < rows / columns < 4.0 else "auto"
+    aspect: Literal["equal", "auto"] = "equal" if 0.25 < rows / columns < 4.0 else "auto"
     for axes, values, label, low, high in (
         (panels[0], good, words["enhancement"].format(target.gas), -0.3 * top, top),
         (panels[1], image.limit, words["limit"], *bounds),

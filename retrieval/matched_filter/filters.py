@@ -10,15 +10,15 @@ is ``alpha = t' C^-1 (x - mu) / (r t' C^-1 t)``. The reweighted filter finds mu 
 
     (x - mu - r alpha t)' C^-1 (x - mu - r alpha t) / 2 + alpha / (alpha_before + eps),   alpha >= 0
 
-out of the spectra, again and again. Since only multiples of t are taken out, ``C = S - c t' - t c' + v t t'`` with c the
-covariance of the spectra and a, and v the variance of a: no round computes a covariance of spectra again. Of spectra
+out of the spectra, again and again. Since only multiples of t are taken out, ``C = S - c t' - t c' + v t t'`` with c
+the covariance of the spectra and a, and v the variance of a: no round computes a covariance of spectra again. Of spectra
 without a plume the rounds take what is more than two standard deviations of noise; by how much that raises mu and
 lowers C along t is known (`noise_taken`), and put back, other than in the published filter.
 
 A pixel is part of the background that it is held against, and so looks less unusual than it is. Every estimate is
 therefore made as if its own pixel were left out, which needs no second inversion: with z what is left of the spectrum
-after a t, M = z' C^-1 z, q = t' C^-1 t and g = t' C^-1 z, it is ``(a + n / (n - 1) (g / q) / (1 - kappa (M - g^2 / q))) / r``
-with kappa = (1 - rho) / (n - 1). The scatter of these estimates is then what a pixel outside the statistics would have.
+after a t, M = z' C^-1 z, q = t' C^-1 t and g = t' C^-1 z, it is
+``(a + n / (n - 1) (g / q) / (1 - kappa (M - g^2 / q))) / r`` with kappa = (1 - rho) / (n - 1). The scatter of these estimates is then what a pixel outside the statistics would have.
 """
 
 from __future__ import annotations

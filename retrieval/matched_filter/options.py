@@ -25,8 +25,8 @@ class FilterSettings(Options):
 
     method: Literal["classical", "albedo", "reweighted"] = Field(
         "reweighted",
-        description="classical; albedo: divided by the brightness of each pixel; reweighted: the same with a background "
-        "from which the plume was taken in rounds (mag1c)",
+        description="classical; albedo: divided by the brightness of each pixel; reweighted: the same with a "
+        "background from which the plume was taken in rounds (mag1c)",
     )
     rounds: int = Field(30, ge=2, le=200, description="of the reweighted filter")
     together: int = Field(1, ge=1, description="neighbouring detector columns that share mean and covariance")

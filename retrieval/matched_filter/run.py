@@ -42,8 +42,8 @@ class FilterSummary:
     Parameters
     ----------
     rows : list of dict
-        One a cube and gas: ``cube``, ``gas``, ``status`` (``done`` or ``bad: why``), numbers of pixels by reason, medians,
-        ``notes``.
+        One a cube and gas: ``cube``, ``gas``, ``status`` (``done`` or ``bad: why``), numbers of pixels by reason,
+        medians, ``notes``.
     files : list of Path
         Written.
     """
@@ -224,7 +224,8 @@ def _row(cube: Cube, target: UnitAbsorption, image: FilteredBlock, notes: list[s
     strong = float(np.mean(believed > target.linear_to)) if believed.size else 0.0
     more = (
         [
-            f"{strong:.2%} of the pixels are beyond {target.linear_to:.3g} ppm m, where absorption is 10 % less than linear"
+            f"{strong:.2%} of the pixels are beyond {target.linear_to:.3g} ppm m, where absorption is "
+            "10 % less than linear"
         ]
         if strong > 0
         else []

@@ -126,13 +126,13 @@ class UnitAbsorption:
             raise RangeError(f"unit absorption of {self.gas}: one finite value a band is needed")
         if not self.value.min() < 0.0 or self.value.max() > 1e-3 * abs(self.value.min()):
             raise RangeError(
-                f"unit absorption of {self.gas} spans {self.value.min():g} to {self.value.max():g} per ppm m; it is the "
-                "change of ln(radiance), negative where the gas absorbs"
+                f"unit absorption of {self.gas} spans {self.value.min():g} to {self.value.max():g} per ppm m; it is "
+                "the change of ln(radiance), negative where the gas absorbs"
             )
 
     @property
     def per_column_unit(self) -> Floats:
-        """d ln(radiance) per customary unit (ppm, ppb) of the dry column mole fraction."""
+        """Change of ln(radiance) per customary unit (ppm, ppb) of the dry column mole fraction."""
         unit = conversion_factor(species_of(self.gas).unit, "mol mol-1")
         return np.asarray(self.value * unit / self.air.mole_fraction_per_ppm_m)
 
@@ -233,8 +233,8 @@ def _cross_section(
         return cross_section(near, nu, pressure, temperature, fraction=fraction, wing=_WING)
     if nu[0] < absorber.wavenumber[0] or nu[-1] > absorber.wavenumber[-1]:
         raise RangeError(
-            f"the bands need cross sections of {absorber.molecule} from {nu[0]:.1f} to {nu[-1]:.1f} cm-1, the table has "
-            f"{absorber.wavenumber[0]:.1f} to {absorber.wavenumber[-1]:.1f}"
+            f"the bands need cross sections of {absorber.molecule} from {nu[0]:.1f} to {nu[-1]:.1f} cm-1, "
+            f"the table has {absorber.wavenumber[0]:.1f} to {absorber.wavenumber[-1]:.1f}"
         )
     values, _, _ = absorber.at(pressure, temperature, fraction)
     return np.interp(nu, absorber.wavenumber, values[0])
@@ -276,8 +276,8 @@ def read_unit_absorption(path: str | os.PathLike[str]) -> UnitAbsorption:
     Parameters
     ----------
     path : path
-        CSV with the columns ``wavelength_nm``, ``fwhm_nm``, ``k_per_ppm_m`` and, before them, lines ``# key = value`` with
-        ``gas``, ``air_density_mol_m3``, ``dry_air_mol_m2``, ``surface_pressure_pa``, ``column_water_kg_m2`` and
+        CSV with the columns ``wavelength_nm``, ``fwhm_nm``, ``k_per_ppm_m`` and, before them, lines ``# key = value``
+        with ``gas``, ``air_density_mol_m3``, ``dry_air_mol_m2``, ``surface_pressure_pa``, ``column_water_kg_m2`` and
         ``column_level`` (ppm, for methane ppb); others are kept.
 
     Raises

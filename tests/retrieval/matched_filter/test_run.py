@@ -172,8 +172,8 @@ def options(folder, **more):
 def test_a_bad_cube_does_not_stop_others(tmp_path):
     scene(tmp_path)
     (tmp_path / "b.nc").write_bytes(b"nothing")
-    done = call(filter_, tmp_path / "a.nc", tmp_path / "b.nc", "--absorption", tmp_path / "ch4.csv", "--out", tmp_path / "e",
-                "--no-pictures", "--scheduler", "serial")  # fmt: skip
+    done = call(filter_, tmp_path / "a.nc", tmp_path / "b.nc", "--absorption", tmp_path / "ch4.csv", "--out",
+                tmp_path / "e", "--no-pictures", "--scheduler", "serial")  # fmt: skip
     assert done.exit_code == 1
     assert "a CH4: 4800 of 120 x 40 pixels" in done.stdout
     assert "b CH4: bad:" in done.stdout

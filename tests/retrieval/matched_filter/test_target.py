@@ -98,7 +98,12 @@ def test_a_table_of_cross_sections_does_as_well_as_lines():
     layers = air()
     nu = 4955.0 + 0.01 * np.arange(9001)
     table = build_table(
-        lines(), nu, pressure=(10.0, 1050.0), temperature=(210.0, 295.0), log_pressure_step=0.25
+        lines(),
+        nu,
+        pressure=(10.0, 1050.0),
+        temperature=(210.0, 295.0),
+        temperature_step=10.0,
+        log_pressure_step=0.15,
     )
     of_table = unit_absorption(
         "CO2", BAND, {"CO2": table}, {"CO2": np.full(7, 4e-4)}, layers, sun=0.0, view=0.0
