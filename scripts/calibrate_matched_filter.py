@@ -2,8 +2,9 @@
 
     python scripts/calibrate_matched_filter.py [--draws 60] [--processes 2]
 
-First cubes without a plume: bias, scatter over stated error, false alarms. Then planted plumes over strength, share of the
-pixels, noise, contrast and rows. Bias is the mean of (estimate - truth); recovery is summed estimates over summed truth
+First cubes without a plume: bias, scatter over stated error, false alarms. Then planted plumes over strength, share of
+the pixels, noise, contrast and rows. Bias is the mean of
+(estimate - truth); recovery is summed estimates over summed truth
 where the truth exceeds three of the stated errors; coverage is how often estimate +- 1.96 errors holds the truth.
 """
 
@@ -81,7 +82,9 @@ def table(results, title, plume):
     for method in METHODS:
         s = {k: sum(r[method][k] for r in results) for k in results[0][method]}
         n = max(s["none"], 1)
-        line = f"| `{method}` | {s['bias'] / n:+.3f} | {np.sqrt(s['square'] / n):.3f} | {s['alarms'] / n:.2%} |"
+        line = (
+            f"| `{method}` | {s['bias'] / n:+.3f} | {np.sqrt(s['square'] / n):.3f} | {s['alarms'] / n:.2%} |"
+        )
         line += f" {s['sparse_alarms'] / n:.1%} |" if method == "reweighted" else " – |"
         if plume:
             sparse = f"{s['sparse_found'] / s['true']:.3f}" if method == "reweighted" else "–"

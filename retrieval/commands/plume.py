@@ -75,8 +75,8 @@ def _filter_lines(summary: FilterSummary) -> Iterator[str]:
         else:
             yield (
                 f"{row['cube']} {row['gas']}: {row['pixels']} of {row['rows']} x {row['columns']} pixels, "
-                f"{row['bands']} bands; median error {row['median_error_ppm_m']:.4g} ppm m, limit {row['median_limit_ppm_m']:.4g}, "
-                f"highest {row['highest_ppm_m']:.4g}"
+                f"{row['bands']} bands; median error {row['median_error_ppm_m']:.4g} ppm m, limit "
+                f"{row['median_limit_ppm_m']:.4g}, highest {row['highest_ppm_m']:.4g}"
             )
         for reason, number in row.get("rejected", {}).items():
             yield f"  {number} pixels {reason.replace('_', ' ')}"

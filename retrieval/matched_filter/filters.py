@@ -2,23 +2,24 @@
 
 Model (Thompson et al. 2015, doi:10.5194/amt-8-4383-2015; Foote et al. 2020, doi:10.1109/TGRS.2020.2976888)::
 
-    x_i = mu + r_i alpha_i t + e_i,   t = mu * k,   cov(e) = C,   r_i = (x_i - r_i alpha_i t)' mu / mu' mu
+    x_i = mu + r_i alpha_i t + e_i,   t = mu * k,   cov(e) = C,   r_i = (x_i - r_i alpha_i t)' m / mu' m
 
-with k the unit absorption and r the brightness; the classical filter has r = 1. The unbiased estimate of least variance
-is ``alpha = t' C^-1 (x - mu) / (r t' C^-1 t)``. The reweighted filter finds mu and C without the plume: it takes
-``a_i = r_i alpha_i`` with alpha from the minimum of
+with k the unit absorption, m the mean spectrum and r the brightness; the classical filter has r = 1. The unbiased
+estimate of least variance is ``alpha = t' C^-1 (x - mu) / (r t' C^-1 t)``. The reweighted filter finds mu and C without
+the plume: it takes ``a_i = r_i alpha_i`` with alpha from the minimum of
 
     (x - mu - r alpha t)' C^-1 (x - mu - r alpha t) / 2 + alpha / (alpha_before + eps),   alpha >= 0
 
 out of the spectra, again and again. Since only multiples of t are taken out, ``C = S - c t' - t c' + v t t'`` with c
-the covariance of the spectra and a, and v the variance of a: no round computes a covariance of spectra again. Of spectra
-without a plume the rounds take what is more than two standard deviations of noise; by how much that raises mu and
+the covariance of the spectra and a, and v the variance of a: no round computes a covariance of spectra again.
+Without a plume the rounds take what is more than two standard deviations of noise; by how much that raises mu and
 lowers C along t is known (`noise_taken`), and put back, other than in the published filter.
 
 A pixel is part of the background that it is held against, and so looks less unusual than it is. Every estimate is
 therefore made as if its own pixel were left out, which needs no second inversion: with z what is left of the spectrum
 after a t, M = z' C^-1 z, q = t' C^-1 t and g = t' C^-1 z, it is
-``(a + n / (n - 1) (g / q) / (1 - kappa (M - g^2 / q))) / r`` with kappa = (1 - rho) / (n - 1). The scatter of these estimates is then what a pixel outside the statistics would have.
+``(a + n / (n - 1) (g / q) / (1 - kappa (M - g^2 / q))) / r`` with kappa = (1 - rho) / (n - 1). The scatter of these
+estimates is what pixels outside the statistics would have.
 """
 
 from __future__ import annotations
@@ -110,41 +111,27 @@ def filter_spectra(
     sample = covariance(centred)
     albedo = settings.method != "classical"
 
-    mu, a = mean, np.zeros(n)
-    t = mu * absorption
-    matrix, rho = shrink(sample, mu, n, settings.weight)
-    lower = factor(matrix)
-    if settings.method == "reweighted":
-        for turn in range(settings.rounds):
-            w = linalg.cho_solve((lower, True), t, check_finite=False)
-            q = float(t @ w)
-            g = centred @ w + float((mean - mu) @ w)
-            r = np.maximum(_brightness(known, mu, t, a), _DIM)
-            if turn == 0:
-                alpha = np.maximum(g / (r * q), 0.0)
-            else:
-                weight = 1.0 / (alpha + _EPS / np.sqrt(q))
-                alpha = np.maximum((g - weight / r) / (r * q), 0.0)
-            a = r * alpha
-            mu = mean / (1.0 + float(a.mean()) * absorption)  # mean = mu + mean(r alpha) mu k
-            t = mu * absorption
-            c = centred.T @ a / n
-            v = float(a @ a) / n - float(a.mean()) ** 2
-            cleaned = sample - np.outer(c, t) - np.outer(t, c) + v * np.outer(t, t)
-            matrix, rho = shrink(cleaned, mu, n, settings.weight)
-            lower = factor(matrix)
-        share, more = noise_taken(settings.rounds)
-        sd = 1.0 / np.linalg.norm(linalg.solve_triangular(lower, t, lower=True, check_finite=False))
-        mu = mean / (1.0 + (float(a.mean()) - share * sd) * absorption)
-        matrix, rho = shrink(cleaned + more * sd**2 * np.outer(t, t), mu, n, settings.weight)
-        lower = factor(matrix)
-
+    mu, t = mean, mean * absorption
     taken = np.zeros(len(spectra))
-    taken[inside] = a
+    matrix, rho = shrink(sample, mu, n, settings.weight)
+    if settings.method == "reweighted":
+        amount = _plume(known @ mean, centred, mean, absorption, _whitening(matrix), rho, settings.rounds)
+        taken[inside] = amount
+        share, more = noise_taken(settings.rounds)
+        total = float(amount.mean())
+        mu = mean / (1.0 + total * absorption)  # mean = mu + mean(r alpha) mu k
+        t = mu * absorption
+        c = centred.T @ amount / n
+        cleaned = sample - np.outer(c, t) - np.outer(t, c)
+        cleaned += (float(amount @ amount) / n - total**2) * np.outer(t, t)
+        variance = 1.0 / float(np.sum((_whitening(shrink(cleaned, mu, n, rho)[0]) @ t) ** 2))
+        mu = mean / (1.0 + (total - share * np.sqrt(variance)) * absorption)
+        matrix, rho = shrink(cleaned + more * variance * np.outer(t, t), mu, n, settings.weight)
+
     z = centred if mu is mean and known is spectra else spectra - mu
-    if a.any():
+    if taken.any():
         z -= taken[:, None] * t
-    whiten = linalg.solve_triangular(lower, np.eye(len(t)), lower=True, check_finite=False)
+    whiten = _whitening(matrix)
     axis = whiten @ t
     q = float(axis @ axis)
     rows = z @ whiten.T
@@ -155,7 +142,7 @@ def filter_spectra(
     amount = taken + g / q * np.where(inside, left_out, 1.0)
     r = np.ones(len(spectra))
     if albedo:
-        r = _brightness(spectra, mu, t, amount)
+        r = _brightness(spectra @ mean, mean, mu, t, amount)
     with np.errstate(divide="ignore", invalid="ignore"):
         alpha = np.where(r > _DIM, amount / r, np.nan)
         sparse = np.where(r > _DIM, taken / r, np.nan)
@@ -166,9 +153,59 @@ def filter_spectra(
     return Filtered(alpha, sparse, error, r, distance, float(1.0 / np.sqrt(q)), rho)
 
 
-def _brightness(spectra: Floats, mu: Floats, t: Floats, amount: Floats) -> Floats:
-    """Return r of spectra that hold ``amount t``, with ``amount = r alpha``."""
-    return np.asarray((spectra @ mu - amount * float(t @ mu)) / float(mu @ mu))
+def _plume(
+    seen: Floats,
+    centred: Floats,
+    mean: Floats,
+    absorption: Floats,
+    whiten: Floats,
+    rho: float,
+    rounds: int,
+) -> Floats:
+    """Return ``r alpha`` of every pixel after the rounds of the reweighted filter.
+
+    What the covariance is shrunk to stays that of the first round, so that a round changes C by vectors alone: in
+    coordinates in which it was the identity it is ``1 + (1 - rho) (v t t' - c t' - t c')``, which is solved by hand.
+    What has become zero stays so, and is not looked at again.
+    """
+    n, keep = len(centred), 1.0 - rho
+    active, part = np.arange(n), centred @ whiten.T
+    mu, t = mean, mean * absorption
+    amount, total, v = np.zeros(n), 0.0, 0.0
+    c = np.zeros(len(mean))
+    for turn in range(rounds):
+        axis = whiten @ t
+        tt, tc, cc = float(axis @ axis), float(axis @ c), float(c @ c)
+        # w = a t + b c with b = keep q and q = t'w
+        left = np.array([[1.0 + keep * (v * tt - tc), keep * (v * tc - cc)], [-keep * tt, 1.0 - keep * tc]])
+        a, b = np.linalg.solve(left, np.array([1.0, 0.0]))
+        q = a * tt + b * tc
+        g = part @ (a * axis + b * c) + total * q
+        r = np.maximum(_brightness(seen, mean, mu, t, amount), _DIM)
+        less = 1.0 / (amount + r * _EPS / np.sqrt(q)) if turn else 0.0
+        amount = (g - less) / q
+        above = amount > 0.0
+        if not above.all():
+            active, part, seen, amount = active[above], part[above], seen[above], amount[above]
+        total = float(amount.sum()) / n
+        v = float(amount @ amount) / n - total**2
+        c = amount @ part / n
+        mu = mean / (1.0 + total * absorption)
+        t = mu * absorption
+    out = np.zeros(n)
+    out[active] = amount
+    return out
+
+
+def _whitening(matrix: Floats) -> Floats:
+    """Return the matrix that makes the identity of a covariance."""
+    lower = factor(matrix)
+    return np.asarray(linalg.solve_triangular(lower, np.eye(len(lower)), lower=True, check_finite=False))
+
+
+def _brightness(seen: Floats, mean: Floats, mu: Floats, t: Floats, amount: Floats) -> Floats:
+    """Return r of spectra with ``seen = x' mean`` that hold ``amount t``, with ``amount = r alpha``."""
+    return np.asarray((seen - amount * float(t @ mean)) / float(mu @ mean))
 
 
 @lru_cache(maxsize=8)

@@ -221,15 +221,13 @@ def _row(cube: Cube, target: UnitAbsorption, image: FilteredBlock, notes: list[s
     good = image.reason == 0
     believed = image.enhancement[good]
     error = image.error[good]
+    notes = list(notes)
     strong = float(np.mean(believed > target.linear_to)) if believed.size else 0.0
-    more = (
-        [
-            f"{strong:.2%} of the pixels are beyond {target.linear_to:.3g} ppm m, where absorption is "
-            "10 % less than linear"
-        ]
-        if strong > 0
-        else []
-    )
+    if strong > 0:
+        notes.append(
+            f"{strong:.2%} of the pixels are beyond {target.linear_to:.3g} ppm m, where absorption is 10 % less than "
+            "linear: told too weak"
+        )
     return {
         "cube": cube.name,
         "gas": target.gas,
@@ -246,7 +244,7 @@ def _row(cube: Cube, target: UnitAbsorption, image: FilteredBlock, notes: list[s
         "median_error_ppm_m": float(np.median(error)) if error.size else None,
         "median_limit_ppm_m": float(np.median(image.limit[good])) if error.size else None,
         "highest_ppm_m": float(believed.max()) if believed.size else None,
-        "notes": [*notes, *more],
+        "notes": notes,
     }
 
 

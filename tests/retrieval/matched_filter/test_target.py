@@ -94,7 +94,7 @@ def test_strong_plumes_leave_the_line():
 
 
 def test_a_table_of_cross_sections_does_as_well_as_lines():
-    """To what interpolation in it costs."""
+    """To what it costs to read it linearly between its points."""
     layers = air()
     nu = 4955.0 + 0.01 * np.arange(9001)
     table = build_table(
@@ -102,13 +102,11 @@ def test_a_table_of_cross_sections_does_as_well_as_lines():
         nu,
         pressure=(10.0, 1050.0),
         temperature=(210.0, 295.0),
-        temperature_step=10.0,
-        log_pressure_step=0.15,
     )
     of_table = unit_absorption(
         "CO2", BAND, {"CO2": table}, {"CO2": np.full(7, 4e-4)}, layers, sun=0.0, view=0.0
     )
-    np.testing.assert_allclose(of_table.value, made(1e-23).value, rtol=1e-3)
+    np.testing.assert_allclose(of_table.value, made(1e-23).value, rtol=2e-3)
     with pytest.raises(RangeError, match="the table has"):
         unit_absorption("CO2", bands(), {"CO2": table}, {"CO2": np.full(7, 4e-4)}, layers, sun=0.0, view=0.0)
 
