@@ -30,6 +30,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import linalg
 
+from obsnet.errors import SolverError
 from obsnet.typing import Bools, Floats
 from retrieval.matched_filter.background import covariance, factor, shrink
 from retrieval.matched_filter.noise import brightness_noise
@@ -38,6 +39,7 @@ from retrieval.matched_filter.options import FilterSettings
 __all__ = ["Filtered", "filter_spectra", "noise_taken"]
 
 _EPS = 1e-3  # of the standard deviation: what is taken as zero beside it
+_STILL = 1e-7  # relative scatter that float32 cannot hold
 _DIM = 0.02  # brightness below which a pixel is not divided by it
 
 
@@ -91,7 +93,7 @@ def filter_spectra(
     Raises
     ------
     SolverError
-        A covariance that is singular.
+        A covariance that is singular, or a band that is the same in all pixels.
 
     Examples
     --------
@@ -109,6 +111,9 @@ def filter_spectra(
     mean = known.mean(axis=0)
     centred = known - mean
     sample = covariance(centred)
+    dead = np.flatnonzero(np.diag(sample) <= (_STILL * mean) ** 2)
+    if dead.size:
+        raise SolverError(f"band {int(dead[0])} of {len(mean)} is the same in all pixels: a dead detector?")
     albedo = settings.method != "classical"
 
     mu, t = mean, mean * absorption

@@ -280,19 +280,21 @@ def scene_dataset(
     shape = image.enhancement.shape
 
     def column(values: np.ndarray, about: str, **more: Any) -> tuple[Any, ...]:
-        return dims, values.astype(np.float32), {"long_name": about, **more}
+        return dims, np.asarray(values, np.float32), {"long_name": about, **more}
 
     ppm_m = {"units": "1e-6 m"}
     variables: dict[str, Any] = {
         f"x{low}": column(
             np.where(
-                image.reason == 0, target.air.level + per * image.enhancement.astype(np.float64), np.nan
+                image.reason == 0,
+                np.float32(target.air.level) + np.float32(per) * image.enhancement,
+                np.float32(np.nan),
             ),
             f"dry column mole fraction of {gas.name}: that of the air table plus the enhancement",
             units=gas.unit,
             ancillary_variables=f"x{low}_uncertainty quality",
         ),
-        f"x{low}_uncertainty": column(per * image.error, "standard deviation", units=gas.unit),
+        f"x{low}_uncertainty": column(np.float32(per) * image.error, "standard deviation", units=gas.unit),
         "enhancement": column(
             image.enhancement,
             f"enhancement of {gas.name} near the ground, mole fraction times length",
@@ -306,9 +308,11 @@ def scene_dataset(
         ),
         "brightness": column(image.brightness, "radiance by that of the background", units="1"),
         "surface_pressure": column(
-            np.full(shape, target.air.surface_pressure), "surface pressure", units="Pa"
+            np.full(shape, target.air.surface_pressure, np.float32), "surface pressure", units="Pa"
         ),
-        "column_water": column(np.full(shape, target.air.column_water), "water vapour", units="kg m-2"),
+        "column_water": column(
+            np.full(shape, target.air.column_water, np.float32), "water vapour", units="kg m-2"
+        ),
         "quality": (
             dims,
             image.reason,
