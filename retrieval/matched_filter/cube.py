@@ -237,7 +237,7 @@ def _look_envi(path: Path, bands: Bands | None) -> Cube:
         if unit not in _MICRO | _NANO:
             raise FormatError(f"{path}: wavelength units {unit!r}; nanometers or micrometers are known")
         scale = 1000.0 if unit in _MICRO else 1.0
-        centre, fwhm = (scale * _listed(head[n]) for n in ("wavelength", "fwhm"))
+        centre, fwhm = (scale * _listed(path, n, head[n]) for n in ("wavelength", "fwhm"))
     else:
         centre, fwhm = bands.centre, bands.fwhm
     order, table = _sorted(path, centre, fwhm, count)
@@ -254,8 +254,11 @@ def _sorted(path: Path, centre: Floats, fwhm: Floats, count: int) -> tuple[Ints,
         raise FormatError(f"{path}: {error}") from None
 
 
-def _listed(text: str) -> Floats:
-    return np.array([float(word) for word in text.strip("{} \n").split(",")])
+def _listed(path: Path, name: str, text: str) -> Floats:
+    try:
+        return np.array([float(word) for word in text.strip("{} \n").split(",")])
+    except ValueError as error:
+        raise FormatError(f"{path}: {name} of the header is no list of numbers ({error})") from None
 
 
 def _places(cube: Cube, location: Path | None) -> tuple[Floats, Floats] | None:
