@@ -24,6 +24,7 @@ from retrieval.matched_filter.bands import Bands, read_bands
 __all__ = ["Cube", "open_cube", "read_columns", "read_places"]
 
 _IMAGES = ("", ".img", ".bin", ".dat", ".raw", ".bil", ".bip", ".bsq")
+_CACHE = 16  # MB
 _MICRO = {"micrometers", "micrometer", "micrometres", "microns", "um", "µm"}
 _NANO = {"nanometers", "nanometer", "nanometres", "nm"}
 _PLACES = {"latitude": ("lat", "latitude"), "longitude": ("lon", "longitude")}
@@ -315,5 +316,6 @@ def _envi(header: Path) -> Iterator[Any]:
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(images[0], driver="ENVI") as image:
+        # what was read once is not read again: GDAL would keep a twentieth of the machine's memory full of it
+        with rasterio.Env(GDAL_CACHEMAX=_CACHE), rasterio.open(images[0], driver="ENVI") as image:
             yield image

@@ -114,6 +114,8 @@ class FilterTable(InLanguage):
     )
     time: str | None = Field(None, description="of the overpass, UTC, where a cube does not state it")
     radiance: str = Field("radiance", description="variable of a netCDF file")
-    block_mib: float = Field(64.0, gt=0, description="of radiances that a worker holds")
+    block_mib: float = Field(
+        128.0, gt=0, description="of radiances that a worker holds; a file by lines is read once a block"
+    )
     out: Path = Field(Path("enhancements"), description="folder to write to")
     pictures: bool = Field(True, description="a picture of every cube and gas")

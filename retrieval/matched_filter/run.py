@@ -32,7 +32,7 @@ from retrieval.matched_filter.target import UnitAbsorption, read_unit_absorption
 __all__ = ["FilterSummary", "filter_cube", "run_filter", "scene_dataset"]
 
 VERSION = "1"
-_COPIES = 40  # bytes held at a time for a radiance of a block: float32 as read, float64 as filtered, their residuals
+_COPIES = 12  # bytes held for a radiance of a block, of which one group at a time is filtered
 
 
 @dataclass
@@ -75,7 +75,7 @@ def filter_cube(
     targets: Sequence[UnitAbsorption],
     settings: FilterSettings,
     work: Work | None = None,
-    block_mib: float = 64.0,
+    block_mib: float = 128.0,
 ) -> list[FilteredBlock]:
     """Return the enhancements of each gas on a whole cube.
 

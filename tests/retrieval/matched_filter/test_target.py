@@ -7,7 +7,7 @@ from obsnet.errors import FormatError, RangeError
 from retrieval.forward.absorption import _strength as strength_at
 from retrieval.forward.absorption import cross_section
 from retrieval.forward.atmosphere import AVOGADRO, make_layers, slant_factors
-from retrieval.forward.hitran import LineList
+from retrieval.forward.hitran import LineList, read_lines
 from retrieval.forward.tables import build_table
 from retrieval.matched_filter.absorption_run import in_vacuum, run_absorption, standard_levels
 from retrieval.matched_filter.bands import Bands, read_bands, see
@@ -157,10 +157,12 @@ def test_bands_are_found_or_refused():
         every.within((1000.0, 1100.0))
 
 
-def test_seen_is_a_mean():
+def test_seen_is_a_mean_over_wavelength():
+    """Of the wavelength itself it is the centre: steps of wavenumber are not counted as steps of wavelength."""
     nu = np.arange(4900.0, 5100.0, 0.01)
-    np.testing.assert_allclose(see(BAND, nu, np.stack([np.full(nu.size, 3.0), 1e7 / nu])),
-                               [np.full(3, 3.0), BAND.centre], rtol=1e-5)  # fmt: skip
+    seen = see(BAND, nu, np.stack([np.full(nu.size, 3.0), 1e7 / nu]))
+    np.testing.assert_allclose(seen[0], 3.0, rtol=1e-12)
+    np.testing.assert_allclose(seen[1], BAND.centre, rtol=3e-7)
 
 
 def test_wavelengths_in_air():
@@ -186,3 +188,18 @@ def test_the_command_from_lines_to_a_table(tmp_path):
     np.testing.assert_allclose(back.value, k.value, rtol=1e-7)
     assert back.air.level == pytest.approx(420.0)
     assert back.about["lines"] == "CO2 co2.par, isotopologues 1"
+
+
+def test_real_lines(sample_data):
+    """Carbon dioxide at 2 micrometres, so little of it that strengths add up: k = -m c sum S(T) g(nu)."""
+    path = sample_data / "retrieval" / "spectroscopy" / "CO2_4950-5050.par"
+    every = read_lines(path, "CO2")
+    band = Bands(np.array([2000.0]), np.array([8.0]))
+    layers = air()
+    k = unit_absorption("CO2", band, {"CO2": every}, {"CO2": np.full(7, 1e-12)}, layers, sun=30.0, view=0.0)
+    s = strength_at(every, float(layers.edge_temperature[0]))
+    nu = np.arange(4960.0, 5040.0, 0.01)
+    response = np.exp(-4 * np.log(2) * ((1e7 / nu - 2000.0) / 8.0) ** 2) / nu**2
+    g = np.interp(every.wavenumber, nu, response / (response.sum() * 0.01), left=0.0, right=0.0)
+    per_ppm_m = 1e-6 * k.air.density * AVOGADRO * 1e-4 * float(k.about["air_mass_factor"])
+    assert k.value[0] == pytest.approx(-per_ppm_m * float((s * g).sum()), rel=0.02)
