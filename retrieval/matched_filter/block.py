@@ -132,6 +132,8 @@ def filter_block(radiance: Singles, absorption: Floats, settings: FilterSettings
         ("brightness", made.brightness),
     ):
         getattr(out, name).reshape(-1)[usable] = values
+    lost = usable & ~np.isfinite(out.enhancement.reshape(-1))  # too dim to be divided by its brightness
+    _mark(reason, lost & (reason == 0), PixelReason.DARK)
     far = np.zeros(len(reason), dtype=bool)
     far[usable] = made.distance > settings.unlike
     _mark(reason, far & (reason == 0), PixelReason.UNLIKE)

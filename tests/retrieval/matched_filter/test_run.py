@@ -61,6 +61,16 @@ def test_why_a_pixel_is_not_believed():
     assert np.median(found.error[water]) > 3.0 * np.median(found.error[others])
 
 
+def test_no_pixel_without_a_value_is_without_a_reason():
+    """Not even where nothing counts as dark: a hundredth of the light is no brightness to divide by."""
+    made = make_cube(CubeWorld(rows=300, columns=1), K, 1)
+    made.radiance[7] *= 0.01
+    found = filter_block(made.radiance, K, FilterSettings(dark=0.0))
+    assert np.isnan(found.enhancement[7, 0])
+    assert found.reason[7, 0] & PixelReason.DARK
+    assert np.isfinite(found.enhancement[found.reason == 0]).all()
+
+
 def test_a_plume_is_not_unlike_the_background():
     made = make_cube(CubeWorld(rows=500, columns=1, strength=20000.0), K, 4)
     found = filter_block(made.radiance, K, FilterSettings())
