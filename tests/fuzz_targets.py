@@ -178,6 +178,26 @@ def station_tables(folder: Path) -> Iterator[tuple[Path, Any]]:
     yield folder / "book" / "mine.xlsx", lambda p, root: read_all(p, config=root / "mine.toml")
 
 
+def radiances(folder: Path) -> Iterator[tuple[Path, Any]]:
+    from retrieval.matched_filter.cube import open_cube, read_columns, read_places
+    from retrieval.matched_filter.target import read_unit_absorption
+    from tests.retrieval.matched_filter import files
+
+    def read(path: Path, _: Path) -> Any:
+        cube = open_cube(path)
+        return read_columns(cube, 0, 2, np.arange(3)), read_places(cube)
+
+    values = np.arange(1.0, 601.0, dtype=np.float32).reshape(6, 5, 20)
+    (folder / "n").mkdir()
+    yield files.write_netcdf_cube(folder / "n" / "a.nc", values, files.bands()), read
+    (folder / "e").mkdir()
+    header = files.write_envi(folder / "e" / "a.hdr", values, files.bands())
+    yield header, read
+    yield header.with_suffix(".img"), lambda p, _: read(p.with_suffix(".hdr"), p.parent)
+    (folder / "t").mkdir()
+    yield files.write_target(folder / "t" / "k.csv"), lambda p, _: read_unit_absorption(p)
+
+
 def footprints(folder: Path) -> Iterator[tuple[Path, Any]]:
     from inversion.transport.files.summary import summary
     from inversion.transport.readers import ReaderOptions, open_footprints
@@ -297,6 +317,7 @@ def _targets() -> dict[str, Callable[[Path], Iterator[tuple[Path, Any]]]]:
         "stations (packed)": packed_stations,
         "stations (netCDF)": station_netcdf,
         "stations (own tables)": station_tables,
+        "radiances": radiances,
         "footprints": footprints,
         "meteorology": meteorology,
         "fluxes": fluxes,

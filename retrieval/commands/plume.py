@@ -1,4 +1,4 @@
-"""The commands ``obsnet plume detect``, ``rate``, ``transect`` and ``divergence``."""
+"""The commands ``obsnet plume absorption``, ``filter``, ``detect``, ``rate``, ``transect`` and ``divergence``."""
 
 from __future__ import annotations
 
@@ -9,20 +9,81 @@ from obsnet.command import Group, Shown, command
 
 if TYPE_CHECKING:
     from obsnet.work.work import Work
+    from retrieval.matched_filter.options import AbsorptionTable, FilterTable
+    from retrieval.matched_filter.run import FilterSummary
     from retrieval.plume.options import DetectTable, DivergenceTable, RateTable, TransectTable
     from retrieval.plume.run import PlumeSummary
 
-__all__ = ["app", "detect", "divergence", "rate", "transect"]
+__all__ = ["absorption", "app", "detect", "divergence", "filter_", "rate", "transect"]
 
 app = Group(
     "Plumes of point sources: find them, tell emission rates.",
     {
+        "absorption": "retrieval.commands.plume:absorption",
+        "filter": "retrieval.commands.plume:filter_",
         "detect": "retrieval.commands.plume:detect",
         "rate": "retrieval.commands.plume:rate",
         "transect": "retrieval.commands.plume:transect",
         "divergence": "retrieval.commands.plume:divergence",
     },
 )
+
+
+@command("retrieval.matched_filter.options:AbsorptionTable")
+def absorption(options: AbsorptionTable) -> Shown:
+    """Compute how much a gas absorbs in the bands of an imaging spectrometer, from your own HITRAN lines.
+
+    The table is what `obsnet plume filter` looks for in radiances; one of your own making does as well.
+    """
+    from retrieval.matched_filter.absorption_run import run_absorption
+
+    _, found = run_absorption(options)
+    return Shown(found, _absorption_lines(found), [f"note: {n}" for n in found["notes"]])
+
+
+@command("retrieval.matched_filter.options:FilterTable", work=True)
+def filter_(options: FilterTable, work: Work) -> Shown:
+    """Tell enhancements of a gas from cubes of radiances by matched filters, column by detector column.
+
+    Writes a scene a cube and gas that `obsnet plume detect` and `rate` read, with the standard deviation and the
+    limit of detection of each pixel and the reasons against it.
+    """
+    from retrieval.matched_filter.run import run_filter
+
+    summary = run_filter(options, work)
+    data = {"cubes": summary.rows, "files": [str(f) for f in summary.files]}
+    return Shown(data, _filter_lines(summary), failed=len(summary.bad))
+
+
+def _absorption_lines(found: dict[str, Any]) -> Iterator[str]:
+    yield (
+        f"{found['gas']}: {found['bands']} bands, strongest {1e5 * found['strongest_per_ppm_m']:.3g} % per 1000 ppm m, "
+        f"{100 * found['strongest_per_column_unit']:.3g} % per {found['column_unit']} of the column"
+    )
+    yield f"1000 ppm m are {found['column_unit_per_1000_ppm_m']:.4g} {found['column_unit']} of the column"
+    if found["linear_to_ppm_m"] == found["linear_to_ppm_m"]:
+        yield f"10 % less than linear at {found['linear_to_ppm_m']:.3g} ppm m; stronger plumes are told too weak"
+    for key in ("lines", "atmosphere", "wavelengths", "solar_lines", "air_mass_factor"):
+        yield f"{key.replace('_', ' ')}: {found[key]}"
+    yield f"wrote {found['file']}"
+
+
+def _filter_lines(summary: FilterSummary) -> Iterator[str]:
+    for row in summary.rows:
+        if row["status"] != "done":
+            yield f"{row['cube']} {row['gas']}: {row['status']}"
+        else:
+            yield (
+                f"{row['cube']} {row['gas']}: {row['pixels']} of {row['rows']} x {row['columns']} pixels, "
+                f"{row['bands']} bands; median error {row['median_error_ppm_m']:.4g} ppm m, limit "
+                f"{row['median_limit_ppm_m']:.4g}, highest {row['highest_ppm_m']:.4g}"
+            )
+        for reason, number in row.get("rejected", {}).items():
+            yield f"  {number} pixels {reason.replace('_', ' ')}"
+        for note in row["notes"]:
+            yield f"  note: {note}"
+    for name in summary.files:
+        yield f"wrote {name}"
 
 
 @command("retrieval.plume.options:DetectTable", work=True)

@@ -99,7 +99,8 @@ def read_scene(
         time = file.time(asked.get("time", "time"))
         usable = file.within(where or {})
         no2_usable = file.within(no2_where) if no2_where else usable
-    return _scene(Path(path), gas.name, time, found, usable, no2_usable)
+        fine = str(getattr(data, "obsnet_contract", "")).startswith("matched filter")
+    return _scene(Path(path), gas.name, time, found, usable, no2_usable, fine)
 
 
 def _tried(role: str, species: str) -> tuple[str, ...]:
@@ -118,6 +119,7 @@ def _scene(
     found: dict[str, Floats],
     usable: Bools | None,
     no2: Bools | None,
+    fine: bool,
 ) -> Scene:
     value = found["value"]
     if value.ndim != 2:
@@ -126,6 +128,8 @@ def _scene(
             "it to obsnet plume transect"
         )
     low, high = species_of(species).valid_range("column")
+    if fine:  # pixels of some ten metres may hold as much as the air beside a source
+        high = species_of(species).valid_range("point")[1]
     with np.errstate(invalid="ignore"):
         outside = (value < low) | (value > high)
     if np.isfinite(value).any() and outside[np.isfinite(value)].mean() > 0.5:

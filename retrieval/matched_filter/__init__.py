@@ -1,0 +1,1 @@
+"""Matched filters: enhancements of a gas from the radiances of imaging spectrometers."""
