@@ -92,7 +92,8 @@ def _provinces(data: dict[str, Any]) -> Iterator[str]:
         without = f", {r['without_total']} without a total" if r["without_total"] else ""
         yield (
             f"{r['region'] or '(no province)'} {r['year']}: {r['total_mt']:.3g} Mt of {r['plants']} plants{without}; "
-            f"95 % {r['low95_mt']:.3g} to {r['high95_mt']:.3g} (common {r['common_mt']:.2g}, rates {r['random_mt']:.2g}, "
+            f"95 % {r['low95_mt']:.3g} to {r['high95_mt']:.3g} (common {r['common_mt']:.2g}, rates "
+            f"{r['random_mt']:.2g}, "
             f"snapshots {r['sampling_mt']:.2g})"
         )
     a = data["agreement"]
@@ -100,7 +101,8 @@ def _provinces(data: dict[str, Any]) -> Iterator[str]:
         return
     d, w = a["difference"], a["e_n_within"]
     yield (
-        f"{a['n']} overpasses beside stacks: mean difference {d['bias']:+.0f} kg s-1 ({d['bias_interval'][0]:+.0f} to "
+        f"{a['n']} overpasses beside stacks: mean difference {d['bias']:+.0f} kg s-1 "
+        f"({d['bias_interval'][0]:+.0f} to "
         f"{d['bias_interval'][1]:+.0f}), |E_n| <= 1 in {w['inside']}"
     )
     if a["york"] is not None:

@@ -1,1 +1,1 @@
-"""Power plants and works: satellite rates beside stack monitors and fuel, year totals, sums, what a planned one shows."""
+"""Plants: satellite rates beside stack monitors and fuel, totals of a year and of provinces, planned ones."""

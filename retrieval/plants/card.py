@@ -14,8 +14,9 @@ from obsnet.errors import RangeError
 from obsnet.inventory.words import province_or_own
 from obsnet.language import Words, filled
 from retrieval.plants.compare.agreement import bland_altman, coverage, deming, e_n, york
-from retrieval.plants.compare.annual import AnnualTotal, annual_total, year_profile
+from retrieval.plants.compare.annual import AnnualTotal, annual_total
 from retrieval.plants.compare.match import Overpass, match_stack, pairs, read_overpasses
+from retrieval.plants.compare.profile import year_profile
 from retrieval.plants.fuel import FuelAccount, fuel_account
 from retrieval.plants.options import CardTable
 from retrieval.plants.stack.read import read_stack
@@ -26,8 +27,10 @@ __all__ = ["PlantCard", "agreement_of", "build_card", "card_data", "overpass_row
 
 _Z = 1.959963984540054
 _SELECTED = (
-    "Only rates without a reason against them are compared ({used} of {all} overpasses): those were passed more often when "
-    "wind or noise made them too high, so their mean is high.",
+    (
+        "Only rates without a reason against them are compared ({used} of {all} overpasses): they pass more often when "
+        "wind or noise makes them too high, so their mean is high."
+    ),
     "仅比较未被剔除的速率（{all} 次过境中的 {used} 次）：风速或噪声使其偏高时更易通过，故其均值偏高。",
 )
 _FEW = (
@@ -35,7 +38,7 @@ _FEW = (
     "同时具有速率与烟气监测值的过境为 {n} 次：回归与一致性界限至少需三次。",
 )
 _UNSEEN = (
-    "{n} overpasses saw nothing of the plant: no rate is claimed for them, their limits of detection widen the year's interval.",
+    "{n} overpasses saw nothing of the plant: no rate is told, their limits widen the interval of the year.",
     "{n} 次过境未见该厂羽流：不给出速率，其检出限计入年总量区间。",
 )
 _ABOVE = (
@@ -144,7 +147,8 @@ def build_card(options: CardTable) -> PlantCard:
             filled(_NO_YEAR, year=options.year)
             if annual is None
             else Words(
-                f"year's total by profile: {annual.basis}; {options.common_error:.0%} of a rate is an error common to all (assumed)",
+                f"year's total by profile: {annual.basis}; {options.common_error:.0%} of a rate is an "
+                "error common to all (assumed)",
                 f"年总量所用时间廓线：{annual.basis}；速率的 {options.common_error:.0%} 视为各次共同的误差（假定）",
             )
         )
@@ -186,7 +190,7 @@ def agreement_of(x: Any, y: Any, x_error: Any, y_error: Any) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``n``, ``mean_stack``, ``york``, ``deming`` and its ``ratio`` (None, with ``no_line``, where no line goes through),
+        ``n``, ``mean_stack``, ``york``, ``deming`` and its ``ratio`` (None, with ``no_line``, where there is no line),
         ``difference``, ``median_ratio``, ``e_n_within`` and ``intervals_hold`` as `Coverage`.
     """
     ratio = (
@@ -265,7 +269,7 @@ def card_data(card: PlantCard, language: str = "en") -> dict[str, Any]:
             dict(zip(("by", "mt", "error_mt", "low95_mt", "high95_mt"), t, strict=True)) for t in totals
         ],
         "totals_e_n": [
-            {"a": a[0], "b": b[0], "e_n": float(e_n(a[1], b[1], a[2], b[2]))}  # type: ignore[arg-type]
+            {"a": a[0], "b": b[0], "e_n": float(e_n(a[1], b[1], a[2], b[2]))}
             for k, a in enumerate(totals)
             for b in totals[k + 1 :]
         ],

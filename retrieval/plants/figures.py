@@ -34,7 +34,7 @@ def card_figure(card: PlantCard, language: Language) -> Any:
     language = language if use_fonts() else "en"
     figure = Figure(figsize=(9.6, 6.6), layout="constrained")
     paired = card.agreement is not None
-    mosaic = (
+    mosaic: Any = (
         [["time", "time"], ["pairs", "totals"]]
         if paired and card.totals
         else [["time"], ["pairs" if paired else "totals"]]
@@ -84,7 +84,7 @@ def _in_time(ax: Any, card: PlantCard, language: Language) -> None:
             at[there] + 0.12, stack[there], yerr=_Z * error[there], fmt="s", color=_ORANGE, ms=4, capsize=2,
             label=say("key_stack", language),
         )  # fmt: skip
-    step = max(1, len(at) // 8)
+    step = max(1, -(-len(at) // 8))
     ax.set_xticks(at[::step], [str(o.time)[:10] for o in card.overpasses][::step], fontsize=8)
     ax.set_xlim(-0.6, len(at) - 0.4)
     ax.set_ylim(bottom=0)
@@ -96,8 +96,8 @@ def _pairs(ax: Any, card: PlantCard, language: Language) -> None:
     both = [o for o in card.overpasses if o.status == "rate" and np.isfinite(o.stack)]
     x, y = np.array([o.stack for o in both]), np.array([o.rate for o in both])
     ax.errorbar(
-        x, y, xerr=[_Z * o.stack_error for o in both], yerr=[_Z * o.error_at(o.stack) for o in both], fmt="o", color=_BLUE,
-        ms=4, elinewidth=0.8,
+        x, y, xerr=[_Z * o.stack_error for o in both], yerr=[_Z * o.error_at(o.stack) for o in both], fmt="o", ms=4,
+        color=_BLUE, elinewidth=0.8,
     )  # fmt: skip
     ends = np.array([0.0, 1.1 * max(float(x.max()), float(y.max()))])
     ax.plot(ends, ends, color=_GREY, lw=0.8, ls="--", label=say("key_one", language))

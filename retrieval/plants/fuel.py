@@ -50,8 +50,8 @@ def fuel_account(options: CardTable) -> FuelAccount:
 
     Notes
     -----
-    Relative errors of amount and factor add in squares on each line. The lines' amounts are taken as independent, what
-    comes from one factor as common.
+    Relative errors of amount and factor add in squares on each line. The lines' amounts are taken as
+    independent, what comes from one factor as common.
     """
     assert options.fuel is not None
     assert options.region is not None
@@ -93,7 +93,8 @@ def _factor_sd(row: dict[str, Any], book: FactorBook, options: CardTable, notes:
             return chosen.sd
     if options.factor_sd is None:
         raise ConfigError(
-            f"{options.fuel}: nobody states the uncertainty of the factor of {row['item']} ({row['tier']}); say it with --factor-sd"
+            f"{options.fuel}: nobody states the uncertainty of the factor of {row['item']} "
+            f"({row['tier']}); say it with --factor-sd"
         )
     notes.append(f"factor of {row['item']} ({row['tier']}): standard error {options.factor_sd:.1%} as given")
     return options.factor_sd

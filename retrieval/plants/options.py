@@ -84,8 +84,8 @@ class YearOptions(Options):
     year: int | None = Field(None, ge=1950, le=2200, description="of the totals")
     profile: str | None = Field(
         None,
-        description="how the plant runs through the year: hours (its own record of that year), cycles (months, weekdays "
-        "and hours of its own record), even, or a CSV of profiles",
+        description="how the plant runs through the year: hours (its own record of that year), cycles (months, "
+        "weekdays and hours of its own record), even, or a CSV of profiles",
     )
     profile_spread: float | None = Field(
         None,
@@ -161,7 +161,8 @@ class PlannedTable(InLanguage):
         if len(ways) != 1 or (by_capacity and len(by_capacity) < 3):
             given = ", ".join([*ways, *by_capacity]) or "nothing"
             raise ValueError(
-                f"how much it emits must be said once: rate, mt_per_year, or capacity_mw, t_per_mwh and load; given: {given}"
+                "how much it emits must be said once: rate, mt_per_year, or capacity_mw, t_per_mwh and "
+                f"load; given: {given}"
             )
         if any(not 0 < w <= 50 for w in self.winds):
             raise ValueError("winds must lie within 0 and 50 m s-1")

@@ -167,13 +167,17 @@ def _agreement(a: dict[str, Any], language: Language) -> list[Row]:
     else:
         y, d = a["york"], a["deming"]
         rows += [
-            [say("york", language), f"{y['slope']:.2f}", _span(*y["slope_interval"], digits=2)],
+            [
+                say("york", language),
+                f"{y['slope']:.2f}",
+                _span(y["slope_interval"][0], y["slope_interval"][1], 2),
+            ],
             [say("york_intercept", language), f"{y['intercept']:+.0f}", _span(*y["intercept_interval"])],
             [say("chi", language), f"{y['chi_square']:.2f}", ""],
             [
                 say("deming", language, ratio=f"{a['ratio']:.3g}"),
                 f"{d['slope']:.2f}",
-                _span(*d["slope_interval"], digits=2),
+                _span(d["slope_interval"][0], d["slope_interval"][1], 2),
             ],
         ]
     b = a["difference"]
@@ -194,8 +198,7 @@ def _totals(card: PlantCard, language: Language) -> list[Row]:
     for k, (name, value, error, low, high) in enumerate(card.totals):
         others = [t for j, t in enumerate(card.totals) if j != k]
         said = ", ".join(
-            f"{BY[t[0]].said(language)} {float(e_n(t[1], value, t[2], error)):+.2f}"  # type: ignore[arg-type]
-            for t in others
+            f"{BY[t[0]].said(language)} {float(e_n(t[1], value, t[2], error)):+.2f}" for t in others
         )
         rows.append(
             [BY[name].said(language), f"{value:.3f}", f"{error:.3f}", f"{low:.3f} … {high:.3f}", said]

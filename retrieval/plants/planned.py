@@ -47,7 +47,8 @@ class Visibility:
     seen : bool
         Whether the plant's rate is above it.
     scenes, found, accepted : int
-        Made-up scenes; in how many the plume was found; in how many some method gave a rate without a reason against it.
+        Made-up scenes; in how many the plume was found; in how many some method gave a rate without a reason
+        against it.
     ratio : float
         Median of accepted rates over the true one; NaN without any.
     """
@@ -71,7 +72,7 @@ class Visibility:
 
     @property
     def verdict(self) -> str:
-        """``below error``: under the limit; ``at the edge``: above it, found in under half of the scenes; ``above error``."""
+        """``below error``: under the limit; ``at the edge``: above it, found in under half of the scenes."""
         if not self.seen:
             return "below error"
         return "at the edge" if self.scenes and self.found < 0.5 * self.scenes else "above error"
@@ -102,12 +103,13 @@ def expected_plume(
 
     Notes
     -----
-    ``Δm = Q / (√(2π) σ u) exp(-y² / 2σ²)``, ``σ² = 2 K x / u`` with the diffusion K of the made-up scenes: the plume that
-    `gauss` fits. Integrated across the wind and times the wind it is Q at every distance. Pixel means across are exact
-    (error function), along they are means of eight cuts.
+    ``Δm = Q / (√(2π) σ u) exp(-y² / 2σ²)``, ``σ² = 2 K x / u`` with the diffusion K of the made-up scenes: the
+    plume that
+    `gauss` fits. Integrated across the wind and times the wind it is Q at every distance. Pixel means across
+    are exact (error function), along they are means of eight cuts.
     """
     columns = max(int(np.ceil(length_km / pixel_km)), 1)
-    along = (np.arange(columns) + 0.5) * pixel_km
+    along = np.asarray((np.arange(columns) + 0.5) * pixel_km, dtype=np.float64)
     cuts = (np.arange(_STEPS) + 0.5) / _STEPS * pixel_km
     x = (along[:, None] - 0.5 * pixel_km + cuts[None, :]) * 1e3
     width = np.sqrt(2.0 * eddy_diffusion(wind) * x / wind)  # m
@@ -117,7 +119,7 @@ def expected_plume(
     share = 0.5 * (erf(high / (np.sqrt(2.0) * width)) - erf(low / (np.sqrt(2.0) * width)))
     mass = rate / wind * share.mean(axis=2) / (pixel_km * 1e3)  # kg m-2
     per_ppm = float(mass_per_unit(surface_pressure * 100.0, "CO2"))
-    return along, across, np.asarray(mass / per_ppm)
+    return along, np.asarray(across, dtype=np.float64), np.asarray(mass / per_ppm, dtype=np.float64)
 
 
 def visibility(options: PlannedTable, work: Work | None = None) -> list[Visibility]:
@@ -132,7 +134,8 @@ def visibility(options: PlannedTable, work: Work | None = None) -> list[Visibili
 
     Notes
     -----
-    The limit is that of the best weighted sum of the plume's pixels: `_LIMIT` standard errors of noise (independent) and
+    The limit is that of the best weighted sum of the plume's pixels: `_LIMIT` standard errors of noise
+    (independent) and
     structure (the same in all of the plume's pixels). Made-up scenes are searched and told as measured ones are, air
     neither straight nor steady, wind known to 1 m s-1; they stand near sea level.
     """
@@ -175,7 +178,7 @@ def _one(options: PlannedTable, wind: float, scenes: list[tuple[bool, float]]) -
 
 
 def _scene(task: tuple[PlannedTable, float, int]) -> tuple[bool, float]:
-    """Look for the plume in a made-up scene: whether it is found, and the median of its accepted rates over the truth."""
+    """Look for the plume in a made-up scene: whether it is found, median of its accepted rates over the truth."""
     options, wind, k = task
     world = PlumeWorld(
         rate=options.emission,

@@ -48,7 +48,8 @@ def sum_provinces(
     Returns
     -------
     rows : list of dict
-        ``region, year, plants, without_total, total_mt, random_mt, sampling_mt, common_mt, error_mt, low95_mt, high95_mt``.
+        ``region, year, plants, without_total, total_mt, random_mt, sampling_mt, common_mt, error_mt, low95_mt,
+        high95_mt``.
         Errors of rates and of sampling are independent between plants; the common ones add up as they are.
     agreement : dict or None
         Of all overpasses of all plants with stacks beside them.

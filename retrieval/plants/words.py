@@ -22,9 +22,11 @@ _WORDS = {
     "summary": Words("Summary", "摘要"),
     "picture": Words("Picture", "图示"),
     "caption": Words(
-        "Above: rates of overpasses with 95 % intervals, stacks in the window of each; a bar with an arrow is a limit of "
+        "Above: rates of overpasses with 95 % intervals, stacks in the window of each; a bar with an "
+        "arrow is a limit of "
         "detection, no rate. Below: rates against stacks with 95 % of both, and the year's totals.",
-        "上：各次过境速率及 95 % 区间，与其时间窗内的烟气监测；带箭头者为检出限，并非速率。下：速率与烟气监测对比（均为 95 %）及年总量。",
+        "上：各次过境速率及 95 % 区间，与其时间窗内的烟气监测；带箭头者为检出限，并非速率。"
+        "下：速率与烟气监测对比（均为 95 %）及年总量。",
     ),
     "overpasses": Words("Overpasses", "过境"),
     "methods": Words("All methods side by side", "各方法结果"),
@@ -80,7 +82,8 @@ _WORDS = {
         "{by}：{year} 年 {value} Mt，95 % 区间 {low} 至 {high}。",
     ),
     "sum_parts": Words(
-        "Of the satellite's error {random} Mt are of the rates, {sampling} Mt of having {n} snapshots only, {common} Mt common to all.",
+        "Of the satellite's error {random} Mt are of the rates, {sampling} Mt of having {n} snapshots "
+        "only, {common} Mt common to all.",
         "卫星误差中速率本身 {random} Mt，仅有 {n} 次快照的抽样 {sampling} Mt，共同误差 {common} Mt。",
     ),
     "sum_rates": Words(

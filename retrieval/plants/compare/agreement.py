@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy import stats
 
 from obsnet.errors import RangeError
@@ -206,7 +208,7 @@ def york(x: Floats, y: Floats, x_error: Floats, y_error: Floats) -> Line:
     a_error = float(np.sqrt(1.0 / weight.sum() + mean**2 * slope_error**2))
     n = x.size
     chi = float(weight @ (y - a - b * x) ** 2 / (n - 2))
-    wide = np.sqrt(max(chi, 1.0))
+    wide = math.sqrt(max(chi, 1.0))
     return _line(b, a, slope_error * wide, a_error * wide, chi, n)
 
 
@@ -220,7 +222,8 @@ def bland_altman(x: Floats, y: Floats) -> Agreement:
 
     Notes
     -----
-    Bland and Altman 1986, doi:10.1016/S0140-6736(86)90837-8. The limits are quantiles of a normal distribution, so their
+    Bland and Altman 1986, doi:10.1016/S0140-6736(86)90837-8. The limits are quantiles of a normal
+    distribution, so their
     intervals are exact by the noncentral t distribution (Carkeet 2015, doi:10.1097/OPX.0000000000000513, limits taken
     one by one): the usual ``√(1/n + 1.96²/2(n-1)) sd`` is too narrow for few pairs.
 
@@ -236,8 +239,10 @@ def bland_altman(x: Floats, y: Floats) -> Agreement:
         raise RangeError(f"{n} pairs: limits of agreement need {_FEWEST} at least")
     bias, sd = float(d.mean()), float(d.std(ddof=1))
     z = float(stats.norm.ppf(0.975))
-    t = float(stats.t.ppf(0.975, n - 1)) * sd / np.sqrt(n)
-    inner, outer = (float(stats.nct.ppf(p, n - 1, z * np.sqrt(n))) * sd / np.sqrt(n) for p in (0.025, 0.975))
+    t = float(stats.t.ppf(0.975, n - 1)) * sd / math.sqrt(n)
+    inner, outer = (
+        float(stats.nct.ppf(p, n - 1, z * math.sqrt(n))) * sd / math.sqrt(n) for p in (0.025, 0.975)
+    )
     return Agreement(
         bias,
         sd,
@@ -250,9 +255,9 @@ def bland_altman(x: Floats, y: Floats) -> Agreement:
     )
 
 
-def e_n(x: Floats, y: Floats, x_error: Floats, y_error: Floats) -> Floats:
+def e_n(x: npt.ArrayLike, y: npt.ArrayLike, x_error: npt.ArrayLike, y_error: npt.ArrayLike) -> Floats:
     """Return ``(y - x) / √(U_x² + U_y²)`` with ``U = 2 σ``; at most 1 in size where both agree (ISO 13528)."""
-    return np.asarray((np.asarray(y) - np.asarray(x)) / (2.0 * np.hypot(x_error, y_error)))
+    return np.asarray((np.asarray(y) - np.asarray(x)) / (2.0 * np.hypot(x_error, y_error)), dtype=np.float64)
 
 
 def coverage(inside: np.ndarray) -> Coverage:

@@ -107,8 +107,8 @@ class Overpass:
     def error_at(self, rate: float) -> float:
         """Return the standard error if the true rate is `rate`, kg s-1.
 
-        Errors of wind and method are shares of the true rate: taken at the estimate they would be small where it is too
-        low, and a low estimate would count for more than a high one.
+        Errors of wind and method are shares of the true rate: taken at the estimate they would be small where
+        it is too low, and a low estimate would count for more than a high one.
         """
         return float(np.hypot(self.additive, self.share * rate))
 
@@ -180,7 +180,8 @@ def _table(path: Path) -> Any:
     for column in _NEEDED:
         if column not in table:
             raise MissingVariableError(
-                f"{path}: column {column!r} is missing{nearest(column, table.columns)}; give rates.csv of obsnet plume rate"
+                f"{path}: column {column!r} is missing{nearest(column, table.columns)}; give rates.csv of "
+                "obsnet plume rate"
             )
     assert set(_NEEDED) <= set(PLUME_RATES.schema.names)
     for column in ("source", "method", "scene"):
@@ -260,8 +261,9 @@ def emission_window(
     if early - late < _SHORTEST:
         middle = 0.5 * (early + late)
         early, late = middle + 0.5 * _SHORTEST, middle - 0.5 * _SHORTEST
-    at = np.datetime64(time, "us")
-    return tuple(at - np.timedelta64(round(s * 1e6), "us") for s in (early, late))  # type: ignore[return-value]
+    at = time.astype("datetime64[us]")
+    start, stop = (at - np.timedelta64(round(s * 1e6), "us") for s in (early, late))
+    return start, stop
 
 
 def match_stack(overpass: Overpass, record: StackRecord) -> Overpass:
@@ -269,7 +271,8 @@ def match_stack(overpass: Overpass, record: StackRecord) -> Overpass:
 
     Notes
     -----
-    The wind that brought the air is known to its error only: half the difference between the means of the windows of a
+    The wind that brought the air is known to its error only: half the difference between the means of the
+    windows of a
     wind one standard error slower and faster is added to the stacks' error. Steady wind since then is assumed.
     """
     if not overpass.wind > 0 or overpass.method == "divergence":  # a mean of many overpasses has no window
@@ -282,7 +285,7 @@ def match_stack(overpass: Overpass, record: StackRecord) -> Overpass:
     told = overpass.status == "rate"
     number = (
         float(e_n(mean.rate, overpass.rate, error, overpass.error_at(mean.rate))) if told else float("nan")
-    )  # type: ignore[arg-type]
+    )
     return replace(
         overpass,
         window=window,
@@ -305,7 +308,7 @@ def _by_wind(overpass: Overpass, record: StackRecord, mean: StackWindow) -> floa
 
 
 def pairs(overpasses: Sequence[Overpass]) -> tuple[Floats, Floats, Floats, Floats]:
-    """Return stack, rate and their standard errors (kg s-1) of overpasses that have both; errors at the stack's rate."""
+    """Return stack, rate and their standard errors (at the stack's rate), kg s-1, of overpasses that have both."""
     both = [o for o in overpasses if o.status == "rate" and np.isfinite(o.stack)]
     return (
         np.array([o.stack for o in both]),

@@ -85,7 +85,8 @@ def stamps(
     if odd.any():
         k = int(np.flatnonzero(odd)[0])
         raise FormatError(
-            f"{where}: row {line[k]}: {both.iloc[k]!r} is not the begin or end of an hour; write 2024-01-31 05:00, year first"
+            f"{where}: row {line[k]}: {both.iloc[k]!r} is not the begin or end of an hour; write "
+            "2024-01-31 05:00, year first"
         )
     hour = digits["h"].to_numpy()
     notes: list[str] = []
@@ -99,13 +100,15 @@ def stamps(
     elif (hour == 24).any():
         if stamp == "start" or (hour == 0).any():
             raise FormatError(
-                f"{where}: hour 24 in row {line[int(np.flatnonzero(hour == 24)[0])]}: named by the begin, hours are 0 to 23"
+                f"{where}: hour 24 in row {line[int(np.flatnonzero(hour == 24)[0])]}: named by the begin, "
+                "hours are 0 to 23"
             )
         notes.append("hours run from 1 to 24: named by their end")
         stamp = "end"
     if stamp is None:
         raise FormatError(
-            f"{where}: does 05:00 name the hour that begins then, or the one that ends then? Say --stamp start or --stamp end"
+            f"{where}: does 05:00 name the hour that begins then, or the one that ends then? Say --stamp "
+            "start or --stamp end"
         )
     local = pd.DatetimeIndex(days) + pd.to_timedelta(hour - (stamp == "end"), unit="h")
     if not daily:
@@ -138,7 +141,8 @@ def _offsets(
         if daily:
             return np.zeros(len(stated))
         raise FormatError(
-            f"{where}: local time, and nothing says how far it is from UTC: --utc-offset 8 (China), --utc-offset -6 (US "
+            f"{where}: local time, and nothing says how far it is from UTC: --utc-offset 8 (China), "
+            "--utc-offset -6 (US "
             "Central), as standard time without summer time"
         )
     return found
@@ -174,8 +178,8 @@ def refuse_summer_time(table: pd.DataFrame, where: str, *, standard: bool) -> No
     Raises
     ------
     FormatError
-        See above. A file of local time from which the doubled hour was taken out, and that has no hour of spring, cannot
-        be told from standard time.
+        See above. A file of local time from which the doubled hour was taken out, and that has no hour of
+        spring, cannot be told from standard time.
     """
     local = pd.DatetimeIndex(table["local"])
     again = table.duplicated(["unit", "time"])
@@ -195,9 +199,10 @@ def refuse_summer_time(table: pd.DataFrame, where: str, *, standard: bool) -> No
     there = pd.DatetimeIndex(local.unique()).sort_values()
     step = pd.Timedelta(hours=1)
     before = there[:-1][(there[1:] - there[:-1]) == 2 * step]
-    jumps = [t + step for t in before if t.dayofweek == 6 and t.month in _CHANGE and t.hour in (0, 1, 2)]
+    jumps = [t + step for t in before if t.day_of_week == 6 and t.month in _CHANGE and t.hour in (0, 1, 2)]
     if jumps:
         raise FormatError(
-            f"{where}: {jumps[0]:%Y-%m-%d %H:%M}, a Sunday, is missing in every unit and the hours beside it are there: so jumps a "
+            f"{where}: {jumps[0]:%Y-%m-%d %H:%M}, a Sunday, is missing in every unit and the hours beside "
+            "it are there: so jumps a "
             "clock to summer time. Write local standard time, or say --clock standard if it is a gap"
         )

@@ -85,18 +85,18 @@ class StackLayout(Options):
             if (heading := next((n for n in names if n in headings), None)) is not None
         }
 
-    def missing(self, headings: Sequence[str]) -> list[str]:
+    def missing(self, headings: Sequence[str], *, daily: bool = False) -> list[str]:
         """Return the headings without which a file is not of this layout; flags that a layout has must be there."""
         there = self.found(headings)
-        needed = ["value", *(["time"] if "time" in self.columns else ["date", "hour"])]
-        needed += ["flag"] if self.flags else []
+        needed = ["value", *(["time"] if "time" in self.columns else ["date"] if daily else ["date", "hour"])]
+        needed += ["flag"] if self.flags and not daily else []
         needed += [] if self.unit else ["value_unit"]
         return [
             self.columns[role][0] if role in self.columns else role for role in needed if role not in there
-        ]  # type: ignore[index]
+        ]
 
 
-def layout_of(name: str, headings: Sequence[str], where: str = "") -> StackLayout:
+def layout_of(name: str, headings: Sequence[str], where: str = "", *, daily: bool = False) -> StackLayout:
     """Return a layout: of the package by name, of a ``.toml`` file, or the only one that fits (``auto``).
 
     Raises
@@ -106,13 +106,14 @@ def layout_of(name: str, headings: Sequence[str], where: str = "") -> StackLayou
     """
     if name != "auto":
         layout = _read(name)
-        if headings and (absent := layout.missing(headings)):
+        if headings and (absent := layout.missing(headings, daily=daily)):
             raise FormatError(
-                f"{where}: no column {absent[0]!r}, which the layout {name} needs{nearest(absent[0], list(headings))}; "
+                f"{where}: no column {absent[0]!r}, which the layout {name} "
+                f"needs{nearest(absent[0], list(headings))}; "
                 "a layout of your own: --layout FILE.toml"
             )
         return layout
-    fitting = [n for n in table_names(LAYOUTS) if not _read(n).missing(headings)]
+    fitting = [n for n in table_names(LAYOUTS) if not _read(n).missing(headings, daily=daily)]
     if len(fitting) == 1:
         return _read(fitting[0])
     found = ", ".join(headings[:8])

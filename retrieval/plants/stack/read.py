@@ -1,4 +1,4 @@
-"""Hourly stack files to a plant's record: clock, units, flags, gaps; what is chosen is noted, what has two readings refused."""
+"""Hourly stack files to a plant's record: clock, units, flags, gaps; what has two readings is refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 from obsnet.errors import FormatError, RangeError, nearest
 from obsnet.inventory.books import Sheet, number, read_sheets
 from obsnet.reading import door
-from obsnet.typing import Bools, Floats
+from obsnet.typing import Bools, Floats, Ints
 from retrieval.plants.options import StackOptions
 from retrieval.plants.stack.clock import refuse_summer_time, stamps, to_utc
 from retrieval.plants.stack.layout import StackLayout, amount_unit, layout_of
@@ -81,12 +81,11 @@ def read_stack(options: StackOptions) -> StackRecord:
 def _rows(path: Path, options: StackOptions, *, daily: bool = False) -> tuple[pd.DataFrame, list[str]]:
     """Return ``plant, plant_id, unit, time (UTC), local, offset, mass, flag, row`` of a file, and what was assumed."""
     sheet = read_sheets(path)[0]
-    cells, first = _cells(sheet)
-    layout = layout_of(options.layout, list(cells), sheet.where)
+    cells, line = _cells(sheet)
+    layout = layout_of(options.layout, list(cells), sheet.where, daily=daily)
     names = layout.found(list(cells))
     if daily:
         names.pop("hour", None)
-    line = np.arange(first + 2, first + 2 + len(cells))
     text = {
         role: cells[heading].map(lambda c: "" if c is None else str(c).strip())
         for role, heading in names.items()
@@ -94,7 +93,7 @@ def _rows(path: Path, options: StackOptions, *, daily: bool = False) -> tuple[pd
     notes = [*sheet.notes, f"{path.name}: read as {layout.title or options.layout}"]
     table = pd.DataFrame({"row": line})
     for role, otherwise in (("plant", ""), ("plant_id", ""), ("unit", "plant")):
-        table[role] = text[role] if role in text else otherwise
+        table[role] = text.get(role, otherwise)
     stamp = stamps(text, layout, options, sheet.where, line, daily=daily)
     table["local"], table["offset"] = stamp.local, stamp.offset
     table["time"] = table["local"] if daily else to_utc(stamp)
@@ -108,24 +107,27 @@ def _rows(path: Path, options: StackOptions, *, daily: bool = False) -> tuple[pd
     if over.any():
         k = int(np.flatnonzero(over)[0])
         raise RangeError(
-            f"{sheet.where}: row {line[k]}: {table['mass'][k] / 1e3:,.0f} t in an hour is more than any unit emits; is the "
+            f"{sheet.where}: row {line[k]}: {table['mass'][k] / 1e3:,.0f} t in an hour is more than any "
+            "unit emits; is the "
             "unit that of the column?"
         )
     return table, notes
 
 
-def _cells(sheet: Sheet) -> tuple[pd.DataFrame, int]:
+def _cells(sheet: Sheet) -> tuple[pd.DataFrame, Ints]:
     first = next((i for i, row in enumerate(sheet.rows) if sum(bool(str(c).strip()) for c in row) > 1), None)
-    if first is None or first + 1 >= len(sheet.rows):
+    if first is None:
         raise FormatError(f"{sheet.where}: no rows below the headings")
     headings = [str(c).strip() for c in sheet.rows[first]]
     twice = {h for h in headings if h and headings.count(h) > 1}
     if twice:
         raise FormatError(f"{sheet.where}: column {min(twice)!r} stands there twice")
-    rows = [r for r in sheet.rows[first + 1 :] if any(str(c).strip() for c in r)]
+    rows = [(i + 1, r) for i, r in enumerate(sheet.rows) if i > first and any(str(c).strip() for c in r)]
+    if not rows:
+        raise FormatError(f"{sheet.where}: no rows below the headings")
     wide = len(headings)
-    frame = pd.DataFrame([(list(r) + [""] * wide)[:wide] for r in rows], columns=headings, dtype=object)
-    return frame, first
+    cells = [(list(r) + [""] * wide)[:wide] for _, r in rows]
+    return pd.DataFrame(cells, columns=headings, dtype=object), np.array([i for i, _ in rows])
 
 
 def _numbers(texts: pd.Series, heading: str, where: str, line: Any) -> Floats:
@@ -151,7 +153,8 @@ def _operating(text: dict[str, pd.Series], names: dict[str, str], where: str, li
     if over.any():
         k = int(np.flatnonzero(over)[0])
         raise RangeError(
-            f"{where}: row {line[k]}, column {names['operating_time']}: {found[k]:g} is no share of an hour (0 to 1); "
+            f"{where}: row {line[k]}, column {names['operating_time']}: {found[k]:g} is no share of an "
+            "hour (0 to 1); "
             "minutes must be divided by 60"
         )
     return found
@@ -185,7 +188,8 @@ def _mass(
     if rate.any():
         if operating is None and not layout.whole_hours:
             raise FormatError(
-                f"{where}: rates ({said}) without the time in operation: a unit that ran half an hour emitted half as much; "
+                f"{where}: rates ({said}) without the time in operation: a unit that ran half an hour "
+                "emitted half as much; "
                 "name its column (operating_time), or say whole_hours = true in the layout"
             )
         ran = np.ones(value.size) if operating is None or layout.whole_hours else operating
@@ -202,7 +206,8 @@ def _mass(
         odd = (operating == 0) & (mass > 0)
         if odd.any():
             notes.append(
-                f"{int(odd.sum())} hours with emission and no operation, first in row {line[int(np.flatnonzero(odd)[0])]}, count as missing"
+                f"{int(odd.sum())} hours with emission and no operation, first in row "
+                f"{line[int(np.flatnonzero(odd)[0])]}, count as missing"
             )
             mass = np.where(odd, np.nan, mass)
     return mass, notes
@@ -213,13 +218,14 @@ def _flags(
 ) -> pd.Series | str:
     if "flag" not in text:
         return "other"
-    known: dict[str, str] = dict(layout.flags) | {"": "other"}
+    known: dict[str, str] = {"": "other", **layout.flags}
     odd = ~text["flag"].isin(list(known))
     if odd.any():
         k = int(np.flatnonzero(odd)[0])
         word = text["flag"].iloc[k]
         raise FormatError(
-            f"{where}: row {line[k]}, column {names['flag']}: flag {word!r} is not known{nearest(word, layout.flags)}; say "
+            f"{where}: row {line[k]}, column {names['flag']}: flag {word!r} is not "
+            f"known{nearest(word, layout.flags)}; say "
             "what it means under [flags] of a layout"
         )
     return text["flag"].map(known)
@@ -242,7 +248,8 @@ def _one_offset(table: pd.DataFrame, where: str) -> float:
     offsets = sorted(table["offset"].unique())
     if len(offsets) > 1:
         raise FormatError(
-            f"{where}: offsets from UTC of {offsets[0]:+g} and {offsets[-1]:+g} hours in one record; standard time has one all "
+            f"{where}: offsets from UTC of {offsets[0]:+g} and {offsets[-1]:+g} hours in one record; "
+            "standard time has one all "
             "year: is this a clock with summer time?"
         )
     return float(offsets[0])
@@ -272,7 +279,8 @@ def _found(
         if there.any() and (not there[0] or not there[-1]):
             on = hours[there]
             notes.append(
-                f"unit {unit} has values from {on[0]:%Y-%m-%d} to {on[-1]:%Y-%m-%d} only: outside, the plant is missing"
+                f"unit {unit} has values from {on[0]:%Y-%m-%d} to {on[-1]:%Y-%m-%d} only: outside, the "
+                "plant is missing"
             )
     return notes
 
@@ -297,10 +305,10 @@ def _against_daily(path: Path, table: pd.DataFrame, options: StackOptions) -> li
     if off > 0.5 * len(both):
         (unit, at), worst = gap.idxmax(), both.loc[gap.idxmax()]
         raise FormatError(
-            f"{path}: hours do not add up to the daily totals on {off} of {len(both)} days, e.g. {at:%Y-%m-%d}, unit {unit}: "
+            f"{path}: hours do not add up to the daily totals on {off} of {len(both)} days, e.g. "
+            f"{at:%Y-%m-%d}, unit {unit}: "
             f"{worst['hours'] / 1e3:,.1f} t against {worst['stated'] / 1e3:,.1f} t; units, or masses taken for rates?"
         )
     tail = "" if not off else f"; the largest gap is {gap.max():.1%} on {gap.idxmax()[1]:%Y-%m-%d}"
-    return [
-        f"{path.name}: hours add up to the daily totals within {_OFF:.0%} on {len(both) - off} of {len(both)} days{tail}"
-    ]
+    good = f"{len(both) - off} of {len(both)} days"
+    return [f"{path.name}: hours add up to the daily totals within {_OFF:.0%} on {good}{tail}"]

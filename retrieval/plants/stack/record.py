@@ -160,4 +160,4 @@ class StackRecord:
 
     def _index(self, year: int) -> int:
         local = float(to_epoch(np.datetime64(f"{year}-01-01", "us"))) - self.utc_offset * _HOUR
-        return int(round((local - float(to_epoch(self.start))) / _HOUR))
+        return round((local - float(to_epoch(self.start))) / _HOUR)

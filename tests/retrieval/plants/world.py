@@ -4,6 +4,7 @@ import csv
 
 import numpy as np
 import pandas as pd
+from scipy.signal import lfilter
 
 from retrieval.plants.stack.layout import SHORT_TON_KG
 from retrieval.plants.stack.record import StackRecord
@@ -25,11 +26,10 @@ def hourly(year=2023, seed=1, mean=300.0, outage=0.08, restless=0.15):
     t = np.arange(n)
     cycle = 1.0 + 0.15 * np.cos(2 * np.pi * t / 8766) + 0.12 * np.sin(2 * np.pi * (t % 24 - 9) / 24)
     cycle *= np.where((t // 24) % 7 == 6, 0.85, 1.0)
-    noise = np.zeros(n)
     keep = np.exp(-1 / 48)
     kicks = rng.standard_normal(n) * np.sqrt(1 - keep**2)
-    for k in range(1, n):
-        noise[k] = keep * noise[k - 1] + kicks[k]
+    kicks[0] = rng.standard_normal()
+    noise = lfilter([1.0], [1.0, -keep], kicks)
     rate = cycle * np.clip(1.0 + restless * noise, 0.3, None)
     for at in rng.integers(0, n, int(outage * n / 120)):
         rate[at : at + 120] = 0.0
@@ -44,29 +44,24 @@ def record(year=2023, seed=1, utc_offset=0.0, error=0.05, **how):
 
 
 def campd_rows(
-    start="2023-01-01", hours=48, units=("1", "2"), tons=100.0, flag="Measured", operating=1.0, name="Mill Creek"
+    start="2023-01-01",
+    hours=48,
+    units=("1", "2"),
+    tons=100.0,
+    flag="Measured",
+    operating=1.0,
+    name="Mill Creek",
 ):
     """Return rows of the US layout, a dict each."""
-    rows = []
-    for unit in units:
-        for at in pd.date_range(start, periods=hours, freq="h"):
-            rows.append(
-                dict.fromkeys(CAMPD, "")
-                | {
-                    "State": "TX",
-                    "Facility Name": name,
-                    "Facility ID": "123",
-                    "Unit ID": unit,
-                    "Date": at.strftime("%Y-%m-%d"),
-                    "Hour": at.hour,
-                    "Operating Time": operating,
-                    "Gross Load (MW)": 400,
-                    "CO2 Mass (short tons)": tons,
-                    "CO2 Mass Measure Indicator": flag,
-                    "Primary Fuel Type": "Coal",
-                }
-            )
-    return rows
+    about = {"State": "TX", "Facility Name": name, "Facility ID": "123", "Primary Fuel Type": "Coal"}
+    about |= {"Operating Time": operating, "Gross Load (MW)": 400}
+    about |= {"CO2 Mass (short tons)": tons, "CO2 Mass Measure Indicator": flag}
+    times = pd.date_range(start, periods=hours, freq="h")
+    return [
+        dict.fromkeys(CAMPD, "") | about | {"Unit ID": unit, "Date": at.strftime("%Y-%m-%d"), "Hour": at.hour}
+        for unit in units
+        for at in times
+    ]
 
 
 def write(path, rows):
@@ -88,7 +83,19 @@ def write_campd_year(path, rate, year=2023, name="Mill Creek", offset=-6):
     return write(path, rows)
 
 
-def rate_row(scene, time, rate, *, truth=None, additive=30.0, share=0.2, quality=0, method="csf", source="plant", **more):
+def rate_row(
+    scene,
+    time,
+    rate,
+    *,
+    truth=None,
+    additive=30.0,
+    share=0.2,
+    quality=0,
+    method="csf",
+    source="plant",
+    **more,
+):
     """Return a row of rates.csv: an estimate with its budget."""
     size = abs(rate)
     budget = RateBudget(size * share * 0.8, additive * 0.8, additive * 0.6, size * share * 0.6, 0.0)
