@@ -125,7 +125,7 @@ def edited(change, **more):
 
 
 def summer(rows):
-    """Return the rows as a clock that changes to summer time has them: 02 on the second Sunday of March is not there."""
+    """Return the rows as a clock with summer time has them: without 02 on the second Sunday of March."""
     return [r for r in rows if not (r["Date"] == "2023-03-12" and r["Hour"] == 2)]
 
 
@@ -138,7 +138,7 @@ BAD = {
     "negative": (lambda r: r[4].update({"CO2 Mass (short tons)": -1}), {}, {}, "row 6.*negative"),
     "text": (lambda r: r[4].update({"CO2 Mass (short tons)": "much"}), {}, {}, "row 6.*'much' is not a number"),
     "minutes": (lambda r: r[0].update({"Operating Time": 60}), {}, {}, "60 is no share of an hour"),
-    "flag": (lambda r: r[0].update({"CO2 Mass Measure Indicator": "Mesured"}), {}, {}, "'Mesured'.*nearest: 'Measured'"),
+    "flag": (lambda r: r[0].update({"CO2 Mass Measure Indicator": "Mesured"}), {}, {}, "'Mesured'.*'Measured'"),
     "twice": (lambda r: [*r, dict(r[3])], {}, {}, "2023-01-01 03:00 of unit 1 stands there twice; which one"),
     "spring": (summer, {}, {"start": "2023-03-10", "hours": 96}, "2023-03-12 02:00, a Sunday.*summer time"),
     "autumn": (winter, {}, {"start": "2023-11-03", "hours": 96}, "2023-11-05 01:00 .*twice: a clock that goes back"),
@@ -224,6 +224,7 @@ def test_years(tmp_path):
     record = read(write(tmp_path / "a.csv", rows))
     year = record.year(2023)
     assert year.total == pytest.approx(8760 * 100 * 907.18474)
+    assert year.seen == 1.0  # the year of the plant's clock, not of UTC
     assert year.error == pytest.approx(0.05 * year.total)
     assert record.year(2024) is None
     fewer = read(write(tmp_path / "b.csv", rows[: 8760 - 876]))
