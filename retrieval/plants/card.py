@@ -34,15 +34,15 @@ _SELECTED = (
     "仅比较未被剔除的速率（{all} 次过境中的 {used} 次）：风速或噪声使其偏高时更易通过，故其均值偏高。",
 )
 _FEW = (
-    "{n} overpasses with a rate and stacks beside it: lines and limits of agreement need three.",
+    "Overpasses with a rate and stacks beside it: {n}; lines and limits of agreement need three.",
     "同时具有速率与烟气监测值的过境为 {n} 次：回归与一致性界限至少需三次。",
 )
 _UNSEEN = (
-    "{n} overpasses saw nothing of the plant: no rate is told, their limits widen the interval of the year.",
+    "Overpasses that saw nothing of the plant: {n}; no rate is told, their limits widen the interval of the year.",
     "{n} 次过境未见该厂羽流：不给出速率，其检出限计入年总量区间。",
 )
 _ABOVE = (
-    "{n} overpasses saw nothing although the stacks emitted more than the stated limit.",
+    "Overpasses that saw nothing although the stacks emitted more than the stated limit: {n}.",
     "{n} 次过境未见羽流，而同时段烟气监测排放高于所给检出限。",
 )
 _NO_YEAR = (
@@ -54,7 +54,7 @@ _NO_STACK_YEAR = (
     "烟气监测记录在 {year} 年覆盖不足：不给出其年总量。",
 )
 _CUT = (
-    "{n} overpasses before or after the stack record, or in a gap of it, stand alone.",
+    "Overpasses outside the stack record or in a gap of it, with nothing beside them: {n}.",
     "{n} 次过境不在烟气监测记录内或遇缺测，无可比值。",
 )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from obsnet.atomic import write_text
 from obsnet.language import Language
+from obsnet.regions import PROVINCES, region_name
 from retrieval.plants.card import PlantCard
 from retrieval.plants.compare.agreement import e_n
 from retrieval.plants.compare.match import Overpass
@@ -76,7 +77,7 @@ def _facts(card: PlantCard, language: Language) -> list[tuple[str, str]]:
     i = card.identity
     found = [
         ("place", f"{i['latitude']:.3f}° N, {i['longitude']:.3f}° E"),
-        ("region", i["region"]),
+        ("region", region_name(i["region"], language) if i["region"] in PROVINCES else i["region"]),
         ("capacity", "" if i["capacity_mw"] is None else f"{i['capacity_mw']:g}"),
         ("stack_name", i["stack_name"]),
         ("units", ", ".join(i["units"])),

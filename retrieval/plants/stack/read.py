@@ -266,7 +266,7 @@ def _found(
     gaps = int((~np.isfinite(mass).all(axis=1)).sum())
     share = table.groupby("flag")["mass"].sum() / max(float(table["mass"].sum()), 1e-300)
     flags = ", ".join(
-        f"{f} {v:.1%} (error {options.stack_errors[str(f)]:.0%}, assumed)" for f, v in share.items()
+        f"{f} {v:.1%} (error {options.stack_errors[str(f)]:.0%}, assumed)" for f, v in share.items() if v > 0
     )
     notes = [
         f"clock: local standard time, UTC{offset:+g}; {hours[0]:%Y-%m-%d %H:%M} to {hours[-1]:%Y-%m-%d %H:%M} UTC",

@@ -63,7 +63,8 @@ ABOUT = (
 
 def make(world, out, *more):
     return call(
-        card, world / "rates.csv", "--stack", world / "stack.csv", "--fuel", world / "fuel.csv", "--factor-sd", "0.02", *ABOUT,
+        card, world / "rates.csv", "--stack", world / "stack.csv", "--fuel", world / "fuel.csv", "--factor-sd", 0.02,
+        *ABOUT,
         "--out", out, *more,
     )  # fmt: skip
 
@@ -142,7 +143,8 @@ def test_stacks_that_never_change_have_no_line_and_say_so():
 
 def test_a_planned_plant_says_below_error(tmp_path):
     done = call(
-        planned, "new", "--latitude", 38, "--longitude", 110, "--mt-per-year", 0.3, "--draws", 0, "--winds", "3,6", "--out", tmp_path
+        planned, "new", "--latitude", 38, "--longitude", 110, "--mt-per-year", 0.3, "--draws", 0, "--winds", "3,6",
+        "--out", tmp_path,
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     assert done.output.count("below error: limit") == 2
@@ -151,7 +153,7 @@ def test_a_planned_plant_says_below_error(tmp_path):
 
 
 def total(source, region, mt, random=0.1, sampling=0.05, common=0.1, year=2023, **more):
-    error = np.sqrt((random**2 + sampling**2 + common**2)) * mt
+    error = np.sqrt(random**2 + sampling**2 + common**2) * mt
     annual = {
         "total": mt, "random": random * mt, "sampling": sampling * mt, "common": common * mt, "low": mt - 1.96 * error,
         "high": mt + 1.96 * error,
