@@ -40,12 +40,12 @@ def test_amounts_are_independent_and_a_common_factor_is_not(tmp_path):
 
 
 def test_power_is_left_out_and_captured_co2_does_not_leave_by_the_stack(tmp_path):
-    lines = "fuel,bituminous coal,1000000,t,21,26.18,0.99,\nelectricity,,1000,MWh,,,,\n"
-        "captured,,100000,t,,,,\nstored,,90000,t,,,,\n"
+    fuel = "fuel,bituminous coal,1000000,t,21,26.18,0.99,\n"
+    lines = fuel + "electricity,,1000,MWh,,,,\ncaptured,,100000,t,,,,\nstored,,90000,t,,,,\n"
     with_capture = fuel_account(
         table(tmp_path, lines, editions=["gbt32151", "ipcc2006", "yearbook2008", "mee-nbs"])
     )
-    without = fuel_account(table(tmp_path, "fuel,bituminous coal,1000000,t,21,26.18,0.99,\n"))
+    without = fuel_account(table(tmp_path, fuel))
     assert with_capture.total == pytest.approx(without.total - 0.1)
     assert any("captured do not leave by the stack" in n for n in with_capture.notes)
 
