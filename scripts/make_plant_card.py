@@ -3,8 +3,8 @@
     python scripts/make_plant_card.py [--out docs] [--keep FOLDER] [--processes 2]
 
 A year of hours with seasons, weekdays, days, restlessness and outages is written in the US hourly layout. On every
-tenth day a scene is drawn with what the plant emitted in the two hours before (`retrieval.plume.twin`: restless air, clouds,
-NO2), searched and told as `obsnet plume rate` does it. Nothing of it is real.
+tenth day a scene is drawn with what the plant emitted in the two hours before (`retrieval.plume.twin`: restless air,
+clouds, NO2), searched and told as `obsnet plume rate` does it. Nothing of it is real.
 """
 
 from __future__ import annotations

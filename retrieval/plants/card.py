@@ -23,9 +23,10 @@ from retrieval.plants.stack.read import read_stack
 from retrieval.plants.stack.record import StackRecord, StackYear
 from retrieval.plume.rates.reasons import words_of
 
-__all__ = ["PlantCard", "agreement_of", "build_card", "card_data", "overpass_rows"]
+__all__ = ["PlantCard", "agreement_of", "build_card", "card_data", "overpass_rows", "totals_e_n"]
 
 _Z = 1.959963984540054
+Total = tuple[str, float, float, float, float]  # by, Mt, standard error, 95 % interval
 _SELECTED = (
     (
         "Only rates without a reason against them are compared ({used} of {all} overpasses): they pass more often when "
@@ -96,7 +97,7 @@ class PlantCard:
     notes: tuple[Words, ...]
 
     @property
-    def totals(self) -> list[tuple[str, float, float, float, float]]:
+    def totals(self) -> list[Total]:
         """Totals of the year: name, Mt, standard error, 95 % interval."""
         found = []
         if self.annual is not None:
@@ -109,8 +110,18 @@ class PlantCard:
         return found
 
 
-def _total(name: str, value: float, error: float) -> tuple[str, float, float, float, float]:
+def _total(name: str, value: float, error: float) -> Total:
     return name, value, error, value - _Z * error, value + _Z * error
+
+
+def totals_e_n(a: Total, b: Total) -> float:
+    """Return E_n of two totals, b less a, each with the error of its interval's side that faces the other.
+
+    Overpasses that saw nothing make an interval wide to one side; the standard error alone does not know of them.
+    """
+    up = b[1] >= a[1]
+    facing = [(t[4] - t[1] if to_high else t[1] - t[3]) / _Z for t, to_high in ((a, up), (b, not up))]
+    return float(e_n(a[1], b[1], facing[0], facing[1]))
 
 
 def build_card(options: CardTable) -> PlantCard:
@@ -191,7 +202,7 @@ def agreement_of(x: Any, y: Any, x_error: Any, y_error: Any) -> dict[str, Any]:
     -------
     dict
         ``n``, ``mean_stack``, ``york``, ``deming`` and its ``ratio`` (None, with ``no_line``, where there is no line),
-        ``difference``, ``median_ratio``, ``e_n_within`` and ``intervals_hold`` as `Coverage`.
+        ``difference``, ``median_ratio``, ``e_n_within`` and ``intervals_hold`` as `IntervalCoverage`.
     """
     ratio = (
         float(np.mean(np.square(y_error)) / np.mean(np.square(x_error))) if np.any(x_error) else float("inf")
@@ -269,7 +280,7 @@ def card_data(card: PlantCard, language: str = "en") -> dict[str, Any]:
             dict(zip(("by", "mt", "error_mt", "low95_mt", "high95_mt"), t, strict=True)) for t in totals
         ],
         "totals_e_n": [
-            {"a": a[0], "b": b[0], "e_n": float(e_n(a[1], b[1], a[2], b[2]))}
+            {"a": a[0], "b": b[0], "e_n": totals_e_n(a, b)}
             for k, a in enumerate(totals)
             for b in totals[k + 1 :]
         ],

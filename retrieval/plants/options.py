@@ -128,7 +128,7 @@ class CardTable(YearOptions, FuelOptions, StackOptions, InLanguage):
         return self
 
 
-class PlannedTable(InLanguage):
+class PlannedTable(Options):
     """The command ``obsnet plume planned``."""
 
     name: Annotated[str, Flag(positional=True)] = Field(description="of the plant")
@@ -148,7 +148,7 @@ class PlannedTable(InLanguage):
     structure: float = Field(0.3, ge=0, description="standard deviation of the background's structure, ppm")
     length_km: float = Field(40.0, gt=0, description="of the plume that is looked at")
     draws: int = Field(
-        20, ge=0, le=1000, description="made-up scenes a wind in which the plume is looked for"
+        10, ge=0, le=1000, description="made-up scenes a wind in which the plume is looked for"
     )
     seed: int = Field(1, ge=0, description="of these scenes")
     out: Path = Field(Path("plants"), description="folder to write to")

@@ -10,8 +10,7 @@ from typing import Any
 from obsnet.atomic import write_text
 from obsnet.language import Language
 from obsnet.regions import PROVINCES, region_name
-from retrieval.plants.card import PlantCard
-from retrieval.plants.compare.agreement import e_n
+from retrieval.plants.card import PlantCard, totals_e_n
 from retrieval.plants.compare.match import Overpass
 from retrieval.plants.figures import card_png
 from retrieval.plants.words import BY, say
@@ -196,11 +195,10 @@ def _agreement(a: dict[str, Any], language: Language) -> list[Row]:
 
 def _totals(card: PlantCard, language: Language) -> list[Row]:
     rows = []
-    for k, (name, value, error, low, high) in enumerate(card.totals):
-        others = [t for j, t in enumerate(card.totals) if j != k]
-        said = ", ".join(
-            f"{BY[t[0]].said(language)} {float(e_n(t[1], value, t[2], error)):+.2f}" for t in others
-        )
+    for total in card.totals:
+        name, value, error, low, high = total
+        others = [t for t in card.totals if t[0] != name]
+        said = ", ".join(f"{BY[t[0]].said(language)} {totals_e_n(t, total):+.2f}" for t in others)
         rows.append(
             [BY[name].said(language), f"{value:.3f}", f"{error:.3f}", f"{low:.3f} … {high:.3f}", said]
         )

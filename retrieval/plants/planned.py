@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.special import erf
 
+from obsnet.errors import ConfigError
 from obsnet.typing import Floats
 from obsnet.work.parallel import map_unordered
 from obsnet.work.work import Work
@@ -139,6 +140,8 @@ def visibility(options: PlannedTable, work: Work | None = None) -> list[Visibili
     structure (the same in all of the plume's pixels). Made-up scenes are searched and told as measured ones are, air
     neither straight nor steady, wind known to 1 m s-1; they stand near sea level.
     """
+    if work is not None and work.part is not None:
+        raise ConfigError("a planned plant is one result: give workers, not a shard")
     tasks = [(options, wind, k) for wind in options.winds for k in range(options.draws)]
     looked = {
         (t[1], t[2]): r for t, r in map_unordered(_scene, tasks, work or Work(), enough=len(tasks) > _MANY)

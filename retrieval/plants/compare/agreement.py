@@ -12,7 +12,7 @@ from scipy import stats
 from obsnet.errors import RangeError
 from obsnet.typing import Floats
 
-__all__ = ["Agreement", "Coverage", "Line", "bland_altman", "coverage", "deming", "e_n", "york"]
+__all__ = ["Agreement", "FittedLine", "IntervalCoverage", "bland_altman", "coverage", "deming", "e_n", "york"]
 
 _FEWEST = 3
 _ROUNDS = 200
@@ -20,7 +20,7 @@ _SETTLED = 1e-13  # change of the slope, relative
 
 
 @dataclass(frozen=True)
-class Line:
+class FittedLine:
     """A line ``y = intercept + slope x`` through values that both have errors.
 
     Parameters
@@ -72,7 +72,7 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class Coverage:
+class IntervalCoverage:
     """How many intervals hold.
 
     Parameters
@@ -90,7 +90,7 @@ class Coverage:
     interval: tuple[float, float]
 
 
-def deming(x: Floats, y: Floats, ratio: float) -> Line:
+def deming(x: Floats, y: Floats, ratio: float) -> FittedLine:
     """Fit a line where both series have errors of known ratio.
 
     Parameters
@@ -102,7 +102,7 @@ def deming(x: Floats, y: Floats, ratio: float) -> Line:
 
     Returns
     -------
-    Line
+    FittedLine
         Intervals by the jackknife (Linnet 1993, doi:10.1093/clinchem/39.3.424).
 
     Raises
@@ -152,7 +152,7 @@ def _deming_slope(x: Floats, y: Floats, ratio: float) -> float:
     return (part + root) / (2.0 * xy) if part > 0 else 2.0 * ratio * xy / (root - part)
 
 
-def york(x: Floats, y: Floats, x_error: Floats, y_error: Floats) -> Line:
+def york(x: Floats, y: Floats, x_error: Floats, y_error: Floats) -> FittedLine:
     """Fit a line where every value has its own error, independent of all others.
 
     Parameters
@@ -165,7 +165,7 @@ def york(x: Floats, y: Floats, x_error: Floats, y_error: Floats) -> Line:
 
     Returns
     -------
-    Line
+    FittedLine
         Intervals by the stated errors, widened by √χ² where the residuals exceed them.
 
     Raises
@@ -260,7 +260,7 @@ def e_n(x: npt.ArrayLike, y: npt.ArrayLike, x_error: npt.ArrayLike, y_error: npt
     return np.asarray((np.asarray(y) - np.asarray(x)) / (2.0 * np.hypot(x_error, y_error)), dtype=np.float64)
 
 
-def coverage(inside: np.ndarray) -> Coverage:
+def coverage(inside: np.ndarray) -> IntervalCoverage:
     """Count intervals that hold, with the interval of their share.
 
     Examples
@@ -271,7 +271,7 @@ def coverage(inside: np.ndarray) -> Coverage:
     n, k = int(np.size(inside)), int(np.sum(inside))
     low = float(stats.beta.ppf(0.025, k, n - k + 1)) if k else 0.0
     high = float(stats.beta.ppf(0.975, k + 1, n - k)) if k < n else 1.0
-    return Coverage(k, n, k / n if n else float("nan"), (low, high))
+    return IntervalCoverage(k, n, k / n if n else float("nan"), (low, high))
 
 
 def _pairs(x: Floats, y: Floats) -> tuple[Floats, Floats]:
@@ -287,9 +287,9 @@ def _pairs(x: Floats, y: Floats) -> tuple[Floats, Floats]:
 
 def _line(
     slope: float, intercept: float, slope_error: float, intercept_error: float, chi: float, n: int
-) -> Line:
+) -> FittedLine:
     t = float(stats.t.ppf(0.975, n - 2))
-    return Line(
+    return FittedLine(
         slope,
         intercept,
         (slope - t * slope_error, slope + t * slope_error),

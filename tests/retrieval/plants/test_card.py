@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from obsnet.errors import FormatError, RangeError
 from retrieval.commands.plants import card, planned, provinces
-from retrieval.plants.card import agreement_of
+from retrieval.plants.card import agreement_of, totals_e_n
 from retrieval.plants.provinces import read_card, sum_provinces
 from retrieval.plume.rates.reasons import RejectReason
 from tests.retrieval.plants.world import hourly, rate_row, write, write_campd_year
@@ -139,6 +139,15 @@ def test_stacks_that_never_change_have_no_line_and_say_so():
     assert found["york"] is None
     assert "all values of a series are the same" in found["no_line"]
     assert found["difference"]["bias"] == pytest.approx(0.6)
+
+
+def test_totals_face_each_other_with_the_side_of_their_interval():
+    satellite, stack = ("satellite", 10.0, 1.0, 4.12, 11.96), ("stack", 7.0, 0.5, 6.02, 7.98)
+    assert totals_e_n(satellite, stack) == pytest.approx(-3 / (2 * np.hypot(3.0, 0.5)), rel=1e-3)
+    assert totals_e_n(stack, satellite) == pytest.approx(3 / (2 * np.hypot(3.0, 0.5)), rel=1e-3)
+    assert totals_e_n(satellite, ("fuel", 13.0, 0.5, 12.02, 13.98)) == pytest.approx(
+        3 / (2 * np.hypot(1.0, 0.5)), rel=1e-3
+    )
 
 
 def test_a_planned_plant_says_below_error(tmp_path):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from obsnet.errors import ConfigError
 from obsnet.work.work import Work
 from retrieval.plants.options import PlannedTable
 from retrieval.plants.planned import expected_plume, visibility, visibility_rows
@@ -101,6 +102,11 @@ def test_made_up_scenes_have_the_last_word():
 def test_emission_by_capacity():
     made = options(capacity_mw=1000.0, t_per_mwh=0.82, load=0.5)
     assert made.emission == pytest.approx(1000 * 0.5 * 0.82 / 3.6)
+
+
+def test_a_shard_is_refused():
+    with pytest.raises(ConfigError, match="not a shard"):
+        visibility(options(), Work(shard="1/2"))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from obsnet.errors import ConfigError, FormatError, ObsnetError, RangeError
 from retrieval.plants.options import StackOptions
 from retrieval.plants.stack.layout import amount_unit
 from retrieval.plants.stack.read import read_stack
+from tests.docs.pages import DOCS, blocks
 from tests.retrieval.plants.world import campd_rows, write
 
 
@@ -230,6 +231,19 @@ def test_years(tmp_path):
     fewer = read(write(tmp_path / "b.csv", rows[: 8760 - 876]))
     assert fewer.year(2023).total == pytest.approx(year.total)
     assert fewer.year(2023).seen == pytest.approx(0.9)
+
+
+def test_the_layout_that_the_documents_show(tmp_path):
+    own = tmp_path / "my_layout.toml"
+    own.write_text(next(b for b in blocks(DOCS / "plants.md", "toml") if "my_layout" in b), encoding="utf-8")
+    rows = [
+        {"stack": "1", "when": f"2024-07-01 {h:02d}:00", "CO2": 7200, "on": 0.5, "how": "ok"}
+        for h in range(24)
+    ]
+    rows[3]["how"] = "filled"
+    record = read(write(tmp_path / "a.csv", rows), layout=str(own), utc_offset=None)
+    np.testing.assert_allclose(record.mass, 3600.0)
+    assert record.error[3] == pytest.approx(720.0)
 
 
 def test_a_layout_that_is_none(tmp_path):
