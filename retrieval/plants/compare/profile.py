@@ -114,7 +114,7 @@ def _of_cycles(record: StackRecord, hours: np.ndarray) -> YearProfile:
             f"those of {_DAYS} days"
         )
     mean = float(record.mass[known].mean())
-    local = record.hours + np.timedelta64(round(record.utc_offset), "h")
+    local = record.hours + np.timedelta64(round(60 * record.utc_offset), "m")
     factors = [_factors(record.mass / mean, known, *c) for c in zip(cycles_of(local), CYCLES, strict=True)]
     departure = record.mass / mean - _product(factors, local)
     wanted = hours + np.timedelta64(round(record.utc_offset), "h")
@@ -178,7 +178,7 @@ def _memory(departure: Floats) -> tuple[float, float]:
 
 
 def _record_at(record: StackRecord, hours: np.ndarray) -> Floats:
-    at = (hours - record.start).astype(np.int64)
+    at = np.rint((hours - record.start) / np.timedelta64(1, "h")).astype(np.int64)
     inside = (at >= 0) & (at < record.mass.size)
     out = np.full(hours.size, np.nan)
     out[inside] = record.mass[at[inside]]

@@ -21,6 +21,7 @@ from retrieval.plants.stack.record import StackRecord
 __all__ = ["read_stack"]
 
 _TOO_MUCH = 1e7  # kg in an hour of one unit: 88 Mt a year, which no unit emits
+_YEARS = 60  # of a record
 _OFF = 0.01  # between a day's hours and its stated total, beyond what rounding does
 
 
@@ -53,7 +54,10 @@ def read_stack(options: StackOptions) -> StackRecord:
     offset = _one_offset(table, where)
     refuse_summer_time(table, where, standard=options.clock == "standard")
     units = sorted(table["unit"].unique())
-    hours = pd.date_range(table["time"].min(), table["time"].max(), freq="h")
+    first, last = table["time"].min(), table["time"].max()
+    if last.year - first.year > _YEARS:
+        raise FormatError(f"{where}: hours from {first:%Y-%m-%d} to {last:%Y-%m-%d}: no monitor ran so long")
+    hours = pd.date_range(first, last, freq="h")
     size = (len(hours), len(units))
     row = hours.get_indexer(pd.DatetimeIndex(table["time"]))
     column = np.searchsorted(np.array(units, dtype=object), table["unit"].to_numpy())
@@ -67,7 +71,7 @@ def read_stack(options: StackOptions) -> StackRecord:
         notes += _against_daily(options.daily, table, options)
     return StackRecord(
         plant,
-        np.datetime64(hours[0].to_datetime64(), "h"),
+        np.datetime64(hours[0].to_datetime64(), "m"),
         mass.sum(axis=1),
         np.where(np.isfinite(mass).all(axis=1), rough.sum(axis=1), np.nan),
         np.where(np.isfinite(mass).all(axis=1), given.sum(axis=1), np.nan),

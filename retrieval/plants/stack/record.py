@@ -63,8 +63,8 @@ class StackRecord:
     ----------
     plant : str
         As the file calls it.
-    start : datetime64[h]
-        Begin of the first hour, UTC.
+    start : datetime64[m]
+        Begin of the first hour, UTC; on the half hour where the plant's clock is.
     mass : ndarray, shape (hours,)
         kg in the hour; NaN where the value of any unit is missing.
     error : ndarray, shape (hours,)
@@ -91,7 +91,7 @@ class StackRecord:
 
     @property
     def hours(self) -> np.ndarray:
-        """Begins of the hours, UTC, datetime64[h]."""
+        """Begins of the hours, UTC, datetime64."""
         return self.start + np.arange(self.mass.size).astype("timedelta64[h]")
 
     def window(self, start: np.datetime64, stop: np.datetime64) -> StackWindow:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from obsnet.errors import ConfigError, FormatError, ObsnetError, RangeError
-from retrieval.plants.options import StackOptions
+from retrieval.plants.compare.profile import year_profile
+from retrieval.plants.options import StackOptions, YearOptions
 from retrieval.plants.stack.layout import amount_unit
 from retrieval.plants.stack.read import read_stack
 from tests.docs.pages import DOCS, blocks
@@ -151,6 +152,7 @@ BAD = {
     "layout": (lambda r: [{"a": 1, "b": 2}], {}, {}, "no known layout"),
     "column": (lambda r: [x for x in r if x.pop("Hour") >= 0], {"layout": "campd"}, {}, "no column 'Hour'"),
     "stamp": (lambda r: None, {"stamp": "end"}, {}, "named by their start, --stamp says end"),
+    "span": (lambda r: r[0].update({"Date": "1900-01-01"}), {}, {}, "no monitor ran so long"),
     "empty": (lambda r: r[:0] or [dict.fromkeys(r[0], "")], {}, {}, "no rows below the headings"),
 }  # fmt: skip
 
@@ -231,6 +233,14 @@ def test_years(tmp_path):
     fewer = read(write(tmp_path / "b.csv", rows[: 8760 - 876]))
     assert fewer.year(2023).total == pytest.approx(year.total)
     assert fewer.year(2023).seen == pytest.approx(0.9)
+
+
+def test_a_clock_on_the_half_hour(tmp_path):
+    record = read(write(tmp_path / "a.csv", campd_rows("2023-01-01", 8760, units=("1",))), utc_offset=5.5)
+    assert record.start == np.datetime64("2022-12-31T18:30", "m")
+    assert record.year(2023).seen == 1.0
+    profile = year_profile(YearOptions(year=2023, profile="hours"), record)
+    np.testing.assert_allclose(profile.rate, 1.0)
 
 
 def test_the_layout_that_the_documents_show(tmp_path):
