@@ -147,6 +147,19 @@ def test_overpasses_that_saw_nothing_count_between_zero_and_their_limit():
     assert np.mean(inside) >= 0.9
 
 
+def test_the_bounds_of_what_saw_nothing_are_exact():
+    """One rate of 300 and three limits of 400, an even plant, no errors: from 300 / 4 to (300 + 3 400) / 4."""
+    start = np.datetime64("2023-01-01T00", "h")
+    profile = YearProfile(start, np.ones(8760), 0.0, 24.0, "even")
+    blind = [
+        overpass(start + np.timedelta64(100 * k, "h"), 0.0, status="below", limit=400.0) for k in (2, 3, 4)
+    ]
+    found = annual_total([overpass(start + np.timedelta64(100, "h"), 300.0), *blind], profile, 0.0)
+    kg_s = np.array([found.low, found.total, found.high]) * 1e9 / (8760 * 3600)
+    np.testing.assert_allclose(kg_s, [75.0, 300.0, 375.0])
+    assert (found.overpasses, found.unseen) == (1, 3)
+
+
 def test_what_is_needed_is_asked_for(tmp_path):
     rec = record(2023)
     with pytest.raises(ConfigError, match="needs the plant's own record: give stack"):
