@@ -25,6 +25,9 @@ app = Group(
         "rate": "retrieval.commands.plume:rate",
         "transect": "retrieval.commands.plume:transect",
         "divergence": "retrieval.commands.plume:divergence",
+        "card": "retrieval.commands.plants:card",
+        "planned": "retrieval.commands.plants:planned",
+        "provinces": "retrieval.commands.plants:provinces",
     },
 )
 

@@ -20,7 +20,7 @@ from retrieval.plume.images.scene import Scene, pixel_areas
 from retrieval.plume.sources import PointSource
 from retrieval.plume.winds import PlumeWind
 
-__all__ = ["PlumeWorld", "TwinPlume", "make_twin"]
+__all__ = ["PlumeWorld", "TwinPlume", "eddy_diffusion", "make_twin"]
 
 _STEP = 120.0  # s
 _EDDIES = 8  # waves of the drifting eddies
@@ -84,6 +84,11 @@ class TwinPlume:
     wind: PlumeWind
     rate: float
     enhancement: Floats
+
+
+def eddy_diffusion(wind: float) -> float:
+    """Return how fast a made-up plume widens beside what the drifting eddies do, m2 s-1, for a wind in m s-1."""
+    return 20.0 + 15.0 * wind
 
 
 def make_twin(settings: PlumeWorld, seed: int) -> TwinPlume:
@@ -168,7 +173,7 @@ class _Air:
         self._phase = rng.uniform(0, 2 * np.pi, _EDDIES)
         self._size = unsteady * speed * np.sqrt(2.0 / _EDDIES) * np.ones(_EDDIES)
         self._turn = rng.normal(0.0, 0.15, 3)  # rad, of the wind's direction over hours
-        self.diffusion = 20.0 + 15.0 * speed  # m2 s-1
+        self.diffusion = eddy_diffusion(speed)
 
     def at(self, place: Floats, before: Floats) -> Floats:
         """Return the wind, m s-1, at places (km), so many seconds before the overpass."""

@@ -1,0 +1,1 @@
+"""Rates beside each other: time match, agreement, year totals."""

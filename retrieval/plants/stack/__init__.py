@@ -1,0 +1,1 @@
+"""What a plant's own monitors say: hourly records of stacks."""
