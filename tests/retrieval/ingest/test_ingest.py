@@ -676,10 +676,20 @@ def test_columns_beyond_their_physical_range_are_no_good(tmp_path, role, change,
     assert bit is Quality.UNCERTAINTY or "1 rows" in row["notes"]
 
 
-def test_one_number_for_all_soundings_is_a_lost_dimension(tmp_path):
+@pytest.mark.parametrize(
+    ("variable", "role"),
+    [
+        ("xco2_uncertainty", " (uncertainty)"),
+        ("xco2_quality_flag", ""),
+        ("time", " (time)"),
+        ("sounding_id", " (identity)"),
+        ("Sounding/operation_mode", ""),
+    ],
+)
+def test_one_number_for_all_soundings_is_a_lost_dimension(tmp_path, variable, role):
     def lost(variables, _attributes):
-        values, own = variables["xco2_uncertainty"]
-        variables["xco2_uncertainty"] = (np.asarray(values)[:1], own)
+        values, own = variables[variable]
+        variables[variable] = (np.asarray(values)[:1], own)
 
     (bad,) = ingest([granule(tmp_path / "in", change=lost)], tmp_path / "store").bad
-    assert "xco2_uncertainty (uncertainty) is one number for all 40 soundings" in bad["status"]
+    assert f"{variable}{role} is one number for all 40 soundings" in bad["status"]
