@@ -10,12 +10,13 @@ import numpy as np
 
 from obsnet.constants import species as species_of
 from obsnet.errors import FormatError, MissingVariableError, UnitError, nearest
+from obsnet.times import counted_since
 from obsnet.units import conversion_factor
 from retrieval.readers.rows import GranuleRows
 from retrieval.readers.sensors import PROFILE_ROLES, ROLES, Sensor, SensorQuality, SensorVariable
 from retrieval.readers.source import Container
 from retrieval.readers.stored_values import as_float, distinct_numbers, fill_mask, plain_text
-from retrieval.readers.time_values import parse_times, seconds_of
+from retrieval.readers.time_values import parse_times
 
 __all__ = ["Fields"]
 
@@ -292,15 +293,18 @@ class Fields:
             stored = np.column_stack([self._load(p, "time") for p in entry.path])
         else:  # a time of the whole file, where each sounding's is counted from it
             stored = self._load(path, "time") if offset is None else self.rows.load(path)
-        time = parse_times(stored, self._time_unit(path, entry), f"{self.where}: {path}", self._fills(path))
+        time = self._parsed(path, entry, stored)
         if offset is not None:
             path = self._path(offset)
             unit = self._time_unit(path, offset)
             values = self._load(path, "time_offset")
             if " since " in unit:  # later versions count from their own reference
-                time = parse_times(values, unit, f"{self.where}: {path}", self._fills(path))
+                time = self._parsed(path, offset, values)
             else:
-                scale = seconds_of(unit.split()[0] if unit else "", f"{self.where}: {path}")
+                try:
+                    scale = counted_since(f"{unit} since 1970-01-01")[1]
+                except UnitError as error:
+                    raise FormatError(f"{self.where}: {path}: {unit!r} is no unit of time") from error
                 later = np.round(self._floats(path, values) * scale * 1e6)
                 length = np.where(np.isfinite(later), later, 0.0).astype("timedelta64[us]")
                 time = np.where(np.isfinite(later), time + length, np.datetime64("NaT", "us"))
@@ -309,6 +313,16 @@ class Fields:
         whole = np.timedelta64(round(self.sensor.duration * 1e6), "us")
         start = time - {"start": whole * 0, "middle": whole // 2, "end": whole}[self.sensor.stamp]
         return start + whole // 2, start, start + whole
+
+    def _parsed(self, path: str, entry: SensorVariable, stored: np.ndarray) -> np.ndarray:
+        """Return times of stored values."""
+        return parse_times(
+            stored,
+            self._time_unit(path, entry),
+            f"{self.where}: {path}",
+            self._fills(path),
+            str(self.source.attributes(path).get("calendar", "standard")),
+        )
 
     def _time_unit(self, path: str, entry: SensorVariable) -> str:
         attributes = self.source.attributes(path)

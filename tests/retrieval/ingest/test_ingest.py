@@ -18,6 +18,7 @@ from obsnet.work.work import Work
 from retrieval.ingest.options import IngestOptions
 from retrieval.ingest.run import granule_files, ingest
 from retrieval.products.bias import Correction, CorrectionClass, write_correction
+from retrieval.products.read import read_granule
 from tests.retrieval import synthetic
 from tests.retrieval.granules import granule, week
 
@@ -645,6 +646,9 @@ def test_minor_versions_of_a_product_are_told_apart(tmp_path):
     assert set(ObservationStore(tmp_path / "store").sources("CO2")) == {"oco2_lite_v11.1", "oco2_lite_v11.2"}
     ingest(granule_files([str(tmp_path / "old")], tmp_path), tmp_path / "other")
     assert set(ObservationStore(tmp_path / "other").sources("CO2")) == {"oco2_lite_v11"}
+    variables, attributes = synthetic.lite(version=11)
+    attributes["BuildId"] = "B11.2.00"  # of a file that was renamed
+    assert read_granule(synthetic.write(tmp_path / "day.nc4", variables, attributes)).version == "11.2"
 
 
 @pytest.mark.parametrize(
