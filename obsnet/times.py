@@ -60,7 +60,7 @@ def as_utc(text: Any) -> np.datetime64:
     return np.datetime64(stamp, "us")
 
 
-def counted_since(unit: str, calendar: str = "standard") -> tuple[np.datetime64, float]:
+def counted_since(unit: str, calendar: str = "standard") -> tuple[str, float]:
     """Return from when numbers of a CF unit of time count, UTC, and how many seconds one of them is.
 
     Parameters
@@ -89,10 +89,10 @@ def counted_since(unit: str, calendar: str = "standard") -> tuple[np.datetime64,
         )
     except (ValueError, TypeError, OverflowError) as error:
         raise UnitError(f"has units {unit!r}, not '<unit> since <date>' ({error})") from error
-    return np.datetime64(start, "us"), (after - start).total_seconds()
+    return start.isoformat(), (after - start).total_seconds()
 
 
-def from_epoch(seconds: Any, epoch: str | np.datetime64 = "1970-01-01") -> np.ndarray:
+def from_epoch(seconds: Any, epoch: str = "1970-01-01") -> np.ndarray:
     """Turn seconds since `epoch` into ``datetime64[us]``; what is not finite or beyond all years becomes NaT."""
     seconds = np.asarray(seconds, dtype=np.float64)
     with np.errstate(invalid="ignore"):
