@@ -31,9 +31,9 @@ def settle(
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Let each observation count in one file only.
 
-    What a file flags is decided by what all files hold, whatever the order in which they were read: of rows that
-    would be used, that of the file with the latest end (then the last name) is, and the others get the bit
-    ``ELSEWHERE``; where that file is gone, they lose it again.
+    What counts is decided by what all files hold, whatever the order in which they were read: of rows that would be
+    used, that of the file with the latest end (then the last name). The observation's rows in other files get the
+    bit ``ELSEWHERE``; where that file is gone, they lose it again.
 
     Parameters
     ----------
@@ -124,19 +124,26 @@ def _settled(store: ObservationStore, files: Sequence[Row]) -> tuple[list[dict[s
 
 def _decided(table: pd.DataFrame, order: Sequence[str]) -> tuple[pd.Series, dict[str, tuple[int, str]]]:
     """Return what the quality of each row should be, and by file how many rows count elsewhere and how they differ."""
-    bit = int(Quality.ELSEWHERE)
-    usable = table[table["quality"].isin([0, bit])]  # one a file and observation
-    place = usable["file_id"].map({name: i for i, name in enumerate(order)})
-    usable = usable.assign(key=usable["obs_id"].str.replace(_AGAIN, "", regex=True), place=place)
-    counts = usable.sort_values("place").drop_duplicates("key", keep="last")
-    others = usable.drop(counts.index)
-    right = table["quality"].copy()
-    right[counts.index], right[others.index] = 0, bit
-    winner = others["key"].map(counts.set_index("key")["value"].to_dict()).astype(float)
-    apart = (others["value"] - winner).abs()
+    import pandas as pd
+
+    bit = np.uint32(Quality.ELSEWHERE)
+    own = table["quality"] & ~bit
+    of = pd.DataFrame(
+        {
+            "key": table["obs_id"].str.replace(_AGAIN, "", regex=True),
+            "usable": own == 0,
+            "place": table["file_id"].map({name: i for i, name in enumerate(order)}),
+            "value": table["value"],
+        }
+    )
+    best = of.sort_values(["usable", "place"]).drop_duplicates("key", keep="last").set_index("key")
+    elsewhere = of["place"] != of["key"].map(best["place"])
+    right = own.where(~elsewhere, own | bit)
+    lost = elsewhere & of["usable"]
+    apart = (of["value"] - of["key"].map(best["value"]))[lost].abs()
     told = {
         str(name): (len(part), f"{int((part > 0).sum())} of them differ, by up to {part.max():.4g}")
-        for name, part in apart.groupby(others["file_id"])
+        for name, part in apart.groupby(table["file_id"][lost])
     }
     return right, told
 

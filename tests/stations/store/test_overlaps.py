@@ -86,6 +86,8 @@ def test_each_hour_counts_once_in_the_file_that_ends_later(files, tmp_path, orde
     assert values == RIGHT
     assert good == len(RIGHT)
     assert len(table) == 61 + 50 + 41  # nothing is dropped
+    here = table.filter(table["quality"].to_numpy() & Quality.ELSEWHERE.value == 0)
+    assert len(set(here["obs_id"].to_pylist())) == len(here)
     index = {r["path"][-5:]: r for r in ObservationStore(tmp_path / "store").index.read().to_pylist()}
     assert {n: r["good"] for n, r in index.items()} == {"a.csv": 41, "b.csv": 14, "c.csv": 41}
     assert found["elsewhere"].keys() == {r["path"] for n, r in index.items() if n != "c.csv"}
