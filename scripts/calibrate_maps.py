@@ -7,7 +7,8 @@ Real: the good columns of each satellite file of DIR/satellite and of days toget
 super-observations, and a whole official TROPOMI orbit without flags and precision, of which 2 ppb is claimed.
 Blocks of each size are held out in turn; mean, covariance, error factor and widening are fitted without the third of
 the columns, by squares of 5 degrees, that they lie in.
-Dense sets are thinned to --columns; --only takes the sets whose names hold a text (a regular expression). For fixed-rank kriging the bisquares are as wide as some 500 of them allow.
+Dense sets are thinned to --columns; --only takes the sets whose names hold a text (a regular expression). For
+fixed-rank kriging the bisquares are as wide as some 500 of them allow.
 
 How far a share may be off by chance depends on how many blocks there are, and errors of neighbouring blocks are
 alike: their effective number is that with which shares in squares of 20 degrees and a day would scatter as they do,

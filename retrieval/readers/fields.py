@@ -166,8 +166,8 @@ class Fields:
         """Return a variable as stored on the rows; one number where every sounding has its own is refused."""
         if len(self) > 1 and int(np.prod(self.source.shape(path))) == 1:
             raise FormatError(
-                f"{self.where}: {path}{f' ({role})' if role else ''} is one number for all {len(self)} soundings; has a "
-                f"dimension been lost?"
+                f"{self.where}: {path}{f' ({role})' if role else ''} is one number for all {len(self)} soundings; "
+                "has a dimension been lost?"
             )
         return self.rows.load(path, rows)
 

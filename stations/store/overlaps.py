@@ -62,19 +62,8 @@ def settle(
     return changed, elsewhere
 
 
-def _groups(rows: Sequence[Row]) -> Iterator[list[Row]]:
-    """Yield files that share product, species, place and time, directly or through others."""
-    by_product: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        by_product.setdefault((row["version"] or "", row["species"]), []).append(row)
-    for files in by_product.values():
-        label = _labels(files)
-        for group in np.split(np.argsort(label, kind="stable"), np.cumsum(np.bincount(label))[:-1]):
-            yield [files[i] for i in group]
-
-
-def _labels(files: Sequence[Row]) -> np.ndarray:
-    """Return the number of each file's group, by a sweep over latitude."""
+def _groups(files: Sequence[Row]) -> Iterator[list[Row]]:
+    """Yield files that share place and time, directly or through others, by a sweep over latitude."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -91,16 +80,18 @@ def _labels(files: Sequence[Row]) -> np.ndarray:
         active = np.append(active, i)
     one, other = np.array(pairs, dtype=int).reshape(-1, 2).T
     graph = coo_array((np.ones(len(one)), (one, other)), shape=(len(files), len(files)))
-    return np.asarray(connected_components(graph, directed=False)[1])
+    label = connected_components(graph, directed=False)[1]
+    for group in np.split(np.argsort(label, kind="stable"), np.cumsum(np.bincount(label))[:-1]):
+        yield [files[i] for i in group]
 
 
 def _settled(store: ObservationStore, files: Sequence[Row]) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Flag the rows of some files; see `settle`."""
     order = [f["file_id"] for f in sorted(files, key=lambda f: (f["time_end"], f["path"]))]
-    source, gases = files[0]["version"], files[0]["species"].split(",")
+    folders = {p.parts[-5:-3] for p in store.parts_of(order) if p.parts[-5].startswith("species=")}
     lost: dict[str, list[str]] = {}
     good = {f["file_id"]: f["good"] for f in files}
-    for gas in gases:
+    for gas, source in (tuple(name.partition("=")[2] for name in pair) for pair in sorted(folders)):
         where = pc.field("file_id").isin(order)
         columns = ["obs_id", "file_id", "quality", "value"]
         table = store.read(gas, source=source, columns=columns, where=where).to_pandas()

@@ -43,9 +43,9 @@ def write(path, first, last, *, more=0.0, bad=(), again=()):
     """Write hours of one record; `bad` are rejected, `again` stand twice, the first time rejected."""
     rows = []
     for i in range(first, last):
-        rows += [f"{HOURS[i]},{380 + i:.2f},1\n"] * (i in again)
-        rows.append(f"{HOURS[i]},{400 + i + more:.2f},{int(i in bad)}\n")
-    path.write_text("time,co2,flag\n" + "".join(rows))
+        rows += [f"{HOURS[i]},{380 + i:.2f},1900,1\n"] * (i in again)
+        rows.append(f"{HOURS[i]},{400 + i + more:.2f},1900,{int(i in bad)}\n")
+    path.write_text("time,co2,ch4,flag\n" + "".join(rows))
     return path
 
 
@@ -115,6 +115,18 @@ def test_rows_count_again_when_the_other_file_has_them_no_more(files, tmp_path):
     assert good == len(values)
     table = ObservationStore(tmp_path / "store").index.read().to_pylist()
     assert not any("ends later" in (r["notes"] or "") for r in table)
+
+
+def test_every_species_of_a_file_is_settled(files, tmp_path):
+    more = TABLE.replace(
+        "[flags]",
+        '[[series]]\nspecies = "CH4"\nunit = "ppb"\nscale = "WMO CH4 X2004A"\nvalue = "ch4"\nflag = "flag"\n[flags]',
+    )
+    (tmp_path / "mine.toml").write_text(more)
+    read(files, tmp_path)
+    for species in ("CO2", "CH4"):
+        table = ObservationStore(tmp_path / "store").read(species, good_only=True)
+        assert len(table) == len(set(table["time"].to_pylist())) == 96
 
 
 def test_parts_of_whole_years_are_settled_too(files, tmp_path):
