@@ -70,6 +70,7 @@ class Quality(IntFlag):
     CALIBRATION = 1 << 16  # calibration missing, extrapolated or failed
     DUPLICATE = 1 << 17  # the same observation again
     SUSPECT = 1 << 18  # doubted by its producer, not rejected
+    ELSEWHERE = 1 << 19  # the same observation counts in another file
 
     @classmethod
     def names(cls, bits: int) -> list[str]:

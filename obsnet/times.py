@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from obsnet.errors import ConfigError
+from obsnet.errors import ConfigError, UnitError
 from obsnet.typing import Texts
 
 __all__ = [
     "SEASONS",
     "as_utc",
+    "counted_since",
     "decimal_year",
     "from_epoch",
     "season",
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 EPOCH = np.datetime64("1970-01-01T00:00:00", "us")
+_CIVIL = {"standard", "gregorian", "proleptic_gregorian"}
 SEASONS = ("DJF", "MAM", "JJA", "SON")
 
 
@@ -58,10 +60,43 @@ def as_utc(text: Any) -> np.datetime64:
     return np.datetime64(stamp, "us")
 
 
+def counted_since(unit: str, calendar: str = "standard") -> tuple[str, float]:
+    """Return from when numbers of a CF unit of time count, UTC, and how many seconds one of them is.
+
+    Parameters
+    ----------
+    unit : str
+        ``"seconds since 1970-1-1 0:0:0"``, ``"secs since 1970-01-01 08:00 +08:00"``: whatever cftime reads.
+    calendar : str
+        As in the file; only civil ones.
+
+    Raises
+    ------
+    UnitError
+        No such unit, or a calendar whose days are not the civil ones.
+    """
+    import cftime
+
+    if calendar.lower() not in _CIVIL:
+        raise UnitError(f"is in the calendar {calendar!r}, not the civil one")
+    try:
+        start, after = cftime.num2date(
+            [0, 1],
+            " ".join(unit.split()),
+            calendar.lower(),
+            only_use_cftime_datetimes=False,
+            only_use_python_datetimes=True,
+        )
+    except (ValueError, TypeError, OverflowError) as error:
+        raise UnitError(f"has units {unit!r}, not '<unit> since <date>' ({error})") from error
+    return start.isoformat(), (after - start).total_seconds()
+
+
 def from_epoch(seconds: Any, epoch: str = "1970-01-01") -> np.ndarray:
-    """Turn seconds since `epoch` into ``datetime64[us]``; non-finite seconds become NaT."""
+    """Turn seconds since `epoch` into ``datetime64[us]``; what is not finite or beyond all years becomes NaT."""
     seconds = np.asarray(seconds, dtype=np.float64)
-    finite = np.isfinite(seconds)
+    with np.errstate(invalid="ignore"):
+        finite = np.abs(seconds) < 9e12  # 64 bits hold 9.2e12 s
     micros = np.round(np.where(finite, seconds, 0.0) * 1e6).astype("timedelta64[us]")
     return np.where(finite, np.datetime64(epoch, "us") + micros, np.datetime64("NaT", "us"))
 

@@ -41,6 +41,8 @@ _SPELLINGS = {
     "mole fraction": "dimensionless",
     "Mole Mole^{-1}": "mol/mol",
     "Pascals": "Pa",
+    "hpa": "hPa",
+    "mb": "mbar",
     "Meters": "m",
     "Percent": "percent",
     "ppm (umol-1 m2 s)": "ppm / (umol m-2 s-1)",
@@ -234,6 +236,7 @@ def _spelt(text: str) -> tuple[str, str]:
         size, plain = number[0].replace(" ", ""), _known(plain[number.end() :].strip(" *"))
     # "umol.mol-1", "umol mol-1", "m2 s" -> products and powers pint understands
     plain = re.sub(r"(?<=[A-Za-z0-9)])\.(?=[A-Za-z(])", " ", plain)
+    plain = re.sub(r"(?<=[\w)])\s+per\s+", "/", plain)
     plain = re.sub(
         r"\b(nano|micro|pico)mole?\b", lambda m: {"nano": "n", "micro": "u", "pico": "p"}[m[1]] + "mol", plain
     )

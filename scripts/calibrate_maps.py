@@ -1,12 +1,14 @@
 """How often the truth lies in the 95 % range of a kriged mean: real days held out, and fields that are known.
 
-    python scripts/calibrate_maps.py [--data DIR] [--part real|made] [--method kriging|frk] [--folds 10] [--draws 2]
+    python scripts/calibrate_maps.py [--data DIR] [--part real|made] [--method kriging|frk] [--folds 10]
+                                     [--draws 2] [--columns 3000] [--only TEXT]
 
 Real: the good columns of each satellite file of DIR/satellite and of days together, TROPOMI also as
 super-observations, and a whole official TROPOMI orbit without flags and precision, of which 2 ppb is claimed.
 Blocks of each size are held out in turn; mean, covariance, error factor and widening are fitted without the third of
 the columns, by squares of 5 degrees, that they lie in.
-Dense sets are thinned to 3000 columns. For fixed-rank kriging the bisquares are as wide as some 500 of them allow.
+Dense sets are thinned to --columns; --only takes the sets whose names hold a text (a regular expression). For
+fixed-rank kriging the bisquares are as wide as some 500 of them allow.
 
 How far a share may be off by chance depends on how many blocks there are, and errors of neighbouring blocks are
 alike: their effective number is that with which shares in squares of 20 degrees and a day would scatter as they do,
@@ -20,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import tempfile
 import time
 import warnings
@@ -65,7 +68,7 @@ def joined(parts):
     return whole.take(np.argsort(whole.time, kind="stable"))
 
 
-def thinned(columns, most=3000):
+def thinned(columns, most):
     """Return at most so many of the columns."""
     if len(columns) <= most:
         return columns
@@ -196,10 +199,11 @@ def crowding(every):
     return max(square / total, 1.0)
 
 
-def real(data, methods, folds):
+def real(data, methods, folds, most, only):
     """Print coverage of held-out means of real columns."""
     with tempfile.TemporaryDirectory() as folder:
-        sets = [(n, s, len(c), thinned(c)) for n, s, c in real_sets(data / "satellite", Path(folder))]
+        every_set = real_sets(data / "satellite", Path(folder))
+        sets = [(n, s, len(c), thinned(c, most)) for n, s, c in every_set if re.search(only, n)]
     for method in methods:
         every = {size: [] for size in SIZES}
         what = {"kriging": "range km, error x", "frk": "fine, error x"}[method]
@@ -315,11 +319,19 @@ def main():
     parser.add_argument("--method", choices=("kriging", "frk"))
     parser.add_argument("--folds", type=int, default=10)
     parser.add_argument("--draws", type=int, default=2)
+    parser.add_argument("--columns", type=int, default=3000)
+    parser.add_argument("--only", default="")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     begin = time.process_time()
     if options.part in (None, "real"):
-        real(options.data, [options.method] if options.method else ["kriging", "frk"], options.folds)
+        real(
+            options.data,
+            [options.method] if options.method else ["kriging", "frk"],
+            options.folds,
+            options.columns,
+            options.only,
+        )
     if options.part in (None, "made"):
         made(options.draws)
     print(f"{time.process_time() - begin:.0f} processor s")

@@ -24,6 +24,7 @@ from obsnet.errors import ConfigError, FormatError, ObsnetError, SchemaError
 from obsnet.grid import Grid
 from obsnet.reading import reading
 from obsnet.scales import one_scale
+from obsnet.schema import Quality
 from obsnet.seal import check_parquet
 from obsnet.shares import Shares
 from obsnet.typing import Floats, Texts, Times
@@ -120,6 +121,8 @@ def match_observations(
     SchemaError
         An observation stands in the store twice, or none is left.
     """
+    elsewhere = np.uint32(Quality.ELSEWHERE)  # of another file that holds the same observation
+    table = table.filter(pa.array(table["quality"].to_numpy() & elsewhere == 0))
     ids = table["obs_id"].to_numpy(zero_copy_only=False).astype(str)
     names, times = np.unique(ids, return_counts=True)
     if (times > 1).any():

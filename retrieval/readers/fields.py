@@ -10,12 +10,13 @@ import numpy as np
 
 from obsnet.constants import species as species_of
 from obsnet.errors import FormatError, MissingVariableError, UnitError, nearest
+from obsnet.times import counted_since
 from obsnet.units import conversion_factor
 from retrieval.readers.rows import GranuleRows
 from retrieval.readers.sensors import PROFILE_ROLES, ROLES, Sensor, SensorQuality, SensorVariable
 from retrieval.readers.source import Container
 from retrieval.readers.stored_values import as_float, distinct_numbers, fill_mask, plain_text
-from retrieval.readers.time_values import parse_times, seconds_of
+from retrieval.readers.time_values import parse_times
 
 __all__ = ["Fields"]
 
@@ -115,8 +116,7 @@ class Fields:
             return None
         path = self._path(entry)
         attributes = self.source.attributes(path)
-        self._refuse_one_for_all(path, role)
-        values = self._floats(path, self.rows.load(path, rows))
+        values = self._floats(path, self._load(path, role, rows))
         if values.ndim != 1:
             raise FormatError(
                 f"{self.where}: {path} ({role}) has {values.shape[1]} values a sounding, not one"
@@ -162,12 +162,14 @@ class Fields:
             values *= np.float32(factor)
         return values
 
-    def _refuse_one_for_all(self, path: str, role: str) -> None:
-        """Refuse a single number where every sounding has its own: a dimension was lost."""
+    def _load(self, path: str, role: str = "", rows: np.ndarray | None = None) -> np.ndarray:
+        """Return a variable as stored on the rows; one number where every sounding has its own is refused."""
         if len(self) > 1 and int(np.prod(self.source.shape(path))) == 1:
             raise FormatError(
-                f"{self.where}: {path} ({role}) is one number for all {len(self)} soundings; has a dimension been lost?"
+                f"{self.where}: {path}{f' ({role})' if role else ''} is one number for all {len(self)} soundings; "
+                "has a dimension been lost?"
             )
+        return self.rows.load(path, rows)
 
     def _floats(self, path: str, stored: np.ndarray) -> np.ndarray:
         """Turn stored numbers into float64, scaled, with fills as NaN."""
@@ -226,7 +228,7 @@ class Fields:
 
     def _distinct_labels(self, path: str, mask: int | None) -> tuple[list[str], np.ndarray]:
         """Return the distinct values of a variable as strings, and which of them each sounding has."""
-        stored = self.rows.load(path)
+        stored = self._load(path)
         if mask is not None:
             stored = stored & stored.dtype.type(mask)
         if stored.dtype.kind in "iufb":
@@ -239,7 +241,7 @@ class Fields:
 
     def raw(self, path: str) -> np.ndarray:
         """Return a variable by path on the rows: numbers with fills as NaN, integers and text as they are."""
-        stored = self.rows.load(path)
+        stored = self._load(path)
         attributes = self.source.attributes(path)
         if stored.dtype.kind in "OS":
             return self.labels(path)
@@ -286,20 +288,23 @@ class Fields:
         entry = self.declared("time")
         assert entry is not None
         path = self._path(entry)
-        if entry.parts:
-            stored = np.column_stack([self.rows.load(p) for p in entry.path])
-        else:
-            stored = self.rows.load(path)
-        time = parse_times(stored, self._time_unit(path, entry), f"{self.where}: {path}", self._fills(path))
         offset = self.declared("time_offset")
+        if entry.parts:
+            stored = np.column_stack([self._load(p, "time") for p in entry.path])
+        else:  # a time of the whole file, where each sounding's is counted from it
+            stored = self._load(path, "time") if offset is None else self.rows.load(path)
+        time = self._parsed(path, entry, stored)
         if offset is not None:
             path = self._path(offset)
             unit = self._time_unit(path, offset)
-            values = self.rows.load(path)
+            values = self._load(path, "time_offset")
             if " since " in unit:  # later versions count from their own reference
-                time = parse_times(values, unit, f"{self.where}: {path}", self._fills(path))
+                time = self._parsed(path, offset, values)
             else:
-                scale = seconds_of(unit.split()[0] if unit else "", f"{self.where}: {path}")
+                try:
+                    scale = counted_since(f"{unit} since 1970-01-01")[1]
+                except UnitError as error:
+                    raise FormatError(f"{self.where}: {path}: {unit!r} is no unit of time") from error
                 later = np.round(self._floats(path, values) * scale * 1e6)
                 length = np.where(np.isfinite(later), later, 0.0).astype("timedelta64[us]")
                 time = np.where(np.isfinite(later), time + length, np.datetime64("NaT", "us"))
@@ -308,6 +313,16 @@ class Fields:
         whole = np.timedelta64(round(self.sensor.duration * 1e6), "us")
         start = time - {"start": whole * 0, "middle": whole // 2, "end": whole}[self.sensor.stamp]
         return start + whole // 2, start, start + whole
+
+    def _parsed(self, path: str, entry: SensorVariable, stored: np.ndarray) -> np.ndarray:
+        """Return times of stored values."""
+        return parse_times(
+            stored,
+            self._time_unit(path, entry),
+            f"{self.where}: {path}",
+            self._fills(path),
+            str(self.source.attributes(path).get("calendar", "standard")),
+        )
 
     def _time_unit(self, path: str, entry: SensorVariable) -> str:
         attributes = self.source.attributes(path)
@@ -330,7 +345,7 @@ class Fields:
             elif kind in ("@attr", "@name"):
                 parts.append(pa.repeat(pa.scalar(self._constant(kind, argument)), len(self)))
             else:
-                stored = self.rows.load(rule)
+                stored = self.rows.load(rule) if len(self.sensor.id) > 1 else self._load(rule, "identity")
                 if stored.dtype.kind == "f":
                     whole = stored.astype(np.int64)
                     if len(whole) and np.abs(whole).max() > 2 ** (np.finfo(stored.dtype).nmant + 1):
@@ -391,7 +406,7 @@ class Fields:
                 f"{nearest(rule.variable, self.source.names())}"
             )
         if rule.at_least is not None:
-            quality = self._floats(rule.variable, self.rows.load(rule.variable))
+            quality = self._floats(rule.variable, self._load(rule.variable, "quality"))
             with np.errstate(invalid="ignore"):
                 rejected = ~(quality >= rule.at_least - 1e-9)
             return (

@@ -172,29 +172,31 @@ def _prior_of_amounts(
 def _active_levels(
     pressure: np.ndarray, weight: np.ndarray, kernel: np.ndarray, prior: np.ndarray, weight_sum: float
 ) -> np.ndarray | None:
-    """Return how many levels rows have whose lowest ones are fills under a whole column; None where no row has.
+    """Return how many levels (layers) rows have whose lowest ones are no air; None where no row has such.
 
-    Such levels lie below the ground: pressure, weight, kernel and prior are missing there together, and the weights
-    of all the others sum to 1.
+    Those lie below the ground: they have no weight (0, or missing), something of them is missing, and the weights of
+    all the others, which are whole, sum to 1.
     """
     levels = weight.shape[1]
-    if pressure.shape != weight.shape or kernel.shape != weight.shape or prior.shape != weight.shape:
+    if kernel.shape != weight.shape or prior.shape != weight.shape:
         return None
-    rows = np.flatnonzero(np.isnan(weight[:, 0]))
+    if pressure.shape[1] not in (levels, levels + 1):
+        return None
+    parts = (pressure[:, :levels], weight, kernel, prior)  # of a layer the lower edge
+    rows = np.flatnonzero(np.isnan([p[:, 0] for p in parts]).any(axis=0) | (prior[:, 0] == 0))
     if len(rows) == 0:
         return None
-    missing = np.isnan(weight[rows])
-    lowest = np.where(missing.all(axis=1), levels, np.argmin(missing, axis=1))
+    part = weight[rows].astype(np.float64)
+    lacking = np.isnan([p[rows] for p in parts]).any(axis=0) | (prior[rows] == 0)
+    lowest = np.where(lacking.all(axis=1), levels, np.argmin(lacking, axis=1))
     under = np.arange(levels) < lowest[:, None]
-    alike = np.all(
-        [(np.isnan(p[rows]) == under).all(axis=1) for p in (pressure, weight, kernel, prior)], axis=0
-    )
-    whole = np.abs(np.nansum(weight[rows].astype(np.float64), axis=1) - 1.0) <= weight_sum
-    known = rows[alike & whole]
-    if len(known) == 0:
+    airless = ((np.isnan(part) | (part == 0)) | ~under).all(axis=1) & ~(lacking & ~under).any(axis=1)
+    whole = np.abs(np.where(under, 0.0, part).sum(axis=1) - 1.0) <= weight_sum
+    known = airless & whole
+    if not known.any():
         return None
     active = np.full(len(weight), levels)
-    active[known] = levels - lowest[alike & whole]
+    active[rows[known]] = levels - lowest[known]
     return active
 
 
@@ -207,22 +209,25 @@ def _pad_inactive(
     shifted out and levels without weight, kernel and with ever lower pressure are put above the top.
     """
     pressure, weight, kernel, prior = profiles
-    _rows, levels = weight.shape
+    levels = weight.shape[1]
     count = np.where(np.isfinite(active), active, levels).astype(int).clip(1, levels)
-    source = np.arange(levels)[None, :] + (levels - count)[:, None]
-    inside = source < levels
-    pick = np.minimum(source, levels - 1)
-    moved = [np.take_along_axis(p, pick, axis=1) for p in (pressure, weight, kernel, prior)]
-    above = np.arange(levels)[None, :] - count[:, None] + 1
-    share = 1.0 - above / (levels - count + 1)[:, None]
-    moved[0] = np.where(inside, moved[0], pressure[:, -1:] * share).astype(np.float32)
-    moved[1], moved[2] = (np.where(inside, p, np.float32(0)) for p in moved[1:3])
-    padded = int((~inside).any(axis=1).sum())
+    lost = (levels - count)[:, None]
+
+    def moved(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        source = np.arange(values.shape[1]) + lost
+        inside = source < values.shape[1]
+        return np.take_along_axis(values, np.minimum(source, values.shape[1] - 1), axis=1), inside
+
+    (pressures, below), (weights, inside) = moved(pressure), moved(weight)
+    above = np.arange(pressure.shape[1]) - (pressure.shape[1] - lost) + 1
+    pressures = np.where(below, pressures, pressure[:, -1:] * (1.0 - above / (lost + 1))).astype(np.float32)
+    weights, kernels = (np.where(inside, p, np.float32(0)) for p in (weights, moved(kernel)[0]))
+    padded = int((lost > 0).sum())
     if padded:
         fields.note(
             f"{padded} rows have fewer active levels, filled up above the top with levels of no weight"
         )
-    return moved[0], moved[1], moved[2], moved[3]
+    return pressures, weights, kernels, moved(prior)[0]
 
 
 def _check_lengths(

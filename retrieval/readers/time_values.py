@@ -2,48 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 import numpy as np
 
-from obsnet.errors import FormatError
-from obsnet.times import from_epoch
+from obsnet.errors import FormatError, UnitError
+from obsnet.times import counted_since, from_epoch
 
-__all__ = ["parse_times", "seconds_of"]
-
-_SINCE = re.compile(
-    r"(\w+)\s+since\s+(\d{4}-\d{2}-\d{2})(?:[T\s]+(\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?))?\s*(?:UTC|Z|[+-]?0{1,2}:?00)?"
-)
-_SECONDS = {
-    "microseconds": 1e-6,
-    "milliseconds": 1e-3,
-    "seconds": 1.0,
-    "minutes": 60.0,
-    "hours": 3600.0,
-    "days": 86400.0,
-}
-_SHORT = {
-    "ms": "milliseconds",
-    "s": "seconds",
-    "sec": "seconds",
-    "second": "seconds",
-    "min": "minutes",
-    "h": "hours",
-    "d": "days",
-}
+__all__ = ["parse_times"]
 
 
-def seconds_of(name: str, where: str) -> float:
-    """Return the length of a unit of time, s; any usual spelling."""
-    name = _SHORT.get(name.lower(), name.lower())
-    name = name if name.endswith("s") else name + "s"
-    if name not in _SECONDS:
-        raise FormatError(f"{where}: unit of time {name!r} is not one of {', '.join(_SECONDS)}")
-    return _SECONDS[name]
-
-
-def parse_times(values: np.ndarray, unit: str, where: str, fills: Iterable[float] = ()) -> np.ndarray:
+def parse_times(
+    values: np.ndarray, unit: str, where: str, fills: Iterable[float] = (), calendar: str = "standard"
+) -> np.ndarray:
     """Turn stored times into ``datetime64[us]`` UTC.
 
     Parameters
@@ -52,11 +23,13 @@ def parse_times(values: np.ndarray, unit: str, where: str, fills: Iterable[float
         Numbers counted in `unit`; text in ISO 8601; or (rows, 3 to 7) integers: year, month, day, hour,
         minute, second, millisecond (Lite files have 6 or 7).
     unit : str
-        ``"seconds since 1970-01-01 00:00:00"`` and the like; not used for text and columns.
+        ``"seconds since 1970-01-01 00:00:00"`` and the like (`counted_since`); not used for text and columns.
     where : str
         File and variable, for error texts.
     fills : iterable of float
         Values that mean "no time".
+    calendar : str
+        Of numbers.
 
     Returns
     -------
@@ -72,17 +45,14 @@ def parse_times(values: np.ndarray, unit: str, where: str, fills: Iterable[float
             return np.array([v or "NaT" for v in plain], dtype="datetime64[us]")
         except ValueError as error:
             raise FormatError(f"{where}: not times in ISO 8601 ({error})") from error
-    match = _SINCE.fullmatch(unit.strip())
-    if not match:
-        raise FormatError(f"{where}: unit {unit!r} does not say since when it counts (unit since date, UTC)")
-    seconds = values.astype(np.float64) * seconds_of(match[1], where)
+    try:
+        epoch, one = counted_since(unit, calendar)
+    except UnitError as error:
+        raise FormatError(f"{where} {error}") from error
+    seconds = values.astype(np.float64) * one
     for fill in fills:
         seconds[values == fill] = np.nan
-    clock = match[3] or "00:00:00"
-    try:
-        return from_epoch(seconds, f"{match[2]}T{clock}")
-    except ValueError as error:
-        raise FormatError(f"{where}: {unit!r} names no date ({error})") from error
+    return from_epoch(seconds, epoch)
 
 
 def _from_columns(values: np.ndarray, where: str) -> np.ndarray:

@@ -69,6 +69,7 @@ WORDS = {
     # flags
     "calibration": "标定",
     "duplicate": "重复",
+    "elsewhere": "由另一文件计入",
     "geolocation": "位置",
     "gradient": "梯度",
     "hours": "时段外",

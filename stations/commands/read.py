@@ -44,6 +44,7 @@ def read(options: ReadTable, work: Work) -> Shown:
 
         store = run_stations(options, here, here, work, without=[b["path"] for b in bad], report=_tell)
         data |= {"store": store}
+        notes += [f"{path}: {text}" for path, text in store.get("elsewhere", {}).items()]
         if store["failed"]:
             notes.append(f"{_count(store['failed'], 'file')} could not be stored")
     return Shown(data, _lines(found, store), notes, failed=len(bad) + store.get("failed", 0))

@@ -26,6 +26,7 @@ __all__ = ["Curves", "Noise", "Simulation", "estimate_noise"]
 Which = Literal["short", "long"]
 _LIMIT = 2500  # samples beyond which they are averaged over `_BIN` days first
 _BIN = 3.0
+_MOST_INSIDE = 6  # times within a mean: more change nothing
 _BLOCK = 1.0 / 12.0  # of the cutoff
 _LONGEST = 120.0 / 667.0  # of the cutoff: memory at which the residuals saturate
 _TRIED = (0.006, 0.024, 0.072)  # of the cutoff
@@ -101,14 +102,33 @@ class Simulation:
         days = max(fit.interval_days, width * _YEAR)
         self.options = fit.options.model_copy(update={"interval_days": days})
         self.gain = float(fit.coefficients[-1]) if fit.options.gain else 0.0
-        self.draws = np.empty((self.t.size, len(members)))
+        count = np.median(np.diff(np.append(self.start, fit.x.size)), axis=0) if width else 1
+        self.inside = int(np.clip(count, 1, _MOST_INSIDE))  # times that stand for the samples of a mean
+        self.apart = width / self.inside
+        times = self.t[:, None] + self.apart * (np.arange(self.inside) - 0.5 * (self.inside - 1))
+        self.step = np.maximum(np.diff(times.ravel()), 0.0)
+        self.draws = np.empty((times.size, len(members)))
         for column, member in enumerate(members):
             generator = np.random.Generator(np.random.Philox(key=np.array([seed, member], dtype=np.uint64)))
-            self.draws[:, column] = generator.standard_normal(self.t.size)
+            self.draws[:, column] = generator.standard_normal(times.size)
+
+    def _noise(self, noise: Noise) -> np.ndarray:
+        """Return noise at the dates, shape (n, replicates); of means over days the means, which vary by `Noise.sd`.
+
+        Means are smoother than what they are of: their blocks hold a larger share of the mean square.
+        """
+        memory = noise.memory_days / _YEAR
+        values = _autoregressive(self.step, self.draws, noise.sd, memory)
+        if self.inside == 1:
+            return values
+        gap = self.apart * np.abs(np.subtract.outer(*(np.arange(self.inside),) * 2))
+        alike = np.exp(-gap / memory) if memory > 0.0 else (gap == 0.0).astype(float)
+        means = values.reshape(self.t.size, self.inside, -1).mean(axis=1)
+        return np.asarray(means / np.sqrt(alike.mean()))
 
     def _filtered(self, noise: Noise) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return coefficients, residuals of the function, grid, short- and long-filtered residuals of noise."""
-        values = _autoregressive(np.diff(self.t), self.draws, noise.sd, noise.memory_days / _YEAR)
+        values = self._noise(noise)
         options = self.options
         coefficients, _, residual = kernel.least_squares(
             self.t, values, options.polynomial_terms, options.harmonics, self.gain

@@ -48,6 +48,7 @@ FLAG_ZH = {
     "uncertainty": "不确定度", "screen": "筛选", "selection": "非本底", "pair": "平行样不符", "outlier": "离群",
     "spike": "尖峰", "variability": "变化过大", "stuck": "数值不变", "wind": "风", "gradient": "垂直梯度",
     "hours": "时段外", "calibration": "标定", "duplicate": "重复", "suspect": "可疑",
+    "elsewhere": "由另一文件计入",
 }  # fmt: skip
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from obsnet.errors import FormatError, MissingVariableError, ObsnetError, nearest
+from obsnet.errors import FormatError, MissingVariableError, ObsnetError, UnitError, nearest
 from obsnet.reading import refuse_claims
-from obsnet.times import from_epoch
+from obsnet.times import counted_since, from_epoch
 from obsnet.units import convert, is_mole_fraction
 from stations.record.source import Source
 
@@ -26,7 +26,6 @@ _WORDS = {
     "middle": r"\bmid(dle|[ _-]?point|[ _-]?interval)?\b|\bcent(re|er)(ed)?\b",
     "end": r"\b(end|ending|ends)\b",
 }
-_CIVIL = {"standard", "gregorian", "proleptic_gregorian"}
 
 
 @contextlib.contextmanager
@@ -119,23 +118,15 @@ class File:
         FormatError
             Other units, or a calendar that is not the civil one.
         """
-        import cftime
-
         variable = self._variable(name)
         said, calendar = str(getattr(variable, "units", "")), str(getattr(variable, "calendar", "standard"))
-        if calendar.lower() not in _CIVIL:
-            raise FormatError(f"{self.path}: {name} is in the calendar {calendar!r}, not the civil one")
         try:
-            start, next_one = cftime.num2date(
-                [0, 1], said, "standard", only_use_cftime_datetimes=False, only_use_python_datetimes=True
-            )
-        except (ValueError, TypeError, OverflowError) as error:
-            raise FormatError(
-                f"{self.path}: {name} has units {said!r}, not '<unit> since <date>' ({error})"
-            ) from error
-        values = self.numbers(name) * (next_one - start).total_seconds()
+            start, one = counted_since(said, calendar)
+        except UnitError as error:
+            raise FormatError(f"{self.path}: {name} {error}") from error
+        values = self.numbers(name) * one
         values[np.abs(values) > _THREE_CENTURIES] = np.nan  # a fill nobody declared
-        return from_epoch(values, start.isoformat())
+        return from_epoch(values, start)
 
     def texts(self, name: str) -> np.ndarray:
         """Return ``str`` of a character or string variable, stripped; each distinct text is decoded once."""

@@ -20,7 +20,7 @@ from obsnet.schema import Quality
 from obsnet.times import from_epoch
 from stations.readers.choice import choose, each
 from stations.readers.table import read_table, require
-from stations.readers.text import from_parts
+from stations.readers.text import from_parts, second_header
 from stations.record.record import InUnit, Notes, build, intervals
 from stations.record.scale_names import UNCALIBRATED
 from stations.record.source import Source, decode
@@ -99,6 +99,11 @@ def _split(source: Source, file: str, data: bytes, notes: Notes) -> tuple[list[s
     names = head.split()
     require(names, _NEEDED, source.where)
     whole, _, last = rows.rpartition(b"\n")
+    if names[0].encode() in whole:  # logs one after the other: of one analyser the columns are the same
+        lines = [line for line in whole.split(b"\n") if line.split() != top.split()]
+        if any(line.split()[:2] == [b"DATE", b"TIME"] for line in lines):
+            raise second_header(source)
+        whole = b"\n".join(lines)
     if last.strip():
         # Without its line end a last number may have lost digits and still look like a number.
         notes.changed(1, f"unfinished last line left out ({file})")

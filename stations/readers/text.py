@@ -21,6 +21,7 @@ __all__ = [
     "number",
     "one_site",
     "parse_iso",
+    "second_header",
     "split_header",
     "usual_step",
     "without_fill",
@@ -28,6 +29,7 @@ __all__ = [
 
 Columns = TypeVar("Columns")
 _HEADER_BYTES = 1 << 20  # no header is longer
+_STACKED = 3  # lines above the one of column names that a header may need
 
 
 def split_header(
@@ -68,11 +70,16 @@ def split_header(
     for _ in range(index + 1):
         start = data.find(b"\n", start) + 1 or len(data)
     if _has_header(data[start:], lines[index], find):
-        raise FormatError(
-            f"{source.where}: holds a second header: several files one after the other; split it, or put them into "
-            "an archive"
-        )
+        raise second_header(source)
     return lines[:index], columns, data[start:]
+
+
+def second_header(source: Source) -> FormatError:
+    """Return the error of a file that is several, one after the other."""
+    return FormatError(
+        f"{source.where}: holds a second header: several files one after the other; split it, or put them into an "
+        "archive"
+    )
 
 
 def _has_header(
@@ -82,8 +89,12 @@ def _has_header(
     opening = column_line.lstrip("#").split(maxsplit=1)[0].split(";")[0].split(",")[0].encode()
     if opening not in rows:
         return False
-    again = [line.decode("latin-1") for line in rows.splitlines() if opening in line]
-    return any(find([line]) is not None for line in again)
+    lines = rows.splitlines()
+    for i in (i for i, line in enumerate(lines) if opening in line):
+        for first in (i, max(i - _STACKED, 0)):  # alone, or under the lines that a stacked header has
+            if find([line.decode("latin-1") for line in lines[first : i + 1]]) is not None:
+                return True
+    return False
 
 
 def from_parts(

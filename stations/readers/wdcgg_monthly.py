@@ -14,7 +14,7 @@ import numpy as np
 from obsnet.errors import FormatError
 from stations.readers.choice import choose
 from stations.readers.table import read_table, require
-from stations.readers.text import from_parts, number
+from stations.readers.text import from_parts, number, second_header
 from stations.record.record import Notes, build, intervals
 from stations.record.source import Source, decode
 
@@ -37,6 +37,8 @@ def read(source: Source, species: str | None = None) -> list[Rows]:
     text, other = decode(source.read_bytes())
     notes.changed(bool(other), f"file is not UTF-8 and was read as {other}")
     lines = text.splitlines()
+    if sum(line.startswith("REM01") for line in lines) > 1:
+        raise second_header(source)
     header = [m[1].strip() for line in lines if (m := _LINE.match(line))]
     attrs = {k.strip(): v.strip() for k, colon, v in (h.partition(":") for h in header) if colon}
     missing = [k for k in ("PARAMETER", "UNIT") if not attrs.get(k)]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["apart", "heights", "label", "one_series", "select_intake", "side_by_side"]
 
 _DIGITS = 1  # heights that agree to a decimetre are one
+_UNKNOWN = -1.0
 
 
 def heights(record: Rows | xr.Dataset) -> tuple[float, ...]:
@@ -39,20 +40,21 @@ def _rounded(record: Rows | xr.Dataset) -> np.ndarray:
 def side_by_side(record: Rows | xr.Dataset) -> tuple[float, ...]:
     """Return the intake heights that are series of their own; empty where the record is one series.
 
-    Two heights at one time are two series, and so are heights between which the record goes to and fro more often
-    than an intake is moved (twice a height). Flasks, which have a name each, are one series at any height.
+    Two heights at one time are two series (one of them may be unknown), and so are heights between which the record
+    goes to and fro more often than an intake is moved (twice a height). Flasks, which have a name each, are one
+    series at any height.
     """
     several = heights(record)
-    if len(several) < 2 or record.attrs.get("kind", "point") != "point":
+    if not several or record.attrs.get("kind", "point") != "point":
         return ()
     if "sample_id" in record and (record["sample_id"].values != "").any():
         return ()
-    height, time = _rounded(record), record["time"].values
-    rows = np.flatnonzero(np.isfinite(record["value"].values) & np.isfinite(height) & ~np.isnat(time))
+    height, time = np.nan_to_num(_rounded(record), nan=_UNKNOWN), record["time"].values
+    rows = np.flatnonzero(np.isfinite(record["value"].values) & ~np.isnat(time))
     rows = rows[np.lexsort((height[rows], time[rows]))]
-    turns = np.diff(height[rows]) != 0.0
-    at_once = turns & (np.diff(time[rows]) == np.timedelta64(0))
-    return several if at_once.any() or turns.sum() > 2 * len(several) else ()
+    at_once = (np.diff(height[rows]) != 0.0) & (np.diff(time[rows]) == np.timedelta64(0))
+    known = height[rows][height[rows] != _UNKNOWN]
+    return several if at_once.any() or np.sum(np.diff(known) != 0.0) > 2 * len(several) else ()
 
 
 def label(height: float) -> str:
@@ -70,9 +72,10 @@ def one_series(record: xr.Dataset) -> xr.Dataset:
     """
     several = side_by_side(record)
     if several:
+        names = ", ".join(map(label, several)) + ", and one of unknown height" * (len(several) == 1)
         raise ConfigError(
-            f"{record.attrs.get('path', 'record')}: holds {len(several)} intakes, {', '.join(map(label, several))}, "
-            f"each a series of its own; say which with --intake {several[-1]:g} (intake={several[-1]:g})"
+            f"{record.attrs.get('path', 'record')}: holds {max(len(several), 2)} intakes, {names}, each a series of "
+            f"its own; say which with --intake {several[-1]:g} (intake={several[-1]:g})"
         )
     return record
 

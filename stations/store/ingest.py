@@ -26,6 +26,7 @@ from stations.readers import companions, expand, read_all, read_each
 from stations.record.summary import summary
 from stations.store.observations import observations
 from stations.store.options import Delivery, ReadTable, StationsTable
+from stations.store.overlaps import settle
 from stations.store.process import MixedScalesError, OneScale, fingerprint, process_record
 from stations.store.whole import SENSOR, forget_unnamed
 
@@ -66,8 +67,11 @@ def ingest(
     options: Delivery | None = None,
     work: Work | None = None,
     report: Callable[[str], None] = lambda _line: None,
+    whole: bool = False,
 ) -> dict[str, Any]:
     """Read station files into a store; what is there already, read in the same way, is skipped.
+
+    An hour that several files hold counts in one of them (`stations.store.overlaps`).
 
     Parameters
     ----------
@@ -84,11 +88,14 @@ def ingest(
         `work` that holds only where there is enough to read for several processes.
     report : callable
         Takes one line a bad file, and one a file of which something was changed or is doubtful.
+    whole : bool
+        Whether these are all files that the store is to hold, so that others have no say.
 
     Returns
     -------
     dict
-        ``files, skipped, failed, rows, good`` and ``species`` (rows by species).
+        ``files, skipped, failed, rows, good``, ``species`` (rows by species) and, where there are such,
+        ``elsewhere`` (by file, how many of its rows count in another one).
 
     Raises
     ------
@@ -148,6 +155,17 @@ def ingest(
         if index:
             store.index.write(index, part)
         mine["failed"] = total["failed"]
+    named = set(names)
+    standing = [r for r in store.index.read().to_pylist() if not whole or r["path"] in named]
+    fresh = {r["path"]: r["good"] for r in index}
+    changed, elsewhere = settle(store, standing, fresh)
+    if changed:
+        store.index.write(changed, f"{part}-settled")
+    if elsewhere:
+        total["elsewhere"] = elsewhere
+    for path, text in elsewhere.items():
+        report(f"{path}: {text}")
+    total["good"] += sum(r["good"] - fresh[r["path"]] for r in changed if r["path"] in fresh)
     return total
 
 
@@ -298,6 +316,7 @@ def run_stations(
         options=options.placed(folder),
         work=work,
         report=report,
+        whole=isinstance(options, StationsTable),
     )
     return {"path": str(store.path), **counts}
 

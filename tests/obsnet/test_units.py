@@ -32,6 +32,9 @@ SAME = [
     ("m s**-1", "m s-1"),
     ("parts_per_million", "ppm"),
     ("parts_per_billion", "1e-9"),
+    ("nanomole per mole", "ppb"),
+    ("mb", "hPa"),
+    ("hpa", "hPa"),
     ("Parts per billion by volume", "ppb"),
     ("parts_per_trillion", "ppt"),
     ("1.e-9", "ppb"),  # to pint alone: one times e minus nine

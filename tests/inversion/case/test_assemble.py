@@ -22,6 +22,7 @@ from inversion.problem.time_bins import state_bins
 from inversion.problem.totals import region_totals
 from obsnet.config import validate
 from obsnet.errors import ConfigError, SchemaError, SolverError
+from obsnet.schema import Quality
 from tests.inversion.world import APART, BACKGROUND, EDGES, GRID, REGIONS, make_world, options
 
 
@@ -396,6 +397,10 @@ def test_matching_says_what_is_left_out(world):
 
     with pytest.raises(SchemaError, match="60 observations stand in the store more than once"):
         match_observations(pa.concat_tables([world.table] * 2), ids)
+    column = world.table.schema.get_field_index("quality")
+    elsewhere = pa.array(np.full(60, Quality.ELSEWHERE, np.uint32))  # the same hours of another file
+    other = world.table.set_column(column, world.table.schema.field(column), elsewhere)
+    assert match_observations(pa.concat_tables([other, world.table]), ids)[1] == counts
 
 
 def test_time_bins_are_what_their_flux_bins_cover():

@@ -18,6 +18,7 @@ from obsnet.work.work import Work
 from retrieval.ingest.options import IngestOptions
 from retrieval.ingest.run import granule_files, ingest
 from retrieval.products.bias import Correction, CorrectionClass, write_correction
+from retrieval.products.read import read_granule
 from tests.retrieval import synthetic
 from tests.retrieval.granules import granule, week
 
@@ -645,6 +646,9 @@ def test_minor_versions_of_a_product_are_told_apart(tmp_path):
     assert set(ObservationStore(tmp_path / "store").sources("CO2")) == {"oco2_lite_v11.1", "oco2_lite_v11.2"}
     ingest(granule_files([str(tmp_path / "old")], tmp_path), tmp_path / "other")
     assert set(ObservationStore(tmp_path / "other").sources("CO2")) == {"oco2_lite_v11"}
+    variables, attributes = synthetic.lite(version=11)
+    attributes["BuildId"] = "B11.2.00"  # of a file that was renamed
+    assert read_granule(synthetic.write(tmp_path / "day.nc4", variables, attributes)).version == "11.2"
 
 
 @pytest.mark.parametrize(
@@ -676,10 +680,20 @@ def test_columns_beyond_their_physical_range_are_no_good(tmp_path, role, change,
     assert bit is Quality.UNCERTAINTY or "1 rows" in row["notes"]
 
 
-def test_one_number_for_all_soundings_is_a_lost_dimension(tmp_path):
+@pytest.mark.parametrize(
+    ("variable", "role"),
+    [
+        ("xco2_uncertainty", " (uncertainty)"),
+        ("xco2_quality_flag", ""),
+        ("time", " (time)"),
+        ("sounding_id", " (identity)"),
+        ("Sounding/operation_mode", ""),
+    ],
+)
+def test_one_number_for_all_soundings_is_a_lost_dimension(tmp_path, variable, role):
     def lost(variables, _attributes):
-        values, own = variables["xco2_uncertainty"]
-        variables["xco2_uncertainty"] = (np.asarray(values)[:1], own)
+        values, own = variables[variable]
+        variables[variable] = (np.asarray(values)[:1], own)
 
     (bad,) = ingest([granule(tmp_path / "in", change=lost)], tmp_path / "store").bad
-    assert "xco2_uncertainty (uncertainty) is one number for all 40 soundings" in bad["status"]
+    assert f"{variable}{role} is one number for all 40 soundings" in bad["status"]

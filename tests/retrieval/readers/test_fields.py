@@ -118,6 +118,11 @@ def test_ambiguous_last_part(tmp_path):
         ([1], "hours since 2020-01-01T12:00:00Z", "2020-01-01T13:00:00.000000"),
         ([60], "s since 2010-01-01 00:00:00 UTC", "2010-01-01T00:01:00.000000"),
         ([1], "minutes since 2010-01-01 00:00:00.0 +00:00", "2010-01-01T00:01:00.000000"),
+        ([1], "seconds since 1970-1-1 0:0:0", "1970-01-01T00:00:01.000000"),
+        ([1], "secs since 1970-01-01 00:00:00", "1970-01-01T00:00:01.000000"),
+        ([1], "hrs since 1970-01-01 08:00 +08:00", "1970-01-01T01:00:00.000000"),
+        ([2], "Days  since 1900-1-1", "1900-01-03T00:00:00.000000"),
+        ([1e3], "msec since 1970-01-01T00:00:00.000Z", "1970-01-01T00:00:01.000000"),
     ],
 )
 def test_units_of_time(values, unit, wanted):
@@ -145,11 +150,11 @@ def test_no_time_is_no_time():
 @pytest.mark.parametrize(
     ("values", "unit", "why"),
     [
-        ([1.0], "seconds", "does not say since when"),
-        ([1.0], "fortnights since 2000-01-01", "unit of time 'fortnights' is not one of"),
-        ([1.0], "seconds since yesterday", "does not say since when"),
-        ([1.0], "seconds since 2020-13-01", "names no date"),
-        ([1.0], "seconds since 2020-01-01 00:00:00 +08:00", "does not say since when"),
+        ([1.0], "seconds", "not '<unit> since <date>'"),
+        ([1.0], "fortnights since 2000-01-01", "not '<unit> since <date>'"),
+        ([1.0], "seconds since yesterday", "not '<unit> since <date>'"),
+        ([1.0], "seconds since 2020-13-01", "not '<unit> since <date>'"),
+        ([1.0], "months since 2020-01-01", "not '<unit> since <date>'"),
         ([b"noon"], "", "not times in ISO 8601"),
         ([[1] * 8], "", "8 columns of a date"),
     ],
@@ -157,6 +162,11 @@ def test_no_time_is_no_time():
 def test_times_that_cannot_be_read(values, unit, why):
     with pytest.raises(FormatError, match=f"file: time.*{why}"):
         parse_times(np.array(values), unit, "file: time")
+
+
+def test_a_calendar_of_models_is_refused():
+    with pytest.raises(FormatError, match="file: time is in the calendar '360_day', not the civil one"):
+        parse_times(np.array([1.0]), "days since 2020-01-01", "file: time", calendar="360_day")
 
 
 def test_dates_count_days_and_leap_years():

@@ -118,30 +118,74 @@ def test_nothing_is_said_where_no_row_is_sound():
     assert orientation_fault(*(operator(4)[i] for i in (0, 1, 3)), np.ones(4, dtype=bool)) == ""
 
 
-def test_lowest_levels_that_are_fills_under_a_whole_column_are_left_out(tmp_path):
-    """GOSAT OCPR fills levels below the ground in all profiles; one that misses some only is a fault."""
-    variables, attributes = synthetic.cci("ch4")
-    names = ["pressure_levels", "pressure_weight", "xch4_averaging_kernel", "ch4_profile_apriori"]
-    profiles = [variables[name][0] for name in names]
-    for row in (3, 6):
-        for values in profiles[: 4 if row == 3 else 3]:
-            values[row, 0] = np.nan
-        profiles[1][row] /= np.nansum(profiles[1][row])
-    profiles[1][9, 0] = profiles[0][9, 0] = profiles[2][9, 0] = profiles[3][9, 0] = np.nan  # air is missing
-    path = synthetic.write(tmp_path / "ESACCI-GHG-L2-CH4-GOSAT-OCPR-20141205-fv7.2.nc", variables, attributes)
+NAMES = ("pressure_levels", "pressure_weight", "xch4_averaging_kernel", "ch4_profile_apriori")
+
+
+def sunk(variables, row, levels, fills):
+    """Put the lowest levels of a sounding below the ground, by name of what is put there."""
+    weight = variables["pressure_weight"][0]
+    weight[row, :levels] = 0.0
+    weight[row] /= weight[row].sum()
+    for name, fill in fills.items():
+        variables[name][0][row, :levels] = fill
+
+
+@pytest.mark.parametrize("layers", [False, True])
+@pytest.mark.parametrize(
+    "fills",
+    [
+        dict.fromkeys(NAMES, np.nan),
+        dict.fromkeys(NAMES[1:], np.nan),  # pressures go on below the ground
+        dict.fromkeys(NAMES[:3], np.nan),  # so does the prior
+        {"pressure_weight": np.nan},
+        {"xch4_averaging_kernel": np.nan},  # and the weight is 0
+        dict.fromkeys(NAMES, 0.0),
+    ],
+)
+def test_lowest_levels_that_are_fills_under_a_whole_column_are_left_out(tmp_path, fills, layers):
+    """GOSAT OCPR fills levels below the ground; whatever is a fill there, the others are the column."""
+    variables, attributes = synthetic.cci("ch4", layers=layers)
+    whole = {name: variables[name][0].copy() for name in NAMES}
+    sunk(variables, 3, 2, fills)
+    path = synthetic.write(
+        tmp_path / f"ESACCI-GHG-L2-CH4-GOSAT-{'SRFP' if layers else 'OCPR'}-20141205-fv7.2.nc",
+        variables,
+        attributes,
+    )
     granule = read_granule(path)
-    assert operator_rows(granule) == [6, 9]
-    weight, pressure, prior = (
-        profile_array(granule.table[n]) for n in ("pressure_weight", "pressure_levels", "prior_profile")
+    assert operator_rows(granule) == []
+    weight, pressure, kernel, prior = (
+        profile_array(granule.table[n])
+        for n in (
+            "pressure_weight",
+            "pressure_edges" if layers else "pressure_levels",
+            "averaging_kernel",
+            "prior_profile",
+        )
     )
-    np.testing.assert_array_equal(weight[3], np.append(profiles[1][3, 1:], 0))
-    np.testing.assert_array_equal(pressure[3, :-1], profiles[0][3, 1:])
-    assert 0 <= pressure[3, -1] < pressure[3, -2]
+    share = whole["pressure_weight"][3, 2:] / whole["pressure_weight"][3, 2:].sum()
+    np.testing.assert_allclose(weight[3], np.append(share, [0, 0]), rtol=1e-6)
+    np.testing.assert_array_equal(pressure[3, :-2], whole["pressure_levels"][3, 2:])
+    assert 0 <= pressure[3, -1] < pressure[3, -2] < pressure[3, -3]
+    np.testing.assert_array_equal(kernel[3, :-2], whole["xch4_averaging_kernel"][3, 2:])
     np.testing.assert_allclose(
-        granule.table["prior_column"][3].as_py(), np.nansum(profiles[1][3] * profiles[3][3]), rtol=1e-6
+        granule.table["prior_column"][3].as_py(), share @ whole["ch4_profile_apriori"][3, 2:], rtol=1e-6
     )
-    np.testing.assert_array_equal(prior[4], profiles[3][4])
+    np.testing.assert_array_equal(prior[4], whole["ch4_profile_apriori"][4])
     assert any(n.startswith("1 rows have fewer active levels") for n in granule.notes)
+
+
+def test_fills_that_take_air_away_are_a_fault(tmp_path):
+    """Weights of the others that fall short of 1, a level that has weight, or a fill aloft."""
+    variables, attributes = synthetic.cci("ch4")
+    pressure, weight, kernel, prior = (variables[name][0] for name in NAMES)
+    for values in (pressure, weight, kernel, prior):
+        values[9, 0] = np.nan  # air is missing
+    kernel[10, 0] = np.nan  # a level of the column
+    sunk(variables, 11, 1, dict.fromkeys(NAMES, np.nan))
+    kernel[11, 5] = np.nan
+    path = synthetic.write(tmp_path / "ESACCI-GHG-L2-CH4-GOSAT-OCPR-20141205-fv7.2.nc", variables, attributes)
+    assert operator_rows(read_granule(path)) == [9, 10, 11]
 
 
 def test_parts_of_different_length_make_the_granule_bad(tmp_path):

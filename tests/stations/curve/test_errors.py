@@ -196,3 +196,17 @@ def test_errors_of_use():
         lag_one(fit, "middle")
     with pytest.raises(ConfigError, match="at least 2 replicates, found 1"):
         curve_ensemble(fit, replicates=1)
+
+
+def test_means_over_days_are_as_alike_as_means_are():
+    """Daily values are thinned to means over three days, whose noise is smoother than that of single days."""
+    year = 2000.0 + np.arange(12 * 365) / 365.25
+    simulation = Simulation(fit_curve(year, 370.0 + 2.0 * (year - 2000.0)), range(40), 1)
+    noise = simulation._noise(Noise(2.0, 5.0))
+    apart = np.subtract.outer(np.arange(3), np.arange(3))
+    within, beside = (np.exp(-np.abs(days + apart) / 5.0).mean() for days in (0, 3))
+    assert np.mean(noise**2) == pytest.approx(4.0, rel=0.02)
+    assert np.mean(noise[1:] * noise[:-1]) / np.mean(noise**2) == pytest.approx(beside / within, abs=0.01)
+    white = simulation._noise(Noise(2.0, 0.0))
+    assert np.mean(white**2) == pytest.approx(4.0, rel=0.02)
+    assert np.mean(white[1:] * white[:-1]) == pytest.approx(0.0, abs=0.05)

@@ -91,7 +91,7 @@ def test_agrees_with_agages_own_flags(sample_data):
     [(0, 0.87, 0.92), (2, 0.81, 0.94), (3, 0.78, 0.96), (5, 0.58, 0.7), (7, 0.51, 0.94)],
     ids=["CFC-11", "CFC-12", "CH3CCl3", "N2O", "CH4"],
 )
-def testmace_head(sample_data, column, found, precision):
+def test_mace_head(sample_data, column, found, precision):
     """Days of pollution lift a parabola through all daily minima: it finds 72 % of CFC-11, refitted 88 %."""
     days, value, letter = mace_head(sample_data / "stations/gage_mhd")
     use = np.isfinite(value[:, column]) & np.isin(letter[:, column], [" ", "P"])

@@ -12,7 +12,20 @@ from stations import read
 from stations.readers import read_all
 from stations.record.series import series
 from stations.record.summary import summary
-from tests.stations.dialects import icos_l2, iso, noaa_old, noaa_text, read_text, simple, wdcgg
+from tests.stations.dialects import (
+    coccon,
+    gcwerks_c,
+    gcwerks_crds,
+    icos_dat,
+    icos_l2,
+    iso,
+    noaa_old,
+    noaa_text,
+    read_text,
+    rem_monthly,
+    simple,
+    wdcgg,
+)
 from tests.stations.strategies import rows
 
 
@@ -388,7 +401,9 @@ def test_two_sites_in_one_file_are_two_records(tmp_path, old):
         read(path, site="lln")
 
 
-@pytest.mark.parametrize("write", [noaa_text, noaa_old, wdcgg, icos_l2])
+@pytest.mark.parametrize(
+    "write", [noaa_text, noaa_old, wdcgg, icos_l2, icos_dat, gcwerks_c, gcwerks_crds, rem_monthly, coccon]
+)
 def test_two_files_one_after_the_other_are_refused(tmp_path, write):
     """Their rows have the same columns: methane would pass for carbon dioxide."""
     path = tmp_path / "co2_two.txt"

@@ -172,3 +172,14 @@ def test_an_epoch_that_never_was_is_flagged_and_compared_with_nothing():
     record = read_text(picarro([0.0, 2.0, 4.0], [400.0, 401.0, 402.0]), "a.dat")
     assert (record["quality"].values & np.uint32(Quality.TIME) != 0).all()
     assert record.attrs["changes"] == []
+
+
+def test_logs_one_after_the_other_are_one_where_their_columns_are():
+    """Hours that were joined by hand; of another analyser's columns the numbers would be others."""
+    first, second = (picarro(START + 3600 * h + np.arange(3.0), [400.0 + h, 401.0, 402.0]) for h in (0, 1))
+    record = read_text(first + second, "a.dat")
+    np.testing.assert_array_equal(record["value"], [400, 401, 402, 401, 401, 402])
+    assert not any("text" in w for w in record.attrs["warnings"])
+    head, rest = second.split("\n", 1)
+    with pytest.raises(FormatError, match="second header"):
+        read_text(first + head.replace("EPOCH_TIME", "ALARM_STATUS2") + "\n" + rest, "a.dat")

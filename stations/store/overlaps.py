@@ -1,0 +1,154 @@
+"""Rows that several files of one record hold: they count once, in the file that ends later."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from obsnet.constants import species as species_of
+from obsnet.schema import Quality
+from obsnet.store import ObservationStore
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["settle"]
+
+Row = Mapping[str, Any]  # of the granule index
+_MARK = "are in a file that ends later too and count there (flagged 'elsewhere')"
+_NOTE = re.compile(rf"(; )?\d+ rows {re.escape(_MARK)}: [^;]*")
+_AGAIN = r"#\d+$"  # what tells rows of one file apart
+_PLACE = 0.01  # degrees; files of one site agree to this
+
+
+def settle(
+    store: ObservationStore, rows: Sequence[Row], touched: Collection[str]
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Let each observation count in one file only.
+
+    What counts is decided by what all files hold, whatever the order in which they were read: of rows that would be
+    used, that of the file with the latest end (then the last name). The observation's rows in other files get the
+    bit ``ELSEWHERE``; where that file is gone, they lose it again.
+
+    Parameters
+    ----------
+    store : ObservationStore
+        Parts of the files that lose or win rows are written again.
+    rows : sequence of mapping
+        The granule index, of the files that are to be looked at.
+    touched : collection of str
+        Paths of files that were read just now.
+
+    Returns
+    -------
+    changed : list of dict
+        Rows of the index with other counts of good rows, or other notes.
+    elsewhere : dict of str to str
+        By path what is said of rows that count in another file.
+    """
+    done = [r for r in rows if r["status"] == "done" and r["species"]]
+    changed: list[dict[str, Any]] = []
+    elsewhere: dict[str, str] = {}
+    for files in _groups(done):
+        marked = any(_MARK in (f["notes"] or "") for f in files)
+        if marked or (len(files) > 1 and any(f["path"] in touched for f in files)):
+            found, told = _settled(store, files)
+            changed, elsewhere = changed + found, elsewhere | told
+    return changed, elsewhere
+
+
+def _groups(files: Sequence[Row]) -> Iterator[list[Row]]:
+    """Yield files that share place and time, directly or through others, by a sweep over latitude."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    low, high = (np.array([f[n] for f in files], dtype="datetime64[us]") for n in ("time_start", "time_end"))
+    south, north, west, east = (
+        np.array([f[n] for f in files], dtype=float) for n in ("south", "north", "west", "east")
+    )
+    pairs, active = [], np.array([], dtype=int)
+    for i in np.argsort(south):
+        active = active[north[active] + _PLACE >= south[i]]
+        beside = (west[active] - _PLACE <= east[i]) & (west[i] - _PLACE <= east[active])
+        met = active[beside & (low[active] <= high[i]) & (low[i] <= high[active])]
+        pairs += [(i, j) for j in met]
+        active = np.append(active, i)
+    one, other = np.array(pairs, dtype=int).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(one)), (one, other)), shape=(len(files), len(files)))
+    label = connected_components(graph, directed=False)[1]
+    for group in np.split(np.argsort(label, kind="stable"), np.cumsum(np.bincount(label))[:-1]):
+        yield [files[i] for i in group]
+
+
+def _settled(store: ObservationStore, files: Sequence[Row]) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Flag the rows of some files; see `settle`."""
+    order = [f["file_id"] for f in sorted(files, key=lambda f: (f["time_end"], f["path"]))]
+    folders = {p.parts[-5:-3] for p in store.parts_of(order) if p.parts[-5].startswith("species=")}
+    lost: dict[str, list[str]] = {}
+    good = {f["file_id"]: f["good"] for f in files}
+    for gas, source in (tuple(name.partition("=")[2] for name in pair) for pair in sorted(folders)):
+        where = pc.field("file_id").isin(order)
+        columns = ["obs_id", "file_id", "quality", "value"]
+        table = store.read(gas, source=source, columns=columns, where=where).to_pandas()
+        right, told = _decided(table, order)
+        for name, (count, text) in told.items():
+            lost.setdefault(name, []).append(f"{count} rows {_MARK}: {text} {species_of(gas).unit_name}")
+        for name, part in table[right != table["quality"]].groupby("file_id"):
+            _write(store, gas, source, str(name), dict(zip(part["obs_id"], right[part.index], strict=True)))
+            good[name] += int((right[part.index] == 0).sum() - (part["quality"] == 0).sum())
+    found, elsewhere = [], {}
+    for row in files:
+        own = lost.get(row["file_id"], [])
+        if own:
+            elsewhere[row["path"]] = "; ".join(own)
+        kept = _NOTE.sub("", row["notes"] or "").removeprefix("; ")
+        notes = "; ".join(filter(None, [kept, *own])) or None
+        if notes != row["notes"] or good[row["file_id"]] != row["good"]:
+            found.append({**row, "notes": notes, "good": good[row["file_id"]]})
+    return found, elsewhere
+
+
+def _decided(table: pd.DataFrame, order: Sequence[str]) -> tuple[pd.Series, dict[str, tuple[int, str]]]:
+    """Return what the quality of each row should be, and by file how many rows count elsewhere and how they differ."""
+    import pandas as pd
+
+    bit = np.uint32(Quality.ELSEWHERE)
+    own = table["quality"] & ~bit
+    of = pd.DataFrame(
+        {
+            "key": table["obs_id"].str.replace(_AGAIN, "", regex=True),
+            "usable": own == 0,
+            "place": table["file_id"].map({name: i for i, name in enumerate(order)}),
+            "value": table["value"],
+        }
+    )
+    best = of.sort_values(["usable", "place"]).drop_duplicates("key", keep="last").set_index("key")
+    elsewhere = of["place"] != of["key"].map(best["place"])
+    right = own.where(~elsewhere, own | bit)
+    lost = elsewhere & of["usable"]
+    apart = (of["value"] - of["key"].map(best["value"]))[lost].abs()
+    told = {
+        str(name): (len(part), f"{int((part > 0).sum())} of them differ, by up to {part.max():.4g}")
+        for name, part in apart.groupby(table["file_id"][lost])
+    }
+    return right, told
+
+
+def _write(store: ObservationStore, gas: str, source: str, name: str, quality: Mapping[str, int]) -> None:
+    """Write the parts of a file again with the quality of some rows changed."""
+    table = store.read(gas, source=source, where=pc.field("file_id") == name)
+    values = [
+        quality.get(i, q)
+        for i, q in zip(table["obs_id"].to_pylist(), table["quality"].to_pylist(), strict=True)
+    ]
+    column = table.schema.get_field_index("quality")
+    store.write(
+        table.set_column(
+            column, table.schema.field(column), pa.array(values, table.schema.field(column).type)
+        )
+    )

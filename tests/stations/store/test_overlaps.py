@@ -1,0 +1,159 @@
+"""Files of one record that share hours: each counts once, whatever the order of reading."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from obsnet.pipeline import read_case, run_case
+from obsnet.schema import Quality
+from obsnet.store import ObservationStore
+from stations.store.ingest import ingest
+from stations.store.options import CompactTable, Delivery
+from stations.store.whole import compact_store
+
+HOURS = np.datetime64("2020-01-30T00") + np.arange(96) * np.timedelta64(1, "h")
+TABLE = """
+[site]
+code = "LAN"
+latitude = 30.30
+longitude = 119.73
+altitude_m = 138.0
+intake_height_m = 80.0
+[time]
+columns = ["time"]
+zone = "UTC"
+stamp = "start"
+interval = "1h"
+[[series]]
+species = "CO2"
+unit = "ppm"
+scale = "WMO CO2 X2019"
+value = "co2"
+flag = "flag"
+[flags]
+good = ["0"]
+rejected = ["1"]
+"""
+
+
+def write(path, first, last, *, more=0.0, bad=(), again=()):
+    """Write hours of one record; `bad` are rejected, `again` stand twice, the first time rejected."""
+    rows = []
+    for i in range(first, last):
+        rows += [f"{HOURS[i]},{380 + i:.2f},1900,1\n"] * (i in again)
+        rows.append(f"{HOURS[i]},{400 + i + more:.2f},1900,{int(i in bad)}\n")
+    path.write_text("time,co2,ch4,flag\n" + "".join(rows))
+    return path
+
+
+@pytest.fixture
+def files(tmp_path):
+    (tmp_path / "mine.toml").write_text(TABLE)
+    (tmp_path / "in").mkdir()
+    return (
+        write(tmp_path / "in/a.csv", 0, 60, again=(45,)),
+        write(tmp_path / "in/b.csv", 40, 90, more=0.5, bad=(50,)),
+        write(tmp_path / "in/c.csv", 55, 96),
+    )
+
+
+def read(files, tmp_path, store="store"):
+    return ingest(files, ObservationStore(tmp_path / store), options=Delivery(config=tmp_path / "mine.toml"))
+
+
+def counting(tmp_path, store="store"):
+    """Return (hour, value) of the rows that count, and the store's rows."""
+    table = ObservationStore(tmp_path / store).read("CO2")
+    hour = ((table["time"].to_numpy() - HOURS[0].astype("datetime64[us]")) / np.timedelta64(1, "h")).astype(
+        int
+    )
+    good = table["quality"].to_numpy() == 0
+    return dict(zip(hour[good], table["value"].to_numpy()[good], strict=True)), table, int(good.sum())
+
+
+RIGHT = {i: 400 + i + 0.5 * (40 <= i < 55 and i != 50) for i in range(96)}
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_each_hour_counts_once_in_the_file_that_ends_later(files, tmp_path, order):
+    """Hour 50 is rejected in the later file, so the earlier one's counts; hour 45 stands twice in one file."""
+    for k in order:
+        found = read([files[k]], tmp_path)
+    values, table, good = counting(tmp_path)
+    assert values == RIGHT
+    assert good == len(RIGHT)
+    assert len(table) == 61 + 50 + 41  # nothing is dropped
+    here = table.filter(table["quality"].to_numpy() & Quality.ELSEWHERE.value == 0)
+    assert len(set(here["obs_id"].to_pylist())) == len(here)
+    index = {r["path"][-5:]: r for r in ObservationStore(tmp_path / "store").index.read().to_pylist()}
+    assert {n: r["good"] for n, r in index.items()} == {"a.csv": 41, "b.csv": 14, "c.csv": 41}
+    assert found["elsewhere"].keys() == {r["path"] for n, r in index.items() if n != "c.csv"}
+    assert index["a.csv"]["notes"].endswith(
+        "19 rows are in a file that ends later too and count there (flagged 'elsewhere'): 14 of them differ, "
+        "by up to 0.5 ppm"
+    )
+
+
+def test_all_at_once_and_once_more(files, tmp_path):
+    assert read(files, tmp_path)["good"] == 96
+    assert counting(tmp_path)[0] == RIGHT
+    again = read(files, tmp_path)
+    assert (again["skipped"], again["good"]) == (3, 0)
+    assert counting(tmp_path)[0] == RIGHT
+
+
+def test_rows_count_again_when_the_other_file_has_them_no_more(files, tmp_path):
+    read(files, tmp_path)
+    write(files[1], 70, 90, more=0.5)
+    write(files[2], 95, 96)
+    read(files, tmp_path)
+    values, _, good = counting(tmp_path)
+    assert values == {i: 400 + i + 0.5 * (70 <= i < 90) for i in (*range(60), *range(70, 90), 95)}
+    assert good == len(values)
+    table = ObservationStore(tmp_path / "store").index.read().to_pylist()
+    assert not any("ends later" in (r["notes"] or "") for r in table)
+
+
+def test_every_species_of_a_file_is_settled(files, tmp_path):
+    more = TABLE.replace(
+        "[flags]",
+        '[[series]]\nspecies = "CH4"\nunit = "ppb"\nscale = "WMO CH4 X2004A"\nvalue = "ch4"\nflag = "flag"\n[flags]',
+    )
+    (tmp_path / "mine.toml").write_text(more)
+    read(files, tmp_path)
+    for species in ("CO2", "CH4"):
+        table = ObservationStore(tmp_path / "store").read(species, good_only=True)
+        assert len(table) == len(set(table["time"].to_pylist())) == 96
+
+
+def test_parts_of_whole_years_are_settled_too(files, tmp_path):
+    read(files[:2], tmp_path)
+    compact_store(CompactTable(store=tmp_path / "store"))
+    read(files[2:], tmp_path)
+    assert counting(tmp_path)[0] == RIGHT
+
+
+def test_other_records_are_left_alone(files, tmp_path):
+    """Another site, another intake, another time."""
+    for name, change in (("a", ("30.30", "31.30")), ("b", ("80.0", "10.0"))):
+        (tmp_path / "other.toml").write_text(TABLE.replace(*change))
+        store = ObservationStore(tmp_path / f"store_{name}")
+        ingest([files[0]], store, options=Delivery(config=tmp_path / "mine.toml"))
+        ingest([files[1]], store, options=Delivery(config=tmp_path / "other.toml"))
+        assert counting(tmp_path, f"store_{name}")[2] == 60 + 49
+
+
+def test_a_file_that_the_case_names_no_more_has_no_say(files, tmp_path):
+    def run(names):
+        table = {"files": names, "config": "mine.toml"}
+        return run_case(*read_case({"run": {"name": "x"}, "stations": table}, tmp_path / "case.toml"))
+
+    run(["in/a.csv", "in/b.csv"])
+    assert counting(tmp_path, "run/store")[2] == 90
+    run(["in/a.csv"])
+    values, table, _ = counting(tmp_path, "run/store")
+    assert values == {i: 400.0 + i for i in range(60)}
+    assert not (table["quality"].to_numpy() & Quality.ELSEWHERE.value).any()
