@@ -148,8 +148,9 @@ def gridded_prior(
     codes = list(weights.regions)
     strange = sorted(set(totals["region"]) - set(codes))
     if strange:
+        names = [*codes, *regions["name_en"]] if "name_en" in regions else codes
         raise RegionError(
-            f"region {strange[0]!r} of the inventory is not among the boundaries{nearest(strange[0], codes)}"
+            f"region {strange[0]!r} of the inventory is not among the boundaries{nearest(strange[0], names)}"
         )
     negative = totals[totals["value"] < 0]
     if len(negative):
