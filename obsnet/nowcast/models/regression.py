@@ -6,8 +6,8 @@ All coefficients are normal about 0 with variances that the data choose (empiric
 leave it only as far as their years say (a hierarchical or "partially pooled" regression: Gelman and Hill 2007,
 doi:10.1017/CBO9780511790942). ``c`` is what all regions share in a year beyond the indicators; ``e`` is Student's t,
 which keeps single broken years from deciding (weights by the EM of Lange, Little and Taylor 1989,
-doi:10.1080/01621459.1989.10478852). A few years say little of how large ``c`` is: predictions are drawn from all variances by
-their evidence, not from the likeliest alone.
+doi:10.1080/01621459.1989.10478852). A few years say little of how large ``c`` is: predictions are drawn from all
+variances by their evidence, not from the likeliest alone.
 """
 
 from __future__ import annotations

@@ -131,7 +131,7 @@ def test_the_prediction_of_the_regression_holds_what_it_says():
 
 
 def test_few_years_leave_open_how_much_is_shared():
-    """Seven years, shared shocks of 3 %: the mean of all regions is off by what was said; 1.2 times it with one prior."""
+    """Seven years, shared shocks of 3 %: the mean is off by what was said; by 1.2 times it where one prior is taken."""
     off = []
     for seed in range(60):
         growth, x = world(seed, years=7, shared=0.03)
