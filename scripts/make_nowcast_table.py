@@ -71,7 +71,7 @@ def damping_table(history):
     yield "| damping | error 1, 3, 5 years | CRPS | in 80 % |"
     yield "| --- | --- | --- | --- |"
     for damping in (0.7, 0.75, 0.8, 0.85, 0.9):
-        hindcast.DAMPED = trends.Trend(damping, trends.DAMPED.gains)
+        hindcast.DAMPED = trends.GrowthTrend(damping, trends.DAMPED.gains)
         scores = forecast(history).scores
         rows = scores[(scores["region"] == "provinces") & (scores["model"] == "damped trend")]
         rows = rows[rows["step"].isin([1, 3, 5])]

@@ -74,6 +74,9 @@ class CompileOptions(FactorOptions, InLanguage):
         None, ge=0, le=3, description="relative standard deviation of an activity row"
     )
     factor_sd: float | None = Field(None, ge=0, le=3, description="the same of factors that state none")
+    factor_correlation: float = Field(
+        0.0, ge=0, le=1, description="between the errors of the factors of different fuels"
+    )
     source: str = Field("", description="who compiles, for the column source")
     out: Path | None = Field(None, description="folder for inventory.csv, trace.csv, reference.csv")
 
@@ -99,6 +102,7 @@ def compile_(options: CompileOptions) -> Shown:
             "terminology",
             "activity_sd",
             "factor_sd",
+            "factor_correlation",
             "source",
         }
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 
 from obsnet.errors import FormatError, RegionError, nearest
 from obsnet.language import Language
@@ -22,6 +23,7 @@ __all__ = [
     "part_and_whole",
     "plain",
     "province_or_own",
+    "said_of_own",
     "translated",
 ]
 
@@ -79,6 +81,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     ),
     "activity_correlated": ("活动数据相关", "activity correlated"),
     "factor_correlated": ("排放因子相关", "factor correlated"),
+    "factor_group": ("共用排放因子", "shared factor", "factor group"),
     "item": ("项目", "活动", "品种", "activity", "fuel", "能源品种", "燃料"),
     "quantity": ("参数", "量"),
     "latitude": ("纬度", "lat"),
@@ -317,6 +320,23 @@ def province_or_own(name: object) -> str:
         return find_region(text)
     except RegionError:
         return str(name)
+
+
+def said_of_own(regions: Iterable[object]) -> str:
+    """Name regions that are no province, each with the province whose name is near; empty where there is none.
+
+    Examples
+    --------
+    >>> said_of_own(["130000", "Hebey", "North Plain", "Guangdnog"])
+    "regions that are no province: Guangdnog (nearest: 'Guangdong'), Hebey (nearest: 'Hebei'), North Plain"
+    """
+    own = sorted({str(r) for r in regions} - {*PROVINCES, NATION})
+    if not own:
+        return ""
+    names = [name for row in PROVINCES.values() for name in row]
+    near = [get_close_matches(r, names, n=2, cutoff=0.75) for r in own[:5]]
+    said = [f"{r} (nearest: {', '.join(map(repr, n))})" if n else r for r, n in zip(own, near, strict=False)]
+    return f"regions that are no province: {', '.join(said)}{' …' if len(own) > 5 else ''}"
 
 
 def translated(columns: Iterable[str], language: Language) -> dict[str, str]:

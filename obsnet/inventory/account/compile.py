@@ -19,6 +19,7 @@ from obsnet.inventory.balance.labels import ROWS
 from obsnet.inventory.balance.magnitude import magnitude_faults
 from obsnet.inventory.balance.read import Balance
 from obsnet.inventory.factors.choose import FactorBook
+from obsnet.inventory.factors.fuels import fuels
 
 __all__ = ["TRACE_COLUMNS", "Compiled", "compile_inventory", "contract_rows", "total_covariance", "trace"]
 
@@ -68,6 +69,7 @@ def compile_inventory(
     terminology: Literal["IPCC2006", "CRT2023"] = "IPCC2006",
     activity_sd: float | None = None,
     factor_sd: float | None = None,
+    factor_correlation: float = 0.0,
     source: str = "",
 ) -> Compiled:
     """Compile the inventory of one or more provinces and years.
@@ -89,6 +91,8 @@ def compile_inventory(
         uncertainty alone would pass for the whole.
     factor_sd : float, optional
         Of factors that state none; without it a category that hangs on one has no uncertainty.
+    factor_correlation : float
+        Between the errors of the factors of different fuels, 0 to 1.
     source : str
         Who compiled it.
 
@@ -165,7 +169,9 @@ def compile_inventory(
         notes.append(f"factors without an uncertainty: {', '.join(bare)}: {said}")
     if factor_sd is not None:
         frame["factor_sd"] = frame["factor_sd"].fillna(factor_sd)
-    inventory = contract_rows(frame, terminology, activity_sd, source or "compiled with obsnet")
+    inventory = contract_rows(
+        frame, terminology, activity_sd, source or "compiled with obsnet", factor_correlation
+    )
     names = [
         "region",
         "period",
@@ -179,7 +185,12 @@ def compile_inventory(
         notes.append(f"uncertainty borrowed from IPCC 2006, own rows state none: {', '.join(sorted(lent))}")
     if activity_sd is None:
         notes.append("no uncertainty stated: say the relative sd of activities with --activity-sd")
-    covariance = total_covariance(frame, activity_sd)
+    else:
+        notes.append(
+            f"errors of activity rows are independent, of one factor the same wherever used, of two fuels' factors "
+            f"correlated {factor_correlation:g} (--factor-correlation)"
+        )
+    covariance = total_covariance(frame, activity_sd, factor_correlation)
     made = pd.DataFrame(reference, columns=names)
     return Compiled(inventory, frame, made, covariance, tuple(dict.fromkeys(notes)))
 
@@ -192,7 +203,9 @@ def _trace(rows: Any, terminology: str) -> Any:
     return out[list(TRACE_COLUMNS)]
 
 
-def contract_rows(lines: Any, terminology: str, activity_sd: float | None, source: str) -> Any:
+def contract_rows(
+    lines: Any, terminology: str, activity_sd: float | None, source: str, factor_correlation: float = 0.0
+) -> Any:
     """Add lines of a trace up to rows of the inventory contract.
 
     Parameters
@@ -205,6 +218,8 @@ def contract_rows(lines: Any, terminology: str, activity_sd: float | None, sourc
         Relative sd of every activity row, independent between rows.
     source : str
         Column of the contract.
+    factor_correlation : float
+        Between the errors of different fuels' factors.
 
     Notes
     -----
@@ -221,14 +236,14 @@ def contract_rows(lines: Any, terminology: str, activity_sd: float | None, sourc
         parts = [*group.groupby("category", sort=True), ("total", group)]
         for category, part in parts:
             value = float(part["emission"].sum())
-            spread = math.nan if activity_sd is None else _relative_sd(part, activity_sd)
+            spread = math.nan if activity_sd is None else _relative_sd(part, activity_sd, factor_correlation)
             out.append(
                 (region, period, gas, category, terminology, value / scale, unit, spread, source, EDITION)
             )
     return pd.DataFrame(out, columns=list(COLUMNS))
 
 
-def total_covariance(lines: Any, activity_sd: float | None) -> Any:
+def total_covariance(lines: Any, activity_sd: float | None, factor_correlation: float = 0.0) -> Any:
     """Return the covariance of the totals of every two regions: factors are shared, activities are not.
 
     Parameters
@@ -237,6 +252,8 @@ def total_covariance(lines: Any, activity_sd: float | None) -> Any:
         Columns `TRACE_COLUMNS`.
     activity_sd : float, optional
         Relative sd of every activity row, independent between rows; without it there is nothing to say.
+    factor_correlation : float
+        Between the errors of different fuels' factors.
 
     Returns
     -------
@@ -246,14 +263,17 @@ def total_covariance(lines: Any, activity_sd: float | None) -> Any:
 
     Notes
     -----
-    ``cov(p, q) = sum_f E_pf E_qf s_f^2 + (p = q) a^2 sum E^2``; the diagonal is the variance of `contract_rows`.
+    ``cov(p, q) = sum_fg E_pf s_f r_fg s_g E_qg + (p = q) a^2 sum E^2`` with r the correlation of factors' errors; the
+    diagonal is the variance of `contract_rows`.
     """
     import pandas as pd
 
     out = []
     for (period, gas), group in lines.groupby(["period", "gas"], sort=False):
         regions = list(dict.fromkeys(group["region"]))
-        alone = [_relative_sd(group[group["region"] == r], activity_sd or 0.0) for r in regions]
+        alone = [
+            _relative_sd(group[group["region"] == r], activity_sd or 0.0, factor_correlation) for r in regions
+        ]
         if activity_sd is None or len(regions) < 2 or not np.isfinite(alone).all():
             continue
         scale, unit = _SCALE[gas]
@@ -264,7 +284,8 @@ def total_covariance(lines: Any, activity_sd: float | None) -> Any:
         sd = group.groupby("factor_key")["factor_sd"].first().reindex(by_factor.columns).fillna(0.0)
         shared = by_factor.to_numpy(float) * sd.to_numpy(float)
         own = (group["emission"] / scale) ** 2
-        matrix = shared @ shared.T + np.diag(activity_sd**2 * own.groupby(group["region"]).sum()[regions])
+        matrix = shared @ _between(by_factor.columns, group, factor_correlation) @ shared.T
+        matrix += np.diag(activity_sd**2 * own.groupby(group["region"]).sum()[regions])
         root = np.sqrt(np.diag(matrix))
         for i, p in enumerate(regions):
             for j, q in enumerate(regions):
@@ -275,14 +296,24 @@ def total_covariance(lines: Any, activity_sd: float | None) -> Any:
     )
 
 
-def _relative_sd(part: Any, activity_sd: float) -> float:
+def _between(keys: Any, lines: Any, correlation: float) -> Any:
+    """Return the correlation of the errors of factors: one number between fuels, 0 with factors of other activities."""
+    items = lines.groupby("factor_key")["item"].first()
+    fuel = np.array([items[k] in fuels() for k in keys])
+    matrix = correlation * np.outer(fuel, fuel)
+    np.fill_diagonal(matrix, 1.0)
+    return matrix
+
+
+def _relative_sd(part: Any, activity_sd: float, factor_correlation: float) -> float:
     """Return the relative sd of a sum of activity x factor with factors shared; NaN where a factor states none."""
     total = float(part["emission"].sum())
     shared = part.groupby("factor_key").agg(emission=("emission", "sum"), sd=("factor_sd", "first"))
     counted = shared[shared["emission"].abs() > 1e-3 * abs(total)]
     if counted["sd"].isna().any() or total == 0.0:
         return math.nan
-    variance = float(((shared["emission"] * shared["sd"].fillna(0.0)) ** 2).sum())
+    size = (shared["emission"] * shared["sd"].fillna(0.0)).to_numpy(float)
+    variance = float(size @ _between(shared.index, part, factor_correlation) @ size)
     variance += activity_sd**2 * float((part["emission"] ** 2).sum())
     return float(np.sqrt(variance)) / abs(total)
 

@@ -52,8 +52,9 @@ def factor_lines(found: Any) -> Iterator[str]:
 def conflict_lines(found: Any) -> Iterator[str]:
     """Return a line a conflict."""
     for r in found.to_dict("records"):
+        item = f"{r['item']} {r['gas']}" if r["quantity"].startswith("gwp") else r["item"]
         yield (
-            f"{r['spread']:>6.0%}  {r['quantity']:<12}{r['item']:<26}{r['lowest']:.4g} ({r['lowest_edition']}) to "
+            f"{r['spread']:>6.0%}  {r['quantity']:<12}{item:<26}{r['lowest']:.4g} ({r['lowest_edition']}) to "
             f"{r['highest']:.4g} ({r['highest_edition']}) {r['unit']}"
         )
 

@@ -8,7 +8,6 @@ and to neighbours; how much is stored too.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -148,8 +147,9 @@ def gridded_prior(
     codes = list(weights.regions)
     strange = sorted(set(totals["region"]) - set(codes))
     if strange:
+        names = [*codes, *regions["name_en"]] if "name_en" in regions else codes
         raise RegionError(
-            f"region {strange[0]!r} of the inventory is not among the boundaries{nearest(strange[0], codes)}"
+            f"region {strange[0]!r} of the inventory is not among the boundaries{nearest(strange[0], names)}"
         )
     negative = totals[totals["value"] < 0]
     if len(negative):
@@ -260,9 +260,12 @@ def _points(
         held = held * rate
         for j in np.flatnonzero(held[: len(codes)] > rest * (1 + 1e-12)):
             name = PROVINCES.get(codes[j], (codes[j],))[0]
-            over = held[j] / rest[j] if rest[j] > 0 else math.inf
-            said = f"plants of {name} are {over:.2f} times its total of the sector"
-            if TOO_MANY < over < math.inf:
+            if rest[j] > 0:
+                said = f"plants of {name} are {held[j] / rest[j]:.2f} times its total of the sector"
+            else:
+                emit = held[j] / rate / 1e9
+                said = f"plants of {name} emit {emit:.3g} Mt, and the table has nothing of the sector there"
+            if held[j] > TOO_MANY * rest[j] > 0:
                 raise RangeError(
                     f"{said}: a unit is off (1e4 t against t?), in the plants or in the inventory"
                 )

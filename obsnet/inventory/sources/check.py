@@ -17,6 +17,7 @@ from obsnet.inventory.sources.ceads import closure, is_ceads, read_ceads, read_c
 from obsnet.inventory.sources.daily import is_daily, read_daily
 from obsnet.inventory.sources.quality import flag_series
 from obsnet.inventory.table import builtin, mass_factor, read_inventory, with_provinces
+from obsnet.inventory.words import said_of_own
 
 __all__ = ["Checked", "check_files"]
 
@@ -102,7 +103,7 @@ def check_files(
                 add("daily", len(daily.findings), len(opened))
                 continue
         elif _is_contract(path):
-            _check_contract(path, rows, add)
+            notes += _check_contract(path, rows, add)
             continue
         for balance in read_balances(path, region=region, year=year, sheet=sheet, signs=signs):
             notes += [
@@ -170,7 +171,7 @@ def _check_one(balance: Any, path: Path, tolerance: float, rows: list[Any], add:
     add("sign", len(signs), balance.table.size)
 
 
-def _check_contract(path: Path, rows: list[Any], add: Any) -> None:
+def _check_contract(path: Path, rows: list[Any], add: Any) -> list[str]:
     import numpy as np
 
     frame = need_terminology(with_provinces(read_inventory(path), str(path)), str(path))
@@ -182,6 +183,13 @@ def _check_contract(path: Path, rows: list[Any], add: Any) -> None:
             (path, r["region"], r["period"], "negative", "", r["value"], 0.0, r["value"], r["unit"], text)
         )
     add("negative", len(negative), len(frame))
+    co2 = frame[frame["gas"].isin(["CO2", "C"])].groupby(["region", "period", "category"], sort=False)
+    both = [place for place, group in co2 if group["gas"].nunique() > 1]
+    for region, period, category in both:
+        text = f"{category} stands as CO2 and as carbon (gas C): added up they would count twice"
+        rows.append((path, region, period, "CO2 beside carbon", "", None, None, None, "", text))
+    if both:
+        add("CO2 beside carbon", len(both), len(co2))
     usual = builtin("ceads-2019").set_index("region")["value"]
     total = frame[
         (frame["category"] == "total") & (frame["gas"] == "CO2") & frame["region"].isin(usual.index)
@@ -206,6 +214,8 @@ def _check_contract(path: Path, rows: list[Any], add: Any) -> None:
         found = flag_series(series.set_index(np.array([int(p) for p in series.index])), f"{gas} {category}")
         _flags(found, path, rows)
         add("breaks and zeroes", len(found), found.attrs["changes"])
+    own = said_of_own(frame["region"])
+    return [f"{path.name}: {own}"] if own else []
 
 
 def _check_ceads(

@@ -17,9 +17,8 @@ from obsnet.inventory.exchange.primap import NETCDF, is_primap, is_primap_netcdf
 from obsnet.inventory.sources.ceads import is_ceads, read_ceads
 from obsnet.inventory.sources.daily import is_daily, read_daily
 from obsnet.inventory.table import BUILT_IN, mass_factor, read_inventory, with_provinces
-from obsnet.inventory.words import NATION
+from obsnet.inventory.words import NATION, said_of_own
 from obsnet.reading import door
-from obsnet.regions import PROVINCES
 from obsnet.work.isolated import apart
 
 __all__ = ["Comparison", "compare_sources", "grid_totals", "read_source"]
@@ -72,8 +71,8 @@ def read_source(path: str | Path, source: str | None = None, **grid: Any) -> tup
     if head and is_primap(head[0]):
         return read_primap(path, source)
     table = need_terminology(with_provinces(read_inventory(path), str(path)), str(path))
-    own = sorted(set(table["region"]) - {*PROVINCES, NATION})
-    return table, (f"{path.name}: regions that are no province: {', '.join(own[:5])}",) if own else ()
+    own = said_of_own(table["region"])
+    return table, (f"{path.name}: {own}",) if own else ()
 
 
 def grid_totals(
@@ -202,6 +201,7 @@ def compare_sources(
         doubled = exact[exact.duplicated(["region", "period", "category"])]
         if len(doubled):
             first = doubled.iloc[0]
+            _refuse_carbon_beside_co2(name, frame)
             raise SchemaError(
                 f"{name}: {first['region']} {first['period']} {first['category']} stands twice; give each "
                 f"source its own name"
@@ -239,6 +239,16 @@ def compare_sources(
         "sources differ in what they hold (process, bunkers, waste); a spread between definitions is no error of either"
     )
     return Comparison(out, _sums(table), tuple(notes))
+
+
+def _refuse_carbon_beside_co2(name: str, frame: Any) -> None:
+    both = frame[frame["gas"].str.upper().isin(["CO2", "C"])]
+    kinds = both.groupby(["region", "period", "category"])["gas"].nunique()
+    if (kinds > 1).any():
+        region, period, category = kinds[kinds > 1].index[0]
+        raise SchemaError(
+            f"{name}: {region} {period} {category} stands as CO2 and as carbon (gas C); keep one of them"
+        )
 
 
 def _apart(table: Any) -> list[str]:

@@ -233,7 +233,8 @@ def read_two_years(path: str | Path) -> Any:
     Returns
     -------
     pandas.DataFrame
-        With ``factor_correlated`` and ``activity_correlated`` as bool: yes by default for factors, no for activities.
+        With ``factor_correlated`` and ``activity_correlated`` as bool: yes by default for factors, no for activities;
+        and ``factor_group``, the name of a factor that rows share, empty where none is stated.
 
     Raises
     ------
@@ -245,7 +246,7 @@ def read_two_years(path: str | Path) -> Any:
 
     numbers = ("base", "current", "activity_uncertainty", "factor_uncertainty")
     optional = ("factor_correlated", "activity_correlated")
-    table = read_rows(path, ("category", "gas", *numbers), optional, numbers=numbers)
+    table = read_rows(path, ("category", "gas", *numbers), (*optional, "factor_group"), numbers=numbers)
     for gas, group in table.groupby("gas"):
         both = part_and_whole(group["category"])
         if both is not None:
@@ -267,6 +268,18 @@ def read_two_years(path: str | Path) -> Any:
     for column, usual in zip(optional, (True, False), strict=True):
         words = table[column] if column in table else [""] * len(table)
         table[column] = [_yes(w, usual, f"{path}: {column}") for w in words]
+    if "factor_group" not in table:
+        table["factor_group"] = ""
+    table["factor_group"] = [str(g).strip() for g in table["factor_group"]]
+    for name, group in table[table["factor_group"] != ""].groupby("factor_group"):
+        if group["factor_correlated"].nunique() > 1:
+            raise FormatError(
+                f"{path}: rows of factor_group {name} differ in factor_correlated; they share one factor"
+            )
+        if len(group) > 1:
+            table.attrs["notes"].append(
+                f"{len(group)} rows share the factor {name!r}: Table 3.2 takes them as independent, --draws does not"
+            )
     return table
 
 

@@ -6,7 +6,8 @@ All coefficients are normal about 0 with variances that the data choose (empiric
 leave it only as far as their years say (a hierarchical or "partially pooled" regression: Gelman and Hill 2007,
 doi:10.1017/CBO9780511790942). ``c`` is what all regions share in a year beyond the indicators; ``e`` is Student's t,
 which keeps single broken years from deciding (weights by the EM of Lange, Little and Taylor 1989,
-doi:10.1080/01621459.1989.10478852).
+doi:10.1080/01621459.1989.10478852). A few years say little of how large ``c`` is: predictions are drawn from all
+variances by their evidence, not from the likeliest alone.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ _MEMORY = (0.0, 0.8)  # share of it that stays from year to year; 0.8 as the tre
 _INTERCEPT = 0.05  # sd of the growth that no indicator explains
 _PRIOR_OWN = 4.0
 _LEAST = 20  # rows
+_COUNTS = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,12 +46,14 @@ class RegressionFit:
         Those of all.
     pooled_sd : ndarray, shape (1 + indicators,)
         Their standard deviations.
-    coefficients : ndarray, shape (p,)
+    evidence : ndarray, shape (priors,)
+        Weight of each choice of the variances, those of the likeliest first; they sum to 1.
+    coefficients : ndarray, shape (priors, p)
         All: pooled, then region by region, then ``c`` of the years asked for.
-    factor : ndarray, shape (any, p)
+    factor : ndarray, shape (priors, any, p)
         ``L`` with covariance of the coefficients ``L^T L``.
     shared_sd, memory : float
-        Of ``c``.
+        Of ``c``, the likeliest.
     own_sd : ndarray, shape (regions,)
         Of what is a region's own.
     spread : ndarray, shape (indicators,)
@@ -61,6 +65,7 @@ class RegressionFit:
     mean: Floats
     pooled: Floats
     pooled_sd: Floats
+    evidence: Floats
     coefficients: Floats
     factor: Floats
     shared_sd: float
@@ -136,9 +141,15 @@ def fit_regression(growth: Floats, predictors: Floats, steps: int = 1) -> Regres
             variance = max(float((weights * (left_over**2 + leverage)).mean()), 1e-10)
         solve = solver()
         best = max(product(_OWN, _SHARED, _MEMORY), key=lambda prior: solve(*prior)[2])
-    found, factor, _ = solver()(*best)
-    inverse = solve_triangular(factor, np.eye(len(found)), lower=True)  # covariance = inverse^T inverse
+    solve = solver()
+    priors, evidence = _by_evidence({prior: solve(*prior)[2] for prior in product(_OWN, _SHARED, _MEMORY)})
     p = k * (regions + 1)
+    members = []
+    for prior in priors:
+        found, factor, _ = solve(*prior)
+        inverse = solve_triangular(factor, np.eye(len(found)), lower=True)  # covariance = inverse^T inverse
+        members.append((found, inverse))
+    found, inverse = members[0]
     spread_of_t = DEGREES / (DEGREES - 2.0)
     left_over = y - design @ found
     leverage = (inverse @ design.T) ** 2
@@ -154,14 +165,25 @@ def fit_regression(growth: Floats, predictors: Floats, steps: int = 1) -> Regres
         mean=found[:k] + found[k:p].reshape(regions, k),
         pooled=found[:k],
         pooled_sd=np.sqrt(np.diagonal(pooled_covariance)),
-        coefficients=np.concatenate([found[:p], found[-steps:]]),
-        factor=np.concatenate([inverse[:, :p], inverse[:, -steps:]], axis=1),
-        shared_sd=best[1],
-        memory=best[2],
+        evidence=evidence,
+        coefficients=np.stack([np.concatenate([one[:p], one[-steps:]]) for one, _ in members]),
+        factor=np.stack([np.concatenate([one[:, :p], one[:, -steps:]], axis=1) for _, one in members]),
+        shared_sd=priors[0][1],
+        memory=priors[0][2],
         own_sd=np.sqrt(own_variance),
         spread=spread,
         rows=rows,
     )
+
+
+def _by_evidence(
+    evidence: dict[tuple[float, float, float], float],
+) -> tuple[list[tuple[float, float, float]], Floats]:
+    """Return the priors that count for 2 % of the likeliest and more, the likeliest first, and their weights."""
+    order = sorted(evidence, key=lambda prior: -evidence[prior])
+    weight = np.exp([evidence[prior] - evidence[order[0]] for prior in order])
+    weight = weight[weight > _COUNTS]
+    return order[: len(weight)], np.asarray(weight / weight.sum(), dtype=np.float64)
 
 
 def _autoregression(length: int, sd: float, memory: float) -> tuple[Floats, float]:
@@ -205,8 +227,12 @@ def regression_paths(levels: Floats, predictors: Floats, shocks: Shocks) -> Floa
     missing = np.isnan(ahead)
     filled = np.where(missing, np.nanmean(ahead, axis=1, keepdims=True), ahead)
     doubt = (missing * (fit.mean[None, :, 1:] * fit.spread) ** 2).sum(axis=2)  # (steps, regions)
-    luck = shocks.more().standard_normal((draws, len(fit.factor)))
-    drawn = fit.coefficients + luck @ fit.factor
+    random = shocks.more()
+    luck = random.standard_normal((draws, fit.factor.shape[1]))
+    member = random.choice(len(fit.evidence), size=draws, p=fit.evidence)
+    drawn = fit.coefficients[member]
+    for one, factor in enumerate(fit.factor):
+        drawn[member == one] += luck[member == one] @ factor
     k = fit.pooled.size
     slopes = drawn[:, None, :k] + drawn[:, k:-steps].reshape(draws, regions, k)
     x = np.concatenate([np.ones((steps, regions, 1)), filled], axis=2)

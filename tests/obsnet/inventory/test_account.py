@@ -363,6 +363,12 @@ def test_totals_of_provinces_covary_by_their_factors(sample_balances, tmp_path):
     alone = compile_inventory(some, FactorBook(), activity_sd=0.0, factor_sd=0.05).covariance
     assert alone["correlation"].min() > 0.7  # one error for all, whatever the mix of fuels
     assert compile_inventory(some[:1], FactorBook(), activity_sd=0.05, factor_sd=0.05).covariance.empty
+    close = compile_inventory(some, FactorBook(), activity_sd=0.0, factor_sd=0.05, factor_correlation=1.0)
+    np.testing.assert_allclose(close.covariance["correlation"], 1.0)  # all fuels err as one
+    own = close.inventory[close.inventory["category"] == "total"].set_index("region")["uncertainty"]
+    shared = (close.trace["emission"] * close.trace["factor_sd"]).groupby(close.trace["region"]).sum()
+    whole = close.trace.groupby("region")["emission"].sum()
+    np.testing.assert_allclose(own, (shared / whole)[own.index])
     write_compiled(made, tmp_path, "zh")
     assert (
         (tmp_path / "covariance.csv")

@@ -73,6 +73,8 @@ def test_own_regions_are_kept_and_said(tmp_path):
     frame, notes = read_source(table(tmp_path, "JS,2019,CO2,total,,900,Mt,", "North,2019,CO2,total,,900,Mt,"))
     assert list(frame["region"]) == ["JS", "North"]
     assert "regions that are no province: JS, North" in notes[0]
+    path = table(tmp_path, "Hebey,2019,CO2,total,,900,Mt,")
+    assert "no province: Hebey (nearest: 'Hebei'" in check_files([path]).notes[0]
 
 
 def test_a_unit_off_by_ten_thousand_shows(tmp_path):
@@ -97,8 +99,9 @@ def test_co2_beside_carbon(tmp_path):
     path = table(tmp_path, "河北,2019,CO2,total,,900,Mt,", "河北,2019,C,total,,250,Mt,")
     with pytest.raises(FormatError, match="CO2 and of carbon"):
         sector_totals(read_source(path)[0])
-    with pytest.raises(SchemaError, match="stands twice"):
+    with pytest.raises(SchemaError, match="mine: 130000 2019 total stands as CO2 and as carbon"):
         compare_sources([("mine", read_source(path)[0]), ("ceads", builtin("ceads-2019"))])
+    assert check_files([path]).counts["CO2 beside carbon"] == (1, 1)
 
 
 @pytest.mark.parametrize(

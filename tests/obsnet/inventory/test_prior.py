@@ -23,6 +23,8 @@ from obsnet.inventory.prior.profiles import Profile, period_factors, read_profil
 from obsnet.inventory.prior.run import run_prior
 from obsnet.inventory.prior.totals import sector_totals
 from obsnet.inventory.table import builtin
+from obsnet.inventory.words import find_region
+from obsnet.regions import provinces
 from obsnet.shares import shares_of
 from tests.obsnet.inventory.made import contract
 
@@ -287,6 +289,47 @@ def test_faulty_profiles(tmp_path, rows, said):
 
 
 # --- end to end
+
+
+@pytest.mark.parametrize("excess", ["scale", "raise"])
+def test_plants_that_exceed_their_sector_in_nine_provinces(sample_data, tmp_path, excess):
+    """Published plants against CEADs 2018: 9 of 30 provinces, up to 1.30 times; others have no total at all."""
+    case = sample_data.parent / "cases/inventory/plants_vs_ceads_2018.csv"
+    if not case.is_file():
+        pytest.skip("the published totals of plants are absent")
+    table = pd.read_csv(case, index_col=0)
+    places = provinces()
+    lines = []
+    for name, mt in table["coco2_plants"].items():
+        at = places.geometry[find_region(str(name))].representative_point()
+        lines.append(f"{name},{at.y},{at.x},{mt},Mt")
+    options = validate(
+        GridOptions,
+        {
+            "inventory": str(next((sample_data / "inventory/ceads/provinces").glob("*2018.xlsx"))),
+            "out": tmp_path / "prior.nc",
+            "grid": "3,55,70,140,2,2.5",
+            "plants": plants(lines, tmp_path),
+            "excess": excess,
+        },
+    )
+    rows, notes = run_prior(options)
+    over = [float(n.split(" are ")[1].split()[0]) for n in notes if "times its total" in n]
+    ratio = table["p/power"][table["p/power"] > 1]
+    assert sorted(over) == pytest.approx(sorted(ratio), abs=0.005)
+    assert (len(over), max(over)) == (9, 1.30)
+    assert (
+        sum("nothing of the sector there" in n for n in notes) == 3
+    )  # no CEADs there: Tibet, Hong Kong, Macao
+    frame = pd.DataFrame(rows)
+    np.testing.assert_allclose(frame["placed"], frame["total"], rtol=1e-9)
+    power = frame[frame["sector"] == "power"].set_index("region")["total"]
+    raised = sum(
+        table.at[n, "coco2_plants"] - table.at[n, "ceads_power"] for n in ratio.index
+    ) + table["coco2_plants"][table["ceads_power"].isna()].sum()  # fmt: skip
+    assert power.sum() == pytest.approx(
+        table["ceads_power"].sum() + (raised if excess == "raise" else 0), rel=1e-6
+    )
 
 
 def test_a_prior_of_real_provinces(sample_data, tmp_path):

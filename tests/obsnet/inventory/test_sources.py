@@ -143,6 +143,28 @@ def test_the_known_errors_of_ceads_and_few_others(provinces_2005_2019):
     assert found.attrs["changes"] == 420
 
 
+def test_errors_of_the_kind_that_longer_files_have(provinces_2005_2019):
+    """Made years 1997-2004 before the real ones, with three years near zero, two of half, one of 0.7, one of 0."""
+    late = provinces_2005_2019.series()
+    rng = np.random.default_rng(0)
+    back = np.exp(-np.cumsum(rng.normal(0.08, 0.05, (8, late.shape[1])), axis=0))
+    early = pd.DataFrame(late.iloc[0].to_numpy() * back, range(2004, 1996, -1), late.columns)
+    long = pd.concat([early, late]).sort_index()
+    right = {(r["region"], r["period"]) for r in flag_series(long).to_dict("records")}
+    assert right <= {("640000", 2011), ("640000", 2017)}
+    long.loc[2000:2002, "640000"] *= 0.05
+    long.loc[2002, "460000"] *= 0.11
+    long.loc[2004:2005, "530000"] *= 0.5
+    long.loc[2003, "340000"] *= 0.7
+    long.loc[1999, "110000"] = 0.0
+    found = {(r["region"], r["period"]): r["kind"] for r in flag_series(long).to_dict("records")}
+    assert {found["640000", y] for y in (2000, 2001, 2002)} == {"zero"}
+    assert (found["460000", 2002], found["340000", 2003], found["110000", 1999]) == ("spike", "spike", "zero")
+    assert {("530000", 2004), ("530000", 2006)} <= set(found)
+    named = {"640000", "460000", "530000", "340000", "110000"}
+    assert {region for region, _ in found} == named  # no false alarm anywhere else
+
+
 @pytest.mark.parametrize(("size", "least"), [(0.7, 0.95), (1.5, 0.95), (0.05, 1.0), (20.0, 1.0)])
 def test_planted_errors_are_found(provinces_2005_2019, size, least):
     """A year of one province times 0.7, 1.5, 0.05 or 20: found at the year itself or the year after."""

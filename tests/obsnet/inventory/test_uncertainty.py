@@ -215,6 +215,55 @@ def test_draws_have_the_exact_covariance(shape):
     assert eigenvalues.min() > 0
 
 
+@pytest.mark.parametrize("shape", ["normal", "lognormal"])
+def test_factors_that_err_together_between_fuels(shape):
+    """Exact against draws; at 1 the relative errors of a province's fuels add, at 0 their squares do."""
+    e = emissions(4, provinces=3, fuels=4)
+    factor = np.array([0.1, 0.2, 0.05, 0.3])
+    between = np.array([[1, 0.8, 0, 0], [0.8, 1, 0, 0], [0, 0, 1, 0.3], [0, 0, 0.3, 1.0]])
+    exact = province_covariance(e, 0.1, factor, factor_correlation=between)
+    drawn = province_draws(e, 0.1, factor, factor_correlation=between, draws=60_000, seed=5, shape=shape)
+    scale = np.sqrt(np.outer(np.diag(exact), np.diag(exact)))
+    assert (np.abs(drawn.covariance - exact) / scale).max() < 0.04
+    free = province_covariance(e, 0.1, factor)
+    assert (np.abs(drawn.covariance - free) / scale).max() > 0.1  # the correlation tells
+    together = province_covariance(e, 0.0, factor, factor_correlation=1.0)
+    np.testing.assert_allclose(np.sqrt(np.diag(together)), e @ factor)
+    alone = province_covariance(e, 0.0, factor)
+    np.testing.assert_allclose(np.diag(alone), e**2 @ factor**2)
+
+
+@pytest.mark.parametrize(
+    ("correlation", "said"),
+    [(np.eye(3), "found shape"), (-0.9, "no correlation"), (2 * np.eye(4), "1 on its diagonal")],
+)
+def test_no_correlation_of_factors(correlation, said):
+    with pytest.raises((RangeError, SchemaError), match=said):
+        province_covariance(emissions(fuels=4), 0.1, 0.1, factor_correlation=correlation)
+
+
+def test_rows_that_share_a_factor_do_not_average_out(worked, tmp_path):
+    """Two halves of coal under one factor are as uncertain as coal in one row; under two factors they are less so."""
+    head = "category,gas,base,current,activity_uncertainty,factor_uncertainty,factor_group\n"
+    half = "1.A.1 coal,CO2,50,100,0,10,{0}\n1.A.2 coal,CO2,50,100,0,10,{0}\n"
+    found = {}
+    for name in ("coal", ""):
+        path = tmp_path / f"two{name}.csv"
+        path.write_text(head + half.format(name), encoding="utf-8")
+        table = read_two_years(path)
+        found[name] = two_year_draws(table, draws=100_000, seed=1)
+        assert any("share the factor 'coal'" in n for n in table.attrs["notes"]) == bool(name)
+        assert approach1_table(table).uncertainty == pytest.approx(10 / math.sqrt(2))
+    sd = relative_sd(0.1, "95% half-width")
+    assert found["coal"].sd == pytest.approx(200 * sd, rel=0.01)
+    assert found[""].sd == pytest.approx(200 * sd / math.sqrt(2), rel=0.01)
+    assert found["coal"].trend == pytest.approx((100.0, 100.0))  # one factor in both years drops out
+    path.write_text(head.replace("factor_group", "factor_group,factor_correlated") + half.format("coal,yes", 1)
+                    .replace("coal,yes\n", "coal,no\n", 1), encoding="utf-8")  # fmt: skip
+    with pytest.raises(FormatError, match="rows of factor_group coal differ in factor_correlated"):
+        read_two_years(path)
+
+
 def test_draws_do_not_depend_on_how_many_follow():
     e = emissions(3, 4, 3)
     few, many = (province_draws(e, 0.1, 0.1, draws=n, seed=7).totals for n in (1500, 4000))

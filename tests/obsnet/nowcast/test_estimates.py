@@ -484,7 +484,7 @@ def ceads(sample_data):
 
 
 def test_forecasts_of_ceads_reach_their_bars(ceads):
-    """Issue 21: at 1, 3, 5 years MAE 4.7, 10.3, 14.9 %, CRPS 3.66, 7.54, 10.98 %, 80 % coverage 0.80 +- 0.05."""
+    """At 1, 3, 5 years MAE 4.7, 10.3, 14.9 %, CRPS 3.66, 7.54, 10.98 %, 80 % coverage 0.80 +- 0.05."""
     found = forecast(ceads, draws=1000)
     for step, mae, score in ((1, 4.7, 3.66), (3, 10.3, 7.54), (5, 14.9, 10.98)):
         used = row(found.scores, found.model, step)
