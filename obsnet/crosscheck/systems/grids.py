@@ -76,7 +76,7 @@ def read_grids(options: SystemOptions, regions: geopandas.GeoDataFrame) -> list[
         Polygons that overlap, or none that the grid covers.
     """
     layout = LAYOUTS.get(options.preset or "", _GENERIC)
-    members = options.members or layout.systems or None
+    members = options.members or layout.members or layout.systems or None
     parts = [_read(path, options, layout, members) for path in files_of(options.path)]
     flux, spread, times, grid, gas = _joined(parts, options.path)
     grid, near = _cropped(grid, regions)
@@ -152,7 +152,7 @@ def _read(path: str, options: SystemOptions, layout: Layout, members: str | None
         found = read_scaled(path, options.prior, options.time_is, when) if scaled else read(variables)
         names = [] if members is None else _member_names(path, members, len(found["sectors"]))
     count = 1 if members is None else len(names)
-    if members == options.members and members is not None and count < 2:
+    if (options.members or layout.members) and count < 2:
         raise FormatError(f"{path}: one member along {members} has no spread")
     flux = found["flux"]
     flux = flux.reshape(flux.shape[0], -1, count, *flux.shape[2:]).sum(axis=1)

@@ -28,6 +28,8 @@ class Layout:
         Whose mass a mass flux is.
     systems : str
         Dimension along which whole systems stand, each to be compared for itself; empty where a file is of one.
+    members : str
+        Dimension along which the members of its ensemble stand; empty where it has none.
     """
 
     gas: str
@@ -37,6 +39,7 @@ class Layout:
     units: str = ""
     basis: Literal["substance", "carbon"] | None = None
     systems: str = ""
+    members: str = ""
 
 
 LAYOUTS = {
@@ -48,6 +51,11 @@ LAYOUTS = {
     "carbontracker": Layout(
         "CO2", ("bio_flux_opt", "fire_flux_imp", "fossil_flux_imp"), "NCE",
         "NOAA CarbonTracker CT2022 documentation, flux1x1 files", units="mol m-2 s-1",
+    ),
+    "cheereio": Layout(
+        "CH4", ("EmisCH4_Total",), "total",
+        "CHEEREIO, combined_HEMCO_diagnostics.nc of its postprocessing (Pendergrass et al. 2023, "
+        "doi:10.5194/gmd-16-4793-2023)", basis="substance", members="Ensemble",
     ),
     "cte": Layout(
         "CO2", ("biosphere_flux_optimized", "fire_flux_imposed", "fossil_flux_imposed"), "NCE",

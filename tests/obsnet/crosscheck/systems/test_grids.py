@@ -185,7 +185,7 @@ def test_the_systems_of_a_budget_file_are_systems(tmp_path):
     np.testing.assert_allclose(found[0].total, expected.total, rtol=1e-6)
 
 
-@pytest.mark.parametrize("preset", [p for p in LAYOUTS if p not in {"gcb", "cams", "imi"}])
+@pytest.mark.parametrize("preset", [p for p in LAYOUTS if p not in {"gcb", "cams", "imi", "cheereio"}])
 def test_published_layouts_add_their_variables(tmp_path, preset):
     layout = LAYOUTS[preset]
     flux = field()
@@ -231,6 +231,28 @@ def test_scale_factors_times_their_prior_but_for_the_soil(tmp_path):
     np.testing.assert_allclose(found.total, expected * KG_CH4 / 0.0440095, rtol=1e-6)
     with pytest.raises(ConfigError, match="say prior=FILE"):
         read_grids(read_word(f"i=imi:{tmp_path / 'sf.nc'};period=2023"), regions())
+
+
+def test_members_of_cheereio_are_an_ensemble(tmp_path):
+    """Emissions of its members, as its postprocessing puts HEMCO's diagnostics together."""
+    members = np.stack([field(seed) for seed in range(4)])
+    dims = ("Ensemble", "time", "lat", "lon")
+    emitted = xr.Dataset(
+        {"EmisCH4_Total": (dims, KG_CH4 * members, {"units": "kg/m2/s"})},
+        {"time": MIDDLE, "lat": LAT, "lon": LON},
+    )
+    emitted.to_netcdf(tmp_path / "combined_HEMCO_diagnostics.nc")
+    word = f"c=cheereio:{tmp_path / 'combined_HEMCO_diagnostics.nc'};time_is=middle"
+    (found,) = read_grids(read_word(word), regions())
+    assert (found.gas, found.quantity, len(found.members)) == ("CH4", "total", 4)
+    each = [read(flux_file(tmp_path / f"{k}.nc", m, LAT, LON)).total for k, m in enumerate(members)]
+    right = np.stack(each) * KG_CH4 / 0.0440095
+    np.testing.assert_allclose(found.total, right.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(found.sd, right.std(axis=0, ddof=1), rtol=1e-6)
+    assert any("never tried on a file of its makers: CHEEREIO" in n for n in found.notes)
+    emitted.isel(Ensemble=[0]).to_netcdf(tmp_path / "one.nc")
+    with pytest.raises(FormatError, match="one member along Ensemble has no spread"):
+        read_grids(read_word(f"c=cheereio:{tmp_path / 'one.nc'};time_is=middle"), regions())
 
 
 def test_files_and_polygons_that_cannot_be(tmp_path):
