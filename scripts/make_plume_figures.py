@@ -22,7 +22,7 @@ from retrieval.matched_filter.bands import Bands
 from retrieval.matched_filter.block import FilteredBlock, filter_block
 from retrieval.matched_filter.figures import filtered_figure
 from retrieval.matched_filter.options import FilterSettings
-from retrieval.matched_filter.target import Air, UnitAbsorption
+from retrieval.matched_filter.target import ColumnAir, UnitAbsorption
 from retrieval.matched_filter.twin import CubeWorld, comb, make_cube
 from retrieval.plume.figures import plume_figure, scene_figure
 from retrieval.plume.images.detect import detect
@@ -40,7 +40,7 @@ CUBE = CubeWorld(rows=300, columns=120, strength=4000.0, share=0.03, dark=0.05)
 def filtered():
     """Filter a made-up cube of made-up absorption, column by column."""
     bands = Bands(2200.0 + 6.0 * np.arange(40), np.full(40, 7.0))
-    target = UnitAbsorption("CH4", bands, comb(40), Air(42.0, 355000.0, 101325.0, 11.0, 1900.0))
+    target = UnitAbsorption("CH4", bands, comb(40), ColumnAir(42.0, 355000.0, 101325.0, 11.0, 1900.0))
     cube = make_cube(CUBE, target.value, SEED)
     whole = FilteredBlock.empty(CUBE.rows, CUBE.columns)
     for c in range(CUBE.columns):

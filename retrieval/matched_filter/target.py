@@ -32,7 +32,7 @@ from retrieval.forward.sun import SolarLines, solar_transmittance
 from retrieval.forward.tables import CrossSections
 from retrieval.matched_filter.bands import Bands, read_bands, see
 
-__all__ = ["Air", "UnitAbsorption", "read_unit_absorption", "unit_absorption", "write_unit_absorption"]
+__all__ = ["ColumnAir", "UnitAbsorption", "read_unit_absorption", "unit_absorption", "write_unit_absorption"]
 
 _STEP = 0.01  # cm-1; lines of the lowest 90 % of the air are 0.02 wide and more
 _WING = 25.0  # cm-1
@@ -40,7 +40,7 @@ _NAME = "k_per_ppm_m"
 
 
 @dataclass(frozen=True)
-class Air:
+class ColumnAir:
     """What turns ppm m into a column and into mass.
 
     Parameters
@@ -101,7 +101,7 @@ class UnitAbsorption:
         Those that are used.
     value : ndarray, shape (bands,)
         d ln(radiance) per ppm m; negative where the gas absorbs.
-    air : Air
+    air : ColumnAir
         For which it holds.
     linear_to : float
         ppm m at which the absorption is a tenth less than `value` makes it; NaN where that is not known.
@@ -117,7 +117,7 @@ class UnitAbsorption:
     gas: str
     bands: Bands
     value: Floats
-    air: Air
+    air: ColumnAir
     linear_to: float = np.nan
     about: Mapping[str, str] = field(default_factory=dict)
 
@@ -208,7 +208,7 @@ def unit_absorption(
     water = float((layers.dry_air * layers.water).sum()) / AVOGADRO * 1e4 * MOLAR_MASS_WATER
     level = float((fractions[gas] * layers.dry_air).sum() / layers.dry_air.sum())
     unit = conversion_factor(species_of(gas).unit, "mol mol-1")
-    air = Air(density, dry, pressure, water, level / unit)
+    air = ColumnAir(density, dry, pressure, water, level / unit)
     linear_to = _linear_to(bands, nu, light, added, value)
     geometry = {"sun_zenith": f"{sun:g}", "view_zenith": f"{view:g}", "air_mass_factor": f"{path[0]:.6g}"}
     return UnitAbsorption(gas, bands, value, air, linear_to, {**geometry, **(about or {})})
@@ -310,7 +310,7 @@ def read_unit_absorption(path: str | os.PathLike[str]) -> UnitAbsorption:
             except ValueError:
                 raise UnitError(f"{path}: {key} = {text!r} is no number") from None
         try:
-            air = Air(**{name: numbers[key] for name, key in _AIR.items()})
+            air = ColumnAir(**{name: numbers[key] for name, key in _AIR.items()})
             values = table[_NAME].to_numpy(np.float64)
             return UnitAbsorption(gas, bands, values, air, numbers["linear_to_ppm_m"], head)
         except RangeError as error:

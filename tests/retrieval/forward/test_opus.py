@@ -85,7 +85,7 @@ def test_what_is_no_spectrum_is_refused(tmp_path):
     whole = opus(tmp_path / "e", np.ones(1000), 1.0, 2.0).read_bytes()
     for length in (30, 200, len(whole) - 400):
         (tmp_path / "f").write_bytes(whole[:length])
-        with pytest.raises(FormatError, match=r"damaged|no spectrum"):
+        with pytest.raises(FormatError, match=r"cannot be read as an OPUS file|no spectrum"):
             read_opus(tmp_path / "f")
     with pytest.raises(FormatError, match="spans 1 to 2"):
         read_opus(tmp_path / "e").between(1.5, 3.0)

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from retrieval.matched_filter.bands import Bands
-from retrieval.matched_filter.target import Air, UnitAbsorption, write_unit_absorption
+from retrieval.matched_filter.target import ColumnAir, UnitAbsorption, write_unit_absorption
 from retrieval.matched_filter.twin import comb
 
-AIR = Air(42.0, 355000.0, 101325.0, 11.0, 1900.0)
+AIR = ColumnAir(42.0, 355000.0, 101325.0, 11.0, 1900.0)
 
 
 def bands(number=20):

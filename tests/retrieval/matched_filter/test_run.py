@@ -146,7 +146,7 @@ def test_from_a_cube_to_plumes(tmp_path):
     )
     assert not broke
     assert found["high_priorities"] == []
-    with xr.open_dataset(tmp_path / "e" / "a_ch4.nc") as data:
+    with xr.open_dataset(tmp_path / "e" / "a_ch4.nc", engine="netcdf4") as data:
         alpha = data["enhancement"].values
         per = 1e9 * target().air.mole_fraction_per_ppm_m
         np.testing.assert_allclose(data["xch4"].values, 1900.0 + per * alpha, rtol=1e-6)
@@ -163,7 +163,7 @@ def test_from_a_cube_to_plumes(tmp_path):
         "--detect-smoothing-km", "0.06", "--detect-background-km", "3", "--detect-margin-km", "0.2", "--no-pictures",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
-    with xr.open_dataset(tmp_path / "p" / "a_ch4_plumes.nc") as data:
+    with xr.open_dataset(tmp_path / "p" / "a_ch4_plumes.nc", engine="netcdf4") as data:
         plume = data["plume"].values > 0
     assert plume[strong].mean() > 0.95
     assert plume[made.enhancement == 0].mean() < 0.1
