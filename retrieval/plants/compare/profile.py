@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,7 +169,7 @@ def _memory(departure: Floats) -> tuple[float, float]:
     lagged = np.fft.irfft(power, size)[: d.size // 4]
     memory, taken = 1.0, 0.0
     for _ in range(20):
-        above = np.flatnonzero(lagged / lagged[0] * (1.0 - taken) + taken > 1.0 / np.e)
+        above = np.flatnonzero(lagged / lagged[0] * (1.0 - taken) + taken > 1.0 / math.e)
         gaps = np.flatnonzero(np.diff(above) > 24)
         memory = float(above[gaps[0]] if gaps.size else above[-1]) + 1.0
         taken, before = min(2.0 * memory / 730.5, _MOST), taken
