@@ -44,7 +44,7 @@ class Contents:
         if memory is not None and trust:
             # The first run, or a damaged file: everything is hashed again.
             with contextlib.suppress(FileNotFoundError, FormatError):
-                self._known = {k: v for k, v in read_json(memory).items() if isinstance(v, list)}
+                self._known = {k: v for k, v in read_json(memory, sealed=True).items() if isinstance(v, list)}
 
     def digest(self, path: Path) -> str | None:
         """Return the hex sha256 of a file; None where there is none."""

@@ -145,8 +145,14 @@ def sealed_json(data: Mapping[str, Any]) -> str:
     return json.dumps({**data, "sha256": _digest(data)}, indent=1, ensure_ascii=False) + "\n"
 
 
-def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
+def read_json(path: str | os.PathLike[str], *, sealed: bool = False) -> dict[str, Any]:
     """Read a JSON object and verify it where it is sealed.
+
+    Parameters
+    ----------
+    path : path
+    sealed : bool
+        Refuse one without a seal: what can be made again is not believed where its seal is damaged too.
 
     Raises
     ------
@@ -162,6 +168,8 @@ def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise FormatError(f"{path}: no JSON object")
     said = data.pop("sha256", None)
+    if sealed and said is None:
+        raise FormatError(f"{path}: lost its seal")
     if said is not None and said != _digest(data):
         raise _damaged(path, "its content")
     return data

@@ -191,6 +191,7 @@ def test_own_json_whose_numbers_changed_is_not_believed(tmp_path):
     kept = own.detected(tmp_path)
     assert kept_system(kept)["observations"] == 40
     assert kept_system(changed(kept, "20.5", "21.5")) is None
+    assert kept_system(changed(kept, '"sha256"', '"sh!256"')) is None  # a seal that is damaged too
     ingest = own.shards("plan.json")(tmp_path / "store")
     changed(changed(ingest, '"sha256"', '"sha56"'), '"settings"', '"setting"')
     assert "lacks settings" in refused(lambda p: plans_of(tmp_path / "store"), ingest)

@@ -136,7 +136,7 @@ def _key(options: DetectOptions, world: StudyWorld, system: str, fossil: Fossil,
 def kept_system(path: Path) -> dict[str, Any] | None:
     """Return what an earlier run found of a system, None where there is none or it is damaged."""
     try:
-        found = read_json(path)
+        found = read_json(path, sealed=True)
     except (FileNotFoundError, FormatError):
         return None
     names = ("observations", "notes", "rows")
