@@ -23,6 +23,7 @@ from obsnet.report.run import report_files
 from obsnet.report.sections.sectors import sectors
 from obsnet.stage_mark import read_mark
 from obsnet.status import status_of
+from obsnet.work.agreement import agreed
 from obsnet.work.shards import plans_of
 from retrieval.estimation.clear_sky import read_preprocessor
 from retrieval.forward.hitran import read_lines
@@ -195,6 +196,9 @@ def test_own_json_whose_numbers_changed_is_not_believed(tmp_path):
     ingest = own.shards("plan.json")(tmp_path / "store")
     changed(changed(ingest, '"sha256"', '"sha56"'), '"settings"', '"setting"')
     assert "lacks settings" in refused(lambda p: plans_of(tmp_path / "store"), ingest)
+    said = own.agreement(tmp_path)
+    changed(changed(said, '"sha256"', '"sja256"'), '"value"', '"v`lue"')
+    assert "lost its seal" in refused(lambda p: agreed(p.parent, "grid", "1 by 2", "here"), said)
     plan = own.footprint_plan(tmp_path / "fp")
     assert read_plan(plan.parent).decides["hours"] == 24
     changed(plan, '"hours": 24', '"hours": 48')

@@ -53,7 +53,7 @@ def agreed(plan: Path, what: str, value: str, where: str) -> tuple[str, str]:
     stage = plan.name.rpartition("-")[0]
     for said in [own, *sorted(plan.parent.glob(f"{stage}-*/{own.name}"))]:
         with contextlib.suppress(FileNotFoundError):  # given up in this moment
-            found = read_json(said)
+            found = read_json(said, sealed=True)
             if found["value"] != value:
                 return found["value"], found["where"]
     return value, where
