@@ -16,12 +16,12 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
+from obsnet.crosscheck.systems.figure import spread_figure
 from obsnet.crosscheck.systems.options import ComparisonOptions
 from obsnet.crosscheck.systems.run import compare_systems
 from obsnet.grid import Grid
 from obsnet.inventory.prior.plants import read_plants
 from obsnet.regions import PROVINCES, provinces
-from obsnet.report.drawing.spread import spread_figure
 from obsnet.splitting import flux_shares
 
 ROOT = Path(__file__).resolve().parents[1]

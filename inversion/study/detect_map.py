@@ -48,7 +48,7 @@ def detect_picture(summary: Mapping[str, Any], language: Language = "en") -> byt
     from matplotlib.colors import to_hex
     from matplotlib.patches import Patch
 
-    from obsnet.report.drawing.maps import figure_png, map_axes, region_map
+    from obsnet.drawing.maps import figure_png, map_axes, region_map
 
     draw_in(language)
     wanted = sorted(summary["discrepancies"])

@@ -24,7 +24,7 @@ def _provinces(axes: Any, regions: Sequence[str], values: Floats, norm: Any) -> 
     import matplotlib as mpl
     from matplotlib.colors import to_hex
 
-    from obsnet.report.drawing.maps import region_map
+    from obsnet.drawing.maps import region_map
 
     shades = mpl.colormaps[_CMAP]
     region_map(
@@ -91,7 +91,7 @@ def scenario_picture(
     import matplotlib.pyplot as plt
     from matplotlib.colors import Normalize
 
-    from obsnet.report.drawing.maps import figure_png, map_axes
+    from obsnet.drawing.maps import figure_png, map_axes
 
     draw_in(language)
     rank = {r["scenario"]: r["rank"] for r in ranked if r["truth"] == ASSUMED}
@@ -148,7 +148,7 @@ def design_picture(
     import matplotlib.pyplot as plt
     from matplotlib.colors import Normalize
 
-    from obsnet.report.drawing.maps import figure_png, map_axes
+    from obsnet.drawing.maps import figure_png, map_axes
 
     draw_in(language)
     figure = plt.figure(figsize=(12.5, 5.4), layout="constrained")
@@ -245,7 +245,7 @@ def truth_picture(scenarios: Sequence[Mapping[str, Any]], language: Language = "
     """
     import matplotlib.pyplot as plt
 
-    from obsnet.report.drawing.maps import figure_png
+    from obsnet.drawing.maps import figure_png
 
     draw_in(language)
     names = list(dict.fromkeys(str(r["scenario"]) for r in scenarios))

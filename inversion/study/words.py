@@ -278,7 +278,7 @@ def draw_in(language: Language) -> None:
     DependencyError
         Chinese, and no font of it on this machine: the labels would be empty boxes.
     """
-    from obsnet.report.drawing.fonts import NO_FONT, use_fonts
+    from obsnet.drawing.fonts import NO_FONT, use_fonts
 
     if not use_fonts() and language == "zh":
         raise DependencyError(f"{NO_FONT.en}; or take --language en")

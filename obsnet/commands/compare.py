@@ -17,8 +17,8 @@ def compare(options: ComparisonOptions) -> Shown:
     found = compare_systems(options)
     notes = list(found.notes)
     if options.out is not None:
-        from obsnet.report.drawing.fonts import drawn_in, missing
-        from obsnet.report.drawing.spread import write_spread_figures
+        from obsnet.crosscheck.systems.figure import write_spread_figures
+        from obsnet.drawing.fonts import drawn_in, missing
 
         notes += missing(options.language)
         written = write_compared(found, options.out, options.language)

@@ -64,7 +64,7 @@ def examine() -> dict[str, Any]:
         except PackageNotFoundError:
             return None
 
-    from obsnet.report.drawing.fonts import chinese_font
+    from obsnet.drawing.fonts import chinese_font
 
     return {
         "obsnet": __version__,
@@ -112,7 +112,7 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     yield "packages: " + ", ".join(f"{n} {v or 'MISSING'}" for n, v in found["packages"].items())
     for name, value in found["optional"].items():
         yield f"optional {name}: {value or 'not installed (' + _OPTIONAL[name] + ')'}"
-    from obsnet.report.drawing.fonts import NO_FONT
+    from obsnet.drawing.fonts import NO_FONT
 
     font = found["chinese_font"] or f"{NO_FONT.en}; until then pictures are labelled in English"
     yield f"Chinese font: {font}"

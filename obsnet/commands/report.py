@@ -28,8 +28,8 @@ def report(options: ReportCommand) -> Shown:
     What the run's record (run.json) says under [report] holds wherever nothing else is said; its notes always stay.
     """
     from obsnet.crosscheck.verdicts.run import BESIDE, beside
+    from obsnet.drawing.fonts import missing
     from obsnet.errors import FormatError
-    from obsnet.report.drawing.fonts import missing
     from obsnet.report.record import with_record
     from obsnet.report.run import report_files
 

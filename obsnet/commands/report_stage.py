@@ -12,7 +12,7 @@ __all__ = ["STAGE"]
 
 
 def _run(options: ReportOptions, case: Case) -> StageResult:
-    from obsnet.report.drawing.fonts import missing
+    from obsnet.drawing.fonts import missing
     from obsnet.report.run import report_files
 
     store = case.out / options.store if options.store else None

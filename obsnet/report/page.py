@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from obsnet.atomic import write_text
+from obsnet.drawing.maps import VERDICT_COLOURS
 from obsnet.language import Language
 from obsnet.report.content import Content
-from obsnet.report.drawing.maps import VERDICT_COLOURS
 from obsnet.report.sections.fit import fits
 from obsnet.report.sections.section import Section, named, number, percent, signed
 from obsnet.report.summary import rule_values

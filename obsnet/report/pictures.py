@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from obsnet.drawing.fonts import drawn_in
+from obsnet.drawing.maps import VERDICT_COLOURS, figure_png, grid_map, map_axes, region_map
 from obsnet.language import Language
-from obsnet.report.drawing.fonts import drawn_in
-from obsnet.report.drawing.maps import VERDICT_COLOURS, figure_png, grid_map, map_axes, region_map
 from obsnet.report.sections.section import named, plain
 from obsnet.report.words import VERDICTS, say, term
 

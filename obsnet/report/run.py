@@ -133,11 +133,11 @@ def report_content(
     from obsnet.crosscheck.verdicts.run import beside
     from obsnet.crosscheck.verdicts.table import read_covariance, read_statistics
     from obsnet.crosscheck.words import common_first
+    from obsnet.drawing.fonts import missing
+    from obsnet.drawing.shapes import shapes_of
     from obsnet.field import grid_of
     from obsnet.language import Words
     from obsnet.report.content import Content, facts
-    from obsnet.report.drawing.fonts import missing
-    from obsnet.report.drawing.shapes import shapes_of
     from obsnet.report.pictures import draw
     from obsnet.report.record import inputs_section
     from obsnet.report.sections.beside import beside_the_verdict

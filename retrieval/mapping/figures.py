@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from obsnet.atomic import atomic_path
 from obsnet.constants import species as species_of
+from obsnet.drawing.fonts import drawn_in
 from obsnet.grid import Grid
 from obsnet.language import Language, Words
-from obsnet.report.drawing.fonts import drawn_in
 from retrieval.mapping.dataset import stamp_of, variable_of
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def _axes(figure: Any, position: Any, grid: Grid) -> Any:
     """Return map axes that suit a grid: China in equal areas, all else by longitude and latitude."""
     import cartopy.crs as ccrs
 
-    from obsnet.report.drawing.maps import in_china, map_axes
+    from obsnet.drawing.maps import in_china, map_axes
 
     if in_china(grid):
         return map_axes(figure, position)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from obsnet.atomic import atomic_path
-from obsnet.report.drawing.fonts import use_fonts
+from obsnet.drawing.fonts import use_fonts
 from retrieval.matched_filter.block import PIXEL_REASONS, FilteredBlock
 from retrieval.matched_filter.target import UnitAbsorption
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from obsnet.drawing.fonts import use_fonts
 from obsnet.language import Language
-from obsnet.report.drawing.fonts import use_fonts
 from retrieval.plants.card import PlantCard
 from retrieval.plants.words import BY, say
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from obsnet.atomic import atomic_path
 from obsnet.constants import species as species_of
-from obsnet.report.drawing.fonts import use_fonts
+from obsnet.drawing.fonts import use_fonts
 from retrieval.plume.images.detect import Detection
 from retrieval.plume.images.scene import Scene, local_plane
 from retrieval.plume.rates.estimate import PlumeRates

@@ -167,7 +167,7 @@ def _baseline(
 
 
 def _language(wanted: str, notes: list[str]) -> str:
-    from obsnet.report.drawing.fonts import NO_FONT, use_fonts
+    from obsnet.drawing.fonts import NO_FONT, use_fonts
 
     if wanted == "en":
         return "en"

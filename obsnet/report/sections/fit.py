@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from obsnet.drawing.fonts import drawn_in
+from obsnet.drawing.maps import figure_png
 from obsnet.language import Language, Words
-from obsnet.report.drawing.fonts import drawn_in
-from obsnet.report.drawing.maps import figure_png
 from obsnet.report.sections.section import Section, number, plain, signed
 from obsnet.report.words import both, term
 

@@ -7,13 +7,13 @@ import math
 from pathlib import Path
 from typing import Any
 
+from obsnet.drawing.fonts import drawn_in
+from obsnet.drawing.maps import figure_png
 from obsnet.errors import FormatError, RegionError
 from obsnet.inventory.words import NATION
 from obsnet.language import Language, Words
 from obsnet.reading import door, read_csv
 from obsnet.regions import region_name
-from obsnet.report.drawing.fonts import drawn_in
-from obsnet.report.drawing.maps import figure_png
 from obsnet.report.sections.section import Section, number, percent, signed
 from obsnet.report.words import term
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from obsnet.crosscheck.verdicts.run import beside
 from obsnet.crosscheck.verdicts.table import read_statistics
+from obsnet.drawing.fonts import drawn_in
+from obsnet.drawing.maps import figure_png
 from obsnet.language import Language, Words
 from obsnet.reading import door
-from obsnet.report.drawing.fonts import drawn_in
-from obsnet.report.drawing.maps import figure_png
 from obsnet.report.sections.made import read_made
 from obsnet.report.sections.section import Section, named, number, plain, signed
 from obsnet.report.words import term

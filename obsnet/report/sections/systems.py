@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from obsnet.crosscheck.systems.figure import spread_figure
 from obsnet.crosscheck.systems.spread import SPREAD, SYSTEMS
 from obsnet.crosscheck.systems.words import sentence
+from obsnet.drawing.fonts import drawn_in
+from obsnet.drawing.maps import figure_png
 from obsnet.errors import FormatError
 from obsnet.language import Language, Words
 from obsnet.reading import door
-from obsnet.report.drawing.fonts import drawn_in
-from obsnet.report.drawing.maps import figure_png
-from obsnet.report.drawing.spread import spread_figure
 from obsnet.report.sections.section import Section, named
 from obsnet.report.words import term
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from obsnet.drawing.fonts import drawn_in
+from obsnet.drawing.maps import figure_png
 from obsnet.language import Language, Words
 from obsnet.reading import door
-from obsnet.report.drawing.fonts import drawn_in
-from obsnet.report.drawing.maps import figure_png
 from obsnet.report.sections.made import read_made
 from obsnet.report.sections.section import Section, named, plain, signed
 from obsnet.report.words import term

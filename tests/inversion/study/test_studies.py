@@ -828,8 +828,8 @@ def test_studies_in_chinese(tmp_path, capsys):
 
 def test_chinese_without_a_font_is_refused(monkeypatch):
     from inversion.study.words import draw_in
+    from obsnet.drawing import fonts
     from obsnet.errors import DependencyError
-    from obsnet.report.drawing import fonts
 
     monkeypatch.setattr(fonts, "chinese_font", lambda: None)
     draw_in("en")

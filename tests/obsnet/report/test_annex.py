@@ -12,12 +12,12 @@ import pytest
 from docx import Document
 from docx.oxml.ns import qn
 
+from obsnet.drawing.maps import figure_png
 from obsnet.language import NOTHING, Words
 from obsnet.report.annex.chapters import Chapter, chapters
 from obsnet.report.annex.document import said, write_document
 from obsnet.report.annex.write import write_annex
 from obsnet.report.content import Content
-from obsnet.report.drawing.maps import figure_png
 from obsnet.report.sections.optional import _MAKERS
 from obsnet.report.sections.section import Section
 

@@ -159,7 +159,7 @@ def test_periods_without_a_value_are_listed_and_not_drawn(maps, tmp_path):
 def test_labels_are_in_the_language_that_is_asked_for(maps):
     import matplotlib.pyplot as plt
 
-    from obsnet.report.drawing.fonts import drawn_in
+    from obsnet.drawing.fonts import drawn_in
 
     values = [maps["kriging"].data[n].values[0] for n in ("xco2", "xco2_uncertainty")]
     words = {"en": "standard error", "zh": "标准误差"}

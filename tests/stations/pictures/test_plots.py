@@ -87,7 +87,7 @@ def test_a_record_too_short_to_fit_is_drawn_without_curves(tmp_path):
 
 
 def test_chinese_without_a_font_says_so_and_draws_english(tmp_path, monkeypatch, flasks):
-    from obsnet.report.drawing import fonts
+    from obsnet.drawing import fonts
 
     monkeypatch.setattr(fonts, "use_fonts", lambda: False)
     notes = plot_record(flasks, tmp_path / "a.png", PictureOptions(picture="season", language="zh", dpi=60))
@@ -102,7 +102,7 @@ def test_chinese_labels_are_drawn_where_a_font_is(tmp_path, monkeypatch, flasks)
     """Labels come from the Chinese table; which font draws them is the machine's business."""
     import warnings
 
-    from obsnet.report.drawing import fonts
+    from obsnet.drawing import fonts
 
     monkeypatch.setattr(fonts, "use_fonts", lambda: True)
     with warnings.catch_warnings():

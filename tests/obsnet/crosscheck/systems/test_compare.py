@@ -12,13 +12,13 @@ import pytest
 
 from obsnet.command import Command
 from obsnet.commands.compare import compare
+from obsnet.crosscheck.systems.figure import spread_figure, write_spread_figures
 from obsnet.crosscheck.systems.lines import compared_lines, write_compared
 from obsnet.crosscheck.systems.options import ComparisonOptions
 from obsnet.crosscheck.systems.run import compare_systems
 from obsnet.crosscheck.systems.spread import spread_table
 from obsnet.crosscheck.systems.words import HEADINGS
 from obsnet.errors import ConfigError, ObsnetError
-from obsnet.report.drawing.spread import spread_figure, write_spread_figures
 from tests.obsnet.crosscheck.systems.made import MIDDLE, country_file, flux_file
 from tests.obsnet.crosscheck.systems.test_tables import REAL
 from tests.obsnet.crosscheck.verdicts.test_table import MONTHS, posterior

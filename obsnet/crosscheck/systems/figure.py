@@ -97,7 +97,7 @@ def write_spread_figures(systems: Any, spread: Any, folder: Path, language: Lang
     import matplotlib.pyplot as plt
 
     from obsnet.atomic import atomic_path
-    from obsnet.report.drawing.fonts import use_fonts
+    from obsnet.drawing.fonts import use_fonts
 
     use_fonts()  # names of systems may be Chinese in either language
     written = []

@@ -1,0 +1,1 @@
+"""What every picture of the house shares: fonts, maps, shapes of regions."""

@@ -1,1 +1,0 @@
-"""Pictures of a report: fonts, shapes of regions, maps, spreads."""
