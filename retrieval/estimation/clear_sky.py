@@ -189,32 +189,32 @@ def read_preprocessor(
     MissingVariableError
         A file without one of the variables.
     FormatError
-        Files of different orbits: no sounding in common.
+        A variable with more or fewer values than there are soundings; files of different orbits: no sounding in common.
     """
     with reading(a_band, "a preprocessor file"), open_h5py(a_band) as file:
         here = _identities(file, a_band)
         retrieved, expected, offset = (
-            _read(file, a_band, f"{_ABP}surface_pressure_{part}abp") / 100.0
+            _read(file, a_band, f"{_ABP}surface_pressure_{part}abp", here) / 100.0
             for part in ("", "apriori_", "offset_")
         )
         columns = {
             "surface_pressure_difference": surface_pressure_difference(retrieved, expected, offset=offset),
-            "o2_chi2": _read(file, a_band, f"{_ABP}reduced_chi_squared_o2_abp"),
-            "o2_chi2_limit": _read(file, a_band, f"{_ABP}reduced_chi_squared_o2_threshold_abp"),
-            "temperature_offset": _read(file, a_band, f"{_ABP}temperature_offset_abp"),
+            "o2_chi2": _read(file, a_band, f"{_ABP}reduced_chi_squared_o2_abp", here),
+            "o2_chi2_limit": _read(file, a_band, f"{_ABP}reduced_chi_squared_o2_threshold_abp", here),
+            "temperature_offset": _read(file, a_band, f"{_ABP}temperature_offset_abp", here),
         }
     if doas is not None:
         with reading(doas, "a preprocessor file"), open_h5py(doas) as file:
             there = _identities(file, doas)
             weak, weak_prior, strong, strong_prior = (
-                _read(file, doas, f"{_IDP}co2_column_{band}_band_{part}idp")
+                _read(file, doas, f"{_IDP}co2_column_{band}_band_{part}idp", there)
                 for band in ("weak", "strong")
                 for part in ("", "apriori_")
             )
             found = {
                 "co2_ratio": column_ratio(weak, strong, weak_prior=weak_prior, strong_prior=strong_prior),
-                "h2o_ratio": _read(file, doas, "DOASCloudScreen/h2o_ratio_idp"),
-                "o2_ratio": _read(file, doas, "DOASCloudScreen/o2_ratio_idp"),
+                "h2o_ratio": _read(file, doas, "DOASCloudScreen/h2o_ratio_idp", there),
+                "o2_ratio": _read(file, doas, "DOASCloudScreen/o2_ratio_idp", there),
             }
         order = np.argsort(there)
         place = order[np.minimum(np.searchsorted(there[order], here), len(there) - 1)]
@@ -231,8 +231,12 @@ def _identities(file: Any, path: str | os.PathLike[str]) -> Ints:
     return _stored(file, path, "SoundingGeometry/sounding_id").astype(np.int64)
 
 
-def _read(file: Any, path: str | os.PathLike[str], name: str) -> Floats:
+def _read(file: Any, path: str | os.PathLike[str], name: str, soundings: Ints) -> Floats:
     values = _stored(file, path, name).astype(np.float64)
+    if values.shape != soundings.shape:
+        raise FormatError(
+            f"{os.fspath(path)}: {name} has shape {values.shape} for {len(soundings)} soundings"
+        )
     return np.where(values > -9e5, values, np.nan)  # -999999 is missing
 
 

@@ -122,3 +122,17 @@ def test_files_are_joined_by_identity(tmp_path):
     assert joined.columns["co2_ratio"].tolist() == [1.0, 2.0]
     with pytest.raises(FormatError, match="one orbit"):
         read_preprocessor(tmp_path / "a.h5", doas(tmp_path / "e.h5", [1, 2, 3]))
+
+
+@pytest.mark.parametrize("name", ["ABandRetrieval/temperature_offset_abp", "DOASCloudScreen/h2o_ratio_idp"])
+@pytest.mark.parametrize("values", [1, 4])
+def test_one_value_a_sounding(tmp_path, name, values):
+    """One number would be spread over all, a longer column be read at the wrong places."""
+    import h5py
+
+    files = [a_band(tmp_path / "a.h5"), doas(tmp_path / "d.h5")]
+    with h5py.File(files[name.startswith("DOAS")], "a") as file:
+        del file[name]
+        file[name] = np.ones(values)
+    with pytest.raises(FormatError, match=rf"{name} has shape \({values},\) for"):
+        read_preprocessor(*files)
