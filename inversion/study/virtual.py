@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from inversion.study.network import Sampling
+from inversion.study.sampling import Sampling
 from obsnet.constants import species as species_of
 from obsnet.errors import ConfigError
 from obsnet.schema import observation_table

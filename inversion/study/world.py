@@ -21,8 +21,9 @@ from inversion.problem.problem import Problem
 from inversion.problem.state import State, StateBlock
 from inversion.problem.time_bins import TimeBins
 from inversion.study.idealised import Wind, idealised_footprints
-from inversion.study.network import Sampling, read_network, sample
+from inversion.study.network import read_network
 from inversion.study.options import MissingOptions, WorldOptions
+from inversion.study.sampling import Sampling, sample
 from inversion.study.study import Study
 from inversion.study.virtual import observed_table
 from inversion.study.words import NATIONAL

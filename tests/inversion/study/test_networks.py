@@ -10,8 +10,9 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inversion.study.network import Sampling, presets, read_network, sample, spread_sites, station_positions
+from inversion.study.network import presets, read_network
 from inversion.study.orbits import Orbit, across_track, ground_track, sun_elevation
+from inversion.study.sampling import Sampling, sample, spread_sites, station_positions
 from inversion.study.virtual import virtual_tables, write_virtual
 from obsnet.errors import ConfigError, RangeError
 from obsnet.schema import profile_array
