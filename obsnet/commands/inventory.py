@@ -26,6 +26,7 @@ app = Group(
         "keycategories": "obsnet.commands.inventory_uncertainty:keycategories",
         "recalculate": "obsnet.commands.inventory_uncertainty:recalculate",
         "export": "obsnet.commands.inventory_export:export",
+        "fill": "obsnet.commands.inventory_export:fill",
         "cities": "obsnet.commands.inventory_parts:cities",
         "reports": "obsnet.commands.inventory_parts:reports",
         "enterprise": "obsnet.commands.inventory_parts:enterprise",

@@ -83,6 +83,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "factor_correlated": ("排放因子相关", "factor correlated"),
     "factor_group": ("共用排放因子", "shared factor", "factor group"),
     "item": ("项目", "活动", "品种", "activity", "fuel", "能源品种", "燃料"),
+    "label": ("行名", "栏目", "row label"),
     "quantity": ("参数", "量"),
     "latitude": ("纬度", "lat"),
     "longitude": ("经度", "lon", "long"),

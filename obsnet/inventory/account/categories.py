@@ -14,10 +14,12 @@ from obsnet.language import Language
 __all__ = [
     "TERMINOLOGIES",
     "Sector",
+    "categories_by_name",
     "category_name",
     "ceads_sectors",
     "convert_category",
     "converted",
+    "is_category",
     "need_terminology",
     "stated_terminology",
 ]
@@ -160,3 +162,20 @@ def converted(frame: Any, target: str) -> Any:
     ]
     out["terminology"] = [target if t in TERMINOLOGIES else t for t in out["terminology"]]
     return out
+
+
+@lru_cache(maxsize=1)
+def categories_by_name() -> dict[str, str]:
+    """Return codes of IPCC 2006 by names in both languages, without blanks and case."""
+    return {plain(r[language]): r["ipcc2006"] for r in _rows() for language in ("en", "zh") if r["ipcc2006"]}
+
+
+def is_category(code: str) -> bool:
+    """Tell whether a code is of IPCC 2006, as far as its categories are known here.
+
+    Examples
+    --------
+    >>> is_category("3.C"), is_category("3.1")
+    (True, False)
+    """
+    return any(f"{r['ipcc2006']}.".startswith(f"{code}.") for r in _rows())

@@ -1,7 +1,6 @@
 """An inventory as a workbook: a summary with CO2e, its lines, factors, uncertainty; Chinese or English.
 
-The forms of the provincial guideline (2025 edition) could not be obtained; the summary has their subject (categories
-by gases with CO2e), not their print.
+Forms of others are filled as they are given: `obsnet.inventory.exchange.form`.
 """
 
 from __future__ import annotations
