@@ -6,8 +6,8 @@ Any other file (netCDF, ``.npz``) has it at its end, which HDF5 and zip ignore: 
 object has the sha256 of its content as an entry.
 
 A file without a seal is another program's, or has been written again by one (which drops the seal); it is held to
-its contract only. A bit that flips within the seal itself makes the file unsealed or unreadable; the data stay as
-they were.
+its contract only. A seal that was damaged itself is told from none by its place: the content ends, as the content has
+it, where a seal began.
 """
 
 from __future__ import annotations
@@ -65,6 +65,8 @@ def check_file(path: str | os.PathLike[str]) -> bool:
             stream.seek(length)
             said, mark = stream.read(32), stream.read()
             if mark != _WHOLE:
+                if _content_ends(stream, length):
+                    raise _damaged(path, "its seal")
                 return False
             if _known(stream, {"*"}):
                 return True
@@ -206,6 +208,8 @@ def _sums(stream: BinaryIO, start: int, footer: bytes, path: str | os.PathLike[s
     stream.seek(start - fixed)
     ending, mark = stream.read(_ENDING.size), stream.read(len(_COLUMNS))
     if mark != _COLUMNS:
+        if _columns_end(footer) == start - fixed:
+            raise _damaged(path, "its seal")
         return None
     count, of_footer, of_body = _ENDING.unpack(ending)
     first = start - fixed - 4 * count
@@ -218,6 +222,27 @@ def _sums(stream: BinaryIO, start: int, footer: bytes, path: str | os.PathLike[s
     if zlib.crc32(footer) != of_footer:
         raise _damaged(path, "its footer")
     return list(struct.unpack(f"<{count}I", body))
+
+
+def _columns_end(footer: bytes) -> int:
+    """Return where the columns' checksums would end, by the footer; -1 where something else follows the columns."""
+    import pyarrow.parquet as pq
+
+    chunks = [c for _, c in _chunks(pq.read_metadata(BytesIO(b"PAR1" + footer)))]
+    if not chunks or any(c.has_offset_index or c.has_column_index for c in chunks):
+        return -1
+    return max(sum(_range(c)) for c in chunks) + 4 * len(chunks)
+
+
+def _content_ends(stream: BinaryIO, place: int) -> bool:
+    """Tell whether the file is netCDF-4 or a zip that ends at a place before its end, as itself has it."""
+    stream.seek(0)
+    head = stream.read(48)
+    if head[:8] == b"\x89HDF\r\n\x1a\n":  # end of file in the superblock, versions 0 and 1, and 2 and 3
+        at = {0: 40, 1: 44, 2: 28, 3: 28}.get(head[8], len(head))
+        return int.from_bytes(head[at : at + 8], "little") == place
+    stream.seek(max(place - 22, 0))
+    return stream.read(4) == b"PK\x05\x06"  # end of the central directory, without comment
 
 
 def _chunks(metadata: pq.FileMetaData) -> list[tuple[str, pq.ColumnChunkMetaData]]:

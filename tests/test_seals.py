@@ -170,6 +170,17 @@ def test_a_flipped_bit_is_noticed_or_harmless(kind, tmp_path):
         assert noticed > 0.85 * places.size
 
 
+@pytest.mark.parametrize("kind", [part, own_netcdf, restart], ids=lambda f: f.__name__)
+def test_a_seal_that_was_damaged_is_told_from_none(kind, tmp_path):
+    """Along with the content, which nothing would hold then."""
+    path, _ = kind(tmp_path)
+    whole = path.read_bytes()
+    mark = max(whole.rfind(b"OBSNETs1"), whole.rfind(b"OBSNETp1"))
+    path.write_bytes(whole[:mark] + b"OBSNEXX1" + whole[mark + 8 :])
+    with pytest.raises(FormatError, match="its seal changed"):
+        check_parquet(path) if kind is part else check_file(path)
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=lambda f: f.__name__)
 def test_a_file_cut_short_is_noticed(kind, tmp_path):
     path, read = kind(tmp_path)
