@@ -177,6 +177,7 @@ def take_columns(hits: Hits, columns: Sequence[str]) -> pa.Table:
     check_parquet(hits.path, here, hits.groups)
     with reading(hits.path, "Parquet"), pq.ParquetFile(hits.path, metadata=hits.footer) as file:
         table = file.read_row_groups(hits.groups, columns=here, use_threads=False)
+        table.validate(full=True)
     rows = sum(hits.footer.row_group(k).num_rows for k in hits.groups)
     if hits.rows is not None:
         table, rows = table.filter(pa.array(hits.rows)), int(hits.rows.sum())

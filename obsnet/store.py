@@ -83,6 +83,7 @@ def read_part(path: str | os.PathLike[str], columns: Sequence[str]) -> pa.Table:
         stored = [c for c in columns if c in footer.schema.to_arrow_schema().names]
         text = [c for c in stored if contract.field(c).type == pa.string() and c != "obs_id"]
         table = pq.ParquetFile(path, metadata=footer, read_dictionary=text).read(stored, use_threads=False)
+        table.validate(full=True)
     arrays = []
     for name in columns:
         if name in table.column_names:

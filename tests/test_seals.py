@@ -252,6 +252,16 @@ def test_what_another_program_wrote_is_held_to_the_contract_only(tmp_path):
     check_parquet(path)
 
 
+def test_texts_of_another_program_are_texts(tmp_path):
+    """Arrow reads what is no UTF-8 without a word, and whoever looks at it fails."""
+    path, read = part(tmp_path)
+    pq.write_table(pq.ParquetFile(path).read(), path, compression="none", use_dictionary=False)
+    text = pq.ParquetFile(path).read(["obs_id"])["obs_id"][0].as_py().encode()
+    path.write_bytes(path.read_bytes().replace(text, b"\xf6" + text[1:]))
+    with pytest.raises(FormatError, match="Parquet"):
+        read()
+
+
 def test_a_netcdf_file_that_another_program_changed_is_that_programs(tmp_path):
     import netCDF4
 
