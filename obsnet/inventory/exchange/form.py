@@ -9,7 +9,6 @@ lines of the inventory that went into no row. What stands in a cell already is l
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,7 +43,7 @@ _NUMBERING = re.compile(
     r"(?:\(?[一二三四五六七八九十]{1,3}[)、.]|\(?\d{1,2}(?:\.[\dA-Za-z]{1,4})*(?!\d)[)、.]?|[—–*-])?\s*"
 )
 _TOTAL = re.compile(
-    r"^((温室气体)?(排放)?总?量?(合计|总计|总量|总排放量|排放总量)|(national|net|grand)?total(emissions)?)"
+    r"(全[省国市区])?(温室气体)?(净?排放)?(总量|合计|总计|总排放量)|温室气体|(national|grand|net)?total(ghg)?(emissions?)?"
 )
 _LAND = re.compile(r"土地利用|lulucf|land use|land-use", re.IGNORECASE)
 _WITHOUT = re.compile(r"不包括|不含|扣除|without|excl", re.IGNORECASE)
@@ -58,6 +57,10 @@ _DISAGREE = Words("its code says {code}, its name {other}", "编码为 {code}，
 _LAND_ASKED = Words(
     "a total with land or without it? Say so in the table of rows (total, total-3.B)",
     "总量是否包括土地利用？请在行对照表中写明（total 或 total-3.B）",
+)
+_ONE_SECTOR = Words(
+    "a total beside rows of one sector: of all or of that? Say so in the table of rows",
+    "表中仅有一个部门：是全部总量还是该部门合计？请在行对照表中写明",
 )
 _HOLDS = Words(
     "the cell holds {held} already; the inventory has {value:.6g}", "单元格已有 {held}；清单为 {value:.6g}"
@@ -78,11 +81,20 @@ class _Column:
 
 @dataclass(frozen=True)
 class _Row:
-    """A row of a form, and the codes whose lines are added (1) and subtracted (-1) in it; all where a code is empty."""
+    """A row of a form, and the codes whose lines are added (1) and subtracted (-1) in it; all where a code is empty.
+
+    `by` says what it was known by: ``rows`` of the user, ``name``, ``code`` or ``total``.
+    """
 
     index: int
     label: str
     terms: tuple[tuple[int, str], ...]
+    by: str
+
+    @property
+    def sector(self) -> str:
+        """First figure of its code; empty for a total."""
+        return self.terms[0][1][:1]
 
 
 @dataclass
@@ -159,9 +171,10 @@ def fill_form(
             f"{form}: no heading of gases (CO2, 甲烷 …) in its sheets {', '.join(s.name for s in sheets)}"
         )
     book = openpyxl.load_workbook(form)
+    land = any(f"{r['category']}.".startswith("3.B.") for r in table)
     placed: set[int] = set()
     for sheet, first, columns in headed:
-        for row in _rows(sheet, first, columns, known, table, done):
+        for row in _rows(sheet, first, columns, known, land, done):
             for column in columns:
                 placed |= _put(book[sheet.name], sheet, row, column, table, weights, done)
     if not done.cells:
@@ -249,10 +262,18 @@ def _heading(sheet: Sheet, unit: str) -> tuple[int, list[_Column]] | None:
         if not gases:
             continue
         below = _unit_row(texts[i + 1], min(gases)) if i + 1 < len(texts) else {}
-        return i + bool(below), [
+        columns = [
             _column(sheet, i, j, gas, (heading_unit(row[j]), below.get(j, ""), stated, unit), row[j])
             for j, gas in gases.items()
         ]
+        for column in columns:
+            same = [c for c in columns if (c.gas, c.equivalent) == (column.gas, column.equivalent)]
+            if len(same) > 1:
+                cells = " and ".join(cell_name(i, c.index) for c in same)
+                raise FormatError(
+                    f"{sheet.where}: {cells} are both of {column.gas or 'all gases'}; a form is of one period"
+                )
+        return i + bool(below), columns
     return None
 
 
@@ -309,47 +330,62 @@ def _rows(
     first: int,
     columns: list[_Column],
     known: dict[str, tuple[tuple[int, str], ...]],
-    table: list[dict[str, Any]],
+    land: bool,
     done: Filled,
-) -> Iterator[_Row]:
-    """Yield rows whose meaning is known; list the others."""
-    land = any(r["category"].split(".")[:2] == ["3", "B"] for r in table)
-    sector = ""
+) -> list[_Row]:
+    """Return rows whose meaning is known; list the others."""
+    found: list[_Row] = []
     for i, cells in enumerate(sheet.rows[first + 1 :], first + 1):
         texts = [t for c in cells[: columns[0].index] if (t := normal(c))]
         if not texts:
             continue
-        label = " ".join(texts)
-        code = next((m.group() for t in texts if (m := _CODE.match(t)) and is_category(m.group())), "")
-        named = known.get(_name(texts[-1]))
-        own = known.get(f"own {plain(label)}") or known.get(f"own {plain(texts[-1])}")
-        reason, terms = None, own or named
-        if own:
-            pass
-        elif _TOTAL.match(_name(texts[-1])):
-            with_land = bool(_LAND.search(label))
-            terms = _terms("total-3.B" if with_land and _WITHOUT.search(label) else "total")
-            reason = _LAND_ASKED if land and not with_land else None
-        elif named and code and "." in code and named != _terms(code):
-            reason = filled(_DISAGREE, code=code, other="+".join(c for _, c in named))
-        elif named and "." in named[0][1] and len(named) == 1 and sector and named[0][1][0] != sector:
-            reason = filled(_OTHER_SECTOR, code=named[0][1])
-        elif not named and re.search("[A-Za-z]", code):
-            terms = _terms(code)
-        elif not named:
-            reason = _NO_CATEGORY
-        if reason or not terms:
-            done.left.append({"sheet": sheet.name, "cell": cell_name(i, 0), "label": label, "reason": reason})
-            continue
-        if terms[0][1]:
-            sector = terms[0][1][0]
-        yield _Row(i, label, terms)
+        row = _meaning(i, texts, next((r.sector for r in reversed(found) if r.sector), ""), known, land)
+        if isinstance(row, _Row):
+            found.append(row)
+        else:
+            done.left.append(_place(sheet, i, 0, " ".join(texts)) | {"reason": row})
+    if len({r.sector for r in found if r.sector}) == 1:
+        unclear = [r for r in found if r.by == "total"]
+        done.left += [_place(sheet, r.index, 0, r.label) | {"reason": _ONE_SECTOR} for r in unclear]
+        found = [r for r in found if r.by != "total"]
+    return found
+
+
+def _meaning(
+    index: int, texts: list[str], sector: str, known: dict[str, tuple[tuple[int, str], ...]], land: bool
+) -> _Row | Words:
+    """Return what a row means after rows of a sector, or why it is left."""
+    label = " ".join(texts)
+    name = _name(texts[-1])
+    code = next((m.group() for t in texts if (m := _CODE.match(t)) and is_category(m.group())), "")
+    if own := known.get(f"own {plain(label)}") or known.get(f"own {plain(texts[-1])}"):
+        return _Row(index, label, own, "rows")
+    if _TOTAL.fullmatch(name):
+        of_land = _LAND.search(label)
+        if land and not of_land:
+            return _LAND_ASKED
+        return _Row(
+            index, label, _terms("total-3.B" if of_land and _WITHOUT.search(label) else "total"), "total"
+        )
+    named = known.get(name)
+    if not named:
+        return _Row(index, label, _terms(code), "code") if re.search("[A-Za-z]", code) else _NO_CATEGORY
+    first = named[0][1]
+    if "." in code and named != _terms(code):
+        return filled(_DISAGREE, code=code, other="+".join(c for _, c in named))
+    if "." in first and len(named) == 1 and sector and first[0] != sector:
+        return filled(_OTHER_SECTOR, code=first)
+    return _Row(index, label, named, "name")
 
 
 def _name(text: str) -> str:
     """Return a name without its number, remarks in brackets and the word for a sum after it."""
     bare = plain(re.sub(r"\(.*?\)", "", _NUMBERING.sub("", text)) or text)
     return re.sub(r"(?<=.)(合计|总计|小计)$", "", bare)
+
+
+def _place(sheet: Sheet, row: int, column: int, label: str) -> dict[str, Any]:
+    return {"sheet": sheet.name, "cell": cell_name(row, column), "label": label}
 
 
 def _put(
@@ -374,7 +410,7 @@ def _put(
         lines[i] = f"{line['category']} {line['gas']}"
     if not lines:
         return set()
-    where = {"sheet": sheet.name, "cell": cell_name(row.index, column.index), "label": row.label}
+    where = _place(sheet, row.index, column.index, row.label)
     cell = page.cell(row.index + 1, column.index + 1)
     held = cell.value
     if type(cell).__name__ == "MergedCell":
@@ -393,10 +429,11 @@ def _put(
             "unit": column.unit,
             "gas": column.gas,
             "equivalent": column.equivalent,
+            "by": row.by,
             "lines": "; ".join(lines.values()),
         }
     )
-    return set() if any(not code for _, code in row.terms) else set(lines)
+    return set() if not row.sector else set(lines)
 
 
 def _account(done: Filled) -> Any:

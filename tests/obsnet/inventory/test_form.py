@@ -95,10 +95,11 @@ def test_a_form_in_english(tmp_path):
     assert [page.cell(r, 3).value for r in range(3, 9)] == [100_000, 5, None, 5000, None, 155_000]
     assert page["F8"].value == pytest.approx(155_000 + 28 * 2600)
     assert page["F4"].value == pytest.approx(50_000)
-    said = [r["reason"].en for r in done.left]
-    assert "holds 5 already" in said[0]
-    assert "code says 1.B, its name 2.A" in said[1]
-    assert "no category" in said[2]
+    said = {r["cell"]: r["reason"].en for r in done.left}
+    assert "holds 5 already" in said["C4"]
+    assert "code says 1.B, its name 2.A" in said["A5"]
+    assert "no category" in said["A7"]
+    assert {c["label"]: c["by"] for c in done.cells}["2.C A name of one's own"] == "code"
 
 
 def test_the_users_rows_go_first_and_two_readings_are_asked(tmp_path):
@@ -115,11 +116,20 @@ def test_the_users_rows_go_first_and_two_readings_are_asked(tmp_path):
         fill_form(given, inventory(tmp_path), tmp_path / "out.xlsx", rows=rows)
 
 
+def test_a_total_beside_one_sector_is_asked(tmp_path):
+    given = form(tmp_path, ["", "CO2 (Mt)"], ["合计", None], ["能源活动", None], ["Total fuel", None])
+    done = fill_form(given, inventory(tmp_path), tmp_path / "out.xlsx")
+    assert [c["cell"] for c in done.cells] == ["B3"]
+    assert [r["cell"] for r in done.left] == ["A4", "A2"]
+
+
 def test_what_cannot_be_filled_is_one_line(tmp_path):
     made = inventory(tmp_path)
     out = tmp_path / "out.xlsx"
     with pytest.raises(FormatError, match="has no unit"):
         fill_form(form(tmp_path, ["", "CO2"], ["能源活动", None]), made, out)
+    with pytest.raises(FormatError, match="B1 and C1 are both of CO2"):
+        fill_form(form(tmp_path, ["", "CO2 (Mt)", "二氧化碳 (Mt)"], ["能源活动", None]), made, out)
     with pytest.raises(FormatError, match="no heading of gases"):
         fill_form(form(tmp_path, ["a", "b"]), made, out)
     with pytest.raises(FormatError, match="no row is known"):
