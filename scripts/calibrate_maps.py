@@ -1,14 +1,14 @@
 """How often the truth lies in the 95 % range of a kriged mean: real days held out, and fields that are known.
 
     python scripts/calibrate_maps.py [--data DIR] [--part real|made] [--method kriging|frk] [--folds 10]
-                                     [--draws 2] [--columns 3000] [--only TEXT]
+                                     [--draws 2] [--columns 3000] [--functions 500] [--only TEXT]
 
 Real: the good columns of each satellite file of DIR/satellite and of days together, TROPOMI also as
 super-observations, and a whole official TROPOMI orbit without flags and precision, of which 2 ppb is claimed.
 Blocks of each size are held out in turn; mean, covariance, error factor and widening are fitted without the third of
 the columns, by squares of 5 degrees, that they lie in.
 Dense sets are thinned to --columns; --only takes the sets whose names hold a text (a regular expression). For
-fixed-rank kriging the bisquares are as wide as some 500 of them allow.
+fixed-rank kriging the bisquares are as wide as some 500 of them (--functions) allow; the time grows with their cube.
 
 How far a share may be off by chance depends on how many blocks there are, and errors of neighbouring blocks are
 alike: their effective number is that with which shares in squares of 20 degrees and a day would scatter as they do,
@@ -124,12 +124,12 @@ def days_of(store, species, source):
     return [(d, columns.take(day == d)) for d in np.unique(day)]
 
 
-def fitted(columns, species, method, part, fits):
+def fitted(columns, species, method, part, fits, functions):
     """Return for each part a function (training rows, held-out rows, offsets) -> (mean, sd) that never saw it.
 
     And the widening of each, and a few words of what was fitted.
     """
-    functions, widened, words = [], [], []
+    foretellers, widened, words = [], [], []
     for k in range(fits):
         known = columns.take(part != k)
         if method == "kriging":
@@ -138,7 +138,7 @@ def fitted(columns, species, method, part, fits):
             foretell = partial(mapper.foretell, mapper.fit, columns)
             words.append(f"{mapper.fit.model.range_km:6.0f} {mapper.fit.error_scale**0.5:6.2f}")
         else:
-            mapper = FixedRankMapper(known, regional(columns, species))
+            mapper = FixedRankMapper(known, regional(columns, species, functions))
             mapper.validate(known)
             foretell = partial(mapper.check, columns)
             words.append(f"{mapper.last.fine_variance**0.5:6.2f} {mapper.last.error_scale**0.5:6.2f}")
@@ -147,13 +147,13 @@ def fitted(columns, species, method, part, fits):
             mean, sd = foretell(training, held, offsets)
             return mean, widened * sd
 
-        functions.append(predict)
+        foretellers.append(predict)
         widened.append(mapper.widened)
-    return functions, widened, words
+    return foretellers, widened, words
 
 
-def regional(columns, species):
-    """Return settings of fixed-rank kriging: cells of half a degree, bisquares that the columns' area holds 500 of."""
+def regional(columns, species, functions):
+    """Return settings of fixed-rank kriging: cells of half a degree, and so many bisquares in the columns' area."""
     first = columns.longitude[0]
     lat, lon = columns.latitude, np.mod(columns.longitude - first + 180, 360) + first - 180
     south, west, north, east = (
@@ -161,7 +161,7 @@ def regional(columns, species):
         *(np.ceil(x.max()) for x in (lat, lon)),
     )
     share = (np.sin(np.deg2rad(north)) - np.sin(np.deg2rad(south))) * np.deg2rad(east - west)
-    narrow = max(400.0, float(EARTH_RADIUS_KM * np.sqrt(share / 350.0)))
+    narrow = max(400.0, float(EARTH_RADIUS_KM * np.sqrt(share / (0.7 * functions))))
     days = np.unique(columns.time.astype("datetime64[D]"))
     return MapSettings(
         species=species,
@@ -199,7 +199,7 @@ def crowding(every):
     return max(square / total, 1.0)
 
 
-def real(data, methods, folds, most, only):
+def real(data, methods, folds, most, only, number_of_functions):
     """Print coverage of held-out means of real columns."""
     with tempfile.TemporaryDirectory() as folder:
         every_set = real_sets(data / "satellite", Path(folder))
@@ -218,7 +218,7 @@ def real(data, methods, folds, most, only):
             part = fold_numbers(
                 columns.latitude, columns.longitude, columns.time, folds=3, degrees=max(SIZES), seed=3
             )
-            functions, widened, words = fitted(columns, species, method, part, 3)
+            functions, widened, words = fitted(columns, species, method, part, 3, number_of_functions)
             for size in SIZES:
                 z, where = held_out(columns, size, part, functions, folds)
                 every[size].append((z, where))
@@ -320,6 +320,7 @@ def main():
     parser.add_argument("--folds", type=int, default=10)
     parser.add_argument("--draws", type=int, default=2)
     parser.add_argument("--columns", type=int, default=3000)
+    parser.add_argument("--functions", type=int, default=500)
     parser.add_argument("--only", default="")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -331,6 +332,7 @@ def main():
             options.folds,
             options.columns,
             options.only,
+            options.functions,
         )
     if options.part in (None, "made"):
         made(options.draws)

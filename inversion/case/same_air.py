@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from obsnet.errors import SchemaError
 from obsnet.run_words import line
@@ -39,13 +40,14 @@ def same_air(table: pa.Table) -> list[Pair]:
     Parameters
     ----------
     table : pyarrow.Table
-        `obsnet.schema.OBSERVATIONS`; needs ``platform, kind, mode, time, latitude, longitude, intake_height_m, n,
-        source, file_id``.
+        `obsnet.schema.OBSERVATIONS`; needs ``platform, kind, mode, time, time_start, time_end, latitude, longitude,
+        intake_height_m, n, source, file_id``.
 
     Returns
     -------
     list of Pair
-        Stations: the same time and intake. Columns, of different sources or files: single soundings within half a
+        Stations: intervals of one intake of which the shorter lies by more than half in the other (with the next of
+        its intake), or the same instant. Columns, of different sources or files: single soundings within half a
         second and half a kilometre; super-observations (``n`` above 1) of the same ten seconds and mode, within the
         way of the satellite in them.
 
@@ -94,6 +96,20 @@ def same_air(table: pa.Table) -> list[Pair]:
             (window, "the same ten seconds of one mode"),
         ):
             _keep(found, a[rows], b[rows], why)
+    start, end = (
+        pc.coalesce(table[n], table["time"]).to_numpy().astype("datetime64[us]").astype(np.int64)
+        for n in ("time_start", "time_end")
+    )
+    order = np.lexsort((start, height, platform))
+    order = order[text["kind"][order] == "point"]
+    for step in (1, 2):  # hours beside half hours, beside their day: one pair shows it
+        a, b = order[:-step], order[step:]
+        shorter = np.minimum(end[a] - start[a], end[b] - start[b])
+        common = np.minimum(end[a], end[b]) - start[b]
+        rows = (
+            (platform[a] == platform[b]) & (height[a] == height[b]) & (2 * common > shorter) & (shorter > 0)
+        )
+        _keep(found, a[rows], b[rows], "overlapping times at one intake")
     return [Pair(first, second, why) for (first, second), why in sorted(found.items())]
 
 
@@ -141,6 +157,4 @@ def _plain_names(platform: Texts) -> Texts:
 
 
 def _text(table: pa.Table, name: str) -> Texts:
-    import pyarrow.compute as pc
-
     return np.asarray(pc.fill_null(table[name], "").to_numpy(zero_copy_only=False)).astype(str)

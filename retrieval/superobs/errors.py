@@ -129,13 +129,13 @@ class ErrorModel:
         Raises
         ------
         RangeError
-            A member without a positive uncertainty.
+            A member without a positive uncertainty, where each has its own.
         """
+        if self.sounding is not None:
+            sigma = np.full(len(sigma), self.sounding)
         if not (sigma > 0.0).all():
             bad = int(np.sum(~(sigma > 0.0)))
             raise RangeError(f"{bad} soundings have no positive uncertainty; screen them out first")
-        if self.sounding is not None:
-            sigma = np.full(len(sigma), self.sounding)
         squares = _sum_of_squares(weight, offsets)
         dilution = np.ones(len(squares))
         if soundings is not None:

@@ -64,6 +64,20 @@ class Applicant:
         end = end[~np.isnat(end)]
         return end.max() if end.size else np.datetime64("NaT", "ns")
 
+    def runs(self) -> tuple[np.ndarray, int]:
+        """Return the target runs on the days of the data, each once, and how many others are listed."""
+        if self.targets is None:
+            return np.empty(0, dtype=[("time", "datetime64[ns]"), ("bias", "f8"), ("sd", "f8")]), 0
+        start, day = self.record["time_start"].values, self.targets["time"].astype("datetime64[D]")
+        start = start[~np.isnat(start)]
+        inside = np.zeros(day.size, dtype=bool)
+        if start.size:
+            first, last = (t.astype("datetime64[D]") for t in (start.min(), self.last))
+            inside = (day >= first) & (day <= last)
+        kept = self.targets[inside]
+        kept = kept[np.unique(kept["time"], return_index=True)[1]]
+        return kept, self.targets.size - kept.size
+
     def valid(self) -> np.ndarray:
         """Return rows with a value that nobody rejected; background or not does not matter."""
         return ((self.record["quality"].values & VALID) == 0) & np.isfinite(self.record["value"].values)

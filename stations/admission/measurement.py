@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,8 @@ from pydantic import Field
 from obsnet.config import Options
 from stations.admission.base import Applicant, NotTestable, Outcome, PerSpecies, number_of, verdict_of
 from stations.admission.chinese import in_chinese
+from stations.admission.second_record import SAME_PLACE_KM, apart_km, copied, pairs
 from stations.record.scale_names import canonical_scale
-from stations.record.series import nearest_times
 
 __all__ = [
     "CalibrationOptions",
@@ -114,8 +116,10 @@ def standards(a: Applicant, o: StandardsOptions) -> Outcome:
 
 
 def _cylinder(name: str) -> str:
-    """Return a cylinder's name without what people write differently: case, blanks, dashes."""
-    return "".join(c for c in name.casefold() if c.isalnum())
+    """Return a cylinder's name without what people write differently: case, width, blanks, dashes, zeros, remarks."""
+    plain = unicodedata.normalize("NFKC", name).casefold()
+    plain = re.sub(r"\(.*?\)|^\W*(?:no|nr)[.:\s]+|钢瓶|气瓶|瓶号|编号", "", plain)
+    return re.sub(r"(?<!\d)0+(?=\d)", "", "".join(c for c in plain if c.isalnum()))
 
 
 def _standard(gas: Mapping[str, Any], last: np.datetime64, o: StandardsOptions) -> dict[str, Any]:
@@ -153,12 +157,13 @@ def repeatability(a: Applicant, o: RepeatabilityOptions) -> Outcome:
     number = number_of(a, o.maximum)
     limit = f"≤ {number:g} {a.unit}"
     rows: list[dict[str, Any]] = []
-    if a.targets is not None and np.isfinite(a.targets["sd"]).any():
+    runs, _ = a.runs()
+    if np.isfinite(runs["sd"]).any():
         rows.append(
             {
                 "source": "target runs",
-                "rows": int(np.isfinite(a.targets["sd"]).sum()),
-                "median": float(np.nanmedian(a.targets["sd"])),
+                "rows": int(np.isfinite(runs["sd"]).sum()),
+                "median": float(np.nanmedian(runs["sd"])),
             }
         )
     for name in o.variables:
@@ -197,15 +202,17 @@ def target_bias(a: Applicant, o: TargetOptions) -> Outcome:
     number = number_of(a, o.goal)
     limit = f"|bias| ≤ {number:g} {a.unit} in ≥ {o.minimum_share:.0%}"
     limit_zh = f"≥ {o.minimum_share:.0%}的|偏差| ≤ {number:g} {a.unit}"
-    if a.targets is None or np.isfinite(a.targets["bias"]).sum() < o.minimum_runs:
-        n = 0 if a.targets is None else int(np.isfinite(a.targets["bias"]).sum())
+    runs, idle = a.runs()
+    runs = runs[np.isfinite(runs["bias"])]
+    more = f"; {idle} outside the days of the data, or listed twice, do not count" if idle else ""
+    more_zh = f";不在资料时段内或重复列出的{idle}次不计" if idle else ""
+    if runs.size < o.minimum_runs:
         raise NotTestable(
-            f"{n} target runs, {o.minimum_runs} are needed",
-            f"目标气测量{n}次,至少需要{o.minimum_runs}次",
+            f"{runs.size} target runs, {o.minimum_runs} are needed{more}",
+            f"目标气测量{runs.size}次,至少需要{o.minimum_runs}次{more_zh}",
             limit,
             limit_zh,
         )
-    runs = a.targets[np.isfinite(a.targets["bias"])]
     inside = np.abs(runs["bias"]) <= number
     mean, share = float(runs["bias"].mean()), float(inside.mean())
     rows = [{"time": str(r["time"])[:19], "bias": float(r["bias"])} for r in runs[~inside]]
@@ -214,8 +221,8 @@ def target_bias(a: Applicant, o: TargetOptions) -> Outcome:
         verdict_of(ok),
         f"mean {mean:+.3g} {a.unit}, {share:.0%} inside",
         limit,
-        f"{int((~inside).sum())} of {runs.size} target runs are off by more than the goal",
-        f"{runs.size}次目标气测量中有{int((~inside).sum())}次偏差超过目标",
+        f"{int((~inside).sum())} of {runs.size} target runs are off by more than the goal{more}",
+        f"{runs.size}次目标气测量中有{int((~inside).sum())}次偏差超过目标{more_zh}",
         rows,
         found_zh=f"平均{mean:+.3g} {a.unit},{share:.0%}在目标内",
         limit_zh=limit_zh,
@@ -243,29 +250,30 @@ def comparison(a: Applicant, o: CompareOptions) -> Outcome:
             limit,
             limit_zh,
         )
-    other = Applicant("", a.comparison)
-    theirs, mine = np.flatnonzero(other.valid()), np.flatnonzero(a.valid())
-    place = nearest_times(
-        a.comparison["time"].values[theirs], a.record["time"].values[mine], o.tolerance_minutes
-    )
-    paired = place >= 0
-    if paired.sum() < o.minimum_pairs:
-        n = int(paired.sum())
+    apart = apart_km(a.record, a.comparison)
+    if apart > SAME_PLACE_KM:
+        raise NotTestable(
+            f"the second record is of a place {apart:.0f} km away",
+            f"比对记录的地点相距{apart:.0f} km",
+            limit,
+            limit_zh,
+        )
+    value, reference, when = pairs(a.record, a.comparison, o.tolerance_minutes)
+    if value.size < o.minimum_pairs:
+        n = value.size
         raise NotTestable(
             f"{n} pairs, {o.minimum_pairs} are needed",
             f"只有{n}对数据,至少需要{o.minimum_pairs}对",
             limit,
             limit_zh,
         )
-    value = a.record["value"].values[mine[place[paired]]]
-    reference = a.comparison["value"].values[theirs[paired]]
-    when = a.comparison["time"].values[theirs[paired]]
     off = value - reference
-    same = _copied(value, off)
+    same = copied(value, reference)
     if same:
         raise NotTestable(
-            f"the second record holds the station's own values ({same} of {off.size} pairs are equal)",
-            f"比对记录即台站自身数据({off.size}对中有{same}对完全相同)",
+            f"the second record holds the station's own values ({same} of {off.size} pairs are equal), as they are, "
+            "averaged, moved or rounded",
+            f"比对记录即台站自身数据({off.size}对中有{same}对完全相同),或由其平均、平移、舍入而来",
             limit,
             limit_zh,
         )
@@ -293,15 +301,6 @@ def comparison(a: Applicant, o: CompareOptions) -> Outcome:
         rows,
         limit_zh=limit_zh,
     )
-
-
-def _copied(value: np.ndarray, off: np.ndarray) -> int:
-    """Return how many pairs are equal where the one record is a copy of the other, as it is or rounded; else 0."""
-    for size, share in ((1e-6, 0.5), (1.3e-5, 0.95)):  # 0.005 ppm of CO2: two decimals kept
-        equal = int((np.abs(off) <= size * np.abs(value)).sum())
-        if equal > share * off.size:
-            return equal
-    return 0
 
 
 class CalibrationOptions(Options):

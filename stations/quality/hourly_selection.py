@@ -70,8 +70,8 @@ def mountain_hours(
     -------
     ndarray of str, shape (n,)
         ``.``, a key of `REASONS`, or ``*`` for a missing hour. Years (UTC) are judged one by one, as the program
-        does: the first hour of a year is never ``S`` or ``N``, the last never ``S``, and at either end fewer hours
-        than `run` are enough to bring a ``D`` back.
+        does: the first hour of a year is never ``S`` or ``N``, the last never ``S`` (and one hour less of company
+        is enough for it), and at either end fewer hours than `run` are enough to bring a ``D`` back.
 
     Examples
     --------
@@ -138,7 +138,10 @@ def _select(
             low += 1
         while high < n and hour[high] <= hour[i] + reach:
             high += 1
-        if found[i] == _KEPT and kept[high] - kept[low] - 1 < company:
+        others, needed = kept[high] - kept[low] - 1, company
+        if i == n - 1 and not (found[i - 1] == _KEPT and hour[i] - hour[i - 1] == 1):
+            needed -= 1  # it may be single, and its company need not be beside it
+        if found[i] == _KEPT and others < needed:
             code[i] = _N
     found = code.copy()
     for i in range(n):

@@ -1,10 +1,11 @@
 """ICOS ATC text: Level 2 continuous series, flask and integrated samples, the older ``.dat``, the portal's plain CSV.
 
-Times are UTC, averages stamped at the beginning of their interval. Samples of 14C that were collected over days have
-``SamplingStart`` and ``SamplingEnd``, or ``IntegrationTime`` whose unit the header says, and ``WeightedStdErr``;
-their layout is from public descriptions, no file of them was at hand. Flags: ``U``, ``O``, ``R`` may be used. ``LTR``
-is 0.000 on bad rows. The scale belongs to the instrument and is listed in the header by its number. Sources: the
-files' headers; Hazan et al. 2016, doi:10.5194/amt-9-4719-2016; Yver Kwok et al. 2015, doi:10.5194/amt-8-3867-2015.
+Times are UTC, averages stamped at the beginning of their interval where the header says nothing else. Samples of 14C
+that were collected over days have ``SamplingStart`` and ``SamplingEnd``, or ``IntegrationTime`` whose unit the header
+says, and ``WeightedStdErr``; their layout is from public descriptions, no file of them was at hand. Flags: ``U``,
+``O``, ``R`` may be used. ``LTR`` is 0.000 on bad rows. The scale belongs to the instrument and is listed in the header
+by its number. Sources: the files' headers; Hazan et al. 2016, doi:10.5194/amt-9-4719-2016; Yver Kwok et al. 2015,
+doi:10.5194/amt-8-3867-2015.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from obsnet.constants import SPECIES
 from obsnet.errors import FormatError
 from stations.readers.choice import choose
 from stations.readers.flags import icos_quality
+from stations.readers.netcdf import stamp_convention
 from stations.readers.table import read_table, require
 from stations.readers.text import (
     from_parts,
@@ -233,12 +235,12 @@ def _times(source: Source, attrs: dict[str, str], table: dict[str, np.ndarray], 
         notes.warn(len(stamp), text)
     elif shifted:
         stamp = local_to_utc(stamp, zone, notes)
+    about = [line for line in attrs["comment"].splitlines() if "averaging interval" in line.lower()]
+    named = source.options.get("stamp") or stamp_convention(*about) or "start"
     if "IntegrationTime" in table:
-        return intervals(
-            stamp, source.options.get("stamp", "start"), _integration(source, attrs, table, notes)
-        )
+        return intervals(stamp, named, _integration(source, attrs, table, notes))
     length = _LENGTHS.get(_mean(source, attrs)) or usual_step(stamp, notes)
-    return intervals(stamp, source.options.get("stamp", "start"), length)
+    return intervals(stamp, named, length)
 
 
 def _integration(

@@ -23,7 +23,7 @@ __all__ = ["File", "attribute_number", "opened", "stamp_convention"]
 _THREE_CENTURIES = 1e10  # seconds
 _WORDS = {
     "start": r"\b(beginning|begin|starts?|starting)\b",
-    "middle": r"\bmid(dle|[ _-]?point|[ _-]?interval)?\b|\bcent(re|er)(ed)?\b",
+    "middle": r"\bmid(dle|[ -]?point|[ -]?interval|[ -]?time)?\b|\bcent(re|er)(ed)?\b",
     "end": r"\b(end|ending|ends)\b",
 }
 
@@ -160,7 +160,7 @@ def stamp_convention(*texts: str) -> str | None:
     >>> stamp_convention("Values are reported at the middle of the averaging interval.")
     'middle'
     """
-    said = " ".join(texts).lower()
+    said = " ".join(texts).lower().replace("_", " ")
     found = [(m.start(), name) for name, words in _WORDS.items() if (m := re.search(words, said))]
     return min(found)[1] if found else None
 

@@ -2,7 +2,8 @@
 
 Since 2021 the header counts its own lines, carries ``key : value`` attributes and ends in a line of column
 names without ``#``. Before, the last header line is ``# data_fields: sample_site_code sample_year …``. Times
-are UTC; averages are stamped at the START of their interval; ``analysis_datetime`` is Boulder local time.
+are UTC; averages are stamped at the START of their interval where the header says nothing else;
+``analysis_datetime`` is Boulder local time.
 Source: the files' own headers.
 """
 
@@ -17,6 +18,7 @@ from obsnet.constants import SPECIES
 from obsnet.errors import ConfigError, FormatError, nearest
 from stations.readers.choice import choose
 from stations.readers.flags import noaa_quality
+from stations.readers.netcdf import stamp_convention
 from stations.readers.table import read_table, require
 from stations.readers.text import (
     attributes,
@@ -60,6 +62,12 @@ _OLD = {
     "analysis_flag": "qcflag",
     "analysis_instrument": "instrument",
 }
+_STAMPS = (
+    "time",
+    "datetime",
+    "time_decimal",
+    "year",
+)  # whose comment says what part of its interval a stamp names
 _FILL = -999.999  # where the header declares none
 _LENGTHS = {"hourly": np.timedelta64(1, "h"), "daily": np.timedelta64(1, "D"), "monthly": "month"}
 
@@ -148,7 +156,8 @@ def _record(
     _compare_times(stamp, table, notes)
     check_span(stamp, attrs.get("dataset_start_date", ""), attrs.get("dataset_stop_date", ""), notes)
     product = _product(source, attrs, table)
-    interval = "start" if product in _LENGTHS else "instant"
+    said = stamp_convention(*(attrs.get(f"{name}:comment", "") for name in _STAMPS))
+    interval = (said or "start") if product in _LENGTHS else "instant"
     flags = table.get("qcflag", np.full(rows, "..."))
     columns: dict[str, Any] = {
         "value": table["value"],

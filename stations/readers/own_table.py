@@ -21,6 +21,9 @@ __all__ = ["FileLayout", "column", "numbers", "text_table"]
 
 _SEPARATORS = {"tab": "\t", "space": r"\s+"}
 _EMPTY = {"", "nan", "na", "null", "-", "--", "none"}
+_DURATIONS = dt.datetime(
+    1900, 1, 2
+)  # a workbook's dates before this are lengths of time from 31 December 1899
 _COMMA = r"^[+-]?\d+,\d+$"
 
 
@@ -125,6 +128,11 @@ def _cell(value: Any) -> str:
 
     if value is None or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
         return ""
+    if isinstance(value, dt.datetime) and value < _DURATIONS:  # 24:00 and more in a cell of times
+        value -= _DURATIONS - dt.timedelta(days=2)
+    if isinstance(value, dt.timedelta):
+        minutes, seconds = divmod(round(value.total_seconds()), 60)
+        return f"{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}"
     if isinstance(value, dt.datetime):
         midnight = value.time() == dt.time(0)
         return value.date().isoformat() if midnight else value.isoformat(sep=" ")

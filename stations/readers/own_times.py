@@ -12,7 +12,7 @@ from pydantic import Field
 
 from obsnet.config import Options
 from obsnet.errors import ConfigError
-from stations.readers.text import local_to_utc
+from stations.readers.text import local_to_utc, midnight
 from stations.record.record import Notes
 
 if TYPE_CHECKING:
@@ -28,10 +28,8 @@ _PARTS = {
     "%B": r"[A-Za-z]+",
     "%j": r"\d{1,3}",
     "%f": r"0+",
+    "%z": r"(?:Z|[+-]\d{2}:?\d{2})",
 }
-_ISO_24 = re.compile(
-    r"^(\d{4}[-/. ]?\d{2}[-/. ]?\d{2}[T ])24((?::?00(?::?00(?:\.0+)?)?)?(?: ?(?:Z|[+-]\d.*))?)$"
-)
 _DAY = np.timedelta64(1, "D")
 
 
@@ -99,11 +97,11 @@ def utc_times(text: pd.Series, layout: TimeLayout, path: str, notes: Notes) -> n
 
 
 def _midnights(text: pd.Series, format: str | None) -> tuple[pd.Series, np.ndarray]:
-    """Return texts in which 24:00 is 00:00, and where it was."""
+    """Return texts in which 24:00 is 00:00, and where it was; cells of a workbook are ISO whatever the format."""
     import pandas as pd
 
     swap = _at_zero(format)
-    plain = [swap(t) for t in text.tolist()]
+    plain = [swap(t) or midnight(t) for t in text.tolist()]
     moved = np.array([new is not None for new in plain], dtype=bool)
     return pd.Series([t if new is None else new for t, new in zip(text, plain, strict=True)]), moved
 
@@ -111,7 +109,7 @@ def _midnights(text: pd.Series, format: str | None) -> tuple[pd.Series, np.ndarr
 def _at_zero(format: str | None) -> Callable[[str], str | None]:
     """Return what turns a text of 24:00 into one of 00:00, and any other into None."""
     if format is None:
-        return lambda t: f"{m[1]}00{m[2]}" if "24" in t and (m := _ISO_24.match(t)) else None
+        return midnight
     if "%H" not in format:
         return lambda _text: None
     pattern = ""

@@ -18,6 +18,7 @@ __all__ = [
     "check_span",
     "from_parts",
     "local_to_utc",
+    "midnight",
     "number",
     "one_site",
     "parse_iso",
@@ -131,16 +132,20 @@ def from_parts(
 
 
 def parse_iso(texts: np.ndarray) -> np.ndarray:
-    """Read ISO 8601 times in UTC (with or without Z) as ``datetime64[ns]``; what is none becomes NaT."""
+    """Read ISO 8601 times in UTC (with or without Z) as ``datetime64[ns]``; what is none becomes NaT.
+
+    24:00 is the next midnight.
+    """
     plain = _plain_iso(np.asarray(texts, dtype=str))
     if plain is not None:
         return plain
     import pandas as pd
 
-    series = pd.to_datetime(
-        pd.Series(np.asarray(texts, dtype=str)), utc=True, errors="coerce", format="ISO8601"
-    )
+    at_zero = [midnight(str(t)) for t in np.asarray(texts, dtype=str)]
+    zeroed = [str(t) if new is None else new for t, new in zip(texts, at_zero, strict=True)]
+    series = pd.to_datetime(pd.Series(zeroed, dtype=str), utc=True, errors="coerce", format="ISO8601")
     stamps = series.dt.tz_localize(None).to_numpy()
+    stamps = stamps + np.array([new is not None for new in at_zero], dtype=bool) * np.timedelta64(1, "D")
     inside = (stamps >= np.datetime64("1800-01-01")) & (stamps < np.datetime64("2200-01-01"))
     return np.where(inside, stamps, np.datetime64("NaT")).astype("datetime64[ns]")
 
@@ -159,8 +164,17 @@ def _plain_iso(texts: np.ndarray) -> np.ndarray | None:
     value = (codes[:, digits] - ord("0")).astype(np.float64)
     year = value[:, :4] @ [1000, 100, 10, 1]
     pairs = value[:, 4:].reshape(texts.size, 5, 2) @ [10, 1]
-    good = (pairs[:, 2] < 24) & (pairs[:, 4] < 60)
-    return np.where(good, from_parts(year, *pairs.T), np.datetime64("NaT"))
+    return np.where(pairs[:, 4] < 60, from_parts(year, *pairs.T), np.datetime64("NaT"))
+
+
+_ISO_24 = re.compile(
+    r"^(\d{4}[-/. ]?\d{2}[-/. ]?\d{2}[T ])24((?::?00(?::?00(?:\.0+)?)?)?(?: ?(?:Z|[+-]\d.*))?)$"
+)
+
+
+def midnight(text: str) -> str | None:
+    """Return an ISO 8601 time of 24:00 as one of 00:00 of the same day; None for any other."""
+    return f"{m[1]}00{m[2]}" if "24" in text and (m := _ISO_24.match(text)) else None
 
 
 def check_header_count(attrs: Mapping[str, str], actual: int, notes: Notes) -> None:

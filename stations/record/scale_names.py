@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from obsnet.constants import SPECIES
+
 __all__ = ["UNCALIBRATED", "UNKNOWN", "canonical_scale", "is_known"]
 
 UNKNOWN = "unknown"
@@ -19,21 +21,10 @@ _WMO = {
     "H2": "X2009",
 }
 _YEAR = r"(?:19|20)?\d\d[A-Z]?"
-_GAS = r"[A-Z]+[0-9]*[A-Z]*[0-9]*"
-_WMO_FORMS = (
-    # "WMO CO2 X2019", "CO2_X2019", "WMO-X2004A", "WMO CH4-X2004A", "X2007"
-    re.compile(
-        rf"^(?:(?:WMO|NOAA|GAW|ESRL|GML)[ /_-]*)*(?:(?P<gas>{_GAS})[ /_-]+)?X[ _-]?(?P<year>{_YEAR})$"
-    ),
-    # "CO2_WMO_X2019"
-    re.compile(rf"^(?P<gas>{_GAS})[ /_-]+(?:WMO|NOAA|GAW)[ /_-]+X[ _-]?(?P<year>{_YEAR})$"),
-    # "NOAA 2004A CH4"
-    re.compile(rf"^(?:NOAA|WMO)[ _-]X?(?P<year>{_YEAR})[ _-](?P<gas>{_GAS})$"),
-)
-# "NOAA-2006A", "WMO CO 2014A", "NOAA/ESRL 2007": WMO's where its table has that year, for NOAA keeps these scales.
-_WITHOUT_X = re.compile(
-    r"^(?:(?:WMO|NOAA|GAW|ESRL|GML)[ /_-]*)+(?:(?P<gas>[A-Z]+\d*[A-Z]*\d?)[ /_-]+)?(?P<year>(?:19|20)\d\d[A-Z]?)$"
-)
+# Who keeps WMO's scales, or writes their names before it; "NOAA/ESRL 2007" and "CCL X2019" are WMO's.
+_KEEPERS = {"WMO", "NOAA", "GAW", "ESRL", "GML", "GMD", "CMDL", "CCGG", "CCL", "CENTRAL", "LABORATORY"}
+_GLUED = re.compile(rf"\b({'|'.join(_KEEPERS)})(?=X?\d)|\b(X)[ _-](?=\d)")
+_OF_ITS_OWN = {"NOAA04"}  # published under this name; `scales.toml` leads to WMO's
 _SCRIPPS = re.compile(r"^(?:SCRIPPS|SIO) ?X(\d\d[A-Z]?)$")
 _LABORATORIES = "SIO|TU|TOHOKU|CSIRO|CMDL|NOAA|METAS|EMPA|UB|NIES|SCRIPPS|KRISS"
 _LABORATORY = re.compile(rf"^({_LABORATORIES})[ _-]?({_YEAR})$")
@@ -63,22 +54,34 @@ def canonical_scale(text: str, species: str) -> str:
         return UNCALIBRATED
     if match := _SCRIPPS.match(plain):
         return f"Scripps X{match[1]}"
-    for form in _WMO_FORMS:
-        match = form.match(plain)
-        if match:
-            name = f"WMO {match['gas'] or species} X{match['year']}"
-            # Scripps has an X08A and an X12 of its own: two digits are WMO's only where WMO's name or table says so.
-            return name if len(match["year"]) > 3 or "WMO" in plain or is_known(name) else text.strip()
-    if (match := _WITHOUT_X.match(plain)) and is_known(
-        name := f"WMO {match['gas'] or species} X{match['year']}"
-    ):
-        return name
+    if wmo := _wmo(plain, species):
+        return wmo
     match = _LABORATORY.match(plain)
     if match:
         laboratory, year = match.groups()
         year = year[2:] if len(year) > 3 else year  # TU1987 is TU-87
         return f"NOAA{year}" if laboratory == "NOAA" else f"{laboratory.replace('TOHOKU', 'TU')}-{year}"
     return text.strip()
+
+
+def _wmo(plain: str, species: str) -> str | None:
+    """Return the name of a WMO scale: a year, its X or its keeper or both, perhaps the gas, in any order."""
+    words = re.split(r"[ /_-]+", _GLUED.sub(r"\1\2 ", plain).replace("X ", "X"))
+    years = [w for w in words if re.fullmatch(rf"X?{_YEAR}", w)]
+    others = [w for w in words if w not in years]
+    gases = [w for w in others if w not in _KEEPERS]
+    if len(years) != 1 or len(gases) > 1 or any(g not in SPECIES and g != species.upper() for g in gases):
+        return None
+    crossed, year = years[0][0] == "X", years[0].lstrip("X")
+    name = f"WMO {''.join(gases) or species} X{year}"
+    if crossed:
+        # Scripps has an X08A and an X12 of its own: two digits are WMO's only where WMO's name or table says so.
+        return name if len(year) > 3 or "WMO" in others or is_known(name) else None
+    if len(others) == len(gases) or "".join(words) in _OF_ITS_OWN:
+        return None
+    # Without an X a name is WMO's where its table has that year.
+    whole = name if len(year) > 3 else name.replace(" X", " X20")
+    return whole if is_known(whole) else None
 
 
 def is_known(scale: str) -> bool:

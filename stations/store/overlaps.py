@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -23,6 +24,7 @@ Row = Mapping[str, Any]  # of the granule index
 _MARK = "are in a file that ends later too and count there (flagged 'elsewhere')"
 _NOTE = re.compile(rf"(; )?\d+ rows {re.escape(_MARK)}: [^;]*")
 _AGAIN = r"#\d+$"  # what tells rows of one file apart
+_TIMES = ("time_start", "time_end")
 _PLACE = 0.01  # degrees; files of one site agree to this
 
 
@@ -33,7 +35,9 @@ def settle(
 
     What counts is decided by what all files hold, whatever the order in which they were read: of rows that would be
     used, that of the file with the latest end (then the last name). The observation's rows in other files get the
-    bit ``ELSEWHERE``; where that file is gone, they lose it again.
+    bit ``ELSEWHERE``; where that file is gone, they lose it again. Rows of one intake are of one observation where more
+    than half of the shorter one's time is the other's too (stamps a second apart, hours and half hours); samples where
+    they have one name.
 
     Parameters
     ----------
@@ -93,7 +97,7 @@ def _settled(store: ObservationStore, files: Sequence[Row]) -> tuple[list[dict[s
     good = {f["file_id"]: f["good"] for f in files}
     for gas, source in (tuple(name.partition("=")[2] for name in pair) for pair in sorted(folders)):
         where = pc.field("file_id").isin(order)
-        columns = ["obs_id", "file_id", "quality", "value"]
+        columns = ["obs_id", "file_id", "quality", "value", "platform", "intake_height_m", *_TIMES]
         table = store.read(gas, source=source, columns=columns, where=where).to_pandas()
         right, told = _decided(table, order)
         for name, (count, text) in told.items():
@@ -119,24 +123,57 @@ def _decided(table: pd.DataFrame, order: Sequence[str]) -> tuple[pd.Series, dict
 
     bit = np.uint32(Quality.ELSEWHERE)
     own = table["quality"] & ~bit
-    of = pd.DataFrame(
-        {
-            "key": table["obs_id"].str.replace(_AGAIN, "", regex=True),
-            "usable": own == 0,
-            "place": table["file_id"].map({name: i for i, name in enumerate(order)}),
-            "value": table["value"],
-        }
-    )
-    best = of.sort_values(["usable", "place"]).drop_duplicates("key", keep="last").set_index("key")
-    elsewhere = of["place"] != of["key"].map(best["place"])
+    place = table["file_id"].map({name: i for i, name in enumerate(order)}).to_numpy()
+    value, usable = table["value"].to_numpy(), (own == 0).to_numpy()
+    start, end = (table[n].to_numpy().astype("datetime64[us]").astype(np.int64) for n in _TIMES)
+    other = np.full(len(table), -1)  # the row that counts in the place of each
+    for rows in _series(table, end > start).groupby(level=0).indices.values():
+        kept = rows[:0]
+        for some in (rows[usable[rows]], rows[~usable[rows]]):
+            for file in np.unique(place[some])[::-1]:
+                mine = some[place[some] == file]
+                others = kept[place[kept] != file]
+                other[mine] = _shared(start, end, mine, others[np.argsort(start[others], kind="stable")])
+                kept = np.append(kept, mine[other[mine] < 0])
+    elsewhere = other >= 0
     right = own.where(~elsewhere, own | bit)
-    lost = elsewhere & of["usable"]
-    apart = (of["value"] - of["key"].map(best["value"]))[lost].abs()
+    lost = elsewhere & usable
+    apart = pd.Series(np.abs(value - value[other]))[lost]
     told = {
         str(name): (len(part), f"{int((part > 0).sum())} of them differ, by up to {part.max():.4g}")
         for name, part in apart.groupby(table["file_id"][lost])
     }
     return right, told
+
+
+def _series(table: pd.DataFrame, lasting: npt.NDArray[np.bool_]) -> pd.Series:
+    """Return the table's rows by what they are of: one intake of a site, or one sample of an instant."""
+    import pandas as pd
+
+    sample = table["obs_id"].str.replace(_AGAIN, "", regex=True)
+    intake = table["platform"] + ":" + table["intake_height_m"].round(1).astype(str)
+    return pd.Series(0, index=intake.where(lasting, sample).to_numpy())
+
+
+def _shared(
+    start: npt.NDArray[np.int64], end: npt.NDArray[np.int64], rows: npt.NDArray[Any], others: npt.NDArray[Any]
+) -> npt.NDArray[np.int64]:
+    """Return for each row the one of the others, in order of their start, that has more than half of its time; or -1.
+
+    Or more than half of the other's; rows without a length have one with the same start.
+    """
+    found = np.full(rows.size, -1)
+    if not others.size:
+        return found
+    first = np.searchsorted(np.maximum.accumulate(end[others]), start[rows])
+    for step in range(3):  # of more that lie within a row, the second is whole in it
+        k = np.minimum(first + step, others.size - 1)
+        there = others[k]
+        common = np.minimum(end[rows], end[there]) - np.maximum(start[rows], start[there])
+        shorter = np.minimum(end[rows] - start[rows], end[there] - start[there])
+        same = (2 * common > shorter) | ((shorter == 0) & (common == 0))
+        found = np.where((found < 0) & same, there, found)
+    return found
 
 
 def _write(store: ObservationStore, gas: str, source: str, name: str, quality: Mapping[str, int]) -> None:

@@ -81,6 +81,24 @@ def test_an_hour_of_a_station_in_two_files():
     assert same_air(pa.concat_tables([one, other])) == []
 
 
+@pytest.mark.parametrize(("length", "late", "pairs"), [(30, 0, 8), (60, 1, 4), (60, 1800, 0), (1440, 0, 1)])
+def test_times_of_one_intake_that_overlap(length, late, pairs):
+    """Hours beside half hours, hours a second off, hours that share no more than half, and hours beside their day."""
+
+    def means(minutes, count, first=0, **changes):
+        start = START + (first + 60 * minutes * np.arange(count)).astype("timedelta64[s]")
+        half = np.timedelta64(30 * minutes, "s")
+        times = {"time_start": start, "time": start + half, "time_end": start + 2 * half}
+        place = {"latitude": np.full(count, 36.3), "intake_height_m": np.full(count, 5.0)}
+        return rows(count, kind="point", **times, **place, **changes)
+
+    hours = means(60, 4)
+    others = means(length, 240 // min(length, 240), late, source="another", file_id="b" * 16)
+    found = same_air(pa.concat_tables([hours, others]))
+    assert len(found) >= pairs
+    assert bool(found) == bool(pairs)
+
+
 def test_refused_unless_allowed():
     table = pa.concat_tables([rows(2, seconds=[0, 100]), rows(2, source="focal_v10", seconds=[0, 100])])
     with pytest.raises(

@@ -109,7 +109,7 @@ def test_limits_of_constant_correlation():
     assert ErrorModel(r=0.3).uncertainty(s, w, offsets)[0] == pytest.approx(0.8 * np.sqrt(0.7 / 100 + 0.3))
 
 
-@pytest.mark.parametrize("precision", [2.0, 10.0])
+@pytest.mark.parametrize("precision", [2.0, 10.0, np.nan])
 @pytest.mark.parametrize("n", [1, 25, 400])
 def test_chen_preset_by_hand(n, precision):
     """15 ppb a sounding as its source has it, whatever the product's precision: 15^2 (0.45 / n + 0.55) + 4.5^2."""

@@ -144,7 +144,7 @@ def test_a_standard_calibrated_after_the_data_does_not_count(tmp_path, date):
     assert outcome.found_zh == "3瓶中2瓶"
 
 
-@pytest.mark.parametrize("name", ["A", "a", " A ", "A-"])
+@pytest.mark.parametrize("name", ["A", "a", " A ", "A-", "\uff21", "No. A", "A (new)", "钢瓶A"])
 def test_one_cylinder_counts_once(tmp_path, name):
     record = make_record(395 + 10 * np.random.default_rng(0).random(500))
     twice = [*STANDARDS[::2], dict(STANDARDS[0], name=name)]
@@ -234,6 +234,45 @@ def test_a_rounded_copy_is_a_copy_and_good_agreement_is_none(tmp_path):
     assert rounded.verdict == "not testable"
     twin = make_record(value + 0.01 * rng.standard_normal(value.size))
     assert one(tmp_path, text, record=make_record(value), comparison=twin).verdict == "pass"
+
+
+def test_what_is_made_of_the_stations_own_values_proves_nothing(tmp_path):
+    """Moved, rounded, averaged; of a second analyser that agrees to 0.02 ppm the same proves something."""
+    rng = np.random.default_rng(0)
+    value = 400 + 0.1 * np.cumsum(rng.standard_normal(24 * 100))
+    second = value + 0.02 * rng.standard_normal(value.size)
+    made = {
+        "offset": lambda v: make_record(v + 0.05),
+        "another scale and one decimal": lambda v: make_record(np.round(1.0001 * v - 0.02, 1)),
+        "daily means": lambda v: make_record(v.reshape(-1, 24).mean(axis=1), length_hours=24),
+        "single precision": lambda v: make_record(v.astype(np.float32)),
+    }
+    for name, make in made.items():
+        for v, verdict in ((value, "not testable"), (second, "pass")):
+            found = one(
+                tmp_path, 'kind="comparison"\ngoal={CO2=0.1}', record=make_record(value), comparison=make(v)
+            )
+            assert found.verdict == verdict, name
+
+
+def test_another_place_is_no_second_record(tmp_path):
+    far = make_record(np.full(999, 400.05), longitude=101.4)
+    outcome = one(tmp_path, 'kind="comparison"\ngoal={CO2=0.1}', comparison=far)
+    assert outcome.verdict == "not testable"
+    assert "a place 45 km away" in outcome.reason
+
+
+def test_target_runs_count_once_and_on_the_days_of_the_data(tmp_path):
+    text = 'kind="target_bias"\ngoal={CO2=0.1}\nminimum_runs=10'
+    early, late, good = (runs(np.zeros(n)) for n in (12, 12, 9))
+    early["time"] -= np.timedelta64(40, "D")
+    late["time"] += np.timedelta64(900, "D")
+    outcome = one(tmp_path, text, targets=np.concatenate([early, late, good, good]))
+    assert outcome.verdict == "not testable"
+    assert "9 target runs, 10 are needed; 33 outside the days of the data, or listed twice" in outcome.reason
+    assert "33次不计" in outcome.reason_zh
+    late["sd"] = 0.5
+    assert one(tmp_path, 'kind="repeatability"\nmaximum={CO2=0.05}', targets=late).verdict == "not testable"
 
 
 def test_calibrations_outside_the_data(tmp_path):

@@ -124,6 +124,13 @@ def test_singles_and_lonely_pairs():
     assert letters.tolist() == [".", "S", "N", "N", ".", ".", "."]
 
 
+@pytest.mark.parametrize(("last", "letter"), [(10, "."), (11, "N")])
+def test_the_last_hour_of_a_year_may_be_single_with_one_hour_of_company(last, letter):
+    """As NOAA's program has it, which was run on the hours of Cabauw 27 m and of Bilsdale, and on 800 draws."""
+    hour = np.r_[0:3, last]
+    assert mountain_hours(hour, np.full(4, 400.0), np.full(4, 0.1)).tolist() == [*"...", letter]
+
+
 def test_years_are_judged_one_by_one():
     new_year = np.datetime64("2020-01-01", "h").astype(np.int64)
     value = np.where(np.arange(6) < 3, 400.0, 409.0)

@@ -203,6 +203,8 @@ def test_hours_of_few_readings_against_what_is_usual_in_their_month(tmp_path):
     record = make_record(400.0 + np.arange(n.size) * 0.001, n=n)
     after, _ = run(tmp_path, '[[rule]]\nkind="within_hour"\nminimum_share=0.33', record)
     assert np.flatnonzero(after["quality"].values).tolist() == [10, 1000]
+    shipped, _ = apply_rules(record, load_rules("continuous_hours"))
+    assert np.flatnonzero(shipped["quality"].values).tolist() == [10, 1000]
 
 
 def test_mountain_hours_by_reason(tmp_path):

@@ -119,6 +119,7 @@ def test_a_zone_with_summer_time_is_not_guessed_at(tmp_path):
         ("", ["2020-02-28T24:00", "2020-12-31 24:00:00", "2020-01-24T12:24"]),
         ("", ["2020-02-28T24:00Z", "2020-12-31T24:00Z", "2020-01-24T12:24Z"]),
         ("", ["2020/02/28 24:00", "2020/12/31 24:00:00", "2020/01/24 12:24"]),
+        ("%Y-%m-%d %H:%M%z", ["2020-02-28 24:00+0000", "2020-12-31 24:00Z", "2020-01-24 12:24+0000"]),
         ("", ["2020-02-28 24:00 +0000", "2020-12-31 24:00 +0000", "2020-01-24 12:24 +0000"]),
     ],
 )
@@ -193,18 +194,21 @@ def test_a_workbook_is_a_table_too(tmp_path, sheet):
     page.append([dt.datetime(2020, 1, 1), dt.time(8), 410.1, 0])
     page.append([dt.datetime(2020, 1, 1), "24:00", 411.0, 1])
     page.append([dt.datetime(2020, 1, 3), dt.time(9, 30), None, 2])
+    page.append([dt.datetime(2020, 1, 3), dt.timedelta(days=1), 412.0, 0])  # 24:00 in a cell of times
+    page["B6"].number_format = "[h]:mm"
     book.create_sheet("other")
     book.save(tmp_path / "mine.xlsx")
     toml = TOML.replace("[file]", f"[file]\nskip_lines = 1\n{sheet}").replace('sd = "sd"\n', "")
     (tmp_path / "mine.toml").write_text(toml.replace("%Y/%m/%d", "%Y-%m-%d"))
     record = read(tmp_path / "mine.xlsx", config=tmp_path / "mine.toml")
-    np.testing.assert_array_equal(record["value"].values, [410.1, 411.0, np.nan])
+    np.testing.assert_array_equal(record["value"].values, [410.1, 411.0, np.nan, 412.0])
     assert record["time_start"].values.astype("datetime64[m]").astype(str).tolist() == [
         "2020-01-01T00:00",
         "2020-01-01T16:00",
         "2020-01-03T01:30",
+        "2020-01-03T16:00",
     ]
-    assert record["quality_original"].values.tolist() == ["0", "1", "2"]
+    assert record["quality_original"].values.tolist() == ["0", "1", "2", "0"]
     (tmp_path / "mine.toml").write_text(
         toml.replace("[file]", '[file]\nsheet = "none"', 1) if not sheet else toml
     )

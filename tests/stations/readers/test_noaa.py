@@ -100,6 +100,22 @@ def test_old_layout_of_a_real_file(sample_data):
     assert record.attrs["scale"] == "unknown"
 
 
+@pytest.mark.parametrize(("part", "minutes"), [("beginning", 0), ("middle", -30), ("end", -60)])
+def test_text_files_say_what_their_stamps_name_too(part, minutes):
+    """NOAA's hourly text and ICOS' Level 2, whose headers have the sentence of ObsPack's time."""
+    words = f"Time-averaged values are reported at the {part} of the averaging interval."
+    rows = simple(3)
+    hourly = noaa_text(rows, "HourlyData").replace(
+        "# value:units", f"# datetime:comment : UTC. {words}\n# value:units"
+    )
+    rows = simple(3, species="co2", flag=["O"] * 3)
+    for text in (hourly, icos_l2(rows, scale="115: WMO CO2 X2019", comment=f"Times are UTC\n#   - {words}")):
+        record = read_text(text)
+        shift = record["time_start"].values.astype("datetime64[s]") - rows.time
+        assert (shift == np.timedelta64(minutes, "m")).all()
+        assert record.attrs["interval_seconds"] == 3600.0
+
+
 def test_real_daily_means_are_stamped_at_their_start(sample_data):
     record = read(sample_data / "stations/noaa_insitu/co2_mlo_surface-insitu_1_ccgg_DailyData.txt")
     assert record.sizes["time"] == 17166

@@ -219,6 +219,8 @@ def test_every_column_comes_in_the_unit_of_the_value(tmp_path, unit, size, value
         ("time is the midpoint of the hour", 0),
         ("The center of the averaging period is reported", 0),
         ("values are reported at the end of the averaging interval", -30),
+        ("sample_midtime, in seconds since 1970", 0),
+        ("interval_end", -30),
         ("POSIX time.", 30),
     ],
 )

@@ -52,6 +52,13 @@ from stations.record.scale_names import canonical_scale, is_known
         ("WMO CH4 2004A", "CH4", "WMO CH4 X2004A"),
         ("WMO CO2 X2007 mole fraction scale", "CO2", "WMO CO2 X2007"),
         ("WMO CO2 X2019 (as of 2021)", "CO2", "WMO CO2 X2019"),
+        ("NOAA/GMD X2006A", "N2O", "WMO N2O X2006A"),
+        ("NOAA CCL X2019", "CO2", "WMO CO2 X2019"),
+        ("CH4 X2004A WMO", "CH4", "WMO CH4 X2004A"),
+        ("NOAA06A", "N2O", "WMO N2O X2006A"),
+        ("NOAA-04A", "CH4", "WMO CH4 X2004A"),
+        ("NOAA-06", "SF6", "WMO SF6 X2006"),
+        ("WMO X2004A", "H2", "WMO H2 X2004A"),  # kept, and not known
         ("NOAA-2006A", "CO2", "NOAA06A"),  # no WMO scale of CO2 has that year
     ],
 )

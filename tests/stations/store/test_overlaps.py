@@ -117,6 +117,23 @@ def test_rows_count_again_when_the_other_file_has_them_no_more(files, tmp_path):
     assert not any("ends later" in (r["notes"] or "") for r in table)
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
+def test_hours_half_hours_and_stamps_a_second_off_are_one_air(tmp_path, order):
+    """Hours 0 to 40 in one file, half hours 30 to 60 in a second, hours 50 to 80 a second late in a third."""
+    half, whole = np.timedelta64(30, "m"), np.timedelta64(60, "m")
+    files = [("1h", whole, 0, 40, 0), ("30min", half, 30, 60, 0), ("1h", whole, 50, 80, 1)]
+    for k in order:
+        interval, step, first, last, late = files[k]
+        (tmp_path / "mine.toml").write_text(TABLE.replace("1h", interval))
+        times = np.arange(HOURS[0] + first * whole, HOURS[0] + last * whole, step) + np.timedelta64(late, "s")
+        (tmp_path / f"{k}.csv").write_text("time,co2,flag\n" + "".join(f"{t},{400 + k},0\n" for t in times))
+        read([tmp_path / f"{k}.csv"], tmp_path)
+    good = ObservationStore(tmp_path / "store").read("CO2", good_only=True)
+    assert np.bincount(good["value"].to_numpy().astype(int) - 400).tolist() == [30, 40, 30]
+    lasts = (good["time_end"].to_numpy() - good["time_start"].to_numpy()) / whole
+    assert lasts.sum() == pytest.approx(80.0)  # every hour once
+
+
 def test_every_species_of_a_file_is_settled(files, tmp_path):
     more = TABLE.replace(
         "[flags]",
