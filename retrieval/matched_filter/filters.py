@@ -27,20 +27,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numba
 import numpy as np
-from scipy import linalg
 
 from obsnet.errors import SolverError
-from obsnet.typing import Bools, Floats
-from retrieval.matched_filter.background import covariance, factor, shrink
+from obsnet.typing import Bools, Floats, Singles
+from retrieval.matched_filter.background import covariance, inverse_of, shrink, whitening
 from retrieval.matched_filter.noise import brightness_noise
 from retrieval.matched_filter.options import FilterSettings
+from retrieval.matched_filter.rounds import taken_in_rounds
 
 __all__ = ["Filtered", "filter_spectra", "noise_taken"]
 
 _EPS = 1e-3  # of the standard deviation: what is taken as zero beside it
 _STILL = 1e-7  # relative scatter that float32 cannot hold
 _DIM = 0.02  # brightness below which a pixel is not divided by it
+_UNMOVED = 1e-3  # standard deviations by which rounds must still move a pixel to go on
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +110,7 @@ def filter_spectra(
     inside = np.ones(len(spectra), dtype=bool) if background is None else background
     known = spectra if inside.all() else spectra[inside]
     n = len(known)
-    mean = known.mean(axis=0)
+    mean = np.full(n, 1.0 / n) @ known
     centred = known - mean
     sample = covariance(centred)
     dead = np.flatnonzero(np.diag(sample) <= (_STILL * mean) ** 2)
@@ -117,100 +119,73 @@ def filter_spectra(
     albedo = settings.method != "classical"
 
     mu, t = mean, mean * absorption
+    seen = spectra @ mean
     taken = np.zeros(len(spectra))
     matrix, rho = shrink(sample, mu, n, settings.weight)
     if settings.method == "reweighted":
-        amount = _plume(known @ mean, centred, mean, absorption, _whitening(matrix), rho, settings.rounds)
+        amount, _ = taken_in_rounds(
+            centred, seen if known is spectra else seen[inside], mean, absorption, inverse_of(whitening(matrix)),
+            1.0 - rho, rounds=settings.rounds, dim=_DIM, still=_UNMOVED,
+        )  # fmt: skip
         taken[inside] = amount
         share, more = noise_taken(settings.rounds)
         total = float(amount.mean())
         mu = mean / (1.0 + total * absorption)  # mean = mu + mean(r alpha) mu k
         t = mu * absorption
-        c = centred.T @ amount / n
+        c = amount @ centred / n
         cleaned = sample - np.outer(c, t) - np.outer(t, c)
         cleaned += (float(amount @ amount) / n - total**2) * np.outer(t, t)
-        variance = 1.0 / float(np.sum((_whitening(shrink(cleaned, mu, n, rho)[0]) @ t) ** 2))
+        variance = 1.0 / float(np.sum((whitening(shrink(cleaned, mu, n, rho)[0]) @ t) ** 2))
         mu = mean / (1.0 + (total - share * np.sqrt(variance)) * absorption)
         matrix, rho = shrink(cleaned + more * variance * np.outer(t, t), mu, n, settings.weight)
 
-    z = centred if mu is mean and known is spectra else spectra - mu
-    if taken.any():
-        z -= taken[:, None] * t
-    whiten = _whitening(matrix)
+    whiten = whitening(matrix)
     axis = whiten @ t
     q = float(axis @ axis)
-    rows = z @ whiten.T
-    g = rows @ axis
-    m = np.einsum("ij,ij->i", rows, rows)
+    weight = axis @ whiten
+    # of the spectrum less mu, then less what was taken
+    g = spectra @ weight - float(mu @ weight)
+    m = _squares(spectra, mu, seen / float(mean @ mu), whiten) + taken * (taken * q - 2.0 * g)
+    g -= taken * q
+    beside = np.maximum(m - g * g / q, 0.0)
     kappa = (1.0 - rho) / (n - 1)
-    left_out = n / (n - 1) / np.maximum(1.0 - kappa * np.maximum(m - g * g / q, 0.0), 1.0 / n)
+    left_out = n / (n - 1) / np.maximum(1.0 - kappa * beside, 1.0 / n)
     amount = taken + g / q * np.where(inside, left_out, 1.0)
     r = np.ones(len(spectra))
     if albedo:
-        r = _brightness(spectra @ mean, mean, mu, t, amount)
+        r = (seen - amount * float(t @ mean)) / float(mu @ mean)
     with np.errstate(divide="ignore", invalid="ignore"):
         alpha = np.where(r > _DIM, amount / r, np.nan)
         sparse = np.where(r > _DIM, taken / r, np.nan)
     error = brightness_noise(amount, r, inside & (r > _DIM), albedo)
     if settings.method != "reweighted":
         sparse = np.full(len(spectra), np.nan)
-    distance = (m - g * g / q) / (len(mean) - 1)
+    distance = beside / (len(mean) - 1)
     return Filtered(alpha, sparse, error, r, distance, float(1.0 / np.sqrt(q)), rho)
 
 
-def _plume(
-    seen: Floats,
-    centred: Floats,
-    mean: Floats,
-    absorption: Floats,
-    whiten: Floats,
-    rho: float,
-    rounds: int,
-) -> Floats:
-    """Return ``r alpha`` of every pixel after the rounds of the reweighted filter.
+def _squares(spectra: Floats, mu: Floats, brightness: Floats, whiten: Floats) -> Floats:
+    """Return ``z' C^-1 z`` of ``z = y + (brightness - 1) mu``, that is of spectra less mu.
 
-    What the covariance is shrunk to stays that of the first round, so that a round changes C by vectors alone: in
-    coordinates in which it was the identity it is ``1 + (1 - rho) (v t t' - c t' - t c')``, which is solved by hand.
-    What has become zero stays so, and is not looked at again.
+    Products of y alone are in single precision: brightness varies a hundred times more than noise, so it is kept apart.
     """
-    n, keep = len(centred), 1.0 - rho
-    active, part = np.arange(n), centred @ whiten.T
-    mu, t = mean, mean * absorption
-    amount, total, v = np.zeros(n), 0.0, 0.0
-    c = np.zeros(len(mean))
-    for turn in range(rounds):
-        axis = whiten @ t
-        tt, tc, cc = float(axis @ axis), float(axis @ c), float(c @ c)
-        # w = a t + b c with b = keep q and q = t'w
-        left = np.array([[1.0 + keep * (v * tt - tc), keep * (v * tc - cc)], [-keep * tt, 1.0 - keep * tc]])
-        a, b = np.linalg.solve(left, np.array([1.0, 0.0]))
-        q = a * tt + b * tc
-        g = part @ (a * axis + b * c) + total * q
-        r = np.maximum(_brightness(seen, mean, mu, t, amount), _DIM)
-        less = 1.0 / (amount + r * _EPS / np.sqrt(q)) if turn else 0.0
-        amount = (g - less) / q
-        above = amount > 0.0
-        if not above.all():
-            active, part, seen, amount = active[above], part[above], seen[above], amount[above]
-        total = float(amount.sum()) / n
-        v = float(amount @ amount) / n - total**2
-        c = amount @ part / n
-        mu = mean / (1.0 + total * absorption)
-        t = mu * absorption
-    out = np.zeros(n)
-    out[active] = amount
+    bright = mu @ whiten.T
+    across = spectra @ (bright @ whiten) - brightness * float(bright @ bright)  # y' C^-1 mu
+    rows = _less(spectra, mu, brightness) @ np.ascontiguousarray(whiten.T, dtype=np.float32)
+    more = brightness - 1.0
+    return np.asarray(
+        np.einsum("ij,ij->i", rows, rows) + more * (2.0 * across + more * float(bright @ bright))
+    )
+
+
+@numba.njit(cache=True)
+def _less(spectra: Floats, mu: Floats, brightness: Floats) -> Singles:
+    """Return spectra less ``brightness mu`` in single precision, the difference taken in double."""
+    out = np.empty(spectra.shape, dtype=np.float32)
+    for i in range(spectra.shape[0]):
+        for j in range(spectra.shape[1]):
+            out[i, j] = spectra[i, j] - brightness[i] * mu[j]
     return out
-
-
-def _whitening(matrix: Floats) -> Floats:
-    """Return the matrix that makes the identity of a covariance."""
-    lower = factor(matrix)
-    return np.asarray(linalg.solve_triangular(lower, np.eye(len(lower)), lower=True, check_finite=False))
-
-
-def _brightness(seen: Floats, mean: Floats, mu: Floats, t: Floats, amount: Floats) -> Floats:
-    """Return r of spectra with ``seen = x' mean`` that hold ``amount t``, with ``amount = r alpha``."""
-    return np.asarray((seen - amount * float(t @ mean)) / float(mu @ mean))
 
 
 @lru_cache(maxsize=8)
