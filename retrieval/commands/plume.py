@@ -65,7 +65,7 @@ def _absorption_lines(found: dict[str, Any]) -> Iterator[str]:
     )
     yield f"1000 ppm m are {found['column_unit_per_1000_ppm_m']:.4g} {found['column_unit']} of the column"
     if found["linear_to_ppm_m"] == found["linear_to_ppm_m"]:
-        yield f"10 % less than linear at {found['linear_to_ppm_m']:.3g} ppm m; stronger plumes are told too weak"
+        yield f"10 % less than linear at {found['linear_to_ppm_m']:.3g} ppm m; the columns k_at_… say how it goes on"
     for key in ("lines", "atmosphere", "wavelengths", "solar_lines", "air_mass_factor"):
         yield f"{key.replace('_', ' ')}: {found[key]}"
     yield f"wrote {found['file']}"

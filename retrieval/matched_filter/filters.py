@@ -20,6 +20,9 @@ therefore made as if its own pixel were left out, which needs no second inversio
 after a t, M = z' C^-1 z, q = t' C^-1 t and g = t' C^-1 z, it is
 ``(a + n / (n - 1) (g / q) / (1 - kappa (M - g^2 / q))) / r`` with kappa = (1 - rho) / (n - 1). The scatter of these
 estimates is what pixels outside the statistics would have.
+
+Light falls with a strong plume less than linearly, and what a linear filter leaves of it stays in mu and C. Pixels that
+lose a tenth of an error by that are taken out of the background, and told by `retrieval.matched_filter.strong`.
 """
 
 from __future__ import annotations
@@ -35,13 +38,19 @@ from obsnet.typing import Bools, Floats, Singles
 from retrieval.matched_filter.background import covariance, inverse_of, shrink, whitening
 from retrieval.matched_filter.noise import brightness_noise
 from retrieval.matched_filter.options import FilterSettings
-from retrieval.matched_filter.rounds import taken_in_rounds
+from retrieval.matched_filter.rounds import NOTHING, taken_in_rounds
+from retrieval.matched_filter.strong import GrowthCurve, undo
 
 __all__ = ["Filtered", "filter_spectra", "noise_taken"]
 
-_EPS = 1e-3  # of the standard deviation: what is taken as zero beside it
 _STILL = 1e-7  # relative scatter that float32 cannot hold
 _DIM = 0.02  # brightness below which a pixel is not divided by it
+_TOLD = 3.0  # errors above which a pixel is looked at as a strong plume
+_LOST = 0.1  # errors that a linear filter takes from a strong plume
+_PASSES = 10  # at most, in which strong plumes are taken out of the background
+_DEEP = -0.1  # ln(transmittance) of the deepest band at which a plume counts as deep
+_LEAST = -0.9  # the same, beyond which a plume is not told: intervals are known to hold to there
+_FULL = 0.2  # share of a background's pixels that still hold gas, above which deep plumes are not told
 _UNMOVED = 1e-3  # standard deviations by which rounds must still move a pixel to go on
 
 
@@ -65,6 +74,11 @@ class Filtered:
         Standard deviation ``1 / sqrt(t' C^-1 t)`` that the covariance promises at r = 1.
     shrinkage : float
         Weight rho.
+    held : float
+        Share of the background's pixels that the reweighted filter still takes something from; 0.1 in noise.
+    beyond : ndarray of bool, shape (pixels,)
+        Plumes that the reweighted filter cannot tell: light of the deepest band is down to `_LEAST`, no strength fits,
+        or strong ones on a background that is full of gas itself (`held` above `_FULL`).
     """
 
     enhancement: Floats
@@ -74,10 +88,25 @@ class Filtered:
     distance: Floats
     optimum: float
     shrinkage: float
+    held: float
+    beyond: Bools
+
+
+@dataclass(frozen=True, eq=False)
+class _Linear:
+    """A filter that was made: w with ``w' t = 1``, the background mu, and what makes the identity of its covariance."""
+
+    weight: Floats
+    mu: Floats
+    whiten: Floats
 
 
 def filter_spectra(
-    spectra: Floats, absorption: Floats, settings: FilterSettings, background: Bools | None = None
+    spectra: Floats,
+    absorption: Floats,
+    settings: FilterSettings,
+    background: Bools | None = None,
+    curve: GrowthCurve | None = None,
 ) -> Filtered:
     """Estimate enhancements of spectra that share one background.
 
@@ -91,6 +120,9 @@ def filter_spectra(
         Method and shrinkage.
     background : ndarray of bool, optional, shape (pixels,)
         Pixels that tell mean and covariance; all by default.
+    curve : GrowthCurve, optional
+        How absorption grows with the enhancement, for strong plumes of the reweighted filter; by default
+        ``exp(absorption alpha)``.
 
     Raises
     ------
@@ -108,6 +140,68 @@ def filter_spectra(
     """
     spectra = np.ascontiguousarray(spectra, dtype=np.float64)
     inside = np.ones(len(spectra), dtype=bool) if background is None else background
+    made, linear = _linear(spectra, absorption, settings, inside)
+    if settings.method != "reweighted":
+        return made
+    curve = GrowthCurve.exponential(absorption) if curve is None else curve
+    strong = np.zeros(len(spectra), dtype=bool)
+    for _ in range(_PASSES):
+        with np.errstate(invalid="ignore"):
+            look = strong | (made.enhancement > _TOLD * made.error)
+        if not look.any():
+            return made
+        alpha = undo(spectra[look], curve, linear.weight, linear.mu, made.enhancement[look])[0]
+        more = strong.copy()
+        more[look] |= ~(alpha - made.enhancement[look] <= _LOST * made.error[look])
+        fewest = settings.fewest * spectra.shape[1] + 1
+        if not (more & ~strong).any() or np.count_nonzero(inside & ~more) < fewest:
+            break
+        strong = more
+        made, linear = _linear(spectra, absorption, settings, inside & ~strong)
+    return _with_strong(spectra, made, linear, strong, curve)
+
+
+def _with_strong(
+    spectra: Floats, made: Filtered, linear: _Linear, strong: Bools, curve: GrowthCurve
+) -> Filtered:
+    """Put the strong plumes in, which are outside the background that `made` is of.
+
+    Their noise is that of a linear estimate at their brightness, larger by the light that the gas took: variances of
+    bands alone (the inverse of the diagonal of the inverse covariance; Roger and Arnold 1996,
+    doi:10.1080/01431169608948750) grow by ``1 / T^2``, the surface's own scatter does not.
+    """
+    enhancement, sparse, error, distance, r = (
+        values.copy()
+        for values in (made.enhancement, made.sparse, made.error, made.distance, made.brightness)
+    )
+    w, mu, whiten = linear.weight, linear.mu, linear.whiten
+    if strong.any():
+        dim = spectra[strong]
+        alpha, restored, response = undo(dim, curve, w, mu, enhancement[strong])
+        noise = w * w / np.einsum("ij,ij->j", whiten, whiten)
+        share = min(float(noise.sum()) / made.optimum**2, 1.0)
+        grown = (restored / dim) ** 2 @ noise / noise.sum()
+        before = error[strong] * r[strong]
+        r[strong] = bright = restored @ mu / float(mu @ mu)
+        g = (restored @ w - float(w @ mu)) / made.optimum
+        beside = np.maximum(_squares(restored, mu, bright, whiten) - g * g, 0.0)
+        enhancement[strong], sparse[strong] = alpha, np.maximum(alpha, 0.0)
+        error[strong] = before * np.sqrt(1.0 + share * (grown - 1.0)) / response
+        distance[strong] = beside / (len(mu) - 1)
+    deepest = float(curve.unit.min())
+    beyond = strong & ~np.isfinite(enhancement)
+    look = np.flatnonzero(enhancement * deepest < _DEEP)
+    if look.size:
+        depth = curve.at(enhancement[look])[0].min(axis=1)
+        last = curve.strength[-1] if curve.strength.size else np.inf
+        beyond[look] |= (depth < _LEAST) | (enhancement[look] > last) | (made.held > _FULL)
+    return Filtered(enhancement, sparse, error, r, distance, made.optimum, made.shrinkage, made.held, beyond)
+
+
+def _linear(
+    spectra: Floats, absorption: Floats, settings: FilterSettings, inside: Bools
+) -> tuple[Filtered, _Linear]:
+    """Filter as if absorption were linear."""
     known = spectra if inside.all() else spectra[inside]
     n = len(known)
     mean = np.full(n, 1.0 / n) @ known
@@ -161,7 +255,10 @@ def filter_spectra(
     if settings.method != "reweighted":
         sparse = np.full(len(spectra), np.nan)
     distance = beside / (len(mean) - 1)
-    return Filtered(alpha, sparse, error, r, distance, float(1.0 / np.sqrt(q)), rho)
+    held = float(np.count_nonzero(taken)) / n
+    none = np.zeros(len(spectra), dtype=bool)
+    made = Filtered(alpha, sparse, error, r, distance, float(1.0 / np.sqrt(q)), rho, held, none)
+    return made, _Linear(weight / q, mu, whiten)
 
 
 def _squares(spectra: Floats, mu: Floats, brightness: Floats, whiten: Floats) -> Floats:
@@ -214,7 +311,7 @@ def noise_taken(rounds: int) -> tuple[float, float]:
     alpha, mean, sd = np.maximum(z, 0.0), 0.0, 1.0
     for turn in range(rounds):
         if turn:
-            alpha = np.maximum(z - mean - sd**2 / (alpha + _EPS * sd), 0.0)
+            alpha = np.maximum(z - mean - sd**2 / (alpha + NOTHING * sd), 0.0)
         left = z - alpha
         mean = float(density @ left)
         sd = float(np.sqrt(density @ (left - mean) ** 2))

@@ -13,9 +13,9 @@ import numpy as np
 
 from obsnet.typing import Floats
 
-__all__ = ["taken_in_rounds"]
+__all__ = ["NOTHING", "taken_in_rounds"]
 
-_EPS = 1e-3  # of the standard deviation: what is taken as zero beside it
+NOTHING = 1e-3  # of the standard deviation: what is taken as zero beside it
 
 
 @numba.njit(cache=True)
@@ -52,7 +52,7 @@ def _rounds(
         q = a * tt + b * tc
         g = np.dot(part, a * towards_t + b * towards_c)
         along, full = np.dot(t, mean), np.dot(mu, mean)
-        nothing = _EPS / np.sqrt(q)
+        nothing = NOTHING / np.sqrt(q)
         moved, left = 0.0, 0
         for k in range(len(some)):
             before = some[k]
