@@ -79,7 +79,7 @@ def comb(bands: int, strongest: float = 2e-5) -> Floats:
     return np.asarray(-strongest * shape)
 
 
-def make_cube(world: CubeWorld, absorption: Floats, seed: int) -> TwinCube:
+def make_cube(world: CubeWorld, absorption: Floats, seed: int, planted: Floats | None = None) -> TwinCube:
     """Draw a cube.
 
     Parameters
@@ -90,6 +90,8 @@ def make_cube(world: CubeWorld, absorption: Floats, seed: int) -> TwinCube:
         d ln(radiance) per unit; the plume takes ``exp(k alpha)``.
     seed : int
         Another number, another cube.
+    planted : ndarray, optional, shape (row, column)
+        An enhancement in the place of one that is drawn, unit of 1 / k.
     """
     rng = np.random.default_rng([seed, 20260301])
     w, bands = world, len(absorption)
@@ -112,7 +114,9 @@ def make_cube(world: CubeWorld, absorption: Floats, seed: int) -> TwinCube:
         broad = ndimage.gaussian_filter1d(absorption / np.abs(absorption).max(), bands / 15.0)
         surface[alike] *= 1.7 * np.exp(_ALIKE * broad)
     truth = np.zeros(shape)
-    if w.strength and w.share:
+    if planted is not None:
+        truth = np.array(planted, dtype=np.float64)
+    elif w.strength and w.share:
         field = ndimage.gaussian_filter(rng.standard_normal(shape), (8.0, 3.0), mode="wrap")
         edge = np.quantile(field, 1.0 - w.share)
         truth = w.strength * np.clip((field - edge) / (field.max() - edge), 0.0, 1.0) ** 0.5
