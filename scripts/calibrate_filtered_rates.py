@@ -2,9 +2,9 @@
 
     python scripts/calibrate_filtered_rates.py [--draws 40] [--processes 2]
 
-Cubes of 60 m pixels and 40 bands go through `obsnet plume filter` and `obsnet plume rate`. The plume is a steady Gaussian
-whose mass is laid out here by molar masses alone, in a wind that is told with an error of 0.5 m s-1. Error is (estimate -
-truth) / truth; coverage is how often the stated 95 % interval holds the truth.
+Cubes of 60 m pixels and 40 bands go through `obsnet plume filter` and `obsnet plume rate`. The plume is a steady
+Gaussian whose mass is laid out here by molar masses alone, in a wind that is told with an error of 0.5 m s-1. Error is
+(estimate - truth) / truth; coverage is how often the stated 95 % interval holds the truth.
 """
 
 from __future__ import annotations

@@ -170,10 +170,8 @@ def _lengths(scene: Scene, options: DetectTable) -> list[str]:
         for k, v in better.items()
         if isinstance(options, RateTable) or k.startswith("detect")
     )
-    return [
-        f"pixels of {1e3 * km:.0f} m, lengths for pixels of kilometres ({options.detect.smoothing_km:g} km of smoothing "
-        f"alone): give {said}"
-    ]
+    smoothing = f"{options.detect.smoothing_km:g} km of smoothing alone"
+    return [f"pixels of {1e3 * km:.0f} m, lengths for pixels of kilometres ({smoothing}): give {said}"]
 
 
 def _rates(
