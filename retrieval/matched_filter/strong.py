@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 
 from obsnet.errors import RangeError
@@ -66,18 +67,37 @@ class GrowthCurve:
 
         Between strengths ln(T) over strength is a straight line.
         """
-        if not self.strength.size:
-            return alpha[:, None] * self.unit, np.broadcast_to(self.unit, (len(alpha), len(self.unit)))
-        points = np.concatenate([[0.0], self.strength])
-        table = np.concatenate([self.unit[None], self.mean])
-        inside = np.clip(alpha, 0.0, points[-1])
-        low = np.minimum(np.searchsorted(points, inside, side="right") - 1, len(points) - 2)
-        width = points[low + 1] - points[low]
-        part = ((inside - points[low]) / width)[:, None]
-        mean = (1.0 - part) * table[low] + part * table[low + 1]
-        slope = mean + inside[:, None] * (table[low + 1] - table[low]) / width[:, None]
-        beyond = (alpha - inside)[:, None]
-        return inside[:, None] * mean + beyond * slope, slope
+        points, table = self.table
+        depth, slope = np.empty((len(alpha), len(self.unit))), np.empty((len(alpha), len(self.unit)))
+        _depths(np.asarray(alpha, dtype=np.float64), points, table, depth, slope)
+        return depth, slope
+
+    @property
+    def table(self) -> tuple[Floats, Floats]:
+        """Strengths from zero on, and ln(transmittance) over strength there."""
+        return np.concatenate([[0.0], self.strength]), np.concatenate([self.unit[None], self.mean])
+
+
+@numba.njit(cache=True)
+def _depth(alpha: float, points: Floats, table: Floats, depth: Floats, slope: Floats) -> None:
+    """Put in ln(transmittance) and its derivative."""
+    last = len(points) - 1
+    inside = min(max(alpha, 0.0), points[last])
+    low = max(min(np.searchsorted(points, inside, side="right") - 1, last - 1), 0)
+    high = min(low + 1, last)
+    width = points[high] - points[low]
+    part = (inside - points[low]) / width if width > 0.0 else 0.0
+    for j in range(table.shape[1]):
+        mean = (1.0 - part) * table[low, j] + part * table[high, j]
+        rise = (table[high, j] - table[low, j]) / width if width > 0.0 else 0.0
+        slope[j] = mean + inside * rise
+        depth[j] = inside * mean + (alpha - inside) * slope[j]
+
+
+@numba.njit(cache=True)
+def _depths(alpha: Floats, points: Floats, table: Floats, depth: Floats, slope: Floats) -> None:
+    for row in range(len(alpha)):
+        _depth(alpha[row], points, table, depth[row], slope[row])
 
 
 def undo(
@@ -105,19 +125,42 @@ def undo(
     response : ndarray, shape (pixels,)
         Of the filter to more of the gas, at the root; r at small alpha.
     """
-    target = float(weight @ mu)
+    points, table = curve.table
     small = 1e-9 / float(np.abs(curve.unit).max())
     alpha = np.maximum(np.nan_to_num(start), small)
-    step = np.full(len(alpha), np.inf)
-    for _ in range(_STEPS):
-        depth, slope = curve.at(alpha)
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            restored = spectra * np.exp(-depth)
-            response = (restored * slope) @ weight
-            step = (restored @ weight - target) / response
+    restored = np.empty(spectra.shape)
+    response = _solve(spectra, points, table, weight, float(weight @ mu), alpha, restored)
+    return alpha, restored, response
+
+
+@numba.njit(cache=True)
+def _solve(
+    spectra: Floats,
+    points: Floats,
+    table: Floats,
+    weight: Floats,
+    target: float,
+    alpha: Floats,
+    restored: Floats,
+) -> Floats:
+    """Solve by Newton's method, in place; return the responses."""
+    bands = len(weight)
+    depth, slope = np.empty(bands), np.empty(bands)
+    out = np.empty(len(spectra))
+    for row in range(len(spectra)):
+        a, step, response = alpha[row], np.inf, 1.0
+        for _ in range(_STEPS):
+            _depth(a, points, table, depth, slope)
+            seen, response = -target, 0.0
+            for j in range(bands):
+                restored[row, j] = spectra[row, j] * np.exp(-depth[j])
+                seen += weight[j] * restored[row, j]
+                response += weight[j] * restored[row, j] * slope[j]
+            if not abs(step) > _ENOUGH * a or not response > 0.0:
+                break
+            step = seen / response
             # no more than half as much again, so that the exponential cannot run away
-            alpha = alpha + np.clip(step, -0.5 * alpha, 0.5 * alpha)
-        if not (np.abs(step) > _ENOUGH * alpha).any():
-            break
-    bad = ~(np.abs(step) <= 1e3 * _ENOUGH * alpha) | (response <= 0.0)
-    return np.where(bad, np.nan, alpha), restored, response
+            a += min(max(step, -0.5 * a), 0.5 * a)
+        alpha[row] = a if abs(step) <= _ENOUGH * a and response > 0.0 else np.nan
+        out[row] = response
+    return out

@@ -126,7 +126,7 @@ def station_views(options: PlannedTable) -> NetworkView:
         len(np.unique(day)),
         float(increment.max()),
         float(increment.mean()),
-        float(np.mean(increment > options.station_error)),
+        float(np.mean(increment > (options.station_error or 0.0))),
         limit,
         options.emission > limit,
     )
@@ -145,7 +145,7 @@ def _view(source: str, per_rate: Floats, day: Times, options: PlannedTable) -> S
         len(days),
         float(increment.max()),
         float(increment.mean()),
-        float(np.mean(increment > options.station_error)),
+        float(np.mean(increment > (options.station_error or 0.0))),
         limit,
         options.emission > limit,
     )

@@ -147,7 +147,7 @@ def _verdict(v: StationView, language: Language) -> str:
 
 
 def _limit(v: StationView, language: Language) -> str:
-    return f"{v.limit:.3g}" if math.isfinite(v.limit) else say("p_never", language)
+    return f"{float(f'{v.limit:.3g}'):,g}" if math.isfinite(v.limit) else say("p_never", language)
 
 
 def _png(
@@ -183,7 +183,8 @@ def planned_figure(
         names = [*(v.source for v in best), say("p_all", language)]
         limits = [*(v.limit for v in best), network.together.limit]
         use = np.isfinite(limits)
-        axes[1].barh(np.arange(len(names))[use], np.array(limits)[use], color=_BLUE, height=0.6)
+        axes[1].plot(np.array(limits)[use], np.arange(len(names))[use], "o", color=_BLUE)
+        axes[1].grid(axis="y", color="0.9")
         axes[1].axvline(options.emission, color=_ORANGE, label=say("p_emission", language))
         axes[1].set_yticks(np.arange(len(names)), names)
         axes[1].set_xscale("log")

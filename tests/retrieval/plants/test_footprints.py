@@ -71,20 +71,22 @@ def test_increments_are_sensitivity_times_flux(files):
 
 
 def test_what_cannot_be_told_is_refused(files):
-    with pytest.raises(ValueError, match="stations need footprints, store and station_error; given: footprints"):
+    with pytest.raises(
+        ValueError, match="stations need footprints, store and station_error; given: footprints"
+    ):
         options(files, store=None, station_error=None)
     with pytest.raises(RangeError, match="outside the footprints' grid"):
         station_views(options(files, latitude=50.0))
     with pytest.raises(FormatError, match=r"meta\.json is missing"):
         station_views(options(files, footprints=files / "store"))
-    ObservationStore(files / "other").write(
-        ObservationStore(files / "store").read("CO2", source="near")
-    )
+    ObservationStore(files / "other").write(ObservationStore(files / "store").read("CO2", source="near"))
     with pytest.raises(ConfigError, match="1 of 4 observations with footprints"):
         station_views(options(files, store=files / "other"))
 
 
-@pytest.mark.parametrize(("language", "words"), [("en", ("Stations", "below error")), ("zh", ("站点", "低于误差"))])
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", ("Stations", "below error")), ("zh", ("站点", "低于误差"))]
+)
 def test_the_page_is_in_both_languages(files, language, words):
     done = CliRunner().invoke(
         app,
