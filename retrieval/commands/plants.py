@@ -36,13 +36,12 @@ def planned(options: PlannedTable, work: Work) -> Shown:
     """Tell what a plant that is not built yet would add to XCO2, and whether it could be seen.
 
     A steady plume gives the increment and the limit; made-up scenes with restless air are searched as measured ones
-    are.
+    are. With footprints of stations their increments and limits stand beside it.
     """
     from retrieval.plants.run import run_planned
 
     made = run_planned(options, work)
-    notes = ["made-up scenes stand near sea level, without clouds beyond a tenth, wind known to 1 m s-1"]
-    return Shown(_data(made), _lines(_winds(made.data["winds"]), made), notes)
+    return Shown(_data(made), _lines(made.data["summary"], made), made.data["notes"])
 
 
 @command("retrieval.plants.options:ProvincesTable")
@@ -65,26 +64,6 @@ def _lines(lines: list[str] | Iterator[str], made: PlantFiles) -> Iterator[str]:
     yield from lines
     for name in made.files:
         yield f"wrote {name}"
-
-
-def _winds(rows: list[dict[str, Any]]) -> Iterator[str]:
-    yield f"{rows[0]['plant']}: {rows[0]['rate_kg_s']:.0f} kg s-1"
-    yield "  wind  largest pixel  its error  plume's limit  seen"
-    for r in rows:
-        seen = {
-            "below error": f"below error: limit {r['limit_kg_s']:.0f} kg s-1",
-            "at the edge": "at the edge",
-            "above error": "above error",
-        }[r["plume"]]
-        scenes = (
-            f"; found in {r['found']}, a rate in {r['accepted']} of {r['scenes']} scenes"
-            if r["scenes"]
-            else ""
-        )
-        yield (
-            f"{r['wind_m_s']:6.1f} {r['largest_increment_ppm']:10.2f} ppm {r['pixel_error_ppm']:6.2f} ppm "
-            f"{r['limit_kg_s']:9.0f} kg s-1  {seen}{scenes}"
-        )
 
 
 def _provinces(data: dict[str, Any]) -> Iterator[str]:

@@ -65,7 +65,7 @@ def _absorption_lines(found: dict[str, Any]) -> Iterator[str]:
     )
     yield f"1000 ppm m are {found['column_unit_per_1000_ppm_m']:.4g} {found['column_unit']} of the column"
     if found["linear_to_ppm_m"] == found["linear_to_ppm_m"]:
-        yield f"10 % less than linear at {found['linear_to_ppm_m']:.3g} ppm m; stronger plumes are told too weak"
+        yield f"10 % less than linear at {found['linear_to_ppm_m']:.3g} ppm m; the columns k_at_… say how it goes on"
     for key in ("lines", "atmosphere", "wavelengths", "solar_lines", "air_mass_factor"):
         yield f"{key.replace('_', ' ')}: {found[key]}"
     yield f"wrote {found['file']}"
@@ -193,7 +193,7 @@ def _rates(summary: PlumeSummary) -> Iterator[str]:
         if not r["quality"]:
             used.setdefault((r["scene"], r["source"]), []).append(r["rate_kg_s"])
     for (scene, source), values in used.items():
-        between = f"from {min(values):.0f} to {max(values):.0f} kg s-1"
+        between = f"from {_short(min(values))} to {_short(max(values))} kg s-1"
         yield f"{scene}, {source}: {len(values)} methods {between}, not independent"
     yield from _files(summary)
 
@@ -223,4 +223,9 @@ def _files(summary: PlumeSummary) -> Iterator[str]:
 
 
 def _number(value: float | None, width: int) -> str:
-    return f"{'-' if value is None else format(value, '.0f'):>{width}s}"
+    return f"{'-' if value is None else _short(value):>{width}s}"
+
+
+def _short(value: float) -> str:
+    """Return whole numbers from 100 on, three digits below: leaks of methane are told in tenths of kg s-1."""
+    return f"{value:.0f}" if not abs(value) < 100.0 else f"{value:.3g}"

@@ -65,7 +65,7 @@ def run_absorption(options: AbsorptionTable) -> tuple[UnitAbsorption, dict[str, 
     made = unit_absorption(
         o.gas, bands, lines, fractions, layers, sun=o.sun, view=o.view, solar=solar, about=about
     )
-    made = UnitAbsorption(made.gas, stated, made.value, made.air, made.linear_to, made.about)
+    made = UnitAbsorption(made.gas, stated, made.value, made.air, made.linear_to, made.curve, made.about)
     write_unit_absorption(made, o.out)
     need = 1e7 / (bands.centre[-1] + 2.0 * bands.fwhm[-1]), 1e7 / (bands.centre[0] - 2.0 * bands.fwhm[0])
     notes = [

@@ -12,14 +12,14 @@ is larger than the noise that the filter has to tell from absorption.
 
 from __future__ import annotations
 
+import numba
 import numpy as np
-from scipy import linalg
-from scipy.linalg.blas import dsyrk
+from scipy.linalg.lapack import dpotrf, dtrtri
 
 from obsnet.errors import SolverError
 from obsnet.typing import Floats
 
-__all__ = ["covariance", "factor", "oas_weight", "shrink"]
+__all__ = ["covariance", "inverse_of", "oas_weight", "shrink", "whitening"]
 
 
 def covariance(centred: Floats) -> Floats:
@@ -30,8 +30,7 @@ def covariance(centred: Floats) -> Floats:
     centred : ndarray, shape (pixels, bands)
         C order.
     """
-    upper = dsyrk(1.0 / len(centred), centred.T)
-    return np.asarray(np.triu(upper) + np.triu(upper, 1).T)
+    return np.asarray(centred.T @ centred / len(centred))
 
 
 def oas_weight(correlation: Floats, number: int) -> float:
@@ -46,11 +45,7 @@ def oas_weight(correlation: Floats, number: int) -> float:
     >>> oas_weight(np.eye(3), 100)
     1.0
     """
-    p = len(correlation)
-    trace, square = float(np.trace(correlation)), float((correlation * correlation).sum())
-    over = (number + 1.0 - 2.0 / p) * (square - trace**2 / p)
-    above = (1.0 - 2.0 / p) * square + trace**2
-    return 1.0 if over <= above else float(above / over)
+    return float(_weight((correlation * correlation).sum(), np.trace(correlation), len(correlation), number))
 
 
 def shrink(sample: Floats, mean: Floats, number: int, weight: float | None) -> tuple[Floats, float]:
@@ -69,31 +64,60 @@ def shrink(sample: Floats, mean: Floats, number: int, weight: float | None) -> t
     """
     if weight == 0.0:
         return sample, 0.0
-    along = sample @ mean
-    bright = float(mean @ along)
-    b = np.outer(along, along) / bright if bright > 0.0 else np.zeros_like(sample)
-    rest = sample - b
-    variance = np.maximum(np.diag(rest), 0.0)
-    if weight is None:
-        scale = np.sqrt(np.where(variance > 0.0, variance, 1.0))
-        weight = oas_weight(rest / np.outer(scale, scale), number)
-    out = b + (1.0 - weight) * rest
-    out[np.diag_indices_from(out)] += weight * variance
+    out, used = _shrunk(sample, mean, number, -1.0 if weight is None else weight)
+    return np.asarray(out), float(used)
+
+
+@numba.njit(cache=True)
+def _shrunk(sample: Floats, mean: Floats, number: int, weight: float) -> tuple[Floats, float]:
+    """Shrink; a negative weight is found."""
+    p = len(mean)
+    along = np.dot(sample, mean)
+    bright = np.dot(mean, along)
+    share = 1.0 / bright if bright > 0.0 else 0.0
+    variance, inverse = np.empty(p), np.empty(p)
+    for i in range(p):
+        variance[i] = max(sample[i, i] - share * along[i] * along[i], 0.0)
+        inverse[i] = 1.0 / variance[i] if variance[i] > 0.0 else 1.0
+    if weight < 0.0:
+        square, trace = 0.0, 0.0
+        for i in range(p):
+            trace += variance[i] * inverse[i]
+            for j in range(p):
+                square += (sample[i, j] - share * along[i] * along[j]) ** 2 * inverse[i] * inverse[j]
+        weight = _weight(square, trace, p, number)
+    out = np.empty((p, p))
+    for i in range(p):
+        for j in range(p):
+            out[i, j] = sample[i, j] - weight * (sample[i, j] - share * along[i] * along[j])
+        out[i, i] += weight * variance[i]
     return out, weight
 
 
-def factor(matrix: Floats) -> Floats:
-    """Return the lower Cholesky factor.
+@numba.njit(cache=True)
+def _weight(square: float, trace: float, p: int, number: int) -> float:
+    over = (number + 1.0 - 2.0 / p) * (square - trace**2 / p)
+    above = (1.0 - 2.0 / p) * square + trace**2
+    return 1.0 if over <= above else above / over
+
+
+def whitening(matrix: Floats) -> Floats:
+    """Return the lower triangle that makes the identity of a covariance: the inverse of its Cholesky factor.
 
     Raises
     ------
     SolverError
         The matrix is singular: bands without noise, or fewer pixels than bands without shrinkage.
     """
-    try:
-        return np.asarray(linalg.cholesky(matrix, lower=True, check_finite=False))
-    except linalg.LinAlgError:
+    lower, failed = dpotrf(matrix, lower=1, clean=1)
+    if failed:
         raise SolverError(
             f"the covariance of {len(matrix)} bands is singular: a band without noise or twice there, or fewer pixels "
             "than bands; take columns together (together), shrinkage, or fewer bands"
-        ) from None
+        )
+    return np.asarray(dtrtri(lower, lower=1)[0])
+
+
+def inverse_of(whiten: Floats) -> Floats:
+    """Return the inverse of a covariance from its `whitening`."""
+    return np.ascontiguousarray(whiten.T @ whiten)

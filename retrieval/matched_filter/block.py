@@ -13,6 +13,7 @@ from obsnet.errors import SolverError
 from obsnet.typing import Floats, Singles
 from retrieval.matched_filter.filters import filter_spectra
 from retrieval.matched_filter.options import FilterSettings
+from retrieval.matched_filter.strong import GrowthCurve
 
 Reasons = npt.NDArray[np.uint8]
 
@@ -30,6 +31,7 @@ class PixelReason(IntFlag):
     DARK = 8
     NO_BACKGROUND = 16
     UNLIKE = 32
+    TOO_STRONG = 64
 
 
 PIXEL_REASONS = {
@@ -39,6 +41,7 @@ PIXEL_REASONS = {
     PixelReason.DARK: ("dark", "过暗（水体、阴影）"),
     PixelReason.NO_BACKGROUND: ("no_background", "无法确定背景"),
     PixelReason.UNLIKE: ("unlike_the_background", "与背景不同"),
+    PixelReason.TOO_STRONG: ("too_strong", "烟羽过强"),
 }
 
 
@@ -85,7 +88,9 @@ def groups_of(columns: int, together: int) -> list[tuple[int, int]]:
     return list(zip(edges, [*edges[1:], columns], strict=True))
 
 
-def filter_block(radiance: Singles, absorption: Floats, settings: FilterSettings) -> FilteredBlock:
+def filter_block(
+    radiance: Singles, absorption: Floats, settings: FilterSettings, curve: GrowthCurve | None = None
+) -> FilteredBlock:
     """Estimate enhancements of columns that share one background.
 
     Parameters
@@ -96,6 +101,8 @@ def filter_block(radiance: Singles, absorption: Floats, settings: FilterSettings
         d ln(radiance) per ppm m.
     settings : FilterSettings
         Method and what is left out.
+    curve : GrowthCurve, optional
+        How absorption grows; by default ``exp(absorption alpha)``.
     """
     rows, columns, bands = radiance.shape
     out = FilteredBlock.empty(rows, columns)
@@ -119,7 +126,7 @@ def filter_block(radiance: Singles, absorption: Floats, settings: FilterSettings
     # Radiances differ by orders of magnitude in unit alone.
     scale = float(light[background].mean())
     try:
-        made = filter_spectra(spectra[usable] / scale, absorption, settings, background[usable])
+        made = filter_spectra(spectra[usable] / scale, absorption, settings, background[usable], curve)
     except SolverError:
         _mark(reason, usable, PixelReason.NO_BACKGROUND)
         return out
@@ -132,6 +139,9 @@ def filter_block(radiance: Singles, absorption: Floats, settings: FilterSettings
         ("brightness", made.brightness),
     ):
         getattr(out, name).reshape(-1)[usable] = values
+    beyond = np.zeros(len(reason), dtype=bool)
+    beyond[usable] = made.beyond
+    _mark(reason, beyond, PixelReason.TOO_STRONG)
     lost = usable & ~np.isfinite(out.enhancement.reshape(-1))  # too dim to be divided by its brightness
     _mark(reason, lost & (reason == 0), PixelReason.DARK)
     far = np.zeros(len(reason), dtype=bool)

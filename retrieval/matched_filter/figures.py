@@ -36,7 +36,7 @@ _WORDS = {
         "used": "采用",
     },
 }
-_SHADES = ("#f2f2f2", "#999999", "#E69F00", "#CC79A7", "#0072B2", "#56B4E9", "#D55E00")
+_SHADES = ("#f2f2f2", "#999999", "#E69F00", "#CC79A7", "#0072B2", "#56B4E9", "#D55E00", "#009E73")
 
 
 def filtered_figure(name: str, target: UnitAbsorption, image: FilteredBlock, language: str = "en") -> Any:

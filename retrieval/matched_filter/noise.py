@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 from scipy.optimize import nnls
 
@@ -44,25 +45,48 @@ def brightness_noise(amount: Floats, brightness: Floats, usable: Bools, by_brigh
         return np.full(len(amount), np.nan)
     e = e - _middle(e)
     square = e * e / _KEPT
-    variance = np.full(e.size, (_MAD * _middle(np.abs(e))) ** 2)
-    powers = _powers(r, by_brightness)
-    shares = np.zeros(len(powers))
-    shares[0] = variance[0]
+    # in units of the scatter itself, so that the equations of all columns are alike
+    scale = (_MAD * _middle(np.abs(e))) ** 2
+    if not scale > 0.0:
+        return np.zeros(len(amount))
+    square /= scale
+    powers = 3 if by_brightness else 1
+    shares = np.array([1.0, 0.0, 0.0])[:powers]
     for _ in range(_ROUNDS):
-        keep = square < _CUT**2 / _KEPT * variance
-        if keep.sum() <= len(powers) or not variance.min() > 0.0:
+        matrix, vector, kept = _equations(square, r, shares, _CUT**2 / _KEPT)
+        if kept <= powers:
             break
-        weight = keep / variance**2
-        part = powers * weight
-        shares, _ = nnls(part @ powers.T, part @ square)
-        variance = shares @ powers
+        shares, _ = nnls(matrix, vector)
+    shares = shares * scale
+    if not by_brightness:
+        return np.full(len(amount), np.sqrt(shares[0]))
     with np.errstate(divide="ignore", invalid="ignore"):
-        sd = np.sqrt(shares @ _powers(brightness, by_brightness))
-        return np.asarray(np.where(brightness > 0.0, sd / brightness, np.nan)) if by_brightness else sd
+        sd = np.sqrt(shares[0] + brightness * (shares[1] + brightness * shares[2])) / brightness
+        return np.asarray(np.where(brightness > 0.0, sd, np.nan))
 
 
-def _powers(r: Floats, by_brightness: bool) -> Floats:
-    return np.stack([np.ones(r.size), r, r * r]) if by_brightness else np.ones((1, r.size))
+@numba.njit(cache=True)
+def _equations(square: Floats, r: Floats, shares: Floats, cut: float) -> tuple[Floats, Floats, int]:
+    """Return the normal equations of the shares, weighted by the variances that they give, and of how many pixels."""
+    p = len(shares)
+    sums, vector, kept = np.zeros(2 * p - 1), np.zeros(p), 0
+    for i in range(len(square)):
+        variance = shares[0]
+        if p > 1:
+            variance += r[i] * (shares[1] + r[i] * shares[2])
+        if square[i] < cut * variance:
+            kept += 1
+            term = 1.0 / (variance * variance)
+            for j in range(2 * p - 1):
+                sums[j] += term
+                if j < p:
+                    vector[j] += term * square[i]
+                term *= r[i]
+    matrix = np.empty((p, p))
+    for i in range(p):
+        for j in range(p):
+            matrix[i, j] = sums[i + j]
+    return matrix, vector, kept
 
 
 def _middle(values: Floats) -> float:

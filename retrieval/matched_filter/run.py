@@ -19,7 +19,7 @@ from obsnet.errors import ConfigError, FormatError, ObsnetError
 from obsnet.output import plain
 from obsnet.provenance import record
 from obsnet.times import as_utc
-from obsnet.typing import Floats
+from obsnet.typing import Floats, Singles
 from obsnet.units import conversion_factor
 from obsnet.work.parallel import ENOUGH_BYTES, map_unordered
 from obsnet.work.progress import progress
@@ -31,7 +31,7 @@ from retrieval.matched_filter.target import UnitAbsorption, read_unit_absorption
 
 __all__ = ["FilterSummary", "filter_cube", "run_filter", "scene_dataset"]
 
-VERSION = "1"
+VERSION = "2"
 _COPIES = 12  # bytes held for a radiance of a block, of which one group at a time is filtered
 
 
@@ -66,7 +66,7 @@ class _Task:
     last: int
     groups: tuple[tuple[int, int], ...]
     which: tuple[np.ndarray, ...]
-    absorption: tuple[Floats, ...]
+    targets: tuple[UnitAbsorption, ...]
     settings: FilterSettings
 
 
@@ -111,7 +111,7 @@ def filter_cube(
             part[-1][1],
             tuple(part),
             which,
-            tuple(t.value for t in targets),
+            tuple(targets),
             settings,
         )
         for part in (groups[k : k + step] for k in range(0, len(groups), step))
@@ -139,12 +139,12 @@ def _columns(task: _Task) -> list[FilteredBlock] | ObsnetError:
     except ObsnetError as error:
         return error
     out = []
-    for which, absorption in zip(task.which, task.absorption, strict=True):
+    for which, target in zip(task.which, task.targets, strict=True):
         mine = np.searchsorted(every, which)
         whole = FilteredBlock.empty(task.cube.rows, task.last - task.first)
         for first, last in task.groups:
             part = radiance[:, first - task.first : last - task.first][..., mine]
-            whole.put(first - task.first, filter_block(part, absorption, task.settings))
+            whole.put(first - task.first, filter_block(part, target.value, task.settings, target.curve))
         out.append(whole)
     return out
 
@@ -214,20 +214,17 @@ def _one(
             summary.files.append(
                 draw_filtered(cube.name, target, image, out.with_suffix(".png"), options.language)
             )
-        summary.rows.append(_row(cube, target, image, notes))
+        summary.rows.append(_row(cube, target, image, notes, options.filter.method))
 
 
-def _row(cube: Cube, target: UnitAbsorption, image: FilteredBlock, notes: list[str]) -> dict[str, Any]:
+def _row(
+    cube: Cube, target: UnitAbsorption, image: FilteredBlock, notes: list[str], method: str
+) -> dict[str, Any]:
     good = image.reason == 0
     believed = image.enhancement[good]
     error = image.error[good]
     notes = list(notes)
-    strong = float(np.mean(believed > target.linear_to)) if believed.size else 0.0
-    if strong > 0:
-        notes.append(
-            f"{strong:.2%} of the pixels are beyond {target.linear_to:.3g} ppm m, where absorption is 10 % less than "
-            "linear: told too weak"
-        )
+    notes += _strong(target, believed, method)
     return {
         "cube": cube.name,
         "gas": target.gas,
@@ -246,6 +243,25 @@ def _row(cube: Cube, target: UnitAbsorption, image: FilteredBlock, notes: list[s
         "highest_ppm_m": float(believed.max()) if believed.size else None,
         "notes": notes,
     }
+
+
+def _strong(target: UnitAbsorption, believed: Singles, method: str) -> list[str]:
+    """Return what has to be said of plumes whose absorption is not linear."""
+    if not believed.size:
+        return []
+    deepest = float(target.value.min())
+    if method != "reweighted":
+        beyond = float(np.mean(believed > target.linear_to))
+        said = (
+            f"{beyond:.2%} of the pixels are beyond {target.linear_to:.3g} ppm m, where absorption is 10 % less than "
+            f"linear: {method} tells them too weak"
+        )
+        return [said] if beyond > 0 else []
+    said = (
+        "the table of absorption does not say how strong plumes absorb (columns k_at_…): exp(k alpha) is taken, which "
+        "tells them too weak where lines saturate within a band"
+    )
+    return [said] if target.curve is None and (believed * deepest < -0.05).any() else []
 
 
 def scene_dataset(

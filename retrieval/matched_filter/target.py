@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from obsnet.atomic import write_text
 from obsnet.constants import MOLAR_GAS_CONSTANT, MOLAR_MASS_WATER
@@ -31,12 +32,15 @@ from retrieval.forward.hitran import LineList
 from retrieval.forward.sun import SolarLines, solar_transmittance
 from retrieval.forward.tables import CrossSections
 from retrieval.matched_filter.bands import Bands, read_bands, see
+from retrieval.matched_filter.strong import GrowthCurve
 
 __all__ = ["ColumnAir", "UnitAbsorption", "read_unit_absorption", "unit_absorption", "write_unit_absorption"]
 
 _STEP = 0.01  # cm-1; lines of the lowest 90 % of the air are 0.02 wide and more
 _WING = 25.0  # cm-1
 _NAME = "k_per_ppm_m"
+_AT = "k_at_"
+_STRENGTHS = (1e3, 2e3, 5e3, 1e4, 2e4, 4e4, 7e4, 1e5)  # ppm m
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,8 @@ class UnitAbsorption:
         For which it holds.
     linear_to : float
         ppm m at which the absorption is a tenth less than `value` makes it; NaN where that is not known.
+    curve : GrowthCurve, optional
+        ln(transmittance) of stronger plumes; ``exp(value alpha)`` where it is not known.
     about : mapping of str to str
         How it was made.
 
@@ -119,6 +125,7 @@ class UnitAbsorption:
     value: Floats
     air: ColumnAir
     linear_to: float = np.nan
+    curve: GrowthCurve | None = None
     about: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -210,8 +217,11 @@ def unit_absorption(
     unit = conversion_factor(species_of(gas).unit, "mol mol-1")
     air = ColumnAir(density, dry, pressure, water, level / unit)
     linear_to = _linear_to(bands, nu, light, added, value)
+    strength = np.array(_STRENGTHS)
+    dimmed = see(bands, nu, light * np.exp(-strength[:, None] * added))
+    curve = GrowthCurve(value, strength, np.log(dimmed / bare) / strength[:, None])
     geometry = {"sun_zenith": f"{sun:g}", "view_zenith": f"{view:g}", "air_mass_factor": f"{path[0]:.6g}"}
-    return UnitAbsorption(gas, bands, value, air, linear_to, {**geometry, **(about or {})})
+    return UnitAbsorption(gas, bands, value, air, linear_to, curve, {**geometry, **(about or {})})
 
 
 def _grid(bands: Bands) -> Floats:
@@ -263,9 +273,11 @@ def write_unit_absorption(target: UnitAbsorption, path: str | os.PathLike[str]) 
     if np.isfinite(target.linear_to):
         head["linear_to_ppm_m"] = f"{target.linear_to:.3g}"
     lines = [f"# {key} = {value}" for key, value in {**head, **target.about}.items()]
-    lines.append(f"wavelength_nm,fwhm_nm,{_NAME}")
-    rows = zip(target.bands.centre, target.bands.fwhm, target.value, strict=True)
-    lines += [f"{c:.6f},{w:.6f},{k:.8e}" for c, w, k in rows]
+    strengths = () if target.curve is None else target.curve.strength
+    lines.append(",".join(["wavelength_nm,fwhm_nm", _NAME, *(f"{_AT}{s:g}" for s in strengths)]))
+    values = [target.value, *(() if target.curve is None else target.curve.mean)]
+    for c, w, *k in zip(target.bands.centre, target.bands.fwhm, *values, strict=True):
+        lines.append(",".join([f"{c:.6f},{w:.6f}", *(f"{v:.8e}" for v in k)]))
     write_text(path, "\n".join(lines) + "\n")
     return Path(path)
 
@@ -278,7 +290,8 @@ def read_unit_absorption(path: str | os.PathLike[str]) -> UnitAbsorption:
     path : path
         CSV with the columns ``wavelength_nm``, ``fwhm_nm``, ``k_per_ppm_m`` and, before them, lines ``# key = value``
         with ``gas``, ``air_density_mol_m3``, ``dry_air_mol_m2``, ``surface_pressure_pa``, ``column_water_kg_m2`` and
-        ``column_level`` (ppm, for methane ppb); others are kept.
+        ``column_level`` (ppm, for methane ppb); others are kept. Columns ``k_at_STRENGTH`` have ln(transmittance) of
+        STRENGTH ppm m, divided by it.
 
     Raises
     ------
@@ -312,9 +325,28 @@ def read_unit_absorption(path: str | os.PathLike[str]) -> UnitAbsorption:
         try:
             air = ColumnAir(**{name: numbers[key] for name, key in _AIR.items()})
             values = table[_NAME].to_numpy(np.float64)
-            return UnitAbsorption(gas, bands, values, air, numbers["linear_to_ppm_m"], head)
+            curve = _read_curve(path, table, values)
+            return UnitAbsorption(gas, bands, values, air, numbers["linear_to_ppm_m"], curve, head)
         except RangeError as error:
             raise RangeError(f"{path}: {error}") from None
+
+
+def _read_curve(path: str | os.PathLike[str], table: pd.DataFrame, unit: Floats) -> GrowthCurve | None:
+    names = [name for name in table.columns if name.startswith(_AT)]
+    if not names:
+        return None
+    try:
+        strength = np.array([float(name.removeprefix(_AT)) for name in names])
+    except ValueError:
+        raise FormatError(
+            f"{path}: a column {_AT}STRENGTH ends with a number of ppm m; found {names}"
+        ) from None
+    curve = GrowthCurve(unit, strength, table[names].to_numpy(np.float64).T)
+    if (curve.mean.min(axis=1) < 1.2 * unit.min()).any() or (curve.mean.min(axis=1) > 0.0).any():
+        raise RangeError(
+            f"columns {_AT}… are ln(transmittance) over the strength: no stronger than {_NAME}, below zero"
+        )
+    return curve
 
 
 def _head(lines: Sequence[str]) -> dict[str, str]:

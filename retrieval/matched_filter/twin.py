@@ -13,6 +13,8 @@ from obsnet.typing import Bools, Floats
 
 __all__ = ["CubeWorld", "TwinCube", "comb", "make_cube"]
 
+_ALIKE = 0.05  # depth of what a material absorbs where the gas does
+
 
 class CubeWorld(Options):
     """What a cube is drawn from.
@@ -37,6 +39,12 @@ class CubeWorld(Options):
     strength: float = Field(2000.0, ge=0, description="enhancement in the middle of the plume, unit of 1 / k")
     share: float = Field(0.05, ge=0, lt=1, description="of the pixels that the plume covers")
     dark: float = Field(0.0, ge=0, lt=0.9, description="share of water, of a twentieth of the brightness")
+    alike: float = Field(
+        0.0,
+        ge=0,
+        lt=0.9,
+        description="share of bright patches of a material that absorbs broadly where the gas does",
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +59,14 @@ class TwinCube:
         True, unit of 1 / k.
     water : ndarray of bool, shape (row, column)
         Dark pixels.
+    alike : ndarray of bool, shape (row, column)
+        Pixels of the material that looks like the gas.
     """
 
     radiance: np.ndarray
     enhancement: Floats
     water: Bools
+    alike: Bools
 
 
 def comb(bands: int, strongest: float = 2e-5) -> Floats:
@@ -68,7 +79,7 @@ def comb(bands: int, strongest: float = 2e-5) -> Floats:
     return np.asarray(-strongest * shape)
 
 
-def make_cube(world: CubeWorld, absorption: Floats, seed: int) -> TwinCube:
+def make_cube(world: CubeWorld, absorption: Floats, seed: int, planted: Floats | None = None) -> TwinCube:
     """Draw a cube.
 
     Parameters
@@ -79,6 +90,8 @@ def make_cube(world: CubeWorld, absorption: Floats, seed: int) -> TwinCube:
         d ln(radiance) per unit; the plume takes ``exp(k alpha)``.
     seed : int
         Another number, another cube.
+    planted : ndarray, optional, shape (row, column)
+        An enhancement in the place of one that is drawn, unit of 1 / k.
     """
     rng = np.random.default_rng([seed, 20260301])
     w, bands = world, len(absorption)
@@ -94,8 +107,16 @@ def make_cube(world: CubeWorld, absorption: Floats, seed: int) -> TwinCube:
         field = _patches(shape, rng)
         water = field > np.quantile(field, 1.0 - w.dark)
         surface[water] *= 0.05
+    alike = np.zeros(shape, dtype=bool)
+    if w.alike:
+        field = _patches(shape, rng)
+        alike = field > np.quantile(field, 1.0 - w.alike)
+        broad = ndimage.gaussian_filter1d(absorption / np.abs(absorption).max(), bands / 15.0)
+        surface[alike] *= 1.7 * np.exp(_ALIKE * broad)
     truth = np.zeros(shape)
-    if w.strength and w.share:
+    if planted is not None:
+        truth = np.array(planted, dtype=np.float64)
+    elif w.strength and w.share:
         field = ndimage.gaussian_filter(rng.standard_normal(shape), (8.0, 3.0), mode="wrap")
         edge = np.quantile(field, 1.0 - w.share)
         truth = w.strength * np.clip((field - edge) / (field.max() - edge), 0.0, 1.0) ** 0.5
@@ -103,7 +124,7 @@ def make_cube(world: CubeWorld, absorption: Floats, seed: int) -> TwinCube:
     clean = surface * light * gain * np.exp(truth[..., None] * absorption)
     variance = (w.noise * light) ** 2 * (1.0 - w.photons + w.photons * clean / light)
     radiance = clean + np.sqrt(variance) * rng.standard_normal(clean.shape)
-    return TwinCube(radiance.astype(np.float32), truth, water)
+    return TwinCube(radiance.astype(np.float32), truth, water, alike)
 
 
 def _patches(shape: tuple[int, ...], rng: np.random.Generator) -> Floats:

@@ -128,7 +128,7 @@ class CardTable(YearOptions, FuelOptions, StackOptions, InLanguage):
         return self
 
 
-class PlannedTable(Options):
+class PlannedTable(InLanguage):
     """The command ``obsnet plume planned``."""
 
     name: Annotated[str, Flag(positional=True)] = Field(description="of the plant")
@@ -151,6 +151,15 @@ class PlannedTable(Options):
         10, ge=0, le=1000, description="made-up scenes a wind in which the plume is looked for"
     )
     seed: int = Field(1, ge=0, description="of these scenes")
+    footprints: Path | None = Field(
+        None, description="folder of footprints: what stations would see, too; with store and station_error"
+    )
+    store: Path | None = Field(None, description="observation store that the footprints were made of")
+    station_error: float | None = Field(
+        None,
+        gt=0,
+        description="standard error of an observation with its background and transport, ppm, the same all day",
+    )
     out: Path = Field(Path("plants"), description="folder to write to")
 
     @model_validator(mode="after")
@@ -163,6 +172,11 @@ class PlannedTable(Options):
             raise ValueError(
                 "how much it emits must be said once: rate, mt_per_year, or capacity_mw, t_per_mwh and "
                 f"load; given: {given}"
+            )
+        stations = [n for n in ("footprints", "store", "station_error") if getattr(self, n) is not None]
+        if 0 < len(stations) < 3:
+            raise ValueError(
+                f"stations need footprints, store and station_error; given: {', '.join(stations)}"
             )
         if any(not 0 < w <= 50 for w in self.winds):
             raise ValueError("winds must lie within 0 and 50 m s-1")

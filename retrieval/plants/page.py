@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from obsnet.atomic import write_text
-from obsnet.language import Language
+from obsnet.language import Language, Words
 from obsnet.regions import PROVINCES, region_name
 from retrieval.plants.card import PlantCard, totals_e_n
 from retrieval.plants.compare.match import Overpass
@@ -16,7 +17,7 @@ from retrieval.plants.figures import card_png
 from retrieval.plants.words import BY, say
 from retrieval.plume.rates.reasons import words_of
 
-__all__ = ["summary_lines", "write_page"]
+__all__ = ["render", "summary_lines", "write_page"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 Row = list[str]
@@ -24,6 +25,22 @@ Row = list[str]
 
 def write_page(path: Path, card: PlantCard, language: Language) -> Path:
     """Write the page: no script, no reference to anything outside, every text escaped."""
+    return render(
+        path,
+        language,
+        title=say("title", language, name=card.identity["source"]),
+        sub=say("sub", language, method=card.method, n=len(card.overpasses)),
+        caption=say("caption", language),
+        facts=_facts(card, language),
+        summary=summary_lines(card, language),
+        picture=card_png(card, language),
+        tables=[t for t in _tables(card, language) if t["rows"]],
+        notes=card.notes,
+    )
+
+
+def render(path: Path, language: Language, *, picture: bytes, notes: Iterable[Words], **parts: Any) -> Path:
+    """Write a page of a plant: facts, summary, picture, tables, notes."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -31,14 +48,10 @@ def write_page(path: Path, card: PlantCard, language: Language) -> Path:
     )
     html = environment.get_template("card.html.j2").render(
         lang="zh-Hans" if language == "zh" else "en",
-        title=say("title", language, name=card.identity["source"]),
-        sub=say("sub", language, method=card.method, n=len(card.overpasses)),
         say=lambda key, **values: say(key, language, **values),
-        facts=_facts(card, language),
-        summary=summary_lines(card, language),
-        picture=base64.b64encode(card_png(card, language)).decode("ascii"),
-        tables=[t for t in _tables(card, language) if t["rows"]],
-        notes=[(n.said(language), language == "zh" and not n.zh) for n in card.notes],
+        picture=base64.b64encode(picture).decode("ascii"),
+        notes=[(n.said(language), language == "zh" and not n.zh) for n in notes],
+        **parts,
     )
     write_text(path, html)
     return path

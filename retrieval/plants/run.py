@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,14 @@ from obsnet.errors import ConfigError
 from obsnet.output import plain
 from obsnet.provenance import record
 from obsnet.sheets import csv_text
+from obsnet.store import ObservationStore
 from obsnet.work.work import Work
 from retrieval.plants.card import PlantCard, build_card, card_data, overpass_rows
+from retrieval.plants.footprints import station_views
 from retrieval.plants.options import CardTable, PlannedTable, ProvincesTable
 from retrieval.plants.page import write_page
 from retrieval.plants.planned import visibility, visibility_rows
+from retrieval.plants.planned_page import planned_lines, planned_notes, write_planned_page
 from retrieval.plants.provinces import read_card, sum_provinces
 
 __all__ = ["PlantFiles", "run_card", "run_planned", "run_provinces"]
@@ -59,18 +62,34 @@ def run_card(options: CardTable) -> PlantFiles:
 
 
 def run_planned(options: PlannedTable, work: Work | None = None) -> PlantFiles:
-    """Tell what a planned plant would show: ``<plant>_planned.csv``, ``.json``."""
-    rows = visibility_rows(options, visibility(options, work))
+    """Tell what a planned plant would show: ``<plant>_planned.html``, ``.csv``, ``.json``, ``_stations.csv``."""
+    network = station_views(options) if options.footprints is not None else None
+    found = visibility(options, work)
+    rows = visibility_rows(options, found)
+    stations = [] if network is None else [asdict(v) for v in (*network.stations, network.together)]
     data = {
         "plant": options.name,
         "latitude": options.latitude,
         "longitude": options.longitude,
         "winds": rows,
+        "stations": [{k: None if v == float("inf") else v for k, v in r.items()} for r in stations],
+        "summary": planned_lines(options, found, network, options.language),
+        "notes": [n.said(options.language) for n in planned_notes(network)],
     }
     stem = options.out / f"{_stem(options.name)}_planned"
-    table = stem.with_suffix(".csv")
-    _table(table, rows)
-    return PlantFiles(data, [table, *_records(options, stem, data, "planned", [])])
+    files = [write_planned_page(stem.with_suffix(".html"), options, found, network), stem.with_suffix(".csv")]
+    _table(files[1], rows)
+    if stations:
+        files.append(stem.with_name(f"{stem.name}_stations.csv"))
+        _table(files[2], stations)
+    inputs = []
+    if options.footprints is not None and options.store is not None:
+        inputs = [
+            options.footprints / "meta.json",
+            *sorted((options.footprints / "sensitivity").glob("[!.]*.parquet")),
+            *ObservationStore(options.store).files("CO2"),
+        ]
+    return PlantFiles(data, [*files, *_records(options, stem, data, "planned", inputs)])
 
 
 def run_provinces(options: ProvincesTable) -> PlantFiles:

@@ -94,6 +94,65 @@ _WORDS = {
         "Against the stacks: mean difference {bias} kg s⁻¹ ({low} to {high}), {inside} of {n} within |E_n| ≤ 1.",
         "与烟气监测相比：平均差 {bias} kg s⁻¹（{low} 至 {high}），{n} 次中 {inside} 次 |E_n| ≤ 1。",
     ),
+    "p_title": Words("Planned plant: {name}", "拟建电厂：{name}"),
+    "p_sub": Words("CO₂ · {rate} kg s⁻¹ · what could be seen", "CO₂ · {rate} kg s⁻¹ · 能否看到"),
+    "p_caption": Words(
+        "Left: largest increment of a pixel by wind, and a pixel's error; numbers are the smallest rate, kg s⁻¹, that "
+        "the whole plume would show. Right: smallest steady rate that a station's observations would show, and the "
+        "plant's.",
+        "左：各风速下单个像元的最大增量与像元误差；数字为整条羽流可显示的最小速率（kg s⁻¹）。"
+        "右：各站观测可显示的最小稳定速率与该厂速率。",
+    ),
+    "p_images": Words("From space, by wind", "卫星：按风速"),
+    "p_stations": Words("Stations, by their footprints", "站点：按足迹"),
+    "p_stations_text": Words(
+        "Footprints of {model}; the emission is spread over a cell of {km} km. One observation is known to {error} "
+        "ppm, the same error all day (assumed); days and stations are independent.",
+        "足迹来自 {model}；排放在边长 {km} km 的网格内均匀分布。单次观测误差 {error} ppm，"
+        "同一天内误差相同（假定），不同日期与站点相互独立。",
+    ),
+    "p_emission": Words("Emission, kg s⁻¹", "排放，kg s⁻¹"),
+    "p_wind": Words("wind, m s⁻¹", "风速，m s⁻¹"),
+    "p_largest": Words("largest increment, ppm", "最大增量，ppm"),
+    "p_at": Words("at km", "距离，km"),
+    "p_error": Words("error, ppm", "误差，ppm"),
+    "p_limit": Words("limit, kg s⁻¹", "检出限，kg s⁻¹"),
+    "p_said": Words("verdict", "结论"),
+    "p_found": Words("found / rate / scenes", "检出 / 有速率 / 影像数"),
+    "p_station": Words("station", "站点"),
+    "p_observations": Words("observations (days)", "观测数（天数）"),
+    "p_mean": Words("mean increment, ppm", "平均增量，ppm"),
+    "p_above": Words("observations above error", "高于误差的观测"),
+    "p_all": Words("all together", "全部站点"),
+    "p_never": Words("none: no footprint reaches it", "无：足迹未及"),
+    "below error": Words("below error", "低于误差"),
+    "at the edge": Words("at the edge", "处于边缘"),
+    "above error": Words("above error", "高于误差"),
+    "p_sum_images": Words(
+        "In a wind of {wind} m s⁻¹: {verdict}; largest pixel {largest} ppm beside an error of {error} ppm, the plume's "
+        "limit {limit} kg s⁻¹{scenes}.",
+        "风速 {wind} m s⁻¹：{verdict}；最大像元 {largest} ppm，误差 {error} ppm，羽流检出限 {limit} kg s⁻¹{scenes}。",
+    ),
+    "p_sum_scenes": Words(
+        "; found in {found}, a rate in {accepted} of {scenes} scenes",
+        "；{scenes} 景中检出 {found}，有速率 {accepted}",
+    ),
+    "p_sum_stations": Words(
+        "{n} stations together: {verdict}; limit {limit} kg s⁻¹; best is {best}, {best_limit} kg s⁻¹.",
+        "{n} 个站点合计：{verdict}；检出限 {limit} kg s⁻¹；最佳为 {best}，{best_limit} kg s⁻¹。",
+    ),
+    "p_note_scenes": Words(
+        "made-up scenes stand near sea level, without clouds beyond a tenth, wind known to 1 m s-1",
+        "模拟影像位于海平面附近，云量不超过一成，风速误差 1 m s⁻¹",
+    ),
+    "p_note_cell": Words(
+        "a station within a cell or two of the plant sees its plume or misses it; a cell's mean tells neither",
+        "距电厂一两个网格以内的站点或正对羽流、或完全错过，网格平均两者都不能反映",
+    ),
+    "p_note_background": Words(
+        "limits are those of an emission whose background and other fluxes are known to the stated error",
+        "检出限以背景及其他通量的误差已包含在所给误差之内为前提",
+    ),
     "axis_rate": Words("rate, kg s⁻¹", "速率，kg s⁻¹"),
     "axis_stack": Words("stacks, kg s⁻¹", "烟气监测，kg s⁻¹"),
     "axis_mt": Words("Mt CO₂ in {year}", "{year} 年 Mt CO₂"),

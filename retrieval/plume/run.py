@@ -33,6 +33,7 @@ from retrieval.readers.files import granule_files
 __all__ = ["PlumeSummary", "run_detect", "run_rate"]
 
 VERSION = "1"
+_COARSE = 8.0  # pixels that the local mean spans, from which on lengths are said to be of another instrument
 _MANY = 4  # scenes, from which on starting processes pays
 
 
@@ -139,7 +140,7 @@ def _scene(path: Path, options: DetectTable) -> PlumeSummary:
 
         picture = options.out / f"{scene.name}.png"
         summary.files.append(draw_scene(scene, found, sources, picture, options.language))
-    notes = list(scene.notes)
+    notes = [*scene.notes, *_lengths(scene, options)]
     if found.gas.noise_factor > 1.2:
         notes.append(f"columns scatter {found.gas.noise_factor:.2f} times as much as stated; errors taken so")
     if isinstance(options, RateTable):
@@ -153,6 +154,24 @@ def _scene(path: Path, options: DetectTable) -> PlumeSummary:
                 summary.files.append(draw_plume(scene, found, rates, picture, options.language))
     summary.scenes.append(_row(path, "done", notes))
     return summary
+
+
+def _lengths(scene: Scene, options: DetectTable) -> list[str]:
+    """Return what to say of lengths that are not those of these pixels."""
+    if options.detect.smoothing_km < _COARSE * scene.pixel_km:
+        return []
+    km = scene.pixel_km
+    better = {
+        "detect-smoothing-km": km, "detect-background-km": 50 * km, "detect-margin-km": 3 * km,
+        "rate-min-length-km": 7 * km, "rate-max-length-km": 50 * km, "rate-section-km": 3 * km,
+    }  # fmt: skip
+    said = " ".join(
+        f"--{k} {v:.2g}"
+        for k, v in better.items()
+        if isinstance(options, RateTable) or k.startswith("detect")
+    )
+    smoothing = f"{options.detect.smoothing_km:g} km of smoothing alone"
+    return [f"pixels of {1e3 * km:.0f} m, lengths for pixels of kilometres ({smoothing}): give {said}"]
 
 
 def _rates(

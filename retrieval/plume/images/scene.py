@@ -100,6 +100,11 @@ class Scene:
         """Side of a square as large as the median pixel, km."""
         return float(np.sqrt(np.nanmedian(self.area)) / 1e3)
 
+    @property
+    def scale(self) -> float:
+        """What lengths chosen for pixels of 1 km and more are multiplied by: the pixel in km, 1 at most."""
+        return min(1.0, self.pixel_km)
+
 
 def local_plane(
     latitude: npt.ArrayLike, longitude: npt.ArrayLike, origin: tuple[float, float]

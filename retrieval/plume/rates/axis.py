@@ -28,11 +28,14 @@ class PlumeAxis:
         Coefficients b, km-1.
     length : float
         Largest t that the line was fitted to, km.
+    step : float
+        Between the nodes of the line, km.
     """
 
     direction: Floats
     bend: Floats
     length: float
+    step: float = _STEP
 
     def points(self, t: Floats) -> Floats:
         """Return places on the line, shape (t, 2), km."""
@@ -61,9 +64,9 @@ class PlumeAxis:
         -------
         along, across : ndarray
             km; `along` is arc length, 0 at the source, negative upwind. The nearest node's tangent is used:
-            off by at most ``0.25 km`` times the line's turn between nodes.
+            off by at most half a step times the line's turn between nodes.
         """
-        nodes = self.points(np.arange(0.0, max(self.length, _STEP) + 0.5 * _STEP, _STEP))
+        nodes = self.points(np.arange(0.0, max(self.length, self.step) + 0.5 * self.step, self.step))
         tangent = np.gradient(nodes, axis=0) if len(nodes) > 1 else self.direction[None]
         tangent = tangent / np.linalg.norm(tangent, axis=1, keepdims=True)
         arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(nodes, axis=0), axis=1))])
@@ -76,13 +79,13 @@ class PlumeAxis:
         return along.reshape(shape), across.reshape(shape)
 
 
-def straight_axis(u: float, v: float, length: float) -> PlumeAxis:
+def straight_axis(u: float, v: float, length: float, scale: float = 1.0) -> PlumeAxis:
     """Return the line that a wind of u, v (m s-1, east and north) gives."""
     speed = float(np.hypot(u, v))
-    return PlumeAxis(np.array([u, v]) / speed, np.zeros(2), length)
+    return PlumeAxis(np.array([u, v]) / speed, np.zeros(2), length, _STEP * scale)
 
 
-def fit_axis(x: Floats, y: Floats, weight: Floats) -> PlumeAxis:
+def fit_axis(x: Floats, y: Floats, weight: Floats, scale: float = 1.0) -> PlumeAxis:
     """Fit the line to plume pixels.
 
     Parameters
@@ -91,6 +94,8 @@ def fit_axis(x: Floats, y: Floats, weight: Floats) -> PlumeAxis:
         km east and north of the source.
     weight : ndarray, shape (n,)
         Enhancement; what is not positive does not count.
+    scale : float
+        `retrieval.plume.images.scene.Scene.scale`.
 
     Notes
     -----
@@ -99,12 +104,13 @@ def fit_axis(x: Floats, y: Floats, weight: Floats) -> PlumeAxis:
     """
     t = np.hypot(x, y)
     w = np.clip(weight, 0.0, None)
-    w = w / max(float(w.mean()), 1e-300) / _WIDTH**2
+    w = w / max(float(w.mean()), 1e-300) / (_WIDTH * scale) ** 2
     design = np.stack([t, t**2], axis=1)
-    normal = design.T @ (w[:, None] * design) + np.diag([1e-9, 1.0 / _BEND**2])
+    normal = design.T @ (w[:, None] * design) + np.diag([1e-9, (scale / _BEND) ** 2])
     a = np.linalg.solve(normal, design.T @ (w[:, None] * np.stack([x, y], axis=1)))
     length = float(np.max(t, initial=0.0))
     size = float(np.linalg.norm(a[0]))
+    step = _STEP * scale
     if size < 1e-6:  # pixels all round the source: no direction
-        return PlumeAxis(np.array([1.0, 0.0]), np.zeros(2), length)
-    return PlumeAxis(a[0], a[1], length)
+        return PlumeAxis(np.array([1.0, 0.0]), np.zeros(2), length, step)
+    return PlumeAxis(a[0], a[1], length, step)

@@ -22,6 +22,7 @@ _NEAR = 2.5  # pixels from a source within which its plume must begin
 _REACH = 60.0  # km, over which a source upwind is taken to matter
 _SIDE = 10.0  # km of background beside a plume at least
 _TWO_WIDTHS = 0.9544997361036416  # of a normal distribution within two standard deviations
+_WIDEST = 40.0  # km, half the width of a plume at most
 _UNFOUND = 30.0  # km along the wind that are looked at where no plume is found
 
 
@@ -134,7 +135,8 @@ def lay_out(
         Lengths and angles.
     """
     reasons = RejectReason(0)
-    pixel = scene.pixel_km
+    pixel, scale = scene.pixel_km, scene.scale
+    unfound, reach_upwind = _UNFOUND * scale, _REACH * scale
     x, y = local_plane(scene.latitude, scene.longitude, source.place)
     distance = np.hypot(x, y)
     if not float(np.nanmin(distance)) <= 1.5 * pixel:
@@ -149,31 +151,31 @@ def lay_out(
         mask, merged = _without_others(mask, x, y, distance, reach, source, others, wind, pixel)
     outer = mask & (distance > source.radius_km)
     if plume and outer.sum() >= 3:
-        axis = fit_axis(x[outer], y[outer], np.nan_to_num(found.z[outer]))
+        axis = fit_axis(x[outer], y[outer], np.nan_to_num(found.z[outer]), scale)
     else:
         if not plume:
             reasons |= RejectReason.NOT_FOUND
         direction = (wind.u, wind.v) if wind.speed > 0 else (1.0, 0.0)
-        axis = straight_axis(*direction, _UNFOUND)
+        axis = straight_axis(*direction, unfound, scale)
     if wind.speed > 0 and axis.angle_to(wind.u, wind.v) > settings.max_angle:
         reasons |= RejectReason.DIRECTION
-    near = np.nan_to_num(distance, nan=np.inf) < settings.max_length_km + 2 * _REACH
+    near = np.nan_to_num(distance, nan=np.inf) < settings.max_length_km + 2 * reach_upwind
     along, across = (np.full(distance.shape, np.nan) for _ in range(2))
     along[near], across[near] = axis.coordinates(x[near], y[near])
 
     start = source.radius_km + pixel
     own = mask & near & (along > 0)
-    length = float(np.percentile(along[own], 98)) if own.any() else (0.0 if plume else _UNFOUND)
+    length = float(np.percentile(along[own], 98)) if own.any() else (0.0 if plume else unfound)
     end = min(length, settings.max_length_km)
     body = own & (along >= start) & (along <= end)
     spread = float(np.percentile(np.abs(across[body]), 95)) if body.any() else 2.0 * pixel
-    half = float(np.clip(spread + pixel, source.radius_km + 2.0 * pixel, 40.0))
-    side = half + max(half, _SIDE, 4.0 * pixel)
+    half = float(np.clip(spread + pixel, source.radius_km + 2.0 * pixel, _WIDEST * scale))
+    side = half + max(half, _SIDE * scale, 4.0 * pixel)
     end, in_the_way = _cut(axis, source, others, start, end, half, pixel)
     merged += [m for m in in_the_way if m not in merged]
-    if (merged and end - start < settings.min_length_km) or _upwind(axis, source, others, half):
+    if (merged and end - start < settings.min_length_km) or _upwind(axis, source, others, half, reach_upwind):
         reasons |= RejectReason.MERGED
-        merged += [m for m in _upwind(axis, source, others, half) if m not in merged]
+        merged += [m for m in _upwind(axis, source, others, half, reach_upwind) if m not in merged]
     if end - start < settings.min_length_km:
         reasons |= RejectReason.SHORT
         end = max(end, start + 2.0 * pixel)
@@ -262,10 +264,12 @@ def _cut(
     return end, names
 
 
-def _upwind(axis: PlumeAxis, source: PointSource, others: tuple[PointSource, ...], half: float) -> list[str]:
+def _upwind(
+    axis: PlumeAxis, source: PointSource, others: tuple[PointSource, ...], half: float, reach: float
+) -> list[str]:
     """Return sources upwind, whose plumes pass through this one."""
     placed = {o.name: (_place(axis, source, o), o.radius_km) for o in others}
-    return [name for name, ((s, n), radius) in placed.items() if -_REACH < s <= 0 and abs(n) < half + radius]
+    return [name for name, ((s, n), radius) in placed.items() if -reach < s <= 0 and abs(n) < half + radius]
 
 
 def _place(axis: PlumeAxis, source: PointSource, other: PointSource) -> tuple[float, float]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from obsnet.errors import SolverError
-from retrieval.matched_filter.background import covariance, factor, oas_weight, shrink
+from retrieval.matched_filter.background import covariance, oas_weight, shrink, whitening
 
 
 def spectra(n, p=12, seed=0):
@@ -35,7 +35,8 @@ def test_brightness_and_variances_stay_as_they_are():
     made, weight = shrink(sample, mean, len(x), None)
     assert 0.0 < weight < 1.0
     np.testing.assert_allclose(np.diag(made), np.diag(sample), rtol=1e-12)
-    np.testing.assert_allclose(factor(made) @ factor(made).T, made, rtol=1e-9, atol=1e-12)
+    white = whitening(made)
+    np.testing.assert_allclose(white @ made @ white.T, np.eye(len(made)), atol=1e-9)
     same, nothing = shrink(sample, mean, len(x), 0.0)
     assert nothing == 0.0
     assert same is sample
@@ -60,4 +61,4 @@ def test_a_filter_of_the_shrunk_covariance_has_less_variance(n, gain):
 def test_fewer_pixels_than_bands_are_refused_without_shrinkage():
     x, _ = spectra(8)
     with pytest.raises(SolverError, match="singular"):
-        factor(shrink(covariance(x - x.mean(0)), x.mean(0), 8, 0.0)[0])
+        whitening(shrink(covariance(x - x.mean(0)), x.mean(0), 8, 0.0)[0])

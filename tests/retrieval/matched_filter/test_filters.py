@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from retrieval.matched_filter.filters import filter_spectra, noise_taken
+from retrieval.matched_filter.filters import filter_spectra
+from retrieval.matched_filter.linear import noise_taken
 from retrieval.matched_filter.options import FilterSettings
 from retrieval.matched_filter.twin import CubeWorld, comb, make_cube
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from obsnet.errors import ConfigError, FormatError
 from obsnet.work.work import Work
-from retrieval.commands.plume import detect, filter_
+from retrieval.commands.plume import detect, filter_, rate
 from retrieval.matched_filter.block import PixelReason, filter_block, groups_of
 from retrieval.matched_filter.cube import open_cube
 from retrieval.matched_filter.options import FilterSettings, FilterTable
@@ -213,3 +213,53 @@ def test_a_worker_that_dies_is_a_fault_of_its_file(tmp_path, monkeypatch):
     header.with_suffix(".img").unlink()
     with pytest.raises(FormatError, match=r"a\.hdr"):
         filter_cube(cube, [read_unit_absorption(write_target(tmp_path / "k.csv"))], FilterSettings())
+
+
+FINE = (
+    "--species", "CH4", "--scheduler", "serial", "--no-pictures", "--detect-smoothing-km", "0.06",
+    "--detect-background-km", "3", "--detect-margin-km", "0.2", "--rate-min-length-km", "0.4",
+    "--rate-max-length-km", "3", "--rate-section-km", "0.2", "--rate-wind-error", "0.5",
+)  # fmt: skip
+
+
+def test_from_radiances_to_the_rate_of_a_known_plume(tmp_path):
+    """0.8 kg s-1 in 4 m s-1 towards east-north-east, laid out by molar mass alone; then what is refused."""
+    truth, wind, width = 0.8, np.array([3.7, 1.5]), 0.12
+    shape = (200, 60)
+    lat, lon = places(shape)
+    at = lat[110, 12], lon[110, 12]
+    east, north = (lon - at[1]) * 111195.0 * np.cos(np.deg2rad(38.0)), (lat - at[0]) * 111195.0
+    speed = np.hypot(*wind)
+    along, across = (east * wind[0] + north * wind[1]) / speed, (north * wind[0] - east * wind[1]) / speed
+    sd = 60.0 + width * np.maximum(along, 0.0)
+    mass = np.where(
+        along > 0.0, truth / speed / np.sqrt(2.0 * np.pi) / sd * np.exp(-0.5 * (across / sd) ** 2), 0
+    )
+    made = make_cube(CubeWorld(rows=200, columns=60), K, 3, mass / (16.0425e-3 * target().air.density * 1e-6))
+    write_netcdf_cube(tmp_path / "a.nc", made.radiance, bands())
+    write_target(tmp_path / "ch4.csv")
+    (tmp_path / "s.csv").write_text(f"source,latitude,longitude\nwell,{at[0]:.6f},{at[1]:.6f}\n")
+    run_filter(options(tmp_path, cubes=[str(tmp_path / "a.nc")]), Work(scheduler="serial"))
+    told = (tmp_path / "e" / "a_ch4.nc", "--sources", tmp_path / "s.csv", "--out", tmp_path / "p")
+    done = call(rate, *told, *FINE, "--wind", "3.7,1.5", "--json")
+    assert done.exit_code == 0, done.output
+    rows = [r for r in json.loads(done.stdout)["rates"] if not r["quality"]]
+    assert len(rows) >= 3
+    for row in rows:
+        assert row["rate_kg_s"] == pytest.approx(truth, rel=0.2)
+        assert row["low95_kg_s"] < truth < row["high95_kg_s"]
+    one = ("--rate-methods", "ime")
+    twice = call(rate, *told, *FINE, *one, "--wind", "7.4,3.0")
+    (row,) = [r for r in rows if r["method"] == "ime"]
+    assert f"{2.0 * row['rate_kg_s']:.3g}" in twice.stdout  # twice the wind; not rounded to whole kg s-1
+    coarse = call(rate, *told, *FINE[:5], *one, "--wind", "3.7,1.5")
+    assert "pixels of 60 m" in coarse.stdout
+    assert "--detect-smoothing-km 0.06" in coarse.stdout
+    assert "needs one wind" in str(call(rate, *told, *FINE).exception)
+    done = call(rate, *told, *FINE, "--wind", "3.7,1.5", "--names", "value=enhancement")
+    assert "bad: " in done.stdout
+    assert "1e-6 m" in done.stdout
+    with xr.open_dataset(tmp_path / "e" / "a_ch4.nc", engine="netcdf4") as data:
+        data.drop_vars(["latitude", "longitude"]).to_netcdf(tmp_path / "nowhere.nc")
+    done = call(rate, tmp_path / "nowhere.nc", *told[1:], *FINE, "--wind", "3.7,1.5")
+    assert "no latitude" in done.stdout
