@@ -96,6 +96,7 @@ def steps_of(
         *arguments,
         np.zeros(0),
         NO_WAVES,
+        NO_WAVES,
     )
     return time.process_time() - start, float(found[4][3]), float(found[4][4])
 

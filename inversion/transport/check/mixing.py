@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from inversion.transport.check.worlds import SCALE_HEIGHT, Row
-from inversion.transport.particles.interpolation import jit
-from inversion.transport.particles.random import normal, philox
+from inversion.transport.kernels.interpolation import jit
+from inversion.transport.kernels.random import normal, philox
 from inversion.transport.particles.settings import ParticleSettings
 from inversion.transport.particles.turbulence import ou_coefficients
 from inversion.transport.particles.walk import STILT_LEVELS, Air, stepped_walk, vertical_walk

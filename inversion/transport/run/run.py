@@ -160,7 +160,7 @@ def run_footprints(
     if air.background is not None:
         apart(try_background, air.background, species)  # a bad one is told before any work
     edges, met = _axis_and_met(table, met_files, out, grid, step, settings, prepare, plan, gone, work)
-    notes = [*(f"turbulence: {line}" for line in settings.notes), *told_of(met)]
+    notes = [*settings.notes, *told_of(met)]
     if wind_error is not None:
         total_flux(wind_error.flux, species, grid, edges)  # a bad one is told before any work
         notes.append(_in_words(wind_error))
