@@ -20,11 +20,25 @@ TURBULENCE: tuple[str, ...] = get_args(Turbulence)
 NEAR_FIELD: tuple[str, ...] = get_args(NearField)  # in the order of `near_field.NOT_NEAR` and the rest
 
 # What suits each turbulence, where the user asks for nothing else.
-_HANNA = {"timestep": 120.0, "particles": 1000, "floor": 100.0, "near_field": "taylor", "horizontal_tl": 0.0}
+_HANNA = {
+    "timestep": 300.0,
+    "particles": 1000,
+    "ctl": 3.0,
+    "floor": 100.0,
+    "near_field": "taylor",
+    "horizontal_tl": 0.0,
+}
 _USUAL: dict[str, dict[str, Any]] = {
     "mixed-layer": {**_HANNA, "timestep": 1800.0, "particles": 200},
     "hanna": _HANNA,
-    "stilt": {**_HANNA, "timestep": 60.0, "floor": 150.0, "near_field": "stilt", "horizontal_tl": 10800.0},
+    "stilt": {
+        **_HANNA,
+        "timestep": 60.0,
+        "ctl": 5.0,
+        "floor": 150.0,
+        "near_field": "stilt",
+        "horizontal_tl": 10800.0,
+    },
     "none": {**_HANNA, "particles": 1, "near_field": "none"},
 }
 LONGEST_WITH_STORMS = 1800.0  # s
@@ -79,7 +93,11 @@ class ParticleSettings(Options):
     floor: float | None = Field(
         None, gt=0, description="least boundary-layer height, m; by default what suits the turbulence"
     )
-    ctl: float = Field(10.0, gt=0, description="vertical steps per Lagrangian time scale, at least")
+    ctl: float | None = Field(
+        None,
+        gt=0,
+        description="vertical steps per Lagrangian time scale, at least; by default what suits the turbulence",
+    )
     veght: float = Field(
         0.5, gt=0, le=1, description="share of the boundary layer below which particles feel the surface"
     )
