@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -78,8 +79,8 @@ def _ends(
     bounds = np.interp(np.linspace(low, high, STRATA + 1), air, met.height)
     start = float(to_epoch(START)) + (0.0 if direction > 0 else 86400.0)
     rows = [
-        release("x", start, 30.0, 115.0, (float(a), float(b)), particles // STRATA).releases[0]
-        for a, b in zip(bounds[:-1], bounds[1:], strict=True)
+        release("x", start, 30.0, 115.0, (a, b), particles // STRATA).releases[0]
+        for a, b in pairwise(bounds.tolist())
     ]
     where = Receptors(np.array(["storms"]), np.array([0, STRATA]), np.array(rows), np.zeros(1), {})
     more = {} if turbulence == "mixed-layer" else {"direction": direction, "near_field": "none"}

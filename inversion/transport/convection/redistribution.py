@@ -21,7 +21,7 @@ LARGEST_SHARE = 0.5  # of a level's air, that drafts may take within a step
 
 
 @jit
-def ledger(mass: Floats, moved: Singles, out: Floats) -> None:
+def ledger(mass: Floats, moved: Singles | Floats, out: Floats) -> None:
     """Fill in the mass of each level (kg m-2), and what drafts take from it and bring to it, shape (3, n).
 
     Parameters
@@ -66,7 +66,7 @@ def displaced(
     place: float,
     sign: float,
     dt: float,
-    moved: Singles,
+    moved: Singles | Floats,
     book: Floats,
     bounds: tuple[Floats, Floats],
     words: tuple[np.uint64, np.uint64],

@@ -75,7 +75,10 @@ OPTIONS = (
 SIGN, HOURS, TIMESTEP, CTL, VEGHT, FLOOR, LEAST_TL, NEAR, LAYER, TURBULENT, SPREAD, HORIZONTAL_TL = range(12)
 DECAY, EVERY, STORMY = 12, 13, 14
 CLOUD = 48  # ages at which the cloud's place and size are kept
-YOUNGEST = 10.0  # s, first interval of a plume whose own depth matters
+YOUNGEST, GROWTH = (
+    10.0,
+    0.1,
+)  # s, first interval of a plume whose own depth matters; how intervals grow with its age
 FREE_DIFFUSIVITY = 50.0  # m2 s-1, horizontal, above the boundary layer (Stohl et al. 2005, section 4)
 _RELEASE = np.uint64(12)
 
@@ -106,7 +109,7 @@ def _interval(longest: float, young: bool, age: float, left: float, to_edge: flo
     """Return the length (s) of the next interval: no further than the run's end and the next time bin's edge."""
     dt = min(longest, left)
     if young:
-        dt = min(dt, YOUNGEST + 0.25 * age)  # a young plume grows by the second
+        dt = min(dt, YOUNGEST + GROWTH * age)  # a young plume grows by the second
     return min(dt, to_edge) if to_edge > 1e-6 else dt
 
 

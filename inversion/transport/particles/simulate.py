@@ -82,10 +82,9 @@ def simulate(
     def one(n: int) -> Any:
         part = releases[receptors.offsets[n] : receptors.offsets[n + 1]]
         key = np.uint64(key_of(settings.seed, str(receptors.obs_id[n])))
-        rest = (axes, xe, ye, bins, part, key, *arguments)
-        if kernel is mixed_layer:
-            return kernel(met.wind, met.surface, met.state, *rest, waves, heights)
-        given = (met.wind, met.surface, met.state, *rest)
+        given = (met.wind, met.surface, met.state, axes, xe, ye, bins, part, key, *arguments)
+        if settings.turbulence == "mixed-layer":
+            return kernel(*given, waves, heights)
         found = kernel(*given, np.zeros(0), waves, heights)
         if not settings.smooth:
             return found

@@ -86,7 +86,7 @@ def transport_error(
 
 
 def together(found: Mapping[str, pa.Table]) -> pa.Table:
-    """Return the variance of several kinds of errors that do not know of each other, and each of them where there are more.
+    """Return the variance of errors that do not know of each other, and that of each where there are several.
 
     Parameters
     ----------

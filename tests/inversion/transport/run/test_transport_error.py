@@ -299,6 +299,21 @@ def test_the_command(files, tmp_path, capsys):
     assert stop.value.code == 0
     assert json.loads(capsys.readouterr().out)["receptors"] == 7
     assert list((tmp_path / "fp" / "transport_error").glob("*.parquet"))
+    asked[asked.index(str(tmp_path / "fp"))] = str(tmp_path / "both")
+    more = ["--mixing-height-error-relative", "0.4", "--mixing-height-error-hours", "6",
+            "--mixing-height-error-km", "150", "--mixing-height-error-members", "8",
+            "--mixing-height-error-flux", str(files / "prior.nc"),
+            "--wind-error-flux", str(files / "prior.nc")]  # fmt: skip
+    with pytest.raises(SystemExit) as stop:
+        main([*asked, *more, "--scheduler", "serial"])
+    assert stop.value.code == 0
+    said = capsys.readouterr().err
+    assert "mixing height error: 0.4 of ln h over 6 h and 150 km as stated, 8 members" in said
+    assert "convection: none" in said
+    rows = pq.ParquetFile(next((tmp_path / "both" / "transport_error").glob("*.parquet"))).read().to_pandas()
+    parts = rows["wind_variance"] + rows["mixing_height_variance"]
+    np.testing.assert_allclose(rows["transport_variance"], parts)
+    assert rows["mixing_height_variance"].max() > 0.0
 
 
 def test_fluxes_that_do_not_fit_are_refused_before_any_work(files, tmp_path):
