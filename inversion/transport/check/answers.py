@@ -153,7 +153,7 @@ def convergence(particles: int = 3000) -> Iterator[Row]:
     for factor in (1.0, 4.0):
         usual = ParticleSettings(turbulence="hanna", hours=6.0, particles=particles)
         finer = {name: getattr(usual, name) / factor for name in ("timestep", "least_tl")}
-        run = usual.but(ctl=usual.ctl * factor, **finer)
+        run = usual.but(ctl=float(usual.ctl or 0.0) * factor, **finer)
         row = simulate(
             met, release("p", start, 30.0, 115.0, 10.0, particles), grid, bin_edges(72, 6), run
         ).receptors

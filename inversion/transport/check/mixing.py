@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from inversion.transport.check.worlds import SCALE_HEIGHT, Row
-from inversion.transport.particles.interpolation import jit
-from inversion.transport.particles.random import normal, philox
+from inversion.transport.kernels.interpolation import jit
+from inversion.transport.kernels.random import normal, philox
 from inversion.transport.particles.settings import ParticleSettings
 from inversion.transport.particles.turbulence import ou_coefficients
 from inversion.transport.particles.walk import STILT_LEVELS, Air, stepped_walk, vertical_walk
@@ -96,7 +96,9 @@ def _mixed(
     # Ten longest time scales at least, and no less than two hours.
     spans = int(np.ceil(max(7200.0, 10 * 0.15 * h / (0.6 * ustar)) / step))
     air = (h, ustar, inverse_obukhov, wstar, slope)
-    found = _ensemble(particles, groups, spans, step, air, top, run.ctl, run.least_tl, levels, layers)
+    found = _ensemble(
+        particles, groups, spans, step, air, top, float(run.ctl or 0.0), run.least_tl, levels, layers
+    )
     edges = np.exp(slope * np.linspace(0.0, h, layers + 1))
     expected = (edges[:-1] - edges[1:]) / (1.0 - np.exp(slope * top)) * spans * particles / groups
     each = found / expected

@@ -17,6 +17,7 @@ from inversion.transport.check.mptrac import mptrac
 from inversion.transport.check.options import CheckOptions
 from inversion.transport.check.references import references
 from inversion.transport.check.stilt import stilt
+from inversion.transport.check.storms import storms
 from inversion.transport.check.worlds import Row
 from obsnet.work.progress import progress
 
@@ -45,6 +46,7 @@ def run_checks(
         ("well_mixed", lambda: well_mixed(int(20000 * scale))),
         ("stilt_well_mixed", lambda: stilt_well_mixed(int(20000 * scale))),
         ("day", lambda: diurnal(int(20000 * scale))),
+        ("storms", lambda: storms(int(20000 * scale))),
         ("taylor", lambda: taylor(int(100000 * scale))),
         ("rotation", rotation),
         ("uniform_flux", lambda: uniform_flux(int(400 * scale))),

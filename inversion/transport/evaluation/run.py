@@ -171,7 +171,7 @@ def run_evaluation(options: EvaluateOptions) -> dict[str, Any]:
         "left_out": left_out,
         "unit": unit,
         "scores": {way: {kind: asdict(s) for kind, s in both.items()} for way, both in found.items()},
-        "notes": [*notes, *told_of(met)],
+        "notes": [*notes, *options.settings(-1, options.hours).notes, *told_of(met)],
     }
     write_table(pa.Table.from_pandas(table, preserve_index=False), options.out / "samples.parquet")
     write_text(

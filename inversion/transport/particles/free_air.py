@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from inversion.transport.particles.interpolation import LEVEL_SCALE, PER_SECOND, PER_TOP, T0, Shape, jit
+from inversion.transport.kernels.interpolation import LEVEL_SCALE, PER_SECOND, PER_TOP, T0, Shape, jit
 from obsnet.constants import CP_DRY_AIR, GRAVITY, R_DRY_AIR, VON_KARMAN
 from obsnet.met.vertical import VAPOUR
 from obsnet.typing import Floats, Singles
@@ -53,7 +53,7 @@ def free_scales(
     wind, state : ndarray of float32
         Of `obsnet.met.Met`, flat.
     shape, axes, t, x, y, z
-        As in `inversion.transport.particles.interpolation.wind_at`.
+        As in `inversion.transport.kernels.interpolation.wind_at`.
     """
     nt, ny, nx, nz = shape
     n = min(max(int((t - axes[T0]) * axes[PER_SECOND] + 0.5), 0), nt - 1)

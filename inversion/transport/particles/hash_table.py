@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from inversion.transport.particles.interpolation import jit
+from inversion.transport.kernels.interpolation import jit
 from obsnet.grid import axis_cell
 from obsnet.typing import Floats, Ints
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from inversion.transport.convection.columns import CONVECTION_STEP, Columns, convected, new_columns
+from inversion.transport.kernels.interpolation import DLAT, DLON, PER_TOP, Shape, jit, surface_at, wind_at
+from inversion.transport.kernels.random import normal, philox
 from inversion.transport.particles.free_air import free_levels
 from inversion.transport.particles.hash_table import (
     SHARE,
@@ -22,7 +25,7 @@ from inversion.transport.particles.hash_table import (
     new_table,
     smear,
 )
-from inversion.transport.particles.interpolation import DLAT, DLON, PER_TOP, Shape, jit, surface_at, wind_at
+from inversion.transport.particles.mixing_height_error import height_factor
 from inversion.transport.particles.near_field import NOT_NEAR, TAYLOR, dilution
 from inversion.transport.particles.paths import (
     INSIDE,
@@ -34,7 +37,6 @@ from inversion.transport.particles.paths import (
     note_path,
     release_point,
 )
-from inversion.transport.particles.random import normal, philox
 from inversion.transport.particles.sideways import (
     SPARE,
     free_step,
@@ -68,11 +70,15 @@ OPTIONS = (
     "horizontal_tl",
     "decay",
     "every",
+    "stormy",
 )
 SIGN, HOURS, TIMESTEP, CTL, VEGHT, FLOOR, LEAST_TL, NEAR, LAYER, TURBULENT, SPREAD, HORIZONTAL_TL = range(12)
-DECAY, EVERY = 12, 13
+DECAY, EVERY, STORMY = 12, 13, 14
 CLOUD = 48  # ages at which the cloud's place and size are kept
-YOUNGEST = 10.0  # s, first interval of a plume whose own depth matters
+YOUNGEST, GROWTH = (
+    10.0,
+    0.1,
+)  # s, first interval of a plume whose own depth matters; how intervals grow with its age
 FREE_DIFFUSIVITY = 50.0  # m2 s-1, horizontal, above the boundary layer (Stohl et al. 2005, section 4)
 _RELEASE = np.uint64(12)
 
@@ -103,14 +109,17 @@ def _interval(longest: float, young: bool, age: float, left: float, to_edge: flo
     """Return the length (s) of the next interval: no further than the run's end and the next time bin's edge."""
     dt = min(longest, left)
     if young:
-        dt = min(dt, YOUNGEST + 0.25 * age)  # a young plume grows by the second
+        dt = min(dt, YOUNGEST + GROWTH * age)  # a young plume grows by the second
     return min(dt, to_edge) if to_edge > 1e-6 else dt
 
 
 @jit
-def _layer_at(fields: Fields, floor: float, t: float, x: float, y: float) -> Layer:
-    """Return the boundary layer at a place, no shallower than `floor`."""
+def _layer_at(fields: Fields, heights: Floats, floor: float, t: float, x: float, y: float) -> Layer:
+    """Return the boundary layer at a place, with the error of its height, no shallower than `floor`."""
     h, mass, ustar, il, wstar, rho_ground = surface_at(fields[1], fields[3], fields[4], t, x, y)
+    if heights.size:
+        factor = height_factor(heights, fields[4], t, x, y)
+        h, mass, wstar = h * factor, mass * factor, wstar * np.cbrt(factor)
     if h < floor:
         mass *= floor / h
         h = floor
@@ -187,7 +196,8 @@ def _follow(
     options: Floats,
     levels: Floats,
     widths: Floats,
-    waves: Floats,
+    errors: tuple[Floats, Floats],
+    columns: Columns,
     first: tuple[float, float],
     table: Table,
     used: int,
@@ -206,6 +216,7 @@ def _follow(
     xe, ye, edges, counts = cells
     keys, sums, owners = table
     key, particle, stratum, q = who
+    waves, heights = errors
     sign, turbulent, stepped = options[SIGN], options[TURBULENT] > 0.0, levels.size > 0
     near_field = int(options[NEAR])
     per_node = CLOUD / (options[HOURS] * 3600.0)
@@ -215,7 +226,7 @@ def _follow(
     number = np.uint64(particle)
     t, x, y, z, weight, mu, mv, mw = _begin(releases[stratum], key, number, q)
     z_release = z
-    left, age = options[HOURS] * 3600.0, 0.0
+    left, age, calm = options[HOURS] * 3600.0, 0.0, 0.0
     b = bin_ahead(t, edges, sign)
     side = INSIDE
     step, vertical = np.uint64(0), 0
@@ -228,7 +239,9 @@ def _follow(
         dt = _interval(options[TIMESTEP], near_field == TAYLOR and plume[0], age, left, abs(t - edge))
         step += np.uint64(1)
         draws = (key, number, step)
-        h, mass, ustar, il, wstar, rho_ground = _layer_at(fields, options[FLOOR], t + 0.5 * sign * dt, x, y)
+        h, mass, ustar, il, wstar, rho_ground = _layer_at(
+            fields, heights, options[FLOOR], t + 0.5 * sign * dt, x, y
+        )
         layer = options[LAYER] if options[LAYER] > 0.0 else options[VEGHT] * h
         z1, mean, below, sigma, tl, n = z, z, 0.0, 0.0, 0.0, 0
         mixed = turbulent and (stepped or z < h)
@@ -290,6 +303,11 @@ def _follow(
         left -= f * dt
         if side != INSIDE:
             break
+        calm += dt
+        if columns[0].size and (calm >= CONVECTION_STEP or left <= 1e-6):
+            middle = (t - 0.5 * sign * calm, x, y)
+            z = convected(z, sign, calm, flat, state, shape, axes, middle, columns, draws)
+            calm = 0.0
         if abs(t - edge) < 1e-6 and 0 <= b + sign < edges.shape[0] - 1:
             b += int(sign)
     if tracks.size:
@@ -317,6 +335,7 @@ def langevin(
     levels: Floats,
     widths: Floats,
     waves: Floats,
+    heights: Floats,
 ) -> tuple[Ints, Floats, Floats, Floats, Floats, Floats, Singles]:
     """Run one receptor's particles through resolved turbulence, backward or forward.
 
@@ -325,7 +344,7 @@ def langevin(
     wind, surface, axes, xe, ye, edges, releases, key
         As in `inversion.transport.particles.mixed_layer.mixed_layer`.
     state : ndarray of float32
-        Of `obsnet.met.Met`; read with `levels` only, for the air above the boundary layer.
+        Of `obsnet.met.Met`; read with `levels`, for the air above the boundary layer, and with storms only.
     options : ndarray of float64, shape (len(OPTIONS),)
         `OPTIONS`.
     levels : ndarray of float64
@@ -334,6 +353,9 @@ def langevin(
         Kernel bandwidth (degrees) at even ages from 0 to the end; empty for no smoothing.
     waves : ndarray of float64, shape (2 n, 7)
         Error of the wind, see `inversion.transport.particles.wind_error.wind_error_waves`; empty for none.
+    heights : ndarray of float64, shape (n, 7)
+        Error of the boundary-layer height, see
+        `inversion.transport.particles.mixing_height_error.mixing_height_waves`; empty for none.
 
     Returns
     -------
@@ -363,6 +385,7 @@ def langevin(
     summary = np.zeros(5)
     tracks = new_tracks(ends.shape[0], options[HOURS], options[EVERY])
     first = (releases[0, 2], releases[0, 4])
+    columns = new_columns(shape[3] if options[STORMY] > 0.0 else 0)
     particle = 0
     for stratum in range(releases.shape[0]):
         for q in range(int(counts[stratum])):
@@ -375,7 +398,8 @@ def langevin(
                 options,
                 levels,
                 widths,
-                waves,
+                (waves, heights),
+                columns,
                 first,
                 table,
                 used,

@@ -8,6 +8,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from inversion.transport.convection.columns import CONVECTION_STEP, convected, new_columns
+from inversion.transport.kernels.interpolation import (
+    DLAT,
+    DLON,
+    LAT0,
+    PER_TOP,
+    Shape,
+    jit,
+    surface_at,
+    wind_at,
+)
+from inversion.transport.kernels.random import normal, philox, uniform
 from inversion.transport.particles.hash_table import (
     SHARE,
     TOTAL,
@@ -19,16 +31,7 @@ from inversion.transport.particles.hash_table import (
     grow,
     new_table,
 )
-from inversion.transport.particles.interpolation import (
-    DLAT,
-    DLON,
-    LAT0,
-    PER_TOP,
-    Shape,
-    jit,
-    surface_at,
-    wind_at,
-)
+from inversion.transport.particles.mixing_height_error import height_factor
 from inversion.transport.particles.paths import (
     INSIDE,
     bin_ahead,
@@ -39,7 +42,6 @@ from inversion.transport.particles.paths import (
     note_path,
     release_point,
 )
-from inversion.transport.particles.random import normal, philox, uniform
 from inversion.transport.particles.wind_error import wind_error_at
 from obsnet.constants import MOLAR_MASS_DRY_AIR
 from obsnet.sphere import METRES_PER_DEGREE
@@ -85,6 +87,7 @@ def _petterssen(
 def mixed_layer(
     wind: Singles,
     surface: Singles,
+    state: Singles,
     axes: Floats,
     xe: Floats,
     ye: Floats,
@@ -97,14 +100,17 @@ def mixed_layer(
     floor: float,
     decay: float,
     every: float,
+    stormy: float,
     waves: Floats,
+    heights: Floats,
 ) -> tuple[Ints, Floats, Floats, Floats, Floats, Singles]:
     """Run one receptor's particles backward.
 
     Parameters
     ----------
-    wind, surface : ndarray of float32
-        Of `obsnet.met.Met`, shapes (nt, ny, nx, nz, 4) and (nt, ny, nx, 6).
+    wind, surface, state : ndarray of float32
+        Of `obsnet.met.Met`, shapes (nt, ny, nx, nz, 4), (nt, ny, nx, 6) and (nt, ny, nx, nz, 3); the last is read with
+        storms only.
     axes : ndarray of float64, shape (8,)
         First time (s), 1 / time step, first latitude, latitude step, first longitude, longitude step (degrees),
         1 / top, top / (nz - 1)^2.
@@ -124,8 +130,10 @@ def mixed_layer(
         Rate at which the tracer decays, s-1.
     every : float
         Between two ages at which paths are written down, s; 0 for none.
-    waves : ndarray of float64, shape (2 n, 7)
-        Error of the wind, see `inversion.transport.particles.wind_error.wind_error_waves`; empty for none.
+    stormy : float
+        1 where storms move particles, else 0.
+    waves, heights : ndarray of float64, shapes (2 n, 7), (n, 7)
+        As in `inversion.transport.particles.langevin.langevin`.
 
     Returns
     -------
@@ -144,7 +152,7 @@ def mixed_layer(
     ``M dt / (mass of the layer)``; above h it follows the mean wind. Advection is Petterssen's scheme.
     """
     shape = (wind.shape[0], wind.shape[1], wind.shape[2], wind.shape[3])
-    flat, ground = wind.reshape(-1), surface.reshape(-1)
+    flat, ground, air = wind.reshape(-1), surface.reshape(-1), state.reshape(-1)
     counts = releases[:, 11].copy()
     keys, sums, owners = new_table(1024)
     whole = np.zeros(5)
@@ -154,6 +162,7 @@ def mixed_layer(
     tracks = new_tracks(ends.shape[0], hours, every)
     top = 0.999999 / axes[PER_TOP]
     cy = 1.0 / (METRES_PER_DEGREE * axes[DLAT])
+    columns = new_columns(shape[3] if stormy > 0.0 else 0)
     particle = 0
     for stratum in range(releases.shape[0]):
         count = int(counts[stratum])
@@ -161,7 +170,7 @@ def mixed_layer(
             number = np.uint64(particle)
             words = philox(key, number, np.uint64(0), np.uint64(0), _RELEASE)
             t, x, y, z, weight = release_point(releases[stratum], q, words[0], words[1])
-            begun, stop = t, t - hours * 3600.0
+            begun, stop, calm = t, t - hours * 3600.0, 0.0
             b = bin_ahead(t, edges, -1.0)
             side = INSIDE
             step = np.uint64(0)
@@ -170,6 +179,9 @@ def mixed_layer(
                 step += np.uint64(1)
                 words = philox(key, number, step, np.uint64(0), _STEP)
                 h, mass, _, _, _, _ = surface_at(ground, shape, axes, t - 0.5 * dt, x, y)
+                if heights.size:
+                    factor = height_factor(heights, axes, t - 0.5 * dt, x, y)
+                    h, mass = h * factor, mass * factor
                 if h < floor:
                     mass *= floor / h
                     h = floor
@@ -200,6 +212,11 @@ def mixed_layer(
                 t -= f * dt
                 if side != INSIDE:
                     break
+                calm += dt
+                if columns[0].size and (calm >= CONVECTION_STEP or t <= stop + 1e-6):
+                    middle = (t + 0.5 * calm, x, y)
+                    z = convected(z, -1.0, calm, flat, air, shape, axes, middle, columns, (key, number, step))
+                    calm = 0.0
                 if t <= edges[b] + 1e-6 and b > 0:
                     b -= 1
             if tracks.size:

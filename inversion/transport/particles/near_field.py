@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from inversion.transport.particles.interpolation import jit
+from inversion.transport.kernels.interpolation import jit
 
 __all__ = ["NOT_NEAR", "PUBLISHED", "TAYLOR", "Plume", "dilution"]
 

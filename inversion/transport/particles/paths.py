@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from inversion.transport.particles.interpolation import jit
-from inversion.transport.particles.random import uniform
+from inversion.transport.kernels.interpolation import jit
+from inversion.transport.kernels.random import uniform
 from obsnet.schema import SIDES
 from obsnet.typing import Floats, Singles
 

@@ -11,21 +11,37 @@ from pydantic import Field, model_validator
 from obsnet.command import Flag
 from obsnet.config import Options
 
-__all__ = ["NEAR_FIELD", "TURBULENCE", "ParticleSettings", "WindError"]
+__all__ = ["NEAR_FIELD", "TURBULENCE", "MixingHeightError", "ParticleSettings", "WindError"]
 
 Turbulence = Literal["mixed-layer", "hanna", "stilt", "none"]
+Convection = Literal["none", "emanuel"]
 NearField = Literal["none", "taylor", "stilt"]
 TURBULENCE: tuple[str, ...] = get_args(Turbulence)
 NEAR_FIELD: tuple[str, ...] = get_args(NearField)  # in the order of `near_field.NOT_NEAR` and the rest
 
 # What suits each turbulence, where the user asks for nothing else.
-_HANNA = {"timestep": 120.0, "particles": 1000, "floor": 100.0, "near_field": "taylor", "horizontal_tl": 0.0}
+_HANNA = {
+    "timestep": 300.0,
+    "particles": 1000,
+    "ctl": 3.0,
+    "floor": 100.0,
+    "near_field": "taylor",
+    "horizontal_tl": 0.0,
+}
 _USUAL: dict[str, dict[str, Any]] = {
     "mixed-layer": {**_HANNA, "timestep": 1800.0, "particles": 200},
     "hanna": _HANNA,
-    "stilt": {**_HANNA, "timestep": 60.0, "floor": 150.0, "near_field": "stilt", "horizontal_tl": 10800.0},
+    "stilt": {
+        **_HANNA,
+        "timestep": 60.0,
+        "ctl": 5.0,
+        "floor": 150.0,
+        "near_field": "stilt",
+        "horizontal_tl": 10800.0,
+    },
     "none": {**_HANNA, "particles": 1, "near_field": "none"},
 }
+LONGEST_WITH_STORMS = 1800.0  # s
 _RESOLVED = ("ctl", "least_tl", "horizontal_tl", "near_field")
 # Options that do nothing with a turbulence: said by the user, they are refused.
 _UNUSED = {
@@ -44,6 +60,11 @@ def _usual_of(turbulence: Any, direction: Any) -> dict[str, Any]:
 _NOT_FOR = {
     "mixed-layer": "mixed-layer stirs the boundary layer evenly at every step: it is not for nights, terrain, hours "
     "close to the receptor and cells of tens of kilometres (hanna and stilt resolve these)",
+}
+
+_STORMS = {
+    "none": "none, air rises with the weather's own wind only: what storms lift is missed",
+    "emanuel": "emanuel, storms of every column's temperature and humidity, without downdrafts that rain drives",
 }
 
 
@@ -72,7 +93,11 @@ class ParticleSettings(Options):
     floor: float | None = Field(
         None, gt=0, description="least boundary-layer height, m; by default what suits the turbulence"
     )
-    ctl: float = Field(10.0, gt=0, description="vertical steps per Lagrangian time scale, at least")
+    ctl: float | None = Field(
+        None,
+        gt=0,
+        description="vertical steps per Lagrangian time scale, at least; by default what suits the turbulence",
+    )
     veght: float = Field(
         0.5, gt=0, le=1, description="share of the boundary layer below which particles feel the surface"
     )
@@ -93,6 +118,11 @@ class ParticleSettings(Options):
     )
     diffusivity: float = Field(2000.0, ge=0, description="mixed-layer: horizontal, m2 s-1")
     smooth: float = Field(0.0, ge=0, description="kernel smoothing factor, 0 for none, 1 as STILT's default")
+    convection: Convection = Field(
+        "none",
+        description="deep convection: none, or emanuel: storms by Emanuel & Zivkovic-Rothman (1999) move particles "
+        "between levels; needs humidity, and meteorology up to 150 hPa",
+    )
     half_life: float | None = Field(
         None, gt=0, description="hours in which half of the tracer decays; none does by default"
     )
@@ -130,11 +160,21 @@ class ParticleSettings(Options):
             value, plain = getattr(self, name), usual.get(name, ParticleSettings.model_fields[name].default)
             if value != plain:
                 raise ValueError(f"{name} = {value} does nothing {where}; leave it out")
+        if self.stormy and float(self.timestep or 0.0) > LONGEST_WITH_STORMS:
+            raise ValueError(
+                f"timestep = {self.timestep:g} s is too long for convection = {self.convection!r}: at most "
+                f"{LONGEST_WITH_STORMS:g}"
+            )
         if self.turbulence == "stilt" and not self.horizontal_tl:
             raise ValueError(
                 "turbulence 'stilt' has no horizontal time scale of its own: horizontal_tl must be positive"
             )
         return self
+
+    @property
+    def stormy(self) -> bool:
+        """Whether storms move particles."""
+        return self.convection != "none"
 
     @property
     def decay(self) -> float:
@@ -148,8 +188,9 @@ class ParticleSettings(Options):
 
     @property
     def notes(self) -> list[str]:
-        """What the turbulence is not for, to be told on each run."""
-        return [_NOT_FOR[self.turbulence]] if self.turbulence in _NOT_FOR else []
+        """What the settings are not for, to be told on each run."""
+        turbulence = [f"turbulence: {_NOT_FOR[self.turbulence]}"] if self.turbulence in _NOT_FOR else []
+        return [*turbulence, f"convection: {_STORMS[self.convection]}"]
 
     def but(self, **changes: Any) -> Self:
         """Return the same settings but for some; checked."""
@@ -163,3 +204,13 @@ class WindError(Options):
     hours: float = Field(gt=0, description="correlation time of wind errors")
     km: float = Field(gt=0, description="correlation length of wind errors, horizontal")
     metres: float = Field(gt=0, description="correlation length of wind errors, vertical")
+
+
+class MixingHeightError(Options):
+    """Statistics of errors of the boundary-layer height; nothing of it is known here, so all of it is said."""
+
+    relative: float = Field(
+        ge=0, le=2, description="standard deviation of ln(height): 0.4 is a factor of 1.5 either way"
+    )
+    hours: float = Field(gt=0, description="correlation time of errors of the height")
+    km: float = Field(gt=0, description="correlation length of errors of the height, horizontal")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from inversion.transport.particles.interpolation import DLAT, DLON, LAT0, jit
-from inversion.transport.particles.random import normal, philox
+from inversion.transport.kernels.interpolation import DLAT, DLON, LAT0, jit
+from inversion.transport.kernels.random import normal, philox
 from inversion.transport.particles.turbulence import horizontal_scales, ou_coefficients, regime
 from inversion.transport.particles.walk import Draws
 from obsnet.sphere import METRES_PER_DEGREE

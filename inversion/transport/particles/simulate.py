@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from inversion.transport.convection.columns import check_storms
+from inversion.transport.kernels.random import key_of
 from inversion.transport.particles.langevin import FREE_DIFFUSIVITY, OPTIONS, langevin
 from inversion.transport.particles.mixed_layer import mixed_layer
-from inversion.transport.particles.random import key_of
 from inversion.transport.particles.settings import NEAR_FIELD, ParticleSettings
 from inversion.transport.particles.tables import Footprints, as_tables
 from inversion.transport.particles.walk import STILT_LEVELS
@@ -33,6 +34,7 @@ def simulate(
     *,
     threads: int = 1,
     waves: Floats = NO_WAVES,
+    heights: Floats = NO_WAVES,
 ) -> Footprints:
     """Run particles backward from every receptor.
 
@@ -53,6 +55,10 @@ def simulate(
     waves : ndarray, shape (2 n, 7), optional
         Error of the wind that all particles feel, of `inversion.transport.particles.wind_error.wind_error_waves`.
 
+    heights : ndarray, shape (n, 7), optional
+        Error of the boundary-layer height, of
+        `inversion.transport.particles.mixing_height_error.mixing_height_waves`.
+
     Returns
     -------
     Footprints
@@ -63,22 +69,26 @@ def simulate(
     ------
     GridError, RangeError
         The meteorology does not cover the grid or the period.
+    MissingVariableError
+        Storms are asked for, and the meteorology has no humidity or ends too low.
     """
     axes, xe, ye, releases = _geometry(met, grid, receptors)
     bins = to_epoch(edges)
     _check_period(met, bins, releases, settings)
+    if settings.stormy:
+        check_storms(met)
     kernel, arguments = _kernel(settings)
 
     def one(n: int) -> Any:
         part = releases[receptors.offsets[n] : receptors.offsets[n + 1]]
         key = np.uint64(key_of(settings.seed, str(receptors.obs_id[n])))
-        rest = (axes, xe, ye, bins, part, key, *arguments)
-        if kernel is mixed_layer:
-            given = (met.wind, met.surface, *rest, waves)
-            return kernel(*given)
-        given = (met.wind, met.surface, met.state, *rest)
-        found = kernel(*given, np.zeros(0), waves)
-        return kernel(*given, _widths(found[5], part, axes, settings), waves) if settings.smooth else found
+        given = (met.wind, met.surface, met.state, axes, xe, ye, bins, part, key, *arguments)
+        if settings.turbulence == "mixed-layer":
+            return kernel(*given, waves, heights)
+        found = kernel(*given, np.zeros(0), waves, heights)
+        if not settings.smooth:
+            return found
+        return kernel(*given, _widths(found[5], part, axes, settings), waves, heights)
 
     if threads > 1:
         with ThreadPoolExecutor(threads) as pool:
@@ -161,7 +171,7 @@ def _widths(
 def _kernel(settings: ParticleSettings) -> tuple[Any, tuple[Any, ...]]:
     """Return the kernel of a turbulence and its last arguments."""
     if settings.turbulence == "mixed-layer":
-        names = ("hours", "timestep", "diffusivity", "floor", "decay", "every")
+        names = ("hours", "timestep", "diffusivity", "floor", "decay", "every", "stormy")
         return mixed_layer, tuple(float(getattr(settings, name)) for name in names)
     values = {
         "sign": settings.direction,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from inversion.transport.particles.interpolation import jit
+from inversion.transport.kernels.interpolation import jit
 from obsnet.typing import Floats
 
 __all__ = [

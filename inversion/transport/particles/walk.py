@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from inversion.transport.particles.interpolation import jit
-from inversion.transport.particles.random import normal, philox, uniform
+from inversion.transport.kernels.interpolation import jit
+from inversion.transport.kernels.random import normal, philox, uniform
 from inversion.transport.particles.turbulence import regime, stilt_scales, vertical_scales
 from obsnet.typing import Floats
 

@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from inversion.transport.particles.interpolation import DLAT, DLON, LAT0, LON0, jit
-from inversion.transport.particles.random import key_of
+from inversion.transport.kernels.interpolation import DLAT, DLON, LAT0, LON0, jit
+from inversion.transport.kernels.random import key_of
 from inversion.transport.particles.settings import WindError
 from obsnet.sphere import EARTH_RADIUS
 from obsnet.typing import Floats
 
-__all__ = ["NO_WAVES", "WAVES", "wind_error_at", "wind_error_waves"]
+__all__ = ["NO_WAVES", "WAVES", "draw_waves", "wave_sum", "wind_error_at", "wind_error_waves"]
 
 WAVES = 16  # a component: the fourth moment is 3 - 1.5 / 16 times the variance squared, 3 for a Gaussian
 NO_WAVES = np.zeros((0, 7))
@@ -49,19 +49,54 @@ def wind_error_waves(error: WindError, seed: int, member: int) -> Floats:
     >>> wind_error_waves(WindError(speed=2.0, hours=3.0, km=100.0, metres=500.0), seed=0, member=1).shape
     (32, 7)
     """
-    draw = np.random.Generator(np.random.Philox(key=key_of(seed, f"wind error {member}")))
-    n = 2 * WAVES
+    return draw_waves(
+        f"wind error {member}", seed, 2 * WAVES, error.speed, (error.hours, error.km, error.metres)
+    )
+
+
+def draw_waves(name: str, seed: int, n: int, deviation: float, lengths: tuple[float, float, float]) -> Floats:
+    """Draw waves of which every `WAVES` make up a field of a standard deviation and correlation.
+
+    Parameters
+    ----------
+    name, seed : str, int
+        The same for the same two.
+    n : int
+        How many, all fields together.
+    deviation : float
+        Of the field.
+    lengths : (float, float, float)
+        At which its correlation has fallen to 1/e: hours, km, and metres in height; infinite where it never does.
+    """
+    hours, km, metres = lengths
+    draw = np.random.Generator(np.random.Philox(key=key_of(seed, name)))
     # exp(-|x|) is the characteristic function of the Cauchy distribution, in any number of dimensions.
     across = draw.standard_normal((n, 3)) / draw.standard_normal((n, 1))
     return np.column_stack(
         [
-            np.full(n, error.speed * np.sqrt(2.0 / WAVES)),
-            draw.standard_cauchy(n) / (3600.0 * error.hours),
-            across / (1000.0 * error.km),
-            draw.standard_cauchy(n) / error.metres,
+            np.full(n, deviation * np.sqrt(2.0 / WAVES)),
+            draw.standard_cauchy(n) / (3600.0 * hours),
+            across / (1000.0 * km),
+            draw.standard_cauchy(n) / metres,
             draw.uniform(0.0, 2.0 * np.pi, n),
         ]
     )
+
+
+@jit
+def wave_sum(
+    waves: Floats, first: int, last: int, axes: Floats, t: float, x: float, y: float, z: float
+) -> float:
+    """Return the sum of some waves at a time and place, see `wind_error_at`."""
+    lat = np.deg2rad(axes[LAT0] + axes[DLAT] * y)
+    lon = np.deg2rad(axes[LON0] + axes[DLON] * x)
+    around = EARTH_RADIUS * np.cos(lat)
+    a, b, c = around * np.cos(lon), around * np.sin(lon), EARTH_RADIUS * np.sin(lat)
+    total = 0.0
+    for k in range(first, last):
+        phase = waves[k, 1] * t + waves[k, 2] * a + waves[k, 3] * b + waves[k, 4] * c + waves[k, 5] * z
+        total += waves[k, 0] * np.cos(phase + waves[k, 6])
+    return total
 
 
 @jit
@@ -73,21 +108,9 @@ def wind_error_at(waves: Floats, axes: Floats, t: float, x: float, y: float, z: 
     waves : ndarray of float64, shape (2 n, 7)
         Of `wind_error_waves`.
     axes, t, x, y, z
-        As in `inversion.transport.particles.interpolation.wind_at`.
+        As in `inversion.transport.kernels.interpolation.wind_at`.
     """
     n = waves.shape[0] // 2
     if n == 0:
         return 0.0, 0.0
-    lat = np.deg2rad(axes[LAT0] + axes[DLAT] * y)
-    lon = np.deg2rad(axes[LON0] + axes[DLON] * x)
-    around = EARTH_RADIUS * np.cos(lat)
-    a, b, c = around * np.cos(lon), around * np.sin(lon), EARTH_RADIUS * np.sin(lat)
-    east = north = 0.0
-    for k in range(2 * n):
-        phase = waves[k, 1] * t + waves[k, 2] * a + waves[k, 3] * b + waves[k, 4] * c + waves[k, 5] * z
-        value = waves[k, 0] * np.cos(phase + waves[k, 6])
-        if k < n:
-            east += value
-        else:
-            north += value
-    return east, north
+    return wave_sum(waves, 0, n, axes, t, x, y, z), wave_sum(waves, n, 2 * n, axes, t, x, y, z)

@@ -163,7 +163,7 @@ def run_forward(options: ForwardOptions) -> dict[str, Any]:
     given = dict(zip(table["obs_id"].to_pylist(), table["amount_mol"].to_pylist(), strict=True))
     amounts = np.array([given[name] for name in places.obs_id.tolist()])
     data = forward(met, places, amounts, grid, flux_bins(first, last, options.step), settings)
-    notes = told_of(met)
+    notes = [*settings.notes, *told_of(met)]
     data["mole_fraction"].attrs["substance"] = options.species
     data.attrs["comment"] = "; ".join(notes)
     write_netcdf(data, options.out, history=f"forward run of {len(places)} sources")

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from inversion.transport.particles.settings import NearField, ParticleSettings, WindError
+from inversion.transport.particles.mixing_height_error import mixing_height_waves
+from inversion.transport.particles.settings import MixingHeightError, NearField, ParticleSettings, WindError
+from inversion.transport.particles.wind_error import NO_WAVES, wind_error_waves
 from obsnet.areas import GridField
 from obsnet.command import Flag
 from obsnet.config import Options
 from obsnet.met.options import MetOptions
+from obsnet.typing import Floats
 from obsnet.work.shards import AllowMissing
 
-__all__ = ["FootprintCommand", "FootprintOptions", "FootprintSelection", "ForwardOptions", "WindErrorOptions"]
+__all__ = [
+    "FootprintCommand",
+    "FootprintOptions",
+    "FootprintSelection",
+    "ForwardOptions",
+    "MixingHeightErrorOptions",
+    "TransportErrors",
+    "WindErrorOptions",
+]
 
 # Options that listed receptors do not know.
 _OF_THE_STORE = ("start", "stop", "good_only", "select", "height")
@@ -33,19 +44,59 @@ class FootprintSelection(Options):
     )
 
 
-class WindErrorOptions(WindError):
-    """The table ``[footprints.wind_error]``."""
+class _Members(Options):
+    """How many error fields are drawn, and what makes observations of them."""
 
     flux: str = Field(
         description="prior flux that footprints are multiplied with, relative to the case file (CF netCDF)"
     )
-    members: int = Field(50, ge=8, description="error fields of the winds")
+    members: int = Field(50, ge=8, description="error fields")
     particles: int = Field(
         60,
         ge=2,
         multiple_of=2,
         description="particles of each member and receptor; half of them see other turbulence",
     )
+
+    @property
+    def run(self) -> str:
+        """Size, in words."""
+        return f"{self.members} members of {self.particles} particles, flux {Path(self.flux).name}"
+
+
+class WindErrorOptions(_Members, WindError):
+    """The table ``[footprints.wind_error]``."""
+
+    kind: ClassVar[str] = "wind"
+
+    def fields(self, seed: int, member: int) -> tuple[Floats, Floats]:
+        """Return the error of the winds and of the boundary-layer height of one member."""
+        return wind_error_waves(self, seed, member), NO_WAVES
+
+    def __str__(self) -> str:
+        return (
+            f"wind error: {self.speed:g} m s-1 over {self.hours:g} h, {self.km:g} km and {self.metres:g} m as stated, "
+            f"{self.run}"
+        )
+
+
+class MixingHeightErrorOptions(_Members, MixingHeightError):
+    """The table ``[footprints.mixing_height_error]``."""
+
+    kind: ClassVar[str] = "mixing height"
+
+    def fields(self, seed: int, member: int) -> tuple[Floats, Floats]:
+        """Return the error of the winds and of the boundary-layer height of one member."""
+        return NO_WAVES, mixing_height_waves(self, seed, member)
+
+    def __str__(self) -> str:
+        return (
+            f"mixing height error: {self.relative:g} of ln h over {self.hours:g} h and {self.km:g} km as stated, "
+            f"{self.run}"
+        )
+
+
+TransportErrors = tuple[WindErrorOptions | MixingHeightErrorOptions, ...]
 
 
 class FootprintOptions(AllowMissing, ParticleSettings, MetOptions):
@@ -72,6 +123,10 @@ class FootprintOptions(AllowMissing, ParticleSettings, MetOptions):
     endpoints: bool = Field(False, description="also write where every particle ended")
     wind_error: WindErrorOptions | None = Field(
         None, description="errors of the winds, and what they do to each observation under a flux"
+    )
+    mixing_height_error: MixingHeightErrorOptions | None = Field(
+        None,
+        description="errors of the boundary-layer height, and what they do to each observation under a flux",
     )
     seed: int | None = Field(None, ge=0, description="of the random numbers; by default the run's")  # type: ignore[assignment]
     height: Literal["ground", "sea"] = Field(
@@ -104,6 +159,11 @@ class FootprintOptions(AllowMissing, ParticleSettings, MetOptions):
         """Return how particles are run; `seed` where the table has none."""
         found = {name: getattr(self, name) for name in ParticleSettings.model_fields}
         return ParticleSettings(**{**found, "seed": seed if self.seed is None else self.seed})
+
+    @property
+    def errors(self) -> TransportErrors:
+        """Return the errors of the weather that are asked for."""
+        return tuple(e for e in (self.wind_error, self.mixing_height_error) if e is not None)
 
     @property
     def met_options(self) -> MetOptions:

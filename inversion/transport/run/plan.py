@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from inversion.transport.particles.settings import ParticleSettings
-from inversion.transport.run.options import WindErrorOptions
+from inversion.transport.run.options import TransportErrors
 from obsnet.met import Met
 from obsnet.times import round_time, time_bins
 from obsnet.typing import Times
@@ -58,10 +58,10 @@ def estimate(
     parts: int,
     settings: ParticleSettings,
     workers: int,
-    error: WindErrorOptions | None = None,
+    errors: TransportErrors = (),
 ) -> str:
     """Return how long the particles will take, for people."""
-    particles = (settings.particles or 0) + (error.members * error.particles if error is not None else 0)
+    particles = (settings.particles or 0) + sum(error.members * error.particles for error in errors)
     each = _SECONDS[settings.turbulence] * particles * settings.hours
     passes = 2.0 if settings.smooth else 1.0
     seconds = passes * each * receptors / max(min(workers, parts), 1)

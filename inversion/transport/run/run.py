@@ -21,7 +21,7 @@ from inversion.transport.background.particle_ends import is_number, try_backgrou
 from inversion.transport.particles.settings import ParticleSettings
 from inversion.transport.run import VERSION
 from inversion.transport.run.folder import Plan, adopt, differs, plan_of, read_plan, settle
-from inversion.transport.run.options import WindErrorOptions
+from inversion.transport.run.options import TransportErrors
 from inversion.transport.run.plan import estimate, flux_bins, span, told_of
 from inversion.transport.run.task import FootprintTask, do_task, total_flux, warm_up
 from obsnet.content import sha256
@@ -81,7 +81,7 @@ def run_footprints(
     air: Air | None = None,
     height: str = "ground",
     met_options: MetOptions | None = None,
-    wind_error: WindErrorOptions | None = None,
+    errors: TransportErrors = (),
     replace: bool = False,
     without: str = "",
     report: Callable[[str], None] = lambda _line: None,
@@ -113,8 +113,8 @@ def run_footprints(
         See `inversion.transport.receptors.releases.from_observations`.
     met_options : MetOptions, optional
         How the meteorology is read and prepared.
-    wind_error : WindErrorOptions, optional
-        Also find what errors of the winds do to each observation, to ``transport_error/<part>.parquet``.
+    errors : tuple of WindErrorOptions and MixingHeightErrorOptions
+        Also find what these errors of the weather do to each observation, to ``transport_error/<part>.parquet``.
     replace : bool
         Remove footprints of other observations or settings from `out` instead of refusing.
     without : str
@@ -149,7 +149,7 @@ def run_footprints(
     table = table.sort_by([("time", "ascending"), ("obs_id", "ascending")])
     settle(out)
     before = read_plan(out)
-    decides = _decides(met_files, out, grid, step, settings, air, height, prepare, wind_error)
+    decides = _decides(met_files, out, grid, step, settings, air, height, prepare, errors)
     plan, rows, gone = plan_of(table, decides, batch, before)
     other = "" if before is None else differs(before, decides, gone)
     if other and not replace:
@@ -160,10 +160,10 @@ def run_footprints(
     if air.background is not None:
         apart(try_background, air.background, species)  # a bad one is told before any work
     edges, met = _axis_and_met(table, met_files, out, grid, step, settings, prepare, plan, gone, work)
-    notes = [*(f"turbulence: {line}" for line in settings.notes), *told_of(met)]
-    if wind_error is not None:
-        total_flux(wind_error.flux, species, grid, edges)  # a bad one is told before any work
-        notes.append(_in_words(wind_error))
+    notes = [*settings.notes, *told_of(met)]
+    for error in errors:
+        total_flux(error.flux, species, grid, edges)  # a bad one is told before any work
+        notes.append(str(error))
     notes += [f"made from {without}"] if without else []
     for line in notes:
         report(line)
@@ -178,7 +178,7 @@ def run_footprints(
         "background": None if air.background is None else str(air.background),
     }
     store = adopt(out, meta, before, plan, gone)
-    tasks = _tasks(out, plan, rows, settings, air, height, str(met.meta["fingerprint"]), wind_error)
+    tasks = _tasks(out, plan, rows, settings, air, height, str(met.meta["fingerprint"]), errors)
     assigned = shard(tasks, work)
     done = _done(store, air)
     todo = [t for t in assigned if t.part not in done]
@@ -198,7 +198,7 @@ def _decides(
     air: Air,
     height: str,
     met_options: MetOptions,
-    wind_error: WindErrorOptions | None,
+    errors: TransportErrors,
 ) -> dict[str, Any]:
     """Return all that every footprint of a folder depends on, files by content."""
     source = air.background
@@ -215,8 +215,8 @@ def _decides(
         "met_options": met_options.model_dump(),
         **settings.model_dump(),
     }
-    if wind_error is not None:
-        found["wind_error"] = {**wind_error.model_dump(), "flux": sha256(wind_error.flux)}
+    for error in errors:
+        found[f"{error.kind.replace(' ', '_')}_error"] = {**error.model_dump(), "flux": sha256(error.flux)}
     plain: dict[str, Any] = json.loads(json.dumps(found))
     return plain
 
@@ -249,13 +249,6 @@ def _axis_and_met(
     return edges, met
 
 
-def _in_words(error: WindErrorOptions) -> str:
-    return (
-        f"wind error: {error.speed:g} m s-1 over {error.hours:g} h, {error.km:g} km and {error.metres:g} m as stated, "
-        f"{error.members} members of {error.particles} particles, flux {Path(error.flux).name}"
-    )
-
-
 def _tasks(
     out: Path,
     plan: Plan,
@@ -264,7 +257,7 @@ def _tasks(
     air: Air,
     height: str,
     met: str,
-    wind_error: WindErrorOptions | None,
+    errors: TransportErrors,
 ) -> list[FootprintTask]:
     mark = hashlib.sha256(json.dumps([met, plan.decides], sort_keys=True).encode()).hexdigest()
     return [
@@ -278,7 +271,7 @@ def _tasks(
             height,
             air.known,
             air.endpoints,
-            wind_error,
+            errors,
         )
         for part in plan.parts
     ]
@@ -303,7 +296,7 @@ def _make(
         warm_up(settings.turbulence)
     if todo:
         count = sum(t.receptors for t in todo)
-        report(estimate(count, len(todo), settings, work.workers or cpu_count(), todo[0].wind_error))
+        report(estimate(count, len(todo), settings, work.workers or cpu_count(), todo[0].errors))
     with progress(sum(t.receptors for t in todo), "receptors") as advance:
         for task, _ in map_unordered(do_task, todo, work):
             advance(task.receptors)

@@ -70,9 +70,10 @@ def run_table(
     background = options.background
     if isinstance(background, str) and not is_number(background):
         background = str(folder / Path(background).expanduser())
-    error = options.wind_error
-    if error is not None:
-        error = error.model_copy(update={"flux": str(locate(error.flux, folder, outputs))})
+    errors = tuple(
+        error.model_copy(update={"flux": str(locate(error.flux, folder, outputs))})
+        for error in options.errors
+    )
     found = run_footprints(
         table,
         resolve_files(options.met, folder),
@@ -85,7 +86,7 @@ def run_table(
         air=Air(background, options.background_uncertainty, options.endpoints),
         height=options.height,
         met_options=options.met_options,
-        wind_error=error,
+        errors=errors,
         replace=replace,
         without=without,
         report=report,
@@ -106,8 +107,7 @@ def inputs_of(options: FootprintOptions, *, folder: Path, outputs: Path) -> list
     """Return the files that the footprints depend on."""
     background = options.background
     extra = [background] if isinstance(background, str) and not is_number(background) else []
-    if options.wind_error is not None:
-        extra.append(str(locate(options.wind_error.flux, folder, outputs)))
+    extra += [str(locate(error.flux, folder, outputs)) for error in options.errors]
     if options.receptors is not None:
         return resolve_files([*options.met, *extra, options.receptors], folder)
     store = store_of(options, folder=folder, outputs=outputs)
@@ -129,7 +129,7 @@ def forecast(options: FootprintOptions, *, folder: Path, outputs: Path, seed: in
             return []
         count = len(_chosen(options, store)[0])
     parts = -(-count // options.batch)
-    return [estimate(count, parts, options.settings(seed), workers, options.wind_error)]
+    return [estimate(count, parts, options.settings(seed), workers, options.errors)]
 
 
 def look(

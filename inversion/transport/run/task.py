@@ -20,8 +20,8 @@ from inversion.transport.particles.simulate import simulate
 from inversion.transport.particles.tables import Footprints
 from inversion.transport.receptors.listed import from_places
 from inversion.transport.receptors.releases import Receptors, domain_of, from_observations
-from inversion.transport.run.options import WindErrorOptions
-from inversion.transport.run.transport_error import transport_error
+from inversion.transport.run.options import TransportErrors
+from inversion.transport.run.transport_error import together, transport_error
 from obsnet.atomic import write_text
 from obsnet.constants import species
 from obsnet.errors import ConfigError
@@ -57,8 +57,8 @@ class FootprintTask:
         Source and uncertainty of incoming air.
     endpoints : bool
         Write where every particle ended.
-    wind_error : WindErrorOptions, optional
-        Also find what errors of the winds do; its flux is a whole path.
+    errors : tuple of WindErrorOptions and MixingHeightErrorOptions
+        Also find what these errors of the weather do; fluxes are whole paths.
     """
 
     out: str
@@ -70,7 +70,7 @@ class FootprintTask:
     height: str = "ground"
     background: tuple[str, float] | None = None
     endpoints: bool = False
-    wind_error: WindErrorOptions | None = None
+    errors: TransportErrors = ()
 
     @property
     def observations(self) -> Path:
@@ -80,17 +80,16 @@ class FootprintTask:
 
 @lru_cache(maxsize=1)
 def _shared(
-    out: str, met: str, _mark: str, background: tuple[str, float] | None, flux: str | None
-) -> tuple[Met, JacobianStore, Background | None, Floats | None]:
+    out: str, met: str, _mark: str, background: tuple[str, float] | None, fluxes: tuple[str, ...]
+) -> tuple[Met, JacobianStore, Background | None, list[Floats]]:
     """Open what all tasks of a worker share."""
     store = JacobianStore(out)
     source = None
     if background is not None:
         source = open_background(background[0], str(store.meta["species"]), uncertainty=background[1])
-    total = (
-        None if flux is None else total_flux(flux, str(store.meta["species"]), store.grid, store.time_edges)
-    )
-    return Met.load(met), store, source, total
+    name = str(store.meta["species"])
+    totals = [total_flux(flux, name, store.grid, store.time_edges) for flux in fluxes]
+    return Met.load(met), store, source, totals
 
 
 def total_flux(path: str, name: str, grid: Grid, edges: Times) -> Floats:
@@ -113,8 +112,9 @@ def total_flux(path: str, name: str, grid: Grid, edges: Times) -> Floats:
 
 def do_task(task: FootprintTask) -> dict[str, str]:
     """Run one batch and write its part; return what was skipped."""
-    error, settings = task.wind_error, task.settings
-    met, store, source, flux = _shared(task.out, task.met, task.mark, task.background, error and error.flux)
+    settings = task.settings
+    paths = tuple(error.flux for error in task.errors)
+    met, store, source, fluxes = _shared(task.out, task.met, task.mark, task.background, paths)
     grid, edges = store.grid, store.time_edges
     receptors = _receptors(task, met, grid, int(settings.particles or 0))
     found = simulate(met, receptors, grid, edges, settings)
@@ -124,15 +124,17 @@ def do_task(task: FootprintTask) -> dict[str, str]:
         write_table(found.endpoints, store.path / "endpoints" / f"{task.part}.parquet")
     if settings.paths:
         write_table(found.paths, store.path / "paths" / f"{task.part}.parquet")
-    if error is not None and flux is not None:
+
+    def inflow(found: Footprints) -> dict[str, float]:
+        names, values, _ = source.of(found.endpoints, met) if source is not None else ((), (), ())
+        return dict(zip(names, values, strict=True))
+
+    varied = {}
+    for error, flux in zip(task.errors, fluxes, strict=True):
         few = _receptors(task, met, grid, error.particles // 2)
-
-        def inflow(found: Footprints) -> dict[str, float]:
-            names, values, _ = source.of(found.endpoints, met) if source is not None else ((), (), ())
-            return dict(zip(names, values, strict=True))
-
-        varied = transport_error(met, few, grid, edges, settings, error, flux, inflow)
-        write_table(varied, store.path / "transport_error" / f"{task.part}.parquet")
+        varied[error.kind] = transport_error(met, few, grid, edges, settings, error, flux, inflow)
+    if varied:
+        write_table(together(varied), store.path / "transport_error" / f"{task.part}.parquet")
     write_text(store.path / "skipped" / f"{task.part}.json", json.dumps(receptors.skipped, indent=1))
     store.write_part(task.part, found.sensitivity, background)
     return receptors.skipped

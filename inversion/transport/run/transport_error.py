@@ -1,7 +1,7 @@
-"""What errors of the weather's winds do to each modelled observation: members that are blown otherwise, and a flux.
+"""What errors of the weather do to each modelled observation: members with other winds or mixing heights, and a flux.
 
-A member m is the model with one error field of the winds; its modelled value is ``c_m = H_m f`` plus its background.
-What the winds' error gives is the variance over members of the value that infinitely many particles would have. Two
+A member m is the model with one error field; its modelled value is ``c_m = H_m f`` plus its background.
+What the error gives is the variance over members of the value that infinitely many particles would have. Two
 runs of each member with the same field and other turbulence have that in common and nothing else, so the covariance
 over members of the two is its unbiased estimate: no Monte-Carlo error has to be known and taken off. Lin & Gerbig
 (2005, doi:10.1029/2004GL021127) take the difference of the variances among particles with and without errors instead.
@@ -9,7 +9,7 @@ over members of the two is its unbiased estimate: no Monte-Carlo error has to be
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,14 +19,13 @@ import pyarrow as pa
 from inversion.transport.particles.settings import ParticleSettings
 from inversion.transport.particles.simulate import simulate
 from inversion.transport.particles.tables import Footprints
-from inversion.transport.particles.wind_error import wind_error_waves
 from inversion.transport.receptors.releases import Receptors
-from inversion.transport.run.options import WindErrorOptions
+from inversion.transport.run.options import MixingHeightErrorOptions, WindErrorOptions
 from obsnet.grid import Grid
 from obsnet.met import Met
 from obsnet.typing import Floats, Times
 
-__all__ = ["transport_error"]
+__all__ = ["together", "transport_error"]
 
 
 def transport_error(
@@ -35,11 +34,11 @@ def transport_error(
     grid: Grid,
     edges: Times,
     settings: ParticleSettings,
-    error: WindErrorOptions,
+    error: WindErrorOptions | MixingHeightErrorOptions,
     flux: Floats,
     inflow: Callable[[Footprints], dict[str, float]] = lambda _found: {},
 ) -> pa.Table:
-    """Return the variance that wind errors give to each modelled observation.
+    """Return the variance that errors of the weather give to each modelled observation.
 
     Parameters
     ----------
@@ -47,8 +46,8 @@ def transport_error(
         As in `inversion.transport.particles.simulate.simulate`; the seed of `settings` is that of the errors too.
     receptors : Receptors
         With half of ``error.particles`` each.
-    error : WindErrorOptions
-        Statistics of the winds' errors, and how many members.
+    error : WindErrorOptions or MixingHeightErrorOptions
+        Statistics of the errors, and how many members.
     flux : ndarray, shape (bins, cells)
         In the species' customary unit of flux (umol m-2 s-1 for ppm).
     inflow : callable, optional
@@ -63,11 +62,13 @@ def transport_error(
     names, settings = receptors.obs_id.tolist(), settings.but(paths=0.0)
     values = np.zeros((2, error.members, len(names)))
     for member in range(error.members):
-        waves = wind_error_waves(error, settings.seed, member)
+        waves, heights = error.fields(settings.seed, member)
         for half in range(2):
             # Random numbers go by the name: every member and half has turbulence of its own.
-            own = np.array([f"{name} wind error {member} {half}" for name in names])
-            found = simulate(met, replace(receptors, obs_id=own), grid, edges, settings, waves=waves)
+            own = np.array([f"{name} {error.kind} error {member} {half}" for name in names])
+            found = simulate(
+                met, replace(receptors, obs_id=own), grid, edges, settings, waves=waves, heights=heights
+            )
             values[half, member] = _modelled(found, own, flux, inflow(found))
     one, two = values - values.mean(axis=1, keepdims=True)
     free = error.members - 1
@@ -82,6 +83,29 @@ def transport_error(
             "members": pa.array([error.members] * len(names), pa.int32()),
         }
     )
+
+
+def together(found: Mapping[str, pa.Table]) -> pa.Table:
+    """Return the variance of errors that do not know of each other, and that of each where there are several.
+
+    Parameters
+    ----------
+    found : mapping of str to pyarrow.Table
+        Of `transport_error`, by kind of error; the same observations.
+    """
+    first, *others = found.values()
+    if not others:
+        return first
+    sums = {"obs_id": first["obs_id"]}
+    total = {name: [t[name].to_numpy() for t in found.values()] for name in first.column_names[1:]}
+    sums["transport_variance"] = pa.array(np.sum(total["transport_variance"], axis=0))
+    sums["transport_variance_stderr"] = pa.array(
+        np.sqrt(np.sum(np.square(total["transport_variance_stderr"]), axis=0))
+    )
+    sums["members"] = pa.array(np.min(total["members"], axis=0), pa.int32())
+    for kind, table in found.items():
+        sums[f"{kind.replace(' ', '_')}_variance"] = table["transport_variance"]
+    return pa.table(sums)
 
 
 def _modelled(found: Footprints, names: Any, flux: Floats, background: dict[str, float]) -> Floats:

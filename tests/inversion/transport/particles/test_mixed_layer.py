@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inversion.transport.kernels.interpolation import wind_at
+from inversion.transport.kernels.random import key_of, normal, philox
 from inversion.transport.particles.hash_table import add, finish, grow, new_table
-from inversion.transport.particles.interpolation import wind_at
 from inversion.transport.particles.paths import crossing
-from inversion.transport.particles.random import key_of, normal, philox
 from inversion.transport.particles.settings import ParticleSettings
 from inversion.transport.particles.simulate import simulate
 from obsnet.config import validate

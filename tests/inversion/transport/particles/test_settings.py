@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from inversion.transport.check.storms import unstable_sounding
 from inversion.transport.evaluation.options import EvaluateOptions
 from inversion.transport.particles.settings import TURBULENCE, ParticleSettings
 from inversion.transport.particles.simulate import simulate
@@ -17,15 +18,16 @@ from tests.inversion.transport.worlds import bins, receptors, world
 GRID = Grid.regular(22, 38, 102, 128, 1, 1)
 # Another value of each option than what suits any turbulence.
 OTHER = {
-    "hours": 9.0, "particles": 31, "timestep": 90.0, "seed": 5, "floor": 1300.0, "ctl": 5.0, "veght": 0.25,
+    "hours": 9.0, "particles": 31, "timestep": 90.0, "seed": 5, "floor": 1300.0, "ctl": 7.0, "veght": 0.25,
     "layer": 60.0, "near_field": ("none", "taylor", "stilt"), "least_tl": 9.0, "horizontal_tl": 7200.0,
-    "diffusivity": 500.0, "smooth": 1.0, "half_life": 5.0, "paths": 60.0,
+    "diffusivity": 500.0, "smooth": 1.0, "half_life": 5.0, "paths": 60.0, "convection": "emanuel",
 }  # fmt: skip
 NAMES = set(ParticleSettings.model_fields) - {"turbulence", "direction"}
 
 
 def found(settings):
-    met = world(heat=60.0, hours=48)
+    met = world(heat=60.0, hours=48, top=20000.0, nz=48)
+    met.state[...] = np.stack(unstable_sounding(met.height), axis=-1)
     count = int(settings.particles or 0)
     place = receptors(at=24.0, z=20.0, count=count)
     place.releases[:, 1] += 1800.0  # over half an hour: particles of the mean wind draw their times

@@ -185,7 +185,7 @@ def stated(files, **more):
 
 def test_footprints_beside_it_are_the_plain_ones(files, tmp_path):
     go(files, tmp_path / "plain")
-    found = go(files, tmp_path / "fp", wind_error=stated(files))
+    found = go(files, tmp_path / "fp", errors=(stated(files),))
     assert any("wind error: 2 m s-1 over 3 h, 100 km and 500 m as stated" in note for note in found["notes"])
     one, two = (JacobianStore(tmp_path / n).read() for n in ("plain", "fp"))
     np.testing.assert_array_equal(one.matrix.toarray(), two.matrix.toarray())
@@ -195,18 +195,18 @@ def test_footprints_beside_it_are_the_plain_ones(files, tmp_path):
     assert (rows["members"] == 10).all()
     assert rows["transport_variance"].max() > 0.0
     # Another batch, another order: the same numbers.
-    go(files, tmp_path / "again", wind_error=stated(files), batch=7)
+    go(files, tmp_path / "again", errors=(stated(files),), batch=7)
     again = pq.ParquetFile(next((tmp_path / "again" / "transport_error").iterdir())).read().to_pandas()
     merged = rows.merge(again, on="obs_id")
     np.testing.assert_allclose(merged["transport_variance_x"], merged["transport_variance_y"], rtol=1e-9)
 
 
 def test_what_decides_is_kept_and_refused(files, tmp_path):
-    go(files, tmp_path / "fp", wind_error=stated(files))
-    assert go(files, tmp_path / "fp", wind_error=stated(files))["made"] == 0
-    for other in (stated(files, speed=3.0), None):
+    go(files, tmp_path / "fp", errors=(stated(files),))
+    assert go(files, tmp_path / "fp", errors=(stated(files),))["made"] == 0
+    for other in ((stated(files, speed=3.0),), ()):
         with pytest.raises(ConfigError, match="holds footprints of other wind_error"):
-            go(files, tmp_path / "fp", wind_error=other)
+            go(files, tmp_path / "fp", errors=other)
 
 
 def test_inflow_varies_too(files, tmp_path):
@@ -225,7 +225,7 @@ def test_inflow_varies_too(files, tmp_path):
     cube.to_netcdf(tmp_path / "field.nc")
     variance = []
     for name, air in (("a", Air()), ("b", Air(background=str(tmp_path / "field.nc")))):
-        go(files, tmp_path / name, wind_error=stated(files), air=air)
+        go(files, tmp_path / name, errors=(stated(files),), air=air)
         parts = sorted((tmp_path / name / "transport_error").iterdir())
         variance.append(np.concatenate([pq.ParquetFile(p).read()["transport_variance"] for p in parts]))
     assert np.median(variance[1]) > 2.0 * np.median(variance[0])
@@ -299,6 +299,21 @@ def test_the_command(files, tmp_path, capsys):
     assert stop.value.code == 0
     assert json.loads(capsys.readouterr().out)["receptors"] == 7
     assert list((tmp_path / "fp" / "transport_error").glob("*.parquet"))
+    asked[asked.index(str(tmp_path / "fp"))] = str(tmp_path / "both")
+    more = ["--mixing-height-error-relative", "0.4", "--mixing-height-error-hours", "6",
+            "--mixing-height-error-km", "150", "--mixing-height-error-members", "8",
+            "--mixing-height-error-flux", str(files / "prior.nc"),
+            "--wind-error-flux", str(files / "prior.nc")]  # fmt: skip
+    with pytest.raises(SystemExit) as stop:
+        main([*asked, *more, "--scheduler", "serial"])
+    assert stop.value.code == 0
+    said = capsys.readouterr().err
+    assert "mixing height error: 0.4 of ln h over 6 h and 150 km as stated, 8 members" in said
+    assert "convection: none" in said
+    rows = pq.ParquetFile(next((tmp_path / "both" / "transport_error").glob("*.parquet"))).read().to_pandas()
+    parts = rows["wind_variance"] + rows["mixing_height_variance"]
+    np.testing.assert_allclose(rows["transport_variance"], parts)
+    assert rows["mixing_height_variance"].max() > 0.0
 
 
 def test_fluxes_that_do_not_fit_are_refused_before_any_work(files, tmp_path):
@@ -315,7 +330,7 @@ def test_fluxes_that_do_not_fit_are_refused_before_any_work(files, tmp_path):
                             source="s", license="CC0")  # fmt: skip
         write_netcdf(data, tmp_path / "bad.nc")
         with pytest.raises(ConfigError, match=said):
-            go(files, tmp_path / "fp", wind_error=stated(files, flux=str(tmp_path / "bad.nc")))
+            go(files, tmp_path / "fp", errors=(stated(files, flux=str(tmp_path / "bad.nc")),))
         assert not (tmp_path / "fp" / "plan.json").exists()
 
 
