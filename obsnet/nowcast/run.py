@@ -42,7 +42,7 @@ from obsnet.nowcast.rapid import RapidEstimate, rapid_estimate
 from obsnet.nowcast.rows import covariance_rows, value_rows
 from obsnet.nowcast.shape import monthly_shape, shaped_flux
 
-__all__ = ["run_forecast", "run_power", "run_rapid"]
+__all__ = ["history_of", "indicators_of", "run_forecast", "run_power", "run_rapid"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,10 +57,10 @@ class _Part:
 
 def run_rapid(options: RapidOptions) -> Shown:
     """Estimate a year for each category."""
-    indicators = _indicators(options, options.indicators)
+    indicators = indicators_of(options, options.indicators)
     parts = []
     for category in options.category:
-        history = _history(options, category)
+        history = history_of(options, category)
         found = rapid_estimate(history, indicators, **_how(options), shifts=options.shifts)
         part = _estimated(found, options.language, "rapid estimate")
         if options.atmosphere:
@@ -72,7 +72,7 @@ def run_rapid(options: RapidOptions) -> Shown:
 
 def run_power(options: PowerOptions) -> Shown:
     """Estimate the power sector, and put the shape of generation on a flux where one is given."""
-    indicators = _indicators(options, options.indicators)
+    indicators = indicators_of(options, options.indicators)
     if indicators is None:
         raise ConfigError("power needs --indicators with generation")
     if (options.flux is None) != (options.shaped is None):
@@ -82,7 +82,7 @@ def run_power(options: PowerOptions) -> Shown:
     _refuse_daily(options, indicators)
     parts = []
     for category in options.category:
-        history = _history(options, category)
+        history = history_of(options, category)
         found, factors, alike = power_estimate(
             history, indicators, options.generation, **_how(options), shifts=options.shifts
         )
@@ -98,10 +98,10 @@ def run_power(options: PowerOptions) -> Shown:
 
 def run_forecast(options: ForecastOptions) -> Shown:
     """Forecast each category."""
-    scenario = _indicators(options, [*options.indicators, *options.scenario])
+    scenario = indicators_of(options, [*options.indicators, *options.scenario])
     parts = []
     for category in options.category:
-        history = _history(options, category)
+        history = history_of(options, category)
         targets = [read_target(t) for t in options.target]
         found = forecast(
             history, steps=options.steps, targets=targets, peak=options.peak, scenario=scenario,
@@ -130,11 +130,13 @@ def _refuse_daily(options: PowerOptions, indicators: Indicators) -> None:
             )
 
 
-def _history(options: HistoryOptions, category: str) -> History:
+def history_of(options: HistoryOptions, category: str) -> History:
+    """Return the inventories that options name."""
     return read_history(options.inventories, category, gas=options.gas, lag=options.lag)
 
 
-def _indicators(options: IndicatorOptions, paths: Sequence[Path]) -> Indicators | None:
+def indicators_of(options: IndicatorOptions, paths: Sequence[Path]) -> Indicators | None:
+    """Return the indicators of some files, read as options say; None where there are no files."""
     if not paths:
         if options.use:
             raise ConfigError("--use names indicators, and no --indicators gives any")
@@ -280,7 +282,7 @@ def _shown(
     said = [w.zh if options.language == "zh" else w.en for w in words]
     written = [] if options.out is None else _write(options, kind, tables, words, notes)
     data = {
-        "kind": kind, "statements": said, "notes": notes,
+        "kind": kind, "statements": said, "notes": notes, "written": [str(p) for p in written],
         **{n: t.to_dict("records") for n, t in tables.items() if n not in {"hindcast", "events"}},
     }  # fmt: skip
     lines = [*said, "", *(line for p in parts for line in p.lines)]

@@ -148,6 +148,8 @@ def read_history(
     """
     import pandas as pd
 
+    if not sources:
+        raise ConfigError("no inventories are named: give workbooks of CEADs or tables of several years")
     parts: dict[str, list[Any]] = {}
     notes: list[str] = []
     for source in sources:
@@ -182,10 +184,10 @@ def _long_enough(values: Any) -> tuple[tuple[str, ...], list[str]]:
     """Return the regions that have something in the first years, and say which have not."""
     there = values[values > 0.0].index
     years = {r: sorted({int(y) for k, y in there if k == r}) for r in values.index.unique(0)}
-    begin = min((y[0] for y in years.values() if y), default=0)
-    short = {r: y for r, y in years.items() if len(y) < LEAST_YEARS or y[1] > begin + LEAST_YEARS - 1}
-    provinces = [r for r in years if r != NATION]
-    kept = tuple(sorted(r for r in provinces or [NATION] if r not in short))
+    places = [r for r in years if r != NATION] or [NATION]  # the nation's own series may begin elsewhere
+    begin = min((years[r][0] for r in places if years[r]), default=0)
+    short = {r: y for r in places if len(y := years[r]) < LEAST_YEARS or y[1] > begin + LEAST_YEARS - 1}
+    kept = tuple(sorted(r for r in places if r not in short))
     if not kept:
         raise FormatError(
             f"no region has {LEAST_YEARS} years of positive values from {begin} on, the fewest from which a trend and "
@@ -193,7 +195,6 @@ def _long_enough(values: Any) -> tuple[tuple[str, ...], list[str]]:
         )
     lost = [
         f"{r}: {f'values of {y[0]}-{y[-1]} only' if y else 'a series of zeros'}, left out" for r, y in short.items()
-        if r != NATION
     ]  # fmt: skip
     return kept, lost
 

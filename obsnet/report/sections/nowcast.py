@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from obsnet.inventory.words import NATION
 from obsnet.language import Language, Words
 from obsnet.reading import door, read_csv
 from obsnet.regions import region_name
+from obsnet.report.options import NOWCASTS, nowcast_folder
 from obsnet.report.sections.section import Section, number, percent, signed
 from obsnet.report.words import term
 
-__all__ = ["nowcast_files", "nowcast_sections"]
+__all__ = ["nowcast_files", "nowcast_folders", "nowcast_sections"]
 
 _TITLES = {
     "rapid": Words("Rapid estimate", "快速核算"),
@@ -57,6 +59,14 @@ _CAPTION = Words(
     "between years.",
     "概率预报的可靠性：落在虚线上表示事件发生频率与预报概率一致；误差线为年际两倍标准误。",
 )
+
+
+def nowcast_folders(named: Sequence[str], out: Path) -> list[Path]:
+    """Return the folders that a report names, or those that the stage ``[nowcast]`` made in the run's outputs."""
+    if named:
+        return [out / name for name in named]
+    made = [out / nowcast_folder(kind) for kind in NOWCASTS]
+    return [folder for folder in made if (folder / "summary.json").is_file()]
 
 
 def nowcast_files(folder: Path) -> list[Path]:

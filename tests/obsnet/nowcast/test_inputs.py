@@ -288,6 +288,19 @@ def test_regions_with_too_little_are_left_out_and_said(small, tmp_path):
         read_history([str(write(frame[frame["period"] >= "2014"], tmp_path / "b.csv"))])
 
 
+def test_the_nation_s_longer_series_leaves_no_province_out(small, tmp_path):
+    frame = inventory_frame(small, nation=1.02 * small.emissions.sum(axis=1))
+    nation = frame[frame["region"] == "CHN"]
+    older = nation.assign(period=[str(int(y) - 8) for y in nation["period"]])
+    sources = [str(write(f, tmp_path / f"{k}.csv")) for k, f in enumerate((frame, older))]
+    found = read_history(sources)
+    assert found.regions == tuple(sorted(FEW))
+    assert found.notes == ()
+    assert (found.at().years[0], found.at(nation=True).years[0]) == (2008, 2000)
+    with pytest.raises(ConfigError, match="no inventories are named"):
+        read_history([])
+
+
 def test_ceads_by_category(sample_data):
     books = sorted((sample_data / "inventory/ceads/provinces").glob("*201[6789].xlsx"))
     if not books:
