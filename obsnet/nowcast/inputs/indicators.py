@@ -306,13 +306,21 @@ def _differ(now: float, before: float) -> float:
 
 
 def _without_shifts(change: Floats, name: str, regions: Sequence[str], years: Sequence[int]) -> list[str]:
-    """Set changes to NaN that stand out from those of all regions as a new definition does; say which."""
+    """Set changes to NaN that stand out as a new definition does, of one region or of all together; say which."""
     import pandas as pd
 
+    notes = []
+    for year, row in zip(years, change, strict=True):
+        together = float(np.nanmedian(row)) if np.isfinite(row).sum() >= _FEW else 0.0
+        if abs(together) > _SHIFT:
+            row[:] = np.nan
+            notes.append(
+                f"{name} shifts by x{np.exp(together):.2f} in {year} in all regions together: not used; is it a new "
+                "definition or unit? --shifts uses it"
+            )
     levels = np.concatenate([np.zeros((1, len(regions))), np.cumsum(np.nan_to_num(change), axis=0)])
     usual = _usual_swings(change)
     frame = pd.DataFrame(np.exp(levels), index=[years[0] - 1, *years], columns=list(regions))
-    notes = []
     for row in flag_series(frame, name).to_dict("records"):
         if row["kind"] in {"break", "spike"} and row["period"] in years:
             i, j = list(years).index(row["period"]), list(regions).index(row["region"])

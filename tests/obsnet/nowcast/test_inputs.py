@@ -178,6 +178,12 @@ def test_a_level_shift_is_left_out_and_said(small, tmp_path):
     assert [n for n in growth.notes if n.startswith("cement of 130000 shifts by x2.") and "in 2012" in n]
     kept = found.growth(FEW, small.years[1:], DAY, shifts=True).values
     assert kept[3, j, 1] == pytest.approx(small.indicators[3, j, 1] + np.log(2.5))
+    frame.loc[(frame["指标"] == "水泥产量") & (frame["年份"] >= 2014), "数值"] /= 2.0
+    again = read_indicators(write(frame, tmp_path / "i.csv")).growth(FEW, small.years[1:], DAY)
+    assert np.isnan(again.values[5, :, 1]).all()
+    assert np.isfinite(again.values[6, :, 1]).all()
+    assert any(" in 2014 in all regions together" in n for n in again.notes)
+    assert any(n.startswith("cement of 130000 shifts by x2.") for n in again.notes)
 
 
 def test_only_what_was_out_is_known_and_revisions_are_kept(tmp_path):
