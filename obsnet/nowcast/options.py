@@ -11,7 +11,14 @@ from obsnet.command import Flag
 from obsnet.config import Options
 from obsnet.language import InLanguage
 
-__all__ = ["ForecastOptions", "HistoryOptions", "IndicatorOptions", "NowcastTable", "PowerOptions", "RapidOptions"]
+__all__ = [
+    "ForecastOptions",
+    "HistoryOptions",
+    "IndicatorOptions",
+    "NowcastTable",
+    "PowerOptions",
+    "RapidOptions",
+]
 
 
 class HistoryOptions(InLanguage):

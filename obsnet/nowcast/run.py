@@ -30,6 +30,7 @@ from obsnet.nowcast.lines import (
     shape_words,
     value_lines,
 )
+from obsnet.nowcast.notes import in_both
 from obsnet.nowcast.options import (
     ForecastOptions,
     HistoryOptions,
@@ -279,14 +280,15 @@ def _shown(
         tables["revisions"] = revised
     words = [w for p in parts for w in p.words]
     notes = list(dict.fromkeys(n for p in parts for n in p.notes))
-    said = [w.zh if options.language == "zh" else w.en for w in words]
+    said = [w.said(options.language) for w in words]
+    told = [in_both(n).said(options.language) for n in notes]
     written = [] if options.out is None else _write(options, kind, tables, words, notes)
     data = {
-        "kind": kind, "statements": said, "notes": notes, "written": [str(p) for p in written],
+        "kind": kind, "statements": said, "notes": told, "written": [str(p) for p in written],
         **{n: t.to_dict("records") for n, t in tables.items() if n not in {"hindcast", "events"}},
     }  # fmt: skip
     lines = [*said, "", *(line for p in parts for line in p.lines)]
-    return Shown(data, lines, [*notes, *(f"written: {p}" for p in written)])
+    return Shown(data, lines, [*told, *(f"written: {p}" for p in written)])
 
 
 def _write(
@@ -302,7 +304,7 @@ def _write(
         write_rows(table, written[-1], "en")
     summary = {
         "obsnet_nowcast": 1, "kind": kind, "category": options.category, "draws": options.draws, "seed": options.seed,
-        "statements": [list(w) for w in words], "notes": list(notes),
+        "statements": [list(w) for w in words], "notes": [list(in_both(n)) for n in notes],
     }  # fmt: skip
     written.append(options.out / "summary.json")
     write_text(written[-1], json.dumps(summary, indent=1, ensure_ascii=False) + "\n")

@@ -18,6 +18,7 @@ from obsnet.inventory.sources.compare import read_source
 from obsnet.inventory.table import masses
 from obsnet.inventory.words import NATION, province_or_own
 from obsnet.nowcast.inputs.panel import LEAST_YEARS, Panel
+from obsnet.nowcast.notes import note
 
 __all__ = ["Edition", "History", "read_history"]
 
@@ -194,7 +195,7 @@ def _long_enough(values: Any) -> tuple[tuple[str, ...], list[str]]:
             "its error can be said"
         )
     lost = [
-        f"{r}: {f'values of {y[0]}-{y[-1]} only' if y else 'a series of zeros'}, left out" for r, y in short.items()
+        note("short", region=r, first=y[0], last=y[-1]) if y else note("zeros", region=r) for r, y in short.items()
     ]  # fmt: skip
     return kept, lost
 
@@ -233,9 +234,8 @@ def _rows(frame: Any, category: str, gas: str, path: str) -> tuple[Any, list[str
     if exact.empty and category != "total":
         exact = rows[rows["category"].str.startswith(f"{category}.")]
         if len(exact):
-            notes.append(
-                f"{Path(path).name}: {category} added up over {', '.join(sorted(set(exact['category'])))}"
-            )
+            parts = sorted(set(exact["category"]))
+            notes.append(note("added up", file=Path(path).name, category=category, parts=", ".join(parts)))
     exact = exact[exact["period"].astype(str).str.fullmatch(r"\d{4}")]
     if exact.empty:
         there = ", ".join(sorted(set(rows["category"]))[:12])

@@ -11,6 +11,7 @@ from obsnet.pipeline import read_case, run_case
 from obsnet.report.options import ReportOptions
 from obsnet.report.sections.nowcast import nowcast_folders, nowcast_sections
 from tests.obsnet.nowcast.made import REGIONS, indicator_frame, inventory_frame, world, write
+from tests.obsnet.report.test_report import english_in
 
 YEARS = np.arange(2007, 2019)
 QUICK = {"draws": 150, "hindcast_from": 2015}
@@ -23,7 +24,9 @@ def case(tmp_path):
     early = frame["period"] < "2013"
     write(frame[early], tmp_path / "early.csv")
     write(frame[~early], tmp_path / "late.csv")
-    write(indicator_frame(made, layout="running"), tmp_path / "i.csv")
+    indicators = indicator_frame(made, layout="running")
+    indicators.loc[(indicators["年份"] >= 2016) & indicators["指标"].str.startswith("火力"), "数值"] *= 2.0
+    write(indicators, tmp_path / "i.csv")
     table = {
         "rapid": {"inventories": ["*y.csv", "late.csv"], "indicators": ["i.csv"], "year": 2018, **QUICK},
         "forecast": {"inventories": ["2019-12-31=*e.csv", "2013-12-31=early.csv"], "steps": 1, **QUICK},
@@ -40,17 +43,32 @@ def test_a_case_makes_what_it_asks_for_and_the_report_finds_it(case):
     assert run_case(read, steps)["nowcast"]["skipped"]
     folders = nowcast_folders([], read.out)
     assert [f.relative_to(read.out).as_posix() for f in folders] == ["nowcast/rapid", "nowcast/forecast"]
-    assert len([s for f in folders for s in nowcast_sections(f, "zh")]) == 4
-    inputs = [p.relative_to(read.out).as_posix() for p in REPORT.inputs(ReportOptions(), read) if "nowcast" in p.parts]
+    sections = [s for f in folders for s in nowcast_sections(f, "zh")]
+    assert len(sections) == 4
+    texts = [w.said("zh") for s in sections for w in (s.title, *s.text, *s.head, s.caption)]
+    assert any("火力发电量在 2016 年所有地区同时跳变" in t for t in texts)
+    assert english_in([*texts, *(c for s in sections for row in s.rows for c in row)]) == []
+    inputs = [
+        p.relative_to(read.out).as_posix()
+        for p in REPORT.inputs(ReportOptions(), read)
+        if "nowcast" in p.parts
+    ]
     assert "nowcast/power/summary.json" in inputs  # not there: the report would show it if it were
     assert nowcast_folders(["../rapid"], read.out) == [read.out / "../rapid"]
 
 
 def test_files_are_the_case_s_and_the_seed_is_the_run_s(case):
-    data, folder = case
+    _, folder = case
     (folder / "old").mkdir()
     (folder / "old/a.csv").write_text("", encoding="utf-8")
-    asked = {"power": {"inventories": ["2013=old/*.csv"], "indicators": ["*.csv"], "flux": "p.nc", "shaped": "s.nc"}}
+    asked = {
+        "power": {
+            "inventories": ["2013=old/*.csv"],
+            "indicators": ["*.csv"],
+            "flux": "p.nc",
+            "shaped": "s.nc",
+        }
+    }
     read, _ = read_case({"run": {"name": "n", "seed": 3}, "nowcast": asked}, folder / "case.toml")
     power = _in_case("power", PowerOptions(**asked["power"]), read)
     assert power.inventories == [f"2013={folder / 'old/a.csv'}"]
