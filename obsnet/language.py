@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
 from obsnet.config import Options
 
-__all__ = ["NOTHING", "InLanguage", "Language", "Words", "apart", "filled", "period_zh"]
+__all__ = ["NOTHING", "InLanguage", "Language", "Sentences", "Words", "apart", "filled", "period_zh"]
 
 Language = Literal["en", "zh"]
 
@@ -33,6 +35,50 @@ class Words(NamedTuple):
 
 
 NOTHING = Words("", "")
+
+
+class Sentences:
+    """English sentences with holes, and their Chinese: one table for who writes them and who shows them.
+
+    Parameters
+    ----------
+    texts : mapping of str to (English, Chinese)
+        By key; holes in braces.
+    """
+
+    def __init__(self, texts: Mapping[str, tuple[str, str]]) -> None:
+        self._texts = texts
+
+    def line(self, key: str, **values: Any) -> str:
+        """Return a sentence in English."""
+        return self._texts[key][0].format(**values)
+
+    def in_both(self, text: str, inside: Callable[[str], str] = str) -> Words:
+        """Return a sentence in both languages; without Chinese where the table does not have it.
+
+        Parameters
+        ----------
+        text : str
+            English.
+        inside : callable
+            Turns what fills a hole into Chinese.
+        """
+        for pattern, chinese in self._forms:
+            if found := pattern.fullmatch(text):
+                return Words(text, chinese.format(**{k: inside(v) for k, v in found.groupdict().items()}))
+        return Words(text, "")
+
+    @cached_property
+    def _forms(self) -> list[tuple[re.Pattern[str], str]]:
+        """The sentences as patterns with their Chinese, the longest first, whose holes are the smallest part."""
+        forms = []
+        for english, chinese in sorted(self._texts.values(), key=lambda t: -len(t[0])):
+            parts = re.split(r"\{(\w+)\}", english)
+            pattern = "".join(f"(?P<{p}>.+?)" if k % 2 else re.escape(p) for k, p in enumerate(parts))
+            forms.append((re.compile(pattern, re.DOTALL), chinese))
+        return forms
+
+
 _BETWEEN = (("; ", ", "), ("；", "，"))
 
 

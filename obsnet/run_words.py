@@ -6,11 +6,9 @@ here stands as it is.
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
 from typing import Any
 
-from obsnet.language import Words
+from obsnet.language import Sentences, Words
 
 __all__ = ["in_both", "line"]
 
@@ -102,11 +100,12 @@ _TEXTS = {
         "{sector}：按 {cells} 格点上的通量在格点内均匀分配；无通量处按面积",
     ),
 }
+_SENTENCES = Sentences(_TEXTS)
 
 
 def line(key: str, **values: Any) -> str:
     """Return a sentence for the file."""
-    return _TEXTS[key][0].format(**values)
+    return _SENTENCES.line(key, **values)
 
 
 def in_both(text: str) -> Words:
@@ -117,18 +116,4 @@ def in_both(text: str) -> Words:
     >>> in_both("3 rows were set aside").zh
     '搁置 3 行'
     """
-    for pattern, chinese in _forms():
-        if found := pattern.fullmatch(text):
-            return Words(text, chinese.format(**found.groupdict()))
-    return Words(text, "")
-
-
-@lru_cache(maxsize=1)
-def _forms() -> list[tuple[re.Pattern[str], str]]:
-    """Return the sentences as patterns with their Chinese, the longest first, whose holes are the smallest part."""
-    forms = []
-    for english, chinese in sorted(_TEXTS.values(), key=lambda t: -len(t[0])):
-        parts = re.split(r"\{(\w+)\}", english)
-        pattern = "".join(f"(?P<{p}>.+?)" if k % 2 else re.escape(p) for k, p in enumerate(parts))
-        forms.append((re.compile(pattern, re.DOTALL), chinese))
-    return forms
+    return _SENTENCES.in_both(text)

@@ -18,7 +18,6 @@ from obsnet.atomic import write_text
 from obsnet.content import Contents
 from obsnet.errors import FormatError
 from obsnet.seal import read_json, sealed_json
-from obsnet.store import forget_parts
 
 __all__ = ["Mark", "differences", "flat", "name_of", "read_mark", "remove_leftovers", "write_mark"]
 
@@ -145,5 +144,8 @@ def remove_leftovers(old: Mark | None, new: Mark, out: Path, contents: Contents)
         and any((out / name).parent.resolve().is_relative_to(f) for f in folders)  # no link, no .. leads out
         and contents.digest(out / name) == digest is not None
     ]
-    forget_parts(gone)
+    if gone:
+        from obsnet.store import forget_parts
+
+        forget_parts(gone)
     return len(gone)

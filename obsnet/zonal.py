@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from obsnet.coverage import around, coverage, polygon_area
 from obsnet.errors import FormatError, RangeError, RegionError, UnitError
 from obsnet.field import NanPolicy, fill_nan, values_on
 from obsnet.grid import Grid
@@ -239,6 +238,8 @@ def zonal_weights(
             f"{len(wide)} pairs of regions overlap: {named}; totals would count this twice, "
             "say allow_overlap=True if that is meant"
         )
+    from obsnet.coverage import coverage, polygon_area  # brings numba, which sums of kept weights do without
+
     fraction = coverage(polygons, grid)
     filled = np.asarray(fraction.sum(axis=0)).ravel()
     full = (filled > 1.0 - _ROUNDING) & ((filled < 1.0 + _ROUNDING) | (not wide))
@@ -307,6 +308,8 @@ def assign_points(
     # A degree of longitude is short in the north: search wide, then measure on the ground.
     reach = snap_deg / np.maximum(np.cos(np.deg2rad(np.minimum(np.abs(y) + snap_deg, 89.9))), 1e-3)
     margin = 180.0 + min(float(reach.max(initial=0.0)), 180.0)
+    from obsnet.coverage import around
+
     polygons, owner = around(regions.geometry.to_crs("EPSG:4326").to_numpy(), -margin, margin)
     names = np.array([*map(str, regions.index), OFFSHORE])
     points = shapely.points(x, y)
@@ -348,6 +351,8 @@ def cache_folder() -> Path:
 def _overlaps(keys: tuple[str, ...], polygons: npt.NDArray[Any]) -> list[tuple[str, str, float, float]]:
     """Return pairs of regions that share area: keys, area in m2, part of the smaller."""
     import shapely
+
+    from obsnet.coverage import polygon_area
 
     one, two = shapely.STRtree(polygons).query(polygons, predicate="intersects")
     one, two = one[one < two], two[one < two]

@@ -24,7 +24,7 @@ def sections() -> dict[str, list[tuple[str, str]]]:
     """Return every table of words by its heading."""
     from obsnet.crosscheck.bridge.definitions import COMPONENTS
     from obsnet.inventory.words import CHINESE
-    from obsnet.nowcast.lines import MODELS_ZH
+    from obsnet.nowcast.notes import MODELS_ZH
     from obsnet.report.words import VERDICTS
 
     return {

@@ -93,7 +93,7 @@ def all_pictures(data: Any, fit: pa.Table, surface: LikelihoodSurface | None) ->
 def _fit_picture(columns: dict[str, Any], unit: str) -> bytes:
     from matplotlib.figure import Figure
 
-    from obsnet.drawing.maps import figure_png
+    from obsnet.drawing.figures import figure_png
 
     names, counts = np.unique(columns["platform"].astype(str), return_counts=True)
     chosen = names[np.argsort(-counts, kind="stable")][:_MOST_STATIONS]
@@ -116,7 +116,7 @@ def _fit_picture(columns: dict[str, Any], unit: str) -> bytes:
 def _residual_picture(columns: dict[str, Any]) -> bytes:
     from matplotlib.figure import Figure
 
-    from obsnet.drawing.maps import figure_png
+    from obsnet.drawing.figures import figure_png
 
     figure = Figure(figsize=(9.5, 3.2), layout="constrained")
     ax = figure.subplots()
@@ -143,7 +143,7 @@ def _likelihood_picture(surface: LikelihoodSurface) -> bytes:
     from matplotlib.colors import BoundaryNorm
     from matplotlib.figure import Figure
 
-    from obsnet.drawing.maps import figure_png
+    from obsnet.drawing.figures import figure_png
 
     figure = Figure(figsize=(6, 4.2), layout="constrained")
     ax = figure.subplots()
@@ -175,7 +175,7 @@ def _likelihood_picture(surface: LikelihoodSurface) -> bytes:
 def _information_picture(data: Any, columns: dict[str, Any]) -> bytes:
     from matplotlib.figure import Figure
 
-    from obsnet.drawing.maps import figure_png
+    from obsnet.drawing.figures import figure_png
 
     figure = Figure(figsize=(9.5, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -214,7 +214,7 @@ def _information_picture(data: Any, columns: dict[str, Any]) -> bytes:
 def _basis_picture(data: Any) -> bytes:
     from matplotlib.figure import Figure
 
-    from obsnet.drawing.maps import figure_png
+    from obsnet.drawing.figures import figure_png
 
     solved = solved_sectors(data)
     figure = Figure(figsize=(9.5, 3.8), layout="constrained")

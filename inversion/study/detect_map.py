@@ -44,11 +44,11 @@ def detect_picture(summary: Mapping[str, Any], language: Language = "en") -> byt
         PNG.
     """
     import matplotlib as mpl
-    import matplotlib.pyplot as plt
     from matplotlib.colors import to_hex
     from matplotlib.patches import Patch
 
-    from obsnet.drawing.maps import figure_png, map_axes, region_map
+    from obsnet.drawing.figures import figure_png, new_figure
+    from obsnet.drawing.maps import map_axes, region_map
 
     draw_in(language)
     wanted = sorted(summary["discrepancies"])
@@ -57,7 +57,7 @@ def detect_picture(summary: Mapping[str, Any], language: Language = "en") -> byt
     systems = summary["systems"]
     columns = min(len(systems), 4)
     lines = -(-len(systems) // columns)
-    figure = plt.figure(figsize=(3.4 * columns, 3.0 * lines + 0.9), layout="constrained")
+    figure = new_figure((3.4 * columns, 3.0 * lines + 0.9), layout="constrained")
     places = figure.add_gridspec(lines, columns)
     for number, system in enumerate(systems):
         rows = [r for r in summary["rows"] if r["system"] == system]

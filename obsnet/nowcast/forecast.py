@@ -15,6 +15,7 @@ from obsnet.nowcast.inputs.indicators import Indicators
 from obsnet.nowcast.inputs.panel import LEAST_YEARS, Panel, cleaned
 from obsnet.nowcast.models.regression import regression_paths
 from obsnet.nowcast.models.trends import Shocks
+from obsnet.nowcast.notes import note
 from obsnet.nowcast.rapid import revision_notes, scorable
 from obsnet.nowcast.skill.events import CHANGES, Event, TargetAlarm, alarm, exceeds, met, peaked
 from obsnet.nowcast.skill.hindcast import (
@@ -224,10 +225,7 @@ def forecast(
     chances = _chances(values, panel, targets, peak, mine, threshold, events)
     said += [*made.notes, *revision_notes(made.table)]
     if scenario is not None:
-        said.append(
-            f"{KAYA}: hindcast with the indicators as they came out; it is as good as that only if the scenario "
-            "comes true"
-        )
+        said.append(note("scenario", model=KAYA))
     return EmissionForecast(
         panel.regions, truth.last, model, weights, values, made, score_table(made), reliability(shown),
         brier(shown["probability"].to_numpy(), shown["happened"].to_numpy()), chances, history.category,

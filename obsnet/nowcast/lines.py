@@ -12,6 +12,7 @@ from obsnet.inventory.account.report import named_region
 from obsnet.inventory.words import NATION
 from obsnet.language import Language, Words
 from obsnet.nowcast.forecast import EmissionForecast
+from obsnet.nowcast.notes import MODELS_ZH
 from obsnet.nowcast.power import Factors, Likeness
 from obsnet.nowcast.rapid import RapidEstimate
 from obsnet.nowcast.shape import Shape
@@ -29,12 +30,6 @@ __all__ = [
     "shape_words",
     "value_lines",
 ]
-
-MODELS_ZH = {
-    SIMPLEST: "持续性", "last growth": "沿用上年增速", "drift": "平均增速", "damped trend": "阻尼趋势",
-    "regression": "面板回归", "regression + nation": "面板回归+全国约束", "combination": "组合",
-    "generation x last factor": "发电量×上年因子", "Kaya regression": "Kaya回归",
-}  # fmt: skip
 
 
 def model_words(found: RapidEstimate | EmissionForecast) -> list[Words]:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from obsnet.command import Flag
 from obsnet.config import Options
 from obsnet.language import InLanguage
 
-__all__ = ["ForecastOptions", "HistoryOptions", "IndicatorOptions", "PowerOptions", "RapidOptions"]
+__all__ = [
+    "ForecastOptions",
+    "HistoryOptions",
+    "IndicatorOptions",
+    "NowcastTable",
+    "PowerOptions",
+    "RapidOptions",
+]
 
 
 class HistoryOptions(InLanguage):
@@ -110,3 +117,22 @@ class ForecastOptions(HistoryOptions, IndicatorOptions):
     scenario: list[Path] = Field(
         [], description="GDP, energy mix … of years to come, as indicators; past years with --indicators"
     )
+
+
+class NowcastTable(Options):
+    """The table ``[nowcast]`` of a case: what is to be made, each a table of the command of that name."""
+
+    rapid: RapidOptions | None = Field(None, description="a rapid estimate; see `obsnet nowcast rapid`")
+    power: PowerOptions | None = Field(None, description="electricity to carbon; see `obsnet nowcast power`")
+    forecast: ForecastOptions | None = Field(None, description="a forecast; see `obsnet nowcast forecast`")
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.asked():
+            raise ValueError("says nothing; add [nowcast.rapid], [nowcast.power] or [nowcast.forecast]")
+        return self
+
+    def asked(self) -> dict[str, RapidOptions | PowerOptions | ForecastOptions]:
+        """Return the tables that are there, by name."""
+        found = {"rapid": self.rapid, "power": self.power, "forecast": self.forecast}
+        return {name: options for name, options in found.items() if options is not None}

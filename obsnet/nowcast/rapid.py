@@ -12,10 +12,12 @@ from obsnet.errors import ConfigError, FormatError
 from obsnet.inventory.words import NATION
 from obsnet.nowcast.inputs.history import History
 from obsnet.nowcast.inputs.indicators import Indicators
-from obsnet.nowcast.inputs.panel import LEAST_YEARS, REVISIONS, Panel, cleaned
+from obsnet.nowcast.inputs.panel import LEAST_YEARS, Panel, cleaned
 from obsnet.nowcast.models.nation import statistical_difference, tied
 from obsnet.nowcast.models.regression import regression_paths
 from obsnet.nowcast.models.trends import DAMPED, Shocks, draw_shocks, trend_paths
+from obsnet.nowcast.notes import note
+from obsnet.nowcast.revisions import REVISIONS
 from obsnet.nowcast.skill.hindcast import Hindcast, Model, Situation, hindcast, shocks_at, trend_models
 from obsnet.nowcast.skill.tables import score_table, used_model
 from obsnet.typing import Floats
@@ -131,7 +133,7 @@ def rapid_estimate(
         try:
             earlier.append(known_situation(history, indicators, target, then, shifts=shifts)[0])
         except FormatError as fault:
-            notes.append(f"{target} not hindcast: {fault}")
+            notes.append(note("not hindcast", year=target, why=fault))
     usable = rapid_models(indicators) if models is None else models
     made = hindcast(earlier, scorable(truth), usable, draws=draws, seed=seed)
     model = used_model(made.table)
@@ -224,7 +226,7 @@ def _predictors(
     enough = known[len(panel.years) - 1 :].all(axis=0) & (known.sum(axis=0) >= LEAST_YEARS)
     names = tuple(n for n, ok in zip(indicators.names, enough, strict=True) if ok)
     lost = tuple(
-        f"{n}: not known of half the regions in {target} and three years before: not used"
+        note("not known", name=n, year=target)
         for n in indicators.names if n not in names
     )  # fmt: skip
     return (found.values[:, :, enough] if names else None), names, (*found.notes, *lost)
@@ -255,6 +257,6 @@ def revision_notes(table: Any) -> list[str]:
     """Say which hindcasts go across a revision of statistics."""
     crossed = table[table["revision"]]["target"]
     return [
-        f"{r.year}: {r.en} ({r.source}); hindcasts across it are marked" for r in REVISIONS
+        note("revision", year=r.year, what=r.en, source=r.source) for r in REVISIONS
         if (crossed >= r.year).any()
     ]  # fmt: skip

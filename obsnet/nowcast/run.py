@@ -30,6 +30,7 @@ from obsnet.nowcast.lines import (
     shape_words,
     value_lines,
 )
+from obsnet.nowcast.notes import in_both
 from obsnet.nowcast.options import (
     ForecastOptions,
     HistoryOptions,
@@ -42,7 +43,7 @@ from obsnet.nowcast.rapid import RapidEstimate, rapid_estimate
 from obsnet.nowcast.rows import covariance_rows, value_rows
 from obsnet.nowcast.shape import monthly_shape, shaped_flux
 
-__all__ = ["run_forecast", "run_power", "run_rapid"]
+__all__ = ["history_of", "indicators_of", "run_forecast", "run_power", "run_rapid"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,10 +58,10 @@ class _Part:
 
 def run_rapid(options: RapidOptions) -> Shown:
     """Estimate a year for each category."""
-    indicators = _indicators(options, options.indicators)
+    indicators = indicators_of(options, options.indicators)
     parts = []
     for category in options.category:
-        history = _history(options, category)
+        history = history_of(options, category)
         found = rapid_estimate(history, indicators, **_how(options), shifts=options.shifts)
         part = _estimated(found, options.language, "rapid estimate")
         if options.atmosphere:
@@ -72,7 +73,7 @@ def run_rapid(options: RapidOptions) -> Shown:
 
 def run_power(options: PowerOptions) -> Shown:
     """Estimate the power sector, and put the shape of generation on a flux where one is given."""
-    indicators = _indicators(options, options.indicators)
+    indicators = indicators_of(options, options.indicators)
     if indicators is None:
         raise ConfigError("power needs --indicators with generation")
     if (options.flux is None) != (options.shaped is None):
@@ -82,7 +83,7 @@ def run_power(options: PowerOptions) -> Shown:
     _refuse_daily(options, indicators)
     parts = []
     for category in options.category:
-        history = _history(options, category)
+        history = history_of(options, category)
         found, factors, alike = power_estimate(
             history, indicators, options.generation, **_how(options), shifts=options.shifts
         )
@@ -98,10 +99,10 @@ def run_power(options: PowerOptions) -> Shown:
 
 def run_forecast(options: ForecastOptions) -> Shown:
     """Forecast each category."""
-    scenario = _indicators(options, [*options.indicators, *options.scenario])
+    scenario = indicators_of(options, [*options.indicators, *options.scenario])
     parts = []
     for category in options.category:
-        history = _history(options, category)
+        history = history_of(options, category)
         targets = [read_target(t) for t in options.target]
         found = forecast(
             history, steps=options.steps, targets=targets, peak=options.peak, scenario=scenario,
@@ -130,11 +131,13 @@ def _refuse_daily(options: PowerOptions, indicators: Indicators) -> None:
             )
 
 
-def _history(options: HistoryOptions, category: str) -> History:
+def history_of(options: HistoryOptions, category: str) -> History:
+    """Return the inventories that options name."""
     return read_history(options.inventories, category, gas=options.gas, lag=options.lag)
 
 
-def _indicators(options: IndicatorOptions, paths: Sequence[Path]) -> Indicators | None:
+def indicators_of(options: IndicatorOptions, paths: Sequence[Path]) -> Indicators | None:
+    """Return the indicators of some files, read as options say; None where there are no files."""
     if not paths:
         if options.use:
             raise ConfigError("--use names indicators, and no --indicators gives any")
@@ -277,14 +280,15 @@ def _shown(
         tables["revisions"] = revised
     words = [w for p in parts for w in p.words]
     notes = list(dict.fromkeys(n for p in parts for n in p.notes))
-    said = [w.zh if options.language == "zh" else w.en for w in words]
+    said = [w.said(options.language) for w in words]
+    told = [in_both(n).said(options.language) for n in notes]
     written = [] if options.out is None else _write(options, kind, tables, words, notes)
     data = {
-        "kind": kind, "statements": said, "notes": notes,
+        "kind": kind, "statements": said, "notes": told, "written": [str(p) for p in written],
         **{n: t.to_dict("records") for n, t in tables.items() if n not in {"hindcast", "events"}},
     }  # fmt: skip
     lines = [*said, "", *(line for p in parts for line in p.lines)]
-    return Shown(data, lines, [*notes, *(f"written: {p}" for p in written)])
+    return Shown(data, lines, [*told, *(f"written: {p}" for p in written)])
 
 
 def _write(
@@ -300,7 +304,7 @@ def _write(
         write_rows(table, written[-1], "en")
     summary = {
         "obsnet_nowcast": 1, "kind": kind, "category": options.category, "draws": options.draws, "seed": options.seed,
-        "statements": [list(w) for w in words], "notes": list(notes),
+        "statements": [list(w) for w in words], "notes": [list(in_both(n)) for n in notes],
     }  # fmt: skip
     written.append(options.out / "summary.json")
     write_text(written[-1], json.dumps(summary, indent=1, ensure_ascii=False) + "\n")

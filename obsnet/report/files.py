@@ -13,6 +13,7 @@ from obsnet.report.exchange.monthly import write_monthly
 from obsnet.report.exchange.paris import write_paris
 from obsnet.report.exchange.paris_inventory import inventory_name, write_paris_inventory
 from obsnet.report.options import ReportOptions
+from obsnet.report.sections.nowcast import nowcast_folders
 from obsnet.report.tables.tables import ReportTable, report_tables
 from obsnet.report.tables.workbook import write_table_files, write_table_workbook
 
@@ -56,7 +57,7 @@ def write_files(
         A posterior that the layout of an exchange file has no place for.
     """
     language = content.language
-    tables = report_tables(table, [out / name for name in options.nowcast], language)
+    tables = report_tables(table, nowcast_folders(options.nowcast, out), language)
     written: list[Path] = []
     if "docx" in options.formats:
         written.append(write_annex(out / "annex.docx", content, behind(posterior, tables)))

@@ -9,9 +9,15 @@ from pydantic import Field
 from obsnet.command import Flag
 from obsnet.language import InLanguage
 
-__all__ = ["ReportFormat", "ReportOptions"]
+__all__ = ["NOWCASTS", "ReportFormat", "ReportOptions", "nowcast_folder"]
 
+NOWCASTS = ("rapid", "power", "forecast")
 ReportFormat = Literal["docx", "xlsx", "csv", "paris", "monthly"]
+
+
+def nowcast_folder(kind: str) -> str:
+    """Return where the stage ``[nowcast]`` puts one of `NOWCASTS`, relative to the run's outputs."""
+    return f"nowcast/{kind}"
 
 
 class ReportOptions(InLanguage):
@@ -21,7 +27,9 @@ class ReportOptions(InLanguage):
     table: str = Field("provinces.csv", description="table of verdicts, relative to the run's outputs")
     store: str | None = Field("store", description="observation store, whose stations are marked on the map")
     nowcast: list[str] = Field(
-        [], description="folders of `obsnet nowcast`, each a section; relative to the run's outputs"
+        [],
+        description="folders of `obsnet nowcast`, each a section, relative to the run's outputs; by default those that "
+        "[nowcast] made",
     )
     formats: Annotated[list[ReportFormat], Flag(names=("--format",))] = Field(
         list(get_args(ReportFormat)),

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from obsnet.drawing.figures import figure_png, new_figure, subplots
 from obsnet.drawing.fonts import drawn_in
-from obsnet.drawing.maps import VERDICT_COLOURS, figure_png, grid_map, map_axes, region_map
+from obsnet.drawing.maps import VERDICT_COLOURS, grid_map, map_axes, region_map
 from obsnet.language import Language
 from obsnet.report.sections.section import named, plain
 from obsnet.report.words import VERDICTS, say, term
@@ -66,10 +67,9 @@ def verdict_map(
     table: Any, stations: Sequence[tuple[float, float]], language: Language = "en", **place: Any
 ) -> bytes:
     """Draw each region in the colour of its verdict."""
-    import matplotlib.pyplot as plt
     from matplotlib.patches import Patch
 
-    figure = plt.figure(figsize=(8.5, 6.2))
+    figure = new_figure((8.5, 6.2))
     axes = map_axes(figure, **place)
     verdicts = dict(zip(table["region"], table["verdict"], strict=True))
     # what cannot be tested by itself, and can with others
@@ -99,7 +99,7 @@ def verdict_map(
 
 def difference_map(table: Any, language: Language = "en", **place: Any) -> bytes:
     """Draw difference over inventory where it could be tested; grey where it could not."""
-    import matplotlib.pyplot as plt
+    from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize, to_hex
     from matplotlib.patches import Patch
@@ -107,8 +107,8 @@ def difference_map(table: Any, language: Language = "en", **place: Any) -> bytes
     tested = table[(table["verdict"] != "not testable") & (table["kind"] == "region")]
     share = 100.0 * tested["difference"] / tested["inventory"].abs()
     bound = max(math.ceil(float(share.abs().max()) / 10) * 10, 10) if len(share) else 30
-    norm, colours = Normalize(-bound, bound), plt.get_cmap("PuOr_r")  # told apart without red and green
-    figure = plt.figure(figsize=(8.5, 6.2))
+    norm, colours = Normalize(-bound, bound), colormaps["PuOr_r"]  # told apart without red and green
+    figure = new_figure((8.5, 6.2))
     axes = map_axes(figure, **place)
     shown = dict.fromkeys(table["region"], _UNKNOWN)
     shown |= {k: to_hex(colours(norm(v))) for k, v in zip(tested["region"], share, strict=True)}
@@ -123,14 +123,12 @@ def difference_map(table: Any, language: Language = "en", **place: Any) -> bytes
 
 def totals_chart(table: Any, language: Language = "en") -> bytes:
     """Draw inventory and inversion of each region with 95 % intervals."""
-    import matplotlib.pyplot as plt
-
     # sums of many regions would leave the regions no room
     shown = table[np.isfinite(table["inventory"]) & (table["kind"] != "group")].copy()
     shown["rank"] = (shown["verdict"] == "not testable").astype(int)
     shown = shown.sort_values(["rank", "inventory"], ascending=[True, False])
     y = np.arange(len(shown))[::-1]
-    figure, axes = plt.subplots(figsize=(8.5, 0.21 * len(shown) + 1.0))
+    figure, axes = subplots(figsize=(8.5, 0.21 * len(shown) + 1.0))
     axes.errorbar(
         shown["inventory"],
         y + 0.15,
@@ -166,15 +164,13 @@ def totals_chart(table: Any, language: Language = "en") -> bytes:
 
 def flux_map(flux: Mapping[str, Any], language: Language = "en", **place: Any) -> bytes:
     """Draw the posterior flux and its change; cells that no observation changed stay white."""
-    import matplotlib.pyplot as plt
-
     grid = place["grid"]
     posterior, prior = 1e6 * flux["posterior"], 1e6 * flux["prior"]
     # of a file without errors of cells nothing says which were observed
     unseen = flux["reduction"] < UNCHANGED
     posterior, change = (np.where(unseen, np.nan, v) for v in (posterior, posterior - prior))
     unit = "µmol m⁻² s⁻¹"  # as text: a formula would be set in a font without Chinese
-    figure = plt.figure(figsize=(13, 4.8))
+    figure = new_figure((13, 4.8))
     known = bool(np.isfinite(posterior).any())
     top = float(np.nanpercentile(posterior, 99)) if known else 1.0
     low = min(0.0, float(np.nanpercentile(posterior, 1))) if known else 0.0

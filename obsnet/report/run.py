@@ -143,7 +143,7 @@ def report_content(
     from obsnet.report.sections.beside import beside_the_verdict
     from obsnet.report.sections.bridge import bridge
     from obsnet.report.sections.fit import fit, fit_words
-    from obsnet.report.sections.nowcast import nowcast_sections
+    from obsnet.report.sections.nowcast import nowcast_folders, nowcast_sections
     from obsnet.report.sections.optional import optional_sections
     from obsnet.report.sections.told_apart import told_apart
     from obsnet.report.summary import summary
@@ -179,7 +179,9 @@ def report_content(
             "told_apart": [told_apart(table, read_covariance(covariance), language)],
             **optional_sections(table_file.parent, language),
             "nowcast": [
-                section for name in options.nowcast for section in nowcast_sections(out / name, language)
+                section
+                for folder in nowcast_folders(options.nowcast, out)
+                for section in nowcast_sections(folder, language)
             ],
             "fit": [fit(table, data, language)],
             "inputs": [inputs_section(out, read, within_run=within_run)],

@@ -33,7 +33,7 @@ def spread_figure(systems: Any, spread: Any, language: Language = "en") -> Any:
     -------
     matplotlib.figure.Figure
     """
-    import matplotlib.pyplot as plt
+    from obsnet.drawing.figures import subplots
 
     order = spread["mean"].abs().sort_values(ascending=False).index[:_MOST]
     shown = spread.loc[order].iloc[::-1].reset_index(drop=True)
@@ -43,7 +43,7 @@ def spread_figure(systems: Any, spread: Any, language: Language = "en") -> Any:
     relative = bool((rows["total"] > 0).all() or (rows["total"] < 0).all())
     middle = dict(zip(shown["region"], shown["mean"], strict=True))
     names = list(dict.fromkeys(rows["system"]))
-    figure, (left, right) = plt.subplots(
+    figure, (left, right) = subplots(
         1, 2, figsize=(10, 1.9 + 0.34 * len(shown) + 0.06 * len(names)), width_ratios=(3, 2), sharey=True,
         layout="constrained",
     )  # fmt: skip
@@ -94,8 +94,6 @@ def spread_figure(systems: Any, spread: Any, language: Language = "en") -> Any:
 
 def write_spread_figures(systems: Any, spread: Any, folder: Path, language: Language = "en") -> list[Path]:
     """Write a picture for each gas, quantity and period; return their paths."""
-    import matplotlib.pyplot as plt
-
     from obsnet.atomic import atomic_path
     from obsnet.drawing.fonts import use_fonts
 
@@ -109,7 +107,6 @@ def write_spread_figures(systems: Any, spread: Any, folder: Path, language: Lang
         target = folder / f"{name}.png"
         with atomic_path(target) as temporary:
             figure.savefig(temporary, dpi=110, format="png")
-        plt.close(figure)
         written.append(target)
     return written
 

@@ -18,6 +18,7 @@ from obsnet.inventory.sources.compare import read_source
 from obsnet.inventory.table import masses
 from obsnet.inventory.words import NATION, province_or_own
 from obsnet.nowcast.inputs.panel import LEAST_YEARS, Panel
+from obsnet.nowcast.notes import note
 
 __all__ = ["Edition", "History", "read_history"]
 
@@ -148,6 +149,8 @@ def read_history(
     """
     import pandas as pd
 
+    if not sources:
+        raise ConfigError("no inventories are named: give workbooks of CEADs or tables of several years")
     parts: dict[str, list[Any]] = {}
     notes: list[str] = []
     for source in sources:
@@ -182,18 +185,17 @@ def _long_enough(values: Any) -> tuple[tuple[str, ...], list[str]]:
     """Return the regions that have something in the first years, and say which have not."""
     there = values[values > 0.0].index
     years = {r: sorted({int(y) for k, y in there if k == r}) for r in values.index.unique(0)}
-    begin = min((y[0] for y in years.values() if y), default=0)
-    short = {r: y for r, y in years.items() if len(y) < LEAST_YEARS or y[1] > begin + LEAST_YEARS - 1}
-    provinces = [r for r in years if r != NATION]
-    kept = tuple(sorted(r for r in provinces or [NATION] if r not in short))
+    places = [r for r in years if r != NATION] or [NATION]  # the nation's own series may begin elsewhere
+    begin = min((years[r][0] for r in places if years[r]), default=0)
+    short = {r: y for r in places if len(y := years[r]) < LEAST_YEARS or y[1] > begin + LEAST_YEARS - 1}
+    kept = tuple(sorted(r for r in places if r not in short))
     if not kept:
         raise FormatError(
             f"no region has {LEAST_YEARS} years of positive values from {begin} on, the fewest from which a trend and "
             "its error can be said"
         )
     lost = [
-        f"{r}: {f'values of {y[0]}-{y[-1]} only' if y else 'a series of zeros'}, left out" for r, y in short.items()
-        if r != NATION
+        note("short", region=r, first=y[0], last=y[-1]) if y else note("zeros", region=r) for r, y in short.items()
     ]  # fmt: skip
     return kept, lost
 
@@ -232,9 +234,8 @@ def _rows(frame: Any, category: str, gas: str, path: str) -> tuple[Any, list[str
     if exact.empty and category != "total":
         exact = rows[rows["category"].str.startswith(f"{category}.")]
         if len(exact):
-            notes.append(
-                f"{Path(path).name}: {category} added up over {', '.join(sorted(set(exact['category'])))}"
-            )
+            parts = sorted(set(exact["category"]))
+            notes.append(note("added up", file=Path(path).name, category=category, parts=", ".join(parts)))
     exact = exact[exact["period"].astype(str).str.fullmatch(r"\d{4}")]
     if exact.empty:
         there = ", ".join(sorted(set(rows["category"]))[:12])

@@ -10,6 +10,7 @@ import numpy as np
 
 from obsnet.errors import FormatError, RangeError, SchemaError
 from obsnet.nowcast.inputs.indicators import IndicatorRow
+from obsnet.nowcast.notes import note
 
 __all__ = ["checked_rows"]
 
@@ -42,7 +43,7 @@ def checked_rows(
     _refuse_jumps(name, rows, path)
     empty = sorted({r.region for r in rows} - {r.region for r in rows if r.value > 0.0})
     if empty:
-        notes.append(f"{name} is 0 throughout in {', '.join(empty)}: no growth there, left out")
+        notes.append(note("no production", name=name, regions=", ".join(empty)))
     return rows, notes
 
 

@@ -23,6 +23,7 @@ from obsnet.inventory.months import read_months, year_of
 from obsnet.inventory.words import find_region, heading_unit, normal, plain
 from obsnet.nowcast.inputs.indicator_checks import checked_rows
 from obsnet.nowcast.inputs.indicators import RUNNING, IndicatorRow, Indicators, indicator_name
+from obsnet.nowcast.notes import note
 from obsnet.reading import door
 
 __all__ = ["read_indicators"]
@@ -97,8 +98,8 @@ def read_indicators(
         raise FormatError(
             f"{path}: no indicator {strange[0]!r} to be year-to-date{nearest(strange[0], rows)}"
         )
-    notes += [f"{empty} rows without a value are left out"] if empty else []
-    notes += [f"{region} stands under {' and '.join(names)}: taken as one" for region, names in spelt.items()
+    notes += [note("empty rows", n=empty)] if empty else []
+    notes += [note("spelt", region=region, names=" and ".join(names)) for region, names in spelt.items()
               if len({plain(n) for n in names}) > 1]  # fmt: skip
     checked = {}
     for name, found in rows.items():

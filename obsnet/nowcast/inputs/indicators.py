@@ -15,6 +15,7 @@ from obsnet.errors import FormatError, UnitError, nearest
 from obsnet.inventory.months import YEAR, without_overlap
 from obsnet.inventory.sources.quality import flag_series
 from obsnet.inventory.words import normal, plain
+from obsnet.nowcast.notes import note
 from obsnet.typing import Floats
 
 __all__ = ["MONTHLY", "RUNNING", "Growth", "IndicatorRow", "Indicators", "indicator_name", "join"]
@@ -161,13 +162,9 @@ class Indicators:
             compared.append(len(months))
             other = [r for r, m in each.items() if m and not months <= m]
             if other:
-                notes.append(
-                    f"{name}: fewer months of {years[-1]} are known of {', '.join(other)}: compared over those"
-                )
+                notes.append(note("fewer months", name=name, year=years[-1], regions=", ".join(other)))
             if months and months != YEAR:
-                notes.append(
-                    f"{name}: {years[-1]} is known to month {max(months)}; the same months are compared"
-                )
+                notes.append(note("to month", name=name, year=years[-1], month=max(months)))
             change = _differ if self.units[name] == "share" else _log_ratio
             for i, year in enumerate(years):
                 for j, region in enumerate(regions):
@@ -306,21 +303,32 @@ def _differ(now: float, before: float) -> float:
 
 
 def _without_shifts(change: Floats, name: str, regions: Sequence[str], years: Sequence[int]) -> list[str]:
-    """Set changes to NaN that stand out from those of all regions as a new definition does; say which."""
+    """Set changes to NaN that stand out as a new definition does, of one region or of all together; say which."""
     import pandas as pd
 
+    notes = []
+    for year, row in zip(years, change, strict=True):
+        together = float(np.nanmedian(row)) if np.isfinite(row).sum() >= _FEW else 0.0
+        if abs(together) > _SHIFT:
+            row[:] = np.nan
+            notes.append(note("shift of all", name=name, factor=f"{np.exp(together):.2f}", year=year))
     levels = np.concatenate([np.zeros((1, len(regions))), np.cumsum(np.nan_to_num(change), axis=0)])
     usual = _usual_swings(change)
     frame = pd.DataFrame(np.exp(levels), index=[years[0] - 1, *years], columns=list(regions))
-    notes = []
     for row in flag_series(frame, name).to_dict("records"):
         if row["kind"] in {"break", "spike"} and row["period"] in years:
             i, j = list(years).index(row["period"]), list(regions).index(row["region"])
             if np.isfinite(change[i, j]) and abs(row["change"]) > max(_SHIFT, _SWINGS * usual[j]):
                 change[i, j] = np.nan
                 notes.append(
-                    f"{name} of {row['region']} shifts by x{np.exp(row['change']):.2f} in {row['period']} against the "
-                    f"other regions ({row['spreads']:.0f} spreads): not used; --shifts uses it"
+                    note(
+                        "shift",
+                        name=name,
+                        region=row["region"],
+                        factor=f"{np.exp(row['change']):.2f}",
+                        year=row["period"],
+                        spreads=f"{row['spreads']:.0f}",
+                    )
                 )
     return notes
 

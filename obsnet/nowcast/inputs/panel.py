@@ -9,47 +9,13 @@ import numpy as np
 
 from obsnet.errors import FormatError
 from obsnet.inventory.sources.quality import flag_series
+from obsnet.nowcast.notes import note
 from obsnet.typing import Floats, Ints
 
-__all__ = ["LEAST_YEARS", "REVISIONS", "Panel", "Revision", "cleaned", "revised_between"]
+__all__ = ["LEAST_YEARS", "Panel", "cleaned"]
 
 LEAST_YEARS = 4  # three growth rates: the fewest that have a trend and a spread
 _LOST = np.log(2.0)  # a last value that halves or doubles against all other regions is taken for an error
-
-
-@dataclass(frozen=True)
-class Revision:
-    """A year in which official statistics changed under every inventory made from them.
-
-    Parameters
-    ----------
-    year : int
-        First year of the new statistics: the change from the year before may be theirs and not of emissions.
-    en, zh : str
-        What happened.
-    source : str
-        Where it is described.
-    """
-
-    year: int
-    en: str
-    zh: str
-    source: str
-
-
-REVISIONS = (
-    Revision(
-        2013,
-        "third national economic census: energy statistics of 2000-2013 were revised, coal of 2012 by up to 17 %",
-        "第三次全国经济普查：2000-2013年能源统计修订，2012年煤炭消费上调最多约17%",
-        "Korsbakken, Peters and Andrew 2016, doi:10.1038/nclimate2963",
-    ),
-)
-
-
-def revised_between(start: int, stop: int) -> tuple[Revision, ...]:
-    """Return the revisions that lie between the values of two years."""
-    return tuple(r for r in REVISIONS if start < r.year <= stop)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +89,13 @@ def cleaned(panel: Panel) -> tuple[Panel, tuple[str, ...]]:
             i, j = row["period"] - int(panel.years[0]), panel.regions.index(row["region"])
             if np.isfinite(values[i, j]) or row["kind"] == "negative":
                 notes.append(
-                    f"{row['region']} {row['period']}: {row['value']:.4g} Mt is a {row['kind']}, not used"
+                    note(
+                        "error",
+                        region=row["region"],
+                        year=row["period"],
+                        value=f"{row['value']:.4g}",
+                        kind=row["kind"],
+                    )
                 )
             values[i, j] = np.nan
     logs = np.log(values)

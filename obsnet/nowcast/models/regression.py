@@ -26,7 +26,7 @@ from obsnet.typing import Floats
 __all__ = ["RegressionFit", "fit_regression", "regression_paths"]
 
 _OWN = (0.02, 0.1, 0.3)  # sd of a region's coefficients, in units of the pooled prior's
-_SHARED = (0.003, 0.01, 0.02, 0.04)  # sd of a year's shared remainder, as growth
+_SHARED = (0.003, 0.01, 0.02, 0.04, 0.08)  # sd of a year's shared remainder, as growth
 _MEMORY = (0.0, 0.8)  # share of it that stays from year to year; 0.8 as the trends are damped
 _INTERCEPT = 0.05  # sd of the growth that no indicator explains
 _PRIOR_OWN = 4.0

@@ -10,7 +10,7 @@ import numpy as np
 
 from obsnet.errors import FormatError
 from obsnet.inventory.words import NATION
-from obsnet.nowcast.inputs.panel import Panel, revised_between
+from obsnet.nowcast.inputs.panel import Panel
 from obsnet.nowcast.models.trends import (
     DAMPED,
     DRIFT,
@@ -20,6 +20,8 @@ from obsnet.nowcast.models.trends import (
     draw_shocks,
     trend_paths,
 )
+from obsnet.nowcast.notes import note
+from obsnet.nowcast.revisions import revised_between
 from obsnet.nowcast.skill.events import Event
 from obsnet.nowcast.skill.scores import LEVELS, crps, intervals, paired
 from obsnet.typing import Floats
@@ -147,7 +149,7 @@ def hindcast(
     """
     import pandas as pd
 
-    faults: dict[str, list[str]] = {}
+    faults: dict[str, list[tuple[int, str]]] = {}
     made: list[
         dict[str, tuple[list[Any], list[Any]]]
     ] = []  # of each situation, by model: rows of scores, of events
@@ -160,7 +162,7 @@ def hindcast(
             try:
                 paths[name] = model(now, shocks)
             except FormatError as fault:
-                faults.setdefault(name, []).append(f"{now.panel.last + now.steps}: {fault}")
+                faults.setdefault(name, []).append((now.panel.last + now.steps, str(fault)))
         if combine:
             shares = combination_weights(skills, list(paths), now)
             weighed += [(now.panel.last, n, w) for n, w in shares.items()]
@@ -176,7 +178,7 @@ def hindcast(
     ran = {name: sum(name in m for m in made) for name in models}
     kept = [name for name in models if ran[name] >= min(len(situations), max(_FEW, len(situations) // 3))]
     notes = [
-        f"{name} could not run for {len(f)} of {len(situations)} years (first {f[0]})"
+        note("could not run", model=name, n=len(f), all=len(situations), year=f[0][0], why=f[0][1])
         for name, f in faults.items()
     ]
     chosen = [k for k, m in enumerate(made) if kept and all(name in m for name in kept)]
@@ -185,7 +187,7 @@ def hindcast(
         raise FormatError(f"no earlier year can be hindcast: {why}")
     left = [str(n.panel.last + n.steps) for k, n in enumerate(situations) if k not in chosen]
     if left:
-        notes.append(f"not hindcast, so that all models have the same years: {', '.join(left)}")
+        notes.append(note("same years", years=", ".join(left)))
     names = [*kept, COMBINATION] if combine else kept
     scored, happened = ([t for k in chosen for name in names for t in made[k][name][i]] for i in (0, 1))
     return Hindcast(

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from obsnet.crosscheck.rules.published import REQUIREMENTS
+from obsnet.drawing.figures import figure_png, subplots
 from obsnet.drawing.fonts import drawn_in
-from obsnet.drawing.maps import figure_png
 from obsnet.language import Language, Words
 from obsnet.report.sections.section import Section, named, percent, plain, signed
 from obsnet.report.words import term
@@ -75,11 +75,10 @@ def beside_the_verdict(table: Any, statistics: Any, language: Language = "en") -
 
 
 def _chart(table: Any, language: Language) -> bytes:
-    import matplotlib.pyplot as plt
 
     language = drawn_in(language)
     shown = table[np.isfinite(table["relative_sd"])].sort_values("relative_sd", ascending=False)
-    figure, axes = plt.subplots(figsize=(8.5, 0.19 * len(shown) + 1.0))
+    figure, axes = subplots(figsize=(8.5, 0.19 * len(shown) + 1.0))
     y = np.arange(len(shown))
     met = (shown["requirement_met"] == "yes").to_numpy()
     share = np.minimum(shown["relative_sd"].to_numpy(), 1.0)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from obsnet.drawing.figures import figure_png, subplots
 from obsnet.drawing.fonts import drawn_in
-from obsnet.drawing.maps import figure_png
 from obsnet.language import Language, Words
 from obsnet.reading import door
 from obsnet.report.sections.made import read_made
@@ -63,7 +63,6 @@ def bridge(path: Path, language: Language = "en") -> Section:
 
 
 def _waterfall(table: Any, language: Language) -> bytes:
-    import matplotlib.pyplot as plt
 
     language = drawn_in(language)
     total, value = table["total"].to_numpy(), table["value"].to_numpy()
@@ -71,7 +70,7 @@ def _waterfall(table: Any, language: Language) -> bytes:
     bottom = np.where(ends, 0.0, total - value)
     colours = np.where(ends, "0.55", np.where(table["line"] == "difference", "#D55E00", "#56B4E9"))
     x = np.arange(len(table))
-    figure, axes = plt.subplots(figsize=(8.5, 4.2))
+    figure, axes = subplots(figsize=(8.5, 4.2))
     axes.bar(x, value, bottom=bottom, color=colours, width=0.7)
     axes.errorbar(x, total, yerr=1.96 * table["sd"], fmt="none", ecolor="k", lw=1, capsize=2)
     for k in x[:-1]:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from obsnet.drawing.figures import figure_png, subplots
 from obsnet.drawing.fonts import drawn_in
-from obsnet.drawing.maps import figure_png
 from obsnet.language import Language, Words
 from obsnet.report.sections.section import Section, number, plain, signed
 from obsnet.report.words import both, term
@@ -95,11 +95,10 @@ def fit(table: Any, data: Any, language: Language = "en") -> Section:
 
 
 def _chart(sources: list[str], values: dict[str, Any], unit: str, language: Language) -> bytes:
-    import matplotlib.pyplot as plt
 
     language = drawn_in(language)
     y = np.arange(len(sources))[::-1]
-    figure, axes = plt.subplots(figsize=(8.5, 0.42 * len(sources) + 1.4))
+    figure, axes = subplots(figsize=(8.5, 0.42 * len(sources) + 1.4))
     axes.barh(y, 2 * values["error_assumed"], left=-values["error_assumed"], color="0.88", height=0.6)
     for key, colour, mark, word in (
         ("prior", "#D55E00", "o", _BEFORE),

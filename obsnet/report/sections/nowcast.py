@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from obsnet.drawing.figures import figure_png, subplots
 from obsnet.drawing.fonts import drawn_in
-from obsnet.drawing.maps import figure_png
 from obsnet.errors import FormatError, RegionError
+from obsnet.inventory.account.categories import category_name
 from obsnet.inventory.words import NATION
 from obsnet.language import Language, Words
+from obsnet.nowcast.notes import MODELS_ZH
 from obsnet.reading import door, read_csv
 from obsnet.regions import region_name
+from obsnet.report.options import NOWCASTS, nowcast_folder
 from obsnet.report.sections.section import Section, number, percent, signed
 from obsnet.report.words import term
 
-__all__ = ["nowcast_files", "nowcast_sections"]
+__all__ = ["nowcast_files", "nowcast_folders", "nowcast_sections"]
 
 _TITLES = {
     "rapid": Words("Rapid estimate", "快速核算"),
@@ -59,6 +63,14 @@ _CAPTION = Words(
 )
 
 
+def nowcast_folders(named: Sequence[str], out: Path) -> list[Path]:
+    """Return the folders that a report names, or those that the stage ``[nowcast]`` made in the run's outputs."""
+    if named:
+        return [out / name for name in named]
+    made = [out / nowcast_folder(kind) for kind in NOWCASTS]
+    return [folder for folder in made if (folder / "summary.json").is_file()]
+
+
 def nowcast_files(folder: Path) -> list[Path]:
     """Return the files that the sections read."""
     return [folder / "summary.json", *(folder / name for name in _TABLES)]
@@ -94,7 +106,7 @@ def nowcast_sections(folder: str | Path, language: Language = "en") -> list[Sect
         values = values[values["region"] == NATION]
     reliable = tables.get("reliability")
     title = _TITLES[said["kind"]]
-    notes = [Words(str(n), "") for n in said["notes"]]
+    notes = [Words(*n) if isinstance(n, list) else Words(str(n), "") for n in said["notes"]]
     return [
         Section(
             title,
@@ -117,9 +129,9 @@ def _score(row: dict[str, Any], language: Language) -> tuple[str, ...]:
     lead = row["than_persistence"]
     return (
         term("sum" if row["region"] == NATION else "provinces").said(language),
-        str(row["category"]),
+        _category(row["category"], language),
         str(row["step"]),
-        str(row["model"]),
+        MODELS_ZH.get(row["model"], row["model"]) if language == "zh" else str(row["model"]),
         str(row["cases"]),
         number(row["mae"], 2),
         number(row["crps"], 2),
@@ -135,10 +147,14 @@ def _value(row: dict[str, Any], language: Language) -> tuple[str, ...]:
     return (
         _name(row["region"], language),
         str(row["period"]),
-        str(row["category"]),
+        _category(row["category"], language),
         number(row["value"], 1),
         f"{low} – {high}",
     )
+
+
+def _category(code: str, language: Language) -> str:
+    return category_name(code, "IPCC2006", language) if code == "total" else code
 
 
 def _name(code: str, language: Language) -> str:
@@ -152,10 +168,8 @@ def _name(code: str, language: Language) -> str:
 
 def _reliability(table: Any, language: Language) -> bytes:
     """Draw how often events happened against the probability they were given, with the number of cases below."""
-    import matplotlib.pyplot as plt
-
     language = drawn_in(language)
-    figure, (axes, below) = plt.subplots(
+    figure, (axes, below) = subplots(
         2, 1, figsize=(4.6, 5.4), sharex=True, gridspec_kw={"height_ratios": (4, 1), "hspace": 0.08}
     )
     axes.plot([0, 1], [0, 1], color="0.6", lw=1, ls="--")

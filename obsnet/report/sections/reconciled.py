@@ -9,8 +9,8 @@ import numpy as np
 
 from obsnet.crosscheck.verdicts.run import beside
 from obsnet.crosscheck.verdicts.table import read_statistics
+from obsnet.drawing.figures import figure_png, subplots
 from obsnet.drawing.fonts import drawn_in
-from obsnet.drawing.maps import figure_png
 from obsnet.language import Language, Words
 from obsnet.reading import door
 from obsnet.report.sections.made import read_made
@@ -72,11 +72,10 @@ def reconciled(path: Path, language: Language = "en") -> Section:
 
 
 def _chart(table: Any, language: Language) -> bytes:
-    import matplotlib.pyplot as plt
 
     language = drawn_in(language)
     share = (table["adjustment"] / table["inventory_sd"]).replace([np.inf, -np.inf], np.nan).fillna(0.0)
-    figure, axes = plt.subplots(figsize=(8.5, 0.19 * len(table) + 1.0))
+    figure, axes = subplots(figsize=(8.5, 0.19 * len(table) + 1.0))
     y = np.arange(len(table))[::-1]
     axes.barh(y, share, color=np.where(table["suspect"] == "", "#56B4E9", "#D55E00"), height=0.7)
     axes.axvline(0, color="k", lw=0.8)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from obsnet.drawing.figures import figure_png, subplots
 from obsnet.drawing.fonts import drawn_in
-from obsnet.drawing.maps import figure_png
 from obsnet.language import Language, Words
 from obsnet.reading import door
 from obsnet.report.sections.made import read_made
@@ -70,13 +70,12 @@ def sectors(path: Path, language: Language = "en") -> Section:
 
 
 def _chart(table: Any, language: Language) -> bytes:
-    import matplotlib.pyplot as plt
 
     language = drawn_in(language)
     regions = list(dict.fromkeys((r["region"], named(r, language)) for r in table.to_dict("records")))
     names = list(dict.fromkeys(table["category"]))
     height = 0.8 / len(names)
-    figure, axes = plt.subplots(figsize=(8.5, 0.24 * len(regions) * max(len(names) / 2, 1) + 1.2))
+    figure, axes = subplots(figsize=(8.5, 0.24 * len(regions) * max(len(names) / 2, 1) + 1.2))
     place = {r: len(regions) - 1 - k for k, (r, _) in enumerate(regions)}
     for k, name in enumerate(names):
         part = table[table["category"] == name]

@@ -11,8 +11,8 @@ import numpy as np
 from obsnet.crosscheck.systems.figure import spread_figure
 from obsnet.crosscheck.systems.spread import SPREAD, SYSTEMS
 from obsnet.crosscheck.systems.words import sentence
+from obsnet.drawing.figures import figure_png
 from obsnet.drawing.fonts import drawn_in
-from obsnet.drawing.maps import figure_png
 from obsnet.errors import FormatError
 from obsnet.language import Language, Words
 from obsnet.reading import door

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from obsnet.crosscheck.compared.joint import LIMIT
+from obsnet.drawing.figures import figure_png, subplots
 from obsnet.drawing.fonts import drawn_in
-from obsnet.drawing.maps import figure_png
 from obsnet.language import Language, Words
 from obsnet.report.sections.section import Section, named, percent, plain, signed
 from obsnet.report.words import term
@@ -66,7 +66,7 @@ def told_apart(table: Any, covariance: Any, language: Language = "en") -> Sectio
 
 
 def _heat_map(single: Any, covariance: Any, language: Language) -> bytes:
-    import matplotlib.pyplot as plt
+    from matplotlib import colormaps
 
     language = drawn_in(language)
     square = covariance.loc[single["region"], single["region"]].to_numpy()
@@ -74,8 +74,8 @@ def _heat_map(single: Any, covariance: Any, language: Language) -> bytes:
     size = np.outer(sd, sd)
     correlation = np.divide(square, size, out=np.full(square.shape, np.nan), where=size > 0)
     side = max(0.21 * len(single), 2.5)
-    figure, axes = plt.subplots(figsize=(side + 2.2, side + 1.2))
-    colours = plt.get_cmap("RdBu_r").with_extremes(bad="0.8")
+    figure, axes = subplots(figsize=(side + 2.2, side + 1.2))
+    colours = colormaps["RdBu_r"].with_extremes(bad="0.8")
     mesh = axes.imshow(np.ma.masked_invalid(correlation), cmap=colours, vmin=-1, vmax=1)
     labels = [plain(named(r, language)) for r in single.to_dict("records")]
     axes.set_xticks(range(len(labels)), labels, rotation=90, fontsize=7)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from obsnet.drawing.figures import figure_png, subplots
 from obsnet.drawing.fonts import drawn_in
-from obsnet.drawing.maps import figure_png
 from obsnet.language import Language, Words
 from obsnet.reading import door
 from obsnet.report.sections.made import read_made
@@ -78,12 +78,11 @@ def _source(source: str, language: Language) -> str:
 
 
 def _chart(table: Any, language: Language) -> bytes:
-    import matplotlib.pyplot as plt
 
     language = drawn_in(language)
     regions = list(dict.fromkeys((r["region"], named(r, language)) for r in table.to_dict("records")))
     sources = list(dict.fromkeys(table["source"]))
-    figure, axes = plt.subplots(figsize=(8.5, 0.24 * len(regions) * max(len(sources) / 2, 1) + 1.2))
+    figure, axes = subplots(figsize=(8.5, 0.24 * len(regions) * max(len(sources) / 2, 1) + 1.2))
     place = {r: k for k, (r, _) in enumerate(reversed(regions))}
     for k, source in enumerate(sources):
         part = table[table["source"] == source]

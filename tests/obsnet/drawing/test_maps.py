@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from obsnet.drawing.maps import VERDICT_COLOURS, figure_png, grid_map, map_axes, region_map
+from obsnet.drawing.figures import figure_png
+from obsnet.drawing.maps import VERDICT_COLOURS, grid_map, map_axes, region_map
 from tests.obsnet.report.synthetic import GRID
 
 

@@ -178,6 +178,12 @@ def test_a_level_shift_is_left_out_and_said(small, tmp_path):
     assert [n for n in growth.notes if n.startswith("cement of 130000 shifts by x2.") and "in 2012" in n]
     kept = found.growth(FEW, small.years[1:], DAY, shifts=True).values
     assert kept[3, j, 1] == pytest.approx(small.indicators[3, j, 1] + np.log(2.5))
+    frame.loc[(frame["指标"] == "水泥产量") & (frame["年份"] >= 2014), "数值"] /= 2.0
+    again = read_indicators(write(frame, tmp_path / "i.csv")).growth(FEW, small.years[1:], DAY)
+    assert np.isnan(again.values[5, :, 1]).all()
+    assert np.isfinite(again.values[6, :, 1]).all()
+    assert any(" in 2014 in all regions together" in n for n in again.notes)
+    assert any(n.startswith("cement of 130000 shifts by x2.") for n in again.notes)
 
 
 def test_only_what_was_out_is_known_and_revisions_are_kept(tmp_path):
@@ -286,6 +292,19 @@ def test_regions_with_too_little_are_left_out_and_said(small, tmp_path):
     assert "140000: a series of zeros, left out" in history.notes
     with pytest.raises(FormatError, match="no region has 4 years of positive values from 2014 on"):
         read_history([str(write(frame[frame["period"] >= "2014"], tmp_path / "b.csv"))])
+
+
+def test_the_nation_s_longer_series_leaves_no_province_out(small, tmp_path):
+    frame = inventory_frame(small, nation=1.02 * small.emissions.sum(axis=1))
+    nation = frame[frame["region"] == "CHN"]
+    older = nation.assign(period=[str(int(y) - 8) for y in nation["period"]])
+    sources = [str(write(f, tmp_path / f"{k}.csv")) for k, f in enumerate((frame, older))]
+    found = read_history(sources)
+    assert found.regions == tuple(sorted(FEW))
+    assert found.notes == ()
+    assert (found.at().years[0], found.at(nation=True).years[0]) == (2008, 2000)
+    with pytest.raises(ConfigError, match="no inventories are named"):
+        read_history([])
 
 
 def test_ceads_by_category(sample_data):

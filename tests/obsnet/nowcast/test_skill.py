@@ -6,7 +6,8 @@ import pytest
 from scipy import stats
 
 from obsnet.errors import FormatError
-from obsnet.nowcast.inputs.panel import Panel, cleaned, revised_between
+from obsnet.nowcast.inputs.panel import Panel, cleaned
+from obsnet.nowcast.revisions import revised_between
 from obsnet.nowcast.skill.events import TargetAlarm, alarm, exceeds, met, peaked
 from obsnet.nowcast.skill.hindcast import (
     COMBINATION,

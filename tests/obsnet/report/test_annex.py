@@ -12,7 +12,7 @@ import pytest
 from docx import Document
 from docx.oxml.ns import qn
 
-from obsnet.drawing.maps import figure_png
+from obsnet.drawing.figures import figure_png
 from obsnet.language import NOTHING, Words
 from obsnet.report.annex.chapters import Chapter, chapters
 from obsnet.report.annex.document import said, write_document

@@ -311,7 +311,9 @@ def test_a_section_of_rapid_estimates_and_forecasts(tmp_path):
     assert "80.0 – 99.0" in page
     assert "2013: revised" in page
     assert page.count("data:image/png;base64,iVBOR") == 1
-    assert [r[0] for r in nowcast_sections(tmp_path, "zh")[0].rows] == ["北京市", "own"]
+    chinese = nowcast_sections(tmp_path, "zh")
+    assert [r[0] for r in chinese[0].rows] == ["北京市", "own"]
+    assert chinese[1].rows[0][3] == "damped <b>"  # a model that we do not know stands as it is
     (tmp_path / "summary.json").write_text('{"obsnet_nowcast": 2}', encoding="utf-8")
     with pytest.raises(FormatError, match="another version"):
         nowcast_sections(tmp_path)
