@@ -49,7 +49,10 @@ LONG = {
         None,
     ),
     "chains of draws": (lambda: solve_truncated(SMALL, draws=2000), 4),
-    "draws": (lambda: solve_lognormal(Problem([[1.0]], [1.0], [1.0], [1.0], [0.5]), draws=400, least=1), None),
+    "draws": (
+        lambda: solve_lognormal(Problem([[1.0]], [1.0], [1.0], [1.0], [0.5]), draws=400, least=1),
+        None,
+    ),
     "candidates chosen": (lambda: choose_network(C.problem, "station", 2, weights=C.regions), 2),
     "sites": (lambda: collocate(make_overpasses(), make_ground()), 2),
     "blocks of draws": (lambda: province_draws(np.ones((2, 2)), 0.1, 0.1, draws=5000), None),
