@@ -48,3 +48,10 @@ def test_columns_with_footprints(sample_data, tmp_path):
     assert verdict["verdict"] == "not testable"
     assert verdict["chi_square"] < 2
     assert "a guessed background" in (run / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_table_of_ones_own(tmp_path):
+    said = paste(blocks(DOCS / "stations.md")[-1], tmp_path, tmp_path)
+    assert "CO2 in ppm, scale WMO CO2 X2019" in said
+    assert "use 2" in said
+    assert "2023-12-31T16:30:00Z" in said  # middle of the hour; the clock is eight hours ahead
