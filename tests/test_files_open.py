@@ -18,8 +18,9 @@ from inversion.case.run import run_invert
 from inversion.transport.files.writers import write_cf, write_paris
 from inversion.transport.readers import open_footprints
 from obsnet.atomic import write_text
+from obsnet.demo.weather import make_weather, write_weather
 from obsnet.sheets import csv_text
-from stations.record.file import write_record
+from stations.record.file import read_record, write_record
 from tests.inversion.case.files import CASE, write_case
 from tests.inversion.transport import formats
 from tests.obsnet.test_cf import check_with_compliance_checker
@@ -31,6 +32,12 @@ OPENGHG = os.environ.get("OBSNET_OPENGHG_PYTHON")
 
 def record():
     return make_record(np.linspace(400.0, 410.0, 48), intake_height_m=80.0, latitude=36.3, altitude_m=3890.0)
+
+
+def pairs():
+    """A record as of flasks: two samples at a time."""
+    single = record()
+    return single.isel(time=np.repeat(np.arange(24), 2))
 
 
 def footprints(folder: Path):
@@ -57,6 +64,7 @@ def written(folder: Path) -> dict[str, Path]:
         "posterior": folder / "run" / "posterior.nc",
         "ensemble": folder / "run" / "ensemble.nc",
         "record": write_record(record(), folder / "record.nc"),
+        "record of pairs": write_record(pairs(), folder / "pairs.nc"),
         "record in openghg's layout": write_record(record(), folder / "record.openghg.nc"),
         "footprints": folder / "cf.nc",
         "footprints in the PARIS layout": folder / "paris.nc",
@@ -73,6 +81,22 @@ def test_cf_checker_finds_no_error(files, tmp_path):
         found, broke = check_with_compliance_checker(path, "cf:1.11", tmp_path / "report.json")
         assert not broke, name
         assert found["high_priorities"] == [], name
+
+
+def test_times_that_repeat_come_back(files):
+    back = read_record(files["record of pairs"])
+    assert back.sizes == pairs().sizes
+    for name in ("time", "time_start", "value", "quality"):
+        np.testing.assert_array_equal(back[name].values, pairs()[name].values)
+
+
+def test_the_demos_weather_passes_too(tmp_path):
+    path = tmp_path / "weather.nc"
+    times = np.datetime64("2019-01-01", "s") + np.arange(3) * np.timedelta64(3, "h")
+    write_weather(make_weather(times, (30, 40, 100, 110), np.random.default_rng(1), step=5.0), path)
+    found, broke = check_with_compliance_checker(path, "cf:1.11", tmp_path / "report.json")
+    assert not broke
+    assert found["high_priorities"] == []
 
 
 def test_regions_are_chosen_by_name_in_plain_xarray(files):

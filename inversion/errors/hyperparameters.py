@@ -26,6 +26,7 @@ from inversion.operators.kernels import KERNEL_SLOPES, KERNELS, as_matrix
 from inversion.operators.kronecker import KroneckerCovariance
 from obsnet.errors import ConfigError, SolverError, nearest
 from obsnet.typing import Bools, Floats
+from obsnet.work.progress import progress
 
 __all__ = [
     "HyperFit",
@@ -388,14 +389,16 @@ def fit_hyperparameters(
 
     reach = np.log(factor)
     top = [min(s + reach, np.log((most or {}).get(n, np.inf))) for n, s in zip(chosen, start, strict=True)]
-    found = minimize(
-        loss,
-        start,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=[(s - reach, end) for s, end in zip(start, top, strict=True)],
-        options={"ftol": tolerance * 1e-4, "gtol": tolerance, "maxiter": limit},
-    )
+    with progress(limit, "iterations at most") as advance:
+        found = minimize(
+            loss,
+            start,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[(s - reach, end) for s, end in zip(start, top, strict=True)],
+            options={"ftol": tolerance * 1e-4, "gtol": tolerance, "maxiter": limit},
+            callback=lambda _: advance(1),
+        )
     values = at(found.x)
     rows = [list(first).index(n) for n in chosen]
     information = model.fisher(values)[np.ix_(rows, rows)]

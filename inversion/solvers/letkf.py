@@ -28,7 +28,9 @@ from inversion.solvers.localisation import Localisation, nearby
 from inversion.solvers.members import EnsembleCovariance, EnsembleSystem, LocalSystem, prior_ensemble
 from obsnet.errors import ConfigError, SolverError
 from obsnet.typing import Floats, Ints
+from obsnet.work.progress import progress
 
+_AT_ONCE = 512  # columns between two lines of progress
 __all__ = ["analyse", "solve_letkf", "transform"]
 
 
@@ -204,34 +206,38 @@ def analyse(
     columns, first = np.unique(near.column[rows], return_index=True)
     first = np.append(first, rows.size).astype(np.int64)
     error, order = problem.observation_error, near.order
-    with threadpool_limits(1, user_api="blas"):  # columns are the parallel work
+    with (
+        threadpool_limits(1, user_api="blas"),  # columns are the parallel work
+        progress(columns.size, "columns of the ensemble") as advance,
+    ):
         if not isinstance(error, DiagonalCovariance):
             for column, low, high in zip(columns, first[:-1], first[1:], strict=True):
                 obs, weight = near.neighbours(int(column))
                 if obs.size:
                     step, root = _correlated(problem, y, innovation, obs, weight)
                     _update(x, mean, rows[low:high], step, root, relaxation)
+                advance(1)
             return y
         by_column = (np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int64))
         if trace is not None:
             h = sp.csc_array(problem.jacobian[order])
             by_column = (h.data.astype(np.float64), h.indices.astype(np.int64), h.indptr.astype(np.int64))
-        _columns(
-            y[order],
-            innovation[order],
-            1.0 / error.diagonal()[order],
-            near.points[order],
-            near.places[columns],
-            near.angle,
-            near.limit or 0,
-            first,
-            rows,
-            x,
-            mean,
-            relaxation,
-            *by_column,
-            np.zeros(0) if trace is None else trace,
-        )
+        seen = (y[order], innovation[order], 1.0 / error.diagonal()[order], near.points[order])
+        for a in range(0, columns.size, _AT_ONCE):
+            _columns(
+                *seen,
+                near.places[columns[a : a + _AT_ONCE]],
+                near.angle,
+                near.limit or 0,
+                first[a : a + _AT_ONCE + 1],
+                rows,
+                x,
+                mean,
+                relaxation,
+                *by_column,
+                np.zeros(0) if trace is None else trace,
+            )
+            advance(min(_AT_ONCE, columns.size - a))
     return y
 
 

@@ -21,6 +21,7 @@ from inversion.problem.problem import Problem
 from inversion.solvers.sampled import Recorder, SampledPosterior
 from obsnet.errors import RangeError, SolverError
 from obsnet.typing import Bools, Floats
+from obsnet.work.progress import progress
 
 __all__ = ["LognormalMode", "linear_estimate", "lognormal_mode", "solve_lognormal"]
 
@@ -252,19 +253,21 @@ def solve_lognormal(
     each, burn = -(-draws // chains), max(40, -(-draws // (4 * chains)))
     recorder = Recorder(problem, weights, chains, least)
     z, step, accepted = centre[:, None] + 0.5 * velocities(rng, chains), 0.3, 0
-    for number in range(burn + each):
-        # about a quarter turn, of a length that varies so that no path returns to where it began
-        count = max(1, round(rng.uniform(0.5, 1.0) * np.pi / 2 / step))
-        end, gained = path(z, velocities(rng, chains), step, count)
-        taken = np.isfinite(gained) & (np.log(rng.random(chains)) < -gained)
-        z = np.where(taken, end, z)
-        if number < burn:
-            step = float(np.clip(step * np.exp(0.15 * (taken.mean() - 0.8)), 0.01, np.pi / 4))
-            continue
-        accepted += int(taken.sum())
-        x = _state(z, log[:, None])
-        for chain in range(chains):
-            recorder.add(chain, x[:, chain])
+    with progress(burn + each, "draws") as advance:
+        for number in range(burn + each):
+            advance(1)
+            # about a quarter turn, of a length that varies so that no path returns to where it began
+            count = max(1, round(rng.uniform(0.5, 1.0) * np.pi / 2 / step))
+            end, gained = path(z, velocities(rng, chains), step, count)
+            taken = np.isfinite(gained) & (np.log(rng.random(chains)) < -gained)
+            z = np.where(taken, end, z)
+            if number < burn:
+                step = float(np.clip(step * np.exp(0.15 * (taken.mean() - 0.8)), 0.01, np.pi / 4))
+                continue
+            accepted += int(taken.sum())
+            x = _state(z, log[:, None])
+            for chain in range(chains):
+                recorder.add(chain, x[:, chain])
     stopping = found.stopping | {
         "draws": each * chains,
         "chains": chains,

@@ -34,6 +34,7 @@ from inversion.solvers.members import LocalSystem, prior_ensemble
 from inversion.solvers.split import observation_steps, split_error
 from obsnet.errors import ConfigError, SolverError
 from obsnet.typing import Bools, Floats, Ints
+from obsnet.work.progress import progress
 
 __all__ = ["Smoothed", "solve_ensemble_smoother", "solve_smoother"]
 
@@ -321,15 +322,18 @@ def solve_ensemble_smoother(
     x = np.sqrt(inflation) * prior_ensemble(problem.prior_error, members, seed, exact=exact)
     mean = np.array(problem.prior, dtype=np.float64)
     last = steps if until is None else np.asarray(until, dtype=np.int64)
-    for now, rows, _ in split_error(problem.observation_error, obs_steps, "time step"):
-        near = localisation
-        if near is not None:
-            near = replace(near, obs_lat=near.obs_lat[rows], obs_lon=near.obs_lon[rows])
-        is_open = np.flatnonzero((steps < 0) | ((steps <= now + ahead) & (last > now - lag)))
-        part, before = problem.select(rows), x[is_open] if record is not None else x
-        y = analyse(part, mean, x, near, relaxation=relaxation, open_rows=is_open)
-        if record is not None:
-            record.append(Analysis(part, rows, is_open, before, y, near))
+    parts = split_error(problem.observation_error, obs_steps, "time step")
+    with progress(len(parts), "time steps") as advance:
+        for now, rows, _ in parts:
+            near = localisation
+            if near is not None:
+                near = replace(near, obs_lat=near.obs_lat[rows], obs_lon=near.obs_lon[rows])
+            is_open = np.flatnonzero((steps < 0) | ((steps <= now + ahead) & (last > now - lag)))
+            part, before = problem.select(rows), x[is_open] if record is not None else x
+            y = analyse(part, mean, x, near, relaxation=relaxation, open_rows=is_open)
+            if record is not None:
+                record.append(Analysis(part, rows, is_open, before, y, near))
+            advance(1)
     stopping = {
         "converged": True,
         "iterations": int(steps.max(initial=0)) + 1,

@@ -20,6 +20,7 @@ from inversion.problem.problem import Problem
 from inversion.solvers.sampled import Recorder, SampledPosterior
 from obsnet.errors import SolverError
 from obsnet.typing import Floats
+from obsnet.work.progress import progress
 
 __all__ = ["sample_box", "solve_truncated"]
 
@@ -85,10 +86,12 @@ def solve_truncated(
     start = _inside(solve_bounded(problem, low, high).mean, low, high, np.sqrt(np.diagonal(covariance)))
     recorder = Recorder(problem, weights, chains, least)
     each, burn = -(-draws // chains), max(1, draws // (10 * chains))
-    for chain in range(chains):
-        rng = np.random.default_rng([seed, chain])
-        for x in sample_box(free.mean, covariance, low, high, start, burn + each, rng)[burn:]:
-            recorder.add(chain, x)
+    with progress(chains, "chains of draws") as advance:
+        for chain in range(chains):
+            rng = np.random.default_rng([seed, chain])
+            for x in sample_box(free.mean, covariance, low, high, start, burn + each, rng)[burn:]:
+                recorder.add(chain, x)
+            advance(1)
     stopping = {"draws": each * chains, "chains": chains}
     return recorder.finish(free, "truncated", stopping)
 

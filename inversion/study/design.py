@@ -35,6 +35,7 @@ from inversion.solvers.split import split_error
 from obsnet.errors import ConfigError, ResourceError, SolverError, nearest
 from obsnet.provenance import available_memory
 from obsnet.typing import Floats
+from obsnet.work.progress import progress
 
 __all__ = [
     "CRITERIA",
@@ -332,14 +333,16 @@ def choose_network(
     gains = {i: knowledge.gain(i) for i in left}
     ranking = sorted(gains.values(), key=lambda g: (-getattr(g, criterion), g.label))
     steps = [knowledge.step("")]
-    for number in range(min(count, len(left))):
-        best = _best(knowledge, gains, criterion, fresh=number == 0)
-        gain = gains.pop(best)
-        knowledge.add(best)
-        steps.append(knowledge.step(gain.label))
-        report(
-            f"{number + 1}. {gain.label}: +{gain.information:.3g} nats, +{gain.dofs:.3g} degrees of freedom"
-        )
+    with progress(min(count, len(left)), "candidates chosen") as advance:
+        for number in range(min(count, len(left))):
+            best = _best(knowledge, gains, criterion, fresh=number == 0)
+            gain = gains.pop(best)
+            knowledge.add(best)
+            steps.append(knowledge.step(gain.label))
+            report(
+                f"{number + 1}. {gain.label}: +{gain.information:.3g} nats, +{gain.dofs:.3g} degrees of freedom"
+            )
+            advance(1)
     return Design(criterion, prior, tuple(ranking), tuple(steps))
 
 

@@ -26,6 +26,7 @@ from inversion.problem.problem import Problem
 from inversion.solvers.choose import solve
 from obsnet.errors import ConfigError, SolverError
 from obsnet.typing import Floats, Ints
+from obsnet.work.progress import progress
 
 __all__ = ["LEVELS", "Coverage", "Twins", "run_twins"]
 
@@ -291,19 +292,21 @@ def _linear(posterior: Posterior, g: sp.csr_array, twins: int, draw: _Draw) -> T
     prior = posterior.prior_aggregate(g)
     truth, estimate = np.empty((g.shape[0], twins)), np.empty((g.shape[0], twins))
     inside, square, chi = dict.fromkeys(LEVELS, 0), 0.0, np.empty(twins)
-    for first in range(0, twins, _BLOCK):
-        stop = min(first + _BLOCK, twins)
-        state, truth[:, first:stop], innovation = draw(first, stop)
-        step = posterior.gain(innovation)
-        chi[first:stop] = (
-            np.einsum("ij,ij->j", innovation, posterior.system.solve(innovation)) / problem.n_obs
-        )
-        estimate[:, first:stop] = prior.mean[:, None] + g @ step
-        error = problem.prior[here, None] + step[here] - state[there]
-        z = np.abs(error[known]) / safe[known][:, None]
-        square += float(np.sum(z**2))
-        for level, width in LEVELS.items():
-            inside[level] += int(np.count_nonzero(z <= width))
+    with progress(twins, "twins") as advance:
+        for first in range(0, twins, _BLOCK):
+            stop = min(first + _BLOCK, twins)
+            state, truth[:, first:stop], innovation = draw(first, stop)
+            step = posterior.gain(innovation)
+            chi[first:stop] = (
+                np.einsum("ij,ij->j", innovation, posterior.system.solve(innovation)) / problem.n_obs
+            )
+            estimate[:, first:stop] = prior.mean[:, None] + g @ step
+            error = problem.prior[here, None] + step[here] - state[there]
+            z = np.abs(error[known]) / safe[known][:, None]
+            square += float(np.sum(z**2))
+            for level, width in LEVELS.items():
+                inside[level] += int(np.count_nonzero(z <= width))
+            advance(stop - first)
     total = max(int(known.sum()) * twins, 1)
     deviation = np.sqrt(np.maximum(np.diagonal(after.covariance), 0.0))
     return Twins(
@@ -334,20 +337,22 @@ def _each(
     truth, estimate, deviation = (np.empty((g.shape[0], twins)) for _ in range(3))
     inside, square, seen = dict.fromkeys(LEVELS, 0), 0.0, 0
     covariance = np.zeros((g.shape[0], g.shape[0]))
-    for i in range(twins):
-        state, total, innovation = (a[:, 0] for a in draw(i, i + 1))
-        found = solver(problem.with_(observations=base + innovation))
-        after = found.aggregate(g)
-        truth[:, i], estimate[:, i] = total, after.mean
-        deviation[:, i] = np.sqrt(np.maximum(np.diagonal(after.covariance), 0.0))
-        covariance += after.covariance / twins
-        sd = np.sqrt(np.maximum(found.variance(), 0.0))[here]
-        known = sd > 0.0
-        z = np.abs(found.mean[here] - state[there])[known] / sd[known]
-        square, seen = square + float(np.sum(z**2)), seen + z.size
-        for level, width in LEVELS.items():
-            inside[level] += int(np.count_nonzero(z <= width))
-        report(f"twin {i + 1} of {twins}")
+    with progress(twins, "twins") as advance:
+        for i in range(twins):
+            state, total, innovation = (a[:, 0] for a in draw(i, i + 1))
+            found = solver(problem.with_(observations=base + innovation))
+            after = found.aggregate(g)
+            truth[:, i], estimate[:, i] = total, after.mean
+            deviation[:, i] = np.sqrt(np.maximum(np.diagonal(after.covariance), 0.0))
+            covariance += after.covariance / twins
+            sd = np.sqrt(np.maximum(found.variance(), 0.0))[here]
+            known = sd > 0.0
+            z = np.abs(found.mean[here] - state[there])[known] / sd[known]
+            square, seen = square + float(np.sum(z**2)), seen + z.size
+            for level, width in LEVELS.items():
+                inside[level] += int(np.count_nonzero(z <= width))
+            report(f"twin {i + 1} of {twins}")
+            advance(1)
     seen = max(seen, 1)
     shares = {level: count / seen for level, count in inside.items()}
     return Twins(truth, estimate, prior, covariance, deviation, shares, square / seen, None)

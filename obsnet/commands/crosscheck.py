@@ -9,11 +9,12 @@ from pydantic import Field
 
 from obsnet.command import Flag, Shown, command
 from obsnet.crosscheck.verdicts.options import CrosscheckOptions
+from obsnet.language import InLanguage
 
 __all__ = ["CrosscheckCommand", "crosscheck"]
 
 
-class CrosscheckCommand(CrosscheckOptions):
+class CrosscheckCommand(CrosscheckOptions, InLanguage):
     """Two files, and how they are compared."""
 
     posterior: Annotated[Path, Flag(positional=True)] = Field(description="posterior.nc of `obsnet invert`")
@@ -42,5 +43,8 @@ def crosscheck(options: CrosscheckCommand) -> Shown:
     if found.bridge is not None:
         data["bridge"] = found.bridge.to_dict("records")
         written.append(beside(target, "bridge"))
-    lines = [*table_lines(found.table), *statistics_lines(found.statistics)]
+    lines = [
+        *table_lines(found.table, options.language),
+        *statistics_lines(found.statistics, options.language),
+    ]
     return Shown(data, [*lines, *(f"written: {path}" for path in written)])

@@ -40,7 +40,10 @@ def _run(options: CrosscheckTable, case: Case) -> StageResult:
     tables = [beside(out, what) for what in (*BESIDE, "bridge")]
     return StageResult(
         (out, *(t for t in tables if t.exists())),
-        summary={"verdicts": dict(zip(table["region"], table["verdict"], strict=True))},
+        summary={
+            **table.loc[table["kind"] == "region", "verdict"].value_counts().to_dict(),
+            "verdicts": dict(zip(table["region"], table["verdict"], strict=True)),
+        },
     )
 
 

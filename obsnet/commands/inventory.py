@@ -164,7 +164,7 @@ def check(options: InventoryCheckOptions) -> Shown:
         options.files, **options.model_dump(include={"region", "year", "sheet", "signs", "tolerance"})
     )
     notes = [*found.notes, *write_if_asked(found.findings, options.out, options.language)]
-    return Shown(found.data(), found.lines(), notes)
+    return Shown(found.data(), found.lines(options.language), notes)
 
 
 class InventoryCompareOptions(InLanguage):

@@ -88,10 +88,10 @@ def make_weather(
             "t2m": field(surface[None, :, None], two, "K", "2 metre temperature"),
         },
         coords={
-            "time": times.astype("datetime64[ns]"),
-            "level": ("level", LEVELS, {"units": "hPa", "long_name": "pressure"}),
-            "latitude": ("latitude", latitude, {"units": "degrees_north"}),
-            "longitude": ("longitude", longitude, {"units": "degrees_east"}),
+            "time": ("time", times.astype("datetime64[ns]"), {"standard_name": "time"}),
+            "level": ("level", LEVELS, {"units": "hPa", "standard_name": "air_pressure", "positive": "down"}),
+            "latitude": ("latitude", latitude, {"units": "degrees_north", "standard_name": "latitude"}),
+            "longitude": ("longitude", longitude, {"units": "degrees_east", "standard_name": "longitude"}),
         },
         attrs={"title": "Synthetic weather for a twin experiment; not an analysis of the atmosphere"},
     )
@@ -127,6 +127,7 @@ def _wind(
 def write_weather(weather: Any, path: Path) -> None:
     """Write the fields as netCDF-4, atomically."""
     encoding: dict[str, Any] = {name: {"zlib": True, "complevel": 1} for name in weather.data_vars}
-    encoding["time"] = {"units": "hours since 1970-01-01", "dtype": "float64"}
+    encoding |= {str(name): {"_FillValue": None} for name in weather.coords}
+    encoding["time"] |= {"units": "hours since 1970-01-01", "dtype": "float64"}
     with atomic_path(path) as temporary:
         weather.to_netcdf(temporary, engine="netcdf4", encoding=encoding)

@@ -17,6 +17,7 @@ from obsnet.language import Language
 from obsnet.reading import door, refuse_long_lines
 
 __all__ = [
+    "TITLE_ROWS",
     "Sheet",
     "cell_name",
     "number",
@@ -28,7 +29,7 @@ __all__ = [
 ]
 
 _BOOKS = {".xls", ".xlsx", ".xlsm", ".xlsb", ".ods"}
-_TITLE_ROWS = 6  # so many rows may stand above the headings, the headings among them
+TITLE_ROWS = 6  # so many rows may stand above the headings, the headings among them
 _NOTHING = {"", "-", "--", "—", "——", "–", "…", "/", "n.a.", "na", "nan", "none"}
 
 
@@ -211,14 +212,15 @@ def read_rows(
     faults: list[FormatError] = []
     for one in read_sheets(path, [sheet] if sheet else None):
         tried = []
-        for first in [i for i, row in enumerate(one.rows) if any(str(c).strip() for c in row)][:_TITLE_ROWS]:
+        for first in [i for i, row in enumerate(one.rows) if any(str(c).strip() for c in row)][:TITLE_ROWS]:
             try:
                 found.append((one, first, canonical_columns(one.rows[first], required, one.where, optional)))
                 break
             except FormatError as fault:
                 tried.append(fault)
         else:
-            faults += tried[:1]
+            # of the rows that might have been the headings the one with the most columns, not a title above it
+            faults += sorted(tried, key=lambda fault: str(fault).split("; found")[0].count(", "))[:1]
     if not found:
         raise faults[0] if faults else FormatError(f"{path}: an empty table")
     if len(found) > 1:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import re
 from pathlib import Path
 from typing import Any
 
 from obsnet.errors import FormatError, RegionError
-from obsnet.inventory.books import read_text
+from obsnet.inventory.books import TITLE_ROWS, read_text
 from obsnet.inventory.words import canonical_columns, heading_unit, plain
 from obsnet.regions import region_code
 
@@ -17,6 +18,7 @@ __all__ = ["read_contract"]
 _COLUMNS = (
     "region", "period", "gas", "category", "terminology", "value", "unit", "uncertainty", "source", "edition",
 )  # fmt: skip
+_PERCENT = re.compile(r"(相对)?不确定[性度]\(%\)")
 _WHOLE = {"合计", "总计", "总量", "总排放", "总排放量", "全省合计"}
 _GASES = {
     "二氧化碳": "CO2",
@@ -35,8 +37,14 @@ def read_contract(path: Path) -> Any:
     ----------
     path : Path
         UTF-8 with or without a mark, or GB 18030. Where headings are Chinese, in any spelling of
-        `obsnet.inventory.words`, provinces, gases and the total may be written in Chinese too, and the unit in brackets
-        behind the heading of the values; keys of a file with English headings are the user's own and stay as they are.
+        `obsnet.inventory.words`, provinces, gases and the total may be written in Chinese too, the unit in brackets
+        behind the heading of the values, percent in brackets behind that of uncertainties, and a title may stand above
+        the headings; keys of a file with English headings are the user's own and stay as they are.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``attrs["above"]``: lines above the headings.
 
     Raises
     ------
@@ -53,9 +61,15 @@ def read_contract(path: Path) -> Any:
     head = next(iter(text.splitlines()), "")
     if not re.search(r"[\u4e00-\u9fff]", head):
         return pd.read_csv(io.StringIO(text), dtype={"region": str, "period": str}, skipinitialspace=True)
-    frame = pd.read_csv(io.StringIO(text), dtype=str, skipinitialspace=True)
-    names = canonical_columns(frame.columns, (), str(path), _COLUMNS)
+    above = _title_lines(text, path)
+    below = "".join(text.splitlines(keepends=True)[above:])
+    frame = pd.read_csv(io.StringIO(below), dtype=str, skipinitialspace=True)
+    percent = {h: "uncertainty" for h in frame.columns if _PERCENT.fullmatch(plain(h))}
+    names = canonical_columns(frame.columns, (), str(path), _COLUMNS) | percent
     frame = frame.rename(columns=names)
+    frame.attrs["above"] = above
+    if percent:
+        frame["uncertainty"] = [v if pd.isna(v) else f"{str(v).strip(' %％')}%" for v in frame["uncertainty"]]
     unit = next((heading_unit(h) for h, c in names.items() if c == "value"), "")
     if unit:
         other = [
@@ -70,6 +84,17 @@ def read_contract(path: Path) -> Any:
         if column in frame:
             frame[column] = frame[column].map(said)
     return frame
+
+
+def _title_lines(text: str, path: Path) -> int:
+    """Return how many lines of title stand above the headings: none where no line has those that a table needs."""
+    for k, line in enumerate(text.splitlines()[:TITLE_ROWS]):
+        try:
+            canonical_columns(next(csv.reader([line]), []), ("region", "value"), str(path), _COLUMNS)
+        except FormatError:
+            continue
+        return k
+    return 0
 
 
 def _total(name: Any) -> Any:

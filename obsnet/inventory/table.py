@@ -10,6 +10,7 @@ meant either way; who compares it has to say.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
@@ -151,13 +152,14 @@ def check_inventory(frame: Any, where: str = "inventory") -> Any:
         raise FormatError(
             f"{where}: inventory lacks column {', '.join(missing)}; found {', '.join(map(str, frame.columns))}"
         )
+    line = 2 + frame.attrs.get("above", 0)  # of the file, of the first row
     frame = frame.assign(**{c: d for c, d in _OPTIONAL.items() if c not in frame.columns})
     for column in set(COLUMNS) - {"value", "uncertainty"}:
         frame[column] = frame[column].map(lambda v: "" if pd.isna(v) else str(v).strip())
     frame["gas"] = [normal(g).upper() for g in frame["gas"]]  # CO₂ is CO2
     whole = frame["category"].str.casefold() == "total"
     frame["category"] = frame["category"].where(~whole, "total")
-    shares = frame["uncertainty"]
+    shares = frame["uncertainty"] = frame["uncertainty"].map(_share)
     for column in ("value", "uncertainty"):
         frame[column] = pd.to_numeric(frame[column], errors="coerce").astype(float)
     share = frame["uncertainty"]
@@ -165,14 +167,14 @@ def check_inventory(frame: Any, where: str = "inventory") -> Any:
     for error, bad, text in (
         *((FormatError, frame[c] == "", f"{c} is empty") for c in ("region", "gas", "category")),
         (RangeError, ~frame["value"].map(math.isfinite), "value is not a number"),
-        (RangeError, lost, "uncertainty is not a number; it is a share such as 0.1, empty if unknown"),
+        (RangeError, lost, "uncertainty is not a number; it is a share such as 0.1 or 10%, empty if unknown"),
         (RangeError, share < 0, "uncertainty below 0"),
         (RangeError, share > 3, "uncertainty is above 3; it is a share (0.1), not percent"),
     ):
         if bad.any():
             row = int(bad.to_numpy().argmax())
-            raise error(f"{where}: row {row + 2}: {text}")
-    _refuse_units(frame, where)
+            raise error(f"{where}: row {row + line}: {text}")
+    _refuse_units(frame, where, line)
     for period in frame["period"].unique():
         read_period(period)
     doubled = frame[frame.duplicated(["region", "period", "gas", "category", "terminology"], keep=False)]
@@ -185,10 +187,18 @@ def check_inventory(frame: Any, where: str = "inventory") -> Any:
     return frame[list(COLUMNS)]
 
 
-def _refuse_units(frame: Any, where: str) -> None:
+def _share(value: Any) -> Any:
+    """Return a share for percent, other things as they are."""
+    found = (
+        re.fullmatch(r"\s*([\d.]+(?:[eE][-+]?\d+)?)\s*[%％]\s*", value) if isinstance(value, str) else None
+    )
+    return float(found.group(1)) / 100.0 if found else value
+
+
+def _refuse_units(frame: Any, where: str, line: int) -> None:
     """Refuse units that are no mass, and amounts that no region of the world emits."""
     for row, (gas, value, unit) in enumerate(
-        zip(frame["gas"], frame["value"], frame["unit"], strict=True), 2
+        zip(frame["gas"], frame["value"], frame["unit"], strict=True), line
     ):
         try:
             kg = abs(value) * mass_factor(unit)

@@ -54,6 +54,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "terminology": ("分类体系", "术语"),
     "value": (
         "数值",
+        "数量",
         "排放量",
         "用电量",
         "全社会用电量",
@@ -66,12 +67,12 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
         "electricity consumption",
         "power consumption",
     ),
-    "unit": ("单位", "units"),
-    "uncertainty": ("不确定性",),
+    "unit": ("单位", "计量单位", "units"),
+    "uncertainty": ("不确定性", "不确定度", "相对不确定性"),
     "source": ("来源", "数据来源"),
     "edition": ("版本",),
     "base": ("基年", "基年排放量", "基准年", "base year", "base_year"),
-    "current": ("当年", "当年排放量", "报告年", "current year", "current_year", "year t"),
+    "current": ("当年", "当前年", "当年排放量", "报告年", "current year", "current_year", "year t"),
     "activity_uncertainty": ("活动数据不确定性", "活动水平不确定性", "activity uncertainty"),
     "factor_uncertainty": (
         "排放因子不确定性",

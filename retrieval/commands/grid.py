@@ -39,6 +39,11 @@ def _lines(report: dict[str, Any], species: str) -> Iterator[str]:
     )
     if without := report["periods_without_value"]:
         yield f"  no value anywhere, nothing drawn: {len(without)} of the periods: {', '.join(without)}"
+    if borrowed := report["periods_without_columns"]:
+        yield (
+            f"  no column of their own, mapped from the days around, no picture: {len(borrowed)} of the periods: "
+            f"{', '.join(borrowed)}"
+        )
     for reason, number in report.get("left_out", {}).items():
         yield f"  left out: {number} {reason}"
     if "left_empty" in report:

@@ -15,7 +15,8 @@ def _run(options: GridTable, case: Case) -> StageResult:
     from retrieval.mapping.maps import run_grid
 
     report = run_grid(options, case.out, case.run)
-    summary = {k: report[k] for k in ("observations", "cells", "unfinished_inputs") if k in report} | {
+    told = ("observations", "cells", "unfinished_inputs", "periods_without_value", "periods_without_columns")
+    summary = {k: report[k] for k in told if report.get(k)} | {
         f"cross_validation_{k}": v for k, v in report.get("cross_validation", {}).items()
     }
     files = tuple(map(Path, report["files"]))

@@ -15,7 +15,14 @@ from obsnet.errors import RangeError, SchemaError
 from obsnet.grid import Grid
 from obsnet.typing import Times
 
-__all__ = ["column_map", "periods_without_value", "stamp_of", "variable_of", "write_geotiffs"]
+__all__ = [
+    "column_map",
+    "periods_without_columns",
+    "periods_without_value",
+    "stamp_of",
+    "variable_of",
+    "write_geotiffs",
+]
 
 
 # role -> (suffix of the name, modifier of the standard name, long name, unit: of the species or none)
@@ -155,6 +162,7 @@ def write_geotiffs(data: xr.Dataset, grid: Grid, species: str, folder: str | Pat
     """
     entry = species_of(species)
     name, error = variable_of(species), variable_of(species, "uncertainty")
+    borrowed = periods_without_columns(data, species)
     written = []
     for k, start in enumerate(data["time_bnds"].values[:, 0]):
         value, spread = (data[n].values[k].astype(np.float64) for n in (name, error))
@@ -162,7 +170,8 @@ def write_geotiffs(data: xr.Dataset, grid: Grid, species: str, folder: str | Pat
             continue
         stamp = stamp_of(start)
         path = Path(folder) / f"{name}_{stamp}.tif"
-        text = f"{data[name].attrs['long_name']}, {entry.unit_name}, from {stamp}"
+        own = "" if stamp not in borrowed else ", no column of its own: mapped from the days around"
+        text = f"{data[name].attrs['long_name']}, {entry.unit_name}, from {stamp}{own}"
         unit = entry.unit_name
         written.append(write_geotiff(value, grid, path, units=unit, description=text, uncertainty=spread))
     return written
@@ -172,3 +181,10 @@ def periods_without_value(data: xr.Dataset, species: str) -> list[str]:
     """Return the starts of the periods of a map that have no value anywhere, of which nothing is drawn."""
     empty = ~np.isfinite(data[variable_of(species)].values).any(axis=(1, 2))
     return [stamp_of(start) for start in data["time_bnds"].values[empty, 0]]
+
+
+def periods_without_columns(data: xr.Dataset, species: str) -> list[str]:
+    """Return the starts of the periods that have values but no column on the grid: all of it comes from other days."""
+    mapped = np.isfinite(data[variable_of(species)].values).any(axis=(1, 2))
+    own = data[variable_of(species, "count")].values.any(axis=(1, 2))
+    return [stamp_of(start) for start in data["time_bnds"].values[mapped & ~own, 0]]

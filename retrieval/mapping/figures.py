@@ -13,7 +13,7 @@ from obsnet.constants import species as species_of
 from obsnet.drawing.fonts import drawn_in
 from obsnet.grid import Grid
 from obsnet.language import Language, Words
-from retrieval.mapping.dataset import stamp_of, variable_of
+from retrieval.mapping.dataset import periods_without_columns, stamp_of, variable_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -176,17 +176,18 @@ def write_pictures(
     Returns
     -------
     list of Path
-        Periods without any value are left out.
+        Periods without any value, or without a column of their own, are left out.
     """
     import matplotlib.pyplot as plt
 
     names = variable_of(species), variable_of(species, "uncertainty")
+    borrowed = periods_without_columns(data, species)
     written = []
     for k, start in enumerate(data["time_bnds"].values[:, 0]):
         value, uncertainty = (data[n].values[k] for n in names)
-        if not np.isfinite(value).any():
-            continue
         stamp = stamp_of(start)
+        if not np.isfinite(value).any() or stamp in borrowed:
+            continue
         title = f"{data.attrs['source']}, {stamp}"
         figure = map_figure(grid, value, uncertainty, species, title=title, language=language)
         path = Path(folder) / f"{names[0]}_{stamp}.png"

@@ -20,6 +20,7 @@ from obsnet.errors import RangeError, ResourceError
 from obsnet.provenance import available_memory
 from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.typing import Floats, Ints
+from obsnet.work.progress import progress
 
 __all__ = ["Bisquares", "FixedRank", "fit_fixed_rank", "make_basis", "memory_gib"]
 
@@ -388,7 +389,10 @@ def fit_fixed_rank(
             block.length_days = known["length_days"]
     history: list[float] = []
     # many small matrices: the threads of a linear algebra library mostly wait for each other
-    with threadpool_limits(1 if r + p < 3000 else None):
+    with (
+        threadpool_limits(1 if r + p < 3000 else None),
+        progress(iterations, "iterations at most") as advance,
+    ):
         for step in range(iterations + 1):
             mean, covariance, likelihood = _posterior(matrix, z, fine + scale * noise, blocks)
             history.append(likelihood)
@@ -401,6 +405,7 @@ def fit_fixed_rank(
                 block.update(covariance[piece, piece] + np.outer(mean[piece], mean[piece]))
                 a += len(res)
             fine, scale = _small_variances(matrix, z, mean, covariance, fine, scale, noise)
+            advance(1)
     lengths = tuple(
         {"variance": b.variance, "length_km": b.length_km, "length_days": b.length_days} for b in blocks
     )

@@ -19,7 +19,12 @@ from obsnet.work.kept import KeptResults, map_ordered
 from obsnet.work.parallel import goes_to_dask
 from obsnet.work.shards import require_finished
 from obsnet.work.work import Work
-from retrieval.mapping.dataset import column_map, periods_without_value, write_geotiffs
+from retrieval.mapping.dataset import (
+    column_map,
+    periods_without_columns,
+    periods_without_value,
+    write_geotiffs,
+)
 from retrieval.mapping.gridding import LEFT_OUT, bin_statistics, bin_store, read_soundings
 from retrieval.mapping.left_out import leave_one_out
 from retrieval.mapping.mappers import MAPPERS, Columns, near_grid
@@ -86,8 +91,12 @@ def run_grid(table: GridTable, out: Path, work: Work | None = None) -> dict[str,
         if asked:
             folder = target.parent if asked is True else out / asked
             files += write(made.data, table.grid, table.species, folder)
-    without = periods_without_value(made.data, table.species)
-    return {**made.report, "periods_without_value": without, "files": [str(f) for f in files]}
+    return {
+        **made.report,
+        "periods_without_value": periods_without_value(made.data, table.species),
+        "periods_without_columns": periods_without_columns(made.data, table.species),
+        "files": [str(f) for f in files],
+    }
 
 
 def make_map(

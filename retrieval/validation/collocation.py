@@ -18,6 +18,7 @@ from obsnet.scales import one_scale
 from obsnet.schema import profile_array, unit_of
 from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.typing import Floats, Ints
+from obsnet.work.progress import progress
 from retrieval.columns.column_operator import ColumnOperator
 from retrieval.columns.pressure_weights import half_split_adjoint
 from retrieval.columns.vertical_remap import interpolate_levels, overlap_layers
@@ -122,12 +123,15 @@ def collocate(
         _need_profiles(ref, "reference")
     names = np.asarray(ref["platform"].to_pylist(), dtype=str)
     rows: list[dict[str, Any]] = []
-    for site, place in sites_of(ref).items():
-        ground = ref.filter(pa.array(names == site))
-        for overpass in _overpasses(sat, place, c):
-            pair = _pair(sat.take(overpass), ground, place, c, adjust)
-            if pair is not None:
-                rows.append({"site": site, **pair})
+    sites = sites_of(ref)
+    with progress(len(sites), "sites") as advance:
+        for site, place in sites.items():
+            ground = ref.filter(pa.array(names == site))
+            for overpass in _overpasses(sat, place, c):
+                pair = _pair(sat.take(overpass), ground, place, c, adjust)
+                if pair is not None:
+                    rows.append({"site": site, **pair})
+            advance(1)
     table = pa.Table.from_pylist(rows, schema=PAIRS)
     return table.sort_by([("site", "ascending"), ("time", "ascending"), ("mode", "ascending")])
 

@@ -309,7 +309,7 @@ def find_reader(source: Source) -> StationReader:
         seen = f"it begins {first!r}" if first else "it holds no text"
     raise UnknownFormatError(
         f"{source.where}: no reader knows this format ({seen}); for a table of your own describe its columns in a "
-        "TOML and give it with --config, or name the format with --format"
+        "TOML and give it with --config (docs/stations.md has one to copy), or name the format with --format"
     )
 
 

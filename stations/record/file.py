@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["MARK", "read_record", "write_record"]
 
 MARK = "obsnet_record"  # global attribute: the record's attributes as JSON
+ROW = "obs"  # dimension of a record in which times repeat; time is then a coordinate beside it
 NEEDED = ("time", "time_start", "time_end", "value", "uncertainty", "sd", "n", "quality", "quality_original")
 _TIME = {"units": "microseconds since 1970-01-01", "calendar": "proleptic_gregorian", "dtype": "int64"}
 _LONG_NAMES = {
@@ -64,6 +65,10 @@ def write_record(record: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     if missing:
         raise SchemaError(f"{path}: not a station record, it lacks {', '.join(missing)}")
     data = record.copy()
+    if not (
+        np.diff(data["time"].values) > np.timedelta64(0)
+    ).all():  # pairs: no coordinate of CF may repeat a value
+        data = data.swap_dims(time=ROW)
     for name in map(str, data.variables):
         own = data[name].attrs
         text = _LONG_NAMES.get(name) or own.get("long_name") or name.replace("_", " ")
@@ -116,6 +121,8 @@ def read_record(path: str | os.PathLike[str] | Source) -> xr.Dataset:
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise FormatError(f"{path}: not a station record of this package (no attribute {MARK!r})") from error
     with reading(path, "a station record"):
+        if ROW in data.dims:
+            data = data.swap_dims({ROW: "time"})
         for name in ("flag_masks", "flag_meanings"):
             data["quality"].attrs.pop(name, None)
         for name in map(str, data.variables):

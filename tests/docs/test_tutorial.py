@@ -1,32 +1,11 @@
 """Every command of docs/tutorial.md, as a reader pastes it, on the real sample files."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pandas as pd
 import pytest
 
-from tests.docs.pages import DOCS, blocks
+from tests.docs.pages import DOCS, blocks, paste
 
 PAGE = DOCS / "tutorial.md"
-
-
-def paste(text: str, folder: Path, sample_data: Path) -> str:
-    """Run a block in a shell that stops at the first command that fails."""
-    programs = folder / "bin"
-    programs.mkdir(exist_ok=True)
-    program = programs / "obsnet"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m obsnet "$@"\n')
-    program.chmod(0o755)
-    env = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "OBSNET_SAMPLE_DATA": str(sample_data)}
-    env |= {"PYTHONPATH": str(DOCS.parent), "MPLBACKEND": "Agg"}
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", text], cwd=folder, env=env, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
 
 
 @pytest.mark.slow
@@ -49,9 +28,30 @@ def test_two_towers(sample_data, tmp_path):
 
 @pytest.mark.slow
 def test_three_orbits(sample_data, tmp_path):
-    rest = blocks(PAGE)[4:]
     (tmp_path / "uk-ch4").mkdir()
-    said = paste("cd uk-ch4\n" + "\n".join(rest), tmp_path, sample_data)
+    said = paste("cd uk-ch4\n" + blocks(PAGE)[4], tmp_path, sample_data)
     assert "soundings 35129, good 35129" in said
     made = {p.suffix for p in (tmp_path / "china-xch4" / "run" / "maps").rglob("*") if p.is_file()}
     assert {".nc", ".tif", ".png"} <= made
+
+
+@pytest.mark.slow
+def test_columns_with_footprints(sample_data, tmp_path):
+    (tmp_path / "china-xch4").mkdir()
+    tables = blocks(PAGE)[1].split("cat > case.toml")[0]  # regions and inventory of the first case
+    said = paste(
+        f"mkdir uk-ch4 && cd uk-ch4\n{tables}cd ../china-xch4\n{blocks(PAGE)[5]}", tmp_path, sample_data
+    )
+    assert "64 observations with footprints" in said
+    run = tmp_path / "harwell" / "run"
+    verdict = pd.read_csv(run / "provinces.csv", index_col="region").loc["British Isles"]
+    assert verdict["verdict"] == "not testable"
+    assert verdict["chi_square"] < 2
+    assert "a guessed background" in (run / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_table_of_ones_own(tmp_path):
+    said = paste(blocks(DOCS / "stations.md")[-1], tmp_path, tmp_path)
+    assert "CO2 in ppm, scale WMO CO2 X2019" in said
+    assert "use 2" in said
+    assert "2023-12-31T16:30:00Z" in said  # middle of the hour; the clock is eight hours ahead

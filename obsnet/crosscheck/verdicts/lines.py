@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from obsnet.crosscheck.words import common_first
-from obsnet.language import Words
+from obsnet.language import Language, Words
 
 __all__ = ["attribution_lines", "reconciled_lines", "statistics_lines", "table_lines", "trend_lines"]
 
@@ -18,48 +18,87 @@ def _cell(value: float, form: str) -> str:
     return format(value, form) if math.isfinite(value) else "-"
 
 
-def table_lines(table: Any) -> Iterator[str]:
+_WORDS = {
+    "against": Words(
+        "{sector} of the inversion ({period}) against the inventory's {category} of {inventory_period}",
+        "以反演的 {sector}（{period}）检验清单的 {category}（{inventory_period}）",
+    ),
+    "rule": Words(
+        "rule: {alpha:.2g} false alarms ({adjustment}), power {power:.0%}, testable up to {detectable:.0%}, "
+        "consistent within {margin_share:.0%}",
+        "规则：误报率 {alpha:.2g}（{adjustment}），功效 {power:.0%}，最小可检差异不超过 {detectable:.0%} 者可检验，"
+        "相差 {margin_share:.0%} 以内为一致",
+    ),
+    "note": Words("note: ", "注意："),
+    "head": Words(
+        "region,inventory,inversion,sd,difference,detectable,verdict",
+        "地区,清单,反演,标准差,差异,最小可检,判定",
+    ),
+    "among": Words(" among regions", "（单个地区）"),
+    "year": Words("Mt {gas} a year", "Mt {gas} / 年"),
+    "consistent": Words("consistent", "一致"),
+    "inconsistent": Words("inconsistent", "不一致"),
+    "not decided": Words("not decided", "未能判定"),
+    "not testable": Words("not testable", "无法检验"),
+}
+_ZH = {"en": "", "zh": "_zh"}
+
+
+def _pad(text: str, width: int) -> str:
+    """Set a text flush left; a Chinese character is two wide."""
+    return text + " " * max(width - _width(text), 0)
+
+
+def _right(text: str, width: int) -> str:
+    return " " * max(width - _width(text), 0) + text
+
+
+def _width(text: str) -> int:
+    return sum(2 if ord(c) > 0x2E7F else 1 for c in text)
+
+
+def table_lines(table: Any, language: Language = "en") -> Iterator[str]:
     """Say what was compared by which rule, and the verdicts, testable regions first."""
+    said, end, name = {k: w.said(language) for k, w in _WORDS.items()}, _ZH[language], f"name_{language}"
     first = table.iloc[0]
-    yield (
-        f"{first['sector']} of the inversion ({first['period']}) against the inventory's {first['category']} "
-        f"{first['terminology'] + ' ' if first['terminology'] else ''}of {first['inventory_period']}"
-    )
-    yield (
-        f"rule: {first['alpha']:.2g} false alarms ({first['adjustment']}), power {first['power']:.0%}, testable up to "
-        f"{first['detectable']:.0%}, consistent within {first['margin_share']:.0%}"
-    )
+    about = {k: first[k] for k in ("sector", "alpha", "adjustment", "power", "detectable", "margin_share")}
+    category = f"{first['category']} {first['terminology']}".rstrip()
+    about |= {k: first[f"{k}{end}"] for k in ("period", "inventory_period")} | {"category": category}
+    yield said["against"].format(**about)
+    yield said["rule"].format(**about)
     remarks = [Words(*pair) for pair in zip(table["remark"], table["remark_zh"], strict=True)]
     common, own = common_first(remarks)
     for remark in common:
-        yield f"note: {remark.en}"
-    shown = table.assign(rank=table["verdict"].map(_ORDER), own=[t.en for t in own])
+        yield f"{said['note']}{remark.said(language)}"
+    shown = table.assign(rank=table["verdict"].map(_ORDER), own=[t.said(language) for t in own])
     shown = shown.sort_values(["rank", "inventory"], ascending=[True, False])
-    wide = min(max(16, *(len(n) + 1 for n in shown["name_en"])), 40)
-    head = f"{'region':<{wide}}{'inventory':>10}{'inversion':>11}{'sd':>6}"
-    yield f"{head}{'difference':>12}{'detectable':>12}  verdict"
+    wide = min(max(16, *(_width(n) + 1 for n in shown[name])), 40)
+    region, *heads = said["head"].split(",")
+    columns = "".join(_right(h, w) for h, w in zip(heads, (10, 11, 6, 12, 12), strict=False))
+    yield f"{_pad(region, wide)}{columns}  {heads[-1]}"
     for row in shown.to_dict("records"):
         known = math.isfinite(row["inventory"])
         share = row["minimum_detectable"] / abs(row["inventory"]) if row["inventory"] else math.nan
-        why = "; ".join(t for t in (row["reason"], row["own"]) if t)
+        why = ("；" if end else "; ").join(t for t in (row[f"reason{end}"], row["own"]) if t)
         yield (
-            f"{row['name_en']:<{wide}}"
+            f"{_pad(row[name], wide)}"
             f"{_cell(row['inventory'], '.0f'):>10}{row['posterior']:>11.0f}{row['posterior_sd']:>6.0f}"
             f"{_cell(row['difference'] if known else math.nan, '+.0f'):>12}"
             f"{_cell(share, '.0%') if not share >= 10 else '> 1000%':>12}  "
-            f"{row['verdict']}{': ' + why if why else ''}"
+            f"{said[row['verdict']]}{('：' if end else ': ') + why if why else ''}"
         )
     single = table[table["kind"] == "region"]
     counts = single["verdict"].value_counts()
-    said = ", ".join(f"{counts.get(v, 0)} {v}" for v in _ORDER)
-    yield f"{said}{' among regions' if len(single) < len(table) else ''}; Mt {first['gas']} a year"
+    of_each = ", ".join(f"{counts.get(v, 0)} {said[v]}" for v in _ORDER)
+    among = said["among"] if len(single) < len(table) else ""
+    yield f"{of_each}{among}; {said['year'].format(gas=first['gas'])}"
 
 
-def statistics_lines(statistics: Any) -> Iterator[str]:
+def statistics_lines(statistics: Any, language: Language = "en") -> Iterator[str]:
     """Say what is true of all regions together, what must be known of the run first."""
     for row in statistics.sort_values("told", ascending=False, kind="stable").to_dict("records"):
-        if row["text"]:
-            yield f"note: {row['text']}" if row["told"] else row["text"]
+        if text := row[f"text{_ZH[language]}"]:
+            yield f"{_WORDS['note'].said(language)}{text}" if row["told"] else text
 
 
 def reconciled_lines(table: Any) -> Iterator[str]:

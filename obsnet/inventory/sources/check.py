@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +18,50 @@ from obsnet.inventory.sources.ceads import closure, is_ceads, read_ceads, read_c
 from obsnet.inventory.sources.daily import is_daily, read_daily
 from obsnet.inventory.sources.quality import flag_series
 from obsnet.inventory.table import builtin, mass_factor, read_inventory, with_provinces
-from obsnet.inventory.words import said_of_own
+from obsnet.inventory.words import province_or_own, said_of_own
+from obsnet.language import Language
 
 __all__ = ["Checked", "check_files"]
 
 _APART = 30.0  # times CEADs' total of 2019; provinces changed less in twenty years
 _COLUMNS = ["file", "region", "period", "check", "where", "value", "expected", "gap", "unit", "text"]
+
+
+# What a check is called in Chinese; a name that is a check's and a column's begins with the check's.
+_ZH = {
+    "identity supply": "恒等式 可供量",
+    "identity difference": "恒等式 平衡差额",
+    "identity final": "恒等式 终端消费量",
+    "identity residential": "恒等式 居民生活",
+    "identity transformation": "恒等式 加工转换投入产出",
+    "identity total": "恒等式 消费量合计",
+    "identity coal": "恒等式 煤合计",
+    "identity petroleum": "恒等式 油品合计",
+    "negative activity": "活动量为负",
+    "negative": "负值",
+    "magnitude": "数量级",
+    "sign": "正负号",
+    "closure": "分项之和",
+    "breaks and zeroes": "突变与零值",
+    "breaks and zeroes of total": "突变与零值 总量",
+    "breaks and zeroes of process": "突变与零值 工业过程",
+    "CO2 beside carbon": "CO2 与碳并列",
+    "daily": "日数据",
+    "break": "突变",
+    "zero": "零值",
+}
+
+
+def _named(check: str, language: Language) -> str:
+    return _ZH.get(check, check) if language == "zh" else check
+
+
+def _called(region: str, language: Language) -> str:
+    """Return what a region is called in Chinese, where that is asked for and it is a province."""
+    from obsnet.regions import PROVINCES
+
+    code = province_or_own(region)
+    return PROVINCES[code][1] if language == "zh" and code in PROVINCES else region
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +87,19 @@ class Checked:
         counts = {k: {"found": a, "checked": b} for k, (a, b) in self.counts.items()}
         return {"findings": self.findings.to_dict("records"), "counts": counts, "notes": list(self.notes)}
 
-    def lines(self) -> Iterator[str]:
+    def lines(self, language: Language = "en") -> Iterator[str]:
         """Return all for people."""
         for row in self.findings.to_dict("records"):
-            yield f"{Path(str(row['file'])).name}: {row['region']} {row['period']} {row['check']}: {row['text']}"
+            place = f"{Path(str(row['file'])).name}: {_called(row['region'], language)} {row['period']}"
+            text, expected = row["text"], row["expected"]
+            if language == "zh" and expected is not None and math.isfinite(expected):
+                where = f"{row['where']} " if row["where"] else ""
+                gap = "" if row["gap"] is None else f"，差额 {row['gap']:+.4g}"
+                text = f"{where}为 {row['value']:g}，对照值 {expected:g}{gap} {row['unit']}".rstrip()
+            yield f"{place} {_named(row['check'], language)}: {text}"
         for name, (found, looked) in self.counts.items():
-            yield f"{name}: {found} of {looked}"
+            of = f"{found} / {looked}" if language == "zh" else f"{found} of {looked}"
+            yield f"{_named(name, language)}: {of}"
 
 
 def check_files(

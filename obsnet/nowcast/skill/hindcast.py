@@ -25,6 +25,7 @@ from obsnet.nowcast.revisions import revised_between
 from obsnet.nowcast.skill.events import Event
 from obsnet.nowcast.skill.scores import LEVELS, crps, intervals, paired
 from obsnet.typing import Floats
+from obsnet.work.progress import progress
 
 __all__ = [
     "BASELINES",
@@ -155,26 +156,28 @@ def hindcast(
     ] = []  # of each situation, by model: rows of scores, of events
     skills: dict[tuple[int, int], dict[str, float]] = {}
     weighed: list[tuple[int, str, float]] = []
-    for now in situations:
-        shocks = shocks_at(now, draws, seed)
-        paths: dict[str, Floats] = {}
-        for name, model in models.items():
-            try:
-                paths[name] = model(now, shocks)
-            except FormatError as fault:
-                faults.setdefault(name, []).append((now.panel.last + now.steps, str(fault)))
-        if combine:
-            shares = combination_weights(skills, list(paths), now)
-            weighed += [(now.panel.last, n, w) for n, w in shares.items()]
-            paths[COMBINATION] = combined(paths, shares)
-        made.append({})
-        for name, path in paths.items():
-            values = np.exp(path)
-            rows = [_scored(values[step - 1], now, step, truth, name) for step in now.scored]
-            for step, frame in zip(now.scored, rows, strict=True):
-                mean = frame["crps"][: len(now.panel.regions)].mean()  # NaN where no truth is known
-                skills.setdefault((now.panel.last, step), {})[name] = float(mean)
-            made[-1][name] = (rows, _happened(events, values, now, truth, name))
+    with progress(len(situations), "hindcasts") as advance:
+        for now in situations:
+            shocks = shocks_at(now, draws, seed)
+            paths: dict[str, Floats] = {}
+            for name, model in models.items():
+                try:
+                    paths[name] = model(now, shocks)
+                except FormatError as fault:
+                    faults.setdefault(name, []).append((now.panel.last + now.steps, str(fault)))
+            if combine:
+                shares = combination_weights(skills, list(paths), now)
+                weighed += [(now.panel.last, n, w) for n, w in shares.items()]
+                paths[COMBINATION] = combined(paths, shares)
+            made.append({})
+            for name, path in paths.items():
+                values = np.exp(path)
+                rows = [_scored(values[step - 1], now, step, truth, name) for step in now.scored]
+                for step, frame in zip(now.scored, rows, strict=True):
+                    mean = frame["crps"][: len(now.panel.regions)].mean()  # NaN where no truth is known
+                    skills.setdefault((now.panel.last, step), {})[name] = float(mean)
+                made[-1][name] = (rows, _happened(events, values, now, truth, name))
+            advance(1)
     ran = {name: sum(name in m for m in made) for name in models}
     kept = [name for name in models if ran[name] >= min(len(situations), max(_FEW, len(situations) // 3))]
     notes = [

@@ -64,7 +64,11 @@ def write_paris_inventory(table: Any, sectors: list[str], path: Path) -> Path:
             ),
         },
         coords={
-            "time": ("time", middle, {"long_name": "Mid of flux interval in UTC", "axis": "T"}),
+            "time": (
+                "time",
+                middle,
+                {"standard_name": "time", "long_name": "Mid of flux interval in UTC", "axis": "T"},
+            ),
             "country": ("country", keys.to_numpy(object), {"long_name": "region"}),
         },
         attrs={

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from tests.docs.pages import DOCS, blocks, paste
+
 pytestmark = pytest.mark.slow
 
 
@@ -72,6 +74,22 @@ def test_outputs_open(run):
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "does not exist" not in page
     assert "not testable" in page
+
+
+def test_the_tutorials_satellite_alone(run, sample_data):
+    """From granules to a report by the commands of the tutorial; nothing is found where 25 columns a day say nothing."""
+    folder, _ = run
+    first, cluster = blocks(DOCS / "tutorial.md")[6:]
+    assert first.startswith("cd obsnet-demo\n")
+    (folder.parent / "obsnet-demo").symlink_to(folder)
+    said = paste(first, folder.parent, sample_data)
+    assert "0 without footprint" in said
+    table = pd.read_csv(folder / "columns" / "provinces.csv", dtype={"region": str})
+    assert set(table["verdict"]) == {"not testable"}
+    assert "Columns, winds and prior are invented" in (folder / "columns" / "report.html").read_text("utf-8")
+    scripts = paste(cluster, folder, sample_data)
+    assert "#SBATCH --array=1-4" in scripts
+    assert "columns.toml --to footprints" in scripts
 
 
 def test_again_is_done_before(run):

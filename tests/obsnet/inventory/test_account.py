@@ -401,3 +401,6 @@ def test_rows_that_are_missing_and_odd_signs_are_said(tmp_path):
     assert any(
         "75% of what an inventory of combustion needs; no row thermal power" in n for n in checked.notes
     )
+    said = list(checked.lines("zh"))
+    assert any("正负号: " in line and "为 -3，对照值 0" in line for line in said)
+    assert not any(" of " in line or "identity" in line for line in said)

@@ -5,6 +5,7 @@ import pytest
 from obsnet.errors import FormatError, RangeError, SchemaError, UnitError
 from obsnet.grid import Grid
 from obsnet.inventory.amounts import ELECTRICITY, MASS, scale
+from obsnet.inventory.books import read_rows
 from obsnet.inventory.factors.table import read_factors
 from obsnet.inventory.prior.build import gridded_prior
 from obsnet.inventory.prior.plants import place_plants, read_plants
@@ -155,6 +156,25 @@ def test_a_table_in_chinese_however_it_is_headed(tmp_path):
     path.write_text("地区,省份,年份,气体,数值,单位\n河北,河北,2019,CO2,9,Mt\n", encoding="utf-8")
     with pytest.raises(FormatError, match="both mean 'region'"):
         read_inventory(path)
+
+
+def test_a_title_above_chinese_headings_and_percent(tmp_path):
+    path = tmp_path / "zh.csv"
+    text = "2019年二氧化碳排放汇总,,,,\n,,,,\n地区,年份,气体,数值（万吨）,{}\n河北,2019,CO2,90000,{}\n"
+    for heading, cell in (("不确定性（%）", "10"), ("不确定度", "10%"), ("不确定性", "0.1")):
+        path.write_text(text.format(heading, cell), encoding="gb18030")
+        frame = read_inventory(path)
+        assert frame[["region", "value", "uncertainty"]].to_numpy().tolist() == [["130000", 90000.0, 0.1]]
+    path.write_text(text.format("不确定性", "一成"), encoding="gb18030")
+    with pytest.raises(RangeError, match="row 4: uncertainty is not a number"):
+        read_inventory(path)
+
+
+def test_of_a_table_that_lacks_a_column_the_headings_are_named_not_the_title(tmp_path):
+    path = tmp_path / "two.csv"
+    path.write_text("两年对比,,\n类别,气体,基年,现状\n", encoding="utf-8")
+    with pytest.raises(FormatError, match="lacks column current .*found 类别, 气体, 基年, 现状"):
+        read_rows(path, ("category", "gas", "base", "current"))
 
 
 def test_a_category_beside_one_that_holds_it():

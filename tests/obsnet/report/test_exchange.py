@@ -203,6 +203,8 @@ def test_the_inventory_stands_under_its_sector(tmp_path):
         assert values.sel(country=["110000", "CHN"]).values.ravel().tolist() == [1e11, 9e12]
         assert "flux_total_inventory_country" not in data  # of a sum of sectors it is no inventory
         assert json.loads(data.attrs["missing_data"]) == ["120000"]
+    found, _ = check_with_compliance_checker(path, "cf:1.8", tmp_path / "report.json")
+    assert found["high_priorities"] == []
     alone = write_paris_inventory(verdicts(), ["fossil"], tmp_path / "j.nc")
     with xr.open_dataset(alone, engine="netcdf4") as data:
         assert "flux_total_inventory_country" in data

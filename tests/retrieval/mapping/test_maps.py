@@ -20,7 +20,14 @@ from obsnet.times import time_bins
 from retrieval.commands.grid import grid
 from retrieval.commands.grid_stage import STAGE
 from retrieval.mapping.block_integrals import cell_sizes_km
-from retrieval.mapping.dataset import column_map, periods_without_value, stamp_of, variable_of, write_geotiffs
+from retrieval.mapping.dataset import (
+    column_map,
+    periods_without_columns,
+    periods_without_value,
+    stamp_of,
+    variable_of,
+    write_geotiffs,
+)
 from retrieval.mapping.figures import map_figure, write_pictures
 from retrieval.mapping.maps import make_map, read_columns
 from retrieval.mapping.settings import GridTable, MapSettings
@@ -152,8 +159,29 @@ def test_periods_without_a_value_are_listed_and_not_drawn(maps, tmp_path):
         assert [p.stem for p in write(data, GRID, "CO2", tmp_path)] == ["xco2_2020-06-05"]
     from retrieval.commands.grid import _lines
 
-    report = {**maps["kriging"].report, "files": [], "periods_without_value": ["2020-06-04"]}
-    assert "  no value anywhere, nothing drawn: 1 of the periods: 2020-06-04" in list(_lines(report, "CO2"))
+    report = {**maps["kriging"].report, "files": [], "periods_without_columns": []}
+    said = list(_lines(report | {"periods_without_value": ["2020-06-04"]}, "CO2"))
+    assert "  no value anywhere, nothing drawn: 1 of the periods: 2020-06-04" in said
+
+
+def test_a_day_of_other_days_columns_alone_is_listed_and_not_drawn(maps, tmp_path):
+    import rasterio
+
+    from retrieval.commands.grid import _lines
+
+    data = maps["kriging"].data.copy(deep=True)
+    assert periods_without_columns(data, "CO2") == []
+    data["xco2_count"][0] = 0
+    assert periods_without_columns(data, "CO2") == ["2020-06-04"]
+    assert [p.stem for p in write_pictures(data, GRID, "CO2", tmp_path)] == ["xco2_2020-06-05"]
+    said = []
+    for path in write_geotiffs(data, GRID, "CO2", tmp_path):
+        with rasterio.open(path) as image:
+            said.append("mapped from the days around" in image.descriptions[0])
+    assert said == [True, False]
+    report = {**maps["kriging"].report, "files": [], "periods_without_value": []}
+    lines = list(_lines(report | {"periods_without_columns": ["2020-06-04"]}, "CO2"))
+    assert any("no picture: 1 of the periods: 2020-06-04" in line for line in lines)
 
 
 def test_labels_are_in_the_language_that_is_asked_for(maps):

@@ -43,6 +43,25 @@ def test_the_rule_travels(run, capsys):
     assert "inconsistent up to 20%" in page
 
 
+def test_lines_in_chinese(run, tmp_path, capsys):
+    call(
+        crosscheck,
+        run / "posterior.nc",
+        run / "inventory.csv",
+        "--out",
+        tmp_path,
+        "--sector",
+        "fossil",
+        "--language",
+        "zh",
+    )
+    said = capsys.readouterr().out
+    assert "检验清单的 total" in said
+    assert "规则：误报率 0.05" in said
+    assert "最小可检  判定" in said
+    assert not any(word in said for word in ("not testable", "consistent", "of the inversion", "note:"))
+
+
 def test_options_reach_the_table(run, tmp_path, capsys):
     call(
         crosscheck, run / "posterior.nc", run / "inventory.csv", "--out", tmp_path, "--sector", "fossil",
