@@ -30,9 +30,6 @@ DEVIATIONS: dict[str, float] = {
     "fluorescence": 0.05,
 }
 LEVEL = 95.0  # percentile of the radiance that stands for its continuum
-NOT_IN_IT = (
-    "scattering by air, aerosol and clouds; line mixing; speed dependence; collision-induced absorption"
-)
 
 
 def usable_channels(
@@ -159,8 +156,9 @@ def retrieve_clear_sky(
     )
     kinds = {n if n in (deviations or {}) else _kind(n) for n in names}
     return result.assign_attrs(
-        clear_sky_only=1,
-        not_modelled=NOT_IN_IT,
+        clear_sky_only=int(model.clear_sky_only),
+        not_modelled=model.not_modelled,
+        line_mixing=model.line_mixing,
         prior_deviations=", ".join(f"{n} {chosen[n]:g}" for n in sorted(kinds)),
         channels_left_out=", ".join(f"{name} {n}" for name, n in counts.items()),
     )
