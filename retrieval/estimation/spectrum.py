@@ -28,6 +28,9 @@ DEVIATIONS: dict[str, float] = {
     "shift": 1e-5,
     "offset": 0.05,
     "fluorescence": 0.05,
+    "scattering_height": 0.2,
+    "scattering_depth": 0.1,
+    "scattering_exponent": 1.0,
 }
 LEVEL = 95.0  # percentile of the radiance that stands for its continuum
 

@@ -239,7 +239,7 @@ class ClearSky:
     ) -> tuple[Floats, Floats]:
         m, n = len(band.channel), len(place)
         try:
-            depth, changes = self._depths(number, band, x, place, self._path[number][0][None])
+            depth, changes = self._depths(band, x, place, self._path[number][0][None])
         except RangeError:
             return np.full(m, np.nan), np.full((m, n), np.nan)
         light = self._solar[number] * np.exp(-depth[0])
@@ -271,7 +271,7 @@ class ClearSky:
         self, number: int, band: SpectralBand, x: Floats, place: dict[str, int], y: Floats, jacobian: Floats
     ) -> None:
         at = place[f"fluorescence_{band.name}"]
-        depth, changes = self._depths(number, band, x, place, self._path[number][1][None])
+        depth, changes = self._depths(band, x, place, self._path[number][1][None])
         light = np.exp(-depth[0])
         spectra = {name: changed(parts, -light[None]) for name, parts in changes.items()}
         seen, slope = look(
@@ -285,14 +285,13 @@ class ClearSky:
             jacobian[:, place[f"shift_{band.name}"]] += x[at] * slope * band.channel
 
     def _depths(
-        self, number: int, band: SpectralBand, x: Floats, place: dict[str, int], path: Floats
+        self, band: SpectralBand, x: Floats, place: dict[str, int], path: Floats
     ) -> tuple[Floats, dict[str, Changes]]:
         """Return the optical depths (paths, points) along light paths, and what they change with.
 
         `path` is (paths, layers), lengths by the thickness of the layers. The changes by gases, surface pressure and
         temperature are products that `changed` forms when it is known what each path's depth does to the light.
         """
-        del number
         air = self.layers
         stretch, warmer = 1.0, 0.0
         if self.surface_pressure:

@@ -24,6 +24,7 @@ import numpy as np
 from obsnet.errors import FormatError, RangeError, SchemaError
 from obsnet.reading import door
 from obsnet.typing import Bools, Floats
+from retrieval.forward.hitran import LineList
 from retrieval.forward.mixing import REFERENCE, TEMPERATURES, LineMixing
 
 __all__ = ["RelaxationMatrix", "model_matrix", "read_band", "read_relaxation"]
@@ -178,15 +179,23 @@ def read_relaxation(lines: str | os.PathLike[str], matrix: str | os.PathLike[str
 
 @dataclass(frozen=True)
 class BandLines:
-    """Lines of one band of CO2, as `read_band` finds them; widths in cm-1 atm-1 at 296 K, energies in cm-1."""
+    """Lines of one band of CO2, as `read_band` finds them.
 
-    wavenumber: Floats
-    lower_energy: Floats
-    upper_energy: Floats
+    Parameters
+    ----------
+    lines : LineList
+        The lines, in order of wavenumber.
+    population, amplitude : ndarray, shape (lines,)
+        See `RelaxationMatrix`.
+    branch, parity : ndarray of str, shape (lines,)
+        P, Q or R; e or f of the lower level.
+    source : str
+        Name of the file.
+    """
+
+    lines: LineList
     population: Floats
     amplitude: Floats
-    width: Floats
-    exponent: Floats
     branch: np.ndarray
     parity: np.ndarray
     source: str
@@ -204,18 +213,22 @@ def read_band(path: str | os.PathLike[str]) -> BandLines:
     where = os.fspath(path)
     records = [r for r in Path(path).read_text(encoding="latin-1").splitlines() if r.strip()]
     _check_width(path, records, _BAND)
-    places = ((3, 15), (45, 55), (35, 40), (55, 59), (170, 186), (186, 202))
+    places = ((3, 15), (15, 25), (35, 40), (40, 45), (45, 55), (55, 59), (59, 67), (170, 186), (186, 202))
     try:
+        kind = {r[:3] for r in records}
         table = np.array([[_number(r[a:b]) for a, b in places] for r in records])
         branch, parity = (np.array([r[at] for r in records]) for at in (117, 121))
     except ValueError as error:
         raise FormatError(f"{where}: {error}") from None
-    nu, energy, width, exponent, amplitude, population = table.T
-    if not set(branch.tolist()) <= set("PQR"):
-        raise FormatError(f"{where}: branches must be P, Q or R, found {sorted(set(branch.tolist()))}")
-    return BandLines(
-        nu, energy, nu + energy, population, amplitude, width, exponent, branch, parity, Path(path).name
-    )
+    if kind != {" 21"} or not set(branch.tolist()) <= set("PQR"):
+        raise FormatError(
+            f"{where}: lines of the branches P, Q and R of molecule 2, isotopologue 1 are wanted, found "
+            f"{sorted(kind)}, {sorted(set(branch.tolist()))}"
+        )
+    order = np.argsort(table[:, 0], kind="stable")
+    table, branch, parity = table[order], branch[order], parity[order]
+    lines = LineList("CO2", np.ones(len(table), dtype=np.int64), *np.ascontiguousarray(table[:, :7].T))
+    return BandLines(lines, table[:, 8], table[:, 7], branch, parity, Path(path).name)
 
 
 def model_matrix(band: BandLines, *, decay: float, cross: float = 1.0) -> RelaxationMatrix:
@@ -238,22 +251,23 @@ def model_matrix(band: BandLines, *, decay: float, cross: float = 1.0) -> Relaxa
 
     Notes
     -----
-    With ``s_j = |d_j| rho_j^1/2`` the matrix ``W_kj = -D_k D_j e_kj (rho_k / rho_j)^1/2`` is in detailed balance for
+    With ``s_j = |d_j| rho_j^1/2``, the root of the strength, the matrix ``W_kj = -D_k D_j e_kj (rho_k / rho_j)^1/2`` is in detailed balance for
     any symmetric shape e; the sum rule for the widths gamma asks ``D_j s_j sum_k e_kj s_k D_k = gamma_j s_j^2``,
     which is solved for D > 0 by scaling rows and columns in turn. The signs of the amplitudes make all couplings take
     from the wings. What the shape gets wrong is unknown: compare with a measured band.
     """
     if not (decay > 0.0 and cross >= 0.0):
         raise RangeError(f"decay must be positive and cross not negative, found {decay:g} and {cross:g}")
-    root = np.sqrt(band.population)
-    s = np.abs(band.amplitude) * root
-    gap = sum(np.abs(e[:, None] - e[None, :]) for e in (band.lower_energy, band.upper_energy))
+    lines = band.lines
+    root, s = np.sqrt(band.population), np.sqrt(lines.strength)
+    levels = (lines.lower_energy, lines.lower_energy + lines.wavenumber)
+    gap = sum(np.abs(e[:, None] - e[None, :]) for e in levels)
     same: Bools = band.branch[:, None] == band.branch[None, :]
     parity: Bools = band.parity[:, None] == band.parity[None, :]
     shape = np.exp(-0.5 * gap / decay) * np.where(same, 1.0, cross) * parity
     np.fill_diagonal(shape, 0.0)
     shape *= s[:, None] * s[None, :]
-    wanted = band.width * s**2
+    wanted = lines.air_width * s**2
     impossible = f"{band.source}: no coupling of this shape adds to the widths; try another decay"
     if not (shape.sum(axis=1) > 1e-200).all():
         raise RangeError(impossible)
@@ -267,11 +281,12 @@ def model_matrix(band: BandLines, *, decay: float, cross: float = 1.0) -> Relaxa
         raise RangeError(impossible)
     sign = np.sign(band.amplitude)
     even = -scale[:, None] * scale[None, :] * shape / (s[:, None] * s[None, :])
-    matrix = even * sign[:, None] * sign[None, :] * root[:, None] / root[None, :] + np.diag(band.width)
-    exponent = np.broadcast_to(0.5 * (band.exponent[:, None] + band.exponent[None, :]), matrix.shape)
+    amplitude = sign * s / root
+    matrix = even * sign[:, None] * sign[None, :] * root[:, None] / root[None, :] + np.diag(lines.air_width)
+    exponent = np.broadcast_to(0.5 * (lines.exponent[:, None] + lines.exponent[None, :]), matrix.shape)
     source = f"modelled from the widths of {band.source}, decay {decay:g} cm-1, cross {cross:g}"
     return RelaxationMatrix(
-        band.wavenumber, band.lower_energy, band.population, band.amplitude, matrix, exponent, source
+        lines.wavenumber, lines.lower_energy, band.population, amplitude, matrix, exponent, source
     )
 
 

@@ -26,34 +26,22 @@ def band(count=24):
     population = (2.0 * j + 1.0) * np.exp(-1.4388 * energy / 296.0)
     amplitude = np.concatenate([-np.sqrt(lower), np.sqrt(lower + 1.0)]) / np.sqrt(2.0 * j + 1.0)
     branch = np.repeat(["P", "R"], count // 2)
+    n, width = np.ones(count), 0.085 - 1e-3 * j
+    strength = 1e-22 * population * amplitude**2
+    columns = (n.astype(np.int64), nu, strength, width, width, energy, 0.7 * n, 0.0 * n)
     order = np.argsort(nu)
-    arrays = (
-        nu,
-        energy,
-        6228.0 + above,
-        population,
-        amplitude,
-        0.085 - 1e-3 * j,
-        np.full(count, 0.7),
-        branch,
+    lines = LineList("CO2", *(c[order] for c in columns))
+    return BandLines(
+        lines, population[order], amplitude[order], branch[order], np.full(count, "e"), "a made-up band"
     )
-    return BandLines(*(a[order] for a in arrays), np.full(count, "e"), "a made-up band")
-
-
-def as_lines(made):
-    n = len(made.wavenumber)
-    return LineList(
-        "CO2", np.ones(n, dtype=np.int64), made.wavenumber, 1e-22 * made.population * made.amplitude**2,
-        made.width, made.width, made.lower_energy, made.exponent, np.zeros(n),
-    )  # fmt: skip
 
 
 def whole(matrix, made, nu, p):
     """The band by the inverse of the relaxation matrix, to all orders: poles of nu - L - i p W, each a Voigt."""
     w, population = matrix.at(296.0)
-    poles, vectors = np.linalg.eig(np.diag(made.wavenumber) + 1j * p * w)
+    poles, vectors = np.linalg.eig(np.diag(made.lines.wavenumber) + 1j * p * w)
     left, right = made.amplitude @ vectors, np.linalg.solve(vectors, population * made.amplitude)
-    scale = np.sqrt(np.log(2.0)) / (DOPPLER * made.wavenumber.mean() * np.sqrt(296.0 / 43.98983))
+    scale = np.sqrt(np.log(2.0)) / (DOPPLER * made.lines.wavenumber.mean() * np.sqrt(296.0 / 43.98983))
     z = scale * (nu[:, None] - poles.conj())
     return 1e-22 * ((left * right) * scale / np.sqrt(np.pi) * 1j * wofz(z).conj()).sum(axis=1).imag
 
@@ -70,14 +58,14 @@ def test_balances_of_a_modelled_matrix(cross):
     assert abs(taken.sum()) < 1e-12 * np.abs(taken).sum()
     # far from the band S (gamma + Y (nu - nu_j)) / (nu - nu_j)^2 cancels to its leading order
     strength = made.population * made.amplitude**2
-    distance = 1.6e4 - made.wavenumber
-    plain, mixed = ((strength * (made.width + m * distance) / distance**2).sum() for m in (0.0, y))
+    distance = 1.6e4 - made.lines.wavenumber
+    plain, mixed = ((strength * (made.lines.air_width + m * distance) / distance**2).sum() for m in (0.0, y))
     assert abs(mixed) < 0.02 * plain
 
 
 def test_first_order_is_the_inverse_matrix_to_the_square_of_pressure():
     made = band()
-    matrix, lines = model_matrix(made, decay=60.0), as_lines(made)
+    matrix, lines = model_matrix(made, decay=60.0), made.lines
     mixing = matrix.mixing()
     nu = np.arange(6190.0, 6260.0, 0.01)
     errors = []
@@ -106,9 +94,11 @@ def test_first_order_is_the_inverse_matrix_to_the_square_of_pressure():
 
 def test_coefficients_of_a_file(tmp_path):
     made = band()
-    lines = as_lines(made)
+    lines = made.lines
     path = tmp_path / "mine.txt"
-    rows = "\n".join(f"{v} {e} 0.01 {0.8}" for v, e in zip(made.wavenumber, made.lower_energy, strict=True))
+    rows = "\n".join(
+        f"{v} {e} 0.01 {0.8}" for v, e in zip(made.lines.wavenumber, made.lines.lower_energy, strict=True)
+    )
     path.write_text(f"# mine\nwavenumber lower_energy mixing exponent\n{rows}\n")
     mixing = read_mixing(path)
     np.testing.assert_allclose(mixing.at(lines, 233.0), 0.01 * (296.0 / 233.0) ** 0.8, rtol=1e-4)
@@ -135,7 +125,7 @@ def test_refusals_of_matrices(tmp_path):
     made = band()
     matrix = model_matrix(made, decay=60.0)
     double = dataclasses.replace(
-        matrix, wavenumber=np.where(np.arange(24) == 3, made.wavenumber[4], made.wavenumber)
+        matrix, wavenumber=np.where(np.arange(24) == 3, made.lines.wavenumber[4], made.lines.wavenumber)
     )
     with pytest.raises(RangeError, match="singular"):
         double.first_order(296.0)
@@ -144,6 +134,9 @@ def test_refusals_of_matrices(tmp_path):
     with pytest.raises(RangeError, match="another decay"):
         model_matrix(made, decay=1e-3)
     path = tmp_path / "S.dat"
+    path.write_text(" 71" + "1" * 199 + "\n")
+    with pytest.raises(FormatError, match="molecule 2, isotopologue 1"):
+        read_band(path)
     path.write_text("x" * 160 + "\n")
     with pytest.raises(FormatError, match="160 characters, this layout has 202"):
         read_band(path)
@@ -161,6 +154,13 @@ def test_real_matrix_of_the_oxygen_band(sample_data):
     mixing = matrix.mixing()
     mine, theirs = mixing.match(lines)
     assert len(mine) == 70
+    band_30013 = read_band(folder / "lm_co2/S13001300001__.dat")
+    assert len(band_30013.lines) == 97
+    ratio = band_30013.lines.strength / (band_30013.population * band_30013.amplitude**2)
+    assert (
+        (ratio > 0.85 * ratio.mean()) & (ratio < 1.25 * ratio.mean())
+    ).all()  # amplitudes are a rigid rotor's
+    assert model_matrix(band_30013, decay=100.0).mixing().imbalance(band_30013.lines) < 1e-10
     ratio = lines.strength[theirs] / (matrix.population * matrix.amplitude**2 * matrix.wavenumber)[mine]
     assert ratio.std() < 5e-3 * ratio.mean()
     assert mixing.imbalance(lines) < 5e-3
