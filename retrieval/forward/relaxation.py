@@ -251,10 +251,10 @@ def model_matrix(band: BandLines, *, decay: float, cross: float = 1.0) -> Relaxa
 
     Notes
     -----
-    With ``s_j = |d_j| rho_j^1/2``, the root of the strength, the matrix ``W_kj = -D_k D_j e_kj (rho_k / rho_j)^1/2`` is in detailed balance for
-    any symmetric shape e; the sum rule for the widths gamma asks ``D_j s_j sum_k e_kj s_k D_k = gamma_j s_j^2``,
-    which is solved for D > 0 by scaling rows and columns in turn. The signs of the amplitudes make all couplings take
-    from the wings. What the shape gets wrong is unknown: compare with a measured band.
+    With ``s_j = |d_j| rho_j^1/2``, the root of the strength, the matrix ``W_kj = -D_k D_j e_kj (rho_k / rho_j)^1/2`` is
+    in detailed balance for any symmetric shape e; the sum rule for the widths gamma asks ``D_j s_j sum_k e_kj s_k D_k
+    = gamma_j s_j^2``, which is solved for D > 0 by scaling rows and columns in turn. The signs of the amplitudes make
+    all couplings take from the wings. What the shape gets wrong is unknown: compare with a measured band.
     """
     if not (decay > 0.0 and cross >= 0.0):
         raise RangeError(f"decay must be positive and cross not negative, found {decay:g} and {cross:g}")

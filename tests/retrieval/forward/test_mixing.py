@@ -158,9 +158,9 @@ def test_real_matrix_of_the_oxygen_band(sample_data):
     assert len(band_30013.lines) == 97
     ratio = band_30013.lines.strength / (band_30013.population * band_30013.amplitude**2)
     assert (
-        (ratio > 0.85 * ratio.mean()) & (ratio < 1.25 * ratio.mean())
-    ).all()  # amplitudes are a rigid rotor's
-    assert model_matrix(band_30013, decay=100.0).mixing().imbalance(band_30013.lines) < 1e-10
+        0.85 < ratio.min() / ratio.mean() < ratio.max() / ratio.mean() < 1.25
+    )  # the file's are a rigid rotor's
+    assert model_matrix(band_30013, decay=100.0).mixing().imbalance(band_30013.lines) < 1e-6
     ratio = lines.strength[theirs] / (matrix.population * matrix.amplitude**2 * matrix.wavenumber)[mine]
     assert ratio.std() < 5e-3 * ratio.mean()
     assert mixing.imbalance(lines) < 5e-3
