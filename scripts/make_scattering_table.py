@@ -1,16 +1,16 @@
-"""Retrievals with and without the thin scattering layer, of drawn truths and of OCO-2 spectra: tables of docs/retrieval.md.
+"""Retrievals with and without the thin scattering layer, of drawn truths and OCO-2 spectra: for docs/retrieval.md.
 
     python scripts/make_scattering_table.py --data ../shared/data --truths 100
 
-Truths (height, optical depth, exponent, albedo, gas, surface pressure) are drawn, their spectra are simulated **with the
-layer itself** in three bands and retrieved with and without it: what the table says of bias and coverage holds where the
-sky is one thin isotropic layer, and no further. Lines are those of the sample data; without it the script says so.
+Truths (height, optical depth, exponent, albedo, gas, surface pressure) are drawn, their spectra are simulated **with
+the layer itself** in three bands and retrieved with and without it: what the table says of bias and coverage holds
+where the sky is one thin isotropic layer. A second table is of scenes half covered, which no one layer is. Lines are
+those of the sample data; without it the script says so and stops.
 """
 
 from __future__ import annotations
 
 import argparse
-import tempfile
 import time
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -30,9 +30,9 @@ from retrieval.forward.tables import CrossSections, build_table
 
 # Windows, cm-1; steps of the tables; resolving powers and signal to noise about those of OCO-2.
 WINDOWS = {"o2": (13005.0, 13145.0, 0.02), "weak": (6206.0, 6256.0, 0.02), "strong": (4812.0, 4882.0, 0.01)}
-# Of real spectra only where the lists at hand are whole enough; widths of a Gaussian that fits best, the real shapes are
-# not at hand. Sun, view, latitude and Doppler shift; those of the simulated sounding are not in its file: the Sun's is
-# that of ACOS' albedo and radiance, the view nadir.
+# Of real spectra only where the lists at hand are whole enough; widths of a Gaussian that fits best, since the real
+# shapes are not at hand. Sun, view, latitude and Doppler shift; those of the simulated sounding are not in its file:
+# the Sun's is that of ACOS' albedo and radiance, the view nadir.
 OCO_WINDOWS = WINDOWS | {"weak": (6218.5, 6240.5, 0.02), "strong": (4812.0, 4849.0, 0.01)}
 OCO_WIDTH = {"o2": 0.95, "weak": 0.8, "strong": 0.9}
 OCO_FILES = {
@@ -177,7 +177,10 @@ def simulate(known: Spectroscopy, truths: int, seed: int = 0, *, broken: bool = 
             prior = {k: v for k, v in PRIOR.items() if k in model.names}
             prior |= {"surface_pressure": 4.0, "temperature_offset": 1.0, "O2_scale": 1e-6, "H2O_scale": 0.2}
             result = retrieve_clear_sky(model, y, noise, deviations=prior)
-            at = {n: (float(v), float(u)) for n, v, u in zip(model.names, result.value.values[0], result.uncertainty.values[0], strict=True)}  # fmt: skip
+            at = {
+                str(n): (float(result["value"][0, i]), float(result["uncertainty"][0, i]))
+                for i, n in enumerate(model.names)
+            }
             value, sigma = at["CO2_scale"]
             row += [
                 400.0 * (value - drawn["CO2_scale"]),
@@ -192,8 +195,10 @@ def simulate(known: Spectroscopy, truths: int, seed: int = 0, *, broken: bool = 
         rows.append(row)
     t = np.array(rows)
     print("broken" if broken else "one layer", f"{truths} truths; ppm of XCO2 and hPa, retrieved less true")
-    print("| optical depth | truths | with: bias | spread | stated | 95 % holds | hPa | chi2 | without: bias | spread | stated | 95 % holds | hPa | chi2 |")  # fmt: skip
-    print("| --- " * 14 + "|")
+    columns = ["bias", "spread", "stated", "95 % holds", "hPa", "chi2"]
+    head = ["optical depth", "truths", *(f"with: {c}" for c in columns), *(f"without: {c}" for c in columns)]
+    print(f"| {' | '.join(head)} |")
+    print("| --- " * len(head) + "|")
     classes = ((0.0, 0.05), (0.05, 0.1), (0.1, 0.2), (0.2, 9.0), (0.0, 9.0))
     for low, high in classes:
         i = (t[:, 0] >= low) & (t[:, 0] < high)
@@ -289,9 +294,10 @@ def oco(data: Path, name: str, width: float) -> None:
             residual.append(f"{100 * (y - result['modelled'].values[0])[part].std():.2f} %")
             start += len(one)
         layer = " / ".join(f"{at[n]:.2f}" for n in model.names if n.startswith("scattering"))
+        apart = f"{xco2 - answer:+.1f} | {at['surface_pressure'] - known_pressure:+.1f}"
         print(
-            f"| {name}, shapes x {width:g} | {title} | {xco2 - answer:+.1f} | {at['surface_pressure'] - known_pressure:+.1f} | "
-            f"{' | '.join(residual)} | {layer} | {int(result['outcome'][0])} |",
+            f"| {name}, shapes x {width:g} | {title} | {apart} | {' | '.join(residual)} | {layer} "
+            f"| {int(result['outcome'][0])} |",
             flush=True,
         )
 
@@ -305,7 +311,9 @@ def main() -> None:
     if not (options.data / "retrieval/lm_co2").is_dir():
         raise SystemExit(f"{options.data}: no sample data of retrieval/lm_co2 there; give --data")
     start = time.process_time()
-    print("| spectrum | model | ppm from ACOS | hPa from ACOS | residual O2 | weak | strong | height / depth / exponent | outcome |")  # fmt: skip
+    print(
+        "| spectrum | model | ppm from ACOS | hPa from ACOS | residual O2 | weak | strong | layer | outcome |"
+    )
     print("| --- " * 9 + "|")
     for name in OCO_FILES:
         for width in (1.0, 1.05):
