@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from obsnet.typing import Bools
 from retrieval.estimation.spectrum import retrieve_clear_sky
 from retrieval.forward.atmosphere import Layers, make_layers
 from retrieval.forward.hitran import LineList, read_lines
@@ -158,15 +159,14 @@ def simulate(known: Spectroscopy, truths: int, seed: int = 0, *, broken: bool = 
             "scattering_depth": abs(0.05 + 0.1 * rng.normal()),
             "scattering_exponent": 1.0 + 0.5 * rng.normal(),
         }
-        for i, name in enumerate(hazy.names):
-            x[i] = drawn.get(name, x[i])
+        x = np.array([drawn.get(name, value) for name, value in zip(hazy.names, x, strict=True)])
         for name, mean in (("o2", 0.25), ("weak", 0.25), ("strong", 0.15)):
             x[hazy.names.index(f"continuum_0_{name}")] = white * mean * np.exp(0.4 * rng.normal())
         y, _ = hazy(x)
         if broken:
-            at = hazy.names.index("scattering_depth")
+            place = hazy.names.index("scattering_depth")
             thick, none = x.copy(), x.copy()
-            thick[at], none[at] = 2.0 * x[at], 0.0
+            thick[place], none[place] = 2.0 * x[place], 0.0
             y = 0.5 * (hazy(thick)[0] + hazy(none)[0])
         noise = np.concatenate(
             [np.full(200, NOISE[n] * y[200 * i : 200 * i + 200].max()) for i, n in enumerate(WINDOWS)]
@@ -199,15 +199,15 @@ def simulate(known: Spectroscopy, truths: int, seed: int = 0, *, broken: bool = 
     head = ["optical depth", "truths", *(f"with: {c}" for c in columns), *(f"without: {c}" for c in columns)]
     print(f"| {' | '.join(head)} |")
     print("| --- " * len(head) + "|")
-    classes = ((0.0, 0.05), (0.05, 0.1), (0.1, 0.2), (0.2, 9.0), (0.0, 9.0))
+    classes: tuple[tuple[float, float], ...] = ((0.0, 0.05), (0.05, 0.1), (0.1, 0.2), (0.2, 9.0), (0.0, 9.0))
     for low, high in classes:
-        i = (t[:, 0] >= low) & (t[:, 0] < high)
+        i: Bools = (t[:, 0] >= low) & (t[:, 0] < high)
         if not i.any():
             continue
         cells = [f"{low:g}-{high:g}" if high < 9 else f"above {low:g}", str(int(i.sum()))]
-        for at in (1, 8):
-            error, stated = t[i, at], t[i, at + 1]
-            good = t[i, at + 4] <= 2
+        for first in (1, 8):
+            error, stated = t[i, first], t[i, first + 1]
+            good = t[i, first + 4] <= 2
             error, stated = error[good], stated[good]
             inside = np.abs(error) < 1.96 * stated
             cells += [
@@ -215,13 +215,13 @@ def simulate(known: Spectroscopy, truths: int, seed: int = 0, *, broken: bool = 
                 f"{np.std(error):.2f}",
                 f"{np.sqrt(np.mean(stated**2)):.2f}",
                 f"{100 * inside.mean():.0f} %",
-                f"{np.mean(t[i, at + 2][good]):+.1f}",
-                f"{np.mean(t[i, at + 3][good]):.2f}",
+                f"{np.mean(t[i, first + 2][good]):+.1f}",
+                f"{np.mean(t[i, first + 3][good]):.2f}",
             ]
         print("| " + " | ".join(cells) + " |")
     print("not converged: with", int((t[:, 5] > 2).sum()), "without", int((t[:, 12] > 2).sum()))
-    depth = t[:, 6] / t[:, 7]
-    print(f"depth: bias {t[:, 6].mean():+.4f}, 95 % holds {100 * (np.abs(depth) < 1.96).mean():.0f} %")
+    normal = t[:, 6] / t[:, 7]
+    print(f"depth: bias {t[:, 6].mean():+.4f}, 95 % holds {100 * (np.abs(normal) < 1.96).mean():.0f} %")
 
 
 def oco(data: Path, name: str, width: float) -> None:
