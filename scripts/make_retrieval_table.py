@@ -9,7 +9,7 @@ same spectrum, because the weak CO2 band alone does not know them.
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -158,8 +158,11 @@ def fit_window(case: Case, low: float, high: float, *, mixing: bool = False) -> 
     )
 
 
-def fit_oxygen(case: Case, mixing: bool) -> list[str]:
-    """Fit the O2 A band of the same moment, 12960 to 13185 cm-1: scale, residual and that of ACOS."""
+def fit_oxygen(case: Case, factor: float) -> list[str]:
+    """Fit the O2 A band of the same moment, 12960 to 13185 cm-1: scale, residual and that of ACOS.
+
+    `factor` is what the coefficients of line mixing are multiplied by: 0 is without, -1 has their sign reversed.
+    """
     import h5py
 
     with h5py.File(case.folder / "fts_acos/out.expected.h5") as file:
@@ -170,7 +173,8 @@ def fit_oxygen(case: Case, mixing: bool) -> list[str]:
     inside = (nu > 12960.0) & (nu < 13185.0)
     nu, y, theirs = nu[inside], y[inside], theirs[inside]
     lines = read_lines(case.folder / "spectroscopy/O2_12847-13339.par", "O2", isotopologues=(1, 2, 3))
-    matrix = read_relaxation(case.folder / "lm_co2/SDFO2.dat", case.folder / "lm_co2/RMFO2.dat")
+    mixing = read_relaxation(case.folder / "lm_co2/SDFO2.dat", case.folder / "lm_co2/RMFO2.dat").mixing()
+    mixing = replace(mixing, coefficient=factor * mixing.coefficient)
     table = build_table(
         lines.stronger(1e-29),
         12959.0 + 0.008 * np.arange(round(227.0 / 0.008)),
@@ -179,7 +183,7 @@ def fit_oxygen(case: Case, mixing: bool) -> list[str]:
         log_pressure_step=0.6,
         temperature_step=30.0,
         wing=60.0,
-        mixing=matrix.mixing() if mixing else None,
+        mixing=mixing,
     )
     shape = fts_shape(case.log.path_difference, case.log.internal_field, 13070.0, reach=0.6)
     band = SpectralBand(
