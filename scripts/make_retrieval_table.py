@@ -9,7 +9,7 @@ same spectrum, because the weak CO2 band alone does not know them.
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from retrieval.forward.hitran import read_lines
 from retrieval.forward.instrument import fts_shape
 from retrieval.forward.model import ClearSky, SpectralBand
 from retrieval.forward.opus import RunLogEntry, Spectrum, read_opus, read_run_log
+from retrieval.forward.relaxation import model_matrix, read_band, read_relaxation
 from retrieval.forward.sun import SolarLines, read_solar_lines
 from retrieval.forward.tables import CrossSections, build_table
 
@@ -93,32 +94,34 @@ def park_falls(data: Path, *, warmer: float = 0.0, pressure: float | None = None
     )
 
 
-_TABLES: dict[tuple[float, float], CrossSections] = {}
+_TABLES: dict[tuple[float, float, bool], CrossSections] = {}
 
 
-def fit_window(case: Case, low: float, high: float) -> Fit:
+def fit_window(case: Case, low: float, high: float, *, mixing: bool = False) -> Fit:
     """Fit a window twice: on all channels, and without those at which the lines of the list are too few.
 
     Where the ACOS model absorbs at least 1 % of the continuum more than ours, the list lacks a line; half a line's
-    width (0.06 cm-1) to either side goes with it.
+    width (0.06 cm-1) to either side goes with it. Line mixing, if wanted, is modelled from the widths of the band.
     """
-    if (low, high) not in _TABLES:
+    if (low, high, mixing) not in _TABLES:
         lines = read_lines(case.folder / "spectroscopy/CO2_6200-6280_iso1.par", "CO2").stronger(1e-27)
+        band_30013 = read_band(case.folder / "lm_co2/S13001300001__.dat")
         grid = low - 0.6 + 0.0025 * np.arange(round((high - low + 1.2) / 0.0025) + 1)
-        _TABLES[low, high] = build_table(
+        _TABLES[low, high, mixing] = build_table(
             lines,
             grid,
             temperature=(195.0, 285.0),
             fraction=(4e-4,),
             log_pressure_step=0.35,
             temperature_step=22.5,
+            mixing=model_matrix(band_30013, decay=100.0, cross=0.0).mixing() if mixing else None,
         )
     window = case.spectrum.between(low, high)
     band = SpectralBand(
         "weak",
         window.wavenumber,
         fts_shape(case.log.path_difference, case.log.internal_field, 0.5 * (low + high)),
-        (_TABLES[low, high],),
+        (_TABLES[low, high, mixing],),
         continuum=3,
         solar=case.sun,
         doppler=-case.log.doppler * 1e-6,
@@ -153,6 +156,45 @@ def fit_window(case: Case, low: float, high: float) -> Fit:
         difference,
         use,
     )
+
+
+def fit_oxygen(case: Case, factor: float) -> list[str]:
+    """Fit the O2 A band of the same moment, 12960 to 13185 cm-1: scale, residual and that of ACOS.
+
+    `factor` is what the coefficients of line mixing are multiplied by: 0 is without, -1 has their sign reversed.
+    """
+    import h5py
+
+    with h5py.File(case.folder / "fts_acos/out.expected.h5") as file:
+        parts = file["SpectralParameters"]
+        nu, y, theirs = (
+            parts[n][0][: WEAK.start] for n in ("wavenumber", "measured_radiance", "modeled_radiance")
+        )
+    inside = (nu > 12960.0) & (nu < 13185.0)
+    nu, y, theirs = nu[inside], y[inside], theirs[inside]
+    lines = read_lines(case.folder / "spectroscopy/O2_12847-13339.par", "O2", isotopologues=(1, 2, 3))
+    mixing = read_relaxation(case.folder / "lm_co2/SDFO2.dat", case.folder / "lm_co2/RMFO2.dat").mixing()
+    mixing = replace(mixing, coefficient=factor * mixing.coefficient)
+    table = build_table(
+        lines.stronger(1e-29),
+        12959.0 + 0.008 * np.arange(round(227.0 / 0.008)),
+        temperature=(195.0, 285.0),
+        fraction=(0.2095,),
+        log_pressure_step=0.6,
+        temperature_step=30.0,
+        wing=60.0,
+        mixing=mixing,
+    )
+    shape = fts_shape(case.log.path_difference, case.log.internal_field, 13070.0, reach=0.6)
+    band = SpectralBand(
+        "o2", nu, shape, (table,), continuum=4, solar=case.sun, doppler=-case.log.doppler * 1e-6
+    )
+    gases = {"O2": np.full(len(case.co2), 0.2095)}
+    model = ClearSky(case.layers, gases, (band,), case.log.solar_zenith)
+    level = float(np.percentile(y, 98.0))
+    result = retrieve_clear_sky(model, y, 0.003 * level, keep=["modelled"])
+    residuals = (np.std(y - m) / level for m in (result["modelled"].values[0], theirs))
+    return [f"{float(result['value'][0, 0]):.4f}", *(f"{100 * v:.2f} %" for v in residuals)]
 
 
 def _row(name: str, fit: Fit, known: float) -> str:
@@ -211,6 +253,18 @@ def main() -> None:
     _draw(fit, options.out / "retrieval_park_falls.png")
     for low, high in ((6208.0, 6219.0), (6222.0, 6238.0)):
         print(_row(f"{low:.0f}-{high:.0f}", fit_window(case, low, high), case.known_scale))
+    for low, high in ((6205.0, 6240.0), (6208.0, 6219.0), (6222.0, 6238.0)):
+        fit = fit_window(case, low, high, mixing=True)
+        print(_row(f"{low:.0f}-{high:.0f}, line mixing modelled", fit, case.known_scale))
+    print("O2 A band | scale | residual | of ACOS")
+    for mixing in (False, True):
+        print(
+            "| "
+            + ("line mixing" if mixing else "no mixing")
+            + " | "
+            + " | ".join(fit_oxygen(case, mixing))
+            + " |"
+        )
     for name, change in (("3.83 K warmer", {"warmer": 3.831}), ("surface 969.1 hPa", {"pressure": 969.1})):
         print(
             _row(

@@ -28,11 +28,14 @@ DEVIATIONS: dict[str, float] = {
     "shift": 1e-5,
     "offset": 0.05,
     "fluorescence": 0.05,
+    "scattering_height": 0.2,
+    "scattering_depth": 0.1,
+    "scattering_exponent": 1.0,
 }
+# A clear sky's first step is nearly the last one; a layer's goes out of bounds unless it is held back.
+NEARLY_LINEAR = SolverOptions(gamma=0.0, max_iterations=20)
+CURVED = SolverOptions(gamma=10.0, max_iterations=30, max_divergences=10)
 LEVEL = 95.0  # percentile of the radiance that stands for its continuum
-NOT_IN_IT = (
-    "scattering by air, aerosol and clouds; line mixing; speed dependence; collision-induced absorption"
-)
 
 
 def usable_channels(
@@ -88,12 +91,12 @@ def retrieve_clear_sky(
     keep: Sequence[str] = (),
     options: SolverOptions | None = None,
 ) -> xr.Dataset:
-    """Retrieve a state from a spectrum under a clear sky.
+    """Retrieve a state from a spectrum under a clear sky, or under a thin scattering layer.
 
     Parameters
     ----------
     model : ClearSky
-        Of the sounding.
+        Of the sounding; a `ScatteringSky` has a layer.
     radiance : array_like, shape (channels,)
         Of all bands of the model, one after the other.
     noise : array_like, shape (channels,) or ()
@@ -107,13 +110,14 @@ def retrieve_clear_sky(
     keep : sequence of str
         See `estimate`; the gain is always kept.
     options : SolverOptions, optional
-        Settings.
+        Settings; by default `NEARLY_LINEAR`, and `CURVED` for a layer.
 
     Returns
     -------
     xarray.Dataset
-        Of `estimate`, with the attributes ``clear_sky_only`` (1), ``not_modelled``, ``prior_deviations`` and
-        ``channels_left_out``.
+        Of `estimate`, with the attributes ``clear_sky_only`` (1, of a layer 0), ``not_modelled``, ``line_mixing``,
+        ``prior_deviations`` and ``channels_left_out``; of a layer also ``scattering_depth_physical``, 0 where the depth
+        came out below zero.
 
     Raises
     ------
@@ -155,12 +159,16 @@ def retrieve_clear_sky(
         bands=band_of,
         names=names,
         keep=sorted({*keep, "gain"}),
-        options=options or SolverOptions(gamma=0.0, max_iterations=20),
+        options=options or (NEARLY_LINEAR if model.clear_sky_only else CURVED),
     )
+    if "scattering_depth" in names:
+        depth = result["value"].sel(state="scattering_depth")
+        result = result.assign_attrs(scattering_depth_physical=int((depth >= 0.0).all()))
     kinds = {n if n in (deviations or {}) else _kind(n) for n in names}
     return result.assign_attrs(
-        clear_sky_only=1,
-        not_modelled=NOT_IN_IT,
+        clear_sky_only=int(model.clear_sky_only),
+        not_modelled=model.not_modelled,
+        line_mixing=model.line_mixing,
         prior_deviations=", ".join(f"{n} {chosen[n]:g}" for n in sorted(kinds)),
         channels_left_out=", ".join(f"{name} {n}" for name, n in counts.items()),
     )

@@ -4,8 +4,8 @@ r"""Cross sections of lines: strength and width at a temperature and pressure, V
 ``gamma = p (gamma_air (1 - x) + gamma_self x) (296/T)^n`` (Gordon et al. 2022, doi:10.1016/j.jqsrt.2021.107949; x the
 gas's own mole fraction, p in atm), centre ``nu + shift p``. The profile is Re w(z) of the Faddeeva function: near the
 centre from scipy, beyond \|z\| = 12 from the continued fraction of Laplace to five terms and beyond 30 from the
-asymptotic series, which agree with it to 1e-10. First-order line mixing, speed dependence and collision-induced
-absorption are **not** in it.
+asymptotic series, which agree with it to 1e-10. With coefficients of first-order line mixing (`LineMixing`) it is
+``Re w(z) + p Y Im w(z)``. Speed dependence and collision-induced absorption are **not** in it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from scipy.special import wofz
 from obsnet.errors import FormatError, RangeError
 from obsnet.typing import Floats
 from retrieval.forward.hitran import LineList
+from retrieval.forward.mixing import LineMixing
 
 __all__ = ["SECOND_RADIATION", "cross_section", "partition_ratio"]
 
@@ -85,6 +86,7 @@ def cross_section(
     *,
     fraction: float = 0.0,
     wing: float = 25.0,
+    mixing: LineMixing | None = None,
 ) -> Floats:
     """Return the absorption cross section of a gas.
 
@@ -101,7 +103,10 @@ def cross_section(
     fraction : float
         Mole fraction of the gas itself, for self broadening.
     wing : float
-        cm-1 from the centre to where a line is cut.
+        cm-1 from the centre to where a line is cut. Mixing falls off as 1 / distance only: what a cut takes away does
+        not cancel over a band that is wider than the wing.
+    mixing : LineMixing, optional
+        Coefficients of first-order line mixing.
 
     Returns
     -------
@@ -124,9 +129,10 @@ def cross_section(
     lorentz = lorentz * (REFERENCE / temperature) ** lines.exponent
     doppler = DOPPLER * lines.wavenumber * np.sqrt(temperature / lines.molar_mass)
     strength = _strength(lines, temperature)
+    mix = np.zeros(len(centre)) if mixing is None else p * mixing.at(lines, temperature)
     out = np.zeros(len(nu))
-    _far_wings(nu, centre, lorentz, doppler, strength, wing, out)
-    _centres(nu, centre, lorentz, doppler, strength, wing, out)
+    _far_wings(nu, centre, lorentz, doppler, strength, mix, wing, out)
+    _centres(nu, centre, lorentz, doppler, strength, mix, wing, out)
     return out
 
 
@@ -144,6 +150,7 @@ def _far_wings(
     lorentz: Floats,
     doppler: Floats,
     strength: Floats,
+    mix: Floats,
     wing: float,
     out: Floats,
 ) -> None:
@@ -170,7 +177,7 @@ def _far_wings(
                 b = 1.875 * imaginary
                 a, b = 0.5 + a * real - b * imaginary, a * imaginary + b * real
                 a, b = 1.0 + a * real - b * imaginary, a * imaginary + b * real
-                out[i] += peak / np.sqrt(np.pi) * (y * a - x * b) / square
+                out[i] += peak / np.sqrt(np.pi) * (y * a - x * b + mix[k] * (x * a + y * b)) / square
                 continue
             z = complex(x, y)
             w = z - 2.5 / z
@@ -178,7 +185,8 @@ def _far_wings(
             w = z - 1.5 / w
             w = z - 1.0 / w
             w = z - 0.5 / w
-            out[i] += peak * (1j / (np.sqrt(np.pi) * w)).real
+            w = 1j / (np.sqrt(np.pi) * w)
+            out[i] += peak * (w.real + mix[k] * w.imag)
 
 
 def _centres(
@@ -187,6 +195,7 @@ def _centres(
     lorentz: Floats,
     doppler: Floats,
     strength: Floats,
+    mix: Floats,
     wing: float,
     out: Floats,
 ) -> None:
@@ -204,5 +213,6 @@ def _centres(
     x = (nu[point] - centre[line]) * scale[line]
     inside = x * x + y[line] ** 2 < FAR**2
     line, point, x = line[inside], point[inside], x[inside]
-    profile = wofz(x + 1j * y[line]).real
+    w = wofz(x + 1j * y[line])
+    profile = w.real + mix[line] * w.imag
     np.add.at(out, point, strength[line] * scale[line] / np.sqrt(np.pi) * profile)

@@ -7,12 +7,14 @@ N the column of gas g and s its scale, the radiance of one band is
 
 C the continuum (a polynomial: for reflected light albedo times mu_0 F_0 / pi), S the Sun's own lines, f the line
 shape, z an offset, F fluorescence at the ground. What is **not** in it: scattering by air, aerosol and clouds, which
-changes the light path; line mixing, speed dependence and collision-induced absorption; polarisation.
+changes the light path; speed dependence and collision-induced absorption; polarisation. Line mixing is where the
+tables have it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +26,10 @@ from retrieval.forward.instrument import LineShape, look
 from retrieval.forward.sun import SolarLines, solar_transmittance
 from retrieval.forward.tables import CrossSections
 
-__all__ = ["ClearSky", "SpectralBand"]
+__all__ = ["ClearSky", "SpectralBand", "changed"]
+
+Changes = list[tuple[Floats, Floats]]
+"""Weights (paths, layers) and spectra (layers, points), whose products are to be added."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,17 @@ class SpectralBand:
             raise SchemaError(f"band {self.name}: a gas has two tables")
 
     @property
+    def grid(self) -> Floats:
+        """Wavenumbers of the tables, cm-1."""
+        return self.tables[0].wavenumber
+
+    def powers(self, wavenumber: Floats) -> Floats:
+        """Return the powers (points, degree + 1) that the continuum is a polynomial of."""
+        middle, half = 0.5 * (self.channel[0] + self.channel[-1]), 0.5 * np.ptp(self.channel)
+        distance = (wavenumber - middle) / max(half, 1e-30)
+        return np.asarray(distance[:, None] ** np.arange(self.continuum + 1))
+
+    @property
     def elements(self) -> list[str]:
         """Names of the band's own state elements."""
         names = [f"continuum_{k}" for k in range(self.continuum + 1)]
@@ -118,6 +134,8 @@ class ClearSky:
     surface_pressure: bool = False
     temperature: bool = False
     apparent: bool = False
+    clear_sky_only: ClassVar[bool] = True
+    _scattering: ClassVar[str] = "scattering by air, aerosol and clouds"
     _path: list[tuple[Floats, Floats]] = field(default_factory=list, init=False, repr=False)
     _solar: list[Floats] = field(default_factory=list, init=False, repr=False)
 
@@ -144,12 +162,26 @@ class ClearSky:
                 else slant_factors(self.layers, self.view, middle, apparent=True)
             )
             self._path.append((down + up, up))
-            grid = band.tables[0].wavenumber
+            grid = band.grid
             self._solar.append(
                 np.ones(len(grid))
                 if band.solar is None
                 else solar_transmittance(band.solar, grid, doppler=band.doppler)
             )
+
+    @property
+    def not_modelled(self) -> str:
+        """What is not in it, as results tell it."""
+        mixed = all(t.mixing for band in self.bands for t in band.tables)
+        missing = [self._scattering, *(["line mixing"] * (not mixed)), "speed dependence"]
+        return "; ".join([*missing, "collision-induced absorption"])
+
+    @property
+    def line_mixing(self) -> str:
+        """Where the coefficients of line mixing in the tables are from."""
+        return "; ".join(
+            f"{t.molecule} ({band.name}): {t.mixing or 'none'}" for band in self.bands for t in band.tables
+        )
 
     @property
     def names(self) -> list[str]:
@@ -207,33 +239,21 @@ class ClearSky:
     ) -> tuple[Floats, Floats]:
         m, n = len(band.channel), len(place)
         try:
-            depth, parts, by_pressure, by_temperature = self._depths(number, band, x, place)
+            depth, changes = self._depths(band, x, place, self._path[number][0][None])
         except RangeError:
             return np.full(m, np.nan), np.full((m, n), np.nan)
-        light = self._solar[number] * np.exp(-depth)
-        wanted = [p for p in (*parts.values(), by_pressure, by_temperature) if p is not None]
-        columns = [
-            k
-            for k, p in zip(
-                (*parts, "surface_pressure", "temperature_offset"),
-                (*parts.values(), by_pressure, by_temperature),
-                strict=True,
-            )
-            if p is not None
-        ]
-        shift = x[place[f"shift_{band.name}"]] if band.shift else 0.0
-        centre = band.channel * (1.0 + shift)
-        grid = band.tables[0].wavenumber
-        seen, slope = look(band.shape, grid, np.stack([light, *(-light * p for p in wanted)]), centre)
-        middle, half = 0.5 * (band.channel[0] + band.channel[-1]), 0.5 * np.ptp(band.channel)
-        powers = ((band.channel - middle) / max(half, 1e-30))[:, None] ** np.arange(band.continuum + 1)
+        light = self._solar[number] * np.exp(-depth[0])
+        spectra = {name: changed(parts, -light[None]) for name, parts in changes.items()}
+        centre = self._centre(band, x, place)
+        seen, slope = look(band.shape, band.grid, np.stack([light, *spectra.values()]), centre)
+        powers = band.powers(band.channel)
         coefficients = [place[f"continuum_{k}_{band.name}"] for k in range(band.continuum + 1)]
         continuum = powers @ x[coefficients]
         y = continuum * seen[0]
         jacobian = np.zeros((m, n))
         jacobian[:, coefficients] = powers * seen[0][:, None]
-        for column, change in zip(columns, seen[1:], strict=True):
-            jacobian[:, place[column]] = continuum * change
+        for name, change in zip(spectra, seen[1:], strict=True):
+            jacobian[:, place[name]] = continuum * change
         if band.shift:
             jacobian[:, place[f"shift_{band.name}"]] = continuum * slope * band.channel
         if band.offset:
@@ -243,55 +263,69 @@ class ClearSky:
             self._add_fluorescence(number, band, x, place, y, jacobian)
         return y, jacobian
 
+    @staticmethod
+    def _centre(band: SpectralBand, x: Floats, place: dict[str, int]) -> Floats:
+        return band.channel * (1.0 + (x[place[f"shift_{band.name}"]] if band.shift else 0.0))
+
     def _add_fluorescence(
         self, number: int, band: SpectralBand, x: Floats, place: dict[str, int], y: Floats, jacobian: Floats
     ) -> None:
         at = place[f"fluorescence_{band.name}"]
-        depth, parts, by_pressure, by_temperature = self._depths(number, band, x, place, upward=True)
-        changes = {**parts, "surface_pressure": by_pressure, "temperature_offset": by_temperature}
-        wanted = {name: p for name, p in changes.items() if p is not None}
-        light = np.exp(-depth)
-        shift = x[place[f"shift_{band.name}"]] if band.shift else 0.0
-        spectra = np.stack([light, *(-light * p for p in wanted.values())])
-        seen, slope = look(band.shape, band.tables[0].wavenumber, spectra, band.channel * (1.0 + shift))
+        depth, changes = self._depths(band, x, place, self._path[number][1][None])
+        light = np.exp(-depth[0])
+        spectra = {name: changed(parts, -light[None]) for name, parts in changes.items()}
+        seen, slope = look(
+            band.shape, band.grid, np.stack([light, *spectra.values()]), self._centre(band, x, place)
+        )
         y += x[at] * seen[0]
         jacobian[:, at] = seen[0]
-        for name, change in zip(wanted, seen[1:], strict=True):
+        for name, change in zip(spectra, seen[1:], strict=True):
             jacobian[:, place[name]] += x[at] * change
         if band.shift:
             jacobian[:, place[f"shift_{band.name}"]] += x[at] * slope * band.channel
 
     def _depths(
-        self, number: int, band: SpectralBand, x: Floats, place: dict[str, int], *, upward: bool = False
-    ) -> tuple[Floats, dict[str, Floats], Floats | None, Floats | None]:
-        """Return the slant optical depth (points,) and its derivatives by gases, surface pressure and temperature."""
+        self, band: SpectralBand, x: Floats, place: dict[str, int], path: Floats
+    ) -> tuple[Floats, dict[str, Changes]]:
+        """Return the optical depths (paths, points) along light paths, and what they change with.
+
+        `path` is (paths, layers), lengths by the thickness of the layers. The changes by gases, surface pressure and
+        temperature are products that `changed` forms when it is known what each path's depth does to the light.
+        """
         air = self.layers
-        path = self._path[number][1 if upward else 0]
         stretch, warmer = 1.0, 0.0
         if self.surface_pressure:
             stretch = x[place["surface_pressure"]] / air.pressure_edges[0]
         if self.temperature:
             warmer = x[place["temperature_offset"]]
-        points = len(band.tables[0].wavenumber)
-        depth = np.zeros(points)
-        by_p = np.zeros(points) if self.surface_pressure else None
-        by_t = np.zeros(points) if self.temperature else None
-        parts: dict[str, Floats] = {}
+        depth = np.zeros((len(path), len(band.grid)))
+        changes: dict[str, Changes] = {}
         for table in band.tables:
             gas = table.molecule
             fraction = self.gases[gas]
             value, by_log_p, by_heat = table.at(air.pressure * stretch, air.temperature + warmer, fraction)
-            amount = path * air.dry_air * stretch * fraction
+            amount = path * (air.dry_air * stretch * fraction)
             if gas == self.profile:
-                names = [f"{gas}_layer_{i}" for i in range(len(amount))]
+                names = [f"{gas}_layer_{i}" for i in range(len(fraction))]
                 scale = x[[place[n] for n in names]]
-                parts |= {name: a * v for name, a, v in zip(names, amount, value, strict=True)}
+                changes |= {n: [(amount[:, [i]], value[[i]])] for i, n in enumerate(names)}
             else:
-                scale = np.full(len(amount), x[place[f"{gas}_scale"]])
-                parts[f"{gas}_scale"] = amount @ value
-            depth += (amount * scale) @ value
-            if by_p is not None:
-                by_p += (amount * scale / x[place["surface_pressure"]]) @ (value + by_log_p)
-            if by_t is not None:
-                by_t += (amount * scale) @ by_heat
-        return depth, parts, by_p, by_t
+                scale = np.full(len(fraction), x[place[f"{gas}_scale"]])
+                changes[f"{gas}_scale"] = [(amount, value)]
+            amount = amount * scale
+            depth += amount @ value
+            if self.surface_pressure:
+                by_p = amount / x[place["surface_pressure"]]
+                changes.setdefault("surface_pressure", []).append((by_p, value + by_log_p))
+            if self.temperature:
+                changes.setdefault("temperature_offset", []).append((amount, by_heat))
+        return depth, changes
+
+
+def changed(parts: Changes, by: Floats) -> Floats:
+    """Return how a spectrum changes (points,), `by` (paths, points) what it does with the depth of each path."""
+    total = np.zeros(by.shape[1])
+    for weight, spectra in parts:
+        for share, along in zip(weight @ spectra, by, strict=True):
+            total += share * along
+    return total

@@ -23,6 +23,7 @@ from obsnet.seal import check_file, seal_file
 from obsnet.typing import Floats, Singles
 from retrieval.forward.absorption import cross_section
 from retrieval.forward.hitran import LineList
+from retrieval.forward.mixing import LineMixing
 
 __all__ = ["CrossSections", "build_table", "open_table", "save_table"]
 
@@ -48,6 +49,8 @@ class CrossSections:
         Mole fraction of the gas itself; one value where it hardly matters, two to interpolate between.
     values : ndarray of float32, shape (pressures, temperatures, fractions, points)
         1e-24 cm2 molecule-1.
+    mixing : str
+        Where the coefficients of first-order line mixing in it are from; empty without.
     """
 
     molecule: str
@@ -56,6 +59,7 @@ class CrossSections:
     temperature: Floats
     fraction: Floats
     values: Singles
+    mixing: str = ""
 
     def __post_init__(self) -> None:
         shape = tuple(len(a) for a in (self.log_pressure, self.temperature, self.fraction, self.wavenumber))
@@ -190,6 +194,7 @@ def build_table(
     log_pressure_step: float = 0.25,
     temperature_step: float = 20.0,
     wing: float = 25.0,
+    mixing: LineMixing | None = None,
 ) -> CrossSections:
     """Compute a table line by line.
 
@@ -207,6 +212,8 @@ def build_table(
         Spacing; the defaults interpolate to 3e-4 of the peak of a line.
     wing : float
         See `cross_section`.
+    mixing : LineMixing, optional
+        Coefficients of first-order line mixing; the table keeps where they are from.
 
     Raises
     ------
@@ -227,9 +234,11 @@ def build_table(
         for j, t in enumerate(heats):
             for k, x in enumerate(fraction):
                 values[i, j, k] = (
-                    cross_section(near, nu, float(np.exp(log_p)), t, fraction=x, wing=wing) / UNIT
+                    cross_section(near, nu, float(np.exp(log_p)), t, fraction=x, wing=wing, mixing=mixing)
+                    / UNIT
                 )
-    return CrossSections(lines.molecule, nu, logs, heats, np.asarray(fraction, float), values)
+    told = "" if mixing is None else mixing.source
+    return CrossSections(lines.molecule, nu, logs, heats, np.asarray(fraction, float), values, told)
 
 
 def _axis(low: float, high: float, step: float) -> Floats:
@@ -245,10 +254,11 @@ def save_table(table: CrossSections, path: str | os.PathLike[str]) -> None:
         "fraction": (table.fraction, {"units": "1"}),
         "wavenumber": (table.wavenumber, {"units": "cm-1"}),
     }
+    kinds = {"format": FORMAT, "molecule": table.molecule, "line_mixing": table.mixing}
     name = f"absorption cross section of {table.molecule} per molecule"
     with atomic_path(path) as temporary:
         with zarr.storage.ZipStore(temporary, mode="w") as store:
-            group = zarr.create_group(store, attributes={"format": FORMAT, "molecule": table.molecule})
+            group = zarr.create_group(store, attributes=kinds)
             for axis, (values, attributes) in coordinates.items():
                 group.create_array(axis, data=values, dimension_names=[axis], attributes=attributes)
             group.create_array(
@@ -284,5 +294,6 @@ def open_table(path: str | os.PathLike[str]) -> CrossSections:
         return CrossSections(
             str(group.attrs["molecule"]),
             values=np.asarray(stored["cross_section"][...]),
+            mixing=str(group.attrs.get("line_mixing", "")),
             **{name: np.asarray(stored[name][...]) for name in axes},
         )
