@@ -73,7 +73,7 @@ __getattr__, __dir__ = lazy(
         "open_table": "retrieval.forward.tables",
         "read_granule": "retrieval.products.read",
         "read_lines": "retrieval.forward.hitran",
-        "read_opus": "retrieval.forward.opus",
+        "read_opus": "retrieval.spectra.opus",
         "read_preprocessor": "retrieval.estimation.clear_sky",
         "read_solar_lines": "retrieval.forward.sun",
         "read_unit_absorption": "retrieval.matched_filter.target",

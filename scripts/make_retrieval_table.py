@@ -19,9 +19,10 @@ from retrieval.forward.atmosphere import Layers, make_layers
 from retrieval.forward.hitran import read_lines
 from retrieval.forward.instrument import fts_shape
 from retrieval.forward.model import ClearSky, SpectralBand
-from retrieval.forward.opus import RunLogEntry, Spectrum, read_opus, read_run_log
 from retrieval.forward.sun import SolarLines, read_solar_lines
 from retrieval.forward.tables import CrossSections, build_table
+from retrieval.spectra.opus import RunLogEntry, read_opus, read_run_log
+from retrieval.spectra.spectrum import Spectrum
 
 SPECTRUM = "pa20091103saaaaa_100223160344.008"
 WEAK = slice(31859, 31859 + 15930)  # the weak CO2 band among the channels of the ACOS file

@@ -15,9 +15,9 @@ __all__ = ["elements", "fields", "nowcasts", "plumes", "preprocessor", "spectros
 def spectroscopy(folder: Path) -> Iterator[tuple[Path, Any]]:
     """OPUS spectra and run logs, line lists of HITRAN, lines of the Sun."""
     from retrieval.forward.hitran import read_lines
-    from retrieval.forward.opus import read_opus, read_run_log
+    from retrieval.spectra.opus import read_opus, read_run_log
     from retrieval.forward.sun import read_solar_lines
-    from tests.retrieval.forward.test_opus import opus, run_log
+    from tests.retrieval.spectra.test_opus import opus, run_log
     from tests.retrieval.forward.worlds import record
 
     yield opus(folder / "a.0", np.linspace(0.1, 0.9, 301), 6000.0, 6003.0), lambda p, _: read_opus(p)

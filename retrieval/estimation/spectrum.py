@@ -112,7 +112,7 @@ def retrieve_clear_sky(
     Returns
     -------
     xarray.Dataset
-        Of `estimate`, with the attributes ``clear_sky_only`` (1), ``not_modelled``, ``prior_deviations`` and
+        Of `estimate`, with ``prior_uncertainty`` and the attributes ``clear_sky_only`` (1), ``not_modelled``, ``prior_deviations`` and
         ``channels_left_out``.
 
     Raises
@@ -158,7 +158,7 @@ def retrieve_clear_sky(
         options=options or SolverOptions(gamma=0.0, max_iterations=20),
     )
     kinds = {n if n in (deviations or {}) else _kind(n) for n in names}
-    return result.assign_attrs(
+    return result.assign(prior_uncertainty=(("sounding", "state"), sigma[None])).assign_attrs(
         clear_sky_only=1,
         not_modelled=NOT_IN_IT,
         prior_deviations=", ".join(f"{n} {chosen[n]:g}" for n in sorted(kinds)),
