@@ -15,7 +15,7 @@ from obsnet.work.kept import Arrays
 from retrieval.columns.pressure_weights import layer_weights
 from retrieval.estimation.error_budget import error_budget
 from retrieval.estimation.options import RetrievalOutcome, SolverOptions
-from retrieval.estimation.spectrum import LEVEL, gas_profile, retrieve_clear_sky
+from retrieval.estimation.spectrum import LEVEL, gas_profile, retrieve_clear_sky, usable_channels
 from retrieval.fits.plan import FitPlan, Window, line_shape, open_tables, prior_of, solar_lines
 from retrieval.forward.air_files import AirLevels, layers_of
 from retrieval.forward.atmosphere import Layers
@@ -56,7 +56,10 @@ def fit_sounding(plan: FitPlan, sounding: Sounding, air: AirLevels) -> Arrays:
     layers = layers_of(
         air, options.fit.layers, latitude=sounding.latitude, altitude=sounding.altitude
     )
-    spectra = [sounding.covering(w.low, w.high).between(w.low, w.high) for w in plan.windows]
+    spectra = [
+        _without(sounding.covering(w.low, w.high).between(w.low, w.high), options.exclude) for w in plan.windows
+    ]
+    noise = np.concatenate([_noise(s, options.fit.model_error) for s in spectra])
     gases = {gas: _prior_layers(plan, gas, layers) for gas in plan.gases}
     bands, starts = [], []
     for window, spectrum in zip(plan.windows, spectra, strict=True):
@@ -69,7 +72,6 @@ def fit_sounding(plan: FitPlan, sounding: Sounding, air: AirLevels) -> Arrays:
     model = _model(plan, layers, gases, tuple(bands), sounding)
     radiance = np.concatenate([s.radiance for s in spectra])
     use = np.concatenate([s.good for s in spectra])
-    noise = np.concatenate([_noise(s, options.fit.model_error) for s in spectra])
     deviations = dict(options.fit.deviations)
     if plan.fits_pressure and "O2" in plan.gases:
         deviations.setdefault("O2_scale", HELD)
@@ -113,6 +115,12 @@ def fit_sounding(plan: FitPlan, sounding: Sounding, air: AirLevels) -> Arrays:
             if gas in SPECIES:
                 found |= _column(result, model, gas, found)
     return found
+
+
+def _without(spectrum: Spectrum, ranges: dict[str, tuple[float, float]]) -> Spectrum:
+    nu = spectrum.wavenumber
+    faults = {name: (nu >= low) & (nu <= high) for name, (low, high) in ranges.items()}
+    return dataclasses.replace(spectrum, faults={**spectrum.faults, **{n: f for n, f in faults.items() if f.any()}})
 
 
 def _band(plan: FitPlan, window: Window, spectrum: Spectrum, sounding: Sounding) -> SpectralBand:
@@ -162,14 +170,15 @@ def _prior_layers(plan: FitPlan, gas: str, layers: Layers) -> Floats:
 
 def _noise(spectrum: Spectrum, model_error: float) -> Floats:
     """Return the standard deviation of each channel; that of one that is left out has no say."""
-    good = spectrum.good
-    level = float(np.percentile(spectrum.radiance[good], LEVEL)) if good.any() else 1.0
-    if not level > 0.0:
-        raise RangeError(f"no light in {spectrum.name}: {LEVEL:g} % of the channels are at or below {level:g}")
     if spectrum.noise is None:
         raise FormatError(f"{spectrum.path}: {spectrum.name} states no noise")
-    noise = np.hypot(spectrum.noise, model_error * level)
-    return np.where(good, noise, level)
+    good = spectrum.good
+    noise = np.where(good, spectrum.noise, 1.0)
+    usable, _ = usable_channels(np.where(good, spectrum.radiance, np.nan), noise)
+    level = float(np.percentile(spectrum.radiance[usable], LEVEL))
+    if not level > 0.0:
+        raise RangeError(f"no light in {spectrum.name}: {LEVEL:g} % of the channels are at or below {level:g}")
+    return np.where(good, np.hypot(noise, model_error * level), level)
 
 
 def _left_out(spectra: list[Spectrum], of_fit: str) -> str:

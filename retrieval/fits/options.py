@@ -75,6 +75,11 @@ class RetrieveTable(InLanguage):
     isotopologues: dict[str, tuple[int, ...]] = Field(
         {}, description="which ones of a gas, e.g. CO2=1,2,3; the first by default"
     )
+    exclude: dict[str, tuple[float, float]] = Field(
+        {},
+        description="wavenumbers that are left out of every window, e.g. where the lists lack a line, by a name of "
+        "yours: NAME=LOW,HIGH; may be repeated",
+    )
     weakest: float = Field(
         0.0, ge=0, description="strength below which lines are left out, cm-1 / (molecule cm-2) at 296 K"
     )
@@ -111,9 +116,10 @@ class RetrieveTable(InLanguage):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        for name, (low, high) in self.windows.items():
-            if not 0.0 < low < high:
-                raise ValueError(f"windows: {name} goes from {low:g} to {high:g} cm-1; write NAME=LOW,HIGH")
+        for what, ranges in (("windows", self.windows), ("exclude", self.exclude)):
+            for name, (low, high) in ranges.items():
+                if not 0.0 < low < high:
+                    raise ValueError(f"{what}: {name} goes from {low:g} to {high:g} cm-1; write NAME=LOW,HIGH")
         for what, names in (("fit.offset", self.fit.offset), ("fit.fluorescence", self.fit.fluorescence)):
             for name in names:
                 if name not in self.windows:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -139,9 +138,9 @@ def make_plan(options: RetrieveTable, first: Sounding) -> FitPlan:
             if not path.exists():
                 jobs.append((name, gas, near, grid, fractions, path))
         windows.append(Window(name, low, high, tuple(tables)))
-    plan = FitPlan(options, tuple(windows), _assumptions(options, first, every), tuple(notes))
-    for gas in plan.gases:
+    for gas in dict.fromkeys(gas for window in windows for gas, _ in window.tables):
         prior_of(options, gas)  # a missing one is told before tables are built
+    plan = FitPlan(options, tuple(windows), _assumptions(options, first, every), tuple(notes))
     if plan.options.fit.surface_pressure == "fit" and "O2" not in plan.gases:
         raise ConfigError("fit.surface_pressure: no window holds O2, which alone tells it; give met")
     with progress(len(jobs), "tables of cross sections") as advance:
@@ -278,16 +277,25 @@ def prior_of(options: RetrieveTable, gas: str) -> tuple[Floats, Floats] | None:
             f"prior: none of {gas}; say what is assumed, e.g. --prior {gas}=400 ({entry.unit_name}) or a CSV"
         )
     one = conversion_factor(entry.unit, "mol mol-1")
-    try:
-        pressure, value = np.array([1000.0]), np.array([float(given)])
-    except ValueError:
+    one_value = _number(given)
+    if one_value is None:
         pressure, value = _prior_file(Path(given))
+    else:
+        pressure, value = np.array([1000.0]), np.array([one_value])
     low, high = entry.valid_range("column")
     if not ((value >= 0.5 * low) & (value <= high)).all():
         raise ConfigError(
             f"prior of {gas}: {given} spans {value.min():g} to {value.max():g}, no mole fraction in {entry.unit_name}"
         )
     return pressure, value * one
+
+
+def _number(text: str) -> float | None:
+    """Return a number, None for what must be a file."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 @functools.lru_cache(maxsize=8)
@@ -320,7 +328,9 @@ def _assumptions(options: RetrieveTable, first: Sounding, lines: dict[str, LineL
     said["solar_lines"] = file(o.solar) if o.solar else "none: the Sun is taken for smooth"
     said["meteorology"] = file(o.met)
     for gas, given in o.prior.items():
-        said[f"prior_{gas}"] = file(Path(given)) if Path(given).suffix else f"{given} {species_of(gas).unit_name}"
+        said[f"prior_{gas}"] = (
+            file(Path(given)) if _number(given) is None else f"{given} {species_of(gas).unit_name} at all heights"
+        )
     if "O2" in lines:
         said["prior_O2"] = f"{OXYGEN} of dry air"
     said["continuum"] = f"polynomial of degree {o.fit.continuum} in each window: albedo, Sun and calibration together"
@@ -354,7 +364,3 @@ def _full_width(offset: Floats, response: Floats) -> float:
     inside = offset[response >= 0.5 * np.max(response)]
     return float(max(np.ptp(inside), 1e-12))
 
-
-def plain_numbers(values: Any) -> list[float]:
-    """Return numbers for JSON."""
-    return [float(v) for v in np.ravel(values)]

@@ -227,7 +227,6 @@ def results_dataset(plan: FitPlan, fitted: Sequence[FittedSounding], origin: str
             "sounding": [f.place["identity"] for f in fitted],
             "time": ("sounding", np.array([f.place["time"] for f in fitted], dtype="datetime64[us]").astype("datetime64[ns]")),
             "state": names,
-            "state_2": names,
             "window": windows,
         },
         attrs={
