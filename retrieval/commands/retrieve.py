@@ -58,8 +58,8 @@ def _sounding(s: dict[str, Any]) -> str:
         if f"x{gas}" in s:
             x = s[f"x{gas}"]
             parts.append(
-                f"X{gas.upper()} {x['value']:.2f} ± {x['uncertainty']:.2f} {x['unit']} (noise {x['noise']:.2f}, smoothing "
-                f"{x['smoothing']:.2f}, interference {x['interference']:.2f})"
+                f"X{gas.upper()} {x['value']:.2f} ± {x['uncertainty']:.2f} {x['unit']} (noise {x['noise']:.2f}, "
+                f"smoothing {x['smoothing']:.2f}, interference {x['interference']:.2f})"
             )
     if "surface_pressure" in s:
         parts.append(

@@ -112,8 +112,8 @@ def retrieve_clear_sky(
     Returns
     -------
     xarray.Dataset
-        Of `estimate`, with ``prior_uncertainty`` and the attributes ``clear_sky_only`` (1), ``not_modelled``, ``prior_deviations`` and
-        ``channels_left_out``.
+        Of `estimate`, with ``prior_uncertainty`` and the attributes ``clear_sky_only`` (1), ``not_modelled``,
+        ``prior_deviations`` and ``channels_left_out``.
 
     Raises
     ------

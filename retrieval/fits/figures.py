@@ -82,7 +82,9 @@ def sounding_figure(plan: FitPlan, fitted: FittedSounding, language: str = "en")
         band = 100.0 * np.where(used, noise, np.nan) / level
         below.fill_between(nu, -band, band, color="0.85", linewidth=0, label=words["noise"])
         below.plot(nu, np.where(used, left, np.nan), color="#0072B2", linewidth=0.6)
-        below.plot(nu[~used], np.zeros(int((~used).sum())), "x", color="#CC79A7", label=words["out"], markersize=4)
+        below.plot(
+            nu[~used], np.zeros(int((~used).sum())), "x", color="#CC79A7", label=words["out"], markersize=4
+        )
         reach = float(np.nanpercentile(np.abs(left[used]), 99.7)) if used.any() else 1.0
         below.set_ylim(-1.3 * reach, 1.3 * reach)
         below.set_xlim(nu[0], nu[-1])

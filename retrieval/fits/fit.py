@@ -53,11 +53,10 @@ def fit_sounding(plan: FitPlan, sounding: Sounding, air: AirLevels) -> Arrays:
         A spectrum or air that cannot be used; a start that is not found.
     """
     options = plan.options
-    layers = layers_of(
-        air, options.fit.layers, latitude=sounding.latitude, altitude=sounding.altitude
-    )
+    layers = layers_of(air, options.fit.layers, latitude=sounding.latitude, altitude=sounding.altitude)
     spectra = [
-        _without(sounding.covering(w.low, w.high).between(w.low, w.high), options.exclude) for w in plan.windows
+        _without(sounding.covering(w.low, w.high).between(w.low, w.high), options.exclude)
+        for w in plan.windows
     ]
     noise = np.concatenate([_noise(s, options.fit.model_error) for s in spectra])
     gases = {gas: _prior_layers(plan, gas, layers) for gas in plan.gases}
@@ -65,7 +64,10 @@ def fit_sounding(plan: FitPlan, sounding: Sounding, air: AirLevels) -> Arrays:
     for window, spectrum in zip(plan.windows, spectra, strict=True):
         band = _band(plan, window, spectrum, sounding)
         start = starting_shift(
-            _model(plan, layers, gases, (band,), sounding), spectrum, options.fit.search, options.fit.continuum
+            _model(plan, layers, gases, (band,), sounding),
+            spectrum,
+            options.fit.search,
+            options.fit.continuum,
         )
         starts.append(start)
         bands.append(dataclasses.replace(band, channel=band.channel * (1.0 + start)))
@@ -89,8 +91,8 @@ def fit_sounding(plan: FitPlan, sounding: Sounding, air: AirLevels) -> Arrays:
         **{
             name: result[name].values[0]
             for name in (
-                "value", "prior", "prior_uncertainty", "uncertainty", "covariance", "noise_covariance", "averaging_kernel", "outcome",
-                "iterations", "divergences", "degrees_of_freedom", "chi2", "channels",
+                "value", "prior", "prior_uncertainty", "uncertainty", "covariance", "noise_covariance",
+                "averaging_kernel", "outcome", "iterations", "divergences", "degrees_of_freedom", "chi2", "channels",
             )
         },
         "wavenumber": np.concatenate([s.wavenumber for s in spectra]),
@@ -120,7 +122,9 @@ def fit_sounding(plan: FitPlan, sounding: Sounding, air: AirLevels) -> Arrays:
 def _without(spectrum: Spectrum, ranges: dict[str, tuple[float, float]]) -> Spectrum:
     nu = spectrum.wavenumber
     faults = {name: (nu >= low) & (nu <= high) for name, (low, high) in ranges.items()}
-    return dataclasses.replace(spectrum, faults={**spectrum.faults, **{n: f for n, f in faults.items() if f.any()}})
+    return dataclasses.replace(
+        spectrum, faults={**spectrum.faults, **{n: f for n, f in faults.items() if f.any()}}
+    )
 
 
 def _band(plan: FitPlan, window: Window, spectrum: Spectrum, sounding: Sounding) -> SpectralBand:
@@ -177,7 +181,9 @@ def _noise(spectrum: Spectrum, model_error: float) -> Floats:
     usable, _ = usable_channels(np.where(good, spectrum.radiance, np.nan), noise)
     level = float(np.percentile(spectrum.radiance[usable], LEVEL))
     if not level > 0.0:
-        raise RangeError(f"no light in {spectrum.name}: {LEVEL:g} % of the channels are at or below {level:g}")
+        raise RangeError(
+            f"no light in {spectrum.name}: {LEVEL:g} % of the channels are at or below {level:g}"
+        )
     return np.where(good, np.hypot(noise, model_error * level), level)
 
 
@@ -188,8 +194,8 @@ def _left_out(spectra: list[Spectrum], of_fit: str) -> str:
         for name, n in spectrum.left_out.items():
             counts[name] = counts.get(name, 0) + n
     for text in of_fit.split(", "):
-        name, _, n = text.rpartition(" ")
-        counts.setdefault(name, int(n))
+        name, _, number = text.rpartition(" ")
+        counts.setdefault(name, int(number))
     return json.dumps({name: n for name, n in counts.items() if n})
 
 
@@ -236,8 +242,8 @@ def starting_shift(model: ClearSky, spectrum: Spectrum, search: float, continuum
     best = int(np.argmin(left))
     if best in (0, len(shifts) - 1):
         raise FormatError(
-            f"{spectrum.path}: {band.name}: lines and spectrum do not meet within a relative shift of {search:g}; is the "
-            "wavenumber scale right, and the line list of this range? (--fit-search widens it)"
+            f"{spectrum.path}: {band.name}: lines and spectrum do not meet within a relative shift of {search:g}; is "
+            "the wavenumber scale right, and the line list of this range? (--fit-search widens it)"
         )
     return float(shifts[best])
 

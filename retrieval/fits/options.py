@@ -48,7 +48,9 @@ class FitSettings(Options):
     )
     layers: int = Field(30, ge=5, le=200, description="of air")
     step: float | None = Field(
-        None, gt=0, description="cm-1, of the spectra inside; half the narrowest Doppler half width by default"
+        None,
+        gt=0,
+        description="cm-1, of the spectra inside; half the narrowest Doppler half width by default",
     )
     log_pressure_step: float = Field(
         0.25, gt=0, le=1, description="between nodes of the tables of cross sections"
@@ -70,7 +72,8 @@ class RetrieveTable(InLanguage):
         min_length=1, description="what is fitted, by a name of yours, cm-1: NAME=LOW,HIGH; may be repeated"
     )
     lines: dict[str, tuple[Path, ...]] = Field(
-        min_length=1, description="HITRAN files of a gas, of ranges that do not overlap: GAS=FILE,…; may be repeated"
+        min_length=1,
+        description="HITRAN files of a gas, of ranges that do not overlap: GAS=FILE,…; may be repeated",
     )
     isotopologues: dict[str, tuple[int, ...]] = Field(
         {}, description="which ones of a gas, e.g. CO2=1,2,3; the first by default"
@@ -89,7 +92,9 @@ class RetrieveTable(InLanguage):
     prior: dict[str, str] = Field(
         {}, description="of CO2 (ppm), CH4 (ppb): a mole fraction, or a CSV of pressure_hpa, mole_fraction"
     )
-    solar: Path | None = Field(None, description="solar line list of GGG; without one the Sun is taken for smooth")
+    solar: Path | None = Field(
+        None, description="solar line list of GGG; without one the Sun is taken for smooth"
+    )
     path_difference: float | None = Field(
         None, gt=0, description="greatest optical path difference of a Fourier spectrometer, cm"
     )
@@ -97,19 +102,24 @@ class RetrieveTable(InLanguage):
         None, ge=0, description="full angle of its field of view, rad, where neither file nor run log tell"
     )
     shapes: dict[str, Path] = Field(
-        {}, description="line shape of a window, CSV of offset_cm1, response: NAME=FILE; before what a file holds"
+        {},
+        description="line shape of a window, CSV of offset_cm1, response: NAME=FILE; before what a file holds",
     )
     polarisation: Literal["mean", "P", "S"] = Field("mean", description="of GOSAT; mean: (P + S) / 2")
     run_log: Path | None = Field(None, description="GGG run log of OPUS files")
     a_band: Path | None = Field(
-        None, description="A-band preprocessor file of OCO, or cloud screen of ACOS for GOSAT: marks cloudy soundings"
+        None,
+        description="A-band preprocessor file of OCO, or cloud screen of ACOS for GOSAT: marks cloudy soundings",
     )
     doas: Path | None = Field(None, description="IMAP-DOAS preprocessor file of OCO")
     fit: FitSettings = FitSettings()
-    source: str = Field("clear_sky_1", pattern=r"^[\w.#-]+$", description="name of the rows' source in the store")
+    source: str = Field(
+        "clear_sky_1", pattern=r"^[\w.#-]+$", description="name of the rows' source in the store"
+    )
     chunk: int = Field(8, ge=1, description="soundings that are done and kept together")
     tables: Path | None = Field(
-        None, description="folder of tables of cross sections, used again by later runs; OUT/tables by default"
+        None,
+        description="folder of tables of cross sections, used again by later runs; OUT/tables by default",
     )
     pictures: int = Field(6, ge=0, description="soundings of each file that are drawn")
     out: Path = Field(Path("retrieved"), description="folder to write to")
@@ -119,7 +129,9 @@ class RetrieveTable(InLanguage):
         for what, ranges in (("windows", self.windows), ("exclude", self.exclude)):
             for name, (low, high) in ranges.items():
                 if not 0.0 < low < high:
-                    raise ValueError(f"{what}: {name} goes from {low:g} to {high:g} cm-1; write NAME=LOW,HIGH")
+                    raise ValueError(
+                        f"{what}: {name} goes from {low:g} to {high:g} cm-1; write NAME=LOW,HIGH"
+                    )
         for what, names in (("fit.offset", self.fit.offset), ("fit.fluorescence", self.fit.fluorescence)):
             for name in names:
                 if name not in self.windows:
@@ -128,7 +140,9 @@ class RetrieveTable(InLanguage):
             if name not in self.windows:
                 raise ValueError(f"shapes: no window {name!r}; there is {', '.join(self.windows)}")
         if self.fit.profile is not None and self.fit.profile not in self.lines:
-            raise ValueError(f"fit.profile: no lines of {self.fit.profile!r}; there is {', '.join(self.lines)}")
+            raise ValueError(
+                f"fit.profile: no lines of {self.fit.profile!r}; there is {', '.join(self.lines)}"
+            )
         if (self.path_difference is None) != (self.field_of_view is None):
             raise ValueError("path_difference and field_of_view go together")
         if self.doas is not None and self.a_band is None:

@@ -1,8 +1,9 @@
-"""What is the same for all soundings of a run: lines, tables of cross sections, priors, line shapes, and what was assumed."""
+"""What is the same for all soundings of a run: lines, tables of cross sections, priors, line shapes, assumptions."""
 
 from __future__ import annotations
 
 import functools
+import itertools
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -24,7 +25,17 @@ from retrieval.forward.sun import SolarLines, read_solar_lines
 from retrieval.forward.tables import CrossSections, build_table, open_table, save_table
 from retrieval.spectra.spectrum import Sounding, Spectrum
 
-__all__ = ["FitPlan", "Window", "line_shape", "make_plan", "open_tables", "prior_of", "solar_lines"]
+__all__ = [
+    "FitPlan",
+    "Window",
+    "line_shape",
+    "make_plan",
+    "open_tables",
+    "prior_of",
+    "read_prior",
+    "read_shape",
+    "solar_lines",
+]
 
 OXYGEN = 0.2095  # mole fraction by dry air
 COLD = 220.0  # K, at which lines are about their narrowest
@@ -131,7 +142,7 @@ def make_plan(options: RetrieveTable, first: Sounding) -> FitPlan:
                 )
         tables = []
         for gas, found in inside.items():
-            fractions = (0.0, 0.03) if gas == "H2O" else (OXYGEN,) if gas == "O2" else (0.0,)
+            fractions = _fractions(gas)
             near = found.between(grid[0] - WING, grid[-1] + WING)
             path = folder / f"{gas}_{low:.0f}-{high:.0f}_{_key(options, near, grid, fractions)}.zarr.zip"
             tables.append((gas, path))
@@ -150,7 +161,14 @@ def make_plan(options: RetrieveTable, first: Sounding) -> FitPlan:
     return plan
 
 
-def _build(options: RetrieveTable, near: LineList, grid: Floats, fractions: tuple[float, ...]) -> CrossSections:
+def _fractions(gas: str) -> tuple[float, ...]:
+    """Return the mole fractions of a gas's own for which its table holds widths."""
+    return (0.0, 0.03) if gas == "H2O" else (OXYGEN,) if gas == "O2" else (0.0,)
+
+
+def _build(
+    options: RetrieveTable, near: LineList, grid: Floats, fractions: tuple[float, ...]
+) -> CrossSections:
     return build_table(
         near,
         grid,
@@ -172,16 +190,14 @@ def _lines(options: RetrieveTable, gas: str) -> LineList:
     wanted = options.isotopologues.get(gas, (1,))
     parts = [read_lines(path, gas, isotopologues=wanted) for path in options.lines[gas]]
     order = sorted(range(len(parts)), key=lambda k: float(parts[k].wavenumber[0]))
-    for a, b in zip(order, order[1:], strict=False):
+    for a, b in itertools.pairwise(order):
         if parts[a].wavenumber[-1] >= parts[b].wavenumber[0]:
             one, other = options.lines[gas][a], options.lines[gas][b]
             raise ConfigError(
                 f"lines of {gas}: {one} reaches {parts[a].wavenumber[-1]:.3f} cm-1 and {other} begins at "
                 f"{parts[b].wavenumber[0]:.3f}: lines of both would count twice; merge them or cut one"
             )
-    columns = [
-        np.concatenate([getattr(parts[k], f.name) for k in order]) for f in fields(LineList)[1:]
-    ]
+    columns = [np.concatenate([getattr(parts[k], f.name) for k in order]) for f in fields(LineList)[1:]]
     found = LineList(gas, *columns).stronger(options.weakest)
     if not len(found):
         raise ConfigError(f"lines of {gas}: none is as strong as weakest = {options.weakest:g}")
@@ -202,7 +218,7 @@ def _grid(
 
 
 def line_shape(options: RetrieveTable, name: str, spectrum: Spectrum, sounding: Sounding) -> LineShape:
-    """Return the line shape of a window: the user's, else the file's (of the middle channel), else a Fourier spectrometer's.
+    """Return the line shape of a window: the user's, else the file's middle channel's, else a Fourier spectrometer's.
 
     Raises
     ------
@@ -211,7 +227,7 @@ def line_shape(options: RetrieveTable, name: str, spectrum: Spectrum, sounding: 
     """
     middle = 0.5 * (spectrum.wavenumber[0] + spectrum.wavenumber[-1])
     if name in options.shapes:
-        return _shape_file(options.shapes[name])
+        return _shape_once(options.shapes[name])
     if spectrum.shape_offset is not None and spectrum.shape_response is not None:
         k = len(spectrum.wavenumber) // 2
         return tabulated_shape(spectrum.shape_offset[k], spectrum.shape_response[k])
@@ -232,7 +248,18 @@ def _fts(path: float, field: float, wavenumber: float) -> LineShape:
 
 
 @functools.lru_cache(maxsize=32)
-def _shape_file(path: Path) -> LineShape:
+def _shape_once(path: Path) -> LineShape:
+    return read_shape(path)
+
+
+def read_shape(path: Path) -> LineShape:
+    """Read a line shape of the user's, a CSV of offset_cm1 and response.
+
+    Raises
+    ------
+    FormatError
+        No such columns, or no line shape in them.
+    """
     with reading(path, "a line shape"):
         table = read_csv(path, comment="#")
         for column in ("offset_cm1", "response"):
@@ -279,7 +306,7 @@ def prior_of(options: RetrieveTable, gas: str) -> tuple[Floats, Floats] | None:
     one = conversion_factor(entry.unit, "mol mol-1")
     one_value = _number(given)
     if one_value is None:
-        pressure, value = _prior_file(Path(given))
+        pressure, value = _prior_once(Path(given))
     else:
         pressure, value = np.array([1000.0]), np.array([one_value])
     low, high = entry.valid_range("column")
@@ -299,7 +326,18 @@ def _number(text: str) -> float | None:
 
 
 @functools.lru_cache(maxsize=8)
-def _prior_file(path: Path) -> tuple[Floats, Floats]:
+def _prior_once(path: Path) -> tuple[Floats, Floats]:
+    return read_prior(path)
+
+
+def read_prior(path: Path) -> tuple[Floats, Floats]:
+    """Read a prior profile of the user's: pressures falling, mole fractions as they stand, of a CSV of these columns.
+
+    Raises
+    ------
+    FormatError
+        No such columns, or other than positive numbers.
+    """
     with reading(path, "a prior profile"):
         table = read_csv(path, comment="#")
         for column in ("pressure_hpa", "mole_fraction"):
@@ -307,7 +345,9 @@ def _prior_file(path: Path) -> tuple[Floats, Floats]:
                 raise FormatError(f"{path}: no column {column!r}{nearest(column, table.columns)}")
         pressure, value = (table[c].to_numpy(np.float64) for c in ("pressure_hpa", "mole_fraction"))
     order = np.argsort(-pressure)
-    if not (len(pressure) and np.isfinite(pressure).all() and (pressure > 0).all() and np.isfinite(value).all()):
+    if not (
+        len(pressure) and np.isfinite(pressure).all() and (pressure > 0).all() and np.isfinite(value).all()
+    ):
         raise FormatError(f"{path}: pressures and mole fractions must be positive numbers")
     return pressure[order], value[order]
 
@@ -329,17 +369,23 @@ def _assumptions(options: RetrieveTable, first: Sounding, lines: dict[str, LineL
     said["meteorology"] = file(o.met)
     for gas, given in o.prior.items():
         said[f"prior_{gas}"] = (
-            file(Path(given)) if _number(given) is None else f"{given} {species_of(gas).unit_name} at all heights"
+            file(Path(given))
+            if _number(given) is None
+            else f"{given} {species_of(gas).unit_name} at all heights"
         )
     if "O2" in lines:
         said["prior_O2"] = f"{OXYGEN} of dry air"
-    said["continuum"] = f"polynomial of degree {o.fit.continuum} in each window: albedo, Sun and calibration together"
+    said["continuum"] = (
+        f"polynomial of degree {o.fit.continuum} in each window: albedo, Sun and calibration together"
+    )
     if first.view is not None:
         said["surface"] = "flat, reflects alike in all directions"
     said["polarisation"] = str(first.about.get("polarisation", "as measured")) + "; the model has none"
     said["model_error"] = f"{o.fit.model_error:g} of the continuum"
     for name, (low, high) in o.windows.items():
-        said[f"line_shape_{name}"] = _shape_words(o, name, first.covering(low, high).between(low, high), first)
+        said[f"line_shape_{name}"] = _shape_words(
+            o, name, first.covering(low, high).between(low, high), first
+        )
     said["wavenumbers"] = "shifted in one piece; the instrument's own motion is in the shift"
     return said
 
@@ -347,8 +393,10 @@ def _assumptions(options: RetrieveTable, first: Sounding, lines: dict[str, LineL
 def _shape_words(options: RetrieveTable, name: str, spectrum: Spectrum, sounding: Sounding) -> str:
     if name in options.shapes:
         return f"{options.shapes[name].name}, of all channels"
-    if spectrum.shape_offset is not None:
-        widths = [_full_width(*pair) for pair in zip(spectrum.shape_offset, spectrum.shape_response, strict=True)]
+    if spectrum.shape_offset is not None and spectrum.shape_response is not None:
+        widths = [
+            _full_width(*pair) for pair in zip(spectrum.shape_offset, spectrum.shape_response, strict=True)
+        ]
         spread = 100.0 * (max(widths) / min(widths) - 1.0)
         return f"of the file's middle channel; over the window its width differs by {spread:.1f} %"
     given = options.path_difference is not None
@@ -363,4 +411,3 @@ def _shape_words(options: RetrieveTable, name: str, spectrum: Spectrum, sounding
 def _full_width(offset: Floats, response: Floats) -> float:
     inside = offset[response >= 0.5 * np.max(response)]
     return float(max(np.ptp(inside), 1e-12))
-

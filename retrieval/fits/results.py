@@ -173,14 +173,19 @@ def results_dataset(plan: FitPlan, fitted: Sequence[FittedSounding], origin: str
         for k, f in enumerate(fitted):
             if name in f.arrays:
                 values = np.asarray(f.arrays[name], dtype=np.float64)
-                out[(k, *(slice(0, n) for n in values.shape))] = values
+                part = out[k : k + 1].reshape(out.shape[1:])
+            part[tuple(slice(0, n) for n in values.shape)] = values
         return out
 
     n = len(names)
     square = ("sounding", "state", "state_2")
     variables: dict[str, Any] = {
         "status": ("sounding", [f.status for f in fitted]),
-        "cloudy": ("sounding", np.array([f.cloudy for f in fitted], dtype=np.int8), {"long_name": "turned down by a screen"}),
+        "cloudy": (
+            "sounding",
+            np.array([f.cloudy for f in fitted], dtype=np.int8),
+            {"long_name": "turned down by a screen"},
+        ),
         "outcome": (
             "sounding",
             np.array([int(f.outcome) for f in fitted], dtype=np.int8),
@@ -193,7 +198,11 @@ def results_dataset(plan: FitPlan, fitted: Sequence[FittedSounding], origin: str
         "iterations": ("sounding", fill("iterations")),
         "chi2": (("sounding", "window"), fill("chi2", len(windows)), {"long_name": "reduced chi2"}),
         "channels": (("sounding", "window"), fill("channels", len(windows)), {"long_name": "channels used"}),
-        "shift": (("sounding", "window"), fill("shift", len(windows)), {"long_name": "relative shift of the wavenumbers"}),
+        "shift": (
+            ("sounding", "window"),
+            fill("shift", len(windows)),
+            {"long_name": "relative shift of the wavenumbers"},
+        ),
         "value": (("sounding", "state"), fill("value", n), {"long_name": "state"}),
         "prior": (("sounding", "state"), fill("prior", n)),
         "prior_uncertainty": (("sounding", "state"), fill("prior_uncertainty", n)),
@@ -202,14 +211,26 @@ def results_dataset(plan: FitPlan, fitted: Sequence[FittedSounding], origin: str
         "noise_covariance": (square, fill("noise_covariance", n, n)),
         "averaging_kernel": (square, fill("averaging_kernel", n, n)),
         "pressure_edges": (("sounding", "edge"), fill("pressure_edges", layers + 1), {"units": "hPa"}),
-        "wavenumber": (("sounding", "channel"), fill("wavenumber", channels), {"units": "cm-1", "long_name": "as the file states it"}),
-        "radiance": (("sounding", "channel"), fill("radiance", channels), {"long_name": "in the unit of the file"}),
+        "wavenumber": (
+            ("sounding", "channel"),
+            fill("wavenumber", channels),
+            {"units": "cm-1", "long_name": "as the file states it"},
+        ),
+        "radiance": (
+            ("sounding", "channel"),
+            fill("radiance", channels),
+            {"long_name": "in the unit of the file"},
+        ),
         "noise": (("sounding", "channel"), fill("noise", channels)),
         "modelled": (("sounding", "channel"), fill("modelled", channels)),
         "used": (("sounding", "channel"), fill("used", channels, whole=0.0).astype(np.int8)),
         "channel_window": (("sounding", "channel"), fill("window", channels, whole=-1.0).astype(np.int8)),
-        "left_out": ("sounding", [str(f.arrays.get("left_out", "")) for f in fitted], {"long_name": "channels by reason"}),
-    }  # fmt: skip
+        "left_out": (
+            "sounding",
+            [str(f.arrays.get("left_out", "")) for f in fitted],
+            {"long_name": "channels by reason"},
+        ),
+    }
     for name, unit in (
         ("latitude", "degrees_north"),
         ("longitude", "degrees_east"),
@@ -225,7 +246,10 @@ def results_dataset(plan: FitPlan, fitted: Sequence[FittedSounding], origin: str
         variables,
         coords={
             "sounding": [f.place["identity"] for f in fitted],
-            "time": ("sounding", np.array([f.place["time"] for f in fitted], dtype="datetime64[us]").astype("datetime64[ns]")),
+            "time": (
+                "sounding",
+                np.array([f.place["time"] for f in fitted], dtype="datetime64[us]").astype("datetime64[ns]"),
+            ),
             "state": names,
             "window": windows,
         },
@@ -241,4 +265,4 @@ def results_dataset(plan: FitPlan, fitted: Sequence[FittedSounding], origin: str
             **{f"assumed_{k}": v for k, v in plan.assumptions.items()},
             "options": json.dumps(plan.options.model_dump(mode="json")),
         },
-    )  # fmt: skip
+    )

@@ -111,7 +111,9 @@ def run_retrieve(options: RetrieveTable, work: Work | None = None) -> RetrieveSu
         try:
             file = apart(open_spectra, path, options.run_log)
             if kind and file.kind != kind:
-                raise ConfigError(f"{path}: spectra of {file.kind}, others are of {kind}: one instrument a run")
+                raise ConfigError(
+                    f"{path}: spectra of {file.kind}, others are of {kind}: one instrument a run"
+                )
             kind = file.kind
             if plan is None:
                 plan = make_plan(options, _first(file, options))
@@ -157,7 +159,10 @@ def _screened(options: RetrieveTable) -> tuple[dict[str, bool], list[str]]:
     result = clear_sky(table, screen)
     rejected = np.asarray(result.rejected)
     said = f"screen {screen}: {int(rejected.sum())} of {len(rejected)} soundings turned down"
-    return dict(zip(map(str, table.sounding_id.tolist()), rejected.tolist(), strict=True)), [said, *table.notes]
+    return dict(zip(map(str, table.sounding_id.tolist()), rejected.tolist(), strict=True)), [
+        said,
+        *table.notes,
+    ]
 
 
 def _one(
@@ -196,7 +201,9 @@ def _one(
         for row in chunk.rows
     ]
     if cloudy and not any(i in cloudy for i in file.identities):
-        raise ConfigError(f"{options.a_band}: no sounding of {file.path} is in it; is it of the same granule?")
+        raise ConfigError(
+            f"{options.a_band}: no sounding of {file.path} is in it; is it of the same granule?"
+        )
     store = ObservationStore(options.out / "store")
     by_gas: dict[str, dict[str, dict[str, Any]]] = {}
     index: list[dict[str, Any]] = []
@@ -206,9 +213,7 @@ def _one(
             continue
         summary.written += store.write(table)
         columns = ("obs_id", "value", "uncertainty", "prior_column", "quality")
-        by_gas[gas] = {
-            r["obs_id"].rpartition(":")[2]: r for r in table.select(columns).to_pylist()
-        }
+        by_gas[gas] = {r["obs_id"].rpartition(":")[2]: r for r in table.select(columns).to_pylist()}
         good = [r["value"] for r in by_gas[gas].values() if r["quality"] == 0]
         times = table["time"].to_numpy()
         index.append(
@@ -235,7 +240,9 @@ def _one(
         store.index.write(index, f"retrieve-{digest[:12]}")
     rows = []
     for f in fitted:
-        mine = {gas: found[f.place["identity"]] for gas, found in by_gas.items() if f.place["identity"] in found}
+        mine = {
+            gas: found[f.place["identity"]] for gas, found in by_gas.items() if f.place["identity"] in found
+        }
         rows.append({"file": file.path.name, **told(plan, f, mine)})
     data = results_dataset(plan, fitted, file.path.name)
     summary.written.append(
@@ -287,7 +294,17 @@ def _fit_chunk(chunk: _Chunk) -> Arrays:
 def _place(sounding: Sounding) -> dict[str, Any]:
     s = sounding
     view = np.nan if s.view is None else s.view
-    names = ("time", "latitude", "longitude", "altitude", "sun", "land_fraction", "platform", "rejected", "about")
+    names = (
+        "time",
+        "latitude",
+        "longitude",
+        "altitude",
+        "sun",
+        "land_fraction",
+        "platform",
+        "rejected",
+        "about",
+    )
     return {**{n: getattr(s, n) for n in names}, "view": view}
 
 

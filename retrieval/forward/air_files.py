@@ -69,13 +69,14 @@ class AirFile:
         if self.identities:
             if identity not in self.identities:
                 raise FormatError(
-                    f"{self.path}: no sounding {identity}{nearest(identity, self.identities)}; is it of the same granule?"
+                    f"{self.path}: no sounding {identity}{nearest(identity, self.identities)}; is it of "
+                    "the same granule?"
                 )
             return self.identities.index(identity)
         if total != self.count:
             raise FormatError(
-                f"{self.path}: states no identities and has {self.count} soundings, the spectra {total}: they cannot "
-                "be told apart"
+                f"{self.path}: states no identities and has {self.count} soundings, the spectra {total}: they "
+                "cannot be told apart"
             )
         return position
 
@@ -129,8 +130,8 @@ def open_air(path: str | os.PathLike[str]) -> AirFile:
             return AirFile(where, "own", tuple(names), len(names))
         there = ", ".join(sorted(file))
     raise FormatError(
-        f"{where}: no meteorology of soundings: ECMWF of ACOS or OCO, or netCDF with {', '.join(_OWN)} and sounding_id; "
-        f"there is {there or 'nothing'}"
+        f"{where}: no meteorology of soundings: ECMWF of ACOS or OCO, or netCDF with {', '.join(_OWN)} and "
+        f"sounding_id; there is {there or 'nothing'}"
     )
 
 
@@ -180,7 +181,12 @@ def _oco(file: Any, path: Path, row: int) -> tuple[Floats, Floats, Floats, float
     group, end = next((g, e) for g, e in _OCO if f"{g}/temperature_profile{e}" in file)
     names = [
         f"{group}/{n}{end}"
-        for n in ("vector_pressure_levels", "temperature_profile", "specific_humidity_profile", "surface_pressure")
+        for n in (
+            "vector_pressure_levels",
+            "temperature_profile",
+            "specific_humidity_profile",
+            "surface_pressure",
+        )
     ]
     for name in names:
         if name not in file:
@@ -234,7 +240,9 @@ def _checked(
                 f"{path}: {name} spans {np.min(values):g} to {np.max(values):g}, must lie in {low:g} to {high:g}"
             )
     if pressure[-1] > 50.0:
-        raise RangeError(f"{path}: the highest level lies at {pressure[-1]:g} hPa; a column needs the air above")
+        raise RangeError(
+            f"{path}: the highest level lies at {pressure[-1]:g} hPa; a column needs the air above"
+        )
     return AirLevels(pressure, temperature, humidity, surface)
 
 

@@ -105,7 +105,9 @@ def _ground(spectrum: Spectrum, log: RunLogEntry) -> Sounding:
     start = np.datetime64(f"{log.year:04d}-01-01", "us")
     time = start + np.timedelta64(round(((log.day - 1) * 24.0 + log.hour) * 3.6e9), "us")
     if not log.signal_to_noise > 0.0:
-        raise FormatError(f"{log.spectrum}: the run log states a signal-to-noise ratio of {log.signal_to_noise:g}")
+        raise FormatError(
+            f"{log.spectrum}: the run log states a signal-to-noise ratio of {log.signal_to_noise:g}"
+        )
     good = spectrum.radiance[np.isfinite(spectrum.radiance)]
     level = float(np.percentile(good, 99.0)) if good.size else 0.0
     if not level > 0.0:

@@ -1,7 +1,7 @@
 """Spectra of GOSAT's TANSO-FTS as the ACOS level-1 files hold them: radiances of two polarisations in three bands.
 
-A channel's wavenumber is ``c_0 + c_1 i`` with i from **1**, as in the ACOS retrievals of the same files; so counted, what
-their scale is off by is one share of the wavenumber in all three bands, as it is of a misaligned interferometer.
+A channel's wavenumber is ``c_0 + c_1 i`` with i from **1**, as in the ACOS retrievals of the same files; so counted,
+what their scale is off by is one share of the wavenumber in all bands, as it is of a misaligned interferometer.
 The noise is stated in V (cm-1)-1 and becomes a radiance by the conversion coefficients of the gain that was used. The
 files hold no line shape and do not say whether a channel was saturated.
 """
@@ -68,7 +68,9 @@ def read_gosat(
 def _one(file: Level1, row: int, polarisation: Polarisation) -> Sounding:
     name = int(np.asarray(file.variable(IDENTITY)[row]))
     coefficients = file.numbers(MARK, row, (None, 3, 2, 2))
-    gains = [_gain(file, name, text) for text in np.asarray(file.file["SoundingHeader/gain_swir"][row]).ravel()]
+    gains = [
+        _gain(file, name, text) for text in np.asarray(file.file["SoundingHeader/gain_swir"][row]).ravel()
+    ]
     spectra = tuple(
         _spectrum(file, row, band, number, coefficients[number], gains, polarisation)
         for number, band in enumerate(BANDS)
@@ -147,6 +149,4 @@ def _spectrum(
     if not (np.isfinite(scale).all() and scale[1] > 0.0):
         raise RangeError(f"{file.path}: {band} has no scale of wavenumbers: coefficients {scale}")
     wavenumber = scale[0] + scale[1] * np.arange(1, points + 1)
-    return Spectrum(
-        wavenumber, radiance, {}, file.path, band, unit, noise, {"no_noise_told": ~(noise > 0.0)}
-    )
+    return Spectrum(wavenumber, radiance, {}, file.path, band, unit, noise, {"no_noise_told": ~(noise > 0.0)})

@@ -88,7 +88,9 @@ class Level1:
         found = np.asarray(variable).astype(np.int64)
         real = found[found > 0]
         if not real.size or len(np.unique(real)) != real.size:
-            raise FormatError(f"{self.path}: {name} has {real.size} soundings, they must have different names")
+            raise FormatError(
+                f"{self.path}: {name} has {real.size} soundings, they must have different names"
+            )
         return found
 
     def unit(self, name: str, known: dict[str, str]) -> str:

@@ -83,7 +83,7 @@ class _Detector:
         file.unit(MARK, _MICRONS)
         snr = file.numbers("InstrumentHeader/snr_coef", at, (3, None, None, None))
         points = len(snr)
-        self.wavelength = np.polynomial.polynomial.polyval(np.arange(1, points + 1), coefficients)
+        self.wavelength: Floats = np.polynomial.polynomial.polyval(np.arange(1, points + 1), coefficients)
         self.photon, self.background = snr[:, 0], snr[:, 1]
         if file.has("InstrumentHeader/bad_sample_list"):
             bad = file.numbers("InstrumentHeader/bad_sample_list", at, (3, None, points))
@@ -108,7 +108,7 @@ def _one(file: Level1, instrument: Any, name: str, frame: int, footprint: int, p
         return float(file.numbers(f"SoundingGeometry/sounding_{word}", at, (None, None)))
 
     flag = 0.0 if not file.has("SoundingGeometry/sounding_qual_flag") else value("qual_flag")
-    about = {"footprint": footprint + 1}
+    about: dict[str, float] = {"footprint": footprint + 1}
     for word in ("azimuth", "relative_velocity", "polarization_angle"):
         if file.has(f"SoundingGeometry/sounding_{word}"):
             about[f"sounding_{word}"] = value(word)
@@ -141,7 +141,7 @@ def _spectrum(file: Level1, detector: _Detector, at: tuple[int, int], band: str)
             "saturated": radiance >= detector.most,
             "no_noise_told": np.isfinite(radiance) & ~(noise > 0.0),
         }
-    wavelength = detector.wavelength
+    wavelength: Floats = detector.wavelength
     wavenumber = 1e4 / wavelength
     offset = 1e4 / (wavelength[:, None] + detector.offset) - wavenumber[:, None]
     return Spectrum(

@@ -65,9 +65,9 @@ def test_truths_come_back_with_their_errors(world):
     with xr.open_dataset(folder / "whole/granule_columns.nc", engine="netcdf4") as data:
         assert data.attrs["clear_sky_only"] == 1
         assert "scattering" in data.attrs["not_modelled"]
-        assert {f"assumed_{n}" for n in ("lines_CO2", "meteorology", "prior_CO2", "solar_lines", "continuum")} <= set(
-            data.attrs
-        )
+        assert {
+            f"assumed_{n}" for n in ("lines_CO2", "meteorology", "prior_CO2", "solar_lines", "continuum")
+        } <= set(data.attrs)
         place = [str(n) for n in data["state_name"].values].index("CO2_scale")
         np.testing.assert_allclose(
             400.0 * data["value"].values[:, place], rows["value"].to_numpy(), rtol=1e-6
@@ -127,7 +127,11 @@ def test_mistakes_are_told_at_once(world):
         (ConfigError, "prior: none of CO2", {"prior": {}}),
         (ConfigError, "no mole fraction in ppm", {"prior": {"CO2": "0.0004"}}),
         (ConfigError, "would count twice", twice),
-        (ConfigError, "no line between", {"windows": {"far": (12945.5, 12946.5)}, "lines": {"CO2": lists["CO2"]}}),
+        (
+            ConfigError,
+            "no line between",
+            {"windows": {"far": (12945.5, 12946.5)}, "lines": {"CO2": lists["CO2"]}},
+        ),
         (ConfigError, "holds no line shape", {"path_difference": None, "field_of_view": None}),
         (ConfigError, "go together", {"field_of_view": None}),
         (ConfigError, "no window 'weka'", {"fit": given["fit"] | {"offset": ["weka"]}}),

@@ -49,7 +49,7 @@ def inputs(folder):
 
 
 def granule(folder, truths, *, seed=5, name="granule.h5"):
-    """Write a granule of `truths` (CO2 scale, surface pressure by that of the air, temperature offset); return options."""
+    """Write a granule of `truths` (CO2 scale, surface pressure by the air's, temperature offset); return options."""
     options = inputs(folder)
     path = gosat_file(folder / name, soundings=len(truths), points=POINTS, start=START)
     table = RetrieveTable(files=[str(path)], out=folder / "out", **options)

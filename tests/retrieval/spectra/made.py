@@ -15,7 +15,9 @@ def put(file, name, values, unit=None):
         node.attrs["Units"] = np.array([unit], dtype=object)
 
 
-def gosat_file(path, radiance=None, *, soundings=2, points=40, spacing=0.2, gain=b"H    ", start=START, **geometry):
+def gosat_file(
+    path, radiance=None, *, soundings=2, points=40, spacing=0.2, gain=b"H    ", start=START, **geometry
+):
     """Write a level-1 file as ACOS does; `radiance` by band has shape (soundings, 2, points)."""
     given = radiance or {}
     rng = np.random.default_rng(0)
@@ -88,9 +90,15 @@ def oco_file(path, *, frames=1, footprints=2, points=60, knots=21, radiance=None
         put(file, "InstrumentHeader/snr_coef", snr)
         put(file, "InstrumentHeader/measureable_signal_max_observed", np.array([7.0e20, 2.45e20, 1.25e20]))
         offset = np.linspace(-2e-4, 3e-4, knots)
-        put(file, "InstrumentHeader/ils_delta_lambda", np.broadcast_to(offset, (3, footprints, points, knots)))
+        put(
+            file, "InstrumentHeader/ils_delta_lambda", np.broadcast_to(offset, (3, footprints, points, knots))
+        )
         shape = np.exp(-((offset / 5e-5) ** 2))
-        put(file, "InstrumentHeader/ils_relative_response", np.broadcast_to(shape, (3, footprints, points, knots)))
+        put(
+            file,
+            "InstrumentHeader/ils_relative_response",
+            np.broadcast_to(shape, (3, footprints, points, knots)),
+        )
         for band in BANDS:
             values = 5e19 * (1.0 + 0.1 * rng.random((frames, footprints, points)))
             if radiance is not None and band in radiance:

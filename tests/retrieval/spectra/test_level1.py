@@ -28,9 +28,7 @@ def test_gosat_polarisations_their_noise_and_the_first_channel(tmp_path):
     path = gosat_file(tmp_path / "a.h5", radiance)
     file = open_spectra(path)
     assert (file.kind, file.identities[1]) == ("gosat", "20100223034945")
-    found = {
-        kind: read_soundings(file, [1], kind)[0].covering(6201.0, 6207.0) for kind in ("mean", "P", "S")
-    }
+    found = {kind: read_soundings(file, [1], kind)[0].covering(6201.0, 6207.0) for kind in ("mean", "P", "S")}
     mean = found["mean"]
     np.testing.assert_allclose(mean.wavenumber, 6200.0 + 0.2 * np.arange(1, 41))  # counted from one
     np.testing.assert_allclose(mean.radiance, 1.5 * p, rtol=1e-6)
@@ -53,7 +51,8 @@ def test_times_of_a_real_file_are_those_it_spells_out(sample_data):
     path = next((sample_data / "retrieval/acos_oco2").glob("oco2_ECMWFTG_*.h5"))
     with h5py.File(path) as file:
         geometry = file["SoundingGeometry"]
-        for seconds, text in zip(geometry["sounding_time_tai93"][:].ravel(), geometry["sounding_time_string"][:].ravel(), strict=True):
+        pair = (geometry[f"sounding_time_{n}"][:].ravel() for n in ("tai93", "string"))
+        for seconds, text in zip(*pair, strict=True):
             apart = tai93_time(float(seconds)) - np.datetime64(text.decode().rstrip("Z"))
             assert abs(apart) <= np.timedelta64(1, "ms")
 
@@ -83,15 +82,18 @@ def test_oco_spectra_are_turned_and_keep_noise_faults_and_line_shape(tmp_path, o
     assert abs(peak) < 0.1
 
 
+def everything(path):
+    file = open_spectra(path)
+    return read_soundings(file, range(len(file.identities)))
+
+
 def test_what_is_no_spectrum_in_a_known_unit_is_refused(tmp_path):
     def fails(error, match, make, *changes, **more):
         path = make(tmp_path / "x.h5", **more)
         for name, rest in changes:
             change(path, name, **rest)
         with pytest.raises(error, match=match) as found:
-            file = open_spectra(path)
-            for sounding in read_soundings(file, range(len(file.identities))):
-                assert sounding.spectra
+            everything(path)
         assert "\n" not in str(found.value)
 
     radiance = "SoundingSpectra/radiance_o2"
@@ -100,9 +102,17 @@ def test_what_is_no_spectrum_in_a_known_unit_is_refused(tmp_path):
     fails(MissingVariableError, "noise_o2_l1b", gosat_file, ("SoundingSpectra/noise_o2_l1b", {}))
     fails(ObsnetError, "no scale", gosat_file, spacing=-0.2)
     fails(ObsnetError, "solar zenith is 95", gosat_file, solar_zenith=95.0)
-    fails(FormatError, "no mean", gosat_file, ("SoundingHeader/wavenumber_coefficients", {"where": (0, 0, 1), "value": 1.0}))
-    fails(FormatError, "different names", gosat_file, ("SoundingHeader/sounding_id", {"value": 20100223034944}))
-    fails(UnitError, "nanometers", oco_file, ("InstrumentHeader/dispersion_coef_samp", {"attribute": "nanometers"}))
+    apart = {"where": (0, 0, 1), "value": 1.0}
+    fails(FormatError, "no mean", gosat_file, ("SoundingHeader/wavenumber_coefficients", apart))
+    fails(
+        FormatError, "different names", gosat_file, ("SoundingHeader/sounding_id", {"value": 20100223034944})
+    )
+    fails(
+        UnitError,
+        "nanometers",
+        oco_file,
+        ("InstrumentHeader/dispersion_coef_samp", {"attribute": "nanometers"}),
+    )
     fails(UnitError, "no stated unit", oco_file, ("SoundingMeasurements/radiance_o2", {"attribute": ""}))
     turned = {"where": (slice(None), slice(None), 1), "value": -1e-5}
     fails(ObsnetError, "do not increase", oco_file, ("InstrumentHeader/dispersion_coef_samp", turned))
@@ -127,11 +137,15 @@ def test_real_gosat_soundings_are_what_acos_fitted(sample_data):
             parts = {k: np.asarray(v)[0] for k, v in known["SpectralParameters"].items()}
             if "sample_indexes" not in parts:
                 continue
-            results = {k: np.asarray(v)[0] for k, v in known["RetrievalResults"].items() if v.dtype.kind == "f"}
+            results = {
+                k: np.asarray(v)[0] for k, v in known["RetrievalResults"].items() if v.dtype.kind == "f"
+            }
         ends = np.cumsum(parts["num_colors_per_band"])
         for spectrum, band in zip(sounding.spectra, np.split(np.arange(ends[-1]), ends[:-1]), strict=True):
             at = parts["sample_indexes"][band] - 1
-            np.testing.assert_allclose(spectrum.radiance[at], parts["measured_radiance"][band], rtol=0, atol=1e-14)
+            np.testing.assert_allclose(
+                spectrum.radiance[at], parts["measured_radiance"][band], rtol=0, atol=1e-14
+            )
             np.testing.assert_allclose(spectrum.noise[at], parts["measured_radiance_uncert"][band], rtol=1e-6)
             # ACOS moved the first coefficient only
             moved = spectrum.wavenumber[at] - parts["wavenumber"][band]
