@@ -173,7 +173,7 @@ def main() -> None:
         (
             "strong CO2 alone, surface pressure of the weather",
             "strong",
-            {"windows": {"strong": (4820.0, 4890.0)}, "gases": ("CO2", "H2O")},
+            {"windows": {"strong": (4820.0, 4852.0)}, "gases": ("CO2", "H2O")},
         ),
     )
     for title, name, choice in cases:

@@ -57,7 +57,7 @@ def level1(folder: Path) -> Iterator[tuple[Path, Any]]:
 
 def air(folder: Path) -> Iterator[tuple[Path, Any]]:
     """Meteorology of soundings; line shapes and priors of the user's."""
-    from retrieval.fits.plan import read_prior, read_shape
+    from retrieval.fits.inputs import read_prior, read_shape
     from retrieval.forward.air_files import layers_of, open_air, read_air
     from tests.retrieval.forward import test_air_files as made
 

@@ -16,7 +16,8 @@ from retrieval.columns.pressure_weights import layer_weights
 from retrieval.estimation.error_budget import error_budget
 from retrieval.estimation.options import RetrievalOutcome, SolverOptions
 from retrieval.estimation.spectrum import LEVEL, gas_profile, retrieve_clear_sky, usable_channels
-from retrieval.fits.plan import FitPlan, Window, line_shape, open_tables, prior_of, solar_lines
+from retrieval.fits.inputs import line_shape, open_tables, prior_of, solar_lines
+from retrieval.fits.plan import FitPlan, Window
 from retrieval.forward.air_files import AirLevels, layers_of
 from retrieval.forward.atmosphere import Layers
 from retrieval.forward.model import ClearSky, SpectralBand

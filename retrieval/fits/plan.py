@@ -1,9 +1,7 @@
-"""What is the same for all soundings of a run: lines, tables of cross sections, priors, line shapes, assumptions."""
+"""What is the same for all soundings of a run: windows, the tables of cross sections that they need, assumptions."""
 
 from __future__ import annotations
 
-import functools
-import itertools
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -11,33 +9,19 @@ import numpy as np
 
 from obsnet.constants import species as species_of
 from obsnet.content import sha256
-from obsnet.errors import ConfigError, FormatError, RangeError, nearest
-from obsnet.reading import read_csv, reading
+from obsnet.errors import ConfigError
 from obsnet.typing import Floats
-from obsnet.units import conversion_factor
 from obsnet.work.kept import fingerprint_of
 from obsnet.work.progress import progress
+from retrieval.fits.inputs import OXYGEN, is_number, line_shape, lines_of, prior_of
 from retrieval.fits.options import RetrieveTable
 from retrieval.forward.absorption import DOPPLER
-from retrieval.forward.hitran import LineList, read_lines
-from retrieval.forward.instrument import LineShape, fts_shape, tabulated_shape
-from retrieval.forward.sun import SolarLines, read_solar_lines
-from retrieval.forward.tables import CrossSections, build_table, open_table, save_table
+from retrieval.forward.hitran import LineList
+from retrieval.forward.tables import CrossSections, build_table, save_table
 from retrieval.spectra.spectrum import Sounding, Spectrum
 
-__all__ = [
-    "FitPlan",
-    "Window",
-    "line_shape",
-    "make_plan",
-    "open_tables",
-    "prior_of",
-    "read_prior",
-    "read_shape",
-    "solar_lines",
-]
+__all__ = ["FitPlan", "Window", "make_plan"]
 
-OXYGEN = 0.2095  # mole fraction by dry air
 COLD = 220.0  # K, at which lines are about their narrowest
 WING = 25.0  # cm-1
 MARGIN = 0.5  # cm-1 of the tables beyond what line shape and shift need
@@ -112,7 +96,7 @@ def make_plan(options: RetrieveTable, first: Sounding) -> FitPlan:
     ConfigError
         A window in which no gas absorbs, a gas without a prior, lines that overlap, no line shape.
     """
-    every = {gas: _lines(options, gas) for gas in options.lines}
+    every = {gas: lines_of(options, gas) for gas in options.lines}
     folder = options.tables or options.out / "tables"
     notes: list[str] = []
     jobs: list[tuple[str, str, LineList, Floats, tuple[float, ...], Path]] = []
@@ -185,25 +169,6 @@ def _key(options: RetrieveTable, lines: LineList, grid: Floats, fractions: tuple
     return fingerprint_of(lines.molecule, *arrays, grid[[0, -1]], len(grid), nodes)[:12]
 
 
-def _lines(options: RetrieveTable, gas: str) -> LineList:
-    """Return the lines of all files of a gas; a line that stands in two of them would count twice."""
-    wanted = options.isotopologues.get(gas, (1,))
-    parts = [read_lines(path, gas, isotopologues=wanted) for path in options.lines[gas]]
-    order = sorted(range(len(parts)), key=lambda k: float(parts[k].wavenumber[0]))
-    for a, b in itertools.pairwise(order):
-        if parts[a].wavenumber[-1] >= parts[b].wavenumber[0]:
-            one, other = options.lines[gas][a], options.lines[gas][b]
-            raise ConfigError(
-                f"lines of {gas}: {one} reaches {parts[a].wavenumber[-1]:.3f} cm-1 and {other} begins at "
-                f"{parts[b].wavenumber[0]:.3f}: lines of both would count twice; merge them or cut one"
-            )
-    columns = [np.concatenate([getattr(parts[k], f.name) for k in order]) for f in fields(LineList)[1:]]
-    found = LineList(gas, *columns).stronger(options.weakest)
-    if not len(found):
-        raise ConfigError(f"lines of {gas}: none is as strong as weakest = {options.weakest:g}")
-    return found
-
-
 def _grid(
     options: RetrieveTable, low: float, high: float, reach: float, lines: dict[str, LineList]
 ) -> Floats:
@@ -215,141 +180,6 @@ def _grid(
         step = 0.5 * float(DOPPLER) * low * np.sqrt(COLD / heaviest)
     points = int(np.ceil((high - low + 2.0 * widest) / step)) + 1
     return np.asarray(low - widest + step * np.arange(points))
-
-
-def line_shape(options: RetrieveTable, name: str, spectrum: Spectrum, sounding: Sounding) -> LineShape:
-    """Return the line shape of a window: the user's, else the file's middle channel's, else a Fourier spectrometer's.
-
-    Raises
-    ------
-    ConfigError
-        None of them tells.
-    """
-    middle = 0.5 * (spectrum.wavenumber[0] + spectrum.wavenumber[-1])
-    if name in options.shapes:
-        return _shape_once(options.shapes[name])
-    if spectrum.shape_offset is not None and spectrum.shape_response is not None:
-        k = len(spectrum.wavenumber) // 2
-        return tabulated_shape(spectrum.shape_offset[k], spectrum.shape_response[k])
-    path, field = options.path_difference, options.field_of_view
-    if path is None or field is None:
-        path, field = (sounding.about.get(n) for n in ("path_difference", "field_of_view"))
-    if path is None or field is None:
-        raise ConfigError(
-            f"window {name}: {spectrum.path} holds no line shape; give a table (--shapes {name}=FILE.csv), or "
-            "--path-difference and --field-of-view of a Fourier spectrometer"
-        )
-    return _fts(float(path), float(field), float(middle))
-
-
-@functools.lru_cache(maxsize=32)
-def _fts(path: float, field: float, wavenumber: float) -> LineShape:
-    return fts_shape(path, field, wavenumber)
-
-
-@functools.lru_cache(maxsize=32)
-def _shape_once(path: Path) -> LineShape:
-    return read_shape(path)
-
-
-def read_shape(path: Path) -> LineShape:
-    """Read a line shape of the user's, a CSV of offset_cm1 and response.
-
-    Raises
-    ------
-    FormatError
-        No such columns, or no line shape in them.
-    """
-    with reading(path, "a line shape"):
-        table = read_csv(path, comment="#")
-        for column in ("offset_cm1", "response"):
-            if column not in table:
-                raise FormatError(f"{path}: no column {column!r}{nearest(column, table.columns)}")
-        try:
-            return tabulated_shape(table["offset_cm1"].to_numpy(float), table["response"].to_numpy(float))
-        except RangeError as error:
-            raise FormatError(f"{path}: {error}") from None
-
-
-@functools.lru_cache(maxsize=16)
-def open_tables(paths: tuple[Path, ...]) -> tuple[CrossSections, ...]:
-    """Return tables of cross sections, read once a process."""
-    return tuple(open_table(path) for path in paths)
-
-
-@functools.lru_cache(maxsize=2)
-def solar_lines(path: Path) -> SolarLines:
-    """Return the lines of the Sun, read once a process."""
-    return read_solar_lines(path)
-
-
-def prior_of(options: RetrieveTable, gas: str) -> tuple[Floats, Floats] | None:
-    """Return pressures (hPa, falling) and prior mole fractions (1) of a gas; None for water, which the air has.
-
-    Raises
-    ------
-    ConfigError
-        None is given.
-    FormatError
-        A table that is none, or of another unit.
-    """
-    if gas == "H2O":
-        return None
-    if gas == "O2":
-        return np.array([1000.0]), np.array([OXYGEN])
-    entry = species_of(gas)
-    given = options.prior.get(gas)
-    if given is None:
-        raise ConfigError(
-            f"prior: none of {gas}; say what is assumed, e.g. --prior {gas}=400 ({entry.unit_name}) or a CSV"
-        )
-    one = conversion_factor(entry.unit, "mol mol-1")
-    one_value = _number(given)
-    if one_value is None:
-        pressure, value = _prior_once(Path(given))
-    else:
-        pressure, value = np.array([1000.0]), np.array([one_value])
-    low, high = entry.valid_range("column")
-    if not ((value >= 0.5 * low) & (value <= high)).all():
-        raise ConfigError(
-            f"prior of {gas}: {given} spans {value.min():g} to {value.max():g}, no mole fraction in {entry.unit_name}"
-        )
-    return pressure, value * one
-
-
-def _number(text: str) -> float | None:
-    """Return a number, None for what must be a file."""
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
-@functools.lru_cache(maxsize=8)
-def _prior_once(path: Path) -> tuple[Floats, Floats]:
-    return read_prior(path)
-
-
-def read_prior(path: Path) -> tuple[Floats, Floats]:
-    """Read a prior profile of the user's: pressures falling, mole fractions as they stand, of a CSV of these columns.
-
-    Raises
-    ------
-    FormatError
-        No such columns, or other than positive numbers.
-    """
-    with reading(path, "a prior profile"):
-        table = read_csv(path, comment="#")
-        for column in ("pressure_hpa", "mole_fraction"):
-            if column not in table:
-                raise FormatError(f"{path}: no column {column!r}{nearest(column, table.columns)}")
-        pressure, value = (table[c].to_numpy(np.float64) for c in ("pressure_hpa", "mole_fraction"))
-    order = np.argsort(-pressure)
-    if not (
-        len(pressure) and np.isfinite(pressure).all() and (pressure > 0).all() and np.isfinite(value).all()
-    ):
-        raise FormatError(f"{path}: pressures and mole fractions must be positive numbers")
-    return pressure[order], value[order]
 
 
 def _assumptions(options: RetrieveTable, first: Sounding, lines: dict[str, LineList]) -> dict[str, str]:
@@ -370,7 +200,7 @@ def _assumptions(options: RetrieveTable, first: Sounding, lines: dict[str, LineL
     for gas, given in o.prior.items():
         said[f"prior_{gas}"] = (
             file(Path(given))
-            if _number(given) is None
+            if not is_number(given)
             else f"{given} {species_of(gas).unit_name} at all heights"
         )
     if "O2" in lines:

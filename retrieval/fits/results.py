@@ -174,7 +174,7 @@ def results_dataset(plan: FitPlan, fitted: Sequence[FittedSounding], origin: str
             if name in f.arrays:
                 values = np.asarray(f.arrays[name], dtype=np.float64)
                 part = out[k : k + 1].reshape(out.shape[1:])
-            part[tuple(slice(0, n) for n in values.shape)] = values
+                part[tuple(slice(0, n) for n in values.shape)] = values
         return out
 
     n = len(names)

@@ -83,7 +83,8 @@ class _Detector:
         file.unit(MARK, _MICRONS)
         snr = file.numbers("InstrumentHeader/snr_coef", at, (3, None, None, None))
         points = len(snr)
-        self.wavelength: Floats = np.polynomial.polynomial.polyval(np.arange(1, points + 1), coefficients)
+        channel = np.arange(1, points + 1)
+        self.wavelength = np.asarray(np.polynomial.polynomial.polyval(channel, coefficients), dtype=np.float64)
         self.photon, self.background = snr[:, 0], snr[:, 1]
         if file.has("InstrumentHeader/bad_sample_list"):
             bad = file.numbers("InstrumentHeader/bad_sample_list", at, (3, None, points))
@@ -141,7 +142,7 @@ def _spectrum(file: Level1, detector: _Detector, at: tuple[int, int], band: str)
             "saturated": radiance >= detector.most,
             "no_noise_told": np.isfinite(radiance) & ~(noise > 0.0),
         }
-    wavelength: Floats = detector.wavelength
+    wavelength = detector.wavelength
     wavenumber = 1e4 / wavelength
     offset = 1e4 / (wavelength[:, None] + detector.offset) - wavenumber[:, None]
     return Spectrum(

@@ -143,3 +143,45 @@ def test_mistakes_are_told_at_once(world):
     assert "no spectrum spans 12000 to 12010" in beyond.bad[0]["status"]
     narrow = running.run_retrieve(options(world, "never", fit=given["fit"] | {"search": 2e-5}), SERIAL)
     assert "do not meet within" in narrow.soundings[0]["status"]
+
+
+def test_real_soundings_meet_in_both_bands_and_move_with_the_satellite(sample_data, tmp_path):
+    """Channels are counted from one: else the bands would be off by different shares of the wavenumber, 1.7e-5 apart."""
+    folder = sample_data / "retrieval"
+    acos = folder / "acos_gosat/acos_{}B2900_tccon_5_good_qual.h5"
+    made = running.run_retrieve(
+        validate(
+            RetrieveTable,
+            {
+                "files": [str(acos).format("L1b")],
+                "met": str(acos).format("Ecm"),
+                "a_band": str(acos).format("Cld"),
+                "windows": {"o2": (12985.0, 13005.0), "weak": (6221.0, 6241.0)},
+                "lines": {
+                    "O2": [folder / "spectroscopy/O2_12847-13339.par"],
+                    "CO2": [folder / "spectroscopy/CO2_6200-6280_iso1.par"],
+                },
+                "prior": {"CO2": "390"},
+                "weakest": 3e-26,
+                "path_difference": 2.5,
+                "field_of_view": 0.0158,
+                "fit": {
+                    "surface_pressure": "met", "temperature": False, "layers": 10, "step": 0.02,
+                    "log_pressure_step": 0.8, "temperature_step": 40.0, "continuum": 1,
+                },
+                "pictures": 0,
+                "out": tmp_path,
+            },
+        ),
+        SERIAL,
+    )  # fmt: skip
+    assert made.files[0]["fitted"] == 5
+    assert not any(s["cloudy"] for s in made.soundings)
+    towards = []
+    with h5py.File(str(acos).format("L1b")) as file:
+        velocity = file["SpacecraftGeometry/relative_velocity"][:]
+    for said, speed in zip(made.soundings, velocity, strict=True):
+        assert said["shift"]["o2"] == pytest.approx(said["shift"]["weak"], abs=3e-6)
+        towards.append(said["shift"]["o2"] + speed / 299792458.0)
+        assert said["scale"]["CO2"] == pytest.approx(1.0, abs=0.07)
+    assert np.ptp(towards) < 1.5e-6  # the velocities alone differ by 6e-6
