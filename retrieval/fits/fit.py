@@ -17,7 +17,7 @@ from retrieval.estimation.error_budget import error_budget
 from retrieval.estimation.options import RetrievalOutcome, SolverOptions
 from retrieval.estimation.spectrum import LEVEL, gas_profile, retrieve_clear_sky, usable_channels
 from retrieval.fits.inputs import line_shape, open_tables, prior_of, solar_lines
-from retrieval.fits.plan import FitPlan, Window
+from retrieval.fits.plan import FitPlan, FitWindow
 from retrieval.forward.air_files import AirLevels, layers_of
 from retrieval.forward.atmosphere import Layers
 from retrieval.forward.model import ClearSky, SpectralBand
@@ -128,7 +128,7 @@ def _without(spectrum: Spectrum, ranges: dict[str, tuple[float, float]]) -> Spec
     )
 
 
-def _band(plan: FitPlan, window: Window, spectrum: Spectrum, sounding: Sounding) -> SpectralBand:
+def _band(plan: FitPlan, window: FitWindow, spectrum: Spectrum, sounding: Sounding) -> SpectralBand:
     options = plan.options
     doppler = solar_doppler(sounding.time, sounding.latitude, sounding.sun, sounding.sun_azimuth)
     return SpectralBand(

@@ -20,7 +20,7 @@ from retrieval.forward.hitran import LineList
 from retrieval.forward.tables import CrossSections, build_table, save_table
 from retrieval.spectra.spectrum import Sounding, Spectrum
 
-__all__ = ["FitPlan", "Window", "make_plan"]
+__all__ = ["FitPlan", "FitWindow", "make_plan"]
 
 COLD = 220.0  # K, at which lines are about their narrowest
 WING = 25.0  # cm-1
@@ -29,7 +29,7 @@ LINES_VERSION = 1  # rises with what a table of the same lines and nodes holds
 
 
 @dataclass(frozen=True)
-class Window:
+class FitWindow:
     """One window of the run.
 
     Parameters
@@ -56,7 +56,7 @@ class FitPlan:
     ----------
     options : RetrieveTable
         Of the run.
-    windows : tuple of Window
+    windows : tuple of FitWindow
         In the order of the options.
     assumptions : dict of str to str
         What was chosen or taken for granted, for the output.
@@ -65,7 +65,7 @@ class FitPlan:
     """
 
     options: RetrieveTable
-    windows: tuple[Window, ...]
+    windows: tuple[FitWindow, ...]
     assumptions: dict[str, str]
     notes: tuple[str, ...]
 
@@ -132,7 +132,7 @@ def make_plan(options: RetrieveTable, first: Sounding) -> FitPlan:
             tables.append((gas, path))
             if not path.exists():
                 jobs.append((name, gas, near, grid, fractions, path))
-        windows.append(Window(name, low, high, tuple(tables)))
+        windows.append(FitWindow(name, low, high, tuple(tables)))
     for gas in dict.fromkeys(gas for window in windows for gas, _ in window.tables):
         prior_of(options, gas)  # a missing one is told before tables are built
     plan = FitPlan(options, tuple(windows), _assumptions(options, first, every), tuple(notes))
