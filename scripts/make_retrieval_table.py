@@ -19,10 +19,11 @@ from retrieval.forward.atmosphere import Layers, make_layers
 from retrieval.forward.hitran import read_lines
 from retrieval.forward.instrument import fts_shape
 from retrieval.forward.model import ClearSky, SpectralBand
-from retrieval.forward.opus import RunLogEntry, Spectrum, read_opus, read_run_log
 from retrieval.forward.relaxation import model_matrix, read_band, read_relaxation
 from retrieval.forward.sun import SolarLines, read_solar_lines
 from retrieval.forward.tables import CrossSections, build_table
+from retrieval.spectra.opus import RunLogEntry, read_opus, read_run_log
+from retrieval.spectra.spectrum import Spectrum
 
 SPECTRUM = "pa20091103saaaaa_100223160344.008"
 WEAK = slice(31859, 31859 + 15930)  # the weak CO2 band among the channels of the ACOS file
@@ -59,36 +60,44 @@ class Fit:
     use: np.ndarray
 
 
+def park_falls_levels(data: Path, pressure: float | None = None) -> tuple[np.ndarray, ...]:
+    """Return pressure (hPa), temperature (K), water and CO2 (mole fractions by dry air) of the ACOS retrieval's levels.
+
+    All pressures go with that of the surface: what ACOS retrieved, or `pressure` (hPa).
+    """
+    import h5py
+
+    rows = np.loadtxt(data / "retrieval/fts_acos/atmosphere_fts.dat", skiprows=11)[::-1]
+    with h5py.File(data / "retrieval/fts_acos/out.expected.h5") as file:
+        r = {k: np.asarray(v)[0] for k, v in file["RetrievalResults"].items() if v.dtype.kind == "f"}
+    levels = r["vector_pressure_levels"][::-1] / 100.0
+    water, co2 = (
+        np.exp(np.interp(-np.log(levels), -np.log(rows[:, 0] / 100.0), np.log(rows[:, k]))) for k in (3, 4)
+    )
+    water = water * r["h2o_scale_factor"]
+    temperature = r["temperature_profile"][::-1] + r["temperature_offset_fph"]
+    surface = r["surface_pressure_fph"] / 100.0 if pressure is None else pressure
+    return levels * surface / levels[0], temperature, water / (1.0 - water), co2
+
+
 def park_falls(data: Path, *, warmer: float = 0.0, pressure: float | None = None) -> Case:
     """Read the case; `warmer` K on top of the temperature that ACOS found, at another surface pressure (hPa)."""
     import h5py
 
     folder = data / "retrieval"
-    rows = np.loadtxt(folder / "fts_acos/atmosphere_fts.dat", skiprows=11)[::-1]
+    levels, temperature, water, co2 = park_falls_levels(data, pressure)
     with h5py.File(folder / "fts_acos/out.expected.h5") as file:
-        r = {k: np.asarray(v)[0] for k, v in file["RetrievalResults"].items() if v.dtype.kind == "f"}
+        known = float(file["RetrievalResults/co2_scale_factor"][0])
         parts = file["SpectralParameters"]
         acos = tuple(parts[n][0][WEAK] for n in ("wavenumber", "measured_radiance", "modeled_radiance"))
-    levels = r["vector_pressure_levels"][::-1] / 100.0
-    surface = r["surface_pressure_fph"] / 100.0 if pressure is None else pressure
-    water, co2 = (
-        np.exp(np.interp(-np.log(levels), -np.log(rows[:, 0] / 100.0), np.log(rows[:, k]))) for k in (3, 4)
-    )
-    water = water * r["h2o_scale_factor"]
-    layers = make_layers(
-        levels * surface / levels[0],
-        r["temperature_profile"][::-1] + r["temperature_offset_fph"] + warmer,
-        water / (1.0 - water),
-        latitude=45.945,
-        altitude=442.0,
-    )
+    layers = make_layers(levels, temperature + warmer, water, latitude=45.945, altitude=442.0)
     return Case(
         folder,
         read_opus(folder / "fts_acos" / SPECTRUM),
         read_run_log(folder / "fts_acos/tccon_runlog.grl", SPECTRUM),
         layers,
         0.5 * (co2[1:] + co2[:-1]),
-        float(r["co2_scale_factor"]),
+        known,
         acos,
         read_solar_lines(folder / "solar/solar_dc_20090102.101"),
     )

@@ -9,16 +9,27 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-__all__ = ["elements", "fields", "nowcasts", "plumes", "preprocessor", "spectroscopy", "systems", "tracers"]
+__all__ = [
+    "air",
+    "elements",
+    "fields",
+    "level1",
+    "nowcasts",
+    "plumes",
+    "preprocessor",
+    "spectroscopy",
+    "systems",
+    "tracers",
+]
 
 
 def spectroscopy(folder: Path) -> Iterator[tuple[Path, Any]]:
     """OPUS spectra and run logs, line lists of HITRAN, lines of the Sun."""
     from retrieval.forward.hitran import read_lines
-    from retrieval.forward.opus import read_opus, read_run_log
     from retrieval.forward.sun import read_solar_lines
-    from tests.retrieval.forward.test_opus import opus, run_log
+    from retrieval.spectra.opus import read_opus, read_run_log
     from tests.retrieval.forward.worlds import record
+    from tests.retrieval.spectra.test_opus import opus, run_log
 
     yield opus(folder / "a.0", np.linspace(0.1, 0.9, 301), 6000.0, 6003.0), lambda p, _: read_opus(p)
     yield run_log(folder / "a.grl", "a.0"), lambda p, _: read_run_log(p, "a.0")
@@ -28,6 +39,40 @@ def spectroscopy(folder: Path) -> Iterator[tuple[Path, Any]]:
     sun = [f"  1{6220.5 + k:12.6f}{0.3:10.3E}{0.03:10.5f}{0.05:5.3f} Fe" for k in range(4)]
     (folder / "solar.108").write_text("\n".join(sun) + "\n", encoding="latin-1")
     yield folder / "solar.108", lambda p, _: read_solar_lines(p)
+
+
+def level1(folder: Path) -> Iterator[tuple[Path, Any]]:
+    """Spectra of GOSAT and OCO."""
+    from retrieval.spectra.files import open_spectra, read_soundings
+    from tests.retrieval.spectra.made import gosat_file, oco_file
+
+    def read(path: Path, _: Path) -> Any:
+        file = open_spectra(path)
+        return [s.spectra[1].good for s in read_soundings(file, range(len(file.identities)))]
+
+    yield gosat_file(folder / "gosat.h5"), read
+    yield oco_file(folder / "oco.h5"), read
+    yield oco_file(folder / "old.h5", old=True), read
+
+
+def air(folder: Path) -> Iterator[tuple[Path, Any]]:
+    """Meteorology of soundings; line shapes and priors of the user's."""
+    from retrieval.fits.inputs import read_prior, read_shape
+    from retrieval.forward.air_files import layers_of, open_air, read_air
+    from tests.retrieval.forward import test_air_files as made
+
+    def read(path: Path, _: Path) -> Any:
+        file = open_air(path)
+        return [
+            layers_of(a, 5, latitude=30.0, altitude=100.0) for a in read_air(file, range(max(file.count, 1)))
+        ]
+
+    for make, name in ((made.acos, "a.h5"), (made.oco, "o.h5"), (made.own, "n.nc"), (made.table, "t.csv")):
+        yield make(folder / name), read
+    (folder / "shape.csv").write_text("offset_cm1,response\n-0.2,0\n-0.1,0.5\n0,1\n0.1,0.5\n0.2,0\n")
+    yield folder / "shape.csv", lambda p, _: read_shape(p)
+    (folder / "prior.csv").write_text("pressure_hpa,mole_fraction\n1000,400\n500,395\n10,390\n")
+    yield folder / "prior.csv", lambda p, _: read_prior(p)
 
 
 def preprocessor(folder: Path) -> Iterator[tuple[Path, Any]]:

@@ -328,6 +328,8 @@ def _targets() -> dict[str, Callable[[Path], Iterator[tuple[Path, Any]]]]:
         "tables of the user's": tables,
         "settings (TOML)": settings,
         "spectroscopy": science.spectroscopy,
+        "spectra (level 1)": science.level1,
+        "air of soundings": science.air,
         "preprocessor files": science.preprocessor,
         "plumes": science.plumes,
         "fields": science.fields,

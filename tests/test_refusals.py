@@ -27,12 +27,12 @@ from obsnet.work.agreement import agreed
 from obsnet.work.shards import plans_of
 from retrieval.estimation.clear_sky import read_preprocessor
 from retrieval.forward.hitran import read_lines
-from retrieval.forward.opus import read_opus
 from retrieval.forward.sun import read_solar_lines
 from retrieval.forward.tables import open_table
 from retrieval.plume.sources import read_sources
 from retrieval.plume.winds import read_wind_table
 from retrieval.products.read import read_granule
+from retrieval.spectra.opus import read_opus
 from stations.calibration.scales import conversions
 from stations.quality.met_join import join_met
 from stations.quality.rules import load_rules
@@ -42,8 +42,8 @@ from tests.inversion.jacobian.test_foreign import file as jacobian
 from tests.obsnet.report import synthetic as reports
 from tests.retrieval import synthetic
 from tests.retrieval.estimation.test_clear_sky import a_band
-from tests.retrieval.forward.test_opus import opus
 from tests.retrieval.forward.worlds import record
+from tests.retrieval.spectra.test_opus import opus
 from tests.stations.dialects import noaa_text, read_text, simple
 
 

@@ -163,6 +163,7 @@ def clear_sky(table: ScreeningTable, screen: Screen | str = "oco_clear_sky") -> 
 
 
 _ABP, _IDP = "ABandRetrieval/", "DOASCO2/"
+_GOSAT = "ABandCloudScreen/cloud_flag"
 
 
 def read_preprocessor(
@@ -190,8 +191,17 @@ def read_preprocessor(
         A file without one of the variables.
     FormatError
         A variable with more or fewer values than there are soundings; files of different orbits: no sounding in common.
+
+    Notes
+    -----
+    A cloud screen of ACOS for GOSAT has one verdict a sounding and no more: its table holds ``cloud_flag`` (0 clear),
+    to be judged by the screen ``acos_cloud_flag``.
     """
     with reading(a_band, "a preprocessor file"), open_h5py(a_band) as file:
+        if _GOSAT in file:
+            flags = {"cloud_flag": _read(file, a_band, _GOSAT)}
+            names = _stored(file, a_band, "SoundingHeader/sounding_id").astype(np.int64)
+            return ScreeningTable(flags, names, "acos_cloud_screen", os.fspath(a_band))
         here = _identities(file, a_band)
         retrieved, expected, offset = (
             _read(file, a_band, f"{_ABP}surface_pressure_{part}abp", here) / 100.0

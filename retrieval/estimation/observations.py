@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,9 @@ def column_table(
     gravity: npt.ArrayLike | None = None,
     rejected: npt.ArrayLike | None = None,
     identity: npt.ArrayLike | None = None,
+    quality: npt.ArrayLike = 0,
+    file_id: str | None = None,
+    more: Mapping[str, npt.ArrayLike] | None = None,
 ) -> pa.Table:
     """Return an observation table of column averages with kernel, prior and pressure weights.
 
@@ -64,6 +68,12 @@ def column_table(
         Soundings that a screen turned down (clouds); they get the bit ``SCREEN``.
     identity : array_like, shape (rows,), optional
         The instrument's own names of the soundings; numbered without.
+    quality : array_like of int, shape (rows,)
+        Further bits of `obsnet.schema.Quality`.
+    file_id : str, optional
+        First 16 digits of the sha256 of the file of spectra; without one of the retrieved values.
+    more : mapping of str to array_like, optional
+        Further columns of the contract, e.g. ``altitude_m``.
 
     Returns
     -------
@@ -112,7 +122,7 @@ def column_table(
         "longitude": np.broadcast_to(np.asarray(longitude, dtype=np.float64), (rows,)),
         "value": np.sum(weights * value, axis=1),
         "uncertainty": _deviation(covariance, weights),
-        "quality": _quality(outcome, rejected),
+        "quality": _quality(outcome, rejected) | np.asarray(quality, dtype=np.uint32),
         "quality_original": np.array([RetrievalOutcome(o).name.lower() for o in outcome]),
         "vertical": np.full(rows, operator.vertical),
         "prior_column": operator.prior_column,
@@ -120,8 +130,9 @@ def column_table(
         "pressure_weight": operator.weight,
         "averaging_kernel": operator.kernel,
         "prior_profile": operator.prior_profile,
+        **{name: np.asarray(values) for name, values in (more or {}).items()},
     }
-    digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()[:16]
+    digest = file_id or hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()[:16]
     return observation_table(columns, species=species, kind="column", source=source, file_id=digest)
 
 

@@ -115,9 +115,9 @@ def retrieve_clear_sky(
     Returns
     -------
     xarray.Dataset
-        Of `estimate`, with the attributes ``clear_sky_only`` (1, of a layer 0), ``not_modelled``, ``line_mixing``,
-        ``prior_deviations`` and ``channels_left_out``; of a layer also ``scattering_depth_physical``, 0 where the depth
-        came out below zero.
+        Of `estimate`, with ``prior_uncertainty`` and the attributes ``clear_sky_only`` (1, of a layer 0),
+        ``not_modelled``, ``line_mixing``, ``prior_deviations`` and ``channels_left_out``; of a layer also
+        ``scattering_depth_physical``, 0 where the depth came out below zero.
 
     Raises
     ------
@@ -165,7 +165,7 @@ def retrieve_clear_sky(
         depth = result["value"].sel(state="scattering_depth")
         result = result.assign_attrs(scattering_depth_physical=int((depth >= 0.0).all()))
     kinds = {n if n in (deviations or {}) else _kind(n) for n in names}
-    return result.assign_attrs(
+    return result.assign(prior_uncertainty=(("sounding", "state"), sigma[None])).assign_attrs(
         clear_sky_only=int(model.clear_sky_only),
         not_modelled=model.not_modelled,
         line_mixing=model.line_mixing,

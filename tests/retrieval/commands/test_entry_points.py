@@ -34,7 +34,7 @@ def test_a_command_is_the_stage_of_its_name(name):
 
 def test_commands_load_nothing_heavy():
     """`obsnet --help` imports every command."""
-    modules = ", ".join(f"retrieval.commands.{name}" for name in [*NAMES, "bias"])
+    modules = ", ".join(f"retrieval.commands.{name}" for name in [*NAMES, "bias", "retrieve"])
     code = (
         f"import sys, {modules};"
         "print([m for m in ('numpy', 'pyarrow', 'xarray', 'numba', 'matplotlib', 'pydantic') if m in sys.modules])"

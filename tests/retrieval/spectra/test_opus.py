@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from obsnet.errors import FormatError
-from retrieval.forward.opus import read_opus, read_run_log
+from retrieval.spectra.opus import read_opus, read_run_log
 
 NAME = "pa20091103saaaaa_100223160344.008"
 

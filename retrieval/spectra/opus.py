@@ -12,9 +12,9 @@ import numpy as np
 
 from obsnet.errors import FormatError, nearest
 from obsnet.reading import door
-from obsnet.typing import Floats
+from retrieval.spectra.spectrum import Spectrum
 
-__all__ = ["RunLogEntry", "Spectrum", "read_opus", "read_run_log"]
+__all__ = ["RunLogEntry", "read_opus", "read_run_log"]
 
 _MAGIC = b"\x0a\x0a\xfe\xfe"
 _SPECTRUM, _STATUS = 0x07, 0x17  # low bytes of a block's kind: a spectrum and what is said of it
@@ -26,43 +26,6 @@ _PARAMETERS = (
     0x60,
     0xA0,
 )  # instrument, acquisition, transform, optics, history, sample
-
-
-@dataclass(frozen=True)
-class Spectrum:
-    """A spectrum and what its file says of it.
-
-    Parameters
-    ----------
-    wavenumber, radiance : ndarray, shape (points,)
-        cm-1 increasing; arbitrary unit.
-    parameters : dict
-        OPUS parameters by their three letters (``LAT``, ``SEA`` …); a parameter that stands in several blocks keeps
-        its last value.
-    path : str
-        File.
-    """
-
-    wavenumber: Floats
-    radiance: Floats
-    parameters: dict[str, Any]
-    path: str
-
-    def between(self, low: float, high: float) -> Spectrum:
-        """Return a window, cm-1.
-
-        Raises
-        ------
-        FormatError
-            The spectrum does not reach that far.
-        """
-        if not (self.wavenumber[0] <= low < high <= self.wavenumber[-1]):
-            raise FormatError(
-                f"{self.path}: asked for {low:g} to {high:g} cm-1, the spectrum spans {self.wavenumber[0]:g} to "
-                f"{self.wavenumber[-1]:g}"
-            )
-        keep = (self.wavenumber >= low) & (self.wavenumber <= high)
-        return Spectrum(self.wavenumber[keep], self.radiance[keep], self.parameters, self.path)
 
 
 @door("an OPUS file")
@@ -146,6 +109,8 @@ class RunLogEntry:
         Degrees north and east, km.
     solar_zenith : float
         Of the straight line to the Sun, degrees.
+    azimuth : float
+        Of the Sun, degrees from north by east.
     doppler : float
         Observer-Sun Doppler stretch, parts per million; positive receding.
     path_difference : float
@@ -169,6 +134,7 @@ class RunLogEntry:
     longitude: float
     altitude: float
     solar_zenith: float
+    azimuth: float
     doppler: float
     path_difference: float
     internal_field: float
@@ -184,9 +150,9 @@ class RunLogEntry:
 
 # place of each field in a run log of 37 columns, after the name of the spectrum
 _LOG = {
-    "year": 1, "day": 2, "hour": 3, "latitude": 4, "longitude": 5, "altitude": 6, "solar_zenith": 7, "doppler": 10,
-    "path_difference": 11, "internal_field": 12, "external_field": 13, "first": 15, "last": 16, "spacing": 17,
-    "signal_to_noise": 21, "outside_temperature": 26, "outside_pressure": 27, "outside_humidity": 28,
+    "year": 1, "day": 2, "hour": 3, "latitude": 4, "longitude": 5, "altitude": 6, "solar_zenith": 7, "azimuth": 9,
+    "doppler": 10, "path_difference": 11, "internal_field": 12, "external_field": 13, "first": 15, "last": 16,
+    "spacing": 17, "signal_to_noise": 21, "outside_temperature": 26, "outside_pressure": 27, "outside_humidity": 28,
 }  # fmt: skip
 _WHOLE = ("year", "day", "first", "last")
 

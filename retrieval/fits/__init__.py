@@ -1,0 +1,1 @@
+"""From files of spectra to columns: every sounding of a file fitted under a clear sky."""

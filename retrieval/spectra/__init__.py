@@ -1,0 +1,1 @@
+"""Spectra from files: one value for a sounding, whatever the instrument."""
