@@ -64,11 +64,9 @@ class Filtered:
         Standard deviation ``1 / sqrt(t' C^-1 t)`` that the covariance promises at r = 1.
     shrinkage : float
         Weight rho.
-    held : float
-        Share of the background's pixels that the reweighted filter still takes something from; 0.1 in noise.
     beyond : ndarray of bool, shape (pixels,)
-        Plumes that the reweighted filter cannot tell: light of the deepest band is nearly gone, no strength fits,
-        or strong ones on a background that is full of gas itself (`held`).
+        Plumes that the reweighted filter cannot tell: light of the deepest band is nearly gone, no strength fits, or
+        several, where plumes fill their own background.
     """
 
     enhancement: Floats
@@ -78,7 +76,6 @@ class Filtered:
     distance: Floats
     optimum: float
     shrinkage: float
-    held: float
     beyond: Bools
 
 
@@ -205,9 +202,8 @@ def estimates(spectra: Floats, background: Background, settings: FilterSettings)
     if settings.method != "reweighted":
         sparse = np.full(len(spectra), np.nan)
     distance = beside / (len(b.mu) - 1)
-    held = float(np.count_nonzero(taken)) / n
     none = np.zeros(len(spectra), dtype=bool)
-    return Filtered(alpha, sparse, error, r, distance, float(1.0 / np.sqrt(q)), b.shrinkage, held, none)
+    return Filtered(alpha, sparse, error, r, distance, float(1.0 / np.sqrt(q)), b.shrinkage, none)
 
 
 def squares(spectra: Floats, mu: Floats, brightness: Floats, whiten: Floats) -> Floats:
