@@ -125,7 +125,8 @@ def _with_strong(
         distance[strong] = beside / (len(mu) - 1)
     deepest = float(curve.unit.min())
     beyond = strong & ~np.isfinite(enhancement)
-    look = np.flatnonzero(enhancement * deepest < _DEEP)
+    with np.errstate(invalid="ignore"):
+        look = np.flatnonzero(enhancement * deepest < _DEEP)
     if look.size:
         depth = curve.at(enhancement[look])[0].min(axis=1)
         last = curve.strength[-1] if curve.strength.size else np.inf
