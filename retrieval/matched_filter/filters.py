@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from obsnet.typing import Bools, Floats
-from retrieval.matched_filter.linear import Background, Filtered, estimates, squares, tell_background
+from retrieval.matched_filter.linear import ColumnBackground, Filtered, estimates, squares, tell_background
 from retrieval.matched_filter.options import FilterSettings
 from retrieval.matched_filter.strong import GrowthCurve, undo
 
@@ -83,7 +83,7 @@ def filter_spectra(
     return _with_strong(spectra, estimates(spectra, within, settings), within, strong, curve)
 
 
-def _lose(spectra: Floats, background: Background, curve: GrowthCurve) -> tuple[Bools, float]:
+def _lose(spectra: Floats, background: ColumnBackground, curve: GrowthCurve) -> tuple[Bools, float]:
     """Return which pixels lose more than `_LOST` errors by a linear filter, and ln(transmittance) of the deepest."""
     alpha, error = background.quick(spectra)
     out = alpha > _TOLD * error
@@ -96,7 +96,7 @@ def _lose(spectra: Floats, background: Background, curve: GrowthCurve) -> tuple[
 
 
 def _with_strong(
-    spectra: Floats, made: Filtered, background: Background, strong: Bools, curve: GrowthCurve
+    spectra: Floats, made: Filtered, background: ColumnBackground, strong: Bools, curve: GrowthCurve
 ) -> Filtered:
     """Put the strong plumes in, which are outside the background that `made` is of.
 
@@ -137,7 +137,7 @@ def _with_strong(
     return Filtered(enhancement, sparse, error, r, distance, made.optimum, made.shrinkage, beyond)
 
 
-def _blind(background: Background, curve: GrowthCurve) -> bool:
+def _blind(background: ColumnBackground, curve: GrowthCurve) -> bool:
     """Say whether a filter answers a stronger plume with less.
 
     It answers to a plume of strength alpha with ``w' mu (T(alpha) - 1)``, which grows with alpha where the background

@@ -37,7 +37,7 @@ from retrieval.matched_filter.noise import brightness_noise
 from retrieval.matched_filter.options import FilterSettings
 from retrieval.matched_filter.rounds import NOTHING, taken_in_rounds
 
-__all__ = ["Background", "Filtered", "estimates", "noise_taken", "squares", "tell_background"]
+__all__ = ["ColumnBackground", "Filtered", "estimates", "noise_taken", "squares", "tell_background"]
 
 _STILL = 1e-7  # relative scatter that float32 cannot hold
 _DIM = 0.02  # brightness below which a pixel is not divided by it
@@ -80,7 +80,7 @@ class Filtered:
 
 
 @dataclass(frozen=True, eq=False)
-class Background:
+class ColumnBackground:
     """Statistics of spectra without the plume, and the filter that they make.
 
     Parameters
@@ -125,7 +125,7 @@ class Background:
 
 def tell_background(
     spectra: Floats, absorption: Floats, settings: FilterSettings, inside: Bools
-) -> Background:
+) -> ColumnBackground:
     """Tell mean and covariance without the plume; the reweighted filter takes it out in rounds.
 
     Parameters
@@ -178,10 +178,10 @@ def tell_background(
     axis = whiten @ t
     q = float(axis @ axis)
     weight = axis @ whiten
-    return Background(inside, mean, mu, t, weight / q, whiten, q, rho, seen, taken)
+    return ColumnBackground(inside, mean, mu, t, weight / q, whiten, q, rho, seen, taken)
 
 
-def estimates(spectra: Floats, background: Background, settings: FilterSettings) -> Filtered:
+def estimates(spectra: Floats, background: ColumnBackground, settings: FilterSettings) -> Filtered:
     """Estimate every pixel as if absorption were linear, each as if it were not in the background."""
     b, q, taken = background, background.q, background.taken
     n = np.count_nonzero(b.inside)
