@@ -232,7 +232,7 @@ FULL = CubeWorld(rows=1280, columns=2, strength=40000.0, share=0.5, contrast=0.1
 
 def test_what_is_too_strong_is_refused():
     """Deeper than intervals are known to hold; deep plumes that fill their own background."""
-    alpha, _, truth, beyond = strongly(CubeWorld(rows=700, columns=2, strength=90000.0, share=0.05), 1)
+    _, _, truth, beyond = strongly(CubeWorld(rows=700, columns=2, strength=90000.0, share=0.05), 1)
     deep = truth > 1.1 * 0.9 / abs(K.min())
     assert beyond[deep].all()
     assert not beyond[truth < 0.9 * 0.9 / abs(K.min())].any()
