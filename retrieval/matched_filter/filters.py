@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from obsnet.typing import Bools, Floats
-from retrieval.matched_filter.linear import Background, Filtered, estimates, squares, tell_background
+from retrieval.matched_filter.linear import ColumnBackground, Filtered, estimates, squares, tell_background
 from retrieval.matched_filter.options import FilterSettings
 from retrieval.matched_filter.strong import GrowthCurve, undo
 
@@ -18,11 +18,12 @@ __all__ = ["filter_spectra"]
 
 _TOLD = 3.0  # errors above which a pixel is looked at as a strong plume
 _LOST = 0.1  # errors that a linear filter takes from a strong plume
-_PASSES = 10  # at most, in which strong plumes are taken out of the background
+_PASSES = 20  # at most, in which strong plumes are taken out of the background
 _FEW = 0.002  # of all pixels: so few more need no other background
 _DEEP = -0.1  # ln(transmittance) of the deepest band at which a plume counts as deep
 _LEAST = -0.9  # the same, beyond which a plume is not told: intervals are known to hold to there
-_FULL = 0.2  # share of a background's pixels that still hold gas, above which deep plumes are not told
+_SEEN = 2.0  # errors above which a plume is refused by a filter that is blind to strong ones
+_POINTS = 24  # strengths at which a filter is asked whether it tells them apart
 
 
 def filter_spectra(
@@ -71,26 +72,31 @@ def filter_spectra(
     fewest = settings.fewest * spectra.shape[1] + 1
     strong = np.zeros(len(spectra), dtype=bool)
     for _ in range(_PASSES):
-        more = strong | _lose(spectra, within, curve)
-        new, strong = np.count_nonzero(more & ~strong), more
-        if new <= _FEW * len(strong) or np.count_nonzero(inside & ~strong) < fewest:
+        losing, deepest = _lose(spectra, within, curve)
+        new = np.count_nonzero(losing & ~strong)
+        strong |= losing
+        # deep plumes hide others of their column at first, so that the first few are not all
+        enough = 0.0 if deepest < 2.0 * _DEEP else _FEW * len(strong)
+        if new <= enough or np.count_nonzero(inside & ~strong) < fewest:
             break
         within = tell_background(spectra, absorption, settings, inside & ~strong)
     return _with_strong(spectra, estimates(spectra, within, settings), within, strong, curve)
 
 
-def _lose(spectra: Floats, background: Background, curve: GrowthCurve) -> Bools:
-    """Return which pixels lose more than `_LOST` errors by a linear filter, were they as bright as the mean."""
+def _lose(spectra: Floats, background: ColumnBackground, curve: GrowthCurve) -> tuple[Bools, float]:
+    """Return which pixels lose more than `_LOST` errors by a linear filter, and ln(transmittance) of the deepest."""
     alpha, error = background.quick(spectra)
     out = alpha > _TOLD * error
+    deepest = 0.0
     if out.any():
-        light = np.expm1(curve.at(alpha[out])[0])
+        depth = curve.at(alpha[out])[0]
+        light, deepest = np.expm1(depth), float(depth.min())
         out[out] = alpha[out] - light @ (background.weight * background.mu) > _LOST * error[out]
-    return np.asarray(out)
+    return np.asarray(out), deepest
 
 
 def _with_strong(
-    spectra: Floats, made: Filtered, background: Background, strong: Bools, curve: GrowthCurve
+    spectra: Floats, made: Filtered, background: ColumnBackground, strong: Bools, curve: GrowthCurve
 ) -> Filtered:
     """Put the strong plumes in, which are outside the background that `made` is of.
 
@@ -119,9 +125,24 @@ def _with_strong(
         distance[strong] = beside / (len(mu) - 1)
     deepest = float(curve.unit.min())
     beyond = strong & ~np.isfinite(enhancement)
-    look = np.flatnonzero(enhancement * deepest < _DEEP)
+    with np.errstate(invalid="ignore"):
+        look = np.flatnonzero(enhancement * deepest < _DEEP)
     if look.size:
         depth = curve.at(enhancement[look])[0].min(axis=1)
         last = curve.strength[-1] if curve.strength.size else np.inf
-        beyond[look] |= (depth < _LEAST) | (enhancement[look] > last) | (made.held > _FULL)
-    return Filtered(enhancement, sparse, error, r, distance, made.optimum, made.shrinkage, made.held, beyond)
+        beyond[look] |= (depth < _LEAST) | (enhancement[look] > last)
+    if _blind(background, curve):
+        with np.errstate(invalid="ignore"):
+            beyond |= enhancement > _SEEN * error
+    return Filtered(enhancement, sparse, error, r, distance, made.optimum, made.shrinkage, beyond)
+
+
+def _blind(background: ColumnBackground, curve: GrowthCurve) -> bool:
+    """Say whether a filter answers a stronger plume with less.
+
+    It answers to a plume of strength alpha with ``w' mu (T(alpha) - 1)``, which grows with alpha where the background
+    is clean. Where plumes of many pixels are part of it, it has become blind to the strongest: two strengths fit.
+    """
+    strength = np.linspace(0.0, _LEAST / float(curve.unit.min()), _POINTS)
+    answer = np.expm1(curve.at(strength)[0]) @ (background.weight * background.mu)
+    return bool((np.diff(answer) < 0.0).any())

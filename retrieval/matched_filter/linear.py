@@ -37,7 +37,7 @@ from retrieval.matched_filter.noise import brightness_noise
 from retrieval.matched_filter.options import FilterSettings
 from retrieval.matched_filter.rounds import NOTHING, taken_in_rounds
 
-__all__ = ["Background", "Filtered", "estimates", "noise_taken", "squares", "tell_background"]
+__all__ = ["ColumnBackground", "Filtered", "estimates", "noise_taken", "squares", "tell_background"]
 
 _STILL = 1e-7  # relative scatter that float32 cannot hold
 _DIM = 0.02  # brightness below which a pixel is not divided by it
@@ -64,11 +64,9 @@ class Filtered:
         Standard deviation ``1 / sqrt(t' C^-1 t)`` that the covariance promises at r = 1.
     shrinkage : float
         Weight rho.
-    held : float
-        Share of the background's pixels that the reweighted filter still takes something from; 0.1 in noise.
     beyond : ndarray of bool, shape (pixels,)
-        Plumes that the reweighted filter cannot tell: light of the deepest band is nearly gone, no strength fits,
-        or strong ones on a background that is full of gas itself (`held`).
+        Plumes that the reweighted filter cannot tell: light of the deepest band is nearly gone, no strength fits, or
+        several, where plumes fill their own background.
     """
 
     enhancement: Floats
@@ -78,12 +76,11 @@ class Filtered:
     distance: Floats
     optimum: float
     shrinkage: float
-    held: float
     beyond: Bools
 
 
 @dataclass(frozen=True, eq=False)
-class Background:
+class ColumnBackground:
     """Statistics of spectra without the plume, and the filter that they make.
 
     Parameters
@@ -128,7 +125,7 @@ class Background:
 
 def tell_background(
     spectra: Floats, absorption: Floats, settings: FilterSettings, inside: Bools
-) -> Background:
+) -> ColumnBackground:
     """Tell mean and covariance without the plume; the reweighted filter takes it out in rounds.
 
     Parameters
@@ -181,10 +178,10 @@ def tell_background(
     axis = whiten @ t
     q = float(axis @ axis)
     weight = axis @ whiten
-    return Background(inside, mean, mu, t, weight / q, whiten, q, rho, seen, taken)
+    return ColumnBackground(inside, mean, mu, t, weight / q, whiten, q, rho, seen, taken)
 
 
-def estimates(spectra: Floats, background: Background, settings: FilterSettings) -> Filtered:
+def estimates(spectra: Floats, background: ColumnBackground, settings: FilterSettings) -> Filtered:
     """Estimate every pixel as if absorption were linear, each as if it were not in the background."""
     b, q, taken = background, background.q, background.taken
     n = np.count_nonzero(b.inside)
@@ -205,9 +202,8 @@ def estimates(spectra: Floats, background: Background, settings: FilterSettings)
     if settings.method != "reweighted":
         sparse = np.full(len(spectra), np.nan)
     distance = beside / (len(b.mu) - 1)
-    held = float(np.count_nonzero(taken)) / n
     none = np.zeros(len(spectra), dtype=bool)
-    return Filtered(alpha, sparse, error, r, distance, float(1.0 / np.sqrt(q)), b.shrinkage, held, none)
+    return Filtered(alpha, sparse, error, r, distance, float(1.0 / np.sqrt(q)), b.shrinkage, none)
 
 
 def squares(spectra: Floats, mu: Floats, brightness: Floats, whiten: Floats) -> Floats:

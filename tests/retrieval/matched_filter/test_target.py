@@ -78,6 +78,12 @@ def test_it_is_the_slope_of_the_seen_radiance():
     added = one * cross_section(absorbers["CO2"], nu, p, t, fraction=4e-4)
     seen = [np.log(see(BAND, nu, np.exp(-depth - a * added)[None])[0]) for a in (-50.0, 50.0)]
     np.testing.assert_allclose((seen[1] - seen[0]) / 100.0, found.value, rtol=1e-5)
+    # strong plumes as well, at a table's strength and between two
+    for alpha, within in ((2e4, 1e-6), (3e4, 0.01), (300.0, 0.01)):
+        dimmed = np.log(see(BAND, nu, np.stack([np.exp(-depth - alpha * added), np.exp(-depth)])))
+        np.testing.assert_allclose(
+            found.curve.at(np.array([alpha]))[0][0], dimmed[0] - dimmed[1], rtol=within
+        )
 
 
 def test_what_the_air_absorbs_already_is_not_seen():
@@ -127,6 +133,18 @@ def test_a_table_comes_back(tmp_path):
     np.testing.assert_allclose(back.value, k.value, rtol=1e-8)
     np.testing.assert_allclose(back.bands.fwhm, k.bands.fwhm)
     assert np.isnan(back.linear_to)
+    assert back.curve is None
+    lined = made(1e-21)
+    back = read_unit_absorption(write_unit_absorption(lined, tmp_path / "lines.csv"))
+    np.testing.assert_allclose(back.curve.mean, lined.curve.mean, rtol=1e-7)
+    np.testing.assert_array_equal(back.curve.strength, lined.curve.strength)
+    text = (tmp_path / "lines.csv").read_text()
+    (tmp_path / "bad.csv").write_text(text.replace("k_at_2000,", "k_at_much,"))
+    with pytest.raises(FormatError, match="ends with a number of ppm m"):
+        read_unit_absorption(tmp_path / "bad.csv")
+    (tmp_path / "bad.csv").write_text(text.replace("k_at_2000,", "k_at_20,"))
+    with pytest.raises(RangeError, match=r"bad\.csv: strengths of a curve of growth must increase"):
+        read_unit_absorption(tmp_path / "bad.csv")
 
 
 def test_tables_of_users_that_lack_or_mistake_something(tmp_path):
