@@ -176,6 +176,15 @@ def _one(
     options, total = plan.options, len(file.identities)
     for position, identity in enumerate(file.identities):
         air.row(identity, position, total)  # a file of another granule is told before anything is fitted
+    unknown = sum(i not in cloudy for i in file.identities) if cloudy else 0
+    if unknown == total:
+        raise ConfigError(
+            f"{options.a_band}: no sounding of {file.path} is in it; is it of the same granule?"
+        )
+    if unknown:
+        summary.notes.append(
+            f"{unknown} soundings of {file.path.name} are not in {options.a_band}: turned down, as if cloudy"
+        )
     digest = sha256(file.path)
     chunks = [
         _Chunk(plan, file, tuple(range(k, min(k + options.chunk, total))), air)
@@ -312,4 +321,4 @@ def _fitted(identity: str, row: int, arrays: Arrays, cloudy: dict[str, bool]) ->
     mine = {n.partition(":")[2]: v for n, v in arrays.items() if n.startswith(f"{row}:")}
     place = json.loads(str(mine.pop("place"))) | {"identity": identity, "time": mine.pop("time")[()]}
     status = str(mine.pop("status"))
-    return FittedSounding(place, mine, status, cloudy.get(identity, False))
+    return FittedSounding(place, mine, status, cloudy.get(identity, bool(cloudy)))

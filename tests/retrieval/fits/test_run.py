@@ -38,11 +38,12 @@ def test_truths_come_back_with_their_errors(world):
     folder, _ = world
     cloud = folder / "cloud.h5"
     with h5py.File(cloud, "w") as file:
-        file["SoundingHeader/sounding_id"] = 20100223034944 + np.arange(4)
-        file["ABandCloudScreen/cloud_flag"] = np.array([0, 0, 1, 0], np.int8)
+        file["SoundingHeader/sounding_id"] = 20100223034944 + np.arange(3)
+        file["ABandCloudScreen/cloud_flag"] = np.array([0, 0, 1], np.int8)
     made = running.run_retrieve(options(world, "whole", a_band=cloud, pictures=1), SERIAL)
     assert [f["status"] for f in made.files] == ["done"]
     assert len([p for p in made.written if p.suffix == ".png"]) == 1
+    assert any("1 soundings of granule.h5 are not in" in note for note in made.notes)
     for said, (scale, pressure, warmer) in zip(made.soundings, TRUTHS, strict=True):
         assert said["outcome"] == "converged"
         x = said["xco2"]
@@ -57,7 +58,7 @@ def test_truths_come_back_with_their_errors(world):
             assert 0.6 < said["chi2"][window] < 1.4
     rows = ObservationStore(folder / "whole/store").read("CO2")
     assert rows["obs_id"][0].as_py() == "clear_sky_1:20100223034944"
-    assert [Quality.names(q) for q in rows["quality"].to_pylist()] == [[], [], ["screen"], []]
+    assert [Quality.names(q) for q in rows["quality"].to_pylist()] == [[], [], ["screen"], ["screen"]]
     assert rows["altitude_m"][0].as_py() == pytest.approx(90.0)
     weight, kernel = (profile_array(rows[n]) for n in ("pressure_weight", "averaging_kernel"))
     np.testing.assert_allclose(weight.sum(axis=1), 1.0, rtol=1e-5)
