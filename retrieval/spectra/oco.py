@@ -84,7 +84,9 @@ class _Detector:
         snr = file.numbers("InstrumentHeader/snr_coef", at, (3, None, None, None))
         points = len(snr)
         channel = np.arange(1, points + 1)
-        self.wavelength = np.asarray(np.polynomial.polynomial.polyval(channel, coefficients), dtype=np.float64)
+        self.wavelength = np.asarray(
+            np.polynomial.polynomial.polyval(channel, coefficients), dtype=np.float64
+        )
         self.photon, self.background = snr[:, 0], snr[:, 1]
         if file.has("InstrumentHeader/bad_sample_list"):
             bad = file.numbers("InstrumentHeader/bad_sample_list", at, (3, None, points))

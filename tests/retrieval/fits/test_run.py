@@ -82,16 +82,16 @@ def test_a_killed_run_goes_on_and_gives_the_same(world, monkeypatch):
     def until_killed(chunk):
         if done:
             raise KeyboardInterrupt
-        done.append(chunk.rows)
+        done.append(chunk.first)
         return fit(chunk)
 
     monkeypatch.setattr(running, "_fit_chunk", until_killed)
     with pytest.raises(KeyboardInterrupt):
         running.run_retrieve(options(world, "b", chunk=2), SERIAL)
     again = []
-    monkeypatch.setattr(running, "_fit_chunk", lambda chunk: again.append(chunk.rows) or fit(chunk))
+    monkeypatch.setattr(running, "_fit_chunk", lambda chunk: again.append(chunk.first) or fit(chunk))
     after = running.run_retrieve(options(world, "b", chunk=2), SERIAL)
-    assert (done, again) == ([(0, 1)], [(2, 3)])
+    assert (done, again) == ([0], [2])
     assert after.soundings == whole.soundings
     assert not list((world[0] / "b").glob(".*kept"))
 
@@ -147,7 +147,7 @@ def test_mistakes_are_told_at_once(world):
 
 
 def test_real_soundings_meet_in_both_bands_and_move_with_the_satellite(sample_data, tmp_path):
-    """Channels are counted from one: else the bands would be off by different shares of the wavenumber, 1.7e-5 apart."""
+    """Channels are counted from one: else the shares of the wavenumber by which bands are off would be 1.7e-5 apart."""
     folder = sample_data / "retrieval"
     acos = folder / "acos_gosat/acos_{}B2900_tccon_5_good_qual.h5"
     made = running.run_retrieve(
@@ -171,6 +171,7 @@ def test_real_soundings_meet_in_both_bands_and_move_with_the_satellite(sample_da
                     "log_pressure_step": 0.8, "temperature_step": 40.0, "continuum": 1,
                 },
                 "pictures": 0,
+                "spectra": False,
                 "out": tmp_path,
             },
         ),
