@@ -190,8 +190,8 @@ def _one(
     bare = dataclasses.replace(air, identities=())  # all names would go to every worker with every chunk
     chunks = []
     for first in range(0, total, options.chunk):
-        rows = range(first, min(first + options.chunk, total))
-        chunks.append(_Chunk(plan, file.part(rows), first, bare, tuple(air_rows[k] for k in rows)))
+        inside = range(first, min(first + options.chunk, total))
+        chunks.append(_Chunk(plan, file.part(inside), first, bare, tuple(air_rows[k] for k in inside)))
     question = fingerprint_of(
         digest, sha256(options.met), options.model_dump_json(exclude={"out", "language", "source", "tables"}),
         plan.assumptions, [t for w in plan.windows for _, t in w.tables], VERSION,
