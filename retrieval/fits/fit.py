@@ -24,10 +24,11 @@ from retrieval.forward.model import ClearSky, SpectralBand
 from retrieval.forward.sun_motion import solar_doppler
 from retrieval.spectra.spectrum import Sounding, Spectrum
 
-__all__ = ["PARTS", "fit_sounding", "starting_shift"]
+__all__ = ["PARTS", "SPECTRA", "fit_sounding", "starting_shift"]
 
 HELD = 1e-6  # prior deviation of the scale of O2 where the surface pressure is fitted instead
 PARTS = ("noise", "smoothing", "interference")
+SPECTRA = ("wavenumber", "window", "radiance", "noise", "used", "modelled")  # entries of the results
 SAMPLES = 2  # of the search for a channel
 
 
@@ -109,6 +110,7 @@ def fit_sounding(plan: FitPlan, sounding: Sounding, air: AirLevels) -> Arrays:
         "prior_deviations": np.array(result.attrs["prior_deviations"]),
         "not_modelled": np.array(result.attrs["not_modelled"]),
     }  # fmt: skip
+    found["residual"] = _residuals(found, len(spectra))
     surface = at.get("surface_pressure", float(layers.pressure_edges[0]))
     found["pressure_edges"] = layers.pressure_edges * surface / layers.pressure_edges[0]
     found["specific_humidity"], found["gravity"] = layers.specific_humidity, layers.gravity
@@ -247,6 +249,17 @@ def starting_shift(model: ClearSky, spectrum: Spectrum, search: float, continuum
             "the wavenumber scale right, and the line list of this range? (--fit-search widens it)"
         )
     return float(shifts[best])
+
+
+def _residuals(found: Arrays, windows: int) -> Floats:
+    """Return the root mean square of what the fit leaves in each window, by its `LEVEL` percentile."""
+    out = np.full(windows, np.nan)
+    for window in range(windows):
+        inside = found["used"] & (found["window"] == window)
+        y = found["radiance"][inside]
+        if y.size:
+            out[window] = np.sqrt(np.mean((y - found["modelled"][inside]) ** 2)) / np.percentile(y, LEVEL)
+    return out
 
 
 def _column(result: xr.Dataset, model: ClearSky, gas: str, found: Arrays) -> Arrays:

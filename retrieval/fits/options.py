@@ -121,6 +121,10 @@ class RetrieveTable(InLanguage):
         None,
         description="folder of tables of cross sections, used again by later runs; OUT/tables by default",
     )
+    spectra: bool = Field(
+        True,
+        description="keep spectra and fits of all soundings, not of the drawn ones alone; 60 kB a sounding",
+    )
     pictures: int = Field(6, ge=0, description="soundings of each file that are drawn")
     out: Path = Field(Path("retrieved"), description="folder to write to")
 

@@ -126,7 +126,7 @@ def told(plan: FitPlan, fitted: FittedSounding, rows: dict[str, dict[str, Any]])
         "degrees_of_freedom": float(arrays["degrees_of_freedom"]),
         "chi2": {w.name: float(c) for w, c in zip(plan.windows, arrays["chi2"], strict=True)},
         "shift": {w.name: float(c) for w, c in zip(plan.windows, arrays["shift"], strict=True)},
-        "residual": {w.name: r for w, r in zip(plan.windows, _residuals(arrays), strict=True)},
+        "residual": {w.name: r for w, r in zip(plan.windows, arrays["residual"].tolist(), strict=True)},
         "channels_left_out": json.loads(str(arrays["left_out"])),
         "surface_pressure_met": met,
         "scale": {n.removesuffix("_scale"): v for n, v in at.items() if n.endswith("_scale")},
@@ -149,23 +149,12 @@ def told(plan: FitPlan, fitted: FittedSounding, rows: dict[str, dict[str, Any]])
     return out
 
 
-def _residuals(arrays: Arrays) -> list[float]:
-    """Return the root mean square of what the fit leaves in each window, by its 95 % level."""
-    found = []
-    for window in range(len(arrays["chi2"])):
-        inside = arrays["used"] & (arrays["window"] == window)
-        y = arrays["radiance"][inside]
-        left = y - arrays["modelled"][inside]
-        found.append(float(np.sqrt(np.mean(left**2)) / np.percentile(y, 95.0)) if y.size else np.nan)
-    return found
-
-
 def results_dataset(plan: FitPlan, fitted: Sequence[FittedSounding], origin: str) -> xr.Dataset:
     """Return all that was found of a file's soundings; NaN where there was no fit."""
     good = [f for f in fitted if f.arrays]
     names = good[0].arrays["names"].tolist() if good else []
     windows = [w.name for w in plan.windows]
-    channels = max((len(f.arrays["radiance"]) for f in good), default=0)
+    channels = max((len(f.arrays["radiance"]) for f in good if "radiance" in f.arrays), default=0)
     layers = plan.options.fit.layers
 
     def fill(name: str, *shape: int, whole: float = np.nan) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,7 @@ from obsnet.work.isolated import apart
 from obsnet.work.kept import Arrays, KeptResults, fingerprint_of, map_kept
 from obsnet.work.work import Work
 from retrieval.estimation.clear_sky import clear_sky, read_preprocessor
-from retrieval.fits.fit import fit_sounding
+from retrieval.fits.fit import SPECTRA, fit_sounding
 from retrieval.fits.options import RetrieveTable
 from retrieval.fits.plan import FitPlan, make_plan
 from retrieval.fits.results import FittedSounding, observation_rows, results_dataset, told
@@ -82,9 +83,10 @@ class _Chunk:
     """Some soundings of a file, and where the air above each stands."""
 
     plan: FitPlan
-    file: SpectraFile
-    rows: tuple[int, ...]
+    file: SpectraFile  # with these soundings alone
+    first: int  # of them, in the whole file
     air: AirFile
+    air_rows: tuple[int, ...]
 
 
 def run_retrieve(options: RetrieveTable, work: Work | None = None) -> RetrieveSummary:
@@ -174,15 +176,24 @@ def _one(
     summary: RetrieveSummary,
 ) -> None:
     options, total = plan.options, len(file.identities)
-    for position, identity in enumerate(file.identities):
-        air.row(identity, position, total)  # a file of another granule is told before anything is fitted
+    air_rows = air.rows_of(file.identities)  # a file of another granule is told before anything is fitted
+    unknown = sum(i not in cloudy for i in file.identities) if cloudy else 0
+    if unknown == total:
+        raise ConfigError(
+            f"{options.a_band}: no sounding of {file.path} is in it; is it of the same granule?"
+        )
+    if unknown:
+        summary.notes.append(
+            f"{unknown} soundings of {file.path.name} are not in {options.a_band}: turned down, as if cloudy"
+        )
     digest = sha256(file.path)
-    chunks = [
-        _Chunk(plan, file, tuple(range(k, min(k + options.chunk, total))), air)
-        for k in range(0, total, options.chunk)
-    ]
+    bare = dataclasses.replace(air, identities=())  # all names would go to every worker with every chunk
+    chunks = []
+    for first in range(0, total, options.chunk):
+        inside = range(first, min(first + options.chunk, total))
+        chunks.append(_Chunk(plan, file.part(inside), first, bare, tuple(air_rows[k] for k in inside)))
     question = fingerprint_of(
-        digest, sha256(options.met), options.model_dump_json(exclude={"out", "pictures", "language", "source"}),
+        digest, sha256(options.met), options.model_dump_json(exclude={"out", "language", "source", "tables"}),
         plan.assumptions, [t for w in plan.windows for _, t in w.tables], VERSION,
     )  # fmt: skip
     kept = KeptResults(options.out / f".{file.path.stem}_kept", question)
@@ -190,15 +201,15 @@ def _one(
         _fit_chunk,
         chunks,
         work,
-        names=[f"{c.rows[0]}" for c in chunks],
+        names=[f"{c.first}" for c in chunks],
         kept=kept,
         what=f"chunks of {file.path.stem}",
         enough=total > 2 * options.chunk,
     )
     fitted = [
-        _fitted(file.identities[row], row, arrays, cloudy)
+        _fitted(identity, k, arrays, cloudy)
         for chunk, arrays in zip(chunks, made, strict=True)
-        for row in chunk.rows
+        for k, identity in enumerate(chunk.file.identities)
     ]
     if cloudy and not any(i in cloudy for i in file.identities):
         raise ConfigError(
@@ -251,7 +262,7 @@ def _one(
     if options.pictures:
         from retrieval.fits.figures import draw_sounding
 
-        for f in [f for f in fitted if f.arrays][: options.pictures]:
+        for f in [f for f in fitted if "radiance" in f.arrays][: options.pictures]:
             picture = options.out / f"{file.path.stem}_{f.place['identity']}.png"
             summary.written.append(draw_sounding(plan, f, picture, options.language))
     kept.forget()
@@ -270,18 +281,19 @@ def _one(
 
 
 def _fit_chunk(chunk: _Chunk) -> Arrays:
-    """Fit the soundings of a chunk; entries are named ``<row>:<name>``."""
+    """Fit the soundings of a chunk; entries are named ``<number in the chunk>:<name>``."""
     out: Arrays = {}
-    total = len(chunk.file.identities)
-    for row in chunk.rows:
+    options = chunk.plan.options
+    for row, air_row in enumerate(chunk.air_rows):
         status = "fitted"
         place = dict(_UNKNOWN)
         try:
-            (sounding,) = read_soundings(chunk.file, [row], chunk.plan.options.polarisation)
+            (sounding,) = read_soundings(chunk.file, [row], options.polarisation)
             place = _place(sounding)
-            (levels,) = read_air(chunk.air, [chunk.air.row(sounding.identity, row, total)])
+            (levels,) = read_air(chunk.air, [air_row])
             found = fit_sounding(chunk.plan, sounding, levels)
-            out |= {f"{row}:{name}": values for name, values in found.items()}
+            dropped = () if options.spectra or chunk.first + row < options.pictures else SPECTRA
+            out |= {f"{row}:{name}": values for name, values in found.items() if name not in dropped}
         except ObsnetError as error:
             status = str(error)
         when = place.pop("time")
@@ -312,4 +324,4 @@ def _fitted(identity: str, row: int, arrays: Arrays, cloudy: dict[str, bool]) ->
     mine = {n.partition(":")[2]: v for n, v in arrays.items() if n.startswith(f"{row}:")}
     place = json.loads(str(mine.pop("place"))) | {"identity": identity, "time": mine.pop("time")[()]}
     status = str(mine.pop("status"))
-    return FittedSounding(place, mine, status, cloudy.get(identity, False))
+    return FittedSounding(place, mine, status, cloudy.get(identity, bool(cloudy)))

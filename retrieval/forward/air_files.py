@@ -48,37 +48,36 @@ class AirFile:
     identities: tuple[str, ...]
     count: int
 
-    def row(self, identity: str, position: int, total: int) -> int:
-        """Return where a sounding stands.
+    def rows_of(self, identities: Sequence[str]) -> list[int]:
+        """Return where all soundings of a file of spectra stand.
 
         Parameters
         ----------
-        identity : str
-            Of the sounding.
-        position, total : int
-            Its place among the soundings of its own file, and how many these are: a file that states no identities
-            is taken in the same order, if it has as many.
+        identities : sequence of str
+            Of the soundings, in the order of their file: meteorology that states no identities is taken in the same
+            order, if it has as many.
 
         Raises
         ------
         FormatError
-            It is not there.
+            One is not there.
         """
         if self.kind == "levels":
-            return 0
+            return [0] * len(identities)
         if self.identities:
-            if identity not in self.identities:
-                raise FormatError(
-                    f"{self.path}: no sounding {identity}{nearest(identity, self.identities)}; is it of "
-                    "the same granule?"
-                )
-            return self.identities.index(identity)
-        if total != self.count:
+            place = {name: row for row, name in enumerate(self.identities)}
+            for name in identities:
+                if name not in place:
+                    raise FormatError(
+                        f"{self.path}: no sounding {name}{nearest(name, self.identities)}; is it of the same granule?"
+                    )
+            return [place[name] for name in identities]
+        if len(identities) != self.count:
             raise FormatError(
-                f"{self.path}: states no identities and has {self.count} soundings, the spectra {total}: they "
-                "cannot be told apart"
+                f"{self.path}: states no identities and has {self.count} soundings, the spectra {len(identities)}: "
+                "they cannot be told apart"
             )
-        return position
+        return list(range(self.count))
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ def open_air(path: str | os.PathLike[str]) -> AirFile:
 
 
 def read_air(file: AirFile, rows: Sequence[int]) -> list[AirLevels]:
-    """Read the air above soundings; rows as of `AirFile.row`.
+    """Read the air above soundings; rows as of `AirFile.rows_of`.
 
     Raises
     ------

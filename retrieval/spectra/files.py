@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,7 @@ class SpectraFile:
     identities : tuple of str
         Names of the soundings.
     places : tuple of (str, int, int)
-        Where the soundings of OCO files lie.
+        Name, and row or frame and footprint, of the soundings.
     run_log : Path, optional
         Of an OPUS file.
     """
@@ -43,8 +43,16 @@ class SpectraFile:
     path: Path
     kind: str
     identities: tuple[str, ...]
-    places: tuple[tuple[str, int, int], ...] = ()
+    places: tuple[tuple[str, int, int], ...]
     run_log: Path | None = None
+
+    def part(self, rows: Sequence[int]) -> SpectraFile:
+        """Return the same file with some of its soundings alone."""
+        return replace(
+            self,
+            identities=tuple(self.identities[k] for k in rows),
+            places=tuple(self.places[k] for k in rows),
+        )
 
 
 def open_spectra(path: str | os.PathLike[str], run_log: str | os.PathLike[str] | None = None) -> SpectraFile:
@@ -72,14 +80,15 @@ def open_spectra(path: str | os.PathLike[str], run_log: str | os.PathLike[str] |
             raise ConfigError(
                 f"{where}: an OPUS file does not say where the Sun stood; give the run log (--run-log FILE.grl)"
             )
-        return SpectraFile(where, "opus", (where.name,), run_log=Path(run_log))
+        return SpectraFile(where, "opus", (where.name,), ((where.name, 0, 0),), Path(run_log))
     if head != _HDF5:
         raise FormatError(f"{where}: neither HDF5 nor OPUS; GOSAT and OCO level 1 and OPUS spectra are read")
     with reading(path, "a file of spectra"), open_h5py(path) as file:
         marks = {kind: mark in file for kind, mark in (("gosat", gosat.MARK), ("oco", oco.MARK))}
         there = ", ".join(sorted(file))
     if marks["gosat"]:
-        return SpectraFile(where, "gosat", tuple(gosat.gosat_identities(path)))
+        names = gosat.gosat_identities(path)
+        return SpectraFile(where, "gosat", tuple(names), tuple((n, row, 0) for row, n in enumerate(names)))
     if marks["oco"]:
         places = oco.oco_places(path)
         return SpectraFile(where, "oco", tuple(p[0] for p in places), tuple(places))
@@ -93,9 +102,9 @@ def read_soundings(
 ) -> list[Sounding]:
     """Read soundings of a file; `rows` count its identities, `polarisation` is of GOSAT alone."""
     if file.kind == "gosat":
-        return gosat.read_gosat(file.path, rows, polarisation)
+        return gosat.read_gosat(file.path, [file.places[k][1] for k in rows], polarisation)
     if file.kind == "oco":
-        return oco.read_oco(file.path, [file.places[row] for row in rows])
+        return oco.read_oco(file.path, [file.places[k] for k in rows])
     assert file.run_log is not None
     return [_ground(read_opus(file.path), read_run_log(file.run_log, file.path.name)) for _ in rows]
 

@@ -83,13 +83,13 @@ def test_every_layout_gives_the_same_air(tmp_path):
 
 def test_soundings_are_found_by_name_or_in_order(tmp_path):
     named = open_air(oco(tmp_path / "o.h5"))
-    assert named.row("12", 0, 99) == 1
+    assert named.rows_of(["12", "11"]) == [1, 0]
     with pytest.raises(FormatError, match="no sounding 13"):
-        named.row("13", 0, 2)
+        named.rows_of(["12", "13"])
     nameless = open_air(acos(tmp_path / "a.h5"))
-    assert nameless.row("13", 1, 2) == 1
+    assert nameless.rows_of(["13", "14"]) == [0, 1]
     with pytest.raises(FormatError, match="2 soundings, the spectra 3"):
-        nameless.row("13", 1, 3)
+        nameless.rows_of(["13", "14", "15"])
 
 
 def test_what_cannot_be_air_is_refused(tmp_path):
