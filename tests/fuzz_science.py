@@ -24,10 +24,13 @@ __all__ = [
 
 
 def spectroscopy(folder: Path) -> Iterator[tuple[Path, Any]]:
-    """OPUS spectra and run logs, line lists of HITRAN, lines of the Sun."""
+    """OPUS spectra and run logs, line lists of HITRAN and how their lines mix, lines of the Sun."""
     from retrieval.forward.hitran import read_lines
+    from retrieval.forward.mixing import read_mixing
+    from retrieval.forward.relaxation import read_band, read_relaxation
     from retrieval.forward.sun import read_solar_lines
     from retrieval.spectra.opus import read_opus, read_run_log
+    from tests.retrieval.forward.test_mixing import write_band, write_relaxation
     from tests.retrieval.forward.worlds import record
     from tests.retrieval.spectra.test_opus import opus, run_log
 
@@ -36,6 +39,12 @@ def spectroscopy(folder: Path) -> Iterator[tuple[Path, Any]]:
     molecules = [record(wavenumber=6225.0 + k) for k in range(4)] + [record(molecule=1)]
     (folder / "lines.par").write_text("\n".join(molecules) + "\n")
     yield folder / "lines.par", lambda p, _: read_lines(p, "CO2")
+    mixing = "".join(f"{6225.0 + k} 100 0.01 0.8\n" for k in range(4))
+    (folder / "mix.txt").write_text(f"wavenumber lower_energy mixing exponent\n{mixing}")
+    yield folder / "mix.txt", lambda p, _: read_mixing(p)
+    yield write_band(folder / "S.dat"), lambda p, _: read_band(p)
+    for path in write_relaxation(folder):
+        yield path, lambda _, root: read_relaxation(root / "SDF.dat", root / "RMF.dat").mixing()
     sun = [f"  1{6220.5 + k:12.6f}{0.3:10.3E}{0.03:10.5f}{0.05:5.3f} Fe" for k in range(4)]
     (folder / "solar.108").write_text("\n".join(sun) + "\n", encoding="latin-1")
     yield folder / "solar.108", lambda p, _: read_solar_lines(p)

@@ -120,6 +120,8 @@ def read_mixing(path: str | os.PathLike[str]) -> LineMixing:
     ------
     FormatError
         Other columns, a row of another length, something that is no number.
+    RangeError
+        Coefficients that are not finite, exponents beyond 20.
     """
     where = os.fspath(path)
     rows = [r.split() for r in Path(path).read_text(encoding="utf-8").splitlines()]
@@ -140,6 +142,8 @@ def read_mixing(path: str | os.PathLike[str]) -> LineMixing:
     if not len(rows) > 1:
         raise FormatError(f"{where}: no line")
     exponent = table.get("exponent", np.zeros(len(rows) - 1))
+    if not (np.abs(exponent) <= 20.0).all():
+        raise RangeError(f"{where}: exponents must be finite and within 20, found {np.abs(exponent).max():g}")
     told = "" if "exponent" in table else ", the same at all temperatures"
     return LineMixing(
         table["wavenumber"],

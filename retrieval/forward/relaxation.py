@@ -31,6 +31,7 @@ __all__ = ["RelaxationMatrix", "model_matrix", "read_band", "read_relaxation"]
 
 SECOND_RADIATION = 1.438776877  # cm K; CODATA 2018
 CLOSEST = 1e-5  # cm-1 between coupled lines below which the first order says nothing
+STEEPEST = 20.0  # exponent of a temperature dependence
 _PAIR, _LINE, _BAND = 55, 91, 202  # characters of a record
 
 
@@ -69,6 +70,16 @@ class RelaxationMatrix:
             raise SchemaError(
                 f"{self.source}: {n} lines need a matrix of {n} by {n}, found {self.matrix.shape}"
             )
+        arrays = (
+            self.wavenumber,
+            self.lower_energy,
+            self.population,
+            self.amplitude,
+            self.matrix,
+            self.exponent,
+        )
+        if not all(np.isfinite(a).all() for a in arrays) or np.abs(self.exponent).max() > STEEPEST:
+            raise RangeError(f"{self.source}: numbers must be finite and exponents within {STEEPEST:g}")
         if not (self.population > 0.0).all() or not (self.amplitude != 0.0).all():
             raise RangeError(f"{self.source}: populations must be positive and amplitudes not zero")
         if not (np.diag(self.matrix) > 0.0).all():
@@ -209,6 +220,8 @@ def read_band(path: str | os.PathLike[str]) -> BandLines:
     ------
     FormatError
         Records that are not 202 characters wide, numbers that cannot be read, other branches than P, Q and R.
+    RangeError
+        Strengths, widths or populations that are not positive.
     """
     where = os.fspath(path)
     records = [r for r in Path(path).read_text(encoding="latin-1").splitlines() if r.strip()]
@@ -224,6 +237,10 @@ def read_band(path: str | os.PathLike[str]) -> BandLines:
         raise FormatError(
             f"{where}: lines of the branches P, Q and R of molecule 2, isotopologue 1 are wanted, found "
             f"{sorted(kind)}, {sorted(set(branch.tolist()))}"
+        )
+    if not (np.isfinite(table).all() and (table[:, [0, 1, 2, 8]] > 0.0).all() and (table[:, 7] != 0.0).all()):
+        raise RangeError(
+            f"{where}: wavenumbers, strengths, widths and populations must be positive, amplitudes not 0"
         )
     order = np.argsort(table[:, 0], kind="stable")
     table, branch, parity = table[order], branch[order], parity[order]

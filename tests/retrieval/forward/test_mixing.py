@@ -14,6 +14,7 @@ from retrieval.forward.hitran import LineList, read_lines
 from retrieval.forward.mixing import read_mixing
 from retrieval.forward.relaxation import BandLines, model_matrix, read_band, read_relaxation
 from retrieval.forward.tables import build_table, open_table, save_table
+from tests.retrieval.forward.worlds import record
 
 
 def band(count=24):
@@ -34,6 +35,45 @@ def band(count=24):
     return BandLines(
         lines, population[order], amplitude[order], branch[order], np.full(count, "e"), "a made-up band"
     )
+
+
+def write_band(path):
+    """Two lines in the records of a line-mixing package."""
+    rows = [
+        record(wavenumber=6225.0 + k)[:117] + f"{'PR'[k]} 10e".ljust(53) + f"{0.7 - k:16.8E}{0.03:16.8E}"
+        for k in (0, 1)
+    ]
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+def write_relaxation(folder):
+    """Three lines of a band and their nine pairs."""
+    names = [f"  P {j:2d}P {j:2d}" for j in (1, 3, 5)]
+    lines = [
+        f"{13118.0 - 6 * k:12.6f}  0.01 0.7 0.7 {40.0 * k:.4f} .05 0.7 -.005".ljust(81) + n
+        for k, n in enumerate(names)
+    ]
+    pairs = [
+        f"{0.05 if a == b else -0.01:15.7E}{0.7:15.9f}".ljust(33) + a + "  " + b for a in names for b in names
+    ]
+    (folder / "SDF.dat").write_text("\n".join(lines) + "\n")
+    (folder / "RMF.dat").write_text("\n".join(pairs) + "\n")
+    return folder / "SDF.dat", folder / "RMF.dat"
+
+
+def test_files_made_here_are_read(tmp_path):
+    made = read_band(write_band(tmp_path / "S.dat"))
+    assert made.branch.tolist() == ["P", "R"]
+    assert made.parity.tolist() == ["e", "e"]
+    np.testing.assert_allclose(made.amplitude, [0.7, -0.3])
+    np.testing.assert_allclose(made.population, 0.03)
+    matrix = read_relaxation(*write_relaxation(tmp_path))
+    np.testing.assert_allclose(matrix.matrix, np.where(np.eye(3) > 0, 0.05, -0.01))
+    text = (tmp_path / "RMF.dat").read_text().splitlines()
+    (tmp_path / "RMF.dat").write_text("\n".join([*text[:-1], text[0]]) + "\n")
+    with pytest.raises(FormatError, match="there twice"):
+        read_relaxation(tmp_path / "SDF.dat", tmp_path / "RMF.dat")
 
 
 def whole(matrix, made, nu, p):

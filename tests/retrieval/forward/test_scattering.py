@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from obsnet.errors import ConfigError, RangeError
+from retrieval.estimation.error_budget import error_budget
 from retrieval.estimation.spectrum import gas_profile, retrieve_clear_sky
 from retrieval.forward.model import ClearSky
 from retrieval.forward.scattering import COSINE, SHARE, ScatteringLayer, ScatteringSky, scattered
@@ -101,6 +102,15 @@ def test_results_say_what_is_in_them():
     assert result.attrs["not_modelled"].startswith("scattering by air; aerosol and clouds but for one")
     assert "scattering_height 0.2" in result.attrs["prior_deviations"]
     assert {"scattering_height", "scattering_depth", "scattering_exponent"} <= set(result["state"].values)
+    assert result.attrs["scattering_depth_physical"] == 1
+    kernel, posterior, noise = (
+        result[n].values for n in ("averaging_kernel", "covariance", "noise_covariance")
+    )
+    prior = np.diag(np.diag(np.linalg.solve(np.eye(len(kernel[0])) - kernel[0], posterior[0])))
+    for place in (hazy.names.index("CO2_scale"), hazy.names.index("scattering_depth")):
+        budget = error_budget(kernel, prior, noise, [place], [1.0])
+        assert budget.posterior[0] == pytest.approx(float(result["uncertainty"][0, place]), rel=1e-3)
+        assert budget.interference[0] > 0.0
     assert gas_profile(result, hazy, "CO2")["averaging_kernel"].shape == (1, 7, 7)
 
 
