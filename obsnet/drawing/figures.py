@@ -8,7 +8,7 @@ from typing import Any
 __all__ = ["figure_png", "new_figure", "subplots"]
 
 
-def new_figure(size: tuple[float, float], layout: str | None = None) -> Any:
+def new_figure(size: tuple[float, float], layout: Any = None) -> Any:
     """Return an empty figure of a width and a height in inches; `layout` as of `matplotlib.figure.Figure`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -19,7 +19,7 @@ def new_figure(size: tuple[float, float], layout: str | None = None) -> Any:
 
 
 def subplots(
-    rows: int = 1, columns: int = 1, *, figsize: tuple[float, float], layout: str | None = None, **how: Any
+    rows: int = 1, columns: int = 1, *, figsize: tuple[float, float], layout: Any = None, **how: Any
 ) -> tuple[Any, Any]:
     """Return a figure and its axes, as `matplotlib.figure.Figure.subplots` makes them."""
     figure = new_figure(figsize, layout)

@@ -69,10 +69,10 @@ def spread_figure(systems: Any, spread: Any, language: Language = "en") -> Any:
     left.set_ylim(-0.6, len(shown) - 0.4)
     left.set_xlabel(sentence("relative" if relative else "axis", language, gas=first["gas"]))
     for key, shift, colour in (("within", 0.18, "#999999"), ("between", -0.18, "#D55E00")):
-        width = [scaled(r[f"{key}_sd"], r["region"]) for r in shown.to_dict("records")]
+        bars = [scaled(r[f"{key}_sd"], r["region"]) for r in shown.to_dict("records")]
         right.barh(
             np.arange(len(shown)) + shift,
-            np.nan_to_num(width),
+            np.nan_to_num(bars),
             0.34,
             color=colour,
             label=sentence(key, language),
