@@ -23,6 +23,7 @@ __all__ = [
     "fold_numbers",
     "in_parts",
     "judge",
+    "likeliest",
     "scores",
     "stretch",
 ]
@@ -293,6 +294,37 @@ def stretch(size: npt.ArrayLike) -> float:
     normal = norm.ppf(0.5 + 0.5 * (np.arange(_BELIEF) + 0.5) / _BELIEF)
     z = np.sort(np.concatenate([z[np.isfinite(z)], normal]))
     return float(np.interp(0.95, (np.arange(len(z)) + 0.5) / len(z), z) / 1.96)
+
+
+def likeliest(parts: Sequence[HeldOut], more: Sequence[Sequence[Floats]]) -> int:
+    """Return which of several additions to the variances of held-out blocks explains their errors best.
+
+    Parameters
+    ----------
+    parts : sequence of HeldOut
+        Of blocks of several sizes.
+    more : sequence of sequence of ndarray, shape (blocks,)
+        For each part the additions to choose from.
+
+    Returns
+    -------
+    int
+        That of the largest sum of the parts' log-likelihoods, errors normal.
+    """
+    costs = []
+    for choice in range(len(more[0])):
+        cost = 0.0
+        for part, additions in zip(parts, more, strict=True):
+            variance = part.spread**2 + additions[choice]
+            error = part.predicted - part.observed
+            there = np.isfinite(error) & np.isfinite(variance)
+            if not (variance[there] > 0).all() or not there.any():
+                cost += np.inf if there.any() else 0.0
+                continue
+            z = error[there] ** 2 / variance[there]
+            cost += float(np.sum(np.log(variance[there]) + z))
+        costs.append(cost)
+    return int(np.argmin(costs))
 
 
 def judge(*parts: HeldOut) -> tuple[float, list[HeldOutScores]]:

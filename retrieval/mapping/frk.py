@@ -8,7 +8,7 @@ own variance and lengths, so that the model holds also where there are no data.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numba
 import numpy as np
@@ -230,6 +230,11 @@ class FixedRank:
         Restricted log-likelihood after each iteration; never falls.
     lengths : tuple of dict
         Prior of each resolution: ``variance``, ``length_km``, ``length_days``.
+    noise : float
+        Mean stated variance of the errors.
+    shared_variance, shared_km : float
+        What neighbouring columns have in common beyond the functions: its variance, and the length of its exponential
+        correlation; see `sharing`.
     """
 
     basis: Bisquares
@@ -239,6 +244,33 @@ class FixedRank:
     error_scale: float
     likelihood: tuple[float, ...] = field(repr=False)
     lengths: tuple[dict[str, float], ...]
+    noise: float
+    shared_variance: float = 0.0
+    shared_km: float = 1.0
+
+    def sharing(self, share: float, km: float) -> FixedRank:
+        """Return the model with a share of what the functions leave over correlated from place to place.
+
+        The functions are hundreds of kilometres wide, and xi and errors have structure that they do not resolve: taken
+        as independent it averages out of the mean of a block, in truth it does not. The part is taken from xi as long
+        as it lasts, then from the errors; nothing is foretold with it.
+
+        Parameters
+        ----------
+        share : float
+            0 to 1, of ``fine_variance`` and the mean error variance together.
+        km : float
+            Length of the exponential.
+        """
+        shared = share * (self.fine_variance + self.error_scale * self.noise)
+        rest = max(shared - self.fine_variance, 0.0)
+        return replace(
+            self,
+            fine_variance=max(self.fine_variance - shared, 0.0),
+            error_scale=self.error_scale - rest / self.noise,
+            shared_variance=shared,
+            shared_km=km,
+        )
 
     def predict(
         self,
@@ -273,13 +305,14 @@ class FixedRank:
         mean = np.asarray(matrix @ self.mean, np.float64)
         variance = _quadratic_forms(matrix.indptr, matrix.indices, matrix.data, self.covariance)
         smooth = np.maximum(variance, 0.0)
+        fine = self.fine_variance + self.shared_variance
         share = np.zeros(len(mean))
         if value is not None and error is not None:
             z, e = np.asarray(value, np.float64), np.asarray(error, np.float64)
             seen = np.isfinite(z) & np.isfinite(e)
-            share[seen] = self.fine_variance / (self.fine_variance + self.error_scale * e[seen] ** 2)
+            share[seen] = fine / (fine + self.error_scale * e[seen] ** 2)
             mean = np.where(seen, share * np.where(seen, z, 0.0) + (1.0 - share) * mean, mean)
-        return mean, np.sqrt((1.0 - share) ** 2 * smooth + self.fine_variance * (1.0 - share))
+        return mean, np.sqrt((1.0 - share) ** 2 * smooth + fine * (1.0 - share))
 
     def predict_means(
         self,
@@ -315,10 +348,53 @@ class FixedRank:
         )
         matrix = sparse.csr_array(average @ sparse.csr_array(rows))
         smooth = _quadratic_forms(matrix.indptr, matrix.indices, matrix.data, self.covariance)
-        pairs, count = np.unique(np.stack([group, cell]), axis=1, return_counts=True)
-        fine = self.fine_variance * np.bincount(pairs[0], (count / number[pairs[0]]) ** 2)
+        fine = self.fine_variance * in_one_cell(cell, offsets)
+        if self.shared_variance:
+            fine = fine + self.shared_variance * mean_exponential(
+                unit_vectors(latitude, longitude), offsets, self.shared_km
+            )
         mean = np.asarray(matrix @ self.mean, np.float64)
         return mean, np.sqrt(np.maximum(smooth, 0.0) + fine)
+
+
+def in_one_cell(cell: Ints, offsets: Ints) -> Floats:
+    """Return which share of the pairs of places of each group lies in one cell, shape (groups,)."""
+    number = np.diff(offsets)
+    pairs, count = np.unique(
+        np.stack([np.repeat(np.arange(len(number)), number), cell]), axis=1, return_counts=True
+    )
+    return np.asarray(np.bincount(pairs[0], (count / number[pairs[0]]) ** 2), np.float64)
+
+
+@numba.njit(cache=True)
+def mean_exponential(xyz: Floats, offsets: Ints, km: float) -> Floats:
+    """Return the mean of ``exp(-distance / km)`` over all pairs of places of each group, each with itself too.
+
+    Parameters
+    ----------
+    xyz : ndarray, shape (places, 3)
+        Unit vectors.
+    offsets : ndarray of int64, shape (groups + 1,)
+        Where each group begins.
+    km : float
+        Of the chord, which within a block is as good as the arc.
+
+    Returns
+    -------
+    ndarray of float64, shape (groups,)
+    """
+    out = np.empty(offsets.shape[0] - 1)
+    for g in range(out.shape[0]):
+        first, last = offsets[g], offsets[g + 1]
+        total = float(last - first)
+        for i in range(first, last):
+            for j in range(first, i):
+                chord = 0.0
+                for axis in range(3):
+                    chord += (xyz[i, axis] - xyz[j, axis]) ** 2
+                total += 2.0 * np.exp(-np.sqrt(chord) * EARTH_RADIUS_KM / km)
+        out[g] = total / (last - first) ** 2
+    return out
 
 
 def fit_fixed_rank(
@@ -410,7 +486,7 @@ def fit_fixed_rank(
         {"variance": b.variance, "length_km": b.length_km, "length_days": b.length_days} for b in blocks
     )
     mean[r:] += guess
-    return FixedRank(basis, mean, covariance, fine, scale, tuple(history), lengths)
+    return FixedRank(basis, mean, covariance, fine, scale, tuple(history), lengths, float(np.mean(noise)))
 
 
 def memory_gib(functions: int) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,8 +24,16 @@ from retrieval.mapping.crossvalidation import (
     fold_numbers,
     in_parts,
     judge,
+    likeliest,
 )
-from retrieval.mapping.frk import FixedRank, fit_fixed_rank, make_basis, memory_gib
+from retrieval.mapping.frk import (
+    FixedRank,
+    fit_fixed_rank,
+    in_one_cell,
+    make_basis,
+    mean_exponential,
+    memory_gib,
+)
 from retrieval.mapping.gridding import BinStatistics, accumulate, bin_statistics, empty_bins
 from retrieval.mapping.held_out_fit import HeldOutFit, fit_held_out
 from retrieval.mapping.kriging import Samples, krige_cells, krige_means
@@ -210,6 +218,10 @@ class FixedRankMapper:
             None  # of (columns, training, held, offsets)
         )
         self.widened = 1.0
+        self.shared = (
+            0.0,
+            1.0,
+        )  # of what the functions leave over: the share in common, and its length in km
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a worker needs to map a period: no model, which is fitted there."""
@@ -226,6 +238,8 @@ class FixedRankMapper:
             "iterations": len(last.likelihood) - 1,
             "fine_variance": last.fine_variance,
             "error_scale": float(np.sqrt(last.error_scale)),
+            "shared_variance": last.shared_variance,
+            "shared_km": last.shared_km,
             "resolutions": {str(i): dict(p) for i, p in enumerate(last.lengths)},
             "widened": self.widened,
         }
@@ -241,7 +255,7 @@ class FixedRankMapper:
         if fit is None:
             nothing = np.full(s.grid.shape, np.nan)
             return {"value": nothing, "uncertainty": nothing, "count": own.count[0]}
-        self.last = fit
+        fit = self.last = fit.sharing(*self.shared)
         lat, lon = (x.ravel() for x in np.meshgrid(s.grid.lat, s.grid.lon, indexing="ij"))
         middle = np.broadcast_to(start + (stop - start) // 2, lat.shape)
         mean, sd = fit.predict(
@@ -313,8 +327,33 @@ class FixedRankMapper:
         self.check = partial(self._foretell, self.last, terms, origin, step)
         part = _parts(near, s)
         without = [self._fit(near.take(part != k), terms, origin, step) or self.last for k in range(_PARTS)]
+        self.shared = (0.0, 1.0)
         predict = in_parts(part, [partial(self._foretell, fit, terms, origin, step, near) for fit in without])
-        self.widened, found = _held_out(near, s, predict, each)
+        place = (near.latitude, near.longitude, near.time)
+        parts, shares = [], []
+        for size in (s.block, 2.0 * s.block):
+            fold, block = fold_numbers(*place, folds=s.folds, degrees=size), block_numbers(*place, size)
+            parts.append(cross_validate(predict, near.value, fold, block, each))
+            shares.append(
+                [
+                    cross_validate(
+                        in_parts(
+                            part, [partial(_more, near, s.grid, origin, step, fit, *p) for fit in without]
+                        ),
+                        near.value,
+                        fold,
+                        block,
+                    ).predicted
+                    for p in SHARED
+                ]
+            )
+        self.shared = SHARED[likeliest(parts, shares)]
+        best = SHARED.index(self.shared)
+        parts = [
+            replace(p, spread=np.sqrt(np.maximum(p.spread**2 + more[best], 0.0)))
+            for p, more in zip(parts, shares, strict=True)
+        ]
+        self.widened, found = judge(*parts)
         return found
 
     def _foretell(
@@ -334,6 +373,7 @@ class FixedRankMapper:
         if conditioned is None:
             nothing = np.full(len(offsets) - 1, np.nan)
             return nothing, nothing
+        conditioned = conditioned.sharing(*self.shared)
         mean, sd = conditioned.predict_means(
             asked.latitude,
             asked.longitude,
@@ -342,8 +382,41 @@ class FixedRankMapper:
             _cell_and_period(asked, self.settings.grid, origin, step),
             offsets,
         )
-        noise = fit.error_scale * np.add.reduceat(asked.uncertainty**2, offsets[:-1]) / np.diff(offsets) ** 2
-        return mean, np.sqrt(sd**2 + noise)
+        return mean, np.sqrt(sd**2 + conditioned.error_scale * _own_errors(asked, offsets))
+
+
+SHARED = [
+    (0.0, 1.0),
+    *((share, km) for share in (0.05, 0.1, 0.2, 0.4, 0.7, 0.95) for km in (30.0, 100.0, 300.0, 1000.0)),
+]
+
+
+def _own_errors(asked: Columns, offsets: Ints) -> Floats:
+    """Return the variance of the mean of independent errors as stated, shape (groups,)."""
+    return np.asarray(np.add.reduceat(asked.uncertainty**2, offsets[:-1]) / np.diff(offsets) ** 2)
+
+
+def _more(
+    columns: Columns,
+    grid: Grid,
+    origin: np.datetime64,
+    step: np.timedelta64,
+    fit: FixedRank,
+    share: float,
+    km: float,
+    training: Ints,
+    held: Ints,
+    offsets: Ints,
+) -> tuple[Floats, Floats]:
+    """Return by how much the variance of blocks' means changes where a share of the rest is correlated."""
+    asked, shared = columns.take(held), fit.sharing(share, km)
+    more = shared.shared_variance * mean_exponential(
+        unit_vectors(asked.latitude, asked.longitude), offsets, km
+    )
+    less = (fit.fine_variance - shared.fine_variance) * in_one_cell(
+        _cell_and_period(asked, grid, origin, step), offsets
+    ) + (fit.error_scale - shared.error_scale) * _own_errors(asked, offsets)
+    return more - less, np.zeros(len(more))
 
 
 def _parts(columns: Columns, settings: MapSettings) -> Ints:

@@ -252,3 +252,28 @@ def test_refusals():
     with pytest.raises(RangeError, match="a basis needs a region"):
         make_basis((10, 0, 0, 10), (0, 1))
     assert len(Bisquares((Resolution(np.eye(3), 1.0, np.zeros(2), 1.0),))) == 6
+
+
+def test_what_neighbours_share_is_in_the_mean_of_a_block():
+    """The variance of a mean is that of the whole covariance matrix, and one column's stays what it was."""
+    rng = np.random.default_rng(3)
+    lat, lon = rng.uniform(20, 24, 40), rng.uniform(100, 104, 40)
+    basis = make_basis((18, 26, 98, 106), (0.0, 1.0), spacing_km=(900.0,), spacing_days=4.0)
+    ones, days = np.ones((40, 1)), np.zeros(40)
+    fit = fit_fixed_rank(basis, lat, lon, days, rng.normal(400, 1, 40), np.full(40, 0.5), ones, iterations=3)
+    offsets = np.array([0, 1, 40])
+    where = lat, lon, days, ones, np.arange(40), offsets
+    plain = fit.predict_means(*where)[1] ** 2
+    for share in (0.3, 0.99):
+        shared = fit.sharing(share, 150.0)
+        whole = fit.fine_variance + fit.error_scale * fit.noise
+        parts = shared.fine_variance + shared.shared_variance + shared.error_scale * shared.noise
+        assert parts == pytest.approx(whole, rel=1e-12)
+        xyz = unit_vectors(lat, lon)
+        chord = EARTH_RADIUS_KM * np.linalg.norm(xyz[1:, None] - xyz[None, 1:], axis=2)
+        covariance = shared.shared_variance * np.exp(-chord / 150.0) + shared.fine_variance * np.eye(39)
+        found = shared.predict_means(*where)[1] ** 2
+        assert found[1] - plain[1] == pytest.approx(covariance.mean() - fit.fine_variance / 39, rel=1e-9)
+        one = shared.shared_variance + shared.fine_variance - fit.fine_variance
+        assert found[0] - plain[0] == pytest.approx(one, rel=1e-9)
+    assert shared.error_scale < fit.error_scale  # more than xi has

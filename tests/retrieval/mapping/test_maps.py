@@ -29,6 +29,7 @@ from retrieval.mapping.dataset import (
     write_geotiffs,
 )
 from retrieval.mapping.figures import map_figure, write_pictures
+from retrieval.mapping.mappers import Columns, FixedRankMapper
 from retrieval.mapping.maps import make_map, read_columns
 from retrieval.mapping.settings import GridTable, MapSettings
 from tests.retrieval.mapping.fields import MODEL, draw, places
@@ -407,3 +408,29 @@ def test_stage(store, tmp_path):
     assert result.outputs == (tmp_path / "m/x.nc",)
     assert result.summary["observations"] > 10
     assert sorted(p.suffix for p in (tmp_path / "m").iterdir()) == [".nc", ".tif"]
+
+
+def test_what_neighbours_share_is_found_by_held_out_blocks():
+    """Noise of one number a square of 3 degrees, which the columns state as their own, and noise that is."""
+    rng = np.random.default_rng(1)
+    lat, lon = rng.uniform(15, 45, 500), rng.uniform(80, 120, 500)
+    square = np.unique(np.floor([lat / 3, lon / 3]), axis=1, return_inverse=True)[1].ravel()
+    given = MapSettings(
+        species="CO2",
+        grid="15,45,80,120,0.5",
+        start="2020-06-01",
+        stop="2020-06-02",
+        method="frk",
+        spacing_km=(2400.0, 1500.0),
+        folds=3,
+    )
+    when = np.full(500, np.datetime64("2020-06-01T12", "us"))
+    share = {}
+    for name, noise in (("shared", rng.normal(size=square.max() + 1)[square]), ("own", rng.normal(size=500))):
+        columns = Columns(lat, lon, when, 400.0 + noise, np.ones(500))
+        mapper = FixedRankMapper(columns, given)
+        scores = mapper.validate(columns)
+        assert all(0.9 <= s.coverage95 <= 1.0 for s in scores)
+        share[name] = mapper.shared[0]
+    assert share["shared"] >= 0.4
+    assert share["own"] <= 0.1
