@@ -41,7 +41,7 @@ _USUAL: dict[str, dict[str, Any]] = {
     },
     "none": {**_HANNA, "particles": 1, "near_field": "none"},
 }
-LONGEST_WITH_STORMS = 1800.0  # s
+LONGEST_WITH_STORMS, SMOOTHED_TIMESTEP = 1800.0, 120.0  # s
 _RESOLVED = ("ctl", "least_tl", "horizontal_tl", "near_field")
 # Options that do nothing with a turbulence: said by the user, they are refused.
 _UNUSED = {
@@ -52,9 +52,17 @@ _UNUSED = {
 }
 
 
-def _usual_of(turbulence: Any, direction: Any) -> dict[str, Any]:
-    """Return what suits a turbulence and a direction; forward, no plume is young."""
-    return {**_USUAL.get(turbulence, {}), **({"near_field": "none"} if direction == 1 else {})}
+def _usual_of(turbulence: Any, direction: Any, smooth: Any) -> dict[str, Any]:
+    """Return what suits a turbulence and a direction.
+
+    Forward, no plume is young. Smoothed, all of an interval stands in its middle, so it must not be long.
+    """
+    usual = dict(_USUAL.get(turbulence, {}))
+    if direction == 1:
+        usual["near_field"] = "none"
+    if smooth and turbulence == "hanna":
+        usual["timestep"] = SMOOTHED_TIMESTEP
+    return usual
 
 
 _NOT_FOR = {
@@ -141,16 +149,14 @@ class ParticleSettings(Options):
         """Fill in what suits the turbulence."""
         if not isinstance(data, Mapping):
             return data
-        turbulence, direction = (
-            data.get(name, cls.model_fields[name].default) for name in ("turbulence", "direction")
-        )
-        usual = _usual_of(turbulence, direction)
+        named = ("turbulence", "direction", "smooth")
+        usual = _usual_of(*(data.get(name, cls.model_fields[name].default) for name in named))
         open_ = {k: v for k, v in usual.items() if cls.model_fields[k].default is None}
         return {**open_, **{k: v for k, v in data.items() if not (v is None and k in open_)}}
 
     @model_validator(mode="after")
     def _together(self) -> Self:
-        usual = _usual_of(self.turbulence, self.direction)
+        usual = _usual_of(self.turbulence, self.direction, self.smooth)
         idle = dict.fromkeys(_UNUSED[self.turbulence], f"with turbulence {self.turbulence!r}")
         if self.layer > 0.0:
             idle["veght"] = f"where time is counted below layer = {self.layer:g} m"

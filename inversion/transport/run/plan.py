@@ -16,7 +16,7 @@ from obsnet.typing import Times
 __all__ = ["estimate", "flux_bins", "span", "told_of"]
 
 # CPU seconds a particle-hour on a server of 2023, from scripts/bench_transport.py, for the estimate before a run.
-_SECONDS = {"mixed-layer": 8e-7, "hanna": 2.3e-5, "stilt": 9e-5, "none": 1e-5}
+_SECONDS = {"mixed-layer": 8e-7, "hanna": 1.2e-5, "stilt": 9e-5, "none": 1e-5}
 
 
 def flux_bins(first: Any, last: Any, step: str) -> Times:

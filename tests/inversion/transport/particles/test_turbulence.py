@@ -239,7 +239,7 @@ def test_smoothing_moves_nothing_but_spreads():
             release("p", start, 30.0, 115.0, 10.0, 300),
             grid,
             edges(),
-            ParticleSettings(turbulence="hanna", hours=18.0, particles=300, smooth=s),
+            ParticleSettings(turbulence="hanna", hours=18.0, particles=300, smooth=s, timestep=120.0),
         )
         for s in (0.0, 1.0)
     )
