@@ -75,6 +75,9 @@ def _look_for(stage: Stage, options: Options, case: Case, before: Collection[str
             raise
         yield f"not known before {_named(before)} has run ({error})"
         return
+    if not files and before:
+        yield f"nothing to read before {_named(before)} has run"
+        return
     absent = [p for p in files if not p.exists()]
     yield f"{len(files) - len(absent)} files to read" + (f", {len(absent)} not there (yet)" if absent else "")
 

@@ -191,4 +191,6 @@ def flux_map(flux: Mapping[str, Any], language: Language = "en", **place: Any) -
         cmap="RdBu_r",
         limits=(-bound, bound),
     )
+    if not known:
+        figure.suptitle(say("no cell seen", language), fontsize=10)
     return figure_png(figure, DPI)

@@ -233,6 +233,10 @@ _TEXTS = {
         ),
         "{sector} 后验通量及其相对先验的变化，{period} 平均。空白：观测未改变通量的格点，其值即先验。",
     ),
+    "no cell seen": (
+        "no cell's standard deviation was made smaller by 1 %: nothing to colour",
+        "没有一个格点的标准差因观测减小 1 %：无可着色",
+    ),
     "flux axis": ("posterior, {unit}", "后验，{unit}"),
     "change axis": ("posterior − prior, {unit}", "后验 − 先验，{unit}"),
     "filter": ("Show regions whose row holds", "筛选含有下列文字的地区"),

@@ -30,14 +30,21 @@ class MixedScalesError(ScaleError):
 def process_record(record: xr.Dataset, options: ProcessOptions) -> xr.Dataset:
     """Convert a record's scale, judge it by rules and give it its uncertainty, as far as asked.
 
+    Columns stay as they are; where something was asked of them, their warnings say so.
+
     Raises
     ------
     ScaleError
         The record cannot be converted.
     """
-    if record.attrs.get("kind") == "column":
-        return record
     species = str(record.attrs["species"])
+    if record.attrs.get("kind") == "column":
+        asked = {"to_scale": species in options.to_scale, "rules": options.rules, "budget": options.budget}
+        left = ", ".join(name for name, given in asked.items() if given)
+        if left:
+            text = f"{species}: of columns; {left} are for samples at a point and were not applied"
+            record = record.assign_attrs(warnings=[*record.attrs.get("warnings", []), text])
+        return record
     if species in options.to_scale:
         from stations.calibration.scales import convert_scale
 

@@ -77,7 +77,7 @@ def test_outputs_open(run):
 
 
 def test_the_tutorials_satellite_alone(run, sample_data):
-    """From granules to a report by the tutorial's commands; nothing is found where 25 columns a day say nothing."""
+    """From granules to a report by the tutorial; 25 columns a day tell nothing of a province, and that is said."""
     folder, _ = run
     first, cluster = blocks(DOCS / "tutorial.md")[6:]
     assert first.startswith("cd obsnet-demo\n")

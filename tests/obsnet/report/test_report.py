@@ -265,6 +265,12 @@ def test_cells_that_nobody_saw_are_not_coloured(monkeypatch):
         assert np.isnan(values[:, :4]).all()
         assert np.isfinite(values[:, 4:]).all()
     assert len(drawn) == 2
+    said = []
+    monkeypatch.setattr(module, "figure_png", lambda figure, _dpi: said.append(figure.get_suptitle()))
+    for reduction in (flux["reduction"], np.zeros(GRID.shape)):
+        flux_map({**flux, "reduction": reduction}, "zh", grid=GRID)
+    assert said[0] == ""
+    assert "无可着色" in said[1]
 
 
 def test_a_missing_font_is_said_once_and_pictures_are_english(no_fonts, tmp_path, capsys):

@@ -103,10 +103,13 @@ def test_a_record_that_mixes_scales_itself_stops_too():
     OneScale(mixed=True).check("CO2", "mixed", "made.txt")
 
 
-def test_columns_pass_as_they_are(process):
+def test_columns_pass_as_they_are_and_that_is_said(process):
     record = make_record([400.0])
     record.attrs["kind"] = "column"
-    assert process_record(record, process) is record
+    assert process_record(record, Delivery()) is record
+    passed = process_record(record, process)
+    assert passed.drop_attrs().identical(record.drop_attrs())
+    assert "are for samples at a point and were not applied" in passed.attrs["warnings"][-1]
 
 
 def test_fingerprint_names_what_is_done(process, tmp_path):
