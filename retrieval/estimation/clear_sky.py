@@ -199,8 +199,8 @@ def read_preprocessor(
     """
     with reading(a_band, "a preprocessor file"), open_h5py(a_band) as file:
         if _GOSAT in file:
-            flags = {"cloud_flag": _read(file, a_band, _GOSAT)}
             names = _stored(file, a_band, "SoundingHeader/sounding_id").astype(np.int64)
+            flags = {"cloud_flag": _read(file, a_band, _GOSAT, names)}
             return ScreeningTable(flags, names, "acos_cloud_screen", os.fspath(a_band))
         here = _identities(file, a_band)
         retrieved, expected, offset = (
