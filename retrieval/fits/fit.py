@@ -14,13 +14,22 @@ from obsnet.typing import Floats
 from obsnet.work.kept import Arrays
 from retrieval.columns.pressure_weights import layer_weights
 from retrieval.estimation.error_budget import error_budget
-from retrieval.estimation.options import RetrievalOutcome, SolverOptions
-from retrieval.estimation.spectrum import LEVEL, gas_profile, retrieve_clear_sky, usable_channels
+from retrieval.estimation.options import RetrievalOutcome
+from retrieval.estimation.spectrum import (
+    CURVED,
+    LEVEL,
+    NEARLY_LINEAR,
+    gas_profile,
+    retrieve_clear_sky,
+    usable_channels,
+)
 from retrieval.fits.inputs import line_shape, open_tables, prior_of, solar_lines
+from retrieval.fits.options import RetrieveTable
 from retrieval.fits.plan import FitPlan, FitWindow
 from retrieval.forward.air_files import AirLevels, layers_of
 from retrieval.forward.atmosphere import Layers
 from retrieval.forward.model import ClearSky, SpectralBand
+from retrieval.forward.scattering import ScatteringLayer, ScatteringSky
 from retrieval.forward.sun_motion import solar_doppler
 from retrieval.spectra.spectrum import Sounding, Spectrum
 
@@ -74,13 +83,15 @@ def fit_sounding(plan: FitPlan, sounding: Sounding, air: AirLevels) -> Arrays:
         starts.append(start)
         bands.append(dataclasses.replace(band, channel=band.channel * (1.0 + start)))
     model = _model(plan, layers, gases, tuple(bands), sounding)
+    if options.fit.layer:
+        model = _under_layer(model, options)
     radiance = np.concatenate([s.radiance for s in spectra])
     use = np.concatenate([s.good for s in spectra])
     deviations = dict(options.fit.deviations)
     if plan.fits_pressure and "O2" in plan.gases:
         deviations.setdefault("O2_scale", HELD)
-    solver = SolverOptions(
-        gamma=0.0, max_iterations=options.fit.max_iterations, max_chi2=options.fit.max_chi2
+    solver = (CURVED if options.fit.layer else NEARLY_LINEAR).model_copy(
+        update={"max_iterations": options.fit.max_iterations, "max_chi2": options.fit.max_chi2}
     )
     result = retrieve_clear_sky(
         model, radiance, noise, deviations=deviations, use=use, keep=["modelled"], options=solver
@@ -154,17 +165,24 @@ def _model(
     sounding: Sounding,
 ) -> ClearSky:
     inside = {table.molecule for band in bands for table in band.tables}
-    profile = plan.options.fit.profile
+    fit = plan.options.fit
     return ClearSky(
         layers,
         {gas: values for gas, values in gases.items() if gas in inside},
         bands,
         sounding.sun,
         view=sounding.view,
-        profile=profile if profile in inside else None,
+        profile=fit.profile if fit.profile in inside else None,
         surface_pressure=plan.fits_pressure,
-        temperature=plan.options.fit.temperature,
+        temperature=fit.temperature,
     )
+
+
+def _under_layer(model: ClearSky, options: RetrieveTable) -> ScatteringSky:
+    fit = options.fit
+    layer = ScatteringLayer(fit.layer_height, fit.layer_depth, fit.layer_exponent, options.irradiance)
+    clear = {f.name: getattr(model, f.name) for f in dataclasses.fields(model) if f.init}
+    return ScatteringSky(**clear, layer=layer)
 
 
 def _prior_layers(plan: FitPlan, gas: str, layers: Layers) -> Floats:

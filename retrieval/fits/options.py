@@ -31,6 +31,14 @@ class FitSettings(Options):
     continuum: int = Field(3, ge=0, le=8, description="degree of the polynomial of each window's continuum")
     offset: list[str] = Field([], description="windows with a zero offset to fit")
     fluorescence: list[str] = Field([], description="windows with fluorescence of the ground to fit")
+    layer: bool = Field(
+        False, description="fit one thin layer that scatters: its height, optical depth and Angstrom exponent"
+    )
+    layer_height: float = Field(
+        0.8, gt=0, le=1, description="of the first guess: pressure at the layer by that at the ground"
+    )
+    layer_depth: float = Field(0.05, ge=0, le=3, description="of the first guess, at 760 nm")
+    layer_exponent: float = Field(1.0, description="of the first guess, Angstrom")
     deviations: dict[str, float] = Field(
         {}, description="prior standard deviation of an element or kind of element, e.g. CO2_scale=0.05"
     )
@@ -82,6 +90,15 @@ class RetrieveTable(InLanguage):
         {},
         description="wavenumbers that are left out of every window, e.g. where the lists lack a line, by a name of "
         "yours: NAME=LOW,HIGH; may be repeated",
+    )
+    mixing: dict[str, Path] = Field(
+        {},
+        description="first-order line mixing of a gas: GAS=FILE of wavenumber, lower_energy, mixing, exponent",
+    )
+    irradiance: dict[str, float] = Field(
+        {},
+        description="of the Sun in a window, in the unit of the radiance times sr, for --fit-layer: NAME=VALUE; may "
+        "be repeated",
     )
     weakest: float = Field(
         0.0, ge=0, description="strength below which lines are left out, cm-1 / (molecule cm-2) at 296 K"
@@ -140,9 +157,16 @@ class RetrieveTable(InLanguage):
             for name in names:
                 if name not in self.windows:
                     raise ValueError(f"{what}: no window {name!r}; there is {', '.join(self.windows)}")
-        for name in self.shapes:
-            if name not in self.windows:
-                raise ValueError(f"shapes: no window {name!r}; there is {', '.join(self.windows)}")
+        for what, given in (("shapes", list(self.shapes)), ("irradiance", list(self.irradiance))):
+            for name in given:
+                if name not in self.windows:
+                    raise ValueError(f"{what}: no window {name!r}; there is {', '.join(self.windows)}")
+        for gas in self.mixing:
+            if gas not in self.lines:
+                raise ValueError(f"mixing: no lines of {gas!r}; there is {', '.join(self.lines)}")
+        dark = [name for name in self.windows if name not in self.irradiance]
+        if self.fit.layer and dark:
+            raise ValueError(f"fit.layer: irradiance of {', '.join(dark)} is missing; give NAME=VALUE")
         if self.fit.profile is not None and self.fit.profile not in self.lines:
             raise ValueError(
                 f"fit.profile: no lines of {self.fit.profile!r}; there is {', '.join(self.lines)}"

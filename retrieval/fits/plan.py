@@ -17,6 +17,7 @@ from retrieval.fits.inputs import OXYGEN, is_number, line_shape, lines_of, prior
 from retrieval.fits.options import RetrieveTable
 from retrieval.forward.absorption import DOPPLER
 from retrieval.forward.hitran import LineList
+from retrieval.forward.mixing import read_mixing
 from retrieval.forward.tables import CrossSections, build_table, save_table
 from retrieval.spectra.spectrum import Sounding, Spectrum
 
@@ -25,7 +26,7 @@ __all__ = ["FitPlan", "FitWindow", "make_plan"]
 COLD = 220.0  # K, at which lines are about their narrowest
 WING = 25.0  # cm-1
 MARGIN = 0.5  # cm-1 of the tables beyond what line shape and shift need
-LINES_VERSION = 1  # rises with what a table of the same lines and nodes holds
+LINES_VERSION = 2  # rises with what a table of the same lines and nodes holds
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def make_plan(options: RetrieveTable, first: Sounding) -> FitPlan:
         for gas, found in inside.items():
             fractions = _fractions(gas)
             near = found.between(grid[0] - WING, grid[-1] + WING)
-            path = folder / f"{gas}_{low:.0f}-{high:.0f}_{_key(options, near, grid, fractions)}.zarr.zip"
+            path = folder / f"{gas}_{low:.0f}-{high:.0f}_{_key(options, gas, near, grid, fractions)}.zarr.zip"
             tables.append((gas, path))
             if not path.exists():
                 jobs.append((name, gas, near, grid, fractions, path))
@@ -139,8 +140,8 @@ def make_plan(options: RetrieveTable, first: Sounding) -> FitPlan:
     if plan.options.fit.surface_pressure == "fit" and "O2" not in plan.gases:
         raise ConfigError("fit.surface_pressure: no window holds O2, which alone tells it; give met")
     with progress(len(jobs), "tables of cross sections") as advance:
-        for _, _, near, grid, fractions, path in jobs:
-            save_table(_build(options, near, grid, fractions), path)
+        for _, gas, near, grid, fractions, path in jobs:
+            save_table(_build(options, gas, near, grid, fractions), path)
             advance(1)
     return plan
 
@@ -151,7 +152,7 @@ def _fractions(gas: str) -> tuple[float, ...]:
 
 
 def _build(
-    options: RetrieveTable, near: LineList, grid: Floats, fractions: tuple[float, ...]
+    options: RetrieveTable, gas: str, near: LineList, grid: Floats, fractions: tuple[float, ...]
 ) -> CrossSections:
     return build_table(
         near,
@@ -160,13 +161,17 @@ def _build(
         log_pressure_step=options.fit.log_pressure_step,
         temperature_step=options.fit.temperature_step,
         wing=WING,
+        mixing=read_mixing(options.mixing[gas]) if gas in options.mixing else None,
     )
 
 
-def _key(options: RetrieveTable, lines: LineList, grid: Floats, fractions: tuple[float, ...]) -> str:
+def _key(
+    options: RetrieveTable, gas: str, lines: LineList, grid: Floats, fractions: tuple[float, ...]
+) -> str:
     arrays = [getattr(lines, f.name) for f in fields(lines)[1:]]
     nodes = (options.fit.log_pressure_step, options.fit.temperature_step, fractions, WING, LINES_VERSION)
-    return fingerprint_of(lines.molecule, *arrays, grid[[0, -1]], len(grid), nodes)[:12]
+    mixing = sha256(options.mixing[gas]) if gas in options.mixing else ""
+    return fingerprint_of(lines.molecule, *arrays, grid[[0, -1]], len(grid), nodes, mixing)[:12]
 
 
 def _grid(
@@ -194,6 +199,16 @@ def _assumptions(options: RetrieveTable, first: Sounding, lines: dict[str, LineL
         f"{','.join(map(str, o.isotopologues.get(gas, (1,))))}, {len(found)} lines"
         for gas, found in lines.items()
     }
+    said |= {
+        f"line_mixing_{gas}": file(o.mixing[gas]) if gas in o.mixing else "none: lines on their own"
+        for gas in lines
+    }
+    if o.fit.layer:
+        said["scattering_layer"] = (
+            f"one, isotropic, absorbs nothing; first guess: {o.fit.layer_height:g} of the surface pressure, optical "
+            f"depth {o.fit.layer_depth:g} at 760 nm, exponent {o.fit.layer_exponent:g}"
+        )
+        said["irradiance"] = ", ".join(f"{name} {value:g}" for name, value in o.irradiance.items())
     said["weakest_line"] = f"{o.weakest:g}" if o.weakest else "all lines of the lists"
     said["solar_lines"] = file(o.solar) if o.solar else "none: the Sun is taken for smooth"
     said["meteorology"] = file(o.met)

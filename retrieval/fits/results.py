@@ -231,6 +231,7 @@ def results_dataset(plan: FitPlan, fitted: Sequence[FittedSounding], origin: str
         variables[name] = ("sounding", [float(f.place[name]) for f in fitted], {"units": unit})
     variables["about"] = ("sounding", [json.dumps(f.place["about"]) for f in fitted])
     first = good[0].arrays if good else {}
+    layer = plan.options.fit.layer
     return xr.Dataset(
         variables,
         coords={
@@ -243,12 +244,13 @@ def results_dataset(plan: FitPlan, fitted: Sequence[FittedSounding], origin: str
             "window": windows,
         },
         attrs={
-            "title": f"Columns retrieved from {origin} under a clear sky",
-            "summary": "Optimal estimation with a model of sunlight that is not scattered.",
+            "title": f"Columns retrieved from {origin} under {'one thin layer' if layer else 'a clear sky'}",
+            "summary": "Optimal estimation with a model of sunlight that is "
+            + ("scattered by one thin layer alone." if layer else "not scattered."),
             "source": origin,
             "license": "as the input",
             "obsnet_contract": "clear-sky retrieval 1",
-            "clear_sky_only": 1,
+            "clear_sky_only": int(not layer),
             "not_modelled": str(first.get("not_modelled", "")),
             "prior_deviations": str(first.get("prior_deviations", "")),
             **{f"assumed_{k}": v for k, v in plan.assumptions.items()},

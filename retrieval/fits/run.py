@@ -243,7 +243,9 @@ def _one(
                 "good": len(good),
                 "mean_good": float(np.mean(good)) if good else None,
                 "status": "done",
-                "notes": json.dumps({"clear_sky_only": 1, "not_fitted": total - len(table)}),
+                "notes": json.dumps(
+                    {"clear_sky_only": int(not options.fit.layer), "not_fitted": total - len(table)}
+                ),
                 "options": question[:16],
             }
         )

@@ -34,6 +34,29 @@ def options(world, out, **changes):
     return validate(RetrieveTable, given)
 
 
+def test_a_layer_and_line_mixing_are_options_of_the_command(world):
+    """Clear granules: the layer comes out as none within its error; coefficients of zero change no table's numbers."""
+    folder, given = world
+    lines = [line for line in (folder / "CO2.par").read_text().splitlines() if line.strip()]
+    rows = [f"{float(line[3:15])} {float(line[45:55])} 0.0 0.7" for line in lines]
+    (folder / "mixing.txt").write_text("wavenumber lower_energy mixing exponent\n" + "\n".join(rows) + "\n")
+    light = {"o2": 1.2e-6, "weak": 1.2e-6}
+    fit = given["fit"] | {"layer": True, "layer_depth": 0.02, "max_iterations": 30}
+    changes = {"mixing": {"CO2": folder / "mixing.txt"}, "irradiance": light, "fit": fit}
+    running.run_retrieve(options(world, "layer", **changes), SERIAL)
+    with xr.open_dataset(folder / "layer/granule_columns.nc", engine="netcdf4") as data:
+        assert data.attrs["clear_sky_only"] == 0
+        assert "mixing.txt" in data.attrs["assumed_line_mixing_CO2"]
+        assert "one, isotropic" in data.attrs["assumed_scattering_layer"]
+        state, error = (data[n].sel(state="scattering_depth").values for n in ("value", "uncertainty"))
+        assert (np.abs(state) < 4.0 * error).all()
+        assert (error < 0.3).all()
+    with pytest.raises(ConfigError, match="irradiance of weak is missing"):
+        options(world, "no", fit=fit, irradiance={"o2": 1.0})
+    with pytest.raises(ConfigError, match="no lines of 'CH4'"):
+        options(world, "no", mixing={"CH4": folder / "mixing.txt"})
+
+
 def test_truths_come_back_with_their_errors(world):
     folder, _ = world
     cloud = folder / "cloud.h5"
