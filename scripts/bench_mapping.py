@@ -112,7 +112,8 @@ def gridding(n):
 
 def kriging(n, seed=0):
     """Return times of the steps of a daily map of China at half a degree."""
-    from retrieval.mapping.frk import fit_fixed_rank, make_basis
+    from retrieval.mapping.bisquares import make_basis
+    from retrieval.mapping.frk import fit_fixed_rank
     from retrieval.mapping.held_out_fit import fit_held_out
     from retrieval.mapping.kriging import Samples, krige_cells
     from retrieval.mapping.trend import design, fit_trend

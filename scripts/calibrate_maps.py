@@ -41,8 +41,9 @@ from retrieval.ingest.options import IngestOptions
 from retrieval.ingest.run import ingest
 from retrieval.mapping.crossvalidation import block_numbers, cross_validate, fold_numbers, in_parts
 from retrieval.mapping.kriging import krige_cells
-from retrieval.mapping.mappers import Columns, FixedRankMapper, KrigingMapper, residuals
+from retrieval.mapping.mappers import FixedRankMapper, KrigingMapper, residuals
 from retrieval.mapping.maps import read_columns
+from retrieval.mapping.scattered import Columns
 from retrieval.mapping.settings import MapSettings
 from retrieval.mapping.variogram import ProductSum
 from retrieval.superobs.options import Selection, Superobs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from obsnet.errors import RangeError
 from obsnet.grid import Grid
-from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
-from obsnet.typing import Bools, Floats, Ints, Times
-from retrieval.mapping.block_integrals import cell_sizes_km
+from obsnet.sphere import unit_vectors
+from obsnet.typing import Bools, Floats, Ints
+from retrieval.mapping.bisquares import make_basis
 from retrieval.mapping.crossvalidation import (
     Each,
     HeldOutScores,
@@ -30,53 +30,23 @@ from retrieval.mapping.frk import (
     FixedRank,
     fit_fixed_rank,
     in_one_cell,
-    make_basis,
     mean_exponential,
     memory_gib,
 )
 from retrieval.mapping.gridding import BinStatistics, accumulate, bin_statistics, empty_bins
 from retrieval.mapping.held_out_fit import HeldOutFit, fit_held_out
 from retrieval.mapping.kriging import Samples, krige_cells, krige_means
+from retrieval.mapping.scattered import Columns, average_cells, cell_and_period, days_after
 from retrieval.mapping.trend import Trend, choose_terms, design, fit_trend
 
 if TYPE_CHECKING:
     from retrieval.mapping.settings import MapSettings
 
-__all__ = [
-    "MAPPERS",
-    "Columns",
-    "FixedRankMapper",
-    "KrigingMapper",
-    "Mapper",
-    "near_grid",
-    "residuals",
-    "within_reach",
-]
+__all__ = ["MAPPERS", "FixedRankMapper", "KrigingMapper", "Mapper", "residuals"]
 
+_FEW = 10  # cells, with fewer of which no fixed-rank model is fitted
+_PARTS = 3  # for which a covariance is fitted without them, where blocks are held out
 _DAY = np.timedelta64(1, "D")
-
-
-@dataclass(frozen=True)
-class Columns:
-    """The columns a map is made of, in order of time; arrays of shape (n,)."""
-
-    latitude: Floats
-    longitude: Floats
-    time: Times
-    value: Floats
-    uncertainty: Floats
-
-    def __len__(self) -> int:
-        return len(self.value)
-
-    def take(self, rows: npt.ArrayLike) -> Columns:
-        """Return some of them."""
-        r = np.asarray(rows)
-        return Columns(self.latitude[r], self.longitude[r], self.time[r], self.value[r], self.uncertainty[r])
-
-    def between(self, first: int, stop: int) -> Columns:
-        """Return those from one row to before another, without a copy."""
-        return Columns(*(v[first:stop] for v in vars(self).values()))
 
 
 class Mapper(Protocol):
@@ -98,17 +68,6 @@ class Mapper(Protocol):
         `each` applies a function to the folds, as `map` does.
         """
         ...
-
-
-def near_grid(columns: Columns, grid: Grid) -> Bools:
-    """Tell which columns lie on the grid or within 5 degrees of it."""
-    lat, lon = grid.lat_edges, grid.lon_edges
-    turned = lon[0] - 5.0 + np.mod(columns.longitude - lon[0] + 5.0, 360.0)
-    return (columns.latitude >= lat[0] - 5) & (columns.latitude <= lat[-1] + 5) & (turned <= lon[-1] + 5)
-
-
-_FEW = 10  # cells, with fewer of which no fixed-rank model is fitted
-_PARTS = 3  # for which a covariance is fitted without them, where blocks are held out
 
 
 class KrigingMapper:
@@ -261,7 +220,7 @@ class FixedRankMapper:
         mean, sd = fit.predict(
             lat,
             lon,
-            _days(middle, start),
+            days_after(middle, start),
             design(terms, lat, middle, start),
             value=own.mean.ravel(),
             error=own.uncertainty.ravel(),
@@ -283,10 +242,10 @@ class FixedRankMapper:
     ) -> FixedRank | None:
         """Return the model of the period that begins at the origin; None where columns lie in too few cells."""
         s = self.settings
-        cells = _average_cells(columns, s.grid, origin, step, s.r) if len(columns) else columns
+        cells = average_cells(columns, s.grid, origin, step, s.r) if len(columns) else columns
         if len(cells) < _FEW:
             return None
-        when = _days(cells.time, origin)
+        when = days_after(cells.time, origin)
         south, north, west, east = s.grid.bounds
         if start is not None:
             basis, iterations = start.basis, 0
@@ -377,9 +336,9 @@ class FixedRankMapper:
         mean, sd = conditioned.predict_means(
             asked.latitude,
             asked.longitude,
-            _days(asked.time, origin),
+            days_after(asked.time, origin),
             design(terms, asked.latitude, asked.time, origin),
-            _cell_and_period(asked, self.settings.grid, origin, step),
+            cell_and_period(asked, self.settings.grid, origin, step),
             offsets,
         )
         return mean, np.sqrt(sd**2 + conditioned.error_scale * _own_errors(asked, offsets))
@@ -414,7 +373,7 @@ def _more(
         unit_vectors(asked.latitude, asked.longitude), offsets, km
     )
     less = (fit.fine_variance - shared.fine_variance) * in_one_cell(
-        _cell_and_period(asked, grid, origin, step), offsets
+        cell_and_period(asked, grid, origin, step), offsets
     ) + (fit.error_scale - shared.error_scale) * _own_errors(asked, offsets)
     return more - less, np.zeros(len(more))
 
@@ -458,64 +417,6 @@ def _held_out(
             for size in (settings.block, 2.0 * settings.block)
         )
     )
-
-
-def _days(time: Times, origin: np.datetime64) -> Floats:
-    return np.asarray((time - origin) / _DAY, dtype=np.float64)
-
-
-def _average_cells(
-    columns: Columns, grid: Grid, origin: np.datetime64, step: np.timedelta64, r: float
-) -> Columns:
-    """Average what lies in one cell and period, since the model has one fine-scale value there."""
-    group = _cell_and_period(columns, grid, origin, step)
-    number = np.bincount(group)
-
-    def mean(x: npt.ArrayLike) -> Floats:
-        return np.asarray(np.bincount(group, np.asarray(x, np.float64)) / number)
-
-    offset = (columns.time - origin).astype("timedelta64[us]").astype(np.int64)
-    reference = columns.longitude[0]
-    lon = reference + mean(np.mod(columns.longitude - reference + 180.0, 360.0) - 180.0)
-    square = np.bincount(group, columns.uncertainty**2) / number**2
-    sigma = np.sqrt(r * mean(columns.uncertainty) ** 2 + (1.0 - r) * square)
-    time = origin + np.round(mean(offset)).astype("timedelta64[us]")
-    return Columns(mean(columns.latitude), lon, time.astype("datetime64[us]"), mean(columns.value), sigma)
-
-
-def _cell_and_period(columns: Columns, grid: Grid, origin: np.datetime64, step: np.timedelta64) -> Ints:
-    """Return a number for the cell and period that each column lies in; outside the grid each has its own."""
-    index = grid.index(columns.latitude, columns.longitude)
-    period = np.floor_divide(
-        (columns.time - origin).astype(np.int64), step.astype("timedelta64[us]").astype(np.int64)
-    )
-    own = np.where(index < 0, -1 - np.arange(len(columns)), index)
-    group = np.unique(np.stack([own, period]), axis=1, return_inverse=True)[1]
-    return np.asarray(group.reshape(-1), np.int64)
-
-
-def within_reach(columns: Columns, grid: Grid, reach_km: float) -> Bools:
-    """Tell which cells have a column within a distance of their edge, shape (lat, lon).
-
-    Parameters
-    ----------
-    columns : Columns
-        Whenever they were.
-    grid : Grid
-        Cells.
-    reach_km : float
-        Counted from half the cell's diagonal on.
-    """
-    from scipy.spatial import cKDTree
-
-    if not len(columns):
-        return np.zeros(grid.shape, dtype=bool)
-    tree = cKDTree(unit_vectors(columns.latitude, columns.longitude) * EARTH_RADIUS_KM)
-    lat, lon = (x.ravel() for x in np.meshgrid(grid.lat, grid.lon, indexing="ij"))
-    chord, _ = tree.query(unit_vectors(lat, lon) * EARTH_RADIUS_KM)
-    distance = 2.0 * EARTH_RADIUS_KM * np.arcsin(np.minimum(0.5 * chord / EARTH_RADIUS_KM, 1.0))
-    half = 0.5 * np.linalg.norm(cell_sizes_km(grid), axis=1)
-    return np.asarray((distance - half <= reach_km).reshape(grid.shape))
 
 
 MAPPERS: dict[str, Callable[[Columns, MapSettings], Mapper]] = {

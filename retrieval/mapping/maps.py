@@ -27,8 +27,9 @@ from retrieval.mapping.dataset import (
 )
 from retrieval.mapping.gridding import LEFT_OUT, bin_statistics, bin_store, read_soundings
 from retrieval.mapping.left_out import leave_one_out
-from retrieval.mapping.mappers import MAPPERS, Columns, near_grid
+from retrieval.mapping.mappers import MAPPERS
 from retrieval.mapping.periods import FEWEST, keeper, map_periods
+from retrieval.mapping.scattered import Columns, near_grid
 from retrieval.mapping.settings import METHODS, GridTable, MapSettings
 
 if TYPE_CHECKING:

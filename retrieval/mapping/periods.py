@@ -13,7 +13,8 @@ from obsnet.typing import Floats
 from obsnet.work.kept import Arrays, KeptResults, fingerprint_of, map_kept
 from obsnet.work.work import Work
 from retrieval.mapping import VERSION
-from retrieval.mapping.mappers import Columns, Mapper, within_reach
+from retrieval.mapping.mappers import Mapper
+from retrieval.mapping.scattered import Columns, within_reach
 from retrieval.mapping.settings import MapSettings
 
 __all__ = ["FEWEST", "MappedPeriods", "keeper", "map_periods"]

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from obsnet.errors import RangeError, ResourceError
 from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
-from retrieval.mapping.frk import Bisquares, FixedRank, Resolution, _Block, fit_fixed_rank, make_basis
+from retrieval.mapping.bisquares import Bisquares, Resolution, make_basis
+from retrieval.mapping.frk import FixedRank, _Block, fit_fixed_rank
 
 BOX = (25.0, 40.0, 100.0, 120.0)
 SMALL = make_basis(BOX, (0.0, 8.0), spacing_km=(1500.0, 700.0), spacing_days=4.0)

@@ -12,7 +12,8 @@ from obsnet.errors import RangeError
 from obsnet.grid import Grid
 from retrieval.mapping.held_out_fit import fit_held_out
 from retrieval.mapping.kriging import Samples, krige_cells, krige_points
-from retrieval.mapping.mappers import Columns, KrigingMapper
+from retrieval.mapping.mappers import KrigingMapper
+from retrieval.mapping.scattered import Columns
 from retrieval.mapping.settings import MapSettings
 from retrieval.mapping.variogram import ProductSum
 from retrieval.products.read import read_granule

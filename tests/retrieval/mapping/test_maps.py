@@ -29,8 +29,9 @@ from retrieval.mapping.dataset import (
     write_geotiffs,
 )
 from retrieval.mapping.figures import map_figure, write_pictures
-from retrieval.mapping.mappers import Columns, FixedRankMapper
+from retrieval.mapping.mappers import FixedRankMapper
 from retrieval.mapping.maps import make_map, read_columns
+from retrieval.mapping.scattered import Columns
 from retrieval.mapping.settings import GridTable, MapSettings
 from tests.retrieval.mapping.fields import MODEL, draw, places
 from tests.retrieval.soundings import make_table
