@@ -184,7 +184,12 @@ def periods_without_value(data: xr.Dataset, species: str) -> list[str]:
 
 
 def periods_without_columns(data: xr.Dataset, species: str) -> list[str]:
-    """Return the starts of the periods that have values but no column on the grid: all of it comes from other days."""
+    """Return the starts of the periods that have values but no column on the grid: all of it comes from other days.
+
+    Of a map without counts nothing is known of that, and none is named.
+    """
+    if variable_of(species, "count") not in data:
+        return []
     mapped = np.isfinite(data[variable_of(species)].values).any(axis=(1, 2))
     own = data[variable_of(species, "count")].values.any(axis=(1, 2))
     return [stamp_of(start) for start in data["time_bnds"].values[mapped & ~own, 0]]
