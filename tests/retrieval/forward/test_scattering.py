@@ -12,8 +12,7 @@ from retrieval.estimation.error_budget import error_budget
 from retrieval.estimation.spectrum import gas_profile, retrieve_clear_sky
 from retrieval.forward.model import ClearSky
 from retrieval.forward.scattering import COSINE, SHARE, ScatteringLayer, ScatteringSky, scattered
-from tests.retrieval.forward.test_model import STEPS
-from tests.retrieval.forward.worlds import model, state_of
+from tests.retrieval.forward.worlds import assert_derivatives, model, state_of
 
 LAYER = ScatteringLayer(0.6, 0.15, 1.0, {"weak": 12.0})
 
@@ -70,17 +69,7 @@ def test_jacobian_is_that_of_finite_differences(choice):
     x = state_of(hazy, np.random.default_rng(1))
     for name, value in (("height", 0.62), ("depth", 0.2), ("exponent", 1.3)):
         x[hazy.names.index(f"scattering_{name}")] = value
-    _, jacobian = hazy(x)
-    for i, name in enumerate(hazy.names):
-        step = STEPS.get(name.removesuffix("_weak"), 1e-4)
-        moved = np.stack([x, x])
-        moved[0, i] += step
-        moved[1, i] -= step
-        up, down = hazy.forward(moved, np.arange(2))[0]
-        difference = (up - down) / (2.0 * step)
-        assert np.abs(difference).max() > 0.0, name
-        error = np.abs(jacobian[:, i] - difference).max() / np.abs(difference).max()
-        assert error < 1e-5, f"{name}: {error:.2e}"
+    assert_derivatives(hazy, x)
 
 
 def test_derivative_by_the_depth_is_there_without_a_layer():

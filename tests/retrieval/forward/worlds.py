@@ -99,3 +99,21 @@ def state_of(clear, rng):
         else:
             x[i] = 0.02
     return x
+
+
+STEPS = {"surface_pressure": 0.02, "temperature_offset": 0.005, "shift": 1e-9}
+
+
+def assert_derivatives(sky, x):
+    """The Jacobian is that of central differences, each element of the state for itself."""
+    _, jacobian = sky(x)
+    for i, name in enumerate(sky.names):
+        step = STEPS.get(name.removesuffix("_weak"), 1e-4)
+        moved = np.stack([x, x])
+        moved[0, i] += step
+        moved[1, i] -= step
+        up, down = sky.forward(moved, np.arange(2))[0]
+        difference = (up - down) / (2.0 * step)
+        assert np.abs(difference).max() > 0.0, name
+        error = np.abs(jacobian[:, i] - difference).max() / np.abs(difference).max()
+        assert error < 1e-5, f"{name}: {error:.2e}"
