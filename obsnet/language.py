@@ -6,12 +6,24 @@ import re
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
+from unicodedata import east_asian_width
 
 from pydantic import Field
 
 from obsnet.config import Options
 
-__all__ = ["NOTHING", "InLanguage", "Language", "Sentences", "Words", "apart", "filled", "period_zh"]
+__all__ = [
+    "NOTHING",
+    "InLanguage",
+    "Language",
+    "Sentences",
+    "Words",
+    "apart",
+    "filled",
+    "padded",
+    "period_zh",
+    "screen_width",
+]
 
 Language = Literal["en", "zh"]
 
@@ -112,3 +124,14 @@ def period_zh(text: str) -> str:
     ('2014-02-01 至 2014-03-01', '2014')
     """
     return text.replace(" to ", " 至 ") if _SPAN.fullmatch(text) else text
+
+
+def padded(text: str, width: int) -> str:
+    """Return a text filled up to a width of the screen, on its left where the width is below 0."""
+    blanks = " " * max(0, abs(width) - screen_width(text))
+    return text + blanks if width > 0 else blanks + text
+
+
+def screen_width(text: str) -> int:
+    """Return the places a text takes: Chinese characters two."""
+    return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)

@@ -89,6 +89,7 @@ def compile_(options: CompileOptions) -> Shown:
     from obsnet.inventory.account.report import compiled_data, compiled_lines, write_compiled
     from obsnet.inventory.balance.read import read_balances
     from obsnet.inventory.factors.choose import FactorBook
+    from obsnet.inventory.notes import in_both, note
 
     book = FactorBook(options.factors, options.editions, options.stand_in)
     read = options.model_dump(include={"region", "year", "sheet", "signs"})
@@ -110,8 +111,9 @@ def compile_(options: CompileOptions) -> Shown:
     made = compile_inventory(balances, book, **how)
     notes = list(made.notes)
     if options.out is not None:
-        notes += [f"written: {p}" for p in write_compiled(made, options.out, options.language)]
-    return Shown(compiled_data(made), compiled_lines(made, options.language), notes)
+        notes += [note("written", path=p) for p in write_compiled(made, options.out, options.language)]
+    told = [in_both(n).said(options.language) for n in notes]
+    return Shown(compiled_data(made), compiled_lines(made, options.language), told)
 
 
 class TraceOptions(InLanguage):
@@ -199,10 +201,10 @@ def compare(options: InventoryCompareOptions) -> Shown:
 @command("obsnet.inventory.prior.options:GridOptions")
 def grid(options: GridOptions) -> Shown:
     """Spread provincial totals over a grid: plants at their places, the rest by a proxy, mass kept per province."""
+    from obsnet.inventory.notes import in_both, note
     from obsnet.inventory.prior.listing import grid_lines
     from obsnet.inventory.prior.run import run_prior
 
     rows, notes = run_prior(options)
-    return Shown(
-        {"totals": rows, "unit": "Mt", "notes": notes}, grid_lines(rows), [*notes, f"written: {options.out}"]
-    )
+    told = [in_both(n).said(options.language) for n in (*notes, note("written", path=options.out))]
+    return Shown({"totals": rows, "unit": "Mt", "notes": notes}, grid_lines(rows, options.language), told)

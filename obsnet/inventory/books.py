@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from obsnet.errors import FormatError, RangeError, nearest
+from obsnet.inventory.notes import note
 from obsnet.inventory.words import canonical_columns, heading_unit, normal, plain, translated
 from obsnet.language import Language
 from obsnet.reading import door, refuse_long_lines
@@ -106,12 +107,12 @@ def read_text(path: Path) -> tuple[str, tuple[str, ...]]:
     refuse_long_lines(path, data)
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         try:
-            return data.decode("utf-16"), (f"{path.name}: read as UTF-16 text",)
+            return data.decode("utf-16"), (f"{path.name}: {note('utf-16')}",)
         except UnicodeDecodeError:
             raise FormatError(f"{path}: begins as UTF-16 text and is none") from None
-    for encoding, note in (("utf-8-sig", ()), ("gb18030", (f"{path.name}: read as GB 18030 (GBK) text",))):
+    for encoding, said in (("utf-8-sig", ()), ("gb18030", (f"{path.name}: {note('gbk')}",))):
         try:
-            return data.decode(encoding), note
+            return data.decode(encoding), said
         except UnicodeDecodeError:
             continue
     raise FormatError(f"{path}: neither UTF-8 nor GB 18030 text")
@@ -250,9 +251,9 @@ def read_rows(
     frame = pd.DataFrame(columns)
     ignored = [h for h in headings if h.strip() and h not in names]
     notes = list(one.notes) + (
-        [f"{Path(path).name}: columns not used: {', '.join(ignored)}"] if ignored else []
+        [f"{Path(path).name}: {note('unused', columns=', '.join(ignored))}"] if ignored else []
     )
-    notes += [f"{Path(path).name}: above the headings: {title}"] if title else []
+    notes += [f"{Path(path).name}: {note('title', text=title)}"] if title else []
     frame.attrs = {"notes": notes, "rows": rows, "where": one.where, "heading": first, "title": title}
     return frame
 
@@ -288,4 +289,4 @@ def write_if_asked(frame: Any, path: Path | None, language: Language = "en") -> 
     if path is None:
         return []
     write_rows(frame, path, language)
-    return [f"written: {path}"]
+    return [note("written", path=path)]

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from typing import Any
-from unicodedata import east_asian_width
 
 from obsnet.inventory.account.categories import category_name
 from obsnet.inventory.account.report import named_region
 from obsnet.inventory.words import NATION
-from obsnet.language import Language, Words
+from obsnet.language import Language, Words, padded, screen_width
 from obsnet.nowcast.forecast import EmissionForecast
 from obsnet.nowcast.notes import MODELS_ZH
 from obsnet.nowcast.power import Factors, Likeness
@@ -269,13 +268,3 @@ def _rule(row: Any) -> Words:
         f"预警的可信度：回报中达标却被预警 {row['false_alarms']:.0%}，预警中误报 {row['false_warnings']:.0%}，"
         f"未达标且被预警 {row['hits']:.0%}",
     )
-
-
-def padded(text: str, width: int) -> str:
-    """Return a text filled up to a width of the screen."""
-    return text + " " * max(0, width - screen_width(text))
-
-
-def screen_width(text: str) -> int:
-    """Return the places a text takes: Chinese characters two."""
-    return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)

@@ -20,6 +20,7 @@ from obsnet.inventory.balance.magnitude import magnitude_faults
 from obsnet.inventory.balance.read import Balance
 from obsnet.inventory.factors.choose import FactorBook
 from obsnet.inventory.factors.fuels import fuels
+from obsnet.inventory.notes import note
 
 __all__ = ["TRACE_COLUMNS", "Compiled", "compile_inventory", "contract_rows", "total_covariance", "trace"]
 
@@ -126,20 +127,21 @@ def compile_inventory(
         )
         if magnitude == "keep":
             notes += [
-                f"{balance.source}: taken as it stands: {text}" for _, text, _, _ in magnitude_faults(balance)
+                f"{balance.source}: {note('as it stands')}: {text}"
+                for _, text, _, _ in magnitude_faults(balance)
             ]
         lines.append(rows)
         notes += [
-            f"{balance.source}: no row of {row} ({ROWS[row].zh}): nothing is counted of it"
+            f"{balance.source}: {note('no row', row=row, zh=ROWS[row].zh)}"
             for row in NEEDED_ROWS
             if row not in balance.table.index
         ]
         odd = sign_faults(balance)
         if len(odd):
             first = odd.iloc[0]
+            place = {k: first[k] for k in ("row", "fuel", "cell")}
             notes.append(
-                f"{balance.source}: {len(odd)} cells with a sign their row cannot have, first {first['row']}, "
-                f"{first['fuel']} ({first['cell']}): {first['value']:g}; obsnet inventory check lists them"
+                f"{balance.source}: {note('signs', n=len(odd), value=format(first['value'], 'g'), **place)}"
             )
         total = float(rows["emission"].sum())
         ra = reference_approach(balance, factors, total).attrs
@@ -148,7 +150,7 @@ def compile_inventory(
         notes += [n for f in factors.values() for n in f.notes] + list(balance.notes)
         lent |= {fuel for fuel, f in factors.items() if f.lent}
     if left_out:
-        notes.append(f"fuels left out: {', '.join(left_out)}")
+        notes.append(note("left out", fuels=", ".join(left_out)))
     alone = balances[0] if len(balances) == 1 else None
     for path in activities:
         table = read_activities(path, alone.region if alone else None, alone.year if alone else None)
@@ -161,12 +163,8 @@ def compile_inventory(
     frame = _trace(pd.concat(lines, ignore_index=True), terminology)
     bare = sorted(set(frame[frame["factor_sd"].isna()]["item"]))
     if activity_sd is not None and bare:
-        said = (
-            "no uncertainty of theirs is known"
-            if factor_sd is None
-            else f"relative sd {factor_sd:g} of the user"
-        )
-        notes.append(f"factors without an uncertainty: {', '.join(bare)}: {said}")
+        said = note("no sd known") if factor_sd is None else note("sd of user", sd=f"{factor_sd:g}")
+        notes.append(f"{note('no sd', items=', '.join(bare))}: {said}")
     if factor_sd is not None:
         frame["factor_sd"] = frame["factor_sd"].fillna(factor_sd)
     inventory = contract_rows(
@@ -182,14 +180,11 @@ def compile_inventory(
         "difference_by_rows",
     ]
     if activity_sd is not None and lent:
-        notes.append(f"uncertainty borrowed from IPCC 2006, own rows state none: {', '.join(sorted(lent))}")
+        notes.append(note("borrowed", fuels=", ".join(sorted(lent))))
     if activity_sd is None:
-        notes.append("no uncertainty stated: say the relative sd of activities with --activity-sd")
+        notes.append(note("say sd"))
     else:
-        notes.append(
-            f"errors of activity rows are independent, of one factor the same wherever used, of two fuels' factors "
-            f"correlated {factor_correlation:g} (--factor-correlation)"
-        )
+        notes.append(note("errors", r=f"{factor_correlation:g}"))
     covariance = total_covariance(frame, activity_sd, factor_correlation)
     made = pd.DataFrame(reference, columns=names)
     return Compiled(inventory, frame, made, covariance, tuple(dict.fromkeys(notes)))

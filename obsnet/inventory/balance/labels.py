@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from obsnet.errors import UnitError
 from obsnet.inventory.factors.fuels import Fuel, package_rows
+from obsnet.inventory.notes import note
 from obsnet.inventory.words import plain
 
 __all__ = ["ROWS", "BalanceRow", "find_row", "stated_unit"]
@@ -164,6 +165,6 @@ def stated_unit(texts: list[str], fuel: Fuel, where: str) -> tuple[float | None,
         said = next(text for text, kind, _ in found if kind == fuel.printed)
         return (
             factor,
-            f"{name}: the heading says {', '.join(wrong)} and {said}; {said} fits the fuel and is taken",
+            note("two units", fuel=fuel.name, zh=fuel.zh, wrong=", ".join(wrong), right=said, unit=said),
         )
     return factor, "" if factor == 1.0 else f"{name}: converted to {fuel.printed} (x {factor:g})"

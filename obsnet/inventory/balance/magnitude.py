@@ -24,6 +24,7 @@ from obsnet.inventory.balance.heat import heat_in_printed_unit
 from obsnet.inventory.balance.identities import TOTALS
 from obsnet.inventory.balance.read import Balance
 from obsnet.inventory.factors.fuels import find_fuel, fuels
+from obsnet.inventory.notes import note
 
 __all__ = ["magnitude_faults"]
 
@@ -88,10 +89,16 @@ def _conversion(balance: Balance) -> Iterator[Fault]:
         if taken < 29.3 * _LITTLE or (given > 0 and least <= given / taken <= most) or given == 0:
             continue
         first, second = (columns[int(k)] for k in (np.argmax(heat), np.argmin(heat)))
-        text = (
-            f"{' and '.join(there)}: puts out {given / taken:.3g} times the heat that it takes in, tables have "
-            f"{2 * least:.2g} to {most / 2:.2g}: is the unit of {first} ({find_fuel(first).zh}) or {second} "
-            f"({find_fuel(second).zh}) off?"
+        text = note(
+            "conversion",
+            rows=" and ".join(there),
+            times=f"{given / taken:.3g}",
+            least=f"{2 * least:.2g}",
+            most=f"{most / 2:.2g}",
+            first=first,
+            first_zh=find_fuel(first).zh,
+            second=second,
+            second_zh=find_fuel(second).zh,
         )
         yield balance.cells.get((rows[0], first), ""), text, given / taken, most
 
@@ -110,9 +117,13 @@ def _beside_power(balance: Balance) -> Iterator[Fault]:
         if not times > most:
             continue
         first = max(heat, key=lambda f: heat[f])
-        text = (
-            f"{first} ({find_fuel(first).zh}): the heat of {', '.join(kinds)} that is burnt is {times:.3g} times that "
-            f"of the electricity used, provinces have at most {most / 10:.2g}: is the unit of the column off?"
+        text = note(
+            "beside power",
+            fuel=first,
+            zh=find_fuel(first).zh,
+            kinds=", ".join(kinds),
+            times=f"{times:.3g}",
+            most=f"{most / 10:.2g}",
         )
         yield balance.cells.get(("final consumption", first), ""), text, times, most
 
@@ -121,9 +132,13 @@ def _absolute(balance: Balance) -> Iterator[Fault]:
     for fuel in balance.table.columns:
         most, burnt = LARGEST.get(fuels()[fuel].kind), _burnt(balance, fuel)
         if most is not None and abs(burnt) > most:
-            text = (
-                f"{fuel} ({find_fuel(fuel).zh}): {burnt:.6g} {fuels()[fuel].printed} burnt, no province burns "
-                f"{most:g}: is the unit of the column off (1e4 t against t)?"
+            text = note(
+                "too much",
+                fuel=fuel,
+                zh=find_fuel(fuel).zh,
+                burnt=f"{burnt:.6g}",
+                unit=fuels()[fuel].printed,
+                most=f"{most:g}",
             )
             yield balance.cells.get(("final consumption", fuel), ""), text, burnt, most
 
@@ -134,9 +149,13 @@ def _totals(balance: Balance) -> Iterator[Fault]:
         total = balance.value("final consumption", column)
         summed = sum(balance.value("final consumption", f) for f in parts)
         if parts and total > 1.0 and abs(summed - total) > _FAR * total:
-            text = (
-                f"final consumption of {column} ({find_fuel(column).zh}) is {total:.6g} and the sum of its fuels "
-                f"{summed:.6g} {fuels()[column].printed}: the unit of a column is off, or a column is missing"
+            text = note(
+                "sum of fuels",
+                column=column,
+                zh=find_fuel(column).zh,
+                total=f"{total:.6g}",
+                summed=f"{summed:.6g}",
+                unit=fuels()[column].printed,
             )
             yield balance.cells.get(("final consumption", column), ""), text, summed, total
 
@@ -146,9 +165,13 @@ def _too_fine(balance: Balance) -> Iterator[Fault]:
         largest = float(balance.table[fuel].abs().max())
         gas = fuels()[fuel].printed == "1e8 m3"
         if (gas or fuels()[fuel].kind == "coke") and 0.0 < largest < _FINEST:
-            text = (
-                f"{fuel} ({find_fuel(fuel).zh}): the largest figure of the column is {largest:.3g} "
-                f"{fuels()[fuel].printed}, less than the yearbooks print: is its unit off "
-                f"({'1e4 m3 against 1e8 m3' if gas else 't against 1e4 t'})?"
+            text = note(
+                "too fine",
+                fuel=fuel,
+                zh=find_fuel(fuel).zh,
+                largest=f"{largest:.3g}",
+                unit=fuels()[fuel].printed,
+                one="1e4 m3" if gas else "t",
+                other="1e8 m3" if gas else "1e4 t",
             )
             yield balance.cells.get(("final consumption", fuel), ""), text, largest, _FINEST

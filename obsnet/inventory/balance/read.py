@@ -18,6 +18,7 @@ from obsnet.inventory.balance.heat import heat_in_printed_unit
 from obsnet.inventory.balance.labels import ROWS, BalanceRow, find_row, stated_unit
 from obsnet.inventory.books import Sheet, cell_name, number, read_sheets
 from obsnet.inventory.factors.fuels import find_fuel, fuels
+from obsnet.inventory.notes import note
 from obsnet.inventory.words import find_region
 from obsnet.reading import door
 from obsnet.regions import PROVINCES
@@ -150,8 +151,8 @@ def read_balances(
             )
         seen[key] = balance.source
     if others and len(sheets) > 1:
-        note = f"{Path(path).name}: sheets that are no balance, not read: {', '.join(map(repr, others))}"
-        found = [_noted(b, note) for b in found]
+        said = note("no balance", sheets=", ".join(map(repr, others)))
+        found = [_noted(b, f"{Path(path).name}: {said}") for b in found]
     return found
 
 
@@ -159,10 +160,10 @@ class _NoBalanceError(Exception):
     pass
 
 
-def _noted(balance: Balance, note: str) -> Balance:
+def _noted(balance: Balance, said: str) -> Balance:
     from dataclasses import replace
 
-    return replace(balance, notes=(*balance.notes, note))
+    return replace(balance, notes=(*balance.notes, said))
 
 
 def _read(sheet: Sheet, region: str | None, year: int | None, signs: Signs) -> Balance:
@@ -255,11 +256,11 @@ def _columns(sheet: Sheet, first: int, labels: int) -> tuple[dict[int, tuple[str
             continue
         fuel = find_fuel(name)
         where = f"{sheet.where}: column {cell_name(0, j)[:-1]}"
-        factor, note = stated_unit(texts, fuel, where)
+        factor, said = stated_unit(texts, fuel, where)
         if factor is None:
-            note = f"{fuel.name}: no unit in the heading, taken as {fuel.printed}"
-        if note:
-            notes.append(note)
+            said = f"{fuel.name}: {note('no unit', unit=fuel.printed)}"
+        if said:
+            notes.append(said)
         again = next((k for k, (f, _) in columns.items() if f == fuel.name), None)
         if again is not None:
             raise FormatError(
@@ -276,9 +277,7 @@ def _columns(sheet: Sheet, first: int, labels: int) -> tuple[dict[int, tuple[str
         )
     without_unit = [n for n in notes if "no unit" in n]
     if len(without_unit) == len(columns):
-        notes = [n for n in notes if "no unit" not in n] + [
-            "no units in the headings: taken as the yearbook prints them"
-        ]
+        notes = [n for n in notes if "no unit" not in n] + [note("no units")]
     return columns, notes
 
 
@@ -327,7 +326,7 @@ def _signed(table: Any, signs: Signs, where: str) -> tuple[Any, list[str]]:
         rows = [r for r, row in ROWS.items() if row.section == "transformation" and r in table.index]
         out = table.copy()
         out.loc[rows] *= -1.0
-        return out, ["signs of transformation reversed: inputs are negative now"]
+        return out, [note("turned")]
     if positive > negative and positive > 0.05:
         raise FormatError(
             f"{where}: fuels burnt for power and heat are positive ({positive:g}) where the yearbooks print "
@@ -376,7 +375,7 @@ def _place(title: str, sheet: Sheet, region: str | None, year: int | None) -> tu
             raise FormatError(f"{sheet.where}: {why} in title, sheet or file name; say it with --year")
         year = int(years[0])
     elif years and str(year) not in years:
-        notes.append(f"the title says {', '.join(years)}, taken as {year} as asked")
+        notes.append(note("as asked", stated=", ".join(years), asked=year))
     found = next((code for code in map(_region_in, texts) if code), None)
     if region is None:
         if found is None:
@@ -389,9 +388,7 @@ def _place(title: str, sheet: Sheet, region: str | None, year: int | None) -> tu
     except RegionError:
         return region, year, notes
     if found not in {None, own}:
-        notes.append(
-            f"the title says {PROVINCES[str(found)][0]}, taken as {PROVINCES.get(own, (own,))[0]} as asked"
-        )
+        notes.append(note("as asked", stated=PROVINCES[str(found)][0], asked=PROVINCES.get(own, (own,))[0]))
     return own, year, notes
 
 

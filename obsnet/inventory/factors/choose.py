@@ -15,6 +15,7 @@ from typing import Any
 from obsnet.errors import FormatError, nearest
 from obsnet.inventory.factors.fuels import Fuel, find_fuel
 from obsnet.inventory.factors.table import CARBON_TO_CO2, Factor, builtin_factors, factor_of, read_factors
+from obsnet.inventory.notes import note
 
 __all__ = ["DEFAULT_ORDER", "ChosenFactor", "FactorBook"]
 
@@ -115,7 +116,7 @@ class FactorBook:
 
     def describe(self) -> str:
         """Return the order as a result prints it."""
-        return "factors in order: " + " > ".join(self.order)
+        return note("order", order=" > ".join(self.order))
 
     def find(
         self, quantity: str, item: str, *, year: int | str | None, region: str = "", unit: str = "", gas: str = "",
@@ -177,7 +178,7 @@ class FactorBook:
         if taken is None and entry.name in self.stand_in:
             other = self.stand_in[entry.name]
             taken = self._effective(other, entry.unit, year, region)
-            notes = (f"{entry.name} stands as {other}",)
+            notes = (note("stand in", fuel=entry.name, other=other),)
         if taken is None:
             have = sorted({k[2] for k in self._rows if k[1] in {"effective", "carbon", "co2 per energy"}})
             raise FormatError(
@@ -240,7 +241,7 @@ class FactorBook:
             return None
         parts = (calorific, heat, oxidation)
         mixed = tuple(
-            f"{p.quantity} of {name} is of {p.edition}, the rest of {edition}"
+            note("mixed", quantity=p.quantity, fuel=name, edition=p.edition, rest=edition)
             for p in parts
             if p.edition != edition
         )

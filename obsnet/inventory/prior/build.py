@@ -18,6 +18,7 @@ import scipy.sparse as sp
 from obsnet.constants import SECONDS_PER_YEAR, species
 from obsnet.errors import FormatError, RangeError, RegionError, nearest
 from obsnet.grid import Grid
+from obsnet.inventory.notes import note
 from obsnet.inventory.prior.plants import Plants
 from obsnet.shares import Shares
 from obsnet.typing import Floats
@@ -179,9 +180,7 @@ def gridded_prior(
         if least_covered <= part[j] < 0.999 and wanted[:, j].sum() > 0
     ]
     if partial:
-        notes.append(
-            f"covered by the grid in part: {', '.join(partial)}; their whole total lies in that part"
-        )
+        notes.append(note("in part", regions=", ".join(partial)))
     amounts, how = [], {}
     for s, sector in enumerate(sectors):
         proxy = (proxies or {}).get(sector, (proxies or {}).get("all"))
@@ -238,7 +237,7 @@ def _points(
     notes = []
     off = cell < 0
     if off.any():
-        notes.append(f"{int(off.sum())} plants lie outside the grid, left out")
+        notes.append(note("off grid", n=int(off.sum())))
     row, cell, value = row[~off], cell[~off], plants.value[~off]
     held = np.asarray(np.bincount(row, value, minlength=len(codes) + 1), dtype=np.float64)
     left = rest.copy()
@@ -250,21 +249,19 @@ def _points(
         left[have] = 0.0
         without = [PROVINCES.get(codes[j], (codes[j],))[0] for j in np.flatnonzero(~have & (rest > 0))]
         if without:
-            notes.append(f"no plant in {', '.join(without)}: their sector goes by area")
+            notes.append(note("no plant", regions=", ".join(without)))
         if (~inside).any():
-            notes.append(
-                f"{int((~inside).sum())} offshore plants have no province whose total they could share, left out"
-            )
+            notes.append(note("at sea", n=int((~inside).sum())))
     else:
         amount = value * rate
         held = held * rate
         for j in np.flatnonzero(held[: len(codes)] > rest * (1 + 1e-12)):
             name = PROVINCES.get(codes[j], (codes[j],))[0]
             if rest[j] > 0:
-                said = f"plants of {name} are {held[j] / rest[j]:.2f} times its total of the sector"
+                said = note("too many", region=name, times=f"{held[j] / rest[j]:.2f}")
             else:
                 emit = held[j] / rate / 1e9
-                said = f"plants of {name} emit {emit:.3g} Mt, and the table has nothing of the sector there"
+                said = note("none there", region=name, mass=f"{emit:.3g}")
             if held[j] > TOO_MANY * rest[j] > 0:
                 raise RangeError(
                     f"{said}: a unit is off (1e4 t against t?), in the plants or in the inventory"
@@ -273,16 +270,14 @@ def _points(
                 raise RegionError(f"{said}; say what goes before: --excess scale or --excess raise")
             if excess == "scale":
                 amount = np.where(row == j, amount * (rest[j] / held[j]), amount)
-                notes.append(f"{said}: scaled down to it, nothing remains for the proxy")
+                notes.append(f"{said}: {note('scaled')}")
                 left[j] = 0.0
             else:
-                notes.append(f"{said}: its total is raised to them")
+                notes.append(f"{said}: {note('raised')}")
                 left[j] = 0.0
         fits = held[: len(codes)] <= rest * (1 + 1e-12)
         left[fits] = np.maximum(rest[fits] - held[: len(codes)][fits], 0.0)
         if held[len(codes)] > 0:
-            notes.append(
-                f"offshore plants emit {held[len(codes)] / rate / 1e9:.3g} Mt a year beside all provinces"
-            )
+            notes.append(note("beside", mass=f"{held[len(codes)] / rate / 1e9:.3g}"))
     points = sp.csr_array((amount, (row, cell)), shape=(len(codes) + 2, grid.size))
     return points, left, notes

@@ -9,12 +9,12 @@ from pydantic import Field
 
 from obsnet.areas import GridField
 from obsnet.command import Flag
-from obsnet.config import Options
+from obsnet.language import InLanguage
 
 __all__ = ["GridOptions"]
 
 
-class GridOptions(Options):
+class GridOptions(InLanguage):
     """A table of provinces, a grid, and what is known of where."""
 
     inventory: Annotated[str, Flag(positional=True)] = Field(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from obsnet.errors import FormatError, RangeError, RegionError
+from obsnet.inventory.notes import note
 from obsnet.inventory.table import masses
 from obsnet.reading import door
 from obsnet.typing import Floats, Texts
@@ -93,7 +94,9 @@ def read_plants(
         if kept.empty:
             there = ", ".join(sorted(set(table["item"]))[:12])
             raise FormatError(f"{where}: no plant of {', '.join(fuels)}; fuels: {there}")
-        notes.append(f"{Path(path).name}: {len(kept)} of {len(table)} plants, fuel {', '.join(fuels)}")
+        notes.append(
+            f"{Path(path).name}: {note('of fuel', n=len(kept), all=len(table), fuels=', '.join(fuels))}"
+        )
         table = kept
     is_mass = "value" in table and "unit" in table
     if not is_mass and "capacity" not in table:
@@ -104,7 +107,7 @@ def read_plants(
     if not is_mass and table[column].isna().any():
         bare = table[table[column].isna()]
         named = ", ".join(str(r.get("name") or f"row {r['line']}") for r in bare.head(3).to_dict("records"))
-        notes.append(f"{Path(path).name}: {len(bare)} plants without a capacity are left out: {named}")
+        notes.append(f"{Path(path).name}: {note('no capacity', n=len(bare), names=named)}")
         table = table[table[column].notna()]
     bad = ~(table[column] >= 0)
     if bad.any():
@@ -115,10 +118,7 @@ def read_plants(
     same = [c for c in ("name", "latitude", "longitude", "value") if c in out]
     again = out[out.duplicated(same)]
     if len(again):
-        notes.append(
-            f"{Path(path).name}: {len(again)} plants stand twice, same name, place and amount, and are added up; "
-            f"the first is row {again['line'].iloc[0]}"
-        )
+        notes.append(f"{Path(path).name}: {note('twice', n=len(again), row=again['line'].iloc[0])}")
     for text in ("name", "region"):
         if text not in out:
             out[text] = ""
@@ -168,19 +168,14 @@ def place_plants(frame: Any, is_mass: bool, regions: Any, *, snap_deg: float = S
     notes = []
     snapped = int((distance > 0).sum())
     if snapped:
-        notes.append(
-            f"{snapped} plants lie off every province and were given to the nearest, up to "
-            f"{np.nanmax(distance):.2f} degrees"
-        )
+        notes.append(note("snapped", n=snapped, far=f"{np.nanmax(distance):.2f}"))
     sea = np.flatnonzero(region == OFFSHORE)
     if sea.size:
         named = ", ".join(
             f"{frame['name'][i] or 'row ' + str(frame['line'][i])} ({lat[i]:g} N {lon[i]:g} E)"
             for i in sea[:3]
         )
-        notes.append(
-            f"{sea.size} plants are farther than {snap_deg:g} degrees from every province, offshore: {named}"
-        )
+        notes.append(note("offshore", n=sea.size, far=f"{snap_deg:g}", names=named))
     stated = [(i, str(r)) for i, r in enumerate(frame["region"]) if str(r)]
     differ = []
     for i, text in stated:
@@ -191,8 +186,6 @@ def place_plants(frame: Any, is_mass: bool, regions: Any, *, snap_deg: float = S
         if code != region[i]:
             differ.append(i)
     if differ:
-        notes.append(
-            f"{len(differ)} plants stand in another province than their table says; where they stand is taken"
-        )
+        notes.append(note("elsewhere", n=len(differ)))
     names = frame["name"].to_numpy(str)
     return Plants(names, lat, lon, frame["value"].to_numpy(float), is_mass, region, tuple(notes))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from obsnet.errors import ConfigError, FormatError
+from obsnet.inventory.notes import note
 from obsnet.inventory.prior.options import GridOptions
 from obsnet.typing import Times
 from obsnet.work.isolated import apart
@@ -48,7 +49,7 @@ def run_prior(options: GridOptions) -> tuple[list[dict[str, Any]], list[str]]:
     if not (year.isdigit() and len(year) == 4):
         raise ConfigError(f"period {year!r} is no year: a prior of annual totals needs one")
     regions = provinces() if options.regions is None else read_regions(options.regions, options.region_key)
-    notes.append(f"boundaries: {regions.attrs['source']}")
+    notes.append(note("boundaries", source=regions.attrs["source"]))
     plants = None
     if options.plants is not None:
         frame, is_mass, more = read_plants(options.plants, fuels=options.plant_fuels)
@@ -74,7 +75,7 @@ def run_prior(options: GridOptions) -> tuple[list[dict[str, Any]], list[str]]:
         )
     profiles = {} if options.profiles is None else read_profiles(options.profiles, prior.sectors)
     if options.step in {"day", "hour"} and not profiles:
-        notes.append("no profiles given: all periods are alike")
+        notes.append(note("alike"))
     made = f"inventory: {options.inventory}; plants: {options.plants}; proxies: {options.proxy or 'none'}"
     data = prior_dataset(
         prior,
@@ -88,11 +89,9 @@ def run_prior(options: GridOptions) -> tuple[list[dict[str, Any]], list[str]]:
     )
     write_netcdf(data, options.out, history=f"obsnet inventory grid {options.inventory}")
     if not np.isfinite(prior.relative_sd[prior.totals[:, : prior.relative_sd.shape[1]] > 0]).all():
-        notes.append("totals without an uncertainty: the file has none")
+        notes.append(note("no totals sd"))
     elif options.correlation is None:
-        notes.append(
-            "no correlation between provinces stated: the file has standard deviations and no covariance"
-        )
+        notes.append(note("no covariance"))
     return listed(prior, options.gas), notes
 
 

