@@ -117,11 +117,13 @@ def electricity(options: ElectricityOptions) -> Shown:
     from obsnet.inventory.books import write_if_asked
     from obsnet.inventory.factors.consumption import consumption_average_of_file
     from obsnet.inventory.factors.listing import average_data, average_lines
+    from obsnet.inventory.notes import in_both
 
     how = options.model_dump(include={"year", "kind", "running"})
     found = consumption_average_of_file(options.weights, **how)
     notes = [*found.notes, *write_if_asked(found.table, options.out, options.language)]
-    return Shown(average_data(found), average_lines(found), notes)
+    told = [in_both(n).said(options.language) for n in notes]
+    return Shown(average_data(found), average_lines(found, options.language), told)
 
 
 class FactorsNetworkOptions(InLanguage):

@@ -160,13 +160,15 @@ class InventoryCheckOptions(InLanguage):
 def check(options: InventoryCheckOptions) -> Shown:
     """Check balances for what should add up, inventories for breaks and zeroes; nothing is repaired."""
     from obsnet.inventory.books import write_if_asked
+    from obsnet.inventory.notes import in_both
     from obsnet.inventory.sources.check import check_files
 
     found = check_files(
         options.files, **options.model_dump(include={"region", "year", "sheet", "signs", "tolerance"})
     )
     notes = [*found.notes, *write_if_asked(found.findings, options.out, options.language)]
-    return Shown(found.data(), found.lines(options.language), notes)
+    told = [in_both(n).said(options.language) for n in notes]
+    return Shown(found.data(), found.lines(options.language), told)
 
 
 class InventoryCompareOptions(InLanguage):
@@ -189,13 +191,15 @@ class InventoryCompareOptions(InLanguage):
 def compare(options: InventoryCompareOptions) -> Shown:
     """Put inventories side by side, with the spread between them."""
     from obsnet.inventory.books import write_if_asked
+    from obsnet.inventory.notes import in_both
     from obsnet.inventory.sources.listing import compare_files, comparison_data, comparison_lines
 
     grid = options.model_dump(include={"substance", "units", "basis"}, exclude_none=True)
     what = options.model_dump(include={"period", "gas", "category", "terminology"})
     found = compare_files(options.sources, grid, **what)
     notes = [*found.notes, *write_if_asked(found.table, options.out, options.language)]
-    return Shown(comparison_data(found), comparison_lines(found, options.language), notes)
+    told = [in_both(n).said(options.language) for n in notes]
+    return Shown(comparison_data(found), comparison_lines(found, options.language), told)
 
 
 @command("obsnet.inventory.prior.options:GridOptions")

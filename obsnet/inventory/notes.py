@@ -11,6 +11,7 @@ from functools import cache
 
 from obsnet.language import Sentences, Words
 from obsnet.regions import PROVINCES
+from obsnet.run_words import in_both as in_run_words
 
 __all__ = ["in_both", "note"]
 
@@ -182,11 +183,146 @@ _SENTENCES = Sentences(
             ("no correlation between provinces stated: the file has standard deviations and no covariance"),
             "未给省间相关系数：文件只有标准差，无协方差",
         ),
+        # checks of files
+        "needs rows": (
+            "{share} of what an inventory of combustion needs; no row {rows}",
+            "具备燃烧清单所需的 {share}；缺行：{rows}",
+        ),
+        "needs columns": (
+            "{share} of what an inventory of combustion needs; no column {fuels}",
+            "具备燃烧清单所需的 {share}；缺列：{fuels}",
+        ),
+        "needs both": (
+            "{share} of what an inventory of combustion needs; no row {rows}; no column {fuels}",
+            "具备燃烧清单所需的 {share}；缺行：{rows}；缺列：{fuels}",
+        ),
+        "own regions": ("regions that are no province: {regions}", "非省级地区：{regions}"),
+        "below 0": ("{item} is {value}, below 0", "{item}为 {value}，低于 0"),
+        "both gases": (
+            "{category} stands as CO2 and as carbon (gas C): added up they would count twice",
+            "{category} 既以 CO2 又以碳（气体 C）列出：相加将重复计算",
+        ),
+        "times usual": (
+            (
+                "CO2 total is {value}, {times} times CEADs of 2019 ({usual} Mt): is the unit off (1e4 t against t, or "
+                "a year against a day)?"
+            ),
+            "CO2 总量为 {value}，是 CEADs 2019 年的 {times} 倍（{usual} Mt）：单位是否有误（万吨与吨，或年与日）？",
+        ),
+        "after": ("{value} Mt after {before}", "{value} Mt，此前 {before}"),
+        "after spreads": (
+            "{value} Mt after {before} ({spreads} spreads)",
+            "{value} Mt，此前 {before}（{spreads} 倍离散度）",
+        ),
+        "by parts": ("{stated} Mt stated, {parts} by its parts", "所列 {stated} Mt，分项之和 {parts}"),
+        "no days": (
+            "sheet {sheet} has no days by provinces, not read",
+            "工作表 {sheet} 不是逐日分省数据，未读取",
+        ),
+        "other dates": (
+            "sheet {sheet} carries dates of {years}: noticed, not joined",
+            "工作表 {sheet} 的日期属 {years} 年：已记录，未并入",
+        ),
+        "lacks days": (
+            "sheet {sheet} lacks {n} days between its ends",
+            "工作表 {sheet} 首尾之间缺 {n} 天",
+        ),
+        "sums differ": (
+            "sums over sectors differ from the sheet of totals on {n} province-days",
+            "{n} 个省日的部门之和与总量表不符",
+        ),
+        "sums lack": (
+            "{n} province-days lack a sector and cannot be compared with the sheet of totals",
+            "{n} 个省日缺少部门，无法与总量表比较",
+        ),
+        # comparisons
+        "carbon": ("carbon turned into CO2 (x 44/12)", "碳已换算为 CO2（x 44/12）"),
+        "added up": ("{category} added up over {parts}", "{category} 由 {parts} 相加"),
+        "no row of": ("no row of {gas} {category}, left out", "无 {gas} {category} 行，已剔除"),
+        "no row in": (
+            "no row of {gas} {category} in {period}, left out",
+            "{period} 年无 {gas} {category} 行，已剔除",
+        ),
+        "below": (
+            "{n} totals below 0, first {place} ({value} Mt)",
+            "{n} 个总量低于 0，首个为 {place}（{value} Mt）",
+        ),
+        "numbers": ("{n} numbers, terminology {terms}", "{n} 个数值，分类体系 {terms}"),
+        "apart": (
+            (
+                "{n} numbers differ by more than {times} times between sources, first {place} ({least} and {most} "
+                "Mt): is a unit off (1e4 t against t)?"
+            ),
+            "{n} 个数值在各来源间相差逾 {times} 倍，首个为 {place}（{least} 与 {most} Mt）：单位是否有误（万吨与吨）？",
+        ),
+        "definitions": (
+            (
+                "sources differ in what they hold (process, bunkers, waste); a spread between definitions is no "
+                "error of either"
+            ),
+            "各来源涵盖范围不同（工业过程、国际燃料舱、废弃物）；口径之差并非任何一方的误差",
+        ),
+        "as year": ("taken as the year {year}", "视为 {year} 年"),
+        "middle": ("its grid covers {share} of the middle province", "其网格覆盖率的省份中位数为 {share}"),
+        # electricity factors
+        "groups": ("sums of several provinces are left out: {names}", "多省合计行已剔除：{names}"),
+        "nation": (
+            "rows of the whole nation are left out: provinces are added up",
+            "全国行已剔除：按各省相加",
+        ),
+        "not announced": (
+            "no announced factor, left out: {regions} ({share} of consumption)",
+            "无公布因子、已剔除：{regions}（占用电量 {share}）",
+        ),
+        "absent": (
+            "no consumption given for {n} of {all} provinces: {regions}",
+            "{all} 省中有 {n} 省未给用电量：{regions}",
+        ),
+        "zero": ("consumption of 0: {regions}", "用电量为 0：{regions}"),
+        "some years": (
+            "{n} rows state no year: taken as {year} like the others",
+            "{n} 行未注明年份：与其余行同样视为 {year} 年",
+        ),
+        "no year": ("the table states no year: factors of {year}", "表中未注明年份：采用 {year} 年因子"),
+        "other year": (
+            "consumption is of {year}, factors of {other}",
+            "用电量为 {year} 年，因子为 {other} 年",
+        ),
+        "empty": (
+            "{n} rows without a value are left out (first: {region})",
+            "{n} 行无数值，已剔除（首行：{region}）",
+        ),
+        "running": ("values of a month are taken as sums since January", "各月数值视为 1 月以来累计"),
+        "odd month": (
+            "{region}, month {month}: {value}, the median month has {middle}; a unit or a figure is off?",
+            "{region} {month} 月：{value}，各月中位数为 {middle}；单位或数字是否有误？",
+        ),
+        "odd region": (
+            (
+                "{region} consumes {times} times as much as its CO2 lets expect (provinces differ threefold): is its "
+                "unit off?"
+            ),
+            "{region}用电量为由其 CO2 所推的 {times} 倍（各省相差约三倍）：单位是否有误？",
+        ),
+        "sums": (
+            "{n} rows are sums beside other rows of the same months, left out",
+            "{n} 行是同月其他行的合计，已剔除",
+        ),
+        "other months": (
+            "{region} has {n} months, most have {usual} ({apart}): its weight is not that of the others",
+            "{region}有 {n} 个月，多数地区有 {usual} 个月（{apart}）：其权重与其他地区不可比",
+        ),
+        "part of year": (
+            "the consumption is of {n} months, the factors of a year",
+            "用电量为 {n} 个月，因子为全年",
+        ),
     }
 )
 _NAMES = {
     "ncv": "低位发热量", "carbon": "单位热值含碳量", "oxidation": "氧化率", "co2 per energy": "单位热值 CO2 含量",
-    "CHN": "全国",
+    "CHN": "全国", "total": "总量", "process": "工业过程", "not stated": "未注明", "sectors": "各部门", "scope 1 total": "范围一合计",
+    "fuels and process": "各燃料与工业过程",
+    "zero": "零值", "break": "突变", "spike": "尖峰", "negative": "负值",
 }  # fmt: skip
 
 
@@ -206,18 +342,21 @@ def in_both(text: str) -> Words:
     '剔除的燃料：原煤、柴油'
     """
     for colon in reversed([found.start() for found in re.finditer(": ", text)]):
-        said = _SENTENCES.in_both(text[colon + 2 :], _inside).zh
+        said = _said(text[colon + 2 :])
         if said:
             return Words(text, f"{_place(text[:colon])}：{said}")
-    return _SENTENCES.in_both(text, _inside)
+    return Words(text, _said(text))
+
+
+def _said(text: str) -> str:
+    """Return the Chinese of a sentence: of this table, or of those that flux files carry."""
+    return _SENTENCES.in_both(text, _inside).zh or in_run_words(text).zh
 
 
 def _place(text: str) -> str:
-    """Return the Chinese of what stands before a colon: a note, a name, a file and its sheet, a province and a year."""
-    region, _, year = text.partition(" ")
-    if region in PROVINCES:
-        return f"{_names()[region]} {year}".strip()
-    return _names().get(text) or in_both(text).zh or re.sub(r", sheet ('.*')$", r"，工作表 \1", text)
+    """Return the Chinese of what stands before a colon: a note, a file and its sheet, names with colons between."""
+    said = in_both(text).zh or re.sub(r", sheet ('.*')$", r"，工作表 \1", text)
+    return said if said != text else "：".join(map(_inside, text.split(": ")))
 
 
 def _inside(text: str) -> str:
@@ -225,9 +364,17 @@ def _inside(text: str) -> str:
     whole = _names().get(text) or in_both(text).zh
     if whole:
         return whole
-    parts = re.split(r", | and ", text)
-    said = [_names().get(p) or _counted(p) for p in parts]
-    return text if said == parts else "、".join(said)
+    parts = re.split(r", | and ", re.sub(r" \(nearest: (.*?)\)", r"（最接近：\1）", text))
+    said = [_named(p) for p in parts]
+    return text if said == re.split(r", | and ", text) else "、".join(said)
+
+
+def _named(text: str) -> str:
+    """Return the Chinese of a name, a province and its year, a gas and its total; other texts stay."""
+    first, blank, second = text.partition(" ")
+    if first in PROVINCES or second == "total":
+        return f"{_names().get(first, first)}{blank}{_names().get(second, second)}"
+    return _names().get(text) or _counted(text)
 
 
 def _counted(text: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from obsnet.errors import FormatError, RegionError, nearest
+from obsnet.inventory.notes import note
 from obsnet.language import Language
 from obsnet.regions import PROVINCES, region_code
 
@@ -338,7 +339,7 @@ def said_of_own(regions: Iterable[object]) -> str:
     names = [name for row in PROVINCES.values() for name in row]
     near = [get_close_matches(r, names, n=2, cutoff=0.75) for r in own[:5]]
     said = [f"{r} (nearest: {', '.join(map(repr, n))})" if n else r for r, n in zip(own, near, strict=False)]
-    return f"regions that are no province: {', '.join(said)}{' …' if len(own) > 5 else ''}"
+    return note("own regions", regions=f"{', '.join(said)}{' …' if len(own) > 5 else ''}")
 
 
 def translated(columns: Iterable[str], language: Language) -> dict[str, str]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from obsnet.errors import ConfigError, FormatError, RangeError, SchemaError
 from obsnet.inventory.amounts import ELECTRICITY, scale
 from obsnet.inventory.months import YEAR, read_months, without_overlap, year_of
+from obsnet.inventory.notes import note
 from obsnet.reading import door
 
 __all__ = ["Averaged", "Running", "consumption_average", "consumption_average_of_file"]
@@ -103,7 +104,7 @@ def consumption_average(
     groups = [is_group(r) for r in frame["region"]]
     if any(groups):
         names = ", ".join(dict.fromkeys(frame[groups]["region"]))
-        notes.append(f"sums of several provinces are left out: {names}")
+        notes.append(note("groups", names=names))
         frame = frame[[not g for g in groups]].reset_index(drop=True)
     frame["region"] = [find_region(r) for r in frame["region"]]
     frame, chosen, said = _of_year(frame, year, announced)
@@ -114,7 +115,7 @@ def consumption_average(
     frame, said = _each_month_once(frame)
     notes += said
     if (frame["region"] == NATION).any():
-        notes.append("rows of the whole nation are left out: provinces are added up")
+        notes.append(note("nation"))
     notes += _odd_months(frame) + _odd_regions(frame)
     total = frame[frame["region"] != NATION].groupby("region")["value"].sum()
     if len(total) and total.max() > LARGEST:
@@ -127,15 +128,13 @@ def consumption_average(
     without = [r for r in total.index if r not in value.index]
     if without:
         names = ", ".join(PROVINCES[r][0] for r in without)
-        notes.append(
-            f"no announced factor, left out: {names} ({total[without].sum() / total.sum():.2%} of consumption)"
-        )
+        notes.append(note("not announced", regions=names, share=f"{total[without].sum() / total.sum():.2%}"))
     absent = [PROVINCES[r][0] for r in value.index if r not in total.index]
     if absent:
-        notes.append(f"no consumption given for {len(absent)} of {len(value)} provinces: {', '.join(absent)}")
+        notes.append(note("absent", n=len(absent), all=len(value), regions=", ".join(absent)))
     none = [_name(r) for r in total.index if total[r] == 0.0]
     if none:
-        notes.append(f"consumption of 0: {', '.join(none)}")
+        notes.append(note("zero", regions=", ".join(none)))
     used = [r for r in total.index if r in value.index and total[r] > 0]
     if not used:
         raise FormatError("no region of the consumption table has an announced factor")
@@ -192,7 +191,7 @@ def _of_year(frame: Any, year: int | str | None, announced: list[str]) -> tuple[
     if stated and not all(years):
         if len(stated) > 1:
             raise FormatError("some rows state their year and some do not; state it in all or in none")
-        notes.append(f"{years.count('')} rows state no year: taken as {stated[0]} like the others")
+        notes.append(note("some years", n=years.count(""), year=stated[0]))
         years = [stated[0]] * len(years)
     if year is None and len(stated) > 1:
         raise FormatError(f"consumption of several years ({', '.join(stated)}); say which with --year")
@@ -202,11 +201,11 @@ def _of_year(frame: Any, year: int | str | None, announced: list[str]) -> tuple[
             f"no provincial factors of {wanted}; announced: {', '.join(announced)}; say which with --year"
         )
     if not stated:
-        return frame, wanted, [f"the table states no year: factors of {wanted}"] if year is None else []
+        return frame, wanted, [note("no year", year=wanted)] if year is None else []
     if wanted not in stated:
         if len(stated) > 1:
             raise FormatError(f"consumption of several years ({', '.join(stated)}), none of them {wanted}")
-        return frame, wanted, [*notes, f"consumption is of {stated[0]}, factors of {wanted}"]
+        return frame, wanted, [*notes, note("other year", year=stated[0], other=wanted)]
     return frame[[y == wanted for y in years]].reset_index(drop=True), wanted, notes
 
 
@@ -214,7 +213,7 @@ def _without_gaps(frame: Any) -> tuple[Any, list[str]]:
     """Leave out, and say, rows without a value; refuse negative values."""
     empty = frame["value"].isna()
     first = frame[empty]["region"].iloc[0] if empty.any() else ""
-    notes = [f"{int(empty.sum())} rows without a value are left out (first: {first})"] if first else []
+    notes = [note("empty", n=int(empty.sum()), region=first)] if first else []
     frame = frame[~empty]
     if (frame["value"] < 0).any():
         row = frame[frame["value"] < 0].iloc[0]
@@ -238,7 +237,7 @@ def _monthly(frame: Any, running: Running) -> tuple[Any, list[str]]:
             rising.append(_name(str(region)))
     if running == "yes":
         sums = [frozenset(range(1, min(m) + 1)) if len(m) == 1 else m for m in frame["months"]]
-        return frame.assign(months=sums), ["values of a month are taken as sums since January"]
+        return frame.assign(months=sums), [note("running")]
     if rising and running == "ask":
         raise ConfigError(
             f"consumption of {', '.join(rising[:3])}{' …' if len(rising) > 3 else ''} rises every month to more than "
@@ -257,8 +256,13 @@ def _odd_months(frame: Any) -> list[str]:
         if len(group) >= 4 and len(odd):
             row = odd.iloc[0]
             out.append(
-                f"{_name(str(region))}, month {min(row['months'])}: {row['value']:g}, the median month has {middle:g}; "
-                "a unit or a figure is off?"
+                note(
+                    "odd month",
+                    region=_name(str(region)),
+                    month=min(row["months"]),
+                    value=f"{row['value']:g}",
+                    middle=f"{middle:g}",
+                )
             )
     return out
 
@@ -275,11 +279,7 @@ def _odd_regions(frame: Any) -> list[str]:
     ratio = total / emission[total.index].astype(float)
     times = ratio / ratio.median()
     odd = times[(times > _ODD_REGION) | (times < 1.0 / _ODD_REGION)]
-    return [
-        f"{_name(str(r))} consumes {t:.2g} times as much as its CO2 lets expect (provinces differ threefold): is its "
-        "unit off?"
-        for r, t in odd.items()
-    ]
+    return [note("odd region", region=_name(str(r)), times=f"{t:.2g}") for r, t in odd.items()]
 
 
 def _each_month_once(frame: Any) -> tuple[Any, list[str]]:
@@ -295,15 +295,20 @@ def _each_month_once(frame: Any) -> tuple[Any, list[str]]:
         keep += [int(group.index[k]) for k in rows]
         covered[str(region)] = frozenset().union(*(group["months"].iloc[k] for k in rows))
     left_out = len(frame) - len(keep)
-    notes = [f"{left_out} rows are sums beside other rows of the same months, left out"] if left_out else []
+    notes = [note("sums", n=left_out)] if left_out else []
     usual = max(set(covered.values()), key=list(covered.values()).count, default=YEAR)
     for region, months in covered.items():
         if months != usual:
             apart = [f"{'+' if m in months else '-'}{m}" for m in sorted(usual ^ months)]
             notes.append(
-                f"{_name(region)} has {len(months)} months, most have {len(usual)} ({' '.join(apart)}): its weight is "
-                "not that of the others"
+                note(
+                    "other months",
+                    region=_name(region),
+                    n=len(months),
+                    usual=len(usual),
+                    apart=" ".join(apart),
+                )
             )
     if usual != YEAR:
-        notes.append(f"the consumption is of {len(usual)} months, the factors of a year")
+        notes.append(note("part of year", n=len(usual)))
     return frame.loc[sorted(keep)].reset_index(drop=True), notes

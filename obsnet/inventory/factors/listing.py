@@ -10,6 +10,8 @@ from typing import Any
 from obsnet.inventory.factors.consumption import Averaged
 from obsnet.inventory.factors.electricity import NetworkFactors
 from obsnet.inventory.factors.table import builtin_factors, read_factors
+from obsnet.language import Language, Words, padded
+from obsnet.regions import region_name
 
 __all__ = [
     "average_data",
@@ -20,6 +22,14 @@ __all__ = [
     "network_lines",
     "network_table",
 ]
+
+
+_KINDS_ZH = {
+    "average": "平均",
+    "market-excluded": "剔除市场化交易电量",
+    "fossil": "化石能源电力",
+    "footprint": "碳足迹",
+}
 
 
 def factors_with(own: Path | None) -> Any:
@@ -73,13 +83,19 @@ def average_data(found: Averaged) -> dict[str, Any]:
     }
 
 
-def average_lines(found: Averaged) -> Iterator[str]:
+def average_lines(found: Averaged, language: Language = "en") -> Iterator[str]:
     """Return an average of provincial factors for people."""
     for row in found.table.to_dict("records"):
-        yield f"{row['name']:<18}{row['consumption']:>10.1f}e8 kWh{row['share']:>8.2%}{row['factor']:>9.4f} kg CO2/kWh"
-    yield f"{found.kind}, {found.year}: {found.value:.4f} kg CO2/kWh over {len(found.table)} provinces"
+        amount = f"{row['consumption']:>10.1f}e8 kWh{row['share']:>8.2%}{row['factor']:>9.4f} kg CO2/kWh"
+        yield padded(region_name(row["region"], language), 18) + amount
+    n = len(found.table)
+    yield Words(
+        f"{found.kind}, {found.year}: {found.value:.4f} kg CO2/kWh over {n} provinces",
+        f"{_KINDS_ZH[found.kind]}，{found.year} 年：{n} 省加权 {found.value:.4f} kg CO2/kWh",
+    ).said(language)
     if math.isfinite(found.nation):
-        yield f"announced for the nation: {found.nation:.4f} ({found.value / found.nation - 1:+.2%})"
+        gap = f"{found.nation:.4f} ({found.value / found.nation - 1:+.2%})"
+        yield Words(f"announced for the nation: {gap}", f"全国公布值：{gap}").said(language)
 
 
 def network_table(regions: list[str], found: NetworkFactors) -> Any:

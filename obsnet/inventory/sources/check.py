@@ -14,6 +14,7 @@ from obsnet.inventory.balance.magnitude import magnitude_faults
 from obsnet.inventory.balance.read import Balance, read_balances
 from obsnet.inventory.books import read_sheets
 from obsnet.inventory.factors.table import builtin_factors
+from obsnet.inventory.notes import in_both, note
 from obsnet.inventory.sources.ceads import closure, is_ceads, read_ceads, read_ceads_books
 from obsnet.inventory.sources.daily import is_daily, read_daily
 from obsnet.inventory.sources.quality import flag_series
@@ -92,7 +93,9 @@ class Checked:
         for row in self.findings.to_dict("records"):
             place = f"{Path(str(row['file'])).name}: {_called(row['region'], language)} {row['period']}"
             text, expected = row["text"], row["expected"]
-            if language == "zh" and expected is not None and math.isfinite(expected):
+            if language == "zh" and (chinese := in_both(text).zh):
+                text = chinese
+            elif language == "zh" and expected is not None and math.isfinite(expected):
                 where = f"{row['where']} " if row["where"] else ""
                 gap = "" if row["gap"] is None else f"，差额 {row['gap']:+.4g}"
                 text = f"{where}为 {row['value']:g}，对照值 {expected:g}{gap} {row['unit']}".rstrip()
@@ -170,9 +173,9 @@ def _coverage_said(balance: Balance) -> list[str]:
     found = coverage(balance, fuels)
     if found["score"] == 1.0:
         return []
-    lists = (("row", found["rows_missing"]), ("column", found["fuels_missing"]))
-    missing = [f"no {what} {', '.join(names)}" for what, names in lists if names]
-    return [f"{found['score']:.0%} of what an inventory of combustion needs; {'; '.join(missing)}"]
+    rows, columns = found["rows_missing"], found["fuels_missing"]
+    key = "needs both" if rows and columns else "needs rows" if rows else "needs columns"
+    return [note(key, share=f"{found['score']:.0%}", rows=", ".join(rows), fuels=", ".join(columns))]
 
 
 def _is_contract(path: Path) -> bool:
@@ -224,7 +227,7 @@ def _check_contract(path: Path, rows: list[Any], add: Any) -> list[str]:
     frame["mt"] = [v * mass_factor(str(u)) * 1e-9 for v, u in zip(frame["value"], frame["unit"], strict=True)]
     negative = frame[(frame["mt"] < 0) & ~frame["category"].astype(str).str.match(r"^(3\.B|4)")]
     for r in negative.to_dict("records"):
-        text = f"{r['gas']} {r['category']} is {r['value']:g} {r['unit']}, below 0"
+        text = note("below 0", item=f"{r['gas']} {r['category']}", value=f"{r['value']:g} {r['unit']}")
         rows.append(
             (path, r["region"], r["period"], "negative", "", r["value"], 0.0, r["value"], r["unit"], text)
         )
@@ -232,7 +235,7 @@ def _check_contract(path: Path, rows: list[Any], add: Any) -> list[str]:
     co2 = frame[frame["gas"].isin(["CO2", "C"])].groupby(["region", "period", "category"], sort=False)
     both = [place for place, group in co2 if group["gas"].nunique() > 1]
     for region, period, category in both:
-        text = f"{category} stands as CO2 and as carbon (gas C): added up they would count twice"
+        text = note("both gases", category=category)
         rows.append((path, region, period, "CO2 beside carbon", "", None, None, None, "", text))
     if both:
         add("CO2 beside carbon", len(both), len(co2))
@@ -243,9 +246,11 @@ def _check_contract(path: Path, rows: list[Any], add: Any) -> list[str]:
     times = total["mt"] / total["region"].map(usual).astype(float)
     odd = total[(times > _APART) | ((times > 0) & (times < 1.0 / _APART))]
     for r in odd.to_dict("records"):
-        text = (
-            f"CO2 total is {r['value']:g} {r['unit']}, {r['mt'] / usual[r['region']]:.2g} times CEADs of 2019 "
-            f"({usual[r['region']]:g} Mt): is the unit off (1e4 t against t, or a year against a day)?"
+        text = note(
+            "times usual",
+            value=f"{r['value']:g} {r['unit']}",
+            times=f"{r['mt'] / usual[r['region']]:.2g}",
+            usual=f"{usual[r['region']]:g}",
         )
         place = (path, r["region"], r["period"], "magnitude", "")
         rows.append((*place, r["mt"], usual[r["region"]], None, "Mt", text))
@@ -272,7 +277,8 @@ def _check_ceads(
     name = Path(files[0]).parent / "CEADs"
     gaps = closure(data)
     for r in gaps.to_dict("records"):
-        text = f"{r['what']}: {r['stated']:g} Mt stated, {r['expected']:g} by its parts"
+        said = note("by parts", stated=f"{r['stated']:g}", parts=f"{r['expected']:g}")
+        text = f"{r['what']}: {said}"
         rows.append(
             (
                 name,
@@ -299,8 +305,10 @@ def _check_ceads(
 
 def _flags(found: Any, path: Path, rows: list[Any]) -> None:
     for r in found.to_dict("records"):
-        size = "" if r["spreads"] == float("inf") else f" ({r['spreads']:.1f} spreads)"
-        text = f"{r['what']}: {r['kind']}: {r['value']:.4g} Mt after {r['before']:.4g}{size}"
+        size = {} if r["spreads"] == float("inf") else {"spreads": f"{r['spreads']:.1f}"}
+        key = "after spreads" if size else "after"
+        said = note(key, value=f"{r['value']:.4g}", before=f"{r['before']:.4g}", **size)
+        text = f"{r['what']}: {r['kind']}: {said}"
         rows.append(
             (
                 path,

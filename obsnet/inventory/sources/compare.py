@@ -14,6 +14,7 @@ from obsnet.errors import FormatError, SchemaError
 from obsnet.inventory.account.categories import TERMINOLOGIES, converted, need_terminology
 from obsnet.inventory.books import read_sheets
 from obsnet.inventory.exchange.primap import NETCDF, is_primap, is_primap_netcdf, read_primap
+from obsnet.inventory.notes import note
 from obsnet.inventory.sources.ceads import is_ceads, read_ceads
 from obsnet.inventory.sources.daily import is_daily, read_daily
 from obsnet.inventory.table import BUILT_IN, mass_factor, read_inventory, with_provinces
@@ -108,7 +109,7 @@ def grid_totals(
     if period is None and (match := re.search(r"(?<!\d)(19|20)\d\d(?!\d)", path.stem)):
         year = int(match.group())
         period = (f"{year}-01-01", f"{year + 1}-01-01")
-        notes.append(f"{path.name}: taken as the year {year}")
+        notes.append(f"{path.name}: {note('as year', year=year)}")
     data = apart(read_flux, path, period=period, **read)
     places = provinces() if regions is None else regions
     totals = flux_totals(data, places, given=apart(read_shares, path))
@@ -123,7 +124,7 @@ def grid_totals(
     said = [*totals.attrs["shares"].splitlines(), *totals.attrs["shares_notes"].splitlines()]
     notes += [f"{path.name}: {line}" for line in said]
     covered = float(np.median(zonal_weights(places, grid_of(data)).covered))
-    notes.append(f"{path.name}: its grid covers {covered:.0%} of the middle province")
+    notes.append(f"{path.name}: {note('middle', share=format(covered, '.0%'))}")
     return pd.DataFrame(rows, columns=list(COLUMNS)), tuple(notes)
 
 
@@ -179,7 +180,7 @@ def compare_sources(
     for name, frame in sources:
         one = frame.copy()
         if gas.upper() == "CO2" and (one["gas"].str.upper() == "C").any():
-            notes.append(f"{name}: carbon turned into CO2 (x 44/12)")
+            notes.append(f"{name}: {note('carbon')}")
             carbon = one["gas"].str.upper() == "C"
             one.loc[carbon, "value"] *= 44.0 / 12.0
             one.loc[carbon, "gas"] = "CO2"
@@ -192,11 +193,11 @@ def compare_sources(
         if exact.empty and category != "total":
             exact = _topmost(one[one["category"].str.startswith(f"{category}.")])
             if len(exact):
-                notes.append(f"{name}: {category} added up over {', '.join(sorted(set(exact['category'])))}")
+                parts = ", ".join(sorted(set(exact["category"])))
+                notes.append(f"{name}: {note('added up', category=category, parts=parts)}")
         if exact.empty:
-            notes.append(
-                f"{name}: no row of {gas} {category}" + (f" in {period}" if period else "") + ", left out"
-            )
+            key = "no row in" if period else "no row of"
+            notes.append(f"{name}: {note(key, gas=gas, category=category, period=period)}")
             continue
         doubled = exact[exact.duplicated(["region", "period", "category"])]
         if len(doubled):
@@ -212,9 +213,10 @@ def compare_sources(
         below = series[series < 0]
         if len(below):
             place = " ".join(map(str, below.index[0]))
-            notes.append(f"{name}: {len(below)} totals below 0, first {place} ({below.iloc[0]:g} Mt)")
+            said = note("below", n=len(below), place=place, value=f"{below.iloc[0]:g}")
+            notes.append(f"{name}: {said}")
         used = sorted({t for t in exact["terminology"] if t})
-        notes.append(f"{name}: {len(series)} numbers, terminology {', '.join(used) or 'not stated'}")
+        notes.append(f"{name}: {note('numbers', n=len(series), terms=', '.join(used) or 'not stated')}")
     if len(columns) < 2:
         raise FormatError(
             f"fewer than two sources have {gas} {category}{f' of {period}' if period else ''}: {'; '.join(notes)}"
@@ -235,9 +237,7 @@ def compare_sources(
     out.insert(3, "category", category)
     out = out.assign(sources=count, mean=mean, spread=np.where(count > 1, spread, np.nan), sd=sd)
     notes += _apart(table)
-    notes.append(
-        "sources differ in what they hold (process, bunkers, waste); a spread between definitions is no error of either"
-    )
+    notes.append(note("definitions"))
     return Comparison(out, _sums(table), tuple(notes))
 
 
@@ -260,11 +260,8 @@ def _apart(table: Any) -> list[str]:
     if not far.size:
         return []
     region, period = table.index[far[0]]
-    said = (
-        f"{far.size} numbers differ by more than {APART:g} times between sources, first {region} {period} "
-        f"({least[far[0]]:.4g} and {most[far[0]]:.4g} Mt): is a unit off (1e4 t against t)?"
-    )
-    return [said]
+    size = {"least": f"{least[far[0]]:.4g}", "most": f"{most[far[0]]:.4g}"}
+    return [note("apart", n=far.size, times=f"{APART:g}", place=f"{region} {period}", **size)]
 
 
 def _topmost(rows: Any) -> Any:

@@ -17,6 +17,7 @@ import numpy as np
 
 from obsnet.errors import FormatError, RangeError, RegionError
 from obsnet.inventory.books import Sheet, number, read_sheets
+from obsnet.inventory.notes import note
 from obsnet.inventory.words import NATION, find_region, plain
 from obsnet.reading import door
 
@@ -112,7 +113,7 @@ def read_daily(path: str | Path, sheets: Sequence[Sheet] | None = None) -> Daily
     for sheet in opened:
         regions = _head(sheet)
         if regions is None:
-            findings.append(f"{path.name}: sheet {sheet.name!r} has no days by provinces, not read")
+            findings.append(f"{path.name}: {note('no days', sheet=repr(sheet.name))}")
             continue
         if len(set(regions.values())) != len(regions):
             raise FormatError(f"{sheet.where}: a region has two columns")
@@ -122,7 +123,7 @@ def read_daily(path: str | Path, sheets: Sequence[Sheet] | None = None) -> Daily
         found = sorted({d.year for d in frame["date"]})
         if len(named) == 1 and found and found != [int(named[0])]:
             findings.append(
-                f"{path.name}: sheet {sheet.name!r} carries dates of {', '.join(map(str, found))}: noticed, not joined"
+                f"{path.name}: {note('other dates', sheet=repr(sheet.name), years=', '.join(map(str, found)))}"
             )
             continue
         if sector == "total":
@@ -132,7 +133,7 @@ def read_daily(path: str | Path, sheets: Sequence[Sheet] | None = None) -> Daily
         length = (frame["date"].max() - frame["date"].min()).days + 1
         if frame["date"].nunique() != length:
             findings.append(
-                f"{path.name}: sheet {sheet.name!r} lacks {length - frame['date'].nunique()} days between its ends"
+                f"{path.name}: {note('lacks days', sheet=repr(sheet.name), n=length - frame['date'].nunique())}"
             )
         if frame.duplicated(["date", "region"]).any():
             raise FormatError(f"{sheet.where}: a day stands twice")
@@ -184,11 +185,7 @@ def _against_sums(table: Any, sums: Any, name: str) -> list[str]:
     off = (both["sum"] - both["stated"]).abs() > 1e-6 * both["stated"].abs()
     out = []
     if off[whole].any():
-        out.append(
-            f"{name}: sums over sectors differ from the sheet of totals on {int(off[whole].sum())} province-days"
-        )
+        out.append(f"{name}: {note('sums differ', n=int(off[whole].sum()))}")
     if (~whole).any():
-        out.append(
-            f"{name}: {int((~whole).sum())} province-days lack a sector and cannot be compared with the sheet of totals"
-        )
+        out.append(f"{name}: {note('sums lack', n=int((~whole).sum()))}")
     return out

@@ -10,9 +10,13 @@ from typing import Any
 from obsnet.inventory.account.report import named_region
 from obsnet.inventory.sources.compare import Comparison, compare_sources, read_source
 from obsnet.inventory.words import NATION
-from obsnet.language import Language
+from obsnet.language import Language, Words, padded
 
 __all__ = ["compare_files", "comparison_data", "comparison_lines"]
+
+
+_HEADINGS = (Words("region", "地区"), Words("period", "时段"), Words("spread", "极差"))
+_CHINA = Words("China", "全国")
 
 
 def compare_files(sources: Sequence[str], grid: Mapping[str, Any], **what: Any) -> Comparison:
@@ -55,18 +59,26 @@ def comparison_lines(found: Comparison, language: Language = "en") -> Iterator[s
     """Return a comparison for people, widest spread first."""
     aside = {"region", "period", "gas", "category", "sources", "mean", "spread", "sd"}
     names = [c for c in found.table.columns if c not in aside]
+    region, period, spread = (w.said(language) for w in _HEADINGS)
     yield (
-        f"{'region':<18}{'period':<8}"
-        + "".join(f"{n[:14]:>15}" for n in names)
-        + f"{'spread':>9}{'sd':>8}   (Mt)"
+        padded(region, 18)
+        + padded(period, 8)
+        + "".join(padded(n[:14], -15) for n in names)
+        + padded(spread, -9)
+        + f"{'sd':>8}   (Mt)"
     )
     for r in found.table.sort_values("spread", ascending=False, na_position="last").to_dict("records"):
         cells = "".join(f"{r[n]:>15.3f}" if math.isfinite(r[n]) else f"{'-':>15}" for n in names)
         more = f"{r['spread']:>9.1%}{r['sd']:>8.1%}" if math.isfinite(r["spread"]) else ""
-        name = "China" if r["region"] == NATION else named_region(r["region"], language)
-        yield f"{name:<18}{r['period']!s:<8}{cells}{more}"
+        name = _CHINA.said(language) if r["region"] == NATION else named_region(r["region"], language)
+        yield f"{padded(name, 18)}{r['period']!s:<8}{cells}{more}"
     for r in found.sums.to_dict("records"):
-        nation = f"; nation as stated {r['nation_stated']:.1f}" if math.isfinite(r["nation_stated"]) else ""
-        if nation and r["all_sum"]:
-            nation += f" (sum of provinces {r['all_sum'] / r['nation_stated'] - 1:+.1%})"
-        yield f"{r['period']} {r['source']}: {r['shared_sum']:.1f} Mt over {r['shared_regions']} shared regions{nation}"
+        n, total = r["shared_regions"], f"{r['shared_sum']:.1f} Mt"
+        said = Words(f"{total} over {n} shared regions", f"{n} 个共有地区合计 {total}").said(language)
+        if math.isfinite(r["nation_stated"]):
+            stated = f"{r['nation_stated']:.1f}"
+            said += Words(f"; nation as stated {stated}", f"；所列全国值 {stated}").said(language)
+            if r["all_sum"]:
+                gap = f"{r['all_sum'] / r['nation_stated'] - 1:+.1%}"
+                said += Words(f" (sum of provinces {gap})", f"（各省之和 {gap}）").said(language)
+        yield f"{r['period']} {r['source']}: {said}"

@@ -16,12 +16,12 @@ VALUES = {
     "fuel": "raw coal", "fuels": "raw coal, diesel", "other": "coke", "items": "diesel, clinker",
     "quantity": "ncv",
     "region": "Hebei", "regions": "Hebei, Shandong", "row": "industry", "rows": "thermal power and heating supply",
-    "names": "row 7, B",
+    "names": "row 7, B", "place": "130000 2019",
 }  # fmt: skip
 CHINESE = {
     "fuel": "原煤", "fuels": "原煤、柴油", "other": "焦炭", "items": "柴油、水泥熟料",
     "quantity": "低位发热量", "region": "河北省", "regions": "河北省、山东省", "row": "工业", "rows": "火力发电、供热",
-    "names": "第 7 行、B",
+    "names": "第 7 行、B", "place": "河北省 2019",
 }  # fmt: skip
 
 
@@ -88,3 +88,52 @@ def test_a_gridded_prior_in_chinese(tmp_path):
         plants = tmp_path / f"{name}.csv"
         plants.write_text(text)
         assert english_said(INVENTORY, *words, "--plants", plants, "--step", "month") == []
+
+
+def test_checks_in_chinese(tmp_path):
+    table = numbers(FUELS_17, 1)
+    table["supply"]["raw coal"] += 3.0
+    table["non-energy use"]["coke"] = table["industry"]["coke"] + 5.0
+    fuels = FUELS_17[:-2]
+    book = write_book(tmp_path / "河北2015.xlsx", cells(table, fuels), [["nothing"]])
+    path = tmp_path / "i.csv"
+    rows = [
+        f"130000,{y},CO2,{c},IPCC2006,{v},Mt"
+        for y in (2017, 2018, 2019)
+        for c, v in (("1.A", -2), ("total", 1))
+    ]
+    head = "region,period,gas,category,terminology,value,unit\n"
+    path.write_text(
+        head + "\n".join([*rows, "Hebey,2019,CO2,total,IPCC2006,1,Mt", "130000,2019,C,total,IPCC2006,1,Mt"])
+    )
+    assert english_said(INVENTORY, "check", book, path, "--out", tmp_path / "f.csv") == []
+
+
+def test_comparisons_in_chinese(tmp_path):
+    head = "region,period,gas,category,terminology,value,unit\n"
+    rows = [
+        "130000,2019,CO2,1.A.1,IPCC2006,{},Mt",
+        "CHN,2019,CO2,1.A.1,IPCC2006,{},Mt",
+        "Hebey,2019,C,1.A.1,IPCC2006,-1,Mt",
+    ]
+    for name, value in (("a", 3), ("b", 90000)):
+        (tmp_path / f"{name}.csv").write_text(head + "\n".join(rows).format(value, value))
+    (tmp_path / "c.csv").write_text(head + "130000,2019,CO2,2.A,IPCC2006,1,Mt\n")
+    words = [tmp_path / f"{n}.csv" for n in "abc"]
+    for period in ((), ("--period", "2019")):
+        assert english_said(INVENTORY, "compare", *words, "--category", "1.A", *period) == []
+
+
+def test_electricity_factors_in_chinese(tmp_path):
+    path = tmp_path / "w.csv"
+    rows = [
+        f"{r},{m},{v}"
+        for r, v in (("河北", 30), ("山东", 600), ("北京", 9), ("浙江", 40), ("吉林", 7))
+        for m in range(1, 6)
+    ]
+    path.write_text(
+        "region,month,value,remarks\n"
+        + "\n".join([*rows[:-1], "河北,6,900", "山西,1,", "全国,1,5", "华北,1,3", "上海,1,0"])
+    )
+    for more in ((), ("--running", "yes", "--year", "2022")):
+        assert english_said(FACTORS, "electricity", "--weights", path, *more) == []
