@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
+from obsnet.inventory.packaged import package_rows
 from obsnet.language import Sentences, Words
 from obsnet.regions import PROVINCES
 from obsnet.run_words import in_both as in_run_words
@@ -197,7 +198,7 @@ _SENTENCES = Sentences(
             "具备燃烧清单所需的 {share}；缺行：{rows}；缺列：{fuels}",
         ),
         "own regions": ("regions that are no province: {regions}", "非省级地区：{regions}"),
-        "below 0": ("{item} is {value}, below 0", "{item}为 {value}，低于 0"),
+        "below 0": ("{item} is {value}, below 0", "{item} 为 {value}，低于 0"),
         "both gases": (
             "{category} stands as CO2 and as carbon (gas C): added up they would count twice",
             "{category} 既以 CO2 又以碳（气体 C）列出：相加将重复计算",
@@ -320,8 +321,8 @@ _SENTENCES = Sentences(
 )
 _NAMES = {
     "ncv": "低位发热量", "carbon": "单位热值含碳量", "oxidation": "氧化率", "co2 per energy": "单位热值 CO2 含量",
-    "CHN": "全国", "total": "总量", "process": "工业过程", "not stated": "未注明", "sectors": "各部门", "scope 1 total": "范围一合计",
-    "fuels and process": "各燃料与工业过程",
+    "CHN": "全国", "total": "总量", "process": "工业过程", "not stated": "未注明",
+    "sectors": "各部门", "scope 1 total": "范围一合计", "fuels and process": "各燃料与工业过程",
     "zero": "零值", "break": "突变", "spike": "尖峰", "negative": "负值",
 }  # fmt: skip
 
@@ -386,15 +387,9 @@ def _counted(text: str) -> str:
 @cache
 def _names() -> dict[str, str]:
     """Return the Chinese of activities, rows of balances, fuels and provinces."""
-    # The writers of notes stand on this module.
-    from obsnet.inventory.account.tier1 import activity_names
-    from obsnet.inventory.balance.labels import ROWS
-    from obsnet.inventory.factors.fuels import fuels
-
+    tables = (("activities.csv", "item"), ("balance_rows.csv", "row"), ("fuels.csv", "fuel"))
     return {
-        **activity_names(),
-        **{r.name: r.zh for r in ROWS.values()},
-        **{f.name: f.zh for f in fuels().values()},
+        **{r[key]: r["zh"].partition(";")[0] for name, key in tables for r in package_rows(name)},
         **{name: full for code, (english, full, _) in PROVINCES.items() for name in (code, english)},
         **_NAMES,
     }

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from obsnet.errors import FormatError, SchemaError, nearest
-from obsnet.inventory.factors.fuels import package_rows
+from obsnet.inventory.packaged import package_rows
 from obsnet.inventory.words import plain
 from obsnet.language import Language
 

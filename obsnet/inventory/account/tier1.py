@@ -20,12 +20,12 @@ from obsnet.errors import ConfigError, FormatError, RangeError, SchemaError, nea
 from obsnet.inventory.account.manure import CLIMATES, manure_factors
 from obsnet.inventory.amounts import MASS, scale
 from obsnet.inventory.factors.choose import FactorBook
-from obsnet.inventory.factors.fuels import package_rows
+from obsnet.inventory.packaged import package_rows
 from obsnet.inventory.words import find_region, plain
 from obsnet.reading import door
 from obsnet.typing import Floats
 
-__all__ = ["Activity", "activity_names", "find_activity", "first_order_decay", "read_activities", "tier1"]
+__all__ = ["Activity", "find_activity", "first_order_decay", "read_activities", "tier1"]
 
 CH4_DENSITY = 0.67  # kg/m3 at 20 C and 1 atm; IPCC 2006 V2 Eq. 4.1.7
 CH4_OF_CARBON = 16.0 / 12.0
@@ -72,11 +72,6 @@ def _activities() -> tuple[dict[str, Activity], dict[str, str]]:
             if name:
                 names[plain(name)] = entry.name
     return found, names
-
-
-def activity_names() -> dict[str, str]:
-    """Return the Chinese of the activities' names."""
-    return {a.name: a.zh for a in _activities()[0].values()}
 
 
 def find_activity(name: object) -> Activity:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from obsnet.errors import UnitError
-from obsnet.inventory.factors.fuels import Fuel, package_rows
+from obsnet.inventory.factors.fuels import Fuel
 from obsnet.inventory.notes import note
+from obsnet.inventory.packaged import package_rows
 from obsnet.inventory.words import plain
 
 __all__ = ["ROWS", "BalanceRow", "find_row", "stated_unit"]

@@ -19,7 +19,7 @@ from obsnet.inventory.account.categories import categories_by_name, converted, i
 from obsnet.inventory.account.report import read_edition
 from obsnet.inventory.books import Sheet, cell_name, read_rows, read_sheets
 from obsnet.inventory.exchange.workbook import gwp_set
-from obsnet.inventory.factors.fuels import package_rows
+from obsnet.inventory.packaged import package_rows
 from obsnet.inventory.table import mass_factor
 from obsnet.inventory.words import heading_unit, normal, part_and_whole, plain, province_or_own
 from obsnet.language import Words, filled

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
 
 from obsnet.errors import FormatError, nearest
+from obsnet.inventory.packaged import package_rows
 from obsnet.inventory.words import plain
 
-__all__ = ["Band", "Fuel", "bands", "find_fuel", "fuels", "package_rows"]
+__all__ = ["Band", "Fuel", "bands", "find_fuel", "fuels"]
 
 
 @dataclass(frozen=True)
@@ -56,12 +55,6 @@ class Band:
     ncv: tuple[float, float]
     carbon: tuple[float, float]
     note: str
-
-
-def package_rows(name: str) -> list[dict[str, str]]:
-    """Return the rows of a table of the package ``obsnet/inventory/tables``."""
-    text = (resources.files("obsnet.inventory") / "tables" / name).read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))
 
 
 @lru_cache(maxsize=1)

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from obsnet.errors import FormatError, RangeError, SchemaError, nearest
-from obsnet.inventory.factors.fuels import bands, find_fuel, fuels, package_rows
+from obsnet.inventory.factors.fuels import bands, find_fuel, fuels
+from obsnet.inventory.packaged import package_rows
 from obsnet.inventory.uncertainty.meaning import relative_sd
 from obsnet.inventory.words import plain
 from obsnet.reading import door

@@ -18,7 +18,7 @@ from obsnet.inventory.account.report import read_trace, write_compiled
 from obsnet.inventory.account.tier1 import find_activity, first_order_decay, read_activities
 from obsnet.inventory.balance.read import read_balance
 from obsnet.inventory.factors.choose import FactorBook
-from obsnet.inventory.factors.fuels import package_rows
+from obsnet.inventory.packaged import package_rows
 from obsnet.inventory.sources.check import check_files
 from obsnet.inventory.table import read_inventory
 from obsnet.inventory.uncertainty.montecarlo import province_covariance

@@ -8,8 +8,8 @@ from obsnet.inventory.account.categories import convert_category
 from obsnet.inventory.account.manure import CLIMATES, SYSTEMS, manure_factors
 from obsnet.inventory.account.tier1 import read_activities, tier1
 from obsnet.inventory.factors.choose import FactorBook
-from obsnet.inventory.factors.fuels import package_rows
 from obsnet.inventory.factors.table import builtin_factors
+from obsnet.inventory.packaged import package_rows
 
 SWINE = "market swine, high productivity"
 HOW = {"year": "2019", "region": "130000"}
