@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from obsnet.errors import FormatError, RangeError, nearest
-from obsnet.inventory.notes import note
+from obsnet.inventory.notes import in_both, note
 from obsnet.inventory.words import canonical_columns, heading_unit, normal, plain, translated
 from obsnet.language import Language
 from obsnet.reading import door, refuse_long_lines
@@ -285,8 +285,8 @@ def write_rows(frame: Any, path: str | Path, language: Language = "en") -> None:
 
 
 def write_if_asked(frame: Any, path: Path | None, language: Language = "en") -> list[str]:
-    """Write a table where a path is given, and return the note that says so."""
+    """Write a table where a path is given, and return the note that says so, in the language of its headings."""
     if path is None:
         return []
     write_rows(frame, path, language)
-    return [note("written", path=path)]
+    return [in_both(note("written", path=path)).said(language)]

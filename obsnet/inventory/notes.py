@@ -16,14 +16,18 @@ from obsnet.run_words import in_both as in_run_words
 
 __all__ = ["in_both", "note"]
 
+# What stands in these is the user's own and stays as it is.
+_QUOTING = {
+    "unused": ("columns not used: {columns}", "未使用的列：{columns}"),
+    "title": ("above the headings: {text}", "表头上方：{text}"),
+    "written": ("written: {path}", "已写入：{path}"),
+}
+_QUOTED = Sentences(_QUOTING)
 _SENTENCES = Sentences(
     {
         # tables and workbooks
         "utf-16": ("read as UTF-16 text", "按 UTF-16 文本读取"),
         "gbk": ("read as GB 18030 (GBK) text", "按 GB 18030（GBK）文本读取"),
-        "unused": ("columns not used: {columns}", "未使用的列：{columns}"),
-        "title": ("above the headings: {text}", "表头上方：{text}"),
-        "written": ("written: {path}", "已写入：{path}"),
         # energy balances
         "no balance": (
             "sheets that are no balance, not read: {sheets}",
@@ -329,7 +333,7 @@ _NAMES = {
 
 def note(key: str, **values: object) -> str:
     """Return a note."""
-    return _SENTENCES.line(key, **values)
+    return (_QUOTED if key in _QUOTING else _SENTENCES).line(key, **values)
 
 
 def in_both(text: str) -> Words:
@@ -351,7 +355,7 @@ def in_both(text: str) -> Words:
 
 def _said(text: str) -> str:
     """Return the Chinese of a sentence: of this table, or of those that flux files carry."""
-    return _SENTENCES.in_both(text, _inside).zh or in_run_words(text).zh
+    return _QUOTED.in_both(text).zh or _SENTENCES.in_both(text, _inside).zh or in_run_words(text).zh
 
 
 def _place(text: str) -> str:

@@ -7,11 +7,12 @@ from typer.testing import CliRunner
 
 from obsnet import cli
 from obsnet.command import load
-from obsnet.inventory.notes import _SENTENCES, in_both
+from obsnet.inventory.notes import _QUOTING, _SENTENCES, in_both, note
 from tests.obsnet.inventory.made import FUELS_17, cells, numbers, write_book
 from tests.obsnet.report.test_report import english_in
 
 INVENTORY, FACTORS = load("obsnet.commands.inventory:app"), load("obsnet.commands.factors:app")
+ALL = {**_SENTENCES._texts, **_QUOTING}
 VALUES = {
     "fuel": "raw coal", "fuels": "raw coal, diesel", "other": "coke", "items": "diesel, clinker",
     "quantity": "ncv",
@@ -36,12 +37,13 @@ def english_said(group, *words):
     return english_in(lines) + [x for x in lines if re.match("[a-z ]{2,}：", x)]
 
 
-@pytest.mark.parametrize("key", sorted(_SENTENCES._texts))
+@pytest.mark.parametrize("key", sorted(ALL))
 def test_a_note_is_found_by_its_form(key):
-    english, chinese = _SENTENCES._texts[key]
+    english, chinese = ALL[key]
     holes, shown = (set(re.findall(r"\{(\w+)\}", t)) for t in (english, chinese))
     assert shown <= holes
-    text = _SENTENCES.line(key, **{h: VALUES.get(h, "7") for h in holes})
+    assert key not in _QUOTING or key not in _SENTENCES._texts
+    text = note(key, **{h: VALUES.get(h, "7") for h in holes})
     found = in_both(text)
     assert found.en == text
     assert found.zh == chinese.format(**{h: CHINESE.get(h, "7") for h in holes})
@@ -49,7 +51,8 @@ def test_a_note_is_found_by_its_form(key):
     assert in_both(f"a.xlsx, sheet '2015': {text}").zh == f"a.xlsx，工作表 '2015'：{found.zh}"
 
 
-def test_what_is_not_a_note_stands_as_it_is():
+def test_what_is_no_note_or_is_quoted_stands_as_it_is():
+    assert in_both("columns not used: total, coke").zh == "未使用的列：total, coke"
     assert in_both("a.csv: something else") == ("a.csv: something else", "")
 
 
