@@ -137,7 +137,7 @@ _SENTENCES = Sentences(
         ),
         "off grid": ("{n} plants lie outside the grid, left out", "{n} 座电厂位于网格之外，已剔除"),
         "no plant": ("no plant in {regions}: their sector goes by area", "{regions}无电厂：该部门按面积分配"),
-        "at sea": (
+        "no share": (
             "{n} offshore plants have no province whose total they could share, left out",
             "{n} 座海上电厂不属任何省份、无总量可分，已剔除",
         ),
@@ -269,6 +269,15 @@ _SENTENCES = Sentences(
         ),
         "as year": ("taken as the year {year}", "视为 {year} 年"),
         "middle": ("its grid covers {share} of the middle province", "其网格覆盖率的省份中位数为 {share}"),
+        # whose the flux of a cell is: how a prior's file and `obsnet.splitting` say it
+        "own file": ("as its own file says ({how}), on {cells} cells", "按其自身文件（{how}），网格 {cells}"),
+        "cells": ("{size} degree", "{size} 度"),
+        "plants at": ("{n} plants, {kind}; the remainder {rest}", "{n} 座电厂{kind}；其余{rest}"),
+        "else by area": ("{how}; by area where it has none", "{how}；无通量处按面积"),
+        "at sea": (
+            "{sea} of its flux is at sea and {land} on other land",
+            "通量的 {sea} 在海上，{land} 在其他陆地",
+        ),
         # electricity factors
         "groups": ("sums of several provinces are left out: {names}", "多省合计行已剔除：{names}"),
         "nation": (
@@ -327,6 +336,8 @@ _NAMES = {
     "ncv": "低位发热量", "carbon": "单位热值含碳量", "oxidation": "氧化率", "co2 per energy": "单位热值 CO2 含量",
     "CHN": "全国", "total": "总量", "process": "工业过程", "not stated": "未注明",
     "sectors": "各部门", "scope 1 total": "范围一合计", "fuels and process": "各燃料与工业过程",
+    "their emissions": "按其排放", "in proportion to capacity": "按装机容量",
+    "even over the area of a province": "在省内均匀分布", "by the proxy": "按代理分布",
     "zero": "零值", "break": "突变", "spike": "尖峰", "negative": "负值",
 }  # fmt: skip
 

@@ -90,7 +90,7 @@ class Prior:
             part = sp.csr_array(own + even.multiply((total <= 0)[None, :]))
             part.eliminate_zeros()
             parts[sector] = part
-        made = {s: f"{text}; by area where it has none" for s, text in self.how.items()}
+        made = {s: note("else by area", how=text) for s, text in self.how.items()}
         return Shares(self.labels, self.grid, parts, made, self.notes)
 
 
@@ -193,7 +193,7 @@ def gridded_prior(
             notes += [*plants.notes, *said]
             wanted[s, len(codes)] = float(points[[len(codes)]].sum())
             kind = "their emissions" if plants.is_mass else "in proportion to capacity"
-            spread = f"{plants.value.size} plants, {kind}; the remainder {spread}"
+            spread = note("plants at", n=plants.value.size, kind=kind, rest=spread)
         held = area @ density
         bare = np.flatnonzero((held <= 0) & (rest > 1e-12 * max(wanted[s].max(), 1e-300)))
         if bare.size:
@@ -251,7 +251,7 @@ def _points(
         if without:
             notes.append(note("no plant", regions=", ".join(without)))
         if (~inside).any():
-            notes.append(note("at sea", n=int((~inside).sum())))
+            notes.append(note("no share", n=int((~inside).sum())))
     else:
         amount = value * rate
         held = held * rate

@@ -91,6 +91,7 @@ def test_a_gridded_prior_in_chinese(tmp_path):
         plants = tmp_path / f"{name}.csv"
         plants.write_text(text)
         assert english_said(INVENTORY, *words, "--plants", plants, "--step", "month") == []
+    assert english_said(INVENTORY, "compare", tmp_path / "p.nc", "ceads-2019") == []
 
 
 def test_checks_in_chinese(tmp_path):
