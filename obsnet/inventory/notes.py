@@ -278,6 +278,10 @@ _SENTENCES = Sentences(
             "{sea} of its flux is at sea and {land} on other land",
             "通量的 {sea} 在海上，{land} 在其他陆地",
         ),
+        "nearest land": (
+            "{said}; {share} in cells at sea within {far} degree of a coast is the nearest land's",
+            "{said}；离岸 {far} 度内海上格点的 {share} 归最近陆地",
+        ),
         # electricity factors
         "groups": ("sums of several provinces are left out: {names}", "多省合计行已剔除：{names}"),
         "nation": (
