@@ -239,7 +239,7 @@ class TestCache:
     def test_second_call_reads_what_the_first_wrote(self, tmp_path, monkeypatch):
         first = zonal_weights(self.frame, UNIT, cache=tmp_path)
         assert len(list(tmp_path.iterdir())) == 1
-        monkeypatch.setattr("obsnet.zonal.coverage", None)  # must not be needed again
+        monkeypatch.setattr("obsnet.coverage.coverage", None)  # must not be needed again
         second = zonal_weights(self.frame, UNIT, cache=tmp_path)
         assert (first.matrix != second.matrix).nnz == 0
         assert second.labels == first.labels

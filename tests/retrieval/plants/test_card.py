@@ -156,7 +156,7 @@ def test_a_planned_plant_says_below_error(tmp_path):
         "--out", tmp_path,
     )  # fmt: skip
     assert done.exit_code == 0, done.output
-    assert done.output.count("below error: limit") == 2
+    assert done.output.count("m s⁻¹: below error;") == 2
     rows = json.loads((tmp_path / "new_planned.json").read_text())["winds"]
     assert [r["pixel"] for r in rows] == ["below error"] * 2
 

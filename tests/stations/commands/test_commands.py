@@ -136,7 +136,7 @@ def test_qc_and_what_it_writes(station, tmp_path):
     _, out, _ = station("qc", tmp_path / "a.nc", "--rules", "continuous_hours", "--json")
     got = json.loads(out)
     assert got["usable"] == 199
-    assert {r["kind"] for r in got["rules"]} == {"range", "stuck", "hampel"}
+    assert {r["kind"] for r in got["rules"]} == {"range", "stuck", "hampel", "within_hour"}
 
 
 def test_qc_against_the_keeper(station, waliguan):

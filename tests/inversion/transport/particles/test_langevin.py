@@ -140,7 +140,7 @@ def test_a_counting_layer_dilutes_over_itself(layer):
 
 def test_smoothing_needs_the_clouds_size_and_keeps_exits():
     met = world(heat=120.0)
-    plain, smooth = (run(met, receptors(count=20), smooth=s) for s in (0.0, 1.0))
+    plain, smooth = (run(met, receptors(count=20), smooth=s, timestep=120.0) for s in (0.0, 1.0))
     assert plain.endpoints.equals(smooth.endpoints)
     assert plain.background.equals(smooth.background)
     assert len(smooth.sensitivity) >= len(plain.sensitivity)

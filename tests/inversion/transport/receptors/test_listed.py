@@ -235,7 +235,10 @@ def test_the_forward_command_writes_a_grid(met_file, write, tmp_path, capsys):
         assert data["mole_fraction"].attrs["substance"] == "CH4"
         assert data["time_bnds"].values[0, 0] == np.datetime64("2020-06-01T02:00")
         assert float(data["mole_fraction"].max()) > 0.0
-        assert (data["mole_fraction_stderr"] <= data["mole_fraction"] * 1.01 + 1e-30).all()
+        # one particle's error is its whole share, and more where it was felt in several cells (`_together`)
+        mean, error = data["mole_fraction"].values, data["mole_fraction_stderr"].values
+        assert ((error > 0.0) == (mean > 0.0)).all()
+        assert (error <= 1.2 * mean).all()
     path = write(head, "a,2020-06-01T02:00Z,25,105,30,1000", "b,2020-06-01T03:00Z,25.5,106,-30,500")
     with pytest.raises(SystemExit) as stop:
         main([*command, "--json"])

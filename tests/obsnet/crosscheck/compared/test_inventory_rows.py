@@ -106,7 +106,7 @@ REFUSED = {
     "no uncertainty": (({"uncertainty": np.nan},), ConfigError, "states no uncertainty for 110000"),
     "uncertainty in percent": (({"uncertainty": 5.0},), RangeError, "row 2: uncertainty is above 3"),
     "uncertainty as text": (
-        ({}, TIANJIN | {"uncertainty": "5%"}),
+        ({}, TIANJIN | {"uncertainty": "about 5"}),
         RangeError,
         "row 3: uncertainty is not a number",
     ),
