@@ -359,7 +359,7 @@ def test_how_long_it_takes_is_said_before(met_file, tmp_path):
     settings = ParticleSettings(turbulence="hanna", smooth=1.0)
     # 10,000 footprints of 1000 particles for 72 h at 0.87 s, smoothed (two passes), by four workers.
     assert estimate(10000, 100, settings, 4) == "10000 receptors in 100 parts, about 72.0 min on 4 workers"
-    assert estimate(100, 1, settings, 4).endswith("about 5.5 min on 4 workers")
+    assert estimate(100, 1, settings, 4).endswith("about 2.9 min on 4 workers")
 
 
 def changed(observations, **columns):
