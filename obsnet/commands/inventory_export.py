@@ -70,7 +70,7 @@ def fill(options: FillOptions) -> Shown:
     left = [{**r, "reason": r["reason"].said(options.language)} for r in done.left]
     data = {
         "region": done.region, "period": done.period, "gwp": options.gwp, "written": str(options.out),
-        "filled": done.cells, "left": left, "in_no_row": done.nowhere,
+        "filled": done.cells, "left": left, "in_no_row": done.in_no_row, "notes": [n.said(options.language) for n in done.notes],
     }  # fmt: skip
     said = {
         "en": (
@@ -84,6 +84,9 @@ def fill(options: FillOptions) -> Shown:
     region = named_region(done.region, options.language)
     lines = [said[0].format(region, done.period, len(done.cells), options.out)]
     lines += [said[1].format(options.gwp)] if any(c["equivalent"] for c in done.cells) else []
-    lines += [f"{said[2]} {r['sheet']} {r['cell']} {r['label']}: {r['reason']}" for r in left]
-    lines += [f"{said[3]}: {r['category']} {r['gas']} {r['value']:.6g} {r['unit']}" for r in done.nowhere]
+    lines += data["notes"]
+    lines += [
+        f"{said[2]} {r['sheet']} {r['cell']}{' ' * bool(r['label'])}{r['label']}: {r['reason']}" for r in left
+    ]
+    lines += [f"{said[3]}: {r['category']} {r['gas']} {r['value']:.6g} {r['unit']}" for r in done.in_no_row]
     return Shown(data, lines)

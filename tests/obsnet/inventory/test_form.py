@@ -69,7 +69,7 @@ def test_a_form_in_chinese(tmp_path):
     assert "1.A.2.a, another sector" in left["A10"]
     assert "holds NE already; the inventory has 20" in left["D12"]
     assert "no category" in left["A13"]
-    assert [(r["category"], r["gas"]) for r in done.nowhere] == [("4.A", "CH4")]
+    assert [(r["category"], r["gas"]) for r in done.in_no_row] == [("4.A", "CH4")]
     total = inventory(tmp_path, [*LINES, ("total", "CO2", 155.0, "Mt")])
     again = fill_form(form(tmp_path, *CHINESE), total, tmp_path / "again.xlsx")
     assert again.cells == done.cells  # a total beside its parts counts once
