@@ -68,9 +68,10 @@ def fill(options: FillOptions) -> Shown:
         rows=options.rows, unit=options.unit, gwp=options.gwp,
     )  # fmt: skip
     left = [{**r, "reason": r["reason"].said(options.language)} for r in done.left]
+    notes = [n.said(options.language) for n in done.notes]
     data = {
         "region": done.region, "period": done.period, "gwp": options.gwp, "written": str(options.out),
-        "filled": done.cells, "left": left, "in_no_row": done.in_no_row, "notes": [n.said(options.language) for n in done.notes],
+        "filled": done.cells, "left": left, "in_no_row": done.in_no_row, "notes": notes,
     }  # fmt: skip
     said = {
         "en": (
@@ -84,7 +85,7 @@ def fill(options: FillOptions) -> Shown:
     region = named_region(done.region, options.language)
     lines = [said[0].format(region, done.period, len(done.cells), options.out)]
     lines += [said[1].format(options.gwp)] if any(c["equivalent"] for c in done.cells) else []
-    lines += data["notes"]
+    lines += notes
     lines += [
         f"{said[2]} {r['sheet']} {r['cell']}{' ' * bool(r['label'])}{r['label']}: {r['reason']}" for r in left
     ]

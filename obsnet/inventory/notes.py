@@ -214,6 +214,7 @@ _SENTENCES = Sentences(
             ),
             "CO2 总量为 {value}，是 CEADs 2019 年的 {times} 倍（{usual} Mt）：单位是否有误（万吨与吨，或年与日）？",
         ),
+        "first": ("{value} Mt, with nothing before it", "{value} Mt，此前无数值"),
         "after": ("{value} Mt after {before}", "{value} Mt，此前 {before}"),
         "after spreads": (
             "{value} Mt after {before} ({spreads} spreads)",

@@ -130,13 +130,11 @@ def fill_form(
             f"{form}: no heading of gases (CO2, 甲烷 …) in its sheets {', '.join(s.name for s in sheets)}"
         )
     if not any(part.columns for part in parts):
-        row, column, reason = next(u for part in parts for u in part.unknown)
-        raise FormatError(
-            f"{form}: no column is of a gas and a unit alone; {cell_name(row, column)}: {reason.en}"
-        )
+        i, j, reason = next(u for part in parts for u in part.unknown)
+        raise FormatError(f"{form}: no column is of a gas and a unit alone; {cell_name(i, j)}: {reason.en}")
     if not done.cells:
         raise FormatError(
-            f"{form}: no row is known by name or code ({'; '.join(r['label'] for r in done.left[:3])} …); "
+            f"{form}: no row is known by name or code ({'; '.join(r['label'] for r in done.left if r['label'])[:80]} …); "
             "say what rows mean in a table with the columns label and category (--rows)"
         )
     done.in_no_row = [

@@ -33,6 +33,7 @@ _OF_GAS = re.compile(
 )
 _STATED = re.compile(r"(?:单位|units?)\s*[::]\s*(.+)", re.IGNORECASE)
 _MARKS = re.compile(r"[①-⒛*†‡]|(?<=[^\d⁰¹²³⁴-⁹])[⁰¹²³⁴-⁹]+$|\[\d+\]")
+Origins = dict[tuple[int, int], tuple[int, int]]  # where the text of a merged cell stands
 _HIGH = 3  # rows that may stand above the gases and belong to their heading
 
 _NO_GAS = Words("its heading names no gas that is known: {text}", "表头未列出可识别的气体：{text}")
@@ -91,7 +92,7 @@ def bare(cell: object) -> str:
     ('CO2', 'CH4', '10^4 t')
     """
     text = re.sub(
-        r"(?<=[A-Za-z])([₀-₉0-9])[⁰¹²³⁴-⁹]+(?=\s|[(（]|$)", r"\1", str(cell).strip()
+        r"(?<=[A-Za-z])([₀-₉0-9]?)[⁰¹²³⁴-⁹]+(?=\s|[(（]|$)", r"\1", str(cell).strip()
     )  # CH4¹ is no power
     return re.sub(r"\s+", " ", normal(_MARKS.sub("", text))).removesuffix(".0")
 
@@ -126,7 +127,7 @@ def parts_of(
     merged = list(merged)
     width = max([len(row) for row in sheet.rows] + [right + 1 for *_, right in merged], default=0)
     texts = [[bare(c) for c in row] + [""] * (width - len(row)) for row in sheet.rows]
-    origin: dict[tuple[int, int], tuple[int, int]] = {}
+    origin: Origins = {}
     for top, bottom, left, right in merged:
         for i in range(top, min(bottom + 1, len(texts))):
             for j in range(left, right + 1):
@@ -138,10 +139,9 @@ def parts_of(
         above = texts[heads[k - 1][1] if k else 0 : bottom]
         stated = [m.group(1).strip(" ()") for row in above for c in row if (m := _STATED.search(c))]
         part = _part(sheet, texts, origin, (top, bottom, end, labels), [*stated[-1:], unit], period)
-        title = " ".join(
-            dict.fromkeys(t for row in above[: top - bottom or None] if len({*row} - {""}) == 1 for t in row)
-        )
-        yield _first_alone(replace(part, title=title.strip()), texts, is_row)
+        lines = [{*row} - {""} for row in above[: top - bottom]]
+        title = " ".join(line.pop() for line in lines if len(line) == 1)
+        yield _first_alone(replace(part, title=title), texts, is_row)
 
 
 def _first_alone(part: Part, texts: list[list[str]], is_row: Callable[[str], bool]) -> Part:
@@ -156,7 +156,7 @@ def _first_alone(part: Part, texts: list[list[str]], is_row: Callable[[str], boo
 
 
 def _heads(
-    texts: list[list[str]], origin: dict[tuple[int, int], tuple[int, int]], is_row: Callable[[str], bool]
+    texts: list[list[str]], origin: Origins, is_row: Callable[[str], bool]
 ) -> list[tuple[int, int, int]]:
     """Return first row, row after the last, and first column of gases of each heading."""
     found: list[tuple[int, int, int]] = []
@@ -179,14 +179,14 @@ def _heads(
     return found
 
 
-def _gases(texts: list[list[str]], origin: dict[tuple[int, int], tuple[int, int]], i: int) -> list[int]:
+def _gases(texts: list[list[str]], origin: Origins, i: int) -> list[int]:
     """Return the columns of a row that name gases, beside the first column and what is merged with it."""
     return [j for j, t in enumerate(texts[i]) if origin.get((i, j), (i, j))[1] and _read(t).gas is not None]
 
 
 def _continues(
     texts: list[list[str]],
-    origin: dict[tuple[int, int], tuple[int, int]],
+    origin: Origins,
     i: int,
     first: int,
     is_row: Callable[[str], bool],
@@ -203,9 +203,7 @@ def _continues(
     return not own or (units and all(re.fullmatch(r"(计量)?单位|units?", plain(t)) for t in own))
 
 
-def _super(
-    texts: list[list[str]], origin: dict[tuple[int, int], tuple[int, int]], i: int, first: int
-) -> bool:
+def _super(texts: list[list[str]], origin: Origins, i: int, first: int) -> bool:
     """Tell whether a row above the gases belongs to their heading: words over the columns alone."""
     row = texts[i]
     return not any(row[:first]) and any(t and not _STATED.search(t) for t in row[first:])
@@ -258,7 +256,7 @@ def _mass(text: str) -> float | None:
 def _part(
     sheet: Sheet,
     texts: list[list[str]],
-    origin: dict[tuple[int, int], tuple[int, int]],
+    origin: Origins,
     rows: tuple[int, int, int, int],
     units: list[str],
     period: str,

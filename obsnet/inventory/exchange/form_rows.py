@@ -187,7 +187,7 @@ def _meaning(index: int, texts: list[str], sector: str, known: Meanings, land: b
     if name in _WITH_CODE and "." not in code:
         return filled(_BY_CODE, code=first)
     part = "." in first and len(named) == 1
-    user = name in _AMONG_USERS and sector == "1" and not _SECTION.match(texts[-1])
+    user = name in _AMONG_USERS and sector == "1" and code != first and not _SECTION.match(texts[-1])
     if user or (part and sector and first[0] != sector):
         return filled(_OTHER_SECTOR, code="+".join(c for _, c in named))
     return Row(index, label, named, "name")
