@@ -133,8 +133,9 @@ def fill_form(
         i, j, reason = next(u for part in parts for u in part.unknown)
         raise FormatError(f"{form}: no column is of a gas and a unit alone; {cell_name(i, j)}: {reason.en}")
     if not done.cells:
+        labels = [r["label"] for r in done.left if r["label"]]
         raise FormatError(
-            f"{form}: no row is known by name or code ({'; '.join(r['label'] for r in done.left if r['label'])[:80]} …); "
+            f"{form}: no row is known by name or code ({'; '.join(labels[:3])} …); "
             "say what rows mean in a table with the columns label and category (--rows)"
         )
     done.in_no_row = [
