@@ -30,12 +30,16 @@ class ExportOptions(InLanguage):
 def export(options: ExportOptions) -> Shown:
     """Write an inventory for PRIMAP2 and as a workbook with CO2e."""
     from obsnet.inventory.exchange.export import export_inventory
+    from obsnet.inventory.notes import in_both, note
 
     paths = export_inventory(
         options.inventory, options.out, options.formats, gwp=options.gwp, terminology=options.terminology,
         title=options.title, language=options.language,
     )  # fmt: skip
-    return Shown({"written": [str(p) for p in paths]}, [f"written: {p}" for p in paths])
+    return Shown(
+        {"written": [str(p) for p in paths]},
+        [in_both(note("written", path=p)).said(options.language) for p in paths],
+    )
 
 
 class FillOptions(InLanguage):

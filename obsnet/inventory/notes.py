@@ -275,14 +275,6 @@ _SENTENCES = Sentences(
         "cells": ("{size} degree", "{size} 度"),
         "plants at": ("{n} plants, {kind}; the remainder {rest}", "{n} 座电厂{kind}；其余{rest}"),
         "else by area": ("{how}; by area where it has none", "{how}；无通量处按面积"),
-        "at sea": (
-            "{sea} of its flux is at sea and {land} on other land",
-            "通量的 {sea} 在海上，{land} 在其他陆地",
-        ),
-        "nearest land": (
-            "{said}; {share} in cells at sea within {far} degree of a coast is the nearest land's",
-            "{said}；离岸 {far} 度内海上格点的 {share} 归最近陆地",
-        ),
         # electricity factors
         "groups": ("sums of several provinces are left out: {names}", "多省合计行已剔除：{names}"),
         "nation": (
