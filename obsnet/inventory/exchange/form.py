@@ -36,6 +36,10 @@ _OTHER_YEAR = Words(
     "{where}: the title speaks of {years}, the inventory is of {period}",
     "{where}：标题为 {years} 年，清单为 {period} 年",
 )
+_SUMS = Words(
+    "sums are of what the inventory has: {gases}; sectors {sectors}",
+    "合计仅含清单已有内容：{gases}；部门 {sectors}",
+)
 _MERGED = Words("the cell is part of a merged one", "单元格是合并单元格的一部分")
 
 
@@ -138,6 +142,9 @@ def fill_form(
             f"{form}: no row is known by name or code ({'; '.join(labels[:3])} …); "
             "say what rows mean in a table with the columns label and category (--rows)"
         )
+    if any(not c["gas"] or c["by"] == "total" for c in done.cells):
+        had = [", ".join(sorted({str(r[k])[:n] for r in table})) for k, n in (("gas", None), ("category", 1))]
+        done.notes.append(filled(_SUMS, gases=had[0], sectors=had[1]))
     done.in_no_row = [
         {"category": r["category"], "gas": r["gas"], "value": r["value"], "unit": r["unit"]}
         for i, r in enumerate(table)

@@ -73,6 +73,7 @@ def test_a_form_in_chinese(tmp_path):
     total = inventory(tmp_path, [*LINES, ("total", "CO2", 155.0, "Mt")])
     again = fill_form(form(tmp_path, *CHINESE), total, tmp_path / "again.xlsx")
     assert again.cells == done.cells  # a total beside its parts counts once
+    assert done.notes[-1].en == "sums are of what the inventory has: CH4, CO2; sectors 1, 2, 3, 4"
     account = pd.read_csv(tmp_path / "out_cells.csv")
     assert account["what"].value_counts().to_dict() == {"filled": len(done.cells), "left": 4, "in no row": 1}
 
