@@ -18,8 +18,8 @@ from obsnet.errors import FormatError, nearest
 from obsnet.inventory.account.categories import converted, need_terminology
 from obsnet.inventory.account.report import read_edition
 from obsnet.inventory.books import Sheet, cell_name, read_sheets
-from obsnet.inventory.exchange.form_columns import Column, Part, parts_of
-from obsnet.inventory.exchange.form_rows import Row, is_row, meanings, rows_of
+from obsnet.inventory.exchange.form_columns import FormColumn, FormTable, parts_of
+from obsnet.inventory.exchange.form_rows import FormRow, is_row, meanings, rows_of
 from obsnet.inventory.exchange.workbook import gwp_set
 from obsnet.inventory.table import mass_factor
 from obsnet.inventory.words import part_and_whole, province_or_own
@@ -117,7 +117,7 @@ def fill_form(
     book = openpyxl.load_workbook(form)
     land = any(f"{r['category']}.".startswith("3.B.") for r in table)
     used: set[int] = set()
-    parts: list[Part] = []
+    parts: list[FormTable] = []
     for sheet in sheets:
         page = book[sheet.name]
         for part in parts_of(sheet, _merged(page), unit, done.period, lambda label: is_row(label, known)):
@@ -203,7 +203,7 @@ def _merged(page: Any) -> list[tuple[int, int, int, int]]:
     ]
 
 
-def _other_year(sheet: Sheet, part: Part, period: str) -> list[Words]:
+def _other_year(sheet: Sheet, part: FormTable, period: str) -> list[Words]:
     """Say that a title speaks of other years than the inventory's; the year of an edition is none."""
     years = re.findall(r"(?<!\d)((?:19|20)\d\d)(?!\d)(?!\s*年?(?:版|修订))", part.title)
     if not years or period in years:
@@ -218,8 +218,8 @@ def _place(sheet: Sheet, row: int, column: int, label: str) -> dict[str, Any]:
 def _put(
     page: Any,
     sheet: Sheet,
-    row: Row,
-    column: Column,
+    row: FormRow,
+    column: FormColumn,
     table: list[dict[str, Any]],
     weights: dict[str, float],
     done: Filled,

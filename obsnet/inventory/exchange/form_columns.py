@@ -16,7 +16,7 @@ from obsnet.inventory.table import mass_factor
 from obsnet.inventory.words import normal, plain
 from obsnet.language import Words, filled
 
-__all__ = ["Column", "Part", "bare", "parts_of"]
+__all__ = ["FormColumn", "FormTable", "bare", "parts_of"]
 
 _GASES = {"co2": "CO2", "二氧化碳": "CO2", "ch4": "CH4", "甲烷": "CH4", "n2o": "N2O", "氧化亚氮": "N2O",
           "sf6": "SF6", "六氟化硫": "SF6"}  # fmt: skip
@@ -49,7 +49,7 @@ _SPREAD = Words(
 
 
 @dataclass(frozen=True)
-class Column:
+class FormColumn:
     """A column of a form: of all gases where `gas` is empty; `kg` of its unit; of CO2 equivalents or not."""
 
     index: int
@@ -60,7 +60,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Part:
+class FormTable:
     """One table on a sheet: its rows from `first` up to `end`, labels left of column `labels`, and its columns.
 
     `unknown` holds (row, column, reason) of columns that are not filled; `title` is what stands above its heading.
@@ -70,7 +70,7 @@ class Part:
     first: int
     end: int
     labels: int
-    columns: tuple[Column, ...]
+    columns: tuple[FormColumn, ...]
     unknown: tuple[tuple[int, int, Words], ...]
 
 
@@ -103,7 +103,7 @@ def parts_of(
     unit: str,
     period: str,
     is_row: Callable[[str], bool],
-) -> Iterator[Part]:
+) -> Iterator[FormTable]:
     """Find the tables of a sheet.
 
     Parameters
@@ -144,7 +144,7 @@ def parts_of(
         yield _first_alone(replace(part, title=title), texts, is_row)
 
 
-def _first_alone(part: Part, texts: list[list[str]], is_row: Callable[[str], bool]) -> Part:
+def _first_alone(part: FormTable, texts: list[list[str]], is_row: Callable[[str], bool]) -> FormTable:
     """Leave what stands right of a column with labels of rows: another table's."""
     for j in range(part.labels, max((c.index for c in part.columns), default=0)):
         if any(is_row(row[j]) for row in texts[part.first : part.end]):
@@ -181,7 +181,7 @@ def _heads(
 
 def _gases(texts: list[list[str]], origin: Origins, i: int) -> list[int]:
     """Return the columns of a row that name gases, beside the first column and what is merged with it."""
-    return [j for j, t in enumerate(texts[i]) if origin.get((i, j), (i, j))[1] and _read(t).gas is not None]
+    return [j for j, t in enumerate(texts[i]) if t and origin.get((i, j), (i, j))[1] and _read(t).gas is not None]
 
 
 def _continues(
@@ -260,10 +260,10 @@ def _part(
     rows: tuple[int, int, int, int],
     units: list[str],
     period: str,
-) -> Part:
+) -> FormTable:
     """Return a table by its heading; `units` are those that hold where the heading has none."""
     top, bottom, end, first = rows
-    columns: list[Column] = []
+    columns: list[FormColumn] = []
     unknown: list[tuple[int, int, Words]] = []
     by_heading: dict[tuple[tuple[int, int], ...], list[int]] = {}
     below = ""  # a unit in a row of units holds up to the next
@@ -296,7 +296,7 @@ def _part(
             j
         )
         equivalent = not gas or bool(_EQUIVALENT.search(used) or _EQUIVALENT.search(said))
-        columns.append(Column(j, gas, used, kg, equivalent))
+        columns.append(FormColumn(j, gas, used, kg, equivalent))
     for same in by_heading.values():
         over = same[1:]
         if over and not all((i, j) in origin for i in range(bottom, end) for j in over if any(texts[i])):
@@ -304,10 +304,10 @@ def _part(
             over = same
         columns = [c for c in columns if c.index not in over]
     _refuse_two(sheet, bottom - 1, columns)
-    return Part("", bottom, end, first, tuple(columns), tuple(unknown))
+    return FormTable("", bottom, end, first, tuple(columns), tuple(unknown))
 
 
-def _refuse_two(sheet: Sheet, row: int, columns: list[Column]) -> None:
+def _refuse_two(sheet: Sheet, row: int, columns: list[FormColumn]) -> None:
     for column in columns:
         same = [c for c in columns if (c.gas, c.equivalent) == (column.gas, column.equivalent)]
         if len(same) > 1:

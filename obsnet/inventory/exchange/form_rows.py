@@ -14,12 +14,12 @@ from pathlib import Path
 from obsnet.errors import FormatError
 from obsnet.inventory.account.categories import categories_by_name, is_category
 from obsnet.inventory.books import Sheet, read_rows
-from obsnet.inventory.exchange.form_columns import Part, bare
+from obsnet.inventory.exchange.form_columns import FormTable, bare
 from obsnet.inventory.packaged import package_rows
 from obsnet.inventory.words import plain
 from obsnet.language import Words, filled
 
-__all__ = ["Meanings", "Row", "is_row", "meanings", "rows_of"]
+__all__ = ["FormRow", "Meanings", "is_row", "meanings", "rows_of"]
 
 Terms = tuple[tuple[int, str], ...]
 Meanings = dict[str, Terms]
@@ -68,7 +68,7 @@ _BY_CODE = Words(
 
 
 @dataclass(frozen=True)
-class Row:
+class FormRow:
     """A row of a form, and the codes whose lines are added (1) and subtracted (-1) in it; all where a code is empty.
 
     `by` says what it was known by: ``rows`` of the user, ``name``, ``code`` or ``total``.
@@ -115,34 +115,34 @@ def is_row(label: str, known: Meanings) -> bool:
 
 
 def rows_of(
-    sheet: Sheet, part: Part, known: Meanings, land: bool
-) -> tuple[list[Row], list[tuple[int, str, Words]]]:
+    sheet: Sheet, part: FormTable, known: Meanings, land: bool
+) -> tuple[list[FormRow], list[tuple[int, str, Words]]]:
     """Return rows of a table whose meaning is known, and (row, label, reason) of the others.
 
     Parameters
     ----------
-    sheet, part : Sheet, Part
+    sheet, part : Sheet, FormTable
         The table.
     known : dict
         Of `meanings`.
     land : bool
         The inventory has land, so that a total may be with it or without.
     """
-    found: list[Row] = []
+    found: list[FormRow] = []
     left: list[tuple[int, str, Words]] = []
     for i, cells in enumerate(sheet.rows[part.first : part.end], part.first):
         texts = [t for c in cells[: part.labels] if (t := bare(c))]
         if not texts:
             continue
         row = _meaning(i, texts, next((r.sector for r in reversed(found) if r.sector), ""), known, land)
-        if isinstance(row, Row):
+        if isinstance(row, FormRow):
             found.append(row)
         else:
             left.append((i, " ".join(texts), row))
     return _told_apart(found, left), left
 
 
-def _told_apart(found: list[Row], left: list[tuple[int, str, Words]]) -> list[Row]:
+def _told_apart(found: list[FormRow], left: list[tuple[int, str, Words]]) -> list[FormRow]:
     """Leave totals that may be of one sector, and rows that say the same twice."""
     sectors = [(r.index, r.sector) for r in found if r.sector]
     often = Counter(r.terms for r in found if r.by != "rows")
@@ -164,23 +164,23 @@ def _told_apart(found: list[Row], left: list[tuple[int, str, Words]]) -> list[Ro
     return kept
 
 
-def _meaning(index: int, texts: list[str], sector: str, known: Meanings, land: bool) -> Row | Words:
+def _meaning(index: int, texts: list[str], sector: str, known: Meanings, land: bool) -> FormRow | Words:
     """Return what a row means after rows of a sector, or why it is left."""
     label = " ".join(texts)
     name = _name(texts[-1])
     code = next((m.group() for t in texts if (m := _CODE.match(t)) and is_category(m.group())), "")
     if own := known.get(f"own {plain(label)}") or known.get(f"own {plain(texts[-1])}"):
-        return Row(index, label, own, "rows")
+        return FormRow(index, label, own, "rows")
     if _TOTAL.fullmatch(name):
         of_land = _LAND.search(label)
         if land and not of_land:
             return _LAND_ASKED
-        return Row(
+        return FormRow(
             index, label, _terms("total-3.B" if of_land and _WITHOUT.search(label) else "total"), "total"
         )
     named = known.get(name)
     if not named:
-        return Row(index, label, _terms(code), "code") if re.search("[A-Za-z]", code) else _NO_CATEGORY
+        return FormRow(index, label, _terms(code), "code") if re.search("[A-Za-z]", code) else _NO_CATEGORY
     first = named[0][1]
     if "." in code and named != _terms(code):
         return filled(_DISAGREE, code=code, other="+".join(c for _, c in named))
@@ -190,7 +190,7 @@ def _meaning(index: int, texts: list[str], sector: str, known: Meanings, land: b
     user = name in _AMONG_USERS and sector == "1" and code != first and not _SECTION.match(texts[-1])
     if user or (part and sector and first[0] != sector):
         return filled(_OTHER_SECTOR, code="+".join(c for _, c in named))
-    return Row(index, label, named, "name")
+    return FormRow(index, label, named, "name")
 
 
 def _name(text: str) -> str:
