@@ -181,7 +181,9 @@ def _heads(
 
 def _gases(texts: list[list[str]], origin: Origins, i: int) -> list[int]:
     """Return the columns of a row that name gases, beside the first column and what is merged with it."""
-    return [j for j, t in enumerate(texts[i]) if t and origin.get((i, j), (i, j))[1] and _read(t).gas is not None]
+    return [
+        j for j, t in enumerate(texts[i]) if t and origin.get((i, j), (i, j))[1] and _read(t).gas is not None
+    ]
 
 
 def _continues(
