@@ -99,6 +99,17 @@ _TEXTS = {
         "{sector}: even over a cell, by its flux on {cells} cells; by area where it has none",
         "{sector}：按 {cells} 格点上的通量在格点内均匀分配；无通量处按面积",
     ),
+    "in no region": (
+        "{sector}: {sea} of its flux is at sea and {land} on other land",
+        "{sector}：通量的 {sea} 在海上，{land} 在其他陆地",
+    ),
+    "nearest land": (
+        (
+            "{sector}: {sea} of its flux is at sea and {land} on other land; {share} in cells at sea within {far} "
+            "degree of a coast is the nearest land's"
+        ),
+        "{sector}：通量的 {sea} 在海上，{land} 在其他陆地；离岸 {far} 度内海上格点的 {share} 归最近陆地",
+    ),
 }
 _SENTENCES = Sentences(_TEXTS)
 

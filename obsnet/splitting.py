@@ -38,6 +38,7 @@ from obsnet.grid import Grid
 from obsnet.points import Points, place_points
 from obsnet.regions import OFFSHORE, OUTSIDE, PROVINCES, REST
 from obsnet.regrid import refinement
+from obsnet.run_words import line
 from obsnet.shares import Shares
 from obsnet.surroundings import other_land
 from obsnet.typing import Bools, Floats, Ints
@@ -467,7 +468,7 @@ def _remarks(sector: str, weight: sp.csr_array, snapped: float, snap_deg: float)
     total = float(rows.sum())
     if total == 0.0:
         return [f"{sector}: has no flux; cells are split by area"]
-    text = f"{sector}: {rows[-2] / total:.1%} of its flux is at sea and {rows[-1] / total:.1%} on other land"
+    said = {"sector": sector, "sea": f"{rows[-2] / total:.1%}", "land": f"{rows[-1] / total:.1%}"}
     if snapped > 0.0:
-        text += f"; {snapped / total:.1%} in cells at sea within {snap_deg:g} degree of a coast is the nearest land's"
-    return [text]
+        return [line("nearest land", share=f"{snapped / total:.1%}", far=f"{snap_deg:g}", **said)]
+    return [line("in no region", **said)]

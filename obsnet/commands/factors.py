@@ -52,7 +52,9 @@ def query(options: QueryOptions) -> Shown:
     wanted = options.model_dump(include={"item", "quantity", "region", "year", "edition", "gas"})
     found = find(factors_with(options.factors), **wanted)
     return Shown(
-        found.to_dict("records"), factor_lines(found), write_if_asked(found, options.out, options.language)
+        found.to_dict("records"),
+        factor_lines(found, options.language),
+        write_if_asked(found, options.out, options.language),
     )
 
 
@@ -73,7 +75,9 @@ def conflicts(options: ConflictOptions) -> Shown:
 
     found = find(factors_with(options.factors), options.tolerance)
     return Shown(
-        found.to_dict("records"), conflict_lines(found), write_if_asked(found, options.out, options.language)
+        found.to_dict("records"),
+        conflict_lines(found, options.language),
+        write_if_asked(found, options.out, options.language),
     )
 
 

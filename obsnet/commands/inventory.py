@@ -120,7 +120,7 @@ class TraceOptions(InLanguage):
     """Which number."""
 
     file: Annotated[Path, Flag(positional=True)] = Field(
-        description="trace.csv of `obsnet inventory compile`"
+        description="trace.csv of `obsnet inventory compile`, or its folder"
     )
     region: str | None = Field(None, description="province, any spelling")
     period: str | None = Field(None, description="year")

@@ -30,12 +30,16 @@ class ExportOptions(InLanguage):
 def export(options: ExportOptions) -> Shown:
     """Write an inventory for PRIMAP2 and as a workbook with CO2e."""
     from obsnet.inventory.exchange.export import export_inventory
+    from obsnet.inventory.notes import in_both, note
 
     paths = export_inventory(
         options.inventory, options.out, options.formats, gwp=options.gwp, terminology=options.terminology,
         title=options.title, language=options.language,
     )  # fmt: skip
-    return Shown({"written": [str(p) for p in paths]}, [f"written: {p}" for p in paths])
+    return Shown(
+        {"written": [str(p) for p in paths]},
+        [in_both(note("written", path=p)).said(options.language) for p in paths],
+    )
 
 
 class FillOptions(InLanguage):
@@ -68,9 +72,10 @@ def fill(options: FillOptions) -> Shown:
         rows=options.rows, unit=options.unit, gwp=options.gwp,
     )  # fmt: skip
     left = [{**r, "reason": r["reason"].said(options.language)} for r in done.left]
+    notes = [n.said(options.language) for n in done.notes]
     data = {
         "region": done.region, "period": done.period, "gwp": options.gwp, "written": str(options.out),
-        "filled": done.cells, "left": left, "in_no_row": done.nowhere,
+        "filled": done.cells, "left": left, "in_no_row": done.in_no_row, "notes": notes,
     }  # fmt: skip
     said = {
         "en": (
@@ -84,6 +89,9 @@ def fill(options: FillOptions) -> Shown:
     region = named_region(done.region, options.language)
     lines = [said[0].format(region, done.period, len(done.cells), options.out)]
     lines += [said[1].format(options.gwp)] if any(c["equivalent"] for c in done.cells) else []
-    lines += [f"{said[2]} {r['sheet']} {r['cell']} {r['label']}: {r['reason']}" for r in left]
-    lines += [f"{said[3]}: {r['category']} {r['gas']} {r['value']:.6g} {r['unit']}" for r in done.nowhere]
+    lines += notes
+    lines += [
+        f"{said[2]} {r['sheet']} {r['cell']}{' ' * bool(r['label'])}{r['label']}: {r['reason']}" for r in left
+    ]
+    lines += [f"{said[3]}: {r['category']} {r['gas']} {r['value']:.6g} {r['unit']}" for r in done.in_no_row]
     return Shown(data, lines)

@@ -35,7 +35,7 @@ def cities(options: CityOptions) -> Shown:
     found, notes = split_cities(table, read_cities(options.cities), gas=options.gas, period=options.period)
     return Shown(
         found.to_dict("records"),
-        city_lines(found),
+        city_lines(found, options.language),
         notes + write_if_asked(found, options.out, options.language),
     )
 
@@ -62,7 +62,9 @@ def reports(options: EnterpriseReportsOptions) -> Shown:
     odd = outliers(table)
     sums = add_up(table, None if options.inventory is None else read_inventory(options.inventory))
     data = {"sums": sums.to_dict("records"), "outliers": odd.to_dict("records"), "unit": "Mt"}
-    return Shown(data, report_lines(sums, odd), write_if_asked(sums, options.out, options.language))
+    return Shown(
+        data, report_lines(sums, odd, options.language), write_if_asked(sums, options.out, options.language)
+    )
 
 
 class EnterpriseOptions(InLanguage):
@@ -89,4 +91,4 @@ def enterprise(options: EnterpriseOptions) -> Shown:
     book = FactorBook(options.factors, options.editions, options.stand_in)
     found = compute_enterprise(read_enterprise(options.file), book, region=options.region, year=options.year)
     notes = [*found.notes, *write_if_asked(found.trail, options.out, options.language)]
-    return Shown(found.data(), enterprise_lines(found), notes)
+    return Shown(found.data(), enterprise_lines(found, options.language), notes)

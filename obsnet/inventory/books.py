@@ -62,7 +62,9 @@ class Sheet:
 
 
 @door("a table")
-def read_sheets(path: str | Path, sheets: Iterable[str] | None = None) -> list[Sheet]:
+def read_sheets(
+    path: str | Path, sheets: Iterable[str] | None = None, *, from_first: bool = False
+) -> list[Sheet]:
     """Read the sheets of a workbook, or a text table as one sheet.
 
     Parameters
@@ -71,6 +73,8 @@ def read_sheets(path: str | Path, sheets: Iterable[str] | None = None) -> list[S
         By its ending: a workbook, else text with commas, semicolons or tabs.
     sheets : iterable of str, optional
         Only these.
+    from_first : bool
+        With the empty rows and columns before the first cell that holds something, so that places are the sheet's own.
 
     Raises
     ------
@@ -92,7 +96,7 @@ def read_sheets(path: str | Path, sheets: Iterable[str] | None = None) -> list[S
             if name not in names:
                 raise FormatError(f"{path}: no sheet {name!r}{nearest(name, names)}")
         return [
-            Sheet(path, name, book.get_sheet_by_name(name).to_python())
+            Sheet(path, name, book.get_sheet_by_name(name).to_python(skip_empty_area=not from_first))
             for name in (list(sheets) if sheets else names)
         ]
     except FormatError:

@@ -214,6 +214,7 @@ _SENTENCES = Sentences(
             ),
             "CO2 总量为 {value}，是 CEADs 2019 年的 {times} 倍（{usual} Mt）：单位是否有误（万吨与吨，或年与日）？",
         ),
+        "first": ("{value} Mt, with nothing before it", "{value} Mt，此前无数值"),
         "after": ("{value} Mt after {before}", "{value} Mt，此前 {before}"),
         "after spreads": (
             "{value} Mt after {before} ({spreads} spreads)",
@@ -274,14 +275,6 @@ _SENTENCES = Sentences(
         "cells": ("{size} degree", "{size} 度"),
         "plants at": ("{n} plants, {kind}; the remainder {rest}", "{n} 座电厂{kind}；其余{rest}"),
         "else by area": ("{how}; by area where it has none", "{how}；无通量处按面积"),
-        "at sea": (
-            "{sea} of its flux is at sea and {land} on other land",
-            "通量的 {sea} 在海上，{land} 在其他陆地",
-        ),
-        "nearest land": (
-            "{said}; {share} in cells at sea within {far} degree of a coast is the nearest land's",
-            "{said}；离岸 {far} 度内海上格点的 {share} 归最近陆地",
-        ),
         # electricity factors
         "groups": ("sums of several provinces are left out: {names}", "多省合计行已剔除：{names}"),
         "nation": (

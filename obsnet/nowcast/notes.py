@@ -31,6 +31,10 @@ _SENTENCES = Sentences(
             "{name} is 0 throughout in {regions}: no growth there, left out",
             "{name}在 {regions} 全为零：无增速可言，已剔除",
         ),
+        "empty year": (
+            "{name}: 0 in all regions in {year}, left out",
+            "{name}：{year} 年各地区均为零，已剔除",
+        ),
         "fewer months": (
             "{name}: fewer months of {year} are known of {regions}: compared over those",
             "{name}：{regions} 的 {year} 年已知月份较少，按其已知月份比较",

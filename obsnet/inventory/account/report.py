@@ -66,7 +66,7 @@ def _localised(frame: Any, language: Language) -> Any:
 
 @door("a trace")
 def read_trace(path: str | Path) -> Any:
-    """Read a trace.csv in either language.
+    """Read a trace.csv in either language; `path` is the table or its folder.
 
     Raises
     ------
@@ -80,6 +80,7 @@ def read_trace(path: str | Path) -> Any:
     from obsnet.inventory.words import find_region
 
     path = Path(path)
+    path = path / "trace.csv" if path.is_dir() else path
     if not path.is_file():
         raise FormatError(
             f"{path}: no such file; `obsnet inventory compile` writes trace.csv beside inventory.csv"

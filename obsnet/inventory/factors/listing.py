@@ -43,13 +43,13 @@ def factors_with(own: Path | None) -> Any:
     )
 
 
-def factor_lines(found: Any) -> Iterator[str]:
+def factor_lines(found: Any, language: Language = "en") -> Iterator[str]:
     """Return a line a factor, and its source below it."""
-    last = ""
+    last, to = "", Words(" to ", " 至 ").said(language)
     for row in found.to_dict("records"):
         span = ""
         if math.isfinite(row["low"]) and math.isfinite(row["high"]):
-            span = f" ({row['low']:g} to {row['high']:g})"
+            span = f" ({row['low']:g}{to}{row['high']:g})"
         where = " ".join(str(row[c]) for c in ("region", "year") if row[c])
         what = f"{row['edition']:<18}{row['quantity']:<28}{row['item']:<26}{where:<24}"
         yield f"{what}{row['value']:g} {row['unit']}{span}"
@@ -59,12 +59,13 @@ def factor_lines(found: Any) -> Iterator[str]:
         last = said
 
 
-def conflict_lines(found: Any) -> Iterator[str]:
+def conflict_lines(found: Any, language: Language = "en") -> Iterator[str]:
     """Return a line a conflict."""
+    to = Words(" to ", " 至 ").said(language)
     for r in found.to_dict("records"):
         item = f"{r['item']} {r['gas']}" if r["quantity"].startswith("gwp") else r["item"]
         yield (
-            f"{r['spread']:>6.0%}  {r['quantity']:<12}{item:<26}{r['lowest']:.4g} ({r['lowest_edition']}) to "
+            f"{r['spread']:>6.0%}  {r['quantity']:<12}{item:<26}{r['lowest']:.4g} ({r['lowest_edition']}){to}"
             f"{r['highest']:.4g} ({r['highest_edition']}) {r['unit']}"
         )
 

@@ -23,6 +23,7 @@ from obsnet.inventory.factors.fuels import bands, find_fuel
 from obsnet.inventory.factors.table import CARBON_TO_CO2, FAR, Factor
 from obsnet.inventory.parts.size import LARGE, province_emission, province_words
 from obsnet.inventory.words import find_region
+from obsnet.language import Language, Words
 from obsnet.reading import door
 
 __all__ = ["Enterprise", "compute_enterprise", "enterprise_lines", "read_enterprise"]
@@ -362,18 +363,24 @@ def _scale(unit: str, family: str, place: str) -> float:
     return known[str(unit).strip()]
 
 
-def enterprise_lines(found: Enterprise) -> Iterator[str]:
+def enterprise_lines(found: Enterprise, language: Language = "en") -> Iterator[str]:
     """Return an enterprise's emissions for people."""
+    scope, location, market = (
+        ("范围", "（按所在地）", "（按市场）")
+        if language == "zh"
+        else ("scope ", ", by location", ", by market")
+    )
     for r in found.trail.to_dict("records"):
         factor = (
             f" x {r['factor']:.6g} {r['factor_unit']} [{r['tier']}]" if r["factor"] == r["factor"] else ""
         )
-        what = f"scope {r['scope'] or '-'} {r['kind']:<18}{r['item']:<16}{r['amount']:>14,.4g} {r['unit']}"
+        what = f"{scope}{r['scope'] or '-'} {r['kind']:<18}{r['item']:<16}{r['amount']:>14,.4g} {r['unit']}"
         yield f"{what}{factor} = {r['emission']:,.2f} t CO2"
         if r["source"]:
             yield f"    {r['source']}"
-    yield f"scope 1: {found.scope1:,.2f} t CO2" + (
-        f" (after {found.stored:,.2f} t stored)" if found.stored else ""
+    stored = Words(f" (after {found.stored:,.2f} t stored)", f"（已扣除封存 {found.stored:,.2f} t）").said(
+        language
     )
-    yield f"scope 2, by location: {found.scope2_location:,.2f} t CO2"
-    yield f"scope 2, by market:   {found.scope2_market:,.2f} t CO2"
+    yield f"{scope}1: {found.scope1:,.2f} t CO2" + (stored if found.stored else "")
+    yield f"{scope}2{location}: {found.scope2_location:,.2f} t CO2"
+    yield f"{scope}2{market}: {found.scope2_market:,.2f} t CO2"

@@ -306,7 +306,7 @@ def _check_ceads(
 def _flags(found: Any, path: Path, rows: list[Any]) -> None:
     for r in found.to_dict("records"):
         size = {} if r["spreads"] == float("inf") else {"spreads": f"{r['spreads']:.1f}"}
-        key = "after spreads" if size else "after"
+        key = "first" if r["before"] != r["before"] else "after spreads" if size else "after"
         said = note(key, value=f"{r['value']:.4g}", before=f"{r['before']:.4g}", **size)
         text = f"{r['what']}: {r['kind']}: {said}"
         rows.append(

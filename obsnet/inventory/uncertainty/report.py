@@ -72,18 +72,15 @@ def uncertainty_lines(
 
 def key_lines(found: Any, language: Language = "en") -> Iterator[str]:
     """Return key categories for people, ranks first."""
-    zh = language == "zh"
+    level, trend, key = ("水平", "趋势", "关键") if language == "zh" else ("level", "trend", "key")
     for row in found.sort_values("level_rank").to_dict("records"):
-        marks = [
-            ("水平" if zh else "level") if row["level_key"] else "",
-            ("趋势" if zh else "trend") if row["trend_key"] else "",
-        ]
+        marks = [level if row["level_key"] else "", trend if row["trend_key"] else ""]
         said = ", ".join(m for m in marks if m) or "-"
         yield (
-            f"{row['category']!s:<22}{row['gas']!s:<6}level {row['level']:.5f} (#{row['level_rank']}, "
+            f"{row['category']!s:<22}{row['gas']!s:<6}{level} {row['level']:.5f} (#{row['level_rank']}, "
             f"{row['level_cumulative']:.1%})  "
-            f"trend {row['trend']:.5f} (#{row['trend_rank']}, {row['trend_cumulative']:.1%})  "
-            f"{'关键' if zh else 'key'}: {said}"
+            f"{trend} {row['trend']:.5f} (#{row['trend_rank']}, {row['trend_cumulative']:.1%})  "
+            f"{key}: {said}"
         )
 
 

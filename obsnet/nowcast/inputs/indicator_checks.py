@@ -21,9 +21,9 @@ _DOUBLE = 1.5  # February over March, from which on it may hold January's too
 
 
 def checked_rows(
-    name: str, rows: list[IndicatorRow], path: str, january: str | None
+    name: str, rows: list[IndicatorRow], path: str, january: str | None, *, share: bool = False
 ) -> tuple[list[IndicatorRow], list[str]]:
-    """Refuse what months cannot be, and say what was taken how."""
+    """Refuse what months cannot be, and say what was taken how; a `share` may be 0 everywhere."""
     seen: dict[tuple[Any, ...], float] = {}
     for row in rows:
         key = (row.region, row.year, row.months, row.published)
@@ -34,6 +34,7 @@ def checked_rows(
             )
     if all(r.value == 0.0 for r in rows):
         raise RangeError(f"{path}: {name} is 0 throughout: no growth can be said of it; leave it out")
+    rows, emptied = (rows, []) if share else _without_empty_years(name, rows)
     groups: dict[tuple[str, int], list[IndicatorRow]] = {}
     for row in rows:
         groups.setdefault((row.region, row.year), []).append(row)
@@ -44,7 +45,14 @@ def checked_rows(
     empty = sorted({r.region for r in rows} - {r.region for r in rows if r.value > 0.0})
     if empty:
         notes.append(note("no production", name=name, regions=", ".join(empty)))
-    return rows, notes
+    return rows, [*emptied, *notes]
+
+
+def _without_empty_years(name: str, rows: list[IndicatorRow]) -> tuple[list[IndicatorRow], list[str]]:
+    """Leave out years in which all regions have 0: nothing was filled in yet."""
+    empty = sorted({r.year for r in rows} - {r.year for r in rows if r.value != 0.0})
+    notes = [note("empty year", name=name, year=year) for year in empty]
+    return [r for r in rows if r.year not in empty], notes
 
 
 def _span(months: frozenset[int]) -> str:

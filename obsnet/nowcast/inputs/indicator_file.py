@@ -103,7 +103,7 @@ def read_indicators(
               if len({plain(n) for n in names}) > 1]  # fmt: skip
     checked = {}
     for name, found in rows.items():
-        checked[name], said = checked_rows(name, found, str(path), january)
+        checked[name], said = checked_rows(name, found, str(path), january, share=units[name] == "share")
         notes += said
     return Indicators({n: tuple(r) for n, r in checked.items()}, units, tuple(notes))
 

@@ -335,7 +335,7 @@ def test_files_in_both_languages_are_read_again(tmp_path, language):
     table = read_inventory(tmp_path / "out" / "inventory.csv")
     assert table["region"].tolist() == done.inventory["region"].tolist()
     np.testing.assert_allclose(table["value"], done.inventory["value"])
-    lines = read_trace(tmp_path / "out" / "trace.csv")
+    lines = read_trace(tmp_path / "out")
     np.testing.assert_allclose(lines["emission"], done.trace["emission"])
     found = trace(lines, region="河北", category="1.A.4", gas="co2")
     assert set(found["category"]) == {"1.A.4.a", "1.A.4.b", "1.A.4.c"}

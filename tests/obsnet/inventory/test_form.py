@@ -69,10 +69,11 @@ def test_a_form_in_chinese(tmp_path):
     assert "1.A.2.a, another sector" in left["A10"]
     assert "holds NE already; the inventory has 20" in left["D12"]
     assert "no category" in left["A13"]
-    assert [(r["category"], r["gas"]) for r in done.nowhere] == [("4.A", "CH4")]
+    assert [(r["category"], r["gas"]) for r in done.in_no_row] == [("4.A", "CH4")]
     total = inventory(tmp_path, [*LINES, ("total", "CO2", 155.0, "Mt")])
     again = fill_form(form(tmp_path, *CHINESE), total, tmp_path / "again.xlsx")
     assert again.cells == done.cells  # a total beside its parts counts once
+    assert done.notes[-1].en == "sums are of what the inventory has: CH4, CO2; sectors 1, 2, 3, 4"
     account = pd.read_csv(tmp_path / "out_cells.csv")
     assert account["what"].value_counts().to_dict() == {"filled": len(done.cells), "left": 4, "in no row": 1}
 
@@ -161,3 +162,71 @@ def test_the_command_says_what_was_left(tmp_path, capsys, language):
     said = capsys.readouterr().out
     assert ("未填 Sheet D11" if language == "zh" else "left Sheet D11") in said
     assert ("CO2 当量按" if language == "zh" else "CO2 equivalents by") in said
+
+
+def filled_in(folder, *rows, merged=(), **options):
+    done = fill_form(form(folder, *rows, merged=merged), inventory(folder), folder / "out.xlsx", **options)
+    return (
+        {c["cell"]: (c["gas"], round(c["value"], 6)) for c in done.cells},
+        {r["cell"] for r in done.left},
+        done,
+    )
+
+
+def test_headings_of_several_rows_and_several_tables(tmp_path):
+    """Each column by all that stands over it; each table by its own heading and unit, wherever the sheet begins."""
+    over = (
+        ["", "部门", "温室气体排放量（万吨CO2当量）", ""],
+        ["", "", "CO2①", "CH₄¹"],
+        ["", "能源活动", None, None],
+    )
+    cells, _, done = filled_in(tmp_path, ["", "2020年"], *over, merged=["B2:B3", "C2:D2"])
+    assert cells == {"C4": ("CO2", 15000), "D4": ("CH4", 5600)}
+    assert "speaks of 2020" in done.notes[0].en
+    cells, left, _ = filled_in(
+        tmp_path,
+        ["部门", "CO2", "", "", "CH4（吨）"],
+        ["", "活动水平", "排放因子", "排放量(万吨)", ""],
+        ["能源活动", None, None, None, None],
+        ["表2"],
+        ["单位：吨"],
+        ["部门", "CO2（生物质）", "CO2（吨/万元）", "CO2吸收量", "CH4"],
+        ["四、废弃物处理", None, None, None, None],
+        merged=["B1:D1"],
+    )
+    assert cells == {"D3": ("CO2", 15000), "E3": ("CH4", 2_000_000), "E7": ("CH4", 200_000)}
+    assert left == {"B2", "C2", "B6", "C6", "D6"}
+    empty = [None, None]
+    cells, left, _ = filled_in(
+        tmp_path,
+        ["", "CH4", ""],
+        ["单位", "万吨", "万吨CO2当量"],
+        ["能源活动", *empty],
+        merged=["B1:C1"],
+        unit="Mt",
+    )
+    assert cells == {"B3": ("CH4", 200), "C3": ("CH4", 5600)}
+    cells, left, _ = filled_in(
+        tmp_path, ["", "CO2（万吨）", "", "CH4（万吨）"], ["能源活动", None, "农业活动", None]
+    )
+    assert (cells, left) == ({"B2": ("CO2", 15000)}, {"D1"})
+    for heading in (["", "CO2（万吨）", ""], ["", "温室气体（不含土地）", "CO2 (MtC)"]):
+        with pytest.raises(FormatError, match="of a gas and a unit alone"):
+            filled_in(tmp_path, heading, ["能源活动", *empty], merged=["B1:C1"] * ("" in heading[1:]))
+
+
+def test_rows_that_mean_two_things_are_left(tmp_path):
+    names = [
+        "能源活动",
+        "农业",
+        "固体燃料",
+        "钢铁",
+        "合计",
+        "其中：钢铁",
+        "二、工业生产过程",
+        "三、农业活动",
+        "合计",
+    ]
+    cells, left, _ = filled_in(tmp_path, ["", "CO2 (Mt)", "CH4 (Mt)"], *([n, None, None] for n in names))
+    assert cells == {"B2": ("CO2", 150), "C2": ("CH4", 2), "B8": ("CO2", 5), "C9": ("CH4", 0.4)}
+    assert left == {"A3", "A4", "A5", "A6", "A7", "A10"}

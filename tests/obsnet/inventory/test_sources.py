@@ -233,6 +233,10 @@ def test_check_knows_what_a_file_is(sample_data, tmp_path):
     kinds = check_files([path]).findings["check"].tolist()
     assert "zero" in kinds
     assert "negative" in kinds
+    path.write_text(path.read_text().replace(",10,Mt", ",-10,Mt"))
+    said = "; ".join(check_files([path]).findings["text"])
+    assert "-10 Mt, with nothing before it" in said
+    assert "nan" not in said
 
 
 # --- daily data

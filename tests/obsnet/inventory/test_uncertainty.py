@@ -20,6 +20,7 @@ from obsnet.inventory.uncertainty.key import key_categories, level_share, trend_
 from obsnet.inventory.uncertainty.meaning import half_width, relative_sd
 from obsnet.inventory.uncertainty.montecarlo import province_covariance, province_draws, two_year_draws
 from obsnet.inventory.uncertainty.recalculation import recalculated
+from obsnet.inventory.uncertainty.report import key_lines
 from obsnet.work.work import Work
 from tests.obsnet.inventory.made import contract
 
@@ -288,6 +289,7 @@ def test_key_categories_of_the_worked_example(worked):
     assert found["level_rank"].idxmin() == "1.A.1 coal"
     assert found["trend_rank"].idxmin() == "2.A.1 cement"
     assert found["level_key"].tolist() == [True, True, True, True, False]
+    assert not any(w in s for s in key_lines(found.reset_index(), "zh") for w in ("level", "trend"))
     weighted = key_categories(table, 2).set_index("category")
     np.testing.assert_allclose(weighted["level"], [0.501, 0.073, 0.070, 0.159, 0.196], atol=6e-4)
     assert weighted.loc["4.A", "level_rank"] == 2

@@ -164,6 +164,13 @@ def test_series_of_zeros(small, tmp_path):
     values = found.growth(FEW, [2012], DAY).values
     assert np.isnan(values[0, FEW.index("130000"), 1])
     assert np.isfinite(values[0, :, 0]).all()
+    frame = indicator_frame(small)
+    frame.loc[(frame["年份"].astype(str) == "2015") & (frame["指标"] == "水泥产量"), "数值"] = 0.0
+    found = read_indicators(write(frame, tmp_path / "i.csv"))
+    assert found.notes.count("cement: 0 in all regions in 2015, left out") == 1
+    assert {r.year for r in found.rows["cement"]} == {*small.years[:-1].tolist()} - {2015}
+    shares = [("河北", y, "", "非化石占比", v, "%", f"{y + 1}-06-01") for y, v in ((2014, 0.0), (2015, 2.0))]
+    assert read_indicators(table(tmp_path, shares)).growth(["130000"], [2015], DAY).values.item() == 0.02
 
 
 def test_a_level_shift_is_left_out_and_said(small, tmp_path):
