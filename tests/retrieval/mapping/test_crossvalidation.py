@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,6 +17,7 @@ from retrieval.mapping.crossvalidation import (
     fold_numbers,
     in_parts,
     judge,
+    likeliest,
     scores,
     stretch,
 )
