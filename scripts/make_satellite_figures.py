@@ -47,7 +47,9 @@ def save(figure, path):
     figure.savefig(buffer, dpi=80)
     plt.close(figure)
     with atomic_path(path) as temporary:
-        Image.open(buffer).convert("RGB").quantize(256).save(temporary, optimize=True)
+        # colours of few pixels, as those of a legend, must stay apart
+        few = Image.open(buffer).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE)
+        few.save(temporary, optimize=True)
     print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 

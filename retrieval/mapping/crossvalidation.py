@@ -21,6 +21,7 @@ __all__ = [
     "block_numbers",
     "cross_validate",
     "fold_numbers",
+    "in_order",
     "in_parts",
     "judge",
     "likeliest",
@@ -234,6 +235,13 @@ def cross_validate(
     return HeldOut(observed, mean, spread, which.astype(np.int64))
 
 
+def in_order(fold: Ints, block: Ints) -> tuple[Ints, Ints]:
+    """Return rows of observations as `HeldOut` has their blocks, and where each block begins and the last one ends."""
+    rows = np.lexsort((block, fold))
+    edges = np.flatnonzero(np.diff(block[rows]) != 0) + 1
+    return rows, np.concatenate([[0], edges, [len(rows)]])
+
+
 def _hold_out(predict: Predict, y: Floats, fold: Ints, block: Ints, k: int) -> Floats:
     """Return what was observed of the blocks of a fold, what was foretold, its spread, and the fold; (blocks, 4)."""
     held = np.flatnonzero(fold == k)
@@ -296,55 +304,67 @@ def stretch(size: npt.ArrayLike) -> float:
     return float(np.interp(0.95, (np.arange(len(z)) + 0.5) / len(z), z) / 1.96)
 
 
-def likeliest(parts: Sequence[HeldOut], more: Sequence[Sequence[Floats]]) -> int:
+def likeliest(parts: Sequence[HeldOut], more: Sequence[Floats], without: int | None = None) -> int:
     """Return which of several additions to the variances of held-out blocks explains their errors best.
 
     Parameters
     ----------
     parts : sequence of HeldOut
         Of blocks of several sizes.
-    more : sequence of sequence of ndarray, shape (blocks,)
+    more : sequence of ndarray, shape (choices, blocks)
         For each part the additions to choose from.
+    without : int, optional
+        A fold whose blocks have no say.
 
     Returns
     -------
     int
         That of the largest sum of the parts' log-likelihoods, errors normal.
     """
-    costs = []
-    for choice in range(len(more[0])):
-        cost = 0.0
-        for part, additions in zip(parts, more, strict=True):
-            variance = part.spread**2 + additions[choice]
-            error = part.predicted - part.observed
-            there = np.isfinite(error) & np.isfinite(variance)
-            if not (variance[there] > 0).all() or not there.any():
-                cost += np.inf if there.any() else 0.0
-                continue
-            z = error[there] ** 2 / variance[there]
-            cost += float(np.sum(np.log(variance[there]) + z))
-        costs.append(cost)
+    costs = np.zeros(len(more[0]))
+    for part, additions in zip(parts, more, strict=True):
+        error = part.predicted - part.observed
+        there = np.isfinite(error) & np.isfinite(part.spread) & (part.fold != without)
+        variance = part.spread[there] ** 2 + additions[:, there]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            cost = np.sum(np.log(variance) + error[there] ** 2 / variance, axis=1)
+        costs += np.where((variance > 0).all(axis=1), cost, np.inf)
     return int(np.argmin(costs))
 
 
-def judge(*parts: HeldOut) -> tuple[float, list[HeldOutScores]]:
+def judge(*parts: HeldOut, more: Sequence[Floats] | None = None) -> tuple[float, list[HeldOutScores]]:
     """Return the largest `stretch` of the parts, and the scores of each.
 
-    The coverage of a fold is counted with the stretch that the other folds ask for, so that it is one of blocks that
-    had no say; ``score_sd`` is that after the stretch of all.
+    The coverage of a fold is counted with the addition and the stretch that the other folds ask for, so that it is one
+    of blocks that had no say; ``score_sd`` is that after those of all.
 
     Parameters
     ----------
     *parts : HeldOut
         Of blocks of several sizes, say; one fold's number means the same in each.
+    more : sequence of ndarray, shape (choices, blocks), optional
+        For each part additions to the variances, of which `likeliest` chooses one; by default nothing is added.
     """
-    widened = max(stretch(p.z) for p in parts)
-    without = {k: max(stretch(p.z[p.fold != k]) for p in parts) for k in {k for p in parts for k in p.fold}}
+    additions = [np.zeros((1, len(p.spread))) for p in parts] if more is None else more
+
+    def fitted(without: int | None) -> tuple[float, list[HeldOut]]:
+        choice = likeliest(parts, additions, without)
+        those = [
+            replace(p, spread=np.sqrt(np.maximum(p.spread**2 + m[choice], 0.0)))
+            for p, m in zip(parts, additions, strict=True)
+        ]
+        return max(stretch(p.z[p.fold != without]) for p in those), those
+
+    widened, chosen = fitted(None)
+    scaled = [np.full(len(p.fold), np.nan) for p in parts]
+    for k in {k for p in parts for k in p.fold}:
+        without, others = fitted(k)
+        for out, part in zip(scaled, others, strict=True):
+            out[part.fold == k] = part.z[part.fold == k] / without
     found = []
-    for part in parts:
-        scaled = part.z / np.array([without[k] for k in part.fold])
-        usable = np.isfinite(scaled)
-        covered = float(np.mean(scaled[usable] <= 1.96)) if usable.any() else float("nan")
+    for part, z in zip(chosen, scaled, strict=True):
+        usable = np.isfinite(z)
+        covered = float(np.mean(z[usable] <= 1.96)) if usable.any() else float("nan")
         plain = scores(part.observed, part.predicted, widened * part.spread)
         found.append(replace(plain, coverage95=covered))
     return widened, found

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,11 +16,13 @@ from obsnet.typing import Bools, Floats, Ints
 from retrieval.mapping.bisquares import make_basis
 from retrieval.mapping.crossvalidation import (
     Each,
+    HeldOut,
     HeldOutScores,
     Predict,
     block_numbers,
     cross_validate,
     fold_numbers,
+    in_order,
     in_parts,
     judge,
     likeliest,
@@ -46,7 +47,6 @@ __all__ = ["MAPPERS", "FixedRankMapper", "KrigingMapper", "Mapper", "residuals"]
 
 _FEW = 10  # cells, with fewer of which no fixed-rank model is fitted
 _PARTS = 3  # for which a covariance is fitted without them, where blocks are held out
-_DAY = np.timedelta64(1, "D")
 
 
 class Mapper(Protocol):
@@ -114,7 +114,7 @@ class KrigingMapper:
         part = _parts(columns, self.settings)
         without = [self._without(columns.take(part != k)) for k in range(_PARTS)]
         predict = in_parts(part, [partial(self.foretell, fit, columns) for fit in without])
-        self.widened, found = _held_out(columns, self.settings, predict, each)
+        self.widened, found = judge(*(h for h, _, _ in _held_out(columns, self.settings, predict, each)))
         return found
 
     def _without(self, known: Columns) -> HeldOutFit:
@@ -173,14 +173,11 @@ class FixedRankMapper:
     def __init__(self, columns: Columns, settings: MapSettings) -> None:
         self.settings = settings
         self.last: FixedRank | None = None
-        self.check: Callable[..., tuple[Floats, Floats]] | None = (
-            None  # of (columns, training, held, offsets)
-        )
+        # of (columns, training, held, offsets)
+        self.check: Callable[..., tuple[Floats, Floats]] | None = None
         self.widened = 1.0
-        self.shared = (
-            0.0,
-            1.0,
-        )  # of what the functions leave over: the share in common, and its length in km
+        # of what the functions leave over: the share in common, and its length in km
+        self.shared = SHARED[0]
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a worker needs to map a period: no model, which is fitted there."""
@@ -286,34 +283,16 @@ class FixedRankMapper:
         self.check = partial(self._foretell, self.last, terms, origin, step)
         part = _parts(near, s)
         without = [self._fit(near.take(part != k), terms, origin, step) or self.last for k in range(_PARTS)]
-        self.shared = (0.0, 1.0)
+        self.shared = SHARED[0]
         predict = in_parts(part, [partial(self._foretell, fit, terms, origin, step, near) for fit in without])
-        place = (near.latitude, near.longitude, near.time)
-        parts, shares = [], []
-        for size in (s.block, 2.0 * s.block):
-            fold, block = fold_numbers(*place, folds=s.folds, degrees=size), block_numbers(*place, size)
-            parts.append(cross_validate(predict, near.value, fold, block, each))
-            shares.append(
-                [
-                    cross_validate(
-                        in_parts(
-                            part, [partial(_more, near, s.grid, origin, step, fit, *p) for fit in without]
-                        ),
-                        near.value,
-                        fold,
-                        block,
-                    ).predicted
-                    for p in SHARED
-                ]
-            )
-        self.shared = SHARED[likeliest(parts, shares)]
-        best = SHARED.index(self.shared)
-        parts = [
-            replace(p, spread=np.sqrt(np.maximum(p.spread**2 + more[best], 0.0)))
-            for p, more in zip(parts, shares, strict=True)
-        ]
-        self.widened, found = judge(*parts)
-        return found
+        held, more = [], []
+        for found, rows, offsets in _held_out(near, s, predict, each):
+            whose = [without[k] for k in part[rows[offsets[:-1]]]]
+            held.append(found)
+            more.append(_shares(near.take(rows), offsets, whose, s.grid, origin, step))
+        self.shared = SHARED[likeliest(held, more)]
+        self.widened, scores = judge(*held, more=more)
+        return scores
 
     def _foretell(
         self,
@@ -355,27 +334,32 @@ def _own_errors(asked: Columns, offsets: Ints) -> Floats:
     return np.asarray(np.add.reduceat(asked.uncertainty**2, offsets[:-1]) / np.diff(offsets) ** 2)
 
 
-def _more(
-    columns: Columns,
+def _shares(
+    asked: Columns,
+    offsets: Ints,
+    whose: list[FixedRank],
     grid: Grid,
     origin: np.datetime64,
     step: np.timedelta64,
-    fit: FixedRank,
-    share: float,
-    km: float,
-    training: Ints,
-    held: Ints,
-    offsets: Ints,
-) -> tuple[Floats, Floats]:
-    """Return by how much the variance of blocks' means changes where a share of the rest is correlated."""
-    asked, shared = columns.take(held), fit.sharing(share, km)
-    more = shared.shared_variance * mean_exponential(
-        unit_vectors(asked.latitude, asked.longitude), offsets, km
-    )
-    less = (fit.fine_variance - shared.fine_variance) * in_one_cell(
-        cell_and_period(asked, grid, origin, step), offsets
-    ) + (fit.error_scale - shared.error_scale) * _own_errors(asked, offsets)
-    return more - less, np.zeros(len(more))
+) -> Floats:
+    """Return by how much the variances of means change where a share of the rest is correlated, (SHARED, groups).
+
+    `whose` has the model of each group of columns; see `FixedRank.sharing`.
+    """
+    xyz = unit_vectors(asked.latitude, asked.longitude)
+    together = {km: mean_exponential(xyz, offsets, km) for km in {km for _, km in SHARED}}
+    one, own = in_one_cell(cell_and_period(asked, grid, origin, step), offsets), _own_errors(asked, offsets)
+    out = []
+    for share, km in SHARED:
+        changed = [fit.sharing(share, km) for fit in whose]
+        shared, fine, scale = np.array(
+            [
+                (c.shared_variance, c.fine_variance - f.fine_variance, c.error_scale - f.error_scale)
+                for c, f in zip(changed, whose, strict=True)
+            ]
+        ).T
+        out.append(shared * together[km] + fine * one + scale * own)
+    return np.array(out)
 
 
 def _parts(columns: Columns, settings: MapSettings) -> Ints:
@@ -402,21 +386,12 @@ def _held_out(
     settings: MapSettings,
     predict: Predict,
     each: Each,
-) -> tuple[float, list[HeldOutScores]]:
-    """Judge by blocks of the size asked for, and of twice that."""
+) -> Iterator[tuple[HeldOut, Ints, Ints]]:
+    """Hold out blocks of the size asked for, and of twice that; with each the rows of its blocks and their offsets."""
     place = (columns.latitude, columns.longitude, columns.time)
-    return judge(
-        *(
-            cross_validate(
-                predict,
-                columns.value,
-                fold_numbers(*place, folds=settings.folds, degrees=size),
-                block_numbers(*place, size),
-                each,
-            )
-            for size in (settings.block, 2.0 * settings.block)
-        )
-    )
+    for size in (settings.block, 2.0 * settings.block):
+        fold, block = fold_numbers(*place, folds=settings.folds, degrees=size), block_numbers(*place, size)
+        yield cross_validate(predict, columns.value, fold, block, each), *in_order(fold, block)
 
 
 MAPPERS: dict[str, Callable[[Columns, MapSettings], Mapper]] = {

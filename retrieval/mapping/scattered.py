@@ -47,10 +47,6 @@ def near_grid(columns: Columns, grid: Grid) -> Bools:
     return (columns.latitude >= lat[0] - 5) & (columns.latitude <= lat[-1] + 5) & (turned <= lon[-1] + 5)
 
 
-_FEW = 10  # cells, with fewer of which no fixed-rank model is fitted
-_PARTS = 3  # for which a covariance is fitted without them, where blocks are held out
-
-
 def days_after(time: Times, origin: np.datetime64) -> Floats:
     """Return days since a time."""
     return np.asarray((time - origin) / _DAY, dtype=np.float64)

@@ -32,6 +32,10 @@ from retrieval.matched_filter.target import UnitAbsorption, read_unit_absorption
 __all__ = ["FilterSummary", "filter_cube", "run_filter", "scene_dataset"]
 
 VERSION = "2"
+_LOOKALIKE = (
+    "a bright material that absorbs broadly where the gas does is told as the gas, and not marked in quality: look at "
+    "the surface under a plume"
+)
 _COPIES = 12  # bytes held for a radiance of a block, of which one group at a time is filtered
 
 
@@ -214,17 +218,18 @@ def _one(
             summary.files.append(
                 draw_filtered(cube.name, target, image, out.with_suffix(".png"), options.language)
             )
-        summary.rows.append(_row(cube, target, image, notes, options.filter.method))
+        summary.rows.append(_row(cube, target, image, notes, options.filter))
 
 
 def _row(
-    cube: Cube, target: UnitAbsorption, image: FilteredBlock, notes: list[str], method: str
+    cube: Cube, target: UnitAbsorption, image: FilteredBlock, notes: list[str], settings: FilterSettings
 ) -> dict[str, Any]:
     good = image.reason == 0
     believed = image.enhancement[good]
     error = image.error[good]
-    notes = list(notes)
-    notes += _strong(target, believed, method)
+    notes = [*notes, *_strong(target, believed, settings.method)]
+    if (believed > settings.threshold * error).any():
+        notes.append(f"pixels beyond {settings.threshold:g} errors need not be {target.gas}: {_LOOKALIKE}")
     return {
         "cube": cube.name,
         "gas": target.gas,
@@ -357,6 +362,7 @@ def scene_dataset(
         attrs={
             "title": f"{gas.name} enhancements of {name}",
             "summary": "Matched filter of radiances; the background of each group of detector columns is zero.",
+            "comment": f"Not every enhancement is {gas.name}: {_LOOKALIKE}.",
             "source": name,
             "license": "as the input",
             "obsnet_contract": "matched filter 1",

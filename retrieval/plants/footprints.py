@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -119,17 +119,8 @@ def station_views(options: PlannedTable) -> NetworkView:
     views.sort(key=lambda v: (v.limit, v.source))
     told = sum(_LIMIT**2 / v.limit**2 for v in views)
     limit = _LIMIT / float(np.sqrt(told)) if told else float("inf")
-    increment = per_rate * options.emission
-    together = StationView(
-        "all",
-        len(ids),
-        len(np.unique(day)),
-        float(increment.max()),
-        float(increment.mean()),
-        float(np.mean(increment > (options.station_error or 0.0))),
-        limit,
-        options.emission > limit,
-    )
+    # increments and days are those of all observations, the limit is not: errors of two sources on a day are two
+    together = replace(_view("all", per_rate, day, options), limit=limit, seen=options.emission > limit)
     return NetworkView(tuple(views), together, float(np.sqrt(area)) / 1e3, model)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,6 +17,7 @@ from retrieval.mapping.crossvalidation import (
     fold_numbers,
     in_parts,
     judge,
+    likeliest,
     scores,
     stretch,
 )
@@ -185,3 +188,16 @@ def test_blocks_lie_in_one_fold_and_are_of_their_size(seed, degrees):
 def test_refusals():
     with pytest.raises(RangeError, match="at least two folds"):
         fold_numbers([1.0], [1.0], [START], folds=1)
+
+
+def test_the_fold_that_is_judged_has_no_say_in_what_is_added():
+    """Errors of one fold ask for a variance of 100 more, which hides them from a choice that they take part in."""
+    rng = np.random.default_rng(5)
+    fold = np.repeat(np.arange(5), 40)
+    error = rng.normal(size=200) * np.where(fold == 0, 10.0, 1.0)
+    held = HeldOut(np.zeros(200), error, np.ones(200), fold)
+    more = [np.stack([np.zeros(200), np.where(fold == 0, 99.0, 0.0), np.full(200, 99.0)])]
+    assert likeliest([held], more) == 1
+    assert likeliest([held], more, without=0) == 0
+    assert judge(replace(held, spread=np.where(fold == 0, 10.0, 1.0)))[1][0].coverage95 > 0.93
+    assert judge(held, more=more)[1][0].coverage95 < 0.86

@@ -140,6 +140,7 @@ def test_from_a_cube_to_plumes(tmp_path):
     (row,) = said["cubes"]
     assert row["status"] == "done"
     assert row["pixels"] == 120 * 40
+    assert "need not be CH4: a bright material that absorbs broadly" in row["notes"][-1]
     assert {p.name for p in (tmp_path / "e").iterdir()} == {"a_ch4.nc", "a_ch4.png", "filter_run.json"}
     found, broke = check_with_compliance_checker(
         tmp_path / "e" / "a_ch4.nc", "cf:1.11", tmp_path / "report.json"
@@ -156,6 +157,7 @@ def test_from_a_cube_to_plumes(tmp_path):
         )
         np.testing.assert_allclose(data["latitude"], places(alpha.shape)[0])
         assert json.loads(data.attrs["filter"])["method"] == "reweighted"
+        assert "look at the surface under a plume" in data.attrs["comment"]
     strong = made.enhancement > 3000.0
     assert alpha[strong].sum() / made.enhancement[strong].sum() == pytest.approx(0.95, abs=0.05)
     done = call(
