@@ -25,6 +25,7 @@ _WORDS = {
         "noise": "± noise",
         "out": "left out",
         "clear": "clear-sky model, no scattering",
+        "layer": "model with one thin layer that scatters",
     },
     "zh": {
         "radiance": "辐亮度 / 连续谱",
@@ -35,6 +36,7 @@ _WORDS = {
         "noise": "± 噪声",
         "out": "剔除",
         "clear": "晴空模型，无散射",
+        "layer": "含一个散射薄层的模型",
     },
 }
 
@@ -94,7 +96,8 @@ def sounding_figure(plan: FitPlan, fitted: FittedSounding, language: str = "en")
             below.set_ylabel(words["left"], fontsize=8)
             above.legend(fontsize=7, loc="lower right")
             below.legend(fontsize=7, loc="lower right", ncols=2)
-    figure.suptitle(f"{_title(fitted)}   ({words['clear']})", fontsize=10)
+    model = words["layer" if plan.options.fit.layer else "clear"]
+    figure.suptitle(f"{_title(fitted)}   ({model})", fontsize=10)
     return figure
 
 

@@ -134,9 +134,18 @@ def make_plan(options: RetrieveTable, first: Sounding) -> FitPlan:
             if not path.exists():
                 jobs.append((name, gas, near, grid, fractions, path))
         windows.append(FitWindow(name, low, high, tuple(tables)))
-    for gas in dict.fromkeys(gas for window in windows for gas, _ in window.tables):
+    used = dict.fromkeys(gas for window in windows for gas, _ in window.tables)
+    notes += [
+        f"{gas}: no window holds a line of its list; it is not fitted" for gas in every if gas not in used
+    ]
+    if options.fit.profile is not None and options.fit.profile not in used:
+        raise ConfigError(f"fit.profile: no window holds a line of {options.fit.profile}")
+    for gas in used:
         prior_of(options, gas)  # a missing one is told before tables are built
     plan = FitPlan(options, tuple(windows), _assumptions(options, first, every), tuple(notes))
+    plan.assumptions["surface_pressure"] = (
+        "fitted with the lines of O2" if plan.fits_pressure else "that of the meteorology, not fitted"
+    )
     if plan.options.fit.surface_pressure == "fit" and "O2" not in plan.gases:
         raise ConfigError("fit.surface_pressure: no window holds O2, which alone tells it; give met")
     with progress(len(jobs), "tables of cross sections") as advance:
@@ -189,11 +198,7 @@ def _grid(
 
 def _assumptions(options: RetrieveTable, first: Sounding, lines: dict[str, LineList]) -> dict[str, str]:
     """Say what the results stand on."""
-    o = options
-
-    def file(path: Path) -> str:
-        return f"{path.name} (sha256 {sha256(path)[:12]})"
-
+    o, file = options, _file
     said = {
         f"lines_{gas}": f"{', '.join(map(file, o.lines[gas]))}, isotopologues "
         f"{','.join(map(str, o.isotopologues.get(gas, (1,))))}, {len(found)} lines"
@@ -212,6 +217,8 @@ def _assumptions(options: RetrieveTable, first: Sounding, lines: dict[str, LineL
     said["weakest_line"] = f"{o.weakest:g}" if o.weakest else "all lines of the lists"
     said["solar_lines"] = file(o.solar) if o.solar else "none: the Sun is taken for smooth"
     said["meteorology"] = file(o.met)
+    if o.run_log:
+        said["run_log"] = file(o.run_log)
     for gas, given in o.prior.items():
         said[f"prior_{gas}"] = (
             file(Path(given))
@@ -235,9 +242,13 @@ def _assumptions(options: RetrieveTable, first: Sounding, lines: dict[str, LineL
     return said
 
 
+def _file(path: Path) -> str:
+    return f"{path.name} (sha256 {sha256(path)[:12]})"
+
+
 def _shape_words(options: RetrieveTable, name: str, spectrum: Spectrum, sounding: Sounding) -> str:
     if name in options.shapes:
-        return f"{options.shapes[name].name}, of all channels"
+        return f"{_file(options.shapes[name])}, of all channels"
     if spectrum.shape_offset is not None and spectrum.shape_response is not None:
         widths = [
             _full_width(*pair) for pair in zip(spectrum.shape_offset, spectrum.shape_response, strict=True)
