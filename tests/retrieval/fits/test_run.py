@@ -17,7 +17,7 @@ from obsnet.work.work import Work
 from retrieval.commands.retrieve import retrieve
 from retrieval.fits import run as running
 from retrieval.fits.options import RetrieveTable
-from tests.retrieval.fits.world import SHIFT, granule
+from tests.retrieval.fits.world import LIGHT, SHIFT, granule
 
 SERIAL = Work(scheduler="serial")
 TRUTHS = [(1.01, 1.005, 1.0), (0.98, 0.99, -2.0), (1.0, 1.0, 0.0), (1.03, 1.01, 2.0)]
@@ -40,9 +40,8 @@ def test_a_layer_and_line_mixing_are_options_of_the_command(world):
     lines = [line for line in (folder / "CO2.par").read_text().splitlines() if line.strip()]
     rows = [f"{float(line[3:15])} {float(line[45:55])} 0.0 0.7" for line in lines]
     (folder / "mixing.txt").write_text("wavenumber lower_energy mixing exponent\n" + "\n".join(rows) + "\n")
-    light = {"o2": 1.2e-6, "weak": 1.2e-6}
     fit = given["fit"] | {"layer": True, "layer_depth": 0.02, "max_iterations": 30}
-    changes = {"mixing": {"CO2": folder / "mixing.txt"}, "irradiance": light, "fit": fit}
+    changes = {"mixing": {"CO2": folder / "mixing.txt"}, "irradiance": LIGHT, "fit": fit}
     made = running.run_retrieve(options(world, "layer", **changes), SERIAL)
     assert ObservationStore(folder / "layer/store").read("CO2")["source"][0].as_py() == "thin_layer_1"
     assert made.assumptions["surface_pressure"] == "fitted with the lines of O2"
