@@ -23,18 +23,19 @@ from tests.retrieval.fits.world import LIGHT, granule
 def show(title: str, truths: list[tuple[float, float, float]], **options: Any) -> None:
     """Fit a granule and print one row."""
     made = run_retrieve(validate(RetrieveTable, options), Work(scheduler="serial"))
-    gas, surface = [], []
+    gas: list[tuple[float, float]] = []
+    surface: list[tuple[float, float]] = []
     for s, (scale, pressure, _) in zip(made.soundings, truths, strict=True):
         x = s["xco2"]
-        off = x["value"] - 400.0 * scale
-        gas.append((off, off / x["uncertainty"]))
-        off = s["surface_pressure"] - s["surface_pressure_met"] * pressure
-        surface.append((off, off / s["surface_pressure_uncertainty"]))
+        ppm = x["value"] - 400.0 * scale
+        gas.append((ppm, ppm / x["uncertainty"]))
+        hpa = s["surface_pressure"] - s["surface_pressure_met"] * pressure
+        surface.append((hpa, hpa / s["surface_pressure_uncertainty"]))
     flagged = sum("suspect" in s["xco2"]["quality"] for s in made.soundings)
-    cells = [
-        f"{e[:, 0].mean():+.1f} | {e[:, 0].std():.1f} | {100 * np.mean(np.abs(e[:, 1]) < 1.96):.0f} %"
-        for e in map(np.array, (gas, surface))
-    ]
+    cells = []
+    for pairs in (gas, surface):
+        off, share = np.transpose(pairs)
+        cells.append(f"{off.mean():+.1f} | {off.std():.1f} | {100 * np.mean(np.abs(share) < 1.96):.0f} %")
     print(f"| {title} | {' | '.join(cells)} | {flagged} of {len(truths)} |", flush=True)
 
 

@@ -17,7 +17,7 @@ from retrieval.fits.inputs import OXYGEN, is_number, line_shape, lines_of, prior
 from retrieval.fits.options import RetrieveTable
 from retrieval.forward.absorption import DOPPLER
 from retrieval.forward.hitran import LineList
-from retrieval.forward.mixing import read_mixing
+from retrieval.forward.mixing import LineMixing, read_mixing
 from retrieval.forward.tables import CrossSections, build_table, save_table
 from retrieval.spectra.spectrum import Sounding, Spectrum
 
@@ -100,7 +100,9 @@ def make_plan(options: RetrieveTable, first: Sounding) -> FitPlan:
     every = {gas: lines_of(options, gas) for gas in options.lines}
     folder = options.tables or options.out / "tables"
     notes: list[str] = []
-    jobs: list[tuple[str, str, LineList, Floats, tuple[float, ...], Path]] = []
+    mixing = {gas: read_mixing(path) for gas, path in options.mixing.items()}
+    mixed: set[str] = set()
+    jobs: list[tuple[LineMixing | None, LineList, Floats, tuple[float, ...], Path]] = []
     windows = []
     for name, (low, high) in options.windows.items():
         spectrum = first.covering(low, high).between(low, high)
@@ -131,9 +133,20 @@ def make_plan(options: RetrieveTable, first: Sounding) -> FitPlan:
             near = found.between(grid[0] - WING, grid[-1] + WING)
             path = folder / f"{gas}_{low:.0f}-{high:.0f}_{_key(options, gas, near, grid, fractions)}.zarr.zip"
             tables.append((gas, path))
+            coefficients = mixing.get(gas)
+            if coefficients is not None and not len(coefficients.match(near)[0]):
+                notes.append(f"{name}: no line of {gas} has a mixing coefficient: lines on their own")
+                coefficients = None
+            elif coefficients is not None:
+                mixed.add(gas)
             if not path.exists():
-                jobs.append((name, gas, near, grid, fractions, path))
+                jobs.append((coefficients, near, grid, fractions, path))
         windows.append(FitWindow(name, low, high, tuple(tables)))
+    for gas in mixing:
+        if gas not in mixed:
+            raise ConfigError(
+                f"mixing: {options.mixing[gas]} has no line of {gas} in any window: another band or isotopologue?"
+            )
     used = dict.fromkeys(gas for window in windows for gas, _ in window.tables)
     notes += [
         f"{gas}: no window holds a line of its list; it is not fitted" for gas in every if gas not in used
@@ -149,8 +162,8 @@ def make_plan(options: RetrieveTable, first: Sounding) -> FitPlan:
     if plan.options.fit.surface_pressure == "fit" and "O2" not in plan.gases:
         raise ConfigError("fit.surface_pressure: no window holds O2, which alone tells it; give met")
     with progress(len(jobs), "tables of cross sections") as advance:
-        for _, gas, near, grid, fractions, path in jobs:
-            save_table(_build(options, gas, near, grid, fractions), path)
+        for coefficients, near, grid, fractions, path in jobs:
+            save_table(_build(options, near, grid, fractions, coefficients), path)
             advance(1)
     return plan
 
@@ -161,7 +174,11 @@ def _fractions(gas: str) -> tuple[float, ...]:
 
 
 def _build(
-    options: RetrieveTable, gas: str, near: LineList, grid: Floats, fractions: tuple[float, ...]
+    options: RetrieveTable,
+    near: LineList,
+    grid: Floats,
+    fractions: tuple[float, ...],
+    mixing: LineMixing | None,
 ) -> CrossSections:
     return build_table(
         near,
@@ -170,7 +187,7 @@ def _build(
         log_pressure_step=options.fit.log_pressure_step,
         temperature_step=options.fit.temperature_step,
         wing=WING,
-        mixing=read_mixing(options.mixing[gas]) if gas in options.mixing else None,
+        mixing=mixing,
     )
 
 

@@ -56,6 +56,9 @@ def test_a_layer_and_line_mixing_are_options_of_the_command(world):
         assert (error < 0.3).all()
     with pytest.raises(ConfigError, match="irradiance of weak is missing"):
         options(world, "no", fit=fit, irradiance={"o2": 1.0})
+    (folder / "far.txt").write_text("wavenumber lower_energy mixing\n6300.0 10.0 0.1\n")
+    with pytest.raises(ConfigError, match="has no line of CO2 in any window"):
+        running.run_retrieve(options(world, "no", mixing={"CO2": folder / "far.txt"}), SERIAL)
     with pytest.raises(ConfigError, match="no lines of 'CH4'"):
         options(world, "no", mixing={"CH4": folder / "mixing.txt"})
 
