@@ -1,6 +1,6 @@
 """How often the intervals of `obsnet retrieve` hold: made-up soundings with and without a thin layer, counted.
 
-    PYTHONPATH=. python scripts/make_retrieve_coverage.py --work /tmp/coverage
+    PYTHONPATH=. python scripts/make_retrieve_coverage.py --work /tmp/intervals
 
 Truths are drawn from the priors of the fit. 80 soundings and five runs take minutes.
 """
