@@ -90,6 +90,7 @@ def sounding_figure(plan: FitPlan, fitted: FittedSounding, language: str = "en")
         reach = float(np.nanpercentile(np.abs(left[used]), 99.7)) if used.any() else 1.0
         below.set_ylim(-1.3 * reach, 1.3 * reach)
         below.set_xlim(nu[0], nu[-1])
+        below.locator_params(axis="x", nbins=5)  # five figures each
         below.set_xlabel(words["wavenumber"])
         if number == 0:
             above.set_ylabel(words["radiance"])
