@@ -58,7 +58,7 @@ def gosat(data: Path, work: Path, name: str, **options: Any) -> RetrieveSummary:
         work / name,
         files=[str(folder / f"acos_gosat/{GRANULE.format('L1b')}.h5")],
         lines=used,
-        isotopologues={"O2": (1, 2, 3)},
+        isotopologues={"O2": (1, 2, 3)} if "O2" in used else {},
         met=folder / f"acos_gosat/{GRANULE.format('Ecm')}.h5",
         a_band=folder / f"acos_gosat/{GRANULE.format('Cld')}.h5",
         prior={"CO2": "390"},

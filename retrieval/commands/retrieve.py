@@ -19,7 +19,8 @@ __all__ = ["retrieve"]
 def retrieve(options: RetrieveTable, work: Work) -> Shown:
     """Fit columns to spectra of GOSAT, OCO or from the ground, under a clear sky.
 
-    There is no scattering in the model: columns of hazy or cloudy soundings are off by ppm to tens of ppm.
+    Without --fit-layer there is no scattering in the model: columns of hazy or cloudy soundings are off by ppm to tens
+    of ppm.
     Writes an observation store, all that was fitted as netCDF, and pictures; a run that was killed goes on.
     """
     from retrieval.fits.run import run_retrieve
@@ -64,6 +65,12 @@ def _sounding(s: dict[str, Any]) -> str:
     if "surface_pressure" in s:
         parts.append(
             f"surface {s['surface_pressure']:.1f} hPa ({s['surface_pressure'] - s['surface_pressure_met']:+.1f})"
+        )
+    if "layer" in s:
+        x = s["layer"]
+        parts.append(
+            f"layer at {x['height']:.2f} of the surface pressure, depth {x['depth']:.3f} ± {x['depth_uncertainty']:.3f}"
+            + (" (below zero: none in nature)" if x["depth"] < 0.0 else "")
         )
     parts.append("chi2 " + " ".join(f"{n} {v:.2f}" for n, v in s["chi2"].items()))
     parts.append("residual " + " ".join(f"{n} {100 * v:.2f} %" for n, v in s["residual"].items()))

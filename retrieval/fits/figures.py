@@ -25,6 +25,7 @@ _WORDS = {
         "noise": "± noise",
         "out": "left out",
         "clear": "clear-sky model, no scattering",
+        "layer": "model with one thin layer that scatters",
     },
     "zh": {
         "radiance": "辐亮度 / 连续谱",
@@ -35,6 +36,7 @@ _WORDS = {
         "noise": "± 噪声",
         "out": "剔除",
         "clear": "晴空模型，无散射",
+        "layer": "含一个散射薄层的模型",
     },
 }
 
@@ -88,13 +90,15 @@ def sounding_figure(plan: FitPlan, fitted: FittedSounding, language: str = "en")
         reach = float(np.nanpercentile(np.abs(left[used]), 99.7)) if used.any() else 1.0
         below.set_ylim(-1.3 * reach, 1.3 * reach)
         below.set_xlim(nu[0], nu[-1])
+        below.locator_params(axis="x", nbins=5)  # five figures each
         below.set_xlabel(words["wavenumber"])
         if number == 0:
             above.set_ylabel(words["radiance"])
             below.set_ylabel(words["left"], fontsize=8)
             above.legend(fontsize=7, loc="lower right")
             below.legend(fontsize=7, loc="lower right", ncols=2)
-    figure.suptitle(f"{_title(fitted)}   ({words['clear']})", fontsize=10)
+    model = words["layer" if plan.options.fit.layer else "clear"]
+    figure.suptitle(f"{_title(fitted)}   ({model})", fontsize=10)
     return figure
 
 

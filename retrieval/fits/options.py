@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -130,8 +131,10 @@ class RetrieveTable(InLanguage):
     )
     doas: Path | None = Field(None, description="IMAP-DOAS preprocessor file of OCO")
     fit: FitSettings = FitSettings()
-    source: str = Field(
-        "clear_sky_1", pattern=r"^[\w.#-]+$", description="name of the rows' source in the store"
+    source: str | None = Field(
+        None,
+        pattern=r"^[\w.#-]+$",
+        description="name of the rows' source in the store; clear_sky_1 by default, thin_layer_1 with --fit-layer",
     )
     chunk: int = Field(8, ge=1, description="soundings that are done and kept together")
     tables: Path | None = Field(
@@ -144,6 +147,11 @@ class RetrieveTable(InLanguage):
     )
     pictures: int = Field(6, ge=0, description="soundings of each file that are drawn")
     out: Path = Field(Path("retrieved"), description="folder to write to")
+
+    @property
+    def rows_source(self) -> str:
+        """Name of the rows' source in the store: rows of two models never have one name by default."""
+        return self.source or ("thin_layer_1" if self.fit.layer else "clear_sky_1")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -161,9 +169,29 @@ class RetrieveTable(InLanguage):
             for name in given:
                 if name not in self.windows:
                     raise ValueError(f"{what}: no window {name!r}; there is {', '.join(self.windows)}")
-        for gas in self.mixing:
-            if gas not in self.lines:
-                raise ValueError(f"mixing: no lines of {gas!r}; there is {', '.join(self.lines)}")
+        spans = sorted((low, high, name) for name, (low, high) in self.windows.items())
+        for (_, end, one), (begin, _, other) in itertools.pairwise(spans):
+            if begin <= end:
+                raise ValueError(
+                    f"windows: {other} begins at {begin:g} and {one} ends at {end:g} cm-1; channels of both would "
+                    "count twice"
+                )
+        for name, (low, high) in self.exclude.items():
+            if not any(begin <= high and low <= end for begin, end, _ in spans):
+                raise ValueError(f"exclude: {name}, {low:g} to {high:g} cm-1, lies in no window")
+        for what, gases in (
+            ("mixing", list(self.mixing)),
+            ("isotopologues", list(self.isotopologues)),
+            ("prior", list(self.prior)),
+        ):
+            for gas in gases:
+                if gas not in self.lines:
+                    raise ValueError(f"{what}: no lines of {gas!r}; there is {', '.join(self.lines)}")
+        for gas, whose in (("H2O", "that of met"), ("O2", "known")):
+            if gas in self.prior:
+                raise ValueError(f"prior: of {gas} it is {whose}; none can be given")
+        if self.irradiance and not self.fit.layer:
+            raise ValueError("irradiance: used with fit.layer alone; give that too, or leave it out")
         dark = [name for name in self.windows if name not in self.irradiance]
         if self.fit.layer and dark:
             raise ValueError(f"fit.layer: irradiance of {', '.join(dark)} is missing; give NAME=VALUE")

@@ -17,7 +17,7 @@ from retrieval.fits.inputs import OXYGEN, is_number, line_shape, lines_of, prior
 from retrieval.fits.options import RetrieveTable
 from retrieval.forward.absorption import DOPPLER
 from retrieval.forward.hitran import LineList
-from retrieval.forward.mixing import read_mixing
+from retrieval.forward.mixing import LineMixing, read_mixing
 from retrieval.forward.tables import CrossSections, build_table, save_table
 from retrieval.spectra.spectrum import Sounding, Spectrum
 
@@ -100,7 +100,9 @@ def make_plan(options: RetrieveTable, first: Sounding) -> FitPlan:
     every = {gas: lines_of(options, gas) for gas in options.lines}
     folder = options.tables or options.out / "tables"
     notes: list[str] = []
-    jobs: list[tuple[str, str, LineList, Floats, tuple[float, ...], Path]] = []
+    mixing = {gas: read_mixing(path) for gas, path in options.mixing.items()}
+    mixed: set[str] = set()
+    jobs: list[tuple[LineMixing | None, LineList, Floats, tuple[float, ...], Path]] = []
     windows = []
     for name, (low, high) in options.windows.items():
         spectrum = first.covering(low, high).between(low, high)
@@ -131,17 +133,37 @@ def make_plan(options: RetrieveTable, first: Sounding) -> FitPlan:
             near = found.between(grid[0] - WING, grid[-1] + WING)
             path = folder / f"{gas}_{low:.0f}-{high:.0f}_{_key(options, gas, near, grid, fractions)}.zarr.zip"
             tables.append((gas, path))
+            coefficients = mixing.get(gas)
+            if coefficients is not None and not len(coefficients.match(near)[0]):
+                notes.append(f"{name}: no line of {gas} has a mixing coefficient: lines on their own")
+                coefficients = None
+            elif coefficients is not None:
+                mixed.add(gas)
             if not path.exists():
-                jobs.append((name, gas, near, grid, fractions, path))
+                jobs.append((coefficients, near, grid, fractions, path))
         windows.append(FitWindow(name, low, high, tuple(tables)))
-    for gas in dict.fromkeys(gas for window in windows for gas, _ in window.tables):
+    for gas in mixing:
+        if gas not in mixed:
+            raise ConfigError(
+                f"mixing: {options.mixing[gas]} has no line of {gas} in any window: another band or isotopologue?"
+            )
+    used = dict.fromkeys(gas for window in windows for gas, _ in window.tables)
+    notes += [
+        f"{gas}: no window holds a line of its list; it is not fitted" for gas in every if gas not in used
+    ]
+    if options.fit.profile is not None and options.fit.profile not in used:
+        raise ConfigError(f"fit.profile: no window holds a line of {options.fit.profile}")
+    for gas in used:
         prior_of(options, gas)  # a missing one is told before tables are built
     plan = FitPlan(options, tuple(windows), _assumptions(options, first, every), tuple(notes))
+    plan.assumptions["surface_pressure"] = (
+        "fitted with the lines of O2" if plan.fits_pressure else "that of the meteorology, not fitted"
+    )
     if plan.options.fit.surface_pressure == "fit" and "O2" not in plan.gases:
         raise ConfigError("fit.surface_pressure: no window holds O2, which alone tells it; give met")
     with progress(len(jobs), "tables of cross sections") as advance:
-        for _, gas, near, grid, fractions, path in jobs:
-            save_table(_build(options, gas, near, grid, fractions), path)
+        for coefficients, near, grid, fractions, path in jobs:
+            save_table(_build(options, near, grid, fractions, coefficients), path)
             advance(1)
     return plan
 
@@ -152,7 +174,11 @@ def _fractions(gas: str) -> tuple[float, ...]:
 
 
 def _build(
-    options: RetrieveTable, gas: str, near: LineList, grid: Floats, fractions: tuple[float, ...]
+    options: RetrieveTable,
+    near: LineList,
+    grid: Floats,
+    fractions: tuple[float, ...],
+    mixing: LineMixing | None,
 ) -> CrossSections:
     return build_table(
         near,
@@ -161,7 +187,7 @@ def _build(
         log_pressure_step=options.fit.log_pressure_step,
         temperature_step=options.fit.temperature_step,
         wing=WING,
-        mixing=read_mixing(options.mixing[gas]) if gas in options.mixing else None,
+        mixing=mixing,
     )
 
 
@@ -189,11 +215,7 @@ def _grid(
 
 def _assumptions(options: RetrieveTable, first: Sounding, lines: dict[str, LineList]) -> dict[str, str]:
     """Say what the results stand on."""
-    o = options
-
-    def file(path: Path) -> str:
-        return f"{path.name} (sha256 {sha256(path)[:12]})"
-
+    o, file = options, _file
     said = {
         f"lines_{gas}": f"{', '.join(map(file, o.lines[gas]))}, isotopologues "
         f"{','.join(map(str, o.isotopologues.get(gas, (1,))))}, {len(found)} lines"
@@ -212,6 +234,8 @@ def _assumptions(options: RetrieveTable, first: Sounding, lines: dict[str, LineL
     said["weakest_line"] = f"{o.weakest:g}" if o.weakest else "all lines of the lists"
     said["solar_lines"] = file(o.solar) if o.solar else "none: the Sun is taken for smooth"
     said["meteorology"] = file(o.met)
+    if o.run_log:
+        said["run_log"] = file(o.run_log)
     for gas, given in o.prior.items():
         said[f"prior_{gas}"] = (
             file(Path(given))
@@ -235,9 +259,13 @@ def _assumptions(options: RetrieveTable, first: Sounding, lines: dict[str, LineL
     return said
 
 
+def _file(path: Path) -> str:
+    return f"{path.name} (sha256 {sha256(path)[:12]})"
+
+
 def _shape_words(options: RetrieveTable, name: str, spectrum: Spectrum, sounding: Sounding) -> str:
     if name in options.shapes:
-        return f"{options.shapes[name].name}, of all channels"
+        return f"{_file(options.shapes[name])}, of all channels"
     if spectrum.shape_offset is not None and spectrum.shape_response is not None:
         widths = [
             _full_width(*pair) for pair in zip(spectrum.shape_offset, spectrum.shape_response, strict=True)

@@ -88,7 +88,7 @@ def observation_rows(
         time=np.array([p["time"] for p in places], dtype="datetime64[us]"),
         latitude=[p["latitude"] for p in places],
         longitude=[p["longitude"] for p in places],
-        source=plan.options.source,
+        source=plan.options.rows_source,
         platform=places[0]["platform"],
         specific_humidity=stack("specific_humidity"),
         gravity=stack("gravity"),
@@ -136,6 +136,10 @@ def told(plan: FitPlan, fitted: FittedSounding, rows: dict[str, dict[str, Any]])
         out |= {"surface_pressure": surface, "surface_pressure_uncertainty": error["surface_pressure"]}
     if "temperature_offset" in at:
         out |= {"temperature_offset": at["temperature_offset"]}
+    if "scattering_depth" in at:
+        parts = ("height", "depth", "exponent")
+        out["layer"] = {n: at[f"scattering_{n}"] for n in parts}
+        out["layer"] |= {f"{n}_uncertainty": error[f"scattering_{n}"] for n in parts}
     for gas, row in rows.items():
         one = conversion_factor("mol mol-1", species_of(gas).unit)
         out[f"x{gas.lower()}"] = {

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from obsnet.work.kept import Arrays, KeptResults, fingerprint_of, map_kept
 from obsnet.work.work import Work
 from retrieval.estimation.clear_sky import clear_sky, read_preprocessor
 from retrieval.fits.fit import SPECTRA, fit_sounding
+from retrieval.fits.inputs import is_number
 from retrieval.fits.options import RetrieveTable
 from retrieval.fits.plan import FitPlan, make_plan
 from retrieval.fits.results import FittedSounding, observation_rows, results_dataset, told
@@ -34,6 +36,7 @@ from retrieval.spectra.spectrum import Sounding
 __all__ = ["RetrieveSummary", "run_retrieve"]
 
 VERSION = "1"
+T = TypeVar("T")
 _UNKNOWN = {
     "time": np.datetime64("NaT"),
     "latitude": np.nan,
@@ -125,7 +128,13 @@ def run_retrieve(options: RetrieveTable, work: Work | None = None) -> RetrieveSu
             raise
         except ObsnetError as error:
             summary.files.append({"file": path.name, "kind": kind, "status": f"bad: {error}"})
-    given = [options.met, *(p for p in (options.solar, options.a_band, options.doas, options.run_log) if p)]
+    given = [
+        options.met,
+        *(p for p in (options.solar, options.a_band, options.doas, options.run_log) if p),
+        *options.mixing.values(),
+        *options.shapes.values(),
+        *(Path(p) for p in options.prior.values() if not is_number(p)),
+    ]
     run = record(
         command="obsnet retrieve",
         config=plain(options.model_dump(mode="json")),
@@ -157,6 +166,10 @@ def _screened(options: RetrieveTable) -> tuple[dict[str, bool], list[str]]:
     if options.a_band is None:
         return {}, []
     table = apart(read_preprocessor, options.a_band, options.doas)
+    if table.product != "acos_cloud_screen" and options.doas is None:
+        raise ConfigError(
+            f"{options.a_band}: the screen of OCO needs the ratios of IMAP-DOAS too; give --doas FILE"
+        )
     screen = "acos_cloud_flag" if table.product == "acos_cloud_screen" else "oco_clear_sky"
     result = clear_sky(table, screen)
     rejected = np.asarray(result.rejected)
@@ -211,10 +224,6 @@ def _one(
         for chunk, arrays in zip(chunks, made, strict=True)
         for k, identity in enumerate(chunk.file.identities)
     ]
-    if cloudy and not any(i in cloudy for i in file.identities):
-        raise ConfigError(
-            f"{options.a_band}: no sounding of {file.path} is in it; is it of the same granule?"
-        )
     store = ObservationStore(options.out / "store")
     by_gas: dict[str, dict[str, dict[str, Any]]] = {}
     index: list[dict[str, Any]] = []
@@ -233,7 +242,7 @@ def _one(
                 "size": file.path.stat().st_size,
                 "sha256": digest,
                 "file_id": digest[:16],
-                "sensor": options.source,
+                "sensor": options.rows_source,
                 "version": VERSION,
                 "species": gas,
                 "unit": species_of(gas).unit,
@@ -286,16 +295,25 @@ def _fit_chunk(chunk: _Chunk) -> Arrays:
     """Fit the soundings of a chunk; entries are named ``<number in the chunk>:<name>``."""
     out: Arrays = {}
     options = chunk.plan.options
-    for row, air_row in enumerate(chunk.air_rows):
+    soundings = _each(
+        lambda rows: read_soundings(chunk.file, rows, options.polarisation),
+        range(len(chunk.file.identities)),
+    )
+    airs = _each(lambda rows: read_air(chunk.air, rows), chunk.air_rows)
+    for row, (sounding, air) in enumerate(zip(soundings, airs, strict=True)):
         status = "fitted"
         place = dict(_UNKNOWN)
         try:
-            (sounding,) = read_soundings(chunk.file, [row], options.polarisation)
+            if isinstance(sounding, ObsnetError):
+                raise sounding
             place = _place(sounding)
-            (levels,) = read_air(chunk.air, [air_row])
-            found = fit_sounding(chunk.plan, sounding, levels)
+            if isinstance(air, ObsnetError):
+                raise air
+            found = fit_sounding(chunk.plan, sounding, air)
             dropped = () if options.spectra or chunk.first + row < options.pictures else SPECTRA
             out |= {f"{row}:{name}": values for name, values in found.items() if name not in dropped}
+        except ConfigError:
+            raise  # a mistake in the options is one of all soundings
         except ObsnetError as error:
             status = str(error)
         when = place.pop("time")
@@ -303,6 +321,16 @@ def _fit_chunk(chunk: _Chunk) -> Arrays:
         out[f"{row}:place"] = np.array(json.dumps(place))
         out[f"{row}:status"] = np.array(status)
     return out
+
+
+def _each(read: Callable[[Sequence[int]], list[T]], rows: Sequence[int]) -> list[T | ObsnetError]:
+    """Read rows at once; where one is spoilt, one by one, and what is wrong with it stands in its place."""
+    try:
+        return [*read(rows)]
+    except ObsnetError as error:
+        if len(rows) == 1:
+            return [error]
+    return [found for row in rows for found in _each(read, [row])]
 
 
 def _place(sounding: Sounding) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from obsnet.typing import Floats
 from obsnet.units import convert
 from retrieval.forward.atmosphere import Layers, make_layers
 
-__all__ = ["AirFile", "AirLevels", "layers_of", "open_air", "read_air"]
+__all__ = ["AirFile", "AirLevels", "layers_of", "open_air", "read_air", "read_levels"]
 
 STRANGE = 60.0  # hPa from the pressure of the standard atmosphere at that height; deep lows are 50 away
 # groups and endings of the variables of OCO files of meteorology, new and old
@@ -205,17 +205,31 @@ def _own(path: Path, rows: Sequence[int]) -> list[tuple[Floats, Floats, Floats, 
             wanted = 1 if name == "surface_pressure" else 2
             if data[name].ndim != wanted:
                 raise FormatError(f"{path}: {name} is on {data[name].dims}; (sounding, level) is wanted")
-            arrays.append(convert(data[name].values[list(rows)].astype(np.float64), str(stated), unit))
+            some = data[name][list(rows)].values  # these rows alone are read
+            arrays.append(convert(some.astype(np.float64), str(stated), unit))
     p, t, q, s = arrays
     return [(p[k], t[k], q[k], float(s[k])) for k in range(len(rows))]
 
 
+def read_levels(path: str | os.PathLike[str]) -> tuple[Floats, Floats, Floats]:
+    """Read a CSV of ``pressure_hpa``, ``temperature_k`` and ``water`` (mole fraction by dry air) as they stand.
+
+    Raises
+    ------
+    MissingVariableError
+        A column is not there.
+    """
+    with reading(path, "a table of levels"):
+        table = read_csv(path, comment="#")
+        for name in _CSV:
+            if name not in table:
+                raise MissingVariableError(f"{path}: no column {name!r}{nearest(name, table.columns)}")
+        pressure, temperature, water = (table[n].to_numpy(np.float64) for n in _CSV)
+        return pressure, temperature, water
+
+
 def _table(path: Path) -> tuple[Floats, Floats, Floats, float]:
-    table = read_csv(path, comment="#")
-    for name in _CSV:
-        if name not in table:
-            raise MissingVariableError(f"{path}: no column {name!r}{nearest(name, table.columns)}")
-    pressure, temperature, water = (table[n].to_numpy(np.float64) for n in _CSV)
+    pressure, temperature, water = read_levels(path)
     ratio = water * MOLAR_MASS_WATER / MOLAR_MASS_DRY_AIR
     return pressure, temperature, ratio / (1.0 + ratio), float(pressure[0]) if len(pressure) else np.nan
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from obsnet.constants import species as species_of
-from obsnet.errors import ConfigError, FormatError, nearest
-from obsnet.reading import read_csv, reading
+from obsnet.errors import ConfigError, nearest
 from obsnet.typing import Floats
 from obsnet.units import conversion_factor
+from retrieval.forward.air_files import read_levels
 from retrieval.forward.atmosphere import Layers, make_layers, refractivity
 from retrieval.forward.hitran import read_lines
 from retrieval.forward.sun import read_solar_lines
@@ -97,7 +96,7 @@ def _air(options: AbsorptionTable) -> Layers:
         levels = standard_levels(options.surface_pressure, options.water)
         altitude = 0.0
     else:
-        levels, altitude = _levels(options.atmosphere), 0.0
+        levels, altitude = read_levels(options.atmosphere), 0.0
     return make_layers(*levels, latitude=_LATITUDE, altitude=altitude)
 
 
@@ -117,17 +116,6 @@ def standard_levels(surface_pressure: float, water: float, number: int = 25) -> 
     high = temperature <= 216.65
     height[high] = 11000.0 + 6341.6 * np.log(226.32 / pressure[high])
     return pressure, temperature, water * np.exp(-(height - ground) / _SCALE)
-
-
-def _levels(path: Path) -> tuple[Floats, Floats, Floats]:
-    names = ("pressure_hpa", "temperature_k", "water")
-    with reading(path, "a table of levels"):
-        table = read_csv(path, comment="#")
-        missing = [n for n in names if n not in table]
-        if missing:
-            raise FormatError(f"{path}: no column {missing[0]!r}{nearest(missing[0], table.columns)}")
-        pressure, temperature, water = (table[n].to_numpy(np.float64) for n in names)
-        return pressure, temperature, water
 
 
 def _fraction(gas: str, layers: Layers, options: AbsorptionTable) -> Floats:

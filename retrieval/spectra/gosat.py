@@ -51,7 +51,8 @@ def read_gosat(
     rows : sequence of int
         Which soundings, numbers in `gosat_identities`.
     polarisation : {"mean", "P", "S"}
-        ``mean`` is (P + S) / 2 with the noise of both, which is half of the total intensity: what ACOS fits.
+        ``mean`` is (P + S) / 2 with the noise of both: what ACOS fits. By the Stokes coefficients of the files, 1 and
+        +-q, +-u, it is the total intensity; P or S alone depend on the polarisation of the light.
 
     Raises
     ------

@@ -62,8 +62,8 @@ def read_oco(path: str | os.PathLike[str], places: Sequence[tuple[str, int, int]
     with reading(path, "an OCO level-1b file"), open_h5py(path) as file:
         level1 = Level1(file, path)
         platform = _platform(file)
-        instrument = functools.cache(lambda band, footprint: _Detector(level1, band, footprint))
-        return [_one(level1, instrument, name, i, j, platform) for name, i, j in places]
+        stamp = os.stat(path).st_mtime_ns
+        return [_one(level1, stamp, name, i, j, platform) for name, i, j in places]
 
 
 def _platform(file: Any) -> str:
@@ -74,8 +74,15 @@ def _platform(file: Any) -> str:
     return str(text.decode("latin-1") if isinstance(text, bytes) else text).strip() or "OCO-2"
 
 
+@functools.lru_cache(maxsize=24)  # three bands of eight footprints: 80 MB of line shapes
+def _detector(path: str, stamp: int, band: int, footprint: int) -> _Detector:
+    """Return what a file says of a detector, read once a process; a file that was written anew has another stamp."""
+    with open_h5py(path) as file:
+        return _Detector(Level1(file, path), band, footprint)
+
+
 class _Detector:
-    """What a file says of one band and footprint, in order of wavelength."""
+    """What a file says of one band and footprint, in order of wavelength; line shapes in order of wavenumber."""
 
     def __init__(self, file: Level1, band: int, footprint: int) -> None:
         at = (band, footprint)
@@ -95,8 +102,14 @@ class _Detector:
         self.bad = bad != 0.0
         self.most = float(file.numbers("InstrumentHeader/measureable_signal_max_observed", band, (3,)))
         shape = (3, None, points, None)
-        self.offset = file.numbers("InstrumentHeader/ils_delta_lambda", at, shape)
-        self.response = file.numbers("InstrumentHeader/ils_relative_response", at, shape)
+        away = file.numbers("InstrumentHeader/ils_delta_lambda", at, shape)
+        response = file.numbers("InstrumentHeader/ils_relative_response", at, shape)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            self.wavenumber = 1e4 / self.wavelength
+            offset = 1e4 / (self.wavelength[:, None] + away) - self.wavenumber[:, None]
+        self.offset, self.response = offset[::-1, ::-1].copy(), response[::-1, ::-1].copy()
+        for values in (self.offset, self.response):  # all soundings of the detector have these very arrays
+            values.setflags(write=False)
 
     def noise(self, radiance: Floats) -> Floats:
         """Return the standard deviation of radiances."""
@@ -104,7 +117,7 @@ class _Detector:
         return np.asarray(self.most / 100.0 * np.sqrt(share * self.photon**2 + self.background**2))
 
 
-def _one(file: Level1, instrument: Any, name: str, frame: int, footprint: int, platform: str) -> Sounding:
+def _one(file: Level1, stamp: int, name: str, frame: int, footprint: int, platform: str) -> Sounding:
     at = (frame, footprint)
 
     def value(word: str) -> float:
@@ -125,7 +138,10 @@ def _one(file: Level1, instrument: Any, name: str, frame: int, footprint: int, p
         value("solar_zenith"),
         value("solar_azimuth"),
         value("zenith"),
-        tuple(_spectrum(file, instrument(k, footprint), at, band) for k, band in enumerate(BANDS)),
+        tuple(
+            _spectrum(file, _detector(file.path, stamp, k, footprint), at, band)
+            for k, band in enumerate(BANDS)
+        ),
         platform,
         land_fraction=land,
         rejected="" if flag == 0.0 else f"sounding_qual_flag {flag:.0f}",
@@ -144,11 +160,8 @@ def _spectrum(file: Level1, detector: _Detector, at: tuple[int, int], band: str)
             "saturated": radiance >= detector.most,
             "no_noise_told": np.isfinite(radiance) & ~(noise > 0.0),
         }
-    wavelength = detector.wavelength
-    wavenumber = 1e4 / wavelength
-    offset = 1e4 / (wavelength[:, None] + detector.offset) - wavenumber[:, None]
     return Spectrum(
-        wavenumber[::-1].copy(),
+        detector.wavenumber[::-1].copy(),
         radiance[::-1].copy(),
         {},
         file.path,
@@ -156,6 +169,6 @@ def _spectrum(file: Level1, detector: _Detector, at: tuple[int, int], band: str)
         unit,
         noise[::-1].copy(),
         {name: fault[::-1].copy() for name, fault in faults.items()},
-        offset[::-1, ::-1].copy(),
-        detector.response[::-1, ::-1].copy(),
+        detector.offset,
+        detector.response,
     )

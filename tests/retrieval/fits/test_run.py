@@ -17,7 +17,7 @@ from obsnet.work.work import Work
 from retrieval.commands.retrieve import retrieve
 from retrieval.fits import run as running
 from retrieval.fits.options import RetrieveTable
-from tests.retrieval.fits.world import SHIFT, granule
+from tests.retrieval.fits.world import LIGHT, SHIFT, granule
 
 SERIAL = Work(scheduler="serial")
 TRUTHS = [(1.01, 1.005, 1.0), (0.98, 0.99, -2.0), (1.0, 1.0, 0.0), (1.03, 1.01, 2.0)]
@@ -40,19 +40,25 @@ def test_a_layer_and_line_mixing_are_options_of_the_command(world):
     lines = [line for line in (folder / "CO2.par").read_text().splitlines() if line.strip()]
     rows = [f"{float(line[3:15])} {float(line[45:55])} 0.0 0.7" for line in lines]
     (folder / "mixing.txt").write_text("wavenumber lower_energy mixing exponent\n" + "\n".join(rows) + "\n")
-    light = {"o2": 1.2e-6, "weak": 1.2e-6}
     fit = given["fit"] | {"layer": True, "layer_depth": 0.02, "max_iterations": 30}
-    changes = {"mixing": {"CO2": folder / "mixing.txt"}, "irradiance": light, "fit": fit}
-    running.run_retrieve(options(world, "layer", **changes), SERIAL)
+    changes = {"mixing": {"CO2": folder / "mixing.txt"}, "irradiance": LIGHT, "fit": fit}
+    made = running.run_retrieve(options(world, "layer", **changes), SERIAL)
+    assert ObservationStore(folder / "layer/store").read("CO2")["source"][0].as_py() == "thin_layer_1"
+    assert made.assumptions["surface_pressure"] == "fitted with the lines of O2"
     with xr.open_dataset(folder / "layer/granule_columns.nc", engine="netcdf4") as data:
         assert data.attrs["clear_sky_only"] == 0
         assert "mixing.txt" in data.attrs["assumed_line_mixing_CO2"]
         assert "one, isotropic" in data.attrs["assumed_scattering_layer"]
+        at = [str(n) for n in data["state_name"].values].index("scattering_height")
+        assert made.soundings[0]["layer"]["height"] == pytest.approx(float(data["value"][0, at]))
         state, error = (data[n].sel(state="scattering_depth").values for n in ("value", "uncertainty"))
         assert (np.abs(state) < 4.0 * error).all()
         assert (error < 0.3).all()
     with pytest.raises(ConfigError, match="irradiance of weak is missing"):
         options(world, "no", fit=fit, irradiance={"o2": 1.0})
+    (folder / "far.txt").write_text("wavenumber lower_energy mixing\n6300.0 10.0 0.1\n")
+    with pytest.raises(ConfigError, match="has no line of CO2 in any window"):
+        running.run_retrieve(options(world, "no", mixing={"CO2": folder / "far.txt"}), SERIAL)
     with pytest.raises(ConfigError, match="no lines of 'CH4'"):
         options(world, "no", mixing={"CH4": folder / "mixing.txt"})
 
@@ -158,6 +164,16 @@ def test_mistakes_are_told_at_once(world):
         ),
         (ConfigError, "holds no line shape", {"path_difference": None, "field_of_view": None}),
         (ConfigError, "go together", {"field_of_view": None}),
+        (
+            ConfigError,
+            "weak begins at 12960 and o2 ends at 12970",
+            {"windows": {"o2": (12950.0, 12970.0), "weak": (12960.0, 12975.0)}},
+        ),
+        (ConfigError, "lies in no window", {"exclude": {"line": (6221.0, 6222.0)}}),
+        (ConfigError, "isotopologues: no lines of 'co2'", {"isotopologues": {"co2": (1, 2)}}),
+        (ConfigError, "prior: no lines of 'CH4'", {"prior": {"CO2": "400", "CH4": "1900"}}),
+        (ConfigError, "none can be given", {"prior": {"CO2": "400", "O2": "209500"}}),
+        (ConfigError, "with fit.layer alone", {"irradiance": {"o2": 1.0}}),
         (ConfigError, "no window 'weka'", {"fit": given["fit"] | {"offset": ["weka"]}}),
         (FormatError, "no meteorology of soundings", {"met": folder / "granule.h5"}),
     ):
@@ -165,6 +181,9 @@ def test_mistakes_are_told_at_once(world):
             running.run_retrieve(options(world, "never", **changes), SERIAL)
     beyond = running.run_retrieve(options(world, "never", windows={"o2": (12000.0, 12010.0)}), SERIAL)
     assert "no spectrum spans 12000 to 12010" in beyond.bad[0]["status"]
+    wrong = given["fit"] | {"deviations": {"CO2scale": 0.1}}
+    with pytest.raises(ConfigError, match="no element 'CO2scale'; nearest: 'CO2_scale'"):
+        running.run_retrieve(options(world, "never", fit=wrong), SERIAL)
     narrow = running.run_retrieve(options(world, "never", fit=given["fit"] | {"search": 2e-5}), SERIAL)
     assert "do not meet within" in narrow.soundings[0]["status"]
 

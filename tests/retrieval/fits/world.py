@@ -11,11 +11,13 @@ from retrieval.fits import fit
 from retrieval.fits.options import RetrieveTable
 from retrieval.fits.plan import make_plan
 from retrieval.forward.air_files import layers_of, open_air, read_air
+from retrieval.forward.scattering import ELEMENTS
 from retrieval.spectra.files import open_spectra, read_soundings
 from tests.retrieval.forward.worlds import record
 from tests.retrieval.spectra.made import gosat_file
 
 SHIFT = 3e-5  # what the file's wavenumbers are off by
+LIGHT = {"o2": 2.4e-6, "weak": 2.4e-6}  # of the Sun: a continuum of 3e-7 is an albedo of 0.6
 NOISE = {"o2": 5e-10, "weak": 5e-10}  # of the mean of both polarisations
 START = {"o2": 12945.0, "weak_co2": 6195.0, "strong_co2": 4750.0}
 POINTS = 150
@@ -48,11 +50,15 @@ def inputs(folder):
     }  # fmt: skip
 
 
-def granule(folder, truths, *, seed=5, name="granule.h5"):
-    """Write a granule of `truths` (CO2 scale, surface pressure by the air's, temperature offset); return options."""
+def granule(folder, truths, *, seed=5, name="granule.h5", hazes=None):
+    """Write a granule of `truths` (CO2 scale, surface pressure by the air's, temperature offset); return options.
+
+    With `hazes` (height, optical depth, exponent) one a truth, there is a thin layer under the irradiance `LIGHT`.
+    """
     options = inputs(folder)
+    with_layer = {"fit": options["fit"] | {"layer": True}, "irradiance": LIGHT} if hazes else {}
     path = gosat_file(folder / name, soundings=len(truths), points=POINTS, start=START)
-    table = RetrieveTable(files=[str(path)], out=folder / "out", **options)
+    table = RetrieveTable(files=[str(path)], out=folder / "out", **(options | with_layer))
     file = open_spectra(path)
     sounding = read_soundings(file, [0])[0]
     plan = make_plan(table, sounding)
@@ -68,6 +74,8 @@ def granule(folder, truths, *, seed=5, name="granule.h5"):
                 spectrum.between(nu[inside][0], nu[inside][-1]), wavenumber=nu[inside] * (1.0 + SHIFT)
             )
             model = fit._model(plan, layers, gases, (fit._band(plan, window, cut, sounding),), sounding)
+            if hazes:
+                model = fit._under_layer(model, table)
             for row, (scale, pressure, warmer) in enumerate(truths):
                 x = model.first_guess
                 known = {
@@ -77,6 +85,8 @@ def granule(folder, truths, *, seed=5, name="granule.h5"):
                     f"continuum_0_{window.name}": 3e-7,
                     f"continuum_1_{window.name}": 1e-8,
                 }
+                if hazes:
+                    known |= dict(zip(ELEMENTS, hazes[row], strict=True))
                 for element, value in known.items():
                     if element in model.names:
                         x[model.names.index(element)] = value
