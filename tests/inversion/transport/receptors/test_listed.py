@@ -184,6 +184,10 @@ def test_the_command_makes_footprints_of_listed_places(met_file, write, tmp_path
     with pytest.raises(SystemExit):
         main([*command, "--store", "x"])
     assert "give one of them" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*command[:-2], str(tmp_path / "storms"), "--convection", "emanuel"])
+    assert "convection = 'emanuel' needs" in capsys.readouterr().err
+    assert not (tmp_path / "storms" / "meta.json").exists()  # nobody is kept from the folder
 
 
 def test_forward_mass_is_kept():
