@@ -51,7 +51,7 @@ def stacked(book: Floats, dt: float, before: Floats, after: Floats) -> None:
 @jit
 def level_of(bounds: Floats, place: float) -> int:
     """Return the level that a place in mass (kg m-2) lies in; the first or last beyond the ends."""
-    return min(max(np.searchsorted(bounds, place, side="right") - 1, 0), bounds.size - 2)
+    return min(max(int(np.searchsorted(bounds, place, side="right")) - 1, 0), bounds.size - 2)
 
 
 @jit
