@@ -195,7 +195,9 @@ def _parameters(model: Any, prefix: str = "") -> list[inspect.Parameter]:
         python, word = (str, flag.form) if flag.form else _typed(kind)
         required = about.is_required() and not prefix
         text = about.description or ""
-        if not required and about.default not in (None, False, [], ()) and about.default_factory is None:
+        if about.is_required():
+            text += " [needed with others of its table]" if prefix else ""
+        elif about.default not in (None, False, [], ()) and about.default_factory is None:
             text += f" [default: {_words(about.default)}]"
         decls = () if flag.positional else (_spelling(prefix + name, python, about.default), *flag.names)
         info: Any = (

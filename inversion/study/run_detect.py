@@ -22,7 +22,7 @@ from obsnet.crosscheck.verdicts.options import RowOptions
 from obsnet.errors import FormatError
 from obsnet.inventory.period import read_period
 from obsnet.inventory.table import BUILT_IN, read_inventory
-from obsnet.language import Language, Words
+from obsnet.language import Language, Words, padded
 from obsnet.output import plain
 from obsnet.seal import read_json, sealed_json
 
@@ -220,7 +220,7 @@ def detect_lines(summary: dict[str, Any], language: Language = "en") -> Iterator
         if first["inventory"] is not None:
             cells = [detect_cell(table[region, s]) for s in systems]
             yield (
-                _padded(named(region, language), 16)
+                padded(named(region, language), 16)
                 + f"{first['inventory']:8,.0f} Mt"
                 + "".join(f"{c:>8}" for c in cells)
             )
@@ -252,8 +252,3 @@ def detect_cell(row: dict[str, Any]) -> str:
         return "-"
     mark = "*" if row["reached"] is not None else ""
     return f"{100 * share:.0f}{mark}" if share < 10.0 else ">999"
-
-
-def _padded(text: str, width: int) -> str:
-    """Return a text with blanks up to a width; Chinese characters are two wide."""
-    return text + " " * max(width - sum(2 if ord(c) > 0x2E7F else 1 for c in text), 0)

@@ -100,6 +100,7 @@ def test_help_says_defaults_bounds_and_forms():
     ):  # fmt: skip
         assert word in text
     assert "--secret" not in text
+    assert "Undefined" not in text
     assert "--members" not in text
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from inversion.transport.convection.emanuel import moving_air
-from inversion.transport.convection.redistribution import LARGEST_SHARE, displaced, ledger, stacked
+from inversion.transport.convection.redistribution import LARGEST_SHARE, displaced, ledger, level_of, stacked
 from inversion.transport.kernels.interpolation import LEVEL_SCALE, PER_SECOND, T0, Shape, jit
 from inversion.transport.kernels.random import philox
 from obsnet.errors import MissingVariableError
@@ -167,9 +167,7 @@ def convected(
     share = f * (low + 0.5 * (high - low) * f) / (0.5 * (low + high))
     at = before[k] + share * book[0, k]
     at = displaced(at, sign, dt, moved[slot], book, (before, after), (words[0], words[1]))
-    k = 0
-    while k + 1 < levels and before[k + 1] <= at:
-        k += 1
+    k = level_of(before, at)
     low, high = _density(wind, first, k, levels), _density(wind, first, k + 1, levels)
     bottom = _edge(k, levels, scale)
     depth = _edge(k + 1, levels, scale) - bottom

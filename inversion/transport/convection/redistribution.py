@@ -15,7 +15,7 @@ from inversion.transport.kernels.interpolation import jit
 from inversion.transport.kernels.random import uniform
 from obsnet.typing import Floats, Singles
 
-__all__ = ["LARGEST_SHARE", "displaced", "ledger", "mass_matrix", "stacked"]
+__all__ = ["LARGEST_SHARE", "displaced", "ledger", "level_of", "mass_matrix", "stacked"]
 
 LARGEST_SHARE = 0.5  # of a level's air, that drafts may take within a step
 
@@ -49,16 +49,9 @@ def stacked(book: Floats, dt: float, before: Floats, after: Floats) -> None:
 
 
 @jit
-def _level(bounds: Floats, place: float) -> tuple[int, float]:
-    """Return the level that a place in mass (kg m-2) lies in, and where within it, 0 to 1."""
-    low, high = 0, bounds.size - 1
-    while high - low > 1:
-        middle = (low + high) // 2
-        if bounds[middle] <= place:
-            low = middle
-        else:
-            high = middle
-    return low, min(max((place - bounds[low]) / (bounds[low + 1] - bounds[low]), 0.0), 1.0)
+def level_of(bounds: Floats, place: float) -> int:
+    """Return the level that a place in mass (kg m-2) lies in; the first or last beyond the ends."""
+    return min(max(int(np.searchsorted(bounds, place, side="right")) - 1, 0), bounds.size - 2)
 
 
 @jit
@@ -91,7 +84,8 @@ def displaced(
     before, after = bounds
     if sign < 0.0:
         before, after = after, before
-    k, within = _level(before, place)
+    k = level_of(before, place)
+    within = min(max((place - before[k]) / (before[k + 1] - before[k]), 0.0), 1.0)
     draw, other = uniform(words[0]) * (before[k + 1] - before[k]), k
     if draw < dt * (book[1, k] if sign > 0.0 else book[2, k]):
         for j in range(moved.shape[0]):

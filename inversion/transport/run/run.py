@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from inversion.jacobian.store import JacobianStore
 from inversion.transport.background.particle_ends import is_number, try_background
+from inversion.transport.convection.columns import check_storms
 from inversion.transport.particles.settings import ParticleSettings
 from inversion.transport.run import VERSION
 from inversion.transport.run.folder import Plan, adopt, differs, plan_of, read_plan, settle
@@ -161,8 +162,11 @@ def run_footprints(
         apart(try_background, air.background, species)  # a bad one is told before any work
     edges, met = _axis_and_met(table, met_files, out, grid, step, settings, prepare, plan, gone, work)
     notes = [*settings.notes, *told_of(met)]
+    # What cannot be is told before any work, and before the folder is taken.
+    if settings.stormy:
+        check_storms(met)
     for error in errors:
-        total_flux(error.flux, species, grid, edges)  # a bad one is told before any work
+        total_flux(error.flux, species, grid, edges)
         notes.append(str(error))
     notes += [f"made from {without}"] if without else []
     for line in notes:

@@ -12,6 +12,7 @@ import xarray as xr
 
 from inversion.jacobian.store import JacobianStore
 from inversion.transport.check.worlds import plain_world, release
+from inversion.transport.particles import tables
 from inversion.transport.particles.settings import ParticleSettings
 from inversion.transport.receptors.listed import from_places, read_places
 from inversion.transport.receptors.releases import RELEASE
@@ -183,6 +184,10 @@ def test_the_command_makes_footprints_of_listed_places(met_file, write, tmp_path
     with pytest.raises(SystemExit):
         main([*command, "--store", "x"])
     assert "give one of them" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*command[:-2], str(tmp_path / "storms"), "--convection", "emanuel"])
+    assert "convection = 'emanuel' needs" in capsys.readouterr().err
+    assert not (tmp_path / "storms" / "meta.json").exists()  # nobody is kept from the folder
 
 
 def test_forward_mass_is_kept():
@@ -216,7 +221,9 @@ def test_forward_needs_a_direction_and_a_layer():
             forward(met, place, [1.0], Grid.regular(22, 38, 102, 128, 1, 1), bins(), run)
 
 
-def test_the_forward_command_writes_a_grid(met_file, write, tmp_path, capsys):
+def test_the_forward_command_writes_a_grid(met_file, write, tmp_path, capsys, monkeypatch):
+    factors, factor = [], tables._together
+    monkeypatch.setattr(tables, "_together", lambda *given: factors.append(factor(*given)) or factors[-1])
     head = HEAD + ",amount_mol"
     path = write(head, "a,2020-06-01T02:00Z,25,105,30,1000", "b,2020-06-01T03:00Z,25.5,106,30,500")
     out = tmp_path / "add.nc"
@@ -235,10 +242,11 @@ def test_the_forward_command_writes_a_grid(met_file, write, tmp_path, capsys):
         assert data["mole_fraction"].attrs["substance"] == "CH4"
         assert data["time_bnds"].values[0, 0] == np.datetime64("2020-06-01T02:00")
         assert float(data["mole_fraction"].max()) > 0.0
-        # one particle's error is its whole share, and more where it was felt in several cells (`_together`)
+        # A cell's error is at most its share times its source's factor, and no less where a single particle was.
         mean, error = data["mole_fraction"].values, data["mole_fraction_stderr"].values
         assert ((error > 0.0) == (mean > 0.0)).all()
-        assert (error <= 1.2 * mean).all()
+        assert len(factors) == 2
+        assert (error <= (1.0 + 1e-6) * max(factors) * mean).all()
     path = write(head, "a,2020-06-01T02:00Z,25,105,30,1000", "b,2020-06-01T03:00Z,25.5,106,-30,500")
     with pytest.raises(SystemExit) as stop:
         main([*command, "--json"])
@@ -246,6 +254,9 @@ def test_the_forward_command_writes_a_grid(met_file, write, tmp_path, capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["skipped"] == {"b": "below ground (-30 m)"}
     assert (found["sources"], found["amount_mol"]) == (1, 1000.0)
+    with xr.open_dataset(out, engine="netcdf4") as data:
+        mean, error = data["mole_fraction"].values, data["mole_fraction_stderr"].values
+        assert (error[mean > 0.0] / mean[mean > 0.0]).max() == pytest.approx(factors[-1], rel=1e-6)
     write(head, "b,2020-06-01T03:00Z,25.5,106,-30,500")
     with pytest.raises(SystemExit) as stop:
         main(command)
