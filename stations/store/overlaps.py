@@ -150,7 +150,7 @@ def _series(table: pd.DataFrame, lasting: npt.NDArray[np.bool_]) -> npt.NDArray[
     """Return a number for what each row is of: one intake of a site, or one sample of an instant."""
     sample = table["obs_id"].str.replace(_AGAIN, "", regex=True)
     intake = table["platform"] + ":" + table["intake_height_m"].round(1).astype(str)
-    return np.asarray(intake.where(lasting, sample).factorize()[0], dtype=np.int64)
+    return np.asarray(intake.where(lasting & intake.notna(), sample).factorize()[0], dtype=np.int64)
 
 
 def _met(
