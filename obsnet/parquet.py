@@ -96,7 +96,6 @@ def read_table(path: str | os.PathLike[str], contract: schema.Contract) -> pa.Ta
     schema.check_stored(footer.schema.to_arrow_schema(), contract, str(path))
     with reading(path, "Parquet"):
         table = pq.ParquetFile(path, metadata=footer).read()
-        table.validate(
-            full=True
-        )  # texts that are no UTF-8 and lists that end elsewhere fail here, not in their users
+        # Texts that are no UTF-8 and lists that end elsewhere fail here, not in their users.
+        table.validate(full=True)
     return schema.check(table, contract, str(path))

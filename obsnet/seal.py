@@ -123,6 +123,8 @@ def check_parquet(
         start, footer = _footer(stream)
         sums = _sums(stream, start, footer, path)
         metadata = pq.read_metadata(BytesIO(b"PAR1" + footer))
+        if sums is None and _seal_ends(metadata) == start:
+            raise _damaged(path, "its seal")
         if sums is not None:
             names = [metadata.schema.column(i).path.split(".")[0] for i in range(metadata.num_columns)]
             if len(names) * metadata.num_row_groups != len(sums):
@@ -208,8 +210,6 @@ def _sums(stream: BinaryIO, start: int, footer: bytes, path: str | os.PathLike[s
     stream.seek(start - fixed)
     ending, mark = stream.read(_ENDING.size), stream.read(len(_COLUMNS))
     if mark != _COLUMNS:
-        if _columns_end(footer) == start - fixed:
-            raise _damaged(path, "its seal")
         return None
     count, of_footer, of_body = _ENDING.unpack(ending)
     first = start - fixed - 4 * count
@@ -224,14 +224,18 @@ def _sums(stream: BinaryIO, start: int, footer: bytes, path: str | os.PathLike[s
     return list(struct.unpack(f"<{count}I", body))
 
 
-def _columns_end(footer: bytes) -> int:
-    """Return where the columns' checksums would end, by the footer; -1 where something else follows the columns."""
-    import pyarrow.parquet as pq
-
-    chunks = [c for _, c in _chunks(pq.read_metadata(BytesIO(b"PAR1" + footer)))]
-    if not chunks or any(c.has_offset_index or c.has_column_index for c in chunks):
+def _seal_ends(metadata: pq.FileMetaData) -> int:
+    """Return where a seal would end that follows the columns; -1 where the writer put something else there."""
+    if not metadata.num_row_groups or not str(metadata.created_by).startswith("parquet-cpp-arrow"):
         return -1
-    return max(sum(_range(c)) for c in chunks) + 4 * len(chunks)
+    last = metadata.row_group(metadata.num_row_groups - 1)
+    chunks = [last.column(i) for i in range(last.num_columns)]
+    if any(
+        c.has_offset_index or c.has_column_index or getattr(c, "bloom_filter_offset", None) for c in chunks
+    ):
+        return -1
+    sums = 4 * metadata.num_row_groups * len(chunks)
+    return max((sum(_range(c)) for c in chunks), default=0) + sums + _ENDING.size + len(_COLUMNS)
 
 
 def _content_ends(stream: BinaryIO, place: int) -> bool:
@@ -242,7 +246,10 @@ def _content_ends(stream: BinaryIO, place: int) -> bool:
         at = {0: 40, 1: 44, 2: 28, 3: 28}.get(head[8], len(head))
         return int.from_bytes(head[at : at + 8], "little") == place
     stream.seek(max(place - 22, 0))
-    return stream.read(4) == b"PK\x05\x06"  # end of the central directory, without comment
+    ending = stream.read(
+        22
+    )  # of the central directory; its last two bytes are the length of a comment that follows
+    return ending[:4] == b"PK\x05\x06" and ending[-2:] == b"\0\0"
 
 
 def _chunks(metadata: pq.FileMetaData) -> list[tuple[str, pq.ColumnChunkMetaData]]:

@@ -12,6 +12,7 @@ from stations.record.series import nearest_times
 __all__ = ["SAME_PLACE_KM", "apart_km", "copied", "pairs"]
 
 SAME_PLACE_KM = 10.0  # two intakes on a hill, or flasks at the fence, are no farther apart
+_COARSE = 1e-4
 
 
 def apart_km(one: xr.Dataset, other: xr.Dataset) -> float:
@@ -57,13 +58,22 @@ def pairs(
 def copied(value: np.ndarray, reference: np.ndarray) -> int:
     """Return how many pairs are equal where one record is made of the other; else 0.
 
-    Made of it: the same, or moved by an offset and a factor, or rounded. Analysers that agree to a small part of what
-    rounding takes away would pass for copies.
+    Made of it: the same in more than half of the pairs, or moved by an offset and a factor, or rounded in 95 % of them.
+    Two good analysers are often equal where both records have only 0.1 ppm of CO2 or 1 ppb of CH4 (more than `_COARSE`
+    of the value): there more than 95 % must be. Analysers that agree to a small part of what rounding takes away would
+    pass for copies.
     """
-    rounding = next((10.0**-d for d in range(3) if _rounded(reference, d)), 0.0)
+    decimals = next((d for d in range(3) if _rounded(reference, d)), None)
+    rounding = 0.0 if decimals is None else 10.0**-decimals
+    coarse = (
+        decimals is not None and rounding > _COARSE * np.median(np.abs(value)) and _rounded(value, decimals)
+    )
     for moved in (value, _line_through(value, reference)):
         off = np.abs(moved - reference)
-        for size, share in ((1e-6 * np.abs(value), 0.5), (0.5001 * rounding + 1e-6 * np.abs(value), 0.95)):
+        for size, share in (
+            (1e-6 * np.abs(value), 0.95 if coarse else 0.5),
+            (0.5001 * rounding + 1e-6 * np.abs(value), 0.95),
+        ):
             equal = int((off <= size).sum())
             if equal > share * off.size:
                 return equal

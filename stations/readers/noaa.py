@@ -62,12 +62,8 @@ _OLD = {
     "analysis_flag": "qcflag",
     "analysis_instrument": "instrument",
 }
-_STAMPS = (
-    "time",
-    "datetime",
-    "time_decimal",
-    "year",
-)  # whose comment says what part of its interval a stamp names
+# Columns whose comment says what part of its interval a stamp names.
+_STAMPS = ("time", "datetime", "time_decimal", "year")
 _FILL = -999.999  # where the header declares none
 _LENGTHS = {"hourly": np.timedelta64(1, "h"), "daily": np.timedelta64(1, "D"), "monthly": "month"}
 

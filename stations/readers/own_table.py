@@ -21,9 +21,8 @@ __all__ = ["FileLayout", "column", "numbers", "text_table"]
 
 _SEPARATORS = {"tab": "\t", "space": r"\s+"}
 _EMPTY = {"", "nan", "na", "null", "-", "--", "none"}
-_DURATIONS = dt.datetime(
-    1900, 1, 2
-)  # a workbook's dates before this are lengths of time from 31 December 1899
+# A workbook's dates before this are lengths of time from 31 December 1899.
+_DURATIONS = dt.datetime(1900, 1, 2)
 _COMMA = r"^[+-]?\d+,\d+$"
 
 

@@ -7,6 +7,7 @@ would be the same spectra twice, on another scale.
 
 from __future__ import annotations
 
+import re
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["read", "sniff"]
 
+_SITE_AND_DAY = re.compile(r"(?<![A-Za-z])([a-z]{2})\d{8}(?!\d)")  # hw20230402_20230402.public.qc.nc
 _RELEASES: dict[str, ModuleType] = {"ggg2020": tccon_ggg2020, "ggg2014": tccon_ggg2014}
 
 
@@ -87,7 +89,7 @@ def _record(source: Source, file: File, column: Column, name: str, release: str,
         extras=_operator(column, quality, notes) | column.extras,
         source=source,
         attrs={
-            "site": source.name[:2],
+            "site": _site(source, file),
             "site_name": file.attr("short_location") or file.attr("longName") or file.attr("long_name"),
             "network": "TCCON",
             "source": f"tccon_{release}_x{name.lower()}",
@@ -99,6 +101,14 @@ def _record(source: Source, file: File, column: Column, name: str, release: str,
     )
     in_unit(dataset, column.unit)
     return dataset
+
+
+def _site(source: Source, file: File) -> str:
+    """Return the two letters that begin the name of the file, or where it was renamed, of the one it was made of."""
+    for text in (source.name, file.attr("history")):
+        if match := _SITE_AND_DAY.search(text):
+            return match[1]
+    return file.attr("long_name") or file.attr("longName") or source.name[:2]
 
 
 def _operator(column: Column, quality: np.ndarray, notes: Notes) -> dict[str, Any]:

@@ -65,9 +65,8 @@ def write_record(record: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     if missing:
         raise SchemaError(f"{path}: not a station record, it lacks {', '.join(missing)}")
     data = record.copy()
-    if not (
-        np.diff(data["time"].values) > np.timedelta64(0)
-    ).all():  # pairs: no coordinate of CF may repeat a value
+    rises = np.diff(data["time"].values) > np.timedelta64(0)
+    if not rises.all():  # pairs: no coordinate of CF may repeat a value
         data = data.swap_dims(time=ROW)
     for name in map(str, data.variables):
         own = data[name].attrs

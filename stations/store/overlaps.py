@@ -127,7 +127,7 @@ def _decided(table: pd.DataFrame, order: Sequence[str]) -> tuple[pd.Series, dict
     value, usable = table["value"].to_numpy(), (own == 0).to_numpy()
     start, end = (table[n].to_numpy().astype("datetime64[us]").astype(np.int64) for n in _TIMES)
     other = np.full(len(table), -1)  # the row that counts in the place of each
-    for rows in _series(table, end > start).groupby(level=0).indices.values():
+    for rows in _met(_series(table, end > start), start, end, place):
         kept = rows[:0]
         for some in (rows[usable[rows]], rows[~usable[rows]]):
             for file in np.unique(place[some])[::-1]:
@@ -146,13 +146,32 @@ def _decided(table: pd.DataFrame, order: Sequence[str]) -> tuple[pd.Series, dict
     return right, told
 
 
-def _series(table: pd.DataFrame, lasting: npt.NDArray[np.bool_]) -> pd.Series:
-    """Return the table's rows by what they are of: one intake of a site, or one sample of an instant."""
-    import pandas as pd
-
+def _series(table: pd.DataFrame, lasting: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Return a number for what each row is of: one intake of a site, or one sample of an instant."""
     sample = table["obs_id"].str.replace(_AGAIN, "", regex=True)
     intake = table["platform"] + ":" + table["intake_height_m"].round(1).astype(str)
-    return pd.Series(0, index=intake.where(lasting, sample).to_numpy())
+    return np.asarray(intake.where(lasting & intake.notna(), sample).factorize()[0], dtype=np.int64)
+
+
+def _met(
+    series: npt.NDArray[np.int64],
+    start: npt.NDArray[np.int64],
+    end: npt.NDArray[np.int64],
+    place: npt.NDArray[Any],
+) -> list[npt.NDArray[np.int64]]:
+    """Return by series the rows that share time with rows of other files, directly or through others."""
+    import pandas as pd
+
+    rows = np.lexsort((start, series))
+    if not rows.size:
+        return []
+    one, first = series[rows], start[rows]
+    reach = pd.Series(end[rows]).groupby(one).cummax().to_numpy()
+    begins = np.append(True, (one[1:] > one[:-1]) | ((first[1:] >= reach[:-1]) & (first[1:] > first[:-1])))
+    at = np.flatnonzero(begins)
+    several = np.minimum.reduceat(place[rows], at) < np.maximum.reduceat(place[rows], at)
+    met = rows[several[np.cumsum(begins) - 1]]
+    return np.split(met, np.flatnonzero(np.diff(series[met])) + 1) if met.size else []
 
 
 def _shared(

@@ -255,6 +255,17 @@ def test_what_is_made_of_the_stations_own_values_proves_nothing(tmp_path):
             assert found.verdict == verdict, name
 
 
+def test_two_analysers_of_one_decimal_are_no_copies_of_each_other(tmp_path):
+    """They agree to 0.03 ppm, so that three pairs in four are equal; of a copy all are."""
+    rng = np.random.default_rng(0)
+    value = 400 + 0.5 * np.cumsum(rng.standard_normal(500))
+    mine = make_record(np.round(value, 1))
+    text = 'kind="comparison"\ngoal={CO2=0.1}'
+    other = make_record(np.round(value + 0.03 * rng.standard_normal(500), 1))
+    assert one(tmp_path, text, record=mine, comparison=other).verdict == "pass"
+    assert one(tmp_path, text, record=mine, comparison=mine).verdict == "not testable"
+
+
 def test_another_place_is_no_second_record(tmp_path):
     far = make_record(np.full(999, 400.05), longitude=101.4)
     outcome = one(tmp_path, 'kind="comparison"\ngoal={CO2=0.1}', comparison=far)

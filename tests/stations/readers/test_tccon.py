@@ -157,7 +157,8 @@ def test_a_missing_kernel_or_prior_is_flagged_and_counted(harwell, tmp_path):
             values[:] = np.nan
         return values
 
-    carbon, methane = read_all(copy(harwell, tmp_path / "hw.nc", punch))[:2]
+    carbon, methane = read_all(copy(harwell, tmp_path / "columns.nc", punch))[:2]
+    assert carbon.attrs["site"] == "HW"  # a file that was renamed says what it was made of
     flagged = carbon["quality"].values & np.uint32(Quality.OPERATOR) != 0
     assert np.flatnonzero(flagged).tolist() == [3]
     assert "1 rows lack a kernel, prior or weight (flagged 'operator')" in carbon.attrs["warnings"]
