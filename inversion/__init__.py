@@ -45,10 +45,10 @@ __getattr__, __dir__ = lazy(
         "Posterior": "inversion.problem.posterior",
         "Problem": "inversion.problem.problem",
         "State": "inversion.problem.state",
-        "choose_network": "inversion.study.design",
+        "choose_network": "inversion.study.designs.design",
         "open_footprints": "inversion.transport.readers",
         "region_totals": "inversion.problem.totals",
-        "run_twins": "inversion.study.osse",
+        "run_twins": "inversion.study.osse.osse",
         "solve": "inversion.solvers.choose",
         "store_blocks": "inversion.operators.distributed",
         "state_columns": "inversion.solvers.localisation",
@@ -58,7 +58,7 @@ __getattr__, __dir__ = lazy(
 )
 keep_paths(
     {
-        "inversion.design": "inversion.study.design",
-        "inversion.osse": "inversion.study.osse",
+        "inversion.design": "inversion.study.designs.design",
+        "inversion.osse": "inversion.study.osse.osse",
     }
 )

@@ -133,8 +133,8 @@ def invert(split: str, seed: int) -> Inversion:
     import scipy.sparse as sp
 
     from inversion import solve
+    from inversion.case.blocks.prior import sector_error
     from inversion.case.options import SectorOptions
-    from inversion.case.prior import sector_error
     from inversion.operators.covariance import BlockDiagonalCovariance
     from inversion.problem.problem import Problem
     from inversion.problem.state import State, StateBlock

@@ -19,9 +19,9 @@ import numpy as np
 
 from inversion.problem.totals import region_totals
 from inversion.solvers.choose import solve
-from inversion.study.detect import Setting, detect, set_up
+from inversion.study.detect.detect import Setting, detect, set_up
+from inversion.study.detect.run_detect import setting_of
 from inversion.study.options import DetectOptions
-from inversion.study.run_detect import setting_of
 from obsnet.config import validate
 from obsnet.crosscheck.rules.rule import Rule, detection_power
 from obsnet.crosscheck.rules.verdict import Verdict, Verdicts, judge

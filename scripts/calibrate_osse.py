@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from inversion.problem.posterior import Posterior
-from inversion.study.network import presets, read_network
 from inversion.study.options import WorldOptions
-from inversion.study.osse import run_twins
+from inversion.study.osse.osse import run_twins
 from inversion.study.study import Study
-from inversion.study.world import StudyWorld
+from inversion.study.worlds.network import presets, read_network
+from inversion.study.worlds.world import StudyWorld
 from obsnet.config import validate
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "design.md"

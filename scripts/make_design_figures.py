@@ -16,10 +16,10 @@ from pathlib import Path
 
 from PIL import Image
 
+from inversion.study.designs.run_design import run_design
+from inversion.study.detect.run_detect import detect_cell, run_detect
 from inversion.study.options import DesignOptions, DetectOptions, OsseOptions
-from inversion.study.run_design import run_design
-from inversion.study.run_detect import detect_cell, run_detect
-from inversion.study.run_osse import run_osse
+from inversion.study.osse.run_osse import run_osse
 from inversion.study.words import named
 from obsnet.config import read_toml, validate
 

@@ -84,7 +84,7 @@ def run(given):
     from year_world import make_world
 
     from inversion import solve
-    from inversion.case.restart import kept_arrays, load_posterior, save_posterior
+    from inversion.case.outputs.restart import kept_arrays, load_posterior, save_posterior
     from inversion.problem.totals import region_totals
     from inversion.solvers.forecast import forecast
 

@@ -66,7 +66,7 @@ def _footprint_file(root: Path) -> Any:
 
 
 def _restart(root: Path) -> Any:
-    from inversion.case.restart import load_posterior
+    from inversion.case.outputs.restart import load_posterior
     from tests.inversion.world import make_world
 
     return load_posterior(root / "restart.npz", make_world(n=20).assemble().problem)
@@ -124,7 +124,7 @@ def kept_array(folder: Path) -> Path:
 
 
 def _kept_array(root: Path) -> Any:
-    from inversion.case.restart import kept_arrays
+    from inversion.case.outputs.restart import kept_arrays
     from inversion.solvers.choose import solve
     from tests.inversion.world import make_world
 
@@ -151,7 +151,7 @@ def transport_error(folder: Path) -> Path:
 
 
 def _transport_error(root: Path) -> Any:
-    from inversion.case.inputs import with_transport_error
+    from inversion.case.inputs.reading import with_transport_error
 
     return with_transport_error(pa.table({"obs_id": [f"o{k}" for k in range(40)]}), root)
 
@@ -247,7 +247,7 @@ def detected(folder: Path) -> Path:
 
 
 def _detected(root: Path) -> Any:
-    from inversion.study.run_detect import kept_system
+    from inversion.study.detect.run_detect import kept_system
 
     return kept_system(root / "a.json")  # None where it is damaged: computed again
 

@@ -124,9 +124,9 @@ def plumes(folder: Path) -> Iterator[tuple[Path, Any]]:
 
 def fields(folder: Path) -> Iterator[tuple[Path, Any]]:
     """Fields that a bias follows."""
-    from inversion.study.pattern import read_field
+    from inversion.study.osse.pattern import read_field
     from obsnet.geotiff import write_geotiff
-    from tests.inversion.study.test_pattern import DAYS, GRID, PLANE, write
+    from tests.inversion.study.osse.test_pattern import DAYS, GRID, PLANE, write
 
     write(folder, PLANE[None] + np.zeros((3, 1, 1)), time=DAYS)
     write_geotiff(PLANE, GRID, folder / "a.tif", units="1", description="albedo", dtype="float64")
@@ -136,8 +136,8 @@ def fields(folder: Path) -> Iterator[tuple[Path, Any]]:
 
 def elements(folder: Path) -> Iterator[tuple[Path, Any]]:
     """Maps of the columns of a ready-made Jacobian."""
-    from inversion.case.elements import read_elements
-    from tests.inversion.case.test_elements import write_map
+    from inversion.case.inputs.elements import read_elements
+    from tests.inversion.case.inputs.test_elements import write_map
 
     yield write_map(folder / "StateVector.nc"), lambda p, _: read_elements(p, 6)
 

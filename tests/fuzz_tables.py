@@ -119,7 +119,7 @@ def settings(folder: Path) -> Iterator[tuple[Path, Any]]:
     """Every TOML file that a user may bring."""
     from importlib import resources
 
-    from inversion.study.network import read_network
+    from inversion.study.worlds.network import read_network
     from obsnet.config import read_toml
     from obsnet.pipeline import read_case
     from retrieval.products.bias import read_correction

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from inversion.case.inputs import read_prior
+from inversion.case.inputs.reading import read_prior
 from inversion.jacobian.store import JacobianStore
 from inversion.transport.conversion.convert import convert_files
 from inversion.transport.run.run import Air, run_footprints

@@ -11,8 +11,8 @@ from inversion.solvers.localisation import Localisation
 from inversion.solvers.lognormal import solve_lognormal
 from inversion.solvers.smoother import solve_ensemble_smoother
 from inversion.solvers.truncated import solve_truncated
-from inversion.study.design import choose_network
-from inversion.study.osse import run_twins
+from inversion.study.designs.design import choose_network
+from inversion.study.osse.osse import run_twins
 from obsnet.inventory.uncertainty.montecarlo import province_draws
 from obsnet.journal import journal, read_journals
 from retrieval.validation.collocation import collocate

@@ -10,9 +10,9 @@ import pytest
 
 from inversion.jacobian.foreign import read_foreign
 from inversion.operators.placed import read_block
-from inversion.study.network import read_network
-from inversion.study.pattern import read_field
-from inversion.study.run_detect import kept_system
+from inversion.study.detect.run_detect import kept_system
+from inversion.study.osse.pattern import read_field
+from inversion.study.worlds.network import read_network
 from inversion.transport.run.folder import read_plan
 from obsnet.config import read_toml
 from obsnet.errors import ObsnetError

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import xarray as xr
 
-from inversion.case.restart import kept_arrays, load_posterior, save_posterior
+from inversion.case.outputs.restart import kept_arrays, load_posterior, save_posterior
 from inversion.jacobian.store import JacobianStore
 from inversion.solvers.choose import solve
 from inversion.transport.files.writers import write_cf

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from inversion.case.inputs import load
+from inversion.case.inputs.reading import load
 from inversion.case.options import InvertOptions
 from inversion.jacobian.store import JacobianStore
 from inversion.transport.commands.footprints_stage import STAGE as FOOTPRINTS

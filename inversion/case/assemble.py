@@ -14,13 +14,13 @@ import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
 
-from inversion.case.evaluation import passes
-from inversion.case.fluxes import make_fluxes
-from inversion.case.inputs import PriorFlux
-from inversion.case.model_error import ErrorParts, error_parts, sampling_variance
-from inversion.case.nuisance import background, nuisance_blocks
+from inversion.case.blocks.fluxes import make_fluxes
+from inversion.case.blocks.model_error import ErrorParts, error_parts, sampling_variance
+from inversion.case.blocks.nuisance import background, nuisance_blocks
+from inversion.case.blocks.shared_errors import shared_blocks, shared_notes
+from inversion.case.inputs.evaluation import passes
+from inversion.case.inputs.reading import PriorFlux
 from inversion.case.options import InvertOptions
-from inversion.case.shared_errors import shared_blocks, shared_notes
 from inversion.jacobian.store import Jacobian
 from inversion.operators.covariance import BlockDiagonalCovariance
 from inversion.problem.problem import Problem

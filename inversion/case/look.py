@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from inversion.case.inputs import PriorFlux, locate, read_prior
+from inversion.case.inputs.reading import PriorFlux, locate, read_prior
 from inversion.case.options import InvertOptions
 from inversion.jacobian.store import JacobianStore
 from obsnet.case_check import later
@@ -55,7 +55,7 @@ def look(
             yield ConfigError(f"[invert.sector.{name}]: the prior has no such sector{nearest(name, known)}")
     yield from _beside(options, folder, out)
     if store.exists() and footprints.exists():
-        from inversion.case.inputs import load
+        from inversion.case.inputs.reading import load
 
         counts = load(options, folder, out).counts
         yield ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in counts.items())
@@ -71,7 +71,7 @@ def _prior(options: InvertOptions, footprints: Path, folder: Path, out: Path) ->
         return read_prior(
             path, jacobian.grid, jacobian.time_edges, gas, options.prior_name, options.prior_file
         )
-    from inversion.case.inputs import prior_data
+    from inversion.case.inputs.reading import prior_data
 
     data = prior_data(path, options.prior_file)
     bounds = data["time_bnds"].values
@@ -97,8 +97,8 @@ def _beside(options: InvertOptions, folder: Path, out: Path) -> Iterator[str | O
 
 
 def _look_foreign(options: InvertOptions, folder: Path, out: Path) -> Iterator[str | ObsnetError]:
-    from inversion.case.elements import element_prior, read_elements
-    from inversion.case.foreign import foreign_problem
+    from inversion.case.inputs.elements import element_prior, read_elements
+    from inversion.case.inputs.foreign import foreign_problem
     from inversion.jacobian.foreign import read_foreign
 
     assert options.foreign is not None

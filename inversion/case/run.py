@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from inversion.case.assemble import Assembled
     from inversion.case.ensemble import Member
-    from inversion.case.solved import PreparedCase, SolvedCase
+    from inversion.case.outputs.solved import PreparedCase, SolvedCase
     from inversion.case.workers import MemberTask
     from inversion.problem.basis import Basis
     from inversion.problem.posterior import Posterior
@@ -53,7 +53,7 @@ def run_invert(
     options : InvertOptions
         The table ``[invert]``.
     folder, out : Path
-        Folder of the case and of the run; see `inversion.case.inputs.locate`.
+        Folder of the case and of the run; see `inversion.case.inputs.reading.locate`.
     report : callable
         Takes lines for people: what was read, which solver was chosen and why.
     work : Work, optional
@@ -101,9 +101,9 @@ def solve_case(
     place : callable
         Brings the problem to where it is solved; see `inversion.case.workers.places`.
     """
-    from inversion.case.apart import SOLVERS
-    from inversion.case.restart import kept_arrays
-    from inversion.case.solved import SolvedCase
+    from inversion.case.outputs.restart import kept_arrays
+    from inversion.case.outputs.solved import SolvedCase
+    from inversion.case.solving.apart import SOLVERS
     from inversion.problem.totals import region_totals
 
     ready = prepare_case(options, folder, out, report, held_back)
@@ -151,11 +151,11 @@ def prepare_case(
 ) -> PreparedCase:
     """Read a case and put together the problem that is to be solved; parameters as of `solve_case`."""
     from inversion.case.assemble import assemble
-    from inversion.case.basis import make_basis
-    from inversion.case.estimate import estimate_errors
-    from inversion.case.inputs import load
-    from inversion.case.shares import read_shares
-    from inversion.case.solved import PreparedCase
+    from inversion.case.inputs.reading import load
+    from inversion.case.inputs.shares import read_shares
+    from inversion.case.outputs.solved import PreparedCase
+    from inversion.case.solving.basis import make_basis
+    from inversion.case.solving.estimate import estimate_errors
     from inversion.problem.time_bins import state_bins
     from inversion.problem.totals import total_weights
 
@@ -213,8 +213,8 @@ def prepare_case(
 
 def _screened(options: InvertOptions, made: Assembled, report: Report) -> tuple[Assembled, pa.Table | None]:
     """Return the problem after ``[invert.screen]``, and the observations that it touched."""
-    from inversion.case.checks import screening_lines
-    from inversion.case.screening import screen
+    from inversion.case.checks.remarks import screening_lines
+    from inversion.case.checks.screening import screen
     from inversion.solvers.choose import solve
 
     if options.screen is None:
@@ -236,7 +236,7 @@ def _solve(
     place: Place,
 ) -> Posterior:
     """Solve for cells or regions, or go on from the restart file of the same problem."""
-    from inversion.case.restart import load_posterior, save_posterior
+    from inversion.case.outputs.restart import load_posterior, save_posterior
     from inversion.solvers.choose import solve
 
     def go(problem: Problem, totals: int = 0) -> Posterior:
@@ -269,7 +269,7 @@ def reduced(options: BasisOptions, problem: Problem, basis: Basis, report: Repor
 
 def _held(options: InvertOptions, made: Assembled, held_back: Texts | None) -> Bools:
     """Say which observations are held back."""
-    from inversion.case.evaluation import withheld
+    from inversion.case.inputs.evaluation import withheld
 
     if held_back is not None:
         return np.isin(made.problem.obs_id, held_back)
@@ -293,7 +293,7 @@ def _without(made: Assembled, held: Bools) -> Assembled:
 
 def _evaluate(posterior: Posterior, ready: PreparedCase) -> Any:
     """Compare predictions of the observations that were held back."""
-    from inversion.case.evaluation import evaluate
+    from inversion.case.inputs.evaluation import evaluate
 
     used = np.isin(ready.whole.problem.obs_id, ready.made.problem.obs_id)
     return evaluate(posterior, ready.whole.problem, ready.held, used, ready.whole.observations)
@@ -302,8 +302,8 @@ def _evaluate(posterior: Posterior, ready: PreparedCase) -> Any:
 def _own(
     options: InvertOptions, folder: Path, out: Path, report: Report, work: Work | None, place: Place
 ) -> tuple[list[Path], dict[str, Any]]:
-    from inversion.case.checks import add_checks
-    from inversion.case.outputs import (
+    from inversion.case.checks.remarks import add_checks
+    from inversion.case.outputs.posterior_file import (
         add_likelihood,
         fit_table,
         posterior_dataset,
@@ -388,7 +388,7 @@ def _left_out(case: SolvedCase) -> pa.Table | None:
     """Leave each station or satellite out in turn; None where that would take long or there is one only."""
     import scipy.sparse as sp
 
-    from inversion.case.evaluation import left_out
+    from inversion.case.inputs.evaluation import left_out
     from inversion.problem.gained import GainedPosterior
     from obsnet.constants import SECONDS_PER_YEAR
 

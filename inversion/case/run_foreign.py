@@ -13,7 +13,7 @@ from obsnet.errors import ConfigError
 from obsnet.run_words import line
 
 if TYPE_CHECKING:
-    from inversion.case.elements import Elements
+    from inversion.case.inputs.elements import Elements
     from inversion.problem.problem import Problem
 
 __all__ = ["run_foreign"]
@@ -57,10 +57,10 @@ def run_foreign(
 
     import xarray as xr
 
-    from inversion.case.elements import place_elements, read_elements, with_boundary
-    from inversion.case.foreign import foreign_problem
-    from inversion.case.inputs import locate
-    from inversion.case.outputs import summary_of
+    from inversion.case.inputs.elements import place_elements, read_elements, with_boundary
+    from inversion.case.inputs.foreign import foreign_problem
+    from inversion.case.inputs.reading import locate
+    from inversion.case.outputs.posterior_file import summary_of
     from inversion.jacobian.foreign import read_foreign
     from inversion.solvers.choose import solve
     from obsnet.cf import write_netcdf
@@ -122,8 +122,13 @@ def _on_the_map(
     """Solve for factors whose cells are known and write the posterior file with totals."""
     import pyarrow as pa
 
-    from inversion.case.elements import flux_fields
-    from inversion.case.outputs import fit_table, posterior_dataset, summary_of, write_posterior
+    from inversion.case.inputs.elements import flux_fields
+    from inversion.case.outputs.posterior_file import (
+        fit_table,
+        posterior_dataset,
+        summary_of,
+        write_posterior,
+    )
     from inversion.problem.totals import region_totals
     from inversion.solvers.choose import solve
     from obsnet.shares import add_shares

@@ -36,8 +36,8 @@ def choose(options: DesignCommand) -> Shown:
     them decides. The table [design.world] makes an idealised world; without it the footprints of the case's
     [invert] are used.
     """
+    from inversion.study.designs.run_design import run_design
     from inversion.study.options import DesignOptions
-    from inversion.study.run_design import run_design
 
     table, data, folder, out = options.open("design", DesignOptions)
     language = options.language
@@ -55,8 +55,8 @@ def detect(options: DetectCommand) -> Shown:
     finds with its power, in an idealised world with the errors that observations share. Without a case the built-in
     inventory and networks are taken, and what is assumed is printed. A run that was stopped goes on where it was.
     """
+    from inversion.study.detect.run_detect import detect_lines, run_detect
     from inversion.study.options import DetectOptions
-    from inversion.study.run_detect import detect_lines, run_detect
     from obsnet.config import apply_overrides, out_folder, read_toml, validate
     from obsnet.errors import ConfigError
 

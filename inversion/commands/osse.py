@@ -48,9 +48,9 @@ def osse(options: OsseCommand, work: Work) -> Shown:
     Truths are drawn from the prior, observed and solved, many times. The table [osse.world] makes an idealised
     world for networks that do not exist yet; without it the footprints of the case's [invert] are used.
     """
-    from inversion.study.network import describe_presets
     from inversion.study.options import OsseOptions
-    from inversion.study.run_osse import run_osse, write_observations
+    from inversion.study.osse.run_osse import run_osse, write_observations
+    from inversion.study.worlds.network import describe_presets
 
     if options.networks:
         rows = describe_presets(options.language)

@@ -4,7 +4,7 @@ For an indicator ``v`` of the rows of a source and ``S = H B H' + R``, the gener
 common offset is ``b = v' S^-1 d / v' S^-1 v`` with variance ``1 / v' S^-1 v``. It knows what fluxes, inflow and
 offsets in the state can explain, so what is left is what nothing in the inversion accounts for. An offset that *is*
 solved is in S and takes the test's power away, as it should. What footprints of few particles make of no offset
-(`inversion.case.attenuation`) is taken off.
+(`inversion.case.checks.attenuation`) is taken off.
 """
 
 from __future__ import annotations

@@ -39,15 +39,15 @@ def write_page(
     data : xarray.Dataset
         Posterior contract.
     fit : pyarrow.Table
-        See `inversion.case.outputs.fit_table`.
+        See `inversion.case.outputs.posterior_file.fit_table`.
     evaluation : pyarrow.Table, optional
-        See `inversion.case.evaluation.evaluate`.
+        See `inversion.case.inputs.evaluation.evaluate`.
     surface : LikelihoodSurface, optional
         See `inversion.errors.likelihood`.
     ensemble : xarray.Dataset, optional
         See `inversion.case.ensemble.ensemble_dataset`.
     left : pyarrow.Table, optional
-        See `inversion.case.evaluation.left_out`.
+        See `inversion.case.inputs.evaluation.left_out`.
 
     Returns
     -------

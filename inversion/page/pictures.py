@@ -25,7 +25,7 @@ def all_pictures(data: Any, fit: pa.Table, surface: LikelihoodSurface | None) ->
     data : xarray.Dataset
         Posterior contract.
     fit : pyarrow.Table
-        See `inversion.case.outputs.fit_table`.
+        See `inversion.case.outputs.posterior_file.fit_table`.
     surface : LikelihoodSurface or None
         See `inversion.errors.likelihood`.
 

@@ -27,7 +27,7 @@ def all_tables(
     data : xarray.Dataset
         Posterior contract.
     evaluation, left : pyarrow.Table, optional
-        See `inversion.case.evaluation.evaluate` and `left_out`.
+        See `inversion.case.inputs.evaluation.evaluate` and `left_out`.
     ensemble : xarray.Dataset, optional
         See `inversion.case.ensemble.ensemble_dataset`.
 

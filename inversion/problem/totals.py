@@ -321,8 +321,8 @@ def region_totals(
         From `total_weights`.
     keep : callable
         ``keep(name, make)`` returns the array that ``make()`` makes, or the one that it kept under that name when
-        the same posterior's totals were last computed; see `inversion.case.restart.kept_arrays`. By default nothing is
-        kept.
+        the same posterior's totals were last computed; see `inversion.case.outputs.restart.kept_arrays`. By default
+        nothing is kept.
 
     Raises
     ------

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from inversion.case.apart import SOLVERS
 from inversion.case.options import InvertOptions
+from inversion.case.outputs.solved import PreparedCase
 from inversion.case.run import ensemble_totals, prepare_case, reduced, solve_case
-from inversion.case.solved import PreparedCase
+from inversion.case.solving.apart import SOLVERS
 from inversion.problem.posterior import Posterior
 from inversion.problem.problem import Problem
 from inversion.problem.totals import total_weights

@@ -1,7 +1,7 @@
 """What a twin experiment or a design works on: a problem without observed values, and the totals of interest.
 
 It comes from a case with footprints (`inversion.study.case_study`), or from an idealised world with networks
-(`inversion.study.world`).
+(`inversion.study.worlds.world`).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import pyarrow as pa
 import scipy.sparse as sp
 
 from inversion.case.assemble import Assembled, assemble
-from inversion.case.inputs import PriorFlux
+from inversion.case.inputs.reading import PriorFlux
 from inversion.case.options import InvertOptions
 from inversion.jacobian.store import Jacobian
 from inversion.problem.totals import TotalWeights, total_weights

@@ -49,7 +49,7 @@ def test_a_sentence_that_is_not_in_the_table_stands_as_it_is():
 
 
 def test_what_the_checks_write_is_in_the_table():
-    from inversion.case.checks import _biased
+    from inversion.case.checks.remarks import _biased
     from inversion.errors.source_bias import Offset
 
     offset = Offset("flasks; b", 7, 1.234, 0.5, deviations=2.5, p_adjusted=1e-4)

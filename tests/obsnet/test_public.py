@@ -25,8 +25,8 @@ def test_every_public_name_loads(package):
 @pytest.mark.parametrize(
     ("former", "now"),
     [
-        ("inversion.osse", "inversion.study.osse"),
-        ("inversion.design", "inversion.study.design"),
+        ("inversion.osse", "inversion.study.osse.osse"),
+        ("inversion.design", "inversion.study.designs.design"),
         ("retrieval.column_operator", "retrieval.columns.column_operator"),
         ("retrieval.pressure_weights", "retrieval.columns.pressure_weights"),
         ("stations.fit_many", "stations.curve.many"),

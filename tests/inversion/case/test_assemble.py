@@ -10,10 +10,10 @@ import pytest
 import scipy.sparse as sp
 
 from inversion import solve
-from inversion.case.inputs import match_observations
-from inversion.case.nuisance import background
+from inversion.case.blocks.nuisance import background
+from inversion.case.blocks.prior import flux_operator
+from inversion.case.inputs.reading import match_observations
 from inversion.case.options import InvertOptions
-from inversion.case.prior import flux_operator
 from inversion.jacobian.flux import bin_matrix
 from inversion.jacobian.store import SIDES
 from inversion.operators.covariance import BlockDiagonalCovariance

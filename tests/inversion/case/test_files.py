@@ -17,7 +17,7 @@ from obsnet.constants import SECONDS_PER_YEAR
 from obsnet.pipeline import read_case, run_case
 from obsnet.store import ObservationStore
 from tests.inversion.case.files import CASE, write_case
-from tests.inversion.case.test_estimate import drawn
+from tests.inversion.case.solving.test_estimate import drawn
 from tests.inversion.world import APART, make_world
 from tests.inversion.world import options as world_options
 
@@ -284,8 +284,8 @@ def test_methods_come_from_one_table():
     """What the options take, what the document and `obsnet config schema` list, and what is solved."""
     from pathlib import Path
 
-    from inversion.case.apart import SOLVERS
     from inversion.case.methods import METHODS
+    from inversion.case.solving.apart import SOLVERS
 
     own = {name for name, method in METHODS.items() if not method.normal}
     assert set(SOLVERS) == own

@@ -14,7 +14,7 @@ from obsnet.errors import ConfigError
 from obsnet.work.cluster import session
 from obsnet.work.work import Work
 from tests.inversion.case.files import CASE, write_case
-from tests.inversion.case.test_evaluation import MORE
+from tests.inversion.case.inputs.test_evaluation import MORE
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from inversion import solve
-from inversion.case.foreign import foreign_problem
+from inversion.case.inputs.foreign import foreign_problem
 from inversion.case.options import ForeignOptions
 from inversion.jacobian.foreign import read_foreign
 from obsnet.errors import FormatError, SchemaError, UnitError

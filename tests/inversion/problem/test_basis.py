@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inversion import BlockDiagonalCovariance, State, solve
-from inversion.case.basis import make_basis
 from inversion.case.options import BasisOptions
+from inversion.case.solving.basis import make_basis
 from inversion.problem.basis import block_error, expected_information, membership, quadtree
 from inversion.problem.reduction import reduce_problem
 from inversion.problem.state import StateBlock

@@ -7,8 +7,8 @@ import pytest
 import scipy.sparse as sp
 
 from inversion import BlockDiagonalCovariance, Problem, State, solve
-from inversion.case.basis import make_basis
 from inversion.case.options import BasisOptions
+from inversion.case.solving.basis import make_basis
 from inversion.problem.basis import membership, quadtree
 from inversion.problem.reduction import reduce_problem
 from inversion.problem.state import StateBlock

@@ -9,7 +9,7 @@ import pytest
 import scipy.sparse as sp
 
 from inversion import DiagonalCovariance, KroneckerCovariance, Problem, solve
-from inversion.case.restart import kept_arrays
+from inversion.case.outputs.restart import kept_arrays
 from inversion.operators.covariance import BlockDiagonalCovariance
 from inversion.operators.distributed import BlockJacobian
 from inversion.problem.reduction import reduce_problem

@@ -10,7 +10,7 @@ from scipy.optimize import approx_fprime, lsq_linear, minimize
 from scipy.stats import truncnorm
 
 from inversion import DiagonalCovariance, Problem, solve
-from inversion.case.outputs import summary_of
+from inversion.case.outputs.posterior_file import summary_of
 from inversion.solvers.lbfgsb import cost_and_gradient, solve_bounded
 from inversion.solvers.lognormal import linear_estimate, lognormal_mode, solve_lognormal
 from inversion.solvers.sampled import QUANTILES

@@ -270,7 +270,7 @@ def test_case_s_mixes():
 
 def test_the_real_jacobian_of_east_asia(sample_data):
     """Gosan: the spread of the scale factors was too small, the estimated model error a little too large."""
-    from inversion.case.foreign import foreign_problem
+    from inversion.case.inputs.foreign import foreign_problem
     from inversion.case.options import ForeignOptions
     from inversion.jacobian.foreign import read_foreign
 

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from inversion.study.case_study import chosen_rows
-from inversion.study.design import choose_network
+from inversion.study.designs.design import choose_network
+from inversion.study.designs.run_design import run_design
 from inversion.study.options import DesignOptions, MissingOptions, OsseOptions, WorldOptions
-from inversion.study.osse import run_twins
-from inversion.study.run_design import run_design
-from inversion.study.run_osse import run_osse
-from inversion.study.world import DEFAULTS, StudyWorld
+from inversion.study.osse.osse import run_twins
+from inversion.study.osse.run_osse import run_osse
+from inversion.study.worlds.world import DEFAULTS, StudyWorld
 from obsnet.config import validate
 from obsnet.errors import ConfigError, SolverError
 from obsnet.store import ObservationStore
@@ -271,7 +271,7 @@ def test_a_longer_memory_than_assumed_does_no_harm():
 
 def test_larger_true_errors_are_larger_in_what_observations_share_too():
     """`true_error_factor`: of R and of what stands in the state; fluxes and inflow stay."""
-    from inversion.study.scenarios import _scaled
+    from inversion.study.osse.scenarios import _scaled
 
     study = world().study(["co2m_1"], Path())
     truth = _scaled(study.problem, 1.0, 4.0)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from inversion.case.assemble import assemble
-from inversion.case.inputs import load
+from inversion.case.inputs.reading import load
+from inversion.case.inputs.shares import read_shares
 from inversion.case.options import InvertOptions
-from inversion.case.shares import read_shares
 from inversion.operators.covariance import SumCovariance
 from inversion.problem.time_bins import state_bins
 from inversion.problem.totals import region_totals, total_weights

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from inversion.case.inputs import with_transport_error
-from inversion.case.model_error import error_parts
+from inversion.case.blocks.model_error import error_parts
+from inversion.case.inputs.reading import with_transport_error
 from inversion.case.options import ErrorOptions, InvertOptions
 from inversion.jacobian.store import JacobianStore
 from inversion.transport.particles.settings import ParticleSettings

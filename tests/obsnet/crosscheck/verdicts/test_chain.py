@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from inversion.case.outputs import posterior_dataset
+from inversion.case.outputs.posterior_file import posterior_dataset
 from inversion.problem.totals import region_totals
 from inversion.solvers.choose import solve
 from obsnet.cf import write_netcdf

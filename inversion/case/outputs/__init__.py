@@ -1,0 +1,1 @@
+"""What a solved case leaves on disk."""

@@ -1,0 +1,1 @@
+"""What solves a case that has been put together."""

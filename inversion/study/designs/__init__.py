@@ -1,0 +1,1 @@
+"""What a network would see, before it stands."""

@@ -1,0 +1,1 @@
+"""The change of a flux that a network would find."""

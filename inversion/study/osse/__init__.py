@@ -1,0 +1,1 @@
+"""Truths drawn, observed and inverted."""

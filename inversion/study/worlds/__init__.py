@@ -1,0 +1,1 @@
+"""Idealised worlds: networks, orbits, sampling, truths."""
