@@ -25,6 +25,7 @@ from obsnet.schema import Quality
 from stations.readers.choice import choose
 from stations.readers.netcdf import File, attribute_number, opened, stamp_convention
 from stations.readers.tccon_column import column_operator, in_unit
+from stations.readers.text import length_of_time
 from stations.record.record import Notes, build, intervals
 from stations.record.source import NetcdfHeader, Source
 
@@ -83,16 +84,12 @@ def _metres(text: str) -> float:
 
 def _seconds(file: File) -> float:
     """Return the length of a sample: seconds, or a length such as ``1h``; NaN where the file does not say."""
-    import pandas as pd
-
     for text in (file.attr("sampling_period"), file.of("time", "sampling_period_seconds")):
         if re.fullmatch(r"\s*\d+(\.\d+)?\s*", text):
             return float(text)
-        if re.match(r"\s*\d", text):
-            try:
-                return float(pd.Timedelta(text.lower()).total_seconds())
-            except ValueError:
-                continue
+        length = length_of_time(text)
+        if isinstance(length, np.timedelta64):
+            return float(length / np.timedelta64(1, "s"))
     return float("nan")
 
 

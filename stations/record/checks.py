@@ -21,6 +21,7 @@ __all__ = [
     "drop_fills",
     "drop_placeholders",
     "flag_positions",
+    "overlapping",
     "repeated",
     "time_order",
     "warn_of_travel",
@@ -208,3 +209,21 @@ def repeated(keys: Mapping[str, np.ndarray], quality: np.ndarray) -> np.ndarray:
     again = np.ones(rows.size, dtype=bool)
     again[np.unique(number, return_index=True)[1]] = False
     return np.sort(rows[again])
+
+
+def overlapping(start: np.ndarray, end: np.ndarray, intake: np.ndarray, use: np.ndarray) -> int:
+    """Return how many rows share more than half of their time with the next one of their intake.
+
+    Parameters
+    ----------
+    start, end, intake : ndarray, shape (rows,)
+        Interval of each row, and the height of its intake.
+    use : ndarray of bool
+        Rows to look at.
+    """
+    rows = np.flatnonzero(use & (end > start))
+    rows = rows[np.lexsort((start[rows], intake[rows]))]
+    one, other = rows[:-1], rows[1:]
+    alike = (intake[one] == intake[other]) | (np.isnan(intake[one]) & np.isnan(intake[other]))
+    common = np.minimum(end[one], end[other]) - start[other]
+    return int((alike & (2 * common > end[one] - start[one])).sum())

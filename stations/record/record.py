@@ -48,6 +48,7 @@ from stations.record.checks import (
     drop_fills,
     drop_placeholders,
     flag_positions,
+    overlapping,
     repeated,
     time_order,
     warn_of_travel,
@@ -272,6 +273,10 @@ def _ordered(
         text = "rows repeat the time, intake and sample of another row (flagged 'duplicate')"
         notes.warn(len(again), text)
         quality[again] |= np.uint32(Quality.DUPLICATE)
+        start, end, intake = (variables[n][1] for n in ("time_start", "time_end", "intake_height_m"))
+        alone = (quality == 0) & (variables["sample_id"][1] == "")
+        text = "rows share more than half of their time with the next one: the interval is longer than the step"
+        notes.warn(overlapping(start, end, intake, alone), text)
     return variables
 
 
