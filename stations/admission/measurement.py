@@ -158,6 +158,7 @@ def repeatability(a: Applicant, o: RepeatabilityOptions) -> Outcome:
     limit = f"≤ {number:g} {a.unit}"
     rows: list[dict[str, Any]] = []
     runs, _ = a.runs()
+    own, foreign = a.record["value"].attrs.get("units"), list[str]()
     if np.isfinite(runs["sd"]).any():
         rows.append(
             {
@@ -168,13 +169,21 @@ def repeatability(a: Applicant, o: RepeatabilityOptions) -> Outcome:
         )
     for name in o.variables:
         if name in a.record:
+            unit = a.record[name].attrs.get("units", own)
+            if unit != own:
+                foreign.append(f"{name} in {unit}")
+                continue
             values = a.record[name].values[a.valid()].astype(np.float64)
             values = values[values > 0]  # no instrument is perfect: 0 stands for nothing
             if values.size:
                 rows.append({"source": name, "rows": int(values.size), "median": float(np.median(values))})
     if not rows:
+        lost = f": {', '.join(foreign)} is not in the unit of the value" if foreign else ""
+        lost_zh = f":{'、'.join(foreign)}与数值单位不同" if foreign else ""
         raise NotTestable(
-            "no repeatability in the record and no target runs", "没有重复性数据或目标气数据", limit
+            f"no repeatability in the record and no target runs{lost}",
+            f"没有重复性数据或目标气数据{lost_zh}",
+            limit,
         )
     for row in rows:
         row["passes"] = row["median"] <= number

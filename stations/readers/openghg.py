@@ -23,7 +23,7 @@ from obsnet.constants import SPECIES
 from obsnet.errors import FormatError
 from obsnet.schema import Quality
 from stations.readers.choice import choose
-from stations.readers.netcdf import File, attribute_number, opened, stamp_convention
+from stations.readers.netcdf import File, attribute_number, named_part, opened
 from stations.readers.tccon_column import column_operator, in_unit
 from stations.readers.text import length_of_time
 from stations.record.record import Notes, build, intervals
@@ -125,9 +125,7 @@ def _attrs(source: Source, file: File, label: str, layout: str, notes: Notes) ->
 def _record(source: Source, file: File, label: str, gas: str) -> Rows:
     notes = Notes()
     stamp, seconds = file.times("time"), _seconds(file)
-    said = source.options.get("stamp") or stamp_convention(
-        file.of("time", "comment"), file.of("time", "label")
-    )
+    named = named_part(source, "start", file.of("time", "comment"), file.of("time", "label"))
     length = np.timedelta64(round(seconds), "s") if seconds > 0 else None
     if length is None:
         notes.warn(len(stamp), "rows without a sampling period: taken as instants")
@@ -153,7 +151,7 @@ def _record(source: Source, file: File, label: str, gas: str) -> Rows:
         species=gas,
         unit=unit,
         scale=file.attr("calibration_scale") or file.attr("scale"),
-        when=intervals(stamp, said or "start", length) if length is not None else intervals(stamp, "instant"),
+        when=intervals(stamp, named, length) if length is not None else intervals(stamp, "instant"),
         notes=notes,
         source=source,
         attrs=_attrs(source, file, label, "openghg", notes),

@@ -25,10 +25,12 @@ __all__ = [
     "repeated",
     "time_order",
     "warn_of_travel",
+    "without_fills",
 ]
 
 _STATION_KM = 30.0  # no station is wider
 # Below this a coordinate can only be a fill; other numbers are judged by `_is_fill`.
+_HUGE = 1e30  # netCDF's own fills are near 1e37
 _LOWEST = {"longitude": -360.0, "altitude_m": -900.0}
 
 
@@ -75,6 +77,13 @@ def drop_fills(data: Mapping[str, np.ndarray], names: tuple[str, ...], notes: No
         fill = _is_fill(data[name]) if lowest is None else data[name] < lowest
         notes.changed(fill.sum(), f"fill values of {name} that the header does not declare set to missing")
         data[name][fill] = np.nan
+
+
+def without_fills(values: np.ndarray, name: str, notes: Notes) -> np.ndarray:
+    """Return numbers of a dialect's own variable, NaN for those that only a program writes: -999.99, 1e36."""
+    fill = _is_fill(values) | (np.abs(values) >= _HUGE)
+    notes.changed(fill.sum(), f"fill values of {name} that the header does not declare set to missing")
+    return np.where(fill, np.nan, values)
 
 
 def drop_placeholders(data: Mapping[str, np.ndarray], notes: Notes) -> np.ndarray:

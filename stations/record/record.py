@@ -52,6 +52,7 @@ from stations.record.checks import (
     repeated,
     time_order,
     warn_of_travel,
+    without_fills,
 )
 from stations.record.rows import Rows, Variable
 from stations.record.scale_names import UNKNOWN, canonical_scale, is_known
@@ -189,6 +190,8 @@ def build(
         name: (("time",), values, {}) for name, values in data.items()
     }
     for name, values in {**more, **by_row}.items():
+        if isinstance(values, InUnit):
+            values = InUnit(without_fills(values.values, name, notes), values.unit)
         variables[name] = _variable(values, unit, unit_cf)
     ordered = _ordered(variables, columns.get("identity"), kind, notes)
     record = Rows(

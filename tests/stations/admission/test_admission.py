@@ -175,6 +175,10 @@ def test_repeatability(tmp_path):
     for name in ("icos_smr", "smr", "cmr", "icos_ltr"):
         bad = make_record([400.0] * 3, **{name: np.array([0.0, 0.5, 0.5])})
         assert one(tmp_path, text, record=bad).verdict == "fail"
+    foreign = make_record([400.0] * 3, icos_smr=5e-7)
+    foreign["icos_smr"].attrs["units"], foreign["value"].attrs["units"] = "parts", "1e-6"
+    outcome = one(tmp_path, text, record=foreign)
+    assert (outcome.verdict, "icos_smr in parts" in outcome.reason) == ("not testable", True)
     nothing = make_record([400.0] * 3, icos_cmr=0.0)
     assert one(tmp_path, text, record=nothing).verdict == "not testable"  # a placeholder is no repeatability
 
