@@ -249,6 +249,8 @@ def test_what_is_made_of_the_stations_own_values_proves_nothing(tmp_path):
         "offset": lambda v: make_record(v + 0.05),
         "another scale and one decimal": lambda v: make_record(np.round(1.0001 * v - 0.02, 1)),
         "daily means": lambda v: make_record(v.reshape(-1, 24).mean(axis=1), length_hours=24),
+        "an hour late": lambda v: make_record(np.roll(v, 1)),
+        "running means": lambda v: make_record(np.round(np.convolve(v, np.ones(3) / 3, "same"), 2)),
         "single precision": lambda v: make_record(v.astype(np.float32)),
     }
     for name, make in made.items():
