@@ -191,7 +191,10 @@ def held_out(columns, degrees, part, functions, folds, shift):
     that were fitted to columns of other parts.
     """
     place = shifted(columns, shift)
-    fold, block = fold_numbers(*place, folds=folds, degrees=degrees, seed=1 + shift), block_numbers(*place, degrees)
+    fold, block = (
+        fold_numbers(*place, folds=folds, degrees=degrees, seed=1 + shift),
+        block_numbers(*place, degrees),
+    )
     found = cross_validate(in_parts(part, functions), columns.value, fold, block)
     order = np.concatenate([np.unique(block[fold == k]) for k in np.unique(fold)])
     first = np.unique(block, return_index=True)[1][order]

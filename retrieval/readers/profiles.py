@@ -180,7 +180,7 @@ def _active_levels(
     """Return which level (layer) of rows is the first that is air, and how many are; None where all of all rows are.
 
     The others lie below the ground or are slots that nothing was put in: they have no weight (0, or missing), something
-    of them is missing, they are the lowest or the highest, and the weights of all the others, which are whole, sum to 1.
+    of them is missing, they are the lowest or the highest, and the weights of the rest, which are whole, sum to 1.
     """
     levels = weight.shape[1]
     if kernel.shape != weight.shape or prior.shape != weight.shape:
@@ -188,7 +188,9 @@ def _active_levels(
     if pressure.shape[1] not in (levels, levels + 1):
         return None
     layers = pressure.shape[1] - levels
-    ends = [p[:, k] for p, last in ((pressure, layers), (weight, 0), (kernel, 0), (prior, 0)) for k in (0, -1)]
+    ends = [
+        p[:, k] for p, last in ((pressure, layers), (weight, 0), (kernel, 0), (prior, 0)) for k in (0, -1)
+    ]
     rows = np.flatnonzero(np.isnan(ends).any(axis=0) | (prior[:, 0] == 0) | (prior[:, -1] == 0))
     if len(rows) == 0:
         return None
@@ -262,8 +264,8 @@ def _prior_out_of_range(
         fits = [k for k in (-9, -6, -3, 3, 6, 9) if low <= middle * 10.0**k <= high]
         hint = f"; times 1e{fits[0]:+d} it would fit: is the unit in the file right?" if fits else ""
         raise FormatError(
-            f"{fields.where}: prior columns of {fields.sensor.name} are {middle:.6g} {entry.unit_name} (median), outside "
-            f"{low:g} to {high:g}{hint}"
+            f"{fields.where}: prior columns of {fields.sensor.name} are {middle:.6g} {entry.unit_name} (median), "
+            f"outside {low:g} to {high:g}{hint}"
         )
     return {f"prior columns outside {low:g} to {high:g} {entry.unit_name}, which no air has": off}
 

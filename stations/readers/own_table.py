@@ -66,7 +66,9 @@ def text_table(source: Source, what: FileLayout, notes: Notes) -> pd.DataFrame:
                 skipinitialspace=True,
                 engine="c",
             )
-            table = parse(io.StringIO("\n".join(kept)), header=None if what.columns else 0, names=what.columns)
+            table = parse(
+                io.StringIO("\n".join(kept)), header=None if what.columns else 0, names=what.columns
+            )
             if not what.columns and isinstance(table.index, pd.RangeIndex):
                 # of two equal names pandas renames the second
                 table.columns = parse(io.StringIO(kept[0]), header=None).iloc[0].rename(None)

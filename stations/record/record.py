@@ -189,9 +189,11 @@ def build(
     variables: dict[str, tuple[Any, np.ndarray, dict[str, str]]] = {
         name: (("time",), values, {}) for name, values in data.items()
     }
+    more = {
+        n: InUnit(without_fills(v.values, n, notes), v.unit) if isinstance(v, InUnit) else v
+        for n, v in more.items()
+    }
     for name, values in {**more, **by_row}.items():
-        if isinstance(values, InUnit):
-            values = InUnit(without_fills(values.values, name, notes), values.unit)
         variables[name] = _variable(values, unit, unit_cf)
     ordered = _ordered(variables, columns.get("identity"), kind, notes)
     record = Rows(
@@ -278,7 +280,9 @@ def _ordered(
         quality[again] |= np.uint32(Quality.DUPLICATE)
         start, end, intake = (variables[n][1] for n in ("time_start", "time_end", "intake_height_m"))
         alone = (quality == 0) & (variables["sample_id"][1] == "")
-        text = "rows share more than half of their time with the next one: the interval is longer than the step"
+        text = (
+            "rows share more than half of their time with the next one: the interval is longer than the step"
+        )
         notes.warn(overlapping(start, end, intake, alone), text)
     return variables
 

@@ -222,7 +222,9 @@ def test_a_prior_in_another_unit_than_it_says(tmp_path, rows, factor):
     if rows == [7]:
         assert operator_rows(read_granule(path)) == rows
         return
-    with pytest.raises(FormatError, match=r"prior columns of gosat_ocpr are 1\.\d+ ppb .median.*times 1e\+3 it would"):
+    with pytest.raises(
+        FormatError, match=r"prior columns of gosat_ocpr are 1\.\d+ ppb .median.*times 1e\+3 it would"
+    ):
         read_granule(path)
 
 

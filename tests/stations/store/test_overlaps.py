@@ -143,7 +143,7 @@ def test_hours_half_hours_and_stamps_a_second_off_are_one_air(tmp_path, order):
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
 def test_of_hours_days_and_months_the_finest_count(tmp_path, order):
-    """January to March: hours from 20 January on with two days missing, days from 10 January on, months, which end last."""
+    """Hours from 20 January on with two days missing, days from 10 January on, months, which end last."""
     start, hour = np.datetime64("2020-01-01T00"), np.timedelta64(1, "h")
     hours = start + np.arange(19 * 24, 80 * 24) * hour
     hours = hours[(hours < start + 40 * 24 * hour) | (hours >= start + 42 * 24 * hour)]
@@ -158,7 +158,9 @@ def test_of_hours_days_and_months_the_finest_count(tmp_path, order):
     ]
     for k in order:
         found = made_of(tmp_path, *files[k])
-    good = ObservationStore(tmp_path / "store").read("CO2", good_only=True).to_pandas().sort_values("time_start")
+    good = (
+        ObservationStore(tmp_path / "store").read("CO2", good_only=True).to_pandas().sort_values("time_start")
+    )
     lasts = ((good["time_end"] - good["time_start"]) / np.timedelta64(1, "h")).to_numpy()
     assert np.bincount(lasts.astype(int))[[1, 24, 720]].tolist() == [len(hours), 10 + 2 + 5, 1]
     assert (good["time_start"].to_numpy()[1:] >= good["time_end"].to_numpy()[:-1]).all()  # nothing twice
