@@ -1,7 +1,7 @@
 """How often the truth lies in the 95 % range of a kriged mean: real days held out, and fields that are known.
 
     python scripts/calibrate_maps.py [--data DIR] [--part real|made] [--method kriging|frk] [--folds 10]
-                                     [--draws 2] [--columns 3000] [--functions 500] [--only TEXT]
+                                     [--draws 2] [--columns 3000] [--functions 500] [--shifts 1] [--only TEXT]
 
 Real: the good columns of each satellite file of DIR/satellite and of days together, TROPOMI also as
 super-observations, and a whole official TROPOMI orbit without flags and precision, of which 2 ppb is claimed.
@@ -9,6 +9,9 @@ Blocks of each size are held out in turn; mean, covariance, error factor and wid
 the columns, by squares of 5 degrees, that they lie in.
 Dense sets are thinned to --columns; --only takes the sets whose names hold a text (a regular expression). For
 fixed-rank kriging the bisquares are as wide as some 500 of them (--functions) allow; the time grows with their cube.
+
+With --shifts all is done that often, each time with the edges of the blocks elsewhere, so that a share depends less on
+where they happen to lie; the same columns again are no new ones, which the effective number of blocks below knows.
 
 How far a share may be off by chance depends on how many blocks there are, and errors of neighbouring blocks are
 alike: their effective number is that with which shares in squares of 20 degrees and a day would scatter as they do,
@@ -175,19 +178,29 @@ def regional(columns, species, functions):
     )
 
 
-def held_out(columns, degrees, part, functions, folds):
+def shifted(columns, k):
+    """Return place and time of columns from which the k-th set of blocks is counted: steps that fill a block evenly."""
+    south, west = (max(SIZES) * (k * step % 1.0) for step in (0.7548776662, 0.5698402910))
+    return columns.latitude + south, columns.longitude + west, columns.time
+
+
+def held_out(columns, degrees, part, functions, folds, shift):
     """Return errors of block means in standard deviations, and in which square of 20 degrees each lies.
 
     Each block is predicted from all others but those of its fold, with a mean, covariance, error factor and widening
     that were fitted to columns of other parts.
     """
-    place = (columns.latitude, columns.longitude, columns.time)
-    fold, block = fold_numbers(*place, folds=folds, degrees=degrees, seed=1), block_numbers(*place, degrees)
+    place = shifted(columns, shift)
+    fold, block = (
+        fold_numbers(*place, folds=folds, degrees=degrees, seed=1 + shift),
+        block_numbers(*place, degrees),
+    )
     found = cross_validate(in_parts(part, functions), columns.value, fold, block)
     order = np.concatenate([np.unique(block[fold == k]) for k in np.unique(fold)])
     first = np.unique(block, return_index=True)[1][order]
     there = np.isfinite(found.z)
-    return found.z[there], block_numbers(*place, 20.0)[first][there]
+    squares = block_numbers(columns.latitude, columns.longitude, columns.time, 20.0)
+    return found.z[there], squares[first][there]
 
 
 def crowding(every):
@@ -200,7 +213,7 @@ def crowding(every):
     return max(square / total, 1.0)
 
 
-def real(data, methods, folds, most, only, number_of_functions):
+def real(data, methods, folds, most, only, number_of_functions, shifts):
     """Print coverage of held-out means of real columns."""
     with tempfile.TemporaryDirectory() as folder:
         every_set = real_sets(data / "satellite", Path(folder))
@@ -215,17 +228,22 @@ def real(data, methods, folds, most, only, number_of_functions):
                     f"{name:52s} {number:7d}  days of different windows, each of which has a model of its own"
                 )
                 continue
-            cells = []
-            part = fold_numbers(
-                columns.latitude, columns.longitude, columns.time, folds=3, degrees=max(SIZES), seed=3
-            )
-            functions, widened, words = fitted(columns, species, method, part, 3, number_of_functions)
-            for size in SIZES:
-                z, where = held_out(columns, size, part, functions, folds)
+            cells, stretched = {size: [] for size in SIZES}, []
+            for k in range(shifts):
+                part = fold_numbers(*shifted(columns, k), folds=3, degrees=max(SIZES), seed=3 + k)
+                functions, widened, words = fitted(columns, species, method, part, 3, number_of_functions)
+                stretched += widened
+                for size in SIZES:
+                    cells[size].append(held_out(columns, size, part, functions, folds, k))
+            line = f"{name:52s} {number:7d}  {words[0]:18s} {np.median(stretched):7.2f}   "
+            for size, found in cells.items():
+                z, where = (np.concatenate(x) for x in zip(*found, strict=True))
                 every[size].append((z, where))
-                cells.append(f"{np.mean(z <= 1.96):.3f} ({len(z)})")
-            line = f"{name:52s} {number:7d}  {words[0]:18s} {np.median(widened):7.2f}   "
-            print(line + "   ".join(cells), flush=True)
+                shares = [np.mean(one <= 1.96) for one, _ in found]
+                line += f"{np.mean(z <= 1.96):.3f} ({len(z)})   "
+                if shifts > 1:
+                    line += f"[{min(shares):.3f} to {max(shares):.3f}]   "
+            print(line, flush=True)
         for size, found in every.items():
             covered = np.array([np.mean(z <= 1.96) for z, _ in found])
             count, crowd = np.array([len(z) for z, _ in found]), crowding(found)
@@ -322,6 +340,7 @@ def main():
     parser.add_argument("--draws", type=int, default=2)
     parser.add_argument("--columns", type=int, default=3000)
     parser.add_argument("--functions", type=int, default=500)
+    parser.add_argument("--shifts", type=int, default=1)
     parser.add_argument("--only", default="")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -334,6 +353,7 @@ def main():
             options.columns,
             options.only,
             options.functions,
+            options.shifts,
         )
     if options.part in (None, "made"):
         made(options.draws)

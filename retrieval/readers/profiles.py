@@ -92,10 +92,14 @@ def read_profiles(fields: Fields, rows: np.ndarray | None = None) -> Profiles | 
             f"{fields.where}: {sensor.name} has a kernel but no {'weights' if weight is None else 'prior'}"
         )
     active = fields.number("active_levels", rows)
-    if active is None:
-        active = _active_levels(pressure, weight, kernel, prior, sensor.identity.weight_sum)
     if active is not None:
-        pressure, weight, kernel, prior = _pad_inactive(fields, active, pressure, weight, kernel, prior)
+        levels = weight.shape[1]
+        count = np.where(np.isfinite(active), active, levels).astype(int).clip(1, levels)
+        found = levels - count, count
+    else:
+        found = _active_levels(pressure, weight, kernel, prior, sensor.identity.weight_sum)
+    if found is not None:
+        pressure, weight, kernel, prior = _pad_inactive(fields, *found, pressure, weight, kernel, prior)
     pressure_name = _check_lengths(fields, pressure, weight, kernel, prior)
     _check_pressures(fields, pressure)
     column = fields.number("prior_column", rows)
@@ -109,6 +113,7 @@ def read_profiles(fields: Fields, rows: np.ndarray | None = None) -> Profiles | 
         prior_relative=sensor.identity.prior_column,
         most_prior=species_of(sensor.species).valid_range("point")[1],
     )
+    faults |= _prior_out_of_range(fields, dot, faults)
     fault = np.zeros(len(weight), dtype=bool)
     for name, mask in faults.items():
         fields.note(f"{int(mask.sum())} rows: {name}")
@@ -171,63 +176,98 @@ def _prior_of_amounts(
 
 def _active_levels(
     pressure: np.ndarray, weight: np.ndarray, kernel: np.ndarray, prior: np.ndarray, weight_sum: float
-) -> np.ndarray | None:
-    """Return how many levels (layers) rows have whose lowest ones are no air; None where no row has such.
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return which level (layer) of rows is the first that is air, and how many are; None where all of all rows are.
 
-    Those lie below the ground: they have no weight (0, or missing), something of them is missing, and the weights of
-    all the others, which are whole, sum to 1.
+    The others lie below the ground or are slots that nothing was put in: they have no weight (0, or missing), something
+    of them is missing, they are the lowest or the highest, and the weights of the rest, which are whole, sum to 1.
     """
     levels = weight.shape[1]
     if kernel.shape != weight.shape or prior.shape != weight.shape:
         return None
     if pressure.shape[1] not in (levels, levels + 1):
         return None
-    parts = (pressure[:, :levels], weight, kernel, prior)  # of a layer the lower edge
-    rows = np.flatnonzero(np.isnan([p[:, 0] for p in parts]).any(axis=0) | (prior[:, 0] == 0))
+    layers = pressure.shape[1] - levels
+    ends = [
+        p[:, k] for p, last in ((pressure, layers), (weight, 0), (kernel, 0), (prior, 0)) for k in (0, -1)
+    ]
+    rows = np.flatnonzero(np.isnan(ends).any(axis=0) | (prior[:, 0] == 0) | (prior[:, -1] == 0))
     if len(rows) == 0:
         return None
     part = weight[rows].astype(np.float64)
-    lacking = np.isnan([p[rows] for p in parts]).any(axis=0) | (prior[rows] == 0)
-    lowest = np.where(lacking.all(axis=1), levels, np.argmin(lacking, axis=1))
-    under = np.arange(levels) < lowest[:, None]
-    airless = ((np.isnan(part) | (part == 0)) | ~under).all(axis=1) & ~(lacking & ~under).any(axis=1)
-    whole = np.abs(np.where(under, 0.0, part).sum(axis=1) - 1.0) <= weight_sum
-    known = airless & whole
+    lacking = np.isnan([p[rows] for p in (weight, kernel, prior)]).any(axis=0) | (prior[rows] == 0)
+    for edge in range(layers + 1):  # a layer lacks something without either of its edges
+        lacking |= np.isnan(pressure[rows, edge : edge + levels])
+    lowest = np.argmin(lacking, axis=1)
+    highest = levels - np.argmin(lacking[:, ::-1], axis=1)
+    level = np.arange(levels)
+    outside = (level < lowest[:, None]) | (level >= highest[:, None])
+    airless = ((np.isnan(part) | (part == 0)) | ~outside).all(axis=1) & ~(lacking & ~outside).any(axis=1)
+    whole = np.abs(np.where(outside, 0.0, part).sum(axis=1) - 1.0) <= weight_sum
+    known = airless & whole & outside.any(axis=1)
     if not known.any():
         return None
-    active = np.full(len(weight), levels)
-    active[rows[known]] = levels - lowest[known]
-    return active
+    first, count = np.zeros(len(weight), dtype=int), np.full(len(weight), levels)
+    first[rows[known]], count[rows[known]] = lowest[known], (highest - lowest)[known]
+    return first, count
 
 
 def _pad_inactive(
-    fields: Fields, active: np.ndarray, *profiles: np.ndarray
+    fields: Fields, first: np.ndarray, count: np.ndarray, *profiles: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Move the active levels of old builds to the start; the rest get no weight, above the top.
+    """Move the active levels to the start; the rest get no weight, above the top.
 
-    Levels below the surface come first once the profile is surface first. They carry nothing, so they are
-    shifted out and levels without weight, kernel and with ever lower pressure are put above the top.
+    Levels below the surface come first once the profile is surface first, empty slots may come last. They carry
+    nothing, so they are left out and levels without weight, kernel and with ever lower pressure are put above the top.
     """
     pressure, weight, kernel, prior = profiles
     levels = weight.shape[1]
-    count = np.where(np.isfinite(active), active, levels).astype(int).clip(1, levels)
-    lost = (levels - count)[:, None]
+    low, kept = first[:, None], count[:, None]
 
     def moved(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        source = np.arange(values.shape[1]) + lost
-        inside = source < values.shape[1]
-        return np.take_along_axis(values, np.minimum(source, values.shape[1] - 1), axis=1), inside
+        """Return values from the first active one on, the last active one where there are no more, and which are."""
+        more = values.shape[1] - levels  # the upper edge of the last layer
+        place = np.arange(values.shape[1])
+        inside = place < kept + more
+        return np.take_along_axis(values, low + np.minimum(place, kept + more - 1), axis=1), inside
 
     (pressures, below), (weights, inside) = moved(pressure), moved(weight)
-    above = np.arange(pressure.shape[1]) - (pressure.shape[1] - lost) + 1
-    pressures = np.where(below, pressures, pressure[:, -1:] * (1.0 - above / (lost + 1))).astype(np.float32)
+    above = np.cumsum(~below, axis=1)
+    pressures = (pressures * (1.0 - above / (levels - kept + 1))).astype(np.float32)
     weights, kernels = (np.where(inside, p, np.float32(0)) for p in (weights, moved(kernel)[0]))
-    padded = int((lost > 0).sum())
+    padded = int((count < levels).sum())
     if padded:
         fields.note(
             f"{padded} rows have fewer active levels, filled up above the top with levels of no weight"
         )
     return pressures, weights, kernels, moved(prior)[0]
+
+
+def _prior_out_of_range(
+    fields: Fields, column: np.ndarray, faults: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Return rows, without another fault, whose prior column no air has, by what is said of them.
+
+    Raises
+    ------
+    FormatError
+        More than half: the prior is in another unit than it says.
+    """
+    entry = species_of(fields.sensor.species)
+    low, high = entry.valid_range("column")
+    sound = ~np.any([np.zeros(len(column), dtype=bool), *faults.values()], axis=0)
+    off = sound & ~((column >= low) & (column <= high))
+    if not off.any():
+        return {}
+    middle = float(np.median(column[sound]))
+    if 2 * off.sum() > sound.sum():
+        fits = [k for k in (-9, -6, -3, 3, 6, 9) if low <= middle * 10.0**k <= high]
+        hint = f"; times 1e{fits[0]:+d} it would fit: is the unit in the file right?" if fits else ""
+        raise FormatError(
+            f"{fields.where}: prior columns of {fields.sensor.name} are {middle:.6g} {entry.unit_name} (median), "
+            f"outside {low:g} to {high:g}{hint}"
+        )
+    return {f"prior columns outside {low:g} to {high:g} {entry.unit_name}, which no air has": off}
 
 
 def _check_lengths(
@@ -356,6 +396,8 @@ def orientation_fault(pressure: np.ndarray, weight: np.ndarray, prior: np.ndarra
     rows = np.flatnonzero(~faulty)
     if len(rows) == 0:
         return ""
+    filled_up = weight[rows, -1] == 0  # with levels that hold no air: no measure of what pressures say
+    rows = rows if filled_up.all() else rows[~filled_up]
     rows = rows[:: max(1, len(rows) // _SAMPLE)]
     p, h, x = (a[rows].astype(np.float64) for a in (pressure, weight, prior))
     dry = _dry_weights(p, h.shape[1])

@@ -14,7 +14,7 @@ from pydantic import Field
 from obsnet.config import Options
 from stations.admission.base import Applicant, NotTestable, Outcome, PerSpecies, number_of, verdict_of
 from stations.admission.chinese import in_chinese
-from stations.admission.second_record import SAME_PLACE_KM, apart_km, copied, pairs
+from stations.admission.second_record import SAME_PLACE_KM, apart_km, around, copied, pairs
 from stations.record.scale_names import canonical_scale
 
 __all__ = [
@@ -158,6 +158,7 @@ def repeatability(a: Applicant, o: RepeatabilityOptions) -> Outcome:
     limit = f"≤ {number:g} {a.unit}"
     rows: list[dict[str, Any]] = []
     runs, _ = a.runs()
+    own, foreign = a.record["value"].attrs.get("units"), list[str]()
     if np.isfinite(runs["sd"]).any():
         rows.append(
             {
@@ -168,13 +169,21 @@ def repeatability(a: Applicant, o: RepeatabilityOptions) -> Outcome:
         )
     for name in o.variables:
         if name in a.record:
+            unit = a.record[name].attrs.get("units", own)
+            if unit != own:
+                foreign.append(f"{name} in {unit}")
+                continue
             values = a.record[name].values[a.valid()].astype(np.float64)
             values = values[values > 0]  # no instrument is perfect: 0 stands for nothing
             if values.size:
                 rows.append({"source": name, "rows": int(values.size), "median": float(np.median(values))})
     if not rows:
+        lost = f": {', '.join(foreign)} is not in the unit of the value" if foreign else ""
+        lost_zh = f":{'、'.join(foreign)}与数值单位不同" if foreign else ""
         raise NotTestable(
-            "no repeatability in the record and no target runs", "没有重复性数据或目标气数据", limit
+            f"no repeatability in the record and no target runs{lost}",
+            f"没有重复性数据或目标气数据{lost_zh}",
+            limit,
         )
     for row in rows:
         row["passes"] = row["median"] <= number
@@ -268,12 +277,12 @@ def comparison(a: Applicant, o: CompareOptions) -> Outcome:
             limit_zh,
         )
     off = value - reference
-    same = copied(value, reference)
+    same = copied(value, reference, around(a.record, when, o.tolerance_minutes))
     if same:
         raise NotTestable(
             f"the second record holds the station's own values ({same} of {off.size} pairs are equal), as they are, "
-            "averaged, moved or rounded",
-            f"比对记录即台站自身数据({off.size}对中有{same}对完全相同),或由其平均、平移、舍入而来",
+            "averaged, moved, shifted in time or rounded",
+            f"比对记录即台站自身数据({off.size}对中有{same}对完全相同),或由其平均、平移、错时、舍入而来",
             limit,
             limit_zh,
         )
@@ -281,6 +290,7 @@ def comparison(a: Applicant, o: CompareOptions) -> Outcome:
         a.comparison.attrs.get("source", "record")
     )
     median = float(np.median(off))
+    scatter = 1.4826 * float(np.median(np.abs(off - median)))
     sd = float(1.2533 * off.std(ddof=1) / np.sqrt(off.size))  # of a median of normal values
     worst = np.argsort(-np.abs(off))[:20]
     rows = [
@@ -296,8 +306,11 @@ def comparison(a: Applicant, o: CompareOptions) -> Outcome:
         verdict_of(abs(median) <= number),
         f"{median:+.3g} ± {sd:.2g} {a.unit}",
         limit,
-        f"median of {off.size} pairs with {file}; the 20 largest differences are listed",
-        f"与{file}的{off.size}对数据的中位差;列出最大的20个",
+        f"median of {off.size} pairs with {file}, whose differences scatter by {scatter:.2g} {a.unit}; the 20 largest "
+        "are listed; it is no copy of the station's values as they are, averaged, moved, scaled, shifted by up to two "
+        "intervals or rounded; a copy with noise added cannot be told from a second analyser",
+        f"与{file}的{off.size}对数据的中位差,差值离散{scatter:.2g} {a.unit};列出最大的20个;已检验其并非台站数据的原样、"
+        "平均、平移、缩放、错时(至多两个时段)或舍入的副本;加入噪声的副本无法与第二台仪器区分",
         rows,
         limit_zh=limit_zh,
     )

@@ -9,10 +9,12 @@ from obsnet.sphere import great_circle_km
 from stations.admission.base import Applicant
 from stations.record.series import nearest_times
 
-__all__ = ["SAME_PLACE_KM", "apart_km", "copied", "pairs"]
+__all__ = ["SAME_PLACE_KM", "apart_km", "around", "copied", "pairs"]
 
 SAME_PLACE_KM = 10.0  # two intakes on a hill, or flasks at the fence, are no farther apart
 _COARSE = 1e-4
+_STEPS = 2  # intervals before and after, of which a running mean or a shift may take
+_ENOUGH = 50  # pairs; six numbers go through fewer by chance
 
 
 def apart_km(one: xr.Dataset, other: xr.Dataset) -> float:
@@ -55,10 +57,25 @@ def pairs(
     return value[place[paired]], reference[paired], when[paired]
 
 
-def copied(value: np.ndarray, reference: np.ndarray) -> int:
+def around(record: xr.Dataset, when: np.ndarray, tolerance_minutes: float) -> np.ndarray:
+    """Return the station's values from two intervals before to two after each time, shape (times, 5); NaN for none."""
+    mine = np.flatnonzero(Applicant("", record).valid())
+    value, time = record["value"].values[mine], record["time"].values[mine]
+    own = np.timedelta64(round(1e9 * float(record.attrs.get("interval_seconds") or 0.0)), "ns")
+    found = np.full((when.size, 2 * _STEPS + 1), np.nan)
+    if own > np.timedelta64(0):
+        for k in range(-_STEPS, _STEPS + 1):
+            place = nearest_times(when + k * own, time, min(tolerance_minutes, own / np.timedelta64(2, "m")))
+            found[:, k + _STEPS] = np.where(place >= 0, value[place], np.nan)
+    return found
+
+
+def copied(value: np.ndarray, reference: np.ndarray, near: np.ndarray | None = None) -> int:
     """Return how many pairs are equal where one record is made of the other; else 0.
 
-    Made of it: the same in more than half of the pairs, or moved by an offset and a factor, or rounded in 95 % of them.
+    Made of it: the same in more than half of the pairs, or moved by an offset and a factor, or rounded in 95 % of them;
+    also shifted in time or a running mean, where `near` has the station's values around each pair (see `around`).
+    Noise that somebody added to a copy looks as that of a second analyser: nobody can tell them apart.
     Two good analysers are often equal where both records have only 0.1 ppm of CO2 or 1 ppb of CH4 (more than `_COARSE`
     of the value): there more than 95 % must be. Analysers that agree to a small part of what rounding takes away would
     pass for copies.
@@ -68,11 +85,15 @@ def copied(value: np.ndarray, reference: np.ndarray) -> int:
     coarse = (
         decimals is not None and rounding > _COARSE * np.median(np.abs(value)) and _rounded(value, decimals)
     )
-    for moved in (value, _line_through(value, reference)):
-        off = np.abs(moved - reference)
+    candidates = [(value, reference), (_line_through(value[:, None], reference), reference)]
+    whole = np.zeros(0, dtype=bool) if near is None else np.isfinite(near).all(axis=1)
+    if near is not None and whole.sum() >= _ENOUGH:
+        candidates.append((_line_through(near[whole], reference[whole]), reference[whole]))
+    for moved, theirs in candidates:
+        off = np.abs(moved - theirs)
         for size, share in (
-            (1e-6 * np.abs(value), 0.95 if coarse else 0.5),
-            (0.5001 * rounding + 1e-6 * np.abs(value), 0.95),
+            (1e-6 * np.abs(theirs), 0.95 if coarse else 0.5),
+            (0.5001 * rounding + 1e-6 * np.abs(theirs), 0.95),
         ):
             equal = int((off <= size).sum())
             if equal > share * off.size:
@@ -86,13 +107,14 @@ def _rounded(values: np.ndarray, decimals: int) -> bool:
     return bool((np.abs(scaled - np.round(scaled)) < 0.01).all())
 
 
-def _line_through(value: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Return the line in the values that is nearest to most of the reference."""
-    x, keep = value - value.mean(), np.ones(value.size, dtype=bool)
+def _line_through(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Return the linear function of some values, shape (pairs, n), that is nearest to most of the reference."""
+    x = np.column_stack([np.ones(len(values)), values - values.mean(axis=0)])
+    keep = np.ones(len(x), dtype=bool)
     for _ in range(3):  # each time the half that lies nearest decides
-        if np.ptp(x[keep]) == 0.0:
-            return value
-        line = np.polynomial.Polynomial.fit(x[keep], reference[keep], 1)
-        off = np.abs(line(x) - reference)
+        if np.ptp(values[keep]) == 0.0:  # no line
+            return np.asarray(values[:, values.shape[1] // 2])
+        line = x @ np.linalg.lstsq(x[keep], reference[keep], rcond=None)[0]
+        off = np.abs(line - reference)
         keep = off <= np.median(off)
-    return np.asarray(line(x))
+    return np.asarray(line)

@@ -14,7 +14,7 @@ import numpy as np
 from obsnet.schema import Quality
 from stations.readers.choice import choose
 from stations.readers.flags import by_letter, decode
-from stations.readers.netcdf import File, attribute_number, opened, stamp_convention
+from stations.readers.netcdf import File, attribute_number, named_part, opened
 from stations.record.record import Notes, build, intervals
 from stations.record.source import Source
 
@@ -50,7 +50,7 @@ def read(source: Source, species: str | None = None) -> list[Rows]:
 def _record(source: Source, file: File, gas: str) -> Rows:
     notes = Notes()
     stamp = file.times("time")
-    interval, length = _interval(source, file, len(stamp))
+    interval, length = _interval(source, file, len(stamp), notes)
     quality, flags = _flags(file, len(stamp), notes)
     unit = file.of("mf", "units") or file.attr("units")
     height = _first(file, "", "inlet_height")
@@ -85,12 +85,15 @@ def _record(source: Source, file: File, gas: str) -> Rows:
     )
 
 
-def _interval(source: Source, file: File, rows: int) -> tuple[str, np.ndarray | None]:
+def _interval(source: Source, file: File, rows: int, notes: Notes) -> tuple[str, np.ndarray | None]:
     """Return what a stamp names and how long a sample lasts."""
     seconds = np.full(rows, attribute_number(file.of("time", "sampling_time_seconds")))
     if "sampling_period" in file:
         seconds = np.broadcast_to(file.numbers("sampling_period"), (rows,))
-    convention = source.options.get("stamp") or stamp_convention(file.of("time", "comment")) or "instant"
+    convention = named_part(source, "instant", file.of("time", "comment"))
+    if convention == "instant" and (seconds > 0).any():
+        text = f"rows of {np.nanmedian(seconds):g} s whose stamps name the start, the middle or the end, which the file"
+        notes.warn(rows, f"{text} does not say: taken as instants; say it with --stamp")
     if convention == "instant" or not np.isfinite(seconds).any():
         return convention, None
     return convention, np.round(np.nan_to_num(seconds)).astype("timedelta64[s]")

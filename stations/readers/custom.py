@@ -58,6 +58,7 @@ from stations.readers.choice import choose, each
 from stations.readers.flags import decode
 from stations.readers.own_table import FileLayout, column, numbers, text_table
 from stations.readers.own_times import TimeLayout, utc_times
+from stations.readers.text import length_of_time
 from stations.record.record import Notes, build, intervals
 from stations.record.source import Source
 
@@ -142,18 +143,16 @@ def _record(
     stamp: np.ndarray,
     notes: Notes,
 ) -> Rows:
-    import pandas as pd
-
-    length: Any = None
-    if layout.time.interval == "month":
-        length = "month"
-    elif layout.time.interval:
-        try:
-            length = pd.Timedelta(layout.time.interval).to_timedelta64()
-        except ValueError as error:
-            raise ConfigError(
-                f"time.interval {layout.time.interval!r} is no length of time; write 1h, 30min or month"
-            ) from error
+    if layout.time.stamp != "instant" and not layout.time.interval:
+        raise ConfigError(
+            f"time.stamp {layout.time.stamp!r} names a part of an interval, whose length is not said: give "
+            "time.interval, such as 1h, or time.stamp = 'instant'"
+        )
+    length = length_of_time(layout.time.interval) if layout.time.interval else None
+    if layout.time.interval and length is None:
+        raise ConfigError(
+            f"time.interval {layout.time.interval!r} is no length of time; write 1h, 30min, 1d or month"
+        )
     columns: dict[str, Any] = {
         name: numbers(table, named, layout.file, source, notes)
         for name, named in (

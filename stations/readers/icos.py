@@ -19,7 +19,7 @@ from obsnet.constants import SPECIES
 from obsnet.errors import FormatError
 from stations.readers.choice import choose
 from stations.readers.flags import icos_quality
-from stations.readers.netcdf import stamp_convention
+from stations.readers.netcdf import named_part
 from stations.readers.table import read_table, require
 from stations.readers.text import (
     from_parts,
@@ -236,7 +236,7 @@ def _times(source: Source, attrs: dict[str, str], table: dict[str, np.ndarray], 
     elif shifted:
         stamp = local_to_utc(stamp, zone, notes)
     about = [line for line in attrs["comment"].splitlines() if "averaging interval" in line.lower()]
-    named = source.options.get("stamp") or stamp_convention(*about) or "start"
+    named = named_part(source, "start", *about)
     if "IntegrationTime" in table:
         return intervals(stamp, named, _integration(source, attrs, table, notes))
     length = _LENGTHS.get(_mean(source, attrs)) or usual_step(stamp, notes)

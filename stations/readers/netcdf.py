@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from obsnet.errors import FormatError, MissingVariableError, ObsnetError, UnitError, nearest
+from obsnet.errors import ConfigError, FormatError, MissingVariableError, ObsnetError, UnitError, nearest
 from obsnet.reading import refuse_claims
 from obsnet.times import counted_since, from_epoch
 from obsnet.units import convert, is_mole_fraction
@@ -18,13 +18,13 @@ from stations.record.source import Source
 if TYPE_CHECKING:
     import netCDF4
 
-__all__ = ["File", "attribute_number", "opened", "stamp_convention"]
+__all__ = ["File", "attribute_number", "named_part", "opened", "stamp_convention"]
 
 _THREE_CENTURIES = 1e10  # seconds
 _WORDS = {
-    "start": r"\b(beginning|begin|starts?|starting)\b",
+    "start": r"\b(beginning|begin|starts?|starting)\b|\bleft\b(?! out)",
     "middle": r"\bmid(dle|[ -]?point|[ -]?interval|[ -]?time)?\b|\bcent(re|er)(ed)?\b",
-    "end": r"\b(end|ending|ends)\b",
+    "end": r"\b(end|ending|ends)\b|\bright\b",
 }
 
 
@@ -159,10 +159,29 @@ def stamp_convention(*texts: str) -> str | None:
     --------
     >>> stamp_convention("Values are reported at the middle of the averaging interval.")
     'middle'
+    >>> stamp_convention("Seconds since the beginning of 1970; middle of the interval")
+    'middle'
     """
     said = " ".join(texts).lower().replace("_", " ")
+    said = re.sub(r"\bsince (the )?(beginning|start)\b", "", said)  # of 1970: no part of an interval
     found = [(m.start(), name) for name, words in _WORDS.items() if (m := re.search(words, said))]
     return min(found)[1] if found else None
+
+
+def named_part(source: Source, usual: str, *texts: str) -> str:
+    """Return what part of its interval a stamp names: by the file, else as the caller says, else as is usual.
+
+    Raises
+    ------
+    ConfigError
+        The caller says another one than the file.
+    """
+    said, asked = stamp_convention(*texts), source.options.get("stamp")
+    if said and asked and said != asked:
+        raise ConfigError(
+            f"{source.where}: --stamp {asked} was given, but the file says that its times name the {said}"
+        )
+    return said or asked or usual
 
 
 def attribute_number(text: Any, default: float = np.nan) -> float:

@@ -18,7 +18,7 @@ from obsnet.constants import SPECIES
 from obsnet.errors import ConfigError, FormatError, nearest
 from stations.readers.choice import choose
 from stations.readers.flags import noaa_quality
-from stations.readers.netcdf import stamp_convention
+from stations.readers.netcdf import named_part
 from stations.readers.table import read_table, require
 from stations.readers.text import (
     attributes,
@@ -152,8 +152,8 @@ def _record(
     _compare_times(stamp, table, notes)
     check_span(stamp, attrs.get("dataset_start_date", ""), attrs.get("dataset_stop_date", ""), notes)
     product = _product(source, attrs, table)
-    said = stamp_convention(*(attrs.get(f"{name}:comment", "") for name in _STAMPS))
-    interval = (said or "start") if product in _LENGTHS else "instant"
+    about = (attrs.get(f"{name}:comment", "") for name in _STAMPS)
+    interval = named_part(source, "start", *about) if product in _LENGTHS else "instant"
     flags = table.get("qcflag", np.full(rows, "..."))
     columns: dict[str, Any] = {
         "value": table["value"],

@@ -16,7 +16,7 @@ import numpy as np
 from obsnet.schema import Quality
 from stations.readers.choice import choose
 from stations.readers.flags import icos_quality, noaa_quality
-from stations.readers.netcdf import File, attribute_number, opened, stamp_convention
+from stations.readers.netcdf import File, attribute_number, named_part, opened
 from stations.readers.text import check_span, from_parts, usual_step
 from stations.record.record import InUnit, Notes, Span, build, intervals, spread
 from stations.record.source import Source
@@ -52,7 +52,7 @@ def read(source: Source, species: str | None = None) -> list[Rows]:
 def _record(source: Source, file: File) -> Rows:
     notes = Notes()
     european = "qc_flag" in file
-    when = _times(file, notes)
+    when = _times(source, file, notes)
     check_span(when.start, file.attr("dataset_start_date"), file.attr("dataset_stop_date"), notes)
     quality, flags = _flags(file, european, len(when.middle), notes)
     n = file.numbers("nvalue") if "nvalue" in file else None
@@ -129,13 +129,13 @@ def _spread(file: File, n: np.ndarray | None, unit: str) -> dict[str, np.ndarray
     return found
 
 
-def _times(file: File, notes: Notes) -> Span:
+def _times(source: Source, file: File, notes: Notes) -> Span:
     """Return start, middle, end and what the stamp named."""
     stamp = file.times("time")
     _compare_solar(file, stamp, notes)
     usual = "middle" if file.dims("time") == ("time",) else "start"
     said = (file.of("time", name) for name in ("comment", "long_name", "longname", "description"))
-    named = stamp_convention(*said) or usual
+    named = named_part(source, usual, *said)
     if "start_time" in file and ("midpoint_time" in file or named == "middle"):
         start = file.times("start_time")
         middle = file.times("midpoint_time") if "midpoint_time" in file else stamp

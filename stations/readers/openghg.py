@@ -23,8 +23,9 @@ from obsnet.constants import SPECIES
 from obsnet.errors import FormatError
 from obsnet.schema import Quality
 from stations.readers.choice import choose
-from stations.readers.netcdf import File, attribute_number, opened, stamp_convention
+from stations.readers.netcdf import File, attribute_number, named_part, opened
 from stations.readers.tccon_column import column_operator, in_unit
+from stations.readers.text import length_of_time
 from stations.record.record import Notes, build, intervals
 from stations.record.source import NetcdfHeader, Source
 
@@ -83,16 +84,12 @@ def _metres(text: str) -> float:
 
 def _seconds(file: File) -> float:
     """Return the length of a sample: seconds, or a length such as ``1h``; NaN where the file does not say."""
-    import pandas as pd
-
     for text in (file.attr("sampling_period"), file.of("time", "sampling_period_seconds")):
         if re.fullmatch(r"\s*\d+(\.\d+)?\s*", text):
             return float(text)
-        if re.match(r"\s*\d", text):
-            try:
-                return float(pd.Timedelta(text.lower()).total_seconds())
-            except ValueError:
-                continue
+        length = length_of_time(text)
+        if isinstance(length, np.timedelta64):
+            return float(length / np.timedelta64(1, "s"))
     return float("nan")
 
 
@@ -128,9 +125,7 @@ def _attrs(source: Source, file: File, label: str, layout: str, notes: Notes) ->
 def _record(source: Source, file: File, label: str, gas: str) -> Rows:
     notes = Notes()
     stamp, seconds = file.times("time"), _seconds(file)
-    said = source.options.get("stamp") or stamp_convention(
-        file.of("time", "comment"), file.of("time", "label")
-    )
+    named = named_part(source, "start", file.of("time", "comment"), file.of("time", "label"))
     length = np.timedelta64(round(seconds), "s") if seconds > 0 else None
     if length is None:
         notes.warn(len(stamp), "rows without a sampling period: taken as instants")
@@ -156,7 +151,7 @@ def _record(source: Source, file: File, label: str, gas: str) -> Rows:
         species=gas,
         unit=unit,
         scale=file.attr("calibration_scale") or file.attr("scale"),
-        when=intervals(stamp, said or "start", length) if length is not None else intervals(stamp, "instant"),
+        when=intervals(stamp, named, length) if length is not None else intervals(stamp, "instant"),
         notes=notes,
         source=source,
         attrs=_attrs(source, file, label, "openghg", notes),

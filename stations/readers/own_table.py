@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,23 +52,26 @@ def text_table(source: Source, what: FileLayout, notes: Notes) -> pd.DataFrame:
     """
     import pandas as pd
 
-    header = None if what.columns else 0
     try:
         if source.is_workbook:
             table = _sheet(source, what)
         else:
             lines = _text(source, what, notes).lstrip("\ufeff").splitlines()[what.skip_lines :]
             kept = [x for x in lines if x.strip() and not (what.comment and x.startswith(what.comment))]
-            table = pd.read_csv(
-                io.StringIO("\n".join(kept)),
+            parse = partial(
+                pd.read_csv,
                 sep=_SEPARATORS.get(what.separator, what.separator),
-                header=header,
-                names=what.columns,
                 dtype=str,
                 keep_default_na=False,
                 skipinitialspace=True,
                 engine="c",
             )
+            table = parse(
+                io.StringIO("\n".join(kept)), header=None if what.columns else 0, names=what.columns
+            )
+            if not what.columns and isinstance(table.index, pd.RangeIndex):
+                # of two equal names pandas renames the second
+                table.columns = parse(io.StringIO(kept[0]), header=None).iloc[0].rename(None)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, KeyError, ImportError) as error:
         if isinstance(error, FormatError):
             raise
@@ -148,10 +152,15 @@ def column(table: pd.DataFrame, name: str, source: Source) -> pd.Series:
     Raises
     ------
     ConfigError
-        The table does not have it.
+        The table does not have it, or has several of that name.
     """
     if name not in table.columns:
         raise ConfigError(f"{source.where}: no column {name!r}{nearest(name, table.columns)}")
+    if (again := int((table.columns == name).sum())) > 1:
+        raise ConfigError(
+            f"{source.where}: {again} columns are named {name!r}; name them apart in the file, or say all names with "
+            "file.columns and leave out its line of names with file.skip_lines"
+        )
     return table[name].fillna("").str.strip()
 
 

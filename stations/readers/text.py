@@ -17,6 +17,7 @@ __all__ = [
     "check_header_count",
     "check_span",
     "from_parts",
+    "length_of_time",
     "local_to_utc",
     "midnight",
     "number",
@@ -30,6 +31,8 @@ __all__ = [
 
 Columns = TypeVar("Columns")
 _HEADER_BYTES = 1 << 20  # no header is longer
+_SECONDS = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60}
+_SECONDS |= {"h": 3600, "hr": 3600, "hour": 3600, "d": 86400, "day": 86400, "w": 604800, "week": 604800}
 _STACKED = 3  # lines above the one of column names that a header may need
 
 
@@ -96,6 +99,24 @@ def _has_header(
             if find([line.decode("latin-1") for line in lines[first : i + 1]]) is not None:
                 return True
     return False
+
+
+def length_of_time(text: str) -> np.timedelta64 | str | None:
+    """Return a length of time such as ``1h``, ``30 min`` or ``1D``, ``"month"``, or None where it is none.
+
+    A number alone has no unit, and ``1m`` may be a minute or a month: neither is a length.
+    """
+    match = re.fullmatch(r"(\d*\.?\d*)\s*([a-z]+)", text.strip().lower())
+    if match is None:
+        return None
+    unit = match[2] if match[2] in _SECONDS else match[2].removesuffix("s")
+    if unit == "month" and float(match[1] or 1) == 1.0:
+        return "month"
+    try:
+        length = np.timedelta64(round(float(match[1]) * _SECONDS[unit] * 1e6), "us")
+    except (KeyError, ValueError):
+        return None
+    return length if length > np.timedelta64(0) else None
 
 
 def from_parts(

@@ -21,13 +21,16 @@ __all__ = [
     "drop_fills",
     "drop_placeholders",
     "flag_positions",
+    "overlapping",
     "repeated",
     "time_order",
     "warn_of_travel",
+    "without_fills",
 ]
 
 _STATION_KM = 30.0  # no station is wider
 # Below this a coordinate can only be a fill; other numbers are judged by `_is_fill`.
+_HUGE = 1e30  # netCDF's own fills are near 1e37
 _LOWEST = {"longitude": -360.0, "altitude_m": -900.0}
 
 
@@ -74,6 +77,13 @@ def drop_fills(data: Mapping[str, np.ndarray], names: tuple[str, ...], notes: No
         fill = _is_fill(data[name]) if lowest is None else data[name] < lowest
         notes.changed(fill.sum(), f"fill values of {name} that the header does not declare set to missing")
         data[name][fill] = np.nan
+
+
+def without_fills(values: np.ndarray, name: str, notes: Notes) -> np.ndarray:
+    """Return numbers of a dialect's own variable, NaN for those that only a program writes: -999.99, 1e36."""
+    fill = _is_fill(values) | (np.abs(values) >= _HUGE)
+    notes.changed(fill.sum(), f"fill values of {name} that the header does not declare set to missing")
+    return np.where(fill, np.nan, values)
 
 
 def drop_placeholders(data: Mapping[str, np.ndarray], notes: Notes) -> np.ndarray:
@@ -208,3 +218,21 @@ def repeated(keys: Mapping[str, np.ndarray], quality: np.ndarray) -> np.ndarray:
     again = np.ones(rows.size, dtype=bool)
     again[np.unique(number, return_index=True)[1]] = False
     return np.sort(rows[again])
+
+
+def overlapping(start: np.ndarray, end: np.ndarray, intake: np.ndarray, use: np.ndarray) -> int:
+    """Return how many rows share more than half of their time with the next one of their intake.
+
+    Parameters
+    ----------
+    start, end, intake : ndarray, shape (rows,)
+        Interval of each row, and the height of its intake.
+    use : ndarray of bool
+        Rows to look at.
+    """
+    rows = np.flatnonzero(use & (end > start))
+    rows = rows[np.lexsort((start[rows], intake[rows]))]
+    one, other = rows[:-1], rows[1:]
+    alike = (intake[one] == intake[other]) | (np.isnan(intake[one]) & np.isnan(intake[other]))
+    common = np.minimum(end[one], end[other]) - start[other]
+    return int((alike & (2 * common > end[one] - start[one])).sum())

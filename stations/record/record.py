@@ -48,9 +48,11 @@ from stations.record.checks import (
     drop_fills,
     drop_placeholders,
     flag_positions,
+    overlapping,
     repeated,
     time_order,
     warn_of_travel,
+    without_fills,
 )
 from stations.record.rows import Rows, Variable
 from stations.record.scale_names import UNKNOWN, canonical_scale, is_known
@@ -187,6 +189,10 @@ def build(
     variables: dict[str, tuple[Any, np.ndarray, dict[str, str]]] = {
         name: (("time",), values, {}) for name, values in data.items()
     }
+    more = {
+        n: InUnit(without_fills(v.values, n, notes), v.unit) if isinstance(v, InUnit) else v
+        for n, v in more.items()
+    }
     for name, values in {**more, **by_row}.items():
         variables[name] = _variable(values, unit, unit_cf)
     ordered = _ordered(variables, columns.get("identity"), kind, notes)
@@ -272,6 +278,12 @@ def _ordered(
         text = "rows repeat the time, intake and sample of another row (flagged 'duplicate')"
         notes.warn(len(again), text)
         quality[again] |= np.uint32(Quality.DUPLICATE)
+        start, end, intake = (variables[n][1] for n in ("time_start", "time_end", "intake_height_m"))
+        alone = (quality == 0) & (variables["sample_id"][1] == "")
+        text = (
+            "rows share more than half of their time with the next one: the interval is longer than the step"
+        )
+        notes.warn(overlapping(start, end, intake, alone), text)
     return variables
 
 

@@ -1,4 +1,4 @@
-"""Rows that several files of one record hold: they count once, in the file that ends later."""
+"""Rows that several files of one record hold: they count once, in the finest file, of equally fine ones the last."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["settle"]
 
 Row = Mapping[str, Any]  # of the granule index
-_MARK = "are in a file that ends later too and count there (flagged 'elsewhere')"
-_NOTE = re.compile(rf"(; )?\d+ rows {re.escape(_MARK)}: [^;]*")
+_LATER = "are in a file that ends later too and count there (flagged 'elsewhere')"
+_FINER = "are means over time of which a finer file has rows, and those count (flagged 'elsewhere')"
+_NOTE = re.compile(rf"(; )?\d+ rows (?:{re.escape(_LATER)}|{re.escape(_FINER)}): [^;]*")
+_ALIKE = 1.5  # lengths of rows within this factor are of one kind: months, hours whose stamps jitter
 _AGAIN = r"#\d+$"  # what tells rows of one file apart
 _TIMES = ("time_start", "time_end")
 _PLACE = 0.01  # degrees; files of one site agree to this
@@ -34,10 +36,12 @@ def settle(
     """Let each observation count in one file only.
 
     What counts is decided by what all files hold, whatever the order in which they were read: of rows that would be
-    used, that of the file with the latest end (then the last name). The observation's rows in other files get the
-    bit ``ELSEWHERE``; where that file is gone, they lose it again. Rows of one intake are of one observation where more
-    than half of the shorter one's time is the other's too (stamps a second apart, hours and half hours); samples where
-    they have one name.
+    used the shortest, for a longer one is a mean of such (half hours before hours before days before months); of rows
+    as long as each other that of the file with the latest end (then the last name). The observation's rows in other
+    files get the bit ``ELSEWHERE``; where that file is gone, they lose it again. A mean counts only where no finer row
+    of its time does, so that the two are never mixed. Rows of one intake are of one observation where more
+    than half of the shorter one's time is the other's too (stamps a second apart, a month and an hour in it); samples
+    where they have one name. A row that states no intake is of its platform's only one.
 
     Parameters
     ----------
@@ -59,7 +63,7 @@ def settle(
     changed: list[dict[str, Any]] = []
     elsewhere: dict[str, str] = {}
     for files in _groups(done):
-        marked = any(_MARK in (f["notes"] or "") for f in files)
+        marked = any(_NOTE.search(f["notes"] or "") for f in files)
         if marked or (len(files) > 1 and any(f["path"] in touched for f in files)):
             found, told = _settled(store, files)
             changed, elsewhere = changed + found, elsewhere | told
@@ -100,8 +104,8 @@ def _settled(store: ObservationStore, files: Sequence[Row]) -> tuple[list[dict[s
         columns = ["obs_id", "file_id", "quality", "value", "platform", "intake_height_m", *_TIMES]
         table = store.read(gas, source=source, columns=columns, where=where).to_pandas()
         right, told = _decided(table, order)
-        for name, (count, text) in told.items():
-            lost.setdefault(name, []).append(f"{count} rows {_MARK}: {text} {species_of(gas).unit_name}")
+        for name, fine, apart in told:
+            lost.setdefault(name, []).append(_said(fine, apart, species_of(gas).unit_name))
         for name, part in table[right != table["quality"]].groupby("file_id"):
             _write(store, gas, source, str(name), dict(zip(part["obs_id"], right[part.index], strict=True)))
             good[name] += int((right[part.index] == 0).sum() - (part["quality"] == 0).sum())
@@ -117,8 +121,23 @@ def _settled(store: ObservationStore, files: Sequence[Row]) -> tuple[list[dict[s
     return found, elsewhere
 
 
-def _decided(table: pd.DataFrame, order: Sequence[str]) -> tuple[pd.Series, dict[str, tuple[int, str]]]:
-    """Return what the quality of each row should be, and by file how many rows count elsewhere and how they differ."""
+def _said(fine: bool, apart: pd.Series, unit: str) -> str:
+    """Return what is said of rows of a file that count elsewhere, and how far they are from what counts."""
+    rows = f"{len(apart)} rows {_FINER if fine else _LATER}: "
+    if not fine:
+        return f"{rows}{int((apart > 0).sum())} of them differ, by up to {apart.max():.4g} {unit}"
+    if not apart.notna().any():
+        return f"{rows}none of them has such for half of its time"
+    return f"{rows}they differ from the mean of those by up to {apart.max():.4g} {unit}"
+
+
+def _decided(
+    table: pd.DataFrame, order: Sequence[str]
+) -> tuple[pd.Series, list[tuple[str, bool, pd.Series]]]:
+    """Return what the quality of each row should be, and of the rows that count elsewhere their differences.
+
+    By file, and by whether a finer one's rows count; NaN where those fill less than half of a row's time.
+    """
     import pandas as pd
 
     bit = np.uint32(Quality.ELSEWHERE)
@@ -127,30 +146,69 @@ def _decided(table: pd.DataFrame, order: Sequence[str]) -> tuple[pd.Series, dict
     value, usable = table["value"].to_numpy(), (own == 0).to_numpy()
     start, end = (table[n].to_numpy().astype("datetime64[us]").astype(np.int64) for n in _TIMES)
     other = np.full(len(table), -1)  # the row that counts in the place of each
+    finer = np.zeros(len(table), dtype=bool)  # whether that is shorter
+    there = value.copy()  # what stands in the place of each: that row's value, or the mean of the finer ones
     for rows in _met(_series(table, end > start), start, end, place):
-        kept = rows[:0]
-        for some in (rows[usable[rows]], rows[~usable[rows]]):
-            for file in np.unique(place[some])[::-1]:
-                mine = some[place[some] == file]
-                others = kept[place[kept] != file]
-                other[mine] = _shared(start, end, mine, others[np.argsort(start[others], kind="stable")])
-                kept = np.append(kept, mine[other[mine] < 0])
+        kind = _kinds(end[rows] - start[rows])
+        kept, known = rows[:0], kind[:0]
+        for some in (usable[rows], ~usable[rows]):
+            for step, file in sorted({*zip(kind[some], -place[rows[some]], strict=True)}):
+                mine = rows[some & (kind == step) & (place[rows] == -file)]
+                use = place[kept] != -file
+                others = kept[use][np.argsort(start[kept[use]], kind="stable")]
+                other[mine] = _shared(start, end, mine, others)
+                lost = mine[other[mine] >= 0]
+                fine = others[np.isin(others, kept[known < step])]
+                finer[lost] = _shared(start, end, lost, fine) >= 0
+                there[lost] = np.where(finer[lost], _mean(start, end, value, lost, fine), value[other[lost]])
+                fresh = mine[other[mine] < 0]
+                kept, known = np.append(kept, fresh), np.append(known, np.full(fresh.size, step))
     elsewhere = other >= 0
     right = own.where(~elsewhere, own | bit)
     lost = elsewhere & usable
-    apart = pd.Series(np.abs(value - value[other]))[lost]
-    told = {
-        str(name): (len(part), f"{int((part > 0).sum())} of them differ, by up to {part.max():.4g}")
-        for name, part in apart.groupby(table["file_id"][lost])
-    }
+    apart = pd.Series(np.abs(value - there))[lost]
+    parts = apart.groupby([table["file_id"][lost], finer[lost]])
+    told = [(str(name), bool(fine), part) for (name, fine), part in parts]
     return right, told
 
 
 def _series(table: pd.DataFrame, lasting: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     """Return a number for what each row is of: one intake of a site, or one sample of an instant."""
     sample = table["obs_id"].str.replace(_AGAIN, "", regex=True)
-    intake = table["platform"] + ":" + table["intake_height_m"].round(1).astype(str)
+    height = table["intake_height_m"].astype(float).round(1)
+    heights = height.groupby(table["platform"])
+    height = height.fillna(heights.transform("first").where(heights.transform("nunique") == 1))
+    intake = table["platform"] + ":" + height.astype(str)
     return np.asarray(intake.where(lasting & intake.notna(), sample).factorize()[0], dtype=np.int64)
+
+
+def _kinds(length: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return for the length of each row the number of its kind, shorter kinds first."""
+    sizes, which = np.unique(length, return_inverse=True)
+    return np.asarray(np.append(0, np.cumsum(sizes[1:] > _ALIKE * sizes[:-1]))[which], dtype=np.int64)
+
+
+def _mean(
+    start: npt.NDArray[np.int64],
+    end: npt.NDArray[np.int64],
+    value: npt.NDArray[np.float64],
+    rows: npt.NDArray[Any],
+    others: npt.NDArray[Any],
+) -> npt.NDArray[np.float64]:
+    """Return for each row the mean of the others, in order of their start, that begin in its time; shape of `rows`.
+
+    NaN where they have less than half of it.
+    """
+    first, last = (np.searchsorted(start[others], edge) for edge in (start[rows], end[rows]))
+    length = (end - start)[others] / 1e6
+
+    def total(of: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        sums = np.append(0.0, np.cumsum(of))
+        return np.asarray(sums[last] - sums[first])
+
+    time = total(length)
+    enough = 2e6 * time >= (end - start)[rows]
+    return np.where(enough, total(length * value[others]) / np.where(enough, time, 1.0), np.nan)
 
 
 def _met(

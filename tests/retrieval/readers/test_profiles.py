@@ -175,6 +175,59 @@ def test_lowest_levels_that_are_fills_under_a_whole_column_are_left_out(tmp_path
     assert any(n.startswith("1 rows have fewer active levels") for n in granule.notes)
 
 
+@pytest.mark.parametrize("layers", [False, True])
+def test_slots_that_are_fills_above_a_whole_column_are_left_out(tmp_path, layers):
+    """Of one sounding the highest two, of another the highest and the lowest."""
+    variables, attributes = synthetic.cci("ch4", layers=layers)
+    whole = {name: variables[name][0].copy() for name in NAMES}
+    for row, below, above in ((3, 0, 2), (4, 1, 1)):
+        n = variables["pressure_weight"][0].shape[1]
+        weight = variables["pressure_weight"][0]
+        weight[row, :below], weight[row, n - above :] = 0.0, 0.0
+        weight[row] /= weight[row].sum()
+        whole["pressure_weight"][row] = weight[row]
+        for name in NAMES:
+            values = variables[name][0]
+            values[row, :below], values[row, values.shape[1] - above :] = np.nan, np.nan
+    name = f"ESACCI-GHG-L2-CH4-GOSAT-{'SRFP' if layers else 'OCPR'}-20141205-fv7.2.nc"
+    granule = read_granule(synthetic.write(tmp_path / name, variables, attributes))
+    assert operator_rows(granule) == []
+    levels = "pressure_edges" if layers else "pressure_levels"
+    for row, below in ((3, 0), (4, 1)):
+        inside = slice(below, n - 2 + below)
+        for column, name, last in (
+            ("pressure_weight", "pressure_weight", 0),
+            ("averaging_kernel", "xch4_averaging_kernel", 0),
+            ("prior_profile", "ch4_profile_apriori", 0),
+            (levels, "pressure_levels", int(layers)),
+        ):
+            found = profile_array(granule.table[column])[row]
+            end = slice(below, n - 2 + below + last)
+            np.testing.assert_allclose(found[: n - 2 + last], whole[name][row, end], rtol=1e-6)
+        pressure = profile_array(granule.table[levels])[row]
+        assert (np.diff(pressure) < 0).all()
+        assert pressure[-1] >= 0
+        np.testing.assert_allclose(
+            granule.table["prior_column"][row].as_py(),
+            whole["pressure_weight"][row, inside] @ whole["ch4_profile_apriori"][row, inside],
+            rtol=1e-6,
+        )
+
+
+@pytest.mark.parametrize(("rows", "factor"), [(slice(None), 1e-3), ([7], 0.1)])
+def test_a_prior_in_another_unit_than_it_says(tmp_path, rows, factor):
+    variables, attributes = synthetic.cci("ch4")
+    variables["ch4_profile_apriori"][0][rows] *= np.float32(factor)
+    path = synthetic.write(tmp_path / "ESACCI-GHG-L2-CH4-GOSAT-OCPR-20141205-fv7.2.nc", variables, attributes)
+    if rows == [7]:
+        assert operator_rows(read_granule(path)) == rows
+        return
+    with pytest.raises(
+        FormatError, match=r"prior columns of gosat_ocpr are 1\.\d+ ppb .median.*times 1e\+3 it would"
+    ):
+        read_granule(path)
+
+
 def test_fills_that_take_air_away_are_a_fault(tmp_path):
     """Weights of the others that fall short of 1, a level that has weight, or a fill aloft."""
     variables, attributes = synthetic.cci("ch4")

@@ -175,6 +175,10 @@ def test_repeatability(tmp_path):
     for name in ("icos_smr", "smr", "cmr", "icos_ltr"):
         bad = make_record([400.0] * 3, **{name: np.array([0.0, 0.5, 0.5])})
         assert one(tmp_path, text, record=bad).verdict == "fail"
+    foreign = make_record([400.0] * 3, icos_smr=5e-7)
+    foreign["icos_smr"].attrs["units"], foreign["value"].attrs["units"] = "parts", "1e-6"
+    outcome = one(tmp_path, text, record=foreign)
+    assert (outcome.verdict, "icos_smr in parts" in outcome.reason) == ("not testable", True)
     nothing = make_record([400.0] * 3, icos_cmr=0.0)
     assert one(tmp_path, text, record=nothing).verdict == "not testable"  # a placeholder is no repeatability
 
@@ -245,6 +249,8 @@ def test_what_is_made_of_the_stations_own_values_proves_nothing(tmp_path):
         "offset": lambda v: make_record(v + 0.05),
         "another scale and one decimal": lambda v: make_record(np.round(1.0001 * v - 0.02, 1)),
         "daily means": lambda v: make_record(v.reshape(-1, 24).mean(axis=1), length_hours=24),
+        "an hour late": lambda v: make_record(np.roll(v, 1)),
+        "running means": lambda v: make_record(np.round(np.convolve(v, np.ones(3) / 3, "same"), 2)),
         "single precision": lambda v: make_record(v.astype(np.float32)),
     }
     for name, make in made.items():

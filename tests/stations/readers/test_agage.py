@@ -60,7 +60,9 @@ def test_a_sampling_time_that_is_no_start_stays_an_instant_unless_said(tmp_path)
     rows = simple(4)
     rows.value += 1500.0
     path = agage(tmp_path / "a.nc", rows, comment="Time stamp corresponds to the samping time.", period=1200)
-    assert read(path)["time"].values[0] == rows.time[0]
+    record = read(path)
+    assert record["time"].values[0] == rows.time[0]
+    assert any("taken as instants; say it with --stamp" in w for w in record.attrs["warnings"])
     assert read(path, stamp="middle")["time_start"].values[0] == rows.time[0] - np.timedelta64(600, "s")
 
 

@@ -265,6 +265,9 @@ def test_times_that_do_not_fit_are_flagged(tmp_path):
     ("old", "new", "message"),
     [
         ('interval = "1h"', 'interval = "soon"', "time.interval 'soon' is no length of time"),
+        ('interval = "1h"', 'interval = "24"', "time.interval '24' is no length of time"),
+        ('interval = "1h"', 'interval = "1m"', "time.interval '1m' is no length of time"),
+        ('interval = "1h"\n', "", "time.stamp 'start' names a part of an interval, whose length is not said"),
         ('zone = "UTC+08:00"', 'zone = "Mars/Base"', "time zone 'Mars/Base' is not known here"),
         ('species = "CH4"', 'species = "CO2"', "a species is described twice"),
     ],
@@ -272,6 +275,23 @@ def test_times_that_do_not_fit_are_flagged(tmp_path):
 def test_mistakes_say_how_to_mend_them(tmp_path, old, new, message):
     with pytest.raises(ConfigError, match=message):
         mine(tmp_path, toml=TOML.replace(old, new))
+
+
+@pytest.mark.parametrize("said", ["1H", "60 min", "3600s", "1 hour"])
+def test_lengths_of_time_as_people_write_them(tmp_path, said):
+    assert mine(tmp_path, toml=TOML.replace('"1h"', f'"{said}"')).attrs["interval_seconds"] == 3600.0
+
+
+def test_an_interval_that_is_longer_than_the_step_is_said(tmp_path):
+    table = TABLE.replace(",1\n", ",0\n")
+    said = "1 rows share more than half of their time with the next one: the interval is longer than the step"
+    assert said in mine(tmp_path, table, TOML.replace('"1h"', '"1 d"')).attrs["warnings"]
+    assert not any("half of their time" in w for w in mine(tmp_path, table).attrs["warnings"])
+
+
+def test_of_two_columns_of_one_name_none_is_taken(tmp_path):
+    with pytest.raises(ConfigError, match="2 columns are named 'co2'"):
+        mine(tmp_path, TABLE.replace("clock,co2,sd,ch4", "clock,co2,sd,co2"))
 
 
 def test_without_a_description_there_is_a_hint(tmp_path):

@@ -221,6 +221,8 @@ def test_every_column_comes_in_the_unit_of_the_value(tmp_path, unit, size, value
         ("values are reported at the end of the averaging interval", -30),
         ("sample_midtime, in seconds since 1970", 0),
         ("interval_end", -30),
+        ("seconds since the beginning of 1970; reported at the middle of the averaging interval", 0),
+        ("right-labelled means", -30),
         ("POSIX time.", 30),
     ],
 )
@@ -234,6 +236,29 @@ def test_what_the_stamp_names_is_read_from_its_comment(tmp_path, words, minutes)
         record["time"].values.astype("datetime64[s]"), rows.time + np.timedelta64(60 * minutes, "s")
     )
     assert record.attrs["interval"] == {30: "start", 0: "middle", -30: "end"}[minutes]
+
+
+def test_what_the_caller_says_of_the_stamp_counts_where_the_file_says_nothing(tmp_path):
+    path = obspack(tmp_path / "a.nc", simple(4))
+    with pytest.raises(ConfigError, match="the file says that its times name the start"):
+        read(path, stamp="end")
+    with netCDF4.Dataset(path, "a") as nc:
+        nc["time"].comment = "UTC"
+    assert read(path, stamp="end")["time_end"].values[0] == simple(4).time[0]
+
+
+@pytest.mark.parametrize("fill", [-999.0, 9.969209968386869e36])
+def test_a_fill_of_a_repeatability_that_is_not_declared_is_none(tmp_path, fill):
+    path = obspack(tmp_path / "a.nc", simple(3, flag=["O"] * 3), european=True)
+    with netCDF4.Dataset(path, "a") as nc:
+        variable = nc.createVariable("icos_SMR", "f8", ("time",), fill_value=False)
+        variable.units = "mol mol-1"
+        variable[:] = [2e-8, fill, fill]
+    record = read(path)
+    np.testing.assert_allclose(record["icos_smr"].values, [0.02, np.nan, np.nan])
+    assert (
+        "2 fill values of icos_smr that the header does not declare set to missing" in record.attrs["changes"]
+    )
 
 
 @pytest.mark.parametrize(

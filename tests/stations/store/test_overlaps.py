@@ -117,6 +117,14 @@ def test_rows_count_again_when_the_other_file_has_them_no_more(files, tmp_path):
     assert not any("ends later" in (r["notes"] or "") for r in table)
 
 
+def made_of(tmp_path, name, interval, times, value, change=("", "")):
+    """Write a record of rows of some length."""
+    (tmp_path / "mine.toml").write_text(TABLE.replace("1h", interval).replace(*change, 1))
+    rows = "".join(f"{t},{v:.9f},0\n" for t, v in zip(times, np.broadcast_to(value, len(times)), strict=True))
+    (tmp_path / name).write_text("time,co2,flag\n" + rows)
+    return read([tmp_path / name], tmp_path)
+
+
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
 def test_hours_half_hours_and_stamps_a_second_off_are_one_air(tmp_path, order):
     """Hours 0 to 40 in one file, half hours 30 to 60 in a second, hours 50 to 80 a second late in a third."""
@@ -124,14 +132,43 @@ def test_hours_half_hours_and_stamps_a_second_off_are_one_air(tmp_path, order):
     files = [("1h", whole, 0, 40, 0), ("30min", half, 30, 60, 0), ("1h", whole, 50, 80, 1)]
     for k in order:
         interval, step, first, last, late = files[k]
-        (tmp_path / "mine.toml").write_text(TABLE.replace("1h", interval))
         times = np.arange(HOURS[0] + first * whole, HOURS[0] + last * whole, step) + np.timedelta64(late, "s")
-        (tmp_path / f"{k}.csv").write_text("time,co2,flag\n" + "".join(f"{t},{400 + k},0\n" for t in times))
-        read([tmp_path / f"{k}.csv"], tmp_path)
+        made_of(tmp_path, f"{k}.csv", interval, times, 400 + k)
     good = ObservationStore(tmp_path / "store").read("CO2", good_only=True)
-    assert np.bincount(good["value"].to_numpy().astype(int) - 400).tolist() == [30, 40, 30]
+    # the hour that begins a second before the last half hour ends is its own air
+    assert np.bincount(good["value"].to_numpy().astype(int) - 400).tolist() == [30, 60, 20]
     lasts = (good["time_end"].to_numpy() - good["time_start"].to_numpy()) / whole
     assert lasts.sum() == pytest.approx(80.0)  # every hour once
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
+def test_of_hours_days_and_months_the_finest_count(tmp_path, order):
+    """Hours from 20 January on with two days missing, days from 10 January on, months, which end last."""
+    start, hour = np.datetime64("2020-01-01T00"), np.timedelta64(1, "h")
+    hours = start + np.arange(19 * 24, 80 * 24) * hour
+    hours = hours[(hours < start + 40 * 24 * hour) | (hours >= start + 42 * 24 * hour)]
+    days = start + np.arange(9, 85) * np.timedelta64(24, "h")
+    months = np.arange("2020-01", "2020-05", dtype="datetime64[M]")
+    truth = lambda t, length: 400 + ((t - start) / hour + length / 2) / 100  # noqa: E731
+    no_intake = ("intake_height_m = 80.0\n", "")
+    files = [
+        ("hours.csv", "1h", hours, truth(hours, 1)),
+        ("days.csv", "1d", days, truth(days, 24) + 0.25),
+        ("months.csv", "month", months.astype("datetime64[D]"), 400.0, no_intake),
+    ]
+    for k in order:
+        found = made_of(tmp_path, *files[k])
+    good = (
+        ObservationStore(tmp_path / "store").read("CO2", good_only=True).to_pandas().sort_values("time_start")
+    )
+    lasts = ((good["time_end"] - good["time_start"]) / np.timedelta64(1, "h")).to_numpy()
+    assert np.bincount(lasts.astype(int))[[1, 24, 720]].tolist() == [len(hours), 10 + 2 + 5, 1]
+    assert (good["time_start"].to_numpy()[1:] >= good["time_end"].to_numpy()[:-1]).all()  # nothing twice
+    said = {p.rpartition("/")[2]: text for p, text in found["elsewhere"].items()}
+    assert said.keys() == {"days.csv", "months.csv"}
+    assert "59 rows are means over time of which a finer file has rows" in said["days.csv"]
+    assert said["days.csv"].endswith("they differ from the mean of those by up to 0.25 ppm")
+    assert "3 rows are means" in said["months.csv"]  # April alone counts
 
 
 def test_every_species_of_a_file_is_settled(files, tmp_path):
