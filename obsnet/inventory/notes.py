@@ -28,6 +28,9 @@ _SENTENCES = Sentences(
         # tables and workbooks
         "utf-16": ("read as UTF-16 text", "按 UTF-16 文本读取"),
         "gbk": ("read as GB 18030 (GBK) text", "按 GB 18030（GBK）文本读取"),
+        # consumption of electricity
+        "spread months": ("a column a month or year (columns: {n}), a row a region", "每列一个月份或年份（共 {n} 列），每行一个地区"),
+        "spread provinces": ("a column a region (columns: {n}), a row a month", "每列一个地区（共 {n} 列），每行一个月份"),
         # energy balances
         "no balance": (
             "sheets that are no balance, not read: {sheets}",

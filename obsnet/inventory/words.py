@@ -17,6 +17,7 @@ __all__ = [
     "NATION",
     "RESULTS",
     "canonical_columns",
+    "column_of",
     "find_region",
     "heading_unit",
     "is_group",
@@ -45,9 +46,12 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
         "省级行政区",
         "省(区、市)",
         "省市",
+        "地区名称",
+        "省份名称",
+        "省级地区",
     ),
     "period": ("年份", "时期", "年", "年度", "year", "years"),
-    "month": ("月份", "月", "months", "年月", "时间", "日期", "统计月份", "date", "time", "year month"),
+    "month": ("月份", "月", "months", "年月", "时间", "日期", "统计月份", "统计时间", "date", "time", "year month"),
     "indicator": ("指标", "指标名称", "indicators"),
     "published": ("发布日期", "发布时间", "公布日期", "publication date", "published on", "release date"),
     "gas": ("气体", "温室气体", "entity"),
@@ -61,6 +65,9 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
         "全社会用电量",
         "消费量",
         "电力消费量",
+        "当月用电量",
+        "当期值",
+        "当月值",
         "data",
         "emissions",
         "amount",
@@ -172,6 +179,17 @@ def plain(text: object) -> str:
 _BY_NAME = {plain(n): column for column, names in _COLUMNS.items() for n in (column, *names)}
 
 
+def column_of(heading: object) -> str:
+    """Return our name of a column that a heading means, empty where it is none of ours.
+
+    Examples
+    --------
+    >>> column_of("年份"), column_of("2022年")
+    ('period', '')
+    """
+    return _BY_NAME.get(plain(heading), "")
+
+
 def canonical_columns(
     found: Iterable[object], required: Iterable[str], where: str, optional: Iterable[str] = ()
 ) -> dict[str, str]:
@@ -202,7 +220,7 @@ def canonical_columns(
     for heading in headings:
         column = _BY_NAME.get(plain(heading))
         if column is None and "unit" in wanted and heading_unit(heading):
-            column = _BY_NAME.get(plain(re.split(r"[(（\[]", heading)[0]))
+            column = column_of(re.split(r"[(（\[]", _behind_mark(normal(heading))[0])[0])
             column = column if column == "value" else None
         if column is None or column not in wanted:
             continue
@@ -227,15 +245,30 @@ def canonical_columns(
 
 
 def heading_unit(heading: object) -> str:
-    """Return the unit that a heading has in brackets at its end, empty where it has none.
+    """Return the unit that a heading has in brackets or behind a mark at its end, empty where it has none.
+
+    Behind a mark only a unit that is understood counts: ``emissions_2019`` states none.
 
     Examples
     --------
-    >>> heading_unit("用电量（亿千瓦时）"), heading_unit("value (10⁸ kWh)"), heading_unit("value")
-    ('亿千瓦时', '10^8 kWh', '')
+    >>> heading_unit("用电量（亿千瓦时）"), heading_unit("value_10⁸kWh"), heading_unit("排放量/万吨"), heading_unit("value")
+    ('亿千瓦时', '10^8kWh', '万吨', '')
     """
-    found = re.search(r"[(\[]([^()\[\]]+)[)\]]$", normal(heading))
-    return found.group(1).strip() if found else ""
+    text = normal(heading)
+    if found := re.search(r"[(\[]([^()\[\]]+)[)\]]$", text):
+        return found.group(1).strip()
+    unit = _behind_mark(text)[1]
+    from obsnet.inventory.amounts import ELECTRICITY, MASS, scale
+
+    return unit if any(scale(unit, bases) is not None for bases in (ELECTRICITY, MASS)) else ""
+
+
+def _behind_mark(text: str) -> tuple[str, str]:
+    """Return a heading in two: what is before a mark and means the values, and what is behind it."""
+    for mark in re.finditer(r"[_/,:\s]+", text):
+        if column_of(text[: mark.start()]) == "value":
+            return text[: mark.start()], text[mark.end() :]
+    return text, ""
 
 
 def is_group(name: object) -> bool:
