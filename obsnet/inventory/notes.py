@@ -29,8 +29,14 @@ _SENTENCES = Sentences(
         "utf-16": ("read as UTF-16 text", "按 UTF-16 文本读取"),
         "gbk": ("read as GB 18030 (GBK) text", "按 GB 18030（GBK）文本读取"),
         # consumption of electricity
-        "spread months": ("a column a month or year (columns: {n}), a row a region", "每列一个月份或年份（共 {n} 列），每行一个地区"),
-        "spread provinces": ("a column a region (columns: {n}), a row a month", "每列一个地区（共 {n} 列），每行一个月份"),
+        "spread months": (
+            "a column a month or year (columns: {n}), a row a region",
+            "每列一个月份或年份（共 {n} 列），每行一个地区",
+        ),
+        "spread provinces": (
+            "a column a region (columns: {n}), a row a month",
+            "每列一个地区（共 {n} 列），每行一个月份",
+        ),
         # energy balances
         "no balance": (
             "sheets that are no balance, not read: {sheets}",
@@ -43,6 +49,14 @@ _SENTENCES = Sentences(
         "no units": (
             "no units in the headings: taken as the yearbook prints them",
             "表头均无单位：按年鉴所用单位计",
+        ),
+        "merged heading": (
+            "column {column}: its heading together with the merged one to its left means {fuel} ({zh})",
+            "{column} 列：其表头与左侧合并单元格合起来为{zh}",
+        ),
+        "unit of title": (
+            "the unit above the headings, converted to {unit} (x {times})",
+            "采用表头上方的单位，折算为 {unit}（× {times}）",
         ),
         "two units": (
             "{fuel} ({zh}): the heading says {wrong} and {right}; {unit} fits the fuel and is taken",
@@ -235,6 +249,18 @@ _SENTENCES = Sentences(
         "lacks days": (
             "sheet {sheet} lacks {n} days between its ends",
             "工作表 {sheet} 首尾之间缺 {n} 天",
+        ),
+        "empty cells": (
+            "sheet {sheet} has {n} empty cells, first {first}: no total of these years",
+            "工作表 {sheet} 有 {n} 个空单元格，首个为 {first}：相应年份不给合计",
+        ),
+        "zero days": (
+            "{n} values are 0 where their series usually is not, first {first}",
+            "{n} 个数值为 0，而该序列通常不为 0，首个为 {first}",
+        ),
+        "sector of sums": (
+            "sheets of {sector} are the sums of the others, not added to them",
+            "{sector} 各工作表为其余部门之和，未重复计入",
         ),
         "sums differ": (
             "sums over sectors differ from the sheet of totals on {n} province-days",

@@ -77,7 +77,9 @@ def _spread_sheet(path: str | Path) -> _Spread | None:
     """Return the one sheet that has months or provinces for columns; None where none has."""
     found = [s for s in map(_spread, read_sheets(path)) if s is not None]
     if len(found) > 1:
-        raise FormatError(f"{path}: several sheets fit ({', '.join(repr(s.sheet.name) for s in found)}); keep one")
+        raise FormatError(
+            f"{path}: several sheets fit ({', '.join(repr(s.sheet.name) for s in found)}); keep one"
+        )
     return found[0] if found else None
 
 
@@ -106,7 +108,9 @@ def _names_values(headings: list[str], months: bool) -> bool:
     return len(headings) > 1 or (months and any(year_of(h) for h in headings))
 
 
-def _label_column(below: list[list[Any]], columns: tuple[int, ...], fits: Callable[[str], bool]) -> int | None:
+def _label_column(
+    below: list[list[Any]], columns: tuple[int, ...], fits: Callable[[str], bool]
+) -> int | None:
     """Return the first column whose cells, beside values, are mostly names that fit."""
     if not columns:
         return None
@@ -163,13 +167,17 @@ def _unpivoted(spread: _Spread) -> Any:
         more = {c: normal(row[j]) if j < len(row) else "" for c, j in kept.items()}
         for j, cell in zip(spread.columns, cells, strict=True):
             place, month = (name, normal(heads[j])) if spread.months else (normal(heads[j]), name)
-            rows.append({"region": place, "month": month, "value": float("nan") if cell is None else cell, **more})
+            rows.append(
+                {"region": place, "month": month, "value": float("nan") if cell is None else cell, **more}
+            )
     frame = pd.DataFrame(rows)
     title = " ".join(normal(c) for row in sheet.rows[: spread.heading] for c in row if str(c).strip())
     unit = stated_in_title(title)
     if unit and "unit" not in frame:
         frame["unit"] = unit
-    names = [normal(h) for j, h in enumerate(heads) if j not in (*spread.columns, spread.label, *kept.values())]
+    names = [
+        normal(h) for j, h in enumerate(heads) if j not in (*spread.columns, spread.label, *kept.values())
+    ]
     unused = [n for n in names if n]
     layout = note("spread months" if spread.months else "spread provinces", n=len(spread.columns))
     notes = [*sheet.notes, f"{sheet.path.name}: {layout}"]

@@ -293,7 +293,11 @@ LAYOUTS = {
 @pytest.mark.parametrize("encoding", ["gbk", "utf-8-sig"])
 def test_a_column_a_month_or_a_province(tmp_path, layout, encoding):
     right = float(np.array([USE.sum(), 240.0]) @ np.array([0.7252, 0.1567]) / (USE.sum() + 240.0))
-    rows = ["2022年分省用电量（亿千瓦时）", *[",".join(map(str, row)) for row in LAYOUTS[layout]], "注：国家能源局"]
+    rows = [
+        "2022年分省用电量（亿千瓦时）",
+        *[",".join(map(str, row)) for row in LAYOUTS[layout]],
+        "注：国家能源局",
+    ]
     path = tmp_path / "use.csv"
     path.write_text("\n".join(rows) + "\n", encoding=encoding)
     found = consumption_average_of_file(path)
@@ -319,7 +323,9 @@ def test_what_a_spread_table_does_not_say(tmp_path):
             consumption_average_of_file(path)
 
 
-@pytest.mark.parametrize("heading", ["用电量/亿千瓦时", "value_1e8kWh", "consumption_10⁸_kWh", "当期值(亿千瓦时)"])
+@pytest.mark.parametrize(
+    "heading", ["用电量/亿千瓦时", "value_1e8kWh", "consumption_10⁸_kWh", "当期值(亿千瓦时)"]
+)
 def test_a_unit_behind_a_mark(tmp_path, heading):
     rows, right = of_months("{m}")
     found = consumption_average_of_file(consumption(tmp_path, rows, f"region,month,{heading}"))
