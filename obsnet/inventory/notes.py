@@ -224,6 +224,22 @@ _SENTENCES = Sentences(
             "{category} stands as CO2 and as carbon (gas C): added up they would count twice",
             "{category} 既以 CO2 又以碳（气体 C）列出：相加将重复计算",
         ),
+        "as carbon": (
+            "CO2 total is {value}, near 12/44 of what CEADs of 2019 ({usual} Mt) lets expect: is it carbon (gas C)?",
+            "CO2 总量为 {value}，约为 CEADs 2019 年（{usual} Mt）可比值的 12/44：是否以碳（气体 C）计？",
+        ),
+        "unknown gases": (
+            "gases that are not known, compared with nothing: {gases}",
+            "无法识别的气体，不参与比较：{gases}",
+        ),
+        "unknown categories": (
+            "categories that are no code of IPCC 2006 known here: {categories}",
+            "非已知的 IPCC 2006 类别编码：{categories}",
+        ),
+        "part beside": (
+            "{part} stands beside {whole}, which holds it ({where}): added up they would count twice",
+            "{where}：{part} 与包含它的 {whole} 并列，相加将重复计算",
+        ),
         "times usual": (
             (
                 "CO2 total is {value}, {times} times CEADs of 2019 ({usual} Mt): is the unit off (1e4 t against t, or "

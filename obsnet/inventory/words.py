@@ -18,6 +18,7 @@ __all__ = [
     "RESULTS",
     "canonical_columns",
     "column_of",
+    "dotted",
     "find_region",
     "heading_unit",
     "is_group",
@@ -263,8 +264,8 @@ def heading_unit(heading: object) -> str:
 
     Examples
     --------
-    >>> heading_unit("用电量（亿千瓦时）"), heading_unit("value_10⁸kWh"), heading_unit("排放量/万吨"), heading_unit("value")
-    ('亿千瓦时', '10^8kWh', '万吨', '')
+    >>> [heading_unit(h) for h in ("用电量（亿千瓦时）", "value_10⁸kWh", "排放量/万吨", "value")]
+    ['亿千瓦时', '10^8kWh', '万吨', '']
     """
     text = normal(heading)
     if found := re.search(r"[(\[]([^()\[\]]+)[)\]]$", text):
@@ -339,16 +340,41 @@ def find_region(name: object, extra: Mapping[str, str] | None = None) -> str:
     raise RegionError(f"no province-level region is called {text!r}{nearest(bare, known)}")
 
 
+def dotted(code: object) -> str:
+    """Return a code of a category with dots between its parts; other names stay as they are.
+
+    Examples
+    --------
+    >>> dotted("1A1a"), dotted("1.a.3"), dotted("2A"), dotted("Farming"), dotted("2019")
+    ('1.A.1.a', '1.A.3', '2.A', 'Farming', '2019')
+    """
+    found = re.fullmatch(
+        r"(\d)\.?([A-Ha-h])(?:\.?(\d{1,2})(?:\.?([A-Za-z])(?:\.?([ivx]+))?)?)?", str(code).strip().rstrip(".")
+    )
+    if found is None:
+        return str(code)
+    first, letter, *rest = (part for part in found.groups() if part)
+    return ".".join((first, letter.upper(), *(part.lower() for part in rest)))
+
+
 def part_and_whole(categories: Iterable[object]) -> tuple[str, str] | None:
     """Return a code of a category and one that holds it, if there are such: added up they would count twice.
 
     Examples
     --------
-    >>> part_and_whole(["1.A", "2.A.1", "1.A.3"]), part_and_whole(["1.A.1", "1.A.10"])
-    (('1.A.3', '1.A'), None)
+    >>> part_and_whole(["1.A", "2.A.1", "1.A.3"]), part_and_whole(["1.A.1", "1.A.10"]), part_and_whole(["1A1", "1A1a"])
+    (('1.A.3', '1.A'), None, ('1A1a', '1A1'))
     """
-    codes = list(dict.fromkeys(map(str, categories)))
-    return next(((c, whole) for c in codes for whole in codes if c.startswith(f"{whole}.")), None)
+    codes = {str(c): f"{dotted(c)}." for c in categories}
+    return next(
+        (
+            (c, whole)
+            for c, mine in codes.items()
+            for whole, its in codes.items()
+            if mine != its and mine.startswith(its)
+        ),
+        None,
+    )
 
 
 def province_or_own(name: object) -> str:
