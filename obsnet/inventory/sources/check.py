@@ -282,7 +282,7 @@ def _check_contract(path: Path, rows: list[Any], add: Any) -> list[str]:
 
 
 def _as_carbon(times: Any, period: Any) -> list[Any]:
-    """Return rows that are 12/44 of what CEADs lets expect, by itself in years near its own or by the other provinces."""
+    """Return rows that are 12/44 of what CEADs lets expect, in years near its own or by the other provinces."""
     out: list[Any] = []
     for year, group in times[times > 0].groupby(period.astype(str).str[:4]):
         for i, own in group.items():

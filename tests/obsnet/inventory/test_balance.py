@@ -333,7 +333,8 @@ def renamed(names, new):
         ({"raw coal": "煤炭", "crude oil": "石油", "natural gas": "天然气"}, {}),
         ({"raw coal": "煤合计", "coke": "焦炭"}, {}),
         ({"raw coal": "Coal", "crude oil": "Petroleum Products Total"}, {f: f for f in FUELS_17}),
-        ({"other petroleum products": "其他"}, {"other petroleum products": "石油制品", "other coking products": "焦化产品"}),
+        ({"other petroleum products": "其他"},
+         {"other petroleum products": "石油制品", "other coking products": "焦化产品"}),
     ],
 )  # fmt: skip
 def test_two_rows_of_merged_headings(tmp_path, above, names):
