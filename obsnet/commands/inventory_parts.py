@@ -30,9 +30,9 @@ def cities(options: CityOptions) -> Shown:
     from obsnet.inventory.notes import told
     from obsnet.inventory.parts.cities import read_cities, split_cities
     from obsnet.inventory.parts.listing import city_lines
-    from obsnet.inventory.table import read_inventory
+    from obsnet.inventory.table import read_inventory, with_provinces
 
-    table = read_inventory(options.inventory)
+    table = with_provinces(read_inventory(options.inventory), options.inventory)
     found, notes = split_cities(table, read_cities(options.cities), gas=options.gas, period=options.period)
     return Shown(
         found.to_dict("records"),
@@ -57,11 +57,12 @@ def reports(options: EnterpriseReportsOptions) -> Shown:
     from obsnet.inventory.books import write_if_asked
     from obsnet.inventory.parts.listing import report_lines
     from obsnet.inventory.parts.reports import add_up, outliers, read_reports
-    from obsnet.inventory.table import read_inventory
+    from obsnet.inventory.table import read_inventory, with_provinces
 
     table = read_reports(options.file)
     odd = outliers(table)
-    sums = add_up(table, None if options.inventory is None else read_inventory(options.inventory))
+    beside = options.inventory and with_provinces(read_inventory(options.inventory), options.inventory)
+    sums = add_up(table, beside)
     data = {"sums": sums.to_dict("records"), "outliers": odd.to_dict("records"), "unit": "Mt"}
     return Shown(
         data, report_lines(sums, odd, options.language), write_if_asked(sums, options.out, options.language)
