@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from obsnet.errors import FormatError, RegionError, nearest
+from obsnet.inventory.amounts import ELECTRICITY, MASS, scale
+from obsnet.inventory.letters import normal, plain
 from obsnet.inventory.notes import note
 from obsnet.language import Language
 from obsnet.regions import PROVINCES, region_code
@@ -166,29 +167,6 @@ _GROUPS = {
 }  # fmt: skip
 
 
-def normal(text: object) -> str:
-    """Return a text in plain forms of its letters and figures, without blanks at its ends; ``10⁴`` is ``10^4``.
-
-    Examples
-    --------
-    >>> normal("１２ 万吨"), normal("10⁴ m³")
-    ('12 万吨', '10^4 m3')
-    """
-    raised = re.sub(r"(?<=\d)[⁰¹²³⁴-⁹]+", lambda m: f"^{m.group()}", str(text))
-    return unicodedata.normalize("NFKC", raised).strip()
-
-
-def plain(text: object) -> str:
-    """Return a text without blanks of any width, full-width forms, case, dots, hyphens and underscores.
-
-    Examples
-    --------
-    >>> plain("原　煤 "), plain("Raw_Coal"), plain("（－）")
-    ('原煤', 'rawcoal', '()')
-    """
-    return re.sub(r"[\s_\-.·•]+", "", unicodedata.normalize("NFKC", str(text))).casefold()
-
-
 _BY_NAME = {plain(n): column for column, names in _COLUMNS.items() for n in (column, *names)}
 
 
@@ -271,8 +249,6 @@ def heading_unit(heading: object) -> str:
     if found := re.search(r"[(\[]([^()\[\]]+)[)\]]$", text):
         return found.group(1).strip()
     unit = _behind_mark(text)[1]
-    from obsnet.inventory.amounts import ELECTRICITY, MASS, scale
-
     return unit if any(scale(unit, bases) is not None for bases in (ELECTRICITY, MASS)) else ""
 
 

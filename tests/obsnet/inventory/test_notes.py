@@ -161,4 +161,6 @@ def test_below_the_province_in_chinese(tmp_path):
         (tmp_path / "e.csv").write_text("kind,item,value,unit,note\n" + "\n".join(green))
         how = ("--region", "河北", "--year", "2024", "--stand-in", "raw coal=bituminous coal")
         said = english_said(INVENTORY, "enterprise", tmp_path / "e.csv", *how)
-        assert [x for x in said if not x.startswith("    ") and "mee-nbs" not in x] == []  # sources stand as they are
+        assert [
+            x for x in said if not x.startswith("    ") and "mee-nbs" not in x
+        ] == []  # sources stand as they are
