@@ -154,7 +154,7 @@ def _unpivoted(spread: _Spread) -> Any:
 
     sheet, heads = spread.sheet, spread.sheet.rows[spread.heading]
     others = {column_of(h): j for j, h in enumerate(heads) if j not in (*spread.columns, spread.label)}
-    kept = {c: others[c] for c in ("period", "unit") if c in others}
+    kept: dict[str, int] = {c: others[c] for c in ("period", "unit") if c in others}
     rows: list[dict[str, Any]] = []
     for i, row in enumerate(sheet.rows[spread.heading + 1 :], spread.heading + 2):
         cells = [
@@ -164,7 +164,7 @@ def _unpivoted(spread: _Spread) -> Any:
         name = normal(row[spread.label]) if spread.label < len(row) else ""
         if not name and all(c is None for c in cells):
             continue
-        more = {c: normal(row[j]) if j < len(row) else "" for c, j in kept.items()}
+        more: dict[str, Any] = {c: normal(row[j]) if j < len(row) else "" for c, j in kept.items()}
         for j, cell in zip(spread.columns, cells, strict=True):
             place, month = (name, normal(heads[j])) if spread.months else (normal(heads[j]), name)
             rows.append(
