@@ -156,4 +156,8 @@ def network(options: FactorsNetworkOptions) -> Shown:
         "conservation_residual": found.residual,
         "unit": "kg CO2/kWh",
     }
-    return Shown(data, network_lines(table, found), write_if_asked(table, options.out, options.language))
+    return Shown(
+        data,
+        network_lines(table, found, options.language),
+        write_if_asked(table, options.out, options.language),
+    )

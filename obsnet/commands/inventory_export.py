@@ -59,6 +59,9 @@ class FillOptions(InLanguage):
     )
     unit: str = Field("", description="of columns that state none, such as 万吨")
     gwp: str = Field("ar5", description="set of GWP100 of columns of CO2 equivalents")
+    codes: Literal["ask", "IPCC2006", "CRT2023"] = Field(
+        "ask", description="whose codes stand in the form, where a row's name is not known"
+    )
 
 
 @command("obsnet.commands.inventory_export:FillOptions")
@@ -69,7 +72,7 @@ def fill(options: FillOptions) -> Shown:
 
     done = fill_form(
         options.form, options.inventory, options.out, region=options.region, period=options.period,
-        rows=options.rows, unit=options.unit, gwp=options.gwp,
+        rows=options.rows, unit=options.unit, gwp=options.gwp, codes=options.codes,
     )  # fmt: skip
     left = [{**r, "reason": r["reason"].said(options.language)} for r in done.left]
     notes = [n.said(options.language) for n in done.notes]

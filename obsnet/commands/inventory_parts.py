@@ -27,16 +27,17 @@ class CityOptions(InLanguage):
 def cities(options: CityOptions) -> Shown:
     """Divide provincial totals among cities, by their own totals or a proxy."""
     from obsnet.inventory.books import write_if_asked
+    from obsnet.inventory.notes import told
     from obsnet.inventory.parts.cities import read_cities, split_cities
     from obsnet.inventory.parts.listing import city_lines
-    from obsnet.inventory.table import read_inventory
+    from obsnet.inventory.table import read_inventory, with_provinces
 
-    table = read_inventory(options.inventory)
+    table = with_provinces(read_inventory(options.inventory), options.inventory)
     found, notes = split_cities(table, read_cities(options.cities), gas=options.gas, period=options.period)
     return Shown(
         found.to_dict("records"),
         city_lines(found, options.language),
-        notes + write_if_asked(found, options.out, options.language),
+        told([*notes, *write_if_asked(found, options.out, options.language)], options.language),
     )
 
 
@@ -56,11 +57,12 @@ def reports(options: EnterpriseReportsOptions) -> Shown:
     from obsnet.inventory.books import write_if_asked
     from obsnet.inventory.parts.listing import report_lines
     from obsnet.inventory.parts.reports import add_up, outliers, read_reports
-    from obsnet.inventory.table import read_inventory
+    from obsnet.inventory.table import read_inventory, with_provinces
 
     table = read_reports(options.file)
     odd = outliers(table)
-    sums = add_up(table, None if options.inventory is None else read_inventory(options.inventory))
+    beside = options.inventory and with_provinces(read_inventory(options.inventory), options.inventory)
+    sums = add_up(table, beside)
     data = {"sums": sums.to_dict("records"), "outliers": odd.to_dict("records"), "unit": "Mt"}
     return Shown(
         data, report_lines(sums, odd, options.language), write_if_asked(sums, options.out, options.language)
@@ -86,9 +88,11 @@ def enterprise(options: EnterpriseOptions) -> Shown:
     """Compute one enterprise's emissions with an audit trail; scopes apart, green power and stored CO2 guarded."""
     from obsnet.inventory.books import write_if_asked
     from obsnet.inventory.factors.choose import FactorBook
+    from obsnet.inventory.notes import told
     from obsnet.inventory.parts.enterprise import compute_enterprise, enterprise_lines, read_enterprise
 
     book = FactorBook(options.factors, options.editions, options.stand_in)
     found = compute_enterprise(read_enterprise(options.file), book, region=options.region, year=options.year)
     notes = [*found.notes, *write_if_asked(found.trail, options.out, options.language)]
-    return Shown(found.data(), enterprise_lines(found, options.language), notes)
+    lines = enterprise_lines(found, options.language)
+    return Shown(found.data(), lines, told(notes, options.language))

@@ -34,6 +34,7 @@ class UncertaintyOptions(InLanguage):
 def uncertainty(options: UncertaintyOptions, work: Work) -> Shown:
     """Propagate uncertainty as IPCC Table 3.2 (approach 1) and, with --draws, by Monte Carlo (approach 2)."""
     from obsnet.inventory.books import write_if_asked
+    from obsnet.inventory.notes import told
     from obsnet.inventory.uncertainty.approach1 import approach1_table, read_two_years
     from obsnet.inventory.uncertainty.montecarlo import two_year_draws
     from obsnet.inventory.uncertainty.report import uncertainty_data, uncertainty_lines
@@ -44,7 +45,8 @@ def uncertainty(options: UncertaintyOptions, work: Work) -> Shown:
     draws = options.model_dump(include={"draws", "seed", "shape"})
     drawn = two_year_draws(table, **draws, work=work) if options.draws else None
     notes = [*table.attrs["notes"], *found.notes, *write_if_asked(found.table, options.out, options.language)]
-    return Shown(uncertainty_data(found, drawn), uncertainty_lines(found, drawn, options.language), notes)
+    lines = uncertainty_lines(found, drawn, options.language)
+    return Shown(uncertainty_data(found, drawn), lines, told(notes, options.language))
 
 
 class KeyOptions(InLanguage):
@@ -62,6 +64,7 @@ class KeyOptions(InLanguage):
 def keycategories(options: KeyOptions) -> Shown:
     """Find the key categories by level and by trend."""
     from obsnet.inventory.books import write_if_asked
+    from obsnet.inventory.notes import told
     from obsnet.inventory.uncertainty.approach1 import read_two_years
     from obsnet.inventory.uncertainty.key import key_categories
     from obsnet.inventory.uncertainty.report import key_lines
@@ -69,7 +72,7 @@ def keycategories(options: KeyOptions) -> Shown:
     table = read_two_years(options.file)
     found = key_categories(table, options.approach, options.share)
     notes = [*table.attrs["notes"], *write_if_asked(found, options.out, options.language)]
-    return Shown(found.to_dict("records"), key_lines(found, options.language), notes)
+    return Shown(found.to_dict("records"), key_lines(found, options.language), told(notes, options.language))
 
 
 class RecalculateOptions(InLanguage):
@@ -95,4 +98,4 @@ def recalculate(options: RecalculateOptions) -> Shown:
     (old, old_trace), (new, new_trace) = read_edition(options.old), read_edition(options.new)
     found = recalculated(old, new, old_trace, new_trace)
     notes = write_if_asked(found, options.out, options.language)
-    return Shown(found.to_dict("records"), recalculation_lines(found), notes)
+    return Shown(found.to_dict("records"), recalculation_lines(found, options.language), notes)

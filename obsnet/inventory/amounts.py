@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from obsnet.inventory.words import normal
+from obsnet.inventory.letters import normal
 
 __all__ = ["ELECTRICITY", "MASS", "scale"]
 

@@ -25,6 +25,7 @@ __all__ = [
     "read_rows",
     "read_sheets",
     "read_text",
+    "stated_in_title",
     "write_if_asked",
     "write_rows",
 ]
@@ -249,9 +250,9 @@ def read_rows(
             else:
                 columns[column].append(_text(cell))
     _unit_of_heading(columns, names, one.where)
-    stated = re.search(r"(?:单位|\bunits?)\s*[:：]?\s*([^\s,;，；)）]+(?: kWh)?)", title, re.IGNORECASE)
+    stated = stated_in_title(title)
     if stated and "unit" in (*required, *optional) and "value" in columns:
-        columns.setdefault("unit", [stated.group(1)] * len(rows))
+        columns.setdefault("unit", [stated] * len(rows))
     frame = pd.DataFrame(columns)
     ignored = [h for h in headings if h.strip() and h not in names]
     notes = list(one.notes) + (
@@ -260,6 +261,18 @@ def read_rows(
     notes += [f"{Path(path).name}: {note('title', text=title)}"] if title else []
     frame.attrs = {"notes": notes, "rows": rows, "where": one.where, "heading": first, "title": title}
     return frame
+
+
+def stated_in_title(title: str) -> str:
+    """Return the unit that a title states, empty where it states none.
+
+    Examples
+    --------
+    >>> stated_in_title("2022年用电量 单位：亿千瓦时"), stated_in_title("2022年用电量")
+    ('亿千瓦时', '')
+    """
+    stated = re.search(r"(?:单位|\bunits?)\s*[:：]?\s*([^\s,;，；)）]+(?: kWh)?)", title, re.IGNORECASE)
+    return stated.group(1) if stated else ""
 
 
 def _unit_of_heading(columns: dict[str, list[Any]], names: dict[str, str], where: str) -> None:

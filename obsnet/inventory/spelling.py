@@ -13,7 +13,7 @@ from obsnet.inventory.books import TITLE_ROWS, read_text
 from obsnet.inventory.words import canonical_columns, heading_unit, plain
 from obsnet.regions import region_code
 
-__all__ = ["read_contract"]
+__all__ = ["gas_name", "read_contract", "whole_name"]
 
 _COLUMNS = (
     "region", "period", "gas", "category", "terminology", "value", "unit", "uncertainty", "source", "edition",
@@ -27,6 +27,7 @@ _GASES = {
     "一氧化二氮": "N2O",
     "六氟化硫": "SF6",
     "碳": "C",
+    "carbon": "C",
 }
 
 
@@ -80,9 +81,8 @@ def read_contract(path: Path) -> Any:
                 f"{path}: the heading of the values says {unit}, the column of units {other[0]}"
             )
         frame["unit"] = unit
-    for column, said in (("region", _code), ("category", _total), ("gas", _gas)):
-        if column in frame:
-            frame[column] = frame[column].map(said)
+    if "region" in frame:
+        frame["region"] = frame["region"].map(_code)
     return frame
 
 
@@ -97,11 +97,13 @@ def _title_lines(text: str, path: Path) -> int:
     return 0
 
 
-def _total(name: Any) -> Any:
+def whole_name(name: Any) -> Any:
+    """Return ``total`` for a category that is the whole in Chinese; other things as they are."""
     return "total" if isinstance(name, str) and plain(name) in _WHOLE else name
 
 
-def _gas(name: Any) -> Any:
+def gas_name(name: Any) -> Any:
+    """Return the formula of a gas written in Chinese, ``C`` for carbon; other things as they are."""
     return _GASES.get(plain(name), name) if isinstance(name, str) else name
 
 

@@ -20,8 +20,8 @@ from obsnet.constants import SECONDS_PER_YEAR, species
 from obsnet.errors import FormatError, RangeError, SchemaError, UnitError, nearest
 from obsnet.inventory.amounts import MASS, scale
 from obsnet.inventory.period import read_period
-from obsnet.inventory.spelling import read_contract
-from obsnet.inventory.words import normal, province_or_own
+from obsnet.inventory.spelling import gas_name, read_contract, whole_name
+from obsnet.inventory.words import dotted, normal, province_or_own
 from obsnet.reading import door
 
 __all__ = [
@@ -156,9 +156,12 @@ def check_inventory(frame: Any, where: str = "inventory") -> Any:
     frame = frame.assign(**{c: d for c, d in _OPTIONAL.items() if c not in frame.columns})
     for column in set(COLUMNS) - {"value", "uncertainty"}:
         frame[column] = frame[column].map(lambda v: "" if pd.isna(v) else str(v).strip())
-    frame["gas"] = [normal(g).upper() for g in frame["gas"]]  # CO₂ is CO2
-    whole = frame["category"].str.casefold() == "total"
-    frame["category"] = frame["category"].where(~whole, "total")
+    frame["gas"] = [normal(gas_name(g)).upper() for g in frame["gas"]]  # CO₂ is CO2
+    frame["category"] = [
+        "total" if c.casefold() == "total" else dotted(whole_name(c)) for c in frame["category"]
+    ]
+    frame["period"] = [re.sub(r"^(\d{4})\s*年$", r"\1", p) for p in frame["period"]]
+    frame["value"] = frame["value"].map(_figure)
     shares = frame["uncertainty"] = frame["uncertainty"].map(_share)
     for column in ("value", "uncertainty"):
         frame[column] = pd.to_numeric(frame[column], errors="coerce").astype(float)
@@ -185,6 +188,12 @@ def check_inventory(frame: Any, where: str = "inventory") -> Any:
             f"(first: {first['region']} {first['period']})"
         )
     return frame[list(COLUMNS)]
+
+
+def _figure(value: Any) -> Any:
+    """Return a text such as ``91,400`` without its commas, other things as they are."""
+    grouped = isinstance(value, str) and re.fullmatch(r"\s*[-+]?\d{1,3}(,\d{3})+(\.\d*)?\s*", value)
+    return value.replace(",", "") if grouped else value
 
 
 def _share(value: Any) -> Any:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from obsnet.errors import FormatError, RegionError, nearest
+from obsnet.inventory.amounts import ELECTRICITY, MASS, scale
+from obsnet.inventory.letters import normal, plain
 from obsnet.inventory.notes import note
 from obsnet.language import Language
 from obsnet.regions import PROVINCES, region_code
@@ -17,6 +18,8 @@ __all__ = [
     "NATION",
     "RESULTS",
     "canonical_columns",
+    "column_of",
+    "dotted",
     "find_region",
     "heading_unit",
     "is_group",
@@ -45,9 +48,24 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
         "省级行政区",
         "省(区、市)",
         "省市",
+        "地区名称",
+        "省份名称",
+        "省级地区",
     ),
     "period": ("年份", "时期", "年", "年度", "year", "years"),
-    "month": ("月份", "月", "months", "年月", "时间", "日期", "统计月份", "date", "time", "year month"),
+    "month": (
+        "月份",
+        "月",
+        "months",
+        "年月",
+        "时间",
+        "日期",
+        "统计月份",
+        "统计时间",
+        "date",
+        "time",
+        "year month",
+    ),
     "indicator": ("指标", "指标名称", "indicators"),
     "published": ("发布日期", "发布时间", "公布日期", "publication date", "published on", "release date"),
     "gas": ("气体", "温室气体", "entity"),
@@ -61,6 +79,9 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
         "全社会用电量",
         "消费量",
         "电力消费量",
+        "当月用电量",
+        "当期值",
+        "当月值",
         "data",
         "emissions",
         "amount",
@@ -87,8 +108,8 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "item": ("项目", "活动", "品种", "activity", "fuel", "能源品种", "燃料"),
     "label": ("行名", "栏目", "row label"),
     "quantity": ("参数", "量"),
-    "latitude": ("纬度", "lat"),
-    "longitude": ("经度", "lon", "long"),
+    "latitude": ("纬度", "北纬", "lat"),
+    "longitude": ("经度", "东经", "lon", "long"),
     "name": ("名称", "企业名称", "电厂", "plant", "enterprise"),
     "capacity": ("装机容量", "容量", "capacity (mw)", "capacity_mw"),
     "city": ("城市", "市", "地市"),
@@ -146,30 +167,18 @@ _GROUPS = {
 }  # fmt: skip
 
 
-def normal(text: object) -> str:
-    """Return a text in plain forms of its letters and figures, without blanks at its ends; ``10⁴`` is ``10^4``.
-
-    Examples
-    --------
-    >>> normal("１２ 万吨"), normal("10⁴ m³")
-    ('12 万吨', '10^4 m3')
-    """
-    raised = re.sub(r"(?<=\d)[⁰¹²³⁴-⁹]+", lambda m: f"^{m.group()}", str(text))
-    return unicodedata.normalize("NFKC", raised).strip()
-
-
-def plain(text: object) -> str:
-    """Return a text without blanks of any width, full-width forms, case, dots, hyphens and underscores.
-
-    Examples
-    --------
-    >>> plain("原　煤 "), plain("Raw_Coal"), plain("（－）")
-    ('原煤', 'rawcoal', '()')
-    """
-    return re.sub(r"[\s_\-.·•]+", "", unicodedata.normalize("NFKC", str(text))).casefold()
-
-
 _BY_NAME = {plain(n): column for column, names in _COLUMNS.items() for n in (column, *names)}
+
+
+def column_of(heading: object) -> str:
+    """Return our name of a column that a heading means, empty where it is none of ours.
+
+    Examples
+    --------
+    >>> column_of("年份"), column_of("2022年")
+    ('period', '')
+    """
+    return _BY_NAME.get(plain(heading), "")
 
 
 def canonical_columns(
@@ -202,7 +211,7 @@ def canonical_columns(
     for heading in headings:
         column = _BY_NAME.get(plain(heading))
         if column is None and "unit" in wanted and heading_unit(heading):
-            column = _BY_NAME.get(plain(re.split(r"[(（\[]", heading)[0]))
+            column = column_of(re.split(r"[(（\[]", _behind_mark(normal(heading))[0])[0])
             column = column if column == "value" else None
         if column is None or column not in wanted:
             continue
@@ -227,15 +236,28 @@ def canonical_columns(
 
 
 def heading_unit(heading: object) -> str:
-    """Return the unit that a heading has in brackets at its end, empty where it has none.
+    """Return the unit that a heading has in brackets or behind a mark at its end, empty where it has none.
+
+    Behind a mark only a unit that is understood counts: ``emissions_2019`` states none.
 
     Examples
     --------
-    >>> heading_unit("用电量（亿千瓦时）"), heading_unit("value (10⁸ kWh)"), heading_unit("value")
-    ('亿千瓦时', '10^8 kWh', '')
+    >>> [heading_unit(h) for h in ("用电量（亿千瓦时）", "value_10⁸kWh", "排放量/万吨", "value")]
+    ['亿千瓦时', '10^8kWh', '万吨', '']
     """
-    found = re.search(r"[(\[]([^()\[\]]+)[)\]]$", normal(heading))
-    return found.group(1).strip() if found else ""
+    text = normal(heading)
+    if found := re.search(r"[(\[]([^()\[\]]+)[)\]]$", text):
+        return found.group(1).strip()
+    unit = _behind_mark(text)[1]
+    return unit if any(scale(unit, bases) is not None for bases in (ELECTRICITY, MASS)) else ""
+
+
+def _behind_mark(text: str) -> tuple[str, str]:
+    """Return a heading in two: what is before a mark and means the values, and what is behind it."""
+    for mark in re.finditer(r"[_/,:\s]+", text):
+        if column_of(text[: mark.start()]) == "value":
+            return text[: mark.start()], text[mark.end() :]
+    return text, ""
 
 
 def is_group(name: object) -> bool:
@@ -294,16 +316,41 @@ def find_region(name: object, extra: Mapping[str, str] | None = None) -> str:
     raise RegionError(f"no province-level region is called {text!r}{nearest(bare, known)}")
 
 
+def dotted(code: object) -> str:
+    """Return a code of a category with dots between its parts; other names stay as they are.
+
+    Examples
+    --------
+    >>> dotted("1A1a"), dotted("1.a.3"), dotted("2A"), dotted("Farming"), dotted("2019")
+    ('1.A.1.a', '1.A.3', '2.A', 'Farming', '2019')
+    """
+    found = re.fullmatch(
+        r"(\d)\.?([A-Ha-h])(?:\.?(\d{1,2})(?:\.?([A-Za-z])(?:\.?([ivx]+))?)?)?", str(code).strip().rstrip(".")
+    )
+    if found is None:
+        return str(code)
+    first, letter, *rest = (part for part in found.groups() if part)
+    return ".".join((first, letter.upper(), *(part.lower() for part in rest)))
+
+
 def part_and_whole(categories: Iterable[object]) -> tuple[str, str] | None:
     """Return a code of a category and one that holds it, if there are such: added up they would count twice.
 
     Examples
     --------
-    >>> part_and_whole(["1.A", "2.A.1", "1.A.3"]), part_and_whole(["1.A.1", "1.A.10"])
-    (('1.A.3', '1.A'), None)
+    >>> part_and_whole(["1.A", "2.A.1", "1.A.3"]), part_and_whole(["1.A.1", "1.A.10"]), part_and_whole(["1A1", "1A1a"])
+    (('1.A.3', '1.A'), None, ('1A1a', '1A1'))
     """
-    codes = list(dict.fromkeys(map(str, categories)))
-    return next(((c, whole) for c in codes for whole in codes if c.startswith(f"{whole}.")), None)
+    codes = {str(c): f"{dotted(c)}." for c in categories}
+    return next(
+        (
+            (c, whole)
+            for c, mine in codes.items()
+            for whole, its in codes.items()
+            if mine != its and mine.startswith(its)
+        ),
+        None,
+    )
 
 
 def province_or_own(name: object) -> str:

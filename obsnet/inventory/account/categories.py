@@ -20,6 +20,7 @@ __all__ = [
     "convert_category",
     "converted",
     "is_category",
+    "means_one",
     "need_terminology",
     "stated_terminology",
 ]
@@ -179,3 +180,15 @@ def is_category(code: str) -> bool:
     (True, False)
     """
     return any(f"{r['ipcc2006']}.".startswith(f"{code}.") for r in _rows())
+
+
+def means_one(code: str) -> bool:
+    """Tell whether a code is the same category in every terminology.
+
+    Examples
+    --------
+    >>> means_one("2.C"), means_one("4.A"), means_one("1.A.2.g")
+    (True, False, False)
+    """
+    either = [r for r in _rows() if code in (r["ipcc2006"], r["crt2023"])]
+    return bool(either) and all(r["ipcc2006"] == r["crt2023"] for r in either)

@@ -7,9 +7,9 @@ from typing import Any
 
 from obsnet.errors import ConfigError, FormatError, RangeError
 from obsnet.inventory.account.activity import PRINTED_TO_BASE, burnt_fuels, combustion_activity
-from obsnet.inventory.balance.identities import identity_sides
 from obsnet.inventory.balance.magnitude import magnitude_faults
 from obsnet.inventory.balance.read import Balance
+from obsnet.inventory.balance.sums import identity_sides
 from obsnet.inventory.factors.choose import ChosenFactor, FactorBook
 from obsnet.inventory.factors.fuels import find_fuel, fuels
 

@@ -23,6 +23,7 @@ import numpy as np
 
 from obsnet.inventory.balance.labels import ROWS
 from obsnet.inventory.balance.read import Balance
+from obsnet.inventory.balance.sums import identity_sides
 from obsnet.inventory.factors.fuels import fuels
 
 __all__ = [
@@ -32,7 +33,6 @@ __all__ = [
     "TOTALS",
     "check_balance",
     "coverage",
-    "identity_sides",
     "negative_activity",
     "sign_faults",
 ]
@@ -113,38 +113,6 @@ def _gaps(
         }
         for k in np.flatnonzero(np.abs(gap) > tolerance + _ROUNDING)
     ]
-
-
-def identity_sides(table: Any, name: str) -> tuple[str, Any] | None:
-    """Return the row an identity is about and what it should be; None where rows are missing."""
-
-    def row(label: str) -> Any:
-        return table.loc[label].to_numpy(float)
-
-    def children(parent: str) -> list[str]:
-        return [r for r, entry in ROWS.items() if entry.parent == parent and r in table.index]
-
-    def there(*labels: str) -> bool:
-        return all(x in table.index for x in labels)
-
-    if name == "supply" and there("supply") and children("supply"):
-        return "supply", table.loc[children("supply")].to_numpy(float).sum(axis=0)
-    if name == "difference" and there(
-        "statistical difference", "supply", "transformation", "loss", "final consumption"
-    ):
-        return "statistical difference", row("supply") + row("transformation") - row("loss") - row(
-            "final consumption"
-        )
-    if name == "final" and there("final consumption") and len(children("final consumption")) >= 5:
-        return "final consumption", table.loc[children("final consumption")].to_numpy(float).sum(axis=0)
-    if name == "residential" and there("residential", "urban", "rural"):
-        return "residential", row("urban") + row("rural")
-    if name == "transformation" and there("transformation", "thermal power"):
-        return "transformation", table.loc[children("transformation")].to_numpy(float).sum(axis=0)
-    if name == "total" and there("total consumption", "final consumption", "loss", "thermal power"):
-        inputs = np.minimum(table.loc[children("transformation")].to_numpy(float), 0.0).sum(axis=0)
-        return "total consumption", row("final consumption") + row("loss") - inputs
-    return None
 
 
 def negative_activity(balance: Balance) -> Any:

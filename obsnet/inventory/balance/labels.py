@@ -13,7 +13,7 @@ from obsnet.inventory.notes import note
 from obsnet.inventory.packaged import package_rows
 from obsnet.inventory.words import plain
 
-__all__ = ["ROWS", "BalanceRow", "find_row", "stated_unit"]
+__all__ = ["ROWS", "BalanceRow", "find_row", "known_unit", "stated_unit"]
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,17 @@ _KNOWN = {
 }
 
 
+def known_unit(text: str) -> tuple[str, float] | None:
+    """Return the printed unit that a unit is of the kind of, and how many of it one is; None where it is none.
+
+    Examples
+    --------
+    >>> known_unit("(千吨)"), known_unit("104 tn"), known_unit("bushel")
+    (('1e4 t', 0.1), ('1e4 t', 1.0), None)
+    """
+    return _KNOWN.get(plain(text).strip("()[]").replace("^", "").replace("×", ""))
+
+
 def stated_unit(texts: list[str], fuel: Fuel, where: str) -> tuple[float | None, str]:
     """Return how many of the yearbook's printed unit one unit of a column's heading is, and what is to be said of it.
 
@@ -143,9 +154,9 @@ def stated_unit(texts: list[str], fuel: Fuel, where: str) -> tuple[float | None,
     found = []
     for text in texts:
         for part in (text, *re.findall(r"[(（\[](.*?)[)）\]]", text)):
-            bare = plain(part).strip("()[]").replace("^", "").replace("×", "")
-            if bare in _KNOWN:
-                found.append((part.strip(" ()（）[]"), *_KNOWN[bare]))
+            unit = known_unit(part)
+            if unit is not None:
+                found.append((part.strip(" ()（）[]"), *unit))
     right = {factor for _, kind, factor in found if kind == fuel.printed}
     wrong = list(dict.fromkeys(text for text, kind, _ in found if kind != fuel.printed))
     name = f"{fuel.name} ({fuel.zh})"

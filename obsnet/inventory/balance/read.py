@@ -11,13 +11,15 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from obsnet.errors import FormatError, RangeError, RegionError
+from obsnet.inventory.balance.headings import columns_of_headings, is_number
 from obsnet.inventory.balance.heat import heat_in_printed_unit
-from obsnet.inventory.balance.labels import ROWS, BalanceRow, find_row, stated_unit
+from obsnet.inventory.balance.labels import ROWS, BalanceRow, find_row
+from obsnet.inventory.balance.signs import Signs, printed_signs
 from obsnet.inventory.books import Sheet, cell_name, number, read_sheets
-from obsnet.inventory.factors.fuels import find_fuel, fuels
+from obsnet.inventory.factors.fuels import fuels
 from obsnet.inventory.notes import note
 from obsnet.inventory.words import find_region
 from obsnet.reading import door
@@ -25,18 +27,6 @@ from obsnet.regions import PROVINCES
 
 __all__ = ["Balance", "read_balance", "read_balances"]
 
-Signs = Literal["printed", "reversed"]
-# Fuels a power station burns and never makes: their sign tells which convention a table follows.
-_BURNT = (
-    "raw coal",
-    "cleaned coal",
-    "other washed coal",
-    "diesel",
-    "fuel oil",
-    "natural gas",
-    "coke oven gas",
-    "refinery gas",
-)
 _HEAT_RATE = (3.0, 40.0)  # MJ of fuel a kWh; China's stations need 8 to 16
 
 
@@ -170,7 +160,9 @@ def _read(sheet: Sheet, region: str | None, year: int | None, signs: Signs) -> B
     import pandas as pd
 
     rows, first, labels = _labelled_rows(sheet)
-    columns, unit_notes = _columns(sheet, first, labels)
+    columns, unit_notes = columns_of_headings(sheet, first, labels)
+    if not columns:
+        raise _NoBalanceError("rows of an energy balance, but no column of a fuel")
     title = " ".join(str(c) for row in sheet.rows[:first] for c in row if str(c).strip())
     if re.search(r"标准量|standard quantity|coal equivalent calculation", title):
         raise FormatError(
@@ -189,7 +181,7 @@ def _read(sheet: Sheet, region: str | None, year: int | None, signs: Signs) -> B
             cells[row.name, fuel] = cell_name(at, j)
     order = [name for name in ROWS if name in values]
     table = pd.DataFrame.from_dict({r: values[r] for r in order}, orient="index")
-    table, said = _signed(table, signs, sheet.where)
+    table, said = printed_signs(table, signs, sheet.where)
     notes += said
     _plausible(table, sheet.where)
     found_region, found_year, said = _place(title, sheet, region, year)
@@ -217,7 +209,7 @@ def _labelled_rows(sheet: Sheet) -> tuple[dict[int, BalanceRow], int, int]:
         texts = [str(line[j]) for j in places if j < len(line) and str(line[j]).strip()]
         row = next((r for r in (find_row(t, section) for t in texts) if r is not None), None)
         if row is None:
-            if found and texts and any(_is_number(c) for c in line[max(places) + 1 :]):
+            if found and texts and any(is_number(c) for c in line[max(places) + 1 :]):
                 unknown.append(f"{texts[0].strip()} (row {i + 1})")
             continue
         if row.section in {"supply", "transformation", "final"} and not row.parent:
@@ -231,117 +223,6 @@ def _labelled_rows(sheet: Sheet) -> tuple[dict[int, BalanceRow], int, int]:
             f"{sheet.where}: rows with numbers that no balance has: {', '.join(unknown[:5])}; remove or rename them"
         )
     return found, min(found), max(places) + 1
-
-
-def _columns(sheet: Sheet, first: int, labels: int) -> tuple[dict[int, tuple[str, float]], list[str]]:
-    """Return fuel and unit of each column from the headings above the first row."""
-    head = sheet.rows[:first]
-    width = max(len(r) for r in sheet.rows)
-    columns: dict[int, tuple[str, float]] = {}
-    notes, nameless = [], []
-    for j in range(labels, width):
-        texts = [
-            t
-            for row in head
-            if j < len(row)
-            for t in str(row[j]).splitlines()
-            if t.strip() and not _title(row, j)
-        ]
-        name = _fuel_of(texts, f"{sheet.where}: column {cell_name(0, j)[:-1]}")
-        if name is None:
-            if any(_is_number(r[j]) for r in sheet.rows[first:] if j < len(r)):
-                nameless.append(
-                    cell_name(0, j)[:-1] + (f" ({' '.join(t.strip() for t in texts)})" if texts else "")
-                )
-            continue
-        fuel = find_fuel(name)
-        where = f"{sheet.where}: column {cell_name(0, j)[:-1]}"
-        factor, said = stated_unit(texts, fuel, where)
-        if factor is None:
-            said = f"{fuel.name}: {note('no unit', unit=fuel.printed)}"
-        if said:
-            notes.append(said)
-        again = next((k for k, (f, _) in columns.items() if f == fuel.name), None)
-        if again is not None:
-            raise FormatError(
-                f"{where}: a second column of {fuel.name} ({fuel.zh}) beside {cell_name(0, again)[:-1]}"
-            )
-        columns[j] = (fuel.name, 1.0 if factor is None else factor)
-    if not columns:
-        raise _NoBalanceError("rows of an energy balance, but no column of a fuel")
-    if nameless:
-        raise FormatError(
-            f"{sheet.where}: columns {', '.join(nameless[:6])} hold numbers and have no fuel in their heading; "
-            f"a merged cell names "
-            "only its first column: give each column its own name"
-        )
-    without_unit = [n for n in notes if "no unit" in n]
-    if len(without_unit) == len(columns):
-        notes = [n for n in notes if "no unit" not in n] + [note("no units")]
-    return columns, notes
-
-
-def _title(row: list[Any], j: int) -> bool:
-    """Tell whether a cell is a title over the table and not a heading of a column."""
-    return len(str(row[j])) > 40 and sum(1 for c in row if str(c).strip()) == 1
-
-
-def _is_number(cell: Any) -> bool:
-    return isinstance(cell, int | float) or bool(re.fullmatch(r"\s*[-+]?\d[\d.,]*(e[-+]?\d+)?\s*", str(cell)))
-
-
-def _fuel_of(texts: list[str], where: str) -> str | None:
-    """Return the fuel that a heading names: in Chinese, in English over several lines, below a group's head."""
-    cleaned = [re.sub(r"[(（\[].*?[)）\]]", "", t).strip() for t in texts]
-    chinese = [t for t in cleaned if re.search(r"[\u4e00-\u9fff]", t)]
-    english = [t for t in cleaned if t and not re.search(r"[\u4e00-\u9fff]", t)]
-    found = []
-    for parts in (chinese, english):
-        for k in range(len(parts)):
-            name = _try(" ".join(parts[k:])) or _try(parts[k])
-            if name:
-                found.append(name)
-                break
-    if len(set(found)) > 1:
-        raise FormatError(f"{where}: the heading names {found[0]} in Chinese and {found[1]} in English")
-    return found[0] if found else None
-
-
-def _try(text: str) -> str | None:
-    try:
-        return find_fuel(text).name
-    except FormatError:
-        return None
-
-
-def _signed(table: Any, signs: Signs, where: str) -> tuple[Any, list[str]]:
-    """See which convention the inputs of transformation follow; turn them where the user says so."""
-    inputs = [r for r in ("thermal power", "heating supply") if r in table.index]
-    burnt = [f for f in _BURNT if f in table.columns]
-    part = table.loc[inputs, burnt].to_numpy()
-    positive, negative = part[part > 0].sum(), -part[part < 0].sum()
-    if signs == "reversed":
-        if negative > positive:
-            raise FormatError(f"{where}: inputs to power and heat are negative already; --signs printed")
-        rows = [r for r, row in ROWS.items() if row.section == "transformation" and r in table.index]
-        out = table.copy()
-        out.loc[rows] *= -1.0
-        return out, [note("turned")]
-    if positive > negative and positive > 0.05:
-        raise FormatError(
-            f"{where}: fuels burnt for power and heat are positive ({positive:g}) where the yearbooks print "
-            f"inputs negative; "
-            "if this table has them so throughout, say --signs reversed"
-        )
-    for name in table.index:
-        sign = {"+": 1.0, "-": -1.0}.get(ROWS[name].sign, 0.0) * (name not in inputs)
-        values = sign * table.loc[name].to_numpy(float)
-        if -values[values < 0].sum() > values[values > 0].sum():
-            printed, found = ("positive", "negative") if sign > 0 else ("negative", "positive")
-            raise FormatError(
-                f"{where}: {name} ({ROWS[name].zh}) is {found} where the yearbooks print it {printed}; turn its signs"
-            )
-    return table, []
 
 
 def _plausible(table: Any, where: str) -> None:

@@ -19,7 +19,7 @@ from obsnet.inventory.account.categories import converted, need_terminology
 from obsnet.inventory.account.report import read_edition
 from obsnet.inventory.books import Sheet, cell_name, read_sheets
 from obsnet.inventory.exchange.form_columns import FormColumn, FormTable, parts_of
-from obsnet.inventory.exchange.form_rows import FormRow, is_row, meanings, rows_of
+from obsnet.inventory.exchange.form_rows import Codes, FormRow, is_row, meanings, rows_of
 from obsnet.inventory.exchange.workbook import gwp_set
 from obsnet.inventory.table import mass_factor
 from obsnet.inventory.words import part_and_whole, province_or_own
@@ -80,6 +80,7 @@ def fill_form(
     rows: Path | None = None,
     unit: str = "",
     gwp: str = "ar5",
+    codes: Codes = "ask",
 ) -> Filled:
     """Fill a blank form with one region's inventory of one period.
 
@@ -100,6 +101,8 @@ def fill_form(
         Of columns that state none.
     gwp : str
         Set of GWP100 where a column is of CO2 equivalents.
+    codes : {"ask", "IPCC2006", "CRT2023"}
+        Whose codes stand in the form; a row that only its code tells, and tells differently in the two, is left.
 
     Raises
     ------
@@ -123,7 +126,7 @@ def fill_form(
         for part in parts_of(sheet, _merged(page), unit, done.period, lambda label: is_row(label, known)):
             parts.append(part)
             done.notes += _other_year(sheet, part, done.period)
-            found, left = rows_of(sheet, part, known, land)
+            found, left = rows_of(sheet, part, known, land, codes)
             done.left += [_place(sheet, i, j, "") | {"reason": reason} for i, j, reason in part.unknown]
             done.left += [_place(sheet, i, 0, label) | {"reason": reason} for i, label, reason in left]
             for row in found:

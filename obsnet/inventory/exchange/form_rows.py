@@ -10,19 +10,26 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from obsnet.errors import FormatError
-from obsnet.inventory.account.categories import categories_by_name, is_category
+from obsnet.inventory.account.categories import (
+    categories_by_name,
+    convert_category,
+    is_category,
+    means_one,
+)
 from obsnet.inventory.books import Sheet, read_rows
 from obsnet.inventory.exchange.form_columns import FormTable, bare
 from obsnet.inventory.packaged import package_rows
 from obsnet.inventory.words import plain
 from obsnet.language import Words, filled
 
-__all__ = ["FormRow", "Meanings", "is_row", "meanings", "rows_of"]
+__all__ = ["Codes", "FormRow", "Meanings", "is_row", "meanings", "rows_of"]
 
 Terms = tuple[tuple[int, str], ...]
 Meanings = dict[str, Terms]
+Codes = Literal["ask", "IPCC2006", "CRT2023"]
 
 _CODE = re.compile(r"^\d{1,2}(?:\.[A-Za-z0-9]{1,4})*")
 _NUMBERING = re.compile(
@@ -60,6 +67,15 @@ _TWICE = Words(
 _INSIDE = Words(
     "a total between rows of sectors: of all or of those above it? Say so in the table of rows",
     "合计位于各部门之间：是全部总量还是上方各行合计？请在行对照表中写明",
+)
+_WHOSE_CODE = Words(
+    "its code {code} is one category in IPCC 2006 and another or none in CRT, and its name is not known: say which "
+    "with --codes, or what the row means in the table of rows",
+    "编码 {code} 在 IPCC 2006 与 CRT 中含义不同，且名称无法识别：请以 --codes 说明，或在行对照表中写明",
+)
+_NO_COUNTERPART = Words(
+    "its code {code} of CRT has no single counterpart in IPCC 2006",
+    "CRT 编码 {code} 在 IPCC 2006 中无单一对应",
 )
 _BY_CODE = Words(
     "a name that is often used for something else; write its code {code} beside it, or say it in the table of rows",
@@ -115,7 +131,7 @@ def is_row(label: str, known: Meanings) -> bool:
 
 
 def rows_of(
-    sheet: Sheet, part: FormTable, known: Meanings, land: bool
+    sheet: Sheet, part: FormTable, known: Meanings, land: bool, codes: Codes = "ask"
 ) -> tuple[list[FormRow], list[tuple[int, str, Words]]]:
     """Return rows of a table whose meaning is known, and (row, label, reason) of the others.
 
@@ -127,6 +143,8 @@ def rows_of(
         Of `meanings`.
     land : bool
         The inventory has land, so that a total may be with it or without.
+    codes : {"ask", "IPCC2006", "CRT2023"}
+        Whose codes stand in the form; asked where a code alone says what a row means and the two differ.
     """
     found: list[FormRow] = []
     left: list[tuple[int, str, Words]] = []
@@ -134,7 +152,9 @@ def rows_of(
         texts = [t for c in cells[: part.labels] if (t := bare(c))]
         if not texts:
             continue
-        row = _meaning(i, texts, next((r.sector for r in reversed(found) if r.sector), ""), known, land)
+        row = _meaning(
+            i, texts, next((r.sector for r in reversed(found) if r.sector), ""), known, land, codes
+        )
         if isinstance(row, FormRow):
             found.append(row)
         else:
@@ -164,11 +184,28 @@ def _told_apart(found: list[FormRow], left: list[tuple[int, str, Words]]) -> lis
     return kept
 
 
-def _meaning(index: int, texts: list[str], sector: str, known: Meanings, land: bool) -> FormRow | Words:
+def _code_of(texts: list[str], codes: Codes) -> tuple[str, str]:
+    """Return a code as it stands and in IPCC 2006, empty where CRT's has no counterpart; both without a code."""
+    for found in filter(None, map(_CODE.match, texts)):
+        code = found.group()
+        if codes != "CRT2023" and is_category(code):
+            return code, code
+        if codes == "CRT2023":
+            try:
+                return code, convert_category(code, "CRT2023", "IPCC2006")
+            except FormatError:
+                if re.search("[A-Za-z]", code):
+                    return code, ""
+    return "", ""
+
+
+def _meaning(
+    index: int, texts: list[str], sector: str, known: Meanings, land: bool, codes: Codes
+) -> FormRow | Words:
     """Return what a row means after rows of a sector, or why it is left."""
     label = " ".join(texts)
     name = _name(texts[-1])
-    code = next((m.group() for t in texts if (m := _CODE.match(t)) and is_category(m.group())), "")
+    shown, code = _code_of(texts, codes)
     if own := known.get(f"own {plain(label)}") or known.get(f"own {plain(texts[-1])}"):
         return FormRow(index, label, own, "rows")
     if _TOTAL.fullmatch(name):
@@ -180,11 +217,17 @@ def _meaning(index: int, texts: list[str], sector: str, known: Meanings, land: b
         )
     named = known.get(name)
     if not named:
-        return FormRow(index, label, _terms(code), "code") if re.search("[A-Za-z]", code) else _NO_CATEGORY
+        if shown and not code:
+            return filled(_NO_COUNTERPART, code=shown)
+        if not re.search("[A-Za-z]", shown):
+            return _NO_CATEGORY
+        if codes == "ask" and not means_one(shown):
+            return filled(_WHOSE_CODE, code=shown)
+        return FormRow(index, label, _terms(code), "code")
     first = named[0][1]
-    if "." in code and named != _terms(code):
-        return filled(_DISAGREE, code=code, other="+".join(c for _, c in named))
-    if name in _WITH_CODE and "." not in code:
+    if "." in shown and named != _terms(code):
+        return filled(_DISAGREE, code=shown, other="+".join(c for _, c in named))
+    if name in _WITH_CODE and "." not in shown:
         return filled(_BY_CODE, code=first)
     part = "." in first and len(named) == 1
     user = name in _AMONG_USERS and sector == "1" and code != first and not _SECTION.match(texts[-1])

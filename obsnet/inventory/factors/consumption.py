@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from obsnet.errors import ConfigError, FormatError, RangeError, SchemaError
-from obsnet.inventory.amounts import ELECTRICITY, scale
 from obsnet.inventory.months import YEAR, read_months, without_overlap, year_of
 from obsnet.inventory.notes import note
 from obsnet.reading import door
@@ -158,25 +157,11 @@ def consumption_average(
 def consumption_average_of_file(
     path: str | Path, *, year: int | str | None = None, kind: str = "average", running: Running = "ask"
 ) -> Averaged:
-    """Average by the consumption in a file: ``region, month, value`` in 1e8 kWh, headings in either language.
+    """Average by the consumption in a file; see `obsnet.inventory.factors.weights` for its layouts."""
+    from obsnet.inventory.factors.weights import read_weights
 
-    The unit may be in a column of its own, in brackets in the heading of the values, or in a title above it, which
-    may state the year too.
-    """
-    from obsnet.inventory.books import read_rows
-
-    table = read_rows(path, ("region", "value"), ("month", "period", "unit"), numbers=("value",))
-    if "unit" in table:
-        factors = {u: scale(u, ELECTRICITY) if u else 1.0 for u in set(table["unit"])}
-        odd = sorted(u for u, factor in factors.items() if factor is None)
-        if odd:
-            raise FormatError(f"{path}: unit {odd[0]!r}; write 1e8 kWh, 亿千瓦时, 万千瓦时, GWh or TWh")
-        table["value"] *= table["unit"].map(factors)
+    table = read_weights(path, year)
     try:
-        if table.attrs["title"] and not any(
-            year_of(t) for c in ("period", "month") if c in table for t in table[c]
-        ):
-            table["period"] = year_of(table.attrs["title"])
         found = consumption_average(table, year=year, kind=kind, running=running)
     except (ConfigError, FormatError, RangeError, SchemaError) as fault:
         raise type(fault)(f"{path}: {fault}") from None

@@ -10,8 +10,9 @@ from typing import Any
 from obsnet.inventory.factors.consumption import Averaged
 from obsnet.inventory.factors.electricity import NetworkFactors
 from obsnet.inventory.factors.table import builtin_factors, read_factors
+from obsnet.inventory.notes import named
 from obsnet.language import Language, Words, padded
-from obsnet.regions import region_name
+from obsnet.regions import PROVINCES, region_name
 
 __all__ = [
     "average_data",
@@ -50,8 +51,9 @@ def factor_lines(found: Any, language: Language = "en") -> Iterator[str]:
         span = ""
         if math.isfinite(row["low"]) and math.isfinite(row["high"]):
             span = f" ({row['low']:g}{to}{row['high']:g})"
-        where = " ".join(str(row[c]) for c in ("region", "year") if row[c])
-        what = f"{row['edition']:<18}{row['quantity']:<28}{row['item']:<26}{where:<24}"
+        where = " ".join(_called(row[c], language) for c in ("region", "year") if row[c])
+        names = (padded(named(row[c], language), width) for c, width in (("quantity", 28), ("item", 26)))
+        what = f"{row['edition']:<18}{''.join(names)}{padded(where, 24)}"
         yield f"{what}{row['value']:g} {row['unit']}{span}"
         said = f"    {row['source']}, {row['page']}"
         if said != last:
@@ -59,13 +61,20 @@ def factor_lines(found: Any, language: Language = "en") -> Iterator[str]:
         last = said
 
 
+def _called(place: object, language: Language) -> str:
+    """Return the name of a region, or a year, in a language."""
+    text = str(place)
+    return region_name(text, language) if text in PROVINCES and language == "zh" else named(text, language)
+
+
 def conflict_lines(found: Any, language: Language = "en") -> Iterator[str]:
     """Return a line a conflict."""
     to = Words(" to ", " 至 ").said(language)
     for r in found.to_dict("records"):
-        item = f"{r['item']} {r['gas']}" if r["quantity"].startswith("gwp") else r["item"]
+        item = named(r["item"], language) + (f" {r['gas']}" if r["quantity"].startswith("gwp") else "")
+        what = f"{padded(named(r['quantity'], language), 12)}{padded(item, 26)}"
         yield (
-            f"{r['spread']:>6.0%}  {r['quantity']:<12}{item:<26}{r['lowest']:.4g} ({r['lowest_edition']}){to}"
+            f"{r['spread']:>6.0%}  {what}{r['lowest']:.4g} ({r['lowest_edition']}){to}"
             f"{r['highest']:.4g} ({r['highest_edition']}) {r['unit']}"
         )
 
@@ -103,8 +112,6 @@ def network_table(regions: list[str], found: NetworkFactors) -> Any:
     """Return the factors of a network as a table."""
     import pandas as pd
 
-    from obsnet.regions import PROVINCES
-
     return pd.DataFrame(
         {
             "region": regions,
@@ -116,10 +123,18 @@ def network_table(regions: list[str], found: NetworkFactors) -> Any:
     )
 
 
-def network_lines(table: Any, found: NetworkFactors) -> Iterator[str]:
+def network_lines(table: Any, found: NetworkFactors, language: Language = "en") -> Iterator[str]:
     """Return the factors of a network for people."""
+    average, fossil = Words("average", "平均").said(language), Words("fossil", "化石能源").said(language)
     for row in table.to_dict("records"):
-        fossil = f"{row['fossil']:.4f}" if math.isfinite(row["fossil"]) else "-"
-        yield f"{row['name']:<18}average {row['average']:.4f}  fossil {fossil}  kg CO2/kWh"
-    yield f"market-excluded, whole network: {found.market_excluded:.4f} kg CO2/kWh"
-    yield f"conservation: consumption x factor over emissions less 1 is {found.residual:.1e}"
+        burnt = f"{row['fossil']:.4f}" if math.isfinite(row["fossil"]) else "-"
+        name = padded(region_name(row["region"], language) if language == "zh" else row["name"], 18)
+        yield f"{name}{average} {row['average']:.4f}  {fossil} {burnt}  kg CO2/kWh"
+    excluded = f"{found.market_excluded:.4f} kg CO2/kWh"
+    yield Words(f"market-excluded, whole network: {excluded}", f"全网，剔除市场化交易：{excluded}").said(
+        language
+    )
+    yield Words(
+        f"conservation: consumption x factor over emissions less 1 is {found.residual:.1e}",
+        f"守恒：用电量 × 因子 / 排放量 − 1 = {found.residual:.1e}",
+    ).said(language)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from obsnet.errors import FormatError, RangeError, RegionError
+from obsnet.inventory.notes import note
 from obsnet.inventory.table import mass_factor, masses
 from obsnet.inventory.words import find_region
 from obsnet.reading import door
@@ -104,7 +105,7 @@ def split_cities(
         )
     notes: list[str] = []
     if rows["uncertainty"].isna().any():
-        notes.append("totals without an uncertainty: which cities are below it cannot be said")
+        notes.append(note("no city sd"))
     out = []
     undivided: dict[str, list[str]] = {}
     for row in rows.to_dict("records"):
@@ -123,9 +124,7 @@ def split_cities(
                 f"values of cities of {region} have no category, the inventory has {', '.join(left_out)} and no total: "
                 "say which in the column category"
             )
-        notes.append(
-            f"values of cities of {region} without a category are of the total; not divided: {', '.join(left_out)}"
-        )
+        notes.append(note("cities of total", region=region, categories=", ".join(left_out)))
     names = ["region", "city", "category", "value", "share", "basis", "resolvable"]
     return pd.DataFrame(out, columns=names), notes
 

@@ -21,9 +21,10 @@ from obsnet.inventory.account.tier1 import find_activity
 from obsnet.inventory.factors.choose import FactorBook
 from obsnet.inventory.factors.fuels import bands, find_fuel
 from obsnet.inventory.factors.table import CARBON_TO_CO2, FAR, Factor
+from obsnet.inventory.notes import named, note
 from obsnet.inventory.parts.size import LARGE, province_emission, province_words
 from obsnet.inventory.words import find_region
-from obsnet.language import Language, Words
+from obsnet.language import Language, Words, padded
 from obsnet.reading import door
 
 __all__ = ["Enterprise", "compute_enterprise", "enterprise_lines", "read_enterprise"]
@@ -185,12 +186,10 @@ def compute_enterprise(lines: Any, book: FactorBook, *, region: str, year: int) 
     if stored + given > captured * (1 + 1e-9):
         raise RangeError(f"{where}: {stored + given:g} t CO2 stored and transferred, {captured:g} t captured")
     if given:
-        notes.append(
-            f"{given:g} t CO2 transferred to others are not deducted: whoever stores them deducts them"
-        )
+        notes.append(note("transferred", mass=f"{given:g}"))
     notes += _within_the_province(emitted, code, f"{where}: scope 1")
     share = emitted / province_emission(code)
-    notes.append(f"scope 1 before storage is {share:.2g} of {province_words(code)}")
+    notes.append(note("share of province", share=f"{share:.2g}", province=province_words(code)))
     average = book.need("electricity average", "electricity", year=year, region=code) if power else None
     heat = sum(t["emission"] for t in trail if t["kind"] == "heat")
     location = power * average.value if average else 0.0
@@ -199,13 +198,13 @@ def compute_enterprise(lines: Any, book: FactorBook, *, region: str, year: int) 
         residual = book.need("electricity market-excluded", "electricity", year=year, region="China")
         market = (power - green) * residual.value if green else location
         notes.append(
-            f"by market: {green:g} MWh green at 0, the rest at {residual.value:g} ({residual.key})"
+            note("by market", green=f"{green:g}", factor=f"{residual.value:g}", row=residual.key)
             if green
-            else "no green power: by market as by location"
+            else note("no green")
         )
         for name, factor in (("average", average), ("market-excluded", residual)):
             if factor is not None and factor.year and int(factor.year) != year:
-                notes.append(f"{name} factor of {factor.year} for power of {year}")
+                notes.append(note("factor of year", kind=name, year=factor.year, used=year))
     frame = pd.DataFrame(trail)
     return Enterprise(frame, emitted - stored, location + heat, market + heat, stored, tuple(notes))
 
@@ -215,11 +214,8 @@ def _within_the_province(emission: float, region: str, what: str) -> list[str]:
     share = emission / province_emission(region)
     if share <= LARGE:
         return []
-    many = "more than" if share > 1.0 else f"{share:.0%} of"
-    text = (
-        f"{what} emits {emission / 1e6:.4g} Mt CO2, {many} {province_words(region)}; is a unit off "
-        "(万吨 against t, m3 against 1e4 m3, kWh against MWh)?"
-    )
+    part = {"what": what, "value": f"{emission / 1e6:.4g}", "province": province_words(region)}
+    text = note("more than province" if share > 1.0 else "large part", share=f"{share:.0%}", **part)
     if share > 1.0:
         raise RangeError(text)
     return [text]
@@ -372,9 +368,12 @@ def enterprise_lines(found: Enterprise, language: Language = "en") -> Iterator[s
     )
     for r in found.trail.to_dict("records"):
         factor = (
-            f" x {r['factor']:.6g} {r['factor_unit']} [{r['tier']}]" if r["factor"] == r["factor"] else ""
+            f" x {r['factor']:.6g} {r['factor_unit']} [{named(r['tier'], language)}]"
+            if r["factor"] == r["factor"]
+            else ""
         )
-        what = f"{scope}{r['scope'] or '-'} {r['kind']:<18}{r['item']:<16}{r['amount']:>14,.4g} {r['unit']}"
+        kind, item = padded(named(r["kind"], language), 18), padded(named(r["item"], language), 16)
+        what = f"{scope}{r['scope'] or '-'} {kind}{item}{r['amount']:>14,.4g} {r['unit']}"
         yield f"{what}{factor} = {r['emission']:,.2f} t CO2"
         if r["source"]:
             yield f"    {r['source']}"

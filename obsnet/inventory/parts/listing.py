@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from obsnet.inventory.account.report import named_region
+from obsnet.inventory.notes import in_both, named
 from obsnet.language import Language, Words, padded
 
 __all__ = ["city_lines", "report_lines"]
@@ -17,7 +18,7 @@ def city_lines(found: Any, language: Language = "en") -> Iterator[str]:
     for r in found.to_dict("records"):
         mark = "" if r["resolvable"] else unresolved
         where = f"{padded(named_region(r['region'], language), 16)}{padded(r['city'], 16)}{r['category']:<14}"
-        yield f"{where}{r['value']:>12.4f} Mt {r['share']:>7.2%} {r['basis']}{mark}"
+        yield f"{where}{r['value']:>12.4f} Mt {r['share']:>7.2%} {named(r['basis'], language)}{mark}"
 
 
 def report_lines(sums: Any, odd: Any, language: Language = "en") -> Iterator[str]:
@@ -31,4 +32,4 @@ def report_lines(sums: Any, odd: Any, language: Language = "en") -> Iterator[str
         yield f"{where}{r['reports']:>5} {reports} {r['value']:>12.4f} Mt{beside}"
     for r in odd.to_dict("records"):
         row = Words(f"row {r['line']}", f"第 {r['line']} 行").said(language)
-        yield f"{row}: {r['name']}: {r['why']}"
+        yield f"{row}: {r['name']}: {in_both(r['why']).said(language)}"

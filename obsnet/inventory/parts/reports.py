@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from obsnet.errors import FormatError, RangeError
+from obsnet.inventory.notes import note
 from obsnet.inventory.parts.size import LARGE, province_emission, province_words
 from obsnet.inventory.table import mass_factor, masses
 from obsnet.reading import door
@@ -68,14 +69,14 @@ def outliers(reports: Any) -> Any:
     out = []
     twice = reports[reports.duplicated(["region", "category", "name"], keep=False)]
     out += [
-        (r["line"], r["name"], r["region"], r["category"], "name stands twice")
+        (r["line"], r["name"], r["region"], r["category"], note("name twice"))
         for r in twice.to_dict("records")
     ]
     for r in reports.to_dict("records"):
         share = r["mass"] / province_emission(r["region"])
         if share > LARGE:
-            many = "more than" if share > 1 else f"{share:.0%} of"
-            why = f"{r['mass'] / 1e6:.4g} Mt is {many} {province_words(r['region'])}; is the unit off?"
+            part = {"value": f"{r['mass'] / 1e6:.4g}", "province": province_words(r["region"])}
+            why = note("report beyond" if share > 1 else "large report", share=f"{share:.0%}", **part)
             out.append((r["line"], r["name"], r["region"], r["category"], why))
     reports = reports.assign(
         intensity=np.where(
@@ -99,9 +100,9 @@ def outliers(reports: Any) -> Any:
             for k in far:
                 row = group.iloc[k]
                 times = float(np.exp(logs[k] - middle))
-                hint = "; off by 10⁴ (万吨 against t)?" if 3e3 < times < 3e4 or 3e-5 < times < 3e-4 else ""
-                hint = hint or ("; carbon for CO2?" if 0.24 < times < 0.31 else "")
-                why = f"{text} is {times:.3g} times the median of {category}{hint}"
+                hint = ", unit" if 3e3 < times < 3e4 or 3e-5 < times < 3e-4 else ""
+                hint = hint or (", carbon" if 0.24 < times < 0.31 else "")
+                why = note(f"times median{hint}", what=text, times=f"{times:.3g}", category=category)
                 out.append((row["line"], row["name"], row["region"], category, why))
     return pd.DataFrame(out, columns=["line", "name", "region", "category", "why"])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from obsnet.inventory.account.report import named_region
+from obsnet.inventory.notes import note
 from obsnet.inventory.table import builtin
 
 __all__ = ["LARGE", "province_emission", "province_words"]
@@ -32,4 +33,4 @@ def province_emission(region: str) -> float:
 def province_words(region: str) -> str:
     """Return what `province_emission` is, for messages."""
     name = named_region(region) if region in _totals() else "the largest province"
-    return f"{name} ({province_emission(region) / 1e6:g} Mt CO2 in 2019, CEADs)"
+    return note("in 2019", name=name, value=f"{province_emission(region) / 1e6:g}")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from obsnet.errors import FormatError, RangeError, RegionError
+from obsnet.errors import FormatError, RangeError
 from obsnet.inventory.notes import note
 from obsnet.inventory.table import masses
 from obsnet.reading import door
@@ -17,6 +17,7 @@ from obsnet.typing import Floats, Texts
 
 __all__ = ["SNAP_DEG", "Plants", "place_plants", "read_plants"]
 
+_NOWHERE = 0.1  # degrees from 0 N 0 E: open sea
 SNAP_DEG = 0.3  # a plant farther from every province than this is offshore
 
 
@@ -133,7 +134,7 @@ def _check_places(table: Any, where: str) -> None:
     lat, lon = table["latitude"].to_numpy(float), table["longitude"].to_numpy(float)
     for bad, said in (
         (~(np.isfinite(lat) & np.isfinite(lon)), "no coordinates"),
-        ((lat == 0.0) & (lon == 0.0), "coordinates 0 N 0 E, which is how a missing position is written"),
+        (np.hypot(lat, lon) < _NOWHERE, "coordinates 0 N 0 E, which is how a missing position is written"),
         ((np.abs(lat) > 90.0) & (np.abs(lon) <= 90.0), "latitude and longitude swapped"),
         ((np.abs(lat) > 90.0) | (np.abs(lon) > 360.0), "coordinates outside the globe"),
     ):
@@ -144,6 +145,24 @@ def _check_places(table: Any, where: str) -> None:
                 f"{where}: {int(bad.sum())} of {len(table)} plants have {said}; the first is row {line['line']}{name}: "
                 f"{line['latitude']} N {line['longitude']} E"
             )
+
+
+def _refuse_swapped(frame: Any, regions: Any, snap_deg: float) -> None:
+    """Refuse plants that would stand in a region with latitude and longitude exchanged."""
+    from obsnet.zonal import OFFSHORE, assign_points
+
+    able = frame[frame["longitude"].abs() <= 90.0]
+    if able.empty:
+        return
+    lat, lon = (able[c].to_numpy(float) for c in ("longitude", "latitude"))
+    region, _ = assign_points(lat, lon, regions, snap_deg=snap_deg)
+    swapped = able[region != OFFSHORE]
+    if len(swapped):
+        line = swapped.iloc[0]
+        raise RangeError(
+            f"{len(swapped)} plants stand in no region, and in one with latitude and longitude swapped; the first is "
+            f"row {line['line']} ({line['name']}): {line['latitude']:g} N {line['longitude']:g} E"
+        )
 
 
 def place_plants(frame: Any, is_mass: bool, regions: Any, *, snap_deg: float = SNAP_DEG) -> Plants:
@@ -159,8 +178,13 @@ def place_plants(frame: Any, is_mass: bool, regions: Any, *, snap_deg: float = S
         See `obsnet.regions`.
     snap_deg : float
         Largest distance to the nearest province; beyond it a plant is offshore.
+
+    Raises
+    ------
+    RangeError
+        A plant that stands in no region, and in one with its latitude and longitude exchanged.
     """
-    from obsnet.inventory.words import find_region
+    from obsnet.inventory.words import province_or_own
     from obsnet.zonal import OFFSHORE, assign_points
 
     lat, lon = frame["latitude"].to_numpy(float), frame["longitude"].to_numpy(float)
@@ -171,21 +195,16 @@ def place_plants(frame: Any, is_mass: bool, regions: Any, *, snap_deg: float = S
         notes.append(note("snapped", n=snapped, far=f"{np.nanmax(distance):.2f}"))
     sea = np.flatnonzero(region == OFFSHORE)
     if sea.size:
+        _refuse_swapped(frame.iloc[sea], regions, snap_deg)
         named = ", ".join(
             f"{frame['name'][i] or 'row ' + str(frame['line'][i])} ({lat[i]:g} N {lon[i]:g} E)"
             for i in sea[:3]
         )
         notes.append(note("offshore", n=sea.size, far=f"{snap_deg:g}", names=named))
-    stated = [(i, str(r)) for i, r in enumerate(frame["region"]) if str(r)]
-    differ = []
-    for i, text in stated:
-        try:
-            code = find_region(text)
-        except RegionError:
-            code = text
-        if code != region[i]:
-            differ.append(i)
+    differ = [i for i, r in enumerate(frame["region"]) if str(r) and province_or_own(r) != region[i]]
     if differ:
-        notes.append(note("elsewhere", n=len(differ)))
+        i = differ[0]
+        first = f"{frame['name'][i] or 'row ' + str(frame['line'][i])}, {frame['region'][i]}"
+        notes.append(note("elsewhere", n=len(differ), first=first, there=region[i]))
     names = frame["name"].to_numpy(str)
     return Plants(names, lat, lon, frame["value"].to_numpy(float), is_mass, region, tuple(notes))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from obsnet.inventory.account.categories import need_terminology
+from obsnet.constants import MOLAR_MASS_CARBON, SPECIES
+from obsnet.inventory.account.categories import ceads_sectors, is_category, need_terminology
 from obsnet.inventory.balance.identities import check_balance, coverage, negative_activity, sign_faults
 from obsnet.inventory.balance.magnitude import magnitude_faults
 from obsnet.inventory.balance.read import Balance, read_balances
@@ -19,11 +21,13 @@ from obsnet.inventory.sources.ceads import closure, is_ceads, read_ceads, read_c
 from obsnet.inventory.sources.daily import is_daily, read_daily
 from obsnet.inventory.sources.quality import flag_series
 from obsnet.inventory.table import builtin, mass_factor, read_inventory, with_provinces
-from obsnet.inventory.words import province_or_own, said_of_own
+from obsnet.inventory.words import part_and_whole, plain, province_or_own, said_of_own
 from obsnet.language import Language
 
 __all__ = ["Checked", "check_files"]
 
+_CARBON = MOLAR_MASS_CARBON / SPECIES["CO2"].molar_mass
+_FLUORINATED = re.compile(r"(HFC|PFC|NF3|CF4|C[2-6]F)", re.IGNORECASE)
 _APART = 30.0  # times CEADs' total of 2019; provinces changed less in twenty years
 _COLUMNS = ["file", "region", "period", "check", "where", "value", "expected", "gap", "unit", "text"]
 
@@ -47,6 +51,7 @@ _ZH = {
     "breaks and zeroes of total": "突变与零值 总量",
     "breaks and zeroes of process": "突变与零值 工业过程",
     "CO2 beside carbon": "CO2 与碳并列",
+    "carbon": "疑为碳",
     "daily": "日数据",
     "break": "突变",
     "zero": "零值",
@@ -244,7 +249,7 @@ def _check_contract(path: Path, rows: list[Any], add: Any) -> list[str]:
         (frame["category"] == "total") & (frame["gas"] == "CO2") & frame["region"].isin(usual.index)
     ]
     times = total["mt"] / total["region"].map(usual).astype(float)
-    odd = total[(times > _APART) | ((times > 0) & (times < 1.0 / _APART))]
+    odd = total[(times > _APART) | ((times >= 0) & (times < 1.0 / _APART))]
     for r in odd.to_dict("records"):
         text = note(
             "times usual",
@@ -255,6 +260,13 @@ def _check_contract(path: Path, rows: list[Any], add: Any) -> list[str]:
         place = (path, r["region"], r["period"], "magnitude", "")
         rows.append((*place, r["mt"], usual[r["region"]], None, "Mt", text))
     add("magnitude", len(odd), len(total))
+    for i in _as_carbon(times, total["period"]):
+        r = total.loc[i]
+        text = note("as carbon", value=f"{r['value']:g} {r['unit']}", usual=f"{usual[r['region']]:g}")
+        rows.append(
+            (path, r["region"], r["period"], "carbon", "", r["mt"], usual[r["region"]], None, "Mt", text)
+        )
+        add("carbon", 1, len(total))
     for (gas, category), group in frame.groupby(["gas", "category"]):
         years = [p for p in group["period"] if str(p).isdigit()]
         if len(set(years)) < 3:
@@ -265,8 +277,40 @@ def _check_contract(path: Path, rows: list[Any], add: Any) -> list[str]:
         found = flag_series(series.set_index(np.array([int(p) for p in series.index])), f"{gas} {category}")
         _flags(found, path, rows)
         add("breaks and zeroes", len(found), found.attrs["changes"])
-    own = said_of_own(frame["region"])
-    return [f"{path.name}: {own}"] if own else []
+    said = [said_of_own(frame["region"]), *_said_of_names(frame)]
+    return [f"{path.name}: {text}" for text in said if text]
+
+
+def _as_carbon(times: Any, period: Any) -> list[Any]:
+    """Return rows that are 12/44 of what CEADs lets expect, in years near its own or by the other provinces."""
+    out: list[Any] = []
+    for year, group in times[times > 0].groupby(period.astype(str).str[:4]):
+        for i, own in group.items():
+            usual = [1.0] if "2010" <= year <= "2025" else []
+            usual += [group.drop(i).median()] if len(group) > 4 else []
+            if any(abs(own / u / _CARBON - 1.0) < 0.1 for u in usual):
+                out.append(i)
+    return out
+
+
+def _said_of_names(frame: Any) -> list[str]:
+    """Name gases and categories that nothing else here knows, and a category beside one that holds it."""
+    said = []
+    gases = [g for g in dict.fromkeys(frame["gas"]) if g not in {*SPECIES, "C"} and not _FLUORINATED.match(g)]
+    if gases:
+        said.append(note("unknown gases", gases=", ".join(gases)))
+    ours = frame[frame["terminology"].isin(["", "IPCC2006"]) & (frame["category"] != "total")]
+    odd = [
+        c for c in dict.fromkeys(ours["category"]) if not is_category(c) and plain(c) not in ceads_sectors()
+    ]
+    if odd:
+        said.append(note("unknown categories", categories=", ".join(odd[:5]) + " …" * (len(odd) > 5)))
+    for (region, gas), group in frame.groupby(["region", "gas"]):
+        twice = part_and_whole(group["category"])
+        if twice:
+            said.append(note("part beside", part=twice[0], whole=twice[1], where=f"{region} {gas}"))
+            break
+    return said
 
 
 def _check_ceads(

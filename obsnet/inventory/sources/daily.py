@@ -10,6 +10,7 @@ import datetime
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ from obsnet.reading import door
 
 __all__ = ["Daily", "is_daily", "read_daily"]
 
-_ASIDE = {"week", "holiday", "weekday", ""}
+_ASIDE = {"week", "holiday", "weekday", "星期", "节假日", ""}
+_SUMS = {"total", "totals", "sum", "all", "allsectors", "合计", "总计", "总量", "总和", "总排放", "全部门"}
+_CLOSE = 1e-6  # of a sum, within which sheets add up
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,11 +38,14 @@ class Daily:
     table : pandas.DataFrame
         ``date, region, sector, value``; Mt CO2 a day.
     findings : tuple of str
-        Sheets not joined, days missing, sums that do not add up.
+        Sheets not joined, days and cells missing, zeroes, sums that do not add up.
+    apart : frozenset of str
+        Sectors that have a sheet and none that could be joined: no total is whole without them.
     """
 
     table: Any
     findings: tuple[str, ...]
+    apart: frozenset[str] = frozenset()
 
     def annual(self, least: float = 1.0) -> Any:
         """Return ``region, period, sector, value, days`` (Mt CO2 a year) of years whose days are all there."""
@@ -62,7 +68,7 @@ class Daily:
         from obsnet.inventory.table import COLUMNS
 
         annual = self.annual()
-        sectors = set(self.table["sector"])
+        sectors = set(self.table["sector"]) | self.apart
         rows = []
         for (region, period), group in annual.groupby(["region", "period"]):
             if set(group["sector"]) == sectors and region != NATION:
@@ -101,7 +107,8 @@ def read_daily(path: str | Path, sheets: Sequence[Sheet] | None = None) -> Daily
     Raises
     ------
     FormatError
-        No sheet of days by provinces, a date that is none, a region twice.
+        No sheet of days by provinces, a date that is none or has two readings, a region or a day twice, a sheet that
+        is a copy of another.
     RangeError
         Negative emissions.
     """
@@ -110,6 +117,7 @@ def read_daily(path: str | Path, sheets: Sequence[Sheet] | None = None) -> Daily
     path = Path(path)
     opened = read_sheets(path) if sheets is None else list(sheets)
     parts, findings, sums = [], [], None
+    seen = set()
     for sheet in opened:
         regions = _head(sheet)
         if regions is None:
@@ -118,38 +126,105 @@ def read_daily(path: str | Path, sheets: Sequence[Sheet] | None = None) -> Daily
         if len(set(regions.values())) != len(regions):
             raise FormatError(f"{sheet.where}: a region has two columns")
         frame = _days(sheet, regions)
-        sector = re.sub(r"[\s_-]*(19|20)\d\d.*$", "", sheet.name).strip().casefold() or sheet.name
+        sector = _sector(sheet.name)
         named = sorted(set(re.findall(r"(?:19|20)\d\d", sheet.name)))
         found = sorted({d.year for d in frame["date"]})
+        if sector not in _SUMS:
+            seen.add(sector)
         if len(named) == 1 and found and found != [int(named[0])]:
             findings.append(
                 f"{path.name}: {note('other dates', sheet=repr(sheet.name), years=', '.join(map(str, found)))}"
             )
             continue
-        if sector == "total":
-            sums = frame
-            continue
-        parts.append(frame.assign(sector=sector))
-        length = (frame["date"].max() - frame["date"].min()).days + 1
-        if frame["date"].nunique() != length:
-            findings.append(
-                f"{path.name}: {note('lacks days', sheet=repr(sheet.name), n=length - frame['date'].nunique())}"
-            )
         if frame.duplicated(["date", "region"]).any():
             raise FormatError(f"{sheet.where}: a day stands twice")
+        if sector in _SUMS:
+            sums = frame
+            continue
+        parts.append(frame.assign(sector=sector, sheet=sheet.name))
+        findings += [f"{path.name}: {said}" for said in _gaps(frame, sheet.name)]
     if not parts:
         raise FormatError(
             f"{path}: no sheet of daily emissions by provinces could be joined: {'; '.join(findings)}"
         )
     table = pd.concat(parts, ignore_index=True)
+    _refuse_twice(table, path)
+    added = _sum_of_others(table)
+    if added:
+        findings.append(f"{path.name}: {note('sector of sums', sector=added)}")
+        seen.discard(added)
+        table = table[table["sector"] != added]
     if (table["value"] < 0).any():
         row = table[table["value"] < 0].iloc[0]
         raise RangeError(
             f"{path}: {row['sector']} of {row['region']} on {row['date']} is {row['value']:g}, below 0"
         )
+    findings += [f"{path.name}: {said}" for said in _zeroes(table)]
+    table = table[table["value"].notna()].reset_index(drop=True)
     if sums is not None:
         findings += _against_sums(table, sums, path.name)
-    return Daily(table[["date", "region", "sector", "value"]], tuple(findings))
+    apart = frozenset(seen - set(table["sector"]))
+    return Daily(table[["date", "region", "sector", "value"]], tuple(findings), apart)
+
+
+def _sector(name: str) -> str:
+    """Return the sector that a sheet's name says beside its year.
+
+    Examples
+    --------
+    >>> _sector("Ground Transport2019"), _sector("2020年电力"), _sector("Total2019-2020")
+    ('ground transport', '电力', 'total')
+    """
+    before = re.sub(r"[\s_-]*(19|20)\d\d.*$", "", name)
+    return (before or re.sub(r"(19|20)\d\d\s*年?", "", name)).strip(" _-").casefold() or name
+
+
+def _gaps(frame: Any, sheet: str) -> list[str]:
+    """Say which days between a sheet's ends, and which of its cells, are not there."""
+    length = (frame["date"].max() - frame["date"].min()).days + 1
+    missing = length - frame["date"].nunique()
+    out = [note("lacks days", sheet=repr(sheet), n=missing)] if missing else []
+    empty = frame[frame["value"].isna()]
+    if len(empty):
+        first = f"{empty['region'].iloc[0]} {empty['date'].iloc[0]:%Y-%m-%d}"
+        out.append(note("empty cells", sheet=repr(sheet), n=len(empty), first=first))
+    return out
+
+
+def _zeroes(table: Any) -> list[str]:
+    """Say which sectors of which regions are 0 on days, where they usually are not."""
+    usual = table.groupby(["sector", "region"])["value"].transform("median")
+    zero = table[(table["value"] == 0.0) & (usual > 0.0)]
+    if zero.empty:
+        return []
+    first = zero.iloc[0]
+    place = f"{first['sector']} {first['region']} {first['date']:%Y-%m-%d}"
+    return [note("zero days", n=len(zero), first=place)]
+
+
+def _refuse_twice(table: Any, path: Path) -> None:
+    """Refuse a day in two sheets of one sector, and a sheet whose numbers are another's."""
+    twice = table[table.duplicated(["date", "region", "sector"], keep=False)]
+    if len(twice):
+        names = " and ".join(map(repr, dict.fromkeys(twice["sheet"])))
+        raise FormatError(f"{path}: sheets {names} both give {twice['date'].iloc[0]:%Y-%m-%d}; keep one")
+    values = {str(name): group["value"].to_numpy(float) for name, group in table.groupby("sheet", sort=False)}
+    for (one, a), (other, b) in combinations(values.items(), 2):
+        n = min(a.size, b.size)
+        if n > 60 and (a[:n] == b[:n])[a[:n] != 0.0].mean() > 0.9:
+            raise FormatError(f"{path}: sheets {one!r} and {other!r} hold the same numbers; one is a copy")
+
+
+def _sum_of_others(table: Any) -> str:
+    """Return the sector that is the sum of the others, whatever it is called; empty where there is none."""
+    wide = table.pivot(index=["date", "region"], columns="sector", values="value").dropna()
+    if len(wide) < 10 or wide.shape[1] < 3:
+        return ""
+    for name in wide.columns:
+        rest = wide.drop(columns=name).sum(axis=1)
+        if ((wide[name] - rest).abs() <= _CLOSE * rest).mean() > 0.9 and rest.median() > 0.0:
+            return str(name)
+    return ""
 
 
 def _days(sheet: Sheet, regions: dict[int, str]) -> Any:
@@ -161,19 +236,34 @@ def _days(sheet: Sheet, regions: dict[int, str]) -> Any:
         if isinstance(cell, str) and (not cell.strip() or plain(cell) in {"total", "合计"}):
             continue  # a line of sums below the days
         try:
-            day = pd.Timestamp(cell) if isinstance(cell, str | datetime.date) else None
+            day = pd.Timestamp(_dated(cell)) if isinstance(cell, str | datetime.date) else None
         except ValueError:
             day = None
         if day is None or pd.isna(day):
-            raise FormatError(f"{sheet.where}: row {i}: {cell!r} is not a date")
+            raise FormatError(f"{sheet.where}: row {i}: {cell!r} is not a date; write 2019-01-31")
         dates.append(day.normalize())
-        values.append([number(row[j], f"{sheet.where}: row {i}") or 0.0 for j in regions])
+        cells = [number(row[j] if j < len(row) else "", f"{sheet.where}: row {i}") for j in regions]
+        values.append([np.nan if v is None else v for v in cells])
     block = np.asarray(values, dtype=np.float64).reshape(len(dates), len(regions))
     names = list(regions.values())
     return pd.DataFrame(
         {"date": np.repeat(np.array(dates, dtype="datetime64[s]"), len(names)), "region": np.tile(names, len(dates)),
          "value": block.ravel()}
     )  # fmt: skip
+
+
+def _dated(cell: Any) -> Any:
+    """Return a date as it stands, a text of one with its parts in the order of ISO 8601; others are none."""
+    if not isinstance(cell, str):
+        return cell
+    found = re.match(
+        r"\s*((?:19|20)\d\d)(?:([-/.年])(\d{1,2})[-/.月](\d{1,2})日?|(\d\d)(\d\d))(?:[T\s].*)?$", cell
+    )
+    if not found:
+        raise ValueError
+    year, _, *parts = found.groups()
+    month, day = (p for p in parts if p)
+    return f"{year}-{month:0>2}-{day:0>2}"
 
 
 def _against_sums(table: Any, sums: Any, name: str) -> list[str]:

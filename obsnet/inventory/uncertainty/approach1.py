@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from obsnet.errors import FormatError, RangeError, SchemaError
+from obsnet.inventory.notes import note
 from obsnet.inventory.uncertainty.meaning import relative_sd
 from obsnet.inventory.words import part_and_whole, plain
 from obsnet.reading import door
@@ -213,13 +214,9 @@ def approach1(
     notes = []
     wide = [str(n) for n, g in zip(categories, columns["G"], strict=True) if g > 100.0]
     if wide:
-        notes.append(
-            f"combined uncertainty above 100 %: {', '.join(wide)}; error propagation is rough there, the Monte "
-            f"Carlo approach "
-            "(--draws) is not"
-        )
+        notes.append(note("above 100", names=", ".join(wide)))
     if (e.max() <= 1.0 and f.max() <= 1.0) and (e.max() > 0 or f.max() > 0):
-        notes.append("no uncertainty is above 1 %: are these shares? percent is wanted (5, not 0.05)")
+        notes.append(note("as shares"))
     lower, upper = lognormal_bounds(total) if wide else (-total, total)
     trend = 100.0 * (float(d.sum()) / float(c.sum()) - 1.0)
     spread = float(np.sqrt(columns["M"].sum()))
@@ -262,9 +259,7 @@ def read_two_years(path: str | Path) -> Any:
     twice = table[table.duplicated(["category", "gas"])]
     if len(twice):
         first = twice.iloc[0]
-        table.attrs["notes"].append(
-            f"{first['category']} of {first['gas']} stands more than once: taken as sources of their own"
-        )
+        table.attrs["notes"].append(note("category twice", category=first["category"], gas=first["gas"]))
     for column, usual in zip(optional, (True, False), strict=True):
         words = table[column] if column in table else [""] * len(table)
         table[column] = [_yes(w, usual, f"{path}: {column}") for w in words]
@@ -277,9 +272,7 @@ def read_two_years(path: str | Path) -> Any:
                 f"{path}: rows of factor_group {name} differ in factor_correlated; they share one factor"
             )
         if len(group) > 1:
-            table.attrs["notes"].append(
-                f"{len(group)} rows share the factor {name!r}: Table 3.2 takes them as independent, --draws does not"
-            )
+            table.attrs["notes"].append(note("shared factor", n=len(group), name=repr(name)))
     return table
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from obsnet.inventory.notes import named
 from obsnet.inventory.uncertainty.approach1 import Approach1
 from obsnet.inventory.uncertainty.montecarlo import TwoYearDraws
-from obsnet.language import Language
+from obsnet.language import Language, Words
 
 __all__ = ["key_lines", "recalculation_lines", "uncertainty_data", "uncertainty_lines"]
 
@@ -84,14 +85,15 @@ def key_lines(found: Any, language: Language = "en") -> Iterator[str]:
         )
 
 
-def recalculation_lines(found: Any) -> Iterator[str]:
+def recalculation_lines(found: Any, language: Language = "en") -> Iterator[str]:
     """Return a recalculation log for people."""
+    activity, factor = named("activity", language), named("factor", language)
     for r in found.to_dict("records"):
         parts = ""
         if "by_activity" in r and r["by_activity"] == r["by_activity"]:
-            parts = f" (activity {r['by_activity']:+.4g}, factor {r['by_factor']:+.4g})"
+            parts = f" ({activity} {r['by_activity']:+.4g}, {factor} {r['by_factor']:+.4g})"
         yield (
-            f"{r['region']} {r['period']} {r['gas']} {r['category']:<14}{r['old']:.6g} -> {r['new']:.6g} {r['unit']} "
-            f"({r['relative']:+.2%}){parts} {r['reason']}"
+            f"{named(r['region'], language)} {r['period']} {r['gas']} {r['category']:<14}{r['old']:.6g} -> "
+            f"{r['new']:.6g} {r['unit']} ({r['relative']:+.2%}){parts} {named(r['reason'], language)}"
         )
-    yield f"{len(found)} numbers changed"
+    yield Words(f"{len(found)} numbers changed", f"共 {len(found)} 个数值有变动").said(language)

@@ -314,6 +314,90 @@ def test_merged_heading_cells(tmp_path):
         bad(tmp_path, merge)
 
 
+def spread(names, at):
+    """Return a row of merged cells: its text in the first column alone."""
+    row = [""] * len(names)
+    for fuel, text in at.items():
+        row[names.index(fuels()[fuel].zh)] = text
+    return row
+
+
+def renamed(names, new):
+    old = {fuels()[f].zh: text for f, text in new.items()}
+    return [old.get(n, n) for n in names]
+
+
+@pytest.mark.parametrize(
+    ("above", "names"),
+    [
+        ({"raw coal": "煤炭", "crude oil": "石油", "natural gas": "天然气"}, {}),
+        ({"raw coal": "煤合计", "coke": "焦炭"}, {}),
+        ({"raw coal": "Coal", "crude oil": "Petroleum Products Total"}, {f: f for f in FUELS_17}),
+        ({"other petroleum products": "其他"},
+         {"other petroleum products": "石油制品", "other coking products": "焦化产品"}),
+    ],
+)  # fmt: skip
+def test_two_rows_of_merged_headings(tmp_path, above, names):
+    right = bad(tmp_path, lambda rows: None)
+
+    def change(rows):
+        row = spread(rows[2], above)
+        rows[2] = renamed(rows[2], names)
+        rows.insert(2, row)
+
+    found = bad(tmp_path, change)
+    assert found.table.equals(right.table)
+    said = "its heading together with the merged one to its left means other coking products"
+    assert any(said in n for n in found.notes) == (len(above) == 1)
+
+
+def test_a_unit_over_merged_cells_and_above_the_headings(tmp_path):
+    right = bad(tmp_path, lambda rows: None).table
+
+    def merged(rows):
+        scaled(rows, FUELS_17[:3], 1e4)
+        rows[3][1:4] = ["(吨)", "", ""]
+
+    with pytest.raises(
+        UnitError, match=r"column C \(cleaned coal\) states no unit, and column B states another"
+    ):
+        bad(tmp_path, merged)
+
+    def above(text, factor):
+        def change(rows):
+            mass = [f for f in FUELS_17 if fuels()[f].printed == "1e4 t"]
+            scaled(rows, mass, factor)
+            rows[3] = [""] * len(rows[3])
+            rows[1] = ["", "", "", text]
+
+        return change
+
+    for text, factor in (("单位：千吨、亿立方米", 10.0), ("(Unit: kt)", 10.0), ("单位：吨，亿立方米", 1e4)):
+        found = bad(tmp_path, above(text, factor))
+        assert (found.table - right).abs().to_numpy().max() < 1e-9
+        assert any("the unit above the headings, converted to 1e4 t" in n for n in found.notes)
+    for text, said in (
+        ("单位：万吨标准煤", "in coal equivalent"),
+        ("单位：万桶", "'万桶' above the headings is not understood"),
+    ):
+        with pytest.raises(UnitError, match=said):
+            bad(tmp_path, above(text, 1.0))
+
+
+@pytest.mark.parametrize(
+    "row", ["supply", "transformation", "stock change", "coking", "statistical difference"]
+)
+def test_a_turned_row_that_its_sums_give_away(tmp_path, row):
+    with pytest.raises(
+        FormatError, match=rf"{row} \(.*\) does not add up as it stands and does with its signs"
+    ):
+        bad(tmp_path, lambda rows: swap(rows, [LABELS_2010[row]]))
+    with pytest.raises(
+        FormatError, match="heating supply .* is positive where the yearbooks print it negative"
+    ):
+        bad(tmp_path, lambda rows: swap(rows, [LABELS_2010["heating supply"]]))
+
+
 def test_a_stray_second_sheet_and_two_of_the_same(tmp_path):
     notes = [["合计", 1.0], ["x", 2.0]]
     found = bad(tmp_path, lambda rows: [rows, notes])

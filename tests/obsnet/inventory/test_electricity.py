@@ -266,6 +266,73 @@ def test_a_title_and_its_unit_and_year_above_the_headings(tmp_path):
         consumption_average_of_file(consumption(tmp_path, rows, head.replace("万千瓦时", "万吨")))
 
 
+FULL = {"河北省": USE, "青海省": np.full(12, 20.0), "西藏自治区": np.full(12, 9.0), "全国": USE + 29.0}
+
+
+def spread_out(names, sums=True):
+    """Return rows of a table with a column a month."""
+    rows = [["地区", *names, *["合计"] * sums]]
+    return rows + [[r, *u, *[u.sum()] * sums] for r, u in FULL.items()]
+
+
+LAYOUTS = {
+    "months": spread_out([f"{m}月" for m in range(1, 13)]),
+    "figures": spread_out(range(1, 13), sums=False),
+    "english": spread_out([f"{e}-22" for e in ENGLISH]),
+    "two rows of headings": [["地区", "2022年", *[""] * 12], ["", *spread_out([f"{m}月" for m in range(1, 13)])[0][1:]],
+                             *spread_out(ENGLISH)[1:]],
+    "a year": [["地区", "2022年"], *[[r, u.sum()] for r, u in FULL.items()]],
+    "quarters and a number": [["序号", "省份", "Q1", "Q2", "Q3", "Q4"],
+                              *[[k, r, *u.reshape(4, 3).sum(axis=1)] for k, (r, u) in enumerate(FULL.items())]],
+    "provinces": list(zip(*spread_out([f"2022-{m:02d}" for m in range(1, 13)]), strict=True)),
+    "running": [["地区", *[f"1-{m}月" for m in range(1, 13)]], *[[r, *np.cumsum(u)] for r, u in FULL.items()]],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("encoding", ["gbk", "utf-8-sig"])
+def test_a_column_a_month_or_a_province(tmp_path, layout, encoding):
+    right = float(np.array([USE.sum(), 240.0]) @ np.array([0.7252, 0.1567]) / (USE.sum() + 240.0))
+    rows = [
+        "2022年分省用电量（亿千瓦时）",
+        *[",".join(map(str, row)) for row in LAYOUTS[layout]],
+        "注：国家能源局",
+    ]
+    path = tmp_path / "use.csv"
+    path.write_text("\n".join(rows) + "\n", encoding=encoding)
+    found = consumption_average_of_file(path)
+    assert found.value == pytest.approx(right, rel=1e-12)
+    assert found.table["consumption"].sum() == pytest.approx(USE.sum() + 240.0)
+    said = " ".join(found.notes)
+    assert "whole nation" in said
+    assert "Xizang" in said
+
+
+def test_what_a_spread_table_does_not_say(tmp_path):
+    path = tmp_path / "use.csv"
+    for text, said in [
+        ("地区,2021年,2022年\n河北,1,2\n青海,1,2\n", "several years .2021, 2022.; say which"),
+        ("2021-2022年\n地区,1月,2月\n河北,1,2\n青海,1,2\n", "title names 2021 and 2022; say the year"),
+        ("地区,年份,用电\n河北,2022,1\n青海,2022,1\n", "lacks column value"),  # a year is no consumption
+        ("地区,1,2\n河北,1,2\n青海,1,2\n", "lacks column value"),
+        ("河北,2022年1月,7\n青海,2022年2月,8\n", "lacks column"),
+        ("地区,1月,2月\n河北,1,2\n北方电网,1,2\n青海,1,-2\n", "青海 is -2, below 0"),
+    ]:
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises((FormatError, RangeError), match=said):
+            consumption_average_of_file(path)
+
+
+@pytest.mark.parametrize(
+    "heading", ["用电量/亿千瓦时", "value_1e8kWh", "consumption_10⁸_kWh", "当期值(亿千瓦时)"]
+)
+def test_a_unit_behind_a_mark(tmp_path, heading):
+    rows, right = of_months("{m}")
+    found = consumption_average_of_file(consumption(tmp_path, rows, f"region,month,{heading}"))
+    assert found.value == pytest.approx(right, rel=1e-12)
+    assert found.table["consumption"].sum() == pytest.approx(890.0)
+
+
 def test_what_stands_out_is_said(tmp_path):
     use = {"河北": 350, "青海": 75, "北京": 100, "江苏": 600, "山西": 220, "广东": 650}
     months = [(r, m, v) for r, v in use.items() for m in range(1, 13)]

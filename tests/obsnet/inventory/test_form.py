@@ -103,6 +103,26 @@ def test_a_form_in_english(tmp_path):
     assert {c["label"]: c["by"] for c in done.cells}["2.C A name of one's own"] == "code"
 
 
+CODES = [["Category", "", "CO2 (kt)", "CH4 (kt)"], ["4.A", "Own words", None, None], ["5.A", "Own words", None, None],
+         ["3.A", "More words", None, None], ["1.A.2.a", "Still more", None, None]]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("codes", "cells"),
+    [("ask", {}), ("IPCC2006", {"D2": 200.0, "D4": 300.0}), ("CRT2023", {"D3": 200.0, "D4": 300.0})],
+)
+def test_codes_that_mean_two_things_are_asked_about(tmp_path, codes, cells):
+    """4.A is landfills in IPCC 2006 and forests in CRT, whose landfills are 5.A; 1.A.2.a is iron and steel in both."""
+    done = fill_form(form(tmp_path, *CODES), inventory(tmp_path), tmp_path / "out.xlsx", codes=codes)
+    assert {c["cell"]: c["value"] for c in done.cells} == {"C5": 50_000.0, **cells}
+    said = {r["cell"]: r["reason"].en for r in done.left}
+    if codes == "ask":
+        assert "its code 4.A is one category in IPCC 2006 and another or none in CRT" in said["A2"]
+        assert "--codes" in said["A4"]
+    if codes == "CRT2023":
+        assert "4.A of CRT has no single counterpart" in said["A2"]
+
+
 def test_the_users_rows_go_first_and_two_readings_are_asked(tmp_path):
     with_land = [*LINES, ("3.B", "CO2", -20.0, "Mt")]
     given = form(tmp_path, ["", "CO2 (Mt)"], ["All of it", None], ["Total", None], ["能源", None])

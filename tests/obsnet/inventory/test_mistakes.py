@@ -105,6 +105,48 @@ def test_co2_beside_carbon(tmp_path):
     assert check_files([path]).counts["CO2 beside carbon"] == (1, 1)
 
 
+def of_check(path):
+    found = check_files([path])
+    return [*found.findings["text"], *found.notes]
+
+
+TOTALS = ["河北,2019,CO2,total,,914,Mt,", "山西,2019,CO2,total,,565,Mt,", "江苏,2019,CO2,total,,805,Mt,",
+          "安徽,2019,CO2,total,,408,Mt,", "四川,2019,CO2,total,,315,Mt,"]  # fmt: skip
+
+
+@pytest.mark.parametrize("year", [2019, 2003])  # in 2003 all provinces emitted less, and only the others tell
+@pytest.mark.parametrize("carbon", [[2], [0], [0, 1, 2, 3, 4]])
+def test_carbon_in_a_row_of_co2(tmp_path, year, carbon):
+    share = 1.0 if year == 2019 else 0.45
+    rows = []
+    for k, line in enumerate(TOTALS):
+        parts = line.split(",")
+        parts[1], parts[5] = str(year), str(float(parts[5]) * share * (12 / 44 if k in carbon else 1.0))
+        rows.append(",".join(parts))
+    said = [t for t in of_check(table(tmp_path, *rows)) if "is it carbon" in t]
+    assert len(said) == (0 if year == 2003 and len(carbon) == 5 else len(carbon))
+    assert not any("carbon" in t for t in of_check(table(tmp_path, *TOTALS)))
+
+
+def test_what_no_check_can_know_is_said(tmp_path):
+    for row, said in [
+        ("河北,2019,CO2当量,total,,914,Mt,", "gases that are not known, compared with nothing: CO2当量"),
+        ("河北,2019,CO2,1A1x9,,914,Mt,", "no code of IPCC 2006 known here: 1A1x9"),
+        ("河北,2019,CO2,total,,0,Mt,", "CO2 total is 0 Mt, 0 times CEADs"),
+    ]:
+        assert any(said in t for t in of_check(table(tmp_path, row)))
+    twice = table(tmp_path, "河北,2019,CO2,1A1,,300,Mt,", "河北,2019,CO2,1A1a,,200,Mt,")
+    assert any("1.A.1.a stands beside 1.A.1, which holds it" in t for t in of_check(twice))
+    with pytest.raises(FormatError, match="count twice"):
+        sector_totals(read_source(twice)[0])
+
+
+def test_figures_years_and_codes_as_people_write_them(tmp_path):
+    path = table(tmp_path, '河北,2019年,碳,1a1a,,"91,400",万吨,')
+    row = read_source(path)[0].iloc[0]
+    assert (row["period"], row["gas"], row["category"], row["value"]) == ("2019", "C", "1.A.1.a", 91400.0)
+
+
 @pytest.mark.parametrize(
     ("row", "said"),
     [

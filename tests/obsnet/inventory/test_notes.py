@@ -131,3 +131,36 @@ def test_electricity_factors_in_chinese(tmp_path):
     path.write_text("region,month,value,remarks\n" + "\n".join(rows))
     for more in (("--running", "no"), ("--running", "yes", "--year", "2022")):
         assert english_said(FACTORS, "electricity", "--weights", path, *more) == []
+
+
+def test_tables_of_two_years_in_chinese(tmp_path):
+    path = tmp_path / "two.csv"
+    head = "category,gas,base,current,activity_uncertainty,factor_uncertainty,factor_group,remarks\n"
+    path.write_text(head + "1.A.1,CO2,40,52,5,7,a,\n1.A.1,CO2,5,4,120,9,a,\n4.A,CH4,2,3,30,50,,\n")
+    assert english_said(INVENTORY, "keycategories", path, "--out", tmp_path / "o.csv") == []
+    path.write_text(path.read_text().replace("1.A.1,CO2,5", "1.A.2,CO2,5"))
+    assert english_said(INVENTORY, "uncertainty", path, "--out", tmp_path / "o.csv") == []
+
+
+def test_below_the_province_in_chinese(tmp_path):
+    (tmp_path / "i.csv").write_text(
+        "region,period,gas,category,terminology,value,unit\n河北,2019,CO2,total,,500,Mt\n河北,2019,CO2,1.A.3,,40,Mt\n"
+    )
+    (tmp_path / "c.csv").write_text("region,city,value,unit,proxy\n河北,石家庄,5,Mt,\n河北,唐山,,,1\n")
+    cities = ("cities", tmp_path / "i.csv", "--cities", tmp_path / "c.csv", "--out", tmp_path / "o.csv")
+    assert english_said(INVENTORY, *cities) == []
+    rows = [f"河北,cement,P{k},{10 + k},t,1" for k in range(6)] + [
+        "河北,cement,P1,100000,t,1",
+        "河北,power,Q,90,Mt,1",
+    ]
+    (tmp_path / "r.csv").write_text("region,category,name,value,unit,base\n" + "\n".join(rows))
+    assert english_said(INVENTORY, "reports", tmp_path / "r.csv", "--out", tmp_path / "o.csv") == []
+    lines = ["fuel,raw coal,3e7,t,", "electricity,,3e5,MWh,", "green electricity,,1e5,MWh,certificate",
+             "captured,,1000,t,", "stored,,500,t,", "transferred,,100,t,"]  # fmt: skip
+    for green in (lines, [*lines[:2], *lines[3:]]):
+        (tmp_path / "e.csv").write_text("kind,item,value,unit,note\n" + "\n".join(green))
+        how = ("--region", "河北", "--year", "2024", "--stand-in", "raw coal=bituminous coal")
+        said = english_said(INVENTORY, "enterprise", tmp_path / "e.csv", *how)
+        assert [
+            x for x in said if not x.startswith("    ") and "mee-nbs" not in x
+        ] == []  # sources stand as they are

@@ -139,7 +139,21 @@ def test_faulty_plants(tmp_path, rows, error, said):
 def test_a_plant_in_another_province_than_its_table_says(tmp_path):
     path = plants(["A,22,101,3,Mt,广西"], tmp_path, "name,latitude,longitude,value,unit,region")
     frame, is_mass, _ = read_plants(path)
-    assert "1 plants stand in another province" in place_plants(frame, is_mass, two_provinces()).notes[0]
+    note = place_plants(frame, is_mass, two_provinces()).notes[0]
+    assert "1 plants stand in another province" in note
+    assert "first: A, 广西 in " in note
+
+
+def test_swapped_places_and_places_near_the_origin(tmp_path):
+    """Where both figures could be a latitude only the provinces tell; a plant at sea either way is offshore."""
+    head = "name,latitude,longitude,value,unit"
+    frame, is_mass, _ = read_plants(plants(["A,43.8,87.6,3,Mt", "B,88.1,42,3,Mt"], tmp_path, head))
+    with pytest.raises(RangeError, match=r"swapped; the first is row 3 \(B\): 88.1 N 42 E"):
+        place_plants(frame, is_mass, provinces())
+    frame, is_mass, _ = read_plants(plants(["A,43.8,87.6,3,Mt", "B,38.5,120.5,3,Mt"], tmp_path, head))
+    assert place_plants(frame, is_mass, provinces()).region.tolist() == ["650000", "offshore"]
+    with pytest.raises(RangeError, match="0 N 0 E"):
+        read_plants(plants(["A,0.01,0.02,3,Mt"], tmp_path, head))
 
 
 def test_totals_that_cannot_be_spread():

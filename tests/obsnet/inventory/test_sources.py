@@ -286,6 +286,73 @@ def test_daily_books_that_are_right(tmp_path):
     assert set(wrong.table["sector"]) == {"power"}
 
 
+def made_days(year, factor, days=None, change=lambda rows: None):
+    rng = np.random.default_rng(year * 100 + int(1000 * factor))
+    names = ["北京", "河北", "Shanxi", "SAX", "GD"]
+    dates = pd.date_range(f"{year}-01-01", f"{year}-12-31")[:days]
+    rows = [["日期", *names]]
+    rows += [[d.to_pydatetime(), *(factor * rng.uniform(1, 2, len(names))).round(6)] for d in dates]
+    change(rows)
+    return rows
+
+
+def total_of(*books):
+    return [
+        books[0][0],
+        *[[r[0][0], *np.sum([c[1:] for c in r], axis=0)] for r in zip(*(b[1:] for b in books), strict=True)],
+    ]
+
+
+def emptied(rows):
+    rows[40][2] = ""
+
+
+def zeroed(rows):
+    for row in rows[50:57]:
+        row[3] = 0.0
+
+
+@pytest.mark.parametrize("name", ["Total2021", "合计2021", "2021年全部", "总量 2021"])
+def test_a_sheet_of_sums_is_no_sector(tmp_path, name):
+    a, b = made_days(2021, 0.1), made_days(2021, 0.02)
+    sheets = {"2021年电力": a, "2021年工业": b}
+    right = read_daily(workbook(tmp_path / "a.xlsx", sheets)).contract()
+    found = read_daily(workbook(tmp_path / "b.xlsx", {**sheets, name: total_of(a, b)}))
+    assert len(right) == 5
+    assert found.contract()["value"].tolist() == right["value"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("sheets", "said"),
+    [
+        ({"Power2021": made_days(2021, 0.1), "Power2021 (2)": made_days(2021, 0.1)}, "both give 2021-01-01"),
+        ({"电力2020": made_days(2021, 0.1)}, "could be joined: .*'电力2020' carries dates of 2021"),
+        ({"A2021": made_days(2021, 0.1), "B2021": made_days(2021, 0.1)}, "hold the same numbers"),
+        ({"A2021": [["日期", "北京", "河北", "山西", "广东"], *[[f"{m:02d}/02/2021", 1, 1, 1, 1] for m in (1, 2)]]},
+         "'01/02/2021' is not a date; write 2019-01-31"),
+    ],
+)  # fmt: skip
+def test_daily_sheets_that_cannot_be_joined(tmp_path, sheets, said):
+    with pytest.raises(FormatError, match=said):
+        read_daily(workbook(tmp_path / "d.xlsx", sheets))
+
+
+def test_what_daily_sheets_lack_is_said(tmp_path):
+    sheets = {
+        "Power2021": made_days(2021, 0.1, change=emptied),
+        "Industry2021": made_days(2021, 0.02, change=zeroed),
+    }
+    daily = read_daily(workbook(tmp_path / "d.xlsx", sheets))
+    said = " ".join(daily.findings)
+    assert "'Power2021' has 1 empty cells, first 130000 2021-02-09" in said
+    assert "7 values are 0 where their series usually is not, first industry 140000 2021-02-19" in said
+    assert set(daily.contract()["region"]) == {"110000", "140000", "610000", "440000"}  # no total of Hebei
+    sheets["Transport2021"] = made_days(2020, 0.01)
+    assert (
+        read_daily(workbook(tmp_path / "e.xlsx", sheets)).contract().empty
+    )  # nor of anything without transport
+
+
 # --- side by side
 
 

@@ -1,0 +1,31 @@
+"""Plain forms of what people write: letters and figures of any width, raised figures, blanks."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+__all__ = ["normal", "plain"]
+
+
+def normal(text: object) -> str:
+    """Return a text in plain forms of its letters and figures, without blanks at its ends; ``10⁴`` is ``10^4``.
+
+    Examples
+    --------
+    >>> normal("１２ 万吨"), normal("10⁴ m³")
+    ('12 万吨', '10^4 m3')
+    """
+    raised = re.sub(r"(?<=\d)[⁰¹²³⁴-⁹]+", lambda m: f"^{m.group()}", str(text))
+    return unicodedata.normalize("NFKC", raised).strip()
+
+
+def plain(text: object) -> str:
+    """Return a text without blanks of any width, full-width forms, case, dots, hyphens and underscores.
+
+    Examples
+    --------
+    >>> plain("原　煤 "), plain("Raw_Coal"), plain("（－）")
+    ('原煤', 'rawcoal', '()')
+    """
+    return re.sub(r"[\s_\-.·•]+", "", unicodedata.normalize("NFKC", str(text))).casefold()
