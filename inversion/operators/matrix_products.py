@@ -15,7 +15,7 @@ import scipy.sparse as sp
 
 from obsnet.typing import Floats, Ints
 
-__all__ = ["adjoint", "canonical", "forward"]
+__all__ = ["adjoint", "canonical", "forward", "rows_of"]
 
 _LARGE = 2_000_000  # stored entries below which scipy's start is quicker
 
@@ -83,6 +83,14 @@ def canonical(matrix: Any) -> sp.csr_array:
         csr = csr.copy()
         csr.sum_duplicates()
     return csr
+
+
+def rows_of(matrix: Any, rows: slice) -> sp.csr_array:
+    """Return neighbouring rows of a CSR matrix, of which nothing is copied but their ends."""
+    ends = matrix.indptr[rows.start : rows.stop + 1]
+    part = slice(ends[0], ends[-1])
+    shape = (ends.size - 1, matrix.shape[1])
+    return sp.csr_array((matrix.data[part], matrix.indices[part], ends - ends[0]), shape=shape)
 
 
 def forward(matrix: Any, x: Floats, span: slice | None = None) -> Floats:

@@ -60,7 +60,8 @@ class DualSystem:
         variance, signal = prior_error.diagonal().copy(), np.zeros(m)
         inverse = self._inverse_factor()
         for part in strips(n, m, BLOCK):
-            u = self.problem.adjoint(np.ascontiguousarray(inverse[part].T))
+            seen = slice(0, part.stop)  # the inverse is triangular too
+            u = self.problem.adjoint_rows(np.ascontiguousarray(inverse[part, seen].T), seen)
             v = prior_error.matmul(u)
             variance -= np.einsum("ij,ij->i", v, v)
             signal += np.einsum("ij,ij->i", v, u)
