@@ -88,9 +88,11 @@ def canonical(matrix: Any) -> sp.csr_array:
 def rows_of(matrix: Any, rows: slice) -> sp.csr_array:
     """Return neighbouring rows of a CSR matrix, of which nothing is copied but their ends."""
     ends = matrix.indptr[rows.start : rows.stop + 1]
-    part = slice(ends[0], ends[-1])
-    shape = (ends.size - 1, matrix.shape[1])
-    return sp.csr_array((matrix.data[part], matrix.indices[part], ends - ends[0]), shape=shape)
+    part = sp.csr_array((ends.size - 1, matrix.shape[1]), dtype=matrix.dtype)
+    # set by hand: scipy would copy what is a small part of something large
+    part.data, part.indices = matrix.data[ends[0] : ends[-1]], matrix.indices[ends[0] : ends[-1]]
+    part.indptr = ends - ends[0]
+    return part
 
 
 def forward(matrix: Any, x: Floats, span: slice | None = None) -> Floats:

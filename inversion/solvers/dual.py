@@ -32,6 +32,7 @@ class DualSystem:
     def __init__(self, problem: Problem, factor: Floats | None = None) -> None:
         self.problem = problem
         self.factor = _factor(innovation_covariance(problem)) if factor is None else factor
+        self._inverse_diagonal: Floats | None = None
 
     def solve(self, v: Floats) -> Floats:
         """Return ``S^-1 v``."""
@@ -84,12 +85,15 @@ class DualSystem:
 
     def solve_diagonal(self) -> Floats:
         """Return the diagonal of ``S^-1``."""
-        inverse = self._inverse_factor()
-        return np.einsum("ij,ij->j", inverse, inverse)
+        if self._inverse_diagonal is None:
+            self._inverse_factor()
+        return np.array(self._inverse_diagonal)
 
     def _inverse_factor(self) -> Floats:
-        """Return L^-1."""
-        return np.asarray(la.lapack.dtrtri(self.factor, lower=1)[0])
+        """Return L^-1, of which the diagonal of ``S^-1`` is kept: it costs as much as the factorisation."""
+        inverse = np.asarray(la.lapack.dtrtri(self.factor, lower=1)[0])
+        self._inverse_diagonal = np.einsum("ij,ij->j", inverse, inverse)
+        return inverse
 
     def logdet(self) -> float:
         """Return ln det S."""
