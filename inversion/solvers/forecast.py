@@ -254,7 +254,9 @@ def _pair_seconds(problem: Problem, clock: Clock, otherwise: float) -> float:
         return otherwise
     size = np.diff(problem.jacobian.indptr).astype(np.float64)
     cost = np.cumsum(size**2)
-    taken = int(np.searchsorted(cost, 2e7)) + 1  # pairs, of which a kernel does half: some hundredths of a second
+    taken = (
+        int(np.searchsorted(cost, 2e7)) + 1
+    )  # pairs, of which a kernel does half: some hundredths of a second
     rows = rows_of(problem.jacobian, slice(0, min(taken, problem.n_obs)))
     if cost.size == 0 or cost[len(rows.indptr) - 2] < 1e5:
         return otherwise

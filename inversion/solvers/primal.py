@@ -134,7 +134,7 @@ class PrimalSystem:
         With ``n_state`` elements: n_state^2 numbers are held. Once a variance is asked for, the inverse of the factor
         takes its place; influence and leave-one-out need as many for the inverse.
     normal : ndarray, optional
-        ``H' R^-1 H`` where it is known already.
+        ``H' R^-1 H`` where it is known already; it is not kept.
     factor : ndarray, optional
         The factor, where it was kept from before.
     """

@@ -283,7 +283,7 @@ def test_the_order_of_questions_changes_no_answer(method, form):
         "diagonal of the inverse": lambda s: s.solve_diagonal(),
         "solve": lambda s: s.solve(p.innovation),
     }
-    mean, full, kernel = dense_answer(p)
+    _, full, kernel = dense_answer(p)
     for order in (list(asked), list(asked)[::-1]):
         system = solve(p, method).system
         found = {name: asked[name](system) for name in order}
