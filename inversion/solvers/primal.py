@@ -96,11 +96,10 @@ def precision(error: Covariance) -> Floats | None:
         weight = 1.0 / error.sigma
         (nt, ns), m = error.shape, error.size
         full = np.empty((m, m))
-        # block by block, straight into its place: np.kron would need the memory twice and pass over it three times
-        for i, j in np.ndindex(nt, nt):
-            rows, columns = slice(i * ns, (i + 1) * ns), slice(j * ns, (j + 1) * ns)
-            block = np.multiply(space, time[i, j] * weight[columns], out=full[rows, columns])
-            block *= weight[rows, None]
+        # straight into its place: np.kron would need the memory twice
+        np.multiply(time[:, None, :, None], space[None, :, None, :], out=full.reshape(nt, ns, nt, ns))
+        full *= weight[:, None]
+        full *= weight
         return full
     if isinstance(error, DenseCovariance):
         return None if _condition(error.root) > _WELL_CONDITIONED else error.solve(np.eye(error.size))
