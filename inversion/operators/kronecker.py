@@ -89,23 +89,24 @@ class KroneckerCovariance(Covariance):
         nt, ns = self.shape
         cube = x.reshape(nt, ns, -1)
         k = cube.shape[2]
-        # steps that are zero stay so in space: few observations, or half a triangle, touch few of them
-        steps = [t for t in range(nt) if cube[t].any()]
-        moved = np.empty_like(cube) if spare is None else spare.reshape(cube.shape)
-        if len(steps) < nt:
-            moved[[t for t in range(nt) if t not in set(steps)]] = 0.0
+        if nt > 1:
+            cube = (time @ cube.reshape(nt, ns * k)).reshape(nt, ns, k)
         if k == 1:
-            moved[steps, :, 0] = (space @ cube[steps, :, 0].T).T
-        elif isinstance(space, GridCorrelation):
+            return np.asarray((space @ cube[:, :, 0].T).T).reshape(x.shape)
+        if isinstance(space, GridCorrelation):
+            out = np.empty_like(cube) if spare is None or nt == 1 else spare.reshape(cube.shape)
             # each step by itself, so that the numbers are the same for any count of threads
             with ThreadPoolExecutor(numba.get_num_threads() if cube.size > _LARGE else 1) as pool:
-                list(pool.map(lambda t: space.multiply(cube[t], moved[t]), steps))
-        else:
-            for t in steps:
-                moved[t] = space @ cube[t]
-        if nt > 1:
-            moved = time @ moved.reshape(nt, ns * k)
-        return moved.reshape(x.shape)
+                list(pool.map(space.multiply, cube, out))
+            return out.reshape(x.shape)
+        if sp.issparse(space):
+            return (
+                np.asarray(space @ cube.transpose(1, 0, 2).reshape(ns, nt * k))
+                .reshape(ns, nt, k)
+                .transpose(1, 0, 2)
+                .reshape(x.shape)
+            )
+        return np.matmul(space, cube).reshape(x.shape)
 
     def diagonal(self) -> Floats:  # noqa: D102
         return self.sigma**2

@@ -20,7 +20,6 @@ from inversion.operators.covariance import (
 )
 from inversion.operators.kronecker import KroneckerCovariance
 from inversion.operators.observation_error import MarkovError, subset
-from inversion.operators.toeplitz import GridCorrelation
 from obsnet.errors import RangeError, SolverError
 
 
@@ -104,25 +103,6 @@ def test_sparse_space_correlation_gives_the_same_products():
         SolverError, match="sparse space correlation has no factor; use method 'dual' or 'cg'"
     ):
         s.factor(x)
-
-
-@pytest.mark.parametrize("kind", ["full", "sparse", "grid"])
-def test_steps_that_are_zero_are_passed_over_and_change_nothing(kind):
-    rng, nt, ns = np.random.default_rng(0), 5, 12
-    time = np.exp(-np.abs(np.arange(nt)[:, None] - np.arange(nt)) / 2.0)
-    lags = np.exp(-np.abs(np.arange(3)[:, None, None] - np.arange(3)[:, None]) - np.arange(4) / 2.0)
-    grid = GridCorrelation(lags)
-    space = {"full": grid.toarray(), "sparse": sp.csr_array(grid.toarray()), "grid": grid}[kind]
-    error = KroneckerCovariance(rng.random(nt * ns) + 0.1, time, space)
-    sigma = error.sigma
-    full = sigma[:, None] * np.kron(time, grid.toarray()) * sigma
-    for steps in ([], [2], [0, 4], list(range(nt))):
-        for shape in ((nt * ns,), (nt * ns, 1), (nt * ns, 3)):
-            x = np.zeros((nt, ns, *shape[1:]))
-            x[steps] = rng.standard_normal(x[steps].shape)
-            given_ = x.reshape(shape).copy()
-            np.testing.assert_allclose(error.matmul(given_), full @ x.reshape(shape), atol=1e-12)
-            np.testing.assert_array_equal(given_, x.reshape(shape))  # and what was given stays
 
 
 def test_a_known_state_has_sigma_zero():
