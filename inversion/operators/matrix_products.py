@@ -15,7 +15,7 @@ import scipy.sparse as sp
 
 from obsnet.typing import Floats, Ints
 
-__all__ = ["adjoint", "canonical", "forward"]
+__all__ = ["adjoint", "canonical", "forward", "rows_of"]
 
 _LARGE = 2_000_000  # stored entries below which scipy's start is quicker
 
@@ -83,6 +83,16 @@ def canonical(matrix: Any) -> sp.csr_array:
         csr = csr.copy()
         csr.sum_duplicates()
     return csr
+
+
+def rows_of(matrix: Any, rows: slice) -> sp.csr_array:
+    """Return neighbouring rows of a CSR matrix, of which nothing is copied but their ends."""
+    ends = matrix.indptr[rows.start : rows.stop + 1]
+    part = sp.csr_array((ends.size - 1, matrix.shape[1]), dtype=matrix.dtype)
+    # set by hand: scipy would copy what is a small part of something large
+    part.data, part.indices = matrix.data[ends[0] : ends[-1]], matrix.indices[ends[0] : ends[-1]]
+    part.indptr = ends - ends[0]
+    return part
 
 
 def forward(matrix: Any, x: Floats, span: slice | None = None) -> Floats:

@@ -44,14 +44,27 @@ def add_normal(
             high = m
         for i in range(n):
             start, stop = indptr[i], indptr[i + 1]
-            first = start + np.searchsorted(indices[start:stop], low)
-            for a in range(first, stop):
-                row = indices[a]
-                if row >= high:
-                    break
-                value = weight[i] * data[a]
-                for b in range(start, a + 1):
-                    out[row, indices[b]] += value * data[b]
+            a = start + np.searchsorted(indices[start:stop], low)
+            while a < stop and indices[a] < high:
+                if a + 4 <= stop and indices[a + 3] < high:
+                    # four rows of the result for each look at a column: a third of the time
+                    r0, r1, r2, r3 = indices[a], indices[a + 1], indices[a + 2], indices[a + 3]
+                    v0, v1 = weight[i] * data[a], weight[i] * data[a + 1]
+                    v2, v3 = weight[i] * data[a + 2], weight[i] * data[a + 3]
+                    for b in range(start, a):
+                        column, value = indices[b], data[b]
+                        out[r0, column] += v0 * value
+                        out[r1, column] += v1 * value
+                        out[r2, column] += v2 * value
+                        out[r3, column] += v3 * value
+                    done, first = 4, a
+                else:
+                    done, first = 1, start
+                for c in range(a, a + done):
+                    row, factor = indices[c], weight[i] * data[c]
+                    for b in range(first, c + 1):
+                        out[row, indices[b]] += factor * data[b]
+                a += done
 
 
 @numba.njit(cache=True, parallel=True, fastmath=False)

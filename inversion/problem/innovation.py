@@ -81,7 +81,9 @@ def innovation_covariance(problem: Problem) -> Floats:
             strip = rows.toarray() if sp.issparse(rows) else np.asarray(rows)
             bh = problem.prior_error.matmul(np.ascontiguousarray(strip.T, dtype=np.float64))
             first = span.start + start
-            s[:, first : first + strip.shape[0]] = problem.forward(bh)
+            last = first + strip.shape[0]
+            s[first:, first:last] = problem.forward_rows(bh, slice(first, n))
+            s[first:last, last:] = s[last:, first:last].T
     error = problem.observation_error
     if isinstance(error, DiagonalCovariance):
         s[np.diag_indices(n)] += error.diagonal()

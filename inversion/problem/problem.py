@@ -187,6 +187,24 @@ class Problem:
             total += block.T @ v[span]
         return total
 
+    def forward_rows(self, x: Floats, rows: slice) -> Floats:
+        """Return those rows of ``H x``, for states (n_state, k)."""
+        if self.is_chunked:
+            return self.forward(x)[rows]
+        if sp.issparse(self.jacobian):
+            return products.forward(products.rows_of(self.jacobian, rows), x)
+        return np.asarray(self.jacobian[rows] @ x)
+
+    def adjoint_rows(self, v: Floats, rows: slice) -> Floats:
+        """Return ``H' v`` for vectors that are zero outside `rows`, of which v (rows, k) holds the rest."""
+        if self.is_chunked:
+            whole = np.zeros((self.n_obs, v.shape[1]))
+            whole[rows] = v
+            return self.adjoint(whole)
+        if sp.issparse(self.jacobian):
+            return products.adjoint(products.rows_of(self.jacobian, rows), v)
+        return np.asarray(self.jacobian[rows].T @ v)
+
     def simulate(self, x: Floats) -> Floats:
         """Return what the observations would be for a state: ``H x + background``."""
         return self.forward(x) + self.background

@@ -32,6 +32,7 @@ class DualSystem:
     def __init__(self, problem: Problem, factor: Floats | None = None) -> None:
         self.problem = problem
         self.factor = _factor(innovation_covariance(problem)) if factor is None else factor
+        self._inverse_diagonal: Floats | None = None
 
     def solve(self, v: Floats) -> Floats:
         """Return ``S^-1 v``."""
@@ -60,7 +61,8 @@ class DualSystem:
         variance, signal = prior_error.diagonal().copy(), np.zeros(m)
         inverse = self._inverse_factor()
         for part in strips(n, m, BLOCK):
-            u = self.problem.adjoint(np.ascontiguousarray(inverse[part].T))
+            seen = slice(0, part.stop)  # the inverse is triangular too
+            u = self.problem.adjoint_rows(np.ascontiguousarray(inverse[part, seen].T), seen)
             v = prior_error.matmul(u)
             variance -= np.einsum("ij,ij->i", v, v)
             signal += np.einsum("ij,ij->i", v, u)
@@ -83,12 +85,15 @@ class DualSystem:
 
     def solve_diagonal(self) -> Floats:
         """Return the diagonal of ``S^-1``."""
-        inverse = self._inverse_factor()
-        return np.einsum("ij,ij->j", inverse, inverse)
+        if self._inverse_diagonal is None:
+            self._inverse_factor()
+        return np.array(self._inverse_diagonal)
 
     def _inverse_factor(self) -> Floats:
-        """Return L^-1."""
-        return np.asarray(la.lapack.dtrtri(self.factor, lower=1)[0])
+        """Return L^-1, of which the diagonal of ``S^-1`` is kept: it costs as much as the factorisation."""
+        inverse = np.asarray(la.lapack.dtrtri(self.factor, lower=1)[0])
+        self._inverse_diagonal = np.einsum("ij,ij->j", inverse, inverse)
+        return inverse
 
     def logdet(self) -> float:
         """Return ln det S."""

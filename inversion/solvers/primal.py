@@ -23,6 +23,7 @@ from inversion.operators.covariance import (
 from inversion.operators.distributed import BlockJacobian
 from inversion.operators.kronecker import KroneckerCovariance
 from inversion.operators.normal_equations import add_normal, row_quadratics
+from inversion.problem.innovation import strips
 from inversion.problem.posterior import Posterior
 from inversion.problem.problem import Problem
 from obsnet.errors import SolverError
@@ -129,38 +130,41 @@ class PrimalSystem:
     Parameters
     ----------
     problem : Problem
-        With ``n_state`` elements: twice n_state^2 numbers are held. Once a variance is asked for, the inverse takes
-        the place of the factor.
+        With ``n_state`` elements: n_state^2 numbers are held. Once a variance is asked for, the inverse of the factor
+        takes its place; influence and leave-one-out need as many for the inverse.
     normal : ndarray, optional
-        ``H' R^-1 H`` where it is known already.
+        ``H' R^-1 H`` where it is known already; it is not kept.
     factor : ndarray, optional
         The factor, where it was kept from before.
     """
 
     def __init__(self, problem: Problem, normal: Floats | None = None, factor: Floats | None = None) -> None:
         self.problem = problem
-        self.normal = normal_matrix(problem) if normal is None else normal
+        inverse = precision(problem.prior_error)
+        self.square_root = inverse is None
         if factor is None:
-            inverse = precision(problem.prior_error)
-            self.square_root = inverse is None
+            normal = normal_matrix(problem) if normal is None else normal
             factor = _factor(
-                compressed(problem.prior_error, self.normal)
+                compressed(problem.prior_error, normal)
                 if inverse is None
-                else np.add(inverse, self.normal, out=inverse)
+                else np.add(inverse, normal, out=inverse)
             )
-        else:
-            self.square_root = precision(problem.prior_error) is None
         self.factor: Floats | None = factor
         self._half_logdet = float(np.log(np.diagonal(factor)).sum())
 
     @cached_property
-    def _inverse(self) -> Floats:
-        """Inverse of the factored matrix, in the factor's memory."""
-        full, info = la.lapack.dpotri(self.factor, lower=1, overwrite_c=1)
+    def _inverse_factor(self) -> Floats:
+        """``W = L^-1`` of the factored matrix ``L L'``, in the factor's memory: the matrix's inverse is ``W' W``."""
+        inverse, info = la.lapack.dtrtri(self.factor, lower=1, overwrite_c=1)
         self.factor = None
         if info:
-            raise SolverError(f"the posterior covariance could not be formed (LAPACK potri: {info})")
-        full = full.T
+            raise SolverError(f"the posterior covariance could not be formed (LAPACK trtri: {info})")
+        return np.asarray(inverse)
+
+    @cached_property
+    def _inverse(self) -> Floats:
+        """Inverse of the factored matrix."""
+        full = np.asarray(la.lapack.dlauum(self._inverse_factor, lower=1)[0]).T
         _mirror(full.T)
         return full
 
@@ -177,7 +181,8 @@ class PrimalSystem:
         error = self.problem.prior_error
         inner = error.factor_transposed(v) if self.square_root else v
         if self.factor is None:
-            moved = self._inverse @ inner
+            half = la.blas.dtrmm(1.0, self._inverse_factor, inner, lower=1)
+            moved = np.asarray(la.blas.dtrmm(1.0, self._inverse_factor, half, lower=1, trans_a=1))
         else:
             moved = np.asarray(la.cho_solve((self.factor, True), inner, check_finite=False))
         return error.factor(moved) if self.square_root else moved
@@ -191,14 +196,29 @@ class PrimalSystem:
         return y - (moved[:, 0] if y.ndim == 1 else moved)
 
     def variance(self) -> Floats:
-        """Return the diagonal of P."""
-        return np.diagonal(self._full).copy()
+        """Return the diagonal of P, of which no other entry is made."""
+        inverse, error = self._inverse_factor, self.problem.prior_error
+        if not self.square_root:
+            return np.einsum("ij,ij->j", inverse, inverse)
+        total = np.zeros(self.problem.n_state)
+        for rows in strips(len(inverse), len(inverse), _BLOCK):
+            half = error.factor(np.ascontiguousarray(inverse[rows].T))
+            total += np.einsum("ij,ij->i", half, half)
+        return total
 
     def signal(self) -> Floats:
-        """Return degrees of freedom for signal by element of the state (or of chi); their sum is `dofs`."""
+        """Return degrees of freedom for signal by element of the state (or of chi); their sum is `dofs`.
+
+        They are the diagonal of ``I - P B^-1``, in the square-root form of ``I - W' W``.
+        """
+        inverse, error = self._inverse_factor, self.problem.prior_error
         if self.square_root:
-            return 1.0 - np.diagonal(self._inverse)
-        return np.einsum("ij,ij->i", self._inverse, self.normal)
+            return 1.0 - np.einsum("ij,ij->j", inverse, inverse)
+        known = np.zeros(self.problem.n_state)
+        for rows in strips(len(inverse), len(inverse), _BLOCK):
+            columns = np.ascontiguousarray(inverse[rows].T)
+            known += np.einsum("ij,ij->i", columns, error.solve(columns))
+        return 1.0 - known
 
     def dofs(self) -> float:
         """Return tr(P H' R^-1 H)."""

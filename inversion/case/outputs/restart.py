@@ -67,7 +67,7 @@ def save_posterior(posterior: Posterior, path: Path) -> bool:
             "settings": settings,
         }
     elif isinstance(system, PrimalSystem) and system.factor is not None:
-        arrays = {"factor": system.factor, "normal": system.normal}
+        arrays = {"factor": system.factor}
     else:
         return False
     if sum(a.nbytes for a in arrays.values()) > _LARGEST:
@@ -129,7 +129,7 @@ def load_posterior(
             first=arrays["first"],
         )
     else:
-        system = PrimalSystem(problem, normal=arrays["normal"], factor=arrays["factor"])
+        system = PrimalSystem(problem, factor=arrays["factor"])
     return Posterior(
         problem, arrays["mean"], system, about["method"], about["stopping"] | {"restarted": True}
     )

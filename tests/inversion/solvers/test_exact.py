@@ -266,3 +266,32 @@ def test_correlated_errors_widen_the_answer():
     free = solve(Problem(h, np.ones(n), np.ones(n), [0.0], [100.0]))
     tied = solve(Problem(h, np.ones(n), DenseCovariance(near), [0.0], [100.0]))
     assert np.sqrt(tied.variance()[0] / free.variance()[0]) > 2.0
+
+
+@pytest.mark.parametrize("method", EXACT)
+@pytest.mark.parametrize("form", ["matrix", "known elements", "kronecker"])
+def test_the_order_of_questions_changes_no_answer(method, form):
+    p = case("T").problem if form == "kronecker" else tiny(3)
+    if form == "known elements":  # no inverse: the square-root form
+        p = p.with_(prior_error=np.array([0.0, 1.0, 2.0, 3.0, 4.0, 0.5, 1.5, 2.5]))
+    v = np.eye(p.n_state)[:, :3]
+    asked = {
+        "covariance": lambda s: s.covariance(v),
+        "variance": lambda s: s.variance(),
+        "signal": lambda s: s.signal(),
+        "dofs": lambda s: s.dofs(),
+        "diagonal of the inverse": lambda s: s.solve_diagonal(),
+        "solve": lambda s: s.solve(p.innovation),
+    }
+    _, full, kernel = dense_answer(p)
+    for order in (list(asked), list(asked)[::-1]):
+        system = solve(p, method).system
+        found = {name: asked[name](system) for name in order}
+        np.testing.assert_allclose(found["covariance"], full[:, :3], atol=1e-9)
+        np.testing.assert_allclose(found["variance"], np.diagonal(full), atol=1e-9)
+        np.testing.assert_allclose(found["signal"].sum(), np.trace(kernel), atol=1e-9)
+        np.testing.assert_allclose(found["dofs"], np.trace(kernel), atol=1e-9)
+        s = p.jacobian @ p.prior_error.dense() @ p.jacobian.T + p.observation_error.dense()
+        inverse = np.linalg.inv(np.asarray(s))
+        np.testing.assert_allclose(found["diagonal of the inverse"], np.diagonal(inverse), atol=1e-9)
+        np.testing.assert_allclose(found["solve"], inverse @ p.innovation, atol=1e-9)
