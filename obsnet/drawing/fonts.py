@@ -28,8 +28,8 @@ _FAMILIES = (
     "pingfang",
     "droidsansfallback",
 )
-# Packages of fonts, of which nothing is imported. zhplot, which comes with obsnet, is Noto Sans SC (OFL): 6 MB to fetch,
-# all characters of county names. Others that have as many are 16 to 81 MB.
+# Packages of fonts, of which nothing is imported. zhplot, which comes with obsnet, is Noto Sans SC (OFL): 6 MB to
+# fetch, all characters of county names. Others that have as many are 16 to 81 MB.
 SHIPPED = ("zhplot",)
 _PACKAGES = (*SHIPPED, "mplfonts")
 

@@ -112,7 +112,9 @@ def _mean_flux(data: Any, sector: str) -> dict[str, Any]:
     nothing = np.full((data.sizes["lat"], data.sizes["lon"]), np.nan)
 
     def mean(key: str) -> Any:
-        return chosen[key].weighted(length).mean("time").values if key in chosen else nothing
+        if key not in chosen:
+            return nothing
+        return chosen[key].weighted(length).mean("time").transpose("lat", "lon").values
 
     sd, before = mean("flux_uncertainty"), mean("flux_prior_uncertainty")
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -33,7 +33,7 @@ def made(request, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.filterwarnings("error", message="Glyph .* missing")
         patch.setattr(FigureCanvasAgg, "draw", drawing)
-        patch.setattr(font_manager, "findSystemFonts", lambda: [])
+        patch.setattr(font_manager, "findSystemFonts", list)
         patch.setattr(fonts, "_PACKAGES", fonts.SHIPPED)
         fonts.chinese_font.cache_clear()
         call(report, place, "--language", request.param, "--format", "csv")
