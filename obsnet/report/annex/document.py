@@ -24,7 +24,7 @@ __all__ = ["said", "write_document"]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # what no XML may hold
 _HEIGHT_CM = 16.0  # of pictures inside the margins of A4
-_LETTER_CM, _PADDING_CM = 0.155, 0.45  # of a letter in a cell, of a cell's sides
+_LETTER_CM, _PADDING_CM = 0.14, 0.45  # of a letter in a cell, of a cell's sides
 _FONTS = {  # Latin, Chinese: of the text, of headings
     "en": (("Calibri", "SimSun"), ("Calibri", "SimHei")),
     "zh": (("Times New Roman", "SimSun"), ("Arial", "SimHei")),
@@ -93,14 +93,16 @@ def write_document(
     book.add_paragraph(said(title, language), style="Title")
     book.add_paragraph(said(subtitle, language), style="Subtitle")
     writer = _Writer(book, language)
+    counted = {k: _counts_itself(book.styles[f"Heading {k}"]) for k in (1, 2)}
     for number, chapter in enumerate(chapters, 1):
-        book.add_heading(f"{number}  {said(chapter.title, language)}", 1)
+        title = said(chapter.title, language)
+        book.add_heading(title if counted[1] else f"{number}  {title}", 1)
         below = 0
         for section in chapter.sections:
             heading = said(section.title, language)
             if heading:
                 below += 1
-                book.add_heading(f"{number}.{below}  {heading}", 2)
+                book.add_heading(heading if counted[2] else f"{number}.{below}  {heading}", 2)
             writer.section(section, heading or said(chapter.title, language))
     with atomic_path(path) as temporary:
         book.save(str(temporary))
@@ -198,6 +200,18 @@ def _template(path: Path) -> Any:
         raise FormatError(f"{path}: no such file (the template of the annex)")
     with reading(path, "a Word document"):
         return Document(str(path))
+
+
+def _counts_itself(style: Any) -> bool:
+    """Tell whether a style, or one that it is based on, numbers its paragraphs."""
+    from docx.oxml.ns import qn
+
+    while style is not None:
+        properties = style.element.pPr
+        if properties is not None and properties.find(qn("w:numPr")) is not None:
+            return True
+        style = style.base_style
+    return False
 
 
 def _lacking(book: Any) -> tuple[str, ...]:

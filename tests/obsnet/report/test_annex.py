@@ -215,6 +215,7 @@ def test_a_document_of_the_users_keeps_what_it_has(tmp_path):
     own.sections[0].page_width, own.sections[0].left_margin = Cm(21.59), Cm(4.0)
     own.sections[0].header.paragraphs[0].text = "生态环境厅"
     own.add_paragraph("Cover")
+    own.styles["Heading 2"].element.get_or_add_pPr().get_or_add_numPr()  # numbered by the paper itself
     own.styles["Heading 1"].font.name, own.styles["Heading 1"].font.size = "FangSong", Pt(22)
     for name in ("Table Grid", "Caption", "Subtitle"):
         own.styles.element.remove(own.styles[name].element)
@@ -224,7 +225,7 @@ def test_a_document_of_the_users_keeps_what_it_has(tmp_path):
     )
     what = (Words("Title here", "题"), Words("sub", "副"), [Chapter(Words("c", "章"), [section])], "zh")
     book = Document(str(write_document(tmp_path / "a.docx", *what, tmp_path / "paper.docx")))
-    assert [p.text for p in book.paragraphs[:4]] == ["Cover", "题", "副", "1  章"]
+    assert [p.text for p in book.paragraphs[:5]] == ["Cover", "题", "副", "1  章", "节"]
     assert book.sections[0].header.paragraphs[0].text == "生态环境厅"
     assert book.sections[0].footer.paragraphs[0].text == ""
     assert (book.styles["Heading 1"].font.name, book.styles["Heading 1"].font.size) == ("FangSong", Pt(22))
