@@ -24,7 +24,7 @@ __all__ = ["said", "write_document"]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # what no XML may hold
 _HEIGHT_CM = 16.0  # of pictures inside the margins of A4
-_LETTER_CM, _PADDING_CM = 0.14, 0.45  # of a letter in a cell, of a cell's sides
+_LETTER_CM, _PADDING_CM = 0.155, 0.45  # of a letter in a cell, of a cell's sides
 _FONTS = {  # Latin, Chinese: of the text, of headings
     "en": (("Calibri", "SimSun"), ("Calibri", "SimHei")),
     "zh": (("Times New Roman", "SimSun"), ("Arial", "SimHei")),
