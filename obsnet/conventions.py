@@ -15,6 +15,7 @@ from obsnet.units import conversion_factor
 __all__ = [
     "Basis",
     "TimeStamp",
+    "deviation_factor",
     "find_axis",
     "find_substance",
     "mole_factor",
@@ -106,6 +107,33 @@ def find_substance(variable: Any, data: Any, asked: str | None, where: str = "")
     if wanted is None or (found is not None and found != wanted):
         raise UnitError(f"{where}: {variable.name!r} is of {names[0]}, not of {asked}")
     return wanted
+
+
+def deviation_factor(stated: str | None, unit: str | None, what: str) -> float:
+    """Return the number that turns a standard deviation into the unit of what it is of.
+
+    Parameters
+    ----------
+    stated : str or None
+        Unit of the deviation; None is that of what it is of.
+    unit : str or None
+        Unit of what it is of.
+    what : str
+        File and variable, for the text.
+
+    Raises
+    ------
+    UnitError
+        The two do not convert, as per cent and a flux.
+    """
+    if stated is None or unit is None or stated == unit:
+        return 1.0
+    try:
+        return conversion_factor(stated, unit)
+    except UnitError:
+        raise UnitError(
+            f"{what} is in {stated!r}, and what it is the deviation of in {unit!r}; convert one to the other first"
+        ) from None
 
 
 def mole_factor(

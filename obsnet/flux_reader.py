@@ -12,6 +12,7 @@ import numpy as np
 from obsnet.conventions import (
     Basis,
     TimeStamp,
+    deviation_factor,
     find_axis,
     find_substance,
     mole_factor,
@@ -81,7 +82,9 @@ def read_any_flux(
             fluxes.append(sign * factor * values)
             sectors += [p if len(chosen) == 1 else f"{sector} {p}" for p in parts] or [sector]
             if name == "flux" and "flux_uncertainty" in data:
-                spreads.append(factor * _layers(data["flux_uncertainty"], len(periods), where)[0])
+                spread, unit = data["flux_uncertainty"], field.attrs.get("units", units)
+                ratio = deviation_factor(spread.attrs.get("units"), unit, f"{where}: flux_uncertainty")
+                spreads.append(ratio * factor * _layers(spread, len(periods), where)[0])
         flux = np.concatenate(fluxes, axis=1)
         lost = int(np.isnan(flux).sum())
         if lost and nan == "zero":

@@ -16,6 +16,8 @@ def _run(options: ReportOptions, case: Case) -> StageResult:
     from obsnet.report.run import report_files
 
     store = case.out / options.store if options.store else None
+    if options.template:
+        options = options.model_copy(update={"template": case.beside(str(options.template))})
     outputs = report_files(
         case.out / options.posterior, case.out / options.table, case.out, options, store, within_run=True
     )
@@ -34,7 +36,8 @@ def _inputs(options: ReportOptions, case: Case) -> list[Path]:
     tables = [table, *(beside(table, what) for what in (*BESIDE, "bridge")), *optional_files(table.parent)]
     folders = options.nowcast or [nowcast_folder(kind) for kind in NOWCASTS]
     nowcasts = [path for name in folders for path in nowcast_files(case.out / name)]
-    return [case.out / options.posterior, *tables, *marked, *nowcasts, *marks(case.out)]
+    own = [case.beside(str(options.template))] if options.template else []
+    return [case.out / options.posterior, *tables, *marked, *nowcasts, *own, *marks(case.out)]
 
 
 STAGE = Stage(

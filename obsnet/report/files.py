@@ -60,7 +60,7 @@ def write_files(
     tables = report_tables(table, nowcast_folders(options.nowcast, out), language)
     written: list[Path] = []
     if "docx" in options.formats:
-        written.append(write_annex(out / "annex.docx", content, behind(posterior, tables)))
+        written.append(write_annex(out / "annex.docx", content, behind(posterior, tables), options.template))
     if "xlsx" in options.formats:
         book, notes = out / "tables.xlsx", [n.said(language) for n in content.notes]
         written.append(write_table_workbook(book, tables, language, title=content.title, notes=notes))

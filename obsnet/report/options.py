@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 from pydantic import Field
@@ -35,6 +36,11 @@ class ReportOptions(InLanguage):
         list(get_args(ReportFormat)),
         description="files beside the page: annex.docx, tables.xlsx, tables/*.csv, paris/ (exchange of inversions with "
         "covariance), monthly fluxes on one degree; may be repeated",
+    )
+    template: Path | None = Field(
+        None,
+        description="Word document (.docx) that annex.docx is written on: its page, styles, headers and text stay; "
+        "relative to the case file, in a command to where it runs",
     )
     title: str = Field("Emissions and inventories", description="heading in English")
     title_zh: str = Field("排放反演与清单核验", description="heading in Chinese")

@@ -11,6 +11,7 @@ import numpy as np
 
 from obsnet.constants import SECONDS_PER_YEAR, species
 from obsnet.crosscheck.compared.fit import Fit, SourceFit
+from obsnet.crosscheck.rules.statistics import negative_variance
 from obsnet.errors import ConfigError, FormatError, nearest
 from obsnet.inventory.period import Period
 from obsnet.reading import door
@@ -157,6 +158,10 @@ def read_totals(
             f"{path}: a posterior without {', '.join(missing)}: what the observations moved is not known, and nothing "
             "can be tested; `obsnet invert` writes them"
         )
+    regions = tuple(str(r) for r in data["region"].values)
+    twice = sorted({r for r in regions if regions.count(r) > 1})
+    if twice:
+        raise FormatError(f"{path}: region {twice[0]} stands twice; whose its totals are cannot be told")
     sectors = [str(s) for s in data["sector"].values]
     sector = _choose_sector(sector, sectors, path)
     gas = species(str(data["flux"].attrs["substance"]))
@@ -166,6 +171,8 @@ def read_totals(
 
     def total(name: str) -> Floats:
         values = data[name].sel(sector=sector).transpose("region", "period").values
+        if not np.isfinite(values).all():
+            raise FormatError(f"{path}: {name} has values that are not finite; make the posterior again")
         return mass * np.asarray(values, dtype=np.float64).ravel()
 
     def square(name: str) -> Floats:
@@ -185,7 +192,6 @@ def read_totals(
         split = mass**2 * np.asarray(
             data["region_split_covariance"].sel(sector=sector).values, dtype=np.float64
         )
-    regions = tuple(str(r) for r in data["region"].values)
     told = str(data.attrs.get("sectors_not_told_apart", "")).splitlines()
     return RegionTotals(
         gas=gas.name,
@@ -196,7 +202,7 @@ def read_totals(
         asked=_choose_periods(period, data.sizes["period"], path),
         prior=total("region_total_prior"),
         posterior=total("region_total"),
-        averaging_kernel=np.asarray(data["total_averaging_kernel"].values[np.ix_(place, place)], np.float64),
+        averaging_kernel=_kernel(data, place, path),
         noise_covariance=square("total_test_covariance"),
         prior_covariance=square("total_prior_covariance"),
         posterior_covariance=after,
@@ -216,6 +222,18 @@ def read_totals(
     )
 
 
+def _kernel(data: Any, place: Ints, path: str | Path) -> Floats:
+    """Return the averaging kernel, rows what is estimated, columns what is true, in whatever order they lie."""
+    kernel = data["total_averaging_kernel"]
+    if set(kernel.dims) != {"total", "total_2"} or kernel.sizes["total"] != kernel.sizes["total_2"]:
+        found = ", ".join(f"{dim} ({size})" for dim, size in kernel.sizes.items())
+        raise FormatError(
+            f"{path}: total_averaging_kernel has dimensions {found}; "
+            "total and total_2 of one length are needed, which is what `obsnet invert` writes"
+        )
+    return np.asarray(kernel.transpose("total", "total_2").values[np.ix_(place, place)], np.float64)
+
+
 def _sound(matrix: Floats, name: str, path: str | Path) -> Floats:
     """Return a covariance, or refuse what is none: not symmetric, or with a sum whose variance is negative."""
     size = float(np.abs(matrix).max(initial=0.0))
@@ -225,11 +243,11 @@ def _sound(matrix: Floats, name: str, path: str | Path) -> Floats:
         raise FormatError(
             f"{path}: {name} is not symmetric, so it is no covariance; make the posterior again"
         )
-    low = float(np.linalg.eigvalsh(matrix)[0]) if len(matrix) else 0.0
-    if low < -_ROUNDING * size * len(matrix):
+    fault = negative_variance(matrix)
+    if fault:
         raise FormatError(
-            f"{path}: {name} is not positive semi-definite (least eigenvalue {low:.3g}, largest entry {size:.3g}, "
-            "(Mt a year) squared): some sum of regions would have a negative variance; make the posterior again"
+            f"{path}: {name} is not positive semi-definite ({fault}): some sum of regions would have a "
+            "negative variance; make the posterior again"
         )
     return matrix
 

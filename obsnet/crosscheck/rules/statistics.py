@@ -27,10 +27,20 @@ import numpy as np
 
 from obsnet.typing import Floats
 
-__all__ = ["ChiSquare", "Plain", "chi_square", "common_error", "kernel_parts", "plain_statistics", "sd_of"]
+__all__ = [
+    "ChiSquare",
+    "Plain",
+    "chi_square",
+    "common_error",
+    "kernel_parts",
+    "negative_variance",
+    "plain_statistics",
+    "sd_of",
+]
 
 LARGE = 0.30  # relative sd above which a ratio is looked at on a log scale
 _RANK = 1e-10
+_NOTHING = 1e-12  # of the largest entry: a variance that is zero but for rounding
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,31 @@ def common_error(sd: Floats, common: float) -> Floats:
 def sd_of(covariance: Floats) -> Floats:
     """Return the standard deviations of a covariance; what rounding made negative is 0."""
     return np.asarray(np.sqrt(np.maximum(np.diagonal(covariance), 0.0)))
+
+
+def negative_variance(matrix: Floats, rounding: float = 1e-6) -> str:
+    """Return what is wrong with a symmetric matrix that no errors can have; empty where it is a covariance.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (n, n)
+        Finite.
+    rounding : float
+        Least eigenvalue that is taken for zero, as a share of n: of the matrix over its largest entry, and of its
+        correlations, since beside a large region the variance of a small one may be negative and nothing would show.
+    """
+    size = float(np.abs(matrix).max(initial=0.0))
+    if not size:
+        return ""
+    variance = np.diagonal(matrix)
+    scale = 1.0 / np.sqrt(np.where(variance > _NOTHING * size, variance, np.inf))
+    whole, alike = (float(np.linalg.eigvalsh(m)[0]) for m in (matrix / size, scale[:, None] * matrix * scale))
+    if variance.min() >= -_NOTHING * size and min(whole, alike) >= -rounding * len(matrix):
+        return ""
+    return (
+        f"least eigenvalue {whole:.3g} of its largest entry, {alike:.3g} as correlations; "
+        f"smallest variance {variance.min():.3g}, largest entry {size:.3g}"
+    )
 
 
 def plain_statistics(

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from obsnet.crosscheck.rules.statistics import negative_variance
 from obsnet.errors import RangeError, SchemaError
 from obsnet.inventory.period import Period
 from obsnet.typing import Floats
@@ -16,7 +17,7 @@ __all__ = ["Between", "GridResolution", "Mean", "SystemEstimate", "mean_over"]
 Between = Literal["independent", "common"]
 # Tg a year, twice the world's and more; a total beyond it is in another unit.
 _WORLD = {"CO2": 1e5, "CH4": 1e3, "N2O": 1e2}
-_ROUNDING = 1e-5  # of the largest eigenvalue; files hold covariances in single precision
+_ROUNDING = 1e-5  # files hold covariances in single precision
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,14 +135,9 @@ def _semidefinite(matrix: Floats, what: str) -> None:
     largest = float(np.abs(part).max())
     if float(np.abs(part - part.T).max()) > _ROUNDING * largest:
         raise RangeError(f"{what} is not symmetric")
-    values = np.linalg.eigvalsh(0.5 * (part + part.T))
-    if values[0] < -_ROUNDING * max(float(values[-1]), 0.0) - (
-        _ROUNDING * largest if values[-1] <= 0 else 0.0
-    ):
-        raise RangeError(
-            f"{what} is not positive semi-definite (smallest eigenvalue {values[0]:.3g}, largest {values[-1]:.3g}): "
-            "no errors can have it"
-        )
+    fault = negative_variance(0.5 * (part + part.T), _ROUNDING)
+    if fault:
+        raise RangeError(f"{what} is not positive semi-definite ({fault}): no errors can have it")
 
 
 @dataclass(frozen=True, eq=False)

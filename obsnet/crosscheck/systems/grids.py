@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from obsnet.constants import SECONDS_PER_YEAR, species
+from obsnet.conventions import deviation_factor
 from obsnet.crosscheck.systems.estimate import GridResolution, SystemEstimate
 from obsnet.crosscheck.systems.layouts import LAYOUTS, Layout
 from obsnet.crosscheck.systems.scaled import read_scaled
@@ -164,7 +165,10 @@ def _read(path: str, options: SystemOptions, layout: Layout, members: str | None
         monthly = slow[2].lower().startswith("mon")
         scale = 1.0 / (seconds if monthly else np.full(len(seconds), SECONDS_PER_YEAR))
         notes.append("per month: over the length of each" if monthly else "per year: over 365.2425 days")
-    spread = found["uncertainty"] if options.spread is None else read(options.spread)["flux"]
+    spread = found["uncertainty"]
+    if options.spread is not None:
+        own, of = _stated_units(path, [options.spread]), stated or options.units or layout.units or None
+        spread = deviation_factor(own, of, f"{path}: {options.spread}") * read(options.spread)["flux"]
     history = str(found["attrs"]["history"]).splitlines()[0].partition(": ")[2]
     return {
         "flux": flux * scale[:, None, None, None],

@@ -110,12 +110,15 @@ def _estimate(data: Any, where: str, system: str, sector: str, gas: str | None) 
     total = factor * np.asarray(field.values, float)
     sd, covariance = np.full(total.shape, np.nan), None
     if names["percentiles"]:
-        sd, said = _from_percentiles(data, names["percentiles"], factor, total, where)
+        own = _own(data[names["percentiles"]], factor, where)
+        sd, said = _from_percentiles(data, names["percentiles"], own, total, where)
         notes += said
     if names["sd"]:
-        sd = factor * np.asarray(data[names["sd"]].values, float)
+        spread = data[names["sd"]].transpose("time", ...)
+        sd = _own(spread, factor, where) * np.asarray(spread.values, float)
     if names["covariance"]:
-        covariance = factor**2 * np.asarray(data.variables[names["covariance"]].values, float)
+        covariance, said = _square(data.variables[names["covariance"]], factor, names["covariance"], where)
+        notes += said
         root = np.sqrt(np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 0.0))
         apart = float(np.nanmedian(root / np.where(sd > 0.0, sd, np.nan))) if np.isfinite(sd).any() else 1.0
         if not 0.9 < apart < 1.1:
@@ -158,6 +161,26 @@ def _tg(field: Any, where: str) -> tuple[float, list[str]]:
         raise UnitError(
             f"{where}: {field.name} is in {unit!r}, a mass a year such as kg yr-1 is needed"
         ) from None
+
+
+def _own(spread: Any, factor: float, where: str) -> float:
+    """Return what turns deviations into Tg a year: by their own unit, else as the table."""
+    return _tg(spread, where)[0] if {"units", "unit"} & set(spread.attrs) else factor
+
+
+def _square(variable: Any, factor: float, name: str, where: str) -> tuple[Floats, list[str]]:
+    """Return a covariance in (Tg a year)^2, time first, by its own unit, else as the table squared."""
+    values = np.moveaxis(np.asarray(variable.values, float), variable.dims.index("time"), 0)
+    unit = variable.attrs.get("units", variable.attrs.get("unit"))
+    if unit is None:
+        return factor**2 * values, []
+    plain = re.sub(r"\ba-(\d)\b", r"yr-\1", str(unit))
+    for power, note in ((1, []), (2, [f"{name}: its unit {unit!r} is taken squared"])):
+        try:
+            return conversion_factor(plain, "Tg2 yr-2" if power == 1 else "Tg yr-1") ** power * values, note
+        except UnitError:
+            continue
+    raise UnitError(f"{where}: {name} is in {unit!r}, a mass a year squared such as kg2 yr-2 is needed")
 
 
 def _gas(data: Any, field: Any, asked: str | None, where: str) -> tuple[str, list[str]]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from obsnet.language import NOTHING, Words
+from obsnet.language import NOTHING, Language, Words
 from obsnet.report.annex.results import detectability, sums, verdict_table
 from obsnet.report.annex.texts import text
 from obsnet.report.content import Content
 from obsnet.report.sections.section import Section, percent
 from obsnet.report.tables.headings import VALUES
+from obsnet.report.words import sector_name, span
 
 __all__ = ["Chapter", "chapters"]
 
@@ -44,8 +45,8 @@ def chapters(content: Content, files: Sequence[tuple[str, str, Words]]) -> list[
     made = content.table.iloc[0]
     names = {
         "gas": made["gas"],
-        "sector": made["sector"],
-        "period": made["period"],
+        "sector": _in_both(sector_name, made["sector"]),
+        "period": _in_both(span, made["period"]),
         "inventory_period": made["inventory_period"],
         "category": _category(made),
         "source": made["inventory_source"] or Words("no source given", "未注明来源"),
@@ -95,7 +96,7 @@ def chapters(content: Content, files: Sequence[tuple[str, str, Words]]) -> list[
                     text("where"),
                     [],
                     picture=content.pictures.get("flux"),
-                    caption=text("flux map", sector=made["sector"], period=content.period),
+                    caption=text("flux map", sector=names["sector"], period=content.period),
                 ),
             ],
         ),
@@ -114,6 +115,10 @@ def chapters(content: Content, files: Sequence[tuple[str, str, Words]]) -> list[
         Chapter(text("limits"), [Section(NOTHING, [text(f"limit {k}") for k in range(1, 7)])]),
         Chapter(text("references"), [behind, Section(text("literature"), [text("literature list")])]),
     ]
+
+
+def _in_both(word: Callable[[str, Language], str], text: Any) -> Words:
+    return Words(word(str(text), "en"), word(str(text), "zh"))
 
 
 def _category(made: Any) -> Words:

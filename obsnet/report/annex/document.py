@@ -1,7 +1,8 @@
 """A document for word processors from chapters of sections: headings, paragraphs, pictures, tables that run over pages.
 
 Fonts are named for Latin and for Chinese letters apart, since a style that names one only leaves the other to chance;
-Word and LibreOffice put another in the place of one that is not installed.
+Word and LibreOffice put another in the place of one that is not installed. A document of the user's keeps its page,
+styles, headers and what stands in it; the chapters follow, and only styles that it lacks are made.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from obsnet.atomic import atomic_path
+from obsnet.errors import FormatError
 from obsnet.language import Language, Words
+from obsnet.reading import reading
 from obsnet.report.annex.chapters import Chapter
 from obsnet.report.sections.section import Section
 
 __all__ = ["said", "write_document"]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # what no XML may hold
-_WIDTH_CM, _HEIGHT_CM = 16.6, 16.0  # of tables and pictures inside the margins of A4
+_HEIGHT_CM = 16.0  # of pictures inside the margins of A4
 _LETTER_CM, _PADDING_CM = 0.155, 0.45  # of a letter in a cell, of a cell's sides
 _FONTS = {  # Latin, Chinese: of the text, of headings
     "en": (("Calibri", "SimSun"), ("Calibri", "SimHei")),
@@ -30,6 +33,11 @@ _LABELS = {"table": Words("Table", "表"), "figure": Words("Figure", "图")}
 _WIDE = 0x2E7F  # letters beyond it are twice as wide
 _GREY = "E7E6E6"
 _CELL = "Cell"
+_SIZES = {  # in points, and whether a heading's font
+    "Normal": (10.5, False), _CELL: (7.5, False), "Caption": (9, False), "Footer": (8, False), "Title": (20, True),
+    "Subtitle": (11, False), "Heading 1": (15, True), "Heading 2": (12, True),
+}  # fmt: skip
+_USED = tuple(_SIZES)
 
 
 def said(text: Words | str, language: Language) -> str:
@@ -40,7 +48,12 @@ def said(text: Words | str, language: Language) -> str:
 
 
 def write_document(
-    path: Path, title: Words | str, subtitle: Words, chapters: Sequence[Chapter], language: Language
+    path: Path,
+    title: Words | str,
+    subtitle: Words,
+    chapters: Sequence[Chapter],
+    language: Language,
+    template: Path | None = None,
 ) -> Path:
     """Write chapters as ``.docx``; whole or not at all.
 
@@ -54,32 +67,42 @@ def write_document(
         Numbered in their order; so are tables and figures.
     language : {"en", "zh"}
         Of all text, and of the proofing tools.
+    template : Path, optional
+        A document of the user's that is written on; by default A4 with the fonts above.
+
+    Raises
+    ------
+    FormatError
+        A template that is no Word document.
     """
     from docx import Document
     from docx.shared import Cm
 
-    book = Document()
-    page = book.sections[0]
-    page.page_width, page.page_height = Cm(21.0), Cm(29.7)
-    page.left_margin = page.right_margin = Cm(2.2)
-    page.top_margin = page.bottom_margin = Cm(2.2)
-    _styles(book, language)
+    book = Document() if template is None else _template(template)
+    if template is None:
+        page = book.sections[0]
+        page.page_width, page.page_height = Cm(21.0), Cm(29.7)
+        page.left_margin = page.right_margin = Cm(2.2)
+        page.top_margin = page.bottom_margin = Cm(2.2)
+        _footer(page, said(title, language))
+    _styles(book, language, _USED if template is None else _lacking(book))
     book.core_properties.title = said(title, language)
     book.core_properties.author = "obsnet"
     book.core_properties.language = "zh-CN" if language == "zh" else "en-GB"
     book.core_properties.comments = ""
-    _footer(page, said(title, language))
     book.add_paragraph(said(title, language), style="Title")
     book.add_paragraph(said(subtitle, language), style="Subtitle")
     writer = _Writer(book, language)
+    counted = {k: _counts_itself(book.styles[f"Heading {k}"]) for k in (1, 2)}
     for number, chapter in enumerate(chapters, 1):
-        book.add_heading(f"{number}  {said(chapter.title, language)}", 1)
+        title = said(chapter.title, language)
+        book.add_heading(title if counted[1] else f"{number}  {title}", 1)
         below = 0
         for section in chapter.sections:
             heading = said(section.title, language)
             if heading:
                 below += 1
-                book.add_heading(f"{number}.{below}  {heading}", 2)
+                book.add_heading(heading if counted[2] else f"{number}.{below}  {heading}", 2)
             writer.section(section, heading or said(chapter.title, language))
     with atomic_path(path) as temporary:
         book.save(str(temporary))
@@ -90,7 +113,12 @@ class _Writer:
     """Puts sections into a document and counts its tables and figures."""
 
     def __init__(self, book: Any, language: Language) -> None:
+        from docx.shared import Cm
+
         self.book, self.language = book, language
+        page = book.sections[-1]  # of which a document need not say how wide it is
+        sides = (page.left_margin or Cm(2.2)) + (page.right_margin or Cm(2.2))
+        self.width = ((page.page_width or Cm(21.0)) - sides) / Cm(1.0)  # in cm, inside the margins
         self.count = dict.fromkeys(_LABELS, 0)
 
     def section(self, section: Section, heading: str) -> None:
@@ -121,7 +149,7 @@ class _Writer:
         paragraph.alignment = WD_ALIGN_PARAGRAPH.CENTER
         paragraph.paragraph_format.keep_with_next = True
         shape = paragraph.add_run().add_picture(io.BytesIO(image))
-        scale = min(1.0, Cm(_WIDTH_CM) / shape.width, Cm(_HEIGHT_CM) / shape.height)
+        scale = min(1.0, Cm(self.width) / shape.width, Cm(_HEIGHT_CM) / shape.height)
         shape.width, shape.height = int(shape.width * scale), int(shape.height * scale)
         shape._inline.docPr.set("descr", words)
         self._caption("figure", words)
@@ -138,7 +166,7 @@ class _Writer:
         table = self.book.add_table(rows=len(texts), cols=len(head), style="Table Grid")
         table.alignment = WD_TABLE_ALIGNMENT.CENTER
         table.autofit = False
-        widths = [Cm(w) for w in _widths(texts)]
+        widths = [Cm(w) for w in _widths(texts, self.width)]
         right = [k > 0 and all(_numeric(r[k]) for r in texts[1:]) for k in range(len(head))]
         for number, (row, cells) in enumerate(zip(table.rows, texts, strict=True)):
             _mark(row, "w:cantSplit")
@@ -162,20 +190,63 @@ class _Writer:
         self.book.add_paragraph().paragraph_format.space_after = 0
 
 
-def _styles(book: Any, language: Language) -> None:
-    """Name fonts of both scripts in every style that is used, and the language of the text."""
+def _template(path: Path) -> Any:
+    """Open a document of the user's."""
+    from docx import Document
+
+    if path.suffix.lower() != ".docx":
+        raise FormatError(f"{path}: a template is a Word document; save it as .docx and give that")
+    if not path.is_file():
+        raise FormatError(f"{path}: no such file (the template of the annex)")
+    with reading(path, "a Word document"):
+        return Document(str(path))
+
+
+def _counts_itself(style: Any) -> bool:
+    """Tell whether a style, or one that it is based on, numbers its paragraphs."""
+    from docx.oxml.ns import qn
+
+    while style is not None:
+        properties = style.element.pPr
+        if properties is not None and properties.find(qn("w:numPr")) is not None:
+            return True
+        style = style.base_style
+    return False
+
+
+def _lacking(book: Any) -> tuple[str, ...]:
+    """Copy styles that a document lacks from an empty one; return the names of those that are to be set up."""
+    from copy import deepcopy
+
+    from docx import Document
+
+    there, plain = {s.name for s in book.styles}, Document().styles
+    lacking = [n for n in (*_USED, "Table Grid") if n not in there]
+    taken = {s.style_id for s in book.styles}
+    for name in lacking:
+        if name != _CELL:
+            if plain[name].style_id in taken:
+                raise FormatError(
+                    f"the template has no style {name!r}, and another whose id is {plain[name].style_id!r}; "
+                    f"rename that one, or add {name!r}"
+                )
+            book.styles.element.append(deepcopy(plain[name].element))
+    return tuple(n for n in lacking if n != "Table Grid")
+
+
+def _styles(book: Any, language: Language, names: Sequence[str]) -> None:
+    """Name fonts of both scripts in styles, and where the text's own is among them the language of the text."""
     from docx.enum.style import WD_STYLE_TYPE
     from docx.oxml.ns import qn
     from docx.shared import Pt, RGBColor
 
-    cell = book.styles.add_style(_CELL, WD_STYLE_TYPE.PARAGRAPH)
-    cell.base_style = book.styles["Normal"]
+    if _CELL in names:
+        cell = book.styles.add_style(_CELL, WD_STYLE_TYPE.PARAGRAPH)
+        cell.base_style = book.styles["Normal"]
     body, heads = _FONTS[language]
-    for name, size, (latin, chinese) in (
-        ("Normal", 10.5, body), (_CELL, 7.5, body), ("Caption", 9, body), ("Footer", 8, body), ("Title", 20, heads),
-        ("Subtitle", 11, body), ("Heading 1", 15, heads), ("Heading 2", 12, heads),
-    ):  # fmt: skip
-        style = book.styles[name]
+    for name in names:
+        style, (size, heading) = book.styles[name], _SIZES[name]
+        latin, chinese = heads if heading else body
         style.font.size = Pt(size)
         style.font.name = latin
         style.font.color.rgb = RGBColor(0, 0, 0)
@@ -186,13 +257,15 @@ def _styles(book: Any, language: Language) -> None:
         for script, font in (("ascii", latin), ("hAnsi", latin), ("cs", latin), ("eastAsia", chinese)):
             fonts.set(qn(f"w:{script}"), font)
     for name, before, after in (("Normal", 0, 6), (_CELL, 1, 1), ("Caption", 6, 4)):
-        shape = book.styles[name].paragraph_format
-        shape.space_before, shape.space_after = Pt(before), Pt(after)
-    text = book.styles["Normal"].element.get_or_add_rPr()
-    tongue = text.makeelement(qn("w:lang"))
-    tongue.set(qn("w:val"), "en-GB")
-    tongue.set(qn("w:eastAsia"), "zh-CN")
-    text.append(tongue)
+        if name in names:
+            shape = book.styles[name].paragraph_format
+            shape.space_before, shape.space_after = Pt(before), Pt(after)
+    if "Normal" in names:
+        text = book.styles["Normal"].element.get_or_add_rPr()
+        tongue = text.makeelement(qn("w:lang"))
+        tongue.set(qn("w:val"), "en-GB")
+        tongue.set(qn("w:eastAsia"), "zh-CN")
+        text.append(tongue)
 
 
 def _footer(page: Any, title: str) -> None:
@@ -235,7 +308,7 @@ def _numeric(text: str) -> bool:
     return bool(re.fullmatch(r"[-+−±–.,%<>~e\d\s]*", text))
 
 
-def _widths(texts: Sequence[Sequence[str]]) -> list[float]:
+def _widths(texts: Sequence[Sequence[str]], width: float) -> list[float]:
     """Return widths in cm that fill the page: the longest word fits, what is left goes to the longest cells."""
     columns = list(zip(*texts, strict=True))
     least = [
@@ -243,11 +316,11 @@ def _widths(texts: Sequence[Sequence[str]]) -> list[float]:
         for column in columns
     ]
     whole = [max(1, *map(_size, column)) * _LETTER_CM + _PADDING_CM for column in columns]
-    spare = _WIDTH_CM - sum(least)
+    spare = width - sum(least)
     if spare <= 0:
-        return [_WIDTH_CM * w / sum(least) for w in least]
+        return [width * w / sum(least) for w in least]
     missing = [max(w - m, 0.0) ** 0.5 for w, m in zip(whole, least, strict=True)]
     wanted = sum(missing) or 1.0
     filled = [min(m + spare * k / wanted, w) for m, k, w in zip(least, missing, whole, strict=True)]
-    rest = _WIDTH_CM - sum(filled)
+    rest = width - sum(filled)
     return [w + rest * w / sum(filled) for w in filled]

@@ -66,7 +66,8 @@ def verdict_table(table: Any, picture: bytes | None) -> Section:
 
 def _found(row: dict[str, Any]) -> tuple[Any, ...]:
     known = math.isfinite(row["inventory"])
-    why = [Words(row[k], row[f"{k}_zh"]) for k in ("reason", "remark")]
+    # what to know of a test does not matter where there was none; page and tables have it all the same
+    why = [Words(row[k], row[f"{k}_zh"]) for k in (("reason", "remark") if known else ("reason",))]
     return (
         f"{number(row['inventory'])} ± {number(row['inventory_sd'])}" if known else "–",
         f"{number(row['posterior'])} ± {number(row['posterior_sd'])}",

@@ -14,7 +14,9 @@ from obsnet.report.content import Content
 __all__ = ["write_annex"]
 
 
-def write_annex(path: Path, content: Content, files: Sequence[tuple[str, str, Words]]) -> Path:
+def write_annex(
+    path: Path, content: Content, files: Sequence[tuple[str, str, Words]], template: Path | None = None
+) -> Path:
     """Write ``annex.docx`` in the language of the content; whole or not at all; see `chapters`.
 
     Returns
@@ -24,4 +26,4 @@ def write_annex(path: Path, content: Content, files: Sequence[tuple[str, str, Wo
     """
     made = content.table.iloc[0]
     subtitle = text("subtitle", gas=made["gas"], inventory_period=made["inventory_period"])
-    return write_document(path, content.title, subtitle, chapters(content, files), content.language)
+    return write_document(path, content.title, subtitle, chapters(content, files), content.language, template)

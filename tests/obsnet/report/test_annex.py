@@ -13,6 +13,7 @@ from docx import Document
 from docx.oxml.ns import qn
 
 from obsnet.drawing.figures import figure_png
+from obsnet.errors import FormatError
 from obsnet.language import NOTHING, Words
 from obsnet.report.annex.chapters import Chapter, chapters
 from obsnet.report.annex.document import said, write_document
@@ -204,6 +205,43 @@ def test_a_table_wider_than_the_page_is_made_to_fit(tmp_path):
     path = write_document(tmp_path / "w.docx", Words("t", "题"), NOTHING, [wide], "en")
     (table,) = Document(str(path)).tables
     assert sum(c.width.cm for c in table.rows[0].cells) == pytest.approx(16.6, abs=0.05)
+
+
+def test_a_document_of_the_users_keeps_what_it_has(tmp_path):
+    """An institute's paper: Letter, headers, a cover, its own fonts, and some of our styles missing."""
+    from docx.shared import Cm, Pt
+
+    own = Document()
+    own.sections[0].page_width, own.sections[0].left_margin = Cm(21.59), Cm(4.0)
+    own.sections[0].header.paragraphs[0].text = "生态环境厅"
+    own.add_paragraph("Cover")
+    own.styles["Heading 2"].element.get_or_add_pPr().get_or_add_numPr()  # numbered by the paper itself
+    own.styles["Heading 1"].font.name, own.styles["Heading 1"].font.size = "FangSong", Pt(22)
+    for name in ("Table Grid", "Caption", "Subtitle"):
+        own.styles.element.remove(own.styles[name].element)
+    own.save(str(tmp_path / "paper.docx"))
+    section = Section(
+        Words("s", "节"), [], [Words("h", "头")] * 8, [["1,234"] * 8], picture(), Words("p", "图")
+    )
+    what = (Words("Title here", "题"), Words("sub", "副"), [Chapter(Words("c", "章"), [section])], "zh")
+    book = Document(str(write_document(tmp_path / "a.docx", *what, tmp_path / "paper.docx")))
+    assert [p.text for p in book.paragraphs[:5]] == ["Cover", "题", "副", "1  章", "节"]
+    assert book.sections[0].header.paragraphs[0].text == "生态环境厅"
+    assert book.sections[0].footer.paragraphs[0].text == ""
+    assert (book.styles["Heading 1"].font.name, book.styles["Heading 1"].font.size) == ("FangSong", Pt(22))
+    assert book.styles["Caption"].element.rPr.rFonts.get(qn("w:eastAsia")) == "SimSun"
+    page = book.sections[0]
+    inside = (page.page_width - page.left_margin - page.right_margin) / Cm(1.0)
+    assert sum(c.width.cm for c in book.tables[0].rows[0].cells) == pytest.approx(inside, abs=0.05)
+    assert book.tables[0].style.name == "Table Grid"
+    (tmp_path / "text.docx").write_text("no document")
+    for name, said_ in (
+        ("text.docx", "cannot be read as a Word document"),
+        ("a.dotx", "save it as .docx"),
+        ("b.docx", "no such file"),
+    ):
+        with pytest.raises(FormatError, match=said_):
+            write_document(tmp_path / "b.docx", *what, tmp_path / name)
 
 
 def test_libreoffice_opens_it(written, tmp_path):

@@ -281,7 +281,7 @@ def test_a_missing_font_is_said_once_and_pictures_are_english(no_fonts, tmp_path
 
     call(report, folder(tmp_path / "f"), "--language", "zh", "--format", "csv")
     said = capsys.readouterr()
-    assert said.err.count("pip install 'obsnet[chinese]'") == 1
+    assert said.err.count("pip install zhplot") == 1
     assert said.err.count("apt install fonts-noto-cjk") == 1
     html = (tmp_path / "f" / "report.html").read_text(encoding="utf-8")
     assert "图中标注为英文" in html

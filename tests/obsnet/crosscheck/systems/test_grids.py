@@ -85,6 +85,19 @@ def test_deviations_of_cells_are_not_those_of_regions_until_said(tmp_path):
     assert (alone.sd < 0.3 * common.sd).all()
     with pytest.raises(ConfigError, match="cells"):
         read(path, how + ";cells=none")
+    other = xr.load_dataset(path)
+    other["sd"] = (1e6 * other["sd"]).assign_attrs(units="umol m-2 s-1")
+    other.to_netcdf(tmp_path / "b.nc")
+    np.testing.assert_allclose(read(tmp_path / "b.nc", how + ";cells=common").sd, common.sd, rtol=1e-6)
+    other.rename(sd="flux_uncertainty").to_netcdf(tmp_path / "c.nc")
+    with_own = read(tmp_path / "c.nc", ";variables=flux;cells=common")
+    np.testing.assert_allclose(with_own.sd, common.sd, rtol=1e-6)
+    other["sd"].attrs["units"] = "percent"
+    other.to_netcdf(tmp_path / "d.nc")
+    with pytest.raises(
+        UnitError, match=r"sd is in 'percent', and what it is the deviation of in 'mol m-2 s-1'"
+    ):
+        read(tmp_path / "d.nc", how + ";cells=common")
 
 
 def test_a_coarse_grid_does_not_resolve_a_small_region(tmp_path):

@@ -162,6 +162,49 @@ def test_budgets_that_cannot_be_read(tmp_path):
     assert read_ceos(path, "MIP")[0].total[0, 0] == pytest.approx(1200 * 3.6642, rel=1e-4)
 
 
+def test_deviations_have_their_own_units_and_any_order(tmp_path):
+    """A deviation in Gg beside a total in kg, turned, or a covariance of Gg2: the same numbers; per cent is refused."""
+    import xarray as xr
+
+    keys = (
+        "DEU",
+        "FRA",
+        "GBR",
+        "ITA",
+        "ESP",
+        "NLD",
+        "BEL",
+        "POL",
+        "CZE",
+        "AUT",
+        "CHE",
+        "NOR",
+    )  # as many as months
+    total = np.random.default_rng(0).uniform(1, 3, (12, 12))
+    plain = country_file(tmp_path / "a.nc", total, 0.1 * total, regions=keys, levels=None)
+    square = np.einsum("tr,rs->trs", (0.1 * total) ** 2, np.eye(12))
+    whole = country_file(tmp_path / "b.nc", total, None, square, regions=keys)
+    name, covariance = "stdev_country_flux_total_posterior", "covariance_country_flux_total_posterior"
+
+    def read(path, name, change, unit):
+        data = xr.load_dataset(path)
+        data[name] = change(data[name]).assign_attrs(units=unit)
+        data.to_netcdf(tmp_path / "c.nc")
+        return read_paris(tmp_path / "c.nc", "c")
+
+    for found in (
+        read(plain, name, lambda v: v, "kg a-1"),
+        read(plain, name, lambda v: v.transpose() / 1e6, "Gg yr-1"),
+        read(whole, covariance, lambda v: v / 1e12, "Gg2 yr-2"),
+        read(whole, covariance, lambda v: v.transpose(..., "time"), "kg a-1"),
+    ):
+        np.testing.assert_allclose(found.sd, 0.1 * found.total, rtol=1e-6)
+    assert f"{covariance}: its unit 'kg a-1' is taken squared" in found.notes
+    for path, what in ((plain, name), (whole, covariance)):
+        with pytest.raises(UnitError, match=f"{what} is in '%', a mass a year"):
+            read(path, what, lambda v: v, "%")
+
+
 def test_shapes_that_do_not_fit():
     period = (read_period("2023"),)
     with pytest.raises(SchemaError, match="need totals and deviations of that shape"):

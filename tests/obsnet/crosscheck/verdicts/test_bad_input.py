@@ -44,6 +44,43 @@ def test_a_covariance_that_is_none(tmp_path, name):
         read_totals(changed(tmp_path, **{name: np.diag([1.0, np.nan, 1.0])}))
 
 
+@pytest.mark.parametrize("name", ["total_covariance", "total_test_covariance", "total_prior_covariance"])
+def test_a_small_regions_negative_variance_does_not_hide_behind_a_large_one(tmp_path, name):
+    """A millionth of the largest entry is nothing to the matrix and everything to the region."""
+    small = np.diag([-1e-7, 1.0, 1e-6])
+    with pytest.raises(FormatError, match=f"{name} is not positive semi-definite .*smallest variance -"):
+        read_totals(changed(tmp_path, **{name: small}))
+    pair = np.array([[1e-7, 2e-7, 0], [2e-7, 1e-7, 0], [0, 0, 1.0]])
+    with pytest.raises(FormatError, match=f"{name} is not positive semi-definite .*-1 as correlations"):
+        read_totals(changed(tmp_path, **{name: pair}))
+
+
+def test_a_kernel_is_read_by_the_names_of_its_dimensions(tmp_path):
+    """Rows are what is estimated; a file that was turned says the same, and a kernel of another shape nothing."""
+    kernel = np.array([[0.9, 0.3, 0.0], [0.0, 0.5, 0.0], [0.0, 0.0, 0.9]])
+    data = xr.load_dataset(posterior(tmp_path / "p.nc"), engine="netcdf4")
+    found = []
+    for dims, values in ((("total", "total_2"), kernel), (("total_2", "total"), kernel.T)):
+        data.assign(total_averaging_kernel=(dims, values)).to_netcdf(tmp_path / "q.nc")
+        found.append(read_totals(tmp_path / "q.nc").averaging_kernel)
+    np.testing.assert_array_equal(found, [kernel, kernel])
+    data.assign(total_averaging_kernel=(("region", "other"), np.eye(3)[:, :2])).to_netcdf(tmp_path / "q.nc")
+    with pytest.raises(
+        FormatError, match=r"kernel has dimensions region \(3\), other \(2\); total and total_2"
+    ):
+        read_totals(tmp_path / "q.nc")
+
+
+def test_totals_that_are_missing_or_of_two_regions_of_one_name(tmp_path):
+    with pytest.raises(FormatError, match="region_total_prior has values that are not finite"):
+        read_totals(changed(tmp_path, region_total_prior=np.full((1, 3, 1), np.nan)))
+    twice = xr.load_dataset(posterior(tmp_path / "p.nc"), engine="netcdf4")
+    names = [REGIONS[0], REGIONS[0], REGIONS[2]]
+    twice.assign_coords(region=names).assign(total_region=("total", names)).to_netcdf(tmp_path / "q.nc")
+    with pytest.raises(FormatError, match="region 110000 stands twice"):
+        read_totals(tmp_path / "q.nc")
+
+
 def test_rounding_is_no_fault(tmp_path):
     """Wholly correlated errors in single precision have eigenvalues a little below zero."""
     root = np.array([3.0, 1.0, 7.0]) / 3.0
