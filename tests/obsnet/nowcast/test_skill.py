@@ -148,6 +148,17 @@ def test_scores_are_what_they_say_by_hand():
         ((rows["truth"] >= rows["low80"]) & (rows["truth"] <= rows["high80"])).mean()
     )
     assert got["cases"] == len(rows) == got["years"]
+    crossed = made.table[
+        (made.table["region"] != "CHN") & (made.table["model"] == "drift") & (made.table["step"] == 2)
+    ]
+    held = (crossed["truth"] >= crossed["low90"]) & (crossed["truth"] <= crossed["high90"])
+    yearly = held.groupby(crossed["target"]).mean().to_numpy()
+    whole = table[(table["region"] == "provinces") & (table["model"] == "drift") & (table["step"] == 2)].iloc[
+        0
+    ]
+    assert whole["cover90_sd"] == pytest.approx(paired(yearly, 2).sd)
+    assert whole["revised"] == crossed["revision"].sum() > 0
+    assert whole["steady90"] == pytest.approx(held[~crossed["revision"]].mean())
     other = made.table[
         (made.table["model"] == "persistence") & (made.table["step"] == 2) & (made.table["region"] == "R3")
     ]
