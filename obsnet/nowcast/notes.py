@@ -68,9 +68,9 @@ _SENTENCES = Sentences(
         "editions meet": (
             (
                 "inventories published {day} begin in {year} and differ there by {percent} % from those before them: "
-                "the change from {before} to {year} is also one of editions"
+                "the change since {before} is also one of editions"
             ),
-            "{day} 公布的清单始于 {year} 年，该年与此前清单相差 {percent} %：{before} 至 {year} 年的变化含版本差异",
+            "{day} 公布的清单始于 {year} 年，该年与此前清单相差 {percent} %：{before} 年以来的变化含版本差异",
         ),
         "fewer months": (
             "{name}: fewer months of {year} are known of {regions}: compared over those",

@@ -349,7 +349,7 @@ def test_gaps_and_steps_of_inventories_are_said(small, tmp_path):
     notes = cleaned(history.at())[1]
     assert "140000: no value of 2010, bridged" in notes
     assert "130000: no value of 2015, taken as that of 2014" in notes
-    assert [n for n in notes if n.startswith("130000 2012: emissions shift by x0.6")]
+    assert [n for n in notes if n.startswith("130000 2012: emissions shift by x0.59")]
     assert cleaned(Panel(FEW, small.years, small.emissions))[1] == ()
     frame.loc[frame["period"] >= "2012", "value"] *= 12.0 / 44.0
     with pytest.raises(FormatError, match="inventories of 2012 are 0.2.* carbon taken for CO2"):

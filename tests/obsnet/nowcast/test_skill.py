@@ -231,7 +231,8 @@ def test_errors_of_the_data_are_bridged_and_said():
     assert clean.values[4, 2] == pytest.approx(np.sqrt(values[3, 2] * values[5, 2]))
     assert clean.values[11, 5] == pytest.approx(values[10, 5])
     assert clean.values[6, 1] == pytest.approx(np.sqrt(values[5, 1] * values[7, 1]))
-    assert len(notes) == 2
+    assert len(notes) == 3
+    assert "R1: no value of 2006, bridged" in notes
     assert "R2 2004" in notes[0] + notes[1]
     values[:, 3] = 0.0
     with pytest.raises(FormatError, match="R3: 0 usable values .* a series of zeros"):
