@@ -9,6 +9,7 @@ import numpy as np
 
 from obsnet.coverage import around
 from obsnet.errors import RangeError, SchemaError
+from obsnet.places import place_text
 from obsnet.regions import OFFSHORE
 from obsnet.typing import Floats, Ints, Texts
 from obsnet.zonal import arc_away, assign_points
@@ -68,7 +69,7 @@ class Points:
                 at = int(np.argmax(rows))
                 raise RangeError(
                     f"{self.name}: {int(rows.sum())} of {rows.size} points have {text}; the first is row {at + 1}: "
-                    f"{self.lat[at]:g} N {self.lon[at]:g} E, rate {self.rate[at]:g}"
+                    f"{place_text(self.lat[at], self.lon[at])}, rate {self.rate[at]:g}"
                 )
 
 

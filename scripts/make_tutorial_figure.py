@@ -15,6 +15,7 @@ mpl.use("Agg")
 
 import cartopy.crs as ccrs
 import matplotlib.pyplot as plt
+from frykit.shp import get_land
 
 from inversion.jacobian.store import JacobianStore
 
@@ -50,6 +51,7 @@ def main() -> None:
         axis.set_extent(box, plate)
         edges = jacobian.grid.lon_edges, jacobian.grid.lat_edges
         drawn = axis.pcolormesh(*edges, field, cmap=colours, vmin=low, vmax=high, transform=plate)
+        axis.add_geometries([get_land()], plate, facecolor="none", edgecolor="0.6", linewidth=0.6)
         for (_, lat, lon), _ in fit.groupby(["platform", "latitude", "longitude"]):
             axis.plot(lon, lat, "^", color="white", markeredgecolor="black", transform=plate)
         axis.set_title(title, fontsize=9)

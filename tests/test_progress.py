@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from inversion import DiagonalCovariance, Problem
+from inversion.solvers.gibbs import solve_gibbs
 from inversion.solvers.letkf import solve_letkf
 from inversion.solvers.localisation import Localisation
 from inversion.solvers.lognormal import solve_lognormal
@@ -31,6 +32,7 @@ def independent():
 
 
 LONG = {
+    "draws of error sizes": (lambda: solve_gibbs(C.problem, draws=16, chains=2), 2 * (20 + 1 + 16)),
     "twins": (lambda: run_twins(C.problem, C.regions, twins=5), 5),
     "twins, each solved": (lambda: run_twins(C.problem, C.regions, twins=2, solver=solve_letkf), 2),
     "columns of the ensemble": (

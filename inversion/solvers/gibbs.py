@@ -28,6 +28,7 @@ from inversion.solvers.chains import effective_size, split_rhat
 from inversion.solvers.marginal import Marginal, marginalise
 from obsnet.errors import ConfigError, ResourceError, SolverError
 from obsnet.typing import Floats, Ints
+from obsnet.work.progress import progress
 
 __all__ = ["Hierarchical", "solve_gibbs"]
 
@@ -228,8 +229,13 @@ def solve_gibbs(
         *(f"prior {b}" for b in _components(problem, marginal.components)),
         *(["error"] if errors_by is None else [f"error {k}" for k in np.unique(group)]),
     )
+    report(
+        f"{len(names)} sizes of errors of {problem.n_obs} observations and {problem.n_state} unknowns: modes first"
+    )
     proposal = _Proposal(marginal, spread)
-    report(f"{len(names)} parameters, {len(priors)} alternatives; modes found")
+    report(
+        f"{len(names)} parameters, {len(priors)} alternatives; modes found, {chains} chains of {draws} draws follow"
+    )
     rng = np.random.default_rng(seed)
     count = chains * draws
     first = 20 + draws // 10  # dropped: a chain starts where its first proposal fell
@@ -338,9 +344,10 @@ class _Proposal:
         z = normal * np.sqrt(_TAIL / chi)[:, None]
         theta = self.modes[which] + np.einsum("nij,nj->ni", self.roots[which], z)
         target = np.empty(count)
-        for k in np.unique(which):
-            at = which == k
-            target[at] = self.marginal.log_likelihood(int(k), theta[at])
+        with progress(count, "draws of error sizes") as advance:
+            for k in np.unique(which):
+                at = which == k
+                target[at] = self.marginal.log_likelihood(int(k), theta[at], advance)
         target -= 0.5 * self.precision * np.einsum("ij,ij->i", theta, theta)
         return which, theta, target, target - self._log_density(which, theta)
 

@@ -11,6 +11,7 @@ so a value costs one Cholesky factor of the size of the state, whatever the numb
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,8 +72,10 @@ class Marginal:
         a[:, np.arange(q), np.arange(q)] += 1.0
         return a, (weight @ self.right[alternative]) * scale, scale
 
-    def log_likelihood(self, alternative: int, theta: Floats) -> Floats:
-        """Return ``ln p(y | a, theta)`` of each row of theta, shape (n,)."""
+    def log_likelihood(
+        self, alternative: int, theta: Floats, advance: Callable[[int], None] = lambda _rows: None
+    ) -> Floats:
+        """Return ``ln p(y | a, theta)`` of each row of theta, shape (n,); `advance` hears how many are done."""
         out = np.empty(len(theta))
         step = max(1, int(4e6) // max(self.right[alternative].shape[1], 1) ** 2)
         for start in range(0, len(theta), step):
@@ -88,6 +91,7 @@ class Marginal:
             inner = 2.0 * np.log(np.einsum("ijj->ij", root)[:, :q]).sum(axis=1)
             quadratic = np.einsum("ij,ij->i", root[:, q, :q], root[:, q, :q])
             out[start : start + step] = -0.5 * (self._outer(part) + inner - quadratic)
+            advance(n)
         return out
 
     def _outer(self, theta: Floats) -> Floats:

@@ -10,6 +10,7 @@ import numpy as np
 
 from obsnet.atomic import write_text
 from obsnet.errors import FormatError, RangeError
+from obsnet.places import extent_text, place_text
 from obsnet.reading import reading
 from obsnet.seal import read_json, sealed_json
 from obsnet.times import as_utc, from_epoch, to_epoch
@@ -99,10 +100,9 @@ class Met:
         return float(self.lat[0]), float(self.lat[-1]), float(self.lon[0]), float(self.lon[-1])
 
     def __repr__(self) -> str:
-        south, north, west, east = self.bounds
         return (
             f"Met({self.times.size} times {self.start} to {self.stop}, {self.lat.size} x {self.lon.size} nodes "
-            f"{south:g} to {north:g} N {west:g} to {east:g} E, {self.height.size} levels to {self.top:.0f} m)"
+            f"{' '.join(extent_text(*self.bounds))}, {self.height.size} levels to {self.top:.0f} m)"
         )
 
     def wrap(self, lon: Any) -> Floats:
@@ -130,10 +130,9 @@ class Met:
             )
         out = ~self.inside(lat, lon)
         if out.any():
-            south, north, west, east = self.bounds
             raise RangeError(
                 f"{int(out.sum())} of {seconds.size} points are outside the meteorology, the first at "
-                f"{lat[out][0]:.3f} N {lon[out][0]:.3f} E; it covers {south:g} to {north:g} N, {west:g} to {east:g} E"
+                f"{place_text(lat[out][0], lon[out][0], '.3f')}; it covers {', '.join(extent_text(*self.bounds))}"
             )
         places = []
         for values, axis in ((seconds, self.times), (lat, self.lat), (lon, self.lon)):

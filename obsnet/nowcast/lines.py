@@ -61,13 +61,23 @@ def _worth(row: Any, base: Any) -> Words:
         than = Words(
             f", difference {lead:+.2f} ± {sd:.2f}{shown.en}", f"，两者之差 {lead:+.2f} ± {sd:.2f}{shown.zh}"
         )
+    sure, steady = Words("", ""), Words("", "")
+    if math.isfinite(row["cover90_sd"]):
+        sure = Words(
+            f" (± {row['cover90_sd']:.0%} between years)", f"（年际标准误 ±{row['cover90_sd']:.0%}）"
+        )
+    if row["revised"] and math.isfinite(row["steady90"]):
+        steady = Words(
+            f", {row['steady90']:.0%} of those not across a revision of statistics",
+            f"，不跨统计修订者为 {row['steady90']:.0%}",
+        )
     return Words(
         f"{step} year{'s' * (step > 1)} ahead: error {row['mae']:.2f} % (persistence {base['mae']:.2f} %), CRPS "
         f"{row['crps']:.2f} % ({base['crps']:.2f} %){than.en}; intervals of 80 and 90 % held {row['cover80']:.0%} and "
-        f"{row['cover90']:.0%} of {row['cases']} truths of {row['years']} years",
+        f"{row['cover90']:.0%} of {row['cases']} truths of {row['years']} years{sure.en}{steady.en}",
         f"提前 {step} 年：误差 {row['mae']:.2f}%（持续性 {base['mae']:.2f}%），CRPS {row['crps']:.2f}%"
         f"（{base['crps']:.2f}%）{than.zh}；80% 与 90% 区间实际包含 {row['years']} 年 {row['cases']} 个真值的 "
-        f"{row['cover80']:.0%} 与 {row['cover90']:.0%}",
+        f"{row['cover80']:.0%} 与 {row['cover90']:.0%}{sure.zh}{steady.zh}",
     )
 
 

@@ -35,6 +35,43 @@ _SENTENCES = Sentences(
             "{name}: 0 in all regions in {year}, left out",
             "{name}：{year} 年各地区均为零，已剔除",
         ),
+        "zeros left out": (
+            "{name}: 0 where other years have production, taken as not known: {where}",
+            "{name}：以下数值为零而其他年份有产量，按未知处理：{where}",
+        ),
+        "one day": (
+            (
+                "{name}: all of {first}-{last} was published on {day}: is it the day of a download? No earlier year "
+                "knows of it"
+            ),
+            "{name}：{first}-{last} 年全部于 {day} 公布，是否为下载日期？此前各年的回报均无法使用",
+        ),
+        "revised": (
+            (
+                "{name}: {year} was revised by {percent} % since it first came out (median of {n} regions): growth is "
+                "against it"
+            ),
+            "{name}：{year} 年数值自首次公布后修订了 {percent} %（{n} 个地区中位数）：增速以修订值为基准",
+        ),
+        "gap": ("{region}: no value of {years}, bridged", "{region}：缺 {years} 年数值，已插补"),
+        "held": (
+            "{region}: no value of {years}, taken as that of {year}",
+            "{region}：缺 {years} 年数值，沿用 {year} 年数值",
+        ),
+        "inventory shift": (
+            (
+                "{region} {year}: emissions shift by x{factor} against the other regions: used; is it a change of "
+                "statistics or borders?"
+            ),
+            "{region} {year} 年：排放相对其他地区跳变 {factor} 倍：已采用；是否统计口径或区划变动？",
+        ),
+        "editions meet": (
+            (
+                "inventories published {day} begin in {year} and differ there by {percent} % from those before them: "
+                "the change since {before} is also one of editions"
+            ),
+            "{day} 公布的清单始于 {year} 年，该年与此前清单相差 {percent} %：{before} 年以来的变化含版本差异",
+        ),
         "fewer months": (
             "{name}: fewer months of {year} are known of {regions}: compared over those",
             "{name}：{regions} 的 {year} 年已知月份较少，按其已知月份比较",
@@ -42,6 +79,10 @@ _SENTENCES = Sentences(
         "to month": (
             "{name}: {year} is known to month {month}; the same months are compared",
             "{name}：{year} 年已知至 {month} 月，与上年同月比较",
+        ),
+        "some months": (
+            "{name}: of {year} months {months} are known; the same months are compared",
+            "{name}：{year} 年已知 {months} 月，与上年同月比较",
         ),
         "shift": (
             (

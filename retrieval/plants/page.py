@@ -10,6 +10,7 @@ from typing import Any
 
 from obsnet.atomic import write_text
 from obsnet.language import Language, Words
+from obsnet.places import place_words
 from obsnet.regions import PROVINCES, region_name
 from retrieval.plants.card import PlantCard, totals_e_n
 from retrieval.plants.compare.match import Overpass
@@ -88,7 +89,7 @@ def summary_lines(card: PlantCard, language: Language) -> list[str]:
 def _facts(card: PlantCard, language: Language) -> list[tuple[str, str]]:
     i = card.identity
     found = [
-        ("place", f"{i['latitude']:.3f}° N, {i['longitude']:.3f}° E"),
+        ("place", place_words(i["latitude"], i["longitude"]).said(language)),
         ("region", region_name(i["region"], language) if i["region"] in PROVINCES else i["region"]),
         ("capacity", "" if i["capacity_mw"] is None else f"{i['capacity_mw']:g}"),
         ("stack_name", i["stack_name"]),

@@ -11,6 +11,7 @@ import numpy as np
 
 from obsnet.drawing.fonts import use_fonts
 from obsnet.language import Language, Words
+from obsnet.places import place_words
 from retrieval.plants.footprints import NetworkView, StationView
 from retrieval.plants.options import PlannedTable
 from retrieval.plants.page import render
@@ -80,7 +81,7 @@ def write_planned_page(
         sub=say("p_sub", language, rate=f"{options.emission:.0f}"),
         caption=say("p_caption", language),
         facts=[
-            (say("place", language), f"{options.latitude:.3f}° N, {options.longitude:.3f}° E"),
+            (say("place", language), place_words(options.latitude, options.longitude).said(language)),
             (say("p_emission", language), f"{options.emission:.0f}"),
         ],
         summary=planned_lines(options, found, network, language),

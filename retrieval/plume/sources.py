@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from obsnet.errors import FormatError, MissingVariableError, RangeError, nearest
+from obsnet.places import place_text
 from obsnet.reading import door, read_csv
 
 __all__ = ["PointSource", "read_sources"]
@@ -41,7 +42,7 @@ class PointSource:
 
     def __post_init__(self) -> None:
         if not (abs(self.latitude) <= 90 and abs(self.longitude) <= 360):
-            raise RangeError(f"source {self.name}: {self.latitude:g} N {self.longitude:g} E is no place")
+            raise RangeError(f"source {self.name}: {place_text(self.latitude, self.longitude)} is no place")
         if self.latitude == 0 and self.longitude == 0:
             raise RangeError(f"source {self.name}: 0 N 0 E stands for a missing position")
         if not 0 <= self.radius_km <= 100:

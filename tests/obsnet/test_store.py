@@ -190,6 +190,17 @@ def test_index_latest_part_wins(tmp_path):
     assert table["status"].to_pylist() == ["done", "done"]
 
 
+def test_a_node_whose_clock_is_ahead_has_not_the_last_word(tmp_path):
+    index = GranuleIndex(tmp_path)
+    index.write([index_row("b", "bad: truncated")], "first")
+    ahead = 1 << 62  # ns, a century from now
+    os.utime(tmp_path / "first.parquet", ns=(ahead, ahead))
+    index.write([index_row("b")], "second")
+    assert index.read()["status"].to_pylist() == ["done"]
+    index.write([index_row("b", "bad: gone")], "first")
+    assert index.read()["status"].to_pylist() == ["bad: gone"]
+
+
 def test_index_keeps_the_species_of_a_file_apart(tmp_path):
     index = GranuleIndex(tmp_path)
 

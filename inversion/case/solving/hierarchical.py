@@ -35,6 +35,7 @@ def solve_hierarchical(
         draws=each,
         chains=choice.chains,
         seed=choice.seed,
+        report=lambda line: report(f"hierarchical: {line}"),
     )
     posterior = averaged(sizes, choice.errors_by)
     told, worst = posterior.stopping["effective_draws"], posterior.stopping["r_hat"]

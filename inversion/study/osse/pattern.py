@@ -20,6 +20,7 @@ from inversion.study.options import PatternOptions
 from obsnet.cf import read_netcdf
 from obsnet.conventions import find_axis
 from obsnet.errors import ConfigError, FormatError, RangeError, nearest
+from obsnet.places import extent_text, place_text
 from obsnet.reading import door, refuse_claim
 from obsnet.typing import Bools, Floats, Times
 
@@ -198,8 +199,8 @@ def pattern_error(options: PatternOptions, table: Any, rows: Bools, folder: Path
         at = int(np.argmax(lost))
         raise RangeError(
             f"{options.file} has no value at {int(lost.sum())} of {lost.size} observations, first at "
-            f"{lat[at]:.2f}N {lon[at]:.2f}E on {str(time[at])[:10]}; it reaches from {field.lat[0]:g} to "
-            f"{field.lat[-1]:g}N and {field.lon[0]:g} to {field.lon[-1]:g}E"
+            f"{place_text(lat[at], lon[at], '.2f')} on {str(time[at])[:10]}; it reaches from "
+            f"{' and '.join(extent_text(field.lat[0], field.lat[-1], field.lon[0], field.lon[-1]))}"
             + ("" if field.time is None else f", {str(field.time[0])[:10]} to {str(field.time[-1])[:10]}")
         )
     if options.per_unit is not None:

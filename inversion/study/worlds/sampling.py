@@ -11,6 +11,7 @@ import numpy as np
 from inversion.study.worlds.network import NetworkOptions
 from inversion.study.worlds.orbits import Orbit, across_track, ground_track, sun_elevation
 from obsnet.errors import ConfigError
+from obsnet.places import place_text
 from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
 from obsnet.typing import Bools, Floats, Ints, Texts, Times
 
@@ -213,7 +214,7 @@ def station_positions(network: NetworkOptions, area: Any) -> dict[str, tuple[flo
     more = (network.count or 0) - len(places)
     if more > 0:
         spread = spread_sites(area, more, list(places.values()))
-        places |= {f"{lat:.1f}N {lon:.1f}E": (lat, lon) for lat, lon in spread}
+        places |= {place_text(lat, lon, ".1f", gap=""): (lat, lon) for lat, lon in spread}
     return places
 
 

@@ -31,6 +31,7 @@ from obsnet.config import apply_overrides, validate
 from obsnet.constants import SECONDS_PER_YEAR, species
 from obsnet.errors import ConfigError
 from obsnet.grid import Grid
+from obsnet.places import place_text
 from obsnet.times import as_utc, time_bins
 from obsnet.typing import Floats, Texts
 
@@ -315,7 +316,7 @@ class StudyWorld:
             column = int(np.searchsorted(self.grid.lon_edges, one.longitude, side="right")) - 1
             if not (0 <= row < self.grid.shape[0] and 0 <= column < self.grid.shape[1]):
                 raise ConfigError(
-                    f"a missing source at {one.latitude:g}N {one.longitude:g}E is outside of the world"
+                    f"a missing source at {place_text(one.latitude, one.longitude, gap='')} is outside of the world"
                 )
             whole = float(self.gas.unit) * self.mass * float(self.grid.cell_area[row, column])
             flux[:, row, column] += one.amount / whole

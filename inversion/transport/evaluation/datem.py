@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from obsnet.errors import FormatError, RangeError, UnitError
+from obsnet.places import place_text
 from obsnet.reading import door, refuse_long_lines
 from obsnet.units import conversion_factor
 
@@ -113,7 +114,7 @@ def _sample(
     if lasts <= np.timedelta64(0, "us"):
         raise RangeError(f"{where}: a sample that takes no time (dur {words[4]})")
     if not (-90.0 <= lat <= 90.0 and -180.0 <= lon <= 360.0):
-        raise RangeError(f"{where}: ({lat:g} N {lon:g} E) is no place")
+        raise RangeError(f"{where}: ({place_text(lat, lon)}) is no place")
     if not np.isfinite(value):
         raise RangeError(f"{where}: value {words[7]!r} is not a number")
     return words[8], start, start + lasts, lat, lon, value
@@ -187,7 +188,7 @@ def _release(path: Path, number: int, block: str) -> dict[str, object]:
     if not stop > start:
         raise RangeError(f"{where}: ends at {stop}, before or when it begins")
     if not (-90.0 <= v["LAT1"] <= 90.0 and -180.0 <= v["LON1"] <= 360.0):
-        raise RangeError(f"{where}: ({v['LAT1']:g} N {v['LON1']:g} E) is no place")
+        raise RangeError(f"{where}: ({place_text(v['LAT1'], v['LON1'])}) is no place")
     name = said.get("COMMENT", "").strip("\"' ") or f"release {number}"
     place = {"latitude": v["LAT1"], "longitude": v["LON1"], "bottom": v["Z1"], "top": v["Z2"]}
     return {"name": name, "start": start, "stop": stop, **place, "mass": v["MASS"]}

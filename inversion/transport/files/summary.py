@@ -11,6 +11,7 @@ from inversion.jacobian.store import UNIT, JacobianStore
 from inversion.transport.files.footprint import CURTAINS, FootprintFile
 from obsnet.errors import FormatError
 from obsnet.grid import Grid
+from obsnet.places import extent_text
 from obsnet.schema import SIDES
 from obsnet.times import as_utc
 
@@ -165,9 +166,7 @@ def in_words(found: dict[str, Any]) -> dict[str, str]:
         ),
         "hours": (f"{steps}, {hours['first']} to {hours['last']}" if hours["first"] else "none apart")
         + share,
-        "grid": "{0[0]} x {0[1]}, {1[0]:g} to {1[1]:g} N, {1[2]:g} to {1[3]:g} E".format(
-            found["grid"]["shape"], found["grid"]["bounds"]
-        ),
+        "grid": "{} x {}, {}, {}".format(*found["grid"]["shape"], *extent_text(*found["grid"]["bounds"])),
         "boundary": "no curtains" if left is None else f"{left:.3f} left the domain",
     }
 

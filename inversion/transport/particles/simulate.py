@@ -19,6 +19,7 @@ from inversion.transport.receptors.releases import Receptors
 from obsnet.errors import GridError, RangeError
 from obsnet.grid import Grid
 from obsnet.met import Met
+from obsnet.places import extent_text
 from obsnet.times import from_epoch, to_epoch
 from obsnet.typing import Floats, Times
 
@@ -112,10 +113,8 @@ def _in_nodes(met: Met, grid: Grid) -> tuple[Floats, Floats]:
         or ye[0] < -reach
         or ye[-1] > met.lat.size - 1 + reach
     ):
-        south, north, west, east = met.bounds
         raise GridError(
-            f"the grid of fluxes ({grid}) runs beyond the meteorology "
-            f"({south:g} to {north:g} N, {west:g} to {east:g} E)"
+            f"the grid of fluxes ({grid}) runs beyond the meteorology ({', '.join(extent_text(*met.bounds))})"
         )
     return np.ascontiguousarray(xe), np.ascontiguousarray(ye)
 

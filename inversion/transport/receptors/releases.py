@@ -18,6 +18,7 @@ import pyarrow as pa
 from obsnet.errors import SchemaError
 from obsnet.grid import Grid
 from obsnet.met import Met
+from obsnet.places import place_text
 from obsnet.sphere import METRES_PER_DEGREE
 from obsnet.times import from_epoch, to_epoch
 from obsnet.typing import Floats, Ints, Texts
@@ -126,7 +127,7 @@ def unreachable(
     direction : {-1, 1}
         Backward or forward in time.
     """
-    place = f"({lat:.2f} N {lon:.2f} E)"
+    place = f"({place_text(lat, lon, '.2f')})"
     if not met.inside(lat, lon):
         return f"outside the meteorology {place}"
     if domain is not None:

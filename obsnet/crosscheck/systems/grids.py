@@ -25,6 +25,7 @@ from obsnet.grid import Grid
 from obsnet.inventory.period import Period, read_period
 from obsnet.inventory.words import NATION
 from obsnet.opening import open_netcdf4, open_xarray
+from obsnet.places import extent_text
 from obsnet.reading import reading
 from obsnet.regions import PROVINCES
 from obsnet.shares import Shares
@@ -233,7 +234,8 @@ def _cropped(grid: Grid, regions: geopandas.GeoDataFrame) -> tuple[Grid, tuple[s
     columns = np.flatnonzero((grid.lon_edges[1:] > west) & (grid.lon_edges[:-1] < east))
     if not rows.size or not columns.size:
         raise RegionError(
-            f"the grid {grid!r} reaches none of the regions ({west:g} to {east:g} E, {south:g} to {north:g} N)"
+            f"the grid {grid!r} reaches none of the regions "
+            f"({', '.join(reversed(extent_text(south, north, west, east)))})"
         )
     r = slice(max(rows[0] - 1, 0), min(rows[-1] + 2, grid.shape[0]))
     c = slice(max(columns[0] - 1, 0), min(columns[-1] + 2, grid.shape[1]))

@@ -12,6 +12,7 @@ import numpy as np
 from obsnet.errors import FormatError, RangeError
 from obsnet.inventory.notes import note
 from obsnet.inventory.table import masses
+from obsnet.places import place_text
 from obsnet.reading import door
 from obsnet.typing import Floats, Texts
 
@@ -197,7 +198,7 @@ def place_plants(frame: Any, is_mass: bool, regions: Any, *, snap_deg: float = S
     if sea.size:
         _refuse_swapped(frame.iloc[sea], regions, snap_deg)
         named = ", ".join(
-            f"{frame['name'][i] or 'row ' + str(frame['line'][i])} ({lat[i]:g} N {lon[i]:g} E)"
+            f"{frame['name'][i] or 'row ' + str(frame['line'][i])} ({place_text(lat[i], lon[i])})"
             for i in sea[:3]
         )
         notes.append(note("offshore", n=sea.size, far=f"{snap_deg:g}", names=named))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,11 @@ from obsnet.nowcast.notes import note
 
 __all__ = ["Edition", "History", "read_history"]
 
+_MANY, _STEP, _DIFFER = (
+    5,
+    np.log(1.5),
+    0.01,
+)  # regions; change a year of all; difference of editions that is said
 _BOOKS = {".xls", ".xlsx", ".xlsm", ".xlsb", ".ods"}
 
 
@@ -157,7 +163,8 @@ def read_history(
         dated = re.fullmatch(r"(\d{4}(?:-\d\d){0,2})=(.+)", source)
         day, path = (dated.group(1), dated.group(2)) if dated else ("", source)
         try:
-            day = str(np.datetime64(day, "D")) if day else ""
+            # of a month or a year its last day, as of indicators: a hindcast must not know it earlier
+            day = str((np.datetime64(day) + 1).astype("datetime64[D]") - 1) if day else ""
         except ValueError:
             raise ConfigError(f"{source!r}: {day} is no day; write 2020-09-30=FILE") from None
         frame, said = _read(path, category)
@@ -175,10 +182,51 @@ def read_history(
                 "out (DATE=FILE)"
             )
         editions.append(Edition(np.datetime64(day) if day else None, joined))
+    _refuse_steps(editions)
+    notes += _meetings(editions)
     regions, short = _long_enough(pd.concat([e.values for e in editions]))
     return History(
         tuple(editions), regions, category, gas.upper(), lag, tuple(dict.fromkeys([*notes, *short]))
     )
+
+
+def _refuse_steps(editions: Sequence[Edition]) -> None:
+    """Refuse an edition in which all regions change by a half and more together: another unit, carbon for CO2."""
+    for edition in editions:
+        table = edition.values[edition.values > 0.0].unstack(0).sort_index()
+        for before, year in pairwise(table.index):
+            steps = np.log(table.loc[year] / table.loc[before]).dropna()
+            if len(steps) >= _MANY and abs(steps.median()) > _STEP * (year - before):
+                raise FormatError(
+                    f"inventories of {year} are {np.exp(steps.median()):.3g} times those of {before} in all regions "
+                    "together: is a unit off, or carbon taken for CO2 (12/44 = 0.273)?"
+                )
+
+
+def _meetings(editions: Sequence[Edition]) -> list[str]:
+    """Say where a later edition begins after an earlier one and differs from it there by 1 % and more."""
+    import pandas as pd
+
+    notes = []
+    for before, after in pairwise(editions):
+        first = min(after.values.index.get_level_values(1))
+        if min(before.values.index.get_level_values(1)) >= first:
+            continue
+        both = pd.concat([before.values.rename("old"), after.values.rename("new")], axis=1).dropna()
+        both = both[(both["old"] > 0.0) & (both["new"] > 0.0)]
+        common = both[both.index.get_level_values(1) == first]
+        change = float((common["new"] / common["old"]).median()) - 1.0 if len(common) else np.nan
+        if abs(change) > _DIFFER:
+            notes.append(
+                note(
+                    "editions meet",
+                    day=after.published,
+                    year=first,
+                    before=first - 1,
+                    percent=f"{100 * change:+.1f}",
+                )
+            )
+    return notes
 
 
 def _long_enough(values: Any) -> tuple[tuple[str, ...], list[str]]:

@@ -16,7 +16,14 @@ __all__ = ["checked_rows"]
 
 # Decades, and how near to whole ones, that a wrong unit moves; of the median, below which a producer is tiny.
 _UNIT, _NEAR, _TINY = 1.85, 0.15, 0.01
+_INDEX, _MANY, _ONE_DAY = (
+    (50.0, 150.0),
+    5,
+    3,
+)  # an index of the year before; regions and years that show a habit
 _RISE = 4.0  # December over the first month, where a year never falls: months do not, running sums do
+_IDLE = 0.25  # of a region's usual month: what other years make, where a 0 is no standstill but a gap
+_NAMED = 6  # region-years that a note lists
 _DOUBLE = 1.5  # February over March, from which on it may hold January's too
 
 
@@ -34,7 +41,11 @@ def checked_rows(
             )
     if all(r.value == 0.0 for r in rows):
         raise RangeError(f"{path}: {name} is 0 throughout: no growth can be said of it; leave it out")
+    _refuse_index(name, rows, path)
     rows, emptied = (rows, []) if share else _without_empty_years(name, rows)
+    if not share:
+        rows, gone = _without_zeros(name, rows)
+        emptied = [*emptied, *gone, *_one_day(name, rows)]
     groups: dict[tuple[str, int], list[IndicatorRow]] = {}
     for row in rows:
         groups.setdefault((row.region, row.year), []).append(row)
@@ -53,6 +64,63 @@ def _without_empty_years(name: str, rows: list[IndicatorRow]) -> tuple[list[Indi
     empty = sorted({r.year for r in rows} - {r.year for r in rows if r.value != 0.0})
     notes = [note("empty year", name=name, year=year) for year in empty]
     return [r for r in rows if r.year not in empty], notes
+
+
+def _without_zeros(name: str, rows: list[IndicatorRow]) -> tuple[list[IndicatorRow], list[str]]:
+    """Leave out zeros of months in which the region's other years have production: a gap that somebody filled."""
+    same: dict[tuple[str, frozenset[int]], dict[int, float]] = {}
+    months: dict[str, list[float]] = {}
+    for row in rows:
+        same.setdefault((row.region, row.months), {})[row.year] = row.value
+        months.setdefault(row.region, []).append(row.value / len(row.months))
+    usual = {
+        region: float(np.median([v for v in found if v > 0.0] or [0.0])) for region, found in months.items()
+    }
+
+    def gap(row: IndicatorRow) -> bool:
+        others = [v for y, v in same[row.region, row.months].items() if y != row.year and v > 0.0]
+        few = 2 * len(others) < len(same[row.region, row.months])  # more zeros than not: that is how it is
+        return (
+            row.value == 0.0 and not few and np.median(others) > _IDLE * usual[row.region] * len(row.months)
+        )
+
+    lost = [row for row in rows if row.value == 0.0 and gap(row)]
+    if not lost:
+        return rows, []
+    where = sorted({f"{r.region} {r.year}-{max(r.months):02d}" for r in lost})
+    more = f", … ({len(where)})" if len(where) > _NAMED else ""
+    gone = set(lost)
+    return [row for row in rows if row not in gone], [
+        note("zeros left out", name=name, where=", ".join(where[:_NAMED]) + more)
+    ]
+
+
+def _one_day(name: str, rows: list[IndicatorRow]) -> list[str]:
+    """Say that years were published on one day, as a downloaded table has it."""
+    years, days = {r.year for r in rows}, {r.published for r in rows}
+    if len(days) > 1 or len(years) < _ONE_DAY:
+        return []
+    return [note("one day", name=name, first=min(years), last=max(years), day=min(days))]
+
+
+def _refuse_index(name: str, rows: list[IndicatorRow], path: str) -> None:
+    """Refuse indices of the year before (= 100): near 100 everywhere, and in no year 100 throughout as at a base."""
+    values = {(r.region, r.year): r.value for r in rows}
+    years = {y for _, y in values}
+    if len(years) < _ONE_DAY or len({r for r, _ in values}) < _MANY:
+        return
+    based = any(all(v == 100.0 for (_, y), v in values.items() if y == year) for year in years)
+    found = np.array(list(values.values()))
+    if (
+        not based
+        and _INDEX[0] < found.min()
+        and found.max() < _INDEX[1]
+        and abs(np.median(found) - 100.0) < 20.0
+    ):
+        raise FormatError(
+            f"{path}: {name} is {found.min():.4g} to {found.max():.4g} in all regions and years: that is an index of "
+            "the year before (= 100), not an amount; give amounts, or an index with one base year"
+        )
 
 
 def _span(months: frozenset[int]) -> str:

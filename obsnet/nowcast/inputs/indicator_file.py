@@ -22,12 +22,16 @@ from obsnet.inventory.books import read_rows
 from obsnet.inventory.months import read_months, year_of
 from obsnet.inventory.words import find_region, heading_unit, normal, plain
 from obsnet.nowcast.inputs.indicator_checks import checked_rows
-from obsnet.nowcast.inputs.indicators import RUNNING, IndicatorRow, Indicators, indicator_name
+from obsnet.nowcast.inputs.indicators import AMOUNTS, RUNNING, IndicatorRow, Indicators, indicator_name
 from obsnet.nowcast.notes import note
 from obsnet.reading import door
 
 __all__ = ["read_indicators"]
 
+_RATE = re.compile(
+    r"增长|增速|增幅|同比|环比|上年\s*(?:同期)?\s*=|\bgrowth\b|year[\s-]*on[\s-]*year|\byoy\b|previous year|last year",
+    re.IGNORECASE,
+)
 _SHARES = {"%": 0.01, "percent": 0.01, "百分比": 0.01, "1": 1.0, "share": 1.0, "份额": 1.0}
 
 
@@ -120,7 +124,13 @@ def _row(
     if len(months) == 1 and (running & {"all", name} or RUNNING.search(cells["indicator"])):
         months = frozenset(range(1, min(months) + 1))
     unit = str(cells.get("unit") or "").strip() or heading_unit(cells["indicator"])
+    rate = _RATE.search(f"{cells['indicator']} {unit}")
     factor, common = _common(unit)
+    if rate or (common == "share" and name in AMOUNTS):
+        raise FormatError(
+            f"{where}: {cells['indicator']} in {unit or 'no unit'} is a rate of change or a share, not an amount: give "
+            "amounts (a share under a name of its own)"
+        )
     if cells["value"] < 0.0 and common != "share":
         raise RangeError(f"{where}: {name} is {cells['value']:g}, below 0")
     try:

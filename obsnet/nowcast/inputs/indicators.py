@@ -18,7 +18,7 @@ from obsnet.inventory.words import normal, plain
 from obsnet.nowcast.notes import note
 from obsnet.typing import Floats
 
-__all__ = ["MONTHLY", "RUNNING", "Growth", "IndicatorRow", "Indicators", "indicator_name", "join"]
+__all__ = ["AMOUNTS", "MONTHLY", "RUNNING", "Growth", "IndicatorRow", "Indicators", "indicator_name", "join"]
 
 _NAMES = {
     "thermal power": ("火电", "火力发电", "火力发电量", "火电发电量", "thermal generation", "thermal power generation"),
@@ -30,12 +30,14 @@ _NAMES = {
     "heating degree days": ("采暖度日", "采暖度日数", "hdd"),
     "gdp": ("地区生产总值", "国内生产总值", "生产总值", "gdp index", "gross domestic product"),
 }  # fmt: skip
+AMOUNTS = frozenset(_NAMES)
 _BY_NAME = {plain(n): name for name, names in _NAMES.items() for n in (name, *names)}
 RUNNING = re.compile(r"累计值?|year[\s_-]*to[\s_-]*date|\bytd\b|cumulative", re.IGNORECASE)
 MONTHLY = re.compile(r"当期值?|当月值?|本月|\bmonthly\b", re.IGNORECASE)
 _FEW = 5  # regions below which a year has no median
 # Least change of a logarithm, and how many of a region's own usual swings, that are a shift.
 _SHIFT, _SWINGS = 0.4, 4.0
+_REVISED = 0.02  # change of a logarithm, from which on a revision is said
 
 
 @dataclass(frozen=True)
@@ -163,8 +165,14 @@ class Indicators:
             other = [r for r, m in each.items() if m and not months <= m]
             if other:
                 notes.append(note("fewer months", name=name, year=years[-1], regions=", ".join(other)))
-            if months and months != YEAR:
-                notes.append(note("to month", name=name, year=years[-1], month=max(months)))
+            if months == frozenset(range(1, len(months) + 1)) != YEAR:
+                notes.extend(
+                    [note("to month", name=name, year=years[-1], month=max(months))] if months else []
+                )
+            elif months != YEAR:
+                listed = ", ".join(map(str, sorted(months)))
+                notes.append(note("some months", name=name, year=years[-1], months=listed))
+            notes += _revised(name, rows, regions, years[-1] - 1, day)
             change = _differ if self.units[name] == "share" else _log_ratio
             for i, year in enumerate(years):
                 for j, region in enumerate(regions):
@@ -287,6 +295,30 @@ def _shared_months(now: tuple[IndicatorRow, ...], before: tuple[IndicatorRow, ..
 def _shared(known: _Known, region: str, year: int) -> frozenset[int]:
     """Return the most months of a year that it and the year before both have sums of."""
     return _shared_months(known.get((region, year), ()), known.get((region, year - 1), ()))
+
+
+def _revised(
+    name: str, rows: Iterable[IndicatorRow], regions: Sequence[str], year: int, day: np.datetime64
+) -> list[str]:
+    """Say by how much a year was revised between its first edition and the one known on a day, from 2 % on."""
+    first: dict[tuple[str, frozenset[int]], IndicatorRow] = {}
+    last: dict[tuple[str, frozenset[int]], IndicatorRow] = {}
+    for row in rows:
+        if row.year == year and row.region in regions and row.published <= day and row.value > 0.0:
+            key = (row.region, row.months)
+            if key not in first or row.published < first[key].published:
+                first[key] = row
+            if key not in last or row.published >= last[key].published:
+                last[key] = row
+    changed: dict[str, list[float]] = {}
+    for key, row in last.items():
+        if row.published > first[key].published:
+            changed.setdefault(row.region, []).append(float(np.log(row.value / first[key].value)))
+    large = [m for c in changed.values() if abs(m := float(np.median(c))) > _REVISED]
+    if not large:
+        return []
+    percent = f"{100.0 * np.expm1(np.median(large)):+.1f}"
+    return [note("revised", name=name, year=year, percent=percent, n=len(large))]
 
 
 def _usual(found: Sequence[frozenset[int]]) -> frozenset[int]:

@@ -15,6 +15,9 @@ from obsnet.typing import Floats, Ints
 __all__ = ["LEAST_YEARS", "Panel", "cleaned"]
 
 LEAST_YEARS = 4  # three growth rates: the fewest that have a trend and a spread
+_NEW = np.log(
+    1.25
+)  # a change that stays and that no other region has: said, for statistics or borders change so
 _LOST = np.log(2.0)  # a last value that halves or doubles against all other regions is taken for an error
 
 
@@ -98,6 +101,15 @@ def cleaned(panel: Panel) -> tuple[Panel, tuple[str, ...]]:
                     )
                 )
             values[i, j] = np.nan
+        elif row["kind"] == "break" and abs(row["change"]) > _NEW:
+            notes.append(
+                note(
+                    "inventory shift",
+                    region=row["region"],
+                    year=row["period"],
+                    factor=f"{np.exp(row['change']):.2f}",
+                )
+            )
     logs = np.log(values)
     for j, region in enumerate(panel.regions):
         known = np.flatnonzero(np.isfinite(logs[:, j]))
@@ -107,7 +119,22 @@ def cleaned(panel: Panel) -> tuple[Panel, tuple[str, ...]]:
                 "has no growth: leave the region out"
             )
         logs[:, j] = np.interp(np.arange(len(logs)), known, logs[known, j])
+        notes += _gaps(panel, j, known)
     return Panel(panel.regions, panel.years, np.exp(logs)), tuple(notes)
+
+
+def _gaps(panel: Panel, j: int, known: Ints) -> list[str]:
+    """Say which years of a region had no value at all and what stands there now."""
+    empty = np.flatnonzero(np.isnan(panel.values[:, j]))
+    inner, end = empty[empty < known[-1]], empty[empty > known[-1]]
+    region, years = panel.regions[j], panel.years
+    notes = []
+    if inner.size:
+        notes.append(note("gap", region=region, years=", ".join(map(str, years[inner]))))
+    if end.size:
+        listed = ", ".join(map(str, years[end]))
+        notes.append(note("held", region=region, years=listed, year=years[known[-1]]))
+    return notes
 
 
 def totals(panel: Any) -> Floats:

@@ -77,6 +77,22 @@ def used_model(table: Any) -> str:
     return best if leads.get(best, 0.0) < 0.0 else SIMPLEST
 
 
+def _coverage(part: Any, inside: list[str]) -> Any:
+    """Return standard errors between years of coverages, and coverages without revisions, by region, step and model."""
+    import pandas as pd
+
+    keys = ["region", "step", "model"]
+    yearly = part.groupby([*keys, "target"], sort=False)[inside].mean()
+    spread = {
+        key: [paired(block[c].to_numpy(), int(key[1])).sd for c in inside]
+        for key, block in yearly.groupby(level=keys)
+    }
+    out = pd.DataFrame.from_dict(spread, orient="index", columns=[f"{c}_sd" for c in inside])
+    out.index = pd.MultiIndex.from_tuples(out.index, names=keys)
+    steady = part[~part["revision"].astype(bool)].groupby(keys, sort=False)[inside].mean()
+    return out.join(steady.rename(columns=lambda c: c.replace("cover", "steady")))
+
+
 def score_table(made: Hindcast, *, by_region: bool = True) -> Any:
     """Return scores.
 
@@ -90,7 +106,9 @@ def score_table(made: Hindcast, *, by_region: bool = True) -> Any:
     -------
     pandas.DataFrame
         ``region`` (`PROVINCES`, `NATION` or a region), ``step, model, cases, years``, in per cent of the truth ``mae,
-        crps, bias`` (of the median), shares ``cover80, cover90``, ``revised`` (cases across a revision of statistics),
+        crps, bias`` (of the median), shares ``cover80, cover90``, ``cover80_sd,
+        cover90_sd`` (their standard errors between years), ``revised`` (cases across a revision of statistics),
+        ``steady80, steady90`` (shares of the other cases),
         and against each baseline ``than_<baseline>, than_<baseline>_sd`` (mean difference of the CRPS, negative is
         better, and its standard error over years) and ``p_<baseline>``.
     """
@@ -115,7 +133,7 @@ def score_table(made: Hindcast, *, by_region: bool = True) -> Any:
             cases=("mae", "size"), years=("target", "nunique"), mae=("mae", "mean"), crps=("score", "mean"),
             bias=("bias", "mean"), **{c: (c, "mean") for c in inside}, revised=("revision", "sum"),
         )  # fmt: skip
-        found.append(sums.reset_index())
+        found.append(sums.join(_coverage(part, list(inside))).reset_index())
     out = pd.concat(found, ignore_index=True)
     means = {**_means(own.assign(region=PROVINCES)), **_means(table)}
     for base in BASELINES:

@@ -8,6 +8,7 @@ from obsnet.errors import ConfigError, FormatError, RangeError, RegionError, Sch
 from obsnet.nowcast.inputs.history import read_history
 from obsnet.nowcast.inputs.indicator_file import read_indicators
 from obsnet.nowcast.inputs.indicators import indicator_name, join
+from obsnet.nowcast.inputs.panel import Panel, cleaned
 from tests.obsnet.nowcast.made import REGIONS, indicator_frame, inventory_frame, world, write
 
 HEAD = ["region", "year", "month", "indicator", "value", "unit", "published"]
@@ -173,6 +174,54 @@ def test_series_of_zeros(small, tmp_path):
     assert read_indicators(table(tmp_path, shares)).growth(["130000"], [2015], DAY).values.item() == 0.02
 
 
+def test_a_zero_where_other_years_produce_is_a_gap(small, tmp_path):
+    """A month filled with 0 would make the year one month shorter; where a month always is 0, it stays."""
+    frame = indicator_frame(small)
+    hebei, july = (frame["地区"] == "河北") & (frame["指标"] == "水泥产量"), frame["月份"] == "7月"
+    frame.loc[hebei & july & (frame["年份"] == 2015), "数值"] = 0.0
+    found = read_indicators(write(frame, tmp_path / "i.csv"))
+    assert "cement: 0 where other years have production, taken as not known: 130000 2015-07" in found.notes
+    growth = found.growth(FEW, [2015], DAY)
+    assert growth.values == pytest.approx(small.indicators[-1:], abs=1e-9)
+    assert "cement: fewer months of 2015 are known of 130000: compared over those" in growth.notes
+    frame.loc[july, "数值"] = 0.0
+    idle = read_indicators(write(frame, tmp_path / "i.csv"))
+    assert idle.notes == ()
+    assert idle.growth(FEW, [2015], DAY).months == (12, 12)
+    gone = read_indicators(write(frame[~(july & (frame["年份"] == 2015))], tmp_path / "i.csv")).growth(
+        FEW, [2015], DAY
+    )
+    listed = "1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12"
+    assert f"cement: of 2015 months {listed} are known; the same months are compared" in gone.notes
+
+
+def test_rates_and_indices_of_the_year_before_are_no_amounts(small, tmp_path):
+    frame = indicator_frame(small, layout="year")
+    rate = frame.assign(数值=5.0, 单位="%")
+    refused(
+        write(rate, tmp_path / "i.csv"),
+        FormatError,
+        "火力发电量 in % is a rate of change or a share, not an amount",
+    )
+    named = rate.assign(指标="GDP_累计增长")
+    refused(write(named, tmp_path / "i.csv"), FormatError, "GDP_累计增长 in % is a rate of change")
+    rng = np.random.default_rng(0)
+    index = frame.assign(数值=rng.uniform(95.0, 115.0, len(frame)), 单位="")
+    refused(write(index, tmp_path / "i.csv"), FormatError, "that is an index of the year before")
+    based = index.assign(数值=index["数值"].mask(index["年份"] == 2008, 100.0))
+    assert read_indicators(write(based, tmp_path / "i.csv")).names == ("thermal power", "cement")
+
+
+def test_a_day_of_download_and_a_revised_year_are_said(small, tmp_path):
+    frame = indicator_frame(small, layout="year")
+    found = read_indicators(write(frame.assign(发布日期="2016-03-01"), tmp_path / "i.csv"))
+    assert [n for n in found.notes if n.startswith("cement: all of 2008-2015 was published on 2016-03-01")]
+    again = frame[frame["年份"] == 2014].assign(数值=lambda t: 0.9 * t["数值"], 发布日期="2015-11-01")
+    found = read_indicators(write(pd.concat([frame, again]), tmp_path / "i.csv")).growth(FEW, [2015], DAY)
+    said = "cement: 2014 was revised by -10.0 % since it first came out (median of 6 regions): growth is against it"
+    assert said in found.notes
+
+
 def test_a_level_shift_is_left_out_and_said(small, tmp_path):
     frame = indicator_frame(small)
     shifted = (frame["地区"] == "河北") & (frame["指标"] == "水泥产量") & (frame["年份"] >= 2012)
@@ -266,6 +315,8 @@ def test_editions_replace_each_other_when_they_are_out(small, tmp_path):
     assert after.values[:5] == pytest.approx(small.emissions[:5])
     assert after.values[5:] == pytest.approx(1.1 * small.emissions[5:])
     assert len(history.triangle()) == 2 * 3 * len(FEW)
+    meet = "inventories published 2017-06-30 begin in 2013 and differ there by +10.0 % from those before them: the"
+    assert [n for n in history.notes if n.startswith(meet)]
     with pytest.raises(FormatError, match="no inventory was out on 2016-01-01"):
         history.at(np.datetime64("2016-01-01"))
 
@@ -287,6 +338,22 @@ def test_mistakes_of_inventories(small, tmp_path):
         read_history([f"2016-13={path}"])
     with pytest.raises(FormatError, match="no such"):
         read_history([str(tmp_path / "none.csv")])
+
+
+def test_gaps_and_steps_of_inventories_are_said(small, tmp_path):
+    frame = inventory_frame(small)
+    hebei, shanxi = frame["region"] == "130000", frame["region"] == "140000"
+    frame.loc[hebei & (frame["period"] >= "2012"), "value"] *= 0.6
+    lost = (shanxi & (frame["period"] == "2010")) | (hebei & (frame["period"] == "2015"))
+    history = read_history([str(write(frame[~lost], tmp_path / "a.csv"))])
+    notes = cleaned(history.at())[1]
+    assert "140000: no value of 2010, bridged" in notes
+    assert "130000: no value of 2015, taken as that of 2014" in notes
+    assert [n for n in notes if n.startswith("130000 2012: emissions shift by x0.59")]
+    assert cleaned(Panel(FEW, small.years, small.emissions))[1] == ()
+    frame.loc[frame["period"] >= "2012", "value"] *= 12.0 / 44.0
+    with pytest.raises(FormatError, match="inventories of 2012 are 0.2.* carbon taken for CO2"):
+        read_history([str(write(frame, tmp_path / "b.csv"))])
 
 
 def test_regions_with_too_little_are_left_out_and_said(small, tmp_path):

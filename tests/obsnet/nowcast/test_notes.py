@@ -10,7 +10,8 @@ from obsnet.nowcast.revisions import REVISIONS
 KEYS = sorted(_SENTENCES._texts)
 VALUES = {
     "region": "130000", "regions": "130000, 140000", "name": "thermal power", "model": "regression + nation",
-    "kind": "spike", "why": "no inventory of the nation itself", "names": "广西 and 广西壮族自治区",
+    "kind": "spike", "where": "130000 2015-07, … (9)",
+    "why": "no inventory of the nation itself", "names": "广西 and 广西壮族自治区",
     "what": REVISIONS[0].en,
     "source": "1", "file": "1", "parts": "1.A.1.a, 2.A", "category": "1.A", "day": "2020-02-28",
 }  # fmt: skip

@@ -148,6 +148,17 @@ def test_scores_are_what_they_say_by_hand():
         ((rows["truth"] >= rows["low80"]) & (rows["truth"] <= rows["high80"])).mean()
     )
     assert got["cases"] == len(rows) == got["years"]
+    crossed = made.table[
+        (made.table["region"] != "CHN") & (made.table["model"] == "drift") & (made.table["step"] == 2)
+    ]
+    held = (crossed["truth"] >= crossed["low90"]) & (crossed["truth"] <= crossed["high90"])
+    yearly = held.groupby(crossed["target"]).mean().to_numpy()
+    whole = table[(table["region"] == "provinces") & (table["model"] == "drift") & (table["step"] == 2)].iloc[
+        0
+    ]
+    assert whole["cover90_sd"] == pytest.approx(paired(yearly, 2).sd)
+    assert whole["revised"] == crossed["revision"].sum() > 0
+    assert whole["steady90"] == pytest.approx(held[~crossed["revision"]].mean())
     other = made.table[
         (made.table["model"] == "persistence") & (made.table["step"] == 2) & (made.table["region"] == "R3")
     ]
@@ -220,7 +231,8 @@ def test_errors_of_the_data_are_bridged_and_said():
     assert clean.values[4, 2] == pytest.approx(np.sqrt(values[3, 2] * values[5, 2]))
     assert clean.values[11, 5] == pytest.approx(values[10, 5])
     assert clean.values[6, 1] == pytest.approx(np.sqrt(values[5, 1] * values[7, 1]))
-    assert len(notes) == 2
+    assert len(notes) == 3
+    assert "R1: no value of 2006, bridged" in notes
     assert "R2 2004" in notes[0] + notes[1]
     values[:, 3] = 0.0
     with pytest.raises(FormatError, match="R3: 0 usable values .* a series of zeros"):

@@ -92,6 +92,7 @@ def test_from_the_case_file_to_a_verdict(case, tmp_path):  # noqa: F811
     table = {"method": "hierarchical", "hierarchical": TABLE | {"errors_by": "kind"}}
     written, _ = run_invert(options(**table), case, tmp_path, lines.append)
     assert any(line.startswith("hierarchical: error column times ") for line in lines)
+    assert any(line.endswith("unknowns: modes first") for line in lines)
     data = read_netcdf(written[0])
     state = json.loads(data.attrs["solver_state"])
     assert set(state["sizes"]) == {
