@@ -12,7 +12,7 @@ import numpy as np
 from inversion.transport.convection.columns import CONVECTION_STEP, Columns, convected, new_columns
 from inversion.transport.kernels.interpolation import DLAT, DLON, PER_TOP, Shape, jit, surface_at, wind_at
 from inversion.transport.kernels.random import normal, philox
-from inversion.transport.particles.free_air import free_levels
+from inversion.transport.particles.free_air import Known, free_levels, new_known
 from inversion.transport.particles.hash_table import (
     SHARE,
     TOTAL,
@@ -44,7 +44,7 @@ from inversion.transport.particles.sideways import (
     turbulent_step,
     wind_scales,
 )
-from inversion.transport.particles.walk import Air, Draws, Walk, stepped_walk, vertical_walk
+from inversion.transport.particles.walk import Air, Draws, Scales, Walk, stepped_walk, vertical_walk
 from inversion.transport.particles.wind_error import wind_error_at
 from obsnet.constants import MOLAR_MASS_DRY_AIR
 from obsnet.sphere import METRES_PER_DEGREE
@@ -135,12 +135,12 @@ def _up_and_down(
     counting: float,
     options: Floats,
     levels: Floats,
-    aloft: tuple[Floats, Floats],
+    scales: Scales,
     draws: Draws,
 ) -> Walk:
     """Take a particle through the vertical steps of one interval."""
     if levels.size:
-        return stepped_walk(z, memory, dt, air, options[CTL], counting, levels, aloft, draws)
+        return stepped_walk(z, memory, dt, air, options[CTL], counting, levels, scales, draws)
     return vertical_walk(z, memory, dt, air, options[CTL], options[LEAST_TL], counting, draws)
 
 
@@ -198,6 +198,7 @@ def _follow(
     widths: Floats,
     errors: tuple[Floats, Floats],
     columns: Columns,
+    known: Known,
     first: tuple[float, float],
     table: Table,
     used: int,
@@ -233,7 +234,7 @@ def _follow(
     u, v, w, rho, gradient = wind_at(flat, shape, axes, t, x, y, z)
     cx = nodes_per_metre(axes, y)
     plume = (near_field != NOT_NEAR, 0.0, 0.0, 0.0)
-    aloft = (np.empty(levels.size), np.empty(levels.size))
+    scales = (np.empty(levels.size), np.empty(levels.size))
     while left > 1e-6:
         edge = edges[b] if sign < 0.0 else edges[b + 1]
         dt = _interval(options[TIMESTEP], near_field == TAYLOR and plume[0], age, left, abs(t - edge))
@@ -248,9 +249,9 @@ def _follow(
         if mixed:
             air = (h, ustar, il, wstar, gradient / rho)
             if stepped:
-                free_levels(flat, state, shape, axes, (t, x, y), z, h, levels, aloft[0], aloft[1])
+                free_levels(flat, state, shape, axes, (t, x, y), z, h, levels, known, scales[0], scales[1])
             z1, mw, mean, below, sigma, tl, n = _up_and_down(
-                z, mw, dt, air, layer, options, levels, aloft, draws
+                z, mw, dt, air, layer, options, levels, scales, draws
             )
         elif z < layer:
             below = dt
@@ -386,6 +387,7 @@ def langevin(
     tracks = new_tracks(ends.shape[0], options[HOURS], options[EVERY])
     first = (releases[0, 2], releases[0, 4])
     columns = new_columns(shape[3] if options[STORMY] > 0.0 else 0)
+    known = new_known(levels.size)
     particle = 0
     for stratum in range(releases.shape[0]):
         for q in range(int(counts[stratum])):
@@ -400,6 +402,7 @@ def langevin(
                 widths,
                 (waves, heights),
                 columns,
+                known,
                 first,
                 table,
                 used,

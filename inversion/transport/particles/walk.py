@@ -26,6 +26,9 @@ Draws = tuple[np.uint64, np.uint64, np.uint64]
 # Height and memory at the end; mean height (m), seconds below the counting height; means of sigma_w and T_Lw; steps.
 Walk = tuple[float, float, float, float, float, float, int]
 
+# sigma_w (m s-1) and T_Lw (s) at levels; T_Lw is 0 where they have not been worked out yet.
+Scales = tuple[Floats, Floats]
+
 SHORTEST = 0.1  # s, of a vertical step
 # Where HYSPLIT takes its scales (m).
 STILT_LEVELS = np.array([10.0, *(30.0 * k * k - 25.0 * k + 5.0 for k in range(2, 27))])
@@ -135,21 +138,22 @@ def vertical_walk(
 
 
 @jit
+def _known(i: int, air: Air, levels: Floats, scales: Scales) -> None:
+    """Work out the scales at a level within the boundary layer, where that has not been done."""
+    if scales[1][i] == 0.0:
+        scales[0][i], scales[1][i] = stilt_scales(levels[i], air[0], air[1], air[2], air[3])
+
+
+@jit
 def _through(
-    z: float,
-    memory: float,
-    dt: float,
-    k: int,
-    levels: Floats,
-    sigmas: Floats,
-    gate: int,
-    draws: Draws,
+    z: float, memory: float, dt: float, k: int, gate: int, air: Air, levels: Floats, scales: Scales, draws: Draws
 ) -> tuple[float, float, int, int]:
     """Follow dz/dt = sigma memory through steps of sigma; return z, memory, layer and gates met.
 
     At a step a particle passes with the ratio of the sigmas, at most 1, and else turns back; its memory stays
     (Thomson et al. 1997, doi:10.1175/1520-0450(1997)036<1284:TOIIRW>2.0.CO;2), so even air stays even.
     """
+    sigmas = scales[0]
     while True:
         way = sigmas[k] * memory * dt
         if way < 0.0 and z + way < (levels[k] if k else 0.0):
@@ -161,11 +165,17 @@ def _through(
         dt *= 1.0 - (edge - z) / way
         z = edge
         gate += 1
-        word = philox(draws[0], draws[1], draws[2], np.uint64(gate), _GATE)[0]
-        if other >= 0 and uniform(word) * sigmas[k] < sigmas[other]:
-            k = other
-        else:
+        if other < 0:
             memory = -memory
+            continue
+        _known(other, air, levels, scales)
+        # Chance decides only where less air is stirred beyond.
+        if sigmas[other] < sigmas[k] and sigmas[other] <= sigmas[k] * uniform(
+            philox(draws[0], draws[1], draws[2], np.uint64(gate), _GATE)[0]
+        ):
+            memory = -memory
+        else:
+            k = other
 
 
 @jit
@@ -177,7 +187,7 @@ def stepped_walk(
     ctl: float,
     layer: float,
     levels: Floats,
-    aloft: tuple[Floats, Floats],
+    scales: Scales,
     draws: Draws,
 ) -> Walk:
     """Walk through scales that hold from one level to the next, above the boundary layer too, as in STILT.
@@ -188,8 +198,9 @@ def stepped_walk(
         As in `vertical_walk`; `z` may lie above the boundary layer.
     levels : ndarray of float64
         Heights (m) at which `stilt_scales` are taken; the first ones hold down to the ground.
-    aloft : (ndarray, ndarray) of float64, shape of `levels`
-        sigma_w and T_Lw; those at levels above the boundary layer count. They must not depend on the particle's height.
+    scales : tuple
+        `Scales`. Those at levels above the boundary layer are given and must not depend on the particle's height;
+        those within it are worked out here, as they are met.
 
     Returns
     -------
@@ -197,40 +208,54 @@ def stepped_walk(
         `Walk`.
     """
     key, particle, step = draws
-    h, ustar, inverse_obukhov, wstar, density_slope = air
-    n = levels.size
-    sigmas, tls = np.empty(n), np.empty(n)
+    h, density_slope = air[0], air[4]
+    sigmas, tls = scales
+    n, per_ctl = levels.size, 1.0 / ctl
     k = 0
     for i in range(n):
+        if levels[i] > max(z, h):
+            break
         if levels[i] <= h:
-            sigmas[i], tls[i] = stilt_scales(levels[i], h, ustar, inverse_obukhov, wstar)
-        else:
-            sigmas[i], tls[i] = aloft[0][i], aloft[1][i]
+            tls[i] = 0.0
         if levels[i] <= z:
             k = i
+    _known(k, air, levels, scales)
     left, total, below, mean_sigma, mean_tl = span, 0.0, 0.0, 0.0, 0.0
     steps = gate = 0
     a = b = c = d = np.uint64(0)
     while left > 1e-9:
-        dt = tls[k] / ctl
-        speed = sigmas[k] * abs(memory)
-        if memory < 0.0 and k > 0 and z - speed * dt < levels[k]:
+        dt = tls[k] * per_ctl
+        bottom, top = levels[k] if k else 0.0, levels[k + 1] if k + 1 < n else np.inf
+        way = sigmas[k] * memory * dt
+        beyond = not bottom <= z + way < top
+        if beyond:
             # A step that is long for the layer it enters would carry too much air there.
-            dt = min(dt, max(tls[k - 1] / ctl, (z - levels[k]) / speed))
-        elif memory > 0.0 and k + 1 < n and z + speed * dt > levels[k + 1]:
-            dt = min(dt, max(tls[k + 1] / ctl, (levels[k + 1] - z) / speed))
+            if way < 0.0 and k > 0:
+                _known(k - 1, air, levels, scales)
+                dt = min(dt, max(tls[k - 1] * per_ctl, (z - bottom) / way * -dt))
+            elif way > 0.0 and k + 1 < n:
+                _known(k + 1, air, levels, scales)
+                dt = min(dt, max(tls[k + 1] * per_ctl, (top - z) / way * dt))
         dt = min(max(dt, SHORTEST), left)
         if steps & 3 == 0:
             a, b, c, d = philox(key, particle, step, np.uint64(steps >> 2), _VERTICAL)
         word = a
         a, b, c = b, c, d
-        before = z
-        z, memory, k, gate = _through(z, memory, 0.5 * dt, k, levels, sigmas, gate, draws)
+        before, half = z, 0.5 * dt
+        if beyond:
+            z, memory, k, gate = _through(z, memory, half, k, gate, air, levels, scales, draws)
+            bottom, top = levels[k] if k else 0.0, levels[k + 1] if k + 1 < n else np.inf
+        else:
+            z += sigmas[k] * memory * half
         sigma, tl, at = sigmas[k], tls[k], z
-        kick = 0.5 * dt * sigma * density_slope
+        kick = half * sigma * density_slope
         keep, noise = fade(dt / tl)
         memory = keep * (memory + kick) + noise * normal(word, key, particle, step, _SPARE_VERTICAL) + kick
-        z, memory, k, gate = _through(z, memory, 0.5 * dt, k, levels, sigmas, gate, draws)
+        way = sigma * memory * half
+        if bottom <= z + way < top:
+            z += way
+        else:
+            z, memory, k, gate = _through(z, memory, half, k, gate, air, levels, scales, draws)
         total += at * dt
         below += _spent_below(layer, before, z, dt)
         mean_sigma += sigma * dt
