@@ -21,7 +21,7 @@ from obsnet.constants import CP_DRY_AIR, GRAVITY, R_DRY_AIR, VON_KARMAN
 from obsnet.met.vertical import VAPOUR
 from obsnet.typing import Floats, Ints, Singles
 
-__all__ = ["FREE_TL", "Known", "free_levels", "free_scales", "new_known", "stability"]
+__all__ = ["FREE_TL", "Aloft", "Known", "free_levels", "free_scales", "level_below", "new_known", "stability"]
 
 FREE_TL = 100.0  # s
 LEAST_K = 0.01  # m2 s-1, HYSPLIT's least
@@ -29,6 +29,8 @@ MIXING_LENGTH = 150.0  # m
 
 # Of each level the column (node and time) it was last worked out for, -1 for none, and sigma_w there.
 Known = tuple[Ints, Floats]
+# sigma_w by level, and the first and last level where it holds: beyond these it is that of the nearest.
+Aloft = tuple[Floats, int, int]
 
 
 @jit
@@ -84,6 +86,17 @@ def free_scales(
 
 
 @jit
+def level_below(levels: Floats, z: float, hint: int) -> int:
+    """Return the last level that is no higher than z, the first where there is none."""
+    k = hint
+    while k + 1 < levels.size and levels[k + 1] <= z:
+        k += 1
+    while k > 0 and levels[k] > z:
+        k -= 1
+    return k
+
+
+@jit
 def new_known(levels: int) -> Known:
     """Return room for what `free_levels` has worked out, at so many levels."""
     return np.full(levels, -1, np.int64), np.zeros(levels)
@@ -100,10 +113,9 @@ def free_levels(
     h: float,
     levels: Floats,
     known: Known,
-    sigmas: Floats,
-    tls: Floats,
-) -> None:
-    """Fill in sigma_w and T_L at the levels above the boundary layer that a particle may reach within an interval.
+    hint: int,
+) -> Aloft:
+    """Return sigma_w at the levels above the boundary layer that a particle may reach within an interval.
 
     Parameters
     ----------
@@ -117,23 +129,24 @@ def free_levels(
         Heights, m, increasing.
     known : tuple
         `Known`: a particle stays with a node and hour for many intervals, and all of a receptor's meet the same.
-    sigmas, tls : ndarray of float64, shape of `levels`
-        Filled where ``levels > h``: at the levels next to the particle, and beyond them with the nearest of these.
+    hint : int
+        A level near the particle's; any will do.
+
+    Returns
+    -------
+    tuple
+        `Aloft`: the levels next to the particle, or the first one above the boundary layer.
     """
     t, x, y = place
-    nodes, found = known
-    n = levels.size
+    nodes, sigmas = known
     column = _nearest(shape, axes, t, x, y)
-    k = 0
-    while k + 1 < n and levels[k + 1] <= z:
-        k += 1
-    first = 0
-    while first < n and levels[first] <= h:
+    k = level_below(levels, z, hint)
+    first = level_below(levels, h, k)
+    if levels[first] <= h:
         first += 1
-    low, high = max(k - 1, first), min(max(k + 1, first), n - 1)
+    low, high = max(k - 1, first), min(max(k + 1, first), levels.size - 1)
     for i in range(low, high + 1):
         if nodes[i] != column:
             nodes[i] = column
-            found[i] = free_scales(wind, state, shape, axes, t, x, y, levels[i])[0]
-    for i in range(first, n):
-        sigmas[i], tls[i] = found[min(max(i, low), high)], FREE_TL
+            sigmas[i] = free_scales(wind, state, shape, axes, t, x, y, levels[i])[0]
+    return sigmas, low, high
