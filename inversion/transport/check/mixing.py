@@ -27,7 +27,7 @@ REGIMES = {
 }
 
 
-ALOFT = (0.05, 100.0)  # sigma_w (m s-1) and T_L (s) above the boundary layer, of moderate shear
+ALOFT = 0.05  # m s-1, sigma_w above the boundary layer, of moderate shear
 
 
 @jit
@@ -47,7 +47,8 @@ def _ensemble(
     h, slope = air[0], air[4]
     found = np.zeros((groups, layers))
     key = np.uint64(2024)
-    aloft = (np.full(levels.size, ALOFT[0]), np.full(levels.size, ALOFT[1]))
+    ladder = (levels, np.empty(levels.size), np.empty(levels.size))
+    aloft = (np.full(levels.size, ALOFT), 0, levels.size - 1)
     for p in range(n):
         number = np.uint64(p)
         z = np.log(1.0 + (p + 0.5) / n * (np.exp(slope * top) - 1.0)) / slope
@@ -56,7 +57,7 @@ def _ensemble(
         for s in range(spans):
             draws = (key, number, np.uint64(s + 1))
             if levels.size:
-                walk = stepped_walk(z, memory, span, air, ctl, h, levels, aloft, draws)
+                walk = stepped_walk(z, memory, span, air, ctl, h, ladder, aloft, draws)
             else:
                 walk = vertical_walk(z, memory, span, air, ctl, least_tl, h, draws)
             z, memory = walk[0], walk[1]

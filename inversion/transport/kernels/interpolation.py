@@ -20,6 +20,9 @@ Shape = tuple[int, int, int, int]
 # a function that another module's kernel calls, delete the .nbi files in __pycache__ (an installation is fresh).
 jit = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
 
+# Numba wraps signed indices around where they are negative, at a cost; unsigned ones it takes as they are.
+_1, _2, _3, _4, _5, _6, _7 = (np.uint64(k) for k in range(1, 8))
+
 # Entries of `axes`.
 T0, PER_SECOND, LAT0, DLAT, LON0, DLON, PER_TOP, LEVEL_SCALE = range(8)
 
@@ -47,12 +50,12 @@ def wind_at(
     fz = np.float32(min(max((z - axes[LEVEL_SCALE] * k * k) / depth, 0.0), 1.0))
     one = np.float32(1.0)
     u = v = w = lower = upper = np.float32(0.0)
-    column = 4 * nz
-    row = nx * column
-    first = ((n * ny + j) * nx + i) * column + 4 * k
+    column = np.uint64(4 * nz)
+    row = np.uint64(nx * 4 * nz)
+    first = np.uint64(((n * ny + j) * nx + i) * 4 * nz + 4 * k)
     w00, w01, w10, w11 = (one - fy) * (one - fx), (one - fy) * fx, fy * (one - fx), fy * fx
     for a in range(2):
-        at = first + a * ny * row
+        at = first + np.uint64(a * ny * nx * 4 * nz)
         wt = ft if a else one - ft
         for c in range(4):
             if c == 0:
@@ -65,11 +68,11 @@ def wind_at(
                 share, q = wt * w11, at + row + column
             high = share * fz
             low = share - high
-            u += low * wind[q] + high * wind[q + 4]
-            v += low * wind[q + 1] + high * wind[q + 5]
-            w += low * wind[q + 2] + high * wind[q + 6]
-            lower += share * wind[q + 3]
-            upper += share * wind[q + 7]
+            u += low * wind[q] + high * wind[q + _4]
+            v += low * wind[q + _1] + high * wind[q + _5]
+            w += low * wind[q + _2] + high * wind[q + _6]
+            lower += share * wind[q + _3]
+            upper += share * wind[q + _7]
     density = float(lower + fz * (upper - lower))
     return float(u), float(v), float(w), density, float(upper - lower) / depth
 
@@ -84,26 +87,26 @@ def surface_at(
     i, fx = node(x, nx)
     j, fy = node(y, ny)
     one = np.float32(1.0)
-    first = ((n * ny + j) * nx + i) * 6
-    row = nx * 6
+    first = np.uint64(((n * ny + j) * nx + i) * 6)
+    row = np.uint64(nx * 6)
     w00, w01, w10, w11 = (one - fy) * (one - fx), (one - fy) * fx, fy * (one - fx), fy * fx
     h = m = us = il = ws = d = np.float32(0.0)
     for a in range(2):
-        at = first + a * ny * row
+        at = first + np.uint64(a * ny * nx * 6)
         wt = ft if a else one - ft
         for c in range(4):
             if c == 0:
                 share, q = wt * w00, at
             elif c == 1:
-                share, q = wt * w01, at + 6
+                share, q = wt * w01, at + _6
             elif c == 2:
                 share, q = wt * w10, at + row
             else:
-                share, q = wt * w11, at + row + 6
+                share, q = wt * w11, at + row + _6
             h += share * surface[q]
-            m += share * surface[q + 1]
-            us += share * surface[q + 2]
-            il += share * surface[q + 3]
-            ws += share * surface[q + 4]
-            d += share * surface[q + 5]
+            m += share * surface[q + _1]
+            us += share * surface[q + _2]
+            il += share * surface[q + _3]
+            ws += share * surface[q + _4]
+            d += share * surface[q + _5]
     return float(h), float(m), float(us), float(il), float(ws), float(d)

@@ -19,13 +19,18 @@ import numpy as np
 from inversion.transport.kernels.interpolation import LEVEL_SCALE, PER_SECOND, PER_TOP, T0, Shape, jit
 from obsnet.constants import CP_DRY_AIR, GRAVITY, R_DRY_AIR, VON_KARMAN
 from obsnet.met.vertical import VAPOUR
-from obsnet.typing import Floats, Singles
+from obsnet.typing import Floats, Ints, Singles
 
-__all__ = ["FREE_TL", "free_levels", "free_scales", "stability"]
+__all__ = ["FREE_TL", "Aloft", "Known", "free_levels", "free_scales", "level_below", "new_known", "stability"]
 
 FREE_TL = 100.0  # s
 LEAST_K = 0.01  # m2 s-1, HYSPLIT's least
 MIXING_LENGTH = 150.0  # m
+
+# Of each level the column (node and time) it was last worked out for, -1 for none, and sigma_w there.
+Known = tuple[Ints, Floats]
+# sigma_w by level, and the first and last level where it holds: beyond these it is that of the nearest.
+Aloft = tuple[Floats, int, int]
 
 
 @jit
@@ -43,6 +48,15 @@ def _theta(pressure: float, temperature: float, humidity: float) -> float:
 
 
 @jit
+def _nearest(shape: Shape, axes: Floats, t: float, x: float, y: float) -> int:
+    """Return the column of the nearest node and time."""
+    nt, ny, nx, _ = shape
+    n = min(max(int((t - axes[T0]) * axes[PER_SECOND] + 0.5), 0), nt - 1)
+    j, i = min(max(int(y + 0.5), 0), ny - 1), min(max(int(x + 0.5), 0), nx - 1)
+    return (n * ny + j) * nx + i
+
+
+@jit
 def free_scales(
     wind: Singles, state: Singles, shape: Shape, axes: Floats, t: float, x: float, y: float, z: float
 ) -> tuple[float, float]:
@@ -55,11 +69,9 @@ def free_scales(
     shape, axes, t, x, y, z
         As in `inversion.transport.kernels.interpolation.wind_at`.
     """
-    nt, ny, nx, nz = shape
-    n = min(max(int((t - axes[T0]) * axes[PER_SECOND] + 0.5), 0), nt - 1)
-    j, i = min(max(int(y + 0.5), 0), ny - 1), min(max(int(x + 0.5), 0), nx - 1)
+    nz = shape[3]
     k = min(max(int(np.sqrt(max(z, 0.0) * axes[PER_TOP]) * (nz - 1)), 1), nz - 2)
-    node = ((n * ny + j) * nx + i) * nz + k
+    node = _nearest(shape, axes, t, x, y) * nz + k
     low, high = axes[LEVEL_SCALE] * k * k, axes[LEVEL_SCALE] * (k + 1) * (k + 1)
     depth = high - low
     u, v = wind[4 * node + 4] - wind[4 * node], wind[4 * node + 5] - wind[4 * node + 1]
@@ -74,6 +86,23 @@ def free_scales(
 
 
 @jit
+def level_below(levels: Floats, z: float, hint: int) -> int:
+    """Return the last level that is no higher than z, the first where there is none."""
+    k = hint
+    while k + 1 < levels.size and levels[k + 1] <= z:
+        k += 1
+    while k > 0 and levels[k] > z:
+        k -= 1
+    return k
+
+
+@jit
+def new_known(levels: int) -> Known:
+    """Return room for what `free_levels` has worked out, at so many levels."""
+    return np.full(levels, -1, np.int64), np.zeros(levels)
+
+
+@jit
 def free_levels(
     wind: Singles,
     state: Singles,
@@ -83,10 +112,10 @@ def free_levels(
     z: float,
     h: float,
     levels: Floats,
-    sigmas: Floats,
-    tls: Floats,
-) -> None:
-    """Fill in sigma_w and T_L at the levels above the boundary layer that a particle may reach within an interval.
+    known: Known,
+    hint: int,
+) -> Aloft:
+    """Return sigma_w at the levels above the boundary layer that a particle may reach within an interval.
 
     Parameters
     ----------
@@ -98,23 +127,26 @@ def free_levels(
         Heights of the particle and of the boundary layer, m.
     levels : ndarray of float64
         Heights, m, increasing.
-    sigmas, tls : ndarray of float64, shape of `levels`
-        Filled where ``levels > h``: at the levels next to the particle, and beyond them with the nearest of these.
+    known : tuple
+        `Known`: a particle stays with a node and hour for many intervals, and all of a receptor's meet the same.
+    hint : int
+        A level near the particle's; any will do.
+
+    Returns
+    -------
+    tuple
+        `Aloft`: the levels next to the particle, or the first one above the boundary layer.
     """
     t, x, y = place
-    n = levels.size
-    k = 0
-    while k + 1 < n and levels[k + 1] <= z:
-        k += 1
-    first = 0
-    while first < n and levels[first] <= h:
+    nodes, sigmas = known
+    column = _nearest(shape, axes, t, x, y)
+    k = level_below(levels, z, hint)
+    first = level_below(levels, h, k)
+    if levels[first] <= h:
         first += 1
-    low, high = max(k - 1, first), min(max(k + 1, first), n - 1)
-    for i in range(first, n):
-        if low <= i <= high:
-            sigmas[i], tls[i] = free_scales(wind, state, shape, axes, t, x, y, levels[i])
-    for i in range(first, n):
-        if i < low:
-            sigmas[i], tls[i] = sigmas[low], tls[low]
-        elif i > high:
-            sigmas[i], tls[i] = sigmas[high], tls[high]
+    low, high = max(k - 1, first), min(max(k + 1, first), levels.size - 1)
+    for i in range(low, high + 1):
+        if nodes[i] != column:
+            nodes[i] = column
+            sigmas[i] = free_scales(wind, state, shape, axes, t, x, y, levels[i])[0]
+    return sigmas, low, high

@@ -12,7 +12,7 @@ import numpy as np
 from inversion.transport.convection.columns import CONVECTION_STEP, Columns, convected, new_columns
 from inversion.transport.kernels.interpolation import DLAT, DLON, PER_TOP, Shape, jit, surface_at, wind_at
 from inversion.transport.kernels.random import normal, philox
-from inversion.transport.particles.free_air import free_levels
+from inversion.transport.particles.free_air import Aloft, Known, free_levels, new_known
 from inversion.transport.particles.hash_table import (
     SHARE,
     TOTAL,
@@ -38,13 +38,15 @@ from inversion.transport.particles.paths import (
     release_point,
 )
 from inversion.transport.particles.sideways import (
+    NO_FADING,
     SPARE,
+    fading,
     free_step,
     nodes_per_metre,
     turbulent_step,
     wind_scales,
 )
-from inversion.transport.particles.walk import Air, Draws, Walk, stepped_walk, vertical_walk
+from inversion.transport.particles.walk import Air, Draws, Ladder, Walk, stepped_walk, vertical_walk
 from inversion.transport.particles.wind_error import wind_error_at
 from obsnet.constants import MOLAR_MASS_DRY_AIR
 from obsnet.sphere import METRES_PER_DEGREE
@@ -134,13 +136,13 @@ def _up_and_down(
     air: Air,
     counting: float,
     options: Floats,
-    levels: Floats,
-    aloft: tuple[Floats, Floats],
+    ladder: Ladder,
+    aloft: Aloft,
     draws: Draws,
 ) -> Walk:
     """Take a particle through the vertical steps of one interval."""
-    if levels.size:
-        return stepped_walk(z, memory, dt, air, options[CTL], counting, levels, aloft, draws)
+    if ladder[0].size:
+        return stepped_walk(z, memory, dt, air, options[CTL], counting, ladder, aloft, draws)
     return vertical_walk(z, memory, dt, air, options[CTL], options[LEAST_TL], counting, draws)
 
 
@@ -198,6 +200,7 @@ def _follow(
     widths: Floats,
     errors: tuple[Floats, Floats],
     columns: Columns,
+    known: Known,
     first: tuple[float, float],
     table: Table,
     used: int,
@@ -232,8 +235,9 @@ def _follow(
     step, vertical = np.uint64(0), 0
     u, v, w, rho, gradient = wind_at(flat, shape, axes, t, x, y, z)
     cx = nodes_per_metre(axes, y)
+    along = across = NO_FADING
     plume = (near_field != NOT_NEAR, 0.0, 0.0, 0.0)
-    aloft = (np.empty(levels.size), np.empty(levels.size))
+    ladder, aloft = (levels, np.empty(levels.size), np.empty(levels.size)), (known[1], 0, 0)
     while left > 1e-6:
         edge = edges[b] if sign < 0.0 else edges[b + 1]
         dt = _interval(options[TIMESTEP], near_field == TAYLOR and plume[0], age, left, abs(t - edge))
@@ -248,9 +252,9 @@ def _follow(
         if mixed:
             air = (h, ustar, il, wstar, gradient / rho)
             if stepped:
-                free_levels(flat, state, shape, axes, (t, x, y), z, h, levels, aloft[0], aloft[1])
+                aloft = free_levels(flat, state, shape, axes, (t, x, y), z, h, levels, known, aloft[1])
             z1, mw, mean, below, sigma, tl, n = _up_and_down(
-                z, mw, dt, air, layer, options, levels, aloft, draws
+                z, mw, dt, air, layer, options, ladder, aloft, draws
             )
         elif z < layer:
             below = dt
@@ -266,8 +270,10 @@ def _follow(
         dx, dy = sign * u * dt, sign * v * dt
         z1 = abs(z1 + sign * w * dt)
         if mixed:
-            across = wind_scales(mean, h, ustar, il, sigma if stepped else -1.0, options[HORIZONTAL_TL])
-            east, north, mu, mv = turbulent_step(across, dt, mu, mv, (u, v), draws)
+            scales = wind_scales(mean, h, ustar, il, sigma if stepped else -1.0, options[HORIZONTAL_TL])
+            along = fading(along, scales[2], dt)
+            across = fading(along if scales[3] == scales[2] else across, scales[3], dt)
+            east, north, mu, mv = turbulent_step(scales, (along, across), mu, mv, (u, v), draws)
             dx, dy = dx + east, dy + north
         elif turbulent:
             east, north = free_step(options[SPREAD], dt, draws)
@@ -386,6 +392,7 @@ def langevin(
     tracks = new_tracks(ends.shape[0], options[HOURS], options[EVERY])
     first = (releases[0, 2], releases[0, 4])
     columns = new_columns(shape[3] if options[STORMY] > 0.0 else 0)
+    known = new_known(levels.size)
     particle = 0
     for stratum in range(releases.shape[0]):
         for q in range(int(counts[stratum])):
@@ -400,6 +407,7 @@ def langevin(
                 widths,
                 (waves, heights),
                 columns,
+                known,
                 first,
                 table,
                 used,

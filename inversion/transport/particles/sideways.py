@@ -11,13 +11,25 @@ from inversion.transport.particles.walk import Draws
 from obsnet.sphere import METRES_PER_DEGREE
 from obsnet.typing import Floats
 
-__all__ = ["SPARE", "free_step", "nodes_per_metre", "turbulent_step", "wind_scales"]
+__all__ = [
+    "NO_FADING",
+    "SPARE",
+    "Fading",
+    "fading",
+    "free_step",
+    "nodes_per_metre",
+    "turbulent_step",
+    "wind_scales",
+]
 
 _HORIZONTAL = np.uint64(11)
 SPARE = np.uint64(14)
 
 # sigma along and across the wind (m s-1), T_L along and across (s).
 WindScales = tuple[float, float, float, float]
+# T_L and step (s), and the `ou_coefficients` of these.
+Fading = tuple[float, float, float, float, float, float, float]
+NO_FADING = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 @jit
@@ -52,8 +64,22 @@ def wind_scales(
 
 
 @jit
+def fading(known: Fading, tl: float, dt: float) -> Fading:
+    """Return `Fading` of a time scale and step (s); the known one where it is of these."""
+    if tl == known[0] and dt == known[1]:
+        return known
+    decay, noise, way, shared, rest = ou_coefficients(tl, dt)
+    return tl, dt, decay, noise, way, shared, rest
+
+
+@jit
 def turbulent_step(
-    scales: WindScales, dt: float, mu: float, mv: float, wind: tuple[float, float], draws: Draws
+    scales: WindScales,
+    fadings: tuple[Fading, Fading],
+    mu: float,
+    mv: float,
+    wind: tuple[float, float],
+    draws: Draws,
 ) -> tuple[float, float, float, float]:
     """Return the way east and north (m) by turbulence, and the new memories.
 
@@ -61,8 +87,8 @@ def turbulent_step(
     ----------
     scales : tuple
         `WindScales`.
-    dt : float
-        Length, s.
+    fadings : tuple
+        `Fading` along and across the wind.
     mu, mv : float
         Normalised velocities along and across the wind.
     wind : (float, float)
@@ -70,7 +96,7 @@ def turbulent_step(
     draws : tuple
         Key, particle and step.
     """
-    su, sv, tu, tv = scales
+    su, sv, _, _ = scales
     u, v = wind
     key, particle, step = draws
     words = philox(key, particle, step, np.uint64(0), _HORIZONTAL)
@@ -80,11 +106,10 @@ def turbulent_step(
         normal(words[2], key, particle, step, SPARE),
         normal(words[3], key, particle, step, SPARE),
     )
-    r, noise, way, shared, rest = ou_coefficients(tu, dt)
+    _, _, r, noise, way, shared, rest = fadings[0]
     along = su * (way * mu + shared * n0 + rest * n2)
     mu = r * mu + noise * n0
-    if tv != tu:
-        r, noise, way, shared, rest = ou_coefficients(tv, dt)
+    _, _, r, noise, way, shared, rest = fadings[1]
     across = sv * (way * mv + shared * n1 + rest * n3)
     speed = np.sqrt(u * u + v * v) + 1e-6
     return (u * along - v * across) / speed, (v * along + u * across) / speed, mu, r * mv + noise * n1

@@ -115,13 +115,14 @@ def stilt_scales(
         sigma -= LEAST_SIGMA
         return sigma, length / sigma
     zeta, obukhov = z / h, max(1.0 / abs(inverse_obukhov), 37.5)
-    sigma = 0.96 * np.cbrt(3.0 * zeta + obukhov / h)
     if zeta >= 0.96:
         sigma = 0.37
     elif zeta >= 0.4:
         sigma = 0.722 * (1.0 - zeta) ** 0.207
-    elif zeta >= 0.03:
-        sigma = min(sigma, 0.763 * zeta**0.175)
+    else:
+        sigma = 0.96 * np.cbrt(3.0 * zeta + obukhov / h)
+        if zeta >= 0.03:
+            sigma = min(sigma, 0.763 * zeta**0.175)
     sigma *= wstar
     if z < obukhov:
         length = 0.1 * z / (0.55 - 0.38 * z / obukhov)

@@ -14,6 +14,7 @@ import numpy as np
 
 from inversion.transport.kernels.interpolation import jit
 from inversion.transport.kernels.random import normal, philox, uniform
+from inversion.transport.particles.free_air import FREE_TL, Aloft, level_below
 from inversion.transport.particles.turbulence import regime, stilt_scales, vertical_scales
 from obsnet.typing import Floats
 
@@ -25,6 +26,9 @@ Air = tuple[float, float, float, float, float]
 Draws = tuple[np.uint64, np.uint64, np.uint64]
 # Height and memory at the end; mean height (m), seconds below the counting height; means of sigma_w and T_Lw; steps.
 Walk = tuple[float, float, float, float, float, float, int]
+
+# Levels (m), sigma_w (m s-1) and T_Lw (s) there; T_Lw is 0 where they have not been worked out yet.
+Ladder = tuple[Floats, Floats, Floats]
 
 SHORTEST = 0.1  # s, of a vertical step
 # Where HYSPLIT takes its scales (m).
@@ -135,14 +139,33 @@ def vertical_walk(
 
 
 @jit
+def _known(i: int, air: Air, ladder: Ladder, aloft: Aloft) -> None:
+    """Work out the scales at a level, where that has not been done."""
+    levels, sigmas, tls = ladder
+    if tls[i] > 0.0:
+        return
+    if levels[i] <= air[0]:
+        sigmas[i], tls[i] = stilt_scales(levels[i], air[0], air[1], air[2], air[3])
+    else:
+        sigmas[i], tls[i] = aloft[0][min(max(i, aloft[1]), aloft[2])], FREE_TL
+
+
+@jit
+def _ends(k: int, levels: Floats) -> tuple[float, float]:
+    """Return the heights between which the scales of a level hold."""
+    return levels[k] if k else 0.0, levels[k + 1] if k + 1 < levels.size else np.inf
+
+
+@jit
 def _through(
     z: float,
     memory: float,
     dt: float,
     k: int,
-    levels: Floats,
-    sigmas: Floats,
     gate: int,
+    air: Air,
+    ladder: Ladder,
+    aloft: Aloft,
     draws: Draws,
 ) -> tuple[float, float, int, int]:
     """Follow dz/dt = sigma memory through steps of sigma; return z, memory, layer and gates met.
@@ -150,22 +173,29 @@ def _through(
     At a step a particle passes with the ratio of the sigmas, at most 1, and else turns back; its memory stays
     (Thomson et al. 1997, doi:10.1175/1520-0450(1997)036<1284:TOIIRW>2.0.CO;2), so even air stays even.
     """
+    levels, sigmas, _ = ladder
     while True:
         way = sigmas[k] * memory * dt
-        if way < 0.0 and z + way < (levels[k] if k else 0.0):
-            edge, other = levels[k] if k else 0.0, k - 1
-        elif way > 0.0 and k + 1 < levels.size and z + way >= levels[k + 1]:
-            edge, other = levels[k + 1], k + 1
+        bottom, top = _ends(k, levels)
+        if way < 0.0 and z + way < bottom:
+            edge, other = bottom, k - 1
+        elif way > 0.0 and z + way >= top:
+            edge, other = top, k + 1
         else:
             return z + way, memory, k, gate
         dt *= 1.0 - (edge - z) / way
         z = edge
         gate += 1
-        word = philox(draws[0], draws[1], draws[2], np.uint64(gate), _GATE)[0]
-        if other >= 0 and uniform(word) * sigmas[k] < sigmas[other]:
-            k = other
-        else:
+        if other < 0:
             memory = -memory
+            continue
+        _known(other, air, ladder, aloft)
+        if sigmas[other] < sigmas[k]:  # else chance has no say, and is not asked
+            word = philox(draws[0], draws[1], draws[2], np.uint64(gate), _GATE)[0]
+            if uniform(word) * sigmas[k] >= sigmas[other]:
+                memory = -memory
+                continue
+        k = other
 
 
 @jit
@@ -176,8 +206,8 @@ def stepped_walk(
     air: Air,
     ctl: float,
     layer: float,
-    levels: Floats,
-    aloft: tuple[Floats, Floats],
+    ladder: Ladder,
+    aloft: Aloft,
     draws: Draws,
 ) -> Walk:
     """Walk through scales that hold from one level to the next, above the boundary layer too, as in STILT.
@@ -186,10 +216,11 @@ def stepped_walk(
     ----------
     z, memory, span, air, ctl, layer, draws
         As in `vertical_walk`; `z` may lie above the boundary layer.
-    levels : ndarray of float64
-        Heights (m) at which `stilt_scales` are taken; the first ones hold down to the ground.
-    aloft : (ndarray, ndarray) of float64, shape of `levels`
-        sigma_w and T_Lw; those at levels above the boundary layer count. They must not depend on the particle's height.
+    ladder : tuple
+        `Ladder`, of heights at which `stilt_scales` are taken; the first ones hold down to the ground. Scales are
+        filled in as they are met.
+    aloft : tuple
+        `Aloft`, for levels above the boundary layer; they must not depend on the particle's height.
 
     Returns
     -------
@@ -197,40 +228,49 @@ def stepped_walk(
         `Walk`.
     """
     key, particle, step = draws
-    h, ustar, inverse_obukhov, wstar, density_slope = air
-    n = levels.size
-    sigmas, tls = np.empty(n), np.empty(n)
-    k = 0
-    for i in range(n):
-        if levels[i] <= h:
-            sigmas[i], tls[i] = stilt_scales(levels[i], h, ustar, inverse_obukhov, wstar)
-        else:
-            sigmas[i], tls[i] = aloft[0][i], aloft[1][i]
-        if levels[i] <= z:
-            k = i
+    levels, sigmas, tls = ladder
+    density_slope, per_ctl = air[4], 1.0 / ctl
+    usual = fade(per_ctl)
+    tls[:] = 0.0
+    k = level_below(levels, z, aloft[1])
+    _known(k, air, ladder, aloft)
     left, total, below, mean_sigma, mean_tl = span, 0.0, 0.0, 0.0, 0.0
     steps = gate = 0
     a = b = c = d = np.uint64(0)
     while left > 1e-9:
-        dt = tls[k] / ctl
-        speed = sigmas[k] * abs(memory)
-        if memory < 0.0 and k > 0 and z - speed * dt < levels[k]:
+        whole = max(tls[k] * per_ctl, SHORTEST)
+        way = sigmas[k] * memory * whole
+        bottom, top = _ends(k, levels)
+        stays = bottom <= z + way < top
+        dt = whole
+        if not stays:
             # A step that is long for the layer it enters would carry too much air there.
-            dt = min(dt, max(tls[k - 1] / ctl, (z - levels[k]) / speed))
-        elif memory > 0.0 and k + 1 < n and z + speed * dt > levels[k + 1]:
-            dt = min(dt, max(tls[k + 1] / ctl, (levels[k + 1] - z) / speed))
-        dt = min(max(dt, SHORTEST), left)
+            down, up = way < 0.0 and k > 0 and z + way < bottom, way > 0.0 and z + way >= top
+            if down or up:
+                other = k - 1 if down else k + 1
+                _known(other, air, ladder, aloft)
+                ahead = ((bottom if down else top) - z) / way * whole
+                dt = max(min(dt, max(tls[other] * per_ctl, ahead)), SHORTEST)
+        dt = min(dt, left)
         if steps & 3 == 0:
             a, b, c, d = philox(key, particle, step, np.uint64(steps >> 2), _VERTICAL)
         word = a
         a, b, c = b, c, d
-        before = z
-        z, memory, k, gate = _through(z, memory, 0.5 * dt, k, levels, sigmas, gate, draws)
+        before, half = z, 0.5 * dt
+        if stays:
+            z += sigmas[k] * memory * half
+        else:
+            z, memory, k, gate = _through(z, memory, half, k, gate, air, ladder, aloft, draws)
+            bottom, top = _ends(k, levels)
         sigma, tl, at = sigmas[k], tls[k], z
-        kick = 0.5 * dt * sigma * density_slope
-        keep, noise = fade(dt / tl)
+        kick = half * sigma * density_slope
+        keep, noise = usual if stays and dt == tl * per_ctl else fade(dt / tl)
         memory = keep * (memory + kick) + noise * normal(word, key, particle, step, _SPARE_VERTICAL) + kick
-        z, memory, k, gate = _through(z, memory, 0.5 * dt, k, levels, sigmas, gate, draws)
+        way = sigma * memory * half
+        if bottom <= z + way < top:
+            z += way
+        else:
+            z, memory, k, gate = _through(z, memory, half, k, gate, air, ladder, aloft, draws)
         total += at * dt
         below += _spent_below(layer, before, z, dt)
         mean_sigma += sigma * dt

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from inversion.transport.check.answers import convergence, reciprocity, rotation, uniform_flux
 from inversion.transport.check.mixing import REGIMES, stilt_well_mixed, taylor, well_mixed
 from inversion.transport.check.worlds import START, plain_world, release
-from inversion.transport.particles.free_air import free_scales, stability
+from inversion.transport.kernels.random import normal, philox, uniform
+from inversion.transport.particles.free_air import FREE_TL, free_levels, free_scales, new_known, stability
 from inversion.transport.particles.settings import ParticleSettings
 from inversion.transport.particles.simulate import simulate
 from inversion.transport.particles.turbulence import (
@@ -348,16 +349,114 @@ def test_steps_of_the_scales_keep_even_air_even(name):
     assert row.passed, row
 
 
+def _walked(z, memory, span, air, ctl, layer, sigmas, tls, draws):
+    """Walk with all scales given beforehand, one rule after the other."""
+    key, particle, step = draws
+    k, left, steps, gate = max(int(np.searchsorted(STILT_LEVELS, z, side="right")) - 1, 0), span, 0, 0
+    sums = np.zeros(4)
+
+    def through(z, memory, dt, k, gate):
+        while True:
+            way = sigmas[k] * memory * dt
+            bottom, top = STILT_LEVELS[k] if k else 0.0, STILT_LEVELS[k + 1]
+            if not (z + way < bottom if way < 0.0 else way > 0.0 and z + way >= top):
+                return z + way, memory, k, gate
+            edge, other = (bottom, k - 1) if way < 0.0 else (top, k + 1)
+            dt, z, gate = dt * (1.0 - (edge - z) / way), edge, gate + 1
+            chance = uniform(philox(key, particle, step, np.uint64(gate), np.uint64(16))[0])
+            if other >= 0 and chance * sigmas[k] < sigmas[other]:
+                k = other
+            else:
+                memory = -memory
+
+    while left > 1e-9:
+        dt, speed = tls[k] / ctl, sigmas[k] * abs(memory)
+        if memory < 0.0 and k > 0 and z - speed * dt < STILT_LEVELS[k]:
+            dt = min(dt, max(tls[k - 1] / ctl, (z - STILT_LEVELS[k]) / speed))
+        elif memory > 0.0 and z + speed * dt > STILT_LEVELS[k + 1]:
+            dt = min(dt, max(tls[k + 1] / ctl, (STILT_LEVELS[k + 1] - z) / speed))
+        dt = min(max(dt, 0.1), left)
+        word = philox(key, particle, step, np.uint64(steps // 4), np.uint64(13))[steps % 4]
+        before = z
+        z, memory, k, gate = through(z, memory, 0.5 * dt, k, gate)
+        at, kick = z, 0.5 * dt * sigmas[k] * air[4]
+        keep, noise = fade(dt / tls[k])
+        memory = (
+            keep * (memory + kick)
+            + noise * normal(np.uint64(word), key, particle, step, np.uint64(15))
+            + kick
+        )
+        scales = sigmas[k], tls[k]
+        z, memory, k, gate = through(z, memory, 0.5 * dt, k, gate)
+        low, high = min(before, z), max(before, z)
+        share = 1.0 if high <= layer else (layer - low) / (high - low) if low < layer else 0.0
+        sums += dt * np.array([at, share * span, *scales])
+        left, steps = left - dt, steps + 1
+    return (z, memory, *(sums / span), steps)
+
+
+@settings(max_examples=60)
+@given(
+    st.sampled_from(sorted(REGIMES)),
+    st.floats(0.0, 1.4),
+    st.floats(-3.0, 3.0),
+    st.floats(0.02, 0.5),
+    st.integers(0, 2**32),
+)
+def test_scales_taken_as_they_are_met_are_those_taken_beforehand(name, share, memory, free, seed):
+    """And so are the random numbers: what chance need not decide is not drawn, and no other moves up for it."""
+    h, ustar, inverse, wstar = REGIMES[name]
+    air, z = (h, ustar, inverse, wstar, -1e-4), share * h
+    n = STILT_LEVELS.size
+    aloft = free * (1.0 + 0.5 * np.sin(np.arange(n)))
+    first = int((h >= STILT_LEVELS).sum())
+    here = int((z >= STILT_LEVELS).sum()) - 1
+    low, high = max(here - 1, first), max(here + 1, first)
+    scales = [
+        stilt_scales(level, *air[:4]) if level <= h else (aloft[min(max(i, low), high)], FREE_TL)
+        for i, level in enumerate(STILT_LEVELS)
+    ]
+    draws = (np.uint64(seed), np.uint64(3), np.uint64(5))
+    ladder = (STILT_LEVELS, np.full(n, np.nan), np.full(n, 1e9))
+    found = stepped_walk(z, memory, 60.0, air, 5.0, 0.5 * h, ladder, (aloft, low, high), draws)
+    wanted = _walked(z, memory, 60.0, air, 5.0, 0.5 * h, *np.array(scales).T, draws)
+    assert found == pytest.approx(wanted, rel=1e-9, abs=1e-9)
+
+
+@settings(max_examples=20)
+@given(
+    st.lists(st.tuples(st.floats(0, 3), st.floats(0, 3), st.floats(0, 9000), st.integers(0, 25)), min_size=2)
+)
+def test_scales_aloft_do_not_depend_on_who_was_there_before(places):
+    """Kept by node and hour: the same as worked out anew, at the levels next to the particle."""
+    draw = np.random.default_rng(5)
+    shape = (4, 4, 4, 30)
+    wind = draw.normal(0, 5, (*shape, 4)).astype(np.float32).reshape(-1)
+    state = np.broadcast_to([8e4, 280.0, 0.0], (*shape, 3)).astype(np.float32)
+    state = (state * draw.uniform(0.98, 1.0, (*shape, 3)).astype(np.float32)).reshape(-1)
+    axes = np.array([0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 1.0 / 16000.0, 16000.0 / 29**2])
+    known = new_known(STILT_LEVELS.size)
+    for t, x, z, hint in places:
+        sigmas, low, high = free_levels(
+            wind, state, shape, axes, (t, x, 1.0), z, 800.0, STILT_LEVELS, known, hint
+        )
+        first, here = int((STILT_LEVELS <= 800.0).sum()), int((z >= STILT_LEVELS).sum()) - 1
+        assert (low, high) == (max(here - 1, first), max(here + 1, first))
+        for i in range(low, high + 1):
+            assert sigmas[i] == free_scales(wind, state, shape, axes, t, x, 1.0, STILT_LEVELS[i])[0]
+
+
 def test_air_above_the_layer_spreads_as_its_scales_say():
     """sigma_w^2 T_Lw t of the scales aloft, for air that never meets the layer's top."""
     heights = []
-    aloft = (np.full(STILT_LEVELS.size, 0.09), np.full(STILT_LEVELS.size, 100.0))
+    ladder = (STILT_LEVELS, np.empty(STILT_LEVELS.size), np.empty(STILT_LEVELS.size))
+    aloft = (np.full(STILT_LEVELS.size, 0.09), 0, STILT_LEVELS.size - 1)
     for particle in range(300):
         z, memory = 3000.0, 0.0
         for step in range(60):
             draws = (np.uint64(1), np.uint64(particle), np.uint64(step))
             air = (150.0, 0.2, 0.03, 0.0, 0.0)
-            z, memory, *_ = stepped_walk(z, memory, 60.0, air, 10.0, 75.0, STILT_LEVELS, aloft, draws)
+            z, memory, *_ = stepped_walk(z, memory, 60.0, air, 10.0, 75.0, ladder, aloft, draws)
         heights.append(z)
     sigma, tl = 0.09, 100.0
     assert np.mean(heights) == pytest.approx(3000.0, abs=20.0)
