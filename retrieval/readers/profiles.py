@@ -92,12 +92,12 @@ def read_profiles(fields: Fields, rows: np.ndarray | None = None) -> Profiles | 
             f"{fields.where}: {sensor.name} has a kernel but no {'weights' if weight is None else 'prior'}"
         )
     active = fields.number("active_levels", rows)
-    if active is not None:
+    if active is None:
+        found = _active_levels(pressure, weight, kernel, prior, sensor.identity.weight_sum)
+    else:
         levels = weight.shape[1]
         count = np.where(np.isfinite(active), active, levels).astype(int).clip(1, levels)
         found = levels - count, count
-    else:
-        found = _active_levels(pressure, weight, kernel, prior, sensor.identity.weight_sum)
     if found is not None:
         pressure, weight, kernel, prior = _pad_inactive(fields, *found, pressure, weight, kernel, prior)
     pressure_name = _check_lengths(fields, pressure, weight, kernel, prior)

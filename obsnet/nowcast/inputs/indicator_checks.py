@@ -80,9 +80,9 @@ def _without_zeros(name: str, rows: list[IndicatorRow]) -> tuple[list[IndicatorR
     def gap(row: IndicatorRow) -> bool:
         others = [v for y, v in same[row.region, row.months].items() if y != row.year and v > 0.0]
         few = 2 * len(others) < len(same[row.region, row.months])  # more zeros than not: that is how it is
-        return (
-            row.value == 0.0 and not few and np.median(others) > _IDLE * usual[row.region] * len(row.months)
-        )
+        if row.value != 0.0 or few:
+            return False
+        return bool(np.median(others) > _IDLE * usual[row.region] * len(row.months))
 
     lost = [row for row in rows if row.value == 0.0 and gap(row)]
     if not lost:
