@@ -191,7 +191,7 @@ def check_flux(data: xr.Dataset, where: str = "flux") -> xr.Dataset:
         )
     bounds = data["time_bnds"].values
     if bounds.dtype.kind != "M" or not (
-        (bounds[:, 0] < bounds[:, 1]).all() and (np.diff(bounds[:, 0]) > np.timedelta64(0)).all()
+        (bounds[:, 0] < bounds[:, 1]).all() and (np.diff(bounds[:, 0]) > np.timedelta64(0, "s")).all()
     ):
         raise SchemaError(f"{where}: time_bnds must be dates, each period after the one before")
     grid = grid_of(data)

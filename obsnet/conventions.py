@@ -247,7 +247,7 @@ def time_bounds(data: Any, name: str, time_is: TimeStamp | None, where: str = ""
     if whole and (step == step[0]).all() and step[0] >= 1:
         first = months - step[0] if time_is == "end" else months
         return np.stack([first, first + step[0]], axis=1).astype("datetime64[us]")
-    if (length != length[0]).any() or length[0] <= np.timedelta64(0):
+    if (length != length[0]).any() or length[0] <= np.timedelta64(0, "s"):
         raise FormatError(f"{where}: {name!r} has uneven steps and no bounds")
     before = {"start": 0 * length[0], "middle": length[0] // 2, "end": length[0]}[time_is]
     return np.stack([stamps - before, stamps - before + length[0]], axis=1)

@@ -377,7 +377,7 @@ class JacobianStore:
 
 def _check_edges(edges: npt.ArrayLike) -> Times:
     out = np.asarray(edges).astype("datetime64[us]")
-    if out.ndim != 1 or out.size < 2 or np.isnat(out).any() or (np.diff(out) <= np.timedelta64(0)).any():
+    if out.ndim != 1 or out.size < 2 or np.isnat(out).any() or (np.diff(out) <= np.timedelta64(0, "s")).any():
         raise GridError(f"time_edges must be two or more increasing times, found {out.size} of them")
     return out
 

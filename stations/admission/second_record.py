@@ -45,7 +45,7 @@ def pairs(
     own = float(record.attrs.get("interval_seconds") or 0.0) * np.timedelta64(1, "s")
     start, end = (second[n].values[theirs] for n in ("time_start", "time_end"))
     length = np.median(end - start) if theirs.size else own
-    if own > np.timedelta64(0) and length > 2 * own:
+    if own > np.timedelta64(0, "s") and length > 2 * own:
         low, high = np.searchsorted(time, start), np.searchsorted(time, end)
         total = np.concatenate([[0.0], np.cumsum(value - value.mean() if value.size else value)])
         number = high - low
@@ -63,7 +63,7 @@ def around(record: xr.Dataset, when: np.ndarray, tolerance_minutes: float) -> np
     value, time = record["value"].values[mine], record["time"].values[mine]
     own = np.timedelta64(round(1e9 * float(record.attrs.get("interval_seconds") or 0.0)), "ns")
     found = np.full((when.size, 2 * _STEPS + 1), np.nan)
-    if own > np.timedelta64(0):
+    if own > np.timedelta64(0, "s"):
         for k in range(-_STEPS, _STEPS + 1):
             place = nearest_times(when + k * own, time, min(tolerance_minutes, own / np.timedelta64(2, "m")))
             found[:, k + _STEPS] = np.where(place >= 0, value[place], np.nan)

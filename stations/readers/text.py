@@ -116,7 +116,7 @@ def length_of_time(text: str) -> np.timedelta64 | str | None:
         length = np.timedelta64(round(float(match[1]) * _SECONDS[unit] * 1e6), "us")
     except (KeyError, ValueError):
         return None
-    return length if length > np.timedelta64(0) else None
+    return length if length > np.timedelta64(0, "s") else None
 
 
 def from_parts(

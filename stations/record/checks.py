@@ -182,7 +182,7 @@ def warn_of_travel(latitude: np.ndarray, longitude: np.ndarray, notes: Notes) ->
 
 def time_order(time: np.ndarray, notes: Notes) -> np.ndarray | None:
     """Return the stable order by time with NaT last, or None where the rows are in order."""
-    backward = int((np.diff(time) < np.timedelta64(0)).sum())
+    backward = int((np.diff(time) < np.timedelta64(0, "s")).sum())
     if backward == 0 and not np.isnat(time).any():
         return None
     notes.warn(backward, "step(s) back in time; rows were sorted")

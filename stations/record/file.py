@@ -65,7 +65,7 @@ def write_record(record: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     if missing:
         raise SchemaError(f"{path}: not a station record, it lacks {', '.join(missing)}")
     data = record.copy()
-    rises = np.diff(data["time"].values) > np.timedelta64(0)
+    rises = np.diff(data["time"].values) > np.timedelta64(0, "s")
     if not rises.all():  # pairs: no coordinate of CF may repeat a value
         data = data.swap_dims(time=ROW)
     for name in map(str, data.variables):

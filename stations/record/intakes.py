@@ -52,7 +52,7 @@ def side_by_side(record: Rows | xr.Dataset) -> tuple[float, ...]:
     height, time = np.nan_to_num(_rounded(record), nan=_UNKNOWN), record["time"].values
     rows = np.flatnonzero(np.isfinite(record["value"].values) & ~np.isnat(time))
     rows = rows[np.lexsort((height[rows], time[rows]))]
-    at_once = (np.diff(height[rows]) != 0.0) & (np.diff(time[rows]) == np.timedelta64(0))
+    at_once = (np.diff(height[rows]) != 0.0) & (np.diff(time[rows]) == np.timedelta64(0, "s"))
     known = height[rows][height[rows] != _UNKNOWN]
     return several if at_once.any() or np.sum(np.diff(known) != 0.0) > 2 * len(several) else ()
 

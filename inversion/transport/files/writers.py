@@ -197,7 +197,7 @@ def write_paris(path: str | Path, source: FootprintFile, *, site: str | None = N
             f"weights; this one is {source.weighting!r}"
         )
     stamps = source.receptors["time_start"].to_numpy()
-    if (np.diff(stamps) <= np.timedelta64(0)).any():
+    if (np.diff(stamps) <= np.timedelta64(0, "s")).any():
         raise FormatError(
             f"{source.path}: receptors are not in order of time, or two have one time; the PARIS layout "
             "holds one site"

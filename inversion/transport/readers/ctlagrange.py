@@ -174,7 +174,7 @@ def _step(stamps: Times, path: Path) -> np.timedelta64:
     length: Any = np.timedelta64(round(float(np.median(steps) / np.timedelta64(1, "m"))), "m").astype(
         "timedelta64[us]"
     )
-    if length <= np.timedelta64(0) or (np.abs(steps - length) > _SLACK).any():
+    if length <= np.timedelta64(0, "s") or (np.abs(steps - length) > _SLACK).any():
         raise FormatError(
             f"{path}: foot1date must have even steps, found {np.unique(steps / np.timedelta64(1, 'h'))[:5]} h"
         )

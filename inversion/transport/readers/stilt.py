@@ -160,10 +160,10 @@ def hours(stamps: np.ndarray, receptor: np.datetime64, path: Path) -> tuple[np.n
     if stamps.size == 1 and stamps[0] == receptor:
         return stamps, False  # a time-integrated footprint is stamped with the receptor's time
     steps = np.diff(stamps)
-    if (steps <= np.timedelta64(0)).any() or (steps % HOUR != np.timedelta64(0)).any():
+    if (steps <= np.timedelta64(0, "s")).any() or (steps % HOUR != np.timedelta64(0, "s")).any():
         raise FormatError(f"{path}: time must rise in whole hours, found steps {np.unique(steps / HOUR)} h")
     last = receptor - stamps[-1]
-    if not np.timedelta64(0) < last:
+    if not np.timedelta64(0, "s") < last:
         raise FormatError(
             f"{path}: the receptor's time {receptor} is not after the beginning of the last hour "
             f"{stamps[-1]}; is it another footprint's name?"

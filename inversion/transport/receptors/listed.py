@@ -152,7 +152,7 @@ def _receptor(path: Path, species: str, name: Any, rows: pd.DataFrame) -> dict[s
     weight = None if np.isnan(weights).all() else weights.tolist()
     if weight is not None and np.isnan(weights).any():
         raise SchemaError(f"{where}: has weights in some of its rows only")
-    if weight is None and len(rows) > 1 and not (np.diff(times) > np.timedelta64(0)).all():
+    if weight is None and len(rows) > 1 and not (np.diff(times) > np.timedelta64(0, "s")).all():
         raise SchemaError(
             f"{where}: has {len(rows)} rows whose times do not increase; a path needs increasing times, the "
             "levels of a column need weights, and other receptors another obs_id"

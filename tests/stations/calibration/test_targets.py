@@ -17,7 +17,7 @@ def test_moving_statistics_are_the_plain_ones():
     got = target_statistics(RUNS, bias, np.full(40, 0.03), window_days=3)
     k = 20
     age = RUNS[k] - RUNS
-    inside = bias[(age >= np.timedelta64(0)) & (age < np.timedelta64(3, "D"))]
+    inside = bias[(age >= np.timedelta64(0, "s")) & (age < np.timedelta64(3, "D"))]
     assert inside.size == 6
     assert got.sttb[k] == pytest.approx(inside.mean())
     assert got.ltr[k] == pytest.approx(inside.std(ddof=1))

@@ -106,7 +106,7 @@ def test_a_folder_of_hourly_files_is_one_record(tmp_path):
     record = read(tmp_path)
     assert record["value"].values.tolist() == [600, 601, 602, 610, 611, 612, 620, 621, 622]
     assert record.attrs["files"] == 3
-    assert (np.diff(record["time"].values) > np.timedelta64(0)).all()
+    assert (np.diff(record["time"].values) > np.timedelta64(0, "s")).all()
 
 
 def test_gz_and_zip_are_read_without_being_unpacked_on_disk(tmp_path):
