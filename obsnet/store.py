@@ -25,7 +25,7 @@ from obsnet.parquet import GROUP, read_table, write_table, write_whole
 from obsnet.reading import reading
 from obsnet.scan import Choice, Hits, find_hits, sorted_rows
 from obsnet.seal import check_parquet
-from obsnet.times import as_utc, year_month
+from obsnet.times import as_utc, later, year_month
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
@@ -416,7 +416,7 @@ def _may_reach(part: Path, start: np.datetime64 | None, stop: np.datetime64 | No
     """Tell from the names of a part's folders whether it may hold rows of a time."""
     year, month = (int(p.name.partition("=")[2]) for p in (part.parents[1], part.parent))
     first = np.datetime64(f"{year:04d}-{month or 1:02d}", "M")
-    after = first + (1 if month else 12)  # month=0 is a whole year
+    after = later(first, 1 if month else 12)  # month=0 is a whole year
     return bool((stop is None or first < stop) and (start is None or after > start))
 
 

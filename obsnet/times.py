@@ -17,6 +17,7 @@ __all__ = [
     "counted_since",
     "decimal_year",
     "from_epoch",
+    "later",
     "season",
     "solar_hour",
     "time_bins",
@@ -108,6 +109,25 @@ def to_epoch(times: Any) -> np.ndarray:
     return np.where(np.isnat(times), np.nan, seconds)
 
 
+def later(time: Any, steps: Any = 1) -> Any:
+    """Return dates so many of their own units later: one that is written as a month the next month.
+
+    Parameters
+    ----------
+    time : datetime64 or ndarray of it
+        In years, months, days ..., whose lengths differ.
+    steps : int or ndarray of int
+        How many; negative for earlier.
+
+    Examples
+    --------
+    >>> str(later(np.datetime64("2019-12"))), str(later(np.datetime64("2020-03-01"), -1))
+    ('2020-01', '2020-02-29')
+    """
+    # numpy takes no bare numbers for lengths of time any more
+    return time + np.asarray(steps).astype(f"timedelta64[{np.datetime_data(time.dtype)[0]}]")
+
+
 def year_month(times: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return calendar year and month (1-12) of ``datetime64`` values, as int32."""
     months = np.asarray(times).astype("datetime64[M]").astype(np.int64)
@@ -130,7 +150,7 @@ def decimal_year(times: Any) -> np.ndarray:
     times = np.asarray(times).astype("datetime64[us]")
     start = times.astype("datetime64[Y]")
     first = start.astype("datetime64[us]")
-    length = (start + 1).astype("datetime64[us]") - first
+    length = later(start).astype("datetime64[us]") - first
     return 1970 + start.astype(np.int64) + (times - first) / length
 
 

@@ -21,6 +21,7 @@ from obsnet.grid import Grid
 from obsnet.regions import provinces
 from obsnet.splitting import flux_shares
 from obsnet.store import ObservationStore
+from obsnet.times import later
 from obsnet.typing import Bools, Floats
 from obsnet.zonal import zonal_weights
 
@@ -66,7 +67,7 @@ class Twin:
     @property
     def stop(self) -> np.datetime64:
         """End of the fluxes."""
-        return START + self.days
+        return later(START, self.days)
 
     def write_observations(
         self, folder: Path, simulated: Simulated | None = None, store: ObservationStore | None = None
@@ -102,7 +103,7 @@ class Twin:
                 keys, simulated, self.settings.column_transport_sd, _COLUMN_SD, rng, flag == 0
             )
             value = value + flag * rng.normal(0.0, 6.0, n)
-            stamp = (START + number).astype(object).strftime("%y%m%d")
+            stamp = later(START, number).astype(object).strftime("%y%m%d")
             path = folder / "granules" / f"oco2_LtCO2_{stamp}_TWIN_000000000000s.nc4"
             if path.exists():
                 continue
@@ -271,7 +272,7 @@ def make_twin(
 
 def _edges(world: DemoWorld) -> NDArray[np.datetime64]:
     step = np.timedelta64(round(BIN_DAYS * 86400), "s")
-    return (START - 3).astype("datetime64[us]") + step * np.arange(world.inflow.shape[1] + 1)
+    return later(START, -3).astype("datetime64[us]") + step * np.arange(world.inflow.shape[1] + 1)
 
 
 def _write_prior(world: DemoWorld, path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from obsnet.errors import FormatError
+from obsnet.times import later
 
 __all__ = ["Period", "printed_period", "read_period"]
 
@@ -46,7 +47,7 @@ class Period:
     def __str__(self) -> str:
         years = self.whole_years
         if years:
-            first, last = self.start.astype("datetime64[Y]"), (self.stop - 1).astype("datetime64[Y]")
+            first, last = self.start.astype("datetime64[Y]"), later(self.stop, -1).astype("datetime64[Y]")
             return str(first) if years == 1 else f"{first}/{last}"
         return f"{_plain(self.start)} to {_plain(self.stop)}"
 
@@ -113,4 +114,4 @@ def _span(match: re.Match[str]) -> tuple[np.datetime64, np.datetime64]:
         instant = np.datetime64(text, "us")
         return instant, instant
     part = np.datetime64(text)  # a year, a month or a day, as written
-    return part.astype("datetime64[us]"), (part + 1).astype("datetime64[us]")
+    return part.astype("datetime64[us]"), later(part).astype("datetime64[us]")

@@ -20,6 +20,7 @@ from obsnet.nowcast.notes import note
 from obsnet.nowcast.revisions import REVISIONS
 from obsnet.nowcast.skill.hindcast import Hindcast, Model, Situation, hindcast, shocks_at, trend_models
 from obsnet.nowcast.skill.tables import score_table, used_model
+from obsnet.times import later
 from obsnet.typing import Floats
 
 __all__ = [
@@ -243,7 +244,7 @@ def _inventory_out(history: History, year: int) -> np.datetime64:
     """Return the day by which the inventory of the year before is out where no edition says it."""
     if any(e.published is not None for e in history.editions):
         return np.datetime64(f"{year}-12-31")
-    return (np.datetime64(f"{year - 1}-12", "M") + 1 + history.lag).astype("datetime64[D]")
+    return later(np.datetime64(f"{year}-01", "M"), history.lag).astype("datetime64[D]")
 
 
 def scorable(truth: Panel) -> Panel:

@@ -38,7 +38,7 @@ __all__ = ["RetrieveSummary", "run_retrieve"]
 VERSION = "1"
 T = TypeVar("T")
 _UNKNOWN = {
-    "time": np.datetime64("NaT"),
+    "time": np.datetime64("NaT", "us"),
     "latitude": np.nan,
     "longitude": np.nan,
     "altitude": np.nan,

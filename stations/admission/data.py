@@ -10,6 +10,7 @@ from pydantic import Field
 
 from obsnet.config import Options
 from obsnet.schema import Quality
+from obsnet.times import later
 from stations.admission.base import VALID, Applicant, NotTestable, Outcome, verdict_of
 from stations.admission.chinese import in_chinese
 
@@ -48,7 +49,7 @@ def coverage(a: Applicant, o: CoverageOptions) -> Outcome:
     if o.per == "record":
         edges = np.array([first, last])
     else:
-        years = np.arange(first.astype("datetime64[Y]"), last.astype("datetime64[Y]") + 2)
+        years = np.arange(first.astype("datetime64[Y]"), later(last.astype("datetime64[Y]"), 2))
         edges = np.clip(years.astype("datetime64[ns]"), first, last)
         edges = np.unique(edges)
     rows: list[dict[str, Any]] = []

@@ -359,10 +359,10 @@ def curve_derivative(t: np.ndarray, long: np.ndarray, polynomial: np.ndarray) ->
 
 def _calendar(year: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return calendar year and month (1-12) of decimal years of true length."""
-    from obsnet.times import year_month
+    from obsnet.times import later, year_month
 
     whole = np.floor(year).astype(np.int64)
     first = (whole - 1970).astype("datetime64[Y]")
-    start, stop = first.astype("datetime64[s]"), (first + 1).astype("datetime64[s]")
+    start, stop = first.astype("datetime64[s]"), later(first).astype("datetime64[s]")
     seconds = np.round((year - whole) * (stop - start).astype(np.float64)).astype("timedelta64[s]")
     return year_month(start + seconds)

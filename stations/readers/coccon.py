@@ -73,7 +73,7 @@ def _from_julian(days: np.ndarray) -> np.ndarray:
     good = (days > 2.3e6) & (days < 2.6e6)
     seconds = np.round((np.where(good, days, _JULIAN_1970) - _JULIAN_1970) * 86400.0)
     stamp = np.datetime64("1970-01-01", "ns") + seconds.astype("timedelta64[s]")
-    return np.where(good, stamp, np.datetime64("NaT"))
+    return np.where(good, stamp, np.datetime64("NaT", "ns"))
 
 
 def _record(source: Source, table: dict[str, np.ndarray], stamp: np.ndarray, gas: str, notes: Notes) -> Rows:

@@ -86,7 +86,7 @@ def utc_times(text: pd.Series, layout: TimeLayout, path: str, notes: Notes) -> n
             f"{path}: times such as {text.iloc[0]!r} do not fit time.format ({error})"
         ) from error
     inside = (plain > np.datetime64("1800")) & (plain < np.datetime64("2200"))
-    plain = np.where(inside, plain, np.datetime64("NaT")).astype("datetime64[ns]")
+    plain = np.where(inside, plain, np.datetime64("NaT", "ns")).astype("datetime64[ns]")
     if aware:  # the stamps say their offset themselves
         return plain
     return (

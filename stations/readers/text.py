@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from obsnet.errors import FormatError
+from obsnet.times import later
 from stations.record.record import Notes
 from stations.record.source import Source, decode
 
@@ -145,7 +146,7 @@ def from_parts(
         for v, d in zip((year, month, day, hour, minute, second), (1970, 1, 1, 0, 0, 0), strict=True)
     ]
     months = ((parts[0].astype(np.int64) - 1970) * 12 + parts[1].astype(np.int64) - 1).astype("datetime64[M]")
-    dates = months.astype("datetime64[D]") + (parts[2].astype(np.int64) - 1)
+    dates = later(months.astype("datetime64[D]"), parts[2].astype(np.int64) - 1)
     good &= dates.astype("datetime64[M]") == months  # no 31 April
     seconds = parts[3] * 3600.0 + parts[4] * 60.0 + parts[5]
     stamp = dates.astype("datetime64[ns]") + np.round(seconds * 1e3).astype("timedelta64[ms]")
@@ -168,7 +169,7 @@ def parse_iso(texts: np.ndarray) -> np.ndarray:
     stamps = series.dt.tz_localize(None).to_numpy()
     stamps = stamps + np.array([new is not None for new in at_zero], dtype=bool) * np.timedelta64(1, "D")
     inside = (stamps >= np.datetime64("1800-01-01")) & (stamps < np.datetime64("2200-01-01"))
-    return np.where(inside, stamps, np.datetime64("NaT")).astype("datetime64[ns]")
+    return np.where(inside, stamps, np.datetime64("NaT", "ns")).astype("datetime64[ns]")
 
 
 def _plain_iso(texts: np.ndarray) -> np.ndarray | None:
@@ -185,7 +186,7 @@ def _plain_iso(texts: np.ndarray) -> np.ndarray | None:
     value = (codes[:, digits] - ord("0")).astype(np.float64)
     year = value[:, :4] @ [1000, 100, 10, 1]
     pairs = value[:, 4:].reshape(texts.size, 5, 2) @ [10, 1]
-    return np.where(pairs[:, 4] < 60, from_parts(year, *pairs.T), np.datetime64("NaT"))
+    return np.where(pairs[:, 4] < 60, from_parts(year, *pairs.T), np.datetime64("NaT", "ns"))
 
 
 _ISO_24 = re.compile(

@@ -41,6 +41,7 @@ import numpy as np
 from obsnet.constants import SPECIES
 from obsnet.errors import ConfigError, UnitError
 from obsnet.schema import Quality
+from obsnet.times import later
 from obsnet.units import conversion_factor, convert, is_mole_fraction
 from stations.record.checks import (
     Notes,
@@ -109,7 +110,7 @@ def intervals(stamp: Any, convention: str, length: Any = None) -> Span:
         raise ConfigError(f"interval convention {convention!r} is not one of {', '.join(CONVENTIONS)}")
     if isinstance(length, str):
         months = stamp.astype("datetime64[M]")
-        start, end = months.astype("datetime64[ns]"), (months + 1).astype("datetime64[ns]")
+        start, end = months.astype("datetime64[ns]"), later(months).astype("datetime64[ns]")
         return Span(start, start + (end - start) // 2, end, convention)
     if convention == "instant" or length is None:
         return Span(stamp, stamp, stamp, convention)

@@ -13,6 +13,7 @@ from inversion.study.worlds.orbits import Orbit, across_track, ground_track, sun
 from obsnet.errors import ConfigError
 from obsnet.places import place_text
 from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
+from obsnet.times import later
 from obsnet.typing import Bools, Floats, Ints, Texts, Times
 
 __all__ = ["Sampling", "sample", "spread_sites", "station_positions"]
@@ -227,7 +228,7 @@ def _stations(watch: _Watch, bounds: tuple[float, float, float, float]) -> Sampl
         for code, (lat, lon) in station_positions(network, watch.area).items()
         if south <= lat <= north and west <= lon <= east
     }
-    days = np.arange(start.astype("datetime64[D]") - 1, stop.astype("datetime64[D]") + 2)
+    days = np.arange(later(start.astype("datetime64[D]"), -1), later(stop.astype("datetime64[D]"), 2))
     parts = []
     for code, (lat, lon) in places.items():
         seconds = np.round(3600.0 * (network.hour - lon / 15.0)).astype("timedelta64[s]")

@@ -85,7 +85,7 @@ def open_file(found: Probe, options: ReaderOptions) -> FootprintFile:
         raw = np.where(raw == -1.0, np.nan, raw)
         field = check_values(where.sort(raw) * scale, path, signed=weighting != "none")
         end = np.asarray(start + HOUR if resolved else [time])
-        begin = start if resolved else np.full(1, np.datetime64("NaT"))
+        begin = start if resolved else np.full(1, np.datetime64("NaT", "us"))
         return ReceptorBlock(field[None], begin[None], end[None], np.full(start.size, resolved))
 
     span = (start[0], start[-1] + HOUR) if resolved else (time, time)

@@ -25,6 +25,7 @@ from obsnet.inventory.period import Period
 from obsnet.opening import open_xarray
 from obsnet.reading import door, refuse_claims
 from obsnet.seal import check_file
+from obsnet.times import later
 from obsnet.typing import Floats
 from obsnet.units import conversion_factor
 
@@ -210,7 +211,7 @@ def _periods(data: Any, where: str) -> tuple[tuple[Period, ...], list[str]]:
         if unit is None:
             raise FormatError(f"{where}: one time without bounds and no frequency; its period cannot be told")
         start = np.asarray(data["time"].values).astype(f"datetime64[{unit}]")
-        bounds = np.stack([start, start + 1], axis=1).astype("datetime64[us]")
+        bounds = np.stack([start, later(start)], axis=1).astype("datetime64[us]")
     else:
         bounds = time_bounds(data, "time", "middle", where)
     notes = [] if stated else ["times are the middles of their periods, as the template says"]

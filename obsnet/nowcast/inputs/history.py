@@ -20,6 +20,7 @@ from obsnet.inventory.table import masses
 from obsnet.inventory.words import NATION, province_or_own
 from obsnet.nowcast.inputs.panel import LEAST_YEARS, Panel
 from obsnet.nowcast.notes import note
+from obsnet.times import later
 
 __all__ = ["Edition", "History", "read_history"]
 
@@ -116,7 +117,7 @@ class History:
     def _out(self, edition: Edition, year: int) -> np.datetime64:
         if edition.published is not None:
             return edition.published
-        return (np.datetime64(f"{year}-12", "M") + 1 + self.lag).astype("datetime64[D]")
+        return later(np.datetime64(f"{year + 1}-01", "M"), self.lag).astype("datetime64[D]")
 
     def triangle(self) -> Any:
         """Return ``region, year, published, value`` of every number that differs between editions, oldest first."""
@@ -164,7 +165,7 @@ def read_history(
         day, path = (dated.group(1), dated.group(2)) if dated else ("", source)
         try:
             # of a month or a year its last day, as of indicators: a hindcast must not know it earlier
-            day = str((np.datetime64(day) + 1).astype("datetime64[D]") - 1) if day else ""
+            day = str(later(later(np.datetime64(day)).astype("datetime64[D]"), -1)) if day else ""
         except ValueError:
             raise ConfigError(f"{source!r}: {day} is no day; write 2020-09-30=FILE") from None
         frame, said = _read(path, category)

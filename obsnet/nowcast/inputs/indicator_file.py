@@ -25,6 +25,7 @@ from obsnet.nowcast.inputs.indicator_checks import checked_rows
 from obsnet.nowcast.inputs.indicators import AMOUNTS, RUNNING, IndicatorRow, Indicators, indicator_name
 from obsnet.nowcast.notes import note
 from obsnet.reading import door
+from obsnet.times import later
 
 __all__ = ["read_indicators"]
 
@@ -165,7 +166,7 @@ def _common(unit: str) -> tuple[float, str]:
 @lru_cache(maxsize=65536)
 def _published(cell: str, year: int, month: int, latency: int | None) -> np.datetime64:
     """Return the day on which a figure up to a month came out."""
-    end = (np.datetime64(f"{year}-{month:02d}", "M") + 1).astype("datetime64[D]")
+    end = later(np.datetime64(f"{year}-{month:02d}", "M")).astype("datetime64[D]")
     text = re.sub(r"[年月/.]", "-", normal(cell)).rstrip("日- ")[:10].rstrip("-")
     if not text:
         if latency is None:
@@ -179,7 +180,7 @@ def _published(cell: str, year: int, month: int, latency: int | None) -> np.date
         said = np.datetime64("-".join(p.zfill(2) for p in text.split("-")))
     except ValueError:
         raise FormatError(f"published {cell!r} is no day; write 2020-01-17") from None
-    day = (said + 1).astype("datetime64[D]") - 1  # of a month or a year its last day
-    if day < end - 31:
+    day = later(later(said).astype("datetime64[D]"), -1)  # of a month or a year its last day
+    if day < later(end, -31):
         raise RangeError(f"published {day}, before its months (up to {year}-{month:02d}) were over")
     return day

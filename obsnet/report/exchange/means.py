@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from obsnet.errors import RangeError
+from obsnet.times import later
 from obsnet.typing import Floats, Times
 
 __all__ = ["BOUND", "mean_fluxes", "months_of", "time_weights"]
@@ -26,7 +27,7 @@ def months_of(bounds: Times) -> Times:
     """
     first, last = bounds.min(), bounds.max()
     edges = np.arange(
-        first.astype("datetime64[M]"), last.astype("datetime64[M]") + 2, dtype="datetime64[M]"
+        first.astype("datetime64[M]"), later(last.astype("datetime64[M]"), 2), dtype="datetime64[M]"
     ).astype("datetime64[us]")
     found = []
     for start, stop in pairwise(edges):

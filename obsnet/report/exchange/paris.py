@@ -22,6 +22,7 @@ from obsnet.errors import FormatError, SchemaError
 from obsnet.field import grid_of
 from obsnet.report.exchange.means import BOUND, mean_fluxes
 from obsnet.seal import seal_file
+from obsnet.times import later
 from obsnet.typing import Floats, Times
 
 __all__ = ["TIME_UNITS", "paris_dataset", "sector_names", "write_paris"]
@@ -236,7 +237,7 @@ def _frequency(bounds: Times) -> str:
     """Return ``yearly`` or ``monthly`` where all periods are whole ones, else ``irregular``."""
     for unit, word in (("Y", "yearly"), ("M", "monthly")):
         start = bounds[:, 0].astype(f"datetime64[{unit}]")
-        if (bounds == np.stack([start, start + 1], axis=1).astype(bounds.dtype)).all():
+        if (bounds == np.stack([start, later(start)], axis=1).astype(bounds.dtype)).all():
             return word
     return "irregular"
 
