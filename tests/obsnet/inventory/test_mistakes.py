@@ -7,10 +7,10 @@ from obsnet.grid import Grid
 from obsnet.inventory.amounts import ELECTRICITY, MASS, scale
 from obsnet.inventory.books import read_rows
 from obsnet.inventory.factors.table import read_factors
+from obsnet.inventory.notes import in_both
 from obsnet.inventory.prior.build import gridded_prior
 from obsnet.inventory.prior.plants import place_plants, read_plants
 from obsnet.inventory.prior.totals import sector_totals
-from obsnet.inventory.notes import in_both
 from obsnet.inventory.sources.carbon import said_of_carbon
 from obsnet.inventory.sources.check import check_files
 from obsnet.inventory.sources.compare import compare_sources, read_source
