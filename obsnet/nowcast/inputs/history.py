@@ -23,11 +23,8 @@ from obsnet.nowcast.notes import note
 
 __all__ = ["Edition", "History", "read_history"]
 
-_MANY, _STEP, _DIFFER = (
-    5,
-    np.log(1.5),
-    0.01,
-)  # regions; change a year of all; difference of editions that is said
+# Regions; change a year, and of how many of them at once; difference of editions that is said.
+_MANY, _STEP, _TOGETHER, _DIFFER = 5, np.log(1.5), 0.8, 0.01
 _BOOKS = {".xls", ".xlsx", ".xlsm", ".xlsb", ".ods"}
 
 
@@ -196,7 +193,8 @@ def _refuse_steps(editions: Sequence[Edition]) -> None:
         table = edition.values[edition.values > 0.0].unstack(0).sort_index()
         for before, year in pairwise(table.index):
             steps = np.log(table.loc[year] / table.loc[before]).dropna()
-            if len(steps) >= _MANY and abs(steps.median()) > _STEP * (year - before):
+            far = np.sign(steps.median()) * steps > _STEP * (year - before)
+            if len(steps) >= _MANY and far.mean() > _TOGETHER:
                 raise FormatError(
                     f"inventories of {year} are {np.exp(steps.median()):.3g} times those of {before} in all regions "
                     "together: is a unit off, or carbon taken for CO2 (12/44 = 0.273)?"

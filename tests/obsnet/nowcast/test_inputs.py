@@ -208,6 +208,8 @@ def test_rates_and_indices_of_the_year_before_are_no_amounts(small, tmp_path):
     rng = np.random.default_rng(0)
     index = frame.assign(数值=rng.uniform(95.0, 115.0, len(frame)), 单位="")
     refused(write(index, tmp_path / "i.csv"), FormatError, "that is an index of the year before")
+    amounts = index.assign(单位="亿千瓦时")  # provinces of one size, in a unit that no index has
+    assert read_indicators(write(amounts, tmp_path / "i.csv")).names == ("thermal power", "cement")
     based = index.assign(数值=index["数值"].mask(index["年份"] == 2008, 100.0))
     assert read_indicators(write(based, tmp_path / "i.csv")).names == ("thermal power", "cement")
 
