@@ -358,6 +358,20 @@ def test_gaps_and_steps_of_inventories_are_said(small, tmp_path):
         read_history([str(write(frame, tmp_path / "b.csv"))])
 
 
+def test_only_steps_that_regions_share_are_taken_for_a_unit(small, tmp_path):
+    """Sectors that few regions have begin in each with another factor; four of six regions in carbon share theirs."""
+    for factors, refuse in (([2.0, 5.0, 20.0, 90.0], False), ([12.0 / 44.0] * 4, True)):
+        frame = inventory_frame(small)
+        for region, factor in zip(FEW, factors, strict=False):
+            frame.loc[(frame["region"] == region) & (frame["period"] >= "2012"), "value"] *= factor
+        path = str(write(frame, tmp_path / "a.csv"))
+        if refuse:
+            with pytest.raises(FormatError, match="carbon taken for CO2"):
+                read_history([path])
+        else:
+            assert set(read_history([path]).regions) == set(FEW)
+
+
 def test_regions_with_too_little_are_left_out_and_said(small, tmp_path):
     frame = inventory_frame(small)
     late = (frame["region"] == "130000") & (frame["period"] < "2014")
