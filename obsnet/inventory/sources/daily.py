@@ -26,9 +26,7 @@ __all__ = ["Daily", "is_daily", "read_daily"]
 
 _ASIDE = {"week", "holiday", "weekday", "星期", "节假日", ""}
 _SUMS = {"total", "totals", "sum", "all", "allsectors", "合计", "总计", "总量", "总和", "总排放", "全部门"}
-_NAMED_MONTH = re.compile(
-    r"\d{1,2}[- ][A-Za-z]{3,9}[- ](?:19|20)\d\d|[A-Za-z]{3,9} \d{1,2},? (?:19|20)\d\d"
-)
+_NAMED_MONTH = re.compile(r"\d{1,2}[- ][A-Za-z]{3,9}[- ](?:19|20)\d\d|[A-Za-z]{3,9} \d{1,2},? (?:19|20)\d\d")
 _CLOSE = 1e-6  # of a sum, within which sheets add up
 
 
