@@ -21,7 +21,7 @@ def beside_ceads(frame: Any) -> Any:
     usual = builtin("ceads-2019").set_index("region")["value"].astype(float)
     total = frame[(frame["category"] == "total") & (frame["gas"] == "CO2")]
     total = total.assign(region=[province_or_own(r) for r in total["region"]])
-    total = total[total["region"].isin(usual.index)]
+    total = total[total["region"].isin(usual.index)].reset_index(drop=True)
     kg = [v * mass_factor(str(u)) for v, u in zip(total["value"], total["unit"], strict=True)]
     total = total.assign(mt=np.array(kg, dtype=np.float64) * 1e-9)
     total["usual"] = total["region"].map(usual).astype(float)
