@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from obsnet.errors import FormatError, RangeError, nearest
+from obsnet.inventory.letters import UNIT_WORD
 from obsnet.inventory.notes import in_both, note
 from obsnet.inventory.words import canonical_columns, heading_unit, normal, plain, translated
 from obsnet.language import Language
@@ -268,10 +269,10 @@ def stated_in_title(title: str) -> str:
 
     Examples
     --------
-    >>> stated_in_title("2022年用电量 单位：亿千瓦时"), stated_in_title("2022年用电量")
+    >>> stated_in_title("填报单位：能源局 单位：亿千瓦时"), stated_in_title("2022年用电量")
     ('亿千瓦时', '')
     """
-    stated = re.search(r"(?:单位|\bunits?)\s*[:：]?\s*([^\s,;，；)）]+(?: kWh)?)", title, re.IGNORECASE)
+    stated = re.search(UNIT_WORD + r"\s*[:：]?\s*([^\s,;，；)）]+(?: kWh)?)", title, re.IGNORECASE)
     return stated.group(1) if stated else ""
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["normal", "plain"]
+__all__ = ["UNIT_WORD", "normal", "plain"]
+
+# 单位 is an organisation too, as in 填报单位 and 制表单位.
+UNIT_WORD = r"(?:(?<!填报)(?<!填表)(?<!编制)(?<!制表)(?<!报送)(?<!调查)(?<!主管)(?<!发布)单位|\bunits?)"
 
 
 def normal(text: object) -> str:

@@ -217,6 +217,10 @@ SENTENCES = {
         "CO2 total is {value}, near 12/44 of what CEADs of 2019 ({usual} Mt) lets expect: is it carbon (gas C)?",
         "CO2 总量为 {value}，约为 CEADs 2019 年（{usual} Mt）可比值的 12/44：是否以碳（气体 C）计？",
     ),
+    "totals as carbon": (
+        "CO2 totals near 12/44 of what CEADs lets expect: {n}, first {place} ({value} Mt): is it carbon (gas C)?",
+        "约为 CEADs 可比值 12/44 的 CO2 总量：{n} 个，首个为 {place}（{value} Mt）：是否以碳（气体 C）计？",
+    ),
     "unknown gases": (
         "gases that are not known, compared with nothing: {gases}",
         "无法识别的气体，不参与比较：{gases}",

@@ -23,6 +23,8 @@ from obsnet.crosscheck.verdicts.all_regions import STATISTICS, all_regions
 from obsnet.crosscheck.verdicts.columns import described, found_columns, required_columns
 from obsnet.crosscheck.words import of_the_run, say
 from obsnet.errors import FormatError
+from obsnet.inventory.notes import in_both
+from obsnet.inventory.sources.carbon import said_of_carbon
 from obsnet.language import NOTHING, period_zh
 from obsnet.reading import door, read_csv
 
@@ -206,6 +208,8 @@ def check(
         family=tested.family,
     )
     remarks = [*fit.remarks, *notes, *(say("check", text=of_the_run(line)) for line in totals.checks)]
+    if totals.gas == "CO2":
+        remarks += map(in_both, said_of_carbon(inventory))
     if choices.shared:
         remarks.append(say("shared", rho=choices.shared))
     if totals.tested is not None:

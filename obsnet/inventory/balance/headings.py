@@ -9,12 +9,12 @@ from obsnet.errors import FormatError, UnitError
 from obsnet.inventory.balance.labels import known_unit, stated_unit
 from obsnet.inventory.books import Sheet, cell_name
 from obsnet.inventory.factors.fuels import find_fuel
+from obsnet.inventory.letters import UNIT_WORD, normal
 from obsnet.inventory.notes import note
-from obsnet.inventory.words import normal
 
 __all__ = ["columns_of_headings", "is_number"]
 
-_UNIT = re.compile(r"(?:单位|\bunits?)\s*[:：]\s*(.+)", re.IGNORECASE)
+_UNIT = re.compile(rf"{UNIT_WORD}\s*[:：]\s*(.+)", re.IGNORECASE)
 
 
 def columns_of_headings(
@@ -135,7 +135,7 @@ def _title_units(head: list[list[Any]], where: str) -> dict[str, float]:
     """Return the units that a line such as ``单位：万吨`` above the headings states, by the kind that they are of."""
     stated = [m for row in head for c in row if (m := _UNIT.search(normal(c)))]
     parts = [
-        p.strip("() ") for m in stated for p in re.split(r"[、,;]|\band\b", m.group(1)) if p.strip("() ")
+        p.strip("() ") for m in stated for p in re.split(r"[、,;/和及]|\band\b", m.group(1)) if p.strip("() ")
     ]
     known = {p: known_unit(p) for p in parts}
     odd = [p for p, unit in known.items() if unit is None]

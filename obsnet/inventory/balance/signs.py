@@ -87,6 +87,9 @@ def _refuse_turned(table: Any, where: str) -> None:
     """Refuse a row whose sum, or the sum it is part of, closes only with its signs turned."""
     for terms in linear_terms(table):
         values = {r: c * table.loc[r].to_numpy(float) for r, c in terms.items()}
+        whole = next(iter(values))
+        if whole != "statistical difference" and not values[whole].any():
+            continue  # not filled in: two equal parts are no turned ones
         gap = sum(values.values())
         size = np.abs(gap).sum()
         for row, value in values.items():

@@ -97,6 +97,7 @@ def run_prior(options: GridOptions) -> tuple[list[dict[str, Any]], list[str]]:
 
 def _table(options: GridOptions) -> tuple[Any, list[str]]:
     from obsnet.inventory.account.categories import converted, need_terminology
+    from obsnet.inventory.sources.carbon import said_of_carbon
     from obsnet.inventory.sources.ceads import read_ceads
     from obsnet.inventory.table import BUILT_IN, read_inventory, with_provinces
 
@@ -108,7 +109,7 @@ def _table(options: GridOptions) -> tuple[Any, list[str]]:
     if options.regions is None:
         table = with_provinces(table, options.inventory)
     table = need_terminology(table, options.inventory)
-    return converted(table, "IPCC2006"), []
+    return converted(table, "IPCC2006"), said_of_carbon(table)
 
 
 def _bounds(options: GridOptions, year: int) -> Times:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from obsnet.constants import MOLAR_MASS_CARBON, SPECIES
+from obsnet.constants import SPECIES
 from obsnet.inventory.account.categories import ceads_sectors, is_category, need_terminology
 from obsnet.inventory.balance.identities import check_balance, coverage, negative_activity, sign_faults
 from obsnet.inventory.balance.magnitude import magnitude_faults
@@ -17,16 +17,16 @@ from obsnet.inventory.balance.read import Balance, read_balances
 from obsnet.inventory.books import read_sheets
 from obsnet.inventory.factors.table import builtin_factors
 from obsnet.inventory.notes import in_both, note
+from obsnet.inventory.sources.carbon import beside_ceads, carbon_in_co2
 from obsnet.inventory.sources.ceads import closure, is_ceads, read_ceads, read_ceads_books
 from obsnet.inventory.sources.daily import is_daily, read_daily
 from obsnet.inventory.sources.quality import flag_series
-from obsnet.inventory.table import builtin, mass_factor, read_inventory, with_provinces
+from obsnet.inventory.table import mass_factor, read_inventory, with_provinces
 from obsnet.inventory.words import part_and_whole, plain, province_or_own, said_of_own
 from obsnet.language import Language
 
 __all__ = ["Checked", "check_files"]
 
-_CARBON = MOLAR_MASS_CARBON / SPECIES["CO2"].molar_mass
 _FLUORINATED = re.compile(r"(HFC|PFC|NF3|CF4|C[2-6]F)", re.IGNORECASE)
 _APART = 30.0  # times CEADs' total of 2019; provinces changed less in twenty years
 _COLUMNS = ["file", "region", "period", "check", "where", "value", "expected", "gap", "unit", "text"]
@@ -244,29 +244,24 @@ def _check_contract(path: Path, rows: list[Any], add: Any) -> list[str]:
         rows.append((path, region, period, "CO2 beside carbon", "", None, None, None, "", text))
     if both:
         add("CO2 beside carbon", len(both), len(co2))
-    usual = builtin("ceads-2019").set_index("region")["value"]
-    total = frame[
-        (frame["category"] == "total") & (frame["gas"] == "CO2") & frame["region"].isin(usual.index)
-    ]
-    times = total["mt"] / total["region"].map(usual).astype(float)
-    odd = total[(times > _APART) | ((times >= 0) & (times < 1.0 / _APART))]
+    total = beside_ceads(frame)
+    odd = total[(total["times"] > _APART) | ((total["times"] >= 0) & (total["times"] < 1.0 / _APART))]
     for r in odd.to_dict("records"):
         text = note(
             "times usual",
             value=f"{r['value']:g} {r['unit']}",
-            times=f"{r['mt'] / usual[r['region']]:.2g}",
-            usual=f"{usual[r['region']]:g}",
+            times=f"{r['times']:.2g}",
+            usual=f"{r['usual']:g}",
         )
         place = (path, r["region"], r["period"], "magnitude", "")
-        rows.append((*place, r["mt"], usual[r["region"]], None, "Mt", text))
+        rows.append((*place, r["mt"], r["usual"], None, "Mt", text))
     add("magnitude", len(odd), len(total))
-    for i in _as_carbon(times, total["period"]):
-        r = total.loc[i]
-        text = note("as carbon", value=f"{r['value']:g} {r['unit']}", usual=f"{usual[r['region']]:g}")
-        rows.append(
-            (path, r["region"], r["period"], "carbon", "", r["mt"], usual[r["region"]], None, "Mt", text)
-        )
-        add("carbon", 1, len(total))
+    carbon = carbon_in_co2(total)
+    for r in carbon.to_dict("records"):
+        text = note("as carbon", value=f"{r['value']:g} {r['unit']}", usual=f"{r['usual']:g}")
+        place = (path, r["region"], r["period"], "carbon", "")
+        rows.append((*place, r["mt"], r["usual"], None, "Mt", text))
+    add("carbon", len(carbon), len(total))
     for (gas, category), group in frame.groupby(["gas", "category"]):
         years = [p for p in group["period"] if str(p).isdigit()]
         if len(set(years)) < 3:
@@ -281,18 +276,6 @@ def _check_contract(path: Path, rows: list[Any], add: Any) -> list[str]:
     return [f"{path.name}: {text}" for text in said if text]
 
 
-def _as_carbon(times: Any, period: Any) -> list[Any]:
-    """Return rows that are 12/44 of what CEADs lets expect, in years near its own or by the other provinces."""
-    out: list[Any] = []
-    for year, group in times[times > 0].groupby(period.astype(str).str[:4]):
-        for i, own in group.items():
-            usual = [1.0] if "2010" <= year <= "2025" else []
-            usual += [group.drop(i).median()] if len(group) > 4 else []
-            if any(abs(own / u / _CARBON - 1.0) < 0.1 for u in usual):
-                out.append(i)
-    return out
-
-
 def _said_of_names(frame: Any) -> list[str]:
     """Name gases and categories that nothing else here knows, and a category beside one that holds it."""
     said = []
@@ -305,10 +288,11 @@ def _said_of_names(frame: Any) -> list[str]:
     ]
     if odd:
         said.append(note("unknown categories", categories=", ".join(odd[:5]) + " …" * (len(odd) > 5)))
-    for (region, gas), group in frame.groupby(["region", "gas"]):
+    for (region, period, gas), group in frame.groupby(["region", "period", "gas"]):
         twice = part_and_whole(group["category"])
         if twice:
-            said.append(note("part beside", part=twice[0], whole=twice[1], where=f"{region} {gas}"))
+            where = f"{region} {period} {gas}"
+            said.append(note("part beside", part=twice[0], whole=twice[1], where=where))
             break
     return said
 

@@ -26,6 +26,7 @@ __all__ = ["Daily", "is_daily", "read_daily"]
 
 _ASIDE = {"week", "holiday", "weekday", "星期", "节假日", ""}
 _SUMS = {"total", "totals", "sum", "all", "allsectors", "合计", "总计", "总量", "总和", "总排放", "全部门"}
+_NAMED_MONTH = re.compile(r"\d{1,2}[- ][A-Za-z]{3,9}[- ](?:19|20)\d\d|[A-Za-z]{3,9} \d{1,2},? (?:19|20)\d\d")
 _CLOSE = 1e-6  # of a sum, within which sheets add up
 
 
@@ -116,7 +117,7 @@ def read_daily(path: str | Path, sheets: Sequence[Sheet] | None = None) -> Daily
 
     path = Path(path)
     opened = read_sheets(path) if sheets is None else list(sheets)
-    parts, findings, sums = [], [], None
+    parts, findings, sums = [], [], []
     seen = set()
     for sheet in opened:
         regions = _head(sheet)
@@ -139,7 +140,7 @@ def read_daily(path: str | Path, sheets: Sequence[Sheet] | None = None) -> Daily
         if frame.duplicated(["date", "region"]).any():
             raise FormatError(f"{sheet.where}: a day stands twice")
         if sector in _SUMS:
-            sums = frame
+            sums.append(frame)
             continue
         parts.append(frame.assign(sector=sector, sheet=sheet.name))
         findings += [f"{path.name}: {said}" for said in _gaps(frame, sheet.name)]
@@ -161,8 +162,8 @@ def read_daily(path: str | Path, sheets: Sequence[Sheet] | None = None) -> Daily
         )
     findings += [f"{path.name}: {said}" for said in _zeroes(table)]
     table = table[table["value"].notna()].reset_index(drop=True)
-    if sums is not None:
-        findings += _against_sums(table, sums, path.name)
+    if sums:
+        findings += _against_sums(table, pd.concat(sums, ignore_index=True), path.name)
     apart = frozenset(seen - set(table["sector"]))
     return Daily(table[["date", "region", "sector", "value"]], tuple(findings), apart)
 
@@ -211,7 +212,8 @@ def _refuse_twice(table: Any, path: Path) -> None:
     values = {str(name): group["value"].to_numpy(float) for name, group in table.groupby("sheet", sort=False)}
     for (one, a), (other, b) in combinations(values.items(), 2):
         n = min(a.size, b.size)
-        if n > 60 and (a[:n] == b[:n])[a[:n] != 0.0].mean() > 0.9:
+        some = a[:n] != 0.0
+        if n > 60 and (a[:n] == b[:n])[some].sum() > 0.9 * max(some.sum(), 1):
             raise FormatError(f"{path}: sheets {one!r} and {other!r} hold the same numbers; one is a copy")
 
 
@@ -253,8 +255,8 @@ def _days(sheet: Sheet, regions: dict[int, str]) -> Any:
 
 
 def _dated(cell: Any) -> Any:
-    """Return a date as it stands, a text of one with its parts in the order of ISO 8601; others are none."""
-    if not isinstance(cell, str):
+    """Return a date as it stands, a text with its parts in the order of ISO 8601 or a month's name; others are none."""
+    if not isinstance(cell, str) or _NAMED_MONTH.fullmatch(cell.strip()):
         return cell
     found = re.match(
         r"\s*((?:19|20)\d\d)(?:([-/.年])(\d{1,2})[-/.月](\d{1,2})日?|(\d\d)(\d\d))(?:[T\s].*)?$", cell

@@ -24,11 +24,8 @@ from obsnet.times import later
 
 __all__ = ["Edition", "History", "read_history"]
 
-_MANY, _STEP, _DIFFER = (
-    5,
-    np.log(1.5),
-    0.01,
-)  # regions; change a year of all; difference of editions that is said
+# Regions; change a year, of how many of them at once, and how far theirs differ; difference of editions that is said.
+_MANY, _STEP, _TOGETHER, _ALIKE, _DIFFER = 5, np.log(1.5), 0.8, 0.2, 0.01
 _BOOKS = {".xls", ".xlsx", ".xlsm", ".xlsb", ".ods"}
 
 
@@ -197,9 +194,15 @@ def _refuse_steps(editions: Sequence[Edition]) -> None:
         table = edition.values[edition.values > 0.0].unstack(0).sort_index()
         for before, year in pairwise(table.index):
             steps = np.log(table.loc[year] / table.loc[before]).dropna()
-            if len(steps) >= _MANY and abs(steps.median()) > _STEP * (year - before):
+            least = _STEP * (year - before)
+            if len(steps) < _MANY or abs(steps.median()) <= least:
+                continue
+            far = np.sign(steps.median()) * steps > least
+            # all regions, or most by one factor: parts of a sector that begin or end differ in theirs
+            spread = (steps[far] - steps[far].median()).abs().median()
+            if far.mean() > _TOGETHER or spread < _ALIKE:
                 raise FormatError(
-                    f"inventories of {year} are {np.exp(steps.median()):.3g} times those of {before} in all regions "
+                    f"inventories of {year} are {np.exp(steps.median()):.3g} times those of {before} in most regions "
                     "together: is a unit off, or carbon taken for CO2 (12/44 = 0.273)?"
                 )
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from obsnet.errors import FormatError, RangeError, SchemaError
-from obsnet.nowcast.inputs.indicators import IndicatorRow
+from obsnet.nowcast.inputs.indicators import PHYSICAL, IndicatorRow
 from obsnet.nowcast.notes import note
 
 __all__ = ["checked_rows"]
@@ -28,9 +28,10 @@ _DOUBLE = 1.5  # February over March, from which on it may hold January's too
 
 
 def checked_rows(
-    name: str, rows: list[IndicatorRow], path: str, january: str | None, *, share: bool = False
+    name: str, rows: list[IndicatorRow], path: str, january: str | None, *, unit: str = ""
 ) -> tuple[list[IndicatorRow], list[str]]:
-    """Refuse what months cannot be, and say what was taken how; a `share` may be 0 everywhere."""
+    """Refuse what months cannot be, and say what was taken how; a share may be 0 everywhere."""
+    share = unit == "share"
     seen: dict[tuple[Any, ...], float] = {}
     for row in rows:
         key = (row.region, row.year, row.months, row.published)
@@ -41,7 +42,8 @@ def checked_rows(
             )
     if all(r.value == 0.0 for r in rows):
         raise RangeError(f"{path}: {name} is 0 throughout: no growth can be said of it; leave it out")
-    _refuse_index(name, rows, path)
+    if unit not in PHYSICAL:
+        _refuse_index(name, rows, path)
     rows, emptied = (rows, []) if share else _without_empty_years(name, rows)
     if not share:
         rows, gone = _without_zeros(name, rows)

@@ -22,7 +22,14 @@ from obsnet.inventory.books import read_rows
 from obsnet.inventory.months import read_months, year_of
 from obsnet.inventory.words import find_region, heading_unit, normal, plain
 from obsnet.nowcast.inputs.indicator_checks import checked_rows
-from obsnet.nowcast.inputs.indicators import AMOUNTS, RUNNING, IndicatorRow, Indicators, indicator_name
+from obsnet.nowcast.inputs.indicators import (
+    AMOUNTS,
+    PHYSICAL,
+    RUNNING,
+    IndicatorRow,
+    Indicators,
+    indicator_name,
+)
 from obsnet.nowcast.notes import note
 from obsnet.reading import door
 from obsnet.times import later
@@ -108,7 +115,7 @@ def read_indicators(
               if len({plain(n) for n in names}) > 1]  # fmt: skip
     checked = {}
     for name, found in rows.items():
-        checked[name], said = checked_rows(name, found, str(path), january, share=units[name] == "share")
+        checked[name], said = checked_rows(name, found, str(path), january, unit=units[name])
         notes += said
     return Indicators({n: tuple(r) for n, r in checked.items()}, units, tuple(notes))
 
@@ -155,7 +162,7 @@ def _time(period: str, month: str) -> tuple[int, frozenset[int]]:
 @lru_cache(maxsize=256)
 def _common(unit: str) -> tuple[float, str]:
     """Return the factor to a common unit and its name: 1e8 kWh, t, share, or the unit as it stands."""
-    for bases, name in ((ELECTRICITY, "1e8 kWh"), (MASS, "t")):
+    for bases, name in zip((ELECTRICITY, MASS), PHYSICAL, strict=True):
         factor = scale(unit, bases)
         if factor is not None:
             return factor, name

@@ -18,7 +18,17 @@ from obsnet.inventory.words import normal, plain
 from obsnet.nowcast.notes import note
 from obsnet.typing import Floats
 
-__all__ = ["AMOUNTS", "MONTHLY", "RUNNING", "Growth", "IndicatorRow", "Indicators", "indicator_name", "join"]
+__all__ = [
+    "AMOUNTS",
+    "MONTHLY",
+    "PHYSICAL",
+    "RUNNING",
+    "Growth",
+    "IndicatorRow",
+    "Indicators",
+    "indicator_name",
+    "join",
+]
 
 _NAMES = {
     "thermal power": ("火电", "火力发电", "火力发电量", "火电发电量", "thermal generation", "thermal power generation"),
@@ -31,6 +41,7 @@ _NAMES = {
     "gdp": ("地区生产总值", "国内生产总值", "生产总值", "gdp index", "gross domestic product"),
 }  # fmt: skip
 AMOUNTS = frozenset(_NAMES)
+PHYSICAL = ("1e8 kWh", "t")  # common units of what is counted or weighed
 _BY_NAME = {plain(n): name for name, names in _NAMES.items() for n in (name, *names)}
 RUNNING = re.compile(r"累计值?|year[\s_-]*to[\s_-]*date|\bytd\b|cumulative", re.IGNORECASE)
 MONTHLY = re.compile(r"当期值?|当月值?|本月|\bmonthly\b", re.IGNORECASE)

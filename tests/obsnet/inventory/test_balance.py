@@ -194,6 +194,29 @@ def swap(rows, names):
             line[1:] = [-v if v != "" else "" for v in line[1:]]
 
 
+def test_a_total_that_is_not_filled_in_turns_no_row(tmp_path):
+    """Urban and rural residents use about the same: their gap to an empty total closes with either turned."""
+
+    def change(rows):
+        of = {line[0]: line for line in rows[4:]}
+        parts = [of[LABELS_2010[r]] for r in ("residential", "urban", "rural")]
+        parts[0][1:] = [""] * len(parts[0][1:])
+        for line in parts[1:]:
+            line[1:] = [5.0] * len(line[1:])
+
+    assert bad(tmp_path, change).value("urban", "raw coal") == 5.0
+
+
+@pytest.mark.parametrize(
+    "said", ["填报单位：统计局", "制表单位：能源司 单位：万吨/亿立方米", "单位：万吨和亿立方米"]
+)
+def test_an_organisation_is_no_unit(tmp_path, said):
+    def change(rows):
+        rows[1] = ["", "", "", said]
+
+    assert bad(tmp_path, change).table.equals(bad(tmp_path, lambda rows: None).table)
+
+
 TRANSFORMATION = [v for k, v in LABELS_2010.items() if ROWS[k].section == "transformation"]
 
 

@@ -7,9 +7,11 @@ from obsnet.grid import Grid
 from obsnet.inventory.amounts import ELECTRICITY, MASS, scale
 from obsnet.inventory.books import read_rows
 from obsnet.inventory.factors.table import read_factors
+from obsnet.inventory.notes import in_both
 from obsnet.inventory.prior.build import gridded_prior
 from obsnet.inventory.prior.plants import place_plants, read_plants
 from obsnet.inventory.prior.totals import sector_totals
+from obsnet.inventory.sources.carbon import said_of_carbon
 from obsnet.inventory.sources.check import check_files
 from obsnet.inventory.sources.compare import compare_sources, read_source
 from obsnet.inventory.table import builtin, mass_factor, read_inventory
@@ -126,6 +128,23 @@ def test_carbon_in_a_row_of_co2(tmp_path, year, carbon):
     said = [t for t in of_check(table(tmp_path, *rows)) if "is it carbon" in t]
     assert len(said) == (0 if year == 2003 and len(carbon) == 5 else len(carbon))
     assert not any("carbon" in t for t in of_check(table(tmp_path, *TOTALS)))
+
+
+def test_the_check_of_carbon_counts_and_asks_once(tmp_path):
+    """What `inventory grid` and `crosscheck` say in one line; without a total of a province nothing is said."""
+    path = table(tmp_path, *(line.replace("914", "249").replace("565", "154") for line in TOTALS))
+    assert check_files([path]).counts["carbon"] == (2, 5)
+    said = said_of_carbon(read_inventory(path))
+    assert said == [
+        "CO2 totals near 12/44 of what CEADs lets expect: 2, first 130000 2019 (249 Mt): is it carbon (gas C)?"
+    ]
+    assert "河北" in in_both(said[0]).zh
+    assert said_of_carbon(read_inventory(table(tmp_path, "河北,2019,CO2,1.A,,249,Mt,"))) == []
+
+
+def test_a_whole_of_one_year_and_parts_of_another_are_no_double_count(tmp_path):
+    rows = "河北,2018,CO2,1A1,,300,Mt,", "河北,2019,CO2,1A1a,,200,Mt,"
+    assert not any("stands beside" in t for t in of_check(table(tmp_path, *rows)))
 
 
 def test_what_no_check_can_know_is_said(tmp_path):

@@ -409,6 +409,9 @@ def test_months_of_a_small_prior_and_a_proxy_file(tmp_path):
         assert data.sizes["time"] == 12
         assert float(data["flux"][11].sum()) > 10 * float(data["flux"][0].sum())
         assert "region_covariance" in data
+    row = "440000,2019,CO2,{},IPCC2006,160,Mt,0.1\n"
+    path.write_text(path.read_text().splitlines()[0] + "\n" + row.format("total") + row.format("1.A.1.a"))
+    assert any("first 440000 2019 (160 Mt): is it carbon" in n for n in run_prior(options)[1])
     with pytest.raises(FormatError, match="periods must lie within 2019"):
         run_prior(options.model_copy(update={"start": "2018-01-01"}))
     with pytest.raises(ConfigError, match="no sector 'power' for the plants|--plant-sector"):

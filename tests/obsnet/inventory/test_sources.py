@@ -337,6 +337,25 @@ def test_daily_sheets_that_cannot_be_joined(tmp_path, sheets, said):
         read_daily(workbook(tmp_path / "d.xlsx", sheets))
 
 
+def test_every_sheet_of_sums_is_compared_and_months_may_have_names(tmp_path):
+    """Of two years with a sheet of sums each the first counts too; a sector of zeros is no copy of anything."""
+
+    def named(rows, form="%d %b %Y"):
+        return [rows[0], *[[r[0].strftime(form), *r[1:]] for r in rows[1:]]]
+
+    sheets = {}
+    for year in (2021, 2022):
+        a, b = made_days(year, 0.1, 40), made_days(year, 0.02, 40)
+        off = total_of(a, b)
+        off[5][1] *= 1.5 if year == 2021 else 1.0
+        none = [b[0], *[[r[0], *[0.0] * (len(r) - 1)] for r in b[1:]]]
+        sheets |= {f"Power{year}": named(a), f"Industry{year}": named(b, "%B %d, %Y")}
+        sheets |= {f"Aviation{year}": none, f"Total{year}": off}
+    daily = read_daily(workbook(tmp_path / "d.xlsx", sheets))
+    assert str(daily.table["date"].min())[:10] == "2021-01-01"
+    assert sum("differ from the sheet of totals on 1 province-days" in f for f in daily.findings) == 1
+
+
 def test_what_daily_sheets_lack_is_said(tmp_path):
     sheets = {
         "Power2021": made_days(2021, 0.1, change=emptied),

@@ -208,6 +208,8 @@ def test_rates_and_indices_of_the_year_before_are_no_amounts(small, tmp_path):
     rng = np.random.default_rng(0)
     index = frame.assign(数值=rng.uniform(95.0, 115.0, len(frame)), 单位="")
     refused(write(index, tmp_path / "i.csv"), FormatError, "that is an index of the year before")
+    amounts = index.assign(单位="亿千瓦时")  # provinces of one size, in a unit that no index has
+    assert read_indicators(write(amounts, tmp_path / "i.csv")).names == ("thermal power", "cement")
     based = index.assign(数值=index["数值"].mask(index["年份"] == 2008, 100.0))
     assert read_indicators(write(based, tmp_path / "i.csv")).names == ("thermal power", "cement")
 
@@ -354,6 +356,20 @@ def test_gaps_and_steps_of_inventories_are_said(small, tmp_path):
     frame.loc[frame["period"] >= "2012", "value"] *= 12.0 / 44.0
     with pytest.raises(FormatError, match="inventories of 2012 are 0.2.* carbon taken for CO2"):
         read_history([str(write(frame, tmp_path / "b.csv"))])
+
+
+def test_only_steps_that_regions_share_are_taken_for_a_unit(small, tmp_path):
+    """Sectors that few regions have begin in each with another factor; four of six regions in carbon share theirs."""
+    for factors, refuse in (([2.0, 5.0, 20.0, 90.0], False), ([12.0 / 44.0] * 4, True)):
+        frame = inventory_frame(small)
+        for region, factor in zip(FEW, factors, strict=False):
+            frame.loc[(frame["region"] == region) & (frame["period"] >= "2012"), "value"] *= factor
+        path = str(write(frame, tmp_path / "a.csv"))
+        if refuse:
+            with pytest.raises(FormatError, match="carbon taken for CO2"):
+                read_history([path])
+        else:
+            assert set(read_history([path]).regions) == set(FEW)
 
 
 def test_regions_with_too_little_are_left_out_and_said(small, tmp_path):

@@ -388,6 +388,13 @@ def test_shared_errors_are_printed(file):
     assert table["remark"].str.contains("share errors, correlation 0.5").all()
 
 
+def test_carbon_in_a_row_of_co2_is_asked_about(file):
+    totals = read_totals(file, "fossil")
+    remark = compare(totals, inventory(value=[25.0, 190.0]))["remark"][0]
+    assert "12/44 of what CEADs lets expect: 1, first 110000 2019 (25 Mt): is it carbon" in remark
+    assert "CEADs" not in compare(totals, inventory())["remark"][0]
+
+
 def test_sectors_that_are_not_told_apart_are_remarked(tmp_path):
     note = "fossil cannot be told from land: its total answers to 30% ..."
     totals = read_totals(posterior(tmp_path / "p.nc", sectors_not_told_apart=note))
