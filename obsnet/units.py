@@ -229,6 +229,8 @@ def _spelt(text: str) -> tuple[str, str]:
     elementary charge; cf-xarray's registry, which is pint's, makes 1.4e169 of it and takes ``ppt`` for a pint.
     """
     plain = _known(_DRY.sub("", text.strip()).translate(_SUPERSCRIPT).strip())
+    if (one := _said_twice(plain)) is not None:
+        return _spelt(one)
     size = "1"
     if power := _POWER_OF_TEN.match(plain):
         size, plain = f"1e{power[1] or power[2]}", _known(plain[power.end() :].strip(" *"))
@@ -242,6 +244,28 @@ def _spelt(text: str) -> tuple[str, str]:
     )
     plain = _EXPONENT.sub(r"**(\1)", plain)
     return size, re.sub(r"(?<=[\w)])\s+(?=[A-Za-z(])", " * ", plain)
+
+
+def _said_twice(plain: str) -> str | None:
+    """Return ``ppt`` of ``ppt (pmol/mol)``, which is one unit said twice and no product; None of other texts.
+
+    Raises
+    ------
+    UnitError
+        The two differ.
+    """
+    match = re.fullmatch(r"([^()]+?)\s*\(([^()]+)\)", plain)
+    if match is None:
+        return None
+    units = {part: _multiplied(part) for part in match.groups()}
+    if any(u is None or not u.dimensionless for u in units.values()):
+        return None
+    sized = [
+        part for part, u in units.items() if u is not None and u.size != 1
+    ]  # not "mol/mol", "mole fraction"
+    if len({units[part] for part in sized}) > 1:
+        raise UnitError(f"unit {plain!r} names two units, which differ")
+    return [*sized, match[1]][0]
 
 
 @lru_cache(maxsize=256)
@@ -327,9 +351,9 @@ def convert(values: Any, unit: str, to: str) -> Any:
 
 def is_mole_fraction(unit: str) -> bool:
     """Tell whether a unit is dimensionless (``ppm``, ``nmol mol-1``); False where it cannot be read."""
-    if (known := _multiplied(unit)) is not None:
-        return known.dimensionless
     try:
+        if (known := _multiplied(unit)) is not None:
+            return known.dimensionless
         return bool(_parse(unit).dimensionless)
     except UnitError:
         return False

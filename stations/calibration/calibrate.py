@@ -112,8 +112,9 @@ def calibrate(raw: xr.Dataset, plan: CalibrationPlan, goal: float | None = None)
     found = find_episodes(runs, time[0], plan, drifts, repeatability, goal, notes)
     _tell_tanks(plan, drifts, decimal_year(time[[0, -1]]), notes)
     curve = ResponseCurve(found, time[0], plan.response.between)
-    record = _average(raw, plan, hours, value, valve, good, curve, water_sd, repeatability, notes)
     targets = _targets(runs, time, plan, drifts, curve)
+    refuted = _tell_targets(targets, found, plan, goal, notes)
+    record = _average(raw, plan, hours, value, valve, good, curve, water_sd, repeatability, refuted, notes)
     return Calibrated(record, found, targets, notes.changes)
 
 
@@ -215,9 +216,10 @@ def _average(
     curve: ResponseCurve,
     water_sd: np.ndarray,
     repeatability: float,
+    refuted: bool,
     notes: Notes,
 ) -> xr.Dataset:
-    """Return means of calibrated air over clock intervals."""
+    """Return means of calibrated air over clock intervals, all of them flagged where a target refutes the standards."""
     air = good & np.isin(valve, plan.air)
     if not air.any():
         raise RangeError(f"no settled reading of air at valve positions {list(plan.air)}")
@@ -245,6 +247,7 @@ def _average(
     extras["uncertainty_water"] = average(water_sd[air])
     extras["repeatability"] = np.full(starts.size, repeatability)
     outside, doubtful = (average(result[k].astype(np.float64)) > 0 for k in ("outside", "doubtful"))
+    doubtful |= refuted
     notes.warn(outside.sum(), "means before the first or after the last calibration (flagged 'calibration')")
     notes.warn(doubtful.sum(), "means of calibrations whose standards disagree (flagged 'calibration')")
     beyond = (value[air] < curve.found[0].response.low) | (value[air] > curve.found[0].response.high)
@@ -276,6 +279,30 @@ def _average(
         extras=extras,
     )
     return as_dataset(record)
+
+
+def _tell_targets(
+    targets: dict[str, TargetStatistics],
+    found: list[Episode],
+    plan: CalibrationPlan,
+    goal: float,
+    notes: Notes,
+) -> bool:
+    """Note targets that are off by more than the goal; return whether they refute standards that nothing else tests.
+
+    A response goes through as many standards as it has coefficients, right or wrong: there the target alone can tell.
+    """
+    unit = species_of(plan.species).unit_name
+    untested = sum(len(e.tanks) <= plan.response.degree + 1 for e in found)
+    bias = {name: float(np.nanmedian(t.bias)) for name, t in targets.items() if np.isfinite(t.bias).any()}
+    off = [f"{name!r} ({value:+.3g} {unit})" for name, value in bias.items() if abs(value) > goal]
+    if off:
+        text = f"target tanks off by more than the goal of {goal:g} {unit}, median of their runs: {', '.join(off)}"
+        notes.warn(len(off), f"{text}; their values or those of the standards are wrong")
+    if untested and not bias:
+        text = "calibrations have no more standards than the response has coefficients and no target"
+        notes.warn(untested, f"{text}: a wrong standard would not show")
+    return untested == len(found) and bool(off)
 
 
 def _targets(

@@ -24,7 +24,7 @@
     zone = "UTC+08:00"               # or a name such as "Asia/Shanghai"
     summer_time = false              # whether the clock followed the zone's; asked for where it matters
     stamp = "start"                  # start | middle | end | instant
-    interval = "1h"                  # a pandas interval, or "month"
+    interval = "1h"                  # 1h, 30min, 1d ... or "month"
 
     [[series]]
     species = "CO2"
@@ -56,6 +56,7 @@ from obsnet.errors import ConfigError
 from obsnet.schema import Quality
 from stations.readers.choice import choose, each
 from stations.readers.flags import decode
+from stations.readers.own_series import ask_about_series
 from stations.readers.own_table import FileLayout, column, numbers, text_table
 from stations.readers.own_times import TimeLayout, utc_times
 from stations.readers.text import length_of_time
@@ -117,6 +118,7 @@ def read(source: Source, species: str | None = None) -> list[Rows]:
     layout = validate(TableLayout, read_toml(config), str(config))
     notes = Notes()
     table = text_table(source, layout.file, notes)
+    ask_about_series(table, _used(layout), layout.site.intake_height_m, source.where, notes)
     stamp = utc_times(_joined(table, layout, source), layout.time, source.where, notes)
     series = {s.species: s for s in layout.series}
     if len(series) != len(layout.series):
@@ -125,6 +127,12 @@ def read(source: Source, species: str | None = None) -> list[Rows]:
     return each(
         wanted, list(series), notes, lambda gas, own: _record(source, layout, series[gas], table, stamp, own)
     )
+
+
+def _used(layout: TableLayout) -> set[str]:
+    """Return every text of the description that may name a column."""
+    told = [v for part in (layout.site, *layout.series) for v in part.model_dump().values()]
+    return {*layout.time.columns, *(v for v in told if isinstance(v, str))}
 
 
 def _joined(table: pd.DataFrame, layout: TableLayout, source: Source) -> pd.Series:

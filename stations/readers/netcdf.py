@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 __all__ = ["File", "attribute_number", "named_part", "opened", "stamp_convention"]
 
 _THREE_CENTURIES = 1e10  # seconds
+# "left" and "right" of labels and edges, not of values that were left blank
+_LABEL = r"\b{0}\W+(?:label\w*|edge|bound\w*|border|closed|hand|side)\b|\blabel\w*\W+(?:\w+\W+)?{0}\b"
 _WORDS = {
-    "start": r"\b(beginning|begin|starts?|starting)\b|\bleft\b(?! out)",
+    "start": rf"\b(beginning|begin|starts?|starting)\b|{_LABEL.format('left')}",
     "middle": r"\bmid(dle|[ -]?point|[ -]?interval|[ -]?time)?\b|\bcent(re|er)(ed)?\b",
-    "end": r"\b(end|ending|ends)\b|\bright\b",
+    "end": rf"\b(end|ending|ends)\b|{_LABEL.format('right')}",
 }
 
 
@@ -162,7 +164,9 @@ def stamp_convention(*texts: str) -> str | None:
     >>> stamp_convention("Seconds since the beginning of 1970; middle of the interval")
     'middle'
     """
-    said = " ".join(texts).lower().replace("_", " ")
+    # a text that is nothing else is a label
+    said = " ".join(f"{t} label" if t.lower().strip() in {"left", "right"} else t for t in texts)
+    said = said.lower().replace("_", " ")
     said = re.sub(r"\bsince (the )?(beginning|start)\b", "", said)  # of 1970: no part of an interval
     found = [(m.start(), name) for name, words in _WORDS.items() if (m := re.search(words, said))]
     return min(found)[1] if found else None

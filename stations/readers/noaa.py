@@ -62,6 +62,8 @@ _OLD = {
     "analysis_flag": "qcflag",
     "analysis_instrument": "instrument",
 }
+# Of files that others made in this layout.
+_HEIGHTS = dict.fromkeys(("sampling_height", "inlet_height", "inlet"), "intake_height")
 # Columns whose comment says what part of its interval a stamp names.
 _STAMPS = ("time", "datetime", "time_decimal", "year")
 _FILL = -999.999  # where the header declares none
@@ -80,7 +82,7 @@ def _column_line(lines: list[str]) -> tuple[int, list[str]] | None:
         if words[:1] == ["data_fields:"]:
             return index, [_OLD.get(w, w.removeprefix("sample_")) for w in words[1:]]
         if words[:2] == ["site_code", "year"] and "value" in words:
-            return index, words
+            return index, [w if "intake_height" in words else _HEIGHTS.get(w, w) for w in words]
     return None
 
 

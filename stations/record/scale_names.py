@@ -23,7 +23,7 @@ _WMO = {
 _YEAR = r"(?:19|20)?\d\d[A-Z]?"
 # Who keeps WMO's scales, or writes their names before it; "NOAA/ESRL 2007" and "CCL X2019" are WMO's.
 _KEEPERS = {"WMO", "NOAA", "GAW", "ESRL", "GML", "GMD", "CMDL", "CCGG", "CCL", "CENTRAL", "LABORATORY"}
-_GLUED = re.compile(rf"\b({'|'.join(_KEEPERS)})(?=X?\d)|\b(X)[ _-](?=\d)")
+_GASES = "|".join(sorted(SPECIES, key=len, reverse=True))
 _OF_ITS_OWN = {"NOAA04"}  # published under this name; `scales.toml` leads to WMO's
 _SCRIPPS = re.compile(r"^(?:SCRIPPS|SIO) ?X(\d\d[A-Z]?)$")
 _LABORATORIES = "SIO|TU|TOHOKU|CSIRO|CMDL|NOAA|METAS|EMPA|UB|NIES|SCRIPPS|KRISS"
@@ -66,7 +66,7 @@ def canonical_scale(text: str, species: str) -> str:
 
 def _wmo(plain: str, species: str) -> str | None:
     """Return the name of a WMO scale: a year, its X or its keeper or both, perhaps the gas, in any order."""
-    words = re.split(r"[ /_-]+", _GLUED.sub(r"\1\2 ", plain).replace("X ", "X"))
+    words = re.split(r"[ /_-]+", _apart(plain))
     years = [w for w in words if re.fullmatch(rf"X?{_YEAR}", w)]
     others = [w for w in words if w not in years]
     gases = [w for w in others if w not in _KEEPERS]
@@ -82,6 +82,14 @@ def _wmo(plain: str, species: str) -> str | None:
     # Without an X a name is WMO's where its table has that year.
     whole = name if len(year) > 3 else name.replace(" X", " X20")
     return whole if is_known(whole) else None
+
+
+def _apart(plain: str) -> str:
+    """Return a name with blanks between keeper, gas and year, and none after the X of a year."""
+    plain = re.sub(r"\bX[ _-](?=\d)", "X", plain)
+    plain = re.sub(rf"\b({'|'.join(_KEEPERS)})(?=X?\d|(?:{_GASES})(?:X\d|\b))", r"\1 ", plain)
+    plain = re.sub(rf"\b({_GASES})(?=X\d)", r"\1 ", plain)
+    return re.sub(rf"\b(X\d{{4}}[A-Z]?)(?=(?:{_GASES})\b)", r"\1 ", plain)
 
 
 def is_known(scale: str) -> bool:

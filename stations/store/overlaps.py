@@ -26,6 +26,7 @@ _FINER = "are means over time of which a finer file has rows, and those count (f
 _NOTE = re.compile(rf"(; )?\d+ rows (?:{re.escape(_LATER)}|{re.escape(_FINER)}): [^;]*")
 _ALIKE = 1.5  # lengths of rows within this factor are of one kind: months, hours whose stamps jitter
 _AGAIN = r"#\d+$"  # what tells rows of one file apart
+_NAMED = r"T[\d:.]+Z:(?!\d+(?:\.\d+)?m$)"  # a sample's name, and no height, behind the time in an `obs_id`
 _TIMES = ("time_start", "time_end")
 _PLACE = 0.01  # degrees; files of one site agree to this
 
@@ -173,13 +174,17 @@ def _decided(
 
 
 def _series(table: pd.DataFrame, lasting: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """Return a number for what each row is of: one intake of a site, or one sample of an instant."""
+    """Return a number for what each row is of: one intake of a site, or one sample, of an instant or of a time.
+
+    A flask filled over an hour is no part of an analyser's means: none of the two counts in the other's place.
+    """
     sample = table["obs_id"].str.replace(_AGAIN, "", regex=True)
     height = table["intake_height_m"].astype(float).round(1)
     heights = height.groupby(table["platform"])
     height = height.fillna(heights.transform("first").where(heights.transform("nunique") == 1))
     intake = table["platform"] + ":" + height.astype(str)
-    return np.asarray(intake.where(lasting & intake.notna(), sample).factorize()[0], dtype=np.int64)
+    named = sample.str.contains(_NAMED, regex=True)
+    return np.asarray(intake.where(lasting & ~named & intake.notna(), sample).factorize()[0], dtype=np.int64)
 
 
 def _kinds(length: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -162,3 +162,24 @@ def test_usual_units_need_no_pint():
     code = f"{convert_all}; print('pint' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize(
+    ("unit", "to", "factor"),
+    [
+        ("ppt (pmol/mol)", "1e-12", 1.0),
+        ("nmol mol-1 (ppb)", "1e-9", 1.0),
+        ("1e-9 (ppb)", "1e-9", 1.0),
+        ("1e-6 (mol/mol)", "1e-9", 1000.0),
+        ("mole fraction (ppm)", "1e-6", 1.0),
+    ],
+)
+def test_a_unit_said_twice_is_no_product(unit, to, factor):
+    assert conversion_factor(unit, to) == factor
+    assert is_mole_fraction(unit)
+
+
+def test_two_units_that_differ_are_refused():
+    with pytest.raises(UnitError, match="two units, which differ"):
+        conversion_factor("ppm (nmol/mol)", "1e-6")
+    assert not is_mole_fraction("ppm (nmol/mol)")

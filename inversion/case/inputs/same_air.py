@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from obsnet.errors import SchemaError
 from obsnet.run_words import line
 from obsnet.sphere import EARTH_RADIUS_KM, unit_vectors
-from obsnet.typing import Ints, Texts
+from obsnet.typing import Floats, Ints, Texts
 
 __all__ = ["Pair", "refuse_same_air", "same_air"]
 
@@ -24,6 +24,7 @@ WINDOW = 10.0  # s, of super-observations along the track
 PLACE_KM = 0.5  # and its place within this: rounding and terrain, less than from one footprint to the next
 WINDOW_KM = 75.0  # way of a satellite over the ground in a window
 MOST = 40  # neighbours in time that a row is compared with
+DAY = np.int64(86_400_000_000)  # microseconds
 
 
 class Pair(NamedTuple):
@@ -47,7 +48,8 @@ def same_air(table: pa.Table) -> list[Pair]:
     -------
     list of Pair
         Stations: intervals of one intake of which the shorter lies by more than half in the other (with the next of
-        its intake), or the same instant. Columns, of different sources or files: single soundings within half a
+        its intake), or the same instant, or an instant in a mean over more than a day. A row that states no intake may
+        be of any of its platform's. Columns, of different sources or files: single soundings within half a
         second and half a kilometre; super-observations (``n`` above 1) of the same ten seconds and mode, within the
         way of the satellite in them.
 
@@ -59,9 +61,8 @@ def same_air(table: pa.Table) -> list[Pair]:
     text = {k: _text(table, k) for k in ("platform", "kind", "mode", "source", "file_id")}
     seconds = table["time"].to_numpy().astype("datetime64[us]").astype(np.int64) / 1e6
     xyz = unit_vectors(table["latitude"].to_numpy(), table["longitude"].to_numpy()) * EARTH_RADIUS_KM
-    height = np.nan_to_num(
-        table["intake_height_m"].to_numpy(zero_copy_only=False).astype(np.float64), nan=-1.0
-    )
+    height = np.round(table["intake_height_m"].to_numpy(zero_copy_only=False).astype(np.float64), 1)
+    unknown = np.isnan(height)
     many = np.nan_to_num(table["n"].to_numpy(zero_copy_only=False).astype(np.float64), nan=1.0) > 1.0
     platform = np.unique(_plain_names(text["platform"]), return_inverse=True)[1]
     order = np.lexsort((seconds, platform, text["kind"]))
@@ -78,7 +79,8 @@ def same_air(table: pa.Table) -> list[Pair]:
             break
         apart, km = seconds[b] - seconds[a], np.linalg.norm(xyz[a] - xyz[b], axis=1)
         point = text["kind"][a] == "point"
-        hour = point & (apart == 0.0) & (height[a] == height[b])
+        one_intake = (height[a] == height[b]) | unknown[a] | unknown[b]
+        hour = point & (apart == 0.0) & one_intake
         one_window = np.floor(seconds[a] / WINDOW) == np.floor(seconds[b] / WINDOW)
         other = (text["file_id"][a] != text["file_id"][b]) | (text["source"][a] != text["source"][b])
         sounding = other & ~point & ~many[a] & ~many[b] & (apart <= SECONDS) & (km <= PLACE_KM)
@@ -100,15 +102,16 @@ def same_air(table: pa.Table) -> list[Pair]:
         pc.coalesce(table[n], table["time"]).to_numpy().astype("datetime64[us]").astype(np.int64)
         for n in ("time_start", "time_end")
     )
-    order = np.lexsort((start, height, platform))
-    order = order[text["kind"][order] == "point"]
+    row, intake = _by_intake(np.flatnonzero(text["kind"] == "point"), platform, height)
+    order = row[np.lexsort((-end[row], start[row], intake))]
+    intake = np.sort(intake)
+    length = end - start
     for step in (1, 2):  # hours beside half hours, beside their day: one pair shows it
         a, b = order[:-step], order[step:]
-        shorter = np.minimum(end[a] - start[a], end[b] - start[b])
         common = np.minimum(end[a], end[b]) - start[b]
-        rows = (
-            (platform[a] == platform[b]) & (height[a] == height[b]) & (2 * common > shorter) & (shorter > 0)
-        )
+        shorter = np.minimum(length[a], length[b])
+        sample = (shorter == 0) & (length[a] > DAY) & (start[b] < end[a])  # of which the mean may be made
+        rows = (intake[:-step] == intake[step:]) & (((2 * common > shorter) & (shorter > 0)) | sample)
         _keep(found, a[rows], b[rows], "overlapping times at one intake")
     return [Pair(first, second, why) for (first, second), why in sorted(found.items())]
 
@@ -141,6 +144,21 @@ def refuse_same_air(table: pa.Table, *, allow: bool) -> str:
         return text
     raise SchemaError(
         f"{text}; choose one with [invert] sources, average again with one store, or say allow_same_air = true"
+    )
+
+
+def _by_intake(rows: Ints, platform: Ints, height: Floats) -> tuple[Ints, Ints]:
+    """Return rows with the number of their intake; one without a height comes once for each of its platform's."""
+    unknown = np.isnan(height[rows])
+    one, lost = rows[~unknown], rows[unknown]
+    intakes, number = np.unique(np.column_stack([platform[one], height[one]]), axis=0, return_inverse=True)
+    first, last = (np.searchsorted(intakes[:, 0], platform[lost], side) for side in ("left", "right"))
+    count = last - first
+    nowhere, again = lost[count == 0], np.repeat(lost, count)
+    each = np.arange(again.size) - np.repeat(np.cumsum(count) - count, count) + np.repeat(first, count)
+    return (
+        np.concatenate([one, again, nowhere]),
+        np.concatenate([number.ravel(), each, len(intakes) + platform[nowhere]]),
     )
 
 

@@ -102,6 +102,15 @@ def test_columns_of_the_real_day(sample_data):
     assert set(table["quality"].to_pylist()) == {0, int(Quality.PRODUCER)}
 
 
+@pytest.mark.parametrize(
+    ("name", "version"), [("B10400Br", "10.4"), ("B10309r", "10.3"), ("B11072Ar", "11"), ("B11210Ar", "11.2")]
+)
+def test_releases_of_oco3_are_told_apart(tmp_path, name, version):
+    made = synthetic.lite(version=int(version[:2]), platform="OCO-3")
+    path = synthetic.write(tmp_path / f"oco3_LtCO2_200106_{name}_220317235330s.nc4", *made)
+    assert read_granule(path).source == f"oco3_lite_v{version}"
+
+
 @pytest.mark.parametrize("version", [9, 10, 11])
 @pytest.mark.parametrize("platform", ["OCO-2", "OCO-3"])
 def test_versions_of_synthetic_granules(tmp_path, version, platform):

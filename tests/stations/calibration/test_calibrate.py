@@ -385,3 +385,19 @@ def test_one_calibration_serves_all_and_has_no_drift(tmp_path):
 def test_wrong_plans(tmp_path, change, text):
     with pytest.raises(ConfigError, match=text):
         plan_of(tmp_path, PLAN.replace(*change))
+
+
+def test_a_wrong_one_of_two_standards_shows_in_the_target(tmp_path):
+    """A line goes through any two: labels of standard and target swapped were 20 ppm without a word."""
+    raw = sequence(3, 1.0)
+    two = PLAN[: PLAN.index('[[tank]]\nname = "middle"')] + PLAN[PLAN.index('[[tank]]\nname = "high"') :]
+    done = calibrate(raw, plan_of(tmp_path, two))
+    assert (done.record["quality"].values == 0).any()
+    assert not any("target" in w for w in done.record.attrs["warnings"])
+    swapped = two.replace("440.0", "x").replace("405.0", "440.0").replace("x", "405.0")
+    for text, said in ((swapped, "-49.6"), (two.replace("value = 380.0", "value = 381.0"), "+0.58")):
+        bad = calibrate(raw, plan_of(tmp_path, text)).record
+        assert (bad["quality"].values & Quality.CALIBRATION).all()
+        assert f"'target' ({said}" in " ".join(bad.attrs["warnings"])
+    alone = calibrate(raw, plan_of(tmp_path, two[: two.index('[[tank]]\nname = "target"')]))
+    assert any("3 calibrations have no more standards" in w for w in alone.record.attrs["warnings"])

@@ -294,6 +294,38 @@ def test_of_two_columns_of_one_name_none_is_taken(tmp_path):
         mine(tmp_path, TABLE.replace("clock,co2,sd,ch4", "clock,co2,sd,co2"))
 
 
+@pytest.mark.parametrize(
+    ("name", "cells", "said"),
+    [
+        (
+            "sampling_height",
+            ("10", "80"),
+            "several intakes .10, 80.: say site.intake_height_m = 'sampling_height'",
+        ),
+        ("inlet", ("10m", "80 m"), "several intakes"),
+        ("采样高度", ("10", "80"), "several intakes"),
+        ("level", ("10", "80"), "several intakes"),
+        ("level", ("1", "2"), ""),
+        ("boundary layer height", ("812.5", "high"), ""),
+        ("gas", ("CO2", "CH4"), "several substances"),
+        ("站点", ("瓦里关", "临安"), "several sites"),
+        ("station_id", ("7", "7"), ""),
+    ],
+)
+def test_a_column_that_nobody_named_makes_several_records(tmp_path, name, cells, said):
+    _, first, *rows = TABLE.splitlines()
+    table = "\n".join([f"{first},{name}", *(f"{row},{cells[i % 2]}" for i, row in enumerate(rows))])
+    toml = "\n".join(line for line in TOML.splitlines() if not line.startswith("intake_height_m"))
+    if not said:
+        assert mine(tmp_path, table, toml).sizes["time"] == len(rows)
+        return
+    with pytest.raises(ConfigError, match=said):
+        mine(tmp_path, table, toml)
+    if "intakes" in said:
+        one = mine(tmp_path, table, toml.replace("[site]", "[site]\nintake_height_m = 10.0"))
+        assert any("taken as of one intake" in w for w in one.attrs["warnings"])
+
+
 def test_without_a_description_there_is_a_hint(tmp_path):
     (tmp_path / "mine.csv").write_text(TABLE)
     with pytest.raises(FormatError, match="describe its columns in a TOML and give it with --config"):

@@ -469,3 +469,15 @@ def test_in_situ_means_of_2020_have_no_datetime_and_fills_of_two_lengths(sample_
     lost = np.isnan(record["value"].values)
     assert set(record["quality_original"].values[lost]) == {"*.."}
     assert np.isnan(record["sd"].values[lost]).all()
+
+
+@pytest.mark.parametrize("name", ["intake_height", "sampling_height", "inlet"])
+def test_several_intakes_under_another_name_stay_apart(name):
+    lines = noaa_text(simple(6), tag="hourly").replace(" intake_height ", f" {name} ").splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("site_code")) + 1
+    place = lines[first - 1].split().index(name)
+    for i in range(first, len(lines)):
+        words = lines[i].split()
+        words[place] = ("10", "80")[i % 2]
+        lines[i] = " ".join(words)
+    assert set(read_text("\n".join(lines))["intake_height_m"].values) == {10.0, 80.0}

@@ -223,6 +223,8 @@ def test_every_column_comes_in_the_unit_of_the_value(tmp_path, unit, size, value
         ("interval_end", -30),
         ("seconds since the beginning of 1970; reported at the middle of the averaging interval", 0),
         ("right-labelled means", -30),
+        ("values right after a calibration were left empty; middle of the interval", 0),
+        ("means at their left edge", 30),
         ("POSIX time.", 30),
     ],
 )

@@ -171,6 +171,19 @@ def test_of_hours_days_and_months_the_finest_count(tmp_path, order):
     assert "3 rows are means" in said["months.csv"]  # April alone counts
 
 
+def test_flasks_filled_over_a_time_are_no_part_of_an_analysers_means(tmp_path):
+    """Two hours of flask in a day of means; the same flasks in a second file count once."""
+    made_of(tmp_path, "days.csv", "1d", HOURS[::24], 400.0)
+    flasks = TABLE.replace("1h", "30min").replace('flag = "flag"', 'flag = "flag"\nsample_id = "flask"')
+    (tmp_path / "mine.toml").write_text(flasks)
+    for name, last in (("f.csv", 2), ("g.csv", 3)):
+        rows = "".join(f"{HOURS[10 + i]},{410 + i},0,F{i}/10m\n" for i in range(last))
+        (tmp_path / name).write_text("time,co2,flag,flask\n" + rows)
+        read([tmp_path / name], tmp_path)
+    good = ObservationStore(tmp_path / "store").read("CO2", good_only=True)
+    assert sorted(good["value"].to_pylist()) == [400.0] * 4 + [410.0, 411.0, 412.0]
+
+
 def test_every_species_of_a_file_is_settled(files, tmp_path):
     more = TABLE.replace(
         "[flags]",

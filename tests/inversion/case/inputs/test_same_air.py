@@ -99,6 +99,38 @@ def test_times_of_one_intake_that_overlap(length, late, pairs):
     assert bool(found) == bool(pairs)
 
 
+@pytest.mark.parametrize("heights", [[5.0], [5.0, 80.0]])
+@pytest.mark.parametrize("length", [0, 60])
+def test_a_month_that_states_no_intake_may_be_of_any(length, heights):
+    """Beside hours, and beside flasks that it may be the mean of; a flask in an hour of an analyser is no mean."""
+
+    def times(start, minutes):
+        start = np.asarray(start, dtype="datetime64[us]")
+        half = np.timedelta64(30 * minutes, "s")
+        return {"time_start": start, "time": start + half, "time_end": start + 2 * half}
+
+    def at(height, when, **changes):
+        place = {
+            "latitude": np.full(len(when["time"]), 36.3),
+            "intake_height_m": [height] * len(when["time"]),
+        }
+        return rows(len(when["time"]), kind="point", **(place | when | changes))
+
+    days = START + np.arange(4) * np.timedelta64(5, "D")
+    short = pa.concat_tables([at(h, times(days, length)) for h in heights])
+    june, july = (times([day], 30 * 1440) for day in ("2019-06-01", "2019-07-01"))
+    other = {"source": "another", "file_id": "b" * 16}
+    for height, when, twice in ((None, june, True), (80.04, june, 80.0 in heights), (None, july, False)):
+        found = same_air(pa.concat_tables([short, at(height, when, **other)]))
+        assert bool(found) == twice
+        assert all(p.second == len(short) or p.first == len(short) for p in found)
+    if length == 0:
+        assert (
+            same_air(pa.concat_tables([short, at(5.0, times(days - np.timedelta64(9, "m"), 60), **other)]))
+            == []
+        )
+
+
 def test_refused_unless_allowed():
     table = pa.concat_tables([rows(2, seconds=[0, 100]), rows(2, source="focal_v10", seconds=[0, 100])])
     with pytest.raises(
